@@ -1,0 +1,284 @@
+//! All that the shell ever has to do, and the answers that it brings back.
+
+use std::time::Duration;
+
+use crate::attempt::{Condition, Reply, Slice};
+use crate::record::{Position, Receipt, Record, TrackIdx};
+use crate::time::Tick;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+    )*};
+}
+
+ids! {
+    /// One read that is open.
+    ReadId,
+    /// One slot of the gate; the shell gives the numbers.
+    SlotId,
+    /// One attempt in flight.
+    AttemptId,
+    /// One notice on its way to a destination.
+    NoticeId,
+    /// One commit on its way to the store.
+    CommitId,
+    /// One settlement on its way to the queue.
+    SettleId,
+    /// One extension on its way to the queue.
+    ExtendId,
+}
+
+/// All that the shell ever has to do. Every action but `Want`, `Return`, `Discarded` and `Ended` comes back as an answer.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Read once; answered by `handle_read`.
+    Read(ReadOrder),
+    /// Slots that the machine could use now, in all. Replaces the last `Want`; zero withdraws; a slot granted lowers it by one.
+    Want(u32),
+    /// Invoke the function on a slot; answered by `handle_outcome`. A used slot ends with its outcome: the shell gives it back.
+    Invoke(SlotId, Attempt),
+    /// This slot is not needed; the shell gives it back.
+    Return(SlotId),
+    /// Hand a notice to the destination; answered by `handle_delivered`.
+    Deliver(Notice),
+    /// Records were given up with no destination to take them (or after it refused too often, where a setting says so).
+    Discarded(Discard),
+    /// Write a checkpoint; answered by `handle_committed`.
+    Commit(CommitId, TrackIdx, crate::checkpoint::Checkpoint),
+    /// Settle messages; answered by `handle_settled`.
+    Settle(SettleId, Vec<Settlement>),
+    /// Hide messages for this much longer; answered by `handle_extended`.
+    Extend(ExtendId, Vec<Receipt>, Duration),
+    /// The track is finished and that is durable: its children may start, its reader may close.
+    Ended(TrackIdx),
+}
+
+/// What one read may bring and how long it may wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadOrder {
+    /// Names the answer.
+    pub id: ReadId,
+    /// Which track; `None` for a queue.
+    pub track: Option<TrackIdx>,
+    /// Room for records.
+    pub records_max: u32,
+    /// Room for rendered bytes; one record may go over it.
+    pub bytes_max: u64,
+    /// How long the read may wait when there is nothing; streams answer as soon as there is something.
+    pub wait: Duration,
+    /// How many lanes the track has, so that a renderer can keep an arena for each.
+    pub lanes: u32,
+}
+
+/// What one read brought.
+#[derive(Debug, Clone, Default)]
+pub struct Read {
+    /// The records that passed the filter, in reading order.
+    pub records: Vec<Record>,
+    /// Queues: the messages that did not pass; the machine settles them with delete.
+    pub filtered: Vec<Receipt>,
+    /// How many records did not pass the filter.
+    pub n_filtered: u32,
+    /// Tracks: a bound above all that was read, filtered and control records too, and not above what is to come; `None` when nothing was
+    /// ever read.
+    pub passed: Option<Position>,
+    /// The track has no more.
+    pub ended: bool,
+    /// The source had already dropped what was wanted.
+    pub gap: Option<Gap>,
+}
+
+/// A stretch of a track that the source dropped before it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Where reading should have gone on; `None` when that was an origin.
+    pub from: Option<Position>,
+    /// The first position that is still there.
+    pub to: Position,
+}
+
+/// Why a read brought nothing. The machine shows it and reads again after a growing delay, except for `PositionLost`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceNotice {
+    /// The source cannot be reached or refuses for now.
+    Down {
+        /// What went wrong, for people.
+        error: String,
+    },
+    /// The source asks to slow down.
+    Throttled {
+        /// When it asked to come back.
+        retry_after: Option<Duration>,
+    },
+    /// The place that we kept does not belong to this source any more: the track stops in a named state (P-1).
+    PositionLost {
+        /// What went wrong, for people.
+        error: String,
+    },
+}
+
+/// One invocation to make.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Names the answer.
+    pub id: AttemptId,
+    /// The records.
+    pub slice: Slice,
+    /// Why this is tried now.
+    pub why: BatchReason,
+    /// How often these records were part of an attempt before.
+    pub n_before: u32,
+}
+
+/// Why a batch was closed and tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BatchReason {
+    /// The batching window ended, or there is none.
+    Window,
+    /// It has as many records as it may.
+    Count,
+    /// The next record would take it over its bytes.
+    Bytes,
+    /// A try after a failure.
+    Retry,
+    /// A half of a failed batch.
+    Half,
+    /// The function was not reached before.
+    NotReached,
+    /// Its messages' visibility would lapse before the window ends, or its group can bring no more.
+    Source,
+    /// The track ended.
+    Ended,
+}
+
+/// Records that were given up, for a destination.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// Names the answer.
+    pub id: NoticeId,
+    /// Why they were given up.
+    pub condition: Condition,
+    /// The records.
+    pub slice: Slice,
+    /// `approximateInvokeCount`: attempts they were part of; an attempt refused for age counts.
+    pub n_invokes: u32,
+    /// What the last attempt told; `None` when they were never tried or the process forgot it.
+    pub reply: Option<Reply>,
+    /// Refusals of this notice so far.
+    pub n_refused: u32,
+}
+
+/// What became of a notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// The destination has it.
+    Taken,
+    /// It has not, or nobody knows; the machine tries again after a growing delay.
+    Refused {
+        /// What went wrong, for people.
+        error: String,
+    },
+}
+
+/// Records that are gone because a setting says so.
+#[derive(Debug, Clone)]
+pub struct Discard {
+    /// Why they were given up.
+    pub condition: Condition,
+    /// The records.
+    pub slice: Slice,
+    /// Attempts they were part of.
+    pub n_invokes: u32,
+    /// What the last attempt told.
+    pub reply: Option<Reply>,
+}
+
+/// What the store answered to a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// It is on disk.
+    Durable,
+    /// Another owner has the track; no further action for it.
+    Fenced,
+    /// There is no room; asked again later, and no new work is taken meanwhile.
+    Full,
+    /// It failed; nobody knows whether it is on disk. Asked again later, and no new work is taken meanwhile.
+    Failed,
+}
+
+/// How one message is settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The message.
+    pub receipt: Receipt,
+    /// What happens to it.
+    pub how: Settle,
+}
+
+/// What happens to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Settle {
+    /// It is finished.
+    Delete,
+    /// Its visibility is left to lapse.
+    Leave,
+    /// It is shown to others at once.
+    Release,
+    /// It is refused; the queue decides (requeue, dead letter).
+    Nack,
+}
+
+/// What became of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It took effect.
+    Done,
+    /// It did not, or nobody knows: asked again.
+    Failed,
+    /// The receipt is void.
+    Lost,
+}
+
+/// What became of an extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extended {
+    /// Hidden until this tick, counted from before the call was sent.
+    Until(Tick),
+    /// Not extended, or nobody knows: asked again.
+    Failed,
+    /// The receipt is void.
+    Lost,
+}
+
+/// What was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// A track now belongs to another owner, or was taken away.
+    Track(TrackIdx),
+    /// A channel closed: its receipts are void.
+    Generation(crate::record::Generation),
+}
+
+/// What a close closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything of this mapping.
+    All,
+    /// One track.
+    Track(TrackIdx),
+}
+
+/// How a close ends what runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// Attempts, notices and reads already sent are awaited, their results committed or settled; nothing new starts. A refused notice and
+    /// a failed attempt stay in the checkpoint; receipts not finished are released.
+    Finish,
+    /// The same until this tick, then as `Abandon`.
+    Within(Tick),
+    /// No further action.
+    Abandon,
+}

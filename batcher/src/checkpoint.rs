@@ -1,0 +1,82 @@
+//! The whole truth of a track, as bytes that a store keeps without looking inside.
+
+use crate::attempt::{Condition, Reply};
+use crate::record::{Origin, Position};
+use crate::time::UnixMillis;
+
+/// The bound of a track: everything strictly below it is finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watermark {
+    /// Nothing was read yet; reading begins where the source's own bytes say.
+    Origin(Origin),
+    /// Everything strictly below this position is finished.
+    At(Position),
+}
+
+/// The whole truth of a track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Everything below is finished.
+    pub watermark: Watermark,
+    /// Finished stretches above the watermark, both ends included, ascending and apart.
+    pub finished: Vec<(Position, Position)>,
+    /// Slices that were tried and are open, in the order of their first positions.
+    pub slices: Vec<OpenSlice>,
+    /// The track has no more records.
+    pub ended: bool,
+    /// How many lanes the open slices' lanes are counted in.
+    pub lanes: u32,
+    /// The plan it was written under.
+    pub plan_generation: u64,
+    /// The carried state of a tumbling window: opaque here, none so far.
+    pub window: Option<Vec<u8>>,
+}
+
+impl Checkpoint {
+    /// The checkpoint of a track on which nothing was read yet.
+    pub fn at_origin(origin: Origin) -> Self {
+        Self {
+            watermark: Watermark::Origin(origin),
+            finished: Vec::new(),
+            slices: Vec::new(),
+            ended: false,
+            lanes: 1,
+            plan_generation: 0,
+            window: None,
+        }
+    }
+}
+
+/// A slice that was tried and is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenSlice {
+    /// Its lanes; its records are those of `first..=last` on these lanes that are not finished.
+    pub lanes: Vec<u32>,
+    /// Its first record.
+    pub first: Position,
+    /// Its last record.
+    pub last: Position,
+    /// Retries spent.
+    pub n_failures: u32,
+    /// Attempts that its records were part of.
+    pub n_invokes: u32,
+    /// Not tried again before this time of the wall clock; a jump of that clock shortens or lengthens it by at most the longest backoff.
+    pub not_before: UnixMillis,
+    /// Its own limit of retries, from the plan that it was read under.
+    pub retries_max: Option<u32>,
+    /// Its own limit of age, in milliseconds.
+    pub record_age_max_ms: Option<u64>,
+    /// Its own setting.
+    pub bisect: bool,
+    /// Set when it was given up and its notice is not yet taken.
+    pub given_up: Option<GivenUp>,
+}
+
+/// What a notice needs when it is sent again after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    /// Why.
+    pub condition: Condition,
+    /// What the last attempt told, without its payload.
+    pub reply: Option<Reply>,
+}

@@ -1,0 +1,51 @@
+//! All limits that a machine obeys: the mapping's own and those of its source, function and process.
+
+use std::num::NonZeroU32;
+
+use forebay_config::{BatchPlan, RetryPlan, WindowPlan};
+
+/// All limits that a machine obeys. The shell makes one from a `Mapping`, its source and its function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Grows with every change; written into checkpoints.
+    pub generation: u64,
+    /// When a batch closes.
+    pub batch: BatchPlan,
+    /// What follows a failure.
+    pub retry: RetryPlan,
+    /// Tumbling windows; refused by `Mapping::check` until a source offers them.
+    pub window: Option<WindowPlan>,
+    /// Batches of one track that may run at once.
+    pub lanes: NonZeroU32,
+    /// Bytes of an event around its records.
+    pub envelope_bytes: u64,
+    /// A batch may hold records of several tracks.
+    pub mixes_tracks: bool,
+    /// Invocations of this mapping that may run at once: the least of its own limit and its function's, where known.
+    pub concurrency_max: Option<NonZeroU32>,
+    /// Whether given-up records have a destination; without one they are discarded and counted.
+    pub has_destination: bool,
+    /// Bytes of records that this mapping may hold in memory.
+    pub held_bytes_max: u64,
+    /// Finished records that may lie ahead of a track's watermark; at it the track stops reading.
+    pub ahead_max: u32,
+    /// Queues only: how receives run.
+    pub queue: Option<QueuePlan>,
+}
+
+/// How a queue is received from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuePlan {
+    /// The most messages that one receive may bring (SQS: 10).
+    pub receive_max: NonZeroU32,
+    /// The longest that a receive may wait for messages.
+    pub wait_max: std::time::Duration,
+    /// How long a received message stays hidden, and by how much an extension hides it again; `None` where receipts do not lapse by time.
+    pub visibility: Option<std::time::Duration>,
+    /// Receives that may run when there is work, before growth.
+    pub pollers_start: NonZeroU32,
+    /// The most receives at once.
+    pub pollers_max: NonZeroU32,
+    /// The fewest receives at once when idle.
+    pub pollers_min: NonZeroU32,
+}

@@ -1,0 +1,117 @@
+//! One record as the core sees it: its name, its place, its order and its rendered bytes.
+
+use bytes::Bytes;
+
+use crate::short::ShortBytes;
+use crate::time::{Tick, UnixMillis};
+
+/// The name of a record that a function may report in `batchItemFailures`. It may repeat (records of one aggregate share a sequence
+/// number); the core compares it and never looks inside.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordId(pub ShortBytes);
+
+impl RecordId {
+    /// A name from the source's own bytes.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(ShortBytes::new(bytes))
+    }
+}
+
+/// The place of a record in its track: the source's own bytes, unique in the track. **Byte order is reading order.**
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub ShortBytes);
+
+impl Position {
+    /// A place from the source's own bytes.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(ShortBytes::new(bytes))
+    }
+
+    /// A place that is a number, such as an offset: big-endian, so that byte order is numeric order.
+    pub fn number(number: u64) -> Self {
+        Self::new(&number.to_be_bytes())
+    }
+
+    /// The number of a place made by [`Position::number`].
+    pub fn as_number(&self) -> Option<u64> {
+        Some(u64::from_be_bytes(self.0.as_slice().try_into().ok()?))
+    }
+}
+
+/// "Nothing read yet": the source's own bytes for where to begin. It sorts below every position of its track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(pub ShortBytes);
+
+/// What orders a record within its track or queue.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum OrderKey {
+    /// Records of one key keep their order: a partition key, a FIFO group, or one constant key for a whole track.
+    Key(Bytes),
+    /// Nothing orders this record.
+    Free,
+}
+
+/// A track of this mapping in this process: a shard, a partition, a file. The shell gives the numbers and never uses one twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackIdx(pub u32);
+
+/// A life of the channel or connection that receipts belong to; when it dies, all its receipts are void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub u32);
+
+/// What a queue gave us to settle a message with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Receipt {
+    /// The queue's own bytes: a receipt handle, a delivery tag.
+    pub handle: Bytes,
+    /// The life of the channel that it belongs to.
+    pub generation: Generation,
+}
+
+/// Where a record comes from, and what finishing it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// On a track: finished when the checkpoint may pass it.
+    Track(TrackIdx, Position),
+    /// In a queue: finished when its receipt is settled. `visible_until` is counted from before the receive was sent; `None` for receipts
+    /// that do not lapse by time.
+    Queue {
+        /// What settles it.
+        receipt: Receipt,
+        /// When the queue shows it to others again.
+        visible_until: Option<Tick>,
+    },
+}
+
+/// A part of the event that records are kept under, such as Kafka's `topic-0`; `Section::default()` where events have one list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Section {
+    /// Which part; records of one part stand together in a batch.
+    pub idx: u32,
+    /// Bytes that the part itself adds to the event, counted once with its first record.
+    pub bytes: u32,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What the function may call it.
+    pub id: RecordId,
+    /// Where it comes from.
+    pub place: Place,
+    /// What orders it.
+    pub key: OrderKey,
+    /// When it reached the source, as the source says.
+    pub arrival: UnixMillis,
+    /// Its rendered JSON, as it stands in the event.
+    pub bytes: Bytes,
+    /// The part of the event it stands in.
+    pub section: Section,
+}
+
+impl Record {
+    /// Its rendered size in bytes.
+    pub fn n_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}

@@ -1,0 +1,89 @@
+//! Opaque bytes that are mostly short: names and positions of records, kept without an allocation up to 22 bytes.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+const INLINE_MAX: usize = 22;
+
+/// Opaque bytes, compared byte by byte. Kept in place up to 22 bytes, on the heap above.
+#[derive(Clone)]
+pub struct ShortBytes(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Inline { len: u8, bytes: [u8; INLINE_MAX] },
+    Heap(Box<[u8]>),
+}
+
+impl ShortBytes {
+    /// Copies `from`.
+    pub fn new(from: &[u8]) -> Self {
+        if from.len() <= INLINE_MAX {
+            let mut bytes = [0; INLINE_MAX];
+            bytes[..from.len()].copy_from_slice(from);
+            let len = u8::try_from(from.len()).expect("22 fits a byte");
+            Self(Repr::Inline { len, bytes })
+        } else {
+            Self(Repr::Heap(from.into()))
+        }
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::Heap(bytes) => bytes,
+        }
+    }
+}
+
+impl PartialEq for ShortBytes {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for ShortBytes {}
+
+impl PartialOrd for ShortBytes {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ShortBytes {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_slice().cmp(other.as_slice())
+    }
+}
+
+impl Hash for ShortBytes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
+    }
+}
+
+impl fmt::Debug for ShortBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.as_slice() {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_and_equality_do_not_depend_on_where_the_bytes_live() {
+        let short = ShortBytes::new(&[7; INLINE_MAX]);
+        let long = ShortBytes::new(&[7; INLINE_MAX + 1]);
+        assert!(short < long);
+        assert_eq!(long.as_slice().len(), INLINE_MAX + 1);
+        assert_eq!(short, ShortBytes::new(short.as_slice()));
+        assert!(ShortBytes::new(b"b") > ShortBytes::new(b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+    }
+}

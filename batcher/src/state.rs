@@ -1,0 +1,174 @@
+//! Why nothing is happening: the state of a track or queue as an enum that makes a sentence.
+
+use crate::action::BatchReason;
+use crate::attempt::NotReached;
+use crate::time::Tick;
+
+/// What a track (or a queue) is doing, or what it waits for. The first that applies, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrackState {
+    /// This machine does not know the track.
+    Unknown,
+    /// Another owner has it.
+    Fenced,
+    /// The kept position does not belong to the source any more; an operator must decide.
+    PositionLost {
+        /// What the source said.
+        error: String,
+    },
+    /// All records are finished and the track has no more.
+    Ended,
+    /// Closed by command.
+    Closed,
+    /// The store takes no checkpoints, so no new work is taken.
+    StoreFailing {
+        /// There is no room, as opposed to another failure.
+        full: bool,
+        /// Since when.
+        since: Tick,
+    },
+    /// A destination does not take what was given up.
+    DestinationRefuses {
+        /// Refusals so far.
+        n_refused: u32,
+        /// Since when.
+        since: Tick,
+        /// What it said last.
+        error: String,
+        /// When it is asked again.
+        next: Tick,
+    },
+    /// The function could not be reached.
+    NotReached {
+        /// Why.
+        why: NotReached,
+        /// Since when.
+        since: Tick,
+        /// What was said last.
+        error: String,
+    },
+    /// A batch failed and waits for its next try.
+    Retrying {
+        /// Retries spent.
+        n_failures: u32,
+        /// Its first failure.
+        since: Tick,
+        /// Its next try.
+        next: Tick,
+        /// What was said last.
+        error: String,
+    },
+    /// Attempts are in flight.
+    Invoking {
+        /// How many.
+        n_attempts: u32,
+        /// The oldest one's start.
+        since: Tick,
+    },
+    /// A batch is ready and waits for a slot of its function.
+    WaitingForSlot {
+        /// Since when.
+        since: Tick,
+        /// Why it was closed.
+        why: BatchReason,
+    },
+    /// A batch waits for more records.
+    Batching {
+        /// When its window ends.
+        until: Tick,
+        /// How many it has.
+        n_records: u32,
+    },
+    /// Too many finished records lie ahead of the watermark; the blocking lane is named.
+    TooFarAhead {
+        /// The lane whose record holds the watermark.
+        lane: u32,
+        /// Finished records ahead.
+        n_ahead: u32,
+    },
+    /// This mapping's memory is used up.
+    OutOfRoom {
+        /// Bytes held.
+        held_bytes: u64,
+    },
+    /// The source cannot be read.
+    SourceDown {
+        /// Since when.
+        since: Tick,
+        /// When it is asked again.
+        next: Tick,
+        /// What it said last.
+        error: String,
+    },
+    /// A read is open and the source has nothing.
+    NoRecords {
+        /// Since when.
+        since: Tick,
+    },
+}
+
+/// Why the machine wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// A batching window ends.
+    BatchWindow,
+    /// A failed batch may be tried again.
+    Retry,
+    /// A refused notice may be sent again.
+    Redeliver,
+    /// A source that was down may be read again.
+    Reread,
+    /// A commit that failed may be sent again.
+    Recommit,
+    /// Messages must be hidden for longer.
+    Visibility,
+    /// A settlement that failed may be sent again.
+    Resettle,
+    /// The number of receives may change.
+    Scale,
+    /// The time to close is over.
+    Close,
+}
+
+/// What a machine has done since it was made. Sums obey the conservation laws of Lambda's metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Records handed in by reads, filtered ones included: `PolledEventCount`.
+    pub polled: u64,
+    /// Records that passed no filter: `FilteredOutEventCount`.
+    pub filtered_out: u64,
+    /// Records that were already finished in a former life and came again.
+    pub skipped: u64,
+    /// Records in attempts, each attempt counted: `InvokedEventCount`.
+    pub invoked: u64,
+    /// Records in their first attempt of this life.
+    pub invoked_first: u64,
+    /// Records in attempts that failed: `FailedInvokeEventCount`.
+    pub failed: u64,
+    /// Records whose attempt succeeded.
+    pub succeeded: u64,
+    /// Records given up before any attempt of this life.
+    pub given_up_uninvoked: u64,
+    /// Records discarded by a setting: `DroppedEventCount`.
+    pub dropped: u64,
+    /// Records taken by a destination: `OnFailureDestinationDeliveredEventCount`.
+    pub delivered: u64,
+    /// Refused deliveries: `DestinationDeliveryFailures`.
+    pub delivery_failures: u64,
+    /// Messages deleted from their queue after success, filter or delivery: `DeletedEventCount`.
+    pub deleted: u64,
+    /// Messages given back to their queue unfinished.
+    pub handed_back: u64,
+    /// Messages whose receipt became void while held.
+    pub receipts_lost: u64,
+    /// Stretches that the source had dropped before they were read.
+    pub gaps: u64,
+    /// Halvings of failed batches.
+    pub halved: u64,
+    /// Retries spent.
+    pub retried: u64,
+    /// Attempts that did not reach the function.
+    pub not_reached: u64,
+    /// Checkpoints that became durable.
+    pub committed: u64,
+}

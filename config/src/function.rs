@@ -1,0 +1,93 @@
+//! A function of the config file: how it is run and what limits it.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The name of a function of the config file: 1 to 64 characters of `[a-zA-Z0-9-_]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FunctionName(pub(crate) String);
+
+impl FunctionName {
+    /// The name as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for FunctionName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One checked function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Its name.
+    pub name: FunctionName,
+    /// How it is run.
+    pub executor: Executor,
+    /// How long one invocation may take: 1 s to 900 s, 3 s when none is written (Lambda's default).
+    pub timeout: Duration,
+    /// The most invocations at once; `None` for the executor's own default, zero never invokes.
+    pub concurrency: Option<u32>,
+}
+
+/// How a function is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Executor {
+    /// A local process that speaks the Lambda Runtime API.
+    Process(ProcessSettings),
+    /// An HTTP endpoint that gets the event as a POST.
+    Http(HttpSettings),
+}
+
+/// A local process that speaks the Lambda Runtime API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessSettings {
+    /// Which bootstrap starts it.
+    pub runtime: Runtime,
+    /// `file.function` for the managed runtimes; passed on as `_HANDLER` for `provided`.
+    pub handler: String,
+    /// The folder of the code, absolute or relative to the config file; the process's working directory.
+    pub code: PathBuf,
+    /// Environment variables of the operator; reserved names are refused.
+    pub environment: BTreeMap<String, String>,
+    /// Told to the function as `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, in MB; 128 when none is written.
+    pub memory_size: NonZeroU32,
+    /// How long an environment stays without work before it is stopped; 600 s when none is written.
+    pub idle_ttl: Duration,
+    /// `none` only: the process is not isolated from the host.
+    pub sandbox: Sandbox,
+}
+
+/// Which bootstrap starts a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// `python3` of the machine with our bootstrap.
+    Python3,
+    /// `node` of the machine with our bootstrap.
+    Nodejs,
+    /// `bootstrap` in the code folder, or the handler as a program.
+    Provided,
+}
+
+/// How far a function's process is kept from the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sandbox {
+    /// A plain child process in a process group of its own.
+    None,
+}
+
+/// An HTTP endpoint that gets the event as a POST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// `http://` or `https://`; no credentials in it.
+    pub url: String,
+    /// Headers sent with every call; values may come from `${file:…}`.
+    pub headers: BTreeMap<String, String>,
+    /// A PEM file with further trusted roots.
+    pub ca_file: Option<PathBuf>,
+}

@@ -1,0 +1,17 @@
+//! What a mapping says: documents with positions, checked settings, plans and filter patterns; no IO, no clock.
+
+pub mod destination;
+pub mod document;
+pub mod error;
+pub mod function;
+pub mod mapping;
+pub mod plan;
+pub mod profile;
+
+pub use destination::DestinationSettings;
+pub use document::{Node, Place, Value};
+pub use error::{Code, Finding};
+pub use function::{Executor, Function, FunctionName};
+pub use mapping::{Mapping, MappingName, SourceRef, StartingPosition};
+pub use plan::{BatchPlan, Redelivery, RetryPlan, WindowPlan};
+pub use profile::SourceProfile;

@@ -1,0 +1,74 @@
+//! A mapping that has been checked: what the program uses. Only `Mapping::check` makes one.
+
+use std::num::NonZeroU32;
+
+use crate::destination::DestinationSettings;
+use crate::document::Node;
+use crate::function::FunctionName;
+use crate::plan::{BatchPlan, RetryPlan, WindowPlan};
+
+/// The name of a mapping: unique in a daemon, 1 to 140 characters of `[a-zA-Z0-9-_.]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MappingName(pub(crate) String);
+
+impl MappingName {
+    /// The name as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for MappingName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a mapping starts to read when no position was ever kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartingPosition {
+    /// The oldest record that the source still holds.
+    TrimHorizon,
+    /// Only what comes after the mapping was made; resolved into a durable position before it is Enabled.
+    Latest,
+    /// The first record at or after this time, in epoch milliseconds.
+    AtTimestamp(i64),
+}
+
+/// The kind of a mapping's source and its settings, which the source's own folder reads.
+#[derive(Debug, Clone)]
+pub struct SourceRef {
+    /// The word under `source:`.
+    pub kind: String,
+    /// What stands under that word.
+    pub settings: Node,
+}
+
+/// One checked mapping.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    /// Its name.
+    pub name: MappingName,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Its source.
+    pub source: SourceRef,
+    /// The function that gets the batches.
+    pub function: FunctionName,
+    /// Where to start; `None` for sources without positions.
+    pub starting_position: Option<StartingPosition>,
+    /// When a batch closes.
+    pub batch: BatchPlan,
+    /// What follows a failure.
+    pub retry: RetryPlan,
+    /// Tumbling windows.
+    pub window: Option<WindowPlan>,
+    /// How many batches of one track may run at once: `parallelization_factor`.
+    pub lanes: NonZeroU32,
+    /// The most invocations of this mapping at once; `None` leaves it to the function.
+    pub concurrency_max: Option<NonZeroU32>,
+    /// Filter patterns, ORed; empty lets everything through.
+    pub filters: Vec<String>,
+    /// Takes what was given up on.
+    pub on_failure: Option<DestinationSettings>,
+}

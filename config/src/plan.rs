@@ -1,0 +1,53 @@
+//! The limits of a mapping as types that are already sane: how records are batched, retried and windowed.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// The largest event that a function is ever sent, in bytes: Lambda's limit for a synchronous call.
+pub const EVENT_BYTES_MAX: u64 = 6_291_456;
+
+/// When a batch closes: at the first of these limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchPlan {
+    /// The most records in one batch.
+    pub records_max: NonZeroU32,
+    /// The most bytes of one event, envelope included.
+    pub bytes_max: u64,
+    /// How long a batch may wait for more records, counted from its first one; zero sends what one read brought.
+    pub window: Duration,
+}
+
+/// What follows a failed attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPlan {
+    /// Retries after the first attempt; `None` retries without end.
+    pub retries_max: Option<u32>,
+    /// A record older than this is given up before it is tried; `None` never.
+    pub record_age_max: Option<Duration>,
+    /// Halve a failed batch before retrying it.
+    pub bisect: bool,
+    /// Read `batchItemFailures` in the function's answer.
+    pub partial_responses: bool,
+    /// Who brings a failed record back.
+    pub redelivery: Redelivery,
+    /// Refusals of a destination after which its records are dropped and counted; `None` never drops.
+    pub drop_after_destination_failures: Option<NonZeroU32>,
+    /// Queues with groups: treat later messages of a group as failed when an earlier one failed.
+    pub stop_group_at_first_failure: bool,
+}
+
+/// Who brings a failed record back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redelivery {
+    /// We keep it and try again: streams, files, and queues when asked.
+    ByUs,
+    /// The source hands it out again after its visibility has lapsed: SQS as AWS does it.
+    BySource,
+}
+
+/// Tumbling windows with a state that the function carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowPlan {
+    /// Length of one window.
+    pub tumbling: Duration,
+}

@@ -1,0 +1,33 @@
+//! Takes what was given up on.
+
+use bytes::Bytes;
+
+use crate::executor::BoxFuture;
+
+/// A failure record, rendered.
+#[derive(Debug, Clone)]
+pub struct FailureRecord {
+    /// Its JSON.
+    pub json: Bytes,
+    /// The key of the original record, where a destination keeps keys.
+    pub original_key: Option<Bytes>,
+}
+
+/// Takes what was given up on.
+pub trait Destination: Send + Sync {
+    /// Delivers once; `Ok` means that the destination has it for good.
+    fn deliver(&self, record: FailureRecord) -> BoxFuture<'_, Result<(), DeliveryError>>;
+    /// What people call it.
+    fn label(&self) -> String;
+}
+
+/// A destination did not take a failure record, or nobody knows.
+#[derive(Debug, thiserror::Error)]
+#[error("destination {destination} did not take a failure record")]
+pub struct DeliveryError {
+    /// Which destination.
+    pub destination: String,
+    /// Why.
+    #[source]
+    pub cause: Box<dyn std::error::Error + Send + Sync>,
+}

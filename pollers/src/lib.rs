@@ -1,0 +1,9 @@
+//! Sources: kinds, readers, and the feed that reads once for many mappings. It never calls a function and never writes a checkpoint.
+
+pub mod catalog;
+pub mod feed;
+pub mod source;
+
+pub use catalog::kinds;
+pub use feed::{Feed, FeedEvent, Subscriber};
+pub use source::*;

@@ -1,0 +1,158 @@
+//! What a source is to the rest: a kind with a profile, settings without IO, a connection, readers, and four pure functions.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use forebay_batcher::{Gap, OrderKey, Origin, Position, Record, RecordId, UnixMillis, Watermark};
+use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
+use serde_json::value::RawValue;
+
+/// A boxed future, so that the traits stay object-safe without a macro.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One kind of source.
+pub trait SourceKind: Send + Sync {
+    /// What it can do; its `kind` is the word under `source:`.
+    fn profile(&self) -> &'static SourceProfile;
+    /// Reads its settings, without IO. `base` is the folder of the config file, for relative paths.
+    ///
+    /// # Errors
+    /// All findings at once.
+    fn parse(&self, settings: &Node, base: &std::path::Path) -> Result<Box<dyn SourceSettings>, Vec<Finding>>;
+}
+
+/// Settings of a source that have been read.
+pub trait SourceSettings: Send + Sync + std::fmt::Debug {
+    /// Names what is read, for people and for sharing: two mappings with the same identity share one feed.
+    fn identity(&self) -> String;
+    /// Connects. Cheap for sources that have nothing to connect to.
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Source>, SourceError>>;
+}
+
+/// The name of a track under which its checkpoint is kept: it holds the source's identity, so that a recreated one inherits nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackName(pub String);
+
+/// A track that the source has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackInfo {
+    /// Its name in the store.
+    pub name: TrackName,
+    /// What people call it: a path, a shard id.
+    pub label: String,
+    /// Tracks that must be finished before this one starts (T-1).
+    pub parents: Vec<TrackName>,
+}
+
+/// A connected source.
+pub trait Source: Send + Sync {
+    /// All tracks that exist now, in reading order of their creation.
+    fn tracks(&self) -> BoxFuture<'_, Result<Vec<TrackInfo>, SourceError>>;
+    /// How often `tracks` is asked again.
+    fn rediscover_every(&self) -> Duration;
+    /// Where each track begins for a mapping that starts at `start`; asked once, before the mapping is Enabled.
+    fn origins(&self, start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>>;
+    /// Where a track begins that appeared after the mapping was made: its first record.
+    fn first(&self) -> Origin;
+    /// Opens a reader at a bound.
+    fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>>;
+    /// How records become JSON for one mapping. Pure.
+    fn renderer(&self) -> Arc<dyn Renderer>;
+    /// Bytes of an event around its records and the commas between them.
+    fn envelope_bytes(&self) -> u64;
+    /// The event of a batch as pieces to be sent one after the other.
+    fn wrap(&self, batch: &[Record]) -> Vec<Bytes>;
+    /// The name of a record from what a function reported under `itemIdentifier`.
+    fn identify(&self, reported: &RawValue) -> Option<RecordId>;
+    /// The member of a failure record that describes these records: its key, such as `FileBatchInfo`, and its value.
+    fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value);
+    /// The key that the record had in its source, for destinations that keep keys.
+    fn original_key(&self, record: &Record) -> Option<Bytes>;
+}
+
+/// Room for one raw read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// The most records.
+    pub records_max: u32,
+    /// The most raw bytes; one record may go over it.
+    pub bytes_max: u64,
+    /// How long to wait when there is nothing.
+    pub wait: Duration,
+}
+
+/// Reads one track or queue.
+pub trait Reader: Send {
+    /// Reads once. May be dropped while it waits for records without losing anything.
+    fn read(&mut self, room: Room) -> BoxFuture<'_, Result<RawRead, SourceError>>;
+}
+
+/// What a reader brought, before any mapping's filter.
+#[derive(Debug, Clone)]
+pub struct RawRead {
+    /// The records, in reading order.
+    pub records: Vec<RawRecord>,
+    /// A bound above all that was read and not above what is to come.
+    pub passed: Option<Position>,
+    /// The track has no more.
+    pub ended: bool,
+    /// The source had already dropped what was wanted.
+    pub gap: Option<Gap>,
+}
+
+/// One record as the source gave it.
+#[derive(Debug, Clone)]
+pub struct RawRecord {
+    /// What the function may call it.
+    pub id: RecordId,
+    /// Its place.
+    pub position: Position,
+    /// What orders it.
+    pub key: OrderKey,
+    /// When it reached the source.
+    pub arrival: UnixMillis,
+    /// Its data as it came.
+    pub data: Bytes,
+    /// What else the source's own renderer needs to know.
+    pub facts: Arc<dyn Any + Send + Sync>,
+}
+
+/// Renders records as JSON for one mapping, and shows them to its filter. Pure.
+pub trait Renderer: Send + Sync {
+    /// Appends the record's JSON, as it stands in the event, to `out`.
+    fn render(&self, record: &RawRecord, out: &mut Vec<u8>);
+}
+
+/// Our side could not read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It cannot be reached or refuses for now.
+    #[error("{what} cannot be read")]
+    Down {
+        /// What was read.
+        what: String,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It asks to slow down.
+    #[error("{what} asks to slow down")]
+    Throttled {
+        /// What was read.
+        what: String,
+        /// When it asked to come back.
+        retry_after: Option<Duration>,
+    },
+    /// The kept place does not belong to it any more.
+    #[error("the kept position of {what} does not belong to it any more: {why}")]
+    PositionLost {
+        /// What was read.
+        what: String,
+        /// How one can tell.
+        why: String,
+    },
+}
