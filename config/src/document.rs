@@ -25,7 +25,7 @@ pub struct Node {
 }
 
 /// A value of a document. Numbers keep their text, so that nothing is lost before a type is asked for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Value {
     /// Nothing, `null` or `~`.
     Null,
@@ -50,4 +50,51 @@ pub struct Key {
     pub name: String,
     /// Its place.
     pub place: Place,
+}
+
+/// What an expansion gave may be a secret and is not shown.
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Bool(value) => f.debug_tuple("Bool").field(value).finish(),
+            Self::Number(text) => f.debug_tuple("Number").field(text).finish(),
+            Self::String(text) => f.debug_tuple("String").field(text).finish(),
+            Self::Expanded(_) => f.write_str("Expanded(..)"),
+            Self::List(nodes) => f.debug_tuple("List").field(nodes).finish(),
+            Self::Map(entries) => f.debug_tuple("Map").field(entries).finish(),
+        }
+    }
+}
+
+/// Trees without a document, for tests.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::{Key, Node, Place, Value};
+
+    /// A place that does not matter.
+    pub(crate) fn place() -> Place {
+        Place { file: "test".into(), line: 1, column: 1, span: 0..0 }
+    }
+
+    pub(crate) fn node(value: Value) -> Node {
+        Node { value, place: place() }
+    }
+
+    pub(crate) fn text(text: &str) -> Node {
+        node(Value::String(text.to_owned()))
+    }
+
+    pub(crate) fn number(text: &str) -> Node {
+        node(Value::Number(text.to_owned()))
+    }
+
+    pub(crate) fn list(nodes: &[Node]) -> Node {
+        node(Value::List(nodes.to_vec()))
+    }
+
+    pub(crate) fn map(entries: &[(&str, Node)]) -> Node {
+        let entry = |(name, node): &(&str, Node)| (Key { name: (*name).to_owned(), place: place() }, node.clone());
+        node(Value::Map(entries.iter().map(entry).collect()))
+    }
 }

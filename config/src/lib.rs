@@ -3,14 +3,16 @@
 pub mod destination;
 pub mod document;
 pub mod error;
+pub mod fields;
 pub mod function;
 pub mod mapping;
 pub mod plan;
 pub mod profile;
 
 pub use destination::DestinationSettings;
-pub use document::{Node, Place, Value};
+pub use document::{Key, Node, Place, Value};
 pub use error::{Code, Finding};
+pub use fields::{Fields, Item};
 pub use function::{Executor, Function, FunctionName};
 pub use mapping::{Mapping, MappingName, SourceRef, StartingPosition};
 pub use plan::{BatchPlan, Redelivery, RetryPlan, WindowPlan};

@@ -1,0 +1,203 @@
+//! Reads the settings of one map and collects all that is wrong with them, unknown keys included; never stops at the first.
+//!
+//! ```
+//! # use forebay_config::{Fields, Finding, Node};
+//! struct Settings { path: String, lines_max: u32 }
+//!
+//! fn read(node: &Node) -> Result<Settings, Vec<Finding>> {
+//!     Fields::read(node, "source.file", |fields| {
+//!         let path = fields.required("path", |it| it.text());
+//!         let lines_max = fields.optional("lines_max", |it| it.integer(1..=10_000));
+//!         Some(Settings { path: path?, lines_max: lines_max.unwrap_or(100) })
+//!     })
+//! }
+//! ```
+//!
+//! Every taker is called before the first `?`, so that one mistake does not hide the next. A key whose value is null counts as not written.
+
+mod item;
+mod number;
+mod scalar;
+mod suggest;
+
+pub use item::Item;
+pub(crate) use number::{decimal_millis, integer_of};
+pub(crate) use suggest::suggest;
+
+use crate::document::{Key, Node, Place, Value};
+use crate::error::{Code, Finding, join};
+
+/// Reads the settings of one map.
+#[derive(Debug)]
+pub struct Fields<'n> {
+    node: &'n Node,
+    path: String,
+    entries: &'n [(Key, Node)],
+    is_map: bool,
+    known: Vec<&'static str>,
+    findings: Vec<Finding>,
+}
+
+impl<'n> Fields<'n> {
+    /// Starts on a map; null counts as an empty one, anything else is a finding. `path` names the map in findings.
+    pub fn new(node: &'n Node, path: impl Into<String>) -> Self {
+        let path = path.into();
+        let (entries, is_map): (&[_], _) = match &node.value {
+            Value::Map(entries) => (entries, true),
+            Value::Null => (&[], true),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Expanded(_) | Value::List(_) => (&[], false),
+        };
+        let mut fields = Self { node, path, entries, is_map, known: Vec::new(), findings: Vec::new() };
+        if !is_map {
+            let message = format!("must be a map of settings, not {}", item::kind(&node.value));
+            fields.findings.push(Finding::new(Code::WRONG_TYPE, fields.path.clone(), &node.place, message));
+        }
+        fields
+    }
+
+    /// Reads a whole map: `read` takes the settings, then unknown keys are added to what was found.
+    ///
+    /// # Errors
+    /// All findings; the value is given back only when there are none.
+    pub fn read<T>(node: &'n Node, path: impl Into<String>, read: impl FnOnce(&mut Self) -> Option<T>) -> Result<T, Vec<Finding>> {
+        let mut fields = Self::new(node, path);
+        let value = read(&mut fields);
+        let findings = fields.finish();
+        match value {
+            Some(value) if findings.is_empty() => Ok(value),
+            Some(_) | None => Err(findings),
+        }
+    }
+
+    /// The path of this map.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The place of this map.
+    pub fn place(&self) -> &'n Place {
+        &self.node.place
+    }
+
+    /// Whether the key is written with something other than null. Makes the key known.
+    pub fn has(&mut self, key: &'static str) -> bool {
+        self.node(key).is_some()
+    }
+
+    /// What stands under the key, when it is not null. Makes the key known.
+    pub fn node(&mut self, key: &'static str) -> Option<&'n Node> {
+        self.entry(key).map(|(_, node)| node)
+    }
+
+    /// The key itself as written, for findings about the setting rather than its value. Makes the key known.
+    pub fn key(&mut self, key: &'static str) -> Option<&'n Key> {
+        self.entry(key).map(|(key, _)| key)
+    }
+
+    fn entry(&mut self, key: &'static str) -> Option<&'n (Key, Node)> {
+        self.known.push(key);
+        self.entries.iter().find(|(it, node)| it.name == key && node.value != Value::Null)
+    }
+
+    /// Reads a setting when it is written.
+    pub fn optional<T>(&mut self, key: &'static str, read: impl FnOnce(Item<'n, '_>) -> Option<T>) -> Option<T> {
+        let node = self.node(key)?;
+        read(Item::new(node, join(&self.path, key), &mut self.findings))
+    }
+
+    /// Reads a setting; its absence is a finding.
+    pub fn required<T>(&mut self, key: &'static str, read: impl FnOnce(Item<'n, '_>) -> Option<T>) -> Option<T> {
+        if !self.has(key) && self.is_map {
+            self.missing(key, format!("`{key}` is missing"));
+            return None;
+        }
+        self.optional(key, read)
+    }
+
+    /// Notes that a setting is missing, in the given words.
+    pub fn missing(&mut self, key: &'static str, message: impl Into<String>) {
+        let path = join(&self.path, key);
+        self.findings.push(Finding::new(Code::MISSING, path, &self.node.place, message).fix(format!("add `{key}:`")));
+    }
+
+    /// Adds a finding of the caller's own.
+    pub fn push(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// Adds findings of the caller's own.
+    pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.findings.extend(findings);
+    }
+
+    /// Ends the map: keys that no taker asked for are unknown settings.
+    pub fn finish(mut self) -> Vec<Finding> {
+        for (key, _) in self.entries.iter().filter(|(key, _)| !self.known.contains(&key.name.as_str())) {
+            let fix = match suggest(&key.name, &self.known) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("known here: {}", words(&self.known)),
+            };
+            let message = format!("there is no setting `{}`", key.name.escape_debug());
+            self.findings.push(Finding::new(Code::UNKNOWN_SETTING, join(&self.path, &key.name), &key.place, message).fix(fix));
+        }
+        self.findings
+    }
+}
+
+/// The words in order, once each, for a sentence.
+pub(crate) fn words(known: &[&str]) -> String {
+    let mut seen: Vec<&str> = Vec::new();
+    for word in known {
+        if !seen.contains(word) {
+            seen.push(word);
+        }
+    }
+    seen.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::testing::{map, node, number, text};
+
+    fn show(findings: &[Finding]) -> Vec<String> {
+        findings.iter().map(|it| format!("{} {}: {} ({})", it.code, it.path, it.message, it.fix.as_deref().unwrap_or(""))).collect()
+    }
+
+    #[test]
+    fn all_findings_of_a_map_come_at_once() {
+        let node = map(&[("path", number("7")), ("lines_maxx", number("3")), ("wait", number("-1"))]);
+        let read = Fields::read(&node, "source.file", |fields| {
+            let path = fields.required("path", |it| it.text());
+            let lines = fields.optional("lines_max", |it| it.integer(1u32..=10));
+            let wait = fields.optional("wait", |it| it.integer(0u32..=10));
+            let url = fields.required("url", |it| it.text());
+            Some((path?, lines, wait, url?))
+        });
+        assert_eq!(
+            show(&read.unwrap_err()),
+            [
+                "FB-0105 source.file.path: must be text, not a number (write it in quotes)",
+                "FB-0106 source.file.wait: must be from 0 to 10, not -1 ()",
+                "FB-0107 source.file.url: `url` is missing (add `url:`)",
+                "FB-0104 source.file.lines_maxx: there is no setting `lines_maxx` (did you mean `lines_max`?)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_null_counts_as_not_written() {
+        let node = map(&[("path", node(Value::Null))]);
+        let read = Fields::read(&node, "", |fields| Some(fields.optional("path", |it| it.text())));
+        assert_eq!(read.unwrap(), None);
+        let read = Fields::read(&node, "", |fields| fields.required("path", |it| it.text()));
+        assert_eq!(show(&read.unwrap_err()), ["FB-0107 path: `path` is missing (add `path:`)"]);
+    }
+
+    #[test]
+    fn a_value_that_is_no_map_is_one_finding() {
+        let node = text("x");
+        let read = Fields::read(&node, "source.file", |fields| fields.required("path", |it| it.text()));
+        assert_eq!(show(&read.unwrap_err()), ["FB-0105 source.file: must be a map of settings, not text ()"]);
+    }
+}

@@ -1,0 +1,61 @@
+//! The known word that was probably meant.
+
+/// A key longer than this is no slip of the finger; comparing it would cost more than it is worth.
+const SUGGEST_CHARS_MAX: usize = 80;
+
+/// The known word nearest to what was written, when it is near enough to be a slip.
+pub(crate) fn suggest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+    let n_chars = written.chars().take(SUGGEST_CHARS_MAX + 1).count();
+    if n_chars > SUGGEST_CHARS_MAX {
+        return None;
+    }
+    let folded = fold(written);
+    let near = known.iter().map(|word| (distance(&folded, &fold(word)), *word)).min_by_key(|(distance, _)| *distance);
+    near.filter(|(distance, word)| *distance <= word.chars().count().max(n_chars) / 3).map(|(_, word)| word)
+}
+
+/// Letters and digits only, in lower case: `BatchSize`, `batch-size` and `batch_size` are the same word.
+fn fold(word: &str) -> Vec<char> {
+    word.chars().filter(|it| it.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours that turn one word into the other.
+fn distance(from: &[char], to: &[char]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in to.iter().enumerate() {
+            let mut best = (last[j] + usize::from(a != b)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
+                best = best.min(before[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognised_and_another_word_is_not() {
+        let known = ["batch_size", "bisect_batch_on_function_error", "enabled", "name"];
+        for (written, meant) in [
+            ("batchsize", Some("batch_size")),
+            ("BatchSize", Some("batch_size")),
+            ("batch_szie", Some("batch_size")),
+            ("enable", Some("enabled")),
+            ("nmae", Some("name")),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(suggest(written, &known), meant, "{written}");
+        }
+        assert_eq!(suggest(&"x".repeat(100_000), &known), None);
+        assert_eq!(suggest("x", &[]), None);
+    }
+}
