@@ -1,11 +1,15 @@
-//! What is tried together and how it ends: slices, outcomes, conditions.
+//! What is tried together and how it ends: slices, outcomes, conditions, and what follows an outcome.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use forebay_config::{Redelivery, RetryPlan};
 
-use crate::record::{Record, RecordId};
+use crate::action::BatchReason;
+use crate::record::{OrderKey, Place, Record, RecordId};
+use crate::time::Tick;
 
 /// Records that are tried together, in order. Halves share their parent's records.
 #[derive(Debug, Clone)]
@@ -31,7 +35,7 @@ impl Slice {
         self.range.len()
     }
 
-    /// The part of it from `from` on and the part before, sharing the records.
+    /// The part of it before `at` and the part from `at` on, sharing the records.
     pub fn split_at(&self, at: usize) -> (Self, Self) {
         let middle = self.range.start + at.min(self.range.len());
         let part = |range| Self { records: Arc::clone(&self.records), range };
@@ -129,5 +133,260 @@ impl Condition {
             Self::AgeExceeded => "RecordAgeExceeded",
             Self::PayloadTooLarge => "MaximumPayloadSizeExceeded",
         }
+    }
+}
+
+/// The limits that a batch was read under; they stay with it whatever the plan becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) retries_max: Option<u32>,
+    pub(crate) record_age_max: Option<Duration>,
+    pub(crate) bisect: bool,
+    pub(crate) redelivery: Redelivery,
+    pub(crate) stop_group_at_first_failure: bool,
+}
+
+impl Limits {
+    pub(crate) fn of(plan: &RetryPlan) -> Self {
+        Self {
+            retries_max: plan.retries_max,
+            record_age_max: plan.record_age_max,
+            bisect: plan.bisect,
+            redelivery: plan.redelivery,
+            stop_group_at_first_failure: plan.stop_group_at_first_failure,
+        }
+    }
+
+    fn is_exhausted(&self, n_failures: u32) -> bool {
+        self.retries_max.is_some_and(|max| n_failures > max)
+    }
+}
+
+/// A slice on its way through attempts.
+#[derive(Debug, Clone)]
+pub(crate) struct Tried {
+    pub(crate) slice: Slice,
+    /// Retries spent, the failed attempt that is to be retried included.
+    pub(crate) n_failures: u32,
+    /// Attempts that its records were part of.
+    pub(crate) n_invokes: u32,
+    pub(crate) why: BatchReason,
+    pub(crate) not_before: Tick,
+    /// What the last attempt told.
+    pub(crate) reply: Option<Reply>,
+}
+
+impl Tried {
+    fn part(&self, slice: Slice, why: BatchReason) -> Self {
+        Self { slice, n_failures: self.n_failures, n_invokes: self.n_invokes, why, not_before: Tick::default(), reply: self.reply.clone() }
+    }
+
+    pub(crate) fn give_up(self, condition: Condition) -> Told {
+        Told { slice: self.slice, condition, n_invokes: self.n_invokes, reply: self.reply, n_refused: 0 }
+    }
+}
+
+/// A slice that was given up and waits until its destination has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) slice: Slice,
+    pub(crate) condition: Condition,
+    pub(crate) n_invokes: u32,
+    pub(crate) reply: Option<Reply>,
+    pub(crate) n_refused: u32,
+}
+
+/// What follows an outcome.
+#[derive(Debug)]
+pub(crate) struct Next {
+    /// Records that are finished.
+    pub(crate) done: Vec<Record>,
+    /// Messages that their queue brings again.
+    pub(crate) left: Vec<Record>,
+    /// What takes the slice's place, in order.
+    pub(crate) then: Vec<Then>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Then {
+    /// Tried again after a delay; a retry was spent.
+    Again(Tried),
+    /// Tried again at once; none was spent.
+    Half(Tried),
+    /// Tried again as soon as the function can be reached.
+    NotReached(Tried),
+    /// Given up.
+    GivenUp(Told),
+}
+
+/// Decides what follows. With bisect a failed slice of more than one record is halved (the first half is the smaller) and no retry is
+/// spent; partial answers split exactly at the failed record.
+pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next {
+    let nothing = || Next { done: Vec::new(), left: Vec::new(), then: Vec::new() };
+    match outcome {
+        Outcome::Succeeded(_) => Next { done: tried.slice.records().to_vec(), ..nothing() },
+        Outcome::NotReached { .. } => {
+            // not reaching the function spends nothing, and it is no attempt.
+            tried.n_invokes -= 1;
+            tried.why = BatchReason::NotReached;
+            Next { then: vec![Then::NotReached(tried)], ..nothing() }
+        }
+        Outcome::TooLarge if tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
+        Outcome::TooLarge => Next { then: vec![Then::GivenUp(tried.give_up(Condition::PayloadTooLarge))], ..nothing() },
+        Outcome::Failed { reply, .. } => {
+            tried.reply = Some(reply);
+            match limits.redelivery {
+                Redelivery::BySource => Next { left: tried.slice.records().to_vec(), ..nothing() },
+                Redelivery::ByUs if limits.bisect && tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
+                Redelivery::ByUs => Next { then: vec![spend(tried, limits)], ..nothing() },
+            }
+        }
+        Outcome::PartlyFailed { failed, reply } => {
+            tried.reply = Some(reply);
+            let (done, rest) = split_partial(tried.slice.records(), &failed, limits);
+            match limits.redelivery {
+                Redelivery::BySource => Next { done, left: rest, ..nothing() },
+                Redelivery::ByUs => {
+                    tried.slice = Slice::new(rest);
+                    Next { done, then: after_partial(tried, &failed, limits), ..nothing() }
+                }
+            }
+        }
+    }
+}
+
+fn halves(tried: &Tried) -> Vec<Then> {
+    let (first, second) = tried.slice.split_at(tried.slice.n_records() / 2);
+    [first, second].map(|half| Then::Half(tried.part(half, BatchReason::Half))).into()
+}
+
+fn spend(mut tried: Tried, limits: &Limits) -> Then {
+    tried.n_failures += 1;
+    tried.why = BatchReason::Retry;
+    if limits.is_exhausted(tried.n_failures) { Then::GivenUp(tried.give_up(Condition::RetriesExhausted)) } else { Then::Again(tried) }
+}
+
+/// The remainder of a partial answer. When its retries are used up, bisect gives up the named record alone and tries the others once
+/// more, as a half: healthy neighbours are not discarded with it (P10 of the promises).
+fn after_partial(tried: Tried, failed: &[RecordId], limits: &Limits) -> Vec<Then> {
+    let is_last_try = limits.is_exhausted(tried.n_failures + 1);
+    let on_track = tried.slice.records().iter().all(|record| matches!(record.place, Place::Track(..)));
+    if !(is_last_try && on_track && limits.bisect && tried.slice.n_records() > 1) {
+        return vec![spend(tried, limits)];
+    }
+    let named = tried.slice.records().iter().position(|record| failed.contains(&record.id)).unwrap_or(0);
+    let (before, from_named) = tried.slice.split_at(named);
+    let (named, after) = from_named.split_at(1);
+    let parts = [(before, false), (named, true), (after, false)].into_iter().filter(|(part, _)| part.n_records() > 0);
+    parts
+        .map(|(part, is_named)| {
+            let part = tried.part(part, BatchReason::Half);
+            if is_named { Then::GivenUp(part.give_up(Condition::RetriesExhausted)) } else { Then::Half(part) }
+        })
+        .collect()
+}
+
+/// Splits a slice by the names that failed: on a track everything from its lowest failed record on stays; in queues only what was named,
+/// and with the group guard what follows it in its group.
+fn split_partial(records: &[Record], failed: &[RecordId], limits: &Limits) -> (Vec<Record>, Vec<Record>) {
+    let failed: BTreeSet<&RecordId> = failed.iter().collect();
+    let mut stopped = BTreeSet::new();
+    let (mut done, mut rest) = (Vec::new(), Vec::new());
+    for record in records {
+        let unit = match (&record.place, &record.key) {
+            (Place::Track(track, _), _) => Some((track.0, None)),
+            (Place::Queue { .. }, OrderKey::Key(key)) if limits.stop_group_at_first_failure => Some((0, Some(key))),
+            (Place::Queue { .. }, _) => None,
+        };
+        if failed.contains(&record.id) || unit.is_some_and(|unit| stopped.contains(&unit)) {
+            stopped.extend(unit);
+            rest.push(record.clone());
+        } else {
+            done.push(record.clone());
+        }
+    }
+    (done, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Position, Section, TrackIdx};
+    use crate::time::UnixMillis;
+
+    #[test]
+    fn a_failed_batch_is_halved_before_a_retry_is_spent() {
+        check("1234", "fail", "bisect", "half 12, half 34");
+        check("12345", "fail", "bisect", "half 12, half 345");
+        check("1", "fail", "bisect", "again 1 (1)");
+        check("12", "fail", "", "again 12 (1)");
+    }
+
+    #[test]
+    fn the_last_retry_gives_up() {
+        check("12", "fail", "last", "gave up 12");
+        check("1", "large", "bisect", "gave up 1");
+        check("123", "large", "last", "half 1, half 23");
+    }
+
+    #[test]
+    fn a_partial_answer_keeps_everything_from_the_lowest_failure_on() {
+        check("12345", "3", "", "done 12; again 345 (1)");
+        check("12345", "42", "bisect", "done 1; again 2345 (1)");
+        check("12345", "3", "last", "done 12; gave up 345");
+    }
+
+    #[test]
+    fn bisect_gives_up_only_the_named_record_when_retries_are_used_up() {
+        check("12345", "3", "last bisect", "done 12; gave up 3, half 45");
+        check("5", "5", "last bisect", "gave up 5");
+    }
+
+    #[test]
+    fn not_reaching_the_function_spends_nothing() {
+        check("12", "throttle", "last bisect", "not reached 12");
+    }
+
+    fn check(records: &str, answer: &str, settings: &str, want: &str) {
+        let record = |name: char| Record {
+            id: RecordId::new(name.to_string().as_bytes()),
+            place: Place::Track(TrackIdx(0), Position::number(u64::from(name))),
+            key: OrderKey::Key(Bytes::new()),
+            arrival: UnixMillis(0),
+            bytes: Bytes::new(),
+            section: Section::default(),
+        };
+        let n_failures = if settings.contains("last") { 2 } else { 0 };
+        let slice = Slice::new(records.chars().map(record).collect());
+        let tried = Tried { slice, n_failures, n_invokes: 3, why: BatchReason::Count, not_before: Tick(0), reply: None };
+        let limits = Limits {
+            retries_max: Some(2),
+            record_age_max: None,
+            bisect: settings.contains("bisect"),
+            redelivery: Redelivery::ByUs,
+            stop_group_at_first_failure: false,
+        };
+        let reply = Reply::default();
+        let outcome = match answer {
+            "fail" => Outcome::Failed { how: Failure::FunctionError, reply },
+            "large" => Outcome::TooLarge,
+            "throttle" => Outcome::NotReached { why: NotReached::Throttled, retry_after: None, error: String::new() },
+            names => Outcome::PartlyFailed { failed: names.chars().map(|it| record(it).id).collect(), reply },
+        };
+        let next = next(tried, outcome, &limits);
+        let names =
+            |records: &[Record]| records.iter().map(|it| String::from_utf8_lossy(it.id.0.as_slice()).into_owned()).collect::<String>();
+        let then: Vec<String> = next
+            .then
+            .iter()
+            .map(|then| match then {
+                Then::Again(it) => format!("again {} ({})", names(it.slice.records()), it.n_failures),
+                Then::Half(it) => format!("half {}", names(it.slice.records())),
+                Then::NotReached(it) => format!("not reached {}", names(it.slice.records())),
+                Then::GivenUp(it) => format!("gave up {}", names(it.slice.records())),
+            })
+            .collect();
+        let done = if next.done.is_empty() { String::new() } else { format!("done {}; ", names(&next.done)) };
+        assert_eq!(format!("{done}{}", then.join(", ")), want);
     }
 }

@@ -2,20 +2,30 @@
 //! draws no number; the same calls give the same actions.
 
 pub mod action;
+mod assemble;
 pub mod attempt;
+mod backoff;
+mod chain;
 pub mod checkpoint;
+mod explain;
+mod flow;
 pub mod lanes;
-pub mod machine;
-pub mod plan;
-pub mod record;
+mod machine;
+mod plan;
+mod receipts;
+mod record;
 pub mod response;
-pub mod short;
+mod scale;
+mod short;
 pub mod state;
-pub mod time;
+mod time;
+mod timers;
+mod tracks;
+mod watermark;
 
 pub use action::*;
 pub use attempt::*;
-pub use checkpoint::{Checkpoint, GivenUp, OpenSlice, Watermark};
+pub use checkpoint::{Checkpoint, CheckpointError, GivenUp, OpenSlice, Watermark};
 pub use machine::Machine;
 pub use plan::{Plan, QueuePlan};
 pub use record::*;

@@ -1,14 +1,20 @@
 //! One mapping in this process: all its tracks or receipts, what is in flight, and what must be done next.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::action::*;
 use crate::attempt::Outcome;
+use crate::backoff::mix;
+use crate::chain::{Chain, ChainId, Status};
 use crate::checkpoint::Checkpoint;
 use crate::plan::Plan;
+use crate::receipts::Receipts;
 use crate::record::{Receipt, TrackIdx};
-use crate::state::{Counts, TrackState, Why};
+use crate::state::{Counts, Why};
 use crate::time::{Now, Tick};
+use crate::timers::{Timer, Timers};
+use crate::tracks::{Track, TrackStatus, Tracks};
 
 /// One mapping in this process.
 ///
@@ -17,61 +23,322 @@ use crate::time::{Now, Tick};
 /// answered ids are ignored, so that a late or doubled answer harms nothing.
 #[derive(Debug)]
 pub struct Machine {
-    plan: Arc<Plan>,
+    pub(crate) plan: Arc<Plan>,
+    seed: u64,
+    pub(crate) now: Now,
+    pub(crate) actions: VecDeque<Action>,
+    pub(crate) timers: Timers,
+    pub(crate) chains: BTreeMap<ChainId, Chain>,
+    pub(crate) attempts: BTreeMap<AttemptId, ChainId>,
+    pub(crate) notices: BTreeMap<NoticeId, ChainId>,
+    /// What could use a slot, oldest first; entries that are no longer so are skipped.
+    pub(crate) ready: VecDeque<Ready>,
+    /// How many entries of `ready` are so; batches of a queue's pool are counted apart.
+    pub(crate) n_ready: u32,
+    /// What the gate was told and has not granted yet.
+    told_want: u32,
+    pub(crate) next_id: u64,
+    /// Grows with every change that a checkpoint must say.
+    pub(crate) mark: u64,
+    closing: Closing,
+    pub(crate) counts: Counts,
+    pub(crate) held_bytes: u64,
+    pub(crate) tracks: Tracks,
+    pub(crate) receipts: Receipts,
 }
 
-#[allow(unused_variables, clippy::needless_pass_by_value, clippy::unused_self, missing_docs)]
+/// Something that could use a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// A slice that was tried before.
+    Chain(ChainId),
+    /// A fresh batch of a lane.
+    Lane(TrackIdx, u32),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    Open,
+    Finishing,
+    Abandoned,
+}
+
 impl Machine {
     /// A machine without tracks. `seed` drives the jitter of its delays and nothing else.
     pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
-        Self { plan }
+        Self {
+            receipts: Receipts::new(&plan),
+            plan,
+            seed,
+            now: Now::default(),
+            actions: VecDeque::new(),
+            timers: Timers::default(),
+            chains: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            notices: BTreeMap::new(),
+            ready: VecDeque::new(),
+            n_ready: 0,
+            told_want: 0,
+            next_id: 1,
+            mark: 1,
+            closing: Closing::Open,
+            counts: Counts::default(),
+            held_bytes: 0,
+            tracks: Tracks::default(),
+        }
     }
+
+    /// A queue may be received from now on. Tracks need no such call: they start when they are assigned.
+    pub fn handle_opened(&mut self, now: Now) {
+        self.begin(now);
+        self.receipts.is_open = true;
+        self.pump_queue();
+    }
+
     /// A track is ours from this checkpoint on.
-    pub fn handle_assigned(&mut self, track: TrackIdx, from: Checkpoint, now: Now) {}
+    pub fn handle_assigned(&mut self, track: TrackIdx, from: Checkpoint, now: Now) {
+        self.begin(now);
+        if !self.is_closing() && !self.tracks.by_idx.contains_key(&track) {
+            self.assign_track(track, from);
+        }
+    }
+
     /// A read came back.
-    pub fn handle_read(&mut self, id: ReadId, read: Result<Read, SourceNotice>, now: Now) {}
+    pub fn handle_read(&mut self, id: ReadId, read: Result<Read, SourceNotice>, now: Now) {
+        self.begin(now);
+        if let Some(idx) = self.tracks.reads.remove(&id) {
+            self.read_track(idx, read);
+        } else {
+            self.received(id, read);
+        }
+    }
+
     /// The gate granted a slot. The machine answers with `Invoke` or `Return`.
-    pub fn handle_slot(&mut self, slot: SlotId, now: Now) {}
+    pub fn handle_slot(&mut self, slot: SlotId, now: Now) {
+        self.begin(now);
+        self.told_want = self.told_want.saturating_sub(1);
+        let action = match self.next_attempt() {
+            Some(attempt) => Action::Invoke(slot, attempt),
+            None => Action::Return(slot),
+        };
+        self.actions.push_back(action);
+        self.pump_queue();
+    }
+
+    fn next_attempt(&mut self) -> Option<Attempt> {
+        // C-1: nothing new begins after a close.
+        while !self.is_closing() {
+            let id = match self.ready.pop_front() {
+                Some(Ready::Chain(id)) if self.chains.get(&id).is_some_and(|chain| matches!(chain.status, Status::Ready { .. })) => {
+                    Some(id)
+                }
+                Some(Ready::Chain(_)) => None,
+                Some(Ready::Lane(idx, lane)) => {
+                    let id = self.take_batch(idx, lane);
+                    if let Some(id) = id {
+                        self.advance(id);
+                    }
+                    id.filter(|id| self.chains.get(id).is_some_and(|chain| matches!(chain.status, Status::Ready { .. })))
+                }
+                None => Some(self.take_pool_batch()?),
+            };
+            if let Some(attempt) = id.and_then(|id| self.start(id)) {
+                return Some(attempt);
+            }
+        }
+        None
+    }
+
     /// An attempt ended.
-    pub fn handle_outcome(&mut self, id: AttemptId, outcome: Outcome, now: Now) {}
+    pub fn handle_outcome(&mut self, id: AttemptId, outcome: Outcome, now: Now) {
+        self.begin(now);
+        if let Some(chain) = self.attempts.remove(&id) {
+            self.end_attempt(chain, outcome);
+        }
+        self.pump_queue();
+    }
+
     /// A destination answered.
-    pub fn handle_delivered(&mut self, id: NoticeId, answer: Delivery, now: Now) {}
+    pub fn handle_delivered(&mut self, id: NoticeId, answer: Delivery, now: Now) {
+        self.begin(now);
+        if let Some(chain) = self.notices.remove(&id) {
+            self.delivered(chain, answer);
+        }
+        self.pump_queue();
+    }
+
     /// The store answered.
-    pub fn handle_committed(&mut self, id: CommitId, answer: Committed, now: Now) {}
+    pub fn handle_committed(&mut self, id: CommitId, answer: Committed, now: Now) {
+        self.begin(now);
+        if let Some(idx) = self.tracks.commits.remove(&id) {
+            self.committed(idx, id, answer);
+        }
+    }
+
     /// The queue answered to a settlement.
-    pub fn handle_settled(&mut self, id: SettleId, answers: Vec<(Receipt, Settled)>, now: Now) {}
+    pub fn handle_settled(&mut self, id: SettleId, answers: Vec<(Receipt, Settled)>, now: Now) {
+        self.begin(now);
+        self.settled(id, answers);
+        self.pump_queue();
+    }
+
     /// The queue answered to an extension.
-    pub fn handle_extended(&mut self, id: ExtendId, answers: Vec<(Receipt, Extended)>, now: Now) {}
+    pub fn handle_extended(&mut self, id: ExtendId, answers: Vec<(Receipt, Extended)>, now: Now) {
+        self.begin(now);
+        self.extended(id, answers);
+        self.pump_queue();
+    }
+
     /// A track or a generation of receipts is gone.
-    pub fn handle_lost(&mut self, scope: Lost, now: Now) {}
+    pub fn handle_lost(&mut self, scope: Lost, now: Now) {
+        self.begin(now);
+        match scope {
+            Lost::Track(idx) => self.stop_track(idx, TrackStatus::Closed),
+            Lost::Generation(generation) => self.lose_generation(generation),
+        }
+        self.pump_queue();
+    }
+
     /// A new plan: new slices take it, slices in retry keep theirs.
-    pub fn handle_plan(&mut self, plan: Arc<Plan>, now: Now) {}
+    pub fn handle_plan(&mut self, plan: Arc<Plan>, now: Now) {
+        self.begin(now);
+        self.plan = plan;
+        let tracks: Vec<(TrackIdx, u32)> =
+            self.tracks.by_idx.iter().map(|(idx, track)| (*idx, u32::try_from(track.lanes.len()).unwrap_or(u32::MAX))).collect();
+        for (idx, n_lanes) in tracks {
+            for lane in 0..n_lanes {
+                self.touch_lane(idx, lane);
+            }
+            self.pump_track(idx);
+        }
+        self.receipts.handle_plan(&self.plan);
+        self.pump_queue();
+    }
+
     /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Now) {}
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.begin(now);
+        while let Some(timer) = self.timers.take_due(self.now.tick) {
+            match timer {
+                Timer::LaneWindow(idx, lane) => self.touch_lane(idx, lane),
+                Timer::Retry(id) | Timer::Redeliver(id) => self.delay_over(id),
+                Timer::Reread(idx) => {
+                    if let Some(track) = self.tracks.by_idx.get_mut(&idx) {
+                        track.reading = crate::tracks::Reading::Idle;
+                    }
+                    self.pump_track(idx);
+                }
+                Timer::Recommit(idx) => self.pump_track(idx),
+                Timer::Visibility => self.extend_due(),
+                Timer::Resettle => self.resettle(),
+                Timer::QueueWindow | Timer::Rereceive => {}
+                Timer::Close => self.abandon(),
+            }
+        }
+        self.pump_queue();
+    }
+
     /// Ends a track or everything.
-    pub fn close(&mut self, scope: Scope, how: Close, now: Now) {}
+    pub fn close(&mut self, scope: Scope, how: Close, now: Now) {
+        self.begin(now);
+        match (scope, how) {
+            (Scope::All, Close::Abandon) => self.abandon(),
+            (Scope::Track(idx), Close::Abandon) => self.stop_track(idx, TrackStatus::Closed),
+            (Scope::Track(idx), Close::Finish | Close::Within(_)) => self.close_track(idx),
+            (Scope::All, Close::Finish) => self.close_all(),
+            (Scope::All, Close::Within(at)) => {
+                self.close_all();
+                self.timers.set(Timer::Close, Some(at));
+            }
+        }
+    }
+
+    fn close_track(&mut self, idx: TrackIdx) {
+        let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
+        track.is_closing = true;
+        let n_lanes = u32::try_from(track.lanes.len()).unwrap_or(u32::MAX);
+        for lane in 0..n_lanes {
+            self.touch_lane(idx, lane);
+        }
+    }
+
+    fn close_all(&mut self) {
+        if self.closing == Closing::Open {
+            self.closing = Closing::Finishing;
+            let tracks: Vec<TrackIdx> = self.tracks.by_idx.keys().copied().collect();
+            tracks.into_iter().for_each(|idx| self.close_track(idx));
+            self.close_queue();
+        }
+    }
+
+    fn abandon(&mut self) {
+        self.closing = Closing::Abandoned;
+        self.told_want = 0;
+        self.actions.clear();
+        self.timers.clear();
+        self.ready.clear();
+        self.n_ready = 0;
+        self.chains.clear();
+        self.attempts.clear();
+        self.notices.clear();
+        self.tracks = Tracks::default();
+        self.receipts = Receipts::new(&self.plan);
+        self.held_bytes = 0;
+    }
+
     /// What to do next; drain after every call.
     pub fn poll_action(&mut self) -> Option<Action> {
-        None
+        if let Some(action) = self.actions.pop_front() {
+            return Some(action);
+        }
+        let want = if self.is_closing() { 0 } else { self.n_ready + self.n_pool_batches() };
+        if want == self.told_want {
+            return None;
+        }
+        self.told_want = want;
+        Some(Action::Want(want))
     }
+
     /// When to call `handle_timeout`, and why.
     pub fn poll_timeout(&self) -> Option<(Tick, Why)> {
-        None
+        self.timers.next().map(|(at, timer)| (at, timer.why()))
     }
-    /// No read, attempt, notice, commit or settlement is open.
+
+    /// No read, attempt, notice, commit, settlement or extension is open, and nothing waits to be written or settled.
     pub fn is_quiet(&self) -> bool {
-        true
+        self.actions.is_empty()
+            && self.attempts.is_empty()
+            && self.notices.is_empty()
+            && self.tracks.by_idx.values().all(Track::is_quiet)
+            && self.receipts.is_quiet()
     }
-    /// Why nothing is happening on this track. A queue answers for `TrackIdx(0)`.
-    pub fn state(&self, track: TrackIdx) -> TrackState {
-        TrackState::Unknown
-    }
+
     /// What it has done so far.
     pub fn counts(&self) -> Counts {
-        Counts::default()
+        self.counts
     }
-    /// Bytes of records that it holds.
+
+    /// Bytes of records that it holds, with what each record costs beside them.
     pub fn held_bytes(&self) -> u64 {
-        0
+        self.held_bytes
+    }
+
+    fn begin(&mut self, now: Now) {
+        debug_assert!(now.tick >= self.now.tick, "ticks never run backwards");
+        self.now = now;
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing != Closing::Open
+    }
+
+    pub(crate) fn next_id(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+
+    pub(crate) fn seed_of(&self, what: u64) -> u64 {
+        mix(self.seed ^ what.rotate_left(32))
     }
 }

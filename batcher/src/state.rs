@@ -124,8 +124,6 @@ pub enum Why {
     Visibility,
     /// A settlement that failed may be sent again.
     Resettle,
-    /// The number of receives may change.
-    Scale,
     /// The time to close is over.
     Close,
 }
@@ -139,15 +137,17 @@ pub struct Counts {
     pub filtered_out: u64,
     /// Records that were already finished in a former life and came again.
     pub skipped: u64,
-    /// Records in attempts, each attempt counted: `InvokedEventCount`.
+    /// Records of slices that were tried in a former life.
+    pub restored: u64,
+    /// Records in attempts that reached the function and ended, each attempt counted: `InvokedEventCount`.
     pub invoked: u64,
-    /// Records in their first attempt of this life.
+    /// Records in their first attempt, once it has reached the function and ended.
     pub invoked_first: u64,
     /// Records in attempts that failed: `FailedInvokeEventCount`.
     pub failed: u64,
     /// Records whose attempt succeeded.
     pub succeeded: u64,
-    /// Records given up before any attempt of this life.
+    /// Records given up without any attempt.
     pub given_up_uninvoked: u64,
     /// Records discarded by a setting: `DroppedEventCount`.
     pub dropped: u64,

@@ -1,0 +1,76 @@
+//! Which waiting records make the next batch: count and exact bytes.
+
+use crate::action::BatchReason;
+use crate::plan::Plan;
+use crate::record::{Record, Section};
+
+/// A batch being filled. Its size is that of the event: the envelope, each record, a comma between two, and a section's own bytes once.
+#[derive(Debug)]
+pub(crate) struct Filler {
+    records: Vec<Record>,
+    sections: Vec<Section>,
+    event_bytes: u64,
+    records_max: usize,
+    bytes_max: u64,
+}
+
+impl Filler {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self {
+            records: Vec::new(),
+            sections: Vec::new(),
+            event_bytes: plan.envelope_bytes,
+            records_max: plan.batch.records_max.get() as usize,
+            bytes_max: plan.batch.bytes_max,
+        }
+    }
+
+    /// Why this record does not fit any more; `None` when it does. The first record always fits.
+    pub(crate) fn refuses(&self, record: &Record) -> Option<BatchReason> {
+        if self.records.len() >= self.records_max {
+            Some(BatchReason::Count)
+        } else if !self.records.is_empty() && self.event_bytes + self.bytes_of(record) > self.bytes_max {
+            Some(BatchReason::Bytes)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn add(&mut self, record: Record) {
+        self.event_bytes += self.bytes_of(&record);
+        if !self.sections.iter().any(|section| section.idx == record.section.idx) {
+            self.sections.push(record.section);
+        }
+        self.records.push(record);
+    }
+
+    /// Whether its only record is larger than an event may be.
+    pub(crate) fn is_oversize(&self) -> bool {
+        self.records.len() == 1 && self.event_bytes > self.bytes_max
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The records, those of one section together and otherwise in the order they came.
+    pub(crate) fn into_records(mut self) -> Vec<Record> {
+        // B-1: a batch keeps its limits, unless it is a single record.
+        debug_assert!(self.records.len() <= self.records_max && (self.event_bytes <= self.bytes_max || self.records.len() == 1));
+        if self.sections.len() > 1 {
+            self.records.sort_by_key(|record| record.section.idx);
+        }
+        self.records
+    }
+
+    fn bytes_of(&self, record: &Record) -> u64 {
+        let comma = u64::from(!self.records.is_empty());
+        let is_new_section = !self.sections.iter().any(|section| section.idx == record.section.idx);
+        record.n_bytes() + comma + if is_new_section { u64::from(record.section.bytes) } else { 0 }
+    }
+}
+
+/// The size that a record adds to a batch at most, for counting what waits.
+pub(crate) fn bytes_in_batch(record: &Record) -> u64 {
+    record.n_bytes() + 1
+}

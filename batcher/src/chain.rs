@@ -1,0 +1,122 @@
+//! What is left of one batch: its slices and notices in order. A chain holds its lanes until nothing is left, so nothing overtakes it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::action::{AttemptId, NoticeId};
+use crate::attempt::{Limits, NotReached, Told, Tried};
+use crate::checkpoint::OpenSlice;
+use crate::record::{OrderKey, Place, Record, TrackIdx};
+use crate::time::Tick;
+
+/// Names a chain; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ChainId(pub(crate) u64);
+
+/// What is left of one batch.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) steps: VecDeque<Step>,
+    pub(crate) status: Status,
+    pub(crate) limits: Limits,
+    pub(crate) holds: Vec<Hold>,
+    /// Its first failure, for people.
+    pub(crate) failing_since: Option<Tick>,
+    /// The function was not reached by its last attempt.
+    pub(crate) not_reached: Option<(NotReached, Tick, String)>,
+}
+
+/// One thing to do for a chain; the first must be done before the next.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) what: What,
+    /// The machine's count of changes when this step came to be: it may go on when a checkpoint with this count is durable.
+    pub(crate) mark: u64,
+}
+
+#[derive(Debug)]
+pub(crate) enum What {
+    /// A slice of a former life whose records are being read again.
+    Filling(Filling),
+    /// To be tried.
+    Try(Tried),
+    /// Given up; its destination must have it first.
+    Tell(Told),
+}
+
+/// A slice of a former life whose records are being read again.
+#[derive(Debug)]
+pub(crate) struct Filling {
+    pub(crate) track: TrackIdx,
+    pub(crate) slice: OpenSlice,
+    pub(crate) not_before: Tick,
+    pub(crate) records: Vec<Record>,
+}
+
+/// What the first step of a chain waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Not looked at yet.
+    New,
+    /// For the records of a former life.
+    Filling,
+    /// For its checkpoint to be durable.
+    Durable,
+    /// For the end of its delay.
+    Retry { until: Tick },
+    /// For a slot.
+    Ready { since: Tick },
+    /// For the function.
+    InFlight { id: AttemptId, since: Tick },
+    /// For the destination.
+    Delivering { id: NoticeId, since: Tick },
+    /// For the end of the delay after a refusal.
+    Redeliver { until: Tick, since: Tick, error: String },
+}
+
+/// What only one chain may hold.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Hold {
+    /// A lane of a track.
+    Lane(TrackIdx, u32),
+    /// A group of a queue.
+    Group(Bytes),
+}
+
+impl Chain {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { steps: VecDeque::new(), status: Status::New, limits, holds: Vec::new(), failing_since: None, not_reached: None }
+    }
+
+    /// The records of all its steps.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.steps.iter().flat_map(Step::records)
+    }
+
+    /// Whether anything of it was tried or given up, so that order on its lanes depends on a memory of it.
+    pub(crate) fn is_in_retry(&self) -> bool {
+        self.steps.iter().any(|step| match &step.what {
+            What::Filling(_) | What::Tell(_) => true,
+            What::Try(tried) => tried.n_failures > 0 || self.failing_since.is_some(),
+        })
+    }
+}
+
+impl Step {
+    pub(crate) fn records(&self) -> &[Record] {
+        match &self.what {
+            What::Filling(filling) => &filling.records,
+            What::Try(tried) => tried.slice.records(),
+            What::Tell(told) => told.slice.records(),
+        }
+    }
+}
+
+/// The group that orders a message; `None` for one that nothing orders.
+pub(crate) fn group_of(record: &Record) -> Option<&Bytes> {
+    match (&record.place, &record.key) {
+        (Place::Queue { .. }, OrderKey::Key(key)) => Some(key),
+        (Place::Queue { .. }, OrderKey::Free) | (Place::Track(..), _) => None,
+    }
+}

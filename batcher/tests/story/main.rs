@@ -1,0 +1,5 @@
+//! Stories of a machine: inputs as lines, actions as a snapshot.
+
+mod queues;
+mod script;
+mod tracks;
