@@ -1,5 +1,7 @@
 //! How a chain goes on: from its first step to the next, to a slot, a destination or its end.
 
+use forebay_config::Redelivery;
+
 use crate::action::*;
 use crate::attempt::{Condition, Next, Outcome, Slice, Then, Told, Tried, next};
 use crate::backoff::{ask_again_delay, retry_delay};
@@ -108,7 +110,11 @@ impl Machine {
             };
         }
         // W-2: what was not there any more when it was read again was dropped by its source or by a filter.
+        let n_before = chain.steps.len();
         chain.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.records().is_empty());
+        if chain.steps.len() < n_before {
+            self.mark_chain_dirty(id);
+        }
     }
 
     /// Takes away the first step's records whose track or receipt is gone.
@@ -306,6 +312,7 @@ impl Machine {
         let has_changed = !matches!(outcome, Outcome::NotReached { .. });
         let limits = chain.limits.clone();
         let Next { done, left, then } = next(tried, outcome, &limits);
+        self.counts.succeeded += done.len() as u64;
         self.finish(&done);
         self.leave(&left, id);
         let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id)).collect();
@@ -347,7 +354,7 @@ impl Machine {
             self.counts.invoked_first += if tried.n_invokes == 1 { n_records } else { 0 };
         }
         match outcome {
-            Outcome::Succeeded(_) => self.counts.succeeded += n_records,
+            Outcome::Succeeded(_) => {}
             Outcome::PartlyFailed { failed, .. } => {
                 let n_failed = tried.slice.records().iter().filter(|record| failed.contains(&record.id)).count() as u64;
                 self.counts.failed += n_failed;
@@ -383,6 +390,12 @@ impl Machine {
     fn discard_first(&mut self, id: ChainId) {
         let Some(chain) = self.chains.get_mut(&id) else { return };
         let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
+        if told.condition == Condition::PayloadTooLarge && chain.limits.redelivery == Redelivery::BySource {
+            // Nobody asked us to drop it: its queue's own limit of receives decides.
+            self.leave(told.slice.records(), id);
+            self.after_pop(id);
+            return;
+        }
         self.counts.dropped += told.slice.n_records() as u64;
         let records = told.slice.clone();
         let Told { slice, condition, n_invokes, reply, .. } = told;

@@ -53,6 +53,8 @@ pub(crate) struct Track {
     read_failing: Option<(u32, Tick)>,
     pub(crate) is_at_end: bool,
     is_dirty: bool,
+    /// The last commit said that the track has ended.
+    is_end_written: bool,
     pub(crate) committing: Committing,
     pub(crate) is_closing: bool,
     n_waiting: usize,
@@ -126,6 +128,7 @@ impl Track {
             read_failing: None,
             is_at_end: from.ended,
             is_dirty: false,
+            is_end_written: from.ended,
             committing: Committing::default(),
             is_closing: false,
             n_waiting: 0,
@@ -139,7 +142,12 @@ impl Track {
 
     /// No read and no commit is open, and nothing waits to be written.
     pub(crate) fn is_quiet(&self) -> bool {
-        !matches!(self.reading, Reading::Open(_)) && self.committing.open.is_none() && !(self.is_dirty && self.is_active())
+        !matches!(self.reading, Reading::Open(_)) && self.committing.open.is_none() && !self.has_news()
+    }
+
+    /// A checkpoint would say something new.
+    fn has_news(&self) -> bool {
+        self.is_active() && (self.is_dirty || (self.is_finished() && !self.is_end_written))
     }
 
     fn n_lanes(&self) -> u32 {
@@ -259,7 +267,8 @@ impl Machine {
         for record in read.records {
             let Place::Track(_, position) = &record.place else { continue };
             let is_repeated = before.as_ref().is_some_and(|passed| position < passed);
-            let is_finished = track.restored.iter().any(|(first, last)| first <= position && position <= last);
+            let at = track.restored.partition_point(|(_, last)| last < position);
+            let is_finished = track.restored.get(at).is_some_and(|(first, _)| first <= position);
             if is_repeated || is_finished {
                 self.counts.skipped += 1;
                 if !is_repeated {
@@ -295,7 +304,7 @@ impl Machine {
         }
         track.is_at_end |= read.ended;
         // W-3: a track without open records stands at `passed`.
-        track.is_dirty |= track.is_finished() || (track.open.first().is_none() && track.passed != before);
+        track.is_dirty |= track.open.first().is_none() && track.passed != before;
         if track.is_at_end {
             touched.extend(0..n_lanes);
         }
@@ -419,6 +428,7 @@ impl Machine {
                     self.mark_dirty(idx);
                 }
                 self.touch_lane(idx, lane);
+                self.pump_track(idx);
             }
         }
         Some(id)
@@ -462,8 +472,17 @@ impl Machine {
     /// Reads, writes and ends a track where that is due.
     pub(crate) fn pump_track(&mut self, idx: TrackIdx) {
         self.change_lanes(idx);
+        self.wake_old_lanes(idx);
         self.order_read(idx);
         self.commit_if_due(idx);
+    }
+
+    /// Lanes that wait for a change of their count go on as they are while something of the track is in retry.
+    fn wake_old_lanes(&mut self, idx: TrackIdx) {
+        let Some(n_lanes) = self.tracks.by_idx.get(&idx).map(Track::n_lanes) else { return };
+        if n_lanes != self.plan.lanes.get() {
+            (0..n_lanes).for_each(|lane| self.touch_lane(idx, lane));
+        }
     }
 
     /// The lane count changes only when nothing of the track is in flight or in retry.
@@ -546,7 +565,7 @@ impl Machine {
 
     fn commit_if_due(&mut self, idx: TrackIdx) {
         let Some(track) = self.tracks.by_idx.get(&idx) else { return };
-        let is_due = track.is_dirty && track.is_active() && track.committing.open.is_none();
+        let is_due = track.has_news() && track.committing.open.is_none();
         if !is_due || track.committing.failing.is_some_and(|failing| failing.until > self.now.tick) {
             return;
         }
@@ -560,6 +579,7 @@ impl Machine {
             track.committing.last = Some(position.clone());
         }
         track.is_dirty = false;
+        track.is_end_written = checkpoint.ended;
         track.committing.open = Some((id, mark));
         self.tracks.commits.insert(id, idx);
         self.actions.push_back(Action::Commit(id, idx, checkpoint));
@@ -637,7 +657,7 @@ impl Machine {
                 self.counts.committed += 1;
                 let was_failing = track.committing.failing.take().is_some();
                 track.committing.durable = mark;
-                if track.is_finished() && !track.is_dirty {
+                if track.is_end_written && !track.is_dirty {
                     track.status = TrackStatus::Ended;
                     self.actions.push_back(Action::Ended(idx));
                 }

@@ -199,7 +199,7 @@ impl Stage {
         }
         if let Some(Place::Track(_, last)) = read.records.last().map(|it| &it.place) {
             let next = Position::number(last.as_number().expect("a number") + 1);
-            read.passed = Some(read.passed.map_or(next.clone(), |it| it.max(next)));
+            read.passed = Some(read.passed.map_or_else(|| next.clone(), |it| it.max(next.clone())));
         }
         self.machine.handle_read(order.id, Ok(read), self.now);
     }
