@@ -1,1 +1,5 @@
-//! Forebay: tests.
+//! Helpers for the tests of the whole: the binary as a user runs it, and waiting for a state.
+
+pub mod daemon;
+pub mod http;
+pub mod wait;

@@ -1,0 +1,49 @@
+# The two commands of the README are `make demo` and `make test`; each installs what it needs and does the whole job.
+SHELL := /bin/bash
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/forebay/target
+export CXX := ccache g++
+# Where Node or Go is missing, dev/clients.sh puts one here.
+export PATH := $(PATH):$(HOME)/.cache/forebay/tools/bin
+SEEDS ?= 200000
+LONG_MINUTES := 150
+
+.PHONY: demo test long check sim mutants setup clients
+
+demo:
+	@dev/setup.sh
+	@dev/build.sh -p forebay-daemon --no-default-features --features file
+	@python3 examples/quickstart/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
+
+# Everything, against real servers on loopback: a sample of each in at most 25 minutes once things are compiled.
+test: setup check clients
+	cargo test --locked --workspace --no-fail-fast
+	cargo run --locked -q -p forebay-sim -- run --seeds 20000
+	@echo "test: all of it passed"
+
+# The full counts that the issues name: kills, flips, mounts, seeds. As root, at most $(LONG_MINUTES) minutes.
+long: setup check clients
+	FOREBAY_LONG=1 cargo test --locked --workspace --no-fail-fast
+	cargo run --locked -q -p forebay-sim -- run --seeds 1000000
+	$(MAKE) mutants
+	@echo "long: all of it passed"
+
+check: setup
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items -q
+	cargo test --locked -q -p forebay-tests --test tidy
+
+sim:
+	@dev/setup.sh
+	cargo run --locked -q -p forebay-sim -- run --seeds $(SEEDS)
+
+mutants:
+	cargo run --locked -q -p forebay-sim --features mutants -- mutants
+
+setup:
+	@dev/setup.sh
+	@dev/build.sh --workspace
+
+# Runtime clients that others wrote, unchanged: installed once under ~/.cache/forebay/clients.
+clients:
+	@dev/clients.sh

@@ -1,0 +1,116 @@
+//! The real binary, started as a user starts it, with a folder of its own; it and its children end with the test.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use crate::{http, wait};
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    /// Its admin listener.
+    pub admin: String,
+    /// Its folder: config, data, log.
+    pub folder: PathBuf,
+}
+
+/// The binary under test.
+///
+/// # Panics
+/// When it was not built, naming the command.
+pub fn binary() -> PathBuf {
+    let me = std::env::current_exe().expect("a test knows its own path");
+    let path = me.parent().and_then(Path::parent).expect("target/debug/deps/test").join("forebay");
+    assert!(path.exists(), "{} is missing: cargo build -p forebay-daemon", path.display());
+    path
+}
+
+/// Runs a subcommand to its end: exit code, standard output, standard error.
+pub fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
+    let output = Command::new(binary()).args(args).current_dir(folder).stdin(Stdio::null()).output().expect("the binary runs");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+impl Daemon {
+    /// Starts `forebay run -c forebay.yaml` in `folder` (which holds it) and waits until it is ready.
+    pub fn start(folder: &Path) -> Self {
+        let mut daemon = Self::spawn(folder);
+        let address = folder.join("data/admin.addr");
+        daemon.admin = wait::until("the admin listener", || {
+            daemon.assert_alive();
+            let text = std::fs::read_to_string(&address).ok()?;
+            let text = text.trim().to_owned();
+            (http::get(&text, "/livez")?.0 == 200).then_some(text)
+        });
+        wait::until("readiness", || (http::get(&daemon.admin, "/readyz")?.0 == 200).then_some(()));
+        daemon
+    }
+
+    /// Starts it without waiting.
+    pub fn spawn(folder: &Path) -> Self {
+        let _ = std::fs::remove_file(folder.join("data/admin.addr"));
+        let log = File::options().create(true).append(true).open(folder.join("log")).expect("the log can be written");
+        let child = Command::new(binary())
+            .args(["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0"])
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file handle can be doubled"))
+            .stderr(log)
+            .spawn()
+            .expect("the binary starts");
+        Self { child, admin: String::new(), folder: folder.to_owned() }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The page of metrics.
+    pub fn metrics(&self) -> String {
+        http::get(&self.admin, "/metrics").map(|(_, body)| body).unwrap_or_default()
+    }
+
+    /// Everything that it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(status.success(), "kill -{name} failed");
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// SIGTERM, and waits until it is gone.
+    pub fn stop(mut self) -> ExitStatus {
+        self.signal("TERM");
+        wait::until("the daemon's end", || self.child.try_wait().expect("it can be waited for"))
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> ExitStatus {
+        wait::until("the daemon's end", || self.child.try_wait().expect("it can be waited for"))
+    }
+
+    fn assert_alive(&mut self) {
+        let ended = self.child.try_wait().expect("it can be waited for");
+        assert!(ended.is_none(), "the daemon ended with {ended:?}; its log:\n{}", self.log());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,221 @@
+//! The house checks itself: floors, first lines, error pages, the shape of folders, stubs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each package may import of the house. An edge that is not here needs an ADR.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("forebay-config", &[]),
+    ("forebay-batcher", &["forebay-config"]),
+    ("forebay-clients", &["forebay-config"]),
+    ("forebay-pollers", &["forebay-config", "forebay-batcher", "forebay-clients", "forebay-models"]),
+    ("forebay-invoker", &["forebay-config", "forebay-batcher", "forebay-clients"]),
+    ("forebay-checkpoints", &["forebay-config", "forebay-clients"]),
+    (
+        "forebay-daemon",
+        &["forebay-config", "forebay-batcher", "forebay-clients", "forebay-pollers", "forebay-invoker", "forebay-checkpoints", "forebay-api"],
+    ),
+    ("forebay-models", &["forebay-config", "forebay-batcher"]),
+    ("forebay-sim", &["forebay-config", "forebay-batcher", "forebay-models"]),
+    ("forebay-tests", &[]),
+];
+
+/// What the two pure crates may import beside the house: no runtime, no file, no socket, no clock, no randomness, no logging.
+const PURE: &[(&str, &[&str])] = &[
+    ("forebay-config", &["annotate-snippets", "saphyr-parser", "serde", "serde_json", "thiserror", "toml", "bytes"]),
+    ("forebay-batcher", &["bytes", "serde", "serde_json", "thiserror"]),
+];
+
+#[test]
+fn no_crate_imports_sideways_or_up() {
+    let mut wrong = Vec::new();
+    for (name, dependencies) in manifests() {
+        let allowed = FLOORS.iter().find(|(it, _)| *it == name).map_or(&[][..], |(_, allowed)| allowed);
+        assert!(FLOORS.iter().any(|(it, _)| *it == name), "{name} stands on no floor: add it to FLOORS");
+        let house = dependencies.iter().filter(|it| it.starts_with("forebay-"));
+        wrong.extend(house.filter(|it| !allowed.contains(&it.as_str())).map(|it| format!("{name} imports {it}")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_pure_crates_import_nothing_that_acts() {
+    for (name, dependencies) in manifests() {
+        let Some((_, allowed)) = PURE.iter().find(|(it, _)| *it == name) else { continue };
+        let wrong: Vec<_> = dependencies.iter().filter(|it| !it.starts_with("forebay-") && !allowed.contains(&it.as_str())).collect();
+        assert!(wrong.is_empty(), "{name} imports {wrong:?}: a fifth needs an ADR");
+    }
+}
+
+#[test]
+fn the_pure_crates_name_no_clock_file_socket_or_thread() {
+    const BANNED: &[&str] = &["std::fs", "std::net", "std::thread", "std::env", "Instant::now", "SystemTime", "HashMap", "HashSet", "println!", "std::process"];
+    let mut wrong = Vec::new();
+    for path in sources().into_iter().filter(|path| path.starts_with(root().join("config/src")) || path.starts_with(root().join("batcher/src"))) {
+        let text = code_of(&fs::read_to_string(&path).expect("a source file can be read"));
+        wrong.extend(BANNED.iter().filter(|word| text.contains(**word)).map(|word| format!("{}: {word}", shown(&path))));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_file_opens_with_a_sentence() {
+    let without: Vec<String> = sources()
+        .into_iter()
+        .filter(|path| !fs::read_to_string(path).expect("a source file can be read").starts_with("//! "))
+        .map(|path| shown(&path))
+        .collect();
+    assert!(without.is_empty(), "these files do not open with `//! `: {without:#?}");
+}
+
+#[test]
+fn nothing_is_left_to_do() {
+    // Put together here, so that this file does not name them.
+    let words = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["#[ig", "nore"].concat(), ["FIX", "ME"].concat()];
+    let mut wrong = Vec::new();
+    for path in sources() {
+        let text = fs::read_to_string(&path).expect("a source file can be read");
+        wrong.extend(words.iter().filter(|word| text.contains(word.as_str())).map(|word| format!("{}: {word}", shown(&path))));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_error_code_has_a_page_and_every_page_a_code() {
+    let mut used = BTreeSet::new();
+    for path in sources().into_iter().filter(|path| !path.components().any(|it| it.as_os_str() == "tests")) {
+        used.extend(codes_in(&fs::read_to_string(&path).expect("a source file can be read")));
+    }
+    let pages: BTreeSet<String> = files_below(&root().join("docs/errors"), "md")
+        .iter()
+        .filter_map(|path| path.file_stem()?.to_str().map(str::to_owned))
+        .filter(|name| name.starts_with("FB-"))
+        .collect();
+    let without_page: Vec<_> = used.difference(&pages).collect();
+    let without_code: Vec<_> = pages.difference(&used).collect();
+    assert!(without_page.is_empty() && without_code.is_empty(), "without a page: {without_page:?}; pages without a code: {without_code:?}");
+}
+
+#[test]
+fn every_source_is_one_folder_of_the_same_shape_and_one_feature() {
+    let pollers = root().join("pollers");
+    let manifest = manifest(&pollers.join("Cargo.toml"));
+    for folder in fs::read_dir(pollers.join("src")).expect("pollers has sources").flatten().map(|it| it.path()).filter(|it| it.is_dir()) {
+        if folder.ends_with("feed") || folder.ends_with("contract") {
+            continue;
+        }
+        for file in ["mod.rs", "settings.rs", "client.rs", "reader.rs", "event.rs", "fake.rs"] {
+            assert!(folder.join(file).exists(), "{} has no {file}", shown(&folder));
+        }
+        let kind = folder.file_name().and_then(|it| it.to_str()).expect("a folder of ASCII name");
+        assert!(manifest.get("features").and_then(|it| it.get(kind)).is_some(), "pollers has no feature {kind}");
+        assert!(root().join(format!("docs/sources/{kind}.md")).exists(), "docs/sources/{kind}.md is missing");
+    }
+}
+
+#[test]
+fn the_project_stands_alone() {
+    let words = [["../sha", "red"].concat(), ["/work/sha", "red"].concat()];
+    let mut wrong = Vec::new();
+    for extension in ["rs", "md", "toml", "yaml", "py", "sh", "mjs"] {
+        for path in files_below(&root(), extension) {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            wrong.extend(words.iter().filter(|word| text.contains(word.as_str())).map(|word| format!("{}: {word}", shown(&path))));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_readme_names_its_two_commands_and_what_it_links_to_exists() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
+    assert!(readme.contains("make demo") && readme.contains("make test"));
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root().join(page)).expect("the page is there");
+        for link in text.split("](").skip(1).filter_map(|it| it.split(')').next()).filter(|it| !it.contains("://") && !it.starts_with('#')) {
+            let path = link.split('#').next().expect("split gives one part");
+            assert!(root().join(path).exists(), "{page} links to {link}, which is not there");
+        }
+    }
+}
+
+#[test]
+fn architecture_names_a_test_for_each_promise_and_the_test_is_there() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("there is an ARCHITECTURE");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| P")).collect();
+    let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let promised: BTreeSet<&str> = readme.lines().filter_map(|line| line.strip_prefix("| P")?.split(' ').next()).collect();
+    let backed: BTreeSet<&str> = rows.iter().filter_map(|line| line.strip_prefix("| P")?.split(' ').next()).collect();
+    assert!(!promised.is_empty() && promised.is_subset(&backed), "README promises {promised:?}, ARCHITECTURE backs {backed:?}");
+    let code: String = sources().iter().map(|path| fs::read_to_string(path).expect("a source file can be read")).collect();
+    for row in rows {
+        let tests: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test in {row}");
+        for test in tests {
+            let name = test.rsplit("::").next().expect("split gives one part");
+            assert!(code.contains(&format!("fn {name}(")), "{row} names {test}, which is not there");
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the project").to_owned()
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+/// Every Rust file of the house; clients that others' tools build are not of the house.
+fn sources() -> Vec<PathBuf> {
+    files_below(&root(), "rs").into_iter().filter(|path| !path.starts_with(root().join("tests/clients"))).collect()
+}
+
+fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(&folder).into_iter().flatten().flatten().map(|it| it.path()) {
+            let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default().to_owned();
+            if path.is_dir() && !name.starts_with('.') && name != "target" && name != "node_modules" {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn manifest(path: &Path) -> toml::Table {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Each package of the workspace with what it depends on; dev-dependencies are the tests' business.
+fn manifests() -> BTreeMap<String, Vec<String>> {
+    let workspace = manifest(&root().join("Cargo.toml"));
+    let members = workspace["workspace"]["members"].as_array().expect("members is a list");
+    let folders = members.iter().map(|it| it.as_str().expect("a member is a path"));
+    folders
+        .map(|folder| {
+            let manifest = manifest(&root().join(folder).join("Cargo.toml"));
+            let name = manifest["package"]["name"].as_str().expect("a package has a name").to_owned();
+            let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
+            (name, dependencies.map(|it| it.keys().cloned().collect()).unwrap_or_default())
+        })
+        .collect()
+}
+
+/// The text without comments and without its tests.
+fn code_of(text: &str) -> String {
+    let code = text.split("#[cfg(test)]").next().expect("split gives one part");
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn codes_in(text: &str) -> Vec<String> {
+    let digits = |it: &str| it.len() >= 4 && it.as_bytes()[..4].iter().all(u8::is_ascii_digit);
+    text.split("FB-").skip(1).filter(|rest| digits(rest)).map(|rest| format!("FB-{}", &rest[..4])).collect()
+}
