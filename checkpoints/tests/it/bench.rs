@@ -1,7 +1,8 @@
 //! What the tests share: stores to open and to open again, seeds, and names.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,6 +10,8 @@ use forebay_checkpoints::{
     BoxFuture, CheckpointStore, KeptTrack, Lease, MappingId, MemoryStore, RocksOptions, RocksStore, StoreError, StoreHealth, TrackKey,
 };
 use tempfile::TempDir;
+
+const CHILD_FOLDER: &str = "FOREBAY_TEST_CHILD_FOLDER";
 
 /// The longest wait for a state; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -88,6 +91,19 @@ pub(crate) async fn wait_health(store: &dyn CheckpointStore, wanted: fn(&StoreHe
     let waited = tokio::time::timeout(PATIENCE, health.wait_for(wanted)).await;
     let seen = store.health().borrow().clone();
     waited.unwrap_or_else(|_| panic!("the store stays {seen:?}")).unwrap();
+}
+
+/// In a child that [`child`] started: the folder to work in. A test that needs a process of its own begins by asking this.
+pub(crate) fn child_folder() -> Option<PathBuf> {
+    std::env::var_os(CHILD_FOLDER).map(PathBuf::from)
+}
+
+/// This binary again, to run the same test as a child. A shell ignores the signal of the file size limit for it.
+pub(crate) fn child(test: &str, folder: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" --exact \"$1\" --nocapture"]);
+    command.arg(std::env::current_exe().unwrap()).arg(test).env(CHILD_FOLDER, folder);
+    command
 }
 
 pub(crate) fn is_long() -> bool {

@@ -3,25 +3,27 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use forebay_checkpoints::{CheckpointStore, Lease};
 use tokio::task::JoinSet;
 
-use super::bench::{Seed, is_long, mapping, open, take, track};
+use super::bench::{Seed, child, child_folder, is_long, mapping, open, take, track};
 
 const N_TRACKS: usize = 16;
-const CHILD_FOLDER: &str = "FOREBAY_CRASH_CHILD_FOLDER";
 
 #[tokio::test]
 async fn every_acknowledged_commit_survives_a_kill_and_nothing_goes_back() {
+    if let Some(folder) = child_folder() {
+        return commit_until_killed(&folder).await;
+    }
     let mut seed = Seed::fresh();
     let folder = tempfile::tempdir().unwrap();
     let mut kept: BTreeMap<String, u64> = BTreeMap::new();
     for round in 0..if is_long() { 50 } else { 8 } {
         let n_acknowledged = 1 + seed.below(if round % 4 == 0 { 20 } else { 1_500 });
-        let acknowledged = commit_until_killed(folder.path(), n_acknowledged);
+        let acknowledged = kill_after(folder.path(), n_acknowledged);
         let store = open(folder.path()).await.unwrap();
         let lease = store.acquire(&mapping("quakes")).await.unwrap();
         let now = numbers(&store, &lease).await;
@@ -39,13 +41,9 @@ async fn every_acknowledged_commit_survives_a_kill_and_nothing_goes_back() {
 }
 
 /// Lets a child commit until so many commits were acknowledged, kills it, and returns the last number acknowledged for each track.
-fn commit_until_killed(folder: &Path, n_acknowledged: u64) -> BTreeMap<String, u64> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crash::child_that_commits_until_it_is_killed", "--ignored", "--nocapture"])
-        .env(CHILD_FOLDER, folder)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+fn kill_after(folder: &Path, n_acknowledged: u64) -> BTreeMap<String, u64> {
+    let test = "crash::every_acknowledged_commit_survives_a_kill_and_nothing_goes_back";
+    let mut child = child(test, folder).stdout(Stdio::piped()).spawn().unwrap();
     let mut acknowledged = BTreeMap::new();
     let mut n_seen = 0;
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
@@ -77,11 +75,9 @@ async fn numbers(store: &dyn CheckpointStore, lease: &Lease) -> BTreeMap<String,
         .collect()
 }
 
-#[tokio::test]
-#[ignore = "it is the child of the test above, and ends only when it is killed"]
-async fn child_that_commits_until_it_is_killed() {
-    let folder = std::env::var(CHILD_FOLDER).unwrap();
-    let store = Arc::new(open(Path::new(&folder)).await.unwrap());
+/// What the child does: all tracks commit as fast as they can, and each acknowledged commit is a line.
+async fn commit_until_killed(folder: &Path) {
+    let store = Arc::new(open(folder).await.unwrap());
     let lease = take(&*store, "quakes").await;
     let begun = numbers(&*store, &lease).await;
     let mut tracks = JoinSet::new();

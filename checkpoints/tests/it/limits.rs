@@ -1,26 +1,20 @@
 //! Writes that fail in the middle, made by limits of the process: each test runs its body in a child, whose limits are its own.
 
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use forebay_checkpoints::{CheckpointStore, RocksOptions, RocksStore, StoreError, StoreHealth};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::bench::{take, track, wait_health};
+use super::bench::{child, child_folder, take, track, wait_health};
 use super::full::{commit_until_full, kept_number, place};
 
-const CHILD_FOLDER: &str = "FOREBAY_LIMITS_CHILD_FOLDER";
-
-#[test]
-fn after_a_failed_log_write_it_opens_the_database_again_by_itself() {
-    // The limit of a file's size stands in for a full disk: RocksDB's log fails the same way, and no mount is needed.
-    run_child("limits::child_whose_log_cannot_grow");
-}
-
 #[tokio::test]
-#[ignore = "it is the child of the test above, and limits its whole process"]
-async fn child_whose_log_cannot_grow() {
-    let folder = std::env::var(CHILD_FOLDER).unwrap();
+async fn after_a_failed_log_write_it_opens_the_database_again_by_itself() {
+    let Some(folder) = child_folder() else {
+        return pass_in_child("limits::after_a_failed_log_write_it_opens_the_database_again_by_itself");
+    };
+    // The limit of a file's size stands in for a full disk: RocksDB's log fails the same way, and no mount is needed.
     let store = quick_store(&folder).await;
     let lease = take(&store, "quakes").await;
     let mut number = 0;
@@ -38,15 +32,11 @@ async fn child_whose_log_cannot_grow() {
     }
 }
 
-#[test]
-fn a_store_that_cannot_open_files_says_that_it_fails_and_comes_back_by_itself() {
-    run_child("limits::child_that_cannot_open_files");
-}
-
 #[tokio::test]
-#[ignore = "it is the child of the test above, and limits its whole process"]
-async fn child_that_cannot_open_files() {
-    let folder = std::env::var(CHILD_FOLDER).unwrap();
+async fn a_store_that_cannot_open_files_says_that_it_fails_and_comes_back_by_itself() {
+    let Some(folder) = child_folder() else {
+        return pass_in_child("limits::a_store_that_cannot_open_files_says_that_it_fails_and_comes_back_by_itself");
+    };
     let store = quick_store(&folder).await;
     let lease = take(&store, "quakes").await;
     let before = getrlimit(Resource::Nofile).current;
@@ -70,20 +60,13 @@ async fn child_that_cannot_open_files() {
     store.commit(&lease, &track("a"), place(kept + 1)).await.unwrap();
 }
 
-async fn quick_store(folder: &str) -> RocksStore {
+async fn quick_store(folder: &Path) -> RocksStore {
     RocksStore::open(RocksOptions { probe_interval: Duration::from_millis(10), ..RocksOptions::new(folder) }).await.unwrap()
 }
 
-/// Runs an ignored test of this binary. A shell ignores the signal of the file size limit for it.
-fn run_child(test: &str) {
+fn pass_in_child(test: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let child = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; exec \"$0\" --exact \"$1\" --ignored --nocapture"])
-        .arg(std::env::current_exe().unwrap())
-        .arg(test)
-        .env(CHILD_FOLDER, folder.path())
-        .output()
-        .unwrap();
+    let child = child(test, folder.path()).output().unwrap();
     let out = String::from_utf8_lossy(&child.stdout);
     assert!(child.status.success() && out.contains("1 passed"), "{out}\n{}", String::from_utf8_lossy(&child.stderr));
 }
