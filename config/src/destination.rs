@@ -1,8 +1,11 @@
 //! Where a mapping sends what it gave up on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::function::{FunctionName, HttpSettings};
+use crate::error::{Code, Finding};
+use crate::fields::{Fields, Item, words};
+use crate::function::{FunctionName, HttpSettings, read_http};
+use crate::settings::{self, Reader};
 
 /// Where a mapping sends what it gave up on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,4 +25,68 @@ pub enum DestinationTarget {
     Http(HttpSettings),
     /// A function of the config file that gets the failure record as its event.
     Function(FunctionName),
+}
+
+impl DestinationSettings {
+    /// Reads what stands under `on_failure`.
+    pub(crate) fn read(it: Item<'_, '_>, base: &Path) -> Option<Self> {
+        it.fields(|fields| {
+            let mut reader = Reader { fields, profile: None };
+            let include_payload = reader.switch(&settings::INCLUDE_PAYLOAD);
+            let file = reader.written(&settings::FAILURE_FILE, |it| {
+                it.fields(|fields| {
+                    let path = Reader { fields, profile: None }.required(&settings::FAILURE_FILE_PATH, |it| it.file_path(base));
+                    Some(DestinationTarget::File(path?))
+                })
+            });
+            let http = reader.written(&settings::FAILURE_HTTP, |it| {
+                let specs = [&settings::FAILURE_URL, &settings::FAILURE_HEADERS, &settings::FAILURE_CA_FILE];
+                read_http(it, specs, base).map(DestinationTarget::Http)
+            });
+            let function = reader.written(&settings::FAILURE_FUNCTION, |it| {
+                it.fields(|fields| {
+                    let name = Reader { fields, profile: None }.required(&settings::FAILURE_FUNCTION_NAME, read_function_name);
+                    Some(DestinationTarget::Function(name?))
+                })
+            });
+            one_target(reader.fields);
+            Some(Self { target: file.or(http).or(function)?, include_payload })
+        })
+    }
+}
+
+/// Notes when not exactly one target is written, or one that only AWS has.
+fn one_target(fields: &mut Fields<'_>) {
+    let arn = fields.key("destination_arn");
+    let known = [&settings::FAILURE_FILE, &settings::FAILURE_HTTP, &settings::FAILURE_FUNCTION].map(|spec| spec.key());
+    let written: Vec<_> = known.into_iter().filter_map(|word| fields.key(word)).collect();
+    let path = fields.path().to_owned();
+    if let Some(arn) = arn {
+        let message = "destinations by ARN (SQS, SNS, S3, a Kafka topic) are not built in";
+        let finding = Finding::new(Code::NOT_BUILT_IN, format!("{path}.destination_arn"), &arn.place, message);
+        fields.push(finding.fix(format!("write one of {} instead", words(&known))));
+    } else if let [_, second, ..] = written.as_slice() {
+        let message = format!("must hold exactly one of {}", words(&known));
+        fields.push(Finding::new(Code::ONE_OF, path, &second.place, message).fix("keep one of them"));
+    } else if written.is_empty() && fields.is_map() {
+        let message = format!("must hold exactly one of {}", words(&known));
+        fields.push(Finding::new(Code::ONE_OF, path, fields.place(), message).fix("say where to: `file: { path: dead.ndjson }`"));
+    }
+}
+
+/// A name under `functions:`. Whether it is there is looked at when all functions are known.
+pub(crate) fn read_function_name(mut it: Item<'_, '_>) -> Option<FunctionName> {
+    let text = it.again().text()?;
+    let name = FunctionName::new(&text);
+    if name.is_none() && text.starts_with("arn:") {
+        it.wrong(
+            Code::NOT_BUILT_IN,
+            "functions by ARN are not built in",
+            Some("write the name of a function under `functions:`".to_owned()),
+        );
+    } else if name.is_none() {
+        let message = "a function's name has 1 to 64 letters, digits, `-` and `_`";
+        it.wrong(Code::NOT_ALLOWED, message, Some("write the name of a function under `functions:`".to_owned()));
+    }
+    name
 }

@@ -1,6 +1,71 @@
-//! What the operator wrote: a tree of values, each with its place.
+//! What the operator wrote: a tree of values, each with its place, read from YAML, JSON or TOML.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use crate::error::{Code, Finding};
+use crate::parse::{Lines, json, toml, yaml};
+
+/// The largest document, in bytes.
+pub const DOCUMENT_BYTES_MAX: usize = 4 << 20;
+/// The most maps and lists around one value.
+pub const DEPTH_MAX: usize = 64;
+/// The most values in one document, those that aliases repeat counted each time.
+pub const NODES_MAX: usize = 500_000;
+
+/// One document.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// What it holds.
+    pub root: Node,
+    /// The folder from which its relative paths are taken.
+    pub base: PathBuf,
+}
+
+/// The language of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// YAML 1.2.
+    Yaml,
+    /// JSON.
+    Json,
+    /// TOML 1.
+    Toml,
+}
+
+impl Format {
+    /// Tells the format by the file's extension; what is neither `.json` nor `.toml` is taken for YAML.
+    pub fn of_path(path: &Path) -> Self {
+        match path.extension().and_then(|it| it.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("json") => Self::Json,
+            Some("toml") => Self::Toml,
+            Some(_) | None => Self::Yaml,
+        }
+    }
+}
+
+impl Document {
+    /// Reads one document. `file` names it in findings, `base` is where its relative paths begin.
+    ///
+    /// # Errors
+    /// All syntax errors and duplicate keys that were found.
+    pub fn parse(file: &str, text: &str, format: Format, base: &Path) -> Result<Self, Vec<Finding>> {
+        let lines = Lines::new(file, text);
+        if text.len() > DOCUMENT_BYTES_MAX {
+            let message = format!("the document has {} bytes; {DOCUMENT_BYTES_MAX} is the most", text.len());
+            return Err(vec![Finding::new(Code::TOO_LARGE, "", &lines.place(0..0), message).fix("split it into several files")]);
+        }
+        if let Some(at) = text.find('\0') {
+            return Err(vec![Finding::new(Code::SYNTAX, "", &lines.place(at..at + 1), "the document holds a NUL character")]);
+        }
+        let root = match format {
+            Format::Yaml => yaml::parse(&lines),
+            Format::Json => json::parse(&lines),
+            Format::Toml => toml::parse(&lines),
+        }?;
+        Ok(Self { root, base: base.to_owned() })
+    }
+}
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +76,7 @@ pub struct Place {
     pub line: u32,
     /// First column, from 1, in characters.
     pub column: u32,
-    /// Bytes of the text that it covers.
+    /// Bytes of the text that it covers; of a map or list over several lines, those on the first.
     pub span: std::ops::Range<usize>,
 }
 

@@ -39,6 +39,8 @@ impl Code {
     pub const RESERVED_NAME: Self = Self("FB-0115");
     /// A thing that AWS has and this build does not.
     pub const NOT_BUILT_IN: Self = Self("FB-0116");
+    /// The config names nothing to do.
+    pub const NOTHING_TO_DO: Self = Self("FB-0117");
 }
 
 impl std::fmt::Display for Code {

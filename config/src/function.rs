@@ -1,15 +1,27 @@
 //! A function of the config file: how it is run and what limits it.
 
+mod environment;
+mod http;
+mod read;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub(crate) use http::read_http;
 
 /// The name of a function of the config file: 1 to 64 characters of `[a-zA-Z0-9-_]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FunctionName(pub(crate) String);
 
 impl FunctionName {
+    /// A name, when the text is one.
+    pub fn new(text: &str) -> Option<Self> {
+        let is_name = !text.is_empty() && text.len() <= 64 && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));
+        is_name.then(|| Self(text.to_owned()))
+    }
+
     /// The name as written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,7 +57,7 @@ pub enum Executor {
 }
 
 /// A local process that speaks the Lambda Runtime API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ProcessSettings {
     /// Which bootstrap starts it.
     pub runtime: Runtime,
@@ -82,7 +94,7 @@ pub enum Sandbox {
 }
 
 /// An HTTP endpoint that gets the event as a POST.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpSettings {
     /// `http://` or `https://`; no credentials in it.
     pub url: String,
@@ -90,4 +102,30 @@ pub struct HttpSettings {
     pub headers: BTreeMap<String, String>,
     /// A PEM file with further trusted roots.
     pub ca_file: Option<PathBuf>,
+}
+
+/// The values of environment variables may be secrets and are not shown.
+impl std::fmt::Debug for ProcessSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProcessSettings")
+            .field("runtime", &self.runtime)
+            .field("handler", &self.handler)
+            .field("code", &self.code)
+            .field("environment", &self.environment.keys())
+            .field("memory_size", &self.memory_size)
+            .field("idle_ttl", &self.idle_ttl)
+            .field("sandbox", &self.sandbox)
+            .finish()
+    }
+}
+
+/// The values of headers and the query of the URL may be secrets and are not shown.
+impl std::fmt::Debug for HttpSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpSettings")
+            .field("url", &self.url.split('?').next().unwrap_or_default())
+            .field("headers", &self.headers.keys())
+            .field("ca_file", &self.ca_file)
+            .finish()
+    }
 }

@@ -1,19 +1,31 @@
 //! What a mapping says: documents with positions, checked settings, plans and filter patterns; no IO, no clock.
 
 pub mod destination;
+pub mod diagnostic;
 pub mod document;
 pub mod error;
+pub mod expand;
 pub mod fields;
+pub mod file;
 pub mod function;
 pub mod mapping;
+mod parse;
+pub mod pattern;
 pub mod plan;
 pub mod profile;
+pub mod settings;
+mod source;
+mod timestamp;
 
 pub use destination::DestinationSettings;
-pub use document::{Key, Node, Place, Value};
+pub use document::{Document, Format, Key, Node, Place, Value};
 pub use error::{Code, Finding};
+pub use expand::Lookup;
 pub use fields::{Fields, Item};
+pub use file::{Config, Settings, mapping_node};
 pub use function::{Executor, Function, FunctionName};
-pub use mapping::{Mapping, MappingName, SourceRef, StartingPosition};
+pub use mapping::{Mapping, MappingName, PollerPlan, SourceRef, StartingPosition};
+pub use pattern::Pattern;
 pub use plan::{BatchPlan, Redelivery, RetryPlan, WindowPlan};
 pub use profile::SourceProfile;
+pub use source::Sources;

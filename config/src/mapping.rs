@@ -1,10 +1,14 @@
 //! A mapping that has been checked: what the program uses. Only `Mapping::check` makes one.
 
+mod filters;
+mod read;
+
 use std::num::NonZeroU32;
 
 use crate::destination::DestinationSettings;
-use crate::document::Node;
+use crate::document::{Node, Place};
 use crate::function::FunctionName;
+use crate::pattern::Pattern;
 use crate::plan::{BatchPlan, RetryPlan, WindowPlan};
 
 /// The name of a mapping: unique in a daemon, 1 to 140 characters of `[a-zA-Z0-9-_.]`.
@@ -12,6 +16,12 @@ use crate::plan::{BatchPlan, RetryPlan, WindowPlan};
 pub struct MappingName(pub(crate) String);
 
 impl MappingName {
+    /// A name, when the text is one.
+    pub fn new(text: &str) -> Option<Self> {
+        let is_name = !text.is_empty() && text.len() <= 140 && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(&it));
+        is_name.then(|| Self(text.to_owned()))
+    }
+
     /// The name as written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -44,11 +54,22 @@ pub struct SourceRef {
     pub settings: Node,
 }
 
+/// How many readers of a source are kept: `provisioned_poller_config`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollerPlan {
+    /// Readers that are always kept.
+    pub min: NonZeroU32,
+    /// The most readers.
+    pub max: NonZeroU32,
+}
+
 /// One checked mapping.
 #[derive(Debug, Clone)]
 pub struct Mapping {
     /// Its name.
     pub name: MappingName,
+    /// Where it is written.
+    pub place: Place,
     /// Whether it runs.
     pub enabled: bool,
     /// Its source.
@@ -67,8 +88,10 @@ pub struct Mapping {
     pub lanes: NonZeroU32,
     /// The most invocations of this mapping at once; `None` leaves it to the function.
     pub concurrency_max: Option<NonZeroU32>,
+    /// How many readers are kept; `None` leaves it to the source.
+    pub pollers: Option<PollerPlan>,
     /// Filter patterns, ORed; empty lets everything through.
-    pub filters: Vec<String>,
+    pub filters: Vec<Pattern>,
     /// Takes what was given up on.
     pub on_failure: Option<DestinationSettings>,
 }

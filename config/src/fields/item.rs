@@ -11,7 +11,7 @@ use crate::error::{Code, Finding, join};
 pub struct Item<'n, 'f> {
     pub(super) node: &'n Node,
     pub(super) path: String,
-    pub(super) aws_name: Option<&'static str>,
+    pub(super) aws_name: Option<String>,
     findings: &'f mut Vec<Finding>,
 }
 
@@ -23,8 +23,8 @@ impl<'n, 'f> Item<'n, 'f> {
 
     /// Says findings about ranges and words as AWS does, with AWS's name of the member: `batchSize`.
     #[must_use]
-    pub fn aws(mut self, name: &'static str) -> Self {
-        self.aws_name = Some(name);
+    pub fn aws(mut self, name: impl Into<String>) -> Self {
+        self.aws_name = Some(name.into());
         self
     }
 
@@ -48,6 +48,18 @@ impl<'n, 'f> Item<'n, 'f> {
         let mut finding = Finding::new(code, self.path.clone(), &self.node.place, message);
         finding.fix = fix;
         self.findings.push(finding);
+    }
+
+    /// Notes that a key of this map is wrong.
+    pub fn wrong_key(&mut self, key: &Key, code: Code, message: impl Into<String>, fix: Option<String>) {
+        let mut finding = Finding::new(code, join(&self.path, &key.name), &key.place, message);
+        finding.fix = fix;
+        self.findings.push(finding);
+    }
+
+    /// The same value again, for a second look after a reader has taken the first.
+    pub fn again(&mut self) -> Item<'n, '_> {
+        Item { node: self.node, path: self.path.clone(), aws_name: self.aws_name.clone(), findings: self.findings }
     }
 
     /// Adds findings made elsewhere.
@@ -81,7 +93,12 @@ impl<'n, 'f> Item<'n, 'f> {
         };
         let mut values = Vec::with_capacity(nodes.len());
         for (idx, node) in nodes.iter().enumerate() {
-            values.push(read(Item { node, path: format!("{}[{idx}]", self.path), aws_name: self.aws_name, findings: self.findings }));
+            values.push(read(Item {
+                node,
+                path: format!("{}[{idx}]", self.path),
+                aws_name: self.aws_name.clone(),
+                findings: self.findings,
+            }));
         }
         values.into_iter().collect()
     }
@@ -99,7 +116,7 @@ impl<'n, 'f> Item<'n, 'f> {
         };
         let mut values = Vec::with_capacity(entries.len());
         for (key, node) in entries {
-            let item = Item { node, path: join(&self.path, &key.name), aws_name: self.aws_name, findings: self.findings };
+            let item = Item { node, path: join(&self.path, &key.name), aws_name: self.aws_name.clone(), findings: self.findings };
             values.push(read(key, item).map(|value| (key.name.clone(), value)));
         }
         values.into_iter().collect()

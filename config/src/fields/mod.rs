@@ -22,10 +22,16 @@ mod suggest;
 
 pub use item::Item;
 pub(crate) use number::{decimal_millis, integer_of};
+pub(crate) use scalar::validation;
 pub(crate) use suggest::suggest;
 
 use crate::document::{Key, Node, Place, Value};
 use crate::error::{Code, Finding, join};
+
+/// The most unknown keys of one map that are named one by one.
+const UNKNOWN_MAX: usize = 50;
+/// The most words in one sentence.
+const WORDS_MAX: usize = 50;
 
 /// Reads the settings of one map.
 #[derive(Debug)]
@@ -77,6 +83,11 @@ impl<'n> Fields<'n> {
     /// The place of this map.
     pub fn place(&self) -> &'n Place {
         &self.node.place
+    }
+
+    /// Whether this is a map at all; when it is not, that is a finding already.
+    pub fn is_map(&self) -> bool {
+        self.is_map
     }
 
     /// Whether the key is written with something other than null. Makes the key known.
@@ -132,9 +143,19 @@ impl<'n> Fields<'n> {
 
     /// Ends the map: keys that no taker asked for are unknown settings.
     pub fn finish(mut self) -> Vec<Finding> {
-        for (key, _) in self.entries.iter().filter(|(key, _)| !self.known.contains(&key.name.as_str())) {
+        let unknown: Vec<&Key> = self.entries.iter().map(|(key, _)| key).filter(|it| !self.known.contains(&it.name.as_str())).collect();
+        if let Some(key) = unknown.get(UNKNOWN_MAX) {
+            let message = format!("{} more settings from here on are unknown", unknown.len() - UNKNOWN_MAX);
+            self.findings.push(Finding::new(Code::UNKNOWN_SETTING, self.path.clone(), &key.place, message));
+        }
+        for key in unknown.into_iter().take(UNKNOWN_MAX) {
             let fix = match suggest(&key.name, &self.known) {
-                Some(known) => format!("did you mean `{known}`?"),
+                Some(known) => {
+                    // The slip and the gap that it leaves are one mistake.
+                    let gap = join(&self.path, known);
+                    self.findings.retain(|it| it.code != Code::MISSING || it.path != gap);
+                    format!("did you mean `{known}`?")
+                }
                 None => format!("known here: {}", words(&self.known)),
             };
             let message = format!("there is no setting `{}`", key.name.escape_debug());
@@ -144,10 +165,13 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// The words in order, once each, for a sentence.
+/// The words in order, once each, for a sentence; of very many the first ones.
 pub(crate) fn words(known: &[&str]) -> String {
     let mut seen: Vec<&str> = Vec::new();
     for word in known {
+        if seen.len() == WORDS_MAX {
+            break;
+        }
         if !seen.contains(word) {
             seen.push(word);
         }
@@ -183,6 +207,22 @@ mod tests {
                 "FB-0104 source.file.lines_maxx: there is no setting `lines_maxx` (did you mean `lines_max`?)",
             ]
         );
+    }
+
+    #[test]
+    fn a_slip_in_a_required_key_is_one_mistake() {
+        let node = map(&[("pth", text("x"))]);
+        let read = Fields::read(&node, "", |fields| fields.required("path", |it| it.text()));
+        assert_eq!(show(&read.unwrap_err()), ["FB-0104 pth: there is no setting `pth` (did you mean `path`?)"]);
+    }
+
+    #[test]
+    fn very_many_unknown_keys_are_counted() {
+        let keys: Vec<String> = (0..1000).map(|it| format!("colour{it}")).collect();
+        let node = map(&keys.iter().map(|it| (it.as_str(), number("1"))).collect::<Vec<_>>());
+        let found = Fields::read(&node, "", |fields| fields.required("path", |it| it.text())).unwrap_err();
+        assert_eq!(found.len(), 52);
+        assert!(found.iter().any(|it| it.message == "950 more settings from here on are unknown"));
     }
 
     #[test]

@@ -54,6 +54,10 @@ impl Item<'_, '_> {
             Value::Bool(value) => Some(*value),
             Value::Expanded(text) if text == "true" => Some(true),
             Value::Expanded(text) if text == "false" => Some(false),
+            Value::String(text) if matches!(text.as_str(), "true" | "false") => {
+                self.not("`true` or `false`", Some("write it without quotes"));
+                None
+            }
             Value::Null | Value::Number(_) | Value::String(_) | Value::Expanded(_) | Value::List(_) | Value::Map(_) => {
                 self.not("`true` or `false`", None);
                 None
@@ -122,7 +126,7 @@ impl Item<'_, '_> {
             return Some(*value);
         }
         let names: Vec<&'static str> = known.iter().map(|(word, _)| *word).collect();
-        let message = match self.aws_name {
+        let message = match &self.aws_name {
             Some(name) => validation(&self.shown(), name, &format!("satisfy enum value set: [{}]", names.join(", "))),
             None if known.len() == 1 => format!("must be {}", words(&names)),
             None => format!("must be one of {}", words(&names)),
@@ -161,14 +165,14 @@ impl Item<'_, '_> {
     }
 
     fn out_of_range(mut self, below: bool, min: &str, max: &str) {
-        let message = match self.aws_name {
+        let message = match &self.aws_name {
             Some(name) => {
                 let (bound, side) = if below { (min, "greater") } else { (max, "less") };
                 validation(&self.shown(), name, &format!("have value {side} than or equal to {bound}"))
             }
             None => format!("must be from {min} to {max}, not {}", self.shown()),
         };
-        let fix = self.aws_name.map(|_| format!("choose from {min} to {max}"));
+        let fix = self.aws_name.is_some().then(|| format!("choose from {min} to {max}"));
         self.wrong(Code::NOT_ALLOWED, message, fix);
     }
 }

@@ -2,11 +2,13 @@
 
 /// A key longer than this is no slip of the finger; comparing it would cost more than it is worth.
 const SUGGEST_CHARS_MAX: usize = 80;
+/// Among more words than this none is looked for.
+const SUGGEST_AMONG_MAX: usize = 1_000;
 
 /// The known word nearest to what was written, when it is near enough to be a slip.
 pub(crate) fn suggest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let n_chars = written.chars().take(SUGGEST_CHARS_MAX + 1).count();
-    if n_chars > SUGGEST_CHARS_MAX {
+    if n_chars > SUGGEST_CHARS_MAX || known.len() > SUGGEST_AMONG_MAX {
         return None;
     }
     let folded = fold(written);

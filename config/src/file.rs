@@ -1,0 +1,360 @@
+//! A whole config: the daemon's settings, functions and mappings of one or more documents, checked together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::document::{Document, Node, Place, Value};
+use crate::error::{Code, Finding, join};
+use crate::fields::{Fields, Item, suggest, words};
+use crate::function::{Function, FunctionName};
+use crate::mapping::Mapping;
+use crate::settings::{self, DefaultValue, Reader};
+use crate::source::Sources;
+
+/// What one batch needs at least: the share of a mapping is never less.
+const SHARE_MB_MIN: u64 = 8;
+/// What a mapping is given unasked at most.
+const SHARE_MB_MAX: u64 = 64;
+
+/// Where a mapping names functions.
+const FUNCTION_REFERENCES: [&[&str]; 2] = [&["function_name"], &["destination_config", "on_failure", "function", "function_name"]];
+
+/// After so many findings no further mapping is looked at.
+const FINDINGS_MAX: usize = 1_000;
+
+/// A checked config.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What concerns the daemon as a whole.
+    pub settings: Settings,
+    /// The functions by name.
+    pub functions: BTreeMap<FunctionName, Function>,
+    /// The mappings in the order written.
+    pub mappings: Vec<Mapping>,
+}
+
+/// What concerns the daemon as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where health and metrics are served.
+    pub admin_listen: SocketAddr,
+    /// The folder of the checkpoints; `None` leaves it to the daemon.
+    pub data_dir: Option<PathBuf>,
+    /// How long running invocations get at the end.
+    pub shutdown_grace: Duration,
+    /// Bytes that records may take in memory.
+    pub memory_budget_bytes: u64,
+    /// Bytes of it that are kept free for each mapping.
+    pub memory_share_bytes: u64,
+}
+
+impl Config {
+    /// Checks documents together: later ones add functions and mappings; nothing is silently overridden.
+    ///
+    /// # Errors
+    /// All that is wrong with all of them, in the order of documents and lines.
+    pub fn check(documents: &[Document], sources: &dyn Sources) -> Result<Self, Vec<Finding>> {
+        let mut check = Check::new(sources);
+        for document in documents {
+            check.document(document);
+        }
+        check.finish(documents)
+    }
+}
+
+/// The mapping of this name as it is written, for `explain`.
+pub fn mapping_node<'d>(documents: &'d [Document], name: &str) -> Option<&'d Node> {
+    let lists = documents.iter().filter_map(|it| member(&it.root, &[settings::EVENT_SOURCE_MAPPINGS.key()]));
+    let mut mappings = lists.filter_map(|it| if let Value::List(nodes) = &it.value { Some(nodes) } else { None }).flatten();
+    mappings.find(|it| member(it, &[settings::NAME.key()]).and_then(text_of) == Some(name))
+}
+
+struct Check<'d> {
+    sources: &'d dyn Sources,
+    findings: Vec<Finding>,
+    /// The top level's settings, and where each was written first.
+    written: BTreeMap<&'static str, &'d Node>,
+    base_of_data_dir: PathBuf,
+    functions: BTreeMap<String, (Option<Function>, &'d Place)>,
+    mappings: Vec<(Mapping, String)>,
+    /// Where a function is named, also in mappings with findings.
+    references: Vec<(String, &'d Node)>,
+    /// Names of mappings, also of those with findings.
+    names: BTreeMap<String, &'d Place>,
+    n_mappings: usize,
+}
+
+impl<'d> Check<'d> {
+    fn new(sources: &'d dyn Sources) -> Self {
+        Self {
+            sources,
+            findings: Vec::new(),
+            written: BTreeMap::new(),
+            base_of_data_dir: PathBuf::new(),
+            functions: BTreeMap::new(),
+            mappings: Vec::new(),
+            references: Vec::new(),
+            names: BTreeMap::new(),
+            n_mappings: 0,
+        }
+    }
+
+    fn document(&mut self, document: &'d Document) {
+        let mut fields = Fields::new(&document.root, "");
+        for spec in [&settings::ADMIN, &settings::DATA_DIR, &settings::SHUTDOWN_GRACE, &settings::MEMORY_BUDGET, &settings::MEMORY_SHARE] {
+            let Some(node) = fields.node(spec.key()) else { continue };
+            match self.written.get(spec.key()) {
+                Some(first) => {
+                    let finding =
+                        Finding::new(Code::DUPLICATE_NAME, spec.key(), &node.place, format!("`{}` is written in two files", spec.key()));
+                    fields.push(finding.fix("keep one of them").also(&first.place, "first written here"));
+                }
+                None => {
+                    self.written.insert(spec.key(), node);
+                    if spec.key() == settings::DATA_DIR.key() {
+                        self.base_of_data_dir = document.base.clone();
+                    }
+                }
+            }
+        }
+        if let Some(node) = fields.node(settings::FUNCTIONS.key()) {
+            self.functions(node, document);
+        }
+        if let Some(node) = fields.node(settings::EVENT_SOURCE_MAPPINGS.key()) {
+            self.written.entry(settings::EVENT_SOURCE_MAPPINGS.key()).or_insert(node);
+            self.mappings(node, document);
+        }
+        self.findings.extend(fields.finish());
+    }
+
+    fn functions(&mut self, node: &'d Node, document: &'d Document) {
+        let path = settings::FUNCTIONS.key();
+        let Value::Map(entries) = &node.value else {
+            let finding = Finding::new(Code::WRONG_TYPE, path, &node.place, "must be a map from names to functions");
+            self.findings.push(finding.fix("write each function under its name: `functions: { summarise: { … } }`"));
+            return;
+        };
+        for (key, node) in entries {
+            if self.findings.len() >= FINDINGS_MAX {
+                break;
+            }
+            let path = join(path, &key.name);
+            let Some(name) = FunctionName::new(&key.name) else {
+                let message = "a function's name has 1 to 64 letters, digits, `-` and `_`";
+                self.findings.push(Finding::new(Code::NOT_ALLOWED, path, &key.place, message));
+                continue;
+            };
+            if let Some((_, first)) = self.functions.get(&key.name) {
+                let finding = Finding::new(Code::DUPLICATE_NAME, path, &key.place, format!("a second function is named `{name}`"));
+                self.findings.push(finding.fix("rename one of them").also(first, "first written here"));
+                continue;
+            }
+            let function = Function::check(name, node, &path, &document.base).map_err(|findings| self.findings.extend(findings));
+            self.functions.insert(key.name.clone(), (function.ok(), &key.place));
+        }
+    }
+
+    fn mappings(&mut self, node: &'d Node, document: &'d Document) {
+        let path = settings::EVENT_SOURCE_MAPPINGS.key();
+        let Value::List(nodes) = &node.value else {
+            let finding = Finding::new(Code::WRONG_TYPE, path, &node.place, "must be a list of mappings");
+            self.findings.push(finding.fix("begin each mapping with `- name: …`"));
+            return;
+        };
+        for (idx, node) in nodes.iter().enumerate() {
+            if self.findings.len() >= FINDINGS_MAX {
+                break;
+            }
+            let path = format!("{path}[{idx}]");
+            self.n_mappings += 1;
+            self.name(node, &path);
+            match Mapping::check(node, &path, self.sources, &document.base) {
+                Ok(mapping) => self.mappings.push((mapping, path.clone())),
+                Err(findings) => self.findings.extend(findings),
+            }
+            for keys in FUNCTION_REFERENCES {
+                if let Some(name) = member(node, keys) {
+                    self.references.push((join(&path, &keys.join(".")), name));
+                }
+            }
+        }
+    }
+
+    /// Notes a name that another mapping has already.
+    fn name(&mut self, node: &'d Node, path: &str) {
+        let Some(name) = member(node, &[settings::NAME.key()]) else { return };
+        let Some(text) = text_of(name) else { return };
+        if let Some(first) = self.names.get(text) {
+            let message = format!("a second mapping is named `{}`", shown(name));
+            let finding = Finding::new(Code::DUPLICATE_NAME, join(path, "name"), &name.place, message);
+            self.findings.push(finding.fix("rename one of them: checkpoints are kept under the name").also(first, "first written here"));
+            return;
+        }
+        self.names.insert(text.to_owned(), &name.place);
+    }
+
+    fn finish(mut self, documents: &[Document]) -> Result<Config, Vec<Finding>> {
+        let settings = self.settings();
+        self.check_references();
+        self.check_timeouts();
+        if !self.written.contains_key(settings::EVENT_SOURCE_MAPPINGS.key()) && self.findings.is_empty() {
+            self.findings.push(nothing_to_do(documents));
+        }
+        let order: BTreeMap<_, _> = documents.iter().enumerate().map(|(idx, it)| (it.root.place.file.clone(), idx)).collect();
+        self.findings.sort_by_key(|it| (order.get(&it.place.file).copied(), it.place.span.start));
+        let mut functions = BTreeMap::new();
+        for (function, _) in self.functions.into_values() {
+            functions.extend(function.map(|it| (it.name.clone(), it)));
+        }
+        match settings {
+            Some(settings) if self.findings.is_empty() => {
+                Ok(Config { settings, functions, mappings: self.mappings.into_iter().map(|(mapping, _)| mapping).collect() })
+            }
+            Some(_) | None => Err(self.findings),
+        }
+    }
+
+    /// The top level's settings, read as one map whichever document holds them.
+    fn settings(&mut self) -> Option<Settings> {
+        let findings = &mut self.findings;
+        let admin = self.written.get(settings::ADMIN.key());
+        let listen = admin.map_or_else(default_listen, |node| {
+            Item::new(node, settings::ADMIN.key(), findings).fields(|fields| {
+                let written = Reader { fields, profile: None }.written(&settings::ADMIN_LISTEN, read_address);
+                if fields.has(settings::ADMIN_LISTEN.key()) { written } else { default_listen() }
+            })
+        });
+        let base = &self.base_of_data_dir;
+        let data_dir = self.written.get(settings::DATA_DIR.key());
+        let data_dir = data_dir.and_then(|node| Item::new(node, settings::DATA_DIR.key(), findings).file_path(base));
+        let top: Vec<_> = self.written.iter().collect();
+        let find = |key: &str| top.iter().find(|(it, _)| **it == key).map(|(_, node)| **node);
+        let grace = one(&settings::SHUTDOWN_GRACE, find("shutdown_grace"), findings, |reader| reader.seconds(&settings::SHUTDOWN_GRACE));
+        let budget = one(&settings::MEMORY_BUDGET, find("memory_budget_mb"), findings, |reader| reader.integer(&settings::MEMORY_BUDGET));
+        let share = one(&settings::MEMORY_SHARE, find("memory_share_mb"), findings, |reader| reader.integer(&settings::MEMORY_SHARE));
+        let budget = u64::try_from(budget?).ok()?;
+        let n_mappings = u64::try_from(self.n_mappings).ok()?.max(1);
+        let share =
+            share.and_then(|it| u64::try_from(it).ok()).unwrap_or_else(|| (budget / 2 / n_mappings).clamp(SHARE_MB_MIN, SHARE_MB_MAX));
+        if share.saturating_mul(n_mappings) > budget {
+            self.over_budget(budget, share, n_mappings);
+        }
+        Some(Settings {
+            admin_listen: listen?,
+            data_dir,
+            shutdown_grace: grace?,
+            memory_budget_bytes: budget << 20,
+            memory_share_bytes: share << 20,
+        })
+    }
+
+    fn over_budget(&mut self, budget: u64, share: u64, n_mappings: u64) {
+        let keys = [settings::MEMORY_BUDGET.key(), settings::MEMORY_SHARE.key(), settings::EVENT_SOURCE_MAPPINGS.key()];
+        let Some((key, node)) = keys.iter().find_map(|key| self.written.get(key).map(|node| (*key, *node))) else { return };
+        let message = format!("{n_mappings} mappings with {share} MB each need more memory than the budget of {budget} MB");
+        let finding = Finding::new(Code::CONFLICT, key, &node.place, message);
+        self.findings.push(finding.fix(format!("write `memory_budget_mb: {}` or more", share.saturating_mul(n_mappings))));
+    }
+
+    fn check_references(&mut self) {
+        let known: Vec<&str> = self.functions.keys().map(String::as_str).collect();
+        for (path, node) in &self.references {
+            if self.findings.len() >= FINDINGS_MAX {
+                break;
+            }
+            let Some(text) = text_of(node) else { continue };
+            if FunctionName::new(text).is_none() || self.functions.contains_key(text) {
+                continue;
+            }
+            let fix = match suggest(text, &known) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None if known.is_empty() => "add it under `functions:`".to_owned(),
+                None => format!("known functions: {}", words(&known)),
+            };
+            let message = format!("Function does not exist: `{}`", shown(node));
+            self.findings.push(Finding::new(Code::UNKNOWN_FUNCTION, path.clone(), &node.place, message).fix(fix));
+        }
+    }
+
+    /// Sources bound the time of their functions; AWS allows 840 s with Kafka and the broker queues.
+    fn check_timeouts(&mut self) {
+        for (mapping, path) in &self.mappings {
+            let Some((Some(function), place)) = self.functions.get(mapping.function.as_str()) else { continue };
+            let Some(profile) = self.sources.profile(&mapping.source.kind, &mapping.source.settings) else { continue };
+            let (timeout, max) = (function.timeout.as_secs(), u64::from(profile.function_timeout_max));
+            if timeout > max {
+                let message = format!("the function may run {timeout} s; with a `{}` source {max} s is the most", profile.kind);
+                let finding = Finding::new(Code::CONFLICT, join(path, "function_name"), &mapping.place, message);
+                self.findings.push(finding.fix(format!("lower the function's `timeout` to {max}")).also(place, "the function"));
+            }
+        }
+    }
+}
+
+/// Reads a single top-level setting, or its default.
+fn one<T>(
+    spec: &'static settings::SettingSpec,
+    node: Option<&Node>,
+    findings: &mut Vec<Finding>,
+    read: impl FnOnce(&mut Reader<'_, '_>) -> Option<T>,
+) -> Option<T> {
+    let nothing = Node { value: Value::Null, place: Place { file: "".into(), line: 1, column: 1, span: 0..0 } };
+    let node = node.unwrap_or(&nothing);
+    let key = crate::document::Key { name: spec.key().to_owned(), place: node.place.clone() };
+    let map = Node { value: Value::Map(vec![(key, node.clone())]), place: node.place.clone() };
+    let mut fields = Fields::new(&map, "");
+    let value = read(&mut Reader { fields: &mut fields, profile: None });
+    findings.extend(fields.finish());
+    value
+}
+
+fn default_listen() -> Option<SocketAddr> {
+    match settings::ADMIN_LISTEN.default {
+        DefaultValue::Word(address) => address.parse().ok(),
+        _ => None,
+    }
+}
+
+fn read_address(mut it: Item<'_, '_>) -> Option<SocketAddr> {
+    let text = it.again().text()?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        it.wrong(Code::NOT_ALLOWED, "must be an address and a port", Some("write `127.0.0.1:9470` or `[::1]:9470`".to_owned()));
+    }
+    address
+}
+
+fn nothing_to_do(documents: &[Document]) -> Finding {
+    let nowhere = Place { file: "config".into(), line: 1, column: 1, span: 0..0 };
+    let place = documents.last().map_or(&nowhere, |it| &it.root.place);
+    let message = "no event source mapping is written, so there is nothing to do";
+    let fix = "begin with:\nfunctions:\n  hello:\n    executor: { process: { runtime: python3, handler: app.handler, code: ./code } }\nevent_source_mappings:\n  \
+               - name: lines\n    source: { file: { path: \"data/*.ndjson\" } }\n    function_name: hello\n    starting_position: TRIM_HORIZON";
+    Finding::new(Code::NOTHING_TO_DO, settings::EVENT_SOURCE_MAPPINGS.key(), place, message).fix(fix)
+}
+
+/// The value under keys inside keys.
+fn member<'n>(node: &'n Node, keys: &[&str]) -> Option<&'n Node> {
+    let Some((key, rest)) = keys.split_first() else { return Some(node) };
+    let Value::Map(entries) = &node.value else { return None };
+    let (_, node) = entries.iter().find(|(it, _)| it.name == *key)?;
+    member(node, rest)
+}
+
+fn text_of(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::String(text) | Value::Expanded(text) => Some(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => None,
+    }
+}
+
+/// A text for a message; never what a placeholder gave.
+fn shown(node: &Node) -> String {
+    match &node.value {
+        Value::String(text) => text.chars().take(80).flat_map(char::escape_debug).collect(),
+        Value::Expanded(_) => "(expanded)".to_owned(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => String::new(),
+    }
+}

@@ -1,0 +1,47 @@
+//! The settings of the daemon itself: the top level of a config file.
+
+use super::{DefaultValue as D, SettingSpec, Shape};
+
+pub(crate) static ADMIN: SettingSpec =
+    SettingSpec::new("admin", Shape::Group, D::Absent("its members have defaults"), "The listener for health, metrics and operators.");
+pub(crate) static ADMIN_LISTEN: SettingSpec = SettingSpec::new(
+    "admin.listen",
+    Shape::Text,
+    D::Word("127.0.0.1:9470"),
+    "Address and port of the listener for health and metrics. It has no login: keep it on the loopback address or behind a proxy.",
+);
+pub(crate) static DATA_DIR: SettingSpec = SettingSpec::new(
+    "data_dir",
+    Shape::Path,
+    D::Absent("`FOREBAY_DATA_DIR`, else the user's state folder"),
+    "The folder of the checkpoints. One process a folder. The flag `--data-dir` goes before this setting.",
+);
+pub(crate) static SHUTDOWN_GRACE: SettingSpec = SettingSpec::new(
+    "shutdown_grace",
+    Shape::Seconds { min_ms: 0, max_ms: 3_600_000 },
+    D::Millis(25_000),
+    "Seconds that running invocations get to finish after SIGTERM. Keep it below the time after which your supervisor kills: Kubernetes waits 30.",
+);
+pub(crate) static MEMORY_BUDGET: SettingSpec = SettingSpec::new(
+    "memory_budget_mb",
+    Shape::Integer { min: 16, max: 1_048_576 },
+    D::Integer(256),
+    "Megabytes that records may take in memory, all mappings together. Reading waits when it is spent; nothing is lost.",
+);
+pub(crate) static MEMORY_SHARE: SettingSpec = SettingSpec::new(
+    "memory_share_mb",
+    Shape::Integer { min: 8, max: 65_536 },
+    D::Absent("an equal part of half the budget, 8 at least and 64 at most"),
+    "Megabytes of the budget that are kept free for each mapping, so that one slow function cannot take all. All shares together must fit the budget.",
+);
+pub(crate) static FUNCTIONS: SettingSpec = SettingSpec::new(
+    "functions",
+    Shape::Named,
+    D::Absent("no functions"),
+    "The functions, each under its name: 1 to 64 letters, digits, `-` and `_`.",
+);
+pub(crate) static EVENT_SOURCE_MAPPINGS: SettingSpec =
+    SettingSpec::new("event_source_mappings", Shape::List, D::Required, "The mappings: which source goes to which function, and how.");
+
+pub(crate) static DAEMON_SETTINGS: &[&SettingSpec] =
+    &[&ADMIN, &ADMIN_LISTEN, &DATA_DIR, &SHUTDOWN_GRACE, &MEMORY_BUDGET, &MEMORY_SHARE, &FUNCTIONS, &EVENT_SOURCE_MAPPINGS];

@@ -1,0 +1,114 @@
+//! The settings of a function.
+
+use super::{DefaultValue as D, SettingSpec, Shape};
+
+pub(crate) static EXECUTOR: SettingSpec =
+    SettingSpec::new("functions.*.executor", Shape::Choice, D::Required, "How the function is run: `process` or `http`.");
+pub(crate) static TIMEOUT: SettingSpec = SettingSpec::new(
+    "functions.*.timeout",
+    Shape::Integer { min: 1, max: 900 },
+    D::Integer(3),
+    "Seconds that one invocation may take; then it is stopped and counts as failed. Some sources allow less than 900.",
+)
+.aws("Timeout");
+pub(crate) static RESERVED_CONCURRENCY: SettingSpec = SettingSpec::new(
+    "functions.*.reserved_concurrent_executions",
+    Shape::Integer { min: -1, max: 10_000 },
+    D::Integer(-1),
+    "The most invocations of the function at once, all mappings together. `0` stops it from being invoked; `-1` leaves it to the executor.",
+)
+.aws("ReservedConcurrentExecutions");
+pub(crate) static PROCESS: SettingSpec = SettingSpec::new(
+    "functions.*.executor.process",
+    Shape::Group,
+    D::Absent("not run as a process"),
+    "A child process that speaks the Lambda Runtime API.",
+);
+pub(crate) static RUNTIME: SettingSpec = SettingSpec::new(
+    "functions.*.executor.process.runtime",
+    Shape::Word(&["python3", "nodejs", "provided"]),
+    D::Required,
+    "What starts the code: `python3` or `nodejs` of the machine, or `provided` for a program that speaks the Runtime API itself.",
+)
+.aws("Runtime");
+pub(crate) static HANDLER: SettingSpec = SettingSpec::new(
+    "functions.*.executor.process.handler",
+    Shape::Text,
+    D::Absent("`bootstrap` for `provided`, required otherwise"),
+    "`file.function` for `python3` and `nodejs`, 128 characters at most. For `provided`, the program, and what it finds in `_HANDLER`.",
+)
+.aws("Handler");
+pub(crate) static CODE: SettingSpec = SettingSpec::new(
+    "functions.*.executor.process.code",
+    Shape::Path,
+    D::Required,
+    "The folder of the code, also the working directory of the process.",
+);
+pub(crate) static ENVIRONMENT: SettingSpec = SettingSpec::new(
+    "functions.*.executor.process.environment",
+    Shape::Texts,
+    D::Absent("no variables of your own"),
+    "Environment variables for the function, 4,096 bytes together. Names that the Runtime API sets are refused; nothing of the daemon's own environment is passed on.",
+)
+.aws("Environment.Variables");
+pub(crate) static MEMORY_SIZE: SettingSpec = SettingSpec::new(
+    "functions.*.executor.process.memory_size",
+    Shape::Integer { min: 128, max: 10_240 },
+    D::Integer(128),
+    "Megabytes that the function is told it has. Without a sandbox nothing holds it to that.",
+)
+.aws("MemorySize");
+pub(crate) static IDLE_TTL: SettingSpec = SettingSpec::new(
+    "functions.*.executor.process.idle_ttl",
+    Shape::Seconds { min_ms: 1_000, max_ms: 86_400_000 },
+    D::Millis(600_000),
+    "Seconds after which a process without work is stopped. A longer time saves starts, a shorter one memory.",
+);
+pub(crate) static SANDBOX: SettingSpec = SettingSpec::new(
+    "functions.*.executor.process.sandbox",
+    Shape::Word(&["none"]),
+    D::Word("none"),
+    "How far the process is kept from the machine: `none` is a plain child process, with the rights of the daemon. Run only code that you trust.",
+);
+pub(crate) static HTTP: SettingSpec = SettingSpec::new(
+    "functions.*.executor.http",
+    Shape::Group,
+    D::Absent("not called over HTTP"),
+    "An endpoint that gets each event as a POST.",
+);
+pub(crate) static URL: SettingSpec = SettingSpec::new(
+    "functions.*.executor.http.url",
+    Shape::Text,
+    D::Required,
+    "Where to: `http://` or `https://`, without user, password and fragment.",
+);
+pub(crate) static HEADERS: SettingSpec = SettingSpec::new(
+    "functions.*.executor.http.headers",
+    Shape::Texts,
+    D::Absent("no headers of your own"),
+    "Headers sent with every call. Put tokens into files and write `${file:…}` here.",
+);
+pub(crate) static CA_FILE: SettingSpec = SettingSpec::new(
+    "functions.*.executor.http.ca_file",
+    Shape::Path,
+    D::Absent("the machine's trusted roots only"),
+    "A PEM file with roots to trust besides those of the machine.",
+);
+
+pub(crate) static FUNCTION_SETTINGS: &[&SettingSpec] = &[
+    &EXECUTOR,
+    &PROCESS,
+    &RUNTIME,
+    &HANDLER,
+    &CODE,
+    &ENVIRONMENT,
+    &MEMORY_SIZE,
+    &IDLE_TTL,
+    &SANDBOX,
+    &HTTP,
+    &URL,
+    &HEADERS,
+    &CA_FILE,
+    &TIMEOUT,
+    &RESERVED_CONCURRENCY,
+];

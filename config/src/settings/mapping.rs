@@ -1,0 +1,294 @@
+//! The settings of a mapping, in Terraform's words.
+
+use super::{DefaultValue as D, SettingSpec, Shape};
+use crate::profile::Setting;
+
+/// The largest `parallelization_factor`. AWS stops at 10.
+pub(crate) const PARALLELIZATION_FACTOR_MAX: u32 = 256;
+
+/// The most filters of one mapping: AWS's raised quota.
+pub(crate) const FILTERS_MAX: usize = 10;
+
+/// The most characters of one pattern.
+pub(crate) const PATTERN_CHARS_MAX: usize = 4_096;
+
+pub(crate) static NAME: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].name",
+    Shape::Text,
+    D::Required,
+    "The mapping's name, unique in a daemon: 1 to 140 letters, digits, `-`, `_` and `.`. Its checkpoint is kept under it.",
+);
+pub(crate) static ENABLED: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].enabled",
+    Shape::Switch,
+    D::Switch(true),
+    "Whether the mapping runs. A mapping that is switched off keeps its position.",
+)
+.aws("Enabled");
+pub(crate) static SOURCE: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].source",
+    Shape::Source,
+    D::Required,
+    "The kind of source and its settings: `{ file: { path: … } }`.",
+);
+pub(crate) static FUNCTION_NAME: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].function_name",
+    Shape::Text,
+    D::Required,
+    "The function that gets the batches: a name under `functions:`.",
+)
+.aws("FunctionName");
+pub(crate) static BATCH_SIZE: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].batch_size",
+    Shape::Integer { min: 1, max: 10_000 },
+    D::OfSource(|it| it.batch_size_default as i64),
+    "The most records in one batch. Larger batches cost fewer invocations; a failure then concerns more records. A batch never exceeds 6 MB, whatever this says.",
+)
+.aws("BatchSize");
+pub(crate) static BATCHING_WINDOW: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].maximum_batching_window_in_seconds",
+    Shape::Seconds { min_ms: 0, max_ms: 300_000 },
+    D::OfSource(|it| it.window_ms_default.cast_signed()),
+    "Seconds that a batch may wait for more records, counted from its first one; `0` sends what one read brought. Fractions down to a millisecond are ours; AWS takes whole seconds.",
+)
+.aws("MaximumBatchingWindowInSeconds")
+.needs(Setting::BatchingWindow);
+pub(crate) static STARTING_POSITION: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].starting_position",
+    Shape::Word(&["LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"]),
+    D::RequiredWhereAllowed,
+    "Where to begin when no position was ever kept: the oldest record, only what comes later, or a time. A kept position always goes first.",
+)
+.aws("StartingPosition")
+.needs(Setting::StartingPosition);
+pub(crate) static STARTING_POSITION_TIMESTAMP: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].starting_position_timestamp",
+    Shape::Time,
+    D::Absent("required with `AT_TIMESTAMP`, refused without"),
+    "The time for `starting_position: AT_TIMESTAMP`, as RFC 3339 text or epoch seconds.",
+)
+.aws("StartingPositionTimestamp")
+.needs(Setting::AtTimestamp);
+pub(crate) static PARALLELIZATION_FACTOR: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].parallelization_factor",
+    Shape::Integer { min: 1, max: PARALLELIZATION_FACTOR_MAX as i64 },
+    D::Integer(1),
+    "How many batches of one shard may run at once; records of one key stay in order. More than 10 is ours; AWS stops there.",
+)
+.aws("ParallelizationFactor")
+.needs(Setting::ParallelizationFactor);
+pub(crate) static TUMBLING_WINDOW: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].tumbling_window_in_seconds",
+    Shape::Integer { min: 0, max: 900 },
+    D::Integer(0),
+    "Length of a tumbling window over which the function carries a state; `0` for none.",
+)
+.aws("TumblingWindowInSeconds")
+.needs(Setting::TumblingWindow);
+pub(crate) static RETRY_ATTEMPTS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].maximum_retry_attempts",
+    Shape::Integer { min: -1, max: 10_000 },
+    D::Integer(-1),
+    "Retries of a failed batch after its first attempt; then it goes to the destination. `-1` retries without end and blocks its track meanwhile.",
+)
+.aws("MaximumRetryAttempts")
+.needs(Setting::RetryAttempts);
+pub(crate) static RECORD_AGE: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].maximum_record_age_in_seconds",
+    Shape::Integer { min: -1, max: 604_800 },
+    D::Integer(-1),
+    "Records older than this go to the destination without being tried: `-1` for never, or 60 to 604,800.",
+)
+.aws("MaximumRecordAgeInSeconds")
+.needs(Setting::RecordAge);
+pub(crate) static BISECT: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].bisect_batch_on_function_error",
+    Shape::Switch,
+    D::Switch(false),
+    "Halves a failed batch before it is retried, until the record that fails stands alone. Halving spends no retry.",
+)
+.aws("BisectBatchOnFunctionError")
+.needs(Setting::Bisect);
+pub(crate) static RESPONSE_TYPES: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].function_response_types",
+    Shape::Words(&["ReportBatchItemFailures"]),
+    D::Absent("a batch succeeds or fails as a whole"),
+    "With `ReportBatchItemFailures` the function's answer says which records failed.",
+)
+.aws("FunctionResponseTypes")
+.needs(Setting::ResponseTypes);
+pub(crate) static DESTINATION_CONFIG: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config",
+    Shape::Group,
+    D::Absent("what was given up on is dropped and counted"),
+    "Where the mapping sends what it gave up on.",
+)
+.aws("DestinationConfig")
+.needs(Setting::OnFailure);
+pub(crate) static ON_FAILURE: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure",
+    Shape::Group,
+    D::Required,
+    "One of `file`, `http` and `function`. It gets a failure record for each batch that was given up.",
+)
+.aws("DestinationConfig.OnFailure");
+pub(crate) static INCLUDE_PAYLOAD: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.include_payload",
+    Shape::Switch,
+    D::Switch(false),
+    "Puts the event into the failure record, as JSON text under `payload`, so that nothing has to be read again.",
+);
+pub(crate) static FAILURE_FILE: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.file",
+    Shape::Group,
+    D::Absent("no file"),
+    "A file that gets one JSON line for each failure record.",
+);
+pub(crate) static FAILURE_FILE_PATH: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.file.path",
+    Shape::Path,
+    D::Required,
+    "The file; it is made when missing and only appended to.",
+);
+pub(crate) static FAILURE_HTTP: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.http",
+    Shape::Group,
+    D::Absent("no endpoint"),
+    "An endpoint that gets the failure record as a POST.",
+);
+pub(crate) static FAILURE_URL: SettingSpec =
+    SettingSpec::new("event_source_mappings[].destination_config.on_failure.http.url", Shape::Text, D::Required, URL_TEXT);
+pub(crate) static FAILURE_HEADERS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.http.headers",
+    Shape::Texts,
+    D::Absent("no headers of your own"),
+    "Headers sent with every failure record.",
+);
+pub(crate) static FAILURE_CA_FILE: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.http.ca_file",
+    Shape::Path,
+    D::Absent("the machine's trusted roots only"),
+    "A PEM file with roots to trust besides those of the machine.",
+);
+pub(crate) static FAILURE_FUNCTION: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.function",
+    Shape::Group,
+    D::Absent("no function"),
+    "A function that gets the failure record as its event.",
+);
+pub(crate) static FAILURE_FUNCTION_NAME: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.function.function_name",
+    Shape::Text,
+    D::Required,
+    "A name under `functions:`.",
+);
+pub(crate) static FILTER_CRITERIA: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].filter_criteria",
+    Shape::Group,
+    D::Absent("every record passes"),
+    "Which records the function sees.",
+)
+.aws("FilterCriteria");
+pub(crate) static FILTER: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].filter_criteria.filter",
+    Shape::List,
+    D::Absent("every record passes"),
+    "Up to 10 filters; a record passes when one of them matches.",
+)
+.aws("FilterCriteria.Filters");
+pub(crate) static FILTER_PATTERN: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].filter_criteria.filter[].pattern",
+    Shape::Text,
+    D::Required,
+    "A filter pattern as JSON text, 4,096 characters at most.",
+)
+.aws("FilterCriteria.Filters.Pattern");
+pub(crate) static SCALING_CONFIG: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].scaling_config",
+    Shape::Group,
+    D::Absent("the function's own limit holds"),
+    "How far the mapping scales.",
+)
+.aws("ScalingConfig")
+.needs(Setting::MaximumConcurrency);
+pub(crate) static MAXIMUM_CONCURRENCY: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].scaling_config.maximum_concurrency",
+    Shape::Integer { min: 1, max: 1_000 },
+    D::Absent("the function's own limit holds"),
+    "The most invocations of this mapping at once. `1` is ours; AWS begins at 2.",
+)
+.aws("ScalingConfig.MaximumConcurrency");
+pub(crate) static PROVISIONED_POLLERS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].provisioned_poller_config",
+    Shape::Group,
+    D::Absent("readers are scaled freely"),
+    "How many readers are kept, at least and at most.",
+)
+.aws("ProvisionedPollerConfig")
+.needs(Setting::ProvisionedPollers);
+pub(crate) static MINIMUM_POLLERS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].provisioned_poller_config.minimum_pollers",
+    Shape::Integer { min: 1, max: 200 },
+    D::Integer(1),
+    "Readers that are always kept.",
+)
+.aws("ProvisionedPollerConfig.MinimumPollers");
+pub(crate) static MAXIMUM_POLLERS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].provisioned_poller_config.maximum_pollers",
+    Shape::Integer { min: 1, max: 10_000 },
+    D::Integer(200),
+    "The most readers; not fewer than `minimum_pollers`.",
+)
+.aws("ProvisionedPollerConfig.MaximumPollers");
+pub(crate) static DROP_AFTER: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].drop_after_destination_failures",
+    Shape::Integer { min: 1, max: 1_000_000 },
+    D::Absent("never: a track waits for its destination"),
+    "After so many refusals of the destination the batch is dropped and counted, so that its track goes on. Ours.",
+);
+pub(crate) static FIFO_STOP: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].fifo_stop_at_first_failure",
+    Shape::Switch,
+    D::Switch(false),
+    "For queues with ordered groups and `ReportBatchItemFailures`: later messages of a group count as failed when an earlier one failed, so that order holds even when the function forgets to report them. Ours.",
+);
+
+const URL_TEXT: &str = "Where to: `http://` or `https://`, without user, password and fragment.";
+
+pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
+    &NAME,
+    &ENABLED,
+    &SOURCE,
+    &FUNCTION_NAME,
+    &BATCH_SIZE,
+    &BATCHING_WINDOW,
+    &STARTING_POSITION,
+    &STARTING_POSITION_TIMESTAMP,
+    &PARALLELIZATION_FACTOR,
+    &TUMBLING_WINDOW,
+    &RETRY_ATTEMPTS,
+    &RECORD_AGE,
+    &BISECT,
+    &RESPONSE_TYPES,
+    &DESTINATION_CONFIG,
+    &ON_FAILURE,
+    &INCLUDE_PAYLOAD,
+    &FAILURE_FILE,
+    &FAILURE_FILE_PATH,
+    &FAILURE_HTTP,
+    &FAILURE_URL,
+    &FAILURE_HEADERS,
+    &FAILURE_CA_FILE,
+    &FAILURE_FUNCTION,
+    &FAILURE_FUNCTION_NAME,
+    &FILTER_CRITERIA,
+    &FILTER,
+    &FILTER_PATTERN,
+    &SCALING_CONFIG,
+    &MAXIMUM_CONCURRENCY,
+    &PROVISIONED_POLLERS,
+    &MINIMUM_POLLERS,
+    &MAXIMUM_POLLERS,
+    &DROP_AFTER,
+    &FIFO_STOP,
+];

@@ -1,0 +1,165 @@
+//! Every setting, once: type, range, default, AWS's name, which sources obey it, and its page in the manual.
+//!
+//! The readers take ranges and defaults from here, and so do `explain`, the JSON schema and the manual. A test walks the table and
+//! holds the readers to it.
+
+mod daemon;
+mod explain;
+mod function;
+mod manual;
+mod mapping;
+mod reader;
+mod schema;
+
+pub use explain::{Explained, From, explain};
+pub use manual::manual;
+pub use schema::schema;
+
+pub(crate) use daemon::*;
+pub(crate) use function::*;
+pub(crate) use mapping::*;
+pub(crate) use reader::{Reader, integer_range};
+
+use crate::profile::{Setting, SourceProfile};
+
+/// One setting.
+#[derive(Debug, Clone)]
+pub struct SettingSpec {
+    /// Where it stands: `event_source_mappings[].batch_size`, `functions.*.timeout`.
+    pub path: &'static str,
+    /// What may be written.
+    pub shape: Shape,
+    /// What holds when nothing is written.
+    pub default: DefaultValue,
+    /// AWS's name of it: `BatchSize`, `ScalingConfig.MaximumConcurrency`.
+    pub aws_name: Option<&'static str>,
+    /// What a source must be able to do for it; `None` for every source.
+    pub needs: Option<Setting>,
+    /// The manual: meaning, limits, why one would change it.
+    pub text: &'static str,
+}
+
+/// What may be written under a setting.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape {
+    /// `true` or `false`.
+    Switch,
+    /// A whole number.
+    Integer {
+        /// The smallest.
+        min: i64,
+        /// The largest.
+        max: i64,
+    },
+    /// A number of seconds, with fractions down to a millisecond.
+    Seconds {
+        /// The shortest, in milliseconds.
+        min_ms: u64,
+        /// The longest, in milliseconds.
+        max_ms: u64,
+    },
+    /// Text.
+    Text,
+    /// A path; relative ones are taken from the config file.
+    Path,
+    /// A time: RFC 3339 text or epoch seconds.
+    Time,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A list of these words.
+    Words(&'static [&'static str]),
+    /// A map of texts under names of the operator's choice.
+    Texts,
+    /// A map whose members are settings of their own.
+    Group,
+    /// A map with exactly one of its members.
+    Choice,
+    /// A list of maps.
+    List,
+    /// A map of maps under names of the operator's choice.
+    Named,
+    /// The kind of a source, and under it settings that the source reads.
+    Source,
+}
+
+/// What holds when nothing is written.
+#[derive(Debug, Clone, Copy)]
+pub enum DefaultValue {
+    /// It must be written.
+    Required,
+    /// It must be written where the source has it.
+    RequiredWhereAllowed,
+    /// Nothing; what that means.
+    Absent(&'static str),
+    /// A number.
+    Integer(i64),
+    /// A time in milliseconds.
+    Millis(u64),
+    /// On or off.
+    Switch(bool),
+    /// A word.
+    Word(&'static str),
+    /// What the source's profile says: a number, or for times milliseconds.
+    OfSource(fn(&SourceProfile) -> i64),
+}
+
+impl SettingSpec {
+    const fn new(path: &'static str, shape: Shape, default: DefaultValue, text: &'static str) -> Self {
+        Self { path, shape, default, aws_name: None, needs: None, text }
+    }
+
+    const fn aws(mut self, name: &'static str) -> Self {
+        self.aws_name = Some(name);
+        self
+    }
+
+    const fn needs(mut self, setting: Setting) -> Self {
+        self.needs = Some(setting);
+        self
+    }
+
+    /// The key: the last part of the path.
+    pub fn key(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or(self.path, |(_, key)| key)
+    }
+
+    /// AWS's name as its validation errors have it: `batchSize`.
+    pub(crate) fn aws_member(&self) -> Option<String> {
+        let lower = |part: &str| {
+            let mut chars = part.chars();
+            chars.next().map(|first| first.to_ascii_lowercase().to_string() + chars.as_str()).unwrap_or_default()
+        };
+        self.aws_name.map(|name| name.split('.').map(lower).collect::<Vec<_>>().join("."))
+    }
+
+    /// The first part of AWS's name, as `Unsupported … parameter` has it: `ScalingConfig`.
+    pub(crate) fn aws_parameter(&self) -> Option<&'static str> {
+        self.aws_name.map(|name| name.split_once('.').map_or(name, |(first, _)| first))
+    }
+
+    /// The default as it would be written; `None` when there is none.
+    pub fn default_written(&self, profile: Option<&SourceProfile>) -> Option<String> {
+        match (self.default, self.shape) {
+            (DefaultValue::Required | DefaultValue::RequiredWhereAllowed | DefaultValue::Absent(_), _) => None,
+            (DefaultValue::Integer(value), _) => Some(value.to_string()),
+            (DefaultValue::Millis(millis), _) => Some(seconds(millis)),
+            (DefaultValue::Switch(value), _) => Some(value.to_string()),
+            (DefaultValue::Word(word), _) => Some(word.to_owned()),
+            (DefaultValue::OfSource(of), Shape::Seconds { .. }) => profile.map(|it| seconds(of(it).unsigned_abs())),
+            (DefaultValue::OfSource(of), _) => profile.map(|it| of(it).to_string()),
+        }
+    }
+}
+
+/// All settings, in the order of the manual.
+pub fn all() -> impl Iterator<Item = &'static SettingSpec> {
+    [DAEMON_SETTINGS, FUNCTION_SETTINGS, MAPPING_SETTINGS].into_iter().flatten().copied()
+}
+
+/// Milliseconds as seconds, without needless zeros.
+pub(crate) fn seconds(millis: u64) -> String {
+    match millis % 1000 {
+        0 => (millis / 1000).to_string(),
+        rest => format!("{}.{rest:03}", millis / 1000).trim_end_matches('0').to_owned(),
+    }
+}

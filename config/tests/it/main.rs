@@ -1,0 +1,10 @@
+//! The tests of whole documents and configs, in one program.
+
+#![allow(clippy::unwrap_used, reason = "a helper of tests may fail the test")]
+
+mod common;
+mod documents;
+mod mapping;
+mod mistakes;
+mod pages;
+mod table;
