@@ -20,6 +20,8 @@ pub struct Document {
     pub root: Node,
     /// The folder from which its relative paths are taken.
     pub base: PathBuf,
+    /// Values whose placeholders could not be filled.
+    pub(crate) unfilled: Vec<Place>,
 }
 
 /// The language of a document.
@@ -63,7 +65,7 @@ impl Document {
             Format::Json => json::parse(&lines),
             Format::Toml => toml::parse(&lines),
         }?;
-        Ok(Self { root, base: base.to_owned() })
+        Ok(Self { root, base: base.to_owned(), unfilled: Vec::new() })
     }
 }
 

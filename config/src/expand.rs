@@ -32,7 +32,9 @@ impl Document {
     pub fn expand(&mut self, lookup: &dyn Lookup) -> Vec<Finding> {
         let mut walk = Walk { lookup, base: &self.base, findings: Vec::new(), n_bytes: 0 };
         walk.node(&mut self.root, "");
-        walk.findings
+        let findings = walk.findings;
+        self.unfilled.extend(findings.iter().map(|it| it.place.clone()));
+        findings
     }
 }
 

@@ -1,7 +1,7 @@
 //! A whole config: the daemon's settings, functions and mappings of one or more documents, checked together.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use core::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,7 +54,8 @@ impl Config {
     /// Checks documents together: later ones add functions and mappings; nothing is silently overridden.
     ///
     /// # Errors
-    /// All that is wrong with all of them, in the order of documents and lines.
+    /// All that is wrong with all of them, in the order of documents and lines. What [`Document::expand`] found is not repeated, and a
+    /// config with unfilled placeholders is an error even when nothing else is wrong.
     pub fn check(documents: &[Document], sources: &dyn Sources) -> Result<Self, Vec<Finding>> {
         let mut check = Check::new(sources);
         for document in documents {
@@ -202,6 +203,10 @@ impl<'d> Check<'d> {
         if !self.written.contains_key(settings::EVENT_SOURCE_MAPPINGS.key()) && self.findings.is_empty() {
             self.findings.push(nothing_to_do(documents));
         }
+        // What a placeholder left unfilled is a finding of the expansion; what follows from it is none of its own.
+        let place_of = |it: &Place| (it.file.clone(), it.span.start);
+        let unfilled: BTreeSet<_> = documents.iter().flat_map(|it| &it.unfilled).map(place_of).collect();
+        self.findings.retain(|it| !unfilled.contains(&place_of(&it.place)));
         let order: BTreeMap<_, _> = documents.iter().enumerate().map(|(idx, it)| (it.root.place.file.clone(), idx)).collect();
         self.findings.sort_by_key(|it| (order.get(&it.place.file).copied(), it.place.span.start));
         let mut functions = BTreeMap::new();
@@ -209,7 +214,7 @@ impl<'d> Check<'d> {
             functions.extend(function.map(|it| (it.name.clone(), it)));
         }
         match settings {
-            Some(settings) if self.findings.is_empty() => {
+            Some(settings) if self.findings.is_empty() && unfilled.is_empty() => {
                 Ok(Config { settings, functions, mappings: self.mappings.into_iter().map(|(mapping, _)| mapping).collect() })
             }
             Some(_) | None => Err(self.findings),

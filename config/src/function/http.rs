@@ -56,7 +56,7 @@ fn url_mistake(url: &str) -> Option<(&'static str, &'static str)> {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         Some(_) | None => (authority, None),
     };
-    let is_address = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).is_some_and(|it| it.parse::<std::net::Ipv6Addr>().is_ok());
+    let is_address = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).is_some_and(|it| it.parse::<core::net::Ipv6Addr>().is_ok());
     let is_name = !host.is_empty() && host.bytes().all(|it| it.is_ascii_alphanumeric() || b"-._~".contains(&it));
     if !is_address && !is_name {
         return Some(("the URL names no host", "write `http://host:port/path`"));

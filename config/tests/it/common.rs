@@ -103,7 +103,16 @@ pub(crate) fn check_all(texts: &[(&str, &str)], variables: &Variables) -> Result
             Err(found) => findings.extend(found),
         }
     }
-    if findings.is_empty() { Config::check(&documents, &Fakes) } else { Err(findings) }
+    if documents.len() < texts.len() {
+        return Err(findings);
+    }
+    match Config::check(&documents, &Fakes) {
+        Ok(config) => {
+            assert!(findings.is_empty(), "a config with unfilled placeholders was taken");
+            Ok(config)
+        }
+        Err(more) => Err(findings.into_iter().chain(more).collect()),
+    }
 }
 
 pub(crate) fn check(text: &str) -> Result<Config, Vec<Finding>> {

@@ -382,6 +382,16 @@ event_source_mappings:
 }
 
 #[test]
+fn an_unfilled_placeholder_is_one_mistake_beside_the_others() {
+    let text = "event_source_mappings:\n  - name: m\n    source: { queue: { name: \"${A}\" } }\n    function_name: ${B}\n    batch_size: ${C}\n    colour: 1\n";
+    let findings = check(text).unwrap_err();
+    let codes: Vec<_> = findings.iter().map(|it| it.code.0).collect();
+    assert_eq!(codes, ["FB-0114", "FB-0114", "FB-0114", "FB-0104"], "{}", lines(&findings));
+    let text = text.replace("    colour: 1\n", "");
+    assert_eq!(check(&text).unwrap_err().len(), 3);
+}
+
+#[test]
 fn a_line_too_long_to_draw_is_named_by_its_place() {
     let text = format!("{{\"functions\": {{}}, {}\"colour\": 1}}", " ".repeat(500));
     let findings = check_all(&[("f.json", &text)], &Variables(&[])).unwrap_err();
