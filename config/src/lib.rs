@@ -6,6 +6,7 @@ pub mod error;
 pub mod fields;
 pub mod function;
 pub mod mapping;
+pub mod pattern;
 pub mod plan;
 pub mod profile;
 
@@ -15,5 +16,6 @@ pub use error::{Code, Finding};
 pub use fields::{Fields, Item};
 pub use function::{Executor, Function, FunctionName};
 pub use mapping::{Mapping, MappingName, SourceRef, StartingPosition};
+pub use pattern::{Filter, FilterRules, Pattern, PatternError};
 pub use plan::{BatchPlan, Redelivery, RetryPlan, WindowPlan};
 pub use profile::SourceProfile;
