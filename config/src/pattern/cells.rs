@@ -1,6 +1,5 @@
 //! Intervals over an ordered kind of value, cut into cells so that one search finds all intervals that hold a value.
 
-use std::cmp::Ordering;
 use std::ops::Bound;
 
 use super::bits;
@@ -53,9 +52,14 @@ impl<K: Ord + Clone> Cells<K> {
         self.points.is_empty()
     }
 
-    /// The row of the cell that holds a value; `order` says how a point stands to that value.
-    pub(super) fn row(&self, order: impl FnMut(&K) -> Ordering) -> &[u64] {
-        let cell = match self.points.binary_search_by(order) {
+    /// Where intervals begin or end, in order.
+    pub(super) fn points(&self) -> &[K] {
+        &self.points
+    }
+
+    /// The row of the cell that a search among the points found.
+    pub(super) fn row(&self, found: Result<usize, usize>) -> &[u64] {
+        let cell = match found {
             Ok(point) => 2 * point + 1,
             Err(gap) => 2 * gap,
         };
@@ -93,7 +97,7 @@ mod tests {
                 })
             };
             let expected = intervals.iter().enumerate().fold(0, |row, (idx, it)| row | u64::from(holds(it)) << idx);
-            assert_eq!(cells.row(|point| point.cmp(&value)), [expected], "{value}");
+            assert_eq!(cells.row(cells.points().binary_search(&value)), [expected], "{value}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::bits::{self, Unions};
 use super::cells::{Cells, Interval};
 use super::glob::{self, Globs, Piece};
-use super::number::{Number, NumberRef};
+use super::number::{self, Number, NumberRef};
 use super::rule::{Excluded, Matcher, Text};
 
 /// The longest text of an IP address.
@@ -39,8 +39,11 @@ pub(super) struct FieldTest {
     bools: [Vec<u64>; 2],
     present: Vec<u64>,
     numbers: Cells<Number>,
+    number_index: number::Index,
     addresses: Cells<IpAddr>,
-    exact: Globs,
+    /// Texts without a star.
+    exact: BTreeMap<Vec<u8>, Vec<u64>>,
+    starred: Globs,
     folded: Globs,
     /// A row for each `anything-but`: the alternatives that it satisfies unless its values were met.
     anything_buts: Unions,
@@ -58,15 +61,18 @@ impl FieldTest {
         for (matcher, row) in matchers {
             parts.add(matcher, row, &mut anything_but_idx);
         }
+        let numbers = Cells::new(row_width, &parts.numbers);
         Self {
             width,
             row_width,
             null: parts.null,
             bools: parts.bools,
             present: parts.present,
-            numbers: Cells::new(row_width, &parts.numbers),
+            number_index: number::Index::new(numbers.points()),
+            numbers,
             addresses: Cells::new(row_width, &parts.addresses),
-            exact: Globs::new(parts.exact),
+            exact: parts.exact,
+            starred: Globs::new(parts.starred),
             folded: Globs::new(parts.folded),
             n_anything_buts: excluding.len(),
             anything_buts: Unions::new(width, excluding.into_iter()),
@@ -76,24 +82,24 @@ impl FieldTest {
     /// `into |=` the alternatives that the leaf satisfies at this path; gives the work done.
     pub(super) fn or_matches(&self, leaf: Leaf<'_>, scratch: &mut Scratch, into: &mut [u64]) -> u64 {
         let Scratch { row, glob } = scratch;
+        bits::or(into, &self.present);
+        if self.n_anything_buts == 0 {
+            return self.width as u64 + self.read(leaf, glob, into);
+        }
         row.clear();
-        row.extend_from_slice(&self.present);
         row.resize(self.row_width, 0);
         let mut steps = self.row_width as u64 + self.read(leaf, glob, row);
         let (satisfied, met) = row.split_at(self.width);
         bits::or(into, satisfied);
-        if self.n_anything_buts > 0 {
-            let mut next = 0;
-            for anything_but_idx in bits::ones(met) {
-                steps += 1;
-                if anything_but_idx > next {
-                    steps += self.anything_buts.or_run(next, anything_but_idx, into);
-                }
-                next = anything_but_idx + 1;
+        let mut next = 0;
+        for anything_but_idx in bits::ones(met) {
+            steps += 1;
+            if anything_but_idx > next {
+                steps += self.anything_buts.or_run(next, anything_but_idx, into);
             }
-            steps += self.anything_buts.or_run(next, self.n_anything_buts, into);
+            next = anything_but_idx + 1;
         }
-        steps
+        steps + self.anything_buts.or_run(next, self.n_anything_buts, into)
     }
 
     fn read(&self, leaf: Leaf<'_>, glob: &mut glob::Scratch, row: &mut [u64]) -> u64 {
@@ -103,7 +109,7 @@ impl FieldTest {
             Leaf::Number(text) => {
                 if !self.numbers.is_empty() {
                     let value = NumberRef::new(text);
-                    bits::or(row, self.numbers.row(|point| point.as_ref().order(value)));
+                    bits::or(row, self.numbers.row(self.number_index.find(self.numbers.points(), value)));
                 }
                 return text.len() as u64;
             }
@@ -118,10 +124,16 @@ impl FieldTest {
             && text.len() <= ADDRESS_CHARS_MAX
             && let Ok(address) = text.parse::<IpAddr>()
         {
-            bits::or(row, self.addresses.row(|point| point.cmp(&address)));
+            bits::or(row, self.addresses.row(self.addresses.points().binary_search(&address)));
             steps += text.len() as u64;
         }
-        steps += self.exact.or_matches(text.bytes(), glob, row);
+        if !self.exact.is_empty() {
+            steps += 1;
+            if let Some(given) = self.exact.get(text.as_bytes()) {
+                bits::or(row, given);
+            }
+        }
+        steps += self.starred.or_matches(text.bytes(), glob, row);
         if self.folded.is_empty() {
             return steps;
         }
@@ -149,7 +161,8 @@ struct Parts {
     present: Vec<u64>,
     numbers: Intervals<Number>,
     addresses: Intervals<IpAddr>,
-    exact: BTreeMap<Vec<Piece>, Vec<u64>>,
+    exact: BTreeMap<Vec<u8>, Vec<u64>>,
+    starred: BTreeMap<Vec<Piece>, Vec<u64>>,
     folded: BTreeMap<Vec<Piece>, Vec<u64>>,
 }
 
@@ -165,6 +178,7 @@ impl Parts {
             numbers: Vec::new(),
             addresses: Vec::new(),
             exact: BTreeMap::new(),
+            starred: BTreeMap::new(),
             folded: BTreeMap::new(),
         }
     }
@@ -203,8 +217,12 @@ impl Parts {
     }
 
     fn add_text(&mut self, text: &Text, row: &[u64]) {
-        let texts = if text.ignores_case { &mut self.folded } else { &mut self.exact };
-        let known = texts.entry(text.glob.clone()).or_insert_with(|| vec![0; row.len()]);
+        let known = match (text.ignores_case, text.literal()) {
+            (true, _) => self.folded.entry(text.glob.clone()).or_default(),
+            (false, Some(literal)) => self.exact.entry(literal).or_default(),
+            (false, None) => self.starred.entry(text.glob.clone()).or_default(),
+        };
+        known.resize(row.len(), 0);
         bits::or(known, row);
     }
 }

@@ -1,6 +1,6 @@
 //! Texts with stars, all of a field at once: a bit for each place in each text, one pass over the value, no backtracking.
 //!
-//! Exact texts, prefixes, suffixes and wildcards are all texts with or without a star. The cost is bytes of the value times
+//! Prefixes, suffixes and wildcards are all texts with a star or more; texts without one are welcome too. The cost is bytes of the value times
 //! words that are live, at most one word for 64 bytes of pattern; it does not depend on where the stars stand.
 
 use super::bits;

@@ -9,7 +9,7 @@
 //! | nesting of a record | none | any depth is read without recursion |
 //!
 //! Matching costs a few steps for each byte of the record, times the words that a row of alternatives has (one for 64), and
-//! for texts one more step for each 64 bytes of texts in the pattern: see [`Pattern::steps_max`].
+//! for texts one more step for each 32 bytes of the pattern at most: see [`Pattern::steps_max`].
 
 mod address;
 mod bits;
@@ -39,7 +39,7 @@ use walk::{DataPart, Input};
 pub const PATTERN_CHARS_MAX: usize = 4096;
 
 /// The most rows of alternatives that are touched for one byte of a record.
-const ROWS_A_BYTE: u64 = 8;
+const ROWS_A_BYTE: u64 = 12;
 
 /// What is allowed beyond AWS's grammar.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -115,10 +115,10 @@ impl Pattern {
 
     /// The most steps that a record of so many bytes can take, whatever is in it.
     ///
-    /// A byte is read at most twice (three times as text), and costs a step for each 64 bytes of texts that the pattern compares
-    /// with. A row of alternatives has a word for each 64 of them, and a byte costs at most a few rows.
+    /// A byte is read at most twice (three times as text), and costs a step for each 32 bytes of the pattern at most, for the
+    /// texts that it compares with. A row of alternatives has a word for each 64 of them, and a byte costs at most a few rows.
     pub fn steps_max(&self, record_bytes: usize) -> u64 {
-        let (rows, texts) = (self.program.width as u64, (self.text.len() as u64).div_ceil(64));
+        let (rows, texts) = (self.program.width as u64, (self.text.len() as u64).div_ceil(32));
         (record_bytes as u64 + self.text.len() as u64) * (4 + ROWS_A_BYTE * rows + texts)
     }
 

@@ -46,6 +46,24 @@ impl Number {
     }
 }
 
+/// Finds numbers among sorted ones, through their approximations where those decide.
+#[derive(Debug, Clone)]
+pub(super) struct Index(Vec<f64>);
+
+impl Index {
+    pub(super) fn new(sorted: &[Number]) -> Self {
+        Self(sorted.iter().map(|number| number.approx).collect())
+    }
+
+    /// As `binary_search` among the numbers that the index was made of.
+    pub(super) fn find(&self, sorted: &[Number], value: NumberRef<'_>) -> Result<usize, usize> {
+        let first = self.0.partition_point(|&approx| approx < value.approx);
+        let n_equal = self.0[first..].iter().take_while(|&&approx| approx == value.approx).count();
+        let found = sorted[first..first + n_equal].binary_search_by(|number| number.as_ref().order(value));
+        found.map(|idx| first + idx).map_err(|idx| first + idx)
+    }
+}
+
 impl PartialEq for Number {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
@@ -138,5 +156,15 @@ mod tests {
         check("1e99999999999999999999", "1e400", Ordering::Greater);
         check("1e-99999999999999999999", "0", Ordering::Greater);
         check("10", "9", Ordering::Greater);
+    }
+
+    #[test]
+    fn the_index_finds_what_a_plain_search_finds() {
+        let texts = ["-1e400", "-2", "0", "1e-400", "9007199254740991", "9007199254740992", "9007199254740993", "1e400", "1e500"];
+        let sorted: Vec<_> = texts.iter().map(|text| Number::new(text)).collect();
+        let index = Index::new(&sorted);
+        for text in texts.into_iter().chain(["-1e500", "-1", "1e-500", "1", "9007199254740992.5", "1e450", "1e600"]) {
+            assert_eq!(index.find(&sorted, NumberRef::new(text)), sorted.binary_search(&Number::new(text)), "{text}");
+        }
     }
 }

@@ -68,6 +68,15 @@ pub(super) enum Affix {
 }
 
 impl Text {
+    /// The bytes of a text without a star.
+    pub(super) fn literal(&self) -> Option<Vec<u8>> {
+        let byte = |piece: &Piece| match piece {
+            Piece::Byte(byte) => Some(*byte),
+            Piece::Star => None,
+        };
+        self.glob.iter().map(byte).collect()
+    }
+
     pub(super) fn exact(text: &str) -> Self {
         Self::affix(text, Affix::None)
     }

@@ -107,7 +107,9 @@ fn expand<'a>(path: &str, members: &'a [(String, Json)], mut alternatives: Vec<A
                     .flat_map(|branch| if let Object(members) = branch { expand(path, members, alternatives.clone()) } else { Vec::new() })
                     .collect();
             }
-            Array(matchers) => alternatives.iter_mut().for_each(|it| drop(it.insert(below.clone(), matchers))),
+            Array(matchers) => alternatives.iter_mut().for_each(|it| {
+                it.insert(below.clone(), matchers);
+            }),
             Object(members) => alternatives = expand(&below, members, alternatives),
             _ => panic!("the generator makes no such pattern"),
         }
@@ -321,7 +323,7 @@ fn taken(matcher: &Json) -> Json {
 
 #[test]
 fn ours_agrees_with_the_slow_reference() {
-    let config = ProptestConfig { cases: 6_000, rng_seed: RngSeed::Fixed(3), failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases: 4_000, rng_seed: RngSeed::Fixed(3), failure_persistence: None, ..ProptestConfig::default() };
     let (n_matches, n_missed) = (Cell::new(0), Cell::new(0));
     let picks = proptest::collection::vec(any::<u8>(), 40);
     let outcome = TestRunner::new(config).run(&(pattern(), proptest::collection::vec(event(), 2), picks), |(pattern, events, picks)| {
@@ -350,6 +352,6 @@ fn ours_agrees_with_the_slow_reference() {
     outcome.unwrap();
     // The cases must be worth something: both answers often, the documented difference only where names with dots meet arrays,
     // which witnesses are made to do.
-    assert!((4_000..20_000).contains(&n_matches.get()), "{} of 24,000 match", n_matches.get());
-    assert!(n_missed.get() < 1_200, "{} of 24,000 differ where an array is spelled twice", n_missed.get());
+    assert!((3_000..13_000).contains(&n_matches.get()), "{} of 16,000 match", n_matches.get());
+    assert!(n_missed.get() < 800, "{} of 16,000 differ where an array is spelled twice", n_missed.get());
 }
