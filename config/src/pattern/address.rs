@@ -1,6 +1,6 @@
 //! Ranges of IP addresses, as `cidr` writes them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Bound;
 
 use super::cells::Interval;

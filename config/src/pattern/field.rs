@@ -1,7 +1,7 @@
 //! Tests one leaf of a record against every matcher that any alternative has at its path, all at once.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::bits::{self, Unions};
 use super::cells::{Cells, Interval};

@@ -58,13 +58,19 @@ impl FilterError {
 ///
 /// At a mismatch [`FilterMismatch::Drop`] fails that alternative and [`FilterMismatch::MetadataOnly`] leaves its data part out.
 /// A source with `Drop` that hands in no data is matched as delivered.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Filter {
     rules: FilterRules,
     program: Program,
     /// The node of the data key, when a pattern has one.
     data_node: Option<usize>,
     is_empty: bool,
+}
+
+impl std::fmt::Debug for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Filter").field("rules", &self.rules).field("is_empty", &self.is_empty).finish_non_exhaustive()
+    }
 }
 
 impl Filter {

@@ -179,7 +179,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn one_pass_agrees_with_backtracking(
             globs in proptest::collection::vec(glob(), 1..6), values in proptest::collection::vec("[ab]{0,40}", 1..4), pick in any::<prop::sample::Index>(),

@@ -295,7 +295,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn what_counts_as_json_agrees_with_serde(text in r#"[\[\]{}:,"0-9eE.+\-truefalsn\\ u\x01é]{0,24}"#) {
             let wrapped = format!("[{text}]");

@@ -48,8 +48,8 @@ pub struct ParseOptions {
     pub allow_complex_wildcards: bool,
 }
 
-/// A pattern that has been checked and is ready to match.
-#[derive(Debug, Clone)]
+/// A pattern that has been checked and is ready to match. Two are equal when their texts are.
+#[derive(Clone)]
 pub struct Pattern {
     text: String,
     rule: Rule,
@@ -133,6 +133,20 @@ impl Pattern {
         walk::run(&self.program, input).map_or((false, 0), |answer| (answer.satisfied.iter().any(|&word| word != 0), answer.steps))
     }
 }
+
+impl std::fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Pattern").field(&self.text).finish()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
 
 /// What data is: JSON when it is one object or array, else text; nothing when it is not UTF-8.
 fn part(bytes: &[u8]) -> Option<DataPart<'_>> {

@@ -1,6 +1,6 @@
 //! What a pattern says, once its grammar has been checked: fields, `$or` branches and matchers.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::cells::Interval;
 use super::glob::Piece;
