@@ -25,7 +25,7 @@ pub use fields::{Fields, Item};
 pub use file::{Config, Settings, mapping_node};
 pub use function::{Executor, Function, FunctionName};
 pub use mapping::{Mapping, MappingName, PollerPlan, SourceRef, StartingPosition};
-pub use pattern::Pattern;
+pub use pattern::{Filter, FilterRules, Pattern, PatternError};
 pub use plan::{BatchPlan, Redelivery, RetryPlan, WindowPlan};
 pub use profile::SourceProfile;
 pub use source::Sources;

@@ -3,9 +3,9 @@
 use crate::document::Value;
 use crate::error::Code;
 use crate::fields::Item;
-use crate::pattern::Pattern;
+use crate::pattern::{Filter, FilterRules, Pattern};
 use crate::profile::SourceProfile;
-use crate::settings::{self, FILTERS_MAX, PATTERN_CHARS_MAX, Reader};
+use crate::settings::{self, FILTERS_MAX, Reader};
 
 /// AWS's sentence for every pattern that is wrong; the fix says what is wrong with this one.
 const INVALID: &str = "Invalid filter pattern definition.";
@@ -38,31 +38,27 @@ fn read_pattern(mut it: Item<'_, '_>, profile: Option<&'static SourceProfile>) -
         return None;
     }
     let text = it.again().string()?;
-    let n_chars = text.chars().count();
-    if n_chars > PATTERN_CHARS_MAX {
-        it.wrong(Code::NOT_ALLOWED, format!("a pattern has {PATTERN_CHARS_MAX} characters at most, not {n_chars}"), None);
-        return None;
-    }
     let pattern = match Pattern::parse(&text) {
         Ok(pattern) => pattern,
         Err(error) => {
-            it.wrong(error.code(), INVALID, Some(error.to_string()));
+            let at =
+                if error.line == 1 { format!("column {}", error.column) } else { format!("line {}, column {}", error.line, error.column) };
+            let fix = match &it.node().value {
+                // The reason may quote the pattern.
+                Value::Expanded(_) => format!("look at {at} of what the placeholder gave, with `forebay pattern test`"),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::List(_) | Value::Map(_) => {
+                    format!("{error} ({at} of the pattern)")
+                }
+            };
+            it.wrong(error.code(), INVALID, Some(fix));
             return None;
         }
     };
     if let Some(profile) = profile
-        && let Some(key) = profile.data_key
-        && !profile.plain_data_patterns
-        && is_plain(&text, key)
+        && let Err(error) = Filter::check(std::slice::from_ref(&pattern), FilterRules::from(profile))
     {
-        let fix = format!("`{key}` of a `{}` source is matched as JSON: write an object under it, not a list", profile.kind);
-        it.wrong(Code::NOT_ALLOWED, INVALID, Some(fix));
+        it.wrong(error.code(), INVALID, Some(error.to_string()));
         return None;
     }
     Some(pattern)
-}
-
-/// Whether the pattern wants plain text: a list directly under the data key.
-fn is_plain(pattern: &str, key: &str) -> bool {
-    serde_json::from_str::<serde_json::Value>(pattern).is_ok_and(|it| it.get(key).is_some_and(serde_json::Value::is_array))
 }

@@ -9,9 +9,6 @@ pub(crate) const PARALLELIZATION_FACTOR_MAX: u32 = 256;
 /// The most filters of one mapping: AWS's raised quota.
 pub(crate) const FILTERS_MAX: usize = 10;
 
-/// The most characters of one pattern.
-pub(crate) const PATTERN_CHARS_MAX: usize = 4_096;
-
 pub(crate) static NAME: SettingSpec = SettingSpec::new(
     "event_source_mappings[].name",
     Shape::Text,

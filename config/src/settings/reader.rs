@@ -95,40 +95,12 @@ pub(crate) fn named<'n, 'f>(spec: &SettingSpec, it: Item<'n, 'f>) -> Item<'n, 'f
 }
 
 pub(crate) fn integer_range(spec: &SettingSpec) -> (i64, i64) {
-    match spec.shape {
-        Shape::Integer { min, max } => (min, max),
-        // The table's test reads every setting, so that a wrong pairing cannot leave the house.
-        Shape::Switch
-        | Shape::Seconds { .. }
-        | Shape::Text
-        | Shape::Path
-        | Shape::Time
-        | Shape::Word(_)
-        | Shape::Words(_)
-        | Shape::Texts
-        | Shape::Group
-        | Shape::Choice
-        | Shape::List
-        | Shape::Named
-        | Shape::Source => unreachable!("{} is no number", spec.path),
-    }
+    // The table's test reads every setting, so that a wrong pairing cannot leave the house.
+    let Shape::Integer { min, max } = spec.shape else { unreachable!("{} is no number", spec.path) };
+    (min, max)
 }
 
 fn seconds_range(spec: &SettingSpec) -> (Duration, Duration) {
-    match spec.shape {
-        Shape::Seconds { min_ms, max_ms } => (Duration::from_millis(min_ms), Duration::from_millis(max_ms)),
-        Shape::Switch
-        | Shape::Integer { .. }
-        | Shape::Text
-        | Shape::Path
-        | Shape::Time
-        | Shape::Word(_)
-        | Shape::Words(_)
-        | Shape::Texts
-        | Shape::Group
-        | Shape::Choice
-        | Shape::List
-        | Shape::Named
-        | Shape::Source => unreachable!("{} is no time", spec.path),
-    }
+    let Shape::Seconds { min_ms, max_ms } = spec.shape else { unreachable!("{} is no time", spec.path) };
+    (Duration::from_millis(min_ms), Duration::from_millis(max_ms))
 }

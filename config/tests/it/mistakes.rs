@@ -96,7 +96,7 @@ fn ten_mistakes_in_one_file_are_all_named() {
         14 |     filter_criteria: { filter: [ { pattern: '["x"]' } ] }
            |                                             ^^^^^^^^ event_source_mappings[0].filter_criteria.filter[0].pattern
            |
-           = help: Filter is not an object
+           = help: Filter is not an object (column 1 of the pattern)
 
         error[FB-0116]: destinations by ARN (SQS, SNS, S3, a Kafka topic) are not built in
           --> forebay.yaml:15:41
@@ -219,7 +219,7 @@ memory_share_mb: 10
         forebay.yaml:8:94 FB-0110 event_source_mappings[3].drop_after_destination_failures: there is no destination that could refuse (add `destination_config:`, or remove this setting)
         forebay.yaml:9:66 FB-0110 event_source_mappings[4].scaling_config: `scaling_config` and `provisioned_poller_config` exclude each other (keep one of them)
         forebay.yaml:10:95 FB-0110 event_source_mappings[5].provisioned_poller_config.minimum_pollers: `minimum_pollers` is more than `maximum_pollers` (lower it, or raise `maximum_pollers`)
-        forebay.yaml:11:134 FB-0106 event_source_mappings[6].filter_criteria.filter[0].pattern: Invalid filter pattern definition. (`data` of a `stream` source is matched as JSON: write an object under it, not a list)
+        forebay.yaml:11:134 FB-0152 event_source_mappings[6].filter_criteria.filter[0].pattern: Invalid filter pattern definition. ("data" must be an object: data of this source is matched as JSON only)
         forebay.yaml:12:149 FB-0108 event_source_mappings[7].destination_config.on_failure: must hold exactly one of `file`, `http`, `function` (keep one of them)
         forebay.yaml:13:114 FB-0107 event_source_mappings[8].destination_config.on_failure: `on_failure` is missing (add `on_failure:`)
         forebay.yaml:13:116 FB-0116 event_source_mappings[8].destination_config.on_success: a mapping has no destination for what succeeded (remove it)
@@ -354,7 +354,7 @@ fn the_starter_that_is_proposed_is_a_good_config() {
 
 #[test]
 fn a_secret_from_a_placeholder_is_in_no_finding() {
-    let variables = Variables(&[("S", "hunter2"), ("/base/token", "hunter2\n")]);
+    let variables = Variables(&[("S", "hunter2"), ("/base/token", "hunter2\n"), ("P", "{\"hunter2\": 5}")]);
     let text = r#"
 admin: { listen: "${S}" }
 shutdown_grace: ${S}
@@ -371,14 +371,14 @@ event_source_mappings:
     batch_size: ${S}
     maximum_batching_window_in_seconds: ${S}
     function_response_types: ["${S}"]
-    filter_criteria: { filter: [ { pattern: "${S}" } ] }
+    filter_criteria: { filter: [ { pattern: "${S}" }, { pattern: "${P}" } ] }
     destination_config: { on_failure: { function: { function_name: "${S}" }, include_payload: "${S}" } }
 "#;
     let findings = check_all(&[("f.yaml", text)], &variables).unwrap_err();
     let told =
         drawn(&[("f.yaml", text)], &findings) + &diagnostic::json(&findings) + &diagnostic::github(&findings) + &format!("{findings:?}");
     assert!(!told.contains("hunter2"), "{told}");
-    assert!(findings.len() >= 17, "{}", lines(&findings));
+    assert!(findings.len() >= 18, "{}", lines(&findings));
 }
 
 #[test]

@@ -1,0 +1,274 @@
+//! The grammar of one matcher: `{"prefix": "a"}`, `{"numeric": [">", 1]}`, `{"anything-but": ["a"]}` and the others.
+
+use std::ops::Bound;
+
+use super::ParseOptions;
+use super::error::{PatternError, Reason};
+use super::glob::Piece;
+use super::number::Number;
+use super::rule::{Affix, Excluded, Matcher, Text};
+use super::tree::{Json, JsonValue, Member};
+use super::{address, cells::Interval};
+
+/// Stars in one wildcard from which AWS calls a rule too complex.
+const STARS_TOO_MANY: usize = 5;
+
+/// Reads matchers of one pattern.
+pub(super) struct Matchers<'a> {
+    pub(super) text: &'a str,
+    pub(super) options: ParseOptions,
+}
+
+impl Matchers<'_> {
+    /// The matchers of one field.
+    pub(super) fn all(&self, elements: Vec<Json>, offset: usize) -> Result<Vec<Matcher>, PatternError> {
+        if elements.is_empty() {
+            return self.refuse(Reason::EmptyArray, offset);
+        }
+        elements.into_iter().map(|element| self.one(element)).collect()
+    }
+
+    fn refuse<T>(&self, reason: Reason, offset: usize) -> Result<T, PatternError> {
+        Err(PatternError::new(reason, offset, self.text))
+    }
+
+    fn one(&self, element: Json) -> Result<Matcher, PatternError> {
+        match element.value {
+            JsonValue::Null => Ok(Matcher::Null),
+            JsonValue::Bool(value) => Ok(Matcher::Bool(value)),
+            JsonValue::String(text) => Ok(Matcher::Text(Text::exact(&text))),
+            JsonValue::Number(text) => Ok(Matcher::Number(point(&text))),
+            JsonValue::Object(members) => self.operator(members, element.offset),
+            JsonValue::Array(_) => self.refuse(Reason::NotAMatchValue, element.offset),
+        }
+    }
+
+    fn only_member(&self, members: Vec<Member>, offset: usize, when_empty: Reason) -> Result<Member, PatternError> {
+        let mut members = members.into_iter();
+        let Some(member) = members.next() else { return self.refuse(when_empty, offset) };
+        match members.next() {
+            Some(second) => self.refuse(Reason::SecondKey, second.offset),
+            None => Ok(member),
+        }
+    }
+
+    fn operator(&self, members: Vec<Member>, offset: usize) -> Result<Matcher, PatternError> {
+        // The name is looked at first: an unknown one is named even when more keys follow it.
+        if let Some(first) = members.first()
+            && !is_operator(&first.key)
+        {
+            return self.refuse(Reason::UnknownMatchType(first.key.clone()), first.offset);
+        }
+        let Member { key, offset, value } = self.only_member(members, offset, Reason::NoMatchType)?;
+        match key.as_str() {
+            "exactly" => self.string(value, Reason::NotAString("exact")).map(|text| Matcher::Text(Text::exact(&text))),
+            "prefix" => self.affix(value, Affix::Prefix, "prefix").map(Matcher::Text),
+            "suffix" => self.affix(value, Affix::Suffix, "suffix").map(Matcher::Text),
+            "equals-ignore-case" => {
+                let text = self.string(value, Reason::NotAString("equals-ignore-case"))?;
+                Ok(Matcher::Text(Text::affix_ignoring_case(&text, Affix::None)))
+            }
+            "wildcard" => self.wildcard(value, Reason::NotAString("wildcard")).map(Matcher::Text),
+            "numeric" => self.numeric(value).map(Matcher::Number),
+            "cidr" => {
+                let offset = value.offset;
+                let text = self.string(value, Reason::NotAString("prefix"))?;
+                address::range(&text).map(Matcher::Address).or_else(|reason| self.refuse(reason, offset))
+            }
+            "exists" => match value.value {
+                JsonValue::Bool(true) => Ok(Matcher::Present),
+                JsonValue::Bool(false) => Ok(Matcher::Absent),
+                JsonValue::Null | JsonValue::Number(_) | JsonValue::String(_) | JsonValue::Array(_) | JsonValue::Object(_) => {
+                    self.refuse(Reason::NotABool, value.offset)
+                }
+            },
+            "anything-but" => self.anything_but(value).map(Matcher::AnythingBut),
+            _ => self.refuse(Reason::UnknownMatchType(key), offset),
+        }
+    }
+
+    fn string(&self, value: Json, otherwise: Reason) -> Result<String, PatternError> {
+        match value.value {
+            JsonValue::String(text) => Ok(text),
+            _ => self.refuse(otherwise, value.offset),
+        }
+    }
+
+    fn affix(&self, value: Json, affix: Affix, name: &'static str) -> Result<Text, PatternError> {
+        match value.value {
+            JsonValue::Object(members) if members.first().is_some_and(|member| member.key == "equals-ignore-case") => {
+                let member = self.only_member(members, value.offset, Reason::NoMatchType)?;
+                let text = self.string(member.value, Reason::NotAString("equals-ignore-case"))?;
+                Ok(Text::affix_ignoring_case(&text, affix))
+            }
+            JsonValue::String(text) => Ok(Text::affix(&text, affix)),
+            _ => self.refuse(Reason::NotAString(name), value.offset),
+        }
+    }
+
+    fn wildcard(&self, value: Json, otherwise: Reason) -> Result<Text, PatternError> {
+        let offset = value.offset;
+        let text = self.string(value, otherwise)?;
+        let mut glob = Vec::with_capacity(text.len());
+        let mut n_stars = 0;
+        // Places are counted in bytes from the opening quote, as Event Ruler counts them.
+        let mut bytes = text.bytes().enumerate().map(|(idx, byte)| (idx + 1, byte)).peekable();
+        while let Some((pos, byte)) = bytes.next() {
+            let next = bytes.peek().map(|&(_, byte)| byte);
+            match (byte, next) {
+                (b'*', Some(b'*')) => return self.refuse(Reason::ConsecutiveStars(pos), offset),
+                (b'*', _) => {
+                    n_stars += 1;
+                    glob.push(Piece::Star);
+                }
+                (b'\\', Some(escaped @ (b'*' | b'\\'))) => {
+                    bytes.next();
+                    glob.push(Piece::Byte(escaped));
+                }
+                (b'\\', _) => return self.refuse(Reason::BadEscape(pos), offset),
+                (byte, _) => glob.push(Piece::Byte(byte)),
+            }
+        }
+        if n_stars >= STARS_TOO_MANY && !self.options.allow_complex_wildcards {
+            return self.refuse(Reason::TooComplex, offset);
+        }
+        Ok(Text { glob, ignores_case: false })
+    }
+
+    fn numeric(&self, value: Json) -> Result<Interval<Number>, PatternError> {
+        let JsonValue::Array(elements) = value.value else { return self.refuse(Reason::NumericNotAnArray, value.offset) };
+        let mut elements = elements.into_iter();
+        let (operator, offset) = match elements.next() {
+            Some(Json { value: JsonValue::String(operator), offset }) => (operator, offset),
+            Some(other) => return self.refuse(Reason::BadNumericMember(self.written(&other)), other.offset),
+            None => return self.refuse(Reason::BadNumericMember("]".to_owned()), value.offset),
+        };
+        let name = match operator.as_str() {
+            "=" => "equals",
+            "<" => "<",
+            "<=" => "<=",
+            ">" => ">",
+            ">=" => ">=",
+            _ => return self.refuse(Reason::UnknownNumericOperator(operator), offset),
+        };
+        let first = self.number(elements.next(), name, offset)?;
+        let is_lower = matches!(name, ">" | ">=");
+        let Some(second) = elements.next() else {
+            return Ok(match name {
+                "equals" => (Bound::Included(first.clone()), Bound::Included(first)),
+                "<" => (Bound::Unbounded, Bound::Excluded(first)),
+                "<=" => (Bound::Unbounded, Bound::Included(first)),
+                ">" => (Bound::Excluded(first), Bound::Unbounded),
+                _ => (Bound::Included(first), Bound::Unbounded),
+            });
+        };
+        if !is_lower {
+            return self.refuse(Reason::TooManyNumericElements, second.offset);
+        }
+        let JsonValue::String(upper) = &second.value else {
+            return self.refuse(Reason::BadRangeValue(self.written(&second)), second.offset);
+        };
+        let upper = match upper.as_str() {
+            "<" => "<",
+            "<=" => "<=",
+            _ => return self.refuse(Reason::BadRangeOperator(upper.clone()), second.offset),
+        };
+        let top = self.number(elements.next(), upper, second.offset)?;
+        if let Some(more) = elements.next() {
+            return self.refuse(Reason::TooManyRangeTerms, more.offset);
+        }
+        if first >= top {
+            return self.refuse(Reason::EmptyRange, offset);
+        }
+        let low = if name == ">" { Bound::Excluded(first) } else { Bound::Included(first) };
+        let high = if upper == "<" { Bound::Excluded(top) } else { Bound::Included(top) };
+        Ok((low, high))
+    }
+
+    fn number(&self, value: Option<Json>, name: &'static str, offset: usize) -> Result<Number, PatternError> {
+        match value {
+            Some(Json { value: JsonValue::Number(text), .. }) => Ok(Number::new(&text)),
+            Some(other) => self.refuse(Reason::NotNumeric(name), other.offset),
+            None => self.refuse(Reason::NotNumeric(name), offset),
+        }
+    }
+
+    /// A value as it stands in a reason.
+    fn written(&self, json: &Json) -> String {
+        match &json.value {
+            JsonValue::Null => "null".to_owned(),
+            JsonValue::Bool(value) => value.to_string(),
+            JsonValue::Number(text) | JsonValue::String(text) => text.clone(),
+            JsonValue::Array(_) => "[".to_owned(),
+            JsonValue::Object(_) => "{".to_owned(),
+        }
+    }
+
+    fn anything_but(&self, value: Json) -> Result<Excluded, PatternError> {
+        match value.value {
+            JsonValue::Object(members) => self.anything_but_operator(members, value.offset),
+            JsonValue::Array(elements) => self.anything_but_list(elements, value.offset),
+            JsonValue::String(text) => Ok(Excluded::Texts(vec![Text::exact(&text)])),
+            JsonValue::Number(text) => Ok(Excluded::Numbers(vec![Number::new(&text)])),
+            JsonValue::Null | JsonValue::Bool(_) => self.refuse(Reason::NotAnythingBut, value.offset),
+        }
+    }
+
+    fn anything_but_list(&self, elements: Vec<Json>, offset: usize) -> Result<Excluded, PatternError> {
+        let (mut texts, mut numbers) = (Vec::new(), Vec::new());
+        for element in elements {
+            match element.value {
+                JsonValue::String(text) => texts.push(Text::exact(&text)),
+                JsonValue::Number(text) => numbers.push(Number::new(&text)),
+                JsonValue::Null | JsonValue::Bool(_) | JsonValue::Array(_) | JsonValue::Object(_) => {
+                    return self.refuse(Reason::BadAnythingButValue, element.offset);
+                }
+            }
+        }
+        match (texts.is_empty(), numbers.is_empty()) {
+            (false, true) => Ok(Excluded::Texts(texts)),
+            (true, false) => Ok(Excluded::Numbers(numbers)),
+            (true, true) | (false, false) => self.refuse(Reason::MixedAnythingBut, offset),
+        }
+    }
+
+    fn anything_but_operator(&self, members: Vec<Member>, offset: usize) -> Result<Excluded, PatternError> {
+        if let Some(first) = members.first()
+            && !matches!(first.key.as_str(), "prefix" | "suffix" | "equals-ignore-case" | "wildcard")
+        {
+            return self.refuse(Reason::UnsupportedAnythingBut(first.key.clone()), first.offset);
+        }
+        let Member { key, value, .. } = self.only_member(members, offset, Reason::NoAnythingButName)?;
+        let offset = value.offset;
+        let values = match value.value {
+            JsonValue::Array(elements) if elements.is_empty() => return self.refuse(Reason::EmptyArray, offset),
+            JsonValue::Array(elements) => elements,
+            _ => vec![value],
+        };
+        let text = |value: Json| match key.as_str() {
+            "prefix" => self.excluded_affix(value, Affix::Prefix),
+            "suffix" => self.excluded_affix(value, Affix::Suffix),
+            "wildcard" => self.wildcard(value, Reason::BadWildcardValue),
+            _ => self.string(value, Reason::BadIgnoreCaseValue).map(|text| Text::affix_ignoring_case(&text, Affix::None)),
+        };
+        values.into_iter().map(text).collect::<Result<_, _>>().map(Excluded::Texts)
+    }
+
+    fn excluded_affix(&self, value: Json, affix: Affix) -> Result<Text, PatternError> {
+        let offset = value.offset;
+        let text = self.string(value, Reason::BadAffixValue)?;
+        if text.is_empty() {
+            return self.refuse(Reason::EmptyAffix, offset);
+        }
+        Ok(Text::affix(&text, affix))
+    }
+}
+
+fn is_operator(name: &str) -> bool {
+    matches!(name, "exactly" | "prefix" | "suffix" | "equals-ignore-case" | "wildcard" | "numeric" | "cidr" | "exists" | "anything-but")
+}
+
+/// The interval that holds one number.
+fn point(text: &str) -> Interval<Number> {
+    (Bound::Included(Number::new(text)), Bound::Included(Number::new(text)))
+}
