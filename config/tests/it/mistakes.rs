@@ -3,6 +3,7 @@
 use crate::common::{Variables, check, check_all, drawn, lines};
 use expect_test::expect;
 use forebay_config::diagnostic;
+use proptest::prelude::*;
 
 const TEN: &str = r#"functions:
   summarise:
@@ -397,4 +398,37 @@ fn a_line_too_long_to_draw_is_named_by_its_place() {
     let findings = check_all(&[("f.json", &text)], &Variables(&[])).unwrap_err();
     let drawn = drawn(&[("f.json", &text)], &findings);
     assert!(drawn.contains("f.json:1:519") && drawn.len() < 400, "{drawn}");
+}
+
+#[test]
+fn a_config_with_very_many_mistakes_gives_a_bounded_answer() {
+    let keys: String = (0..100_000).map(|n| format!("colour{n}: 1\n")).collect();
+    let functions: String = (0..30_000).map(|n| format!("  f{n}: {{}}\n")).collect();
+    let mapping = |n: usize| format!("  - {{ name: m{n}, source: {{ queue: {{ name: q }} }}, function_name: g{n} }}\n");
+    let mappings: String = (0..30_000).map(mapping).collect();
+    for text in [keys, format!("functions:\n{functions}"), format!("event_source_mappings:\n{mappings}")] {
+        let findings = check(&text).unwrap_err();
+        assert!((50..=1_100).contains(&findings.len()), "{}", findings.len());
+        assert!(drawn(&[("forebay.yaml", &text)], &findings).len() < 1 << 20);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_damage_to_a_config_breaks_its_check(at in 0..TEN.len(), n in 0..40usize, with in "[-:,{}\\[\\]\"'\\n a0é${}]{0,8}") {
+        let from = TEN.floor_char_boundary(at);
+        let to = TEN.floor_char_boundary((at + n).min(TEN.len())).max(from);
+        let text = format!("{}{with}{}", &TEN[..from], &TEN[to..]);
+        // TEN has ten mistakes; no single splice heals them all.
+        let findings = check(&text).unwrap_err();
+        for style in [diagnostic::Style::Plain, diagnostic::Style::Coloured] {
+            let texts = [("forebay.yaml".to_owned(), text.clone())].into();
+            prop_assert!(!diagnostic::draw(&findings, &texts, style).is_empty());
+        }
+        for finding in &findings {
+            prop_assert!(finding.place.span.end <= text.len() && text.is_char_boundary(finding.place.span.start), "{finding:?}");
+        }
+    }
 }
