@@ -10,6 +10,12 @@ use std::time::Duration;
 pub struct FunctionName(pub(crate) String);
 
 impl FunctionName {
+    /// The name, if it keeps the rule.
+    pub fn parse(name: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        ((1..=64).contains(&name.len()) && name.bytes().all(allowed)).then(|| Self(name.to_owned()))
+    }
+
     /// The name as written.
     pub fn as_str(&self) -> &str {
         &self.0
