@@ -91,7 +91,7 @@ impl FileDestination {
     }
 
     async fn open_file(&self) -> Result<OpenFile, FileError> {
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let folder = self.path.parent().unwrap_or(&self.path);
         fs::create_dir_all(folder).await.map_err(|error| FileError::Folder(folder.to_owned(), error))?;
         let open = async {
             let file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(&self.path).await?;

@@ -105,3 +105,19 @@ fn first_line(body: &Bytes) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     line.chars().filter(|char| !char.is_control()).take(CHARS_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    /// The rows of the table of an answer's meaning.
+    fn rows(text: &str) -> Vec<&str> {
+        let lines = text.lines().map(|line| line.trim_start_matches("//! "));
+        lines.skip_while(|line| !line.starts_with("| What happens")).take_while(|line| line.starts_with('|')).collect()
+    }
+
+    #[test]
+    fn the_manual_has_the_table_of_this_file() {
+        let ours = rows(include_str!("http.rs"));
+        assert_eq!(ours.len(), 16);
+        assert_eq!(ours, rows(include_str!("../../../docs/functions/http.md")));
+    }
+}

@@ -47,10 +47,13 @@ fn verdict(status: StatusCode, headers: &HeaderMap) -> Verdict {
 
 /// The platform answered in the function's stead.
 #[derive(Debug, thiserror::Error)]
-#[error("status {status}: {text}")]
-struct Refused {
-    status: StatusCode,
-    text: String,
+#[error("{0}")]
+struct Refused(String);
+
+impl Refused {
+    fn new(status: StatusCode, text: &str) -> Self {
+        Self(if text.is_empty() { format!("status {status}") } else { format!("status {status}: {text}") })
+    }
 }
 
 impl Invocation<'_> {
@@ -75,7 +78,7 @@ impl Invocation<'_> {
                 function: self.function.to_owned(),
                 why,
                 retry_after: retry_after(&head.headers, now),
-                cause: Refused { status: head.status, text: body.as_ref().map(said).unwrap_or_default() }.into(),
+                cause: Refused::new(head.status, &body.as_ref().map(said).unwrap_or_default()).into(),
             }),
         }
     }
@@ -159,7 +162,7 @@ mod tests {
                 "{} {:?} {} {}",
                 reply.request_id,
                 reply.status,
-                reply.function_error.unwrap_or("ok".into()),
+                reply.function_error.unwrap_or_else(|| "ok".to_owned()),
                 reply.error.unwrap_or_default()
             ),
             Err(InvokeError::NotReached { why, retry_after, cause, .. }) => format!("{why:?} {retry_after:?} {cause}"),
@@ -227,13 +230,13 @@ mod tests {
             theirs Some(200) ok 
             ours Some(200) Handled no
             ours Some(200) ok 
-            Platform None status 500 Internal Server Error: 
+            Platform None status 500 Internal Server Error
             ours Some(500) Unhandled status 500 Internal Server Error
             Throttled Some(3s) status 429 Too Many Requests: {"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}
             ours Some(200) Unhandled Function.ResponseSizeTooLarge: the answer has more than 3 bytes
             ours Some(200) Unhandled Sandbox.Timedout: Task timed out after 3.00 seconds
             function resize took the event and gave no answer
-            Platform None status 503 Service Unavailable: "#]]
+            Platform None status 503 Service Unavailable"#]]
         .assert_eq(&lines.join("\n"));
     }
 }
