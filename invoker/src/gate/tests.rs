@@ -104,6 +104,23 @@ async fn a_closed_gate_lets_one_probe_through_when_the_platform_said_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waited_before_the_gate_closed_gets_the_probe_when_the_pause_ends() {
+    let gate = gate(1);
+    let (mut first, mut second) = (gate.join(&function(), None), gate.join(&function(), None));
+    first.want(1);
+    second.want(1);
+    let slot = first.granted().await;
+    let start = Instant::now();
+    let waiting = tokio::spawn(async move {
+        let slot = tokio::time::timeout(Duration::from_secs(3_600), second.granted()).await.expect("the probe");
+        (start.elapsed().as_secs(), slot)
+    });
+    tokio::task::yield_now().await;
+    slot.not_reached(NotReached::Platform, Some(Duration::from_secs(5)));
+    assert_eq!(waiting.await.unwrap().0, 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outcome_settles_its_slot() {
     let gate = gate(1);
     let mut seat = gate.join(&function(), None);
