@@ -25,6 +25,7 @@ pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 pub const IDLE_CONNECTIONS_MAX: usize = 1_024;
 
 /// All HTTP clients of a process: one for each set of trusted roots, so that connections are shared wherever they may be.
+/// Certificates are read when a client is first asked for: a reload of the configuration begins with a new `HttpClients`.
 #[derive(Debug, Default)]
 pub struct HttpClients {
     trust: Trust,

@@ -73,6 +73,17 @@ mod tests {
     }
 
     #[test]
+    fn the_answer_of_a_function_that_was_reached_is_read_by_the_core() {
+        let outcome = |function_error: Option<&str>, payload: &'static str| {
+            let reply = Reply { function_error: function_error.map(str::to_owned), payload: Some(payload.into()), ..Reply::default() };
+            outcome_of(Ok(reply), true, &Slice::new(Vec::new()), &|_| None)
+        };
+        assert!(matches!(outcome(None, ""), Outcome::Succeeded(_)), "a 204 has no body");
+        assert!(matches!(outcome(Some("Unhandled"), "{}"), Outcome::Failed { how: Failure::FunctionError, .. }));
+        assert!(matches!(outcome(None, "Accepted"), Outcome::Failed { how: Failure::InvalidResponse, .. }));
+    }
+
+    #[test]
     fn a_chain_names_every_cause_once() {
         let inner = std::io::Error::other("no route");
         let error = InvokeError::Unknown { function: "resize".into(), request_id: String::new(), cause: inner.into() };
