@@ -2,6 +2,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
 
 /// A boxed future, so that the trait stays object-safe without a macro.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -14,7 +17,7 @@ pub struct MappingId(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackKey(pub String);
 
-/// A proof of ownership that only grows: max(stored, wall-clock seconds) + 1 at every grant.
+/// A proof of ownership that only grows: max(stored, wall-clock seconds, the source's own generation) + 1 at every grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
@@ -36,28 +39,58 @@ pub struct KeptTrack {
     pub checkpoint: Option<Vec<u8>>,
 }
 
+/// How the store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreHealth {
+    /// It takes writes.
+    Ok,
+    /// There is no room: it refuses writes, and takes them again by itself when there is room.
+    Full {
+        /// Since when.
+        since: SystemTime,
+    },
+    /// It cannot write or read: it refuses everything, and tries by itself to come back.
+    Failing {
+        /// Since when.
+        since: SystemTime,
+        /// Why, with its causes.
+        error: String,
+    },
+}
+
 /// Keeps places and proves ownership. Every write is durable when its future is ready.
+///
+/// A write that fails with [`StoreError::Full`] or [`StoreError::Io`] may be on disk all the same; every write may be repeated.
+/// A dropped future takes nothing back: its write may still happen.
 pub trait CheckpointStore: Send + Sync {
     /// Takes a mapping over: grants an epoch above every one granted before.
-    fn acquire<'a>(&'a self, mapping: &'a MappingId) -> BoxFuture<'a, Result<Lease, StoreError>>;
-    /// The mapping's tracks; `None` when the mapping was never created here (and only then may it start afresh).
+    fn acquire<'a>(&'a self, mapping: &'a MappingId) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        self.acquire_above(mapping, Epoch(0))
+    }
+    /// Takes a mapping over, with an epoch above the source's own generation too.
+    fn acquire_above<'a>(&'a self, mapping: &'a MappingId, generation: Epoch) -> BoxFuture<'a, Result<Lease, StoreError>>;
+    /// The mapping's tracks, in the order of their keys; `None` when the mapping was never created here (and only then may it start afresh).
     fn load<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Option<Vec<KeptTrack>>, StoreError>>;
-    /// Creates the mapping: its list of tracks and a checkpoint for each, in one write.
+    /// Creates the mapping: its list of tracks and a checkpoint for each, in one write. Repeating the same creation is allowed, another one is not.
     fn create<'a>(&'a self, lease: &'a Lease, tracks: Vec<(TrackKey, Vec<u8>)>) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Writes a checkpoint; a track that is not on the list joins it in the same write. Concurrent commits share one sync.
     fn commit<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Takes tracks off the list and their checkpoints away: they ended and the source does not have them any more.
     fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Deletes the mapping and all it kept.
+    /// Deletes the mapping and all it kept. The lease ends with it.
     fn remove<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>>;
     /// All mappings, for operators.
     fn mappings(&self) -> BoxFuture<'_, Result<Vec<(MappingId, Epoch)>, StoreError>>;
+    /// How the store is, for mapping states, health and metrics.
+    fn health(&self) -> watch::Receiver<StoreHealth>;
+    /// Ends the writes already asked for and gives everything back; what is asked later is refused.
+    fn close(&self) -> BoxFuture<'_, ()>;
 }
 
 /// The store could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another owner has the mapping.
+    /// Another owner has the mapping, or it was removed.
     #[error("mapping {mapping} belongs to epoch {granted}, not to {ours}", mapping = .mapping.0, granted = .granted.0, ours = .ours.0)]
     Fenced {
         /// Which mapping.
@@ -67,14 +100,16 @@ pub enum StoreError {
         /// The epoch that tried.
         ours: Epoch,
     },
-    /// There is no room left.
-    #[error("there is no room left in {folder}")]
+    /// There is no room left; the store goes on by itself when there is.
+    #[error("there is no room left in {folder}: free some; the store goes on by itself")]
     Full {
         /// Which folder.
         folder: String,
     },
-    /// A row is damaged; it is refused by name and never replaced by an older one.
-    #[error("{row} in {folder} is damaged: {why}")]
+    /// A row or a file is damaged; it is refused by name and never replaced by an older one.
+    #[error(
+        "{row} in {folder} is damaged: {why}; `forebay state verify --data-dir {folder}` lists all damage, `forebay state repair --data-dir {folder}` mends it"
+    )]
     Damaged {
         /// Which folder.
         folder: String,
@@ -83,8 +118,18 @@ pub enum StoreError {
         /// How one can tell.
         why: String,
     },
+    /// What is in the folder is older than what was acknowledged, or parts of it are.
+    #[error(
+        "{folder} is older than what was acknowledged: {why}; bring the whole folder back, or accept what is there with `forebay state repair --data-dir {folder}`"
+    )]
+    RolledBack {
+        /// Which folder.
+        folder: String,
+        /// How one can tell.
+        why: String,
+    },
     /// Another process has the folder.
-    #[error("{folder} is in use by process {pid}")]
+    #[error("{folder} is in use by process {pid}: stop it first, or give this process a data folder of its own")]
     InUse {
         /// Which folder.
         folder: String,
@@ -102,4 +147,35 @@ pub enum StoreError {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The mapping is not in the state that the call needs.
+    #[error("mapping {mapping} {why}", mapping = .mapping.0)]
+    OutOfTurn {
+        /// Which mapping.
+        mapping: MappingId,
+        /// What stands against it.
+        why: &'static str,
+    },
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without anybody's doing.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::Io { .. } => true,
+            Self::Fenced { .. } | Self::Damaged { .. } | Self::RolledBack { .. } | Self::InUse { .. } | Self::OutOfTurn { .. } => false,
+        }
+    }
+
+    /// The code that an operator looks up; each has a page under `docs/errors/`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Fenced { .. } => "FB-0401",
+            Self::Full { .. } => "FB-0402",
+            Self::Damaged { .. } => "FB-0403",
+            Self::InUse { .. } => "FB-0404",
+            Self::Io { .. } => "FB-0405",
+            Self::RolledBack { .. } => "FB-0406",
+            Self::OutOfTurn { .. } => "FB-0407",
+        }
+    }
 }

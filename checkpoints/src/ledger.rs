@@ -1,0 +1,142 @@
+//! The rules that every store shares: who may write, and what a write changes. It stages changes and writes nothing itself.
+
+use std::collections::BTreeMap;
+
+use crate::row::{Name, Row};
+use crate::staged::Staged;
+use crate::store::{Epoch, KeptTrack, Lease, MappingId, StoreError, TrackKey};
+
+/// A change of one mapping's rows.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Create(Vec<(TrackKey, Vec<u8>)>),
+    Commit(TrackKey, Vec<u8>),
+    Forget(Vec<TrackKey>),
+    Remove,
+}
+
+/// Grants an epoch above every one granted before, above the wall clock and above the source's own generation.
+pub(crate) fn acquire(staged: &mut Staged<'_>, mapping: &MappingId, generation: Epoch, now_seconds: u64) -> Result<Lease, StoreError> {
+    let name = Name::Mapping(mapping.clone());
+    let kept = staged.row(&name)?;
+    let stored = match &kept {
+        Some(row) => row.epoch,
+        None => epoch_floor(staged)?,
+    };
+    let epoch = Epoch(stored.0.max(generation.0).max(now_seconds).saturating_add(1));
+    let body = kept.map_or_else(|| vec![0], |row| row.body);
+    staged.put(&name, &Row { epoch, body });
+    Ok(Lease { mapping: mapping.clone(), epoch })
+}
+
+/// The mapping's tracks; a track with a checkpoint counts as listed.
+pub(crate) fn load(staged: &Staged<'_>, lease: &Lease) -> Result<Option<Vec<KeptTrack>>, StoreError> {
+    if !is_created(&authorise(staged, lease)?) {
+        return Ok(None);
+    }
+    Ok(Some(tracks(staged, &lease.mapping)?.into_iter().map(|(track, checkpoint)| KeptTrack { track, checkpoint }).collect()))
+}
+
+/// Stages a change; when it fails, nothing is staged.
+pub(crate) fn apply(staged: &mut Staged<'_>, lease: &Lease, change: Change) -> Result<(), StoreError> {
+    let row = authorise(staged, lease)?;
+    match change {
+        Change::Create(tracks) => create(staged, lease, row, tracks),
+        Change::Commit(track, checkpoint) => {
+            if !is_created(&row) {
+                return Err(StoreError::OutOfTurn { mapping: lease.mapping.clone(), why: "is not created yet" });
+            }
+            if staged.row(&listed(lease, &track))?.is_none() {
+                staged.put(&listed(lease, &track), &Row { epoch: lease.epoch, body: Vec::new() });
+            }
+            staged.put(&kept(lease, &track), &Row { epoch: lease.epoch, body: checkpoint });
+            Ok(())
+        }
+        Change::Forget(tracks) => {
+            for track in &tracks {
+                staged.delete(&listed(lease, track));
+                staged.delete(&kept(lease, track));
+            }
+            Ok(())
+        }
+        Change::Remove => {
+            let floor = epoch_floor(staged)?.max(lease.epoch);
+            for track in tracks(staged, &lease.mapping)?.keys() {
+                staged.delete(&listed(lease, track));
+                staged.delete(&kept(lease, track));
+            }
+            staged.delete(&Name::Mapping(lease.mapping.clone()));
+            staged.put(&Name::EpochFloor, &Row { epoch: floor, body: Vec::new() });
+            Ok(())
+        }
+    }
+}
+
+/// All mappings with the highest epoch granted.
+pub(crate) fn mappings(staged: &Staged<'_>) -> Result<Vec<(MappingId, Epoch)>, StoreError> {
+    let rows = staged.under(&Name::mappings())?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(name, row)| if let Name::Mapping(mapping) = name { Some((mapping, row.epoch)) } else { None })
+        .collect())
+}
+
+fn create(staged: &mut Staged<'_>, lease: &Lease, row: Row, new: Vec<(TrackKey, Vec<u8>)>) -> Result<(), StoreError> {
+    if is_created(&row) {
+        let new: BTreeMap<_, _> = new.into_iter().map(|(track, checkpoint)| (track, Some(checkpoint))).collect();
+        if tracks(staged, &lease.mapping)? == new {
+            return Ok(());
+        }
+        return Err(StoreError::OutOfTurn { mapping: lease.mapping.clone(), why: "was created already, with other checkpoints" });
+    }
+    for (track, checkpoint) in new {
+        staged.put(&listed(lease, &track), &Row { epoch: lease.epoch, body: Vec::new() });
+        staged.put(&kept(lease, &track), &Row { epoch: lease.epoch, body: checkpoint });
+    }
+    staged.put(&Name::Mapping(lease.mapping.clone()), &Row { epoch: lease.epoch, body: vec![1] });
+    Ok(())
+}
+
+/// F-1: nothing is accepted under an epoch that is not the highest granted.
+fn authorise(staged: &Staged<'_>, lease: &Lease) -> Result<Row, StoreError> {
+    let row = staged.row(&Name::Mapping(lease.mapping.clone()))?;
+    let granted = match &row {
+        Some(row) => row.epoch,
+        None => epoch_floor(staged)?,
+    };
+    match row {
+        Some(row) if row.epoch == lease.epoch => Ok(row),
+        Some(_) | None => Err(StoreError::Fenced { mapping: lease.mapping.clone(), granted, ours: lease.epoch }),
+    }
+}
+
+fn epoch_floor(staged: &Staged<'_>) -> Result<Epoch, StoreError> {
+    Ok(staged.row(&Name::EpochFloor)?.map_or(Epoch(0), |row| row.epoch))
+}
+
+fn is_created(row: &Row) -> bool {
+    row.body == [1]
+}
+
+fn tracks(staged: &Staged<'_>, mapping: &MappingId) -> Result<BTreeMap<TrackKey, Option<Vec<u8>>>, StoreError> {
+    let mut tracks = BTreeMap::new();
+    for (name, _) in staged.under(&Name::list_of(mapping))? {
+        if let Name::Listed(_, track) = name {
+            tracks.insert(track, None);
+        }
+    }
+    for (name, row) in staged.under(&Name::checkpoints_of(mapping))? {
+        if let Name::Checkpoint(_, track) = name {
+            tracks.insert(track, Some(row.body));
+        }
+    }
+    Ok(tracks)
+}
+
+fn listed(lease: &Lease, track: &TrackKey) -> Name {
+    Name::Listed(lease.mapping.clone(), track.clone())
+}
+
+fn kept(lease: &Lease, track: &TrackKey) -> Name {
+    Name::Checkpoint(lease.mapping.clone(), track.clone())
+}

@@ -1,0 +1,176 @@
+//! The store in memory: the same rules, nothing durable, and faults on demand for tests.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+
+use crate::ledger::{self, Change};
+use crate::row::Name;
+use crate::staged::{Rows, Staged};
+use crate::store::{BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, StoreError, StoreHealth, TrackKey};
+
+/// Keeps checkpoints as long as the process lives. Its folder is called `memory`.
+#[derive(Debug)]
+pub struct MemoryStore {
+    inner: Mutex<Inner>,
+    health: watch::Sender<StoreHealth>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    n_failures: u32,
+    full: bool,
+    closed: bool,
+    n_writes: u64,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self { inner: Mutex::default(), health: watch::Sender::new(StoreHealth::Ok) }
+    }
+}
+
+impl MemoryStore {
+    /// Fails the next writes; nothing of them is kept.
+    pub fn fail_next(&self, n_writes: u32) {
+        self.lock().n_failures = n_writes;
+    }
+
+    /// Refuses every write for lack of room until told otherwise by [`Self::empty`].
+    pub fn fill(&self) {
+        self.lock().full = true;
+        self.health.send_replace(StoreHealth::Full { since: SystemTime::now() });
+    }
+
+    /// Has room again.
+    pub fn empty(&self) {
+        self.lock().full = false;
+        self.health.send_replace(StoreHealth::Ok);
+    }
+
+    /// Grants the mapping to somebody else: whoever holds it is fenced.
+    pub fn fence(&self, mapping: &MappingId) -> Result<Lease, StoreError> {
+        self.lock().write(|staged| ledger::acquire(staged, mapping, Epoch(0), seconds_now()))
+    }
+
+    /// Loses a track's checkpoint and leaves it on the list, as damage would.
+    pub fn lose(&self, mapping: &MappingId, track: &TrackKey) {
+        self.lock().rows.remove(&Name::Checkpoint(mapping.clone(), track.clone()).key());
+    }
+
+    /// How many writes it took.
+    pub fn n_writes(&self) -> u64 {
+        self.lock().n_writes
+    }
+
+    /// How many rows it keeps, of any kind.
+    pub fn n_rows(&self) -> usize {
+        self.lock().rows.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while it was held left the rows as they were before: changes are laid on as the last step.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<'a>(&'a self, lease: &'a Lease, change: Change) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { self.lock().write(|staged| ledger::apply(staged, lease, change)) })
+    }
+}
+
+impl Inner {
+    fn read<T>(&self, read: impl FnOnce(&Staged<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.closed {
+            return Err(self.io("read", "the store is closed"));
+        }
+        read(&Staged::over(self))
+    }
+
+    fn write<T>(&mut self, stage: impl FnOnce(&mut Staged<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.closed {
+            return Err(self.io("written", "the store is closed"));
+        }
+        if self.full {
+            return Err(StoreError::Full { folder: self.folder().to_owned() });
+        }
+        if self.n_failures > 0 {
+            self.n_failures -= 1;
+            return Err(self.io("written", "it was told to fail"));
+        }
+        let mut staged = Staged::over(self);
+        let answer = stage(&mut staged)?;
+        for (key, changed) in staged.into_changes() {
+            match changed {
+                Some(value) => self.rows.insert(key, value),
+                None => self.rows.remove(&key),
+            };
+        }
+        self.n_writes += 1;
+        Ok(answer)
+    }
+
+    fn io(&self, doing: &'static str, cause: &str) -> StoreError {
+        StoreError::Io { folder: self.folder().to_owned(), doing, cause: cause.into() }
+    }
+}
+
+impl Rows for Inner {
+    fn folder(&self) -> &str {
+        "memory"
+    }
+
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.rows.get(key).cloned())
+    }
+
+    fn under(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
+        let rows = self.rows.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
+        Ok(rows.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+}
+
+impl CheckpointStore for MemoryStore {
+    fn acquire_above<'a>(&'a self, mapping: &'a MappingId, generation: Epoch) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        Box::pin(async move { self.lock().write(|staged| ledger::acquire(staged, mapping, generation, seconds_now())) })
+    }
+
+    fn load<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Option<Vec<KeptTrack>>, StoreError>> {
+        Box::pin(async move { self.lock().read(|staged| ledger::load(staged, lease)) })
+    }
+
+    fn create<'a>(&'a self, lease: &'a Lease, tracks: Vec<(TrackKey, Vec<u8>)>) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.change(lease, Change::Create(tracks))
+    }
+
+    fn commit<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.change(lease, Change::Commit(track.clone(), checkpoint))
+    }
+
+    fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.change(lease, Change::Forget(tracks.to_vec()))
+    }
+
+    fn remove<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.change(lease, Change::Remove)
+    }
+
+    fn mappings(&self) -> BoxFuture<'_, Result<Vec<(MappingId, Epoch)>, StoreError>> {
+        Box::pin(async move { self.lock().read(ledger::mappings) })
+    }
+
+    fn health(&self) -> watch::Receiver<StoreHealth> {
+        self.health.subscribe()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move { self.lock().closed = true })
+    }
+}
+
+/// The wall clock in whole seconds; a clock before 1970 counts as zero.
+pub(crate) fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
+}

@@ -1,0 +1,137 @@
+//! Mending a damaged store: what cannot be read is dropped by name, and a track without its checkpoint stays on its mapping's list.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use rocksdb::{DB, WriteBatch, WriteOptions};
+
+use super::database::{exists, nanoseconds_now, open_error, options, path, rocks_error};
+use super::generation::{Generation, Sum};
+use super::lock::FolderLock;
+use super::seal::{Promise, Seal};
+use super::survey::{Fault, Survey, judge, survey, survey_rows};
+use crate::row::{Name, Row};
+use crate::store::{Epoch, MappingId, StoreError, TrackKey};
+
+/// What mending a store did.
+#[derive(Debug, Default)]
+pub struct Repaired {
+    /// Why the store did not open before; `None` when it was whole and nothing was done.
+    pub refusal: Option<StoreError>,
+    /// What could not be read and was dropped.
+    pub dropped: Vec<Fault>,
+    /// Tracks that are on a list without a checkpoint: they stop in the state `PositionLost` until an operator says where to begin.
+    pub lost: Vec<(MappingId, TrackKey)>,
+    /// The mappings that the store knows. One that is missing here begins at its starting position, like a new one.
+    pub mappings: Vec<MappingId>,
+}
+
+/// Makes a damaged or older store open again, with what can be read of it. Checkpoints may be older than the last acknowledged: their
+/// records repeat. Copy the folder before.
+pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
+    let name = folder.display().to_string();
+    let _lock = FolderLock::take(folder)?;
+    if !exists(folder) {
+        return Err(StoreError::RolledBack {
+            folder: name,
+            why: "there is no database to mend; move the folder away to begin afresh".to_owned(),
+        });
+    }
+    let (sealed, seal_fault) = match Seal::read(folder) {
+        Ok(sealed) => (sealed, None),
+        Err(error @ StoreError::Damaged { .. }) => (None, Some(error)),
+        Err(error) => return Err(error),
+    };
+    let (readable, refusal) = match survey(folder, &mut |_, _| {}) {
+        Ok(found) => (!found.cut_short, seal_fault.or_else(|| judge(folder, sealed, &found).err())),
+        Err(error) => (false, Some(error)),
+    };
+    let Some(refusal) = refusal else { return Ok(Repaired::default()) };
+    if !readable {
+        DB::repair(&options(), path(folder)).map_err(|error| open_error(folder, error))?;
+    }
+    let db = DB::open(&options(), path(folder)).map_err(|error| open_error(folder, error))?;
+    let mut found = Found::default();
+    let mut survey = Survey::default();
+    survey_rows(&db, folder, &mut survey, &mut |name, row| found.note(name, row));
+    let (rows, mut repaired) = found.mend();
+    repaired.refusal = Some(refusal);
+    repaired.dropped = survey.faults;
+
+    let mut sum = Sum::default();
+    let mut batch = WriteBatch::default();
+    batch.delete_range(&[0_u8][..], &[u8::MAX][..]);
+    for (name, row) in &rows {
+        let value = row.encode(name);
+        sum.add(&value);
+        batch.put(name.key(), value);
+    }
+    let before = survey.generation.unwrap_or_default();
+    let generation = Generation {
+        born: nanoseconds_now(),
+        opened: before.opened.max(sealed.map_or(0, |promise| promise.opened)) + 1,
+        n_writes: before.n_writes.max(sealed.map_or(0, |promise| promise.n_writes)) + 1,
+        sum,
+    };
+    batch.put(Name::Generation.key(), generation.encode());
+    let mut how = WriteOptions::default();
+    how.set_sync(true);
+    db.write_opt(batch, &how).map_err(|error| rocks_error(&name, "mended", error))?;
+    drop(db);
+    Seal::replace(folder, Promise { n_writes: generation.n_writes, opened: generation.opened, born: generation.born })?;
+    Ok(repaired)
+}
+
+/// The rows of a damaged store by what they are about; `None` for one that cannot be read.
+#[derive(Default)]
+struct Found {
+    epoch_floor: Option<Row>,
+    mappings: BTreeMap<MappingId, Option<Row>>,
+    listed: BTreeMap<(MappingId, TrackKey), Option<Row>>,
+    checkpoints: BTreeMap<(MappingId, TrackKey), Option<Row>>,
+}
+
+impl Found {
+    fn note(&mut self, name: Name, row: Option<Row>) {
+        match name {
+            Name::Checkpoint(mapping, track) => drop(self.checkpoints.insert((mapping, track), row)),
+            Name::Listed(mapping, track) => drop(self.listed.insert((mapping, track), row)),
+            Name::Mapping(mapping) => drop(self.mappings.insert(mapping, row)),
+            Name::EpochFloor => self.epoch_floor = row,
+            Name::Generation => {}
+        }
+    }
+
+    /// The rows that a store with this content has: every track that was seen is listed, every mapping that had a track is created.
+    fn mend(self) -> (Vec<(Name, Row)>, Repaired) {
+        let mut rows = Vec::new();
+        let mut epochs: BTreeMap<MappingId, Epoch> = BTreeMap::new();
+        let mut tracks = BTreeSet::new();
+        for (mapping, row) in &self.mappings {
+            epochs.insert(mapping.clone(), row.as_ref().map_or(Epoch(0), |row| row.epoch));
+        }
+        for ((mapping, track), row) in self.listed.iter().chain(&self.checkpoints) {
+            let epoch = epochs.entry(mapping.clone()).or_insert(Epoch(0));
+            *epoch = (*epoch).max(row.as_ref().map_or(Epoch(0), |row| row.epoch));
+            tracks.insert((mapping.clone(), track.clone()));
+        }
+        let with_tracks: BTreeSet<MappingId> = tracks.iter().map(|(mapping, _)| mapping.clone()).collect();
+        let mut repaired = Repaired { mappings: epochs.keys().cloned().collect(), ..Repaired::default() };
+        for (mapping, epoch) in epochs {
+            let only_acquired = self.mappings.get(&mapping).is_some_and(|row| row.as_ref().is_some_and(|row| row.body == [0]));
+            let body = vec![u8::from(with_tracks.contains(&mapping) || !only_acquired)];
+            rows.push((Name::Mapping(mapping), Row { epoch, body }));
+        }
+        for (mapping, track) in tracks {
+            let checkpoint = self.checkpoints.get(&(mapping.clone(), track.clone())).cloned().flatten();
+            let epoch = checkpoint.as_ref().map_or(Epoch(0), |row| row.epoch);
+            rows.push((Name::Listed(mapping.clone(), track.clone()), Row { epoch, body: Vec::new() }));
+            match checkpoint {
+                Some(row) => rows.push((Name::Checkpoint(mapping, track), row)),
+                None => repaired.lost.push((mapping, track)),
+            }
+        }
+        rows.extend(self.epoch_floor.map(|row| (Name::EpochFloor, row)));
+        (rows, repaired)
+    }
+}

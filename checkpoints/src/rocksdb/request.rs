@@ -1,0 +1,79 @@
+//! Calls on their way to the store's thread, and how a group of them is staged and answered.
+
+use std::path::Path;
+
+use tokio::sync::oneshot;
+
+use super::database::Database;
+use super::refusal::Refusal;
+use crate::ledger::{self, Change};
+use crate::memory::seconds_now;
+use crate::staged::{Changes, Staged};
+use crate::store::{Epoch, KeptTrack, Lease, MappingId, StoreError};
+
+pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// A call on its way to the thread.
+#[derive(Debug)]
+pub(super) enum Request {
+    Write(Write),
+    Load { lease: Lease, answer: Answer<Option<Vec<KeptTrack>>> },
+    Mappings { answer: Answer<Vec<(MappingId, Epoch)>> },
+    Close { answer: Answer<()> },
+}
+
+/// A call that writes.
+#[derive(Debug)]
+pub(super) enum Write {
+    Acquire { mapping: MappingId, generation: Epoch, answer: Answer<Lease> },
+    Change { lease: Lease, change: Change, answer: Answer<()> },
+}
+
+impl Write {
+    pub(super) fn refuse(self, why: &Refusal, folder: &Path) {
+        match self {
+            Self::Acquire { answer, .. } => reply(answer, Err(why.error(folder))),
+            Self::Change { answer, .. } => reply(answer, Err(why.error(folder))),
+        }
+    }
+}
+
+/// A call whose write is staged.
+pub(super) enum Waiting {
+    Lease(Lease, Answer<Lease>),
+    Change(Answer<()>),
+}
+
+impl Waiting {
+    pub(super) fn settle(self, refusal: Option<&Refusal>, folder: &Path) {
+        let error = refusal.map(|why| why.error(folder));
+        match self {
+            Self::Lease(lease, answer) => reply(answer, error.map_or(Ok(lease), Err)),
+            Self::Change(answer) => reply(answer, error.map_or(Ok(()), Err)),
+        }
+    }
+}
+
+/// Stages a group, each call over those before it; calls that are refused have their answer at once.
+pub(super) fn stage(database: &Database, group: Vec<Write>) -> (Vec<Waiting>, Changes) {
+    let mut staged = Staged::over(database);
+    let mut waiting = Vec::new();
+    for write in group {
+        match write {
+            Write::Acquire { mapping, generation, answer } => match ledger::acquire(&mut staged, &mapping, generation, seconds_now()) {
+                Ok(lease) => waiting.push(Waiting::Lease(lease, answer)),
+                Err(error) => reply(answer, Err(error)),
+            },
+            Write::Change { lease, change, answer } => match ledger::apply(&mut staged, &lease, change) {
+                Ok(()) => waiting.push(Waiting::Change(answer)),
+                Err(error) => reply(answer, Err(error)),
+            },
+        }
+    }
+    (waiting, staged.into_changes())
+}
+
+pub(super) fn reply<T>(answer: Answer<T>, result: Result<T, StoreError>) {
+    // Whoever does not wait any more takes nothing back.
+    drop(answer.send(result));
+}

@@ -1,0 +1,231 @@
+//! Reading a store from the outside, without changing it: what is inside, and whether it is whole. It takes no lock.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rocksdb::{DB, IteratorMode};
+
+use super::database::{exists, open_error, options, path, scan_options};
+use super::generation::{Generation, Sum};
+use super::seal::{Promise, Seal};
+use crate::row::{Name, Row};
+use crate::staged::nameless;
+use crate::store::{Epoch, KeptTrack, MappingId, StoreError, TrackKey};
+
+/// How often a store is read again that does not seem whole: a process that uses it may take files away under the reader.
+const LIVE_TRIES: usize = 5;
+
+/// One thing that is damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which row, by name.
+    pub row: String,
+    /// How one can tell.
+    pub why: String,
+}
+
+/// Whether a store is whole.
+#[derive(Debug)]
+pub struct Verified {
+    /// How often it was opened.
+    pub opened: u64,
+    /// How many groups of writes it took.
+    pub n_writes: u64,
+    /// How many rows it holds.
+    pub n_rows: u64,
+    /// All that is damaged, by name.
+    pub faults: Vec<Fault>,
+    /// Why it would not open; `None` when it is whole.
+    pub refusal: Option<StoreError>,
+}
+
+/// What is inside a store.
+#[derive(Debug)]
+pub struct Shown {
+    /// Whether it is whole.
+    pub verified: Verified,
+    /// Its mappings, in the order of their ids, as far as they can be read.
+    pub mappings: Vec<KeptMapping>,
+}
+
+/// One mapping in a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptMapping {
+    /// Which mapping.
+    pub mapping: MappingId,
+    /// The highest epoch granted; `None` when its row is missing or damaged.
+    pub epoch: Option<Epoch>,
+    /// Whether it was created, and not only acquired.
+    pub created: bool,
+    /// Its tracks, in the order of their keys.
+    pub tracks: Vec<KeptTrack>,
+}
+
+/// Whether the store in a folder is whole; `None` when there is no store. It works beside a process that uses the store.
+pub fn verify(folder: &Path) -> Result<Option<Verified>, StoreError> {
+    Ok(show(folder)?.map(|shown| shown.verified))
+}
+
+/// What the store in a folder holds; `None` when there is no store. It works beside a process that uses the store.
+pub fn show(folder: &Path) -> Result<Option<Shown>, StoreError> {
+    let mut shown = show_once(folder)?;
+    for _ in 1..LIVE_TRIES {
+        match &shown {
+            Some(it) if it.verified.refusal.is_some() => shown = show_once(folder)?,
+            Some(_) | None => break,
+        }
+    }
+    Ok(shown)
+}
+
+fn show_once(folder: &Path) -> Result<Option<Shown>, StoreError> {
+    // The seal is read before the database, which may be ahead of it and never behind.
+    let (sealed, seal_fault) = match Seal::read(folder) {
+        Ok(None) if !exists(folder) => return Ok(None),
+        Ok(sealed) => (sealed, None),
+        Err(error @ StoreError::Damaged { .. }) => (None, Some(error)),
+        Err(error) => return Err(error),
+    };
+    let mut mappings = Mappings::default();
+    let (survey, unread) = match survey(folder, &mut |name, row| mappings.note(name, row)) {
+        Ok(survey) => (survey, None),
+        Err(error) => (Survey::default(), Some(error)),
+    };
+    let refusal = seal_fault.or(unread).or_else(|| judge(folder, sealed, &survey).err());
+    let generation = survey.generation.unwrap_or_default();
+    let verified =
+        Verified { opened: generation.opened, n_writes: generation.n_writes, n_rows: survey.sum.n_rows, faults: survey.faults, refusal };
+    Ok(Some(Shown { verified, mappings: mappings.finish() }))
+}
+
+/// What a walk over all rows found.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    pub(super) generation: Option<Generation>,
+    pub(super) sum: Sum,
+    pub(super) faults: Vec<Fault>,
+    /// The walk did not come to its end.
+    pub(super) cut_short: bool,
+}
+
+/// Walks over all rows of a database that it does not change; a row that cannot be read is visited without its content.
+pub(super) fn survey(folder: &Path, visit: &mut dyn FnMut(Name, Option<Row>)) -> Result<Survey, StoreError> {
+    let mut survey = Survey::default();
+    if !path(folder).join("CURRENT").exists() {
+        return Ok(survey);
+    }
+    let db = DB::open_for_read_only(&options(), path(folder), false).map_err(|error| open_error(folder, error))?;
+    survey_rows(&db, folder, &mut survey, visit);
+    Ok(survey)
+}
+
+pub(super) fn survey_rows(db: &DB, folder: &Path, survey: &mut Survey, visit: &mut dyn FnMut(Name, Option<Row>)) {
+    let mut last = "the first row".to_owned();
+    for row in db.iterator_opt(IteratorMode::Start, scan_options()) {
+        let (key, value) = match row {
+            Ok(row) => row,
+            Err(error) => {
+                survey.faults.push(Fault { row: format!("what follows {last}"), why: error.into_string() });
+                survey.cut_short = true;
+                return;
+            }
+        };
+        let Some(name) = Name::parse(&key) else {
+            survey.faults.push(Fault { row: nameless(&key), why: "its key cannot be read".to_owned() });
+            continue;
+        };
+        last = name.to_string();
+        if name == Name::Generation {
+            match Generation::decode(&folder.display().to_string(), &value) {
+                Ok(generation) => survey.generation = Some(generation),
+                Err(StoreError::Damaged { row, why, .. }) => survey.faults.push(Fault { row, why }),
+                Err(error) => survey.faults.push(Fault { row: last.clone(), why: error.to_string() }),
+            }
+            continue;
+        }
+        survey.sum.add(&value);
+        match Row::decode(&name, &value) {
+            Ok(row) => visit(name, Some(row)),
+            Err(why) => {
+                survey.faults.push(Fault { row: last.clone(), why });
+                visit(name, None);
+            }
+        }
+    }
+}
+
+/// Surveys a database and compares it with its seal; `None` when it never took a write.
+pub(super) fn judged(folder: &Path, sealed: Option<Promise>) -> Result<Option<Generation>, StoreError> {
+    judge(folder, sealed, &survey(folder, &mut |_, _| {})?)
+}
+
+/// Compares a database with its seal and with its own sum.
+pub(super) fn judge(folder: &Path, sealed: Option<Promise>, survey: &Survey) -> Result<Option<Generation>, StoreError> {
+    let damaged =
+        |row: &str, why: &str| StoreError::Damaged { folder: folder.display().to_string(), row: row.to_owned(), why: why.to_owned() };
+    let rolled_back = |why: String| Err(StoreError::RolledBack { folder: folder.display().to_string(), why });
+    if let Some(fault) = survey.faults.first() {
+        return Err(damaged(&fault.row, &fault.why));
+    }
+    let Some(sealed) = sealed else {
+        return Err(damaged("the seal", "the file `seal` is missing"));
+    };
+    let Some(generation) = survey.generation else {
+        return match (sealed.n_writes, survey.sum.n_rows) {
+            (0, 0) => Ok(None),
+            (n_writes, 0) => rolled_back(format!("the database is missing or empty, and {n_writes} writes were acknowledged")),
+            _ => Err(damaged(&Name::Generation.to_string(), "it is missing")),
+        };
+    };
+    if generation.born != sealed.born {
+        return rolled_back("the database and the file `seal` are of two different stores".to_owned());
+    }
+    if generation.n_writes < sealed.n_writes {
+        return rolled_back(format!("the database holds {} writes, and {} were acknowledged", generation.n_writes, sealed.n_writes));
+    }
+    if generation.sum != survey.sum {
+        return rolled_back(format!("of its {} rows some are missing or older than the last write says", generation.sum.n_rows));
+    }
+    Ok(Some(generation))
+}
+
+/// Mappings as they come together from rows of several kinds.
+#[derive(Default)]
+struct Mappings(BTreeMap<MappingId, GatheredMapping>);
+
+#[derive(Default)]
+struct GatheredMapping {
+    epoch: Option<Epoch>,
+    created: bool,
+    tracks: BTreeMap<TrackKey, Option<Vec<u8>>>,
+}
+
+impl Mappings {
+    fn note(&mut self, name: Name, row: Option<Row>) {
+        match name {
+            Name::Checkpoint(mapping, track) => drop(self.of(mapping).tracks.insert(track, row.map(|row| row.body))),
+            Name::Listed(mapping, track) => drop(self.of(mapping).tracks.entry(track).or_insert(None)),
+            Name::Mapping(mapping) => {
+                let it = self.of(mapping);
+                it.epoch = row.as_ref().map(|row| row.epoch);
+                it.created = row.is_none_or(|row| row.body == [1]);
+            }
+            Name::EpochFloor | Name::Generation => {}
+        }
+    }
+
+    fn finish(self) -> Vec<KeptMapping> {
+        let kept = |(track, checkpoint)| KeptTrack { track, checkpoint };
+        let finish = |(mapping, it): (MappingId, GatheredMapping)| KeptMapping {
+            mapping,
+            epoch: it.epoch,
+            created: it.created,
+            tracks: it.tracks.into_iter().map(kept).collect(),
+        };
+        self.0.into_iter().map(finish).collect()
+    }
+
+    fn of(&mut self, mapping: MappingId) -> &mut GatheredMapping {
+        self.0.entry(mapping).or_default()
+    }
+}

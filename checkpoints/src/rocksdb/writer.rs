@@ -1,0 +1,262 @@
+//! The store's own thread: it answers all calls one after the other, groups writes, and brings the store back when it went down.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout_at;
+
+use super::RocksOptions;
+use super::database::Database;
+use super::lock::FolderLock;
+use super::refusal::Refusal;
+use super::request::{Answer, Request, Write, reply, stage};
+use super::room::{folder_bytes, io_error, probe};
+use crate::ledger;
+use crate::staged::{Changes, Staged};
+use crate::store::{StoreError, StoreHealth};
+
+/// A store that is down does not look for room more often than this, whatever it is told.
+const PROBE_INTERVAL_MIN: Duration = Duration::from_millis(1);
+/// How many calls share one sync at most.
+const GROUP_MAX: usize = 256;
+/// A store that is damaged comes back only when somebody mends it, and looking costs a walk over all rows.
+const DAMAGED_PROBES: u32 = 30;
+/// After how many bytes written the folder is measured again.
+const MEASURE_BYTES: u64 = 256 << 10;
+
+pub(super) struct Writer {
+    options: RocksOptions,
+    requests: mpsc::Receiver<Request>,
+    health: watch::Sender<StoreHealth>,
+    /// `None` while the database cannot be opened.
+    database: Option<Database>,
+    down: Option<Down>,
+    measured: Measured,
+    // The database is closed before the folder is given back.
+    _lock: FolderLock,
+}
+
+/// The store takes no writes.
+struct Down {
+    why: Refusal,
+    /// RocksDB keeps an error of its log until it is opened again.
+    reopen: bool,
+    probe_at: Instant,
+}
+
+#[derive(Default)]
+struct Measured {
+    /// What was found last, and what was written since.
+    folder_bytes: Option<u64>,
+    since_bytes: u64,
+}
+
+impl Writer {
+    /// Takes the folder and opens the store; a full disk leaves it down.
+    pub(super) fn open(
+        options: RocksOptions,
+        requests: mpsc::Receiver<Request>,
+        health: watch::Sender<StoreHealth>,
+    ) -> Result<Self, StoreError> {
+        let lock = FolderLock::take(&options.folder)?;
+        let opened = Database::open(&options.folder);
+        let mut writer = Self { options, requests, health, database: None, down: None, measured: Measured::default(), _lock: lock };
+        match opened {
+            Ok(database) => writer.database = Some(database),
+            Err(error @ StoreError::Full { .. }) => writer.go_down(&error, true),
+            Err(error) => return Err(error),
+        }
+        Ok(writer)
+    }
+
+    /// Answers calls until the store is closed or dropped.
+    pub(super) fn run(&mut self) {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return tracing::error!(%error, "the store's thread cannot begin"),
+        };
+        let mut closed = None;
+        while closed.is_none() {
+            match runtime.block_on(self.next()) {
+                Next::Asked(request) => closed = self.answer(request),
+                Next::Due => self.come_back_if_due(),
+                Next::Dropped => break,
+            }
+        }
+        self.database = None;
+        if let Some(answer) = closed {
+            reply(answer, Ok(()));
+        }
+    }
+
+    async fn next(&mut self) -> Next {
+        let asked = match &self.down {
+            Some(down) => match timeout_at(down.probe_at.into(), self.requests.recv()).await {
+                Ok(asked) => asked,
+                Err(_) => return Next::Due,
+            },
+            None => self.requests.recv().await,
+        };
+        asked.map_or(Next::Dropped, Next::Asked)
+    }
+
+    /// Answers a request and those that are waiting behind it, all their writes in one group.
+    fn answer(&mut self, first: Request) -> Option<Answer<()>> {
+        self.come_back_if_due();
+        let mut group = Vec::new();
+        let mut next = Some(first);
+        while let Some(request) = next.take() {
+            match request {
+                Request::Write(write) => group.push(write),
+                Request::Load { lease, answer } => {
+                    self.write(std::mem::take(&mut group));
+                    reply(answer, self.read(|staged| ledger::load(staged, &lease)));
+                }
+                Request::Mappings { answer } => {
+                    self.write(std::mem::take(&mut group));
+                    reply(answer, self.read(ledger::mappings));
+                }
+                Request::Close { answer } => {
+                    self.write(group);
+                    return Some(answer);
+                }
+            }
+            if group.len() < GROUP_MAX {
+                next = self.requests.try_recv().ok();
+            }
+        }
+        self.write(group);
+        None
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Staged<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match (&self.database, &self.down) {
+            // A full store still reads.
+            (Some(database), None | Some(Down { why: Refusal::Full, .. })) => read(&Staged::over(database)),
+            (_, Some(down)) => Err(down.why.error(&self.options.folder)),
+            (None, None) => unreachable!("without a database the store is down"),
+        }
+    }
+
+    /// Stages each call over those before it, writes what they change with one sync, and only then answers.
+    fn write(&mut self, group: Vec<Write>) {
+        if group.is_empty() {
+            return;
+        }
+        let (waiting, changes) = match (&self.database, &self.down) {
+            (Some(database), None) => stage(database, group),
+            (_, Some(down)) => return group.into_iter().for_each(|write| write.refuse(&down.why, &self.options.folder)),
+            (None, None) => unreachable!("without a database the store is down"),
+        };
+        let written = if changes.is_empty() { Ok(()) } else { self.write_changes(changes) };
+        let refusal = written.err().map(|error| {
+            // The limit is looked at before RocksDB is asked: then its handle is as good as before.
+            if self.down.is_none() {
+                self.go_down(&error, true);
+            }
+            Refusal::of(&error)
+        });
+        for waiting in waiting {
+            waiting.settle(refusal.as_ref(), &self.options.folder);
+        }
+    }
+
+    fn write_changes(&mut self, changes: Changes) -> Result<(), StoreError> {
+        let group_bytes: usize = changes.iter().map(|(key, changed)| key.len() + changed.as_ref().map_or(0, Vec::len)).sum();
+        let group_bytes = u64::try_from(group_bytes).unwrap_or(u64::MAX);
+        if !self.has_room(group_bytes)? {
+            let full = StoreError::Full { folder: self.options.folder.display().to_string() };
+            self.go_down(&full, false);
+            return Err(full);
+        }
+        self.measured.since_bytes = self.measured.since_bytes.saturating_add(group_bytes);
+        self.database.as_mut().map_or(Ok(()), |database| database.write(changes))
+    }
+
+    /// Whether the folder may grow by so much. Before it says no, the log is made into tables, which are smaller.
+    fn has_room(&mut self, group_bytes: u64) -> Result<bool, StoreError> {
+        let Some(bytes_max) = self.options.bytes_max else { return Ok(true) };
+        let fits = |folder_bytes: u64, since_bytes: u64| folder_bytes.saturating_add(since_bytes).saturating_add(group_bytes) <= bytes_max;
+        if let Some(known) = self.measured.folder_bytes
+            && self.measured.since_bytes < MEASURE_BYTES
+            && fits(known, self.measured.since_bytes)
+        {
+            return Ok(true);
+        }
+        if fits(self.measure()?, 0) {
+            return Ok(true);
+        }
+        if let Some(database) = &self.database {
+            database.flush()?;
+        }
+        Ok(fits(self.measure()?, 0))
+    }
+
+    fn measure(&mut self) -> Result<u64, StoreError> {
+        let bytes = folder_bytes(&self.options.folder).map_err(|error| io_error(&self.options.folder, "measured", error))?;
+        self.measured = Measured { folder_bytes: Some(bytes), since_bytes: 0 };
+        Ok(bytes)
+    }
+
+    /// Looks whether the store can take writes again.
+    fn come_back_if_due(&mut self) {
+        if self.down.as_ref().is_none_or(|down| down.probe_at > Instant::now()) {
+            return;
+        }
+        match self.try_come_back() {
+            Ok(()) => {
+                tracing::info!(folder = %self.options.folder.display(), "the store takes writes again");
+                self.down = None;
+                self.health.send_replace(StoreHealth::Ok);
+            }
+            Err(error) => {
+                let reopen = self.down.as_ref().is_some_and(|down| down.reopen);
+                self.go_down(&error, reopen);
+            }
+        }
+    }
+
+    fn try_come_back(&mut self) -> Result<(), StoreError> {
+        if let Some(down) = &mut self.down
+            && down.reopen
+        {
+            // Until the disk takes a write the old handle stays: it can still be read.
+            probe(&self.options.folder)?;
+            self.database = None;
+            self.database = Some(Database::open(&self.options.folder)?);
+            down.reopen = false;
+        }
+        if self.has_room(0)? { Ok(()) } else { Err(StoreError::Full { folder: self.options.folder.display().to_string() }) }
+    }
+
+    fn go_down(&mut self, error: &StoreError, reopen: bool) {
+        let why = Refusal::of(error);
+        let folder = self.options.folder.display();
+        let before = self.health.borrow().clone();
+        let health = match (&why, before) {
+            (Refusal::Full, StoreHealth::Full { since }) => StoreHealth::Full { since },
+            (Refusal::Full, StoreHealth::Ok | StoreHealth::Failing { .. }) => {
+                tracing::warn!(%folder, "there is no room: no checkpoint is written until there is");
+                StoreHealth::Full { since: SystemTime::now() }
+            }
+            (_, StoreHealth::Failing { since, .. }) => StoreHealth::Failing { since, error: why.text() },
+            (_, StoreHealth::Ok | StoreHealth::Full { .. }) => {
+                tracing::error!(%folder, error = %why.text(), "the store fails");
+                StoreHealth::Failing { since: SystemTime::now(), error: why.text() }
+            }
+        };
+        let probe_interval = self.options.probe_interval.max(PROBE_INTERVAL_MIN);
+        let wait = match why {
+            Refusal::Full | Refusal::Io { .. } => probe_interval,
+            Refusal::Damaged { .. } | Refusal::RolledBack { .. } => probe_interval * DAMAGED_PROBES,
+        };
+        self.down = Some(Down { why, reopen, probe_at: Instant::now() + wait });
+        self.health.send_if_modified(|kept| std::mem::replace(kept, health.clone()) != health);
+    }
+}
+
+enum Next {
+    Asked(Request),
+    Due,
+    Dropped,
+}

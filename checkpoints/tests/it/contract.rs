@@ -1,0 +1,298 @@
+//! What every store owes, checked over each of them.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use forebay_checkpoints::{CheckpointStore, Epoch, KeptTrack, StoreError, StoreHealth};
+use tokio::task::JoinSet;
+
+use super::bench::{Bench, Memory, Rocks, kept, mapping, take, track};
+
+/// Each case becomes a test over each store.
+macro_rules! contract {
+    ($($case:ident)*) => {
+        mod memory {
+            $(#[tokio::test] async fn $case() { super::$case(&super::Memory).await; })*
+        }
+        mod rocks {
+            $(#[tokio::test] async fn $case() { super::$case(&super::Rocks::default()).await; })*
+        }
+    };
+}
+
+contract! {
+    a_mapping_that_was_never_created_loads_as_none
+    a_created_mapping_loads_with_every_checkpoint
+    a_mapping_created_without_tracks_is_created
+    a_creation_may_be_repeated_and_another_one_is_refused
+    a_creation_under_an_old_epoch_leaves_nothing
+    a_commit_before_the_creation_is_refused
+    a_new_track_joins_the_list_with_its_first_commit
+    epochs_only_grow_and_stand_above_the_wall_clock
+    an_epoch_stands_above_the_sources_own_generation
+    an_old_epoch_is_fenced_in_every_call
+    nothing_under_an_old_epoch_lands_after_the_grant_of_a_new_one
+    forgotten_tracks_leave_the_list
+    a_removed_mapping_leaves_nothing_and_its_lease_ends
+    a_mapping_made_anew_in_the_same_second_fences_the_old_one
+    mappings_do_not_see_each_others_tracks
+    concurrent_commits_are_all_kept
+    all_that_was_acknowledged_is_there_after_reopening
+    a_healthy_store_says_so_and_a_closed_one_refuses
+}
+
+async fn a_mapping_that_was_never_created_loads_as_none(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap(), None);
+    let store = bench.reopen(store).await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap(), None);
+}
+
+async fn a_created_mapping_loads_with_every_checkpoint(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    store.create(&lease, vec![(track("b"), b"2".to_vec()), (track("a"), Vec::new())]).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap(), Some(vec![kept("a", ""), kept("b", "2")]));
+}
+
+async fn a_mapping_created_without_tracks_is_created(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    store.create(&lease, Vec::new()).await.unwrap();
+    let store = bench.reopen(store).await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap(), Some(Vec::new()));
+}
+
+async fn a_creation_may_be_repeated_and_another_one_is_refused(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    store.create(&lease, vec![(track("a"), b"1".to_vec())]).await.unwrap();
+    store.create(&lease, vec![(track("a"), b"1".to_vec())]).await.unwrap();
+    for other in [vec![(track("a"), b"0".to_vec())], vec![], vec![(track("a"), b"1".to_vec()), (track("b"), b"1".to_vec())]] {
+        assert!(matches!(store.create(&lease, other).await, Err(StoreError::OutOfTurn { .. })));
+    }
+    assert_eq!(store.load(&lease).await.unwrap(), Some(vec![kept("a", "1")]));
+}
+
+async fn a_creation_under_an_old_epoch_leaves_nothing(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let old = store.acquire(&mapping("quakes")).await.unwrap();
+    let new = store.acquire(&mapping("quakes")).await.unwrap();
+    assert!(matches!(store.create(&old, vec![(track("a"), b"1".to_vec())]).await, Err(StoreError::Fenced { .. })));
+    assert_eq!(store.load(&new).await.unwrap(), None);
+}
+
+async fn a_commit_before_the_creation_is_refused(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    assert!(matches!(store.commit(&lease, &track("a"), b"1".to_vec()).await, Err(StoreError::OutOfTurn { .. })));
+    assert_eq!(store.load(&lease).await.unwrap(), None);
+}
+
+async fn a_new_track_joins_the_list_with_its_first_commit(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = take(&*store, "quakes").await;
+    store.commit(&lease, &track("a"), b"1".to_vec()).await.unwrap();
+    store.commit(&lease, &track("b"), b"1".to_vec()).await.unwrap();
+    store.commit(&lease, &track("a"), b"2".to_vec()).await.unwrap();
+    let store = bench.reopen(store).await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap(), Some(vec![kept("a", "2"), kept("b", "1")]));
+}
+
+async fn epochs_only_grow_and_stand_above_the_wall_clock(bench: &dyn Bench) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let mut store = bench.open().await;
+    let mut last = Epoch(now);
+    for _ in 0..3 {
+        for _ in 0..3 {
+            let epoch = store.acquire(&mapping("quakes")).await.unwrap().epoch;
+            assert!(epoch > last, "{epoch:?} after {last:?}");
+            last = epoch;
+        }
+        store = bench.reopen(store).await;
+    }
+    assert_eq!(store.mappings().await.unwrap(), vec![(mapping("quakes"), last)]);
+}
+
+async fn an_epoch_stands_above_the_sources_own_generation(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let far = Epoch(1 << 60);
+    assert_eq!(store.acquire_above(&mapping("quakes"), far).await.unwrap().epoch, Epoch((1 << 60) + 1));
+    assert_eq!(store.acquire(&mapping("quakes")).await.unwrap().epoch, Epoch((1 << 60) + 2));
+}
+
+async fn an_old_epoch_is_fenced_in_every_call(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let old = take(&*store, "quakes").await;
+    store.commit(&old, &track("a"), b"1".to_vec()).await.unwrap();
+    let store = bench.reopen(store).await;
+    let new = store.acquire(&mapping("quakes")).await.unwrap();
+    let fenced = |error: StoreError| match error {
+        StoreError::Fenced { mapping: of, granted, ours } => (of, granted, ours) == (mapping("quakes"), new.epoch, old.epoch),
+        _ => false,
+    };
+    assert!(fenced(store.commit(&old, &track("a"), b"0".to_vec()).await.unwrap_err()));
+    assert!(fenced(store.forget(&old, &[track("a")]).await.unwrap_err()));
+    assert!(fenced(store.remove(&old).await.unwrap_err()));
+    assert!(fenced(store.load(&old).await.unwrap_err()));
+    assert_eq!(store.load(&new).await.unwrap(), Some(vec![kept("a", "1")]));
+}
+
+async fn nothing_under_an_old_epoch_lands_after_the_grant_of_a_new_one(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let old = take(&*store, "quakes").await;
+    let mut commits = JoinSet::new();
+    for number in 0..200_u32 {
+        let (store, old) = (Arc::clone(&store), old.clone());
+        commits.spawn(async move { store.commit(&old, &track(&format!("{number:03}")), b"1".to_vec()).await });
+    }
+    tokio::task::yield_now().await;
+    let new = store.acquire(&mapping("quakes")).await.unwrap();
+    let at_grant = store.load(&new).await.unwrap().unwrap();
+    let landed = commits.join_all().await.into_iter().filter(Result::is_ok).count();
+    assert_eq!(store.load(&new).await.unwrap().unwrap(), at_grant);
+    assert_eq!(at_grant.len(), landed);
+}
+
+async fn forgotten_tracks_leave_the_list(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = take(&*store, "quakes").await;
+    for name in ["a", "b", "c"] {
+        store.commit(&lease, &track(name), b"1".to_vec()).await.unwrap();
+    }
+    store.forget(&lease, &[track("a"), track("c"), track("never seen")]).await.unwrap();
+    let store = bench.reopen(store).await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap(), Some(vec![kept("b", "1")]));
+}
+
+async fn a_removed_mapping_leaves_nothing_and_its_lease_ends(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = take(&*store, "quakes").await;
+    store.commit(&lease, &track("a"), b"1".to_vec()).await.unwrap();
+    store.remove(&lease).await.unwrap();
+    assert!(matches!(store.commit(&lease, &track("a"), b"2".to_vec()).await, Err(StoreError::Fenced { .. })));
+    assert_eq!(store.mappings().await.unwrap(), vec![]);
+    let store = bench.reopen(store).await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap(), None);
+    store.create(&lease, Vec::new()).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap(), Some(Vec::new()));
+}
+
+async fn a_mapping_made_anew_in_the_same_second_fences_the_old_one(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let mut old = take(&*store, "quakes").await;
+    for _ in 0..10 {
+        old = store.acquire(&mapping("quakes")).await.unwrap();
+    }
+    store.remove(&old).await.unwrap();
+    let store = bench.reopen(store).await;
+    let new = take(&*store, "quakes").await;
+    assert!(new.epoch > old.epoch);
+    assert!(matches!(store.commit(&old, &track("a"), b"0".to_vec()).await, Err(StoreError::Fenced { .. })));
+}
+
+async fn mappings_do_not_see_each_others_tracks(bench: &dyn Bench) {
+    let store = bench.open().await;
+    // Each is a prefix of the next, with and without what a careless key would put between mapping and track.
+    let names = ["a", "ab", "ab\0", "ab\0c", "ab/c", ""];
+    for name in names {
+        let lease = take(&*store, name).await;
+        store.commit(&lease, &track("c"), name.as_bytes().to_vec()).await.unwrap();
+        store.commit(&lease, &track("\0c"), name.as_bytes().to_vec()).await.unwrap();
+    }
+    for name in names {
+        let lease = store.acquire(&mapping(name)).await.unwrap();
+        assert_eq!(store.load(&lease).await.unwrap(), Some(vec![kept("\0c", name), kept("c", name)]), "{name:?}");
+    }
+    let lease = store.acquire(&mapping("ab")).await.unwrap();
+    store.remove(&lease).await.unwrap();
+    let left: Vec<_> = store.mappings().await.unwrap().into_iter().map(|(mapping, _)| mapping.0).collect();
+    assert_eq!(left.len(), names.len() - 1);
+    let lease = store.acquire(&mapping("ab\0")).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap().unwrap().len(), 2);
+}
+
+async fn concurrent_commits_are_all_kept(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = take(&*store, "quakes").await;
+    let mut commits = JoinSet::new();
+    for number in 0..300_u32 {
+        let (store, lease) = (Arc::clone(&store), lease.clone());
+        commits.spawn(async move { store.commit(&lease, &track(&format!("{number:03}")), number.to_string().into_bytes()).await });
+    }
+    assert!(commits.join_all().await.into_iter().all(|committed| committed.is_ok()));
+    let store = bench.reopen(store).await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    let wanted: Vec<_> = (0..300_u32).map(|number| kept(&format!("{number:03}"), &number.to_string())).collect();
+    assert_eq!(store.load(&lease).await.unwrap(), Some(wanted));
+}
+
+async fn all_that_was_acknowledged_is_there_after_reopening(bench: &dyn Bench) {
+    let mut store = bench.open().await;
+    take(&*store, "quakes").await;
+    for round in 0..4_u32 {
+        let lease = store.acquire(&mapping("quakes")).await.unwrap();
+        let before = store.load(&lease).await.unwrap().unwrap();
+        let wanted: Vec<KeptTrack> = (0..round).map(|earlier| kept(&earlier.to_string(), "place")).collect();
+        assert_eq!(before, wanted);
+        store.commit(&lease, &track(&round.to_string()), b"place".to_vec()).await.unwrap();
+        store = bench.reopen(store).await;
+    }
+}
+
+async fn a_healthy_store_says_so_and_a_closed_one_refuses(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = take(&*store, "quakes").await;
+    assert_eq!(*store.health().borrow(), StoreHealth::Ok);
+    store.close().await;
+    store.close().await;
+    assert!(matches!(store.commit(&lease, &track("a"), b"1".to_vec()).await, Err(StoreError::Io { .. })));
+    assert!(matches!(store.load(&lease).await, Err(StoreError::Io { .. })));
+}
+
+mod faults {
+    //! The faults that the store in memory has for others' tests.
+
+    use super::*;
+    use forebay_checkpoints::MemoryStore;
+
+    #[tokio::test]
+    async fn a_write_told_to_fail_leaves_nothing() {
+        let store = MemoryStore::default();
+        let lease = take(&store, "quakes").await;
+        store.fail_next(1);
+        assert!(matches!(store.commit(&lease, &track("a"), b"1".to_vec()).await, Err(StoreError::Io { .. })));
+        assert_eq!(store.load(&lease).await.unwrap(), Some(Vec::new()));
+        store.commit(&lease, &track("a"), b"1".to_vec()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_filled_store_refuses_writes_reads_on_and_says_so() {
+        let store = MemoryStore::default();
+        let lease = take(&store, "quakes").await;
+        store.fill();
+        assert!(matches!(store.commit(&lease, &track("a"), b"1".to_vec()).await, Err(StoreError::Full { .. })));
+        assert!(matches!(*store.health().borrow(), StoreHealth::Full { .. }));
+        assert_eq!(store.load(&lease).await.unwrap(), Some(Vec::new()));
+        store.empty();
+        store.commit(&lease, &track("a"), b"1".to_vec()).await.unwrap();
+        assert_eq!(*store.health().borrow(), StoreHealth::Ok);
+    }
+
+    #[tokio::test]
+    async fn a_fenced_owner_and_a_lost_checkpoint_are_seen() {
+        let store = MemoryStore::default();
+        let lease = take(&store, "quakes").await;
+        store.commit(&lease, &track("a"), b"1".to_vec()).await.unwrap();
+        store.lose(&mapping("quakes"), &track("a"));
+        assert_eq!(store.load(&lease).await.unwrap(), Some(vec![KeptTrack { track: track("a"), checkpoint: None }]));
+        store.fence(&mapping("quakes")).unwrap();
+        assert!(matches!(store.commit(&lease, &track("a"), b"2".to_vec()).await, Err(StoreError::Fenced { .. })));
+    }
+}

@@ -1,0 +1,94 @@
+//! Flipped bits and cut files: what opens is identical, what is not is refused by name; nothing is silently older.
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use forebay_checkpoints::rocksdb::repair;
+use forebay_checkpoints::{CheckpointStore, KeptTrack, StoreError};
+
+use super::bench::{Seed, copy_folder, is_long, kept, mapping, open, take, track};
+
+#[tokio::test]
+async fn a_damaged_store_opens_identical_or_is_refused_by_name() {
+    let mut seed = Seed::fresh();
+    let (template, wanted) = killed_store().await;
+    let (mut n_identical, mut n_refused) = (0, 0);
+    for trial in 0..if is_long() { 200 } else { 40 } {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(template.path(), folder.path());
+        let what = damage(folder.path(), &mut seed);
+        match open(folder.path()).await {
+            Ok(store) => {
+                let lease = store.acquire(&mapping("quakes")).await.unwrap();
+                assert!(store.load(&lease).await.unwrap().as_ref() == Some(&wanted), "trial {trial}: {what} went unseen");
+                n_identical += 1;
+                store.close().await;
+            }
+            Err(error @ (StoreError::Damaged { .. } | StoreError::RolledBack { .. })) => {
+                assert!(error.to_string().contains(&folder.path().display().to_string()), "trial {trial}: {what}: {error}");
+                n_refused += 1;
+                mend(folder.path(), &wanted, &what).await;
+            }
+            Err(error) => panic!("trial {trial}: {what}: {error:?}"),
+        }
+    }
+    println!("{n_identical} identical, {n_refused} refused by name");
+    assert!(n_refused > 0);
+}
+
+/// A mended store opens, and knows no track with a place that it never had.
+async fn mend(folder: &Path, wanted: &[KeptTrack], what: &str) {
+    repair(folder).unwrap_or_else(|error| panic!("{what} cannot be mended: {error:?}"));
+    let store = open(folder).await.unwrap_or_else(|error| panic!("{what}, mended: {error:?}"));
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    for it in store.load(&lease).await.unwrap().unwrap_or_default() {
+        assert!(wanted.iter().any(|wanted| wanted.track == it.track), "{what}, mended: {it:?}");
+    }
+    store.close().await;
+}
+
+/// A folder as a kill leaves it: tables and a log, and in the log newer checkpoints of tracks that are in the tables.
+async fn killed_store() -> (tempfile::TempDir, Vec<KeptTrack>) {
+    let folder = tempfile::tempdir().unwrap();
+    for generation in 0..3 {
+        let store = open(folder.path()).await.unwrap();
+        let lease = take(&store, "quakes").await;
+        for number in 0..20 {
+            store.commit(&lease, &track(&format!("{number:02}")), place(generation, number).into_bytes()).await.unwrap();
+        }
+        if generation == 2 {
+            let copy = tempfile::tempdir().unwrap();
+            copy_folder(folder.path(), copy.path());
+            store.close().await;
+            return (copy, (0..20).map(|number| kept(&format!("{number:02}"), &place(2, number))).collect());
+        }
+        store.close().await;
+    }
+    unreachable!("the third generation returns")
+}
+
+fn place(generation: u32, number: u32) -> String {
+    format!("{generation} {number:0300}")
+}
+
+/// Flips a bit of a random file or cuts it; says what it did.
+fn damage(folder: &Path, seed: &mut Seed) -> String {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder.join("db")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.push(folder.join("seal"));
+    files.retain(|path| fs::metadata(path).unwrap().len() > 0);
+    files.sort();
+    let path = &files[usize::try_from(seed.below(files.len() as u64)).unwrap()];
+    let n_bytes = fs::metadata(path).unwrap().len();
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    if seed.below(2) == 0 {
+        let length = seed.below(n_bytes);
+        OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
+        format!("{name} cut from {n_bytes} to {length} bytes")
+    } else {
+        let bit = seed.below(n_bytes * 8);
+        let mut bytes = fs::read(path).unwrap();
+        bytes[usize::try_from(bit / 8).unwrap()] ^= 1 << (bit % 8);
+        fs::write(path, bytes).unwrap();
+        format!("bit {bit} of {name} flipped")
+    }
+}

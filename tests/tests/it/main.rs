@@ -1,0 +1,9 @@
+//! All that runs the daemon: the real binary, real processes, kill and restart, as a user runs it.
+
+mod demo;
+mod hostile;
+mod kills;
+mod neighbours;
+mod operator;
+mod scene;
+mod stops;
