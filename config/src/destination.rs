@@ -57,7 +57,7 @@ impl DestinationSettings {
 
 /// Notes when not exactly one target is written, or one that only AWS has.
 fn one_target(fields: &mut Fields<'_>) {
-    let arn = fields.key("destination_arn");
+    let arn = fields.refused("destination_arn");
     let known = [&settings::FAILURE_FILE, &settings::FAILURE_HTTP, &settings::FAILURE_FUNCTION].map(|spec| spec.key());
     let written: Vec<_> = known.into_iter().filter_map(|word| fields.key(word)).collect();
     let path = fields.path().to_owned();
@@ -77,7 +77,7 @@ fn one_target(fields: &mut Fields<'_>) {
 /// A name under `functions:`. Whether it is there is looked at when all functions are known.
 pub(crate) fn read_function_name(mut it: Item<'_, '_>) -> Option<FunctionName> {
     let text = it.again().text()?;
-    let name = FunctionName::new(&text);
+    let name = FunctionName::parse(&text);
     if name.is_none() && text.starts_with("arn:") {
         it.wrong(
             Code::NOT_BUILT_IN,

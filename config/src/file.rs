@@ -142,7 +142,7 @@ impl<'d> Check<'d> {
                 break;
             }
             let path = join(path, &key.name);
-            let Some(name) = FunctionName::new(&key.name) else {
+            let Some(name) = FunctionName::parse(&key.name) else {
                 let message = "a function's name has 1 to 64 letters, digits, `-` and `_`";
                 self.findings.push(Finding::new(Code::NOT_ALLOWED, path, &key.place, message));
                 continue;
@@ -270,7 +270,7 @@ impl<'d> Check<'d> {
                 break;
             }
             let Some(text) = text_of(node) else { continue };
-            if FunctionName::new(text).is_none() || self.functions.contains_key(text) {
+            if FunctionName::parse(text).is_none() || self.functions.contains_key(text) {
                 continue;
             }
             let fix = match suggest(text, &known) {

@@ -16,10 +16,10 @@ pub(crate) use http::read_http;
 pub struct FunctionName(pub(crate) String);
 
 impl FunctionName {
-    /// A name, when the text is one.
-    pub fn new(text: &str) -> Option<Self> {
-        let is_name = !text.is_empty() && text.len() <= 64 && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));
-        is_name.then(|| Self(text.to_owned()))
+    /// The name, if it keeps the rule.
+    pub fn parse(name: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        ((1..=64).contains(&name.len()) && name.bytes().all(allowed)).then(|| Self(name.to_owned()))
     }
 
     /// The name as written.

@@ -16,8 +16,8 @@ use crate::plan::{BatchPlan, RetryPlan, WindowPlan};
 pub struct MappingName(pub(crate) String);
 
 impl MappingName {
-    /// A name, when the text is one.
-    pub fn new(text: &str) -> Option<Self> {
+    /// The name, if it keeps the rule.
+    pub fn parse(text: &str) -> Option<Self> {
         let is_name = !text.is_empty() && text.len() <= 140 && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(&it));
         is_name.then(|| Self(text.to_owned()))
     }

@@ -15,7 +15,7 @@ pub struct FailureRecord {
 
 /// Takes what was given up on.
 pub trait Destination: Send + Sync {
-    /// Delivers once; `Ok` means that the destination has it for good.
+    /// Delivers once; `Ok` means that the destination has it for good. It always ends by itself.
     fn deliver(&self, record: FailureRecord) -> BoxFuture<'_, Result<(), DeliveryError>>;
     /// What people call it.
     fn label(&self) -> String;
@@ -27,6 +27,8 @@ pub trait Destination: Send + Sync {
 pub struct DeliveryError {
     /// Which destination.
     pub destination: String,
+    /// The page that explains it.
+    pub code: &'static str,
     /// Why.
     #[source]
     pub cause: Box<dyn std::error::Error + Send + Sync>,

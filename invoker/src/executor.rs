@@ -69,3 +69,14 @@ pub enum InvokeError {
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
 }
+
+impl InvokeError {
+    /// The page that explains it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotReached { .. } => "FB-0333",
+            Self::Unknown { .. } => "FB-0334",
+            Self::TooLarge { .. } => "FB-0335",
+        }
+    }
+}

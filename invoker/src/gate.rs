@@ -1,54 +1,223 @@
 //! Slots per function and per mapping; a function that is not reached gets one probe at a time.
 
+mod delay;
+mod state;
+mod turnstile;
+
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use forebay_batcher::SlotId;
+use forebay_batcher::{NotReached, Outcome, SlotId, Tick};
 use forebay_config::FunctionName;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+pub use state::{Closed, GateState};
+use turnstile::{Ending, SeatId, Ticket, Turnstile};
 
 /// All slots of a process.
-#[derive(Debug, Default)]
-pub struct Gate {}
-
-/// One mapping's place at the gate.
 #[derive(Debug)]
-pub struct GateSeat {}
+pub struct Gate {
+    doors: Mutex<BTreeMap<FunctionName, Arc<Door>>>,
+    n_slots_ever: AtomicU64,
+    clock: Clock,
+    seed: u64,
+}
+
+/// One function's turnstile and the bells of those who wait at it.
+#[derive(Debug)]
+struct Door {
+    inner: Mutex<Inner>,
+    clock: Clock,
+}
+
+#[derive(Debug)]
+struct Inner {
+    turnstile: Turnstile,
+    bells: BTreeMap<SeatId, Arc<Notify>>,
+}
+
+/// One mapping's place at the gate. Dropping it gives up what it wants; slots in use stay good.
+#[derive(Debug)]
+pub struct GateSeat {
+    gate: Arc<Gate>,
+    door: Arc<Door>,
+    id: SeatId,
+    bell: Arc<Notify>,
+}
 
 /// A slot in use. Dropping it gives it back, as reached.
 #[derive(Debug)]
 pub struct Slot {
     /// Its number, unique in the process.
     pub id: SlotId,
+    door: Arc<Door>,
+    ticket: Option<Ticket>,
 }
 
-#[allow(unused_variables, clippy::unused_self, missing_docs, clippy::unused_async)]
 impl Gate {
-    /// A gate without functions.
-    pub fn new() -> Arc<Self> {
-        Arc::default()
+    /// A gate without functions. `seed` drives the jitter of its delays.
+    pub fn new(seed: u64) -> Arc<Self> {
+        let clock = Clock { origin: Instant::now() };
+        Arc::new(Self { doors: Mutex::default(), n_slots_ever: AtomicU64::new(0), clock, seed })
     }
-    /// Sets how many invocations of a function may run at once; zero runs none. New limits hold from the next slot.
-    pub fn limit(&self, function: &FunctionName, slots: u32) {}
+
+    /// Sets how many invocations of a function may run at once; zero runs none, and so does a function whose limit was never set. A new
+    /// limit holds from the next slot.
+    pub fn limit(&self, function: &FunctionName, slots: u32) {
+        self.door(function).change(|turnstile, _| turnstile.limit(slots));
+    }
+
     /// A place for one mapping. `mapping_max` bounds its own slots; wants of one function are served in turn.
     pub fn join(self: &Arc<Self>, function: &FunctionName, mapping_max: Option<NonZeroU32>) -> GateSeat {
-        GateSeat {}
+        let door = self.door(function);
+        let bell = Arc::new(Notify::new());
+        let mut inner = door.lock();
+        let id = inner.turnstile.join(mapping_max);
+        inner.bells.insert(id, Arc::clone(&bell));
+        drop(inner);
+        GateSeat { gate: Arc::clone(self), door, id, bell }
+    }
+
+    /// What operators see of a function's gate.
+    pub fn state(&self, function: &FunctionName) -> GateState {
+        self.door(function).lock().turnstile.state(self.clock.now())
+    }
+
+    fn door(&self, function: &FunctionName) -> Arc<Door> {
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        let seed = self.seed.wrapping_add(doors.len() as u64);
+        let new = || Door { inner: Mutex::new(Inner { turnstile: Turnstile::new(seed), bells: BTreeMap::new() }), clock: self.clock };
+        Arc::clone(doors.entry(function.clone()).or_insert_with(|| Arc::new(new())))
     }
 }
 
-#[allow(unused_variables, clippy::unused_self, missing_docs, clippy::unused_async)]
 impl GateSeat {
-    /// Replaces what the mapping wants; see `Action::Want`.
-    pub fn want(&self, n: u32) {}
+    /// Replaces what the mapping wants: the slots that it could use besides those it was handed. Zero withdraws; a slot handed out lowers
+    /// it by one.
+    pub fn want(&self, n: u32) {
+        self.door.change(|turnstile, _| turnstile.want(self.id, n));
+    }
+
     /// The next slot. Can be dropped without losing anything.
     pub async fn granted(&mut self) -> Slot {
-        std::future::pending().await
+        loop {
+            let opens_at = match self.take() {
+                Ok(slot) => return slot,
+                Err(opens_at) => opens_at,
+            };
+            match opens_at {
+                Some(at) => tokio::select! {
+                    () = self.bell.notified() => {}
+                    () = sleep_until(at) => {}
+                },
+                None => self.bell.notified().await,
+            }
+        }
+    }
+
+    /// A slot that is ready; else when time alone may change that.
+    fn take(&self) -> Result<Slot, Option<Instant>> {
+        let now = self.door.clock.now();
+        let mut inner = self.door.lock();
+        inner.turn(now);
+        let Some(ticket) = inner.turnstile.take(self.id) else {
+            return Err(inner.turnstile.opens_at(now).map(|at| self.door.clock.instant(at)));
+        };
+        drop(inner);
+        let id = SlotId(self.gate.n_slots_ever.fetch_add(1, Ordering::Relaxed));
+        Ok(Slot { id, door: Arc::clone(&self.door), ticket: Some(ticket) })
     }
 }
 
-#[allow(unused_variables, missing_docs)]
-impl Slot {
-    /// Gives the slot back after an attempt that did not reach the function: the function's slots open again one at a time, after
-    /// `retry_after` or a growing delay.
-    pub fn not_reached(self, retry_after: Option<Duration>) {}
+impl Drop for GateSeat {
+    fn drop(&mut self) {
+        self.door.lock().bells.remove(&self.id);
+        self.door.change(|turnstile, _| turnstile.leave(self.id));
+    }
 }
+
+impl Slot {
+    /// Gives the slot back with what its attempt told about the function.
+    pub fn settle(self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => drop(self),
+            Outcome::NotReached { why, retry_after, .. } => self.not_reached(*why, *retry_after),
+        }
+    }
+
+    /// Gives the slot back after an attempt that did not reach the function: the function's slots open again one at a time, after
+    /// `retry_after` or a growing delay; the first attempt that reaches it opens them all.
+    pub fn not_reached(mut self, why: NotReached, retry_after: Option<Duration>) {
+        self.finish(Ending::NotReached { why, retry_after });
+    }
+
+    /// Gives the slot back without having tried anything, which tells nothing about the function.
+    pub fn unused(mut self) {
+        self.finish(Ending::Unused);
+    }
+
+    fn finish(&mut self, ending: Ending) {
+        if let Some(ticket) = self.ticket.take() {
+            self.door.change(|turnstile, now| turnstile.finish(ticket, ending, now));
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.finish(Ending::Reached);
+    }
+}
+
+impl Door {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the turnstile, hands out what that set free, and wakes everyone when the time to wait for has changed.
+    fn change(&self, change: impl FnOnce(&mut Turnstile, Tick)) {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let opened_at = inner.turnstile.opens_at(now);
+        change(&mut inner.turnstile, now);
+        inner.turn(now);
+        if inner.turnstile.opens_at(now) != opened_at {
+            inner.bells.values().for_each(|bell| bell.notify_one());
+        }
+    }
+}
+
+impl Inner {
+    fn turn(&mut self, now: Tick) {
+        for id in self.turnstile.turn(now) {
+            if let Some(bell) = self.bells.get(&id) {
+                bell.notify_one();
+            }
+        }
+    }
+}
+
+/// Tokio's clock as ticks since the gate was made.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    fn now(self) -> Tick {
+        Tick(0).after(self.origin.elapsed())
+    }
+
+    /// One microsecond late rather than early, so that who wakes then finds the tick passed.
+    fn instant(self, tick: Tick) -> Instant {
+        self.origin + Duration::from_micros(tick.0 + 1)
+    }
+}
+
+#[cfg(test)]
+#[path = "gate/tests.rs"]
+mod tests;

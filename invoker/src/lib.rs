@@ -1,9 +1,17 @@
 //! Functions and destinations: executors, the gate, failure records. It never reads a source and never decides about a retry.
 
 pub mod destination;
+pub mod destinations;
+mod endpoint;
 pub mod executor;
+pub mod executors;
 pub mod gate;
+pub mod notice;
+pub mod outcome;
 
 pub use destination::{DeliveryError, Destination, FailureRecord};
+pub use endpoint::EndpointError;
 pub use executor::{Event, Executor, InvokeError};
-pub use gate::{Gate, GateSeat, Slot};
+pub use gate::{Gate, GateSeat, GateState, Slot};
+pub use notice::NoticeContext;
+pub use outcome::outcome_of;

@@ -41,6 +41,7 @@ pub struct Fields<'n> {
     entries: &'n [(Key, Node)],
     is_map: bool,
     known: Vec<&'static str>,
+    refused: Vec<&'static str>,
     findings: Vec<Finding>,
 }
 
@@ -53,7 +54,7 @@ impl<'n> Fields<'n> {
             Value::Null => (&[], true),
             Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Expanded(_) | Value::List(_) => (&[], false),
         };
-        let mut fields = Self { node, path, entries, is_map, known: Vec::new(), findings: Vec::new() };
+        let mut fields = Self { node, path, entries, is_map, known: Vec::new(), refused: Vec::new(), findings: Vec::new() };
         if !is_map {
             let message = format!("must be a map of settings, not {}", item::kind(&node.value));
             fields.findings.push(Finding::new(Code::WRONG_TYPE, fields.path.clone(), &node.place, message));
@@ -105,6 +106,12 @@ impl<'n> Fields<'n> {
         self.entry(key).map(|(key, _)| key)
     }
 
+    /// The key of a setting that others have and we refuse, with a finding of the caller's own; it is not named as known.
+    pub fn refused(&mut self, key: &'static str) -> Option<&'n Key> {
+        self.refused.push(key);
+        self.entries.iter().map(|(it, _)| it).find(|it| it.name == key)
+    }
+
     fn entry(&mut self, key: &'static str) -> Option<&'n (Key, Node)> {
         self.known.push(key);
         self.entries.iter().find(|(it, node)| it.name == key && node.value != Value::Null)
@@ -143,7 +150,8 @@ impl<'n> Fields<'n> {
 
     /// Ends the map: keys that no taker asked for are unknown settings.
     pub fn finish(mut self) -> Vec<Finding> {
-        let unknown: Vec<&Key> = self.entries.iter().map(|(key, _)| key).filter(|it| !self.known.contains(&it.name.as_str())).collect();
+        let is_unknown = |it: &&Key| !self.known.contains(&it.name.as_str()) && !self.refused.contains(&it.name.as_str());
+        let unknown: Vec<&Key> = self.entries.iter().map(|(key, _)| key).filter(is_unknown).collect();
         if let Some(key) = unknown.get(UNKNOWN_MAX) {
             let message = format!("{} more settings from here on are unknown", unknown.len() - UNKNOWN_MAX);
             self.findings.push(Finding::new(Code::UNKNOWN_SETTING, self.path.clone(), &key.place, message));

@@ -43,7 +43,7 @@ impl Mapping {
             let source = fields.required(settings::SOURCE.key(), |it| read_source(it, sources, base));
             let profile = source.as_ref().map(|(_, profile)| *profile);
             for (key, why) in NOT_HERE {
-                if let Some(written) = fields.key(key) {
+                if let Some(written) = fields.refused(key) {
                     let finding = Finding::new(Code::NOT_BUILT_IN, join(path, key), &written.place, format!("`{key}` has no meaning here"));
                     fields.push(finding.fix(format!("remove it: {why}")));
                 }
@@ -81,7 +81,7 @@ impl Mapping {
 
 fn read_name(mut it: Item<'_, '_>) -> Option<MappingName> {
     let text = it.again().text()?;
-    let name = MappingName::new(&text);
+    let name = MappingName::parse(&text);
     if name.is_none() {
         it.wrong(Code::NOT_ALLOWED, "a mapping's name has 1 to 140 letters, digits, `-`, `_` and `.`", None);
     }
@@ -197,7 +197,7 @@ fn read_batch(reader: &mut Reader<'_, '_>) -> Option<BatchPlan> {
 fn read_on_failure(reader: &mut Reader<'_, '_>, base: &Path) -> Option<DestinationSettings> {
     reader.written(&settings::DESTINATION_CONFIG, |it| {
         it.fields(|fields| {
-            if let Some(key) = fields.key("on_success") {
+            if let Some(key) = fields.refused("on_success") {
                 let message = "a mapping has no destination for what succeeded";
                 let finding = Finding::new(Code::NOT_BUILT_IN, join(fields.path(), "on_success"), &key.place, message);
                 fields.push(finding.fix("remove it"));

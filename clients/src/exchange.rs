@@ -1,0 +1,118 @@
+//! One request and its answer under one deadline, with the proof whether the request can have reached anyone.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::Request;
+use http::response::Parts;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use crate::http::HttpClient;
+use crate::pieces::Pieces;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What one exchange may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For everything: looking the name up, connecting, sending, waiting, reading the answer.
+    pub time: Duration,
+    /// The most bytes of the answer's body that are read.
+    pub answer_bytes: usize,
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status and headers.
+    pub head: Parts,
+    /// The body, as far as it came.
+    pub body: Result<Bytes, BodyError>,
+}
+
+/// The head of an answer came and its body did not.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is longer than is read.
+    #[error("the answer has more than {bytes_max} bytes")]
+    TooLarge {
+        /// How many are read.
+        bytes_max: usize,
+    },
+    /// The connection broke in the middle of it.
+    #[error("the answer broke off")]
+    Broken(#[source] BoxError),
+    /// The deadline passed in the middle of it.
+    #[error("the answer was not complete in time")]
+    TimedOut,
+}
+
+/// No answer came.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// No byte of the body was handed to a connection, and none will be.
+    #[error("nothing was sent")]
+    NotSent(#[source] BoxError),
+    /// The request was sent, in part at least; then the connection failed or brought something that is not HTTP.
+    #[error("the request was sent and no answer came")]
+    NoAnswer(#[source] BoxError),
+    /// The request was sent, in part at least, and the deadline passed.
+    #[error("the request was sent and no answer came in time")]
+    TimedOut,
+}
+
+/// The deadline passed before anything was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection within {0:?}")]
+struct NoConnection(Duration);
+
+impl HttpClient {
+    /// Sends a request and reads its answer. Ends within `limits.time`. Redirects are answers like any other. Dropping it closes the
+    /// connection and leaves open whether the request was received.
+    pub async fn exchange(&self, request: Request<Pieces>, limits: Limits) -> Result<Answer, ExchangeError> {
+        let deadline = Instant::now() + limits.time;
+        let sent = request.body().sent();
+        // The future is gone when `withdraw` is asked: a connection that picks the request up later finds a body that gives nothing.
+        match timeout_at(deadline, self.send(request)).await {
+            Ok(Ok(response)) => {
+                let (head, body) = response.into_parts();
+                let body = timeout_at(deadline, read(body, limits.answer_bytes)).await.unwrap_or(Err(BodyError::TimedOut));
+                Ok(Answer { head, body })
+            }
+            Ok(Err(error)) if sent.withdraw() => Err(ExchangeError::NotSent(error.into())),
+            Ok(Err(error)) => Err(ExchangeError::NoAnswer(error.into())),
+            Err(_) if sent.withdraw() => Err(ExchangeError::NotSent(NoConnection(limits.time).into())),
+            Err(_) => Err(ExchangeError::TimedOut),
+        }
+    }
+}
+
+/// Reads a body up to `bytes_max`; one that says that it is longer is not read at all. A body of one frame is not copied.
+async fn read(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
+    let too_large = BodyError::TooLarge { bytes_max };
+    if hyper::body::Body::size_hint(&body).lower() > bytes_max as u64 {
+        return Err(too_large);
+    }
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| BodyError::Broken(error.into()))?.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > bytes_max {
+            return Err(too_large);
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            rest.extend_from_slice(&data);
+        }
+    }
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&rest);
+    Ok(whole.freeze())
+}

@@ -1,0 +1,82 @@
+//! The one HTTP client: HTTP/1.1 on kept-alive connections, TLS by the trust store, no proxies, no redirects, no forbidden addresses.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::address::JudgingResolver;
+use crate::pieces::Pieces;
+use crate::tls::{TlsError, Trust};
+
+/// Idle connections are closed after this: before the 5 s after which the most impatient of the common servers closes them, so that a
+/// request seldom meets a connection that its server is just closing.
+pub const IDLE_MAX: Duration = Duration::from_secs(4);
+/// The longest that one connection may take to be made.
+pub const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Idle connections kept for one host.
+pub const IDLE_CONNECTIONS_MAX: usize = 1_024;
+
+/// All HTTP clients of a process: one for each set of trusted roots, so that connections are shared wherever they may be.
+/// Certificates are read when a client is first asked for: a reload of the configuration begins with a new `HttpClients`.
+#[derive(Debug, Default)]
+pub struct HttpClients {
+    trust: Trust,
+    by_ca_file: Mutex<BTreeMap<(Option<PathBuf>, bool), HttpClient>>,
+}
+
+impl HttpClients {
+    /// No client yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The client for a URL; `ca_file` adds trusted roots. Reads files: meant for start and reload.
+    pub fn client(&self, url: &Uri, ca_file: Option<&Path>) -> Result<HttpClient, TlsError> {
+        let needs_tls = url.scheme_str() == Some("https");
+        let mut clients = self.by_ca_file.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (ca_file.map(Path::to_owned), needs_tls);
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = HttpClient::new(self.trust.client_config(ca_file, needs_tls)?);
+        clients.insert(key, client.clone());
+        Ok(client)
+    }
+}
+
+/// One HTTP client with its connections; clones share them.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    inner: Client<HttpsConnector<HttpConnector<JudgingResolver>>, Pieces>,
+}
+
+impl HttpClient {
+    fn new(tls: rustls::ClientConfig) -> Self {
+        let mut tcp = HttpConnector::new_with_resolver(JudgingResolver::new());
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(Duration::from_secs(60)));
+        tcp.set_connect_timeout(Some(CONNECT_MAX));
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        let inner = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_MAX)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .build(connector);
+        Self { inner }
+    }
+
+    /// Sends once. A kept-alive connection that turns out closed before it took the request is replaced by a new one; a request that a
+    /// connection has taken is never sent again.
+    pub(crate) async fn send(&self, request: Request<Pieces>) -> Result<Response<Incoming>, Error> {
+        self.inner.request(request).await
+    }
+}

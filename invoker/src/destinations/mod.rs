@@ -1,0 +1,14 @@
+//! Places for what was given up on, one file each.
+
+pub mod file;
+pub mod function;
+pub mod http;
+
+use std::time::Duration;
+
+pub use file::{FileDestination, FileDestinations};
+pub use function::FunctionDestination;
+pub use http::HttpDestination;
+
+/// The longest that one delivery may take, a wait for a slot of a function apart; after it the record counts as not taken.
+pub const DELIVERY_TIME_MAX: Duration = Duration::from_secs(30);

@@ -1,0 +1,168 @@
+//! An HTTP endpoint of the config file, ready to be posted to: URL, headers and client checked once.
+
+use std::fmt;
+
+use bytes::Bytes;
+use forebay_clients::address::{ForbiddenAddress, judge_host};
+use forebay_clients::{Answer, ExchangeError, HttpClient, HttpClients, Limits, Pieces, TlsError};
+use forebay_config::function::HttpSettings;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Method, Request, Uri};
+
+/// Headers that belong to the connection or to the framing of the body: an operator's value would break the exchange.
+const HEADERS_OURS: [&str; 10] = [
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-encoding",
+];
+
+/// An endpoint of the config file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// FB-0330
+    #[error("the url of an endpoint must be http:// or https:// with a host and without credentials")]
+    Url(#[source] Option<http::uri::InvalidUri>),
+    /// FB-0330
+    #[error("the url of an endpoint names a forbidden address")]
+    Address(#[source] ForbiddenAddress),
+    /// FB-0332
+    #[error("header {name} cannot be sent to {endpoint}")]
+    Header {
+        /// Where to.
+        endpoint: String,
+        /// Which one.
+        name: String,
+    },
+    /// FB-0331
+    #[error("TLS to {endpoint} cannot be set up")]
+    Tls {
+        /// Where to.
+        endpoint: String,
+        /// Why.
+        #[source]
+        cause: TlsError,
+    },
+}
+
+impl EndpointError {
+    /// The page that explains it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Url(_) | Self::Address(_) => "FB-0330",
+            Self::Header { .. } => "FB-0332",
+            Self::Tls { cause, .. } => cause.code(),
+        }
+    }
+}
+
+/// An HTTP endpoint, ready to be posted to.
+pub(crate) struct Endpoint {
+    client: HttpClient,
+    url: Uri,
+    headers: HeaderMap,
+    label: String,
+}
+
+impl Endpoint {
+    /// Checks the settings. Reads the CA file, so it is meant for start and reload.
+    pub(crate) fn new(settings: &HttpSettings, clients: &HttpClients) -> Result<Self, EndpointError> {
+        let url: Uri = settings.url.parse().map_err(|error| EndpointError::Url(Some(error)))?;
+        let (Some("http" | "https"), Some(authority)) = (url.scheme_str(), url.authority()) else { return Err(EndpointError::Url(None)) };
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return Err(EndpointError::Url(None));
+        }
+        judge_host(authority.host()).map_err(EndpointError::Address)?;
+        // The query stays out of what people see: keys are often passed there.
+        let label = format!("{}://{authority}{}", url.scheme_str().unwrap_or_default(), url.path());
+        let headers = headers(settings, &label)?;
+        let client =
+            clients.client(&url, settings.ca_file.as_deref()).map_err(|cause| EndpointError::Tls { endpoint: label.clone(), cause })?;
+        Ok(Self { client, url, headers, label })
+    }
+
+    /// Scheme, host and path, for people.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Posts once. `own` are headers of this request; those of the settings win over them.
+    pub(crate) async fn post(&self, own: HeaderMap, pieces: Vec<Bytes>, limits: Limits) -> Result<Answer, ExchangeError> {
+        let mut request = Request::new(Pieces::new(pieces));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.url.clone();
+        let headers = request.headers_mut();
+        *headers = own;
+        headers.extend(self.headers.clone());
+        self.client.exchange(request, limits).await
+    }
+}
+
+/// Keys stand in queries and headers, so neither is shown.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.label).finish()
+    }
+}
+
+/// What is sent with every request: ours, then the operator's.
+fn headers(settings: &HttpSettings, label: &str) -> Result<HeaderMap, EndpointError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("forebay/", env!("CARGO_PKG_VERSION"))));
+    for (name, value) in &settings.headers {
+        let refused = || EndpointError::Header { endpoint: label.to_owned(), name: name.clone() };
+        let key = HeaderName::try_from(name).map_err(|_| refused())?;
+        if HEADERS_OURS.contains(&key.as_str()) {
+            return Err(refused());
+        }
+        let mut value = HeaderValue::try_from(value).map_err(|_| refused())?;
+        value.set_sensitive(true);
+        headers.insert(key, value);
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &str, header: &str, value: &str) -> Result<Endpoint, EndpointError> {
+        let headers = [(header.to_owned(), value.to_owned())].into();
+        Endpoint::new(&HttpSettings { url: url.to_owned(), headers, ca_file: None }, &HttpClients::new())
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_posted_to_is_refused() {
+        for url in
+            ["", "example", "/path", "ftp://a/", "http://", "http://user:secret@a/", "http://a b/", "mailto:a", "http://169.254.169.254/"]
+        {
+            let error = endpoint(url, "x-key", "1").expect_err(url);
+            assert_eq!(error.code(), "FB-0330", "{url}");
+            assert!(!error.to_string().contains("secret"));
+        }
+    }
+
+    #[test]
+    fn a_header_that_would_break_the_exchange_is_refused_by_name_and_never_by_value() {
+        for (name, value) in
+            [("Content-Length", "1"), ("transfer-encoding", "chunked"), ("bad name", "1"), ("", "1"), ("x-key", "secret\r\nx: 1")]
+        {
+            let error = endpoint("http://a/", name, value).expect_err(name);
+            assert_eq!(error.to_string(), format!("header {name} cannot be sent to http://a/"));
+        }
+    }
+
+    #[test]
+    fn the_label_keeps_the_query_to_itself() {
+        let endpoint = endpoint("http://a:8080/take?key=secret", "x-key", "secret").unwrap();
+        assert_eq!(endpoint.label(), "http://a:8080/take");
+        assert!(!format!("{endpoint:?} {:?}", endpoint.headers).contains("secret"));
+    }
+}

@@ -1,0 +1,123 @@
+//! Runs a function behind an HTTP endpoint: the event is POSTed, the answer is judged by its status.
+//!
+//! | What happens | What it counts as | Spends a retry |
+//! |---|---|---|
+//! | 2xx | success; with `ReportBatchItemFailures` the body is read | – |
+//! | 2xx with `X-Amz-Function-Error` | function error | yes |
+//! | 2xx whose body is over 6,291,556 bytes | function error | yes |
+//! | 2xx whose body breaks off | taken, and no answer | yes |
+//! | 1xx that is not followed by an answer, 3xx (never followed) | function error | yes |
+//! | 401, 403, 404, 405, 407, 409, 410 | not reached: configuration | no |
+//! | 408, 502, 503, 504; 500 with `x-amzn-ErrorType` | not reached: platform | no |
+//! | 413 | too large: the batch is halved | no |
+//! | 429 | not reached: throttled | no |
+//! | every other 4xx and 5xx | function error | yes |
+//! | no connection: refused, unknown name, TLS, not in time | not reached: platform | no |
+//! | a kept-alive connection closed before it took the request | sent again on a new connection | no |
+//! | the connection breaks after the request was begun, or brings something that is not HTTP | taken, and no answer | yes |
+//! | the function's timeout passes after the request was begun | function error | yes |
+//!
+//! `Retry-After`, in seconds or as a date, is honoured wherever the function was not reached. Whatever spends no retry slows the function's
+//! gate: one probe at a time.
+
+mod answer;
+mod retry_after;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use forebay_batcher::Reply;
+use forebay_clients::{ExchangeError, HttpClients, Limits};
+use forebay_config::Function;
+use forebay_config::function::HttpSettings;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::endpoint::{Endpoint, EndpointError};
+use crate::executor::{BoxFuture, Event, Executor, InvokeError};
+
+/// How many invocations of an HTTP function run at once when its `reserved_concurrent_executions` is not set.
+pub const CONCURRENCY_DEFAULT: u32 = 10;
+/// The longest answer of a function, in bytes: Lambda's 6 MiB and 100 bytes.
+pub const ANSWER_BYTES_MAX: usize = 6_291_556;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
+const DEADLINE_MS: HeaderName = HeaderName::from_static("lambda-runtime-deadline-ms");
+const FUNCTION_ARN: HeaderName = HeaderName::from_static("lambda-runtime-invoked-function-arn");
+
+/// A function behind an HTTP endpoint.
+#[derive(Debug)]
+pub struct HttpExecutor {
+    endpoint: Endpoint,
+    function: String,
+    function_arn: String,
+    arn_header: HeaderValue,
+    timeout: Duration,
+}
+
+impl HttpExecutor {
+    /// Checks the settings; nothing is sent. Reads the CA file, so it is meant for start and reload.
+    pub fn new(function: &Function, settings: &HttpSettings, function_arn: String, clients: &HttpClients) -> Result<Self, EndpointError> {
+        let endpoint = Endpoint::new(settings, clients)?;
+        let refused = |_| EndpointError::Header { endpoint: endpoint.label().to_owned(), name: FUNCTION_ARN.to_string() };
+        let arn_header = HeaderValue::from_str(&function_arn).map_err(refused)?;
+        Ok(Self { endpoint, function: function.name.to_string(), function_arn, arn_header, timeout: function.timeout })
+    }
+
+    async fn post(&self, event: Event) -> Result<Reply, InvokeError> {
+        let request_id = Uuid::new_v4().to_string();
+        let deadline_ms = Timestamp::now().as_millisecond().saturating_add(i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX));
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(REQUEST_ID, HeaderValue::try_from(&request_id).expect("a UUID is a header value"));
+        headers.insert(DEADLINE_MS, HeaderValue::from(deadline_ms));
+        headers.insert(FUNCTION_ARN, self.arn_header.clone());
+        let limits = Limits { time: self.timeout, answer_bytes: ANSWER_BYTES_MAX };
+        let invocation = answer::Invocation { function: &self.function, request_id, timeout: self.timeout };
+        match self.endpoint.post(headers, event.pieces, limits).await {
+            Ok(answer) => invocation.judge(answer, Timestamp::now()),
+            Err(ExchangeError::NotSent(cause)) => Err(invocation.not_connected(cause)),
+            Err(ExchangeError::NoAnswer(cause)) => Err(invocation.unknown(cause)),
+            Err(ExchangeError::TimedOut) => Ok(invocation.timed_out()),
+        }
+    }
+}
+
+impl Executor for HttpExecutor {
+    fn invoke(&self, event: Event) -> BoxFuture<'_, Result<Reply, InvokeError>> {
+        Box::pin(self.post(event))
+    }
+
+    fn function_arn(&self) -> &str {
+        &self.function_arn
+    }
+
+    /// Nothing runs between invocations but idle connections, which close with the client.
+    fn stop(&self, _grace: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// The first line of what a function said, short enough for a log.
+fn first_line(body: &Bytes) -> String {
+    const CHARS_MAX: usize = 256;
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * CHARS_MAX)]);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    line.chars().filter(|char| !char.is_control()).take(CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    /// The rows of the table of an answer's meaning.
+    fn rows(text: &str) -> Vec<&str> {
+        let lines = text.lines().map(|line| line.trim_start_matches("//! "));
+        lines.skip_while(|line| !line.starts_with("| What happens")).take_while(|line| line.starts_with('|')).collect()
+    }
+
+    #[test]
+    fn the_manual_has_the_table_of_this_file() {
+        let ours = rows(include_str!("http.rs"));
+        assert_eq!(ours.len(), 16);
+        assert_eq!(ours, rows(include_str!("../../../docs/functions/http.md")));
+    }
+}

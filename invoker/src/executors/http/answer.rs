@@ -1,0 +1,242 @@
+//! From an HTTP answer to a reply: the table of the executor, row by row.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use forebay_batcher::{NotReached, Reply};
+use forebay_clients::{Answer, BodyError};
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::first_line;
+use super::retry_after::retry_after;
+use crate::executor::InvokeError;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// One invocation, as far as its answer's meaning depends on it.
+pub(super) struct Invocation<'a> {
+    pub(super) function: &'a str,
+    pub(super) request_id: String,
+    pub(super) timeout: Duration,
+}
+
+/// What a status stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Success,
+    FunctionError,
+    NotReached(NotReached),
+    TooLarge,
+}
+
+fn verdict(status: StatusCode, headers: &HeaderMap) -> Verdict {
+    match status.as_u16() {
+        200..=299 if headers.contains_key("x-amz-function-error") => Verdict::FunctionError,
+        200..=299 => Verdict::Success,
+        401 | 403 | 404 | 405 | 407 | 409 | 410 => Verdict::NotReached(NotReached::Config),
+        413 => Verdict::TooLarge,
+        429 => Verdict::NotReached(NotReached::Throttled),
+        408 | 502 | 503 | 504 => Verdict::NotReached(NotReached::Platform),
+        // Lambda's own service error, which never comes from a function.
+        500 if headers.contains_key("x-amzn-errortype") => Verdict::NotReached(NotReached::Platform),
+        _ => Verdict::FunctionError,
+    }
+}
+
+/// The platform answered in the function's stead.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
+
+impl Refused {
+    fn new(status: StatusCode, text: &str) -> Self {
+        Self(if text.is_empty() { format!("status {status}") } else { format!("status {status}: {text}") })
+    }
+}
+
+impl Invocation<'_> {
+    pub(super) fn judge(self, answer: Answer, now: Timestamp) -> Result<Reply, InvokeError> {
+        let Answer { head, body } = answer;
+        match verdict(head.status, &head.headers) {
+            Verdict::Success => match body {
+                Ok(body) => Ok(self.reply(&head, body)),
+                Err(BodyError::TimedOut) => Ok(self.timed_out()),
+                Err(error @ BodyError::TooLarge { .. }) => {
+                    Ok(self.function_error(&head, None, format!("Function.ResponseSizeTooLarge: {error}")))
+                }
+                Err(error @ BodyError::Broken(_)) => Err(self.unknown(error.into())),
+            },
+            Verdict::FunctionError => {
+                let body = body.ok();
+                let error = body.as_ref().map(said).filter(|text| !text.is_empty()).unwrap_or_else(|| format!("status {}", head.status));
+                Ok(self.function_error(&head, body, error))
+            }
+            Verdict::TooLarge => Err(InvokeError::TooLarge { function: self.function.to_owned() }),
+            Verdict::NotReached(why) => Err(InvokeError::NotReached {
+                function: self.function.to_owned(),
+                why,
+                retry_after: retry_after(&head.headers, now),
+                cause: Refused::new(head.status, &body.as_ref().map(said).unwrap_or_default()).into(),
+            }),
+        }
+    }
+
+    /// What Lambda answers for a function that is over its time.
+    pub(super) fn timed_out(self) -> Reply {
+        let error = format!("Sandbox.Timedout: Task timed out after {:.2} seconds", self.timeout.as_secs_f64());
+        Reply {
+            request_id: self.request_id,
+            status: Some(200),
+            executed_version: None,
+            function_error: Some("Unhandled".to_owned()),
+            error: Some(error),
+            payload: None,
+        }
+    }
+
+    pub(super) fn not_connected(self, cause: BoxError) -> InvokeError {
+        InvokeError::NotReached { function: self.function.to_owned(), why: NotReached::Platform, retry_after: None, cause }
+    }
+
+    pub(super) fn unknown(self, cause: BoxError) -> InvokeError {
+        InvokeError::Unknown { function: self.function.to_owned(), request_id: self.request_id, cause }
+    }
+
+    fn function_error(self, head: &http::response::Parts, body: Option<Bytes>, error: String) -> Reply {
+        let kind = word(&head.headers, "x-amz-function-error").unwrap_or_else(|| "Unhandled".to_owned());
+        Reply { function_error: Some(kind), error: Some(error), payload: body, ..self.reply(head, Bytes::new()) }
+    }
+
+    /// The facts of the head; a platform's own request id and version win over ours.
+    fn reply(self, head: &http::response::Parts, body: Bytes) -> Reply {
+        Reply {
+            request_id: word(&head.headers, "x-amzn-requestid").unwrap_or(self.request_id),
+            status: Some(head.status.as_u16()),
+            executed_version: word(&head.headers, "x-amz-executed-version"),
+            function_error: None,
+            error: None,
+            payload: Some(body),
+        }
+    }
+}
+
+/// A header of one short word; anything else is as good as none.
+fn word(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    (1..=128).contains(&value.len()).then(|| value.to_owned())
+}
+
+/// What a function or a platform says went wrong: Lambda's error object, else the first line.
+fn said(body: &Bytes) -> String {
+    #[derive(Deserialize)]
+    struct ErrorObject {
+        #[serde(rename = "errorType")]
+        kind: Option<String>,
+        #[serde(rename = "errorMessage")]
+        message: String,
+    }
+    match serde_json::from_slice(body) {
+        Ok(ErrorObject { kind: Some(kind), message }) => first_line(&format!("{kind}: {message}").into()),
+        Ok(ErrorObject { kind: None, message }) => first_line(&message.into()),
+        Err(_) => first_line(body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    fn judged(status: u16, headers: &[(&'static str, &str)], body: Result<Bytes, BodyError>) -> String {
+        let mut response = http::Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        let (head, ()) = response.body(()).unwrap().into_parts();
+        let invocation = Invocation { function: "resize", request_id: "ours".to_owned(), timeout: Duration::from_secs(3) };
+        match invocation.judge(Answer { head, body }, Timestamp::UNIX_EPOCH) {
+            Ok(reply) => format!(
+                "{} {:?} {} {}",
+                reply.request_id,
+                reply.status,
+                reply.function_error.unwrap_or_else(|| "ok".to_owned()),
+                reply.error.unwrap_or_default()
+            ),
+            Err(InvokeError::NotReached { why, retry_after, cause, .. }) => format!("{why:?} {retry_after:?} {cause}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn every_status_has_its_verdict() {
+        let mut lines = Vec::new();
+        for status in 200..600 {
+            let verdict = format!("{:?}", verdict(StatusCode::from_u16(status).unwrap(), &HeaderMap::new()));
+            match lines.last_mut() {
+                Some((_, to, last)) if *last == verdict => *to = status,
+                _ => lines.push((status, status, verdict)),
+            }
+        }
+        let table: Vec<_> = lines.iter().map(|(from, to, verdict)| format!("{from}-{to} {verdict}")).collect();
+        expect![[r#"
+            200-299 Success
+            300-400 FunctionError
+            401-401 NotReached(Config)
+            402-402 FunctionError
+            403-405 NotReached(Config)
+            406-406 FunctionError
+            407-407 NotReached(Config)
+            408-408 NotReached(Platform)
+            409-410 NotReached(Config)
+            411-412 FunctionError
+            413-413 TooLarge
+            414-428 FunctionError
+            429-429 NotReached(Throttled)
+            430-501 FunctionError
+            502-504 NotReached(Platform)
+            505-599 FunctionError"#]]
+        .assert_eq(&table.join("\n"));
+    }
+
+    #[test]
+    fn what_the_function_said_is_found_and_cut_to_one_short_line() {
+        let said = |body: &'static str| said(&Bytes::from_static(body.as_bytes()));
+        assert_eq!(said(r#"{"errorType":"ValueError","errorMessage":"bad\nline","stackTrace":[]}"#), "ValueError: bad");
+        assert_eq!(said("\n  <html>\u{7}\n<body>"), "<html>");
+        assert_eq!(said(r#"{"errorMessage":7}"#), r#"{"errorMessage":7}"#);
+        assert_eq!(first_line(&Bytes::from(vec![b'x'; 1 << 20])).len(), 256);
+        assert_eq!(first_line(&Bytes::from(vec![0xff; 1 << 20])).chars().count(), 256);
+    }
+
+    #[test]
+    fn lambdas_own_headers_are_honoured() {
+        let ok = |text: &'static str| Ok(Bytes::from_static(text.as_bytes()));
+        let lines = [
+            judged(200, &[("x-amzn-RequestId", "theirs")], ok("{}")),
+            judged(200, &[("X-Amz-Function-Error", "Handled")], ok(r#"{"errorMessage":"no"}"#)),
+            judged(200, &[("x-amzn-RequestId", "")], ok("{}")),
+            judged(500, &[("x-amzn-ErrorType", "ServiceException")], ok("")),
+            judged(500, &[], ok("")),
+            judged(429, &[("retry-after", "3")], ok(r#"{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}"#)),
+            judged(200, &[], Err(BodyError::TooLarge { bytes_max: 3 })),
+            judged(200, &[], Err(BodyError::TimedOut)),
+            judged(200, &[], Err(BodyError::Broken("gone".into()))),
+            judged(503, &[], Err(BodyError::Broken("gone".into()))),
+        ];
+        expect![[r#"
+            theirs Some(200) ok 
+            ours Some(200) Handled no
+            ours Some(200) ok 
+            Platform None status 500 Internal Server Error
+            ours Some(500) Unhandled status 500 Internal Server Error
+            Throttled Some(3s) status 429 Too Many Requests: {"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}
+            ours Some(200) Unhandled Function.ResponseSizeTooLarge: the answer has more than 3 bytes
+            ours Some(200) Unhandled Sandbox.Timedout: Task timed out after 3.00 seconds
+            function resize took the event and gave no answer
+            Platform None status 503 Service Unavailable"#]]
+        .assert_eq(&lines.join("\n"));
+    }
+}

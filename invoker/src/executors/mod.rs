@@ -1,0 +1,3 @@
+//! Ways to run a function, one folder each.
+
+pub mod http;

@@ -1,0 +1,168 @@
+//! The gate as tasks see it, on tokio's paused clock.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use super::*;
+
+fn function() -> FunctionName {
+    FunctionName::parse("resize").unwrap()
+}
+
+fn gate(slots: u32) -> Arc<Gate> {
+    let gate = Gate::new(7);
+    gate.limit(&function(), slots);
+    gate
+}
+
+/// The slot that is ready now, without waiting.
+fn ready(seat: &mut GateSeat) -> Option<Slot> {
+    match pin!(seat.granted()).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(slot) => Some(slot),
+        Poll::Pending => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_seat_gets_the_slot_that_another_drops() {
+    let gate = gate(1);
+    let (mut first, mut second) = (gate.join(&function(), None), gate.join(&function(), None));
+    first.want(1);
+    let slot = first.granted().await;
+    second.want(1);
+    let waiting = tokio::spawn(async move { second.granted().await.id });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    let id = slot.id;
+    drop(slot);
+    assert_ne!(waiting.await.unwrap(), id, "numbers are unique");
+    assert_eq!(gate.state(&function()).in_use, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_dropped_loses_nothing() {
+    let gate = gate(1);
+    let mut seat = gate.join(&function(), None);
+    let mut other = gate.join(&function(), None);
+    other.want(1);
+    let held = other.granted().await;
+    seat.want(1);
+    for _ in 0..3 {
+        assert!(ready(&mut seat).is_none());
+    }
+    drop(held);
+    assert!(ready(&mut seat).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_comes_back_when_its_task_panics_and_when_its_seat_is_gone() {
+    let gate = gate(2);
+    let mut seat = gate.join(&function(), None);
+    seat.want(2);
+    let (first, second) = (seat.granted().await, seat.granted().await);
+    let panicked = tokio::spawn(async move {
+        let _held = first;
+        panic!("on purpose");
+    });
+    assert!(panicked.await.is_err());
+    drop(seat);
+    assert_eq!(gate.state(&function()).in_use, 1);
+    drop(second);
+    assert_eq!(gate.state(&function()).in_use, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_rises_at_run_time_wakes_who_waits() {
+    let gate = gate(0);
+    let mut seat = gate.join(&function(), None);
+    seat.want(1);
+    let waiting = tokio::spawn(async move { seat.granted().await });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    gate.limit(&function(), 1);
+    waiting.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_gate_lets_one_probe_through_when_the_platform_said_so() {
+    let gate = gate(3);
+    let mut seat = gate.join(&function(), None);
+    seat.want(3);
+    seat.granted().await.not_reached(NotReached::Throttled, Some(Duration::from_secs(20)));
+    seat.want(3);
+    let closed = gate.state(&function()).closed.unwrap();
+    assert_eq!((closed.why, closed.probe_in, closed.probe_out), (NotReached::Throttled, Duration::from_secs(20), false));
+    let start = Instant::now();
+    let probe = seat.granted().await;
+    assert!((20_000..20_010).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    assert!(ready(&mut seat).is_none(), "one probe at a time");
+    drop(probe);
+    let all = (seat.granted().await, seat.granted().await);
+    assert_eq!(gate.state(&function()), GateState { slots: 3, in_use: 2, waiting: 0, closed: None });
+    drop(all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_before_the_gate_closed_gets_the_probe_when_the_pause_ends() {
+    let gate = gate(1);
+    let (mut first, mut second) = (gate.join(&function(), None), gate.join(&function(), None));
+    first.want(1);
+    second.want(1);
+    let slot = first.granted().await;
+    let start = Instant::now();
+    let waiting = tokio::spawn(async move {
+        let slot = tokio::time::timeout(Duration::from_secs(3_600), second.granted()).await.expect("the probe");
+        (start.elapsed().as_secs(), slot)
+    });
+    tokio::task::yield_now().await;
+    slot.not_reached(NotReached::Platform, Some(Duration::from_secs(5)));
+    assert_eq!(waiting.await.unwrap().0, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_settles_its_slot() {
+    let gate = gate(1);
+    let mut seat = gate.join(&function(), None);
+    seat.want(1);
+    let outcome = Outcome::NotReached { why: NotReached::Config, retry_after: None, error: "gone".into() };
+    seat.granted().await.settle(&outcome);
+    assert_eq!(gate.state(&function()).closed.unwrap().why, NotReached::Config);
+    seat.want(1);
+    seat.granted().await.settle(&Outcome::TooLarge);
+    assert_eq!(gate.state(&function()).closed, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seat_that_waits_for_nothing_sleeps_through_a_closed_gate() {
+    let gate = gate(1);
+    let mut seat = gate.join(&function(), None);
+    seat.want(1);
+    seat.granted().await.not_reached(NotReached::Platform, None);
+    let idle = tokio::time::timeout(Duration::from_secs(3_600), seat.granted()).await;
+    assert!(idle.is_err());
+}
+
+#[tokio::test]
+async fn many_tasks_on_few_slots_all_come_through_and_never_too_many_at_once() {
+    let gate = gate(3);
+    let running = Arc::new(AtomicU64::new(0));
+    let mut tasks = tokio::task::JoinSet::new();
+    for max in [None, NonZeroU32::new(1), NonZeroU32::new(2), None, None] {
+        let (mut seat, running) = (gate.join(&function(), max), Arc::clone(&running));
+        tasks.spawn(async move {
+            for turn in 0..200 {
+                seat.want(1 + turn % 3);
+                let slot = seat.granted().await;
+                assert!(running.fetch_add(1, Ordering::SeqCst) < 3);
+                tokio::task::yield_now().await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                drop(slot);
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(gate.state(&function()), GateState { slots: 3, in_use: 0, waiting: 0, closed: None });
+}

@@ -1,0 +1,221 @@
+//! Who gets the next slot of one function: decisions without a clock, a lock or a task.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::ops::Bound;
+use std::time::Duration;
+
+use forebay_batcher::{NotReached, Tick};
+
+use super::delay::{asked_delay, probe_delay};
+use super::state::{Closed, GateState};
+
+/// One mapping's number at one function's turnstile; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SeatId(u32);
+
+/// The right to one slot. It comes back by [`Turnstile::finish`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    seat: SeatId,
+    era: u64,
+}
+
+/// How a slot ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The function was reached, whatever it answered.
+    Reached,
+    /// Nothing was tried.
+    Unused,
+    /// The function was not reached.
+    NotReached {
+        /// In which way.
+        why: NotReached,
+        /// When the platform asked to come back.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// The slots of one function and the mappings that want them.
+#[derive(Debug)]
+pub(crate) struct Turnstile {
+    slots: u32,
+    in_use: u32,
+    seats: BTreeMap<SeatId, Seat>,
+    n_seats_ever: u32,
+    /// Who got the last slot: the next one goes to the seat after it.
+    last: SeatId,
+    closed: Option<Probing>,
+    /// Grows when the turnstile closes: what slots of an earlier era bring back is old news.
+    era: u64,
+    seed: u64,
+}
+
+#[derive(Debug)]
+struct Seat {
+    max: u32,
+    wants: u32,
+    /// Slots it holds, those not yet picked up included.
+    in_use: u32,
+    /// Granted and not yet picked up.
+    ready: u32,
+}
+
+/// The function was not reached: one probe at a time, the next one at `until`.
+#[derive(Debug)]
+struct Probing {
+    until: Tick,
+    why: NotReached,
+    n_failures: u32,
+    /// The platform itself asked for the pause.
+    asked: bool,
+    probe_out: bool,
+}
+
+impl Turnstile {
+    pub(crate) fn new(seed: u64) -> Self {
+        let last = SeatId(0);
+        Self { slots: 0, in_use: 0, seats: BTreeMap::new(), n_seats_ever: 0, last, closed: None, era: 0, seed }
+    }
+
+    /// Sets the function's slots. Slots granted and not yet picked up are taken back as far as they exceed it.
+    pub(crate) fn limit(&mut self, slots: u32) {
+        self.slots = slots;
+        self.take_back(self.in_use.saturating_sub(slots));
+    }
+
+    /// A new mapping, which wants nothing yet.
+    pub(crate) fn join(&mut self, max: Option<NonZeroU32>) -> SeatId {
+        self.n_seats_ever += 1;
+        let id = SeatId(self.n_seats_ever);
+        self.seats.insert(id, Seat { max: max.map_or(u32::MAX, NonZeroU32::get), wants: 0, in_use: 0, ready: 0 });
+        id
+    }
+
+    /// The mapping is gone; the slots that it runs come back by themselves.
+    pub(crate) fn leave(&mut self, id: SeatId) {
+        self.want(id, 0);
+        self.seats.remove(&id);
+    }
+
+    /// Replaces what a mapping wants; slots granted and not yet picked up are part of it.
+    pub(crate) fn want(&mut self, id: SeatId, n: u32) {
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        let n_surplus = seat.ready.saturating_sub(n);
+        seat.ready -= n_surplus;
+        seat.in_use -= n_surplus;
+        seat.wants = n - seat.ready;
+        self.in_use -= n_surplus;
+        self.probe_withdrawn(n_surplus);
+    }
+
+    /// Grants all that can be granted, and names whom. To be called after every other change.
+    pub(crate) fn turn(&mut self, now: Tick) -> Vec<SeatId> {
+        let mut granted = Vec::new();
+        while self.in_use < self.slots && self.closed.as_ref().is_none_or(|closed| !closed.probe_out && closed.until <= now) {
+            let Some(id) = self.whose_turn() else { break };
+            let seat = self.seats.get_mut(&id).expect("whose_turn names seats");
+            seat.wants -= 1;
+            seat.ready += 1;
+            seat.in_use += 1;
+            self.in_use += 1;
+            self.last = id;
+            if let Some(closed) = &mut self.closed {
+                closed.probe_out = true;
+            }
+            granted.push(id);
+        }
+        granted
+    }
+
+    /// The first seat after the last one served that wants a slot and may have it.
+    fn whose_turn(&self) -> Option<SeatId> {
+        let after = self.seats.range((Bound::Excluded(self.last), Bound::Unbounded));
+        let up_to = self.seats.range(..=self.last);
+        let may = |seat: &Seat| seat.wants > 0 && seat.in_use < seat.max;
+        after.chain(up_to).find(|(_, seat)| may(seat)).map(|(id, _)| *id)
+    }
+
+    /// Picks up a granted slot.
+    pub(crate) fn take(&mut self, id: SeatId) -> Option<Ticket> {
+        let seat = self.seats.get_mut(&id).filter(|seat| seat.ready > 0)?;
+        seat.ready -= 1;
+        Some(Ticket { seat: id, era: self.era })
+    }
+
+    /// A slot comes back.
+    pub(crate) fn finish(&mut self, ticket: Ticket, ending: Ending, now: Tick) {
+        self.in_use -= 1;
+        if let Some(seat) = self.seats.get_mut(&ticket.seat) {
+            seat.in_use -= 1;
+        }
+        let is_news = ticket.era == self.era;
+        match (&mut self.closed, ending) {
+            (None, Ending::Reached | Ending::Unused) => {}
+            // A function that asked for a pause gets it, whatever became of earlier attempts.
+            (Some(closed), Ending::Reached) if is_news || !closed.asked => self.closed = None,
+            (Some(_), Ending::Reached) => {}
+            (Some(closed), Ending::Unused) => closed.probe_out &= !is_news,
+            (_, Ending::NotReached { why, retry_after }) if is_news => self.close(why, retry_after, now),
+            (Some(closed), Ending::NotReached { retry_after: Some(asked), .. }) => {
+                closed.until = closed.until.max(now.after(asked_delay(asked)));
+                closed.asked = true;
+            }
+            (Some(_) | None, Ending::NotReached { .. }) => {}
+        }
+    }
+
+    fn close(&mut self, why: NotReached, retry_after: Option<Duration>, now: Tick) {
+        self.take_back(u32::MAX);
+        let n_failures = self.closed.as_ref().map_or(0, |closed| closed.n_failures);
+        let delay = retry_after.map_or_else(|| probe_delay(n_failures, self.seed ^ self.era), asked_delay);
+        self.era += 1;
+        let n_failures = n_failures.saturating_add(1);
+        self.closed = Some(Probing { until: now.after(delay), why, n_failures, asked: retry_after.is_some(), probe_out: false });
+    }
+
+    /// Takes up to `n` slots back that are granted and not yet picked up; their seats want them again.
+    fn take_back(&mut self, n: u32) {
+        let mut n_left = n;
+        for seat in self.seats.values_mut() {
+            let n_back = seat.ready.min(n_left);
+            seat.ready -= n_back;
+            seat.in_use -= n_back;
+            seat.wants += n_back;
+            self.in_use -= n_back;
+            n_left -= n_back;
+        }
+        self.probe_withdrawn(n - n_left);
+    }
+
+    /// While closed the only slot that can wait to be picked up is the probe.
+    fn probe_withdrawn(&mut self, n_back: u32) {
+        if let Some(closed) = self.closed.as_mut().filter(|_| n_back > 0) {
+            closed.probe_out = false;
+        }
+    }
+
+    /// When the next probe may go; `None` when time alone changes nothing.
+    pub(crate) fn opens_at(&self, now: Tick) -> Option<Tick> {
+        self.closed.as_ref().filter(|closed| !closed.probe_out && closed.until > now).map(|closed| closed.until)
+    }
+
+    pub(crate) fn state(&self, now: Tick) -> GateState {
+        GateState {
+            slots: self.slots,
+            in_use: self.in_use,
+            waiting: self.seats.values().fold(0, |sum, seat| sum.saturating_add(seat.wants)),
+            closed: self.closed.as_ref().map(|closed| Closed {
+                why: closed.why,
+                n_failures: closed.n_failures,
+                probe_in: now.until(closed.until),
+                probe_out: closed.probe_out,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "turnstile_tests.rs"]
+mod tests;
