@@ -5,5 +5,5 @@ pub mod feed;
 pub mod source;
 
 pub use catalog::kinds;
-pub use feed::{Feed, FeedEvent, Subscriber};
+pub use feed::{Feed, FeedEvent, FeedLimits, RecordFilter, Subscriber, Subscription};
 pub use source::*;
