@@ -4,5 +4,5 @@ use crate::source::SourceKind;
 
 /// All kinds that are built in.
 pub fn kinds() -> &'static [&'static dyn SourceKind] {
-    &[]
+    &[&crate::file::FileKind]
 }

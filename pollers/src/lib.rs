@@ -1,7 +1,10 @@
 //! Sources: kinds, readers, and the feed that reads once for many mappings. It never calls a function and never writes a checkpoint.
 
 pub mod catalog;
+#[cfg(any(test, feature = "fakes"))]
+pub mod contract;
 pub mod feed;
+pub mod file;
 pub mod source;
 
 pub use catalog::kinds;

@@ -1,0 +1,121 @@
+//! What `source: { file: … }` may say. These doc comments are the manual.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_config::{Code, Fields, Finding, Node};
+
+use super::FileSource;
+use super::client::LocalFiles;
+use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
+
+const LINE_BYTES_MAX: u64 = 1_000_000;
+/// The pattern under `path` is none.
+const BAD_PATTERN: Code = Code("FB-0207");
+const ROTATE_WAIT: Duration = Duration::from_secs(30);
+
+/// Settings of the file source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileSettings {
+    /// `path`, required: a file, or a pattern with `*`, `?`, `[…]` and `**`; relative to the folder of the config file. A `*` matches no
+    /// `/`; `[[]` matches the character `[`. Files that match later are read from their first byte.
+    pub(super) path: PathPattern,
+    /// `line_bytes_max`, 1 to 6,000,000, default 1,000,000: the part of a longer line that its record carries. The default leaves room for
+    /// the worst JSON escaping within Lambda's 6 MB; a line that does not fit even so is given up as too large.
+    pub(super) line_bytes_max: usize,
+    /// `rotate_wait`, in seconds with fractions, 0 to 86,400, default 30: how long a file that was renamed away or deleted must stay at
+    /// its end before it counts as finished. Raise it when a writer keeps its old file open for longer after a rotation.
+    pub(super) rotate_wait: Duration,
+}
+
+/// Which files are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PathPattern {
+    /// One path, taken as it stands.
+    One(PathBuf),
+    /// All paths that match.
+    Glob { text: String, pattern: glob::Pattern },
+}
+
+impl PathPattern {
+    pub(super) const OPTIONS: glob::MatchOptions =
+        glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+    /// A path or pattern below `base`.
+    pub(super) fn parse(text: &str, base: &Path) -> Result<Self, String> {
+        if !text.contains(['*', '?', '[']) {
+            return Ok(Self::One(base.join(text)));
+        }
+        let text = if Path::new(text).is_absolute() || base.as_os_str().is_empty() {
+            text.to_owned()
+        } else {
+            let base = base.to_str().ok_or("the folder of the config file is not UTF-8, which a pattern needs")?;
+            format!("{}/{text}", glob::Pattern::escape(base.trim_end_matches('/')))
+        };
+        let pattern = glob::Pattern::new(&text).map_err(|error| format!("is no valid pattern: {}", error.msg))?;
+        Ok(Self::Glob { text, pattern })
+    }
+
+    /// The folder below which everything lies that can match.
+    pub(super) fn folder(&self) -> PathBuf {
+        match self {
+            Self::One(path) => path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
+            Self::Glob { text, .. } => Self::folder_of(text),
+        }
+    }
+
+    /// The same for a pattern's text: what stands before the last `/` ahead of its first special character.
+    pub(super) fn folder_of(glob: &str) -> PathBuf {
+        let fixed = &glob[..glob.find(['*', '?', '[']).unwrap_or(glob.len())];
+        PathBuf::from(fixed.rfind('/').map_or(".", |end| &fixed[..end.max(1)]))
+    }
+}
+
+impl std::fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::One(path) => path.display().fmt(f),
+            Self::Glob { text, .. } => f.write_str(text),
+        }
+    }
+}
+
+impl FileSettings {
+    /// All defaults, for a path.
+    #[cfg(any(test, feature = "fakes"))]
+    pub(super) fn for_path(path: PathPattern) -> Self {
+        Self { path, line_bytes_max: usize::try_from(LINE_BYTES_MAX).expect("a megabyte fits"), rotate_wait: ROTATE_WAIT }
+    }
+
+    /// Reads them, without IO.
+    pub(super) fn parse(settings: &Node, base: &Path) -> Result<Self, Vec<Finding>> {
+        Fields::read(settings, "source.file", |fields| {
+            let text = fields.required("path", |it| it.text());
+            let place = fields.node("path").map(|it| it.place.clone());
+            let line_bytes_max = fields.optional("line_bytes_max", |it| it.integer(1..=6_000_000_u64));
+            let rotate_wait = fields.optional("rotate_wait", |it| it.seconds(Duration::ZERO..=Duration::from_secs(86_400)));
+            let path = match PathPattern::parse(&text?, base) {
+                Ok(path) => path,
+                Err(why) => {
+                    let finding = Finding::new(BAD_PATTERN, format!("{}.path", fields.path()), &place?, format!("`path` {why}"));
+                    fields.push(finding.fix("write `[[]` where the character `[` is meant"));
+                    return None;
+                }
+            };
+            let line_bytes_max = usize::try_from(line_bytes_max.unwrap_or(LINE_BYTES_MAX)).ok()?;
+            Some(Self { path, line_bytes_max, rotate_wait: rotate_wait.unwrap_or(ROTATE_WAIT) })
+        })
+    }
+}
+
+impl SourceSettings for FileSettings {
+    fn identity(&self) -> String {
+        format!("file:{} line_bytes_max={} rotate_wait={}", self.path, self.line_bytes_max, self.rotate_wait.as_secs_f64())
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Source>, SourceError>> {
+        let source = FileSource::start(self.clone(), Arc::new(LocalFiles));
+        Box::pin(async move { source.map(|it| Arc::new(it) as Arc<dyn Source>) })
+    }
+}
