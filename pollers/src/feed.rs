@@ -13,7 +13,7 @@ mod track;
 
 use std::sync::{Arc, Mutex};
 
-use forebay_batcher::{Extended, ExtendId, Lost, Read, ReadId, Receipt, SettleId, Settled, SourceNotice};
+use forebay_batcher::{ExtendId, Extended, Lost, Read, ReadId, Receipt, SettleId, Settled, SourceNotice};
 use tokio::task::JoinHandle;
 
 use self::actor::Actor;

@@ -212,9 +212,9 @@ impl Track {
     /// Drops what nobody needs.
     pub(super) fn prune(&mut self) {
         let Self { seats, stretches, .. } = self;
-        for idx in 0..stretches.len() {
-            while stretches[idx].reads.front().is_some_and(|held| !seats.values().any(|seat| held.holds(&seat.at))) {
-                stretches[idx].reads.pop_front();
+        for stretch in stretches.iter_mut() {
+            while stretch.reads.front().is_some_and(|held| !seats.values().any(|seat| held.holds(&seat.at))) {
+                stretch.reads.pop_front();
             }
         }
         let needed: Vec<StretchId> = seats.values().filter_map(|seat| best(stretches, &seat.at).map(|it| it.id)).collect();

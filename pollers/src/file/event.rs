@@ -156,14 +156,7 @@ mod tests {
         let mut bytes = Vec::new();
         FileRenderer.render(raw, &mut bytes);
         let place = Place::Track(TrackIdx(0), raw.position.clone());
-        Record {
-            id: raw.id.clone(),
-            place,
-            key: raw.key.clone(),
-            arrival: raw.arrival,
-            bytes: bytes.into(),
-            section: Section::default(),
-        }
+        Record { id: raw.id.clone(), place, key: raw.key.clone(), arrival: raw.arrival, bytes: bytes.into(), section: Section::default() }
     }
 
     fn long() -> RawRecord {

@@ -118,13 +118,7 @@ fn stat(disk: &Disk, number: u64) -> io::Result<Stat> {
     }
     let inode = disk.inode(number).ok_or_else(|| error(Fault::NotFound))?;
     let key = FileKey { device: 1, inode: number, birth: inode.birth };
-    Ok(Stat {
-        kind: Kind::File,
-        key,
-        size: inode.bytes.len() as u64,
-        modified: UnixMillis(inode.modified),
-        n_links: inode.n_links,
-    })
+    Ok(Stat { kind: Kind::File, key, size: inode.bytes.len() as u64, modified: UnixMillis(inode.modified), n_links: inode.n_links })
 }
 
 fn text(path: &Path) -> &str {

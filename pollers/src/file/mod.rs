@@ -37,9 +37,7 @@ use self::reader::FileReader;
 use self::settings::FileSettings;
 use self::sightings::{Found, Sightings};
 use self::thread::{IoThread, Tried};
-use crate::source::{
-    BoxFuture, Known, Listing, Reader, Renderer, Source, SourceError, SourceKind, SourceSettings, TrackName,
-};
+use crate::source::{BoxFuture, Known, Listing, Reader, Renderer, Source, SourceError, SourceKind, SourceSettings, TrackName};
 
 /// `source: { file: … }`
 #[derive(Debug)]

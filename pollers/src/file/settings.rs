@@ -60,7 +60,7 @@ impl PathPattern {
     /// The folder below which everything lies that can match.
     pub(super) fn folder(&self) -> PathBuf {
         match self {
-            Self::One(path) => path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
+            Self::One(path) => path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")).to_owned(),
             Self::Glob { text, .. } => Self::folder_of(text),
         }
     }
