@@ -4,6 +4,7 @@ pub mod catalog;
 #[cfg(any(test, feature = "fakes"))]
 pub mod contract;
 pub mod feed;
+#[cfg(feature = "file")]
 pub mod file;
 pub mod source;
 

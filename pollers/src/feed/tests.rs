@@ -1,4 +1,5 @@
 //! Stories of the feed over the file source's fake, and of one track over reads made by hand.
+#![cfg(feature = "file")]
 
 use std::sync::Arc;
 use std::time::Duration;
