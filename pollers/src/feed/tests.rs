@@ -303,6 +303,13 @@ async fn events_wait_for_room_in_the_channel_and_keep_their_order() {
     }
     answered.sort_unstable();
     assert_eq!(answered, (0..50).collect::<Vec<_>>());
+    for id in 0..50 {
+        subscriber.settle(SettleId(id), Vec::new());
+    }
+    for expected in 0..50 {
+        let FeedEvent::Settled(SettleId(id), answers) = next(&mut subscriber).await else { panic!("only settlements were asked for") };
+        assert_eq!((id, answers), (expected, vec![]));
+    }
 }
 
 #[tokio::test]
@@ -418,4 +425,25 @@ fn one_raw_read_serves_all_who_stand_in_it_and_who_lags_reads_alone_until_the_pl
     assert_eq!((story.order(1, 100), story.order(2, 100)), (vec![], vec![]));
     assert_eq!(story.run(), [26], "the places have met: one read again");
     assert_eq!((story.serve(1).len(), story.serve(2).len(), story.track.n_stretches()), (10, 10, 1));
+}
+
+#[tokio::test]
+async fn who_stands_below_anothers_origin_misses_nothing_of_what_lies_between() {
+    let files = logs();
+    files.disk().append("/logs/a.log", &lines(0..10));
+    let feed = feed(&files, FeedLimits::default());
+    let mut late = feed.subscribe(subscription(Known::default()));
+    let mut early = feed.subscribe(subscription(Known::default()));
+    let name = open_only(&feed, &mut late).await;
+    open_only(&feed, &mut early).await;
+    let origin = forebay_batcher::Origin(Position::number(49).0);
+    late.open(TrackIdx(0), name.clone(), Watermark::Origin(origin));
+    // Room for one rendered record, but for many raw ones: the rest is held.
+    late.read(ReadOrder { bytes_max: 150, ..order(1, 0, 100, LONG) });
+    assert_eq!(bodies(&read(&mut late, 1).await.unwrap()), ["line 7"]);
+    early.open(TrackIdx(0), name, Watermark::At(Position::number(14)));
+    early.read(order(1, 0, 100, LONG));
+    assert_eq!(bodies(&read(&mut early, 1).await.unwrap())[0], "line 2");
+    late.read(order(2, 0, 100, LONG));
+    assert_eq!(bodies(&read(&mut late, 2).await.unwrap()), ["line 8", "line 9"]);
 }

@@ -233,3 +233,14 @@ async fn a_link_and_its_file_are_one_track() {
     assert_eq!(follower.lines(), [["one"]]);
     assert_eq!(follower.tracks[&follower.names[0]].label, "/logs/a.log");
 }
+
+#[tokio::test]
+async fn latest_begins_behind_the_last_whole_line() {
+    let files = files();
+    files.disk().append("/logs/app.log", &[&[b'x'; 100_000][..], b"\none\nhalf a"].concat());
+    let source = files.source("/logs/app.log", NOW).unwrap();
+    let origins = source.origins(forebay_config::StartingPosition::Latest).await.unwrap();
+    files.disk().append("/logs/app.log", b" line\nnext\n");
+    let read = crate::contract::read_rest(source.as_ref(), &origins[0].0, &Watermark::Origin(origins[0].1.clone())).await;
+    assert_eq!(read.iter().map(|it| &it.data[..]).collect::<Vec<_>>(), [&b"half a line"[..], b"next"]);
+}
