@@ -32,6 +32,11 @@ impl FileKey {
         self.device == other.device && self.inode == other.inode && same_birth
     }
 
+    /// All keys of this inode, whatever the birth.
+    pub(super) fn births(&self) -> std::ops::RangeInclusive<Self> {
+        Self { birth: 0, ..*self }..=Self { birth: u64::MAX, ..*self }
+    }
+
     /// What the names of all tracks of this inode begin with.
     pub(super) fn prefix(&self) -> String {
         format!("file-{:x}-{:x}-", self.device, self.inode)

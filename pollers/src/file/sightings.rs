@@ -166,19 +166,19 @@ impl Sightings {
 
     /// Notes that a track's file was truncated or written anew: its next life is another track.
     pub(super) fn end_life(&mut self, identity: &Identity) {
-        for (_, sighting) in self.seen.iter_mut().filter(|(key, _)| key.is_same(&identity.key)) {
+        for (_, sighting) in self.seen.range_mut(identity.key.births()).filter(|(key, _)| key.is_same(&identity.key)) {
             sighting.dead.insert(identity.name());
         }
     }
 
     /// Whether the pattern no longer names the file, as far as the last whole listing tells.
     pub(super) fn has_left(&self, key: &FileKey) -> bool {
-        self.listed.as_ref().is_some_and(|listed| !listed.iter().any(|it| it.is_same(key)))
+        self.listed.as_ref().is_some_and(|listed| !listed.range(key.births()).any(|it| it.is_same(key)))
     }
 
     /// Looks for a track's file: where the pattern points, then, by its inode, in the folders where files were seen.
     pub(super) fn find(&mut self, identity: &Identity) -> Result<Found, SourceError> {
-        if let Some((_, it)) = self.seen.iter().find(|(key, _)| key.is_same(&identity.key)) {
+        if let Some((_, it)) = self.seen.range(identity.key.births()).find(|(key, _)| key.is_same(&identity.key)) {
             let is_there = self.files.stat(&it.path).is_ok_and(|stat| stat.key.is_same(&identity.key));
             if is_there {
                 return Ok(Found::Here(it.path.clone()));

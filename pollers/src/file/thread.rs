@@ -3,7 +3,7 @@
 //! A job is tried at once, then again at every tick until it is done or its time is over. So a thousand readers that wait cost one look
 //! at a thousand open files each tick, and no wake-up can be lost: a file is looked at, not listened to.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -80,7 +80,9 @@ impl Drop for IoThread {
 
 struct Worker {
     shared: Arc<Shared>,
-    waiting: Vec<Job>,
+    /// By the end of their wait; the number tells equal ones apart.
+    waiting: BTreeMap<(Instant, u64), Job>,
+    n_waits: u64,
     busy: VecDeque<Job>,
     tick: Duration,
     tick_at: Instant,
@@ -88,7 +90,7 @@ struct Worker {
 
 impl Worker {
     fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, waiting: Vec::new(), busy: VecDeque::new(), tick: TICK_MIN, tick_at: Instant::now() + TICK_MIN }
+        Self { shared, waiting: BTreeMap::new(), n_waits: 0, busy: VecDeque::new(), tick: TICK_MIN, tick_at: Instant::now() + TICK_MIN }
     }
 
     fn run(mut self) {
@@ -101,13 +103,12 @@ impl Worker {
             let now = Instant::now();
             if now >= self.tick_at {
                 let n_before = self.waiting.len();
-                for job in std::mem::take(&mut self.waiting) {
+                for job in std::mem::take(&mut self.waiting).into_values() {
                     self.attempt(job);
                 }
                 self.tick = if self.waiting.len() < n_before { TICK_MIN } else { (self.tick * 5 / 4).min(TICK_MAX) };
                 self.tick_at = Instant::now() + self.tick;
             } else {
-                self.waiting.retain(|job| !job.done.is_closed());
                 self.expire(now);
             }
         }
@@ -122,13 +123,16 @@ impl Worker {
             Tried::Done => _ = job.done.send(()),
             Tried::More => self.busy.push_back(job),
             Tried::Nothing if job.until <= Instant::now() => _ = job.done.send(()),
-            Tried::Nothing => self.waiting.push(job),
+            Tried::Nothing => {
+                self.n_waits += 1;
+                self.waiting.insert((job.until, self.n_waits), job);
+            }
         }
     }
 
     fn expire(&mut self, now: Instant) {
-        for job in self.waiting.extract_if(.., |job| job.until <= now) {
-            _ = job.done.send(());
+        while let Some(first) = self.waiting.first_entry().filter(|it| it.key().0 <= now) {
+            _ = first.remove().done.send(());
         }
     }
 
@@ -142,7 +146,7 @@ impl Worker {
             if !inbox.jobs.is_empty() || !self.busy.is_empty() {
                 return Some(std::mem::take(&mut inbox.jobs));
             }
-            let expiry = self.waiting.iter().map(|job| job.until).min();
+            let expiry = self.waiting.first_key_value().map(|((until, _), _)| *until);
             let Some(next) = expiry.map(|expiry| expiry.min(self.tick_at)) else {
                 inbox = self.shared.bell.wait(inbox).expect("nothing panics under this lock");
                 continue;
