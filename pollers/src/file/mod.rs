@@ -85,7 +85,6 @@ impl SourceKind for FileKind {
 
 /// Files that a path or pattern names.
 pub(crate) struct FileSource {
-    files: Arc<dyn FileSystem>,
     sightings: Arc<Mutex<Sightings>>,
     limits: Limits,
     what: String,
@@ -97,8 +96,8 @@ impl FileSource {
         let FileSettings { path, line_bytes_max, rotate_wait } = settings;
         let what = path.to_string();
         let thread = IoThread::start("forebay-files").map_err(|error| FileError::of(error).on(Path::new(&what)))?;
-        let sightings = Arc::new(Mutex::new(Sightings::new(Arc::clone(&files), path)));
-        Ok(Self { files, sightings, limits: Limits { line_bytes_max, rotate_wait }, what, thread: Arc::new(thread) })
+        let sightings = Arc::new(Mutex::new(Sightings::new(files, path, rotate_wait)));
+        Ok(Self { sightings, limits: Limits { line_bytes_max, rotate_wait }, what, thread: Arc::new(thread) })
     }
 
     /// Runs `job` on the thread.
@@ -144,15 +143,11 @@ impl Source for FileSource {
         let lost = |why: &str| SourceError::PositionLost { what: format!("track {}", track.0), why: why.to_owned() };
         let identity = Identity::parse(track).ok_or_else(|| lost("its name is none of a file"));
         let offset = offset(from).ok_or_else(|| lost("the position is no offset"));
-        let (files, shared) = (Arc::clone(&self.files), Arc::clone(&self.sightings));
-        let (thread, limits) = (Arc::clone(&self.thread), self.limits);
+        let (shared, thread, limits) = (Arc::clone(&self.sightings), Arc::clone(&self.thread), self.limits);
         Box::pin(async move {
             let (identity, offset) = (identity?, offset?);
             let opened = self.run(move |sightings| match sightings.find(&identity)? {
-                Found::Here(path) => {
-                    let file = files.open(&path).map_err(|error| FileError::of(error).on(&path))?;
-                    Ok(Some(Cursor::new(file, shared, identity, path, limits, offset)))
-                }
+                Found::Here(path, file) => Ok(Some(Cursor::new(file, shared, identity, path, limits, offset))),
                 Found::Gone => Ok(None),
             });
             let reader: Box<dyn Reader> = match opened.await?? {

@@ -119,3 +119,77 @@ impl SourceSettings for FileSettings {
         Box::pin(async move { source.map(|it| Arc::new(it) as Arc<dyn Source>) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use forebay_config::document::{Key, Value};
+    use forebay_config::{Place, document};
+
+    use super::*;
+    use crate::file::FileKind;
+    use crate::source::SourceKind;
+
+    fn node(value: Value) -> Node {
+        document::Node { value, place: Place { file: "test".into(), line: 1, column: 1, span: 0..0 } }
+    }
+
+    fn settings(entries: &[(&str, Value)]) -> Result<FileSettings, Vec<String>> {
+        let entry = |(name, value): &(&str, Value)| {
+            let value = node(value.clone());
+            (Key { name: (*name).to_owned(), place: value.place.clone() }, value)
+        };
+        let node = node(Value::Map(entries.iter().map(entry).collect()));
+        let told = |it: Finding| format!("{} {}: {}", it.code, it.path, it.message);
+        FileSettings::parse(&node, Path::new("/etc/fore[bay]")).map_err(|found| found.into_iter().map(told).collect())
+    }
+
+    fn text(text: &str) -> Value {
+        Value::String(text.to_owned())
+    }
+
+    fn number(text: &str) -> Value {
+        Value::Number(text.to_owned())
+    }
+
+    #[test]
+    fn a_path_is_taken_from_the_folder_of_the_config_file_and_a_pattern_does_not_trip_over_it() {
+        let path = |it: &str| settings(&[("path", text(it))]).unwrap().path;
+        assert_eq!(path("a.log"), PathPattern::One("/etc/fore[bay]/a.log".into()));
+        assert_eq!(path("/var/log/a.log").folder(), Path::new("/var/log"));
+        let PathPattern::Glob { pattern, .. } = path("logs/*.log") else { panic!("it is a pattern") };
+        assert!(pattern.matches_with("/etc/fore[bay]/logs/a.log", PathPattern::OPTIONS));
+        assert!(!pattern.matches_with("/etc/fore[bay]/logs/deep/a.log", PathPattern::OPTIONS));
+        assert_eq!(path("/var/log/app-*/x?.log").folder(), Path::new("/var/log"));
+        assert_eq!(path("/*.log").folder(), Path::new("/"));
+    }
+
+    #[test]
+    fn every_mistake_is_found_at_once() {
+        let found = settings(&[("line_bytes_max", number("0")), ("rotate_wait", text("soon")), ("pth", text("x"))]).unwrap_err();
+        assert_eq!(found.len(), 4, "{found:#?}");
+        let found = settings(&[("path", text("a/[b"))]).unwrap_err();
+        assert!(found[0].starts_with("FB-0207 source.file.path: `path` is no valid pattern"), "{found:?}");
+    }
+
+    #[test]
+    fn the_limits_have_their_documented_defaults_and_ranges() {
+        let parsed = settings(&[("path", text("a"))]).unwrap();
+        assert_eq!((parsed.line_bytes_max, parsed.rotate_wait), (1_000_000, Duration::from_secs(30)));
+        let parsed = settings(&[("path", text("a")), ("line_bytes_max", number("6000000")), ("rotate_wait", number("0.25"))]).unwrap();
+        assert_eq!((parsed.line_bytes_max, parsed.rotate_wait), (6_000_000, Duration::from_millis(250)));
+        assert!(settings(&[("path", text("a")), ("line_bytes_max", number("6000001"))]).is_err());
+        assert!(settings(&[("path", text("a")), ("rotate_wait", number("86401"))]).is_err());
+    }
+
+    #[test]
+    fn mappings_share_a_feed_only_when_all_their_settings_agree() {
+        let identity = |path: &str, wait: &str| {
+            let key = |name: &str| Key { name: name.to_owned(), place: node(Value::Null).place };
+            let entries = vec![(key("path"), node(text(path))), (key("rotate_wait"), node(number(wait)))];
+            FileKind.parse(&node(Value::Map(entries)), Path::new("/")).unwrap().identity()
+        };
+        assert_eq!(identity("a", "1"), identity("/a", "1.0"));
+        assert_ne!(identity("a", "1"), identity("a", "2"));
+        assert_ne!(identity("a", "1"), identity("b", "1"));
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use forebay_batcher::{Origin, Position, ShortBytes, UnixMillis};
 use forebay_config::StartingPosition;
@@ -18,6 +18,9 @@ use crate::source::{Known, Listing, SourceError, Standing, TrackInfo, TrackName}
 /// A file with neither a whole line nor enough bytes for a full fingerprint is taken as it is when it was not written to for this long.
 const YOUNG_MAX: Duration = Duration::from_secs(5);
 
+/// A file without a reader is kept open for at least this long once it was told as a track.
+const HOLD_MIN: Duration = Duration::from_secs(10);
+
 /// What was seen of the files so far.
 pub(super) struct Sightings {
     files: Arc<dyn FileSystem>,
@@ -27,6 +30,17 @@ pub(super) struct Sightings {
     listed: Option<BTreeSet<FileKey>>,
     /// Folders in which files were seen: a file that was renamed is looked for there.
     folders: BTreeSet<PathBuf>,
+    /// Files that have no reader yet, kept open so that none is lost when it is renamed or deleted before it has one.
+    held: BTreeMap<FileKey, Held>,
+    hold_for: Duration,
+}
+
+/// A file without a reader.
+struct Held {
+    path: PathBuf,
+    file: Arc<dyn OpenFile>,
+    /// Set when it was told as a track, or has left its path: then it is kept for a while only.
+    until: Option<Instant>,
 }
 
 /// One file.
@@ -49,22 +63,34 @@ struct Look {
     is_partial: bool,
 }
 
+/// What a mapping is to be told of a file.
+enum Sight {
+    /// Nothing: it knows the file.
+    Known,
+    /// Nothing yet.
+    Young,
+    /// That it is this track.
+    New(TrackName),
+}
+
 /// Where a track's file is.
 pub(super) enum Found {
-    /// Here; and whether the pattern still names it.
-    Here(PathBuf),
+    /// Here, open.
+    Here(PathBuf, Arc<dyn OpenFile>),
     /// Nowhere.
     Gone,
 }
 
 impl Sightings {
-    pub(super) fn new(files: Arc<dyn FileSystem>, pattern: PathPattern) -> Self {
-        Self { files, pattern, seen: BTreeMap::new(), listed: None, folders: BTreeSet::new() }
+    pub(super) fn new(files: Arc<dyn FileSystem>, pattern: PathPattern, rotate_wait: Duration) -> Self {
+        let hold_for = rotate_wait.max(HOLD_MIN);
+        Self { files, pattern, seen: BTreeMap::new(), listed: None, folders: BTreeSet::new(), held: BTreeMap::new(), hold_for }
     }
 
     /// The tracks that `known` does not hold.
     pub(super) fn tracks(&mut self, known: &Known, now: UnixMillis) -> Listing {
-        let look = self.look();
+        let mut look = self.look();
+        self.add_held(&mut look);
         let mut listing = Listing { tracks: Vec::new(), trouble: look.trouble };
         for (path, stat) in look.files {
             match self.identify(&path, &stat, known, now) {
@@ -75,6 +101,36 @@ impl Sightings {
             }
         }
         listing
+    }
+
+    /// Adds the files that left their path before they had a reader, and lets go of those that nobody came for.
+    fn add_held(&mut self, look: &mut Look) {
+        let now = Instant::now();
+        let listed: BTreeSet<FileKey> = look.files.iter().map(|(_, stat)| stat.key).collect();
+        for (key, held) in &mut self.held {
+            if !look.is_partial && !listed.contains(key) {
+                held.until.get_or_insert(now + self.hold_for);
+                look.files.extend(held.file.stat().ok().map(|stat| (held.path.clone(), stat)));
+            }
+        }
+        self.held.retain(|_, held| held.until.is_none_or(|until| now < until));
+    }
+
+    /// Opens a file, or takes it from where it is held open already.
+    fn open(&self, path: &Path, key: FileKey) -> io::Result<Arc<dyn OpenFile>> {
+        match self.held.get(&key) {
+            Some(held) => Ok(Arc::clone(&held.file)),
+            None => self.files.open(path),
+        }
+    }
+
+    fn hold(&mut self, path: &Path, key: FileKey, until: Option<Instant>) -> io::Result<()> {
+        let file = self.open(path, key)?;
+        let until = until.or(self.held.get(&key).and_then(|held| held.until));
+        if file.stat()?.key == key {
+            self.held.insert(key, Held { path: path.to_owned(), file, until });
+        }
+        Ok(())
     }
 
     /// Lists the files once. Two paths of one file count once.
@@ -121,25 +177,34 @@ impl Sightings {
 
     /// The name under which a mapping is told of a file; `None` when it knows the file, or when it is too young to tell.
     fn identify(&mut self, path: &Path, stat: &Stat, known: &Known, now: UnixMillis) -> io::Result<Option<TrackName>> {
+        match self.recognise(path, stat, known, now)? {
+            Sight::Known => Ok(None),
+            Sight::Young => self.hold(path, stat.key, None).map(|()| None),
+            Sight::New(name) => self.hold(path, stat.key, Some(Instant::now() + self.hold_for)).map(|()| Some(name)),
+        }
+    }
+
+    fn recognise(&mut self, path: &Path, stat: &Stat, known: &Known, now: UnixMillis) -> io::Result<Sight> {
         let prefix = stat.key.prefix();
         let range = known.0.range(TrackName(prefix.clone())..).take_while(|(name, _)| name.0.starts_with(&prefix));
         let mine: Vec<(&TrackName, Identity, Standing)> = range
             .filter_map(|(name, standing)| Some((name, Identity::parse(name)?, *standing)))
             .filter(|(_, identity, _)| identity.key.is_same(&stat.key))
             .collect();
-        let sighting = self.seen.entry(stat.key).or_default();
         let is_open = |it: &&(&TrackName, Identity, Standing)| it.2 == Standing::Open;
-        if mine.iter().filter(is_open).any(|(name, ..)| sighting.fits.contains(*name) && !sighting.dead.contains(*name)) {
-            return Ok(None);
+        let is_seen = |it: &Sighting| mine.iter().filter(is_open).any(|(name, ..)| it.fits.contains(*name) && !it.dead.contains(*name));
+        if self.seen.get(&stat.key).is_some_and(is_seen) {
+            return Ok(Sight::Known);
         }
         if stat.size == 0 {
-            return Ok(None);
+            return Ok(Sight::Young);
         }
-        let head = read_head(self.files.open(path)?.as_ref(), stat.key)?;
+        let head = read_head(self.open(path, stat.key)?.as_ref(), stat.key)?;
+        let sighting = self.seen.entry(stat.key).or_default();
         for (name, identity, _) in mine.iter().filter(is_open) {
             if identity.fits(&head) && !sighting.dead.contains(*name) {
                 sighting.fits.insert((*name).clone());
-                return Ok(None);
+                return Ok(Sight::Known);
             }
             sighting.dead.insert((*name).clone());
         }
@@ -148,12 +213,12 @@ impl Sightings {
             let name = current.name();
             if current.fits(&head) && !sighting.dead.contains(&name) && !is_known(&name) {
                 sighting.fits.insert(name.clone());
-                return Ok(Some(name));
+                return Ok(Sight::New(name));
             }
         }
         let is_young = head.len() < HEAD_MAX && !head.contains(&b'\n') && stat.modified.age(now) < YOUNG_MAX;
         if is_young {
-            return Ok(None);
+            return Ok(Sight::Young);
         }
         let lives = mine.iter().map(|(_, identity, _)| identity.life).chain(sighting.current.as_ref().map(|it| it.life));
         let life = lives.max().map_or(0, |life| life + 1);
@@ -161,7 +226,7 @@ impl Sightings {
         let name = identity.name();
         sighting.current = Some(identity);
         sighting.fits.insert(name.clone());
-        Ok(Some(name))
+        Ok(Sight::New(name))
     }
 
     /// Notes that a track's file was truncated or written anew: its next life is another track.
@@ -178,26 +243,36 @@ impl Sightings {
 
     /// Looks for a track's file: where the pattern points, then, by its inode, in the folders where files were seen.
     pub(super) fn find(&mut self, identity: &Identity) -> Result<Found, SourceError> {
+        let is_it = |stat: &Stat| stat.kind == Kind::File && stat.key.is_same(&identity.key);
+        let held = self.held.range(identity.key.births()).find(|(key, held)| key.is_same(&identity.key) && held.until.is_some());
+        if let Some(held) = held.map(|(key, _)| *key).and_then(|key| self.held.remove(&key)) {
+            return Ok(Found::Here(held.path, held.file));
+        }
         if let Some((_, it)) = self.seen.range(identity.key.births()).find(|(key, _)| key.is_same(&identity.key)) {
-            let is_there = self.files.stat(&it.path).is_ok_and(|stat| stat.key.is_same(&identity.key));
-            if is_there {
-                return Ok(Found::Here(it.path.clone()));
+            if self.files.stat(&it.path).is_ok_and(|stat| is_it(&stat)) {
+                return self.here(it.path.clone());
             }
         }
         let look = self.look();
-        if let Some((path, _)) = look.files.iter().find(|(_, stat)| stat.key.is_same(&identity.key)) {
-            return Ok(Found::Here(path.clone()));
+        if let Some((path, _)) = look.files.into_iter().find(|(_, stat)| is_it(stat)) {
+            return self.here(path);
         }
         for folder in &self.folders {
             let Ok(paths) = self.files.folder(folder) else { continue };
-            let is_it = |path: &PathBuf| self.files.stat(path).is_ok_and(|it| it.kind == Kind::File && it.key.is_same(&identity.key));
-            if let Some(path) = paths.into_iter().find(is_it) {
-                return Ok(Found::Here(path));
+            if let Some(path) = paths.into_iter().find(|path| self.files.stat(path).is_ok_and(|stat| is_it(&stat))) {
+                return self.here(path);
             }
         }
         match look.trouble {
             Some(trouble) if look.is_partial => Err(trouble),
             Some(_) | None => Ok(Found::Gone),
+        }
+    }
+
+    fn here(&self, path: PathBuf) -> Result<Found, SourceError> {
+        match self.files.open(&path) {
+            Ok(file) => Ok(Found::Here(path, file)),
+            Err(error) => Err(FileError::of(error).on(&path)),
         }
     }
 

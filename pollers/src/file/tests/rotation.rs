@@ -244,3 +244,33 @@ async fn latest_begins_behind_the_last_whole_line() {
     let read = crate::contract::read_rest(source.as_ref(), &origins[0].0, &Watermark::Origin(origins[0].1.clone())).await;
     assert_eq!(read.iter().map(|it| &it.data[..]).collect::<Vec<_>>(), [&b"half a line"[..], b"next"]);
 }
+
+#[tokio::test]
+async fn an_empty_file_that_is_renamed_away_is_followed_all_the_same() {
+    let files = files();
+    files.disk().append("/logs/app.log", b"");
+    let mut follower = follow(&files, "/logs/app.log", NOW);
+    follower.catch_up().await;
+    let old = files.disk().number("/logs/app.log").unwrap();
+    files.disk().rename("/logs/app.log", "/logs/app.log.1");
+    files.disk().append("/logs/app.log", b"new\n");
+    files.disk().append_to(old, b"late\n");
+    follower.catch_up().await;
+    assert_eq!(
+        follower.lines().iter().flatten().collect::<std::collections::BTreeSet<_>>(),
+        ["late", "new"].map(String::from).iter().collect()
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_deleted_before_it_has_a_reader_is_read_all_the_same() {
+    let files = files();
+    files.disk().append("/logs/app.log", b"short\nlife\n");
+    let mut follower = follow(&files, "/logs/app.log", NOW);
+    follower.discover().await;
+    files.disk().remove("/logs/app.log");
+    follower.discover().await;
+    follower.catch_up().await;
+    assert_eq!(follower.lines(), [["short", "life"]]);
+    assert!(follower.tracks[&follower.names[0]].ended);
+}

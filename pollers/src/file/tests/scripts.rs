@@ -81,7 +81,7 @@ impl Script {
     /// Renames away or deletes; the writer goes on for a while in the old file.
     async fn rotate(&mut self, path: &'static str) {
         self.follower.catch_up().await;
-        let Some(life) = self.take_written(path) else { return };
+        let Some(life) = self.current.remove(path) else { return };
         let number = self.files.disk().number(path).unwrap();
         if self.draw.below(2) == 0 {
             self.files.disk().rename(path, &format!("{path}.1"));
@@ -97,12 +97,6 @@ impl Script {
             self.write(path);
         }
         self.follower.catch_up().await;
-    }
-
-    /// The life at a path, if it holds anything: a file without a byte is no track that could be followed to another name.
-    fn take_written(&mut self, path: &'static str) -> Option<usize> {
-        let life = *self.current.get(path)?;
-        if self.lives[life].lines.is_empty() { None } else { self.current.remove(path) }
     }
 
     async fn truncate(&mut self, path: &'static str) {
@@ -124,7 +118,7 @@ impl Script {
         } else {
             // Files grow, and some are renamed away, while nobody looks.
             self.write(PATHS[0]);
-            if let Some(life) = self.take_written(PATHS[1]) {
+            if let Some(life) = self.current.remove(PATHS[1]) {
                 self.files.disk().rename(PATHS[1], "/logs/b.log.1");
                 self.lives[life].is_over = true;
             }
