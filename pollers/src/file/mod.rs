@@ -1,7 +1,7 @@
 //! Text files, followed as `tail -F` does: a record a line. `docs/sources/file.md` is the manual.
 //!
-//! A track is a file's identity ([`identity`]), a position the byte offset of a line, a batch holds one file. Everything that may block
-//! happens on the source's own thread ([`thread`]).
+//! A track is a file's identity (`identity`), a position the byte offset of a line, a batch holds one file. Everything that may block
+//! happens on the source's own thread (`thread`).
 
 mod client;
 mod cursor;

@@ -122,15 +122,15 @@ impl SourceSettings for FileSettings {
 
 #[cfg(test)]
 mod tests {
+    use forebay_config::Place;
     use forebay_config::document::{Key, Value};
-    use forebay_config::{Place, document};
 
     use super::*;
     use crate::file::FileKind;
     use crate::source::SourceKind;
 
     fn node(value: Value) -> Node {
-        document::Node { value, place: Place { file: "test".into(), line: 1, column: 1, span: 0..0 } }
+        Node { value, place: Place { file: "test".into(), line: 1, column: 1, span: 0..0 } }
     }
 
     fn settings(entries: &[(&str, Value)]) -> Result<FileSettings, Vec<String>> {

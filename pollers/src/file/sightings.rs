@@ -126,7 +126,7 @@ impl Sightings {
 
     fn hold(&mut self, path: &Path, key: FileKey, until: Option<Instant>) -> io::Result<()> {
         let file = self.open(path, key)?;
-        let until = until.or(self.held.get(&key).and_then(|held| held.until));
+        let until = until.or_else(|| self.held.get(&key).and_then(|held| held.until));
         if file.stat()?.key == key {
             self.held.insert(key, Held { path: path.to_owned(), file, until });
         }
@@ -248,10 +248,9 @@ impl Sightings {
         if let Some(held) = held.map(|(key, _)| *key).and_then(|key| self.held.remove(&key)) {
             return Ok(Found::Here(held.path, held.file));
         }
-        if let Some((_, it)) = self.seen.range(identity.key.births()).find(|(key, _)| key.is_same(&identity.key)) {
-            if self.files.stat(&it.path).is_ok_and(|stat| is_it(&stat)) {
-                return self.here(it.path.clone());
-            }
+        let seen = self.seen.range(identity.key.births()).find(|(key, _)| key.is_same(&identity.key)).map(|(_, it)| &it.path);
+        if let Some(path) = seen.filter(|path| self.files.stat(path).is_ok_and(|stat| is_it(&stat))) {
+            return self.here(path.clone());
         }
         let look = self.look();
         if let Some((path, _)) = look.files.into_iter().find(|(_, stat)| is_it(stat)) {
