@@ -447,3 +447,20 @@ async fn who_stands_below_anothers_origin_misses_nothing_of_what_lies_between() 
     late.read(order(2, 0, 100, LONG));
     assert_eq!(bodies(&read(&mut late, 2).await.unwrap()), ["line 8", "line 9"]);
 }
+
+#[tokio::test]
+async fn an_answer_keeps_to_its_bytes_exactly() {
+    let files = logs();
+    files.disk().append("/logs/a.log", &b"same\n".repeat(10));
+    let feed = feed(&files, FeedLimits::default());
+    let mut subscriber = feed.subscribe(subscription(Known::default()));
+    let name = open_only(&feed, &mut subscriber).await;
+    subscriber.read(order(0, 0, 2, LONG));
+    let two = read(&mut subscriber, 0).await.unwrap();
+    let bytes: u64 = two.records.iter().map(forebay_batcher::Record::n_bytes).sum();
+    for (id, bytes_max, expected) in [(1, bytes - 1, 1), (2, bytes, 2), (3, bytes + 1, 2)] {
+        subscriber.open(TrackIdx(0), name.clone(), Watermark::Origin(feed.source().first()));
+        subscriber.read(ReadOrder { bytes_max, ..order(id, 0, 100, LONG) });
+        assert_eq!(read(&mut subscriber, id).await.unwrap().records.len(), expected, "{bytes_max} bytes");
+    }
+}
