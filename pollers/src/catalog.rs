@@ -4,5 +4,8 @@ use crate::source::SourceKind;
 
 /// All kinds that are built in.
 pub fn kinds() -> &'static [&'static dyn SourceKind] {
-    &[]
+    &[
+        #[cfg(feature = "file")]
+        &crate::file::FileKind,
+    ]
 }

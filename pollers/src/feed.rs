@@ -1,25 +1,92 @@
 //! One reader, many mappings: reads a track once and hands each subscriber what its own filter lets through, rendered for it.
+//!
+//! It decides nothing about batches and keeps no position longer than a subscription: a subscriber says where it opens a track. A read
+//! is shared by all that stand in it; one that lags past the shared reads gets a reader of its own until the places meet again.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod actor;
+mod inbox;
+mod serve;
+mod subscription;
+#[cfg(test)]
+mod tests;
+mod track;
 
-use forebay_batcher::{
-    ExtendId, Extended, Lost, Read, ReadId, ReadOrder, Receipt, SettleId, Settled, Settlement, SourceNotice, TrackIdx, Watermark,
-};
-use tokio::sync::mpsc;
+use std::sync::{Arc, Mutex};
 
-use crate::source::{Source, TrackInfo, TrackName};
+use forebay_batcher::{ExtendId, Extended, Lost, Read, ReadId, Receipt, SettleId, Settled, SourceNotice};
+use tokio::task::JoinHandle;
 
-/// A source that is read once for all its subscribers.
+use self::actor::Actor;
+use self::inbox::{Command, Inbox};
+pub use self::subscription::{RecordFilter, Subscriber, Subscription};
+use crate::source::{Source, TrackInfo};
+
+/// Limits of a feed. The default suits all sources.
+#[derive(Debug, Clone)]
+pub struct FeedLimits {
+    /// The most raw bytes that one read asks for; one record may go over it.
+    pub raw_bytes_max: u64,
+    /// Raw bytes of reads kept for subscribers that lag, over all tracks; one that lags further gets a reader of its own.
+    pub shared_bytes_max: u64,
+}
+
+impl Default for FeedLimits {
+    fn default() -> Self {
+        Self { raw_bytes_max: 1 << 20, shared_bytes_max: 8 << 20 }
+    }
+}
+
+/// A source that is read once for all its subscribers. Clones share it; when the last is dropped it stops.
 #[derive(Clone)]
 pub struct Feed {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     source: Arc<dyn Source>,
+    inbox: Arc<Inbox>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Feed {
+    /// Starts reading for whoever subscribes. Must be called within a tokio runtime.
+    pub fn start(source: Arc<dyn Source>, limits: FeedLimits) -> Self {
+        let inbox = Arc::new(Inbox::default());
+        let task = tokio::spawn(Actor::new(Arc::clone(&source), limits, Arc::clone(&inbox)).run());
+        Self { shared: Arc::new(Shared { source, inbox, task: Mutex::new(Some(task)) }) }
+    }
+
+    /// The source, for its pure functions and its origins.
+    pub fn source(&self) -> &Arc<dyn Source> {
+        &self.shared.source
+    }
+
+    /// Begins a subscription. What the source has beyond [`Subscription::known`] comes as [`FeedEvent::Discovered`].
+    pub fn subscribe(&self, subscription: Subscription) -> Subscriber {
+        subscription.start(&self.shared.inbox)
+    }
+
+    /// Ends the feed and waits for it: open reads are answered as far as the subscribers' channels have room, then these close.
+    pub async fn stop(&self) {
+        self.shared.inbox.push(Command::Stop);
+        let task = self.shared.task.lock().expect("nothing panics under this lock").take();
+        if let Some(task) = task {
+            // A panic of the task was already printed by the runtime; its channels are closed, which is what subscribers see.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.inbox.push(Command::Stop);
+    }
 }
 
 /// News for one subscriber, over one bounded channel.
 #[derive(Debug)]
 pub enum FeedEvent {
-    /// Tracks that the source has and the subscriber was not told of.
+    /// Tracks that the source has and the subscriber was not told of; told once.
     Discovered(Vec<TrackInfo>),
     /// A read came back.
     Read(ReadId, Result<Read, SourceNotice>),
@@ -29,26 +96,8 @@ pub enum FeedEvent {
     Extended(ExtendId, Vec<(Receipt, Extended)>),
     /// A track or generation is gone.
     Lost(Lost),
-    /// Tracks cannot be listed; told once per trouble.
+    /// Something that should be there cannot be listed; told once per trouble.
     Trouble(SourceNotice),
-}
-
-/// One mapping's way to a feed. Dropping it ends the subscription.
-pub struct Subscriber {
-    /// What the feed tells.
-    pub events: mpsc::Receiver<FeedEvent>,
-}
-
-#[allow(unused_variables, clippy::needless_pass_by_value, clippy::unused_self, missing_docs)]
-impl Subscriber {
-    /// Opens a track at a bound under the subscriber's own number. Reads may be ordered at once.
-    pub fn open(&self, idx: TrackIdx, name: TrackName, from: Watermark) {}
-    /// Orders a read; its answer comes as [`FeedEvent::Read`].
-    pub fn read(&self, order: ReadOrder) {}
-    /// Settles messages.
-    pub fn settle(&self, id: SettleId, settlements: Vec<Settlement>) {}
-    /// Hides messages for longer.
-    pub fn extend(&self, id: ExtendId, receipts: Vec<Receipt>, by: Duration) {}
-    /// Closes a track; a read that is open is answered first.
-    pub fn forget(&self, idx: TrackIdx) {}
+    /// The trouble told last is over.
+    Healed,
 }

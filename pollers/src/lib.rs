@@ -1,9 +1,13 @@
 //! Sources: kinds, readers, and the feed that reads once for many mappings. It never calls a function and never writes a checkpoint.
 
 pub mod catalog;
+#[cfg(any(test, feature = "fakes"))]
+pub mod contract;
 pub mod feed;
+#[cfg(feature = "file")]
+pub mod file;
 pub mod source;
 
 pub use catalog::kinds;
-pub use feed::{Feed, FeedEvent, Subscriber};
+pub use feed::{Feed, FeedEvent, FeedLimits, RecordFilter, Subscriber, Subscription};
 pub use source::*;

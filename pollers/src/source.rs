@@ -1,13 +1,15 @@
 //! What a source is to the rest: a kind with a profile, settings without IO, a connection, readers, and four pure functions.
 
 use std::any::Any;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{Gap, OrderKey, Origin, Position, Record, RecordId, UnixMillis, Watermark};
+use forebay_batcher::{Gap, OrderKey, Origin, Position, Record, RecordId, Section, SourceNotice, UnixMillis, Watermark};
 use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
 use serde_json::value::RawValue;
 
@@ -18,11 +20,15 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait SourceKind: Send + Sync {
     /// What it can do; its `kind` is the word under `source:`.
     fn profile(&self) -> &'static SourceProfile;
-    /// Reads its settings, without IO. `base` is the folder of the config file, for relative paths.
+    /// Reads its settings, without IO. Findings name them from `source` on, such as `source.file.path`; `base` is the folder of the config
+    /// file, for relative paths.
     ///
     /// # Errors
     /// All findings at once.
     fn parse(&self, settings: &Node, base: &std::path::Path) -> Result<Box<dyn SourceSettings>, Vec<Finding>>;
+    /// Its fake, with a hand in it, for the suite that every source must pass.
+    #[cfg(any(test, feature = "fakes"))]
+    fn subject(&self) -> Box<dyn crate::contract::Subject>;
 }
 
 /// Settings of a source that have been read.
@@ -37,6 +43,20 @@ pub trait SourceSettings: Send + Sync + std::fmt::Debug {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackName(pub String);
 
+/// What a mapping knows of a track that it was told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is read, or waits to be read.
+    Open,
+    /// It was read to its end.
+    Ended,
+}
+
+/// The tracks that a mapping was told of: its list of tracks in the store, and what was discovered since. A source that names a track by
+/// what it saw first (a file) finds its own names in it again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known(pub BTreeMap<TrackName, Standing>);
+
 /// A track that the source has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackInfo {
@@ -48,10 +68,19 @@ pub struct TrackInfo {
     pub parents: Vec<TrackName>,
 }
 
+/// What a source has that a mapping was not told of.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The new tracks, in the order of their creation where the source knows it, else by label.
+    pub tracks: Vec<TrackInfo>,
+    /// Something else that should be there cannot be seen.
+    pub trouble: Option<SourceError>,
+}
+
 /// A connected source.
 pub trait Source: Send + Sync {
-    /// All tracks that exist now, in reading order of their creation.
-    fn tracks(&self) -> BoxFuture<'_, Result<Vec<TrackInfo>, SourceError>>;
+    /// Tracks that exist now and that `known` does not hold.
+    fn tracks<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>>;
     /// How often `tracks` is asked again.
     fn rediscover_every(&self) -> Duration;
     /// Where each track begins for a mapping that starts at `start`; asked once, before the mapping is Enabled.
@@ -62,7 +91,7 @@ pub trait Source: Send + Sync {
     fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>>;
     /// How records become JSON for one mapping. Pure.
     fn renderer(&self) -> Arc<dyn Renderer>;
-    /// Bytes of an event around its records and the commas between them.
+    /// Bytes of an event around its records and the commas between them: an event of n records has these, theirs, and n − 1 more.
     fn envelope_bytes(&self) -> u64;
     /// The event of a batch as pieces to be sent one after the other.
     fn wrap(&self, batch: &[Record]) -> Vec<Bytes>;
@@ -87,12 +116,13 @@ pub struct Room {
 
 /// Reads one track or queue.
 pub trait Reader: Send {
-    /// Reads once. May be dropped while it waits for records without losing anything.
+    /// Reads once. It answers as soon as it has records, has moved its bound or has ended; else when the wait is over. May be dropped
+    /// while it waits without losing anything. After an error the reader is not used again.
     fn read(&mut self, room: Room) -> BoxFuture<'_, Result<RawRead, SourceError>>;
 }
 
 /// What a reader brought, before any mapping's filter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RawRead {
     /// The records, in reading order.
     pub records: Vec<RawRecord>,
@@ -125,6 +155,14 @@ pub struct RawRecord {
 pub trait Renderer: Send + Sync {
     /// Appends the record's JSON, as it stands in the event, to `out`.
     fn render(&self, record: &RawRecord, out: &mut Vec<u8>);
+    /// The data that a filter sees under the profile's `data_key`, decoded; `None` when the record has none.
+    fn data<'a>(&self, record: &'a RawRecord) -> Option<Cow<'a, [u8]>> {
+        Some(Cow::Borrowed(&record.data))
+    }
+    /// The part of the event that the record stands in.
+    fn section(&self, _record: &RawRecord) -> Section {
+        Section::default()
+    }
 }
 
 /// Our side could not read.
@@ -155,4 +193,31 @@ pub enum SourceError {
         /// How one can tell.
         why: String,
     },
+}
+
+impl SourceError {
+    /// The same as the core is told it, the causes in the text.
+    pub fn to_notice(&self) -> SourceNotice {
+        match self {
+            Self::Down { what, cause } => {
+                let mut error = format!("{what} cannot be read: {cause}");
+                let mut next = cause.source();
+                while let Some(cause) = next {
+                    error = format!("{error}: {cause}");
+                    next = cause.source();
+                }
+                SourceNotice::Down { error }
+            }
+            Self::Throttled { retry_after, .. } => SourceNotice::Throttled { retry_after: *retry_after },
+            Self::PositionLost { .. } => SourceNotice::PositionLost { error: self.to_string() },
+        }
+    }
+
+    /// Whether it may heal by itself.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Down { .. } | Self::Throttled { .. } => true,
+            Self::PositionLost { .. } => false,
+        }
+    }
 }

@@ -1,1 +1,3 @@
 //! Forebay: tests/models.
+
+pub mod file;

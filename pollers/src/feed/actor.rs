@@ -1,0 +1,361 @@
+//! The feed's one task: commands in, raw reads and listings as rows of one set of futures, events out.
+//!
+//! After everything that happens to a track, [`Actor::settle_track`] brings it to rest: orders are served from what is held, raw reads
+//! are started for the rest. Nothing waits for an event that was not looked at before.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use forebay_batcher::{Extended, Read, ReadOrder, Receipt, Settled, SourceNotice, TrackIdx, Watermark};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::inbox::{Command, Inbox, SubscriberId};
+use super::subscription::NewSeat;
+use super::track::{Start, StretchId, Taste, Track};
+use super::{FeedEvent, FeedLimits};
+use crate::source::{BoxFuture, Known, Listing, RawRead, Reader, Renderer, Room, Source, SourceError, Standing, TrackName};
+
+/// How much longer than its wait an order may be open: the read that was started for it answers first where it can.
+const GRACE: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// One thing that came back.
+enum Row {
+    Read(TrackName, StretchId, Result<(Box<dyn Reader>, RawRead), SourceError>),
+    Listed(SubscriberId, Result<Listing, SourceError>),
+    Room(SubscriberId, Option<mpsc::OwnedPermit<FeedEvent>>),
+}
+
+struct Member {
+    known: Known,
+    filter: Option<Arc<dyn super::RecordFilter>>,
+    events: mpsc::Sender<FeedEvent>,
+    renderer: Arc<dyn Renderer>,
+    tracks: BTreeMap<TrackIdx, TrackName>,
+    /// Events for which the channel has no room; a row waits for it when there are any.
+    late: VecDeque<FeedEvent>,
+    trouble: Option<SourceNotice>,
+    list_at: Option<Instant>,
+}
+
+pub(super) struct Actor {
+    source: Arc<dyn Source>,
+    limits: FeedLimits,
+    inbox: Arc<Inbox>,
+    members: BTreeMap<SubscriberId, Member>,
+    tracks: BTreeMap<TrackName, Track>,
+    alarms: BTreeSet<(Instant, TrackName)>,
+    /// Raw bytes of the reads that are held, over all tracks.
+    held_bytes: u64,
+    rows: FuturesUnordered<BoxFuture<'static, Row>>,
+    stops: bool,
+}
+
+impl Actor {
+    pub(super) fn new(source: Arc<dyn Source>, limits: FeedLimits, inbox: Arc<Inbox>) -> Self {
+        Self {
+            source,
+            limits,
+            inbox,
+            members: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            alarms: BTreeSet::new(),
+            held_bytes: 0,
+            rows: FuturesUnordered::new(),
+            stops: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        while !self.stops {
+            let deadline = self.deadline();
+            let inbox = Arc::clone(&self.inbox);
+            // Each branch may be dropped: the bell keeps its ring, a row stays in the set, the deadline is asked anew.
+            tokio::select! {
+                () = inbox.rung() => {}
+                Some(row) = self.rows.next() => self.handle_row(row),
+                () = wait_until(deadline), if deadline.is_some() => self.handle_deadline(Instant::now()),
+            }
+            for command in self.inbox.take() {
+                self.handle(command);
+            }
+        }
+        self.answer_all();
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let order = self.alarms.first().map(|(at, _)| *at);
+        let list = self.members.values().filter_map(|it| it.list_at).min();
+        order.into_iter().chain(list).min()
+    }
+
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Subscribe(who, seat) => self.subscribe(who, seat),
+            Command::Open(who, idx, name, from) => self.open(who, idx, name, from),
+            Command::Read(who, order) => self.order(who, order),
+            Command::Forget(who, idx) => self.forget(who, idx),
+            Command::Leave(who) => self.leave(who),
+            Command::Settle(who, id, receipts) => self.tell(who, FeedEvent::Settled(id, all(receipts, Settled::Lost))),
+            Command::Extend(who, id, receipts) => self.tell(who, FeedEvent::Extended(id, all(receipts, Extended::Lost))),
+            Command::Stop => self.stops = true,
+        }
+    }
+
+    fn subscribe(&mut self, who: SubscriberId, seat: NewSeat) {
+        let NewSeat { known, filter, events } = seat;
+        let renderer = self.source.renderer();
+        let (tracks, late) = (BTreeMap::new(), VecDeque::new());
+        let list_at = Some(Instant::now());
+        self.members.insert(who, Member { known, filter, events, renderer, tracks, late, trouble: None, list_at });
+    }
+
+    fn open(&mut self, who: SubscriberId, idx: TrackIdx, name: TrackName, from: Watermark) {
+        let Some(member) = self.members.get_mut(&who) else { return };
+        member.known.0.insert(name.clone(), Standing::Open);
+        if let Some(old) = member.tracks.insert(idx, name.clone()).filter(|old| *old != name) {
+            self.unseat(who, &old);
+        }
+        let track = self.tracks.entry(name).or_default();
+        let answer = track.give_up(who);
+        track.open(who, idx, from);
+        if let Some((order, read)) = answer {
+            self.tell(who, FeedEvent::Read(order.id, Ok(read)));
+        }
+    }
+
+    fn order(&mut self, who: SubscriberId, order: ReadOrder) {
+        let name = order.track.and_then(|idx| self.members.get(&who)?.tracks.get(&idx).cloned());
+        let Some((name, track)) = name.and_then(|name| self.tracks.get_mut(&name).map(|track| (name, track))) else {
+            let error = "the read names no open track".to_owned();
+            return self.tell(who, FeedEvent::Read(order.id, Err(SourceNotice::Down { error })));
+        };
+        let until = Instant::now() + order.wait;
+        track.order(who, order, until);
+        self.settle_track(&name);
+    }
+
+    fn forget(&mut self, who: SubscriberId, idx: TrackIdx) {
+        let name = self.members.get_mut(&who).and_then(|member| member.tracks.remove(&idx));
+        if let Some(name) = name {
+            self.unseat(who, &name);
+        }
+    }
+
+    fn unseat(&mut self, who: SubscriberId, name: &TrackName) {
+        let Some(track) = self.tracks.get_mut(name) else { return };
+        let answer = track.give_up(who);
+        track.seats.remove(&who);
+        if let Some((order, read)) = answer {
+            self.tell(who, FeedEvent::Read(order.id, Ok(read)));
+        }
+        self.settle_track(name);
+    }
+
+    fn leave(&mut self, who: SubscriberId) {
+        let Some(member) = self.members.remove(&who) else { return };
+        for name in member.tracks.values() {
+            self.unseat(who, name);
+        }
+    }
+
+    fn handle_row(&mut self, row: Row) {
+        match row {
+            Row::Read(name, stretch, result) => self.handle_read(&name, stretch, result),
+            Row::Listed(who, listing) => self.handle_listing(who, listing),
+            Row::Room(who, permit) => self.handle_room(who, permit),
+        }
+    }
+
+    fn handle_read(&mut self, name: &TrackName, stretch: StretchId, result: Result<(Box<dyn Reader>, RawRead), SourceError>) {
+        let Some(track) = self.tracks.get_mut(name) else { return };
+        match result {
+            Ok((reader, read)) => {
+                track.handle_read(stretch, reader, read);
+                self.serve(name);
+                self.answer_overdue(name, |track| track.overdue_at(stretch, Instant::now()));
+            }
+            Err(error) => {
+                let notice = error.to_notice();
+                for (who, order) in track.handle_failure(stretch) {
+                    self.tell(who, FeedEvent::Read(order.id, Err(notice.clone())));
+                }
+            }
+        }
+        self.settle_track(name);
+    }
+
+    /// Brings a track to rest: what can be served is served, the rest is read for, what nobody needs is dropped.
+    fn settle_track(&mut self, name: &TrackName) {
+        self.serve(name);
+        let Some(track) = self.tracks.get_mut(name) else { return };
+        for start in track.start(name, self.limits.raw_bytes_max) {
+            self.rows.push(read_row(Arc::clone(&self.source), start));
+        }
+        track.prune();
+        if let Some(alarm) = track.first_overdue().map(|at| at + GRACE).filter(|at| track.alarm.is_none_or(|old| *at < old)) {
+            track.alarm = Some(alarm);
+            self.alarms.insert((alarm, name.clone()));
+        }
+        self.count_held(name);
+        self.evict();
+    }
+
+    fn serve(&mut self, name: &TrackName) {
+        let Some(track) = self.tracks.get_mut(name) else { return };
+        let mut answers = Vec::new();
+        for who in track.waiting() {
+            let Some(member) = self.members.get(&who) else { continue };
+            let taste = Taste { renderer: member.renderer.as_ref(), filter: member.filter.as_ref() };
+            answers.extend(track.serve(who, taste).map(|(order, read)| (who, order, read)));
+        }
+        for (who, order, read) in answers {
+            if read.ended {
+                self.end(who, name);
+            }
+            self.tell(who, FeedEvent::Read(order.id, Ok(read)));
+        }
+    }
+
+    fn answer_overdue(&mut self, name: &TrackName, overdue: impl FnOnce(&mut Track) -> Vec<(SubscriberId, ReadOrder, Read)>) {
+        for (who, order, read) in self.tracks.get_mut(name).map(overdue).unwrap_or_default() {
+            self.tell(who, FeedEvent::Read(order.id, Ok(read)));
+        }
+    }
+
+    /// Brings the sum of held bytes up to date with one track, and drops the track when it is of no use.
+    fn count_held(&mut self, name: &TrackName) {
+        let Some(track) = self.tracks.get_mut(name) else { return };
+        let now = track.held_bytes();
+        self.held_bytes = self.held_bytes + now - std::mem::replace(&mut track.counted_bytes, now);
+        if track.is_idle() {
+            self.tracks.remove(name);
+        }
+    }
+
+    /// Keeps what is held for those that lag within its limit: the fullest track gives first.
+    fn evict(&mut self) {
+        while self.held_bytes > self.limits.shared_bytes_max {
+            let fullest = self.tracks.iter_mut().max_by_key(|(_, track)| track.evictable_bytes());
+            let Some((name, track)) = fullest.filter(|(_, track)| track.evictable_bytes() > 0) else { return };
+            track.evict();
+            track.prune();
+            let name = name.clone();
+            self.count_held(&name);
+        }
+    }
+
+    fn end(&mut self, who: SubscriberId, name: &TrackName) {
+        if let Some(standing) = self.members.get_mut(&who).and_then(|member| member.known.0.get_mut(name)) {
+            *standing = Standing::Ended;
+        }
+    }
+
+    fn handle_deadline(&mut self, now: Instant) {
+        while let Some((at, name)) = self.alarms.first().filter(|(at, _)| *at <= now).cloned() {
+            self.alarms.remove(&(at, name.clone()));
+            if let Some(track) = self.tracks.get_mut(&name) {
+                track.alarm = None;
+                self.answer_overdue(&name, |track| track.overdue(at - GRACE));
+                self.settle_track(&name);
+            }
+        }
+        for (who, member) in &mut self.members {
+            if member.list_at.is_some_and(|at| at <= now) {
+                member.list_at = None;
+                self.rows.push(list_row(Arc::clone(&self.source), *who, member.known.clone()));
+            }
+        }
+    }
+
+    fn handle_listing(&mut self, who: SubscriberId, listing: Result<Listing, SourceError>) {
+        let Some(member) = self.members.get_mut(&who) else { return };
+        member.list_at = Some(Instant::now() + self.source.rediscover_every());
+        let listing = listing.unwrap_or_else(|error| Listing { tracks: Vec::new(), trouble: Some(error) });
+        // A track may have been opened while the listing ran.
+        let new: Vec<_> = listing.tracks.into_iter().filter(|it| member.known.0.get(&it.name) != Some(&Standing::Open)).collect();
+        member.known.0.extend(new.iter().map(|it| (it.name.clone(), Standing::Open)));
+        let trouble = listing.trouble.map(|error| error.to_notice());
+        let news = (trouble != member.trouble).then(|| trouble.clone().map_or(FeedEvent::Healed, FeedEvent::Trouble));
+        member.trouble = trouble;
+        if !new.is_empty() {
+            self.tell(who, FeedEvent::Discovered(new));
+        }
+        if let Some(news) = news {
+            self.tell(who, news);
+        }
+    }
+
+    /// Sends an event, or keeps it until the channel has room; the order of events stays.
+    fn tell(&mut self, who: SubscriberId, event: FeedEvent) {
+        let Some(member) = self.members.get_mut(&who) else { return };
+        if !member.late.is_empty() {
+            return member.late.push_back(event);
+        }
+        match member.events.try_send(event) {
+            // A closed channel means that the subscriber is gone; its leave is on the way.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+            Err(mpsc::error::TrySendError::Full(event)) => {
+                member.late.push_back(event);
+                self.rows.push(room_row(who, member.events.clone()));
+            }
+        }
+    }
+
+    fn handle_room(&mut self, who: SubscriberId, permit: Option<mpsc::OwnedPermit<FeedEvent>>) {
+        let Some(member) = self.members.get_mut(&who) else { return };
+        let (Some(permit), Some(event)) = (permit, member.late.pop_front()) else { return };
+        permit.send(event);
+        if !member.late.is_empty() {
+            self.rows.push(room_row(who, member.events.clone()));
+        }
+    }
+
+    /// The end: what is open is answered as far as there is room.
+    fn answer_all(&mut self) {
+        for track in std::mem::take(&mut self.tracks).values_mut() {
+            for who in track.waiting() {
+                if let Some((order, read)) = track.give_up(who) {
+                    self.tell(who, FeedEvent::Read(order.id, Ok(read)));
+                }
+            }
+        }
+    }
+}
+
+async fn wait_until(deadline: Option<Instant>) {
+    if let Some(deadline) = deadline {
+        tokio::time::sleep_until(deadline).await;
+    }
+}
+
+fn read_row(source: Arc<dyn Source>, start: Start) -> BoxFuture<'static, Row> {
+    Box::pin(async move {
+        let Start { track, stretch, reader, from, records_max, bytes_max, until } = start;
+        let result = async {
+            let mut reader = match reader {
+                Some(reader) => reader,
+                None => source.open(&track, &from).await?,
+            };
+            let wait = until.saturating_duration_since(Instant::now());
+            let read = reader.read(Room { records_max, bytes_max, wait }).await?;
+            Ok((reader, read))
+        };
+        let result = result.await;
+        Row::Read(track, stretch, result)
+    })
+}
+
+fn list_row(source: Arc<dyn Source>, who: SubscriberId, known: Known) -> BoxFuture<'static, Row> {
+    Box::pin(async move { Row::Listed(who, source.tracks(&known).await) })
+}
+
+fn room_row(who: SubscriberId, events: mpsc::Sender<FeedEvent>) -> BoxFuture<'static, Row> {
+    Box::pin(async move { Row::Room(who, events.reserve_owned().await.ok()) })
+}
+
+fn all<T: Clone>(receipts: Vec<Receipt>, answer: T) -> Vec<(Receipt, T)> {
+    receipts.into_iter().map(|receipt| (receipt, answer.clone())).collect()
+}

@@ -1,0 +1,62 @@
+//! What subscribers ask of their feed: a list under a lock and a bell that rings when it is not empty.
+//!
+//! It needs no bound of its own: a subscriber has at most one order open per track, and opens and forgets a track once.
+
+use std::sync::Mutex;
+
+use forebay_batcher::{ExtendId, ReadOrder, Receipt, SettleId, TrackIdx, Watermark};
+use tokio::sync::Notify;
+
+use super::subscription::NewSeat;
+use crate::source::TrackName;
+
+/// A subscriber's number within its feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SubscriberId(pub(super) u64);
+
+/// What a subscriber or the owner asks for.
+pub(super) enum Command {
+    Subscribe(SubscriberId, NewSeat),
+    Open(SubscriberId, TrackIdx, TrackName, Watermark),
+    Read(SubscriberId, ReadOrder),
+    Settle(SubscriberId, SettleId, Vec<Receipt>),
+    Extend(SubscriberId, ExtendId, Vec<Receipt>),
+    Forget(SubscriberId, TrackIdx),
+    Leave(SubscriberId),
+    Stop,
+}
+
+#[derive(Default)]
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    bell: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    commands: Vec<Command>,
+    n_subscribers: u64,
+}
+
+impl Inbox {
+    pub(super) fn next_subscriber(&self) -> SubscriberId {
+        let mut state = self.state.lock().expect("nothing panics under this lock");
+        state.n_subscribers += 1;
+        SubscriberId(state.n_subscribers)
+    }
+
+    pub(super) fn push(&self, command: Command) {
+        self.state.lock().expect("nothing panics under this lock").commands.push(command);
+        self.bell.notify_one();
+    }
+
+    pub(super) fn take(&self) -> Vec<Command> {
+        std::mem::take(&mut self.state.lock().expect("nothing panics under this lock").commands)
+    }
+
+    /// Waits for the bell. It keeps one ring, so what was pushed before the wait ends it at once; may be dropped without losing anything,
+    /// as long as the list is taken after every return of the surrounding `select!`.
+    pub(super) async fn rung(&self) {
+        self.bell.notified().await;
+    }
+}

@@ -1,0 +1,94 @@
+//! One mapping's way to a feed: what it wants, and the handle through which it asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_batcher::{ExtendId, ReadOrder, Receipt, SettleId, Settlement, TrackIdx, Watermark};
+use tokio::sync::mpsc;
+
+use super::FeedEvent;
+use super::inbox::{Command, Inbox, SubscriberId};
+use crate::source::{Known, TrackName};
+
+/// Decides which records a mapping wants. Pure.
+pub trait RecordFilter: Send + Sync {
+    /// Whether `passes` looks at the data; if not it is not decoded.
+    fn needs_data(&self) -> bool;
+    /// Whether the record is wanted. `metadata` is its JSON as it stands in the event, `data` what stands under the data key, decoded.
+    fn passes(&self, metadata: &[u8], data: Option<&[u8]>) -> bool;
+}
+
+/// What a mapping wants of a feed.
+pub struct Subscription {
+    /// The mapping's list of tracks.
+    pub known: Known,
+    /// Which records it wants; `None` for all.
+    pub filter: Option<Arc<dyn RecordFilter>>,
+    /// Events that may wait in its channel. More wait within the feed: at most one for each open order and two of discovery.
+    pub events_max: usize,
+}
+
+/// What the actor needs to serve a subscriber.
+pub(super) struct NewSeat {
+    pub(super) known: Known,
+    pub(super) filter: Option<Arc<dyn RecordFilter>>,
+    pub(super) events: mpsc::Sender<FeedEvent>,
+}
+
+impl Subscription {
+    pub(super) fn start(self, inbox: &Arc<Inbox>) -> Subscriber {
+        let (sender, events) = mpsc::channel(self.events_max.max(1));
+        let id = inbox.next_subscriber();
+        inbox.push(Command::Subscribe(id, NewSeat { known: self.known, filter: self.filter, events: sender }));
+        Subscriber { events, handle: Handle { id, inbox: Arc::clone(inbox) } }
+    }
+}
+
+/// One mapping's way to a feed. Dropping it ends the subscription.
+pub struct Subscriber {
+    /// What the feed tells; it ends when the feed does.
+    pub events: mpsc::Receiver<FeedEvent>,
+    handle: Handle,
+}
+
+struct Handle {
+    id: SubscriberId,
+    inbox: Arc<Inbox>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.inbox.push(Command::Leave(self.id));
+    }
+}
+
+impl Subscriber {
+    /// Opens a track at a bound under the subscriber's own number. Reads may be ordered at once.
+    pub fn open(&self, idx: TrackIdx, name: TrackName, from: Watermark) {
+        self.ask(|id| Command::Open(id, idx, name, from));
+    }
+
+    /// Orders a read; its answer comes as [`FeedEvent::Read`]. One order may be open per track.
+    pub fn read(&self, order: ReadOrder) {
+        self.ask(|id| Command::Read(id, order));
+    }
+
+    /// Settles messages. A source of tracks has none, and answers that each receipt is void.
+    pub fn settle(&self, settle: SettleId, settlements: Vec<Settlement>) {
+        self.ask(|id| Command::Settle(id, settle, settlements.into_iter().map(|it| it.receipt).collect()));
+    }
+
+    /// Hides messages for longer. A source of tracks has none, and answers that each receipt is void.
+    pub fn extend(&self, extend: ExtendId, receipts: Vec<Receipt>, _by: Duration) {
+        self.ask(|id| Command::Extend(id, extend, receipts));
+    }
+
+    /// Closes a track; a read that is open is answered first.
+    pub fn forget(&self, idx: TrackIdx) {
+        self.ask(|id| Command::Forget(id, idx));
+    }
+
+    fn ask(&self, command: impl FnOnce(SubscriberId) -> Command) {
+        self.handle.inbox.push(command(self.handle.id));
+    }
+}

@@ -1,0 +1,201 @@
+//! Text files, followed as `tail -F` does: a record a line. `docs/sources/file.md` is the manual.
+//!
+//! A track is a file's identity (`identity`), a position the byte offset of a line, a batch holds one file. Everything that may block
+//! happens on the source's own thread (`thread`).
+
+mod client;
+mod cursor;
+mod error;
+mod event;
+#[cfg(any(test, feature = "fakes"))]
+pub mod fake;
+mod identity;
+mod lines;
+mod reader;
+mod settings;
+mod sightings;
+#[cfg(test)]
+mod tests;
+mod thread;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use forebay_batcher::{Origin, Position, Record, RecordId, ShortBytes, UnixMillis, Watermark};
+use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
+use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+
+use self::client::FileSystem;
+use self::cursor::{Cursor, Limits};
+use self::error::FileError;
+use self::identity::Identity;
+use self::reader::FileReader;
+use self::settings::FileSettings;
+use self::sightings::{Found, Sightings};
+use self::thread::{IoThread, Tried};
+use crate::source::{BoxFuture, Known, Listing, Reader, Renderer, Source, SourceError, SourceKind, SourceSettings, TrackName};
+
+/// `source: { file: … }`
+#[derive(Debug)]
+pub struct FileKind;
+
+/// `parallelization_factor` is not among them: the order of a file is that of its lines, so one batch of it runs at a time.
+static PROFILE: SourceProfile = SourceProfile {
+    kind: "file",
+    shape: SourceShape::Tracks,
+    batch_size_default: 100,
+    batch_size_max: 10_000,
+    window_ms_default: 0,
+    batch_size_without_window_max: None,
+    settings: &[
+        Setting::BatchingWindow,
+        Setting::StartingPosition,
+        Setting::RetryAttempts,
+        Setting::RecordAge,
+        Setting::Bisect,
+        Setting::ResponseTypes,
+        Setting::OnFailure,
+        Setting::MaximumConcurrency,
+    ],
+    data_key: Some("body"),
+    filter_mismatch: FilterMismatch::Drop,
+    plain_data_patterns: true,
+    mixes_tracks: false,
+    function_timeout_max: 900,
+};
+
+impl SourceKind for FileKind {
+    fn profile(&self) -> &'static SourceProfile {
+        &PROFILE
+    }
+
+    fn parse(&self, settings: &Node, base: &Path) -> Result<Box<dyn SourceSettings>, Vec<Finding>> {
+        FileSettings::parse(settings, base).map(|it| Box::new(it) as Box<dyn SourceSettings>)
+    }
+
+    #[cfg(any(test, feature = "fakes"))]
+    fn subject(&self) -> Box<dyn crate::contract::Subject> {
+        Box::new(fake::FakeSubject::new())
+    }
+}
+
+/// Files that a path or pattern names.
+pub(crate) struct FileSource {
+    sightings: Arc<Mutex<Sightings>>,
+    limits: Limits,
+    what: String,
+    thread: Arc<IoThread>,
+}
+
+impl FileSource {
+    fn start(settings: FileSettings, files: Arc<dyn FileSystem>) -> Result<Self, SourceError> {
+        let FileSettings { path, line_bytes_max, rotate_wait } = settings;
+        let what = path.to_string();
+        let thread = IoThread::start("forebay-files").map_err(|error| FileError::of(error).on(Path::new(&what)))?;
+        let sightings = Arc::new(Mutex::new(Sightings::new(files, path, rotate_wait)));
+        Ok(Self { sightings, limits: Limits { line_bytes_max, rotate_wait }, what, thread: Arc::new(thread) })
+    }
+
+    /// Runs `job` on the thread.
+    fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut Sightings) -> T + Send + 'static) -> BoxFuture<'_, Result<T, SourceError>> {
+        let sightings = Arc::clone(&self.sightings);
+        let (sender, receiver) = oneshot::channel();
+        let mut work = Some((job, sender));
+        let done = self.thread.ask(Instant::now(), move || {
+            if let Some((job, sender)) = work.take() {
+                // Whoever asked may be gone.
+                drop(sender.send(job(&mut sightings.lock().expect("nothing panics under this lock"))));
+            }
+            Tried::Done
+        });
+        Box::pin(async move {
+            let died = || FileError::ThreadDied.on(Path::new(&self.what));
+            done.await.map_err(|_| died())?;
+            receiver.await.map_err(|_| died())
+        })
+    }
+}
+
+impl Source for FileSource {
+    fn tracks<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
+        let known = known.clone();
+        self.run(move |sightings| sightings.tracks(&known, now()))
+    }
+
+    fn rediscover_every(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn origins(&self, start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
+        let origins = self.run(move |sightings| sightings.origins(start, now()));
+        Box::pin(async move { origins.await? })
+    }
+
+    fn first(&self) -> Origin {
+        Origin(ShortBytes::new(b""))
+    }
+
+    fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
+        let lost = |why: &str| SourceError::PositionLost { what: format!("track {}", track.0), why: why.to_owned() };
+        let identity = Identity::parse(track).ok_or_else(|| lost("its name is none of a file"));
+        let offset = offset(from).ok_or_else(|| lost("the position is no offset"));
+        let (shared, thread, limits) = (Arc::clone(&self.sightings), Arc::clone(&self.thread), self.limits);
+        Box::pin(async move {
+            let (identity, offset) = (identity?, offset?);
+            let opened = self.run(move |sightings| match sightings.find(&identity)? {
+                Found::Here(path, file) => Ok(Some(Cursor::new(file, shared, identity, path, limits, offset))),
+                Found::Gone => Ok(None),
+            });
+            let reader: Box<dyn Reader> = match opened.await?? {
+                Some(cursor) => Box::new(FileReader::new(cursor, thread)),
+                None => {
+                    tracing::warn!(track = %track.0, offset, "file is gone; what was not read of it is lost");
+                    Box::new(reader::Gone { offset })
+                }
+            };
+            Ok(reader)
+        })
+    }
+
+    fn renderer(&self) -> Arc<dyn Renderer> {
+        Arc::new(event::FileRenderer)
+    }
+
+    fn envelope_bytes(&self) -> u64 {
+        event::ENVELOPE_BYTES
+    }
+
+    fn wrap(&self, batch: &[Record]) -> Vec<Bytes> {
+        event::wrap(batch)
+    }
+
+    fn identify(&self, reported: &RawValue) -> Option<RecordId> {
+        event::identify(reported)
+    }
+
+    fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value) {
+        ("FileBatchInfo", event::batch_info(records))
+    }
+
+    fn original_key(&self, _record: &Record) -> Option<Bytes> {
+        None
+    }
+}
+
+/// The offset that a bound stands for; an origin is an offset too, or the start of the file.
+fn offset(bound: &Watermark) -> Option<u64> {
+    match bound {
+        Watermark::Origin(Origin(bytes)) if bytes.as_slice().is_empty() => Some(0),
+        Watermark::Origin(Origin(bytes)) => Position(bytes.clone()).as_number(),
+        Watermark::At(position) => position.as_number(),
+    }
+}
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

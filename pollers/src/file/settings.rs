@@ -1,0 +1,195 @@
+//! What `source: { file: … }` may say. These doc comments are the manual.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_config::{Code, Fields, Finding, Node};
+
+use super::FileSource;
+use super::client::LocalFiles;
+use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
+
+const LINE_BYTES_MAX: u64 = 1_000_000;
+/// The pattern under `path` is none.
+const BAD_PATTERN: Code = Code("FB-0207");
+const ROTATE_WAIT: Duration = Duration::from_secs(30);
+
+/// Settings of the file source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileSettings {
+    /// `path`, required: a file, or a pattern with `*`, `?`, `[…]` and `**`; relative to the folder of the config file. A `*` matches no
+    /// `/`; `[[]` matches the character `[`. Files that match later are read from their first byte.
+    pub(super) path: PathPattern,
+    /// `line_bytes_max`, 1 to 6,000,000, default 1,000,000: the part of a longer line that its record carries. The default leaves room for
+    /// the worst JSON escaping within Lambda's 6 MB; a line that does not fit even so is given up as too large.
+    pub(super) line_bytes_max: usize,
+    /// `rotate_wait`, in seconds with fractions, 0 to 86,400, default 30: how long a file that was renamed away or deleted must stay at
+    /// its end before it counts as finished. Raise it when a writer keeps its old file open for longer after a rotation.
+    pub(super) rotate_wait: Duration,
+}
+
+/// Which files are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PathPattern {
+    /// One path, taken as it stands.
+    One(PathBuf),
+    /// All paths that match.
+    Glob { text: String, pattern: glob::Pattern },
+}
+
+impl PathPattern {
+    pub(super) const OPTIONS: glob::MatchOptions =
+        glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+    /// A path or pattern below `base`.
+    pub(super) fn parse(text: &str, base: &Path) -> Result<Self, String> {
+        if !text.contains(['*', '?', '[']) {
+            return Ok(Self::One(base.join(text)));
+        }
+        let text = if Path::new(text).is_absolute() || base.as_os_str().is_empty() {
+            text.to_owned()
+        } else {
+            let base = base.to_str().ok_or("the folder of the config file is not UTF-8, which a pattern needs")?;
+            format!("{}/{text}", glob::Pattern::escape(base.trim_end_matches('/')))
+        };
+        let pattern = glob::Pattern::new(&text).map_err(|error| format!("is no valid pattern: {}", error.msg))?;
+        Ok(Self::Glob { text, pattern })
+    }
+
+    /// The folder below which everything lies that can match.
+    pub(super) fn folder(&self) -> PathBuf {
+        match self {
+            Self::One(path) => path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")).to_owned(),
+            Self::Glob { text, .. } => Self::folder_of(text),
+        }
+    }
+
+    /// The same for a pattern's text: what stands before the last `/` ahead of its first special character.
+    pub(super) fn folder_of(glob: &str) -> PathBuf {
+        let fixed = &glob[..glob.find(['*', '?', '[']).unwrap_or(glob.len())];
+        PathBuf::from(fixed.rfind('/').map_or(".", |end| &fixed[..end.max(1)]))
+    }
+}
+
+impl std::fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::One(path) => path.display().fmt(f),
+            Self::Glob { text, .. } => f.write_str(text),
+        }
+    }
+}
+
+impl FileSettings {
+    /// All defaults, for a path.
+    #[cfg(any(test, feature = "fakes"))]
+    pub(super) fn for_path(path: PathPattern) -> Self {
+        Self { path, line_bytes_max: usize::try_from(LINE_BYTES_MAX).expect("a megabyte fits"), rotate_wait: ROTATE_WAIT }
+    }
+
+    /// Reads them, without IO.
+    pub(super) fn parse(settings: &Node, base: &Path) -> Result<Self, Vec<Finding>> {
+        Fields::read(settings, "source.file", |fields| {
+            let text = fields.required("path", |it| it.text());
+            let place = fields.node("path").map(|it| it.place.clone());
+            let line_bytes_max = fields.optional("line_bytes_max", |it| it.integer(1..=6_000_000_u64));
+            let rotate_wait = fields.optional("rotate_wait", |it| it.seconds(Duration::ZERO..=Duration::from_secs(86_400)));
+            let path = match PathPattern::parse(&text?, base) {
+                Ok(path) => path,
+                Err(why) => {
+                    let finding = Finding::new(BAD_PATTERN, format!("{}.path", fields.path()), &place?, format!("`path` {why}"));
+                    fields.push(finding.fix("write `[[]` where the character `[` is meant"));
+                    return None;
+                }
+            };
+            let line_bytes_max = usize::try_from(line_bytes_max.unwrap_or(LINE_BYTES_MAX)).ok()?;
+            Some(Self { path, line_bytes_max, rotate_wait: rotate_wait.unwrap_or(ROTATE_WAIT) })
+        })
+    }
+}
+
+impl SourceSettings for FileSettings {
+    fn identity(&self) -> String {
+        format!("file:{} line_bytes_max={} rotate_wait={}", self.path, self.line_bytes_max, self.rotate_wait.as_secs_f64())
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Source>, SourceError>> {
+        let source = FileSource::start(self.clone(), Arc::new(LocalFiles));
+        Box::pin(async move { source.map(|it| Arc::new(it) as Arc<dyn Source>) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_config::Place;
+    use forebay_config::document::{Key, Value};
+
+    use super::*;
+    use crate::file::FileKind;
+    use crate::source::SourceKind;
+
+    fn node(value: Value) -> Node {
+        Node { value, place: Place { file: "test".into(), line: 1, column: 1, span: 0..0 } }
+    }
+
+    fn settings(entries: &[(&str, Value)]) -> Result<FileSettings, Vec<String>> {
+        let entry = |(name, value): &(&str, Value)| {
+            let value = node(value.clone());
+            (Key { name: (*name).to_owned(), place: value.place.clone() }, value)
+        };
+        let node = node(Value::Map(entries.iter().map(entry).collect()));
+        let told = |it: Finding| format!("{} {}: {}", it.code, it.path, it.message);
+        FileSettings::parse(&node, Path::new("/etc/fore[bay]")).map_err(|found| found.into_iter().map(told).collect())
+    }
+
+    fn text(text: &str) -> Value {
+        Value::String(text.to_owned())
+    }
+
+    fn number(text: &str) -> Value {
+        Value::Number(text.to_owned())
+    }
+
+    #[test]
+    fn a_path_is_taken_from_the_folder_of_the_config_file_and_a_pattern_does_not_trip_over_it() {
+        let path = |it: &str| settings(&[("path", text(it))]).unwrap().path;
+        assert_eq!(path("a.log"), PathPattern::One("/etc/fore[bay]/a.log".into()));
+        assert_eq!(path("/var/log/a.log").folder(), Path::new("/var/log"));
+        let PathPattern::Glob { pattern, .. } = path("logs/*.log") else { panic!("it is a pattern") };
+        assert!(pattern.matches_with("/etc/fore[bay]/logs/a.log", PathPattern::OPTIONS));
+        assert!(!pattern.matches_with("/etc/fore[bay]/logs/deep/a.log", PathPattern::OPTIONS));
+        assert_eq!(path("/var/log/app-*/x?.log").folder(), Path::new("/var/log"));
+        assert_eq!(path("/*.log").folder(), Path::new("/"));
+    }
+
+    #[test]
+    fn every_mistake_is_found_at_once() {
+        let found = settings(&[("line_bytes_max", number("0")), ("rotate_wait", text("soon")), ("pth", text("x"))]).unwrap_err();
+        assert_eq!(found.len(), 4, "{found:#?}");
+        let found = settings(&[("path", text("a/[b"))]).unwrap_err();
+        assert!(found[0].starts_with("FB-0207 source.file.path: `path` is no valid pattern"), "{found:?}");
+    }
+
+    #[test]
+    fn the_limits_have_their_documented_defaults_and_ranges() {
+        let parsed = settings(&[("path", text("a"))]).unwrap();
+        assert_eq!((parsed.line_bytes_max, parsed.rotate_wait), (1_000_000, Duration::from_secs(30)));
+        let parsed = settings(&[("path", text("a")), ("line_bytes_max", number("6000000")), ("rotate_wait", number("0.25"))]).unwrap();
+        assert_eq!((parsed.line_bytes_max, parsed.rotate_wait), (6_000_000, Duration::from_millis(250)));
+        assert!(settings(&[("path", text("a")), ("line_bytes_max", number("6000001"))]).is_err());
+        assert!(settings(&[("path", text("a")), ("rotate_wait", number("86401"))]).is_err());
+    }
+
+    #[test]
+    fn mappings_share_a_feed_only_when_all_their_settings_agree() {
+        let identity = |path: &str, wait: &str| {
+            let key = |name: &str| Key { name: name.to_owned(), place: node(Value::Null).place };
+            let entries = vec![(key("path"), node(text(path))), (key("rotate_wait"), node(number(wait)))];
+            FileKind.parse(&node(Value::Map(entries)), Path::new("/")).unwrap().identity()
+        };
+        assert_eq!(identity("a", "1"), identity("/a", "1.0"));
+        assert_ne!(identity("a", "1"), identity("a", "2"));
+        assert_ne!(identity("a", "1"), identity("b", "1"));
+    }
+}

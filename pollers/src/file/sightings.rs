@@ -1,0 +1,348 @@
+//! Which files there are and which tracks they are: turns a listing into identities, for each mapping by what it knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use forebay_batcher::{Origin, Position, ShortBytes, UnixMillis};
+use forebay_config::StartingPosition;
+
+use super::client::{FileSystem, Kind, OpenFile, Stat};
+use super::error::FileError;
+use super::identity::{FileKey, HEAD_MAX, Identity};
+use super::settings::PathPattern;
+use crate::source::{Known, Listing, SourceError, Standing, TrackInfo, TrackName};
+
+/// A file with neither a whole line nor enough bytes for a full fingerprint is taken as it is when it was not written to for this long.
+const YOUNG_MAX: Duration = Duration::from_secs(5);
+
+/// A file without a reader is kept open for at least this long once it was told as a track.
+const HOLD_MIN: Duration = Duration::from_secs(10);
+
+/// What was seen of the files so far.
+pub(super) struct Sightings {
+    files: Arc<dyn FileSystem>,
+    pattern: PathPattern,
+    seen: BTreeMap<FileKey, Sighting>,
+    /// The files of the last listing in which every folder could be read.
+    listed: Option<BTreeSet<FileKey>>,
+    /// Folders in which files were seen: a file that was renamed is looked for there.
+    folders: BTreeSet<PathBuf>,
+    /// Files that have no reader yet, kept open so that none is lost when it is renamed or deleted before it has one.
+    held: BTreeMap<FileKey, Held>,
+    hold_for: Duration,
+}
+
+/// A file without a reader.
+struct Held {
+    path: PathBuf,
+    file: Arc<dyn OpenFile>,
+    /// Set when it was told as a track, or has left its path: then it is kept for a while only.
+    until: Option<Instant>,
+}
+
+/// One file.
+#[derive(Default)]
+struct Sighting {
+    path: PathBuf,
+    /// What a mapping is told that does not know the file.
+    current: Option<Identity>,
+    /// Names of this file whose fingerprint was compared.
+    fits: BTreeSet<TrackName>,
+    /// Names of former lives.
+    dead: BTreeSet<TrackName>,
+}
+
+/// Files and troubles of one look.
+struct Look {
+    files: Vec<(PathBuf, Stat)>,
+    trouble: Option<SourceError>,
+    /// Some folder could not be read: a file that is not there may be there all the same.
+    is_partial: bool,
+}
+
+/// What a mapping is to be told of a file.
+enum Sight {
+    /// Nothing: it knows the file.
+    Known,
+    /// Nothing yet.
+    Young,
+    /// That it is this track.
+    New(TrackName),
+}
+
+/// Where a track's file is.
+pub(super) enum Found {
+    /// Here, open.
+    Here(PathBuf, Arc<dyn OpenFile>),
+    /// Nowhere.
+    Gone,
+}
+
+impl Sightings {
+    pub(super) fn new(files: Arc<dyn FileSystem>, pattern: PathPattern, rotate_wait: Duration) -> Self {
+        let hold_for = rotate_wait.max(HOLD_MIN);
+        Self { files, pattern, seen: BTreeMap::new(), listed: None, folders: BTreeSet::new(), held: BTreeMap::new(), hold_for }
+    }
+
+    /// The tracks that `known` does not hold.
+    pub(super) fn tracks(&mut self, known: &Known, now: UnixMillis) -> Listing {
+        let mut look = self.look();
+        self.add_held(&mut look);
+        let mut listing = Listing { tracks: Vec::new(), trouble: look.trouble };
+        for (path, stat) in look.files {
+            match self.identify(&path, &stat, known, now) {
+                Ok(None) => {}
+                Ok(Some(name)) => listing.tracks.push(TrackInfo { name, label: path.display().to_string(), parents: Vec::new() }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => listing.trouble = listing.trouble.or(Some(FileError::of(error).on(&path))),
+            }
+        }
+        listing
+    }
+
+    /// Adds the files that left their path before they had a reader, and lets go of those that nobody came for.
+    fn add_held(&mut self, look: &mut Look) {
+        let now = Instant::now();
+        let listed: BTreeSet<FileKey> = look.files.iter().map(|(_, stat)| stat.key).collect();
+        for (key, held) in &mut self.held {
+            if !look.is_partial && !listed.contains(key) {
+                held.until.get_or_insert(now + self.hold_for);
+                look.files.extend(held.file.stat().ok().map(|stat| (held.path.clone(), stat)));
+            }
+        }
+        self.held.retain(|_, held| held.until.is_none_or(|until| now < until));
+    }
+
+    /// Opens a file, or takes it from where it is held open already.
+    fn open(&self, path: &Path, key: FileKey) -> io::Result<Arc<dyn OpenFile>> {
+        match self.held.get(&key) {
+            Some(held) => Ok(Arc::clone(&held.file)),
+            None => self.files.open(path),
+        }
+    }
+
+    fn hold(&mut self, path: &Path, key: FileKey, until: Option<Instant>) -> io::Result<()> {
+        let file = self.open(path, key)?;
+        let until = until.or_else(|| self.held.get(&key).and_then(|held| held.until));
+        if file.stat()?.key == key {
+            self.held.insert(key, Held { path: path.to_owned(), file, until });
+        }
+        Ok(())
+    }
+
+    /// Lists the files once. Two paths of one file count once.
+    fn look(&mut self) -> Look {
+        let mut look = Look { files: Vec::new(), trouble: None, is_partial: false };
+        let folder = self.pattern.folder();
+        if let Err(error) = self.files.stat(&folder) {
+            let what = if error.kind() == io::ErrorKind::NotFound { FileError::NoFolder(folder.clone()) } else { FileError::of(error) };
+            return Look { trouble: Some(what.on(&folder)), is_partial: true, ..look };
+        }
+        self.folders.insert(folder);
+        let mut keys = BTreeSet::new();
+        for found in self.files.list(&self.pattern) {
+            let (path, stat) = match found {
+                Ok(path) => (path.clone(), self.files.stat(&path)),
+                Err((path, error)) => (path, Err(error)),
+            };
+            match stat {
+                Ok(stat) => match (stat.kind, &self.pattern) {
+                    (Kind::File, _) => {
+                        if keys.insert(stat.key) {
+                            self.folders.extend(path.parent().map(Path::to_owned));
+                            self.seen.entry(stat.key).or_default().path.clone_from(&path);
+                            look.files.push((path, stat));
+                        }
+                    }
+                    // A pattern such as `logs/*` meets folders all the time; a path that is one is a mistake.
+                    (Kind::Folder, PathPattern::Glob { .. }) => {}
+                    (Kind::Folder, PathPattern::One(_)) | (Kind::Other, _) => look.add(FileError::NotAFile(stat.kind).on(&path)),
+                },
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    look.is_partial = true;
+                    look.add(FileError::of(error).on(&path));
+                }
+            }
+        }
+        if !look.is_partial {
+            self.seen.retain(|key, _| keys.contains(key));
+            self.listed = Some(keys);
+        }
+        look
+    }
+
+    /// The name under which a mapping is told of a file; `None` when it knows the file, or when it is too young to tell.
+    fn identify(&mut self, path: &Path, stat: &Stat, known: &Known, now: UnixMillis) -> io::Result<Option<TrackName>> {
+        match self.recognise(path, stat, known, now)? {
+            Sight::Known => Ok(None),
+            Sight::Young => self.hold(path, stat.key, None).map(|()| None),
+            Sight::New(name) => self.hold(path, stat.key, Some(Instant::now() + self.hold_for)).map(|()| Some(name)),
+        }
+    }
+
+    fn recognise(&mut self, path: &Path, stat: &Stat, known: &Known, now: UnixMillis) -> io::Result<Sight> {
+        let prefix = stat.key.prefix();
+        let range = known.0.range(TrackName(prefix.clone())..).take_while(|(name, _)| name.0.starts_with(&prefix));
+        let mine: Vec<(&TrackName, Identity, Standing)> = range
+            .filter_map(|(name, standing)| Some((name, Identity::parse(name)?, *standing)))
+            .filter(|(_, identity, _)| identity.key.is_same(&stat.key))
+            .collect();
+        let is_open = |it: &&(&TrackName, Identity, Standing)| it.2 == Standing::Open;
+        let is_seen = |it: &Sighting| mine.iter().filter(is_open).any(|(name, ..)| it.fits.contains(*name) && !it.dead.contains(*name));
+        if self.seen.get(&stat.key).is_some_and(is_seen) {
+            return Ok(Sight::Known);
+        }
+        if stat.size == 0 {
+            return Ok(Sight::Young);
+        }
+        let head = read_head(self.open(path, stat.key)?.as_ref(), stat.key)?;
+        let sighting = self.seen.entry(stat.key).or_default();
+        for (name, identity, _) in mine.iter().filter(is_open) {
+            if identity.fits(&head) && !sighting.dead.contains(*name) {
+                sighting.fits.insert((*name).clone());
+                return Ok(Sight::Known);
+            }
+            sighting.dead.insert((*name).clone());
+        }
+        let is_known = |name: &TrackName| known.0.contains_key(name);
+        if let Some(current) = &sighting.current {
+            let name = current.name();
+            if current.fits(&head) && !sighting.dead.contains(&name) && !is_known(&name) {
+                sighting.fits.insert(name.clone());
+                return Ok(Sight::New(name));
+            }
+        }
+        let is_young = head.len() < HEAD_MAX && !head.contains(&b'\n') && stat.modified.age(now) < YOUNG_MAX;
+        if is_young {
+            return Ok(Sight::Young);
+        }
+        let lives = mine.iter().map(|(_, identity, _)| identity.life).chain(sighting.current.as_ref().map(|it| it.life));
+        let life = lives.max().map_or(0, |life| life + 1);
+        let identity = Identity::new(stat.key, &head, life);
+        let name = identity.name();
+        sighting.current = Some(identity);
+        sighting.fits.insert(name.clone());
+        Ok(Sight::New(name))
+    }
+
+    /// Notes that a track's file was truncated or written anew: its next life is another track.
+    pub(super) fn end_life(&mut self, identity: &Identity) {
+        for (_, sighting) in self.seen.range_mut(identity.key.births()).filter(|(key, _)| key.is_same(&identity.key)) {
+            sighting.dead.insert(identity.name());
+        }
+    }
+
+    /// Whether the pattern no longer names the file, as far as the last whole listing tells.
+    pub(super) fn has_left(&self, key: &FileKey) -> bool {
+        self.listed.as_ref().is_some_and(|listed| !listed.range(key.births()).any(|it| it.is_same(key)))
+    }
+
+    /// Looks for a track's file: where the pattern points, then, by its inode, in the folders where files were seen.
+    pub(super) fn find(&mut self, identity: &Identity) -> Result<Found, SourceError> {
+        let is_it = |stat: &Stat| stat.kind == Kind::File && stat.key.is_same(&identity.key);
+        let held = self.held.range(identity.key.births()).find(|(key, held)| key.is_same(&identity.key) && held.until.is_some());
+        if let Some(held) = held.map(|(key, _)| *key).and_then(|key| self.held.remove(&key)) {
+            return Ok(Found::Here(held.path, held.file));
+        }
+        let seen = self.seen.range(identity.key.births()).find(|(key, _)| key.is_same(&identity.key)).map(|(_, it)| &it.path);
+        if let Some(path) = seen.filter(|path| self.files.stat(path).is_ok_and(|stat| is_it(&stat))) {
+            return self.here(path.clone());
+        }
+        let look = self.look();
+        if let Some((path, _)) = look.files.into_iter().find(|(_, stat)| is_it(stat)) {
+            return self.here(path);
+        }
+        for folder in &self.folders {
+            let Ok(paths) = self.files.folder(folder) else { continue };
+            if let Some(path) = paths.into_iter().find(|path| self.files.stat(path).is_ok_and(|stat| is_it(&stat))) {
+                return self.here(path);
+            }
+        }
+        match look.trouble {
+            Some(trouble) if look.is_partial => Err(trouble),
+            Some(_) | None => Ok(Found::Gone),
+        }
+    }
+
+    fn here(&self, path: PathBuf) -> Result<Found, SourceError> {
+        match self.files.open(&path) {
+            Ok(file) => Ok(Found::Here(path, file)),
+            Err(error) => Err(FileError::of(error).on(&path)),
+        }
+    }
+
+    /// Where each file begins for a mapping that starts now. A file that is too young to be a track, or comes later, is read from its
+    /// first byte; that is why LATEST must see every file that is there, and fails when it cannot.
+    pub(super) fn origins(&mut self, start: StartingPosition, now: UnixMillis) -> Result<Vec<(TrackName, Origin)>, SourceError> {
+        let Listing { tracks, trouble } = self.tracks(&Known::default(), now);
+        let first = Origin(ShortBytes::new(b""));
+        match start {
+            StartingPosition::TrimHorizon => Ok(tracks.into_iter().map(|it| (it.name, first.clone())).collect()),
+            StartingPosition::Latest => {
+                let folder_is_there = self.files.stat(&self.pattern.folder()).is_ok();
+                if let Some(trouble) = trouble.filter(|_| folder_is_there) {
+                    return Err(trouble);
+                }
+                let end = |it: TrackInfo| {
+                    let key = Identity::parse(&it.name).expect("it was named here").key;
+                    let path = &self.seen.get(&key).expect("it was seen just now").path;
+                    let end = self.files.open(path).and_then(|file| end_of_lines(file.as_ref()));
+                    let end = end.map_err(|error| FileError::of(error).on(path))?;
+                    Ok((it.name, Origin(Position::number(end).0)))
+                };
+                tracks.into_iter().map(end).collect()
+            }
+            StartingPosition::AtTimestamp(_) => Err(FileError::NoTimes.on(Path::new(&self.pattern.to_string()))),
+        }
+    }
+}
+
+/// The end of the last whole line.
+fn end_of_lines(file: &dyn OpenFile) -> io::Result<u64> {
+    const STEP: u64 = 64 << 10;
+    let mut end = file.stat()?.size;
+    while end > 0 {
+        let start = end.saturating_sub(STEP);
+        let n_bytes = usize::try_from(end - start).expect("a step fits");
+        let found = memchr::memrchr(b'\n', &read_up_to(file, start, n_bytes)?);
+        if let Some(found) = found {
+            return Ok(start + found as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+impl Look {
+    fn add(&mut self, trouble: SourceError) {
+        self.trouble.get_or_insert(trouble);
+    }
+}
+
+/// The first bytes of a file; an error of kind `NotFound` when another file has taken its place.
+pub(super) fn read_head(file: &dyn OpenFile, key: FileKey) -> io::Result<Vec<u8>> {
+    if !file.stat()?.key.is_same(&key) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    read_up_to(file, 0, HEAD_MAX)
+}
+
+/// Reads until `n` bytes are there or the file ends.
+pub(super) fn read_up_to(file: &dyn OpenFile, offset: u64, n: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; n];
+    let mut n_read = 0;
+    while n_read < n {
+        match file.read_at(offset + n_read as u64, &mut bytes[n_read..]) {
+            Ok(0) => break,
+            Ok(more) => n_read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(n_read);
+    Ok(bytes)
+}

@@ -1,0 +1,9 @@
+//! Stories of the file source: the contract over both file systems, rotations, hostile files, random scripts against the model.
+
+mod contract;
+mod follower;
+mod hostile;
+mod rotation;
+mod scripts;
+
+pub(super) use follower::Follower;
