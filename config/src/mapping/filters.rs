@@ -3,7 +3,7 @@
 use crate::document::Value;
 use crate::error::Code;
 use crate::fields::Item;
-use crate::pattern::{Filter, FilterRules, Pattern};
+use crate::pattern::{Filter, FilterRules, ParseOptions, Pattern};
 use crate::profile::SourceProfile;
 use crate::settings::{self, FILTERS_MAX, Reader};
 
@@ -14,6 +14,8 @@ const INVALID: &str = "Invalid filter pattern definition.";
 pub(super) fn read_filters(it: Item<'_, '_>, profile: Option<&'static SourceProfile>) -> Option<Vec<Pattern>> {
     it.fields(|fields| {
         let mut reader = Reader { fields, profile };
+        let word = reader.written(&settings::COMPLEX_WILDCARDS, |it| it.word(&[("refuse", false), ("allow", true)]));
+        let options = ParseOptions { allow_complex_wildcards: word.unwrap_or(false) };
         let filters = reader.written(&settings::FILTER, |mut it| {
             if let Value::List(nodes) = &it.node().value
                 && nodes.len() > FILTERS_MAX
@@ -26,19 +28,21 @@ pub(super) fn read_filters(it: Item<'_, '_>, profile: Option<&'static SourceProf
                 );
                 return None;
             }
-            it.list(|it| it.fields(|fields| Reader { fields, profile }.required(&settings::FILTER_PATTERN, |it| read_pattern(it, profile))))
+            it.list(|it| {
+                it.fields(|fields| Reader { fields, profile }.required(&settings::FILTER_PATTERN, |it| read_pattern(it, profile, options)))
+            })
         });
         Some(filters.unwrap_or_default())
     })
 }
 
-fn read_pattern(mut it: Item<'_, '_>, profile: Option<&'static SourceProfile>) -> Option<Pattern> {
+fn read_pattern(mut it: Item<'_, '_>, profile: Option<&'static SourceProfile>, options: ParseOptions) -> Option<Pattern> {
     if let Value::Map(_) | Value::List(_) = it.node().value {
         it.wrong(Code::WRONG_TYPE, "a pattern is JSON text", Some("put the pattern in quotes: `pattern: '{\"body\": {…}}'`".to_owned()));
         return None;
     }
     let text = it.again().string()?;
-    let pattern = match Pattern::parse(&text) {
+    let pattern = match Pattern::parse_with(&text, options) {
         Ok(pattern) => pattern,
         Err(error) => {
             let at =

@@ -200,6 +200,12 @@ pub(crate) static FILTER_PATTERN: SettingSpec = SettingSpec::new(
     "A filter pattern as JSON text, 4,096 characters at most.",
 )
 .aws("FilterCriteria.Filters.Pattern");
+pub(crate) static COMPLEX_WILDCARDS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].filter_criteria.complex_wildcards",
+    Shape::Word(&["refuse", "allow"]),
+    D::Word("refuse"),
+    "Whether a wildcard may have five stars or more. AWS refuses such a pattern as too complex; ours matches it in one pass.",
+);
 pub(crate) static SCALING_CONFIG: SettingSpec = SettingSpec::new(
     "event_source_mappings[].scaling_config",
     Shape::Group,
@@ -281,6 +287,7 @@ pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
     &FILTER_CRITERIA,
     &FILTER,
     &FILTER_PATTERN,
+    &COMPLEX_WILDCARDS,
     &SCALING_CONFIG,
     &MAXIMUM_CONCURRENCY,
     &PROVISIONED_POLLERS,

@@ -208,6 +208,15 @@ fn our_own_settings_are_read() {
 }
 
 #[test]
+fn wildcards_of_five_stars_are_refused_unless_allowed() {
+    let filters =
+        |more: &str| format!("filter_criteria: {{ filter: [ {{ pattern: '{{\"a\": [{{\"wildcard\": \"*a*b*c*d*\"}}]}}' }} ]{more} }}");
+    assert_eq!(mapping("stream", &filters("")).unwrap_err().len(), 1);
+    assert_eq!(mapping("stream", &filters(", complex_wildcards: refuse")).unwrap_err().len(), 1);
+    assert_eq!(mapping("stream", &filters(", complex_wildcards: allow")).unwrap().filters.len(), 1);
+}
+
+#[test]
 fn filters_are_bounded_in_number_and_length() {
     let filters = |n: usize| format!("filter_criteria: {{ filter: [{}] }}", vec!["{ pattern: '{\"a\": [1]}' }"; n].join(", "));
     assert_eq!(mapping("stream", &filters(10)).unwrap().filters.len(), 10);

@@ -215,6 +215,7 @@ fn explain_says_where_every_value_comes_from() {
         destination_config.on_failure.include_payload = false  # default
         destination_config.on_failure.file.path = dead  # f.yaml:8:31
         filter_criteria.filter[0].pattern = {}  # f.yaml:9:41
+        filter_criteria.complex_wildcards = refuse  # default
         drop_after_destination_failures = -  # never: a track waits for its destination
     "#]]
     .assert_eq(&show(&STREAM_PROFILE));
