@@ -1,45 +1,66 @@
 """Forebay's bootstrap for Python: loads the handler, asks the Runtime API for events, sends back answers. Standard library only."""
 
-import http.client
 import importlib
 import json
 import logging
 import os
+import socket
 import sys
 import time
 import traceback
-from urllib.parse import quote
 
 BASE = "/2018-06-01/runtime/"
 
 
 class RuntimeApi:
-    """One connection to the Runtime API, kept alive."""
+    """One connection to the Runtime API, kept alive. http.client would take longer to import than all the rest together."""
 
     def __init__(self, address):
-        self.connection = http.client.HTTPConnection(address)
+        self.address = address
+        host, _, port = address.partition(":")
+        self.socket = socket.create_connection((host, int(port)))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.answers = self.socket.makefile("rb")
 
-    def next(self):
-        self.connection.request("GET", BASE + "invocation/next")
-        response = self.connection.getresponse()
-        event = response.read()
-        if response.status != 200:
-            # The host says that there is nothing more to do here.
-            sys.exit(1)
-        return response.headers, event
-
-    def post(self, call, body, kind=None):
-        headers = {"Content-Type": "application/json"}
-        if kind is not None:
-            headers["Lambda-Runtime-Function-Error-Type"] = kind
+    def call(self, method, name, body=b"", headers=""):
+        head = f"{method} {BASE}{name} HTTP/1.1\r\nHost: {self.address}\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
         try:
-            self.connection.request("POST", BASE + call, body, headers)
+            self.socket.sendall(head.encode("ascii", "backslashreplace") + body)
         except (BrokenPipeError, ConnectionResetError):
             # A refusal can come before the whole body is sent; it is there to be read.
             pass
-        response = self.connection.getresponse()
-        said = response.read()
-        if response.status >= 300:
+        status = self.line().split(" ", 2)[1]
+        headers = {}
+        while True:
+            name, colon, value = self.line().rstrip().partition(":")
+            if not colon:
+                break
+            headers[name.lower()] = value.strip()
+        size = int(headers.get("content-length", 0))
+        said = self.answers.read(size)
+        if len(said) < size:
+            raise ConnectionError("the Runtime API is gone")
+        return int(status), headers, said
+
+    def line(self):
+        line = self.answers.readline()
+        if not line.endswith(b"\n"):
+            raise ConnectionError("the Runtime API is gone")
+        return line.decode("latin-1")
+
+    def next(self):
+        status, headers, event = self.call("GET", "invocation/next")
+        if status != 200:
+            # The host says that there is nothing more to do here.
+            sys.exit(1)
+        return headers, event
+
+    def post(self, name, body, kind=None):
+        headers = "Content-Type: application/json\r\n"
+        if kind is not None:
+            headers += f"Lambda-Runtime-Function-Error-Type: {kind}\r\n"
+        status, _, said = self.call("POST", name, body, headers)
+        if status >= 300:
             print(f"the answer was refused: {said.decode(errors='replace').strip()}", file=sys.stderr)
 
 
@@ -52,8 +73,8 @@ class Context:
     """What a handler gets as its second argument."""
 
     def __init__(self, headers):
-        self.aws_request_id = headers["Lambda-Runtime-Aws-Request-Id"]
-        self.invoked_function_arn = headers["Lambda-Runtime-Invoked-Function-Arn"]
+        self.aws_request_id = headers["lambda-runtime-aws-request-id"]
+        self.invoked_function_arn = headers["lambda-runtime-invoked-function-arn"]
         self.function_name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
         self.function_version = os.environ["AWS_LAMBDA_FUNCTION_VERSION"]
         self.memory_limit_in_mb = os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]
@@ -61,7 +82,7 @@ class Context:
         self.log_stream_name = os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]
         self.identity = Identity()
         self.client_context = None
-        self._deadline_ms = int(headers["Lambda-Runtime-Deadline-Ms"])
+        self._deadline_ms = int(headers["lambda-runtime-deadline-ms"])
 
     def get_remaining_time_in_millis(self):
         return max(self._deadline_ms - int(time.time() * 1000), 0)
@@ -157,11 +178,11 @@ def main():
         body, is_error = answer(handler, event, context)
         # Not held while waiting for the next event.
         del event
-        api.post(f"invocation/{quote(context.aws_request_id)}/{'error' if is_error else 'response'}", body)
+        api.post(f"invocation/{context.aws_request_id}/{'error' if is_error else 'response'}", body)
 
 
 try:
     main()
-except (ConnectionError, http.client.HTTPException):
+except ConnectionError:
     # The host is gone.
     os._exit(1)
