@@ -38,6 +38,21 @@ def handler(event, context):
 }
 
 #[tokio::test]
+async fn what_a_dead_function_leaves_behind_goes_with_it() {
+    let app = "
+import os, subprocess
+def handler(event, context):
+    open('child', 'w').write(str(subprocess.Popen(['sleep', '1000']).pid))
+    os._exit(1)
+";
+    let host = Setup::python(app).start().await;
+    assert_eq!(host.error("{}").await["errorType"], "Runtime.ExitError");
+    let child = std::fs::read_to_string(host.path("child")).unwrap().parse().unwrap();
+    gone(&[child]).await;
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn half_an_answer_and_death_is_a_failure_and_the_next_event_is_served() {
     let app = "
 it = Connection()

@@ -19,7 +19,7 @@ pub struct FunctionLine<'a> {
     pub function: &'a str,
     /// Which of its environments.
     pub environment: &'a str,
-    /// The invocation that the environment works on, or worked on last, when the line is read; `None` during the first start.
+    /// The invocation that the environment works on, or worked on last, when the line is read; `None` before the first one.
     pub request_id: Option<&'a str>,
     /// Where it was printed.
     pub stream: Stream,
