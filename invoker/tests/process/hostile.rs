@@ -59,11 +59,13 @@ other = Connection()
 # The other connection may be faster than the pending call.
 while (late := other.answer(first, 'third'))[0] == 400: pass
 late_error = other.answer(first, 'third', call='error')
+print('late')
 _, headers, _ = it.read()
 it.answer(headers['lambda-runtime-aws-request-id'], [twice, late, late_error])
 serve_on(it)";
     let host = Setup::raw(&format!("it = Connection()\n{script}")).start().await;
     assert_eq!(host.answer("{}").await, "first");
+    host.lines.starting("late").await;
     let expected = [
         json!([400, INVALID_ID]),
         json!([403, transition("Ready", "InvocationResponse")]),

@@ -25,7 +25,9 @@ pub(super) enum Answer {
 impl Answer {
     /// An error that the platform makes.
     fn fault(kind: &str, request_id: &str, text: &str) -> Self {
-        Self::Error(json!({ "errorType": kind, "errorMessage": format!("RequestId: {request_id} Error: {text}") }).to_string().into())
+        // In the order that AWS writes, whatever order the JSON library keeps.
+        let message = Value::from(format!("RequestId: {request_id} Error: {text}"));
+        Self::Error(format!(r#"{{"errorType":"{kind}","errorMessage":{message}}}"#).into())
     }
 
     /// The process is gone without an answer.
@@ -134,7 +136,7 @@ mod tests {
         for (raw, words) in cases {
             assert_eq!(
                 text(Answer::exited("r-1", ExitStatus::from_raw(raw))),
-                format!(r#"{{"errorMessage":"RequestId: r-1 Error: {words}","errorType":"Runtime.ExitError"}}"#)
+                format!(r#"{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: r-1 Error: {words}"}}"#)
             );
         }
     }
@@ -143,7 +145,7 @@ mod tests {
     fn a_timeout_names_its_seconds_with_two_digits() {
         assert_eq!(
             text(Answer::timed_out("r-1", Duration::from_secs(1))),
-            r#"{"errorMessage":"RequestId: r-1 Error: Task timed out after 1.00 seconds","errorType":"Sandbox.Timedout"}"#
+            r#"{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: r-1 Error: Task timed out after 1.00 seconds"}"#
         );
     }
 
