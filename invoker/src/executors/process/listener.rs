@@ -24,7 +24,7 @@ use super::body::{BodyFault, Pieces, Whole, discard, read_whole};
 use super::peer::{self, Peer};
 use super::state::{Answering, Call, Refusal, State};
 
-/// The largest head of a request: clients put up to 1 MiB of stack trace into a header.
+/// The largest head of a request, up to twice as much when it comes in one piece: clients put up to 1 MiB of stack trace into a header.
 const HEAD_BYTES_MAX: usize = 2 << 20;
 /// The most connections at once; a client has one or two.
 const CONNECTIONS_MAX: usize = 32;
