@@ -114,11 +114,13 @@ async fn engine() {
     let runtime = std::env::var("FOREBAY_TESTED_RUNTIME").expect("the runtime is told");
     let host = family(&runtime).start().await;
     if runtime == "provided" {
+        // Kept to the end: an invocation that is dropped takes its environment along.
         let invoking = host.try_invoke("{}");
+        tokio::pin!(invoking);
         let line = host.lines.starting("family ");
         tokio::select! {
             line = line => println!("{}", line.text),
-            left = invoking => panic!("{left:?}"),
+            left = &mut invoking => panic!("{left:?}"),
         }
         std::future::pending::<()>().await;
     }
