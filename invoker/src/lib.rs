@@ -12,6 +12,7 @@ pub mod outcome;
 pub use destination::{DeliveryError, Destination, FailureRecord};
 pub use endpoint::EndpointError;
 pub use executor::{Event, Executor, InvokeError};
+pub use executors::process::{ProcessError, ProcessExecutor, ProcessOptions};
 pub use gate::{Gate, GateSeat, GateState, Slot};
 pub use notice::NoticeContext;
 pub use outcome::outcome_of;

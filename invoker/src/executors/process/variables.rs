@@ -1,0 +1,40 @@
+//! The environment variables of a function's process: the documented list and the operator's own, nothing of the daemon's.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use forebay_config::function::ProcessSettings;
+
+use super::launch::Launch;
+
+/// The variables of one environment. The operator's win over `LANG`, `PATH`, `TZ` and `AWS_XRAY_CONTEXT_MISSING` and over nothing else.
+pub(super) fn variables(
+    function: &str,
+    settings: &ProcessSettings,
+    launch: &Launch,
+    region: &str,
+    log_stream: &str,
+    runtime_api: SocketAddr,
+) -> BTreeMap<String, String> {
+    let defaults =
+        [("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"), ("LANG", "en_US.UTF-8"), ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("TZ", ":UTC")];
+    let fixed = [
+        ("AWS_DEFAULT_REGION", region.to_owned()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", settings.memory_size.to_string()),
+        ("AWS_LAMBDA_FUNCTION_NAME", function.to_owned()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{function}")),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", log_stream.to_owned()),
+        ("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string()),
+        ("AWS_REGION", region.to_owned()),
+        ("LAMBDA_TASK_ROOT", launch.folder.to_string_lossy().into_owned()),
+        ("_HANDLER", settings.handler.clone()),
+    ];
+    let own = |(name, value): (&str, String)| (name.to_owned(), value);
+    let mut variables = BTreeMap::from(defaults.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    variables.extend(settings.environment.clone());
+    variables.extend(fixed.map(own));
+    variables.extend(launch.execution_env.clone().map(|it| ("AWS_EXECUTION_ENV".to_owned(), it)));
+    variables
+}

@@ -1,0 +1,11 @@
+//! The process executor, with real processes on this machine.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+mod clients;
+mod death;
+mod hostile;
+mod life;
+mod managed;
+mod support;
+mod surroundings;
