@@ -14,7 +14,15 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("forebay-checkpoints", &["forebay-config", "forebay-clients"]),
     (
         "forebay-daemon",
-        &["forebay-config", "forebay-batcher", "forebay-clients", "forebay-pollers", "forebay-invoker", "forebay-checkpoints", "forebay-api"],
+        &[
+            "forebay-config",
+            "forebay-batcher",
+            "forebay-clients",
+            "forebay-pollers",
+            "forebay-invoker",
+            "forebay-checkpoints",
+            "forebay-api",
+        ],
     ),
     ("forebay-models", &["forebay-config", "forebay-batcher"]),
     ("forebay-sim", &["forebay-config", "forebay-batcher", "forebay-models"]),
@@ -50,9 +58,12 @@ fn the_pure_crates_import_nothing_that_acts() {
 
 #[test]
 fn the_pure_crates_name_no_clock_file_socket_or_thread() {
-    const BANNED: &[&str] = &["std::fs", "std::net", "std::thread", "std::env", "Instant::now", "SystemTime", "HashMap", "HashSet", "println!", "std::process"];
+    const BANNED: &[&str] =
+        &["std::fs", "std::net", "std::thread", "std::env", "Instant::now", "SystemTime", "HashMap", "HashSet", "println!", "std::process"];
     let mut wrong = Vec::new();
-    for path in sources().into_iter().filter(|path| path.starts_with(root().join("config/src")) || path.starts_with(root().join("batcher/src"))) {
+    for path in
+        sources().into_iter().filter(|path| path.starts_with(root().join("config/src")) || path.starts_with(root().join("batcher/src")))
+    {
         let text = code_of(&fs::read_to_string(&path).expect("a source file can be read"));
         wrong.extend(BANNED.iter().filter(|word| text.contains(**word)).map(|word| format!("{}: {word}", shown(&path))));
     }
@@ -133,7 +144,8 @@ fn the_readme_names_its_two_commands_and_what_it_links_to_exists() {
     assert!(readme.contains("make demo") && readme.contains("make test"));
     for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
         let text = fs::read_to_string(root().join(page)).expect("the page is there");
-        for link in text.split("](").skip(1).filter_map(|it| it.split(')').next()).filter(|it| !it.contains("://") && !it.starts_with('#')) {
+        for link in text.split("](").skip(1).filter_map(|it| it.split(')').next()).filter(|it| !it.contains("://") && !it.starts_with('#'))
+        {
             let path = link.split('#').next().expect("split gives one part");
             assert!(root().join(path).exists(), "{page} links to {link}, which is not there");
         }

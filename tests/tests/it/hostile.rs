@@ -38,9 +38,12 @@ fn hostile_files_and_answers_harm_no_other_line_and_no_other_mapping() {
         "code/odd.py",
         "import os\nANSWERS = ['\"\"', '{', '[[[[', '{\"batchItemFailures\":[{\"itemIdentifier\":\"x\"}]}', 'null']\ndef handler(event, context):\n    body = event['Records'][0]['body']\n    if body == 'exit': os._exit(3)\n    if body == 'kill': os.kill(os.getpid(), 9)\n    if body == 'huge': return 'x' * 7_000_000\n    if body == 'raise': raise RuntimeError('\\x1b[31mred\\nline two')\n    if body == 'noise': os.write(1, b'\\xff\\x00' * 100_000)\n    if body == 'bad': return {'batchItemFailures': [{'itemIdentifier': 12}]}\n    if body == 'none': return {'batchItemFailures': 'x'}\n    return None\n",
     );
-    let process = |handler: &str| format!("{{ executor: {{ process: {{ runtime: python3, handler: {handler}, code: ./code }} }}, timeout: 5 }}");
+    let process =
+        |handler: &str| format!("{{ executor: {{ process: {{ runtime: python3, handler: {handler}, code: ./code }} }}, timeout: 5 }}");
     let mapping = |name: &str, function: &str, more: &str| {
-        format!("  - {{ name: {name}, source: {{ file: {{ path: \"{name}/*\" }} }}, function_name: {function}, starting_position: TRIM_HORIZON{more} }}\n")
+        format!(
+            "  - {{ name: {name}, source: {{ file: {{ path: \"{name}/*\" }} }}, function_name: {function}, starting_position: TRIM_HORIZON{more} }}\n"
+        )
     };
     let odd = ", batch_size: 1, maximum_retry_attempts: 0, function_response_types: [ReportBatchItemFailures], destination_config: { on_failure: { file: { path: dead.ndjson } } }";
     scene.write(

@@ -14,16 +14,22 @@ fn a_function_that_hangs_does_not_slow_another_mapping() {
     let alone = run(false);
     let beside = run(true);
     // The rate itself is told, not tested: a busy machine must not fail a test.
-    eprintln!("neighbours: {N_LINES} lines took {alone:.2} s alone and {beside:.2} s beside a function that hangs ({:.2}x)", beside / alone);
+    eprintln!(
+        "neighbours: {N_LINES} lines took {alone:.2} s alone and {beside:.2} s beside a function that hangs ({:.2}x)",
+        beside / alone
+    );
 }
 
 /// Seconds that the good mapping took; the hanging one is still hanging when it is done.
 fn run(hangs: bool) -> f64 {
     let scene = Scene::new();
     scene.write("code/bad.py", "import time\ndef handler(event, context):\n    while True:\n        time.sleep(60)\n");
-    let process = |handler: &str| format!("executor: {{ process: {{ runtime: python3, handler: {handler}, code: ./code }} }}\n    timeout: 600");
+    let process =
+        |handler: &str| format!("executor: {{ process: {{ runtime: python3, handler: {handler}, code: ./code }} }}\n    timeout: 600");
     let mapping = |name: &str, function: &str| {
-        format!("  - name: {name}\n    source: {{ file: {{ path: \"{name}/*\" }} }}\n    function_name: {function}\n    starting_position: TRIM_HORIZON\n")
+        format!(
+            "  - name: {name}\n    source: {{ file: {{ path: \"{name}/*\" }} }}\n    function_name: {function}\n    starting_position: TRIM_HORIZON\n"
+        )
     };
     let mut mappings = mapping("good", "good");
     if hangs {
