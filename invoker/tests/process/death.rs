@@ -110,6 +110,7 @@ exports.handler = async () => [process.pid, child.pid];",
 /// Tells the child of the test below that it is the engine to be killed, and for which runtime.
 const TESTED_RUNTIME: &str = "FOREBAY_TESTED_RUNTIME";
 
+#[expect(clippy::print_stdout, reason = "the test that started it reads its output")]
 async fn be_the_engine(runtime: &str) {
     let host = family(runtime).start().await;
     if runtime == "provided" {
