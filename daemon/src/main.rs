@@ -1,2 +1,9 @@
-//! The forebay binary.
-fn main() {}
+//! The forebay binary: reads the command line and does what it says.
+
+use std::process::ExitCode;
+
+use forebay_daemon::cli::Cli;
+
+fn main() -> ExitCode {
+    Cli::read().execute().into()
+}

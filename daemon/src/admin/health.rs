@@ -1,0 +1,63 @@
+//! Health for those who watch processes: alive, ready, started.
+
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use forebay_checkpoints::StoreHealth;
+
+use super::Shown;
+
+/// 200 while the process answers at all.
+pub(super) async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// 200 when every mapping has been tried once; 503 before.
+pub(super) async fn startupz(State(shown): State<Shown>) -> (StatusCode, &'static str) {
+    if shown.registry.is_started() { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "mappings are being started\n") }
+}
+
+/// 200 when work is taken. A source or function that is down does not count against it; a data folder that takes no checkpoint does, and so
+/// does a process that drains. `?verbose` lists the mappings.
+pub(super) async fn readyz(State(shown): State<Shown>, RawQuery(query): RawQuery) -> (StatusCode, String) {
+    let refusal = no_checkpoints(&shown);
+    let (status, mut text) = if shown.draining.is_cancelled() {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned())
+    } else if !shown.registry.is_started() {
+        (StatusCode::SERVICE_UNAVAILABLE, "mappings are being started\n".to_owned())
+    } else if let Some(refusal) = refusal {
+        (StatusCode::SERVICE_UNAVAILABLE, refusal)
+    } else {
+        (StatusCode::OK, "ok\n".to_owned())
+    };
+    if is_verbose(query.as_deref()) {
+        for entry in shown.registry.entries() {
+            let lifecycle = entry.lifecycle();
+            text.push_str(&format!("{} [{}] {lifecycle}", entry.name(), lifecycle.word()));
+            if let Some(trouble) = entry.trouble() {
+                text.push_str(&format!(" Its tracks cannot be listed: {trouble}."));
+            }
+            text.push('\n');
+            for track in entry.tracks().await.unwrap_or_default() {
+                text.push_str(&format!("  {}: {}\n", track.label, track.sentence));
+            }
+        }
+    }
+    (status, text)
+}
+
+/// Why the data folder takes no checkpoints: as the store says, or as a mapping found.
+fn no_checkpoints(shown: &Shown) -> Option<String> {
+    match &*shown.store.borrow() {
+        StoreHealth::Ok => {}
+        StoreHealth::Full { .. } => return Some("the disk of the data folder is full: no new work is taken\n".into()),
+        StoreHealth::Failing { error, .. } => return Some(format!("the data folder fails ({error}): no new work is taken\n")),
+    }
+    let failing = shown.registry.store_failing();
+    let first = failing.first()?;
+    let more = failing.len() - 1;
+    Some(format!("the data folder takes no checkpoints (mapping {} and {more} more): no new work is taken\n", first.name()))
+}
+
+fn is_verbose(query: Option<&str>) -> bool {
+    query.is_some_and(|it| it.split('&').any(|it| it == "verbose" || it.starts_with("verbose=")))
+}

@@ -1,0 +1,171 @@
+//! The admin listener: health, metrics, and a look at the mappings. On loopback only, and only for requests that name it so.
+
+mod health;
+mod host;
+mod mappings;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use forebay_checkpoints::StoreHealth;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::clock::Clock;
+use crate::metrics::Exporter;
+use crate::registry::Registry;
+
+/// Where the admin listener stands when nothing else is said.
+pub const ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9470);
+/// The file in the data folder that holds the listener's address while the process runs.
+pub const ADDRESS_FILE: &str = "admin.addr";
+/// How long open requests may take once the process ends.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
+
+/// The admin listener could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// It would be reachable from elsewhere, and it asks nobody who they are.
+    #[error("the admin listener cannot stand on {0}: it asks for no password yet, so it stands on loopback only, such as 127.0.0.1:9470")]
+    NotLoopback(SocketAddr),
+    /// The address is taken or not ours.
+    #[error("the admin listener cannot stand on {address}")]
+    Bind {
+        /// Which address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The address could not be written down.
+    #[error("{path} cannot be written")]
+    AddressFile {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+impl AdminError {
+    /// The code that an operator looks up.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotLoopback(_) => "FB-0505",
+            Self::Bind { .. } | Self::AddressFile { .. } => "FB-0506",
+        }
+    }
+}
+
+/// What the pages show.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    registry: Arc<Registry>,
+    store: watch::Receiver<StoreHealth>,
+    exporter: Arc<Exporter>,
+    draining: CancellationToken,
+}
+
+/// The running listener.
+#[derive(Debug)]
+pub struct Admin {
+    address: SocketAddr,
+    address_file: PathBuf,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// A listener that stands and does not answer yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+    address_file: PathBuf,
+}
+
+impl Bound {
+    /// Takes the address; port 0 takes a free one. It is logged and written to `admin.addr` in the data folder.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub async fn bind(address: SocketAddr, data_dir: &Path) -> Result<Self, AdminError> {
+        if !address.ip().is_loopback() {
+            return Err(AdminError::NotLoopback(address));
+        }
+        let bind = async {
+            let listener = TcpListener::bind(address).await?;
+            let address = listener.local_addr()?;
+            std::io::Result::Ok((listener, address))
+        };
+        let (listener, address) = bind.await.map_err(|cause| AdminError::Bind { address, cause })?;
+        let address_file = data_dir.join(ADDRESS_FILE);
+        let written = tokio::fs::write(&address_file, format!("{address}\n")).await;
+        written.map_err(|cause| AdminError::AddressFile { path: address_file.clone(), cause })?;
+        info!(%address, "admin listener started");
+        Ok(Self { listener, address, address_file })
+    }
+
+    /// Answers from here on. `draining` is cancelled when the process begins to end: it is then not ready any more.
+    pub fn serve(self, registry: Arc<Registry>, store: watch::Receiver<StoreHealth>, clock: Clock, draining: CancellationToken) -> Admin {
+        let exporter = Arc::new(Exporter::new(Arc::clone(&registry), clock));
+        let pages = pages(Shown { registry, store, exporter, draining });
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let listener = self.listener;
+        let task = tokio::spawn(async move {
+            // It ends when it is told to; accept errors are waited out by axum.
+            let _ = axum::serve(listener, pages).with_graceful_shutdown(stopped).await;
+        });
+        Admin { address: self.address, address_file: self.address_file, stop, task }
+    }
+}
+
+impl Admin {
+    /// Where it stands.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends the listener; open requests get a moment.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if tokio::time::timeout(CLOSE_MAX, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+        // Without the file nobody asks a listener that is gone; if it cannot be removed the next start writes it anew.
+        let _ = tokio::fs::remove_file(&self.address_file).await;
+    }
+}
+
+pub(crate) fn pages(shown: Shown) -> Router {
+    Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/startupz", get(health::startupz))
+        .route("/metrics", get(metrics))
+        .route("/v1/mappings", get(mappings::list))
+        .route("/v1/mappings/{name}/status", get(mappings::status))
+        .layer(axum::middleware::from_fn(host::check))
+        .with_state(shown)
+}
+
+async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], shown.exporter.text())
+}
+
+/// A JSON answer.
+fn json(value: &impl serde::Serialize) -> Response {
+    let text = serde_json::to_string(value).expect("strings and numbers only, written to memory");
+    ([(CONTENT_TYPE, "application/json")], text).into_response()
+}

@@ -1,0 +1,165 @@
+//! What commands that read a config share, and `validate`, `explain`, `schema`, `config defaults`.
+
+use std::io::IsTerminal;
+
+use clap::{Args, Subcommand, ValueEnum};
+use forebay_config::diagnostic::{self, Style};
+use forebay_config::settings;
+use forebay_config::{Finding, mapping_node};
+
+use super::output;
+use crate::blueprint::{self, Blueprint};
+use crate::built_in::BuiltIn;
+use crate::config_files::{LoadError, Loaded};
+use crate::exit::Exit;
+
+/// Which config.
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    /// A config file, a folder of them, `-` for standard input, `env:NAME` for a variable; may be given more than once. Default:
+    /// $FOREBAY_CONFIG, else ./forebay.yaml, else /etc/forebay/config.yaml.
+    #[arg(short, long = "config", value_name = "FILE")]
+    config: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// Reads and checks the config; `Err` when that failed and was said.
+    pub(super) fn read(&self) -> Result<(Loaded, Blueprint), Exit> {
+        let loaded = Loaded::read(&self.config).map_err(|error| unreadable(&error))?;
+        match checked(&loaded) {
+            Ok(blueprint) => Ok((loaded, blueprint)),
+            Err(findings) => {
+                output::remark(drawn(&findings, &loaded));
+                Err(Exit::Config)
+            }
+        }
+    }
+}
+
+fn checked(loaded: &Loaded) -> Result<Blueprint, Vec<Finding>> {
+    blueprint::draw(loaded.check()?, loaded)
+}
+
+fn unreadable(error: &LoadError) -> Exit {
+    output::complain(Some(error.code()), error);
+    Exit::Config
+}
+
+fn drawn(findings: &[Finding], loaded: &Loaded) -> String {
+    let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
+    diagnostic::draw(findings, &loaded.texts, style)
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// Drawn for people.
+    Text,
+    /// One JSON document.
+    Json,
+    /// Annotations for GitHub's runners.
+    Github,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ValidateArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// How findings are printed.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+impl ValidateArgs {
+    pub(super) fn execute(self) -> Exit {
+        let loaded = match Loaded::read(&self.config.config) {
+            Ok(loaded) => loaded,
+            Err(error) => return unreadable(&error),
+        };
+        let (findings, praise) = match checked(&loaded) {
+            Ok(it) => (Vec::new(), format!("ok: {} functions, {} mappings", it.functions.len(), it.mappings.len())),
+            Err(findings) => (findings, String::new()),
+        };
+        match (self.format, findings.is_empty()) {
+            (Format::Text, true) => output::print(praise),
+            (Format::Text, false) => output::print(drawn(&findings, &loaded)),
+            (Format::Json, _) => output::print(diagnostic::json(&findings)),
+            (Format::Github, true) => {}
+            (Format::Github, false) => output::print(diagnostic::github(&findings).trim_end()),
+        }
+        if findings.is_empty() { Exit::Done } else { Exit::Config }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The name of a mapping.
+    mapping: String,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl ExplainArgs {
+    pub(super) fn execute(self) -> Exit {
+        let (loaded, blueprint) = match self.config.read() {
+            Ok(read) => read,
+            Err(exit) => return exit,
+        };
+        let Some(rows) = rows(&loaded, &blueprint, &self.mapping) else {
+            let names: Vec<_> = blueprint.mappings.iter().map(|it| it.mapping.name.as_str()).collect();
+            output::complain(Some("FB-0511"), format!("there is no mapping `{}`; known mappings: {}", self.mapping, names.join(", ")));
+            return Exit::Config;
+        };
+        let width = |of: fn(&settings::Explained) -> usize| rows.iter().map(of).max().unwrap_or(0);
+        let (path, value) = (width(|it| it.path.chars().count()), width(|it| it.value.chars().count()).min(60));
+        for it in &rows {
+            output::print(format!("{:path$}  {:value$}  # {}", it.path, it.value, it.from));
+        }
+        Exit::Done
+    }
+}
+
+/// The effective settings of a mapping.
+pub(super) fn rows(loaded: &Loaded, blueprint: &Blueprint, mapping: &str) -> Option<Vec<settings::Explained>> {
+    let profile = blueprint.mappings.iter().find(|it| it.mapping.name.as_str() == mapping)?.profile;
+    Some(settings::explain(mapping_node(&loaded.documents, mapping)?, profile))
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {}
+
+impl SchemaArgs {
+    pub(super) fn execute(self) -> Exit {
+        let Self {} = self;
+        let kinds = forebay_config::Sources::kinds(&BuiltIn);
+        let schema = settings::schema(&kinds);
+        output::print(serde_json::to_string_pretty(&schema).expect("strings and numbers only, written to memory"));
+        Exit::Done
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigCommandArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print every setting with its default.
+    Defaults,
+}
+
+impl ConfigCommandArgs {
+    pub(super) fn execute(self) -> Exit {
+        match self.command {
+            ConfigCommand::Defaults => {
+                for spec in settings::all() {
+                    let default = spec.default_written(None);
+                    output::print(format!("{}: {}", spec.path, default.as_deref().unwrap_or("(none)")));
+                }
+                Exit::Done
+            }
+        }
+    }
+}

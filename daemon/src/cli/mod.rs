@@ -1,0 +1,89 @@
+//! The command line: one file a subcommand.
+
+mod completions;
+mod config;
+mod health;
+mod output;
+mod pattern;
+mod run;
+mod state;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::exit::Exit;
+
+/// AWS Lambda's event source mappings, outside AWS: records from sources, in batches, to functions, with retries and checkpoints.
+///
+/// Exit codes: 0 done; 1 failed; 2 wrong usage; 75 failed for now; 78 wrong config; 130 and 143 after a second signal.
+#[derive(Debug, Parser)]
+#[command(name = "forebay", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read sources and invoke functions until told to end.
+    Run(run::RunArgs),
+    /// Check a config offline: everything that is wrong, at once, with its place and the fix; exit 0 or 78.
+    Validate(config::ValidateArgs),
+    /// Print the effective settings of a mapping and where each comes from.
+    Explain(config::ExplainArgs),
+    /// Print the JSON schema of config files.
+    Schema(config::SchemaArgs),
+    /// Look at the settings themselves.
+    Config(config::ConfigCommandArgs),
+    /// Look into the data folder.
+    State(state::StateArgs),
+    /// Work with filter patterns.
+    Pattern(pattern::PatternArgs),
+    /// Ask a running process whether it takes work; exit 0 when it does.
+    Health(health::HealthArgs),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
+}
+
+/// Where the data folder is.
+#[derive(Debug, Args)]
+pub(crate) struct DataDir {
+    /// The folder of the checkpoints. Default: the config's `data_dir`, else /var/lib/forebay for root, else $XDG_STATE_HOME/forebay.
+    #[arg(long, env = "FOREBAY_DATA_DIR", value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Reads the arguments of the process; ends it with 2 when they are wrong.
+    pub fn read() -> Self {
+        Self::parse()
+    }
+
+    /// Does what was asked for.
+    pub fn execute(self) -> Exit {
+        match self.command {
+            Command::Run(args) => args.execute(),
+            Command::Validate(args) => args.execute(),
+            Command::Explain(args) => args.execute(),
+            Command::Schema(args) => args.execute(),
+            Command::Config(args) => args.execute(),
+            Command::State(args) => args.execute(),
+            Command::Pattern(args) => args.execute(),
+            Command::Health(args) => args.execute(),
+            Command::Completions(args) => args.execute(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

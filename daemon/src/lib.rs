@@ -1,0 +1,28 @@
+//! The shell of Forebay: it wires sources, functions, destinations and the store to one core machine for each mapping. It decides nothing
+//! about records; only the loop of a mapping's task touches its machine.
+
+pub mod admin;
+pub mod app;
+pub mod blueprint;
+pub mod budget;
+pub mod built_in;
+mod caught;
+pub mod cli;
+pub mod clock;
+pub mod config_files;
+pub mod data_dir;
+mod destinations;
+pub mod exit;
+pub mod feeds;
+pub mod filter;
+mod functions;
+mod lock;
+pub mod logs;
+pub mod mapping_task;
+pub mod metrics;
+pub mod outbox;
+pub mod registry;
+pub mod sentence;
+pub mod shutdown;
+pub mod status;
+pub mod supervisor;

@@ -1,0 +1,144 @@
+//! Does what the machine says: one arm for each action.
+
+use std::sync::Arc;
+
+use forebay_batcher::{Action, Attempt, Checkpoint, CommitId, Committed, Delivery, Notice, SlotId, TrackIdx};
+use forebay_checkpoints::{StoreError, TrackKey};
+use forebay_invoker::{Event, Slot, outcome_of};
+use forebay_pollers::{Known, Listing, Source};
+use tokio::time::Instant;
+use tracing::info;
+
+use super::jobs::{About, Done};
+use super::tracks::{self, Start};
+use super::wiring::Wiring;
+use super::{Life, Work};
+use crate::sentence::chain;
+
+impl Life<'_> {
+    /// Starts the tracks that may start, then does what the machine wants until it wants nothing more.
+    pub(super) fn act(&mut self) {
+        self.start_tracks();
+        while let Some(action) = self.machine.poll_action() {
+            match action {
+                Action::Read(order) => self.subscriber.read(order),
+                Action::Want(n) => self.seat.want(n),
+                Action::Invoke(slot, attempt) => self.invoke(slot, attempt),
+                Action::Return(slot) => {
+                    if let Some(slot) = self.slots.remove(&slot) {
+                        slot.unused();
+                    }
+                }
+                Action::Deliver(notice) => self.deliver(notice),
+                Action::Discarded(discard) => self.tell_discarded(&discard),
+                Action::Commit(id, track, checkpoint) => self.commit(id, track, checkpoint),
+                Action::Settle(id, settlements) => self.subscriber.settle(id, settlements),
+                Action::Extend(id, receipts, by) => self.subscriber.extend(id, receipts, by),
+                Action::Ended(track) => self.end_track(track),
+            }
+        }
+    }
+
+    fn start_tracks(&mut self) {
+        if self.closing.is_some() {
+            return;
+        }
+        for Start { idx, name, from } in self.tracks.start() {
+            let at = crate::status::position(&from.watermark);
+            info!(mapping = self.entry.name(), source = self.entry.source_kind(), track = self.tracks.label(idx), at, "track started");
+            self.subscriber.open(idx, name, from.watermark.clone());
+            self.machine.handle_assigned(idx, from, self.wiring.clock.now());
+        }
+    }
+
+    fn invoke(&mut self, slot: SlotId, attempt: Attempt) {
+        let slot = self.slots.remove(&slot).expect("the machine was granted the slots that it uses");
+        let id = attempt.id;
+        let work = Work::of(&attempt.slice);
+        self.tell_sent(&attempt, work);
+        self.sent.insert(id, work);
+        let job = invoke(Arc::clone(&self.wiring), Arc::clone(self.feed.source()), slot, attempt);
+        self.jobs.spawn(About::Invoke(id), job);
+    }
+
+    fn deliver(&mut self, notice: Notice) {
+        let id = notice.id;
+        self.noticed.insert(id, Work::of(&notice.slice));
+        let wiring = Arc::clone(&self.wiring);
+        let source = Arc::clone(self.feed.source());
+        self.jobs.spawn(About::Deliver(id), async move {
+            let outbox = wiring.outbox.as_ref().expect("a plan without destination makes no notices");
+            let answer = match outbox.deliver(&notice, &*source, wiring.clock.now().unix).await {
+                Ok(()) => Delivery::Taken,
+                Err(error) => Delivery::Refused { error: format!("{} ({})", chain(&error), error.code) },
+            };
+            Done::Delivered { id, answer }
+        });
+    }
+
+    fn commit(&mut self, id: CommitId, track: TrackIdx, checkpoint: Checkpoint) {
+        let Some(row) = self.tracks.row(track) else { return };
+        let key = TrackKey(row.name.0.clone());
+        let wiring = Arc::clone(&self.wiring);
+        let lease = self.lease.clone();
+        self.jobs.spawn(About::Commit(id, track), async move {
+            let (answer, error) = match wiring.store.commit(&lease, &key, checkpoint.encode()).await {
+                Ok(()) => (Committed::Durable, None),
+                Err(error) => (committed(&error), Some(chain(&error))),
+            };
+            Done::Committed { id, track, watermark: Some(checkpoint.watermark), answer, error }
+        });
+    }
+
+    /// Forgets the ended tracks that the source does not list any more.
+    pub(super) fn forget(&mut self) {
+        self.forget_at = None;
+        let (wiring, lease) = (Arc::clone(&self.wiring), self.lease.clone());
+        let source = Arc::clone(self.feed.source());
+        let ended = self.tracks.ended_names();
+        self.jobs.spawn(About::Forget, async move {
+            let gone = match source.tracks(&Known::default()).await {
+                // What cannot be seen may still be there.
+                Ok(Listing { tracks, trouble: None }) => tracks::unlisted(ended, &tracks),
+                Ok(Listing { trouble: Some(_), .. }) | Err(_) => Vec::new(),
+            };
+            let keys: Vec<_> = gone.iter().map(|it| TrackKey(it.0.clone())).collect();
+            let done = gone.is_empty() || wiring.store.forget(&lease, &keys).await.is_ok();
+            Done::Forgotten(if done { gone } else { Vec::new() })
+        });
+    }
+
+    fn end_track(&mut self, track: TrackIdx) {
+        let label = self.tracks.label(track);
+        info!(mapping = self.entry.name(), source = self.entry.source_kind(), track = label, "track ended; all its records are finished");
+        self.subscriber.forget(track);
+        self.tracks.ended(track);
+        if self.forget_at.is_none() {
+            self.plan_forgetting();
+        }
+        self.start_tracks();
+    }
+}
+
+/// Invokes once and gives the slot back with what that told about the function.
+async fn invoke(wiring: Arc<Wiring>, source: Arc<dyn Source>, slot: Slot, attempt: Attempt) -> Done {
+    let event = Event { pieces: source.wrap(attempt.slice.records()) };
+    let began = Instant::now();
+    let answer = wiring.executor.invoke(event).await;
+    let partial = wiring.plan.retry.partial_responses;
+    let outcome = outcome_of(answer, partial, &attempt.slice, &|reported| source.identify(reported));
+    slot.settle(&outcome);
+    Done::Invoked { id: attempt.id, outcome, took: Some(began.elapsed()) }
+}
+
+fn committed(error: &StoreError) -> Committed {
+    match error {
+        StoreError::Fenced { .. } => Committed::Fenced,
+        StoreError::Full { .. } => Committed::Full,
+        StoreError::Damaged { .. }
+        | StoreError::RolledBack { .. }
+        | StoreError::InUse { .. }
+        | StoreError::Io { .. }
+        | StoreError::OutOfTurn { .. } => Committed::Failed,
+    }
+}

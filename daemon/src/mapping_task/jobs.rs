@@ -1,0 +1,143 @@
+//! Work that runs beside a mapping's loop and comes back as values: invocations, deliveries, commits.
+
+use std::collections::HashMap;
+use std::future::{Future, pending};
+use std::time::Duration;
+
+use forebay_batcher::{AttemptId, CommitId, Committed, Delivery, Failure, NoticeId, Outcome, Reply, TrackIdx, Watermark};
+use forebay_pollers::TrackName;
+use tokio::task::{Id, JoinError, JoinSet};
+
+/// What a job brought back.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// An invocation ended.
+    Invoked {
+        /// Which attempt.
+        id: AttemptId,
+        /// How it ended.
+        outcome: Outcome,
+        /// How long it took; `None` when its task died.
+        took: Option<Duration>,
+    },
+    /// A destination answered.
+    Delivered {
+        /// Which notice.
+        id: NoticeId,
+        /// What it said.
+        answer: Delivery,
+    },
+    /// The store answered to a commit.
+    Committed {
+        /// Which commit.
+        id: CommitId,
+        /// Of which track.
+        track: TrackIdx,
+        /// What is durable when the answer says so.
+        watermark: Option<Watermark>,
+        /// What it said.
+        answer: Committed,
+        /// Why, when it did not take it.
+        error: Option<String>,
+    },
+    /// Ended tracks that the source does not list any more, and that the store has forgotten.
+    Forgotten(Vec<TrackName>),
+}
+
+/// What a job is about, so that one that dies still gets an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum About {
+    /// An attempt.
+    Invoke(AttemptId),
+    /// A notice.
+    Deliver(NoticeId),
+    /// A commit.
+    Commit(CommitId, TrackIdx),
+    /// Ended tracks to be forgotten.
+    Forget,
+}
+
+/// All jobs of one mapping. They outlive the loop: a loop that dies is not replaced before its jobs have ended, so that two attempts of
+/// one key never run at once (O-1).
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    set: JoinSet<Done>,
+    about: HashMap<Id, About>,
+}
+
+impl Jobs {
+    /// Starts a job.
+    pub(crate) fn spawn(&mut self, about: About, job: impl Future<Output = Done> + Send + 'static) {
+        let handle = self.set.spawn(job);
+        self.about.insert(handle.id(), about);
+    }
+
+    /// The next answer; waits for ever while no job runs. Can be dropped without losing anything: a finished job stays in the set.
+    pub(crate) async fn next(&mut self) -> Done {
+        match self.set.join_next_with_id().await {
+            Some(Ok((id, done))) => {
+                self.about.remove(&id);
+                done
+            }
+            Some(Err(error)) => {
+                let about = self.about.remove(&error.id()).expect("every job was entered when it was spawned");
+                died(about, error)
+            }
+            None => pending().await,
+        }
+    }
+
+    /// How many jobs run or wait to be fetched.
+    pub(crate) fn n_running(&self) -> usize {
+        self.set.len()
+    }
+
+    /// How many of them are invocations.
+    pub(crate) fn n_invocations(&self) -> u64 {
+        self.about.values().filter(|it| matches!(it, About::Invoke(_))).count() as u64
+    }
+}
+
+/// The answer for a job that panicked: nobody knows what it did.
+fn died(about: About, error: JoinError) -> Done {
+    let text = panic_text(error);
+    match about {
+        About::Invoke(id) => {
+            let reply = Reply { error: Some(text), ..Reply::default() };
+            Done::Invoked { id, outcome: Outcome::Failed { how: Failure::Unknown, reply }, took: None }
+        }
+        About::Deliver(id) => Done::Delivered { id, answer: Delivery::Refused { error: text } },
+        About::Commit(id, track) => Done::Committed { id, track, watermark: None, answer: Committed::Failed, error: Some(text) },
+        About::Forget => Done::Forgotten(Vec::new()),
+    }
+}
+
+fn panic_text(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(panic) => crate::caught::text(&*panic),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_panics_is_answered_for() {
+        let mut jobs = Jobs::default();
+        jobs.spawn(About::Commit(CommitId(3), TrackIdx(1)), async { panic!("store broke") });
+        let Done::Committed { id: CommitId(3), track: TrackIdx(1), answer: Committed::Failed, error: Some(error), .. } = jobs.next().await
+        else {
+            panic!("a commit must be answered")
+        };
+        assert!(error.contains("store broke"), "{error}");
+        jobs.spawn(About::Invoke(AttemptId(5)), async { panic!("executor broke") });
+        assert_eq!(jobs.n_invocations(), 1);
+        let Done::Invoked { id: AttemptId(5), outcome: Outcome::Failed { how: Failure::Unknown, .. }, took: None } = jobs.next().await
+        else {
+            panic!("an attempt must be answered")
+        };
+        assert_eq!(jobs.n_running(), 0);
+    }
+}

@@ -1,0 +1,237 @@
+//! One task for each mapping: drains the machine's actions, then waits for one piece of news and hands it in. The only place that holds both
+//! a machine and its ports; the loop alone touches the machine, so there is no lock.
+
+mod act;
+mod jobs;
+mod news;
+mod start;
+mod tell;
+mod tracks;
+mod wiring;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_batcher::{AttemptId, Close, Machine, NoticeId, Place, Plan, Scope, Slice, SlotId, Tick, TrackIdx, UnixMillis};
+use forebay_checkpoints::Lease;
+use forebay_invoker::{GateSeat, Slot};
+use forebay_pollers::{Feed, FeedEvent, Subscriber};
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+
+pub(crate) use jobs::Jobs;
+pub use start::LifeError;
+pub use wiring::Wiring;
+
+use crate::budget::Allowance;
+use crate::logs::Repeats;
+use crate::registry::{Command, Entry, Lifecycle};
+use jobs::Done;
+use tracks::Tracks;
+
+/// How often ended tracks are compared with what the source lists, at most.
+const FORGET_EVERY_MIN: Duration = Duration::from_secs(60);
+
+/// One life of a mapping: from its lease to its close. `Err` when it could not start or cannot go on; the supervisor starts the next one.
+///
+/// # Errors
+/// See [`LifeError`].
+pub(crate) async fn live(
+    wiring: &Arc<Wiring>,
+    entry: &Arc<Entry>,
+    commands: &mut mpsc::Receiver<Command>,
+    seat: &mut GateSeat,
+    jobs: &mut Jobs,
+) -> Result<(), LifeError> {
+    let started = tokio::select! {
+        biased;
+        // Nothing that a start does is half done when it is dropped: the store's writes are whole, and the next start reads them.
+        () = closed(commands) => return Ok(()),
+        started = start::start(wiring) => started?,
+    };
+    entry.set_lifecycle(Lifecycle::Enabled);
+    let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+    let allowance = wiring.budget.allowance();
+    let envelope_bytes = started.feed.source().envelope_bytes();
+    let plan = Plan { envelope_bytes, held_bytes_max: allowance.bytes(), ..wiring.plan.clone() };
+    let life = Life {
+        machine: Machine::new(Arc::new(plan.clone()), seed),
+        plan,
+        allowance,
+        wiring: Arc::clone(wiring),
+        entry: Arc::clone(entry),
+        lease: started.lease,
+        feed: started.feed,
+        subscriber: started.subscriber,
+        tracks: started.tracks,
+        commands,
+        seat,
+        jobs,
+        slots: BTreeMap::new(),
+        sent: BTreeMap::new(),
+        noticed: BTreeMap::new(),
+        repeats: Repeats::default(),
+        closing: None,
+        forget_at: None,
+        iterator_age_ms: 0,
+        committed_at: None,
+        store_failing: false,
+    };
+    life.run().await
+}
+
+async fn closed(commands: &mut mpsc::Receiver<Command>) {
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Close(_) => return,
+            // Nobody can tell yet: dropping the question says so.
+            Command::State(_) => {}
+        }
+    }
+}
+
+struct Life<'a> {
+    wiring: Arc<Wiring>,
+    entry: Arc<Entry>,
+    machine: Machine,
+    plan: Plan,
+    allowance: Allowance,
+    lease: Lease,
+    feed: Feed,
+    subscriber: Subscriber,
+    tracks: Tracks,
+    commands: &'a mut mpsc::Receiver<Command>,
+    seat: &'a mut GateSeat,
+    jobs: &'a mut Jobs,
+    slots: BTreeMap<SlotId, Slot>,
+    /// Attempts in flight, for the log.
+    sent: BTreeMap<AttemptId, Work>,
+    /// Notices on their way, for the log.
+    noticed: BTreeMap<NoticeId, Work>,
+    repeats: Repeats,
+    closing: Option<Close>,
+    /// When ended tracks are next compared with what the source lists; `None` while that runs and while none has ended.
+    forget_at: Option<Tick>,
+    iterator_age_ms: u64,
+    committed_at: Option<UnixMillis>,
+    store_failing: bool,
+}
+
+/// What an attempt or a notice is about, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Work {
+    track: Option<TrackIdx>,
+    n_records: usize,
+}
+
+impl Work {
+    fn of(slice: &Slice) -> Self {
+        let track = slice.records().first().and_then(|record| match record.place {
+            Place::Track(idx, _) => Some(idx),
+            Place::Queue { .. } => None,
+        });
+        Self { track, n_records: slice.n_records() }
+    }
+}
+
+/// One piece of news for the loop.
+enum News {
+    Command(Option<Command>),
+    Done(Done),
+    Slot(Slot),
+    Feed(Option<FeedEvent>),
+    Due,
+    ForgetDue,
+}
+
+impl Life<'_> {
+    async fn run(mut self) -> Result<(), LifeError> {
+        self.plan_forgetting();
+        loop {
+            self.act();
+            self.fit_allowance();
+            self.measure();
+            if self.is_over() {
+                if !self.is_quiet() {
+                    self.tell_left();
+                }
+                return Ok(());
+            }
+            let news = self.next().await;
+            self.hear(news)?;
+        }
+    }
+
+    /// Waits for one piece of news. Every arm can be dropped without losing anything: channels and the set of jobs keep what was not
+    /// fetched, a slot not fetched stays with the gate, timers are made anew.
+    async fn next(&mut self) -> News {
+        let now = self.wiring.clock.now().tick;
+        let due = self.machine.poll_timeout().map(|(tick, _why)| tick);
+        // What is due goes first, so that a flood of other news cannot hold a deadline up.
+        if due.is_some_and(|it| it <= now) {
+            return News::Due;
+        }
+        let clock = self.wiring.clock;
+        let due = async move {
+            match due {
+                Some(tick) => sleep_until(clock.instant(tick)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let forget_at = self.forget_at.filter(|_| self.closing.is_none());
+        let forget = async move {
+            match forget_at {
+                Some(tick) => sleep_until(clock.instant(tick)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            command = self.commands.recv() => News::Command(command),
+            done = self.jobs.next() => News::Done(done),
+            slot = self.seat.granted() => News::Slot(slot),
+            event = self.subscriber.events.recv() => News::Feed(event),
+            () = due => News::Due,
+            () = forget => News::ForgetDue,
+        }
+    }
+
+    /// Looks at ended tracks again later, while there are any.
+    fn plan_forgetting(&mut self) {
+        let every = self.feed.source().rediscover_every().max(FORGET_EVERY_MIN);
+        self.forget_at = self.tracks.has_ended().then(|| self.wiring.clock.now().tick.after(every));
+    }
+
+    /// Borrows memory when the records held come near the allowance, and gives it back when they do not.
+    fn fit_allowance(&mut self) {
+        if self.allowance.fit(self.machine.held_bytes()) {
+            self.plan.held_bytes_max = self.allowance.bytes();
+            self.machine.handle_plan(Arc::new(self.plan.clone()), self.wiring.clock.now());
+            self.act();
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self.closing {
+            None => false,
+            Some(Close::Abandon) => true,
+            Some(Close::Finish) => self.is_quiet(),
+            Some(Close::Within(until)) => self.is_quiet() || self.wiring.clock.now().tick >= until,
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.machine.is_quiet() && self.jobs.n_running() == 0
+    }
+
+    fn close(&mut self, how: Close) {
+        self.entry.set_lifecycle(Lifecycle::Disabling);
+        self.closing = Some(how);
+        self.machine.close(Scope::All, how, self.wiring.clock.now());
+        // An open read is answered at once by a feed that is told to forget its track.
+        for idx in self.tracks.open() {
+            self.subscriber.forget(idx);
+        }
+    }
+}

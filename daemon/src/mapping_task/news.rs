@@ -1,0 +1,119 @@
+//! Hands news to the machine: one arm for each kind.
+
+use forebay_batcher::{Committed, Delivery, Outcome, SourceNotice};
+use forebay_pollers::{FeedEvent, TrackName};
+
+use super::jobs::Done;
+use super::start::LifeError;
+use super::{Life, News};
+use crate::registry::Command;
+
+impl Life<'_> {
+    /// Hands one piece of news to the machine.
+    pub(super) fn hear(&mut self, news: News) -> Result<(), LifeError> {
+        let now = self.wiring.clock.now();
+        match news {
+            News::Command(Some(Command::Close(how))) => self.close(how),
+            News::Command(Some(Command::State(answer))) => {
+                // Whoever asked and went away does not mind.
+                let _ = answer.send(self.statuses(now.tick));
+            }
+            // Nobody can close the mapping any more: it ends as it would on a close.
+            News::Command(None) => self.close(forebay_batcher::Close::Finish),
+            News::Done(done) => self.hear_done(done),
+            News::Slot(slot) => {
+                let id = slot.id;
+                self.slots.insert(id, slot);
+                self.machine.handle_slot(id, now);
+            }
+            News::Feed(Some(event)) => self.hear_feed(event),
+            News::Feed(None) => return Err(LifeError::FeedEnded),
+            News::Due => self.machine.handle_timeout(now),
+            News::ForgetDue => self.forget(),
+        }
+        Ok(())
+    }
+
+    fn hear_done(&mut self, done: Done) {
+        let now = self.wiring.clock.now();
+        match done {
+            Done::Invoked { id, outcome, took } => {
+                self.tell_outcome(id, &outcome, took);
+                self.entry.set_last_result(match outcome {
+                    Outcome::Succeeded(_) => "OK",
+                    Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::NotReached { .. } | Outcome::TooLarge => {
+                        "PROBLEM: Function call failed"
+                    }
+                });
+                self.machine.handle_outcome(id, outcome, now);
+            }
+            Done::Delivered { id, answer } => {
+                self.tell_delivery(id, &answer);
+                if let (Delivery::Refused { .. }, None) = (&answer, &self.closing) {
+                    self.entry.set_last_result("PROBLEM: Destination did not take a failure record");
+                }
+                self.machine.handle_delivered(id, answer, now);
+            }
+            Done::Committed { id, track, watermark, answer, error } => {
+                self.tell_commit(track, answer, error.as_deref());
+                match answer {
+                    Committed::Durable => {
+                        self.store_failing = false;
+                        self.committed_at = Some(now.unix);
+                        if let Some(watermark) = watermark {
+                            self.tracks.committed(track, watermark);
+                        }
+                    }
+                    Committed::Full | Committed::Failed => self.store_failing = true,
+                    Committed::Fenced => {}
+                }
+                self.machine.handle_committed(id, answer, now);
+            }
+            Done::Forgotten(names) => self.hear_forgotten(&names),
+        }
+    }
+
+    fn hear_forgotten(&mut self, names: &[TrackName]) {
+        self.tracks.forgotten(names);
+        if !names.is_empty() {
+            self.tell_forgotten(names.len());
+        }
+        self.plan_forgetting();
+    }
+
+    fn hear_feed(&mut self, event: FeedEvent) {
+        let now = self.wiring.clock.now();
+        match event {
+            FeedEvent::Discovered(found) => {
+                self.tell_discovered(&found);
+                let first = self.feed.source().first();
+                self.tracks.discovered(found, &first);
+            }
+            FeedEvent::Read(id, read) => {
+                self.tell_read(read.as_ref().err());
+                self.machine.handle_read(id, read, now);
+            }
+            FeedEvent::Settled(id, answers) => self.machine.handle_settled(id, answers, now),
+            FeedEvent::Extended(id, answers) => self.machine.handle_extended(id, answers, now),
+            FeedEvent::Lost(scope) => self.machine.handle_lost(scope, now),
+            FeedEvent::Trouble(notice) => {
+                let error = source_trouble(notice);
+                self.tell_trouble(&error);
+                self.entry.set_trouble(Some(error));
+            }
+            FeedEvent::Healed => {
+                self.tell_healed();
+                self.entry.set_trouble(None);
+            }
+        }
+    }
+}
+
+/// What a source said, for people.
+pub(super) fn source_trouble(notice: SourceNotice) -> String {
+    match notice {
+        SourceNotice::Down { error } | SourceNotice::PositionLost { error } => error,
+        SourceNotice::Throttled { retry_after: Some(after) } => format!("it asks to slow down for {}", crate::sentence::span(after)),
+        SourceNotice::Throttled { retry_after: None } => "it asks to slow down".into(),
+    }
+}

@@ -1,0 +1,98 @@
+//! How a life of a mapping begins: its lease, what was kept, and, the first time, where every track begins, written before it is Enabled.
+
+use std::collections::BTreeMap;
+
+use forebay_batcher::Checkpoint;
+use forebay_checkpoints::{KeptTrack, Lease, StoreError, TrackKey};
+use forebay_pollers::{Feed, Known, SourceError, Subscriber, Subscription, TrackName};
+use tracing::{error, info};
+
+use super::tracks::{Kept, Tracks};
+use super::wiring::Wiring;
+
+/// Events that may wait for a mapping's loop; what has no room waits in the feed.
+const EVENTS_MAX: usize = 64;
+
+/// Why a life of a mapping could not begin or ended before it was closed.
+#[derive(Debug, thiserror::Error)]
+pub enum LifeError {
+    /// Its source cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Its places cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The feed that it shares has ended.
+    #[error("the feed of its source ended")]
+    FeedEnded,
+}
+
+impl LifeError {
+    /// The life had begun: it died, as opposed to not starting.
+    pub fn is_death(&self) -> bool {
+        match self {
+            Self::Source(_) | Self::Store(_) => false,
+            Self::FeedEnded => true,
+        }
+    }
+
+    /// The source is the trouble.
+    pub fn is_source(&self) -> bool {
+        match self {
+            Self::Source(_) | Self::FeedEnded => true,
+            Self::Store(_) => false,
+        }
+    }
+}
+
+/// What a life begins with.
+pub(super) struct Started {
+    pub(super) lease: Lease,
+    pub(super) feed: Feed,
+    pub(super) subscriber: Subscriber,
+    pub(super) tracks: Tracks,
+}
+
+/// Takes the mapping over and finds out where its tracks stand. A mapping that was never created here is created, durably, before this
+/// returns (P-1); one that was goes on from what was kept, whatever its starting position says.
+pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
+    let lease = wiring.store.acquire(&wiring.id).await?;
+    let kept = wiring.store.load(&lease).await?;
+    let feed = wiring.feeds.join(&*wiring.source).await?;
+    let kept = match kept {
+        Some(rows) => rows.into_iter().map(|row| resume(wiring, row)).collect(),
+        None => create(wiring, &lease, &feed).await?,
+    };
+    let mut tracks = Tracks::new(kept);
+    // What the store keeps of a track is its name; what people call it and which tracks go before it, the source knows.
+    tracks.describe(feed.source().tracks(&Known::default()).await?.tracks);
+    let subscription = Subscription { known: tracks.known(), filter: wiring.filter.clone(), events_max: EVENTS_MAX };
+    let subscriber = feed.subscribe(subscription);
+    Ok(Started { lease, feed, subscriber, tracks })
+}
+
+async fn create(wiring: &Wiring, lease: &Lease, feed: &Feed) -> Result<BTreeMap<TrackName, Kept>, LifeError> {
+    let origins = match wiring.start {
+        Some(start) => feed.source().origins(start).await?,
+        None => Vec::new(),
+    };
+    let checkpoints: BTreeMap<_, _> = origins.into_iter().map(|(name, origin)| (name, Checkpoint::at_origin(origin))).collect();
+    let rows = checkpoints.iter().map(|(name, checkpoint)| (TrackKey(name.0.clone()), checkpoint.encode())).collect();
+    wiring.store.create(lease, rows).await?;
+    info!(mapping = wiring.id.0, n_tracks = checkpoints.len(), start = ?wiring.start, "mapping created");
+    Ok(checkpoints.into_iter().map(|(name, checkpoint)| (name, Kept::Checkpoint(Box::new(checkpoint)))).collect())
+}
+
+/// What the store kept of a track; without a checkpoint that can be read it is lost and never starts afresh (P-1).
+fn resume(wiring: &Wiring, row: KeptTrack) -> (TrackName, Kept) {
+    let track = TrackName(row.track.0);
+    let kept = match row.checkpoint.as_deref().map(Checkpoint::decode) {
+        Some(Ok(checkpoint)) => Kept::Checkpoint(Box::new(checkpoint)),
+        Some(Err(error)) => Kept::Lost(format!("its checkpoint cannot be read: {}", crate::sentence::chain(&error))),
+        None => Kept::Lost("its checkpoint is missing".into()),
+    };
+    if let Kept::Lost(why) = &kept {
+        error!(code = "FB-0502", mapping = wiring.id.0, track = track.0, why, "position lost: the track stays stopped");
+    }
+    (track, kept)
+}

@@ -1,0 +1,235 @@
+//! Tells operators what happens: a log line for each decision, repeats held back, and the values of this moment.
+
+use std::time::Duration;
+
+use forebay_batcher::{Attempt, AttemptId, Committed, Delivery, Discard, NoticeId, Outcome, SourceNotice, Tick, TrackIdx, TrackState};
+use forebay_pollers::TrackInfo;
+use tracing::{debug, error, info, warn};
+
+use super::news::source_trouble;
+use super::tracks::Phase;
+use super::{Life, Work};
+use crate::metrics::Gauges;
+use crate::sentence::reason;
+use crate::status::TrackStatus;
+
+const SOURCE: &str = "source";
+const FUNCTION: &str = "function";
+const REACH: &str = "reach";
+const DESTINATION: &str = "destination";
+const STORE: &str = "store";
+
+impl Life<'_> {
+    fn label(&self, track: Option<TrackIdx>) -> &str {
+        track.map_or("", |idx| self.tracks.label(idx))
+    }
+
+    pub(super) fn tell_sent(&mut self, attempt: &Attempt, work: Work) {
+        let now = self.wiring.clock.now();
+        if let Some(last) = attempt.slice.records().last() {
+            self.iterator_age_ms = u64::try_from(last.arrival.age(now.unix).as_millis()).unwrap_or(u64::MAX);
+        }
+        let n_records = u32::try_from(work.n_records).unwrap_or(u32::MAX);
+        self.entry.metrics().batch_records.observe(f64::from(n_records));
+        let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.label(work.track));
+        let why = reason(attempt.why);
+        debug!(mapping, source, track, batch_id = attempt.id.0, n_records, n_before = attempt.n_before, why, "batch sent");
+    }
+
+    pub(super) fn tell_outcome(&mut self, id: AttemptId, outcome: &Outcome, took: Option<Duration>) {
+        let Some(work) = self.sent.remove(&id) else { return };
+        if let Some(took) = took {
+            self.entry.metrics().invoked(took);
+        }
+        let now = self.wiring.clock.now().tick;
+        let topic_of = |kind| (kind, work.track.map_or(0, |it| it.0));
+        let allowed = match outcome {
+            Outcome::Succeeded(_) => Some(0),
+            Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => self.repeats.allow(topic_of(FUNCTION), now),
+            // All tracks wait for the same function: one line speaks for them.
+            Outcome::NotReached { .. } => self.repeats.allow((REACH, 0), now),
+        };
+        let reached_again = match outcome {
+            Outcome::NotReached { .. } => None,
+            Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => {
+                self.repeats.over((REACH, 0))
+            }
+        };
+        let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.label(work.track));
+        let (batch_id, n_records) = (id.0, work.n_records);
+        let took_ms = took.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+        if let Some(n_held_back) = reached_again {
+            info!(mapping, source, n_held_back, "function reached again");
+        }
+        let Some(n_held_back) = allowed else { return };
+        match outcome {
+            Outcome::Succeeded(reply) => {
+                debug!(mapping, source, track, batch_id, request_id = reply.request_id, n_records, took_ms, "batch succeeded")
+            }
+            Outcome::PartlyFailed { failed, reply } => {
+                let n_failed = failed.len();
+                warn!(
+                    mapping,
+                    source,
+                    track,
+                    batch_id,
+                    request_id = reply.request_id,
+                    n_records,
+                    n_failed,
+                    n_held_back,
+                    "batch failed in part"
+                );
+            }
+            Outcome::Failed { how, reply } => {
+                let error = reply.error.as_deref().unwrap_or("no error was told");
+                warn!(
+                    mapping,
+                    source,
+                    track,
+                    batch_id,
+                    request_id = reply.request_id,
+                    n_records,
+                    ?how,
+                    error,
+                    took_ms,
+                    n_held_back,
+                    "batch failed"
+                );
+            }
+            Outcome::NotReached { why, error, .. } => {
+                warn!(mapping, source, track, batch_id, n_records, ?why, error, n_held_back, "function not reached; no retry is spent");
+            }
+            Outcome::TooLarge => warn!(mapping, source, track, batch_id, n_records, n_held_back, "batch refused for its size"),
+        }
+    }
+
+    pub(super) fn tell_delivery(&mut self, id: NoticeId, answer: &Delivery) {
+        let Some(work) = self.noticed.remove(&id) else { return };
+        let now = self.wiring.clock.now().tick;
+        let topic = (DESTINATION, work.track.map_or(0, |it| it.0));
+        let allowed = match answer {
+            Delivery::Taken => self.repeats.over(topic).or(Some(0)),
+            Delivery::Refused { .. } => self.repeats.allow(topic, now),
+        };
+        let (mapping, source, track, n_records) = (self.entry.name(), self.entry.source_kind(), self.label(work.track), work.n_records);
+        let destination = self.wiring.outbox.as_ref().map(crate::outbox::Outbox::label);
+        let Some(n_held_back) = allowed else { return };
+        match answer {
+            Delivery::Taken => warn!(mapping, source, track, n_records, destination, "records given up; the destination has them"),
+            Delivery::Refused { error } => {
+                warn!(
+                    code = "FB-0503",
+                    mapping, source, track, n_records, destination, error, n_held_back, "destination refused a failure record"
+                );
+            }
+        }
+    }
+
+    pub(super) fn tell_discarded(&self, discard: &Discard) {
+        let work = Work::of(&discard.slice);
+        let (mapping, source, track, n_records) = (self.entry.name(), self.entry.source_kind(), self.label(work.track), work.n_records);
+        let request_id = discard.reply.as_ref().map(|it| it.request_id.as_str());
+        let condition = discard.condition.as_str();
+        warn!(mapping, source, track, n_records, condition, n_invokes = discard.n_invokes, request_id, "records discarded");
+    }
+
+    pub(super) fn tell_commit(&mut self, track: TrackIdx, answer: Committed, error: Option<&str>) {
+        let now = self.wiring.clock.now().tick;
+        let allowed = match answer {
+            Committed::Durable => self.repeats.over((STORE, 0)),
+            Committed::Full | Committed::Failed => self.repeats.allow((STORE, 0), now),
+            Committed::Fenced => Some(0),
+        };
+        let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.tracks.label(track));
+        let Some(n_held_back) = allowed else { return };
+        match answer {
+            Committed::Durable => info!(mapping, source, n_held_back, "the data folder takes checkpoints again"),
+            Committed::Full => {
+                error!(code = "FB-0402", mapping, source, track, error, n_held_back, "checkpoint refused: no room; no new work is taken")
+            }
+            Committed::Failed => {
+                error!(code = "FB-0405", mapping, source, track, error, n_held_back, "checkpoint failed; no new work is taken")
+            }
+            Committed::Fenced => error!(code = "FB-0401", mapping, source, track, error, "another owner has the mapping; the track stops"),
+        }
+    }
+
+    pub(super) fn tell_discovered(&self, found: &[TrackInfo]) {
+        for it in found {
+            debug!(mapping = self.entry.name(), source = self.entry.source_kind(), track = it.label, "track discovered");
+        }
+    }
+
+    pub(super) fn tell_read(&mut self, trouble: Option<&SourceNotice>) {
+        let now = self.wiring.clock.now().tick;
+        let (mapping, source) = (self.entry.name(), self.entry.source_kind());
+        match trouble {
+            None => {
+                if let Some(n_held_back) = self.repeats.over((SOURCE, 0)) {
+                    info!(mapping, source, n_held_back, "source readable again");
+                }
+            }
+            Some(notice @ SourceNotice::PositionLost { .. }) => {
+                let error = source_trouble(notice.clone());
+                error!(code = "FB-0502", mapping, source, error, "position lost: the track stays stopped");
+            }
+            Some(notice @ (SourceNotice::Down { .. } | SourceNotice::Throttled { .. })) => {
+                if let Some(n_held_back) = self.repeats.allow((SOURCE, 0), now) {
+                    let error = source_trouble(notice.clone());
+                    warn!(code = "FB-0504", mapping, source, error, n_held_back, "source not readable; asked again");
+                }
+            }
+        }
+    }
+
+    pub(super) fn tell_trouble(&self, error: &str) {
+        warn!(
+            code = "FB-0504",
+            mapping = self.entry.name(),
+            source = self.entry.source_kind(),
+            error,
+            "the source's tracks cannot be listed; tried again"
+        );
+    }
+
+    pub(super) fn tell_forgotten(&self, n_tracks: usize) {
+        let (mapping, source) = (self.entry.name(), self.entry.source_kind());
+        info!(mapping, source, n_tracks, "ended tracks that the source does not have any more were forgotten");
+    }
+
+    pub(super) fn tell_left(&self) {
+        let (mapping, source, n_in_flight) = (self.entry.name(), self.entry.source_kind(), self.jobs.n_invocations());
+        warn!(mapping, source, n_in_flight, "the time to close is over: what still runs is left, and its records come again");
+    }
+
+    pub(super) fn tell_healed(&self) {
+        info!(mapping = self.entry.name(), source = self.entry.source_kind(), "the source's tracks can be listed again");
+    }
+
+    /// Publishes the counts and the values of this moment.
+    pub(super) fn measure(&self) {
+        let gauges = Gauges {
+            n_in_flight: self.jobs.n_invocations(),
+            held_bytes: self.machine.held_bytes(),
+            n_tracks: self.tracks.open().len() as u64,
+            iterator_age_ms: self.iterator_age_ms,
+            committed_at: self.committed_at,
+            store_failing: self.store_failing,
+        };
+        self.entry.metrics().set(self.machine.counts(), gauges);
+    }
+
+    /// The state of every track.
+    pub(super) fn statuses(&self, now: Tick) -> Vec<TrackStatus> {
+        let status = |(idx, row): (TrackIdx, &super::tracks::Row)| {
+            let state = match &row.phase {
+                Phase::Waiting(_) => TrackState::Unknown,
+                Phase::Open => self.machine.state(idx),
+                Phase::Lost(error) => TrackState::PositionLost { error: error.clone() },
+                Phase::Ended => TrackState::Ended,
+            };
+            TrackStatus::new(&row.name.0, &row.label, &state, &row.durable, now)
+        };
+        self.tracks.rows().map(status).collect()
+    }
+}

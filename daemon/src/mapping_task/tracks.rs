@@ -1,0 +1,302 @@
+//! The table of a mapping's tracks: numbers, parents before children, what was kept for them. Plain values, no IO.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use forebay_batcher::{Checkpoint, Origin, ShortBytes, TrackIdx, Watermark};
+use forebay_pollers::{Known, Standing, TrackInfo, TrackName};
+
+/// How many tracks the store is told to forget at once.
+const FORGET_MAX: usize = 1_000;
+
+/// What the store had for a track when this life of the mapping began.
+#[derive(Debug, Clone)]
+pub(crate) enum Kept {
+    /// A checkpoint.
+    Checkpoint(Box<Checkpoint>),
+    /// The track is on the list and its checkpoint is missing or cannot be read: it stops in a named state (P-1).
+    Lost(String),
+}
+
+/// Where a track stands in this process.
+#[derive(Debug, Clone)]
+pub(crate) enum Phase {
+    /// Its parents are not finished (T-1).
+    Waiting(Box<Checkpoint>),
+    /// The machine has it.
+    Open,
+    /// It cannot start; an operator must decide.
+    Lost(String),
+    /// It is finished and that is durable.
+    Ended,
+}
+
+/// One track.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Its name in the store.
+    pub(crate) name: TrackName,
+    /// What people call it.
+    pub(crate) label: String,
+    /// Where it stands.
+    pub(crate) phase: Phase,
+    /// How far it is durably done.
+    pub(crate) durable: Watermark,
+    parents: Vec<TrackName>,
+}
+
+/// A track that starts now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// Its number.
+    pub(crate) idx: TrackIdx,
+    /// Its name.
+    pub(crate) name: TrackName,
+    /// Where it starts.
+    pub(crate) from: Checkpoint,
+}
+
+/// All tracks of a mapping in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Tracks {
+    rows: BTreeMap<TrackIdx, Row>,
+    by_name: BTreeMap<TrackName, TrackIdx>,
+    next_idx: u32,
+}
+
+impl Tracks {
+    /// A table of the tracks that the store kept.
+    pub(crate) fn new(kept: BTreeMap<TrackName, Kept>) -> Self {
+        let mut tracks = Self::default();
+        for (name, kept) in kept {
+            let label = name.0.clone();
+            let (phase, durable) = match kept {
+                Kept::Checkpoint(it) if is_done(&it) => (Phase::Ended, it.watermark),
+                Kept::Checkpoint(it) => {
+                    let durable = it.watermark.clone();
+                    (Phase::Waiting(it), durable)
+                }
+                Kept::Lost(error) => (Phase::Lost(error), Watermark::Origin(Origin(ShortBytes::new(&[])))),
+            };
+            tracks.insert(Row { name, label, phase, durable, parents: Vec::new() });
+        }
+        tracks
+    }
+
+    /// What a feed must know of this mapping: its tracks and which of them were read to their end.
+    pub(crate) fn known(&self) -> Known {
+        let standing = |row: &Row| match &row.phase {
+            Phase::Ended => Standing::Ended,
+            Phase::Waiting(checkpoint) if checkpoint.ended => Standing::Ended,
+            Phase::Waiting(_) | Phase::Open | Phase::Lost(_) => Standing::Open,
+        };
+        Known(self.rows.values().map(|row| (row.name.clone(), standing(row))).collect())
+    }
+
+    /// The source lists these tracks: what is known of them gets its label and its parents; others are not taken in.
+    pub(crate) fn describe(&mut self, listed: Vec<TrackInfo>) {
+        for TrackInfo { name, label, parents } in listed {
+            if let Some(row) = self.by_name.get(&name).and_then(|idx| self.rows.get_mut(idx)) {
+                (row.label, row.parents) = (label, parents);
+            }
+        }
+    }
+
+    /// The source has these tracks. One that was not known starts at `first`, its first record.
+    pub(crate) fn discovered(&mut self, found: Vec<TrackInfo>, first: &Origin) {
+        for TrackInfo { name, label, parents } in found {
+            if !self.by_name.contains_key(&name) {
+                let phase = Phase::Waiting(Box::new(Checkpoint::at_origin(first.clone())));
+                self.insert(Row { name, label, phase, durable: Watermark::Origin(first.clone()), parents });
+            }
+        }
+    }
+
+    /// Whether any track has ended: only then is it worth asking which the source still lists.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.rows.values().any(|row| matches!(row.phase, Phase::Ended))
+    }
+
+    /// Tracks that have ended, a bounded number of them.
+    pub(crate) fn ended_names(&self) -> Vec<TrackName> {
+        let ended = self.rows.values().filter(|row| matches!(row.phase, Phase::Ended));
+        ended.map(|row| row.name.clone()).take(FORGET_MAX).collect()
+    }
+
+    /// The store has forgotten these.
+    pub(crate) fn forgotten(&mut self, names: &[TrackName]) {
+        for name in names {
+            if let Some(idx) = self.by_name.remove(name) {
+                self.rows.remove(&idx);
+            }
+        }
+    }
+
+    fn insert(&mut self, row: Row) {
+        let idx = TrackIdx(self.next_idx);
+        self.next_idx += 1;
+        self.by_name.insert(row.name.clone(), idx);
+        self.rows.insert(idx, row);
+    }
+
+    /// Tracks that may start now, each told once: a child starts after all its parents ended (T-1). A parent that neither the source nor
+    /// the store knows is long gone.
+    pub(crate) fn start(&mut self) -> Vec<Start> {
+        let ready: Vec<_> =
+            self.rows.iter().filter(|(_, row)| matches!(row.phase, Phase::Waiting(_)) && self.parents_ended(row)).map(|it| *it.0).collect();
+        let mut starts = Vec::new();
+        for idx in ready {
+            let row = self.rows.get_mut(&idx).expect("ready rows come from the table");
+            if let Phase::Waiting(from) = std::mem::replace(&mut row.phase, Phase::Open) {
+                starts.push(Start { idx, name: row.name.clone(), from: *from });
+            }
+        }
+        starts
+    }
+
+    fn parents_ended(&self, row: &Row) -> bool {
+        row.parents.iter().all(|parent| match self.by_name.get(parent).map(|idx| &self.rows[idx].phase) {
+            Some(Phase::Ended) => true,
+            Some(Phase::Waiting(_) | Phase::Open | Phase::Lost(_)) => false,
+            None => true,
+        })
+    }
+
+    /// The track is finished and that is durable.
+    pub(crate) fn ended(&mut self, idx: TrackIdx) {
+        if let Some(row) = self.rows.get_mut(&idx) {
+            row.phase = Phase::Ended;
+        }
+    }
+
+    /// The track is durably done up to here.
+    pub(crate) fn committed(&mut self, idx: TrackIdx, durable: Watermark) {
+        if let Some(row) = self.rows.get_mut(&idx) {
+            row.durable = durable;
+        }
+    }
+
+    /// Numbers of the tracks that the machine has.
+    pub(crate) fn open(&self) -> Vec<TrackIdx> {
+        self.rows.iter().filter(|(_, row)| matches!(row.phase, Phase::Open)).map(|it| *it.0).collect()
+    }
+
+    /// All rows, by number.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (TrackIdx, &Row)> {
+        self.rows.iter().map(|(idx, row)| (*idx, row))
+    }
+
+    /// One row.
+    pub(crate) fn row(&self, idx: TrackIdx) -> Option<&Row> {
+        self.rows.get(&idx)
+    }
+
+    /// What people call a track.
+    pub(crate) fn label(&self, idx: TrackIdx) -> &str {
+        self.rows.get(&idx).map_or("?", |row| &row.label)
+    }
+}
+
+/// Those of `ended` that the source does not list any more: the store may forget them.
+pub(crate) fn unlisted(ended: Vec<TrackName>, listed: &[TrackInfo]) -> Vec<TrackName> {
+    let listed: BTreeSet<_> = listed.iter().map(|it| &it.name).collect();
+    ended.into_iter().filter(|it| !listed.contains(it)).collect()
+}
+
+/// Nothing of the track is left to do.
+fn is_done(checkpoint: &Checkpoint) -> bool {
+    checkpoint.ended && checkpoint.slices.is_empty() && checkpoint.finished.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_batcher::Position;
+
+    use super::*;
+
+    fn first() -> Origin {
+        Origin(ShortBytes::new(b""))
+    }
+
+    fn info(name: &str, parents: &[&str]) -> TrackInfo {
+        let parents = parents.iter().map(|it| TrackName((*it).into())).collect();
+        TrackInfo { name: TrackName(name.into()), label: name.into(), parents }
+    }
+
+    fn at(position: u64) -> Checkpoint {
+        let watermark = Watermark::At(Position::number(position));
+        Checkpoint { watermark, ..Checkpoint::at_origin(first()) }
+    }
+
+    fn kept(rows: &[(&str, Kept)]) -> BTreeMap<TrackName, Kept> {
+        rows.iter().map(|(name, kept)| (TrackName((*name).into()), kept.clone())).collect()
+    }
+
+    fn names(starts: &[Start]) -> Vec<&str> {
+        starts.iter().map(|it| it.name.0.as_str()).collect()
+    }
+
+    #[test]
+    fn a_child_starts_when_all_its_parents_ended() {
+        let mut tracks = Tracks::default();
+        tracks.discovered(vec![info("a", &[]), info("b", &["gone"]), info("c", &["a", "b"])], &first());
+        assert_eq!(names(&tracks.start()), ["a", "b"]);
+        assert_eq!(names(&tracks.start()), [""; 0], "each start is told once");
+        tracks.ended(TrackIdx(0));
+        assert!(tracks.start().is_empty(), "one parent is open");
+        tracks.ended(TrackIdx(1));
+        assert_eq!(names(&tracks.start()), ["c"]);
+    }
+
+    #[test]
+    fn a_kept_track_goes_on_and_a_new_one_starts_at_its_first_record() {
+        let mut tracks = Tracks::new(kept(&[("old", Kept::Checkpoint(Box::new(at(7))))]));
+        tracks.discovered(vec![info("old", &[]), info("new", &[])], &first());
+        let starts = tracks.start();
+        assert_eq!(starts[0].from, at(7));
+        assert_eq!(starts[1].from, Checkpoint::at_origin(first()));
+    }
+
+    #[test]
+    fn a_track_without_its_checkpoint_never_starts() {
+        let mut tracks = Tracks::new(kept(&[("lost", Kept::Lost("missing".into()))]));
+        tracks.discovered(vec![info("lost", &[])], &first());
+        assert!(tracks.start().is_empty());
+        assert!(matches!(tracks.rows().next(), Some((_, Row { phase: Phase::Lost(_), .. }))));
+        assert_eq!(tracks.known().0[&TrackName("lost".into())], Standing::Open);
+    }
+
+    #[test]
+    fn a_kept_track_that_is_done_lets_its_children_start_and_is_not_read_again() {
+        let done = Checkpoint { ended: true, ..at(9) };
+        let half = Checkpoint { ended: true, finished: vec![(Position::number(11), Position::number(12))], ..at(9) };
+        let mut tracks = Tracks::new(kept(&[("done", Kept::Checkpoint(Box::new(done))), ("half", Kept::Checkpoint(Box::new(half)))]));
+        tracks.discovered(vec![info("child of done", &["done"]), info("child of half", &["half"])], &first());
+        assert_eq!(names(&tracks.start()), ["half", "child of done"]);
+        assert_eq!(tracks.known().0[&TrackName("done".into())], Standing::Ended);
+    }
+
+    #[test]
+    fn a_kept_child_waits_for_its_kept_parent_once_the_source_described_them() {
+        let both = kept(&[("child", Kept::Checkpoint(Box::new(at(0)))), ("parent", Kept::Checkpoint(Box::new(at(3))))]);
+        let mut tracks = Tracks::new(both);
+        tracks.describe(vec![TrackInfo { label: "shard 2".into(), ..info("child", &["parent"]) }, info("unknown", &[])]);
+        assert_eq!(names(&tracks.start()), ["parent"]);
+        assert_eq!(tracks.label(TrackIdx(0)), "shard 2");
+        assert_eq!(tracks.rows().count(), 2, "what is not known comes by discovery alone");
+    }
+
+    #[test]
+    fn only_ended_tracks_that_are_not_listed_are_forgotten_and_numbers_are_never_used_twice() {
+        let mut tracks = Tracks::default();
+        tracks.discovered(vec![info("a", &[]), info("b", &[]), info("c", &[])], &first());
+        tracks.start();
+        tracks.ended(TrackIdx(0));
+        tracks.ended(TrackIdx(1));
+        let gone = unlisted(tracks.ended_names(), &[info("b", &[])]);
+        assert_eq!(gone, [TrackName("a".into())]);
+        tracks.forgotten(&gone);
+        tracks.discovered(vec![info("a", &[])], &first());
+        let starts = tracks.start();
+        assert_eq!((names(&starts), starts[0].idx), (vec!["a"], TrackIdx(3)));
+    }
+}

@@ -1,0 +1,222 @@
+//! The mappings of this process: their life cycle, what they measure, and a way to talk to their tasks.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use forebay_batcher::Close;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::lock::lock;
+use crate::metrics::MappingMetrics;
+use crate::status::TrackStatus;
+
+/// How long a mapping's task may take to tell its state; it never waits for others while it answers.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// Commands that may wait for a mapping's task.
+pub const COMMANDS_MAX: usize = 16;
+
+/// What a mapping's task can be told.
+#[derive(Debug)]
+pub enum Command {
+    /// End, in this way.
+    Close(Close),
+    /// Tell the state of every track.
+    State(oneshot::Sender<Vec<TrackStatus>>),
+}
+
+/// Where a mapping stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// It has not been tried yet.
+    Creating,
+    /// Its start failed and is tried again.
+    Enabling {
+        /// Why it failed, for people.
+        error: String,
+        /// How often in a row.
+        n_failures: u32,
+    },
+    /// It runs.
+    Enabled,
+    /// Its task died and is started again.
+    Restarting {
+        /// What it died of.
+        error: String,
+    },
+    /// `enabled: false`
+    Disabled,
+    /// It finishes what runs and takes nothing new.
+    Disabling,
+}
+
+impl Lifecycle {
+    /// The word that Lambda's API has for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Creating => "Creating",
+            Self::Enabling { .. } | Self::Restarting { .. } => "Enabling",
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+            Self::Disabling => "Disabling",
+        }
+    }
+}
+
+impl fmt::Display for Lifecycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Creating => f.write_str("Being started."),
+            Self::Enabling { error, n_failures: 1 } => write!(f, "Could not be started ({error}); tried again."),
+            Self::Enabling { error, n_failures } => write!(f, "Could not be started {n_failures} times in a row ({error}); tried again."),
+            Self::Enabled => f.write_str("Running."),
+            Self::Restarting { error } => write!(f, "Its task died ({error}) and is being started again."),
+            Self::Disabled => f.write_str("Disabled in the config file."),
+            Self::Disabling => f.write_str("Finishing what runs; nothing new is taken."),
+        }
+    }
+}
+
+/// One mapping.
+#[derive(Debug)]
+pub struct Entry {
+    name: Arc<str>,
+    source_kind: &'static str,
+    source: String,
+    function: String,
+    lifecycle: Mutex<Lifecycle>,
+    last_result: Mutex<&'static str>,
+    trouble: Mutex<Option<String>>,
+    metrics: MappingMetrics,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Entry {
+    /// A mapping of `source` (what people call it) for `function`, and the far end of its commands.
+    pub fn new(name: &str, source_kind: &'static str, source: String, function: String) -> (Arc<Self>, mpsc::Receiver<Command>) {
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let entry = Self {
+            name: name.into(),
+            source_kind,
+            source,
+            function,
+            lifecycle: Mutex::new(Lifecycle::Creating),
+            last_result: Mutex::new("No records processed"),
+            trouble: Mutex::default(),
+            metrics: MappingMetrics::default(),
+            commands,
+        };
+        (Arc::new(entry), receiver)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The word under `source:`.
+    pub fn source_kind(&self) -> &'static str {
+        self.source_kind
+    }
+
+    /// What people call its source.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The function that gets its batches.
+    pub fn function(&self) -> &str {
+        &self.function
+    }
+
+    /// What it measures.
+    pub fn metrics(&self) -> &MappingMetrics {
+        &self.metrics
+    }
+
+    /// Where it stands.
+    pub fn lifecycle(&self) -> Lifecycle {
+        lock(&self.lifecycle).clone()
+    }
+
+    /// Says where it stands now.
+    pub fn set_lifecycle(&self, lifecycle: Lifecycle) {
+        *lock(&self.lifecycle) = lifecycle;
+    }
+
+    /// Whether it reads its source.
+    pub fn is_enabled(&self) -> bool {
+        matches!(*lock(&self.lifecycle), Lifecycle::Enabled)
+    }
+
+    /// Lambda's `LastProcessingResult`.
+    pub fn last_result(&self) -> &'static str {
+        *lock(&self.last_result)
+    }
+
+    /// Sets Lambda's `LastProcessingResult`.
+    pub fn set_last_result(&self, result: &'static str) {
+        *lock(&self.last_result) = result;
+    }
+
+    /// What hinders the mapping as a whole, such as tracks that cannot be listed.
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.trouble).clone()
+    }
+
+    /// Says what hinders the mapping as a whole; `None` when nothing does any more.
+    pub fn set_trouble(&self, trouble: Option<String>) {
+        *lock(&self.trouble) = trouble;
+    }
+
+    /// Tells its task to end. `false` when the task is gone already.
+    pub async fn close(&self, how: Close) -> bool {
+        self.commands.send(Command::Close(how)).await.is_ok()
+    }
+
+    /// The state of every track; `None` while no task runs that could tell.
+    pub async fn tracks(&self) -> Option<Vec<TrackStatus>> {
+        let (answer, told) = oneshot::channel();
+        self.commands.try_send(Command::State(answer)).ok()?;
+        tokio::time::timeout(ANSWER_MAX, told).await.ok()?.ok()
+    }
+}
+
+/// All mappings of this process.
+#[derive(Debug, Default)]
+pub struct Registry {
+    entries: Mutex<BTreeMap<Arc<str>, Arc<Entry>>>,
+}
+
+impl Registry {
+    /// Takes a mapping in.
+    pub fn insert(&self, entry: Arc<Entry>) {
+        lock(&self.entries).insert(Arc::clone(&entry.name), entry);
+    }
+
+    /// Takes a mapping out; its series vanish with it.
+    pub fn remove(&self, name: &str) {
+        lock(&self.entries).remove(name);
+    }
+
+    /// One mapping.
+    pub fn entry(&self, name: &str) -> Option<Arc<Entry>> {
+        lock(&self.entries).get(name).cloned()
+    }
+
+    /// All mappings, by name.
+    pub fn entries(&self) -> Vec<Arc<Entry>> {
+        lock(&self.entries).values().cloned().collect()
+    }
+
+    /// Every mapping has been tried once, successfully or not.
+    pub fn is_started(&self) -> bool {
+        self.entries().iter().all(|it| it.lifecycle() != Lifecycle::Creating)
+    }
+
+    /// Mappings whose checkpoints the data folder does not take.
+    pub fn store_failing(&self) -> Vec<Arc<Entry>> {
+        self.entries().into_iter().filter(|it| it.metrics.gauges().store_failing).collect()
+    }
+}

@@ -1,0 +1,183 @@
+//! Says in one sentence what a track is doing or what it waits for.
+
+use std::time::Duration;
+
+use forebay_batcher::{BatchReason, NotReached, Tick, TrackState};
+pub use forebay_invoker::outcome::chain;
+
+/// One sentence about a track, with times counted from `now`.
+pub fn sentence(state: &TrackState, now: Tick) -> String {
+    let for_ = |since: Tick| format!("for {}", span(since.until(now)));
+    let in_ = |next: Tick| format!("in {}", span(now.until(next)));
+    match state {
+        TrackState::Unknown => "Not started yet.".into(),
+        TrackState::Fenced => "Stopped: another owner has taken this mapping over.".into(),
+        TrackState::PositionLost { error } => {
+            format!("Stopped: its position is lost ({}); it does not start afresh by itself.", one_line(error))
+        }
+        TrackState::Ended => "Finished: the track has no more records and all of them are done.".into(),
+        TrackState::Closed => "Closed.".into(),
+        TrackState::StoreFailing { full: true, since } => {
+            format!("The disk of the data folder has been full {}: no new work is taken until there is room.", for_(*since))
+        }
+        TrackState::StoreFailing { full: false, since } => {
+            format!("The data folder has taken no checkpoint {}: no new work is taken until it does.", for_(*since))
+        }
+        TrackState::DestinationRefuses { n_refused, since, error, next } => format!(
+            "The destination has refused a failure record {} {} ({}); it is asked again {}.",
+            times(*n_refused),
+            for_(*since),
+            one_line(error),
+            in_(*next)
+        ),
+        TrackState::NotReached { why, since, error } => {
+            let what = match why {
+                NotReached::Throttled => "has no free concurrency",
+                NotReached::Platform => "cannot be reached",
+                NotReached::Config => "cannot be invoked as it is configured",
+            };
+            format!("The function {what} {} ({}).", for_(*since), one_line(error))
+        }
+        TrackState::Retrying { n_failures, since, next, error } => {
+            format!("A batch has failed {} {} ({}); its next try is {}.", times(*n_failures), for_(*since), one_line(error), in_(*next))
+        }
+        TrackState::Invoking { n_attempts, since } => {
+            let batches = if *n_attempts == 1 { "1 batch".to_owned() } else { format!("{n_attempts} batches") };
+            format!("The function works on {batches}, the oldest {}.", for_(*since))
+        }
+        TrackState::WaitingForSlot { since, why } => {
+            format!("A batch, closed because {}, has waited for a free slot of its function {}.", reason(*why), for_(*since))
+        }
+        TrackState::Batching { until, n_records } => {
+            format!("A batch of {} waits for more; its window ends {}.", records(*n_records), in_(*until))
+        }
+        TrackState::TooFarAhead { lane, n_ahead } => {
+            format!("Reading has stopped: {} are finished ahead of one that is open in lane {lane}.", records(*n_ahead))
+        }
+        TrackState::OutOfRoom { held_bytes } => format!("Reading has stopped: the mapping holds {held_bytes} bytes, which is its share."),
+        TrackState::SourceDown { since, next, error } => {
+            format!("The source has not been readable {} ({}); it is asked again {}.", for_(*since), one_line(error), in_(*next))
+        }
+        TrackState::NoRecords { since } => format!("Waiting for records; the source has had none {}.", for_(*since)),
+    }
+}
+
+/// A name for the state that programs may compare.
+pub fn word(state: &TrackState) -> &'static str {
+    match state {
+        TrackState::Unknown => "NotStarted",
+        TrackState::Fenced => "Fenced",
+        TrackState::PositionLost { .. } => "PositionLost",
+        TrackState::Ended => "Ended",
+        TrackState::Closed => "Closed",
+        TrackState::StoreFailing { full: true, .. } => "StoreFull",
+        TrackState::StoreFailing { full: false, .. } => "StoreFailing",
+        TrackState::DestinationRefuses { .. } => "DestinationRefuses",
+        TrackState::NotReached { .. } => "NotReached",
+        TrackState::Retrying { .. } => "Retrying",
+        TrackState::Invoking { .. } => "Invoking",
+        TrackState::WaitingForSlot { .. } => "WaitingForSlot",
+        TrackState::Batching { .. } => "Batching",
+        TrackState::TooFarAhead { .. } => "TooFarAhead",
+        TrackState::OutOfRoom { .. } => "OutOfRoom",
+        TrackState::SourceDown { .. } => "SourceDown",
+        TrackState::NoRecords { .. } => "NoRecords",
+    }
+}
+
+/// Why a batch was closed, as a clause.
+pub fn reason(why: BatchReason) -> &'static str {
+    match why {
+        BatchReason::Window => "its window ended",
+        BatchReason::Count => "it was full",
+        BatchReason::Bytes => "it had the most bytes it may have",
+        BatchReason::Retry => "it failed before",
+        BatchReason::Half => "it is half of a failed one",
+        BatchReason::NotReached => "the function was not reached before",
+        BatchReason::Source => "its source could not wait",
+        BatchReason::Ended => "its track ended",
+    }
+}
+
+/// A length of time for people: `120 ms`, `4.2 s`, `3 min 5 s`, `2 h 0 min`.
+pub fn span(it: Duration) -> String {
+    let seconds = it.as_secs();
+    match seconds {
+        0 => format!("{} ms", it.as_millis()),
+        1..=9 => format!("{seconds}.{} s", it.subsec_millis() / 100),
+        10..=59 => format!("{seconds} s"),
+        60..=3599 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+fn times(n: u32) -> String {
+    match n {
+        1 => "once".into(),
+        2 => "twice".into(),
+        n => format!("{n} times"),
+    }
+}
+
+fn records(n: u32) -> String {
+    if n == 1 { "1 record".into() } else { format!("{n} records") }
+}
+
+/// What others said, shortened, without line breaks and control characters.
+fn one_line(text: &str) -> String {
+    const CHARS_MAX: usize = 200;
+    let mut line: String = text.chars().take(CHARS_MAX).map(|it| if it.is_control() { ' ' } else { it }).collect();
+    if text.chars().nth(CHARS_MAX).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Tick = Tick(100_000_000);
+
+    fn check(state: TrackState, expected: &str) {
+        assert_eq!(sentence(&state, NOW), expected);
+    }
+
+    #[test]
+    fn every_wait_is_told_with_its_time_and_its_cause() {
+        let since = Tick(40_000_000);
+        let next = Tick(102_500_000);
+        check(TrackState::NoRecords { since }, "Waiting for records; the source has had none for 1 min 0 s.");
+        check(
+            TrackState::Retrying { n_failures: 2, since, next, error: "ValueError: bad\nline".into() },
+            "A batch has failed twice for 1 min 0 s (ValueError: bad line); its next try is in 2.5 s.",
+        );
+        check(
+            TrackState::DestinationRefuses { n_refused: 3, since, error: "disk".into(), next },
+            "The destination has refused a failure record 3 times for 1 min 0 s (disk); it is asked again in 2.5 s.",
+        );
+        check(TrackState::Batching { until: next, n_records: 1 }, "A batch of 1 record waits for more; its window ends in 2.5 s.");
+        check(
+            TrackState::WaitingForSlot { since, why: BatchReason::Count },
+            "A batch, closed because it was full, has waited for a free slot of its function for 1 min 0 s.",
+        );
+        check(
+            TrackState::StoreFailing { full: true, since },
+            "The disk of the data folder has been full for 1 min 0 s: no new work is taken until there is room.",
+        );
+    }
+
+    #[test]
+    fn spans_are_short_at_every_size() {
+        let spans = [0, 999, 1_000, 9_999, 10_000, 59_999, 60_000, 3_599_999, 3_600_000, 90_000_000];
+        let told: Vec<_> = spans.iter().map(|ms| span(Duration::from_millis(*ms))).collect();
+        assert_eq!(told, ["0 ms", "999 ms", "1.0 s", "9.9 s", "10 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "25 h 0 min"]);
+    }
+
+    #[test]
+    fn what_a_function_says_cannot_break_the_line() {
+        let state = TrackState::NotReached { why: NotReached::Platform, since: NOW, error: format!("\u{1b}[31m{}", "x".repeat(300)) };
+        let said = sentence(&state, NOW);
+        assert!(said.chars().count() < 300 && !said.chars().any(char::is_control), "{said}");
+    }
+}

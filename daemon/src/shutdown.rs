@@ -1,0 +1,51 @@
+//! Signals: the first SIGTERM or SIGINT drains, the second quits now; SIGUSR1 tells the state, SIGHUP is answered.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// End; the exit code when it has to be now.
+    End(u8),
+    /// Read the config again.
+    Reload,
+    /// Write the state of everything to the log.
+    Dump,
+}
+
+/// The signals that the process listens to.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    user: Signal,
+}
+
+impl Signals {
+    /// Starts listening; from here on these signals do not end the process by themselves.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            user: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// The next wish. Can be dropped without losing a signal.
+    pub async fn next(&mut self) -> Wish {
+        tokio::select! {
+            biased;
+            Some(()) = self.terminate.recv() => Wish::End(143),
+            Some(()) = self.interrupt.recv() => Wish::End(130),
+            Some(()) = self.user.recv() => Wish::Dump,
+            Some(()) = self.hangup.recv() => Wish::Reload,
+            // The streams never end while the runtime lives.
+            else => std::future::pending().await,
+        }
+    }
+}

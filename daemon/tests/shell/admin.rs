@@ -1,0 +1,118 @@
+//! The admin listener over a real socket on loopback.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use forebay_batcher::UnixMillis;
+use forebay_checkpoints::{CheckpointStore, MemoryStore};
+use forebay_daemon::admin::{Admin, AdminError, Bound};
+use forebay_daemon::clock::Clock;
+use forebay_daemon::metrics::Gauges;
+use forebay_daemon::registry::{Entry, Lifecycle, Registry};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+struct Listening {
+    admin: Admin,
+    registry: Arc<Registry>,
+    entry: Arc<Entry>,
+    draining: CancellationToken,
+    store: MemoryStore,
+    folder: tempfile::TempDir,
+}
+
+async fn listening() -> Listening {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Arc::new(Registry::default());
+    let (entry, _) = Entry::new("m", "fake", "fake:there".into(), "f".into());
+    registry.insert(Arc::clone(&entry));
+    let draining = CancellationToken::new();
+    let store = MemoryStore::default();
+    let bound = Bound::bind("127.0.0.1:0".parse().unwrap(), folder.path()).await.unwrap();
+    let admin = bound.serve(Arc::clone(&registry), store.health(), Clock::start_at(UnixMillis(0)), draining.clone());
+    Listening { admin, registry, entry, draining, store, folder }
+}
+
+impl Listening {
+    async fn get(&self, path: &str) -> (u16, String) {
+        self.get_as(path, &self.admin.address().to_string()).await
+    }
+
+    async fn get_as(&self, path: &str, host: &str) -> (u16, String) {
+        let mut connection = TcpStream::connect(self.admin.address()).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), body.to_owned())
+    }
+}
+
+#[tokio::test]
+async fn readiness_follows_start_store_and_drain_and_not_a_remote_source() {
+    let it = listening().await;
+    assert_eq!(it.get("/livez").await.0, 200);
+    assert_eq!((it.get("/startupz").await.0, it.get("/readyz").await.0), (503, 503), "not tried yet");
+    it.entry.set_lifecycle(Lifecycle::Enabling { error: "no route".into(), n_failures: 2 });
+    assert_eq!((it.get("/startupz").await.0, it.get("/readyz").await.0), (200, 200), "a source that is down does not count");
+    let (_, verbose) = it.get("/readyz?verbose").await;
+    assert_eq!(verbose, "ok\nm [Enabling] Could not be started 2 times in a row (no route); tried again.\n");
+    it.entry.set_lifecycle(Lifecycle::Enabled);
+    it.entry.metrics().set(Default::default(), Gauges { store_failing: true, ..Gauges::default() });
+    let (status, body) = it.get("/readyz").await;
+    assert!(status == 503 && body.contains("no new work is taken"), "{body}");
+    it.entry.metrics().set(Default::default(), Gauges::default());
+    it.store.fill();
+    assert_eq!(it.get("/readyz").await, (503, "the disk of the data folder is full: no new work is taken\n".into()));
+    it.store.empty();
+    assert_eq!(it.get("/readyz").await.0, 200);
+    it.draining.cancel();
+    assert_eq!(it.get("/readyz").await, (503, "draining\n".into()));
+    it.admin.stop().await;
+}
+
+#[tokio::test]
+async fn mappings_and_metrics_are_told() {
+    let it = listening().await;
+    let (status, body) = it.get("/v1/mappings/m/status").await;
+    let told: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &told["state"], &told["last_processing_result"]), (200, &"Creating".into(), &"No records processed".into()));
+    assert_eq!(told["counts"]["polled_event_count"], 0);
+    let (_, list) = it.get("/v1/mappings").await;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&list).unwrap()["mappings"][0]["name"], "m");
+    assert_eq!(it.get("/v1/mappings/other/status").await.0, 404);
+    let series = "forebay_polled_event_count_total{mapping=\"m\",source=\"fake\"} 0";
+    assert!(it.get("/metrics").await.1.contains(series));
+    it.registry.remove("m");
+    assert!(!it.get("/metrics").await.1.contains("mapping=\"m\""));
+    it.admin.stop().await;
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_loopback_is_misdirected() {
+    let it = listening().await;
+    assert_eq!(it.get_as("/livez", "rebound.example.com").await.0, 421);
+    assert_eq!(it.get_as("/metrics", "10.1.2.3:9470").await.0, 421);
+    assert_eq!(it.get_as("/livez", "localhost:1").await.0, 200);
+    it.admin.stop().await;
+}
+
+#[tokio::test]
+async fn the_address_is_written_down_while_the_listener_stands() {
+    let it = listening().await;
+    let file = it.folder.path().join("admin.addr");
+    let written: SocketAddr = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    assert_eq!(written, it.admin.address());
+    let taken = Bound::bind(written, it.folder.path()).await.unwrap_err();
+    assert_eq!(taken.code(), "FB-0506");
+    it.admin.stop().await;
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn an_address_that_others_can_reach_is_refused() {
+    let refused = Bound::bind("0.0.0.0:0".parse().unwrap(), std::path::Path::new("/nowhere")).await.unwrap_err();
+    assert!(matches!(refused, AdminError::NotLoopback(_)), "{refused}");
+}

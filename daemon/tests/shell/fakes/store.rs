@@ -1,0 +1,64 @@
+//! The store in memory, with a note of what was asked of it and what the mapping said of itself then.
+
+use std::sync::{Arc, Mutex};
+
+use forebay_checkpoints::{BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, MemoryStore, StoreError, StoreHealth, TrackKey};
+use forebay_daemon::registry::Registry;
+use tokio::sync::watch;
+
+/// The store in memory, with a note of what was asked of it.
+pub(crate) struct SpyStore {
+    pub(crate) inner: MemoryStore,
+    registry: Arc<Registry>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl SpyStore {
+    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+        Self { inner: MemoryStore::default(), registry, asked: Mutex::default() }
+    }
+
+    /// What was asked: `create of m while Creating`.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn note(&self, what: &str, mapping: &MappingId) {
+        let state = self.registry.entry(&mapping.0).map_or("gone", |it| it.lifecycle().word());
+        self.asked.lock().unwrap().push(format!("{what} of {} while {state}", mapping.0));
+    }
+}
+
+impl CheckpointStore for SpyStore {
+    fn acquire_above<'a>(&'a self, mapping: &'a MappingId, generation: Epoch) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        self.note("acquire", mapping);
+        self.inner.acquire_above(mapping, generation)
+    }
+    fn load<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Option<Vec<KeptTrack>>, StoreError>> {
+        self.note("load", &lease.mapping);
+        self.inner.load(lease)
+    }
+    fn create<'a>(&'a self, lease: &'a Lease, tracks: Vec<(TrackKey, Vec<u8>)>) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.note("create", &lease.mapping);
+        self.inner.create(lease, tracks)
+    }
+    fn commit<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.note("commit", &lease.mapping);
+        self.inner.commit(lease, track, checkpoint)
+    }
+    fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.inner.forget(lease, tracks)
+    }
+    fn remove<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.inner.remove(lease)
+    }
+    fn mappings(&self) -> BoxFuture<'_, Result<Vec<(MappingId, Epoch)>, StoreError>> {
+        self.inner.mappings()
+    }
+    fn health(&self) -> watch::Receiver<StoreHealth> {
+        self.inner.health()
+    }
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.inner.close()
+    }
+}

@@ -1,0 +1,17 @@
+//! The shell's stories: the loop of a mapping and its supervisor with real feeds and gates, a fake source, function and destination, and the
+//! store in memory, on tokio's paused clock.
+
+#![allow(clippy::unwrap_used, reason = "a test may: its panic is the finding")]
+
+mod admin;
+#[path = "fakes/function.rs"]
+mod function;
+mod laws;
+#[path = "fakes/source.rs"]
+mod source;
+mod starts;
+mod stops;
+#[path = "fakes/store.rs"]
+mod store;
+mod troubles;
+mod world;
