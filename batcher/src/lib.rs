@@ -15,6 +15,7 @@ mod plan;
 mod receipts;
 mod record;
 pub mod response;
+pub mod rules;
 mod scale;
 mod short;
 pub mod state;
@@ -29,6 +30,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, GivenUp, OpenSlice, Watermark}
 pub use machine::Machine;
 pub use plan::{Plan, QueuePlan};
 pub use record::*;
+pub use rules::Rule;
 pub use short::ShortBytes;
 pub use state::*;
 pub use time::{Now, Tick, UnixMillis};
