@@ -143,13 +143,16 @@ impl<T> Log<T> {
         cursor.next >= self.items.len() && !self.ended
     }
 
-    /// Reads up to `n_max` values that are there, skipping those that are gone.
-    pub fn read(&self, cursor: &mut Cursor, n_max: usize) -> Passage {
+    /// Reads values that are there as long as `has_room` says so of the next one, skipping those that are gone.
+    pub fn read(&self, cursor: &mut Cursor, mut has_room: impl FnMut(&T) -> bool) -> Passage {
         let gap = self.gap(cursor);
         let mut items = Vec::new();
-        while cursor.next < self.items.len() && items.len() < n_max {
+        while cursor.next < self.items.len() {
             let idx = cursor.next;
             if self.is_kept(idx) {
+                if !has_room(&self.items[idx].value) {
+                    break;
+                }
                 items.push(idx);
             }
             cursor.passed = Some(self.bound_after(idx));
@@ -198,6 +201,15 @@ impl<T> Log<T> {
 mod tests {
     use super::*;
 
+    fn at_most(n: usize) -> impl FnMut(&u32) -> bool {
+        let mut left = n;
+        move |_| {
+            let has_room = left > 0;
+            left = left.saturating_sub(1);
+            has_room
+        }
+    }
+
     fn log(n: u32) -> Log<u32> {
         let mut log = Log::new(Style::Numbers, 10);
         (0..n).for_each(|value| {
@@ -213,9 +225,9 @@ mod tests {
         log.skip();
         log.append([4]);
         let mut cursor = log.open(&Watermark::Origin(log.origin_first()));
-        let first = log.read(&mut cursor, 2);
+        let first = log.read(&mut cursor, at_most(2));
         assert_eq!((first.items, first.passed), (vec![0, 2], Some(Position::number(13))));
-        let rest = log.read(&mut cursor, 9);
+        let rest = log.read(&mut cursor, at_most(9));
         assert_eq!((rest.items, rest.passed, rest.ended), (vec![3, 4], Some(Position::number(16)), false));
         assert!(log.is_idle(&cursor));
     }
@@ -225,10 +237,10 @@ mod tests {
         let mut log = log(4);
         let mut cursor = log.open(&Watermark::At(Position::number(11)));
         log.trim(3);
-        let read = log.read(&mut cursor, 9);
+        let read = log.read(&mut cursor, at_most(9));
         assert_eq!(read.gap, Some(Gap { from: Some(Position::number(11)), to: Position::number(13) }));
         assert_eq!(read.items, [3]);
-        assert_eq!(log.read(&mut cursor, 9).gap, None);
+        assert_eq!(log.read(&mut cursor, at_most(9)).gap, None);
     }
 
     #[test]
@@ -236,9 +248,9 @@ mod tests {
         let mut log = Log::new(Style::Aggregates, 1);
         log.append([1, 2, 3]);
         let mut cursor = log.open(&Watermark::Origin(log.origin_first()));
-        let passed = log.read(&mut cursor, 2).passed.expect("two were read");
+        let passed = log.read(&mut cursor, at_most(2)).passed.expect("two were read");
         assert!(log.items()[1].position < passed && passed < log.items()[2].position);
-        assert_eq!(log.read(&mut log.open(&Watermark::At(passed)), 9).items, [2]);
+        assert_eq!(log.read(&mut log.open(&Watermark::At(passed)), at_most(9)).items, [2]);
     }
 
     #[test]
@@ -246,9 +258,9 @@ mod tests {
         let mut log = log(2);
         log.end();
         let mut cursor = log.open(&Watermark::Origin(log.origin_first()));
-        assert!(!log.read(&mut cursor, 1).ended);
-        assert!(log.read(&mut cursor, 1).ended);
-        let late = log.read(&mut log.open(&Watermark::At(Position::number(12))), 9);
+        assert!(!log.read(&mut cursor, at_most(1)).ended);
+        assert!(log.read(&mut cursor, at_most(1)).ended);
+        let late = log.read(&mut log.open(&Watermark::At(Position::number(12))), at_most(9));
         assert_eq!((late.items.len(), late.passed, late.ended), (0, Some(Position::number(12)), true));
     }
 }

@@ -1,0 +1,102 @@
+//! B-1, R-1, R-2, D-2, C-1: what one attempt may be.
+
+use forebay_batcher::{Attempt, BatchReason, Checkpoint, Now, Place, Rule};
+
+use super::{Closing, Oracle, Violation, holds};
+
+impl Oracle {
+    /// B-1: a batch keeps its record and byte limits, unless it is a single record. C-1: a new plan holds from the next batch.
+    pub(crate) fn b1_a_batch_keeps_its_limits(&self, attempt: &Attempt) -> Result<(), Violation> {
+        let records = attempt.slice.records();
+        holds(Rule::B1, !records.is_empty(), || "an attempt without records".to_owned())?;
+        let mut sections = Vec::new();
+        let mut n_bytes = self.plan().envelope_bytes + records.len() as u64 - 1;
+        for record in records {
+            n_bytes += record.n_bytes();
+            if !sections.contains(&record.section.idx) {
+                sections.push(record.section.idx);
+                n_bytes += u64::from(record.section.bytes);
+            }
+        }
+        let n_records = records.len() as u64;
+        let fits = |max: u64, bytes_max: u64| n_records == 1 || (n_records <= max && n_bytes <= bytes_max);
+        let old = self.plans.iter().any(|plan| fits(u64::from(plan.batch.records_max.get()), plan.batch.bytes_max));
+        holds(Rule::B1, old, || format!("a batch of {n_records} records and {n_bytes} bytes"))?;
+        let fresh = match attempt.why {
+            BatchReason::Window | BatchReason::Count | BatchReason::Bytes | BatchReason::Source | BatchReason::Ended => true,
+            BatchReason::Retry | BatchReason::Half | BatchReason::NotReached => false,
+        };
+        let new = fits(u64::from(self.plan().batch.records_max.get()), self.plan().batch.bytes_max);
+        holds(Rule::C1, !fresh || new, || format!("a fresh batch of {n_records} records and {n_bytes} bytes under an old plan"))?;
+        let tracks = |record: &forebay_batcher::Record| match &record.place {
+            Place::Track(track, _) => Some(*track),
+            Place::Queue { .. } => None,
+        };
+        let mixed = records.iter().any(|record| tracks(record) != tracks(&records[0]));
+        holds(Rule::B1, !mixed || self.plan().mixes_tracks, || "a batch of several tracks".to_owned())
+    }
+
+    /// no attempt beyond the retry limit.
+    pub(crate) fn r1_no_attempt_beyond_the_limit(&self, entries: &[usize]) -> Result<(), Violation> {
+        let limits = self.plans.iter().map(|plan| plan.retry.retries_max);
+        let most = limits.reduce(|most, max| Some(most?.max(max?))).flatten();
+        let Some(most) = most else { return Ok(()) };
+        for entry in entries {
+            let held = &self.entries[*entry];
+            holds(Rule::R1, held.spent <= most, || format!("record {} is tried after {} failures of at most {most}", held.uid, held.spent))?;
+        }
+        Ok(())
+    }
+
+    /// the count of what was tried is durable before the next try, so that it survives a crash.
+    pub(crate) fn r1_the_count_is_durable_before_the_next_try(
+        &self,
+        entries: &[usize],
+        durable: &[Option<Checkpoint>],
+    ) -> Result<(), Violation> {
+        for entry in entries.iter().filter(|entry| self.entries[**entry].tried > 0) {
+            let held = &self.entries[*entry];
+            let truth = self.truth_of(*entry);
+            let kept = durable[truth.track as usize].as_ref().is_some_and(|checkpoint| {
+                checkpoint
+                    .slices
+                    .iter()
+                    .any(|slice| slice.first <= truth.position && truth.position <= slice.last && slice.n_failures >= held.spent)
+            });
+            holds(Rule::R1, kept, || format!("record {} is tried again before {} failures of it are durable", held.uid, held.spent))?;
+        }
+        Ok(())
+    }
+
+    /// no record older than the limit is tried.
+    pub(crate) fn r2_no_record_is_tried_too_old(&self, entries: &[usize], now: Now) -> Result<(), Violation> {
+        let limits = self.plans.iter().map(|plan| plan.retry.record_age_max);
+        let Some(most) = limits.reduce(|most, max| Some(most?.max(max?))).flatten() else { return Ok(()) };
+        for entry in entries {
+            let truth = self.truth_of(*entry);
+            let age = truth.arrival.age(now.unix);
+            holds(Rule::R2, age <= most, || format!("record {} is tried at an age of {age:?}", self.entries[*entry].uid))?;
+        }
+        Ok(())
+    }
+
+    /// D-2: what the machine knows to be finished is not tried again.
+    pub(crate) fn d2_nothing_finished_is_tried_again(&self, entries: &[usize]) -> Result<(), Violation> {
+        for entry in entries {
+            let held = &self.entries[*entry];
+            holds(Rule::D2, !held.fixed, || format!("record {} is tried again without a cause", held.uid))?;
+            holds(Rule::W2, !held.noticing, || format!("record {} is tried while a destination is asked to take it", held.uid))?;
+        }
+        Ok(())
+    }
+
+    /// C-1: no invocation begins after a close was answered.
+    pub(crate) fn c1_nothing_begins_after_a_close(&self, what: &str) -> Result<(), Violation> {
+        holds(Rule::C1, self.closing == Closing::Open, || format!("{what} after a close"))
+    }
+
+    /// C-1: an abandoned machine does nothing at all.
+    pub(crate) fn c1_nothing_happens_after_abandon(&self, what: &str) -> Result<(), Violation> {
+        holds(Rule::C1, self.closing != Closing::Abandoned, || format!("{what} after an abandon"))
+    }
+}
