@@ -76,7 +76,8 @@ impl Machine {
     /// Whether the step is in a durable checkpoint of every track that it touches.
     fn is_durable(&self, chain: &Chain, step: &Step) -> bool {
         chain.holds.iter().all(|hold| match hold {
-            Hold::Lane(idx, _) => self.tracks.by_idx.get(idx).is_none_or(|track| track.committing.durable >= step.mark),
+            // A track that is not ours any more keeps nothing waiting.
+            Hold::Lane(idx, _) => self.tracks.by_idx.get(idx).is_none_or(|track| !track.is_active() || track.committing.durable >= step.mark),
             Hold::Group(_) => true,
         })
     }

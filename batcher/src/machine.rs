@@ -129,24 +129,26 @@ impl Machine {
         // C-1: nothing new begins after a close.
         while !self.is_closing() {
             let id = match self.ready.pop_front() {
-                Some(Ready::Chain(id)) if self.chains.get(&id).is_some_and(|chain| matches!(chain.status, Status::Ready { .. })) => {
-                    Some(id)
-                }
+                Some(Ready::Chain(id)) if self.is_ready(id) => Some(id),
                 Some(Ready::Chain(_)) => None,
                 Some(Ready::Lane(idx, lane)) => {
                     let id = self.take_batch(idx, lane);
                     if let Some(id) = id {
                         self.advance(id);
                     }
-                    id.filter(|id| self.chains.get(id).is_some_and(|chain| matches!(chain.status, Status::Ready { .. })))
+                    id.filter(|id| self.is_ready(*id))
                 }
-                None => Some(self.take_pool_batch()?),
+                None => Some(self.take_pool_batch()?).filter(|id| self.is_ready(*id)),
             };
             if let Some(attempt) = id.and_then(|id| self.start(id)) {
                 return Some(attempt);
             }
         }
         None
+    }
+
+    fn is_ready(&self, id: ChainId) -> bool {
+        self.chains.get(&id).is_some_and(|chain| matches!(chain.status, Status::Ready { .. }))
     }
 
     /// An attempt ended.

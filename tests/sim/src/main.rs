@@ -1,6 +1,7 @@
 //! `forebay-sim`: runs seeds, shows one, and checks that planted faults are found.
 #![allow(clippy::print_stdout, reason = "a command line tool answers on standard output")]
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use forebay_sim::trace::Keep;
 use forebay_sim::{Report, report, run_seed, seeds};
 
 const USAGE: &str = "usage: forebay-sim run --seeds N [--base B] [--threads 2]
+       forebay-sim survey --seeds N [--base B]
        forebay-sim seed N [--trace]
        forebay-sim mutants";
 
@@ -20,12 +22,9 @@ fn main() -> ExitCode {
             (Some(n_seeds), base, threads) => run(n_seeds, base.unwrap_or_else(base_of_now), threads.unwrap_or(2)),
             (None, ..) => usage(),
         },
+        ["survey", ..] => number(&words, "--seeds").map_or_else(usage, |n_seeds| survey(n_seeds, number(&words, "--base").unwrap_or(1))),
         ["seed", seed, ..] => seed.parse().map_or_else(|_| usage(), |seed| show(seed, words.contains(&"--trace"))),
-        #[cfg(not(feature = "mutants"))]
-        ["mutants"] => {
-            println!("built without planted faults: build with --features mutants");
-            ExitCode::FAILURE
-        }
+        ["mutants"] => usage(),
         _ => usage(),
     }
 }
@@ -104,6 +103,25 @@ fn work(base: u64, n_seeds: u64, thread: u64, n_threads: u64) -> Share {
     }
     share.busy = start.elapsed();
     share
+}
+
+/// Runs on past failures and tells how often each rule broke, with the shortest run that broke it.
+fn survey(n_seeds: u64, base: u64) -> ExitCode {
+    let mut broken: BTreeMap<String, (u64, u64, u64, String)> = BTreeMap::new();
+    for seed in base..base + n_seeds {
+        let report = run_seed(seed, Keep::Hash);
+        let Some(violation) = report.violation else { continue };
+        let words: String = violation.what.chars().filter(|it| !it.is_ascii_digit()).take(45).collect();
+        let entry = broken.entry(format!("{} {words}", violation.rule)).or_insert((0, u64::MAX, seed, String::new()));
+        entry.0 += 1;
+        if report.n_steps < entry.1 {
+            (entry.1, entry.2, entry.3) = (report.n_steps, seed, violation.what);
+        }
+    }
+    for (name, (n, n_steps, seed, what)) in &broken {
+        println!("{n:>6} times {}, seed {seed} in {n_steps} steps: {}", &name[..3], what.chars().take(400).collect::<String>());
+    }
+    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn show(seed: u64, trace: bool) -> ExitCode {

@@ -1,7 +1,7 @@
 //! What the machine was told, entered into the books; and the sums that its own counts must equal.
 
-use forebay_batcher::lanes::lane_of;
-use forebay_batcher::{AttemptId, Counts, NoticeId, Outcome, Rule, Slice};
+use forebay_batcher::{AttemptId, Counts, NoticeId, Outcome, Place, RecordId, Rule, Slice};
+use forebay_config::Redelivery;
 
 use super::{Closing, Oracle, Violation, holds};
 
@@ -41,12 +41,11 @@ impl Oracle {
         for entry in &entries {
             self.entries[*entry].in_flight = false;
         }
-        let (n_lanes, by_us) = (self.plan().lanes.get(), self.redelivers_by_us());
         match outcome {
             Outcome::Succeeded(_) => self.enter(&entries, &Verdict::Done),
             Outcome::Failed { .. } => self.enter(&entries, &Verdict::Again { spent: n == 1 || bisects == Bisects::Never }),
             Outcome::NotReached { .. } => {
-                self.tally.not_reached += 1;
+                self.tally.not_reached += u64::from(!entries.is_empty());
                 self.enter(&entries, &Verdict::Untouched);
             }
             Outcome::TooLarge => {
@@ -55,56 +54,58 @@ impl Oracle {
                 }
                 self.enter(&entries, &Verdict::Untouched);
             }
-            Outcome::PartlyFailed { failed, .. } => {
-                let mut blocked: Vec<(u32, u32)> = Vec::new();
-                let mut blocked_groups = Vec::new();
-                let all = slice.records().iter().zip(&flight.entries).zip(&alive);
-                for ((record, entry), _) in all.filter(|(_, alive)| **alive) {
-                    let named = failed.contains(&record.id);
-                    let (again, surely_done) = match &record.place {
-                        forebay_batcher::Place::Track(track, position) => {
-                            let lane = if self.lanes_vary { 0 } else { lane_of(&record.key, position, n_lanes) };
-                            let behind = blocked.contains(&(track.0, lane));
-                            if named && !behind {
-                                blocked.push((track.0, lane));
-                            }
-                            (named || (behind && !self.lanes_vary), !behind)
-                        }
-                        forebay_batcher::Place::Queue { .. } => {
-                            let group = self.truth_of(*entry).key;
-                            let behind = self.plan().retry.stop_group_at_first_failure && blocked_groups.contains(&group) && group.is_some();
-                            if named {
-                                blocked_groups.push(group);
-                            }
-                            (named || behind, true)
-                        }
-                    };
-                    if again {
-                        self.enter(&[*entry], &Verdict::Again { spent: by_us });
-                    } else {
-                        self.enter(&[*entry], &Verdict::Done);
-                        self.entries[*entry].fixed = surely_done;
-                    }
-                }
-            }
+            Outcome::PartlyFailed { failed, .. } => self.hear_partial(slice, failed, &flight.entries, &alive),
         }
         true
+    }
+
+    /// A partial answer: on a track everything from the first named record on is tried again, for a function may stop there; in queues what
+    /// was named, and with the group guard what follows it in its group.
+    fn hear_partial(&mut self, slice: &Slice, failed: &[RecordId], entries: &[usize], alive: &[bool]) {
+        let (mut done, mut rest, mut first_named) = (Vec::new(), Vec::new(), None);
+        let mut blocked = Vec::new();
+        for ((record, entry), alive) in slice.records().iter().zip(entries).zip(alive) {
+            let unit = match &record.place {
+                Place::Track(track, _) => Some(track.0),
+                Place::Queue { .. } if self.plan().retry.stop_group_at_first_failure => self.truth_of(*entry).key,
+                Place::Queue { .. } => None,
+            };
+            let named = failed.contains(&record.id);
+            let behind = unit.is_some() && blocked.contains(&unit);
+            if named {
+                blocked.push(unit);
+                first_named.get_or_insert(*entry);
+            }
+            if *alive {
+                if named || behind { rest.push(*entry) } else { done.push(*entry) }
+            }
+        }
+        self.enter(&done, &Verdict::Done);
+        let by_us = self.plan().retry.redelivery == Redelivery::ByUs;
+        let exhausted = |held: &super::Entry| self.plan().retry.retries_max.is_some_and(|max| held.spent + 1 > max);
+        let splits = !self.is_queue && self.plan().retry.bisect && rest.len() > 1 && rest.iter().any(|entry| exhausted(&self.entries[*entry]));
+        for entry in rest {
+            // With bisect the last try gives up the named record alone; the others go on as halves.
+            self.enter(&[entry], &Verdict::Again { spent: by_us && (!splits || first_named == Some(entry)) });
+        }
     }
 
     /// The machine hears that a destination took a notice's records.
     pub(crate) fn hear_taken(&mut self, id: NoticeId, taken: bool) -> bool {
         let Some(entries) = self.notices.remove(&id) else { return false };
+        let mut any_held = false;
         for (entry, owner) in entries {
             if !self.is_held(entry, owner) {
                 continue;
             }
+            any_held = true;
             let held = &mut self.entries[entry];
             held.noticing = false;
             held.finished |= taken;
             held.fixed |= taken;
             self.tally.delivered += u64::from(taken);
         }
-        self.tally.delivery_failures += u64::from(!taken);
+        self.tally.delivery_failures += u64::from(!taken && any_held);
         true
     }
 
@@ -135,13 +136,8 @@ impl Oracle {
 
     /// The living machine still holds this record by that ownership (`u32::MAX` for a queue).
     fn is_held(&self, entry: usize, owner: u32) -> bool {
-        let track_held = self.owners.get(&forebay_batcher::TrackIdx(owner)).is_some_and(|it| !it.over);
+        let track_held = self.owners.get(&forebay_batcher::TrackIdx(owner)).is_some_and(|it| !it.over && !it.position_lost);
         if self.is_queue { !self.entries[entry].void } else { track_held }
-    }
-
-    /// Failed records come back from us, so that their retries are counted here.
-    fn redelivers_by_us(&self) -> bool {
-        self.plan().retry.redelivery == forebay_config::Redelivery::ByUs
     }
 
     fn enter(&mut self, entries: &[usize], verdict: &Verdict) {

@@ -33,7 +33,7 @@ impl Oracle {
                         let key = truth.key.map_or(OrderKey::Free, order_key);
                         slice.first <= truth.position
                             && truth.position <= slice.last
-                            && slice.lanes.contains(&lane_of(&key, &truth.position, from.lanes))
+                            && slice.lane == lane_of(&key, &truth.position, from.lanes)
                     })
                 })
                 .flatten();

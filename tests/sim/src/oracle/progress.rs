@@ -75,7 +75,7 @@ impl Oracle {
 
     /// D-2: after a clean stop all that was finished is durable, so that nothing is repeated.
     pub(crate) fn d2_a_clean_stop_leaves_nothing_to_repeat(&self, durable: &[Option<Checkpoint>]) -> Result<(), Violation> {
-        for owner in self.owners.values().filter(|owner| !owner.over) {
+        for owner in self.owners.values().filter(|owner| !owner.over && !owner.position_lost) {
             let Some(checkpoint) = durable[owner.source].as_ref() else { continue };
             for uid in &self.by_track[owner.source] {
                 let entry = &self.entries[*uid as usize];

@@ -118,7 +118,7 @@ fn brief(checkpoint: &forebay_batcher::Checkpoint) -> String {
         .iter()
         .map(|slice| {
             let given_up = slice.given_up.as_ref().map_or("", |_| " given up");
-            format!("{:?}..={:?} lanes {:?} failures {} invokes {}{given_up}", slice.first, slice.last, slice.lanes, slice.n_failures, slice.n_invokes)
+            format!("{:?}..={:?} lane {} failures {} invokes {}{given_up}", slice.first, slice.last, slice.lane, slice.n_failures, slice.n_invokes)
         })
         .collect();
     format!("{:?} finished {:?} slices {slices:?} ended {}", checkpoint.watermark, checkpoint.finished, checkpoint.ended)

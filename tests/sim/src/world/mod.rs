@@ -116,7 +116,7 @@ impl World {
             let timeout = self.machine.as_ref().and_then(Machine::poll_timeout);
             let event = self.events.next_tick();
             let timeout_first = match (timeout, event) {
-                (Some((tick, _)), Some(event)) => tick.0 <= event,
+                (Some((tick, _)), Some(event)) => tick.0 < event,
                 (Some(_), None) => true,
                 (None, Some(_)) => false,
                 (None, None) => return Err(self.stuck("nothing will ever happen")),

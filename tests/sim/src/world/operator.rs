@@ -27,6 +27,11 @@ impl World {
                     self.assign(source);
                 }
             }
+            return;
+        }
+        let now = self.now();
+        if let Some(machine) = self.machine.as_mut() {
+            machine.handle_opened(now);
         }
     }
 
@@ -101,7 +106,7 @@ impl World {
         let (life, now) = (self.life, self.now());
         match how {
             Close::Finish => self.events.push(self.now_us + 400_000_000, Event::StopWaiting { life }),
-            Close::Within(until) => self.events.push(until.0 + 1, Event::StopNow { life }),
+            Close::Within(until) => self.events.push(until.0, Event::StopNow { life }),
             Close::Abandon => {}
         }
         if let Some(machine) = self.machine.as_mut() {
@@ -144,7 +149,7 @@ impl World {
                 plan.lanes = count(self.choices.pick(&[1, 3, 8]));
                 self.coverage.hit(Point::LanesChanged);
             }
-            3 if plan.retry.redelivery == forebay_config::Redelivery::ByUs => {
+            3 if plan.retry.redelivery == forebay_config::Redelivery::ByUs && !plan.retry.bisect => {
                 plan.retry.retries_max = self.choices.pick(&[Some(0), Some(1), Some(3), None]);
             }
             4 => plan.ahead_max = self.choices.pick(&[1000, 8]),

@@ -82,7 +82,10 @@ impl World {
         }
         if self.oracle.commits.remove(&id).is_some() {
             match answer {
-                Committed::Durable => self.oracle.tally.committed += 1,
+                Committed::Durable => {
+                    let is_owner = self.oracle.owners.get(&owner).is_some_and(|owner| !owner.over && !owner.position_lost);
+                    self.oracle.tally.committed += u64::from(is_owner);
+                }
                 Committed::Fenced => self.oracle.end_ownership(owner),
                 Committed::Full | Committed::Failed => {}
             }
