@@ -170,7 +170,8 @@ impl Machine {
                 let chain = self.chains.get_mut(&id).expect("it was there above");
                 let tracks = &self.tracks;
                 chain.steps.retain(|step| match &step.what {
-                    What::Filling(it) => tracks.by_idx.get(&it.track).is_some_and(|track| track.is_active()),
+                    // One that holds records gives their room back first.
+                    What::Filling(it) => !it.records.is_empty() || tracks.by_idx.get(&it.track).is_some_and(|track| track.is_active()),
                     What::Try(_) | What::Tell(_) => true,
                 });
                 self.advance(id);

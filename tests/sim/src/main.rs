@@ -90,7 +90,7 @@ struct Share {
 }
 
 fn work(base: u64, n_seeds: u64, thread: u64, n_threads: u64) -> Share {
-    let start = Instant::now();
+    let start = cpu_time();
     let mut share = Share { coverage: Coverage::default(), failure: None, busy: Duration::ZERO, n_steps: 0 };
     for seed in (0..n_seeds).skip(usize::try_from(thread).unwrap_or(0)).step_by(usize::try_from(n_threads).unwrap_or(1)) {
         let report = run_seed(base + seed, Keep::Hash);
@@ -101,8 +101,14 @@ fn work(base: u64, n_seeds: u64, thread: u64, n_threads: u64) -> Share {
             break;
         }
     }
-    share.busy = start.elapsed();
+    share.busy = cpu_time().saturating_sub(start);
     share
+}
+
+/// What this thread has used of a core, as Linux counts it.
+fn cpu_time() -> Duration {
+    let counted = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(counted.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
 }
 
 /// Runs on past failures and tells how often each rule broke, with the shortest run that broke it.

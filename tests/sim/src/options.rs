@@ -101,7 +101,8 @@ impl Options {
             poison_heals: choices.chance(300),
             poison_names_itself: choices.chance(500),
             old_records: if has_age { choices.pick(&[0, 100, 400]) } else { 0 },
-            oversize: if limited { choices.pick(&[0, 30]) } else { 0 },
+            // A queue that redelivers by itself would bring it again for ever.
+            oversize: if limited && plan.retry.redelivery == Redelivery::ByUs { choices.pick(&[0, 30]) } else { 0 },
             function_bytes_max: if limited && choices.chance(250) { Some(plan.batch.bytes_max / 2) } else { None },
             latency_max_ms: choices.pick(&[5, 50, 400, 3000]),
             safety_ms: choices.pick(&[3000, 10_000, 30_000, 90_000]),

@@ -10,10 +10,10 @@ mod progress;
 mod receipts;
 mod truth;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use forebay_batcher::{AttemptId, CommitId, NoticeId, Plan, Rule, SlotId, TrackIdx};
+use forebay_batcher::{AttemptId, CommitId, NoticeId, Plan, Rule, SettleId, SlotId, TrackIdx};
 
 pub use effects::Tally;
 pub(crate) use effects::Bisects;
@@ -64,6 +64,7 @@ pub(crate) struct Oracle {
     pub(crate) flights: BTreeMap<AttemptId, Flight>,
     pub(crate) notices: BTreeMap<NoticeId, Vec<(usize, u32)>>,
     pub(crate) commits: BTreeMap<CommitId, TrackIdx>,
+    pub(crate) settles: BTreeSet<SettleId>,
     pub(crate) slots: Vec<SlotId>,
     pub(crate) plans: Vec<Arc<Plan>>,
     pub(crate) closing: Closing,
@@ -86,6 +87,7 @@ impl Oracle {
             flights: BTreeMap::new(),
             notices: BTreeMap::new(),
             commits: BTreeMap::new(),
+            settles: BTreeSet::new(),
             slots: Vec::new(),
             plans: vec![plan],
             closing: Closing::Open,
@@ -106,6 +108,7 @@ impl Oracle {
         self.flights.clear();
         self.notices.clear();
         self.commits.clear();
+        self.settles.clear();
         self.slots.clear();
         self.closing = Closing::Open;
         self.tally = Tally::default();

@@ -65,6 +65,7 @@ impl World {
             let owner_lives = open.order.track.is_none_or(|owner| self.oracle.owners.get(&owner).is_some_and(|owner| !owner.over));
             // What a track brings after a close is read again by the next life; what a queue brings is given back.
             if owner_lives && (self.oracle.is_queue || !self.is_closing()) {
+                self.oracle.tally.gaps += u64::from(read.gap.is_some());
                 self.oracle.tally.polled += read.records.len() as u64 + u64::from(read.n_filtered);
                 self.oracle.tally.filtered_out += u64::from(read.n_filtered);
             }

@@ -97,8 +97,22 @@ impl World {
         for entry in &entries {
             self.oracle.entries[*entry].in_flight = true;
         }
+        if self.oracle.is_queue && self.holds_more_of_a_group(&entries) {
+            self.coverage.hit(Point::GroupHeld);
+        }
         self.oracle.flights.insert(attempt.id, Flight { entries: entries.clone(), owner_of, lanes });
         Ok(entries)
+    }
+
+    /// Messages of one of these groups are held and not in flight; only the latest receipts are looked at.
+    fn holds_more_of_a_group(&self, entries: &[usize]) -> bool {
+        let group = |entry: usize| self.oracle.truth_of(entry).key;
+        let n = self.oracle.entries.len();
+        (n.saturating_sub(20)..n).any(|other| {
+            let held = &self.oracle.entries[other];
+            let waits = held.life == self.life && !held.in_flight && !held.finished && !held.settled && !held.void;
+            waits && group(other).is_some() && entries.iter().any(|entry| group(*entry) == group(other))
+        })
     }
 
     /// How the attempt ends and which records' work is done.

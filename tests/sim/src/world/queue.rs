@@ -49,11 +49,12 @@ impl World {
 
     /// Lets a receive that waits have what is visible, or looks again when something will be.
     pub(super) fn wake_queue(&mut self) {
-        self.queue.wakes_at = None;
         let Some(id) = self.reads.iter().find(|(_, read)| read.parked).map(|(id, _)| *id) else { return };
         if self.queue.queue.has_visible(self.now_us) {
             self.unpark(id);
-        } else if let Some(at) = self.queue.queue.next_visible(self.now_us) {
+        } else if let Some(at) = self.queue.queue.next_visible(self.now_us)
+            && self.queue.wakes_at.is_none_or(|known| known <= self.now_us || at < known)
+        {
             self.queue.wakes_at = Some(at);
             self.events.push(at, Event::QueueWakes);
         }
@@ -106,6 +107,7 @@ impl World {
         for settlement in &settlements {
             self.oracle.entries[handle_number(&settlement.receipt.handle)].settling = true;
         }
+        self.oracle.settles.insert(id);
         let at = self.soon(50);
         let life = self.life;
         self.events.push(at, Event::SettleLands { life, id, settlements });
@@ -139,14 +141,14 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
-        for (receipt, answer) in &answers {
-            let entry = &mut self.oracle.entries[handle_number(&receipt.handle)];
-            if entry.settling {
+        if self.oracle.settles.remove(&id) {
+            for (receipt, answer) in &answers {
+                let entry = &mut self.oracle.entries[handle_number(&receipt.handle)];
                 entry.settling = false;
                 match answer {
                     Settled::Done => {
                         entry.settled = true;
-                        self.oracle.tally.deleted += u64::from(entry.finished && !entry.void);
+                        self.oracle.tally.deleted += u64::from(entry.finished);
                     }
                     Settled::Lost => entry.void = true,
                     Settled::Failed => {}
@@ -229,7 +231,6 @@ impl World {
         for entry in &mut self.oracle.entries {
             entry.void |= entry.generation == self.queue.generation;
             entry.in_flight &= !entry.void;
-            entry.settling &= !entry.void;
         }
         self.queue.generation += 1;
         self.queue.queue.void_all();

@@ -9,7 +9,7 @@ use forebay_models::stream::{Cursor, Log};
 use super::World;
 use super::events::Event;
 use crate::coverage::Point;
-use crate::oracle::{Entry, Poison, Truth, Violation};
+use crate::oracle::{Closing, Entry, Poison, Truth, Violation};
 
 /// A track at the source.
 #[derive(Debug)]
@@ -180,9 +180,8 @@ impl World {
         }
         if read.gap.is_some() {
             self.coverage.hit(Point::Gap);
-            self.oracle.tally.gaps += 1;
         }
-        if let Some(owner) = self.oracle.owners.get_mut(&owner) {
+        if let Some(owner) = self.oracle.owners.get_mut(&owner).filter(|_| self.oracle.closing == Closing::Open) {
             owner.passed.clone_from(&read.passed);
         }
         Ok(read)
