@@ -11,6 +11,7 @@ mod explain;
 mod flow;
 pub mod lanes;
 mod machine;
+pub mod mutant;
 mod plan;
 mod receipts;
 mod record;

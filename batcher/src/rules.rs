@@ -116,9 +116,7 @@ impl Rule {
             Self::T1 => "a child track starts only after all its parents ended",
             Self::P1 => "a start at LATEST or TRIM_HORIZON only when no position ever existed",
             Self::C1 => "no invocation begins after a close was answered; a new plan holds from the next batch",
-            Self::L1 => {
-                "when the function recovers or the plan is finite, everything is committed; a fresh record goes through"
-            }
+            Self::L1 => "when the function recovers or the plan is finite, everything is committed; a fresh record goes through",
             Self::D1 => "the same seed gives the same run",
         }
     }

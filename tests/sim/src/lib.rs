@@ -2,6 +2,8 @@
 
 pub mod choices;
 pub mod coverage;
+#[cfg(feature = "mutants")]
+pub mod hunt;
 pub mod options;
 pub mod oracle;
 mod panics;

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         },
         ["survey", ..] => number(&words, "--seeds").map_or_else(usage, |n_seeds| survey(n_seeds, number(&words, "--base").unwrap_or(1))),
         ["seed", seed, ..] => seed.parse().map_or_else(|_| usage(), |seed| show(seed, words.contains(&"--trace"))),
-        ["mutants"] => usage(),
+        ["mutants"] => mutants(),
         _ => usage(),
     }
 }
@@ -109,6 +109,35 @@ fn work(base: u64, n_seeds: u64, thread: u64, n_threads: u64) -> Share {
 fn cpu_time() -> Duration {
     let counted = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(counted.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
+/// Plants each fault in turn and tells which seed found it.
+#[cfg(feature = "mutants")]
+fn mutants() -> ExitCode {
+    use forebay_batcher::mutant::Mutant;
+    let mut n_missed = 0;
+    for mutant in Mutant::ALL {
+        match forebay_sim::hunt::hunt(*mutant, 1, 1000).found {
+            Some((seed, rule, what)) => println!("seed {seed:>4}  {rule}  {}\n                {}", mutant.words(), short(&what)),
+            None => {
+                n_missed += 1;
+                println!("NOT FOUND       {}", mutant.words());
+            }
+        }
+    }
+    println!("{} of {} planted faults found within 1,000 seeds", Mutant::ALL.len() - n_missed, Mutant::ALL.len());
+    if n_missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(feature = "mutants")]
+fn short(what: &str) -> String {
+    what.chars().take(110).collect()
+}
+
+#[cfg(not(feature = "mutants"))]
+fn mutants() -> ExitCode {
+    println!("built without planted faults: build with --features mutants");
+    ExitCode::FAILURE
 }
 
 /// Runs on past failures and tells how often each rule broke, with the shortest run that broke it.

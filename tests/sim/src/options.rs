@@ -180,7 +180,8 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
     let queue = kind == Kind::Queue;
     let has_destination = choices.chance(700);
     let redelivery = if queue && choices.chance(600) { Redelivery::BySource } else { Redelivery::ByUs };
-    let visibility = if queue && (redelivery == Redelivery::BySource || choices.chance(600)) { Some(choices.pick(&[30, 60, 120])) } else { None };
+    let visibility =
+        if queue && (redelivery == Redelivery::BySource || choices.chance(600)) { Some(choices.pick(&[30, 60, 120])) } else { None };
     Plan {
         generation: 1,
         batch: BatchPlan {
@@ -200,7 +201,7 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
         window: None,
         lanes: count(if queue { 1 } else { choices.pick(&[1, 2, 4, 10]) }),
         envelope_bytes: 14,
-        mixes_tracks: !queue && choices.chance(150),
+        mixes_tracks: !queue && choices.chance(250),
         concurrency_max: if choices.chance(800) { NonZeroU32::new(choices.between(1, 6)) } else { None },
         has_destination,
         held_bytes_max: choices.pick(&[1 << 30, 2000, 20_000]),

@@ -83,7 +83,8 @@ impl Oracle {
         self.enter(&done, &Verdict::Done);
         let by_us = self.plan().retry.redelivery == Redelivery::ByUs;
         let exhausted = |held: &super::Entry| self.plan().retry.retries_max.is_some_and(|max| held.spent + 1 > max);
-        let splits = !self.is_queue && self.plan().retry.bisect && rest.len() > 1 && rest.iter().any(|entry| exhausted(&self.entries[*entry]));
+        let splits =
+            !self.is_queue && self.plan().retry.bisect && rest.len() > 1 && rest.iter().any(|entry| exhausted(&self.entries[*entry]));
         for entry in rest {
             // With bisect the last try gives up the named record alone; the others go on as halves.
             self.enter(&[entry], &Verdict::Again { spent: by_us && (!splits || first_named == Some(entry)) });

@@ -1,6 +1,6 @@
 //! B-1, R-1, R-2, D-2, C-1: what one attempt may be.
 
-use forebay_batcher::{Attempt, BatchReason, Checkpoint, Now, Place, Rule};
+use forebay_batcher::{Attempt, BatchReason, Checkpoint, Now, Place, Rule, TrackIdx};
 
 use super::{Closing, Oracle, Violation, holds};
 
@@ -29,7 +29,9 @@ impl Oracle {
         let new = fits(u64::from(self.plan().batch.records_max.get()), self.plan().batch.bytes_max);
         // What is left of a batch after its expired records were split off was batched before.
         let may_be_split = self.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
-        holds(Rule::C1, !fresh || new || may_be_split, || format!("a fresh batch of {n_records} records and {n_bytes} bytes under an old plan"))?;
+        holds(Rule::C1, !fresh || new || may_be_split, || {
+            format!("a fresh batch of {n_records} records and {n_bytes} bytes under an old plan")
+        })?;
         let tracks = |record: &forebay_batcher::Record| match &record.place {
             Place::Track(track, _) => Some(*track),
             Place::Queue { .. } => None,
@@ -45,7 +47,9 @@ impl Oracle {
         let Some(most) = most else { return Ok(()) };
         for entry in entries {
             let held = &self.entries[*entry];
-            holds(Rule::R1, held.spent <= most, || format!("record {} is tried after {} failures of at most {most}", held.uid, held.spent))?;
+            holds(Rule::R1, held.spent <= most, || {
+                format!("record {} is tried after {} failures of at most {most}", held.uid, held.spent)
+            })?;
         }
         Ok(())
     }
@@ -66,6 +70,31 @@ impl Oracle {
                     .any(|slice| slice.first <= truth.position && truth.position <= slice.last && slice.n_failures >= held.spent)
             });
             holds(Rule::R1, kept, || format!("record {} is tried again before {} failures of it are durable", held.uid, held.spent))?;
+        }
+        Ok(())
+    }
+
+    /// a checkpoint holds every slice that was tried and is open, with its count, or that it was given up.
+    pub(crate) fn r1_a_checkpoint_holds_what_was_tried(&self, track: TrackIdx, checkpoint: &Checkpoint) -> Result<(), Violation> {
+        let Some(owner) = self.owners.get(&track) else { return Ok(()) };
+        let open = self.by_track[owner.source][owner.first_open..].iter().take_while(|uid| {
+            let passed = owner.passed.as_ref();
+            passed.is_some_and(|passed| self.truths[**uid as usize].position < *passed)
+        });
+        for uid in open {
+            let held = &self.entries[*uid as usize];
+            if held.tried == 0 || held.finished || held.in_flight || !held.handed {
+                continue;
+            }
+            let position = &self.truths[*uid as usize].position;
+            let kept = checkpoint.slices.iter().any(|slice| {
+                slice.first <= *position && *position <= slice.last && (slice.given_up.is_some() || slice.n_failures >= held.spent)
+            });
+            holds(Rule::R1, kept, || format!("a checkpoint of {track:?} forgets the {} failures of record {uid}", held.spent))?;
+            let given_up = held.noticing || held.given_up;
+            let told =
+                checkpoint.slices.iter().any(|slice| slice.first <= *position && *position <= slice.last && slice.given_up.is_some());
+            holds(Rule::R1, !given_up || told, || format!("a checkpoint of {track:?} forgets that record {uid} was given up"))?;
         }
         Ok(())
     }

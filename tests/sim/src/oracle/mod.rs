@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use forebay_batcher::{AttemptId, CommitId, NoticeId, Plan, Rule, SettleId, SlotId, TrackIdx};
 
-pub use effects::Tally;
 pub(crate) use effects::Bisects;
+pub use effects::Tally;
 pub(crate) use ownership::{Ownership, order_key};
 pub(crate) use truth::{Entry, Poison, Truth, handle_number};
 

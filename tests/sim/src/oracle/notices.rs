@@ -23,7 +23,9 @@ impl Oracle {
                         entry.too_large || plan.envelope_bytes + u64::from(record.section.bytes) + record.n_bytes() > plan.batch.bytes_max
                     }
                 });
-            holds(Rule::W2, justified, || format!("record {} is given up as {}, after {} failures", entry.uid, condition.as_str(), entry.spent))?;
+            holds(Rule::W2, justified, || {
+                format!("record {} is given up as {}, after {} failures", entry.uid, condition.as_str(), entry.spent)
+            })?;
         }
         Ok(())
     }

@@ -51,15 +51,8 @@ impl Oracle {
             Watermark::At(position) => Some(position.clone()),
             Watermark::Origin(_) => None,
         };
-        let ownership = Ownership {
-            source,
-            epoch,
-            over: false,
-            position_lost: false,
-            passed,
-            committed: from.watermark.clone(),
-            first_open: 0,
-        };
+        let ownership =
+            Ownership { source, epoch, over: false, position_lost: false, passed, committed: from.watermark.clone(), first_open: 0 };
         self.owners.insert(track, ownership);
     }
 

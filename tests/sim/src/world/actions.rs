@@ -65,7 +65,8 @@ impl World {
                 self.commit(id, owner, checkpoint)
             }
             Action::Settle(id, settlements) => {
-                self.trace.note(&[17, id.0, settlements.len() as u64], || format!("{:>12}   -> settle {} {settlements:?}", self.now_us, id.0));
+                self.trace
+                    .note(&[17, id.0, settlements.len() as u64], || format!("{:>12}   -> settle {} {settlements:?}", self.now_us, id.0));
                 self.settle(id, settlements)
             }
             Action::Extend(id, receipts, span) => {
@@ -118,7 +119,10 @@ fn brief(checkpoint: &forebay_batcher::Checkpoint) -> String {
         .iter()
         .map(|slice| {
             let given_up = slice.given_up.as_ref().map_or("", |_| " given up");
-            format!("{:?}..={:?} lane {} failures {} invokes {}{given_up}", slice.first, slice.last, slice.lane, slice.n_failures, slice.n_invokes)
+            format!(
+                "{:?}..={:?} lane {} failures {} invokes {}{given_up}",
+                slice.first, slice.last, slice.lane, slice.n_failures, slice.n_invokes
+            )
         })
         .collect();
     format!("{:?} finished {:?} slices {slices:?} ended {}", checkpoint.watermark, checkpoint.finished, checkpoint.ended)

@@ -11,38 +11,116 @@ use forebay_batcher::{
 #[derive(Debug)]
 pub(crate) enum Event {
     /// Records reach the source.
-    Append { track: usize, n: u32 },
+    Append {
+        track: usize,
+        n: u32,
+    },
     /// A control record, or a position that nobody will see.
-    Control { track: usize },
-    Trim { track: usize },
-    Compact { track: usize },
-    EndTrack { track: usize },
-    Fence { track: usize },
-    Regain { track: usize },
-    LoseTrack { track: usize },
+    Control {
+        track: usize,
+    },
+    Trim {
+        track: usize,
+    },
+    Compact {
+        track: usize,
+    },
+    EndTrack {
+        track: usize,
+    },
+    Fence {
+        track: usize,
+    },
+    Regain {
+        track: usize,
+    },
+    LoseTrack {
+        track: usize,
+    },
     ChannelDies,
     QueueWakes,
     PoisonHeals,
     ChangePlan,
     Close,
-    StopWaiting { life: u32 },
-    StopNow { life: u32 },
+    StopWaiting {
+        life: u32,
+    },
+    StopNow {
+        life: u32,
+    },
     Start,
     StepClock,
     Heal,
-    ReadAnswer { life: u32, id: ReadId },
-    ReadFails { life: u32, id: ReadId, notice: SourceNotice },
-    ReadAgain { life: u32, id: ReadId, read: Box<Read> },
-    SlotFree { life: u32 },
-    GateOpens { life: u32 },
-    Answer { life: u32, id: AttemptId, slice: Slice, outcome: Box<Outcome>, done: Vec<u32> },
-    Delivered { life: u32, id: NoticeId, answer: Delivery, taken: Vec<u32> },
-    CommitLands { life: u32, id: CommitId, owner: TrackIdx, track: usize, epoch: u64, checkpoint: Box<Checkpoint>, fate: Fate },
-    Committed { life: u32, id: CommitId, owner: TrackIdx, answer: Committed },
-    SettleLands { life: u32, id: SettleId, settlements: Vec<Settlement> },
-    Settled { life: u32, id: SettleId, answers: Vec<(Receipt, Settled)> },
-    ExtendLands { life: u32, id: ExtendId, receipts: Vec<Receipt>, span_us: u64, sent_us: u64 },
-    Extended { life: u32, id: ExtendId, answers: Vec<(Receipt, Extended)> },
+    ReadAnswer {
+        life: u32,
+        id: ReadId,
+    },
+    ReadFails {
+        life: u32,
+        id: ReadId,
+        notice: SourceNotice,
+    },
+    ReadAgain {
+        life: u32,
+        id: ReadId,
+        read: Box<Read>,
+    },
+    SlotFree {
+        life: u32,
+    },
+    GateOpens {
+        life: u32,
+    },
+    Answer {
+        life: u32,
+        id: AttemptId,
+        slice: Slice,
+        outcome: Box<Outcome>,
+        done: Vec<u32>,
+    },
+    Delivered {
+        life: u32,
+        id: NoticeId,
+        answer: Delivery,
+        taken: Vec<u32>,
+    },
+    CommitLands {
+        life: u32,
+        id: CommitId,
+        owner: TrackIdx,
+        track: usize,
+        epoch: u64,
+        checkpoint: Box<Checkpoint>,
+        fate: Fate,
+    },
+    Committed {
+        life: u32,
+        id: CommitId,
+        owner: TrackIdx,
+        answer: Committed,
+    },
+    SettleLands {
+        life: u32,
+        id: SettleId,
+        settlements: Vec<Settlement>,
+    },
+    Settled {
+        life: u32,
+        id: SettleId,
+        answers: Vec<(Receipt, Settled)>,
+    },
+    ExtendLands {
+        life: u32,
+        id: ExtendId,
+        receipts: Vec<Receipt>,
+        span_us: u64,
+        sent_us: u64,
+    },
+    Extended {
+        life: u32,
+        id: ExtendId,
+        answers: Vec<(Receipt, Extended)>,
+    },
 }
 
 /// What the store will do with a commit.

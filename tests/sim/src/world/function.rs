@@ -64,7 +64,9 @@ impl World {
     /// Checks an attempt against every rule about attempts and enters it.
     fn enter_attempt(&mut self, slot: SlotId, attempt: &Attempt) -> Result<Vec<usize>, Violation> {
         let known = self.oracle.slots.iter().position(|granted| *granted == slot);
-        let Some(known) = known else { return holds(Rule::G1, false, || format!("an attempt on {slot:?}, never granted")).map(|()| Vec::new()) };
+        let Some(known) = known else {
+            return holds(Rule::G1, false, || format!("an attempt on {slot:?}, never granted")).map(|()| Vec::new());
+        };
         self.oracle.slots.swap_remove(known);
         self.oracle.c1_nothing_begins_after_a_close("an attempt")?;
         let entries: Vec<usize> = attempt.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();

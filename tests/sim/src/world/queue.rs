@@ -123,7 +123,11 @@ impl World {
                 Settled::Failed
             } else {
                 let applied = self.apply(&receipt, how);
-                if applied == Settled::Done && self.strikes(faults.settle_unheard, Point::DeleteUnheard) { Settled::Failed } else { applied }
+                if applied == Settled::Done && self.strikes(faults.settle_unheard, Point::DeleteUnheard) {
+                    Settled::Failed
+                } else {
+                    applied
+                }
             };
             answers.push((receipt, answer));
         }

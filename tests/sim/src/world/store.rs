@@ -24,6 +24,7 @@ impl World {
         holds(Rule::W1, !open, || format!("two commits of {owner:?} are open"))?;
         self.oracle.w1_no_commit_passes_an_open_record(owner, &checkpoint)?;
         self.oracle.w3_an_idle_track_stands_at_passed(owner, &checkpoint)?;
+        self.oracle.r1_a_checkpoint_holds_what_was_tried(owner, &checkpoint)?;
         self.oracle.commits.insert(id, owner);
         let (source, epoch) = self.oracle.owners.get(&owner).map_or((0, 0), |it| (it.source, it.epoch));
         let faults = self.options.faults.clone();

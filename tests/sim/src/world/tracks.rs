@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use forebay_batcher::{Checkpoint, Origin, OrderKey, Place, Read, ReadId, ReadOrder, Record, RecordId, Section, SourceNotice, TrackIdx};
+use forebay_batcher::{Checkpoint, OrderKey, Origin, Place, Read, ReadId, ReadOrder, Record, RecordId, Section, SourceNotice, TrackIdx};
 use forebay_models::stream::{Cursor, Log};
 
 use super::World;
@@ -107,7 +107,9 @@ impl World {
                 self.coverage.hit(Point::TrimmedInRetry);
             }
         }
-        self.trace.note(&[3, u64::from(owner.0), source as u64], || format!("{:>12} assign {} = track {source} from {from:?}", self.now_us, owner.0));
+        self.trace.note(&[3, u64::from(owner.0), source as u64], || {
+            format!("{:>12} assign {} = track {source} from {from:?}", self.now_us, owner.0)
+        });
         let now = self.now();
         if let Some(machine) = self.machine.as_mut() {
             machine.handle_assigned(owner, from, now);
