@@ -12,7 +12,7 @@ use forebay_sim::{Report, report, run_seed, seeds};
 const USAGE: &str = "usage: forebay-sim run --seeds N [--base B] [--threads 2]
        forebay-sim survey --seeds N [--base B]
        forebay-sim seed N [--trace]
-       forebay-sim mutants";
+       forebay-sim mutants [NAME]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -24,7 +24,8 @@ fn main() -> ExitCode {
         },
         ["survey", ..] => number(&words, "--seeds").map_or_else(usage, |n_seeds| survey(n_seeds, number(&words, "--base").unwrap_or(1))),
         ["seed", seed, ..] => seed.parse().map_or_else(|_| usage(), |seed| show(seed, words.contains(&"--trace"))),
-        ["mutants"] => mutants(),
+        ["mutants"] => mutants(None),
+        ["mutants", name] => mutants(Some(name)),
         _ => usage(),
     }
 }
@@ -113,15 +114,20 @@ fn cpu_time() -> Duration {
 
 /// Plants each fault in turn and tells which seed found it.
 #[cfg(feature = "mutants")]
-fn mutants() -> ExitCode {
+fn mutants(name: Option<&str>) -> ExitCode {
     use forebay_batcher::mutant::Mutant;
+    if let Some(name) = name {
+        let Some(mutant) = Mutant::ALL.iter().find(|it| format!("{it:?}") == name) else { return usage() };
+        println!("{}", forebay_sim::hunt::tell(*mutant).unwrap_or_else(|| "not found".into()));
+        return ExitCode::SUCCESS;
+    }
     let mut n_missed = 0;
     for mutant in Mutant::ALL {
         match forebay_sim::hunt::hunt(*mutant, 1, 1000).found {
-            Some((seed, rule, what)) => println!("seed {seed:>4}  {rule}  {}\n                {}", mutant.words(), short(&what)),
+            Some((seed, rule, what)) => println!("seed {seed:>4}  {rule}  {mutant:?}: {}\n                {}", mutant.words(), short(&what)),
             None => {
                 n_missed += 1;
-                println!("NOT FOUND       {}", mutant.words());
+                println!("NOT FOUND       {mutant:?}: {}", mutant.words());
             }
         }
     }
@@ -135,7 +141,7 @@ fn short(what: &str) -> String {
 }
 
 #[cfg(not(feature = "mutants"))]
-fn mutants() -> ExitCode {
+fn mutants(_: Option<&str>) -> ExitCode {
     println!("built without planted faults: build with --features mutants");
     ExitCode::FAILURE
 }

@@ -84,8 +84,12 @@ impl Options {
     /// The options of a world; all zeros make a small, tame one.
     pub fn draw(choices: &mut Choices) -> Self {
         let kind = if choices.chance(350) { Kind::Queue } else { Kind::Tracks };
-        let faults = Faults::draw(choices, kind);
+        let mut faults = Faults::draw(choices, kind);
         let plan = draw_plan(choices, kind);
+        if plan.mixes_tracks && choices.chance(500) {
+            // A batch of several tracks is worth most when one of them is lost.
+            (faults.lose_track, faults.fence) = (1000, 1000);
+        }
         let n_records = choices.pick(&[3, 8, 15, 25, 40, 60, 120, 200]);
         let has_age = plan.retry.record_age_max.is_some();
         let limited = plan.batch.bytes_max < 100_000;

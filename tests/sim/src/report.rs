@@ -10,6 +10,8 @@ use crate::shrink::shrink;
 use crate::trace::Keep;
 use crate::world::Report;
 
+const STORY_LINES_MAX: usize = 150;
+
 /// Shrinks a failing run and tells all about it; `None` when it broke nothing.
 pub fn tell(report: &Report, seed: u64, budget: Duration) -> Option<String> {
     let violation = report.violation.as_ref()?;
@@ -27,7 +29,7 @@ pub fn tell(report: &Report, seed: u64, budget: Duration) -> Option<String> {
     let name = violation.rule.id().replace('-', "").to_lowercase();
     let _ = writeln!(text, "#[test]\nfn {name}_holds_in_the_world_of_seed_{seed}() {{");
     let _ = writeln!(text, "    holds(\n        \"{}\",\n        &[", format_choices(&small));
-    for line in &again.lines {
+    for line in again.lines.iter().take(STORY_LINES_MAX) {
         let _ = writeln!(text, "            {line:?},");
     }
     let _ = writeln!(text, "        ],\n    );\n}}");
