@@ -5,8 +5,8 @@ use std::time::Duration;
 use forebay_batcher::Rule;
 use forebay_batcher::mutant::{Mutant, plant};
 
-use crate::{report, run_seed};
 use crate::trace::Keep;
+use crate::{report, run_seed};
 
 /// A planted fault and the seed that found it.
 #[derive(Debug, Clone)]

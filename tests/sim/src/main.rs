@@ -124,7 +124,9 @@ fn mutants(name: Option<&str>) -> ExitCode {
     let mut n_missed = 0;
     for mutant in Mutant::ALL {
         match forebay_sim::hunt::hunt(*mutant, 1, 1000).found {
-            Some((seed, rule, what)) => println!("seed {seed:>4}  {rule}  {mutant:?}: {}\n                {}", mutant.words(), short(&what)),
+            Some((seed, rule, what)) => {
+                println!("seed {seed:>4}  {rule}  {mutant:?}: {}\n                {}", mutant.words(), short(&what))
+            }
             None => {
                 n_missed += 1;
                 println!("NOT FOUND       {mutant:?}: {}", mutant.words());

@@ -1,6 +1,6 @@
 //! B-1, R-1, R-2, D-2, C-1: what one attempt may be.
 
-use forebay_batcher::{Attempt, BatchReason, Checkpoint, Now, Place, Rule, TrackIdx};
+use forebay_batcher::{Attempt, BatchReason, Checkpoint, Now, Place, ReadOrder, Rule, TrackIdx};
 
 use super::{Closing, Oracle, Violation, holds};
 
@@ -119,6 +119,16 @@ impl Oracle {
             holds(Rule::W2, !held.noticing, || format!("record {} is tried while a destination is asked to take it", held.uid))?;
         }
         Ok(())
+    }
+
+    /// G-1: no more receives are open than may be, and none asks for more than a receive may bring.
+    pub(crate) fn g1_receives_keep_their_limits(&self, n_open: usize, order: &ReadOrder) -> Result<(), Violation> {
+        let Some(queue) = &self.plan().queue else { return Ok(()) };
+        holds(Rule::G1, n_open <= queue.pollers_max.get() as usize, || format!("{n_open} receives are open"))?;
+        holds(Rule::G1, order.records_max > 0 && order.records_max <= queue.receive_max.get(), || {
+            format!("a receive of {} messages", order.records_max)
+        })?;
+        holds(Rule::G1, order.wait <= queue.wait_max, || format!("a receive waits for {:?}", order.wait))
     }
 
     /// C-1: no invocation begins after a close was answered.

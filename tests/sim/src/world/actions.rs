@@ -19,10 +19,7 @@ impl World {
                 self.trace.note(&[10, order.id.0, u64::from(order.records_max)], || format!("{:>12}   -> {order:?}", self.now_us));
                 match owner {
                     Some(owner) => self.read_track(order, owner),
-                    None => {
-                        self.receive(order);
-                        Ok(())
-                    }
+                    None => self.receive(order),
                 }
             }
             Action::Want(n) => {

@@ -39,12 +39,14 @@ impl World {
     }
 
     /// The machine receives.
-    pub(super) fn receive(&mut self, order: ReadOrder) {
+    pub(super) fn receive(&mut self, order: ReadOrder) -> Result<(), Violation> {
+        self.oracle.g1_receives_keep_their_limits(self.reads.len() + 1, &order)?;
         let (life, id) = (self.life, order.id);
         let wait_us = u64::try_from(order.wait.as_micros()).unwrap_or(u64::MAX);
         self.events.push(self.now_us + wait_us.max(1000), Event::ReadAnswer { life, id });
         self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: true });
         self.wake_queue();
+        Ok(())
     }
 
     /// Lets a receive that waits have what is visible, or looks again when something will be.

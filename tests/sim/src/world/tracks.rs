@@ -91,6 +91,8 @@ impl World {
         track.started = true;
         self.store.epochs[source] += 1;
         let from = self.store.durable[source].clone().unwrap_or_else(|| Checkpoint::at_origin(track.origin.clone()));
+        // What is kept are bytes.
+        let from = Checkpoint::decode(&from.encode()).expect("a checkpoint can be read as it was written");
         let owner = TrackIdx(self.next_owner);
         self.next_owner += 1;
         self.owners.insert(owner, Reader { source, cursor: track.log.open(&from.watermark) });
