@@ -11,7 +11,7 @@ impl Rng {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -19,7 +19,7 @@ impl Rng {
     }
 
     fn below(&mut self, n: u32) -> u32 {
-        u32::try_from((u128::from(self.next()) * u128::from(n)) >> 64).expect("a share of n is below n")
+        u32::try_from((u128::from(self.draw()) * u128::from(n)) >> 64).expect("a share of n is below n")
     }
 }
 

@@ -37,7 +37,8 @@ fn check(poison: u32, n: u32, retries_max: u32) {
     let (mut tick, mut slot, mut n_calls) = (1, 0, 0_u32);
     let (mut taken, mut done, mut durable) = (Vec::new(), Vec::new(), None);
     let mut is_read = false;
-    let now = |tick| Now { tick: Tick(tick), unix: UnixMillis(1_700_000_000_000 + i64::try_from(tick / 1000).unwrap()) };
+    let now =
+        |tick| Now { tick: Tick(tick), unix: UnixMillis(1_700_000_000_000 + i64::try_from(tick / 1000).expect("simulated time is short")) };
     machine.handle_assigned(TrackIdx(0), Checkpoint::at_origin(Origin(ShortBytes::new(b""))), now(tick));
     loop {
         while let Some(action) = machine.poll_action() {
@@ -91,7 +92,7 @@ fn check(poison: u32, n: u32, retries_max: u32) {
 
 fn position(record: &Record) -> u32 {
     let Place::Track(_, position) = &record.place else { panic!("only tracks here") };
-    u32::try_from(position.as_number().unwrap()).unwrap()
+    position.as_number().and_then(|at| u32::try_from(at).ok()).expect("positions are small numbers")
 }
 
 fn record(at: u32) -> Record {
@@ -108,7 +109,7 @@ fn record(at: u32) -> Record {
 fn plan(n: u32, retries_max: u32) -> Plan {
     Plan {
         generation: 1,
-        batch: BatchPlan { records_max: NonZeroU32::new(n).unwrap(), bytes_max: 6_291_456, window: Duration::ZERO },
+        batch: BatchPlan { records_max: NonZeroU32::new(n).expect("at least one record"), bytes_max: 6_291_456, window: Duration::ZERO },
         retry: RetryPlan {
             retries_max: Some(retries_max),
             record_age_max: None,

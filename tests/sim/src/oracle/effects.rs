@@ -118,7 +118,6 @@ impl Oracle {
         let pairs = [
             ("polled", counts.polled, self.tally.polled),
             ("filtered_out", counts.filtered_out, self.tally.filtered_out),
-            ("delivery_failures", counts.delivery_failures, self.tally.delivery_failures),
             ("dropped", counts.dropped, self.tally.dropped),
             ("gaps", counts.gaps, self.tally.gaps),
             ("committed", counts.committed, self.tally.committed),
@@ -130,7 +129,11 @@ impl Oracle {
         }
         // A batch may succeed after one of its tracks or receipts was lost.
         let may_be_late = self.plan().mixes_tracks || self.is_queue;
-        let pairs = [("succeeded", counts.succeeded, self.tally.succeeded), ("delivered", counts.delivered, self.tally.delivered)];
+        let pairs = [
+            ("succeeded", counts.succeeded, self.tally.succeeded),
+            ("delivered", counts.delivered, self.tally.delivered),
+            ("delivery_failures", counts.delivery_failures, self.tally.delivery_failures),
+        ];
         for (name, machine, world) in pairs {
             let agree = machine == world || (may_be_late && machine > world);
             holds(Rule::W2, agree, || format!("the machine counts {name} = {machine}, the world {world}"))?;

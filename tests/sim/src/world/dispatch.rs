@@ -39,9 +39,7 @@ impl World {
             Event::SlotFree { .. } | Event::GateOpens { .. } => {}
             Event::Answer { life, id, slice, outcome, done } => self.answer(life, id, &slice, *outcome, &done),
             Event::Delivered { life, id, answer, taken } => self.delivered(life, id, answer, &taken),
-            Event::CommitLands { life, id, owner, track, epoch, checkpoint, fate } => {
-                self.land(life, id, owner, track, epoch, *checkpoint, fate);
-            }
+            Event::CommitLands { life, landing } => self.land(life, *landing),
             Event::Committed { life, id, owner, answer } => self.committed(life, id, owner, answer),
             Event::SettleLands { life, id, settlements } => self.settle_lands(life, id, settlements),
             Event::Settled { life, id, answers } => self.settled(life, id, answers),
@@ -132,7 +130,7 @@ fn summary(event: &Event) -> String {
             };
             format!("outcome {} of life {life}: {outcome}, done {done:?}", id.0)
         }
-        Event::CommitLands { id, fate, .. } => format!("commit {} lands: {fate:?}", id.0),
+        Event::CommitLands { landing, .. } => format!("commit {} lands: {:?}", landing.id.0, landing.fate),
         Event::ReadAgain { id, .. } => format!("read {} is answered again", id.0),
         Event::Append { .. }
         | Event::Control { .. }

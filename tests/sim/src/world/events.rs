@@ -86,12 +86,7 @@ pub(crate) enum Event {
     },
     CommitLands {
         life: u32,
-        id: CommitId,
-        owner: TrackIdx,
-        track: usize,
-        epoch: u64,
-        checkpoint: Box<Checkpoint>,
-        fate: Fate,
+        landing: Box<Landing>,
     },
     Committed {
         life: u32,
@@ -121,6 +116,18 @@ pub(crate) enum Event {
         id: ExtendId,
         answers: Vec<(Receipt, Extended)>,
     },
+}
+
+/// A commit on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct Landing {
+    pub(crate) id: CommitId,
+    pub(crate) owner: TrackIdx,
+    /// The source track, which the store knows it by.
+    pub(crate) track: usize,
+    pub(crate) epoch: u64,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) fate: Fate,
 }
 
 /// What the store will do with a commit.

@@ -3,7 +3,7 @@
 use forebay_batcher::{Checkpoint, CommitId, Committed, Rule, TrackIdx};
 
 use super::World;
-use super::events::{Event, Fate};
+use super::events::{Event, Fate, Landing};
 use crate::coverage::Point;
 use crate::oracle::{Violation, holds};
 
@@ -39,13 +39,14 @@ impl World {
         };
         let at = self.soon(20);
         let life = self.life;
-        let landing = Event::CommitLands { life, id, owner, track: source, epoch, checkpoint: Box::new(checkpoint), fate };
-        self.events.push(at, landing);
+        let landing = Box::new(Landing { id, owner, track: source, epoch, checkpoint, fate });
+        self.events.push(at, Event::CommitLands { life, landing });
         Ok(())
     }
 
     /// A commit reaches the disk, or not. One whose process died may still reach it.
-    pub(super) fn land(&mut self, life: u32, id: CommitId, owner: TrackIdx, track: usize, epoch: u64, checkpoint: Checkpoint, fate: Fate) {
+    pub(super) fn land(&mut self, life: u32, landing: Landing) {
+        let Landing { id, owner, track, epoch, checkpoint, fate } = landing;
         if !self.is_alive(life) && self.choices.chance(500) {
             return;
         }
