@@ -75,7 +75,7 @@ impl<T> Queue<T> {
     /// Receives up to `n_max` messages and hides them for `visibility` ticks; `None` hides them until they are settled.
     pub fn receive(&mut self, now: u64, n_max: usize, visibility: Option<u64>) -> Vec<(usize, Handle)> {
         let until = visibility.map_or(u64::MAX, |span| now + span);
-        let mut locked = self.locked_groups(now);
+        let locked = self.locked_groups(now);
         let mut received = Vec::new();
         for idx in self.waiting.iter().copied().collect::<Vec<_>>() {
             if received.len() == n_max {
@@ -93,7 +93,6 @@ impl<T> Queue<T> {
             }
             received.push((idx, self.hand_out(idx, until)));
         }
-        locked.clear();
         received
     }
 

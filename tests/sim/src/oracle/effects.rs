@@ -121,7 +121,6 @@ impl Oracle {
             ("dropped", counts.dropped, self.tally.dropped),
             ("gaps", counts.gaps, self.tally.gaps),
             ("committed", counts.committed, self.tally.committed),
-            ("not_reached", counts.not_reached, self.tally.not_reached),
             ("deleted", counts.deleted, self.tally.deleted),
         ];
         for (name, machine, world) in pairs {
@@ -130,6 +129,7 @@ impl Oracle {
         // A batch may succeed after one of its tracks or receipts was lost.
         let may_be_late = self.plan().mixes_tracks || self.is_queue;
         let pairs = [
+            ("not_reached", counts.not_reached, self.tally.not_reached),
             ("succeeded", counts.succeeded, self.tally.succeeded),
             ("delivered", counts.delivered, self.tally.delivered),
             ("delivery_failures", counts.delivery_failures, self.tally.delivery_failures),
