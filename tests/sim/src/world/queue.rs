@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use forebay_batcher::{
     ExtendId, Extended, Generation, Lost, OrderKey, Place, Read, ReadOrder, Receipt, Record, RecordId, Section, Settle, SettleId, Settled,
-    Settlement, Tick,
+    Settlement, SourceNotice, Tick,
 };
 use forebay_models::queue::{Handle, Queue, Whereabouts};
 
@@ -42,6 +42,14 @@ impl World {
     pub(super) fn receive(&mut self, order: ReadOrder) -> Result<(), Violation> {
         self.oracle.g1_receives_keep_their_limits(self.reads.len() + 1, &order)?;
         let (life, id) = (self.life, order.id);
+        // Where the platform fails, its queue does now and then too.
+        if self.strikes(self.options.faults.platform / 4, Point::ReadDown) {
+            let at = self.soon(20);
+            let notice = SourceNotice::Down { error: "no route".into() };
+            self.events.push(at, Event::ReadFails { life, id, notice });
+            self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: false });
+            return Ok(());
+        }
         let wait_us = u64::try_from(order.wait.as_micros()).unwrap_or(u64::MAX);
         self.events.push(self.now_us + wait_us.max(1000), Event::ReadAnswer { life, id });
         self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: true });
