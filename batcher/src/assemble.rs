@@ -1,6 +1,7 @@
 //! Which waiting records make the next batch: count and exact bytes.
 
 use crate::action::BatchReason;
+use crate::mutant::{Mutant, planted};
 use crate::plan::Plan;
 use crate::record::{Record, Section};
 
@@ -27,7 +28,7 @@ impl Filler {
 
     /// Why this record does not fit any more; `None` when it does. The first record always fits.
     pub(crate) fn refuses(&self, record: &Record) -> Option<BatchReason> {
-        if self.records.len() >= self.records_max {
+        if self.records.len() >= self.records_max + usize::from(planted(Mutant::OneRecordMore)) {
             Some(BatchReason::Count)
         } else if !self.records.is_empty() && self.event_bytes + self.bytes_of(record) > self.bytes_max {
             Some(BatchReason::Bytes)
@@ -56,7 +57,7 @@ impl Filler {
     /// The records, those of one section together and otherwise in the order they came.
     pub(crate) fn into_records(mut self) -> Vec<Record> {
         // B-1: a batch keeps its limits, unless it is a single record.
-        debug_assert!(self.records.len() <= self.records_max && (self.event_bytes <= self.bytes_max || self.records.len() == 1));
+        crate::rule!(B1, self.records.len() == 1 || (self.records.len() <= self.records_max && self.event_bytes <= self.bytes_max));
         if self.sections.len() > 1 {
             self.records.sort_by_key(|record| record.section.idx);
         }
@@ -64,7 +65,7 @@ impl Filler {
     }
 
     fn bytes_of(&self, record: &Record) -> u64 {
-        let comma = u64::from(!self.records.is_empty());
+        let comma = u64::from(!self.records.is_empty() && !planted(Mutant::NoCommas));
         let is_new_section = !self.sections.iter().any(|section| section.idx == record.section.idx);
         record.n_bytes() + comma + if is_new_section { u64::from(record.section.bytes) } else { 0 }
     }

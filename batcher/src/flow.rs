@@ -7,6 +7,7 @@ use crate::attempt::{Condition, Next, Outcome, Slice, Then, Told, Tried, next};
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::chain::{Chain, ChainId, Hold, Status, Step, What, group_of};
 use crate::machine::{Machine, Ready};
+use crate::mutant::{Mutant, planted};
 use crate::record::{Place, Record, TrackIdx};
 use crate::timers::Timer;
 
@@ -75,15 +76,23 @@ impl Machine {
 
     /// Whether the step is in a durable checkpoint of every track that it touches.
     fn is_durable(&self, chain: &Chain, step: &Step) -> bool {
+        if planted(Mutant::RetryBeforeDurable) {
+            return true;
+        }
         chain.holds.iter().all(|hold| match hold {
-            Hold::Lane(idx, _) => self.tracks.by_idx.get(idx).is_none_or(|track| track.committing.durable >= step.mark),
+            // A track that is not ours any more keeps nothing waiting.
+            Hold::Lane(idx, _) => self
+                .tracks
+                .by_idx
+                .get(idx)
+                .is_none_or(|track| (!track.is_active() && !planted(Mutant::WaitForLost)) || track.committing.durable >= step.mark),
             Hold::Group(_) => true,
         })
     }
 
     fn has_taker(&self, told: &Told) -> bool {
         let is_dropped = self.plan.retry.drop_after_destination_failures.is_some_and(|max| told.n_refused >= max.get());
-        self.plan.has_destination && !is_dropped
+        self.plan.has_destination && !is_dropped && !planted(Mutant::DiscardAlways)
     }
 
     /// Turns the first steps whose records are all read again into what they were.
@@ -169,7 +178,8 @@ impl Machine {
                 let chain = self.chains.get_mut(&id).expect("it was there above");
                 let tracks = &self.tracks;
                 chain.steps.retain(|step| match &step.what {
-                    What::Filling(it) => tracks.by_idx.get(&it.track).is_some_and(|track| track.is_active()),
+                    // One that holds records gives their room back first.
+                    What::Filling(it) => !it.records.is_empty() || tracks.by_idx.get(&it.track).is_some_and(|track| track.is_active()),
                     What::Try(_) | What::Tell(_) => true,
                 });
                 self.advance(id);
@@ -239,6 +249,8 @@ impl Machine {
         };
         if tried.slice.n_records() == 0 {
             chain.steps.pop_front();
+            // It was taken out of the line; if its next step is ready, it stands in it anew.
+            self.set_status(id, Status::New);
             self.advance(id);
             return None;
         }
@@ -255,14 +267,15 @@ impl Machine {
     fn split_expired(&mut self, id: ChainId) {
         let now = self.now.unix;
         let Some(chain) = self.chains.get_mut(&id) else { return };
-        let Some(age_max) = chain.limits.record_age_max else { return };
+        let Some(age_max) = chain.limits.record_age_max.filter(|_| !planted(Mutant::NeverTooOld)) else { return };
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return };
         let is_expired = |record: &Record| record.arrival.age(now) > age_max;
         if !tried.slice.records().iter().any(is_expired) {
             return;
         }
         let tried = tried.clone();
-        let (expired, fresh): (Vec<Record>, Vec<Record>) = tried.slice.records().iter().cloned().partition(is_expired);
+        let (expired, fresh): (Vec<Record>, Vec<Record>) =
+            tried.slice.records().iter().cloned().partition(|record| is_expired(record) || planted(Mutant::OneIsTooOld));
         if tried.n_invokes == 0 {
             self.counts.given_up_uninvoked += expired.len() as u64;
         }
@@ -376,7 +389,7 @@ impl Machine {
         let mut rest = records;
         while let Some(first) = rest.first() {
             let Place::Track(idx, _) = first.place else {
-                self.settle_all(records, Settle::Delete);
+                self.settle_all(records, if planted(Mutant::LeaveDone) { Settle::Leave } else { Settle::Delete });
                 break;
             };
             let n = rest.iter().take_while(|record| matches!(record.place, Place::Track(it, _) if it == idx)).count();
@@ -419,6 +432,10 @@ impl Machine {
         let Some(chain) = self.chains.get(&id) else { return };
         let Some(Step { what: What::Tell(told), .. }) = chain.steps.front() else { return };
         let Told { slice, condition, n_invokes, reply, n_refused } = told.clone();
+        if planted(Mutant::FinishBeforeTaken) {
+            self.finish(slice.records());
+            self.mark_chain_dirty(id);
+        }
         self.actions.push_back(Action::Deliver(Notice { id: notice_id, condition, slice, n_invokes, reply, n_refused }));
         self.notices.insert(notice_id, id);
         self.set_status(id, Status::Delivering { id: notice_id, since: self.now.tick });
@@ -429,6 +446,7 @@ impl Machine {
         let seed = self.seed_of(id.0);
         let Some(chain) = self.chains.get_mut(&id) else { return };
         let since = chain.failing_since.unwrap_or(now);
+        let answer = if planted(Mutant::RefusedIsTaken) { Delivery::Taken } else { answer };
         match answer {
             Delivery::Taken => {
                 let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };

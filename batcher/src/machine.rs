@@ -8,6 +8,7 @@ use crate::attempt::Outcome;
 use crate::backoff::mix;
 use crate::chain::{Chain, ChainId, Status};
 use crate::checkpoint::Checkpoint;
+use crate::mutant::{Mutant, planted};
 use crate::plan::Plan;
 use crate::receipts::Receipts;
 use crate::record::{Receipt, TrackIdx};
@@ -121,7 +122,9 @@ impl Machine {
             Some(attempt) => Action::Invoke(slot, attempt),
             None => Action::Return(slot),
         };
-        self.actions.push_back(action);
+        if !(matches!(action, Action::Return(_)) && planted(Mutant::SlotKept)) {
+            self.actions.push_back(action);
+        }
         self.pump_queue();
     }
 
@@ -129,24 +132,26 @@ impl Machine {
         // C-1: nothing new begins after a close.
         while !self.is_closing() {
             let id = match self.ready.pop_front() {
-                Some(Ready::Chain(id)) if self.chains.get(&id).is_some_and(|chain| matches!(chain.status, Status::Ready { .. })) => {
-                    Some(id)
-                }
+                Some(Ready::Chain(id)) if self.is_ready(id) => Some(id),
                 Some(Ready::Chain(_)) => None,
                 Some(Ready::Lane(idx, lane)) => {
                     let id = self.take_batch(idx, lane);
                     if let Some(id) = id {
                         self.advance(id);
                     }
-                    id.filter(|id| self.chains.get(id).is_some_and(|chain| matches!(chain.status, Status::Ready { .. })))
+                    id.filter(|id| self.is_ready(*id))
                 }
-                None => Some(self.take_pool_batch()?),
+                None => Some(self.take_pool_batch()?).filter(|id| self.is_ready(*id) || planted(Mutant::OversizeTwice)),
             };
             if let Some(attempt) = id.and_then(|id| self.start(id)) {
                 return Some(attempt);
             }
         }
         None
+    }
+
+    fn is_ready(&self, id: ChainId) -> bool {
+        self.chains.get(&id).is_some_and(|chain| matches!(chain.status, Status::Ready { .. }))
     }
 
     /// An attempt ended.
@@ -193,7 +198,9 @@ impl Machine {
     pub fn handle_lost(&mut self, scope: Lost, now: Now) {
         self.begin(now);
         match scope {
+            Lost::Track(_) if planted(Mutant::LostGoesOn) => {}
             Lost::Track(idx) => self.stop_track(idx, TrackStatus::Closed),
+            Lost::Generation(_) if planted(Mutant::DeadChannel) => {}
             Lost::Generation(generation) => self.lose_generation(generation),
         }
         self.pump_queue();
@@ -202,6 +209,9 @@ impl Machine {
     /// A new plan: new slices take it, slices in retry keep theirs.
     pub fn handle_plan(&mut self, plan: Arc<Plan>, now: Now) {
         self.begin(now);
+        if planted(Mutant::OldPlanStays) {
+            return;
+        }
         self.plan = plan;
         let tracks: Vec<(TrackIdx, u32)> =
             self.tracks.by_idx.iter().map(|(idx, track)| (*idx, u32::try_from(track.lanes.len()).unwrap_or(u32::MAX))).collect();
@@ -263,7 +273,7 @@ impl Machine {
     }
 
     fn close_all(&mut self) {
-        if self.closing == Closing::Open {
+        if self.closing == Closing::Open && !planted(Mutant::CloseGoesOn) {
             self.closing = Closing::Finishing;
             let tracks: Vec<TrackIdx> = self.tracks.by_idx.keys().copied().collect();
             tracks.into_iter().for_each(|idx| self.close_track(idx));

@@ -10,6 +10,7 @@ use crate::attempt::{Limits, Slice, Tried};
 use crate::backoff::ask_again_delay;
 use crate::chain::{Chain, ChainId, Hold, Step, What, group_of};
 use crate::machine::Machine;
+use crate::mutant::{Mutant, planted};
 use crate::plan::{Plan, QueuePlan};
 use crate::record::{Generation, Place, Receipt, Record};
 use crate::scale::Scale;
@@ -165,7 +166,7 @@ impl Machine {
         self.counts.polled += read.records.len() as u64 + u64::from(read.n_filtered);
         self.counts.filtered_out += u64::from(read.n_filtered);
         let guess = queue.visibility.map(|visibility| now.after(visibility));
-        for receipt in read.filtered {
+        for receipt in read.filtered.into_iter().filter(|_| !planted(Mutant::KeepFiltered)) {
             self.receipts.held.insert(receipt.clone(), Held { visible_until: guess, stage: Stage::Settling, is_extending: false });
             self.receipts.to_settle.push(Settlement { receipt, how: Settle::Delete });
         }
@@ -214,7 +215,7 @@ impl Machine {
     }
 
     fn is_group_held(&self, record: &Record) -> bool {
-        group_of(record).is_some_and(|group| self.receipts.groups.contains_key(group))
+        !planted(Mutant::GroupsShared) && group_of(record).is_some_and(|group| self.receipts.groups.contains_key(group))
     }
 
     fn window_end(&self) -> Option<Tick> {
@@ -289,7 +290,7 @@ impl Machine {
             if let Hold::Group(group) = hold {
                 let before = self.receipts.groups.insert(group, id);
                 // O-1: no group is in two batches.
-                debug_assert!(before.is_none());
+                crate::rule!(O1, before.is_none());
             }
         }
         self.advance(id);
@@ -352,10 +353,10 @@ impl Machine {
         if let (Some(scale), Some(queue)) = (&mut self.receipts.scale, &self.plan.queue) {
             scale.failed(queue, self.now.tick);
         }
-        self.settle_all(left, Settle::Leave);
+        self.settle_all(left, if planted(Mutant::DeleteFailed) { Settle::Delete } else { Settle::Leave });
         self.give_room(left);
         let groups: BTreeSet<Bytes> = left.iter().filter_map(group_of).cloned().collect();
-        if groups.is_empty() {
+        if groups.is_empty() || planted(Mutant::GroupGoesOn) {
             return;
         }
         let is_stopped = |record: &Record| group_of(record).is_some_and(|group| groups.contains(group));
@@ -408,6 +409,9 @@ impl Machine {
                         // It lapsed meanwhile: the queue has it again.
                         Some(Some(until)) if until <= now => {
                             self.counts.receipts_lost += u64::from(self.receipts.forget(&settlement.receipt).is_some());
+                        }
+                        Some(_) if planted(Mutant::SettledTwice) => {
+                            self.receipts.forget(&settlement.receipt);
                         }
                         Some(_) => {
                             has_failed = true;

@@ -10,6 +10,7 @@ use crate::chain::{Chain, ChainId, Filling, Hold, Status, Step, What};
 use crate::checkpoint::{Checkpoint, GivenUp, OpenSlice, Watermark};
 use crate::lanes::lane_of;
 use crate::machine::{Machine, Ready};
+use crate::mutant::{Mutant, planted};
 use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::{Now, Tick, UnixMillis};
 use crate::timers::Timer;
@@ -155,7 +156,8 @@ impl Track {
     }
 
     fn watermark(&self) -> Watermark {
-        match self.open.first().or(self.passed.as_ref()) {
+        let first = self.open.first().filter(|_| !planted(Mutant::CommitWhatWasRead));
+        match first.or(self.passed.as_ref()) {
             Some(position) => Watermark::At(position.clone()),
             None => self.base.clone(),
         }
@@ -176,7 +178,10 @@ impl Machine {
         self.tracks.by_idx.insert(idx, track);
         let mut slices = from.slices;
         slices.sort_by(|a, b| a.first.cmp(&b.first));
-        for slice in slices {
+        for mut slice in slices {
+            if planted(Mutant::ForgetCounts) {
+                slice.n_failures = 0;
+            }
             self.restore_slice(idx, slice);
         }
         if is_ended {
@@ -247,7 +252,7 @@ impl Machine {
                 let until = now.tick.after(asked.unwrap_or_else(|| ask_again_delay(n, seed)));
                 track.read_failing = Some((n, since));
                 track.reading = Reading::Backoff { until, since, error };
-                self.timers.set(Timer::Reread(idx), Some(until));
+                self.timers.set(Timer::Reread(idx), Some(until).filter(|_| !planted(Mutant::DownForEver)));
             }
         }
         self.pump_track(idx);
@@ -264,11 +269,12 @@ impl Machine {
         let before = track.passed.clone();
         let n_lanes = track.n_lanes();
         let mut touched = BTreeSet::new();
+        let read_is_empty = read.records.is_empty();
         for record in read.records {
             let Place::Track(_, position) = &record.place else { continue };
             let is_repeated = before.as_ref().is_some_and(|passed| position < passed);
             let at = track.restored.partition_point(|(_, last)| last < position);
-            let is_finished = track.restored.get(at).is_some_and(|(first, _)| first <= position);
+            let is_finished = track.restored.get(at).is_some_and(|(first, _)| first <= position && !planted(Mutant::ForgetFinished));
             if is_repeated || is_finished {
                 self.counts.skipped += 1;
                 if !is_repeated {
@@ -295,7 +301,7 @@ impl Machine {
                 }
             }
         }
-        if let Some(passed) = read.passed {
+        if let Some(passed) = read.passed.filter(|_| !read_is_empty || !planted(Mutant::FilteredKeepsBack)) {
             track.passed = Some(track.passed.take().map_or_else(|| passed.clone(), |before| before.max(passed.clone())));
         }
         // The source dropped what lies before: those slices' records will never come.
@@ -320,6 +326,9 @@ impl Machine {
 
     /// Whether all records of this slice were read again.
     pub(crate) fn is_filled(&self, filling: &Filling) -> bool {
+        if planted(Mutant::FillingIsFull) {
+            return true;
+        }
         self.tracks
             .by_idx
             .get(&filling.track)
@@ -350,7 +359,11 @@ impl Machine {
         let is_closing = self.is_closing();
         let Some(track) = self.tracks.by_idx.get(&idx) else { return };
         let Some(unit) = track.lanes.get(lane as usize) else { return };
-        let may_start = unit.chain.is_none() && track.is_active() && !is_closing && !track.is_closing && track.committing.failing.is_none();
+        let may_start = (unit.chain.is_none() || planted(Mutant::LaneNotHeld))
+            && track.is_active()
+            && !is_closing
+            && !track.is_closing
+            && track.committing.failing.is_none();
         let is_changing_lanes = track.n_lanes() != self.plan.lanes.get() && !self.is_any_in_retry(idx);
         let readiness = match unit.waiting.front() {
             Some(first) if may_start && !is_changing_lanes => {
@@ -422,7 +435,7 @@ impl Machine {
             if let Hold::Lane(idx, lane) = hold {
                 let unit = self.lane_mut(idx, lane).expect("records were taken from it");
                 // O-2: no lane is held twice.
-                debug_assert!(unit.chain.is_none());
+                crate::rule!(O2, unit.chain.is_none());
                 unit.chain = Some(id);
                 if is_oversize {
                     self.mark_dirty(idx);
@@ -575,11 +588,14 @@ impl Machine {
         let track = self.tracks.by_idx.get_mut(&idx).expect("it was there above");
         if let Watermark::At(position) = &checkpoint.watermark {
             // W-1: no commit goes back.
-            debug_assert!(track.committing.last.as_ref().is_none_or(|last| last <= position));
+            crate::rule!(W1, track.committing.last.as_ref().is_none_or(|last| last <= position));
             track.committing.last = Some(position.clone());
         }
         track.is_dirty = false;
         track.is_end_written = checkpoint.ended;
+        if checkpoint.ended && planted(Mutant::EndedTooSoon) {
+            self.actions.push_back(Action::Ended(idx));
+        }
         track.committing.open = Some((id, mark));
         self.tracks.commits.insert(id, idx);
         self.actions.push_back(Action::Commit(id, idx, checkpoint));
@@ -597,6 +613,7 @@ impl Machine {
             }
         }
         slices.sort_by(|a: &OpenSlice, b| a.first.cmp(&b.first));
+        slices.retain(|_| !planted(Mutant::ForgetSlices));
         Checkpoint {
             watermark: track.watermark(),
             finished: join(track.open.finished(), &track.restored),
@@ -643,7 +660,7 @@ impl Machine {
             retries_max: chain.limits.retries_max,
             record_age_max_ms: chain.limits.record_age_max.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             bisect: chain.limits.bisect,
-            given_up: given_up.clone(),
+            given_up: given_up.clone().filter(|_| !planted(Mutant::ForgetGivenUp)),
         }));
     }
 
@@ -652,12 +669,17 @@ impl Machine {
         let seed = self.seed_of(u64::from(idx.0) ^ 0xc0);
         let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
         let Some((_, mark)) = track.committing.open.take_if(|(open, _)| *open == id) else { return };
+        let answer = match answer {
+            Committed::Fenced if planted(Mutant::FencedIsDurable) => Committed::Durable,
+            Committed::Failed if planted(Mutant::FailedIsDurable) => Committed::Durable,
+            Committed::Durable | Committed::Fenced | Committed::Full | Committed::Failed => answer,
+        };
         match answer {
             Committed::Durable => {
                 self.counts.committed += 1;
                 let was_failing = track.committing.failing.take().is_some();
                 track.committing.durable = mark;
-                if track.is_end_written && !track.is_dirty {
+                if track.is_end_written && !track.is_dirty && !planted(Mutant::NeverEnded) {
                     track.status = TrackStatus::Ended;
                     self.actions.push_back(Action::Ended(idx));
                 }
@@ -679,7 +701,7 @@ impl Machine {
                 track.committing.failing = Some(CommitFailing { is_full: answer == Committed::Full, since, n, until });
                 track.is_dirty = true;
                 let n_lanes = track.n_lanes();
-                self.timers.set(Timer::Recommit(idx), Some(until));
+                self.timers.set(Timer::Recommit(idx), Some(until).filter(|_| !planted(Mutant::NoRecommit)));
                 for lane in 0..n_lanes {
                     self.touch_lane(idx, lane);
                 }

@@ -1,0 +1,155 @@
+//! The rules that hold at every step: one id and one sentence each, shared by the core's assertions, the simulator's oracle and counters.
+
+/// A rule. Break one and a record is lost, repeated, reordered or stranded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// Commits and open records.
+    W1,
+    /// The ways to finish.
+    W2,
+    /// Where an idle track stands.
+    W3,
+    /// Order of a key.
+    O1,
+    /// Lanes of an attempt.
+    O2,
+    /// Limits of a batch.
+    B1,
+    /// The retry limit.
+    R1,
+    /// The age limit.
+    R2,
+    /// Poison and its destination.
+    R3,
+    /// Repeats and their causes.
+    D2,
+    /// Settlements of a receipt.
+    Q1,
+    /// Epochs of the store.
+    F1,
+    /// Slots of the gate.
+    G1,
+    /// Children and parents.
+    T1,
+    /// No start at the wrong end.
+    P1,
+    /// Closing, and new plans.
+    C1,
+    /// Liveness.
+    L1,
+    /// Determinism.
+    D1,
+}
+
+impl Rule {
+    /// Every rule, in the order of the table.
+    pub const ALL: [Self; 18] = [
+        Self::W1,
+        Self::W2,
+        Self::W3,
+        Self::O1,
+        Self::O2,
+        Self::B1,
+        Self::R1,
+        Self::R2,
+        Self::R3,
+        Self::D2,
+        Self::Q1,
+        Self::F1,
+        Self::G1,
+        Self::T1,
+        Self::P1,
+        Self::C1,
+        Self::L1,
+        Self::D1,
+    ];
+
+    /// Its id, as it stands in logs, traces and `seeds.txt`.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::W1 => "W-1",
+            Self::W2 => "W-2",
+            Self::W3 => "W-3",
+            Self::O1 => "O-1",
+            Self::O2 => "O-2",
+            Self::B1 => "B-1",
+            Self::R1 => "R-1",
+            Self::R2 => "R-2",
+            Self::R3 => "R-3",
+            Self::D2 => "D-2",
+            Self::Q1 => "Q-1",
+            Self::F1 => "F-1",
+            Self::G1 => "G-1",
+            Self::T1 => "T-1",
+            Self::P1 => "P-1",
+            Self::C1 => "C-1",
+            Self::L1 => "L-1",
+            Self::D1 => "D-1",
+        }
+    }
+
+    /// What it says.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::W1 => "no commit passes an open record, and none goes back",
+            Self::W2 => {
+                "a record is finished by success, by filter, by delivery, by a setting that discards (counted), or because the source \
+                 dropped it (counted); by nothing else"
+            }
+            Self::W3 => "a track without open records stands at `passed`",
+            Self::O1 => "records of one key are never in flight twice and never overtake",
+            Self::O2 => "an attempt holds all its lanes; no lane is held twice",
+            Self::B1 => "a batch keeps its record and byte limits, unless it is a single record",
+            Self::R1 => {
+                "no attempt beyond the retry limit; halving and not reaching the function spend none; a track's counts survive a crash"
+            }
+            Self::R2 => "no record older than the limit is tried",
+            Self::R3 => {
+                "if failures are a pure function of the record, the destination gets exactly the poison, at a bounded number of calls"
+            }
+            Self::D2 => "a second success of a record has a cause in the log, and per cause at most the span",
+            Self::Q1 => {
+                "a receipt has at most one settlement open and at most one that took effect; nothing is deleted that was not finished"
+            }
+            Self::F1 => "the store accepts nothing under an epoch below the highest granted",
+            Self::G1 => "never more in flight than the gate allows; every slot comes back",
+            Self::T1 => "a child track starts only after all its parents ended",
+            Self::P1 => "a start at LATEST or TRIM_HORIZON only when no position ever existed",
+            Self::C1 => "no invocation begins after a close was answered; a new plan holds from the next batch",
+            Self::L1 => "when the function recovers or the plan is finite, everything is committed; a fresh record goes through",
+            Self::D1 => "the same seed gives the same run",
+        }
+    }
+
+    /// The rule of this id.
+    pub fn of_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.id() == id)
+    }
+}
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// Asserts a rule in debug builds; the message names it.
+#[macro_export]
+macro_rules! rule {
+    ($rule:ident, $holds:expr) => {
+        debug_assert!($holds, "{}: {}", $crate::rules::Rule::$rule.id(), $crate::rules::Rule::$rule.sentence())
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_found_by_its_id_and_no_id_is_used_twice() {
+        for rule in Rule::ALL {
+            assert_eq!(Rule::of_id(rule.id()), Some(rule));
+        }
+        assert_eq!(Rule::of_id("X-9"), None);
+    }
+}

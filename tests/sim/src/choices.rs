@@ -1,0 +1,140 @@
+//! The stream of choices that a world is made of: drawn from a seed or replayed; where a replay runs out, nothing bad happens.
+
+/// A generator that is the same everywhere and for ever: splitmix64.
+#[derive(Debug, Clone)]
+pub struct Rng(u64);
+
+impl Rng {
+    /// The generator of a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, n: u32) -> u32 {
+        u32::try_from((u128::from(self.draw()) * u128::from(n)) >> 64).expect("a share of n is below n")
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Origin {
+    Drawn(Rng),
+    Replayed { at: usize, from: Vec<u32> },
+}
+
+/// The choices of one run. All that a world leaves to chance goes through here, so the list of numbers is the run.
+#[derive(Debug, Clone)]
+pub struct Choices {
+    origin: Origin,
+    made: Vec<u32>,
+}
+
+impl Choices {
+    /// Choices drawn from a seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self { origin: Origin::Drawn(Rng::new(seed)), made: Vec::with_capacity(2048) }
+    }
+
+    /// Choices made before.
+    pub fn replayed(from: Vec<u32>) -> Self {
+        Self { origin: Origin::Replayed { at: 0, from }, made: Vec::new() }
+    }
+
+    /// A number below `n`; zero is the tame one.
+    pub fn below(&mut self, n: u32) -> u32 {
+        let value = self.take(|rng| rng.below(n));
+        let value = if n == 0 { 0 } else { value.min(n - 1) };
+        self.made.push(value);
+        value
+    }
+
+    /// True `permille` times out of a thousand; zero is "no". A chance of nothing makes no choice.
+    pub fn chance(&mut self, permille: u32) -> bool {
+        if permille == 0 {
+            return false;
+        }
+        let value = self.take(|rng| u32::from(rng.below(1000) < permille)).min(1);
+        self.made.push(value);
+        value == 1
+    }
+
+    /// One of these; the first is the tame one.
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(u32::try_from(of.len()).expect("short lists")) as usize]
+    }
+
+    /// A number between both, both included; the lower is the tame one.
+    pub fn between(&mut self, low: u32, high: u32) -> u32 {
+        low + self.below(high - low + 1)
+    }
+
+    /// What was chosen so far.
+    pub fn made(&self) -> &[u32] {
+        &self.made
+    }
+
+    fn take(&mut self, draw: impl FnOnce(&mut Rng) -> u32) -> u32 {
+        match &mut self.origin {
+            Origin::Drawn(rng) => draw(rng),
+            Origin::Replayed { at, from } => {
+                *at += 1;
+                from.get(*at - 1).copied().unwrap_or(0)
+            }
+        }
+    }
+}
+
+/// The choices as one word: numbers with commas, `n*m` for m times n, without the zeros at the end.
+pub fn format_choices(choices: &[u32]) -> String {
+    let used = choices.iter().rposition(|value| *value != 0).map_or(0, |last| last + 1);
+    let mut words = Vec::new();
+    let mut rest = &choices[..used];
+    while let Some(first) = rest.first() {
+        let run = rest.iter().take_while(|value| *value == first).count();
+        words.push(if run > 2 { format!("{first}*{run}") } else { vec![first.to_string(); run].join(",") });
+        rest = &rest[run..];
+    }
+    words.join(",")
+}
+
+/// The choices of such a word; `None` when it is none.
+pub fn parse_choices(text: &str) -> Option<Vec<u32>> {
+    let mut choices = Vec::new();
+    for word in text.split(',').filter(|word| !word.is_empty()) {
+        match word.split_once('*') {
+            Some((value, run)) => choices.extend(std::iter::repeat_n(value.parse::<u32>().ok()?, run.parse().ok()?)),
+            None => choices.push(word.parse().ok()?),
+        }
+    }
+    Some(choices)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_makes_the_same_choices_and_then_none_that_hurt() {
+        let mut drawn = Choices::seeded(7);
+        let values: Vec<u32> = (0..20).map(|_| drawn.below(9)).collect();
+        let mut replayed = Choices::replayed(drawn.made().to_vec());
+        assert_eq!(values, (0..20).map(|_| replayed.below(9)).collect::<Vec<_>>());
+        assert_eq!((replayed.below(9), replayed.chance(999)), (0, false));
+    }
+
+    #[test]
+    fn choices_survive_being_written() {
+        let choices = vec![3, 0, 0, 0, 0, 1, 1, 7];
+        assert_eq!(format_choices(&choices), "3,0*4,1,1,7");
+        assert_eq!(parse_choices(&format_choices(&choices)), Some(choices));
+        assert_eq!(parse_choices("3,x"), None);
+        assert_eq!(format_choices(&[0, 0]), "");
+    }
+}

@@ -1,0 +1,116 @@
+//! How often each kind of fault and each rare moment was reached: seeds that reach nothing prove nothing.
+
+macro_rules! points {
+    ($($name:ident $words:literal),* $(,)?) => {
+        /// A fault kind or a rare moment.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Point { $(#[doc = $words] $name),* }
+        impl Point {
+            /// Every point.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+            /// Its words.
+            pub fn words(self) -> &'static str {
+                match self { $(Self::$name => $words),* }
+            }
+        }
+    };
+}
+
+points! {
+    Crash "crash",
+    CrashInFlight "crash with an attempt in flight",
+    CrashInRetry "crash while a slice waits for its next try",
+    CrashInCommit "crash between a commit and its answer",
+    CrashInNotice "crash with a notice in flight",
+    RestoredSlice "restart with open slices in the checkpoint",
+    RestoredGivenUp "restart with a given-up slice in the checkpoint",
+    FunctionError "function error",
+    Poison "poison met",
+    PoisonHealed "poison that healed was tried again",
+    Partial "partial answer",
+    InvalidAnswer "invalid partial answer",
+    LostAnswer "answer lost, work done",
+    TimeoutDone "timeout, work done",
+    LateAnswer "answer after more than a minute",
+    DoubledAnswer "answer doubled",
+    Throttled "throttled",
+    RetryAfter "throttled with a time to come back",
+    Platform "platform failed",
+    TooLarge "refused for size",
+    Halved "batch halved",
+    Oversize "single record over the limit",
+    AgeExceeded "record too old",
+    RetriesExhausted "retries exhausted",
+    Refused "destination refused",
+    TakenUnheard "destination took it and the answer was lost",
+    DestinationDead "destination dead until the heal",
+    Discarded "records discarded by a setting",
+    CommitFailed "commit failed, not written",
+    CommitUnheard "commit failed, written all the same",
+    StoreFull "store full",
+    Fenced "track fenced",
+    TrackLost "track lost and assigned again",
+    ReadDown "read failed",
+    ReadThrottled "read throttled",
+    PositionLost "position lost",
+    Gap "records trimmed before they were read",
+    TrimmedInRetry "records of a restored slice are gone from the source",
+    Compacted "records compacted away",
+    FilteredStretch "records filtered",
+    SubRecords "records that share a name",
+    TrackEnded "track ended",
+    ChildStarted "child track started",
+    PlanChanged "plan changed",
+    LanesChanged "lane count changed",
+    CloseFinish "closed by finish",
+    CloseWithin "closed within a time",
+    CloseAbandon "abandoned",
+    CloseInRetry "closed while a slice waits for its next try",
+    ClockBack "wall clock stepped back",
+    ClockForward "wall clock stepped forward",
+    SlotReturned "slot returned unused",
+    DeleteFailed "delete failed",
+    DeleteUnheard "delete took effect and the answer was lost",
+    ExtendFailed "extension failed",
+    Lapsed "receipt lapsed",
+    Repeated "queue repeated a message",
+    ChannelDied "channel died",
+    GroupHeld "group with an attempt in flight and more held",
+    DeadLettered "queue took a message away",
+}
+
+/// Counters over many runs.
+#[derive(Debug, Clone)]
+pub struct Coverage {
+    counts: Vec<u64>,
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Self { counts: vec![0; Point::ALL.len()] }
+    }
+}
+
+impl Coverage {
+    /// This was reached once more.
+    pub fn hit(&mut self, point: Point) {
+        self.counts[point as usize] += 1;
+    }
+
+    /// How often this was reached.
+    pub fn count(&self, point: Point) -> u64 {
+        self.counts[point as usize]
+    }
+
+    /// Adds another run's counters.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, others) in self.counts.iter_mut().zip(&other.counts) {
+            *mine += others;
+        }
+    }
+
+    /// What was never reached.
+    pub fn missed(&self) -> Vec<Point> {
+        Point::ALL.iter().copied().filter(|point| self.count(*point) == 0).collect()
+    }
+}

@@ -1,0 +1,188 @@
+//! `forebay-sim`: runs seeds, shows one, and checks that planted faults are found.
+#![allow(clippy::print_stdout, reason = "a command line tool answers on standard output")]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use forebay_sim::coverage::{Coverage, Point};
+use forebay_sim::trace::Keep;
+use forebay_sim::{Report, report, run_seed, seeds};
+
+const USAGE: &str = "usage: forebay-sim run --seeds N [--base B] [--threads 2]
+       forebay-sim survey --seeds N [--base B]
+       forebay-sim seed N [--trace]
+       forebay-sim mutants [NAME]";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["run", ..] => match (number(&words, "--seeds"), number(&words, "--base"), number(&words, "--threads")) {
+            (Some(n_seeds), base, threads) => run(n_seeds, base.unwrap_or_else(base_of_now), threads.unwrap_or(2)),
+            (None, ..) => usage(),
+        },
+        ["survey", ..] => number(&words, "--seeds").map_or_else(usage, |n_seeds| survey(n_seeds, number(&words, "--base").unwrap_or(1))),
+        ["seed", seed, ..] => seed.parse().map_or_else(|_| usage(), |seed| show(seed, words.contains(&"--trace"))),
+        ["mutants"] => mutants(None),
+        ["mutants", name] => mutants(Some(name)),
+        _ => usage(),
+    }
+}
+
+fn usage() -> ExitCode {
+    println!("{USAGE}");
+    ExitCode::from(2)
+}
+
+fn number(words: &[&str], name: &str) -> Option<u64> {
+    let at = words.iter().position(|word| *word == name)?;
+    words.get(at + 1)?.parse().ok()
+}
+
+fn base_of_now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(1, |since| since.as_secs() * 1_000_000)
+}
+
+/// Replays the kept lines, then runs fresh seeds on a few threads.
+fn run(n_seeds: u64, base: u64, n_threads: u64) -> ExitCode {
+    for line in seeds::kept() {
+        if let Some(violation) = seeds::replay(&line) {
+            println!("a kept line breaks {} again: {}\n{line}", violation.rule, violation.what);
+            return ExitCode::FAILURE;
+        }
+    }
+    println!("base seed {base}, {n_seeds} seeds on {n_threads} threads");
+    let start = Instant::now();
+    let workers: Vec<_> = (0..n_threads).map(|thread| std::thread::spawn(move || work(base, n_seeds, thread, n_threads))).collect();
+    let mut coverage = Coverage::default();
+    let mut failures = Vec::new();
+    let mut busy = Duration::ZERO;
+    let mut n_steps = 0;
+    for worker in workers {
+        let share = worker.join().expect("workers turn panics into violations");
+        coverage.add(&share.coverage);
+        failures.extend(share.failure);
+        busy += share.busy;
+        n_steps += share.n_steps;
+    }
+    let rate = n_seeds as f64 / busy.as_secs_f64().max(1e-9);
+    println!("{rate:.0} seeds per core-second, {} steps a seed, {:.1} s in all", n_steps / n_seeds.max(1), start.elapsed().as_secs_f64());
+    print_coverage(&coverage);
+    if let Some((seed, failed)) = failures.into_iter().min_by_key(|(seed, _)| *seed) {
+        println!("{}", report::tell(&failed, seed, Duration::from_secs(30)).unwrap_or_default());
+        return ExitCode::FAILURE;
+    }
+    let missed = coverage.missed();
+    if n_seeds >= 20_000 && !missed.is_empty() {
+        println!("never reached: {}", missed.iter().map(|point| point.words()).collect::<Vec<_>>().join(", "));
+        return ExitCode::FAILURE;
+    }
+    println!("no rule broken");
+    ExitCode::SUCCESS
+}
+
+struct Share {
+    coverage: Coverage,
+    failure: Option<(u64, Report)>,
+    busy: Duration,
+    n_steps: u64,
+}
+
+fn work(base: u64, n_seeds: u64, thread: u64, n_threads: u64) -> Share {
+    let start = cpu_time();
+    let mut share = Share { coverage: Coverage::default(), failure: None, busy: Duration::ZERO, n_steps: 0 };
+    for seed in (0..n_seeds).skip(usize::try_from(thread).unwrap_or(0)).step_by(usize::try_from(n_threads).unwrap_or(1)) {
+        let report = run_seed(base + seed, Keep::Hash);
+        share.coverage.add(&report.coverage);
+        share.n_steps += report.n_steps;
+        if report.violation.is_some() {
+            share.failure = Some((base + seed, report));
+            break;
+        }
+    }
+    share.busy = cpu_time().saturating_sub(start);
+    share
+}
+
+/// What this thread has used of a core, as Linux counts it.
+fn cpu_time() -> Duration {
+    let counted = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(counted.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
+/// Plants each fault in turn and tells which seed found it.
+#[cfg(feature = "mutants")]
+fn mutants(name: Option<&str>) -> ExitCode {
+    use forebay_batcher::mutant::Mutant;
+    if let Some(name) = name {
+        let Some(mutant) = Mutant::ALL.iter().find(|it| format!("{it:?}") == name) else { return usage() };
+        println!("{}", forebay_sim::hunt::tell(*mutant).unwrap_or_else(|| "not found".into()));
+        return ExitCode::SUCCESS;
+    }
+    let mut n_missed = 0;
+    for mutant in Mutant::ALL {
+        match forebay_sim::hunt::hunt(*mutant, 1, 1000).found {
+            Some((seed, rule, what)) => {
+                println!("seed {seed:>4}  {rule}  {mutant:?}: {}\n                {}", mutant.words(), short(&what))
+            }
+            None => {
+                n_missed += 1;
+                println!("NOT FOUND       {mutant:?}: {}", mutant.words());
+            }
+        }
+    }
+    println!("{} of {} planted faults found within 1,000 seeds", Mutant::ALL.len() - n_missed, Mutant::ALL.len());
+    if n_missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(feature = "mutants")]
+fn short(what: &str) -> String {
+    what.chars().take(110).collect()
+}
+
+#[cfg(not(feature = "mutants"))]
+fn mutants(_: Option<&str>) -> ExitCode {
+    println!("built without planted faults: build with --features mutants");
+    ExitCode::FAILURE
+}
+
+/// Runs on past failures and tells how often each rule broke, with the shortest run that broke it.
+fn survey(n_seeds: u64, base: u64) -> ExitCode {
+    let mut broken: BTreeMap<String, (u64, u64, u64, String)> = BTreeMap::new();
+    for seed in base..base + n_seeds {
+        let report = run_seed(seed, Keep::Hash);
+        let Some(violation) = report.violation else { continue };
+        let words: String = violation.what.chars().filter(|it| !it.is_ascii_digit()).take(45).collect();
+        let entry = broken.entry(format!("{} {words}", violation.rule)).or_insert((0, u64::MAX, seed, String::new()));
+        entry.0 += 1;
+        if report.n_steps < entry.1 {
+            (entry.1, entry.2, entry.3) = (report.n_steps, seed, violation.what);
+        }
+    }
+    for (name, (n, n_steps, seed, what)) in &broken {
+        println!("{n:>6} times {}, seed {seed} in {n_steps} steps: {}", &name[..3], what.chars().take(400).collect::<String>());
+    }
+    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn show(seed: u64, trace: bool) -> ExitCode {
+    let report = run_seed(seed, if trace { Keep::Lines } else { Keep::Hash });
+    println!("{:?}", report.options);
+    report.lines.iter().for_each(|line| println!("{line}"));
+    println!("{} steps, trace hash {:016x}", report.n_steps, report.hash);
+    match report::tell(&report, seed, Duration::from_secs(if trace { 0 } else { 30 })) {
+        Some(text) => {
+            println!("{text}");
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn print_coverage(coverage: &Coverage) {
+    for point in Point::ALL {
+        println!("{:>10}  {}", coverage.count(*point), point.words());
+    }
+}

@@ -1,0 +1,226 @@
+//! What kind of world a seed makes: source, plan and a subset of the fault kinds, each with its own intensity.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use forebay_batcher::{Plan, QueuePlan};
+use forebay_config::{BatchPlan, Redelivery, RetryPlan};
+
+use crate::choices::Choices;
+
+/// How many of a thousand draws go wrong, for each kind of fault. Zero: this seed has none of it.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs, reason = "each field is named after its fault")]
+pub struct Faults {
+    pub function_error: u32,
+    pub partial: u32,
+    pub invalid: u32,
+    pub lost_answer: u32,
+    pub timeout_done: u32,
+    pub late: u32,
+    pub doubled: u32,
+    pub throttle: u32,
+    pub platform: u32,
+    pub refuse: u32,
+    pub taken_unheard: u32,
+    pub destination_dead: u32,
+    pub commit_failed: u32,
+    pub commit_unheard: u32,
+    pub store_full: u32,
+    pub fence: u32,
+    pub lose_track: u32,
+    pub read_down: u32,
+    pub read_throttle: u32,
+    pub position_lost: u32,
+    pub trim: u32,
+    pub compact: u32,
+    pub end_track: u32,
+    pub crash: u32,
+    pub plan_change: u32,
+    pub close: u32,
+    pub clock_step: u32,
+    pub settle_failed: u32,
+    pub settle_unheard: u32,
+    pub extend_failed: u32,
+    pub repeat: u32,
+    pub channel_dies: u32,
+}
+
+/// Which ledger the world exercises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Tracks of a stream.
+    Tracks,
+    /// A queue.
+    Queue,
+}
+
+/// A world in numbers.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "read with the fields' names; printed in full by a failing run")]
+pub struct Options {
+    pub kind: Kind,
+    pub n_tracks: u32,
+    pub n_records: u32,
+    pub n_keys: u32,
+    pub aggregates: bool,
+    pub latest: bool,
+    pub filtered: u32,
+    pub poison: u32,
+    pub poison_heals: bool,
+    pub poison_names_itself: bool,
+    pub old_records: u32,
+    pub oversize: u32,
+    pub function_bytes_max: Option<u64>,
+    pub latency_max_ms: u32,
+    pub safety_ms: u32,
+    pub n_control: u32,
+    pub receives_max: Option<u32>,
+    pub faults: Faults,
+    pub plan: Plan,
+}
+
+impl Options {
+    /// The options of a world; all zeros make a small, tame one.
+    pub fn draw(choices: &mut Choices) -> Self {
+        let kind = if choices.chance(350) { Kind::Queue } else { Kind::Tracks };
+        let mut faults = Faults::draw(choices, kind);
+        let plan = draw_plan(choices, kind);
+        if plan.mixes_tracks && choices.chance(500) {
+            // A batch of several tracks is worth most when one of them is lost.
+            (faults.lose_track, faults.fence) = (1000, 1000);
+        }
+        let n_records = choices.pick(&[3, 8, 15, 25, 40, 60, 120, 200]);
+        let has_age = plan.retry.record_age_max.is_some();
+        let limited = plan.batch.bytes_max < 100_000;
+        Self {
+            kind,
+            n_tracks: if kind == Kind::Tracks { choices.between(1, 4) } else { 1 },
+            n_records: choices.between(1, n_records),
+            n_keys: choices.pick(&[1, 0, 2, 4, 12]),
+            aggregates: kind == Kind::Tracks && choices.chance(250),
+            latest: kind == Kind::Tracks && choices.chance(150),
+            filtered: choices.pick(&[0, 0, 100, 400, 900]),
+            poison: choices.pick(&[0, 20, 0, 80, 300]),
+            poison_heals: choices.chance(300),
+            poison_names_itself: choices.chance(500),
+            old_records: if has_age { choices.pick(&[0, 100, 400]) } else { 0 },
+            // A queue that redelivers by itself would bring it again for ever.
+            oversize: if limited && plan.retry.redelivery == Redelivery::ByUs { choices.pick(&[0, 30]) } else { 0 },
+            function_bytes_max: if limited && choices.chance(250) { Some(plan.batch.bytes_max / 2) } else { None },
+            latency_max_ms: choices.pick(&[5, 50, 400, 3000]),
+            safety_ms: choices.pick(&[3000, 10_000, 30_000, 90_000]),
+            n_control: if kind == Kind::Tracks { choices.pick(&[0, 3, 10]) } else { 0 },
+            receives_max: if kind == Kind::Queue { choices.pick(&[None, Some(3), Some(6)]) } else { None },
+            faults,
+            plan,
+        }
+    }
+
+    /// Poison alone decides what fails: no chance, no time, no setting that drops.
+    pub fn is_pure(&self) -> bool {
+        let faults = &self.faults;
+        let noise = faults.function_error + faults.partial + faults.invalid + faults.lost_answer + faults.timeout_done + faults.plan_change;
+        let gone = faults.trim + faults.compact;
+        noise == 0
+            && gone == 0
+            && !self.poison_heals
+            && self.function_bytes_max.is_none()
+            && self.oversize == 0
+            && self.plan.retry.record_age_max.is_none()
+            && self.plan.retry.retries_max.is_some()
+            && self.plan.retry.bisect
+            && !self.plan.retry.partial_responses
+            && self.plan.has_destination
+            && self.plan.retry.drop_after_destination_failures.is_none()
+    }
+}
+
+impl Faults {
+    fn draw(choices: &mut Choices, kind: Kind) -> Self {
+        let calm = !choices.chance(850);
+        let mut draw = |applies: bool, intensities: &[u32]| {
+            if calm || !applies || !choices.chance(300) { 0 } else { choices.pick(intensities) }
+        };
+        let (tracks, queue) = (kind == Kind::Tracks, kind == Kind::Queue);
+        Self {
+            function_error: draw(true, &[30, 150, 500]),
+            partial: draw(true, &[50, 200, 600]),
+            invalid: draw(true, &[30, 200]),
+            lost_answer: draw(true, &[30, 150]),
+            timeout_done: draw(true, &[30, 150]),
+            late: draw(true, &[20, 100]),
+            doubled: draw(true, &[50, 300]),
+            throttle: draw(true, &[50, 300, 700]),
+            platform: draw(true, &[50, 300]),
+            refuse: draw(true, &[100, 500]),
+            taken_unheard: draw(true, &[100, 400]),
+            destination_dead: draw(true, &[20, 200]),
+            commit_failed: draw(tracks, &[50, 300]),
+            commit_unheard: draw(tracks, &[50, 300]),
+            store_full: draw(tracks, &[10, 50]),
+            fence: draw(tracks, &[500, 1000]),
+            lose_track: draw(tracks, &[500, 1000]),
+            read_down: draw(tracks, &[20, 100]),
+            read_throttle: draw(tracks, &[20, 100]),
+            position_lost: draw(tracks, &[5, 20]),
+            trim: draw(tracks, &[500, 1000]),
+            compact: draw(tracks, &[500, 1000]),
+            end_track: draw(tracks, &[500, 1000]),
+            crash: draw(true, &[300, 600, 1000]),
+            plan_change: draw(true, &[500, 1000]),
+            close: draw(true, &[500, 1000]),
+            clock_step: draw(true, &[500, 1000]),
+            settle_failed: draw(queue, &[50, 300]),
+            settle_unheard: draw(queue, &[50, 200]),
+            extend_failed: draw(queue, &[50, 300]),
+            repeat: draw(queue, &[20, 100]),
+            channel_dies: draw(queue, &[500, 1000]),
+        }
+    }
+}
+
+fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
+    let queue = kind == Kind::Queue;
+    let has_destination = choices.chance(700);
+    let redelivery = if queue && choices.chance(600) { Redelivery::BySource } else { Redelivery::ByUs };
+    let visibility =
+        if queue && (redelivery == Redelivery::BySource || choices.chance(600)) { Some(choices.pick(&[30, 60, 120])) } else { None };
+    Plan {
+        generation: 1,
+        batch: BatchPlan {
+            records_max: count(choices.pick(&[3, 1, 2, 5, 10, 50])),
+            bytes_max: choices.pick(&[6_291_456, 400, 1200]),
+            window: Duration::from_millis(choices.pick(&[0, 0, 200, 1000, 5000])),
+        },
+        retry: RetryPlan {
+            retries_max: if redelivery == Redelivery::BySource { None } else { choices.pick(&[Some(1), Some(0), Some(2), Some(4), None]) },
+            record_age_max: if queue || !choices.chance(250) { None } else { Some(Duration::from_secs(choices.pick(&[60, 5, 600]))) },
+            bisect: !queue && choices.chance(500),
+            partial_responses: choices.chance(400),
+            redelivery,
+            drop_after_destination_failures: if choices.chance(150) { NonZeroU32::new(choices.between(1, 3)) } else { None },
+            stop_group_at_first_failure: queue && choices.chance(300),
+        },
+        window: None,
+        lanes: count(if queue { 1 } else { choices.pick(&[1, 2, 4, 10]) }),
+        envelope_bytes: 14,
+        mixes_tracks: !queue && choices.chance(250),
+        concurrency_max: if choices.chance(800) { NonZeroU32::new(choices.between(1, 6)) } else { None },
+        has_destination,
+        held_bytes_max: choices.pick(&[1 << 30, 2000, 20_000]),
+        ahead_max: choices.pick(&[1000, 4, 20]),
+        queue: queue.then(|| QueuePlan {
+            receive_max: count(choices.pick(&[10, 1, 3])),
+            wait_max: Duration::from_secs(choices.pick(&[20, 1])),
+            visibility: visibility.map(Duration::from_secs),
+            pollers_start: count(choices.pick(&[1, 5])),
+            pollers_max: count(choices.pick(&[5, 20])),
+            pollers_min: count(1),
+        }),
+    }
+}
+
+fn count(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).expect("counts are drawn from one on")
+}

@@ -1,0 +1,124 @@
+//! The oracle: every rule as a function over effects. It sees what function, store, destination and source really did, and what the machine
+//! was told; never what the machine believes.
+
+mod effects;
+mod limits;
+mod notices;
+mod order;
+mod ownership;
+mod progress;
+mod receipts;
+mod truth;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use forebay_batcher::{AttemptId, CommitId, NoticeId, Plan, Rule, SettleId, SlotId, TrackIdx};
+
+pub(crate) use effects::Bisects;
+pub use effects::Tally;
+pub(crate) use ownership::{Ownership, order_key};
+pub(crate) use truth::{Entry, Poison, Truth, handle_number};
+
+/// A rule that was broken, and by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: Rule,
+    /// What broke it.
+    pub what: String,
+}
+
+/// Nothing when a rule holds.
+pub(crate) fn holds(rule: Rule, it_does: bool, what: impl FnOnce() -> String) -> Result<(), Violation> {
+    if it_does { Ok(()) } else { Err(Violation { rule, what: what() }) }
+}
+
+/// An attempt that runs for the living machine.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) entries: Vec<usize>,
+    /// The track that each entry belongs to; `u32::MAX` for a queue.
+    pub(crate) owner_of: Vec<u32>,
+    pub(crate) lanes: Vec<(u32, u32)>,
+}
+
+/// What the machine was told about closing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closing {
+    Open,
+    Ending,
+    Abandoned,
+}
+
+/// All that is true in a world.
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    /// Records by their number.
+    pub(crate) truths: Vec<Truth>,
+    /// Tracks: one per record, at its number, reset with each ownership. Queues: one per receipt, at its handle.
+    pub(crate) entries: Vec<Entry>,
+    /// Records of each source track, in order.
+    pub(crate) by_track: Vec<Vec<u32>>,
+    pub(crate) owners: BTreeMap<TrackIdx, Ownership>,
+    pub(crate) flights: BTreeMap<AttemptId, Flight>,
+    pub(crate) notices: BTreeMap<NoticeId, Vec<(usize, u32)>>,
+    pub(crate) commits: BTreeMap<CommitId, TrackIdx>,
+    pub(crate) settles: BTreeSet<SettleId>,
+    pub(crate) slots: Vec<SlotId>,
+    pub(crate) plans: Vec<Arc<Plan>>,
+    pub(crate) closing: Closing,
+    pub(crate) tally: Tally,
+    pub(crate) is_queue: bool,
+    pub(crate) lanes_vary: bool,
+    pub(crate) clock_steps: bool,
+    pub(crate) life: u32,
+    pub(crate) n_calls: u64,
+    pub(crate) taken_order: Vec<u32>,
+}
+
+impl Oracle {
+    pub(crate) fn new(plan: Arc<Plan>, is_queue: bool) -> Self {
+        Self {
+            truths: Vec::new(),
+            entries: Vec::new(),
+            by_track: Vec::new(),
+            owners: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            notices: BTreeMap::new(),
+            commits: BTreeMap::new(),
+            settles: BTreeSet::new(),
+            slots: Vec::new(),
+            plans: vec![plan],
+            closing: Closing::Open,
+            tally: Tally::default(),
+            is_queue,
+            lanes_vary: false,
+            clock_steps: false,
+            life: 0,
+            n_calls: 0,
+            taken_order: Vec::new(),
+        }
+    }
+
+    /// A machine was made; whatever ran for the last one runs for nobody now.
+    pub(crate) fn begin_life(&mut self) {
+        self.life += 1;
+        self.owners.clear();
+        self.flights.clear();
+        self.notices.clear();
+        self.commits.clear();
+        self.settles.clear();
+        self.slots.clear();
+        self.closing = Closing::Open;
+        self.tally = Tally::default();
+        for entry in &mut self.entries {
+            entry.in_flight = false;
+            entry.noticing = false;
+        }
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        self.plans.last().expect("a world begins with a plan")
+    }
+}

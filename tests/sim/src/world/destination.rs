@@ -1,0 +1,99 @@
+//! The destination: takes, refuses, takes and is not heard, is dead until the heal.
+
+use forebay_batcher::{Delivery, Discard, Notice, NoticeId};
+
+use super::World;
+use super::events::Event;
+use crate::coverage::Point;
+use crate::oracle::Violation;
+
+impl World {
+    /// The machine hands over what it gave up.
+    pub(super) fn deliver(&mut self, notice: &Notice) -> Result<(), Violation> {
+        self.oracle.c1_nothing_begins_after_a_close("a notice")?;
+        let now = self.now();
+        for record in notice.slice.records() {
+            if let forebay_batcher::Place::Track(track, _) = &record.place {
+                self.oracle.f1_no_action_after_the_track_is_lost(*track, "a notice")?;
+            }
+        }
+        self.oracle.w2_only_what_a_limit_gives_up_is_given_up(notice.condition, &notice.slice, now)?;
+        self.oracle.w2_a_notice_goes_to_a_destination_once_at_a_time(notice)?;
+        self.hit_condition(notice.condition);
+        let entries: Vec<usize> = notice.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
+        let uids: Vec<u32> = entries.iter().map(|entry| self.oracle.entries[*entry].uid).collect();
+        for entry in &entries {
+            self.oracle.entries[*entry].noticing = true;
+        }
+        let owner_of = notice.slice.records().iter().map(|record| match &record.place {
+            forebay_batcher::Place::Track(track, _) => track.0,
+            forebay_batcher::Place::Queue { .. } => u32::MAX,
+        });
+        self.oracle.notices.insert(notice.id, entries.into_iter().zip(owner_of).collect());
+        let at = self.latency();
+        let (life, id) = (self.life, notice.id);
+        let refused = || Delivery::Refused { error: "refused".into() };
+        let faults = self.options.faults.clone();
+        let (answer, taken) = if self.destination_dead {
+            (refused(), Vec::new())
+        } else if self.strikes(faults.destination_dead, Point::DestinationDead) {
+            self.destination_dead = true;
+            (refused(), Vec::new())
+        } else if self.strikes(faults.refuse, Point::Refused) {
+            (refused(), Vec::new())
+        } else if self.strikes(faults.taken_unheard, Point::TakenUnheard) {
+            (refused(), uids)
+        } else {
+            (Delivery::Taken, uids)
+        };
+        if self.strikes(faults.doubled, Point::DoubledAnswer) {
+            let again = at + self.latency() - self.now_us;
+            self.events.push(again, Event::Delivered { life, id, answer: answer.clone(), taken: Vec::new() });
+        }
+        self.events.push(at, Event::Delivered { life, id, answer, taken });
+        Ok(())
+    }
+
+    /// The destination answered.
+    pub(super) fn delivered(&mut self, life: u32, id: NoticeId, answer: Delivery, taken: &[u32]) {
+        for uid in taken {
+            self.oracle.truths[*uid as usize].n_taken += 1;
+            self.oracle.taken_order.push(*uid);
+        }
+        if !self.is_alive(life) {
+            return;
+        }
+        self.oracle.hear_taken(id, answer == Delivery::Taken);
+        let now = self.now();
+        if let Some(machine) = self.machine.as_mut() {
+            machine.handle_delivered(id, answer, now);
+        }
+    }
+
+    /// The machine says that a setting discards records.
+    pub(super) fn discard(&mut self, discard: &Discard) -> Result<(), Violation> {
+        let now = self.now();
+        self.oracle.w2_only_what_a_limit_gives_up_is_given_up(discard.condition, &discard.slice, now)?;
+        self.oracle.w2_a_setting_discards(discard)?;
+        self.hit_condition(discard.condition);
+        self.coverage.hit(Point::Discarded);
+        for record in discard.slice.records() {
+            let entry = self.oracle.entry_of(record);
+            let held = &mut self.oracle.entries[entry];
+            held.finished = true;
+            held.fixed = true;
+            let uid = held.uid as usize;
+            self.oracle.truths[uid].n_discarded += 1;
+            self.oracle.tally.dropped += 1;
+        }
+        Ok(())
+    }
+
+    fn hit_condition(&mut self, condition: forebay_batcher::Condition) {
+        self.coverage.hit(match condition {
+            forebay_batcher::Condition::RetriesExhausted => Point::RetriesExhausted,
+            forebay_batcher::Condition::AgeExceeded => Point::AgeExceeded,
+            forebay_batcher::Condition::PayloadTooLarge => Point::Oversize,
+        });
+    }
+}

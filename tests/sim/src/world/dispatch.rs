@@ -1,0 +1,164 @@
+//! What happens when an event is due.
+
+use forebay_batcher::{Read, ReadId, SourceNotice};
+
+use super::World;
+use super::events::Event;
+use crate::coverage::Point;
+use crate::oracle::Violation;
+
+impl World {
+    /// Lets one event happen.
+    pub(super) fn dispatch(&mut self, event: Event) -> Result<(), Violation> {
+        self.trace.note(&[4, self.now_us], || format!("{:>12} {}", self.now_us, summary(&event)));
+        match event {
+            Event::Append { n, .. } if self.oracle.is_queue => self.send(n),
+            Event::Append { track, n } => self.append(track, n),
+            Event::Control { track } => self.tracks[track].log.skip(),
+            Event::Trim { track } => self.trim(track),
+            Event::Compact { track } => self.compact(track),
+            Event::EndTrack { track } => self.end_track(track),
+            Event::Fence { track } => self.fence(track),
+            Event::Regain { track } => self.regain(track),
+            Event::LoseTrack { track } => self.lose_track(track),
+            Event::ChannelDies => self.channel_dies(),
+            Event::QueueWakes => self.wake_queue(),
+            Event::PoisonHeals => self.poison_healed = true,
+            Event::ChangePlan => self.change_plan(),
+            Event::Close => self.close(),
+            Event::StopWaiting { life } => self.stop_waiting(life)?,
+            Event::StopNow { life } => self.stop_now(life),
+            Event::Start => self.start(),
+            Event::StepClock => self.step_clock(),
+            Event::Heal => self.heal(),
+            Event::ReadAnswer { life, id } => self.answer_read(life, id),
+            Event::ReadFails { life, id, notice } => self.fail_read(life, id, notice),
+            Event::ReadAgain { life, id, read } => self.give_read(life, id, Ok(*read)),
+            Event::SlotFree { life } if self.is_alive(life) => self.grant_slot()?,
+            Event::GateOpens { life } if self.is_alive(life) => self.pump_gate(),
+            Event::SlotFree { .. } | Event::GateOpens { .. } => {}
+            Event::Answer { life, id, slice, outcome, done } => self.answer(life, id, &slice, *outcome, &done),
+            Event::Delivered { life, id, answer, taken } => self.delivered(life, id, answer, &taken),
+            Event::CommitLands { life, landing } => self.land(life, *landing),
+            Event::Committed { life, id, owner, answer } => self.committed(life, id, owner, answer),
+            Event::SettleLands { life, id, settlements } => self.settle_lands(life, id, settlements),
+            Event::Settled { life, id, answers } => self.settled(life, id, answers),
+            Event::ExtendLands { life, id, receipts, span_us, sent_us } => self.extend_lands(life, id, receipts, span_us, sent_us),
+            Event::Extended { life, id, answers } => self.extended(life, id, answers),
+        }
+        Ok(())
+    }
+
+    /// A read is answered with what there is.
+    fn answer_read(&mut self, life: u32, id: ReadId) {
+        if !self.is_alive(life) {
+            return;
+        }
+        let Some(open) = self.reads.remove(&id) else { return };
+        let read = match open.order.track {
+            Some(owner) => self.read_from_track(&open.order, owner),
+            None => Ok(self.receive_now(&open.order, open.sent_us)),
+        };
+        if let Ok(read) = &read {
+            let owner_lives = open.order.track.is_none_or(|owner| self.oracle.owners.get(&owner).is_some_and(|owner| !owner.over));
+            // What a track brings after a close is read again by the next life; what a queue brings is given back.
+            if owner_lives && (self.oracle.is_queue || !self.is_closing()) {
+                self.oracle.tally.gaps += u64::from(read.gap.is_some());
+                self.oracle.tally.polled += read.records.len() as u64 + u64::from(read.n_filtered);
+                self.oracle.tally.filtered_out += u64::from(read.n_filtered);
+            }
+            if self.strikes(self.options.faults.doubled, Point::DoubledAnswer) {
+                let at = self.soon(200);
+                self.events.push(at, Event::ReadAgain { life, id, read: Box::new(read.clone()) });
+            }
+        }
+        self.give_read(life, id, read);
+    }
+
+    fn fail_read(&mut self, life: u32, id: ReadId, notice: SourceNotice) {
+        let Some(open) = self.reads.get(&id).filter(|_| self.is_alive(life)) else { return };
+        let owner = open.order.track;
+        self.reads.remove(&id);
+        if let (SourceNotice::PositionLost { .. }, Some(owner)) = (&notice, owner) {
+            if let Some(owner) = self.oracle.owners.get_mut(&owner) {
+                owner.position_lost = true;
+            }
+            // An operator finds the position again.
+            if let Some(reader) = self.owners.get(&owner) {
+                let track = reader.source;
+                let at = self.soon(5000);
+                self.events.push(at, Event::LoseTrack { track });
+            }
+        }
+        self.give_read(life, id, Err(notice));
+    }
+
+    fn give_read(&mut self, life: u32, id: ReadId, read: Result<Read, SourceNotice>) {
+        if !self.is_alive(life) {
+            return;
+        }
+        self.trace.note(&[5, id.0, read.as_ref().map_or(9999, |read| read.records.len() as u64)], || match &read {
+            Ok(read) => format!(
+                "{:>12} read {} brings {} records, {} filtered, passed {:?}{}{}",
+                self.now_us,
+                id.0,
+                read.records.len(),
+                read.n_filtered,
+                read.passed,
+                if read.ended { ", ended" } else { "" },
+                if read.gap.is_some() { ", a gap" } else { "" }
+            ),
+            Err(notice) => format!("{:>12} read {} fails: {notice:?}", self.now_us, id.0),
+        });
+        let now = self.now();
+        if let Some(machine) = self.machine.as_mut() {
+            machine.handle_read(id, read, now);
+        }
+    }
+}
+
+/// One line about an event.
+fn summary(event: &Event) -> String {
+    match event {
+        Event::Answer { life, id, outcome, done, .. } => {
+            let outcome = match &**outcome {
+                forebay_batcher::Outcome::PartlyFailed { failed, .. } => format!("PartlyFailed {failed:?}"),
+                forebay_batcher::Outcome::Succeeded(_) => "Succeeded".to_owned(),
+                forebay_batcher::Outcome::Failed { how, .. } => format!("Failed {how:?}"),
+                forebay_batcher::Outcome::NotReached { why, retry_after, .. } => format!("NotReached {why:?} {retry_after:?}"),
+                forebay_batcher::Outcome::TooLarge => "TooLarge".to_owned(),
+            };
+            format!("outcome {} of life {life}: {outcome}, done {done:?}", id.0)
+        }
+        Event::CommitLands { landing, .. } => format!("commit {} lands: {:?}", landing.id.0, landing.fate),
+        Event::ReadAgain { id, .. } => format!("read {} is answered again", id.0),
+        Event::Append { .. }
+        | Event::Control { .. }
+        | Event::Trim { .. }
+        | Event::Compact { .. }
+        | Event::EndTrack { .. }
+        | Event::Fence { .. }
+        | Event::Regain { .. }
+        | Event::LoseTrack { .. }
+        | Event::ChannelDies
+        | Event::QueueWakes
+        | Event::PoisonHeals
+        | Event::ChangePlan
+        | Event::Close
+        | Event::StopWaiting { .. }
+        | Event::StopNow { .. }
+        | Event::Start
+        | Event::StepClock
+        | Event::Heal
+        | Event::ReadAnswer { .. }
+        | Event::ReadFails { .. }
+        | Event::SlotFree { .. }
+        | Event::GateOpens { .. }
+        | Event::Delivered { .. }
+        | Event::Committed { .. }
+        | Event::SettleLands { .. }
+        | Event::Settled { .. }
+        | Event::ExtendLands { .. }
+        | Event::Extended { .. } => format!("{event:?}"),
+    }
+}

@@ -1,0 +1,197 @@
+//! The function: fails by poison and by chance, loses answers, comes late, is throttled; what it did stays done whoever asked.
+
+use std::time::Duration;
+
+use forebay_batcher::{Attempt, AttemptId, Failure, NotReached, Outcome, Place, RecordId, Reply, Rule, Slice, SlotId};
+
+use super::World;
+use super::events::Event;
+use crate::coverage::Point;
+use crate::oracle::{Bisects, Flight, Poison, Violation, holds};
+
+impl World {
+    /// The machine invokes the function.
+    pub(super) fn invoke(&mut self, slot: SlotId, attempt: &Attempt) -> Result<(), Violation> {
+        let entries = self.enter_attempt(slot, attempt)?;
+        let uids: Vec<u32> = entries.iter().map(|entry| self.oracle.entries[*entry].uid).collect();
+        let (outcome, done) = self.decide(&attempt.slice, &uids);
+        let reached = !matches!(outcome, Outcome::NotReached { .. } | Outcome::TooLarge);
+        if reached {
+            self.oracle.n_calls += 1;
+            for uid in &uids {
+                self.oracle.truths[*uid as usize].n_attempts += 1;
+            }
+        }
+        let late = reached && self.strikes(self.options.faults.late, Point::LateAnswer);
+        let at = if late { self.now_us + 60_000_000 + self.latency() } else { self.latency() };
+        let (life, id) = (self.life, attempt.id);
+        if self.strikes(self.options.faults.doubled, Point::DoubledAnswer) {
+            let again = at + self.latency() - self.now_us;
+            let (slice, outcome) = (attempt.slice.clone(), Box::new(outcome.clone()));
+            self.events.push(again, Event::Answer { life, id, slice, outcome, done: Vec::new() });
+        }
+        self.events.push(at, Event::Answer { life, id, slice: attempt.slice.clone(), outcome: Box::new(outcome), done });
+        Ok(())
+    }
+
+    /// An answer comes back; the machine that asked may be gone, what was done is done.
+    pub(super) fn answer(&mut self, life: u32, id: AttemptId, slice: &Slice, outcome: Outcome, done: &[u32]) {
+        for uid in done {
+            self.oracle.truths[*uid as usize].n_done += 1;
+        }
+        if !self.is_alive(life) {
+            return;
+        }
+        let bisects = if self.plan.retry.bisect { Bisects::Always } else { Bisects::Never };
+        if self.oracle.hear_outcome(id, slice, &outcome, bisects) {
+            match &outcome {
+                Outcome::NotReached { retry_after, .. } => self.gate_hears_of_none(*retry_after),
+                Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => {
+                    self.gate_hears_of_an_answer();
+                }
+            }
+            self.gate_takes_back();
+            if matches!(outcome, Outcome::Failed { .. }) && slice.n_records() > 1 && self.plan.retry.bisect {
+                self.coverage.hit(Point::Halved);
+            }
+        }
+        let now = self.now();
+        if let Some(machine) = self.machine.as_mut() {
+            machine.handle_outcome(id, outcome, now);
+        }
+    }
+
+    /// Checks an attempt against every rule about attempts and enters it.
+    fn enter_attempt(&mut self, slot: SlotId, attempt: &Attempt) -> Result<Vec<usize>, Violation> {
+        let known = self.oracle.slots.iter().position(|granted| *granted == slot);
+        let Some(known) = known else {
+            return holds(Rule::G1, false, || format!("an attempt on {slot:?}, never granted")).map(|()| Vec::new());
+        };
+        self.oracle.slots.swap_remove(known);
+        self.oracle.c1_nothing_begins_after_a_close("an attempt")?;
+        let entries: Vec<usize> = attempt.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
+        let mut owner_of = Vec::new();
+        for record in attempt.slice.records() {
+            let owner = match &record.place {
+                Place::Track(track, _) => track.0,
+                Place::Queue { .. } => u32::MAX,
+            };
+            if owner != u32::MAX && owner_of.last() != Some(&owner) {
+                self.oracle.f1_no_action_after_the_track_is_lost(forebay_batcher::TrackIdx(owner), "an attempt")?;
+            }
+            owner_of.push(owner);
+        }
+        self.oracle.b1_a_batch_keeps_its_limits(attempt)?;
+        self.oracle.d2_nothing_finished_is_tried_again(&entries)?;
+        self.oracle.o1_no_record_overtakes(&entries)?;
+        let lanes = self.oracle.o2_no_lane_is_held_twice(attempt)?;
+        self.oracle.r1_no_attempt_beyond_the_limit(&entries)?;
+        let now = self.now();
+        self.oracle.r2_no_record_is_tried_too_old(&entries, now)?;
+        if self.oracle.is_queue {
+            self.oracle.o1_no_group_is_in_flight_twice(&entries)?;
+            for entry in &entries {
+                self.oracle.q1_a_settled_receipt_rests(*entry, "tried")?;
+            }
+        } else {
+            self.oracle.r1_the_count_is_durable_before_the_next_try(&entries, &self.store.durable)?;
+        }
+        for entry in &entries {
+            self.oracle.entries[*entry].in_flight = true;
+        }
+        if self.oracle.is_queue && self.holds_more_of_a_group(&entries) {
+            self.coverage.hit(Point::GroupHeld);
+        }
+        self.oracle.flights.insert(attempt.id, Flight { entries: entries.clone(), owner_of, lanes });
+        Ok(entries)
+    }
+
+    /// Messages of one of these groups are held and not in flight; only the latest receipts are looked at.
+    fn holds_more_of_a_group(&self, entries: &[usize]) -> bool {
+        let group = |entry: usize| self.oracle.truth_of(entry).key;
+        let n = self.oracle.entries.len();
+        (n.saturating_sub(20)..n).any(|other| {
+            let held = &self.oracle.entries[other];
+            let waits = held.life == self.life && !held.in_flight && !held.finished && !held.settled && !held.void;
+            waits && group(other).is_some() && entries.iter().any(|entry| group(*entry) == group(other))
+        })
+    }
+
+    /// How the attempt ends and which records' work is done.
+    fn decide(&mut self, slice: &Slice, uids: &[u32]) -> (Outcome, Vec<u32>) {
+        let faults = self.options.faults.clone();
+        if self.strikes(faults.throttle, Point::Throttled) {
+            let asked = self.choices.chance(300);
+            if asked {
+                self.coverage.hit(Point::RetryAfter);
+            }
+            let retry_after = asked.then(|| Duration::from_secs(u64::from(self.choices.between(1, 20))));
+            return (Outcome::NotReached { why: NotReached::Throttled, retry_after, error: "429".into() }, Vec::new());
+        }
+        if self.strikes(faults.platform, Point::Platform) {
+            return (Outcome::NotReached { why: NotReached::Platform, retry_after: None, error: "503".into() }, Vec::new());
+        }
+        let n_bytes: u64 = slice.records().iter().map(forebay_batcher::Record::n_bytes).sum();
+        if self.options.function_bytes_max.is_some_and(|max| n_bytes > max) {
+            self.coverage.hit(Point::TooLarge);
+            return (Outcome::TooLarge, Vec::new());
+        }
+        if self.strikes(faults.lost_answer, Point::LostAnswer) {
+            return (failed(Failure::Unknown, "no answer"), uids.to_vec());
+        }
+        if self.strikes(faults.timeout_done, Point::TimeoutDone) {
+            return (failed(Failure::FunctionError, "timed out"), uids.to_vec());
+        }
+        if let Some(first) = uids.iter().position(|uid| self.is_poison(*uid)) {
+            self.coverage.hit(Point::Poison);
+            return self.meet_poison(slice, uids, first);
+        }
+        if uids.iter().any(|uid| self.oracle.truths[*uid as usize].poison == Poison::Heals) {
+            self.coverage.hit(Point::PoisonHealed);
+        }
+        if self.strikes(faults.function_error, Point::FunctionError) {
+            let n_done = self.choices.below(u32::try_from(uids.len()).expect("batches are short")) as usize;
+            return (failed(Failure::FunctionError, "raised"), uids[..n_done].to_vec());
+        }
+        let partial = self.plan.retry.partial_responses;
+        if partial && self.strikes(faults.invalid, Point::InvalidAnswer) {
+            return (failed(Failure::InvalidResponse, "no such record"), uids.to_vec());
+        }
+        if partial && self.strikes(faults.partial, Point::Partial) {
+            let first = self.choices.below(u32::try_from(uids.len()).expect("batches are short")) as usize;
+            let more = self.choices.chance(300);
+            return self.report(slice, uids, |at| at == first || (more && at % 3 == first % 3));
+        }
+        (Outcome::Succeeded(Reply::default()), uids.to_vec())
+    }
+
+    fn meet_poison(&mut self, slice: &Slice, uids: &[u32], first: usize) -> (Outcome, Vec<u32>) {
+        if self.plan.retry.partial_responses && self.options.poison_names_itself {
+            let poison: Vec<bool> = uids.iter().map(|uid| self.is_poison(*uid)).collect();
+            self.coverage.hit(Point::Partial);
+            return self.report(slice, uids, |at| poison[at]);
+        }
+        (failed(Failure::FunctionError, "poison"), uids[..first].to_vec())
+    }
+
+    /// A partial answer: it names these records, and all whose name is the same.
+    fn report(&self, slice: &Slice, uids: &[u32], is_failed: impl Fn(usize) -> bool) -> (Outcome, Vec<u32>) {
+        let records = slice.records();
+        let names: Vec<RecordId> = (0..records.len()).filter(|at| is_failed(*at)).map(|at| records[at].id.clone()).collect();
+        let done = uids.iter().zip(records).filter(|(_, record)| !names.contains(&record.id)).map(|(uid, _)| *uid).collect();
+        (Outcome::PartlyFailed { failed: names, reply: Reply::default() }, done)
+    }
+
+    fn is_poison(&self, uid: u32) -> bool {
+        match self.oracle.truths[uid as usize].poison {
+            Poison::Harmless => false,
+            Poison::Heals => !self.poison_healed,
+            Poison::Stays => true,
+        }
+    }
+}
+
+fn failed(how: Failure, error: &str) -> Outcome {
+    let function_error = (how == Failure::FunctionError).then(|| "Unhandled".to_owned());
+    Outcome::Failed { how, reply: Reply { status: Some(200), function_error, error: Some(error.to_owned()), ..Reply::default() } }
+}

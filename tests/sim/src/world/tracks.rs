@@ -1,0 +1,267 @@
+//! The stream side: tracks with parents and children, readers with a cursor each, records that come, go and end.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use forebay_batcher::{Checkpoint, OrderKey, Origin, Place, Read, ReadId, ReadOrder, Record, RecordId, Section, SourceNotice, TrackIdx};
+use forebay_models::stream::{Cursor, Log};
+
+use super::World;
+use super::events::Event;
+use crate::coverage::Point;
+use crate::oracle::{Closing, Entry, Poison, Truth, Violation};
+
+/// A track at the source.
+#[derive(Debug)]
+pub(super) struct SourceTrack {
+    pub(super) log: Log<u32>,
+    pub(super) origin: Origin,
+    pub(super) parents: Vec<usize>,
+    pub(super) started: bool,
+    /// The machine told that it has ended.
+    pub(super) finished: bool,
+    pub(super) last_of_key: BTreeMap<u32, u32>,
+}
+
+/// A reader of a track, for one ownership.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) source: usize,
+    pub(super) cursor: Cursor,
+}
+
+/// A read that is open.
+#[derive(Debug)]
+pub(super) struct OpenRead {
+    pub(super) order: ReadOrder,
+    pub(super) sent_us: u64,
+    /// Nothing is there; it waits.
+    pub(super) parked: bool,
+}
+
+impl World {
+    /// Records reach a track; where it has ended, one of its heirs.
+    pub(super) fn append(&mut self, track: usize, n: u32) {
+        let open = (track..self.tracks.len()).chain(0..track).find(|idx| !self.tracks[*idx].log.is_ended());
+        let Some(track) = open else { return };
+        let mut left = n;
+        while left > 0 {
+            let n_subs = if self.options.aggregates { self.choices.between(1, 3).min(left) } else { 1 };
+            if n_subs > 1 {
+                self.coverage.hit(Point::SubRecords);
+            }
+            let uids: Vec<u32> = (0..n_subs).map(|_| self.new_record(track)).collect();
+            let first = self.tracks[track].log.append(uids.iter().copied());
+            for (sub, uid) in uids.iter().enumerate() {
+                let item = &self.tracks[track].log.items()[first + sub];
+                let truth = &mut self.oracle.truths[*uid as usize];
+                (truth.idx, truth.name, truth.position) = (first + sub, item.name, item.position.clone());
+                self.oracle.by_track[track].push(*uid);
+            }
+            left -= n_subs;
+        }
+        self.changed = true;
+        self.wake_track(track);
+    }
+
+    /// Opens what waits on this track.
+    pub(super) fn wake_track(&mut self, track: usize) {
+        let waiting = self.reads.iter().find(|(_, read)| {
+            read.parked && read.order.track.and_then(|owner| self.owners.get(&owner)).is_some_and(|reader| reader.source == track)
+        });
+        if let Some((id, _)) = waiting {
+            let id = *id;
+            self.unpark(id);
+        }
+    }
+
+    /// A read that waited gets its answer soon.
+    pub(super) fn unpark(&mut self, id: ReadId) {
+        if let Some(read) = self.reads.get_mut(&id) {
+            read.parked = false;
+            let at = self.soon(20);
+            let life = self.life;
+            self.events.push(at, Event::ReadAnswer { life, id });
+        }
+    }
+
+    /// A track is given to the machine, from what is durable.
+    pub(super) fn assign(&mut self, source: usize) {
+        let track = &mut self.tracks[source];
+        track.started = true;
+        self.store.epochs[source] += 1;
+        let from = self.store.durable[source].clone().unwrap_or_else(|| Checkpoint::at_origin(track.origin.clone()));
+        // What is kept are bytes.
+        let from = Checkpoint::decode(&from.encode()).expect("a checkpoint can be read as it was written");
+        let owner = TrackIdx(self.next_owner);
+        self.next_owner += 1;
+        self.owners.insert(owner, Reader { source, cursor: track.log.open(&from.watermark) });
+        self.oracle.assign(owner, source, self.store.epochs[source], &from);
+        if !from.slices.is_empty() {
+            self.coverage.hit(Point::RestoredSlice);
+            let given_up = from.slices.iter().any(|slice| slice.given_up.is_some());
+            if given_up {
+                self.coverage.hit(Point::RestoredGivenUp);
+            }
+            let gone = self.oracle.by_track[source].iter().map(|uid| &self.oracle.truths[*uid as usize]);
+            let mut gone = gone.filter(|truth| truth.gone && truth.wanted);
+            if gone.any(|truth| from.slices.iter().any(|slice| slice.first <= truth.position && truth.position <= slice.last)) {
+                self.coverage.hit(Point::TrimmedInRetry);
+            }
+        }
+        self.trace.note(&[3, u64::from(owner.0), source as u64], || {
+            format!("{:>12} assign {} = track {source} from {from:?}", self.now_us, owner.0)
+        });
+        let now = self.now();
+        if let Some(machine) = self.machine.as_mut() {
+            machine.handle_assigned(owner, from, now);
+        }
+    }
+
+    /// The owner of a source track, if the machine has it.
+    pub(super) fn owner_of(&self, source: usize) -> Option<TrackIdx> {
+        self.owners.iter().find(|(_, reader)| reader.source == source).map(|(owner, _)| *owner)
+    }
+
+    /// The machine reads a track.
+    pub(super) fn read_track(&mut self, order: ReadOrder, owner: TrackIdx) -> Result<(), Violation> {
+        self.oracle.f1_no_action_after_the_track_is_lost(owner, "a read")?;
+        self.oracle.p1_no_read_after_the_position_is_lost(owner)?;
+        let (life, id) = (self.life, order.id);
+        let faults = self.options.faults.clone();
+        let notice = if self.strikes(faults.read_down, Point::ReadDown) {
+            Some(SourceNotice::Down { error: "no route".into() })
+        } else if self.strikes(faults.read_throttle, Point::ReadThrottled) {
+            Some(SourceNotice::Throttled { retry_after: None })
+        } else if self.strikes(faults.position_lost, Point::PositionLost) {
+            Some(SourceNotice::PositionLost { error: "unknown position".into() })
+        } else {
+            None
+        };
+        let idle = self.owners.get(&owner).is_none_or(|reader| self.tracks[reader.source].log.is_idle(&reader.cursor));
+        let at = self.soon(20);
+        match notice {
+            Some(notice) => self.events.push(at, Event::ReadFails { life, id, notice }),
+            None if idle => {
+                let wait_us = u64::try_from(order.wait.as_micros()).unwrap_or(u64::MAX).max(1000);
+                self.events.push(self.now_us + wait_us, Event::ReadAnswer { life, id });
+            }
+            None => self.events.push(at, Event::ReadAnswer { life, id }),
+        }
+        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: idle });
+        Ok(())
+    }
+
+    /// What a read of a track brings.
+    pub(super) fn read_from_track(&mut self, order: &ReadOrder, owner: TrackIdx) -> Result<Read, SourceNotice> {
+        let Some(reader) = self.owners.get_mut(&owner) else { return Err(SourceNotice::Down { error: "the track is gone".into() }) };
+        let (mut n_records, mut n_bytes) = (0, 0);
+        let source = reader.source;
+        let log = &self.tracks[source].log;
+        let truths = &self.oracle.truths;
+        let passage = log.read(&mut reader.cursor, |uid| {
+            let truth = &truths[*uid as usize];
+            if !truth.wanted {
+                return true;
+            }
+            let has_room = n_records < order.records_max && (n_records == 0 || n_bytes + u64::from(truth.n_bytes) <= order.bytes_max);
+            n_records += 1;
+            n_bytes += u64::from(truth.n_bytes);
+            has_room
+        });
+        let mut read = Read { passed: passage.passed, ended: passage.ended, gap: passage.gap, ..Read::default() };
+        for idx in passage.items {
+            let uid = self.tracks[source].log.items()[idx].value;
+            if self.oracle.truths[uid as usize].wanted {
+                self.oracle.entries[uid as usize].handed = true;
+                read.records.push(self.render(uid, owner));
+            } else {
+                read.n_filtered += 1;
+            }
+        }
+        if read.n_filtered > 0 {
+            self.coverage.hit(Point::FilteredStretch);
+        }
+        if read.gap.is_some() {
+            self.coverage.hit(Point::Gap);
+        }
+        if let Some(owner) = self.oracle.owners.get_mut(&owner).filter(|_| self.oracle.closing == Closing::Open) {
+            owner.passed.clone_from(&read.passed);
+        }
+        Ok(read)
+    }
+
+    /// A record comes into being; the caller gives it its place.
+    pub(super) fn new_record(&mut self, track: usize) -> u32 {
+        let uid = u32::try_from(self.oracle.truths.len()).expect("worlds are small");
+        let fresh = self.phase != super::Phase::Safety;
+        let options = &self.options;
+        let key = if options.n_keys == 0 { None } else { Some(self.choices.below(options.n_keys)) };
+        let wanted = !self.choices.chance(if fresh { 0 } else { options.filtered });
+        let poisonous = self.choices.chance(if fresh { 0 } else { options.poison });
+        let n_bytes = if self.choices.chance(if fresh { 0 } else { options.oversize }) {
+            u32::try_from(options.plan.batch.bytes_max).expect("limited") + self.choices.below(3) - 1
+        } else {
+            self.choices.pick(&[20, 40, 90, 200])
+        };
+        let age_ms = options.plan.retry.record_age_max.map_or(0, |max| u32::try_from(max.as_millis()).expect("ages are short"));
+        let old = self.choices.chance(if fresh { 0 } else { options.old_records });
+        let age_ms = if old { self.choices.below(age_ms.saturating_mul(2)) } else { 0 };
+        let poison = match (poisonous, options.poison_heals) {
+            (false, _) => Poison::Harmless,
+            (true, false) => Poison::Stays,
+            (true, true) => Poison::Heals,
+        };
+        let arrival = forebay_batcher::UnixMillis(self.unix().0 - i64::from(age_ms));
+        let position = forebay_batcher::Position::number(u64::from(uid));
+        let before = key.and_then(|key| self.tracks[track].last_of_key.insert(key, uid));
+        let idx = uid as usize;
+        let track = u32::try_from(track).expect("few tracks");
+        let name = u64::from(uid);
+        self.oracle.truths.push(Truth {
+            track,
+            idx,
+            position,
+            name,
+            key,
+            before,
+            n_bytes,
+            arrival,
+            poison,
+            wanted,
+            gone: false,
+            n_done: 0,
+            n_attempts: 0,
+            n_taken: 0,
+            n_discarded: 0,
+        });
+        if !self.oracle.is_queue {
+            self.oracle.entries.push(Entry { uid, ..Entry::default() });
+        }
+        uid
+    }
+
+    /// The record as the machine gets it.
+    fn render(&self, uid: u32, owner: TrackIdx) -> Record {
+        let truth = &self.oracle.truths[uid as usize];
+        let mut name = [0; 9];
+        name[0] = u8::try_from(truth.track).unwrap_or(u8::MAX);
+        name[1..].copy_from_slice(&truth.name.to_be_bytes());
+        let section = if self.options.plan.mixes_tracks { Section { idx: truth.track, bytes: 12 } } else { Section::default() };
+        Record {
+            id: RecordId::new(&name),
+            place: Place::Track(owner, truth.position.clone()),
+            key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
+            arrival: truth.arrival,
+            bytes: body(uid, truth.n_bytes),
+            section,
+        }
+    }
+}
+
+/// The rendered bytes of a record: its number, then filling.
+pub(super) fn body(uid: u32, n_bytes: u32) -> Bytes {
+    let mut bytes = vec![b' '; n_bytes.max(4) as usize];
+    bytes[..4].copy_from_slice(&uid.to_le_bytes());
+    Bytes::from(bytes)
+}
