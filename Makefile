@@ -18,6 +18,7 @@ demo:
 test: setup check clients
 	cargo test --locked --workspace --no-fail-fast
 	cargo run --locked -q -p forebay-sim -- run --seeds 20000
+	$(MAKE) mutants
 	@echo "test: all of it passed"
 
 # The full counts that the issues name: kills, flips, mounts, seeds. As root, at most $(LONG_MINUTES) minutes.

@@ -79,7 +79,7 @@ async fn create(wiring: &Wiring, lease: &Lease, feed: &Feed) -> Result<BTreeMap<
     let checkpoints: BTreeMap<_, _> = origins.into_iter().map(|(name, origin)| (name, Checkpoint::at_origin(origin))).collect();
     let rows = checkpoints.iter().map(|(name, checkpoint)| (TrackKey(name.0.clone()), checkpoint.encode())).collect();
     wiring.store.create(lease, rows).await?;
-    info!(mapping = wiring.id.0, n_tracks = checkpoints.len(), start = ?wiring.start, "mapping created");
+    info!(mapping = wiring.id.0, n_tracks = checkpoints.len(), "mapping created");
     Ok(checkpoints.into_iter().map(|(name, checkpoint)| (name, Kept::Checkpoint(Box::new(checkpoint)))).collect())
 }
 

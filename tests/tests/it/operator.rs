@@ -81,7 +81,7 @@ fn it_tells_why_nothing_is_happening_and_what_is_in_its_state() {
     let daemon = Daemon::start(scene.folder());
     wait::until("the reason", || {
         let (_, page) = http::get(&daemon.admin, "/readyz?verbose")?;
-        (page.contains("lines") && page.to_lowercase().contains("retr")).then_some(())
+        (page.contains("lines") && page.contains("A batch has failed")).then_some(())
     });
     let (_, status) = http::get(&daemon.admin, "/v1/mappings/lines/status").expect("the daemon answers");
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
