@@ -155,7 +155,8 @@ fn the_readme_names_its_two_commands_and_what_it_links_to_exists() {
 #[test]
 fn architecture_names_a_test_for_each_promise_and_the_test_is_there() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("there is an ARCHITECTURE");
-    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| P")).collect();
+    let rows: Vec<&str> =
+        text.lines().filter(|line| line.strip_prefix("| P").is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit()))).collect();
     let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
     let promised: BTreeSet<&str> = readme.lines().filter_map(|line| line.strip_prefix("| P")?.split(' ').next()).collect();
     let backed: BTreeSet<&str> = rows.iter().filter_map(|line| line.strip_prefix("| P")?.split(' ').next()).collect();
@@ -171,8 +172,10 @@ fn architecture_names_a_test_for_each_promise_and_the_test_is_there() {
     }
 }
 
+/// Asked at run time: a target folder shared by two checkouts keeps what was compiled for the other.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the project").to_owned()
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo tells a test its package");
+    Path::new(&package).parent().expect("tests/ is in the project").to_owned()
 }
 
 fn shown(path: &Path) -> String {

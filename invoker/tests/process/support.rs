@@ -222,7 +222,7 @@ pub(crate) fn client(name: &str) -> PathBuf {
     folder
 }
 
-/// The repository's root.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+/// The repository's root. Asked at run time: a target folder shared by two checkouts keeps what was compiled for the other.
+pub(crate) fn root() -> PathBuf {
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).parent().unwrap().to_owned()
 }

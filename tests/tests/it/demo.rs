@@ -8,7 +8,8 @@ use forebay_tests::daemon::binary;
 #[test]
 fn the_demo_stops_half_way_and_goes_on_where_it_was() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the project");
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo tells a test its package");
+    let root = Path::new(&package).parent().expect("tests/ is in the project");
     let quickstart = folder.path().join("quickstart");
     copy(&root.join("examples/quickstart"), &quickstart);
 
