@@ -1,0 +1,141 @@
+//! A chain's attempts: what is looked at when one starts, and what follows when it ends.
+
+use super::*;
+
+impl Machine {
+    /// Starts the attempt of a chain that has a slot: what is too old or gone is looked at now. `None` when nothing is left to try.
+    pub(crate) fn start(&mut self, id: ChainId) -> Option<Attempt> {
+        self.split_expired(id);
+        self.drop_lapsed(id);
+        let chain = self.chains.get_mut(&id)?;
+        let Some(Step { what: What::Try(tried), .. }) = chain.steps.front_mut() else {
+            self.advance(id);
+            return None;
+        };
+        if tried.slice.n_records() == 0 {
+            chain.steps.pop_front();
+            // It was taken out of the line; if its next step is ready, it stands in it anew.
+            self.set_status(id, Status::New);
+            self.advance(id);
+            return None;
+        }
+        let attempt_id = AttemptId(self.next_id);
+        self.next_id += 1;
+        let attempt = Attempt { id: attempt_id, slice: tried.slice.clone(), why: tried.why, n_before: tried.n_invokes };
+        tried.n_invokes += 1;
+        self.attempts.insert(attempt_id, id);
+        self.set_status(id, Status::InFlight { id: attempt_id, since: self.now.tick });
+        Some(attempt)
+    }
+
+    /// no record older than the limit is tried; the expired ones are given up first, the others keep their order.
+    pub(super) fn split_expired(&mut self, id: ChainId) {
+        let now = self.now.unix;
+        let Some(chain) = self.chains.get_mut(&id) else { return };
+        let Some(age_max) = chain.limits.record_age_max.filter(|_| !planted(Mutant::NeverTooOld)) else { return };
+        let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return };
+        let is_expired = |record: &Record| record.arrival.age(now) > age_max;
+        if !tried.slice.records().iter().any(is_expired) {
+            return;
+        }
+        let tried = tried.clone();
+        let (expired, fresh): (Vec<Record>, Vec<Record>) =
+            tried.slice.records().iter().cloned().partition(|record| is_expired(record) || planted(Mutant::OneIsTooOld));
+        if tried.n_invokes == 0 {
+            self.counts.given_up_uninvoked += expired.len() as u64;
+        }
+        // The attempt that was refused for age counts: so AWS was recorded to do.
+        let told = Told {
+            n_invokes: tried.n_invokes + 1,
+            ..Tried { slice: Slice::new(expired), reply: None, ..tried }.give_up(Condition::AgeExceeded)
+        };
+        self.mark += 1;
+        let mark = self.mark;
+        let old = chain.steps.pop_front().expect("it was looked at");
+        if !fresh.is_empty() {
+            chain.steps.push_front(Step { what: What::Try(Tried { slice: Slice::new(fresh), ..tried }), mark: old.mark });
+        }
+        chain.steps.push_front(Step { what: What::Tell(told), mark });
+        self.mark_chain_dirty(id);
+    }
+
+    /// An attempt ended.
+    pub(crate) fn end_attempt(&mut self, id: ChainId, outcome: Outcome) {
+        let Some(chain) = self.chains.get_mut(&id) else { return };
+        let Some(Step { what: What::Try(tried), .. }) = chain.steps.pop_front() else { return };
+        let now = self.now.tick;
+        let bisects = chain.limits.bisect && tried.slice.n_records() > 1;
+        self.count_outcome(&tried, &outcome, bisects);
+        let chain = self.chains.get_mut(&id).expect("it was there above");
+        chain.not_reached = match &outcome {
+            Outcome::NotReached { why, error, .. } => {
+                let since = chain.not_reached.as_ref().map_or(now, |(_, since, _)| *since);
+                Some((*why, since, error.clone()))
+            }
+            Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => None,
+        };
+        if matches!(outcome, Outcome::Failed { .. } | Outcome::PartlyFailed { .. } | Outcome::TooLarge) {
+            chain.failing_since.get_or_insert(now);
+        }
+        let has_changed = !matches!(outcome, Outcome::NotReached { .. });
+        let limits = chain.limits.clone();
+        let Next { done, left, then } = next(tried, outcome, &limits);
+        self.counts.succeeded += done.len() as u64;
+        self.finish(&done);
+        self.leave(&left, id);
+        let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id)).collect();
+        let chain = self.chains.get_mut(&id).expect("it was there above");
+        for step in steps.into_iter().rev() {
+            chain.steps.push_front(step);
+        }
+        self.set_status(id, Status::New);
+        if has_changed {
+            self.mark_chain_dirty(id);
+        }
+        self.release_unneeded(id);
+        self.advance(id);
+    }
+
+    pub(super) fn step_for(&mut self, then: Then, id: ChainId) -> Step {
+        self.mark += 1;
+        let what = match then {
+            Then::Again(mut tried) => {
+                self.counts.retried += 1;
+                let delay = retry_delay(tried.n_failures.saturating_sub(1), self.seed_of(id.0));
+                tried.not_before = self.now.tick.after(delay);
+                What::Try(tried)
+            }
+            Then::Half(tried) => What::Try(tried),
+            Then::NotReached(tried) => {
+                // It is as durable as it was: nothing about it changed.
+                return Step { what: What::Try(tried), mark: 0 };
+            }
+            Then::GivenUp(told) => What::Tell(told),
+        };
+        Step { what, mark: self.mark }
+    }
+
+    pub(super) fn count_outcome(&mut self, tried: &Tried, outcome: &Outcome, bisects: bool) {
+        let n_records = tried.slice.n_records() as u64;
+        if !matches!(outcome, Outcome::NotReached { .. }) {
+            self.counts.invoked += n_records;
+            self.counts.invoked_first += if tried.n_invokes == 1 { n_records } else { 0 };
+        }
+        match outcome {
+            Outcome::Succeeded(_) => {}
+            Outcome::PartlyFailed { failed, .. } => {
+                let n_failed = tried.slice.records().iter().filter(|record| failed.contains(&record.id)).count() as u64;
+                self.counts.failed += n_failed;
+            }
+            Outcome::Failed { .. } => {
+                self.counts.failed += n_records;
+                self.counts.halved += u64::from(bisects);
+            }
+            Outcome::NotReached { .. } => {
+                self.counts.not_reached += 1;
+                self.slow_down();
+            }
+            Outcome::TooLarge => self.counts.halved += u64::from(tried.slice.n_records() > 1),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What was given up on: told to a destination until it is taken, or let go where a setting says so.
+
+use super::*;
+
+impl Machine {
+    pub(super) fn has_taker(&self, told: &Told) -> bool {
+        let is_dropped = self.plan.retry.drop_after_destination_failures.is_some_and(|max| told.n_refused >= max.get());
+        self.plan.has_destination && !is_dropped && !planted(Mutant::DiscardAlways)
+    }
+
+    pub(super) fn discard_first(&mut self, id: ChainId) {
+        let Some(chain) = self.chains.get_mut(&id) else { return };
+        let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
+        if told.condition == Condition::PayloadTooLarge && chain.limits.redelivery == Redelivery::BySource {
+            // Nobody asked us to drop it: its queue's own limit of receives decides.
+            self.leave(told.slice.records(), id);
+            self.after_pop(id);
+            return;
+        }
+        self.counts.dropped += told.slice.n_records() as u64;
+        let records = told.slice.clone();
+        let Told { slice, condition, n_invokes, reply, .. } = told;
+        self.actions.push_back(Action::Discarded(Discard { condition, slice, n_invokes, reply }));
+        self.finish(records.records());
+        self.after_pop(id);
+    }
+
+    pub(super) fn deliver(&mut self, id: ChainId) {
+        if self.is_closing() {
+            self.set_status(id, Status::New);
+            return;
+        }
+        let notice_id = NoticeId(self.next_id());
+        let Some(chain) = self.chains.get(&id) else { return };
+        let Some(Step { what: What::Tell(told), .. }) = chain.steps.front() else { return };
+        let Told { slice, condition, n_invokes, reply, n_refused } = told.clone();
+        if planted(Mutant::FinishBeforeTaken) {
+            self.finish(slice.records());
+            self.mark_chain_dirty(id);
+        }
+        self.actions.push_back(Action::Deliver(Notice { id: notice_id, condition, slice, n_invokes, reply, n_refused }));
+        self.notices.insert(notice_id, id);
+        self.set_status(id, Status::Delivering { id: notice_id, since: self.now.tick });
+    }
+
+    pub(crate) fn delivered(&mut self, id: ChainId, answer: Delivery) {
+        let now = self.now.tick;
+        let seed = self.seed_of(id.0);
+        let Some(chain) = self.chains.get_mut(&id) else { return };
+        let since = chain.failing_since.unwrap_or(now);
+        let answer = if planted(Mutant::RefusedIsTaken) { Delivery::Taken } else { answer };
+        match answer {
+            Delivery::Taken => {
+                let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
+                self.counts.delivered += told.slice.n_records() as u64;
+                self.finish(told.slice.records());
+                self.after_pop(id);
+                self.advance(id);
+            }
+            Delivery::Refused { error } => {
+                self.counts.delivery_failures += 1;
+                let Some(Step { what: What::Tell(told), .. }) = chain.steps.front_mut() else { return };
+                told.n_refused += 1;
+                let until = now.after(ask_again_delay(told.n_refused.saturating_sub(1), seed));
+                self.set_status(id, Status::Redeliver { until, since, error });
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What is left of a chain: records that were read again, records whose track or receipt is gone.
+
+use super::*;
+
+impl Machine {
+    /// Turns the first steps whose records are all read again into what they were.
+    pub(super) fn convert_filled(&mut self, id: ChainId) {
+        let Some(chain) = self.chains.get(&id) else { return };
+        let filled: Vec<usize> = (0..)
+            .zip(&chain.steps)
+            .filter(|(_, step)| matches!(&step.what, What::Filling(it) if self.is_filled(it)))
+            .map(|(at, _)| at)
+            .collect();
+        let chain = self.chains.get_mut(&id).expect("it was there above");
+        for at in filled {
+            let step = &mut chain.steps[at];
+            let What::Filling(filling) = &mut step.what else { continue };
+            let slice = Slice::new(std::mem::take(&mut filling.records));
+            let kept = &filling.slice;
+            let given_up = kept.given_up.clone();
+            let reply = given_up.as_ref().and_then(|it| it.reply.clone());
+            let (n_failures, n_invokes, not_before) = (kept.n_failures, kept.n_invokes.max(1), filling.not_before);
+            let tried = Tried { slice, n_failures, n_invokes, why: BatchReason::Retry, not_before, reply };
+            step.what = match given_up {
+                Some(it) => What::Tell(Told { n_invokes: kept.n_invokes, ..tried.give_up(it.condition) }),
+                None => What::Try(tried),
+            };
+        }
+        // W-2: what was not there any more when it was read again was dropped by its source or by a filter.
+        let n_before = chain.steps.len();
+        chain.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.records().is_empty());
+        if chain.steps.len() < n_before {
+            self.mark_chain_dirty(id);
+        }
+    }
+
+    /// Takes away the first step's records whose track or receipt is gone.
+    pub(super) fn drop_dead(&mut self, id: ChainId) {
+        let Some(chain) = self.chains.get(&id) else { return };
+        let is_dead = |record: &Record| !self.is_alive(record);
+        let Some(at) = chain.steps.iter().position(|step| step.records().iter().any(is_dead)) else { return };
+        if matches!(chain.status, Status::InFlight { .. } | Status::Delivering { .. }) && at == 0 {
+            return;
+        }
+        let mut steps = Vec::new();
+        for step in &chain.steps {
+            let (alive, dead): (Vec<Record>, Vec<Record>) = step.records().iter().cloned().partition(|record| self.is_alive(record));
+            steps.push((alive, dead));
+        }
+        let mut gone = Vec::new();
+        let chain = self.chains.get_mut(&id).expect("it was there above");
+        for (step, (alive, dead)) in chain.steps.iter_mut().zip(steps) {
+            if dead.is_empty() {
+                continue;
+            }
+            gone.extend(dead);
+            match &mut step.what {
+                What::Filling(filling) => filling.records = alive,
+                What::Try(tried) => tried.slice = Slice::new(alive),
+                What::Tell(told) => told.slice = Slice::new(alive),
+            }
+        }
+        let tracks = &self.tracks;
+        let is_track_gone = |track: &TrackIdx| tracks.by_idx.get(track).is_none_or(|track| !track.is_active());
+        chain.steps.retain(|step| match &step.what {
+            What::Filling(filling) => !is_track_gone(&filling.track),
+            What::Try(_) | What::Tell(_) => !step.records().is_empty(),
+        });
+        self.give_room(&gone);
+    }
+
+    /// A track or receipts died: their chains forget them.
+    pub(crate) fn drop_dead_records(&mut self, id: ChainId) {
+        let Some(chain) = self.chains.get(&id) else { return };
+        match chain.status {
+            Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|record| self.is_alive(record)) => {}
+            Status::InFlight { .. } | Status::Delivering { .. } => {
+                let records: Vec<Record> = chain.records().cloned().collect();
+                self.attempts.retain(|_, chain| *chain != id);
+                self.notices.retain(|_, chain| *chain != id);
+                self.give_room(&records);
+                self.chains.get_mut(&id).expect("it was there above").steps.clear();
+                self.end_chain(id);
+            }
+            Status::New | Status::Filling | Status::Durable | Status::Retry { .. } | Status::Ready { .. } | Status::Redeliver { .. } => {
+                let chain = self.chains.get_mut(&id).expect("it was there above");
+                let tracks = &self.tracks;
+                chain.steps.retain(|step| match &step.what {
+                    // One that holds records gives their room back first.
+                    What::Filling(it) => !it.records.is_empty() || tracks.by_idx.get(&it.track).is_some_and(|track| track.is_active()),
+                    What::Try(_) | What::Tell(_) => true,
+                });
+                self.advance(id);
+            }
+        }
+    }
+
+    pub(crate) fn is_alive(&self, record: &Record) -> bool {
+        match &record.place {
+            Place::Track(idx, _) => self.tracks.by_idx.get(idx).is_some_and(|track| track.is_active()),
+            Place::Queue { receipt, .. } => self.receipts.is_held(receipt),
+        }
+    }
+}

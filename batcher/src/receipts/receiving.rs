@@ -1,0 +1,88 @@
+//! When a queue is received from: on credit, so that nothing is received that cannot start.
+
+use super::*;
+
+impl Machine {
+    pub(crate) fn received(&mut self, id: ReadId, read: Result<Read, SourceNotice>) {
+        let (Some(queue), Some(receive)) = (self.queue(), self.receipts.reads.remove(&id)) else { return };
+        let now = self.now.tick;
+        match read {
+            Ok(read) => {
+                self.receipts.failing = None;
+                self.timers.set(Timer::Rereceive, None);
+                let is_empty = read.records.is_empty() && read.filtered.is_empty();
+                if let Some(scale) = &mut self.receipts.scale {
+                    match (is_empty, receive.fills) {
+                        (true, false) => scale.was_empty(&queue),
+                        (true, true) => {}
+                        (false, _) => scale.brought(&queue, now),
+                    }
+                }
+                self.receipts.idle_since = if is_empty { Some(self.receipts.idle_since.unwrap_or(now)) } else { None };
+                self.hold(&queue, read);
+            }
+            Err(notice) => {
+                let (error, asked) = describe(notice);
+                let (n, since) = self.receipts.failing.as_ref().map_or((0, now), |failing| (failing.n + 1, failing.since));
+                let until = now.after(asked.unwrap_or_else(|| ask_again_delay(n, self.seed_of(0x9e))));
+                self.receipts.failing = Some(Failing { since, until, n, error });
+                self.timers.set(Timer::Rereceive, Some(until));
+            }
+        }
+        self.pump_queue();
+    }
+
+    pub(super) fn hold(&mut self, queue: &QueuePlan, read: Read) {
+        let now = self.now.tick;
+        self.counts.polled += read.records.len() as u64 + u64::from(read.n_filtered);
+        self.counts.filtered_out += u64::from(read.n_filtered);
+        let guess = queue.visibility.map(|visibility| now.after(visibility));
+        for receipt in read.filtered.into_iter().filter(|_| !planted(Mutant::KeepFiltered)) {
+            self.receipts.held.insert(receipt.clone(), Held { visible_until: guess, stage: Stage::Settling, is_extending: false });
+            self.receipts.to_settle.push(Settlement { receipt, how: Settle::Delete });
+        }
+        for record in read.records {
+            let Place::Queue { receipt, visible_until } = &record.place else { continue };
+            let (receipt, visible_until) = (receipt.clone(), *visible_until);
+            let seq = self.next_id();
+            self.receipts.held.insert(receipt.clone(), Held { visible_until: None, stage: Stage::Waiting(seq), is_extending: false });
+            self.receipts.set_visible(&receipt, visible_until);
+            self.held_bytes += record.n_bytes() + RECORD_OVERHEAD_BYTES;
+            if self.is_closing() {
+                // What cannot start goes back at once.
+                self.settle_all(std::slice::from_ref(&record), Settle::Release);
+                self.give_room(&[record]);
+                continue;
+            }
+            self.receipts.waiting_bytes += bytes_in_batch(&record);
+            self.receipts.waiting.insert(seq, Waiting { record, since: now });
+        }
+    }
+
+    /// A receive needs a credit, so that nothing is received that cannot start.
+    pub(super) fn order_receives(&mut self, queue: &QueuePlan) {
+        let is_waiting_after_failure = self.receipts.failing.as_ref().is_some_and(|failing| failing.until > self.now.tick);
+        if self.is_closing() || !self.receipts.is_open || is_waiting_after_failure {
+            return;
+        }
+        let Some(n_reads_max) = self.receipts.scale.as_ref().map(|scale| scale.target(queue)) else { return };
+        let credits_max = self.plan.concurrency_max.map_or(queue.pollers_max, |max| max.min(queue.pollers_max)).get() as usize;
+        let batch = self.plan.batch.records_max.get() as usize;
+        while self.receipts.reads.len() < n_reads_max && (self.held_bytes < self.plan.held_bytes_max || self.held_bytes == 0) {
+            let n_waiting = self.receipts.waiting.len();
+            let filling: usize = self.receipts.reads.values().filter(|it| it.fills).map(|it| it.room as usize).sum();
+            let n_new = self.receipts.reads.values().filter(|it| !it.fills).count();
+            let lack = if n_waiting.is_multiple_of(batch) { 0 } else { batch - n_waiting % batch };
+            let left = self.window_end().map(|end| self.now.tick.until(end)).filter(|left| !left.is_zero());
+            let (room, fills, wait) = match left {
+                Some(left) if lack > filling => (lack - filling, true, left.min(queue.wait_max)),
+                Some(_) | None if self.chains.len() + n_waiting.div_ceil(batch) + n_new < credits_max => (batch, false, queue.wait_max),
+                Some(_) | None => return,
+            };
+            let room = u32::try_from(room).unwrap_or(u32::MAX).min(queue.receive_max.get());
+            let id = ReadId(self.next_id());
+            self.receipts.reads.insert(id, Receive { room, fills });
+            self.actions.push_back(Action::Read(ReadOrder { id, track: None, records_max: room, bytes_max: u64::MAX, wait, lanes: 1 }));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! How messages end: settled until it took effect, left to their queue, handed back.
+
+use super::*;
+
+impl Machine {
+    /// Settles messages, those whose receipt is still ours.
+    pub(crate) fn settle_all(&mut self, records: &[Record], how: Settle) {
+        for record in records {
+            let Place::Queue { receipt, .. } = &record.place else { continue };
+            let Some(held) = self.receipts.held.get_mut(receipt) else {
+                continue;
+            };
+            // at most one settlement of a receipt.
+            if held.stage == Stage::Settling {
+                continue;
+            }
+            held.stage = Stage::Settling;
+            if let Some(until) = held.visible_until {
+                self.receipts.lapses.remove(&(until, receipt.clone()));
+            }
+            self.receipts.to_settle.push(Settlement { receipt: receipt.clone(), how });
+        }
+    }
+
+    /// Messages that failed and that their queue brings again; later messages of their groups go back too, so that none overtakes.
+    pub(crate) fn leave(&mut self, left: &[Record], id: ChainId) {
+        if left.is_empty() {
+            return;
+        }
+        if let (Some(scale), Some(queue)) = (&mut self.receipts.scale, &self.plan.queue) {
+            scale.failed(queue, self.now.tick);
+        }
+        self.settle_all(left, if planted(Mutant::DeleteFailed) { Settle::Delete } else { Settle::Leave });
+        self.give_room(left);
+        let groups: BTreeSet<Bytes> = left.iter().filter_map(group_of).cloned().collect();
+        if groups.is_empty() || planted(Mutant::GroupGoesOn) {
+            return;
+        }
+        let is_stopped = |record: &Record| group_of(record).is_some_and(|group| groups.contains(group));
+        let seqs: Vec<u64> = self.receipts.waiting.iter().filter(|(_, it)| is_stopped(&it.record)).map(|(seq, _)| *seq).collect();
+        let mut back: Vec<Record> = seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
+        if let Some(chain) = self.chains.get_mut(&id) {
+            for step in &mut chain.steps {
+                let (stopped, kept): (Vec<Record>, Vec<Record>) = step.records().iter().cloned().partition(is_stopped);
+                if stopped.is_empty() {
+                    continue;
+                }
+                back.extend(stopped);
+                match &mut step.what {
+                    What::Filling(it) => it.records = kept,
+                    What::Try(it) => it.slice = Slice::new(kept),
+                    What::Tell(it) => it.slice = Slice::new(kept),
+                }
+            }
+            chain.steps.retain(|step| !step.records().is_empty());
+        }
+        self.settle_all(&back, Settle::Release);
+        self.give_room(&back);
+    }
+
+    pub(crate) fn settled(&mut self, id: SettleId, answers: Vec<(Receipt, Settled)>) {
+        let Some(asked) = self.receipts.settles.remove(&id) else { return };
+        let answers: BTreeMap<Receipt, Settled> = answers.into_iter().collect();
+        let now = self.now.tick;
+        let mut has_failed = false;
+        for settlement in asked {
+            match answers.get(&settlement.receipt).copied().unwrap_or(Settled::Failed) {
+                Settled::Done => {
+                    self.receipts.forget(&settlement.receipt);
+                    match settlement.how {
+                        Settle::Delete => self.counts.deleted += 1,
+                        Settle::Leave | Settle::Release | Settle::Nack => self.counts.handed_back += 1,
+                    }
+                }
+                Settled::Lost => self.counts.receipts_lost += u64::from(self.receipts.forget(&settlement.receipt).is_some()),
+                Settled::Failed => {
+                    let until = self.receipts.held.get(&settlement.receipt).map(|held| held.visible_until);
+                    match until {
+                        // It lapsed meanwhile: the queue has it again.
+                        Some(Some(until)) if until <= now => {
+                            self.counts.receipts_lost += u64::from(self.receipts.forget(&settlement.receipt).is_some());
+                        }
+                        Some(_) if planted(Mutant::SettledTwice) => {
+                            self.receipts.forget(&settlement.receipt);
+                        }
+                        Some(_) => {
+                            has_failed = true;
+                            self.receipts.failed.push(settlement);
+                        }
+                        None => {}
+                    }
+                }
+            }
+        }
+        if has_failed {
+            let delay = ask_again_delay(self.receipts.n_failed, self.seed_of(0x5e));
+            self.receipts.n_failed += 1;
+            self.timers.set(Timer::Resettle, Some(now.after(delay)));
+        } else {
+            self.receipts.n_failed = 0;
+        }
+    }
+
+    /// Sends again what failed.
+    pub(crate) fn resettle(&mut self) {
+        let failed = std::mem::take(&mut self.receipts.failed);
+        self.receipts.to_settle.extend(failed);
+    }
+
+    /// What has not started goes back at once; what runs is awaited.
+    pub(crate) fn close_queue(&mut self) {
+        let seqs: Vec<u64> = self.receipts.waiting.keys().copied().collect();
+        let records: Vec<Record> = seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
+        self.settle_all(&records, Settle::Release);
+        self.give_room(&records);
+        let ids: Vec<ChainId> = self.chains.keys().copied().collect();
+        for id in ids {
+            self.hand_back(id);
+        }
+        self.pump_queue();
+    }
+
+    /// Gives back what is left of a queue's batch, unless its first step is still out.
+    pub(crate) fn hand_back(&mut self, id: ChainId) {
+        use crate::chain::Status;
+        let Some(chain) = self.chains.get_mut(&id) else { return };
+        if matches!(chain.status, Status::InFlight { .. } | Status::Delivering { .. })
+            || !chain.records().any(|it| matches!(it.place, Place::Queue { .. }))
+        {
+            return;
+        }
+        let records: Vec<Record> = chain.records().cloned().collect();
+        chain.steps.clear();
+        self.settle_all(&records, Settle::Release);
+        self.give_room(&records);
+        self.advance(id);
+    }
+}

@@ -1,0 +1,157 @@
+//! What a checkpoint says, when it is written, and what follows the store's answer.
+
+use super::*;
+
+impl Machine {
+    /// Finishes records of one track, in ascending order of position.
+    pub(crate) fn finish_on_track(&mut self, idx: TrackIdx, records: &[&Record]) {
+        let Some(track) = self.tracks.by_idx.get_mut(&idx).filter(|track| track.is_active()) else { return };
+        let positions = records.iter().filter_map(|record| match &record.place {
+            Place::Track(_, position) => Some(position),
+            Place::Queue { .. } => None,
+        });
+        track.open.finish(positions);
+        track.is_dirty = true;
+    }
+
+    /// Something about the track's chains changed that its checkpoint must say.
+    pub(crate) fn mark_dirty(&mut self, idx: TrackIdx) {
+        if let Some(track) = self.tracks.by_idx.get_mut(&idx) {
+            track.is_dirty = true;
+        }
+    }
+
+    pub(super) fn commit_if_due(&mut self, idx: TrackIdx) {
+        let Some(track) = self.tracks.by_idx.get(&idx) else { return };
+        let is_due = track.has_news() && track.committing.open.is_none();
+        if !is_due || track.committing.failing.is_some_and(|failing| failing.until > self.now.tick) {
+            return;
+        }
+        let checkpoint = self.checkpoint_of(track);
+        let id = CommitId(self.next_id());
+        let mark = self.mark;
+        let track = self.tracks.by_idx.get_mut(&idx).expect("it was there above");
+        if let Watermark::At(position) = &checkpoint.watermark {
+            // W-1: no commit goes back.
+            crate::rule!(W1, track.committing.last.as_ref().is_none_or(|last| last <= position));
+            track.committing.last = Some(position.clone());
+        }
+        track.is_dirty = false;
+        track.is_end_written = checkpoint.ended;
+        if checkpoint.ended && planted(Mutant::EndedTooSoon) {
+            self.actions.push_back(Action::Ended(idx));
+        }
+        track.committing.open = Some((id, mark));
+        self.tracks.commits.insert(id, idx);
+        self.actions.push_back(Action::Commit(id, idx, checkpoint));
+    }
+
+    /// The whole truth of a track.
+    pub(super) fn checkpoint_of(&self, track: &Track) -> Checkpoint {
+        let mut ids: Vec<ChainId> = track.lanes.iter().filter_map(|lane| lane.chain).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut slices = Vec::new();
+        for chain in ids.iter().filter_map(|id| self.chains.get(id)) {
+            for step in &chain.steps {
+                self.open_slices(chain, step, track, &mut slices);
+            }
+        }
+        slices.sort_by(|a: &OpenSlice, b| a.first.cmp(&b.first));
+        slices.retain(|_| !planted(Mutant::ForgetSlices));
+        Checkpoint {
+            watermark: track.watermark(),
+            finished: join(track.open.finished(), &track.restored),
+            slices,
+            ended: track.is_finished(),
+            lanes: track.n_lanes(),
+            plan_generation: self.plan.generation,
+            window: None,
+        }
+    }
+
+    /// What a checkpoint says about a step: one entry for each lane of this track, none for what was never tried.
+    pub(super) fn open_slices(&self, chain: &Chain, step: &Step, track: &Track, out: &mut Vec<OpenSlice>) {
+        let (slice, n_failures, n_invokes, not_before, given_up) = match &step.what {
+            What::Filling(filling) if self.tracks.by_idx.get(&filling.track).is_some_and(|it| std::ptr::eq(it, track)) => {
+                out.push(filling.slice.clone());
+                return;
+            }
+            What::Filling(_) => return,
+            What::Try(tried) if tried.n_invokes == 0 => return,
+            What::Try(tried) => (&tried.slice, tried.n_failures, tried.n_invokes, tried.not_before, None),
+            What::Tell(told) => {
+                let reply = told.reply.clone().map(|reply| crate::attempt::Reply { payload: None, ..reply });
+                (&told.slice, 0, told.n_invokes, Tick::default(), Some(GivenUp { condition: told.condition, reply }))
+            }
+        };
+        let mut by_lane: BTreeMap<u32, (Position, Position)> = BTreeMap::new();
+        for record in slice.records() {
+            let Place::Track(idx, position) = &record.place else { continue };
+            if self.tracks.by_idx.get(idx).is_some_and(|it| std::ptr::eq(it, track)) {
+                let lane = lane_of(&record.key, position, track.n_lanes());
+                by_lane.entry(lane).or_insert_with(|| (position.clone(), position.clone())).1 = position.clone();
+            }
+        }
+        let wait = self.now.tick.until(not_before);
+        let not_before = UnixMillis(self.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
+        out.extend(by_lane.into_iter().map(|(lane, (first, last))| OpenSlice {
+            lane,
+            first,
+            last,
+            n_failures,
+            n_invokes,
+            not_before,
+            retries_max: chain.limits.retries_max,
+            record_age_max_ms: chain.limits.record_age_max.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            bisect: chain.limits.bisect,
+            given_up: given_up.clone().filter(|_| !planted(Mutant::ForgetGivenUp)),
+        }));
+    }
+
+    pub(crate) fn committed(&mut self, idx: TrackIdx, id: CommitId, answer: Committed) {
+        let now = self.now.tick;
+        let seed = self.seed_of(u64::from(idx.0) ^ 0xc0);
+        let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
+        let Some((_, mark)) = track.committing.open.take_if(|(open, _)| *open == id) else { return };
+        let answer = match answer {
+            Committed::Fenced if planted(Mutant::FencedIsDurable) => Committed::Durable,
+            Committed::Failed if planted(Mutant::FailedIsDurable) => Committed::Durable,
+            Committed::Durable | Committed::Fenced | Committed::Full | Committed::Failed => answer,
+        };
+        match answer {
+            Committed::Durable => {
+                self.counts.committed += 1;
+                let was_failing = track.committing.failing.take().is_some();
+                track.committing.durable = mark;
+                if track.is_end_written && !track.is_dirty && !planted(Mutant::NeverEnded) {
+                    track.status = TrackStatus::Ended;
+                    self.actions.push_back(Action::Ended(idx));
+                }
+                let n_lanes = if was_failing { track.n_lanes() } else { 0 };
+                self.timers.set(Timer::Recommit(idx), None);
+                for lane in 0..n_lanes {
+                    self.touch_lane(idx, lane);
+                }
+                for id in self.chains_of(idx) {
+                    if self.chains.get(&id).is_some_and(|chain| chain.status == Status::Durable) {
+                        self.advance(id);
+                    }
+                }
+            }
+            Committed::Fenced => self.stop_track(idx, TrackStatus::Fenced),
+            Committed::Full | Committed::Failed => {
+                let (n, since) = track.committing.failing.map_or((0, now), |failing| (failing.n + 1, failing.since));
+                let until = now.after(ask_again_delay(n, seed));
+                track.committing.failing = Some(CommitFailing { is_full: answer == Committed::Full, since, n, until });
+                track.is_dirty = true;
+                let n_lanes = track.n_lanes();
+                self.timers.set(Timer::Recommit(idx), Some(until).filter(|_| !planted(Mutant::NoRecommit)));
+                for lane in 0..n_lanes {
+                    self.touch_lane(idx, lane);
+                }
+            }
+        }
+        self.pump_track(idx);
+    }
+}
