@@ -14,7 +14,17 @@ use crate::store::StoreError;
 /// Holds the folder until dropped.
 #[derive(Debug)]
 pub(super) struct FolderLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for FolderLock {
+    /// Closing would do, but for a child that another thread is just starting: until it has become its own program it holds a copy of the
+    /// file, and with it the lock.
+    fn drop(&mut self) {
+        if let Err(error) = flock(&self.file, FlockOperation::Unlock) {
+            tracing::debug!(%error, "the lock of the data folder is left to the operating system");
+        }
+    }
 }
 
 impl FolderLock {
@@ -30,7 +40,7 @@ impl FolderLock {
                 if let Err(error) = note_process(&mut file) {
                     tracing::warn!(folder = %folder.display(), %error, "the lock file cannot be given the process id");
                 }
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
             Err(Errno::WOULDBLOCK) => Err(StoreError::InUse { folder: folder.display().to_string(), pid: noted_process(&mut file) }),
             Err(errno) => Err(failed(errno.into())),
