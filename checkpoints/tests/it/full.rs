@@ -16,8 +16,16 @@ pub(crate) fn place(number: u64) -> Vec<u8> {
 }
 
 /// Commits until there is no room; returns the last number acknowledged.
-pub(crate) async fn commit_until_full(store: &dyn CheckpointStore, lease: &Lease, mut number: u64) -> u64 {
-    for _ in 0..20_000 {
+pub(crate) async fn commit_until_full(store: &dyn CheckpointStore, lease: &Lease, number: u64) -> u64 {
+    commit_until_full_while(store, lease, number, || {}).await
+}
+
+/// The same; `squeeze` is called now and then, to take what the store itself has freed meanwhile.
+async fn commit_until_full_while(store: &dyn CheckpointStore, lease: &Lease, mut number: u64, mut squeeze: impl FnMut()) -> u64 {
+    for n in 0..20_000 {
+        if n % 100 == 99 {
+            squeeze();
+        }
         match store.commit(lease, &track("a"), place(number + 1)).await {
             Ok(()) => number += 1,
             Err(StoreError::Full { .. }) => return number,
@@ -83,9 +91,14 @@ async fn on_a_small_disk_it_stops_says_so_and_comes_back_without_a_restart() {
     let mut lease = take(&store, "quakes").await;
     let mut number = 0;
     for round in 0..12_u32 {
-        let filler = disk.0.path().join("filler");
-        fill(&filler, 1 + usize::try_from(seed.below(64 << 10)).unwrap());
-        number = commit_until_full(&store, &lease, number).await;
+        let filler = |n: u32| disk.0.path().join(format!("filler {n}"));
+        let mut n_fillers = 1;
+        fill(&filler(0), 1 + usize::try_from(seed.below(64 << 10)).unwrap());
+        number = commit_until_full_while(&store, &lease, number, || {
+            fill(&filler(n_fillers), 0);
+            n_fillers += 1;
+        })
+        .await;
         assert!(matches!(*store.health().borrow(), StoreHealth::Full { .. }), "round {round}");
         if round % 3 == 2 {
             // A restart on a full disk is no crash loop: it opens, and waits.
@@ -96,7 +109,7 @@ async fn on_a_small_disk_it_stops_says_so_and_comes_back_without_a_restart() {
         } else {
             assert!(kept_number(&store, &lease).await >= number, "round {round}");
         }
-        fs::remove_file(&filler).unwrap();
+        (0..n_fillers).for_each(|n| fs::remove_file(filler(n)).unwrap());
         drop(fs::remove_file(disk.0.path().join("what closing freed")));
         wait_health(&store, |health| *health == StoreHealth::Ok).await;
         if round % 3 == 2 {
