@@ -16,30 +16,30 @@ demo:
 
 # Everything, against real servers on loopback: a sample of each in at most 25 minutes once things are compiled.
 test: setup check clients
-	cargo test --locked --workspace --no-fail-fast
-	cargo run --locked -q -p forebay-sim -- run --seeds 20000
+	cargo test --locked --offline --workspace --no-fail-fast
+	cargo run --locked --offline -q -p forebay-sim -- run --seeds 20000
 	$(MAKE) mutants
 	@echo "test: all of it passed"
 
 # The full counts that the issues name: kills, flips, mounts, seeds. As root, at most $(LONG_MINUTES) minutes.
 long: setup check clients
-	FOREBAY_LONG=1 cargo test --locked --workspace --no-fail-fast
-	cargo run --locked -q -p forebay-sim -- run --seeds 1000000
+	FOREBAY_LONG=1 cargo test --locked --offline --workspace --no-fail-fast
+	cargo run --locked --offline -q -p forebay-sim -- run --seeds 1000000
 	$(MAKE) mutants
 	@echo "long: all of it passed"
 
 check: setup
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items -q
-	cargo test --locked -q -p forebay-tests --test tidy
+	cargo clippy --locked --offline --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --offline --workspace --no-deps --document-private-items -q
+	cargo test --locked --offline -q -p forebay-tests --test tidy
 
 sim:
 	@dev/setup.sh
-	cargo run --locked -q -p forebay-sim -- run --seeds $(SEEDS)
+	cargo run --locked --offline -q -p forebay-sim -- run --seeds $(SEEDS)
 
 mutants:
-	cargo run --locked -q -p forebay-sim --features mutants -- mutants
+	cargo run --locked --offline -q -p forebay-sim --features mutants -- mutants
 
 setup:
 	@dev/setup.sh

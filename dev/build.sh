@@ -14,4 +14,6 @@ if ! ls "$CARGO_TARGET_DIR"/debug/build/librocksdb-sys-*/out/librocksdb.a >/dev/
   ticker=$!
   trap 'kill $ticker 2>/dev/null || true' EXIT
 fi
-cargo build --locked "$@"
+# Fetched once; nothing after this asks a registry, so none can hang.
+cargo fetch --locked --quiet
+cargo build --locked --offline "$@"
