@@ -7,7 +7,7 @@ export PATH := $(PATH):$(HOME)/.cache/forebay/tools/bin
 SEEDS ?= 200000
 LONG_MINUTES := 150
 
-.PHONY: demo test long check sim mutants setup clients
+.PHONY: demo test long check sim mutants fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -34,12 +34,16 @@ check: setup
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --offline --workspace --no-deps --document-private-items -q
 	cargo test --locked --offline -q -p forebay-tests --test tidy
 
-sim:
-	@dev/setup.sh
+sim: fetch
 	cargo run --locked --offline -q -p forebay-sim -- run --seeds $(SEEDS)
 
-mutants:
+mutants: fetch
 	cargo run --locked --offline -q -p forebay-sim --features mutants -- mutants
+
+# Nothing after this asks a registry.
+fetch:
+	@dev/setup.sh
+	@cargo fetch --locked --quiet
 
 setup:
 	@dev/setup.sh
