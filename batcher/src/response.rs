@@ -1,8 +1,7 @@
 //! The function's answer to an outcome: the validity table of `batchItemFailures`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::attempt::{Failure, Outcome, Reply, Slice};
@@ -34,27 +33,22 @@ pub fn read_reply(reply: Reply, partial: bool, slice: &Slice, identify: &dyn Fn(
     }
 }
 
-/// Only the member that counts. A member that stands twice is read by its last value, as most JSON readers do.
-#[derive(Deserialize)]
-struct Item<'a> {
-    #[serde(rename = "itemIdentifier", borrow)]
-    name: Option<&'a RawValue>,
-}
-
+/// What an answer reports, entry by entry. A member that stands twice is read by its last value, as most JSON readers do.
 fn failed_names(payload: &[u8], slice: &Slice, identify: &dyn Fn(&RawValue) -> Option<RecordId>) -> Result<Vec<RecordId>, String> {
     let answer: &RawValue = serde_json::from_slice(payload).map_err(|error| format!("the answer is not JSON: {error}"))?;
     if !answer.get().starts_with('{') {
         return Ok(Vec::new());
     }
-    let members: std::collections::BTreeMap<String, &RawValue> =
+    let members: BTreeMap<String, &RawValue> =
         serde_json::from_str(answer.get()).map_err(|error| format!("the answer is not JSON: {error}"))?;
     let Some(list) = members.get("batchItemFailures").filter(|list| list.get() != "null") else { return Ok(Vec::new()) };
     let items: Vec<&RawValue> = serde_json::from_str(list.get()).map_err(|_| "batchItemFailures is not a list".to_owned())?;
     let known: BTreeSet<&RecordId> = slice.records().iter().map(|record| &record.id).collect();
     let mut failed = Vec::with_capacity(items.len());
     for item in items {
-        let item: Item<'_> = serde_json::from_str(item.get()).map_err(|_| "an entry of batchItemFailures is not an object".to_owned())?;
-        let name = item.name.ok_or_else(|| "an entry of batchItemFailures has no itemIdentifier".to_owned())?;
+        let item: BTreeMap<String, &RawValue> =
+            serde_json::from_str(item.get()).map_err(|_| "an entry of batchItemFailures is not an object".to_owned())?;
+        let name = item.get("itemIdentifier").ok_or_else(|| "an entry of batchItemFailures has no itemIdentifier".to_owned())?;
         match identify(name).filter(|id| known.contains(id)) {
             Some(id) => failed.push(id),
             None => return Err(format!("itemIdentifier {} is not in the batch", shortened(name.get()))),
@@ -104,6 +98,7 @@ mod tests {
             r#"{"x":[{}],"batchItemFailures":[{"itemIdentifier":"3","x":1},{"itemIdentifier":"1"},{"itemIdentifier":"3"}]}"#,
             "partly 313",
         );
+        check(r#"{"batchItemFailures":[{"itemIdentifier":"2","itemIdentifier":"3"}]}"#, "partly 3");
     }
 
     #[test]
@@ -115,6 +110,7 @@ mod tests {
             r#"{"foo":null}"#,
             r#"{"itemIdentifier":1}"#,
             r#"{"itemIdentifier":"9"}"#,
+            r#"["1"]"#,
             "1",
             "null",
         ] {

@@ -324,11 +324,13 @@ fn default_listen() -> Option<SocketAddr> {
 
 fn read_address(mut it: Item<'_, '_>) -> Option<SocketAddr> {
     let text = it.again().text()?;
-    let address = text.parse().ok();
-    if address.is_none() {
-        it.wrong(Code::NOT_ALLOWED, "must be an address and a port", Some("write `127.0.0.1:9470` or `[::1]:9470`".to_owned()));
-    }
-    address
+    let message = match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => return Some(address),
+        Ok(_) => "must be on loopback: the listener asks nobody for a password",
+        Err(_) => "must be an address and a port",
+    };
+    it.wrong(Code::NOT_ALLOWED, message, Some("write `127.0.0.1:9470` or `[::1]:9470`".to_owned()));
+    None
 }
 
 fn nothing_to_do(documents: &[Document]) -> Finding {

@@ -71,6 +71,18 @@ fn the_pure_crates_name_no_clock_file_socket_or_thread() {
 }
 
 #[test]
+fn only_tests_turn_the_fakes_of_the_pollers_on() {
+    let mut wrong = Vec::new();
+    for path in files_below(&root(), "toml").into_iter().filter(|it| it.ends_with("Cargo.toml") && !it.starts_with(root().join("tests"))) {
+        let manifest = manifest(&path);
+        let dependency = manifest.get("dependencies").and_then(|it| it.get("forebay-pollers"));
+        let features = dependency.and_then(|it| it.get("features")).and_then(toml::Value::as_array).into_iter().flatten();
+        wrong.extend(features.filter(|it| it.as_str() == Some("fakes")).map(|_| shown(&path)));
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
 fn every_file_opens_with_a_sentence() {
     let without: Vec<String> = sources()
         .into_iter()
@@ -209,7 +221,7 @@ fn manifest(path: &Path) -> toml::Table {
     text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Each package of the workspace with what it depends on; dev-dependencies are the tests' business.
+/// Each package of the workspace with what it depends on, for some platforms or for its build too; dev-dependencies are the tests' business.
 fn manifests() -> BTreeMap<String, Vec<String>> {
     let workspace = manifest(&root().join("Cargo.toml"));
     let members = workspace["workspace"]["members"].as_array().expect("members is a list");
@@ -218,8 +230,11 @@ fn manifests() -> BTreeMap<String, Vec<String>> {
         .map(|folder| {
             let manifest = manifest(&root().join(folder).join("Cargo.toml"));
             let name = manifest["package"]["name"].as_str().expect("a package has a name").to_owned();
-            let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
-            (name, dependencies.map(|it| it.keys().cloned().collect()).unwrap_or_default())
+            let tables = manifest.get("target").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::values);
+            let tables = tables.filter_map(toml::Value::as_table).chain([&manifest]);
+            let tables = tables.flat_map(|it| [it.get("dependencies"), it.get("build-dependencies")]);
+            let dependencies = tables.flatten().filter_map(toml::Value::as_table).flat_map(|it| it.keys().cloned());
+            (name, dependencies.collect())
         })
         .collect()
 }

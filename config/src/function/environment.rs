@@ -9,8 +9,8 @@ use crate::fields::Item;
 /// The most bytes of all names and values together, as JSON.
 const ENVIRONMENT_BYTES_MAX: usize = 4_096;
 
-/// Names that the host of the Runtime API sets by itself. AWS also reserves region and credentials, which it hands out; we have none to
-/// hand out, so these are free for the operator.
+/// Names that the host of the Runtime API sets by itself. AWS also reserves region and credentials, which it hands out; we have no credentials
+/// to hand out and a region only as a default, so these are free for the operator.
 const RESERVED: &[&str] = &["AWS_EXECUTION_ENV", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "_HANDLER", "_X_AMZN_TRACE_ID"];
 const RESERVED_PREFIX: &str = "AWS_LAMBDA_";
 

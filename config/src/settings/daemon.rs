@@ -8,13 +8,13 @@ pub(crate) static ADMIN_LISTEN: SettingSpec = SettingSpec::new(
     "admin.listen",
     Shape::Text,
     D::Word("127.0.0.1:9470"),
-    "Address and port of the listener for health and metrics. It has no login: keep it on the loopback address or behind a proxy.",
+    "Address and port of the listener for health and metrics, on loopback: it has no login. Put a proxy that has one before it where others need it.",
 );
 pub(crate) static DATA_DIR: SettingSpec = SettingSpec::new(
     "data_dir",
     Shape::Path,
-    D::Absent("`FOREBAY_DATA_DIR`, else the user's state folder"),
-    "The folder of the checkpoints. One process a folder. The flag `--data-dir` goes before this setting.",
+    D::Absent("`/var/lib/forebay` for root, else `$XDG_STATE_HOME/forebay` or `~/.local/state/forebay`"),
+    "The folder of the checkpoints. One process a folder. The flag `--data-dir` and the variable `FOREBAY_DATA_DIR` go before this setting.",
 );
 pub(crate) static SHUTDOWN_GRACE: SettingSpec = SettingSpec::new(
     "shutdown_grace",

@@ -432,3 +432,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_listener_that_others_could_reach_is_a_mistake_of_the_config() {
+    let check = |address: &str| check(&format!("admin: {{ listen: \"{address}\" }}\nevent_source_mappings: []\n"));
+    for address in ["127.0.0.1:0", "127.8.9.10:9470", "[::1]:9470"] {
+        assert_eq!(check(address).unwrap().settings.admin_listen.to_string(), address);
+    }
+    for address in ["0.0.0.0:9470", "[::]:9470", "192.168.1.2:9470", "localhost:9470", "127.0.0.1"] {
+        let findings = check(address).unwrap_err();
+        assert_eq!((findings.len(), findings[0].code.0, &*findings[0].path), (1, "FB-0106", "admin.listen"), "{address}");
+    }
+}

@@ -1,6 +1,7 @@
 //! What commands that read a config share, and `validate`, `explain`, `schema`, `config defaults`.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use forebay_config::diagnostic::{self, Style};
@@ -28,6 +29,22 @@ impl ConfigArgs {
         let loaded = Loaded::read(&self.config).map_err(|error| unreadable(&error))?;
         match checked(&loaded) {
             Ok(blueprint) => Ok((loaded, blueprint)),
+            Err(findings) => {
+                output::remark(drawn(&findings, &loaded));
+                Err(Exit::Config)
+            }
+        }
+    }
+
+    /// The data folder that the config names; `None` when it names none, or when there is no config. `Err` when it is wrong and that was said.
+    pub(super) fn data_dir(&self) -> Result<Option<PathBuf>, Exit> {
+        let loaded = match Loaded::read(&self.config) {
+            Ok(loaded) => loaded,
+            Err(LoadError::Nowhere) => return Ok(None),
+            Err(error @ LoadError::Unreadable { .. }) => return Err(unreadable(&error)),
+        };
+        match loaded.check() {
+            Ok(config) => Ok(config.settings.data_dir),
             Err(findings) => {
                 output::remark(drawn(&findings, &loaded));
                 Err(Exit::Config)

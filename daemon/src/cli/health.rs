@@ -2,13 +2,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::{DataDir, output};
+use super::{Folder, output};
 use crate::admin::{ADDRESS_DEFAULT, ADDRESS_FILE};
-use crate::data_dir;
 use crate::exit::Exit;
 
 /// How long connecting, and each read, may take.
@@ -22,16 +22,15 @@ pub(super) struct HealthArgs {
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
     #[command(flatten)]
-    data: DataDir,
+    folder: Folder,
 }
 
 impl HealthArgs {
     pub(super) fn execute(self) -> Exit {
-        let address = self.admin_listen.or_else(|| {
-            let folder = data_dir::choose(self.data.data_dir, None)?;
-            std::fs::read_to_string(folder.join(ADDRESS_FILE)).ok()?.trim().parse().ok()
-        });
-        let address = address.unwrap_or(ADDRESS_DEFAULT);
+        let address = match self.admin_listen.map_or_else(|| self.folder.choose().map(|it| written_in(&it)), Ok) {
+            Ok(address) => address,
+            Err(exit) => return exit,
+        };
         match ask(address) {
             Ok((200, body)) => {
                 output::print(body.trim_end());
@@ -47,6 +46,12 @@ impl HealthArgs {
             }
         }
     }
+}
+
+/// The address that the process wrote into its data folder, or the usual one.
+fn written_in(folder: &Path) -> SocketAddr {
+    let written = std::fs::read_to_string(folder.join(ADDRESS_FILE)).ok();
+    written.and_then(|it| it.trim().parse().ok()).unwrap_or(ADDRESS_DEFAULT)
 }
 
 /// The status and body of `/readyz?verbose`.

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::data_dir;
 use crate::exit::Exit;
 
 /// AWS Lambda's event source mappings, outside AWS: records from sources, in batches, to functions, with retries and checkpoints.
@@ -52,6 +53,27 @@ pub(crate) struct DataDir {
     /// The folder of the checkpoints. Default: the config's `data_dir`, else /var/lib/forebay for root, else $XDG_STATE_HOME/forebay.
     #[arg(long, env = "FOREBAY_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+}
+
+/// Where the data folder of a config is, for commands that want nothing else of it.
+#[derive(Debug, Args)]
+pub(crate) struct Folder {
+    #[command(flatten)]
+    data: DataDir,
+    #[command(flatten)]
+    config: config::ConfigArgs,
+}
+
+impl Folder {
+    /// The folder that `run` takes with the same words. A config is asked only when nothing goes before it; `Err` when that failed and was
+    /// said.
+    fn choose(&self) -> Result<PathBuf, Exit> {
+        let config = if self.data.data_dir.is_some() { None } else { self.config.data_dir()? };
+        data_dir::choose(self.data.data_dir.clone(), config).ok_or_else(|| {
+            output::complain(Some("FB-0508"), "there is no home folder to look for data in: say --data-dir");
+            Exit::Config
+        })
+    }
 }
 
 impl Cli {

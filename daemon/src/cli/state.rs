@@ -7,8 +7,7 @@ use forebay_batcher::{Checkpoint, Watermark};
 use forebay_checkpoints::{StoreError, rocksdb};
 use serde_json::{Value, json};
 
-use super::{DataDir, output};
-use crate::data_dir;
+use super::{Folder, output};
 use crate::exit::Exit;
 use crate::sentence::chain;
 use crate::status::{position, wall_time};
@@ -22,19 +21,19 @@ pub(super) struct StateArgs {
 #[derive(Debug, Subcommand)]
 enum StateCommand {
     /// Read every row; exit 0 when all are whole, 1 when not.
-    Verify(DataDir),
+    Verify(Folder),
     /// Print every mapping with its tracks and where they stand, as JSON.
-    Show(DataDir),
+    Show(Folder),
     /// Make a damaged folder open again with what can be read of it. Copy the folder before.
-    Repair(DataDir),
+    Repair(Folder),
 }
 
 impl StateArgs {
     pub(super) fn execute(self) -> Exit {
         let (StateCommand::Verify(data) | StateCommand::Show(data) | StateCommand::Repair(data)) = &self.command;
-        let Some(folder) = data_dir::choose(data.data_dir.clone(), None) else {
-            output::complain(Some("FB-0508"), "there is no home folder to look for data in: say --data-dir");
-            return Exit::Config;
+        let folder = match data.choose() {
+            Ok(folder) => folder,
+            Err(exit) => return exit,
         };
         let done = match self.command {
             StateCommand::Verify(_) => verify(&folder),

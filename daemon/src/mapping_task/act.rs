@@ -21,7 +21,10 @@ impl Life<'_> {
         self.start_tracks();
         while let Some(action) = self.machine.poll_action() {
             match action {
-                Action::Read(order) => self.subscriber.read(order),
+                Action::Read(order) => {
+                    self.reads.extend(order.track.map(|track| (order.id, track)));
+                    self.subscriber.read(order);
+                }
                 Action::Want(n) => self.seat.want(n),
                 Action::Invoke(slot, attempt) => self.invoke(slot, attempt),
                 Action::Return(slot) => {

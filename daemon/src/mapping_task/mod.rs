@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{AttemptId, Close, Machine, NoticeId, Place, Plan, Scope, Slice, SlotId, Tick, TrackIdx, UnixMillis};
+use forebay_batcher::{AttemptId, Close, Machine, NoticeId, Place, Plan, ReadId, Scope, Slice, SlotId, Tick, TrackIdx, UnixMillis};
 use forebay_checkpoints::Lease;
 use forebay_invoker::{GateSeat, Slot};
 use forebay_pollers::{Feed, FeedEvent, Subscriber};
@@ -69,6 +69,7 @@ pub(crate) async fn live(
         seat,
         jobs,
         slots: BTreeMap::new(),
+        reads: BTreeMap::new(),
         sent: BTreeMap::new(),
         noticed: BTreeMap::new(),
         repeats: Repeats::default(),
@@ -105,6 +106,8 @@ struct Life<'a> {
     seat: &'a mut GateSeat,
     jobs: &'a mut Jobs,
     slots: BTreeMap<SlotId, Slot>,
+    /// Open reads, for the log.
+    reads: BTreeMap<ReadId, TrackIdx>,
     /// Attempts in flight, for the log.
     sent: BTreeMap<AttemptId, Work>,
     /// Notices on their way, for the log.

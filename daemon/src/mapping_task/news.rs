@@ -1,6 +1,6 @@
 //! Hands news to the machine: one arm for each kind.
 
-use forebay_batcher::{Committed, Delivery, Outcome, SourceNotice};
+use forebay_batcher::{Committed, Delivery, Lost, Outcome, SourceNotice};
 use forebay_pollers::{FeedEvent, TrackName};
 
 use super::jobs::Done;
@@ -90,12 +90,16 @@ impl Life<'_> {
                 self.tracks.discovered(found, &first);
             }
             FeedEvent::Read(id, read) => {
-                self.tell_read(read.as_ref().err());
+                let track = self.reads.remove(&id);
+                self.tell_read(track, read.as_ref().err());
                 self.machine.handle_read(id, read, now);
             }
             FeedEvent::Settled(id, answers) => self.machine.handle_settled(id, answers, now),
             FeedEvent::Extended(id, answers) => self.machine.handle_extended(id, answers, now),
-            FeedEvent::Lost(scope) => self.machine.handle_lost(scope, now),
+            FeedEvent::Lost(scope) => {
+                self.reads.retain(|_, track| scope != Lost::Track(*track));
+                self.machine.handle_lost(scope, now);
+            }
             FeedEvent::Trouble(notice) => {
                 let error = source_trouble(notice);
                 self.tell_trouble(&error);

@@ -160,24 +160,26 @@ impl Life<'_> {
         }
     }
 
-    pub(super) fn tell_read(&mut self, trouble: Option<&SourceNotice>) {
+    /// Tracks are told one by one: a file that cannot be read says nothing about the one beside it, nor the other way round.
+    pub(super) fn tell_read(&mut self, track: Option<TrackIdx>, trouble: Option<&SourceNotice>) {
         let now = self.wiring.clock.now().tick;
-        let (mapping, source) = (self.entry.name(), self.entry.source_kind());
+        let topic = (SOURCE, track.map_or(0, |it| it.0));
+        let allowed = match trouble {
+            None => self.repeats.over(topic),
+            Some(SourceNotice::PositionLost { .. }) => Some(0),
+            Some(SourceNotice::Down { .. } | SourceNotice::Throttled { .. }) => self.repeats.allow(topic, now),
+        };
+        let Some(n_held_back) = allowed else { return };
+        let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.label(track));
         match trouble {
-            None => {
-                if let Some(n_held_back) = self.repeats.over((SOURCE, 0)) {
-                    info!(mapping, source, n_held_back, "source readable again");
-                }
-            }
+            None => info!(mapping, source, track, n_held_back, "source readable again"),
             Some(notice @ SourceNotice::PositionLost { .. }) => {
                 let error = source_trouble(notice.clone());
-                error!(code = "FB-0502", mapping, source, error, "position lost: the track stays stopped");
+                error!(code = "FB-0502", mapping, source, track, error, "position lost: the track stays stopped");
             }
             Some(notice @ (SourceNotice::Down { .. } | SourceNotice::Throttled { .. })) => {
-                if let Some(n_held_back) = self.repeats.allow((SOURCE, 0), now) {
-                    let error = source_trouble(notice.clone());
-                    warn!(code = "FB-0504", mapping, source, error, n_held_back, "source not readable; asked again");
-                }
+                let error = source_trouble(notice.clone());
+                warn!(code = "FB-0504", mapping, source, track, error, n_held_back, "source not readable; asked again");
             }
         }
     }

@@ -100,3 +100,25 @@ impl Collector for Series {
 fn float(value: u64) -> f64 {
     value as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use forebay_batcher::UnixMillis;
+
+    use super::*;
+
+    #[test]
+    fn the_manual_names_every_series_and_no_other() {
+        let registry = Arc::new(Registry::default());
+        let text = Exporter::new(registry, Clock::start_at(UnixMillis(0))).text();
+        let exported: BTreeSet<&str> = text.lines().filter_map(|it| it.strip_prefix("# TYPE forebay_")?.split(' ').next()).collect();
+        let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo tells a test its package");
+        let manual = std::fs::read_to_string(format!("{package}/../docs/operations.md")).unwrap();
+        let metrics = manual.split("\n## Metrics\n").nth(1).unwrap();
+        let named: BTreeSet<&str> = metrics.lines().filter_map(|it| it.strip_prefix("| `")?.split('`').next()).collect();
+        assert!(exported.len() > COUNTERS.len());
+        assert_eq!(named, exported);
+    }
+}

@@ -7,6 +7,7 @@ mod admin;
 #[path = "fakes/function.rs"]
 mod function;
 mod laws;
+mod log;
 #[path = "fakes/source.rs"]
 mod source;
 mod starts;

@@ -6,6 +6,7 @@ use forebay_daemon::budget::Budget;
 use forebay_daemon::registry::Lifecycle;
 
 use crate::function::{FakeDestination, function};
+use crate::log::Log;
 use crate::world::{Order, World, until};
 
 #[tokio::test(start_paused = true)]
@@ -28,6 +29,29 @@ async fn a_full_store_stops_new_work_and_work_resumes_by_itself() {
     until("all was seen", || function.seen() == ["1", "2", "3", "4", "5"]).await;
     until("the store is fine again", || world.registry.store_failing().is_empty()).await;
     running.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_track_that_cannot_be_read_is_told_once_whatever_the_others_do() {
+    let log = Log::default();
+    let _here = log.listen();
+    let world = World::new();
+    let (source, function) = (world.source(), function());
+    source.append("broken", &["1"]);
+    source.append("fine", &["a"]);
+    source.take_down("broken");
+    let running = world.run(world.order("m", &source, &function));
+    let mut n_seen = 1;
+    while source.n_failed("broken") < 4 {
+        until("the other track is read", || function.seen().len() == n_seen).await;
+        let n_failed = source.n_failed("broken");
+        source.append("fine", &["a"]);
+        n_seen += 1;
+        until("it failed once more", || source.n_failed("broken") > n_failed).await;
+    }
+    running.close().await;
+    assert_eq!((log.n_lines("source not readable"), log.n_lines("source readable again")), (1, 0));
+    assert!(log.n_lines("track=\"broken\"") >= 1);
 }
 
 #[tokio::test(start_paused = true)]

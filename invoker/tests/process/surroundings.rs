@@ -36,7 +36,7 @@ def handler(event, context):
         ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/tested"),
         ("AWS_LAMBDA_LOG_STREAM_NAME", log_stream),
         ("AWS_LAMBDA_RUNTIME_API", runtime_api),
-        ("AWS_REGION", "eu-north-1"),
+        ("AWS_REGION", "mars-1"),
         ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
         ("LAMBDA_TASK_ROOT", folder.to_str().unwrap()),
         ("LANG", "en_US.UTF-8"),

@@ -97,6 +97,12 @@ fn it_tells_why_nothing_is_happening_and_what_is_in_its_state() {
     let (code, out, err) = run(scene.folder(), &["state", "show", "--data-dir", "data"]);
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("lines"), "{out}");
+    scene.write("moved.yaml", "data_dir: data\nevent_source_mappings: []\n");
+    let (code, out, err) = run(scene.folder(), &["state", "show", "-c", "moved.yaml"]);
+    assert!(code == 0 && out.contains("lines"), "the config's folder is looked into: {out}{err}");
+    scene.write("broken.yaml", "data_dir: [data]\nevent_source_mappings: []\n");
+    let (code, out, err) = run(scene.folder(), &["state", "show", "-c", "broken.yaml"]);
+    assert!(code == 78 && err.contains("broken.yaml:1"), "a config that is wrong is no empty folder: {out}{err}");
 }
 
 #[test]

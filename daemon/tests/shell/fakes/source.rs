@@ -27,6 +27,8 @@ struct Inner {
     bell: Notify,
     clock: Clock,
     down: AtomicBool,
+    /// Tracks that cannot be read, and how often that was found out.
+    tracks_down: Mutex<BTreeMap<String, u32>>,
     /// Tracks that have no more records.
     ended: Mutex<BTreeSet<String>>,
     /// Tracks that are not listed any more.
@@ -43,6 +45,7 @@ impl FakeSource {
             bell: Notify::new(),
             clock,
             down: AtomicBool::new(false),
+            tracks_down: Mutex::default(),
             ended: Mutex::default(),
             unlisted: Mutex::default(),
             n_panics_in_first: AtomicU32::new(0),
@@ -78,6 +81,17 @@ impl FakeSource {
         self.0.bell.notify_waiters();
     }
 
+    /// Makes every read of a track fail.
+    pub(crate) fn take_down(&self, track: &str) {
+        self.0.tracks_down.lock().unwrap().insert(track.to_owned(), 0);
+        self.0.bell.notify_waiters();
+    }
+
+    /// How often reads of a track that was taken down have failed.
+    pub(crate) fn n_failed(&self, track: &str) -> u32 {
+        self.0.tracks_down.lock().unwrap()[track]
+    }
+
     /// The next track that is discovered makes the mapping's loop panic.
     pub(crate) fn panic_in_first(&self) {
         self.0.n_panics_in_first.store(1, Ordering::SeqCst);
@@ -98,6 +112,16 @@ impl FakeSource {
             return Err(SourceError::Down { what: "the fake".into(), cause: "pulled the plug".into() });
         }
         Ok(())
+    }
+
+    fn check_track(&self, track: &str) -> Result<(), SourceError> {
+        match self.0.tracks_down.lock().unwrap().get_mut(track) {
+            None => Ok(()),
+            Some(n_failed) => {
+                *n_failed += 1;
+                Err(SourceError::Down { what: track.to_owned(), cause: "it was taken down".into() })
+            }
+        }
     }
 
     fn len(&self, track: &str) -> u64 {
@@ -223,6 +247,7 @@ impl Reader for FakeReader {
                 let source = self.source.clone();
                 let bell = source.0.bell.notified();
                 self.source.check()?;
+                self.source.check_track(&self.track)?;
                 let ended = self.source.0.ended.lock().unwrap().contains(&self.track);
                 if ended || self.source.len(&self.track) > self.next || tokio::time::timeout_at(until, bell).await.is_err() {
                     break;

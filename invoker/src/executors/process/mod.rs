@@ -52,7 +52,7 @@ pub use self::output::{FunctionLine, LINE_BYTES_MAX, LogSink, Stream, TracingSin
 /// What the daemon tells all its functions.
 #[derive(Clone)]
 pub struct ProcessOptions {
-    /// The region in ARNs and in `AWS_REGION`.
+    /// The region in ARNs, and in `AWS_REGION` where the function's own variables name none.
     pub region: String,
     /// The account in ARNs.
     pub account: String,

@@ -7,7 +7,8 @@ use forebay_config::function::ProcessSettings;
 
 use super::launch::Launch;
 
-/// The variables of one environment. The operator's win over `LANG`, `PATH`, `TZ` and `AWS_XRAY_CONTEXT_MISSING` and over nothing else.
+/// The variables of one environment. The operator's win over the region, `LANG`, `PATH`, `TZ` and `AWS_XRAY_CONTEXT_MISSING` and over nothing
+/// else: the config refuses the other names.
 pub(super) fn variables(
     function: &str,
     settings: &ProcessSettings,
@@ -16,10 +17,15 @@ pub(super) fn variables(
     log_stream: &str,
     runtime_api: SocketAddr,
 ) -> BTreeMap<String, String> {
-    let defaults =
-        [("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"), ("LANG", "en_US.UTF-8"), ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("TZ", ":UTC")];
+    let defaults = [
+        ("AWS_DEFAULT_REGION", region),
+        ("AWS_REGION", region),
+        ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
+        ("LANG", "en_US.UTF-8"),
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("TZ", ":UTC"),
+    ];
     let fixed = [
-        ("AWS_DEFAULT_REGION", region.to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", settings.memory_size.to_string()),
         ("AWS_LAMBDA_FUNCTION_NAME", function.to_owned()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
@@ -27,7 +33,6 @@ pub(super) fn variables(
         ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{function}")),
         ("AWS_LAMBDA_LOG_STREAM_NAME", log_stream.to_owned()),
         ("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string()),
-        ("AWS_REGION", region.to_owned()),
         ("LAMBDA_TASK_ROOT", launch.folder.to_string_lossy().into_owned()),
         ("_HANDLER", settings.handler.clone()),
     ];
