@@ -8,7 +8,7 @@ use forebay_clients::HttpClients;
 use forebay_config::{Executor as Settings, Function, FunctionName};
 use forebay_invoker::Executor;
 use forebay_invoker::executors::http::{self, HttpExecutor};
-use forebay_invoker::executors::process::{ProcessExecutor, ProcessOptions, TracingSink};
+use forebay_invoker::executors::process::{Interpreters, ProcessExecutor, ProcessOptions, TracingSink};
 
 use crate::app::BuildError;
 
@@ -29,14 +29,15 @@ pub(crate) async fn build(
     functions: &BTreeMap<FunctionName, Function>,
     clients: &HttpClients,
 ) -> Result<BTreeMap<FunctionName, Built>, BuildError> {
+    let interpreters = Arc::new(Interpreters::default());
     let mut built = BTreeMap::new();
     for (name, function) in functions {
-        built.insert(name.clone(), build_one(function, clients).await?);
+        built.insert(name.clone(), build_one(function, clients, &interpreters).await?);
     }
     Ok(built)
 }
 
-async fn build_one(function: &Function, clients: &HttpClients) -> Result<Built, BuildError> {
+async fn build_one(function: &Function, clients: &HttpClients, interpreters: &Arc<Interpreters>) -> Result<Built, BuildError> {
     Ok(match &function.executor {
         Settings::Process(settings) => {
             let options = ProcessOptions {
@@ -44,6 +45,7 @@ async fn build_one(function: &Function, clients: &HttpClients) -> Result<Built, 
                 account: ACCOUNT.to_owned(),
                 // The config has made all paths absolute.
                 base: PathBuf::from("/"),
+                interpreters: Arc::clone(interpreters),
                 log: Arc::new(TracingSink),
             };
             let executor = ProcessExecutor::new(function, settings, options).await?;
