@@ -25,16 +25,23 @@ pub(crate) struct Built {
 }
 
 /// An executor for each function.
+///
+/// # Errors
+/// All functions that cannot be run, at once.
 pub(crate) async fn build(
     functions: &BTreeMap<FunctionName, Function>,
     clients: &HttpClients,
 ) -> Result<BTreeMap<FunctionName, Built>, BuildError> {
     let interpreters = Arc::new(Interpreters::default());
     let mut built = BTreeMap::new();
+    let mut refused = Vec::new();
     for (name, function) in functions {
-        built.insert(name.clone(), build_one(function, clients, &interpreters).await?);
+        match build_one(function, clients, &interpreters).await {
+            Ok(it) => drop(built.insert(name.clone(), it)),
+            Err(error) => refused.push(error),
+        }
     }
-    Ok(built)
+    if refused.is_empty() { Ok(built) } else { Err(BuildError::Functions(refused)) }
 }
 
 async fn build_one(function: &Function, clients: &HttpClients, interpreters: &Arc<Interpreters>) -> Result<Built, BuildError> {
@@ -59,4 +66,29 @@ async fn build_one(function: &Function, clients: &HttpClients, interpreters: &Ar
             Built { executor: Arc::new(executor), n_slots: function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT) }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_config::{Config, Document, Format};
+
+    use super::*;
+    use crate::built_in::BuiltIn;
+
+    #[tokio::test]
+    async fn all_functions_that_cannot_be_run_are_named_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"
+functions:
+  no-folder: { executor: { process: { runtime: provided, code: nowhere } } }
+  no-program: { executor: { process: { runtime: provided, code: . } } }
+  whole: { executor: { http: { url: "http://127.0.0.1:1/" } } }
+event_source_mappings: []
+"#;
+        let document = Document::parse("c.yaml", text, Format::Yaml, folder.path()).unwrap();
+        let config = Config::check(&[document], &BuiltIn).unwrap();
+        let Err(BuildError::Functions(all)) = build(&config.functions, &HttpClients::new()).await else { panic!("it was built") };
+        let told: Vec<_> = all.iter().map(|it| (it.code(), it.to_string().contains(&*folder.path().to_string_lossy()))).collect();
+        assert_eq!(told, [("FB-0301", true), ("FB-0305", true)]);
+    }
 }

@@ -102,6 +102,11 @@ impl Refusal {
             Self::Admin(it) => (it.code(), Exit::Failed),
             Self::Signals(_) => ("FB-0513", Exit::Failed),
         };
+        if let Self::Build(BuildError::Functions(all)) = &self {
+            for it in all {
+                error!(code = it.code(), error = chain(it), "a function cannot be run");
+            }
+        }
         error!(code, error, "forebay does not start");
         exit
     }
