@@ -21,6 +21,7 @@ use crate::config_files::Loaded;
 use crate::data_dir;
 use crate::exit::Exit;
 use crate::logs::{self, LogFormat};
+use crate::open_files;
 use crate::sentence::chain;
 use crate::shutdown::{Signals, Wish};
 
@@ -124,7 +125,8 @@ async fn start(loaded: &Loaded, blueprint: Blueprint, folder: PathBuf, address: 
     // First of all, so that no signal finds the process half built and ends it as it stands.
     let signals = Signals::listen().map_err(Refusal::Signals)?;
     let clock = Clock::start();
-    info!(version = env!("CARGO_PKG_VERSION"), data_dir = %folder.display(), "forebay starts");
+    let open_files_max = open_files::raise();
+    info!(version = env!("CARGO_PKG_VERSION"), data_dir = %folder.display(), open_files_max, "forebay starts");
     tell_settings(loaded, &blueprint);
     let grace = blueprint.settings.shutdown_grace;
     let store: Arc<dyn CheckpointStore> = Arc::new(RocksStore::open(RocksOptions::new(&folder)).await?);
