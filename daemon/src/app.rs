@@ -45,6 +45,9 @@ pub enum BuildError {
     /// A function's program cannot be run.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// Some functions cannot be built; none is missing here.
+    #[error("{} of the functions cannot be run", .0.len())]
+    Functions(Vec<Self>),
     /// The memory does not suffice.
     #[error(transparent)]
     Memory(#[from] BudgetTooSmall),
@@ -56,6 +59,7 @@ impl BuildError {
         match self {
             Self::Endpoint { cause, .. } => cause.code(),
             Self::Process(it) => it.code().0,
+            Self::Functions(all) => all.first().map_or("FB-0513", Self::code),
             Self::Memory(_) => "FB-0515",
         }
     }

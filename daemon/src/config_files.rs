@@ -90,7 +90,11 @@ impl Loaded {
             let text = env::var(variable).map_err(|error| unreadable(error.to_string()))?;
             self.add(name, text, Format::Yaml, Path::new("."));
         } else if Path::new(name).is_dir() {
-            for path in files_in(Path::new(name)).map_err(|error| unreadable(error.to_string()))? {
+            let files = files_in(Path::new(name)).map_err(|error| unreadable(error.to_string()))?;
+            if files.is_empty() {
+                return Err(unreadable("the folder holds no file that ends in .yaml, .yml, .json or .toml".to_owned()));
+            }
+            for path in files {
                 self.take_file(&path)?;
             }
         } else {
@@ -230,6 +234,9 @@ mod tests {
     fn what_cannot_be_read_is_named() {
         let error = Loaded::read(&["/nowhere/at/all.yaml".to_owned()]).unwrap_err();
         assert!(error.to_string().starts_with("/nowhere/at/all.yaml cannot be read"), "{error}");
+        let empty = tempfile::tempdir().unwrap();
+        let error = Loaded::read(&[empty.path().display().to_string()]).unwrap_err();
+        assert!(error.to_string().contains("holds no file that ends in .yaml"), "{error}");
         let error = Loaded::read(&["env:FOREBAY_TEST_OF_NOTHING".to_owned()]).unwrap_err();
         assert_eq!(error.code(), "FB-0510");
     }

@@ -8,7 +8,7 @@ use forebay_clients::HttpClients;
 use forebay_config::{Executor as Settings, Function, FunctionName};
 use forebay_invoker::Executor;
 use forebay_invoker::executors::http::{self, HttpExecutor};
-use forebay_invoker::executors::process::{ProcessExecutor, ProcessOptions, TracingSink};
+use forebay_invoker::executors::process::{Interpreters, ProcessExecutor, ProcessOptions, TracingSink};
 
 use crate::app::BuildError;
 
@@ -25,18 +25,26 @@ pub(crate) struct Built {
 }
 
 /// An executor for each function.
+///
+/// # Errors
+/// All functions that cannot be run, at once.
 pub(crate) async fn build(
     functions: &BTreeMap<FunctionName, Function>,
     clients: &HttpClients,
 ) -> Result<BTreeMap<FunctionName, Built>, BuildError> {
+    let interpreters = Arc::new(Interpreters::default());
     let mut built = BTreeMap::new();
+    let mut refused = Vec::new();
     for (name, function) in functions {
-        built.insert(name.clone(), build_one(function, clients).await?);
+        match build_one(function, clients, &interpreters).await {
+            Ok(it) => drop(built.insert(name.clone(), it)),
+            Err(error) => refused.push(error),
+        }
     }
-    Ok(built)
+    if refused.is_empty() { Ok(built) } else { Err(BuildError::Functions(refused)) }
 }
 
-async fn build_one(function: &Function, clients: &HttpClients) -> Result<Built, BuildError> {
+async fn build_one(function: &Function, clients: &HttpClients, interpreters: &Arc<Interpreters>) -> Result<Built, BuildError> {
     Ok(match &function.executor {
         Settings::Process(settings) => {
             let options = ProcessOptions {
@@ -44,6 +52,7 @@ async fn build_one(function: &Function, clients: &HttpClients) -> Result<Built, 
                 account: ACCOUNT.to_owned(),
                 // The config has made all paths absolute.
                 base: PathBuf::from("/"),
+                interpreters: Arc::clone(interpreters),
                 log: Arc::new(TracingSink),
             };
             let executor = ProcessExecutor::new(function, settings, options).await?;
@@ -57,4 +66,29 @@ async fn build_one(function: &Function, clients: &HttpClients) -> Result<Built, 
             Built { executor: Arc::new(executor), n_slots: function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT) }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_config::{Config, Document, Format};
+
+    use super::*;
+    use crate::built_in::BuiltIn;
+
+    #[tokio::test]
+    async fn all_functions_that_cannot_be_run_are_named_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"
+functions:
+  no-folder: { executor: { process: { runtime: provided, code: nowhere } } }
+  no-program: { executor: { process: { runtime: provided, code: . } } }
+  whole: { executor: { http: { url: "http://127.0.0.1:1/" } } }
+event_source_mappings: []
+"#;
+        let document = Document::parse("c.yaml", text, Format::Yaml, folder.path()).unwrap();
+        let config = Config::check(&[document], &BuiltIn).unwrap();
+        let Err(BuildError::Functions(all)) = build(&config.functions, &HttpClients::new()).await else { panic!("it was built") };
+        let told: Vec<_> = all.iter().map(|it| (it.code(), it.to_string().contains(&*folder.path().to_string_lossy()))).collect();
+        assert_eq!(told, [("FB-0301", true), ("FB-0305", true)]);
+    }
 }

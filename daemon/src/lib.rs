@@ -20,6 +20,7 @@ mod lock;
 pub mod logs;
 pub mod mapping_task;
 pub mod metrics;
+mod open_files;
 pub mod outbox;
 pub mod registry;
 pub mod sentence;

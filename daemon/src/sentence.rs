@@ -46,7 +46,12 @@ pub fn sentence(state: &TrackState, now: Tick) -> String {
             format!("The function works on {batches}, the oldest {}.", for_(*since))
         }
         TrackState::WaitingForSlot { since, why } => {
-            format!("A batch, closed because {}, has waited for a free slot of its function {}.", reason(*why), for_(*since))
+            format!(
+                "A batch, closed because {}, has waited {} for a free slot: `reserved_concurrent_executions` of its function and \
+                 `maximum_concurrency` of the mapping say how many there are.",
+                reason(*why),
+                for_(*since)
+            )
         }
         TrackState::Batching { until, n_records } => {
             format!("A batch of {} waits for more; its window ends {}.", records(*n_records), in_(*until))
@@ -159,7 +164,8 @@ mod tests {
         check(TrackState::Batching { until: next, n_records: 1 }, "A batch of 1 record waits for more; its window ends in 2.5 s.");
         check(
             TrackState::WaitingForSlot { since, why: BatchReason::Count },
-            "A batch, closed because it was full, has waited for a free slot of its function for 1 min 0 s.",
+            "A batch, closed because it was full, has waited for 1 min 0 s for a free slot: `reserved_concurrent_executions` of its function \
+             and `maximum_concurrency` of the mapping say how many there are.",
         );
         check(
             TrackState::StoreFailing { full: true, since },

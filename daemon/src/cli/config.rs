@@ -94,7 +94,7 @@ impl ValidateArgs {
             Err(error) => return unreadable(&error),
         };
         let (findings, praise) = match checked(&loaded) {
-            Ok(it) => (Vec::new(), format!("ok: {} functions, {} mappings", it.functions.len(), it.mappings.len())),
+            Ok(it) => (Vec::new(), praise(it.functions.len(), it.mappings.len())),
             Err(findings) => (findings, String::new()),
         };
         match (self.format, findings.is_empty()) {
@@ -106,6 +106,11 @@ impl ValidateArgs {
         }
         if findings.is_empty() { Exit::Done } else { Exit::Config }
     }
+}
+
+fn praise(n_functions: usize, n_mappings: usize) -> String {
+    let counted = |n: usize, thing: &str| format!("{n} {thing}{}", if n == 1 { "" } else { "s" });
+    format!("ok: {}, {}", counted(n_functions, "function"), counted(n_mappings, "mapping"))
 }
 
 #[derive(Debug, Args)]
@@ -178,5 +183,16 @@ impl ConfigCommandArgs {
                 Exit::Done
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_not_told_as_many() {
+        assert_eq!(praise(1, 2), "ok: 1 function, 2 mappings");
+        assert_eq!(praise(0, 1), "ok: 0 functions, 1 mapping");
     }
 }

@@ -21,6 +21,7 @@ use crate::config_files::Loaded;
 use crate::data_dir;
 use crate::exit::Exit;
 use crate::logs::{self, LogFormat};
+use crate::open_files;
 use crate::sentence::chain;
 use crate::shutdown::{Signals, Wish};
 
@@ -102,6 +103,11 @@ impl Refusal {
             Self::Admin(it) => (it.code(), Exit::Failed),
             Self::Signals(_) => ("FB-0513", Exit::Failed),
         };
+        if let Self::Build(BuildError::Functions(all)) = &self {
+            for it in all {
+                error!(code = it.code(), error = chain(it), "a function cannot be run");
+            }
+        }
         error!(code, error, "forebay does not start");
         exit
     }
@@ -119,7 +125,8 @@ async fn start(loaded: &Loaded, blueprint: Blueprint, folder: PathBuf, address: 
     // First of all, so that no signal finds the process half built and ends it as it stands.
     let signals = Signals::listen().map_err(Refusal::Signals)?;
     let clock = Clock::start();
-    info!(version = env!("CARGO_PKG_VERSION"), data_dir = %folder.display(), "forebay starts");
+    let open_files_max = open_files::raise();
+    info!(version = env!("CARGO_PKG_VERSION"), data_dir = %folder.display(), open_files_max, "forebay starts");
     tell_settings(loaded, &blueprint);
     let grace = blueprint.settings.shutdown_grace;
     let store: Arc<dyn CheckpointStore> = Arc::new(RocksStore::open(RocksOptions::new(&folder)).await?);

@@ -132,6 +132,10 @@ fn told(bytes: Option<&[u8]>) -> Value {
 }
 
 fn repair(folder: &Path) -> Result<Exit, StoreError> {
+    // Asked first, so that a folder which a slip of the hand names is not made.
+    if let Ok(None) = rocksdb::show(folder) {
+        return Ok(nothing(folder));
+    }
     let repaired = rocksdb::repair(folder)?;
     let Some(refusal) = &repaired.refusal else {
         output::print(format!("{}: whole, nothing to mend", folder.display()));
@@ -152,4 +156,17 @@ fn repair(folder: &Path) -> Result<Exit, StoreError> {
 fn nothing(folder: &Path) -> Exit {
     output::print(format!("{}: there is no state", folder.display()));
     Exit::Done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_there_is_no_state_repairing_makes_none() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("misspelt");
+        assert_eq!(repair(&folder).unwrap(), Exit::Done);
+        assert!(!folder.exists());
+    }
 }

@@ -66,7 +66,7 @@ impl Life<'_> {
 
     fn deliver(&mut self, notice: Notice) {
         let id = notice.id;
-        self.noticed.insert(id, Work::of(&notice.slice));
+        self.noticed.insert(id, (Work::of(&notice.slice), notice.condition));
         let wiring = Arc::clone(&self.wiring);
         let source = Arc::clone(self.feed.source());
         self.jobs.spawn(About::Deliver(id), async move {

@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{AttemptId, Close, Machine, NoticeId, Place, Plan, ReadId, Scope, Slice, SlotId, Tick, TrackIdx, UnixMillis};
+use forebay_batcher::{
+    AttemptId, Close, Condition, Machine, NoticeId, Place, Plan, ReadId, Scope, Slice, SlotId, Tick, TrackIdx, UnixMillis,
+};
 use forebay_checkpoints::Lease;
 use forebay_invoker::{GateSeat, Slot};
 use forebay_pollers::{Feed, FeedEvent, Subscriber};
@@ -111,7 +113,7 @@ struct Life<'a> {
     /// Attempts in flight, for the log.
     sent: BTreeMap<AttemptId, Work>,
     /// Notices on their way, for the log.
-    noticed: BTreeMap<NoticeId, Work>,
+    noticed: BTreeMap<NoticeId, (Work, Condition)>,
     repeats: Repeats,
     closing: Option<Close>,
     /// When ended tracks are next compared with what the source lists; `None` while that runs and while none has ended.

@@ -104,7 +104,7 @@ impl Life<'_> {
     }
 
     pub(super) fn tell_delivery(&mut self, id: NoticeId, answer: &Delivery) {
-        let Some(work) = self.noticed.remove(&id) else { return };
+        let Some((work, condition)) = self.noticed.remove(&id) else { return };
         let now = self.wiring.clock.now().tick;
         let topic = (DESTINATION, work.track.map_or(0, |it| it.0));
         let allowed = match answer {
@@ -115,7 +115,10 @@ impl Life<'_> {
         let destination = self.wiring.outbox.as_ref().map(crate::outbox::Outbox::label);
         let Some(n_held_back) = allowed else { return };
         match answer {
-            Delivery::Taken => warn!(mapping, source, track, n_records, destination, "records given up; the destination has them"),
+            Delivery::Taken => {
+                let condition = condition.as_str();
+                warn!(mapping, source, track, n_records, condition, destination, "records given up; the destination has them");
+            }
             Delivery::Refused { error } => {
                 warn!(
                     code = "FB-0503",

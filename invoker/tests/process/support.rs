@@ -97,6 +97,7 @@ impl Setup {
             region: "eu-north-1".to_owned(),
             account: "123456789012".to_owned(),
             base: folder.path().to_owned(),
+            interpreters: Arc::default(),
             log: Arc::clone(&lines) as Arc<dyn LogSink>,
         };
         let executor = ProcessExecutor::new(&function, &settings, options).await?;

@@ -62,7 +62,7 @@ pub enum ProcessError {
         said: String,
     },
     /// A function that brings its own program has none that can be run.
-    #[error("{}: function {function} has no program: couldn't find valid bootstrap(s): {tried:?}", self.code().0)]
+    #[error("{}: function {function} has no program: none of these is an executable file: {tried:?}", self.code().0)]
     NoBootstrap {
         /// Which function.
         function: String,

@@ -3,20 +3,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
 use forebay_config::function::{ProcessSettings, Runtime};
-use tokio::process::Command;
 
 use super::error::ProcessError;
+use super::interpreters::Interpreters;
 
 /// The bootstrap of `python3`.
 const PYTHON_BOOTSTRAP: &str = include_str!("bootstraps/bootstrap.py");
 /// The bootstrap of `nodejs`.
 const NODE_BOOTSTRAP: &str = include_str!("bootstraps/bootstrap.mjs");
-/// How long an interpreter may take to say its version.
-const PROBE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How a function's process is started.
 #[derive(Debug)]
@@ -58,7 +54,12 @@ const NODE: Interpreter = Interpreter {
 
 impl Launch {
     /// Finds what the function needs on this machine.
-    pub(super) async fn find(function: &str, settings: &ProcessSettings, base: &Path) -> Result<Self, ProcessError> {
+    pub(super) async fn find(
+        function: &str,
+        settings: &ProcessSettings,
+        base: &Path,
+        interpreters: &Interpreters,
+    ) -> Result<Self, ProcessError> {
         let folder = base.join(&settings.code);
         let folder = fs::canonicalize(&folder).and_then(|it| fs::read_dir(&it).map(|_| it)).map_err(|cause| ProcessError::CodeFolder {
             function: function.to_owned(),
@@ -77,14 +78,14 @@ impl Launch {
         match settings.runtime {
             Runtime::Python3 => {
                 launch.check_handler_file()?;
-                let (program, version) = launch.probe(&PYTHON).await?;
+                let (program, version) = launch.interpreter(&PYTHON, interpreters).await?;
                 launch.program = program;
                 launch.arguments = vec!["-c".to_owned(), PYTHON_BOOTSTRAP.to_owned()];
                 launch.execution_env = Some(format!("AWS_Lambda_python{version}"));
             }
             Runtime::Nodejs => {
                 launch.check_handler_file()?;
-                let (program, version) = launch.probe(&NODE).await?;
+                let (program, version) = launch.interpreter(&NODE, interpreters).await?;
                 let major = version.split('.').next().unwrap_or_default();
                 launch.execution_env = Some(format!("AWS_Lambda_nodejs{major}.x"));
                 launch.program = program;
@@ -138,24 +139,15 @@ impl Launch {
         if is_there { Ok(()) } else { Err(missing()) }
     }
 
-    /// The interpreter's own path, past version managers' shims, and its version. It is asked with the daemon's environment, from
-    /// the code folder: that is where a version manager looks.
-    async fn probe(&self, interpreter: &Interpreter) -> Result<(PathBuf, String), ProcessError> {
+    /// The interpreter's own path, past version managers' shims, and its version.
+    async fn interpreter(&self, interpreter: &Interpreter, interpreters: &Interpreters) -> Result<(PathBuf, String), ProcessError> {
         let Interpreter { program, package, version_min, probe } = *interpreter;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let found = std::env::split_paths(&path).map(|it| it.join(program)).find(|it| is_program(it));
         let function = self.function.clone();
         let Some(path) = found else { return Err(ProcessError::InterpreterMissing { function, program, package }) };
-        let mut command = Command::new(&path);
-        command.args(probe).current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
-        let said = match tokio::time::timeout(PROBE_PATIENCE, command.output()).await {
-            Ok(Ok(output)) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            Ok(Ok(output)) => Err(format!("it fails: {}", String::from_utf8_lossy(&output.stderr).trim())),
-            Ok(Err(error)) => Err(format!("it does not start: {error}")),
-            Err(_) => Err("it does not answer".to_owned()),
-        };
-        let unfit = |said| ProcessError::InterpreterUnfit { function, program, version_min, path, said };
-        match said.as_deref().map(|it| it.trim().split_once('\n')) {
+        let unfit = |said| ProcessError::InterpreterUnfit { function, program, version_min, path: path.clone(), said };
+        match interpreters.ask(&path, &self.folder, probe).await.as_deref().map(|it| it.trim().split_once('\n')) {
             Ok(Some((program, version))) if version_of(version) >= version_of(version_min) => {
                 Ok((PathBuf::from(program.trim()), version.trim().to_owned()))
             }

@@ -20,6 +20,7 @@ mod body;
 mod environment;
 mod error;
 mod guard;
+mod interpreters;
 mod launch;
 mod listener;
 mod output;
@@ -47,6 +48,7 @@ use self::turn::Turns;
 use crate::executor::{BoxFuture, Event, Executor, InvokeError};
 
 pub use self::error::ProcessError;
+pub use self::interpreters::Interpreters;
 pub use self::output::{FunctionLine, LINE_BYTES_MAX, LogSink, Stream, TracingSink};
 
 /// What the daemon tells all its functions.
@@ -58,6 +60,8 @@ pub struct ProcessOptions {
     pub account: String,
     /// The folder that a relative code folder starts from: the config file's.
     pub base: PathBuf,
+    /// What the machine's interpreters said; shared by the functions of a daemon, so that each is asked once.
+    pub interpreters: Arc<Interpreters>,
     /// Takes what functions print.
     pub log: Arc<dyn LogSink>,
 }
@@ -75,7 +79,7 @@ impl ProcessExecutor {
     /// function gets 0, 1 and 2 and nothing else.
     pub async fn new(function: &Function, settings: &ProcessSettings, options: ProcessOptions) -> Result<Self, ProcessError> {
         let name = function.name.as_str().to_owned();
-        let launch = Launch::find(&name, settings, &options.base).await?;
+        let launch = Launch::find(&name, settings, &options.base, &options.interpreters).await?;
         close_fds::set_fds_cloexec_threadsafe(3, &[]);
         let guard = Guard::start().map_err(|cause| ProcessError::Guard { function: name.clone(), cause })?;
         let pool = Pool::new(environments_max(function));
