@@ -169,7 +169,7 @@ impl<'d> Check<'d> {
                 break;
             }
             let path = format!("{path}[{idx}]");
-            self.n_mappings += 1;
+            self.n_mappings += usize::from(!is_switched_off(node));
             self.name(node, &path);
             match Mapping::check(node, &path, self.sources, &document.base) {
                 Ok(mapping) => self.mappings.push((mapping, path.clone())),
@@ -364,4 +364,9 @@ fn shown(node: &Node) -> String {
         Value::Expanded(_) => "(expanded)".to_owned(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => String::new(),
     }
+}
+
+/// A mapping that does not run needs no memory.
+fn is_switched_off(node: &Node) -> bool {
+    member(node, &[settings::ENABLED.key()]).is_some_and(|it| it.value == Value::Bool(false))
 }

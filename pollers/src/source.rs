@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::{Gap, OrderKey, Origin, Position, Record, RecordId, Section, SourceNotice, UnixMillis, Watermark};
+use forebay_config::settings::SettingSpec;
 use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
 use serde_json::value::RawValue;
 
@@ -20,6 +21,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait SourceKind: Send + Sync {
     /// What it can do; its `kind` is the word under `source:`.
     fn profile(&self) -> &'static SourceProfile;
+    /// The settings under its word, for `explain`, the schema and the manual; `parse` takes ranges and defaults from them.
+    fn settings(&self) -> &'static [SettingSpec];
     /// Reads its settings, without IO. Findings name them from `source` on, such as `source.file.path`; `base` is the folder of the config
     /// file, for relative paths.
     ///

@@ -43,15 +43,28 @@ impl std::fmt::Display for From {
 }
 
 /// All settings of a mapping that its source obeys: the written ones first to last as in the manual, with the defaults between them.
-pub fn explain(node: &Node, profile: &'static SourceProfile) -> Vec<Explained> {
+/// `of_source` are the settings under its kind, which end the list where they are not written.
+pub fn explain(node: &Node, profile: &'static SourceProfile, of_source: &[SettingSpec]) -> Vec<Explained> {
+    let mut all = of_mapping(node, profile);
+    for spec in of_source {
+        let path = spec.path.strip_prefix(PREFIX).unwrap_or(spec.path);
+        if find(node, path).is_empty() {
+            all.extend(default(spec, path, profile));
+        }
+    }
+    all
+}
+
+const PREFIX: &str = "event_source_mappings[].";
+
+fn of_mapping(node: &Node, profile: &'static SourceProfile) -> Vec<Explained> {
     let mut all = Vec::new();
-    let prefix = "event_source_mappings[].";
     for spec in MAPPING_SETTINGS {
         let has_groups = profile.shape == SourceShape::GroupQueue;
         if spec.needs.is_some_and(|it| !profile.settings.contains(&it)) || (spec.key() == FIFO_STOP.key() && !has_groups) {
             continue;
         }
-        let path = spec.path.strip_prefix(prefix).unwrap_or(spec.path);
+        let path = spec.path.strip_prefix(PREFIX).unwrap_or(spec.path);
         let found = find(node, path);
         if !found.is_empty() {
             // A group is shown by its members.

@@ -104,7 +104,8 @@ pub enum DefaultValue {
 }
 
 impl SettingSpec {
-    const fn new(path: &'static str, shape: Shape, default: DefaultValue, text: &'static str) -> Self {
+    /// A setting without an AWS name that every source obeys.
+    pub const fn new(path: &'static str, shape: Shape, default: DefaultValue, text: &'static str) -> Self {
         Self { path, shape, default, aws_name: None, needs: None, text }
     }
 
@@ -151,7 +152,7 @@ impl SettingSpec {
     }
 }
 
-/// All settings, in the order of the manual.
+/// All settings but those that stand under a kind of source, in the order of the manual.
 pub fn all() -> impl Iterator<Item = &'static SettingSpec> {
     [DAEMON_SETTINGS, FUNCTION_SETTINGS, MAPPING_SETTINGS].into_iter().flatten().copied()
 }

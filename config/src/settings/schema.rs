@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::{DefaultValue, SettingSpec, Shape, all, seconds};
 
-/// The schema. `kinds` are the sources that are built in; what stands under a kind is left to the source.
-pub fn schema(kinds: &[&str]) -> Value {
+/// The schema. `kinds` are the sources that are built in; `of_sources` are the settings that stand under them.
+pub fn schema(kinds: &[&str], of_sources: &[SettingSpec]) -> Value {
     let mut root = map_schema("A Forebay config file.");
     root["$schema"] = json!("http://json-schema.org/draft-07/schema#");
-    for spec in all() {
+    for spec in all().map(|it| -> &SettingSpec { it }).chain(of_sources) {
         let parts: Vec<&str> = spec.path.split('.').collect();
         insert(&mut root, &parts, spec, kinds);
     }
@@ -65,7 +65,7 @@ fn of(spec: &SettingSpec, kinds: &[&str]) -> Value {
         Shape::List => json!({ "type": "array", "items": map_schema("") }),
         Shape::Named => json!({ "type": "object", "additionalProperties": map_schema("") }),
         Shape::Source => {
-            let properties: Map<String, Value> = kinds.iter().map(|kind| ((*kind).to_owned(), json!({ "type": "object" }))).collect();
+            let properties: Map<String, Value> = kinds.iter().map(|kind| ((*kind).to_owned(), map_schema(""))).collect();
             json!({ "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false, "properties": properties })
         }
     };

@@ -164,7 +164,7 @@ fn the_manual_is_what_the_table_says() {
 
 #[test]
 fn the_schema_has_every_setting() {
-    let schema = settings::schema(&["file"]);
+    let schema = settings::schema(&["file"], &[]);
     for spec in settings::all() {
         let mut at = &schema;
         for part in spec.path.split('.') {
@@ -191,7 +191,7 @@ fn explain_says_where_every_value_comes_from() {
     let mut document = Document::parse("f.yaml", text, Format::Yaml, std::path::Path::new("")).unwrap();
     document.expand(&crate::common::Variables(&[("X", "hunter2")]));
     let show = |profile| {
-        settings::explain(&document.root, profile)
+        settings::explain(&document.root, profile, &[])
             .into_iter()
             .map(|it| format!("{} = {}  # {}\n", it.path, it.value, it.from))
             .collect::<String>()

@@ -144,7 +144,13 @@ impl ExplainArgs {
 /// The effective settings of a mapping.
 pub(super) fn rows(loaded: &Loaded, blueprint: &Blueprint, mapping: &str) -> Option<Vec<settings::Explained>> {
     let profile = blueprint.mappings.iter().find(|it| it.mapping.name.as_str() == mapping)?.profile;
-    Some(settings::explain(mapping_node(&loaded.documents, mapping)?, profile))
+    let of_source = forebay_pollers::kinds().iter().find(|it| it.profile().kind == profile.kind).map_or(&[][..], |it| it.settings());
+    Some(settings::explain(mapping_node(&loaded.documents, mapping)?, profile, of_source))
+}
+
+/// The settings under every kind of source.
+fn source_settings() -> Vec<settings::SettingSpec> {
+    forebay_pollers::kinds().iter().flat_map(|it| it.settings()).cloned().collect()
 }
 
 #[derive(Debug, Args)]
@@ -154,7 +160,7 @@ impl SchemaArgs {
     pub(super) fn execute(self) -> Exit {
         let Self {} = self;
         let kinds = forebay_config::Sources::kinds(&BuiltIn);
-        let schema = settings::schema(&kinds);
+        let schema = settings::schema(&kinds, &source_settings());
         output::print(serde_json::to_string_pretty(&schema).expect("strings and numbers only, written to memory"));
         Exit::Done
     }
@@ -176,7 +182,7 @@ impl ConfigCommandArgs {
     pub(super) fn execute(self) -> Exit {
         match self.command {
             ConfigCommand::Defaults => {
-                for spec in settings::all() {
+                for spec in settings::all().cloned().chain(source_settings()) {
                     let default = spec.default_written(None);
                     output::print(format!("{}: {}", spec.path, default.as_deref().unwrap_or("(none)")));
                 }

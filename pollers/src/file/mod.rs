@@ -25,6 +25,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use forebay_batcher::{Origin, Position, Record, RecordId, ShortBytes, UnixMillis, Watermark};
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
+use forebay_config::settings::SettingSpec;
 use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
@@ -71,6 +72,10 @@ static PROFILE: SourceProfile = SourceProfile {
 impl SourceKind for FileKind {
     fn profile(&self) -> &'static SourceProfile {
         &PROFILE
+    }
+
+    fn settings(&self) -> &'static [SettingSpec] {
+        &settings::SPECS
     }
 
     fn parse(&self, settings: &Node, base: &Path) -> Result<Box<dyn SourceSettings>, Vec<Finding>> {

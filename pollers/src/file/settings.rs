@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
 use forebay_config::{Code, Fields, Finding, Node};
 
 use super::FileSource;
@@ -11,9 +12,33 @@ use super::client::LocalFiles;
 use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
 
 const LINE_BYTES_MAX: u64 = 1_000_000;
+const LINE_BYTES_LIMIT: u64 = 6_000_000;
 /// The pattern under `path` is none.
 const BAD_PATTERN: Code = Code("FB-0207");
 const ROTATE_WAIT: Duration = Duration::from_secs(30);
+const ROTATE_WAIT_LIMIT: Duration = Duration::from_secs(86_400);
+
+/// The same for `explain`, the schema and the manual.
+pub(super) static SPECS: [SettingSpec; 3] = [
+    SettingSpec::new(
+        "event_source_mappings[].source.file.path",
+        Shape::Text,
+        DefaultValue::Required,
+        "A file, or a pattern with `*`, `?`, `[…]` and `**`; relative to the config file. Files that match later are read from their first byte.",
+    ),
+    SettingSpec::new(
+        "event_source_mappings[].source.file.line_bytes_max",
+        Shape::Integer { min: 1, max: LINE_BYTES_LIMIT.cast_signed() },
+        DefaultValue::Integer(LINE_BYTES_MAX.cast_signed()),
+        "The part of a longer line that its record carries, in bytes.",
+    ),
+    SettingSpec::new(
+        "event_source_mappings[].source.file.rotate_wait",
+        Shape::Seconds { min_ms: 0, max_ms: ROTATE_WAIT_LIMIT.as_secs() * 1_000 },
+        DefaultValue::Millis(ROTATE_WAIT.as_secs() * 1_000),
+        "How long a file that was renamed away or deleted must stay at its end before it counts as finished.",
+    ),
+];
 
 /// Settings of the file source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,8 +118,8 @@ impl FileSettings {
         Fields::read(settings, "source.file", |fields| {
             let text = fields.required("path", |it| it.text());
             let place = fields.node("path").map(|it| it.place.clone());
-            let line_bytes_max = fields.optional("line_bytes_max", |it| it.integer(1..=6_000_000_u64));
-            let rotate_wait = fields.optional("rotate_wait", |it| it.seconds(Duration::ZERO..=Duration::from_secs(86_400)));
+            let line_bytes_max = fields.optional("line_bytes_max", |it| it.integer(1..=LINE_BYTES_LIMIT));
+            let rotate_wait = fields.optional("rotate_wait", |it| it.seconds(Duration::ZERO..=ROTATE_WAIT_LIMIT));
             let path = match PathPattern::parse(&text?, base) {
                 Ok(path) => path,
                 Err(why) => {
@@ -181,6 +206,17 @@ mod tests {
         assert_eq!((parsed.line_bytes_max, parsed.rotate_wait), (6_000_000, Duration::from_millis(250)));
         assert!(settings(&[("path", text("a")), ("line_bytes_max", number("6000001"))]).is_err());
         assert!(settings(&[("path", text("a")), ("rotate_wait", number("86401"))]).is_err());
+    }
+
+    #[test]
+    fn every_setting_is_in_the_table_and_in_the_manual_and_is_read() {
+        let manual = include_str!("../../../docs/sources/file.md");
+        for spec in &SPECS {
+            assert!(manual.contains(&format!("`{}`", spec.key())), "{} is not in docs/sources/file.md", spec.key());
+            let found = settings(&[("path", text("a")), (spec.key(), Value::List(Vec::new()))]).unwrap_err();
+            assert!(found.iter().any(|it| it.contains(spec.key())), "{} is not read: {found:?}", spec.key());
+        }
+        assert!(settings(&[("path", text("a")), ("line_bytes_max", number("6000000")), ("rotate_wait", number("86400"))]).is_ok());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use forebay_batcher::{NotReached, Reply};
 use forebay_config::function::ProcessSettings;
+use forebay_config::plan::EVENT_BYTES_MAX;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -20,8 +21,6 @@ use super::state::{Start, State, Turn, TurnEnd};
 use super::variables::variables;
 use crate::executor::{Event, InvokeError};
 
-/// The largest event: 6 MiB.
-const EVENT_BYTES_MAX: usize = 6_291_456;
 /// How long a start may take before it is tried again within the turn.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 /// How much longer than the function's timeout an environment is waited for: one that hangs is ended and replaced meanwhile.
@@ -78,7 +77,7 @@ impl Turns {
     /// Invokes once. It ends with the function's timeout; waiting for a seat (5 s more than the timeout), for a start (10 s) and between
     /// failing starts (10 s) comes on top.
     pub(super) async fn invoke(&self, event: Event) -> Result<Reply, InvokeError> {
-        if event.n_bytes() > EVENT_BYTES_MAX {
+        if event.n_bytes() as u64 > EVENT_BYTES_MAX {
             return Err(InvokeError::TooLarge { function: self.ground.function.clone() });
         }
         let request_id = Uuid::new_v4().to_string();
