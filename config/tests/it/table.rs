@@ -179,7 +179,10 @@ fn the_schema_has_every_setting() {
     assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
     let mapping = &schema["properties"]["event_source_mappings"]["items"];
     assert_eq!(mapping["required"], serde_json::json!(["name", "source", "function_name"]));
-    assert_eq!(mapping["properties"]["source"]["properties"], serde_json::json!({ "file": { "type": "object" } }));
+    assert_eq!(
+        mapping["properties"]["source"]["properties"],
+        serde_json::json!({ "file": { "type": "object", "description": "", "additionalProperties": false, "properties": {} } })
+    );
     assert_eq!(mapping["properties"]["batch_size"]["anyOf"][0], serde_json::json!({ "type": "integer", "minimum": 1, "maximum": 10000 }));
     assert_eq!(schema["properties"]["functions"]["additionalProperties"]["required"], serde_json::json!(["executor"]));
 }
