@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use forebay_clients::HttpClients;
+use forebay_clients::{Aws, HttpClients};
 use forebay_config::{Executor as Settings, Function, FunctionName};
 use forebay_invoker::Executor;
 use forebay_invoker::executors::http::{self, HttpExecutor};
+use forebay_invoker::executors::lambda::{self, LambdaExecutor};
 use forebay_invoker::executors::process::{ProcessExecutor, ProcessOptions, TracingSink};
 
 use crate::app::BuildError;
@@ -27,16 +28,17 @@ pub(crate) struct Built {
 /// An executor for each function.
 pub(crate) async fn build(
     functions: &BTreeMap<FunctionName, Function>,
+    aws: &Aws,
     clients: &HttpClients,
 ) -> Result<BTreeMap<FunctionName, Built>, BuildError> {
     let mut built = BTreeMap::new();
     for (name, function) in functions {
-        built.insert(name.clone(), build_one(function, clients).await?);
+        built.insert(name.clone(), build_one(function, aws, clients).await?);
     }
     Ok(built)
 }
 
-async fn build_one(function: &Function, clients: &HttpClients) -> Result<Built, BuildError> {
+async fn build_one(function: &Function, aws: &Aws, clients: &HttpClients) -> Result<Built, BuildError> {
     Ok(match &function.executor {
         Settings::Process(settings) => {
             let options = ProcessOptions {
@@ -55,6 +57,11 @@ async fn build_one(function: &Function, clients: &HttpClients) -> Result<Built, 
             let executor = HttpExecutor::new(function, settings, arn, clients);
             let executor = executor.map_err(|cause| BuildError::Endpoint { who: format!("function {}", function.name), cause })?;
             Built { executor: Arc::new(executor), n_slots: function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT) }
+        }
+        Settings::Lambda(settings) => {
+            let executor = LambdaExecutor::new(function, settings, aws, clients);
+            let executor = executor.map_err(|cause| BuildError::Aws { who: format!("function {}", function.name), cause })?;
+            Built { executor: Arc::new(executor), n_slots: function.concurrency.unwrap_or(lambda::CONCURRENCY_DEFAULT) }
         }
     })
 }
