@@ -1,11 +1,15 @@
 //! Where a mapping sends what it gave up on.
 
+mod aws;
+
 use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Finding};
 use crate::fields::{Fields, Item, words};
 use crate::function::{FunctionName, HttpSettings, read_http};
 use crate::settings::{self, Reader};
+
+pub use aws::{QueueName, SnsTarget, SqsTarget};
 
 /// Where a mapping sends what it gave up on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +29,10 @@ pub enum DestinationTarget {
     Http(HttpSettings),
     /// A function of the config file that gets the failure record as its event.
     Function(FunctionName),
+    /// A queue of SQS that gets the failure record as a message.
+    Sqs(SqsTarget),
+    /// A topic of SNS that gets the failure record as a message.
+    Sns(SnsTarget),
 }
 
 impl DestinationSettings {
@@ -49,27 +57,32 @@ impl DestinationSettings {
                     Some(DestinationTarget::Function(name?))
                 })
             });
+            let sqs = reader.written(&settings::FAILURE_SQS, aws::read_sqs);
+            let sns = reader.written(&settings::FAILURE_SNS, aws::read_sns);
+            let arn = reader.written(&settings::FAILURE_ARN, aws::read_arn);
             one_target(reader.fields);
-            Some(Self { target: file.or(http).or(function)?, include_payload })
+            Some(Self { target: [file, http, function, sqs, sns, arn].into_iter().flatten().next()?, include_payload })
         })
     }
 }
 
-/// Notes when not exactly one target is written, or one that only AWS has.
+/// Notes when not exactly one target is written.
 fn one_target(fields: &mut Fields<'_>) {
-    let arn = fields.refused("destination_arn");
-    let known = [&settings::FAILURE_FILE, &settings::FAILURE_HTTP, &settings::FAILURE_FUNCTION].map(|spec| spec.key());
+    let known = [
+        &settings::FAILURE_FILE,
+        &settings::FAILURE_HTTP,
+        &settings::FAILURE_FUNCTION,
+        &settings::FAILURE_SQS,
+        &settings::FAILURE_SNS,
+        &settings::FAILURE_ARN,
+    ];
+    let known = known.map(|spec| spec.key());
     let written: Vec<_> = known.into_iter().filter_map(|word| fields.key(word)).collect();
     let path = fields.path().to_owned();
-    if let Some(arn) = arn {
-        let message = "destinations by ARN (SQS, SNS, S3, a Kafka topic) are not built in";
-        let finding = Finding::new(Code::NOT_BUILT_IN, format!("{path}.destination_arn"), &arn.place, message);
-        fields.push(finding.fix(format!("write one of {} instead", words(&known))));
-    } else if let [_, second, ..] = written.as_slice() {
-        let message = format!("must hold exactly one of {}", words(&known));
+    let message = format!("must hold exactly one of {}", words(&known));
+    if let [_, second, ..] = written.as_slice() {
         fields.push(Finding::new(Code::ONE_OF, path, &second.place, message).fix("keep one of them"));
     } else if written.is_empty() && fields.is_map() {
-        let message = format!("must hold exactly one of {}", words(&known));
         fields.push(Finding::new(Code::ONE_OF, path, fields.place(), message).fix("say where to: `file: { path: dead.ndjson }`"));
     }
 }

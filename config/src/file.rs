@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::aws::{AwsSettings, read_aws};
 use crate::document::{Document, Node, Place, Value};
 use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item, suggest, words};
@@ -48,6 +49,8 @@ pub struct Settings {
     pub memory_budget_bytes: u64,
     /// Bytes of it that are kept free for each mapping.
     pub memory_share_bytes: u64,
+    /// What AWS's services are called with.
+    pub aws: AwsSettings,
 }
 
 impl Config {
@@ -78,6 +81,7 @@ struct Check<'d> {
     /// The top level's settings, and where each was written first.
     written: BTreeMap<&'static str, &'d Node>,
     base_of_data_dir: PathBuf,
+    base_of_aws: PathBuf,
     functions: BTreeMap<String, (Option<Function>, &'d Place)>,
     mappings: Vec<(Mapping, String)>,
     /// Where a function is named, also in mappings with findings.
@@ -94,6 +98,7 @@ impl<'d> Check<'d> {
             findings: Vec::new(),
             written: BTreeMap::new(),
             base_of_data_dir: PathBuf::new(),
+            base_of_aws: PathBuf::new(),
             functions: BTreeMap::new(),
             mappings: Vec::new(),
             references: Vec::new(),
@@ -104,7 +109,15 @@ impl<'d> Check<'d> {
 
     fn document(&mut self, document: &'d Document) {
         let mut fields = Fields::new(&document.root, "");
-        for spec in [&settings::ADMIN, &settings::DATA_DIR, &settings::SHUTDOWN_GRACE, &settings::MEMORY_BUDGET, &settings::MEMORY_SHARE] {
+        let top = [
+            &settings::ADMIN,
+            &settings::DATA_DIR,
+            &settings::SHUTDOWN_GRACE,
+            &settings::MEMORY_BUDGET,
+            &settings::MEMORY_SHARE,
+            &settings::AWS,
+        ];
+        for spec in top {
             let Some(node) = fields.node(spec.key()) else { continue };
             match self.written.get(spec.key()) {
                 Some(first) => {
@@ -116,6 +129,9 @@ impl<'d> Check<'d> {
                     self.written.insert(spec.key(), node);
                     if spec.key() == settings::DATA_DIR.key() {
                         self.base_of_data_dir = document.base.clone();
+                    }
+                    if spec.key() == settings::AWS.key() {
+                        self.base_of_aws = document.base.clone();
                     }
                 }
             }
@@ -234,6 +250,10 @@ impl<'d> Check<'d> {
         let base = &self.base_of_data_dir;
         let data_dir = self.written.get(settings::DATA_DIR.key());
         let data_dir = data_dir.and_then(|node| Item::new(node, settings::DATA_DIR.key(), findings).file_path(base));
+        let aws = match self.written.get(settings::AWS.key()) {
+            Some(node) => read_aws(Item::new(node, settings::AWS.key(), findings), &self.base_of_aws),
+            None => Some(AwsSettings::default()),
+        };
         let top: Vec<_> = self.written.iter().collect();
         let find = |key: &str| top.iter().find(|(it, _)| **it == key).map(|(_, node)| **node);
         let grace = one(&settings::SHUTDOWN_GRACE, find("shutdown_grace"), findings, |reader| reader.seconds(&settings::SHUTDOWN_GRACE));
@@ -252,6 +272,7 @@ impl<'d> Check<'d> {
             shutdown_grace: grace?,
             memory_budget_bytes: budget << 20,
             memory_share_bytes: share << 20,
+            aws: aws?,
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod environment;
 mod http;
+mod lambda;
 mod read;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use http::read_http;
+pub(crate) use http::{read_http, read_url};
+pub use lambda::{LambdaName, LambdaSettings};
 
 /// The name of a function of the config file: 1 to 64 characters of `[a-zA-Z0-9-_]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +56,8 @@ pub enum Executor {
     Process(ProcessSettings),
     /// An HTTP endpoint that gets the event as a POST.
     Http(HttpSettings),
+    /// A function of Lambda, or of a server that speaks its Invoke.
+    Lambda(LambdaSettings),
 }
 
 /// A local process that speaks the Lambda Runtime API.

@@ -1,5 +1,6 @@
 //! What a mapping says: documents with positions, checked settings, plans and filter patterns; no IO, no clock.
 
+pub mod aws;
 pub mod destination;
 pub mod diagnostic;
 pub mod document;
@@ -17,6 +18,7 @@ pub mod settings;
 mod source;
 mod timestamp;
 
+pub use aws::{Arn, AwsCredentials, AwsPlace, AwsSettings};
 pub use destination::DestinationSettings;
 pub use document::{Document, Format, Key, Node, Place, Value};
 pub use error::{Code, Finding};

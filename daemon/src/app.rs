@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use forebay_batcher::{Close, Plan};
 use forebay_checkpoints::{CheckpointStore, MappingId};
+use forebay_clients::{Aws, AwsError};
 use forebay_config::{FunctionName, Mapping, SourceProfile};
 use forebay_invoker::executors::process::ProcessError;
 use forebay_invoker::{EndpointError, Executor, Gate};
@@ -42,6 +43,15 @@ pub enum BuildError {
         #[source]
         cause: EndpointError,
     },
+    /// A service of AWS cannot be called with these settings.
+    #[error("{who} cannot be built")]
+    Aws {
+        /// Which function or destination.
+        who: String,
+        /// Why.
+        #[source]
+        cause: AwsError,
+    },
     /// A function's program cannot be run.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -58,6 +68,7 @@ impl BuildError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Endpoint { cause, .. } => cause.code(),
+            Self::Aws { cause, .. } => cause.code(),
             Self::Process(it) => it.code().0,
             Self::Functions(all) => all.first().map_or("FB-0513", Self::code),
             Self::Memory(_) => "FB-0515",
@@ -83,14 +94,15 @@ impl App {
     pub async fn start(blueprint: Blueprint, store: Arc<dyn CheckpointStore>, clock: Clock) -> Result<Self, BuildError> {
         let gate = Gate::new(uuid::Uuid::new_v4().as_u64_pair().0);
         let clients = forebay_clients::HttpClients::new();
-        let functions = functions::build(&blueprint.functions, &clients).await?;
+        let aws = Aws::new(&blueprint.settings.aws, |name| std::env::var(name).ok());
+        let functions = functions::build(&blueprint.functions, &aws, &clients).await?;
         for (name, function) in &functions {
             gate.limit(name, function.n_slots);
         }
         let executors: BTreeMap<_, _> = functions.iter().map(|(name, it)| (name.clone(), Arc::clone(&it.executor))).collect();
         let enabled = blueprint.mappings.iter().filter(|it| it.mapping.enabled).count();
         let budget = Budget::new(blueprint.settings.memory_budget_bytes, blueprint.settings.memory_share_bytes, enabled)?;
-        let mut destinations = Destinations::new(clients, executors.clone(), Arc::clone(&gate));
+        let mut destinations = Destinations::new(clients, aws, executors.clone(), Arc::clone(&gate));
         let feeds = Arc::new(Feeds::default());
         let registry = Arc::new(Registry::default());
         let mut ready = Vec::new();

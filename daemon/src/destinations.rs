@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_clients::HttpClients;
+use forebay_clients::{Aws, HttpClients};
 use forebay_config::FunctionName;
 use forebay_config::destination::DestinationTarget;
 use forebay_invoker::destinations::file::FileDestinations;
 use forebay_invoker::destinations::function::FunctionDestination;
 use forebay_invoker::destinations::http::HttpDestination;
+use forebay_invoker::destinations::{SnsDestination, SqsDestination};
 use forebay_invoker::{Destination, Executor, Gate};
 
 use crate::app::BuildError;
@@ -17,13 +18,14 @@ use crate::app::BuildError;
 pub(crate) struct Destinations {
     files: FileDestinations,
     clients: HttpClients,
+    aws: Aws,
     executors: BTreeMap<FunctionName, Arc<dyn Executor>>,
     gate: Arc<Gate>,
 }
 
 impl Destinations {
-    pub(crate) fn new(clients: HttpClients, executors: BTreeMap<FunctionName, Arc<dyn Executor>>, gate: Arc<Gate>) -> Self {
-        Self { files: FileDestinations::new(), clients, executors, gate }
+    pub(crate) fn new(clients: HttpClients, aws: Aws, executors: BTreeMap<FunctionName, Arc<dyn Executor>>, gate: Arc<Gate>) -> Self {
+        Self { files: FileDestinations::new(), clients, aws, executors, gate }
     }
 
     /// The destination of one mapping.
@@ -33,6 +35,14 @@ impl Destinations {
             DestinationTarget::Http(settings) => {
                 let built = HttpDestination::new(settings, &self.clients);
                 Arc::new(built.map_err(|cause| BuildError::Endpoint { who: format!("the destination of mapping {mapping}"), cause })?)
+            }
+            DestinationTarget::Sqs(target) => {
+                let built = SqsDestination::new(target, &self.aws, &self.clients);
+                Arc::new(built.map_err(|cause| BuildError::Aws { who: format!("the destination of mapping {mapping}"), cause })?)
+            }
+            DestinationTarget::Sns(target) => {
+                let built = SnsDestination::new(target, &self.aws, &self.clients);
+                Arc::new(built.map_err(|cause| BuildError::Aws { who: format!("the destination of mapping {mapping}"), cause })?)
             }
             DestinationTarget::Function(function) => {
                 let executor = Arc::clone(&self.executors[function]);

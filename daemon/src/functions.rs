@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use forebay_clients::HttpClients;
+use forebay_clients::{Aws, HttpClients};
 use forebay_config::{Executor as Settings, Function, FunctionName};
 use forebay_invoker::Executor;
 use forebay_invoker::executors::http::{self, HttpExecutor};
+use forebay_invoker::executors::lambda::{self, LambdaExecutor};
 use forebay_invoker::executors::process::{Interpreters, ProcessExecutor, ProcessOptions, TracingSink};
 
 use crate::app::BuildError;
@@ -30,13 +31,14 @@ pub(crate) struct Built {
 /// All functions that cannot be run, at once.
 pub(crate) async fn build(
     functions: &BTreeMap<FunctionName, Function>,
+    aws: &Aws,
     clients: &HttpClients,
 ) -> Result<BTreeMap<FunctionName, Built>, BuildError> {
     let interpreters = Arc::new(Interpreters::default());
     let mut built = BTreeMap::new();
     let mut refused = Vec::new();
     for (name, function) in functions {
-        match build_one(function, clients, &interpreters).await {
+        match build_one(function, aws, clients, &interpreters).await {
             Ok(it) => drop(built.insert(name.clone(), it)),
             Err(error) => refused.push(error),
         }
@@ -44,7 +46,7 @@ pub(crate) async fn build(
     if refused.is_empty() { Ok(built) } else { Err(BuildError::Functions(refused)) }
 }
 
-async fn build_one(function: &Function, clients: &HttpClients, interpreters: &Arc<Interpreters>) -> Result<Built, BuildError> {
+async fn build_one(function: &Function, aws: &Aws, clients: &HttpClients, interpreters: &Arc<Interpreters>) -> Result<Built, BuildError> {
     Ok(match &function.executor {
         Settings::Process(settings) => {
             let options = ProcessOptions {
@@ -64,6 +66,11 @@ async fn build_one(function: &Function, clients: &HttpClients, interpreters: &Ar
             let executor = HttpExecutor::new(function, settings, arn, clients);
             let executor = executor.map_err(|cause| BuildError::Endpoint { who: format!("function {}", function.name), cause })?;
             Built { executor: Arc::new(executor), n_slots: function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT) }
+        }
+        Settings::Lambda(settings) => {
+            let executor = LambdaExecutor::new(function, settings, aws, clients);
+            let executor = executor.map_err(|cause| BuildError::Aws { who: format!("function {}", function.name), cause })?;
+            Built { executor: Arc::new(executor), n_slots: function.concurrency.unwrap_or(lambda::CONCURRENCY_DEFAULT) }
         }
     })
 }
@@ -87,7 +94,11 @@ event_source_mappings: []
 "#;
         let document = Document::parse("c.yaml", text, Format::Yaml, folder.path()).unwrap();
         let config = Config::check(&[document], &BuiltIn).unwrap();
-        let Err(BuildError::Functions(all)) = build(&config.functions, &HttpClients::new()).await else { panic!("it was built") };
+        let Err(BuildError::Functions(all)) =
+            build(&config.functions, &Aws::new(&config.settings.aws, |_| None), &HttpClients::new()).await
+        else {
+            panic!("it was built")
+        };
         let told: Vec<_> = all.iter().map(|it| (it.code(), it.to_string().contains(&*folder.path().to_string_lossy()))).collect();
         assert_eq!(told, [("FB-0301", true), ("FB-0305", true)]);
     }

@@ -24,7 +24,8 @@ pub(crate) fn read_http(it: Item<'_, '_>, specs: [&'static SettingSpec; 3], base
     })
 }
 
-fn read_url(mut it: Item<'_, '_>) -> Option<String> {
+/// A URL that a request can be sent to.
+pub(crate) fn read_url(mut it: Item<'_, '_>) -> Option<String> {
     let url = it.again().text()?;
     match url_mistake(&url) {
         None => Some(url),

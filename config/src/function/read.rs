@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::environment::read_environment;
+use super::lambda::read_lambda;
 use super::{Executor, Function, FunctionName, ProcessSettings, Runtime, Sandbox, read_http};
 use crate::document::{Node, Value};
 use crate::error::{Code, Finding};
@@ -23,8 +24,9 @@ impl Function {
         Fields::read(node, path, |fields| {
             let mut reader = Reader { fields, profile: None };
             let executor = reader.required(&settings::EXECUTOR, |it| {
-                it.choice(&[settings::PROCESS.key(), settings::HTTP.key()], |word, it| match word {
+                it.choice(&[settings::PROCESS.key(), settings::HTTP.key(), settings::LAMBDA.key()], |word, it| match word {
                     "process" => read_process(it, base).map(Executor::Process),
+                    "lambda" => read_lambda(it).map(Executor::Lambda),
                     _ => {
                         let specs = [&settings::URL, &settings::HEADERS, &settings::CA_FILE];
                         read_http(it, specs, base).map(Executor::Http)

@@ -3,7 +3,7 @@
 use super::{DefaultValue as D, SettingSpec, Shape};
 
 pub(crate) static EXECUTOR: SettingSpec =
-    SettingSpec::new("functions.*.executor", Shape::Choice, D::Required, "How the function is run: `process` or `http`.");
+    SettingSpec::new("functions.*.executor", Shape::Choice, D::Required, "How the function is run: `process`, `http` or `lambda`.");
 pub(crate) static TIMEOUT: SettingSpec = SettingSpec::new(
     "functions.*.timeout",
     Shape::Integer { min: 1, max: 900 },
@@ -95,6 +95,39 @@ pub(crate) static CA_FILE: SettingSpec = SettingSpec::new(
     "A PEM file with roots to trust besides those of the machine.",
 );
 
+pub(crate) static LAMBDA: SettingSpec = SettingSpec::new(
+    "functions.*.executor.lambda",
+    Shape::Group,
+    D::Absent("not a function of Lambda"),
+    "A function of Lambda, or of any server that speaks its Invoke; called with what stands under `aws`.",
+);
+pub(crate) static LAMBDA_NAME: SettingSpec = SettingSpec::new(
+    "functions.*.executor.lambda.function_name",
+    Shape::Text,
+    D::Required,
+    "`name`, `account:function:name` or an ARN, each with `:version` or `:alias` if you like.",
+)
+.aws("FunctionName");
+pub(crate) static LAMBDA_QUALIFIER: SettingSpec = SettingSpec::new(
+    "functions.*.executor.lambda.qualifier",
+    Shape::Text,
+    D::Absent("what the name carries, else none"),
+    "A version or an alias. Where the name carries one too, both must agree.",
+)
+.aws("Qualifier");
+pub(crate) static LAMBDA_REGION: SettingSpec = SettingSpec::new(
+    "functions.*.executor.lambda.region",
+    Shape::Text,
+    D::Absent("the ARN's region, else `aws.region`"),
+    "The function's region, where it is not that of `aws`.",
+);
+pub(crate) static LAMBDA_ENDPOINT: SettingSpec = SettingSpec::new(
+    "functions.*.executor.lambda.endpoint",
+    Shape::Text,
+    D::Absent("`aws.endpoint`, else AWS's own"),
+    "`http://host:port` or `https://host:port` of a server that speaks Lambda's Invoke.",
+);
+
 pub(crate) static FUNCTION_SETTINGS: &[&SettingSpec] = &[
     &EXECUTOR,
     &PROCESS,
@@ -109,6 +142,11 @@ pub(crate) static FUNCTION_SETTINGS: &[&SettingSpec] = &[
     &URL,
     &HEADERS,
     &CA_FILE,
+    &LAMBDA,
+    &LAMBDA_NAME,
+    &LAMBDA_QUALIFIER,
+    &LAMBDA_REGION,
+    &LAMBDA_ENDPOINT,
     &TIMEOUT,
     &RESERVED_CONCURRENCY,
 ];

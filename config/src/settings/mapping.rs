@@ -126,7 +126,7 @@ pub(crate) static ON_FAILURE: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure",
     Shape::Group,
     D::Required,
-    "One of `file`, `http` and `function`. It gets a failure record for each batch that was given up.",
+    "One of `file`, `http`, `function`, `sqs`, `sns` and `destination_arn`. It gets a failure record for each batch that was given up.",
 )
 .aws("DestinationConfig.OnFailure");
 pub(crate) static INCLUDE_PAYLOAD: SettingSpec = SettingSpec::new(
@@ -179,6 +179,55 @@ pub(crate) static FAILURE_FUNCTION_NAME: SettingSpec = SettingSpec::new(
     D::Required,
     "A name under `functions:`.",
 );
+pub(crate) static FAILURE_SQS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.sqs",
+    Shape::Group,
+    D::Absent("no queue"),
+    "A standard queue of SQS that gets the failure record as a message of 1 MiB at most; a longer record goes without its `payload`.",
+);
+pub(crate) static FAILURE_QUEUE_URL: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.sqs.queue_url",
+    Shape::Text,
+    D::Required,
+    "The URL of the queue. FIFO queues are refused.",
+);
+pub(crate) static FAILURE_SQS_REGION: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.sqs.region",
+    Shape::Text,
+    D::Absent("the region in the host of the URL, else `aws.region`"),
+    "The region of the queue.",
+);
+pub(crate) static FAILURE_SQS_ENDPOINT: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.sqs.endpoint",
+    Shape::Text,
+    D::Absent("`aws.endpoint`, else the host of the URL"),
+    "`http://host:port` or `https://host:port` of a server that speaks SQS.",
+);
+pub(crate) static FAILURE_SNS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.sns",
+    Shape::Group,
+    D::Absent("no topic"),
+    "A standard topic of SNS that gets the failure record as a message of 256 KiB at most; a longer record goes without its `payload`.",
+);
+pub(crate) static FAILURE_TOPIC_ARN: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.sns.topic_arn",
+    Shape::Text,
+    D::Required,
+    "The ARN of the topic. FIFO topics are refused.",
+);
+pub(crate) static FAILURE_SNS_ENDPOINT: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.sns.endpoint",
+    Shape::Text,
+    D::Absent("`aws.endpoint`, else AWS's own"),
+    "`http://host:port` or `https://host:port` of a server that speaks SNS.",
+);
+pub(crate) static FAILURE_ARN: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.destination_arn",
+    Shape::Text,
+    D::Absent("not named by an ARN"),
+    "The ARN of a standard SQS queue or SNS topic: the short form of `sqs` and `sns`.",
+)
+.aws("DestinationConfig.OnFailure.Destination");
 pub(crate) static FILTER_CRITERIA: SettingSpec = SettingSpec::new(
     "event_source_mappings[].filter_criteria",
     Shape::Group,
@@ -284,6 +333,14 @@ pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
     &FAILURE_CA_FILE,
     &FAILURE_FUNCTION,
     &FAILURE_FUNCTION_NAME,
+    &FAILURE_SQS,
+    &FAILURE_QUEUE_URL,
+    &FAILURE_SQS_REGION,
+    &FAILURE_SQS_ENDPOINT,
+    &FAILURE_SNS,
+    &FAILURE_TOPIC_ARN,
+    &FAILURE_SNS_ENDPOINT,
+    &FAILURE_ARN,
     &FILTER_CRITERIA,
     &FILTER,
     &FILTER_PATTERN,

@@ -3,6 +3,7 @@
 //! The readers take ranges and defaults from here, and so do `explain`, the JSON schema and the manual. A test walks the table and
 //! holds the readers to it.
 
+mod aws;
 mod daemon;
 mod explain;
 mod function;
@@ -15,6 +16,7 @@ pub use explain::{Explained, From, explain};
 pub use manual::manual;
 pub use schema::schema;
 
+pub(crate) use aws::*;
 pub(crate) use daemon::*;
 pub(crate) use function::*;
 pub(crate) use mapping::*;
@@ -154,7 +156,7 @@ impl SettingSpec {
 
 /// All settings but those that stand under a kind of source, in the order of the manual.
 pub fn all() -> impl Iterator<Item = &'static SettingSpec> {
-    [DAEMON_SETTINGS, FUNCTION_SETTINGS, MAPPING_SETTINGS].into_iter().flatten().copied()
+    [DAEMON_SETTINGS, AWS_SETTINGS, FUNCTION_SETTINGS, MAPPING_SETTINGS].into_iter().flatten().copied()
 }
 
 /// Milliseconds as seconds, without needless zeros.

@@ -33,6 +33,16 @@ fn config_with(path: &str, value: &str) -> String {
     if path.contains("executor.process") {
         root["functions"]["f"]["executor"] = serde_json::json!({ "process": { "runtime": "python3", "handler": "a.b", "code": "c" } });
     }
+    if path.contains("executor.lambda") {
+        root["functions"]["f"]["executor"] = serde_json::json!({ "lambda": { "function_name": "f" } });
+    }
+    let on_failure = [
+        ("on_failure.sqs", serde_json::json!({ "sqs": { "queue_url": "http://h/1/q" } })),
+        ("on_failure.sns", serde_json::json!({ "sns": { "topic_arn": "arn:aws:sns:eu-west-1:123456789012:t" } })),
+    ];
+    if let Some((_, target)) = on_failure.into_iter().find(|(part, _)| path.contains(part)) {
+        root["event_source_mappings"][0]["destination_config"] = serde_json::json!({ "on_failure": target });
+    }
     if path.contains("on_failure.http") {
         root["event_source_mappings"][0]["destination_config"] = serde_json::json!({ "on_failure": { "http": { "url": "http://h" } } });
     }
@@ -217,6 +227,7 @@ fn explain_says_where_every_value_comes_from() {
         function_response_types[0] = ReportBatchItemFailures  # f.yaml:6:27
         destination_config.on_failure.include_payload = false  # default
         destination_config.on_failure.file.path = dead  # f.yaml:8:31
+        destination_config.on_failure.destination_arn = -  # not named by an ARN
         filter_criteria.filter[0].pattern = {}  # f.yaml:9:41
         filter_criteria.complex_wildcards = refuse  # default
         drop_after_destination_failures = -  # never: a track waits for its destination

@@ -1,14 +1,19 @@
 //! Places for what was given up on, one file each.
 
+mod aws;
 pub mod file;
 pub mod function;
 pub mod http;
+pub mod sns;
+pub mod sqs;
 
 use std::time::Duration;
 
 pub use file::{FileDestination, FileDestinations};
 pub use function::FunctionDestination;
 pub use http::HttpDestination;
+pub use sns::SnsDestination;
+pub use sqs::SqsDestination;
 
 /// The longest that one delivery may take, a wait for a slot of a function apart; after it the record counts as not taken.
 pub const DELIVERY_TIME_MAX: Duration = Duration::from_secs(30);

@@ -21,11 +21,9 @@
 //! gate: one probe at a time.
 
 mod answer;
-mod retry_after;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use forebay_batcher::Reply;
 use forebay_clients::{ExchangeError, HttpClients, Limits};
 use forebay_config::Function;
@@ -96,14 +94,6 @@ impl Executor for HttpExecutor {
     fn stop(&self, _grace: Duration) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
-}
-
-/// The first line of what a function said, short enough for a log.
-fn first_line(body: &Bytes) -> String {
-    const CHARS_MAX: usize = 256;
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * CHARS_MAX)]);
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    line.chars().filter(|char| !char.is_control()).take(CHARS_MAX).collect()
 }
 
 #[cfg(test)]

@@ -7,11 +7,10 @@ use forebay_batcher::{NotReached, Reply};
 use forebay_clients::{Answer, BodyError};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use serde::Deserialize;
 
-use super::first_line;
-use super::retry_after::retry_after;
 use crate::executor::InvokeError;
+use crate::executors::retry_after::retry_after;
+use crate::executors::words::{Refused, said, word};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -42,17 +41,6 @@ fn verdict(status: StatusCode, headers: &HeaderMap) -> Verdict {
         // Lambda's own service error, which never comes from a function.
         500 if headers.contains_key("x-amzn-errortype") => Verdict::NotReached(NotReached::Platform),
         _ => Verdict::FunctionError,
-    }
-}
-
-/// The platform answered in the function's stead.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Refused(String);
-
-impl Refused {
-    fn new(status: StatusCode, text: &str) -> Self {
-        Self(if text.is_empty() { format!("status {status}") } else { format!("status {status}: {text}") })
     }
 }
 
@@ -122,28 +110,6 @@ impl Invocation<'_> {
     }
 }
 
-/// A header of one short word; anything else is as good as none.
-fn word(headers: &HeaderMap, name: &str) -> Option<String> {
-    let value = headers.get(name)?.to_str().ok()?;
-    (1..=128).contains(&value.len()).then(|| value.to_owned())
-}
-
-/// What a function or a platform says went wrong: Lambda's error object, else the first line.
-fn said(body: &Bytes) -> String {
-    #[derive(Deserialize)]
-    struct ErrorObject {
-        #[serde(rename = "errorType")]
-        kind: Option<String>,
-        #[serde(rename = "errorMessage")]
-        message: String,
-    }
-    match serde_json::from_slice(body) {
-        Ok(ErrorObject { kind: Some(kind), message }) => first_line(&format!("{kind}: {message}").into()),
-        Ok(ErrorObject { kind: None, message }) => first_line(&message.into()),
-        Err(_) => first_line(body),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
@@ -199,16 +165,6 @@ mod tests {
             502-504 NotReached(Platform)
             505-599 FunctionError"#]]
         .assert_eq(&table.join("\n"));
-    }
-
-    #[test]
-    fn what_the_function_said_is_found_and_cut_to_one_short_line() {
-        let said = |body: &'static str| said(&Bytes::from_static(body.as_bytes()));
-        assert_eq!(said(r#"{"errorType":"ValueError","errorMessage":"bad\nline","stackTrace":[]}"#), "ValueError: bad");
-        assert_eq!(said("\n  <html>\u{7}\n<body>"), "<html>");
-        assert_eq!(said(r#"{"errorMessage":7}"#), r#"{"errorMessage":7}"#);
-        assert_eq!(first_line(&Bytes::from(vec![b'x'; 1 << 20])).len(), 256);
-        assert_eq!(first_line(&Bytes::from(vec![0xff; 1 << 20])).chars().count(), 256);
     }
 
     #[test]

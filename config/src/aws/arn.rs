@@ -1,0 +1,64 @@
+//! Names of things in AWS: `arn:partition:service:region:account:resource`.
+
+/// A name of a thing in AWS, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arn {
+    /// `aws`, `aws-cn`, `aws-us-gov` and the like.
+    pub partition: String,
+    /// `lambda`, `sqs`, `sns`.
+    pub service: String,
+    /// Its region.
+    pub region: String,
+    /// Its account: twelve digits.
+    pub account: String,
+    /// What follows; its form is the service's own.
+    pub resource: String,
+}
+
+impl Arn {
+    /// The name taken apart; `None` when it is no ARN with a region and an account.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(6, ':');
+        let mut next = || parts.next().filter(|it| !it.is_empty()).map(str::to_owned);
+        let (head, partition, service, region, account, resource) = (next()?, next()?, next()?, next()?, next()?, next()?);
+        let is_plain = |it: &String| it.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-');
+        let is_arn = head == "arn" && partition.starts_with("aws") && [&partition, &service, &region].into_iter().all(is_plain);
+        (is_arn && is_account(&account)).then_some(Self { partition, service, region, account, resource })
+    }
+}
+
+impl std::fmt::Display for Arn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { partition, service, region, account, resource } = self;
+        write!(f, "arn:{partition}:{service}:{region}:{account}:{resource}")
+    }
+}
+
+/// Twelve digits.
+pub(crate) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|it| it.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_is_taken_apart_and_put_together_again() {
+        for text in ["arn:aws:sqs:eu-west-1:123456789012:dead", "arn:aws-cn:lambda:cn-north-1:123456789012:function:f:$LATEST"] {
+            assert_eq!(Arn::parse(text).unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "arn:aws:",
+            "arn:aws:sqs:eu-west-1:123456789012:",
+            "arn:aws:s3:::bucket",
+            "arn:aws:sqs:eu-west-1:12345678901:q",
+            "arn:azure:sqs:eu-west-1:123456789012:q",
+            "arn:aws:sqs:EU_WEST:123456789012:q",
+            "xarn:aws:sqs:eu-west-1:123456789012:q",
+        ] {
+            assert_eq!(Arn::parse(text), None, "{text}");
+        }
+    }
+}

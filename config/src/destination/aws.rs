@@ -1,0 +1,124 @@
+//! Queues of SQS and topics of SNS as destinations.
+
+use super::DestinationTarget;
+use crate::aws::{Arn, AwsPlace, read_endpoint, read_region};
+use crate::error::Code;
+use crate::fields::Item;
+use crate::function::read_url;
+use crate::settings::{self, Reader};
+
+/// AWS takes the settings of a mapping with such a destination and then fails each delivery; here they are refused.
+const FIFO: &str = "FIFO queues and topics take no failure records";
+
+/// A queue that gets each failure record as a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqsTarget {
+    /// Which queue.
+    pub queue: QueueName,
+    /// Where it is called.
+    pub place: AwsPlace,
+}
+
+/// How a queue is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueueName {
+    /// By its URL.
+    Url(String),
+    /// By its ARN; the URL follows from the endpoint.
+    Arn(Arn),
+}
+
+/// A topic that gets each failure record as a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnsTarget {
+    /// Which topic.
+    pub topic: Arn,
+    /// `http://host:port` instead of AWS's own.
+    pub endpoint: Option<String>,
+}
+
+/// Reads what stands under `sqs`.
+pub(super) fn read_sqs(it: Item<'_, '_>) -> Option<DestinationTarget> {
+    it.fields(|fields| {
+        let mut reader = Reader { fields, profile: None };
+        let url = reader.required(&settings::FAILURE_QUEUE_URL, read_queue_url);
+        let region = reader.written(&settings::FAILURE_SQS_REGION, read_region);
+        let endpoint = reader.written(&settings::FAILURE_SQS_ENDPOINT, read_endpoint);
+        Some(DestinationTarget::Sqs(SqsTarget { queue: QueueName::Url(url?), place: AwsPlace { region, endpoint } }))
+    })
+}
+
+/// Reads what stands under `sns`.
+pub(super) fn read_sns(it: Item<'_, '_>) -> Option<DestinationTarget> {
+    it.fields(|fields| {
+        let mut reader = Reader { fields, profile: None };
+        let topic = reader.required(&settings::FAILURE_TOPIC_ARN, |mut it| {
+            let text = it.again().text()?;
+            let Some(topic) = Arn::parse(&text).filter(|arn| arn.service == "sns" && is_resource(&arn.resource, 256)) else {
+                let fix = "write `arn:aws:sns:region:account:topic`";
+                it.wrong(Code::NOT_ALLOWED, "is no ARN of a topic", Some(fix.to_owned()));
+                return None;
+            };
+            standard(topic, it)
+        });
+        let endpoint = reader.written(&settings::FAILURE_SNS_ENDPOINT, read_endpoint);
+        Some(DestinationTarget::Sns(SnsTarget { topic: topic?, endpoint }))
+    })
+}
+
+/// Reads `destination_arn`.
+pub(super) fn read_arn(mut it: Item<'_, '_>) -> Option<DestinationTarget> {
+    let text = it.again().text()?;
+    if text.starts_with("kafka://") || text.split(':').nth(2) == Some("s3") {
+        let fix = "write the ARN of a queue or a topic, or one of the other destinations";
+        it.wrong(Code::NOT_BUILT_IN, "buckets of S3 and Kafka topics are not built in as destinations", Some(fix.to_owned()));
+        return None;
+    }
+    match Arn::parse(&text) {
+        Some(arn) if arn.service == "sqs" && is_resource(&arn.resource, 80) => {
+            let queue = QueueName::Arn(standard(arn, it)?);
+            Some(DestinationTarget::Sqs(SqsTarget { queue, place: AwsPlace::default() }))
+        }
+        Some(arn) if arn.service == "sns" && is_resource(&arn.resource, 256) => {
+            Some(DestinationTarget::Sns(SnsTarget { topic: standard(arn, it)?, endpoint: None }))
+        }
+        Some(_) | None => {
+            let fix = "write `arn:aws:sqs:region:account:queue` or `arn:aws:sns:region:account:topic`";
+            it.wrong(Code::NOT_ALLOWED, "is no ARN of a queue or a topic", Some(fix.to_owned()));
+            None
+        }
+    }
+}
+
+fn read_queue_url(mut it: Item<'_, '_>) -> Option<String> {
+    let url = read_url(it.again())?;
+    let name = url.rsplit('/').next().unwrap_or_default();
+    if url.contains('?') || url.split('/').count() < 4 || !is_resource(name, 80) {
+        let fix = "write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`";
+        it.wrong(Code::NOT_ALLOWED, "is no URL of a queue", Some(fix.to_owned()));
+        return None;
+    }
+    if name.ends_with(".fifo") {
+        refuse_fifo(it);
+        return None;
+    }
+    Some(url)
+}
+
+/// A queue's or topic's name; the ending of FIFO ones is looked at elsewhere.
+fn is_resource(name: &str, chars_max: usize) -> bool {
+    let bare = name.strip_suffix(".fifo").unwrap_or(name);
+    !bare.is_empty() && name.len() <= chars_max && bare.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_')
+}
+
+fn standard(arn: Arn, it: Item<'_, '_>) -> Option<Arn> {
+    if arn.resource.ends_with(".fifo") {
+        refuse_fifo(it);
+        return None;
+    }
+    Some(arn)
+}
+
+fn refuse_fifo(mut it: Item<'_, '_>) {
+    it.wrong(Code::NOT_ALLOWED, FIFO, Some("write a standard one: failure records come from many groups and need no order".to_owned()));
+}

@@ -1,0 +1,108 @@
+//! Functions of Lambda, queues and topics as destinations, and what they are called with.
+
+use crate::common::{Variables, check, check_all, lines};
+use expect_test::expect;
+use forebay_config::destination::{DestinationTarget, QueueName};
+use forebay_config::function::LambdaName;
+use forebay_config::{Arn, Config, Executor};
+
+fn config(top: &str, lambda: &str, on_failure: &str) -> String {
+    format!(
+        "{top}\nfunctions:\n  f: {{ executor: {{ lambda: {lambda} }} }}\nevent_source_mappings:\n  - name: m\n    \
+         source: {{ stream: {{ name: x }} }}\n    function_name: f\n    starting_position: LATEST\n    \
+         destination_config: {{ on_failure: {on_failure} }}\n"
+    )
+}
+
+fn target(config: Config) -> DestinationTarget {
+    config.mappings.into_iter().next().unwrap().on_failure.unwrap().target
+}
+
+#[test]
+fn a_lambda_function_takes_its_place_from_its_own_settings() {
+    let top = "aws: { region: eu-west-1, account_id: \"123456789012\", endpoint: \"http://127.0.0.1:4566/\", access_key_id: key, \
+               secret_access_key: \"${SECRET}\", session_token: token, ca_file: roots.pem }";
+    let lambda = "{ function_name: \"f:live\", qualifier: live, region: eu-west-2, endpoint: \"https://h:1\" }";
+    let text = config(top, lambda, "{ destination_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead\" }");
+    let config = check_all(&[("forebay.yaml", &text)], &Variables(&[("SECRET", "s3cret")])).unwrap();
+    let aws = &config.settings.aws;
+    assert_eq!(aws.endpoint.as_deref(), Some("http://127.0.0.1:4566"));
+    assert_eq!(aws.ca_file.as_deref(), Some(std::path::Path::new("/base/roots.pem")));
+    let credentials = aws.credentials.as_ref().unwrap();
+    assert_eq!((credentials.secret_access_key.as_str(), credentials.session_token.as_deref()), ("s3cret", Some("token")));
+    assert!(!format!("{aws:?}").contains("s3cret") && !format!("{aws:?}").contains("\"token\""), "{aws:?}");
+    let Executor::Lambda(lambda) = &config.functions.values().next().unwrap().executor else { panic!("no Lambda") };
+    assert_eq!((&lambda.function, lambda.qualifier.as_deref()), (&LambdaName::Bare("f".to_owned()), Some("live")));
+    assert_eq!((lambda.place.region.as_deref(), lambda.place.endpoint.as_deref()), (Some("eu-west-2"), Some("https://h:1")));
+    let DestinationTarget::Sqs(sqs) = target(config) else { panic!("no queue") };
+    assert_eq!(sqs.queue, QueueName::Arn(Arn::parse("arn:aws:sqs:eu-west-1:123456789012:dead").unwrap()));
+}
+
+#[test]
+fn a_topic_is_named_in_full_or_by_its_arn_alone() {
+    let topic = "arn:aws:sns:eu-west-1:123456789012:dead";
+    for on_failure in [format!("{{ sns: {{ topic_arn: \"{topic}\" }} }}"), format!("{{ destination_arn: \"{topic}\" }}")] {
+        let DestinationTarget::Sns(sns) = target(check(&config("", "{ function_name: f }", &on_failure)).unwrap()) else {
+            panic!("no topic")
+        };
+        assert_eq!(sns.topic.to_string(), topic);
+    }
+    let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead";
+    let on_failure = format!("{{ sqs: {{ queue_url: \"{url}\" }} }}");
+    let DestinationTarget::Sqs(sqs) = target(check(&config("", "{ function_name: f }", &on_failure)).unwrap()) else { panic!("no queue") };
+    assert_eq!(sqs.queue, QueueName::Url(url.to_owned()));
+}
+
+#[test]
+fn what_cannot_be_called_is_refused_with_the_fix() {
+    let f = "{ function_name: f }";
+    let file = "{ file: { path: x } }";
+    let cases = [
+        ("aws: { region: EU }", f, file),
+        ("aws: { account_id: \"1\" }", f, file),
+        ("aws: { access_key_id: a }", f, file),
+        ("aws: { session_token: t }", f, file),
+        ("aws: { access_key_id: \"a b\", secret_access_key: c }", f, file),
+        ("aws: { endpoint: \"http://h/path\" }", f, file),
+        ("aws: { endpoint: \"h:1\" }", f, file),
+        ("", "{ function_name: \"a/b\" }", file),
+        ("", "{ function_name: \"f:1\", qualifier: \"2\" }", file),
+        ("", "{ function_name: f, qualifier: \"$HEAD\" }", file),
+        ("", "{ function_name: \"arn:aws:lambda:eu-west-1:123456789012:function:f\", region: us-east-1 }", file),
+        ("", f, "{ destination_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead.fifo\" }"),
+        ("", f, "{ destination_arn: \"arn:aws:sns:eu-west-1:123456789012:dead.fifo\" }"),
+        ("", f, "{ destination_arn: \"arn:aws:s3:::bucket\" }"),
+        ("", f, "{ destination_arn: \"kafka://dead\" }"),
+        ("", f, "{ destination_arn: \"arn:aws:lambda:eu-west-1:123456789012:function:f\" }"),
+        ("", f, "{ sqs: { queue_url: \"http://h/1/dead.fifo\" } }"),
+        ("", f, "{ sqs: { queue_url: \"http://h\" } }"),
+        ("", f, "{ sqs: { queue_url: \"http://h/1/a?b=c\" } }"),
+        ("", f, "{ sns: { topic_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead\" } }"),
+        ("", f, "{ file: { path: x }, destination_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead\" }"),
+    ];
+    let found: String = cases.iter().map(|(top, lambda, target)| lines(&check(&config(top, lambda, target)).unwrap_err())).collect();
+    expect![[r#"
+        forebay.yaml:1:16 FB-0106 aws.region: a region has lower-case letters, digits and `-` (write it like `eu-west-1`)
+        forebay.yaml:1:20 FB-0106 aws.account_id: an account has twelve digits (write it in quotes: `"123456789012"`)
+        forebay.yaml:1:6 FB-0107 aws.secret_access_key: credentials are whole or not there: `secret_access_key` is missing (add `secret_access_key:`)
+        forebay.yaml:1:6 FB-0107 aws.access_key_id: credentials are whole or not there: `access_key_id` is missing (add `access_key_id:`)
+        forebay.yaml:1:6 FB-0107 aws.secret_access_key: credentials are whole or not there: `secret_access_key` is missing (add `secret_access_key:`)
+        forebay.yaml:1:23 FB-0106 aws.access_key_id: credentials hold printable ASCII without white space only
+        forebay.yaml:1:18 FB-0106 aws.endpoint: an endpoint has no path and no query (write `http://host:port`)
+        forebay.yaml:1:18 FB-0106 aws.endpoint: must begin with `http://` or `https://` (write the whole URL)
+        forebay.yaml:3:45 FB-0106 functions.f.executor.lambda.function_name: is no name of a Lambda function (write `name`, `name:qualifier`, `account:function:name` or an ARN; the bare name has up to 64 letters, digits, `-` and `_`)
+        forebay.yaml:3:52 FB-0110 functions.f.executor.lambda.qualifier: The derived qualifier from the function name does not match the specified qualifier. (write it in one of the two places)
+        forebay.yaml:3:59 FB-0106 functions.f.executor.lambda.qualifier: is no version and no alias (write a number in quotes, an alias or `$LATEST`)
+        forebay.yaml:3:97 FB-0110 functions.f.executor.lambda.region: Functions from 'eu-west-1' are not reachable in this region ('us-east-1') (remove it: the ARN has a region)
+        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
+        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
+        forebay.yaml:9:58 FB-0116 event_source_mappings[0].destination_config.on_failure.destination_arn: buckets of S3 and Kafka topics are not built in as destinations (write the ARN of a queue or a topic, or one of the other destinations)
+        forebay.yaml:9:58 FB-0116 event_source_mappings[0].destination_config.on_failure.destination_arn: buckets of S3 and Kafka topics are not built in as destinations (write the ARN of a queue or a topic, or one of the other destinations)
+        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a queue or a topic (write `arn:aws:sqs:region:account:queue` or `arn:aws:sns:region:account:topic`)
+        forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
+        forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: is no URL of a queue (write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`)
+        forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: is no URL of a queue (write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`)
+        forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sns.topic_arn: is no ARN of a topic (write `arn:aws:sns:region:account:topic`)
+        forebay.yaml:9:60 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `destination_arn` (keep one of them)
+    "#]].assert_eq(&found);
+}

@@ -1,0 +1,86 @@
+//! What the destinations of AWS's services have in common: how long a message may be, and how a call ends.
+
+use bytes::Bytes;
+use forebay_clients::{Answer, AwsClient, ExchangeError, Limits};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::Value;
+
+use super::DELIVERY_TIME_MAX;
+
+/// So much of an answer is read; it is a few hundred bytes.
+const ANSWER_BYTES_MAX: usize = 65_536;
+
+/// A service did not take a failure record, or nobody knows.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AwsDeliveryError {
+    #[error("the failure record has {n_bytes} bytes without its payload; {n_bytes_max} is the most")]
+    TooLarge { n_bytes: usize, n_bytes_max: usize },
+    #[error("no answer")]
+    NoAnswer(#[source] ExchangeError),
+    #[error("it answered with status {status}: {said}")]
+    Refused { status: StatusCode, said: String },
+    #[error("it answered without a message id")]
+    NoMessageId,
+    #[error("what it took is not what was sent: MD5 {theirs} instead of {ours}")]
+    Garbled { ours: String, theirs: String },
+}
+
+/// The record as a message: what services refuse in text is escaped, and a record that is too long goes without its payload.
+pub(super) fn message(json: &Bytes, n_bytes_max: usize) -> Result<String, AwsDeliveryError> {
+    let text = String::from_utf8_lossy(json);
+    // Both stand in strings only, where an escape means the same.
+    let text = text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
+    if text.len() <= n_bytes_max {
+        return Ok(text);
+    }
+    let bare = match serde_json::from_str::<Value>(&text) {
+        Ok(Value::Object(mut record)) => {
+            record.shift_remove("payload");
+            Value::Object(record).to_string()
+        }
+        Ok(_) | Err(_) => text,
+    };
+    if bare.len() <= n_bytes_max { Ok(bare) } else { Err(AwsDeliveryError::TooLarge { n_bytes: bare.len(), n_bytes_max }) }
+}
+
+/// Posts to the root of a service; the body of an answer with status 200.
+pub(super) async fn call(
+    client: &AwsClient,
+    content_type: &'static str,
+    mut headers: HeaderMap,
+    body: String,
+    said: fn(&str) -> String,
+) -> Result<String, AwsDeliveryError> {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let limits = Limits { time: DELIVERY_TIME_MAX, answer_bytes: ANSWER_BYTES_MAX };
+    let answer = client.post("/", headers, vec![body.into()], limits).await.map_err(AwsDeliveryError::NoAnswer)?;
+    let Answer { head, body } = answer;
+    let text = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
+    if head.status == StatusCode::OK {
+        return Ok(text);
+    }
+    let short: String = said(&text).chars().filter(|char| !char.is_control()).take(256).collect();
+    Err(AwsDeliveryError::Refused { status: head.status, said: short })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_too_long_goes_without_its_payload_and_keeps_its_order() {
+        let json = Bytes::from(format!("{{\"version\":\"1.0\",\"payload\":\"{}\",\"a\":1}}", "x".repeat(100)));
+        assert_eq!(message(&json, 1_000).unwrap().as_bytes(), json);
+        assert_eq!(message(&json, 50).unwrap(), "{\"version\":\"1.0\",\"a\":1}");
+        let error = message(&json, 10).unwrap_err();
+        assert_eq!(error.to_string(), "the failure record has 23 bytes without its payload; 10 is the most");
+        assert!(message(&Bytes::from_static(b"{\"version\":\"1.0\"}"), 10).is_err());
+    }
+
+    #[test]
+    fn characters_that_no_message_may_hold_are_escaped() {
+        let json = Bytes::from("{\"payload\":\"a\u{ffff}\u{fffe}\u{1f600}\"}");
+        assert_eq!(message(&json, 100).unwrap(), "{\"payload\":\"a\\uffff\\ufffe\u{1f600}\"}");
+    }
+}

@@ -1,0 +1,120 @@
+//! A queue of SQS that gets each failure record as a message.
+
+use forebay_clients::{Aws, AwsClient, AwsError, AwsTarget, HttpClients};
+use forebay_config::destination::{QueueName, SqsTarget};
+use http::{HeaderMap, HeaderValue};
+use md5::{Digest, Md5};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::aws::{AwsDeliveryError, call, message};
+use crate::destination::{DeliveryError, Destination, FailureRecord};
+use crate::executor::BoxFuture;
+
+/// The longest message of a queue.
+pub const MESSAGE_BYTES_MAX: usize = 1_048_576;
+
+/// A standard queue. It has a record when it answers with a message id and the MD5 of what was sent.
+#[derive(Debug)]
+pub struct SqsDestination {
+    client: AwsClient,
+    queue_url: String,
+}
+
+impl SqsDestination {
+    /// Checks the settings; nothing is sent. Reads the CA file, so it is meant for start and reload.
+    pub fn new(target: &SqsTarget, aws: &Aws, clients: &HttpClients) -> Result<Self, AwsError> {
+        let (home, named) = match &target.queue {
+            QueueName::Url(url) => (origin(url), region_of(url)),
+            QueueName::Arn(arn) => (None, Some(arn.region.as_str())),
+        };
+        let region = target.place.region.as_deref().or(named);
+        let client = aws.client(AwsTarget { service: "sqs", region, endpoint: target.place.endpoint.as_deref(), home }, clients)?;
+        let queue_url = match &target.queue {
+            QueueName::Url(url) => url.clone(),
+            QueueName::Arn(arn) => format!("{}/{}/{}", client.endpoint(), arn.account, arn.resource),
+        };
+        Ok(Self { client, queue_url })
+    }
+
+    async fn send(&self, record: FailureRecord) -> Result<(), AwsDeliveryError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Sent {
+            message_id: String,
+            #[serde(rename = "MD5OfMessageBody")]
+            md5: String,
+        }
+        let text = message(&record.json, MESSAGE_BYTES_MAX)?;
+        let ours = md5(&text);
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-target", HeaderValue::from_static("AmazonSQS.SendMessage"));
+        let body = json!({ "QueueUrl": self.queue_url, "MessageBody": text }).to_string();
+        let answer = call(&self.client, "application/x-amz-json-1.0", headers, body, said).await?;
+        let sent: Sent = serde_json::from_str(&answer).map_err(|_| AwsDeliveryError::NoMessageId)?;
+        if sent.message_id.is_empty() {
+            return Err(AwsDeliveryError::NoMessageId);
+        }
+        if sent.md5.eq_ignore_ascii_case(&ours) { Ok(()) } else { Err(AwsDeliveryError::Garbled { ours, theirs: sent.md5 }) }
+    }
+}
+
+impl Destination for SqsDestination {
+    fn deliver(&self, record: FailureRecord) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        Box::pin(async move {
+            let refused = |error: AwsDeliveryError| DeliveryError { destination: self.label(), code: "FB-0363", cause: error.into() };
+            self.send(record).await.map_err(refused)
+        })
+    }
+
+    fn label(&self) -> String {
+        format!("queue {}", self.queue_url)
+    }
+}
+
+/// Scheme, host and port.
+fn origin(url: &str) -> Option<&str> {
+    let from = url.find("://")? + 3;
+    let to = url[from..].find('/').map_or(url.len(), |at| from + at);
+    Some(&url[..to])
+}
+
+/// The region in a host of AWS's: `sqs.eu-west-1.amazonaws.com`.
+fn region_of(url: &str) -> Option<&str> {
+    let host = origin(url)?.rsplit('/').next()?;
+    let region = host.strip_prefix("sqs.")?;
+    region.strip_suffix(".amazonaws.com").or_else(|| region.strip_suffix(".amazonaws.com.cn"))
+}
+
+fn md5(text: &str) -> String {
+    Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The type and the message of an error, else the whole answer.
+fn said(answer: &str) -> String {
+    #[derive(Deserialize)]
+    struct ErrorBody {
+        #[serde(rename = "__type")]
+        kind: String,
+        #[serde(default, alias = "Message")]
+        message: String,
+    }
+    match serde_json::from_str(answer) {
+        Ok(ErrorBody { kind, message }) => format!("{}: {message}", kind.rsplit('#').next().unwrap_or_default()),
+        Err(_) => answer.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoint_and_region_are_read_off_a_url() {
+        let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead";
+        assert_eq!((origin(url), region_of(url)), (Some("https://sqs.eu-west-1.amazonaws.com"), Some("eu-west-1")));
+        let url = "http://127.0.0.1:9324/000000000000/dead";
+        assert_eq!((origin(url), region_of(url)), (Some("http://127.0.0.1:9324"), None));
+        assert_eq!(md5("hello"), "5d41402abc4b2a76b9719d911017c592");
+    }
+}

@@ -1,0 +1,61 @@
+//! What an answer says, short enough for a log: error objects, first lines, headers of one word.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+
+/// The platform answered in the function's stead.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Refused(String);
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, text: &str) -> Self {
+        Self(if text.is_empty() { format!("status {status}") } else { format!("status {status}: {text}") })
+    }
+}
+
+/// A header of one short word; anything else is as good as none.
+pub(super) fn word(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    (1..=128).contains(&value.len()).then(|| value.to_owned())
+}
+
+/// What a function or a platform says went wrong: Lambda's error object, else the first line.
+pub(super) fn said(body: &Bytes) -> String {
+    #[derive(Deserialize)]
+    struct ErrorObject {
+        #[serde(rename = "errorType")]
+        kind: Option<String>,
+        #[serde(rename = "errorMessage")]
+        message: String,
+    }
+    match serde_json::from_slice(body) {
+        Ok(ErrorObject { kind: Some(kind), message }) => first_line(&format!("{kind}: {message}").into()),
+        Ok(ErrorObject { kind: None, message }) => first_line(&message.into()),
+        Err(_) => first_line(body),
+    }
+}
+
+/// The first line of what a function said, short enough for a log.
+fn first_line(body: &Bytes) -> String {
+    const CHARS_MAX: usize = 256;
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * CHARS_MAX)]);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    line.chars().filter(|char| !char.is_control()).take(CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_function_said_is_found_and_cut_to_one_short_line() {
+        let said = |body: &'static str| said(&Bytes::from_static(body.as_bytes()));
+        assert_eq!(said(r#"{"errorType":"ValueError","errorMessage":"bad\nline","stackTrace":[]}"#), "ValueError: bad");
+        assert_eq!(said("\n  <html>\u{7}\n<body>"), "<html>");
+        assert_eq!(said(r#"{"errorMessage":7}"#), r#"{"errorMessage":7}"#);
+        assert_eq!(first_line(&Bytes::from(vec![b'x'; 1 << 20])).len(), 256);
+        assert_eq!(first_line(&Bytes::from(vec![0xff; 1 << 20])).chars().count(), 256);
+    }
+}

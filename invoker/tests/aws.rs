@@ -1,0 +1,296 @@
+//! The Lambda executor and the destinations SQS and SNS against a server on loopback: what they send, and what each answer means.
+#![allow(clippy::unwrap_used)] // a test
+
+#[allow(dead_code, reason = "the tests of HTTP functions use more of it")]
+mod server;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use forebay_batcher::{NotReached, Reply};
+use forebay_clients::{Aws, HttpClients};
+use forebay_config::destination::{QueueName, SnsTarget, SqsTarget};
+use forebay_config::function::{LambdaName, LambdaSettings};
+use forebay_config::{Arn, AwsCredentials, AwsPlace, AwsSettings, Executor as ExecutorSettings, Function, FunctionName};
+use forebay_invoker::destinations::{SnsDestination, SqsDestination, sns, sqs};
+use forebay_invoker::executors::http::ANSWER_BYTES_MAX;
+use forebay_invoker::executors::lambda::LambdaExecutor;
+use forebay_invoker::outcome::chain;
+use forebay_invoker::{Destination, Event, Executor, FailureRecord, InvokeError};
+use server::{Act, Seen, Server, answer};
+
+fn aws(address: &str) -> Aws {
+    let credentials =
+        AwsCredentials { access_key_id: "AKID".into(), secret_access_key: "s3cret".into(), session_token: Some("token".into()) };
+    let settings = AwsSettings {
+        region: Some("eu-west-1".into()),
+        account_id: Some("123456789012".into()),
+        endpoint: Some(format!("http://{address}")),
+        credentials: Some(credentials),
+        ca_file: None,
+    };
+    Aws::new(&settings, |_| None)
+}
+
+fn executor(address: &str, name: &str) -> LambdaExecutor {
+    let (function, qualifier) = LambdaName::parse(name).unwrap();
+    let settings = LambdaSettings { function, qualifier, place: AwsPlace::default() };
+    let function = Function {
+        name: FunctionName::parse("resize").unwrap(),
+        executor: ExecutorSettings::Lambda(settings.clone()),
+        timeout: Duration::from_secs(3),
+        concurrency: None,
+    };
+    LambdaExecutor::new(&function, &settings, &aws(address), &HttpClients::new()).unwrap()
+}
+
+async fn invoke(act: Act) -> (Result<Reply, InvokeError>, Server) {
+    let server = Server::start([act]).await;
+    let event = Event { pieces: ["{\"Records\":[", "1", "]}"].map(|piece| Bytes::from_static(piece.as_bytes())).into() };
+    let result = executor(&server.address.to_string(), "f").invoke(event).await;
+    (result, server)
+}
+
+fn header<'a>(seen: &'a Seen, name: &str) -> &'a str {
+    let line = seen.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.unwrap_or_else(|| panic!("no {name} in {}", seen.head))
+}
+
+#[track_caller]
+fn not_reached(result: Result<Reply, InvokeError>) -> (NotReached, Option<u64>, String) {
+    match result {
+        Err(InvokeError::NotReached { why, retry_after, cause, .. }) => (why, retry_after.map(|it| it.as_secs()), cause.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn unknown(result: Result<Reply, InvokeError>) -> String {
+    match result {
+        Err(error @ InvokeError::Unknown { .. }) => chain(&error),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_invoke_is_a_signed_post_to_the_functions_path() {
+    let act = Act::Answer(answer("200 OK", &["X-Amz-Executed-Version: 7", "x-amzn-RequestId: r-1"], "{\"a\":1}"));
+    let (reply, server) = invoke(act).await;
+    let seen = server.seen().remove(0);
+    assert!(seen.head.starts_with("post /2015-03-31/functions/f/invocations http/1.1\r\n"), "{}", seen.head);
+    assert_eq!(seen.body, b"{\"Records\":[1]}");
+    assert_eq!(header(&seen, "x-amz-invocation-type"), "requestresponse");
+    assert_eq!(header(&seen, "content-type"), "application/json");
+    assert_eq!(header(&seen, "content-length"), "15");
+    assert_eq!(header(&seen, "x-amz-security-token"), "token");
+    let signed = "signedheaders=content-type;host;x-amz-date;x-amz-invocation-type;x-amz-security-token, signature=";
+    let authorization = header(&seen, "authorization");
+    assert!(authorization.contains(signed) && authorization.contains("/eu-west-1/lambda/aws4_request"), "{authorization}");
+    let reply = reply.unwrap();
+    assert_eq!((reply.request_id.as_str(), reply.executed_version.as_deref()), ("r-1", Some("7")));
+    assert_eq!((reply.status, reply.function_error, reply.payload), (Some(200), None, Some("{\"a\":1}".into())));
+}
+
+#[tokio::test]
+async fn every_form_of_a_name_has_its_path_and_its_arn() {
+    let arn = "arn:aws:lambda:us-east-2:210987654321:function:f";
+    for (name, path, function_arn) in [
+        ("f:$LATEST", "f/invocations?qualifier=%24latest", "arn:aws:lambda:eu-west-1:123456789012:function:f:$LATEST"),
+        (
+            "210987654321:function:f",
+            "arn%3aaws%3alambda%3aeu-west-1%3a210987654321%3afunction%3af/invocations",
+            "arn:aws:lambda:eu-west-1:210987654321:function:f",
+        ),
+        (arn, "arn%3aaws%3alambda%3aus-east-2%3a210987654321%3afunction%3af/invocations", arn),
+        (
+            &format!("{arn}:live"),
+            "arn%3aaws%3alambda%3aus-east-2%3a210987654321%3afunction%3af/invocations?qualifier=live",
+            &format!("{arn}:live"),
+        ),
+    ] {
+        let server = Server::start([Act::Answer(answer("200 OK", &[], "{}"))]).await;
+        let executor = executor(&server.address.to_string(), name);
+        executor.invoke(Event { pieces: vec!["{}".into()] }).await.unwrap();
+        let head = server.seen().remove(0).head;
+        assert!(head.starts_with(&format!("post /2015-03-31/functions/{path} http/1.1\r\n")), "{name}: {head}");
+        assert_eq!(executor.function_arn(), function_arn);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_function_and_an_answer_that_is_too_long_are_function_errors() {
+    let body = r#"{"errorType":"KeyError","errorMessage":"a"}"#;
+    let reply = invoke(Act::Answer(answer("200 OK", &["X-Amz-Function-Error: Unhandled"], body))).await.0.unwrap();
+    assert_eq!((reply.function_error.as_deref(), reply.error.as_deref()), (Some("Unhandled"), Some("KeyError: a")));
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", ANSWER_BYTES_MAX + 1);
+    let reply = invoke(Act::AnswerAndClose(head.into_bytes())).await.0.unwrap();
+    assert!(reply.error.unwrap().starts_with("Function.ResponseSizeTooLarge: "));
+}
+
+#[tokio::test]
+async fn a_function_that_was_not_reached_says_in_which_way_and_spends_no_retry() {
+    for (status, headers, why, after) in [
+        ("429 Too Many Requests", vec!["x-amzn-ErrorType: TooManyRequestsException", "Retry-After: 7"], NotReached::Throttled, Some(7)),
+        ("500 Internal Server Error", vec!["x-amzn-ErrorType: ServiceException"], NotReached::Platform, None),
+        ("502 Bad Gateway", vec!["x-amzn-ErrorType: ENILimitReachedException"], NotReached::Platform, None),
+        ("503 Service Unavailable", vec![], NotReached::Platform, None),
+        ("403 Forbidden", vec!["x-amzn-ErrorType: AccessDeniedException"], NotReached::Config, None),
+        ("404 Not Found", vec!["x-amzn-ErrorType: ResourceNotFoundException"], NotReached::Config, None),
+        ("409 Conflict", vec!["x-amzn-ErrorType: ResourceConflictException"], NotReached::Config, None),
+        ("301 Moved Permanently", vec!["Location: http://127.0.0.1:1/"], NotReached::Config, None),
+    ] {
+        let (result, server) = invoke(Act::Answer(answer(status, &headers, r#"{"Type":"User","message":"because"}"#))).await;
+        let (found, found_after, cause) = not_reached(result);
+        assert_eq!((found, found_after, server.counts().requests), (why, after, 1), "{status}");
+        assert!(cause.ends_with("because"), "{cause}");
+    }
+    let (result, _server) = invoke(Act::Answer(answer("413 Payload Too Large", &[], "{}"))).await;
+    assert!(matches!(result, Err(InvokeError::TooLarge { .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_not_reached() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let result = executor(&address, "f").invoke(Event { pieces: vec!["{}".into()] }).await;
+    assert_eq!(not_reached(result).0, NotReached::Platform);
+}
+
+#[tokio::test]
+async fn a_request_that_was_sent_and_not_answered_is_never_sent_again() {
+    let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec();
+    for act in
+        [Act::Reset, Act::AnswerAndClose(cut), Act::Answer(b"SSH-2.0\r\n\r\n".to_vec()), Act::Answer(answer("202 Accepted", &[], ""))]
+    {
+        let (result, server) = invoke(act.clone()).await;
+        unknown(result);
+        assert_eq!(server.counts().requests, 1, "{act:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_waited_for_ten_seconds_beyond_the_functions_timeout() {
+    let server = Server::start([Act::Hang]).await;
+    let executor = executor(&server.address.to_string(), "f");
+    let invoked = tokio::spawn(async move {
+        let result = executor.invoke(Event { pieces: vec!["{}".into()] }).await;
+        (result, tokio::time::Instant::now())
+    });
+    server.until(|counts| counts.requests == 1).await;
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let (result, ended) = invoked.await.unwrap();
+    assert!(unknown(result).ends_with("no answer came in time"));
+    let waited = ended - begun;
+    assert!(waited > Duration::from_secs(12) && waited < Duration::from_millis(13_100), "{waited:?}");
+}
+
+fn queue(address: &str) -> SqsDestination {
+    let target =
+        SqsTarget { queue: QueueName::Arn(Arn::parse("arn:aws:sqs:us-east-2:123456789012:dead").unwrap()), place: AwsPlace::default() };
+    SqsDestination::new(&target, &aws(address), &HttpClients::new()).unwrap()
+}
+
+fn topic(address: &str) -> SnsDestination {
+    let target = SnsTarget { topic: Arn::parse("arn:aws:sns:us-east-2:123456789012:dead").unwrap(), endpoint: None };
+    SnsDestination::new(&target, &aws(address), &HttpClients::new()).unwrap()
+}
+
+async fn deliver(destination: &dyn Destination, json: &str) -> Result<(), String> {
+    let record = FailureRecord { json: Bytes::copy_from_slice(json.as_bytes()), original_key: None };
+    destination.deliver(record).await.map_err(|error| format!("{} {}", error.code, chain(&error)))
+}
+
+#[tokio::test]
+async fn a_queue_has_a_record_when_it_says_so_with_the_right_md5() {
+    // `{"a":"é"}`
+    let taken = r#"{"MessageId":"m-1","MD5OfMessageBody":"@@"}"#;
+    let md5 = "110df10b56b83299182f70164879d203";
+    let acts = [
+        answer("200 OK", &[], &taken.replace("@@", md5)),
+        answer("200 OK", &[], &taken.replace("@@", "00000000000000000000000000000000")),
+        answer("200 OK", &[], "{}"),
+        answer("200 OK", &[], "<html>"),
+        answer(
+            "400 Bad Request",
+            &[],
+            r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"The specified queue does not exist."}"#,
+        ),
+        answer("204 No Content", &[], ""),
+    ];
+    let server = Server::start(acts.map(Act::Answer)).await;
+    let address = server.address.to_string();
+    let queue = queue(&address);
+    let json = "{\"a\":\"é\"}";
+    assert_eq!(deliver(&queue, json).await, Ok(()));
+    let seen = server.seen().remove(0);
+    assert!(seen.head.starts_with("post / http/1.1\r\n"), "{}", seen.head);
+    assert_eq!(header(&seen, "x-amz-target"), "amazonsqs.sendmessage");
+    assert_eq!(header(&seen, "content-type"), "application/x-amz-json-1.0");
+    assert!(header(&seen, "authorization").contains("/us-east-2/sqs/aws4_request"));
+    let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
+    assert_eq!(body, serde_json::json!({ "QueueUrl": format!("http://{address}/123456789012/dead"), "MessageBody": json }));
+    let label = format!("destination queue http://{address}/123456789012/dead did not take a failure record");
+    let mut refused = Vec::new();
+    for _ in 1..6 {
+        let error = deliver(&queue, json).await.unwrap_err();
+        refused.push(error.strip_prefix(&format!("FB-0363 {label}: ")).unwrap_or_else(|| panic!("{error}")).to_owned());
+    }
+    assert_eq!(
+        refused,
+        [
+            format!("what it took is not what was sent: MD5 00000000000000000000000000000000 instead of {md5}"),
+            "it answered without a message id".to_owned(),
+            "it answered without a message id".to_owned(),
+            "it answered with status 400 Bad Request: QueueDoesNotExist: The specified queue does not exist.".to_owned(),
+            "it answered with status 204 No Content: ".to_owned(),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_topic_has_a_record_when_it_answers_with_a_message_id() {
+    let taken = "<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>";
+    let error =
+        "<ErrorResponse><Error><Type>Sender</Type><Code>NotFound</Code><Message>Topic does not exist</Message></Error></ErrorResponse>";
+    let acts = [
+        answer("200 OK", &[], taken),
+        answer("200 OK", &[], "<PublishResponse><MessageId></MessageId></PublishResponse>"),
+        answer("404 Not Found", &[], error),
+        answer("503 Service Unavailable", &[], "busy"),
+    ];
+    let server = Server::start(acts.map(Act::Answer)).await;
+    let topic = topic(&server.address.to_string());
+    assert_eq!(deliver(&topic, "{\"a\": \"é&=\"}").await, Ok(()));
+    let seen = server.seen().remove(0);
+    assert!(header(&seen, "authorization").contains("/us-east-2/sns/aws4_request"));
+    assert_eq!(
+        String::from_utf8(seen.body.clone()).unwrap(),
+        "Action=Publish&Version=2010-03-31&TopicArn=arn%3Aaws%3Asns%3Aus-east-2%3A123456789012%3Adead&\
+         Message=%7B%22a%22%3A%20%22%C3%A9%26%3D%22%7D"
+    );
+    for expected in [
+        "it answered without a message id",
+        "it answered with status 404 Not Found: NotFound: Topic does not exist",
+        "it answered with status 503 Service Unavailable: busy",
+    ] {
+        let error = deliver(&topic, "{}").await.unwrap_err();
+        assert!(error.starts_with("FB-0364 ") && error.ends_with(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_too_long_goes_without_its_payload_and_one_that_still_is_goes_nowhere() {
+    let taken = "<MessageId>m-1</MessageId>";
+    let server = Server::start([Act::Answer(answer("200 OK", &[], taken))]).await;
+    let topic = topic(&server.address.to_string());
+    let with_payload = format!("{{\"version\":\"1.0\",\"payload\":\"{}\"}}", "x".repeat(sns::MESSAGE_BYTES_MAX));
+    assert_eq!(deliver(&topic, &with_payload).await, Ok(()));
+    assert!(server.seen()[0].body.ends_with(b"&Message=%7B%22version%22%3A%221.0%22%7D"));
+    let without = format!("{{\"a\":\"{}\"}}", "x".repeat(sqs::MESSAGE_BYTES_MAX));
+    for destination in [&topic as &dyn Destination, &queue(&server.address.to_string())] {
+        assert!(deliver(destination, &without).await.unwrap_err().contains("without its payload"));
+    }
+    assert_eq!(server.counts().requests, 1);
+}
