@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use forebay_clients::HttpClients;
 use forebay_config::{Executor as Settings, Function, FunctionName};
@@ -22,6 +23,8 @@ pub(crate) struct Built {
     pub(crate) executor: Arc<dyn Executor>,
     /// How many invocations may run at once.
     pub(crate) n_slots: u32,
+    /// How long one may take.
+    pub(crate) timeout: Duration,
 }
 
 /// An executor for each function.
@@ -48,13 +51,14 @@ async fn build_one(function: &Function, clients: &HttpClients) -> Result<Built, 
             };
             let executor = ProcessExecutor::new(function, settings, options).await?;
             let own = u32::try_from(executor.environments_max()).unwrap_or(u32::MAX);
-            Built { n_slots: function.concurrency.unwrap_or(own), executor: Arc::new(executor) }
+            Built { n_slots: function.concurrency.unwrap_or(own), executor: Arc::new(executor), timeout: function.timeout }
         }
         Settings::Http(settings) => {
             let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", function.name);
             let executor = HttpExecutor::new(function, settings, arn, clients);
             let executor = executor.map_err(|cause| BuildError::Endpoint { who: format!("function {}", function.name), cause })?;
-            Built { executor: Arc::new(executor), n_slots: function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT) }
+            let n_slots = function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT);
+            Built { executor: Arc::new(executor), n_slots, timeout: function.timeout }
         }
     })
 }
