@@ -80,7 +80,7 @@ async fn a_group_gives_its_messages_in_order(mut subject: Box<dyn QueueSubject>)
         let first = receive(&*queue, 3).await;
         // Without a wait, or the first would lapse meanwhile.
         let second = queue.receive(3, Duration::ZERO).await.expect("the queue works");
-        let groups = |messages: &[Message]| messages.iter().map(|it| group(it)).collect::<BTreeSet<_>>();
+        let groups = |messages: &[Message]| messages.iter().map(group).collect::<BTreeSet<_>>();
         assert!(groups(&first).is_disjoint(&groups(&second)), "two receives never share a group");
         for message in first.iter().chain(&second) {
             let body = String::from_utf8(message.record.data.to_vec()).expect("it is text");
