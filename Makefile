@@ -49,6 +49,7 @@ setup:
 	@dev/setup.sh
 	@dev/build.sh --workspace
 
-# Runtime clients that others wrote, unchanged: installed once under ~/.cache/forebay/clients.
+# Runtime clients and servers that others wrote, unchanged: installed once under ~/.cache/forebay.
 clients:
 	@dev/clients.sh
+	@dev/servers.sh

@@ -133,6 +133,7 @@ impl App {
                 source: it.source,
                 feeds: Arc::clone(&feeds),
                 filter: it.filter,
+                function_timeout: functions[&mapping.function].timeout,
                 executor,
                 outbox,
                 store: Arc::clone(&store),
@@ -168,7 +169,10 @@ impl App {
             self.tasks.shutdown().await;
         }
         self.stop_executors(until.saturating_duration_since(Instant::now())).await;
-        self.feeds.stop().await;
+        // A long poll that is still open is awaited a little; what it would bring later shows itself when its visibility is over.
+        if timeout_at(Instant::now() + CLOSING_MAX, self.feeds.stop()).await.is_err() {
+            warn!("a source is still being read: its messages come again when their visibility is over");
+        }
         self.store.close().await;
         info!("drained");
     }

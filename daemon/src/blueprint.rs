@@ -41,7 +41,7 @@ pub fn draw(config: Config, loaded: &Loaded) -> Result<Blueprint, Vec<Finding>> 
     let mut findings = Vec::new();
     for mapping in config.mappings {
         let kind = BuiltIn::kind(&mapping.source.kind).expect("the config was checked against the built-in kinds");
-        let profile = kind.profile();
+        let profile = kind.profile_of(&mapping.source.settings);
         match kind.parse(&mapping.source.settings, loaded.base_of(&mapping.place.file)) {
             Ok(source) => match filter::of(&mapping.filters, profile) {
                 Ok(filter) => mappings.push(MappingBlueprint { mapping, profile, source: Arc::from(source), filter }),

@@ -21,8 +21,8 @@ impl Sources for BuiltIn {
         forebay_pollers::kinds().iter().map(|it| it.profile().kind).collect()
     }
 
-    fn profile(&self, kind: &str, _settings: &Node) -> Option<&'static SourceProfile> {
-        Self::kind(kind).map(|it| it.profile())
+    fn profile(&self, kind: &str, settings: &Node) -> Option<&'static SourceProfile> {
+        Self::kind(kind).map(|it| it.profile_of(settings))
     }
 
     fn check(&self, kind: &str, settings: &Node, base: &Path) -> Vec<Finding> {

@@ -40,6 +40,11 @@ impl Clock {
         Now { tick: Tick::default().after(elapsed), unix }
     }
 
+    /// The moment of tick zero, for what counts ticks by itself.
+    pub fn zero(&self) -> Instant {
+        self.origin
+    }
+
     /// The moment of a tick, for timers.
     pub fn instant(&self, tick: Tick) -> Instant {
         let span = Tick::default().until(tick);

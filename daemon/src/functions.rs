@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use forebay_clients::{Aws, HttpClients};
 use forebay_config::{Executor as Settings, Function, FunctionName};
@@ -23,6 +24,8 @@ pub(crate) struct Built {
     pub(crate) executor: Arc<dyn Executor>,
     /// How many invocations may run at once.
     pub(crate) n_slots: u32,
+    /// How long one may take.
+    pub(crate) timeout: Duration,
 }
 
 /// An executor for each function.
@@ -59,18 +62,23 @@ async fn build_one(function: &Function, aws: &Aws, clients: &HttpClients, interp
             };
             let executor = ProcessExecutor::new(function, settings, options).await?;
             let own = u32::try_from(executor.environments_max()).unwrap_or(u32::MAX);
-            Built { n_slots: function.concurrency.unwrap_or(own), executor: Arc::new(executor) }
+            Built { n_slots: function.concurrency.unwrap_or(own), executor: Arc::new(executor), timeout: function.timeout }
         }
         Settings::Http(settings) => {
             let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", function.name);
             let executor = HttpExecutor::new(function, settings, arn, clients);
             let executor = executor.map_err(|cause| BuildError::Endpoint { who: format!("function {}", function.name), cause })?;
-            Built { executor: Arc::new(executor), n_slots: function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT) }
+            let n_slots = function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT);
+            Built { executor: Arc::new(executor), n_slots, timeout: function.timeout }
         }
         Settings::Lambda(settings) => {
             let executor = LambdaExecutor::new(function, settings, aws, clients);
             let executor = executor.map_err(|cause| BuildError::Aws { who: format!("function {}", function.name), cause })?;
-            Built { executor: Arc::new(executor), n_slots: function.concurrency.unwrap_or(lambda::CONCURRENCY_DEFAULT) }
+            Built {
+                executor: Arc::new(executor),
+                n_slots: function.concurrency.unwrap_or(lambda::CONCURRENCY_DEFAULT),
+                timeout: function.timeout,
+            }
         }
     })
 }

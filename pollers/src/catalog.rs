@@ -7,5 +7,7 @@ pub fn kinds() -> &'static [&'static dyn SourceKind] {
     &[
         #[cfg(feature = "file")]
         &crate::file::FileKind,
+        #[cfg(feature = "sqs")]
+        &crate::sqs::SqsKind,
     ]
 }

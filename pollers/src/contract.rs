@@ -1,5 +1,7 @@
 //! What every source must do, as a suite: run over each kind's fake, and by tests over the real thing. It panics where a rule is broken.
 
+mod queue;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use forebay_batcher::{Origin, Place, Position, Record, TrackIdx, Watermark};
 use forebay_config::StartingPosition;
 use serde_json::value::RawValue;
 
+pub use self::queue::{QueueSubject, check_queue};
 use crate::source::{Known, RawRead, RawRecord, Room, Source, SourceError, Standing, TrackName};
 
 /// A source and a hand that writes into it. Records written to a track must differ from each other.
@@ -25,6 +28,14 @@ pub trait Subject: Send {
     fn end(&mut self, track: usize);
     /// Breaks the way to the source, or heals it.
     fn set_broken(&mut self, is_broken: bool);
+}
+
+/// A source of either shape, for the suite of its shape.
+pub enum AnySubject {
+    /// A source of tracks, for [`check`].
+    Tracks(Box<dyn Subject>),
+    /// A queue, for [`check_queue`].
+    Queue(Box<dyn QueueSubject>),
 }
 
 /// Runs the whole suite, each rule on a subject of its own.

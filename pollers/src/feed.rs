@@ -5,6 +5,7 @@
 
 mod actor;
 mod inbox;
+mod queue;
 mod serve;
 mod subscription;
 #[cfg(test)]

@@ -7,6 +7,8 @@ pub mod feed;
 #[cfg(feature = "file")]
 pub mod file;
 pub mod source;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 
 pub use catalog::kinds;
 pub use feed::{Feed, FeedEvent, FeedLimits, RecordFilter, Subscriber, Subscription};

@@ -4,12 +4,15 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{Gap, OrderKey, Origin, Position, Record, RecordId, Section, SourceNotice, UnixMillis, Watermark};
+use forebay_batcher::{
+    Gap, OrderKey, Origin, Position, Receipt, Record, RecordId, Section, Settled, Settlement, SourceNotice, UnixMillis, Watermark,
+};
 use forebay_config::settings::SettingSpec;
 use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
 use serde_json::value::RawValue;
@@ -23,6 +26,10 @@ pub trait SourceKind: Send + Sync {
     fn profile(&self) -> &'static SourceProfile;
     /// The settings under its word, for `explain`, the schema and the manual; `parse` takes ranges and defaults from them.
     fn settings(&self) -> &'static [SettingSpec];
+    /// What it can do with these settings, where that differs (an SQS FIFO queue); its `kind` is the same.
+    fn profile_of(&self, _settings: &Node) -> &'static SourceProfile {
+        self.profile()
+    }
     /// Reads its settings, without IO. Findings name them from `source` on, such as `source.file.path`; `base` is the folder of the config
     /// file, for relative paths.
     ///
@@ -31,7 +38,7 @@ pub trait SourceKind: Send + Sync {
     fn parse(&self, settings: &Node, base: &std::path::Path) -> Result<Box<dyn SourceSettings>, Vec<Finding>>;
     /// Its fake, with a hand in it, for the suite that every source must pass.
     #[cfg(any(test, feature = "fakes"))]
-    fn subject(&self) -> Box<dyn crate::contract::Subject>;
+    fn subject(&self) -> crate::contract::AnySubject;
 }
 
 /// Settings of a source that have been read.
@@ -94,6 +101,14 @@ pub trait Source: Send + Sync {
     fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>>;
     /// How records become JSON for one mapping. Pure.
     fn renderer(&self) -> Arc<dyn Renderer>;
+    /// The same for a mapping with or without a batching window, for sources whose event depends on that (SQS).
+    fn renderer_for(&self, _has_window: bool) -> Arc<dyn Renderer> {
+        self.renderer()
+    }
+    /// The queue, when the source is one; it has no tracks then.
+    fn queue(&self) -> Option<Arc<dyn Queue>> {
+        None
+    }
     /// Bytes of an event around its records and the commas between them: an event of n records has these, theirs, and n − 1 more.
     fn envelope_bytes(&self) -> u64;
     /// The event of a batch as pieces to be sent one after the other.
@@ -104,6 +119,52 @@ pub trait Source: Send + Sync {
     fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value);
     /// The key that the record had in its source, for destinations that keep keys.
     fn original_key(&self, record: &Record) -> Option<Bytes>;
+}
+
+/// A queue whose messages are held by receipts. Several calls may be open at once. **A call that was sent is never dropped**: a message
+/// that arrives where nobody waits any more would stay hidden from everybody.
+pub trait Queue: Send + Sync {
+    /// How it is received from.
+    fn facts(&self) -> QueueFacts;
+    /// Receives once; answers as soon as there is something, else when the wait is over. A message is hidden for the queue's visibility.
+    fn receive(&self, records_max: u32, wait: Duration) -> BoxFuture<'_, Result<Vec<Message>, SourceError>>;
+    /// Settles messages, with an answer for each.
+    fn settle(&self, settlements: Vec<Settlement>) -> BoxFuture<'_, Vec<(Receipt, Settled)>>;
+    /// Hides messages for `by` from now, with an answer for each.
+    fn extend(&self, receipts: Vec<Receipt>, by: Duration) -> BoxFuture<'_, Vec<(Receipt, Hidden)>>;
+}
+
+/// How a queue is received from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueFacts {
+    /// The most messages that one receive may bring.
+    pub receive_max: NonZeroU32,
+    /// The longest that a receive may wait for messages.
+    pub wait_max: Duration,
+    /// How long a received message is hidden; `None` where receipts do not lapse by time.
+    pub visibility: Option<Duration>,
+    /// How long the queue itself hides messages that nobody extends, as an operator has set it.
+    pub visibility_set: Option<Duration>,
+}
+
+/// A message and what settles it.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// What it says; its position has no meaning.
+    pub record: RawRecord,
+    /// What settles it.
+    pub receipt: Receipt,
+}
+
+/// What became of hiding one message for longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hidden {
+    /// It took effect.
+    Done,
+    /// It did not, or nobody knows.
+    Failed,
+    /// The receipt is void.
+    Lost,
 }
 
 /// Room for one raw read.

@@ -102,7 +102,8 @@ impl Daemon {
         wait::until("the daemon's end", || self.child.try_wait().expect("it can be waited for"))
     }
 
-    fn assert_alive(&mut self) {
+    /// Checks that it still runs.
+    pub fn assert_alive(&mut self) {
         let ended = self.child.try_wait().expect("it can be waited for");
         assert!(ended.is_none(), "the daemon ended with {ended:?}; its log:\n{}", self.log());
     }

@@ -1,5 +1,6 @@
 //! Helpers for the tests of the whole: the binary as a user runs it, and waiting for a state.
 
 pub mod daemon;
+pub mod elasticmq;
 pub mod http;
 pub mod wait;

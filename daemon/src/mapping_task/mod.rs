@@ -4,6 +4,7 @@
 mod act;
 mod jobs;
 mod news;
+mod queue;
 mod start;
 mod tell;
 mod tracks;
@@ -56,8 +57,10 @@ pub(crate) async fn live(
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let allowance = wiring.budget.allowance();
     let envelope_bytes = started.feed.source().envelope_bytes();
-    let plan = Plan { envelope_bytes, held_bytes_max: allowance.bytes(), ..wiring.plan.clone() };
-    let life = Life {
+    let queue = started.feed.source().queue().map(|queue| queue.facts());
+    let queue_plan = queue.map(|facts| queue::plan(&facts, wiring.plan.concurrency_max));
+    let plan = Plan { envelope_bytes, held_bytes_max: allowance.bytes(), queue: queue_plan, ..wiring.plan.clone() };
+    let mut life = Life {
         machine: Machine::new(Arc::new(plan.clone()), seed),
         plan,
         allowance,
@@ -81,6 +84,10 @@ pub(crate) async fn live(
         committed_at: None,
         store_failing: false,
     };
+    if let Some(facts) = queue {
+        queue::tell_visibility(&life.entry, &facts, wiring.function_timeout);
+        life.machine.handle_opened(wiring.clock.now());
+    }
     life.run().await
 }
 

@@ -66,7 +66,13 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
     let mut tracks = Tracks::new(kept);
     // What the store keeps of a track is its name; what people call it and which tracks go before it, the source knows.
     tracks.describe(feed.source().tracks(&Known::default()).await?.tracks);
-    let subscription = Subscription { known: tracks.known(), filter: wiring.filter.clone(), events_max: EVENTS_MAX };
+    let subscription = Subscription {
+        known: tracks.known(),
+        filter: wiring.filter.clone(),
+        has_window: !wiring.plan.batch.window.is_zero(),
+        zero: wiring.clock.zero(),
+        events_max: EVENTS_MAX,
+    };
     let subscriber = feed.subscribe(subscription);
     Ok(Started { lease, feed, subscriber, tracks })
 }

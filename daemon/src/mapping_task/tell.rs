@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use forebay_batcher::{Attempt, AttemptId, Committed, Delivery, Discard, NoticeId, Outcome, SourceNotice, Tick, TrackIdx, TrackState};
+use forebay_batcher::{
+    Attempt, AttemptId, Committed, Delivery, Discard, NoticeId, Outcome, SourceNotice, Tick, TrackIdx, TrackState, Watermark,
+};
 use forebay_pollers::TrackInfo;
 use tracing::{debug, error, info, warn};
 
@@ -226,6 +228,11 @@ impl Life<'_> {
 
     /// The state of every track.
     pub(super) fn statuses(&self, now: Tick) -> Vec<TrackStatus> {
+        if self.plan.queue.is_some() {
+            // A machine with a queue answers for it under any number.
+            let state = self.machine.state(TrackIdx(0));
+            return vec![TrackStatus::new("queue", "queue", &state, &Watermark::Origin(self.feed.source().first()), now)];
+        }
         let status = |(idx, row): (TrackIdx, &super::tracks::Row)| {
             let state = match &row.phase {
                 Phase::Waiting(_) => TrackState::Unknown,

@@ -1,6 +1,7 @@
 //! All that one mapping is wired to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use forebay_batcher::Plan;
 use forebay_checkpoints::{CheckpointStore, MappingId};
@@ -29,6 +30,8 @@ pub struct Wiring {
     pub feeds: Arc<Feeds>,
     /// Which records it wants; `None` for all.
     pub filter: Option<Arc<dyn RecordFilter>>,
+    /// How long its function may run.
+    pub function_timeout: Duration,
     /// Runs its function.
     pub executor: Arc<dyn Executor>,
     /// Takes what was given up on; `None` discards it, counted and logged.

@@ -6,33 +6,36 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use forebay_batcher::{Extended, Read, ReadOrder, Receipt, Settled, SourceNotice, TrackIdx, Watermark};
+use forebay_batcher::{Read, ReadOrder, SourceNotice, TrackIdx, Watermark};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::inbox::{Command, Inbox, SubscriberId};
+use super::queue::Called;
 use super::subscription::NewSeat;
 use super::track::{Start, StretchId, Taste, Track};
 use super::{FeedEvent, FeedLimits};
-use crate::source::{BoxFuture, Known, Listing, RawRead, Reader, Renderer, Room, Source, SourceError, Standing, TrackName};
+use crate::source::{BoxFuture, Known, Listing, Queue, RawRead, Reader, Renderer, Room, Source, SourceError, Standing, TrackName};
 
 /// How much longer than its wait an order may be open: the read that was started for it answers first where it can.
 const GRACE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// One thing that came back.
-enum Row {
+pub(super) enum Row {
     Read(TrackName, StretchId, Result<(Box<dyn Reader>, RawRead), SourceError>),
     Listed(SubscriberId, Result<Listing, SourceError>),
     Room(SubscriberId, Option<mpsc::OwnedPermit<FeedEvent>>),
+    Queue(Called),
 }
 
-struct Member {
+pub(super) struct Member {
     known: Known,
-    filter: Option<Arc<dyn super::RecordFilter>>,
-    events: mpsc::Sender<FeedEvent>,
-    renderer: Arc<dyn Renderer>,
+    pub(super) filter: Option<Arc<dyn super::RecordFilter>>,
+    pub(super) zero: Instant,
+    pub(super) events: mpsc::Sender<FeedEvent>,
+    pub(super) renderer: Arc<dyn Renderer>,
     tracks: BTreeMap<TrackIdx, TrackName>,
     /// Events for which the channel has no room; a row waits for it when there are any.
     late: VecDeque<FeedEvent>,
@@ -44,18 +47,24 @@ pub(super) struct Actor {
     source: Arc<dyn Source>,
     limits: FeedLimits,
     inbox: Arc<Inbox>,
-    members: BTreeMap<SubscriberId, Member>,
+    pub(super) members: BTreeMap<SubscriberId, Member>,
     tracks: BTreeMap<TrackName, Track>,
     alarms: BTreeSet<(Instant, TrackName)>,
     /// Raw bytes of the reads that are held, over all tracks.
     held_bytes: u64,
-    rows: FuturesUnordered<BoxFuture<'static, Row>>,
+    pub(super) rows: FuturesUnordered<BoxFuture<'static, Row>>,
+    /// The queue, when the source is one.
+    pub(super) queue: Option<Arc<dyn Queue>>,
+    /// Calls to it that were sent and are not answered.
+    pub(super) n_calls: usize,
     stops: bool,
 }
 
 impl Actor {
     pub(super) fn new(source: Arc<dyn Source>, limits: FeedLimits, inbox: Arc<Inbox>) -> Self {
         Self {
+            queue: source.queue(),
+            n_calls: 0,
             source,
             limits,
             inbox,
@@ -69,7 +78,8 @@ impl Actor {
     }
 
     pub(super) async fn run(mut self) {
-        while !self.stops {
+        // A receive that was sent is waited for: what it brings is handed back when nobody wants it any more.
+        while !self.stops || self.n_calls > 0 {
             let deadline = self.deadline();
             let inbox = Arc::clone(&self.inbox);
             // Each branch may be dropped: the bell keeps its ring, a row stays in the set, the deadline is asked anew.
@@ -98,18 +108,18 @@ impl Actor {
             Command::Read(who, order) => self.order(who, order),
             Command::Forget(who, idx) => self.forget(who, idx),
             Command::Leave(who) => self.leave(who),
-            Command::Settle(who, id, receipts) => self.tell(who, FeedEvent::Settled(id, all(receipts, Settled::Lost))),
-            Command::Extend(who, id, receipts) => self.tell(who, FeedEvent::Extended(id, all(receipts, Extended::Lost))),
+            Command::Settle(who, id, settlements) => self.settle(who, id, settlements),
+            Command::Extend(who, id, receipts, by) => self.extend(who, id, receipts, by),
             Command::Stop => self.stops = true,
         }
     }
 
     fn subscribe(&mut self, who: SubscriberId, seat: NewSeat) {
-        let NewSeat { known, filter, events } = seat;
-        let renderer = self.source.renderer();
+        let NewSeat { known, filter, has_window, zero, events } = seat;
+        let renderer = self.source.renderer_for(has_window);
         let (tracks, late) = (BTreeMap::new(), VecDeque::new());
         let list_at = Some(Instant::now());
-        self.members.insert(who, Member { known, filter, events, renderer, tracks, late, trouble: None, list_at });
+        self.members.insert(who, Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at });
     }
 
     fn open(&mut self, who: SubscriberId, idx: TrackIdx, name: TrackName, from: Watermark) {
@@ -127,6 +137,9 @@ impl Actor {
     }
 
     fn order(&mut self, who: SubscriberId, order: ReadOrder) {
+        if order.track.is_none() && self.queue.is_some() {
+            return self.receive(who, order);
+        }
         let name = order.track.and_then(|idx| self.members.get(&who)?.tracks.get(&idx).cloned());
         let Some((name, track)) = name.and_then(|name| self.tracks.get_mut(&name).map(|track| (name, track))) else {
             let error = "the read names no open track".to_owned();
@@ -166,6 +179,7 @@ impl Actor {
             Row::Read(name, stretch, result) => self.handle_read(&name, stretch, result),
             Row::Listed(who, listing) => self.handle_listing(who, listing),
             Row::Room(who, permit) => self.handle_room(who, permit),
+            Row::Queue(called) => self.handle_called(called),
         }
     }
 
@@ -289,7 +303,7 @@ impl Actor {
     }
 
     /// Sends an event, or keeps it until the channel has room; the order of events stays.
-    fn tell(&mut self, who: SubscriberId, event: FeedEvent) {
+    pub(super) fn tell(&mut self, who: SubscriberId, event: FeedEvent) {
         let Some(member) = self.members.get_mut(&who) else { return };
         if !member.late.is_empty() {
             return member.late.push_back(event);
@@ -354,8 +368,4 @@ fn list_row(source: Arc<dyn Source>, who: SubscriberId, known: Known) -> BoxFutu
 
 fn room_row(who: SubscriberId, events: mpsc::Sender<FeedEvent>) -> BoxFuture<'static, Row> {
     Box::pin(async move { Row::Room(who, events.reserve_owned().await.ok()) })
-}
-
-fn all<T: Clone>(receipts: Vec<Receipt>, answer: T) -> Vec<(Receipt, T)> {
-    receipts.into_iter().map(|receipt| (receipt, answer.clone())).collect()
 }

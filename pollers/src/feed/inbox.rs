@@ -1,10 +1,12 @@
 //! What subscribers ask of their feed: a list under a lock and a bell that rings when it is not empty.
 //!
-//! It needs no bound of its own: a subscriber has at most one order open per track, and opens and forgets a track once.
+//! It needs no bound of its own: a subscriber has at most one order open per track or as many as its machine has receives on a
+//! queue, and opens and forgets a track once.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
-use forebay_batcher::{ExtendId, ReadOrder, Receipt, SettleId, TrackIdx, Watermark};
+use forebay_batcher::{ExtendId, ReadOrder, Receipt, SettleId, Settlement, TrackIdx, Watermark};
 use tokio::sync::Notify;
 
 use super::subscription::NewSeat;
@@ -19,8 +21,8 @@ pub(super) enum Command {
     Subscribe(SubscriberId, NewSeat),
     Open(SubscriberId, TrackIdx, TrackName, Watermark),
     Read(SubscriberId, ReadOrder),
-    Settle(SubscriberId, SettleId, Vec<Receipt>),
-    Extend(SubscriberId, ExtendId, Vec<Receipt>),
+    Settle(SubscriberId, SettleId, Vec<Settlement>),
+    Extend(SubscriberId, ExtendId, Vec<Receipt>, Duration),
     Forget(SubscriberId, TrackIdx),
     Leave(SubscriberId),
     Stop,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use forebay_batcher::{Place, Position, Read, ReadOrder, Record, TrackIdx, lanes::lane_of};
+use forebay_batcher::{Place, Position, Read, ReadOrder, Record, lanes::lane_of};
 
 use super::subscription::RecordFilter;
 use crate::source::{RawRecord, Renderer};
@@ -14,8 +14,10 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// How far an answer got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Took {
-    /// It was read past; it is in the answer or did not pass the filter.
+    /// It is in the answer.
     Record,
+    /// It was read past: it did not pass the filter.
+    Filtered,
     /// There is no room for it; it stays for the next order.
     NoRoom,
 }
@@ -23,7 +25,6 @@ pub(super) enum Took {
 /// An answer that is being filled.
 pub(super) struct Answer<'a> {
     order: &'a ReadOrder,
-    track: TrackIdx,
     renderer: &'a dyn Renderer,
     filter: Option<&'a Arc<dyn RecordFilter>>,
     lanes: Vec<Arena>,
@@ -47,18 +48,13 @@ struct Arena {
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn new(
-        order: &'a ReadOrder,
-        track: TrackIdx,
-        renderer: &'a dyn Renderer,
-        filter: Option<&'a Arc<dyn RecordFilter>>,
-    ) -> Self {
+    pub(super) fn new(order: &'a ReadOrder, renderer: &'a dyn Renderer, filter: Option<&'a Arc<dyn RecordFilter>>) -> Self {
         let lanes = (0..order.lanes.max(1)).map(|_| Arena::default()).collect();
-        Self { order, track, renderer, filter, lanes, drafts: Vec::new(), bytes: 0, n_filtered: 0 }
+        Self { order, renderer, filter, lanes, drafts: Vec::new(), bytes: 0, n_filtered: 0 }
     }
 
     /// Reads past one record, or says that there is no room for it.
-    pub(super) fn take(&mut self, raw: &RawRecord) -> Took {
+    pub(super) fn take(&mut self, raw: &RawRecord, place: impl FnOnce() -> Place) -> Took {
         if self.drafts.len() >= self.order.records_max.max(1) as usize {
             return Took::NoRoom;
         }
@@ -73,7 +69,7 @@ impl<'a> Answer<'a> {
             if !filter.passes(rendered, data.as_deref()) {
                 arena.open.truncate(start);
                 self.n_filtered = self.n_filtered.saturating_add(1);
-                return Took::Record;
+                return Took::Filtered;
             }
         }
         let n_bytes = rendered.len() as u64;
@@ -84,7 +80,7 @@ impl<'a> Answer<'a> {
         self.bytes += n_bytes;
         let record = Record {
             id: raw.id.clone(),
-            place: Place::Track(self.track, raw.position.clone()),
+            place: place(),
             key: raw.key.clone(),
             arrival: raw.arrival,
             bytes: Bytes::new(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use forebay_batcher::{ExtendId, ReadOrder, Receipt, SettleId, Settlement, TrackIdx, Watermark};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::FeedEvent;
 use super::inbox::{Command, Inbox, SubscriberId};
@@ -24,6 +25,10 @@ pub struct Subscription {
     pub known: Known,
     /// Which records it wants; `None` for all.
     pub filter: Option<Arc<dyn RecordFilter>>,
+    /// Whether its batches have a window; some events depend on it.
+    pub has_window: bool,
+    /// When the subscriber's tick zero was, for receipts that lapse.
+    pub zero: Instant,
     /// Events that may wait in its channel. More wait within the feed: at most one for each open order and two of discovery.
     pub events_max: usize,
 }
@@ -32,6 +37,8 @@ pub struct Subscription {
 pub(super) struct NewSeat {
     pub(super) known: Known,
     pub(super) filter: Option<Arc<dyn RecordFilter>>,
+    pub(super) has_window: bool,
+    pub(super) zero: Instant,
     pub(super) events: mpsc::Sender<FeedEvent>,
 }
 
@@ -39,7 +46,8 @@ impl Subscription {
     pub(super) fn start(self, inbox: &Arc<Inbox>) -> Subscriber {
         let (sender, events) = mpsc::channel(self.events_max.max(1));
         let id = inbox.next_subscriber();
-        inbox.push(Command::Subscribe(id, NewSeat { known: self.known, filter: self.filter, events: sender }));
+        let seat = NewSeat { known: self.known, filter: self.filter, has_window: self.has_window, zero: self.zero, events: sender };
+        inbox.push(Command::Subscribe(id, seat));
         Subscriber { events, handle: Handle { id, inbox: Arc::clone(inbox) } }
     }
 }
@@ -68,19 +76,20 @@ impl Subscriber {
         self.ask(|id| Command::Open(id, idx, name, from));
     }
 
-    /// Orders a read; its answer comes as [`FeedEvent::Read`]. One order may be open per track.
+    /// Orders a read; its answer comes as [`FeedEvent::Read`]. One order may be open per track, and any number on a queue: each is a
+    /// receive of the subscriber's own, so several mappings of one queue share its messages as several mappings on AWS do.
     pub fn read(&self, order: ReadOrder) {
         self.ask(|id| Command::Read(id, order));
     }
 
     /// Settles messages. A source of tracks has none, and answers that each receipt is void.
     pub fn settle(&self, settle: SettleId, settlements: Vec<Settlement>) {
-        self.ask(|id| Command::Settle(id, settle, settlements.into_iter().map(|it| it.receipt).collect()));
+        self.ask(|id| Command::Settle(id, settle, settlements));
     }
 
     /// Hides messages for longer. A source of tracks has none, and answers that each receipt is void.
-    pub fn extend(&self, extend: ExtendId, receipts: Vec<Receipt>, _by: Duration) {
-        self.ask(|id| Command::Extend(id, extend, receipts));
+    pub fn extend(&self, extend: ExtendId, receipts: Vec<Receipt>, by: Duration) {
+        self.ask(|id| Command::Extend(id, extend, receipts, by));
     }
 
     /// Closes a track; a read that is open is answered first.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use forebay_batcher::{Gap, Position, Read, ReadOrder, TrackIdx, Watermark};
+use forebay_batcher::{Gap, Place, Position, Read, ReadOrder, TrackIdx, Watermark};
 use tokio::time::Instant;
 
 use super::inbox::SubscriberId;
@@ -127,7 +127,7 @@ impl Track {
         let seat = self.seats.get_mut(&who)?;
         let (order, _) = seat.order.as_ref()?;
         let stretch = best(&self.stretches, &seat.at)?;
-        let mut answer = Answer::new(order, seat.idx, taste.renderer, taste.filter);
+        let mut answer = Answer::new(order, taste.renderer, taste.filter);
         let mut at = seat.at.clone();
         let mut gap: Option<Gap> = None;
         let mut is_full = false;
@@ -136,7 +136,7 @@ impl Track {
                 gap = gap.or_else(|| held.read.gap.clone());
             }
             for raw in held.read.records.iter().filter(|raw| is_at_or_after(&raw.position, &seat.at)) {
-                if answer.take(raw) == Took::NoRoom {
+                if answer.take(raw, || Place::Track(seat.idx, raw.position.clone())) == Took::NoRoom {
                     at = Watermark::At(raw.position.clone());
                     is_full = true;
                     break 'reads;

@@ -83,8 +83,8 @@ impl SourceKind for FileKind {
     }
 
     #[cfg(any(test, feature = "fakes"))]
-    fn subject(&self) -> Box<dyn crate::contract::Subject> {
-        Box::new(fake::FakeSubject::new())
+    fn subject(&self) -> crate::contract::AnySubject {
+        crate::contract::AnySubject::Tracks(Box::new(fake::FakeSubject::new()))
     }
 }
 

@@ -6,4 +6,5 @@ mod kills;
 mod neighbours;
 mod operator;
 mod scene;
+mod sqs;
 mod stops;

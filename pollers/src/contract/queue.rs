@@ -1,0 +1,223 @@
+//! What every queue must do, as a suite: run over each kind's fake on tokio's paused clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_batcher::{OrderKey, Place, Receipt, Record, Settle, Settled, Settlement};
+use serde_json::value::RawValue;
+
+use super::Draw;
+use crate::source::{Hidden, Message, Queue, Source};
+
+/// A queue and a hand in it.
+pub trait QueueSubject: Send {
+    /// The source, connected.
+    fn source(&self) -> Arc<dyn Source>;
+    /// Sends a message. Bodies of one test differ.
+    fn send(&mut self, body: &str, group: Option<u32>);
+    /// Messages that are not deleted.
+    fn n_left(&self) -> usize;
+    /// Breaks the way to the queue, or heals it.
+    fn set_broken(&mut self, is_broken: bool);
+}
+
+/// Runs the whole suite, each rule on a subject of its own. On tokio's paused clock, or it takes minutes.
+pub async fn check_queue(subject: impl Fn() -> Box<dyn QueueSubject>) {
+    for seed in 1..=24 {
+        every_message_is_finished_once_or_comes_again(subject(), seed).await;
+    }
+    a_group_gives_its_messages_in_order(subject()).await;
+    what_is_released_comes_at_once(subject()).await;
+    what_is_extended_stays_hidden(subject()).await;
+    a_void_receipt_is_lost(subject()).await;
+    an_empty_receive_waits_to_its_end(subject()).await;
+    a_broken_queue_says_so_and_heals(subject()).await;
+    the_event_of_messages_has_exactly_the_promised_bytes(subject()).await;
+}
+
+/// Random receives, deletes, releases and lapses: in the end each message was deleted once, and none was lost.
+async fn every_message_is_finished_once_or_comes_again(mut subject: Box<dyn QueueSubject>, seed: u64) {
+    let mut draw = Draw(seed);
+    let n_messages = 20 + draw.below(30);
+    (0..n_messages).for_each(|n| subject.send(&format!("message {n}"), None));
+    let queue = queue(subject.as_ref());
+    let mut finished: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+    for _ in 0..2_000 {
+        if finished.len() == n_messages {
+            break;
+        }
+        let messages = receive(&*queue, 1 + draw.below(10)).await;
+        let mut settlements = Vec::new();
+        for Message { record, receipt } in messages {
+            let how = match draw.below(4) {
+                0 => Settle::Release,
+                1 => Settle::Leave,
+                _ => Settle::Delete,
+            };
+            if how == Settle::Delete {
+                *finished.entry(record.data.to_vec()).or_default() += 1;
+            }
+            settlements.push(Settlement { receipt, how });
+        }
+        let n_settled = settlements.len();
+        let answers = queue.settle(settlements).await;
+        assert_eq!(answers.len(), n_settled, "seed {seed}: every receipt is answered");
+        assert!(answers.iter().all(|(_, it)| *it == Settled::Done), "seed {seed}: {answers:?}");
+    }
+    assert_eq!((finished.len(), subject.n_left()), (n_messages, 0), "seed {seed}: none is lost, none is left");
+    assert!(finished.values().all(|n| *n == 1), "seed {seed}: what was deleted never comes again");
+}
+
+/// While a message of a group is hidden no later one of it comes in another receive; other groups go on.
+async fn a_group_gives_its_messages_in_order(mut subject: Box<dyn QueueSubject>) {
+    for n in 0..40 {
+        subject.send(&format!("{} {}", n % 4, n / 4), Some(n % 4));
+    }
+    let queue = queue(subject.as_ref());
+    let mut seen: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    while subject.n_left() > 0 {
+        let first = receive(&*queue, 3).await;
+        // Without a wait, or the first would lapse meanwhile.
+        let second = queue.receive(3, Duration::ZERO).await.expect("the queue works");
+        let groups = |messages: &[Message]| messages.iter().map(group).collect::<BTreeSet<_>>();
+        assert!(groups(&first).is_disjoint(&groups(&second)), "two receives never share a group");
+        for message in first.iter().chain(&second) {
+            let body = String::from_utf8(message.record.data.to_vec()).expect("it is text");
+            let (group, n) = body.split_once(' ').expect("two parts");
+            seen.entry(group.to_owned()).or_default().push(n.parse().expect("a number"));
+        }
+        queue.settle(first.into_iter().chain(second).map(|it| settlement(it.receipt, Settle::Delete)).collect()).await;
+    }
+    assert!(seen.len() == 4 && seen.values().all(|it| *it == (0..10).collect::<Vec<_>>()), "{seen:?}");
+}
+
+/// A message given back is there for the next receive, under another receipt.
+async fn what_is_released_comes_at_once(mut subject: Box<dyn QueueSubject>) {
+    (0..25).for_each(|n| subject.send(&format!("message {n}"), None));
+    let queue = queue(subject.as_ref());
+    let mut receipts = Vec::new();
+    for _ in 0..3 {
+        receipts.extend(receive(&*queue, 10).await.into_iter().map(|it| it.receipt));
+    }
+    assert_eq!(receipts.len(), 25, "a receive brings what there is, ten at most");
+    let answers = queue.settle(receipts.iter().cloned().map(|it| settlement(it, Settle::Release)).collect()).await;
+    assert!(answers.len() == 25 && answers.iter().all(|(_, it)| *it == Settled::Done));
+    let again = queue.receive(10, Duration::ZERO).await.expect("the queue works");
+    assert_eq!(again.len(), 10, "they come at once");
+    assert!(again.iter().all(|it| !receipts.contains(&it.receipt)), "each receive has receipts of its own");
+}
+
+/// A message that is extended does not come again; one that is not does.
+async fn what_is_extended_stays_hidden(mut subject: Box<dyn QueueSubject>) {
+    subject.send("kept", None);
+    subject.send("left", None);
+    let queue = queue(subject.as_ref());
+    let visibility = queue.facts().visibility.expect("this suite is for queues with visibility");
+    let messages = receive(&*queue, 10).await;
+    let [kept, left] = <[Message; 2]>::try_from(messages).expect("two messages");
+    for _ in 0..4 {
+        tokio::time::sleep(visibility / 2).await;
+        let answers = queue.extend(vec![kept.receipt.clone()], visibility).await;
+        assert_eq!(answers, [(kept.receipt.clone(), Hidden::Done)]);
+    }
+    let again = queue.receive(10, Duration::ZERO).await.expect("the queue works");
+    assert_eq!(again.iter().map(|it| &it.record.data).collect::<Vec<_>>(), [&left.record.data]);
+    assert_eq!(queue.settle(vec![settlement(kept.receipt, Settle::Delete)]).await[0].1, Settled::Done);
+}
+
+/// A receipt whose message is gone is answered as lost, and takes nothing else with it.
+async fn a_void_receipt_is_lost(mut subject: Box<dyn QueueSubject>) {
+    subject.send("a", None);
+    subject.send("b", None);
+    let queue = queue(subject.as_ref());
+    let [a, b] = <[Message; 2]>::try_from(receive(&*queue, 10).await).expect("two messages");
+    queue.settle(vec![settlement(a.receipt.clone(), Settle::Delete)]).await;
+    let visibility = Duration::from_secs(30);
+    let extended: BTreeMap<_, _> = queue.extend(vec![a.receipt.clone(), b.receipt.clone()], visibility).await.into_iter().collect();
+    assert_eq!((extended[&a.receipt], extended[&b.receipt]), (Hidden::Lost, Hidden::Done));
+    let both = [a.receipt.clone(), b.receipt.clone()].map(|it| settlement(it, Settle::Delete)).to_vec();
+    let settled: BTreeMap<_, _> = queue.settle(both).await.into_iter().collect();
+    assert_eq!((settled[&a.receipt], settled[&b.receipt]), (Settled::Lost, Settled::Done));
+}
+
+/// An order that brings nothing is answered when its wait is over, fractions of a second too: an empty queue is not asked in a circle.
+async fn an_empty_receive_waits_to_its_end(subject: Box<dyn QueueSubject>) {
+    let queue = queue(subject.as_ref());
+    for wait in [Duration::from_millis(2_700), Duration::from_millis(300)] {
+        let began = tokio::time::Instant::now();
+        assert!(queue.receive(10, wait).await.expect("the queue works").is_empty());
+        assert!((wait..wait * 2).contains(&began.elapsed()), "{wait:?} became {:?}", began.elapsed());
+    }
+}
+
+/// While the queue is broken a receive is an error that may heal, and nothing is settled; then all goes on.
+async fn a_broken_queue_says_so_and_heals(mut subject: Box<dyn QueueSubject>) {
+    subject.send("a", None);
+    let queue = queue(subject.as_ref());
+    let [message] = <[Message; 1]>::try_from(receive(&*queue, 10).await).expect("one message");
+    subject.set_broken(true);
+    let error = queue.receive(10, Duration::ZERO).await.expect_err("it is broken");
+    assert!(error.is_transient(), "{error}");
+    let delete = || vec![settlement(message.receipt.clone(), Settle::Delete)];
+    assert_eq!(queue.settle(delete()).await, [(message.receipt.clone(), Settled::Failed)]);
+    assert_eq!(queue.extend(vec![message.receipt.clone()], Duration::from_secs(9)).await, [(message.receipt.clone(), Hidden::Failed)]);
+    subject.set_broken(false);
+    assert_eq!(queue.settle(delete()).await, [(message.receipt.clone(), Settled::Done)]);
+    assert_eq!(subject.n_left(), 0);
+}
+
+/// An event of n messages has `envelope_bytes`, theirs and n − 1 commas; it is valid JSON, and each message answers to its name.
+async fn the_event_of_messages_has_exactly_the_promised_bytes(mut subject: Box<dyn QueueSubject>) {
+    for body in ["plain", "{\"a\": 1}", "\"\\\n\u{1}", "\u{1f600}", ""] {
+        subject.send(body, None);
+    }
+    let source = subject.source();
+    let messages = receive(&*queue(subject.as_ref()), 10).await;
+    for has_window in [false, true] {
+        let renderer = source.renderer_for(has_window);
+        let render = |Message { record, receipt }: &Message| {
+            let mut bytes = b"before".to_vec();
+            renderer.render(record, &mut bytes);
+            assert!(bytes.starts_with(b"before"), "rendering appends");
+            let place = Place::Queue { receipt: receipt.clone(), visible_until: None };
+            let (id, key, arrival) = (record.id.clone(), record.key.clone(), record.arrival);
+            Record { id, place, key, arrival, bytes: bytes.split_off(6).into(), section: renderer.section(record) }
+        };
+        let records: Vec<Record> = messages.iter().map(render).collect();
+        let event = source.wrap(&records).concat();
+        let promised = source.envelope_bytes() + records.iter().map(Record::n_bytes).sum::<u64>() + records.len() as u64 - 1;
+        assert_eq!(event.len() as u64, promised);
+        serde_json::from_slice::<serde_json::Value>(&event).expect("an event is valid JSON");
+        let (key, info) = source.batch_info(&records);
+        assert!(key.ends_with("BatchInfo") && info["batchSize"] == records.len(), "{key}: {info}");
+        for record in &records {
+            let name = serde_json::value::to_raw_value(&String::from_utf8_lossy(record.id.0.as_slice())).expect("a text is JSON");
+            assert_eq!(source.identify(&name).as_ref(), Some(&record.id), "a message answers to its name");
+        }
+    }
+    for other in ["null", "{}", "[]", "true", "\"\"", "7"] {
+        let other = RawValue::from_string(other.to_owned()).expect("it is JSON");
+        assert_eq!(source.identify(&other), None, "{other} names no message");
+    }
+}
+
+fn queue(subject: &dyn QueueSubject) -> Arc<dyn Queue> {
+    subject.source().queue().expect("the source is a queue")
+}
+
+async fn receive(queue: &dyn Queue, n: usize) -> Vec<Message> {
+    let n = u32::try_from(n).expect("it is small");
+    queue.receive(n, Duration::from_secs(40)).await.expect("the queue works")
+}
+
+fn settlement(receipt: Receipt, how: Settle) -> Settlement {
+    Settlement { receipt, how }
+}
+
+fn group(message: &Message) -> Vec<u8> {
+    match &message.record.key {
+        OrderKey::Key(key) => key.to_vec(),
+        OrderKey::Free => Vec::new(),
+    }
+}

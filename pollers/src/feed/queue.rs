@@ -1,0 +1,140 @@
+//! Receives, settlements and extensions of a queue: each a call of its own, several open at once, none dropped once sent.
+//!
+//! Who subscribes makes its own receives, so mappings of one queue compete for its messages as they do on AWS. What a receive brings for a
+//! subscriber that is gone is shown to others at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_batcher::{ExtendId, Extended, Place, Read, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement, Tick};
+use tokio::time::Instant;
+
+use super::FeedEvent;
+use super::actor::{Actor, Member, Row};
+use super::inbox::SubscriberId;
+use super::serve::{Answer, Took};
+use crate::source::{BoxFuture, Hidden, Message, Queue, SourceError};
+
+/// A call to the queue that came back.
+pub(super) enum Called {
+    Received {
+        who: SubscriberId,
+        order: ReadOrder,
+        sent: Instant,
+        result: Result<Vec<Message>, SourceError>,
+    },
+    Settled(SubscriberId, SettleId, Vec<(Receipt, Settled)>),
+    Extended {
+        who: SubscriberId,
+        id: ExtendId,
+        until: Instant,
+        answers: Vec<(Receipt, Hidden)>,
+    },
+    /// What nobody wanted was handed back, or will show itself.
+    HandedBack,
+}
+
+impl Actor {
+    pub(super) fn receive(&mut self, who: SubscriberId, order: ReadOrder) {
+        self.call(|queue| {
+            Box::pin(async move {
+                let sent = Instant::now();
+                let result = queue.receive(order.records_max, order.wait).await;
+                Called::Received { who, order, sent, result }
+            })
+        });
+    }
+
+    pub(super) fn settle(&mut self, who: SubscriberId, id: SettleId, settlements: Vec<Settlement>) {
+        if self.queue.is_none() {
+            let answers = settlements.into_iter().map(|it| (it.receipt, Settled::Lost)).collect();
+            return self.tell(who, FeedEvent::Settled(id, answers));
+        }
+        self.call(|queue| Box::pin(async move { Called::Settled(who, id, queue.settle(settlements).await) }));
+    }
+
+    pub(super) fn extend(&mut self, who: SubscriberId, id: ExtendId, receipts: Vec<Receipt>, by: Duration) {
+        if self.queue.is_none() {
+            let answers = receipts.into_iter().map(|it| (it, Extended::Lost)).collect();
+            return self.tell(who, FeedEvent::Extended(id, answers));
+        }
+        self.call(|queue| {
+            Box::pin(async move {
+                let until = Instant::now() + by;
+                Called::Extended { who, id, until, answers: queue.extend(receipts, by).await }
+            })
+        });
+    }
+
+    fn call(&mut self, call: impl FnOnce(Arc<dyn Queue>) -> BoxFuture<'static, Called>) {
+        let Some(queue) = &self.queue else { return };
+        let called = call(Arc::clone(queue));
+        self.n_calls += 1;
+        self.rows.push(Box::pin(async move { Row::Queue(called.await) }));
+    }
+
+    pub(super) fn handle_called(&mut self, called: Called) {
+        self.n_calls -= 1;
+        match called {
+            Called::Received { who, order, sent, result } => self.received(who, &order, sent, result),
+            Called::Settled(who, id, answers) => self.tell(who, FeedEvent::Settled(id, answers)),
+            Called::Extended { who, id, until, answers } => {
+                let Some(member) = self.members.get(&who) else { return };
+                let until = tick(member.zero, until);
+                let answers = answers.into_iter().map(|(receipt, hidden)| (receipt, extended(hidden, until))).collect();
+                self.tell(who, FeedEvent::Extended(id, answers));
+            }
+            Called::HandedBack => {}
+        }
+    }
+
+    fn received(&mut self, who: SubscriberId, order: &ReadOrder, sent: Instant, result: Result<Vec<Message>, SourceError>) {
+        let visibility = self.queue.as_ref().and_then(|queue| queue.facts().visibility);
+        let messages = match result {
+            Ok(messages) => messages,
+            Err(error) => return self.tell(who, FeedEvent::Read(order.id, Err(error.to_notice()))),
+        };
+        match self.members.get(&who).filter(|member| !member.events.is_closed()) {
+            Some(member) => {
+                let visible_until = visibility.map(|span| tick(member.zero, sent + span));
+                let read = read(member, order, messages, visible_until);
+                self.tell(who, FeedEvent::Read(order.id, Ok(read)));
+            }
+            None if messages.is_empty() => {}
+            None => self.call(|queue| {
+                let back = messages.into_iter().map(|it| Settlement { receipt: it.receipt, how: Settle::Release }).collect();
+                Box::pin(async move {
+                    // Whatever fails shows itself when its visibility is over.
+                    queue.settle(back).await;
+                    Called::HandedBack
+                })
+            }),
+        }
+    }
+}
+
+/// What one receive is to one subscriber. Nothing is left out for want of room: the queue was asked for no more than there is.
+fn read(member: &Member, order: &ReadOrder, messages: Vec<Message>, visible_until: Option<Tick>) -> Read {
+    let order = ReadOrder { records_max: u32::MAX, bytes_max: u64::MAX, ..order.clone() };
+    let mut answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
+    let mut filtered = Vec::new();
+    for Message { record, receipt } in messages {
+        let place = || Place::Queue { receipt: receipt.clone(), visible_until };
+        if answer.take(&record, place) == Took::Filtered {
+            filtered.push(receipt);
+        }
+    }
+    Read { filtered, ..answer.finish(None, false) }
+}
+
+fn tick(zero: Instant, at: Instant) -> Tick {
+    Tick::default().after(at.saturating_duration_since(zero))
+}
+
+fn extended(hidden: Hidden, until: Tick) -> Extended {
+    match hidden {
+        Hidden::Done => Extended::Until(until),
+        Hidden::Failed => Extended::Failed,
+        Hidden::Lost => Extended::Lost,
+    }
+}

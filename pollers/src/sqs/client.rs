@@ -1,0 +1,240 @@
+//! The calls to SQS that we make, and the one file that knows the SDK.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
+    QueueAttributeName,
+};
+use aws_smithy_http_client::tls;
+
+use super::error::SqsError;
+use super::settings::{Resolved, Which};
+use crate::source::BoxFuture;
+
+/// The longest that a call other than a receive may take.
+const CALL_MAX: Duration = Duration::from_secs(10);
+/// How much longer than its long poll a receive may take.
+const RECEIVE_SLACK: Duration = Duration::from_secs(10);
+/// Tries of a call that may be repeated.
+const TRIES: u32 = 3;
+
+/// What one receive asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask {
+    pub(super) records_max: u32,
+    /// In whole seconds.
+    pub(super) wait: Duration,
+    pub(super) visibility: Duration,
+}
+
+/// A message as the queue gives it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Received {
+    pub(super) id: String,
+    pub(super) handle: String,
+    pub(super) body: String,
+    pub(super) md5_of_body: Option<String>,
+    pub(super) md5_of_attributes: Option<String>,
+    pub(super) system: BTreeMap<String, String>,
+    pub(super) attributes: BTreeMap<String, Attribute>,
+}
+
+/// A message attribute.
+#[derive(Debug, Clone)]
+pub(super) struct Attribute {
+    pub(super) data_type: String,
+    pub(super) text: Option<String>,
+    pub(super) binary: Option<Vec<u8>>,
+}
+
+/// What a queue says of itself.
+#[derive(Debug, Clone)]
+pub(super) struct Description {
+    pub(super) arn: String,
+    pub(super) visibility: Duration,
+}
+
+/// What became of one entry of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EntryAnswer {
+    Done,
+    Void,
+    Failed,
+}
+
+/// The calls that we make. Lists have ten entries at most; answers stand in the order of the question.
+pub(super) trait Sqs: Send + Sync {
+    fn describe(&self) -> BoxFuture<'_, Result<Description, SqsError>>;
+    fn receive(&self, ask: Ask) -> BoxFuture<'_, Result<Vec<Received>, SqsError>>;
+    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Vec<EntryAnswer>, SqsError>>;
+    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Vec<EntryAnswer>, SqsError>>;
+}
+
+/// The SDK's client and the queue that it is for.
+pub(super) struct SdkSqs {
+    client: aws_sdk_sqs::Client,
+    url: String,
+}
+
+impl SdkSqs {
+    /// Makes the client, and asks for the queue's URL when only its name is known.
+    pub(super) async fn connect(which: &Which, resolved: Resolved) -> Result<Self, SqsError> {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+            .build_https();
+        let Resolved { endpoint, region, key_id, secret, token } = resolved;
+        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(CALL_MAX).build();
+        let mut config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .http_client(http)
+            .region(Region::new(region))
+            .credentials_provider(Credentials::new(key_id, secret, token, None, "forebay"))
+            .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
+            .timeout_config(timeouts);
+        config.set_endpoint_url(endpoint);
+        let client = aws_sdk_sqs::Client::from_conf(config.build());
+        let url = match which {
+            Which::Url(url) => url.clone(),
+            Which::Name(name) => {
+                let answer = client.get_queue_url().queue_name(name).send().await.map_err(told)?;
+                answer.queue_url.ok_or_else(|| SqsError::Refused("GetQueueUrl gave no URL".to_owned()))?
+            }
+        };
+        Ok(Self { client, url })
+    }
+
+    async fn describe(&self) -> Result<Description, SqsError> {
+        let names = [QueueAttributeName::QueueArn, QueueAttributeName::VisibilityTimeout];
+        let call = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let attributes = call.send().await.map_err(told)?.attributes.unwrap_or_default();
+        let arn = attributes.get(&QueueAttributeName::QueueArn).cloned();
+        let visibility = attributes.get(&QueueAttributeName::VisibilityTimeout).and_then(|it| it.parse().ok());
+        match (arn, visibility) {
+            (Some(arn), Some(seconds)) => Ok(Description { arn, visibility: Duration::from_secs(seconds) }),
+            (_, _) => Err(SqsError::Refused("GetQueueAttributes tells no QueueArn or no VisibilityTimeout".to_owned())),
+        }
+    }
+
+    /// A receive is never tried again by the SDK: an answer that was lost has hidden its messages, and the caller paces itself.
+    async fn receive(&self, ask: Ask) -> Result<Vec<Received>, SqsError> {
+        let call = self.client.receive_message().queue_url(&self.url);
+        let call = call.max_number_of_messages(seconds(ask.records_max)).wait_time_seconds(seconds(ask.wait.as_secs()));
+        let call = call.visibility_timeout(seconds(ask.visibility.as_secs()));
+        let call = call.message_system_attribute_names(MessageSystemAttributeName::All).message_attribute_names("All");
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ask.wait + RECEIVE_SLACK).build();
+        let own = aws_sdk_sqs::Config::builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+        let answer = call.customize().config_override(own).send().await.map_err(told)?;
+        Ok(answer.messages.unwrap_or_default().into_iter().map(received).collect())
+    }
+
+    async fn delete(&self, handles: Vec<String>) -> Result<Vec<EntryAnswer>, SqsError> {
+        let n = handles.len();
+        let mut call = self.client.delete_message_batch().queue_url(&self.url);
+        for (idx, handle) in handles.into_iter().enumerate() {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(idx.to_string()).receipt_handle(handle).build();
+            call = call.entries(entry.map_err(|error| SqsError::Refused(error.to_string()))?);
+        }
+        let answer = call.send().await.map_err(told)?;
+        Ok(answers(n, answer.successful.iter().map(|it| it.id.as_str()), &answer.failed))
+    }
+
+    async fn hide(&self, handles: Vec<String>, by: Duration) -> Result<Vec<EntryAnswer>, SqsError> {
+        let n = handles.len();
+        let mut call = self.client.change_message_visibility_batch().queue_url(&self.url);
+        for (idx, handle) in handles.into_iter().enumerate() {
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(idx.to_string()).receipt_handle(handle);
+            let entry = entry.visibility_timeout(seconds(by.as_secs())).build();
+            call = call.entries(entry.map_err(|error| SqsError::Refused(error.to_string()))?);
+        }
+        let answer = call.send().await.map_err(told)?;
+        Ok(answers(n, answer.successful.iter().map(|it| it.id.as_str()), &answer.failed))
+    }
+}
+
+impl Sqs for SdkSqs {
+    fn describe(&self) -> BoxFuture<'_, Result<Description, SqsError>> {
+        Box::pin(self.describe())
+    }
+
+    fn receive(&self, ask: Ask) -> BoxFuture<'_, Result<Vec<Received>, SqsError>> {
+        Box::pin(self.receive(ask))
+    }
+
+    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Vec<EntryAnswer>, SqsError>> {
+        Box::pin(self.delete(handles))
+    }
+
+    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Vec<EntryAnswer>, SqsError>> {
+        Box::pin(self.hide(handles, by))
+    }
+}
+
+/// Connects to a queue.
+pub(super) async fn connect(which: &Which, resolved: Resolved) -> Result<Arc<dyn Sqs>, SqsError> {
+    Ok(Arc::new(SdkSqs::connect(which, resolved).await?))
+}
+
+/// What is not said to have worked is taken for not done.
+fn answers<'a>(n: usize, done: impl Iterator<Item = &'a str>, failed: &[BatchResultErrorEntry]) -> Vec<EntryAnswer> {
+    let mut answers = vec![EntryAnswer::Failed; n];
+    let mut set = |id: &str, answer| {
+        if let Some(slot) = id.parse::<usize>().ok().and_then(|idx| answers.get_mut(idx)) {
+            *slot = answer;
+        }
+    };
+    done.for_each(|id| set(id, EntryAnswer::Done));
+    for it in failed {
+        set(&it.id, if is_void(&it.code, it.message.as_deref().unwrap_or_default()) { EntryAnswer::Void } else { EntryAnswer::Failed });
+    }
+    answers
+}
+
+/// The receipt has lapsed, or its message is gone.
+fn is_void(code: &str, message: &str) -> bool {
+    ["ReceiptHandle", "NotInflight"].iter().any(|it| code.contains(it))
+        || (code.contains("InvalidParameterValue") && (message.contains("receipt") || message.contains("ReceiptHandle")))
+}
+
+fn told<E, R>(error: SdkError<E, R>) -> SqsError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match error.code().map(str::to_owned) {
+        Some(code) => SqsError::answered(&code, format!("{code}: {}", error.message().unwrap_or("no message"))),
+        None if matches!(error, SdkError::ServiceError(_) | SdkError::ResponseError(_)) => {
+            SqsError::Refused(DisplayErrorContext(&error).to_string())
+        }
+        None => SqsError::Unreachable(DisplayErrorContext(&error).to_string()),
+    }
+}
+
+fn seconds(value: impl TryInto<i32>) -> i32 {
+    value.try_into().unwrap_or(i32::MAX)
+}
+
+fn received(message: aws_sdk_sqs::types::Message) -> Received {
+    let system: HashMap<_, _> = message.attributes.unwrap_or_default();
+    let attributes: HashMap<_, _> = message.message_attributes.unwrap_or_default();
+    let attribute = |it: aws_sdk_sqs::types::MessageAttributeValue| Attribute {
+        data_type: it.data_type,
+        text: it.string_value,
+        binary: it.binary_value.map(aws_sdk_sqs::primitives::Blob::into_inner),
+    };
+    Received {
+        id: message.message_id.unwrap_or_default(),
+        handle: message.receipt_handle.unwrap_or_default(),
+        body: message.body.unwrap_or_default(),
+        md5_of_body: message.md5_of_body,
+        md5_of_attributes: message.md5_of_message_attributes,
+        system: system.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect(),
+        attributes: attributes.into_iter().map(|(name, it)| (name, attribute(it))).collect(),
+    }
+}

@@ -1,0 +1,53 @@
+//! What may be wrong with a queue, in words that say what to do; each has a page under `docs/errors/`.
+
+use std::time::Duration;
+
+use crate::source::SourceError;
+
+/// What is wrong with a queue.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SqsError {
+    #[error(
+        "FB-0210: Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The \
+         specified queue does not exist. Create it, or correct `queue_url`, `queue`, `region` or `endpoint` ({0})"
+    )]
+    NoQueue(String),
+    #[error(
+        "FB-0211: the queue refuses these credentials: correct them, or allow sqs:ReceiveMessage, DeleteMessage, ChangeMessageVisibility, GetQueueAttributes and GetQueueUrl ({0})"
+    )]
+    Denied(String),
+    #[error("FB-0212: no answer from the queue: check `endpoint`, `region` and the network ({0})")]
+    Unreachable(String),
+    #[error("FB-0213: the queue's answer is of no use: {0}")]
+    Refused(String),
+    #[error("FB-0214: `{0}` is missing: write it, or set the environment variable {1}")]
+    NotSet(&'static str, &'static str),
+    #[error("FB-0215: Queue visibility timeout: 0 seconds is less than Function timeout. Give the queue a visibility timeout")]
+    NoVisibility,
+    #[error("it asks to slow down")]
+    Throttled,
+}
+
+impl SqsError {
+    /// An error that the service answered with.
+    pub(super) fn answered(code: &str, text: String) -> Self {
+        let has = |words: &[&str]| words.iter().any(|it| code.contains(it));
+        if has(&["NonExistentQueue", "QueueDoesNotExist"]) {
+            Self::NoQueue(text)
+        } else if has(&["AccessDenied", "ClientToken", "Signature", "UnrecognizedClient", "Expired", "AccessKey", "Kms", "OptInRequired"]) {
+            Self::Denied(text)
+        } else if has(&["Throttl", "OverLimit", "TooManyRequests", "SlowDown"]) {
+            Self::Throttled
+        } else {
+            Self::Refused(text)
+        }
+    }
+
+    /// The same as the feed is told it.
+    pub(super) fn on(self, what: &str) -> SourceError {
+        match self {
+            Self::Throttled => SourceError::Throttled { what: what.to_owned(), retry_after: Some(Duration::from_secs(1)) },
+            other => SourceError::Down { what: what.to_owned(), cause: Box::new(other) },
+        }
+    }
+}

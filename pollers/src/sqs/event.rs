@@ -1,0 +1,162 @@
+//! From messages to the event that Lambda's functions know: byte for byte, with the body as it came.
+//!
+//! `docs/sources/sqs.md` shows an event; a test holds both to the same bytes.
+
+use std::any::Any;
+use std::io::Write;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use forebay_batcher::{Record, RecordId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::client::Received;
+use super::digest;
+use crate::source::{RawRecord, Renderer};
+
+const HEAD: &[u8] = b"{\"Records\":[";
+const TAIL: &[u8] = b"]}";
+
+/// Bytes of an event around its records and the commas between them.
+pub(super) const ENVELOPE_BYTES: u64 = (HEAD.len() + TAIL.len()) as u64;
+
+/// System attributes in Lambda's order; others follow by name.
+const SYSTEM: &[&str] = &[
+    "ApproximateReceiveCount",
+    "AWSTraceHeader",
+    "SentTimestamp",
+    "SequenceNumber",
+    "MessageGroupId",
+    "SenderId",
+    "MessageDeduplicationId",
+    "ApproximateFirstReceiveTimestamp",
+    "DeadLetterQueueSourceArn",
+];
+
+/// What the renderer needs beyond the body.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) received: Received,
+    pub(super) arn: Arc<str>,
+    pub(super) region: Arc<str>,
+}
+
+/// Renders messages. AWS writes `md5OfMessageAttributes: null` for a message without attributes exactly when the mapping has a window.
+#[derive(Debug)]
+pub(super) struct SqsRenderer {
+    pub(super) has_window: bool,
+}
+
+impl Renderer for SqsRenderer {
+    fn render(&self, record: &RawRecord, out: &mut Vec<u8>) {
+        self.write(record, out).expect("a vector takes everything");
+    }
+}
+
+impl SqsRenderer {
+    fn write(&self, record: &RawRecord, out: &mut Vec<u8>) -> std::io::Result<()> {
+        let facts: &(dyn Any + Send + Sync) = record.facts.as_ref();
+        let Facts { received, arn, region } = facts.downcast_ref().expect("this source's reader made the record");
+        out.extend_from_slice(b"{\"messageId\":");
+        text(out, &received.id)?;
+        out.extend_from_slice(b",\"receiptHandle\":");
+        text(out, &received.handle)?;
+        out.extend_from_slice(b",\"body\":");
+        text(out, &received.body)?;
+        out.extend_from_slice(b",\"attributes\":{");
+        let known = SYSTEM.iter().filter_map(|name| received.system.get_key_value(*name));
+        let others = received.system.iter().filter(|(name, _)| !SYSTEM.contains(&name.as_str()));
+        for (idx, (name, value)) in known.chain(others).enumerate() {
+            comma(out, idx);
+            text(out, name)?;
+            out.push(b':');
+            text(out, value)?;
+        }
+        out.extend_from_slice(b"},\"messageAttributes\":{");
+        for (idx, (name, it)) in received.attributes.iter().enumerate() {
+            comma(out, idx);
+            text(out, name)?;
+            out.extend_from_slice(b":{");
+            if let Some(value) = &it.text {
+                out.extend_from_slice(b"\"stringValue\":");
+                text(out, value)?;
+                out.push(b',');
+            }
+            if let Some(value) = &it.binary {
+                write!(out, "\"binaryValue\":\"{}\",", STANDARD.encode(value))?;
+            }
+            out.extend_from_slice(b"\"stringListValues\":[],\"binaryListValues\":[],\"dataType\":");
+            text(out, &it.data_type)?;
+            out.push(b'}');
+        }
+        out.push(b'}');
+        match (&received.md5_of_attributes, received.attributes.is_empty()) {
+            (Some(md5), false) => write!(out, ",\"md5OfMessageAttributes\":\"{md5}\"")?,
+            (None, false) => write!(out, ",\"md5OfMessageAttributes\":\"{}\"", digest::of_attributes(&received.attributes))?,
+            (_, true) if self.has_window => out.extend_from_slice(b",\"md5OfMessageAttributes\":null"),
+            (_, true) => {}
+        }
+        let md5 = received.md5_of_body.clone().unwrap_or_else(|| digest::of_body(&received.body));
+        write!(out, ",\"md5OfBody\":\"{md5}\",\"eventSource\":\"aws:sqs\",\"eventSourceARN\":")?;
+        text(out, arn)?;
+        out.extend_from_slice(b",\"awsRegion\":");
+        text(out, region)?;
+        out.push(b'}');
+        Ok(())
+    }
+}
+
+fn text(out: &mut Vec<u8>, text: &str) -> std::io::Result<()> {
+    Ok(serde_json::to_writer(out, text)?)
+}
+
+fn comma(out: &mut Vec<u8>, idx: usize) {
+    if idx > 0 {
+        out.push(b',');
+    }
+}
+
+/// The event of a batch.
+pub(super) fn wrap(batch: &[Record]) -> Vec<Bytes> {
+    let mut pieces = Vec::with_capacity(2 * batch.len() + 2);
+    pieces.push(Bytes::from_static(HEAD));
+    for (idx, record) in batch.iter().enumerate() {
+        if idx > 0 {
+            pieces.push(Bytes::from_static(b","));
+        }
+        pieces.push(record.bytes.clone());
+    }
+    pieces.push(Bytes::from_static(TAIL));
+    pieces
+}
+
+/// A message's name: its `messageId`, exactly.
+pub(super) fn identify(reported: &RawValue) -> Option<RecordId> {
+    let text: String = serde_json::from_str(reported.get()).ok()?;
+    (!text.is_empty()).then(|| RecordId::new(text.as_bytes()))
+}
+
+/// The members of a rendered record that a failure record repeats.
+#[derive(Deserialize)]
+struct Rendered {
+    #[serde(rename = "messageId")]
+    message_id: String,
+    #[serde(rename = "eventSourceARN")]
+    arn: String,
+}
+
+/// `SQSBatchInfo` of a failure record: ours, for AWS has no destination for what came from a queue.
+pub(super) fn batch_info(records: &[Record]) -> serde_json::Value {
+    let rendered = |record: &Record| serde_json::from_slice::<Rendered>(&record.bytes).expect("this source rendered the record");
+    let (Some(first), Some(last)) = (records.first(), records.last()) else { return serde_json::json!({ "batchSize": 0 }) };
+    let (first, last) = (rendered(first), rendered(last));
+    serde_json::json!({
+        "queueArn": first.arn,
+        "firstMessageId": first.message_id,
+        "lastMessageId": last.message_id,
+        "batchSize": records.len(),
+    })
+}

@@ -1,0 +1,197 @@
+//! Receives, settles and extends: what the feed asks of a queue, in calls of ten.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use forebay_batcher::{Generation, OrderKey, Position, Receipt, RecordId, Settle, Settled, Settlement, UnixMillis};
+use futures_util::future::join_all;
+use std::num::NonZeroU32;
+use tokio::time::Instant;
+
+use super::client::{Ask, Description, EntryAnswer, Received, Sqs};
+use super::event::Facts;
+use super::{digest, error::SqsError};
+use crate::source::{BoxFuture, Hidden, Message, Queue, QueueFacts, RawRecord, SourceError};
+
+/// Entries of one batch call, and messages of one receive.
+const TEN: usize = 10;
+/// Calls of one settlement or extension that run at once.
+const CALLS_MAX: usize = 16;
+/// Messages are hidden at least this long, so that there is time to hide them for longer.
+const VISIBILITY_MIN: Duration = Duration::from_secs(3);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A queue of SQS.
+pub(super) struct SqsQueue {
+    sqs: Arc<dyn Sqs>,
+    arn: Arc<str>,
+    region: Arc<str>,
+    facts: QueueFacts,
+    what: String,
+}
+
+impl SqsQueue {
+    pub(super) fn new(sqs: Arc<dyn Sqs>, description: &Description, wait_max: Duration, what: String) -> Self {
+        let visibility = description.visibility.max(VISIBILITY_MIN);
+        // Visibility counts from before a receive was sent, for nobody knows when the queue hid the message: a long poll must leave most of it.
+        let third = Duration::from_secs(visibility.as_secs() / 3).max(SECOND);
+        let facts = QueueFacts {
+            receive_max: NonZeroU32::new(10).expect("ten is not zero"),
+            wait_max: wait_max.min(third),
+            visibility: Some(visibility),
+            visibility_set: Some(description.visibility),
+        };
+        let region = description.arn.split(':').nth(3).unwrap_or_default().into();
+        Self { sqs, arn: description.arn.as_str().into(), region, facts, what }
+    }
+
+    /// SQS waits in whole seconds; what is left of the wait is slept, so that an order never comes back early without a message.
+    async fn receive(&self, records_max: u32, wait: Duration) -> Result<Vec<Message>, SourceError> {
+        let until = Instant::now() + wait;
+        let records_max = records_max.clamp(1, 10);
+        let visibility = self.facts.visibility.unwrap_or(VISIBILITY_MIN);
+        let ask = Ask { records_max, wait: Duration::from_secs(wait.as_secs().min(20)), visibility };
+        let received = self.sqs.receive(ask).await.map_err(|error| error.on(&self.what))?;
+        if received.is_empty() {
+            tokio::time::sleep_until(until).await;
+        }
+        Ok(received.into_iter().filter_map(|it| self.message(it)).collect())
+    }
+
+    /// A message whose digest is wrong is left to its queue: it comes again, and its redrive policy ends that.
+    fn message(&self, received: Received) -> Option<Message> {
+        if let Err(why) = check(&received) {
+            tracing::warn!(
+                code = "FB-0216",
+                queue = self.what,
+                message_id = received.id,
+                why,
+                "message damaged on its way; left to the queue"
+            );
+            return None;
+        }
+        let system = |name: &str| received.system.get(name).map(String::as_str);
+        let is_fifo = self.arn.ends_with(".fifo");
+        let key = match system("MessageGroupId").filter(|_| is_fifo) {
+            Some(group) => OrderKey::Key(Bytes::copy_from_slice(group.as_bytes())),
+            None => OrderKey::Free,
+        };
+        let arrival = UnixMillis(system("SentTimestamp").and_then(|it| it.parse().ok()).unwrap_or_default());
+        let receipt = Receipt { handle: Bytes::copy_from_slice(received.handle.as_bytes()), generation: Generation(0) };
+        let record = RawRecord {
+            id: RecordId::new(received.id.as_bytes()),
+            position: Position::new(b""),
+            key,
+            arrival,
+            data: Bytes::copy_from_slice(received.body.as_bytes()),
+            facts: Arc::new(Facts { received, arn: Arc::clone(&self.arn), region: Arc::clone(&self.region) }),
+        };
+        Some(Message { record, receipt })
+    }
+
+    /// One batch call; an error of the call as a whole is that of each entry.
+    async fn delete(&self, receipts: Vec<Receipt>) -> Vec<(Receipt, EntryAnswer)> {
+        let answers = self.sqs.delete(handles(&receipts)).await;
+        self.pair(receipts, answers)
+    }
+
+    async fn hide(&self, receipts: Vec<Receipt>, by: Duration) -> Vec<(Receipt, EntryAnswer)> {
+        let answers = self.sqs.hide(handles(&receipts), by).await;
+        self.pair(receipts, answers)
+    }
+
+    fn pair(&self, receipts: Vec<Receipt>, answers: Result<Vec<EntryAnswer>, SqsError>) -> Vec<(Receipt, EntryAnswer)> {
+        let answers = answers.unwrap_or_else(|error| {
+            tracing::warn!(queue = self.what, %error, n_messages = receipts.len(), "messages could not be settled; tried again");
+            vec![EntryAnswer::Failed; receipts.len()]
+        });
+        receipts.into_iter().zip(answers.into_iter().chain(std::iter::repeat(EntryAnswer::Failed))).collect()
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Vec<(Receipt, Settled)> {
+        let (mut delete, mut show, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        for Settlement { receipt, how } in settlements {
+            match how {
+                Settle::Delete => delete.push(receipt),
+                Settle::Release | Settle::Nack => show.push(receipt),
+                // As AWS does: its visibility lapses.
+                Settle::Leave => answers.push((receipt, Settled::Done)),
+            }
+        }
+        for calls in tens(delete).chunks(CALLS_MAX) {
+            let done = join_all(calls.iter().map(|it| self.delete(it.clone()))).await;
+            answers.extend(done.into_iter().flatten().map(settled));
+        }
+        // One after the other and in order, for a group gives its messages in order.
+        for call in tens(show) {
+            answers.extend(self.hide(call, Duration::ZERO).await.into_iter().map(settled));
+        }
+        answers
+    }
+
+    async fn extend(&self, receipts: Vec<Receipt>, by: Duration) -> Vec<(Receipt, Hidden)> {
+        let mut answers = Vec::new();
+        for calls in tens(receipts).chunks(CALLS_MAX) {
+            let done = join_all(calls.iter().map(|it| self.hide(it.clone(), by))).await;
+            answers.extend(done.into_iter().flatten().map(|(receipt, answer)| (receipt, hidden(answer))));
+        }
+        answers
+    }
+}
+
+impl Queue for SqsQueue {
+    fn facts(&self) -> QueueFacts {
+        self.facts
+    }
+
+    fn receive(&self, records_max: u32, wait: Duration) -> BoxFuture<'_, Result<Vec<Message>, SourceError>> {
+        Box::pin(self.receive(records_max, wait))
+    }
+
+    fn settle(&self, settlements: Vec<Settlement>) -> BoxFuture<'_, Vec<(Receipt, Settled)>> {
+        Box::pin(self.settle(settlements))
+    }
+
+    fn extend(&self, receipts: Vec<Receipt>, by: Duration) -> BoxFuture<'_, Vec<(Receipt, Hidden)>> {
+        Box::pin(self.extend(receipts, by))
+    }
+}
+
+fn check(received: &Received) -> Result<(), &'static str> {
+    if received.handle.is_empty() {
+        return Err("it has no receipt handle");
+    }
+    if received.md5_of_body.as_deref().is_some_and(|it| it != digest::of_body(&received.body)) {
+        return Err("the MD5 of its body is another");
+    }
+    if received.md5_of_attributes.as_deref().is_some_and(|it| it != digest::of_attributes(&received.attributes)) {
+        return Err("the MD5 of its attributes is another");
+    }
+    Ok(())
+}
+
+fn handles(receipts: &[Receipt]) -> Vec<String> {
+    receipts.iter().map(|it| String::from_utf8_lossy(&it.handle).into_owned()).collect()
+}
+
+fn tens(receipts: Vec<Receipt>) -> Vec<Vec<Receipt>> {
+    receipts.chunks(TEN).map(<[Receipt]>::to_vec).collect()
+}
+
+fn settled((receipt, answer): (Receipt, EntryAnswer)) -> (Receipt, Settled) {
+    let settled = match answer {
+        EntryAnswer::Done => Settled::Done,
+        EntryAnswer::Void => Settled::Lost,
+        EntryAnswer::Failed => Settled::Failed,
+    };
+    (receipt, settled)
+}
+
+fn hidden(answer: EntryAnswer) -> Hidden {
+    match answer {
+        EntryAnswer::Done => Hidden::Done,
+        EntryAnswer::Void => Hidden::Lost,
+        EntryAnswer::Failed => Hidden::Failed,
+    }
+}

@@ -1,0 +1,182 @@
+//! The suite of queues over the fake, settings, and what errors become.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use forebay_batcher::{OrderKey, Position, RecordId, UnixMillis};
+use forebay_config::document::{Key, Value};
+use forebay_config::profile::SourceShape;
+use forebay_config::{Node, Place};
+
+use super::SqsKind;
+use super::client::{Attribute, Received};
+use super::error::SqsError;
+use super::event::{Facts, SqsRenderer, wrap};
+use super::fake::FakeSubject;
+use crate::contract::{AnySubject, QueueSubject, check_queue};
+use crate::source::{RawRecord, Renderer, SourceKind};
+
+fn node(entries: &[(&str, &str)]) -> Node {
+    let at = || Place { file: "test".into(), line: 1, column: 1, span: 0..0 };
+    let entry = |(name, value): &(&str, &str)| {
+        let value = if value.parse::<u32>().is_ok() { Value::Number((*value).to_owned()) } else { Value::String((*value).to_owned()) };
+        (Key { name: (*name).to_owned(), place: at() }, Node { value, place: at() })
+    };
+    Node { value: Value::Map(entries.iter().map(entry).collect()), place: at() }
+}
+
+fn parse(entries: &[(&str, &str)]) -> Result<String, Vec<String>> {
+    let told = |it: forebay_config::Finding| format!("{} {}: {}", it.code, it.path, it.message);
+    let parsed = SqsKind.parse(&node(entries), std::path::Path::new("/etc"));
+    parsed.map(|it| it.identity()).map_err(|found| found.into_iter().map(told).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_fake_queue_of_the_catalog_passes_the_suite() {
+    for kind in crate::kinds().iter().filter(|it| it.profile().shape != SourceShape::Tracks) {
+        check_queue(|| match kind.subject() {
+            AnySubject::Queue(subject) => subject,
+            AnySubject::Tracks(_) => panic!("{} says that it is a queue", kind.profile().kind),
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_message_is_left_to_the_queue_and_comes_again() {
+    let mut subject = FakeSubject::new();
+    subject.send("whole", None);
+    subject.set_damages(true);
+    let queue = subject.source().queue().unwrap();
+    assert!(queue.receive(10, Duration::ZERO).await.unwrap().is_empty());
+    subject.set_damages(false);
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    let again = queue.receive(10, Duration::from_secs(40)).await.unwrap();
+    assert_eq!(again.iter().map(|it| &it.record.data[..]).collect::<Vec<_>>(), [b"whole"]);
+}
+
+#[test]
+fn settings_name_one_queue_and_secrets_are_not_shown() {
+    let url = "https://sqs.eu-west-1.amazonaws.com/1/orders";
+    let shown = parse(&[("queue_url", url), ("access_key_id", "AKID"), ("secret_access_key", "hush")]).unwrap();
+    assert!(shown.starts_with(&format!("sqs:{url} ")) && !shown.contains("hush") && !shown.contains("AKID"), "{shown}");
+    let codes = |entries: &[(&str, &str)]| parse(entries).unwrap_err().iter().map(|it| it[..7].to_owned()).collect::<Vec<_>>();
+    assert_eq!(codes(&[("queue_url", url), ("queue", "orders")]), ["FB-0217"]);
+    assert_eq!(codes(&[("queue", url)]), ["FB-0217"]);
+    assert_eq!(codes(&[("queue_url", "orders")]), ["FB-0217"]);
+    assert_eq!(codes(&[("queue", "orders"), ("endpoint", "localhost:9324")]), ["FB-0217"]);
+    assert_eq!(codes(&[("queue", "orders"), ("access_key_id", "AKID")]), ["FB-0217"]);
+    assert_eq!(parse(&[]).unwrap_err().len(), 1);
+    assert_eq!(parse(&[("queue", "orders"), ("wait_time", "21")]).unwrap_err().len(), 1);
+}
+
+#[test]
+fn a_fifo_queue_has_groups_ten_messages_and_no_window() {
+    let fifo = SqsKind.profile_of(&node(&[("queue", "orders.fifo")]));
+    let standard = SqsKind.profile_of(&node(&[("queue_url", "https://sqs.x/1/orders")]));
+    assert_eq!((fifo.shape, fifo.batch_size_max, fifo.kind), (SourceShape::GroupQueue, 10, "sqs"));
+    assert_eq!((standard.shape, standard.batch_size_max, standard.batch_size_without_window_max), (SourceShape::Queue, 10_000, Some(10)));
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    let text = |code: &str| SqsError::answered(code, code.to_owned()).to_string();
+    assert!(text("AWS.SimpleQueueService.NonExistentQueue").starts_with("FB-0210"));
+    assert!(text("QueueDoesNotExist").contains("The specified queue does not exist."));
+    assert!(text("AccessDeniedException").starts_with("FB-0211"));
+    assert!(text("InternalError").starts_with("FB-0213"));
+    assert!(matches!(SqsError::answered("RequestThrottled", String::new()), SqsError::Throttled));
+}
+
+fn raw(received: Received) -> RawRecord {
+    RawRecord {
+        id: RecordId::new(received.id.as_bytes()),
+        position: Position::new(b""),
+        key: OrderKey::Free,
+        arrival: UnixMillis(1_545_082_649_183),
+        data: Bytes::copy_from_slice(received.body.as_bytes()),
+        facts: Arc::new(Facts { received, arn: "arn:aws:sqs:us-east-2:123456789012:my-queue".into(), region: "us-east-2".into() }),
+    }
+}
+
+fn message(id: &str, body: &str) -> Received {
+    let system = [
+        ("ApproximateReceiveCount", "1"),
+        ("SentTimestamp", "1545082649183"),
+        ("SenderId", "AIDAIENQZJOLO23YVJ4VO"),
+        ("ApproximateFirstReceiveTimestamp", "1545082649185"),
+    ];
+    Received {
+        id: id.to_owned(),
+        handle: "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a".to_owned(),
+        body: body.to_owned(),
+        md5_of_body: Some(super::digest::of_body(body)),
+        system: system.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        ..Received::default()
+    }
+}
+
+fn rendered(received: Received, has_window: bool) -> String {
+    let mut bytes = Vec::new();
+    SqsRenderer { has_window }.render(&raw(received), &mut bytes);
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn the_documented_event_is_made_byte_for_byte() {
+    let mut second = message("2e1424d4-f796-459a-8184-9c92662be6da", "{\"mag\": 4.50,\t\"n\":1e3}");
+    let attribute = |data_type: &str, text: Option<&str>, binary: Option<&[u8]>| Attribute {
+        data_type: data_type.to_owned(),
+        text: text.map(str::to_owned),
+        binary: binary.map(<[u8]>::to_vec),
+    };
+    second.attributes = [
+        ("Title".to_owned(), attribute("String", Some("The Whistler"), None)),
+        ("Cover".to_owned(), attribute("Binary.png", None, Some(&[0xff, 0xd8]))),
+    ]
+    .into();
+    second.md5_of_attributes = Some(super::digest::of_attributes(&second.attributes));
+    let first = message("059f36b4-87a3-44ab-83d2-661975830a7d", "Test message.");
+    let record = |received: Received| {
+        let raw = raw(received);
+        let mut bytes = Vec::new();
+        SqsRenderer { has_window: false }.render(&raw, &mut bytes);
+        let receipt = forebay_batcher::Receipt { handle: Bytes::new(), generation: forebay_batcher::Generation(0) };
+        let place = forebay_batcher::Place::Queue { receipt, visible_until: None };
+        let section = forebay_batcher::Section::default();
+        forebay_batcher::Record { id: raw.id, place, key: raw.key, arrival: raw.arrival, bytes: bytes.into(), section }
+    };
+    let event = String::from_utf8(wrap(&[record(first), record(second)]).concat()).unwrap();
+    let manual = include_str!("../../../docs/sources/sqs.md");
+    let example = manual.split("```json\n").nth(1).and_then(|it| it.split("```").next()).expect("the manual has an example");
+    let compact: String = example.lines().map(str::trim_start).collect();
+    assert_eq!(event, compact);
+}
+
+#[test]
+fn the_digest_of_no_attributes_is_null_with_a_window_and_absent_without() {
+    assert!(!rendered(message("a", "x"), false).contains("md5OfMessageAttributes"));
+    assert!(rendered(message("a", "x"), true).contains("\"messageAttributes\":{},\"md5OfMessageAttributes\":null,\"md5OfBody\""));
+}
+
+#[test]
+fn a_message_keeps_all_system_attributes_known_or_not() {
+    let mut received = message("a", "x");
+    for (name, value) in [("MessageGroupId", "7"), ("SequenceNumber", "18849496460467696128"), ("ZNew", "later")] {
+        received.system.insert(name.to_owned(), value.to_owned());
+    }
+    let text = rendered(received, false);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let names: Vec<&str> = json["attributes"].as_object().unwrap().keys().map(String::as_str).collect();
+    let expected = [
+        "ApproximateReceiveCount",
+        "SentTimestamp",
+        "SequenceNumber",
+        "MessageGroupId",
+        "SenderId",
+        "ApproximateFirstReceiveTimestamp",
+        "ZNew",
+    ];
+    assert_eq!(names, expected);
+}

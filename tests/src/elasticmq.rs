@@ -1,0 +1,131 @@
+//! ElasticMQ on a free loopback port, and the few calls to SQS that a test makes by itself: nothing is shared with the code under test.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::wait;
+
+/// A running server, ended with the test.
+#[derive(Debug)]
+pub struct ElasticMq {
+    child: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl ElasticMq {
+    /// Starts it and waits until it answers.
+    ///
+    /// # Panics
+    /// When it was not fetched, naming the command.
+    pub fn start() -> Self {
+        let home = PathBuf::from(std::env::var_os("HOME").expect("a user has a home"));
+        let lib = home.join(".cache/forebay/servers/elasticmq-1.7.1/lib");
+        assert!(lib.exists(), "{} is missing: dev/servers.sh", lib.display());
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port is free").local_addr().expect("it has an address").port();
+        let config = format!(
+            "include classpath(\"application.conf\")\n\
+             node-address {{ protocol = http, host = \"127.0.0.1\", port = {port}, context-path = \"\" }}\n\
+             rest-sqs {{ enabled = true, bind-port = {port}, bind-hostname = \"127.0.0.1\", sqs-limits = strict }}\n\
+             rest-stats {{ enabled = false }}\n\
+             generate-node-address = false\n\
+             aws {{ region = \"us-east-1\", accountId = \"000000000000\" }}\n\
+             pekko.http.server.request-timeout = 25 s\n\
+             queues {{ }}\n"
+        );
+        let path = folder.path().join("elasticmq.conf");
+        std::fs::write(&path, config).expect("a file can be written");
+        let log = File::create(folder.path().join("log")).expect("a file can be made");
+        let child = Command::new("java")
+            .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .arg(format!("-Dconfig.file={}", path.display()))
+            .args(["-cp", &format!("{}/*", lib.display()), "org.elasticmq.server.Main"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file handle can be doubled"))
+            .stderr(log)
+            .spawn()
+            .expect("java starts");
+        let server = Self { child, port, folder };
+        wait::until("ElasticMQ", || server.try_call("ListQueues", &json!({})).filter(|(status, _)| *status == 200));
+        server
+    }
+
+    /// Where its calls go.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Makes a queue with these attributes; its URL.
+    pub fn create(&self, name: &str, attributes: &Value) -> String {
+        let answer = self.call("CreateQueue", &json!({ "QueueName": name, "Attributes": attributes }));
+        answer["QueueUrl"].as_str().expect("a queue has a URL").to_owned()
+    }
+
+    /// Sends messages, ten a call. Each with its group, for FIFO queues.
+    pub fn send(&self, url: &str, messages: &[(String, Option<String>)]) {
+        for (call, ten) in messages.chunks(10).enumerate() {
+            let entry = |(idx, (body, group)): (usize, &(String, Option<String>))| match group {
+                Some(group) => json!({ "Id": idx.to_string(), "MessageBody": body, "MessageGroupId": group,
+                                       "MessageDeduplicationId": format!("{call}-{idx}") }),
+                None => json!({ "Id": idx.to_string(), "MessageBody": body }),
+            };
+            let entries: Vec<Value> = ten.iter().enumerate().map(entry).collect();
+            let answer = self.call("SendMessageBatch", &json!({ "QueueUrl": url, "Entries": entries }));
+            assert_eq!(answer["Successful"].as_array().map(Vec::len), Some(ten.len()), "{answer}");
+        }
+    }
+
+    /// Messages that can be received now, and messages in flight.
+    pub fn counts(&self, url: &str) -> (u64, u64) {
+        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+        let answer = self.call("GetQueueAttributes", &json!({ "QueueUrl": url, "AttributeNames": names }));
+        let count = |name: &str| answer["Attributes"][name].as_str().and_then(|it| it.parse().ok()).expect("a count");
+        (count(names[0]), count(names[1]))
+    }
+
+    /// One call.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn call(&self, action: &str, body: &Value) -> Value {
+        let (status, answer) = self.try_call(action, body).expect("ElasticMQ answers");
+        assert_eq!(status, 200, "{action}: {answer}");
+        serde_json::from_str(&answer).unwrap_or(Value::Null)
+    }
+
+    fn try_call(&self, action: &str, body: &Value) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+        let body = body.to_string();
+        let (port, length) = (self.port, body.len());
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Type: application/x-amz-json-1.0\r\n\
+             X-Amz-Target: AmazonSQS.{action}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        crate::http::parse(&answer)
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for ElasticMq {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
