@@ -76,8 +76,21 @@ impl Machine {
         let gone: Vec<Receipt> = self.receipts.held.keys().filter(|receipt| receipt.generation == generation).cloned().collect();
         self.receipts.to_settle.retain(|it| it.receipt.generation != generation);
         self.receipts.failed.retain(|it| it.receipt.generation != generation);
+        // All are forgotten before any chain goes on, so that none settles a receipt that is void as well.
         for receipt in gone {
-            self.lose_receipt(&receipt);
+            let Some(held) = self.receipts.forget(&receipt) else { continue };
+            self.counts.receipts_lost += 1;
+            if let Stage::Waiting(seq) = held.stage
+                && let Some(it) = self.take_waiting(seq)
+            {
+                self.give_room(&[it.record]);
+            }
+        }
+        let ids: Vec<ChainId> = self.chains.keys().copied().collect();
+        for id in ids {
+            if self.chains.get(&id).is_some_and(|chain| chain.records().any(|record| !self.is_alive(record))) {
+                self.drop_dead_records(id);
+            }
         }
     }
 }

@@ -79,7 +79,9 @@ impl Oracle {
             let Some(checkpoint) = durable[owner.source].as_ref() else { continue };
             for uid in &self.by_track[owner.source] {
                 let entry = &self.entries[*uid as usize];
-                let kept = !entry.fixed || super::ownership::is_finished_in(checkpoint, &self.truths[*uid as usize].position);
+                let truth = &self.truths[*uid as usize];
+                // A record that the source dropped since cannot come again, so no checkpoint need remember it.
+                let kept = !entry.fixed || truth.gone || super::ownership::is_finished_in(checkpoint, &truth.position);
                 holds(Rule::D2, kept, || format!("record {uid} is finished and a clean stop forgot it"))?;
             }
         }
