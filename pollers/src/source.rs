@@ -285,3 +285,17 @@ impl SourceError {
         }
     }
 }
+
+/// The event of a batch whose records stand in one list: what is before it, the records with a comma between two, what is behind it.
+pub fn wrap_list(head: &'static [u8], batch: &[Record], tail: &'static [u8]) -> Vec<Bytes> {
+    let mut pieces = Vec::with_capacity(2 * batch.len() + 2);
+    pieces.push(Bytes::from_static(head));
+    for (idx, record) in batch.iter().enumerate() {
+        if idx > 0 {
+            pieces.push(Bytes::from_static(b","));
+        }
+        pieces.push(record.bytes.clone());
+    }
+    pieces.push(Bytes::from_static(tail));
+    pieces
+}

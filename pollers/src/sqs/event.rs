@@ -121,16 +121,7 @@ fn comma(out: &mut Vec<u8>, idx: usize) {
 
 /// The event of a batch.
 pub(super) fn wrap(batch: &[Record]) -> Vec<Bytes> {
-    let mut pieces = Vec::with_capacity(2 * batch.len() + 2);
-    pieces.push(Bytes::from_static(HEAD));
-    for (idx, record) in batch.iter().enumerate() {
-        if idx > 0 {
-            pieces.push(Bytes::from_static(b","));
-        }
-        pieces.push(record.bytes.clone());
-    }
-    pieces.push(Bytes::from_static(TAIL));
-    pieces
+    crate::source::wrap_list(HEAD, batch, TAIL)
 }
 
 /// A message's name: its `messageId`, exactly.
