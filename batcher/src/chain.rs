@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::action::{AttemptId, NoticeId};
-use crate::attempt::{Limits, NotReached, Told, Tried};
+use crate::attempt::{Limits, NotReached, Slice, Told, Tried};
 use crate::checkpoint::OpenSlice;
 use crate::record::{OrderKey, Place, Record, TrackIdx};
 use crate::time::Tick;
@@ -92,6 +92,25 @@ impl Chain {
     /// The records of all its steps.
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         self.steps.iter().flat_map(Step::records)
+    }
+
+    /// Takes the records that match out of its steps, in order; a step that has none left is gone.
+    pub(crate) fn take_records(&mut self, mut matches: impl FnMut(&Record) -> bool) -> Vec<Record> {
+        let mut taken = Vec::new();
+        for step in &mut self.steps {
+            let (out, kept): (Vec<Record>, Vec<Record>) = step.records().iter().cloned().partition(&mut matches);
+            if out.is_empty() {
+                continue;
+            }
+            taken.extend(out);
+            match &mut step.what {
+                What::Filling(filling) => filling.records = kept,
+                What::Try(tried) => tried.slice = Slice::new(kept),
+                What::Tell(told) => told.slice = Slice::new(kept),
+            }
+        }
+        self.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.records().is_empty());
+        taken
     }
 
     /// Whether anything of it was tried or given up, so that order on its lanes depends on a memory of it.

@@ -43,6 +43,8 @@ pub(crate) struct Receipts {
     failed: Vec<Settlement>,
     n_failed: u32,
     extends: BTreeMap<ExtendId, Vec<Receipt>>,
+    /// An extension that failed is asked again a little later, not at once.
+    no_extension_until: Tick,
     pub(crate) scale: Option<Scale>,
     pub(crate) failing: Option<Failing>,
     pub(crate) idle_since: Option<Tick>,
@@ -92,6 +94,7 @@ impl Receipts {
             failed: Vec::new(),
             n_failed: 0,
             extends: BTreeMap::new(),
+            no_extension_until: Tick::default(),
             scale: plan.queue.as_ref().map(Scale::new),
             failing: None,
             idle_since: None,
@@ -160,8 +163,7 @@ impl Machine {
             let mut lapses = self.receipts.lapses.iter();
             let next = lapses.find(|(_, receipt)| self.receipts.held.get(receipt).is_some_and(|held| !held.is_extending))?;
             let early = Tick(next.0.0.saturating_sub(u64::try_from(visibility.as_micros() / 2).unwrap_or(u64::MAX)));
-            // An extension that failed is asked again a little later, not at once.
-            Some(early.max(self.now.tick.after(visibility / 20)))
+            Some(early.max(self.receipts.no_extension_until))
         });
         self.timers.set(Timer::Visibility, lapse);
     }

@@ -6,7 +6,12 @@ impl Machine {
     /// Starts the attempt of a chain that has a slot: what is too old or gone is looked at now. `None` when nothing is left to try.
     pub(crate) fn start(&mut self, id: ChainId) -> Option<Attempt> {
         self.split_expired(id);
-        self.drop_lapsed(id);
+        if self.forget_lapsed(id) {
+            // It was taken out of the line; what is left of it stands in it anew.
+            self.set_status(id, Status::New);
+            self.advance(id);
+            return None;
+        }
         let chain = self.chains.get_mut(&id)?;
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.front_mut() else {
             self.advance(id);

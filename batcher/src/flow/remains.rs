@@ -42,31 +42,22 @@ impl Machine {
         if matches!(chain.status, Status::InFlight { .. } | Status::Delivering { .. }) && at == 0 {
             return;
         }
-        let mut steps = Vec::new();
-        for step in &chain.steps {
-            let (alive, dead): (Vec<Record>, Vec<Record>) = step.records().iter().cloned().partition(|record| self.is_alive(record));
-            steps.push((alive, dead));
-        }
+        let mut dead = chain.records().map(is_dead).collect::<Vec<bool>>().into_iter();
         let mut gone = Vec::new();
         let chain = self.chains.get_mut(&id).expect("it was there above");
-        for (step, (alive, dead)) in chain.steps.iter_mut().zip(steps) {
-            if dead.is_empty() {
-                continue;
+        let taken = chain.take_records(|record| {
+            if dead.next().unwrap_or_default() {
+                gone.push(record.clone());
+                return true;
             }
-            gone.extend(dead);
-            match &mut step.what {
-                What::Filling(filling) => filling.records = alive,
-                What::Try(tried) => tried.slice = Slice::new(alive),
-                What::Tell(told) => told.slice = Slice::new(alive),
-            }
-        }
+            // Behind a message that comes again none of its group goes on.
+            group_of(record).is_some_and(|group| gone.iter().any(|it| group_of(it) == Some(group)))
+        });
         let tracks = &self.tracks;
         let is_track_gone = |track: &TrackIdx| tracks.by_idx.get(track).is_none_or(|track| !track.is_active());
-        chain.steps.retain(|step| match &step.what {
-            What::Filling(filling) => !is_track_gone(&filling.track),
-            What::Try(_) | What::Tell(_) => !step.records().is_empty(),
-        });
-        self.give_room(&gone);
+        chain.steps.retain(|step| !matches!(&step.what, What::Filling(filling) if is_track_gone(&filling.track)));
+        self.send_back(&taken);
+        self.send_groups_back(&gone);
     }
 
     /// A track or receipts died: their chains forget them.
@@ -74,6 +65,8 @@ impl Machine {
         let Some(chain) = self.chains.get(&id) else { return };
         match chain.status {
             Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|record| self.is_alive(record)) => {}
+            // What comes again of a group waits until the attempt has ended: it runs on, whoever has the message by now.
+            Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|it| matches!(it.place, Place::Queue { .. })) => {}
             Status::InFlight { .. } | Status::Delivering { .. } => {
                 let records: Vec<Record> = chain.records().cloned().collect();
                 self.attempts.retain(|_, chain| *chain != id);

@@ -30,67 +30,52 @@ impl Machine {
     pub(crate) fn extended(&mut self, id: ExtendId, answers: Vec<(Receipt, Extended)>) {
         let Some(asked) = self.receipts.extends.remove(&id) else { return };
         let answers: BTreeMap<Receipt, Extended> = answers.into_iter().collect();
+        let (mut lost, mut has_failed) = (Vec::new(), false);
         for receipt in asked {
             if let Some(held) = self.receipts.held.get_mut(&receipt) {
                 held.is_extending = false;
             }
             match answers.get(&receipt).copied().unwrap_or(Extended::Failed) {
                 Extended::Until(until) => self.receipts.set_visible(&receipt, Some(until)),
-                Extended::Failed => {}
-                Extended::Lost => self.lose_receipt(&receipt),
+                Extended::Failed => has_failed = true,
+                Extended::Lost => lost.push(receipt),
             }
         }
+        if let Some(visibility) = self.plan.queue.as_ref().and_then(|queue| queue.visibility).filter(|_| has_failed) {
+            self.receipts.no_extension_until = self.now.tick.after(visibility / 20);
+        }
+        self.lose_receipts(lost);
     }
 
-    /// A receipt is void: its message is forgotten.
-    pub(super) fn lose(&mut self, record: &Record) {
-        if let Place::Queue { receipt, .. } = &record.place {
-            self.counts.receipts_lost += u64::from(self.receipts.forget(receipt).is_some());
-        }
-        self.give_room(std::slice::from_ref(record));
-    }
-
-    pub(super) fn lose_receipt(&mut self, receipt: &Receipt) {
-        let Some(held) = self.receipts.forget(receipt) else { return };
-        self.counts.receipts_lost += 1;
-        match held.stage {
-            Stage::Waiting(seq) => {
-                if let Some(it) = self.take_waiting(seq) {
-                    self.give_room(&[it.record]);
-                }
+    /// Receipts are void: their messages are forgotten, and what is held behind them in their groups goes back.
+    pub(super) fn lose_receipts(&mut self, receipts: Vec<Receipt>) {
+        let mut waiting = Vec::new();
+        let mut is_in_chain = false;
+        // All are forgotten before any chain goes on, so that none settles a receipt that is void as well.
+        for receipt in receipts {
+            let Some(held) = self.receipts.forget(&receipt) else { continue };
+            self.counts.receipts_lost += 1;
+            match held.stage {
+                Stage::Waiting(seq) => waiting.extend(self.take_waiting(seq).map(|it| it.record)),
+                Stage::InChain => is_in_chain = true,
+                Stage::Settling => {}
             }
-            Stage::InChain => {
-                let holds = |chain: &Chain| {
-                    chain.records().any(|record| matches!(&record.place, Place::Queue { receipt: it, .. } if it == receipt))
-                };
-                let chain = self.chains.iter().find(|(_, chain)| holds(chain)).map(|(id, _)| *id);
-                if let Some(id) = chain {
-                    self.drop_dead_records(id);
-                }
-            }
-            Stage::Settling => {}
         }
+        if is_in_chain {
+            let is_hit = |chain: &Chain| chain.records().any(|record| !self.is_alive(record));
+            let hit: Vec<ChainId> = self.chains.iter().filter(|(_, chain)| is_hit(chain)).map(|(id, _)| *id).collect();
+            for id in hit {
+                self.drop_dead_records(id);
+            }
+        }
+        self.send_groups_back(&waiting);
+        self.give_room(&waiting);
     }
 
     pub(crate) fn lose_generation(&mut self, generation: Generation) {
         let gone: Vec<Receipt> = self.receipts.held.keys().filter(|receipt| receipt.generation == generation).cloned().collect();
         self.receipts.to_settle.retain(|it| it.receipt.generation != generation);
         self.receipts.failed.retain(|it| it.receipt.generation != generation);
-        // All are forgotten before any chain goes on, so that none settles a receipt that is void as well.
-        for receipt in gone {
-            let Some(held) = self.receipts.forget(&receipt) else { continue };
-            self.counts.receipts_lost += 1;
-            if let Stage::Waiting(seq) = held.stage
-                && let Some(it) = self.take_waiting(seq)
-            {
-                self.give_room(&[it.record]);
-            }
-        }
-        let ids: Vec<ChainId> = self.chains.keys().copied().collect();
-        for id in ids {
-            if self.chains.get(&id).is_some_and(|chain| chain.records().any(|record| !self.is_alive(record))) {
-                self.drop_dead_records(id);
-            }
-        }
+        self.lose_receipts(gone);
     }
 }

@@ -47,15 +47,11 @@ impl Machine {
         if self.n_pool_batches() == 0 {
             return None;
         }
-        let now = self.now.tick;
+        self.lose_lapsed_waiting();
         let mut filler = Filler::new(&self.plan);
-        let (mut taken, mut lapsed, mut why) = (Vec::new(), Vec::new(), BatchReason::Window);
+        let (mut taken, mut why) = (Vec::new(), BatchReason::Window);
         for (seq, it) in &self.receipts.waiting {
             if self.is_group_held(&it.record) {
-                continue;
-            }
-            if is_lapsed(&self.receipts, &it.record, now) {
-                lapsed.push(*seq);
                 continue;
             }
             if let Some(reason) = filler.refuses(&it.record) {
@@ -70,11 +66,6 @@ impl Machine {
         }
         if taken.len() == self.plan.batch.records_max.get() as usize {
             why = BatchReason::Count;
-        }
-        for seq in lapsed {
-            if let Some(it) = self.take_waiting(seq) {
-                self.lose(&it.record);
-            }
         }
         for seq in taken {
             self.take_waiting(seq);
@@ -116,33 +107,53 @@ impl Machine {
         self.receipts.groups.remove(group);
     }
 
-    /// Messages of a batch about to start whose visibility has lapsed are another's by now.
-    pub(crate) fn drop_lapsed(&mut self, id: ChainId) {
+    /// Forgets the messages of a batch about to start whose visibility has lapsed: they are another's by now. Whether there were any.
+    pub(crate) fn forget_lapsed(&mut self, id: ChainId) -> bool {
         let now = self.now.tick;
-        let Some(chain) = self.chains.get(&id) else { return };
-        let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return };
-        let (lapsed, fresh): (Vec<Record>, Vec<Record>) =
-            tried.slice.records().iter().cloned().partition(|it| is_lapsed(&self.receipts, it, now));
-        if lapsed.is_empty() {
+        let Some(chain) = self.chains.get(&id) else { return false };
+        let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return false };
+        let slice = tried.slice.clone();
+        let mut any = false;
+        for record in slice.records() {
+            let Place::Queue { receipt, .. } = &record.place else { continue };
+            let is_lapsed = self.receipts.held.get(receipt).is_none_or(|held| held.visible_until.is_some_and(|until| until <= now));
+            if is_lapsed {
+                self.counts.receipts_lost += u64::from(self.receipts.forget(receipt).is_some());
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Waiting messages whose visibility has lapsed are another's by now.
+    fn lose_lapsed_waiting(&mut self) {
+        let now = self.now.tick;
+        let is_waiting = |it: &Receipt| self.receipts.held.get(it).is_some_and(|held| matches!(held.stage, Stage::Waiting(_)));
+        let lapsed = self.receipts.lapses.iter().take_while(|(until, _)| *until <= now).map(|(_, it)| it);
+        let lapsed: Vec<Receipt> = lapsed.filter(|it| is_waiting(it)).cloned().collect();
+        self.lose_receipts(lapsed);
+    }
+
+    /// O-1: these messages come again, so all that wait of their groups go back to their queue, and none overtakes them.
+    pub(crate) fn send_groups_back(&mut self, gone: &[Record]) {
+        let groups: BTreeSet<&Bytes> = gone.iter().filter_map(group_of).filter(|_| !planted(Mutant::GroupGoesOn)).collect();
+        if groups.is_empty() {
             return;
         }
-        lapsed.iter().for_each(|record| self.lose(record));
-        let Some(chain) = self.chains.get_mut(&id) else { return };
-        if let Some(Step { what: What::Try(tried), .. }) = chain.steps.front_mut() {
-            tried.slice = Slice::new(fresh);
-        }
+        let is_stopped = |it: &Waiting| group_of(&it.record).is_some_and(|group| groups.contains(group));
+        let seqs: Vec<u64> = self.receipts.waiting.iter().filter(|(_, it)| is_stopped(it)).map(|(seq, _)| *seq).collect();
+        let back: Vec<Record> = seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
+        self.send_back(&back);
+    }
+
+    /// Messages that were not tried are shown to their queue's readers at once.
+    pub(crate) fn send_back(&mut self, records: &[Record]) {
+        self.settle_all(records, Settle::Release);
+        self.give_room(records);
     }
 
     /// Messages held, for operators.
     pub(crate) fn n_messages_waiting(&self) -> usize {
         self.receipts.waiting.len()
-    }
-}
-
-fn is_lapsed(receipts: &Receipts, record: &Record, now: Tick) -> bool {
-    let Place::Queue { receipt, .. } = &record.place else { return false };
-    match receipts.held.get(receipt) {
-        Some(held) => held.visible_until.is_some_and(|until| until <= now),
-        None => true,
     }
 }

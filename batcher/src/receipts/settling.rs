@@ -32,30 +32,12 @@ impl Machine {
         }
         self.settle_all(left, if planted(Mutant::DeleteFailed) { Settle::Delete } else { Settle::Leave });
         self.give_room(left);
-        let groups: BTreeSet<Bytes> = left.iter().filter_map(group_of).cloned().collect();
-        if groups.is_empty() || planted(Mutant::GroupGoesOn) {
-            return;
+        if let Some(chain) = self.chains.get_mut(&id).filter(|_| !planted(Mutant::GroupGoesOn)) {
+            let groups: BTreeSet<&Bytes> = left.iter().filter_map(group_of).collect();
+            let back = chain.take_records(|record| group_of(record).is_some_and(|group| groups.contains(group)));
+            self.send_back(&back);
         }
-        let is_stopped = |record: &Record| group_of(record).is_some_and(|group| groups.contains(group));
-        let seqs: Vec<u64> = self.receipts.waiting.iter().filter(|(_, it)| is_stopped(&it.record)).map(|(seq, _)| *seq).collect();
-        let mut back: Vec<Record> = seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
-        if let Some(chain) = self.chains.get_mut(&id) {
-            for step in &mut chain.steps {
-                let (stopped, kept): (Vec<Record>, Vec<Record>) = step.records().iter().cloned().partition(is_stopped);
-                if stopped.is_empty() {
-                    continue;
-                }
-                back.extend(stopped);
-                match &mut step.what {
-                    What::Filling(it) => it.records = kept,
-                    What::Try(it) => it.slice = Slice::new(kept),
-                    What::Tell(it) => it.slice = Slice::new(kept),
-                }
-            }
-            chain.steps.retain(|step| !step.records().is_empty());
-        }
-        self.settle_all(&back, Settle::Release);
-        self.give_room(&back);
+        self.send_groups_back(left);
     }
 
     pub(crate) fn settled(&mut self, id: SettleId, answers: Vec<(Receipt, Settled)>) {
@@ -101,9 +83,10 @@ impl Machine {
         }
     }
 
-    /// Sends again what failed.
+    /// Sends again what failed, unless its receipt was lost meanwhile.
     pub(crate) fn resettle(&mut self) {
-        let failed = std::mem::take(&mut self.receipts.failed);
+        let mut failed = std::mem::take(&mut self.receipts.failed);
+        failed.retain(|it| self.receipts.held.contains_key(&it.receipt));
         self.receipts.to_settle.extend(failed);
     }
 
@@ -111,8 +94,7 @@ impl Machine {
     pub(crate) fn close_queue(&mut self) {
         let seqs: Vec<u64> = self.receipts.waiting.keys().copied().collect();
         let records: Vec<Record> = seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
-        self.settle_all(&records, Settle::Release);
-        self.give_room(&records);
+        self.send_back(&records);
         let ids: Vec<ChainId> = self.chains.keys().copied().collect();
         for id in ids {
             self.hand_back(id);
@@ -131,8 +113,7 @@ impl Machine {
         }
         let records: Vec<Record> = chain.records().cloned().collect();
         chain.steps.clear();
-        self.settle_all(&records, Settle::Release);
-        self.give_room(&records);
+        self.send_back(&records);
         self.advance(id);
     }
 }

@@ -63,6 +63,8 @@ impl Oracle {
     /// was named, and with the group guard what follows it in its group.
     fn hear_partial(&mut self, slice: &Slice, failed: &[RecordId], entries: &[usize], alive: &[bool]) {
         let (mut done, mut rest, mut first_named) = (Vec::new(), Vec::new(), None);
+        // The batch that is halved is the one that was sent, with what was lost since.
+        let mut n_rest = 0;
         let mut blocked = Vec::new();
         for ((record, entry), alive) in slice.records().iter().zip(entries).zip(alive) {
             let unit = match &record.place {
@@ -76,6 +78,7 @@ impl Oracle {
                 blocked.push(unit);
                 first_named.get_or_insert(*entry);
             }
+            n_rest += usize::from(named || behind);
             if *alive {
                 if named || behind { rest.push(*entry) } else { done.push(*entry) }
             }
@@ -83,8 +86,7 @@ impl Oracle {
         self.enter(&done, &Verdict::Done);
         let by_us = self.plan().retry.redelivery == Redelivery::ByUs;
         let exhausted = |held: &super::Entry| self.plan().retry.retries_max.is_some_and(|max| held.spent + 1 > max);
-        let splits =
-            !self.is_queue && self.plan().retry.bisect && rest.len() > 1 && rest.iter().any(|entry| exhausted(&self.entries[*entry]));
+        let splits = !self.is_queue && self.plan().retry.bisect && n_rest > 1 && rest.iter().any(|entry| exhausted(&self.entries[*entry]));
         for entry in rest {
             // With bisect the last try gives up the named record alone; the others go on as halves.
             self.enter(&[entry], &Verdict::Again { spent: by_us && (!splits || first_named == Some(entry)) });

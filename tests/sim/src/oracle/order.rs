@@ -33,8 +33,7 @@ impl Oracle {
     pub(crate) fn o1_no_group_is_in_flight_twice(&self, entries: &[usize]) -> Result<(), Violation> {
         for entry in entries {
             let Some(group) = self.truth_of(*entry).key else { continue };
-            // A channel that died takes its attempts along: they run for nobody.
-            let is_its = |other: &usize| !self.entries[*other].void && self.truth_of(*other).key == Some(group);
+            let is_its = |other: &usize| self.truth_of(*other).key == Some(group);
             let shared = self.flights.values().any(|flight| flight.entries.iter().any(is_its));
             holds(Rule::O1, !shared, || format!("group {group} is in flight twice"))?;
         }
