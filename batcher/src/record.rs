@@ -80,6 +80,8 @@ pub enum Place {
         receipt: Receipt,
         /// When the queue shows it to others again.
         visible_until: Option<Tick>,
+        /// How often the queue still gives the message out before it takes it away to its dead letters; `None` where it never does.
+        receives_left: Option<u32>,
     },
 }
 

@@ -154,6 +154,8 @@ pub struct Message {
     pub record: RawRecord,
     /// What settles it.
     pub receipt: Receipt,
+    /// How often the queue still gives it out before it takes it away to its dead letters; `None` where it never does.
+    pub receives_left: Option<u32>,
 }
 
 /// What became of hiding one message for longer.

@@ -29,6 +29,9 @@ impl Machine {
                 self.timers.set(Timer::Rereceive, Some(until));
             }
         }
+        if self.is_closing() {
+            self.send_waiting_back();
+        }
         self.pump_queue();
     }
 
@@ -42,18 +45,12 @@ impl Machine {
             self.receipts.to_settle.push(Settlement { receipt, how: Settle::Delete });
         }
         for record in read.records {
-            let Place::Queue { receipt, visible_until } = &record.place else { continue };
+            let Place::Queue { receipt, visible_until, .. } = &record.place else { continue };
             let (receipt, visible_until) = (receipt.clone(), *visible_until);
             let seq = self.next_id();
             self.receipts.held.insert(receipt.clone(), Held { visible_until: None, stage: Stage::Waiting(seq), is_extending: false });
             self.receipts.set_visible(&receipt, visible_until);
             self.held_bytes += record.n_bytes() + RECORD_OVERHEAD_BYTES;
-            if self.is_closing() {
-                // What cannot start goes back at once.
-                self.settle_all(std::slice::from_ref(&record), Settle::Release);
-                self.give_room(&[record]);
-                continue;
-            }
             self.receipts.waiting_bytes += bytes_in_batch(&record);
             self.receipts.waiting.insert(seq, Waiting { record, since: now });
         }

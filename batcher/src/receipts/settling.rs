@@ -92,14 +92,26 @@ impl Machine {
 
     /// What has not started goes back at once; what runs is awaited.
     pub(crate) fn close_queue(&mut self) {
-        let seqs: Vec<u64> = self.receipts.waiting.keys().copied().collect();
-        let records: Vec<Record> = seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
-        self.send_back(&records);
+        self.send_waiting_back();
         let ids: Vec<ChainId> = self.chains.keys().copied().collect();
         for id in ids {
             self.hand_back(id);
         }
         self.pump_queue();
+    }
+
+    /// Sends back what waits. Each receive that is still open may bring such a message once more: one that its queue would take away for
+    /// that stays hidden until they are all answered.
+    pub(super) fn send_waiting_back(&mut self) {
+        let n_open = self.receipts.reads.len();
+        let may_go = |record: &Record| match &record.place {
+            Place::Queue { receives_left: Some(left), .. } => usize::try_from(*left).unwrap_or(usize::MAX) > n_open,
+            Place::Queue { receives_left: None, .. } | Place::Track(..) => true,
+        };
+        let seqs: Vec<u64> =
+            self.receipts.waiting.iter().filter(|(_, it)| n_open == 0 || may_go(&it.record)).map(|(seq, _)| *seq).collect();
+        let back: Vec<Record> = seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
+        self.send_back(&back);
     }
 
     /// Gives back what is left of a queue's batch, unless its first step is still out.
@@ -111,9 +123,23 @@ impl Machine {
         {
             return;
         }
-        let records: Vec<Record> = chain.records().cloned().collect();
-        chain.steps.clear();
-        self.send_back(&records);
+        let records = chain.take_records(|_| true);
+        for record in records {
+            self.wait_again(record);
+        }
+        self.send_waiting_back();
         self.advance(id);
+    }
+
+    /// A message of a batch that will not go on waits as if it had just come.
+    fn wait_again(&mut self, record: Record) {
+        let Place::Queue { receipt, .. } = &record.place else { return };
+        let seq = self.next_id();
+        match self.receipts.held.get_mut(receipt) {
+            Some(held) if held.stage == Stage::InChain => held.stage = Stage::Waiting(seq),
+            Some(_) | None => return self.give_room(&[record]),
+        }
+        self.receipts.waiting_bytes += bytes_in_batch(&record);
+        self.receipts.waiting.insert(seq, Waiting { record, since: self.now.tick });
     }
 }

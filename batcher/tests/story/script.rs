@@ -213,6 +213,7 @@ impl Stage {
             None => Place::Queue {
                 receipt: Receipt { handle: Bytes::copy_from_slice(format!("h{name}").as_bytes()), generation: Generation(0) },
                 visible_until: Some(self.now.tick.after(Duration::from_secs(30))),
+                receives_left: None,
             },
         };
         let key = match (key, track) {

@@ -49,7 +49,7 @@ async fn every_message_is_finished_once_or_comes_again(mut subject: Box<dyn Queu
         }
         let messages = receive(&*queue, 1 + draw.below(10)).await;
         let mut settlements = Vec::new();
-        for Message { record, receipt } in messages {
+        for Message { record, receipt, .. } in messages {
             let how = match draw.below(4) {
                 0 => Settle::Release,
                 1 => Settle::Leave,
@@ -176,11 +176,11 @@ async fn the_event_of_messages_has_exactly_the_promised_bytes(mut subject: Box<d
     let messages = receive(&*queue(subject.as_ref()), 10).await;
     for has_window in [false, true] {
         let renderer = source.renderer_for(has_window);
-        let render = |Message { record, receipt }: &Message| {
+        let render = |Message { record, receipt, .. }: &Message| {
             let mut bytes = b"before".to_vec();
             renderer.render(record, &mut bytes);
             assert!(bytes.starts_with(b"before"), "rendering appends");
-            let place = Place::Queue { receipt: receipt.clone(), visible_until: None };
+            let place = Place::Queue { receipt: receipt.clone(), visible_until: None, receives_left: None };
             let (id, key, arrival) = (record.id.clone(), record.key.clone(), record.arrival);
             Record { id, place, key, arrival, bytes: bytes.split_off(6).into(), section: renderer.section(record) }
         };

@@ -118,8 +118,8 @@ fn read(member: &Member, order: &ReadOrder, messages: Vec<Message>, visible_unti
     let order = ReadOrder { records_max: u32::MAX, bytes_max: u64::MAX, ..order.clone() };
     let mut answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
     let mut filtered = Vec::new();
-    for Message { record, receipt } in messages {
-        let place = || Place::Queue { receipt: receipt.clone(), visible_until };
+    for Message { record, receipt, receives_left } in messages {
+        let place = || Place::Queue { receipt: receipt.clone(), visible_until, receives_left };
         if answer.take(&record, place) == Took::Filtered {
             filtered.push(receipt);
         }

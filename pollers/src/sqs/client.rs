@@ -59,6 +59,8 @@ pub(super) struct Attribute {
 pub(super) struct Description {
     pub(super) arn: String,
     pub(super) visibility: Duration,
+    /// `maxReceiveCount` of its redrive policy.
+    pub(super) receives_max: Option<u32>,
 }
 
 /// What became of one entry of a batch.
@@ -111,13 +113,14 @@ impl SdkSqs {
     }
 
     async fn describe(&self) -> Result<Description, SqsError> {
-        let names = [QueueAttributeName::QueueArn, QueueAttributeName::VisibilityTimeout];
+        let names = [QueueAttributeName::QueueArn, QueueAttributeName::VisibilityTimeout, QueueAttributeName::RedrivePolicy];
         let call = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
         let attributes = call.send().await.map_err(told)?.attributes.unwrap_or_default();
         let arn = attributes.get(&QueueAttributeName::QueueArn).cloned();
         let visibility = attributes.get(&QueueAttributeName::VisibilityTimeout).and_then(|it| it.parse().ok());
+        let receives_max = attributes.get(&QueueAttributeName::RedrivePolicy).and_then(|it| receives_max(it));
         match (arn, visibility) {
-            (Some(arn), Some(seconds)) => Ok(Description { arn, visibility: Duration::from_secs(seconds) }),
+            (Some(arn), Some(seconds)) => Ok(Description { arn, visibility: Duration::from_secs(seconds), receives_max }),
             (_, _) => Err(SqsError::Refused("GetQueueAttributes tells no QueueArn or no VisibilityTimeout".to_owned())),
         }
     }
@@ -214,6 +217,13 @@ where
         }
         None => SqsError::Unreachable(DisplayErrorContext(&error).to_string()),
     }
+}
+
+/// `maxReceiveCount` of a redrive policy, which some tools write as a string.
+fn receives_max(policy: &str) -> Option<u32> {
+    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
+    let max = policy.get("maxReceiveCount")?;
+    max.as_u64().and_then(|it| u32::try_from(it).ok()).or_else(|| max.as_str()?.parse().ok())
 }
 
 fn seconds(value: impl TryInto<i32>) -> i32 {

@@ -88,7 +88,7 @@ impl FakeQueue {
 
 impl Sqs for FakeQueue {
     fn describe(&self) -> BoxFuture<'_, Result<Description, SqsError>> {
-        let description = self.lock().map(|_| Description { arn: ARN.to_owned(), visibility: VISIBILITY });
+        let description = self.lock().map(|_| Description { arn: ARN.to_owned(), visibility: VISIBILITY, receives_max: None });
         Box::pin(async { description })
     }
 
@@ -131,7 +131,7 @@ impl FakeSubject {
     /// An empty queue.
     pub fn new() -> Self {
         let fake = Arc::new(FakeQueue::default());
-        let description = Description { arn: format!("{ARN}.fifo"), visibility: VISIBILITY };
+        let description = Description { arn: format!("{ARN}.fifo"), visibility: VISIBILITY, receives_max: None };
         let sqs = Arc::clone(&fake) as Arc<dyn Sqs>;
         let queue = SqsQueue::new(sqs, &description, Duration::from_secs(20), "queue fake".to_owned());
         Self { fake, source: Arc::new(SqsSource { queue: Arc::new(queue) }) }

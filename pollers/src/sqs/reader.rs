@@ -28,6 +28,8 @@ pub(super) struct SqsQueue {
     arn: Arc<str>,
     region: Arc<str>,
     facts: QueueFacts,
+    /// After so many receives of a message its queue takes it away.
+    receives_max: Option<u32>,
     what: String,
 }
 
@@ -43,7 +45,7 @@ impl SqsQueue {
             visibility_set: Some(description.visibility),
         };
         let region = description.arn.split(':').nth(3).unwrap_or_default().into();
-        Self { sqs, arn: description.arn.as_str().into(), region, facts, what }
+        Self { sqs, arn: description.arn.as_str().into(), region, facts, receives_max: description.receives_max, what }
     }
 
     /// SQS waits in whole seconds; what is left of the wait is slept, so that an order never comes back early without a message.
@@ -78,6 +80,8 @@ impl SqsQueue {
             None => OrderKey::Free,
         };
         let arrival = UnixMillis(system("SentTimestamp").and_then(|it| it.parse().ok()).unwrap_or_default());
+        let n_receives: u32 = system("ApproximateReceiveCount").and_then(|it| it.parse().ok()).unwrap_or(1);
+        let receives_left = self.receives_max.map(|max| max.saturating_sub(n_receives));
         let receipt = Receipt { handle: Bytes::copy_from_slice(received.handle.as_bytes()), generation: Generation(0) };
         let record = RawRecord {
             id: RecordId::new(received.id.as_bytes()),
@@ -87,7 +91,7 @@ impl SqsQueue {
             data: Bytes::copy_from_slice(received.body.as_bytes()),
             facts: Arc::new(Facts { received, arn: Arc::clone(&self.arn), region: Arc::clone(&self.region) }),
         };
-        Some(Message { record, receipt })
+        Some(Message { record, receipt, receives_left })
     }
 
     /// One batch call; an error of the call as a whole is that of each entry.

@@ -143,7 +143,7 @@ fn the_documented_event_is_made_byte_for_byte() {
         let mut bytes = Vec::new();
         SqsRenderer { has_window: false }.render(&raw, &mut bytes);
         let receipt = forebay_batcher::Receipt { handle: Bytes::new(), generation: forebay_batcher::Generation(0) };
-        let place = forebay_batcher::Place::Queue { receipt, visible_until: None };
+        let place = forebay_batcher::Place::Queue { receipt, visible_until: None, receives_left: None };
         let section = forebay_batcher::Section::default();
         forebay_batcher::Record { id: raw.id, place, key: raw.key, arrival: raw.arrival, bytes: bytes.into(), section }
     };

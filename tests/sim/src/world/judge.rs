@@ -74,7 +74,7 @@ impl World {
         let faults = &self.options.faults;
         let receives_get_lost = self.options.n_keys > 0
             || self.life > 1
-            || faults.close + faults.repeat + faults.extend_failed + faults.settle_failed + faults.settle_unheard + faults.channel_dies > 0;
+            || faults.repeat + faults.extend_failed + faults.settle_failed + faults.settle_unheard + faults.channel_dies > 0;
         self.oracle.w2_every_record_is_finished(receives_get_lost)?;
         if self.pure {
             self.oracle.r3_the_destination_gets_exactly_the_poison()?;

@@ -82,7 +82,9 @@ impl World {
         }
         let mut read = Read::default();
         for (idx, handle) in got {
-            let uid = self.queue.queue.messages()[idx].value;
+            let message = &self.queue.queue.messages()[idx];
+            let (uid, n_receives) = (message.value, message.n_receives);
+            let receives_left = self.options.receives_max.map(|max| max.saturating_sub(n_receives));
             let generation = self.queue.generation;
             let entry = Entry { uid, handed: true, life: self.life, generation, ..Entry::default() };
             let at = usize::try_from(handle.0).expect("few receives");
@@ -94,7 +96,7 @@ impl World {
                 let visible_until = visibility.map(|span| Tick(sent_us + span));
                 read.records.push(Record {
                     id: RecordId::new(&truth.name.to_be_bytes()),
-                    place: Place::Queue { receipt, visible_until },
+                    place: Place::Queue { receipt, visible_until, receives_left },
                     key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
                     arrival: truth.arrival,
                     bytes: body(uid, truth.n_bytes),
