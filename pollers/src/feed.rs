@@ -4,9 +4,14 @@
 //! is shared by all that stand in it; one that lags past the shared reads gets a reader of its own until the places meet again.
 
 mod actor;
+mod ballot;
+mod desk;
 mod inbox;
 mod queue;
 mod serve;
+mod shared;
+#[cfg(test)]
+mod shared_tests;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -65,6 +70,17 @@ impl Feed {
     /// Begins a subscription. What the source has beyond [`Subscription::known`] comes as [`FeedEvent::Discovered`].
     pub fn subscribe(&self, subscription: Subscription) -> Subscriber {
         subscription.start(&self.shared.inbox)
+    }
+
+    /// A mapping will subscribe under this name. Where mappings share a queue, no message is deleted that it has not finished, whether it is
+    /// there or not.
+    pub fn expect(&self, voter: Arc<str>) {
+        self.shared.inbox.push(Command::Expect(voter));
+    }
+
+    /// A mapping will not subscribe any more: messages need not wait for it.
+    pub fn dismiss(&self, voter: Arc<str>) {
+        self.shared.inbox.push(Command::Dismiss(voter));
     }
 
     /// Ends the feed and waits for it: open reads are answered as far as the subscribers' channels have room, then these close.

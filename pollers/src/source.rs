@@ -145,6 +145,9 @@ pub struct QueueFacts {
     pub visibility: Option<Duration>,
     /// How long the queue itself hides messages that nobody extends, as an operator has set it.
     pub visibility_set: Option<Duration>,
+    /// Whether mappings that read the queue in one process each get every message, which is deleted when all have finished it. Otherwise
+    /// they compete for messages, as mappings on AWS do.
+    pub fans_out: bool,
 }
 
 /// A message and what settles it.

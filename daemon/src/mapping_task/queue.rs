@@ -52,6 +52,7 @@ mod tests {
             wait_max: Duration::from_secs(10),
             visibility: Some(Duration::from_secs(30)),
             visibility_set: Some(Duration::from_secs(30)),
+            fans_out: false,
         };
         let pollers = |max: Option<u32>| {
             let plan = plan(&facts, max.and_then(NonZeroU32::new));

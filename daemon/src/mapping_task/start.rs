@@ -67,6 +67,7 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
     // What the store keeps of a track is its name; what people call it and which tracks go before it, the source knows.
     tracks.describe(feed.source().tracks(&Known::default()).await?.tracks);
     let subscription = Subscription {
+        voter: wiring.id.0.as_str().into(),
         known: tracks.known(),
         filter: wiring.filter.clone(),
         has_window: !wiring.plan.batch.window.is_zero(),

@@ -12,6 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::desk::Desk;
 use super::inbox::{Command, Inbox, SubscriberId};
 use super::queue::Called;
 use super::subscription::NewSeat;
@@ -55,6 +56,8 @@ pub(super) struct Actor {
     pub(super) rows: FuturesUnordered<BoxFuture<'static, Row>>,
     /// The queue, when the source is one.
     pub(super) queue: Option<Arc<dyn Queue>>,
+    /// The books of a queue that several mappings may share.
+    pub(super) desk: Option<Desk>,
     /// Calls to it that were sent and are not answered.
     pub(super) n_calls: usize,
     stops: bool,
@@ -63,6 +66,7 @@ pub(super) struct Actor {
 impl Actor {
     pub(super) fn new(source: Arc<dyn Source>, limits: FeedLimits, inbox: Arc<Inbox>) -> Self {
         Self {
+            desk: source.queue().filter(|queue| queue.facts().fans_out).map(|_| Desk::new(Instant::now())),
             queue: source.queue(),
             n_calls: 0,
             source,
@@ -98,7 +102,7 @@ impl Actor {
     fn deadline(&self) -> Option<Instant> {
         let order = self.alarms.first().map(|(at, _)| *at);
         let list = self.members.values().filter_map(|it| it.list_at).min();
-        order.into_iter().chain(list).min()
+        order.into_iter().chain(list).chain(self.desk_deadline()).min()
     }
 
     fn handle(&mut self, command: Command) {
@@ -110,16 +114,24 @@ impl Actor {
             Command::Leave(who) => self.leave(who),
             Command::Settle(who, id, settlements) => self.settle(who, id, settlements),
             Command::Extend(who, id, receipts, by) => self.extend(who, id, receipts, by),
+            Command::Expect(voter) => _ = self.desk.as_mut().map(|desk| desk.expect(voter)),
+            Command::Dismiss(voter) => _ = self.desk.as_mut().map(|desk| desk.dismiss(&voter)),
             Command::Stop => self.stops = true,
         }
     }
 
     fn subscribe(&mut self, who: SubscriberId, seat: NewSeat) {
-        let NewSeat { known, filter, has_window, zero, events } = seat;
+        let NewSeat { voter, known, filter, has_window, zero, events } = seat;
         let renderer = self.source.renderer_for(has_window);
         let (tracks, late) = (BTreeMap::new(), VecDeque::new());
         let list_at = Some(Instant::now());
         self.members.insert(who, Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at });
+        let left = self.desk.as_mut().map(|desk| desk.join(who, voter)).unwrap_or_default();
+        self.conclude(left);
+    }
+
+    pub(super) fn stops(&self) -> bool {
+        self.stops
     }
 
     fn open(&mut self, who: SubscriberId, idx: TrackIdx, name: TrackName, from: Watermark) {
@@ -138,7 +150,7 @@ impl Actor {
 
     fn order(&mut self, who: SubscriberId, order: ReadOrder) {
         if order.track.is_none() && self.queue.is_some() {
-            return self.receive(who, order);
+            return if self.shared_desk().is_some() { self.order_shared(who, order) } else { self.receive(who, order) };
         }
         let name = order.track.and_then(|idx| self.members.get(&who)?.tracks.get(&idx).cloned());
         let Some((name, track)) = name.and_then(|name| self.tracks.get_mut(&name).map(|track| (name, track))) else {
@@ -168,6 +180,7 @@ impl Actor {
     }
 
     fn leave(&mut self, who: SubscriberId) {
+        self.leave_desk(who);
         let Some(member) = self.members.remove(&who) else { return };
         for name in member.tracks.values() {
             self.unseat(who, name);
@@ -268,6 +281,7 @@ impl Actor {
     }
 
     fn handle_deadline(&mut self, now: Instant) {
+        self.handle_desk_deadline(now);
         while let Some((at, name)) = self.alarms.first().filter(|(at, _)| *at <= now).cloned() {
             self.alarms.remove(&(at, name.clone()));
             if let Some(track) = self.tracks.get_mut(&name) {
@@ -329,6 +343,9 @@ impl Actor {
 
     /// The end: what is open is answered as far as there is room.
     fn answer_all(&mut self) {
+        for (who, order) in self.desk.as_mut().map(Desk::all_orders).unwrap_or_default() {
+            self.tell(who, FeedEvent::Read(order.id, Ok(Read::default())));
+        }
         for track in std::mem::take(&mut self.tracks).values_mut() {
             for who in track.waiting() {
                 if let Some((order, read)) = track.give_up(who) {

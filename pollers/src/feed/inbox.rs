@@ -9,6 +9,7 @@ use std::time::Duration;
 use forebay_batcher::{ExtendId, ReadOrder, Receipt, SettleId, Settlement, TrackIdx, Watermark};
 use tokio::sync::Notify;
 
+use super::ballot::Voter;
 use super::subscription::NewSeat;
 use crate::source::TrackName;
 
@@ -25,6 +26,8 @@ pub(super) enum Command {
     Extend(SubscriberId, ExtendId, Vec<Receipt>, Duration),
     Forget(SubscriberId, TrackIdx),
     Leave(SubscriberId),
+    Expect(Voter),
+    Dismiss(Voter),
     Stop,
 }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use forebay_batcher::{ExtendId, Extended, Place, Read, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement, Tick};
 use tokio::time::Instant;
 
-use super::FeedEvent;
 use super::actor::{Actor, Member, Row};
 use super::inbox::SubscriberId;
 use super::serve::{Answer, Took};
+use super::{FeedEvent, desk};
 use crate::source::{BoxFuture, Hidden, Message, Queue, SourceError};
 
 /// A call to the queue that came back.
@@ -27,6 +27,19 @@ pub(super) enum Called {
     Extended {
         who: SubscriberId,
         id: ExtendId,
+        until: Instant,
+        answers: Vec<(Receipt, Hidden)>,
+    },
+    /// A receive for all who share the queue.
+    Shared {
+        sent: Instant,
+        result: Result<Vec<Message>, SourceError>,
+    },
+    /// What the votes on shared messages said was asked of the queue.
+    Concluded(Vec<Settlement>, Vec<(Receipt, Settled)>),
+    /// Shared messages were hidden for longer, for a mapping or because they wait for one.
+    ExtendedShared {
+        asked: Option<(SubscriberId, ExtendId)>,
         until: Instant,
         answers: Vec<(Receipt, Hidden)>,
     },
@@ -50,6 +63,15 @@ impl Actor {
             let answers = settlements.into_iter().map(|it| (it.receipt, Settled::Lost)).collect();
             return self.tell(who, FeedEvent::Settled(id, answers));
         }
+        let (shared, own): (Vec<Settlement>, Vec<Settlement>) = settlements.into_iter().partition(|it| desk::is_shared(&it.receipt));
+        if !shared.is_empty() {
+            self.settle_shared(who, id, &shared);
+        }
+        // Both kinds in one call there are only while a second mapping joins; what is not answered is asked again.
+        if own.is_empty() || !shared.is_empty() {
+            return;
+        }
+        let settlements = own;
         self.call(|queue| Box::pin(async move { Called::Settled(who, id, queue.settle(settlements).await) }));
     }
 
@@ -58,6 +80,11 @@ impl Actor {
             let answers = receipts.into_iter().map(|it| (it, Extended::Lost)).collect();
             return self.tell(who, FeedEvent::Extended(id, answers));
         }
+        let (shared, own): (Vec<Receipt>, Vec<Receipt>) = receipts.into_iter().partition(desk::is_shared);
+        if !shared.is_empty() {
+            return self.extend_shared(who, id, shared, by);
+        }
+        let receipts = own;
         self.call(|queue| {
             Box::pin(async move {
                 let until = Instant::now() + by;
@@ -66,7 +93,7 @@ impl Actor {
         });
     }
 
-    fn call(&mut self, call: impl FnOnce(Arc<dyn Queue>) -> BoxFuture<'static, Called>) {
+    pub(super) fn call(&mut self, call: impl FnOnce(Arc<dyn Queue>) -> BoxFuture<'static, Called>) {
         let Some(queue) = &self.queue else { return };
         let called = call(Arc::clone(queue));
         self.n_calls += 1;
@@ -84,8 +111,26 @@ impl Actor {
                 let answers = answers.into_iter().map(|(receipt, hidden)| (receipt, extended(hidden, until))).collect();
                 self.tell(who, FeedEvent::Extended(id, answers));
             }
+            Called::Shared { sent, result } => self.received_shared(sent, result),
+            Called::Concluded(settlements, answers) => self.concluded(settlements, answers),
+            Called::ExtendedShared { asked, until, answers } => self.extended_shared(asked, until, answers),
             Called::HandedBack => {}
         }
+    }
+
+    /// Shows at once what nobody wants any more.
+    pub(super) fn hand_back(&mut self, messages: Vec<Message>) {
+        if messages.is_empty() {
+            return;
+        }
+        self.call(|queue| {
+            let back = messages.into_iter().map(|it| Settlement { receipt: it.receipt, how: Settle::Release }).collect();
+            Box::pin(async move {
+                // Whatever fails shows itself when its visibility is over.
+                queue.settle(back).await;
+                Called::HandedBack
+            })
+        });
     }
 
     fn received(&mut self, who: SubscriberId, order: &ReadOrder, sent: Instant, result: Result<Vec<Message>, SourceError>) {
@@ -100,15 +145,7 @@ impl Actor {
                 let read = read(member, order, messages, visible_until);
                 self.tell(who, FeedEvent::Read(order.id, Ok(read)));
             }
-            None if messages.is_empty() => {}
-            None => self.call(|queue| {
-                let back = messages.into_iter().map(|it| Settlement { receipt: it.receipt, how: Settle::Release }).collect();
-                Box::pin(async move {
-                    // Whatever fails shows itself when its visibility is over.
-                    queue.settle(back).await;
-                    Called::HandedBack
-                })
-            }),
+            None => self.hand_back(messages),
         }
     }
 }
@@ -127,11 +164,11 @@ fn read(member: &Member, order: &ReadOrder, messages: Vec<Message>, visible_unti
     Read { filtered, ..answer.finish(None, false) }
 }
 
-fn tick(zero: Instant, at: Instant) -> Tick {
+pub(super) fn tick(zero: Instant, at: Instant) -> Tick {
     Tick::default().after(at.saturating_duration_since(zero))
 }
 
-fn extended(hidden: Hidden, until: Tick) -> Extended {
+pub(super) fn extended(hidden: Hidden, until: Tick) -> Extended {
     match hidden {
         Hidden::Done => Extended::Until(until),
         Hidden::Failed => Extended::Failed,

@@ -21,6 +21,8 @@ pub trait RecordFilter: Send + Sync {
 
 /// What a mapping wants of a feed.
 pub struct Subscription {
+    /// The mapping's name: where mappings share a queue, what it finished is known by it over its restarts.
+    pub voter: Arc<str>,
     /// The mapping's list of tracks.
     pub known: Known,
     /// Which records it wants; `None` for all.
@@ -35,6 +37,7 @@ pub struct Subscription {
 
 /// What the actor needs to serve a subscriber.
 pub(super) struct NewSeat {
+    pub(super) voter: Arc<str>,
     pub(super) known: Known,
     pub(super) filter: Option<Arc<dyn RecordFilter>>,
     pub(super) has_window: bool,
@@ -46,7 +49,14 @@ impl Subscription {
     pub(super) fn start(self, inbox: &Arc<Inbox>) -> Subscriber {
         let (sender, events) = mpsc::channel(self.events_max.max(1));
         let id = inbox.next_subscriber();
-        let seat = NewSeat { known: self.known, filter: self.filter, has_window: self.has_window, zero: self.zero, events: sender };
+        let seat = NewSeat {
+            voter: self.voter,
+            known: self.known,
+            filter: self.filter,
+            has_window: self.has_window,
+            zero: self.zero,
+            events: sender,
+        };
         inbox.push(Command::Subscribe(id, seat));
         Subscriber { events, handle: Handle { id, inbox: Arc::clone(inbox) } }
     }

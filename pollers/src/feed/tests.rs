@@ -23,7 +23,7 @@ fn order(id: u64, track: u32, records_max: u32, wait: Duration) -> ReadOrder {
 }
 
 fn subscription(known: Known) -> Subscription {
-    Subscription { known, filter: None, has_window: false, zero: Instant::now(), events_max: 16 }
+    Subscription { voter: "mapping".into(), known, filter: None, has_window: false, zero: Instant::now(), events_max: 16 }
 }
 
 fn logs() -> FakeFiles {

@@ -43,6 +43,7 @@ impl SqsQueue {
             wait_max: wait_max.min(third),
             visibility: Some(visibility),
             visibility_set: Some(description.visibility),
+            fans_out: true,
         };
         let region = description.arn.split(':').nth(3).unwrap_or_default().into();
         Self { sqs, arn: description.arn.as_str().into(), region, facts, receives_max: description.receives_max, what }

@@ -1,0 +1,240 @@
+//! The books of a queue that several mappings share: who is expected, what each has ordered, what waits for it, what is hidden until when.
+//!
+//! It calls nothing; `shared` does. A mapping that lags keeps nobody back: beyond [`PENDING_MAX`] messages the queue keeps what it lacks,
+//! and it gets that when its visibility is over.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use forebay_batcher::{Generation, Place, Read, ReadOrder, Receipt, Record, RecordId, Settlement};
+use tokio::time::Instant;
+
+use super::ballot::{BALLOTS_MAX, Ballots, Voter, Wish};
+use super::inbox::SubscriberId;
+
+/// Messages that may wait for one mapping.
+const PENDING_MAX: usize = 1_000;
+/// Messages that may be out at once; at it nothing more is received.
+const OPEN_MAX: usize = 20_000;
+/// How long the first receive waits for mappings that are expected.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How much longer than its wait an order may be open: its receive answers first where it can.
+const GRACE: Duration = Duration::from_millis(50);
+/// The bit of a receipt's generation that says that the message is shared, and its settlement a vote.
+const SHARED: u32 = 1 << 31;
+
+/// The books of a shared queue.
+pub(super) struct Desk {
+    pub(super) ballots: Ballots,
+    electorate: BTreeSet<Voter>,
+    seats: BTreeMap<SubscriberId, Seat>,
+    /// Receives that were sent and are not answered.
+    pub(super) n_receives: usize,
+    patient_until: Instant,
+    /// Until when the messages of open rounds are hidden.
+    hidden: BTreeMap<Receipt, Instant>,
+    /// When what waits for mappings is hidden for longer.
+    pub(super) extend_at: Option<Instant>,
+    /// Deletions that failed, and when they are asked again.
+    pub(super) failed: Vec<Settlement>,
+    pub(super) retry_at: Option<Instant>,
+    is_shared: bool,
+}
+
+/// One mapping's place.
+struct Seat {
+    voter: Voter,
+    orders: VecDeque<Order>,
+    pending: VecDeque<Record>,
+    n_filtered: u32,
+}
+
+/// A read that a mapping has ordered.
+struct Order {
+    order: ReadOrder,
+    until: Instant,
+    /// A receive was sent since; another is worth while only as long as there is time left.
+    is_tried: bool,
+}
+
+impl Desk {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            ballots: Ballots::new(BALLOTS_MAX),
+            electorate: BTreeSet::new(),
+            seats: BTreeMap::new(),
+            n_receives: 0,
+            patient_until: now + PATIENCE,
+            hidden: BTreeMap::new(),
+            extend_at: None,
+            failed: Vec::new(),
+            retry_at: None,
+            is_shared: false,
+        }
+    }
+
+    /// Whether more than one mapping reads the queue, or did: messages that are out may have votes.
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    pub(super) fn expect(&mut self, voter: Voter) {
+        self.electorate.insert(voter);
+        self.is_shared |= self.electorate.len() > 1;
+    }
+
+    pub(super) fn dismiss(&mut self, voter: &Voter) {
+        self.electorate.remove(voter);
+    }
+
+    /// A mapping takes its seat; one that it left behind is cleared.
+    pub(super) fn join(&mut self, who: SubscriberId, voter: Voter) -> Vec<Settlement> {
+        let old = self.seats.iter().find(|(_, seat)| seat.voter == voter).map(|(who, _)| *who);
+        let settlements = old.map(|old| self.leave(old)).unwrap_or_default();
+        self.expect(Voter::clone(&voter));
+        self.seats.insert(who, Seat { voter, orders: VecDeque::new(), pending: VecDeque::new(), n_filtered: 0 });
+        settlements
+    }
+
+    pub(super) fn leave(&mut self, who: SubscriberId) -> Vec<Settlement> {
+        self.seats.remove(&who).map(|seat| self.ballots.leave(&seat.voter)).unwrap_or_default()
+    }
+
+    pub(super) fn voter(&self, who: SubscriberId) -> Option<Voter> {
+        self.seats.get(&who).map(|seat| Voter::clone(&seat.voter))
+    }
+
+    /// Who is asked about a message: each mapping that is expected, with its subscriber if it is there.
+    pub(super) fn asked(&self) -> Vec<(Voter, Option<SubscriberId>)> {
+        let who = |voter: &Voter| self.seats.iter().find(|(_, seat)| seat.voter == *voter).map(|(who, _)| *who);
+        self.electorate.iter().map(|voter| (Voter::clone(voter), who(voter))).collect()
+    }
+
+    pub(super) fn has_seats(&self) -> bool {
+        !self.seats.is_empty()
+    }
+
+    pub(super) fn order(&mut self, who: SubscriberId, order: ReadOrder, now: Instant) {
+        if let Some(seat) = self.seats.get_mut(&who) {
+            let until = now + order.wait;
+            seat.orders.push_back(Order { order, until, is_tried: false });
+        }
+    }
+
+    /// The next receive to send: as many run as the mapping with the most open orders has. Its room and its wait.
+    pub(super) fn next_receive(&mut self, now: Instant) -> Option<(u32, Duration)> {
+        let is_complete = self.electorate.iter().all(|voter| self.seats.values().any(|seat| seat.voter == *voter));
+        if self.ballots.n_open() >= OPEN_MAX || (now < self.patient_until && !is_complete) {
+            return None;
+        }
+        let seat = self.seats.values_mut().max_by_key(|seat| seat.orders.len()).filter(|seat| seat.orders.len() > self.n_receives)?;
+        let order = seat.orders.iter_mut().find(|it| !it.is_tried || it.until > now)?;
+        order.is_tried = true;
+        self.n_receives += 1;
+        Some((order.order.records_max, order.until.saturating_duration_since(now)))
+    }
+
+    /// Gives a message to one mapping: to be kept for it, or, when too much waits already, not now.
+    pub(super) fn give(&mut self, who: SubscriberId, record: Option<Record>) -> Wish {
+        let Some(seat) = self.seats.get_mut(&who) else { return Wish::Absent };
+        let Some(record) = record else {
+            seat.n_filtered = seat.n_filtered.saturating_add(1);
+            return Wish::Filters;
+        };
+        let may_wait = match &record.place {
+            Place::Queue { receives_left, .. } => receives_left.is_none_or(|left| left > 1),
+            Place::Track(..) => false,
+        };
+        // A message of a group is always kept: the next of its group could overtake it.
+        if seat.pending.len() >= PENDING_MAX && may_wait && record.key == forebay_batcher::OrderKey::Free {
+            return Wish::Absent;
+        }
+        seat.pending.push_back(record);
+        Wish::Wants
+    }
+
+    pub(super) fn hide(&mut self, receipt: &Receipt, until: Instant, visibility: Option<Duration>) {
+        self.hidden.insert(receipt.clone(), until);
+        if let Some(visibility) = visibility.filter(|_| self.extend_at.is_none()) {
+            self.extend_at = Some(until - visibility + visibility / 3);
+        }
+    }
+
+    pub(super) fn is_hidden(&self, receipt: &Receipt) -> bool {
+        self.hidden.contains_key(receipt)
+    }
+
+    /// A round is over, or its receipt is void: what waits under it is nobody's.
+    pub(super) fn end_round(&mut self, receipt: &Receipt) {
+        self.hidden.remove(receipt);
+        for seat in self.seats.values_mut() {
+            seat.pending.retain(|it| !matches!(&it.place, Place::Queue { receipt: its, .. } if its == receipt));
+        }
+    }
+
+    /// The receipt of a message that is out, if it is.
+    pub(super) fn receipt_of(&self, id: &RecordId) -> Option<Receipt> {
+        self.ballots.receipt_of(id).cloned()
+    }
+
+    /// What waits for mappings and should be hidden for longer.
+    pub(super) fn due(&self, soon: Instant) -> Vec<Receipt> {
+        let waiting = self.seats.values().flat_map(|seat| &seat.pending);
+        let receipts = waiting.filter_map(|it| if let Place::Queue { receipt, .. } = &it.place { Some(receipt) } else { None });
+        let due: BTreeSet<&Receipt> = receipts.filter(|it| self.hidden.get(*it).is_some_and(|until| *until <= soon)).collect();
+        due.into_iter().cloned().collect()
+    }
+
+    pub(super) fn has_pending(&self) -> bool {
+        self.seats.values().any(|seat| !seat.pending.is_empty())
+    }
+
+    /// Answers that can be given now: orders for which something waits, and those whose wait is over.
+    pub(super) fn answers(&mut self, now: Instant) -> Vec<(SubscriberId, ReadOrder, Read)> {
+        let mut answers = Vec::new();
+        for (who, seat) in &mut self.seats {
+            while let Some(at) = seat.orders.iter().position(|it| !seat.pending.is_empty() || it.until + GRACE <= now) {
+                let Some(Order { order, .. }) = seat.orders.remove(at) else { break };
+                let n = seat.pending.len().min(order.records_max.max(1) as usize);
+                let records = seat.pending.drain(..n).collect();
+                let read = Read { records, n_filtered: std::mem::take(&mut seat.n_filtered), ..Read::default() };
+                answers.push((*who, order, read));
+            }
+        }
+        answers
+    }
+
+    /// The oldest order of each mapping: a receive that failed is theirs.
+    pub(super) fn oldest_orders(&mut self) -> Vec<(SubscriberId, ReadOrder)> {
+        self.seats.iter_mut().filter_map(|(who, seat)| Some((*who, seat.orders.pop_front()?.order))).collect()
+    }
+
+    pub(super) fn all_orders(&mut self) -> Vec<(SubscriberId, ReadOrder)> {
+        let orders = |(who, seat): (&SubscriberId, &mut Seat)| seat.orders.drain(..).map(|it| (*who, it.order)).collect::<Vec<_>>();
+        self.seats.iter_mut().flat_map(orders).collect()
+    }
+
+    pub(super) fn hidden_until(&self, receipt: &Receipt) -> Option<Instant> {
+        self.hidden.get(receipt).copied()
+    }
+
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let orders = self.seats.values().flat_map(|seat| &seat.orders).map(|it| it.until + GRACE).min();
+        let patience = Some(self.patient_until).filter(|it| *it > now && orders.is_some());
+        [orders, patience, self.extend_at, self.retry_at].into_iter().flatten().min()
+    }
+}
+
+/// The receipt under which mappings know a shared message.
+pub(super) fn shared(receipt: &Receipt) -> Receipt {
+    Receipt { handle: receipt.handle.clone(), generation: Generation(receipt.generation.0 | SHARED) }
+}
+
+/// The queue's own receipt.
+pub(super) fn own(receipt: &Receipt) -> Receipt {
+    Receipt { handle: receipt.handle.clone(), generation: Generation(receipt.generation.0 & !SHARED) }
+}
+
+pub(super) fn is_shared(receipt: &Receipt) -> bool {
+    receipt.generation.0 & SHARED != 0
+}

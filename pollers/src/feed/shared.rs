@@ -1,0 +1,251 @@
+//! One queue, several mappings: what one receive brings is given to each whose filter lets it through, and is deleted when all have
+//! finished it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use forebay_batcher::{ExtendId, Extended, Place, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement};
+use tokio::time::Instant;
+
+use super::FeedEvent;
+use super::actor::Actor;
+use super::ballot::{Vote, Wish};
+use super::desk::{self, Desk};
+use super::inbox::SubscriberId;
+use super::queue::{Called, extended, tick};
+use super::serve::{Answer, Took};
+use crate::source::{Hidden, Message, SourceError};
+
+/// A deletion that failed is asked again after this long.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Actor {
+    /// The books, when several mappings share the queue.
+    pub(super) fn shared_desk(&mut self) -> Option<&mut Desk> {
+        self.desk.as_mut().filter(|desk| desk.is_shared())
+    }
+
+    pub(super) fn order_shared(&mut self, who: SubscriberId, order: ReadOrder) {
+        if let Some(desk) = &mut self.desk {
+            desk.order(who, order, Instant::now());
+        }
+        self.settle_desk();
+    }
+
+    /// Brings the desk to rest: what waits is given out, receives are sent for the other orders.
+    pub(super) fn settle_desk(&mut self) {
+        let now = Instant::now();
+        let Some(desk) = self.shared_desk() else { return };
+        for (who, order, mut read) in desk.answers(now) {
+            let Some(zero) = self.members.get(&who).map(|member| member.zero) else { continue };
+            for record in &mut read.records {
+                if let Place::Queue { receipt, visible_until, .. } = &mut record.place {
+                    *visible_until = self.desk.as_ref().and_then(|desk| desk.hidden_until(receipt)).map(|it| tick(zero, it));
+                }
+            }
+            self.tell(who, FeedEvent::Read(order.id, Ok(read)));
+        }
+        while !self.stops()
+            && let Some((room, wait)) = self.shared_desk().and_then(|desk| desk.next_receive(now))
+        {
+            self.call(|queue| {
+                Box::pin(async move {
+                    let sent = Instant::now();
+                    Called::Shared { sent, result: queue.receive(room, wait).await }
+                })
+            });
+        }
+    }
+
+    pub(super) fn received_shared(&mut self, sent: Instant, result: Result<Vec<Message>, SourceError>) {
+        let Some(desk) = &mut self.desk else { return };
+        desk.n_receives -= 1;
+        let messages = match result {
+            Ok(messages) if !desk.has_seats() => return self.hand_back(messages),
+            Ok(messages) => messages,
+            Err(error) => {
+                let notice = error.to_notice();
+                for (who, order) in desk.oldest_orders() {
+                    self.tell(who, FeedEvent::Read(order.id, Err(notice.clone())));
+                }
+                return self.settle_desk();
+            }
+        };
+        let settlements = messages.into_iter().filter_map(|it| self.distribute(&it, sent)).collect();
+        self.conclude(settlements);
+        self.settle_desk();
+    }
+
+    /// Gives one message to those who want it.
+    fn distribute(&mut self, message: &Message, sent: Instant) -> Option<Settlement> {
+        let visibility = self.queue.as_ref()?.facts().visibility;
+        let receipt = desk::shared(&message.receipt);
+        let desk = self.desk.as_mut()?;
+        // It came again before its round was over: what waits of the old one is void.
+        if let Some(old) = desk.receipt_of(&message.record.id) {
+            desk.end_round(&old);
+        }
+        if let Some(visibility) = visibility {
+            desk.hide(&receipt, sent + visibility, Some(visibility));
+        }
+        let mut wishes = Vec::new();
+        for (voter, who) in desk.asked() {
+            let member = who.and_then(|who| Some((who, self.members.get(&who).filter(|it| !it.events.is_closed())?)));
+            let wish = match member {
+                _ if desk.ballots.has_finished(&message.record.id, &voter) => Wish::Wants,
+                None => Wish::Absent,
+                Some((who, member)) => {
+                    let place = || Place::Queue { receipt: receipt.clone(), visible_until: None, receives_left: message.receives_left };
+                    desk.give(who, render(member, message, place))
+                }
+            };
+            wishes.push((voter, wish));
+        }
+        let settlement = desk.ballots.begin(&message.record.id, receipt.clone(), wishes);
+        tell_forgotten(desk.ballots.n_forgotten());
+        settlement
+    }
+
+    /// Does what the votes say. Leaving a message is nothing to do for some queues, so it is asked all the same.
+    pub(super) fn conclude(&mut self, settlements: Vec<Settlement>) {
+        if settlements.is_empty() {
+            return;
+        }
+        if let Some(desk) = &mut self.desk {
+            settlements.iter().for_each(|it| desk.end_round(&it.receipt));
+        }
+        self.call(|queue| {
+            Box::pin(async move {
+                let own = settlements.iter().map(|it| Settlement { receipt: desk::own(&it.receipt), how: it.how }).collect();
+                let answers = queue.settle(own).await;
+                Called::Concluded(settlements, answers)
+            })
+        });
+    }
+
+    pub(super) fn concluded(&mut self, settlements: Vec<Settlement>, answers: Vec<(Receipt, Settled)>) {
+        let Some(desk) = &mut self.desk else { return };
+        let answers: BTreeMap<Receipt, Settled> = answers.into_iter().collect();
+        for settlement in settlements.into_iter().filter(|it| it.how == Settle::Delete) {
+            match answers.get(&desk::own(&settlement.receipt)).copied().unwrap_or(Settled::Failed) {
+                Settled::Done => desk.ballots.forget(&settlement.receipt),
+                Settled::Lost => desk.ballots.lose(&settlement.receipt),
+                Settled::Failed => {
+                    desk.failed.push(settlement);
+                    desk.retry_at.get_or_insert_with(|| Instant::now() + RETRY);
+                }
+            }
+        }
+    }
+
+    /// Votes of a mapping; each is answered when it was counted.
+    pub(super) fn settle_shared(&mut self, who: SubscriberId, id: SettleId, settlements: &[Settlement]) {
+        let Some(desk) = &mut self.desk else { return };
+        let voter = desk.voter(who);
+        let (mut answers, mut last) = (Vec::new(), Vec::new());
+        for settlement in settlements {
+            let vote = voter.as_ref().map_or(Vote::Late, |voter| desk.ballots.vote(voter, settlement));
+            let answer = match vote {
+                Vote::Counted(settlement) => {
+                    last.extend(settlement);
+                    Settled::Done
+                }
+                Vote::Late => Settled::Lost,
+            };
+            answers.push((settlement.receipt.clone(), answer));
+        }
+        self.tell(who, FeedEvent::Settled(id, answers));
+        self.conclude(last);
+    }
+
+    /// Hides shared messages for longer; those whose round is over are lost.
+    pub(super) fn extend_shared(&mut self, who: SubscriberId, id: ExtendId, receipts: Vec<Receipt>, by: Duration) {
+        let Some(desk) = &self.desk else { return };
+        let (out, over): (Vec<Receipt>, Vec<Receipt>) = receipts.into_iter().partition(|it| desk.is_hidden(it));
+        self.call(|queue| {
+            Box::pin(async move {
+                let until = Instant::now() + by;
+                let mut answers = hide(queue.as_ref(), out, by).await;
+                answers.extend(over.into_iter().map(|it| (it, Hidden::Lost)));
+                Called::ExtendedShared { asked: Some((who, id)), until, answers }
+            })
+        });
+    }
+
+    pub(super) fn extended_shared(&mut self, asked: Option<(SubscriberId, ExtendId)>, until: Instant, answers: Vec<(Receipt, Hidden)>) {
+        let Some(desk) = &mut self.desk else { return };
+        for (receipt, hidden) in answers.iter().filter(|(receipt, _)| desk::is_shared(receipt)) {
+            match hidden {
+                Hidden::Done if desk.is_hidden(receipt) => desk.hide(receipt, until, None),
+                Hidden::Done | Hidden::Failed => {}
+                Hidden::Lost => {
+                    desk.end_round(receipt);
+                    desk.ballots.lose(receipt);
+                }
+            }
+        }
+        let Some((who, id)) = asked else { return };
+        let Some(zero) = self.members.get(&who).map(|member| member.zero) else { return };
+        let until = tick(zero, until);
+        let answers: Vec<(Receipt, Extended)> = answers.into_iter().map(|(receipt, it)| (receipt, extended(it, until))).collect();
+        self.tell(who, FeedEvent::Extended(id, answers));
+    }
+
+    pub(super) fn desk_deadline(&self) -> Option<Instant> {
+        self.desk.as_ref().filter(|desk| desk.is_shared()).and_then(|desk| desk.deadline(Instant::now()))
+    }
+
+    /// What is due at the desk: orders whose wait is over, messages to hide for longer, deletions to ask again.
+    pub(super) fn handle_desk_deadline(&mut self, now: Instant) {
+        let visibility = self.queue.as_ref().and_then(|queue| queue.facts().visibility);
+        let Some(desk) = self.shared_desk() else { return };
+        if desk.retry_at.is_some_and(|at| at <= now) {
+            desk.retry_at = None;
+            let failed = std::mem::take(&mut desk.failed);
+            self.conclude(failed);
+        }
+        let Some(desk) = self.shared_desk() else { return };
+        if let Some(visibility) = visibility.filter(|_| desk.extend_at.is_some_and(|at| at <= now)) {
+            let due = desk.due(now + visibility * 2 / 3);
+            desk.extend_at = Some(now + visibility / 3).filter(|_| desk.has_pending());
+            if !due.is_empty() {
+                self.call(|queue| {
+                    Box::pin(async move {
+                        let until = Instant::now() + visibility;
+                        Called::ExtendedShared { asked: None, until, answers: hide(queue.as_ref(), due, visibility).await }
+                    })
+                });
+            }
+        }
+        self.settle_desk();
+    }
+
+    pub(super) fn leave_desk(&mut self, who: SubscriberId) {
+        let settlements = self.desk.as_mut().map(|desk| desk.leave(who)).unwrap_or_default();
+        self.conclude(settlements);
+    }
+}
+
+/// A vote that was forgotten makes a repeat: worth a word, not one each.
+fn tell_forgotten(n: u64) {
+    if n > 0 && n.is_multiple_of(10_000) {
+        tracing::warn!(code = "FB-0219", n_messages = n, "votes on shared messages were forgotten; some are processed again");
+    }
+}
+
+/// Hides messages under the receipts that mappings know them by.
+async fn hide(queue: &dyn crate::source::Queue, receipts: Vec<Receipt>, by: Duration) -> Vec<(Receipt, Hidden)> {
+    let answers: BTreeMap<Receipt, Hidden> = queue.extend(receipts.iter().map(desk::own).collect(), by).await.into_iter().collect();
+    let answer = |receipt: &Receipt| answers.get(&desk::own(receipt)).copied().unwrap_or(Hidden::Failed);
+    receipts.iter().map(|it| (it.clone(), answer(it))).collect()
+}
+
+/// The message as one mapping sees it; `None` when its filter does not let it through.
+fn render(member: &super::actor::Member, message: &Message, place: impl FnOnce() -> Place) -> Option<forebay_batcher::Record> {
+    let id = forebay_batcher::ReadId(0);
+    let order = ReadOrder { id, track: None, records_max: 1, bytes_max: u64::MAX, wait: Duration::ZERO, lanes: 1 };
+    let mut answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
+    let took = answer.take(&message.record, place);
+    debug_assert!(took != Took::NoRoom, "one record always has room");
+    answer.finish(None, false).records.pop()
+}

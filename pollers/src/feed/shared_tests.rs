@@ -1,0 +1,236 @@
+//! Stories of a queue that several mappings share.
+#![cfg(feature = "sqs")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_batcher::{ExtendId, Extended, Place, ReadId, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement};
+use tokio::time::Instant;
+
+use super::*;
+use crate::contract::{Draw, QueueSubject};
+use crate::source::Known;
+use crate::sqs::fake::FakeSubject;
+
+/// Lets through what its word stands in.
+struct Contains(&'static str);
+
+impl RecordFilter for Contains {
+    fn needs_data(&self) -> bool {
+        false
+    }
+
+    fn passes(&self, metadata: &[u8], _data: Option<&[u8]>) -> bool {
+        String::from_utf8_lossy(metadata).contains(self.0)
+    }
+}
+
+/// A mapping played by hand.
+struct Player {
+    subscriber: Subscriber,
+    n: u64,
+    orders: BTreeSet<u64>,
+    held: Vec<(String, Receipt)>,
+    finished: BTreeMap<String, u32>,
+    settling: BTreeMap<u64, Vec<(String, Receipt, Settle)>>,
+}
+
+impl Player {
+    fn new(feed: &Feed, name: &str, word: Option<&'static str>) -> Self {
+        let filter = word.map(|word| Arc::new(Contains(word)) as Arc<dyn RecordFilter>);
+        let known = Known::default();
+        let subscription = Subscription { voter: name.into(), known, filter, has_window: false, zero: Instant::now(), events_max: 16 };
+        let subscriber = feed.subscribe(subscription);
+        Self { subscriber, n: 0, orders: BTreeSet::new(), held: Vec::new(), finished: BTreeMap::new(), settling: BTreeMap::new() }
+    }
+
+    fn order(&mut self, records_max: u32) {
+        self.n += 1;
+        self.orders.insert(self.n);
+        let wait = Duration::from_secs(5);
+        self.subscriber.read(ReadOrder { id: ReadId(self.n), track: None, records_max, bytes_max: u64::MAX, wait, lanes: 1 });
+    }
+
+    fn settle(&mut self, how: impl Fn(&str) -> Settle) {
+        self.n += 1;
+        let all: Vec<_> = self.held.drain(..).map(|(body, receipt)| (how(&body), body, receipt)).collect();
+        let settlements = all.iter().map(|(how, _, receipt)| Settlement { receipt: receipt.clone(), how: *how }).collect();
+        self.settling.insert(self.n, all.into_iter().map(|(how, body, receipt)| (body, receipt, how)).collect());
+        self.subscriber.settle(SettleId(self.n), settlements);
+    }
+
+    /// Takes news until there is none for a moment.
+    async fn listen(&mut self) {
+        while let Ok(event) = tokio::time::timeout(Duration::from_millis(200), self.subscriber.events.recv()).await {
+            match event.expect("the feed lives") {
+                FeedEvent::Read(ReadId(id), read) => {
+                    assert!(self.orders.remove(&id), "an order is answered once");
+                    for record in read.map(|it| it.records).unwrap_or_default() {
+                        let body = serde_json::from_slice::<serde_json::Value>(&record.bytes).unwrap()["body"].as_str().unwrap().to_owned();
+                        assert!(!self.finished.contains_key(&body), "{body} came again after it was finished");
+                        let Place::Queue { receipt, visible_until, .. } = record.place else { panic!("a queue") };
+                        assert!(visible_until.is_some());
+                        self.held.retain(|(held, _)| *held != body);
+                        self.held.push((body, receipt));
+                    }
+                }
+                FeedEvent::Settled(SettleId(id), answers) => {
+                    let answers: BTreeMap<Receipt, Settled> = answers.into_iter().collect();
+                    for (body, receipt, how) in self.settling.remove(&id).expect("it was asked") {
+                        if how == Settle::Delete && answers[&receipt] == Settled::Done {
+                            *self.finished.entry(body).or_default() += 1;
+                        }
+                    }
+                }
+                FeedEvent::Extended(_, answers) => assert!(answers.iter().all(|(_, it)| matches!(it, Extended::Until(_))), "{answers:?}"),
+                FeedEvent::Discovered(_) | FeedEvent::Lost(_) | FeedEvent::Trouble(_) | FeedEvent::Healed => {}
+            }
+        }
+    }
+}
+
+fn world(n: usize) -> (FakeSubject, Feed) {
+    let mut subject = FakeSubject::new();
+    for it in 0..n {
+        subject.send(&format!("message {it} {}", if it % 3 == 0 { "third" } else { "other" }), None);
+    }
+    let feed = Feed::start(subject.source(), FeedLimits::default());
+    (subject, feed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_message_is_deleted_when_each_mapping_that_wants_it_has_finished_it() {
+    let (subject, feed) = world(9);
+    for name in ["all", "thirds"] {
+        feed.expect(name.into());
+    }
+    let (mut all, mut thirds) = (Player::new(&feed, "all", None), Player::new(&feed, "thirds", Some("third")));
+    all.order(10);
+    thirds.order(10);
+    all.listen().await;
+    thirds.listen().await;
+    assert_eq!((all.held.len(), thirds.held.len()), (9, 3), "one receive serves both");
+    all.settle(|_| Settle::Delete);
+    all.listen().await;
+    assert_eq!(subject.n_left(), 3, "what one filters out waits for nobody");
+    thirds.settle(|_| Settle::Delete);
+    thirds.listen().await;
+    assert_eq!((subject.n_left(), all.finished.len(), thirds.finished.len()), (0, 9, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mapping_that_comes_late_misses_nothing() {
+    let (subject, feed) = world(4);
+    for name in ["early", "late"] {
+        feed.expect(name.into());
+    }
+    let mut early = Player::new(&feed, "early", None);
+    early.order(10);
+    // Longer than the patience of the first receive.
+    tokio::time::advance(Duration::from_secs(4)).await;
+    while early.finished.len() < 4 {
+        early.listen().await;
+        early.settle(|_| Settle::Delete);
+        early.order(10);
+    }
+    assert_eq!(subject.n_left(), 4, "the late one is missed");
+    let mut late = Player::new(&feed, "late", None);
+    for _ in 0..40 {
+        late.order(10);
+        late.listen().await;
+        late.settle(|_| Settle::Delete);
+        early.order(10);
+        early.listen().await;
+        tokio::time::advance(Duration::from_secs(5)).await;
+    }
+    assert_eq!((subject.n_left(), late.finished.len()), (0, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_busy_mapping_stays_hidden_and_keeps_the_others_going() {
+    let (subject, feed) = world(5);
+    for name in ["quick", "busy"] {
+        feed.expect(name.into());
+    }
+    let (mut quick, mut busy) = (Player::new(&feed, "quick", None), Player::new(&feed, "busy", None));
+    quick.order(10);
+    quick.listen().await;
+    assert_eq!(quick.held.len(), 5);
+    quick.settle(|_| Settle::Delete);
+    for _ in 0..30 {
+        quick.order(10);
+        tokio::time::advance(Duration::from_secs(6)).await;
+        quick.listen().await;
+        assert!(quick.held.is_empty(), "nothing comes again while it waits for the other");
+    }
+    busy.order(10);
+    busy.listen().await;
+    assert_eq!(busy.held.len(), 5);
+    busy.n += 1;
+    busy.subscriber.extend(ExtendId(busy.n), busy.held.iter().map(|(_, it)| it.clone()).collect(), Duration::from_secs(30));
+    busy.settle(|_| Settle::Delete);
+    busy.listen().await;
+    assert_eq!(subject.n_left(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mapping_that_is_dismissed_keeps_nothing_in_the_queue() {
+    let (subject, feed) = world(3);
+    for name in ["stays", "goes"] {
+        feed.expect(name.into());
+    }
+    let (mut stays, mut goes) = (Player::new(&feed, "stays", None), Player::new(&feed, "goes", None));
+    goes.order(10);
+    goes.listen().await;
+    drop(goes);
+    feed.dismiss("goes".into());
+    for _ in 0..20 {
+        stays.order(10);
+        stays.listen().await;
+        stays.settle(|_| Settle::Delete);
+        stays.listen().await;
+        tokio::time::advance(Duration::from_secs(5)).await;
+    }
+    assert_eq!((subject.n_left(), stays.finished.len()), (0, 3));
+}
+
+/// Random play: whatever fails, is handed back, lapses or breaks, each mapping finishes what it wants once, and then the queue is empty.
+#[tokio::test(start_paused = true)]
+async fn random_play_ends_with_everything_finished_once_by_each_who_wants_it() {
+    for seed in 0..40 {
+        let mut draw = Draw(seed);
+        let (mut subject, feed) = world(30);
+        for name in ["all", "thirds", "others"] {
+            feed.expect(name.into());
+        }
+        let words = [("all", None), ("thirds", Some("third")), ("others", Some("other"))];
+        let mut players: Vec<Player> = words.iter().map(|(name, word)| Player::new(&feed, name, *word)).collect();
+        let mut rounds = 0;
+        while subject.n_left() > 0 {
+            rounds += 1;
+            assert!(rounds < 600, "seed {seed}: {} messages are left", subject.n_left());
+            let at = draw.below(players.len());
+            if draw.below(40) == 0 {
+                // A restart of the mapping: what it finished is remembered by its name.
+                let (name, word) = words[at];
+                let finished = std::mem::take(&mut players[at].finished);
+                players[at] = Player { finished, ..Player::new(&feed, name, word) };
+            }
+            let is_broken = rounds < 200 && draw.below(10) == 0;
+            subject.set_broken(is_broken);
+            let player = &mut players[at];
+            if player.orders.len() < 3 {
+                player.order(1 + u32::try_from(draw.below(10)).unwrap());
+            }
+            player.listen().await;
+            let how = [Settle::Delete, Settle::Delete, Settle::Delete, Settle::Leave, Settle::Release][draw.below(5)];
+            player.settle(|_| how);
+            player.listen().await;
+            subject.set_broken(false);
+            tokio::time::advance(Duration::from_millis(500 * draw.below(30) as u64)).await;
+        }
+        let finished: Vec<usize> = players.iter().map(|it| it.finished.len()).collect();
+        assert_eq!(finished, [30, 10, 20], "seed {seed}");
+    }
+}
