@@ -57,8 +57,8 @@ impl DestinationSettings {
                     Some(DestinationTarget::Function(name?))
                 })
             });
-            let sqs = reader.written(&settings::FAILURE_SQS, aws::read_sqs);
-            let sns = reader.written(&settings::FAILURE_SNS, aws::read_sns);
+            let sqs = reader.written(&settings::FAILURE_SQS, |it| aws::read_sqs(it, base));
+            let sns = reader.written(&settings::FAILURE_SNS, |it| aws::read_sns(it, base));
             let arn = reader.written(&settings::FAILURE_ARN, aws::read_arn);
             one_target(reader.fields);
             Some(Self { target: [file, http, function, sqs, sns, arn].into_iter().flatten().next()?, include_payload })
