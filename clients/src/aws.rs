@@ -87,6 +87,11 @@ impl Aws {
         Self { common: settings.over(&environment), providers: Arc::default() }
     }
 
+    /// The region that an ARN gets whose own is not known.
+    pub fn region(&self) -> &str {
+        self.common.region.as_deref().unwrap_or(REGION)
+    }
+
     /// The account that an ARN gets whose own is not known.
     pub fn account<'a>(&'a self, own: &'a AwsSettings) -> &'a str {
         own.account_id.as_deref().or(self.common.account_id.as_deref()).unwrap_or(ACCOUNT)

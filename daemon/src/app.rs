@@ -119,7 +119,11 @@ impl App {
             let outbox = match &mapping.on_failure {
                 Some(settings) => {
                     let destination = destinations.build(name, &settings.target).await?;
-                    Some(Outbox::new(destination, executor.function_arn().to_owned(), settings.include_payload))
+                    let arn = match &mapping.function_qualifier {
+                        Some(qualifier) => format!("{}:{qualifier}", executor.function_arn()),
+                        None => executor.function_arn().to_owned(),
+                    };
+                    Some(Outbox::new(destination, arn, settings.include_payload))
                 }
                 None => None,
             };
@@ -133,7 +137,7 @@ impl App {
                 source: it.source,
                 feeds: Arc::clone(&feeds),
                 filter: it.filter,
-                function_timeout: functions[&mapping.function].timeout,
+                function_timeout: (!mapping.function.is_arn()).then_some(functions[&mapping.function].timeout),
                 executor,
                 outbox,
                 store: Arc::clone(&store),

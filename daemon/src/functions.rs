@@ -6,18 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_clients::Clients;
-use forebay_config::{Executor as Settings, Function, FunctionName};
+use forebay_config::function::LambdaName;
+use forebay_config::{AwsSettings, Executor as Settings, Function, FunctionName};
 use forebay_invoker::Executor;
 use forebay_invoker::executors::http::{self, HttpExecutor};
 use forebay_invoker::executors::lambda::{self, LambdaExecutor};
 use forebay_invoker::executors::process::{Interpreters, ProcessExecutor, ProcessOptions, TracingSink};
 
 use crate::app::BuildError;
-
-/// The account that ARNs of local functions name.
-const ACCOUNT: &str = "000000000000";
-/// The region that ARNs of local functions name.
-const REGION: &str = "us-east-1";
 
 /// One function, ready to be invoked.
 pub(crate) struct Built {
@@ -52,8 +48,8 @@ async fn build_one(function: &Function, clients: &Clients, interpreters: &Arc<In
     Ok(match &function.executor {
         Settings::Process(settings) => {
             let options = ProcessOptions {
-                region: REGION.to_owned(),
-                account: ACCOUNT.to_owned(),
+                region: clients.aws.region().to_owned(),
+                account: clients.aws.account(&AwsSettings::default()).to_owned(),
                 // The config has made all paths absolute.
                 base: PathBuf::from("/"),
                 interpreters: Arc::clone(interpreters),
@@ -64,7 +60,8 @@ async fn build_one(function: &Function, clients: &Clients, interpreters: &Arc<In
             Built { n_slots: function.concurrency.unwrap_or(own), executor: Arc::new(executor), timeout: function.timeout }
         }
         Settings::Http(settings) => {
-            let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", function.name);
+            let name = LambdaName::Bare(function.name.to_string());
+            let arn = name.arn(clients.aws.region(), clients.aws.account(&AwsSettings::default()));
             let executor = HttpExecutor::new(function, settings, arn, &clients.http);
             let executor = executor.map_err(|cause| BuildError::Endpoint { who: format!("function {}", function.name), cause })?;
             let n_slots = function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT);

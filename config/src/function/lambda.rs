@@ -8,7 +8,7 @@ use crate::fields::Item;
 use crate::settings::{self, Reader};
 
 /// The most characters of a name of a function in any of its forms.
-const NAME_CHARS_MAX: usize = 256;
+pub(crate) const NAME_CHARS_MAX: usize = 256;
 /// The most characters of the bare name.
 const BARE_NAME_CHARS_MAX: usize = 64;
 /// The most characters of a version or an alias.
@@ -60,6 +60,23 @@ impl LambdaName {
         }
         let (name, qualifier) = bare(text)?;
         Some((Self::Bare(name), qualifier))
+    }
+
+    /// The name alone.
+    pub fn bare(&self) -> &str {
+        match self {
+            Self::Bare(name) | Self::Partial { name, .. } => name,
+            Self::Arn(arn) => arn.resource.strip_prefix("function:").unwrap_or(&arn.resource),
+        }
+    }
+
+    /// The account that the name holds.
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Bare(_) => None,
+            Self::Partial { account, .. } => Some(account),
+            Self::Arn(arn) => Some(&arn.account),
+        }
     }
 
     /// The region that the name holds.

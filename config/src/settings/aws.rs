@@ -18,7 +18,7 @@ pub(crate) static AWS_ACCOUNT: SettingSpec = SettingSpec::new(
     "aws.account_id",
     Shape::Text,
     D::Absent("`000000000000`"),
-    "The account that the ARN of a function carries which is written as a bare name: twelve digits in quotes.",
+    "The account of your functions, which their ARNs carry: twelve digits in quotes.",
 );
 pub(crate) static AWS_ENDPOINT: SettingSpec = SettingSpec::new(
     "aws.endpoint",

@@ -32,7 +32,7 @@ pub(crate) static FUNCTION_NAME: SettingSpec = SettingSpec::new(
     "event_source_mappings[].function_name",
     Shape::Text,
     D::Required,
-    "The function that gets the batches: a name under `functions:`.",
+    "The function that gets the batches: a name under `functions:`, or `account:function:name` or an ARN, each with `:version` or `:alias` if you like. An ARN finds the function of that name under `functions:`, if its region and account are those of `aws` or `aws` names none; else it is called at Lambda, with what stands under `aws`.",
 )
 .aws("FunctionName");
 pub(crate) static BATCH_SIZE: SettingSpec = SettingSpec::new(
@@ -177,7 +177,7 @@ pub(crate) static FAILURE_FUNCTION_NAME: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.function.function_name",
     Shape::Text,
     D::Required,
-    "A name under `functions:`.",
+    "A name under `functions:`, or the ARN of a function of Lambda, as in `function_name` of the mapping.",
 );
 pub(crate) static FAILURE_SQS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.sqs",

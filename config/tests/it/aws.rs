@@ -120,3 +120,85 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:9:60 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `destination_arn` (keep one of them)
     "#]].assert_eq(&found);
 }
+
+/// A config whose mapping and destination name functions like this.
+fn naming(top: &str, mapping: &str, destination: &str) -> String {
+    format!(
+        "{top}\nfunctions:\n  f: {{ executor: {{ http: {{ url: \"http://h\" }} }} }}\n  g: {{ executor: {{ lambda: {{ function_name: \"g:7\" }} }} }}\n\
+         event_source_mappings:\n  - name: m\n    source: {{ stream: {{ name: x }} }}\n    function_name: \"{mapping}\"\n    starting_position: LATEST\n    \
+         destination_config: {{ on_failure: {{ function: {{ function_name: \"{destination}\" }} }} }}\n"
+    )
+}
+
+#[test]
+fn a_mapping_may_name_a_function_by_its_arn_which_is_one_of_the_file_or_of_lambda() {
+    let here = "aws: { region: eu-west-1, account_id: \"123456789012\" }";
+    let cases = [
+        ("", "f"),
+        ("", "f:$LATEST"),
+        ("", "f:live"),
+        ("", "g:7"),
+        ("", "210987654321:function:f:2"),
+        (here, "123456789012:function:f"),
+        (here, "210987654321:function:f:2"),
+        (here, "arn:aws:lambda:eu-west-1:123456789012:function:f:live"),
+        (here, "arn:aws:lambda:us-east-1:123456789012:function:f:live"),
+        (here, "arn:aws:lambda:eu-west-1:123456789012:function:other"),
+    ];
+    let shown: String = cases
+        .iter()
+        .map(|(top, name)| {
+            let config = check(&naming(top, name, name)).unwrap();
+            let mapping = &config.mappings[0];
+            let Some(DestinationTarget::Function(destination)) = mapping.on_failure.as_ref().map(|it| &it.target) else {
+                panic!("no function")
+            };
+            assert_eq!(*destination, mapping.function);
+            let called = match &config.functions[&mapping.function].executor {
+                Executor::Lambda(lambda) => format!("Lambda {} {:?}", lambda.function.wire("REGION"), lambda.qualifier),
+                Executor::Http(_) | Executor::Process(_) => "here".to_owned(),
+            };
+            format!("{name} -> {} {:?}: {called}\n", mapping.function, mapping.function_qualifier)
+        })
+        .collect();
+    expect![[r#"
+        f -> f None: here
+        f:$LATEST -> f Some("$LATEST"): here
+        f:live -> f Some("live"): here
+        g:7 -> g None: Lambda g Some("7")
+        210987654321:function:f:2 -> f Some("2"): here
+        123456789012:function:f -> f None: here
+        210987654321:function:f:2 -> 210987654321:function:f:2 None: Lambda arn:aws:lambda:REGION:210987654321:function:f Some("2")
+        arn:aws:lambda:eu-west-1:123456789012:function:f:live -> f Some("live"): here
+        arn:aws:lambda:us-east-1:123456789012:function:f:live -> arn:aws:lambda:us-east-1:123456789012:function:f:live None: Lambda arn:aws:lambda:us-east-1:123456789012:function:f Some("live")
+        arn:aws:lambda:eu-west-1:123456789012:function:other -> arn:aws:lambda:eu-west-1:123456789012:function:other None: Lambda arn:aws:lambda:eu-west-1:123456789012:function:other None
+    "#]].assert_eq(&shown);
+}
+
+#[test]
+fn what_is_no_name_of_a_function_is_refused_in_awss_words_and_a_slip_is_never_a_call() {
+    let long = format!("arn:aws:lambda:eu-west-1:123456789012:function:{}", "x".repeat(220));
+    let cases = [
+        "ff",
+        "ff:live",
+        "f:",
+        "f:$HEAD",
+        "a/b",
+        "arn:aws:lambda:eu-west-1:123456789012:function:",
+        "arn:aws:sqs:eu-west-1:123456789012:f",
+        &long,
+        "g:8",
+    ];
+    let found: String = cases.iter().map(|name| lines(&check(&naming("", name, "f")).unwrap_err())).collect();
+    expect![[r#"
+        forebay.yaml:8:20 FB-0112 event_source_mappings[0].function_name: Function does not exist: `ff` (known functions: `f`, `g`)
+        forebay.yaml:8:20 FB-0112 event_source_mappings[0].function_name: Function does not exist: `ff:live` (known functions: `f`, `g`)
+        forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'f:' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))? (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
+        forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'f:$HEAD' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))? (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
+        forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'a/b' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))? (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
+        forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'arn:aws:lambda:eu-west-1:123456789012:function:' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))? (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
+        forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'arn:aws:sqs:eu-west-1:123456789012:f' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))? (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
+        forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'arn:aws:lambda:eu-west-1:123456789012:fu' at 'functionName' failed to satisfy constraint: Member must have length less than or equal to 256 (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
+        forebay.yaml:8:20 FB-0110 event_source_mappings[0].function_name: The derived qualifier from the function name does not match the specified qualifier. (write the version or alias under the function, as `qualifier` of its `lambda`)
+    "#]].assert_eq(&found);
+}
