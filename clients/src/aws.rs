@@ -1,140 +1,165 @@
-//! Signed requests to AWS's services and to servers that speak like them. Credentials are static; nothing is asked of a metadata service.
+//! Calls of AWS's services and of servers that speak like them: where to, with which credentials, signed.
 
+mod credentials;
+mod error;
+mod provider;
+mod sdk;
 mod sign;
 
-use aws_credential_types::Credentials;
-use aws_smithy_runtime_api::client::identity::Identity;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aws_credential_types::provider::error::CredentialsError;
 use bytes::Bytes;
 use forebay_config::{AwsCredentials, AwsSettings};
 use http::header::{HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Uri};
+use tokio::sync::Mutex;
+use tracing::warn;
 
-use crate::address::{ForbiddenAddress, judge_host};
+use crate::address::judge_host;
 use crate::exchange::{Answer, ExchangeError, Limits};
 use crate::http::{HttpClient, HttpClients};
 use crate::pieces::Pieces;
-use crate::tls::TlsError;
+
+pub use credentials::KeptCredentials;
+pub use error::AwsError;
+pub use sdk::sdk_client;
 
 /// The account of ARNs where none is known.
 const ACCOUNT: &str = "000000000000";
+/// The region of servers of one's own where none is known: it has no meaning there but must be signed for.
+const REGION: &str = "us-east-1";
+/// The services that have an endpoint variable.
+const SERVICES: [&str; 3] = ["lambda", "sns", "sqs"];
 
-/// A service cannot be called with these settings.
-#[derive(Debug, thiserror::Error)]
-pub enum AwsError {
-    /// FB-0360
-    #[error(
-        "there are no credentials for {service}: write `aws.access_key_id` and `aws.secret_access_key`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    )]
-    Credentials {
-        /// Which service.
-        service: &'static str,
-    },
-    /// FB-0361
-    #[error("there is no region for {service}: write `aws.region`, or set AWS_REGION")]
-    Region {
-        /// Which service.
-        service: &'static str,
-    },
-    /// FB-0362
-    #[error("the endpoint {endpoint} of {service} is no http:// or https:// URL of a host and a port")]
-    Endpoint {
-        /// Which service.
-        service: &'static str,
-        /// What was written.
-        endpoint: String,
-    },
-    /// FB-0362
-    #[error("the endpoint of {service} is a forbidden address")]
-    Address {
-        /// Which service.
-        service: &'static str,
-        /// Why.
-        #[source]
-        cause: ForbiddenAddress,
-    },
-    /// The code is that of the cause.
-    #[error("TLS to {endpoint} cannot be set up")]
-    Tls {
-        /// Where to.
-        endpoint: String,
-        /// Why.
-        #[source]
-        cause: TlsError,
-    },
-}
-
-impl AwsError {
-    /// The page that explains it.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Credentials { .. } => "FB-0360",
-            Self::Region { .. } => "FB-0361",
-            Self::Endpoint { .. } | Self::Address { .. } => "FB-0362",
-            Self::Tls { cause, .. } => cause.code(),
-        }
-    }
-}
-
-/// What is called, as far as its own settings say so.
+/// What is called.
 #[derive(Debug, Clone, Copy)]
 pub struct AwsTarget<'a> {
     /// `lambda`, `sqs` or `sns`.
     pub service: &'static str,
-    /// Its region.
+    /// What it says itself: goes before all else.
+    pub own: &'a AwsSettings,
+    /// The region that its name holds: goes before what all share.
     pub region: Option<&'a str>,
-    /// Its endpoint.
-    pub endpoint: Option<&'a str>,
     /// The endpoint that its name holds, after which only AWS's own is left.
-    pub home: Option<&'a str>,
+    pub endpoint: Option<&'a str>,
 }
 
-/// Region and credentials of everything that is called: what is configured, then what the environment says.
+/// What one service is called with.
 #[derive(Debug, Clone)]
+pub struct AwsAccess {
+    /// The connections.
+    pub http: HttpClient,
+    /// Scheme, host and port.
+    pub endpoint: String,
+    /// What requests are signed for.
+    pub region: String,
+    /// What they are signed with.
+    pub credentials: KeptCredentials,
+}
+
+/// Credentials, and what they were made from.
+type Provider = ((Option<AwsCredentials>, Option<PathBuf>), KeptCredentials);
+
+/// What all calls share: the settings, then what the environment says. Clones share credentials.
+#[derive(Debug, Clone, Default)]
 pub struct Aws {
-    settings: AwsSettings,
+    common: AwsSettings,
+    providers: Arc<Mutex<Vec<Provider>>>,
 }
 
 impl Aws {
-    /// Fills what the settings leave out. `variable` looks a variable of the environment up; an empty one counts as not set.
+    /// Fills what the settings leave out. `variable` looks a variable of the environment up; an empty one counts as not set. Credentials are
+    /// looked for when something is called.
     pub fn new(settings: &AwsSettings, variable: impl Fn(&str) -> Option<String>) -> Self {
-        let mut settings = settings.clone();
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        settings.region = settings.region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
-        settings.credentials = settings.credentials.or_else(|| {
-            Some(AwsCredentials {
-                access_key_id: variable("AWS_ACCESS_KEY_ID")?,
-                secret_access_key: variable("AWS_SECRET_ACCESS_KEY")?,
-                session_token: variable("AWS_SESSION_TOKEN"),
-            })
-        });
-        Self { settings }
+        let of_service = |service: &&str| Some(((*service).to_owned(), variable(&format!("AWS_ENDPOINT_URL_{}", service.to_uppercase()))?));
+        let environment = AwsSettings {
+            region: variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")),
+            account_id: None,
+            endpoint: variable("AWS_ENDPOINT_URL"),
+            endpoints: SERVICES.iter().filter_map(of_service).collect::<BTreeMap<_, _>>(),
+            credentials: None,
+            ca_file: variable("AWS_CA_BUNDLE").map(PathBuf::from),
+        };
+        Self { common: settings.over(&environment), providers: Arc::default() }
+    }
+
+    /// The region that an ARN gets whose own is not known.
+    pub fn region(&self) -> &str {
+        self.common.region.as_deref().unwrap_or(REGION)
     }
 
     /// The account that an ARN gets whose own is not known.
-    pub fn account(&self) -> &str {
-        self.settings.account_id.as_deref().unwrap_or(ACCOUNT)
+    pub fn account<'a>(&'a self, own: &'a AwsSettings) -> &'a str {
+        own.account_id.as_deref().or(self.common.account_id.as_deref()).unwrap_or(ACCOUNT)
     }
 
-    /// A client for one thing that is called. Nothing is sent. Reads the CA file, so it is meant for start and reload.
-    pub fn client(&self, target: AwsTarget<'_>, clients: &HttpClients) -> Result<AwsClient, AwsError> {
+    /// What one thing is called with. Reads the CA file and AWS's shared files, and asks once for credentials, so it is meant for start and
+    /// reload, and for a source that connects. Takes a few seconds at most; who gives credentials and does not answer is asked again later.
+    ///
+    /// # Errors
+    /// What is missing or cannot be used.
+    pub async fn access(&self, target: AwsTarget<'_>, clients: &HttpClients) -> Result<AwsAccess, AwsError> {
         let service = target.service;
-        let region = target.region.or(self.settings.region.as_deref()).ok_or(AwsError::Region { service })?;
-        let credentials = self.settings.credentials.as_ref().ok_or(AwsError::Credentials { service })?;
-        let endpoint = target.endpoint.or(self.settings.endpoint.as_deref()).or(target.home);
-        let endpoint = endpoint.map_or_else(|| own_endpoint(service, region), str::to_owned);
-        let wrong = || AwsError::Endpoint { service, endpoint: endpoint.clone() };
-        let url: Uri = endpoint.parse().map_err(|_| wrong())?;
-        let (Some("http" | "https"), Some(authority)) = (url.scheme_str(), url.authority()) else { return Err(wrong()) };
-        if authority.as_str().contains('@') || !matches!(url.path_and_query().map_or("/", |it| it.as_str()), "/" | "") {
-            return Err(wrong());
-        }
-        judge_host(authority.host()).map_err(|cause| AwsError::Address { service, cause })?;
-        let http = clients.client(&url, self.settings.ca_file.as_deref());
+        let settings = target.own.over(&self.common);
+        let written = settings.endpoint_of(service).or(target.endpoint);
+        let region = target.own.region.as_deref().or(target.region).or(self.common.region.as_deref()).map(str::to_owned);
+        let region = match region {
+            Some(region) => Some(region),
+            None => provider::region_of_profile(settings.credentials.as_ref()).await,
+        };
+        let region = region.or_else(|| written.map(|_| REGION.to_owned())).ok_or(AwsError::Region { service })?;
+        let endpoint = written.map_or_else(|| own_endpoint(service, &region), str::to_owned);
+        let url = judged(service, &endpoint)?;
+        let http = clients.client(&url, settings.ca_file.as_deref());
         let http = http.map_err(|cause| AwsError::Tls { endpoint: endpoint.clone(), cause })?;
-        let AwsCredentials { access_key_id, secret_access_key, session_token } = credentials.clone();
-        let identity = Credentials::new(access_key_id, secret_access_key, session_token, None, "forebay").into();
-        Ok(AwsClient { http, endpoint: endpoint.trim_end_matches('/').to_owned(), service, region: region.to_owned(), identity })
+        let credentials = self.credentials(&settings, &region, &http).await;
+        match credentials.get().await {
+            Err(cause @ (CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))) => {
+                return Err(AwsError::Credentials { service, tried: credentials.tried().to_owned(), cause: cause.into() });
+            }
+            Err(error) => {
+                warn!(service, tried = credentials.tried(), error = chain(&error), "no credentials yet; they are asked for again")
+            }
+            Ok(_) => {}
+        }
+        Ok(AwsAccess { http, endpoint: endpoint.trim_end_matches('/').to_owned(), region, credentials })
     }
+
+    /// A client for one thing that is called; see [`Self::access`].
+    ///
+    /// # Errors
+    /// What is missing or cannot be used.
+    pub async fn client(&self, target: AwsTarget<'_>, clients: &HttpClients) -> Result<AwsClient, AwsError> {
+        Ok(AwsClient { access: self.access(target, clients).await?, service: target.service })
+    }
+
+    /// Credentials are shared by all that name the same.
+    async fn credentials(&self, settings: &AwsSettings, region: &str, http: &HttpClient) -> KeptCredentials {
+        let key = (settings.credentials.clone(), settings.ca_file.clone());
+        let mut providers = self.providers.lock().await;
+        if let Some((_, known)) = providers.iter().find(|(it, _)| *it == key) {
+            return known.clone();
+        }
+        let made = provider::credentials(settings.credentials.as_ref(), region, http.clone()).await;
+        providers.push((key, made.clone()));
+        made
+    }
+}
+
+/// Scheme, host and port of a server that may be called.
+fn judged(service: &'static str, endpoint: &str) -> Result<Uri, AwsError> {
+    let wrong = || AwsError::Endpoint { service, endpoint: endpoint.to_owned() };
+    let url: Uri = endpoint.parse().map_err(|_| wrong())?;
+    let (Some("http" | "https"), Some(authority)) = (url.scheme_str(), url.authority()) else { return Err(wrong()) };
+    if authority.as_str().contains('@') || !matches!(url.path_and_query().map_or("/", |it| it.as_str()), "/" | "") {
+        return Err(wrong());
+    }
+    judge_host(authority.host()).map_err(|cause| AwsError::Address { service, cause })?;
+    Ok(url)
 }
 
 fn own_endpoint(service: &str, region: &str) -> String {
@@ -142,96 +167,136 @@ fn own_endpoint(service: &str, region: &str) -> String {
     format!("https://{service}.{region}.{domain}")
 }
 
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |it| it.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// Sends signed requests to one service in one region.
 #[derive(Debug, Clone)]
 pub struct AwsClient {
-    http: HttpClient,
-    endpoint: String,
+    access: AwsAccess,
     service: &'static str,
-    region: String,
-    identity: Identity,
 }
 
 impl AwsClient {
     /// The region that requests are signed for.
     pub fn region(&self) -> &str {
-        &self.region
+        &self.access.region
     }
 
     /// Scheme, host and port.
     pub fn endpoint(&self) -> &str {
-        &self.endpoint
+        &self.access.endpoint
     }
 
-    /// Posts once, signed with the time of now. `path` is encoded already. Redirects are answers like any other.
+    /// Posts once, signed with the time of now. `path` is encoded already. Redirects are answers like any other. Without credentials nothing
+    /// is sent.
     pub async fn post(&self, path: &str, headers: HeaderMap, pieces: Vec<Bytes>, limits: Limits) -> Result<Answer, ExchangeError> {
+        let AwsAccess { http, endpoint, region, credentials } = &self.access;
         let hash = sign::hash(&pieces);
+        let identity = credentials.get().await.map_err(|cause| {
+            let tried = credentials.tried().to_owned();
+            ExchangeError::NotSent(AwsError::Credentials { service: self.service, tried, cause: cause.into() }.into())
+        })?;
         let mut request = Request::new(Pieces::new(pieces));
         *request.method_mut() = Method::POST;
         *request.uri_mut() =
-            format!("{}{path}", self.endpoint).parse().map_err(|error: http::uri::InvalidUri| ExchangeError::NotSent(error.into()))?;
+            format!("{endpoint}{path}").parse().map_err(|error: http::uri::InvalidUri| ExchangeError::NotSent(error.into()))?;
         *request.headers_mut() = headers;
-        let scope = sign::Scope { service: self.service, region: &self.region, identity: &self.identity };
+        let scope = sign::Scope { service: self.service, region, identity: &identity.into() };
         sign::sign(&mut request, hash, &scope, std::time::SystemTime::now()).map_err(ExchangeError::NotSent)?;
         // After the signature, which does not cover it: proxies change it.
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(concat!("forebay/", env!("CARGO_PKG_VERSION"))));
-        self.http.exchange(request, limits).await
+        http.exchange(request, limits).await
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use forebay_config::AwsKey;
+
     use super::*;
 
     fn settings() -> AwsSettings {
-        let credentials = AwsCredentials { access_key_id: "a".into(), secret_access_key: "s3cret".into(), session_token: None };
-        AwsSettings { region: Some("eu-west-1".into()), credentials: Some(credentials), ..AwsSettings::default() }
+        let key = AwsKey { access_key_id: "a".into(), secret_access_key: "s3cret".into(), session_token: None };
+        AwsSettings { region: Some("eu-west-1".into()), credentials: Some(AwsCredentials::Key(key)), ..AwsSettings::default() }
     }
 
-    fn client(settings: &AwsSettings, endpoint: Option<&str>, home: Option<&str>) -> Result<AwsClient, AwsError> {
-        let target = AwsTarget { service: "sqs", region: None, endpoint, home };
-        Aws::new(settings, |_| None).client(target, &HttpClients::new())
+    fn at(endpoint: &str) -> AwsSettings {
+        AwsSettings { endpoint: Some(endpoint.into()), ..AwsSettings::default() }
     }
 
-    #[test]
-    fn the_nearest_endpoint_is_taken() {
+    async fn access(aws: &Aws, own: &AwsSettings, home: Option<&str>) -> Result<AwsAccess, AwsError> {
+        aws.access(AwsTarget { service: "sqs", own, region: None, endpoint: home }, &HttpClients::new()).await
+    }
+
+    fn aws(settings: AwsSettings) -> Aws {
+        Aws::new(&settings, |_| None)
+    }
+
+    fn variables(set: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        |name| set.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[tokio::test]
+    async fn the_nearest_endpoint_is_taken() {
+        let nothing = AwsSettings::default();
+        let common = aws(AwsSettings { endpoint: Some("http://common:1".into()), ..settings() });
+        let endpoint = async |aws: &Aws, own: &AwsSettings| access(aws, own, Some("http://home:1")).await.unwrap().endpoint;
+        assert_eq!(endpoint(&common, &at("http://own:1/")).await, "http://own:1");
+        assert_eq!(endpoint(&common, &nothing).await, "http://common:1");
+        assert_eq!(endpoint(&aws(settings()), &nothing).await, "http://home:1");
+        let environment =
+            variables(&[("AWS_ENDPOINT_URL", "http://variable:1"), ("AWS_ENDPOINT_URL_SQS", "http://queues:1"), ("AWS_REGION", "")]);
+        assert_eq!(endpoint(&Aws::new(&settings(), &environment), &nothing).await, "http://queues:1");
         let common = AwsSettings { endpoint: Some("http://common:1".into()), ..settings() };
-        let endpoint = |settings, own, home| client(settings, own, home).unwrap().endpoint().to_owned();
-        assert_eq!(endpoint(&common, Some("http://own:1/"), Some("http://home:1")), "http://own:1");
-        assert_eq!(endpoint(&common, None, Some("http://home:1")), "http://common:1");
-        assert_eq!(endpoint(&settings(), None, Some("http://home:1")), "http://home:1");
+        assert_eq!(endpoint(&Aws::new(&common, &environment), &nothing).await, "http://common:1");
         assert_eq!(own_endpoint("sqs", "eu-west-1"), "https://sqs.eu-west-1.amazonaws.com");
         assert_eq!(own_endpoint("sns", "cn-north-1"), "https://sns.cn-north-1.amazonaws.com.cn");
     }
 
-    #[test]
-    fn what_is_not_configured_comes_from_the_environment_and_never_in_halves() {
-        let aws = |set: &'static [(&str, &str)]| {
-            Aws::new(&AwsSettings::default(), |name| set.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())).settings
+    #[tokio::test]
+    async fn the_region_is_its_own_then_the_names_then_what_all_share() {
+        let region = async |aws: &Aws, own: Option<&str>, named: Option<&str>| {
+            let own = AwsSettings { region: own.map(str::to_owned), ..at("http://h") };
+            let target = AwsTarget { service: "sqs", own: &own, region: named, endpoint: None };
+            aws.access(target, &HttpClients::new()).await.unwrap().region
         };
-        let whole =
-            aws(&[("AWS_DEFAULT_REGION", "r"), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("AWS_SESSION_TOKEN", "")]);
-        let credentials = whole.credentials.unwrap();
-        assert_eq!((whole.region.as_deref(), credentials.access_key_id.as_str(), credentials.session_token), (Some("r"), "a", None));
-        assert_eq!(aws(&[("AWS_ACCESS_KEY_ID", "a")]).credentials, None);
-        let configured = Aws::new(&settings(), |_| Some("other".to_owned())).settings;
-        assert_eq!((configured.region, configured.credentials), (settings().region, settings().credentials));
+        let common = aws(settings());
+        assert_eq!(region(&common, Some("own"), Some("named")).await, "own");
+        assert_eq!(region(&common, None, Some("named")).await, "named");
+        assert_eq!(region(&common, None, None).await, "eu-west-1");
+        let none = AwsSettings { region: None, ..settings() };
+        assert_eq!(region(&Aws::new(&none, variables(&[("AWS_DEFAULT_REGION", "r")])), None, None).await, "r");
     }
 
-    #[test]
-    fn what_is_missing_or_cannot_be_called_is_refused_by_its_code() {
-        let code = |settings: &AwsSettings, endpoint| client(settings, endpoint, None).unwrap_err().code();
-        assert_eq!(code(&AwsSettings { credentials: None, ..settings() }, None), "FB-0360");
-        assert_eq!(code(&AwsSettings { region: None, ..settings() }, None), "FB-0361");
+    #[tokio::test]
+    async fn what_is_missing_or_cannot_be_called_is_refused_by_its_code() {
         for endpoint in ["h", "ftp://h", "http://h/path", "http://u:p@h", "http://169.254.169.254"] {
-            assert_eq!(code(&settings(), Some(endpoint)), "FB-0362", "{endpoint}");
+            assert_eq!(access(&aws(settings()), &at(endpoint), None).await.unwrap_err().code(), "FB-0362", "{endpoint}");
         }
+        let unknown = AwsSettings { credentials: Some(AwsCredentials::Profile("no-such-profile".to_owned())), ..settings() };
+        let error = access(&aws(unknown), &at("http://h"), None).await.unwrap_err();
+        assert_eq!(error.code(), "FB-0360");
+        assert!(error.to_string().contains("tried: profile no-such-profile"), "{error}");
     }
 
-    #[test]
-    fn nothing_secret_is_shown() {
-        assert!(
-            !format!("{:?} {:?}", client(&settings(), Some("http://h"), None).unwrap(), Aws::new(&settings(), |_| None)).contains("s3cret")
-        );
+    #[tokio::test]
+    async fn whoever_names_the_same_credentials_shares_them() {
+        let aws = aws(settings());
+        for own in [at("http://a"), at("http://b"), AwsSettings { credentials: settings().credentials, ..at("http://c") }] {
+            access(&aws, &own, None).await.unwrap();
+        }
+        assert_eq!(aws.providers.lock().await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_secret_is_shown() {
+        let aws = aws(settings());
+        let access = access(&aws, &at("http://h"), None).await.unwrap();
+        access.credentials.get().await.unwrap();
+        assert!(!format!("{access:?} {aws:?}").contains("s3cret"));
     }
 }

@@ -7,8 +7,35 @@ pub mod http;
 pub mod pieces;
 pub mod tls;
 
-pub use aws::{Aws, AwsClient, AwsError, AwsTarget};
+pub use aws::{Aws, AwsAccess, AwsClient, AwsError, AwsTarget, KeptCredentials, sdk_client};
 pub use exchange::{Answer, BodyError, ExchangeError, Limits};
 pub use http::{HttpClient, HttpClients};
 pub use pieces::{Pieces, Sent};
 pub use tls::TlsError;
+
+/// All that goes out, shared by sources, functions and destinations.
+#[derive(Debug, Default)]
+pub struct Clients {
+    /// The connections.
+    pub http: HttpClients,
+    /// What AWS's services are called with.
+    pub aws: Aws,
+}
+
+impl Clients {
+    /// Access to one thing at AWS; see [`Aws::access`].
+    ///
+    /// # Errors
+    /// What is missing or cannot be used.
+    pub async fn aws_access(&self, target: AwsTarget<'_>) -> Result<AwsAccess, AwsError> {
+        self.aws.access(target, &self.http).await
+    }
+
+    /// A client for one thing at AWS; see [`Aws::client`].
+    ///
+    /// # Errors
+    /// What is missing or cannot be used.
+    pub async fn aws_client(&self, target: AwsTarget<'_>) -> Result<AwsClient, AwsError> {
+        self.aws.client(target, &self.http).await
+    }
+}

@@ -1,31 +1,43 @@
-//! What every call of an AWS service needs: region, endpoint, credentials.
+//! What every call of an AWS service needs: region, endpoint, credentials. One block of settings, wherever it stands.
 
 mod arn;
 mod read;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use arn::Arn;
-pub(crate) use read::{read_aws, read_endpoint, read_region};
+pub(crate) use read::agree;
 
-/// The top level's `aws:`: what holds for every call that does not say otherwise.
+/// An `aws:` block: that of the top level holds for every call, that of a source, a function or a destination says what differs there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwsSettings {
-    /// The region; `None` leaves it to the daemon's environment.
+    /// The region.
     pub region: Option<String>,
     /// The account that ARNs made of a bare name carry.
     pub account_id: Option<String>,
-    /// `http://host:port` of a server that speaks for every service; `None` for AWS's own.
+    /// `http://host:port` of a server that speaks for every service.
     pub endpoint: Option<String>,
-    /// The credentials; `None` leaves them to the daemon's environment.
+    /// The same for one service, by its name; goes before `endpoint`.
+    pub endpoints: BTreeMap<String, String>,
+    /// Where credentials come from; `None` leaves it to the daemon's surroundings.
     pub credentials: Option<AwsCredentials>,
     /// A PEM file with further trusted roots.
     pub ca_file: Option<PathBuf>,
 }
 
-/// Static credentials.
+/// Where credentials come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AwsCredentials {
+    /// The settings themselves.
+    Key(AwsKey),
+    /// A profile of the shared files.
+    Profile(String),
+}
+
+/// An access key.
 #[derive(Clone, PartialEq, Eq)]
-pub struct AwsCredentials {
+pub struct AwsKey {
     /// The id of the key.
     pub access_key_id: String,
     /// The key.
@@ -34,18 +46,67 @@ pub struct AwsCredentials {
     pub session_token: Option<String>,
 }
 
-/// Where one thing is called, as far as it says so itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AwsPlace {
-    /// Its region.
-    pub region: Option<String>,
-    /// Its endpoint.
-    pub endpoint: Option<String>,
+impl AwsSettings {
+    /// What holds where this block stands: each of its settings, then those of `common`. Its endpoint goes before every endpoint of `common`.
+    #[must_use]
+    pub fn over(&self, common: &Self) -> Self {
+        let mut endpoints = if self.endpoint.is_none() { common.endpoints.clone() } else { BTreeMap::new() };
+        endpoints.extend(self.endpoints.clone());
+        Self {
+            region: self.region.clone().or_else(|| common.region.clone()),
+            account_id: self.account_id.clone().or_else(|| common.account_id.clone()),
+            endpoint: self.endpoint.clone().or_else(|| common.endpoint.clone()),
+            endpoints,
+            credentials: self.credentials.clone().or_else(|| common.credentials.clone()),
+            ca_file: self.ca_file.clone().or_else(|| common.ca_file.clone()),
+        }
+    }
+
+    /// The endpoint of a service, if one is written.
+    pub fn endpoint_of(&self, service: &str) -> Option<&str> {
+        self.endpoints.get(service).or(self.endpoint.as_ref()).map(String::as_str)
+    }
 }
 
 /// Key and token are secrets and are not shown.
-impl std::fmt::Debug for AwsCredentials {
+impl std::fmt::Debug for AwsKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AwsCredentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+        f.debug_struct("AwsKey").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoints(all: &[(&str, &str)]) -> BTreeMap<String, String> {
+        all.iter().map(|(service, endpoint)| ((*service).to_owned(), (*endpoint).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_nearer_block_goes_before_the_common_one() {
+        let common = AwsSettings {
+            region: Some("eu-west-1".to_owned()),
+            account_id: Some("123456789012".to_owned()),
+            endpoint: Some("http://common".to_owned()),
+            endpoints: endpoints(&[("sqs", "http://queues"), ("sns", "http://topics")]),
+            credentials: Some(AwsCredentials::Profile("common".to_owned())),
+            ca_file: Some(PathBuf::from("/roots")),
+        };
+        assert_eq!(AwsSettings::default().over(&common), common);
+        let own = AwsSettings {
+            region: Some("us-east-1".to_owned()),
+            endpoints: endpoints(&[("sqs", "http://own")]),
+            credentials: Some(AwsCredentials::Profile("own".to_owned())),
+            ..AwsSettings::default()
+        };
+        let both = own.over(&common);
+        assert_eq!((both.region.as_deref(), both.account_id.as_deref()), (Some("us-east-1"), Some("123456789012")));
+        assert_eq!((both.credentials, both.ca_file), (own.credentials.clone(), common.ca_file.clone()));
+        let of = |settings: &AwsSettings| ["sqs", "sns", "lambda"].map(|it| settings.endpoint_of(it).map(str::to_owned));
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(of(&own.over(&common)), [some("http://own"), some("http://topics"), some("http://common")]);
+        let whole = AwsSettings { endpoint: some("http://all"), ..own };
+        assert_eq!(of(&whole.over(&common)), [some("http://own"), some("http://all"), some("http://all")]);
     }
 }

@@ -4,9 +4,10 @@ mod aws;
 
 use std::path::{Path, PathBuf};
 
+use crate::document::Value;
 use crate::error::{Code, Finding};
-use crate::fields::{Fields, Item, words};
-use crate::function::{FunctionName, HttpSettings, read_http};
+use crate::fields::{Fields, Item, validation, words};
+use crate::function::{FUNCTION_NAME_CHARS_MAX, FunctionName, HttpSettings, LambdaName, read_http};
 use crate::settings::{self, Reader};
 
 pub use aws::{QueueName, SnsTarget, SqsTarget};
@@ -57,8 +58,8 @@ impl DestinationSettings {
                     Some(DestinationTarget::Function(name?))
                 })
             });
-            let sqs = reader.written(&settings::FAILURE_SQS, aws::read_sqs);
-            let sns = reader.written(&settings::FAILURE_SNS, aws::read_sns);
+            let sqs = reader.written(&settings::FAILURE_SQS, |it| aws::read_sqs(it, base));
+            let sns = reader.written(&settings::FAILURE_SNS, |it| aws::read_sns(it, base));
             let arn = reader.written(&settings::FAILURE_ARN, aws::read_arn);
             one_target(reader.fields);
             Some(Self { target: [file, http, function, sqs, sns, arn].into_iter().flatten().next()?, include_payload })
@@ -87,19 +88,24 @@ fn one_target(fields: &mut Fields<'_>) {
     }
 }
 
-/// A name under `functions:`. Whether it is there is looked at when all functions are known.
+/// What AWS says of a name of a function that is none.
+const NAME_PATTERN: &str = r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?";
+
+/// A function as a mapping names it: by its name under `functions:` or in one of AWS's longer forms. Which it is shows when all functions are
+/// known.
 pub(crate) fn read_function_name(mut it: Item<'_, '_>) -> Option<FunctionName> {
     let text = it.again().text()?;
-    let name = FunctionName::parse(&text);
-    if name.is_none() && text.starts_with("arn:") {
-        it.wrong(
-            Code::NOT_BUILT_IN,
-            "functions by ARN are not built in",
-            Some("write the name of a function under `functions:`".to_owned()),
-        );
-    } else if name.is_none() {
-        let message = "a function's name has 1 to 64 letters, digits, `-` and `_`";
-        it.wrong(Code::NOT_ALLOWED, message, Some("write the name of a function under `functions:`".to_owned()));
+    if LambdaName::parse(&text).is_some() {
+        return Some(FunctionName(text));
     }
-    name
+    let shown = if matches!(it.node().value, Value::Expanded(_)) { "(expanded)" } else { &text };
+    let message = if text.chars().count() > FUNCTION_NAME_CHARS_MAX {
+        validation(&shown.chars().take(40).collect::<String>(), "functionName", "have length less than or equal to 256")
+    } else {
+        validation(&shown.escape_debug().to_string(), "functionName", &format!("satisfy regular expression pattern: {NAME_PATTERN}"))
+    };
+    let fix =
+        "write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda";
+    it.wrong(Code::NOT_ALLOWED, message, Some(fix.to_owned()));
+    None
 }

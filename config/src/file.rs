@@ -1,14 +1,16 @@
 //! A whole config: the daemon's settings, functions and mappings of one or more documents, checked together.
 
+mod references;
+
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::aws::{AwsSettings, read_aws};
+use crate::aws::AwsSettings;
 use crate::document::{Document, Node, Place, Value};
 use crate::error::{Code, Finding, join};
-use crate::fields::{Fields, Item, suggest, words};
+use crate::fields::{Fields, Item};
 use crate::function::{Function, FunctionName};
 use crate::mapping::Mapping;
 use crate::settings::{self, DefaultValue, Reader};
@@ -30,7 +32,7 @@ const FINDINGS_MAX: usize = 1_000;
 pub struct Config {
     /// What concerns the daemon as a whole.
     pub settings: Settings,
-    /// The functions by name.
+    /// The functions by name, and those of Lambda that a mapping names by ARN.
     pub functions: BTreeMap<FunctionName, Function>,
     /// The mappings in the order written.
     pub mappings: Vec<Mapping>,
@@ -214,7 +216,9 @@ impl<'d> Check<'d> {
 
     fn finish(mut self, documents: &[Document]) -> Result<Config, Vec<Finding>> {
         let settings = self.settings();
-        self.check_references();
+        let aws = settings.as_ref().map(|it| it.aws.clone()).unwrap_or_default();
+        self.check_references(&aws);
+        let called = self.resolve(&aws);
         self.check_timeouts();
         if !self.written.contains_key(settings::EVENT_SOURCE_MAPPINGS.key()) && self.findings.is_empty() {
             self.findings.push(nothing_to_do(documents));
@@ -225,7 +229,7 @@ impl<'d> Check<'d> {
         self.findings.retain(|it| !unfilled.contains(&place_of(&it.place)));
         let order: BTreeMap<_, _> = documents.iter().enumerate().map(|(idx, it)| (it.root.place.file.clone(), idx)).collect();
         self.findings.sort_by_key(|it| (order.get(&it.place.file).copied(), it.place.span.start));
-        let mut functions = BTreeMap::new();
+        let mut functions = called;
         for (function, _) in self.functions.into_values() {
             functions.extend(function.map(|it| (it.name.clone(), it)));
         }
@@ -251,7 +255,7 @@ impl<'d> Check<'d> {
         let data_dir = self.written.get(settings::DATA_DIR.key());
         let data_dir = data_dir.and_then(|node| Item::new(node, settings::DATA_DIR.key(), findings).file_path(base));
         let aws = match self.written.get(settings::AWS.key()) {
-            Some(node) => read_aws(Item::new(node, settings::AWS.key(), findings), &self.base_of_aws),
+            Some(node) => AwsSettings::read(Item::new(node, settings::AWS.key(), findings), &self.base_of_aws),
             None => Some(AwsSettings::default()),
         };
         let top: Vec<_> = self.written.iter().collect();
@@ -282,26 +286,6 @@ impl<'d> Check<'d> {
         let message = format!("{n_mappings} mappings with {share} MB each need more memory than the budget of {budget} MB");
         let finding = Finding::new(Code::CONFLICT, key, &node.place, message);
         self.findings.push(finding.fix(format!("write `memory_budget_mb: {}` or more", share.saturating_mul(n_mappings))));
-    }
-
-    fn check_references(&mut self) {
-        let known: Vec<&str> = self.functions.keys().map(String::as_str).collect();
-        for (path, node) in &self.references {
-            if self.findings.len() >= FINDINGS_MAX {
-                break;
-            }
-            let Some(text) = text_of(node) else { continue };
-            if FunctionName::parse(text).is_none() || self.functions.contains_key(text) {
-                continue;
-            }
-            let fix = match suggest(text, &known) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None if known.is_empty() => "add it under `functions:`".to_owned(),
-                None => format!("known functions: {}", words(&known)),
-            };
-            let message = format!("Function does not exist: `{}`", shown(node));
-            self.findings.push(Finding::new(Code::UNKNOWN_FUNCTION, path.clone(), &node.place, message).fix(fix));
-        }
     }
 
     /// Sources bound the time of their functions; AWS allows 840 s with Kafka and the broker queues.

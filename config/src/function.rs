@@ -11,9 +11,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use http::{read_http, read_url};
+pub(crate) use lambda::NAME_CHARS_MAX as FUNCTION_NAME_CHARS_MAX;
 pub use lambda::{LambdaName, LambdaSettings};
 
-/// The name of a function of the config file: 1 to 64 characters of `[a-zA-Z0-9-_]`.
+/// The longest that Lambda lets a function run.
+const TIMEOUT_MAX: Duration = Duration::from_secs(900);
+
+/// The name of a function of the config file, 1 to 64 characters of `[a-zA-Z0-9-_]`; or the ARN by which a mapping names one of Lambda.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FunctionName(pub(crate) String);
 
@@ -24,9 +28,22 @@ impl FunctionName {
         ((1..=64).contains(&name.len()) && name.bytes().all(allowed)).then(|| Self(name.to_owned()))
     }
 
+    /// Whether it is the ARN of a function of Lambda that stands nowhere in the config file.
+    pub fn is_arn(&self) -> bool {
+        self.0.contains(':')
+    }
+
     /// The name as written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Function {
+    /// A function of Lambda of which nothing is known but its name. Lambda itself bounds its time, with 900 seconds at most.
+    pub(crate) fn of_lambda(name: FunctionName, function: LambdaName, qualifier: Option<String>) -> Self {
+        let executor = Executor::Lambda(LambdaSettings { function, qualifier, aws: Box::default() });
+        Self { name, executor, timeout: TIMEOUT_MAX, concurrency: None }
     }
 }
 

@@ -74,8 +74,10 @@ pub struct Mapping {
     pub enabled: bool,
     /// Its source.
     pub source: SourceRef,
-    /// The function that gets the batches.
+    /// The function that gets the batches; in a checked config one of its functions.
     pub function: FunctionName,
+    /// The version or alias that the mapping asked of a function that has but one: failure records name it.
+    pub function_qualifier: Option<String>,
     /// Where to start; `None` for sources without positions.
     pub starting_position: Option<StartingPosition>,
     /// When a batch closes.

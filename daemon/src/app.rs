@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use forebay_batcher::{Close, Plan};
 use forebay_checkpoints::{CheckpointStore, MappingId};
-use forebay_clients::{Aws, AwsError};
+use forebay_clients::{Aws, AwsError, Clients, HttpClients};
 use forebay_config::{FunctionName, Mapping, SourceProfile};
 use forebay_invoker::executors::process::ProcessError;
 use forebay_invoker::{EndpointError, Executor, Gate};
@@ -93,17 +93,17 @@ impl App {
     /// See [`BuildError`]; nothing was started then.
     pub async fn start(blueprint: Blueprint, store: Arc<dyn CheckpointStore>, clock: Clock) -> Result<Self, BuildError> {
         let gate = Gate::new(uuid::Uuid::new_v4().as_u64_pair().0);
-        let clients = forebay_clients::HttpClients::new();
         let aws = Aws::new(&blueprint.settings.aws, |name| std::env::var(name).ok());
-        let functions = functions::build(&blueprint.functions, &aws, &clients).await?;
+        let clients = Arc::new(Clients { http: HttpClients::new(), aws });
+        let functions = functions::build(&blueprint.functions, &clients).await?;
         for (name, function) in &functions {
             gate.limit(name, function.n_slots);
         }
         let executors: BTreeMap<_, _> = functions.iter().map(|(name, it)| (name.clone(), Arc::clone(&it.executor))).collect();
         let enabled = blueprint.mappings.iter().filter(|it| it.mapping.enabled).count();
         let budget = Budget::new(blueprint.settings.memory_budget_bytes, blueprint.settings.memory_share_bytes, enabled)?;
-        let mut destinations = Destinations::new(clients, aws, executors.clone(), Arc::clone(&gate));
-        let feeds = Arc::new(Feeds::default());
+        let mut destinations = Destinations::new(Arc::clone(&clients), executors.clone(), Arc::clone(&gate));
+        let feeds = Arc::new(Feeds::new(clients));
         let registry = Arc::new(Registry::default());
         let mut ready = Vec::new();
         for it in blueprint.mappings {
@@ -118,8 +118,12 @@ impl App {
             let executor = Arc::clone(&executors[&mapping.function]);
             let outbox = match &mapping.on_failure {
                 Some(settings) => {
-                    let destination = destinations.build(name, &settings.target)?;
-                    Some(Outbox::new(destination, executor.function_arn().to_owned(), settings.include_payload))
+                    let destination = destinations.build(name, &settings.target).await?;
+                    let arn = match &mapping.function_qualifier {
+                        Some(qualifier) => format!("{}:{qualifier}", executor.function_arn()),
+                        None => executor.function_arn().to_owned(),
+                    };
+                    Some(Outbox::new(destination, arn, settings.include_payload))
                 }
                 None => None,
             };
@@ -133,7 +137,7 @@ impl App {
                 source: it.source,
                 feeds: Arc::clone(&feeds),
                 filter: it.filter,
-                function_timeout: functions[&mapping.function].timeout,
+                function_timeout: (!mapping.function.is_arn()).then_some(functions[&mapping.function].timeout),
                 executor,
                 outbox,
                 store: Arc::clone(&store),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_clients::{Aws, HttpClients};
+use forebay_clients::Clients;
 use forebay_config::FunctionName;
 use forebay_config::destination::DestinationTarget;
 use forebay_invoker::destinations::file::FileDestinations;
@@ -17,31 +17,30 @@ use crate::app::BuildError;
 /// Builds destinations; mappings that name one file share it.
 pub(crate) struct Destinations {
     files: FileDestinations,
-    clients: HttpClients,
-    aws: Aws,
+    clients: Arc<Clients>,
     executors: BTreeMap<FunctionName, Arc<dyn Executor>>,
     gate: Arc<Gate>,
 }
 
 impl Destinations {
-    pub(crate) fn new(clients: HttpClients, aws: Aws, executors: BTreeMap<FunctionName, Arc<dyn Executor>>, gate: Arc<Gate>) -> Self {
-        Self { files: FileDestinations::new(), clients, aws, executors, gate }
+    pub(crate) fn new(clients: Arc<Clients>, executors: BTreeMap<FunctionName, Arc<dyn Executor>>, gate: Arc<Gate>) -> Self {
+        Self { files: FileDestinations::new(), clients, executors, gate }
     }
 
     /// The destination of one mapping.
-    pub(crate) fn build(&mut self, mapping: &str, target: &DestinationTarget) -> Result<Arc<dyn Destination>, BuildError> {
+    pub(crate) async fn build(&mut self, mapping: &str, target: &DestinationTarget) -> Result<Arc<dyn Destination>, BuildError> {
         Ok(match target {
             DestinationTarget::File(path) => self.files.destination(path),
             DestinationTarget::Http(settings) => {
-                let built = HttpDestination::new(settings, &self.clients);
+                let built = HttpDestination::new(settings, &self.clients.http);
                 Arc::new(built.map_err(|cause| BuildError::Endpoint { who: format!("the destination of mapping {mapping}"), cause })?)
             }
             DestinationTarget::Sqs(target) => {
-                let built = SqsDestination::new(target, &self.aws, &self.clients);
+                let built = SqsDestination::new(target, &self.clients).await;
                 Arc::new(built.map_err(|cause| BuildError::Aws { who: format!("the destination of mapping {mapping}"), cause })?)
             }
             DestinationTarget::Sns(target) => {
-                let built = SnsDestination::new(target, &self.aws, &self.clients);
+                let built = SnsDestination::new(target, &self.clients).await;
                 Arc::new(built.map_err(|cause| BuildError::Aws { who: format!("the destination of mapping {mapping}"), cause })?)
             }
             DestinationTarget::Function(function) => {

@@ -1,7 +1,9 @@
 //! The feeds of this process: one for each identity of a source, shared by all mappings that read it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use forebay_clients::Clients;
 use forebay_pollers::{Feed, FeedLimits, SourceError, SourceSettings};
 use tokio::sync::Mutex;
 
@@ -10,9 +12,15 @@ use tokio::sync::Mutex;
 pub struct Feeds {
     // Held while a source connects, so that two mappings never connect twice to one source.
     by_identity: Mutex<BTreeMap<String, Feed>>,
+    clients: Arc<Clients>,
 }
 
 impl Feeds {
+    /// No feed yet; sources connect over `clients`.
+    pub fn new(clients: Arc<Clients>) -> Self {
+        Self { by_identity: Mutex::default(), clients }
+    }
+
     /// The feed of a source, connected when nobody reads it yet.
     ///
     /// # Errors
@@ -23,7 +31,7 @@ impl Feeds {
         if let Some(feed) = feeds.get(&identity) {
             return Ok(feed.clone());
         }
-        let feed = Feed::start(settings.connect().await?, FeedLimits::default());
+        let feed = Feed::start(settings.connect(&self.clients).await?, FeedLimits::default());
         feeds.insert(identity, feed.clone());
         Ok(feed)
     }

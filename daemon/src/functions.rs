@@ -5,19 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_clients::{Aws, HttpClients};
-use forebay_config::{Executor as Settings, Function, FunctionName};
+use forebay_clients::Clients;
+use forebay_config::function::LambdaName;
+use forebay_config::{AwsSettings, Executor as Settings, Function, FunctionName};
 use forebay_invoker::Executor;
 use forebay_invoker::executors::http::{self, HttpExecutor};
 use forebay_invoker::executors::lambda::{self, LambdaExecutor};
 use forebay_invoker::executors::process::{Interpreters, ProcessExecutor, ProcessOptions, TracingSink};
 
 use crate::app::BuildError;
-
-/// The account that ARNs of local functions name.
-const ACCOUNT: &str = "000000000000";
-/// The region that ARNs of local functions name.
-const REGION: &str = "us-east-1";
 
 /// One function, ready to be invoked.
 pub(crate) struct Built {
@@ -34,14 +30,13 @@ pub(crate) struct Built {
 /// All functions that cannot be run, at once.
 pub(crate) async fn build(
     functions: &BTreeMap<FunctionName, Function>,
-    aws: &Aws,
-    clients: &HttpClients,
+    clients: &Clients,
 ) -> Result<BTreeMap<FunctionName, Built>, BuildError> {
     let interpreters = Arc::new(Interpreters::default());
     let mut built = BTreeMap::new();
     let mut refused = Vec::new();
     for (name, function) in functions {
-        match build_one(function, aws, clients, &interpreters).await {
+        match build_one(function, clients, &interpreters).await {
             Ok(it) => drop(built.insert(name.clone(), it)),
             Err(error) => refused.push(error),
         }
@@ -49,12 +44,12 @@ pub(crate) async fn build(
     if refused.is_empty() { Ok(built) } else { Err(BuildError::Functions(refused)) }
 }
 
-async fn build_one(function: &Function, aws: &Aws, clients: &HttpClients, interpreters: &Arc<Interpreters>) -> Result<Built, BuildError> {
+async fn build_one(function: &Function, clients: &Clients, interpreters: &Arc<Interpreters>) -> Result<Built, BuildError> {
     Ok(match &function.executor {
         Settings::Process(settings) => {
             let options = ProcessOptions {
-                region: REGION.to_owned(),
-                account: ACCOUNT.to_owned(),
+                region: clients.aws.region().to_owned(),
+                account: clients.aws.account(&AwsSettings::default()).to_owned(),
                 // The config has made all paths absolute.
                 base: PathBuf::from("/"),
                 interpreters: Arc::clone(interpreters),
@@ -65,14 +60,15 @@ async fn build_one(function: &Function, aws: &Aws, clients: &HttpClients, interp
             Built { n_slots: function.concurrency.unwrap_or(own), executor: Arc::new(executor), timeout: function.timeout }
         }
         Settings::Http(settings) => {
-            let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", function.name);
-            let executor = HttpExecutor::new(function, settings, arn, clients);
+            let name = LambdaName::Bare(function.name.to_string());
+            let arn = name.arn(clients.aws.region(), clients.aws.account(&AwsSettings::default()));
+            let executor = HttpExecutor::new(function, settings, arn, &clients.http);
             let executor = executor.map_err(|cause| BuildError::Endpoint { who: format!("function {}", function.name), cause })?;
             let n_slots = function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT);
             Built { executor: Arc::new(executor), n_slots, timeout: function.timeout }
         }
         Settings::Lambda(settings) => {
-            let executor = LambdaExecutor::new(function, settings, aws, clients);
+            let executor = LambdaExecutor::new(function, settings, clients).await;
             let executor = executor.map_err(|cause| BuildError::Aws { who: format!("function {}", function.name), cause })?;
             Built {
                 executor: Arc::new(executor),
@@ -102,11 +98,7 @@ event_source_mappings: []
 "#;
         let document = Document::parse("c.yaml", text, Format::Yaml, folder.path()).unwrap();
         let config = Config::check(&[document], &BuiltIn).unwrap();
-        let Err(BuildError::Functions(all)) =
-            build(&config.functions, &Aws::new(&config.settings.aws, |_| None), &HttpClients::new()).await
-        else {
-            panic!("it was built")
-        };
+        let Err(BuildError::Functions(all)) = build(&config.functions, &Clients::default()).await else { panic!("it was built") };
         let told: Vec<_> = all.iter().map(|it| (it.code(), it.to_string().contains(&*folder.path().to_string_lossy()))).collect();
         assert_eq!(told, [("FB-0301", true), ("FB-0305", true)]);
     }

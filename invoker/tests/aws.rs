@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::{NotReached, Reply};
-use forebay_clients::{Aws, HttpClients};
+use forebay_clients::{Aws, Clients, HttpClients};
 use forebay_config::destination::{QueueName, SnsTarget, SqsTarget};
 use forebay_config::function::{LambdaName, LambdaSettings};
-use forebay_config::{Arn, AwsCredentials, AwsPlace, AwsSettings, Executor as ExecutorSettings, Function, FunctionName};
+use forebay_config::{Arn, AwsCredentials, AwsKey, AwsSettings, Executor as ExecutorSettings, Function, FunctionName};
 use forebay_invoker::destinations::{SnsDestination, SqsDestination, sns, sqs};
 use forebay_invoker::executors::http::ANSWER_BYTES_MAX;
 use forebay_invoker::executors::lambda::LambdaExecutor;
@@ -19,35 +19,34 @@ use forebay_invoker::outcome::chain;
 use forebay_invoker::{Destination, Event, Executor, FailureRecord, InvokeError};
 use server::{Act, Seen, Server, answer};
 
-fn aws(address: &str) -> Aws {
-    let credentials =
-        AwsCredentials { access_key_id: "AKID".into(), secret_access_key: "s3cret".into(), session_token: Some("token".into()) };
+fn clients(address: &str) -> Clients {
+    let key = AwsKey { access_key_id: "AKID".into(), secret_access_key: "s3cret".into(), session_token: Some("token".into()) };
     let settings = AwsSettings {
         region: Some("eu-west-1".into()),
         account_id: Some("123456789012".into()),
         endpoint: Some(format!("http://{address}")),
-        credentials: Some(credentials),
-        ca_file: None,
+        credentials: Some(AwsCredentials::Key(key)),
+        ..AwsSettings::default()
     };
-    Aws::new(&settings, |_| None)
+    Clients { http: HttpClients::new(), aws: Aws::new(&settings, |_| None) }
 }
 
-fn executor(address: &str, name: &str) -> LambdaExecutor {
+async fn executor(address: &str, name: &str) -> LambdaExecutor {
     let (function, qualifier) = LambdaName::parse(name).unwrap();
-    let settings = LambdaSettings { function, qualifier, place: AwsPlace::default() };
+    let settings = LambdaSettings { function, qualifier, aws: Box::default() };
     let function = Function {
         name: FunctionName::parse("resize").unwrap(),
         executor: ExecutorSettings::Lambda(settings.clone()),
         timeout: Duration::from_secs(3),
         concurrency: None,
     };
-    LambdaExecutor::new(&function, &settings, &aws(address), &HttpClients::new()).unwrap()
+    LambdaExecutor::new(&function, &settings, &clients(address)).await.unwrap()
 }
 
 async fn invoke(act: Act) -> (Result<Reply, InvokeError>, Server) {
     let server = Server::start([act]).await;
     let event = Event { pieces: ["{\"Records\":[", "1", "]}"].map(|piece| Bytes::from_static(piece.as_bytes())).into() };
-    let result = executor(&server.address.to_string(), "f").invoke(event).await;
+    let result = executor(&server.address.to_string(), "f").await.invoke(event).await;
     (result, server)
 }
 
@@ -109,7 +108,7 @@ async fn every_form_of_a_name_has_its_path_and_its_arn() {
         ),
     ] {
         let server = Server::start([Act::Answer(answer("200 OK", &[], "{}"))]).await;
-        let executor = executor(&server.address.to_string(), name);
+        let executor = executor(&server.address.to_string(), name).await;
         executor.invoke(Event { pieces: vec!["{}".into()] }).await.unwrap();
         let head = server.seen().remove(0).head;
         assert!(head.starts_with(&format!("post /2015-03-31/functions/{path} http/1.1\r\n")), "{name}: {head}");
@@ -153,7 +152,7 @@ async fn a_port_where_nobody_listens_is_not_reached() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let result = executor(&address, "f").invoke(Event { pieces: vec!["{}".into()] }).await;
+    let result = executor(&address, "f").await.invoke(Event { pieces: vec!["{}".into()] }).await;
     assert_eq!(not_reached(result).0, NotReached::Platform);
 }
 
@@ -172,7 +171,7 @@ async fn a_request_that_was_sent_and_not_answered_is_never_sent_again() {
 #[tokio::test]
 async fn an_answer_is_waited_for_ten_seconds_beyond_the_functions_timeout() {
     let server = Server::start([Act::Hang]).await;
-    let executor = executor(&server.address.to_string(), "f");
+    let executor = executor(&server.address.to_string(), "f").await;
     let invoked = tokio::spawn(async move {
         let result = executor.invoke(Event { pieces: vec!["{}".into()] }).await;
         (result, tokio::time::Instant::now())
@@ -186,15 +185,14 @@ async fn an_answer_is_waited_for_ten_seconds_beyond_the_functions_timeout() {
     assert!(waited > Duration::from_secs(12) && waited < Duration::from_millis(13_100), "{waited:?}");
 }
 
-fn queue(address: &str) -> SqsDestination {
-    let target =
-        SqsTarget { queue: QueueName::Arn(Arn::parse("arn:aws:sqs:us-east-2:123456789012:dead").unwrap()), place: AwsPlace::default() };
-    SqsDestination::new(&target, &aws(address), &HttpClients::new()).unwrap()
+async fn queue(address: &str) -> SqsDestination {
+    let target = SqsTarget { queue: QueueName::Arn(Arn::parse("arn:aws:sqs:us-east-2:123456789012:dead").unwrap()), aws: Box::default() };
+    SqsDestination::new(&target, &clients(address)).await.unwrap()
 }
 
-fn topic(address: &str) -> SnsDestination {
-    let target = SnsTarget { topic: Arn::parse("arn:aws:sns:us-east-2:123456789012:dead").unwrap(), endpoint: None };
-    SnsDestination::new(&target, &aws(address), &HttpClients::new()).unwrap()
+async fn topic(address: &str) -> SnsDestination {
+    let target = SnsTarget { topic: Arn::parse("arn:aws:sns:us-east-2:123456789012:dead").unwrap(), aws: Box::default() };
+    SnsDestination::new(&target, &clients(address)).await.unwrap()
 }
 
 async fn deliver(destination: &dyn Destination, json: &str) -> Result<(), String> {
@@ -221,7 +219,7 @@ async fn a_queue_has_a_record_when_it_says_so_with_the_right_md5() {
     ];
     let server = Server::start(acts.map(Act::Answer)).await;
     let address = server.address.to_string();
-    let queue = queue(&address);
+    let queue = queue(&address).await;
     let json = "{\"a\":\"é\"}";
     assert_eq!(deliver(&queue, json).await, Ok(()));
     let seen = server.seen().remove(0);
@@ -261,7 +259,7 @@ async fn a_topic_has_a_record_when_it_answers_with_a_message_id() {
         answer("503 Service Unavailable", &[], "busy"),
     ];
     let server = Server::start(acts.map(Act::Answer)).await;
-    let topic = topic(&server.address.to_string());
+    let topic = topic(&server.address.to_string()).await;
     assert_eq!(deliver(&topic, "{\"a\": \"é&=\"}").await, Ok(()));
     let seen = server.seen().remove(0);
     assert!(header(&seen, "authorization").contains("/us-east-2/sns/aws4_request"));
@@ -284,12 +282,12 @@ async fn a_topic_has_a_record_when_it_answers_with_a_message_id() {
 async fn a_record_that_is_too_long_goes_without_its_payload_and_one_that_still_is_goes_nowhere() {
     let taken = "<MessageId>m-1</MessageId>";
     let server = Server::start([Act::Answer(answer("200 OK", &[], taken))]).await;
-    let topic = topic(&server.address.to_string());
+    let topic = topic(&server.address.to_string()).await;
     let with_payload = format!("{{\"version\":\"1.0\",\"payload\":\"{}\"}}", "x".repeat(sns::MESSAGE_BYTES_MAX));
     assert_eq!(deliver(&topic, &with_payload).await, Ok(()));
     assert!(server.seen()[0].body.ends_with(b"&Message=%7B%22version%22%3A%221.0%22%7D"));
     let without = format!("{{\"a\":\"{}\"}}", "x".repeat(sqs::MESSAGE_BYTES_MAX));
-    for destination in [&topic as &dyn Destination, &queue(&server.address.to_string())] {
+    for destination in [&topic as &dyn Destination, &queue(&server.address.to_string()).await] {
         assert!(deliver(destination, &without).await.unwrap_err().contains("without its payload"));
     }
     assert_eq!(server.counts().requests, 1);

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use forebay_batcher::{
     Gap, OrderKey, Origin, Position, Receipt, Record, RecordId, Section, Settled, Settlement, SourceNotice, UnixMillis, Watermark,
 };
+use forebay_clients::Clients;
 use forebay_config::settings::SettingSpec;
 use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
 use serde_json::value::RawValue;
@@ -45,8 +46,8 @@ pub trait SourceKind: Send + Sync {
 pub trait SourceSettings: Send + Sync + std::fmt::Debug {
     /// Names what is read, for people and for sharing: two mappings with the same identity share one feed.
     fn identity(&self) -> String;
-    /// Connects. Cheap for sources that have nothing to connect to.
-    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Source>, SourceError>>;
+    /// Connects, over the connections and with the credentials that all share. Cheap for sources that have nothing to connect to.
+    fn connect<'a>(&'a self, clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>>;
 }
 
 /// The name of a track under which its checkpoint is kept: it holds the source's identity, so that a recreated one inherits nothing.

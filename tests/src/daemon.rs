@@ -37,7 +37,12 @@ pub fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
 impl Daemon {
     /// Starts `forebay run -c forebay.yaml` in `folder` (which holds it) and waits until it is ready.
     pub fn start(folder: &Path) -> Self {
-        let mut daemon = Self::spawn(folder);
+        Self::start_with(folder, &[])
+    }
+
+    /// The same with variables of its own.
+    pub fn start_with(folder: &Path, variables: &[(&str, String)]) -> Self {
+        let mut daemon = Self::spawn_with(folder, variables);
         let address = folder.join("data/admin.addr");
         daemon.admin = wait::until("the admin listener", || {
             daemon.assert_alive();
@@ -51,9 +56,20 @@ impl Daemon {
 
     /// Starts it without waiting.
     pub fn spawn(folder: &Path) -> Self {
+        Self::spawn_with(folder, &[])
+    }
+
+    /// The same with variables of its own. Those of AWS's tools that the test has are not passed on, and no metadata service is asked.
+    pub fn spawn_with(folder: &Path, variables: &[(&str, String)]) -> Self {
         let _ = std::fs::remove_file(folder.join("data/admin.addr"));
         let log = File::options().create(true).append(true).open(folder.join("log")).expect("the log can be written");
-        let child = Command::new(binary())
+        let mut command = Command::new(binary());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+            command.env_remove(name);
+        }
+        let child = command
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .args(["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0"])
             .current_dir(folder)
             .stdin(Stdio::null())

@@ -1,41 +1,89 @@
-//! Reads region, endpoint and credentials.
+//! Reads an `aws:` block: region, endpoints, credentials.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::arn::is_account;
-use super::{AwsCredentials, AwsSettings};
-use crate::error::Code;
-use crate::fields::Item;
+use super::{Arn, AwsCredentials, AwsKey, AwsSettings};
+use crate::error::{Code, Finding, join};
+use crate::fields::{Fields, Item};
 use crate::function::read_url;
-use crate::settings::{self, Reader};
+use crate::settings::{self, Reader, SettingSpec};
 
-/// Reads the top level's `aws:`.
-pub(crate) fn read_aws(it: Item<'_, '_>, base: &Path) -> Option<AwsSettings> {
+impl AwsSettings {
+    /// Reads an `aws:` block, at the top level or within a source, a function or a destination. Relative paths begin at `base`.
+    pub fn read(it: Item<'_, '_>, base: &Path) -> Option<Self> {
+        it.fields(|fields| {
+            let mut reader = Reader { fields, profile: None };
+            let region = reader.written(&settings::AWS_REGION, read_region);
+            let account_id = reader.written(&settings::AWS_ACCOUNT, read_account);
+            let endpoint = reader.written(&settings::AWS_ENDPOINT, read_endpoint);
+            let endpoints = reader.written(&settings::AWS_ENDPOINTS, read_endpoints).unwrap_or_default();
+            let credentials = read_credentials(&mut reader);
+            let ca_file = reader.written(&settings::AWS_CA_FILE, |it| it.file_path(base));
+            Some(Self { region, account_id, endpoint, endpoints, credentials, ca_file })
+        })
+    }
+}
+
+/// Notes when an `aws:` block names another region than the ARN beside it.
+pub(crate) fn agree(reader: &mut Reader<'_, '_>, spec: &'static SettingSpec, own: &AwsSettings, arn: &Arn) -> Option<()> {
+    let Some(region) = own.region.as_ref().filter(|it| **it != arn.region) else { return Some(()) };
+    let place = reader.fields.node(spec.key()).map_or_else(|| reader.fields.place(), |it| &it.place);
+    let path = join(&join(reader.fields.path(), spec.key()), settings::AWS_REGION.key());
+    let message = if arn.service == "lambda" {
+        format!("Functions from '{}' are not reachable in this region ('{region}')", arn.region)
+    } else {
+        format!("the ARN is of region `{}`, not of `{region}`", arn.region)
+    };
+    reader.fields.push(Finding::new(Code::CONFLICT, path, place, message).fix("remove it: the ARN has a region"));
+    None
+}
+
+fn read_endpoints(it: Item<'_, '_>) -> Option<BTreeMap<String, String>> {
     it.fields(|fields| {
         let mut reader = Reader { fields, profile: None };
-        let region = reader.written(&settings::AWS_REGION, read_region);
-        let account_id = reader.written(&settings::AWS_ACCOUNT, read_account);
-        let endpoint = reader.written(&settings::AWS_ENDPOINT, read_endpoint);
-        let access_key_id = reader.written(&settings::AWS_KEY_ID, read_word);
-        let secret_access_key = reader.written(&settings::AWS_SECRET, read_word);
-        let session_token = reader.written(&settings::AWS_TOKEN, read_word);
-        let ca_file = reader.written(&settings::AWS_CA_FILE, |it| it.file_path(base));
-        let keys = [&settings::AWS_KEY_ID, &settings::AWS_SECRET].map(|spec| spec.key());
-        let is_written = keys.map(|key| reader.fields.has(key));
-        if reader.fields.has(settings::AWS_TOKEN.key()) || is_written[0] != is_written[1] {
-            for (key, _) in keys.into_iter().zip(is_written).filter(|(_, is_written)| !is_written) {
-                reader.fields.missing(key, format!("credentials are whole or not there: `{key}` is missing"));
-            }
+        let mut endpoints = BTreeMap::new();
+        for spec in settings::AWS_ENDPOINTS_OF {
+            endpoints.extend(reader.written(spec, read_endpoint).map(|endpoint| (spec.key().to_owned(), endpoint)));
         }
-        let credentials = access_key_id.zip(secret_access_key);
-        let credentials =
-            credentials.map(|(access_key_id, secret_access_key)| AwsCredentials { access_key_id, secret_access_key, session_token });
-        Some(AwsSettings { region, account_id, endpoint, credentials, ca_file })
+        Some(endpoints)
     })
 }
 
+fn read_credentials(reader: &mut Reader<'_, '_>) -> Option<AwsCredentials> {
+    let access_key_id = reader.written(&settings::AWS_KEY_ID, read_word);
+    let secret_access_key = reader.written(&settings::AWS_SECRET, read_word);
+    let session_token = reader.written(&settings::AWS_TOKEN, read_word);
+    let profile = reader.written(&settings::AWS_PROFILE, |it| it.text());
+    let keys = [&settings::AWS_KEY_ID, &settings::AWS_SECRET].map(|spec| spec.key());
+    let is_written = keys.map(|key| reader.fields.has(key));
+    if reader.fields.has(settings::AWS_TOKEN.key()) || is_written[0] != is_written[1] {
+        for (key, _) in keys.into_iter().zip(is_written).filter(|(_, is_written)| !is_written) {
+            reader.fields.missing(key, format!("credentials are whole or not there: `{key}` is missing"));
+        }
+    }
+    if is_written.contains(&true)
+        && let Some(written) = reader.fields.key(settings::AWS_PROFILE.key())
+    {
+        exclude(reader.fields, written);
+    }
+    match (access_key_id, secret_access_key) {
+        (Some(access_key_id), Some(secret_access_key)) => {
+            Some(AwsCredentials::Key(AwsKey { access_key_id, secret_access_key, session_token }))
+        }
+        (_, _) => profile.map(AwsCredentials::Profile),
+    }
+}
+
+fn exclude(fields: &mut Fields<'_>, written: &crate::document::Key) {
+    let path = join(fields.path(), settings::AWS_PROFILE.key());
+    let message = "a profile and an access key exclude each other";
+    fields.push(Finding::new(Code::CONFLICT, path, &written.place, message).fix("keep one of them"));
+}
+
 /// A region's name goes into host names and signatures, so only what belongs there is taken.
-pub(crate) fn read_region(mut it: Item<'_, '_>) -> Option<String> {
+fn read_region(mut it: Item<'_, '_>) -> Option<String> {
     let text = it.again().text()?;
     let is_name = text.len() <= 32 && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-');
     if is_name && !text.starts_with('-') && !text.ends_with('-') {
@@ -46,7 +94,7 @@ pub(crate) fn read_region(mut it: Item<'_, '_>) -> Option<String> {
 }
 
 /// A server of AWS's services: scheme, host and port, nothing behind them. Given back without the last `/`.
-pub(crate) fn read_endpoint(mut it: Item<'_, '_>) -> Option<String> {
+fn read_endpoint(mut it: Item<'_, '_>) -> Option<String> {
     let url = read_url(it.again())?;
     let bare = url.strip_suffix('/').unwrap_or(&url);
     if bare.splitn(4, ['/', '?', '\\']).nth(3).is_none() {

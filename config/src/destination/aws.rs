@@ -1,7 +1,9 @@
 //! Queues of SQS and topics of SNS as destinations.
 
+use std::path::Path;
+
 use super::DestinationTarget;
-use crate::aws::{Arn, AwsPlace, read_endpoint, read_region};
+use crate::aws::{Arn, AwsSettings};
 use crate::error::Code;
 use crate::fields::Item;
 use crate::function::read_url;
@@ -15,8 +17,8 @@ const FIFO: &str = "FIFO queues and topics take no failure records";
 pub struct SqsTarget {
     /// Which queue.
     pub queue: QueueName,
-    /// Where it is called.
-    pub place: AwsPlace,
+    /// What it is called with, where that differs.
+    pub aws: Box<AwsSettings>,
 }
 
 /// How a queue is named.
@@ -33,23 +35,22 @@ pub enum QueueName {
 pub struct SnsTarget {
     /// Which topic.
     pub topic: Arn,
-    /// `http://host:port` instead of AWS's own.
-    pub endpoint: Option<String>,
+    /// What it is called with, where that differs.
+    pub aws: Box<AwsSettings>,
 }
 
 /// Reads what stands under `sqs`.
-pub(super) fn read_sqs(it: Item<'_, '_>) -> Option<DestinationTarget> {
+pub(super) fn read_sqs(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarget> {
     it.fields(|fields| {
         let mut reader = Reader { fields, profile: None };
         let url = reader.required(&settings::FAILURE_QUEUE_URL, read_queue_url);
-        let region = reader.written(&settings::FAILURE_SQS_REGION, read_region);
-        let endpoint = reader.written(&settings::FAILURE_SQS_ENDPOINT, read_endpoint);
-        Some(DestinationTarget::Sqs(SqsTarget { queue: QueueName::Url(url?), place: AwsPlace { region, endpoint } }))
+        let aws: Box<AwsSettings> = reader.written(&settings::FAILURE_SQS_AWS, |it| AwsSettings::read(it, base)).unwrap_or_default().into();
+        Some(DestinationTarget::Sqs(SqsTarget { queue: QueueName::Url(url?), aws }))
     })
 }
 
 /// Reads what stands under `sns`.
-pub(super) fn read_sns(it: Item<'_, '_>) -> Option<DestinationTarget> {
+pub(super) fn read_sns(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarget> {
     it.fields(|fields| {
         let mut reader = Reader { fields, profile: None };
         let topic = reader.required(&settings::FAILURE_TOPIC_ARN, |mut it| {
@@ -61,8 +62,10 @@ pub(super) fn read_sns(it: Item<'_, '_>) -> Option<DestinationTarget> {
             };
             standard(topic, it)
         });
-        let endpoint = reader.written(&settings::FAILURE_SNS_ENDPOINT, read_endpoint);
-        Some(DestinationTarget::Sns(SnsTarget { topic: topic?, endpoint }))
+        let aws: Box<AwsSettings> = reader.written(&settings::FAILURE_SNS_AWS, |it| AwsSettings::read(it, base)).unwrap_or_default().into();
+        let topic = topic?;
+        crate::aws::agree(&mut reader, &settings::FAILURE_SNS_AWS, &aws, &topic)?;
+        Some(DestinationTarget::Sns(SnsTarget { topic, aws }))
     })
 }
 
@@ -77,10 +80,10 @@ pub(super) fn read_arn(mut it: Item<'_, '_>) -> Option<DestinationTarget> {
     match Arn::parse(&text) {
         Some(arn) if arn.service == "sqs" && is_resource(&arn.resource, 80) => {
             let queue = QueueName::Arn(standard(arn, it)?);
-            Some(DestinationTarget::Sqs(SqsTarget { queue, place: AwsPlace::default() }))
+            Some(DestinationTarget::Sqs(SqsTarget { queue, aws: Box::default() }))
         }
         Some(arn) if arn.service == "sns" && is_resource(&arn.resource, 256) => {
-            Some(DestinationTarget::Sns(SnsTarget { topic: standard(arn, it)?, endpoint: None }))
+            Some(DestinationTarget::Sns(SnsTarget { topic: standard(arn, it)?, aws: Box::default() }))
         }
         Some(_) | None => {
             let fix = "write `arn:aws:sqs:region:account:queue` or `arn:aws:sns:region:account:topic`";

@@ -1,12 +1,14 @@
 //! A function of Lambda: how it is named, and where it is called.
 
-use crate::aws::{Arn, AwsPlace, read_endpoint, read_region};
+use std::path::Path;
+
+use crate::aws::{Arn, AwsSettings, agree};
 use crate::error::{Code, Finding, join};
 use crate::fields::Item;
 use crate::settings::{self, Reader};
 
 /// The most characters of a name of a function in any of its forms.
-const NAME_CHARS_MAX: usize = 256;
+pub(crate) const NAME_CHARS_MAX: usize = 256;
 /// The most characters of the bare name.
 const BARE_NAME_CHARS_MAX: usize = 64;
 /// The most characters of a version or an alias.
@@ -19,8 +21,8 @@ pub struct LambdaSettings {
     pub function: LambdaName,
     /// Its version or alias.
     pub qualifier: Option<String>,
-    /// Where it is called.
-    pub place: AwsPlace,
+    /// What it is called with, where that differs.
+    pub aws: Box<AwsSettings>,
 }
 
 /// A function of Lambda without its qualifier, in the form in which it was written.
@@ -58,6 +60,31 @@ impl LambdaName {
         }
         let (name, qualifier) = bare(text)?;
         Some((Self::Bare(name), qualifier))
+    }
+
+    /// The name alone.
+    pub fn bare(&self) -> &str {
+        match self {
+            Self::Bare(name) | Self::Partial { name, .. } => name,
+            Self::Arn(arn) => arn.resource.strip_prefix("function:").unwrap_or(&arn.resource),
+        }
+    }
+
+    /// The account that the name holds.
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Bare(_) => None,
+            Self::Partial { account, .. } => Some(account),
+            Self::Arn(arn) => Some(&arn.account),
+        }
+    }
+
+    /// The region that the name holds.
+    pub fn region(&self) -> Option<&str> {
+        match self {
+            Self::Bare(_) | Self::Partial { .. } => None,
+            Self::Arn(arn) => Some(&arn.region),
+        }
     }
 
     /// The name as every server takes it: bare, or an ARN where it names an account. Not all know the partial form.
@@ -102,13 +129,12 @@ fn is_qualifier(text: &str) -> bool {
 }
 
 /// Reads what stands under `lambda`.
-pub(super) fn read_lambda(it: Item<'_, '_>) -> Option<LambdaSettings> {
+pub(super) fn read_lambda(it: Item<'_, '_>, base: &Path) -> Option<LambdaSettings> {
     it.fields(|fields| {
         let mut reader = Reader { fields, profile: None };
         let named = reader.required(&settings::LAMBDA_NAME, read_name);
         let qualifier = reader.written(&settings::LAMBDA_QUALIFIER, read_qualifier);
-        let region = reader.written(&settings::LAMBDA_REGION, read_region);
-        let endpoint = reader.written(&settings::LAMBDA_ENDPOINT, read_endpoint);
+        let aws: Box<AwsSettings> = reader.written(&settings::LAMBDA_AWS, |it| AwsSettings::read(it, base)).unwrap_or_default().into();
         let (function, derived) = named?;
         if let (Some(derived), Some(qualifier), Some(key)) = (&derived, &qualifier, reader.fields.key(settings::LAMBDA_QUALIFIER.key()))
             && derived != qualifier
@@ -117,18 +143,10 @@ pub(super) fn read_lambda(it: Item<'_, '_>) -> Option<LambdaSettings> {
             let path = join(reader.fields.path(), settings::LAMBDA_QUALIFIER.key());
             reader.fields.push(Finding::new(Code::CONFLICT, path, &key.place, message).fix("write it in one of the two places"));
         }
-        if let (LambdaName::Arn(arn), Some(region), Some(key)) = (&function, &region, reader.fields.key(settings::LAMBDA_REGION.key()))
-            && arn.region != *region
-        {
-            let message = format!("Functions from '{}' are not reachable in this region ('{region}')", arn.region);
-            let path = join(reader.fields.path(), settings::LAMBDA_REGION.key());
-            reader.fields.push(Finding::new(Code::CONFLICT, path, &key.place, message).fix("remove it: the ARN has a region"));
+        if let LambdaName::Arn(arn) = &function {
+            agree(&mut reader, &settings::LAMBDA_AWS, &aws, arn)?;
         }
-        let region = match &function {
-            LambdaName::Arn(arn) => Some(arn.region.clone()),
-            LambdaName::Bare(_) | LambdaName::Partial { .. } => region,
-        };
-        Some(LambdaSettings { function, qualifier: qualifier.or(derived), place: AwsPlace { region, endpoint } })
+        Some(LambdaSettings { function, qualifier: qualifier.or(derived), aws })
     })
 }
 

@@ -26,7 +26,7 @@ impl Function {
             let executor = reader.required(&settings::EXECUTOR, |it| {
                 it.choice(&[settings::PROCESS.key(), settings::HTTP.key(), settings::LAMBDA.key()], |word, it| match word {
                     "process" => read_process(it, base).map(Executor::Process),
-                    "lambda" => read_lambda(it).map(Executor::Lambda),
+                    "lambda" => read_lambda(it, base).map(Executor::Lambda),
                     _ => {
                         let specs = [&settings::URL, &settings::HEADERS, &settings::CA_FILE];
                         read_http(it, specs, base).map(Executor::Http)

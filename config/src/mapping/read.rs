@@ -65,6 +65,7 @@ impl Mapping {
                 enabled,
                 source: source?.0,
                 function: function?,
+                function_qualifier: None,
                 starting_position,
                 batch: batch?,
                 retry: retry?,

@@ -5,32 +5,56 @@ use super::{DefaultValue as D, SettingSpec, Shape};
 pub(crate) static AWS: SettingSpec = SettingSpec::new(
     "aws",
     Shape::Group,
-    D::Absent("the daemon's environment variables"),
-    "What Lambda functions and SQS and SNS destinations are called with, unless they say otherwise.",
+    D::Absent("the daemon's environment variables and AWS's shared files"),
+    "What AWS's services are called with. A source, a function and a destination may each have an `aws` of its own, which says what differs there: the same settings, each going before the one here.",
 );
 pub(crate) static AWS_REGION: SettingSpec = SettingSpec::new(
     "aws.region",
     Shape::Text,
-    D::Absent("`AWS_REGION`, else `AWS_DEFAULT_REGION`"),
-    "The region of what is not named by an ARN.",
+    D::Absent("`AWS_REGION`, else `AWS_DEFAULT_REGION`; with an endpoint of your own `us-east-1`"),
+    "The region of what does not name one itself, as an ARN and the URL of a queue at AWS do. Written in an `aws` of its own, it goes before the URL's.",
 );
 pub(crate) static AWS_ACCOUNT: SettingSpec = SettingSpec::new(
     "aws.account_id",
     Shape::Text,
     D::Absent("`000000000000`"),
-    "The account that the ARN of a function carries which is written as a bare name: twelve digits in quotes. Only failure records show it.",
+    "The account of your functions, which their ARNs carry: twelve digits in quotes.",
 );
 pub(crate) static AWS_ENDPOINT: SettingSpec = SettingSpec::new(
     "aws.endpoint",
     Shape::Text,
-    D::Absent("AWS's own endpoint of each service"),
+    D::Absent("`AWS_ENDPOINT_URL`, else the host of a queue's URL, else AWS's own endpoint of each service"),
     "`http://host:port` or `https://host:port` of a server that speaks for every service, such as an emulator.",
+);
+pub(crate) static AWS_ENDPOINTS: SettingSpec = SettingSpec::new(
+    "aws.endpoints",
+    Shape::Group,
+    D::Absent("all services are at `aws.endpoint`"),
+    "Servers that speak for one service. They go before `aws.endpoint`; the `endpoint` of a nearer `aws` goes before both.",
+);
+pub(crate) static AWS_ENDPOINT_LAMBDA: SettingSpec = SettingSpec::new(
+    "aws.endpoints.lambda",
+    Shape::Text,
+    D::Absent("`aws.endpoint`, else `AWS_ENDPOINT_URL_LAMBDA`"),
+    "`http://host:port` or `https://host:port` of a server that speaks Lambda's Invoke.",
+);
+pub(crate) static AWS_ENDPOINT_SNS: SettingSpec = SettingSpec::new(
+    "aws.endpoints.sns",
+    Shape::Text,
+    D::Absent("`aws.endpoint`, else `AWS_ENDPOINT_URL_SNS`"),
+    "`http://host:port` or `https://host:port` of a server that speaks SNS.",
+);
+pub(crate) static AWS_ENDPOINT_SQS: SettingSpec = SettingSpec::new(
+    "aws.endpoints.sqs",
+    Shape::Text,
+    D::Absent("`aws.endpoint`, else `AWS_ENDPOINT_URL_SQS`"),
+    "`http://host:port` or `https://host:port` of a server that speaks SQS in JSON.",
 );
 pub(crate) static AWS_KEY_ID: SettingSpec = SettingSpec::new(
     "aws.access_key_id",
     Shape::Text,
     D::Absent("`AWS_ACCESS_KEY_ID`"),
-    "The id of the access key. Nothing is ever asked of a metadata service.",
+    "The id of the access key, together with `secret_access_key`.",
 );
 pub(crate) static AWS_SECRET: SettingSpec = SettingSpec::new(
     "aws.secret_access_key",
@@ -42,14 +66,36 @@ pub(crate) static AWS_TOKEN: SettingSpec = SettingSpec::new(
     "aws.session_token",
     Shape::Text,
     D::Absent("`AWS_SESSION_TOKEN` where the key is the environment's, else none"),
-    "The token of temporary credentials. It is read once, at start.",
+    "The token of temporary credentials that are written here. It is read once, at start.",
+);
+pub(crate) static AWS_PROFILE: SettingSpec = SettingSpec::new(
+    "aws.profile",
+    Shape::Text,
+    D::Absent("`AWS_PROFILE`, else `default`, after the environment's key"),
+    "A profile of AWS's shared files, instead of a key: its keys, `role_arn`, `web_identity_token_file`, `credential_process` or `credential_source`, and its `region`.",
 );
 pub(crate) static AWS_CA_FILE: SettingSpec = SettingSpec::new(
     "aws.ca_file",
     Shape::Path,
-    D::Absent("the machine's trusted roots only"),
+    D::Absent("`AWS_CA_BUNDLE`, else the machine's trusted roots only"),
     "A PEM file with roots to trust besides those of the machine.",
 );
 
-pub(crate) static AWS_SETTINGS: &[&SettingSpec] =
-    &[&AWS, &AWS_REGION, &AWS_ACCOUNT, &AWS_ENDPOINT, &AWS_KEY_ID, &AWS_SECRET, &AWS_TOKEN, &AWS_CA_FILE];
+/// One for each service that is called; the last part of the path is its name.
+pub(crate) static AWS_ENDPOINTS_OF: &[&SettingSpec] = &[&AWS_ENDPOINT_LAMBDA, &AWS_ENDPOINT_SNS, &AWS_ENDPOINT_SQS];
+
+pub(crate) static AWS_SETTINGS: &[&SettingSpec] = &[
+    &AWS,
+    &AWS_REGION,
+    &AWS_ACCOUNT,
+    &AWS_ENDPOINT,
+    &AWS_ENDPOINTS,
+    &AWS_ENDPOINT_LAMBDA,
+    &AWS_ENDPOINT_SNS,
+    &AWS_ENDPOINT_SQS,
+    &AWS_KEY_ID,
+    &AWS_SECRET,
+    &AWS_TOKEN,
+    &AWS_PROFILE,
+    &AWS_CA_FILE,
+];

@@ -1,7 +1,7 @@
 //! The effective settings of a mapping, and where each comes from.
 
 use super::{
-    DefaultValue, SettingSpec, Shape,
+    AWS_SECRET, AWS_TOKEN, DefaultValue, SettingSpec, Shape,
     mapping::{FIFO_STOP, MAPPING_SETTINGS},
 };
 use crate::document::{Node, Place, Value};
@@ -77,7 +77,7 @@ fn of_mapping(node: &Node, profile: &'static SourceProfile) -> Vec<Explained> {
             continue;
         }
         let is_top = !path.contains('.') || find(node, path.rsplit_once('.').map_or("", |(parent, _)| parent)).len() == 1;
-        let is_untaken_choice = path.contains('.') && matches!(spec.shape, Shape::Group);
+        let is_untaken_choice = path.contains('.') && matches!(spec.shape, Shape::Group | Shape::Aws);
         if is_top && !is_untaken_choice {
             all.extend(default(spec, path, profile));
         }
@@ -115,6 +115,11 @@ fn find<'n>(node: &'n Node, path: &str) -> Vec<(String, &'n Node)> {
     at
 }
 
+/// What is not shown even when it is written out.
+fn is_secret(path: &str) -> bool {
+    [&AWS_SECRET, &AWS_TOKEN].iter().any(|spec| path.rsplit('.').next() == Some(spec.key()))
+}
+
 /// A written value; maps and lists are shown by what they hold.
 fn written(path: String, node: &Node, all: &mut Vec<Explained>) {
     let value = match &node.value {
@@ -128,6 +133,7 @@ fn written(path: String, node: &Node, all: &mut Vec<Explained>) {
         Value::List(_) => "[]".to_owned(),
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
+        Value::Number(_) | Value::String(_) if is_secret(&path) => "(secret)".to_owned(),
         Value::Number(text) | Value::String(text) => text.clone(),
         Value::Expanded(_) => "(from a placeholder)".to_owned(),
     };

@@ -115,17 +115,11 @@ pub(crate) static LAMBDA_QUALIFIER: SettingSpec = SettingSpec::new(
     "A version or an alias. Where the name carries one too, both must agree.",
 )
 .aws("Qualifier");
-pub(crate) static LAMBDA_REGION: SettingSpec = SettingSpec::new(
-    "functions.*.executor.lambda.region",
-    Shape::Text,
-    D::Absent("the ARN's region, else `aws.region`"),
-    "The function's region, where it is not that of `aws`.",
-);
-pub(crate) static LAMBDA_ENDPOINT: SettingSpec = SettingSpec::new(
-    "functions.*.executor.lambda.endpoint",
-    Shape::Text,
-    D::Absent("`aws.endpoint`, else AWS's own"),
-    "`http://host:port` or `https://host:port` of a server that speaks Lambda's Invoke.",
+pub(crate) static LAMBDA_AWS: SettingSpec = SettingSpec::new(
+    "functions.*.executor.lambda.aws",
+    Shape::Aws,
+    D::Absent("what stands under the top level's `aws`"),
+    "What differs from the top level's `aws` for this function.",
 );
 
 pub(crate) static FUNCTION_SETTINGS: &[&SettingSpec] = &[
@@ -145,8 +139,7 @@ pub(crate) static FUNCTION_SETTINGS: &[&SettingSpec] = &[
     &LAMBDA,
     &LAMBDA_NAME,
     &LAMBDA_QUALIFIER,
-    &LAMBDA_REGION,
-    &LAMBDA_ENDPOINT,
+    &LAMBDA_AWS,
     &TIMEOUT,
     &RESERVED_CONCURRENCY,
 ];

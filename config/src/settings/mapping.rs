@@ -32,7 +32,7 @@ pub(crate) static FUNCTION_NAME: SettingSpec = SettingSpec::new(
     "event_source_mappings[].function_name",
     Shape::Text,
     D::Required,
-    "The function that gets the batches: a name under `functions:`.",
+    "The function that gets the batches: a name under `functions:`, or `account:function:name` or an ARN, each with `:version` or `:alias` if you like. An ARN finds the function of that name under `functions:`, if its region and account are those of `aws` or `aws` names none; else it is called at Lambda, with what stands under `aws`.",
 )
 .aws("FunctionName");
 pub(crate) static BATCH_SIZE: SettingSpec = SettingSpec::new(
@@ -177,7 +177,7 @@ pub(crate) static FAILURE_FUNCTION_NAME: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.function.function_name",
     Shape::Text,
     D::Required,
-    "A name under `functions:`.",
+    "A name under `functions:`, or the ARN of a function of Lambda, as in `function_name` of the mapping.",
 );
 pub(crate) static FAILURE_SQS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.sqs",
@@ -191,17 +191,11 @@ pub(crate) static FAILURE_QUEUE_URL: SettingSpec = SettingSpec::new(
     D::Required,
     "The URL of the queue. FIFO queues are refused.",
 );
-pub(crate) static FAILURE_SQS_REGION: SettingSpec = SettingSpec::new(
-    "event_source_mappings[].destination_config.on_failure.sqs.region",
-    Shape::Text,
-    D::Absent("the region in the host of the URL, else `aws.region`"),
-    "The region of the queue.",
-);
-pub(crate) static FAILURE_SQS_ENDPOINT: SettingSpec = SettingSpec::new(
-    "event_source_mappings[].destination_config.on_failure.sqs.endpoint",
-    Shape::Text,
-    D::Absent("`aws.endpoint`, else the host of the URL"),
-    "`http://host:port` or `https://host:port` of a server that speaks SQS.",
+pub(crate) static FAILURE_SQS_AWS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.sqs.aws",
+    Shape::Aws,
+    D::Absent("what stands under the top level's `aws`"),
+    "What differs from the top level's `aws` for this queue.",
 );
 pub(crate) static FAILURE_SNS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.sns",
@@ -215,11 +209,11 @@ pub(crate) static FAILURE_TOPIC_ARN: SettingSpec = SettingSpec::new(
     D::Required,
     "The ARN of the topic. FIFO topics are refused.",
 );
-pub(crate) static FAILURE_SNS_ENDPOINT: SettingSpec = SettingSpec::new(
-    "event_source_mappings[].destination_config.on_failure.sns.endpoint",
-    Shape::Text,
-    D::Absent("`aws.endpoint`, else AWS's own"),
-    "`http://host:port` or `https://host:port` of a server that speaks SNS.",
+pub(crate) static FAILURE_SNS_AWS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.sns.aws",
+    Shape::Aws,
+    D::Absent("what stands under the top level's `aws`"),
+    "What differs from the top level's `aws` for this topic.",
 );
 pub(crate) static FAILURE_ARN: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.destination_arn",
@@ -335,11 +329,10 @@ pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
     &FAILURE_FUNCTION_NAME,
     &FAILURE_SQS,
     &FAILURE_QUEUE_URL,
-    &FAILURE_SQS_REGION,
-    &FAILURE_SQS_ENDPOINT,
+    &FAILURE_SQS_AWS,
     &FAILURE_SNS,
     &FAILURE_TOPIC_ARN,
-    &FAILURE_SNS_ENDPOINT,
+    &FAILURE_SNS_AWS,
     &FAILURE_ARN,
     &FILTER_CRITERIA,
     &FILTER,

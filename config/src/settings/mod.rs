@@ -74,6 +74,8 @@ pub enum Shape {
     Texts,
     /// A map whose members are settings of their own.
     Group,
+    /// An `aws:` block within a setting: the same settings as those of the top level.
+    Aws,
     /// A map with exactly one of its members.
     Choice,
     /// A list of maps.

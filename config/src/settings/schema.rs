@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{DefaultValue, SettingSpec, Shape, all, seconds};
+use super::{AWS_SETTINGS, DefaultValue, SettingSpec, Shape, all, seconds};
 
 /// The schema. `kinds` are the sources that are built in; `of_sources` are the settings that stand under them.
 pub fn schema(kinds: &[&str], of_sources: &[SettingSpec]) -> Value {
@@ -56,6 +56,7 @@ fn of(spec: &SettingSpec, kinds: &[&str]) -> Value {
         Shape::Words(words) => json!({ "type": "array", "items": or_placeholder(json!({ "enum": words })) }),
         Shape::Texts => json!({ "type": "object", "additionalProperties": { "type": ["string", "number"] } }),
         Shape::Group => map_schema(""),
+        Shape::Aws => aws_block(),
         Shape::Choice => {
             let mut map = map_schema("");
             map["minProperties"] = json!(1);
@@ -78,6 +79,15 @@ fn of(spec: &SettingSpec, kinds: &[&str]) -> Value {
         DefaultValue::Required | DefaultValue::RequiredWhereAllowed | DefaultValue::Absent(_) | DefaultValue::OfSource(_) => {}
     }
     schema
+}
+
+/// The map under the top level's `aws`, wherever it stands.
+fn aws_block() -> Value {
+    let mut root = map_schema("");
+    for spec in AWS_SETTINGS {
+        insert(&mut root, &spec.path.split('.').collect::<Vec<_>>(), spec, &[]);
+    }
+    root["properties"]["aws"].take()
 }
 
 /// Any scalar may be a placeholder.

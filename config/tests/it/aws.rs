@@ -4,7 +4,7 @@ use crate::common::{Variables, check, check_all, lines};
 use expect_test::expect;
 use forebay_config::destination::{DestinationTarget, QueueName};
 use forebay_config::function::LambdaName;
-use forebay_config::{Arn, Config, Executor};
+use forebay_config::{Arn, AwsCredentials, Config, Executor};
 
 fn config(top: &str, lambda: &str, on_failure: &str) -> String {
     format!(
@@ -21,19 +21,23 @@ fn target(config: Config) -> DestinationTarget {
 #[test]
 fn a_lambda_function_takes_its_place_from_its_own_settings() {
     let top = "aws: { region: eu-west-1, account_id: \"123456789012\", endpoint: \"http://127.0.0.1:4566/\", access_key_id: key, \
-               secret_access_key: \"${SECRET}\", session_token: token, ca_file: roots.pem }";
-    let lambda = "{ function_name: \"f:live\", qualifier: live, region: eu-west-2, endpoint: \"https://h:1\" }";
+               secret_access_key: \"${SECRET}\", session_token: token, ca_file: roots.pem, endpoints: { sqs: \"http://127.0.0.1:9324/\" } }";
+    let lambda = "{ function_name: \"f:live\", qualifier: live, aws: { region: eu-west-2, endpoint: \"https://h:1\", profile: p, ca_file: own.pem } }";
     let text = config(top, lambda, "{ destination_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead\" }");
     let config = check_all(&[("forebay.yaml", &text)], &Variables(&[("SECRET", "s3cret")])).unwrap();
     let aws = &config.settings.aws;
     assert_eq!(aws.endpoint.as_deref(), Some("http://127.0.0.1:4566"));
     assert_eq!(aws.ca_file.as_deref(), Some(std::path::Path::new("/base/roots.pem")));
-    let credentials = aws.credentials.as_ref().unwrap();
+    assert_eq!((aws.endpoint_of("sqs"), aws.endpoint_of("sns")), (Some("http://127.0.0.1:9324"), Some("http://127.0.0.1:4566")));
+    let Some(AwsCredentials::Key(credentials)) = &aws.credentials else { panic!("no key") };
     assert_eq!((credentials.secret_access_key.as_str(), credentials.session_token.as_deref()), ("s3cret", Some("token")));
     assert!(!format!("{aws:?}").contains("s3cret") && !format!("{aws:?}").contains("\"token\""), "{aws:?}");
     let Executor::Lambda(lambda) = &config.functions.values().next().unwrap().executor else { panic!("no Lambda") };
     assert_eq!((&lambda.function, lambda.qualifier.as_deref()), (&LambdaName::Bare("f".to_owned()), Some("live")));
-    assert_eq!((lambda.place.region.as_deref(), lambda.place.endpoint.as_deref()), (Some("eu-west-2"), Some("https://h:1")));
+    let both = lambda.aws.over(aws);
+    assert_eq!((both.region.as_deref(), both.endpoint_of("lambda")), (Some("eu-west-2"), Some("https://h:1")));
+    assert_eq!((both.credentials, both.account_id.as_deref()), (Some(AwsCredentials::Profile("p".to_owned())), Some("123456789012")));
+    assert_eq!(both.ca_file.as_deref(), Some(std::path::Path::new("/base/own.pem")));
     let DestinationTarget::Sqs(sqs) = target(config) else { panic!("no queue") };
     assert_eq!(sqs.queue, QueueName::Arn(Arn::parse("arn:aws:sqs:eu-west-1:123456789012:dead").unwrap()));
 }
@@ -65,10 +69,13 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         ("aws: { access_key_id: \"a b\", secret_access_key: c }", f, file),
         ("aws: { endpoint: \"http://h/path\" }", f, file),
         ("aws: { endpoint: \"h:1\" }", f, file),
+        ("aws: { endpoints: { sqs: h, s3: \"http://h\" } }", f, file),
+        ("aws: { profile: p, access_key_id: a, secret_access_key: b }", f, file),
+        ("", "{ function_name: f, aws: { regoin: us-east-1, access_key_id: a } }", file),
         ("", "{ function_name: \"a/b\" }", file),
         ("", "{ function_name: \"f:1\", qualifier: \"2\" }", file),
         ("", "{ function_name: f, qualifier: \"$HEAD\" }", file),
-        ("", "{ function_name: \"arn:aws:lambda:eu-west-1:123456789012:function:f\", region: us-east-1 }", file),
+        ("", "{ function_name: \"arn:aws:lambda:eu-west-1:123456789012:function:f\", aws: { region: us-east-1 } }", file),
         ("", f, "{ destination_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead.fifo\" }"),
         ("", f, "{ destination_arn: \"arn:aws:sns:eu-west-1:123456789012:dead.fifo\" }"),
         ("", f, "{ destination_arn: \"arn:aws:s3:::bucket\" }"),
@@ -78,6 +85,7 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         ("", f, "{ sqs: { queue_url: \"http://h\" } }"),
         ("", f, "{ sqs: { queue_url: \"http://h/1/a?b=c\" } }"),
         ("", f, "{ sns: { topic_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead\" } }"),
+        ("", f, "{ sns: { topic_arn: \"arn:aws:sns:eu-west-1:123456789012:dead\", aws: { region: us-east-1 } } }"),
         ("", f, "{ file: { path: x }, destination_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead\" }"),
     ];
     let found: String = cases.iter().map(|(top, lambda, target)| lines(&check(&config(top, lambda, target)).unwrap_err())).collect();
@@ -90,10 +98,15 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:1:23 FB-0106 aws.access_key_id: credentials hold printable ASCII without white space only
         forebay.yaml:1:18 FB-0106 aws.endpoint: an endpoint has no path and no query (write `http://host:port`)
         forebay.yaml:1:18 FB-0106 aws.endpoint: must begin with `http://` or `https://` (write the whole URL)
+        forebay.yaml:1:26 FB-0106 aws.endpoints.sqs: must begin with `http://` or `https://` (write the whole URL)
+        forebay.yaml:1:29 FB-0104 aws.endpoints.s3: there is no setting `s3` (known here: `lambda`, `sns`, `sqs`)
+        forebay.yaml:1:8 FB-0110 aws.profile: a profile and an access key exclude each other (keep one of them)
+        forebay.yaml:3:53 FB-0107 functions.f.executor.lambda.aws.secret_access_key: credentials are whole or not there: `secret_access_key` is missing (add `secret_access_key:`)
+        forebay.yaml:3:55 FB-0104 functions.f.executor.lambda.aws.regoin: there is no setting `regoin` (did you mean `region`?)
         forebay.yaml:3:45 FB-0106 functions.f.executor.lambda.function_name: is no name of a Lambda function (write `name`, `name:qualifier`, `account:function:name` or an ARN; the bare name has up to 64 letters, digits, `-` and `_`)
         forebay.yaml:3:52 FB-0110 functions.f.executor.lambda.qualifier: The derived qualifier from the function name does not match the specified qualifier. (write it in one of the two places)
         forebay.yaml:3:59 FB-0106 functions.f.executor.lambda.qualifier: is no version and no alias (write a number in quotes, an alias or `$LATEST`)
-        forebay.yaml:3:97 FB-0110 functions.f.executor.lambda.region: Functions from 'eu-west-1' are not reachable in this region ('us-east-1') (remove it: the ARN has a region)
+        forebay.yaml:3:102 FB-0110 functions.f.executor.lambda.aws.region: Functions from 'eu-west-1' are not reachable in this region ('us-east-1') (remove it: the ARN has a region)
         forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
         forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
         forebay.yaml:9:58 FB-0116 event_source_mappings[0].destination_config.on_failure.destination_arn: buckets of S3 and Kafka topics are not built in as destinations (write the ARN of a queue or a topic, or one of the other destinations)
@@ -103,6 +116,89 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: is no URL of a queue (write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: is no URL of a queue (write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sns.topic_arn: is no ARN of a topic (write `arn:aws:sns:region:account:topic`)
+        forebay.yaml:9:107 FB-0110 event_source_mappings[0].destination_config.on_failure.sns.aws.region: the ARN is of region `eu-west-1`, not of `us-east-1` (remove it: the ARN has a region)
         forebay.yaml:9:60 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `destination_arn` (keep one of them)
+    "#]].assert_eq(&found);
+}
+
+/// A config whose mapping and destination name functions like this.
+fn naming(top: &str, mapping: &str, destination: &str) -> String {
+    format!(
+        "{top}\nfunctions:\n  f: {{ executor: {{ http: {{ url: \"http://h\" }} }} }}\n  g: {{ executor: {{ lambda: {{ function_name: \"g:7\" }} }} }}\n\
+         event_source_mappings:\n  - name: m\n    source: {{ stream: {{ name: x }} }}\n    function_name: \"{mapping}\"\n    starting_position: LATEST\n    \
+         destination_config: {{ on_failure: {{ function: {{ function_name: \"{destination}\" }} }} }}\n"
+    )
+}
+
+#[test]
+fn a_mapping_may_name_a_function_by_its_arn_which_is_one_of_the_file_or_of_lambda() {
+    let here = "aws: { region: eu-west-1, account_id: \"123456789012\" }";
+    let cases = [
+        ("", "f"),
+        ("", "f:$LATEST"),
+        ("", "f:live"),
+        ("", "g:7"),
+        ("", "210987654321:function:f:2"),
+        (here, "123456789012:function:f"),
+        (here, "210987654321:function:f:2"),
+        (here, "arn:aws:lambda:eu-west-1:123456789012:function:f:live"),
+        (here, "arn:aws:lambda:us-east-1:123456789012:function:f:live"),
+        (here, "arn:aws:lambda:eu-west-1:123456789012:function:other"),
+    ];
+    let shown: String = cases
+        .iter()
+        .map(|(top, name)| {
+            let config = check(&naming(top, name, name)).unwrap();
+            let mapping = &config.mappings[0];
+            let Some(DestinationTarget::Function(destination)) = mapping.on_failure.as_ref().map(|it| &it.target) else {
+                panic!("no function")
+            };
+            assert_eq!(*destination, mapping.function);
+            let called = match &config.functions[&mapping.function].executor {
+                Executor::Lambda(lambda) => format!("Lambda {} {:?}", lambda.function.wire("REGION"), lambda.qualifier),
+                Executor::Http(_) | Executor::Process(_) => "here".to_owned(),
+            };
+            format!("{name} -> {} {:?}: {called}\n", mapping.function, mapping.function_qualifier)
+        })
+        .collect();
+    expect![[r#"
+        f -> f None: here
+        f:$LATEST -> f Some("$LATEST"): here
+        f:live -> f Some("live"): here
+        g:7 -> g None: Lambda g Some("7")
+        210987654321:function:f:2 -> f Some("2"): here
+        123456789012:function:f -> f None: here
+        210987654321:function:f:2 -> 210987654321:function:f:2 None: Lambda arn:aws:lambda:REGION:210987654321:function:f Some("2")
+        arn:aws:lambda:eu-west-1:123456789012:function:f:live -> f Some("live"): here
+        arn:aws:lambda:us-east-1:123456789012:function:f:live -> arn:aws:lambda:us-east-1:123456789012:function:f:live None: Lambda arn:aws:lambda:us-east-1:123456789012:function:f Some("live")
+        arn:aws:lambda:eu-west-1:123456789012:function:other -> arn:aws:lambda:eu-west-1:123456789012:function:other None: Lambda arn:aws:lambda:eu-west-1:123456789012:function:other None
+    "#]].assert_eq(&shown);
+}
+
+#[test]
+fn what_is_no_name_of_a_function_is_refused_in_awss_words_and_a_slip_is_never_a_call() {
+    let long = format!("arn:aws:lambda:eu-west-1:123456789012:function:{}", "x".repeat(220));
+    let cases = [
+        "ff",
+        "ff:live",
+        "f:",
+        "f:$HEAD",
+        "a/b",
+        "arn:aws:lambda:eu-west-1:123456789012:function:",
+        "arn:aws:sqs:eu-west-1:123456789012:f",
+        &long,
+        "g:8",
+    ];
+    let found: String = cases.iter().map(|name| lines(&check(&naming("", name, "f")).unwrap_err())).collect();
+    expect![[r#"
+        forebay.yaml:8:20 FB-0112 event_source_mappings[0].function_name: Function does not exist: `ff` (known functions: `f`, `g`)
+        forebay.yaml:8:20 FB-0112 event_source_mappings[0].function_name: Function does not exist: `ff:live` (known functions: `f`, `g`)
+        forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'f:' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))? (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
+        forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'f:$HEAD' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))? (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
+        forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'a/b' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))? (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
+        forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'arn:aws:lambda:eu-west-1:123456789012:function:' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))? (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
+        forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'arn:aws:sqs:eu-west-1:123456789012:f' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))? (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
+        forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'arn:aws:lambda:eu-west-1:123456789012:fu' at 'functionName' failed to satisfy constraint: Member must have length less than or equal to 256 (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
+        forebay.yaml:8:20 FB-0110 event_source_mappings[0].function_name: The derived qualifier from the function name does not match the specified qualifier. (write the version or alias under the function, as `qualifier` of its `lambda`)
     "#]].assert_eq(&found);
 }

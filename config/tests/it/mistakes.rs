@@ -188,7 +188,6 @@ event_source_mappings:
         forebay.yaml:30:5 FB-0107 event_source_mappings[3].starting_position: 1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null. (add `starting_position:`)
         forebay.yaml:36:24 FB-0106 event_source_mappings[4].starting_position: 1 validation error detected: Value 'latest' at 'startingPosition' failed to satisfy constraint: Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON] (did you mean `LATEST`?)
         forebay.yaml:38:15 FB-0113 event_source_mappings[5].source.strem: no source of kind `strem` is built in (did you mean `stream`? known kinds: `stream`, `queue`, `fifo`, `broker`)
-        forebay.yaml:39:20 FB-0116 event_source_mappings[5].function_name: functions by ARN are not built in (write the name of a function under `functions:`)
         forebay.yaml:40:5 FB-0116 event_source_mappings[5].event_source_arn: `event_source_arn` has no meaning here (remove it: the source is written under `source:`)
     "#]].assert_eq(&lines(&check(text).unwrap_err()));
 }

@@ -29,10 +29,13 @@ pub(super) fn plan(facts: &QueueFacts, concurrency_max: Option<NonZeroU32>) -> Q
 
 /// AWS refuses a mapping whose function may outlast the visibility of its messages. Here they are hidden for longer while it runs, so it is
 /// a warning: whoever else reads the queue may rely on the timeout.
-pub(super) fn tell_visibility(entry: &Entry, facts: &QueueFacts, function_timeout: Duration) {
-    let Some(visibility) = facts.visibility_set.filter(|it| *it < function_timeout) else { return };
+pub(super) fn tell_visibility(entry: &Entry, facts: &QueueFacts, function_timeout: Option<Duration>) {
+    let Some((visibility, timeout)) = facts.visibility_set.zip(function_timeout).filter(|(visibility, timeout)| visibility < timeout)
+    else {
+        return;
+    };
     let (mapping, source) = (entry.name(), entry.source_kind());
-    let (visibility, timeout) = (visibility.as_secs(), function_timeout.as_secs());
+    let (visibility, timeout) = (visibility.as_secs(), timeout.as_secs());
     warn!(
         code = "FB-0218",
         mapping,

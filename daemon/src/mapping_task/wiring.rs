@@ -30,8 +30,8 @@ pub struct Wiring {
     pub feeds: Arc<Feeds>,
     /// Which records it wants; `None` for all.
     pub filter: Option<Arc<dyn RecordFilter>>,
-    /// How long its function may run.
-    pub function_timeout: Duration,
+    /// How long its function may run, where that is known.
+    pub function_timeout: Option<Duration>,
     /// Runs its function.
     pub executor: Arc<dyn Executor>,
     /// Takes what was given up on; `None` discards it, counted and logged.

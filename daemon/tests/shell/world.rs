@@ -95,7 +95,7 @@ impl World {
         let arn = order.function.function_arn().to_owned();
         let wiring = Wiring {
             id: MappingId(order.name.into()),
-            function_timeout: Duration::from_secs(3),
+            function_timeout: Some(Duration::from_secs(3)),
             plan: Plan { has_destination: order.destination.is_some(), ..order.plan },
             budget: Arc::clone(&self.budget),
             start: Some(order.start),

@@ -1,6 +1,6 @@
 //! A topic of SNS that gets each failure record as a message.
 
-use forebay_clients::{Aws, AwsClient, AwsError, AwsTarget, HttpClients};
+use forebay_clients::{AwsClient, AwsError, AwsTarget, Clients};
 use forebay_config::destination::SnsTarget;
 use http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -23,10 +23,10 @@ pub struct SnsDestination {
 }
 
 impl SnsDestination {
-    /// Checks the settings; nothing is sent. Reads the CA file, so it is meant for start and reload.
-    pub fn new(target: &SnsTarget, aws: &Aws, clients: &HttpClients) -> Result<Self, AwsError> {
-        let target_of = AwsTarget { service: "sns", region: Some(&target.topic.region), endpoint: target.endpoint.as_deref(), home: None };
-        Ok(Self { client: aws.client(target_of, clients)?, topic_arn: target.topic.to_string() })
+    /// Checks the settings and looks for credentials; the topic is not called. Meant for start and reload.
+    pub async fn new(target: &SnsTarget, clients: &Clients) -> Result<Self, AwsError> {
+        let service = AwsTarget { service: "sns", own: &target.aws, region: Some(&target.topic.region), endpoint: None };
+        Ok(Self { client: clients.aws_client(service).await?, topic_arn: target.topic.to_string() })
     }
 
     async fn publish(&self, record: FailureRecord) -> Result<(), AwsDeliveryError> {

@@ -1,6 +1,6 @@
 //! A queue of SQS that gets each failure record as a message.
 
-use forebay_clients::{Aws, AwsClient, AwsError, AwsTarget, HttpClients};
+use forebay_clients::{AwsClient, AwsError, AwsTarget, Clients};
 use forebay_config::destination::{QueueName, SqsTarget};
 use http::{HeaderMap, HeaderValue};
 use md5::{Digest, Md5};
@@ -22,14 +22,13 @@ pub struct SqsDestination {
 }
 
 impl SqsDestination {
-    /// Checks the settings; nothing is sent. Reads the CA file, so it is meant for start and reload.
-    pub fn new(target: &SqsTarget, aws: &Aws, clients: &HttpClients) -> Result<Self, AwsError> {
-        let (home, named) = match &target.queue {
+    /// Checks the settings and looks for credentials; the queue is not called. Meant for start and reload.
+    pub async fn new(target: &SqsTarget, clients: &Clients) -> Result<Self, AwsError> {
+        let (endpoint, region) = match &target.queue {
             QueueName::Url(url) => (origin(url), region_of(url)),
             QueueName::Arn(arn) => (None, Some(arn.region.as_str())),
         };
-        let region = target.place.region.as_deref().or(named);
-        let client = aws.client(AwsTarget { service: "sqs", region, endpoint: target.place.endpoint.as_deref(), home }, clients)?;
+        let client = clients.aws_client(AwsTarget { service: "sqs", own: &target.aws, region, endpoint }).await?;
         let queue_url = match &target.queue {
             QueueName::Url(url) => url.clone(),
             QueueName::Arn(arn) => format!("{}/{}/{}", client.endpoint(), arn.account, arn.resource),

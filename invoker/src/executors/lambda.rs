@@ -23,7 +23,7 @@ mod answer;
 use std::time::Duration;
 
 use forebay_batcher::Reply;
-use forebay_clients::{Aws, AwsClient, AwsError, AwsTarget, ExchangeError, HttpClients, Limits};
+use forebay_clients::{AwsClient, AwsError, AwsTarget, Clients, ExchangeError, Limits};
 use forebay_config::Function;
 use forebay_config::function::LambdaSettings;
 use http::header::CONTENT_TYPE;
@@ -55,12 +55,11 @@ pub struct LambdaExecutor {
 }
 
 impl LambdaExecutor {
-    /// Checks the settings; nothing is sent. Reads the CA file, so it is meant for start and reload.
-    pub fn new(function: &Function, settings: &LambdaSettings, aws: &Aws, clients: &HttpClients) -> Result<Self, AwsError> {
-        let place = &settings.place;
-        let target = AwsTarget { service: "lambda", region: place.region.as_deref(), endpoint: place.endpoint.as_deref(), home: None };
-        let client = aws.client(target, clients)?;
-        let mut function_arn = settings.function.arn(client.region(), aws.account());
+    /// Checks the settings and looks for credentials; the function is not called. Meant for start and reload.
+    pub async fn new(function: &Function, settings: &LambdaSettings, clients: &Clients) -> Result<Self, AwsError> {
+        let region = settings.function.region();
+        let client = clients.aws_client(AwsTarget { service: "lambda", own: &settings.aws, region, endpoint: None }).await?;
+        let mut function_arn = settings.function.arn(client.region(), clients.aws.account(&settings.aws));
         let mut path =
             format!("/2015-03-31/functions/{}/invocations", utf8_percent_encode(&settings.function.wire(client.region()), ENCODED));
         if let Some(qualifier) = &settings.qualifier {

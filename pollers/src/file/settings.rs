@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_clients::Clients;
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
 use forebay_config::{Code, Fields, Finding, Node};
 
@@ -139,7 +140,7 @@ impl SourceSettings for FileSettings {
         format!("file:{} line_bytes_max={} rotate_wait={}", self.path, self.line_bytes_max, self.rotate_wait.as_secs_f64())
     }
 
-    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Source>, SourceError>> {
+    fn connect<'a>(&'a self, _clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
         let source = FileSource::start(self.clone(), Arc::new(LocalFiles));
         Box::pin(async move { source.map(|it| Arc::new(it) as Arc<dyn Source>) })
     }

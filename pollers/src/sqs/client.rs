@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sqs::config::{BehaviorVersion, Region};
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
     QueueAttributeName,
 };
-use aws_smithy_http_client::tls;
+use forebay_clients::{AwsAccess, sdk_client};
 
 use super::error::SqsError;
-use super::settings::{Resolved, Which};
+use super::settings::Which;
 use crate::source::BoxFuture;
 
 /// The longest that a call other than a receive may take.
@@ -87,20 +87,17 @@ pub(super) struct SdkSqs {
 
 impl SdkSqs {
     /// Makes the client, and asks for the queue's URL when only its name is known.
-    pub(super) async fn connect(which: &Which, resolved: Resolved) -> Result<Self, SqsError> {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-            .build_https();
-        let Resolved { endpoint, region, key_id, secret, token } = resolved;
+    pub(super) async fn connect(which: &Which, access: AwsAccess) -> Result<Self, SqsError> {
+        let AwsAccess { http, endpoint, region, credentials } = access;
         let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(CALL_MAX).build();
-        let mut config = aws_sdk_sqs::Config::builder()
+        let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .http_client(http)
+            .http_client(sdk_client(http))
             .region(Region::new(region))
-            .credentials_provider(Credentials::new(key_id, secret, token, None, "forebay"))
+            .credentials_provider(credentials)
+            .endpoint_url(endpoint)
             .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
             .timeout_config(timeouts);
-        config.set_endpoint_url(endpoint);
         let client = aws_sdk_sqs::Client::from_conf(config.build());
         let url = match which {
             Which::Url(url) => url.clone(),
@@ -180,8 +177,8 @@ impl Sqs for SdkSqs {
 }
 
 /// Connects to a queue.
-pub(super) async fn connect(which: &Which, resolved: Resolved) -> Result<Arc<dyn Sqs>, SqsError> {
-    Ok(Arc::new(SdkSqs::connect(which, resolved).await?))
+pub(super) async fn connect(which: &Which, access: AwsAccess) -> Result<Arc<dyn Sqs>, SqsError> {
+    Ok(Arc::new(SdkSqs::connect(which, access).await?))
 }
 
 /// What is not said to have worked is taken for not done.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use forebay_clients::AwsError;
+
 use crate::source::SourceError;
 
 /// What is wrong with a queue.
@@ -9,19 +11,19 @@ use crate::source::SourceError;
 pub(super) enum SqsError {
     #[error(
         "FB-0210: Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The \
-         specified queue does not exist. Create it, or correct `queue_url`, `queue`, `region` or `endpoint` ({0})"
+         specified queue does not exist. Create it, or correct `queue_url`, `queue`, `aws.region` or `aws.endpoint` ({0})"
     )]
     NoQueue(String),
     #[error(
         "FB-0211: the queue refuses these credentials: correct them, or allow sqs:ReceiveMessage, DeleteMessage, ChangeMessageVisibility, GetQueueAttributes and GetQueueUrl ({0})"
     )]
     Denied(String),
-    #[error("FB-0212: no answer from the queue: check `endpoint`, `region` and the network ({0})")]
+    #[error("FB-0212: no answer from the queue: check `aws.endpoint`, `aws.region` and the network ({0})")]
     Unreachable(String),
     #[error("FB-0213: the queue's answer is of no use: {0}")]
     Refused(String),
-    #[error("FB-0214: `{0}` is missing: write it, or set the environment variable {1}")]
-    NotSet(&'static str, &'static str),
+    #[error("{}: it cannot be called", .0.code())]
+    Aws(#[from] AwsError),
     #[error("FB-0215: Queue visibility timeout: 0 seconds is less than Function timeout. Give the queue a visibility timeout")]
     NoVisibility,
     #[error("it asks to slow down")]

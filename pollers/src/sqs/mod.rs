@@ -78,8 +78,8 @@ impl SourceKind for SqsKind {
         if settings::names_fifo(settings) { &FIFO } else { &STANDARD }
     }
 
-    fn parse(&self, settings: &Node, _base: &Path) -> Result<Box<dyn SourceSettings>, Vec<Finding>> {
-        SqsSettings::parse(settings).map(|it| Box::new(it) as Box<dyn SourceSettings>)
+    fn parse(&self, settings: &Node, base: &Path) -> Result<Box<dyn SourceSettings>, Vec<Finding>> {
+        SqsSettings::parse(settings, base).map(|it| Box::new(it) as Box<dyn SourceSettings>)
     }
 
     #[cfg(any(test, feature = "fakes"))]

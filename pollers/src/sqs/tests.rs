@@ -26,9 +26,16 @@ fn node(entries: &[(&str, &str)]) -> Node {
     Node { value: Value::Map(entries.iter().map(entry).collect()), place: at() }
 }
 
+/// Settings whose names hold a dot stand under `aws`.
 fn parse(entries: &[(&str, &str)]) -> Result<String, Vec<String>> {
+    let (aws, own): (Vec<_>, Vec<_>) = entries.iter().partition(|(name, _)| name.starts_with("aws."));
+    let aws: Vec<_> = aws.iter().map(|(name, value)| (&name[4..], *value)).collect();
+    let mut settings = node(&own);
+    if let (Value::Map(entries), false) = (&mut settings.value, aws.is_empty()) {
+        entries.push((Key { name: "aws".to_owned(), place: settings.place.clone() }, node(&aws)));
+    }
     let told = |it: forebay_config::Finding| format!("{} {}: {}", it.code, it.path, it.message);
-    let parsed = SqsKind.parse(&node(entries), std::path::Path::new("/etc"));
+    let parsed = SqsKind.parse(&settings, std::path::Path::new("/etc"));
     parsed.map(|it| it.identity()).map_err(|found| found.into_iter().map(told).collect())
 }
 
@@ -59,14 +66,15 @@ async fn a_damaged_message_is_left_to_the_queue_and_comes_again() {
 #[test]
 fn settings_name_one_queue_and_secrets_are_not_shown() {
     let url = "https://sqs.eu-west-1.amazonaws.com/1/orders";
-    let shown = parse(&[("queue_url", url), ("access_key_id", "AKID"), ("secret_access_key", "hush")]).unwrap();
+    let shown = parse(&[("queue_url", url), ("aws.access_key_id", "AKID"), ("aws.secret_access_key", "hush")]).unwrap();
     assert!(shown.starts_with(&format!("sqs:{url} ")) && !shown.contains("hush") && !shown.contains("AKID"), "{shown}");
     let codes = |entries: &[(&str, &str)]| parse(entries).unwrap_err().iter().map(|it| it[..7].to_owned()).collect::<Vec<_>>();
     assert_eq!(codes(&[("queue_url", url), ("queue", "orders")]), ["FB-0217"]);
     assert_eq!(codes(&[("queue", url)]), ["FB-0217"]);
     assert_eq!(codes(&[("queue_url", "orders")]), ["FB-0217"]);
-    assert_eq!(codes(&[("queue", "orders"), ("endpoint", "localhost:9324")]), ["FB-0217"]);
-    assert_eq!(codes(&[("queue", "orders"), ("access_key_id", "AKID")]), ["FB-0217"]);
+    assert_eq!(codes(&[("queue", "orders"), ("aws.endpoint", "localhost:9324")]), ["FB-0106"]);
+    assert_eq!(codes(&[("queue", "orders"), ("aws.access_key_id", "AKID")]), ["FB-0107"]);
+    assert_eq!(codes(&[("queue", "orders"), ("endpoint", "http://localhost:9324")]), ["FB-0104"]);
     assert_eq!(parse(&[]).unwrap_err().len(), 1);
     assert_eq!(parse(&[("queue", "orders"), ("wait_time", "21")]).unwrap_err().len(), 1);
 }

@@ -54,8 +54,8 @@ impl World {
             "forebay.yaml",
             &format!(
                 "functions:\n  seen:\n    executor: {{ process: {{ runtime: python3, handler: app.handler, code: ./code }} }}\n    timeout: 10\n\
-                 event_source_mappings:\n  - name: messages\n    source: {{ sqs: {{ queue: {queue}, endpoint: \"{}\", access_key_id: x, \
-                 secret_access_key: x, wait_time: 1 }} }}\n    function_name: seen\n{settings}",
+                 event_source_mappings:\n  - name: messages\n    source: {{ sqs: {{ queue: {queue}, wait_time: 1, \
+                 aws: {{ endpoint: \"{}\", access_key_id: x, secret_access_key: x }} }} }}\n    function_name: seen\n{settings}",
                 server.endpoint()
             ),
         );

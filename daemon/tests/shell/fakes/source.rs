@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::{OrderKey, Origin, Position, Record, RecordId, ShortBytes, UnixMillis, Watermark};
+use forebay_clients::Clients;
 use forebay_config::StartingPosition;
 use forebay_daemon::clock::Clock;
 use forebay_pollers::{
@@ -138,7 +139,7 @@ impl SourceSettings for FakeSource {
         format!("fake:{:p}", Arc::as_ptr(&self.0))
     }
 
-    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Source>, SourceError>> {
+    fn connect<'a>(&'a self, _clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
         Box::pin(async move {
             self.check()?;
             Ok(Arc::new(self.clone()) as Arc<dyn Source>)

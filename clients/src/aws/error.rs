@@ -1,0 +1,66 @@
+//! Why a service cannot be called, each with its page.
+
+use crate::address::ForbiddenAddress;
+use crate::tls::TlsError;
+
+/// A service cannot be called with these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum AwsError {
+    /// FB-0360
+    #[error(
+        "there are no credentials for {service}; tried: {tried}. Write `aws.access_key_id` and `aws.secret_access_key` or `aws.profile`, or give the daemon any of these"
+    )]
+    Credentials {
+        /// Which service.
+        service: &'static str,
+        /// Where they were looked for.
+        tried: String,
+        /// What each place said.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// FB-0361
+    #[error("there is no region for {service}: write `aws.region`, or set AWS_REGION")]
+    Region {
+        /// Which service.
+        service: &'static str,
+    },
+    /// FB-0362
+    #[error("the endpoint {endpoint} of {service} is no http:// or https:// URL of a host and a port")]
+    Endpoint {
+        /// Which service.
+        service: &'static str,
+        /// What was written.
+        endpoint: String,
+    },
+    /// FB-0362
+    #[error("the endpoint of {service} is a forbidden address")]
+    Address {
+        /// Which service.
+        service: &'static str,
+        /// Why.
+        #[source]
+        cause: ForbiddenAddress,
+    },
+    /// The code is that of the cause.
+    #[error("TLS to {endpoint} cannot be set up")]
+    Tls {
+        /// Where to.
+        endpoint: String,
+        /// Why.
+        #[source]
+        cause: TlsError,
+    },
+}
+
+impl AwsError {
+    /// The page that explains it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Credentials { .. } => "FB-0360",
+            Self::Region { .. } => "FB-0361",
+            Self::Endpoint { .. } | Self::Address { .. } => "FB-0362",
+            Self::Tls { cause, .. } => cause.code(),
+        }
+    }
+}
