@@ -7,12 +7,25 @@ export PATH := $(PATH):$(HOME)/.cache/forebay/tools/bin
 SEEDS ?= 200000
 LONG_MINUTES := 150
 
-.PHONY: demo test long check sim mutants fetch setup clients
+.PHONY: demo demo-sqs bench test long check sim mutants fetch setup clients
 
 demo:
 	@dev/setup.sh
 	@dev/build.sh -p forebay-daemon --no-default-features --features file
 	@python3 examples/quickstart/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
+
+# The same with a queue of ElasticMQ.
+demo-sqs:
+	@dev/setup.sh
+	@dev/servers.sh
+	@dev/build.sh -p forebay-daemon --no-default-features --features sqs
+	@python3 examples/sqs/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
+
+# What it costs beside a plain loop over the same SDK. By hand: an optimised build takes ten minutes on two cores.
+bench: setup
+	@dev/servers.sh
+	cargo build --locked --offline --profile speed -p forebay-daemon -p forebay-bench
+	"$(CARGO_TARGET_DIR)/speed/forebay-bench" sqs
 
 # Everything, against real servers on loopback: a sample of each in at most 25 minutes once things are compiled.
 test: setup check clients

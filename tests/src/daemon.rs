@@ -22,7 +22,9 @@ pub struct Daemon {
 /// When it was not built, naming the command.
 pub fn binary() -> PathBuf {
     let me = std::env::current_exe().expect("a test knows its own path");
-    let path = me.parent().and_then(Path::parent).expect("target/debug/deps/test").join("forebay");
+    let folder = me.parent().expect("a program has a folder");
+    // target/debug/deps/test, or target/debug/program.
+    let path = if folder.ends_with("deps") { folder.with_file_name("forebay") } else { folder.join("forebay") };
     assert!(path.exists(), "{} is missing: cargo build -p forebay-daemon", path.display());
     path
 }

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,20 +13,48 @@ use tempfile::TempDir;
 
 use crate::wait;
 
+/// Starts the server and ends it as soon as this shell's own input ends: with its owner, however that ends.
+const GUARD: &str = r#""$@" </dev/null & cat >/dev/null; kill -9 $!"#;
+
 /// A running server, ended with the test.
 #[derive(Debug)]
 pub struct ElasticMq {
-    child: Child,
+    guard: Child,
     port: u16,
     folder: TempDir,
 }
 
+/// A message as the queue gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// What it says.
+    pub body: String,
+    /// How often the queue has given it, this time included.
+    pub n_receives: u32,
+    /// What deletes it.
+    pub handle: String,
+}
+
 impl ElasticMq {
+    /// The one that tests share, each with queues of names of its own. It ends with the process.
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<ElasticMq> = LazyLock::new(ElasticMq::start);
+        &SHARED
+    }
+
     /// Starts it and waits until it answers.
     ///
     /// # Panics
     /// When it was not fetched, naming the command.
     pub fn start() -> Self {
+        Self::start_with_heap(192)
+    }
+
+    /// The same with a heap for more messages than a few thousand.
+    ///
+    /// # Panics
+    /// When it was not fetched, naming the command.
+    pub fn start_with_heap(heap_mb: u32) -> Self {
         let home = PathBuf::from(std::env::var_os("HOME").expect("a user has a home"));
         let lib = home.join(".cache/forebay/servers/elasticmq-1.7.1/lib");
         assert!(lib.exists(), "{} is missing: dev/servers.sh", lib.display());
@@ -44,16 +73,16 @@ impl ElasticMq {
         let path = folder.path().join("elasticmq.conf");
         std::fs::write(&path, config).expect("a file can be written");
         let log = File::create(folder.path().join("log")).expect("a file can be made");
-        let child = Command::new("java")
-            .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        let guard = Command::new("sh")
+            .args(["-c", GUARD, "guard", "java", &format!("-Xmx{heap_mb}m"), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
             .arg(format!("-Dconfig.file={}", path.display()))
             .args(["-cp", &format!("{}/*", lib.display()), "org.elasticmq.server.Main"])
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("a file handle can be doubled"))
             .stderr(log)
             .spawn()
             .expect("java starts");
-        let server = Self { child, port, folder };
+        let server = Self { guard, port, folder };
         wait::until("ElasticMQ", || server.try_call("ListQueues", &json!({})).filter(|(status, _)| *status == 200));
         server
     }
@@ -91,6 +120,28 @@ impl ElasticMq {
         (count(names[0]), count(names[1]))
     }
 
+    /// Receives up to ten messages that can be received now, without waiting for others.
+    pub fn receive(&self, url: &str) -> Vec<Received> {
+        let names = ["ApproximateReceiveCount"];
+        let ask = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0, "MessageSystemAttributeNames": names });
+        let answer = self.call("ReceiveMessage", &ask);
+        let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("no text in {answer}")).to_owned();
+        let received = |it: &Value| Received {
+            body: text(&it["Body"]),
+            n_receives: text(&it["Attributes"][names[0]]).parse().expect("a count is a number"),
+            handle: text(&it["ReceiptHandle"]),
+        };
+        answer["Messages"].as_array().into_iter().flatten().map(received).collect()
+    }
+
+    /// Deletes up to ten messages.
+    pub fn delete(&self, url: &str, messages: &[Received]) {
+        let entry = |(idx, it): (usize, &Received)| json!({ "Id": idx.to_string(), "ReceiptHandle": it.handle });
+        let entries: Vec<Value> = messages.iter().enumerate().map(entry).collect();
+        let answer = self.call("DeleteMessageBatch", &json!({ "QueueUrl": url, "Entries": entries }));
+        assert_eq!(answer["Successful"].as_array().map(Vec::len), Some(messages.len()), "{answer}");
+    }
+
     /// One call.
     ///
     /// # Panics
@@ -106,12 +157,12 @@ impl ElasticMq {
         stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
         let body = body.to_string();
         let (port, length) = (self.port, body.len());
-        write!(
-            stream,
+        // In one piece: small ones wait for each other's acknowledgement.
+        let request = format!(
             "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Type: application/x-amz-json-1.0\r\n\
              X-Amz-Target: AmazonSQS.{action}\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .ok()?;
+        );
+        stream.write_all(request.as_bytes()).ok()?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).ok()?;
         crate::http::parse(&answer)
@@ -125,7 +176,7 @@ impl ElasticMq {
 
 impl Drop for ElasticMq {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
     }
 }

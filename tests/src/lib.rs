@@ -2,6 +2,7 @@
 
 pub mod daemon;
 pub mod elasticmq;
+pub mod function;
 pub mod http;
 pub mod ministack;
 pub mod wait;

@@ -27,3 +27,19 @@ pub fn until_told<T>(what: &str, mut state: impl FnMut() -> Option<T>, seen: imp
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }
+
+/// Waits until `count` is at least `goal`. A test with much to do is given time as long as it goes on.
+///
+/// # Panics
+/// When it has not grown for [`PATIENCE`], naming what it waited for.
+pub fn until_count(what: &str, goal: usize, mut count: impl FnMut() -> usize) {
+    let mut grown = (Instant::now(), count());
+    while grown.1 < goal {
+        assert!(grown.0.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}: {} of {goal}", grown.1);
+        std::thread::park_timeout(Duration::from_millis(10));
+        let now = count();
+        if now > grown.1 {
+            grown = (Instant::now(), now);
+        }
+    }
+}

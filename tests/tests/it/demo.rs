@@ -1,21 +1,20 @@
-//! The README's first command, run as a user runs it: twice.
+//! The examples, run as a user runs them: the README's first command twice, the one with a queue from beginning to end.
 
 use std::path::Path;
 use std::process::Command;
 
-use forebay_tests::daemon::binary;
+use forebay_tests::daemon::{Daemon, binary, run as forebay};
+use forebay_tests::elasticmq::ElasticMq;
+use forebay_tests::wait;
+use serde_json::json;
 
 #[test]
 fn the_demo_stops_half_way_and_goes_on_where_it_was() {
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo tells a test its package");
-    let root = Path::new(&package).parent().expect("tests/ is in the project");
-    let quickstart = folder.path().join("quickstart");
-    copy(&root.join("examples/quickstart"), &quickstart);
-
-    let first = run(&quickstart);
+    let folder = example("quickstart");
+    let quickstart = folder.path();
+    let first = run(quickstart);
     assert!(first.contains("half way"), "the first run stops half way:\n{first}");
-    let second = run(&quickstart);
+    let second = run(quickstart);
     assert!(second.contains("goes on where"), "the second goes on:\n{second}");
 
     let dead = std::fs::read_to_string(quickstart.join("run/dead.ndjson")).expect("the dead-letter file is there");
@@ -25,8 +24,54 @@ fn the_demo_stops_half_way_and_goes_on_where_it_was() {
     assert!(second.contains("72645") || second.contains("72,645"), "the position is told:\n{second}");
 }
 
-fn run(quickstart: &Path) -> String {
-    let output = Command::new("python3").arg(quickstart.join("demo.py")).arg(binary()).output().expect("python3 runs");
+#[test]
+fn the_example_with_a_queue_ships_all_orders_that_have_an_address() {
+    let folder = example("sqs");
+    let told = run(folder.path());
+    for words in ["400 orders sent", "0 orders left, 10 dead letters", "exit code 0", "10 of 10 orders shipped"] {
+        assert!(told.contains(words), "{words:?} is not in:\n{told}");
+    }
+}
+
+#[test]
+fn the_example_with_a_queue_needs_only_its_endpoint_taken_away_for_aws() {
+    let folder = example("sqs");
+    let config = folder.path().join("forebay.yaml");
+    let text = std::fs::read_to_string(&config).expect("the example has a config");
+    let kept: String = text.lines().filter(|line| !line.contains("endpoint")).map(|line| format!("{line}\n")).collect();
+    assert_eq!(kept.lines().count() + 1, text.lines().count(), "one line names the endpoint");
+    std::fs::write(&config, kept).expect("a file can be written");
+    let (code, out, err) = forebay(folder.path(), &["validate", "-c", "forebay.yaml"]);
+    assert_eq!(code, 0, "{out}{err}");
+
+    // What AWS's own tools go by leads the same file to a server of ours: nothing in it does.
+    let server = ElasticMq::start();
+    let url = server.create("orders", &json!({ "VisibilityTimeout": "18" }));
+    let orders = (0..20).map(|n| (json!({ "order": n, "cents": 995, "address": "1 High Street" }).to_string(), None));
+    server.send(&url, &orders.collect::<Vec<_>>());
+    let variables = [
+        ("AWS_ENDPOINT_URL_SQS", server.endpoint()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "x".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "x".to_owned()),
+    ];
+    let daemon = Daemon::spawn_with(folder.path(), &variables);
+    wait::until("an empty queue", || (server.counts(&url) == (0, 0)).then_some(()));
+    wait::until("the function's word", || daemon.log().contains("orders shipped").then_some(()));
+    daemon.kill();
+}
+
+/// A copy of an example.
+fn example(name: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo tells a test its package");
+    let root = Path::new(&package).parent().expect("tests/ is in the project");
+    copy(&root.join("examples").join(name), folder.path());
+    folder
+}
+
+fn run(example: &Path) -> String {
+    let output = Command::new("python3").arg(example.join("demo.py")).arg(binary()).output().expect("python3 runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the demo failed:\n{text}");
     text
