@@ -3,4 +3,5 @@
 pub mod daemon;
 pub mod elasticmq;
 pub mod http;
+pub mod strict_sqs;
 pub mod wait;

@@ -26,7 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("forebay-models", &["forebay-config", "forebay-batcher"]),
     ("forebay-sim", &["forebay-config", "forebay-batcher", "forebay-models"]),
-    ("forebay-tests", &[]),
+    ("forebay-tests", &["forebay-models"]),
 ];
 
 /// What the two pure crates may import beside the house: no runtime, no file, no socket, no clock, no randomness, no logging.

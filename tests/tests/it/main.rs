@@ -7,4 +7,5 @@ mod neighbours;
 mod operator;
 mod scene;
 mod sqs;
+mod sqs_models;
 mod stops;
