@@ -194,9 +194,14 @@ fn answers<'a>(n: usize, done: impl Iterator<Item = &'a str>, failed: &[BatchRes
     };
     done.for_each(|id| set(id, EntryAnswer::Done));
     for it in failed {
-        set(&it.id, if is_void(&it.code, it.message.as_deref().unwrap_or_default()) { EntryAnswer::Void } else { EntryAnswer::Failed });
+        set(&it.id, refused(&it.code, it.message.as_deref().unwrap_or_default()));
     }
     answers
+}
+
+/// What an entry that was refused became.
+pub(super) fn refused(code: &str, message: &str) -> EntryAnswer {
+    if is_void(code, message) { EntryAnswer::Void } else { EntryAnswer::Failed }
 }
 
 /// The receipt has lapsed, or its message is gone.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{OrderKey, Position, RecordId, UnixMillis};
+use forebay_batcher::{OrderKey, Position, Receipt, RecordId, Settle, Settled, Settlement, UnixMillis};
 use forebay_config::document::{Key, Value};
 use forebay_config::profile::SourceShape;
 use forebay_config::{Node, Place};
+use forebay_models::sqs::{Action, Fault};
 
 use super::SqsKind;
 use super::client::{Attribute, Received};
@@ -47,13 +48,32 @@ async fn every_fake_queue_of_the_catalog_passes_the_suite() {
 async fn a_damaged_message_is_left_to_the_queue_and_comes_again() {
     let mut subject = FakeSubject::new();
     subject.send("whole", None);
-    subject.set_damages(true);
+    subject.set_fault(Action::ReceiveMessage, Some(Fault::DamageBody));
     let queue = subject.source().queue().unwrap();
     assert!(queue.receive(10, Duration::ZERO).await.unwrap().is_empty());
-    subject.set_damages(false);
+    subject.set_fault(Action::ReceiveMessage, None);
     tokio::time::sleep(Duration::from_secs(31)).await;
     let again = queue.receive(10, Duration::from_secs(40)).await.unwrap();
     assert_eq!(again.iter().map(|it| &it.record.data[..]).collect::<Vec<_>>(), [b"whole"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_that_the_queue_did_not_delete_are_asked_again_and_the_others_are_done() {
+    let mut subject = FakeSubject::new();
+    (0..25).for_each(|n| subject.send(&format!("message {n}"), None));
+    let queue = subject.source().queue().unwrap();
+    let mut receipts = Vec::new();
+    for _ in 0..3 {
+        receipts.extend(queue.receive(10, Duration::ZERO).await.unwrap().into_iter().map(|it| it.receipt));
+    }
+    subject.set_fault(Action::DeleteMessageBatch, Some(Fault::FailEvery(3)));
+    let delete = |receipts: &[Receipt]| receipts.iter().map(|it| Settlement { receipt: it.clone(), how: Settle::Delete }).collect();
+    let answers = queue.settle(delete(&receipts)).await;
+    let failed: Vec<Receipt> = answers.iter().filter(|(_, it)| *it == Settled::Failed).map(|(it, _)| it.clone()).collect();
+    assert_eq!((answers.len(), failed.len(), subject.n_left()), (25, 7, 7));
+    subject.set_fault(Action::DeleteMessageBatch, None);
+    assert!(queue.settle(delete(&failed)).await.iter().all(|(_, it)| *it == Settled::Done));
+    assert_eq!(subject.n_left(), 0);
 }
 
 #[test]
@@ -142,7 +162,7 @@ fn the_documented_event_is_made_byte_for_byte() {
         let raw = raw(received);
         let mut bytes = Vec::new();
         SqsRenderer { has_window: false }.render(&raw, &mut bytes);
-        let receipt = forebay_batcher::Receipt { handle: Bytes::new(), generation: forebay_batcher::Generation(0) };
+        let receipt = Receipt { handle: Bytes::new(), generation: forebay_batcher::Generation(0) };
         let place = forebay_batcher::Place::Queue { receipt, visible_until: None, receives_left: None };
         let section = forebay_batcher::Section::default();
         forebay_batcher::Record { id: raw.id, place, key: raw.key, arrival: raw.arrival, bytes: bytes.into(), section }
