@@ -128,9 +128,9 @@ fn records(n: u32) -> String {
     if n == 1 { "1 record".into() } else { format!("{n} records") }
 }
 
-/// What others said, shortened, without line breaks and control characters.
+/// What others said, shortened, without line breaks and control characters. What an operator should do stands at the end of our own texts.
 fn one_line(text: &str) -> String {
-    const CHARS_MAX: usize = 200;
+    const CHARS_MAX: usize = 600;
     let mut line: String = text.chars().take(CHARS_MAX).map(|it| if it.is_control() { ' ' } else { it }).collect();
     if text.chars().nth(CHARS_MAX).is_some() {
         line.push('…');

@@ -7,7 +7,7 @@ mod wire;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use forebay_models::sqs::{Action, Attributes, Fate, Fault, Sent, Service};
 use serde_json::Value;
@@ -69,7 +69,12 @@ impl Shared {
 impl StrictSqs {
     /// Starts it without queues.
     pub fn start() -> Self {
-        let epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970");
+        Self::start_late(Duration::ZERO)
+    }
+
+    /// Starts it with a clock that is late by this: its messages are as old.
+    pub fn start_late(by: Duration) -> Self {
+        let epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970") - by;
         let service = Service::new(u64::try_from(epoch.as_millis()).expect("it is before the year 500,000,000"));
         let state = Mutex::new(State { service, journal: Vec::new() });
         let shared = Arc::new(Shared { state, changed: Condvar::new(), zero: Instant::now() });

@@ -7,5 +7,8 @@ mod neighbours;
 mod operator;
 mod scene;
 mod sqs;
+mod sqs_choices;
+mod sqs_hostile;
 mod sqs_models;
+mod sqs_world;
 mod stops;
