@@ -7,7 +7,7 @@ use forebay_models::sqs::{Action, Answered, Attributes, Fault, Refusal, Sent, Se
 use tokio::time::Instant;
 
 use super::SqsSource;
-use super::client::{Ask, Attribute, Description, EntryAnswer, Received, Sqs};
+use super::client::{Answers, Ask, Attribute, Description, EntryAnswer, Received, Sqs};
 use super::digest;
 use super::error::SqsError;
 use super::reader::SqsQueue;
@@ -50,9 +50,11 @@ impl FakeQueue {
         let (wait_s, visibility_s) = (Some(ask.wait.as_secs()), Some(ask.visibility.as_secs()));
         let ask = forebay_models::sqs::Ask { n_max: ask.records_max.into(), wait_s, visibility_s };
         let received = service.receive(QUEUE, ask, &struck, now).map_err(|it| told(&it))?;
-        let whole = |it: forebay_models::sqs::Received| {
+        let show = |(idx, it): (usize, forebay_models::sqs::Received)| {
             let mut damaged = it.clone();
-            damaged.damage(&struck);
+            if idx == 0 {
+                damaged.damage(&struck);
+            }
             let attribute = |it: forebay_models::sqs::Attribute| Attribute { data_type: it.data_type, text: it.text, binary: it.binary };
             let attributes = damaged.attributes.into_iter().map(|(name, it)| (name, attribute(it))).collect();
             Received {
@@ -65,7 +67,7 @@ impl FakeQueue {
                 attributes,
             }
         };
-        Ok(received.into_iter().map(whole).collect())
+        Ok(received.into_iter().enumerate().map(show).collect())
     }
 }
 
@@ -88,7 +90,7 @@ impl Sqs for FakeQueue {
         })
     }
 
-    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Vec<EntryAnswer>, SqsError>> {
+    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Answers, SqsError>> {
         let (mut service, now) = (self.lock(), self.now());
         let struck = service.faults.strike(Action::DeleteMessageBatch);
         let answers = match &struck.refuse {
@@ -98,7 +100,7 @@ impl Sqs for FakeQueue {
         Box::pin(async { heard(answers) })
     }
 
-    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Vec<EntryAnswer>, SqsError>> {
+    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Answers, SqsError>> {
         let (mut service, now) = (self.lock(), self.now());
         let struck = service.faults.strike(Action::ChangeMessageVisibilityBatch);
         let entries = numbered(handles).into_iter().map(|(id, handle)| (id, (handle, by.as_secs()))).collect();
@@ -121,9 +123,15 @@ fn told(refusal: &Refusal) -> SqsError {
     SqsError::answered(&refusal.code, refusal.message.clone())
 }
 
-fn heard(answers: Result<Vec<Answered<()>>, Refusal>) -> Result<Vec<EntryAnswer>, SqsError> {
-    let entry = |it: Answered<()>| it.answer.map_or_else(|it| super::client::refused(&it.code, &it.message), |()| EntryAnswer::Done);
-    answers.map(|it| it.into_iter().map(entry).collect()).map_err(|it| told(&it))
+fn heard(answers: Result<Vec<Answered<()>>, Refusal>) -> Result<Answers, SqsError> {
+    let answered = answers.map_err(|it| told(&it))?;
+    let mut answers = Answers::all(answered.len(), EntryAnswer::Done, None);
+    for (idx, it) in answered.into_iter().enumerate() {
+        if let Err(refusal) = it.answer {
+            answers.refuse(idx, &refusal.code, &refusal.message);
+        }
+    }
+    Ok(answers)
 }
 
 /// A fake queue for the suite of queues.

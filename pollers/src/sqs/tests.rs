@@ -16,7 +16,7 @@ use super::error::SqsError;
 use super::event::{Facts, SqsRenderer, wrap};
 use super::fake::FakeSubject;
 use crate::contract::{AnySubject, QueueSubject, check_queue};
-use crate::source::{RawRecord, Renderer, SourceKind};
+use crate::source::{Message, RawRecord, Renderer, SourceKind};
 
 fn node(entries: &[(&str, &str)]) -> Node {
     let at = || Place { file: "test".into(), line: 1, column: 1, span: 0..0 };
@@ -55,6 +55,23 @@ async fn a_damaged_message_is_left_to_the_queue_and_comes_again() {
     tokio::time::sleep(Duration::from_secs(31)).await;
     let again = queue.receive(10, Duration::from_secs(40)).await.unwrap();
     assert_eq!(again.iter().map(|it| &it.record.data[..]).collect::<Vec<_>>(), [b"whole"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_a_group_overtakes_its_damaged_message() {
+    let mut subject = FakeSubject::new();
+    for (body, group) in [("a1", 1), ("b1", 2), ("a2", 1), ("b2", 2)] {
+        subject.send(body, Some(group));
+    }
+    subject.set_fault(Action::ReceiveMessage, Some(Fault::DamageBody));
+    let queue = subject.source().queue().unwrap();
+    let bodies = |messages: Vec<Message>| messages.iter().map(|it| String::from_utf8(it.record.data.to_vec()).unwrap()).collect::<Vec<_>>();
+    assert_eq!(bodies(queue.receive(10, Duration::ZERO).await.unwrap()), ["b1", "b2"]);
+    subject.set_fault(Action::ReceiveMessage, None);
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert!(bodies(queue.receive(10, Duration::ZERO).await.unwrap()).is_empty(), "its group waits for it");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(bodies(queue.receive(10, Duration::ZERO).await.unwrap()), ["a1", "b1", "a2", "b2"]);
 }
 
 #[tokio::test(start_paused = true)]

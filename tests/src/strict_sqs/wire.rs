@@ -125,7 +125,7 @@ fn receive(shared: &Shared, queue: &str, body: &Value, struck: &Struck, is_close
         if !received.is_empty() || now >= until || is_closed() {
             let digests: Vec<(String, Option<String>)> =
                 received.iter().map(|it| (of_body(&it.body), of_attributes(&it.attributes))).collect();
-            received.iter_mut().for_each(|it| it.damage(struck));
+            received.iter_mut().take(1).for_each(|it| it.damage(struck));
             let messages: Vec<Value> = received.iter().zip(digests).map(|(it, digests)| message(it, body, digests)).collect();
             return Ok(if messages.is_empty() { json!({}) } else { json!({ "Messages": messages }) });
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use forebay_models::sqs::{Action, Attributes, Fault, MESSAGE_BYTES_MAX, Refusal};
 use forebay_tests::daemon::Daemon;
 use forebay_tests::strict_sqs::StrictSqs;
-use forebay_tests::{http, wait};
+use forebay_tests::wait;
 
 use crate::scene::is_long;
 use crate::sqs_world::World;
@@ -67,6 +67,21 @@ fn permissions_taken_away_while_it_runs_are_told_and_what_was_finished_is_delete
     world.await_empty();
     assert!(daemon.stop().success());
     world.assert_each_once(10);
+}
+
+#[test]
+fn a_queue_that_is_gone_does_not_hold_a_stop_back() {
+    let world = World::new("orders", Attributes::default(), "");
+    world.hold();
+    world.send(5);
+    let daemon = Daemon::start(world.scene.folder());
+    world.await_given(5);
+    world.server.delete_queue("orders");
+    world.let_go();
+    wait::until("deletes without a queue", || (refused(&world, Action::DeleteMessageBatch) >= 1).then_some(()));
+    let stopped = Instant::now();
+    assert!(daemon.stop().success());
+    assert!(stopped.elapsed() < Duration::from_secs(15), "it took {:?}, with a grace of 25 s", stopped.elapsed());
 }
 
 #[test]
@@ -184,6 +199,7 @@ fn entries_that_were_not_deleted_are_deleted_later_and_no_message_comes_twice() 
     world.assert_each_once(60);
     let failed: usize = world.server.calls(Action::DeleteMessageBatch).iter().map(|it| it.failed.len()).sum();
     assert!(failed > 6, "entries did fail: {failed}");
+    assert!(world.log().contains("FB-0219") && world.log().contains("InternalError"), "{}", world.log());
 }
 
 #[test]
@@ -213,6 +229,8 @@ fn receipts_that_are_lost_while_the_function_runs_cost_one_repeat_each_and_are_t
     world.server.heal();
     world.let_go();
     world.await_empty();
+    let log = daemon.log();
+    assert_eq!(log.matches("FB-0219").count(), 1, "told once, not at every try: {log}");
     assert!(daemon.stop().success());
     for fate in world.server.fates("orders") {
         assert!(world.times()[&fate.body] <= fate.n_receives as usize, "{fate:?} was given {} times", world.times()[&fate.body]);
@@ -260,7 +278,6 @@ fn what_a_stop_gives_back_is_visible_at_once_and_counted_once() {
     let receives: usize = world.server.calls(Action::ReceiveMessage).iter().map(|it| it.received.len()).sum();
     let counted: u32 = world.server.fates("orders").iter().map(|it| it.n_receives).sum();
     assert_eq!(receives, counted as usize, "every receive was answered, and none was for nobody");
-    assert_eq!(http::get(&world.server.endpoint()["http://".len()..], "/").map(|it| it.0), Some(400), "the server still answers");
 }
 
 fn refused(world: &World, action: Action) -> usize {

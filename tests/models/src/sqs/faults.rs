@@ -13,9 +13,9 @@ pub enum Fault {
     FailEvery(usize),
     /// A standard queue hands the first message of a receive out twice.
     Repeat,
-    /// What a receive brings has another body than its MD5 says.
+    /// The first message that a receive brings has another body than its MD5 says.
     DamageBody,
-    /// What a receive brings has other attributes than their MD5 says.
+    /// The first message that a receive brings has other attributes than their MD5 says.
     DamageAttributes,
     /// The answer comes this many milliseconds later.
     Late(u64),
