@@ -16,7 +16,7 @@ use super::error::SqsError;
 use super::event::{Facts, SqsRenderer, wrap};
 use super::fake::FakeSubject;
 use crate::contract::{AnySubject, QueueSubject, check_queue};
-use crate::source::{Message, RawRecord, Renderer, SourceKind};
+use crate::source::{Hidden, Message, RawRecord, Renderer, SourceKind};
 
 fn node(entries: &[(&str, &str)]) -> Node {
     let at = || Place { file: "test".into(), line: 1, column: 1, span: 0..0 };
@@ -55,6 +55,20 @@ async fn a_damaged_message_is_left_to_the_queue_and_comes_again() {
     tokio::time::sleep(Duration::from_secs(31)).await;
     let again = queue.receive(10, Duration::from_secs(40)).await.unwrap();
     assert_eq!(again.iter().map(|it| &it.record.data[..]).collect::<Vec<_>>(), [b"whole"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_message_is_hidden_for_longer_than_twelve_hours_from_its_receive_on() {
+    let mut subject = FakeSubject::new();
+    subject.send("a", None);
+    let queue = subject.source().queue().unwrap();
+    let [message] = <[Message; 1]>::try_from(queue.receive(10, Duration::ZERO).await.unwrap()).ok().expect("one message");
+    let hide = |seconds: u64| queue.extend(vec![message.receipt.clone()], Duration::from_secs(seconds));
+    assert_eq!(hide(43_200).await[0].1, Hidden::Done);
+    tokio::time::sleep(Duration::from_secs(43_190)).await;
+    assert_eq!(hide(30).await[0].1, Hidden::Failed, "it is asked again, and is still held");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(hide(30).await[0].1, Hidden::Lost, "it is visible again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +137,12 @@ fn errors_say_what_to_do() {
     assert!(text("QueueDoesNotExist").contains("The specified queue does not exist."));
     assert!(text("AccessDeniedException").starts_with("FB-0211"));
     assert!(text("InternalError").starts_with("FB-0213"));
-    assert!(matches!(SqsError::answered("RequestThrottled", String::new()), SqsError::Throttled));
+    for code in ["InvalidSignatureException", "InvalidClientTokenId", "ExpiredToken", "MissingAuthenticationToken", "KmsAccessDenied"] {
+        assert!(text(code).starts_with("FB-0211"), "{code}");
+    }
+    for code in ["RequestThrottled", "ThrottlingException", "OverLimit", "KmsThrottled"] {
+        assert!(matches!(SqsError::answered(code, String::new()), SqsError::Throttled), "{code}");
+    }
 }
 
 fn raw(received: Received) -> RawRecord {

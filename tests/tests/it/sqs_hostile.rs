@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use forebay_models::sqs::{Action, Attributes, Fault, MESSAGE_BYTES_MAX, Refusal};
+use forebay_models::sqs::{Action, Attributes, Fault, MESSAGE_BYTES_MAX, Refusal, Sent};
 use forebay_tests::daemon::Daemon;
 use forebay_tests::strict_sqs::StrictSqs;
 use forebay_tests::wait;
@@ -135,7 +135,7 @@ fn an_endpoint_that_is_down_for_a_while_loses_and_repeats_nothing_but_what_visib
         wait::until("the end of the outage", || (down.elapsed() >= half).then_some(()));
     }
     world.server.come_up();
-    world.server.send("orders", (20..30).map(|n| forebay_models::sqs::Sent::plain(&format!("message {n}"))));
+    world.server.send("orders", (20..30).map(|n| Sent::plain(&format!("message {n}"))));
     world.await_given(30);
     world.await_empty();
     assert!(daemon.stop().success());
@@ -146,6 +146,55 @@ fn an_endpoint_that_is_down_for_a_while_loses_and_repeats_nothing_but_what_visib
         }
     } else {
         world.assert_each_once(30);
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_down_at_the_start_is_told_and_taken_once_it_answers() {
+    let mut world = World::new("orders", Attributes::default(), "");
+    world.send(10);
+    world.server.go_down();
+    let daemon = Daemon::start(world.scene.folder());
+    world.await_status(&daemon, "FB-0212");
+    world.assert_ready_and_told(&daemon, "FB-0212");
+    world.server.come_up();
+    world.await_given(10);
+    world.await_empty();
+    assert!(daemon.stop().success());
+    world.assert_each_once(10);
+}
+
+#[test]
+fn a_group_whose_receipts_lapse_while_it_runs_keeps_its_order_and_never_runs_twice_at_once() {
+    let world = World::new("orders.fifo", visible_again_after(3), "");
+    world.server.plant(Action::ChangeMessageVisibilityBatch, Fault::FailEvery(1), None);
+    world.hold();
+    let grouped = |n: usize| Sent {
+        group: Some(format!("g{}", n % 2)),
+        deduplication: Some(n.to_string()),
+        ..Sent::plain(&format!("message {n:02}"))
+    };
+    world.server.send("orders.fifo", (0..10).map(grouped));
+    let daemon = Daemon::start(world.scene.folder());
+    world.await_given(10);
+    wait::until("the messages' second receive", || world.server.fates("orders.fifo").iter().any(|it| it.n_receives > 1).then_some(()));
+    assert!(world.times().values().all(|it| *it == 1), "while its first batch runs, nothing else of a group does: {:?}", world.times());
+    world.server.send("orders.fifo", (10..14).map(grouped));
+    world.server.heal();
+    world.let_go();
+    world.await_given(14);
+    world.await_empty();
+    assert!(daemon.stop().success());
+    for group in ["g0", "g1"] {
+        let given: Vec<String> = world.given().into_iter().filter(|it| it.group == group).map(|it| it.body).collect();
+        let last = |body: &String| given.iter().rposition(|it| it == body);
+        let mut bodies = given.clone();
+        bodies.sort();
+        bodies.dedup();
+        assert!(bodies.windows(2).all(|it| last(&it[0]) < last(&it[1])), "{given:?}");
+    }
+    for fate in world.server.fates("orders.fifo") {
+        assert!(world.times()[&fate.body] <= fate.n_receives as usize, "{fate:?} was given {} times", world.times()[&fate.body]);
     }
 }
 
@@ -173,10 +222,7 @@ fn a_damaged_message_is_told_left_to_the_queue_and_taken_when_it_comes_whole() {
     for fault in [Fault::DamageBody, Fault::DamageAttributes] {
         let world = World::new("orders", visible_again_after(3), "");
         world.server.plant(Action::ReceiveMessage, fault, Some(1));
-        let sent = forebay_models::sqs::Sent {
-            attributes: [("Title".to_owned(), text("The Whistler"))].into(),
-            ..forebay_models::sqs::Sent::plain("message")
-        };
+        let sent = Sent { attributes: [("Title".to_owned(), text("The Whistler"))].into(), ..Sent::plain("message") };
         world.server.send("orders", [sent]);
         let daemon = Daemon::start(world.scene.folder());
         world.await_given(1);
