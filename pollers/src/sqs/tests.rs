@@ -62,7 +62,7 @@ async fn no_message_is_hidden_for_longer_than_twelve_hours_from_its_receive_on()
     let mut subject = FakeSubject::new();
     subject.send("a", None);
     let queue = subject.source().queue().unwrap();
-    let [message] = <[Message; 1]>::try_from(queue.receive(10, Duration::ZERO).await.unwrap()).ok().expect("one message");
+    let [message] = <[Message; 1]>::try_from(queue.receive(10, Duration::ZERO).await.unwrap()).expect("one message");
     let hide = |seconds: u64| queue.extend(vec![message.receipt.clone()], Duration::from_secs(seconds));
     assert_eq!(hide(43_200).await[0].1, Hidden::Done);
     tokio::time::sleep(Duration::from_secs(43_190)).await;
