@@ -61,7 +61,7 @@ pub fn sentence(state: &TrackState, now: Tick) -> String {
         }
         TrackState::OutOfRoom { held_bytes } => format!("Reading has stopped: the mapping holds {held_bytes} bytes, which is its share."),
         TrackState::SourceDown { since, next, error } => {
-            format!("The source has not been readable {} ({}); it is asked again {}.", for_(*since), one_line(error), in_(*next))
+            format!("The source has not been readable {} ({}); it is asked again {}.", for_(*since), advice(error), in_(*next))
         }
         TrackState::NoRecords { since } => format!("Waiting for records; the source has had none {}.", for_(*since)),
     }
@@ -128,11 +128,19 @@ fn records(n: u32) -> String {
     if n == 1 { "1 record".into() } else { format!("{n} records") }
 }
 
-/// What others said, shortened, without line breaks and control characters.
+/// What a function said, shortened, without line breaks and control characters.
 fn one_line(text: &str) -> String {
-    const CHARS_MAX: usize = 200;
-    let mut line: String = text.chars().take(CHARS_MAX).map(|it| if it.is_control() { ' ' } else { it }).collect();
-    if text.chars().nth(CHARS_MAX).is_some() {
+    cut(text, 200)
+}
+
+/// The same of what we say of a source ourselves, which ends with what to do.
+fn advice(text: &str) -> String {
+    cut(text, 600)
+}
+
+fn cut(text: &str, n_chars_max: usize) -> String {
+    let mut line: String = text.chars().take(n_chars_max).map(|it| if it.is_control() { ' ' } else { it }).collect();
+    if text.chars().nth(n_chars_max).is_some() {
         line.push('…');
     }
     line

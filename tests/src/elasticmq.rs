@@ -1,12 +1,10 @@
 //! ElasticMQ on a free loopback port, and the few calls to SQS that a test makes by itself: nothing is shared with the code under test.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -152,20 +150,9 @@ impl ElasticMq {
         serde_json::from_str(&answer).unwrap_or(Value::Null)
     }
 
-    fn try_call(&self, action: &str, body: &Value) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
-        let body = body.to_string();
-        let (port, length) = (self.port, body.len());
-        // In one piece: small ones wait for each other's acknowledgement.
-        let request = format!(
-            "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Type: application/x-amz-json-1.0\r\n\
-             X-Amz-Target: AmazonSQS.{action}\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        crate::http::parse(&answer)
+    /// One call, refused or not: its status and answer.
+    pub fn try_call(&self, action: &str, body: &Value) -> Option<(u16, String)> {
+        crate::http::call_sqs(&format!("127.0.0.1:{}", self.port), action, &body.to_string())
     }
 
     /// What it has logged.

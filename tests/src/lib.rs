@@ -5,4 +5,5 @@ pub mod elasticmq;
 pub mod function;
 pub mod http;
 pub mod ministack;
+pub mod strict_sqs;
 pub mod wait;

@@ -26,7 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("forebay-models", &["forebay-config", "forebay-batcher"]),
     ("forebay-sim", &["forebay-config", "forebay-batcher", "forebay-models"]),
-    ("forebay-tests", &[]),
+    ("forebay-tests", &["forebay-models"]),
     ("forebay-bench", &["forebay-clients", "forebay-tests"]),
 ];
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{DefaultValue, SettingSpec, Shape};
+use crate::document::{Node, Value};
 use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item};
 use crate::profile::{SourceProfile, SourceShape};
@@ -72,8 +73,13 @@ impl<'n> Reader<'_, 'n> {
         if profile.settings.contains(&needed) {
             return true;
         }
+        let is_window_of_groups = spec.key() == super::BATCHING_WINDOW.key() && profile.shape == SourceShape::GroupQueue;
+        if is_window_of_groups && self.fields.node(spec.key()).is_some_and(is_zero) {
+            // AWS shows it so for such a mapping: no window, which is what a FIFO queue has.
+            return false;
+        }
         if let Some(key) = self.fields.key(spec.key()) {
-            let message = if spec.key() == super::BATCHING_WINDOW.key() && profile.shape == SourceShape::GroupQueue {
+            let message = if is_window_of_groups {
                 "Batching window is not supported for FIFO queues".to_owned()
             } else {
                 format!("Unsupported {} parameter for given event source mapping type.", spec.aws_parameter().unwrap_or_else(|| spec.key()))
@@ -84,6 +90,10 @@ impl<'n> Reader<'_, 'n> {
         }
         false
     }
+}
+
+fn is_zero(node: &Node) -> bool {
+    matches!(&node.value, Value::Number(text) | Value::Expanded(text) if text.parse::<f64>() == Ok(0.0))
 }
 
 /// The value under AWS's name, so that findings speak as AWS does.

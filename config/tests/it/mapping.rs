@@ -197,6 +197,10 @@ fn our_own_settings_are_read() {
     assert!(matches!(mapping_.on_failure.unwrap().target, DestinationTarget::Function(name) if name.as_str() == "f"));
     let fifo = mapping("fifo", "fifo_stop_at_first_failure: true\nfunction_response_types: [ReportBatchItemFailures]").unwrap();
     assert!(fifo.retry.stop_group_at_first_failure);
+    for zero in ["0", "0.0"] {
+        // So AWS shows a mapping of a FIFO queue.
+        assert_eq!(mapping("fifo", &format!("maximum_batching_window_in_seconds: {zero}")).unwrap().batch.window, Duration::ZERO);
+    }
     let queue = mapping("queue", "scaling_config: { maximum_concurrency: 1 }").unwrap();
     assert_eq!(queue.concurrency_max, NonZeroU32::new(1));
     let pollers = mapping("queue", "provisioned_poller_config: { minimum_pollers: 2 }").unwrap().pollers.unwrap();

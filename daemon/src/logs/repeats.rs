@@ -19,6 +19,7 @@ pub(crate) struct Repeats {
 
 #[derive(Debug)]
 struct Seen {
+    reason: String,
     logged: Tick,
     n_held_back: u64,
 }
@@ -26,17 +27,23 @@ struct Seen {
 impl Repeats {
     /// Whether to log now: `Some(n)` says yes, and that `n` like it were held back since the last one.
     pub(crate) fn allow(&mut self, topic: Topic, now: Tick) -> Option<u64> {
+        self.allow_for(topic, "", now)
+    }
+
+    /// The same, and at once when the reason is another than that of the last time.
+    pub(crate) fn allow_for(&mut self, topic: Topic, reason: &str, now: Tick) -> Option<u64> {
         match self.seen.get_mut(&topic) {
-            Some(seen) if seen.logged.until(now) < EVERY => {
+            Some(seen) if seen.reason == reason && seen.logged.until(now) < EVERY => {
                 seen.n_held_back += 1;
                 None
             }
             Some(seen) => {
                 seen.logged = now;
+                reason.clone_into(&mut seen.reason);
                 Some(std::mem::take(&mut seen.n_held_back))
             }
             None => {
-                self.seen.insert(topic, Seen { logged: now, n_held_back: 0 });
+                self.seen.insert(topic, Seen { reason: reason.to_owned(), logged: now, n_held_back: 0 });
                 Some(0)
             }
         }
@@ -51,6 +58,14 @@ impl Repeats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_reason_is_told_at_once() {
+        let mut repeats = Repeats::default();
+        let topic = ("source down", 0);
+        let told: Vec<_> = ["a", "a", "b", "b", "a"].map(|reason| repeats.allow_for(topic, reason, Tick(0))).into();
+        assert_eq!(told, [Some(0), None, Some(1), None, Some(1)]);
+    }
 
     #[test]
     fn repeats_are_counted_and_told_once_a_minute() {

@@ -172,7 +172,8 @@ impl Life<'_> {
         let allowed = match trouble {
             None => self.repeats.over(topic),
             Some(SourceNotice::PositionLost { .. }) => Some(0),
-            Some(SourceNotice::Down { .. } | SourceNotice::Throttled { .. }) => self.repeats.allow(topic, now),
+            Some(SourceNotice::Throttled { .. }) => self.repeats.allow(topic, now),
+            Some(SourceNotice::Down { error }) => self.repeats.allow_for(topic, code_in(error), now),
         };
         let Some(n_held_back) = allowed else { return };
         let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.label(track));
@@ -244,4 +245,9 @@ impl Life<'_> {
         };
         self.tracks.rows().map(status).collect()
     }
+}
+
+/// The code that an error names, such as `FB-0210`: what it says beside it may differ from time to time.
+fn code_in(error: &str) -> &str {
+    error.find("FB-").and_then(|at| error.get(at..at + 7)).unwrap_or_default()
 }

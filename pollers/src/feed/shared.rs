@@ -229,7 +229,7 @@ impl Actor {
 /// A vote that was forgotten makes a repeat: worth a word, not one each.
 fn tell_forgotten(n: u64) {
     if n > 0 && n.is_multiple_of(10_000) {
-        tracing::warn!(code = "FB-0219", n_messages = n, "votes on shared messages were forgotten; some are processed again");
+        tracing::warn!(code = "FB-0220", n_messages = n, "votes on shared messages were forgotten; some are processed again");
     }
 }
 

@@ -71,12 +71,36 @@ pub(super) enum EntryAnswer {
     Failed,
 }
 
+/// What became of the entries of a batch, in the order of the question.
+#[derive(Debug)]
+pub(super) struct Answers {
+    pub(super) entries: Vec<EntryAnswer>,
+    /// What was said of the first that failed.
+    pub(super) failure: Option<String>,
+}
+
+impl Answers {
+    /// All the same; `failure` says why when they failed.
+    pub(super) fn all(n: usize, answer: EntryAnswer, failure: Option<String>) -> Self {
+        Self { entries: vec![answer; n], failure }
+    }
+
+    /// Notes what an entry was refused with.
+    pub(super) fn refuse(&mut self, idx: usize, code: &str, message: &str) {
+        let Some(entry) = self.entries.get_mut(idx) else { return };
+        *entry = if is_void(code, message) { EntryAnswer::Void } else { EntryAnswer::Failed };
+        if *entry == EntryAnswer::Failed {
+            self.failure.get_or_insert_with(|| format!("{code}: {message}"));
+        }
+    }
+}
+
 /// The calls that we make. Lists have ten entries at most; answers stand in the order of the question.
 pub(super) trait Sqs: Send + Sync {
     fn describe(&self) -> BoxFuture<'_, Result<Description, SqsError>>;
     fn receive(&self, ask: Ask) -> BoxFuture<'_, Result<Vec<Received>, SqsError>>;
-    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Vec<EntryAnswer>, SqsError>>;
-    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Vec<EntryAnswer>, SqsError>>;
+    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Answers, SqsError>>;
+    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Answers, SqsError>>;
 }
 
 /// The SDK's client and the queue that it is for.
@@ -134,7 +158,7 @@ impl SdkSqs {
         Ok(answer.messages.unwrap_or_default().into_iter().map(received).collect())
     }
 
-    async fn delete(&self, handles: Vec<String>) -> Result<Vec<EntryAnswer>, SqsError> {
+    async fn delete(&self, handles: Vec<String>) -> Result<Answers, SqsError> {
         let n = handles.len();
         let mut call = self.client.delete_message_batch().queue_url(&self.url);
         for (idx, handle) in handles.into_iter().enumerate() {
@@ -145,7 +169,7 @@ impl SdkSqs {
         Ok(answers(n, answer.successful.iter().map(|it| it.id.as_str()), &answer.failed))
     }
 
-    async fn hide(&self, handles: Vec<String>, by: Duration) -> Result<Vec<EntryAnswer>, SqsError> {
+    async fn hide(&self, handles: Vec<String>, by: Duration) -> Result<Answers, SqsError> {
         let n = handles.len();
         let mut call = self.client.change_message_visibility_batch().queue_url(&self.url);
         for (idx, handle) in handles.into_iter().enumerate() {
@@ -167,11 +191,11 @@ impl Sqs for SdkSqs {
         Box::pin(self.receive(ask))
     }
 
-    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Vec<EntryAnswer>, SqsError>> {
+    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Answers, SqsError>> {
         Box::pin(self.delete(handles))
     }
 
-    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Vec<EntryAnswer>, SqsError>> {
+    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Answers, SqsError>> {
         Box::pin(self.hide(handles, by))
     }
 }
@@ -182,16 +206,15 @@ pub(super) async fn connect(which: &Which, access: AwsAccess) -> Result<Arc<dyn 
 }
 
 /// What is not said to have worked is taken for not done.
-fn answers<'a>(n: usize, done: impl Iterator<Item = &'a str>, failed: &[BatchResultErrorEntry]) -> Vec<EntryAnswer> {
-    let mut answers = vec![EntryAnswer::Failed; n];
-    let mut set = |id: &str, answer| {
-        if let Some(slot) = id.parse::<usize>().ok().and_then(|idx| answers.get_mut(idx)) {
-            *slot = answer;
+fn answers<'a>(n: usize, done: impl Iterator<Item = &'a str>, failed: &[BatchResultErrorEntry]) -> Answers {
+    let mut answers = Answers::all(n, EntryAnswer::Failed, None);
+    for idx in done.filter_map(|id| id.parse::<usize>().ok()) {
+        if let Some(entry) = answers.entries.get_mut(idx) {
+            *entry = EntryAnswer::Done;
         }
-    };
-    done.for_each(|id| set(id, EntryAnswer::Done));
-    for it in failed {
-        set(&it.id, if is_void(&it.code, it.message.as_deref().unwrap_or_default()) { EntryAnswer::Void } else { EntryAnswer::Failed });
+    }
+    for (idx, it) in failed.iter().filter_map(|it| Some((it.id.parse().ok()?, it))) {
+        answers.refuse(idx, &it.code, it.message.as_deref().unwrap_or_default());
     }
     answers
 }

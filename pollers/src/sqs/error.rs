@@ -36,10 +36,21 @@ impl SqsError {
         let has = |words: &[&str]| words.iter().any(|it| code.contains(it));
         if has(&["NonExistentQueue", "QueueDoesNotExist"]) {
             Self::NoQueue(text)
-        } else if has(&["AccessDenied", "ClientToken", "Signature", "UnrecognizedClient", "Expired", "AccessKey", "Kms", "OptInRequired"]) {
-            Self::Denied(text)
         } else if has(&["Throttl", "OverLimit", "TooManyRequests", "SlowDown"]) {
             Self::Throttled
+        } else if has(&[
+            "AccessDenied",
+            "ClientToken",
+            "Signature",
+            "UnrecognizedClient",
+            "Expired",
+            "AccessKey",
+            "AuthenticationToken",
+            "NotAuthorized",
+            "Kms",
+            "OptInRequired",
+        ]) {
+            Self::Denied(text)
         } else {
             Self::Refused(text)
         }

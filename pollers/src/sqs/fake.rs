@@ -1,46 +1,42 @@
-//! A queue in memory with the rules of SQS, and a hand in it.
+//! The strict model of SQS as a client, in memory: for the suite of queues.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use forebay_models::queue::{Handle, Queue as Model};
+use forebay_models::sqs::{Action, Answered, Attributes, Fault, Refusal, Sent, Service};
 use tokio::time::Instant;
 
 use super::SqsSource;
-use super::client::{Ask, Description, EntryAnswer, Received, Sqs};
+use super::client::{Answers, Ask, Attribute, Description, EntryAnswer, Received, Sqs};
 use super::digest;
 use super::error::SqsError;
 use super::reader::SqsQueue;
 use crate::contract::QueueSubject;
 use crate::source::{BoxFuture, Source};
 
-const ARN: &str = "arn:aws:sqs:us-east-1:000000000000:fake";
+const QUEUE: &str = "fake.fifo";
 const VISIBILITY: Duration = Duration::from_secs(30);
+/// What the suite breaks the queue with: it is not reached.
+const BROKEN: &str = "broken";
 
-/// A queue in memory; time is tokio's.
+/// A FIFO queue in memory; time is tokio's.
 pub struct FakeQueue {
-    state: Mutex<State>,
+    service: Mutex<Service>,
     zero: Instant,
-}
-
-struct State {
-    model: Model<String>,
-    is_broken: bool,
-    damages: bool,
 }
 
 impl Default for FakeQueue {
     fn default() -> Self {
-        let state = State { model: Model::new(None), is_broken: false, damages: false };
-        Self { state: Mutex::new(state), zero: Instant::now() }
+        let mut service = Service::new(1_545_082_649_183);
+        let attributes = Attributes { visibility_s: VISIBILITY.as_secs(), ..Attributes::default() };
+        service.create(QUEUE, attributes).expect("the queue can be made");
+        Self { service: Mutex::new(service), zero: Instant::now() }
     }
 }
 
 impl FakeQueue {
-    fn lock(&self) -> Result<MutexGuard<'_, State>, SqsError> {
-        let state = self.state.lock().expect("nothing panics under this lock");
-        if state.is_broken { Err(SqsError::Unreachable("it is broken".to_owned())) } else { Ok(state) }
+    fn lock(&self) -> MutexGuard<'_, Service> {
+        self.service.lock().expect("nothing panics under this lock")
     }
 
     fn now(&self) -> u64 {
@@ -48,48 +44,36 @@ impl FakeQueue {
     }
 
     fn take(&self, ask: Ask) -> Result<Vec<Received>, SqsError> {
-        let now = self.now();
-        let mut state = self.lock()?;
-        let n = ask.records_max as usize;
-        let taken = state.model.receive(now, n, Some(millis(ask.visibility)));
-        let damage = if state.damages { "x" } else { "" };
-        let received = taken.into_iter().map(|(idx, handle)| {
-            let message = &state.model.messages()[idx];
-            let mut system = BTreeMap::from([
-                ("ApproximateReceiveCount".to_owned(), message.n_receives.to_string()),
-                ("SentTimestamp".to_owned(), "1545082649183".to_owned()),
-            ]);
-            if let Some(group) = message.group {
-                system.insert("MessageGroupId".to_owned(), group.to_string());
+        let (mut service, now) = (self.lock(), self.now());
+        let struck = service.faults.strike(Action::ReceiveMessage);
+        struck.refuse.clone().map_or(Ok(()), |it| Err(told(&it)))?;
+        let (wait_s, visibility_s) = (Some(ask.wait.as_secs()), Some(ask.visibility.as_secs()));
+        let ask = forebay_models::sqs::Ask { n_max: ask.records_max.into(), wait_s, visibility_s };
+        let received = service.receive(QUEUE, ask, &struck, now).map_err(|it| told(&it))?;
+        let show = |(idx, it): (usize, forebay_models::sqs::Received)| {
+            let mut damaged = it.clone();
+            if idx == 0 {
+                damaged.damage(&struck);
             }
+            let attribute = |it: forebay_models::sqs::Attribute| Attribute { data_type: it.data_type, text: it.text, binary: it.binary };
+            let attributes = damaged.attributes.into_iter().map(|(name, it)| (name, attribute(it))).collect();
             Received {
-                id: format!("message-{idx}"),
-                handle: handle.0.to_string(),
-                md5_of_body: Some(digest::of_body(&message.value)),
-                body: format!("{}{damage}", message.value),
-                system,
-                ..Received::default()
+                id: it.id,
+                handle: it.handle,
+                md5_of_body: Some(digest::of_body(&it.body)),
+                md5_of_attributes: None,
+                body: damaged.body,
+                system: it.system,
+                attributes,
             }
-        });
-        Ok(received.collect())
-    }
-
-    fn each(&self, handles: Vec<String>, act: impl Fn(&mut Model<String>, Handle, u64) -> bool) -> Result<Vec<EntryAnswer>, SqsError> {
-        let now = self.now();
-        let mut state = self.lock()?;
-        assert!(handles.len() <= 10, "SQS takes ten entries at most");
-        let act = |handle: String| match handle.parse().map(Handle) {
-            Ok(handle) if act(&mut state.model, handle, now) => EntryAnswer::Done,
-            Ok(_) | Err(_) => EntryAnswer::Void,
         };
-        Ok(handles.into_iter().map(act).collect())
+        Ok(received.into_iter().enumerate().map(show).collect())
     }
 }
 
 impl Sqs for FakeQueue {
     fn describe(&self) -> BoxFuture<'_, Result<Description, SqsError>> {
-        let description = self.lock().map(|_| Description { arn: ARN.to_owned(), visibility: VISIBILITY, receives_max: None });
-        Box::pin(async { description })
+        Box::pin(async { Ok(Description { arn: Service::arn(QUEUE), visibility: VISIBILITY, receives_max: None }) })
     }
 
     fn receive(&self, ask: Ask) -> BoxFuture<'_, Result<Vec<Received>, SqsError>> {
@@ -106,40 +90,72 @@ impl Sqs for FakeQueue {
         })
     }
 
-    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Vec<EntryAnswer>, SqsError>> {
-        let answers = self.each(handles, |model, handle, now| model.delete(handle, now).is_ok());
-        Box::pin(async { answers })
+    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Answers, SqsError>> {
+        let (mut service, now) = (self.lock(), self.now());
+        let struck = service.faults.strike(Action::DeleteMessageBatch);
+        let answers = match &struck.refuse {
+            Some(refusal) => Err(refusal.clone()),
+            None => service.delete_batch(QUEUE, numbered(handles), &struck, now),
+        };
+        Box::pin(async { heard(answers) })
     }
 
-    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Vec<EntryAnswer>, SqsError>> {
-        let answers = self.each(handles, |model, handle, now| model.hide(handle, now, millis(by)).is_ok());
-        Box::pin(async { answers })
+    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Answers, SqsError>> {
+        let (mut service, now) = (self.lock(), self.now());
+        let struck = service.faults.strike(Action::ChangeMessageVisibilityBatch);
+        let entries = numbered(handles).into_iter().map(|(id, handle)| (id, (handle, by.as_secs()))).collect();
+        let answers = match &struck.refuse {
+            Some(refusal) => Err(refusal.clone()),
+            None => service.hide_batch(QUEUE, entries, &struck, now),
+        };
+        Box::pin(async { heard(answers) })
     }
 }
 
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+fn numbered(handles: Vec<String>) -> Vec<(String, String)> {
+    handles.into_iter().enumerate().map(|(idx, it)| (idx.to_string(), it)).collect()
+}
+
+fn told(refusal: &Refusal) -> SqsError {
+    if refusal.code == BROKEN {
+        return SqsError::Unreachable(refusal.message.clone());
+    }
+    SqsError::answered(&refusal.code, refusal.message.clone())
+}
+
+fn heard(answers: Result<Vec<Answered<()>>, Refusal>) -> Result<Answers, SqsError> {
+    let answered = answers.map_err(|it| told(&it))?;
+    let mut answers = Answers::all(answered.len(), EntryAnswer::Done, None);
+    for (idx, it) in answered.into_iter().enumerate() {
+        if let Err(refusal) = it.answer {
+            answers.refuse(idx, &refusal.code, &refusal.message);
+        }
+    }
+    Ok(answers)
 }
 
 /// A fake queue for the suite of queues.
 pub struct FakeSubject {
     fake: Arc<FakeQueue>,
     source: Arc<dyn Source>,
+    n_sent: u32,
 }
 
 impl FakeSubject {
     /// An empty queue.
     pub fn new() -> Self {
         let fake = Arc::new(FakeQueue::default());
-        let description = Description { arn: format!("{ARN}.fifo"), visibility: VISIBILITY, receives_max: None };
+        let description = Description { arn: Service::arn(QUEUE), visibility: VISIBILITY, receives_max: None };
         let sqs = Arc::clone(&fake) as Arc<dyn Sqs>;
         let queue = SqsQueue::new(sqs, &description, Duration::from_secs(20), "queue fake".to_owned());
-        Self { fake, source: Arc::new(SqsSource { queue: Arc::new(queue) }) }
+        Self { fake, source: Arc::new(SqsSource { queue: Arc::new(queue) }), n_sent: 0 }
     }
 
-    /// From now on bodies arrive damaged, or do not any more.
-    pub fn set_damages(&self, damages: bool) {
-        self.fake.state.lock().expect("nothing panics under this lock").damages = damages;
+    /// From now on calls go wrong this way, or do not any more.
+    pub fn set_fault(&self, action: Action, fault: Option<Fault>) {
+        let mut service = self.fake.lock();
+        service.faults.clear();
+        fault.into_iter().for_each(|it| service.faults.plant(Some(action), it, None));
     }
 }
 
@@ -154,15 +170,24 @@ impl QueueSubject for FakeSubject {
         Arc::clone(&self.source)
     }
 
+    /// Every message of a FIFO queue has a group: one without has one of its own.
     fn send(&mut self, body: &str, group: Option<u32>) {
-        self.fake.state.lock().expect("nothing panics under this lock").model.send(body.to_owned(), group);
+        self.n_sent += 1;
+        let group = group.map_or_else(|| format!("alone {}", self.n_sent), |it| it.to_string());
+        let sent = Sent { group: Some(group), deduplication: Some(self.n_sent.to_string()), ..Sent::plain(body) };
+        self.fake.lock().send(QUEUE, sent, self.fake.now()).expect("the message is taken");
     }
 
     fn n_left(&self) -> usize {
-        self.fake.state.lock().expect("nothing panics under this lock").model.n_waiting()
+        let (visible, in_flight, delayed) = self.fake.lock().counts(QUEUE, self.fake.now()).expect("the queue is there");
+        visible + in_flight + delayed
     }
 
     fn set_broken(&mut self, is_broken: bool) {
-        self.fake.state.lock().expect("nothing panics under this lock").is_broken = is_broken;
+        let mut service = self.fake.lock();
+        service.faults.clear();
+        if is_broken {
+            service.faults.plant(None, Fault::Refuse(Refusal::of(BROKEN, "it is broken")), None);
+        }
     }
 }

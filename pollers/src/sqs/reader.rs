@@ -1,6 +1,6 @@
 //! Receives, settles and extends: what the feed asks of a queue, in calls of ten.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use std::num::NonZeroU32;
 use tokio::time::Instant;
 
-use super::client::{Ask, Description, EntryAnswer, Received, Sqs};
+use super::client::{Answers, Ask, Description, EntryAnswer, Received, Sqs};
 use super::event::Facts;
 use super::{digest, error::SqsError};
 use crate::source::{BoxFuture, Hidden, Message, Queue, QueueFacts, RawRecord, SourceError};
@@ -21,6 +21,8 @@ const CALLS_MAX: usize = 16;
 /// Messages are hidden at least this long, so that there is time to hide them for longer.
 const VISIBILITY_MIN: Duration = Duration::from_secs(3);
 const SECOND: Duration = Duration::from_secs(1);
+/// How often failed settlements are told.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// A queue of SQS.
 pub(super) struct SqsQueue {
@@ -31,6 +33,25 @@ pub(super) struct SqsQueue {
     /// After so many receives of a message its queue takes it away.
     receives_max: Option<u32>,
     what: String,
+    told: Told,
+}
+
+/// When failed settlements were told last: once a minute is enough, for they are asked again many times a second.
+#[derive(Default)]
+struct Told(Mutex<Option<(Instant, u64)>>);
+
+impl Told {
+    /// Whether to tell now, and how many were held back since it was told last.
+    fn allow(&self, now: Instant) -> Option<u64> {
+        let mut last = self.0.lock().expect("nothing panics under this lock");
+        match last.as_mut() {
+            Some((at, n_held_back)) if now < *at + TOLD_EVERY => {
+                *n_held_back += 1;
+                None
+            }
+            Some(_) | None => Some(last.replace((now, 0)).map_or(0, |(_, n_held_back)| n_held_back)),
+        }
+    }
 }
 
 impl SqsQueue {
@@ -46,7 +67,15 @@ impl SqsQueue {
             fans_out: true,
         };
         let region = description.arn.split(':').nth(3).unwrap_or_default().into();
-        Self { sqs, arn: description.arn.as_str().into(), region, facts, receives_max: description.receives_max, what }
+        Self {
+            sqs,
+            arn: description.arn.as_str().into(),
+            region,
+            facts,
+            receives_max: description.receives_max,
+            what,
+            told: Told::default(),
+        }
     }
 
     /// SQS waits in whole seconds; what is left of the wait is slept, so that an order never comes back early without a message.
@@ -59,27 +88,36 @@ impl SqsQueue {
         if received.is_empty() {
             tokio::time::sleep_until(until).await;
         }
-        Ok(received.into_iter().filter_map(|it| self.message(it)).collect())
+        Ok(self.whole(received))
     }
 
-    /// A message whose digest is wrong is left to its queue: it comes again, and its redrive policy ends that.
-    fn message(&self, received: Received) -> Option<Message> {
-        if let Err(why) = check(&received) {
-            tracing::warn!(
-                code = "FB-0216",
-                queue = self.what,
-                message_id = received.id,
-                why,
-                "message damaged on its way; left to the queue"
-            );
-            return None;
+    /// A message whose digest is wrong is left to its queue: it comes again, and its redrive policy ends that. So is what came behind it of its
+    /// group, which would overtake it.
+    fn whole(&self, received: Vec<Received>) -> Vec<Message> {
+        let (mut messages, mut left) = (Vec::new(), Vec::new());
+        for it in received {
+            let key = self.key(&it);
+            if let Err(why) = check(&it) {
+                let (queue, message_id) = (&self.what, &it.id);
+                tracing::warn!(code = "FB-0216", queue, message_id, why, "message damaged on its way; left to the queue");
+                left.push(key);
+            } else if key == OrderKey::Free || !left.contains(&key) {
+                messages.push(self.message(it, key));
+            }
         }
-        let system = |name: &str| received.system.get(name).map(String::as_str);
-        let is_fifo = self.arn.ends_with(".fifo");
-        let key = match system("MessageGroupId").filter(|_| is_fifo) {
+        messages
+    }
+
+    /// The group of a message, where groups have an order.
+    fn key(&self, received: &Received) -> OrderKey {
+        match received.system.get("MessageGroupId").filter(|_| self.arn.ends_with(".fifo")) {
             Some(group) => OrderKey::Key(Bytes::copy_from_slice(group.as_bytes())),
             None => OrderKey::Free,
-        };
+        }
+    }
+
+    fn message(&self, received: Received, key: OrderKey) -> Message {
+        let system = |name: &str| received.system.get(name).map(String::as_str);
         let arrival = UnixMillis(system("SentTimestamp").and_then(|it| it.parse().ok()).unwrap_or_default());
         let n_receives: u32 = system("ApproximateReceiveCount").and_then(|it| it.parse().ok()).unwrap_or(1);
         let receives_left = self.receives_max.map(|max| max.saturating_sub(n_receives));
@@ -92,7 +130,7 @@ impl SqsQueue {
             data: Bytes::copy_from_slice(received.body.as_bytes()),
             facts: Arc::new(Facts { received, arn: Arc::clone(&self.arn), region: Arc::clone(&self.region) }),
         };
-        Some(Message { record, receipt, receives_left })
+        Message { record, receipt, receives_left }
     }
 
     /// One batch call; an error of the call as a whole is that of each entry.
@@ -106,12 +144,24 @@ impl SqsQueue {
         self.pair(receipts, answers)
     }
 
-    fn pair(&self, receipts: Vec<Receipt>, answers: Result<Vec<EntryAnswer>, SqsError>) -> Vec<(Receipt, EntryAnswer)> {
+    /// A queue that is gone has taken its messages along: nothing is left to ask it for.
+    fn pair(&self, receipts: Vec<Receipt>, answers: Result<Answers, SqsError>) -> Vec<(Receipt, EntryAnswer)> {
         let answers = answers.unwrap_or_else(|error| {
-            tracing::warn!(queue = self.what, %error, n_messages = receipts.len(), "messages could not be settled; tried again");
-            vec![EntryAnswer::Failed; receipts.len()]
+            let answer = if matches!(error, SqsError::NoQueue(_)) { EntryAnswer::Void } else { EntryAnswer::Failed };
+            Answers::all(receipts.len(), answer, Some(error.to_string()))
         });
-        receipts.into_iter().zip(answers.into_iter().chain(std::iter::repeat(EntryAnswer::Failed))).collect()
+        if let Some(why) = answers.failure
+            && let Some(n_held_back) = self.told.allow(Instant::now())
+        {
+            tracing::warn!(
+                code = "FB-0219",
+                queue = self.what,
+                why,
+                n_held_back,
+                "messages could not be deleted, shown or hidden for longer; asked again"
+            );
+        }
+        receipts.into_iter().zip(answers.entries.into_iter().chain(std::iter::repeat(EntryAnswer::Failed))).collect()
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Vec<(Receipt, Settled)> {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{OrderKey, Position, RecordId, UnixMillis};
+use forebay_batcher::{OrderKey, Position, Receipt, RecordId, Settle, Settled, Settlement, UnixMillis};
 use forebay_config::document::{Key, Value};
 use forebay_config::profile::SourceShape;
 use forebay_config::{Node, Place};
+use forebay_models::sqs::{Action, Fault};
 
 use super::SqsKind;
 use super::client::{Attribute, Received};
@@ -15,7 +16,7 @@ use super::error::SqsError;
 use super::event::{Facts, SqsRenderer, wrap};
 use super::fake::FakeSubject;
 use crate::contract::{AnySubject, QueueSubject, check_queue};
-use crate::source::{RawRecord, Renderer, SourceKind};
+use crate::source::{Hidden, Message, RawRecord, Renderer, SourceKind};
 
 fn node(entries: &[(&str, &str)]) -> Node {
     let at = || Place { file: "test".into(), line: 1, column: 1, span: 0..0 };
@@ -54,13 +55,63 @@ async fn every_fake_queue_of_the_catalog_passes_the_suite() {
 async fn a_damaged_message_is_left_to_the_queue_and_comes_again() {
     let mut subject = FakeSubject::new();
     subject.send("whole", None);
-    subject.set_damages(true);
+    subject.set_fault(Action::ReceiveMessage, Some(Fault::DamageBody));
     let queue = subject.source().queue().unwrap();
     assert!(queue.receive(10, Duration::ZERO).await.unwrap().is_empty());
-    subject.set_damages(false);
+    subject.set_fault(Action::ReceiveMessage, None);
     tokio::time::sleep(Duration::from_secs(31)).await;
     let again = queue.receive(10, Duration::from_secs(40)).await.unwrap();
     assert_eq!(again.iter().map(|it| &it.record.data[..]).collect::<Vec<_>>(), [b"whole"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_message_is_hidden_for_longer_than_twelve_hours_from_its_receive_on() {
+    let mut subject = FakeSubject::new();
+    subject.send("a", None);
+    let queue = subject.source().queue().unwrap();
+    let [message] = <[Message; 1]>::try_from(queue.receive(10, Duration::ZERO).await.unwrap()).expect("one message");
+    let hide = |seconds: u64| queue.extend(vec![message.receipt.clone()], Duration::from_secs(seconds));
+    assert_eq!(hide(43_200).await[0].1, Hidden::Done);
+    tokio::time::sleep(Duration::from_secs(43_190)).await;
+    assert_eq!(hide(30).await[0].1, Hidden::Failed, "it is asked again, and is still held");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(hide(30).await[0].1, Hidden::Lost, "it is visible again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_a_group_overtakes_its_damaged_message() {
+    let mut subject = FakeSubject::new();
+    for (body, group) in [("a1", 1), ("b1", 2), ("a2", 1), ("b2", 2)] {
+        subject.send(body, Some(group));
+    }
+    subject.set_fault(Action::ReceiveMessage, Some(Fault::DamageBody));
+    let queue = subject.source().queue().unwrap();
+    let bodies = |messages: Vec<Message>| messages.iter().map(|it| String::from_utf8(it.record.data.to_vec()).unwrap()).collect::<Vec<_>>();
+    assert_eq!(bodies(queue.receive(10, Duration::ZERO).await.unwrap()), ["b1", "b2"]);
+    subject.set_fault(Action::ReceiveMessage, None);
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert!(bodies(queue.receive(10, Duration::ZERO).await.unwrap()).is_empty(), "its group waits for it");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(bodies(queue.receive(10, Duration::ZERO).await.unwrap()), ["a1", "b1", "a2", "b2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_that_the_queue_did_not_delete_are_asked_again_and_the_others_are_done() {
+    let mut subject = FakeSubject::new();
+    (0..25).for_each(|n| subject.send(&format!("message {n}"), None));
+    let queue = subject.source().queue().unwrap();
+    let mut receipts = Vec::new();
+    for _ in 0..3 {
+        receipts.extend(queue.receive(10, Duration::ZERO).await.unwrap().into_iter().map(|it| it.receipt));
+    }
+    subject.set_fault(Action::DeleteMessageBatch, Some(Fault::FailEvery(3)));
+    let delete = |receipts: &[Receipt]| receipts.iter().map(|it| Settlement { receipt: it.clone(), how: Settle::Delete }).collect();
+    let answers = queue.settle(delete(&receipts)).await;
+    let failed: Vec<Receipt> = answers.iter().filter(|(_, it)| *it == Settled::Failed).map(|(it, _)| it.clone()).collect();
+    assert_eq!((answers.len(), failed.len(), subject.n_left()), (25, 7, 7));
+    subject.set_fault(Action::DeleteMessageBatch, None);
+    assert!(queue.settle(delete(&failed)).await.iter().all(|(_, it)| *it == Settled::Done));
+    assert_eq!(subject.n_left(), 0);
 }
 
 #[test]
@@ -94,7 +145,12 @@ fn errors_say_what_to_do() {
     assert!(text("QueueDoesNotExist").contains("The specified queue does not exist."));
     assert!(text("AccessDeniedException").starts_with("FB-0211"));
     assert!(text("InternalError").starts_with("FB-0213"));
-    assert!(matches!(SqsError::answered("RequestThrottled", String::new()), SqsError::Throttled));
+    for code in ["InvalidSignatureException", "InvalidClientTokenId", "ExpiredToken", "MissingAuthenticationToken", "KmsAccessDenied"] {
+        assert!(text(code).starts_with("FB-0211"), "{code}");
+    }
+    for code in ["RequestThrottled", "ThrottlingException", "OverLimit", "KmsThrottled"] {
+        assert!(matches!(SqsError::answered(code, String::new()), SqsError::Throttled), "{code}");
+    }
 }
 
 fn raw(received: Received) -> RawRecord {
@@ -150,7 +206,7 @@ fn the_documented_event_is_made_byte_for_byte() {
         let raw = raw(received);
         let mut bytes = Vec::new();
         SqsRenderer { has_window: false }.render(&raw, &mut bytes);
-        let receipt = forebay_batcher::Receipt { handle: Bytes::new(), generation: forebay_batcher::Generation(0) };
+        let receipt = Receipt { handle: Bytes::new(), generation: forebay_batcher::Generation(0) };
         let place = forebay_batcher::Place::Queue { receipt, visible_until: None, receives_left: None };
         let section = forebay_batcher::Section::default();
         forebay_batcher::Record { id: raw.id, place, key: raw.key, arrival: raw.arrival, bytes: bytes.into(), section }

@@ -1,4 +1,6 @@
-//! A visibility queue: a receipt per receive, group locks, receive counts, redrive; as strict as SQS may be.
+//! A visibility queue: a receipt per receive, group locks, receive counts, delays, redrive; as strict as SQS may be.
+//!
+//! Time is a number of ticks that the caller gives and that never goes back. What the calls are called and refused with is `sqs`'s part.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,36 +31,88 @@ pub struct Message<T> {
     pub group: Option<u32>,
     /// How often it was received.
     pub n_receives: u32,
+    /// When it was received first.
+    pub first_received_at: Option<u64>,
     /// Where it is.
     pub whereabouts: Whereabouts,
+    received_at: u64,
     latest: Option<Handle>,
 }
 
-/// The queue would not do it: the receipt is void.
+/// Why a receipt is void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Void;
+pub enum Void {
+    /// This queue never gave it.
+    Unknown,
+    /// Its message was deleted or taken away.
+    Gone,
+    /// Its message was received again, or its channel died.
+    Superseded,
+    /// Its message is visible again.
+    Lapsed,
+    /// Its message would be hidden for longer than is allowed from its receive on.
+    TooLong,
+}
+
+/// What a queue allows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules {
+    /// A message is taken away when it would be received once more than this.
+    pub receives_max: Option<u32>,
+    /// How long a message may be hidden in all from its receive on.
+    pub hidden_max: Option<u64>,
+}
 
 /// A visibility queue.
 #[derive(Debug, Clone)]
 pub struct Queue<T> {
+    rules: Rules,
     messages: Vec<Message<T>>,
-    waiting: BTreeSet<usize>,
+    /// Visible as of the last look at the clock.
+    ready: BTreeSet<usize>,
+    /// Hidden, by the tick at which each is visible again.
+    hidden: BTreeSet<(u64, usize)>,
+    /// Groups with hidden messages, and with how many.
+    locks: BTreeMap<u32, usize>,
     handles: BTreeMap<Handle, usize>,
     next_handle: u64,
-    receives_max: Option<u32>,
+    fresh_dead: Vec<usize>,
 }
 
 impl<T> Queue<T> {
     /// A queue that takes a message away when it would be received once more than `receives_max`.
     pub fn new(receives_max: Option<u32>) -> Self {
-        Self { messages: Vec::new(), waiting: BTreeSet::new(), handles: BTreeMap::new(), next_handle: 0, receives_max }
+        Self::with(Rules { receives_max, ..Rules::default() })
+    }
+
+    /// A queue with these rules.
+    pub fn with(rules: Rules) -> Self {
+        let (ready, hidden, locks) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        Self { rules, messages: Vec::new(), ready, hidden, locks, handles: BTreeMap::new(), next_handle: 0, fresh_dead: Vec::new() }
+    }
+
+    /// From now on these rules hold.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
     }
 
     /// Sends a message.
     pub fn send(&mut self, value: T, group: Option<u32>) -> usize {
-        let idx = self.messages.len();
-        self.messages.push(Message { value, group, n_receives: 0, whereabouts: Whereabouts::Queued { visible_at: 0 }, latest: None });
-        self.waiting.insert(idx);
+        self.send_hidden(value, group, 0)
+    }
+
+    /// Sends a message that is hidden until a tick.
+    pub fn send_hidden(&mut self, value: T, group: Option<u32>, visible_at: u64) -> usize {
+        let (idx, whereabouts) = (self.messages.len(), Whereabouts::Deleted);
+        self.messages.push(Message { value, group, n_receives: 0, first_received_at: None, whereabouts, received_at: 0, latest: None });
+        self.place(idx, visible_at);
+        idx
+    }
+
+    /// A message that was received so often elsewhere comes here.
+    pub fn take_over(&mut self, value: T, group: Option<u32>, n_receives: u32) -> usize {
+        let idx = self.send(value, group);
+        self.messages[idx].n_receives = n_receives;
         idx
     }
 
@@ -69,81 +123,103 @@ impl<T> Queue<T> {
 
     /// Messages that are neither deleted nor dead.
     pub fn n_waiting(&self) -> usize {
-        self.waiting.len()
+        self.ready.len() + self.hidden.len()
+    }
+
+    /// Messages that are visible, that are in flight, and that wait for their delay.
+    pub fn counts(&mut self, now: u64) -> (usize, usize, usize) {
+        self.advance(now);
+        let n_delayed = self.hidden.iter().filter(|(_, idx)| self.messages[*idx].latest.is_none()).count();
+        (self.ready.len(), self.hidden.len() - n_delayed, n_delayed)
     }
 
     /// Receives up to `n_max` messages and hides them for `visibility` ticks; `None` hides them until they are settled.
     pub fn receive(&mut self, now: u64, n_max: usize, visibility: Option<u64>) -> Vec<(usize, Handle)> {
+        self.advance(now);
         let until = visibility.map_or(u64::MAX, |span| now + span);
-        let locked = self.locked_groups(now);
-        let mut received = Vec::new();
-        for idx in self.waiting.iter().copied().collect::<Vec<_>>() {
-            if received.len() == n_max {
+        let (mut chosen, mut dead) = (Vec::new(), Vec::new());
+        for idx in &self.ready {
+            if chosen.len() == n_max {
                 break;
             }
-            let group = self.messages[idx].group;
-            if !self.is_visible(idx, now) || group.is_some_and(|group| locked.contains(&group)) {
-                // A hidden message locks what comes after it in its group; one that this receive took does not.
+            let Message { group, n_receives, .. } = &self.messages[*idx];
+            if group.is_some_and(|group| self.locks.contains_key(&group)) {
+                // A hidden message locks its group; one that this receive takes does not.
                 continue;
             }
-            if self.receives_max.is_some_and(|max| self.messages[idx].n_receives >= max) {
-                self.messages[idx].whereabouts = Whereabouts::Dead;
-                self.waiting.remove(&idx);
-                continue;
+            if self.rules.receives_max.is_some_and(|max| *n_receives >= max) {
+                dead.push(*idx);
+            } else {
+                chosen.push(*idx);
             }
-            received.push((idx, self.hand_out(idx, until)));
         }
-        received
+        for idx in dead {
+            self.withdraw(idx, Whereabouts::Dead);
+            self.fresh_dead.push(idx);
+        }
+        chosen.into_iter().map(|idx| (idx, self.hand_out(idx, now, until))).collect()
     }
 
     /// Hands out a hidden message once more, as a queue that promises no more than at-least-once may. Its newest receipt counts.
     pub fn repeat(&mut self, idx: usize, now: u64, visibility: Option<u64>) -> Option<Handle> {
-        let queued = self.waiting.contains(&idx) && self.messages[idx].group.is_none();
-        queued.then(|| self.hand_out(idx, visibility.map_or(u64::MAX, |span| now + span)))
+        let Message { group, whereabouts, .. } = &self.messages[idx];
+        let may = group.is_none() && matches!(whereabouts, Whereabouts::Queued { .. });
+        may.then(|| self.hand_out(idx, now, visibility.map_or(u64::MAX, |span| now + span)))
     }
 
     /// Deletes by receipt. A group's receipt is void once it has lapsed.
     pub fn delete(&mut self, handle: Handle, now: u64) -> Result<usize, Void> {
         let idx = self.holder(handle, now)?;
-        self.messages[idx].whereabouts = Whereabouts::Deleted;
-        self.waiting.remove(&idx);
+        self.withdraw(idx, Whereabouts::Deleted);
         Ok(idx)
     }
 
     /// Hides for `span` ticks from now; zero shows the message at once.
     pub fn hide(&mut self, handle: Handle, now: u64, span: u64) -> Result<u64, Void> {
         let idx = self.holder(handle, now)?;
-        if self.is_visible(idx, now) {
-            return Err(Void);
+        if self.ready.contains(&idx) {
+            return Err(Void::Lapsed);
         }
         let visible_at = now + span;
-        self.messages[idx].whereabouts = Whereabouts::Queued { visible_at };
+        if self.rules.hidden_max.is_some_and(|max| visible_at > self.messages[idx].received_at + max) {
+            return Err(Void::TooLong);
+        }
+        self.place(idx, visible_at);
         Ok(visible_at)
     }
 
     /// A channel has died: shows all that is hidden and voids every receipt so far.
     pub fn void_all(&mut self) {
-        for idx in &self.waiting {
-            self.messages[*idx].whereabouts = Whereabouts::Queued { visible_at: 0 };
+        for (_, idx) in std::mem::take(&mut self.hidden) {
+            self.place_ready(idx, 0);
+        }
+        self.locks.clear();
+        for idx in &self.ready {
             self.messages[*idx].latest = None;
         }
     }
 
+    /// Deletes all that is there.
+    pub fn purge(&mut self) {
+        for idx in self.ready.iter().chain(self.hidden.iter().map(|(_, idx)| idx)).copied().collect::<Vec<_>>() {
+            self.withdraw(idx, Whereabouts::Deleted);
+        }
+    }
+
+    /// The messages that the redrive policy has taken away since this was asked last.
+    pub fn take_dead(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.fresh_dead)
+    }
+
     /// The earliest tick at which a message that is hidden will be seen again.
     pub fn next_visible(&self, now: u64) -> Option<u64> {
-        self.waiting
-            .iter()
-            .filter_map(|idx| match self.messages[*idx].whereabouts {
-                Whereabouts::Queued { visible_at } if visible_at > now && visible_at < u64::MAX => Some(visible_at),
-                Whereabouts::Queued { .. } | Whereabouts::Deleted | Whereabouts::Dead => None,
-            })
-            .min()
+        self.hidden.iter().map(|(visible_at, _)| *visible_at).find(|it| *it > now).filter(|it| *it < u64::MAX)
     }
 
     /// Some message could be received now.
-    pub fn has_visible(&self, now: u64) -> bool {
-        let locked = self.locked_groups(now);
-        self.waiting.iter().any(|idx| self.is_visible(*idx, now) && self.messages[*idx].group.is_none_or(|group| !locked.contains(&group)))
+    pub fn has_visible(&mut self, now: u64) -> bool {
+        self.advance(now);
+        self.ready.iter().any(|idx| self.messages[*idx].group.is_none_or(|group| !self.locks.contains_key(&group)))
     }
 
     /// The message of a receipt, valid or not.
@@ -151,31 +227,77 @@ impl<T> Queue<T> {
         self.handles.get(&handle).copied()
     }
 
-    fn is_visible(&self, idx: usize, now: u64) -> bool {
-        matches!(self.messages[idx].whereabouts, Whereabouts::Queued { visible_at } if visible_at <= now)
+    fn advance(&mut self, now: u64) {
+        while let Some((visible_at, idx)) = self.hidden.first().copied().filter(|(visible_at, _)| *visible_at <= now) {
+            self.unplace(idx);
+            self.place_ready(idx, visible_at);
+        }
     }
 
-    fn locked_groups(&self, now: u64) -> BTreeSet<u32> {
-        self.waiting.iter().filter(|idx| !self.is_visible(**idx, now)).filter_map(|idx| self.messages[*idx].group).collect()
+    /// Puts a message where its `visible_at` says. Tick zero is always over.
+    fn place(&mut self, idx: usize, visible_at: u64) {
+        self.unplace(idx);
+        if visible_at == 0 {
+            self.place_ready(idx, visible_at);
+            return;
+        }
+        self.messages[idx].whereabouts = Whereabouts::Queued { visible_at };
+        self.hidden.insert((visible_at, idx));
+        if let Some(group) = self.messages[idx].group {
+            *self.locks.entry(group).or_default() += 1;
+        }
     }
 
-    fn hand_out(&mut self, idx: usize, until: u64) -> Handle {
+    fn place_ready(&mut self, idx: usize, visible_at: u64) {
+        self.messages[idx].whereabouts = Whereabouts::Queued { visible_at };
+        self.ready.insert(idx);
+    }
+
+    fn unplace(&mut self, idx: usize) {
+        self.ready.remove(&idx);
+        let Message { whereabouts: Whereabouts::Queued { visible_at }, group, .. } = &self.messages[idx] else { return };
+        if self.hidden.remove(&(*visible_at, idx))
+            && let Some(group) = group
+            && let Some(n_hidden) = self.locks.get_mut(group)
+        {
+            *n_hidden -= 1;
+            if *n_hidden == 0 {
+                self.locks.remove(group);
+            }
+        }
+    }
+
+    fn withdraw(&mut self, idx: usize, to: Whereabouts) {
+        self.unplace(idx);
+        self.messages[idx].whereabouts = to;
+    }
+
+    fn hand_out(&mut self, idx: usize, now: u64, until: u64) -> Handle {
         let handle = Handle(self.next_handle);
         self.next_handle += 1;
         self.handles.insert(handle, idx);
+        self.place(idx, until);
         let message = &mut self.messages[idx];
         message.n_receives += 1;
+        message.first_received_at.get_or_insert(now);
+        message.received_at = now;
         message.latest = Some(handle);
-        message.whereabouts = Whereabouts::Queued { visible_at: until };
         handle
     }
 
-    fn holder(&self, handle: Handle, now: u64) -> Result<usize, Void> {
-        let idx = *self.handles.get(&handle).ok_or(Void)?;
-        let message = &self.messages[idx];
-        let lapsed = message.group.is_some() && self.is_visible(idx, now);
-        let held = self.waiting.contains(&idx) && message.latest == Some(handle) && !lapsed;
-        held.then_some(idx).ok_or(Void)
+    fn holder(&mut self, handle: Handle, now: u64) -> Result<usize, Void> {
+        self.advance(now);
+        let idx = *self.handles.get(&handle).ok_or(Void::Unknown)?;
+        let Message { whereabouts, latest, group, .. } = &self.messages[idx];
+        if !matches!(whereabouts, Whereabouts::Queued { .. }) {
+            Err(Void::Gone)
+        } else if *latest != Some(handle) {
+            Err(Void::Superseded)
+        } else if group.is_some() && self.ready.contains(&idx) {
+            Err(Void::Lapsed)
+        } else {
+            Ok(idx)
+        }
     }
 }
 
@@ -190,7 +312,9 @@ mod tests {
         let [(_, first)] = queue.receive(0, 9, Some(30))[..] else { panic!("one message") };
         assert!(queue.receive(29, 9, Some(30)).is_empty());
         let [(_, second)] = queue.receive(30, 9, Some(30))[..] else { panic!("the same again") };
-        assert_eq!((queue.delete(first, 31), queue.delete(second, 31)), (Err(Void), Ok(0)));
+        assert_eq!((queue.delete(first, 31), queue.delete(second, 31)), (Err(Void::Superseded), Ok(0)));
+        assert_eq!(queue.delete(second, 32), Err(Void::Gone));
+        assert_eq!(queue.delete(Handle(9), 32), Err(Void::Unknown));
         assert_eq!(queue.n_waiting(), 0);
     }
 
@@ -208,20 +332,39 @@ mod tests {
     }
 
     #[test]
+    fn a_lapsed_receipt_deletes_a_message_without_a_group_and_none_of_a_group() {
+        let mut queue = Queue::new(None);
+        queue.send((), None);
+        queue.send((), Some(1));
+        let [(_, free), (_, grouped)] = queue.receive(0, 9, Some(5))[..] else { panic!("both") };
+        assert_eq!((queue.delete(free, 5), queue.delete(grouped, 5)), (Ok(0), Err(Void::Lapsed)));
+    }
+
+    #[test]
     fn redrive_takes_a_message_away_at_the_receive_after_the_last() {
         let mut queue = Queue::new(Some(1));
         queue.send((), None);
         assert_eq!(queue.receive(0, 9, Some(5)).len(), 1);
         assert!(queue.receive(5, 9, Some(5)).is_empty());
-        assert_eq!(queue.messages()[0].whereabouts, Whereabouts::Dead);
+        assert_eq!((queue.messages()[0].whereabouts, queue.take_dead(), queue.take_dead()), (Whereabouts::Dead, vec![0], vec![]));
     }
 
     #[test]
-    fn hiding_works_only_on_what_is_hidden() {
-        let mut queue = Queue::new(None);
+    fn hiding_works_only_on_what_is_hidden_and_only_so_long_from_its_receive_on() {
+        let mut queue = Queue::with(Rules { hidden_max: Some(10), ..Rules::default() });
         queue.send((), None);
-        let [(_, handle)] = queue.receive(0, 9, Some(5))[..] else { panic!("one message") };
+        let [(_, handle)] = queue.receive(1, 9, Some(5))[..] else { panic!("one message") };
         assert_eq!(queue.hide(handle, 4, 5), Ok(9));
-        assert_eq!(queue.hide(handle, 9, 5), Err(Void));
+        assert_eq!((queue.hide(handle, 8, 4), queue.hide(handle, 8, 3)), (Err(Void::TooLong), Ok(11)));
+        assert_eq!(queue.hide(handle, 11, 5), Err(Void::Lapsed));
+    }
+
+    #[test]
+    fn a_delayed_message_is_counted_apart_and_comes_when_its_delay_is_over() {
+        let mut queue = Queue::new(None);
+        queue.send_hidden('a', None, 7);
+        queue.send('b', None);
+        assert_eq!(queue.receive(0, 9, Some(30)).len(), 1);
+        assert_eq!((queue.counts(6), queue.counts(7)), ((0, 1, 1), (1, 1, 0)));
     }
 }
