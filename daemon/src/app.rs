@@ -115,6 +115,7 @@ impl App {
                 entry.set_lifecycle(Lifecycle::Disabled);
                 continue;
             }
+            feeds.expect(&*it.source, name);
             let executor = Arc::clone(&executors[&mapping.function]);
             let outbox = match &mapping.on_failure {
                 Some(settings) => {

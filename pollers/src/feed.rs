@@ -72,6 +72,11 @@ impl Feed {
         subscription.start(&self.shared.inbox)
     }
 
+    /// Whether it is the same feed.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// A mapping will subscribe under this name. Where mappings share a queue, no message is deleted that it has not finished, whether it is
     /// there or not.
     pub fn expect(&self, voter: Arc<str>) {

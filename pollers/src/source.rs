@@ -46,6 +46,10 @@ pub trait SourceKind: Send + Sync {
 pub trait SourceSettings: Send + Sync + std::fmt::Debug {
     /// Names what is read, for people and for sharing: two mappings with the same identity share one feed.
     fn identity(&self) -> String;
+    /// The longest that one of its receives may wait, for queues; `None` where only the queue says.
+    fn wait_max(&self) -> Option<Duration> {
+        None
+    }
     /// Connects, over the connections and with the credentials that all share. Cheap for sources that have nothing to connect to.
     fn connect<'a>(&'a self, clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>>;
 }
@@ -90,6 +94,14 @@ pub struct Listing {
 
 /// A connected source.
 pub trait Source: Send + Sync {
+    /// What it is called by itself, where it is known only now and settings can name the same in several ways: sources of one name are one.
+    fn name(&self) -> Option<&str> {
+        None
+    }
+    /// What all must agree on who share it, as text; settings that differ in it cannot share.
+    fn terms(&self) -> &str {
+        ""
+    }
     /// Tracks that exist now and that `known` does not hold.
     fn tracks<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>>;
     /// How often `tracks` is asked again.

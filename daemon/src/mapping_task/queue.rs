@@ -15,11 +15,11 @@ const POLLERS_START: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero");
 const POLLERS_MAX: NonZeroU32 = NonZeroU32::new(1_250).expect("it is not zero");
 
 /// How the queue is received from: five receives at first, one when it is idle, never more than batches may run.
-pub(super) fn plan(facts: &QueueFacts, concurrency_max: Option<NonZeroU32>) -> QueuePlan {
+pub(super) fn plan(facts: &QueueFacts, wait_max: Option<Duration>, concurrency_max: Option<NonZeroU32>) -> QueuePlan {
     let pollers_max = concurrency_max.map_or(POLLERS_MAX, |it| it.min(POLLERS_MAX));
     QueuePlan {
         receive_max: facts.receive_max,
-        wait_max: facts.wait_max,
+        wait_max: wait_max.map_or(facts.wait_max, |it| it.min(facts.wait_max)),
         visibility: facts.visibility,
         pollers_start: POLLERS_START.min(pollers_max),
         pollers_max,
@@ -58,7 +58,7 @@ mod tests {
             fans_out: false,
         };
         let pollers = |max: Option<u32>| {
-            let plan = plan(&facts, max.and_then(NonZeroU32::new));
+            let plan = plan(&facts, None, max.and_then(NonZeroU32::new));
             (plan.pollers_min.get(), plan.pollers_start.get(), plan.pollers_max.get())
         };
         assert_eq!(pollers(None), (1, 5, 1_250));

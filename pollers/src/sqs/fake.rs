@@ -10,7 +10,7 @@ use super::SqsSource;
 use super::client::{Answers, Ask, Attribute, Description, EntryAnswer, Received, Sqs};
 use super::digest;
 use super::error::SqsError;
-use super::reader::SqsQueue;
+use super::reader::{QueueChoice, SqsQueue};
 use crate::contract::QueueSubject;
 use crate::source::{BoxFuture, Source};
 
@@ -147,8 +147,8 @@ impl FakeSubject {
         let fake = Arc::new(FakeQueue::default());
         let description = Description { arn: Service::arn(QUEUE), visibility: VISIBILITY, receives_max: None };
         let sqs = Arc::clone(&fake) as Arc<dyn Sqs>;
-        let queue = SqsQueue::new(sqs, &description, Duration::from_secs(20), "queue fake".to_owned());
-        Self { fake, source: Arc::new(SqsSource { queue: Arc::new(queue) }), n_sent: 0 }
+        let queue = SqsQueue::new(sqs, &description, QueueChoice { fans_out: true, retry_after: None }, "queue fake".to_owned());
+        Self { fake, source: Arc::new(SqsSource { queue: Arc::new(queue), name: None, terms: String::new() }), n_sent: 0 }
     }
 
     /// From now on calls go wrong this way, or do not any more.

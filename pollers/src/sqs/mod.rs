@@ -26,7 +26,7 @@ use serde_json::value::RawValue;
 
 use self::client::{Description, Sqs};
 use self::error::SqsError;
-use self::reader::SqsQueue;
+use self::reader::{QueueChoice, SqsQueue};
 use self::settings::SqsSettings;
 use crate::source::{BoxFuture, Known, Listing, Queue, Reader, Renderer, Source, SourceError, SourceKind, SourceSettings, TrackName};
 
@@ -91,10 +91,12 @@ impl SourceKind for SqsKind {
 /// A queue that was found.
 pub(crate) struct SqsSource {
     queue: Arc<SqsQueue>,
+    name: Option<String>,
+    terms: String,
 }
 
 impl SqsSource {
-    async fn connect(sqs: Arc<dyn Sqs>, wait_max: Duration, what: String) -> Result<Self, SourceError> {
+    async fn connect(sqs: Arc<dyn Sqs>, settings: &SqsSettings, what: String) -> Result<Self, SourceError> {
         let description: Description = match sqs.describe().await {
             Ok(it) => it,
             Err(error) => return Err(error.on(&what)),
@@ -102,11 +104,24 @@ impl SqsSource {
         if description.visibility.is_zero() {
             return Err(SqsError::NoVisibility.on(&what));
         }
-        Ok(Self { queue: Arc::new(SqsQueue::new(sqs, &description, wait_max, what)) })
+        // Mappings share what they call by the same ARN at the same place.
+        let place = settings.aws.endpoint_of("sqs").unwrap_or("AWS");
+        let name = settings.fans_out.then(|| format!("{} at {place}", description.arn));
+        let terms = format!("retry_after: {:?}", settings.retry_after);
+        let choice = QueueChoice { fans_out: settings.fans_out, retry_after: settings.retry_after };
+        Ok(Self { queue: Arc::new(SqsQueue::new(sqs, &description, choice, what)), name, terms })
     }
 }
 
 impl Source for SqsSource {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn terms(&self) -> &str {
+        &self.terms
+    }
+
     fn tracks<'a>(&'a self, _known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
         Box::pin(async { Ok(Listing::default()) })
     }

@@ -20,9 +20,18 @@ const TEN: usize = 10;
 const CALLS_MAX: usize = 16;
 /// Messages are hidden at least this long, so that there is time to hide them for longer.
 const VISIBILITY_MIN: Duration = Duration::from_secs(3);
+/// The longest that SQS lets a receive wait.
+const WAIT_MAX: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
 /// How often failed settlements are told.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// What an operator chose for a queue.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct QueueChoice {
+    pub(super) fans_out: bool,
+    pub(super) retry_after: Option<Duration>,
+}
 
 /// A queue of SQS.
 pub(super) struct SqsQueue {
@@ -32,6 +41,8 @@ pub(super) struct SqsQueue {
     facts: QueueFacts,
     /// After so many receives of a message its queue takes it away.
     receives_max: Option<u32>,
+    /// A message that failed is shown again after this long.
+    retry_after: Option<Duration>,
     what: String,
     told: Told,
 }
@@ -55,16 +66,16 @@ impl Told {
 }
 
 impl SqsQueue {
-    pub(super) fn new(sqs: Arc<dyn Sqs>, description: &Description, wait_max: Duration, what: String) -> Self {
+    pub(super) fn new(sqs: Arc<dyn Sqs>, description: &Description, choice: QueueChoice, what: String) -> Self {
         let visibility = description.visibility.max(VISIBILITY_MIN);
         // Visibility counts from before a receive was sent, for nobody knows when the queue hid the message: a long poll must leave most of it.
         let third = Duration::from_secs(visibility.as_secs() / 3).max(SECOND);
         let facts = QueueFacts {
             receive_max: NonZeroU32::new(10).expect("ten is not zero"),
-            wait_max: wait_max.min(third),
+            wait_max: WAIT_MAX.min(third),
             visibility: Some(visibility),
             visibility_set: Some(description.visibility),
-            fans_out: true,
+            fans_out: choice.fans_out,
         };
         let region = description.arn.split(':').nth(3).unwrap_or_default().into();
         Self {
@@ -73,6 +84,7 @@ impl SqsQueue {
             region,
             facts,
             receives_max: description.receives_max,
+            retry_after: choice.retry_after,
             what,
             told: Told::default(),
         }
@@ -165,11 +177,12 @@ impl SqsQueue {
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Vec<(Receipt, Settled)> {
-        let (mut delete, mut show, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut delete, mut show, mut later, mut answers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for Settlement { receipt, how } in settlements {
             match how {
                 Settle::Delete => delete.push(receipt),
                 Settle::Release | Settle::Nack => show.push(receipt),
+                Settle::Leave if self.retry_after.is_some() => later.push(receipt),
                 // As AWS does: its visibility lapses.
                 Settle::Leave => answers.push((receipt, Settled::Done)),
             }
@@ -177,6 +190,9 @@ impl SqsQueue {
         for calls in tens(delete).chunks(CALLS_MAX) {
             let done = join_all(calls.iter().map(|it| self.delete(it.clone()))).await;
             answers.extend(done.into_iter().flatten().map(settled));
+        }
+        for call in tens(later) {
+            answers.extend(self.hide(call, self.retry_after.unwrap_or_default()).await.into_iter().map(settled));
         }
         // One after the other and in order, for a group gives its messages in order.
         for call in tens(show) {

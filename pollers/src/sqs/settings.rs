@@ -17,10 +17,12 @@ use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
 /// The queue, the endpoint or the region is not written as it must be.
 const BAD_QUEUE: Code = Code("FB-0217");
 const WAIT_SECONDS_MAX: u64 = 20;
+/// The longest that SQS hides a message.
+const RETRY_AFTER_SECONDS_MAX: u64 = 12 * 60 * 60;
 const WAIT_MAX: Duration = Duration::from_secs(WAIT_SECONDS_MAX);
 
 /// The same for `explain`, the schema and the manual.
-pub(super) static SPECS: [SettingSpec; 4] = [
+pub(super) static SPECS: [SettingSpec; 6] = [
     SettingSpec::new(
         "event_source_mappings[].source.sqs.queue_url",
         Shape::Text,
@@ -45,6 +47,18 @@ pub(super) static SPECS: [SettingSpec; 4] = [
         DefaultValue::Integer(WAIT_SECONDS_MAX.cast_signed()),
         "Seconds that a receive waits for messages.",
     ),
+    SettingSpec::new(
+        "event_source_mappings[].source.sqs.retry_after",
+        Shape::Integer { min: 1, max: RETRY_AFTER_SECONDS_MAX.cast_signed() },
+        DefaultValue::Absent("what is left of the queue's visibility timeout, as on AWS"),
+        "Seconds after which a message that failed is shown again.",
+    ),
+    SettingSpec::new(
+        "event_source_mappings[].source.sqs.share",
+        Shape::Word(&["fan_out", "compete"]),
+        DefaultValue::Word("fan_out"),
+        "Where several mappings read the queue: `fan_out` gives each every message, which is deleted when all have finished it; with `compete` each message is for one of them, as on AWS.",
+    ),
 ];
 
 /// Settings of the SQS source.
@@ -56,6 +70,11 @@ pub(super) struct SqsSettings {
     pub(super) aws: AwsSettings,
     /// `wait_time`, whole seconds, 1 to 20, default 20: the longest long poll. A third of the queue's visibility timeout is a limit too.
     pub(super) wait: Duration,
+    /// `share`, default `fan_out`: mappings of one queue each get every message. `compete`: as on AWS, each message is for one of them, and
+    /// one that the filter of that mapping does not let through is deleted.
+    pub(super) fans_out: bool,
+    /// `retry_after`, whole seconds, 1 to 43,200: when a message that failed is shown again. Without it, when its visibility is over.
+    pub(super) retry_after: Option<Duration>,
 }
 
 /// Which queue.
@@ -96,8 +115,16 @@ impl SqsSettings {
             let name = fields.optional("queue", |it| it.text());
             let aws = fields.optional("aws", |it| AwsSettings::read(it, base));
             let wait = fields.optional("wait_time", |it| it.integer(1..=WAIT_SECONDS_MAX));
+            let retry_after = fields.optional("retry_after", |it| it.integer(1..=RETRY_AFTER_SECONDS_MAX));
+            let share = fields.optional("share", |it| it.word(&[("fan_out", true), ("compete", false)]));
             let which = read_which(fields, url, name);
-            Some(Self { which: which?, aws: aws.unwrap_or_default(), wait: wait.map_or(WAIT_MAX, Duration::from_secs) })
+            Some(Self {
+                which: which?,
+                aws: aws.unwrap_or_default(),
+                wait: wait.map_or(WAIT_MAX, Duration::from_secs),
+                fans_out: share.unwrap_or(true),
+                retry_after: retry_after.map(Duration::from_secs),
+            })
         })
     }
 }
@@ -171,7 +198,17 @@ impl SourceSettings for SqsSettings {
             Some(AwsCredentials::Profile(name)) => text = format!("{text} profile={name}"),
             None => {}
         }
-        format!("{text} wait_time={}", self.wait.as_secs())
+        if let Some(retry_after) = self.retry_after {
+            text = format!("{text} retry_after={}", retry_after.as_secs());
+        }
+        if !self.fans_out {
+            text.push_str(" share=compete");
+        }
+        text
+    }
+
+    fn wait_max(&self) -> Option<Duration> {
+        Some(self.wait)
     }
 
     fn connect<'a>(&'a self, clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
@@ -181,7 +218,7 @@ impl SourceSettings for SqsSettings {
             let target = AwsTarget { service: "sqs", own: &self.aws, region: region.as_deref(), endpoint: origin(self.which.text()) };
             let sqs = async { client::connect(&self.which, clients.aws_access(target).await?).await };
             let sqs = sqs.await.map_err(|error: SqsError| error.on(&what))?;
-            Ok(Arc::new(SqsSource::connect(sqs, self.wait, what).await?) as Arc<dyn Source>)
+            Ok(Arc::new(SqsSource::connect(sqs, self, what).await?) as Arc<dyn Source>)
         })
     }
 }

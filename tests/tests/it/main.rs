@@ -15,6 +15,7 @@ mod sqs_groups;
 mod sqs_hostile;
 mod sqs_models;
 mod sqs_neighbours;
+mod sqs_shared;
 mod sqs_slow;
 mod sqs_stops;
 mod sqs_throttled;

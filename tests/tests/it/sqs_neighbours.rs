@@ -39,11 +39,12 @@ fn shared_slot(has_idle: bool) -> Duration {
     let queues = Queues::new();
     let full = queues.create("full", json!({ "VisibilityTimeout": "60" }));
     let idle = queues.create("idle", json!({ "VisibilityTimeout": "60" }));
+    let idler = queues.create("idler", json!({ "VisibilityTimeout": "60" }));
     let mut mappings = vec![queues.mapping("full", &full, 20, "function_name: seen")];
     if has_idle {
         // Before the full one in every order there is, and after it.
         mappings.insert(0, queues.mapping("an-idle", &idle, 20, "function_name: seen"));
-        mappings.push(queues.mapping("the-idle", &idle, 20, "function_name: seen"));
+        mappings.push(queues.mapping("the-idle", &idler, 20, "function_name: seen"));
     }
     queues.config(&[format!("seen: {{ executor: {}, timeout: 10, reserved_concurrent_executions: 1 }}", function.executor())], &mappings);
     let daemon = Daemon::start(queues.scene.folder());

@@ -1,0 +1,140 @@
+//! One queue, several mappings: each gets what its filter lets through, and a message is deleted when all have finished it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use forebay_tests::daemon::Daemon;
+use forebay_tests::function::{Answer, Function};
+use forebay_tests::wait;
+use serde_json::{Value, json};
+
+use crate::queues::Queues;
+use crate::scene::is_long;
+
+/// How often each body came.
+type Seen = Arc<Mutex<BTreeMap<String, usize>>>;
+
+fn n_messages() -> usize {
+    if is_long() { 10_000 } else { 1_000 }
+}
+
+/// A function that counts, takes its time, and fails each body that `fails` names as often as that says.
+fn function(seen: &Seen, pause: Duration, fails: fn(&str) -> usize) -> Function {
+    let seen = Arc::clone(seen);
+    Function::start(move |event| {
+        thread::park_timeout(pause);
+        let mut seen = seen.lock().expect("no holder panics");
+        let mut failed = Vec::new();
+        for record in event["Records"].as_array().expect("records are a list") {
+            let body = record["body"].as_str().expect("a body is a text");
+            let n = seen.entry(body.to_owned()).or_default();
+            *n += 1;
+            if *n <= fails(body) {
+                failed.push(json!({ "itemIdentifier": record["messageId"] }));
+            }
+        }
+        Answer::Done(json!({ "batchItemFailures": failed }).to_string())
+    })
+}
+
+fn counts(seen: &Seen) -> BTreeMap<String, usize> {
+    seen.lock().expect("no holder panics").clone()
+}
+
+fn body(n: usize) -> String {
+    json!({ "n": n, "kind": if n.is_multiple_of(4) { "audited" } else { "plain" } }).to_string()
+}
+
+#[test]
+fn mappings_of_one_queue_each_get_what_they_want_and_one_that_fails_repeats_nothing_for_the_others() {
+    let (orders, audit) = (Seen::default(), Seen::default());
+    let all = function(&orders, Duration::ZERO, |_| 0);
+    // Slow, and each twentieth message fails the first time.
+    let some = function(&audit, Duration::from_millis(20), |body| {
+        let n = serde_json::from_str::<Value>(body).ok().and_then(|it| it["n"].as_u64()).expect("a number");
+        usize::from(n.is_multiple_of(20))
+    });
+    let queues = Queues::new();
+    let queue = queues.create("shared", json!({ "VisibilityTimeout": "5" }));
+    let filter = r#"filter_criteria: { filter: [{ pattern: '{"body":{"kind":["audited"]}}' }] }"#;
+    let reports = "function_response_types: [ReportBatchItemFailures]";
+    queues.config(
+        &[
+            format!("orders: {{ executor: {}, timeout: 10 }}", all.executor()),
+            format!("audit: {{ executor: {}, timeout: 10 }}", some.executor()),
+        ],
+        &[
+            queues.mapping("orders", &queue, 2, &format!("function_name: orders, {reports}")),
+            queues.mapping("audit", &queue, 2, &format!("function_name: audit, {reports}, {filter}")),
+        ],
+    );
+    queue.send(&(0..n_messages()).map(body).collect::<Vec<_>>());
+    let daemon = Daemon::start(queues.scene.folder());
+    queue.await_empty();
+    assert!(daemon.stop().success());
+    let (orders, audit) = (counts(&orders), counts(&audit));
+    assert_eq!((orders.len(), audit.len()), (n_messages(), n_messages() / 4));
+    assert!(orders.values().all(|n| *n == 1), "nothing comes again for the one that finished it");
+    let twice = audit.values().filter(|n| **n == 2).count();
+    assert_eq!((twice, audit.values().filter(|n| **n > 2).count()), (n_messages() / 20, 0), "what failed comes again once");
+}
+
+#[test]
+fn mappings_that_compete_get_each_message_once_between_them() {
+    let (one, other) = (Seen::default(), Seen::default());
+    let (a, b) = (function(&one, Duration::from_millis(5), |_| 0), function(&other, Duration::from_millis(5), |_| 0));
+    let queues = Queues::new();
+    let queue = queues.create("competed", json!({ "VisibilityTimeout": "30" }));
+    let mapping =
+        |name: &str| queues.mapping(name, &queue, 2, &format!("function_name: {name}")).replace("wait_time", "share: compete, wait_time");
+    queues.config(
+        &[format!("one: {{ executor: {}, timeout: 10 }}", a.executor()), format!("other: {{ executor: {}, timeout: 10 }}", b.executor())],
+        &[mapping("one"), mapping("other")],
+    );
+    queue.send(&(0..n_messages()).map(body).collect::<Vec<_>>());
+    let daemon = Daemon::start(queues.scene.folder());
+    queue.await_empty();
+    assert!(daemon.stop().success());
+    let (one, other) = (counts(&one), counts(&other));
+    assert_eq!(one.len() + other.len(), n_messages());
+    assert!(!one.is_empty() && !other.is_empty(), "{} and {}", one.len(), other.len());
+}
+
+#[test]
+fn a_mapping_whose_function_hangs_keeps_its_messages_in_the_queue_and_the_other_goes_on() {
+    let (quick, stuck) = (Seen::default(), Seen::default());
+    let quick_function = function(&quick, Duration::ZERO, |_| 0);
+    let stuck_function = function(&stuck, Duration::from_secs(3_600), |_| 0);
+    let queues = Queues::new();
+    let queue = queues.create("stuck", json!({ "VisibilityTimeout": "30" }));
+    queues.config(
+        &[
+            format!("quick: {{ executor: {}, timeout: 10 }}", quick_function.executor()),
+            format!("stuck: {{ executor: {}, timeout: 600, reserved_concurrent_executions: 1 }}", stuck_function.executor()),
+        ],
+        &[queues.mapping("quick", &queue, 2, "function_name: quick"), queues.mapping("stuck", &queue, 2, "function_name: stuck")],
+    );
+    queue.send(&(0..n_messages()).map(body).collect::<Vec<_>>());
+    let daemon = Daemon::start(queues.scene.folder());
+    wait::until("all for the quick one", || (counts(&quick).len() == n_messages()).then_some(()));
+    assert!(counts(&quick).values().all(|n| *n == 1));
+    let (visible, hidden) = queue.counts();
+    assert_eq!(visible + hidden, n_messages() as u64, "nothing is deleted that the other has not finished");
+    daemon.kill();
+}
+
+#[test]
+fn mappings_that_want_different_things_of_a_queue_are_told() {
+    let seen = Seen::default();
+    let it = function(&seen, Duration::ZERO, |_| 0);
+    let queues = Queues::new();
+    let queue = queues.create("terms", json!({ "VisibilityTimeout": "30" }));
+    let own = queues.mapping("one", &queue, 2, "function_name: seen");
+    let other = queues.mapping("other", &queue, 2, "function_name: seen").replace("wait_time", "retry_after: 3, wait_time");
+    queues.config(&[format!("seen: {{ executor: {}, timeout: 10 }}", it.executor())], &[own, other]);
+    let daemon = Daemon::start(queues.scene.folder());
+    wait::until("the word about it", || daemon.log().contains("FB-0221").then_some(()));
+    daemon.kill();
+}
