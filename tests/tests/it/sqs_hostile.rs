@@ -127,7 +127,7 @@ fn an_endpoint_that_is_down_for_a_while_loses_and_repeats_nothing_but_what_visib
     let down = Instant::now();
     world.let_go();
     let status = world.await_status(&daemon, "FB-0212");
-    assert!(status.contains("check `endpoint`, `region` and the network"), "{status}");
+    assert!(status.contains("check `aws.endpoint`, `aws.region` and the network"), "{status}");
     world.assert_ready_and_told(&daemon, "FB-0212");
     let span = Duration::from_secs(if is_long() { 61 } else { 3 });
     while down.elapsed() < span {

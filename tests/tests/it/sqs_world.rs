@@ -75,8 +75,8 @@ impl World {
             "forebay.yaml",
             &format!(
                 "functions:\n  seen:\n    executor: {{ process: {{ runtime: python3, handler: app.handler, code: ./code }} }}\n    timeout: 25\n\
-                 event_source_mappings:\n  - name: messages\n    source: {{ sqs: {{ {source}, endpoint: \"{endpoint}\", access_key_id: x, \
-                 secret_access_key: x }} }}\n    function_name: seen\n{settings}"
+                 event_source_mappings:\n  - name: messages\n    source: {{ sqs: {{ {source}, aws: {{ endpoint: \"{endpoint}\", access_key_id: x, \
+                 secret_access_key: x }} }} }}\n    function_name: seen\n{settings}"
             ),
         );
     }
