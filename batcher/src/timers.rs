@@ -72,6 +72,11 @@ impl Timers {
         }
     }
 
+    /// Whether a deadline is set.
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.at.contains_key(&timer)
+    }
+
     /// The next deadline.
     pub(crate) fn next(&self) -> Option<(Tick, Timer)> {
         self.order.first().copied()

@@ -74,12 +74,13 @@ impl Machine {
                 }
             }
         }
-        if has_failed {
+        if !has_failed {
+            self.receipts.n_failed = 0;
+        } else if !self.timers.is_set(Timer::Resettle) {
+            // All that fails until then is sent again with it: many failures at once are one, and none puts the others off.
             let delay = ask_again_delay(self.receipts.n_failed, self.seed_of(0x5e));
             self.receipts.n_failed += 1;
             self.timers.set(Timer::Resettle, Some(now.after(delay)));
-        } else {
-            self.receipts.n_failed = 0;
         }
     }
 

@@ -185,6 +185,49 @@ fn a_message_that_we_retry_ends_at_the_destination() {
 }
 
 #[test]
+fn settlements_that_fail_one_after_another_are_sent_again_together_and_none_puts_them_off() {
+    check(
+        queue_plan(Redelivery::BySource),
+        "open
+         read m1 m2 m3 m4 m5 m6
+         slot
+         slot
+         ok
+         ok
+         unsettled
+         +100ms
+         unsettled
+         +200ms
+         settled
+         quiet",
+        &expect![[r#"
+            > open
+              receive 3 for 20s
+              receive 3 for 20s
+            > read m1 m2 m3 m4 m5 m6
+              want 2
+            > slot
+              invoke m1+m2+m3 on slot 1 (Count, before 0)
+            > slot
+              invoke m4+m5+m6 on slot 2 (Count, before 0)
+            > ok
+              settle Delete m1, Delete m2, Delete m3
+            > ok
+              settle Delete m4, Delete m5, Delete m6
+              receive 3 for 20s
+            > unsettled
+            > +100ms
+            > unsettled
+            > +200ms
+              settle Delete m1, Delete m2, Delete m3, Delete m4, Delete m5, Delete m6
+            > settled
+            > quiet
+              quiet: false
+        "#]],
+    );
+}
+
+#[test]
 fn closing_hands_back_what_has_not_started() {
     check(
         queue_plan(Redelivery::BySource),

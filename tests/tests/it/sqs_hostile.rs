@@ -249,6 +249,20 @@ fn entries_that_were_not_deleted_are_deleted_later_and_no_message_comes_twice() 
 }
 
 #[test]
+fn many_deletes_refused_at_once_are_made_soon_after_they_are_allowed() {
+    let world = World::new("orders", Attributes::default(), "");
+    world.server.plant(Action::DeleteMessageBatch, Fault::Refuse(Refusal::access_denied("DeleteMessage")), None);
+    world.send(1_000);
+    let daemon = Daemon::start(world.scene.folder());
+    world.await_given(1_000);
+    wait::until("every delete to be refused", || (refused(&world, Action::DeleteMessageBatch) >= 100).then_some(()));
+    world.server.heal();
+    world.await_empty();
+    assert!(daemon.stop().success());
+    world.assert_each_once(1_000);
+}
+
+#[test]
 fn answers_that_are_lost_are_asked_for_again_and_messages_of_a_lost_receive_come_again() {
     let world = World::new("orders", visible_again_after(5), "");
     world.server.plant(Action::ReceiveMessage, Fault::Unheard, Some(2));

@@ -74,8 +74,9 @@ impl World {
         self.scene.write(
             "forebay.yaml",
             &format!(
-                "aws: {{ endpoint: \"{endpoint}\", access_key_id: x, secret_access_key: x }}\nfunctions:\n  seen:\n    executor: {{ process: {{ runtime: python3, handler: app.handler, code: ./code }} }}\n    timeout: 25\n\
-                 event_source_mappings:\n  - name: messages\n    source: {{ sqs: {{ {source} }} }}\n    function_name: seen\n{settings}"
+                "functions:\n  seen:\n    executor: {{ process: {{ runtime: python3, handler: app.handler, code: ./code }} }}\n    timeout: 25\n\
+                 event_source_mappings:\n  - name: messages\n    source: {{ sqs: {{ {source}, aws: {{ endpoint: \"{endpoint}\", access_key_id: x, \
+                 secret_access_key: x }} }} }}\n    function_name: seen\n{settings}"
             ),
         );
     }
