@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use forebay_tests::daemon::Daemon;
 use forebay_tests::elasticmq::ElasticMq;
 use forebay_tests::wait;
 use serde_json::{Value, json};
@@ -138,6 +139,15 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// Waits until so many messages are done and the queue is empty, stops the daemon, and reads to the end.
+    pub(crate) fn await_all(&mut self, n: usize, queue: &Queue, daemon: Daemon) {
+        wait::until_count("all messages", n, || self.n_done());
+        queue.await_empty();
+        let log = daemon.folder.join("log");
+        assert!(daemon.stop().success(), "{}", std::fs::read_to_string(log).unwrap_or_default());
+        self.n_done();
+    }
+
     /// Reads on; how many messages are done.
     pub(crate) fn n_done(&mut self) -> usize {
         for line in grown(&self.path, &mut self.n_bytes).lines() {

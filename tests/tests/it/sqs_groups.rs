@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use forebay_tests::daemon::Daemon;
-use forebay_tests::wait;
 use serde_json::json;
 
 use crate::queues::{Journal, Queues, python};
@@ -66,9 +65,7 @@ fn run(app: &str, settings: &str) {
     queues.server.send(&queue.url, &messages);
     let daemon = Daemon::start(queues.scene.folder());
     let mut journal = queues.journal();
-    wait::until_count("all messages", n, || journal.n_done());
-    queue.await_empty();
-    assert!(daemon.stop().success());
+    journal.await_all(n, &queue, daemon);
     let failures: usize = journal.batches.iter().map(|it| it.failed.len()).sum();
     eprintln!("sqs groups: {n} messages of {N_GROUPS} groups in {} batches, {failures} failed", journal.batches.len());
     assert!(failures >= n / 25, "too few failures to prove anything: {failures}");

@@ -30,10 +30,8 @@ fn a_function_slower_than_the_visibility_timeout_is_given_every_message_once() {
     queue.send(&bodies);
     let daemon = Daemon::start(queues.scene.folder());
     let mut journal = queues.journal();
-    wait::until_count("all messages", n, || journal.n_done());
-    queue.await_empty();
-    assert!(daemon.log().contains("FB-0218"), "the short visibility is told");
-    assert!(daemon.stop().success());
+    wait::until("the word about the short visibility", || daemon.log().contains("FB-0218").then_some(()));
+    journal.await_all(n, &queue, daemon);
     for (body, times) in journal.by_body() {
         let receives: Vec<u32> = times.iter().map(|(_, message)| message.n_receives).collect();
         assert_eq!(receives, [1], "{body}");

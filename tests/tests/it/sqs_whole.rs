@@ -32,9 +32,7 @@ fn every_message_is_finished_once_and_then_deleted() {
     let daemon = Daemon::start(queues.scene.folder());
     let mut journal = queues.journal();
     feed(&queue, 0..n, &mut journal, |_| {});
-    wait::until_count("all messages", n, || journal.n_done());
-    queue.await_empty();
-    assert!(daemon.stop().success(), "{}", log(&queues));
+    journal.await_all(n, &queue, daemon);
 
     judge(&journal, n, &[]);
 }
@@ -55,10 +53,8 @@ fn killed_again_and_again_it_finishes_every_message_and_repeats_only_what_was_in
             daemon = Some(Daemon::start(queues.scene.folder()));
         }
     });
-    wait::until_count("all messages", n, || journal.n_done());
-    queue.await_empty();
+    journal.await_all(n, &queue, daemon.take().expect("it runs"));
     assert_eq!(kills.len(), n_kills);
-    assert!(daemon.take().expect("it runs").stop().success(), "{}", log(&queues));
 
     judge(&journal, n, &kills);
 }
@@ -143,8 +139,4 @@ fn shown_again_at(message: &Message, batch: &Batch) -> u64 {
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
     u64::try_from(since.as_micros()).expect("it fits for long")
-}
-
-fn log(queues: &Queues) -> String {
-    std::fs::read_to_string(queues.scene.path("log")).unwrap_or_default()
 }
