@@ -48,4 +48,8 @@ pub struct QueuePlan {
     pub pollers_max: NonZeroU32,
     /// The fewest receives at once when idle.
     pub pollers_min: NonZeroU32,
+    /// Receives by which the number grows in a minute while messages come.
+    pub pollers_growth: NonZeroU32,
+    /// The most batches that may be out or waiting at once, besides the mapping's own limit.
+    pub batches_max: NonZeroU32,
 }

@@ -5,11 +5,10 @@ use crate::time::Tick;
 
 /// Thousandths of a receive, so that growth per microsecond stays exact without floating point.
 const ONE: u64 = 1_000;
-/// AWS adds 300 a minute while messages remain.
-const GROWTH_PER_SECOND: u64 = 5 * ONE;
 /// On failure or throttle the number falls to seven tenths, at most once a second.
 const DECREASE_TENTHS: u64 = 7;
 const SECOND: u64 = 1_000_000;
+const MINUTE: u64 = 60 * SECOND;
 
 /// How many receives of a queue run at once.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ impl Scale {
         let elapsed = now.0.saturating_sub(self.grown.0).min(SECOND);
         self.grown = now;
         let start = u64::from(plan.pollers_start.get().min(plan.pollers_max.get())) * ONE;
-        let grown = self.level + GROWTH_PER_SECOND * elapsed / SECOND;
+        let grown = self.level + u64::from(plan.pollers_growth.get()) * ONE * elapsed / MINUTE;
         let is_resting = self.decreased.is_some_and(|at| now.0.saturating_sub(at.0) < SECOND);
         self.level = if is_resting { self.level } else { grown.max(start).min(u64::from(plan.pollers_max.get()) * ONE) };
     }
@@ -103,6 +102,8 @@ mod tests {
             pollers_start: count(start),
             pollers_max: count(max),
             pollers_min: count(1),
+            pollers_growth: count(300),
+            batches_max: count(max),
         }
     }
 }

@@ -135,6 +135,7 @@ impl App {
                 plan: plan(mapping, it.profile, n_slots, outbox.is_some()),
                 budget: Arc::clone(&budget),
                 start: mapping.starting_position,
+                pollers: mapping.pollers,
                 source: it.source,
                 feeds: Arc::clone(&feeds),
                 filter: it.filter,

@@ -63,7 +63,7 @@ impl Machine {
             return;
         }
         let Some(n_reads_max) = self.receipts.scale.as_ref().map(|scale| scale.target(queue)) else { return };
-        let credits_max = self.plan.concurrency_max.map_or(queue.pollers_max, |max| max.min(queue.pollers_max)).get() as usize;
+        let credits_max = self.plan.concurrency_max.map_or(queue.batches_max, |max| max.min(queue.batches_max)).get() as usize;
         let batch = self.plan.batch.records_max.get() as usize;
         while self.receipts.reads.len() < n_reads_max && (self.held_bytes < self.plan.held_bytes_max || self.held_bytes == 0) {
             let n_waiting = self.receipts.waiting.len();

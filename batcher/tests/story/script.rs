@@ -51,6 +51,8 @@ pub(crate) fn queue_plan(redelivery: Redelivery) -> Plan {
             pollers_start: count(2),
             pollers_max: count(10),
             pollers_min: count(1),
+            pollers_growth: count(300),
+            batches_max: count(10),
         }),
         ..base
     }

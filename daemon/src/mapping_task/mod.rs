@@ -58,7 +58,8 @@ pub(crate) async fn live(
     let allowance = wiring.budget.allowance();
     let envelope_bytes = started.feed.source().envelope_bytes();
     let queue = started.feed.source().queue().map(|queue| queue.facts());
-    let queue_plan = queue.map(|facts| queue::plan(&facts, wiring.source.wait_max(), wiring.plan.concurrency_max));
+    let limits = queue::Limits { concurrency_max: wiring.plan.concurrency_max, pollers: wiring.pollers };
+    let queue_plan = queue.map(|facts| queue::plan(&facts, wiring.source.wait_max(), limits));
     let plan = Plan { envelope_bytes, held_bytes_max: allowance.bytes(), queue: queue_plan, ..wiring.plan.clone() };
     let mut life = Life {
         machine: Machine::new(Arc::new(plan.clone()), seed),

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use forebay_batcher::QueuePlan;
+use forebay_config::PollerPlan;
 use forebay_pollers::QueueFacts;
 use tracing::warn;
 
@@ -14,17 +15,40 @@ const POLLERS_START: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero");
 /// The most receives at once, as on AWS.
 const POLLERS_MAX: NonZeroU32 = NonZeroU32::new(1_250).expect("it is not zero");
 
-/// How the queue is received from: five receives at first, one when it is idle, never more than batches may run.
-pub(super) fn plan(facts: &QueueFacts, wait_max: Option<Duration>, concurrency_max: Option<NonZeroU32>) -> QueuePlan {
-    let pollers_max = concurrency_max.map_or(POLLERS_MAX, |it| it.min(POLLERS_MAX));
+/// Receives that AWS adds in a minute while messages come.
+const GROWTH: NonZeroU32 = NonZeroU32::new(300).expect("it is not zero");
+/// The same in provisioned mode, where 1,000 batches more may run each minute and a poller runs ten.
+const PROVISIONED_GROWTH: NonZeroU32 = NonZeroU32::new(100).expect("it is not zero");
+/// Batches that one poller of the provisioned mode may have out.
+const PROVISIONED_BATCHES: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
+
+/// How the queue is received from: five receives at first, one when it is idle, never more than batches may run; or as many as the
+/// operator says are kept.
+pub(super) fn plan(facts: &QueueFacts, wait_max: Option<Duration>, limits: Limits) -> QueuePlan {
+    let (pollers_min, pollers_start, pollers_max, pollers_growth, batches_max) = match limits.pollers {
+        Some(PollerPlan { min, max }) => (min, min, max, PROVISIONED_GROWTH, max.saturating_mul(PROVISIONED_BATCHES)),
+        None => {
+            let max = limits.concurrency_max.map_or(POLLERS_MAX, |it| it.min(POLLERS_MAX));
+            (NonZeroU32::MIN, POLLERS_START.min(max), max, GROWTH, max)
+        }
+    };
     QueuePlan {
         receive_max: facts.receive_max,
         wait_max: wait_max.map_or(facts.wait_max, |it| it.min(facts.wait_max)),
         visibility: facts.visibility,
-        pollers_start: POLLERS_START.min(pollers_max),
+        pollers_start,
         pollers_max,
-        pollers_min: NonZeroU32::MIN,
+        pollers_min,
+        pollers_growth,
+        batches_max,
     }
+}
+
+/// What the mapping says about its receives; never both.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Limits {
+    pub(super) concurrency_max: Option<NonZeroU32>,
+    pub(super) pollers: Option<PollerPlan>,
 }
 
 /// AWS refuses a mapping whose function may outlast the visibility of its messages. Here they are hidden for longer while it runs, so it is
@@ -58,11 +82,15 @@ mod tests {
             fans_out: false,
         };
         let pollers = |max: Option<u32>| {
-            let plan = plan(&facts, None, max.and_then(NonZeroU32::new));
+            let plan = plan(&facts, None, Limits { concurrency_max: max.and_then(NonZeroU32::new), pollers: None });
             (plan.pollers_min.get(), plan.pollers_start.get(), plan.pollers_max.get())
         };
         assert_eq!(pollers(None), (1, 5, 1_250));
         assert_eq!(pollers(Some(1)), (1, 1, 1));
         assert_eq!(pollers(Some(40)), (1, 5, 40));
+        let kept = PollerPlan { min: NonZeroU32::new(2).unwrap(), max: NonZeroU32::new(20).unwrap() };
+        let plan = plan(&facts, None, Limits { concurrency_max: None, pollers: Some(kept) });
+        assert_eq!((plan.pollers_min.get(), plan.pollers_start.get(), plan.pollers_max.get()), (2, 2, 20), "as provisioned");
+        assert_eq!((plan.batches_max.get(), plan.pollers_growth.get()), (200, 100));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use forebay_batcher::Plan;
 use forebay_checkpoints::{CheckpointStore, MappingId};
-use forebay_config::StartingPosition;
+use forebay_config::{PollerPlan, StartingPosition};
 use forebay_invoker::Executor;
 use forebay_pollers::{RecordFilter, SourceSettings};
 
@@ -24,6 +24,8 @@ pub struct Wiring {
     pub budget: Arc<Budget>,
     /// Where it starts when no position was ever kept; `None` for sources without positions.
     pub start: Option<StartingPosition>,
+    /// How many receives its queue keeps, where the operator says so.
+    pub pollers: Option<PollerPlan>,
     /// What it reads.
     pub source: Arc<dyn SourceSettings>,
     /// The feeds of the process, of which it shares its source's.

@@ -99,6 +99,7 @@ impl World {
             plan: Plan { has_destination: order.destination.is_some(), ..order.plan },
             budget: Arc::clone(&self.budget),
             start: Some(order.start),
+            pollers: None,
             source: Arc::new(order.source),
             feeds: Arc::clone(&self.feeds),
             filter: order.filter,

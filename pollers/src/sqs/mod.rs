@@ -34,7 +34,6 @@ use crate::source::{BoxFuture, Known, Listing, Queue, Reader, Renderer, Source, 
 #[derive(Debug)]
 pub struct SqsKind;
 
-/// `provisioned_poller_config` is not among them yet, and so refused.
 static STANDARD: SourceProfile = SourceProfile {
     kind: "sqs",
     shape: SourceShape::Queue,
@@ -49,6 +48,7 @@ static STANDARD: SourceProfile = SourceProfile {
         Setting::ResponseTypes,
         Setting::OnFailure,
         Setting::MaximumConcurrency,
+        Setting::ProvisionedPollers,
     ],
     data_key: Some("body"),
     filter_mismatch: FilterMismatch::Drop,
@@ -61,7 +61,14 @@ static FIFO: SourceProfile = SourceProfile {
     shape: SourceShape::GroupQueue,
     batch_size_max: 10,
     batch_size_without_window_max: None,
-    settings: &[Setting::RetryAttempts, Setting::RecordAge, Setting::ResponseTypes, Setting::OnFailure, Setting::MaximumConcurrency],
+    settings: &[
+        Setting::RetryAttempts,
+        Setting::RecordAge,
+        Setting::ResponseTypes,
+        Setting::OnFailure,
+        Setting::MaximumConcurrency,
+        Setting::ProvisionedPollers,
+    ],
     ..STANDARD
 };
 

@@ -210,14 +210,18 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
         has_destination,
         held_bytes_max: choices.pick(&[1 << 30, 2000, 20_000]),
         ahead_max: choices.pick(&[1000, 4, 20]),
-        queue: queue.then(|| QueuePlan {
-            receive_max: count(choices.pick(&[10, 1, 3])),
-            wait_max: Duration::from_secs(choices.pick(&[20, 1])),
-            visibility: visibility.map(Duration::from_secs),
-            pollers_start: count(choices.pick(&[1, 5])),
-            pollers_max: count(choices.pick(&[5, 20])),
-            pollers_min: count(1),
-        }),
+        queue: queue
+            .then(|| QueuePlan {
+                receive_max: count(choices.pick(&[10, 1, 3])),
+                wait_max: Duration::from_secs(choices.pick(&[20, 1])),
+                visibility: visibility.map(Duration::from_secs),
+                pollers_start: count(choices.pick(&[1, 5])),
+                pollers_max: count(choices.pick(&[5, 20])),
+                pollers_min: count(1),
+                pollers_growth: count(300),
+                batches_max: count(20),
+            })
+            .map(|queue: QueuePlan| QueuePlan { batches_max: queue.pollers_max, ..queue }),
     }
 }
 
