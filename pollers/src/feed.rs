@@ -1,7 +1,8 @@
 //! One reader, many mappings: reads a track once and hands each subscriber what its own filter lets through, rendered for it.
 //!
 //! It decides nothing about batches and keeps no position longer than a subscription: a subscriber says where it opens a track. A read
-//! is shared by all that stand in it; one that lags past the shared reads gets a reader of its own until the places meet again.
+//! is shared by all that stand in it; one that lags past the shared reads gets a reader of its own until the places meet again. Messages of
+//! a queue are given to all who want them and deleted when all have finished (`ballot`, `desk`, `shared`), or competed for (`queue`).
 
 mod actor;
 mod ballot;

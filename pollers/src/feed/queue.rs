@@ -1,7 +1,7 @@
 //! Receives, settlements and extensions of a queue: each a call of its own, several open at once, none dropped once sent.
 //!
-//! Who subscribes makes its own receives, so mappings of one queue compete for its messages as they do on AWS. What a receive brings for a
-//! subscriber that is gone is shown to others at once.
+//! Where mappings do not share the queue, each makes its own receives, so they compete for its messages as they do on AWS. What a receive
+//! brings for a subscriber that is gone is shown to others at once.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -87,7 +87,7 @@ impl Subscriber {
     }
 
     /// Orders a read; its answer comes as [`FeedEvent::Read`]. One order may be open per track, and any number on a queue: each is a
-    /// receive of the subscriber's own, so several mappings of one queue share its messages as several mappings on AWS do.
+    /// receive of the subscriber's own, unless mappings share the queue: then a receive for one brings messages for all.
     pub fn read(&self, order: ReadOrder) {
         self.ask(|id| Command::Read(id, order));
     }
