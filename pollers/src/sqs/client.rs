@@ -110,10 +110,10 @@ pub(super) struct SdkSqs {
 }
 
 impl SdkSqs {
-    /// Makes the client, and asks for the queue's URL when only its name is known.
-    pub(super) async fn connect(which: &Which, access: AwsAccess) -> Result<Self, SqsError> {
+    /// Makes the client, and asks for the queue's URL when only its name is known, and its owner where it is another account.
+    pub(super) async fn connect(which: &Which, owner: Option<&str>, access: AwsAccess) -> Result<Self, SqsError> {
         let AwsAccess { http, endpoint, region, credentials } = access;
-        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(CALL_MAX).build();
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(CALL_MAX).build();
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .http_client(sdk_client(http))
@@ -128,7 +128,13 @@ impl SdkSqs {
         let url = match which {
             Which::Url(url) => url.clone(),
             Which::Name(name) => {
-                let answer = client.get_queue_url().queue_name(name).send().await.map_err(told)?;
+                let answer = client
+                    .get_queue_url()
+                    .queue_name(name)
+                    .set_queue_owner_aws_account_id(owner.map(str::to_owned))
+                    .send()
+                    .await
+                    .map_err(told)?;
                 answer.queue_url.ok_or_else(|| SqsError::Refused("GetQueueUrl gave no URL".to_owned()))?
             }
         };
@@ -203,8 +209,8 @@ impl Sqs for SdkSqs {
 }
 
 /// Connects to a queue.
-pub(super) async fn connect(which: &Which, access: AwsAccess) -> Result<Arc<dyn Sqs>, SqsError> {
-    Ok(Arc::new(SdkSqs::connect(which, access).await?))
+pub(super) async fn connect(which: &Which, owner: Option<&str>, access: AwsAccess) -> Result<Arc<dyn Sqs>, SqsError> {
+    Ok(Arc::new(SdkSqs::connect(which, owner, access).await?))
 }
 
 /// What is not said to have worked is taken for not done.
