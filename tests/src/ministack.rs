@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::wait;
+use crate::{sqs_calls, wait};
 
 /// A running server, ended with the test, and its functions with it.
 #[derive(Debug)]
@@ -178,16 +178,7 @@ impl MiniStack {
 
     /// Sends messages, ten a call, each with its group for a FIFO queue.
     pub fn send_messages(&self, url: &str, messages: &[(String, Option<String>)]) {
-        for (call, ten) in messages.chunks(10).enumerate() {
-            let entry = |(idx, (body, group)): (usize, &(String, Option<String>))| match group {
-                Some(group) => json!({ "Id": idx.to_string(), "MessageBody": body, "MessageGroupId": group,
-                                       "MessageDeduplicationId": format!("{call}-{idx}") }),
-                None => json!({ "Id": idx.to_string(), "MessageBody": body }),
-            };
-            let entries: Vec<Value> = ten.iter().enumerate().map(entry).collect();
-            let answer = self.sqs("SendMessageBatch", &json!({ "QueueUrl": url, "Entries": entries }));
-            assert_eq!(answer["Successful"].as_array().map(Vec::len), Some(ten.len()), "{answer}");
-        }
+        sqs_calls::send(|action, body| self.sqs(action, body), url, messages);
     }
 
     /// The bodies of the messages that can be received now; they are deleted.
@@ -202,10 +193,7 @@ impl MiniStack {
 
     /// Messages that can be received now, and messages in flight.
     pub fn counts(&self, url: &str) -> (u64, u64) {
-        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
-        let answer = self.sqs("GetQueueAttributes", &json!({ "QueueUrl": url, "AttributeNames": names }));
-        let count = |name: &str| answer["Attributes"][name].as_str().and_then(|it| it.parse().ok()).expect("a count");
-        (count(names[0]), count(names[1]))
+        sqs_calls::counts(|action, body| self.sqs(action, body), url)
     }
 
     /// One call of SQS.
