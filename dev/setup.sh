@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a build needs. Does nothing when they are there.
+# Installs the Debian packages that a build and its tests need. Does nothing when they are there.
 set -eu
 
 who=setup
@@ -10,5 +10,5 @@ for tool in cargo python3; do
 done
 packages="pkg-config libclang-dev"
 # A tool that is there by another way (a version manager, a tarball) counts as well.
-for tool in g++ make ccache; do command -v "$tool" >/dev/null || packages="$packages $tool"; done
+for tool in g++ make ccache openssl; do command -v "$tool" >/dev/null || packages="$packages $tool"; done
 need_packages $packages

@@ -60,6 +60,12 @@ pub struct AwsAccess {
     pub credentials: KeptCredentials,
 }
 
+impl AwsAccess {
+    fn without_credentials(&self, service: &'static str, cause: CredentialsError) -> AwsError {
+        AwsError::Credentials { service, tried: self.credentials.tried().to_owned(), cause: cause.into() }
+    }
+}
+
 /// Credentials, and what they were made from.
 type Provider = ((Option<AwsCredentials>, Option<PathBuf>), KeptCredentials);
 
@@ -97,12 +103,38 @@ impl Aws {
         own.account_id.as_deref().or(self.common.account_id.as_deref()).unwrap_or(ACCOUNT)
     }
 
-    /// What one thing is called with. Reads the CA file and AWS's shared files, and asks once for credentials, so it is meant for start and
-    /// reload, and for a source that connects. Takes a few seconds at most; who gives credentials and does not answer is asked again later.
+    /// What one thing is called with, its credentials seen to be there. For a source that connects, and tries again by itself.
     ///
     /// # Errors
     /// What is missing or cannot be used.
     pub async fn access(&self, target: AwsTarget<'_>, clients: &HttpClients) -> Result<AwsAccess, AwsError> {
+        let access = self.prepare(target, clients).await?;
+        access.credentials.get().await.map_err(|cause| access.without_credentials(target.service, cause))?;
+        Ok(access)
+    }
+
+    /// A client for one thing that is called. For start and reload: who gives credentials and does not answer in time is asked again by the
+    /// first call.
+    ///
+    /// # Errors
+    /// What is missing or cannot be used.
+    pub async fn client(&self, target: AwsTarget<'_>, clients: &HttpClients) -> Result<AwsClient, AwsError> {
+        let (access, service) = (self.prepare(target, clients).await?, target.service);
+        match access.credentials.get().await {
+            Err(cause @ (CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))) => {
+                return Err(access.without_credentials(service, cause));
+            }
+            Err(error) => {
+                let tried = access.credentials.tried();
+                warn!(code = "FB-0360", service, tried, error = chain(&error), "no credentials yet; they are asked for again");
+            }
+            Ok(_) => {}
+        }
+        Ok(AwsClient { access, service })
+    }
+
+    /// Reads the CA file and AWS's shared files.
+    async fn prepare(&self, target: AwsTarget<'_>, clients: &HttpClients) -> Result<AwsAccess, AwsError> {
         let service = target.service;
         let settings = target.own.over(&self.common);
         let written = settings.endpoint_of(service).or(target.endpoint);
@@ -117,24 +149,7 @@ impl Aws {
         let http = clients.client(&url, settings.ca_file.as_deref());
         let http = http.map_err(|cause| AwsError::Tls { endpoint: endpoint.clone(), cause })?;
         let credentials = self.credentials(&settings, &region, &http).await;
-        match credentials.get().await {
-            Err(cause @ (CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))) => {
-                return Err(AwsError::Credentials { service, tried: credentials.tried().to_owned(), cause: cause.into() });
-            }
-            Err(error) => {
-                warn!(service, tried = credentials.tried(), error = chain(&error), "no credentials yet; they are asked for again")
-            }
-            Ok(_) => {}
-        }
         Ok(AwsAccess { http, endpoint: endpoint.trim_end_matches('/').to_owned(), region, credentials })
-    }
-
-    /// A client for one thing that is called; see [`Self::access`].
-    ///
-    /// # Errors
-    /// What is missing or cannot be used.
-    pub async fn client(&self, target: AwsTarget<'_>, clients: &HttpClients) -> Result<AwsClient, AwsError> {
-        Ok(AwsClient { access: self.access(target, clients).await?, service: target.service })
     }
 
     /// Credentials are shared by all that name the same.
@@ -196,10 +211,8 @@ impl AwsClient {
     pub async fn post(&self, path: &str, headers: HeaderMap, pieces: Vec<Bytes>, limits: Limits) -> Result<Answer, ExchangeError> {
         let AwsAccess { http, endpoint, region, credentials } = &self.access;
         let hash = sign::hash(&pieces);
-        let identity = credentials.get().await.map_err(|cause| {
-            let tried = credentials.tried().to_owned();
-            ExchangeError::NotSent(AwsError::Credentials { service: self.service, tried, cause: cause.into() }.into())
-        })?;
+        let none = |cause| ExchangeError::NotSent(self.access.without_credentials(self.service, cause).into());
+        let identity = credentials.get().await.map_err(none)?;
         let mut request = Request::new(Pieces::new(pieces));
         *request.method_mut() = Method::POST;
         *request.uri_mut() =

@@ -8,6 +8,7 @@ pub mod pieces;
 pub mod tls;
 
 pub use aws::{Aws, AwsAccess, AwsClient, AwsError, AwsTarget, KeptCredentials, sdk_client};
+pub use aws_credential_types::provider::error::CredentialsError;
 pub use exchange::{Answer, BodyError, ExchangeError, Limits};
 pub use http::{HttpClient, HttpClients};
 pub use pieces::{Pieces, Sent};

@@ -26,6 +26,34 @@ pub struct AwsSettings {
     pub ca_file: Option<PathBuf>,
 }
 
+/// Where an `aws:` block stands, and so which of its settings have a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AwsScope {
+    /// The one service that is called; `None` for all.
+    pub service: Option<&'static str>,
+    /// Whether what is called may be named without its account.
+    pub names_account: bool,
+}
+
+impl AwsScope {
+    /// The top level.
+    pub const TOP: Self = Self { service: None, names_account: true };
+
+    /// One thing that is called, whose account may be left out of its name.
+    pub const fn of(service: &'static str) -> Self {
+        Self { service: Some(service), names_account: true }
+    }
+
+    /// One thing that is called by a name which holds its account.
+    pub const fn of_named(service: &'static str) -> Self {
+        Self { service: Some(service), names_account: false }
+    }
+
+    pub(crate) fn calls(self, service: &str) -> bool {
+        self.service.is_none_or(|it| it == service)
+    }
+}
+
 /// Where credentials come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AwsCredentials {

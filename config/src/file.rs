@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::aws::AwsSettings;
+use crate::aws::{AwsScope, AwsSettings};
 use crate::document::{Document, Node, Place, Value};
 use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item};
@@ -255,7 +255,7 @@ impl<'d> Check<'d> {
         let data_dir = self.written.get(settings::DATA_DIR.key());
         let data_dir = data_dir.and_then(|node| Item::new(node, settings::DATA_DIR.key(), findings).file_path(base));
         let aws = match self.written.get(settings::AWS.key()) {
-            Some(node) => AwsSettings::read(Item::new(node, settings::AWS.key(), findings), &self.base_of_aws),
+            Some(node) => AwsSettings::read(Item::new(node, settings::AWS.key(), findings), AwsScope::TOP, &self.base_of_aws),
             None => Some(AwsSettings::default()),
         };
         let top: Vec<_> = self.written.iter().collect();

@@ -18,7 +18,7 @@ pub mod settings;
 mod source;
 mod timestamp;
 
-pub use aws::{Arn, AwsCredentials, AwsKey, AwsSettings};
+pub use aws::{Arn, AwsCredentials, AwsKey, AwsScope, AwsSettings};
 pub use destination::DestinationSettings;
 pub use document::{Document, Format, Key, Node, Place, Value};
 pub use error::{Code, Finding};

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::wait;
+use crate::{sqs_calls, wait};
 
 /// Starts the server and ends it as soon as this shell's own input ends: with its owner, however that ends.
 const GUARD: &str = r#""$@" </dev/null & cat >/dev/null; kill -9 $!"#;
@@ -98,24 +98,12 @@ impl ElasticMq {
 
     /// Sends messages, ten a call. Each with its group, for FIFO queues.
     pub fn send(&self, url: &str, messages: &[(String, Option<String>)]) {
-        for (call, ten) in messages.chunks(10).enumerate() {
-            let entry = |(idx, (body, group)): (usize, &(String, Option<String>))| match group {
-                Some(group) => json!({ "Id": idx.to_string(), "MessageBody": body, "MessageGroupId": group,
-                                       "MessageDeduplicationId": format!("{call}-{idx}") }),
-                None => json!({ "Id": idx.to_string(), "MessageBody": body }),
-            };
-            let entries: Vec<Value> = ten.iter().enumerate().map(entry).collect();
-            let answer = self.call("SendMessageBatch", &json!({ "QueueUrl": url, "Entries": entries }));
-            assert_eq!(answer["Successful"].as_array().map(Vec::len), Some(ten.len()), "{answer}");
-        }
+        sqs_calls::send(|action, body| self.call(action, body), url, messages);
     }
 
     /// Messages that can be received now, and messages in flight.
     pub fn counts(&self, url: &str) -> (u64, u64) {
-        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
-        let answer = self.call("GetQueueAttributes", &json!({ "QueueUrl": url, "AttributeNames": names }));
-        let count = |name: &str| answer["Attributes"][name].as_str().and_then(|it| it.parse().ok()).expect("a count");
-        (count(names[0]), count(names[1]))
+        sqs_calls::counts(|action, body| self.call(action, body), url)
     }
 
     /// Receives up to ten messages that can be received now, without waiting for others.

@@ -5,5 +5,6 @@ pub mod elasticmq;
 pub mod function;
 pub mod http;
 pub mod ministack;
+pub mod sqs_calls;
 pub mod strict_sqs;
 pub mod wait;

@@ -19,24 +19,27 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::wait;
+use crate::{sqs_calls, wait};
 
 /// A running server, ended with the test, and its functions with it.
 #[derive(Debug)]
 pub struct MiniStack {
     child: Child,
     port: u16,
-    scheme: &'static str,
+    /// Where there is TLS, who signed its certificate.
+    roots: Option<PathBuf>,
     folder: TempDir,
 }
 
-/// A user's access key.
+/// An access key of a user or of a role's session.
 #[derive(Debug, Clone)]
 pub struct Key {
     /// Its id.
     pub id: String,
     /// Its secret.
     pub secret: String,
+    /// A session's token; empty for a user.
+    pub token: String,
 }
 
 /// The account of everything.
@@ -50,27 +53,24 @@ impl MiniStack {
     /// # Panics
     /// When it was not fetched, naming the command.
     pub fn start() -> Self {
-        Self::launch("http", &[])
+        Self::launch(None, &[])
     }
 
-    /// The same behind TLS with this certificate and its key. The calls that a test makes itself go to another one: here they cannot.
+    /// The same behind TLS with `leaf.pem` and `leaf.key` of this folder, which `roots.pem` there signed.
     ///
     /// # Panics
     /// When it was not fetched, naming the command.
-    pub fn start_with_tls(certificate: &Path, key: &Path) -> Self {
-        let path = |path: &Path| path.display().to_string();
-        let tls = [("USE_SSL", "1".to_owned()), ("MINISTACK_SSL_CERT", path(certificate)), ("MINISTACK_SSL_KEY", path(key))];
-        Self::launch("https", &tls)
+    pub fn start_with_tls(certificates: &Path) -> Self {
+        let path = |name: &str| certificates.join(name).display().to_string();
+        let tls = [("USE_SSL", "1".to_owned()), ("MINISTACK_SSL_CERT", path("leaf.pem")), ("MINISTACK_SSL_KEY", path("leaf.key"))];
+        Self::launch(Some(certificates.join("roots.pem")), &tls)
     }
 
-    fn launch(scheme: &'static str, variables: &[(&str, String)]) -> Self {
-        let home = PathBuf::from(std::env::var_os("HOME").expect("a user has a home"));
-        let program = home.join(".cache/forebay/servers/ministack-1.5.33/bin/ministack");
-        assert!(program.exists(), "{} is missing: dev/servers.sh", program.display());
+    fn launch(roots: Option<PathBuf>, variables: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let port = TcpListener::bind("127.0.0.1:0").expect("a port is free").local_addr().expect("it has an address").port();
         let log = File::create(folder.path().join("log")).expect("a file can be made");
-        let child = Command::new(program)
+        let child = Command::new(program("ministack"))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", folder.path())
@@ -86,53 +86,52 @@ impl MiniStack {
             .stderr(log)
             .spawn()
             .expect("MiniStack starts");
-        let mut server = Self { child, port, scheme, folder };
+        let mut server = Self { child, port, roots, folder };
         wait::until("MiniStack", || {
             let ended = server.child.try_wait().expect("it can be waited for");
             assert!(ended.is_none(), "MiniStack ended with {ended:?}: {}", server.log());
-            if scheme == "https" {
-                return server.log().contains("Running on").then_some(());
-            }
             server.send("GET", "/_ministack/health", "sqs", &[], "").filter(|(status, _)| *status == 200).map(|_| ())
         });
-        if scheme == "http" {
-            let trust = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Principal": { "AWS": "*", "Federated": "*" },
-                                "Action": ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"] }] });
-            server.form("iam", "CreateRole", &[("RoleName", "anything"), ("AssumeRolePolicyDocument", &trust.to_string())]);
-            server.allow("Role", "anything", "*");
-        }
         server
     }
 
     /// Where its calls go.
     pub fn endpoint(&self) -> String {
-        format!("{}://localhost:{}", self.scheme, self.port)
+        let scheme = if self.roots.is_some() { "https" } else { "http" };
+        format!("{scheme}://localhost:{}", self.port)
     }
 
-    /// The ARN of a role that may do everything.
-    pub fn role(&self) -> String {
-        format!("arn:aws:iam::{ACCOUNT}:role/anything")
+    /// A new role that may do everything and that root may take, or who has a token of `https://tokens.example`; its ARN.
+    pub fn role(&self, name: &str) -> String {
+        let provider = format!("arn:aws:iam::{ACCOUNT}:oidc-provider/tokens.example");
+        let trust = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Principal": { "AWS": "*", "Federated": provider },
+                            "Action": ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"] }] });
+        self.form("iam", "CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", &trust.to_string())]);
+        self.allow("Role", name, "*");
+        format!("arn:aws:iam::{ACCOUNT}:role/{name}")
     }
 
-    /// A new user who may do these things, such as `sqs:*`; its key.
+    /// Takes a role.
+    pub fn session(&self, role_arn: &str) -> Key {
+        let answer = self.form("sts", "AssumeRole", &[("RoleArn", role_arn), ("RoleSessionName", "test")]);
+        Key { id: element(&answer, "AccessKeyId"), secret: element(&answer, "SecretAccessKey"), token: element(&answer, "SessionToken") }
+    }
+
+    /// A new user who may do this, such as `sqs:*`, or nothing; its key.
     pub fn user(&self, name: &str, actions: &str) -> Key {
         self.form("iam", "CreateUser", &[("UserName", name)]);
         if !actions.is_empty() {
             self.allow("User", name, actions);
         }
         let answer = self.form("iam", "CreateAccessKey", &[("UserName", name)]);
-        Key { id: element(&answer, "AccessKeyId"), secret: element(&answer, "SecretAccessKey") }
+        Key { id: element(&answer, "AccessKeyId"), secret: element(&answer, "SecretAccessKey"), token: String::new() }
     }
 
-    fn allow(&self, whom: &str, name: &str, actions: &str) {
+    /// Lets a `User` or a `Role` do this and nothing else.
+    pub fn allow(&self, whom: &str, name: &str, actions: &str) {
         let policy = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": [actions], "Resource": "*" }] });
         let parameters = [(&*format!("{whom}Name"), name), ("PolicyName", "all"), ("PolicyDocument", &policy.to_string())];
         self.form("iam", &format!("Put{whom}Policy"), &parameters);
-    }
-
-    /// A user's key is good for nothing from now on.
-    pub fn switch_off(&self, user: &str, key: &Key) {
-        self.form("iam", "UpdateAccessKey", &[("UserName", user), ("AccessKeyId", &key.id), ("Status", "Inactive")]);
     }
 
     /// A new function of Python; its ARN. The code has a `handler`; a version of it stands behind the alias `live`.
@@ -143,7 +142,8 @@ impl MiniStack {
                     print(base64.b64encode(out.getvalue()).decode(),end='')";
         let packed = Command::new("python3").args(["-c", pack]).arg(&zip).output().expect("python3 runs");
         let zip = String::from_utf8(packed.stdout).expect("base64 is text");
-        let function = json!({ "FunctionName": name, "Runtime": "python3.11", "Handler": "app.handler", "Role": self.role(), "Timeout": 10,
+        let role = self.role(&format!("of-{name}"));
+        let function = json!({ "FunctionName": name, "Runtime": "python3.11", "Handler": "app.handler", "Role": role, "Timeout": 10,
                                "Code": { "ZipFile": zip } });
         let made = self.rest("POST", "/2015-03-31/functions", &function);
         self.rest("POST", &format!("/2015-03-31/functions/{name}/versions"), &json!({}));
@@ -178,16 +178,7 @@ impl MiniStack {
 
     /// Sends messages, ten a call, each with its group for a FIFO queue.
     pub fn send_messages(&self, url: &str, messages: &[(String, Option<String>)]) {
-        for (call, ten) in messages.chunks(10).enumerate() {
-            let entry = |(idx, (body, group)): (usize, &(String, Option<String>))| match group {
-                Some(group) => json!({ "Id": idx.to_string(), "MessageBody": body, "MessageGroupId": group,
-                                       "MessageDeduplicationId": format!("{call}-{idx}") }),
-                None => json!({ "Id": idx.to_string(), "MessageBody": body }),
-            };
-            let entries: Vec<Value> = ten.iter().enumerate().map(entry).collect();
-            let answer = self.sqs("SendMessageBatch", &json!({ "QueueUrl": url, "Entries": entries }));
-            assert_eq!(answer["Successful"].as_array().map(Vec::len), Some(ten.len()), "{answer}");
-        }
+        sqs_calls::send(|action, body| self.sqs(action, body), url, messages);
     }
 
     /// The bodies of the messages that can be received now; they are deleted.
@@ -202,10 +193,7 @@ impl MiniStack {
 
     /// Messages that can be received now, and messages in flight.
     pub fn counts(&self, url: &str) -> (u64, u64) {
-        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
-        let answer = self.sqs("GetQueueAttributes", &json!({ "QueueUrl": url, "AttributeNames": names }));
-        let count = |name: &str| answer["Attributes"][name].as_str().and_then(|it| it.parse().ok()).expect("a count");
-        (count(names[0]), count(names[1]))
+        sqs_calls::counts(|action, body| self.sqs(action, body), url)
     }
 
     /// One call of SQS.
@@ -227,7 +215,11 @@ impl MiniStack {
 
     /// One call of a service that takes forms.
     fn form(&self, service: &str, action: &str, parameters: &[(&str, &str)]) -> String {
-        let version = if service == "iam" { "2010-05-08" } else { "2010-03-31" };
+        let version = match service {
+            "iam" => "2010-05-08",
+            "sts" => "2011-06-15",
+            _ => "2010-03-31",
+        };
         let encoded = |text: &str| text.bytes().map(|it| format!("%{it:02X}")).collect::<String>();
         let parameters: String = parameters.iter().map(|(name, value)| format!("&{name}={}", encoded(value))).collect();
         let headers = [("Content-Type", "application/x-www-form-urlencoded")];
@@ -250,12 +242,11 @@ impl MiniStack {
             self.port,
             body.len()
         );
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        crate::http::parse(&answer)
+        let answer = match &self.roots {
+            None => exchange(self.port, &request),
+            Some(roots) => exchange_over_tls(self.port, roots, &request),
+        };
+        crate::http::parse(&answer?)
     }
 
     /// What it has logged.
@@ -271,6 +262,43 @@ impl Drop for MiniStack {
         let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.child.wait();
     }
+}
+
+fn exchange(port: u16, request: &str) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// Python has TLS; these tests have none of their own.
+fn exchange_over_tls(port: u16, roots: &Path, request: &str) -> Option<Vec<u8>> {
+    let script = "import socket, ssl, sys\n\
+                  tls = ssl.create_default_context(cafile=sys.argv[2])\n\
+                  stream = tls.wrap_socket(socket.create_connection(('127.0.0.1', int(sys.argv[1])), 30), server_hostname='localhost')\n\
+                  stream.sendall(sys.stdin.buffer.read())\n\
+                  while piece := stream.recv(65536): sys.stdout.buffer.write(piece)\n";
+    let mut child = Command::new("python3")
+        .args(["-c", script, &port.to_string()])
+        .arg(roots)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("python3 runs");
+    // A script that ended early tells by its status.
+    let _ = child.stdin.take().map(|mut it| it.write_all(request.as_bytes()));
+    let output = child.wait_with_output().ok()?;
+    output.status.success().then_some(output.stdout)
+}
+
+fn program(name: &str) -> PathBuf {
+    let home = PathBuf::from(std::env::var_os("HOME").expect("a user has a home"));
+    let program = home.join(".cache/forebay/servers/ministack-1.5.33/bin").join(name);
+    assert!(program.exists(), "{} is missing: dev/servers.sh", program.display());
+    program
 }
 
 /// What the first element of this name holds.

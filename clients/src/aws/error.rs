@@ -8,7 +8,7 @@ use crate::tls::TlsError;
 pub enum AwsError {
     /// FB-0360
     #[error(
-        "there are no credentials for {service}; tried: {tried}. Write `aws.access_key_id` and `aws.secret_access_key` or `aws.profile`, or give the daemon any of these"
+        "there are no credentials for {service}: write `aws.access_key_id` and `aws.secret_access_key`, or `aws.profile`; tried: {tried}"
     )]
     Credentials {
         /// Which service.

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::arn::is_account;
-use super::{Arn, AwsCredentials, AwsKey, AwsSettings};
+use super::{AwsCredentials, AwsKey, AwsScope, AwsSettings};
 use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item};
 use crate::function::read_url;
 use crate::settings::{self, Reader, SettingSpec};
 
 impl AwsSettings {
-    /// Reads an `aws:` block, at the top level or within a source, a function or a destination. Relative paths begin at `base`.
-    pub fn read(it: Item<'_, '_>, base: &Path) -> Option<Self> {
+    /// Reads an `aws:` block, as far as its settings have a meaning where it stands. Relative paths begin at `base`.
+    pub fn read(it: Item<'_, '_>, scope: AwsScope, base: &Path) -> Option<Self> {
         it.fields(|fields| {
             let mut reader = Reader { fields, profile: None };
             let region = reader.written(&settings::AWS_REGION, read_region);
-            let account_id = reader.written(&settings::AWS_ACCOUNT, read_account);
+            let account_id = if scope.names_account { reader.written(&settings::AWS_ACCOUNT, read_account) } else { None };
             let endpoint = reader.written(&settings::AWS_ENDPOINT, read_endpoint);
-            let endpoints = reader.written(&settings::AWS_ENDPOINTS, read_endpoints).unwrap_or_default();
+            let endpoints = reader.written(&settings::AWS_ENDPOINTS, |it| read_endpoints(it, scope)).unwrap_or_default();
             let credentials = read_credentials(&mut reader);
             let ca_file = reader.written(&settings::AWS_CA_FILE, |it| it.file_path(base));
             Some(Self { region, account_id, endpoint, endpoints, credentials, ca_file })
@@ -26,25 +26,40 @@ impl AwsSettings {
     }
 }
 
-/// Notes when an `aws:` block names another region than the ARN beside it.
-pub(crate) fn agree(reader: &mut Reader<'_, '_>, spec: &'static SettingSpec, own: &AwsSettings, arn: &Arn) -> Option<()> {
-    let Some(region) = own.region.as_ref().filter(|it| **it != arn.region) else { return Some(()) };
-    let place = reader.fields.node(spec.key()).map_or_else(|| reader.fields.place(), |it| &it.place);
-    let path = join(&join(reader.fields.path(), spec.key()), settings::AWS_REGION.key());
-    let message = if arn.service == "lambda" {
-        format!("Functions from '{}' are not reachable in this region ('{region}')", arn.region)
-    } else {
-        format!("the ARN is of region `{}`, not of `{region}`", arn.region)
+/// Notes when an `aws:` block says something else than the name beside it. AWS has a sentence of its own for functions' regions.
+pub(crate) fn agree(
+    reader: &mut Reader<'_, '_>,
+    spec: &'static SettingSpec,
+    own: &AwsSettings,
+    region: Option<&str>,
+    account: Option<&str>,
+) -> Option<()> {
+    let differs = |own: &Option<String>, named: Option<&str>| named.is_some() && own.is_some() && own.as_deref() != named;
+    let mut note = |key: &str, message: String| {
+        let place = reader.fields.node(spec.key()).map_or_else(|| reader.fields.place(), |it| &it.place);
+        let path = join(&join(reader.fields.path(), spec.key()), key);
+        reader.fields.push(Finding::new(Code::CONFLICT, path, place, message).fix("remove it: the name says it"));
     };
-    reader.fields.push(Finding::new(Code::CONFLICT, path, place, message).fix("remove it: the ARN has a region"));
-    None
+    let (region_differs, account_differs) = (differs(&own.region, region), differs(&own.account_id, account));
+    if let (true, Some(named), Some(own)) = (region_differs, region, &own.region) {
+        let message = if spec.path == settings::LAMBDA_AWS.path {
+            format!("Functions from '{named}' are not reachable in this region ('{own}')")
+        } else {
+            format!("the ARN is of region `{named}`, not of `{own}`")
+        };
+        note("region", message);
+    }
+    if let (true, Some(named), Some(own)) = (account_differs, account, &own.account_id) {
+        note("account_id", format!("the name is of account `{named}`, not of `{own}`"));
+    }
+    (!region_differs && !account_differs).then_some(())
 }
 
-fn read_endpoints(it: Item<'_, '_>) -> Option<BTreeMap<String, String>> {
+fn read_endpoints(it: Item<'_, '_>, scope: AwsScope) -> Option<BTreeMap<String, String>> {
     it.fields(|fields| {
         let mut reader = Reader { fields, profile: None };
         let mut endpoints = BTreeMap::new();
-        for spec in settings::AWS_ENDPOINTS_OF {
+        for spec in settings::AWS_ENDPOINTS_OF.iter().filter(|spec| scope.calls(spec.key())) {
             endpoints.extend(reader.written(spec, read_endpoint).map(|endpoint| (spec.key().to_owned(), endpoint)));
         }
         Some(endpoints)

@@ -44,7 +44,10 @@ pub(super) fn read_sqs(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarge
     it.fields(|fields| {
         let mut reader = Reader { fields, profile: None };
         let url = reader.required(&settings::FAILURE_QUEUE_URL, read_queue_url);
-        let aws: Box<AwsSettings> = reader.written(&settings::FAILURE_SQS_AWS, |it| AwsSettings::read(it, base)).unwrap_or_default().into();
+        let aws: Box<AwsSettings> = reader
+            .written(&settings::FAILURE_SQS_AWS, |it| AwsSettings::read(it, settings::FAILURE_SQS_SCOPE, base))
+            .unwrap_or_default()
+            .into();
         Some(DestinationTarget::Sqs(SqsTarget { queue: QueueName::Url(url?), aws }))
     })
 }
@@ -62,9 +65,12 @@ pub(super) fn read_sns(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarge
             };
             standard(topic, it)
         });
-        let aws: Box<AwsSettings> = reader.written(&settings::FAILURE_SNS_AWS, |it| AwsSettings::read(it, base)).unwrap_or_default().into();
+        let aws: Box<AwsSettings> = reader
+            .written(&settings::FAILURE_SNS_AWS, |it| AwsSettings::read(it, settings::FAILURE_SNS_SCOPE, base))
+            .unwrap_or_default()
+            .into();
         let topic = topic?;
-        crate::aws::agree(&mut reader, &settings::FAILURE_SNS_AWS, &aws, &topic)?;
+        crate::aws::agree(&mut reader, &settings::FAILURE_SNS_AWS, &aws, Some(&topic.region), None)?;
         Some(DestinationTarget::Sns(SnsTarget { topic, aws }))
     })
 }

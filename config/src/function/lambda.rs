@@ -134,7 +134,8 @@ pub(super) fn read_lambda(it: Item<'_, '_>, base: &Path) -> Option<LambdaSetting
         let mut reader = Reader { fields, profile: None };
         let named = reader.required(&settings::LAMBDA_NAME, read_name);
         let qualifier = reader.written(&settings::LAMBDA_QUALIFIER, read_qualifier);
-        let aws: Box<AwsSettings> = reader.written(&settings::LAMBDA_AWS, |it| AwsSettings::read(it, base)).unwrap_or_default().into();
+        let aws: Box<AwsSettings> =
+            reader.written(&settings::LAMBDA_AWS, |it| AwsSettings::read(it, settings::LAMBDA_SCOPE, base)).unwrap_or_default().into();
         let (function, derived) = named?;
         if let (Some(derived), Some(qualifier), Some(key)) = (&derived, &qualifier, reader.fields.key(settings::LAMBDA_QUALIFIER.key()))
             && derived != qualifier
@@ -143,9 +144,7 @@ pub(super) fn read_lambda(it: Item<'_, '_>, base: &Path) -> Option<LambdaSetting
             let path = join(reader.fields.path(), settings::LAMBDA_QUALIFIER.key());
             reader.fields.push(Finding::new(Code::CONFLICT, path, &key.place, message).fix("write it in one of the two places"));
         }
-        if let LambdaName::Arn(arn) = &function {
-            agree(&mut reader, &settings::LAMBDA_AWS, &aws, arn)?;
-        }
+        agree(&mut reader, &settings::LAMBDA_AWS, &aws, function.region(), function.account())?;
         Some(LambdaSettings { function, qualifier: qualifier.or(derived), aws })
     })
 }

@@ -6,7 +6,7 @@ pub(crate) static AWS: SettingSpec = SettingSpec::new(
     "aws",
     Shape::Group,
     D::Absent("the daemon's environment variables and AWS's shared files"),
-    "What AWS's services are called with. A source, a function and a destination may each have an `aws` of its own, which says what differs there: the same settings, each going before the one here.",
+    "What AWS's services are called with. A source, a function and a destination may each have an `aws` of its own, which says what differs there: the same settings as far as they have a meaning there, each going before the one here.",
 );
 pub(crate) static AWS_REGION: SettingSpec = SettingSpec::new(
     "aws.region",

@@ -77,7 +77,7 @@ fn of_mapping(node: &Node, profile: &'static SourceProfile) -> Vec<Explained> {
             continue;
         }
         let is_top = !path.contains('.') || find(node, path.rsplit_once('.').map_or("", |(parent, _)| parent)).len() == 1;
-        let is_untaken_choice = path.contains('.') && matches!(spec.shape, Shape::Group | Shape::Aws);
+        let is_untaken_choice = path.contains('.') && matches!(spec.shape, Shape::Group | Shape::Aws(_));
         if is_top && !is_untaken_choice {
             all.extend(default(spec, path, profile));
         }

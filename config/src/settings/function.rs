@@ -1,5 +1,7 @@
 //! The settings of a function.
 
+use crate::aws::AwsScope;
+
 use super::{DefaultValue as D, SettingSpec, Shape};
 
 pub(crate) static EXECUTOR: SettingSpec =
@@ -115,9 +117,11 @@ pub(crate) static LAMBDA_QUALIFIER: SettingSpec = SettingSpec::new(
     "A version or an alias. Where the name carries one too, both must agree.",
 )
 .aws("Qualifier");
+/// The settings of `aws` that have a meaning for a function.
+pub(crate) const LAMBDA_SCOPE: AwsScope = AwsScope::of("lambda");
 pub(crate) static LAMBDA_AWS: SettingSpec = SettingSpec::new(
     "functions.*.executor.lambda.aws",
-    Shape::Aws,
+    Shape::Aws(LAMBDA_SCOPE),
     D::Absent("what stands under the top level's `aws`"),
     "What differs from the top level's `aws` for this function.",
 );

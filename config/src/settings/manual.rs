@@ -40,7 +40,7 @@ fn value_of(shape: Shape) -> String {
         Shape::Words(known) => format!("a list of {}", words(known)),
         Shape::Texts => "a map of texts".to_owned(),
         Shape::Group => "a map of the settings below".to_owned(),
-        Shape::Aws => "a map of the settings under [`aws`](#aws)".to_owned(),
+        Shape::Aws(_) => "a map of the settings under [`aws`](#aws) that have a meaning here".to_owned(),
         Shape::Choice => "a map with exactly one of the settings below".to_owned(),
         Shape::List => "a list of maps".to_owned(),
         Shape::Named => "a map of maps under names of your choice".to_owned(),

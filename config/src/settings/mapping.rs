@@ -1,6 +1,7 @@
 //! The settings of a mapping, in Terraform's words.
 
 use super::{DefaultValue as D, SettingSpec, Shape};
+use crate::aws::AwsScope;
 use crate::profile::Setting;
 
 /// The largest `parallelization_factor`. AWS stops at 10.
@@ -191,9 +192,11 @@ pub(crate) static FAILURE_QUEUE_URL: SettingSpec = SettingSpec::new(
     D::Required,
     "The URL of the queue. FIFO queues are refused.",
 );
+/// The settings of `aws` that have a meaning for a queue that a URL names.
+pub(crate) const FAILURE_SQS_SCOPE: AwsScope = AwsScope::of_named("sqs");
 pub(crate) static FAILURE_SQS_AWS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.sqs.aws",
-    Shape::Aws,
+    Shape::Aws(FAILURE_SQS_SCOPE),
     D::Absent("what stands under the top level's `aws`"),
     "What differs from the top level's `aws` for this queue.",
 );
@@ -209,9 +212,11 @@ pub(crate) static FAILURE_TOPIC_ARN: SettingSpec = SettingSpec::new(
     D::Required,
     "The ARN of the topic. FIFO topics are refused.",
 );
+/// The settings of `aws` that have a meaning for a topic.
+pub(crate) const FAILURE_SNS_SCOPE: AwsScope = AwsScope::of_named("sns");
 pub(crate) static FAILURE_SNS_AWS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.sns.aws",
-    Shape::Aws,
+    Shape::Aws(FAILURE_SNS_SCOPE),
     D::Absent("what stands under the top level's `aws`"),
     "What differs from the top level's `aws` for this topic.",
 );

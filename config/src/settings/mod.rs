@@ -22,6 +22,7 @@ pub(crate) use function::*;
 pub(crate) use mapping::*;
 pub(crate) use reader::{Reader, integer_range};
 
+use crate::aws::AwsScope;
 use crate::profile::{Setting, SourceProfile};
 
 /// One setting.
@@ -74,8 +75,8 @@ pub enum Shape {
     Texts,
     /// A map whose members are settings of their own.
     Group,
-    /// An `aws:` block within a setting: the same settings as those of the top level.
-    Aws,
+    /// An `aws:` block within a setting: those of the top level's settings that have a meaning there.
+    Aws(AwsScope),
     /// A map with exactly one of its members.
     Choice,
     /// A list of maps.

@@ -1,8 +1,9 @@
 //! The JSON schema of a config file, draft 7, for editors.
 
+use crate::aws::AwsScope;
 use serde_json::{Map, Value, json};
 
-use super::{AWS_SETTINGS, DefaultValue, SettingSpec, Shape, all, seconds};
+use super::{AWS_ACCOUNT, AWS_ENDPOINTS_OF, AWS_SETTINGS, DefaultValue, SettingSpec, Shape, all, seconds};
 
 /// The schema. `kinds` are the sources that are built in; `of_sources` are the settings that stand under them.
 pub fn schema(kinds: &[&str], of_sources: &[SettingSpec]) -> Value {
@@ -56,7 +57,7 @@ fn of(spec: &SettingSpec, kinds: &[&str]) -> Value {
         Shape::Words(words) => json!({ "type": "array", "items": or_placeholder(json!({ "enum": words })) }),
         Shape::Texts => json!({ "type": "object", "additionalProperties": { "type": ["string", "number"] } }),
         Shape::Group => map_schema(""),
-        Shape::Aws => aws_block(),
+        Shape::Aws(scope) => aws_block(scope),
         Shape::Choice => {
             let mut map = map_schema("");
             map["minProperties"] = json!(1);
@@ -81,11 +82,15 @@ fn of(spec: &SettingSpec, kinds: &[&str]) -> Value {
     schema
 }
 
-/// The map under the top level's `aws`, wherever it stands.
-fn aws_block() -> Value {
+/// The map under the top level's `aws`, as far as it has a meaning in a scope.
+fn aws_block(scope: AwsScope) -> Value {
     let mut root = map_schema("");
+    let is_endpoint = |spec: &SettingSpec| AWS_ENDPOINTS_OF.iter().any(|it| it.path == spec.path);
     for spec in AWS_SETTINGS {
-        insert(&mut root, &spec.path.split('.').collect::<Vec<_>>(), spec, &[]);
+        let has_meaning = if is_endpoint(spec) { scope.calls(spec.key()) } else { scope.names_account || spec.path != AWS_ACCOUNT.path };
+        if has_meaning {
+            insert(&mut root, &spec.path.split('.').collect::<Vec<_>>(), spec, &[]);
+        }
     }
     root["properties"]["aws"].take()
 }

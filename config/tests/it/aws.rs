@@ -72,6 +72,9 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         ("aws: { endpoints: { sqs: h, s3: \"http://h\" } }", f, file),
         ("aws: { profile: p, access_key_id: a, secret_access_key: b }", f, file),
         ("", "{ function_name: f, aws: { regoin: us-east-1, access_key_id: a } }", file),
+        ("", "{ function_name: \"1:function:f\", aws: { endpoints: { sqs: \"http://h\" } } }", file),
+        ("", "{ function_name: \"123456789012:function:f\", aws: { account_id: \"210987654321\" } }", file),
+        ("", f, "{ sqs: { queue_url: \"http://h/1/q\", aws: { account_id: \"123456789012\" } } }"),
         ("", "{ function_name: \"a/b\" }", file),
         ("", "{ function_name: \"f:1\", qualifier: \"2\" }", file),
         ("", "{ function_name: f, qualifier: \"$HEAD\" }", file),
@@ -104,9 +107,13 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:3:53 FB-0107 functions.f.executor.lambda.aws.secret_access_key: credentials are whole or not there: `secret_access_key` is missing (add `secret_access_key:`)
         forebay.yaml:3:55 FB-0104 functions.f.executor.lambda.aws.regoin: there is no setting `regoin` (did you mean `region`?)
         forebay.yaml:3:45 FB-0106 functions.f.executor.lambda.function_name: is no name of a Lambda function (write `name`, `name:qualifier`, `account:function:name` or an ARN; the bare name has up to 64 letters, digits, `-` and `_`)
+        forebay.yaml:3:81 FB-0104 functions.f.executor.lambda.aws.endpoints.sqs: there is no setting `sqs` (known here: `lambda`)
+        forebay.yaml:3:77 FB-0110 functions.f.executor.lambda.aws.account_id: the name is of account `123456789012`, not of `210987654321` (remove it: the name says it)
+        forebay.yaml:9:82 FB-0104 event_source_mappings[0].destination_config.on_failure.sqs.aws.account_id: there is no setting `account_id` (known here: `region`, `endpoint`, `endpoints`, `access_key_id`, `secret_access_key`, `session_token`, `profile`, `ca_file`)
+        forebay.yaml:3:45 FB-0106 functions.f.executor.lambda.function_name: is no name of a Lambda function (write `name`, `name:qualifier`, `account:function:name` or an ARN; the bare name has up to 64 letters, digits, `-` and `_`)
         forebay.yaml:3:52 FB-0110 functions.f.executor.lambda.qualifier: The derived qualifier from the function name does not match the specified qualifier. (write it in one of the two places)
         forebay.yaml:3:59 FB-0106 functions.f.executor.lambda.qualifier: is no version and no alias (write a number in quotes, an alias or `$LATEST`)
-        forebay.yaml:3:102 FB-0110 functions.f.executor.lambda.aws.region: Functions from 'eu-west-1' are not reachable in this region ('us-east-1') (remove it: the ARN has a region)
+        forebay.yaml:3:102 FB-0110 functions.f.executor.lambda.aws.region: Functions from 'eu-west-1' are not reachable in this region ('us-east-1') (remove it: the name says it)
         forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
         forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
         forebay.yaml:9:58 FB-0116 event_source_mappings[0].destination_config.on_failure.destination_arn: buckets of S3 and Kafka topics are not built in as destinations (write the ARN of a queue or a topic, or one of the other destinations)
@@ -116,7 +123,7 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: is no URL of a queue (write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: is no URL of a queue (write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sns.topic_arn: is no ARN of a topic (write `arn:aws:sns:region:account:topic`)
-        forebay.yaml:9:107 FB-0110 event_source_mappings[0].destination_config.on_failure.sns.aws.region: the ARN is of region `eu-west-1`, not of `us-east-1` (remove it: the ARN has a region)
+        forebay.yaml:9:107 FB-0110 event_source_mappings[0].destination_config.on_failure.sns.aws.region: the ARN is of region `eu-west-1`, not of `us-east-1` (remove it: the name says it)
         forebay.yaml:9:60 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `destination_arn` (keep one of them)
     "#]].assert_eq(&found);
 }

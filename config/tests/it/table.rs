@@ -107,7 +107,7 @@ fn every_setting_is_obeyed_at_the_edges_of_its_range() {
             Shape::Text | Shape::Path => (Vec::new(), vec!["5".to_owned(), "\"\"".to_owned(), "[]".to_owned()]),
             Shape::Time => (vec!["5".to_owned(), "\"2024-01-01T00:00:00Z\"".to_owned()], vec!["\"soon\"".to_owned(), "true".to_owned()]),
             Shape::Texts => (vec!["{}".to_owned(), "{\"AB\": \"c\"}".to_owned()], vec!["5".to_owned(), "{\"AB\": true}".to_owned()]),
-            Shape::Group | Shape::Aws | Shape::Choice | Shape::Source => (Vec::new(), vec!["5".to_owned(), "{\"zzzz\": 1}".to_owned()]),
+            Shape::Group | Shape::Aws(_) | Shape::Choice | Shape::Source => (Vec::new(), vec!["5".to_owned(), "{\"zzzz\": 1}".to_owned()]),
             Shape::List => (vec!["[]".to_owned()], vec!["5".to_owned(), "{}".to_owned(), "[5]".to_owned()]),
             Shape::Named => (Vec::new(), vec!["5".to_owned(), "{\"a\": 5}".to_owned()]),
         };

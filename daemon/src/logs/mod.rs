@@ -12,8 +12,8 @@ pub(crate) use repeats::Repeats;
 
 /// The variable that filters the log.
 pub const VARIABLE: &str = "FOREBAY_LOG";
-/// What is logged when the variable is not set.
-const FILTER_DEFAULT: &str = "info";
+/// What is logged when the variable is not set. AWS's client libraries say at length what we say ourselves.
+const FILTER_DEFAULT: &str = "info,aws_config=error,aws_runtime=error";
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::config::{BehaviorVersion, Region};
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::config::{BehaviorVersion, IdentityCache, Region};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
     QueueAttributeName,
 };
-use forebay_clients::{AwsAccess, sdk_client};
+use forebay_clients::{AwsAccess, CredentialsError, sdk_client};
 
 use super::error::SqsError;
 use super::settings::Which;
@@ -110,15 +110,17 @@ pub(super) struct SdkSqs {
 }
 
 impl SdkSqs {
-    /// Makes the client, and asks for the queue's URL when only its name is known.
-    pub(super) async fn connect(which: &Which, access: AwsAccess) -> Result<Self, SqsError> {
+    /// Makes the client, and asks for the queue's URL when only its name is known, and its owner where it is another account.
+    pub(super) async fn connect(which: &Which, owner: Option<&str>, access: AwsAccess) -> Result<Self, SqsError> {
         let AwsAccess { http, endpoint, region, credentials } = access;
-        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(CALL_MAX).build();
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(CALL_MAX).build();
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .http_client(sdk_client(http))
             .region(Region::new(region))
             .credentials_provider(credentials)
+            // They are kept where all that sign share them.
+            .identity_cache(IdentityCache::no_cache())
             .endpoint_url(endpoint)
             .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
             .timeout_config(timeouts);
@@ -126,7 +128,13 @@ impl SdkSqs {
         let url = match which {
             Which::Url(url) => url.clone(),
             Which::Name(name) => {
-                let answer = client.get_queue_url().queue_name(name).send().await.map_err(told)?;
+                let answer = client
+                    .get_queue_url()
+                    .queue_name(name)
+                    .set_queue_owner_aws_account_id(owner.map(str::to_owned))
+                    .send()
+                    .await
+                    .map_err(told)?;
                 answer.queue_url.ok_or_else(|| SqsError::Refused("GetQueueUrl gave no URL".to_owned()))?
             }
         };
@@ -201,8 +209,8 @@ impl Sqs for SdkSqs {
 }
 
 /// Connects to a queue.
-pub(super) async fn connect(which: &Which, access: AwsAccess) -> Result<Arc<dyn Sqs>, SqsError> {
-    Ok(Arc::new(SdkSqs::connect(which, access).await?))
+pub(super) async fn connect(which: &Which, owner: Option<&str>, access: AwsAccess) -> Result<Arc<dyn Sqs>, SqsError> {
+    Ok(Arc::new(SdkSqs::connect(which, owner, access).await?))
 }
 
 /// What is not said to have worked is taken for not done.
@@ -232,10 +240,9 @@ where
 {
     match error.code().map(str::to_owned) {
         Some(code) => SqsError::answered(&code, format!("{code}: {}", error.message().unwrap_or("no message"))),
-        None if matches!(error, SdkError::ServiceError(_) | SdkError::ResponseError(_)) => {
-            SqsError::Refused(DisplayErrorContext(&error).to_string())
-        }
-        None => SqsError::Unreachable(DisplayErrorContext(&error).to_string()),
+        None if matches!(error, SdkError::ServiceError(_) | SdkError::ResponseError(_)) => SqsError::Refused(chain(&error)),
+        None if causes(&error).any(|it| it.is::<CredentialsError>()) => SqsError::NoCredentials(chain(&error)),
+        None => SqsError::Unreachable(chain(&error)),
     }
 }
 
@@ -244,6 +251,21 @@ fn receives_max(policy: &str) -> Option<u32> {
     let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
     let max = policy.get("maxReceiveCount")?;
     max.as_u64().and_then(|it| u32::try_from(it).ok()).or_else(|| max.as_str()?.parse().ok())
+}
+
+fn causes<'e>(error: &'e (dyn std::error::Error + 'static)) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |it| it.source())
+}
+
+/// An error with its causes, each said once.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for text in causes(error).map(ToString::to_string) {
+        if !texts.iter().any(|it| it.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    texts.join(": ")
 }
 
 fn seconds(value: impl TryInto<i32>) -> i32 {

@@ -22,6 +22,8 @@ pub(super) enum SqsError {
     Unreachable(String),
     #[error("FB-0213: the queue's answer is of no use: {0}")]
     Refused(String),
+    #[error("FB-0360: credentials cannot be fetched anew ({0})")]
+    NoCredentials(String),
     #[error("{}: it cannot be called", .0.code())]
     Aws(#[from] AwsError),
     #[error("FB-0215: Queue visibility timeout: 0 seconds is less than Function timeout. Give the queue a visibility timeout")]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use forebay_clients::{AwsTarget, Clients};
 use forebay_config::document::Value;
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
-use forebay_config::{AwsCredentials, AwsSettings, Code, Fields, Finding, Node};
+use forebay_config::{AwsCredentials, AwsScope, AwsSettings, Code, Fields, Finding, Node};
 
 use super::error::SqsError;
 use super::{SqsSource, client};
@@ -16,6 +16,8 @@ use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
 
 /// The queue, the endpoint or the region is not written as it must be.
 const BAD_QUEUE: Code = Code("FB-0217");
+/// The settings of `aws` that have a meaning for a queue.
+const SCOPE: AwsScope = AwsScope::of("sqs");
 const WAIT_SECONDS_MAX: u64 = 20;
 /// The longest that SQS hides a message.
 const RETRY_AFTER_SECONDS_MAX: u64 = 12 * 60 * 60;
@@ -37,9 +39,9 @@ pub(super) static SPECS: [SettingSpec; 6] = [
     ),
     SettingSpec::new(
         "event_source_mappings[].source.sqs.aws",
-        Shape::Aws,
+        Shape::Aws(SCOPE),
         DefaultValue::Absent("what stands under the top level's `aws`"),
-        "What differs from the top level's `aws` for this queue.",
+        "What differs from the top level's `aws` for this queue. An `account_id` here is that of the owner of the `queue`.",
     ),
     SettingSpec::new(
         "event_source_mappings[].source.sqs.wait_time",
@@ -113,11 +115,15 @@ impl SqsSettings {
         Fields::read(settings, "source.sqs", |fields| {
             let url = fields.optional("queue_url", |it| it.text());
             let name = fields.optional("queue", |it| it.text());
-            let aws = fields.optional("aws", |it| AwsSettings::read(it, base));
+            let aws = fields.optional("aws", |it| AwsSettings::read(it, SCOPE, base));
             let wait = fields.optional("wait_time", |it| it.integer(1..=WAIT_SECONDS_MAX));
             let retry_after = fields.optional("retry_after", |it| it.integer(1..=RETRY_AFTER_SECONDS_MAX));
             let share = fields.optional("share", |it| it.word(&[("fan_out", true), ("compete", false)]));
             let which = read_which(fields, url, name);
+            if let (Some(Which::Url(_)), Some(_)) = (&which, aws.as_ref().and_then(|it| it.account_id.as_ref())) {
+                wrong(fields, "aws", "`aws.account_id` has no meaning beside `queue_url`", "remove it: the URL names the account");
+                return None;
+            }
             Some(Self {
                 which: which?,
                 aws: aws.unwrap_or_default(),
@@ -185,7 +191,13 @@ impl SourceSettings for SqsSettings {
     fn identity(&self) -> String {
         let mut text = format!("sqs:{}", self.which.text());
         let endpoint = self.aws.endpoint_of("sqs");
-        for (name, value) in [("endpoint", endpoint), ("region", self.aws.region.as_deref())] {
+        let ca_file = self.aws.ca_file.as_ref().map(|it| it.to_string_lossy());
+        for (name, value) in [
+            ("endpoint", endpoint),
+            ("region", self.aws.region.as_deref()),
+            ("ca_file", ca_file.as_deref()),
+            ("account_id", self.aws.account_id.as_deref()),
+        ] {
             if let Some(value) = value {
                 text = format!("{text} {name}={value}");
             }
@@ -216,7 +228,7 @@ impl SourceSettings for SqsSettings {
             let what = format!("queue {}", self.which.text());
             let region = region_of(self.which.text());
             let target = AwsTarget { service: "sqs", own: &self.aws, region: region.as_deref(), endpoint: origin(self.which.text()) };
-            let sqs = async { client::connect(&self.which, clients.aws_access(target).await?).await };
+            let sqs = async { client::connect(&self.which, self.aws.account_id.as_deref(), clients.aws_access(target).await?).await };
             let sqs = sqs.await.map_err(|error: SqsError| error.on(&what))?;
             Ok(Arc::new(SqsSource::connect(sqs, self, what).await?) as Arc<dyn Source>)
         })

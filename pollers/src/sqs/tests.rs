@@ -21,7 +21,14 @@ use crate::source::{Hidden, Message, RawRecord, Renderer, SourceKind};
 fn node(entries: &[(&str, &str)]) -> Node {
     let at = || Place { file: "test".into(), line: 1, column: 1, span: 0..0 };
     let entry = |(name, value): &(&str, &str)| {
-        let value = if value.parse::<u32>().is_ok() { Value::Number((*value).to_owned()) } else { Value::String((*value).to_owned()) };
+        let quoted = value.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        let value = if let Some(text) = quoted {
+            Value::String(text.to_owned())
+        } else if value.parse::<u32>().is_ok() {
+            Value::Number((*value).to_owned())
+        } else {
+            Value::String((*value).to_owned())
+        };
         (Key { name: (*name).to_owned(), place: at() }, Node { value, place: at() })
     };
     Node { value: Value::Map(entries.iter().map(entry).collect()), place: at() }
@@ -125,6 +132,8 @@ fn settings_name_one_queue_and_secrets_are_not_shown() {
     assert_eq!(codes(&[("queue_url", "orders")]), ["FB-0217"]);
     assert_eq!(codes(&[("queue", "orders"), ("aws.endpoint", "localhost:9324")]), ["FB-0106"]);
     assert_eq!(codes(&[("queue", "orders"), ("aws.access_key_id", "AKID")]), ["FB-0107"]);
+    assert_eq!(codes(&[("queue_url", url), ("aws.account_id", "\"123456789012\"")]), ["FB-0217"]);
+    assert!(parse(&[("queue", "orders"), ("aws.account_id", "\"123456789012\"")]).unwrap().contains("account_id=123456789012"));
     assert_eq!(codes(&[("queue", "orders"), ("endpoint", "http://localhost:9324")]), ["FB-0104"]);
     assert_eq!(parse(&[]).unwrap_err().len(), 1);
     assert_eq!(parse(&[("queue", "orders"), ("wait_time", "21")]).unwrap_err().len(), 1);

@@ -51,7 +51,7 @@ impl World {
     }
 
     /// The settings of `aws:` with the user's key.
-    fn aws(&self) -> String {
+    pub(crate) fn aws(&self) -> String {
         format!("endpoint: \"{}\", access_key_id: {}, secret_access_key: {}", self.stack.endpoint(), self.key.id, self.key.secret)
     }
 
@@ -59,7 +59,7 @@ impl World {
     pub(crate) fn config(&self, aws: &str, function: &str, settings: &str) {
         let settings: String = settings.lines().map(|line| format!("    {}\n", line.trim())).collect();
         let text = format!(
-            "aws: {{ region: {REGION}, {aws} }}\nevent_source_mappings:\n  - name: orders\n    source: {{ sqs: {{ queue: orders, wait_time: 1 }} }}\n    \
+            "aws: {{ {aws} }}\nevent_source_mappings:\n  - name: orders\n    source: {{ sqs: {{ queue: orders, wait_time: 1 }} }}\n    \
              function_name: \"{function}\"\n{settings}"
         );
         self.scene.write("forebay.yaml", &text);
