@@ -1,7 +1,7 @@
 //! The calls to SQS that we make, and the one file that knows the SDK.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::config::retry::RetryConfig;
@@ -106,7 +106,31 @@ pub(super) trait Sqs: Send + Sync {
 /// The SDK's client and the queue that it is for.
 pub(super) struct SdkSqs {
     client: aws_sdk_sqs::Client,
+    receivers: Receivers,
     url: String,
+}
+
+/// Clients that receive, one for each length of a long poll, in whole seconds. Settings of a single call would make the SDK plan anew, which
+/// costs more than half a receive.
+struct Receivers {
+    config: aws_sdk_sqs::Config,
+    by_wait: Mutex<BTreeMap<Duration, aws_sdk_sqs::Client>>,
+}
+
+impl Receivers {
+    fn new(config: aws_sdk_sqs::Config) -> Self {
+        Self { config, by_wait: Mutex::default() }
+    }
+
+    /// A receive is never tried again by the SDK: an answer that was lost has hidden its messages, and the caller paces itself.
+    fn of(&self, wait: Duration) -> aws_sdk_sqs::Client {
+        let new = || {
+            let timeouts = TimeoutConfig::builder().operation_attempt_timeout(wait + RECEIVE_SLACK).build();
+            let config = self.config.to_builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+            aws_sdk_sqs::Client::from_conf(config.build())
+        };
+        self.by_wait.lock().unwrap_or_else(PoisonError::into_inner).entry(wait).or_insert_with(new).clone()
+    }
 }
 
 impl SdkSqs {
@@ -124,7 +148,8 @@ impl SdkSqs {
             .endpoint_url(endpoint)
             .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
             .timeout_config(timeouts);
-        let client = aws_sdk_sqs::Client::from_conf(config.build());
+        let config = config.build();
+        let client = aws_sdk_sqs::Client::from_conf(config.clone());
         let url = match which {
             Which::Url(url) => url.clone(),
             Which::Name(name) => {
@@ -138,7 +163,7 @@ impl SdkSqs {
                 answer.queue_url.ok_or_else(|| SqsError::Refused("GetQueueUrl gave no URL".to_owned()))?
             }
         };
-        Ok(Self { client, url })
+        Ok(Self { client, receivers: Receivers::new(config), url })
     }
 
     async fn describe(&self) -> Result<Description, SqsError> {
@@ -154,15 +179,12 @@ impl SdkSqs {
         }
     }
 
-    /// A receive is never tried again by the SDK: an answer that was lost has hidden its messages, and the caller paces itself.
     async fn receive(&self, ask: Ask) -> Result<Vec<Received>, SqsError> {
-        let call = self.client.receive_message().queue_url(&self.url);
+        let call = self.receivers.of(ask.wait).receive_message().queue_url(&self.url);
         let call = call.max_number_of_messages(seconds(ask.records_max)).wait_time_seconds(seconds(ask.wait.as_secs()));
         let call = call.visibility_timeout(seconds(ask.visibility.as_secs()));
         let call = call.message_system_attribute_names(MessageSystemAttributeName::All).message_attribute_names("All");
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ask.wait + RECEIVE_SLACK).build();
-        let own = aws_sdk_sqs::Config::builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts);
-        let answer = call.customize().config_override(own).send().await.map_err(told)?;
+        let answer = call.send().await.map_err(told)?;
         Ok(answer.messages.unwrap_or_default().into_iter().map(received).collect())
     }
 
