@@ -1,7 +1,7 @@
 //! The books of a queue that several mappings share: who is expected, what each has ordered, what waits for it, what is hidden until when.
 //!
-//! It calls nothing; `shared` does. A mapping that lags keeps nobody back: beyond [`PENDING_MAX`] messages the queue keeps what it lacks,
-//! and it gets that when its visibility is over.
+//! It calls nothing; `shared` does. A mapping that lags keeps nobody back: beyond [`PENDING_MAX`] messages or [`PENDING_BYTES_MAX`] the
+//! queue keeps what it lacks, and it gets that when its visibility is over.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -14,6 +14,8 @@ use super::inbox::SubscriberId;
 
 /// Messages that may wait for one mapping.
 const PENDING_MAX: usize = 1_000;
+/// Bytes of messages that may wait for mappings, over all; what must be kept may fill as much again before receiving stops.
+const PENDING_BYTES_MAX: u64 = 8 << 20;
 /// Messages that may be out at once; at it nothing more is received.
 const OPEN_MAX: usize = 20_000;
 /// How long the first receive waits for mappings that are expected.
@@ -28,6 +30,8 @@ pub(super) struct Desk {
     pub(super) ballots: Ballots,
     electorate: BTreeSet<Voter>,
     seats: BTreeMap<SubscriberId, Seat>,
+    /// Bytes of what waits for mappings.
+    pending_bytes: u64,
     /// Receives that were sent and are not answered.
     pub(super) n_receives: usize,
     patient_until: Instant,
@@ -63,6 +67,7 @@ impl Desk {
             ballots: Ballots::new(BALLOTS_MAX),
             electorate: BTreeSet::new(),
             seats: BTreeMap::new(),
+            pending_bytes: 0,
             n_receives: 0,
             patient_until: now + PATIENCE,
             hidden: BTreeMap::new(),
@@ -97,7 +102,9 @@ impl Desk {
     }
 
     pub(super) fn leave(&mut self, who: SubscriberId) -> Vec<Settlement> {
-        self.seats.remove(&who).map(|seat| self.ballots.leave(&seat.voter)).unwrap_or_default()
+        let Some(seat) = self.seats.remove(&who) else { return Vec::new() };
+        self.pending_bytes -= seat.pending.iter().map(Record::n_bytes).sum::<u64>();
+        self.ballots.leave(&seat.voter)
     }
 
     pub(super) fn voter(&self, who: SubscriberId) -> Option<Voter> {
@@ -124,7 +131,8 @@ impl Desk {
     /// The next receive to send: as many run as the mapping with the most open orders has. Its room and its wait.
     pub(super) fn next_receive(&mut self, now: Instant) -> Option<(u32, Duration)> {
         let is_complete = self.electorate.iter().all(|voter| self.seats.values().any(|seat| seat.voter == *voter));
-        if self.ballots.n_open() >= OPEN_MAX || (now < self.patient_until && !is_complete) {
+        let is_full = self.ballots.n_open() >= OPEN_MAX || self.pending_bytes >= 2 * PENDING_BYTES_MAX;
+        if is_full || (now < self.patient_until && !is_complete) {
             return None;
         }
         let seat = self.seats.values_mut().max_by_key(|seat| seat.orders.len()).filter(|seat| seat.orders.len() > self.n_receives)?;
@@ -146,9 +154,11 @@ impl Desk {
             Place::Track(..) => false,
         };
         // A message of a group is always kept: the next of its group could overtake it.
-        if seat.pending.len() >= PENDING_MAX && may_wait && record.key == forebay_batcher::OrderKey::Free {
+        let is_full = seat.pending.len() >= PENDING_MAX || self.pending_bytes >= PENDING_BYTES_MAX;
+        if is_full && may_wait && record.key == forebay_batcher::OrderKey::Free {
             return Wish::Absent;
         }
+        self.pending_bytes += record.n_bytes();
         seat.pending.push_back(record);
         Wish::Wants
     }
@@ -168,7 +178,11 @@ impl Desk {
     pub(super) fn end_round(&mut self, receipt: &Receipt) {
         self.hidden.remove(receipt);
         for seat in self.seats.values_mut() {
-            seat.pending.retain(|it| !matches!(&it.place, Place::Queue { receipt: its, .. } if its == receipt));
+            seat.pending.retain(|it| {
+                let is_over = matches!(&it.place, Place::Queue { receipt: its, .. } if its == receipt);
+                self.pending_bytes -= if is_over { it.n_bytes() } else { 0 };
+                !is_over
+            });
         }
     }
 
@@ -196,7 +210,8 @@ impl Desk {
             while let Some(at) = seat.orders.iter().position(|it| !seat.pending.is_empty() || it.until + GRACE <= now) {
                 let Some(Order { order, .. }) = seat.orders.remove(at) else { break };
                 let n = seat.pending.len().min(order.records_max.max(1) as usize);
-                let records = seat.pending.drain(..n).collect();
+                let records: Vec<Record> = seat.pending.drain(..n).collect();
+                self.pending_bytes -= records.iter().map(Record::n_bytes).sum::<u64>();
                 let read = Read { records, n_filtered: std::mem::take(&mut seat.n_filtered), ..Read::default() };
                 answers.push((*who, order, read));
             }

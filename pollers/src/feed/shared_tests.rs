@@ -195,6 +195,43 @@ async fn a_mapping_that_is_dismissed_keeps_nothing_in_the_queue() {
     assert_eq!((subject.n_left(), stays.finished.len()), (0, 3));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_mapping_has_a_limit_in_bytes_and_what_is_over_it_comes_later() {
+    let mut subject = FakeSubject::new();
+    let n = 40;
+    for it in 0..n {
+        subject.send(&format!("{it} {}", "x".repeat(900_000)), None);
+    }
+    let feed = Feed::start(subject.source(), FeedLimits::default());
+    for name in ["quick", "busy"] {
+        feed.expect(name.into());
+    }
+    let (mut quick, mut busy) = (Player::new(&feed, "quick", None), Player::new(&feed, "busy", None));
+    while quick.finished.len() < 15 {
+        quick.order(1);
+        quick.listen().await;
+        quick.settle(|_| Settle::Delete);
+        quick.listen().await;
+    }
+    // The fake's messages have groups, which must be kept: receiving stops instead.
+    for _ in 0..20 {
+        quick.order(1);
+        quick.listen().await;
+        quick.settle(|_| Settle::Delete);
+    }
+    assert!(quick.finished.len() < 25, "{} messages wait", quick.finished.len());
+    for _ in 0..400 {
+        for player in [&mut quick, &mut busy] {
+            player.order(10);
+            player.listen().await;
+            player.settle(|_| Settle::Delete);
+            player.listen().await;
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!((subject.n_left(), quick.finished.len(), busy.finished.len()), (0, n, n));
+}
+
 /// Random play: whatever fails, is handed back, lapses or breaks, each mapping finishes what it wants once, and then the queue is empty.
 #[tokio::test(start_paused = true)]
 async fn random_play_ends_with_everything_finished_once_by_each_who_wants_it() {
