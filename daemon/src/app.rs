@@ -175,8 +175,9 @@ impl App {
             self.tasks.shutdown().await;
         }
         self.stop_executors(until.saturating_duration_since(Instant::now())).await;
-        // A long poll that is still open is awaited a little; what it would bring later shows itself when its visibility is over.
-        if timeout_at(Instant::now() + CLOSING_MAX, self.feeds.stop()).await.is_err() {
+        // A long poll that is still open is awaited while there is time, for a shared one may outlive the mappings that it was sent for; what
+        // it would bring later shows itself when its visibility is over.
+        if timeout_at(until.max(Instant::now() + CLOSING_MAX), self.feeds.stop()).await.is_err() {
             warn!("a source is still being read: its messages come again when their visibility is over");
         }
         self.store.close().await;

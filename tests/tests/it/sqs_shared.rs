@@ -126,6 +126,32 @@ fn a_mapping_whose_function_hangs_keeps_its_messages_in_the_queue_and_the_other_
 }
 
 #[test]
+fn a_stop_of_mappings_that_share_leaves_no_message_hidden() {
+    let (one, other) = (Seen::default(), Seen::default());
+    let (a, b) = (function(&one, Duration::ZERO, |_| 0), function(&other, Duration::from_millis(30), |_| 0));
+    let queues = Queues::new();
+    // Minutes: whatever is visible was handed back.
+    let queue = queues.create("stopped", json!({ "VisibilityTimeout": "600" }));
+    queues.config(
+        &[format!("one: {{ executor: {}, timeout: 10 }}", a.executor()), format!("other: {{ executor: {}, timeout: 10 }}", b.executor())],
+        &[queues.mapping("one", &queue, 5, "function_name: one"), queues.mapping("other", &queue, 5, "function_name: other")],
+    );
+    let n_stops = if is_long() { 40 } else { 4 };
+    for stop in 0..n_stops {
+        let daemon = Daemon::start(queues.scene.folder());
+        queue.send(&(0..40).map(|n| format!("{stop} {n}")).collect::<Vec<_>>());
+        wait::until("a message that both have begun with", || (counts(&one).len() > stop && counts(&other).len() > stop).then_some(()));
+        assert!(daemon.stop().success());
+        let (_, hidden) = queue.counts();
+        assert_eq!(hidden, 0, "after stop {stop}");
+    }
+    let daemon = Daemon::start(queues.scene.folder());
+    queue.await_empty();
+    assert!(daemon.stop().success());
+    assert_eq!((counts(&one).len(), counts(&other).len()), (40 * n_stops, 40 * n_stops));
+}
+
+#[test]
 fn mappings_that_want_different_things_of_a_queue_are_told() {
     let seen = Seen::default();
     let it = function(&seen, Duration::ZERO, |_| 0);
