@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use forebay_batcher::{Generation, Place, Read, ReadOrder, Receipt, Record, RecordId, Settlement};
+use forebay_batcher::{Generation, Place, Read, ReadOrder, Receipt, Record, RecordId, Settle, Settlement};
 use tokio::time::Instant;
 
-use super::ballot::{BALLOTS_MAX, Ballots, Voter, Wish};
+use super::ballot::{BALLOTS_MAX, Ballots, Vote, Voter, Wish};
 use super::inbox::SubscriberId;
 
 /// Messages that may wait for one mapping.
@@ -104,7 +104,16 @@ impl Desk {
     pub(super) fn leave(&mut self, who: SubscriberId) -> Vec<Settlement> {
         let Some(seat) = self.seats.remove(&who) else { return Vec::new() };
         self.pending_bytes -= seat.pending.iter().map(Record::n_bytes).sum::<u64>();
-        self.ballots.leave(&seat.voter)
+        let receipts = seat.pending.iter().filter_map(|it| if let Place::Queue { receipt, .. } = &it.place { Some(receipt) } else { None });
+        // What it was never given can be shown at once; what it was given may still run.
+        let mut settlements: Vec<Settlement> = receipts
+            .filter_map(|receipt| {
+                let settlement = Settlement { receipt: receipt.clone(), how: Settle::Release };
+                if let Vote::Counted(last) = self.ballots.vote(&seat.voter, &settlement) { last } else { None }
+            })
+            .collect();
+        settlements.extend(self.ballots.leave(&seat.voter));
+        settlements
     }
 
     pub(super) fn voter(&self, who: SubscriberId) -> Option<Voter> {

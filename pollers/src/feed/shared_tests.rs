@@ -232,6 +232,33 @@ async fn what_waits_for_a_mapping_has_a_limit_in_bytes_and_what_is_over_it_comes
     assert_eq!((subject.n_left(), quick.finished.len(), busy.finished.len()), (0, n, n));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_waited_for_a_mapping_that_leaves_is_shown_at_once_and_what_it_was_given_is_not() {
+    let (mut subject, feed) = world(0);
+    for name in ["stays", "leaves"] {
+        feed.expect(name.into());
+    }
+    let (mut stays, mut leaves) = (Player::new(&feed, "stays", None), Player::new(&feed, "leaves", None));
+    leaves.order(1);
+    leaves.listen().await;
+    ["given", "waiting"].iter().for_each(|body| subject.send(body, None));
+    leaves.listen().await;
+    assert_eq!(leaves.held.len(), 1);
+    stays.order(10);
+    stays.listen().await;
+    stays.order(10);
+    stays.listen().await;
+    assert_eq!(stays.held.len(), 2);
+    stays.settle(|_| Settle::Delete);
+    stays.listen().await;
+    drop(leaves);
+    let mut again = Player::new(&feed, "leaves", None);
+    again.order(10);
+    again.listen().await;
+    let bodies: Vec<&str> = again.held.iter().map(|(body, _)| body.as_str()).collect();
+    assert_eq!(bodies, ["waiting"], "the other may still run");
+}
+
 /// Random play: whatever fails, is handed back, lapses or breaks, each mapping finishes what it wants once, and then the queue is empty.
 #[tokio::test(start_paused = true)]
 async fn random_play_ends_with_everything_finished_once_by_each_who_wants_it() {

@@ -152,6 +152,30 @@ fn a_stop_of_mappings_that_share_leaves_no_message_hidden() {
 }
 
 #[test]
+fn killed_again_and_again_it_deletes_nothing_that_one_of_the_mappings_has_not_finished() {
+    let (one, other) = (Seen::default(), Seen::default());
+    let (a, b) = (function(&one, Duration::from_millis(2), |_| 0), function(&other, Duration::from_millis(9), |_| 0));
+    let queues = Queues::new();
+    let queue = queues.create("killed", json!({ "VisibilityTimeout": "5" }));
+    queues.config(
+        &[format!("one: {{ executor: {}, timeout: 10 }}", a.executor()), format!("other: {{ executor: {}, timeout: 10 }}", b.executor())],
+        &[queues.mapping("one", &queue, 2, "function_name: one"), queues.mapping("other", &queue, 2, "function_name: other")],
+    );
+    queue.send(&(0..n_messages()).map(body).collect::<Vec<_>>());
+    let n_kills = if is_long() { 20 } else { 3 };
+    for kill in 1..=n_kills {
+        let daemon = Daemon::start(queues.scene.folder());
+        let enough = n_messages() * kill / (n_kills + 1);
+        wait::until_count("progress before the next kill", enough, || counts(&other).len().min(counts(&one).len()));
+        daemon.kill();
+    }
+    let daemon = Daemon::start(queues.scene.folder());
+    queue.await_empty();
+    assert!(daemon.stop().success());
+    assert_eq!((counts(&one).len(), counts(&other).len()), (n_messages(), n_messages()), "the queue is empty and both have had all");
+}
+
+#[test]
 fn mappings_that_want_different_things_of_a_queue_are_told() {
     let seen = Seen::default();
     let it = function(&seen, Duration::ZERO, |_| 0);
