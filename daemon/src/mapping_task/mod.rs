@@ -246,5 +246,6 @@ impl Life<'_> {
         for idx in self.tracks.open() {
             self.subscriber.forget(idx);
         }
+        self.subscriber.rest();
     }
 }

@@ -111,6 +111,7 @@ impl Actor {
             Command::Open(who, idx, name, from) => self.open(who, idx, name, from),
             Command::Read(who, order) => self.order(who, order),
             Command::Forget(who, idx) => self.forget(who, idx),
+            Command::Rest(who) => self.rest(who),
             Command::Leave(who) => self.leave(who),
             Command::Settle(who, id, settlements) => self.settle(who, id, settlements),
             Command::Extend(who, id, receipts, by) => self.extend(who, id, receipts, by),
@@ -126,7 +127,7 @@ impl Actor {
         let (tracks, late) = (BTreeMap::new(), VecDeque::new());
         let list_at = Some(Instant::now());
         self.members.insert(who, Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at });
-        let left = self.desk.as_mut().map(|desk| desk.join(who, voter)).unwrap_or_default();
+        let left = self.desk.as_mut().map(|desk| desk.join(who, voter, Instant::now())).unwrap_or_default();
         self.conclude(left);
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Ballots {
     n_rests: u64,
     max: usize,
     n_forgotten: u64,
+    /// A message that only somebody absent has not finished is shown at once, not left: whoever it is will soon be there, or all are leaving.
+    pub(super) shows_missed: bool,
 }
 
 /// The votes on one message.
@@ -44,6 +46,8 @@ struct Round {
     open: BTreeSet<Voter>,
     /// Somebody has not finished it and will not in this round.
     is_left: bool,
+    /// Somebody absent has not finished it.
+    is_missed: bool,
     /// One of them wants it to be shown at once.
     is_released: bool,
 }
@@ -71,7 +75,7 @@ pub(super) enum Wish {
 impl Ballots {
     pub(super) fn new(max: usize) -> Self {
         let (by_id, by_receipt, resting) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { by_id, by_receipt, resting, n_rests: 0, max, n_forgotten: 0 }
+        Self { by_id, by_receipt, resting, n_rests: 0, max, n_forgotten: 0, shows_missed: false }
     }
 
     /// Nothing is held or remembered.
@@ -110,13 +114,13 @@ impl Ballots {
         if let Some(old) = ballot.round.take() {
             self.by_receipt.remove(&old.receipt);
         }
-        let mut round = Round { receipt: receipt.clone(), open: BTreeSet::new(), is_left: false, is_released: false };
+        let mut round = Round { receipt: receipt.clone(), open: BTreeSet::new(), is_left: false, is_missed: false, is_released: false };
         for (voter, wish) in wishes {
             match wish {
                 Wish::Wants if !ballot.done.contains(&voter) => _ = round.open.insert(voter),
                 Wish::Wants => {}
                 Wish::Filters => _ = ballot.done.insert(voter),
-                Wish::Absent => round.is_left |= !ballot.done.contains(&voter),
+                Wish::Absent => round.is_missed |= !ballot.done.contains(&voter),
             }
         }
         ballot.round = Some(round);
@@ -169,10 +173,11 @@ impl Ballots {
     /// effect the message can come again, and then nobody wants it.
     fn conclude(&mut self, id: &RecordId) -> Option<Settlement> {
         let round = self.by_id.get(id)?.round.as_ref().filter(|round| round.open.is_empty())?;
-        let how = match (round.is_left, round.is_released) {
-            (false, _) => Settle::Delete,
-            (true, true) => Settle::Release,
-            (true, false) => Settle::Leave,
+        let how = match (round.is_left, round.is_missed) {
+            (false, false) => Settle::Delete,
+            (_, _) if round.is_released => Settle::Release,
+            (false, true) if self.shows_missed => Settle::Release,
+            (_, _) => Settle::Leave,
         };
         let receipt = round.receipt.clone();
         if how != Settle::Delete {
@@ -279,6 +284,8 @@ mod tests {
         let mut ballots = Ballots::new(9);
         begin(&mut ballots, 1, &[Wish::Wants, Wish::Absent]);
         assert_eq!(vote(&mut ballots, 0, 1, Settle::Delete), Vote::Counted(settle(1, Settle::Leave)));
+        ballots.shows_missed = true;
+        assert_eq!(begin(&mut ballots, 2, &[Wish::Wants, Wish::Absent]), settle(2, Settle::Release), "it will soon be there");
         assert_eq!(begin(&mut ballots, 2, &[Wish::Wants, Wish::Wants]), None);
         assert_eq!(ballots.leave(&voter(1)), [Settlement { receipt: receipt(2), how: Settle::Leave }]);
     }

@@ -18,7 +18,7 @@ const PENDING_MAX: usize = 1_000;
 const PENDING_BYTES_MAX: u64 = 8 << 20;
 /// Messages that may be out at once; at it nothing more is received.
 const OPEN_MAX: usize = 20_000;
-/// How long the first receive waits for mappings that are expected.
+/// How long receiving waits for mappings that are expected: at first, and when one has left.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How much longer than its wait an order may be open: its receive answers first where it can.
 const GRACE: Duration = Duration::from_millis(50);
@@ -51,6 +51,8 @@ struct Seat {
     orders: VecDeque<Order>,
     pending: VecDeque<Record>,
     n_filtered: u32,
+    /// It takes nothing more and settles what it has.
+    is_resting: bool,
 }
 
 /// A read that a mapping has ordered.
@@ -93,27 +95,39 @@ impl Desk {
     }
 
     /// A mapping takes its seat; one that it left behind is cleared.
-    pub(super) fn join(&mut self, who: SubscriberId, voter: Voter) -> Vec<Settlement> {
+    pub(super) fn join(&mut self, who: SubscriberId, voter: Voter, now: Instant) -> Vec<Settlement> {
         let old = self.seats.iter().find(|(_, seat)| seat.voter == voter).map(|(who, _)| *who);
-        let settlements = old.map(|old| self.leave(old)).unwrap_or_default();
+        let settlements = old.map(|old| self.leave(old, now)).unwrap_or_default();
         self.expect(Voter::clone(&voter));
-        self.seats.insert(who, Seat { voter, orders: VecDeque::new(), pending: VecDeque::new(), n_filtered: 0 });
+        self.seats.insert(who, Seat { voter, orders: VecDeque::new(), pending: VecDeque::new(), n_filtered: 0, is_resting: false });
         settlements
     }
 
-    pub(super) fn leave(&mut self, who: SubscriberId) -> Vec<Settlement> {
-        let Some(seat) = self.seats.remove(&who) else { return Vec::new() };
-        self.pending_bytes -= seat.pending.iter().map(Record::n_bytes).sum::<u64>();
-        let receipts = seat.pending.iter().filter_map(|it| if let Place::Queue { receipt, .. } = &it.place { Some(receipt) } else { None });
-        // What it was never given can be shown at once; what it was given may still run.
-        let mut settlements: Vec<Settlement> = receipts
-            .filter_map(|receipt| {
-                let settlement = Settlement { receipt: receipt.clone(), how: Settle::Release };
-                if let Vote::Counted(last) = self.ballots.vote(&seat.voter, &settlement) { last } else { None }
-            })
-            .collect();
-        settlements.extend(self.ballots.leave(&seat.voter));
+    /// A mapping leaves its seat: what it was given and has not settled may still run, and is left.
+    pub(super) fn leave(&mut self, who: SubscriberId, now: Instant) -> Vec<Settlement> {
+        let (_, mut settlements) = self.rest(who, now);
+        if let Some(seat) = self.seats.remove(&who) {
+            settlements.extend(self.ballots.leave(&seat.voter));
+        }
         settlements
+    }
+
+    /// A mapping takes nothing more: its open orders are over, and what it was never given can be shown at once. It may come back, or all may
+    /// be leaving: for a while nothing is received without it.
+    pub(super) fn rest(&mut self, who: SubscriberId, now: Instant) -> (Vec<ReadOrder>, Vec<Settlement>) {
+        let Some(seat) = self.seats.get_mut(&who) else { return (Vec::new(), Vec::new()) };
+        self.patient_until = now + PATIENCE;
+        self.ballots.shows_missed = true;
+        seat.is_resting = true;
+        let mut settlements = Vec::new();
+        for record in seat.pending.drain(..) {
+            self.pending_bytes -= record.n_bytes();
+            let Place::Queue { receipt, .. } = record.place else { continue };
+            if let Vote::Counted(last) = self.ballots.vote(&seat.voter, &Settlement { receipt, how: Settle::Release }) {
+                settlements.extend(last);
+            }
+        }
+        (seat.orders.drain(..).map(|it| it.order).collect(), settlements)
     }
 
     pub(super) fn voter(&self, who: SubscriberId) -> Option<Voter> {
@@ -122,12 +136,14 @@ impl Desk {
 
     /// Who is asked about a message: each mapping that is expected, with its subscriber if it is there.
     pub(super) fn asked(&self) -> Vec<(Voter, Option<SubscriberId>)> {
-        let who = |voter: &Voter| self.seats.iter().find(|(_, seat)| seat.voter == *voter).map(|(who, _)| *who);
+        let is_there = |seat: &Seat, voter: &Voter| seat.voter == *voter && !seat.is_resting;
+        let who = |voter: &Voter| self.seats.iter().find(|(_, seat)| is_there(seat, voter)).map(|(who, _)| *who);
         self.electorate.iter().map(|voter| (Voter::clone(voter), who(voter))).collect()
     }
 
-    pub(super) fn has_seats(&self) -> bool {
-        !self.seats.is_empty()
+    /// Somebody takes messages.
+    pub(super) fn has_takers(&self) -> bool {
+        self.seats.values().any(|seat| !seat.is_resting)
     }
 
     pub(super) fn order(&mut self, who: SubscriberId, order: ReadOrder, now: Instant) {
@@ -137,9 +153,14 @@ impl Desk {
         }
     }
 
+    /// To be called before messages are given out or settled.
+    pub(super) fn look_at(&mut self, now: Instant) {
+        self.ballots.shows_missed = now < self.patient_until;
+    }
+
     /// The next receive to send: as many run as the mapping with the most open orders has. Its room and its wait.
     pub(super) fn next_receive(&mut self, now: Instant) -> Option<(u32, Duration)> {
-        let is_complete = self.electorate.iter().all(|voter| self.seats.values().any(|seat| seat.voter == *voter));
+        let is_complete = self.asked().iter().all(|(_, who)| who.is_some());
         let is_full = self.ballots.n_open() >= OPEN_MAX || self.pending_bytes >= 2 * PENDING_BYTES_MAX;
         if is_full || (now < self.patient_until && !is_complete) {
             return None;

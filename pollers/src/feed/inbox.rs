@@ -25,6 +25,7 @@ pub(super) enum Command {
     Settle(SubscriberId, SettleId, Vec<Settlement>),
     Extend(SubscriberId, ExtendId, Vec<Receipt>, Duration),
     Forget(SubscriberId, TrackIdx),
+    Rest(SubscriberId),
     Leave(SubscriberId),
     Expect(Voter),
     Dismiss(Voter),

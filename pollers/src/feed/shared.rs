@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use forebay_batcher::{ExtendId, Extended, Place, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement};
+use forebay_batcher::{ExtendId, Extended, Place, Read, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement};
 use tokio::time::Instant;
 
 use super::FeedEvent;
@@ -60,8 +60,9 @@ impl Actor {
     pub(super) fn received_shared(&mut self, sent: Instant, result: Result<Vec<Message>, SourceError>) {
         let Some(desk) = &mut self.desk else { return };
         desk.n_receives -= 1;
+        desk.look_at(Instant::now());
         let messages = match result {
-            Ok(messages) if !desk.has_seats() => return self.hand_back(messages),
+            Ok(messages) if !desk.has_takers() => return self.hand_back(messages),
             Ok(messages) => messages,
             Err(error) => {
                 let notice = error.to_notice();
@@ -141,6 +142,7 @@ impl Actor {
     /// Votes of a mapping; each is answered when it was counted.
     pub(super) fn settle_shared(&mut self, who: SubscriberId, id: SettleId, settlements: &[Settlement]) {
         let Some(desk) = &mut self.desk else { return };
+        desk.look_at(Instant::now());
         let voter = desk.voter(who);
         let (mut answers, mut last) = (Vec::new(), Vec::new());
         for settlement in settlements {
@@ -220,8 +222,18 @@ impl Actor {
         self.settle_desk();
     }
 
+    /// A mapping takes nothing more. Receives of its own, of a queue that is not shared, are awaited instead.
+    pub(super) fn rest(&mut self, who: SubscriberId) {
+        let Some(desk) = self.shared_desk() else { return };
+        let (orders, settlements) = desk.rest(who, Instant::now());
+        for order in orders {
+            self.tell(who, FeedEvent::Read(order.id, Ok(Read::default())));
+        }
+        self.conclude(settlements);
+    }
+
     pub(super) fn leave_desk(&mut self, who: SubscriberId) {
-        let settlements = self.desk.as_mut().map(|desk| desk.leave(who)).unwrap_or_default();
+        let settlements = self.desk.as_mut().map(|desk| desk.leave(who, Instant::now())).unwrap_or_default();
         self.conclude(settlements);
     }
 }

@@ -107,6 +107,12 @@ impl Subscriber {
         self.ask(|id| Command::Forget(id, idx));
     }
 
+    /// No message is wanted any more; what was given is still settled. Open orders of a shared queue are answered at once, those of a queue
+    /// of one's own when their receives come back.
+    pub fn rest(&self) {
+        self.ask(Command::Rest);
+    }
+
     fn ask(&self, command: impl FnOnce(SubscriberId) -> Command) {
         self.handle.inbox.push(command(self.handle.id));
     }
