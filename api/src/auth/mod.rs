@@ -1,0 +1,21 @@
+//! Who sent a request: AWS Signature Version 4 in its header form, verified; and what each key may do.
+//!
+//! Pure: the clock, the region, the service and the form of paths are arguments. The daemon reads the keys from its config, makes one
+//! [`Verifier`] and asks it about each request, first about the head, then with the body's hash.
+
+mod authorization;
+mod canonical;
+mod denied;
+mod keys;
+mod replay;
+mod request;
+mod role;
+mod verifier;
+
+pub use canonical::Paths;
+pub use denied::{Denied, Part};
+pub use keys::{Key, Keys, Secret};
+pub use replay::{Remembered, Replays};
+pub use request::Head;
+pub use role::{Action, Principal, Role};
+pub use verifier::{HeadChecked, Rules, Verified, Verifier};

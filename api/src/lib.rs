@@ -1,0 +1,4 @@
+//! Lambda's API for event source mappings: HTTP turned into typed calls, answers and errors in AWS's words; no server, no store, no poller.
+
+pub mod auth;
+pub mod error;

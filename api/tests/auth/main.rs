@@ -1,0 +1,5 @@
+//! Signed requests: those of others are let in, all else is not.
+
+mod refusals;
+mod signatures;
+mod signed;
