@@ -2,3 +2,5 @@
 
 pub mod auth;
 pub mod error;
+pub mod mapping;
+mod model;

@@ -25,7 +25,7 @@ CALLS = [
     ("delete_event_source_mapping", {"UUID": UUID}),
     ("list_tags", {"Resource": ARN}),
     ("tag_resource", {"Resource": ARN, "Tags": {"team": "a b"}}),
-    ("untag_resource", {"Resource": ARN, "TagKeys": ["b+c", "a ~d", "é"]}),
+    ("untag_resource", {"Resource": ARN, "TagKeys": ["b+c", "a d", "é"]}),
 ]
 
 

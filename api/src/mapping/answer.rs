@@ -1,0 +1,236 @@
+//! What is answered about a mapping, and how a create and an update make it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::parts::{Destination, DestinationConfig, EpochMillis, StartingPosition};
+use super::request::{CreateMapping, Settings, SourceSettings, UpdateMapping};
+use super::source::SourceType;
+
+/// EventSourceMappingConfiguration: all that the API shows of a mapping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MappingConfiguration {
+    /// Its id.
+    #[serde(rename = "UUID")]
+    pub uuid: String,
+    /// Its ARN.
+    pub event_source_mapping_arn: String,
+    /// Its function, with the qualifier that was asked for.
+    pub function_arn: String,
+    /// Its source.
+    #[serde(flatten)]
+    pub source: SourceSettings,
+    /// Its settings, with the defaults that AWS shows for this kind of source.
+    #[serde(flatten)]
+    pub settings: Settings,
+    /// When it changed last, its state too.
+    pub last_modified: EpochMillis,
+    /// How its last batch ended; queues have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_processing_result: Option<String>,
+    /// Creating, Enabled, Disabling and so on.
+    pub state: String,
+    /// Who or what brought it there.
+    pub state_transition_reason: String,
+    /// Why its filters cannot be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_criteria_error: Option<FilterCriteriaError>,
+}
+
+/// Why filters cannot be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct FilterCriteriaError {
+    /// The type of an error of the key service.
+    pub error_code: String,
+    /// Its text.
+    pub message: String,
+}
+
+/// A page of mappings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MappingList {
+    /// Where the next page begins, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+    /// The mappings of this page.
+    pub event_source_mappings: Vec<MappingConfiguration>,
+}
+
+/// The tags of a mapping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TagList {
+    /// Keys to values.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What the daemon knows of a mapping that is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// The id that it gets.
+    pub uuid: &'a str,
+    /// The ARN that it gets.
+    pub arn: &'a str,
+    /// The ARN of the function that was found.
+    pub function_arn: &'a str,
+}
+
+impl MappingConfiguration {
+    /// The mapping that a checked create makes: its defaults filled in, its state the first one.
+    pub fn created(create: CreateMapping, source: SourceType, identity: Identity<'_>, now: EpochMillis) -> Self {
+        let CreateMapping { enabled, source: mut place, settings: asked, .. } = create;
+        let mut settings = defaults(source, identity.uuid);
+        asked.over(&mut settings);
+        if source == SourceType::SelfManagedKafka {
+            place.starting_position = place.starting_position.or(Some(StartingPosition::TrimHorizon));
+        }
+        // Recorded for queues; streams are Creating first and Disabled then.
+        let is_queue = matches!(source, SourceType::Sqs | SourceType::SqsFifo);
+        let state = if is_queue && enabled == Some(false) { "Disabled" } else { "Creating" };
+        Self {
+            uuid: identity.uuid.to_owned(),
+            event_source_mapping_arn: identity.arn.to_owned(),
+            function_arn: identity.function_arn.to_owned(),
+            source: place,
+            settings,
+            last_modified: now,
+            last_processing_result: (!is_queue).then(|| "No records processed".to_owned()),
+            state: state.to_owned(),
+            state_transition_reason: source.user_reason().to_owned(),
+            filter_criteria_error: None,
+        }
+    }
+
+    /// Makes it what a checked update asks for. `function_arn` is that of the function the update names, if it names one.
+    pub fn update(&mut self, update: &UpdateMapping, source: SourceType, function_arn: Option<String>, now: EpochMillis) {
+        update.settings.over(&mut self.settings);
+        if let Some(function_arn) = function_arn {
+            self.function_arn = function_arn;
+        }
+        let is_off = matches!(self.state.as_str(), "Disabled" | "Disabling");
+        self.state = match update.enabled {
+            Some(true) if is_off => "Enabling",
+            Some(false) if !is_off => "Disabling",
+            Some(true | false) | None => "Updating",
+        }
+        .to_owned();
+        source.user_reason().clone_into(&mut self.state_transition_reason);
+        self.last_modified = now;
+    }
+
+    /// The JSON that is answered.
+    pub fn to_json(&self) -> Vec<u8> {
+        to_json(self)
+    }
+}
+
+impl MappingList {
+    /// The JSON that is answered.
+    pub fn to_json(&self) -> Vec<u8> {
+        to_json(self)
+    }
+}
+
+impl TagList {
+    /// The JSON that is answered.
+    pub fn to_json(&self) -> Vec<u8> {
+        to_json(self)
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("texts and numbers can be written as JSON")
+}
+
+/// What AWS shows of a mapping that asks for nothing.
+fn defaults(source: SourceType, uuid: &str) -> Settings {
+    let common = Settings { batch_size: Some(100), ..Settings::default() };
+    match source {
+        SourceType::Sqs | SourceType::SqsFifo => Settings {
+            batch_size: Some(10),
+            function_response_types: Some(Vec::new()),
+            maximum_batching_window_in_seconds: Some(0),
+            ..common
+        },
+        SourceType::Kinesis | SourceType::DynamoDb => Settings {
+            bisect_batch_on_function_error: Some(false),
+            destination_config: Some(no_destination()),
+            function_response_types: Some(Vec::new()),
+            maximum_batching_window_in_seconds: Some(0),
+            maximum_record_age_in_seconds: Some(-1),
+            maximum_retry_attempts: Some(-1),
+            parallelization_factor: Some(1),
+            tumbling_window_in_seconds: Some(0),
+            ..common
+        },
+        // Half a second of window, which has no member: it is shown once it was set.
+        SourceType::ManagedKafka => {
+            let group = super::parts::ManagedKafkaConfig { consumer_group_id: Some(uuid.to_owned()), ..<_>::default() };
+            Settings { amazon_managed_kafka_event_source_config: Some(group), ..common }
+        }
+        SourceType::SelfManagedKafka => {
+            let group = super::parts::SelfManagedKafkaConfig { consumer_group_id: Some(uuid.to_owned()), ..<_>::default() };
+            Settings { self_managed_kafka_event_source_config: Some(group), ..common }
+        }
+        SourceType::Mq | SourceType::DocumentDb => common,
+    }
+}
+
+fn no_destination() -> DestinationConfig {
+    DestinationConfig { on_failure: Some(Destination::default()), on_success: None }
+}
+
+impl Settings {
+    /// Puts what is said here over what stands. What is left out stays, what is given empty is cleared.
+    pub(super) fn over(&self, standing: &mut Self) {
+        /// Takes a member where it is given; a value that asks for nothing clears it.
+        fn put<T: Clone>(new: Option<&T>, old: &mut Option<T>, is_empty: impl Fn(&T) -> bool) {
+            if let Some(new) = new {
+                *old = (!is_empty(new)).then(|| new.clone());
+            }
+        }
+        fn take<T: Clone>(new: Option<&T>, old: &mut Option<T>) {
+            put(new, old, |_| false);
+        }
+        let it = self;
+        let to = standing;
+        if let Some(new) = &it.amazon_managed_kafka_event_source_config {
+            let old = to.amazon_managed_kafka_event_source_config.get_or_insert_default();
+            take(new.consumer_group_id.as_ref(), &mut old.consumer_group_id);
+            put(new.schema_registry_config.as_ref(), &mut old.schema_registry_config, |it| *it == <_>::default());
+        }
+        if let Some(new) = &it.self_managed_kafka_event_source_config {
+            let old = to.self_managed_kafka_event_source_config.get_or_insert_default();
+            take(new.consumer_group_id.as_ref(), &mut old.consumer_group_id);
+            take(new.consumption_mode.as_ref(), &mut old.consumption_mode);
+            put(new.schema_registry_config.as_ref(), &mut old.schema_registry_config, |it| *it == <_>::default());
+        }
+        take(it.batch_size.as_ref(), &mut to.batch_size);
+        take(it.bisect_batch_on_function_error.as_ref(), &mut to.bisect_batch_on_function_error);
+        if let Some(new) = &it.destination_config {
+            let to_failure = new.on_failure.as_ref().and_then(|it| it.destination.clone()).filter(|it| !it.is_empty());
+            let shown = DestinationConfig { on_failure: Some(Destination { destination: to_failure }), on_success: None };
+            // A source that shows no destination at first shows none again.
+            let has_one = to.destination_config.is_some() || shown != no_destination();
+            to.destination_config = has_one.then_some(shown);
+        }
+        take(it.document_db_event_source_config.as_ref(), &mut to.document_db_event_source_config);
+        put(it.filter_criteria.as_ref(), &mut to.filter_criteria, |it| it.filters.as_ref().is_none_or(Vec::is_empty));
+        take(it.function_response_types.as_ref(), &mut to.function_response_types);
+        put(it.kms_key_arn.as_ref(), &mut to.kms_key_arn, String::is_empty);
+        put(it.logging_config.as_ref(), &mut to.logging_config, |it| it.system_log_level.is_none());
+        take(it.maximum_batching_window_in_seconds.as_ref(), &mut to.maximum_batching_window_in_seconds);
+        take(it.maximum_record_age_in_seconds.as_ref(), &mut to.maximum_record_age_in_seconds);
+        take(it.maximum_retry_attempts.as_ref(), &mut to.maximum_retry_attempts);
+        put(it.metrics_config.as_ref(), &mut to.metrics_config, |it| it.metrics.as_ref().is_none_or(Vec::is_empty));
+        take(it.parallelization_factor.as_ref(), &mut to.parallelization_factor);
+        put(it.provisioned_poller_config.as_ref(), &mut to.provisioned_poller_config, |it| *it == <_>::default());
+        put(it.scaling_config.as_ref(), &mut to.scaling_config, |it| it.maximum_concurrency.is_none());
+        take(it.source_access_configurations.as_ref(), &mut to.source_access_configurations);
+        take(it.tumbling_window_in_seconds.as_ref(), &mut to.tumbling_window_in_seconds);
+    }
+}

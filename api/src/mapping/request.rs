@@ -1,0 +1,144 @@
+//! The bodies of create and update. The members that both have are one structure.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::parts::{
+    DestinationConfig, DocumentDbConfig, EpochMillis, FilterCriteria, LoggingConfig, ManagedKafkaConfig, MetricsConfig,
+    ProvisionedPollerConfig, ScalingConfig, SelfManagedEventSource, SelfManagedKafkaConfig, SourceAccessConfiguration, StartingPosition,
+};
+
+/// The settings that a mapping is created with and that an update may change. What an update leaves out stays; what it gives empty is
+/// cleared.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "members are named and documented by AWS")]
+pub struct Settings {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amazon_managed_kafka_event_source_config: Option<ManagedKafkaConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bisect_batch_on_function_error: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination_config: Option<DestinationConfig>,
+    #[serde(rename = "DocumentDBEventSourceConfig", skip_serializing_if = "Option::is_none")]
+    pub document_db_event_source_config: Option<DocumentDbConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_criteria: Option<FilterCriteria>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_response_types: Option<Vec<String>>,
+    #[serde(rename = "KMSKeyArn", skip_serializing_if = "Option::is_none")]
+    pub kms_key_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logging_config: Option<LoggingConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_batching_window_in_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_record_age_in_seconds: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_retry_attempts: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_config: Option<MetricsConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallelization_factor: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaling_config: Option<ScalingConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tumbling_window_in_seconds: Option<u32>,
+}
+
+/// What names a source and where it starts; only a create says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "members are named and documented by AWS")]
+pub struct SourceSettings {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_source_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_managed_event_source: Option<SelfManagedEventSource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starting_position: Option<StartingPosition>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starting_position_timestamp: Option<EpochMillis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Vec<String>>,
+}
+
+/// CreateEventSourceMapping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CreateMapping {
+    /// A name, a partial or a full ARN, with a version or an alias or without.
+    pub function_name: String,
+    /// Whether it runs at once; it does where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Its tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Its source.
+    #[serde(flatten)]
+    pub source: SourceSettings,
+    /// Its settings.
+    #[serde(flatten)]
+    pub settings: Settings,
+    /// Members that the API does not have; [`checks`](super::checks) refuse them.
+    #[serde(skip)]
+    pub unknown: Vec<String>,
+}
+
+/// UpdateEventSourceMapping.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct UpdateMapping {
+    /// Another function; its position stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_name: Option<String>,
+    /// Enables or disables it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The settings that change.
+    #[serde(flatten)]
+    pub settings: Settings,
+    /// Members that the API does not have; [`checks`](super::checks) refuse them.
+    #[serde(skip)]
+    pub unknown: Vec<String>,
+}
+
+/// ListEventSourceMappings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListMappings {
+    /// Only those of this source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_source_arn: Option<String>,
+    /// Only those of this function.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_name: Option<String>,
+    /// Where the page before ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    /// At most so many; [`ListMappings::page_size`] bounds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_items: Option<u32>,
+}
+
+/// A page has no more, whatever was asked.
+const PAGE_SIZE_MAX: u32 = 100;
+
+impl ListMappings {
+    /// How many mappings a page has.
+    pub fn page_size(&self) -> usize {
+        self.max_items.map_or(PAGE_SIZE_MAX, |it| it.min(PAGE_SIZE_MAX)) as usize
+    }
+}

@@ -1,0 +1,52 @@
+//! What a value may be.
+
+use super::pattern::Pattern;
+
+/// What a value may be. Lengths count characters, bounds are inclusive.
+#[derive(Debug)]
+pub(crate) enum Shape {
+    Text {
+        min: usize,
+        max: usize,
+        pattern: Option<&'static Pattern>,
+    },
+    /// One of these, in the order in which AWS lists them in an error.
+    Enum(&'static [&'static str]),
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    Boolean,
+    /// Seconds since 1970, with or without a fraction.
+    Timestamp,
+    List {
+        member: &'static Self,
+        min: usize,
+        max: usize,
+    },
+    Map {
+        key: &'static Self,
+        value: &'static Self,
+        min: usize,
+        max: usize,
+    },
+    Structure(&'static [Member]),
+}
+
+/// A member of a structure.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) name: &'static str,
+    pub(crate) shape: &'static Shape,
+    pub(crate) required: bool,
+}
+
+/// A member that may be left out.
+pub(super) const fn may(name: &'static str, shape: &'static Shape) -> Member {
+    Member { name, shape, required: false }
+}
+
+/// A member that must be there.
+pub(super) const fn must(name: &'static str, shape: &'static Shape) -> Member {
+    Member { name, shape, required: true }
+}

@@ -1,0 +1,217 @@
+//! The tables: every member of every request of the mapping API.
+
+use super::pattern::Pattern;
+use super::shape::{Member, Shape, may, must};
+
+const MANY: usize = usize::MAX;
+
+/// Without any constraint.
+pub(super) static ANY: Shape = Shape::Text { min: 0, max: MANY, pattern: None };
+
+const fn text(min: usize, max: usize, pattern: &'static Pattern) -> Shape {
+    Shape::Text { min, max, pattern: Some(pattern) }
+}
+
+static ARN_PATTERN: Pattern =
+    Pattern::new(r"arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)");
+static ARN: Shape = text(0, 10_000, &ARN_PATTERN);
+
+static FUNCTION_NAME_PATTERN: Pattern = Pattern::new(
+    r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
+);
+static FUNCTION_NAME: Shape = text(1, 256, &FUNCTION_NAME_PATTERN);
+
+static KMS_KEY_PATTERN: Pattern = Pattern::new(r"(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()");
+static KMS_KEY_ARN: Shape = text(0, 10_000, &KMS_KEY_PATTERN);
+
+static URI_PATTERN: Pattern = Pattern::new(r"[ a-zA-Z0-9-\/*:_+=.@-]*");
+static URI: Shape = text(1, 200, &URI_PATTERN);
+
+/// The id of a mapping.
+pub(crate) static UUID: Shape = Shape::Text { min: 36, max: 36, pattern: None };
+
+static BATCH_SIZE: Shape = Shape::Integer { min: 1, max: 10_000 };
+static WINDOW: Shape = Shape::Integer { min: 0, max: 300 };
+static PARALLELIZATION: Shape = Shape::Integer { min: 1, max: 10 };
+static RECORD_AGE: Shape = Shape::Integer { min: -1, max: 604_800 };
+static RETRIES: Shape = Shape::Integer { min: -1, max: 10_000 };
+static TUMBLING_WINDOW: Shape = Shape::Integer { min: 0, max: 900 };
+static MAX_ITEMS: Shape = Shape::Integer { min: 1, max: 10_000 };
+/// In the order of a recorded error.
+static STARTING_POSITION: Shape = Shape::Enum(&["LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"]);
+
+static ENDPOINT_PATTERN: Pattern =
+    Pattern::new(r"(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9])\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\-]*[A-Za-z0-9]):[0-9]{1,5}");
+static ENDPOINT: Shape = text(1, 300, &ENDPOINT_PATTERN);
+static ENDPOINT_LIST: Shape = Shape::List { member: &ENDPOINT, min: 1, max: 10 };
+static ENDPOINT_TYPE: Shape = Shape::Enum(&["KAFKA_BOOTSTRAP_SERVERS"]);
+static ENDPOINTS: Shape = Shape::Map { key: &ENDPOINT_TYPE, value: &ENDPOINT_LIST, min: 1, max: 2 };
+static SELF_MANAGED_EVENT_SOURCE: Shape = Shape::Structure(&[may("Endpoints", &ENDPOINTS)]);
+
+static TOPIC_PATTERN: Pattern = Pattern::new(r"[^.]([a-zA-Z0-9\-_.]+)");
+static TOPIC: Shape = text(1, 249, &TOPIC_PATTERN);
+static TOPICS: Shape = Shape::List { member: &TOPIC, min: 1, max: 1 };
+static ANYTHING_PATTERN: Pattern = Pattern::new(r"[\s\S]*");
+static QUEUE: Shape = text(1, 1000, &ANYTHING_PATTERN);
+static QUEUES: Shape = Shape::List { member: &QUEUE, min: 1, max: 1 };
+
+static ACCESS_TYPE: Shape = Shape::Enum(&[
+    "BASIC_AUTH",
+    "VPC_SUBNET",
+    "VPC_SECURITY_GROUP",
+    "SASL_SCRAM_512_AUTH",
+    "SASL_SCRAM_256_AUTH",
+    "VIRTUAL_HOST",
+    "CLIENT_CERTIFICATE_TLS_AUTH",
+    "SERVER_ROOT_CA_CERTIFICATE",
+    "OAUTHBEARER_AUTH",
+    "OAUTHBEARER_SCOPE",
+    "OAUTHBEARER_AUDIENCE",
+    "OAUTHBEARER_LOGICAL_CLUSTER",
+    "OAUTHBEARER_IDENTITY_POOL",
+    "IAM_AUTH",
+    "IAM_OAUTHBEARER_AUTH",
+]);
+static ACCESS: Shape = Shape::Structure(&[may("Type", &ACCESS_TYPE), may("URI", &URI)]);
+static ACCESSES: Shape = Shape::List { member: &ACCESS, min: 0, max: 23 };
+
+static REGISTRY_URI_PATTERN: Pattern = Pattern::new(r"[a-zA-Z0-9-\/*:_+=.@-]*");
+static REGISTRY_URI: Shape = text(1, 10_000, &REGISTRY_URI_PATTERN);
+static RECORD_FORMAT: Shape = Shape::Enum(&["JSON", "SOURCE"]);
+static REGISTRY_ACCESS_TYPE: Shape =
+    Shape::Enum(&["BASIC_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH", "SERVER_ROOT_CA_CERTIFICATE", "OAUTHBEARER_AUTH"]);
+static REGISTRY_ACCESS: Shape = Shape::Structure(&[may("Type", &REGISTRY_ACCESS_TYPE), may("URI", &ARN)]);
+static REGISTRY_ACCESSES: Shape = Shape::List { member: &REGISTRY_ACCESS, min: 0, max: MANY };
+static VALIDATED: Shape = Shape::Enum(&["KEY", "VALUE"]);
+static VALIDATION: Shape = Shape::Structure(&[may("Attribute", &VALIDATED)]);
+static VALIDATIONS: Shape = Shape::List { member: &VALIDATION, min: 0, max: MANY };
+static REGISTRY: Shape = Shape::Structure(&[
+    may("AccessConfigs", &REGISTRY_ACCESSES),
+    may("EventRecordFormat", &RECORD_FORMAT),
+    may("SchemaRegistryURI", &REGISTRY_URI),
+    may("SchemaValidationConfigs", &VALIDATIONS),
+]);
+static MANAGED_KAFKA: Shape = Shape::Structure(&[may("ConsumerGroupId", &URI), may("SchemaRegistryConfig", &REGISTRY)]);
+static CONSUMPTION: Shape = Shape::Enum(&["Stream", "Queue"]);
+static SELF_MANAGED_KAFKA: Shape =
+    Shape::Structure(&[may("ConsumerGroupId", &URI), may("ConsumptionMode", &CONSUMPTION), may("SchemaRegistryConfig", &REGISTRY)]);
+
+static DESTINATION_PATTERN: Pattern = Pattern::new(
+    r"$|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)",
+);
+static DESTINATION_ARN: Shape = text(0, 350, &DESTINATION_PATTERN);
+static DESTINATION: Shape = Shape::Structure(&[may("Destination", &DESTINATION_ARN)]);
+static DESTINATIONS: Shape = Shape::Structure(&[may("OnFailure", &DESTINATION), may("OnSuccess", &DESTINATION)]);
+
+static DATABASE_PATTERN: Pattern = Pattern::new(r"[^ /\.$\x22]*");
+static DATABASE: Shape = text(1, 63, &DATABASE_PATTERN);
+static COLLECTION_PATTERN: Pattern = Pattern::refusing(r"(^(?!(system\x2e)))(^[_a-zA-Z0-9])([^$]*)", r"[_a-zA-Z0-9][^$]*", "system.");
+static COLLECTION: Shape = text(1, 57, &COLLECTION_PATTERN);
+static FULL_DOCUMENT: Shape = Shape::Enum(&["UpdateLookup", "Default"]);
+static DOCUMENTS: Shape =
+    Shape::Structure(&[may("CollectionName", &COLLECTION), may("DatabaseName", &DATABASE), may("FullDocument", &FULL_DOCUMENT)]);
+
+static FILTER_TEXT: Shape = text(0, 4096, &ANYTHING_PATTERN);
+static FILTER: Shape = Shape::Structure(&[may("Pattern", &FILTER_TEXT)]);
+static FILTERS: Shape = Shape::List { member: &FILTER, min: 0, max: MANY };
+static FILTER_CRITERIA: Shape = Shape::Structure(&[may("Filters", &FILTERS)]);
+
+static RESPONSE_TYPE: Shape = Shape::Enum(&["ReportBatchItemFailures"]);
+static RESPONSE_TYPES: Shape = Shape::List { member: &RESPONSE_TYPE, min: 0, max: 1 };
+
+static METRIC: Shape = Shape::Enum(&["EventCount", "ErrorCount", "KafkaMetrics"]);
+static METRICS: Shape = Shape::List { member: &METRIC, min: 0, max: 3 };
+static METRICS_CONFIG: Shape = Shape::Structure(&[may("Metrics", &METRICS)]);
+static LOG_LEVEL: Shape = Shape::Enum(&["DEBUG", "INFO", "WARN"]);
+static LOGGING: Shape = Shape::Structure(&[may("SystemLogLevel", &LOG_LEVEL)]);
+
+static CONCURRENCY: Shape = Shape::Integer { min: 2, max: 1000 };
+static SCALING: Shape = Shape::Structure(&[may("MaximumConcurrency", &CONCURRENCY)]);
+static POLLERS_MIN: Shape = Shape::Integer { min: 1, max: 200 };
+static POLLERS_MAX: Shape = Shape::Integer { min: 1, max: 10_000 };
+static POLLER_GROUP_PATTERN: Pattern = Pattern::new(r"[a-zA-Z0-9-_]*");
+static POLLER_GROUP: Shape = text(0, 128, &POLLER_GROUP_PATTERN);
+static POLLERS: Shape =
+    Shape::Structure(&[may("MaximumPollers", &POLLERS_MAX), may("MinimumPollers", &POLLERS_MIN), may("PollerGroupName", &POLLER_GROUP)]);
+
+static TAG_PATTERN: Pattern = Pattern::new(r"([\p{L}\p{Z}\p{N}_.:/=+\-@]*)");
+static TAG_KEY: Shape = text(1, 128, &TAG_PATTERN);
+static TAG_VALUE: Shape = text(0, 256, &TAG_PATTERN);
+static TAGS: Shape = Shape::Map { key: &TAG_KEY, value: &TAG_VALUE, min: 0, max: MANY };
+/// `TagKeys` of UntagResource.
+pub(crate) static TAG_KEYS: Shape = Shape::List { member: &TAG_KEY, min: 0, max: MANY };
+
+/// As recorded; the models of the SDKs list other kinds of resource from release to release.
+static TAGGABLE_PATTERN: Pattern = Pattern::new(
+    r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)",
+);
+/// What may have tags.
+pub(crate) static TAGGABLE: Shape = text(1, 10_000, &TAGGABLE_PATTERN);
+
+/// CreateEventSourceMappingRequest.
+pub(crate) static CREATE: Shape = Shape::Structure(&CREATE_MEMBERS);
+static CREATE_MEMBERS: [Member; 28] = [
+    may("AmazonManagedKafkaEventSourceConfig", &MANAGED_KAFKA),
+    may("BatchSize", &BATCH_SIZE),
+    may("BisectBatchOnFunctionError", &Shape::Boolean),
+    may("DestinationConfig", &DESTINATIONS),
+    may("DocumentDBEventSourceConfig", &DOCUMENTS),
+    may("Enabled", &Shape::Boolean),
+    may("EventSourceArn", &ARN),
+    may("FilterCriteria", &FILTER_CRITERIA),
+    must("FunctionName", &FUNCTION_NAME),
+    may("FunctionResponseTypes", &RESPONSE_TYPES),
+    may("KMSKeyArn", &KMS_KEY_ARN),
+    may("LoggingConfig", &LOGGING),
+    may("MaximumBatchingWindowInSeconds", &WINDOW),
+    may("MaximumRecordAgeInSeconds", &RECORD_AGE),
+    may("MaximumRetryAttempts", &RETRIES),
+    may("MetricsConfig", &METRICS_CONFIG),
+    may("ParallelizationFactor", &PARALLELIZATION),
+    may("ProvisionedPollerConfig", &POLLERS),
+    may("Queues", &QUEUES),
+    may("ScalingConfig", &SCALING),
+    may("SelfManagedEventSource", &SELF_MANAGED_EVENT_SOURCE),
+    may("SelfManagedKafkaEventSourceConfig", &SELF_MANAGED_KAFKA),
+    may("SourceAccessConfigurations", &ACCESSES),
+    may("StartingPosition", &STARTING_POSITION),
+    may("StartingPositionTimestamp", &Shape::Timestamp),
+    may("Tags", &TAGS),
+    may("Topics", &TOPICS),
+    may("TumblingWindowInSeconds", &TUMBLING_WINDOW),
+];
+
+/// UpdateEventSourceMappingRequest without the id, which stands in the path.
+pub(crate) static UPDATE: Shape = Shape::Structure(&UPDATE_MEMBERS);
+static UPDATE_MEMBERS: [Member; 21] = [
+    may("AmazonManagedKafkaEventSourceConfig", &MANAGED_KAFKA),
+    may("BatchSize", &BATCH_SIZE),
+    may("BisectBatchOnFunctionError", &Shape::Boolean),
+    may("DestinationConfig", &DESTINATIONS),
+    may("DocumentDBEventSourceConfig", &DOCUMENTS),
+    may("Enabled", &Shape::Boolean),
+    may("FilterCriteria", &FILTER_CRITERIA),
+    may("FunctionName", &FUNCTION_NAME),
+    may("FunctionResponseTypes", &RESPONSE_TYPES),
+    may("KMSKeyArn", &KMS_KEY_ARN),
+    may("LoggingConfig", &LOGGING),
+    may("MaximumBatchingWindowInSeconds", &WINDOW),
+    may("MaximumRecordAgeInSeconds", &RECORD_AGE),
+    may("MaximumRetryAttempts", &RETRIES),
+    may("MetricsConfig", &METRICS_CONFIG),
+    may("ParallelizationFactor", &PARALLELIZATION),
+    may("ProvisionedPollerConfig", &POLLERS),
+    may("ScalingConfig", &SCALING),
+    may("SelfManagedKafkaEventSourceConfig", &SELF_MANAGED_KAFKA),
+    may("SourceAccessConfigurations", &ACCESSES),
+    may("TumblingWindowInSeconds", &TUMBLING_WINDOW),
+];
+
+/// ListEventSourceMappingsRequest; all of it in the query.
+pub(crate) static LIST: Shape = Shape::Structure(&LIST_MEMBERS);
+static LIST_MEMBERS: [Member; 4] =
+    [may("EventSourceArn", &ARN), may("FunctionName", &FUNCTION_NAME), may("Marker", &ANY), may("MaxItems", &MAX_ITEMS)];
+
+/// TagResourceRequest without the resource, which stands in the path.
+pub(crate) static TAG: Shape = Shape::Structure(&TAG_MEMBERS);
+static TAG_MEMBERS: [Member; 1] = [must("Tags", &TAGS)];
