@@ -37,6 +37,9 @@ fn bodies_that_are_no_request_are_refused() {
         read("POST", PATH, &long).unwrap_err().message,
         "Request must be smaller than 6291456 bytes for the CreateEventSourceMapping operation"
     );
+    let message = |n: usize| read("POST", PATH, deep(n).as_bytes()).unwrap_err().message;
+    assert_eq!(message(63), "Start of list found where not expected.");
+    assert_eq!(message(64), "The request body is nested too deeply.");
     // Brackets in a text are none.
     let brackets = body(QUEUE, json!({ "FilterCriteria": { "Filters": [{ "Pattern": "[\"\\".repeat(100) }] } }));
     assert!(read("POST", PATH, brackets.to_string().as_bytes()).is_ok());
