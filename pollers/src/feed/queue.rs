@@ -139,7 +139,10 @@ impl Actor {
             Ok(messages) => messages,
             Err(error) => return self.tell(who, FeedEvent::Read(order.id, Err(error.to_notice()))),
         };
+        let is_shared = self.shared_desk().is_some();
         match self.members.get(&who).filter(|member| !member.events.is_closed()) {
+            // Another mapping has come to share the queue since the receive was sent: what it brought is for both.
+            Some(_) if is_shared && !messages.is_empty() => self.share_received(who, order, sent, messages),
             Some(member) => {
                 let visible_until = visibility.map(|span| tick(member.zero, sent + span));
                 let read = read(member, order, messages, visible_until);

@@ -57,6 +57,15 @@ impl Actor {
         }
     }
 
+    /// What one mapping's own receive brought is given to all; it gets its part with its next order, unless it takes nothing more.
+    pub(super) fn share_received(&mut self, who: SubscriberId, order: &ReadOrder, sent: Instant, messages: Vec<Message>) {
+        self.tell(who, FeedEvent::Read(order.id, Ok(Read::default())));
+        if let Some(desk) = &mut self.desk {
+            desk.n_receives += 1;
+        }
+        self.received_shared(sent, Ok(messages));
+    }
+
     pub(super) fn received_shared(&mut self, sent: Instant, result: Result<Vec<Message>, SourceError>) {
         let Some(desk) = &mut self.desk else { return };
         desk.n_receives -= 1;

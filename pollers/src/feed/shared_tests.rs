@@ -298,3 +298,29 @@ async fn random_play_ends_with_everything_finished_once_by_each_who_wants_it() {
         assert_eq!(finished, [30, 10, 20], "seed {seed}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_receive_brings_that_was_sent_before_a_second_mapping_came_is_for_both() {
+    let (mut subject, feed) = world(0);
+    feed.expect("first".into());
+    let mut first = Player::new(&feed, "first", None);
+    first.order(10);
+    first.listen().await;
+    feed.expect("second".into());
+    let mut second = Player::new(&feed, "second", None);
+    second.listen().await;
+    for it in 0..4 {
+        subject.send(&format!("message {it}"), None);
+    }
+    first.listen().await;
+    first.order(10);
+    first.listen().await;
+    first.settle(|_| Settle::Delete);
+    first.listen().await;
+    assert_eq!((first.finished.len(), subject.n_left()), (4, 4), "nothing is deleted that the second has not finished");
+    second.order(10);
+    second.listen().await;
+    second.settle(|_| Settle::Delete);
+    second.listen().await;
+    assert_eq!((second.finished.len(), subject.n_left()), (4, 0));
+}
