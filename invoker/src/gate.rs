@@ -71,6 +71,18 @@ impl Gate {
         self.door(function).change(|turnstile, _| turnstile.limit(slots));
     }
 
+    /// A function is run in another way from here on: it has all its slots again, whatever was told about its former self. Whoever holds a
+    /// place or a slot keeps those of the former one.
+    pub fn renew(&self, function: &FunctionName, slots: u32) {
+        self.forget(function);
+        self.limit(function, slots);
+    }
+
+    /// A function is gone. Whoever holds a place or a slot keeps it.
+    pub fn forget(&self, function: &FunctionName) {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
+    }
+
     /// A place for one mapping. `mapping_max` bounds its own slots; wants of one function are served in turn.
     pub fn join(self: &Arc<Self>, function: &FunctionName, mapping_max: Option<NonZeroU32>) -> GateSeat {
         let door = self.door(function);

@@ -166,3 +166,19 @@ async fn many_tasks_on_few_slots_all_come_through_and_never_too_many_at_once() {
     }
     assert_eq!(gate.state(&function()), GateState { slots: 3, in_use: 0, waiting: 0, closed: None });
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_is_run_in_another_way_has_all_its_slots_and_no_delay() {
+    let gate = gate(1);
+    let mut former = gate.join(&function(), None);
+    former.want(2);
+    former.granted().await.not_reached(NotReached::Throttled, Some(Duration::from_secs(600)));
+    gate.renew(&function(), 2);
+    let mut seat = gate.join(&function(), None);
+    seat.want(3);
+    let slots = (ready(&mut seat), ready(&mut seat));
+    assert!(slots.0.is_some() && slots.1.is_some() && ready(&mut seat).is_none());
+    assert!(ready(&mut former).is_none(), "who still has the former one waits for that");
+    gate.forget(&function());
+    assert_eq!(gate.state(&function()).in_use, 0);
+}
