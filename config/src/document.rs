@@ -91,6 +91,23 @@ pub struct Node {
     pub place: Place,
 }
 
+impl Node {
+    /// Whether the same is written here and there, wherever that is. Keys count in the order written.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Value::List(here), Value::List(there)) => {
+                here.len() == there.len() && here.iter().zip(there).all(|(here, there)| here.says_the_same(there))
+            }
+            (Value::Map(here), Value::Map(there)) => {
+                let is_same =
+                    |((key, here), (other, there)): (&(Key, Self), &(Key, Self))| key.name == other.name && here.says_the_same(there);
+                here.len() == there.len() && here.iter().zip(there).all(is_same)
+            }
+            (here, there) => here == there,
+        }
+    }
+}
+
 /// A value of a document. Numbers keep their text, so that nothing is lost before a type is asked for.
 #[derive(Clone, PartialEq)]
 pub enum Value {

@@ -51,6 +51,8 @@ pub struct Settings {
     pub memory_budget_bytes: u64,
     /// Bytes of it that are kept free for each mapping.
     pub memory_share_bytes: u64,
+    /// Whether changed config files are read again by themselves.
+    pub watch_config: bool,
     /// What AWS's services are called with.
     pub aws: AwsSettings,
 }
@@ -117,6 +119,7 @@ impl<'d> Check<'d> {
             &settings::SHUTDOWN_GRACE,
             &settings::MEMORY_BUDGET,
             &settings::MEMORY_SHARE,
+            &settings::WATCH_CONFIG,
             &settings::AWS,
         ];
         for spec in top {
@@ -263,6 +266,8 @@ impl<'d> Check<'d> {
         let grace = one(&settings::SHUTDOWN_GRACE, find("shutdown_grace"), findings, |reader| reader.seconds(&settings::SHUTDOWN_GRACE));
         let budget = one(&settings::MEMORY_BUDGET, find("memory_budget_mb"), findings, |reader| reader.integer(&settings::MEMORY_BUDGET));
         let share = one(&settings::MEMORY_SHARE, find("memory_share_mb"), findings, |reader| reader.integer(&settings::MEMORY_SHARE));
+        let watch_config =
+            one(&settings::WATCH_CONFIG, find("watch_config"), findings, |reader| Some(reader.switch(&settings::WATCH_CONFIG)));
         let budget = u64::try_from(budget?).ok()?;
         let n_mappings = u64::try_from(self.n_mappings).ok()?.max(1);
         let share =
@@ -276,6 +281,7 @@ impl<'d> Check<'d> {
             shutdown_grace: grace?,
             memory_budget_bytes: budget << 20,
             memory_share_bytes: share << 20,
+            watch_config: watch_config?,
             aws: aws?,
         })
     }

@@ -97,3 +97,47 @@ pub struct Mapping {
     /// Takes what was given up on.
     pub on_failure: Option<DestinationSettings>,
 }
+
+impl Mapping {
+    /// Whether both run in the same way: all settings but where they are written.
+    pub fn runs_like(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            place: _,
+            enabled,
+            source,
+            function,
+            function_qualifier,
+            starting_position,
+            batch,
+            retry,
+            window,
+            lanes,
+            concurrency_max,
+            pollers,
+            filters,
+            on_failure,
+        } = self;
+        source.says_the_same(&other.source)
+            && (name, enabled, function, function_qualifier, starting_position, batch, retry, window)
+                == (
+                    &other.name,
+                    &other.enabled,
+                    &other.function,
+                    &other.function_qualifier,
+                    &other.starting_position,
+                    &other.batch,
+                    &other.retry,
+                    &other.window,
+                )
+            && (lanes, concurrency_max, pollers, filters, on_failure)
+                == (&other.lanes, &other.concurrency_max, &other.pollers, &other.filters, &other.on_failure)
+    }
+}
+
+impl SourceRef {
+    /// Whether both name the same kind and settings, wherever they are written.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.settings.says_the_same(&other.settings)
+    }
+}

@@ -1,6 +1,7 @@
 //! From a checked config to what the process runs.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use forebay_config::{Config, Finding, Function, FunctionName, Mapping, Settings, SourceProfile, error::Code};
@@ -26,6 +27,8 @@ pub struct MappingBlueprint {
     pub mapping: Mapping,
     /// What its kind of source can do.
     pub profile: &'static SourceProfile,
+    /// The folder from which its relative paths are taken.
+    pub base: PathBuf,
     /// Its source.
     pub source: Arc<dyn SourceSettings>,
     /// Which records it wants; `None` for all.
@@ -42,9 +45,10 @@ pub fn draw(config: Config, loaded: &Loaded) -> Result<Blueprint, Vec<Finding>> 
     for mapping in config.mappings {
         let kind = BuiltIn::kind(&mapping.source.kind).expect("the config was checked against the built-in kinds");
         let profile = kind.profile_of(&mapping.source.settings);
-        match kind.parse(&mapping.source.settings, loaded.base_of(&mapping.place.file)) {
+        let base = loaded.base_of(&mapping.place.file).to_owned();
+        match kind.parse(&mapping.source.settings, &base) {
             Ok(source) => match filter::of(&mapping.filters, profile) {
-                Ok(filter) => mappings.push(MappingBlueprint { mapping, profile, source: Arc::from(source), filter }),
+                Ok(filter) => mappings.push(MappingBlueprint { mapping, profile, base, source: Arc::from(source), filter }),
                 Err(error) => {
                     let code = Code(error.code().0);
                     findings.push(Finding::new(code, "filter_criteria", &mapping.place, error.to_string()));

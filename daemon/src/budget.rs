@@ -1,16 +1,29 @@
 //! The bytes that records may take in memory: a guaranteed share for each mapping, and a common rest that is lent in steps to who needs it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use crate::lock::lock;
 
 /// The rest is lent in steps of this size.
 const STEP: u64 = 4 << 20;
+const STEP_LENT: i64 = 4 << 20;
+
+/// How much there is and how it is divided.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Division {
+    share: u64,
+    /// What is left beside the shares.
+    rest: u64,
+}
 
 /// One budget for all mappings of the process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Budget {
-    share: u64,
-    rest: AtomicU64,
+    division: std::sync::Mutex<Division>,
+    share: AtomicU64,
+    /// What may be lent yet; negative while more is lent than a new division has.
+    rest: AtomicI64,
 }
 
 /// The shares together are more than the budget.
@@ -23,12 +36,12 @@ pub struct BudgetTooSmall {
     needed_mb: u64,
 }
 
-impl Budget {
-    /// A budget of `bytes` with a guaranteed share for each of `n_mappings`.
+impl Division {
+    /// `bytes` with a guaranteed share for each of `n_mappings`.
     ///
     /// # Errors
     /// The shares do not fit.
-    pub fn new(bytes: u64, share: u64, n_mappings: usize) -> Result<Arc<Self>, BudgetTooSmall> {
+    pub fn new(bytes: u64, share: u64, n_mappings: usize) -> Result<Self, BudgetTooSmall> {
         let n_mappings = n_mappings as u64;
         let needed = share.saturating_mul(n_mappings);
         let mb = |it: u64| it.div_ceil(1 << 20);
@@ -38,12 +51,32 @@ impl Budget {
             share_mb: mb(share),
             needed_mb: mb(needed),
         })?;
-        Ok(Arc::new(Self { share, rest: AtomicU64::new(rest) }))
+        Ok(Self { share, rest })
+    }
+}
+
+impl Budget {
+    /// A budget of `bytes` with a guaranteed share for each of `n_mappings`.
+    ///
+    /// # Errors
+    /// The shares do not fit.
+    pub fn new(bytes: u64, share: u64, n_mappings: usize) -> Result<Arc<Self>, BudgetTooSmall> {
+        let budget = Arc::new(Self::default());
+        budget.divide(Division::new(bytes, share, n_mappings)?);
+        Ok(budget)
+    }
+
+    /// Divides it anew. What is lent stays lent and comes back as its records are finished; nothing more is lent before that.
+    pub fn divide(&self, division: Division) {
+        let former = std::mem::replace(&mut *lock(&self.division), division);
+        self.share.store(division.share, Ordering::Relaxed);
+        self.rest.fetch_add(signed(division.rest) - signed(former.rest), Ordering::Relaxed);
     }
 
     /// One mapping's allowance: its share, and what it borrows.
     pub fn allowance(self: &Arc<Self>) -> Allowance {
-        Allowance { budget: Arc::clone(self), borrowed: 0 }
+        let told = self.share.load(Ordering::Relaxed);
+        Allowance { budget: Arc::clone(self), borrowed: 0, told }
     }
 }
 
@@ -52,36 +85,43 @@ impl Budget {
 pub struct Allowance {
     budget: Arc<Budget>,
     borrowed: u64,
+    told: u64,
 }
 
 impl Allowance {
-    /// What may be held now.
+    /// What may be held since the last fitting.
     pub fn bytes(&self) -> u64 {
-        self.budget.share + self.borrowed
+        self.told
     }
 
     /// Fits the allowance to what is held: a step more when less than half a step is free and the rest has one, a step less when two would
-    /// stay free. `true` when it changed.
+    /// stay free or more is lent than there is. `true` when it changed, or its share did.
     pub fn fit(&mut self, held_bytes: u64) -> bool {
-        let free = self.bytes().saturating_sub(held_bytes);
-        if free < STEP / 2 {
-            let took = self.budget.rest.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |rest| rest.checked_sub(STEP)).is_ok();
-            self.borrowed += if took { STEP } else { 0 };
-            took
-        } else if self.borrowed > 0 && free >= 3 * STEP {
+        let rest = &self.budget.rest;
+        let share = self.budget.share.load(Ordering::Relaxed);
+        let free = (share + self.borrowed).saturating_sub(held_bytes);
+        let is_overdrawn = rest.load(Ordering::Relaxed) < 0;
+        if self.borrowed > 0 && (free >= 3 * STEP || is_overdrawn) {
             self.borrowed -= STEP;
-            self.budget.rest.fetch_add(STEP, Ordering::Relaxed);
-            true
-        } else {
-            false
+            rest.fetch_add(STEP_LENT, Ordering::Relaxed);
+        } else if free < STEP / 2 {
+            let lend = |rest: i64| (rest >= STEP_LENT).then(|| rest - STEP_LENT);
+            let took = rest.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lend).is_ok();
+            self.borrowed += if took { STEP } else { 0 };
         }
+        let told = std::mem::replace(&mut self.told, share + self.borrowed);
+        told != self.told
     }
 }
 
 impl Drop for Allowance {
     fn drop(&mut self) {
-        self.budget.rest.fetch_add(self.borrowed, Ordering::Relaxed);
+        self.budget.rest.fetch_add(signed(self.borrowed), Ordering::Relaxed);
     }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -102,7 +142,20 @@ mod tests {
         assert!(greedy.fit(6 * MB), "what is not needed goes back");
         assert!(modest.fit(10 * MB));
         drop((greedy, modest));
-        assert_eq!(budget.rest.load(Ordering::Relaxed), 8 * MB);
+        assert_eq!(budget.rest.load(Ordering::Relaxed), 8 << 20);
+    }
+
+    #[test]
+    fn a_new_division_changes_shares_and_takes_back_what_is_lent_beyond_it() {
+        let budget = Budget::new(28 * MB, 10 * MB, 2).unwrap();
+        let mut greedy = budget.allowance();
+        assert!(greedy.fit(9 * MB) && greedy.fit(13 * MB));
+        budget.divide(Division::new(28 * MB, 8 * MB, 3).unwrap());
+        assert!(greedy.fit(18 * MB), "four megabytes are left beside three shares, and eight are lent");
+        assert_eq!(greedy.bytes(), 12 * MB);
+        assert!(!greedy.fit(18 * MB), "nothing more is lent");
+        drop(greedy);
+        assert_eq!(budget.rest.load(Ordering::Relaxed), 4 << 20);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Finds and reads config files: files, folders, standard input, variables.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::io::{self, Read};
@@ -40,6 +41,8 @@ pub struct Loaded {
     pub texts: BTreeMap<String, String>,
     /// What is wrong with their syntax and placeholders.
     findings: Vec<Finding>,
+    /// The files that their placeholders name.
+    named_files: BTreeSet<PathBuf>,
 }
 
 /// A config that cannot be read.
@@ -74,11 +77,24 @@ impl Loaded {
     /// # Errors
     /// The first thing that cannot be read. What is wrong inside comes later, all at once.
     pub fn read(flags: &[String]) -> Result<Self, LoadError> {
+        Self::read_named(&chosen(flags)?)
+    }
+
+    /// Reads these and nothing else.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_named(names: &[String]) -> Result<Self, LoadError> {
         let mut loaded = Self::default();
-        for name in chosen(flags)? {
-            loaded.take(&name)?;
+        for name in names {
+            loaded.take(name)?;
         }
         Ok(loaded)
+    }
+
+    /// The files that placeholders name, whether they could be read or not.
+    pub fn named_files(&self) -> &BTreeSet<PathBuf> {
+        &self.named_files
     }
 
     fn take(&mut self, name: &str) -> Result<(), LoadError> {
@@ -117,7 +133,9 @@ impl Loaded {
         let base = base.unwrap_or_else(|_| PathBuf::from("/"));
         match Document::parse(name, &text, format, &base) {
             Ok(mut document) => {
-                self.findings.extend(document.expand(&Machine));
+                let machine = Machine::default();
+                self.findings.extend(document.expand(&machine));
+                self.named_files.extend(machine.named_files.into_inner());
                 self.documents.push(document);
             }
             Err(findings) => self.findings.extend(findings),
@@ -147,7 +165,11 @@ impl Loaded {
     }
 }
 
-fn chosen(flags: &[String]) -> Result<Vec<String>, LoadError> {
+/// What is read: what the flags name; without any, what the variable names; else the usual places.
+///
+/// # Errors
+/// Nobody said where, and the usual places have none.
+pub fn chosen(flags: &[String]) -> Result<Vec<String>, LoadError> {
     if !flags.is_empty() {
         return Ok(flags.to_vec());
     }
@@ -159,7 +181,7 @@ fn chosen(flags: &[String]) -> Result<Vec<String>, LoadError> {
 }
 
 /// The config files of a folder, by name; folders inside it are not looked into.
-fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -182,7 +204,10 @@ fn text_of(from: impl Read) -> Result<String, String> {
 }
 
 /// Placeholders are filled from the variables and files of this machine.
-struct Machine;
+#[derive(Default)]
+struct Machine {
+    named_files: RefCell<BTreeSet<PathBuf>>,
+}
 
 impl Lookup for Machine {
     fn env(&self, name: &str) -> Option<String> {
@@ -190,6 +215,7 @@ impl Lookup for Machine {
     }
 
     fn file(&self, path: &Path) -> Result<String, String> {
+        self.named_files.borrow_mut().insert(path.to_owned());
         fs::File::open(path).map_err(|error| error.to_string()).and_then(text_of)
     }
 }

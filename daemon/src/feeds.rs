@@ -1,20 +1,40 @@
-//! The feeds of this process: one for each identity of a source, shared by all mappings that read it.
+//! The feeds of this process: one for each identity of a source, shared by all mappings that read it, ended when none does any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use forebay_clients::Clients;
 use forebay_pollers::{Feed, FeedLimits, SourceError, SourceSettings};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
+use tokio_util::task::TaskTracker;
+
+use crate::lock::lock;
 
 /// One feed for each source, however settings name it.
 #[derive(Default)]
 pub struct Feeds {
+    by_identity: std::sync::Mutex<BTreeMap<String, Place>>,
     // Held while a source connects, so that two mappings never connect twice to one source.
-    known: Mutex<BTreeMap<String, Feed>>,
-    /// The mappings that will join, by the identity of their source.
-    expected: std::sync::Mutex<BTreeMap<String, BTreeSet<Arc<str>>>>,
-    clients: Arc<Clients>,
+    connecting: Mutex<()>,
+    /// Rings when a mapping has left its feed.
+    left: Notify,
+    clients: std::sync::Mutex<Arc<Clients>>,
+    /// Feeds that nobody reads any more and that still wait for calls which were sent.
+    ending: TaskTracker,
+}
+
+/// What is known of one source.
+#[derive(Default)]
+struct Place {
+    feed: Option<Feed>,
+    /// The mappings that are to read it, there or not.
+    expected: BTreeSet<Arc<str>>,
+    /// The mappings that hold the feed.
+    joined: BTreeSet<Arc<str>>,
+    /// The settings have changed: the feed ends with those who hold it, and whoever joins waits for that.
+    is_stale: bool,
+    /// How often the settings have changed.
+    n_renewed: u64,
 }
 
 /// Two mappings share a queue and want different things of it.
@@ -30,28 +50,67 @@ struct OtherTerms {
 impl Feeds {
     /// No feed yet; sources connect over `clients`.
     pub fn new(clients: Arc<Clients>) -> Self {
-        Self { clients, ..Self::default() }
+        Self { clients: std::sync::Mutex::new(clients), ..Self::default() }
+    }
+
+    /// Sources that connect from here on do so over these.
+    pub fn set_clients(&self, clients: Arc<Clients>) {
+        *lock(&self.clients) = clients;
     }
 
     /// A mapping will join: where mappings share a queue, no message is finished without it from the first receive on.
-    pub fn expect(&self, settings: &dyn SourceSettings, mapping: &str) {
-        let mut expected = self.expected.lock().expect("nothing panics under this lock");
-        expected.entry(settings.identity()).or_default().insert(mapping.into());
+    pub fn expect(&self, identity: &str, mapping: &str) {
+        let mut places = lock(&self.by_identity);
+        let place = places.entry(identity.to_owned()).or_default();
+        let mapping: Arc<str> = mapping.into();
+        if let Some(feed) = &place.feed {
+            feed.expect(Arc::clone(&mapping));
+        }
+        place.expected.insert(mapping);
+    }
+
+    /// A mapping will not join any more: messages need not wait for it.
+    pub fn dismiss(&self, identity: &str, mapping: &str) {
+        let mut places = lock(&self.by_identity);
+        if let Some(place) = places.get_mut(identity) {
+            place.expected.remove(mapping);
+        }
+        tell_dismissed(&places, identity, mapping);
+        drop(places);
+        self.end_unread(identity);
+    }
+
+    /// The source is to be connected anew, since its settings have changed: whoever joins waits until those who hold the feed have left it, so
+    /// that the votes on a shared queue are never split.
+    pub fn renew(&self, identity: &str) {
+        if let Some(place) = lock(&self.by_identity).get_mut(identity) {
+            place.is_stale = place.feed.is_some();
+            place.n_renewed += 1;
+        }
+        self.end_unread(identity);
     }
 
     /// The feed of a source, connected when nobody reads it yet.
     ///
     /// # Errors
     /// The source cannot be connected to, or is shared by mappings that do not agree about it; the next call tries again.
-    pub async fn join(&self, settings: &dyn SourceSettings) -> Result<Feed, SourceError> {
+    pub async fn join(&self, settings: &dyn SourceSettings, mapping: &str) -> Result<Feed, SourceError> {
         let identity = settings.identity();
-        let mut known = self.known.lock().await;
-        if let Some(feed) = known.get(&identity) {
-            return Ok(feed.clone());
+        self.await_fresh(&identity).await;
+        let _connecting = self.connecting.lock().await;
+        if let Some(feed) = lock(&self.by_identity).get_mut(&identity).and_then(|place| place.enter(mapping)) {
+            return Ok(feed);
         }
-        let source = settings.connect(&self.clients).await?;
+        let n_renewed = self.n_renewed(&identity);
+        let clients = Arc::clone(&lock(&self.clients));
+        let source = settings.connect(&clients).await?;
+        let mut places = lock(&self.by_identity);
+        if places.get(&identity).map_or(0, |place| place.n_renewed) != n_renewed {
+            return Err(SourceError::Down { what: identity, cause: "its settings have changed meanwhile".into() });
+        }
         // Settings may name one queue in two ways; only the queue itself knows.
-        let same = known.values().find(|it| source.name().is_some() && it.source().name() == source.name());
+        let mut known = places.values().filter_map(|place| place.feed.as_ref());
+        let same = known.find(|it| source.name().is_some() && it.source().name() == source.name());
         let feed = match same {
             Some(feed) if feed.source().terms() != source.terms() => {
                 let cause = OtherTerms { theirs: feed.source().terms().to_owned(), ours: source.terms().to_owned() };
@@ -60,26 +119,99 @@ impl Feeds {
             Some(feed) => feed.clone(),
             None => Feed::start(source, FeedLimits::default()),
         };
-        for mapping in self.expected.lock().expect("nothing panics under this lock").get(&identity).into_iter().flatten() {
+        let place = places.entry(identity).or_default();
+        for mapping in &place.expected {
             feed.expect(Arc::clone(mapping));
         }
-        known.insert(identity, feed.clone());
+        place.joined.insert(mapping.into());
+        place.feed = Some(feed.clone());
         Ok(feed)
     }
 
+    /// A mapping has ended and holds its feed no more.
+    pub fn leave(&self, identity: &str, mapping: &str) {
+        let mut places = lock(&self.by_identity);
+        if let Some(place) = places.get_mut(identity) {
+            place.joined.remove(mapping);
+        }
+        // A life that had just begun when its mapping was dismissed has told the feed of it again.
+        tell_dismissed(&places, identity, mapping);
+        drop(places);
+        self.end_unread(identity);
+    }
+
     /// A feed has ended against its will: the next to join connects anew. Mappings that still hold it keep it.
-    pub async fn discard(&self, settings: &dyn SourceSettings) {
-        let mut known = self.known.lock().await;
-        if let Some(gone) = known.remove(&settings.identity()) {
-            known.retain(|_, feed| !feed.is(&gone));
+    pub fn discard(&self, settings: &dyn SourceSettings) {
+        let mut places = lock(&self.by_identity);
+        let Some(gone) = places.get_mut(&settings.identity()).and_then(|place| place.feed.take()) else { return };
+        for place in places.values_mut() {
+            place.feed.take_if(|feed| feed.is(&gone));
         }
     }
 
     /// Ends all feeds and waits for them.
     pub async fn stop(&self) {
-        let feeds = std::mem::take(&mut *self.known.lock().await);
-        for feed in feeds.into_values() {
+        let places = std::mem::take(&mut *lock(&self.by_identity));
+        for feed in places.into_values().filter_map(|place| place.feed) {
             feed.stop().await;
         }
+        self.ending.close();
+        self.ending.wait().await;
+    }
+
+    fn n_renewed(&self, identity: &str) -> u64 {
+        lock(&self.by_identity).get(identity).map_or(0, |place| place.n_renewed)
+    }
+
+    /// Waits while a feed with former settings is still held.
+    async fn await_fresh(&self, identity: &str) {
+        loop {
+            let left = self.left.notified();
+            tokio::pin!(left);
+            // Listening before looking: who leaves in between is heard.
+            left.as_mut().enable();
+            if !lock(&self.by_identity).get(identity).is_some_and(|place| place.is_stale) {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    /// Ends a feed that nobody holds and that nobody is expected to read, or whose settings are old.
+    fn end_unread(&self, identity: &str) {
+        let mut places = lock(&self.by_identity);
+        let Some(place) = places.get_mut(identity).filter(|place| place.joined.is_empty()) else { return };
+        let is_over = place.expected.is_empty();
+        if !is_over && !place.is_stale {
+            return;
+        }
+        place.is_stale = false;
+        let feed = place.feed.take();
+        if is_over {
+            places.remove(identity);
+        }
+        // Under another of its names somebody may read it.
+        if let Some(feed) = feed.filter(|feed| !places.values().any(|it| it.feed.as_ref().is_some_and(|other| other.is(feed)))) {
+            self.ending.spawn(async move { feed.stop().await });
+        }
+        drop(places);
+        self.left.notify_waiters();
+    }
+}
+
+impl Place {
+    fn enter(&mut self, mapping: &str) -> Option<Feed> {
+        let feed = self.feed.clone()?;
+        self.joined.insert(mapping.into());
+        Some(feed)
+    }
+}
+
+/// Tells a feed that a mapping will not come any more, unless it is expected under one of the feed's names.
+fn tell_dismissed(places: &BTreeMap<String, Place>, identity: &str, mapping: &str) {
+    let Some(feed) = places.get(identity).and_then(|place| place.feed.as_ref()) else { return };
+    let has_feed = |place: &&Place| place.feed.as_ref().is_some_and(|other| other.is(feed));
+    if !places.values().filter(has_feed).any(|place| place.expected.contains(mapping)) {
+        feed.dismiss(mapping.into());
     }
 }

@@ -1,50 +1,149 @@
-//! Builds the functions of the config file.
+//! The functions of the process: built from the config, replaced when their settings change, stopped when nobody uses them any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use forebay_clients::Clients;
 use forebay_config::function::LambdaName;
 use forebay_config::{AwsSettings, Executor as Settings, Function, FunctionName};
-use forebay_invoker::Executor;
 use forebay_invoker::executors::http::{self, HttpExecutor};
 use forebay_invoker::executors::lambda::{self, LambdaExecutor};
 use forebay_invoker::executors::process::{Interpreters, ProcessExecutor, ProcessOptions, TracingSink};
+use forebay_invoker::{Executor, Gate};
+use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::{error, info};
 
 use crate::app::BuildError;
 
+/// How long a function that nobody uses any more gets to stop.
+const RETIRE_MAX: Duration = Duration::from_secs(5);
+
 /// One function, ready to be invoked.
 pub(crate) struct Built {
+    /// What it says.
+    pub(crate) function: Function,
     pub(crate) executor: Arc<dyn Executor>,
     /// How many invocations may run at once.
     pub(crate) n_slots: u32,
-    /// How long one may take.
-    pub(crate) timeout: Duration,
+    /// Who uses it holds a token.
+    users: TaskTracker,
 }
 
-/// An executor for each function.
+impl Built {
+    /// A proof of use: the function is not stopped before all are dropped.
+    pub(crate) fn token(&self) -> TaskTrackerToken {
+        self.users.token()
+    }
+}
+
+/// Functions by name.
+pub(crate) type Shelf = BTreeMap<FunctionName, Arc<Built>>;
+
+/// All functions of the process.
+#[derive(Default)]
+pub(crate) struct Functions {
+    running: Shelf,
+    /// One task for each function that was replaced or removed.
+    retiring: JoinSet<()>,
+    retired: Vec<Weak<dyn Executor>>,
+}
+
+impl Functions {
+    /// Those that run.
+    pub(crate) fn running(&self) -> &Shelf {
+        &self.running
+    }
+
+    /// Puts new ones in the place of former ones of their name and ends those that `names` does not hold. A former one is stopped when the
+    /// mappings that use it have let it go.
+    pub(crate) fn install(&mut self, new: Shelf, names: &BTreeSet<FunctionName>, gate: &Gate) {
+        while self.retiring.try_join_next().is_some() {}
+        self.retired.retain(|it| it.strong_count() > 0);
+        for (name, built) in new {
+            gate.renew(&name, built.n_slots);
+            if let Some(former) = self.running.insert(name, built) {
+                self.retire(former);
+            }
+        }
+        let gone: Vec<_> = self.running.keys().filter(|name| !names.contains(*name)).cloned().collect();
+        for name in gone {
+            gate.forget(&name);
+            if let Some(former) = self.running.remove(&name) {
+                self.retire(former);
+            }
+        }
+    }
+
+    fn retire(&mut self, former: Arc<Built>) {
+        self.retired.push(Arc::downgrade(&former.executor));
+        self.retiring.spawn(async move {
+            former.users.close();
+            former.users.wait().await;
+            former.executor.stop(RETIRE_MAX).await;
+            info!(function = former.function.name.as_str(), "a function that nobody uses any more was stopped");
+        });
+    }
+
+    /// Stops all, those too that are still in use.
+    pub(crate) async fn stop(&mut self, grace: Duration) {
+        // Whoever still waits for its users is stopped here.
+        self.retiring.shutdown().await;
+        stop_all(self.running.values().map(|it| Arc::clone(&it.executor)).chain(self.retired.iter().filter_map(Weak::upgrade)), grace)
+            .await;
+    }
+}
+
+/// Stops functions side by side.
+pub(crate) async fn stop_all(executors: impl Iterator<Item = Arc<dyn Executor>>, grace: Duration) {
+    let mut stops = JoinSet::new();
+    for executor in executors {
+        stops.spawn(async move { executor.stop(grace).await });
+    }
+    while let Some(stopped) = stops.join_next().await {
+        if let Err(error) = stopped {
+            error!(%error, "a function could not be stopped");
+        }
+    }
+}
+
+/// Builds functions.
 ///
 /// # Errors
-/// All functions that cannot be run, at once.
-pub(crate) async fn build(
-    functions: &BTreeMap<FunctionName, Function>,
-    clients: &Clients,
-) -> Result<BTreeMap<FunctionName, Built>, BuildError> {
+/// All functions that cannot be run, at once; the others are stopped again then.
+pub(crate) async fn build(functions: impl Iterator<Item = &Function>, clients: &Clients) -> Result<Shelf, BuildError> {
     let interpreters = Arc::new(Interpreters::default());
     let mut built = BTreeMap::new();
     let mut refused = Vec::new();
-    for (name, function) in functions {
+    for function in functions {
         match build_one(function, clients, &interpreters).await {
-            Ok(it) => drop(built.insert(name.clone(), it)),
+            Ok((executor, n_slots)) => {
+                let one = Built { function: function.clone(), executor, n_slots, users: TaskTracker::new() };
+                built.insert(function.name.clone(), Arc::new(one));
+            }
             Err(error) => refused.push(error),
         }
     }
-    if refused.is_empty() { Ok(built) } else { Err(BuildError::Functions(refused)) }
+    if refused.is_empty() {
+        return Ok(built);
+    }
+    scrap(&built).await;
+    Err(BuildError::Functions(refused))
 }
 
-async fn build_one(function: &Function, clients: &Clients, interpreters: &Arc<Interpreters>) -> Result<Built, BuildError> {
+/// Stops functions that were built and are not to be used.
+pub(crate) async fn scrap(built: &Shelf) {
+    stop_all(built.values().map(|it| Arc::clone(&it.executor)), Duration::ZERO).await;
+}
+
+async fn build_one(
+    function: &Function,
+    clients: &Clients,
+    interpreters: &Arc<Interpreters>,
+) -> Result<(Arc<dyn Executor>, u32), BuildError> {
     Ok(match &function.executor {
         Settings::Process(settings) => {
             let options = ProcessOptions {
@@ -57,24 +156,19 @@ async fn build_one(function: &Function, clients: &Clients, interpreters: &Arc<In
             };
             let executor = ProcessExecutor::new(function, settings, options).await?;
             let own = u32::try_from(executor.environments_max()).unwrap_or(u32::MAX);
-            Built { n_slots: function.concurrency.unwrap_or(own), executor: Arc::new(executor), timeout: function.timeout }
+            (Arc::new(executor), function.concurrency.unwrap_or(own))
         }
         Settings::Http(settings) => {
             let name = LambdaName::Bare(function.name.to_string());
             let arn = name.arn(clients.aws.region(), clients.aws.account(&AwsSettings::default()));
             let executor = HttpExecutor::new(function, settings, arn, &clients.http);
             let executor = executor.map_err(|cause| BuildError::Endpoint { who: format!("function {}", function.name), cause })?;
-            let n_slots = function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT);
-            Built { executor: Arc::new(executor), n_slots, timeout: function.timeout }
+            (Arc::new(executor), function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT))
         }
         Settings::Lambda(settings) => {
             let executor = LambdaExecutor::new(function, settings, clients).await;
             let executor = executor.map_err(|cause| BuildError::Aws { who: format!("function {}", function.name), cause })?;
-            Built {
-                executor: Arc::new(executor),
-                n_slots: function.concurrency.unwrap_or(lambda::CONCURRENCY_DEFAULT),
-                timeout: function.timeout,
-            }
+            (Arc::new(executor), function.concurrency.unwrap_or(lambda::CONCURRENCY_DEFAULT))
         }
     })
 }
@@ -98,7 +192,8 @@ event_source_mappings: []
 "#;
         let document = Document::parse("c.yaml", text, Format::Yaml, folder.path()).unwrap();
         let config = Config::check(&[document], &BuiltIn).unwrap();
-        let Err(BuildError::Functions(all)) = build(&config.functions, &Clients::default()).await else { panic!("it was built") };
+        let built = build(config.functions.values(), &Clients::default()).await;
+        let Err(BuildError::Functions(all)) = built else { panic!("it was built") };
         let told: Vec<_> = all.iter().map(|it| (it.code(), it.to_string().contains(&*folder.path().to_string_lossy()))).collect();
         assert_eq!(told, [("FB-0301", true), ("FB-0305", true)]);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -49,6 +50,10 @@ pub enum Lifecycle {
     Disabled,
     /// It finishes what runs and takes nothing new.
     Disabling,
+    /// It finishes what runs and goes on with changed settings.
+    Updating,
+    /// It finishes what runs and is gone then.
+    Deleting,
 }
 
 impl Lifecycle {
@@ -60,6 +65,8 @@ impl Lifecycle {
             Self::Enabled => "Enabled",
             Self::Disabled => "Disabled",
             Self::Disabling => "Disabling",
+            Self::Updating => "Updating",
+            Self::Deleting => "Deleting",
         }
     }
 }
@@ -74,6 +81,8 @@ impl fmt::Display for Lifecycle {
             Self::Restarting { error } => write!(f, "Its task died ({error}) and is being started again."),
             Self::Disabled => f.write_str("Disabled in the config file."),
             Self::Disabling => f.write_str("Finishing what runs; nothing new is taken."),
+            Self::Updating => f.write_str("Finishing what runs; it goes on with changed settings then."),
+            Self::Deleting => f.write_str("Finishing what runs; it is gone then. Its positions are kept."),
         }
     }
 }
@@ -88,13 +97,32 @@ pub struct Entry {
     lifecycle: Mutex<Lifecycle>,
     last_result: Mutex<&'static str>,
     trouble: Mutex<Option<String>>,
-    metrics: MappingMetrics,
+    farewell: Mutex<Lifecycle>,
+    metrics: Arc<MappingMetrics>,
     commands: mpsc::Sender<Command>,
 }
 
 impl Entry {
     /// A mapping of `source` (what people call it) for `function`, and the far end of its commands.
     pub fn new(name: &str, source_kind: &'static str, source: String, function: String) -> (Arc<Self>, mpsc::Receiver<Command>) {
+        Self::make(name, source_kind, source, function, Arc::default())
+    }
+
+    /// The same mapping after a change: its counters go on, unless another kind of source labels them.
+    pub fn after(&self, source_kind: &'static str, source: String, function: String) -> (Arc<Self>, mpsc::Receiver<Command>) {
+        let metrics = if source_kind == self.source_kind { Arc::clone(&self.metrics) } else { Arc::default() };
+        let (entry, receiver) = Self::make(&self.name, source_kind, source, function, metrics);
+        entry.set_last_result(self.last_result());
+        (entry, receiver)
+    }
+
+    fn make(
+        name: &str,
+        source_kind: &'static str,
+        source: String,
+        function: String,
+        metrics: Arc<MappingMetrics>,
+    ) -> (Arc<Self>, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let entry = Self {
             name: name.into(),
@@ -104,7 +132,8 @@ impl Entry {
             lifecycle: Mutex::new(Lifecycle::Creating),
             last_result: Mutex::new("No records processed"),
             trouble: Mutex::default(),
-            metrics: MappingMetrics::default(),
+            farewell: Mutex::new(Lifecycle::Disabling),
+            metrics,
             commands,
         };
         (Arc::new(entry), receiver)
@@ -175,6 +204,17 @@ impl Entry {
         self.commands.send(Command::Close(how)).await.is_ok()
     }
 
+    /// Tells its task to end, and what it shows while it does. `false` when the task is gone already.
+    pub async fn close_for(&self, farewell: Lifecycle, how: Close) -> bool {
+        *lock(&self.farewell) = farewell;
+        self.close(how).await
+    }
+
+    /// What it shows once it was told to end.
+    pub fn farewell(&self) -> Lifecycle {
+        lock(&self.farewell).clone()
+    }
+
     /// The state of every track; `None` while no task runs that could tell.
     pub async fn tracks(&self) -> Option<Vec<TrackStatus>> {
         let (answer, told) = oneshot::channel();
@@ -187,6 +227,7 @@ impl Entry {
 #[derive(Debug, Default)]
 pub struct Registry {
     entries: Mutex<BTreeMap<Arc<str>, Arc<Entry>>>,
+    was_started: AtomicBool,
 }
 
 impl Registry {
@@ -210,9 +251,13 @@ impl Registry {
         lock(&self.entries).values().cloned().collect()
     }
 
-    /// Every mapping has been tried once, successfully or not.
+    /// Every mapping that the process began with has been tried once, successfully or not.
     pub fn is_started(&self) -> bool {
-        self.entries().iter().all(|it| it.lifecycle() != Lifecycle::Creating)
+        let is_started = self.was_started.load(Ordering::Relaxed) || self.entries().iter().all(|it| it.lifecycle() != Lifecycle::Creating);
+        if is_started {
+            self.was_started.store(true, Ordering::Relaxed);
+        }
+        is_started
     }
 
     /// Mappings whose checkpoints the data folder does not take.

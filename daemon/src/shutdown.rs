@@ -1,4 +1,4 @@
-//! Signals: the first SIGTERM or SIGINT drains, the second quits now; SIGUSR1 tells the state, SIGHUP is answered.
+//! Signals: the first SIGTERM or SIGINT drains, the second quits now; SIGUSR1 tells the state, SIGHUP reloads.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

@@ -53,7 +53,7 @@ pub async fn supervise(
             }
             Ok(Err(reason)) => {
                 // The feed that ended is not handed to the next life.
-                wiring.feeds.discard(&*wiring.source).await;
+                wiring.feeds.discard(&*wiring.source);
                 died(&entry, chain(&reason), n_failures);
             }
             Err(panic) => died(&entry, panic, n_failures),

@@ -44,7 +44,19 @@ impl Daemon {
 
     /// The same with variables of its own.
     pub fn start_with(folder: &Path, variables: &[(&str, String)]) -> Self {
-        let mut daemon = Self::spawn_with(folder, variables);
+        Self::spawn_with(folder, variables).ready()
+    }
+
+    /// The same with the config at `config`, a file or folder in `folder`.
+    pub fn start_from(folder: &Path, config: &str) -> Self {
+        let arguments = ["run", "-c", config, "--data-dir", "data", "--admin-listen", "127.0.0.1:0"];
+        Self::spawn_as(folder, &arguments, &[]).ready()
+    }
+
+    /// Waits until it is ready.
+    fn ready(mut self) -> Self {
+        let daemon = &mut self;
+        let folder = daemon.folder.clone();
         let address = folder.join("data/admin.addr");
         daemon.admin = wait::until("the admin listener", || {
             daemon.assert_alive();
@@ -53,7 +65,12 @@ impl Daemon {
             (http::get(&text, "/livez")?.0 == 200).then_some(text)
         });
         wait::until("readiness", || (http::get(&daemon.admin, "/readyz")?.0 == 200).then_some(()));
-        daemon
+        self
+    }
+
+    /// Starts `forebay run -c forebay.yaml` with nothing else said, and does not wait.
+    pub fn spawn_alone(folder: &Path) -> Self {
+        Self::spawn_as(folder, &["run", "-c", "forebay.yaml"], &[])
     }
 
     /// Starts it without waiting.
@@ -63,6 +80,11 @@ impl Daemon {
 
     /// The same with variables of its own. Those of AWS's tools that the test has are not passed on, and no metadata service is asked.
     pub fn spawn_with(folder: &Path, variables: &[(&str, String)]) -> Self {
+        let arguments = ["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0"];
+        Self::spawn_as(folder, &arguments, variables)
+    }
+
+    fn spawn_as(folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
         let _ = std::fs::remove_file(folder.join("data/admin.addr"));
         let log = File::options().create(true).append(true).open(folder.join("log")).expect("the log can be written");
         let mut command = Command::new(binary());
@@ -72,7 +94,7 @@ impl Daemon {
         let child = command
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .envs(variables.iter().map(|(name, value)| (name, value)))
-            .args(["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0"])
+            .args(arguments)
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file handle can be doubled"))

@@ -34,6 +34,12 @@ pub(crate) static MEMORY_SHARE: SettingSpec = SettingSpec::new(
     D::Absent("an equal part of half the budget, 8 at least and 64 at most"),
     "Megabytes of the budget that are kept free for each mapping, so that one slow function cannot take all. All shares together must fit the budget.",
 );
+pub(crate) static WATCH_CONFIG: SettingSpec = SettingSpec::new(
+    "watch_config",
+    Shape::Switch,
+    D::Switch(false),
+    "Looks at the config files every second and reads them again when they have changed, as SIGHUP and `forebay reload` do when asked.",
+);
 pub(crate) static FUNCTIONS: SettingSpec = SettingSpec::new(
     "functions",
     Shape::Named,
@@ -44,4 +50,4 @@ pub(crate) static EVENT_SOURCE_MAPPINGS: SettingSpec =
     SettingSpec::new("event_source_mappings", Shape::List, D::Required, "The mappings: which source goes to which function, and how.");
 
 pub(crate) static DAEMON_SETTINGS: &[&SettingSpec] =
-    &[&ADMIN, &ADMIN_LISTEN, &DATA_DIR, &SHUTDOWN_GRACE, &MEMORY_BUDGET, &MEMORY_SHARE, &FUNCTIONS, &EVENT_SOURCE_MAPPINGS];
+    &[&ADMIN, &ADMIN_LISTEN, &DATA_DIR, &SHUTDOWN_GRACE, &MEMORY_BUDGET, &MEMORY_SHARE, &WATCH_CONFIG, &FUNCTIONS, &EVENT_SOURCE_MAPPINGS];

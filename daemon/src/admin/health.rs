@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use forebay_checkpoints::StoreHealth;
 
 use super::Shown;
+use crate::status::wall_time;
 
 /// 200 while the process answers at all.
 pub(super) async fn livez() -> &'static str {
@@ -17,7 +18,7 @@ pub(super) async fn startupz(State(shown): State<Shown>) -> (StatusCode, &'stati
 }
 
 /// 200 when work is taken. A source or function that is down does not count against it; a data folder that takes no checkpoint does, and so
-/// does a process that drains. `?verbose` lists the mappings.
+/// does a process that drains. `?verbose` lists the mappings, and says why a changed config is not in use.
 pub(super) async fn readyz(State(shown): State<Shown>, RawQuery(query): RawQuery) -> (StatusCode, String) {
     let refusal = no_checkpoints(&shown);
     let (status, mut text) = if shown.draining.is_cancelled() {
@@ -30,6 +31,10 @@ pub(super) async fn readyz(State(shown): State<Shown>, RawQuery(query): RawQuery
         (StatusCode::OK, "ok\n".to_owned())
     };
     if is_verbose(query.as_deref()) {
+        if let Some(rejection) = shown.reloads.status.rejection() {
+            let at = wall_time(rejection.at);
+            text.push_str(&format!("config [Rejected] What was read at {at} is not in use, the former config is: {}\n", rejection.message));
+        }
         for entry in shown.registry.entries() {
             let lifecycle = entry.lifecycle();
             text.push_str(&format!("{} [{}] {lifecycle}", entry.name(), lifecycle.word()));

@@ -1,8 +1,9 @@
-//! The admin listener: health, metrics, and a look at the mappings. On loopback only, and only for requests that name it so.
+//! The admin listener: health, metrics, a look at the mappings, and reloads. On loopback only, and only for requests that name it so.
 
 mod health;
 mod host;
 mod mappings;
+mod reload;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use forebay_checkpoints::StoreHealth;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -24,6 +25,7 @@ use tracing::info;
 use crate::clock::Clock;
 use crate::metrics::Exporter;
 use crate::registry::Registry;
+use crate::reload::{ReloadStatus, Requests};
 
 /// Where the admin listener stands when nothing else is said.
 pub const ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9470);
@@ -75,6 +77,16 @@ pub(crate) struct Shown {
     store: watch::Receiver<StoreHealth>,
     exporter: Arc<Exporter>,
     draining: CancellationToken,
+    reloads: Reloads,
+}
+
+/// How reloads are asked for, and what became of them.
+#[derive(Debug, Clone)]
+pub struct Reloads {
+    /// Takes the requests.
+    pub requests: Requests,
+    /// What became of them.
+    pub status: Arc<ReloadStatus>,
 }
 
 /// The running listener.
@@ -117,9 +129,16 @@ impl Bound {
     }
 
     /// Answers from here on. `draining` is cancelled when the process begins to end: it is then not ready any more.
-    pub fn serve(self, registry: Arc<Registry>, store: watch::Receiver<StoreHealth>, clock: Clock, draining: CancellationToken) -> Admin {
-        let exporter = Arc::new(Exporter::new(Arc::clone(&registry), clock));
-        let pages = pages(Shown { registry, store, exporter, draining });
+    pub fn serve(
+        self,
+        registry: Arc<Registry>,
+        store: watch::Receiver<StoreHealth>,
+        clock: Clock,
+        draining: CancellationToken,
+        reloads: Reloads,
+    ) -> Admin {
+        let exporter = Arc::new(Exporter::new(Arc::clone(&registry), Arc::clone(&reloads.status), clock));
+        let pages = pages(Shown { registry, store, exporter, draining, reloads });
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let listener = self.listener;
@@ -156,6 +175,7 @@ pub(crate) fn pages(shown: Shown) -> Router {
         .route("/metrics", get(metrics))
         .route("/v1/mappings", get(mappings::list))
         .route("/v1/mappings/{name}/status", get(mappings::status))
+        .route("/v1/reload", post(reload::reload))
         .layer(axum::middleware::from_fn(host::check))
         .with_state(shown)
 }

@@ -4,14 +4,15 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use forebay_config::Finding;
 use forebay_config::diagnostic::{self, Style};
 use forebay_config::settings;
-use forebay_config::{Finding, mapping_node};
 
 use super::output;
 use crate::blueprint::{self, Blueprint};
 use crate::built_in::BuiltIn;
 use crate::config_files::{LoadError, Loaded};
+use crate::effective::rows;
 use crate::exit::Exit;
 
 /// Which config.
@@ -24,6 +25,11 @@ pub(super) struct ConfigArgs {
 }
 
 impl ConfigArgs {
+    /// What the flags name, to be read again later.
+    pub(super) fn flags(&self) -> &[String] {
+        &self.config
+    }
+
     /// Reads and checks the config; `Err` when that failed and was said.
     pub(super) fn read(&self) -> Result<(Loaded, Blueprint), Exit> {
         let loaded = Loaded::read(&self.config).map_err(|error| unreadable(&error))?;
@@ -139,13 +145,6 @@ impl ExplainArgs {
         }
         Exit::Done
     }
-}
-
-/// The effective settings of a mapping.
-pub(super) fn rows(loaded: &Loaded, blueprint: &Blueprint, mapping: &str) -> Option<Vec<settings::Explained>> {
-    let profile = blueprint.mappings.iter().find(|it| it.mapping.name.as_str() == mapping)?.profile;
-    let of_source = forebay_pollers::kinds().iter().find(|it| it.profile().kind == profile.kind).map_or(&[][..], |it| it.settings());
-    Some(settings::explain(mapping_node(&loaded.documents, mapping)?, profile, of_source))
 }
 
 /// The settings under every kind of source.

@@ -1,10 +1,12 @@
 //! The command line: one file a subcommand.
 
+mod ask;
 mod completions;
 mod config;
 mod health;
 mod output;
 mod pattern;
+mod reload;
 mod run;
 mod state;
 
@@ -43,6 +45,8 @@ enum Command {
     Pattern(pattern::PatternArgs),
     /// Ask a running process whether it takes work; exit 0 when it does.
     Health(health::HealthArgs),
+    /// Have a running process read its config again; exit 0 when it holds, 78 when it was rejected and the former one stays in use.
+    Reload(reload::ReloadArgs),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -93,6 +97,7 @@ impl Cli {
             Command::State(args) => args.execute(),
             Command::Pattern(args) => args.execute(),
             Command::Health(args) => args.execute(),
+            Command::Reload(args) => args.execute(),
             Command::Completions(args) => args.execute(),
         }
     }

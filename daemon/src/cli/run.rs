@@ -7,21 +7,24 @@ use std::time::Duration;
 
 use clap::Args;
 use forebay_checkpoints::{CheckpointStore, RocksOptions, RocksStore, StoreError};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::config::{ConfigArgs, rows};
+use super::config::ConfigArgs;
 use super::{DataDir, output};
-use crate::admin::{Admin, AdminError, Bound};
+use crate::admin::{Admin, AdminError, Bound, Reloads};
 use crate::app::{App, BuildError};
 use crate::blueprint::Blueprint;
 use crate::clock::Clock;
-use crate::config_files::Loaded;
+use crate::config_files::{self, Loaded};
 use crate::data_dir;
+use crate::effective;
 use crate::exit::Exit;
 use crate::logs::{self, LogFormat};
 use crate::open_files;
+use crate::reload::{self, Cause, Fixed, Outcome, Reloader, Request, Settings, Watch};
 use crate::sentence::chain;
 use crate::shutdown::{Signals, Wish};
 
@@ -51,11 +54,14 @@ impl RunArgs {
             output::complain(Some("FB-0512"), error);
             return Exit::Config;
         }
+        // Looked at before it is read, so that no change is missed. Where nobody says what to read, reading it says so.
+        let names = config_files::chosen(self.config.flags()).unwrap_or_default();
+        let watch = Watch::new(&names);
         let (loaded, blueprint) = match self.config.read() {
             Ok(read) => read,
             Err(exit) => return exit,
         };
-        let Some(folder) = data_dir::choose(self.data.data_dir, blueprint.settings.data_dir.clone()) else {
+        let Some(folder) = data_dir::choose(self.data.data_dir.clone(), blueprint.settings.data_dir.clone()) else {
             error!(code = "FB-0508", "there is no home folder to keep data in: say --data-dir");
             return Exit::Config;
         };
@@ -66,9 +72,14 @@ impl RunArgs {
                 return Exit::Failed;
             }
         };
-        let address = self.admin_listen.unwrap_or(blueprint.settings.admin_listen);
+        let fixed = Fixed {
+            admin_flag: self.admin_listen,
+            admin: self.admin_listen.unwrap_or(blueprint.settings.admin_listen),
+            data_flag: self.data.data_dir,
+            data_dir: Some(folder.clone()),
+        };
         let exit = runtime.block_on(async {
-            match start(&loaded, blueprint, folder, address).await {
+            match start(Begun { loaded, blueprint, names, watch, fixed, folder }).await {
                 Ok(running) => running.serve().await,
                 Err(refusal) => refusal.tell(),
             }
@@ -118,78 +129,123 @@ struct RunningProcess {
     admin: Admin,
     signals: Signals,
     draining: CancellationToken,
-    grace: Duration,
+    settings: Settings,
+    reloader: Reloader,
+    requests: mpsc::Receiver<Request>,
+    watch: Watch,
 }
 
-async fn start(loaded: &Loaded, blueprint: Blueprint, folder: PathBuf, address: SocketAddr) -> Result<RunningProcess, Refusal> {
+/// What the process is started with.
+struct Begun {
+    loaded: Loaded,
+    blueprint: Blueprint,
+    names: Vec<String>,
+    watch: Watch,
+    fixed: Fixed,
+    folder: PathBuf,
+}
+
+async fn start(begun: Begun) -> Result<RunningProcess, Refusal> {
     // First of all, so that no signal finds the process half built and ends it as it stands.
     let signals = Signals::listen().map_err(Refusal::Signals)?;
+    let Begun { loaded, blueprint, names, mut watch, fixed, folder } = begun;
     let clock = Clock::start();
     let open_files_max = open_files::raise();
     info!(version = env!("CARGO_PKG_VERSION"), data_dir = %folder.display(), open_files_max, "forebay starts");
-    tell_settings(loaded, &blueprint);
-    let grace = blueprint.settings.shutdown_grace;
+    effective::lines(&loaded, &blueprint).iter().for_each(effective::Line::tell);
+    let forebay_config::Settings { shutdown_grace, watch_config, .. } = blueprint.settings;
+    let settings = Settings { shutdown_grace, watch_config };
+    watch.also(loaded.named_files());
+    watch.set_enabled(watch_config);
     let store: Arc<dyn CheckpointStore> = Arc::new(RocksStore::open(RocksOptions::new(&folder)).await?);
     // Before anything is read: a process whose place is taken touches nothing.
-    let bound = Bound::bind(address, &folder).await?;
+    let bound = Bound::bind(fixed.admin, &folder).await?;
     let health = store.health();
     let app = App::start(blueprint, store, clock).await?;
     let draining = CancellationToken::new();
-    let admin = bound.serve(Arc::clone(app.registry()), health, clock, draining.clone());
-    Ok(RunningProcess { app, admin, signals, draining, grace })
+    let reloader = Reloader::new(names, fixed, clock);
+    let (sender, requests) = reload::requests();
+    let reloads = Reloads { requests: sender, status: Arc::clone(reloader.status()) };
+    let admin = bound.serve(Arc::clone(app.registry()), health, clock, draining.clone(), reloads);
+    Ok(RunningProcess { app, admin, signals, draining, settings, reloader, requests, watch })
 }
 
-/// The effective settings of every mapping, one line each.
-fn tell_settings(loaded: &Loaded, blueprint: &Blueprint) {
-    for it in &blueprint.mappings {
-        let mapping = it.mapping.name.as_str();
-        let rows = rows(loaded, blueprint, mapping).unwrap_or_default();
-        let settings: Vec<_> = rows.iter().filter(|it| !it.value.is_empty()).map(|it| format!("{}={}", it.path, it.value)).collect();
-        info!(mapping, source = it.profile.kind, settings = settings.join(" "), "effective settings");
-    }
+/// What the process hears while it runs.
+enum News {
+    Wish(Wish),
+    Asked(Request),
+    FilesChanged,
 }
 
 impl RunningProcess {
     async fn serve(mut self) -> Exit {
         loop {
-            match self.signals.next().await {
-                Wish::End(_) => break,
-                Wish::Dump => self.app.dump().await,
-                Wish::Reload => warn!(
-                    code = "FB-0514",
-                    "SIGHUP: reading the config again while running is not supported yet; restart to use a changed config"
-                ),
-            }
-        }
-        info!(grace_s = self.grace.as_secs_f64(), "draining: no new work is taken; a second signal ends at once");
-        self.draining.cancel();
-        let ended = tokio::select! {
-            biased;
-            code = second(&mut self.signals) => Err(code),
-            () = self.app.drain(self.grace) => Ok(()),
-        };
-        match ended {
-            Ok(()) => {
-                self.admin.stop().await;
-                Exit::Done
-            }
-            Err(code) => {
-                warn!("second signal: ending now");
-                if timeout(KILL_MAX, self.app.kill()).await.is_err() {
-                    error!("functions could not all be killed in time");
+            // Each branch may be dropped: signals, requests and changes that were not fetched stay to be fetched.
+            let news = tokio::select! {
+                biased;
+                wish = self.signals.next() => News::Wish(wish),
+                Some(request) = self.requests.recv() => News::Asked(request),
+                () = self.watch.changed() => News::FilesChanged,
+            };
+            let (cause, asker) = match news {
+                News::Wish(Wish::End(_)) => break,
+                News::Wish(Wish::Dump) => {
+                    self.app.dump().await;
+                    continue;
                 }
-                Exit::Signal(code)
+                News::Wish(Wish::Reload) => (Cause::Signal, None),
+                News::Asked(request) => (Cause::Asked, Some(request)),
+                News::FilesChanged => (Cause::Files, None),
+            };
+            let Some(outcome) = self.reload(cause).await else { break };
+            if let Some(asker) = asker {
+                // Whoever asked and went away does not mind.
+                let _ = asker.send(outcome);
             }
         }
+        self.drain().await
+    }
+
+    /// Reads the config again; `None` when a signal to end came meanwhile.
+    async fn reload(&mut self, cause: Cause) -> Option<Outcome> {
+        let Self { app, signals, settings, reloader, watch, .. } = self;
+        tokio::select! {
+            biased;
+            _ = ended(signals) => None,
+            outcome = reloader.reload(app, settings, watch, cause) => Some(outcome),
+        }
+    }
+
+    async fn drain(mut self) -> Exit {
+        let grace = self.settings.shutdown_grace;
+        info!(grace_s = grace.as_secs_f64(), "draining: no new work is taken; a second signal ends at once");
+        self.draining.cancel();
+        self.requests.close();
+        // Whoever waits for a reload is told by its end.
+        while self.requests.try_recv().is_ok() {}
+        let code = tokio::select! {
+            biased;
+            code = ended(&mut self.signals) => Some(code),
+            () = self.app.drain(grace) => None,
+        };
+        let Some(code) = code else {
+            self.admin.stop().await;
+            return Exit::Done;
+        };
+        warn!("second signal: ending now");
+        if timeout(KILL_MAX, self.app.kill()).await.is_err() {
+            error!("functions could not all be killed in time");
+        }
+        Exit::Signal(code)
     }
 }
 
-/// The second signal that asks to end.
-async fn second(signals: &mut Signals) -> u8 {
+/// The next signal that asks to end.
+async fn ended(signals: &mut Signals) -> u8 {
     loop {
         match signals.next().await {
             Wish::End(code) => return code,
-            Wish::Dump | Wish::Reload => info!("the process is draining"),
+            Wish::Dump | Wish::Reload => info!("not now: the process is reading its config or draining"),
         }
     }
 }

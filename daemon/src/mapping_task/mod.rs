@@ -239,7 +239,7 @@ impl Life<'_> {
     }
 
     fn close(&mut self, how: Close) {
-        self.entry.set_lifecycle(Lifecycle::Disabling);
+        self.entry.set_lifecycle(self.entry.farewell());
         self.closing = Some(how);
         self.machine.close(Scope::All, how, self.wiring.clock.now());
         // An open read is answered at once by a feed that is told to forget its track.

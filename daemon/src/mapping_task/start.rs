@@ -58,7 +58,7 @@ pub(super) struct Started {
 pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
     let lease = wiring.store.acquire(&wiring.id).await?;
     let kept = wiring.store.load(&lease).await?;
-    let feed = wiring.feeds.join(&*wiring.source).await?;
+    let feed = wiring.feeds.join(&*wiring.source, &wiring.id.0).await?;
     let kept = match kept {
         Some(rows) => rows.into_iter().map(|row| resume(wiring, row)).collect(),
         None => create(wiring, &lease, &feed).await?,

@@ -13,6 +13,7 @@ use super::counts::COUNTERS;
 use super::mapping::{Gauges, MappingMetrics};
 use crate::clock::Clock;
 use crate::registry::{Entry, Registry};
+use crate::reload::ReloadStatus;
 
 /// Every series of the process.
 #[derive(Debug)]
@@ -22,9 +23,9 @@ pub struct Exporter {
 
 impl Exporter {
     /// Series for the mappings that stand in `registry` at each scrape.
-    pub fn new(registry: Arc<Registry>, clock: Clock) -> Self {
+    pub fn new(registry: Arc<Registry>, reloads: Arc<ReloadStatus>, clock: Clock) -> Self {
         let mut own = prometheus_client::registry::Registry::with_prefix("forebay");
-        own.register_collector(Box::new(Series { registry, clock }));
+        own.register_collector(Box::new(Series { registry, reloads, clock }));
         Self { registry: own }
     }
 
@@ -39,6 +40,7 @@ impl Exporter {
 #[derive(Debug)]
 struct Series {
     registry: Arc<Registry>,
+    reloads: Arc<ReloadStatus>,
     clock: Clock,
 }
 
@@ -80,8 +82,24 @@ impl Series {
     }
 }
 
+impl Series {
+    /// What became of the reloads; these have no mapping.
+    fn reloads(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let (n_applied, n_rejected) = self.reloads.counts();
+        let help = "Times that the config was read again, by what became of it";
+        let mut series = to.encode_descriptor("config_reloads", help, None, MetricType::Counter)?;
+        for (outcome, n) in [("applied", n_applied), ("rejected", n_rejected)] {
+            ConstCounter::new(n).encode(series.encode_family(&[("outcome", outcome)])?)?;
+        }
+        let help = "1 while a changed config was rejected and the former one stays in use";
+        let is_rejected = f64::from(u8::from(self.reloads.rejection().is_some()));
+        ConstGauge::new(is_rejected).encode(to.encode_descriptor("config_rejected", help, None, MetricType::Gauge)?)
+    }
+}
+
 impl Collector for Series {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.reloads(&mut encoder)?;
         for (at, (name, help, _)) in COUNTERS.iter().enumerate() {
             self.counter(&mut encoder, name, help, &|it| it.values()[at])?;
         }
@@ -112,7 +130,7 @@ mod tests {
     #[test]
     fn the_manual_names_every_series_and_no_other() {
         let registry = Arc::new(Registry::default());
-        let text = Exporter::new(registry, Clock::start_at(UnixMillis(0))).text();
+        let text = Exporter::new(registry, Arc::default(), Clock::start_at(UnixMillis(0))).text();
         let exported: BTreeSet<&str> = text.lines().filter_map(|it| it.strip_prefix("# TYPE forebay_")?.split(' ').next()).collect();
         let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo tells a test its package");
         let manual = std::fs::read_to_string(format!("{package}/../docs/operations.md")).unwrap();

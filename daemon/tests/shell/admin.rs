@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use forebay_batcher::UnixMillis;
 use forebay_checkpoints::{CheckpointStore, MemoryStore};
-use forebay_daemon::admin::{Admin, AdminError, Bound};
+use forebay_daemon::admin::{Admin, AdminError, Bound, Reloads};
 use forebay_daemon::clock::Clock;
 use forebay_daemon::metrics::Gauges;
 use forebay_daemon::registry::{Entry, Lifecycle, Registry};
+use forebay_daemon::reload::{Outcome, ReloadStatus, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 struct Listening {
@@ -20,6 +22,8 @@ struct Listening {
     draining: CancellationToken,
     store: MemoryStore,
     folder: tempfile::TempDir,
+    asked: Receiver<Request>,
+    status: Arc<ReloadStatus>,
 }
 
 async fn listening() -> Listening {
@@ -30,8 +34,11 @@ async fn listening() -> Listening {
     let draining = CancellationToken::new();
     let store = MemoryStore::default();
     let bound = Bound::bind("127.0.0.1:0".parse().unwrap(), folder.path()).await.unwrap();
-    let admin = bound.serve(Arc::clone(&registry), store.health(), Clock::start_at(UnixMillis(0)), draining.clone());
-    Listening { admin, registry, entry, draining, store, folder }
+    let (requests, asked) = forebay_daemon::reload::requests();
+    let status = Arc::new(ReloadStatus::default());
+    let reloads = Reloads { requests, status: Arc::clone(&status) };
+    let admin = bound.serve(Arc::clone(&registry), store.health(), Clock::start_at(UnixMillis(0)), draining.clone(), reloads);
+    Listening { admin, registry, entry, draining, store, folder, asked, status }
 }
 
 impl Listening {
@@ -40,8 +47,15 @@ impl Listening {
     }
 
     async fn get_as(&self, path: &str, host: &str) -> (u16, String) {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await
+    }
+
+    async fn post(&self, path: &str, header: &str) -> (u16, String) {
+        self.ask(&format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{header}content-length: 0\r\nconnection: close\r\n\r\n")).await
+    }
+
+    async fn ask(&self, request: &str) -> (u16, String) {
         let mut connection = TcpStream::connect(self.admin.address()).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
         connection.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         connection.read_to_string(&mut answer).await.unwrap();
@@ -60,6 +74,8 @@ async fn readiness_follows_start_store_and_drain_and_not_a_remote_source() {
     let (_, verbose) = it.get("/readyz?verbose").await;
     assert_eq!(verbose, "ok\nm [Enabling] Could not be started 2 times in a row (no route); tried again.\n");
     it.entry.set_lifecycle(Lifecycle::Enabled);
+    it.registry.insert(Entry::new("late", "fake", "fake:there".into(), "f".into()).0);
+    assert_eq!((it.get("/startupz").await.0, it.get("/readyz").await.0), (200, 200), "nor does a mapping that comes later");
     it.entry.metrics().set(Default::default(), Gauges { store_failing: true, ..Gauges::default() });
     let (status, body) = it.get("/readyz").await;
     assert!(status == 503 && body.contains("no new work is taken"), "{body}");
@@ -115,4 +131,43 @@ async fn the_address_is_written_down_while_the_listener_stands() {
 async fn an_address_that_others_can_reach_is_refused() {
     let refused = Bound::bind("0.0.0.0:0".parse().unwrap(), std::path::Path::new("/nowhere")).await.unwrap_err();
     assert!(matches!(refused, AdminError::NotLoopback(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_reload_is_answered_with_what_became_of_it_and_a_rejection_stays_visible() {
+    let mut it = listening().await;
+    let rejected: Outcome = serde_json::from_value(
+        serde_json::json!({ "outcome": "rejected", "code": "FB-0107", "message": "FB-0107: no", "details": [], "drawn": "" }),
+    )
+    .unwrap();
+    let mut asked = std::mem::replace(&mut it.asked, tokio::sync::mpsc::channel(1).1);
+    let status = Arc::clone(&it.status);
+    let answering = tokio::spawn(async move {
+        let request = asked.recv().await.unwrap();
+        status.note(&rejected, UnixMillis(1_500));
+        request.send(rejected).unwrap();
+        let request = asked.recv().await.unwrap();
+        let applied = Outcome::Applied(Default::default());
+        status.note(&applied, UnixMillis(2_500));
+        request.send(applied).unwrap();
+    });
+    let (code, body) = it.post("/v1/reload", "").await;
+    assert!(code == 422 && body.contains("\"code\":\"FB-0107\""), "{code} {body}");
+    let (_, page) = it.get("/readyz?verbose").await;
+    assert!(
+        page.contains("config [Rejected] What was read at 1970-01-01T00:00:01.500Z is not in use, the former config is: FB-0107: no\n"),
+        "{page}"
+    );
+    let page = it.get("/metrics").await.1;
+    assert!(
+        page.contains("forebay_config_reloads_total{outcome=\"rejected\"} 1\n") && page.contains("forebay_config_rejected 1.0\n"),
+        "{page}"
+    );
+    assert_eq!(it.post("/v1/reload", "origin: http://example.com\r\n").await.0, 403, "no web page asks for it");
+    assert_eq!(it.get("/v1/reload").await.0, 405);
+    assert_eq!(it.post("/v1/reload", "").await.0, 200);
+    assert!(!it.get("/readyz?verbose").await.1.contains("Rejected"));
+    answering.await.unwrap();
+    assert_eq!(it.post("/v1/reload", "").await.0, 503, "nobody takes requests any more");
+    it.admin.stop().await;
 }

@@ -30,7 +30,7 @@ async fn what_was_polled_is_accounted_for_to_the_last_record() {
         filter: Some(Arc::new(Without("drop"))),
         ..world.order("m", &source, &function)
     });
-    let exporter = Exporter::new(Arc::clone(&world.registry), world.clock);
+    let exporter = Exporter::new(Arc::clone(&world.registry), Arc::default(), world.clock);
     let value = |name: &str| series(&exporter.text(), "m").get(&format!("forebay_{name}")).copied().unwrap_or(-1.0);
     let counter = |name: &str| value(&format!("{name}_total"));
     until("three poisons are at the destination", || counter("on_failure_destination_delivered_event_count") >= 3.0).await;

@@ -8,6 +8,8 @@ mod kills;
 mod neighbours;
 mod operator;
 mod queues;
+mod reload;
+mod reload_queues;
 mod scene;
 mod sqs;
 mod sqs_choices;

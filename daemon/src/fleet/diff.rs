@@ -1,0 +1,163 @@
+//! What differs between the set that runs and the set that is wanted. Pure: it starts and stops nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use forebay_config::destination::DestinationTarget;
+use forebay_config::{Function, FunctionName, Mapping};
+use serde::{Deserialize, Serialize};
+
+use crate::blueprint::MappingBlueprint;
+
+/// What becomes of one mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It was not there.
+    Added,
+    /// Its settings differ, or those of a function that it uses.
+    Changed,
+    /// It was disabled.
+    Enabled,
+    /// It is disabled from here on.
+    Disabled,
+    /// It is not there any more.
+    Removed,
+    /// Nothing.
+    Unchanged,
+}
+
+/// What changed, for people and programs: names of mappings and functions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// Mappings that were not there.
+    pub added: Vec<String>,
+    /// Mappings whose settings differ, or those of a function that they use.
+    pub changed: Vec<String>,
+    /// Mappings that were disabled.
+    pub enabled: Vec<String>,
+    /// Mappings that are disabled from here on.
+    pub disabled: Vec<String>,
+    /// Mappings that are not there any more.
+    pub removed: Vec<String>,
+    /// How many mappings stay as they are and go on undisturbed.
+    pub n_unchanged: usize,
+    /// Functions that are new or whose settings differ.
+    pub functions: Vec<String>,
+    /// Functions that are not there any more.
+    pub functions_removed: Vec<String>,
+}
+
+impl Changes {
+    /// Nothing differs.
+    pub fn is_empty(&self) -> bool {
+        *self == Self { n_unchanged: self.n_unchanged, ..Self::default() }
+    }
+
+    /// One line that names what changed.
+    pub fn sentence(&self) -> String {
+        let lists = [
+            ("added", &self.added),
+            ("changed", &self.changed),
+            ("enabled", &self.enabled),
+            ("disabled", &self.disabled),
+            ("removed", &self.removed),
+            ("functions", &self.functions),
+            ("functions removed", &self.functions_removed),
+        ];
+        let told = lists.iter().filter(|(_, names)| !names.is_empty()).map(|(word, names)| format!("{word}: {}", names.join(", ")));
+        let unchanged = format!("unchanged: {}", self.n_unchanged);
+        told.chain([unchanged]).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A set of mappings and functions, by name.
+pub(crate) struct Set<'a> {
+    pub(crate) functions: BTreeMap<&'a FunctionName, &'a Function>,
+    pub(crate) mappings: BTreeMap<&'a str, &'a MappingBlueprint>,
+}
+
+/// What differs.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Diff {
+    /// Functions to be built: new ones and those whose settings differ.
+    pub(crate) rebuilt: BTreeSet<FunctionName>,
+    /// Functions that are not wanted any more.
+    pub(crate) retired: BTreeSet<FunctionName>,
+    /// Identities of sources that are read with other settings from here on.
+    pub(crate) renewed: BTreeSet<String>,
+    /// What becomes of each mapping of either set.
+    pub(crate) mappings: BTreeMap<String, Change>,
+}
+
+impl Diff {
+    /// What has to be done so that what `running` is becomes what is `wanted`. When `all_differs`, what all share has changed: everything
+    /// is begun anew.
+    pub(crate) fn between(running: &Set<'_>, wanted: &Set<'_>, all_differs: bool) -> Self {
+        let is_kept = |name: &FunctionName, function: &Function| !all_differs && running.functions.get(name) == Some(&function);
+        let rebuilt: BTreeSet<_> =
+            wanted.functions.iter().filter(|(name, it)| !is_kept(name, it)).map(|(name, _)| (*name).clone()).collect();
+        let retired = running.functions.keys().filter(|name| !wanted.functions.contains_key(*name)).map(|it| (*it).clone()).collect();
+        let mut renewed = BTreeSet::new();
+        for (name, new) in &wanted.mappings {
+            let same = running.mappings.get(name).filter(|old| old.source.identity() == new.source.identity());
+            if same.is_some_and(|old| all_differs || !reads_like(old, new)) {
+                renewed.insert(new.source.identity());
+            }
+        }
+        let mut mappings: BTreeMap<String, Change> = BTreeMap::new();
+        for (name, new) in &wanted.mappings {
+            let change = match running.mappings.get(name) {
+                None => Change::Added,
+                Some(old) if old.mapping.enabled != new.mapping.enabled => {
+                    if new.mapping.enabled {
+                        Change::Enabled
+                    } else {
+                        Change::Disabled
+                    }
+                }
+                Some(old) => {
+                    let is_touched = used_by(&new.mapping).any(|it| rebuilt.contains(it)) || renewed.contains(&new.source.identity());
+                    let is_same = old.mapping.runs_like(&new.mapping) && reads_like(old, new);
+                    if is_same && !(new.mapping.enabled && is_touched) { Change::Unchanged } else { Change::Changed }
+                }
+            };
+            mappings.insert((*name).to_owned(), change);
+        }
+        let gone = running.mappings.keys().filter(|name| !wanted.mappings.contains_key(*name));
+        mappings.extend(gone.map(|name| ((*name).to_owned(), Change::Removed)));
+        Self { rebuilt, retired, renewed, mappings }
+    }
+
+    /// The same for people.
+    pub(crate) fn told(&self) -> Changes {
+        let of = |change: Change| self.mappings.iter().filter(|(_, it)| **it == change).map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let names = |functions: &BTreeSet<FunctionName>| functions.iter().map(ToString::to_string).collect();
+        Changes {
+            added: of(Change::Added),
+            changed: of(Change::Changed),
+            enabled: of(Change::Enabled),
+            disabled: of(Change::Disabled),
+            removed: of(Change::Removed),
+            n_unchanged: of(Change::Unchanged).len(),
+            functions: names(&self.rebuilt),
+            functions_removed: names(&self.retired),
+        }
+    }
+}
+
+/// The functions that a mapping uses: its own, and one that takes its failure records.
+pub(crate) fn used_by(mapping: &Mapping) -> impl Iterator<Item = &FunctionName> {
+    let taker = mapping.on_failure.as_ref().and_then(|it| match &it.target {
+        DestinationTarget::Function(function) => Some(function),
+        DestinationTarget::File(_) | DestinationTarget::Http(_) | DestinationTarget::Sqs(_) | DestinationTarget::Sns(_) => None,
+    });
+    [&mapping.function].into_iter().chain(taker)
+}
+
+/// Whether both read the same in the same way. Relative paths count from the folder of their file.
+fn reads_like(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
+    old.mapping.source.says_the_same(&new.mapping.source) && old.base == new.base && old.source.identity() == new.source.identity()
+}
+
+#[cfg(test)]
+#[path = "diff_tests.rs"]
+mod tests;

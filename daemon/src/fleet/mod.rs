@@ -1,0 +1,293 @@
+//! The living set of mappings and the functions that they use: what is wanted is said whole, what differs from what runs is started, replaced
+//! or ended; the rest never notices.
+//!
+//! | a mapping that | does |
+//! | --- | --- |
+//! | is new | starts |
+//! | has other settings, or a function with other settings | finishes what runs, then goes on with the new ones from where it stood |
+//! | is disabled | finishes what runs and takes nothing new |
+//! | is gone | the same; its positions stay in the store |
+//!
+//! A batch that failed and waits for its next try stays in its track's checkpoint with the limits that it was cut with.
+
+mod diff;
+mod post;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_batcher::{Close, Plan};
+use forebay_checkpoints::{CheckpointStore, MappingId};
+use forebay_clients::{Aws, Clients, HttpClients};
+use forebay_config::{AwsSettings, Mapping, SourceProfile};
+use forebay_invoker::Gate;
+use forebay_invoker::destinations::file::FileDestinations;
+use tokio::task::JoinSet;
+
+pub use self::diff::Changes;
+use self::diff::{Change, Diff, Set, used_by};
+use self::post::{Facts, Ground, Order, Post, Wired};
+use crate::app::BuildError;
+use crate::blueprint::{Blueprint, MappingBlueprint};
+use crate::budget::{Budget, Division};
+use crate::clock::Clock;
+use crate::destinations::Destinations;
+use crate::feeds::Feeds;
+use crate::functions::{self, Functions, Shelf};
+use crate::mapping_task::Wiring;
+use crate::outbox::Outbox;
+use crate::registry::Registry;
+
+/// Finished records that may lie ahead of a track's watermark before its reading stops.
+const AHEAD_MAX: u32 = 100_000;
+
+/// All mappings and functions that run.
+pub struct Fleet {
+    ground: Arc<Ground>,
+    feeds: Arc<Feeds>,
+    budget: Arc<Budget>,
+    store: Arc<dyn CheckpointStore>,
+    clock: Clock,
+    files: FileDestinations,
+    functions: Functions,
+    /// What AWS is called with, and how that was written; `None` before the first set.
+    aws: Option<(AwsSettings, Aws)>,
+    /// How often a set was applied.
+    n_applied: u64,
+    running: BTreeMap<String, MappingBlueprint>,
+    /// Also of mappings that are gone and still finish what runs.
+    posts: BTreeMap<String, Post>,
+    tasks: JoinSet<()>,
+}
+
+impl Fleet {
+    /// Nothing runs yet.
+    pub fn new(registry: Arc<Registry>, store: Arc<dyn CheckpointStore>, clock: Clock) -> Self {
+        let gate = Gate::new(uuid::Uuid::new_v4().as_u64_pair().0);
+        Self {
+            ground: Arc::new(Ground { registry, gate }),
+            feeds: Arc::default(),
+            budget: Arc::default(),
+            store,
+            clock,
+            files: FileDestinations::new(),
+            functions: Functions::default(),
+            aws: None,
+            n_applied: 0,
+            running: BTreeMap::new(),
+            posts: BTreeMap::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// The registry in which its mappings stand.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.ground.registry
+    }
+
+    /// Makes what runs what `wanted` says. All that can fail comes first: after an error nothing has changed. It does not wait for what
+    /// still finishes; it may be dropped, and then all or nothing has happened.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub async fn apply(&mut self, wanted: Blueprint) -> Result<Changes, BuildError> {
+        self.posts.retain(|_, post| !post.is_gone());
+        while self.tasks.try_join_next().is_some() {}
+        let settings = wanted.settings;
+        let n_enabled = wanted.mappings.iter().filter(|it| it.mapping.enabled).count();
+        let division = Division::new(settings.memory_budget_bytes, settings.memory_share_bytes, n_enabled)?;
+        let (aws, all_differs) = match &self.aws {
+            Some((written, aws)) if *written == settings.aws => (aws.clone(), false),
+            Some(_) | None => (Aws::new(&settings.aws, |name| std::env::var(name).ok()), true),
+        };
+        // Certificates are read again by what is built anew.
+        let clients = Arc::new(Clients { http: HttpClients::new(), aws });
+        let mappings: BTreeMap<String, MappingBlueprint> =
+            wanted.mappings.into_iter().map(|it| (it.mapping.name.as_str().to_owned(), it)).collect();
+        let set =
+            Set { functions: wanted.functions.iter().collect(), mappings: mappings.iter().map(|(name, it)| (name.as_str(), it)).collect() };
+        let diff = Diff::between(&self.running_set(), &set, all_differs);
+        let new = functions::build(diff.rebuilt.iter().map(|name| &wanted.functions[name]), &clients).await?;
+        let mut shelf = self.functions.running().clone();
+        shelf.extend(new.iter().map(|(name, it)| (name.clone(), Arc::clone(it))));
+        let orders = match self.orders(&diff, &mappings, &shelf, &clients).await {
+            Ok(orders) => orders,
+            Err(error) => {
+                functions::scrap(&new).await;
+                return Err(error);
+            }
+        };
+        // From here on nothing fails and nothing waits.
+        self.n_applied += 1;
+        self.budget.divide(division);
+        self.aws = Some((settings.aws, clients.aws.clone()));
+        self.feeds.set_clients(clients);
+        self.functions.install(new, &wanted.functions.keys().cloned().collect(), &self.ground.gate);
+        self.command(&diff, &mappings, orders);
+        self.running = mappings;
+        Ok(diff.told())
+    }
+
+    fn running_set(&self) -> Set<'_> {
+        Set {
+            functions: self.functions.running().iter().map(|(name, it)| (name, &it.function)).collect(),
+            mappings: self.running.iter().map(|(name, it)| (name.as_str(), it)).collect(),
+        }
+    }
+
+    /// What each mapping that changes is told.
+    async fn orders(
+        &self,
+        diff: &Diff,
+        mappings: &BTreeMap<String, MappingBlueprint>,
+        functions: &Shelf,
+        clients: &Clients,
+    ) -> Result<Vec<(String, Order)>, BuildError> {
+        let destinations = Destinations { files: &self.files, clients, functions, gate: &self.ground.gate };
+        let mut orders = Vec::new();
+        for (name, change) in &diff.mappings {
+            let order = match (change, mappings.get(name)) {
+                (Change::Unchanged, _) => continue,
+                (Change::Removed, _) | (_, None) => Order::Gone,
+                (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) if it.mapping.enabled => {
+                    Order::Run(Arc::new(self.wire(it, functions, &destinations).await?))
+                }
+                (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) => Order::Rest(Arc::new(facts(it))),
+            };
+            orders.push((name.clone(), order));
+        }
+        Ok(orders)
+    }
+
+    async fn wire(&self, it: &MappingBlueprint, functions: &Shelf, destinations: &Destinations<'_>) -> Result<Wired, BuildError> {
+        let mapping = &it.mapping;
+        let function = &functions[&mapping.function];
+        let outbox = match &mapping.on_failure {
+            Some(settings) => {
+                let destination = destinations.build(mapping.name.as_str(), &settings.target).await?;
+                let arn = match &mapping.function_qualifier {
+                    Some(qualifier) => format!("{}:{qualifier}", function.executor.function_arn()),
+                    None => function.executor.function_arn().to_owned(),
+                };
+                Some(Outbox::new(destination, arn, settings.include_payload))
+            }
+            None => None,
+        };
+        let wiring = Wiring {
+            id: MappingId(mapping.name.as_str().to_owned()),
+            plan: plan(mapping, it.profile, function.n_slots, outbox.is_some(), self.n_applied + 1),
+            budget: Arc::clone(&self.budget),
+            start: mapping.starting_position,
+            pollers: mapping.pollers,
+            source: Arc::clone(&it.source),
+            feeds: Arc::clone(&self.feeds),
+            filter: it.filter.clone(),
+            function_timeout: (!mapping.function.is_arn()).then_some(function.function.timeout),
+            executor: Arc::clone(&function.executor),
+            outbox,
+            store: Arc::clone(&self.store),
+            clock: self.clock,
+        };
+        Ok(Wired {
+            facts: facts(it),
+            wiring: Arc::new(wiring),
+            function: mapping.function.clone(),
+            concurrency_max: mapping.concurrency_max,
+            _uses: used_by(mapping).map(|it| functions[it].token()).collect(),
+        })
+    }
+
+    /// Gives the orders. Whoever will read a source is expected before anybody begins.
+    fn command(&mut self, diff: &Diff, mappings: &BTreeMap<String, MappingBlueprint>, orders: Vec<(String, Order)>) {
+        for identity in &diff.renewed {
+            self.feeds.renew(identity);
+        }
+        let reads = |it: &MappingBlueprint| it.mapping.enabled.then(|| it.source.identity());
+        for (name, it) in mappings.iter().filter(|(name, _)| diff.mappings[*name] != Change::Unchanged) {
+            if let Some(identity) = reads(it) {
+                self.feeds.expect(&identity, name);
+            }
+        }
+        for (name, order) in orders {
+            match self.posts.get(&name) {
+                Some(post) => post.tell(order),
+                None => {
+                    let (post, run) = Post::new(&self.ground, order);
+                    self.tasks.spawn(run);
+                    self.posts.insert(name.clone(), post);
+                }
+            }
+            let former = self.running.get(&name).and_then(reads);
+            if let Some(former) = former.filter(|it| mappings.get(&name).and_then(reads).as_ref() != Some(it)) {
+                self.feeds.dismiss(&former, &name);
+            }
+        }
+    }
+
+    /// Tells all mappings to end.
+    pub fn end(&self, how: Close) {
+        for post in self.posts.values() {
+            post.tell(Order::End(how));
+        }
+    }
+
+    /// Waits until all have ended. May be dropped.
+    pub async fn ended(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// How many mappings have not ended.
+    pub fn n_tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Ends the tasks that have not ended.
+    pub async fn abandon(&mut self) {
+        self.tasks.shutdown().await;
+    }
+
+    /// Stops all functions.
+    pub async fn stop_functions(&mut self, grace: Duration) {
+        self.functions.stop(grace).await;
+    }
+
+    /// Ends all feeds and waits for them.
+    pub async fn stop_feeds(&self) {
+        self.feeds.stop().await;
+    }
+}
+
+fn facts(it: &MappingBlueprint) -> Facts {
+    Facts {
+        name: it.mapping.name.as_str().to_owned(),
+        source_kind: it.profile.kind,
+        source: it.source.identity(),
+        function: it.mapping.function.to_string(),
+    }
+}
+
+fn plan(mapping: &Mapping, profile: &SourceProfile, n_slots: u32, has_destination: bool, generation: u64) -> Plan {
+    let function = NonZeroU32::new(n_slots);
+    let concurrency_max = match (mapping.concurrency_max, function) {
+        (Some(own), Some(function)) => Some(own.min(function)),
+        (own, function) => own.or(function),
+    };
+    Plan {
+        generation,
+        batch: mapping.batch.clone(),
+        retry: mapping.retry.clone(),
+        window: mapping.window.clone(),
+        lanes: mapping.lanes,
+        // The source's own number comes with its connection.
+        envelope_bytes: 0,
+        mixes_tracks: profile.mixes_tracks,
+        concurrency_max,
+        has_destination,
+        // The mapping's allowance comes with its task.
+        held_bytes_max: 0,
+        ahead_max: AHEAD_MAX,
+        queue: None,
+    }
+}

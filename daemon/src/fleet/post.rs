@@ -1,0 +1,176 @@
+//! One mapping's place in the fleet: a task that runs it as it was last told, and changes from one order to the next in good order.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use forebay_batcher::Close;
+use forebay_config::FunctionName;
+use forebay_invoker::Gate;
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::mapping_task::Wiring;
+use crate::registry::{Command, Entry, Lifecycle, Registry};
+use crate::supervisor::supervise;
+
+/// What a mapping is told. Only the last order counts.
+#[derive(Clone)]
+pub(super) enum Order {
+    /// Run like this; what runs otherwise ends in good order first.
+    Run(Arc<Wired>),
+    /// Be there and do nothing.
+    Rest(Arc<Facts>),
+    /// Be gone; the positions stay in the store.
+    Gone,
+    /// End with the process.
+    End(Close),
+}
+
+/// What people see of a mapping.
+pub(super) struct Facts {
+    pub(super) name: String,
+    pub(super) source_kind: &'static str,
+    pub(super) source: String,
+    pub(super) function: String,
+}
+
+/// A mapping ready to run.
+pub(super) struct Wired {
+    pub(super) facts: Facts,
+    pub(super) wiring: Arc<Wiring>,
+    pub(super) function: FunctionName,
+    pub(super) concurrency_max: Option<NonZeroU32>,
+    /// The functions that it uses are not stopped while it runs.
+    pub(super) _uses: Vec<TaskTrackerToken>,
+}
+
+/// What all mappings stand on.
+pub(super) struct Ground {
+    pub(super) registry: Arc<Registry>,
+    pub(super) gate: Arc<Gate>,
+}
+
+/// The way to a mapping's task.
+pub(super) struct Post {
+    orders: watch::Sender<Order>,
+    is_gone: Arc<AtomicBool>,
+}
+
+/// What registers a mapping: what others see, and the far end of its commands.
+type Registered = (Arc<Entry>, mpsc::Receiver<Command>);
+
+impl Post {
+    /// A place for a new mapping, which others see from here on; the future runs it until the end.
+    pub(super) fn new(ground: &Arc<Ground>, order: Order) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let first = order.facts().map(|facts| register(ground, facts, None));
+        let (orders, told) = watch::channel(order);
+        let is_gone = Arc::new(AtomicBool::new(false));
+        let run = keep(Arc::clone(ground), told, first, Arc::clone(&is_gone));
+        (Self { orders, is_gone }, run)
+    }
+
+    /// Replaces what it was told last.
+    pub(super) fn tell(&self, order: Order) {
+        self.is_gone.store(false, Ordering::SeqCst);
+        self.orders.send_replace(order);
+    }
+
+    /// It was told to be gone and nothing of it is left.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(*self.orders.borrow(), Order::Gone) && self.is_gone.load(Ordering::SeqCst)
+    }
+}
+
+impl Order {
+    fn facts(&self) -> Option<&Facts> {
+        match self {
+            Self::Run(wired) => Some(&wired.facts),
+            Self::Rest(facts) => Some(facts),
+            Self::Gone | Self::End(_) => None,
+        }
+    }
+
+    /// How what runs ends for this order, and what it shows meanwhile.
+    fn ending(&self) -> (Close, Lifecycle) {
+        match self {
+            Self::Run(_) => (Close::Finish, Lifecycle::Updating),
+            Self::Rest(_) => (Close::Finish, Lifecycle::Disabling),
+            Self::Gone => (Close::Finish, Lifecycle::Deleting),
+            Self::End(how) => (*how, Lifecycle::Disabling),
+        }
+    }
+}
+
+fn register(ground: &Ground, facts: &Facts, former: Option<&Entry>) -> Registered {
+    let (source, function) = (facts.source.clone(), facts.function.clone());
+    let (entry, commands) = match former {
+        Some(former) => former.after(facts.source_kind, source, function),
+        None => Entry::new(&facts.name, facts.source_kind, source, function),
+    };
+    if former.is_some() {
+        entry.set_lifecycle(Lifecycle::Updating);
+    }
+    ground.registry.insert(Arc::clone(&entry));
+    (entry, commands)
+}
+
+/// Follows the orders until told to end, or until nobody can give any.
+async fn keep(ground: Arc<Ground>, mut orders: watch::Receiver<Order>, first: Option<Registered>, is_gone: Arc<AtomicBool>) {
+    let mut first = first;
+    let mut former: Option<Arc<Entry>> = None;
+    loop {
+        let order = orders.borrow_and_update().clone();
+        let registered = order.facts().map(|facts| first.take().unwrap_or_else(|| register(&ground, facts, former.as_deref())));
+        match (order, registered) {
+            (Order::Run(wired), Some((entry, commands))) => {
+                run(&ground, &wired, Arc::clone(&entry), commands, &mut orders).await;
+                former = Some(entry);
+            }
+            (Order::Rest(_), Some((entry, _))) => {
+                entry.set_lifecycle(Lifecycle::Disabled);
+                former = Some(entry);
+                if orders.changed().await.is_err() {
+                    return;
+                }
+            }
+            (Order::Gone, _) => {
+                if let Some(gone) = former.take() {
+                    ground.registry.remove(gone.name());
+                }
+                is_gone.store(true, Ordering::SeqCst);
+                if orders.changed().await.is_err() {
+                    return;
+                }
+            }
+            (Order::End(_) | Order::Run(_) | Order::Rest(_), _) => return,
+        }
+    }
+}
+
+/// Runs one order until the next one has come and what ran has ended.
+async fn run(ground: &Ground, wired: &Wired, entry: Arc<Entry>, commands: mpsc::Receiver<Command>, orders: &mut watch::Receiver<Order>) {
+    let seat = ground.gate.join(&wired.function, wired.concurrency_max);
+    let life = supervise(Arc::clone(&wired.wiring), Arc::clone(&entry), commands, seat);
+    tokio::pin!(life);
+    let mut is_heard = true;
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut life => break,
+            // A later order may end it in another way: the process's end puts a limit to what still finishes.
+            told = orders.changed(), if is_heard => {
+                is_heard = told.is_ok();
+                let (how, farewell) = if is_heard { orders.borrow_and_update().ending() } else { (Close::Finish, Lifecycle::Deleting) };
+                // The life goes on beside this, so there is always somebody who takes the command.
+                tokio::select! {
+                    biased;
+                    () = &mut life => break,
+                    _ = entry.close_for(farewell, how) => {}
+                }
+            }
+        }
+    }
+    entry.metrics().end_life();
+    wired.wiring.feeds.leave(&wired.wiring.source.identity(), entry.name());
+}

@@ -1,0 +1,215 @@
+//! Reading the config again while running: all or nothing, and whoever asked or looks is told what became of it.
+
+mod outcome;
+mod status;
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::block_in_place;
+use tracing::{debug, error, info};
+
+pub use self::outcome::{Outcome, Refused};
+pub use self::status::{Rejection, ReloadStatus};
+pub use self::watch::Watch;
+use crate::app::App;
+use crate::blueprint::{self, Blueprint};
+use crate::clock::Clock;
+use crate::config_files::Loaded;
+use crate::effective::{self, Line};
+
+/// Reloads that may wait for their turn.
+const REQUESTS_MAX: usize = 4;
+
+/// Somebody wants the config read again, and to hear what became of it.
+pub type Request = oneshot::Sender<Outcome>;
+
+/// A way to ask for a reload.
+pub type Requests = mpsc::Sender<Request>;
+
+/// A way to ask for reloads, and its far end.
+pub fn requests() -> (Requests, mpsc::Receiver<Request>) {
+    mpsc::channel(REQUESTS_MAX)
+}
+
+/// Why the config is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// SIGHUP.
+    Signal,
+    /// `forebay reload`, or a POST to `/v1/reload`.
+    Asked,
+    /// The files have changed.
+    Files,
+}
+
+impl Cause {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Signal => "SIGHUP",
+            Self::Asked => "request",
+            Self::Files => "changed files",
+        }
+    }
+}
+
+/// What holds as long as the process runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fixed {
+    /// `--admin-listen`; without it the config's address counts.
+    pub admin_flag: Option<SocketAddr>,
+    /// The address that was asked for.
+    pub admin: SocketAddr,
+    /// `--data-dir`; without it the config's folder counts.
+    pub data_flag: Option<PathBuf>,
+    /// The data folder.
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Reads the config of the process again.
+#[derive(Debug)]
+pub struct Reloader {
+    names: Vec<String>,
+    fixed: Fixed,
+    status: Arc<ReloadStatus>,
+    clock: Clock,
+}
+
+/// A config that was read again, and what is told when it holds.
+struct Read {
+    blueprint: Blueprint,
+    lines: Vec<Line>,
+}
+
+impl Reloader {
+    /// Reads what `names` say, as the start did.
+    pub fn new(names: Vec<String>, fixed: Fixed, clock: Clock) -> Self {
+        Self { names, fixed, status: Arc::default(), clock }
+    }
+
+    /// What became of the reloads.
+    pub fn status(&self) -> &Arc<ReloadStatus> {
+        &self.status
+    }
+
+    /// What is read.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Reads the config and goes on with it, or keeps the former one. It returns as soon as what differs has been told so; what still runs
+    /// finishes by itself. May be dropped; then all or nothing has happened and nobody is told.
+    pub async fn reload(&self, app: &mut App, settings: &mut Settings, watch: &mut Watch, cause: Cause) -> Outcome {
+        watch.rest();
+        let outcome = match self.read(watch) {
+            Ok(read) => self.change(app, settings, read).await,
+            Err(refused) => Outcome::Rejected(refused),
+        };
+        watch.set_enabled(settings.watch_config);
+        self.tell(&outcome, cause);
+        outcome
+    }
+
+    fn read(&self, watch: &mut Watch) -> Result<Read, Refused> {
+        if self.names.iter().any(|name| name == "-") {
+            return Err(Refused::unreadable("FB-0510", "standard input cannot be read a second time: give the config as a file"));
+        }
+        let loaded = block_in_place(|| Loaded::read_named(&self.names));
+        let loaded = loaded.map_err(|error| Refused::unreadable(error.code(), error.to_string()))?;
+        watch.also(loaded.named_files());
+        let drawn = loaded.check().and_then(|config| blueprint::draw(config, &loaded));
+        let blueprint = drawn.map_err(|findings| Refused::findings(&findings, &loaded.texts))?;
+        self.check_fixed(&blueprint)?;
+        Ok(Read { lines: effective::lines(&loaded, &blueprint), blueprint })
+    }
+
+    /// Some settings hold from the start to the end of the process.
+    fn check_fixed(&self, blueprint: &Blueprint) -> Result<(), Refused> {
+        let settings = &blueprint.settings;
+        let admin = self.fixed.admin_flag.unwrap_or(settings.admin_listen);
+        let data_dir = crate::data_dir::choose(self.fixed.data_flag.clone(), settings.data_dir.clone());
+        let changed: Vec<_> = [("admin.listen", admin != self.fixed.admin), ("data_dir", data_dir != self.fixed.data_dir)]
+            .into_iter()
+            .filter_map(|(name, differs)| differs.then_some(name))
+            .collect();
+        if changed.is_empty() { Ok(()) } else { Err(Refused::needs_restart(&changed)) }
+    }
+
+    async fn change(&self, app: &mut App, settings: &mut Settings, read: Read) -> Outcome {
+        let wanted =
+            Settings { shutdown_grace: read.blueprint.settings.shutdown_grace, watch_config: read.blueprint.settings.watch_config };
+        match app.change(read.blueprint).await {
+            Ok(changes) => {
+                *settings = wanted;
+                let is_told =
+                    |line: &&Line| [&changes.added, &changes.changed, &changes.enabled].iter().any(|it| it.contains(&line.mapping));
+                read.lines.iter().filter(is_told).for_each(Line::tell);
+                Outcome::Applied(changes)
+            }
+            Err(error) => Outcome::Rejected(Refused::build(&error)),
+        }
+    }
+
+    fn tell(&self, outcome: &Outcome, cause: Cause) {
+        let cause_word = cause.word();
+        match outcome {
+            Outcome::Applied(changes) if changes.is_empty() && cause == Cause::Files => {
+                debug!("config files were touched: nothing differs")
+            }
+            Outcome::Applied(changes) => info!(cause = cause_word, changes = changes.sentence(), "config reloaded"),
+            Outcome::Rejected(refused) => {
+                for it in &refused.details {
+                    error!(code = it.code, place = it.place, "{}", it.message);
+                }
+                let error = &refused.message;
+                error!(code = "FB-0514", cause = cause_word, error, "reload rejected: the former config stays in use");
+            }
+        }
+        self.status.note(outcome, self.clock.now().unix);
+    }
+}
+
+/// What concerns the process and may change while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long running invocations get at the end.
+    pub shutdown_grace: std::time::Duration,
+    /// Whether changed files are read again by themselves.
+    pub watch_config: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_batcher::UnixMillis;
+
+    use super::*;
+
+    fn read(name: &str, folder: &str) -> Result<Read, Refused> {
+        let admin = "127.0.0.1:9470".parse().unwrap();
+        let fixed = Fixed { admin_flag: None, admin, data_flag: None, data_dir: Some(folder.into()) };
+        let names = vec![name.to_owned()];
+        Reloader::new(names.clone(), fixed, Clock::start_at(UnixMillis(0))).read(&mut Watch::new(&names))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn standard_input_is_not_read_a_second_time() {
+        assert_eq!(read("-", "/d").err().map(|it| it.code), Some("FB-0510".to_owned()));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_holds_from_the_start_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.yaml");
+        let name = path.display().to_string();
+        std::fs::write(&path, "data_dir: /d\nevent_source_mappings: []\n").unwrap();
+        assert!(read(&name, "/d").is_ok());
+        let refused = read(&name, "/other").err().map(|it| it.message).unwrap_or_default();
+        assert!(refused.starts_with("FB-0516: `data_dir`"), "{refused}");
+        std::fs::write(&path, "data_dir: /d\nadmin: { listen: \"127.0.0.1:1\" }\nevent_source_mappings: []\n").unwrap();
+        let refused = read(&name, "/d").err().map(|it| it.message).unwrap_or_default();
+        assert!(refused.starts_with("FB-0516: `admin.listen`"), "{refused}");
+    }
+}

@@ -1,0 +1,211 @@
+//! Watches the config files by looking at them: names, what symbolic links lead to, and the marks of a change.
+//!
+//! A change counts when two looks in a row see the same, so that a file is not read while it is being written. Kubernetes swaps a link
+//! beside the files; what a name leads to is part of what is looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::task::block_in_place;
+use tokio::time::{Instant, sleep_until};
+
+use crate::config_files::files_in;
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What the files looked like.
+type Look = BTreeMap<PathBuf, Option<Mark>>;
+
+/// What tells one content of a name from the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    /// What the name leads to.
+    real: PathBuf,
+    inode: (u64, u64),
+    n_bytes: u64,
+    changed: (i64, i64),
+    written: (i64, i64),
+}
+
+/// Watches the files of a config.
+#[derive(Debug)]
+pub struct Watch {
+    names: Vec<PathBuf>,
+    /// Files that placeholders name.
+    also: BTreeSet<PathBuf>,
+    is_enabled: bool,
+    /// What they looked like when they were last read.
+    read: Look,
+    /// What they looked like last, when that differs from what was read.
+    last: Option<Look>,
+    next: Instant,
+}
+
+impl Watch {
+    /// Watches what `names` say, files and folders; made before they are read. Standard input and variables do not change.
+    pub fn new(names: &[String]) -> Self {
+        let is_path = |name: &&String| *name != "-" && !name.starts_with("env:");
+        let names: Vec<PathBuf> = names.iter().filter(is_path).map(PathBuf::from).collect();
+        let read = look(&names, &BTreeSet::new());
+        Self { names, also: BTreeSet::new(), is_enabled: false, read, last: None, next: Instant::now() + EVERY }
+    }
+
+    /// Whether it looks at all.
+    pub fn set_enabled(&mut self, is_enabled: bool) {
+        self.is_enabled = is_enabled;
+    }
+
+    /// Placeholders name these files.
+    pub fn also(&mut self, files: &BTreeSet<PathBuf>) {
+        for gone in self.also.difference(files) {
+            self.read.remove(gone);
+        }
+        self.also.clone_from(files);
+        self.read.extend(files.iter().map(|file| (file.clone(), mark(file))));
+    }
+
+    /// The files are read now: what they look like is what they looked like when they were read.
+    pub fn rest(&mut self) {
+        self.read = block_in_place(|| look(&self.names, &self.also));
+        self.last = None;
+    }
+
+    /// Waits until the files have changed and changed no more. May be dropped without losing a change.
+    pub async fn changed(&mut self) {
+        loop {
+            if !self.is_enabled {
+                return std::future::pending().await;
+            }
+            sleep_until(self.next).await;
+            let look = block_in_place(|| look(&self.names, &self.also));
+            self.next = Instant::now() + EVERY;
+            if self.notices(look) {
+                return;
+            }
+        }
+    }
+
+    /// Takes in a look; `true` when what it saw is a change that is over.
+    fn notices(&mut self, look: Look) -> bool {
+        if self.read == look {
+            self.last = None;
+            return false;
+        }
+        if self.last.as_ref() == Some(&look) {
+            self.read = look;
+            self.last = None;
+            return true;
+        }
+        self.last = Some(look);
+        false
+    }
+}
+
+fn look(names: &[PathBuf], also: &BTreeSet<PathBuf>) -> Look {
+    let mut look = Look::new();
+    for name in names {
+        look.insert(name.clone(), mark(name));
+        if name.is_dir() {
+            look.extend(files_in(name).unwrap_or_default().into_iter().map(|file| (file.clone(), mark(&file))));
+        }
+    }
+    look.extend(also.iter().map(|file| (file.clone(), mark(file))));
+    look
+}
+
+fn mark(path: &Path) -> Option<Mark> {
+    let metadata = fs::metadata(path).ok()?;
+    let real = fs::canonicalize(path).ok()?;
+    let (changed, written) = if metadata.is_dir() {
+        // Other files in the folder do not matter; what it holds is looked at by itself.
+        ((0, 0), (0, 0))
+    } else {
+        ((metadata.ctime(), metadata.ctime_nsec()), (metadata.mtime(), metadata.mtime_nsec()))
+    };
+    let n_bytes = if metadata.is_dir() { 0 } else { metadata.len() };
+    Some(Mark { real, inode: (metadata.dev(), metadata.ino()), n_bytes, changed, written })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder {
+        folder: tempfile::TempDir,
+        watch: Watch,
+    }
+
+    impl Folder {
+        fn new(files: &[&str]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            for name in files {
+                fs::write(folder.path().join(name), "one").unwrap();
+            }
+            let watch = Watch::new(&[folder.path().display().to_string()]);
+            Self { folder, watch }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn looks(&mut self) -> bool {
+            let seen = look(&self.watch.names, &self.watch.also);
+            self.watch.notices(seen)
+        }
+    }
+
+    #[test]
+    fn a_change_counts_once_and_only_when_it_is_over() {
+        let mut it = Folder::new(&["a.yaml"]);
+        assert!(!it.looks() && !it.looks(), "nothing has changed since it was made");
+        fs::write(it.path("a.yaml"), "half").unwrap();
+        assert!(!it.looks(), "it may still be written");
+        fs::write(it.path("a.yaml"), "whole and longer").unwrap();
+        assert!(!it.looks(), "it was");
+        assert!(it.looks(), "it is over");
+        assert!(!it.looks() && !it.looks(), "and counts once");
+    }
+
+    #[test]
+    fn files_that_come_and_go_count_and_other_files_do_not() {
+        let mut it = Folder::new(&["a.yaml"]);
+        assert!(!it.looks());
+        fs::write(it.path("notes.txt"), "x").unwrap();
+        assert!(!it.looks() && !it.looks());
+        fs::write(it.path("b.yaml"), "x").unwrap();
+        assert!(!it.looks() && it.looks());
+        fs::remove_file(it.path("b.yaml")).unwrap();
+        assert!(!it.looks() && it.looks());
+    }
+
+    #[test]
+    fn a_link_beside_the_files_that_is_swapped_is_a_change() {
+        let mut it = Folder::new(&[]);
+        for (version, text) in [("v1", "one"), ("v2", "two")] {
+            fs::create_dir(it.path(version)).unwrap();
+            fs::write(it.path(version).join("a.yaml"), text).unwrap();
+        }
+        std::os::unix::fs::symlink("v1", it.path("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/a.yaml", it.path("a.yaml")).unwrap();
+        it.watch = Watch::new(&[it.folder.path().display().to_string()]);
+        assert!(!it.looks() && !it.looks());
+        std::os::unix::fs::symlink("v2", it.path("..data_tmp")).unwrap();
+        fs::rename(it.path("..data_tmp"), it.path("..data")).unwrap();
+        assert!(!it.looks() && it.looks());
+    }
+
+    #[test]
+    fn a_file_that_a_placeholder_names_is_watched_too() {
+        let mut it = Folder::new(&["a.yaml", "secret"]);
+        let secret = it.path("secret");
+        it.watch.also(&BTreeSet::from([secret.clone()]));
+        assert!(!it.looks());
+        fs::write(&secret, "another").unwrap();
+        assert!(!it.looks() && it.looks());
+    }
+}
