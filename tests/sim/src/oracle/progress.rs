@@ -80,8 +80,9 @@ impl Oracle {
             for uid in &self.by_track[owner.source] {
                 let entry = &self.entries[*uid as usize];
                 let truth = &self.truths[*uid as usize];
-                // A record that the source dropped since cannot come again, so no checkpoint need remember it.
-                let kept = !entry.fixed || truth.gone || super::ownership::is_finished_in(checkpoint, &truth.position);
+                // A record that the source dropped since cannot come again, so no checkpoint need remember it; one that nobody wants comes to
+                // the filter again and no further.
+                let kept = !entry.fixed || truth.gone || !truth.wanted || super::ownership::is_finished_in(checkpoint, &truth.position);
                 holds(Rule::D2, kept, || format!("record {uid} is finished and a clean stop forgot it"))?;
             }
         }
