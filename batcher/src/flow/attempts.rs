@@ -17,13 +17,7 @@ impl Machine {
             self.advance(id);
             return None;
         };
-        if tried.slice.n_records() == 0 {
-            chain.steps.pop_front();
-            // It was taken out of the line; if its next step is ready, it stands in it anew.
-            self.set_status(id, Status::New);
-            self.advance(id);
-            return None;
-        }
+        debug_assert!(tried.slice.n_records() > 0, "what is left of a chain holds records");
         let attempt_id = AttemptId(self.next_id);
         self.next_id += 1;
         let attempt = Attempt { id: attempt_id, slice: tried.slice.clone(), why: tried.why, n_before: tried.n_invokes };

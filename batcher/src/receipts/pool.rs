@@ -3,6 +3,11 @@
 use super::*;
 
 impl Machine {
+    pub(super) fn put_waiting(&mut self, seq: u64, record: Record) {
+        self.receipts.waiting_bytes += bytes_in_batch(&record);
+        self.receipts.waiting.insert(seq, Waiting { record, since: self.now.tick });
+    }
+
     pub(super) fn take_waiting(&mut self, seq: u64) -> Option<Waiting> {
         let waiting = self.receipts.waiting.remove(&seq)?;
         self.receipts.waiting_bytes -= bytes_in_batch(&waiting.record);

@@ -51,8 +51,7 @@ impl Machine {
             self.receipts.held.insert(receipt.clone(), Held { visible_until: None, stage: Stage::Waiting(seq), is_extending: false });
             self.receipts.set_visible(&receipt, visible_until);
             self.held_bytes += record.n_bytes() + RECORD_OVERHEAD_BYTES;
-            self.receipts.waiting_bytes += bytes_in_batch(&record);
-            self.receipts.waiting.insert(seq, Waiting { record, since: now });
+            self.put_waiting(seq, record);
         }
     }
 

@@ -140,7 +140,6 @@ impl Machine {
             Some(held) if held.stage == Stage::InChain => held.stage = Stage::Waiting(seq),
             Some(_) | None => return self.give_room(&[record]),
         }
-        self.receipts.waiting_bytes += bytes_in_batch(&record);
-        self.receipts.waiting.insert(seq, Waiting { record, since: self.now.tick });
+        self.put_waiting(seq, record);
     }
 }

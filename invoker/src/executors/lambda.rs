@@ -101,11 +101,7 @@ impl Executor for LambdaExecutor {
 
 #[cfg(test)]
 mod tests {
-    /// The rows of the table of an answer's meaning.
-    fn rows(text: &str) -> Vec<&str> {
-        let lines = text.lines().map(|line| line.trim_start_matches("//! "));
-        lines.skip_while(|line| !line.starts_with("| What happens")).take_while(|line| line.starts_with('|')).collect()
-    }
+    use crate::executors::rows;
 
     #[test]
     fn the_manual_has_the_table_of_this_file() {

@@ -5,3 +5,10 @@ pub mod lambda;
 pub mod process;
 mod retry_after;
 mod words;
+
+/// The rows of the table of an answer's meaning, in a manual or in the first lines of a file.
+#[cfg(test)]
+fn rows(text: &str) -> Vec<&str> {
+    let lines = text.lines().map(|line| line.trim_start_matches("//! "));
+    lines.skip_while(|line| !line.starts_with("| What happens")).take_while(|line| line.starts_with('|')).collect()
+}

@@ -160,9 +160,8 @@ impl Desk {
 
     /// The next receive to send: as many run as the mapping with the most open orders has. Its room and its wait.
     pub(super) fn next_receive(&mut self, now: Instant) -> Option<(u32, Duration)> {
-        let is_complete = self.asked().iter().all(|(_, who)| who.is_some());
         let is_full = self.ballots.n_open() >= OPEN_MAX || self.pending_bytes >= 2 * PENDING_BYTES_MAX;
-        if is_full || (now < self.patient_until && !is_complete) {
+        if is_full || (now < self.patient_until && self.asked().iter().any(|(_, who)| who.is_none())) {
             return None;
         }
         let seat = self.seats.values_mut().max_by_key(|seat| seat.orders.len()).filter(|seat| seat.orders.len() > self.n_receives)?;
@@ -204,9 +203,14 @@ impl Desk {
         self.hidden.contains_key(receipt)
     }
 
-    /// A round is over, or its receipt is void: what waits under it is nobody's.
-    pub(super) fn end_round(&mut self, receipt: &Receipt) {
+    /// All have voted, so the message waits for nobody: it need not be hidden for longer.
+    pub(super) fn show(&mut self, receipt: &Receipt) {
         self.hidden.remove(receipt);
+    }
+
+    /// A round is over before all have voted: what waits under its receipt is nobody's.
+    pub(super) fn end_round(&mut self, receipt: &Receipt) {
+        self.show(receipt);
         for seat in self.seats.values_mut() {
             seat.pending.retain(|it| {
                 let is_over = matches!(&it.place, Place::Queue { receipt: its, .. } if its == receipt);

@@ -111,7 +111,12 @@ impl Actor {
                 let answers = answers.into_iter().map(|(receipt, hidden)| (receipt, extended(hidden, until))).collect();
                 self.tell(who, FeedEvent::Extended(id, answers));
             }
-            Called::Shared { sent, result } => self.received_shared(sent, result),
+            Called::Shared { sent, result } => {
+                if let Some(desk) = &mut self.desk {
+                    desk.n_receives -= 1;
+                }
+                self.received_shared(sent, result);
+            }
             Called::Concluded(settlements, answers) => self.concluded(settlements, answers),
             Called::ExtendedShared { asked, until, answers } => self.extended_shared(asked, until, answers),
             Called::HandedBack => {}

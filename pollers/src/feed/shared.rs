@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::FeedEvent;
 use super::actor::Actor;
-use super::ballot::{Vote, Wish};
+use super::ballot::{Vote, Voter, Wish};
 use super::desk::{self, Desk};
 use super::inbox::SubscriberId;
 use super::queue::{Called, extended, tick};
@@ -60,15 +60,11 @@ impl Actor {
     /// What one mapping's own receive brought is given to all; it gets its part with its next order, unless it takes nothing more.
     pub(super) fn share_received(&mut self, who: SubscriberId, order: &ReadOrder, sent: Instant, messages: Vec<Message>) {
         self.tell(who, FeedEvent::Read(order.id, Ok(Read::default())));
-        if let Some(desk) = &mut self.desk {
-            desk.n_receives += 1;
-        }
         self.received_shared(sent, Ok(messages));
     }
 
     pub(super) fn received_shared(&mut self, sent: Instant, result: Result<Vec<Message>, SourceError>) {
         let Some(desk) = &mut self.desk else { return };
-        desk.n_receives -= 1;
         desk.look_at(Instant::now());
         let messages = match result {
             Ok(messages) if !desk.has_takers() => return self.hand_back(messages),
@@ -81,13 +77,14 @@ impl Actor {
                 return self.settle_desk();
             }
         };
-        let settlements = messages.into_iter().filter_map(|it| self.distribute(&it, sent)).collect();
+        let asked = desk.asked();
+        let settlements = messages.into_iter().filter_map(|it| self.distribute(&it, sent, &asked)).collect();
         self.conclude(settlements);
         self.settle_desk();
     }
 
-    /// Gives one message to those who want it.
-    fn distribute(&mut self, message: &Message, sent: Instant) -> Option<Settlement> {
+    /// Gives one message to those of the `asked` who want it.
+    fn distribute(&mut self, message: &Message, sent: Instant, asked: &[(Voter, Option<SubscriberId>)]) -> Option<Settlement> {
         let visibility = self.queue.as_ref()?.facts().visibility;
         let receipt = desk::shared(&message.receipt);
         let desk = self.desk.as_mut()?;
@@ -99,17 +96,17 @@ impl Actor {
             desk.hide(&receipt, sent + visibility, Some(visibility));
         }
         let mut wishes = Vec::new();
-        for (voter, who) in desk.asked() {
+        for (voter, who) in asked {
             let member = who.and_then(|who| Some((who, self.members.get(&who).filter(|it| !it.events.is_closed())?)));
             let wish = match member {
-                _ if desk.ballots.has_finished(&message.record.id, &voter) => Wish::Wants,
+                _ if desk.ballots.has_finished(&message.record.id, voter) => Wish::Wants,
                 None => Wish::Absent,
                 Some((who, member)) => {
                     let place = || Place::Queue { receipt: receipt.clone(), visible_until: None, receives_left: message.receives_left };
                     desk.give(who, render(member, message, place))
                 }
             };
-            wishes.push((voter, wish));
+            wishes.push((Voter::clone(voter), wish));
         }
         let settlement = desk.ballots.begin(&message.record.id, receipt.clone(), wishes);
         tell_forgotten(desk.ballots.n_forgotten());
@@ -122,7 +119,7 @@ impl Actor {
             return;
         }
         if let Some(desk) = &mut self.desk {
-            settlements.iter().for_each(|it| desk.end_round(&it.receipt));
+            settlements.iter().for_each(|it| desk.show(&it.receipt));
         }
         self.call(|queue| {
             Box::pin(async move {

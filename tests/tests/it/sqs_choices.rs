@@ -159,9 +159,7 @@ fn a_queue_without_visibility_is_refused_until_it_has_some() {
     let status = world.await_status(&daemon, "FB-0215");
     assert!(status.contains("Give the queue a visibility timeout"), "{status}");
     world.server.with(|service, _| service.set_attributes("orders", Attributes::default())).expect("the queue is there");
-    world.await_empty();
-    assert!(daemon.stop().success());
-    world.assert_each_once(3);
+    world.ends_with_each_once(daemon, 3);
 }
 
 #[test]

@@ -28,9 +28,7 @@ fn a_wrong_queue_url_is_told_with_what_to_do_and_taken_once_the_queue_is_there()
     world.server.create("missing", Attributes::default());
     world.send(10);
     world.await_given(10);
-    world.await_empty();
-    assert!(daemon.stop().success());
-    world.assert_each_once(10);
+    world.ends_with_each_once(daemon, 10);
 }
 
 #[test]
@@ -44,9 +42,7 @@ fn a_queue_that_is_asked_for_by_name_and_refused_is_told_and_taken_once_it_is_al
     assert!(status.contains("sqs:ReceiveMessage") && status.contains("is not authorized to perform"), "{status}");
     world.assert_ready_and_told(&daemon, "FB-0211");
     world.server.heal();
-    world.await_empty();
-    assert!(daemon.stop().success());
-    world.assert_each_once(10);
+    world.ends_with_each_once(daemon, 10);
 }
 
 #[test]
@@ -64,9 +60,7 @@ fn permissions_taken_away_while_it_runs_are_told_and_what_was_finished_is_delete
     wait::until("deletes that are refused", || (refused(&world, Action::DeleteMessageBatch) >= 2).then_some(()));
     assert_eq!(world.server.counts("orders"), (0, 10, 0), "nothing is deleted, nothing is shown");
     world.server.heal();
-    world.await_empty();
-    assert!(daemon.stop().success());
-    world.assert_each_once(10);
+    world.ends_with_each_once(daemon, 10);
 }
 
 #[test]
@@ -159,9 +153,7 @@ fn an_endpoint_that_is_down_at_the_start_is_told_and_taken_once_it_answers() {
     world.assert_ready_and_told(&daemon, "FB-0212");
     world.server.come_up();
     world.await_given(10);
-    world.await_empty();
-    assert!(daemon.stop().success());
-    world.assert_each_once(10);
+    world.ends_with_each_once(daemon, 10);
 }
 
 #[test]
@@ -208,9 +200,7 @@ fn a_message_of_a_mebibyte_arrives_whole_and_a_batch_over_six_megabytes_is_split
     }
     let daemon = Daemon::start(world.scene.folder());
     world.await_given(14);
-    world.await_empty();
-    assert!(daemon.stop().success());
-    world.assert_each_once(14);
+    world.ends_with_each_once(daemon, 14);
     let given = world.given();
     let largest = given.iter().map(|it| it.event_bytes).max().expect("something was given");
     assert!((5 << 20..=EVENT_BYTES_MAX).contains(&largest), "the largest event has {largest} bytes");
@@ -240,9 +230,7 @@ fn entries_that_were_not_deleted_are_deleted_later_and_no_message_comes_twice() 
     world.server.plant(Action::DeleteMessageBatch, Fault::FailEvery(2), Some(6));
     world.send(60);
     let daemon = Daemon::start(world.scene.folder());
-    world.await_empty();
-    assert!(daemon.stop().success());
-    world.assert_each_once(60);
+    world.ends_with_each_once(daemon, 60);
     let failed: usize = world.server.calls(Action::DeleteMessageBatch).iter().map(|it| it.failed.len()).sum();
     assert!(failed > 6, "entries did fail: {failed}");
     assert!(world.log().contains("FB-0219") && world.log().contains("InternalError"), "{}", world.log());
@@ -257,9 +245,7 @@ fn many_deletes_refused_at_once_are_made_soon_after_they_are_allowed() {
     world.await_given(1_000);
     wait::until("every delete to be refused", || (refused(&world, Action::DeleteMessageBatch) >= 100).then_some(()));
     world.server.heal();
-    world.await_empty();
-    assert!(daemon.stop().success());
-    world.assert_each_once(1_000);
+    world.ends_with_each_once(daemon, 1_000);
 }
 
 #[test]
@@ -306,9 +292,7 @@ fn a_queue_that_asks_to_slow_down_is_obeyed_and_everything_arrives_once() {
         world.send(30);
         let daemon = Daemon::start(world.scene.folder());
         world.await_given(30);
-        world.await_empty();
-        assert!(daemon.stop().success());
-        world.assert_each_once(30);
+        world.ends_with_each_once(daemon, 30);
     }
 }
 

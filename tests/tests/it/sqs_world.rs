@@ -142,6 +142,13 @@ impl World {
         assert!(code == 200 && page.contains(words), "{code} {page}");
     }
 
+    /// The queue comes to be empty, the daemon stops cleanly, and every message was given exactly once.
+    pub(crate) fn ends_with_each_once(&self, daemon: Daemon, n: usize) {
+        self.await_empty();
+        assert!(daemon.stop().success());
+        self.assert_each_once(n);
+    }
+
     /// Every message was given exactly once, at its first receive.
     pub(crate) fn assert_each_once(&self, n: usize) {
         let given = self.given();
