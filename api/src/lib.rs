@@ -4,3 +4,4 @@ pub mod auth;
 pub mod error;
 pub mod mapping;
 mod model;
+pub mod service;
