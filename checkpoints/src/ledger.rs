@@ -65,11 +65,28 @@ pub(crate) fn apply(staged: &mut Staged<'_>, lease: &Lease, change: Change) -> R
                 staged.delete(&listed(lease, track));
                 staged.delete(&kept(lease, track));
             }
+            staged.delete(&Name::Note(lease.mapping.clone()));
             staged.delete(&Name::Mapping(lease.mapping.clone()));
             staged.put(&Name::EpochFloor, &Row { epoch: floor, body: Vec::new() });
             Ok(())
         }
     }
+}
+
+/// Stages a mapping's note in place of the one before, or without one its going.
+pub(crate) fn note(staged: &mut Staged<'_>, mapping: MappingId, note: Option<Vec<u8>>) {
+    let name = Name::Note(mapping);
+    match note {
+        // It belongs to no owner, so it has no epoch.
+        Some(body) => staged.put(&name, &Row { epoch: Epoch(0), body }),
+        None => staged.delete(&name),
+    }
+}
+
+/// All notes.
+pub(crate) fn notes(staged: &Staged<'_>) -> Result<BTreeMap<MappingId, Vec<u8>>, StoreError> {
+    let rows = staged.under(&Name::notes())?;
+    Ok(rows.into_iter().filter_map(|(name, row)| if let Name::Note(mapping) = name { Some((mapping, row.body)) } else { None }).collect())
 }
 
 /// All mappings with the highest epoch granted.

@@ -79,6 +79,15 @@ impl MemoryStore {
     fn change<'a>(&'a self, lease: &'a Lease, change: Change) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move { self.lock().write(|staged| ledger::apply(staged, lease, change)) })
     }
+
+    fn write_note<'a>(&'a self, mapping: &'a MappingId, note: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.lock().write(|staged| {
+                ledger::note(staged, mapping.clone(), note);
+                Ok(())
+            })
+        })
+    }
 }
 
 impl Inner {
@@ -155,6 +164,18 @@ impl CheckpointStore for MemoryStore {
 
     fn remove<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
         self.change(lease, Change::Remove)
+    }
+
+    fn note<'a>(&'a self, mapping: &'a MappingId, note: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.write_note(mapping, Some(note))
+    }
+
+    fn unnote<'a>(&'a self, mapping: &'a MappingId) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.write_note(mapping, None)
+    }
+
+    fn notes(&self) -> BoxFuture<'_, Result<BTreeMap<MappingId, Vec<u8>>, StoreError>> {
+        Box::pin(async move { self.lock().read(ledger::notes) })
     }
 
     fn mappings(&self) -> BoxFuture<'_, Result<Vec<(MappingId, Epoch)>, StoreError>> {

@@ -23,6 +23,7 @@ mod seal;
 mod survey;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -110,6 +111,10 @@ impl RocksStore {
         Box::pin(self.ask(move |answer| Request::Write(Write::Change { lease: lease.clone(), change, answer })))
     }
 
+    fn write_note<'a>(&'a self, mapping: &'a MappingId, note: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.ask(move |answer| Request::Write(Write::Note { mapping: mapping.clone(), note, answer })))
+    }
+
     fn join(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(_)) = thread.map(JoinHandle::join) {
@@ -141,6 +146,18 @@ impl CheckpointStore for RocksStore {
 
     fn remove<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
         self.change(lease, Change::Remove)
+    }
+
+    fn note<'a>(&'a self, mapping: &'a MappingId, note: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.write_note(mapping, Some(note))
+    }
+
+    fn unnote<'a>(&'a self, mapping: &'a MappingId) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.write_note(mapping, None)
+    }
+
+    fn notes(&self) -> BoxFuture<'_, Result<BTreeMap<MappingId, Vec<u8>>, StoreError>> {
+        Box::pin(self.ask(|answer| Request::Notes { answer }))
     }
 
     fn mappings(&self) -> BoxFuture<'_, Result<Vec<(MappingId, Epoch)>, StoreError>> {

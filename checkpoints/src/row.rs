@@ -3,7 +3,7 @@
 //! | key | value's body |
 //! | --- | --- |
 //! | `c` mapping track | the track's checkpoint, opaque |
-//! | `d` | kept free for definitions of mappings |
+//! | `d` mapping | a note of the mapping, opaque; it may stand without a row `m` |
 //! | `e` | the epoch below which no removed mapping was granted one |
 //! | `m` mapping | one byte: 1 when the mapping was created, 0 when it was only acquired |
 //! | `t` mapping track | nothing: the track is on the mapping's list |
@@ -22,6 +22,7 @@ const VERSION: u8 = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Name {
     Checkpoint(MappingId, TrackKey),
+    Note(MappingId),
     EpochFloor,
     Mapping(MappingId),
     Listed(MappingId, TrackKey),
@@ -32,6 +33,7 @@ impl Name {
     pub(crate) fn key(&self) -> Vec<u8> {
         match self {
             Self::Checkpoint(mapping, track) => track_key(b'c', mapping, track),
+            Self::Note(mapping) => sized(b'd', mapping),
             Self::EpochFloor => vec![b'e'],
             Self::Mapping(mapping) => sized(b'm', mapping),
             Self::Listed(mapping, track) => track_key(b't', mapping, track),
@@ -43,8 +45,9 @@ impl Name {
         let (kind, rest) = key.split_first()?;
         match kind {
             b'c' => track_of(rest).map(|(mapping, track)| Self::Checkpoint(mapping, track)),
+            b'd' => whole_of(rest).map(Self::Note),
             b'e' if rest.is_empty() => Some(Self::EpochFloor),
-            b'm' => track_of(rest).filter(|(_, track)| track.0.is_empty()).map(|(mapping, _)| Self::Mapping(mapping)),
+            b'm' => whole_of(rest).map(Self::Mapping),
             b't' => track_of(rest).map(|(mapping, track)| Self::Listed(mapping, track)),
             b'z' if rest.is_empty() => Some(Self::Generation),
             _ => None,
@@ -61,6 +64,11 @@ impl Name {
         sized(b't', mapping)
     }
 
+    /// The beginning of the keys of all notes.
+    pub(crate) fn notes() -> Vec<u8> {
+        vec![b'd']
+    }
+
     /// The beginning of the keys of all mappings.
     pub(crate) fn mappings() -> Vec<u8> {
         vec![b'm']
@@ -68,7 +76,7 @@ impl Name {
 
     fn mapping(&self) -> &str {
         match self {
-            Self::Checkpoint(mapping, _) | Self::Mapping(mapping) | Self::Listed(mapping, _) => &mapping.0,
+            Self::Checkpoint(mapping, _) | Self::Note(mapping) | Self::Mapping(mapping) | Self::Listed(mapping, _) => &mapping.0,
             Self::EpochFloor | Self::Generation => "",
         }
     }
@@ -78,6 +86,7 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Checkpoint(mapping, track) => write!(f, "the checkpoint of track {} of mapping {}", track.0, mapping.0),
+            Self::Note(mapping) => write!(f, "the note of mapping {}", mapping.0),
             Self::EpochFloor => write!(f, "the epoch floor"),
             Self::Mapping(mapping) => write!(f, "the row of mapping {}", mapping.0),
             Self::Listed(mapping, track) => write!(f, "the list entry of track {} of mapping {}", track.0, mapping.0),
@@ -107,6 +116,11 @@ fn track_key(kind: u8, mapping: &MappingId, track: &TrackKey) -> Vec<u8> {
 fn track_of(rest: &[u8]) -> Option<(MappingId, TrackKey)> {
     let (mapping, track) = split_sized(rest)?;
     Some((MappingId(text(mapping)?), TrackKey(text(track)?)))
+}
+
+/// The mapping of a key that has nothing after it.
+fn whole_of(rest: &[u8]) -> Option<MappingId> {
+    track_of(rest).filter(|(_, track)| track.0.is_empty()).map(|(mapping, _)| mapping)
 }
 
 fn split_sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -188,6 +202,7 @@ mod tests {
         let track = TrackKey("8:1f\0é".to_owned());
         vec![
             Name::Checkpoint(mapping.clone(), track.clone()),
+            Name::Note(mapping.clone()),
             Name::EpochFloor,
             Name::Mapping(mapping.clone()),
             Name::Listed(mapping, track),
@@ -202,7 +217,9 @@ mod tests {
         }
         assert_eq!(Name::parse(b""), None);
         assert_eq!(Name::parse(b"q"), None);
-        assert_eq!(Name::parse(b"m\0\0\0\x09short"), None);
+        for damaged in [&b"m\0\0\0\x09short"[..], b"m\0\0\0\x01along", b"d\0\0\0\x09short", b"d\0\0\0\x01along", b"d"] {
+            assert_eq!(Name::parse(damaged), None, "{}", damaged.escape_ascii());
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a store of checkpoints owes.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::SystemTime;
@@ -77,8 +78,15 @@ pub trait CheckpointStore: Send + Sync {
     fn commit<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Takes tracks off the list and their checkpoints away: they ended and the source does not have them any more.
     fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Deletes the mapping and all it kept. The lease ends with it.
+    /// Deletes the mapping and all it kept, its note too, in one write. The lease ends with it.
     fn remove<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Keeps a note of a mapping beside its checkpoints, in place of the one before; it needs no lease, for the mapping may be running or
+    /// not be created yet. The store does not look inside.
+    fn note<'a>(&'a self, mapping: &'a MappingId, note: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Takes a mapping's note away; without one nothing happens.
+    fn unnote<'a>(&'a self, mapping: &'a MappingId) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// All notes.
+    fn notes(&self) -> BoxFuture<'_, Result<BTreeMap<MappingId, Vec<u8>>, StoreError>>;
     /// All mappings, for operators.
     fn mappings(&self) -> BoxFuture<'_, Result<Vec<(MappingId, Epoch)>, StoreError>>;
     /// How the store is, for mapping states, health and metrics.

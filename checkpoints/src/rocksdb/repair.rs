@@ -86,6 +86,7 @@ pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
 #[derive(Default)]
 struct Found {
     epoch_floor: Option<Row>,
+    notes: BTreeMap<MappingId, Row>,
     mappings: BTreeMap<MappingId, Option<Row>>,
     listed: BTreeMap<(MappingId, TrackKey), Option<Row>>,
     checkpoints: BTreeMap<(MappingId, TrackKey), Option<Row>>,
@@ -97,6 +98,7 @@ impl Found {
             Name::Checkpoint(mapping, track) => drop(self.checkpoints.insert((mapping, track), row)),
             Name::Listed(mapping, track) => drop(self.listed.insert((mapping, track), row)),
             Name::Mapping(mapping) => drop(self.mappings.insert(mapping, row)),
+            Name::Note(mapping) => self.notes.extend(row.map(|row| (mapping, row))),
             Name::EpochFloor => self.epoch_floor = row,
             Name::Generation => {}
         }
@@ -131,6 +133,7 @@ impl Found {
                 None => repaired.lost.push((mapping, track)),
             }
         }
+        rows.extend(self.notes.into_iter().map(|(mapping, row)| (Name::Note(mapping), row)));
         rows.extend(self.epoch_floor.map(|row| (Name::EpochFloor, row)));
         (rows, repaired)
     }

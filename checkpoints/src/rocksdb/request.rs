@@ -1,5 +1,6 @@
 //! Calls on their way to the store's thread, and how a group of them is staged and answered.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tokio::sync::oneshot;
@@ -18,6 +19,7 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) enum Request {
     Write(Write),
     Load { lease: Lease, answer: Answer<Option<Vec<KeptTrack>>> },
+    Notes { answer: Answer<BTreeMap<MappingId, Vec<u8>>> },
     Mappings { answer: Answer<Vec<(MappingId, Epoch)>> },
     Close { answer: Answer<()> },
 }
@@ -25,15 +27,29 @@ pub(super) enum Request {
 /// A call that writes.
 #[derive(Debug)]
 pub(super) enum Write {
-    Acquire { mapping: MappingId, generation: Epoch, answer: Answer<Lease> },
-    Change { lease: Lease, change: Change, answer: Answer<()> },
+    Acquire {
+        mapping: MappingId,
+        generation: Epoch,
+        answer: Answer<Lease>,
+    },
+    Change {
+        lease: Lease,
+        change: Change,
+        answer: Answer<()>,
+    },
+    /// `None` takes the note away.
+    Note {
+        mapping: MappingId,
+        note: Option<Vec<u8>>,
+        answer: Answer<()>,
+    },
 }
 
 impl Write {
     pub(super) fn refuse(self, why: &Refusal, folder: &Path) {
         match self {
             Self::Acquire { answer, .. } => reply(answer, Err(why.error(folder))),
-            Self::Change { answer, .. } => reply(answer, Err(why.error(folder))),
+            Self::Change { answer, .. } | Self::Note { answer, .. } => reply(answer, Err(why.error(folder))),
         }
     }
 }
@@ -41,7 +57,7 @@ impl Write {
 /// A call whose write is staged.
 pub(super) enum Waiting {
     Lease(Lease, Answer<Lease>),
-    Change(Answer<()>),
+    Done(Answer<()>),
 }
 
 impl Waiting {
@@ -49,7 +65,7 @@ impl Waiting {
         let error = refusal.map(|why| why.error(folder));
         match self {
             Self::Lease(lease, answer) => reply(answer, error.map_or(Ok(lease), Err)),
-            Self::Change(answer) => reply(answer, error.map_or(Ok(()), Err)),
+            Self::Done(answer) => reply(answer, error.map_or(Ok(()), Err)),
         }
     }
 }
@@ -65,9 +81,13 @@ pub(super) fn stage(database: &Database, group: Vec<Write>) -> (Vec<Waiting>, Ch
                 Err(error) => reply(answer, Err(error)),
             },
             Write::Change { lease, change, answer } => match ledger::apply(&mut staged, &lease, change) {
-                Ok(()) => waiting.push(Waiting::Change(answer)),
+                Ok(()) => waiting.push(Waiting::Done(answer)),
                 Err(error) => reply(answer, Err(error)),
             },
+            Write::Note { mapping, note, answer } => {
+                ledger::note(&mut staged, mapping, note);
+                waiting.push(Waiting::Done(answer));
+            }
         }
     }
     (waiting, staged.into_changes())

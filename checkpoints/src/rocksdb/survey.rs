@@ -53,12 +53,14 @@ pub struct Shown {
 pub struct KeptMapping {
     /// Which mapping.
     pub mapping: MappingId,
-    /// The highest epoch granted; `None` when its row is missing or damaged.
+    /// The highest epoch granted; `None` when its row is damaged or missing, as that of a mapping with a note that nobody took over yet.
     pub epoch: Option<Epoch>,
     /// Whether it was created, and not only acquired.
     pub created: bool,
     /// Its tracks, in the order of their keys.
     pub tracks: Vec<KeptTrack>,
+    /// Its note; `None` also when it cannot be read.
+    pub note: Option<Vec<u8>>,
 }
 
 /// Whether the store in a folder is whole; `None` when there is no store. It works beside a process that uses the store.
@@ -87,7 +89,7 @@ fn show_once(folder: &Path) -> Result<Option<Shown>, StoreError> {
         Err(error) => return Err(error),
     };
     let mut mappings = Mappings::default();
-    let (survey, unread) = match survey(folder, &mut |name, row| mappings.note(name, row)) {
+    let (survey, unread) = match survey(folder, &mut |name, row| mappings.gather(name, row)) {
         Ok(survey) => (survey, None),
         Err(error) => (Survey::default(), Some(error)),
     };
@@ -198,10 +200,11 @@ struct GatheredMapping {
     epoch: Option<Epoch>,
     created: bool,
     tracks: BTreeMap<TrackKey, Option<Vec<u8>>>,
+    note: Option<Vec<u8>>,
 }
 
 impl Mappings {
-    fn note(&mut self, name: Name, row: Option<Row>) {
+    fn gather(&mut self, name: Name, row: Option<Row>) {
         match name {
             Name::Checkpoint(mapping, track) => drop(self.of(mapping).tracks.insert(track, row.map(|row| row.body))),
             Name::Listed(mapping, track) => drop(self.of(mapping).tracks.entry(track).or_insert(None)),
@@ -210,6 +213,7 @@ impl Mappings {
                 it.epoch = row.as_ref().map(|row| row.epoch);
                 it.created = row.is_none_or(|row| row.body == [1]);
             }
+            Name::Note(mapping) => self.of(mapping).note = row.map(|row| row.body),
             Name::EpochFloor | Name::Generation => {}
         }
     }
@@ -221,6 +225,7 @@ impl Mappings {
             epoch: it.epoch,
             created: it.created,
             tracks: it.tracks.into_iter().map(kept).collect(),
+            note: it.note,
         };
         self.0.into_iter().map(finish).collect()
     }

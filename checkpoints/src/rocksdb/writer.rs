@@ -112,6 +112,10 @@ impl Writer {
                     self.write(std::mem::take(&mut group));
                     reply(answer, self.read(|staged| ledger::load(staged, &lease)));
                 }
+                Request::Notes { answer } => {
+                    self.write(std::mem::take(&mut group));
+                    reply(answer, self.read(ledger::notes));
+                }
                 Request::Mappings { answer } => {
                     self.write(std::mem::take(&mut group));
                     reply(answer, self.read(ledger::mappings));

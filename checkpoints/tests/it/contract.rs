@@ -1,9 +1,10 @@
 //! What every store owes, checked over each of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use forebay_checkpoints::{CheckpointStore, Epoch, KeptTrack, StoreError, StoreHealth};
+use forebay_checkpoints::{CheckpointStore, Epoch, KeptTrack, MappingId, StoreError, StoreHealth};
 use tokio::task::JoinSet;
 
 use super::bench::{Bench, Memory, Rocks, kept, mapping, take, track};
@@ -35,6 +36,11 @@ contract! {
     forgotten_tracks_leave_the_list
     a_removed_mapping_leaves_nothing_and_its_lease_ends
     a_mapping_made_anew_in_the_same_second_fences_the_old_one
+    a_note_is_kept_without_a_lease_and_replaced_by_the_next
+    a_note_is_its_mappings_alone_and_says_nothing_of_tracks
+    a_note_that_is_taken_away_is_gone_and_taking_none_away_does_nothing
+    removing_a_mapping_takes_its_note_and_leaves_those_of_others
+    a_fenced_removal_leaves_the_note
     mappings_do_not_see_each_others_tracks
     concurrent_commits_are_all_kept
     all_that_was_acknowledged_is_there_after_reopening
@@ -197,6 +203,70 @@ async fn a_mapping_made_anew_in_the_same_second_fences_the_old_one(bench: &dyn B
     assert!(matches!(store.commit(&old, &track("a"), b"0".to_vec()).await, Err(StoreError::Fenced { .. })));
 }
 
+async fn a_note_is_kept_without_a_lease_and_replaced_by_the_next(bench: &dyn Bench) {
+    let store = bench.open().await;
+    store.note(&mapping("quakes"), b"1".to_vec()).await.unwrap();
+    assert_eq!(store.notes().await.unwrap(), notes(&[("quakes", "1")]));
+    let lease = take(&*store, "quakes").await;
+    store.note(&mapping("quakes"), b"2".to_vec()).await.unwrap();
+    store.commit(&lease, &track("a"), b"place".to_vec()).await.unwrap();
+    store.acquire(&mapping("quakes")).await.unwrap();
+    let store = bench.reopen(store).await;
+    assert_eq!(store.notes().await.unwrap(), notes(&[("quakes", "2")]));
+}
+
+async fn a_note_is_its_mappings_alone_and_says_nothing_of_tracks(bench: &dyn Bench) {
+    let store = bench.open().await;
+    take(&*store, "tides").await;
+    for name in ["b", "aa", "", "ab\0c", "ab"] {
+        store.note(&mapping(name), name.as_bytes().to_vec()).await.unwrap();
+    }
+    let store = bench.reopen(store).await;
+    let wanted = notes(&["", "aa", "ab", "ab\0c", "b"].map(|name| (name, name)));
+    assert_eq!(store.notes().await.unwrap(), wanted);
+    assert_eq!(store.mappings().await.unwrap().len(), 1, "a note alone makes no mapping");
+    let lease = store.acquire(&mapping("aa")).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap(), None, "a note alone creates nothing");
+}
+
+fn notes(kept: &[(&str, &str)]) -> BTreeMap<MappingId, Vec<u8>> {
+    kept.iter().map(|(name, note)| (mapping(name), note.as_bytes().to_vec())).collect()
+}
+
+async fn a_note_that_is_taken_away_is_gone_and_taking_none_away_does_nothing(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = take(&*store, "quakes").await;
+    store.commit(&lease, &track("a"), b"1".to_vec()).await.unwrap();
+    store.note(&mapping("quakes"), b"1".to_vec()).await.unwrap();
+    store.unnote(&mapping("quakes")).await.unwrap();
+    store.unnote(&mapping("quakes")).await.unwrap();
+    store.unnote(&mapping("never noted")).await.unwrap();
+    assert_eq!(store.notes().await.unwrap(), notes(&[]));
+    let store = bench.reopen(store).await;
+    assert_eq!(store.notes().await.unwrap(), notes(&[]));
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap(), Some(vec![kept("a", "1")]));
+}
+
+async fn removing_a_mapping_takes_its_note_and_leaves_those_of_others(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = take(&*store, "quakes").await;
+    store.note(&mapping("quakes"), b"1".to_vec()).await.unwrap();
+    store.note(&mapping("quakes 2"), b"2".to_vec()).await.unwrap();
+    store.remove(&lease).await.unwrap();
+    let store = bench.reopen(store).await;
+    assert_eq!(store.notes().await.unwrap(), notes(&[("quakes 2", "2")]));
+}
+
+async fn a_fenced_removal_leaves_the_note(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let old = take(&*store, "quakes").await;
+    store.note(&mapping("quakes"), b"1".to_vec()).await.unwrap();
+    store.acquire(&mapping("quakes")).await.unwrap();
+    assert!(matches!(store.remove(&old).await, Err(StoreError::Fenced { .. })));
+    assert_eq!(store.notes().await.unwrap(), notes(&[("quakes", "1")]));
+}
+
 async fn mappings_do_not_see_each_others_tracks(bench: &dyn Bench) {
     let store = bench.open().await;
     // Each is a prefix of the next, with and without what a careless key would put between mapping and track.
@@ -254,6 +324,9 @@ async fn a_healthy_store_says_so_and_a_closed_one_refuses(bench: &dyn Bench) {
     store.close().await;
     assert!(matches!(store.commit(&lease, &track("a"), b"1".to_vec()).await, Err(StoreError::Io { .. })));
     assert!(matches!(store.load(&lease).await, Err(StoreError::Io { .. })));
+    assert!(matches!(store.note(&mapping("quakes"), b"1".to_vec()).await, Err(StoreError::Io { .. })));
+    assert!(matches!(store.unnote(&mapping("quakes")).await, Err(StoreError::Io { .. })));
+    assert!(matches!(store.notes().await, Err(StoreError::Io { .. })));
 }
 
 mod faults {

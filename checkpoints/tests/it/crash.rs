@@ -1,4 +1,4 @@
-//! Killed with -9 under load: every acknowledged commit is there afterwards, and nothing goes back.
+//! Killed with -9 under load: every acknowledged write, of checkpoints and of notes, is there afterwards, and nothing goes back.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::bench::{Seed, child, child_folder, is_long, mapping, open, take, track};
 
 const N_TRACKS: usize = 16;
+const N_NOTED: usize = 2;
 
 #[tokio::test]
 async fn every_acknowledged_commit_survives_a_kill_and_nothing_goes_back() {
@@ -65,24 +66,26 @@ fn kill_after(folder: &Path, n_acknowledged: u64) -> BTreeMap<String, u64> {
 }
 
 async fn numbers(store: &dyn CheckpointStore, lease: &Lease) -> BTreeMap<String, u64> {
-    let tracks = store.load(lease).await.unwrap().unwrap_or_default();
+    let tracks = store.load(lease).await.unwrap().unwrap_or_default().into_iter().map(|it| (it.track.0, it.checkpoint.unwrap()));
+    let notes = store.notes().await.unwrap().into_iter().map(|(mapping, note)| (mapping.0, note));
     tracks
-        .into_iter()
-        .map(|it| {
-            let checkpoint = String::from_utf8(it.checkpoint.unwrap()).unwrap();
-            (it.track.0, checkpoint.split_once(' ').unwrap().0.parse().unwrap())
+        .chain(notes)
+        .map(|(name, kept)| {
+            let kept = String::from_utf8(kept).unwrap();
+            (name, kept.split_once(' ').unwrap().0.parse().unwrap())
         })
         .collect()
 }
 
-/// What the child does: all tracks commit as fast as they can, and each acknowledged commit is a line.
+/// What the child does: all tracks commit as fast as they can, some mappings are noted beside them, and each acknowledged write is a line.
 async fn commit_until_killed(folder: &Path) {
     let store = Arc::new(open(folder).await.unwrap());
     let lease = take(&*store, "quakes").await;
     let begun = numbers(&*store, &lease).await;
     let mut tracks = JoinSet::new();
-    for it in 0..N_TRACKS {
-        let (store, lease, name) = (Arc::clone(&store), lease.clone(), it.to_string());
+    let noted = (0..N_NOTED).map(|it| (true, format!("noted-{it}")));
+    for (is_note, name) in (0..N_TRACKS).map(|it| (false, it.to_string())).chain(noted) {
+        let (store, lease) = (Arc::clone(&store), lease.clone());
         let mut number = begun.get(&name).copied().unwrap_or(0);
         tracks.spawn(async move {
             loop {
@@ -90,7 +93,10 @@ async fn commit_until_killed(folder: &Path) {
                 // Large ones now and then, so that logs become tables under load.
                 let n_bytes = if number % 5 == 0 { 20_000 } else { 100 };
                 let checkpoint = format!("{number} {}", "x".repeat(n_bytes));
-                store.commit(&lease, &track(&name), checkpoint.into_bytes()).await.unwrap();
+                match is_note {
+                    true => store.note(&mapping(&name), checkpoint.into_bytes()).await.unwrap(),
+                    false => store.commit(&lease, &track(&name), checkpoint.into_bytes()).await.unwrap(),
+                }
                 let mut out = std::io::stdout().lock();
                 out.write_all(format!("\ncommitted {name} {number}.\n").as_bytes()).and_then(|()| out.flush()).unwrap();
             }

@@ -1,10 +1,11 @@
 //! Flipped bits and cut files: what opens is identical, what is not is refused by name; nothing is silently older.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use forebay_checkpoints::rocksdb::repair;
-use forebay_checkpoints::{CheckpointStore, KeptTrack, StoreError};
+use forebay_checkpoints::{CheckpointStore, KeptTrack, MappingId, StoreError};
 
 use super::bench::{Seed, copy_folder, is_long, kept, mapping, open, take, track};
 
@@ -21,6 +22,7 @@ async fn a_damaged_store_opens_identical_or_is_refused_by_name() {
             Ok(store) => {
                 let lease = store.acquire(&mapping("quakes")).await.unwrap();
                 assert!(store.load(&lease).await.unwrap().as_ref() == Some(&wanted), "trial {trial}: {what} went unseen");
+                assert!(store.notes().await.unwrap() == noted(), "trial {trial}: {what} went unseen in the notes");
                 n_identical += 1;
                 store.close().await;
             }
@@ -44,6 +46,11 @@ async fn mend(folder: &Path, wanted: &[KeptTrack], what: &str) {
     for it in store.load(&lease).await.unwrap().unwrap_or_default() {
         assert!(wanted.iter().any(|wanted| wanted.track == it.track), "{what}, mended: {it:?}");
     }
+    for (mapping, note) in store.notes().await.unwrap() {
+        // The log may be cut behind any write, so a note may be the one before; nothing else may be there.
+        let known = (0..3).any(|generation| noted_in(generation).get(&mapping) == Some(&note));
+        assert!(known, "{what}, mended: {mapping:?} {}", note.escape_ascii());
+    }
     store.close().await;
 }
 
@@ -56,6 +63,9 @@ async fn killed_store() -> (tempfile::TempDir, Vec<KeptTrack>) {
         for number in 0..20 {
             store.commit(&lease, &track(&format!("{number:02}")), place(generation, number).into_bytes()).await.unwrap();
         }
+        for (mapping, note) in noted_in(generation) {
+            store.note(&mapping, note).await.unwrap();
+        }
         if generation == 2 {
             let copy = tempfile::tempdir().unwrap();
             copy_folder(folder.path(), copy.path());
@@ -65,6 +75,15 @@ async fn killed_store() -> (tempfile::TempDir, Vec<KeptTrack>) {
         store.close().await;
     }
     unreachable!("the third generation returns")
+}
+
+/// What a whole store has noted.
+fn noted() -> BTreeMap<MappingId, Vec<u8>> {
+    noted_in(2)
+}
+
+fn noted_in(generation: u32) -> BTreeMap<MappingId, Vec<u8>> {
+    (0..10).map(|number| (mapping(&format!("noted {number}")), place(generation, number).into_bytes())).collect()
 }
 
 fn place(generation: u32, number: u32) -> String {

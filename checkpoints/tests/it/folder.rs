@@ -55,13 +55,17 @@ async fn operators_see_mappings_tracks_and_epochs_beside_a_running_store() {
     let lease = take(&store, "quakes").await;
     store.commit(&lease, &track("a"), b"1".to_vec()).await.unwrap();
     let acquired = store.acquire(&mapping("tides")).await.unwrap();
+    store.note(&mapping("tides"), b"told".to_vec()).await.unwrap();
+    store.note(&mapping("winds"), b"only noted".to_vec()).await.unwrap();
     let shown = show(folder.path()).unwrap().unwrap();
     assert!(shown.verified.refusal.is_none(), "{:?}", shown.verified);
-    let [quakes, tides] = &shown.mappings[..] else { panic!("{:?}", shown.mappings) };
+    let [quakes, tides, winds] = &shown.mappings[..] else { panic!("{:?}", shown.mappings) };
     assert_eq!((quakes.epoch, quakes.created, &quakes.tracks[..]), (Some(lease.epoch), true, &[kept("a", "1")][..]));
     assert_eq!((tides.epoch, tides.created, tides.tracks.len()), (Some(acquired.epoch), false, 0));
-    // Two mappings, a list entry and a checkpoint.
-    assert_eq!((shown.verified.n_rows, shown.verified.opened), (4, 1));
+    assert_eq!((&quakes.note, &tides.note), (&None, &Some(b"told".to_vec())));
+    assert_eq!((winds.epoch, winds.created, winds.tracks.len(), &winds.note), (None, false, 0, &Some(b"only noted".to_vec())));
+    // Two mappings, a list entry, a checkpoint and two notes.
+    assert_eq!((shown.verified.n_rows, shown.verified.opened), (6, 1));
     store.commit(&lease, &track("a"), b"2".to_vec()).await.unwrap();
 }
 
@@ -194,6 +198,50 @@ async fn a_damaged_row_is_refused_by_name_and_mended_into_a_lost_position() {
     let lease = store.acquire(&mapping("quakes")).await.unwrap();
     let lost = KeptTrack { track: track("a"), checkpoint: None };
     assert_eq!(store.load(&lease).await.unwrap(), Some(vec![lost, kept("b", "1")]));
+}
+
+#[tokio::test]
+async fn a_damaged_note_is_refused_by_name_and_mending_keeps_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path()).await;
+    let store = open(folder.path()).await.unwrap();
+    for name in ["quakes", "tides", "winds"] {
+        store.note(&mapping(name), name.as_bytes().to_vec()).await.unwrap();
+    }
+    store.close().await;
+    let db = DB::open(&Options::default(), folder.path().join("db")).unwrap();
+    db.put(key(b'd', "tides", ""), b"nonsense").unwrap();
+    drop(db);
+    match open(folder.path()).await {
+        Err(error @ StoreError::Damaged { .. }) => assert!(error.to_string().contains("the note of mapping tides"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    let repaired = repair(folder.path()).unwrap();
+    assert_eq!(repaired.dropped.iter().map(|it| it.row.as_str()).collect::<Vec<_>>(), ["the note of mapping tides"]);
+    assert_eq!((repaired.mappings, repaired.lost), (vec![mapping("quakes")], vec![]));
+    let store = open(folder.path()).await.unwrap();
+    let kept: Vec<_> = store.notes().await.unwrap().into_keys().map(|mapping| mapping.0).collect();
+    assert_eq!(kept, ["quakes", "winds"]);
+}
+
+#[tokio::test]
+async fn a_note_that_is_missing_or_older_is_refused() {
+    for older in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let db = || DB::open(&Options::default(), folder.path().join("db")).unwrap();
+        let store = open(folder.path()).await.unwrap();
+        store.note(&mapping("quakes"), b"1".to_vec()).await.unwrap();
+        store.close().await;
+        let before = db().get(key(b'd', "quakes", "")).unwrap().unwrap();
+        let store = open(folder.path()).await.unwrap();
+        store.note(&mapping("quakes"), b"2".to_vec()).await.unwrap();
+        store.close().await;
+        match older {
+            true => db().put(key(b'd', "quakes", ""), before).unwrap(),
+            false => db().delete(key(b'd', "quakes", "")).unwrap(),
+        }
+        refused_as_rolled_back(open(folder.path()).await, "missing or older");
+    }
 }
 
 #[tokio::test]

@@ -89,13 +89,18 @@ fn show(folder: &Path) -> Result<Exit, StoreError> {
         .map(|it| {
             let tracks: Vec<Value> =
                 it.tracks.iter().map(|track| json!({"track": track.track.0, "checkpoint": told(track.checkpoint.as_deref())})).collect();
-            json!({"mapping": it.mapping.0, "epoch": it.epoch.map(|epoch| epoch.0), "created": it.created, "tracks": tracks})
+            json!({"mapping": it.mapping.0, "epoch": it.epoch.map(|epoch| epoch.0), "created": it.created, "tracks": tracks, "note": it.note.as_deref().map(noted)})
         })
         .collect();
     let whole = shown.verified.refusal.is_none() && shown.verified.faults.is_empty();
     let told = json!({"data_dir": folder.display().to_string(), "whole": whole, "mappings": mappings});
     output::print(serde_json::to_string_pretty(&told).expect("strings and numbers only, written to memory"));
     Ok(Exit::Done)
+}
+
+/// A note for people: what the daemon writes is JSON.
+fn noted(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|_| json!({"unreadable": format!("{} bytes that are not JSON", bytes.len())}))
 }
 
 /// A checkpoint for people.

@@ -1,5 +1,6 @@
 //! The store in memory, with a note of what was asked of it and what the mapping said of itself then.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use forebay_checkpoints::{BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, MemoryStore, StoreError, StoreHealth, TrackKey};
@@ -23,7 +24,7 @@ impl SpyStore {
         self.asked.lock().unwrap().clone()
     }
 
-    fn note(&self, what: &str, mapping: &MappingId) {
+    fn hear(&self, what: &str, mapping: &MappingId) {
         let state = self.registry.entry(&mapping.0).map_or("gone", |it| it.lifecycle().word());
         self.asked.lock().unwrap().push(format!("{what} of {} while {state}", mapping.0));
     }
@@ -31,19 +32,19 @@ impl SpyStore {
 
 impl CheckpointStore for SpyStore {
     fn acquire_above<'a>(&'a self, mapping: &'a MappingId, generation: Epoch) -> BoxFuture<'a, Result<Lease, StoreError>> {
-        self.note("acquire", mapping);
+        self.hear("acquire", mapping);
         self.inner.acquire_above(mapping, generation)
     }
     fn load<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Option<Vec<KeptTrack>>, StoreError>> {
-        self.note("load", &lease.mapping);
+        self.hear("load", &lease.mapping);
         self.inner.load(lease)
     }
     fn create<'a>(&'a self, lease: &'a Lease, tracks: Vec<(TrackKey, Vec<u8>)>) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.note("create", &lease.mapping);
+        self.hear("create", &lease.mapping);
         self.inner.create(lease, tracks)
     }
     fn commit<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.note("commit", &lease.mapping);
+        self.hear("commit", &lease.mapping);
         self.inner.commit(lease, track, checkpoint)
     }
     fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -51,6 +52,17 @@ impl CheckpointStore for SpyStore {
     }
     fn remove<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
         self.inner.remove(lease)
+    }
+    fn note<'a>(&'a self, mapping: &'a MappingId, note: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.hear("note", mapping);
+        self.inner.note(mapping, note)
+    }
+    fn unnote<'a>(&'a self, mapping: &'a MappingId) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.hear("unnote", mapping);
+        self.inner.unnote(mapping)
+    }
+    fn notes(&self) -> BoxFuture<'_, Result<BTreeMap<MappingId, Vec<u8>>, StoreError>> {
+        self.inner.notes()
     }
     fn mappings(&self) -> BoxFuture<'_, Result<Vec<(MappingId, Epoch)>, StoreError>> {
         self.inner.mappings()
