@@ -98,9 +98,14 @@ impl Aws {
         self.common.region.as_deref().unwrap_or(REGION)
     }
 
+    /// The account that an ARN gets where nothing else says one.
+    pub fn common_account(&self) -> &str {
+        self.common.account_id.as_deref().unwrap_or(ACCOUNT)
+    }
+
     /// The account that an ARN gets whose own is not known.
     pub fn account<'a>(&'a self, own: &'a AwsSettings) -> &'a str {
-        own.account_id.as_deref().or(self.common.account_id.as_deref()).unwrap_or(ACCOUNT)
+        own.account_id.as_deref().unwrap_or_else(|| self.common_account())
     }
 
     /// What one thing is called with, its credentials seen to be there. For a source that connects, and tries again by itself.
@@ -209,12 +214,28 @@ impl AwsClient {
     /// Posts once, signed with the time of now. `path` is encoded already. Redirects are answers like any other. Without credentials nothing
     /// is sent.
     pub async fn post(&self, path: &str, headers: HeaderMap, pieces: Vec<Bytes>, limits: Limits) -> Result<Answer, ExchangeError> {
+        self.send(Method::POST, path, headers, pieces, limits).await
+    }
+
+    /// Asks once, signed in the same way. `path` may have a query.
+    pub async fn get(&self, path: &str, limits: Limits) -> Result<Answer, ExchangeError> {
+        self.send(Method::GET, path, HeaderMap::new(), Vec::new(), limits).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        pieces: Vec<Bytes>,
+        limits: Limits,
+    ) -> Result<Answer, ExchangeError> {
         let AwsAccess { http, endpoint, region, credentials } = &self.access;
         let hash = sign::hash(&pieces);
         let none = |cause| ExchangeError::NotSent(self.access.without_credentials(self.service, cause).into());
         let identity = credentials.get().await.map_err(none)?;
         let mut request = Request::new(Pieces::new(pieces));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = method;
         *request.uri_mut() =
             format!("{endpoint}{path}").parse().map_err(|error: http::uri::InvalidUri| ExchangeError::NotSent(error.into()))?;
         *request.headers_mut() = headers;

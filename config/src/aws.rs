@@ -6,7 +6,7 @@ mod read;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use arn::Arn;
+pub use arn::{Arn, partition_of};
 pub(crate) use read::agree;
 
 /// An `aws:` block: that of the top level holds for every call, that of a source, a function or a destination says what differs there.

@@ -11,15 +11,10 @@ use crate::aws::{AwsScope, AwsSettings};
 use crate::document::{Document, Node, Place, Value};
 use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item};
-use crate::function::{Function, FunctionName};
+use crate::function::{Function, FunctionName, LambdaName};
 use crate::mapping::Mapping;
 use crate::settings::{self, DefaultValue, Reader};
 use crate::source::Sources;
-
-/// What one batch needs at least: the share of a mapping is never less.
-const SHARE_MB_MIN: u64 = 8;
-/// What a mapping is given unasked at most.
-const SHARE_MB_MAX: u64 = 64;
 
 /// Where a mapping names functions.
 const FUNCTION_REFERENCES: [&[&str]; 2] = [&["function_name"], &["destination_config", "on_failure", "function", "function_name"]];
@@ -49,8 +44,8 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// Bytes that records may take in memory.
     pub memory_budget_bytes: u64,
-    /// Bytes of it that are kept free for each mapping.
-    pub memory_share_bytes: u64,
+    /// Bytes of it that are kept free for each mapping; `None` divides half of it.
+    pub memory_share_bytes: Option<u64>,
     /// Whether changed config files are read again by themselves.
     pub watch_config: bool,
     /// What AWS's services are called with.
@@ -69,6 +64,42 @@ impl Config {
             check.document(document);
         }
         check.finish(documents)
+    }
+}
+
+/// A mapping that was checked beside a config, and the functions of Lambda that it names by ARN.
+#[derive(Debug, Clone)]
+pub struct Added {
+    /// The mapping.
+    pub mapping: Mapping,
+    /// Functions that stand nowhere in the config.
+    pub functions: BTreeMap<FunctionName, Function>,
+}
+
+impl Added {
+    /// Checks a document that is one mapping, such as one made over the API, against the functions of a config.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn check(
+        document: &Document,
+        functions: &BTreeMap<FunctionName, Function>,
+        aws: &AwsSettings,
+        sources: &dyn Sources,
+    ) -> Result<Self, Vec<Finding>> {
+        let mut check = Check::new(sources);
+        check.mapping(&document.root, String::new(), document);
+        let named: Vec<_> = check.references.iter().filter_map(|(_, node)| LambdaName::parse(text_of(node)?)).collect();
+        let written = named.iter().filter_map(|(name, _)| functions.get(&FunctionName::parse(name.bare())?));
+        let place = &document.root.place;
+        check.functions = written.map(|it| (it.name.as_str().to_owned(), (Some(it.clone()), place))).collect();
+        check.check_references(aws);
+        let functions = check.resolve(aws);
+        check.check_timeouts();
+        match check.mappings.pop() {
+            Some((mapping, _)) if check.findings.is_empty() => Ok(Self { mapping, functions }),
+            Some(_) | None => Err(check.findings),
+        }
     }
 }
 
@@ -192,15 +223,19 @@ impl<'d> Check<'d> {
             let path = format!("{path}[{idx}]");
             self.n_mappings += usize::from(!is_switched_off(node));
             self.name(node, &path);
-            match Mapping::check(node, &path, self.sources, &document.base) {
-                Ok(mapping) => self.mappings.push((mapping, path.clone())),
-                Err(findings) => self.findings.extend(findings),
+            self.mapping(node, path, document);
+        }
+    }
+
+    fn mapping(&mut self, node: &'d Node, path: String, document: &Document) {
+        for keys in FUNCTION_REFERENCES {
+            if let Some(name) = member(node, keys) {
+                self.references.push((join(&path, &keys.join(".")), name));
             }
-            for keys in FUNCTION_REFERENCES {
-                if let Some(name) = member(node, keys) {
-                    self.references.push((join(&path, &keys.join(".")), name));
-                }
-            }
+        }
+        match Mapping::check(node, &path, self.sources, &document.base) {
+            Ok(mapping) => self.mappings.push((mapping, path)),
+            Err(findings) => self.findings.extend(findings),
         }
     }
 
@@ -270,9 +305,8 @@ impl<'d> Check<'d> {
             one(&settings::WATCH_CONFIG, find("watch_config"), findings, |reader| Some(reader.switch(&settings::WATCH_CONFIG)));
         let budget = u64::try_from(budget?).ok()?;
         let n_mappings = u64::try_from(self.n_mappings).ok()?.max(1);
-        let share =
-            share.and_then(|it| u64::try_from(it).ok()).unwrap_or_else(|| (budget / 2 / n_mappings).clamp(SHARE_MB_MIN, SHARE_MB_MAX));
-        if share.saturating_mul(n_mappings) > budget {
+        let share = share.and_then(|it| u64::try_from(it).ok());
+        if let Some(share) = share.filter(|it| it.saturating_mul(n_mappings) > budget) {
             self.over_budget(budget, share, n_mappings);
         }
         Some(Settings {
@@ -280,7 +314,7 @@ impl<'d> Check<'d> {
             data_dir,
             shutdown_grace: grace?,
             memory_budget_bytes: budget << 20,
-            memory_share_bytes: share << 20,
+            memory_share_bytes: share.map(|it| it << 20),
             watch_config: watch_config?,
             aws: aws?,
         })

@@ -24,7 +24,7 @@ pub use document::{Document, Format, Key, Node, Place, Value};
 pub use error::{Code, Finding};
 pub use expand::Lookup;
 pub use fields::{Fields, Item};
-pub use file::{Config, Settings, mapping_node};
+pub use file::{Added, Config, Settings, mapping_node};
 pub use function::{Executor, Function, FunctionName};
 pub use mapping::{Mapping, MappingName, PollerPlan, SourceRef, StartingPosition};
 pub use pattern::{Filter, FilterRules, Pattern, PatternError};

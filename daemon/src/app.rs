@@ -1,20 +1,23 @@
-//! The process: a fleet of mappings and functions, started from a checked config, changed by another, drained.
+//! The process: a fleet of mappings and functions, started from a checked config and what the API made, changed by another config or over the
+//! API, drained.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::Close;
-use forebay_checkpoints::CheckpointStore;
+use forebay_checkpoints::{CheckpointStore, StoreError};
 use forebay_clients::AwsError;
 use forebay_invoker::EndpointError;
 use forebay_invoker::executors::process::ProcessError;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use crate::blueprint::Blueprint;
 use crate::budget::BudgetTooSmall;
 use crate::clock::Clock;
-use crate::fleet::{Changes, Fleet};
+use crate::control::{ChangeError, Control, NoteError};
+use crate::fleet::Changes;
 use crate::registry::Registry;
 
 /// The last part of the grace time is kept for stopping functions and closing the store.
@@ -47,6 +50,9 @@ pub enum BuildError {
     /// Some functions cannot be built; none is missing here.
     #[error("{} of the functions cannot be run", .0.len())]
     Functions(Vec<Self>),
+    /// A mapping of the config file has the name of one that was made over the API.
+    #[error("the mapping {0} was made over the API: delete it there first, or give the one of the config file another name")]
+    NameTaken(String),
     /// The memory does not suffice.
     #[error(transparent)]
     Memory(#[from] BudgetTooSmall),
@@ -60,55 +66,109 @@ impl BuildError {
             Self::Aws { cause, .. } => cause.code(),
             Self::Process(it) => it.code().0,
             Self::Functions(all) => all.first().map_or("FB-0513", Self::code),
+            Self::NameTaken(_) => "FB-0535",
             Self::Memory(_) => "FB-0515",
         }
     }
 }
 
-/// All that runs.
+/// Why the process cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The config cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// What the API made cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What the API made is written in a way that this program does not read.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+}
+
+/// All that runs. It is shared by all who look at it or change it; one change is made after the other.
 pub struct App {
-    fleet: Fleet,
+    control: Mutex<Control>,
+    registry: Arc<Registry>,
     store: Arc<dyn CheckpointStore>,
     clock: Clock,
 }
 
 impl App {
-    /// Builds everything and starts the mappings that are enabled.
+    /// Builds everything and starts the mappings that are enabled, those that the API made too.
     ///
     /// # Errors
-    /// See [`BuildError`]; nothing was started then.
-    pub async fn start(blueprint: Blueprint, store: Arc<dyn CheckpointStore>, clock: Clock) -> Result<Self, BuildError> {
-        let mut fleet = Fleet::new(Arc::default(), Arc::clone(&store), clock);
-        fleet.apply(blueprint).await?;
-        Ok(Self { fleet, store, clock })
+    /// See [`StartError`]; nothing was started then. A mapping of the API that cannot be run any more is no error: it is shown with its reason.
+    pub async fn start(blueprint: Blueprint, store: Arc<dyn CheckpointStore>, clock: Clock) -> Result<Arc<Self>, StartError> {
+        let control = Control::start(blueprint, Arc::clone(&store), clock).await?;
+        let registry = Arc::clone(control.registry());
+        Ok(Arc::new(Self { control: Mutex::new(control), registry, store, clock }))
     }
 
     /// Goes on with another config: only what differs is touched. May be dropped; then all or nothing of it has happened.
     ///
     /// # Errors
     /// See [`BuildError`]; nothing has changed then.
-    pub async fn change(&mut self, blueprint: Blueprint) -> Result<Changes, BuildError> {
-        self.fleet.apply(blueprint).await
+    pub async fn change(&self, blueprint: Blueprint) -> Result<Changes, BuildError> {
+        self.control.lock().await.change(blueprint).await
+    }
+
+    /// Lets a mapping of either owner finish what runs and take nothing new before it is resumed; durably.
+    ///
+    /// # Errors
+    /// See [`ChangeError`]; nothing has changed then.
+    pub async fn pause(&self, name: &str) -> Result<(), ChangeError> {
+        self.control.lock().await.set_paused(name, true).await
+    }
+
+    /// Lets a paused mapping go on from where it stood.
+    ///
+    /// # Errors
+    /// See [`ChangeError`]; nothing has changed then.
+    pub async fn resume(&self, name: &str) -> Result<(), ChangeError> {
+        self.control.lock().await.set_paused(name, false).await
+    }
+
+    /// A mapping that the API made in the words of a config file; `None` when the API made none of this id.
+    pub async fn exported(&self, uuid: &str) -> Option<serde_json::Value> {
+        self.control.lock().await.exported(uuid)
+    }
+
+    /// Whoever changes something has it for itself.
+    pub(crate) fn control(&self) -> &Mutex<Control> {
+        &self.control
     }
 
     /// The mappings.
     pub fn registry(&self) -> &Arc<Registry> {
-        self.fleet.registry()
+        &self.registry
+    }
+
+    /// The clocks.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Where positions and notes are kept.
+    pub fn store(&self) -> &Arc<dyn CheckpointStore> {
+        &self.store
     }
 
     /// Ends everything: polling stops at once, what runs may finish within `grace`, what is finished is committed.
-    pub async fn drain(&mut self, grace: Duration) {
+    pub async fn drain(&self, grace: Duration) {
         let until = Instant::now() + grace;
         let work_until = grace.saturating_sub(CLOSING_MAX.min(grace / 10));
-        self.fleet.end(Close::Within(self.clock.now().tick.after(work_until)));
-        if timeout_at(until, self.fleet.ended()).await.is_err() {
-            let n_open = self.fleet.n_tasks();
+        let mut control = self.control.lock().await;
+        let fleet = control.fleet();
+        fleet.end(Close::Within(self.clock.now().tick.after(work_until)));
+        if timeout_at(until, fleet.ended()).await.is_err() {
+            let n_open = fleet.n_tasks();
             warn!(n_open, "the grace time is over: mappings that have not ended are left; their records come again");
-            self.fleet.abandon().await;
+            fleet.abandon().await;
         }
         // A long poll that is still open is awaited while there is time, for a shared one may outlive the mappings that it was sent for; what
         // it would bring later shows itself when its visibility is over.
-        if timeout_at(until.max(Instant::now() + CLOSING_MAX), self.fleet.stop_feeds()).await.is_err() {
+        if timeout_at(until.max(Instant::now() + CLOSING_MAX), fleet.stop_feeds()).await.is_err() {
             warn!("a source is still being read: its messages come again when their visibility is over");
         }
         self.store.close().await;
@@ -116,8 +176,8 @@ impl App {
     }
 
     /// Ends everything now: the functions' processes are killed; nothing is waited for but that.
-    pub async fn kill(&mut self) {
-        self.fleet.stop_functions(Duration::ZERO).await;
+    pub async fn kill(&self) {
+        self.control.lock().await.fleet().stop_functions(Duration::ZERO).await;
     }
 
     /// Writes the state of every track to the log.

@@ -1,6 +1,6 @@
 //! From a checked config to what the process runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,17 +12,32 @@ use crate::config_files::Loaded;
 use crate::filter;
 
 /// Everything that the process is to run, checked.
+#[derive(Clone)]
 pub struct Blueprint {
     /// What concerns the process as a whole.
     pub settings: Settings,
     /// The functions.
     pub functions: BTreeMap<FunctionName, Function>,
     /// The mappings.
-    pub mappings: Vec<MappingBlueprint>,
+    pub mappings: Vec<Arc<MappingBlueprint>>,
+    /// Mappings that are gone for good: their positions go with them. Those of others stay in the store, to be found again.
+    pub erased: BTreeSet<String>,
+}
+
+/// Why a mapping that is enabled does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rest {
+    /// Somebody paused it.
+    Paused,
+    /// It cannot be run as it is written, since what it needs has changed; for people.
+    Unfit(String),
 }
 
 /// One mapping and what its source's folder made of its settings.
+#[derive(Clone)]
 pub struct MappingBlueprint {
+    /// Why it does not run although it is enabled.
+    pub rest: Option<Rest>,
     /// What it says.
     pub mapping: Mapping,
     /// What its kind of source can do.
@@ -35,6 +50,28 @@ pub struct MappingBlueprint {
     pub filter: Option<Arc<dyn RecordFilter>>,
 }
 
+impl MappingBlueprint {
+    /// Reads the source's settings and the filters of a checked mapping. `base` is the folder from which its relative paths are taken.
+    ///
+    /// # Errors
+    /// What only source and filter together can tell, all at once.
+    pub fn draw(mapping: Mapping, base: PathBuf) -> Result<Self, Vec<Finding>> {
+        let kind = BuiltIn::kind(&mapping.source.kind).expect("the mapping was checked against the built-in kinds");
+        let profile = kind.profile_of(&mapping.source.settings);
+        let source = Arc::from(kind.parse(&mapping.source.settings, &base)?);
+        let filter = filter::of(&mapping.filters, profile).map_err(|error| {
+            let code = Code(error.code().0);
+            vec![Finding::new(code, "filter_criteria", &mapping.place, error.to_string())]
+        })?;
+        Ok(Self { rest: None, mapping, profile, base, source, filter })
+    }
+
+    /// Whether it reads its source.
+    pub fn runs(&self) -> bool {
+        self.mapping.enabled && self.rest.is_none()
+    }
+}
+
 /// Puts together what a checked config says.
 ///
 /// # Errors
@@ -43,19 +80,15 @@ pub fn draw(config: Config, loaded: &Loaded) -> Result<Blueprint, Vec<Finding>> 
     let mut mappings = Vec::new();
     let mut findings = Vec::new();
     for mapping in config.mappings {
-        let kind = BuiltIn::kind(&mapping.source.kind).expect("the config was checked against the built-in kinds");
-        let profile = kind.profile_of(&mapping.source.settings);
         let base = loaded.base_of(&mapping.place.file).to_owned();
-        match kind.parse(&mapping.source.settings, &base) {
-            Ok(source) => match filter::of(&mapping.filters, profile) {
-                Ok(filter) => mappings.push(MappingBlueprint { mapping, profile, base, source: Arc::from(source), filter }),
-                Err(error) => {
-                    let code = Code(error.code().0);
-                    findings.push(Finding::new(code, "filter_criteria", &mapping.place, error.to_string()));
-                }
-            },
+        match MappingBlueprint::draw(mapping, base) {
+            Ok(it) => mappings.push(Arc::new(it)),
             Err(more) => findings.extend(more),
         }
     }
-    if findings.is_empty() { Ok(Blueprint { settings: config.settings, functions: config.functions, mappings }) } else { Err(findings) }
+    if findings.is_empty() {
+        Ok(Blueprint { settings: config.settings, functions: config.functions, mappings, erased: BTreeSet::new() })
+    } else {
+        Err(findings)
+    }
 }

@@ -8,6 +8,8 @@ use crate::lock::lock;
 /// The rest is lent in steps of this size.
 const STEP: u64 = 4 << 20;
 const STEP_LENT: i64 = 4 << 20;
+/// What a mapping is given unasked at most.
+const SHARE_MAX: u64 = 64 << 20;
 
 /// How much there is and how it is divided.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,12 +39,14 @@ pub struct BudgetTooSmall {
 }
 
 impl Division {
-    /// `bytes` with a guaranteed share for each of `n_mappings`.
+    /// `bytes` with a guaranteed share for each of `n_mappings`; where none is said, half of all is divided, so that many mappings fit into
+    /// a small budget and those that are busy borrow the other half.
     ///
     /// # Errors
-    /// The shares do not fit.
-    pub fn new(bytes: u64, share: u64, n_mappings: usize) -> Result<Self, BudgetTooSmall> {
+    /// The shares that were said do not fit.
+    pub fn new(bytes: u64, share: Option<u64>, n_mappings: usize) -> Result<Self, BudgetTooSmall> {
         let n_mappings = n_mappings as u64;
+        let share = share.unwrap_or_else(|| (bytes / 2 / n_mappings.max(1)).min(SHARE_MAX));
         let needed = share.saturating_mul(n_mappings);
         let mb = |it: u64| it.div_ceil(1 << 20);
         let rest = bytes.checked_sub(needed).ok_or_else(|| BudgetTooSmall {
@@ -60,7 +64,7 @@ impl Budget {
     ///
     /// # Errors
     /// The shares do not fit.
-    pub fn new(bytes: u64, share: u64, n_mappings: usize) -> Result<Arc<Self>, BudgetTooSmall> {
+    pub fn new(bytes: u64, share: Option<u64>, n_mappings: usize) -> Result<Arc<Self>, BudgetTooSmall> {
         let budget = Arc::new(Self::default());
         budget.divide(Division::new(bytes, share, n_mappings)?);
         Ok(budget)
@@ -94,17 +98,17 @@ impl Allowance {
         self.told
     }
 
-    /// Fits the allowance to what is held: a step more when less than half a step is free and the rest has one, a step less when two would
-    /// stay free or more is lent than there is. `true` when it changed, or its share did.
+    /// Fits the allowance to what is held: a step more when less than half a step (of a small share: half of it) is free and the rest has one, a
+    /// step less when two would stay free, nothing is held or more is lent than there is. `true` when it changed, or its share did.
     pub fn fit(&mut self, held_bytes: u64) -> bool {
         let rest = &self.budget.rest;
         let share = self.budget.share.load(Ordering::Relaxed);
         let free = (share + self.borrowed).saturating_sub(held_bytes);
         let is_overdrawn = rest.load(Ordering::Relaxed) < 0;
-        if self.borrowed > 0 && (free >= 3 * STEP || is_overdrawn) {
+        if self.borrowed > 0 && (free >= 3 * STEP || held_bytes == 0 || is_overdrawn) {
             self.borrowed -= STEP;
             rest.fetch_add(STEP_LENT, Ordering::Relaxed);
-        } else if free < STEP / 2 {
+        } else if free < (STEP / 2).min(share.div_ceil(2)) {
             let lend = |rest: i64| (rest >= STEP_LENT).then(|| rest - STEP_LENT);
             let took = rest.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lend).is_ok();
             self.borrowed += if took { STEP } else { 0 };
@@ -132,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_mapping_borrows_the_rest_and_never_anothers_share() {
-        let budget = Budget::new(28 * MB, 10 * MB, 2).unwrap();
+        let budget = Budget::new(28 * MB, Some(10 * MB), 2).unwrap();
         let (mut greedy, mut modest) = (budget.allowance(), budget.allowance());
         assert!(greedy.fit(9 * MB) && greedy.fit(13 * MB), "the rest has two steps");
         assert_eq!(greedy.bytes(), 18 * MB);
@@ -147,10 +151,10 @@ mod tests {
 
     #[test]
     fn a_new_division_changes_shares_and_takes_back_what_is_lent_beyond_it() {
-        let budget = Budget::new(28 * MB, 10 * MB, 2).unwrap();
+        let budget = Budget::new(28 * MB, Some(10 * MB), 2).unwrap();
         let mut greedy = budget.allowance();
         assert!(greedy.fit(9 * MB) && greedy.fit(13 * MB));
-        budget.divide(Division::new(28 * MB, 8 * MB, 3).unwrap());
+        budget.divide(Division::new(28 * MB, Some(8 * MB), 3).unwrap());
         assert!(greedy.fit(18 * MB), "four megabytes are left beside three shares, and eight are lent");
         assert_eq!(greedy.bytes(), 12 * MB);
         assert!(!greedy.fit(18 * MB), "nothing more is lent");
@@ -159,9 +163,20 @@ mod tests {
     }
 
     #[test]
+    fn a_thousand_mappings_fit_into_a_small_budget_and_only_busy_ones_borrow() {
+        let budget = Budget::new(256 * MB, None, 1_000).unwrap();
+        let (mut idle, mut busy) = (budget.allowance(), budget.allowance());
+        assert!(!idle.fit(0) && !idle.fit(10_000));
+        assert!(busy.fit(100_000), "more than half of its share is taken");
+        assert_eq!(busy.bytes(), 128 * MB / 1_000 + STEP);
+        assert!(!busy.fit(MB) && busy.fit(0), "what nobody needs goes back");
+        assert_eq!(Division::new(256 * MB, None, 1).map(|it| it.share), Ok(64 * MB));
+    }
+
+    #[test]
     fn shares_that_do_not_fit_are_refused() {
-        assert!(Budget::new(20 * MB, 10 * MB, 2).is_ok());
-        let refused = Budget::new(20 * MB, 10 * MB, 3).unwrap_err();
+        assert!(Budget::new(20 * MB, Some(10 * MB), 2).is_ok());
+        let refused = Budget::new(20 * MB, Some(10 * MB), 3).unwrap_err();
         assert_eq!(refused.to_string(), "memory_budget_mb is 20 and 3 mappings are guaranteed 10 MB each: 30 MB are needed");
     }
 }

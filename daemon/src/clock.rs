@@ -34,7 +34,7 @@ impl Clock {
     pub fn now(&self) -> Now {
         let elapsed = self.origin.elapsed();
         let unix = match self.wall {
-            Wall::System => UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| millis(it.as_millis()))),
+            Wall::System => unix_now(),
             Wall::Since(start) => UnixMillis(start.0.saturating_add(millis(elapsed.as_millis()))),
         };
         Now { tick: Tick::default().after(elapsed), unix }
@@ -51,6 +51,11 @@ impl Clock {
         // A tick centuries ahead stands for "never": a timer far away serves as well.
         self.origin.checked_add(span).unwrap_or_else(|| self.origin + std::time::Duration::from_secs(60 * 60 * 24 * 365))
     }
+}
+
+/// The wall clock, for what is shown to people and measured by nothing.
+pub(crate) fn unix_now() -> UnixMillis {
+    UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| millis(it.as_millis())))
 }
 
 fn millis(span: u128) -> i64 {

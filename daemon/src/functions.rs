@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use forebay_clients::Clients;
 use forebay_config::function::LambdaName;
-use forebay_config::{AwsSettings, Executor as Settings, Function, FunctionName};
+use forebay_config::{Executor as Settings, Function, FunctionName};
 use forebay_invoker::executors::http::{self, HttpExecutor};
 use forebay_invoker::executors::lambda::{self, LambdaExecutor};
 use forebay_invoker::executors::process::{Interpreters, ProcessExecutor, ProcessOptions, TracingSink};
@@ -148,7 +148,7 @@ async fn build_one(
         Settings::Process(settings) => {
             let options = ProcessOptions {
                 region: clients.aws.region().to_owned(),
-                account: clients.aws.account(&AwsSettings::default()).to_owned(),
+                account: clients.aws.common_account().to_owned(),
                 // The config has made all paths absolute.
                 base: PathBuf::from("/"),
                 interpreters: Arc::clone(interpreters),
@@ -160,7 +160,7 @@ async fn build_one(
         }
         Settings::Http(settings) => {
             let name = LambdaName::Bare(function.name.to_string());
-            let arn = name.arn(clients.aws.region(), clients.aws.account(&AwsSettings::default()));
+            let arn = name.arn(clients.aws.region(), clients.aws.common_account());
             let executor = HttpExecutor::new(function, settings, arn, &clients.http);
             let executor = executor.map_err(|cause| BuildError::Endpoint { who: format!("function {}", function.name), cause })?;
             (Arc::new(executor), function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT))

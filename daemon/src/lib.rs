@@ -10,6 +10,7 @@ mod caught;
 pub mod cli;
 pub mod clock;
 pub mod config_files;
+pub mod control;
 pub mod data_dir;
 mod destinations;
 mod effective;

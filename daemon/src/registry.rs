@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use forebay_batcher::Close;
-use tokio::sync::{mpsc, oneshot};
+use forebay_batcher::{Close, UnixMillis};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::clock::unix_now;
 use crate::lock::lock;
 use crate::metrics::MappingMetrics;
 use crate::status::TrackStatus;
@@ -53,11 +54,21 @@ pub enum Lifecycle {
     /// It finishes what runs and goes on with changed settings.
     Updating,
     /// It finishes what runs and is gone then.
-    Deleting,
+    Deleting {
+        /// Its positions go with it.
+        erased: bool,
+    },
+    /// It does not run before somebody resumes it.
+    Paused,
+    /// It cannot be run as it is written, since what it needs has changed.
+    Unfit {
+        /// What is wrong, for people.
+        error: String,
+    },
 }
 
 impl Lifecycle {
-    /// The word that Lambda's API has for it.
+    /// A word that programs may compare: Lambda's, where it has one.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Creating => "Creating",
@@ -66,7 +77,9 @@ impl Lifecycle {
             Self::Disabled => "Disabled",
             Self::Disabling => "Disabling",
             Self::Updating => "Updating",
-            Self::Deleting => "Deleting",
+            Self::Deleting { .. } => "Deleting",
+            Self::Paused => "Paused",
+            Self::Unfit { .. } => "Unfit",
         }
     }
 }
@@ -79,10 +92,13 @@ impl fmt::Display for Lifecycle {
             Self::Enabling { error, n_failures } => write!(f, "Could not be started {n_failures} times in a row ({error}); tried again."),
             Self::Enabled => f.write_str("Running."),
             Self::Restarting { error } => write!(f, "Its task died ({error}) and is being started again."),
-            Self::Disabled => f.write_str("Disabled in the config file."),
+            Self::Disabled => f.write_str("Disabled: nothing is read."),
             Self::Disabling => f.write_str("Finishing what runs; nothing new is taken."),
             Self::Updating => f.write_str("Finishing what runs; it goes on with changed settings then."),
-            Self::Deleting => f.write_str("Finishing what runs; it is gone then. Its positions are kept."),
+            Self::Deleting { erased: false } => f.write_str("Finishing what runs; it is gone then. Its positions are kept."),
+            Self::Deleting { erased: true } => f.write_str("Finishing what runs; it is gone then, and its positions with it."),
+            Self::Paused => f.write_str("Paused: nothing is read before it is resumed."),
+            Self::Unfit { error } => write!(f, "It cannot be run as it is written ({error}). Change it, or what it needs."),
         }
     }
 }
@@ -95,9 +111,13 @@ pub struct Entry {
     source: String,
     function: String,
     lifecycle: Mutex<Lifecycle>,
+    /// When it came to stand where it does, in milliseconds since 1970.
+    changed_at: AtomicI64,
     last_result: Mutex<&'static str>,
     trouble: Mutex<Option<String>>,
     farewell: Mutex<Lifecycle>,
+    /// No invocation runs and none begins.
+    still: watch::Sender<bool>,
     metrics: Arc<MappingMetrics>,
     commands: mpsc::Sender<Command>,
 }
@@ -130,9 +150,11 @@ impl Entry {
             source,
             function,
             lifecycle: Mutex::new(Lifecycle::Creating),
+            changed_at: AtomicI64::default(),
             last_result: Mutex::new("No records processed"),
             trouble: Mutex::default(),
             farewell: Mutex::new(Lifecycle::Disabling),
+            still: watch::Sender::new(false),
             metrics,
             commands,
         };
@@ -171,7 +193,16 @@ impl Entry {
 
     /// Says where it stands now.
     pub fn set_lifecycle(&self, lifecycle: Lifecycle) {
-        *lock(&self.lifecycle) = lifecycle;
+        let mut standing = lock(&self.lifecycle);
+        if standing.word() != lifecycle.word() {
+            self.changed_at.store(unix_now().0, Ordering::Relaxed);
+        }
+        *standing = lifecycle;
+    }
+
+    /// When it came to stand where it does; the beginning of 1970 when it never changed.
+    pub fn changed_at(&self) -> UnixMillis {
+        UnixMillis(self.changed_at.load(Ordering::Relaxed))
     }
 
     /// Whether it reads its source.
@@ -213,6 +244,17 @@ impl Entry {
     /// What it shows once it was told to end.
     pub fn farewell(&self) -> Lifecycle {
         lock(&self.farewell).clone()
+    }
+
+    /// Says whether no invocation runs and none begins in this life.
+    pub fn set_still(&self, is_still: bool) {
+        self.still.send_if_modified(|it| std::mem::replace(it, is_still) != is_still);
+    }
+
+    /// Waits until no invocation runs and none begins in this life.
+    pub async fn await_still(&self) {
+        // The sender is its own, so waiting cannot fail.
+        let _ = self.still.subscribe().wait_for(|it| *it).await;
     }
 
     /// The state of every track; `None` while no task runs that could tell.

@@ -46,6 +46,10 @@ pub trait SourceKind: Send + Sync {
 pub trait SourceSettings: Send + Sync + std::fmt::Debug {
     /// Names what is read, for people and for sharing: two mappings with the same identity share one feed.
     fn identity(&self) -> String;
+    /// The ARN of what is read, as far as the settings tell; region and account fill what they leave out. `None` for what has no ARN.
+    fn arn(&self, _region: &str, _account: &str) -> Option<String> {
+        None
+    }
     /// The longest that one of its receives may wait, for queues; `None` where only the queue says.
     fn wait_max(&self) -> Option<Duration> {
         None

@@ -3,6 +3,7 @@
 mod answer;
 mod call;
 pub mod checks;
+mod config;
 mod parts;
 mod request;
 mod source;

@@ -74,8 +74,7 @@ impl Check<'_> {
 
     /// Whether a function of the config file answers to the name. A region and an account must be those of `aws`, where it names them.
     fn lists(&self, named: &LambdaName, aws: &AwsSettings) -> bool {
-        let agrees = |written: Option<&str>, ours: &Option<String>| written.is_none() || ours.is_none() || written == ours.as_deref();
-        self.functions.contains_key(named.bare()) && agrees(named.region(), &aws.region) && agrees(named.account(), &aws.account_id)
+        self.functions.contains_key(named.bare()) && named.agrees_with(aws)
     }
 }
 

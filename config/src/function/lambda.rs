@@ -87,6 +87,12 @@ impl LambdaName {
         }
     }
 
+    /// Whether the region and the account that the name holds are those of `aws`, where both say one.
+    pub fn agrees_with(&self, aws: &AwsSettings) -> bool {
+        let agrees = |named: Option<&str>, ours: Option<&str>| named.is_none() || ours.is_none() || named == ours;
+        agrees(self.region(), aws.region.as_deref()) && agrees(self.account(), aws.account_id.as_deref())
+    }
+
     /// The name as every server takes it: bare, or an ARN where it names an account. Not all know the partial form.
     pub fn wire(&self, region: &str) -> String {
         match self {
@@ -98,13 +104,7 @@ impl LambdaName {
 
     /// The ARN; region and account fill what the name leaves out.
     pub fn arn(&self, region: &str, account: &str) -> String {
-        let partition = if region.starts_with("cn-") {
-            "aws-cn"
-        } else if region.starts_with("us-gov-") {
-            "aws-us-gov"
-        } else {
-            "aws"
-        };
+        let partition = crate::aws::partition_of(region);
         match self {
             Self::Bare(name) => format!("arn:{partition}:lambda:{region}:{account}:function:{name}"),
             Self::Partial { account, name } => format!("arn:{partition}:lambda:{region}:{account}:function:{name}"),

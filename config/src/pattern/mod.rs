@@ -77,6 +77,11 @@ impl<'a> View<'a> {
 }
 
 impl Pattern {
+    /// The pattern as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Checks a pattern as AWS would.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         Self::parse_with(text, ParseOptions::default())

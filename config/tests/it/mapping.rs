@@ -106,7 +106,7 @@ filter_criteria.filter = [ { pattern = '{"data": {"mag": [{"numeric": [">", 5]}]
 
         assert_eq!(config.settings.admin_listen.to_string(), "127.0.0.1:9470");
         assert_eq!((config.settings.data_dir, config.settings.shutdown_grace), (None, Duration::from_secs(25)));
-        assert_eq!((config.settings.memory_budget_bytes, config.settings.memory_share_bytes), (256 << 20, 64 << 20));
+        assert_eq!((config.settings.memory_budget_bytes, config.settings.memory_share_bytes), (256 << 20, None));
     }
 }
 

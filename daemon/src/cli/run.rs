@@ -15,10 +15,11 @@ use tracing::{error, info, warn};
 use super::config::ConfigArgs;
 use super::{DataDir, output};
 use crate::admin::{Admin, AdminError, Bound, Reloads};
-use crate::app::{App, BuildError};
+use crate::app::{App, BuildError, StartError};
 use crate::blueprint::Blueprint;
 use crate::clock::Clock;
 use crate::config_files::{self, Loaded};
+use crate::control::NoteError;
 use crate::data_dir;
 use crate::effective;
 use crate::exit::Exit;
@@ -97,9 +98,21 @@ enum Refusal {
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error(transparent)]
+    Note(#[from] NoteError),
+    #[error(transparent)]
     Admin(#[from] AdminError),
     #[error("the process cannot listen to signals")]
     Signals(#[source] std::io::Error),
+}
+
+impl From<StartError> for Refusal {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Build(error) => error.into(),
+            StartError::Store(error) => error.into(),
+            StartError::Note(error) => error.into(),
+        }
+    }
 }
 
 impl Refusal {
@@ -110,6 +123,7 @@ impl Refusal {
             Self::Store(it @ StoreError::InUse { .. }) => (it.code(), Exit::Temporary),
             Self::Store(it) => (it.code(), if it.is_transient() { Exit::Temporary } else { Exit::Failed }),
             Self::Build(it) => (it.code(), Exit::Config),
+            Self::Note(_) => ("FB-0536", Exit::Failed),
             Self::Admin(it @ AdminError::NotLoopback(_)) => (it.code(), Exit::Config),
             Self::Admin(it) => (it.code(), Exit::Failed),
             Self::Signals(_) => ("FB-0513", Exit::Failed),
@@ -125,7 +139,7 @@ impl Refusal {
 }
 
 struct RunningProcess {
-    app: App,
+    app: Arc<App>,
     admin: Admin,
     signals: Signals,
     draining: CancellationToken,

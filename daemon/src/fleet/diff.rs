@@ -1,6 +1,7 @@
 //! What differs between the set that runs and the set that is wanted. Pure: it starts and stops nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use forebay_config::destination::DestinationTarget;
 use forebay_config::{Function, FunctionName, Mapping};
@@ -72,7 +73,7 @@ impl Changes {
 /// A set of mappings and functions, by name.
 pub(crate) struct Set<'a> {
     pub(crate) functions: BTreeMap<&'a FunctionName, &'a Function>,
-    pub(crate) mappings: BTreeMap<&'a str, &'a MappingBlueprint>,
+    pub(crate) mappings: BTreeMap<&'a str, &'a Arc<MappingBlueprint>>,
 }
 
 /// What differs.
@@ -99,7 +100,7 @@ impl Diff {
         let mut renewed = BTreeSet::new();
         for (name, new) in &wanted.mappings {
             let same = running.mappings.get(name).filter(|old| old.source.identity() == new.source.identity());
-            if same.is_some_and(|old| all_differs || !reads_like(old, new)) {
+            if same.is_some_and(|old| all_differs || !(Arc::ptr_eq(old, new) || reads_like(old, new))) {
                 renewed.insert(new.source.identity());
             }
         }
@@ -107,8 +108,8 @@ impl Diff {
         for (name, new) in &wanted.mappings {
             let change = match running.mappings.get(name) {
                 None => Change::Added,
-                Some(old) if old.mapping.enabled != new.mapping.enabled => {
-                    if new.mapping.enabled {
+                Some(old) if old.runs() != new.runs() => {
+                    if new.runs() {
                         Change::Enabled
                     } else {
                         Change::Disabled
@@ -116,8 +117,8 @@ impl Diff {
                 }
                 Some(old) => {
                     let is_touched = used_by(&new.mapping).any(|it| rebuilt.contains(it)) || renewed.contains(&new.source.identity());
-                    let is_same = old.mapping.runs_like(&new.mapping) && reads_like(old, new);
-                    if is_same && !(new.mapping.enabled && is_touched) { Change::Unchanged } else { Change::Changed }
+                    let is_same = Arc::ptr_eq(old, new) || (runs_like(old, new) && reads_like(old, new));
+                    if is_same && !(new.runs() && is_touched) { Change::Unchanged } else { Change::Changed }
                 }
             };
             mappings.insert((*name).to_owned(), change);
@@ -151,6 +152,11 @@ pub(crate) fn used_by(mapping: &Mapping) -> impl Iterator<Item = &FunctionName> 
         DestinationTarget::File(_) | DestinationTarget::Http(_) | DestinationTarget::Sqs(_) | DestinationTarget::Sns(_) => None,
     });
     [&mapping.function].into_iter().chain(taker)
+}
+
+/// Whether both do the same with what they read, or nothing for the same reason.
+fn runs_like(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
+    old.mapping.runs_like(&new.mapping) && old.rest == new.rest
 }
 
 /// Whether both read the same in the same way. Relative paths count from the folder of their file.

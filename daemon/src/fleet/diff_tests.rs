@@ -25,7 +25,7 @@ fn drawn(text: &str) -> Blueprint {
     std::fs::write(&path, text.replace("path: \"", "path: \"/data/")).unwrap();
     let loaded = Loaded::read(&[path.display().to_string()]).unwrap();
     let mut drawn = blueprint::draw(loaded.check().unwrap(), &loaded).unwrap();
-    drawn.mappings.iter_mut().for_each(|it| it.base = "/etc/forebay".into());
+    drawn.mappings.iter_mut().for_each(|it| Arc::make_mut(it).base = "/etc/forebay".into());
     drawn
 }
 

@@ -5,15 +5,15 @@
 //! | --- | --- |
 //! | is new | starts |
 //! | has other settings, or a function with other settings | finishes what runs, then goes on with the new ones from where it stood |
-//! | is disabled | finishes what runs and takes nothing new |
-//! | is gone | the same; its positions stay in the store |
+//! | is disabled, paused or unfit | finishes what runs and takes nothing new |
+//! | is gone | the same; its positions stay in the store, unless they are to be erased |
 //!
 //! A batch that failed and waits for its next try stays in its track's checkpoint with the limits that it was cut with.
 
 mod diff;
 mod post;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 
 pub use self::diff::Changes;
 use self::diff::{Change, Diff, Set, used_by};
+pub(crate) use self::post::erase;
 use self::post::{Facts, Ground, Order, Post, Wired};
 use crate::app::BuildError;
 use crate::blueprint::{Blueprint, MappingBlueprint};
@@ -56,7 +57,7 @@ pub struct Fleet {
     aws: Option<(AwsSettings, Aws)>,
     /// How often a set was applied.
     n_applied: u64,
-    running: BTreeMap<String, MappingBlueprint>,
+    running: BTreeMap<String, Arc<MappingBlueprint>>,
     /// Also of mappings that are gone and still finish what runs.
     posts: BTreeMap<String, Post>,
     tasks: JoinSet<()>,
@@ -67,7 +68,7 @@ impl Fleet {
     pub fn new(registry: Arc<Registry>, store: Arc<dyn CheckpointStore>, clock: Clock) -> Self {
         let gate = Gate::new(uuid::Uuid::new_v4().as_u64_pair().0);
         Self {
-            ground: Arc::new(Ground { registry, gate }),
+            ground: Arc::new(Ground { registry, gate, store: Arc::clone(&store) }),
             feeds: Arc::default(),
             budget: Arc::default(),
             store,
@@ -80,6 +81,11 @@ impl Fleet {
             posts: BTreeMap::new(),
             tasks: JoinSet::new(),
         }
+    }
+
+    /// What AWS is called with, and over which connections; `None` before the first set.
+    pub fn clients(&self) -> Option<Clients> {
+        self.aws.as_ref().map(|(_, aws)| Clients { http: HttpClients::new(), aws: aws.clone() })
     }
 
     /// The registry in which its mappings stand.
@@ -96,7 +102,7 @@ impl Fleet {
         self.posts.retain(|_, post| !post.is_gone());
         while self.tasks.try_join_next().is_some() {}
         let settings = wanted.settings;
-        let n_enabled = wanted.mappings.iter().filter(|it| it.mapping.enabled).count();
+        let n_enabled = wanted.mappings.iter().filter(|it| it.runs()).count();
         let division = Division::new(settings.memory_budget_bytes, settings.memory_share_bytes, n_enabled)?;
         let (aws, all_differs) = match &self.aws {
             Some((written, aws)) if *written == settings.aws => (aws.clone(), false),
@@ -104,7 +110,7 @@ impl Fleet {
         };
         // Certificates are read again by what is built anew.
         let clients = Arc::new(Clients { http: HttpClients::new(), aws });
-        let mappings: BTreeMap<String, MappingBlueprint> =
+        let mappings: BTreeMap<String, Arc<MappingBlueprint>> =
             wanted.mappings.into_iter().map(|it| (it.mapping.name.as_str().to_owned(), it)).collect();
         let set =
             Set { functions: wanted.functions.iter().collect(), mappings: mappings.iter().map(|(name, it)| (name.as_str(), it)).collect() };
@@ -112,7 +118,7 @@ impl Fleet {
         let new = functions::build(diff.rebuilt.iter().map(|name| &wanted.functions[name]), &clients).await?;
         let mut shelf = self.functions.running().clone();
         shelf.extend(new.iter().map(|(name, it)| (name.clone(), Arc::clone(it))));
-        let orders = match self.orders(&diff, &mappings, &shelf, &clients).await {
+        let orders = match self.orders(&diff, &mappings, &wanted.erased, &shelf, &clients).await {
             Ok(orders) => orders,
             Err(error) => {
                 functions::scrap(&new).await;
@@ -141,7 +147,8 @@ impl Fleet {
     async fn orders(
         &self,
         diff: &Diff,
-        mappings: &BTreeMap<String, MappingBlueprint>,
+        mappings: &BTreeMap<String, Arc<MappingBlueprint>>,
+        erased: &BTreeSet<String>,
         functions: &Shelf,
         clients: &Clients,
     ) -> Result<Vec<(String, Order)>, BuildError> {
@@ -150,8 +157,8 @@ impl Fleet {
         for (name, change) in &diff.mappings {
             let order = match (change, mappings.get(name)) {
                 (Change::Unchanged, _) => continue,
-                (Change::Removed, _) | (_, None) => Order::Gone,
-                (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) if it.mapping.enabled => {
+                (Change::Removed, _) | (_, None) => Order::Gone { erase: erased.contains(name) },
+                (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) if it.runs() => {
                     Order::Run(Arc::new(self.wire(it, functions, &destinations).await?))
                 }
                 (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) => Order::Rest(Arc::new(facts(it))),
@@ -200,11 +207,11 @@ impl Fleet {
     }
 
     /// Gives the orders. Whoever will read a source is expected before anybody begins.
-    fn command(&mut self, diff: &Diff, mappings: &BTreeMap<String, MappingBlueprint>, orders: Vec<(String, Order)>) {
+    fn command(&mut self, diff: &Diff, mappings: &BTreeMap<String, Arc<MappingBlueprint>>, orders: Vec<(String, Order)>) {
         for identity in &diff.renewed {
             self.feeds.renew(identity);
         }
-        let reads = |it: &MappingBlueprint| it.mapping.enabled.then(|| it.source.identity());
+        let reads = |it: &Arc<MappingBlueprint>| it.runs().then(|| it.source.identity());
         for (name, it) in mappings.iter().filter(|(name, _)| diff.mappings[*name] != Change::Unchanged) {
             if let Some(identity) = reads(it) {
                 self.feeds.expect(&identity, name);
@@ -265,6 +272,7 @@ fn facts(it: &MappingBlueprint) -> Facts {
         source_kind: it.profile.kind,
         source: it.source.identity(),
         function: it.mapping.function.to_string(),
+        rest: it.rest.clone(),
     }
 }
 

@@ -3,16 +3,24 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use forebay_batcher::Close;
+use forebay_checkpoints::{CheckpointStore, MappingId, StoreError};
 use forebay_config::FunctionName;
 use forebay_invoker::Gate;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::warn;
 
+use crate::blueprint::Rest;
 use crate::mapping_task::Wiring;
 use crate::registry::{Command, Entry, Lifecycle, Registry};
+use crate::sentence::chain;
 use crate::supervisor::supervise;
+
+/// When a deletion that the store refused is tried again.
+const ERASE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a mapping is told. Only the last order counts.
 #[derive(Clone)]
@@ -21,8 +29,8 @@ pub(super) enum Order {
     Run(Arc<Wired>),
     /// Be there and do nothing.
     Rest(Arc<Facts>),
-    /// Be gone; the positions stay in the store.
-    Gone,
+    /// Be gone; the positions stay in the store unless they are to be erased.
+    Gone { erase: bool },
     /// End with the process.
     End(Close),
 }
@@ -33,6 +41,8 @@ pub(super) struct Facts {
     pub(super) source_kind: &'static str,
     pub(super) source: String,
     pub(super) function: String,
+    /// Why it does not run although it is enabled.
+    pub(super) rest: Option<Rest>,
 }
 
 /// A mapping ready to run.
@@ -49,6 +59,7 @@ pub(super) struct Wired {
 pub(super) struct Ground {
     pub(super) registry: Arc<Registry>,
     pub(super) gate: Arc<Gate>,
+    pub(super) store: Arc<dyn CheckpointStore>,
 }
 
 /// The way to a mapping's task.
@@ -78,7 +89,7 @@ impl Post {
 
     /// It was told to be gone and nothing of it is left.
     pub(super) fn is_gone(&self) -> bool {
-        matches!(*self.orders.borrow(), Order::Gone) && self.is_gone.load(Ordering::SeqCst)
+        matches!(*self.orders.borrow(), Order::Gone { .. }) && self.is_gone.load(Ordering::SeqCst)
     }
 }
 
@@ -87,7 +98,7 @@ impl Order {
         match self {
             Self::Run(wired) => Some(&wired.facts),
             Self::Rest(facts) => Some(facts),
-            Self::Gone | Self::End(_) => None,
+            Self::Gone { .. } | Self::End(_) => None,
         }
     }
 
@@ -96,7 +107,7 @@ impl Order {
         match self {
             Self::Run(_) => (Close::Finish, Lifecycle::Updating),
             Self::Rest(_) => (Close::Finish, Lifecycle::Disabling),
-            Self::Gone => (Close::Finish, Lifecycle::Deleting),
+            Self::Gone { erase } => (Close::Finish, Lifecycle::Deleting { erased: *erase }),
             Self::End(how) => (*how, Lifecycle::Disabling),
         }
     }
@@ -127,15 +138,26 @@ async fn keep(ground: Arc<Ground>, mut orders: watch::Receiver<Order>, first: Op
                 run(&ground, &wired, Arc::clone(&entry), commands, &mut orders).await;
                 former = Some(entry);
             }
-            (Order::Rest(_), Some((entry, _))) => {
-                entry.set_lifecycle(Lifecycle::Disabled);
+            (Order::Rest(facts), Some((entry, _))) => {
+                entry.set_lifecycle(match &facts.rest {
+                    None => Lifecycle::Disabled,
+                    Some(Rest::Paused) => Lifecycle::Paused,
+                    Some(Rest::Unfit(error)) => Lifecycle::Unfit { error: error.clone() },
+                });
+                entry.set_still(true);
                 former = Some(entry);
                 if orders.changed().await.is_err() {
                     return;
                 }
             }
-            (Order::Gone, _) => {
-                if let Some(gone) = former.take() {
+            (Order::Gone { erase }, _) => {
+                // One that was told to go before its task began has never lived.
+                let gone = former.take().or_else(|| first.take().map(|(entry, _)| entry));
+                if let Some(gone) = gone {
+                    if erase && !erased(&ground, &gone, &mut orders).await {
+                        former = Some(gone);
+                        continue;
+                    }
                     ground.registry.remove(gone.name());
                 }
                 is_gone.store(true, Ordering::SeqCst);
@@ -161,7 +183,7 @@ async fn run(ground: &Ground, wired: &Wired, entry: Arc<Entry>, commands: mpsc::
             // A later order may end it in another way: the process's end puts a limit to what still finishes.
             told = orders.changed(), if is_heard => {
                 is_heard = told.is_ok();
-                let (how, farewell) = if is_heard { orders.borrow_and_update().ending() } else { (Close::Finish, Lifecycle::Deleting) };
+                let (how, farewell) = if is_heard { orders.borrow_and_update().ending() } else { (Close::Finish, Lifecycle::Deleting { erased: false }) };
                 // The life goes on beside this, so there is always somebody who takes the command.
                 tokio::select! {
                     biased;
@@ -172,5 +194,35 @@ async fn run(ground: &Ground, wired: &Wired, entry: Arc<Entry>, commands: mpsc::
         }
     }
     entry.metrics().end_life();
+    entry.set_still(true);
     wired.wiring.feeds.leave(&wired.wiring.source.identity(), entry.name());
+}
+
+/// Takes all that the store kept of a mapping away, as often as it takes; `false` when another order came before that was done.
+async fn erased(ground: &Ground, gone: &Entry, orders: &mut watch::Receiver<Order>) -> bool {
+    let id = MappingId(gone.name().to_owned());
+    gone.set_lifecycle(Lifecycle::Deleting { erased: true });
+    loop {
+        let error = match erase(&*ground.store, &id).await {
+            Ok(()) => return true,
+            Err(error) => error,
+        };
+        warn!(
+            code = error.code(),
+            mapping = id.0,
+            error = chain(&error),
+            "a deleted mapping's positions cannot be removed yet; tried again"
+        );
+        tokio::select! {
+            biased;
+            _ = orders.changed() => return false,
+            () = tokio::time::sleep(ERASE_AGAIN) => {}
+        }
+    }
+}
+
+/// Takes all that the store kept of a mapping away, its note too.
+pub(crate) async fn erase(store: &dyn CheckpointStore, id: &MappingId) -> Result<(), StoreError> {
+    let lease = store.acquire(id).await?;
+    store.remove(&lease).await
 }

@@ -225,6 +225,7 @@ impl Life<'_> {
             store_failing: self.store_failing,
         };
         self.entry.metrics().set(self.machine.counts(), gauges);
+        self.entry.set_still(self.closing.is_some() && self.jobs.n_invocations() == 0);
     }
 
     /// The state of every track.

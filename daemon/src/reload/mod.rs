@@ -102,7 +102,7 @@ impl Reloader {
 
     /// Reads the config and goes on with it, or keeps the former one. It returns as soon as what differs has been told so; what still runs
     /// finishes by itself. May be dropped; then all or nothing has happened and nobody is told.
-    pub async fn reload(&self, app: &mut App, settings: &mut Settings, watch: &mut Watch, cause: Cause) -> Outcome {
+    pub async fn reload(&self, app: &App, settings: &mut Settings, watch: &mut Watch, cause: Cause) -> Outcome {
         watch.rest();
         let outcome = match self.read(watch) {
             Ok(read) => self.change(app, settings, read).await,
@@ -138,7 +138,7 @@ impl Reloader {
         if changed.is_empty() { Ok(()) } else { Err(Refused::needs_restart(&changed)) }
     }
 
-    async fn change(&self, app: &mut App, settings: &mut Settings, read: Read) -> Outcome {
+    async fn change(&self, app: &App, settings: &mut Settings, read: Read) -> Outcome {
         let wanted =
             Settings { shutdown_grace: read.blueprint.settings.shutdown_grace, watch_config: read.blueprint.settings.watch_config };
         match app.change(read.blueprint).await {

@@ -183,7 +183,7 @@ async fn a_function_that_hangs_does_not_slow_another_mapping() {
 #[tokio::test(start_paused = true)]
 async fn a_function_that_hangs_fills_its_share_and_what_may_be_lent_and_no_more() {
     const MB: u64 = 1 << 20;
-    let world = World::with_budget(Budget::new(20 * MB, 8 * MB, 2).unwrap());
+    let world = World::with_budget(Budget::new(20 * MB, Some(8 * MB), 2).unwrap());
     let (source, function) = (world.source(), function());
     let long = "x".repeat(100_000);
     let records: Vec<_> = (0..400).map(|it| if it == 0 { "hang".to_owned() } else { format!("{it} {long}") }).collect();

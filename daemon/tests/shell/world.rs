@@ -54,7 +54,7 @@ pub(crate) struct Running {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self::with_budget(Budget::new(256 << 20, 16 << 20, 4).unwrap())
+        Self::with_budget(Budget::new(256 << 20, Some(16 << 20), 4).unwrap())
     }
 
     pub(crate) fn with_budget(budget: Arc<Budget>) -> Self {

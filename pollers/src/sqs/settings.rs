@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_clients::{AwsTarget, Clients};
+use forebay_config::aws::partition_of;
 use forebay_config::document::Value;
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
 use forebay_config::{AwsCredentials, AwsScope, AwsSettings, Code, Fields, Finding, Node};
@@ -217,6 +218,17 @@ impl SourceSettings for SqsSettings {
             text.push_str(" share=compete");
         }
         text
+    }
+
+    fn arn(&self, region: &str, account: &str) -> Option<String> {
+        let text = self.which.text();
+        let of_url = region_of(text);
+        let region = self.aws.region.as_deref().or(of_url.as_deref()).unwrap_or(region);
+        let mut path = text.rsplit('/');
+        let name = path.next()?;
+        let in_path = path.next().filter(|it| it.len() == 12 && it.bytes().all(|it| it.is_ascii_digit()));
+        let account = self.aws.account_id.as_deref().or(in_path).unwrap_or(account);
+        Some(format!("arn:{}:sqs:{region}:{account}:{name}", partition_of(region)))
     }
 
     fn wait_max(&self) -> Option<Duration> {

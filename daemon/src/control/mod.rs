@@ -1,0 +1,289 @@
+//! What is to run, from both owners: the config file says its part whole, the API makes, changes and deletes one mapping after the other. Each
+//! change is durable before it is answered, and the fleet is told the whole each time.
+
+mod draw;
+mod list;
+mod note;
+mod resolve;
+mod service;
+mod twice;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use forebay_checkpoints::{CheckpointStore, MappingId};
+use forebay_clients::Clients;
+use tracing::{error, info};
+
+use self::draw::Drawn;
+pub use self::note::NoteError;
+use self::note::{Definition, Note};
+pub use self::service::Service;
+use crate::app::{BuildError, StartError};
+use crate::blueprint::{Blueprint, MappingBlueprint, Rest};
+use crate::clock::Clock;
+use crate::fleet::{Changes, Fleet, erase};
+use crate::registry::{Entry, Lifecycle, Registry};
+use crate::sentence::chain;
+
+/// The kind of source of a mapping of which not even that can be told.
+const UNFIT_KIND: &str = "api";
+
+/// A mapping that the API made.
+struct Made {
+    definition: Definition,
+    /// What runs; of one that cannot any more, what ran. `None` when it could not from the start.
+    drawn: Option<Drawn>,
+    /// Why it cannot be run as it is written.
+    unfit: Option<String>,
+}
+
+impl Made {
+    /// Draws a mapping beside a config file; when that fails, what `former` ran stays to be seen.
+    fn draw(definition: Definition, file: &Blueprint, former: Option<Drawn>) -> Self {
+        match draw::draw(&definition, file) {
+            Ok(drawn) => Self { definition, drawn: Some(drawn), unfit: None },
+            Err(error) => Self { definition, drawn: former, unfit: Some(error.message) },
+        }
+    }
+
+    fn blueprint(&self) -> Option<Arc<MappingBlueprint>> {
+        let drawn = &self.drawn.as_ref()?.blueprint;
+        Some(match &self.unfit {
+            None => Arc::clone(drawn),
+            Some(why) => Arc::new(MappingBlueprint { rest: Some(Rest::Unfit(why.clone())), ..MappingBlueprint::clone(drawn) }),
+        })
+    }
+}
+
+/// All mappings and functions that are to run, and the fleet that runs them.
+pub(crate) struct Control {
+    fleet: Fleet,
+    store: Arc<dyn CheckpointStore>,
+    /// What the config file says.
+    file: Blueprint,
+    /// What the API made, by UUID; also what was deleted and is not gone yet.
+    made: BTreeMap<String, Made>,
+    /// Mappings of either owner that somebody paused.
+    paused: BTreeSet<String>,
+    is_ending: bool,
+}
+
+/// A change of one mapping that was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// It could not be kept.
+    #[error(transparent)]
+    Store(#[from] forebay_checkpoints::StoreError),
+    /// It cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// It cannot be run as it is written.
+    #[error("{0}")]
+    Unfit(String),
+    /// There is no such mapping.
+    #[error("there is no such mapping")]
+    Unknown,
+    /// The process ends.
+    #[error("the process is draining")]
+    Ending,
+}
+
+impl Control {
+    /// Builds everything and starts what is enabled.
+    pub(crate) async fn start(file: Blueprint, store: Arc<dyn CheckpointStore>, clock: Clock) -> Result<Self, StartError> {
+        let mut control = Self {
+            fleet: Fleet::new(Arc::default(), Arc::clone(&store), clock),
+            store,
+            file,
+            made: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            is_ending: false,
+        };
+        control.recall().await?;
+        control.check_names(&control.file)?;
+        let whole = control.wanted(&control.file, &control.made, &control.paused);
+        if let Err(whole_error) = control.fleet.apply(whole).await {
+            // What the API made does not keep the config file from running.
+            let file_alone = control.wanted(&control.file, &BTreeMap::new(), &control.paused);
+            control.fleet.apply(file_alone).await?;
+            let why = chain(&whole_error);
+            for made in control.made.values_mut() {
+                (made.drawn, made.unfit) = (None, Some(why.clone()));
+            }
+        }
+        control.show_unfit();
+        Ok(control)
+    }
+
+    /// Reads what the store kept, and ends deletions that were begun.
+    async fn recall(&mut self) -> Result<(), StartError> {
+        for (id, bytes) in self.store.notes().await? {
+            let note = Note::decode(&id, &bytes)?;
+            match note.definition {
+                Some(definition) if definition.deleting => erase(&*self.store, &id).await?,
+                Some(definition) => {
+                    self.made.insert(id.0.clone(), Made::draw(definition, &self.file, None));
+                }
+                None => {}
+            }
+            if note.paused {
+                self.paused.insert(id.0);
+            }
+        }
+        if !self.made.is_empty() {
+            info!(n_mappings = self.made.len(), "mappings that were made over the API go on");
+        }
+        Ok(())
+    }
+
+    /// A name is one mapping's: what is exported may be written into the config file once it is deleted over the API.
+    fn check_names(&self, file: &Blueprint) -> Result<(), BuildError> {
+        let names = file.mappings.iter().map(|it| it.mapping.name.as_str());
+        let taken = names.into_iter().find(|name| self.made.get(*name).is_some_and(|made| !made.definition.deleting));
+        taken.map_or(Ok(()), |name| Err(BuildError::NameTaken(name.to_owned())))
+    }
+
+    /// The whole of what is to run.
+    fn wanted(&self, file: &Blueprint, made: &BTreeMap<String, Made>, paused: &BTreeSet<String>) -> Blueprint {
+        let mut wanted = file.clone();
+        for made in made.values() {
+            if made.definition.deleting {
+                wanted.erased.insert(made.definition.uuid().to_owned());
+                continue;
+            }
+            let functions = made.drawn.iter().flat_map(|it| &it.functions);
+            for (name, function) in functions.filter(|_| made.unfit.is_none()) {
+                wanted.functions.entry(name.clone()).or_insert_with(|| function.clone());
+            }
+            wanted.mappings.extend(made.blueprint());
+        }
+        for it in wanted.mappings.iter_mut().filter(|it| it.rest.is_none() && paused.contains(it.mapping.name.as_str())) {
+            *it = Arc::new(MappingBlueprint { rest: Some(Rest::Paused), ..MappingBlueprint::clone(it) });
+        }
+        wanted
+    }
+
+    /// Goes on with another config file. What the API made is drawn anew, for the functions that it names may be others now.
+    pub(crate) async fn change(&mut self, file: Blueprint) -> Result<Changes, BuildError> {
+        self.check_names(&file)?;
+        let redrawn = |made: &Made| Made::draw(made.definition.clone(), &file, made.drawn.clone());
+        let made: BTreeMap<_, _> = self.made.iter().map(|(uuid, it)| (uuid.clone(), redrawn(it))).collect();
+        let changes = self.fleet.apply(self.wanted(&file, &made, &self.paused)).await?;
+        self.file = file;
+        self.made = made;
+        self.show_unfit();
+        Ok(changes)
+    }
+
+    /// Mappings that could not be run from the start have no task; they are shown all the same.
+    fn show_unfit(&self) {
+        for made in self.made.values().filter(|it| !it.definition.deleting) {
+            let Some(error) = &made.unfit else { continue };
+            let (mapping, it) = (made.definition.uuid(), &made.definition.configuration);
+            error!(code = "FB-0537", mapping, error, "a mapping of the API cannot be run as it is written");
+            if made.drawn.is_none() {
+                let source = it.source.event_source_arn.clone().unwrap_or_default();
+                let (entry, _) = Entry::new(mapping, UNFIT_KIND, source, it.function_arn.clone());
+                entry.set_lifecycle(Lifecycle::Unfit { error: error.clone() });
+                entry.set_still(true);
+                self.registry().insert(entry);
+            }
+        }
+    }
+
+    /// Makes a mapping or puts another in its place: durable first, then running.
+    async fn put(&mut self, definition: Definition) -> Result<(), ChangeError> {
+        if self.is_ending {
+            return Err(ChangeError::Ending);
+        }
+        self.forget_gone();
+        let uuid = definition.uuid().to_owned();
+        let id = MappingId(uuid.clone());
+        let drawn = match definition.deleting {
+            true => None,
+            false => Some(draw::draw(&definition, &self.file).map_err(|error| ChangeError::Unfit(error.message))?),
+        };
+        let note = Note::new(self.paused.contains(&uuid), Some(definition.clone()));
+        self.store.note(&id, note.encode()).await?;
+        let former = self.made.insert(uuid.clone(), Made { definition, drawn, unfit: None });
+        let wanted = self.wanted(&self.file, &self.made, &self.paused);
+        if let Err(error) = self.fleet.apply(wanted).await {
+            match former {
+                Some(former) => {
+                    let note = Note::new(self.paused.contains(&uuid), Some(former.definition.clone()));
+                    self.made.insert(uuid, former);
+                    self.store.note(&id, note.encode()).await?;
+                }
+                None => {
+                    self.made.remove(&uuid);
+                    self.store.unnote(&id).await?;
+                }
+            }
+            return Err(error.into());
+        }
+        // One that could not be run from the start has no task that would clear away what it left.
+        let taskless = self.registry().entry(&uuid).filter(|it| it.source_kind() == UNFIT_KIND);
+        if taskless.is_some() && self.made.get(&uuid).is_some_and(|it| it.definition.deleting) {
+            erase(&*self.store, &id).await?;
+            self.registry().remove(&uuid);
+        }
+        Ok(())
+    }
+
+    /// Pauses a mapping of either owner, or lets it go on; durably.
+    pub(crate) async fn set_paused(&mut self, name: &str, is_paused: bool) -> Result<(), ChangeError> {
+        if self.is_ending {
+            return Err(ChangeError::Ending);
+        }
+        let definition = self.made.get(name).filter(|it| !it.definition.deleting).map(|it| it.definition.clone());
+        if definition.is_none() && !self.file.mappings.iter().any(|it| it.mapping.name.as_str() == name) {
+            return Err(ChangeError::Unknown);
+        }
+        let mut paused = self.paused.clone();
+        let is_new = if is_paused { paused.insert(name.to_owned()) } else { paused.remove(name) };
+        if !is_new {
+            return Ok(());
+        }
+        let (id, note) = (MappingId(name.to_owned()), Note::new(is_paused, definition));
+        match note.is_empty() {
+            true => self.store.unnote(&id).await?,
+            false => self.store.note(&id, note.encode()).await?,
+        }
+        self.fleet.apply(self.wanted(&self.file, &self.made, &paused)).await?;
+        self.paused = paused;
+        Ok(())
+    }
+
+    /// A mapping in the words of a config file.
+    pub(crate) fn exported(&self, uuid: &str) -> Option<serde_json::Value> {
+        let definition = &self.made.get(uuid).filter(|it| !it.definition.deleting)?.definition;
+        draw::config(definition, &self.file).ok()
+    }
+
+    /// Deleted mappings that are gone altogether are known no more.
+    fn forget_gone(&mut self) {
+        let registry = Arc::clone(self.registry());
+        self.made.retain(|uuid, it| !it.definition.deleting || registry.entry(uuid).is_some());
+        let (made, file) = (&self.made, &self.file);
+        let is_there = |name: &String| made.contains_key(name) || file.mappings.iter().any(|it| it.mapping.name.as_str() == name);
+        self.paused.retain(is_there);
+    }
+
+    /// The mappings.
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        self.fleet.registry()
+    }
+
+    /// What AWS is called with.
+    fn clients(&self) -> Clients {
+        self.fleet.clients().unwrap_or_default()
+    }
+
+    /// All that runs, to end it. Nothing is changed from here on.
+    pub(crate) fn fleet(&mut self) -> &mut Fleet {
+        self.is_ending = true;
+        &mut self.fleet
+    }
+}

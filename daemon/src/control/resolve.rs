@@ -1,0 +1,120 @@
+//! Finds what a call names: the function in the config file, else at the Lambda endpoint; the source at its service.
+
+use std::time::Duration;
+
+use forebay_api::error::{ApiError, ErrorType};
+use forebay_api::mapping::checks::no_function;
+use forebay_clients::{AwsTarget, Clients, Limits};
+use forebay_config::AwsSettings;
+use forebay_config::function::LambdaName;
+use forebay_pollers::SourceError;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use super::draw::is_listed;
+use crate::blueprint::{Blueprint, MappingBlueprint};
+use crate::sentence::chain;
+
+/// What Lambda is asked, it answers at once; a longer wait is a fault that the caller should hear of.
+const LIMITS: Limits = Limits { time: Duration::from_secs(10), answer_bytes: 1 << 20 };
+
+/// A function that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Its ARN, with the version or alias that was asked for.
+    pub(super) arn: String,
+    /// How long it may run.
+    pub(super) timeout: Duration,
+}
+
+/// The part of Lambda's answer that matters.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FunctionConfiguration {
+    function_arn: String,
+    timeout: Option<u64>,
+}
+
+/// What a name means as an ARN, whether such a function is there or not; `None` when it is no name.
+pub(super) fn arn_of(name: &str, clients: &Clients) -> Option<String> {
+    let (name, qualifier) = LambdaName::parse(name)?;
+    Some(with_qualifier(name.arn(clients.aws.region(), clients.aws.common_account()), qualifier.as_deref()))
+}
+
+/// The function that a name means: one of the config file, else one that Lambda knows.
+pub(super) async fn function(name: &str, file: &Blueprint, clients: &Clients) -> Result<Found, ApiError> {
+    let (named, qualifier) = LambdaName::parse(name).ok_or_else(no_function)?;
+    if is_listed(&named, file) {
+        let function = file.functions.values().find(|it| it.name.as_str() == named.bare()).ok_or_else(no_function)?;
+        let bare = LambdaName::Bare(named.bare().to_owned());
+        let arn = bare.arn(clients.aws.region(), clients.aws.common_account());
+        return Ok(Found { arn: with_qualifier(arn, qualifier.as_deref()), timeout: function.timeout });
+    }
+    at_lambda(&named, qualifier.as_deref(), clients).await
+}
+
+async fn at_lambda(named: &LambdaName, qualifier: Option<&str>, clients: &Clients) -> Result<Found, ApiError> {
+    let nothing = AwsSettings::default();
+    let target = AwsTarget { service: "lambda", own: &nothing, region: named.region(), endpoint: None };
+    // Without region or credentials nobody can have meant a function of Lambda.
+    let client = clients.aws.client(target, &clients.http).await.map_err(|_| no_function())?;
+    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let mut path = format!("/2015-03-31/functions/{}/configuration", encode(&named.wire(client.region())));
+    if let Some(qualifier) = qualifier {
+        path = format!("{path}?Qualifier={}", encode(qualifier));
+    }
+    let endpoint = client.endpoint();
+    let down =
+        |why: String| ApiError::new(ErrorType::Service, format!("The Lambda endpoint {endpoint} cannot be asked for the function: {why}"));
+    let answer = client.get(&path, LIMITS).await.map_err(|error| down(chain(&error)))?;
+    match answer.head.status.as_u16() {
+        200 => {
+            let body = answer.body.map_err(|error| down(error.to_string()))?;
+            let found: FunctionConfiguration = serde_json::from_slice(&body).map_err(|error| down(error.to_string()))?;
+            let (bare, _) = LambdaName::parse(&found.function_arn).ok_or_else(|| down("its answer has no ARN".to_owned()))?;
+            let arn = with_qualifier(bare.arn("", ""), qualifier);
+            Ok(Found { arn, timeout: Duration::from_secs(found.timeout.unwrap_or(3)) })
+        }
+        404 => Err(no_function()),
+        status => Err(down(format!("it answers {status}"))),
+    }
+}
+
+fn with_qualifier(arn: String, qualifier: Option<&str>) -> String {
+    qualifier.map_or_else(|| arn.clone(), |it| format!("{arn}:{it}"))
+}
+
+/// Whether the source is there, may be read, and goes with the function. A source that cannot be reached just now is no error: the mapping
+/// waits for it and says so.
+pub(super) async fn source(blueprint: &MappingBlueprint, timeout: Duration, clients: &Clients) -> Result<(), ApiError> {
+    let source = match blueprint.source.connect(clients).await {
+        Ok(source) => source,
+        Err(error) => return refusal(&error, timeout).map_or(Ok(()), Err),
+    };
+    let visibility = source.queue().and_then(|queue| queue.facts().visibility_set);
+    match visibility {
+        Some(visibility) if visibility < timeout => Err(too_short(visibility, timeout)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What AWS says of a source that is not there or may not be read.
+fn refusal(error: &SourceError, timeout: Duration) -> Option<ApiError> {
+    let text = chain(error);
+    let has = |code: &str| text.contains(code);
+    if has("FB-0210") {
+        return Some(ApiError::invalid(
+            "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified \
+             queue does not exist.",
+        ));
+    }
+    if has("FB-0211") {
+        return Some(ApiError::invalid(format!("The execution role does not have permissions to call ReceiveMessage on SQS ({text})")));
+    }
+    has("FB-0215").then(|| too_short(Duration::ZERO, timeout))
+}
+
+fn too_short(visibility: Duration, timeout: Duration) -> ApiError {
+    let (visibility, timeout) = (visibility.as_secs(), timeout.as_secs());
+    ApiError::invalid(format!("Queue visibility timeout: {visibility} seconds is less than Function timeout: {timeout} seconds"))
+}

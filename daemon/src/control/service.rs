@@ -1,0 +1,287 @@
+//! Lambda's mapping API over what runs: the checks that need more than the call, then one durable change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_api::error::{ApiError, ErrorType};
+use forebay_api::mapping::{
+    CreateMapping, EpochMillis, Identity, ListMappings, MappingConfiguration, MappingList, SourceType, TagList, UpdateMapping, checks,
+};
+use forebay_api::service::{BoxFuture, MappingService};
+use forebay_clients::Clients;
+use tokio::time::timeout;
+
+use super::note::Definition;
+use super::{ChangeError, Control, draw, list, resolve, twice, view};
+use crate::app::App;
+use crate::blueprint::{Blueprint, MappingBlueprint};
+
+/// How long a call that ends a mapping waits for what it is invoking: after that, what runs has begun long ago and nothing new begins.
+const STILL_MAX: Duration = Duration::from_millis(900);
+/// As many mappings may be there.
+const MAPPINGS_MAX: usize = 10_000;
+/// As many tags may a mapping have.
+const TAGS_MAX: usize = 50;
+
+/// The mapping API of a process.
+pub struct Service {
+    app: Arc<App>,
+}
+
+/// What the checks of a call look at.
+struct Surroundings {
+    file: Blueprint,
+    clients: Clients,
+}
+
+impl Service {
+    /// The mapping API of what runs.
+    pub fn new(app: Arc<App>) -> Arc<Self> {
+        Arc::new(Self { app })
+    }
+
+    fn now(&self) -> EpochMillis {
+        EpochMillis(self.app.clock().now().unix.0)
+    }
+
+    async fn surroundings(&self) -> Surroundings {
+        let control = self.app.control().lock().await;
+        Surroundings { file: control.file.clone(), clients: control.clients() }
+    }
+
+    async fn make(&self, create: CreateMapping) -> Result<MappingConfiguration, ApiError> {
+        let source = checks::parameters_of_create(&create)?;
+        let around = self.surroundings().await;
+        let function = resolve::function(&create.function_name, &around.file, &around.clients).await?;
+        checks::position_and_filters(&create, source, self.now())?;
+        let uuid = uuid::Uuid::new_v4().to_string();
+        let arn = view::arn(around.clients.aws.region(), around.clients.aws.common_account(), &uuid);
+        let identity = Identity { uuid: &uuid, arn: &arn, function_arn: &function.arn };
+        let (enabled, tags) = (create.enabled.unwrap_or(true), create.tags.clone().unwrap_or_default());
+        check_tags(&tags)?;
+        let configuration = MappingConfiguration::created(create, source, identity, self.now());
+        let definition = Definition { configuration, enabled, tags, deleting: false };
+        let drawn = draw::draw(&definition, &around.file)?;
+        resolve::source(&drawn.blueprint, function.timeout, &around.clients).await?;
+        let mut control = self.app.control().lock().await;
+        control.forget_gone();
+        self.check_twice(&control, &definition.configuration)?;
+        if control.made.len() + control.file.mappings.len() >= MAPPINGS_MAX {
+            return Err(ApiError::invalid(format!("There are {MAPPINGS_MAX} event source mappings already, which is the most.")));
+        }
+        let answer = definition.configuration.clone();
+        control.put(definition).await.map_err(refused)?;
+        Ok(answer)
+    }
+
+    fn check_twice(&self, control: &Control, new: &MappingConfiguration) -> Result<(), ApiError> {
+        let made = control.made.values().filter(|it| !it.definition.deleting);
+        let conflict = made.into_iter().find_map(|it| twice::conflict(new, &it.definition.configuration));
+        let clients = control.clients();
+        let of_file = || control.file.mappings.iter().find_map(|it| twice::conflict(new, &view::of_file(it, None, &clients, self.now())));
+        conflict.or_else(of_file).map_or(Ok(()), Err)
+    }
+
+    async fn change(&self, uuid: &str, update: UpdateMapping) -> Result<MappingConfiguration, ApiError> {
+        let (around, standing) = {
+            let control = self.app.control().lock().await;
+            (Surroundings { file: control.file.clone(), clients: control.clients() }, standing(&control, uuid)?)
+        };
+        let source = SourceType::of(&standing.configuration.source)?;
+        checks::parameters_of_update(&update, source, &standing.configuration.settings)?;
+        let function = match &update.function_name {
+            Some(name) => Some(resolve::function(name, &around.file, &around.clients).await?),
+            None => None,
+        };
+        checks::filters(update.settings.filter_criteria.as_ref())?;
+        if let Some(function) = &function {
+            let wanted = changed(standing, &update, source, Some(function.arn.clone()), self.now());
+            let drawn = draw::draw(&wanted, &around.file)?;
+            resolve::source(&drawn.blueprint, function.timeout, &around.clients).await?;
+        }
+        let mut control = self.app.control().lock().await;
+        // Another change may have come meanwhile: this one is made to what stands now.
+        let standing = self::standing(&control, uuid)?;
+        checks::parameters_of_update(&update, source, &standing.configuration.settings)?;
+        let was_enabled = standing.enabled;
+        let wanted = changed(standing, &update, source, function.map(|it| it.arn), self.now());
+        self.check_twice(&control, &wanted.configuration)?;
+        let answer = wanted.configuration.clone();
+        let entry = control.registry().entry(uuid);
+        let is_disabled = was_enabled && !wanted.enabled;
+        // Whoever enables a mapping wants it to run.
+        let is_resumed = update.enabled == Some(true) && control.paused.remove(uuid);
+        if let Err(error) = control.put(wanted).await {
+            if is_resumed {
+                control.paused.insert(uuid.to_owned());
+            }
+            return Err(refused(error));
+        }
+        drop(control);
+        if let (true, Some(entry)) = (is_disabled, entry) {
+            // Late is as good as still: nothing begins any more.
+            let _ = timeout(STILL_MAX, entry.await_still()).await;
+        }
+        Ok(answer)
+    }
+
+    async fn end(&self, uuid: &str) -> Result<MappingConfiguration, ApiError> {
+        let mut control = self.app.control().lock().await;
+        let mut standing = standing(&control, uuid)?;
+        standing.deleting = true;
+        standing.configuration.state = "Deleting".to_owned();
+        standing.configuration.last_modified = self.now();
+        let answer = standing.configuration.clone();
+        let entry = control.registry().entry(uuid);
+        control.put(standing).await.map_err(refused)?;
+        drop(control);
+        if let Some(entry) = entry {
+            let _ = timeout(STILL_MAX, entry.await_still()).await;
+        }
+        Ok(answer)
+    }
+
+    /// Every mapping as the API shows it, by UUID.
+    async fn all(&self) -> (BTreeMap<String, MappingConfiguration>, Clients) {
+        let mut control = self.app.control().lock().await;
+        control.forget_gone();
+        let clients = control.clients();
+        let registry = control.registry();
+        let made = control.made.values().map(|it| view::of_definition(&it.definition, registry.entry(it.definition.uuid()).as_deref()));
+        let of_file = control.file.mappings.iter().map(|it| self.show(&control, it, &clients));
+        let all = made.chain(of_file).map(|it| (it.uuid.clone(), it)).collect();
+        (all, clients)
+    }
+
+    fn show(&self, control: &Control, it: &MappingBlueprint, clients: &Clients) -> MappingConfiguration {
+        let entry = control.registry().entry(it.mapping.name.as_str());
+        view::of_file(it, entry.as_deref(), clients, self.now())
+    }
+
+    async fn one(&self, uuid: &str) -> Result<MappingConfiguration, ApiError> {
+        let mut control = self.app.control().lock().await;
+        control.forget_gone();
+        if let Some(made) = control.made.get(uuid) {
+            return Ok(view::of_definition(&made.definition, control.registry().entry(uuid).as_deref()));
+        }
+        let of_file = of_file(&control, uuid).ok_or_else(ApiError::no_mapping)?;
+        Ok(self.show(&control, &of_file, &control.clients()))
+    }
+
+    /// Changes the tags of a mapping of the API.
+    async fn retag(&self, arn: &str, change: impl FnOnce(&mut BTreeMap<String, String>) + Send) -> Result<(), ApiError> {
+        let mut control = self.app.control().lock().await;
+        let uuid = tagged(&control, arn)?;
+        let mut definition = standing(&control, &uuid)?;
+        change(&mut definition.tags);
+        check_tags(&definition.tags)?;
+        control.put(definition).await.map_err(refused)
+    }
+}
+
+/// The mapping of the API with this id, if it can be changed.
+fn standing(control: &Control, uuid: &str) -> Result<Definition, ApiError> {
+    match control.made.get(uuid) {
+        Some(made) if made.definition.deleting => Err(ApiError::new(
+            ErrorType::ResourceInUse,
+            "Cannot update the event source mapping because it is in use: it is being deleted.",
+        )),
+        Some(made) => Ok(made.definition.clone()),
+        None => Err(of_file(control, uuid).map_or_else(ApiError::no_mapping, |it| {
+            let (name, place) = (&it.mapping.name, &it.mapping.place);
+            ApiError::new(
+                ErrorType::ResourceConflict,
+                format!("The event source mapping {name} is written in {}:{}: change it there and reload.", place.file, place.line),
+            )
+        })),
+    }
+}
+
+fn of_file(control: &Control, uuid: &str) -> Option<Arc<MappingBlueprint>> {
+    control.file.mappings.iter().find(|it| view::uuid_of(it.mapping.name.as_str()) == uuid).cloned()
+}
+
+/// What an update makes of a mapping.
+fn changed(mut it: Definition, update: &UpdateMapping, source: SourceType, function_arn: Option<String>, now: EpochMillis) -> Definition {
+    // What it answers follows from what it was told last, not from what it is doing.
+    it.configuration.state = if it.enabled { "Enabled" } else { "Disabled" }.to_owned();
+    it.configuration.update(update, source, function_arn, now);
+    it.enabled = update.enabled.unwrap_or(it.enabled);
+    it
+}
+
+/// The id of the mapping that an ARN names.
+fn tagged(control: &Control, arn: &str) -> Result<String, ApiError> {
+    let unknown = || ApiError::new(ErrorType::ResourceNotFound, format!("Event source mapping not found: {arn}"));
+    let uuid = arn.rsplit(':').next().unwrap_or_default();
+    let is_made =
+        control.made.get(uuid).is_some_and(|it| !it.definition.deleting && it.definition.configuration.event_source_mapping_arn == arn);
+    let clients = control.clients();
+    let is_of_file = || view::arn(clients.aws.region(), clients.aws.common_account(), uuid) == arn && of_file(control, uuid).is_some();
+    if is_made || is_of_file() { Ok(uuid.to_owned()) } else { Err(unknown()) }
+}
+
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    if tags.len() > TAGS_MAX {
+        return Err(ApiError::invalid(format!(
+            "Number of tags exceeds function tag limit. Number of tags: {}, limit: {TAGS_MAX}",
+            tags.len()
+        )));
+    }
+    tags.keys()
+        .find(|key| key.starts_with("aws:"))
+        .map_or(Ok(()), |key| Err(ApiError::invalid(format!("The tag key {key} is reserved: it must not begin with aws:"))))
+}
+
+fn refused(error: ChangeError) -> ApiError {
+    match error {
+        ChangeError::Unfit(text) => ApiError::invalid(text),
+        ChangeError::Build(error) => ApiError::invalid(format!("{}: {}", error.code(), crate::sentence::chain(&error))),
+        ChangeError::Store(error) => ApiError::new(ErrorType::Service, format!("{}: {}", error.code(), crate::sentence::chain(&error))),
+        ChangeError::Ending => ApiError::new(ErrorType::Service, "The process is draining; ask again when it is back."),
+        ChangeError::Unknown => ApiError::no_mapping(),
+    }
+}
+
+impl MappingService for Service {
+    fn create(&self, create: CreateMapping) -> BoxFuture<'_, Result<MappingConfiguration, ApiError>> {
+        Box::pin(self.make(create))
+    }
+
+    fn list(&self, asked: ListMappings) -> BoxFuture<'_, Result<MappingList, ApiError>> {
+        Box::pin(async move {
+            let (all, clients) = self.all().await;
+            list::page(&all, &asked, &clients)
+        })
+    }
+
+    fn get<'a>(&'a self, uuid: &'a str) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>> {
+        Box::pin(self.one(uuid))
+    }
+
+    fn update<'a>(&'a self, uuid: &'a str, update: UpdateMapping) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>> {
+        Box::pin(self.change(uuid, update))
+    }
+
+    fn delete<'a>(&'a self, uuid: &'a str) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>> {
+        Box::pin(self.end(uuid))
+    }
+
+    fn tags<'a>(&'a self, arn: &'a str) -> BoxFuture<'a, Result<TagList, ApiError>> {
+        Box::pin(async move {
+            let control = self.app.control().lock().await;
+            let uuid = tagged(&control, arn)?;
+            let tags = control.made.get(&uuid).map(|it| it.definition.tags.clone()).unwrap_or_default();
+            Ok(TagList { tags })
+        })
+    }
+
+    fn tag<'a>(&'a self, arn: &'a str, tags: BTreeMap<String, String>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(self.retag(arn, |all| all.extend(tags)))
+    }
+
+    fn untag<'a>(&'a self, arn: &'a str, keys: Vec<String>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(self.retag(arn, move |all| all.retain(|key, _| !keys.contains(key))))
+    }
+}
