@@ -127,6 +127,14 @@ impl Loaded {
         Ok(())
     }
 
+    /// A config that stands in no file.
+    #[cfg(test)]
+    pub(crate) fn of_text(name: &str, text: &str, format: Format) -> Self {
+        let mut loaded = Self::default();
+        loaded.add(name, text.to_owned(), format, Path::new("."));
+        loaded
+    }
+
     fn add(&mut self, name: &str, text: String, format: Format, base: &Path) {
         // Relative paths keep their meaning whatever becomes of the working directory.
         let base = std::path::absolute(if base.as_os_str().is_empty() { Path::new(".") } else { base });

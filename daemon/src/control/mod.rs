@@ -6,6 +6,8 @@ mod list;
 mod note;
 mod resolve;
 mod service;
+#[cfg(test)]
+mod tests;
 mod twice;
 mod view;
 

@@ -1,0 +1,291 @@
+//! Mappings of both owners side by side: made, shown, changed, paused, deleted, recalled. Their queue answers nobody, which keeps none from being.
+
+use forebay_api::error::ErrorType;
+use forebay_api::mapping::{Call, CreateMapping, Identity, ListMappings, Operation, SourceType, UpdateMapping};
+use forebay_api::service::MappingService;
+use forebay_checkpoints::MemoryStore;
+use forebay_config::Format;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::app::App;
+use crate::blueprint;
+use crate::config_files::Loaded;
+
+const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:q";
+const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:f";
+const LINES: &str =
+    "  - { name: lines, source: { file: { path: \"/nowhere/*\" } }, function_name: f, starting_position: LATEST, batch_size: 7 }\n";
+
+fn config(mappings: &str, function: &str) -> Blueprint {
+    let text = format!(
+        "aws: {{ region: eu-west-1, account_id: \"123456789012\", endpoint: \"http://127.0.0.1:1\", access_key_id: a, secret_access_key: b }}\n\
+         functions:\n  {function}: {{ executor: {{ http: {{ url: \"http://127.0.0.1:1/\" }} }} }}\nevent_source_mappings:{}{mappings}",
+        if mappings.is_empty() { " []" } else { "\n" }
+    );
+    let loaded = Loaded::of_text("c.yaml", &text, Format::Yaml);
+    blueprint::draw(loaded.check().unwrap(), &loaded).unwrap()
+}
+
+struct World {
+    app: Arc<App>,
+    service: Arc<Service>,
+    store: Arc<dyn CheckpointStore>,
+}
+
+impl World {
+    async fn begin(file: Blueprint) -> Self {
+        Self::recall(file, Arc::new(MemoryStore::default())).await
+    }
+
+    async fn recall(file: Blueprint, store: Arc<dyn CheckpointStore>) -> Self {
+        let app = App::start(file, Arc::clone(&store), Clock::start()).await.unwrap();
+        Self { service: Service::new(Arc::clone(&app)), app, store }
+    }
+
+    /// The same after the process was killed: nothing is said to anybody.
+    async fn again(self, file: Blueprint) -> Self {
+        self.app.control().lock().await.fleet().abandon().await;
+        Self::recall(file, self.store).await
+    }
+
+    /// Makes a mapping whose source nobody asked for first.
+    async fn make(&self, uuid: &str, body: Value) {
+        let create = created(body);
+        let enabled = create.enabled.unwrap_or(true);
+        let tags = create.tags.clone().unwrap_or_default();
+        let arn = view::arn("eu-west-1", "123456789012", uuid);
+        let identity = Identity { uuid, arn: &arn, function_arn: FUNCTION };
+        let configuration = forebay_api::mapping::MappingConfiguration::created(create, SourceType::Sqs, identity, EPOCH);
+        let definition = Definition { configuration, enabled, tags, deleting: false };
+        self.app.control().lock().await.put(definition).await.unwrap();
+    }
+
+    async fn get(&self, uuid: &str) -> Value {
+        let shown = self.service.get(uuid).await;
+        shown.map_or_else(|error| json!(error.to_string()), |it| serde_json::from_slice(&it.to_json()).unwrap())
+    }
+
+    async fn update(&self, uuid: &str, body: Value) -> Result<Value, String> {
+        let shown = self.service.update(uuid, updated(body)).await.map_err(|error| error.to_string())?;
+        Ok(serde_json::from_slice(&shown.to_json()).unwrap())
+    }
+
+    async fn await_gone(&self, uuid: &str) {
+        while self.service.get(uuid).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn listed(&self, asked: ListMappings) -> (Vec<String>, Option<String>) {
+        let list = self.service.list(asked).await.unwrap();
+        (list.event_source_mappings.into_iter().map(|it| it.uuid).collect(), list.next_marker)
+    }
+}
+
+const EPOCH: forebay_api::mapping::EpochMillis = forebay_api::mapping::EpochMillis(0);
+
+fn created(mut body: Value) -> CreateMapping {
+    body["FunctionName"] = json!("f");
+    body["EventSourceArn"] = json!(QUEUE);
+    match Operation::Create.read(None, body.to_string().as_bytes()).unwrap() {
+        Call::Create(create) => *create,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn updated(body: Value) -> UpdateMapping {
+    match Operation::Update(uuid(1)).read(None, body.to_string().as_bytes()).unwrap() {
+        Call::Update(_, update) => *update,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn uuid(n: u128) -> String {
+    uuid::Uuid::from_u128(n).to_string()
+}
+
+#[tokio::test]
+async fn a_mapping_is_kept_with_all_that_was_asked_and_is_there_again_after_a_kill() {
+    let world = World::begin(config(LINES, "f")).await;
+    world.make(&uuid(1), json!({ "BatchSize": 5, "Enabled": false, "Tags": { "a": "b" }, "FilterCriteria": { "Filters": [{ "Pattern": "{\"body\":[1]}" }] } })).await;
+    let world = world.again(config(LINES, "f")).await;
+    let shown = world.get(&uuid(1)).await;
+    assert_eq!((&shown["BatchSize"], &shown["FunctionArn"], &shown["EventSourceArn"]), (&json!(5), &json!(FUNCTION), &json!(QUEUE)));
+    assert_eq!((&shown["State"], &shown["FilterCriteria"]["Filters"][0]["Pattern"]), (&json!("Disabled"), &json!("{\"body\":[1]}")));
+    let tags = world.service.tags(shown["EventSourceMappingArn"].as_str().unwrap()).await.unwrap().tags;
+    assert_eq!(tags, [("a".to_owned(), "b".to_owned())].into());
+    let exported = world.app.exported(&uuid(1)).await.unwrap();
+    assert_eq!(
+        (&exported["function_name"], &exported["source"]["sqs"]["queue"], &exported["enabled"]),
+        (&json!("f"), &json!("q"), &json!(false))
+    );
+}
+
+#[tokio::test]
+async fn an_update_keeps_what_it_leaves_out_and_is_durable() {
+    let world = World::begin(config("", "f")).await;
+    world.make(&uuid(1), json!({ "BatchSize": 5, "ScalingConfig": { "MaximumConcurrency": 3 } })).await;
+    assert_eq!(world.update(&uuid(1), json!({ "BatchSize": 6 })).await.unwrap()["State"], "Updating");
+    assert_eq!(world.update(&uuid(1), json!({ "Enabled": false, "ScalingConfig": {} })).await.unwrap()["State"], "Disabling");
+    let world = world.again(config("", "f")).await;
+    let shown = world.get(&uuid(1)).await;
+    assert_eq!((&shown["BatchSize"], &shown["State"], shown.get("ScalingConfig")), (&json!(6), &json!("Disabled"), None));
+    assert_eq!(world.update(&uuid(1), json!({ "Enabled": true })).await.unwrap()["State"], "Enabling");
+    let refused = world.update(&uuid(1), json!({ "BatchSize": 100 })).await.unwrap_err();
+    assert!(refused.contains("Maximum batch window in seconds must be greater than 0"), "{refused}");
+    assert_eq!(world.get(&uuid(1)).await["BatchSize"], 6);
+}
+
+#[tokio::test]
+async fn a_deleted_mapping_leaves_nothing_behind() {
+    let world = World::begin(config("", "f")).await;
+    world.make(&uuid(1), json!({})).await;
+    let deleted = world.service.delete(&uuid(1)).await.unwrap();
+    assert_eq!(deleted.state, "Deleting");
+    world.await_gone(&uuid(1)).await;
+    assert!(world.store.notes().await.unwrap().is_empty());
+    assert_eq!(world.store.mappings().await.unwrap(), []);
+    assert_eq!(world.service.delete(&uuid(1)).await.unwrap_err().error_type, ErrorType::ResourceNotFound);
+    world.make(&uuid(1), json!({})).await;
+}
+
+#[tokio::test]
+async fn a_deletion_that_a_kill_cut_off_is_ended_by_the_next_start() {
+    let world = World::begin(config("", "f")).await;
+    world.make(&uuid(1), json!({})).await;
+    let mut definition = world.app.control().lock().await.made[&uuid(1)].definition.clone();
+    world.app.control().lock().await.fleet().abandon().await;
+    definition.deleting = true;
+    world.store.note(&MappingId(uuid(1)), Note::new(false, Some(definition)).encode()).await.unwrap();
+    let world = World::recall(config("", "f"), world.store).await;
+    assert!(world.get(&uuid(1)).await.as_str().unwrap().contains("ResourceNotFound"));
+    assert!(world.store.notes().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn mappings_of_the_config_file_are_shown_and_name_their_line_to_whoever_would_change_them() {
+    let world = World::begin(config(LINES, "f")).await;
+    let (uuids, _) = world.listed(ListMappings::default()).await;
+    assert_eq!(uuids, [view::uuid_of("lines")]);
+    let shown = world.get(&uuids[0]).await;
+    assert_eq!((&shown["BatchSize"], &shown["StartingPosition"], &shown["FunctionArn"]), (&json!(7), &json!("LATEST"), &json!(FUNCTION)));
+    for refused in [
+        world.update(&uuids[0], json!({ "BatchSize": 1 })).await.unwrap_err(),
+        world.service.delete(&uuids[0]).await.unwrap_err().to_string(),
+    ] {
+        assert_eq!(
+            refused,
+            "ResourceConflictException: The event source mapping lines is written in c.yaml:5: change it there and reload."
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_list_has_pages_and_filters_and_a_marker_belongs_to_its_list() {
+    let world = World::begin(config(LINES, "f")).await;
+    for n in 1..=5 {
+        world.make(&uuid(n), json!({ "Enabled": false })).await;
+    }
+    let asked = |marker, function: Option<&str>| ListMappings {
+        marker,
+        max_items: Some(2),
+        function_name: function.map(str::to_owned),
+        event_source_arn: Some(QUEUE.to_owned()),
+    };
+    let mut all = Vec::new();
+    let mut marker = None;
+    loop {
+        let (page, next) = world.listed(asked(marker, None)).await;
+        assert!(page.len() <= 2);
+        all.extend(page);
+        marker = next;
+        if marker.is_none() {
+            break;
+        }
+    }
+    assert_eq!(all, [1, 2, 3, 4, 5].map(uuid));
+    let (_, marker) = world.listed(asked(None, Some("f"))).await;
+    for wrong in [marker, Some("!".to_owned()), Some(String::new())] {
+        let error = world.service.list(asked(wrong, None)).await.unwrap_err();
+        assert_eq!(error.to_string(), "InvalidParameterValueException: Invalid marker: it is none of this list.");
+    }
+    assert_eq!(world.listed(asked(None, Some("123456789012:function:f:1"))).await, (Vec::new(), None));
+    assert_eq!(world.listed(asked(None, Some("g"))).await, (Vec::new(), None));
+}
+
+#[tokio::test]
+async fn a_function_that_a_reload_takes_away_makes_its_mapping_unfit_and_its_return_fit_again() {
+    let world = World::begin(config("", "f")).await;
+    world.make(&uuid(1), json!({ "BatchSize": 5 })).await;
+    // Without credentials of Lambda's the ARN means nothing; here it means a function of Lambda, so the mapping goes on with that.
+    world.app.change(config(LINES.replace("function_name: f", "function_name: g").as_str(), "g")).await.unwrap();
+    assert_eq!(world.get(&uuid(1)).await["FunctionArn"], FUNCTION);
+    let mut control = world.app.control().lock().await;
+    control.made.get_mut(&uuid(1)).unwrap().definition.configuration.settings.kms_key_arn = Some("key".to_owned());
+    control.change(config("", "f")).await.unwrap();
+    drop(control);
+    while world.get(&uuid(1)).await["StateTransitionReason"] != "ESM_CONFIG_NOT_VALID" {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.get(&uuid(1)).await["State"], "Disabled");
+    let mut control = world.app.control().lock().await;
+    control.made.get_mut(&uuid(1)).unwrap().definition.configuration.settings.kms_key_arn = None;
+    control.change(config("", "f")).await.unwrap();
+    drop(control);
+    while world.get(&uuid(1)).await["State"] == "Disabled" {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.store.notes().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_pause_outlives_the_process_for_both_owners_and_enabling_ends_it() {
+    let world = World::begin(config(LINES, "f")).await;
+    world.make(&uuid(1), json!({})).await;
+    for name in ["lines", &uuid(1)] {
+        world.app.pause(name).await.unwrap();
+    }
+    assert!(matches!(world.app.pause("other").await, Err(ChangeError::Unknown)));
+    let world = world.again(config(LINES, "f")).await;
+    for name in ["lines", &uuid(1)] {
+        let entry = world.app.registry().entry(name).unwrap();
+        while entry.lifecycle() != Lifecycle::Paused {
+            tokio::task::yield_now().await;
+        }
+    }
+    let shown = world.get(&uuid(1)).await;
+    assert_eq!(shown["State"], "Disabled");
+    assert!(shown["StateTransitionReason"].as_str().unwrap().starts_with("Paused"), "{shown}");
+    world.update(&uuid(1), json!({ "Enabled": true })).await.unwrap();
+    world.app.resume("lines").await.unwrap();
+    let world = world.again(config(LINES, "f")).await;
+    assert!(world.app.control().lock().await.paused.is_empty());
+    assert_eq!(world.store.notes().await.unwrap().len(), 1, "a mapping of the config file that is not paused has no note");
+}
+
+#[tokio::test]
+async fn a_mapping_of_the_file_cannot_take_the_name_of_one_of_the_api() {
+    let world = World::begin(config("", "f")).await;
+    world.make(&uuid(1), json!({})).await;
+    let taken = LINES.replace("name: lines", &format!("name: {}", uuid(1)));
+    let error = world.app.change(config(&taken, "f")).await.unwrap_err();
+    assert_eq!(error.code(), "FB-0535");
+    world.service.delete(&uuid(1)).await.unwrap();
+    world.await_gone(&uuid(1)).await;
+    world.app.change(config(&taken, "f")).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_queue_goes_to_one_function_once() {
+    let world = World::begin(config("", "f")).await;
+    world.make(&uuid(1), json!({})).await;
+    let error = world.service.create(created(json!({}))).await.unwrap_err();
+    assert_eq!((error.error_type, error.status()), (ErrorType::ResourceConflict, 409));
+    let text = format!(
+        "An event source mapping with SQS arn (\" {QUEUE} \") and function (\" f \") already exists. Please update or delete the existing \
+         mapping with UUID {}",
+        uuid(1)
+    );
+    assert_eq!(error.message, text);
+}
