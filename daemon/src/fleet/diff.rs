@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use forebay_config::destination::DestinationTarget;
-use forebay_config::{Function, FunctionName, Mapping};
+use forebay_config::{Function, FunctionName, Mapping, RetryPlan};
 use serde::{Deserialize, Serialize};
 
 use crate::blueprint::MappingBlueprint;
@@ -16,6 +16,8 @@ pub(crate) enum Change {
     Added,
     /// Its settings differ, or those of a function that it uses.
     Changed,
+    /// Only limits differ that hold from the next batch on: it goes on undisturbed.
+    Replanned,
     /// It was disabled.
     Enabled,
     /// It is disabled from here on.
@@ -118,7 +120,11 @@ impl Diff {
                 Some(old) => {
                     let is_touched = used_by(&new.mapping).any(|it| rebuilt.contains(it)) || renewed.contains(&new.source.identity());
                     let is_same = Arc::ptr_eq(old, new) || (runs_like(old, new) && reads_like(old, new));
-                    if is_same && !(new.runs() && is_touched) { Change::Unchanged } else { Change::Changed }
+                    match (is_same, new.runs() && is_touched) {
+                        (true, false) => Change::Unchanged,
+                        (false, false) if new.runs() && differ_in_plan(old, new) => Change::Replanned,
+                        (true | false, _) => Change::Changed,
+                    }
                 }
             };
             mappings.insert((*name).to_owned(), change);
@@ -131,10 +137,12 @@ impl Diff {
     /// The same for people.
     pub(crate) fn told(&self) -> Changes {
         let of = |change: Change| self.mappings.iter().filter(|(_, it)| **it == change).map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let mut changed = [of(Change::Changed), of(Change::Replanned)].concat();
+        changed.sort();
         let names = |functions: &BTreeSet<FunctionName>| functions.iter().map(ToString::to_string).collect();
         Changes {
             added: of(Change::Added),
-            changed: of(Change::Changed),
+            changed,
             enabled: of(Change::Enabled),
             disabled: of(Change::Disabled),
             removed: of(Change::Removed),
@@ -157,6 +165,17 @@ pub(crate) fn used_by(mapping: &Mapping) -> impl Iterator<Item = &FunctionName> 
 /// Whether both do the same with what they read, or nothing for the same reason.
 fn runs_like(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
     old.mapping.runs_like(&new.mapping) && old.rest == new.rest
+}
+
+/// Whether nothing differs but limits that a running mapping can take over before its next batch.
+fn differ_in_plan(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
+    let has_window = |it: &MappingBlueprint| !it.mapping.batch.window.is_zero();
+    let mut like_new = old.mapping.clone();
+    like_new.batch = new.mapping.batch.clone();
+    like_new.lanes = new.mapping.lanes;
+    like_new.retry = RetryPlan { redelivery: old.mapping.retry.redelivery, ..new.mapping.retry.clone() };
+    // What an event looks like may depend on whether there is a window.
+    has_window(old) == has_window(new) && like_new.runs_like(&new.mapping) && reads_like(old, new) && old.rest == new.rest
 }
 
 /// Whether both read the same in the same way. Relative paths count from the folder of their file.

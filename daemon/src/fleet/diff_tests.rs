@@ -70,6 +70,21 @@ fn only_what_differs_is_touched() {
 }
 
 #[test]
+fn limits_are_taken_over_by_a_mapping_that_goes_on_and_all_else_begins_it_anew() {
+    let change = |more: &str| {
+        let (old, new) = (drawn(&two()), drawn(&[FUNCTIONS, &mapping("a", "f", more), &mapping("b", "g", "")].concat()));
+        Diff::between(&set(&old), &set(&new), false).mappings["a"]
+    };
+    for limits in [", batch_size: 7", ", maximum_retry_attempts: 1", ", batch_size: 9, bisect_batch_on_function_error: true"] {
+        assert_eq!(change(limits), Change::Replanned, "{limits}");
+    }
+    let destination = ", batch_size: 7, destination_config: { on_failure: { file: { path: /d } } }";
+    for other in [", maximum_batching_window_in_seconds: 1", destination, ", batch_size: 7, enabled: false"] {
+        assert!(matches!(change(other), Change::Changed | Change::Disabled), "{other}");
+    }
+}
+
+#[test]
 fn a_changed_function_touches_the_mappings_that_use_it_and_no_other_function() {
     check(&two(), &two().replace(":2/", ":3/"), "changed: b; functions: g; unchanged: 1");
     let taker = ", destination_config: { on_failure: { function: { function_name: g } } }";

@@ -4,7 +4,8 @@
 //! | a mapping that | does |
 //! | --- | --- |
 //! | is new | starts |
-//! | has other settings, or a function with other settings | finishes what runs, then goes on with the new ones from where it stood |
+//! | has another batch size, window, number of lanes or retries | goes on with them from its next batch |
+//! | has other settings besides, or a function with other settings | finishes what runs, then goes on with the new ones from where it stood |
 //! | is disabled, paused or unfit | finishes what runs and takes nothing new |
 //! | is gone | the same; its positions stay in the store, unless they are to be erased |
 //!
@@ -24,6 +25,7 @@ use forebay_clients::{Aws, Clients, HttpClients};
 use forebay_config::{AwsSettings, Mapping, SourceProfile};
 use forebay_invoker::Gate;
 use forebay_invoker::destinations::file::FileDestinations;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use self::diff::Changes;
@@ -43,6 +45,14 @@ use crate::registry::Registry;
 
 /// Finished records that may lie ahead of a track's watermark before its reading stops.
 const AHEAD_MAX: u32 = 100_000;
+
+/// What one mapping is told.
+enum Told {
+    /// An order in place of the one before.
+    Anew(Order),
+    /// Other limits for what it does.
+    Limits(Plan),
+}
 
 /// All mappings and functions that run.
 pub struct Fleet {
@@ -151,21 +161,28 @@ impl Fleet {
         erased: &BTreeSet<String>,
         functions: &Shelf,
         clients: &Clients,
-    ) -> Result<Vec<(String, Order)>, BuildError> {
+    ) -> Result<Vec<(String, Told)>, BuildError> {
         let destinations = Destinations { files: &self.files, clients, functions, gate: &self.ground.gate };
-        let mut orders = Vec::new();
+        let mut told = Vec::new();
         for (name, change) in &diff.mappings {
             let order = match (change, mappings.get(name)) {
                 (Change::Unchanged, _) => continue,
                 (Change::Removed, _) | (_, None) => Order::Gone { erase: erased.contains(name) },
+                (Change::Replanned, Some(it)) => {
+                    let function = &functions[&it.mapping.function];
+                    let has_outbox = it.mapping.on_failure.is_some();
+                    let plan = plan(&it.mapping, it.profile, function.n_slots, has_outbox, self.n_applied + 1);
+                    told.push((name.clone(), Told::Limits(plan)));
+                    continue;
+                }
                 (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) if it.runs() => {
                     Order::Run(Arc::new(self.wire(it, functions, &destinations).await?))
                 }
                 (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) => Order::Rest(Arc::new(facts(it))),
             };
-            orders.push((name.clone(), order));
+            told.push((name.clone(), Told::Anew(order)));
         }
-        Ok(orders)
+        Ok(told)
     }
 
     async fn wire(&self, it: &MappingBlueprint, functions: &Shelf, destinations: &Destinations<'_>) -> Result<Wired, BuildError> {
@@ -184,7 +201,7 @@ impl Fleet {
         };
         let wiring = Wiring {
             id: MappingId(mapping.name.as_str().to_owned()),
-            plan: plan(mapping, it.profile, function.n_slots, outbox.is_some(), self.n_applied + 1),
+            plan: watch::Sender::new(plan(mapping, it.profile, function.n_slots, outbox.is_some(), self.n_applied + 1)),
             budget: Arc::clone(&self.budget),
             start: mapping.starting_position,
             pollers: mapping.pollers,
@@ -207,20 +224,22 @@ impl Fleet {
     }
 
     /// Gives the orders. Whoever will read a source is expected before anybody begins.
-    fn command(&mut self, diff: &Diff, mappings: &BTreeMap<String, Arc<MappingBlueprint>>, orders: Vec<(String, Order)>) {
+    fn command(&mut self, diff: &Diff, mappings: &BTreeMap<String, Arc<MappingBlueprint>>, told: Vec<(String, Told)>) {
         for identity in &diff.renewed {
             self.feeds.renew(identity);
         }
         let reads = |it: &Arc<MappingBlueprint>| it.runs().then(|| it.source.identity());
-        for (name, it) in mappings.iter().filter(|(name, _)| diff.mappings[*name] != Change::Unchanged) {
+        for (name, it) in mappings.iter().filter(|(name, _)| !matches!(diff.mappings[*name], Change::Unchanged | Change::Replanned)) {
             if let Some(identity) = reads(it) {
                 self.feeds.expect(&identity, name);
             }
         }
-        for (name, order) in orders {
-            match self.posts.get(&name) {
-                Some(post) => post.tell(order),
-                None => {
+        for (name, told) in told {
+            match (told, self.posts.get(&name)) {
+                (Told::Limits(plan), Some(post)) => post.replan(plan),
+                (Told::Limits(_), None) => {}
+                (Told::Anew(order), Some(post)) => post.tell(order),
+                (Told::Anew(order), None) => {
                     let (post, run) = Post::new(&self.ground, order);
                     self.tasks.spawn(run);
                     self.posts.insert(name.clone(), post);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use forebay_batcher::Close;
+use forebay_batcher::{Close, Plan};
 use forebay_checkpoints::{CheckpointStore, MappingId, StoreError};
 use forebay_config::FunctionName;
 use forebay_invoker::Gate;
@@ -85,6 +85,13 @@ impl Post {
     pub(super) fn tell(&self, order: Order) {
         self.is_gone.store(false, Ordering::SeqCst);
         self.orders.send_replace(order);
+    }
+
+    /// Changes the limits of what it was told to run.
+    pub(super) fn replan(&self, plan: Plan) {
+        if let Order::Run(wired) = &*self.orders.borrow() {
+            wired.wiring.plan.send_replace(plan);
+        }
     }
 
     /// It was told to be gone and nothing of it is left.

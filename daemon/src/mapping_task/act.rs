@@ -60,7 +60,8 @@ impl Life<'_> {
         let work = Work::of(&attempt.slice);
         self.tell_sent(&attempt, work);
         self.sent.insert(id, work);
-        let job = invoke(Arc::clone(&self.wiring), Arc::clone(self.feed.source()), slot, attempt);
+        let partial = self.plan.retry.partial_responses;
+        let job = invoke(Arc::clone(&self.wiring), Arc::clone(self.feed.source()), slot, attempt, partial);
         self.jobs.spawn(About::Invoke(id), job);
     }
 
@@ -124,11 +125,10 @@ impl Life<'_> {
 }
 
 /// Invokes once and gives the slot back with what that told about the function.
-async fn invoke(wiring: Arc<Wiring>, source: Arc<dyn Source>, slot: Slot, attempt: Attempt) -> Done {
+async fn invoke(wiring: Arc<Wiring>, source: Arc<dyn Source>, slot: Slot, attempt: Attempt, partial: bool) -> Done {
     let event = Event { pieces: source.wrap(attempt.slice.records()) };
     let began = Instant::now();
     let answer = wiring.executor.invoke(event).await;
-    let partial = wiring.plan.retry.partial_responses;
     let outcome = outcome_of(answer, partial, &attempt.slice, &|reported| source.identify(reported));
     slot.settle(&outcome);
     Done::Invoked { id: attempt.id, outcome, took: Some(began.elapsed()) }

@@ -20,7 +20,7 @@ use forebay_batcher::{
 use forebay_checkpoints::Lease;
 use forebay_invoker::{GateSeat, Slot};
 use forebay_pollers::{Feed, FeedEvent, Subscriber};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
 pub(crate) use jobs::Jobs;
@@ -58,12 +58,15 @@ pub(crate) async fn live(
     let allowance = wiring.budget.allowance();
     let envelope_bytes = started.feed.source().envelope_bytes();
     let queue = started.feed.source().queue().map(|queue| queue.facts());
-    let limits = queue::Limits { concurrency_max: wiring.plan.concurrency_max, pollers: wiring.pollers };
+    let mut plans = wiring.plan.subscribe();
+    let own = plans.borrow_and_update().clone();
+    let limits = queue::Limits { concurrency_max: own.concurrency_max, pollers: wiring.pollers };
     let queue_plan = queue.map(|facts| queue::plan(&facts, wiring.source.wait_max(), limits));
-    let plan = Plan { envelope_bytes, held_bytes_max: allowance.bytes(), queue: queue_plan, ..wiring.plan.clone() };
+    let plan = Plan { envelope_bytes, held_bytes_max: allowance.bytes(), queue: queue_plan, ..own };
     let mut life = Life {
         machine: Machine::new(Arc::new(plan.clone()), seed),
         plan,
+        plans,
         allowance,
         wiring: Arc::clone(wiring),
         entry: Arc::clone(entry),
@@ -107,6 +110,8 @@ struct Life<'a> {
     entry: Arc<Entry>,
     machine: Machine,
     plan: Plan,
+    /// Brings limits that are to hold from the next batch on.
+    plans: watch::Receiver<Plan>,
     allowance: Allowance,
     lease: Lease,
     feed: Feed,
@@ -156,6 +161,7 @@ enum News {
     Feed(Option<FeedEvent>),
     Due,
     ForgetDue,
+    Replanned,
 }
 
 impl Life<'_> {
@@ -207,6 +213,8 @@ impl Life<'_> {
             event = self.subscriber.events.recv() => News::Feed(event),
             () = due => News::Due,
             () = forget => News::ForgetDue,
+            // The wiring holds the sender as long as this lives.
+            Ok(()) = self.plans.changed() => News::Replanned,
         }
     }
 
@@ -214,6 +222,14 @@ impl Life<'_> {
     fn plan_forgetting(&mut self) {
         let every = self.feed.source().rediscover_every().max(FORGET_EVERY_MIN);
         self.forget_at = self.tracks.has_ended().then(|| self.wiring.clock.now().tick.after(every));
+    }
+
+    /// Goes on with other limits: new batches take them, batches in retry keep theirs.
+    fn replan(&mut self) {
+        let own = self.plans.borrow_and_update().clone();
+        let Plan { envelope_bytes, held_bytes_max, ref queue, .. } = self.plan;
+        self.plan = Plan { envelope_bytes, held_bytes_max, queue: queue.clone(), ..own };
+        self.machine.handle_plan(Arc::new(self.plan.clone()), self.wiring.clock.now());
     }
 
     /// Borrows memory when the records held come near the allowance, and gives it back when they do not.

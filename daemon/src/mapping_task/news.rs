@@ -30,6 +30,7 @@ impl Life<'_> {
             News::Feed(None) => return Err(LifeError::FeedEnded),
             News::Due => self.machine.handle_timeout(now),
             News::ForgetDue => self.forget(),
+            News::Replanned => self.replan(),
         }
         Ok(())
     }

@@ -70,7 +70,7 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
         voter: wiring.id.0.as_str().into(),
         known: tracks.known(),
         filter: wiring.filter.clone(),
-        has_window: !wiring.plan.batch.window.is_zero(),
+        has_window: !wiring.plan.borrow().batch.window.is_zero(),
         zero: wiring.clock.zero(),
         events_max: EVENTS_MAX,
     };

@@ -8,6 +8,7 @@ use forebay_checkpoints::{CheckpointStore, MappingId};
 use forebay_config::{PollerPlan, StartingPosition};
 use forebay_invoker::Executor;
 use forebay_pollers::{RecordFilter, SourceSettings};
+use tokio::sync::watch;
 
 use crate::budget::Budget;
 use crate::clock::Clock;
@@ -18,8 +19,8 @@ use crate::outbox::Outbox;
 pub struct Wiring {
     /// Its identity in the store.
     pub id: MappingId,
-    /// Its limits; those that the source and the budget set are filled in when a life begins.
-    pub plan: Plan,
+    /// Its limits, which may change while it lives; those that the source and the budget set are filled in by the life.
+    pub plan: watch::Sender<Plan>,
     /// The memory of the process, of which it has its share.
     pub budget: Arc<Budget>,
     /// Where it starts when no position was ever kept; `None` for sources without positions.

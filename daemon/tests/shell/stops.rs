@@ -1,8 +1,10 @@
 //! How mappings end: what runs is finished and committed, what hangs is left, nothing new begins.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use forebay_batcher::Close;
+use forebay_daemon::registry::Lifecycle;
 use tokio::time::Instant;
 
 use crate::function::function;
@@ -26,6 +28,22 @@ async fn a_drain_waits_for_what_runs_commits_it_and_takes_nothing_new() {
     let running = world.run(world.order("m", &source, &function));
     until("the rest came", || function.seen().len() == 9).await;
     assert_eq!(function.seen()[4..], ["4", "5", "6", "7", "8"], "nothing is repeated after a clean stop");
+    running.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_limits_hold_from_the_next_batch_on_and_disturb_nothing_that_runs() {
+    let world = World::new();
+    let (source, function) = (world.source(), function());
+    source.append("a", &["hang", "1", "2", "3", "4", "5", "6", "7", "8"]);
+    let running = world.run(world.order("m", &source, &function));
+    until("the first batch runs", || function.n_running() == 1).await;
+    running.wiring.plan.send_modify(|plan| plan.batch.records_max = NonZeroU32::new(2).unwrap());
+    assert_eq!(running.entry.lifecycle(), Lifecycle::Enabled);
+    function.release();
+    until("all came", || function.seen().len() == 9).await;
+    let sizes: Vec<_> = function.batches().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [4, 2, 2, 1], "the batch that ran was not cut again, the next ones are");
     running.close().await;
 }
 

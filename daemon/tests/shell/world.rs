@@ -17,6 +17,7 @@ use forebay_daemon::status::TrackStatus;
 use forebay_daemon::supervisor::supervise;
 use forebay_invoker::{Executor, Gate};
 use forebay_pollers::RecordFilter;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::function::{FakeDestination, FakeFunction};
@@ -50,6 +51,8 @@ pub(crate) struct Order {
 pub(crate) struct Running {
     pub(crate) entry: Arc<Entry>,
     pub(crate) task: JoinHandle<()>,
+    /// What it is wired to.
+    pub(crate) wiring: Arc<Wiring>,
 }
 
 impl World {
@@ -93,10 +96,10 @@ impl World {
         self.gate.limit(&function, 2);
         let seat = self.gate.join(&function, None);
         let arn = order.function.function_arn().to_owned();
-        let wiring = Wiring {
+        let wiring = Arc::new(Wiring {
             id: MappingId(order.name.into()),
             function_timeout: Some(Duration::from_secs(3)),
-            plan: Plan { has_destination: order.destination.is_some(), ..order.plan },
+            plan: watch::Sender::new(Plan { has_destination: order.destination.is_some(), ..order.plan }),
             budget: Arc::clone(&self.budget),
             start: Some(order.start),
             pollers: None,
@@ -107,9 +110,9 @@ impl World {
             outbox: order.destination.map(|it| Outbox::new(it, arn, false)),
             store: Arc::clone(&self.store) as _,
             clock: self.clock,
-        };
-        let task = tokio::spawn(supervise(Arc::new(wiring), Arc::clone(&entry), commands, seat));
-        Running { entry, task }
+        });
+        let task = tokio::spawn(supervise(Arc::clone(&wiring), Arc::clone(&entry), commands, seat));
+        Running { entry, task, wiring }
     }
 }
 
