@@ -25,15 +25,15 @@ pub(super) struct Listener {
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
     #[command(flatten)]
-    folder: Folder,
+    pub(super) folder: Folder,
 }
 
 impl Listener {
     /// Where it answers; `Err` when that cannot be told and was said.
     pub(super) fn address(&self) -> Result<Address, Exit> {
         match self.admin_listen {
-            Some(admin) => Ok(Address { socket: None, admin }),
-            None => self.folder.choose().map(|folder| Address::of(&folder)),
+            Some(admin) => Ok(Address::at(admin)),
+            None => self.folder.choose().map(|folder| Address::in_folder(&folder, ADDRESS_FILE, ADDRESS_DEFAULT)),
         }
     }
 }
@@ -43,24 +43,29 @@ impl Listener {
 pub(super) struct Address {
     /// Asked first where it stands; a process that was killed leaves it behind.
     socket: Option<PathBuf>,
-    admin: SocketAddr,
+    listener: SocketAddr,
 }
 
 impl Address {
-    /// What the process with this data folder left in it, or the usual address.
-    fn of(folder: &Path) -> Self {
+    /// A listener that was named: the socket is not asked.
+    pub(super) fn at(listener: SocketAddr) -> Self {
+        Self { socket: None, listener }
+    }
+
+    /// What the process with this data folder left in it: its socket, and in this file the address of a listener; else the usual address.
+    pub(super) fn in_folder(folder: &Path, address_file: &str, usual: SocketAddr) -> Self {
         let socket = folder.join(SOCKET_FILE);
-        let written = std::fs::read_to_string(folder.join(ADDRESS_FILE)).ok();
-        let admin = written.and_then(|it| it.trim().parse().ok()).unwrap_or(ADDRESS_DEFAULT);
-        Self { socket: socket.exists().then_some(socket), admin }
+        let written = std::fs::read_to_string(folder.join(address_file)).ok();
+        let listener = written.and_then(|it| it.trim().parse().ok()).unwrap_or(usual);
+        Self { socket: socket.exists().then_some(socket), listener }
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.socket {
-            Some(socket) => write!(f, "{} and {}", socket.display(), self.admin),
-            None => self.admin.fmt(f),
+            Some(socket) => write!(f, "{} and {}", socket.display(), self.listener),
+            None => self.listener.fmt(f),
         }
     }
 }
@@ -90,7 +95,7 @@ pub(super) fn ask(address: &Address, question: Question<'_>) -> io::Result<(u16,
             Err(error) => return Err(error),
         }
     }
-    let stream = TcpStream::connect_timeout(&address.admin, question.wait_max)?;
+    let stream = TcpStream::connect_timeout(&address.listener, question.wait_max)?;
     stream.set_read_timeout(Some(question.wait_max))?;
     stream.set_write_timeout(Some(question.wait_max))?;
     converse(stream, question)
@@ -162,7 +167,7 @@ mod tests {
         let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         std::fs::write(folder.path().join(ADDRESS_FILE), format!("{}\n", admin.local_addr().unwrap())).unwrap();
         let socket = UnixListener::bind(folder.path().join(SOCKET_FILE)).unwrap();
-        let address = Address::of(folder.path());
+        let address = Address::in_folder(folder.path(), ADDRESS_FILE, ADDRESS_DEFAULT);
         let asking = std::thread::spawn({
             let address = address.clone();
             move || ask(&address, QUESTION)
