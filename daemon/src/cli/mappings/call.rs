@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::table::Names;
 use crate::cli::ask::{Address, Question, ask, escaped};
 use crate::cli::{Folder, output};
+use crate::control::uuid_of;
 use crate::exit::Exit;
 
 /// The path of mappings.
@@ -75,12 +76,12 @@ impl Api {
         let question = Question { method: "GET", path: "/v1/mappings", body: None, wait_max: WAIT_MAX };
         let answer = ask(&self.address, question).ok().filter(|(status, _)| *status == 200);
         let answer: Value = answer.and_then(|(_, body)| serde_json::from_str(&body).ok()).unwrap_or_default();
-        let pair = |it: &Value| Some((it["uuid"].as_str()?.to_owned(), it["name"].as_str()?.to_owned()));
-        answer["mappings"].as_array().into_iter().flatten().filter_map(pair).filter(|(uuid, name)| uuid != name).collect()
+        let names = answer["mappings"].as_array().into_iter().flatten().filter_map(|it| it["name"].as_str());
+        names.filter(|it| !is_uuid(it)).map(|it| (uuid_of(it), it.to_owned())).collect()
     }
 
     pub(super) fn get(&self, mapping: &str) -> Result<Value, Exit> {
-        self.call("GET", &self.path_of(mapping)?, None)
+        self.call("GET", &path_of(mapping), None)
     }
 
     pub(super) fn create(&self, body: &Value) -> Result<Value, Exit> {
@@ -88,29 +89,11 @@ impl Api {
     }
 
     pub(super) fn update(&self, mapping: &str, body: &Value) -> Result<Value, Exit> {
-        self.call("PUT", &self.path_of(mapping)?, Some(body))
+        self.call("PUT", &path_of(mapping), Some(body))
     }
 
     pub(super) fn delete(&self, mapping: &str) -> Result<Value, Exit> {
-        self.call("DELETE", &self.path_of(mapping)?, None)
-    }
-
-    /// The path of a mapping by UUID, or by the name that it has in the config.
-    fn path_of(&self, mapping: &str) -> Result<String, Exit> {
-        if uuid::Uuid::try_parse(mapping).is_ok() {
-            return Ok(format!("{MAPPINGS}/{mapping}"));
-        }
-        let names = self.names();
-        let uuid = names.iter().find(|(_, name)| *name == mapping).map(|(uuid, _)| uuid);
-        uuid.map(|it| format!("{MAPPINGS}/{it}")).ok_or_else(|| {
-            let known: Vec<&str> = names.values().map(String::as_str).collect();
-            let known = if known.is_empty() { String::new() } else { format!("; known names: {}", known.join(", ")) };
-            output::complain(
-                Some("FB-0511"),
-                format!("{} knows no mapping `{mapping}`{known}; a mapping of the API goes by its UUID", self.address),
-            );
-            Exit::Config
-        })
+        self.call("DELETE", &path_of(mapping), None)
     }
 
     /// One call; `Err` when it was refused or nobody answers, and that was said.
@@ -146,4 +129,15 @@ fn exit_of(status: u16) -> Exit {
         429 | 500..=599 => Exit::Temporary,
         _ => Exit::Failed,
     }
+}
+
+/// The path of a mapping by UUID, or by the name that it has in the config.
+fn path_of(mapping: &str) -> String {
+    let uuid = if is_uuid(mapping) { mapping.to_owned() } else { uuid_of(mapping) };
+    format!("{MAPPINGS}/{uuid}")
+}
+
+/// A mapping of the API goes by its UUID.
+fn is_uuid(name: &str) -> bool {
+    uuid::Uuid::try_parse(name).is_ok_and(|it| it.hyphenated().to_string() == name.to_ascii_lowercase())
 }
