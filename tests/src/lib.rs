@@ -1,9 +1,11 @@
 //! Helpers for the tests of the whole: the binary as a user runs it, and waiting for a state.
 
+pub mod aws_tools;
 pub mod daemon;
 pub mod elasticmq;
 pub mod function;
 pub mod http;
+pub mod lambda_api;
 pub mod ministack;
 pub mod sqs_calls;
 pub mod strict_sqs;

@@ -30,6 +30,11 @@ impl ConfigArgs {
         &self.config
     }
 
+    /// Reads the config, whatever is inside.
+    pub(super) fn load(&self) -> Result<Loaded, LoadError> {
+        Loaded::read(&self.config)
+    }
+
     /// Reads and checks the config; `Err` when that failed and was said.
     pub(super) fn read(&self) -> Result<(Loaded, Blueprint), Exit> {
         let loaded = Loaded::read(&self.config).map_err(|error| unreadable(&error))?;
@@ -63,8 +68,14 @@ fn checked(loaded: &Loaded) -> Result<Blueprint, Vec<Finding>> {
     blueprint::draw(loaded.check()?, loaded)
 }
 
-fn unreadable(error: &LoadError) -> Exit {
+pub(super) fn unreadable(error: &LoadError) -> Exit {
     output::complain(Some(error.code()), error);
+    Exit::Config
+}
+
+/// Says what is wrong with a config.
+pub(super) fn wrong(findings: &[Finding], loaded: &Loaded) -> Exit {
+    output::remark(drawn(findings, loaded));
     Exit::Config
 }
 

@@ -3,7 +3,9 @@
 mod ask;
 mod completions;
 mod config;
+mod export;
 mod health;
+mod mappings;
 mod output;
 mod pattern;
 mod reload;
@@ -47,6 +49,10 @@ enum Command {
     Health(health::HealthArgs),
     /// Have a running process read its config again; exit 0 when it holds, 78 when it was rejected and the former one stays in use.
     Reload(reload::ReloadArgs),
+    /// Make, show and change the mappings of a running process over Lambda's API.
+    Mappings(mappings::MappingsArgs),
+    /// Write mappings as config: those of the config as they are written there, those of the API from a running process.
+    Export(export::ExportArgs),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -98,6 +104,8 @@ impl Cli {
             Command::Pattern(args) => args.execute(),
             Command::Health(args) => args.execute(),
             Command::Reload(args) => args.execute(),
+            Command::Mappings(args) => args.execute(),
+            Command::Export(args) => args.execute(),
             Command::Completions(args) => args.execute(),
         }
     }

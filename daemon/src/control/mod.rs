@@ -22,6 +22,7 @@ use self::draw::Drawn;
 pub use self::note::NoteError;
 use self::note::{Definition, Note};
 pub use self::service::Service;
+pub(crate) use self::view::uuid_of;
 use crate::app::{BuildError, StartError};
 use crate::blueprint::{Blueprint, MappingBlueprint, Rest};
 use crate::clock::Clock;
