@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::ask::{Listener, ask};
+use super::ask::{Listener, Question, ask};
 use super::output;
 use crate::exit::Exit;
 
@@ -23,7 +23,8 @@ impl HealthArgs {
             Ok(address) => address,
             Err(exit) => return exit,
         };
-        match ask(address, "GET", "/readyz?verbose", WAIT_MAX) {
+        let question = Question { method: "GET", path: "/readyz?verbose", body: None, wait_max: WAIT_MAX };
+        match ask(&address, question) {
             Ok((200, body)) => {
                 output::print(body.trim_end());
                 Exit::Done

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::ask::{Listener, ask};
+use super::ask::{Listener, Question, ask};
 use super::output;
 use crate::exit::Exit;
 use crate::reload::Outcome;
@@ -24,7 +24,8 @@ impl ReloadArgs {
             Ok(address) => address,
             Err(exit) => return exit,
         };
-        match ask(address, "POST", "/v1/reload", WAIT_MAX) {
+        let question = Question { method: "POST", path: "/v1/reload", body: None, wait_max: WAIT_MAX };
+        match ask(&address, question) {
             Ok((200 | 422, body)) => match serde_json::from_str(&body) {
                 Ok(outcome) => tell(outcome),
                 Err(error) => no_answer(format!("{address} answers something else: {error}")),
