@@ -5,7 +5,7 @@ use crate::attempt::Tried;
 use crate::chain::{Chain, ChainId, Status, What};
 use crate::machine::Machine;
 use crate::record::TrackIdx;
-use crate::state::TrackState;
+use crate::state::{Again, Receives, TrackState};
 use crate::time::Tick;
 use crate::tracks::{Reading, Track, TrackStatus};
 
@@ -26,6 +26,13 @@ impl Machine {
             .or_else(|| ready_state(track))
             .or_else(|| self.reading_state(track))
             .unwrap_or_else(|| TrackState::NoRecords { since: track.idle_since.unwrap_or(self.now.tick) })
+    }
+
+    /// The receives of the queue; `None` for tracks.
+    pub fn receives(&self) -> Option<Receives> {
+        let queue = self.plan.queue.as_ref()?;
+        let n_max = self.receipts.scale.as_ref().map_or(0, |scale| scale.target(queue));
+        Some(Receives { n_open: self.receipts.n_receives(), n_max })
     }
 
     fn reading_state(&self, track: &Track) -> Option<TrackState> {
@@ -106,15 +113,17 @@ fn chains_state(chains: &[&Chain]) -> Option<TrackState> {
     let retrying = || {
         chains.iter().find_map(|chain| {
             let tried = tried(chain).filter(|_| matches!(chain.status, Status::Retry { .. } | Status::Durable))?;
-            let error = tried.reply.as_ref().and_then(|reply| reply.error.clone()).unwrap_or_default();
             let (next, since) = (tried.not_before, chain.failing_since.unwrap_or(tried.not_before));
-            Some(TrackState::Retrying { n_failures: tried.n_failures, since, next, error })
+            Some(TrackState::Retrying { n_failures: tried.n_failures, since, next, error: error_of(tried) })
         })
     };
     let invoking = || {
-        let starts = chains.iter().filter_map(|chain| if let Status::InFlight { since, .. } = chain.status { Some(since) } else { None });
-        let n_attempts = u32::try_from(starts.clone().count()).unwrap_or(u32::MAX);
-        Some(TrackState::Invoking { n_attempts, since: starts.min()? })
+        let in_flight =
+            chains.iter().filter_map(|chain| if let Status::InFlight { since, .. } = chain.status { Some((chain, since)) } else { None });
+        let n_attempts = u32::try_from(in_flight.clone().count()).unwrap_or(u32::MAX);
+        let since = in_flight.clone().map(|(_, since)| since).min()?;
+        let again = in_flight.filter_map(|(chain, _)| again(chain)).max_by_key(|it| it.n_failures);
+        Some(TrackState::Invoking { n_attempts, since, again })
     };
     let waiting = || {
         chains.iter().find_map(|chain| match chain.status {
@@ -132,6 +141,15 @@ fn tried(chain: &Chain) -> Option<&Tried> {
         What::Try(tried) => Some(tried),
         What::Filling(_) | What::Tell(_) => None,
     }
+}
+
+fn error_of(tried: &Tried) -> String {
+    tried.reply.as_ref().and_then(|reply| reply.error.clone()).unwrap_or_default()
+}
+
+fn again(chain: &Chain) -> Option<Again> {
+    let tried = tried(chain).filter(|it| it.n_failures > 0)?;
+    Some(Again { n_failures: tried.n_failures, since: chain.failing_since.unwrap_or(tried.not_before), error: error_of(tried) })
 }
 
 fn n_refused(chain: &Chain) -> u32 {

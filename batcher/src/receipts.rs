@@ -101,6 +101,11 @@ impl Receipts {
         }
     }
 
+    /// Receives that are open.
+    pub(crate) fn n_receives(&self) -> usize {
+        self.reads.len()
+    }
+
     pub(crate) fn handle_plan(&mut self, plan: &Plan) {
         if self.scale.is_none() {
             self.scale = plan.queue.as_ref().map(Scale::new);

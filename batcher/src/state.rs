@@ -64,6 +64,8 @@ pub enum TrackState {
         n_attempts: u32,
         /// The oldest one's start.
         since: Tick,
+        /// The one that failed most often before; `None` when none did.
+        again: Option<Again>,
     },
     /// A batch is ready and waits for a slot of its function.
     WaitingForSlot {
@@ -105,6 +107,26 @@ pub enum TrackState {
         /// Since when.
         since: Tick,
     },
+}
+
+/// A batch that failed and is tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Again {
+    /// Retries spent.
+    pub n_failures: u32,
+    /// Its first failure.
+    pub since: Tick,
+    /// What was said last.
+    pub error: String,
+}
+
+/// The receives of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receives {
+    /// How many are open.
+    pub n_open: usize,
+    /// How many may be open at once, as things stand.
+    pub n_max: usize,
 }
 
 /// Why the machine wants to be woken.

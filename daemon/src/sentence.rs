@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_batcher::{BatchReason, NotReached, Tick, TrackState};
+use forebay_batcher::{Again, BatchReason, NotReached, Tick, TrackState};
 pub use forebay_invoker::outcome::chain;
 
 /// One sentence about a track, with times counted from `now`.
@@ -38,12 +38,24 @@ pub fn sentence(state: &TrackState, now: Tick) -> String {
             };
             format!("The function {what} {} ({}).", for_(*since), one_line(error))
         }
-        TrackState::Retrying { n_failures, since, next, error } => {
-            format!("A batch has failed {} {} ({}); its next try is {}.", times(*n_failures), for_(*since), one_line(error), in_(*next))
-        }
-        TrackState::Invoking { n_attempts, since } => {
+        TrackState::Retrying { n_failures, since, next, error } => format!(
+            "A batch has failed {} {} ({}); attempt {} of it is {}.",
+            times(*n_failures),
+            for_(*since),
+            one_line(error),
+            n_failures.saturating_add(1),
+            in_(*next)
+        ),
+        TrackState::Invoking { n_attempts, since, again } => {
             let batches = if *n_attempts == 1 { "1 batch".to_owned() } else { format!("{n_attempts} batches") };
-            format!("The function works on {batches}, the oldest {}.", for_(*since))
+            let works = format!("The function works on {batches}, the oldest {}", for_(*since));
+            match again {
+                None => format!("{works}."),
+                Some(Again { n_failures, since, error }) => {
+                    let attempt = n_failures.saturating_add(1);
+                    format!("{works}; one is in attempt {attempt} and has been failing {} ({}).", for_(*since), one_line(error))
+                }
+            }
         }
         TrackState::WaitingForSlot { since, why } => {
             format!(
@@ -163,7 +175,12 @@ mod tests {
         check(TrackState::NoRecords { since }, "Waiting for records; the source has had none for 1 min 0 s.");
         check(
             TrackState::Retrying { n_failures: 2, since, next, error: "ValueError: bad\nline".into() },
-            "A batch has failed twice for 1 min 0 s (ValueError: bad line); its next try is in 2.5 s.",
+            "A batch has failed twice for 1 min 0 s (ValueError: bad line); attempt 3 of it is in 2.5 s.",
+        );
+        let again = Again { n_failures: 6, since, error: "boom".into() };
+        check(
+            TrackState::Invoking { n_attempts: 2, since: Tick(98_000_000), again: Some(again) },
+            "The function works on 2 batches, the oldest for 2.0 s; one is in attempt 7 and has been failing for 1 min 0 s (boom).",
         );
         check(
             TrackState::DestinationRefuses { n_refused: 3, since, error: "disk".into(), next },

@@ -18,6 +18,8 @@ use forebay_config::settings::SettingSpec;
 use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
 use serde_json::value::RawValue;
 
+use crate::places::{Backlog, PlaceError, Stand};
+
 /// A boxed future, so that the traits stay object-safe without a macro.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -114,6 +116,20 @@ pub trait Source: Send + Sync {
     fn origins(&self, start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>>;
     /// Where a track begins that appeared after the mapping was made: its first record.
     fn first(&self) -> Origin;
+    /// Where each track that `known` holds, and that the source still has, begins for `start`, under the names of `known`; and so for tracks
+    /// that are new. A source whose names are the same for all needs no more than its `origins`.
+    fn places<'a>(&'a self, _known: &'a Known, start: StartingPosition) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
+        let origins = self.origins(start);
+        Box::pin(async move { Ok(origins.await?) })
+    }
+    /// The bound in a track that an operator names, such as an offset, when a record may begin there.
+    fn bound<'a>(&'a self, _track: &'a TrackName, _told: &'a str) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
+        Box::pin(async { Err(PlaceError::None("this kind of source has no positions that can be named".to_owned())) })
+    }
+    /// How much waits behind these places, tracks that the mapping was not told of included.
+    fn backlog<'a>(&'a self, _stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
+        Box::pin(async { Ok(Backlog::default()) })
+    }
     /// Opens a reader at a bound.
     fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>>;
     /// How records become JSON for one mapping. Pure.

@@ -45,6 +45,45 @@ fn records_are_batched_invoked_and_committed() {
 }
 
 #[test]
+fn a_batch_that_is_tried_again_says_so_while_it_runs() {
+    check(
+        plan(),
+        "assign
+         read r1
+         slot
+         state
+         fail
+         durable
+         state
+         +500ms
+         slot
+         state",
+        &expect![[r#"
+            > assign
+              read
+            > read r1
+              read
+              want 1
+            > slot
+              invoke r1 on slot 1 (Window, before 0)
+            > state
+              Invoking { n_attempts: 1, since: Tick(1000000), again: None }
+            > fail
+              commit at 1 open 1..1#0 failures 1 invokes 1
+            > durable
+            > state
+              Retrying { n_failures: 1, since: Tick(1000000), next: Tick(1400500), error: "boom" }
+            > +500ms
+              want 1
+            > slot
+              invoke r1 on slot 2 (Retry, before 1)
+            > state
+              Invoking { n_attempts: 1, since: Tick(1500000), again: Some(Again { n_failures: 1, since: Tick(1000000), error: "boom" }) }
+        "#]],
+    );
+}
+
+#[test]
 fn a_retry_starts_only_when_its_count_is_durable_and_its_delay_is_over() {
     check(
         plan(),

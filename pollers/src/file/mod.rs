@@ -11,6 +11,7 @@ mod event;
 pub mod fake;
 mod identity;
 mod lines;
+mod places;
 mod reader;
 mod settings;
 mod sightings;
@@ -38,6 +39,7 @@ use self::reader::FileReader;
 use self::settings::FileSettings;
 use self::sightings::{Found, Sightings};
 use self::thread::{IoThread, Tried};
+use crate::places::{Backlog, PlaceError, Stand};
 use crate::source::{BoxFuture, Known, Listing, Reader, Renderer, Source, SourceError, SourceKind, SourceSettings, TrackName};
 
 /// `source: { file: … }`
@@ -142,6 +144,24 @@ impl Source for FileSource {
 
     fn first(&self) -> Origin {
         Origin(ShortBytes::new(b""))
+    }
+
+    fn places<'a>(&'a self, known: &'a Known, start: StartingPosition) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
+        let known = known.clone();
+        let places = self.run(move |sightings| places::of(sightings, &known, start, now()));
+        Box::pin(async move { places.await? })
+    }
+
+    fn bound<'a>(&'a self, track: &'a TrackName, told: &'a str) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
+        let (track, told) = (track.clone(), told.to_owned());
+        let bound = self.run(move |sightings| places::bound(sightings, &track, &told));
+        Box::pin(async move { bound.await? })
+    }
+
+    fn backlog<'a>(&'a self, stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
+        let stands = stands.to_vec();
+        let n_bytes = self.run(move |sightings| places::n_bytes_behind(sightings, &stands, now()));
+        Box::pin(async move { Ok(Backlog { records: None, bytes: Some(n_bytes.await??) }) })
     }
 
     fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {

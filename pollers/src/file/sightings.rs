@@ -241,30 +241,54 @@ impl Sightings {
         self.listed.as_ref().is_some_and(|listed| !listed.range(key.births()).any(|it| it.is_same(key)))
     }
 
-    /// Looks for a track's file: where the pattern points, then, by its inode, in the folders where files were seen.
+    /// Looks for a track's file for its reader: where it is held for one, where the pattern points, then, by its inode, in the folders where
+    /// files were seen.
     pub(super) fn find(&mut self, identity: &Identity) -> Result<Found, SourceError> {
-        let is_it = |stat: &Stat| stat.kind == Kind::File && stat.key.is_same(&identity.key);
-        let held = self.held.range(identity.key.births()).find(|(key, held)| key.is_same(&identity.key) && held.until.is_some());
-        if let Some(held) = held.map(|(key, _)| *key).and_then(|key| self.held.remove(&key)) {
-            return Ok(Found::Here(held.path, held.file));
+        let held = self.held_for(identity).and_then(|key| self.held.remove(&key));
+        self.open_or_seek(identity, held.map(|it| (it.path, it.file)))
+    }
+
+    /// The same for somebody who only looks: what is held stays held for its reader.
+    pub(super) fn glance(&mut self, identity: &Identity) -> Result<Found, SourceError> {
+        let held = self.held_for(identity).and_then(|key| self.held.get(&key));
+        let held = held.map(|it| (it.path.clone(), Arc::clone(&it.file)));
+        self.open_or_seek(identity, held)
+    }
+
+    fn held_for(&self, identity: &Identity) -> Option<FileKey> {
+        let mut held = self.held.range(identity.key.births());
+        held.find(|(key, held)| key.is_same(&identity.key) && held.until.is_some()).map(|(key, _)| *key)
+    }
+
+    fn open_or_seek(&mut self, identity: &Identity, held: Option<(PathBuf, Arc<dyn OpenFile>)>) -> Result<Found, SourceError> {
+        match held {
+            Some((path, file)) => Ok(Found::Here(path, file)),
+            None => self.seek(identity)?.map_or(Ok(Found::Gone), |(path, _)| self.here(path)),
         }
+    }
+
+    /// The path under which a track's file stands, and what it is; `None` when it is nowhere.
+    pub(super) fn seek(&mut self, identity: &Identity) -> Result<Option<(PathBuf, Stat)>, SourceError> {
+        let files = Arc::clone(&self.files);
+        let stat_if_it = |path: &PathBuf| files.stat(path).ok().filter(|stat| stat.kind == Kind::File && stat.key.is_same(&identity.key));
         let seen = self.seen.range(identity.key.births()).find(|(key, _)| key.is_same(&identity.key)).map(|(_, it)| &it.path);
-        if let Some(path) = seen.filter(|path| self.files.stat(path).is_ok_and(|stat| is_it(&stat))) {
-            return self.here(path.clone());
+        if let Some(found) = seen.and_then(|path| Some((path.clone(), stat_if_it(path)?))) {
+            return Ok(Some(found));
         }
         let look = self.look();
-        if let Some((path, _)) = look.files.into_iter().find(|(_, stat)| is_it(stat)) {
-            return self.here(path);
+        let found = look.files.into_iter().find(|(_, stat)| stat.kind == Kind::File && stat.key.is_same(&identity.key));
+        if found.is_some() {
+            return Ok(found);
         }
         for folder in &self.folders {
-            let Ok(paths) = self.files.folder(folder) else { continue };
-            if let Some(path) = paths.into_iter().find(|path| self.files.stat(path).is_ok_and(|stat| is_it(&stat))) {
-                return self.here(path);
+            let Ok(paths) = files.folder(folder) else { continue };
+            if let Some(found) = paths.into_iter().find_map(|path| Some((path.clone(), stat_if_it(&path)?))) {
+                return Ok(Some(found));
             }
         }
         match look.trouble {
             Some(trouble) if look.is_partial => Err(trouble),
-            Some(_) | None => Ok(Found::Gone),
+            Some(_) | None => Ok(None),
         }
     }
 
@@ -302,9 +326,13 @@ impl Sightings {
 }
 
 /// The end of the last whole line.
-fn end_of_lines(file: &dyn OpenFile) -> io::Result<u64> {
+pub(super) fn end_of_lines(file: &dyn OpenFile) -> io::Result<u64> {
+    end_of_lines_before(file, file.stat()?.size)
+}
+
+/// The end of the last whole line that ends at `end` or before it.
+pub(super) fn end_of_lines_before(file: &dyn OpenFile, mut end: u64) -> io::Result<u64> {
     const STEP: u64 = 64 << 10;
-    let mut end = file.stat()?.size;
     while end > 0 {
         let start = end.saturating_sub(STEP);
         let n_bytes = usize::try_from(end - start).expect("a step fits");

@@ -98,6 +98,8 @@ impl Answers {
 /// The calls that we make. Lists have ten entries at most; answers stand in the order of the question.
 pub(super) trait Sqs: Send + Sync {
     fn describe(&self) -> BoxFuture<'_, Result<Description, SqsError>>;
+    /// How many messages may be received now, as the queue guesses.
+    fn n_visible(&self) -> BoxFuture<'_, Result<u64, SqsError>>;
     fn receive(&self, ask: Ask) -> BoxFuture<'_, Result<Vec<Received>, SqsError>>;
     fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Answers, SqsError>>;
     fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Answers, SqsError>>;
@@ -179,6 +181,14 @@ impl SdkSqs {
         }
     }
 
+    async fn n_visible(&self) -> Result<u64, SqsError> {
+        let name = QueueAttributeName::ApproximateNumberOfMessages;
+        let call = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone());
+        let attributes = call.send().await.map_err(told)?.attributes.unwrap_or_default();
+        let n = attributes.get(&name).and_then(|it| it.parse().ok());
+        n.ok_or_else(|| SqsError::Refused("GetQueueAttributes tells no ApproximateNumberOfMessages".to_owned()))
+    }
+
     async fn receive(&self, ask: Ask) -> Result<Vec<Received>, SqsError> {
         let call = self.receivers.of(ask.wait).receive_message().queue_url(&self.url);
         let call = call.max_number_of_messages(seconds(ask.records_max)).wait_time_seconds(seconds(ask.wait.as_secs()));
@@ -215,6 +225,10 @@ impl SdkSqs {
 impl Sqs for SdkSqs {
     fn describe(&self) -> BoxFuture<'_, Result<Description, SqsError>> {
         Box::pin(self.describe())
+    }
+
+    fn n_visible(&self) -> BoxFuture<'_, Result<u64, SqsError>> {
+        Box::pin(self.n_visible())
     }
 
     fn receive(&self, ask: Ask) -> BoxFuture<'_, Result<Vec<Received>, SqsError>> {

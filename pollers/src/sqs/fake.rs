@@ -76,6 +76,13 @@ impl Sqs for FakeQueue {
         Box::pin(async { Ok(Description { arn: Service::arn(QUEUE), visibility: VISIBILITY, receives_max: None }) })
     }
 
+    fn n_visible(&self) -> BoxFuture<'_, Result<u64, SqsError>> {
+        Box::pin(async {
+            let (visible, _, _) = self.lock().counts(QUEUE, self.now()).map_err(|it| told(&it))?;
+            Ok(visible as u64)
+        })
+    }
+
     fn receive(&self, ask: Ask) -> BoxFuture<'_, Result<Vec<Received>, SqsError>> {
         Box::pin(async move {
             let until = Instant::now() + ask.wait;
@@ -147,8 +154,9 @@ impl FakeSubject {
         let fake = Arc::new(FakeQueue::default());
         let description = Description { arn: Service::arn(QUEUE), visibility: VISIBILITY, receives_max: None };
         let sqs = Arc::clone(&fake) as Arc<dyn Sqs>;
-        let queue = SqsQueue::new(sqs, &description, QueueChoice { fans_out: true, retry_after: None }, "queue fake".to_owned());
-        Self { fake, source: Arc::new(SqsSource { queue: Arc::new(queue), name: None, terms: String::new() }), n_sent: 0 }
+        let (what, choice) = ("queue fake".to_owned(), QueueChoice { fans_out: true, retry_after: None });
+        let queue = Arc::new(SqsQueue::new(Arc::clone(&sqs), &description, choice, what.clone()));
+        Self { fake, source: Arc::new(SqsSource { sqs, what, queue, name: None, terms: String::new() }), n_sent: 0 }
     }
 
     /// From now on calls go wrong this way, or do not any more.

@@ -28,6 +28,7 @@ use self::client::{Description, Sqs};
 use self::error::SqsError;
 use self::reader::{QueueChoice, SqsQueue};
 use self::settings::SqsSettings;
+use crate::places::{Backlog, PlaceError, Stand};
 use crate::source::{BoxFuture, Known, Listing, Queue, Reader, Renderer, Source, SourceError, SourceKind, SourceSettings, TrackName};
 
 /// `source: { sqs: … }`
@@ -97,6 +98,8 @@ impl SourceKind for SqsKind {
 
 /// A queue that was found.
 pub(crate) struct SqsSource {
+    sqs: Arc<dyn Sqs>,
+    what: String,
     queue: Arc<SqsQueue>,
     name: Option<String>,
     terms: String,
@@ -116,7 +119,8 @@ impl SqsSource {
         let name = settings.fans_out.then(|| format!("{} at {place}", description.arn));
         let terms = format!("retry_after: {:?}", settings.retry_after);
         let choice = QueueChoice { fans_out: settings.fans_out, retry_after: settings.retry_after };
-        Ok(Self { queue: Arc::new(SqsQueue::new(sqs, &description, choice, what)), name, terms })
+        let queue = SqsQueue::new(Arc::clone(&sqs), &description, choice, what.clone());
+        Ok(Self { sqs, what, queue: Arc::new(queue), name, terms })
     }
 }
 
@@ -144,6 +148,22 @@ impl Source for SqsSource {
 
     fn first(&self) -> Origin {
         Origin(ShortBytes::new(b""))
+    }
+
+    fn places<'a>(&'a self, _known: &'a Known, _start: StartingPosition) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
+        Box::pin(async { Err(PlaceError::queue()) })
+    }
+
+    fn bound<'a>(&'a self, _track: &'a TrackName, _told: &'a str) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
+        Box::pin(async { Err(PlaceError::queue()) })
+    }
+
+    /// Messages that nobody has received; those in flight are claimed.
+    fn backlog<'a>(&'a self, _stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
+        Box::pin(async {
+            let n_visible = self.sqs.n_visible().await.map_err(|error| error.on(&self.what))?;
+            Ok(Backlog { records: Some(n_visible), bytes: None })
+        })
     }
 
     fn open<'a>(&'a self, track: &'a TrackName, _from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {

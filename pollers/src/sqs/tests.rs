@@ -7,7 +7,7 @@ use bytes::Bytes;
 use forebay_batcher::{OrderKey, Position, Receipt, RecordId, Settle, Settled, Settlement, UnixMillis};
 use forebay_config::document::{Key, Value};
 use forebay_config::profile::SourceShape;
-use forebay_config::{Node, Place};
+use forebay_config::{Node, Place, StartingPosition};
 use forebay_models::sqs::{Action, Fault};
 
 use super::SqsKind;
@@ -16,7 +16,8 @@ use super::error::SqsError;
 use super::event::{Facts, SqsRenderer, wrap};
 use super::fake::FakeSubject;
 use crate::contract::{AnySubject, QueueSubject, check_queue};
-use crate::source::{Hidden, Message, RawRecord, Renderer, SourceKind};
+use crate::places::{Backlog, PlaceError};
+use crate::source::{Hidden, Known, Message, RawRecord, Renderer, SourceKind, TrackName};
 
 fn node(entries: &[(&str, &str)]) -> Node {
     let at = || Place { file: "test".into(), line: 1, column: 1, span: 0..0 };
@@ -252,4 +253,19 @@ fn a_message_keeps_all_system_attributes_known_or_not() {
         "ZNew",
     ];
     assert_eq!(names, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_backlog_is_what_nobody_has_received_and_a_queue_has_no_places() {
+    let mut subject = FakeSubject::new();
+    for body in ["a", "b", "c"] {
+        subject.send(body, None);
+    }
+    let source = subject.source();
+    assert_eq!(source.backlog(&[]).await.unwrap(), Backlog { records: Some(3), bytes: None });
+    let taken = source.queue().unwrap().receive(2, Duration::ZERO).await.unwrap();
+    assert_eq!(source.backlog(&[]).await.unwrap().records, Some(3 - taken.len() as u64), "what is in flight is claimed");
+    let track = TrackName("q".to_owned());
+    assert!(matches!(source.bound(&track, "0").await, Err(PlaceError::None(_))));
+    assert!(matches!(source.places(&Known::default(), StartingPosition::TrimHorizon).await, Err(PlaceError::None(_))));
 }

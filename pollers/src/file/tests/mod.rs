@@ -3,6 +3,7 @@
 mod contract;
 mod follower;
 mod hostile;
+mod places;
 mod rotation;
 mod scripts;
 
