@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use forebay_clients::Clients;
 use forebay_pollers::{Feed, FeedLimits, SourceError, SourceSettings};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::lock::lock;
@@ -14,8 +14,8 @@ use crate::lock::lock;
 #[derive(Default)]
 pub struct Feeds {
     by_identity: std::sync::Mutex<BTreeMap<String, Place>>,
-    // Held while a source connects, so that two mappings never connect twice to one source.
-    connecting: Mutex<()>,
+    /// Bounds how many sources connect at once.
+    connecting: Slots,
     /// Rings when a mapping has left its feed.
     left: Notify,
     clients: std::sync::Mutex<Arc<Clients>>,
@@ -23,9 +23,22 @@ pub struct Feeds {
     ending: TaskTracker,
 }
 
+/// Sources that connect at once: enough to have a thousand queues soon, few enough not to be taken for an attack.
+const CONNECTING_MAX: usize = 16;
+
+struct Slots(Semaphore);
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self(Semaphore::new(CONNECTING_MAX))
+    }
+}
+
 /// What is known of one source.
 #[derive(Default)]
 struct Place {
+    // Held while the source connects, so that two mappings do not connect twice to it.
+    connecting: Arc<Mutex<()>>,
     feed: Option<Feed>,
     /// The mappings that are to read it, there or not.
     expected: BTreeSet<Arc<str>>,
@@ -97,7 +110,10 @@ impl Feeds {
     pub async fn join(&self, settings: &dyn SourceSettings, mapping: &str) -> Result<Feed, SourceError> {
         let identity = settings.identity();
         self.await_fresh(&identity).await;
-        let _connecting = self.connecting.lock().await;
+        let connecting = Arc::clone(&lock(&self.by_identity).entry(identity.clone()).or_default().connecting);
+        let _alone = connecting.lock().await;
+        // Nobody closes it.
+        let _slot = self.connecting.0.acquire().await;
         if let Some(feed) = lock(&self.by_identity).get_mut(&identity).and_then(|place| place.enter(mapping)) {
             return Ok(feed);
         }

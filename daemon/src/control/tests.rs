@@ -167,7 +167,7 @@ async fn a_deletion_that_a_kill_cut_off_is_ended_by_the_next_start() {
 async fn mappings_of_the_config_file_are_shown_and_name_their_line_to_whoever_would_change_them() {
     let world = World::begin(config(LINES, "f")).await;
     let (uuids, _) = world.listed(ListMappings::default()).await;
-    assert_eq!(uuids, [view::uuid_of("lines")]);
+    assert_eq!(uuids, [uuid_of("lines")]);
     let shown = world.get(&uuids[0]).await;
     assert_eq!((&shown["BatchSize"], &shown["StartingPosition"], &shown["FunctionArn"]), (&json!(7), &json!("LATEST"), &json!(FUNCTION)));
     for refused in [
