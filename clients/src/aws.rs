@@ -31,13 +31,13 @@ pub use sdk::sdk_client;
 const ACCOUNT: &str = "000000000000";
 /// The region of servers of one's own where none is known: it has no meaning there but must be signed for.
 const REGION: &str = "us-east-1";
-/// The services that have an endpoint variable.
-const SERVICES: [&str; 3] = ["lambda", "sns", "sqs"];
+/// The services that are called, and how the variables of their endpoints end.
+const SERVICES: [(&str, &str); 4] = [("lambda", "LAMBDA"), ("secretsmanager", "SECRETS_MANAGER"), ("sns", "SNS"), ("sqs", "SQS")];
 
 /// What is called.
 #[derive(Debug, Clone, Copy)]
 pub struct AwsTarget<'a> {
-    /// `lambda`, `sqs` or `sns`.
+    /// `lambda`, `secretsmanager`, `sqs` or `sns`.
     pub service: &'static str,
     /// What it says itself: goes before all else.
     pub own: &'a AwsSettings,
@@ -81,7 +81,7 @@ impl Aws {
     /// looked for when something is called.
     pub fn new(settings: &AwsSettings, variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let of_service = |service: &&str| Some(((*service).to_owned(), variable(&format!("AWS_ENDPOINT_URL_{}", service.to_uppercase()))?));
+        let of_service = |(service, end): &(&str, &str)| Some(((*service).to_owned(), variable(&format!("AWS_ENDPOINT_URL_{end}"))?));
         let environment = AwsSettings {
             region: variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")),
             account_id: None,
