@@ -3,6 +3,7 @@
 mod credentials;
 mod error;
 mod provider;
+mod relay;
 mod sdk;
 mod sign;
 
@@ -25,6 +26,7 @@ use crate::pieces::Pieces;
 
 pub use credentials::KeptCredentials;
 pub use error::AwsError;
+pub use relay::{AwsRelay, RelayError};
 pub use sdk::sdk_client;
 
 /// The account of ARNs where none is known.
@@ -33,6 +35,15 @@ const ACCOUNT: &str = "000000000000";
 const REGION: &str = "us-east-1";
 /// The services that are called, and how the variables of their endpoints end.
 const SERVICES: [(&str, &str); 4] = [("lambda", "LAMBDA"), ("secretsmanager", "SECRETS_MANAGER"), ("sns", "SNS"), ("sqs", "SQS")];
+
+/// The variables that name credentials.
+const CREDENTIALS: [&str; 5] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
 
 /// What is called.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +84,8 @@ type Provider = ((Option<AwsCredentials>, Option<PathBuf>), KeptCredentials);
 #[derive(Debug, Clone, Default)]
 pub struct Aws {
     common: AwsSettings,
+    /// Whether the environment names credentials.
+    has_ambient: bool,
     providers: Arc<Mutex<Vec<Provider>>>,
 }
 
@@ -90,7 +103,8 @@ impl Aws {
             credentials: None,
             ca_file: variable("AWS_CA_BUNDLE").map(PathBuf::from),
         };
-        Self { common: settings.over(&environment), providers: Arc::default() }
+        let has_ambient = CREDENTIALS.iter().any(|name| variable(name).is_some());
+        Self { common: settings.over(&environment), has_ambient, providers: Arc::default() }
     }
 
     /// The region that an ARN gets whose own is not known.
