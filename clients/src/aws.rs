@@ -3,6 +3,7 @@
 mod credentials;
 mod error;
 mod provider;
+mod relay;
 mod sdk;
 mod sign;
 
@@ -25,19 +26,29 @@ use crate::pieces::Pieces;
 
 pub use credentials::KeptCredentials;
 pub use error::AwsError;
+pub use relay::{AwsRelay, RelayError};
 pub use sdk::sdk_client;
 
 /// The account of ARNs where none is known.
 const ACCOUNT: &str = "000000000000";
 /// The region of servers of one's own where none is known: it has no meaning there but must be signed for.
 const REGION: &str = "us-east-1";
-/// The services that have an endpoint variable.
-const SERVICES: [&str; 3] = ["lambda", "sns", "sqs"];
+/// The services that are called, and how the variables of their endpoints end.
+const SERVICES: [(&str, &str); 4] = [("lambda", "LAMBDA"), ("secretsmanager", "SECRETS_MANAGER"), ("sns", "SNS"), ("sqs", "SQS")];
+
+/// The variables that name credentials.
+const CREDENTIALS: [&str; 5] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
 
 /// What is called.
 #[derive(Debug, Clone, Copy)]
 pub struct AwsTarget<'a> {
-    /// `lambda`, `sqs` or `sns`.
+    /// `lambda`, `secretsmanager`, `sqs` or `sns`.
     pub service: &'static str,
     /// What it says itself: goes before all else.
     pub own: &'a AwsSettings,
@@ -73,6 +84,8 @@ type Provider = ((Option<AwsCredentials>, Option<PathBuf>), KeptCredentials);
 #[derive(Debug, Clone, Default)]
 pub struct Aws {
     common: AwsSettings,
+    /// Whether the environment names credentials.
+    has_ambient: bool,
     providers: Arc<Mutex<Vec<Provider>>>,
 }
 
@@ -81,7 +94,7 @@ impl Aws {
     /// looked for when something is called.
     pub fn new(settings: &AwsSettings, variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let of_service = |service: &&str| Some(((*service).to_owned(), variable(&format!("AWS_ENDPOINT_URL_{}", service.to_uppercase()))?));
+        let of_service = |(service, end): &(&str, &str)| Some(((*service).to_owned(), variable(&format!("AWS_ENDPOINT_URL_{end}"))?));
         let environment = AwsSettings {
             region: variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")),
             account_id: None,
@@ -90,7 +103,8 @@ impl Aws {
             credentials: None,
             ca_file: variable("AWS_CA_BUNDLE").map(PathBuf::from),
         };
-        Self { common: settings.over(&environment), providers: Arc::default() }
+        let has_ambient = CREDENTIALS.iter().any(|name| variable(name).is_some());
+        Self { common: settings.over(&environment), has_ambient, providers: Arc::default() }
     }
 
     /// The region that an ARN gets whose own is not known.

@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::address::JudgingResolver;
 use crate::pieces::Pieces;
+use crate::stream::Outgoing;
 use crate::tls::{TlsError, Trust};
 
 /// Idle connections are closed after this: before the 5 s after which the most impatient of the common servers closes them, so that a
@@ -55,7 +56,7 @@ impl HttpClients {
 /// One HTTP client with its connections; clones share them.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
-    inner: Client<HttpsConnector<HttpConnector<JudgingResolver>>, Pieces>,
+    inner: Client<HttpsConnector<HttpConnector<JudgingResolver>>, Outgoing>,
 }
 
 impl HttpClient {
@@ -77,6 +78,10 @@ impl HttpClient {
     /// Sends once. A kept-alive connection that turns out closed before it took the request is replaced by a new one; a request that a
     /// connection has taken is never sent again.
     pub(crate) async fn send(&self, request: Request<Pieces>) -> Result<Response<Incoming>, Error> {
+        self.send_body(request.map(Outgoing::Pieces)).await
+    }
+
+    pub(crate) async fn send_body(&self, request: Request<Outgoing>) -> Result<Response<Incoming>, Error> {
         self.inner.request(request).await
     }
 }

@@ -5,13 +5,17 @@ pub mod aws;
 pub mod exchange;
 pub mod http;
 pub mod pieces;
+pub mod secret;
+pub mod stream;
 pub mod tls;
 
-pub use aws::{Aws, AwsAccess, AwsClient, AwsError, AwsTarget, KeptCredentials, sdk_client};
+pub use aws::{Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, KeptCredentials, RelayError, sdk_client};
 pub use aws_credential_types::provider::error::CredentialsError;
 pub use exchange::{Answer, BodyError, ExchangeError, Limits};
 pub use http::{HttpClient, HttpClients};
 pub use pieces::{Pieces, Sent};
+pub use secret::{Secret, SecretError};
+pub use stream::{StreamBody, StreamError};
 pub use tls::TlsError;
 
 /// All that goes out, shared by sources, functions and destinations.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::api::{self, ApiSettings};
 use crate::aws::{AwsScope, AwsSettings};
 use crate::document::{Document, Node, Place, Value};
 use crate::error::{Code, Finding, join};
@@ -50,6 +51,8 @@ pub struct Settings {
     pub watch_config: bool,
     /// What AWS's services are called with.
     pub aws: AwsSettings,
+    /// Lambda's API, and who may use it.
+    pub api: ApiSettings,
 }
 
 impl Config {
@@ -115,8 +118,8 @@ struct Check<'d> {
     findings: Vec<Finding>,
     /// The top level's settings, and where each was written first.
     written: BTreeMap<&'static str, &'d Node>,
-    base_of_data_dir: PathBuf,
-    base_of_aws: PathBuf,
+    /// Where relative paths under it begin, by the key.
+    bases: BTreeMap<&'static str, PathBuf>,
     functions: BTreeMap<String, (Option<Function>, &'d Place)>,
     mappings: Vec<(Mapping, String)>,
     /// Where a function is named, also in mappings with findings.
@@ -132,8 +135,7 @@ impl<'d> Check<'d> {
             sources,
             findings: Vec::new(),
             written: BTreeMap::new(),
-            base_of_data_dir: PathBuf::new(),
-            base_of_aws: PathBuf::new(),
+            bases: BTreeMap::new(),
             functions: BTreeMap::new(),
             mappings: Vec::new(),
             references: Vec::new(),
@@ -152,6 +154,8 @@ impl<'d> Check<'d> {
             &settings::MEMORY_SHARE,
             &settings::WATCH_CONFIG,
             &settings::AWS,
+            &settings::API,
+            &settings::KEYS,
         ];
         for spec in top {
             let Some(node) = fields.node(spec.key()) else { continue };
@@ -163,12 +167,7 @@ impl<'d> Check<'d> {
                 }
                 None => {
                     self.written.insert(spec.key(), node);
-                    if spec.key() == settings::DATA_DIR.key() {
-                        self.base_of_data_dir = document.base.clone();
-                    }
-                    if spec.key() == settings::AWS.key() {
-                        self.base_of_aws = document.base.clone();
-                    }
+                    self.bases.insert(spec.key(), document.base.clone());
                 }
             }
         }
@@ -289,13 +288,31 @@ impl<'d> Check<'d> {
                 if fields.has(settings::ADMIN_LISTEN.key()) { written } else { default_listen() }
             })
         });
-        let base = &self.base_of_data_dir;
+        let nowhere = PathBuf::new();
+        let base = |key: &str| self.bases.get(key).unwrap_or(&nowhere);
         let data_dir = self.written.get(settings::DATA_DIR.key());
-        let data_dir = data_dir.and_then(|node| Item::new(node, settings::DATA_DIR.key(), findings).file_path(base));
+        let data_dir =
+            data_dir.and_then(|node| Item::new(node, settings::DATA_DIR.key(), findings).file_path(base(settings::DATA_DIR.key())));
         let aws = match self.written.get(settings::AWS.key()) {
-            Some(node) => AwsSettings::read(Item::new(node, settings::AWS.key(), findings), AwsScope::TOP, &self.base_of_aws),
+            Some(node) => AwsSettings::read(Item::new(node, settings::AWS.key(), findings), AwsScope::TOP, base(settings::AWS.key())),
             None => Some(AwsSettings::default()),
         };
+        let api = self.written.get(settings::API.key());
+        let mut api = match api {
+            Some(node) => ApiSettings::read(Item::new(node, settings::API.key(), findings), base(settings::API.key())),
+            None => Some(ApiSettings::default()),
+        };
+        let keys = self.written.get(settings::KEYS.key());
+        let keys = match keys {
+            Some(node) => api::read_keys(Item::new(node, settings::KEYS.key(), findings), base(settings::KEYS.key())),
+            None => Some(Vec::new()),
+        };
+        let are_keys_read = keys.is_some();
+        if let (Some(api), Some(keys)) = (&mut api, keys) {
+            api.keys = keys;
+            let place = self.written.get(settings::API.key()).map(|node| &node.place);
+            findings.extend(place.and_then(|place| api.check_exposed(place)));
+        }
         let top: Vec<_> = self.written.iter().collect();
         let find = |key: &str| top.iter().find(|(it, _)| **it == key).map(|(_, node)| **node);
         let grace = one(&settings::SHUTDOWN_GRACE, find("shutdown_grace"), findings, |reader| reader.seconds(&settings::SHUTDOWN_GRACE));
@@ -317,6 +334,7 @@ impl<'d> Check<'d> {
             memory_share_bytes: share.map(|it| it << 20),
             watch_config: watch_config?,
             aws: aws?,
+            api: api.filter(|_| are_keys_read)?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! What a mapping says: documents with positions, checked settings, plans and filter patterns; no IO, no clock.
 
+pub mod api;
 pub mod aws;
 pub mod destination;
 pub mod diagnostic;
@@ -14,10 +15,12 @@ mod parse;
 pub mod pattern;
 pub mod plan;
 pub mod profile;
+pub mod secret_ref;
 pub mod settings;
 mod source;
 mod timestamp;
 
+pub use api::{ApiKey, ApiSettings, KeyProof, KeyRole, TlsFiles};
 pub use aws::{Arn, AwsCredentials, AwsKey, AwsScope, AwsSettings};
 pub use destination::DestinationSettings;
 pub use document::{Document, Format, Key, Node, Place, Value};
@@ -30,4 +33,5 @@ pub use mapping::{Mapping, MappingName, PollerPlan, SourceRef, StartingPosition}
 pub use pattern::{Filter, FilterRules, Pattern, PatternError};
 pub use plan::{BatchPlan, Redelivery, RetryPlan, WindowPlan};
 pub use profile::SourceProfile;
+pub use secret_ref::{NoSecretRef, SecretRef};
 pub use source::Sources;

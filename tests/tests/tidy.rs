@@ -12,7 +12,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("forebay-pollers", &["forebay-config", "forebay-batcher", "forebay-clients", "forebay-models"]),
     ("forebay-invoker", &["forebay-config", "forebay-batcher", "forebay-clients"]),
     ("forebay-checkpoints", &["forebay-config", "forebay-clients"]),
-    ("forebay-api", &["forebay-config"]),
+    ("forebay-api", &["forebay-config", "forebay-clients"]),
     (
         "forebay-daemon",
         &[

@@ -36,7 +36,13 @@ pub(crate) static AWS_ENDPOINT_LAMBDA: SettingSpec = SettingSpec::new(
     "aws.endpoints.lambda",
     Shape::Text,
     D::Absent("`aws.endpoint`, else `AWS_ENDPOINT_URL_LAMBDA`"),
-    "`http://host:port` or `https://host:port` of a server that speaks Lambda's Invoke.",
+    "`http://host:port` or `https://host:port` of a server that speaks Lambda: functions are invoked there, and the calls of Lambda's API that are not about mappings are passed on to it.",
+);
+pub(crate) static AWS_ENDPOINT_SECRETS: SettingSpec = SettingSpec::new(
+    "aws.endpoints.secretsmanager",
+    Shape::Text,
+    D::Absent("`aws.endpoint`, else `AWS_ENDPOINT_URL_SECRETS_MANAGER`"),
+    "`http://host:port` or `https://host:port` of a server that speaks Secrets Manager, for secrets that are named by an ARN.",
 );
 pub(crate) static AWS_ENDPOINT_SNS: SettingSpec = SettingSpec::new(
     "aws.endpoints.sns",
@@ -82,7 +88,7 @@ pub(crate) static AWS_CA_FILE: SettingSpec = SettingSpec::new(
 );
 
 /// One for each service that is called; the last part of the path is its name.
-pub(crate) static AWS_ENDPOINTS_OF: &[&SettingSpec] = &[&AWS_ENDPOINT_LAMBDA, &AWS_ENDPOINT_SNS, &AWS_ENDPOINT_SQS];
+pub(crate) static AWS_ENDPOINTS_OF: &[&SettingSpec] = &[&AWS_ENDPOINT_LAMBDA, &AWS_ENDPOINT_SECRETS, &AWS_ENDPOINT_SNS, &AWS_ENDPOINT_SQS];
 
 pub(crate) static AWS_SETTINGS: &[&SettingSpec] = &[
     &AWS,
@@ -91,6 +97,7 @@ pub(crate) static AWS_SETTINGS: &[&SettingSpec] = &[
     &AWS_ENDPOINT,
     &AWS_ENDPOINTS,
     &AWS_ENDPOINT_LAMBDA,
+    &AWS_ENDPOINT_SECRETS,
     &AWS_ENDPOINT_SNS,
     &AWS_ENDPOINT_SQS,
     &AWS_KEY_ID,

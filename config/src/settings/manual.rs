@@ -39,6 +39,7 @@ fn value_of(shape: Shape) -> String {
         Shape::Word(known) => format!("one of {}", words(known)),
         Shape::Words(known) => format!("a list of {}", words(known)),
         Shape::Texts => "a map of texts".to_owned(),
+        Shape::TextList => "a list of texts".to_owned(),
         Shape::Group => "a map of the settings below".to_owned(),
         Shape::Aws(_) => "a map of the settings under [`aws`](#aws) that have a meaning here".to_owned(),
         Shape::Choice => "a map with exactly one of the settings below".to_owned(),

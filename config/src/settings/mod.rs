@@ -3,6 +3,7 @@
 //! The readers take ranges and defaults from here, and so do `explain`, the JSON schema and the manual. A test walks the table and
 //! holds the readers to it.
 
+mod api;
 mod aws;
 mod daemon;
 mod explain;
@@ -16,6 +17,7 @@ pub use explain::{Explained, From, explain};
 pub use manual::manual;
 pub use schema::schema;
 
+pub(crate) use api::*;
 pub(crate) use aws::*;
 pub(crate) use daemon::*;
 pub(crate) use function::*;
@@ -73,6 +75,8 @@ pub enum Shape {
     Words(&'static [&'static str]),
     /// A map of texts under names of the operator's choice.
     Texts,
+    /// A list of texts.
+    TextList,
     /// A map whose members are settings of their own.
     Group,
     /// An `aws:` block within a setting: those of the top level's settings that have a meaning there.
@@ -159,7 +163,7 @@ impl SettingSpec {
 
 /// All settings but those that stand under a kind of source, in the order of the manual.
 pub fn all() -> impl Iterator<Item = &'static SettingSpec> {
-    [DAEMON_SETTINGS, AWS_SETTINGS, FUNCTION_SETTINGS, MAPPING_SETTINGS].into_iter().flatten().copied()
+    [DAEMON_SETTINGS, API_SETTINGS, AWS_SETTINGS, FUNCTION_SETTINGS, MAPPING_SETTINGS].into_iter().flatten().copied()
 }
 
 /// Milliseconds as seconds, without needless zeros.

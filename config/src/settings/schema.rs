@@ -56,6 +56,7 @@ fn of(spec: &SettingSpec, kinds: &[&str]) -> Value {
         Shape::Word(words) => or_placeholder(json!({ "enum": words })),
         Shape::Words(words) => json!({ "type": "array", "items": or_placeholder(json!({ "enum": words })) }),
         Shape::Texts => json!({ "type": "object", "additionalProperties": { "type": ["string", "number"] } }),
+        Shape::TextList => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Shape::Group => map_schema(""),
         Shape::Aws(scope) => aws_block(scope),
         Shape::Choice => {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests may fail the test")]
 
+mod api;
 mod aws;
 mod common;
 mod documents;

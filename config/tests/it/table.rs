@@ -46,6 +46,14 @@ fn config_with(path: &str, value: &str) -> String {
     if path.contains("on_failure.http") {
         root["event_source_mappings"][0]["destination_config"] = serde_json::json!({ "on_failure": { "http": { "url": "http://h" } } });
     }
+    if path == "keys[].name" || path.contains("token_sha256") {
+        root["keys"] = serde_json::json!([{ "name": "n", "token_sha256": "0".repeat(64), "role": "admin" }]);
+    } else if path.starts_with("keys[]") {
+        root["keys"] = serde_json::json!([{ "id": "k", "secret": "env:K", "role": "admin" }]);
+    }
+    if path.starts_with("api.tls.") {
+        root["api"]["tls"] = serde_json::json!({ "cert_file": "c", "key_file": "k" });
+    }
     let mut at = &mut root;
     for part in path.split('.') {
         at = match part.strip_suffix("[]") {
@@ -105,6 +113,7 @@ fn every_setting_is_obeyed_at_the_edges_of_its_range() {
             }
             Shape::Words(words) => (vec![format!("[\"{}\"]", words[0]), "[]".to_owned()], vec!["[\"wrong\"]".to_owned(), "5".to_owned()]),
             Shape::Text | Shape::Path => (Vec::new(), vec!["5".to_owned(), "\"\"".to_owned(), "[]".to_owned()]),
+            Shape::TextList => (vec!["[]".to_owned(), "[\"a\"]".to_owned()], vec!["5".to_owned(), "[5]".to_owned(), "[\"\"]".to_owned()]),
             Shape::Time => (vec!["5".to_owned(), "\"2024-01-01T00:00:00Z\"".to_owned()], vec!["\"soon\"".to_owned(), "true".to_owned()]),
             Shape::Texts => (vec!["{}".to_owned(), "{\"AB\": \"c\"}".to_owned()], vec!["5".to_owned(), "{\"AB\": true}".to_owned()]),
             Shape::Group | Shape::Aws(_) | Shape::Choice | Shape::Source => (Vec::new(), vec!["5".to_owned(), "{\"zzzz\": 1}".to_owned()]),
