@@ -257,7 +257,9 @@ impl<'d> Check<'d> {
         self.check_references(&aws);
         let called = self.resolve(&aws);
         self.check_timeouts();
-        if !self.written.contains_key(settings::EVENT_SOURCE_MAPPINGS.key()) && self.findings.is_empty() {
+        // Whoever writes `api` makes the mappings there.
+        let has_work = [&settings::EVENT_SOURCE_MAPPINGS, &settings::API].iter().any(|it| self.written.contains_key(it.key()));
+        if !has_work && self.findings.is_empty() {
             self.findings.push(nothing_to_do(documents));
         }
         // What a placeholder left unfilled is a finding of the expansion; what follows from it is none of its own.

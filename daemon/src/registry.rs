@@ -103,6 +103,17 @@ impl fmt::Display for Lifecycle {
     }
 }
 
+/// How far a mapping's life is from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Calm {
+    /// It invokes whenever there is something.
+    Busy,
+    /// It asks for no more invocations; some run yet.
+    Closing,
+    /// No invocation runs and none begins.
+    Still,
+}
+
 /// One mapping.
 #[derive(Debug)]
 pub struct Entry {
@@ -116,8 +127,7 @@ pub struct Entry {
     last_result: Mutex<&'static str>,
     trouble: Mutex<Option<String>>,
     farewell: Mutex<Lifecycle>,
-    /// No invocation runs and none begins.
-    still: watch::Sender<bool>,
+    calm: watch::Sender<Calm>,
     metrics: Arc<MappingMetrics>,
     commands: mpsc::Sender<Command>,
 }
@@ -154,7 +164,7 @@ impl Entry {
             last_result: Mutex::new("No records processed"),
             trouble: Mutex::default(),
             farewell: Mutex::new(Lifecycle::Disabling),
-            still: watch::Sender::new(false),
+            calm: watch::Sender::new(Calm::Busy),
             metrics,
             commands,
         };
@@ -246,15 +256,15 @@ impl Entry {
         lock(&self.farewell).clone()
     }
 
-    /// Says whether no invocation runs and none begins in this life.
-    pub fn set_still(&self, is_still: bool) {
-        self.still.send_if_modified(|it| std::mem::replace(it, is_still) != is_still);
+    /// Says how far this life is from its end.
+    pub fn set_calm(&self, calm: Calm) {
+        self.calm.send_if_modified(|it| std::mem::replace(it, calm) != calm);
     }
 
-    /// Waits until no invocation runs and none begins in this life.
-    pub async fn await_still(&self) {
+    /// Waits until this life is as calm as that.
+    pub async fn await_calm(&self, calm: Calm) {
         // The sender is its own, so waiting cannot fail.
-        let _ = self.still.subscribe().wait_for(|it| *it).await;
+        let _ = self.calm.subscribe().wait_for(|it| *it >= calm).await;
     }
 
     /// The state of every track; `None` while no task runs that could tell.

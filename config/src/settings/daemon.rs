@@ -46,8 +46,12 @@ pub(crate) static FUNCTIONS: SettingSpec = SettingSpec::new(
     D::Absent("no functions"),
     "The functions, each under its name: 1 to 64 letters, digits, `-` and `_`.",
 );
-pub(crate) static EVENT_SOURCE_MAPPINGS: SettingSpec =
-    SettingSpec::new("event_source_mappings", Shape::List, D::Required, "The mappings: which source goes to which function, and how.");
+pub(crate) static EVENT_SOURCE_MAPPINGS: SettingSpec = SettingSpec::new(
+    "event_source_mappings",
+    Shape::List,
+    D::Absent("none, where `api` is written: they are made over the API then"),
+    "The mappings: which source goes to which function, and how.",
+);
 
 pub(crate) static DAEMON_SETTINGS: &[&SettingSpec] =
     &[&ADMIN, &ADMIN_LISTEN, &DATA_DIR, &SHUTDOWN_GRACE, &MEMORY_BUDGET, &MEMORY_SHARE, &WATCH_CONFIG, &FUNCTIONS, &EVENT_SOURCE_MAPPINGS];

@@ -27,7 +27,7 @@ use crate::app::{BuildError, StartError};
 use crate::blueprint::{Blueprint, MappingBlueprint, Rest};
 use crate::clock::Clock;
 use crate::fleet::{Changes, Fleet, erase};
-use crate::registry::{Entry, Lifecycle, Registry};
+use crate::registry::{Calm, Entry, Lifecycle, Registry};
 use crate::sentence::chain;
 
 /// The kind of source of a mapping of which not even that can be told.
@@ -190,7 +190,7 @@ impl Control {
                 let source = it.source.event_source_arn.clone().unwrap_or_default();
                 let (entry, _) = Entry::new(mapping, UNFIT_KIND, source, it.function_arn.clone());
                 entry.set_lifecycle(Lifecycle::Unfit { error: error.clone() });
-                entry.set_still(true);
+                entry.set_calm(Calm::Still);
                 self.registry().insert(entry);
             }
         }

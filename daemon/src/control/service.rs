@@ -16,8 +16,11 @@ use super::note::Definition;
 use super::{ChangeError, Control, draw, list, resolve, twice, view};
 use crate::app::App;
 use crate::blueprint::{Blueprint, MappingBlueprint};
+use crate::registry::{Calm, Entry};
 
-/// How long a call that ends a mapping waits for what it is invoking: after that, what runs has begun long ago and nothing new begins.
+/// How long a call that ends a mapping waits until the mapping has heard of it.
+const HEARD_MAX: Duration = Duration::from_secs(5);
+/// And then for what it is invoking: what still runs after that has begun long ago, and nothing new begins.
 const STILL_MAX: Duration = Duration::from_millis(900);
 /// As many mappings may be there.
 const MAPPINGS_MAX: usize = 10_000;
@@ -120,8 +123,7 @@ impl Service {
         }
         drop(control);
         if let (true, Some(entry)) = (is_disabled, entry) {
-            // Late is as good as still: nothing begins any more.
-            let _ = timeout(STILL_MAX, entry.await_still()).await;
+            await_still(&entry).await;
         }
         Ok(answer)
     }
@@ -137,7 +139,7 @@ impl Service {
         control.put(standing).await.map_err(refused)?;
         drop(control);
         if let Some(entry) = entry {
-            let _ = timeout(STILL_MAX, entry.await_still()).await;
+            await_still(&entry).await;
         }
         Ok(answer)
     }
@@ -178,6 +180,12 @@ impl Service {
         check_tags(&definition.tags)?;
         control.put(definition).await.map_err(refused)
     }
+}
+
+/// Waits until no invocation of a mapping begins any more.
+async fn await_still(entry: &Entry) {
+    let _ = timeout(HEARD_MAX, entry.await_calm(Calm::Closing)).await;
+    let _ = timeout(STILL_MAX, entry.await_calm(Calm::Still)).await;
 }
 
 /// The mapping of the API with this id, if it can be changed.

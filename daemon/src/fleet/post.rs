@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::blueprint::Rest;
 use crate::mapping_task::Wiring;
-use crate::registry::{Command, Entry, Lifecycle, Registry};
+use crate::registry::{Calm, Command, Entry, Lifecycle, Registry};
 use crate::sentence::chain;
 use crate::supervisor::supervise;
 
@@ -151,7 +151,7 @@ async fn keep(ground: Arc<Ground>, mut orders: watch::Receiver<Order>, first: Op
                     Some(Rest::Paused) => Lifecycle::Paused,
                     Some(Rest::Unfit(error)) => Lifecycle::Unfit { error: error.clone() },
                 });
-                entry.set_still(true);
+                entry.set_calm(Calm::Still);
                 former = Some(entry);
                 if orders.changed().await.is_err() {
                     return;
@@ -201,7 +201,7 @@ async fn run(ground: &Ground, wired: &Wired, entry: Arc<Entry>, commands: mpsc::
         }
     }
     entry.metrics().end_life();
-    entry.set_still(true);
+    entry.set_calm(Calm::Still);
     wired.wiring.feeds.leave(&wired.wiring.source.identity(), entry.name());
 }
 

@@ -12,6 +12,7 @@ use super::news::source_trouble;
 use super::tracks::Phase;
 use super::{Life, Work};
 use crate::metrics::Gauges;
+use crate::registry::Calm;
 use crate::sentence::reason;
 use crate::status::TrackStatus;
 
@@ -225,7 +226,11 @@ impl Life<'_> {
             store_failing: self.store_failing,
         };
         self.entry.metrics().set(self.machine.counts(), gauges);
-        self.entry.set_still(self.closing.is_some() && self.jobs.n_invocations() == 0);
+        self.entry.set_calm(match (self.closing, self.jobs.n_invocations()) {
+            (None, _) => Calm::Busy,
+            (Some(_), 0) => Calm::Still,
+            (Some(_), _) => Calm::Closing,
+        });
     }
 
     /// The state of every track.

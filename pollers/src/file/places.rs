@@ -57,7 +57,7 @@ pub(super) fn bound(sightings: &mut Sightings, track: &TrackName, told: &str) ->
     let Ok(at) = told.parse::<u64>() else { return none(format!("{told:?} is no offset: name the byte at which a line begins")) };
     let Some(identity) = Identity::parse(track) else { return none(format!("{} is no file", track.0)) };
     let Found::Here(path, file) = sightings.glance(&identity)? else { return none("its file is gone".to_owned()) };
-    let failed = |error| SourceError::from(FileError::of(error).on(&path));
+    let failed = |error| FileError::of(error).on(&path);
     let n_bytes = file.stat().map_err(failed)?.size;
     if at > n_bytes {
         return none(format!("{} has {n_bytes} bytes only", path.display()));
