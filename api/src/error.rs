@@ -37,6 +37,18 @@ pub enum ErrorType {
     InvalidSignature,
     /// Signed with a token that is not the key's.
     UnrecognizedClient,
+    /// For another host than this one.
+    Misdirected,
+    /// An address longer than any call has.
+    UriTooLong,
+    /// More headers than any client sends.
+    HeadTooLarge,
+    /// A request that means two things at once.
+    BadRequest,
+    /// The endpoint behind broke off.
+    BadGateway,
+    /// Not now: what is needed cannot be reached, or the process ends.
+    Unavailable,
 }
 
 /// How a type's body is written.
@@ -53,7 +65,7 @@ enum Shape {
 
 impl ErrorType {
     /// Every type.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidParameterValue,
         Self::ResourceConflict,
         Self::ResourceInUse,
@@ -69,6 +81,12 @@ impl ErrorType {
         Self::IncompleteSignature,
         Self::InvalidSignature,
         Self::UnrecognizedClient,
+        Self::Misdirected,
+        Self::UriTooLong,
+        Self::HeadTooLarge,
+        Self::BadRequest,
+        Self::BadGateway,
+        Self::Unavailable,
     ];
 
     /// Its name, as the header has it.
@@ -89,31 +107,51 @@ impl ErrorType {
             Self::IncompleteSignature => "IncompleteSignatureException",
             Self::InvalidSignature => "InvalidSignatureException",
             Self::UnrecognizedClient => "UnrecognizedClientException",
+            Self::Misdirected => "MisdirectedRequestException",
+            Self::UriTooLong => "RequestURITooLongException",
+            Self::HeadTooLarge => "RequestHeaderFieldsTooLargeException",
+            Self::BadRequest => "BadRequestException",
+            Self::BadGateway => "BadGatewayException",
+            Self::Unavailable => "ServiceUnavailableException",
         }
     }
 
     /// Its HTTP status.
     pub fn status(self) -> u16 {
         match self {
-            Self::InvalidParameterValue | Self::ResourceInUse | Self::Validation | Self::Serialization | Self::IncompleteSignature => 400,
+            Self::InvalidParameterValue
+            | Self::ResourceInUse
+            | Self::Validation
+            | Self::Serialization
+            | Self::IncompleteSignature
+            | Self::BadRequest => 400,
             Self::AccessDenied | Self::MissingAuthenticationToken | Self::InvalidSignature | Self::UnrecognizedClient => 403,
             Self::ResourceNotFound | Self::UnknownOperation => 404,
             Self::ResourceConflict => 409,
             Self::RequestTooLarge => 413,
+            Self::UriTooLong => 414,
+            Self::Misdirected => 421,
             Self::TooManyRequests => 429,
+            Self::HeadTooLarge => 431,
             Self::Service => 500,
+            Self::BadGateway => 502,
+            Self::Unavailable => 503,
         }
     }
 
     fn shape(self) -> Shape {
         match self {
             Self::InvalidParameterValue | Self::ResourceConflict | Self::TooManyRequests | Self::RequestTooLarge => Shape::TypeAndLowerCase,
-            Self::ResourceInUse | Self::ResourceNotFound | Self::Service => Shape::TypeAndCapital,
+            Self::ResourceInUse | Self::ResourceNotFound | Self::Service | Self::BadGateway | Self::Unavailable => Shape::TypeAndCapital,
             Self::Validation
             | Self::MissingAuthenticationToken
             | Self::IncompleteSignature
             | Self::InvalidSignature
-            | Self::UnrecognizedClient => Shape::LowerCase,
+            | Self::UnrecognizedClient
+            | Self::Misdirected
+            | Self::UriTooLong
+            | Self::HeadTooLarge
+            | Self::BadRequest => Shape::LowerCase,
             Self::Serialization | Self::UnknownOperation | Self::AccessDenied => Shape::Capital,
         }
     }

@@ -19,3 +19,4 @@ pub use replay::{Remembered, Replays};
 pub use request::Head;
 pub use role::{Action, Principal, Role};
 pub use verifier::{HeadChecked, Rules, Verified, Verifier};
+pub(crate) use verifier::{has_query_signature, hex};

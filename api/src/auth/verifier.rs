@@ -187,7 +187,7 @@ fn one<'a>(head: &Head<'a>, name: &'static str) -> Result<Option<&'a [u8]>, Deni
 }
 
 /// Whether the query carries a signature or any part of one. Names are compared as they would be decoded.
-fn has_query_signature(query: Option<&str>) -> bool {
+pub(crate) fn has_query_signature(query: Option<&str>) -> bool {
     const NAMES: [&[u8]; 7] = [
         b"x-amz-algorithm",
         b"x-amz-credential",
@@ -218,7 +218,7 @@ fn show_date(seconds: i64) -> String {
     Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |it| it.strftime("%Y%m%dT%H%M%SZ").to_string())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).map(char::from).collect()
 }

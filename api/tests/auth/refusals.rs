@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::signed::{self, KEY_ID, Request, sign, verifier};
+use crate::one_key::verifier;
+use crate::signed::{self, KEY_ID, Request, sign};
 use forebay_api::auth::{Denied, Key, Keys, Part, Role, Rules, Secret, Verifier};
 use forebay_api::error::{ApiError, ErrorType};
 

@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use crate::signed::{KEY_ID, Request, SECRET, sign, verifier};
+use crate::one_key::verifier;
+use crate::signed::{KEY_ID, Request, SECRET, sign};
 use forebay_api::auth::{Denied, Paths, Rules};
 use serde_json::Value;
 

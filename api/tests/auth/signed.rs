@@ -5,20 +5,12 @@ use std::time::SystemTime;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign as signature};
 use aws_sigv4::sign::v4;
-use forebay_api::auth::{Denied, Head, Key, Keys, Role, Rules, Secret, Verified, Verifier};
+use forebay_api::auth::{Denied, Head, Verified, Verifier};
 use serde_json::Value;
 
 /// The key of AWS's suite.
 pub(crate) const KEY_ID: &str = "AKIDEXAMPLE";
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-
-/// A verifier that knows one key.
-pub(crate) fn verifier(rules: Rules, token: Option<&str>) -> Verifier {
-    let mut keys = Keys::default();
-    let session_token = token.map(|it| Secret::new(it.to_owned()));
-    keys.insert(KEY_ID.to_owned(), Key { role: Role::Operator, secret: Secret::new(SECRET.to_owned()), session_token });
-    Verifier::new(rules, keys)
-}
 
 /// A request; all of it bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,104 @@
+//! What a request may be at most, and reading its body within that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use axum::http::request::Parts;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::error::{ApiError, ErrorType};
+
+/// The most headers.
+pub const HEADERS_MAX: usize = 100;
+/// The most bytes of all headers together, names and values.
+pub const HEADER_BYTES_MAX: usize = 32 << 10;
+/// The longest address.
+pub const URI_BYTES_MAX: usize = 8 << 10;
+/// The longest body that is passed on when it must be known as a whole.
+pub const PASSED_BYTES_MAX: usize = 50 << 20;
+/// The most bytes of bodies in memory, all requests together.
+const BODIES_BYTES_MAX: usize = 256 << 20;
+/// The unit in which they are counted.
+const UNIT: usize = 1 << 10;
+/// A client that sends nothing for so long is sent away.
+pub(super) const PIECE_MAX: Duration = Duration::from_secs(30);
+/// The longest that a body may take that is read as a whole.
+const BODY_MAX: Duration = Duration::from_secs(300);
+
+/// Refuses a head that is larger than any client's, or that two servers could read in two ways.
+pub(super) fn check_head(parts: &Parts) -> Result<(), ApiError> {
+    let uri_bytes = parts.uri.path_and_query().map_or(0, |it| it.as_str().len());
+    if uri_bytes > URI_BYTES_MAX {
+        return Err(ApiError::new(ErrorType::UriTooLong, format!("The address of a request has at most {URI_BYTES_MAX} bytes")));
+    }
+    let header_bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if parts.headers.len() > HEADERS_MAX || header_bytes > HEADER_BYTES_MAX {
+        let message = format!("A request has at most {HEADERS_MAX} headers of {HEADER_BYTES_MAX} bytes together");
+        return Err(ApiError::new(ErrorType::HeadTooLarge, message));
+    }
+    let ambiguous = |message: &str| Err(ApiError::new(ErrorType::BadRequest, message));
+    if [HOST, CONTENT_LENGTH].iter().any(|name| parts.headers.get_all(name).iter().nth(1).is_some()) {
+        return ambiguous("Host and Content-Length must be sent once");
+    }
+    if parts.headers.contains_key(CONTENT_LENGTH) && parts.headers.contains_key(TRANSFER_ENCODING) {
+        return ambiguous("Content-Length and Transfer-Encoding exclude each other");
+    }
+    if !parts.uri.path().starts_with('/') {
+        return ambiguous("The path of a request begins with /");
+    }
+    Ok(())
+}
+
+/// A body that was read, and its part of the memory for bodies.
+#[derive(Debug)]
+pub(super) struct ReadBody {
+    pub(super) bytes: Bytes,
+    /// Given back when it is dropped.
+    pub(super) memory: Option<OwnedSemaphorePermit>,
+}
+
+/// The memory for bodies.
+#[derive(Debug, Clone)]
+pub(super) struct Bodies(Arc<Semaphore>);
+
+impl Bodies {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(BODIES_BYTES_MAX / UNIT)))
+    }
+
+    /// Reads a body of at most `bytes_max`. One that says that it is longer is not read at all.
+    pub(super) async fn read(&self, mut body: Body, bytes_max: usize) -> Result<ReadBody, ApiError> {
+        let too_large =
+            || ApiError::new(ErrorType::RequestTooLarge, format!("Request must be smaller than {bytes_max} bytes for this operation"));
+        if body.size_hint().lower() > bytes_max as u64 {
+            return Err(too_large());
+        }
+        let deadline = Instant::now() + BODY_MAX;
+        let (mut bytes, mut memory) = (BytesMut::new(), None::<OwnedSemaphorePermit>);
+        loop {
+            let next = timeout_at(deadline, timeout(PIECE_MAX, body.frame())).await;
+            let broken = |message: &str| ApiError::new(ErrorType::BadRequest, message);
+            let Ok(Ok(frame)) = next else { return Err(broken("The body of the request did not come in time")) };
+            let Some(frame) = frame else { break };
+            let Ok(data) = frame.map_err(|_| broken("The body of the request broke off"))?.into_data() else { continue };
+            if bytes.len() + data.len() > bytes_max {
+                return Err(too_large());
+            }
+            let n_units = u32::try_from(data.len().div_ceil(UNIT)).map_err(|_| too_large())?;
+            let taken = Arc::clone(&self.0).try_acquire_many_owned(n_units);
+            let taken = taken.map_err(|_| ApiError::throttled("Rate exceeded", Duration::from_secs(1)))?;
+            match &mut memory {
+                Some(memory) => memory.merge(taken),
+                None => memory = Some(taken),
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(ReadBody { bytes: bytes.freeze(), memory })
+    }
+}

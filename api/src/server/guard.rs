@@ -1,0 +1,223 @@
+//! The way in: bounds, hosts, who it is, what it may, and that nothing which changes something stops in its middle.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Method;
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::request::Parts;
+use futures_util::FutureExt;
+use tokio_util::task::TaskTracker;
+use tracing::error;
+
+use super::access::{self, Access, Via};
+use super::audit::Asked;
+use super::bounds::{self, Bodies, ReadBody};
+use super::hosts::Hosts;
+use crate::auth::{Action, Principal, Replays};
+use crate::error::{ApiError, ErrorType};
+
+/// How far clients' clocks may be from ours.
+const SKEW: Duration = Duration::from_secs(300);
+/// The most signatures that are remembered.
+const REPLAYS_MAX: usize = 100_000;
+
+/// What may change while the listeners stand.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The account that refusals and ARNs name.
+    pub account: String,
+    /// Who may come in.
+    pub access: Access,
+    /// The names by which requests may call the listener for Lambda's API.
+    pub hosts: Hosts,
+}
+
+/// Lets requests in or sends them away. Clones are the same guard.
+#[derive(Debug, Clone)]
+pub struct Guard(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    policy: RwLock<Arc<Policy>>,
+    replays: Mutex<Replays>,
+    bodies: Bodies,
+    /// Whether nothing that changes something is begun any more.
+    draining: Mutex<bool>,
+    writes: TaskTracker,
+}
+
+/// A request that was let in.
+pub(super) struct Admitted {
+    pub(super) principal: Principal,
+    pub(super) parts: Parts,
+    pub(super) body: Payload,
+}
+
+/// The body of a request that was let in.
+pub(super) enum Payload {
+    Read(ReadBody),
+    Unread(Body),
+}
+
+/// What a request wants of its body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyRule {
+    pub(super) bytes_max: usize,
+    /// Left unread when nothing needs to know it.
+    pub(super) streams: bool,
+}
+
+/// A request that was sent away: who it was, as far as that is proven, and why.
+pub(super) struct Refused {
+    pub(super) asked: Asked,
+    pub(super) error: ApiError,
+}
+
+impl Guard {
+    /// A guard with this policy.
+    pub fn new(policy: Policy) -> Self {
+        Self(Arc::new(Inner {
+            policy: RwLock::new(Arc::new(policy)),
+            replays: Mutex::new(Replays::new(SKEW, REPLAYS_MAX)),
+            bodies: Bodies::new(),
+            draining: Mutex::new(false),
+            writes: TaskTracker::new(),
+        }))
+    }
+
+    /// Holds another policy from the next request on. Signatures that were used stay used.
+    pub fn set(&self, policy: Policy) {
+        *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    /// The policy that holds.
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.0.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Refuses from now on what changes something; what has begun goes on, and [`Guard::settled`] waits for it.
+    pub fn drain(&self) {
+        *self.draining() = true;
+        self.0.writes.close();
+    }
+
+    /// Ready when nothing that changes something runs any more; after [`Guard::drain`].
+    pub async fn settled(&self) {
+        self.0.writes.wait().await;
+    }
+
+    fn draining(&self) -> MutexGuard<'_, bool> {
+        self.0.draining.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bounds and hosts: what is checked of every request, whatever it asks for.
+    pub(super) fn check_door(&self, parts: &Parts) -> Result<(), ApiError> {
+        bounds::check_head(parts)?;
+        let host = parts.headers.get(HOST).and_then(|it| it.to_str().ok());
+        let is_allowed = |host: &str| match via(parts) {
+            Via::Socket => true,
+            Via::Admin => Hosts::default().allow(host),
+            Via::Api => self.policy().hosts.allow(host),
+        };
+        let is_called = host.is_some_and(is_allowed) && parts.uri.authority().is_none_or(|it| is_allowed(it.as_str()));
+        if is_called || via(parts) == Via::Socket {
+            return Ok(());
+        }
+        let message =
+            "This listener does not answer to this host: call it 127.0.0.1, [::1] or localhost, or add the name to api.allowed_hosts";
+        Err(ApiError::new(ErrorType::Misdirected, message))
+    }
+
+    /// Who it is and whether it may, before and after the body. `asked.action` is `None` for a call that does not exist: who is nobody does not
+    /// learn even that.
+    pub(super) async fn admit(&self, request: Request, asked: &Asked, rule: BodyRule) -> Result<Admitted, Refused> {
+        let mut asked = asked.clone();
+        let (parts, body) = request.into_parts();
+        match self.judge(&parts, body, &mut asked, rule).await {
+            Ok((principal, body)) => Ok(Admitted { principal, parts, body }),
+            Err(error) => Err(Refused { asked, error }),
+        }
+    }
+
+    async fn judge(&self, parts: &Parts, body: Body, asked: &mut Asked, rule: BodyRule) -> Result<(Principal, Payload), ApiError> {
+        if parts.headers.contains_key(ORIGIN) && changes(asked.action, &parts.method) {
+            return Err(ApiError::new(ErrorType::AccessDenied, "A web page may not change anything here"));
+        }
+        let policy = self.policy();
+        let now = SystemTime::now();
+        let head = access::head_of(parts);
+        let shown = policy.access.look(via(parts), &head, &parts.headers, now)?;
+        if let access::Shown::Is(principal) = &shown {
+            authorise(principal, asked, &policy)?;
+            if rule.streams {
+                return Ok((principal.clone(), Payload::Unread(body)));
+            }
+        }
+        let body = self.0.bodies.read(body, rule.bytes_max).await?;
+        let (principal, signature) = access::prove(shown, &body.bytes)?;
+        authorise(&principal, asked, &policy)?;
+        if let (Some(signature), true) = (signature, asked.action.is_some_and(Action::is_mutating)) {
+            self.0.replays.lock().unwrap_or_else(PoisonError::into_inner).remember(signature, now).admit()?;
+        }
+        Ok((principal, Payload::Read(body)))
+    }
+
+    /// Does what changes something. It goes on when the client hangs up, and when this future is dropped.
+    pub(super) async fn carry_out<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, ApiError> {
+        let task = {
+            let draining = self.draining();
+            if *draining {
+                return Err(ending());
+            }
+            // Under the lock: what has begun is waited for.
+            self.0.writes.spawn(work)
+        };
+        task.await.map_err(|_| internal())
+    }
+
+    /// The memory for bodies.
+    pub(super) fn bodies(&self) -> &Bodies {
+        &self.0.bodies
+    }
+}
+
+/// Runs a handler; a panic in it is an error of ours, and nobody else's concern.
+pub(super) async fn caught<T>(asked: &Asked, work: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        error!(code = "FB-0518", request_id = %asked.request_id, "a request was given up: its handler panicked");
+        Err(internal())
+    })
+}
+
+fn authorise(principal: &Principal, asked: &mut Asked, policy: &Policy) -> Result<(), ApiError> {
+    *asked = asked.by(principal);
+    match asked.action {
+        Some(action) => principal.authorise(action, &asked.resource, &policy.account),
+        None => Ok(()),
+    }
+}
+
+/// Whether a request may change something, here or at the endpoint behind.
+fn changes(action: Option<Action>, method: &Method) -> bool {
+    let is_read = *method == Method::GET || *method == Method::HEAD;
+    action.is_some_and(Action::is_mutating) || !is_read
+}
+
+/// Which way a request came; one that nobody marked has no rights of its own.
+pub(super) fn via(parts: &Parts) -> Via {
+    parts.extensions.get::<Via>().copied().unwrap_or(Via::Api)
+}
+
+pub(super) fn internal() -> ApiError {
+    ApiError::new(ErrorType::Service, "The service encountered an internal error.")
+}
+
+fn ending() -> ApiError {
+    let message = "The process is ending and changes nothing any more; ask the one that takes its place";
+    ApiError::new(ErrorType::Unavailable, message)
+}
