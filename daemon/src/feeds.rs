@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use forebay_clients::Clients;
-use forebay_pollers::{Feed, FeedLimits, SourceError, SourceSettings};
+use forebay_pollers::{Feed, FeedLimits, Source, SourceError, SourceSettings};
 use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
@@ -142,6 +142,19 @@ impl Feeds {
         place.joined.insert(mapping.into());
         place.feed = Some(feed.clone());
         Ok(feed)
+    }
+
+    /// The source itself, for whoever looks at it without reading for a mapping: the one that is read, else a connection of its own.
+    ///
+    /// # Errors
+    /// The source cannot be connected to.
+    pub async fn look(&self, settings: &dyn SourceSettings) -> Result<Arc<dyn Source>, SourceError> {
+        let feed = lock(&self.by_identity).get(&settings.identity()).filter(|it| !it.is_stale).and_then(|place| place.feed.clone());
+        if let Some(feed) = feed {
+            return Ok(Arc::clone(feed.source()));
+        }
+        let clients = Arc::clone(&lock(&self.clients));
+        settings.connect(&clients).await
     }
 
     /// A mapping has ended and holds its feed no more.

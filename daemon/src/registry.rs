@@ -10,8 +10,12 @@ use forebay_batcher::{Close, UnixMillis};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::unix_now;
+use crate::errand::{Errand, NotStood, Reposition, RepositionError};
+use crate::last_error::LastError;
 use crate::lock::lock;
 use crate::metrics::MappingMetrics;
+use crate::outlook::Outlook;
+use crate::positions::KeptPlace;
 use crate::status::TrackStatus;
 
 /// How long a mapping's task may take to tell its state; it never waits for others while it answers.
@@ -26,6 +30,8 @@ pub enum Command {
     Close(Close),
     /// Tell the state of every track.
     State(oneshot::Sender<Vec<TrackStatus>>),
+    /// Tell where every track durably stands.
+    Places(oneshot::Sender<Vec<KeptPlace>>),
 }
 
 /// Where a mapping stands.
@@ -68,6 +74,20 @@ pub enum Lifecycle {
 }
 
 impl Lifecycle {
+    /// Nothing of it runs and nothing begins by itself.
+    pub fn is_resting(&self) -> bool {
+        match self {
+            Self::Disabled | Self::Paused | Self::Unfit { .. } => true,
+            Self::Creating
+            | Self::Enabling { .. }
+            | Self::Enabled
+            | Self::Restarting { .. }
+            | Self::Disabling
+            | Self::Updating
+            | Self::Deleting { .. } => false,
+        }
+    }
+
     /// A word that programs may compare: Lambda's, where it has one.
     pub fn word(&self) -> &'static str {
         match self {
@@ -127,6 +147,9 @@ pub struct Entry {
     last_result: Mutex<&'static str>,
     trouble: Mutex<Option<String>>,
     farewell: Mutex<Lifecycle>,
+    last_error: Mutex<Option<LastError>>,
+    outlook: Mutex<Option<Arc<Outlook>>>,
+    errands: Mutex<Option<mpsc::Sender<Errand>>>,
     calm: watch::Sender<Calm>,
     metrics: Arc<MappingMetrics>,
     commands: mpsc::Sender<Command>,
@@ -143,6 +166,7 @@ impl Entry {
         let metrics = if source_kind == self.source_kind { Arc::clone(&self.metrics) } else { Arc::default() };
         let (entry, receiver) = Self::make(&self.name, source_kind, source, function, metrics);
         entry.set_last_result(self.last_result());
+        (*lock(&entry.last_error)).clone_from(&self.last_error());
         (entry, receiver)
     }
 
@@ -164,6 +188,9 @@ impl Entry {
             last_result: Mutex::new("No records processed"),
             trouble: Mutex::default(),
             farewell: Mutex::new(Lifecycle::Disabling),
+            last_error: Mutex::default(),
+            outlook: Mutex::default(),
+            errands: Mutex::default(),
             calm: watch::Sender::new(Calm::Busy),
             metrics,
             commands,
@@ -240,6 +267,26 @@ impl Entry {
         *lock(&self.trouble) = trouble;
     }
 
+    /// What went wrong last.
+    pub fn last_error(&self) -> Option<LastError> {
+        lock(&self.last_error).clone()
+    }
+
+    /// Something went wrong.
+    pub fn note_error(&self, error: LastError) {
+        *lock(&self.last_error) = Some(error);
+    }
+
+    /// How its source is looked at; `None` where nobody has said.
+    pub fn outlook(&self) -> Option<Arc<Outlook>> {
+        lock(&self.outlook).clone()
+    }
+
+    /// Says how its source is looked at.
+    pub fn set_outlook(&self, outlook: Arc<Outlook>) {
+        *lock(&self.outlook) = Some(outlook);
+    }
+
     /// Tells its task to end. `false` when the task is gone already.
     pub async fn close(&self, how: Close) -> bool {
         self.commands.send(Command::Close(how)).await.is_ok()
@@ -269,8 +316,49 @@ impl Entry {
 
     /// The state of every track; `None` while no task runs that could tell.
     pub async fn tracks(&self) -> Option<Vec<TrackStatus>> {
+        self.ask(Command::State).await
+    }
+
+    /// Where every track durably stands; `None` while no task runs that could tell.
+    pub async fn places(&self) -> Option<Vec<KeptPlace>> {
+        self.ask(Command::Places).await
+    }
+
+    /// The way to whoever keeps the mapping, running or not.
+    pub fn set_errands(&self, errands: mpsc::Sender<Errand>) {
+        *lock(&self.errands) = Some(errands);
+    }
+
+    /// Where every track durably stands, whether the mapping runs or rests; `None` for one that never ran.
+    ///
+    /// # Errors
+    /// Nobody can tell at this moment, or the store cannot.
+    pub async fn stood(&self) -> Result<Option<Vec<KeptPlace>>, NotStood> {
+        if !self.lifecycle().is_resting() {
+            return self.places().await.map(Some).ok_or(NotStood::NotNow);
+        }
         let (answer, told) = oneshot::channel();
-        self.commands.try_send(Command::State(answer)).ok()?;
+        self.run_errand(Errand::Stood(answer)).ok_or(NotStood::NotNow)?;
+        told.await.unwrap_or(Err(NotStood::NotNow))
+    }
+
+    /// Puts tracks at other places. Ready when that is durable; it happens all the same when this is dropped.
+    ///
+    /// # Errors
+    /// See [`RepositionError`].
+    pub async fn reposition(&self, reposition: Reposition) -> Result<(), RepositionError> {
+        let (answer, told) = oneshot::channel();
+        self.run_errand(Errand::Reposition(reposition, answer)).ok_or(RepositionError::NotNow)?;
+        told.await.unwrap_or(Err(RepositionError::NotNow))
+    }
+
+    fn run_errand(&self, errand: Errand) -> Option<()> {
+        lock(&self.errands).as_ref()?.try_send(errand).ok()
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (answer, told) = oneshot::channel();
+        self.commands.try_send(question(answer)).ok()?;
         tokio::time::timeout(ANSWER_MAX, told).await.ok()?.ok()
     }
 }

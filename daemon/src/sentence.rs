@@ -3,10 +3,20 @@
 use std::time::Duration;
 
 use forebay_batcher::{Again, BatchReason, NotReached, Tick, TrackState};
+use forebay_invoker::GateState;
 pub use forebay_invoker::outcome::chain;
 
+/// The gate of the mapping's function, which the core does not see.
+#[derive(Debug, Clone, Default)]
+pub struct Gate {
+    /// The gate at this moment; `None` where nobody knows.
+    pub state: Option<GateState>,
+    /// How many of the slots in use are this mapping's.
+    pub n_own: u32,
+}
+
 /// One sentence about a track, with times counted from `now`.
-pub fn sentence(state: &TrackState, now: Tick) -> String {
+pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
     let for_ = |since: Tick| format!("for {}", span(since.until(now)));
     let in_ = |next: Tick| format!("in {}", span(now.until(next)));
     match state {
@@ -36,7 +46,7 @@ pub fn sentence(state: &TrackState, now: Tick) -> String {
                 NotReached::Platform => "cannot be reached",
                 NotReached::Config => "cannot be invoked as it is configured",
             };
-            format!("The function {what} {} ({}).", for_(*since), one_line(error))
+            format!("The function {what} {} ({}){}.", for_(*since), one_line(error), gate.next_probe())
         }
         TrackState::Retrying { n_failures, since, next, error } => format!(
             "A batch has failed {} {} ({}); attempt {} of it is {}.",
@@ -58,12 +68,7 @@ pub fn sentence(state: &TrackState, now: Tick) -> String {
             }
         }
         TrackState::WaitingForSlot { since, why } => {
-            format!(
-                "A batch, closed because {}, has waited {} for a free slot: `reserved_concurrent_executions` of its function and \
-                 `maximum_concurrency` of the mapping say how many there are.",
-                reason(*why),
-                for_(*since)
-            )
+            format!("A batch, closed because {}, has waited {} for a free slot: {}.", reason(*why), for_(*since), gate.who_has_the_slots())
         }
         TrackState::Batching { until, n_records } => {
             format!("A batch of {} waits for more; its window ends {}.", records(*n_records), in_(*until))
@@ -76,6 +81,31 @@ pub fn sentence(state: &TrackState, now: Tick) -> String {
             format!("The source has not been readable {} ({}); it is asked again {}.", for_(*since), advice(error), in_(*next))
         }
         TrackState::NoRecords { since } => format!("Waiting for records; the source has had none {}.", for_(*since)),
+    }
+}
+
+impl Gate {
+    fn next_probe(&self) -> String {
+        match self.state.as_ref().and_then(|it| it.closed.as_ref()) {
+            Some(closed) if !closed.probe_in.is_zero() => format!("; it is asked again in {}", span(closed.probe_in)),
+            Some(closed) if closed.probe_out => "; it is being asked".into(),
+            Some(_) | None => String::new(),
+        }
+    }
+
+    fn who_has_the_slots(&self) -> String {
+        const LIMITS: &str =
+            "`reserved_concurrent_executions` of its function and `maximum_concurrency` of the mapping say how many there are";
+        match &self.state {
+            Some(GateState { slots, in_use, .. }) if in_use >= slots && *in_use > self.n_own => {
+                let n_others = in_use - self.n_own;
+                format!("all {slots} of its function are in use, {n_others} of them by other mappings; {LIMITS}")
+            }
+            Some(GateState { slots, in_use, .. }) if in_use >= slots && *slots > 0 => {
+                format!("all {slots} of its function are in use by this mapping; {LIMITS}")
+            }
+            Some(_) | None => LIMITS.into(),
+        }
     }
 }
 
@@ -140,8 +170,13 @@ fn records(n: u32) -> String {
     if n == 1 { "1 record".into() } else { format!("{n} records") }
 }
 
+/// The code that an error names, such as `FB-0210`.
+pub fn code_in(error: &str) -> Option<&str> {
+    error.find("FB-").and_then(|at| error.get(at..at + 7))
+}
+
 /// What a function said, shortened, without line breaks and control characters.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     cut(text, 200)
 }
 
@@ -160,12 +195,14 @@ fn cut(text: &str, n_chars_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use forebay_invoker::gate::Closed;
+
     use super::*;
 
     const NOW: Tick = Tick(100_000_000);
 
     fn check(state: TrackState, expected: &str) {
-        assert_eq!(sentence(&state, NOW), expected);
+        assert_eq!(sentence(&state, &Gate::default(), NOW), expected);
     }
 
     #[test]
@@ -199,6 +236,29 @@ mod tests {
     }
 
     #[test]
+    fn who_has_the_slots_is_told_and_when_a_closed_gate_is_tried() {
+        let gate = |in_use, n_own, closed| Gate { state: Some(GateState { slots: 4, in_use, waiting: 1, closed }), n_own };
+        let waiting = TrackState::WaitingForSlot { since: NOW, why: BatchReason::Count };
+        let told = |gate: &Gate| sentence(&waiting, gate, NOW);
+        assert!(
+            told(&gate(4, 1, None)).contains("all 4 of its function are in use, 3 of them by other mappings"),
+            "{}",
+            told(&gate(4, 1, None))
+        );
+        assert!(told(&gate(4, 4, None)).contains("all 4 of its function are in use by this mapping"));
+        assert!(told(&gate(2, 2, None)).contains("free slot: `reserved_concurrent_executions`"), "its own limit is the lower one");
+        let closed = |probe_in, probe_out| Some(Closed { why: NotReached::Throttled, n_failures: 3, probe_in, probe_out });
+        let throttled = TrackState::NotReached { why: NotReached::Throttled, since: NOW, error: "429".into() };
+        let told = |closed| sentence(&throttled, &gate(0, 0, closed), NOW);
+        assert_eq!(
+            told(closed(Duration::from_secs(5), false)),
+            "The function has no free concurrency for 0 ms (429); it is asked again in 5.0 s."
+        );
+        assert_eq!(told(closed(Duration::ZERO, true)), "The function has no free concurrency for 0 ms (429); it is being asked.");
+        assert_eq!(told(None), "The function has no free concurrency for 0 ms (429).");
+    }
+
+    #[test]
     fn spans_are_short_at_every_size() {
         let spans = [0, 999, 1_000, 9_999, 10_000, 59_999, 60_000, 3_599_999, 3_600_000, 90_000_000];
         let told: Vec<_> = spans.iter().map(|ms| span(Duration::from_millis(*ms))).collect();
@@ -208,7 +268,7 @@ mod tests {
     #[test]
     fn what_a_function_says_cannot_break_the_line() {
         let state = TrackState::NotReached { why: NotReached::Platform, since: NOW, error: format!("\u{1b}[31m{}", "x".repeat(300)) };
-        let said = sentence(&state, NOW);
+        let said = sentence(&state, &Gate::default(), NOW);
         assert!(said.chars().count() < 300 && !said.chars().any(char::is_control), "{said}");
     }
 }

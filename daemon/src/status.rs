@@ -1,9 +1,9 @@
 //! What one track tells about itself, for operators.
 
-use forebay_batcher::{TrackState, UnixMillis, Watermark};
+use forebay_batcher::{Now, Receives, Tick, TrackState, UnixMillis, Watermark};
 use serde::Serialize;
 
-use crate::sentence;
+use crate::sentence::{self, Gate};
 
 /// One track, as `/v1/` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,17 +18,124 @@ pub struct TrackStatus {
     pub sentence: String,
     /// Everything strictly below this position is durably finished; `None` when nothing is.
     pub position: Option<String>,
+    /// Since when it is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// When something happens next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Which attempt of a failed batch it is, or which comes next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// What was said last about the trouble.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The page of the manual.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The receives of a queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receives: Option<ReceivesStatus>,
+    /// How bad it is.
+    #[serde(skip)]
+    pub weight: Weight,
+}
+
+/// The receives of a queue, as `/v1/` shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ReceivesStatus {
+    /// How many are open.
+    pub open: usize,
+    /// How many may be open at once, as things stand.
+    pub max: usize,
+}
+
+/// How bad a state is; the worst speaks for the mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Nothing is left to do.
+    Over,
+    /// There is nothing to do.
+    Idle,
+    /// It works.
+    Works,
+    /// It waits for others here.
+    Waits,
+    /// A batch fails, the function is not reached, and the like; the number tells which is worse.
+    Trouble(u8),
 }
 
 impl TrackStatus {
     /// The status of a track that the machine answers for.
-    pub fn new(track: &str, label: &str, state: &TrackState, durable: &Watermark, now: forebay_batcher::Tick) -> Self {
+    pub fn new(track: &str, label: &str, state: &TrackState, durable: &Watermark, gate: &Gate, now: Now) -> Self {
+        let told = Told::of(state);
+        let wall = |tick: Option<Tick>| tick.map(|it| wall_time(wall_of(it, now)));
         Self {
             track: track.to_owned(),
             label: label.to_owned(),
             state: sentence::word(state),
-            sentence: sentence::sentence(state, now),
+            sentence: sentence::sentence(state, gate, now.tick),
             position: position(durable),
+            since: wall(told.since),
+            until: wall(told.until),
+            attempt: told.attempt,
+            error: told.error.map(|it| sentence::one_line(it)),
+            code: told.error.and_then(sentence::code_in).or(told.code).map(str::to_owned),
+            receives: None,
+            weight: told.weight,
+        }
+    }
+
+    /// The same with the receives of its queue.
+    pub fn with_receives(self, receives: Option<Receives>) -> Self {
+        Self { receives: receives.map(|Receives { n_open, n_max }| ReceivesStatus { open: n_open, max: n_max }), ..self }
+    }
+}
+
+/// The parts of a state.
+struct Told<'a> {
+    weight: Weight,
+    since: Option<Tick>,
+    until: Option<Tick>,
+    attempt: Option<u32>,
+    error: Option<&'a str>,
+    code: Option<&'static str>,
+}
+
+impl<'a> Told<'a> {
+    const fn new(weight: Weight) -> Self {
+        Self { weight, since: None, until: None, attempt: None, error: None, code: None }
+    }
+
+    fn of(state: &'a TrackState) -> Self {
+        let trouble = |rank| Self::new(Weight::Trouble(rank));
+        match state {
+            TrackState::Ended | TrackState::Closed => Self::new(Weight::Over),
+            TrackState::Unknown => Self::new(Weight::Idle),
+            TrackState::NoRecords { since } => Self { since: Some(*since), ..Self::new(Weight::Idle) },
+            TrackState::Batching { until, .. } => Self { until: Some(*until), ..Self::new(Weight::Works) },
+            TrackState::Invoking { since, again: None, .. } => Self { since: Some(*since), ..Self::new(Weight::Works) },
+            TrackState::WaitingForSlot { since, .. } => Self { since: Some(*since), ..Self::new(Weight::Waits) },
+            TrackState::OutOfRoom { .. } | TrackState::TooFarAhead { .. } => Self::new(Weight::Waits),
+            TrackState::Invoking { again: Some(again), .. } => {
+                let attempt = Some(again.n_failures.saturating_add(1));
+                Self { since: Some(again.since), attempt, error: Some(&again.error), ..trouble(1) }
+            }
+            TrackState::Retrying { n_failures, since, next, error } => {
+                let attempt = Some(n_failures.saturating_add(1));
+                Self { since: Some(*since), until: Some(*next), attempt, error: Some(error), ..trouble(2) }
+            }
+            TrackState::NotReached { since, error, .. } => Self { since: Some(*since), error: Some(error), ..trouble(3) },
+            TrackState::SourceDown { since, next, error } => {
+                Self { since: Some(*since), until: Some(*next), error: Some(error), code: Some("FB-0504"), ..trouble(4) }
+            }
+            TrackState::DestinationRefuses { since, error, next, .. } => {
+                Self { since: Some(*since), until: Some(*next), error: Some(error), code: Some("FB-0503"), ..trouble(5) }
+            }
+            TrackState::StoreFailing { full: true, since } => Self { since: Some(*since), code: Some("FB-0402"), ..trouble(6) },
+            TrackState::StoreFailing { full: false, since } => Self { since: Some(*since), code: Some("FB-0405"), ..trouble(6) },
+            TrackState::Fenced => Self { code: Some("FB-0401"), ..trouble(7) },
+            TrackState::PositionLost { error } => Self { error: Some(error), code: Some("FB-0502"), ..trouble(8) },
         }
     }
 }
@@ -41,6 +148,12 @@ pub fn position(durable: &Watermark) -> Option<String> {
     }
 }
 
+/// When a tick is, or was, by the wall clock.
+fn wall_of(tick: Tick, now: Now) -> UnixMillis {
+    let millis = |from: Tick, to: Tick| i64::try_from(from.until(to).as_millis()).unwrap_or(i64::MAX);
+    UnixMillis(now.unix.0.saturating_add(millis(now.tick, tick)).saturating_sub(millis(tick, now.tick)))
+}
+
 /// A time of the wall clock for people, such as `2026-07-01T12:00:00.000Z`.
 pub fn wall_time(at: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| format!("{} ms", at.0), |it| format!("{it:.3}"))
@@ -48,7 +161,7 @@ pub fn wall_time(at: UnixMillis) -> String {
 
 #[cfg(test)]
 mod tests {
-    use forebay_batcher::{Origin, Position, ShortBytes};
+    use forebay_batcher::{Again, Origin, Position, ShortBytes};
 
     use super::*;
 
@@ -62,5 +175,38 @@ mod tests {
     #[test]
     fn wall_times_are_in_utc_to_the_millisecond() {
         assert_eq!(wall_time(UnixMillis(1_500)), "1970-01-01T00:00:01.500Z");
+    }
+
+    #[test]
+    fn a_trouble_is_told_in_parts_and_with_its_page() {
+        let now = Now { tick: Tick(10_000_000), unix: UnixMillis(100_000) };
+        let status = |state| TrackStatus::new("t", "t", &state, &Watermark::At(Position::number(1)), &Gate::default(), now);
+        let retrying = TrackState::Retrying { n_failures: 6, since: Tick(4_000_000), next: Tick(12_500_000), error: "a\nb".into() };
+        let told = status(retrying);
+        assert_eq!((told.attempt, told.error.as_deref(), told.code), (Some(7), Some("a b"), None));
+        assert_eq!(told.since.as_deref(), Some("1970-01-01T00:01:34.000Z"));
+        assert_eq!(told.until.as_deref(), Some("1970-01-01T00:01:42.500Z"));
+        let down = |error: &str| TrackState::SourceDown { since: Tick(0), next: Tick(0), error: error.into() };
+        assert_eq!(status(down("q cannot be read: FB-0212: no answer")).code.as_deref(), Some("FB-0212"));
+        assert_eq!(status(down("broken")).code.as_deref(), Some("FB-0504"));
+    }
+
+    #[test]
+    fn what_fails_weighs_more_than_what_waits_and_what_waits_more_than_what_works() {
+        let at = Tick(0);
+        let invoking = |again| TrackState::Invoking { n_attempts: 1, since: at, again };
+        let again = Some(Again { n_failures: 1, since: at, error: String::new() });
+        let states = [
+            TrackState::Ended,
+            TrackState::NoRecords { since: at },
+            invoking(None),
+            TrackState::OutOfRoom { held_bytes: 1 },
+            invoking(again),
+            TrackState::Retrying { n_failures: 1, since: at, next: at, error: String::new() },
+            TrackState::StoreFailing { full: true, since: at },
+            TrackState::PositionLost { error: String::new() },
+        ];
+        let weights: Vec<Weight> = states.iter().map(|it| Told::of(it).weight).collect();
+        assert!(weights.is_sorted(), "{weights:?}");
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::caught::caught;
+use crate::last_error::{ErrorOf, LastError};
 use crate::mapping_task::{self, Jobs, Wiring};
 use crate::registry::{Command, Entry, Lifecycle};
 use crate::sentence::chain;
@@ -45,6 +46,8 @@ pub async fn supervise(
             Ok(Err(reason)) if !reason.is_death() => {
                 let error = chain(&reason);
                 warn!(mapping = entry.name(), source = entry.source_kind(), n_failures, error, "mapping could not be started; tried again");
+                let of = if reason.is_source() { ErrorOf::Source } else { ErrorOf::Store };
+                entry.note_error(LastError::new(of, "", &error, wiring.clock.now().unix));
                 if reason.is_source() {
                     entry.set_last_result("PROBLEM: Connection error. Please check your event source connection configuration.");
                 }
@@ -116,7 +119,7 @@ async fn closed(commands: &mut mpsc::Receiver<Command>) -> Close {
     loop {
         match commands.recv().await {
             Some(Command::Close(how)) => return how,
-            Some(Command::State(_)) => {}
+            Some(Command::State(_) | Command::Places(_)) => {}
             None => return Close::Finish,
         }
     }

@@ -114,6 +114,11 @@ impl GateSeat {
         self.door.change(|turnstile, _| turnstile.want(self.id, n));
     }
 
+    /// What operators see of the function's gate.
+    pub fn state(&self) -> GateState {
+        self.door.lock().turnstile.state(self.door.clock.now())
+    }
+
     /// The next slot. Can be dropped without losing anything.
     pub async fn granted(&mut self) -> Slot {
         loop {

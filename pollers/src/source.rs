@@ -110,6 +110,13 @@ pub trait Source: Send + Sync {
     }
     /// Tracks that exist now and that `known` does not hold.
     fn tracks<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>>;
+    /// Tracks that a mapping was told of and that are there: what people call them and which go before them. A source whose names are the
+    /// same for all needs no more than its list.
+    fn describe<'a>(&'a self, _known: &'a Known) -> BoxFuture<'a, Result<Vec<TrackInfo>, SourceError>> {
+        static NONE: Known = Known(BTreeMap::new());
+        let tracks = self.tracks(&NONE);
+        Box::pin(async move { Ok(tracks.await?.tracks) })
+    }
     /// How often `tracks` is asked again.
     fn rediscover_every(&self) -> Duration;
     /// Where each track begins for a mapping that starts at `start`; asked once, before the mapping is Enabled.

@@ -1,9 +1,17 @@
 //! The admin listener: health, metrics, a look at the mappings, and reloads. On loopback only, and only for requests that name it so.
 
+mod answer;
+mod backlog;
 mod health;
 mod host;
-mod mappings;
+mod list;
+mod origin;
+mod peek;
+mod place;
+mod positions;
 mod reload;
+pub mod routes;
+mod steer;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,8 +21,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::response::IntoResponse;
 use forebay_checkpoints::StoreHealth;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -22,6 +29,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+pub use self::steer::Steering;
 use crate::clock::Clock;
 use crate::metrics::Exporter;
 use crate::registry::Registry;
@@ -78,6 +86,8 @@ pub(crate) struct Shown {
     exporter: Arc<Exporter>,
     draining: CancellationToken,
     reloads: Reloads,
+    steering: Arc<dyn Steering>,
+    clock: Clock,
 }
 
 /// How reloads are asked for, and what became of them.
@@ -136,9 +146,10 @@ impl Bound {
         clock: Clock,
         draining: CancellationToken,
         reloads: Reloads,
+        steering: Arc<dyn Steering>,
     ) -> Admin {
         let exporter = Arc::new(Exporter::new(Arc::clone(&registry), Arc::clone(&reloads.status), clock));
-        let pages = pages(Shown { registry, store, exporter, draining, reloads });
+        let pages = pages(Shown { registry, store, exporter, draining, reloads, steering, clock });
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let listener = self.listener;
@@ -168,24 +179,9 @@ impl Admin {
 }
 
 pub(crate) fn pages(shown: Shown) -> Router {
-    Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/startupz", get(health::startupz))
-        .route("/metrics", get(metrics))
-        .route("/v1/mappings", get(mappings::list))
-        .route("/v1/mappings/{name}/status", get(mappings::status))
-        .route("/v1/reload", post(reload::reload))
-        .layer(axum::middleware::from_fn(host::check))
-        .with_state(shown)
+    routes::router().layer(axum::middleware::from_fn(host::check)).with_state(shown)
 }
 
 async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], shown.exporter.text())
-}
-
-/// A JSON answer.
-fn json(value: &impl serde::Serialize) -> Response {
-    let text = serde_json::to_string(value).expect("strings and numbers only, written to memory");
-    ([(CONTENT_TYPE, "application/json")], text).into_response()
 }

@@ -1,22 +1,16 @@
 //! Reads the config again when asked to, and answers when it is clear what became of it.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
-use axum::http::header::ORIGIN;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::oneshot;
 
-use super::{Shown, json};
+use super::Shown;
+use super::answer::{json, refused};
 use crate::reload::Outcome;
 
-/// 200 when the config holds, 422 when it was rejected, both with the outcome as JSON; 503 when the process drains. A web page, which
-/// always names its origin, is refused.
-pub(super) async fn reload(State(shown): State<Shown>, headers: HeaderMap) -> Response {
-    if headers.contains_key(ORIGIN) {
-        return refused(StatusCode::FORBIDDEN, "this is not for web pages");
-    }
+/// 200 when the config holds, 422 when it was rejected, both with the outcome as JSON; 503 when the process drains.
+pub(super) async fn reload(State(shown): State<Shown>) -> Response {
     let (answer, told) = oneshot::channel();
     let is_sent = shown.reloads.requests.send(answer).await.is_ok();
     match told.await {
@@ -30,8 +24,4 @@ pub(super) async fn reload(State(shown): State<Shown>, headers: HeaderMap) -> Re
         // Whoever takes requests is gone: nothing is read any more.
         Ok(_) | Err(_) => refused(StatusCode::SERVICE_UNAVAILABLE, "the process is draining"),
     }
-}
-
-fn refused(status: StatusCode, message: &str) -> Response {
-    (status, json(&BTreeMap::from([("message", message)]))).into_response()
 }

@@ -180,7 +180,7 @@ async fn start(begun: Begun) -> Result<RunningProcess, Refusal> {
     let reloader = Reloader::new(names, fixed, clock);
     let (sender, requests) = reload::requests();
     let reloads = Reloads { requests: sender, status: Arc::clone(reloader.status()) };
-    let admin = bound.serve(Arc::clone(app.registry()), health, clock, draining.clone(), reloads);
+    let admin = bound.serve(Arc::clone(app.registry()), health, clock, draining.clone(), reloads, Arc::clone(&app) as _);
     Ok(RunningProcess { app, admin, signals, draining, settings, reloader, requests, watch })
 }
 

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::{Folder, output};
 use crate::exit::Exit;
+use crate::positions::OpenBatch;
 use crate::sentence::chain;
-use crate::status::{position, wall_time};
+use crate::status::position;
 
 #[derive(Debug, Args)]
 pub(super) struct StateArgs {
@@ -112,21 +113,7 @@ fn told(bytes: Option<&[u8]>) -> Value {
     };
     let at = |it: &forebay_batcher::Position| position(&Watermark::At(it.clone()));
     let finished: Vec<Value> = checkpoint.finished.iter().map(|(first, last)| json!([at(first), at(last)])).collect();
-    let slices: Vec<Value> = checkpoint
-        .slices
-        .iter()
-        .map(|it| {
-            json!({
-                "first": at(&it.first),
-                "last": at(&it.last),
-                "lane": it.lane,
-                "retries_spent": it.n_failures,
-                "attempts": it.n_invokes,
-                "not_before": wall_time(it.not_before),
-                "given_up": it.given_up.as_ref().map(|it| it.condition.as_str()),
-            })
-        })
-        .collect();
+    let slices: Vec<OpenBatch> = checkpoint.slices.iter().map(OpenBatch::of).collect();
     json!({
         "position": position(&checkpoint.watermark),
         "finished_above": finished,

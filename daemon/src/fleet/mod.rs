@@ -41,6 +41,7 @@ use crate::feeds::Feeds;
 use crate::functions::{self, Functions, Shelf};
 use crate::mapping_task::Wiring;
 use crate::outbox::Outbox;
+use crate::outlook::Outlook;
 use crate::registry::Registry;
 
 /// Finished records that may lie ahead of a track's watermark before its reading stops.
@@ -178,7 +179,7 @@ impl Fleet {
                 (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) if it.runs() => {
                     Order::Run(Arc::new(self.wire(it, functions, &destinations).await?))
                 }
-                (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) => Order::Rest(Arc::new(facts(it))),
+                (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) => Order::Rest(Arc::new(self.facts(it))),
             };
             told.push((name.clone(), Told::Anew(order)));
         }
@@ -215,12 +216,31 @@ impl Fleet {
             clock: self.clock,
         };
         Ok(Wired {
-            facts: facts(it),
+            facts: self.facts(it),
             wiring: Arc::new(wiring),
             function: mapping.function.clone(),
             concurrency_max: mapping.concurrency_max,
             _uses: used_by(mapping).map(|it| functions[it].token()).collect(),
         })
+    }
+
+    fn facts(&self, it: &MappingBlueprint) -> Facts {
+        let outlook = Outlook {
+            source: Arc::clone(&it.source),
+            feeds: Arc::clone(&self.feeds),
+            filter: it.filter.clone(),
+            has_window: !it.mapping.batch.window.is_zero(),
+            start: it.mapping.starting_position,
+            told: tokio::sync::Mutex::default(),
+        };
+        Facts {
+            name: it.mapping.name.as_str().to_owned(),
+            source_kind: it.profile.kind,
+            source: it.source.identity(),
+            function: it.mapping.function.to_string(),
+            rest: it.rest.clone(),
+            outlook: Arc::new(outlook),
+        }
     }
 
     /// Gives the orders. Whoever will read a source is expected before anybody begins.
@@ -282,16 +302,6 @@ impl Fleet {
     /// Ends all feeds and waits for them.
     pub async fn stop_feeds(&self) {
         self.feeds.stop().await;
-    }
-}
-
-fn facts(it: &MappingBlueprint) -> Facts {
-    Facts {
-        name: it.mapping.name.as_str().to_owned(),
-        source_kind: it.profile.kind,
-        source: it.source.identity(),
-        function: it.mapping.function.to_string(),
-        rest: it.rest.clone(),
     }
 }
 

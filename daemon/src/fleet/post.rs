@@ -9,12 +9,14 @@ use forebay_batcher::{Close, Plan};
 use forebay_checkpoints::{CheckpointStore, MappingId, StoreError};
 use forebay_config::FunctionName;
 use forebay_invoker::Gate;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::warn;
 
 use crate::blueprint::Rest;
+use crate::errand::{ERRANDS_MAX, Errand, NotStood, Reposition, RepositionError, Shelf};
 use crate::mapping_task::Wiring;
+use crate::outlook::Outlook;
 use crate::registry::{Calm, Command, Entry, Lifecycle, Registry};
 use crate::sentence::chain;
 use crate::supervisor::supervise;
@@ -43,6 +45,8 @@ pub(super) struct Facts {
     pub(super) function: String,
     /// Why it does not run although it is enabled.
     pub(super) rest: Option<Rest>,
+    /// How its source is looked at.
+    pub(super) outlook: Arc<Outlook>,
 }
 
 /// A mapping ready to run.
@@ -74,10 +78,11 @@ type Registered = (Arc<Entry>, mpsc::Receiver<Command>);
 impl Post {
     /// A place for a new mapping, which others see from here on; the future runs it until the end.
     pub(super) fn new(ground: &Arc<Ground>, order: Order) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let first = order.facts().map(|facts| register(ground, facts, None));
+        let (sender, errands) = mpsc::channel(ERRANDS_MAX);
+        let first = order.facts().map(|facts| register(ground, facts, &sender, None));
         let (orders, told) = watch::channel(order);
         let is_gone = Arc::new(AtomicBool::new(false));
-        let run = keep(Arc::clone(ground), told, first, Arc::clone(&is_gone));
+        let run = keep(Arc::clone(ground), Told { orders: told, errands, sender }, first, Arc::clone(&is_gone));
         (Self { orders, is_gone }, run)
     }
 
@@ -120,7 +125,18 @@ impl Order {
     }
 }
 
-fn register(ground: &Ground, facts: &Facts, former: Option<&Entry>) -> Registered {
+/// What a keeper hears.
+struct Told {
+    orders: watch::Receiver<Order>,
+    errands: mpsc::Receiver<Errand>,
+    /// What is handed to those who have errands.
+    sender: mpsc::Sender<Errand>,
+}
+
+/// A mapping's tracks are to be put elsewhere as soon as what runs has ended.
+type Replay = (Reposition, oneshot::Sender<Result<(), RepositionError>>);
+
+fn register(ground: &Ground, facts: &Facts, errands: &mpsc::Sender<Errand>, former: Option<&Entry>) -> Registered {
     let (source, function) = (facts.source.clone(), facts.function.clone());
     let (entry, commands) = match former {
         Some(former) => former.after(facts.source_kind, source, function),
@@ -129,20 +145,28 @@ fn register(ground: &Ground, facts: &Facts, former: Option<&Entry>) -> Registere
     if former.is_some() {
         entry.set_lifecycle(Lifecycle::Updating);
     }
+    entry.set_outlook(Arc::clone(&facts.outlook));
+    entry.set_errands(errands.clone());
     ground.registry.insert(Arc::clone(&entry));
     (entry, commands)
 }
 
 /// Follows the orders until told to end, or until nobody can give any.
-async fn keep(ground: Arc<Ground>, mut orders: watch::Receiver<Order>, first: Option<Registered>, is_gone: Arc<AtomicBool>) {
+async fn keep(ground: Arc<Ground>, mut told: Told, first: Option<Registered>, is_gone: Arc<AtomicBool>) {
     let mut first = first;
     let mut former: Option<Arc<Entry>> = None;
     loop {
-        let order = orders.borrow_and_update().clone();
-        let registered = order.facts().map(|facts| first.take().unwrap_or_else(|| register(&ground, facts, former.as_deref())));
+        let order = told.orders.borrow_and_update().clone();
+        let registered =
+            order.facts().map(|facts| first.take().unwrap_or_else(|| register(&ground, facts, &told.sender, former.as_deref())));
         match (order, registered) {
             (Order::Run(wired), Some((entry, commands))) => {
-                run(&ground, &wired, Arc::clone(&entry), commands, &mut orders).await;
+                let replay = run(&ground, &wired, Arc::clone(&entry), commands, &mut told).await;
+                // Where the process ends or the mapping goes meanwhile, the one who asked is told by the answer's end.
+                let goes_on = told.orders.borrow().facts().is_some();
+                if let Some((reposition, answer)) = replay.filter(|_| goes_on) {
+                    let _ = answer.send(Shelf::new(&ground.store, entry.name()).put(reposition.places).await);
+                }
                 former = Some(entry);
             }
             (Order::Rest(facts), Some((entry, _))) => {
@@ -152,8 +176,9 @@ async fn keep(ground: Arc<Ground>, mut orders: watch::Receiver<Order>, first: Op
                     Some(Rest::Unfit(error)) => Lifecycle::Unfit { error: error.clone() },
                 });
                 entry.set_calm(Calm::Still);
+                let mut shelf = Shelf::new(&ground.store, entry.name());
                 former = Some(entry);
-                if orders.changed().await.is_err() {
+                if !rest(&mut told, &mut shelf).await {
                     return;
                 }
             }
@@ -161,14 +186,14 @@ async fn keep(ground: Arc<Ground>, mut orders: watch::Receiver<Order>, first: Op
                 // One that was told to go before its task began has never lived.
                 let gone = former.take().or_else(|| first.take().map(|(entry, _)| entry));
                 if let Some(gone) = gone {
-                    if erase && !erased(&ground, &gone, &mut orders).await {
+                    if erase && !erased(&ground, &gone, &mut told.orders).await {
                         former = Some(gone);
                         continue;
                     }
                     ground.registry.remove(gone.name());
                 }
                 is_gone.store(true, Ordering::SeqCst);
-                if orders.changed().await.is_err() {
+                if told.orders.changed().await.is_err() {
                     return;
                 }
             }
@@ -177,32 +202,61 @@ async fn keep(ground: Arc<Ground>, mut orders: watch::Receiver<Order>, first: Op
     }
 }
 
-/// Runs one order until the next one has come and what ran has ended.
-async fn run(ground: &Ground, wired: &Wired, entry: Arc<Entry>, commands: mpsc::Receiver<Command>, orders: &mut watch::Receiver<Order>) {
+/// Runs errands until the next order has come; `false` when nobody can give one any more.
+async fn rest(told: &mut Told, shelf: &mut Shelf) -> bool {
+    loop {
+        tokio::select! {
+            biased;
+            changed = told.orders.changed() => return changed.is_ok(),
+            // It holds a sender itself, so there is always one.
+            Some(errand) = told.errands.recv() => shelf.run(errand).await,
+        }
+    }
+}
+
+/// Runs one order until the next one has come, or tracks are to be put elsewhere, and what ran has ended.
+async fn run(ground: &Ground, wired: &Wired, entry: Arc<Entry>, commands: mpsc::Receiver<Command>, told: &mut Told) -> Option<Replay> {
     let seat = ground.gate.join(&wired.function, wired.concurrency_max);
     let life = supervise(Arc::clone(&wired.wiring), Arc::clone(&entry), commands, seat);
     tokio::pin!(life);
     let mut is_heard = true;
+    let mut replay: Option<Replay> = None;
     loop {
-        tokio::select! {
+        let (how, farewell) = tokio::select! {
             biased;
             () = &mut life => break,
             // A later order may end it in another way: the process's end puts a limit to what still finishes.
-            told = orders.changed(), if is_heard => {
-                is_heard = told.is_ok();
-                let (how, farewell) = if is_heard { orders.borrow_and_update().ending() } else { (Close::Finish, Lifecycle::Deleting { erased: false }) };
-                // The life goes on beside this, so there is always somebody who takes the command.
-                tokio::select! {
-                    biased;
-                    () = &mut life => break,
-                    _ = entry.close_for(farewell, how) => {}
-                }
+            changed = told.orders.changed(), if is_heard => {
+                is_heard = changed.is_ok();
+                if is_heard { told.orders.borrow_and_update().ending() } else { (Close::Finish, Lifecycle::Deleting { erased: false }) }
             }
+            Some(errand) = told.errands.recv() => match errand {
+                Errand::Reposition(reposition, answer) if reposition.replays && replay.is_none() => {
+                    replay = Some((reposition, answer));
+                    (Close::Finish, Lifecycle::Updating)
+                }
+                Errand::Reposition(reposition, answer) => {
+                    let _ = answer.send(Err(if reposition.replays { RepositionError::NotNow } else { RepositionError::Runs }));
+                    continue;
+                }
+                // The life tells it, not its keeper.
+                Errand::Stood(answer) => {
+                    let _ = answer.send(Err(NotStood::NotNow));
+                    continue;
+                }
+            },
+        };
+        // The life goes on beside this, so there is always somebody who takes the command.
+        tokio::select! {
+            biased;
+            () = &mut life => break,
+            _ = entry.close_for(farewell, how) => {}
         }
     }
     entry.metrics().end_life();
     entry.set_calm(Calm::Still);
     wired.wiring.feeds.leave(&wired.wiring.source.identity(), entry.name());
+    replay
 }
 
 /// Takes all that the store kept of a mapping away, as often as it takes; `false` when another order came before that was done.

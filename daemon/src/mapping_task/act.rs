@@ -90,7 +90,7 @@ impl Life<'_> {
                 Ok(()) => (Committed::Durable, None),
                 Err(error) => (committed(&error), Some(chain(&error))),
             };
-            Done::Committed { id, track, watermark: Some(checkpoint.watermark), answer, error }
+            Done::Committed { id, track, checkpoint: Some(Box::new(checkpoint)), answer, error }
         });
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::{Future, pending};
 use std::time::Duration;
 
-use forebay_batcher::{AttemptId, CommitId, Committed, Delivery, Failure, NoticeId, Outcome, Reply, TrackIdx, Watermark};
+use forebay_batcher::{AttemptId, Checkpoint, CommitId, Committed, Delivery, Failure, NoticeId, Outcome, Reply, TrackIdx};
 use forebay_pollers::TrackName;
 use tokio::task::{Id, JoinError, JoinSet};
 
@@ -34,7 +34,7 @@ pub(crate) enum Done {
         /// Of which track.
         track: TrackIdx,
         /// What is durable when the answer says so.
-        watermark: Option<Watermark>,
+        checkpoint: Option<Box<Checkpoint>>,
         /// What it said.
         answer: Committed,
         /// Why, when it did not take it.
@@ -107,7 +107,7 @@ fn died(about: About, error: JoinError) -> Done {
             Done::Invoked { id, outcome: Outcome::Failed { how: Failure::Unknown, reply }, took: None }
         }
         About::Deliver(id) => Done::Delivered { id, answer: Delivery::Refused { error: text } },
-        About::Commit(id, track) => Done::Committed { id, track, watermark: None, answer: Committed::Failed, error: Some(text) },
+        About::Commit(id, track) => Done::Committed { id, track, checkpoint: None, answer: Committed::Failed, error: Some(text) },
         About::Forget => Done::Forgotten(Vec::new()),
     }
 }

@@ -100,7 +100,7 @@ async fn closed(commands: &mut mpsc::Receiver<Command>) {
         match command {
             Command::Close(_) => return,
             // Nobody can tell yet: dropping the question says so.
-            Command::State(_) => {}
+            Command::State(_) | Command::Places(_) => {}
         }
     }
 }

@@ -16,7 +16,10 @@ impl Life<'_> {
             News::Command(Some(Command::Close(how))) => self.close(how),
             News::Command(Some(Command::State(answer))) => {
                 // Whoever asked and went away does not mind.
-                let _ = answer.send(self.statuses(now.tick));
+                let _ = answer.send(self.statuses(now));
+            }
+            News::Command(Some(Command::Places(answer))) => {
+                let _ = answer.send(self.kept());
             }
             // Nobody can close the mapping any more: it ends as it would on a close.
             News::Command(None) => self.close(forebay_batcher::Close::Finish),
@@ -55,14 +58,14 @@ impl Life<'_> {
                 }
                 self.machine.handle_delivered(id, answer, now);
             }
-            Done::Committed { id, track, watermark, answer, error } => {
+            Done::Committed { id, track, checkpoint, answer, error } => {
                 self.tell_commit(track, answer, error.as_deref());
                 match answer {
                     Committed::Durable => {
                         self.store_failing = false;
                         self.committed_at = Some(now.unix);
-                        if let Some(watermark) = watermark {
-                            self.tracks.committed(track, watermark);
+                        if let Some(checkpoint) = checkpoint {
+                            self.tracks.committed(track, *checkpoint);
                         }
                     }
                     Committed::Full | Committed::Failed => self.store_failing = true,
@@ -93,6 +96,9 @@ impl Life<'_> {
             FeedEvent::Read(id, read) => {
                 let track = self.reads.remove(&id);
                 self.tell_read(track, read.as_ref().err());
+                if let Ok(Some(gap)) = read.as_ref().map(|it| it.gap.as_ref()) {
+                    self.tell_gap(track, gap);
+                }
                 self.machine.handle_read(id, read, now);
             }
             FeedEvent::Settled(id, answers) => self.machine.handle_settled(id, answers, now),

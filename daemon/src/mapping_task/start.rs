@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use forebay_batcher::Checkpoint;
 use forebay_checkpoints::{KeptTrack, Lease, StoreError, TrackKey};
-use forebay_pollers::{Feed, Known, SourceError, Subscriber, Subscription, TrackName};
+use forebay_pollers::{Feed, SourceError, Subscriber, Subscription, TrackName};
 use tracing::{error, info};
 
 use super::tracks::{Kept, Tracks};
@@ -65,7 +65,7 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
     };
     let mut tracks = Tracks::new(kept);
     // What the store keeps of a track is its name; what people call it and which tracks go before it, the source knows.
-    tracks.describe(feed.source().tracks(&Known::default()).await?.tracks);
+    tracks.describe(feed.source().describe(&tracks.known()).await?);
     let subscription = Subscription {
         voter: wiring.id.0.as_str().into(),
         known: tracks.known(),

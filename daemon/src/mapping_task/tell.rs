@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forebay_batcher::{
-    Attempt, AttemptId, Committed, Delivery, Discard, NoticeId, Outcome, SourceNotice, Tick, TrackIdx, TrackState, Watermark,
+    Attempt, AttemptId, Committed, Delivery, Discard, Gap, NoticeId, Now, Outcome, Position, SourceNotice, TrackIdx, TrackState, Watermark,
 };
 use forebay_pollers::TrackInfo;
 use tracing::{debug, error, info, warn};
@@ -11,10 +11,12 @@ use tracing::{debug, error, info, warn};
 use super::news::source_trouble;
 use super::tracks::Phase;
 use super::{Life, Work};
+use crate::last_error::{ErrorOf, LastError};
 use crate::metrics::Gauges;
+use crate::positions::KeptPlace;
 use crate::registry::Calm;
-use crate::sentence::reason;
-use crate::status::TrackStatus;
+use crate::sentence::{Gate, code_in, reason};
+use crate::status::{TrackStatus, position};
 
 const SOURCE: &str = "source";
 const FUNCTION: &str = "function";
@@ -23,6 +25,10 @@ const DESTINATION: &str = "destination";
 const STORE: &str = "store";
 
 impl Life<'_> {
+    fn note(&self, of: ErrorOf, track: Option<TrackIdx>, error: &str) {
+        self.entry.note_error(LastError::new(of, self.label(track), error, self.wiring.clock.now().unix));
+    }
+
     fn label(&self, track: Option<TrackIdx>) -> &str {
         track.map_or("", |idx| self.tracks.label(idx))
     }
@@ -41,6 +47,9 @@ impl Life<'_> {
 
     pub(super) fn tell_outcome(&mut self, id: AttemptId, outcome: &Outcome, took: Option<Duration>) {
         let Some(work) = self.sent.remove(&id) else { return };
+        if let Some(error) = error_of(outcome, work) {
+            self.note(ErrorOf::Function, work.track, &error);
+        }
         if let Some(took) = took {
             self.entry.metrics().invoked(took);
         }
@@ -108,6 +117,9 @@ impl Life<'_> {
 
     pub(super) fn tell_delivery(&mut self, id: NoticeId, answer: &Delivery) {
         let Some((work, condition)) = self.noticed.remove(&id) else { return };
+        if let Delivery::Refused { error } = answer {
+            self.note(ErrorOf::Destination, work.track, error);
+        }
         let now = self.wiring.clock.now().tick;
         let topic = (DESTINATION, work.track.map_or(0, |it| it.0));
         let allowed = match answer {
@@ -140,6 +152,9 @@ impl Life<'_> {
     }
 
     pub(super) fn tell_commit(&mut self, track: TrackIdx, answer: Committed, error: Option<&str>) {
+        if answer != Committed::Durable {
+            self.note(ErrorOf::Store, Some(track), error.unwrap_or_default());
+        }
         let now = self.wiring.clock.now().tick;
         let allowed = match answer {
             Committed::Durable => self.repeats.over((STORE, 0)),
@@ -168,13 +183,16 @@ impl Life<'_> {
 
     /// Tracks are told one by one: a file that cannot be read says nothing about the one beside it, nor the other way round.
     pub(super) fn tell_read(&mut self, track: Option<TrackIdx>, trouble: Option<&SourceNotice>) {
+        if let Some(notice) = trouble {
+            self.note(ErrorOf::Source, track, &source_trouble(notice.clone()));
+        }
         let now = self.wiring.clock.now().tick;
         let topic = (SOURCE, track.map_or(0, |it| it.0));
         let allowed = match trouble {
             None => self.repeats.over(topic),
             Some(SourceNotice::PositionLost { .. }) => Some(0),
             Some(SourceNotice::Throttled { .. }) => self.repeats.allow(topic, now),
-            Some(SourceNotice::Down { error }) => self.repeats.allow_for(topic, code_in(error), now),
+            Some(SourceNotice::Down { error }) => self.repeats.allow_for(topic, code_in(error).unwrap_or_default(), now),
         };
         let Some(n_held_back) = allowed else { return };
         let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.label(track));
@@ -191,7 +209,18 @@ impl Life<'_> {
         }
     }
 
+    /// The source had dropped what was wanted: it is past help, so it shows as the last error.
+    pub(super) fn tell_gap(&self, track: Option<TrackIdx>, gap: &Gap) {
+        let at = |it: &Position| position(&Watermark::At(it.clone())).unwrap_or_default();
+        let from = gap.from.as_ref().map_or_else(|| "where it stood".to_owned(), at);
+        let error = format!("position trimmed: the source had dropped what lay from {from} to {} before it was read", at(&gap.to));
+        let (mapping, source, track_label) = (self.entry.name(), self.entry.source_kind(), self.label(track));
+        warn!(mapping, source, track = track_label, error, "records were lost in the source");
+        self.note(ErrorOf::Source, track, &error);
+    }
+
     pub(super) fn tell_trouble(&self, error: &str) {
+        self.note(ErrorOf::Source, None, error);
         warn!(
             code = "FB-0504",
             mapping = self.entry.name(),
@@ -234,11 +263,14 @@ impl Life<'_> {
     }
 
     /// The state of every track.
-    pub(super) fn statuses(&self, now: Tick) -> Vec<TrackStatus> {
+    pub(super) fn statuses(&self, now: Now) -> Vec<TrackStatus> {
+        let n_own = u32::try_from(self.jobs.n_invocations()).unwrap_or(u32::MAX);
+        let gate = Gate { state: Some(self.seat.state()), n_own };
         if self.plan.queue.is_some() {
             // A machine with a queue answers for it under any number.
             let state = self.machine.state(TrackIdx(0));
-            return vec![TrackStatus::new("queue", "queue", &state, &Watermark::Origin(self.feed.source().first()), now)];
+            let status = TrackStatus::new("queue", "queue", &state, &Watermark::Origin(self.feed.source().first()), &gate, now);
+            return vec![status.with_receives(self.machine.receives())];
         }
         let status = |(idx, row): (TrackIdx, &super::tracks::Row)| {
             let state = match &row.phase {
@@ -247,13 +279,32 @@ impl Life<'_> {
                 Phase::Lost(error) => TrackState::PositionLost { error: error.clone() },
                 Phase::Ended => TrackState::Ended,
             };
-            TrackStatus::new(&row.name.0, &row.label, &state, &row.durable, now)
+            TrackStatus::new(&row.name.0, &row.label, &state, &row.durable.watermark, &gate, now)
         };
         self.tracks.rows().map(status).collect()
     }
+
+    /// Where every track durably stands; none of a queue.
+    pub(super) fn kept(&self) -> Vec<KeptPlace> {
+        let place = |row: &super::tracks::Row| KeptPlace {
+            track: row.name.clone(),
+            label: row.label.clone(),
+            checkpoint: match &row.phase {
+                Phase::Lost(error) => Err(error.clone()),
+                Phase::Waiting(_) | Phase::Open | Phase::Ended => Ok(row.durable.clone()),
+            },
+        };
+        self.tracks.rows().map(|(_, row)| place(row)).collect()
+    }
 }
 
-/// The code that an error names, such as `FB-0210`: what it says beside it may differ from time to time.
-fn code_in(error: &str) -> &str {
-    error.find("FB-").and_then(|at| error.get(at..at + 7)).unwrap_or_default()
+/// What a function's outcome says went wrong.
+fn error_of(outcome: &Outcome, work: Work) -> Option<String> {
+    match outcome {
+        Outcome::Succeeded(_) => None,
+        Outcome::PartlyFailed { failed, .. } => Some(format!("{} of {} records failed", failed.len(), work.n_records)),
+        Outcome::Failed { reply, .. } => Some(reply.error.clone().unwrap_or_default()),
+        Outcome::NotReached { error, .. } => Some(error.clone()),
+        Outcome::TooLarge => Some(format!("a batch of {} records was refused for its size", work.n_records)),
+    }
 }

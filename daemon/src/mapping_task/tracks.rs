@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use forebay_batcher::{Checkpoint, Origin, ShortBytes, TrackIdx, Watermark};
+use forebay_batcher::{Checkpoint, Origin, ShortBytes, TrackIdx};
 use forebay_pollers::{Known, Standing, TrackInfo, TrackName};
 
 /// How many tracks the store is told to forget at once.
@@ -39,8 +39,8 @@ pub(crate) struct Row {
     pub(crate) label: String,
     /// Where it stands.
     pub(crate) phase: Phase,
-    /// How far it is durably done.
-    pub(crate) durable: Watermark,
+    /// What is durable of it.
+    pub(crate) durable: Checkpoint,
     parents: Vec<TrackName>,
 }
 
@@ -70,12 +70,12 @@ impl Tracks {
         for (name, kept) in kept {
             let label = name.0.clone();
             let (phase, durable) = match kept {
-                Kept::Checkpoint(it) if is_done(&it) => (Phase::Ended, it.watermark),
+                Kept::Checkpoint(it) if is_done(&it) => (Phase::Ended, *it),
                 Kept::Checkpoint(it) => {
-                    let durable = it.watermark.clone();
+                    let durable = Checkpoint::clone(&it);
                     (Phase::Waiting(it), durable)
                 }
-                Kept::Lost(error) => (Phase::Lost(error), Watermark::Origin(Origin(ShortBytes::new(&[])))),
+                Kept::Lost(error) => (Phase::Lost(error), Checkpoint::at_origin(Origin(ShortBytes::new(&[])))),
             };
             tracks.insert(Row { name, label, phase, durable, parents: Vec::new() });
         }
@@ -105,8 +105,8 @@ impl Tracks {
     pub(crate) fn discovered(&mut self, found: Vec<TrackInfo>, first: &Origin) {
         for TrackInfo { name, label, parents } in found {
             if !self.by_name.contains_key(&name) {
-                let phase = Phase::Waiting(Box::new(Checkpoint::at_origin(first.clone())));
-                self.insert(Row { name, label, phase, durable: Watermark::Origin(first.clone()), parents });
+                let durable = Checkpoint::at_origin(first.clone());
+                self.insert(Row { name, label, phase: Phase::Waiting(Box::new(durable.clone())), durable, parents });
             }
         }
     }
@@ -168,8 +168,8 @@ impl Tracks {
         }
     }
 
-    /// The track is durably done up to here.
-    pub(crate) fn committed(&mut self, idx: TrackIdx, durable: Watermark) {
+    /// This is durable of the track.
+    pub(crate) fn committed(&mut self, idx: TrackIdx, durable: Checkpoint) {
         if let Some(row) = self.rows.get_mut(&idx) {
             row.durable = durable;
         }
@@ -209,7 +209,7 @@ fn is_done(checkpoint: &Checkpoint) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use forebay_batcher::Position;
+    use forebay_batcher::{Position, Watermark};
 
     use super::*;
 

@@ -1,12 +1,14 @@
 //! The admin listener over a real socket on loopback.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use forebay_batcher::UnixMillis;
 use forebay_checkpoints::{CheckpointStore, MemoryStore};
-use forebay_daemon::admin::{Admin, AdminError, Bound, Reloads};
+use forebay_daemon::admin::{Admin, AdminError, Bound, Reloads, Steering};
 use forebay_daemon::clock::Clock;
+use forebay_daemon::control::ChangeError;
 use forebay_daemon::metrics::Gauges;
 use forebay_daemon::registry::{Entry, Lifecycle, Registry};
 use forebay_daemon::reload::{Outcome, ReloadStatus, Request};
@@ -26,6 +28,19 @@ struct Listening {
     status: Arc<ReloadStatus>,
 }
 
+/// Pauses nothing: what a real one does is seen where the whole daemon runs.
+pub(crate) struct NoSteering;
+
+impl Steering for NoSteering {
+    fn pause<'a>(&'a self, _name: &'a str) -> Pin<Box<dyn Future<Output = Result<(), ChangeError>> + Send + 'a>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn resume<'a>(&'a self, _name: &'a str) -> Pin<Box<dyn Future<Output = Result<(), ChangeError>> + Send + 'a>> {
+        Box::pin(async { Err(ChangeError::Ending) })
+    }
+}
+
 async fn listening() -> Listening {
     let folder = tempfile::tempdir().unwrap();
     let registry = Arc::new(Registry::default());
@@ -37,7 +52,8 @@ async fn listening() -> Listening {
     let (requests, asked) = forebay_daemon::reload::requests();
     let status = Arc::new(ReloadStatus::default());
     let reloads = Reloads { requests, status: Arc::clone(&status) };
-    let admin = bound.serve(Arc::clone(&registry), store.health(), Clock::start_at(UnixMillis(0)), draining.clone(), reloads);
+    let admin =
+        bound.serve(Arc::clone(&registry), store.health(), Clock::start_at(UnixMillis(0)), draining.clone(), reloads, Arc::new(NoSteering));
     Listening { admin, registry, entry, draining, store, folder, asked, status }
 }
 

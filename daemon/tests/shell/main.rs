@@ -8,6 +8,7 @@ mod admin;
 mod function;
 mod laws;
 mod log;
+mod operators;
 #[path = "fakes/source.rs"]
 mod source;
 mod starts;

@@ -12,6 +12,7 @@ use forebay_daemon::clock::Clock;
 use forebay_daemon::feeds::Feeds;
 use forebay_daemon::mapping_task::Wiring;
 use forebay_daemon::outbox::Outbox;
+use forebay_daemon::outlook::Outlook;
 use forebay_daemon::registry::{Entry, Registry};
 use forebay_daemon::status::TrackStatus;
 use forebay_daemon::supervisor::supervise;
@@ -91,6 +92,14 @@ impl World {
     /// Starts a mapping. Its function, of the mapping's own name, has two slots.
     pub(crate) fn run(&self, order: Order) -> Running {
         let (entry, commands) = Entry::new(order.name, "fake", "fake".into(), order.name.into());
+        entry.set_outlook(Arc::new(Outlook {
+            source: Arc::new(order.source.clone()),
+            feeds: Arc::clone(&self.feeds),
+            filter: order.filter.clone(),
+            has_window: !order.plan.batch.window.is_zero(),
+            start: Some(order.start),
+            told: tokio::sync::Mutex::default(),
+        }));
         self.registry.insert(Arc::clone(&entry));
         let function = FunctionName::parse(order.name).unwrap();
         self.gate.limit(&function, 2);

@@ -40,7 +40,7 @@ use self::settings::FileSettings;
 use self::sightings::{Found, Sightings};
 use self::thread::{IoThread, Tried};
 use crate::places::{Backlog, PlaceError, Stand};
-use crate::source::{BoxFuture, Known, Listing, Reader, Renderer, Source, SourceError, SourceKind, SourceSettings, TrackName};
+use crate::source::{BoxFuture, Known, Listing, Reader, Renderer, Source, SourceError, SourceKind, SourceSettings, TrackInfo, TrackName};
 
 /// `source: { file: … }`
 #[derive(Debug)]
@@ -131,6 +131,11 @@ impl Source for FileSource {
     fn tracks<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
         let known = known.clone();
         self.run(move |sightings| sightings.tracks(&known, now()))
+    }
+
+    fn describe<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Vec<TrackInfo>, SourceError>> {
+        let known = known.clone();
+        self.run(move |sightings| sightings.describe(&known))
     }
 
     fn rediscover_every(&self) -> Duration {

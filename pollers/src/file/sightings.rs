@@ -103,6 +103,20 @@ impl Sightings {
         listing
     }
 
+    /// The tracks of `known` that have a file, which may have grown since they were named.
+    pub(super) fn describe(&mut self, known: &Known) -> Vec<TrackInfo> {
+        self.look();
+        let path_of = |identity: &Identity| {
+            let mut seen = self.seen.range(identity.key.births());
+            seen.find(|(key, _)| key.is_same(&identity.key)).map(|(_, it)| &it.path)
+        };
+        let info = |name: &TrackName| {
+            let label = path_of(&Identity::parse(name)?)?.display().to_string();
+            Some(TrackInfo { name: name.clone(), label, parents: Vec::new() })
+        };
+        known.0.keys().filter_map(info).collect()
+    }
+
     /// Adds the files that left their path before they had a reader, and lets go of those that nobody came for.
     fn add_held(&mut self, look: &mut Look) {
         let now = Instant::now();

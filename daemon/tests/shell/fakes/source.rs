@@ -12,8 +12,8 @@ use forebay_clients::Clients;
 use forebay_config::StartingPosition;
 use forebay_daemon::clock::Clock;
 use forebay_pollers::{
-    BoxFuture, Known, Listing, RawRead, RawRecord, Reader, RecordFilter, Renderer, Room, Source, SourceError, SourceSettings, TrackInfo,
-    TrackName,
+    Backlog, BoxFuture, Known, Listing, PlaceError, RawRead, RawRecord, Reader, RecordFilter, Renderer, Room, Source, SourceError,
+    SourceSettings, Stand, TrackInfo, TrackName,
 };
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
@@ -37,6 +37,7 @@ struct Inner {
     n_panics_in_first: AtomicU32,
     n_panics_in_render: AtomicU32,
     n_reads: AtomicU32,
+    n_backlogs: AtomicU32,
 }
 
 impl FakeSource {
@@ -52,6 +53,7 @@ impl FakeSource {
             n_panics_in_first: AtomicU32::new(0),
             n_panics_in_render: AtomicU32::new(0),
             n_reads: AtomicU32::new(0),
+            n_backlogs: AtomicU32::new(0),
         }))
     }
 
@@ -106,6 +108,11 @@ impl FakeSource {
     /// How often readers were asked.
     pub(crate) fn n_reads(&self) -> u32 {
         self.0.n_reads.load(Ordering::SeqCst)
+    }
+
+    /// How often the backlog was asked for.
+    pub(crate) fn n_backlogs(&self) -> u32 {
+        self.0.n_backlogs.load(Ordering::SeqCst)
     }
 
     fn check(&self) -> Result<(), SourceError> {
@@ -181,14 +188,26 @@ impl Source for FakeSource {
         origin_at(0)
     }
 
+    fn bound<'a>(&'a self, track: &'a TrackName, told: &'a str) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
+        Box::pin(async move {
+            let at = told.parse::<u64>().ok().filter(|at| *at <= self.len(&track.0));
+            at.map(|at| Watermark::At(Position::number(at))).ok_or_else(|| PlaceError::None(format!("{told} is no index of {}", track.0)))
+        })
+    }
+
+    fn backlog<'a>(&'a self, stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
+        Box::pin(async move {
+            self.check()?;
+            self.0.n_backlogs.fetch_add(1, Ordering::SeqCst);
+            let behind = |it: &Stand| self.len(&it.track.0) - index(&it.bound);
+            Ok(Backlog { records: Some(stands.iter().map(behind).sum()), bytes: None })
+        })
+    }
+
     fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
         Box::pin(async move {
             self.check()?;
-            let next = match from {
-                Watermark::Origin(Origin(bytes)) => bytes.as_slice().iter().fold(0, |n, byte| n << 8 | u64::from(*byte)),
-                Watermark::At(position) => position.as_number().expect("positions are numbers"),
-            };
-            Ok(Box::new(FakeReader { source: self.clone(), track: track.0.clone(), next }) as Box<dyn Reader>)
+            Ok(Box::new(FakeReader { source: self.clone(), track: track.0.clone(), next: index(from) }) as Box<dyn Reader>)
         })
     }
 
@@ -231,6 +250,13 @@ impl Renderer for FakeSource {
 /// Seven bytes: shorter than a position, so that it sorts below every one with the same digits; a test's indices are small.
 fn origin_at(index: u64) -> Origin {
     Origin(ShortBytes::new(&index.to_be_bytes()[1..]))
+}
+
+fn index(bound: &Watermark) -> u64 {
+    match bound {
+        Watermark::Origin(Origin(bytes)) => bytes.as_slice().iter().fold(0, |n, byte| n << 8 | u64::from(*byte)),
+        Watermark::At(position) => position.as_number().expect("positions are numbers"),
+    }
 }
 
 struct FakeReader {

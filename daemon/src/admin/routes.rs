@@ -1,0 +1,107 @@
+//! Every page of the admin listener in one table: how it is asked for, what the asker must be allowed to do, who answers.
+
+use axum::Router;
+use axum::http::Method;
+use axum::routing::{MethodRouter, get, post, put};
+use forebay_api::auth::Action;
+
+use super::{Shown, backlog, health, list, metrics, origin, peek, positions, reload, steer};
+
+/// One page.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// How it is asked for.
+    pub method: &'static Method,
+    /// Where it stands; a part in braces is any one part.
+    pub path: &'static str,
+    /// What whoever asks must be allowed to do; `None` is for everybody.
+    pub action: Option<Action>,
+    handler: fn() -> MethodRouter<Shown>,
+}
+
+impl Route {
+    const fn get(path: &'static str, action: Option<Action>, handler: fn() -> MethodRouter<Shown>) -> Self {
+        Self { method: &Method::GET, path, action, handler }
+    }
+
+    const fn post(path: &'static str, action: Action, handler: fn() -> MethodRouter<Shown>) -> Self {
+        Self { method: &Method::POST, path, action: Some(action), handler }
+    }
+
+    const fn put(path: &'static str, action: Action, handler: fn() -> MethodRouter<Shown>) -> Self {
+        Self { method: &Method::PUT, path, action: Some(action), handler }
+    }
+
+    /// Whether a request for `path` is for it.
+    fn is_for(&self, path: &str) -> bool {
+        let (mut mine, mut asked) = (self.path.split('/'), path.split('/'));
+        loop {
+            match (mine.next(), asked.next()) {
+                (None, None) => return true,
+                (Some(mine), Some(asked)) if mine == asked || (mine.starts_with('{') && !asked.is_empty()) => {}
+                (_, _) => return false,
+            }
+        }
+    }
+}
+
+/// Every page.
+pub static ROUTES: [Route; 14] = [
+    Route::get("/livez", None, || get(health::livez)),
+    Route::get("/readyz", None, || get(health::readyz)),
+    Route::get("/startupz", None, || get(health::startupz)),
+    Route::get("/metrics", Some(Action::Inspect), || get(metrics)),
+    Route::get("/v1/mappings", Some(Action::Inspect), || get(list::all)),
+    Route::get("/v1/mappings/{name}/status", Some(Action::Inspect), || get(list::status)),
+    Route::get("/v1/mappings/{name}/backlog", Some(Action::Inspect), || get(backlog::backlog)),
+    Route::get("/v1/mappings/{name}/positions", Some(Action::Inspect), || get(positions::show)),
+    Route::get("/v1/mappings/{name}/peek", Some(Action::Peek), || get(peek::peek)),
+    Route::put("/v1/mappings/{name}/positions", Action::Reposition, || put(positions::set)),
+    Route::post("/v1/mappings/{name}/replay", Action::Reposition, || post(positions::replay)),
+    Route::post("/v1/mappings/{name}/pause", Action::Steer, || post(steer::pause)),
+    Route::post("/v1/mappings/{name}/resume", Action::Steer, || post(steer::resume)),
+    Route::post("/v1/reload", Action::Reload, || post(reload::reload)),
+];
+
+/// The page that answers a request, whose path is as it was sent.
+pub fn find(method: &Method, path: &str) -> Option<&'static Route> {
+    ROUTES.iter().find(|it| it.method == method && it.is_for(path))
+}
+
+/// All pages of the table. What changes something is no web page's to ask for.
+pub(super) fn router() -> Router<Shown> {
+    ROUTES.iter().fold(Router::new(), |router, route| {
+        let handler = (route.handler)();
+        let handler = match route.action {
+            Some(action) if action.is_mutating() => handler.layer(axum::middleware::from_fn(origin::refuse)),
+            Some(_) | None => handler,
+        };
+        router.route(route.path, handler)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_finds_its_page_and_nothing_else_does() {
+        let found = |method: Method, path: &str| find(&method, path).map(|it| it.path);
+        assert_eq!(found(Method::GET, "/v1/mappings"), Some("/v1/mappings"));
+        assert_eq!(found(Method::GET, "/v1/mappings/a%2Fb/status"), Some("/v1/mappings/{name}/status"));
+        assert_eq!(found(Method::PUT, "/v1/mappings/m/positions"), Some("/v1/mappings/{name}/positions"));
+        for path in ["/v1/mappings/", "/v1/mappings//status", "/v1/mappings/a/b/status", "/v1/mappings/m/status/", "/v1", "/", ""] {
+            assert_eq!(found(Method::GET, path), None, "{path}");
+        }
+        assert_eq!(found(Method::DELETE, "/v1/mappings"), None);
+    }
+
+    #[test]
+    fn every_page_beyond_health_asks_for_a_right_and_what_is_posted_or_put_changes_something() {
+        for route in &ROUTES {
+            assert_eq!(route.action.is_none(), route.path.ends_with('z') && route.path.matches('/').count() == 1, "{}", route.path);
+            let is_mutating = route.action.is_some_and(Action::is_mutating);
+            assert_eq!(is_mutating, *route.method != Method::GET, "{} {}", route.method, route.path);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Pauses a mapping and lets it go on.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use tokio::time::timeout;
+
+use super::Shown;
+use super::answer::{no_mapping, refused, refused_with};
+use super::list::one;
+use crate::app::App;
+use crate::control::ChangeError;
+use crate::sentence::chain;
+
+/// How long a pause waits for what it is invoking: after that, what runs has begun long ago and nothing new begins.
+const STILL_MAX: Duration = Duration::from_millis(900);
+
+/// Pauses mappings and lets them go on, durably.
+pub trait Steering: Send + Sync {
+    /// The mapping finishes what runs and takes nothing new.
+    fn pause<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<(), ChangeError>> + Send + 'a>>;
+    /// The mapping goes on from where it stood.
+    fn resume<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<(), ChangeError>> + Send + 'a>>;
+}
+
+impl Steering for App {
+    fn pause<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<(), ChangeError>> + Send + 'a>> {
+        Box::pin(Self::pause(self, name))
+    }
+
+    fn resume<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<(), ChangeError>> + Send + 'a>> {
+        Box::pin(Self::resume(self, name))
+    }
+}
+
+/// 200 with the mapping once that is durable; what runs may still be finished then. Pausing a paused mapping changes nothing.
+pub(super) async fn pause(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
+    let Some(entry) = shown.registry.entry(&name) else { return no_mapping() };
+    if let Err(error) = shown.steering.pause(&name).await {
+        return failed(&error);
+    }
+    // Late is as good as still: nothing begins any more.
+    let _ = timeout(STILL_MAX, entry.await_still()).await;
+    one(&shown, &name).await
+}
+
+/// 200 with the mapping once that is durable.
+pub(super) async fn resume(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
+    if let Err(error) = shown.steering.resume(&name).await {
+        return failed(&error);
+    }
+    one(&shown, &name).await
+}
+
+fn failed(error: &ChangeError) -> Response {
+    let message = chain(error);
+    match error {
+        ChangeError::Unknown => no_mapping(),
+        ChangeError::Ending => refused(StatusCode::SERVICE_UNAVAILABLE, &message),
+        ChangeError::Store(error) => refused_with(StatusCode::SERVICE_UNAVAILABLE, error.code(), &message),
+        ChangeError::Build(error) => refused_with(StatusCode::UNPROCESSABLE_ENTITY, error.code(), &message),
+        ChangeError::Unfit(_) => refused_with(StatusCode::UNPROCESSABLE_ENTITY, "FB-0537", &message),
+    }
+}

@@ -1,0 +1,133 @@
+//! Why a mapping as a whole does what it does, or does nothing: one sentence, how bad it is, and what to do.
+
+use serde::Serialize;
+
+use crate::registry::Lifecycle;
+use crate::sentence::code_in;
+use crate::status::{TrackStatus, Weight};
+
+/// Why a mapping does what it does, or does nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Why {
+    /// One sentence.
+    pub why: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What to do about it, where something can be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<&'static str>,
+    /// The page of the manual.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It runs.
+    None,
+    /// It waits, or was told to rest.
+    Waiting,
+    /// Something is wrong.
+    Trouble,
+}
+
+impl Why {
+    /// From the mapping's life cycle, what hinders it as a whole, and its tracks: the worst speaks.
+    pub fn of(lifecycle: &Lifecycle, trouble: Option<&str>, tracks: Option<&[TrackStatus]>) -> Self {
+        match lifecycle {
+            Lifecycle::Enabled => {}
+            Lifecycle::Enabling { error, .. } => {
+                return Self::new(
+                    lifecycle.to_string(),
+                    Severity::Trouble,
+                    Some("Mend what the error names; it goes on by itself."),
+                    code_in(error),
+                );
+            }
+            Lifecycle::Restarting { .. } => {
+                return Self::new(
+                    lifecycle.to_string(),
+                    Severity::Trouble,
+                    Some("Report it: a task never dies in order."),
+                    Some("FB-0501"),
+                );
+            }
+            Lifecycle::Disabled => {
+                return Self::new(lifecycle.to_string(), Severity::Waiting, Some("Set `enabled: true` to let it run."), None);
+            }
+            Lifecycle::Paused => {
+                return Self::new(lifecycle.to_string(), Severity::Waiting, Some("Resume it: `POST /v1/mappings/NAME/resume`."), None);
+            }
+            Lifecycle::Unfit { error } => {
+                let advice = Some("Change the mapping, or what the error names, and reload.");
+                return Self::new(lifecycle.to_string(), Severity::Trouble, advice, code_in(error).or(Some("FB-0537")));
+            }
+            Lifecycle::Creating | Lifecycle::Disabling | Lifecycle::Updating | Lifecycle::Deleting { .. } => {
+                return Self::new(lifecycle.to_string(), Severity::Waiting, None, None);
+            }
+        }
+        let Some(tracks) = tracks else {
+            return Self::new("Running; its task has not told more yet.".into(), Severity::None, None, None);
+        };
+        let worst = tracks.iter().max_by_key(|it| it.weight);
+        let is_worse = |it: &TrackStatus| it.weight > Weight::Waits;
+        if let Some(trouble) = trouble.filter(|_| !worst.is_some_and(is_worse)) {
+            let advice = Some("Mend what the error names; it is tried again by itself.");
+            return Self::new(
+                format!("Its tracks cannot be listed: {trouble}."),
+                Severity::Trouble,
+                advice,
+                code_in(trouble).or(Some("FB-0504")),
+            );
+        }
+        match worst {
+            Some(worst) => Self::of_tracks(worst, tracks),
+            None => Self::new("Waiting for records: the source has no tracks yet.".into(), Severity::None, None, None),
+        }
+    }
+
+    fn of_tracks(worst: &TrackStatus, tracks: &[TrackStatus]) -> Self {
+        let severity = match worst.weight {
+            Weight::Over | Weight::Idle | Weight::Works => Severity::None,
+            Weight::Waits => Severity::Waiting,
+            Weight::Trouble(_) => Severity::Trouble,
+        };
+        let n_like = tracks.iter().filter(|it| it.state == worst.state).count() - 1;
+        let others = match n_like {
+            0 => String::new(),
+            1 => " (1 other track says the same)".to_owned(),
+            n => format!(" ({n} other tracks say the same)"),
+        };
+        let sentence = if tracks.len() == 1 { worst.sentence.clone() } else { format!("{}{others}: {}", worst.label, worst.sentence) };
+        Self::new(sentence, severity, advice(worst), worst.code.as_deref())
+    }
+
+    fn new(why: String, severity: Severity, advice: Option<&'static str>, code: Option<&str>) -> Self {
+        Self { why, severity, advice, code: code.map(str::to_owned) }
+    }
+}
+
+/// What to do about a state, where something is to be done.
+fn advice(track: &TrackStatus) -> Option<&'static str> {
+    if track.weight < Weight::Waits {
+        return None;
+    }
+    Some(match track.state {
+        "PositionLost" => "Set a position by hand: pause the mapping, set it, resume.",
+        "Fenced" => "See that no other process has this mapping, and restart this one.",
+        "StoreFull" => "Make room on the disk of the data folder; it goes on by itself.",
+        "StoreFailing" => "Look at the disk of the data folder and its permissions; it goes on by itself.",
+        "DestinationRefuses" => "Mend the destination; the record is offered again by itself.",
+        "SourceDown" => "Mend what the error names; it is asked again by itself.",
+        "NotReached" => "See that the function can be reached and has free concurrency; no retry is spent meanwhile.",
+        "Retrying" | "Invoking" => {
+            "Look at the function's error. `maximum_retry_attempts`, `maximum_record_age_in_seconds` and `on_failure` say when it is given up."
+        }
+        "WaitingForSlot" => "Raise `reserved_concurrent_executions` or `maximum_concurrency`, or make the function faster.",
+        "OutOfRoom" => "Wait for the function, or raise `memory_budget_mb`.",
+        "TooFarAhead" => "Look at what holds the lane: what is ahead of it is finished and waits.",
+        _ => return None,
+    })
+}
