@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use forebay_batcher::{Close, UnixMillis};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::clock::unix_now;
 use crate::errand::{Errand, NotStood, Reposition, RepositionError};
@@ -20,6 +21,10 @@ use crate::status::TrackStatus;
 
 /// How long a mapping's task may take to tell its state; it never waits for others while it answers.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// How long whoever ends a life waits until it has heard of it.
+const HEARD_MAX: Duration = Duration::from_secs(5);
+/// And then for what it is invoking: what still runs after that has begun long ago.
+const STILL_MAX: Duration = Duration::from_millis(900);
 /// Commands that may wait for a mapping's task.
 pub const COMMANDS_MAX: usize = 16;
 
@@ -308,10 +313,12 @@ impl Entry {
         self.calm.send_if_modified(|it| std::mem::replace(it, calm) != calm);
     }
 
-    /// Waits until this life is as calm as that.
-    pub async fn await_calm(&self, calm: Calm) {
-        // The sender is its own, so waiting cannot fail.
-        let _ = self.calm.subscribe().wait_for(|it| *it >= calm).await;
+    /// Waits, once this life was told to end, until none of its invocations begins any more.
+    pub async fn await_end_of_invocations(&self) {
+        let mut calm = self.calm.subscribe();
+        // The sender is its own, so waiting cannot fail; and late is as good as never, for the caller has a client that waits.
+        let _ = timeout(HEARD_MAX, calm.wait_for(|it| *it >= Calm::Closing)).await;
+        let _ = timeout(STILL_MAX, calm.wait_for(|it| *it >= Calm::Still)).await;
     }
 
     /// The state of every track; `None` while no task runs that could tell.
@@ -359,7 +366,7 @@ impl Entry {
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (answer, told) = oneshot::channel();
         self.commands.try_send(question(answer)).ok()?;
-        tokio::time::timeout(ANSWER_MAX, told).await.ok()?.ok()
+        timeout(ANSWER_MAX, told).await.ok()?.ok()
     }
 }
 

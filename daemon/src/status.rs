@@ -79,7 +79,7 @@ impl TrackStatus {
             since: wall(told.since),
             until: wall(told.until),
             attempt: told.attempt,
-            error: told.error.map(|it| sentence::one_line(it)),
+            error: told.error.map(sentence::one_line),
             code: told.error.and_then(sentence::code_in).or(told.code).map(str::to_owned),
             receives: None,
             weight: told.weight,

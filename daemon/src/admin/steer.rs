@@ -1,12 +1,10 @@
 //! Pauses a mapping and lets it go on.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use tokio::time::timeout;
 
 use super::Shown;
 use super::answer::{no_mapping, refused, refused_with};
@@ -14,9 +12,6 @@ use super::list::one;
 use crate::app::App;
 use crate::control::ChangeError;
 use crate::sentence::chain;
-
-/// How long a pause waits for what it is invoking: after that, what runs has begun long ago and nothing new begins.
-const STILL_MAX: Duration = Duration::from_millis(900);
 
 /// Pauses mappings and lets them go on, durably.
 pub trait Steering: Send + Sync {
@@ -42,8 +37,7 @@ pub(super) async fn pause(State(shown): State<Shown>, Path(name): Path<String>) 
     if let Err(error) = shown.steering.pause(&name).await {
         return failed(&error);
     }
-    // Late is as good as still: nothing begins any more.
-    let _ = timeout(STILL_MAX, entry.await_still()).await;
+    entry.await_end_of_invocations().await;
     one(&shown, &name).await
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use forebay_api::error::{ApiError, ErrorType};
 use forebay_api::mapping::{
@@ -10,18 +9,12 @@ use forebay_api::mapping::{
 };
 use forebay_api::service::{BoxFuture, MappingService};
 use forebay_clients::Clients;
-use tokio::time::timeout;
 
 use super::note::Definition;
 use super::{ChangeError, Control, draw, list, resolve, twice, view};
 use crate::app::App;
 use crate::blueprint::{Blueprint, MappingBlueprint};
-use crate::registry::{Calm, Entry};
 
-/// How long a call that ends a mapping waits until the mapping has heard of it.
-const HEARD_MAX: Duration = Duration::from_secs(5);
-/// And then for what it is invoking: what still runs after that has begun long ago, and nothing new begins.
-const STILL_MAX: Duration = Duration::from_millis(900);
 /// As many mappings may be there.
 const MAPPINGS_MAX: usize = 10_000;
 /// As many tags may a mapping have.
@@ -123,7 +116,7 @@ impl Service {
         }
         drop(control);
         if let (true, Some(entry)) = (is_disabled, entry) {
-            await_still(&entry).await;
+            entry.await_end_of_invocations().await;
         }
         Ok(answer)
     }
@@ -139,7 +132,7 @@ impl Service {
         control.put(standing).await.map_err(refused)?;
         drop(control);
         if let Some(entry) = entry {
-            await_still(&entry).await;
+            entry.await_end_of_invocations().await;
         }
         Ok(answer)
     }
@@ -180,12 +173,6 @@ impl Service {
         check_tags(&definition.tags)?;
         control.put(definition).await.map_err(refused)
     }
-}
-
-/// Waits until no invocation of a mapping begins any more.
-async fn await_still(entry: &Entry) {
-    let _ = timeout(HEARD_MAX, entry.await_calm(Calm::Closing)).await;
-    let _ = timeout(STILL_MAX, entry.await_calm(Calm::Still)).await;
 }
 
 /// The mapping of the API with this id, if it can be changed.
