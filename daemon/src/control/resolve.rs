@@ -7,7 +7,7 @@ use forebay_api::mapping::checks::no_function;
 use forebay_clients::{AwsTarget, Clients, Limits};
 use forebay_config::AwsSettings;
 use forebay_config::function::LambdaName;
-use forebay_pollers::SourceError;
+use forebay_pollers::{Source, SourceError};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
@@ -75,7 +75,8 @@ async fn at_lambda(named: &LambdaName, qualifier: Option<&str>, clients: &Client
             let arn = with_qualifier(bare.arn("", ""), qualifier);
             Ok(Found { arn, timeout: Duration::from_secs(found.timeout.unwrap_or(3)) })
         }
-        404 => Err(no_function()),
+        // A server that knows no such path, or no such name, knows no such function.
+        400 | 404 => Err(no_function()),
         status => Err(down(format!("it answers {status}"))),
     }
 }
@@ -87,12 +88,19 @@ fn with_qualifier(arn: String, qualifier: Option<&str>) -> String {
 /// Whether the source is there, may be read, and goes with the function. A source that cannot be reached just now is no error: the mapping
 /// waits for it and says so.
 pub(super) async fn source(blueprint: &MappingBlueprint, timeout: Duration, clients: &Clients) -> Result<(), ApiError> {
-    let source = match blueprint.source.connect(clients).await {
-        Ok(source) => source,
-        Err(error) => return refusal(&error, timeout).map_or(Ok(()), Err),
-    };
-    let visibility = source.queue().and_then(|queue| queue.facts().visibility_set);
-    match visibility {
+    match blueprint.source.connect(clients).await {
+        Ok(source) => long_enough(&*source, timeout),
+        Err(error) => refusal(&error, timeout).map_or(Ok(()), Err),
+    }
+}
+
+/// Whether a queue hides its messages for as long as the function may run, where that can be told now.
+pub(super) async fn visibility(blueprint: &MappingBlueprint, timeout: Duration, clients: &Clients) -> Result<(), ApiError> {
+    blueprint.source.connect(clients).await.map_or(Ok(()), |source| long_enough(&*source, timeout))
+}
+
+fn long_enough(source: &dyn Source, timeout: Duration) -> Result<(), ApiError> {
+    match source.queue().and_then(|queue| queue.facts().visibility_set) {
         Some(visibility) if visibility < timeout => Err(too_short(visibility, timeout)),
         Some(_) | None => Ok(()),
     }

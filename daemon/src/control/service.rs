@@ -91,10 +91,17 @@ impl Service {
             None => None,
         };
         checks::filters(update.settings.filter_criteria.as_ref())?;
-        if let Some(function) = &function {
-            let wanted = changed(standing, &update, source, Some(function.arn.clone()), self.now());
-            let drawn = draw::draw(&wanted, &around.file)?;
-            resolve::source(&drawn.blueprint, function.timeout, &around.clients).await?;
+        let wanted = changed(standing.clone(), &update, source, function.as_ref().map(|it| it.arn.clone()), self.now());
+        let drawn = draw::draw(&wanted, &around.file)?;
+        match &function {
+            Some(function) => resolve::source(&drawn.blueprint, function.timeout, &around.clients).await?,
+            // What was there when it was made may be gone by now, which keeps nobody from changing it.
+            None if wanted.enabled => {
+                if let Ok(function) = resolve::function(&standing.configuration.function_arn, &around.file, &around.clients).await {
+                    resolve::visibility(&drawn.blueprint, function.timeout, &around.clients).await?;
+                }
+            }
+            None => {}
         }
         let mut control = self.app.control().lock().await;
         // Another change may have come meanwhile: this one is made to what stands now.
