@@ -19,6 +19,7 @@ pub mod exit;
 pub mod feeds;
 pub mod filter;
 pub mod fleet;
+pub mod front;
 mod functions;
 pub mod last_error;
 mod lock;

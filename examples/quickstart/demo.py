@@ -35,7 +35,7 @@ def main():
     say("first run: it will be stopped half way" if first else "this run goes on where the last one stood")
     started_at = time.monotonic()
     with LOG.open("a") as log:
-        arguments = ["run", "-c", str(HERE / "forebay.yaml"), "--data-dir", str(STATE), "--admin-listen", "127.0.0.1:0"]
+        arguments = ["run", "-c", str(HERE / "forebay.yaml"), "--data-dir", str(STATE), "--admin-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"]
         process = subprocess.Popen([binary, *arguments, "--log-format", "json"], stderr=log)
         try:
             status = watch(process, first)

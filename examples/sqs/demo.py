@@ -55,7 +55,7 @@ def has_queues(orders, server):
 
 def run(binary, orders):
     n_dead = N_ORDERS // 40
-    arguments = ["run", "-c", HERE / "forebay.yaml", "--data-dir", RUN / "state", "--admin-listen", "127.0.0.1:0"]
+    arguments = ["run", "-c", HERE / "forebay.yaml", "--data-dir", RUN / "state", "--admin-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"]
     with LOG.open("w") as log:
         forebay = subprocess.Popen([binary, *arguments, "--log-format", "text"], stdout=log, stderr=log)
     try:

@@ -49,7 +49,7 @@ impl Daemon {
 
     /// The same with the config at `config`, a file or folder in `folder`.
     pub fn start_from(folder: &Path, config: &str) -> Self {
-        let arguments = ["run", "-c", config, "--data-dir", "data", "--admin-listen", "127.0.0.1:0"];
+        let arguments = ["run", "-c", config, "--data-dir", "data", "--admin-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"];
         Self::spawn_as(folder, &arguments, &[]).ready()
     }
 
@@ -80,7 +80,7 @@ impl Daemon {
 
     /// The same with variables of its own. Those of AWS's tools that the test has are not passed on, and no metadata service is asked.
     pub fn spawn_with(folder: &Path, variables: &[(&str, String)]) -> Self {
-        let arguments = ["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0"];
+        let arguments = ["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"];
         Self::spawn_as(folder, &arguments, variables)
     }
 

@@ -100,6 +100,11 @@ impl Guard {
         Arc::clone(&self.0.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether requests over TCP must show a key.
+    pub(super) fn asks_for_keys(&self) -> bool {
+        matches!(self.policy().access, Access::Keys { .. })
+    }
+
     /// Refuses from now on what changes something; what has begun goes on, and [`Guard::settled`] waits for it.
     pub fn drain(&self) {
         *self.draining() = true;

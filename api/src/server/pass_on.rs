@@ -48,6 +48,11 @@ impl PassOn {
         Self { relay, name: format!("1.1 forebay-{}", process_id()) }
     }
 
+    /// Where to.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.relay.as_ref().map(AwsRelay::endpoint)
+    }
+
     /// Passes a call on; the answer's body is unread.
     pub(super) async fn pass(&self, parts: Parts, body: Payload, bodies: &Bodies) -> Result<Response<Body>, ApiError> {
         let Some(relay) = &self.relay else { return Err(no_endpoint(&parts.method, &parts.uri)) };

@@ -1,5 +1,7 @@
 //! Routes of one's own behind the same guard: each has a line that says what it needs, and one without is never run.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -19,7 +21,7 @@ use crate::mapping::BODY_BYTES_MAX;
 /// What a route needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// Nothing: it tells nobody anything.
+    /// Nothing. Where there are keys, its query is dropped for whoever comes over the API's listener.
     Nothing,
     /// Nothing on the admin listener, which stands on loopback, so that those who watch processes need no key; this elsewhere.
     ButOnAdmin(Action),
@@ -32,7 +34,8 @@ pub type Rule = (Method, &'static str, Needs);
 
 impl Guard {
     /// Stands before every route of a router. A route without a rule is never run.
-    pub fn over<S: Clone + Send + Sync + 'static>(&self, router: Router<S>, rules: &'static [Rule]) -> Router<S> {
+    pub fn over<S: Clone + Send + Sync + 'static>(&self, router: Router<S>, rules: impl IntoIterator<Item = Rule>) -> Router<S> {
+        let rules: Arc<[Rule]> = rules.into_iter().collect();
         router.layer(middleware::from_fn_with_state((self.clone(), rules), check))
     }
 
@@ -60,7 +63,7 @@ pub(super) fn id_of(request: &Request) -> RequestId {
     request.extensions().get::<RequestId>().copied().unwrap_or_else(RequestId::new)
 }
 
-async fn check(State((guard, rules)): State<(Guard, &'static [Rule])>, request: Request, next: Next) -> Response<Body> {
+async fn check(State((guard, rules)): State<(Guard, Arc<[Rule]>)>, mut request: Request, next: Next) -> Response<Body> {
     let Some(path) = request.extensions().get::<MatchedPath>().map(|it| it.as_str().to_owned()) else {
         // No route is here: the fallback says so.
         return next.run(request).await;
@@ -79,7 +82,16 @@ async fn check(State((guard, rules)): State<(Guard, &'static [Rule])>, request: 
         }
     };
     let action = match (needs, request.extensions().get::<Via>()) {
-        (Needs::Nothing, _) | (Needs::ButOnAdmin(_), Some(Via::Admin)) => return next.run(request).await,
+        (Needs::Nothing, Some(Via::Admin | Via::Socket)) | (Needs::ButOnAdmin(_), Some(Via::Admin)) => return next.run(request).await,
+        (Needs::Nothing, Some(Via::Api) | None) => {
+            // Who shows no key is told the least: a query asks for more.
+            if guard.asks_for_keys()
+                && let Ok(path) = request.uri().path().parse()
+            {
+                *request.uri_mut() = path;
+            }
+            return next.run(request).await;
+        }
         (Needs::ButOnAdmin(action) | Needs::Action(action), _) => action,
     };
     let asked = Asked { principal: None, action: Some(action), resource: plain(request.uri().path()), request_id: id_of(&request) };

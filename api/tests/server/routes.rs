@@ -1,6 +1,7 @@
 //! Routes of one's own behind the same guard.
 
 use axum::body::Bytes;
+use axum::extract::RawQuery;
 use axum::http::Method;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
@@ -24,12 +25,12 @@ async fn who(Extension(principal): Extension<Principal>, body: Bytes) -> String 
 
 fn own(guard: &Guard) -> Router {
     let router = Router::new()
-        .route("/livez", get(|| async { "ok" }))
+        .route("/livez", get(|RawQuery(query): RawQuery| async { query.unwrap_or_else(|| "ok".to_owned()) }))
         .route("/metrics", get(|| async { "1" }))
         .route("/v1/{name}", get(who).post(who).put(who))
         .route("/v1/{name}/forgotten", post(who))
         .route("/v1/panics", get(who));
-    guard.over(router, RULES)
+    guard.over(router, RULES.iter().cloned())
 }
 
 async fn world(access: Access) -> World {
@@ -45,7 +46,8 @@ fn text(body: &[u8]) -> String {
 #[tokio::test]
 async fn a_route_needs_what_its_rule_says() {
     let world = world(keyed()).await;
-    assert_eq!(world.call("GET", "/livez", "").await.status, 200);
+    let live = world.call("GET", "/livez?verbose", "").await;
+    assert_eq!((live.status, text(&live.body)), (200, "ok".to_owned()), "a query asks for more than everybody is told");
     for (method, target) in [("GET", "/metrics"), ("HEAD", "/metrics"), ("GET", "/v1/a"), ("POST", "/v1/a")] {
         assert_eq!(world.call(method, target, "").await.status, 403, "{method} {target}");
     }

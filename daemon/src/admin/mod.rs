@@ -3,9 +3,7 @@
 mod answer;
 mod backlog;
 mod health;
-mod host;
 mod list;
-mod origin;
 mod peek;
 mod place;
 mod positions;
@@ -22,10 +20,10 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use forebay_api::server::{Guard, Listener, Server, Tls, Via};
 use forebay_checkpoints::StoreHealth;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -90,6 +88,22 @@ pub(crate) struct Shown {
     clock: Clock,
 }
 
+/// What there is to see and to steer.
+pub struct Sights {
+    /// The mappings.
+    pub registry: Arc<Registry>,
+    /// How the store is.
+    pub store: watch::Receiver<StoreHealth>,
+    /// The clocks.
+    pub clock: Clock,
+    /// Cancelled when the process begins to end: it is not ready any more.
+    pub draining: CancellationToken,
+    /// The reloads.
+    pub reloads: Reloads,
+    /// Pauses mappings.
+    pub steering: Arc<dyn Steering>,
+}
+
 /// How reloads are asked for, and what became of them.
 #[derive(Debug, Clone)]
 pub struct Reloads {
@@ -104,8 +118,8 @@ pub struct Reloads {
 pub struct Admin {
     address: SocketAddr,
     address_file: PathBuf,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
+    server: Server,
+    pages: Router,
 }
 
 /// A listener that stands and does not answer yet.
@@ -138,26 +152,13 @@ impl Bound {
         Ok(Self { listener, address, address_file })
     }
 
-    /// Answers from here on. `draining` is cancelled when the process begins to end: it is then not ready any more.
-    pub fn serve(
-        self,
-        registry: Arc<Registry>,
-        store: watch::Receiver<StoreHealth>,
-        clock: Clock,
-        draining: CancellationToken,
-        reloads: Reloads,
-        steering: Arc<dyn Steering>,
-    ) -> Admin {
+    /// Answers from here on.
+    pub fn serve(self, sights: Sights, guard: &Guard) -> Admin {
+        let Sights { registry, store, clock, draining, reloads, steering } = sights;
         let exporter = Arc::new(Exporter::new(Arc::clone(&registry), Arc::clone(&reloads.status), clock));
-        let pages = pages(Shown { registry, store, exporter, draining, reloads, steering, clock });
-        let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        let listener = self.listener;
-        let task = tokio::spawn(async move {
-            // It ends when it is told to; accept errors are waited out by axum.
-            let _ = axum::serve(listener, pages).with_graceful_shutdown(stopped).await;
-        });
-        Admin { address: self.address, address_file: self.address_file, stop, task }
+        let pages = pages(guard, Shown { registry, store, exporter, draining, reloads, steering, clock });
+        let server = Listener::Tcp(self.listener, Tls::default()).serve(Via::Admin, guard.door(pages.clone()));
+        Admin { address: self.address, address_file: self.address_file, server, pages }
     }
 }
 
@@ -167,19 +168,21 @@ impl Admin {
         self.address
     }
 
+    /// Its pages behind their guard, for other listeners.
+    pub fn pages(&self) -> &Router {
+        &self.pages
+    }
+
     /// Ends the listener; open requests get a moment.
-    pub async fn stop(mut self) {
-        self.stop.cancel();
-        if tokio::time::timeout(CLOSE_MAX, &mut self.task).await.is_err() {
-            self.task.abort();
-        }
+    pub async fn stop(self) {
+        self.server.stop(CLOSE_MAX).await;
         // Without the file nobody asks a listener that is gone; if it cannot be removed the next start writes it anew.
         let _ = tokio::fs::remove_file(&self.address_file).await;
     }
 }
 
-pub(crate) fn pages(shown: Shown) -> Router {
-    routes::router().layer(axum::middleware::from_fn(host::check)).with_state(shown)
+fn pages(guard: &Guard, shown: Shown) -> Router {
+    guard.over(routes::router(), routes::rules()).with_state(shown)
 }
 
 async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {

@@ -4,8 +4,9 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::{MethodRouter, get, post, put};
 use forebay_api::auth::Action;
+use forebay_api::server::{Needs, Rule};
 
-use super::{Shown, backlog, health, list, metrics, origin, peek, positions, reload, steer};
+use super::{Shown, backlog, health, list, metrics, peek, positions, reload, steer};
 
 /// One page.
 #[derive(Debug, Clone, Copy)]
@@ -68,15 +69,20 @@ pub fn find(method: &Method, path: &str) -> Option<&'static Route> {
     ROUTES.iter().find(|it| it.method == method && it.is_for(path))
 }
 
-/// All pages of the table. What changes something is no web page's to ask for.
+/// All pages of the table.
 pub(super) fn router() -> Router<Shown> {
-    ROUTES.iter().fold(Router::new(), |router, route| {
-        let handler = (route.handler)();
-        let handler = match route.action {
-            Some(action) if action.is_mutating() => handler.layer(axum::middleware::from_fn(origin::refuse)),
-            Some(_) | None => handler,
+    ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+}
+
+/// What the guard asks for each. Who collects metrics on loopback needs no key.
+pub(super) fn rules() -> impl Iterator<Item = Rule> {
+    ROUTES.iter().map(|it| {
+        let needs = match it.action {
+            None => Needs::Nothing,
+            Some(action) if it.path == "/metrics" => Needs::ButOnAdmin(action),
+            Some(action) => Needs::Action(action),
         };
-        router.route(route.path, handler)
+        (it.method.clone(), it.path, needs)
     })
 }
 

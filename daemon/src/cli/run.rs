@@ -14,15 +14,17 @@ use tracing::{error, info, warn};
 
 use super::config::ConfigArgs;
 use super::{DataDir, output};
-use crate::admin::{Admin, AdminError, Bound, Reloads};
+use crate::admin::{Admin, AdminError, Bound, Reloads, Sights};
 use crate::app::{App, BuildError, StartError};
 use crate::blueprint::Blueprint;
 use crate::clock::Clock;
 use crate::config_files::{self, Loaded};
 use crate::control::NoteError;
+use crate::control::Service;
 use crate::data_dir;
 use crate::effective;
 use crate::exit::Exit;
+use crate::front::{self, FrontError, Listen, Prepared, Running};
 use crate::logs::{self, LogFormat};
 use crate::open_files;
 use crate::reload::{self, Cause, Fixed, Outcome, Reloader, Request, Settings, Watch};
@@ -43,6 +45,9 @@ pub(super) struct RunArgs {
     /// The admin listener; port 0 takes a free one. Default: the config's `admin.listen`, else 127.0.0.1:9470.
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
+    /// The listener for Lambda's API, or `off`; port 0 takes a free one. Default: the config's `api.listen`, else 127.0.0.1:9471.
+    #[arg(long, value_name = "ADDRESS")]
+    api_listen: Option<Listen>,
     /// How the log is written. Default: text on a terminal, JSON otherwise. $FOREBAY_LOG filters it.
     #[arg(long, value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -76,6 +81,8 @@ impl RunArgs {
         let fixed = Fixed {
             admin_flag: self.admin_listen,
             admin: self.admin_listen.unwrap_or(blueprint.settings.admin_listen),
+            api_flag: self.api_listen,
+            api: self.api_listen.map_or(blueprint.settings.api.listen, |it| it.0),
             data_flag: self.data.data_dir,
             data_dir: Some(folder.clone()),
         };
@@ -101,6 +108,8 @@ enum Refusal {
     Note(#[from] NoteError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    Front(#[from] FrontError),
     #[error("the process cannot listen to signals")]
     Signals(#[source] std::io::Error),
 }
@@ -126,6 +135,9 @@ impl Refusal {
             Self::Note(_) => ("FB-0536", Exit::Failed),
             Self::Admin(it @ AdminError::NotLoopback(_)) => (it.code(), Exit::Config),
             Self::Admin(it) => (it.code(), Exit::Failed),
+            Self::Front(it) if it.is_transient() => (it.code(), Exit::Temporary),
+            Self::Front(it @ (FrontError::Bind { .. } | FrontError::AddressFile { .. })) => (it.code(), Exit::Failed),
+            Self::Front(it) => (it.code(), Exit::Config),
             Self::Signals(_) => ("FB-0513", Exit::Failed),
         };
         if let Self::Build(BuildError::Functions(all)) = &self {
@@ -141,6 +153,7 @@ impl Refusal {
 struct RunningProcess {
     app: Arc<App>,
     admin: Admin,
+    front: Running,
     signals: Signals,
     draining: CancellationToken,
     settings: Settings,
@@ -174,14 +187,26 @@ async fn start(begun: Begun) -> Result<RunningProcess, Refusal> {
     let store: Arc<dyn CheckpointStore> = Arc::new(RocksStore::open(RocksOptions::new(&folder)).await?);
     // Before anything is read: a process whose place is taken touches nothing.
     let bound = Bound::bind(fixed.admin, &folder).await?;
+    let prepared = Prepared::of(&blueprint.settings, fixed.api).await?;
+    let front = front::Bound::bind(fixed.api, &folder).await?;
     let health = store.health();
     let app = App::start(blueprint, store, clock).await?;
     let draining = CancellationToken::new();
     let reloader = Reloader::new(names, fixed, clock);
     let (sender, requests) = reload::requests();
+    let guard = prepared.guard();
     let reloads = Reloads { requests: sender, status: Arc::clone(reloader.status()) };
-    let admin = bound.serve(Arc::clone(app.registry()), health, clock, draining.clone(), reloads, Arc::clone(&app) as _);
-    Ok(RunningProcess { app, admin, signals, draining, settings, reloader, requests, watch })
+    let sights = Sights {
+        registry: Arc::clone(app.registry()),
+        store: health,
+        clock,
+        draining: draining.clone(),
+        reloads,
+        steering: Arc::clone(&app) as _,
+    };
+    let admin = bound.serve(sights, &guard);
+    let front = front.serve(prepared, guard, admin.pages(), Service::new(Arc::clone(&app)));
+    Ok(RunningProcess { app, admin, front, signals, draining, settings, reloader, requests, watch })
 }
 
 /// What the process hears while it runs.
@@ -222,11 +247,11 @@ impl RunningProcess {
 
     /// Reads the config again; `None` when a signal to end came meanwhile.
     async fn reload(&mut self, cause: Cause) -> Option<Outcome> {
-        let Self { app, signals, settings, reloader, watch, .. } = self;
+        let Self { app, front, signals, settings, reloader, watch, .. } = self;
         tokio::select! {
             biased;
             _ = ended(signals) => None,
-            outcome = reloader.reload(app, settings, watch, cause) => Some(outcome),
+            outcome = reloader.reload(app, front, settings, watch, cause) => Some(outcome),
         }
     }
 
@@ -234,6 +259,7 @@ impl RunningProcess {
         let grace = self.settings.shutdown_grace;
         info!(grace_s = grace.as_secs_f64(), "draining: no new work is taken; a second signal ends at once");
         self.draining.cancel();
+        self.front.drain();
         self.requests.close();
         // Whoever waits for a reload is told by its end.
         while self.requests.try_recv().is_ok() {}
@@ -243,7 +269,7 @@ impl RunningProcess {
             () = self.app.drain(grace) => None,
         };
         let Some(code) = code else {
-            self.admin.stop().await;
+            tokio::join!(self.front.stop(), self.admin.stop());
             return Exit::Done;
         };
         warn!("second signal: ending now");

@@ -20,6 +20,7 @@ use crate::blueprint::{self, Blueprint};
 use crate::clock::Clock;
 use crate::config_files::Loaded;
 use crate::effective::{self, Line};
+use crate::front::{Listen, Prepared, Running};
 
 /// Reloads that may wait for their turn.
 const REQUESTS_MAX: usize = 4;
@@ -63,6 +64,10 @@ pub struct Fixed {
     pub admin_flag: Option<SocketAddr>,
     /// The address that was asked for.
     pub admin: SocketAddr,
+    /// `--api-listen`; without it the config's address counts.
+    pub api_flag: Option<Listen>,
+    /// The address of Lambda's API that was asked for.
+    pub api: Option<SocketAddr>,
     /// `--data-dir`; without it the config's folder counts.
     pub data_flag: Option<PathBuf>,
     /// The data folder.
@@ -102,10 +107,10 @@ impl Reloader {
 
     /// Reads the config and goes on with it, or keeps the former one. It returns as soon as what differs has been told so; what still runs
     /// finishes by itself. May be dropped; then all or nothing has happened and nobody is told.
-    pub async fn reload(&self, app: &App, settings: &mut Settings, watch: &mut Watch, cause: Cause) -> Outcome {
+    pub async fn reload(&self, app: &App, front: &Running, settings: &mut Settings, watch: &mut Watch, cause: Cause) -> Outcome {
         watch.rest();
         let outcome = match self.read(watch) {
-            Ok(read) => self.change(app, settings, read).await,
+            Ok(read) => self.change(app, front, settings, read).await,
             Err(refused) => Outcome::Rejected(refused),
         };
         watch.set_enabled(settings.watch_config);
@@ -131,18 +136,28 @@ impl Reloader {
         let settings = &blueprint.settings;
         let admin = self.fixed.admin_flag.unwrap_or(settings.admin_listen);
         let data_dir = crate::data_dir::choose(self.fixed.data_flag.clone(), settings.data_dir.clone());
-        let changed: Vec<_> = [("admin.listen", admin != self.fixed.admin), ("data_dir", data_dir != self.fixed.data_dir)]
-            .into_iter()
-            .filter_map(|(name, differs)| differs.then_some(name))
-            .collect();
+        let api = self.fixed.api_flag.map_or(settings.api.listen, |it| it.0);
+        let changed: Vec<_> = [
+            ("admin.listen", admin != self.fixed.admin),
+            ("api.listen", api != self.fixed.api),
+            ("data_dir", data_dir != self.fixed.data_dir),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect();
         if changed.is_empty() { Ok(()) } else { Err(Refused::needs_restart(&changed)) }
     }
 
-    async fn change(&self, app: &App, settings: &mut Settings, read: Read) -> Outcome {
+    async fn change(&self, app: &App, front: &Running, settings: &mut Settings, read: Read) -> Outcome {
+        let prepared = match Prepared::of(&read.blueprint.settings, self.fixed.api).await {
+            Ok(prepared) => prepared,
+            Err(error) => return Outcome::Rejected(Refused::front(&error)),
+        };
         let wanted =
             Settings { shutdown_grace: read.blueprint.settings.shutdown_grace, watch_config: read.blueprint.settings.watch_config };
         match app.change(read.blueprint).await {
             Ok(changes) => {
+                front.change(prepared);
                 *settings = wanted;
                 let is_told =
                     |line: &&Line| [&changes.added, &changes.changed, &changes.enabled].iter().any(|it| it.contains(&line.mapping));
@@ -189,7 +204,14 @@ mod tests {
 
     fn read(name: &str, folder: &str) -> Result<Read, Refused> {
         let admin = "127.0.0.1:9470".parse().unwrap();
-        let fixed = Fixed { admin_flag: None, admin, data_flag: None, data_dir: Some(folder.into()) };
+        let fixed = Fixed {
+            admin_flag: None,
+            admin,
+            api_flag: None,
+            api: "127.0.0.1:9471".parse().ok(),
+            data_flag: None,
+            data_dir: Some(folder.into()),
+        };
         let names = vec![name.to_owned()];
         Reloader::new(names.clone(), fixed, Clock::start_at(UnixMillis(0))).read(&mut Watch::new(&names))
     }
@@ -211,5 +233,8 @@ mod tests {
         std::fs::write(&path, "data_dir: /d\nadmin: { listen: \"127.0.0.1:1\" }\nevent_source_mappings: []\n").unwrap();
         let refused = read(&name, "/d").err().map(|it| it.message).unwrap_or_default();
         assert!(refused.starts_with("FB-0516: `admin.listen`"), "{refused}");
+        std::fs::write(&path, "data_dir: /d\napi: { listen: off }\nevent_source_mappings: []\n").unwrap();
+        let refused = read(&name, "/d").err().map(|it| it.message).unwrap_or_default();
+        assert!(refused.starts_with("FB-0516: `api.listen`"), "{refused}");
     }
 }

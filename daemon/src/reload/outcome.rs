@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::BuildError;
 use crate::fleet::Changes;
+use crate::front::FrontError;
 use crate::sentence::chain;
 
 /// What became of a reload.
@@ -81,6 +82,11 @@ impl Refused {
             other => vec![detail(other)],
         };
         Self::of(details, None)
+    }
+
+    /// The API cannot be served as it says.
+    pub(super) fn front(error: &FrontError) -> Self {
+        Self::of(vec![Detail { code: error.code().to_owned(), place: String::new(), message: chain(error) }], None)
     }
 
     fn of(details: Vec<Detail>, drawn: Option<String>) -> Self {

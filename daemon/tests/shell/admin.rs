@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use forebay_api::server::{Access, Guard, Hosts, Policy};
 use forebay_batcher::UnixMillis;
 use forebay_checkpoints::{CheckpointStore, MemoryStore};
-use forebay_daemon::admin::{Admin, AdminError, Bound, Reloads, Steering};
+use forebay_daemon::admin::{Admin, AdminError, Bound, Reloads, Sights, Steering};
 use forebay_daemon::clock::Clock;
 use forebay_daemon::control::ChangeError;
 use forebay_daemon::metrics::Gauges;
@@ -41,6 +42,11 @@ impl Steering for NoSteering {
     }
 }
 
+/// Lets everybody in, as a process without keys does.
+pub(crate) fn open_guard() -> Guard {
+    Guard::new(Policy { account: "000000000000".into(), access: Access::Open, hosts: Hosts::default() })
+}
+
 async fn listening() -> Listening {
     let folder = tempfile::tempdir().unwrap();
     let registry = Arc::new(Registry::default());
@@ -52,8 +58,15 @@ async fn listening() -> Listening {
     let (requests, asked) = forebay_daemon::reload::requests();
     let status = Arc::new(ReloadStatus::default());
     let reloads = Reloads { requests, status: Arc::clone(&status) };
-    let admin =
-        bound.serve(Arc::clone(&registry), store.health(), Clock::start_at(UnixMillis(0)), draining.clone(), reloads, Arc::new(NoSteering));
+    let sights = Sights {
+        registry: Arc::clone(&registry),
+        store: store.health(),
+        clock: Clock::start_at(UnixMillis(0)),
+        draining: draining.clone(),
+        reloads,
+        steering: Arc::new(NoSteering),
+    };
+    let admin = bound.serve(sights, &open_guard());
     Listening { admin, registry, entry, draining, store, folder, asked, status }
 }
 

@@ -87,7 +87,10 @@ fn it_tells_why_nothing_is_happening_and_what_is_in_its_state() {
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
     assert!(status.to_string().contains("poison") || status.to_string().contains("ValueError"), "the last error is told: {status}");
 
-    let (code, out, err) = run(scene.folder(), &["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0"]);
+    let (code, out, err) = run(
+        scene.folder(),
+        &["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"],
+    );
     assert_ne!(code, 0);
     assert!((out + &err).contains(&daemon.pid().to_string()), "a second process is refused, naming the first");
     daemon.kill();
