@@ -93,6 +93,14 @@ impl Lifecycle {
         }
     }
 
+    /// It is on its way to another state by itself, soon where nothing hangs.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Creating | Self::Disabling | Self::Updating | Self::Deleting { .. } => true,
+            Self::Enabling { .. } | Self::Enabled | Self::Restarting { .. } | Self::Disabled | Self::Paused | Self::Unfit { .. } => false,
+        }
+    }
+
     /// A word that programs may compare: Lambda's, where it has one.
     pub fn word(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! A GET over a plain socket: enough for the admin listener, and nothing shared with the code under test.
+//! Requests over a plain socket: enough for the admin listener, and nothing shared with the code under test.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,6 +9,20 @@ pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    parse(&answer)
+}
+
+/// Status and body of a request with a body, JSON or empty; `None` when nobody answers.
+pub fn send(address: &str, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     parse(&answer)

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::Shown;
 use super::answer::{json, no_mapping, refused, refused_with};
-use super::place::down;
+use super::place::{down, settled};
 use crate::errand::NotStood;
 use crate::registry::Entry;
 use crate::sentence::chain;
@@ -45,7 +45,7 @@ pub(super) async fn ask(entry: &Arc<Entry>) -> Result<Backlog, NoBacklog> {
 
 /// 200 with records where the source counts them, else with bytes; 501 where it counts neither, 503 when it cannot be asked.
 pub(super) async fn backlog(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
-    let Some(entry) = shown.registry.entry(&name) else { return no_mapping() };
+    let Some(entry) = settled(&shown, &name).await else { return no_mapping() };
     match timeout(WAIT_MAX, ask(&entry)).await {
         Ok(Ok(Backlog { records: Some(n), bytes })) => json(&BacklogJson { backlog: n, unit: "records", records: Some(n), bytes }),
         Ok(Ok(Backlog { records: None, bytes: Some(n) })) => {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::Shown;
 use super::answer::{json, no_mapping, refused, refused_with};
-use super::place::{down, start_of, stood};
+use super::place::{down, settled, start_of, stood};
 use crate::errand::NotStood;
 use crate::outlook::{Glimpse, PeekError, PeekFrom, Peeked, RECORDS_MAX};
 use crate::sentence::chain;
@@ -47,7 +47,7 @@ pub(super) async fn peek(
     if !(1..=RECORDS_MAX).contains(&n) {
         return refused(StatusCode::BAD_REQUEST, &format!("`n` is 1 to {RECORDS_MAX}"));
     }
-    let Some(entry) = shown.registry.entry(&name) else { return no_mapping() };
+    let Some(entry) = settled(&shown, &name).await else { return no_mapping() };
     let Some(outlook) = entry.outlook() else { return refused(StatusCode::SERVICE_UNAVAILABLE, &NotStood::NotNow.to_string()) };
     let places = match stood(&entry).await {
         Ok(places) => places,

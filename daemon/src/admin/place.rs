@@ -1,18 +1,27 @@
 //! Places as people write them: where a source begins, a time, a position of one track.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use forebay_batcher::Watermark;
 use forebay_config::StartingPosition;
 use forebay_pollers::{PlaceError, SourceError, TrackName};
 use serde::Deserialize;
+use tokio::time::{Instant, sleep};
 
+use super::Shown;
 use super::answer::{refused, refused_with};
 use crate::errand::NotStood;
 use crate::outlook::known;
 use crate::positions::KeptPlace;
-use crate::registry::Entry;
+use crate::registry::{Entry, Lifecycle};
 use crate::sentence::{chain, code_in};
+
+/// How long a change of state is waited for, and how often it is looked at.
+const SETTLE_MAX: Duration = Duration::from_millis(900);
+const SETTLE_STEP: Duration = Duration::from_millis(10);
 
 /// A position of one track.
 #[derive(Debug, Clone, Deserialize)]
@@ -45,6 +54,24 @@ pub(super) fn start_of(told: &str) -> Option<StartingPosition> {
         "TRIM_HORIZON" => Some(StartingPosition::TrimHorizon),
         "LATEST" => Some(StartingPosition::Latest),
         _ => Some(StartingPosition::AtTimestamp(told.parse::<jiff::Timestamp>().ok()?.as_millisecond())),
+    }
+}
+
+/// The mapping once it has come to stand, or as it is when that takes longer; `None` when there is none.
+pub(super) async fn settled(shown: &Shown, name: &str) -> Option<Arc<Entry>> {
+    awaited(shown, name, |it| !it.is_passing()).await
+}
+
+/// The mapping once this holds of it, or as it is when that takes longer; `None` when there is none.
+pub(super) async fn awaited(shown: &Shown, name: &str, holds: impl Fn(&Lifecycle) -> bool) -> Option<Arc<Entry>> {
+    let until = Instant::now() + SETTLE_MAX;
+    loop {
+        // Another entry stands in its place after each change.
+        let entry = shown.registry.entry(name)?;
+        if holds(&entry.lifecycle()) || Instant::now() >= until {
+            return Some(entry);
+        }
+        sleep(SETTLE_STEP).await;
     }
 }
 

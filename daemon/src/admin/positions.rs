@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::Shown;
 use super::answer::{json, no_mapping, refused, refused_with};
-use super::place::{Put, Target, TrackPlace, resolve, start_of, stood};
+use super::place::{Put, Target, TrackPlace, resolve, settled, start_of, stood};
 use crate::errand::{Reposition, RepositionError};
 use crate::positions::TrackPosition;
 use crate::sentence::chain;
@@ -63,7 +63,7 @@ enum ReplayFrom {
 
 /// Every track's durable place. A queue has none.
 pub(super) async fn show(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
-    let Some(entry) = shown.registry.entry(&name) else { return no_mapping() };
+    let Some(entry) = settled(&shown, &name).await else { return no_mapping() };
     match stood(&entry).await {
         Ok(places) => json(&PositionsJson { positions: places.unwrap_or_default().iter().map(TrackPosition::of).collect() }),
         Err(refusal) => refusal,
@@ -81,7 +81,7 @@ pub(super) async fn set(State(shown): State<Shown>, Path(name): Path<String>, bo
         Ok(_) => return refused(StatusCode::BAD_REQUEST, "say either `positions`, with a track each, or `to`"),
         Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
     };
-    let is_resting = shown.registry.entry(&name).map(|it| it.lifecycle().is_resting());
+    let is_resting = settled(&shown, &name).await.map(|it| it.lifecycle().is_resting());
     match is_resting {
         Some(true) => reposition(&shown, &name, &target, false).await,
         Some(false) => failed(&RepositionError::Runs),
@@ -105,7 +105,7 @@ pub(super) async fn replay(State(shown): State<Shown>, Path(name): Path<String>,
 }
 
 async fn reposition(shown: &Shown, name: &str, target: &Target, replays: bool) -> Response {
-    let Some(entry) = shown.registry.entry(name) else { return no_mapping() };
+    let Some(entry) = settled(shown, name).await else { return no_mapping() };
     let puts = match resolve(&entry, target).await {
         Ok(puts) => puts,
         Err(refusal) => return refusal,

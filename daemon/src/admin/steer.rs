@@ -9,8 +9,10 @@ use axum::response::Response;
 use super::Shown;
 use super::answer::{no_mapping, refused, refused_with};
 use super::list::one;
+use super::place::awaited;
 use crate::app::App;
 use crate::control::ChangeError;
+use crate::registry::Lifecycle;
 use crate::sentence::chain;
 
 /// Pauses mappings and lets them go on, durably.
@@ -33,11 +35,11 @@ impl Steering for App {
 
 /// 200 with the mapping once that is durable; what runs may still be finished then. Pausing a paused mapping changes nothing.
 pub(super) async fn pause(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
-    let Some(entry) = shown.registry.entry(&name) else { return no_mapping() };
     if let Err(error) = shown.steering.pause(&name).await {
         return failed(&error);
     }
-    entry.await_end_of_invocations().await;
+    // What runs may take longer; nothing begins any more.
+    awaited(&shown, &name, Lifecycle::is_resting).await;
     one(&shown, &name).await
 }
 
@@ -46,6 +48,7 @@ pub(super) async fn resume(State(shown): State<Shown>, Path(name): Path<String>)
     if let Err(error) = shown.steering.resume(&name).await {
         return failed(&error);
     }
+    awaited(&shown, &name, |it| !it.is_resting() && !it.is_passing()).await;
     one(&shown, &name).await
 }
 

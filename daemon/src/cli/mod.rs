@@ -11,6 +11,7 @@ mod pattern;
 mod reload;
 mod run;
 mod state;
+mod why;
 
 use std::path::PathBuf;
 
@@ -47,6 +48,8 @@ enum Command {
     Pattern(pattern::PatternArgs),
     /// Ask a running process whether it takes work; exit 0 when it does.
     Health(health::HealthArgs),
+    /// Ask a running process why a mapping does nothing, or what it does, and what to do about it.
+    Why(why::WhyArgs),
     /// Have a running process read its config again; exit 0 when it holds, 78 when it was rejected and the former one stays in use.
     Reload(reload::ReloadArgs),
     /// Make, show and change the mappings of a running process over Lambda's API.
@@ -103,6 +106,7 @@ impl Cli {
             Command::State(args) => args.execute(),
             Command::Pattern(args) => args.execute(),
             Command::Health(args) => args.execute(),
+            Command::Why(args) => args.execute(),
             Command::Reload(args) => args.execute(),
             Command::Mappings(args) => args.execute(),
             Command::Export(args) => args.execute(),

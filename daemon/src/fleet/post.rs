@@ -169,7 +169,9 @@ async fn keep(ground: Arc<Ground>, mut told: Told, first: Option<Registered>, is
                 }
                 former = Some(entry);
             }
-            (Order::Rest(facts), Some((entry, _))) => {
+            (Order::Rest(facts), Some((entry, commands))) => {
+                // Nobody answers for its tracks now, and whoever asks is told so at once.
+                drop(commands);
                 entry.set_lifecycle(match &facts.rest {
                     None => Lifecycle::Disabled,
                     Some(Rest::Paused) => Lifecycle::Paused,

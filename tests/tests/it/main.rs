@@ -23,4 +23,5 @@ mod sqs_stops;
 mod sqs_throttled;
 mod sqs_whole;
 mod sqs_world;
+mod steering;
 mod stops;

@@ -1,0 +1,244 @@
+//! An operator asks why nothing happens, looks at what comes next, pauses, puts positions elsewhere and replays, over `/v1/` of a real daemon.
+
+use std::fs;
+
+use forebay_models::sqs::{Attributes, Sent};
+use forebay_tests::daemon::{Daemon, run};
+use forebay_tests::elasticmq::ElasticMq;
+use forebay_tests::{http, wait};
+use serde_json::{Value, json};
+
+use crate::scene::Scene;
+use crate::sqs_world::World;
+
+const LINES: &str = "/v1/mappings/lines";
+
+fn started(scene: &Scene, settings: &str) -> Daemon {
+    scene.config(&format!("starting_position: TRIM_HORIZON\n{settings}"));
+    Daemon::start(scene.folder())
+}
+
+fn lines(scene: &Scene, range: std::ops::Range<usize>) {
+    let text: String = range.map(|n| format!("line {n}\n")).collect();
+    scene.append("in/a.log", &text);
+}
+
+/// What the function was given, by the numbers of the lines.
+fn seen(scene: &Scene) -> Vec<usize> {
+    scene.seen().iter().filter_map(|it| it.body.strip_prefix("line ")?.parse().ok()).collect()
+}
+
+fn await_seen(scene: &Scene, wanted: &[usize]) {
+    wait::until_told(
+        "what was to be seen",
+        || (seen(scene).len() >= wanted.len()).then_some(()),
+        || format!("there was {:?}", seen(scene)),
+    );
+    assert_eq!(seen(scene), wanted);
+}
+
+fn ask(daemon: &Daemon, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let (status, answer) = http::send(&daemon.admin, method, path, &body).expect("the daemon answers");
+    (status, serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error} in {answer:?}")))
+}
+
+fn get(daemon: &Daemon, path: &str) -> Value {
+    let (status, answer) = ask(daemon, "GET", path, &Value::Null);
+    assert_eq!(status, 200, "{path}: {answer}");
+    answer
+}
+
+fn post(daemon: &Daemon, path: &str) -> Value {
+    let (status, answer) = ask(daemon, "POST", path, &Value::Null);
+    assert_eq!(status, 200, "{path}: {answer}");
+    answer
+}
+
+fn await_status(daemon: &Daemon, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let status = || get(daemon, &format!("{path}/status"));
+    wait::until_told(what, || Some(status()).filter(|it| holds(it)), || status().to_string())
+}
+
+/// Waits until all that was read is durably finished.
+fn await_backlog(daemon: &Daemon, path: &str, wanted: u64) {
+    let backlog = || get(daemon, &format!("{path}/backlog"))["backlog"].as_u64();
+    wait::until_told(&format!("a backlog of {wanted}"), || (backlog() == Some(wanted)).then_some(()), || format!("it is {:?}", backlog()));
+}
+
+#[test]
+fn a_paused_mapping_stays_paused_over_a_restart_and_goes_on_where_it_stood() {
+    let scene = Scene::new();
+    lines(&scene, 0..5);
+    let daemon = started(&scene, "");
+    await_seen(&scene, &[0, 1, 2, 3, 4]);
+    assert_eq!(post(&daemon, &format!("{LINES}/pause"))["state"], "Paused");
+    assert_eq!(post(&daemon, &format!("{LINES}/pause"))["state"], "Paused", "once more changes nothing");
+    lines(&scene, 5..8);
+    await_backlog(&daemon, LINES, 3 * 7);
+    daemon.kill();
+    let daemon = Daemon::start(scene.folder());
+    let status = get(&daemon, &format!("{LINES}/status"));
+    assert_eq!((&status["state"], &status["severity"]), (&"Paused".into(), &"waiting".into()), "{status}");
+    await_backlog(&daemon, LINES, 3 * 7);
+    let (code, told, _) = run(scene.folder(), &["why", "--data-dir", "data"]);
+    assert!(code == 0 && told.starts_with("lines [Paused] Paused: nothing is read before it is resumed."), "{told}");
+    assert_eq!(seen(&scene).len(), 5, "nothing began");
+    post(&daemon, &format!("{LINES}/resume"));
+    await_seen(&scene, &[0, 1, 2, 3, 4, 5, 6, 7]);
+    let (_, told, _) = run(scene.folder(), &["why", "--data-dir", "data"]);
+    assert_eq!(told, "All mappings run.\n");
+    daemon.stop();
+}
+
+#[test]
+fn positions_are_set_at_rest_only_and_the_mapping_goes_on_exactly_there() {
+    let scene = Scene::new();
+    lines(&scene, 0..6);
+    let daemon = started(&scene, "");
+    let mut wanted: Vec<usize> = (0..6).collect();
+    await_seen(&scene, &wanted);
+    await_backlog(&daemon, LINES, 0);
+    let label = scene.path("in/a.log").display().to_string();
+    let positions = format!("{LINES}/positions");
+    let place = |position: &str| json!({ "positions": [{ "track": label, "position": position }] });
+    let (status, refusal) = ask(&daemon, "PUT", &positions, &place("28"));
+    assert_eq!((status, &refusal["code"]), (409, &"FB-0527".into()), "{refusal}");
+    post(&daemon, &format!("{LINES}/pause"));
+    assert_eq!(get(&daemon, &positions)["positions"][0]["position"], "42");
+    let (status, refusal) = ask(&daemon, "PUT", &positions, &place("30"));
+    assert_eq!((status, &refusal["code"]), (422, &"FB-0526".into()), "{refusal}");
+    assert!(refusal["message"].as_str().unwrap_or_default().ends_with("the one that holds it begins at 28"), "{refusal}");
+    let (status, told) = ask(&daemon, "PUT", &positions, &place("28"));
+    assert_eq!((status, &told["positions"][0]["position"]), (200, &"28".into()), "{told}");
+    assert_eq!(get(&daemon, &positions)["positions"][0]["position"], "28");
+    // It is durable: the process that goes on is another one.
+    daemon.kill();
+    let daemon = Daemon::start(scene.folder());
+    post(&daemon, &format!("{LINES}/resume"));
+    wanted.extend(4..6);
+    await_seen(&scene, &wanted);
+    await_backlog(&daemon, LINES, 0);
+    post(&daemon, &format!("{LINES}/pause"));
+    lines(&scene, 6..9);
+    let (status, told) = ask(&daemon, "PUT", &positions, &json!({ "to": "LATEST" }));
+    assert_eq!(status, 200, "{told}");
+    post(&daemon, &format!("{LINES}/resume"));
+    await_backlog(&daemon, LINES, 0);
+    lines(&scene, 9..10);
+    wanted.push(9);
+    await_seen(&scene, &wanted);
+    for wrong in [json!({}), json!({ "to": "2026" }), json!({ "to": "LATEST", "positions": [] }), json!({ "from": "LATEST" }), json!([])] {
+        assert_eq!(ask(&daemon, "PUT", &positions, &wrong).0, 400, "{wrong}");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn a_replay_of_a_running_mapping_finishes_what_runs_and_begins_exactly_where_it_was_told_to() {
+    let scene = Scene::new();
+    lines(&scene, 0..20);
+    let daemon = started(&scene, "batch_size: 3");
+    let mut wanted: Vec<usize> = (0..20).collect();
+    await_seen(&scene, &wanted);
+    await_backlog(&daemon, LINES, 0);
+    let replay = format!("{LINES}/replay");
+    let (status, told) = ask(&daemon, "POST", &replay, &json!({ "from": "TRIM_HORIZON" }));
+    assert_eq!(status, 200, "{told}");
+    wanted.extend(0..20);
+    await_seen(&scene, &wanted);
+    await_backlog(&daemon, LINES, 0);
+    // The first ten lines have 7 bytes each.
+    let track = scene.path("in/a.log").display().to_string();
+    let (status, told) = ask(&daemon, "POST", &replay, &json!({ "from": { "track": track, "position": "56" } }));
+    assert_eq!(status, 200, "{told}");
+    wanted.extend(8..20);
+    await_seen(&scene, &wanted);
+    await_status(&daemon, LINES, "it to run again", |it| it["state"] == "Enabled");
+    for wrong in [json!({ "from": "LATEST" }), json!({ "from": 7 }), json!({}), Value::Null] {
+        assert_eq!(ask(&daemon, "POST", &replay, &wrong).0, 400, "{wrong}");
+    }
+    let (status, refusal) = ask(&daemon, "POST", &replay, &json!({ "from": "2026-07-01T12:00:00Z" }));
+    assert!(status == 422 && refusal["message"].as_str().is_some_and(|it| it.contains("no times")), "{refusal}");
+    lines(&scene, 20..21);
+    wanted.push(20);
+    await_seen(&scene, &wanted);
+    daemon.stop();
+}
+
+#[test]
+fn why_and_status_tell_a_failing_batch_and_peek_shows_it() {
+    let scene = Scene::new();
+    scene.append("in/a.log", "fine\npoison\nlater\n");
+    let daemon = started(&scene, "batch_size: 1");
+    let status =
+        await_status(&daemon, LINES, "its retries to be told", |it| it["why"].as_str().is_some_and(|why| why.contains("attempt 3 of it")));
+    assert_eq!(status["severity"], "trouble", "{status}");
+    assert_eq!((&status["last_error"]["of"], &status["tracks"][0]["state"]), (&"function".into(), &"Retrying".into()), "{status}");
+    assert!(status["last_error"]["message"].as_str().is_some_and(|it| it.contains("poison")), "{status}");
+    await_backlog(&daemon, LINES, "poison\nlater\n".len() as u64);
+    assert!(get(&daemon, &format!("{LINES}/status"))["lag"]["bytes"] == "poison\nlater\n".len());
+    let (code, told, _) = run(scene.folder(), &["why", "lines", "--data-dir", "data"]);
+    assert!(code == 0 && told.contains("A batch has failed") && told.contains("what to do: Look at the function's error."), "{told}");
+    let (_, json, _) = run(scene.folder(), &["why", "lines", "--data-dir", "data", "--output", "json"]);
+    assert_eq!(serde_json::from_str::<Value>(&json).expect("it is JSON")["severity"], "trouble");
+    let (code, _, complaint) = run(scene.folder(), &["why", "other", "--data-dir", "data"]);
+    assert!(code == 1 && complaint.contains("there is no such mapping"), "{complaint}");
+    let peeked = get(&daemon, &format!("{LINES}/peek?n=2"));
+    let records: Vec<_> = peeked["records"].as_array().expect("a list").iter().map(|it| (&it["position"], &it["record"]["body"])).collect();
+    assert_eq!(records, [(&"5".into(), &"poison".into()), (&"12".into(), &"later".into())], "{peeked}");
+    let first = get(&daemon, &format!("{LINES}/peek?n=1&from=TRIM_HORIZON"));
+    assert_eq!(first["records"][0]["record"]["body"], "fine");
+    for wrong in ["n=0", "n=101", "n=x", "m=1"] {
+        assert_eq!(ask(&daemon, "GET", &format!("{LINES}/peek?{wrong}"), &Value::Null).0, 400, "{wrong}");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn a_queue_tells_its_backlog_and_has_neither_positions_nor_anything_to_peek_at() {
+    let world = World::new("waiting", Attributes::default(), "");
+    let daemon = Daemon::start(world.scene.folder());
+    let path = "/v1/mappings/messages";
+    await_status(&daemon, path, "its receives", |it| it["tracks"][0]["receives"]["open"].as_u64().is_some_and(|n| n > 0));
+    post(&daemon, &format!("{path}/pause"));
+    world.server.send("waiting", (0..5).map(|n| Sent::plain(&format!("message {n}"))));
+    await_backlog(&daemon, path, 5);
+    let backlog = get(&daemon, &format!("{path}/backlog"));
+    assert_eq!((&backlog["unit"], &backlog["records"]), (&"records".into(), &5.into()));
+    assert_eq!(get(&daemon, &format!("{path}/positions"))["positions"], json!([]));
+    for (method, page, body) in [
+        ("GET", "peek", Value::Null),
+        ("PUT", "positions", json!({ "to": "TRIM_HORIZON" })),
+        ("POST", "replay", json!({ "from": "TRIM_HORIZON" })),
+    ] {
+        let (status, refusal) = ask(&daemon, method, &format!("{path}/{page}"), &body);
+        assert_eq!((status, &refusal["code"]), (501, &"FB-0525".into()), "{refusal}");
+    }
+    assert!(!world.scene.path("seen").exists() || fs::read_to_string(world.scene.path("seen")).unwrap_or_default().is_empty());
+    post(&daemon, &format!("{path}/resume"));
+    await_backlog(&daemon, path, 0);
+    daemon.stop();
+}
+
+#[test]
+fn a_queue_of_elasticmq_tells_its_backlog() {
+    let (server, scene) = (ElasticMq::shared(), Scene::new());
+    let url = server.create("steered", &json!({}));
+    let source = format!(
+        "{{ sqs: {{ queue_url: \"{url}\", wait_time: 1, aws: {{ endpoint: \"{}\", region: us-east-1, access_key_id: x, secret_access_key: x }} }} }}",
+        server.endpoint()
+    );
+    scene.write(
+        "forebay.yaml",
+        &format!(
+            "functions:\n  seen:\n    executor: {{ process: {{ runtime: python3, handler: app.handler, code: ./code }} }}\n    timeout: 25\n\
+             event_source_mappings:\n  - {{ name: steered, source: {source}, function_name: seen, enabled: false }}\n"
+        ),
+    );
+    let daemon = Daemon::start(scene.folder());
+    let messages: Vec<_> = (0..7).map(|n| (format!("message {n}"), None)).collect();
+    server.send(&url, &messages);
+    await_backlog(&daemon, "/v1/mappings/steered", 7);
+    daemon.stop();
+}
