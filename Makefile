@@ -7,7 +7,7 @@ export PATH := $(PATH):$(HOME)/.cache/forebay/tools/bin
 SEEDS ?= 200000
 LONG_MINUTES := 150
 
-.PHONY: demo demo-sqs bench test long check sim mutants fetch setup clients
+.PHONY: demo demo-sqs demo-esm bench test long check sim mutants fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -20,6 +20,14 @@ demo-sqs:
 	@dev/servers.sh
 	@dev/build.sh -p forebay-daemon --no-default-features --features sqs
 	@python3 examples/sqs/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
+
+# The same with mappings that boto3 makes over Lambda's API, and MiniStack's queues and functions.
+demo-esm:
+	@dev/setup.sh
+	@dev/servers.sh
+	@dev/clients.sh aws
+	@dev/build.sh -p forebay-daemon --no-default-features --features sqs
+	@python3 examples/replacement-esm/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
 
 # What it costs beside a plain loop over the same SDK. By hand: an optimised build takes ten minutes on two cores.
 bench: setup

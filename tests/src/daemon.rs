@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use crate::lambda_api::LambdaApi;
 use crate::{http, wait};
 
 /// A running daemon.
@@ -85,7 +86,9 @@ impl Daemon {
     }
 
     fn spawn_as(folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
-        let _ = std::fs::remove_file(folder.join("data/admin.addr"));
+        for name in ["admin.addr", "api.addr"] {
+            let _ = std::fs::remove_file(folder.join("data").join(name));
+        }
         let log = File::options().create(true).append(true).open(folder.join("log")).expect("the log can be written");
         let mut command = Command::new(binary());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
@@ -107,6 +110,17 @@ impl Daemon {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it answers Lambda's API.
+    pub fn api(&self) -> LambdaApi {
+        let address = self.folder.join("data/api.addr");
+        LambdaApi::Tcp(wait::until("the listener for Lambda's API", || Some(std::fs::read_to_string(&address).ok()?.trim().to_owned())))
+    }
+
+    /// The same through the socket in its data folder.
+    pub fn socket(&self) -> LambdaApi {
+        LambdaApi::Unix(self.folder.join("data/forebay.sock"))
     }
 
     /// The page of metrics.

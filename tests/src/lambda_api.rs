@@ -69,6 +69,17 @@ impl Answer {
 }
 
 impl LambdaApi {
+    /// The URL of a listener.
+    ///
+    /// # Panics
+    /// For a socket, which has none.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Tcp(address) => format!("http://{address}"),
+            Self::Unix(path) => panic!("{} has no URL", path.display()),
+        }
+    }
+
     /// Makes a mapping.
     pub fn create(&self, body: &Value) -> Answer {
         self.send("POST", MAPPINGS, &body.to_string())

@@ -7,6 +7,7 @@ pub mod function;
 pub mod http;
 pub mod lambda_api;
 pub mod ministack;
+pub mod seed;
 pub mod sqs_calls;
 pub mod strict_sqs;
 pub mod wait;

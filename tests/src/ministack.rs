@@ -151,6 +151,11 @@ impl MiniStack {
         made["FunctionArn"].as_str().expect("a function has an ARN").to_owned()
     }
 
+    /// Its own mappings.
+    pub fn mappings(&self) -> Value {
+        self.rest("GET", "/2015-03-31/event-source-mappings", &json!({}))["EventSourceMappings"].take()
+    }
+
     /// So many invocations of a function run at once, and the others are throttled; `None` lifts that.
     pub fn reserve(&self, function: &str, n: Option<u32>) {
         let path = format!("/2017-10-31/functions/{function}/concurrency");
