@@ -12,7 +12,7 @@ use super::answer;
 use super::audit::{Asked, plain};
 use super::bounds::PASSED_BYTES_MAX;
 use super::guard::{Admitted, BodyRule, Guard, Payload, Refused, caught, internal};
-use super::pass_on::{PassOn, is_mapping_path};
+use super::pass_on::{PassOn, stays_here};
 use super::routes::id_of;
 use crate::auth::Action;
 use crate::error::{ApiError, ErrorType};
@@ -60,7 +60,7 @@ impl Front {
         let request_id = id_of(&request);
         let path = request.uri().path();
         let found = match Operation::find(request.method().as_str(), path) {
-            Ok(None) if is_mapping_path(path) => Err(ApiError::new(ErrorType::UnknownOperation, "There is no such path.")),
+            Ok(None) if stays_here(path) => Err(ApiError::new(ErrorType::UnknownOperation, "There is no such path.")),
             found => found,
         };
         let (action, resource) = match &found {

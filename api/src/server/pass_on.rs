@@ -163,9 +163,9 @@ fn refusal(endpoint: &str, error: &RelayError) -> ApiError {
     ApiError::new(error_type, format!("The call could not be passed on to Lambda's endpoint {endpoint}: {text}"))
 }
 
-/// Whether a path would be one of the mapping API for a server that reads paths more generously. Such a call is not passed on: it would make
-/// mappings behind our back.
-pub(super) fn is_mapping_path(path: &str) -> bool {
+/// Whether a call is not passed on although nobody here answers it: its path would be one of the mapping API for a server that reads paths more
+/// generously, which would make mappings behind our back; or it asks for a page of `/v1/` that there is not.
+pub(super) fn stays_here(path: &str) -> bool {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let mut segments: Vec<&str> = Vec::new();
     for segment in decoded.split(['/', '\\']) {
@@ -175,5 +175,6 @@ pub(super) fn is_mapping_path(path: &str) -> bool {
             segment => segments.push(segment),
         }
     }
-    segments.get(1).is_some_and(|it| it.eq_ignore_ascii_case("event-source-mappings"))
+    let is = |idx: usize, word: &str| segments.get(idx).is_some_and(|it| it.eq_ignore_ascii_case(word));
+    is(1, "event-source-mappings") || is(0, "v1")
 }

@@ -64,6 +64,8 @@ async fn paths_queries_and_methods_that_play_tricks_are_refused() {
         ("POST", "/2015-03-31/functions/../event-source-mappings".to_owned()),
         ("POST", "/2015-03-31/functions/%2e%2e/event-source-mappings".to_owned()),
         ("POST", "/2015-03-31\\event-source-mappings".to_owned()),
+        ("GET", "/v1/no-such-page".to_owned()),
+        ("GET", "/V1/mappings/x/unknown".to_owned()),
         ("GET", format!("{PATH}?MaxItems=1e3")),
         ("GET", format!("{PATH}?MaxItems=-1")),
         ("GET", format!("{PATH}?MaxItems=99999999999999999999")),
