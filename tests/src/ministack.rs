@@ -212,6 +212,17 @@ impl MiniStack {
         serde_json::from_str(&answer).unwrap_or(Value::Null)
     }
 
+    /// A new secret of Secrets Manager; its ARN.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn secret(&self, name: &str, value: &str) -> String {
+        let headers = [("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", "secretsmanager.CreateSecret")];
+        let answer = self.must("POST", "/", "secretsmanager", &headers, &json!({ "Name": name, "SecretString": value }).to_string());
+        let answer: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
+        answer["ARN"].as_str().expect("a secret has an ARN").to_owned()
+    }
+
     /// One call of Lambda.
     fn rest(&self, method: &str, path: &str, body: &Value) -> Value {
         let answer = self.must(method, path, "lambda", &[("Content-Type", "application/json")], &body.to_string());
