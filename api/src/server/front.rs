@@ -60,6 +60,10 @@ impl Front {
         let request_id = id_of(&request);
         let path = request.uri().path();
         let found = match Operation::find(request.method().as_str(), path) {
+            // Ours, and Lambda has no such path: there is no page of this name.
+            Ok(None) if path == "/v1" || path.starts_with("/v1/") => {
+                Err(ApiError::new(ErrorType::UnknownOperation, "There is no such path."))
+            }
             Ok(None) if is_mapping_path(path) => Err(ApiError::new(ErrorType::UnknownOperation, "There is no such path.")),
             found => found,
         };
