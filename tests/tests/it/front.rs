@@ -11,6 +11,7 @@ use forebay_tests::lambda_api::{LambdaApi, MAPPINGS};
 use forebay_tests::ministack::MiniStack;
 use serde_json::json;
 
+use crate::aws_credentials::make_certificates;
 use crate::scene::Scene;
 
 /// Never shown, wherever it is looked for.
@@ -121,6 +122,33 @@ fn a_reload_changes_keys_and_keeps_them_when_they_cannot_be_had() {
     let (code, out, err) = run(scene.folder(), &["reload", "--data-dir", "data"]);
     assert_eq!(code, 0, "--api-listen goes before the setting: {out} {err}");
     assert_eq!(list(&api, ""), 200);
+}
+
+#[test]
+fn a_certificate_is_taken_anew_by_a_reload_and_a_broken_one_is_not() {
+    let scene = Scene::new();
+    let tls = "api: { tls: { cert_file: leaf.pem, key_file: leaf.key } }\n";
+    let certify = |roots: &str| {
+        make_certificates(scene.folder());
+        fs::set_permissions(scene.path("leaf.key"), fs::Permissions::from_mode(0o600)).expect("its mode can be set");
+        fs::copy(scene.path("roots.pem"), scene.path(roots)).expect("a file can be copied");
+    };
+    certify("first.pem");
+    config(&scene, tls);
+    let daemon = Daemon::start(scene.folder());
+    let port = api_of(&daemon).rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("it has a port");
+    let request = format!("GET {MAPPINGS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let status = |roots: &str| http::exchange_over_tls(port, &scene.path(roots), &request).and_then(|it| http::parse(&it)).map(|it| it.0);
+    assert_eq!(status("first.pem"), Some(200));
+    certify("second.pem");
+    assert_eq!((status("first.pem"), status("second.pem")), (Some(200), None), "nobody has reloaded");
+    assert_eq!(run(scene.folder(), &["reload", "--data-dir", "data"]).0, 0);
+    assert_eq!((status("first.pem"), status("second.pem")), (None, Some(200)));
+    scene.write("leaf.pem", "no certificate");
+    let (code, out, err) = run(scene.folder(), &["reload", "--data-dir", "data"]);
+    assert!(code == 78 && [out, err].concat().contains("FB-0519"));
+    assert_eq!(status("second.pem"), Some(200), "the former certificate stays in use");
+    assert!(daemon.stop().success());
 }
 
 #[test]
