@@ -14,6 +14,9 @@ const DRAWN_MAX: usize = 200;
 /// The longest line, in bytes, that is drawn under a finding; of longer ones only the place is named.
 const LINE_BYTES_MAX: usize = 400;
 
+/// A line is not drawn that names one of these, for it may hold what was written there by mistake.
+const SECRETS: [&str; 2] = ["secret", "session_token"];
+
 /// Whether drawings use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
@@ -55,6 +58,7 @@ pub fn draw(findings: &[Finding], texts: &BTreeMap<String, String>, style: Style
 /// Adds the line of a place and what is said about it.
 fn point<'a>(group: Group<'a>, place: &'a Place, label: &'a str, kind: AnnotationKind, texts: &'a BTreeMap<String, String>) -> Group<'a> {
     let line = texts.get(&*place.file).and_then(|text| line_at(text, place));
+    let line = line.filter(|(line, _)| !SECRETS.iter().any(|word| line.contains(word) || label.contains(word)));
     let Some((line, from)) = line else {
         let origin = Origin::path(&*place.file).line(number(place.line)).char_column(number(place.column));
         return group.element(origin);

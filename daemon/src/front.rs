@@ -136,7 +136,7 @@ impl Prepared {
         };
         let certificate = api.tls.as_ref().map(Certificate::read).transpose().map_err(FrontError::Certificate)?;
         let relay = clients.aws.relay("lambda", &clients.http).await.map_err(FrontError::PassOn)?;
-        Ok(Self { policy, certificate, pass_on: PassOn::new(relay), region: region })
+        Ok(Self { policy, certificate, pass_on: PassOn::new(relay), region })
     }
 
     /// The guard of all listeners, with this policy.

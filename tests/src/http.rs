@@ -2,6 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Status and body of `GET path` at `address`; `None` when nobody answers.
@@ -74,4 +76,29 @@ pub fn metric(page: &str, name: &str, label: &str) -> f64 {
         rest.is_some_and(|rest| rest.starts_with(['{', ' ']) || rest.starts_with("_total")) && line.contains(label)
     };
     page.lines().filter(|line| !line.starts_with('#')).filter(is_it).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// Sends a request to `localhost` over TLS and reads to the end; `None` when whoever answers is not one that `roots` signed. Python has TLS;
+/// these tests have none of their own.
+///
+/// # Panics
+/// Where there is no Python.
+pub fn exchange_over_tls(port: u16, roots: &Path, request: &str) -> Option<Vec<u8>> {
+    let script = "import socket, ssl, sys\n\
+                  tls = ssl.create_default_context(cafile=sys.argv[2])\n\
+                  stream = tls.wrap_socket(socket.create_connection(('127.0.0.1', int(sys.argv[1])), 30), server_hostname='localhost')\n\
+                  stream.sendall(sys.stdin.buffer.read())\n\
+                  while piece := stream.recv(65536): sys.stdout.buffer.write(piece)\n";
+    let mut child = Command::new("python3")
+        .args(["-c", script, &port.to_string()])
+        .arg(roots)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("python3 runs");
+    // A script that ended early tells by its status.
+    let _ = child.stdin.take().map(|mut it| it.write_all(request.as_bytes()));
+    let output = child.wait_with_output().ok()?;
+    output.status.success().then_some(output.stdout)
 }

@@ -212,6 +212,17 @@ impl MiniStack {
         serde_json::from_str(&answer).unwrap_or(Value::Null)
     }
 
+    /// A new secret of Secrets Manager; its ARN.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn secret(&self, name: &str, value: &str) -> String {
+        let headers = [("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", "secretsmanager.CreateSecret")];
+        let answer = self.must("POST", "/", "secretsmanager", &headers, &json!({ "Name": name, "SecretString": value }).to_string());
+        let answer: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
+        answer["ARN"].as_str().expect("a secret has an ARN").to_owned()
+    }
+
     /// One call of Lambda.
     fn rest(&self, method: &str, path: &str, body: &Value) -> Value {
         let answer = self.must(method, path, "lambda", &[("Content-Type", "application/json")], &body.to_string());
@@ -249,7 +260,7 @@ impl MiniStack {
         );
         let answer = match &self.roots {
             None => exchange(self.port, &request),
-            Some(roots) => exchange_over_tls(self.port, roots, &request),
+            Some(roots) => crate::http::exchange_over_tls(self.port, roots, &request),
         };
         crate::http::parse(&answer?)
     }
@@ -276,27 +287,6 @@ fn exchange(port: u16, request: &str) -> Option<Vec<u8>> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     Some(answer)
-}
-
-/// Python has TLS; these tests have none of their own.
-fn exchange_over_tls(port: u16, roots: &Path, request: &str) -> Option<Vec<u8>> {
-    let script = "import socket, ssl, sys\n\
-                  tls = ssl.create_default_context(cafile=sys.argv[2])\n\
-                  stream = tls.wrap_socket(socket.create_connection(('127.0.0.1', int(sys.argv[1])), 30), server_hostname='localhost')\n\
-                  stream.sendall(sys.stdin.buffer.read())\n\
-                  while piece := stream.recv(65536): sys.stdout.buffer.write(piece)\n";
-    let mut child = Command::new("python3")
-        .args(["-c", script, &port.to_string()])
-        .arg(roots)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("python3 runs");
-    // A script that ended early tells by its status.
-    let _ = child.stdin.take().map(|mut it| it.write_all(request.as_bytes()));
-    let output = child.wait_with_output().ok()?;
-    output.status.success().then_some(output.stdout)
 }
 
 fn program(name: &str) -> PathBuf {

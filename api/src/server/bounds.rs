@@ -69,7 +69,11 @@ pub(super) struct Bodies(Arc<Semaphore>);
 
 impl Bodies {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(BODIES_BYTES_MAX / UNIT)))
+        Self::of(BODIES_BYTES_MAX)
+    }
+
+    fn of(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes / UNIT)))
     }
 
     /// Reads a body of at most `bytes_max`. One that says that it is longer is not read at all.
@@ -100,5 +104,26 @@ impl Bodies {
             bytes.extend_from_slice(&data);
         }
         Ok(ReadBody { bytes: bytes.freeze(), memory })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bodies_together_have_a_bound_and_what_is_done_makes_room() {
+        let bodies = Bodies::of(4 * UNIT);
+        let read = async |n_bytes: usize| bodies.read(Body::from(vec![0; n_bytes]), 10 * UNIT).await;
+        let first = read(3 * UNIT).await.unwrap();
+        assert_eq!(first.bytes.len(), 3 * UNIT);
+        let second = read(UNIT).await.unwrap();
+        let refused = read(1).await.unwrap_err();
+        assert_eq!((refused.error_type, refused.retry_after), (ErrorType::TooManyRequests, Some(Duration::from_secs(1))));
+        drop((first, second));
+        assert!(read(4 * UNIT).await.is_ok());
+        assert_eq!(read(4 * UNIT + 1).await.unwrap_err().error_type, ErrorType::TooManyRequests);
+        assert_eq!(read(10 * UNIT + 1).await.unwrap_err().error_type, ErrorType::RequestTooLarge);
+        assert!(read(4 * UNIT).await.is_ok(), "what was refused holds nothing");
     }
 }

@@ -134,6 +134,35 @@ async fn an_unknown_key_and_a_wrong_signature_are_told_alike() {
     }
 }
 
+/// How long refusals take tells nobody which keys there are.
+#[test]
+fn an_unknown_key_and_a_wrong_signature_take_as_long() {
+    let n_rounds = if std::env::var_os("FOREBAY_LONG").is_some() { 20_000 } else { 500 };
+    let Access::Keys { verifier, .. } = crate::wire::keyed() else { unreachable!("it has keys") };
+    let wrong = {
+        let mut request = sign(&list());
+        request.path.push(b'/');
+        request
+    };
+    let unknown = replace(wrong.clone(), signed::KEY_ID, "AKIDEXAMPLF");
+    let mut took = [Vec::with_capacity(n_rounds), Vec::with_capacity(n_rounds)];
+    for _ in 0..n_rounds {
+        for (request, took) in [&wrong, &unknown].into_iter().zip(&mut took) {
+            let start = std::time::Instant::now();
+            let refused = request.verify(&verifier, SystemTime::now());
+            took.push(start.elapsed());
+            assert_eq!(refused, Err(forebay_api::auth::Denied::Mismatch));
+        }
+    }
+    let [wrong, unknown] = took.map(|mut it| {
+        it.sort_unstable();
+        it[n_rounds / 2].as_secs_f64()
+    });
+    // A machine that does other things meanwhile blurs few rounds more than many.
+    let bound = if n_rounds > 1_000 { 0.05 } else { 0.5 };
+    assert!((wrong / unknown - 1.0).abs() < bound, "{wrong} s with a wrong signature, {unknown} s with an unknown key");
+}
+
 #[tokio::test]
 async fn each_role_may_what_its_row_says() {
     let world = World::keyed().await;

@@ -17,6 +17,9 @@ use crate::service::PATH;
 use crate::signed::{self, Request};
 use crate::wire::{LONG, TOKEN, World, keyed, sign_as};
 
+/// The longest that a function may run, on a clock that only the test moves.
+const FIFTEEN_MINUTES: std::time::Duration = std::time::Duration::from_secs(900);
+
 /// A server that answers one request a connection with these bytes and keeps what it was sent.
 struct Behind {
     address: SocketAddr,
@@ -243,6 +246,28 @@ async fn a_server_that_takes_nothing_holds_its_client_back() {
     let _ = timeout(std::time::Duration::from_secs(2), stuck).await;
     assert!(n_taken < 40, "{n_taken} MB were taken for a server that reads nothing");
     drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_runs_for_fifteen_minutes_is_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        read_request(&mut connection).await;
+        tokio::time::sleep(FIFTEEN_MINUTES).await;
+        connection.write_all(OK).await.unwrap();
+        connection.shutdown().await.unwrap();
+    });
+    let world = World::start(Access::Open, to(address, None).await, Router::new()).await;
+    let mut connection = TcpStream::connect(world.address).await.unwrap();
+    let invoke = Request::new("POST", "/2015-03-31/functions/f/invocations", "{}");
+    connection.write_all(&crate::wire::bytes_of(&invoke)).await.unwrap();
+    let mut answer = Vec::new();
+    let start = tokio::time::Instant::now();
+    timeout(FIFTEEN_MINUTES * 2, connection.read_to_end(&mut answer)).await.expect("an answer").unwrap();
+    assert_eq!(crate::wire::parse(&answer).status, 201);
+    assert!(start.elapsed() >= FIFTEEN_MINUTES);
 }
 
 #[tokio::test]

@@ -59,6 +59,9 @@ async fn a_route_needs_what_its_rule_says() {
     look.headers.push(("Authorization".to_owned(), format!("bearer {TOKEN}").into_bytes()));
     let looked = world.send(&look).await;
     assert_eq!((looked.status, text(&looked.body)), (200, "token:curl 0".to_owned()));
+    // What is ours and has no route is nobody else's.
+    assert_eq!(world.send(&sign(&Request::new("GET", "/v1/a/b/c", ""))).await.refusal(), (404, "UnknownOperationException".to_owned()));
+    assert_eq!(world.call("GET", "/v1/a/b/c", "").await.refusal().0, 403);
     // What no route has goes on to the calls of Lambda.
     assert_eq!(world.send(&sign_as("ADMIN", &Request::new("GET", "/v2/a", ""))).await.refusal().0, 404);
 }

@@ -48,6 +48,19 @@ fn a_secret_in_place_of_its_reference_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn a_line_that_may_hold_a_secret_is_not_drawn() {
+    for text in [
+        "keys: [{ id: k, role: admin, secret: hunter2 }]\n",
+        "keys: [{ id: k, role: root, secret: \"env:A\", session_token: hunter2 }]\n",
+        "keys:\n  - id: k\n    role: admin\n    secret:\n      hunter2\n",
+    ] {
+        let texts = [("forebay.yaml", text)];
+        let drawn = crate::common::drawn(&texts, &check_all(&texts, &Variables(&[])).unwrap_err());
+        assert!(drawn.contains("forebay.yaml:") && !drawn.contains("hunter"), "{drawn}");
+    }
+}
+
+#[test]
 fn what_others_can_reach_needs_keys_and_a_certificate() {
     let keys = "keys: [{ id: k, role: admin, secret: env:K }]";
     let tls = "tls: { cert_file: c, key_file: k }";

@@ -266,7 +266,7 @@ fn a_queue_behind_tls_of_ones_own_is_trusted_by_ca_file_only() {
 }
 
 /// An authority of one's own, and a certificate for `localhost` that it signed.
-fn make_certificates(folder: &Path) {
+pub(crate) fn make_certificates(folder: &Path) {
     std::fs::write(folder.join("leaf.ext"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").expect("a file can be written");
     for arguments in [
         "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout roots.key -out roots.pem",

@@ -3,6 +3,7 @@
 mod aws;
 mod aws_credentials;
 mod demo;
+mod front;
 mod hostile;
 mod kills;
 mod neighbours;
