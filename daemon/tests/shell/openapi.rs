@@ -144,10 +144,18 @@ struct Heard {
 }
 
 impl Heard {
+    async fn ask_as_a_page(&mut self, method: &str, template: &str, name: &str) -> u16 {
+        self.send(method, template, name, "", "origin: http://example.com\r\n", "{}").await
+    }
+
     async fn ask(&mut self, method: &str, template: &str, name: &str, query: &str, body: &str) -> u16 {
+        self.send(method, template, name, query, "", body).await
+    }
+
+    async fn send(&mut self, method: &str, template: &str, name: &str, query: &str, header: &str, body: &str) -> u16 {
         let path = template.replace("{name}", name);
         let request = format!(
-            "{method} {path}{query} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            "{method} {path}{query} HTTP/1.1\r\nhost: localhost\r\n{header}content-length: {}\r\nconnection: close\r\n\r\n{body}",
             body.len()
         );
         let (status, answer) = self.listening.ask(&request).await;
@@ -189,6 +197,19 @@ async fn real_answers_fit_their_schemas_and_every_good_one_was_heard() {
     assert_eq!(it.ask("PUT", &mapping("positions"), "m", "", r#"{"to":"LATEST"}"#).await, 409);
     assert_eq!(it.ask("POST", &mapping("pause"), "m", "", "").await, 200);
     assert_eq!(it.ask("POST", &mapping("resume"), "m", "", "").await, 503);
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let long = format!("{{\"to\":\"{}\"}}", "x".repeat(3 << 20));
+    for (method, page, wrong) in [("PUT", "positions", "positions"), ("POST", "replay", "from")] {
+        let nulls = format!("{{\"{wrong}\":null}}");
+        let numbers = format!("{{\"{wrong}\":[1,{{}}]}}");
+        for body in ["", "null", "\u{1}\u{7f}", "{\"to\":{},\"from\":[]}", &deep, &nulls, &numbers] {
+            assert_eq!(it.ask(method, &mapping(page), "m", "", body).await, 400, "{page} {body:.40}");
+        }
+        assert_eq!(it.ask(method, &mapping(page), "m", "", &long).await, 413, "{page}");
+        assert_eq!(it.ask(method, &mapping(page), "..%2Fm", "", "{\"to\":\"LATEST\",\"from\":\"TRIM_HORIZON\"}").await, 400, "{page}");
+        assert_eq!(it.ask_as_a_page(method, &mapping(page), "m").await, 403, "{page}");
+    }
+    assert_eq!(it.ask("GET", &mapping("status"), "..%2F..%2Fv1", "", "").await, 404);
     let mut asked = std::mem::replace(&mut it.listening.asked, tokio::sync::mpsc::channel(1).1);
     let answering = tokio::spawn(async move {
         asked.recv().await.unwrap().send(Outcome::Applied(Default::default())).unwrap();
