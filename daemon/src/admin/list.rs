@@ -98,12 +98,15 @@ pub(super) async fn all(State(shown): State<Shown>) -> Response {
 pub(super) async fn status(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
     let Some(entry) = shown.registry.entry(&name) else { return no_mapping() };
     let tracks = entry.tracks().await;
+    // A source that is down would be waited for.
+    let is_down = tracks.iter().flatten().any(|it| it.state == "SourceDown");
+    let lag = if is_down { None } else { lag(&entry).await };
     let (values, gauges) = (entry.metrics().values(), entry.metrics().gauges());
     let now = shown.clock.now().unix;
     json(&StatusJson {
         mapping: MappingJson::of(&entry, tracks.as_deref()),
         tracks,
-        lag: lag(&entry).await,
+        lag,
         iterator_age_milliseconds: gauges.iterator_age_ms,
         checkpoint_age_seconds: gauges.committed_at.map(|at| at.age(now).as_secs_f64()),
         checkpoint_committed_at: gauges.committed_at.map(wall_time),

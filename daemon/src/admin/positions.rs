@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -20,6 +21,9 @@ use crate::status::position;
 
 /// What still runs may take longer; then the answer says that it goes on.
 const REPLAY_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// A body, or why it could not be read whole.
+type Body = Result<Bytes, BytesRejection>;
 
 #[derive(Serialize)]
 struct PositionsJson {
@@ -71,7 +75,11 @@ pub(super) async fn show(State(shown): State<Shown>, Path(name): Path<String>) -
 }
 
 /// Puts tracks elsewhere; 409 unless the mapping is paused or disabled.
-pub(super) async fn set(State(shown): State<Shown>, Path(name): Path<String>, body: Bytes) -> Response {
+pub(super) async fn set(State(shown): State<Shown>, Path(name): Path<String>, body: Body) -> Response {
+    let body = match read(body) {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
     let target = match serde_json::from_slice(&body) {
         Ok(Wanted { positions: Some(places), to: None }) if !places.is_empty() => Target::Places(places),
         Ok(Wanted { positions: None, to: Some(to) }) => match start_of(&to) {
@@ -90,7 +98,11 @@ pub(super) async fn set(State(shown): State<Shown>, Path(name): Path<String>, bo
 }
 
 /// Puts tracks back and goes on; what runs is finished before.
-pub(super) async fn replay(State(shown): State<Shown>, Path(name): Path<String>, body: Bytes) -> Response {
+pub(super) async fn replay(State(shown): State<Shown>, Path(name): Path<String>, body: Body) -> Response {
+    let body = match read(body) {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
     let wrong =
         || refused(StatusCode::BAD_REQUEST, "`from` is TRIM_HORIZON, a time such as 2026-07-01T12:00:00Z, or a track and its position");
     let target = match serde_json::from_slice(&body) {
@@ -102,6 +114,10 @@ pub(super) async fn replay(State(shown): State<Shown>, Path(name): Path<String>,
         Err(_) => return wrong(),
     };
     reposition(&shown, &name, &target, true).await
+}
+
+fn read(body: Body) -> Result<Bytes, Response> {
+    body.map_err(|error| refused(error.status(), &error.body_text()))
 }
 
 async fn reposition(shown: &Shown, name: &str, target: &Target, replays: bool) -> Response {

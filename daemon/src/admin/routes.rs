@@ -32,18 +32,6 @@ impl Route {
     const fn put(path: &'static str, action: Action, handler: fn() -> MethodRouter<Shown>) -> Self {
         Self { method: &Method::PUT, path, action: Some(action), handler }
     }
-
-    /// Whether a request for `path` is for it.
-    fn is_for(&self, path: &str) -> bool {
-        let (mut mine, mut asked) = (self.path.split('/'), path.split('/'));
-        loop {
-            match (mine.next(), asked.next()) {
-                (None, None) => return true,
-                (Some(mine), Some(asked)) if mine == asked || (mine.starts_with('{') && !asked.is_empty()) => {}
-                (_, _) => return false,
-            }
-        }
-    }
 }
 
 /// Every page.
@@ -63,11 +51,6 @@ pub static ROUTES: [Route; 14] = [
     Route::post("/v1/mappings/{name}/resume", Action::Steer, || post(steer::resume)),
     Route::post("/v1/reload", Action::Reload, || post(reload::reload)),
 ];
-
-/// The page that answers a request, whose path is as it was sent.
-pub fn find(method: &Method, path: &str) -> Option<&'static Route> {
-    ROUTES.iter().find(|it| it.method == method && it.is_for(path))
-}
 
 /// All pages of the table.
 pub(super) fn router() -> Router<Shown> {
@@ -89,18 +72,6 @@ pub(super) fn rules() -> impl Iterator<Item = Rule> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_request_finds_its_page_and_nothing_else_does() {
-        let found = |method: Method, path: &str| find(&method, path).map(|it| it.path);
-        assert_eq!(found(Method::GET, "/v1/mappings"), Some("/v1/mappings"));
-        assert_eq!(found(Method::GET, "/v1/mappings/a%2Fb/status"), Some("/v1/mappings/{name}/status"));
-        assert_eq!(found(Method::PUT, "/v1/mappings/m/positions"), Some("/v1/mappings/{name}/positions"));
-        for path in ["/v1/mappings/", "/v1/mappings//status", "/v1/mappings/a/b/status", "/v1/mappings/m/status/", "/v1", "/", ""] {
-            assert_eq!(found(Method::GET, path), None, "{path}");
-        }
-        assert_eq!(found(Method::DELETE, "/v1/mappings"), None);
-    }
 
     #[test]
     fn every_page_beyond_health_asks_for_a_right_and_what_is_posted_or_put_changes_something() {

@@ -1,10 +1,9 @@
 //! Pauses a mapping and lets it go on.
 
-use std::pin::Pin;
-
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use forebay_pollers::BoxFuture;
 
 use super::Shown;
 use super::answer::{no_mapping, refused, refused_with};
@@ -18,17 +17,17 @@ use crate::sentence::chain;
 /// Pauses mappings and lets them go on, durably.
 pub trait Steering: Send + Sync {
     /// The mapping finishes what runs and takes nothing new.
-    fn pause<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<(), ChangeError>> + Send + 'a>>;
+    fn pause<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ChangeError>>;
     /// The mapping goes on from where it stood.
-    fn resume<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<(), ChangeError>> + Send + 'a>>;
+    fn resume<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ChangeError>>;
 }
 
 impl Steering for App {
-    fn pause<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<(), ChangeError>> + Send + 'a>> {
+    fn pause<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ChangeError>> {
         Box::pin(Self::pause(self, name))
     }
 
-    fn resume<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<(), ChangeError>> + Send + 'a>> {
+    fn resume<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ChangeError>> {
         Box::pin(Self::resume(self, name))
     }
 }

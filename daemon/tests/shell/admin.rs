@@ -1,7 +1,6 @@
 //! The admin listener over a real socket on loopback.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use forebay_api::server::{Access, Guard, Hosts, Policy};
@@ -13,31 +12,32 @@ use forebay_daemon::control::ChangeError;
 use forebay_daemon::metrics::Gauges;
 use forebay_daemon::registry::{Entry, Lifecycle, Registry};
 use forebay_daemon::reload::{Outcome, ReloadStatus, Request};
+use forebay_pollers::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
-struct Listening {
-    admin: Admin,
+pub(crate) struct Listening {
+    pub(crate) admin: Admin,
     registry: Arc<Registry>,
     entry: Arc<Entry>,
     draining: CancellationToken,
     store: MemoryStore,
     folder: tempfile::TempDir,
-    asked: Receiver<Request>,
+    pub(crate) asked: Receiver<Request>,
     status: Arc<ReloadStatus>,
 }
 
 /// Pauses nothing: what a real one does is seen where the whole daemon runs.
-pub(crate) struct NoSteering;
+struct NoSteering;
 
 impl Steering for NoSteering {
-    fn pause<'a>(&'a self, _name: &'a str) -> Pin<Box<dyn Future<Output = Result<(), ChangeError>> + Send + 'a>> {
+    fn pause<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Result<(), ChangeError>> {
         Box::pin(async { Ok(()) })
     }
 
-    fn resume<'a>(&'a self, _name: &'a str) -> Pin<Box<dyn Future<Output = Result<(), ChangeError>> + Send + 'a>> {
+    fn resume<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Result<(), ChangeError>> {
         Box::pin(async { Err(ChangeError::Ending) })
     }
 }
@@ -48,10 +48,16 @@ pub(crate) fn open_guard() -> Guard {
 }
 
 async fn listening() -> Listening {
-    let folder = tempfile::tempdir().unwrap();
     let registry = Arc::new(Registry::default());
     let (entry, _) = Entry::new("m", "fake", "fake:there".into(), "f".into());
-    registry.insert(Arc::clone(&entry));
+    registry.insert(entry);
+    listening_to(registry).await
+}
+
+/// A listener over mappings, of which one is called `m`.
+pub(crate) async fn listening_to(registry: Arc<Registry>) -> Listening {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = registry.entry("m").unwrap();
     let draining = CancellationToken::new();
     let store = MemoryStore::default();
     let bound = Bound::bind("127.0.0.1:0".parse().unwrap(), folder.path()).await.unwrap();
@@ -83,7 +89,7 @@ impl Listening {
         self.ask(&format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{header}content-length: 0\r\nconnection: close\r\n\r\n")).await
     }
 
-    async fn ask(&self, request: &str) -> (u16, String) {
+    pub(crate) async fn ask(&self, request: &str) -> (u16, String) {
         let mut connection = TcpStream::connect(self.admin.address()).await.unwrap();
         connection.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();

@@ -8,7 +8,9 @@ mod admin;
 mod function;
 mod laws;
 mod log;
+mod openapi;
 mod operators;
+mod schema;
 #[path = "fakes/source.rs"]
 mod source;
 mod starts;

@@ -166,6 +166,66 @@ fn a_replay_of_a_running_mapping_finishes_what_runs_and_begins_exactly_where_it_
     daemon.stop();
 }
 
+/// Waits while there is a file `hold`, then writes down what it was given.
+const HOLDING: &str = r#"
+import os, pathlib, time
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+SEEN = os.open(HERE / "seen", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+def handler(event, context):
+    (HERE / "began").touch()
+    while (HERE / "hold").exists():
+        time.sleep(0.01)
+    os.write(SEEN, "".join(f'{os.path.basename(r["path"])}\t{r["offset"]}\t{r["body"]}\n' for r in event["Records"]).encode())
+"#;
+
+fn holding(n_lines: usize) -> (Scene, Daemon) {
+    let scene = Scene::new();
+    scene.write("code/app.py", HOLDING);
+    scene.write("hold", "");
+    lines(&scene, 0..n_lines);
+    let daemon = started(&scene, "batch_size: 2");
+    wait::until("a batch to run", || scene.path("began").exists().then_some(()));
+    (scene, daemon)
+}
+
+fn let_go(scene: &Scene) {
+    fs::remove_file(scene.path("hold")).expect("the file can be removed");
+}
+
+#[test]
+fn a_pause_is_answered_before_what_runs_is_finished_and_that_is_finished() {
+    let (scene, daemon) = holding(4);
+    let paused = post(&daemon, &format!("{LINES}/pause"));
+    assert_eq!(paused["state"], "Disabling", "what runs is finished, however long it takes: {paused}");
+    let_go(&scene);
+    await_status(&daemon, LINES, "it to rest", |it| it["state"] == "Paused");
+    assert_eq!(seen(&scene), [0, 1], "what ran was finished and nothing began");
+    post(&daemon, &format!("{LINES}/resume"));
+    await_seen(&scene, &[0, 1, 2, 3]);
+    daemon.stop();
+}
+
+#[test]
+fn a_replay_waits_for_the_batch_that_runs() {
+    let (scene, daemon) = holding(4);
+    let admin = daemon.admin.clone();
+    let replaying = std::thread::spawn(move || {
+        let body = json!({ "from": "TRIM_HORIZON" }).to_string();
+        http::send(&admin, "POST", &format!("{LINES}/replay"), &body).expect("the daemon answers")
+    });
+    await_status(&daemon, LINES, "the replay to wait", |it| it["state"] == "Updating");
+    assert!(seen(&scene).is_empty(), "nothing was finished yet");
+    let_go(&scene);
+    let (status, told) = replaying.join().expect("the thread ends");
+    assert_eq!(status, 200, "{told}");
+    // The batch that ran was finished, not sent twice at once; then all came again, from the first line.
+    await_seen(&scene, &[0, 1, 0, 1, 2, 3]);
+    await_backlog(&daemon, LINES, 0);
+    daemon.stop();
+}
+
 #[test]
 fn why_and_status_tell_a_failing_batch_and_peek_shows_it() {
     let scene = Scene::new();
