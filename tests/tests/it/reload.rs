@@ -226,7 +226,8 @@ fn what_runs_ends_under_its_former_settings_and_the_reload_does_not_wait_for_it(
     parts.append("slow", ["hold 0".to_owned(), "hold 1".to_owned()]);
     wait::until("the batch to run", || (parts.tried("slow") == [2]).then_some(()));
     parts.append("slow", numbered(2..8));
-    parts.mapping("slow", ", batch_size: 3");
+    // Limits alone would not wait for what runs; a window changes what an event may look like.
+    parts.mapping("slow", ", batch_size: 3, maximum_batching_window_in_seconds: 1");
     parts.write();
     assert_eq!(parts.reload(), (0, "changed: slow; unchanged: 0\n".to_owned()));
     await_state(&daemon, "slow", Some("Updating"));
@@ -244,12 +245,32 @@ fn what_runs_ends_under_its_former_settings_and_the_reload_does_not_wait_for_it(
 }
 
 #[test]
+fn other_limits_hold_from_the_next_batch_on_while_the_mapping_goes_on() {
+    let mut parts = Parts::new(&["slow"]);
+    parts.mapping("slow", ", batch_size: 2");
+    let daemon = parts.start();
+    parts.append("slow", ["hold 0".to_owned(), "hold 1".to_owned()]);
+    wait::until("the batch to run", || (parts.tried("slow") == [2]).then_some(()));
+    parts.append("slow", numbered(2..8));
+    parts.mapping("slow", ", batch_size: 3");
+    parts.write();
+    assert_eq!(parts.reload(), (0, "changed: slow; unchanged: 0\n".to_owned()));
+    assert_eq!(state(&daemon, "slow").as_deref(), Some("Enabled"));
+    parts.scene.write("go", "");
+    let wanted: Vec<String> = ["hold 0".to_owned(), "hold 1".to_owned()].into_iter().chain(numbered(2..8)).collect();
+    parts.await_bodies("slow", &wanted);
+    let tried = parts.tried("slow");
+    assert!(tried[0] == 2 && tried[1..].contains(&3) && tried[1..].iter().all(|it| *it <= 3), "{tried:?}");
+    assert!(daemon.stop().success());
+}
+
+#[test]
 fn the_end_of_the_process_waits_no_longer_for_a_mapping_that_is_being_changed() {
     let mut parts = Parts::new(&["stuck", "idle"]);
     let daemon = parts.start();
     parts.append("stuck", ["hold".to_owned()]);
     wait::until("the batch to run", || (parts.tried("stuck") == [1]).then_some(()));
-    parts.mapping("stuck", ", batch_size: 3");
+    parts.mapping("stuck", ", batch_size: 3, maximum_batching_window_in_seconds: 1");
     parts.top = "shutdown_grace: 1\n".to_owned();
     parts.write();
     assert_eq!(parts.reload(), (0, "changed: stuck; unchanged: 1\n".to_owned()));
