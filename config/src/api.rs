@@ -90,6 +90,20 @@ impl ApiSettings {
         }
     }
 
+    /// The files that it names: a certificate or a secret in one of them may change without the config.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let of_tls = self.tls.iter().flat_map(|it| [it.cert_file.clone(), it.key_file.clone()]);
+        let secrets = self.keys.iter().flat_map(|it| match &it.proof {
+            KeyProof::Signature { secret, session_token, .. } => vec![Some(secret), session_token.as_ref()],
+            KeyProof::Token { .. } => Vec::new(),
+        });
+        let of_secrets = secrets.flatten().filter_map(|it| match it {
+            SecretRef::File(path) => Some(path.clone()),
+            SecretRef::Env(_) | SecretRef::SecretsManager(_) => None,
+        });
+        of_tls.chain(of_secrets).collect()
+    }
+
     /// Reads the block; relative paths begin at `base`.
     pub(crate) fn read(it: Item<'_, '_>, base: &Path) -> Option<Self> {
         it.fields(|fields| {

@@ -294,6 +294,25 @@ async fn an_endpoint_that_is_down_breaks_off_or_is_not_there_is_said_so() {
 }
 
 #[tokio::test]
+async fn what_another_server_could_read_as_a_call_about_mappings_is_not_passed_on() {
+    let mut behind = Behind::start(OK).await;
+    let world = World::start(Access::Open, to(behind.address, None).await, Router::new()).await;
+    for path in [
+        "/2015-03-31//event-source-mappings",
+        "/2015-03-31/./event-source-mappings/",
+        "//2015-03-31/event-source-mappings",
+        "/2015-03-31/%65vent-source-mappings",
+        "/2015-03-31/functions/../event-source-mappings",
+        "/x/%2e%2e/2015-03-31/Event-Source-Mappings",
+        "/2015-03-31%2fevent-source-mappings",
+    ] {
+        assert_eq!(world.call("POST", path, "{}").await.refusal(), (404, "UnknownOperationException".to_owned()), "{path}");
+    }
+    assert_eq!(world.call("POST", "/2015-03-31/functions/event-source-mappings/invocations", "{}").await.status, 201);
+    assert!(behind.seen().await.starts_with("POST /2015-03-31/functions/event-source-mappings/"), "nothing else came through");
+}
+
+#[tokio::test]
 async fn redirects_are_answers_and_are_not_followed() {
     let mut behind = Behind::start(b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").await;
     let world = World::start(Access::Open, to(behind.address, None).await, Router::new()).await;

@@ -11,6 +11,8 @@ use forebay_api::service::{BoxFuture, MappingService};
 use tokio::sync::Semaphore;
 
 pub(crate) const ID: &str = "14e0db71-5d35-4eb5-b481-8945cf9d10c2";
+/// A mapping that nobody can look at.
+pub(crate) const PANICS: &str = "00000000-0000-4eb5-b481-8945cf9d10c2";
 pub(crate) const PATH: &str = "/2015-03-31/event-source-mappings";
 
 #[derive(Default)]
@@ -72,7 +74,10 @@ impl MappingService for Fake {
     }
 
     fn get<'a>(&'a self, uuid: &'a str) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>> {
-        Box::pin(async move { self.find(uuid) })
+        Box::pin(async move {
+            assert_ne!(uuid, PANICS, "this one panics");
+            self.find(uuid)
+        })
     }
 
     fn update<'a>(&'a self, uuid: &'a str, _: UpdateMapping) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>> {

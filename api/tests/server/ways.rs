@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::service::{ID, PATH};
+use crate::service::{ID, PANICS, PATH};
 use crate::signed::Request;
 use crate::wire::{LONG, World, bytes_of, create_body};
 
@@ -65,6 +65,8 @@ async fn a_panic_is_an_error_of_ours_and_stops_nothing() {
     let answer = world.call("POST", PATH, &create_body("panics")).await;
     assert_eq!(answer.refusal(), (500, "ServiceException".to_owned()));
     assert!(!answer.message().contains("panic"));
+    let looked = world.call("GET", &format!("{PATH}/{PANICS}"), "").await;
+    assert_eq!(looked.refusal(), (500, "ServiceException".to_owned()));
     assert_eq!(world.call("POST", PATH, &create_body("f")).await.status, 202);
 }
 

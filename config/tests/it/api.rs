@@ -28,6 +28,7 @@ fn keys_say_who_they_are_and_where_their_secrets_are() {
     );
     let api = check(&text).unwrap().settings.api;
     assert_eq!(api.allowed_hosts, ["lambda.example.com"]);
+    assert_eq!(api.files(), ["/base/c.pem", "/k.pem", "/base/key"].map(std::path::PathBuf::from));
     let tls = api.tls.unwrap();
     assert_eq!((tls.cert_file.to_str(), tls.key_file.to_str()), (Some("/base/c.pem"), Some("/k.pem")));
     assert_eq!((api.keys[0].role, api.keys[1].role), (KeyRole::Operator, KeyRole::Reader));

@@ -182,7 +182,7 @@ async fn start(begun: Begun) -> Result<RunningProcess, Refusal> {
     effective::lines(&loaded, &blueprint).iter().for_each(effective::Line::tell);
     let forebay_config::Settings { shutdown_grace, watch_config, .. } = blueprint.settings;
     let settings = Settings { shutdown_grace, watch_config };
-    watch.also(loaded.named_files());
+    watch.also(&reload::named_files(&loaded, &blueprint));
     watch.set_enabled(watch_config);
     let store: Arc<dyn CheckpointStore> = Arc::new(RocksStore::open(RocksOptions::new(&folder)).await?);
     // Before anything is read: a process whose place is taken touches nothing.

@@ -4,6 +4,7 @@ mod outcome;
 mod status;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -128,6 +129,7 @@ impl Reloader {
         let drawn = loaded.check().and_then(|config| blueprint::draw(config, &loaded));
         let blueprint = drawn.map_err(|findings| Refused::findings(&findings, &loaded.texts))?;
         self.check_fixed(&blueprint)?;
+        watch.also(&named_files(&loaded, &blueprint));
         Ok(Read { lines: effective::lines(&loaded, &blueprint), blueprint })
     }
 
@@ -185,6 +187,11 @@ impl Reloader {
         }
         self.status.note(outcome, self.clock.now().unix);
     }
+}
+
+/// The files besides the config's own whose change is one of the config.
+pub fn named_files(loaded: &Loaded, blueprint: &Blueprint) -> BTreeSet<PathBuf> {
+    loaded.named_files().iter().cloned().chain(blueprint.settings.api.files()).collect()
 }
 
 /// What concerns the process and may change while it runs.

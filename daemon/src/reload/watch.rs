@@ -59,7 +59,7 @@ impl Watch {
         self.is_enabled = is_enabled;
     }
 
-    /// Placeholders name these files.
+    /// Placeholders, keys and certificates name these files.
     pub fn also(&mut self, files: &BTreeSet<PathBuf>) {
         for gone in self.also.difference(files) {
             self.read.remove(gone);

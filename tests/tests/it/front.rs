@@ -9,6 +9,7 @@ use forebay_tests::daemon::{Daemon, run};
 use forebay_tests::http;
 use forebay_tests::lambda_api::{LambdaApi, MAPPINGS};
 use forebay_tests::ministack::MiniStack;
+use forebay_tests::wait;
 use serde_json::json;
 
 use crate::aws_credentials::make_certificates;
@@ -148,6 +149,12 @@ fn a_certificate_is_taken_anew_by_a_reload_and_a_broken_one_is_not() {
     let (code, out, err) = run(scene.folder(), &["reload", "--data-dir", "data"]);
     assert!(code == 78 && [out, err].concat().contains("FB-0519"));
     assert_eq!(status("second.pem"), Some(200), "the former certificate stays in use");
+    // Watched, it is taken anew by itself.
+    config(&scene, &format!("{tls}watch_config: true\n"));
+    certify("third.pem");
+    assert_eq!(run(scene.folder(), &["reload", "--data-dir", "data"]).0, 0);
+    certify("fourth.pem");
+    wait::until("the fourth certificate", || (status("fourth.pem") == Some(200)).then_some(()));
     assert!(daemon.stop().success());
 }
 
