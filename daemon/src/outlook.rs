@@ -34,8 +34,8 @@ pub struct Outlook {
     pub has_window: bool,
     /// Where it starts when no position was ever kept.
     pub start: Option<StartingPosition>,
-    /// The backlog that was told last; held while it is asked for, so that many who ask ask once.
-    pub told: Mutex<Option<(Instant, Backlog)>>,
+    /// What was told last of the backlog; held while it is asked for, so that many who ask ask once, of a source that is down too.
+    pub told: Mutex<Option<(Instant, Result<Backlog, Arc<SourceError>>)>>,
 }
 
 impl fmt::Debug for Outlook {
@@ -57,16 +57,20 @@ impl Outlook {
     ///
     /// # Errors
     /// The source cannot be asked.
-    pub async fn backlog(&self, places: Option<&[KeptPlace]>) -> Result<Backlog, SourceError> {
+    pub async fn backlog(&self, places: Option<&[KeptPlace]>) -> Result<Backlog, Arc<SourceError>> {
         let mut told = self.told.lock().await;
-        if let Some((_, backlog)) = told.filter(|(at, _)| at.elapsed() < BACKLOG_FRESH) {
-            return Ok(backlog);
+        if let Some((_, backlog)) = told.as_ref().filter(|(at, _)| at.elapsed() < BACKLOG_FRESH) {
+            return backlog.clone();
         }
+        let backlog = self.ask_backlog(places).await.map_err(Arc::new);
+        *told = Some((Instant::now(), backlog.clone()));
+        backlog
+    }
+
+    async fn ask_backlog(&self, places: Option<&[KeptPlace]>) -> Result<Backlog, SourceError> {
         let source = self.source().await?;
         let stands = self.stands(&*source, places).await?;
-        let backlog = source.backlog(&stands).await?;
-        *told = Some((Instant::now(), backlog));
-        Ok(backlog)
+        source.backlog(&stands).await
     }
 
     /// The same places with what people call the tracks, where the source can be asked.

@@ -33,7 +33,7 @@ pub(super) enum NoBacklog {
     /// Nobody can tell where it stands.
     Stood(NotStood),
     /// The source cannot be asked.
-    Source(SourceError),
+    Source(Arc<SourceError>),
 }
 
 /// How much waits behind what is durably finished.
@@ -55,7 +55,7 @@ pub(super) async fn backlog(State(shown): State<Shown>, Path(name): Path<String>
             let message = format!("a source of kind {} does not tell how much waits in it", entry.source_kind());
             refused_with(StatusCode::NOT_IMPLEMENTED, "FB-0525", &message)
         }
-        Ok(Err(NoBacklog::Source(error))) => down(error),
+        Ok(Err(NoBacklog::Source(error))) => down(&error),
         Ok(Err(NoBacklog::Stood(error))) => refused(StatusCode::SERVICE_UNAVAILABLE, &chain(&error)),
         Err(_) => refused_with(StatusCode::SERVICE_UNAVAILABLE, "FB-0504", "the source has not answered in time"),
     }

@@ -67,7 +67,7 @@ pub(super) async fn peek(
                 PeekError::NoTrack(_) => refused(StatusCode::NOT_FOUND, &message),
                 PeekError::WhichTrack => refused(StatusCode::BAD_REQUEST, &message),
                 PeekError::Place(PlaceError::None(_)) => refused_with(StatusCode::UNPROCESSABLE_ENTITY, "FB-0526", &message),
-                PeekError::Place(PlaceError::Source(error)) | PeekError::Source(error) => down(error),
+                PeekError::Place(PlaceError::Source(error)) | PeekError::Source(error) => down(&error),
             }
         }
         Err(_) => refused_with(StatusCode::SERVICE_UNAVAILABLE, "FB-0504", "the source has not answered in time"),

@@ -92,7 +92,7 @@ pub(super) async fn stood(entry: &Entry) -> Result<Option<Vec<KeptPlace>>, Respo
 pub(super) async fn resolve(entry: &Entry, target: &Target) -> Result<Vec<Put>, Response> {
     let unready = || refused(StatusCode::SERVICE_UNAVAILABLE, &NotStood::NotNow.to_string());
     let outlook = entry.outlook().ok_or_else(unready)?;
-    let source = outlook.source().await.map_err(down)?;
+    let source = outlook.source().await.map_err(|error| down(&error))?;
     if source.queue().is_some() {
         return Err(no_place(PlaceError::queue(), StatusCode::NOT_IMPLEMENTED, "FB-0525"));
     }
@@ -121,13 +121,13 @@ pub(super) async fn resolve(entry: &Entry, target: &Target) -> Result<Vec<Put>, 
 fn no_place(error: PlaceError, status: StatusCode, code: &str) -> Response {
     match error {
         PlaceError::None(why) => refused_with(status, code, &why),
-        PlaceError::Source(error) => down(error),
+        PlaceError::Source(error) => down(&error),
     }
 }
 
 /// The source cannot be asked.
-pub(super) fn down(error: SourceError) -> Response {
-    let message = chain(&error);
+pub(super) fn down(error: &SourceError) -> Response {
+    let message = chain(error);
     refused_with(StatusCode::SERVICE_UNAVAILABLE, code_in(&message).unwrap_or("FB-0504"), &message)
 }
 

@@ -169,6 +169,13 @@ async fn the_backlog_is_what_is_not_finished_and_many_who_ask_within_a_second_as
     until("all is durable", || running.count("checkpoints_committed") >= 4).await;
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!((backlog().await, source.n_backlogs()), (Some(0), 2));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    source.set_down(true);
+    for _ in 0..10 {
+        assert!(outlook.backlog(Some(&[])).await.is_err());
+    }
+    assert_eq!(source.n_backlogs(), 3, "a source that is down is not asked more often either");
+    source.set_down(false);
     running.close().await;
 }
 

@@ -166,6 +166,28 @@ fn a_replay_of_a_running_mapping_finishes_what_runs_and_begins_exactly_where_it_
     daemon.stop();
 }
 
+#[test]
+fn a_replay_in_the_middle_of_things_repeats_from_the_first_line_and_loses_and_swaps_nothing() {
+    let scene = Scene::new();
+    lines(&scene, 0..1);
+    let daemon = started(&scene, "batch_size: 5");
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| (1..400).for_each(|n| lines(&scene, n..n + 1)));
+        wait::until_count("some lines", 20, || scene.n_seen());
+        let (status, told) = ask(&daemon, "POST", &format!("{LINES}/replay"), &json!({ "from": "TRIM_HORIZON" }));
+        assert_eq!(status, 200, "{told}");
+        writing.join().expect("all is written");
+    });
+    let all: Vec<usize> = (0..400).collect();
+    wait::until_told("the last line", || seen(&scene).ends_with(&[399]).then_some(()), || format!("there was {:?}", seen(&scene)));
+    await_backlog(&daemon, LINES, 0);
+    let seen = seen(&scene);
+    let n_before = seen.len().checked_sub(all.len()).unwrap_or_else(|| panic!("some are missing: {seen:?}"));
+    assert!(n_before >= 20, "{n_before}");
+    assert_eq!((&seen[..n_before], &seen[n_before..]), (&all[..n_before], &all[..]));
+    daemon.stop();
+}
+
 /// Waits while there is a file `hold`, then writes down what it was given.
 const HOLDING: &str = r#"
 import os, pathlib, time

@@ -197,8 +197,8 @@ impl Source for FakeSource {
 
     fn backlog<'a>(&'a self, stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
         Box::pin(async move {
-            self.check()?;
             self.0.n_backlogs.fetch_add(1, Ordering::SeqCst);
+            self.check()?;
             let behind = |it: &Stand| self.len(&it.track.0) - index(&it.bound);
             Ok(Backlog { records: Some(stands.iter().map(behind).sum()), bytes: None })
         })
