@@ -35,7 +35,14 @@ pub struct Outlook {
     /// Where it starts when no position was ever kept.
     pub start: Option<StartingPosition>,
     /// What was told last of the backlog; held while it is asked for, so that many who ask ask once, of a source that is down too.
-    pub told: Mutex<Option<(Instant, Result<Backlog, Arc<SourceError>>)>>,
+    pub told: Mutex<Option<Told>>,
+}
+
+/// A backlog, or why there was none, and when that was told.
+#[derive(Debug)]
+pub struct Told {
+    at: Instant,
+    backlog: Result<Backlog, Arc<SourceError>>,
 }
 
 impl fmt::Debug for Outlook {
@@ -59,11 +66,11 @@ impl Outlook {
     /// The source cannot be asked.
     pub async fn backlog(&self, places: Option<&[KeptPlace]>) -> Result<Backlog, Arc<SourceError>> {
         let mut told = self.told.lock().await;
-        if let Some((_, backlog)) = told.as_ref().filter(|(at, _)| at.elapsed() < BACKLOG_FRESH) {
-            return backlog.clone();
+        if let Some(told) = told.as_ref().filter(|it| it.at.elapsed() < BACKLOG_FRESH) {
+            return told.backlog.clone();
         }
         let backlog = self.ask_backlog(places).await.map_err(Arc::new);
-        *told = Some((Instant::now(), backlog.clone()));
+        *told = Some(Told { at: Instant::now(), backlog: backlog.clone() });
         backlog
     }
 

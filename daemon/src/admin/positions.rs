@@ -76,9 +76,9 @@ pub(super) async fn show(State(shown): State<Shown>, Path(name): Path<String>) -
 
 /// Puts tracks elsewhere; 409 unless the mapping is paused or disabled.
 pub(super) async fn set(State(shown): State<Shown>, Path(name): Path<String>, body: Body) -> Response {
-    let body = match read(body) {
+    let body = match body {
         Ok(body) => body,
-        Err(refusal) => return refusal,
+        Err(error) => return unread(&error),
     };
     let target = match serde_json::from_slice(&body) {
         Ok(Wanted { positions: Some(places), to: None }) if !places.is_empty() => Target::Places(places),
@@ -99,9 +99,9 @@ pub(super) async fn set(State(shown): State<Shown>, Path(name): Path<String>, bo
 
 /// Puts tracks back and goes on; what runs is finished before.
 pub(super) async fn replay(State(shown): State<Shown>, Path(name): Path<String>, body: Body) -> Response {
-    let body = match read(body) {
+    let body = match body {
         Ok(body) => body,
-        Err(refusal) => return refusal,
+        Err(error) => return unread(&error),
     };
     let wrong =
         || refused(StatusCode::BAD_REQUEST, "`from` is TRIM_HORIZON, a time such as 2026-07-01T12:00:00Z, or a track and its position");
@@ -116,8 +116,8 @@ pub(super) async fn replay(State(shown): State<Shown>, Path(name): Path<String>,
     reposition(&shown, &name, &target, true).await
 }
 
-fn read(body: Body) -> Result<Bytes, Response> {
-    body.map_err(|error| refused(error.status(), &error.body_text()))
+fn unread(error: &BytesRejection) -> Response {
+    refused(error.status(), &error.body_text())
 }
 
 async fn reposition(shown: &Shown, name: &str, target: &Target, replays: bool) -> Response {
