@@ -38,7 +38,7 @@ pub(super) async fn pause(State(shown): State<Shown>, Path(name): Path<String>) 
         return failed(&error);
     }
     // What runs may take longer; nothing begins any more.
-    awaited(&shown, &name, Lifecycle::is_resting).await;
+    awaited(&shown, &name, |it| matches!(it, Lifecycle::Paused | Lifecycle::Unfit { .. })).await;
     one(&shown, &name).await
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn resume(State(shown): State<Shown>, Path(name): Path<String>)
     if let Err(error) = shown.steering.resume(&name).await {
         return failed(&error);
     }
-    awaited(&shown, &name, |it| !it.is_resting() && !it.is_passing()).await;
+    awaited(&shown, &name, |it| *it != Lifecycle::Paused && !it.is_passing()).await;
     one(&shown, &name).await
 }
 

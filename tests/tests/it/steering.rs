@@ -5,6 +5,7 @@ use std::fs;
 use forebay_models::sqs::{Attributes, Sent};
 use forebay_tests::daemon::{Daemon, run};
 use forebay_tests::elasticmq::ElasticMq;
+use forebay_tests::lambda_api::LambdaApi;
 use forebay_tests::{http, wait};
 use serde_json::{Value, json};
 
@@ -324,3 +325,54 @@ fn a_queue_of_elasticmq_tells_its_backlog() {
     await_backlog(&daemon, "/v1/mappings/steered", 7);
     daemon.stop();
 }
+
+#[test]
+fn a_mapping_of_the_api_is_steered_by_its_uuid_and_stays_paused_over_a_restart() {
+    let (server, scene) = (ElasticMq::shared(), Scene::new());
+    let url = server.create("steered-by-uuid", &json!({ "VisibilityTimeout": "60" }));
+    scene.write("code/app.py", BODIES);
+    scene.write(
+        "forebay.yaml",
+        &format!(
+            "aws: {{ region: us-east-1, account_id: \"000000000000\", endpoint: \"{}\", access_key_id: x, secret_access_key: x }}\n\
+             functions:\n  seen:\n    executor: {{ process: {{ runtime: python3, handler: app.handler, code: ./code }} }}\n    timeout: 25\n\
+             event_source_mappings: []\n",
+            server.endpoint()
+        ),
+    );
+    let arguments = [("FOREBAY_LOG", "info".to_owned())];
+    let daemon = Daemon::start_with(scene.folder(), &arguments);
+    let api = |daemon: &Daemon| LambdaApi::Unix(daemon.folder.join("data/forebay.sock"));
+    let queue = "arn:aws:sqs:us-east-1:000000000000:steered-by-uuid";
+    // It has never run, so no long poll of a former life takes a message.
+    let made = api(&daemon).create(&json!({ "EventSourceArn": queue, "FunctionName": "seen", "Enabled": false })).expect(202);
+    let uuid = made["UUID"].as_str().expect("it has a UUID").to_owned();
+    let path = format!("/v1/mappings/{uuid}");
+    let paused = post(&daemon, &format!("{path}/pause"));
+    assert_eq!((&paused["state"], &paused["severity"]), (&"Paused".into(), &"waiting".into()), "{paused}");
+    server.send(&url, &[("one".to_owned(), None), ("two".to_owned(), None)]);
+    daemon.kill();
+    let daemon = Daemon::start_with(scene.folder(), &arguments);
+    assert_eq!(get(&daemon, &format!("{path}/status"))["state"], "Paused");
+    await_backlog(&daemon, &path, 2);
+    let (code, told, _) = run(scene.folder(), &["why", &uuid, "--data-dir", "data"]);
+    assert!(code == 0 && told.starts_with(&format!("{uuid} [Paused]")), "{told}");
+    post(&daemon, &format!("{path}/resume"));
+    await_status(&daemon, &path, "it to be what it was", |it| it["state"] == "Disabled");
+    api(&daemon).update(&uuid, &json!({ "Enabled": true })).expect(202);
+    let bodies = || fs::read_to_string(scene.path("seen")).unwrap_or_default();
+    wait::until_told("both messages", || (bodies().lines().count() >= 2).then_some(()), || format!("there was {:?}", bodies()));
+    await_backlog(&daemon, &path, 0);
+    daemon.kill();
+}
+
+/// Writes down the bodies of messages.
+const BODIES: &str = r#"
+import os, pathlib
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+SEEN = os.open(HERE / "seen", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+def handler(event, context):
+    os.write(SEEN, "".join(r["body"] + "\n" for r in event["Records"]).encode())
+"#;
