@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use forebay_models::sqs::{Attributes, Sent};
 use forebay_tests::daemon::{Daemon, run};
@@ -14,10 +14,12 @@ use forebay_tests::strict_sqs::StrictSqs;
 use forebay_tests::wait;
 use serde_json::{Value, json};
 
-use crate::api_scene::{Given, Journal, await_gone, recorder};
+use crate::api_scene::{Given, Journal, await_gone, slow_recorder};
 use crate::scene::{Scene, is_long};
 
 const N_QUEUES: usize = 6;
+/// So long an invocation takes: there is always one running when a mapping is switched off.
+const INVOCATION: Duration = Duration::from_millis(20);
 /// The queue of the mapping that the config file has.
 const STEADY: &str = "steady";
 
@@ -57,23 +59,15 @@ fn a_random_operator_loses_no_message_and_leaves_nothing_behind() {
     let daemon = Daemon::start(world.scene.folder());
     let api = daemon.api();
     // Once around, so that what stays open after a first use is there when it is counted.
-    for idx in 0..N_QUEUES {
-        world.create(&api, idx);
-        world.send(idx);
-    }
+    world.let_all_run(&api);
+    (0..N_QUEUES).for_each(|idx| world.send(idx));
     world.await_all_given();
     world.delete_all(&api);
     let before = Held::by(&daemon);
     for _ in 0..n_operations {
         world.operate(&daemon, &api);
     }
-    for idx in 0..N_QUEUES {
-        match &world.made[idx] {
-            None => world.create(&api, idx),
-            Some(made) if !made.enabled => world.switch(&api, idx, true),
-            Some(_) => {}
-        }
-    }
+    world.let_all_run(&api);
     world.await_all_given();
     world.delete_all(&api);
     world.assert_nothing_was_given_to_what_was_off();
@@ -94,7 +88,7 @@ impl World {
         let world = Self {
             scene: Scene::new(),
             sqs,
-            function: recorder(&journal),
+            function: slow_recorder(&journal, INVOCATION),
             journal,
             made: (0..N_QUEUES).map(|_| None).collect(),
             offs: Vec::new(),
@@ -181,6 +175,18 @@ impl World {
         self.begin_off(idx, "deleted");
         self.note(format!("delete {idx} {uuid}"));
         self.made[idx] = None;
+    }
+
+    /// Every queue has a mapping that is enabled.
+    fn let_all_run(&mut self, api: &LambdaApi) {
+        for idx in 0..N_QUEUES {
+            if self.made[idx].is_none() {
+                self.create(api, idx);
+            }
+            if self.made[idx].as_ref().is_some_and(|it| !it.enabled) {
+                self.switch(api, idx, true);
+            }
+        }
     }
 
     fn delete_all(&mut self, api: &LambdaApi) {

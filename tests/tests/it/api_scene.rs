@@ -1,7 +1,7 @@
 //! A daemon with functions and without mappings, queues of ElasticMQ beside it, and what its functions were given.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use forebay_tests::daemon::Daemon;
 use forebay_tests::elasticmq::ElasticMq;
@@ -99,6 +99,11 @@ impl ApiScene {
 
 /// A function that writes down what it is given and succeeds.
 pub(crate) fn recorder(journal: &Journal) -> Function {
+    slow_recorder(journal, Duration::ZERO)
+}
+
+/// The same, and each invocation takes so long.
+pub(crate) fn slow_recorder(journal: &Journal, invocation: Duration) -> Function {
     let journal = Arc::clone(journal);
     Function::start(move |event| {
         let at = Instant::now();
@@ -109,6 +114,7 @@ pub(crate) fn recorder(journal: &Journal) -> Function {
         };
         let given = event["Records"].as_array().into_iter().flatten().map(given);
         journal.lock().expect("nothing panics under this lock").extend(given);
+        std::thread::park_timeout(invocation);
         Answer::Done(String::new())
     })
 }
