@@ -2,8 +2,8 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 
 use serde_json::Value;
@@ -53,6 +53,32 @@ impl Function {
     /// The executor's settings.
     pub fn executor(&self) -> String {
         format!("{{ http: {{ url: \"{}\" }} }}", self.url())
+    }
+}
+
+/// A Lambda endpoint that knows no function, whatever it is asked. It listens until the process ends.
+pub fn lambda_of_nothing() -> &'static str {
+    static ENDPOINT: LazyLock<String> = LazyLock::new(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("it has an address");
+        thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(thread::spawn(|| know_nothing(stream)))));
+        format!("http://{address}")
+    });
+    &ENDPOINT
+}
+
+fn know_nothing(mut stream: TcpStream) {
+    let Ok(reader) = stream.try_clone() else { return };
+    let body = "{\"Type\": \"User\", \"Message\": \"Function not found\"}";
+    let answer = format!(
+        "HTTP/1.1 404 Not Found\r\nx-amzn-ErrorType: ResourceNotFoundException\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    for line in BufReader::new(reader).lines() {
+        // A GET has no body: an empty line is its end.
+        if line.is_err() || line.is_ok_and(|it| it.is_empty() && stream.write_all(answer.as_bytes()).is_err()) {
+            return;
+        }
     }
 }
 

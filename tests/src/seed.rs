@@ -35,12 +35,17 @@ impl Seed {
         (it ^ (it >> 31)) % n.max(1)
     }
 
+    /// An index of a list of so many.
+    pub fn idx_below(&mut self, n: usize) -> usize {
+        let n = u64::try_from(n).expect("lists are short");
+        usize::try_from(self.below(n)).expect("lists are short")
+    }
+
     /// One of these.
     ///
     /// # Panics
     /// When there is none.
     pub fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        let n = u64::try_from(all.len()).expect("lists are short");
-        &all[usize::try_from(self.below(n)).expect("lists are short")]
+        &all[self.idx_below(all.len())]
     }
 }

@@ -35,13 +35,14 @@ impl Route {
 }
 
 /// Every page.
-pub static ROUTES: [Route; 14] = [
+pub static ROUTES: [Route; 15] = [
     Route::get("/livez", None, || get(health::livez)),
     Route::get("/readyz", None, || get(health::readyz)),
     Route::get("/startupz", None, || get(health::startupz)),
     Route::get("/metrics", Some(Action::Inspect), || get(metrics)),
     Route::get("/v1/mappings", Some(Action::Inspect), || get(list::all)),
     Route::get("/v1/mappings/{name}/status", Some(Action::Inspect), || get(list::status)),
+    Route::get("/v1/mappings/{name}/config", Some(Action::Inspect), || get(steer::config)),
     Route::get("/v1/mappings/{name}/backlog", Some(Action::Inspect), || get(backlog::backlog)),
     Route::get("/v1/mappings/{name}/positions", Some(Action::Inspect), || get(positions::show)),
     Route::get("/v1/mappings/{name}/peek", Some(Action::Peek), || get(peek::peek)),

@@ -1,4 +1,4 @@
-//! Pauses a mapping and lets it go on.
+//! Pauses a mapping, lets it go on, and tells what the API made in the words of a config file.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -6,7 +6,7 @@ use axum::response::Response;
 use forebay_pollers::BoxFuture;
 
 use super::Shown;
-use super::answer::{no_mapping, refused, refused_with};
+use super::answer::{json, no_mapping, refused, refused_with};
 use super::list::one;
 use super::place::awaited;
 use crate::app::App;
@@ -14,12 +14,14 @@ use crate::control::ChangeError;
 use crate::registry::Lifecycle;
 use crate::sentence::chain;
 
-/// Pauses mappings and lets them go on, durably.
+/// What is known of mappings beside what runs: whether they are paused, durably, and what the API made.
 pub trait Steering: Send + Sync {
     /// The mapping finishes what runs and takes nothing new.
     fn pause<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ChangeError>>;
     /// The mapping goes on from where it stood.
     fn resume<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ChangeError>>;
+    /// A mapping that the API made in the words of a config file; `None` when the API made none of this name.
+    fn exported<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<serde_json::Value>>;
 }
 
 impl Steering for App {
@@ -29,6 +31,10 @@ impl Steering for App {
 
     fn resume<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ChangeError>> {
         Box::pin(Self::resume(self, name))
+    }
+
+    fn exported<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<serde_json::Value>> {
+        Box::pin(Self::exported(self, name))
     }
 }
 
@@ -49,6 +55,12 @@ pub(super) async fn resume(State(shown): State<Shown>, Path(name): Path<String>)
     }
     awaited(&shown, &name, |it| *it != Lifecycle::Paused && !it.is_passing()).await;
     one(&shown, &name).await
+}
+
+/// 200 with a mapping of the API in the words of a config file; those of the config file stand there.
+pub(super) async fn config(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
+    let exported = shown.steering.exported(&name).await;
+    exported.map_or_else(no_mapping, |it| json(&it))
 }
 
 fn failed(error: &ChangeError) -> Response {

@@ -189,6 +189,8 @@ async fn real_answers_fit_their_schemas_and_every_good_one_was_heard() {
         assert_eq!(it.ask("GET", &mapping(page), "m", "", "").await, 200, "{page}");
         assert_eq!(it.ask("GET", &mapping(page), "other", "", "").await, 404, "{page}");
     }
+    assert_eq!(it.ask("GET", &mapping("config"), "made", "", "").await, 200);
+    assert_eq!(it.ask("GET", &mapping("config"), "m", "", "").await, 404, "one of the config file stands there");
     it.ask("GET", &mapping("status"), "resting", "", "").await;
     assert_eq!(it.ask("GET", &mapping("peek"), "m", "?n=0", "").await, 400);
     assert_eq!(it.ask("GET", &mapping("peek"), "m", "?track=a&from=77", "").await, 422);

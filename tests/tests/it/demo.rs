@@ -34,6 +34,21 @@ fn the_example_with_a_queue_ships_all_orders_that_have_an_address() {
 }
 
 #[test]
+fn the_example_of_the_replacement_ships_by_a_mapping_that_boto3_made() {
+    let folder = example("replacement-esm");
+    let told = run(folder.path());
+    for words in [
+        "function deployed: arn:aws:lambda:us-east-1:000000000000:function:ship",
+        "100 orders sent",
+        "95 orders shipped, 5 without",
+        "exit code 0",
+    ] {
+        assert!(told.contains(words), "{words:?} is not in:\n{told}");
+    }
+    assert!(told.contains("disabled: Disabling") && told.contains("the mapping is deleted"), "{told}");
+}
+
+#[test]
 fn the_example_with_a_queue_needs_only_its_endpoint_taken_away_for_aws() {
     let folder = example("sqs");
     let config = folder.path().join("forebay.yaml");

@@ -1,5 +1,12 @@
 //! All that runs the daemon: the real binary, real processes, kill and restart, as a user runs it.
 
+mod api_boto;
+mod api_cli;
+mod api_errors;
+mod api_kill;
+mod api_operator;
+mod api_scene;
+mod api_stack;
 mod aws;
 mod aws_credentials;
 mod demo;
