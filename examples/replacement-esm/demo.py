@@ -66,7 +66,6 @@ def run(binary, stack, clean):
         code = subprocess.run([PYTHON, HERE / "deploy.py"], env=clean | variables).returncode
         if code != 0:
             return code
-        subprocess.run([binary, "mappings", "list", "--data-dir", data], env=clean)
         forebay.send_signal(signal.SIGTERM)
         code = forebay.wait(timeout=40)
         print(f"stopped with SIGTERM: exit code {code}; the logs are in {RUN}", flush=True)

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use crate::api_scene::{ApiScene, await_gone, await_state};
 
+/// The one queue that keeps an order.
+const FIFO: usize = 2;
 const KEYS: &str = "keys:\n- { role: admin, id: AKIDADMIN, secret: \"file:admin.key\" }\n- { role: reader, id: AKIDREADER, secret: \"file:reader.key\" }\n";
 
 #[test]
@@ -56,7 +58,9 @@ fn write_keys(scene: &ApiScene) {
 
 /// Everything that is done to mappings, once.
 fn life_of_mappings(scene: &ApiScene, tools: AwsTools) {
-    let queues: Vec<(String, String)> = (0..12).map(|n| scene.queue(&n.to_string())).collect();
+    let fifo = json!({ "FifoQueue": "true", "VisibilityTimeout": "30" });
+    let queue = |n: usize| if n == FIFO { scene.queue_with("2.fifo", &fifo) } else { scene.queue(&n.to_string()) };
+    let queues: Vec<(String, String)> = (0..12).map(queue).collect();
     // The test looks through the socket, which asks for no key.
     let (daemon, api) = scene.start();
     let socket = daemon.socket();
@@ -65,7 +69,8 @@ fn life_of_mappings(scene: &ApiScene, tools: AwsTools) {
     let mut uuids = Vec::new();
     for (idx, (_, arn)) in queues.iter().enumerate() {
         let function = if idx < 7 { "seen" } else { "arn:aws:lambda:us-east-1:000000000000:function:other" };
-        let asked = json!({ "EventSourceArn": arn, "FunctionName": function, "BatchSize": idx + 1, "MaximumBatchingWindowInSeconds": 1,
+        let asked = json!({ "EventSourceArn": arn, "FunctionName": function, "BatchSize": idx + 1,
+                            "MaximumBatchingWindowInSeconds": u32::from(idx != FIFO),
                             "Enabled": idx != 3, "Tags": { "n": idx.to_string() } });
         let made = boto.lambda("create_event_source_mapping", asked);
         assert_eq!(made["ResponseMetadata"]["HTTPStatusCode"], 202, "{made}");
@@ -79,6 +84,8 @@ fn life_of_mappings(scene: &ApiScene, tools: AwsTools) {
     await_state(&socket, &uuids[0], "Enabled");
     scene.send(&queues[0].0, "for the first");
     scene.await_given("for the first");
+    scene.sqs.send(&queues[FIFO].0, &[("for the one in order".to_owned(), Some("group".to_owned()))]);
+    scene.await_given("for the one in order");
 
     // A change, twice around.
     let changed =

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use forebay_tests::daemon::Daemon;
 use forebay_tests::lambda_api::{LambdaApi, MAPPINGS};
 use forebay_tests::seed::Seed;
+use forebay_tests::wait;
 use serde_json::{Value, json};
 
 use crate::api_scene::ApiScene;
@@ -70,9 +71,13 @@ fn mappings_that_were_answered_survive_a_kill_and_none_is_there_twice() {
         }
         world = Some((daemon, api));
     }
-    let (_daemon, api) = world.expect("it runs");
+    let (daemon, _) = world.expect("it runs");
+    daemon.kill();
+    let (_daemon, api) = start_again(&scene);
     assert_eq!(listed(&api), answered);
     assert_eq!(answered.len(), n_mappings);
+    let n_enabled = || api.all().iter().filter(|it| it["State"] == "Enabled").count();
+    wait::until_count("all to run", n_mappings, n_enabled);
 }
 
 /// Starts it again and tells how long that took.
