@@ -321,6 +321,11 @@ impl Entry {
         self.calm.send_if_modified(|it| std::mem::replace(it, calm) != calm);
     }
 
+    /// How far this life is from its end.
+    pub fn calm(&self) -> Calm {
+        *self.calm.borrow()
+    }
+
     /// Waits, once this life was told to end, until none of its invocations begins any more.
     pub async fn await_end_of_invocations(&self) {
         let mut calm = self.calm.subscribe();

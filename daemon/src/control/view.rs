@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::note::Definition;
 use crate::blueprint::MappingBlueprint;
-use crate::registry::{Entry, Lifecycle};
+use crate::registry::{Calm, Entry, Lifecycle};
 
 /// A mapping that the API made, as it is now.
 pub(super) fn of_definition(definition: &Definition, entry: Option<&Entry>) -> MappingConfiguration {
@@ -83,6 +83,8 @@ fn show_state(shown: &mut MappingConfiguration, entry: Option<&Entry>, is_enable
     let lifecycle = entry.lifecycle();
     let (state, reason) = match &lifecycle {
         Lifecycle::Creating if !is_enabled => ("Disabled", None),
+        // What is left is a long poll that was sent: whatever it brings is handed back.
+        Lifecycle::Disabling if entry.calm() == Calm::Still => ("Disabled", None),
         Lifecycle::Paused => ("Disabled", Some("Paused over /v1/; resume it there, or set Enabled")),
         Lifecycle::Unfit { .. } => ("Disabled", Some("ESM_CONFIG_NOT_VALID")),
         Lifecycle::Creating

@@ -210,7 +210,8 @@ fn a_message_of_a_mebibyte_arrives_whole_and_a_batch_over_six_megabytes_is_split
 #[test]
 fn a_damaged_message_is_told_left_to_the_queue_and_taken_when_it_comes_whole() {
     for fault in [Fault::DamageBody, Fault::DamageAttributes] {
-        let world = World::new("orders", visible_again_after(3), "");
+        // One receive at a time: the first brings the message, and damaged.
+        let world = World::new("orders", visible_again_after(3), "scaling_config: { maximum_concurrency: 1 }");
         world.server.plant(Action::ReceiveMessage, fault, Some(1));
         let sent = Sent { attributes: [("Title".to_owned(), text("The Whistler"))].into(), ..Sent::plain("message") };
         world.server.send("orders", [sent]);
