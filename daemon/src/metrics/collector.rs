@@ -8,6 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use tokio::runtime::Handle;
 
 use super::counts::COUNTERS;
 use super::mapping::{Gauges, MappingMetrics};
@@ -97,9 +98,18 @@ impl Series {
     }
 }
 
+/// Tasks of the runtime that are alive: a number that only grows is a leak.
+fn runtime_tasks(to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    // Whoever scrapes is answered by a task, so there is a runtime.
+    let n_tasks = Handle::try_current().map_or(0, |it| it.metrics().num_alive_tasks());
+    let help = "Tasks of the process that are alive: a few for each mapping and each open connection";
+    ConstGauge::new(float(n_tasks as u64)).encode(to.encode_descriptor("runtime_tasks", help, None, MetricType::Gauge)?)
+}
+
 impl Collector for Series {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.reloads(&mut encoder)?;
+        runtime_tasks(&mut encoder)?;
         for (at, (name, help, _)) in COUNTERS.iter().enumerate() {
             self.counter(&mut encoder, name, help, &|it| it.values()[at])?;
         }

@@ -301,21 +301,30 @@ struct Held {
     n_files: usize,
     n_threads: usize,
     n_series: usize,
+    n_tasks: usize,
 }
 
-/// Connections and threads that may be open for a while after what they were for.
+/// Connections, threads and tasks that may be open for a while after what they were for.
 const SLACK: usize = 8;
 
 impl Held {
     fn by(daemon: &Daemon) -> Self {
         let proc = format!("/proc/{}", daemon.pid());
         let count = |folder: &str| fs::read_dir(format!("{proc}/{folder}")).expect("the process runs").count();
-        let n_series = daemon.metrics().lines().filter(|it| !it.starts_with('#')).count();
-        Self { n_files: count("fd"), n_threads: count("task"), n_series }
+        let metrics = daemon.metrics();
+        let n_series = metrics.lines().filter(|it| !it.starts_with('#')).count();
+        let n_tasks = metrics.lines().find_map(|it| it.strip_prefix("forebay_runtime_tasks ")).expect("it counts its tasks");
+        Self { n_files: count("fd"), n_threads: count("task"), n_series, n_tasks: n_tasks.trim_end_matches(".0").parse().expect("a gauge of whole numbers") }
     }
 
     fn is_within(&self, before: &Self) -> bool {
-        self.n_files <= before.n_files + SLACK && self.n_threads <= before.n_threads + SLACK && self.n_series <= before.n_series + SLACK
+        let pairs = [
+            (self.n_files, before.n_files),
+            (self.n_threads, before.n_threads),
+            (self.n_series, before.n_series),
+            (self.n_tasks, before.n_tasks),
+        ];
+        pairs.iter().all(|(now, before)| *now <= before + SLACK)
     }
 }
 
