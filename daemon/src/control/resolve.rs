@@ -35,12 +35,6 @@ struct FunctionConfiguration {
     timeout: Option<u64>,
 }
 
-/// What a name means as an ARN, whether such a function is there or not; `None` when it is no name.
-pub(super) fn arn_of(name: &str, clients: &Clients) -> Option<String> {
-    let (name, qualifier) = LambdaName::parse(name)?;
-    Some(with_qualifier(name.arn(clients.aws.region(), clients.aws.common_account()), qualifier.as_deref()))
-}
-
 /// The function that a name means: one of the config file, else one that Lambda knows.
 pub(super) async fn function(name: &str, file: &Blueprint, clients: &Clients) -> Result<Found, ApiError> {
     let (named, qualifier) = LambdaName::parse(name).ok_or_else(no_function)?;
