@@ -71,6 +71,8 @@ pub(crate) struct Control {
     made: BTreeMap<String, Made>,
     /// Mappings of either owner that somebody paused.
     paused: BTreeSet<String>,
+    /// Mappings of which the store may keep another note than what stands: a write that failed may be on disk all the same.
+    doubtful: BTreeSet<String>,
     clock: Clock,
     /// When the config file was read last.
     read_at: UnixMillis,
@@ -106,6 +108,7 @@ impl Control {
             file,
             made: BTreeMap::new(),
             paused: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
             clock,
             read_at: clock.now().unix,
             is_ending: false,
@@ -262,12 +265,12 @@ impl Control {
     /// Makes this hold of one mapping, which stays as it was made where `made` is `None`: durable first, then running. What cannot run is taken
     /// back from both.
     async fn hold(&mut self, name: &str, made: Option<Made>, is_paused: bool) -> Result<(), ChangeError> {
-        let id = MappingId(name.to_owned());
-        let was_paused = self.paused.contains(name);
-        let note = |made: Option<&Made>, is_paused| Note::new(is_paused, made.map(|it| it.definition.clone()));
-        let former_note = note(self.made.get(name), was_paused);
-        self.keep(&id, &note(made.as_ref().or_else(|| self.made.get(name)), is_paused)).await?;
-        let former = made.map(|made| self.made.insert(name.to_owned(), made));
+        // What is not known of a change that failed must not outlive this one.
+        self.settle_doubts().await?;
+        let definition = made.as_ref().or_else(|| self.made.get(name)).map(|it| it.definition.clone());
+        self.doubtful.insert(name.to_owned());
+        self.keep(name, &Note::new(is_paused, definition)).await?;
+        let (former, was_paused) = (made.map(|made| self.made.insert(name.to_owned(), made)), self.paused.contains(name));
         self.pause_is(name, is_paused);
         let wanted = self.wanted(&self.file, &self.made);
         if let Err(error) = self.fleet.apply(wanted).await {
@@ -277,16 +280,28 @@ impl Control {
                 None => {}
             }
             self.pause_is(name, was_paused);
-            self.keep(&id, &former_note).await?;
+            self.settle_doubts().await?;
             return Err(error.into());
+        }
+        self.doubtful.remove(name);
+        Ok(())
+    }
+
+    /// Has the store keep what stands, where a write that failed may be kept instead.
+    async fn settle_doubts(&mut self) -> Result<(), StoreError> {
+        while let Some(name) = self.doubtful.first() {
+            let definition = self.made.get(name).map(|it| it.definition.clone());
+            self.keep(name, &Note::new(self.paused.contains(name), definition)).await?;
+            self.doubtful.pop_first();
         }
         Ok(())
     }
 
-    async fn keep(&self, id: &MappingId, note: &Note) -> Result<(), StoreError> {
+    async fn keep(&self, name: &str, note: &Note) -> Result<(), StoreError> {
+        let id = MappingId(name.to_owned());
         match note.is_empty() {
-            true => self.store.unnote(id).await,
-            false => self.store.note(id, note.encode()).await,
+            true => self.store.unnote(&id).await,
+            false => self.store.note(&id, note.encode()).await,
         }
     }
 

@@ -397,3 +397,23 @@ async fn a_deletion_that_the_store_refuses_holds_up_no_start_and_frees_no_name()
     world.again(config("", "f")).await;
     assert!(store.notes().await.unwrap().is_empty() && store.mappings().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn what_was_refused_is_not_there_after_a_kill_once_another_change_was_taken() {
+    let store = Arc::new(MemoryStore::default());
+    let world = World::recall(config(LINES, "f"), Arc::clone(&store) as _).await;
+    world.make(&uuid(1), json!({ "BatchSize": 5, "Enabled": false })).await;
+    store.doubt_next(1);
+    world.update(&uuid(1), json!({ "BatchSize": 6 })).await.unwrap_err();
+    assert_eq!(world.get(&uuid(1)).await["BatchSize"], 5);
+    world.app.pause("lines").await.unwrap();
+    let world = world.again(config(LINES, "f")).await;
+    assert_eq!(world.get(&uuid(1)).await["BatchSize"], 5);
+    store.doubt_next(1);
+    world.app.resume("lines").await.unwrap_err();
+    store.fail_next(1);
+    assert!(world.update(&uuid(1), json!({ "BatchSize": 7 })).await.is_err(), "the doubt is settled first");
+    world.update(&uuid(1), json!({ "BatchSize": 7 })).await.unwrap();
+    let world = world.again(config(LINES, "f")).await;
+    assert!(world.app.control().lock().await.paused.contains("lines"));
+}
