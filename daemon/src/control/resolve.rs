@@ -10,6 +10,7 @@ use forebay_config::function::LambdaName;
 use forebay_pollers::{Source, SourceError};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use tokio::time;
 
 use super::draw::is_listed;
 use crate::blueprint::{Blueprint, MappingBlueprint};
@@ -17,6 +18,9 @@ use crate::sentence::chain;
 
 /// What Lambda is asked, it answers at once; a longer wait is a fault that the caller should hear of.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), answer_bytes: 1 << 20 };
+
+/// A source that takes longer to answer cannot be reached just now; AWS's clients wait for a minute and then ask again.
+const SOURCE_MAX: Duration = Duration::from_secs(10);
 
 /// A function that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,15 +86,19 @@ fn with_qualifier(arn: String, qualifier: Option<&str>) -> String {
 /// Whether the source is there, may be read, and goes with the function. A source that cannot be reached just now is no error: the mapping
 /// waits for it and says so.
 pub(super) async fn source(blueprint: &MappingBlueprint, timeout: Duration, clients: &Clients) -> Result<(), ApiError> {
-    match blueprint.source.connect(clients).await {
-        Ok(source) => long_enough(&*source, timeout),
-        Err(error) => refusal(&error, timeout).map_or(Ok(()), Err),
+    match time::timeout(SOURCE_MAX, blueprint.source.connect(clients)).await {
+        Ok(Ok(source)) => long_enough(&*source, timeout),
+        Ok(Err(error)) => refusal(&error, timeout).map_or(Ok(()), Err),
+        Err(_) => Ok(()),
     }
 }
 
 /// Whether a queue hides its messages for as long as the function may run, where that can be told now.
 pub(super) async fn visibility(blueprint: &MappingBlueprint, timeout: Duration, clients: &Clients) -> Result<(), ApiError> {
-    blueprint.source.connect(clients).await.map_or(Ok(()), |source| long_enough(&*source, timeout))
+    match time::timeout(SOURCE_MAX, blueprint.source.connect(clients)).await {
+        Ok(Ok(source)) => long_enough(&*source, timeout),
+        Ok(Err(_)) | Err(_) => Ok(()),
+    }
 }
 
 fn long_enough(source: &dyn Source, timeout: Duration) -> Result<(), ApiError> {

@@ -417,3 +417,16 @@ async fn what_was_refused_is_not_there_after_a_kill_once_another_change_was_take
     let world = world.again(config(LINES, "f")).await;
     assert!(world.app.control().lock().await.paused.contains("lines"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_answer_is_not_waited_for_until_the_client_gives_up() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut file = config("", "f");
+    file.settings.aws.endpoint = Some(format!("http://{}", silent.local_addr().unwrap()));
+    let world = World::begin(file).await;
+    let began = tokio::time::Instant::now();
+    let made = world.service.create(created(json!({}))).await.unwrap();
+    world.service.update(&made.uuid, updated(json!({ "BatchSize": 3 }))).await.unwrap();
+    // AWS's clients wait for a minute.
+    assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
+}
