@@ -218,14 +218,20 @@ fn mappings_come_change_rest_and_go_while_others_run_undisturbed() {
     assert!(daemon.stop().success());
 }
 
-#[test]
-fn what_runs_ends_under_its_former_settings_and_the_reload_does_not_wait_for_it() {
+/// A mapping whose first batch, of two, runs until a file `go` is there; six more records wait.
+fn held() -> (Parts, Daemon) {
     let mut parts = Parts::new(&["slow"]);
     parts.mapping("slow", ", batch_size: 2");
     let daemon = parts.start();
     parts.append("slow", ["hold 0".to_owned(), "hold 1".to_owned()]);
     wait::until("the batch to run", || (parts.tried("slow") == [2]).then_some(()));
     parts.append("slow", numbered(2..8));
+    (parts, daemon)
+}
+
+#[test]
+fn what_runs_ends_under_its_former_settings_and_the_reload_does_not_wait_for_it() {
+    let (mut parts, daemon) = held();
     // Limits alone would not wait for what runs; a window changes what an event may look like.
     parts.mapping("slow", ", batch_size: 3, maximum_batching_window_in_seconds: 1");
     parts.write();
@@ -246,12 +252,7 @@ fn what_runs_ends_under_its_former_settings_and_the_reload_does_not_wait_for_it(
 
 #[test]
 fn other_limits_hold_from_the_next_batch_on_while_the_mapping_goes_on() {
-    let mut parts = Parts::new(&["slow"]);
-    parts.mapping("slow", ", batch_size: 2");
-    let daemon = parts.start();
-    parts.append("slow", ["hold 0".to_owned(), "hold 1".to_owned()]);
-    wait::until("the batch to run", || (parts.tried("slow") == [2]).then_some(()));
-    parts.append("slow", numbered(2..8));
+    let (mut parts, daemon) = held();
     parts.mapping("slow", ", batch_size: 3");
     parts.write();
     assert_eq!(parts.reload(), (0, "changed: slow; unchanged: 0\n".to_owned()));
