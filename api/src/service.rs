@@ -12,8 +12,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Keeps mappings and runs them.
 ///
-/// What changes something is durable when its future is ready, and goes on when its future is dropped: a client that hangs up leaves nothing
-/// half done.
+/// What changes something is durable and holds when its future is ready. Whoever calls sees to it that the future ends, also when the client hangs
+/// up: one that is dropped in its middle may have kept a change that does not hold yet.
 pub trait MappingService: Send + Sync {
     /// Makes a mapping, after every check in AWS's order.
     ///

@@ -131,6 +131,8 @@ pub struct Attempt {
     pub why: BatchReason,
     /// How often these records were part of an attempt before.
     pub n_before: u32,
+    /// Whether an answer may name what failed (`ReportBatchItemFailures`), as the plan said when the batch was cut.
+    pub partial_responses: bool,
 }
 
 /// Why a batch was closed and tried.

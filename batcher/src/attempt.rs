@@ -143,6 +143,7 @@ pub(crate) struct Limits {
     pub(crate) retries_max: Option<u32>,
     pub(crate) record_age_max: Option<Duration>,
     pub(crate) bisect: bool,
+    pub(crate) partial_responses: bool,
     pub(crate) redelivery: Redelivery,
     pub(crate) stop_group_at_first_failure: bool,
 }
@@ -153,6 +154,7 @@ impl Limits {
             retries_max: plan.retries_max,
             record_age_max: plan.record_age_max,
             bisect: plan.bisect,
+            partial_responses: plan.partial_responses,
             redelivery: plan.redelivery,
             stop_group_at_first_failure: plan.stop_group_at_first_failure,
         }
@@ -375,6 +377,7 @@ mod tests {
             retries_max: Some(2),
             record_age_max: None,
             bisect: settings.contains("bisect"),
+            partial_responses: true,
             redelivery: Redelivery::ByUs,
             stop_group_at_first_failure: false,
         };

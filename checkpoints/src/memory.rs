@@ -22,6 +22,7 @@ pub struct MemoryStore {
 struct Inner {
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
     n_failures: u32,
+    n_doubts: u32,
     full: bool,
     closed: bool,
     n_writes: u64,
@@ -37,6 +38,11 @@ impl MemoryStore {
     /// Fails the next writes; nothing of them is kept.
     pub fn fail_next(&self, n_writes: u32) {
         self.lock().n_failures = n_writes;
+    }
+
+    /// Keeps the next writes and says that they failed, as a disk may.
+    pub fn doubt_next(&self, n_writes: u32) {
+        self.lock().n_doubts = n_writes;
     }
 
     /// Refuses every write for lack of room until told otherwise by [`Self::empty`].
@@ -118,6 +124,10 @@ impl Inner {
             };
         }
         self.n_writes += 1;
+        if self.n_doubts > 0 {
+            self.n_doubts -= 1;
+            return Err(self.io("written", "it was told to fail once it has written"));
+        }
         Ok(answer)
     }
 

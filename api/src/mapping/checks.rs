@@ -162,6 +162,11 @@ fn together(it: &Settings, source: SourceType) -> Result<(), ApiError> {
     if matches!((pollers.minimum_pollers, pollers.maximum_pollers), (Some(min), Some(max)) if min > max) {
         return refuse("MinimumPollers cannot be greater than MaximumPollers.");
     }
+    let metrics = it.metrics_config.iter().flat_map(|it| it.metrics.iter().flatten());
+    let is_kafka = matches!(source, SourceType::ManagedKafka | SourceType::SelfManagedKafka);
+    if let Some(metric) = metrics.filter(|_| !is_kafka).find(|it| *it != "EventCount") {
+        return Err(unsupported(&format!("MetricsConfig.Metrics {metric}")));
+    }
     if matches!(source, SourceType::Sqs | SourceType::SqsFifo) {
         if pollers.poller_group_name.is_some_and(|it| !it.is_empty()) {
             return Err(unsupported("ProvisionedPollerConfig.PollerGroupName"));

@@ -80,8 +80,8 @@ fn settings_as_config(it: &Settings, config: &mut Map<String, Value>) -> Result<
         bounds.into_iter().filter_map(|(key, bound)| Some((key.to_owned(), Value::from(bound?)))).collect::<Map<_, _>>()
     });
     put("provisioned_poller_config", pollers.filter(|it| !it.is_empty()).map(Value::Object));
+    // `MetricsConfig` has no counterpart: metrics of every group are always there, so whoever asks for some has them.
     match &it.kms_key_arn {
-        // Metrics of every group are always there, so whoever asks for some has them.
         Some(key) if !key.is_empty() => Err(ApiError::invalid(
             "Unsupported KMSKeyArn parameter: filter criteria are not encrypted by this event source mapping engine.",
         )),

@@ -76,6 +76,11 @@ fn a_parameter_that_is_not_for_the_source_is_refused_by_name() {
     check_invalid(&latest(json!({ "ProvisionedPollerConfig": { "MinimumPollers": 2 } })), &text("ProvisionedPollerConfig"));
     let inner = json!({ "DestinationConfig": { "OnFailure": { "Destination": QUEUE, "Other": 1 } } });
     check_invalid(&latest(inner), &text("DestinationConfig.OnFailure.Other"));
+    for metric in ["ErrorCount", "KafkaMetrics"] {
+        let metrics = json!({ "MetricsConfig": { "Metrics": ["EventCount", metric] } });
+        check_invalid(&body(QUEUE, metrics), &text(&format!("MetricsConfig.Metrics {metric}")));
+    }
+    assert!(create(&body(QUEUE, json!({ "MetricsConfig": { "Metrics": ["EventCount"] } }))).is_ok());
     // What is empty asks for nothing.
     assert!(create(&body(QUEUE, json!({ "DestinationConfig": {}, "SourceAccessConfigurations": [], "KMSKeyArn": "" }))).is_ok());
 }

@@ -20,7 +20,13 @@ impl Machine {
         debug_assert!(tried.slice.n_records() > 0, "what is left of a chain holds records");
         let attempt_id = AttemptId(self.next_id);
         self.next_id += 1;
-        let attempt = Attempt { id: attempt_id, slice: tried.slice.clone(), why: tried.why, n_before: tried.n_invokes };
+        let attempt = Attempt {
+            id: attempt_id,
+            slice: tried.slice.clone(),
+            why: tried.why,
+            n_before: tried.n_invokes,
+            partial_responses: chain.limits.partial_responses,
+        };
         tried.n_invokes += 1;
         self.attempts.insert(attempt_id, id);
         self.set_status(id, Status::InFlight { id: attempt_id, since: self.now.tick });

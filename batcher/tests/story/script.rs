@@ -153,6 +153,11 @@ impl Stage {
                 self.plan = Arc::new(plan);
                 self.machine.handle_plan(Arc::clone(&self.plan), now);
             }
+            "whole" => {
+                let base = Plan::clone(&self.plan);
+                self.plan = Arc::new(Plan { retry: RetryPlan { partial_responses: false, ..base.retry }, ..base });
+                self.machine.handle_plan(Arc::clone(&self.plan), now);
+            }
             "crash" => {
                 let fresh = Self { durable: self.durable.clone(), now, n_slots: self.n_slots, ..Self::new(Plan::clone(&self.plan)) };
                 let log = std::mem::take(&mut self.log);
@@ -253,7 +258,14 @@ impl Stage {
             Action::Want(n) => format!("want {n}"),
             Action::Invoke(slot, attempt) => {
                 self.attempts.push_back(attempt.id);
-                format!("invoke {} on slot {} ({:?}, before {})", names(attempt.slice.records()), slot.0, attempt.why, attempt.n_before)
+                let how = if attempt.partial_responses { "" } else { ", whole" };
+                format!(
+                    "invoke {} on slot {} ({:?}, before {}{how})",
+                    names(attempt.slice.records()),
+                    slot.0,
+                    attempt.why,
+                    attempt.n_before
+                )
             }
             Action::Return(slot) => format!("return slot {}", slot.0),
             Action::Deliver(notice) => {

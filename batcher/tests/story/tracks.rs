@@ -197,6 +197,50 @@ fn a_crash_forgets_no_attempt_and_repeats_nothing_that_is_finished() {
 }
 
 #[test]
+fn a_batch_is_tried_again_as_it_was_cut_when_answers_are_read_in_another_way_meanwhile() {
+    check(
+        plan(),
+        "assign
+         read r1 r2 r3
+         slot
+         whole
+         fail
+         durable
+         +2000ms
+         slot
+         ok
+         durable
+         read r4 r5 r6
+         slot",
+        &expect![[r#"
+            > assign
+              read
+            > read r1 r2 r3
+              read
+              want 1
+            > slot
+              invoke r1+r2+r3 on slot 1 (Count, before 0)
+            > whole
+            > fail
+              commit at 1 open 1..3#0 failures 1 invokes 1
+            > durable
+            > +2000ms
+              want 1
+            > slot
+              invoke r1+r2+r3 on slot 2 (Retry, before 1)
+            > ok
+              commit at 4
+            > durable
+            > read r4 r5 r6
+              read
+              want 1
+            > slot
+              invoke r4+r5+r6 on slot 3 (Count, before 0, whole)
+        "#]],
+    );
+}
+
+#[test]
 fn bisect_isolates_the_poison() {
     let base = plan();
     let plan = Plan {

@@ -14,9 +14,10 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use forebay_checkpoints::{CheckpointStore, MappingId};
+use forebay_batcher::UnixMillis;
+use forebay_checkpoints::{CheckpointStore, MappingId, StoreError};
 use forebay_clients::Clients;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use self::draw::Drawn;
 pub use self::note::NoteError;
@@ -70,6 +71,11 @@ pub(crate) struct Control {
     made: BTreeMap<String, Made>,
     /// Mappings of either owner that somebody paused.
     paused: BTreeSet<String>,
+    /// Mappings of which the store may keep another note than what stands: a write that failed may be on disk all the same.
+    doubtful: BTreeSet<String>,
+    clock: Clock,
+    /// When the config file was read last.
+    read_at: UnixMillis,
     is_ending: bool,
 }
 
@@ -78,7 +84,7 @@ pub(crate) struct Control {
 pub enum ChangeError {
     /// It could not be kept.
     #[error(transparent)]
-    Store(#[from] forebay_checkpoints::StoreError),
+    Store(#[from] StoreError),
     /// It cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -102,22 +108,34 @@ impl Control {
             file,
             made: BTreeMap::new(),
             paused: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
+            clock,
+            read_at: clock.now().unix,
             is_ending: false,
         };
         control.recall().await?;
         control.check_names(&control.file)?;
-        let whole = control.wanted(&control.file, &control.made, &control.paused);
-        if let Err(whole_error) = control.fleet.apply(whole).await {
-            // What the API made does not keep the config file from running.
-            let file_alone = control.wanted(&control.file, &BTreeMap::new(), &control.paused);
-            control.fleet.apply(file_alone).await?;
-            let why = chain(&whole_error);
-            for made in control.made.values_mut() {
-                (made.drawn, made.unfit) = (None, Some(why.clone()));
-            }
+        let whole = control.wanted(&control.file, &control.made);
+        if control.fleet.apply(whole).await.is_err() {
+            control.apply_one_by_one().await?;
         }
         control.show_unfit();
         Ok(control)
+    }
+
+    /// What the API made keeps neither the config file from running nor one another.
+    async fn apply_one_by_one(&mut self) -> Result<(), BuildError> {
+        let all = std::mem::take(&mut self.made);
+        let file_alone = self.wanted(&self.file, &self.made);
+        self.fleet.apply(file_alone).await?;
+        for (uuid, made) in all {
+            self.made.insert(uuid.clone(), made);
+            let wanted = self.wanted(&self.file, &self.made);
+            if let (Err(error), Some(made)) = (self.fleet.apply(wanted).await, self.made.get_mut(&uuid)) {
+                (made.drawn, made.unfit) = (None, Some(chain(&error)));
+            }
+        }
+        Ok(())
     }
 
     /// Reads what the store kept, and ends deletions that were begun.
@@ -125,7 +143,10 @@ impl Control {
         for (id, bytes) in self.store.notes().await? {
             let note = Note::decode(&id, &bytes)?;
             match note.definition {
-                Some(definition) if definition.deleting => erase(&*self.store, &id).await?,
+                Some(definition) if definition.deleting => {
+                    erase_or_leave(&*self.store, &id).await;
+                    continue;
+                }
                 Some(definition) => {
                     self.made.insert(id.0.clone(), Made::draw(definition, &self.file, None));
                 }
@@ -141,15 +162,15 @@ impl Control {
         Ok(())
     }
 
-    /// A name is one mapping's: what is exported may be written into the config file once it is deleted over the API.
+    /// A name is one mapping's: what is exported may be written into the config file once it is deleted over the API, and gone.
     fn check_names(&self, file: &Blueprint) -> Result<(), BuildError> {
-        let names = file.mappings.iter().map(|it| it.mapping.name.as_str());
-        let taken = names.into_iter().find(|name| self.made.get(*name).is_some_and(|made| !made.definition.deleting));
+        let mut names = file.mappings.iter().map(|it| it.mapping.name.as_str());
+        let taken = names.find(|name| self.made.contains_key(*name));
         taken.map_or(Ok(()), |name| Err(BuildError::NameTaken(name.to_owned())))
     }
 
     /// The whole of what is to run.
-    fn wanted(&self, file: &Blueprint, made: &BTreeMap<String, Made>, paused: &BTreeSet<String>) -> Blueprint {
+    fn wanted(&self, file: &Blueprint, made: &BTreeMap<String, Made>) -> Blueprint {
         let mut wanted = file.clone();
         for made in made.values() {
             if made.definition.deleting {
@@ -162,7 +183,7 @@ impl Control {
             }
             wanted.mappings.extend(made.blueprint());
         }
-        for it in wanted.mappings.iter_mut().filter(|it| it.rest.is_none() && paused.contains(it.mapping.name.as_str())) {
+        for it in wanted.mappings.iter_mut().filter(|it| it.rest.is_none() && self.paused.contains(it.mapping.name.as_str())) {
             *it = Arc::new(MappingBlueprint { rest: Some(Rest::Paused), ..MappingBlueprint::clone(it) });
         }
         wanted
@@ -170,11 +191,14 @@ impl Control {
 
     /// Goes on with another config file. What the API made is drawn anew, for the functions that it names may be others now.
     pub(crate) async fn change(&mut self, file: Blueprint) -> Result<Changes, BuildError> {
+        self.forget_gone();
         self.check_names(&file)?;
         let redrawn = |made: &Made| Made::draw(made.definition.clone(), &file, made.drawn.clone());
         let made: BTreeMap<_, _> = self.made.iter().map(|(uuid, it)| (uuid.clone(), redrawn(it))).collect();
-        let changes = self.fleet.apply(self.wanted(&file, &made, &self.paused)).await?;
+        self.fleet.renew_connections();
+        let changes = self.fleet.apply(self.wanted(&file, &made)).await?;
         self.file = file;
+        self.read_at = self.clock.now().unix;
         self.made = made;
         self.show_unfit();
         Ok(changes)
@@ -196,40 +220,28 @@ impl Control {
         }
     }
 
-    /// Makes a mapping or puts another in its place: durable first, then running.
+    /// Makes a mapping or puts another in its place, paused or not as it was.
     async fn put(&mut self, definition: Definition) -> Result<(), ChangeError> {
+        let is_paused = self.paused.contains(definition.uuid());
+        self.put_paused(definition, is_paused).await
+    }
+
+    /// Makes a mapping or puts another in its place, and says whether it is paused.
+    async fn put_paused(&mut self, definition: Definition, is_paused: bool) -> Result<(), ChangeError> {
         if self.is_ending {
             return Err(ChangeError::Ending);
         }
         self.forget_gone();
-        let uuid = definition.uuid().to_owned();
-        let id = MappingId(uuid.clone());
-        let drawn = match definition.deleting {
+        let (uuid, is_deleting) = (definition.uuid().to_owned(), definition.deleting);
+        let drawn = match is_deleting {
             true => None,
             false => Some(draw::draw(&definition, &self.file).map_err(|error| ChangeError::Unfit(error.message))?),
         };
-        let note = Note::new(self.paused.contains(&uuid), Some(definition.clone()));
-        self.store.note(&id, note.encode()).await?;
-        let former = self.made.insert(uuid.clone(), Made { definition, drawn, unfit: None });
-        let wanted = self.wanted(&self.file, &self.made, &self.paused);
-        if let Err(error) = self.fleet.apply(wanted).await {
-            match former {
-                Some(former) => {
-                    let note = Note::new(self.paused.contains(&uuid), Some(former.definition.clone()));
-                    self.made.insert(uuid, former);
-                    self.store.note(&id, note.encode()).await?;
-                }
-                None => {
-                    self.made.remove(&uuid);
-                    self.store.unnote(&id).await?;
-                }
-            }
-            return Err(error.into());
-        }
+        self.hold(&uuid, Some(Made { definition, drawn, unfit: None }), is_paused).await?;
         // One that could not be run from the start has no task that would clear away what it left.
-        let taskless = self.registry().entry(&uuid).filter(|it| it.source_kind() == UNFIT_KIND);
-        if taskless.is_some() && self.made.get(&uuid).is_some_and(|it| it.definition.deleting) {
-            erase(&*self.store, &id).await?;
+        let is_taskless = self.registry().entry(&uuid).is_some_and(|it| it.source_kind() == UNFIT_KIND);
+        if is_deleting && is_taskless {
+            erase_or_leave(&*self.store, &MappingId(uuid.clone())).await;
             self.registry().remove(&uuid);
         }
         Ok(())
@@ -240,23 +252,64 @@ impl Control {
         if self.is_ending {
             return Err(ChangeError::Ending);
         }
-        let definition = self.made.get(name).filter(|it| !it.definition.deleting).map(|it| it.definition.clone());
-        if definition.is_none() && !self.file.mappings.iter().any(|it| it.mapping.name.as_str() == name) {
+        let is_made = self.made.get(name).is_some_and(|it| !it.definition.deleting);
+        if !is_made && !self.file.mappings.iter().any(|it| it.mapping.name.as_str() == name) {
             return Err(ChangeError::Unknown);
         }
-        let mut paused = self.paused.clone();
-        let is_new = if is_paused { paused.insert(name.to_owned()) } else { paused.remove(name) };
-        if !is_new {
+        if self.paused.contains(name) == is_paused {
             return Ok(());
         }
-        let (id, note) = (MappingId(name.to_owned()), Note::new(is_paused, definition));
-        match note.is_empty() {
-            true => self.store.unnote(&id).await?,
-            false => self.store.note(&id, note.encode()).await?,
+        self.hold(name, None, is_paused).await
+    }
+
+    /// Makes this hold of one mapping, which stays as it was made where `made` is `None`: durable first, then running. What cannot run is taken
+    /// back from both.
+    async fn hold(&mut self, name: &str, made: Option<Made>, is_paused: bool) -> Result<(), ChangeError> {
+        // What is not known of a change that failed must not outlive this one.
+        self.settle_doubts().await?;
+        let definition = made.as_ref().or_else(|| self.made.get(name)).map(|it| it.definition.clone());
+        self.doubtful.insert(name.to_owned());
+        self.keep(name, &Note::new(is_paused, definition)).await?;
+        let (former, was_paused) = (made.map(|made| self.made.insert(name.to_owned(), made)), self.paused.contains(name));
+        self.pause_is(name, is_paused);
+        let wanted = self.wanted(&self.file, &self.made);
+        if let Err(error) = self.fleet.apply(wanted).await {
+            match former {
+                Some(Some(former)) => drop(self.made.insert(name.to_owned(), former)),
+                Some(None) => drop(self.made.remove(name)),
+                None => {}
+            }
+            self.pause_is(name, was_paused);
+            self.settle_doubts().await?;
+            return Err(error.into());
         }
-        self.fleet.apply(self.wanted(&self.file, &self.made, &paused)).await?;
-        self.paused = paused;
+        self.doubtful.remove(name);
         Ok(())
+    }
+
+    /// Has the store keep what stands, where a write that failed may be kept instead.
+    async fn settle_doubts(&mut self) -> Result<(), StoreError> {
+        while let Some(name) = self.doubtful.first() {
+            let definition = self.made.get(name).map(|it| it.definition.clone());
+            self.keep(name, &Note::new(self.paused.contains(name), definition)).await?;
+            self.doubtful.pop_first();
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, name: &str, note: &Note) -> Result<(), StoreError> {
+        let id = MappingId(name.to_owned());
+        match note.is_empty() {
+            true => self.store.unnote(&id).await,
+            false => self.store.note(&id, note.encode()).await,
+        }
+    }
+
+    fn pause_is(&mut self, name: &str, is_paused: bool) {
+        match is_paused {
+            true => self.paused.insert(name.to_owned()),
+            false => self.paused.remove(name),
+        };
     }
 
     /// A mapping in the words of a config file.
@@ -265,13 +318,18 @@ impl Control {
         draw::config(definition, &self.file).ok()
     }
 
-    /// Deleted mappings that are gone altogether are known no more.
+    /// Deleted mappings that are gone altogether are known no more. A pause of a mapping that left the config file stays, as its note does: it may
+    /// come back.
     fn forget_gone(&mut self) {
         let registry = Arc::clone(self.registry());
-        self.made.retain(|uuid, it| !it.definition.deleting || registry.entry(uuid).is_some());
-        let (made, file) = (&self.made, &self.file);
-        let is_there = |name: &String| made.contains_key(name) || file.mappings.iter().any(|it| it.mapping.name.as_str() == name);
-        self.paused.retain(is_there);
+        let Self { made, paused, .. } = self;
+        made.retain(|uuid, it| {
+            let stays = !it.definition.deleting || registry.entry(uuid).is_some();
+            if !stays {
+                paused.remove(uuid);
+            }
+            stays
+        });
     }
 
     /// The mappings.
@@ -280,7 +338,7 @@ impl Control {
     }
 
     /// What AWS is called with.
-    fn clients(&self) -> Clients {
+    fn clients(&self) -> Arc<Clients> {
         self.fleet.clients().unwrap_or_default()
     }
 
@@ -288,5 +346,13 @@ impl Control {
     pub(crate) fn fleet(&mut self) -> &mut Fleet {
         self.is_ending = true;
         &mut self.fleet
+    }
+}
+
+/// Ends a deletion that has no task. What the store refuses is ended by the next start, which reads in the note that it was begun.
+async fn erase_or_leave(store: &dyn CheckpointStore, id: &MappingId) {
+    if let Err(error) = erase(store, id).await {
+        let (code, mapping) = (error.code(), &id.0);
+        warn!(code, mapping, error = chain(&error), "a deleted mapping's positions cannot be removed yet; the next start tries again");
     }
 }

@@ -10,13 +10,17 @@ use forebay_config::function::LambdaName;
 use forebay_pollers::{Source, SourceError};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use tokio::time;
 
 use super::draw::is_listed;
 use crate::blueprint::{Blueprint, MappingBlueprint};
-use crate::sentence::chain;
+use crate::sentence::{chain, code_in};
 
 /// What Lambda is asked, it answers at once; a longer wait is a fault that the caller should hear of.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), answer_bytes: 1 << 20 };
+
+/// A source that takes longer to answer cannot be reached just now; AWS's clients wait for a minute and then ask again.
+const SOURCE_MAX: Duration = Duration::from_secs(10);
 
 /// A function that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +37,6 @@ pub(super) struct Found {
 struct FunctionConfiguration {
     function_arn: String,
     timeout: Option<u64>,
-}
-
-/// What a name means as an ARN, whether such a function is there or not; `None` when it is no name.
-pub(super) fn arn_of(name: &str, clients: &Clients) -> Option<String> {
-    let (name, qualifier) = LambdaName::parse(name)?;
-    Some(with_qualifier(name.arn(clients.aws.region(), clients.aws.common_account()), qualifier.as_deref()))
 }
 
 /// The function that a name means: one of the config file, else one that Lambda knows.
@@ -88,15 +86,19 @@ fn with_qualifier(arn: String, qualifier: Option<&str>) -> String {
 /// Whether the source is there, may be read, and goes with the function. A source that cannot be reached just now is no error: the mapping
 /// waits for it and says so.
 pub(super) async fn source(blueprint: &MappingBlueprint, timeout: Duration, clients: &Clients) -> Result<(), ApiError> {
-    match blueprint.source.connect(clients).await {
-        Ok(source) => long_enough(&*source, timeout),
-        Err(error) => refusal(&error, timeout).map_or(Ok(()), Err),
+    match time::timeout(SOURCE_MAX, blueprint.source.connect(clients)).await {
+        Ok(Ok(source)) => long_enough(&*source, timeout),
+        Ok(Err(error)) => refusal(&error, timeout).map_or(Ok(()), Err),
+        Err(_) => Ok(()),
     }
 }
 
 /// Whether a queue hides its messages for as long as the function may run, where that can be told now.
 pub(super) async fn visibility(blueprint: &MappingBlueprint, timeout: Duration, clients: &Clients) -> Result<(), ApiError> {
-    blueprint.source.connect(clients).await.map_or(Ok(()), |source| long_enough(&*source, timeout))
+    match time::timeout(SOURCE_MAX, blueprint.source.connect(clients)).await {
+        Ok(Ok(source)) => long_enough(&*source, timeout),
+        Ok(Err(_)) | Err(_) => Ok(()),
+    }
 }
 
 fn long_enough(source: &dyn Source, timeout: Duration) -> Result<(), ApiError> {
@@ -108,21 +110,39 @@ fn long_enough(source: &dyn Source, timeout: Duration) -> Result<(), ApiError> {
 
 /// What AWS says of a source that is not there or may not be read.
 fn refusal(error: &SourceError, timeout: Duration) -> Option<ApiError> {
-    let text = chain(error);
-    let has = |code: &str| text.contains(code);
-    if has("FB-0210") {
-        return Some(ApiError::invalid(
+    // What is read may be called anything; the code stands in the cause.
+    let SourceError::Down { cause, .. } = error else { return None };
+    match code_in(&chain(&**cause))? {
+        "FB-0210" => Some(ApiError::invalid(
             "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified \
              queue does not exist.",
-        ));
+        )),
+        "FB-0211" => {
+            let text = chain(error);
+            Some(ApiError::invalid(format!("The execution role does not have permissions to call ReceiveMessage on SQS ({text})")))
+        }
+        "FB-0215" => Some(too_short(Duration::ZERO, timeout)),
+        _ => None,
     }
-    if has("FB-0211") {
-        return Some(ApiError::invalid(format!("The execution role does not have permissions to call ReceiveMessage on SQS ({text})")));
-    }
-    has("FB-0215").then(|| too_short(Duration::ZERO, timeout))
 }
 
 fn too_short(visibility: Duration, timeout: Duration) -> ApiError {
     let (visibility, timeout) = (visibility.as_secs(), timeout.as_secs());
     ApiError::invalid(format!("Queue visibility timeout: {visibility} seconds is less than Function timeout: {timeout} seconds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_is_called_like_a_code_is_not_taken_for_one_that_is_not_there() {
+        let refused =
+            |what: &str, cause: &str| refusal(&SourceError::Down { what: what.to_owned(), cause: cause.into() }, Duration::from_secs(3));
+        assert_eq!(refused("queue FB-0210", "FB-0212: no answer from the queue: http://FB-0211"), None);
+        let missing = refused("queue q", "FB-0210: the specified queue does not exist").unwrap();
+        assert!(missing.message.contains("NonExistentQueue"), "{missing}");
+        let hidden = refused("queue q", "FB-0215: 0 seconds").unwrap();
+        assert_eq!(hidden.message, "Queue visibility timeout: 0 seconds is less than Function timeout: 3 seconds");
+    }
 }

@@ -28,7 +28,7 @@ pub struct Service {
 /// What the checks of a call look at.
 struct Surroundings {
     file: Blueprint,
-    clients: Clients,
+    clients: Arc<Clients>,
 }
 
 impl Service {
@@ -62,21 +62,13 @@ impl Service {
         resolve::source(&drawn.blueprint, function.timeout, &around.clients).await?;
         let mut control = self.app.control().lock().await;
         control.forget_gone();
-        self.check_twice(&control, &definition.configuration)?;
+        check_twice(&control, &definition.configuration)?;
         if control.made.len() + control.file.mappings.len() >= MAPPINGS_MAX {
             return Err(ApiError::invalid(format!("There are {MAPPINGS_MAX} event source mappings already, which is the most.")));
         }
         let answer = definition.configuration.clone();
         control.put(definition).await.map_err(refused)?;
         Ok(answer)
-    }
-
-    fn check_twice(&self, control: &Control, new: &MappingConfiguration) -> Result<(), ApiError> {
-        let made = control.made.values().filter(|it| !it.definition.deleting);
-        let conflict = made.into_iter().find_map(|it| twice::conflict(new, &it.definition.configuration));
-        let clients = control.clients();
-        let of_file = || control.file.mappings.iter().find_map(|it| twice::conflict(new, &view::of_file(it, None, &clients, self.now())));
-        conflict.or_else(of_file).map_or(Ok(()), Err)
     }
 
     async fn change(&self, uuid: &str, update: UpdateMapping) -> Result<MappingConfiguration, ApiError> {
@@ -107,20 +99,19 @@ impl Service {
         // Another change may have come meanwhile: this one is made to what stands now.
         let standing = self::standing(&control, uuid)?;
         checks::parameters_of_update(&update, source, &standing.configuration.settings)?;
-        let was_enabled = standing.enabled;
+        let (was_enabled, names_function) = (standing.enabled, function.is_some());
         let wanted = changed(standing, &update, source, function.map(|it| it.arn), self.now());
-        self.check_twice(&control, &wanted.configuration)?;
-        let answer = wanted.configuration.clone();
-        let entry = control.registry().entry(uuid);
-        let is_disabled = was_enabled && !wanted.enabled;
-        // Whoever enables a mapping wants it to run.
-        let is_resumed = update.enabled == Some(true) && control.paused.remove(uuid);
-        if let Err(error) = control.put(wanted).await {
-            if is_resumed {
-                control.paused.insert(uuid.to_owned());
-            }
-            return Err(refused(error));
+        // A mapping of the config file that came later keeps nobody from changing this one, or from disabling it.
+        if names_function {
+            check_twice(&control, &wanted.configuration)?;
         }
+        // Whoever enables a mapping wants it to run.
+        let is_paused = control.paused.contains(uuid) && update.enabled != Some(true);
+        let is_disabled = was_enabled && !wanted.enabled;
+        let answer = wanted.configuration.clone();
+        control.put_paused(wanted, is_paused).await.map_err(refused)?;
+        // Looked up now: a life that ended before this may have been followed by another.
+        let entry = control.registry().entry(uuid);
         drop(control);
         if let (true, Some(entry)) = (is_disabled, entry) {
             entry.await_end_of_invocations().await;
@@ -135,8 +126,9 @@ impl Service {
         standing.configuration.state = "Deleting".to_owned();
         standing.configuration.last_modified = self.now();
         let answer = standing.configuration.clone();
-        let entry = control.registry().entry(uuid);
         control.put(standing).await.map_err(refused)?;
+        // Looked up now: a life that ended before this may have been followed by another.
+        let entry = control.registry().entry(uuid);
         drop(control);
         if let Some(entry) = entry {
             entry.await_end_of_invocations().await;
@@ -145,20 +137,14 @@ impl Service {
     }
 
     /// Every mapping as the API shows it, by UUID.
-    async fn all(&self) -> (BTreeMap<String, MappingConfiguration>, Clients) {
+    async fn all(&self) -> BTreeMap<String, MappingConfiguration> {
         let mut control = self.app.control().lock().await;
         control.forget_gone();
         let clients = control.clients();
         let registry = control.registry();
         let made = control.made.values().map(|it| view::of_definition(&it.definition, registry.entry(it.definition.uuid()).as_deref()));
-        let of_file = control.file.mappings.iter().map(|it| self.show(&control, it, &clients));
-        let all = made.chain(of_file).map(|it| (it.uuid.clone(), it)).collect();
-        (all, clients)
-    }
-
-    fn show(&self, control: &Control, it: &MappingBlueprint, clients: &Clients) -> MappingConfiguration {
-        let entry = control.registry().entry(it.mapping.name.as_str());
-        view::of_file(it, entry.as_deref(), clients, self.now())
+        let of_file = control.file.mappings.iter().map(|it| show(&control, it, &clients));
+        made.chain(of_file).map(|it| (it.uuid.clone(), it)).collect()
     }
 
     async fn one(&self, uuid: &str) -> Result<MappingConfiguration, ApiError> {
@@ -168,7 +154,7 @@ impl Service {
             return Ok(view::of_definition(&made.definition, control.registry().entry(uuid).as_deref()));
         }
         let of_file = of_file(&control, uuid).ok_or_else(ApiError::no_mapping)?;
-        Ok(self.show(&control, &of_file, &control.clients()))
+        Ok(show(&control, &of_file, &control.clients()))
     }
 
     /// Changes the tags of a mapping of the API.
@@ -182,6 +168,12 @@ impl Service {
     }
 }
 
+/// A mapping of the config file as the API shows it.
+fn show(control: &Control, it: &MappingBlueprint, clients: &Clients) -> MappingConfiguration {
+    let entry = control.registry().entry(it.mapping.name.as_str());
+    view::of_file(it, entry.as_deref(), clients, EpochMillis(control.read_at.0))
+}
+
 /// The mapping of the API with this id, if it can be changed.
 fn standing(control: &Control, uuid: &str) -> Result<Definition, ApiError> {
     match control.made.get(uuid) {
@@ -189,7 +181,13 @@ fn standing(control: &Control, uuid: &str) -> Result<Definition, ApiError> {
             ErrorType::ResourceInUse,
             "Cannot update the event source mapping because it is in use: it is being deleted.",
         )),
-        Some(made) => Ok(made.definition.clone()),
+        Some(made) => {
+            let mut definition = made.definition.clone();
+            // What an update answers follows from what it was told last, not from what it is doing.
+            let runs = definition.enabled && !control.paused.contains(uuid);
+            definition.configuration.state = if runs { "Enabled" } else { "Disabled" }.to_owned();
+            Ok(definition)
+        }
         None => Err(of_file(control, uuid).map_or_else(ApiError::no_mapping, |it| {
             let (name, place) = (&it.mapping.name, &it.mapping.place);
             ApiError::new(
@@ -204,10 +202,17 @@ fn of_file(control: &Control, uuid: &str) -> Option<Arc<MappingBlueprint>> {
     control.file.mappings.iter().find(|it| view::uuid_of(it.mapping.name.as_str()) == uuid).cloned()
 }
 
+/// No source goes to one function twice, whoever owns the mappings.
+fn check_twice(control: &Control, new: &MappingConfiguration) -> Result<(), ApiError> {
+    let mut made = control.made.values().filter(|it| !it.definition.deleting);
+    let conflict = made.find_map(|it| twice::conflict(new, &it.definition.configuration));
+    let clients = control.clients();
+    let of_file = || control.file.mappings.iter().find_map(|it| twice::conflict(new, &show(control, it, &clients)));
+    conflict.or_else(of_file).map_or(Ok(()), Err)
+}
+
 /// What an update makes of a mapping.
 fn changed(mut it: Definition, update: &UpdateMapping, source: SourceType, function_arn: Option<String>, now: EpochMillis) -> Definition {
-    // What it answers follows from what it was told last, not from what it is doing.
-    it.configuration.state = if it.enabled { "Enabled" } else { "Disabled" }.to_owned();
     it.configuration.update(update, source, function_arn, now);
     it.enabled = update.enabled.unwrap_or(it.enabled);
     it
@@ -241,7 +246,7 @@ fn refused(error: ChangeError) -> ApiError {
         ChangeError::Unfit(text) => ApiError::invalid(text),
         ChangeError::Build(error) => ApiError::invalid(format!("{}: {}", error.code(), crate::sentence::chain(&error))),
         ChangeError::Store(error) => ApiError::new(ErrorType::Service, format!("{}: {}", error.code(), crate::sentence::chain(&error))),
-        ChangeError::Ending => ApiError::new(ErrorType::Service, "The process is draining; ask again when it is back."),
+        ChangeError::Ending => ApiError::new(ErrorType::Unavailable, "The process is draining; ask again when it is back."),
         ChangeError::Unknown => ApiError::no_mapping(),
     }
 }
@@ -252,10 +257,7 @@ impl MappingService for Service {
     }
 
     fn list(&self, asked: ListMappings) -> BoxFuture<'_, Result<MappingList, ApiError>> {
-        Box::pin(async move {
-            let (all, clients) = self.all().await;
-            list::page(&all, &asked, &clients)
-        })
+        Box::pin(async move { list::page(&self.all().await, &asked) })
     }
 
     fn get<'a>(&'a self, uuid: &'a str) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>> {

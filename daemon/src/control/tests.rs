@@ -1,7 +1,7 @@
 //! Mappings of both owners side by side: made, shown, changed, paused, deleted, recalled. Their queue answers nobody, which keeps none from being.
 
 use forebay_api::error::ErrorType;
-use forebay_api::mapping::{Call, CreateMapping, Identity, ListMappings, Operation, SourceType, UpdateMapping};
+use forebay_api::mapping::{Call, CreateMapping, EpochMillis, Identity, ListMappings, Operation, SourceType, UpdateMapping};
 use forebay_api::service::MappingService;
 use forebay_checkpoints::MemoryStore;
 use forebay_config::Format;
@@ -25,6 +25,12 @@ fn config(mappings: &str, function: &str) -> Blueprint {
     );
     let loaded = Loaded::of_text("c.yaml", &text, Format::Yaml);
     blueprint::draw(loaded.check().unwrap(), &loaded).unwrap()
+}
+
+/// The same with room for so many mappings that run.
+fn roomy(mut file: Blueprint, n_mappings: u64) -> Blueprint {
+    (file.settings.memory_budget_bytes, file.settings.memory_share_bytes) = (n_mappings << 20, Some(1 << 20));
+    file
 }
 
 struct World {
@@ -83,7 +89,7 @@ impl World {
     }
 }
 
-const EPOCH: forebay_api::mapping::EpochMillis = forebay_api::mapping::EpochMillis(0);
+const EPOCH: EpochMillis = EpochMillis(0);
 
 fn created(mut body: Value) -> CreateMapping {
     body["FunctionName"] = json!("f");
@@ -257,7 +263,7 @@ async fn a_pause_outlives_the_process_for_both_owners_and_enabling_ends_it() {
     let shown = world.get(&uuid(1)).await;
     assert_eq!(shown["State"], "Disabled");
     assert!(shown["StateTransitionReason"].as_str().unwrap().starts_with("Paused"), "{shown}");
-    world.update(&uuid(1), json!({ "Enabled": true })).await.unwrap();
+    assert_eq!(world.update(&uuid(1), json!({ "Enabled": true })).await.unwrap()["State"], "Enabling");
     world.app.resume("lines").await.unwrap();
     let world = world.again(config(LINES, "f")).await;
     assert!(world.app.control().lock().await.paused.is_empty());
@@ -277,6 +283,17 @@ async fn a_mapping_of_the_file_cannot_take_the_name_of_one_of_the_api() {
 }
 
 #[tokio::test]
+async fn connections_are_shared_until_the_config_is_read_again() {
+    let world = World::begin(config("", "f")).await;
+    let clients = async || world.app.control().lock().await.clients();
+    let first = clients().await;
+    world.make(&uuid(1), json!({})).await;
+    assert!(Arc::ptr_eq(&first, &clients().await), "a mapping more is no reason to read certificates again");
+    world.app.change(config(LINES, "f")).await.unwrap();
+    assert!(!Arc::ptr_eq(&first, &clients().await), "certificates may have changed with the config");
+}
+
+#[tokio::test]
 async fn one_queue_goes_to_one_function_once() {
     let world = World::begin(config("", "f")).await;
     world.make(&uuid(1), json!({})).await;
@@ -288,4 +305,128 @@ async fn one_queue_goes_to_one_function_once() {
         uuid(1)
     );
     assert_eq!(error.message, text);
+}
+
+#[tokio::test]
+async fn a_pause_that_cannot_be_ended_holds_after_a_kill_too() {
+    let file = || roomy(config(LINES, "f"), 1);
+    let world = World::begin(file()).await;
+    world.app.pause("lines").await.unwrap();
+    world.make(&uuid(1), json!({})).await;
+    assert!(matches!(world.app.resume("lines").await, Err(ChangeError::Build(BuildError::Memory(_)))));
+    let world = world.again(file()).await;
+    assert!(world.app.control().lock().await.paused.contains("lines"));
+    world.app.pause(&uuid(1)).await.unwrap();
+    world.app.resume("lines").await.unwrap();
+    let refused = world.update(&uuid(1), json!({ "Enabled": true, "BatchSize": 3 })).await.unwrap_err();
+    assert!(refused.contains("FB-0515"), "{refused}");
+    let world = world.again(file()).await;
+    assert!(world.app.control().lock().await.paused.contains(&uuid(1)));
+    assert_eq!(world.get(&uuid(1)).await["BatchSize"], 10, "the update was taken back with it");
+}
+
+#[tokio::test]
+async fn a_pause_stays_while_its_mapping_is_away_from_the_config_file() {
+    let world = World::begin(config(LINES, "f")).await;
+    world.app.pause("lines").await.unwrap();
+    world.app.change(config("", "f")).await.unwrap();
+    assert_eq!(world.listed(ListMappings::default()).await.0, [""; 0]);
+    world.app.change(config(LINES, "f")).await.unwrap();
+    let entry = world.app.registry().entry("lines").unwrap();
+    while !entry.lifecycle().is_resting() {
+        tokio::task::yield_now().await;
+        assert_ne!(entry.lifecycle(), Lifecycle::Enabled);
+    }
+    assert_eq!(entry.lifecycle(), Lifecycle::Paused);
+}
+
+#[tokio::test]
+async fn of_what_the_api_made_only_what_cannot_run_rests_after_a_start() {
+    let world = World::begin(roomy(config(LINES, "f"), 3)).await;
+    for n in [1, 2] {
+        world.make(&uuid(n), json!({})).await;
+    }
+    let world = world.again(roomy(config(LINES, "f"), 2)).await;
+    let reason = async |n| world.get(&uuid(n)).await["StateTransitionReason"].clone();
+    assert_eq!((reason(1).await, reason(2).await), (json!("USER_INITIATED"), json!("ESM_CONFIG_NOT_VALID")));
+    world.service.delete(&uuid(2)).await.unwrap();
+    world.await_gone(&uuid(2)).await;
+    assert_eq!(world.store.notes().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_mapping_of_the_config_file_was_modified_when_the_file_was_read() {
+    let world = World::begin(config(LINES, "f")).await;
+    while world.get(&uuid_of("lines")).await["State"] != "Enabled" {
+        tokio::task::yield_now().await;
+    }
+    let (first, began) = (world.get(&uuid_of("lines")).await, world.app.clock().now().unix.0);
+    while world.app.clock().now().unix.0 <= began + 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.get(&uuid_of("lines")).await["LastModified"], first["LastModified"]);
+}
+
+#[tokio::test]
+async fn a_later_mapping_of_the_file_keeps_nobody_from_disabling_the_one_of_the_api() {
+    let world = World::begin(config("", "f")).await;
+    world.make(&uuid(1), json!({})).await;
+    world.app.change(config("  - { name: same, source: { sqs: { queue: q } }, function_name: f }\n", "f")).await.unwrap();
+    assert_eq!(world.update(&uuid(1), json!({ "Enabled": false })).await.unwrap()["State"], "Disabling");
+    let deleted = world.service.delete(&uuid(1)).await.unwrap();
+    assert_eq!(deleted.state, "Deleting");
+}
+
+#[tokio::test]
+async fn a_deletion_that_the_store_refuses_holds_up_no_start_and_frees_no_name() {
+    let store = Arc::new(MemoryStore::default());
+    let world = World::recall(config("", "f"), Arc::clone(&store) as _).await;
+    world.make(&uuid(1), json!({})).await;
+    let mut control = world.app.control().lock().await;
+    let mut definition = control.made[&uuid(1)].definition.clone();
+    definition.deleting = true;
+    control.put(definition).await.unwrap();
+    store.fill();
+    drop(control);
+    let taken = config(&LINES.replace("name: lines", &format!("name: {}", uuid(1))), "f");
+    assert_eq!(world.app.change(taken).await.unwrap_err().code(), "FB-0535");
+    let world = world.again(config("", "f")).await;
+    assert!(world.get(&uuid(1)).await.as_str().unwrap().contains("ResourceNotFound"));
+    store.empty();
+    assert_eq!(store.notes().await.unwrap().len(), 1, "it is known that it was deleted");
+    world.again(config("", "f")).await;
+    assert!(store.notes().await.unwrap().is_empty() && store.mappings().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_refused_is_not_there_after_a_kill_once_another_change_was_taken() {
+    let store = Arc::new(MemoryStore::default());
+    let world = World::recall(config(LINES, "f"), Arc::clone(&store) as _).await;
+    world.make(&uuid(1), json!({ "BatchSize": 5, "Enabled": false })).await;
+    store.doubt_next(1);
+    world.update(&uuid(1), json!({ "BatchSize": 6 })).await.unwrap_err();
+    assert_eq!(world.get(&uuid(1)).await["BatchSize"], 5);
+    world.app.pause("lines").await.unwrap();
+    let world = world.again(config(LINES, "f")).await;
+    assert_eq!(world.get(&uuid(1)).await["BatchSize"], 5);
+    store.doubt_next(1);
+    world.app.resume("lines").await.unwrap_err();
+    store.fail_next(1);
+    assert!(world.update(&uuid(1), json!({ "BatchSize": 7 })).await.is_err(), "the doubt is settled first");
+    world.update(&uuid(1), json!({ "BatchSize": 7 })).await.unwrap();
+    let world = world.again(config(LINES, "f")).await;
+    assert!(world.app.control().lock().await.paused.contains("lines"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_answer_is_not_waited_for_until_the_client_gives_up() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut file = config("", "f");
+    file.settings.aws.endpoint = Some(format!("http://{}", silent.local_addr().unwrap()));
+    let world = World::begin(file).await;
+    let began = tokio::time::Instant::now();
+    let made = world.service.create(created(json!({}))).await.unwrap();
+    world.service.update(&made.uuid, updated(json!({ "BatchSize": 3 }))).await.unwrap();
+    // AWS's clients wait for a minute.
+    assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
 }

@@ -65,7 +65,7 @@ pub struct Fleet {
     files: FileDestinations,
     functions: Functions,
     /// What AWS is called with, and how that was written; `None` before the first set.
-    aws: Option<(AwsSettings, Aws)>,
+    clients: Option<(AwsSettings, Arc<Clients>)>,
     /// How often a set was applied.
     n_applied: u64,
     running: BTreeMap<String, Arc<MappingBlueprint>>,
@@ -86,7 +86,7 @@ impl Fleet {
             clock,
             files: FileDestinations::new(),
             functions: Functions::default(),
-            aws: None,
+            clients: None,
             n_applied: 0,
             running: BTreeMap::new(),
             posts: BTreeMap::new(),
@@ -95,8 +95,15 @@ impl Fleet {
     }
 
     /// What AWS is called with, and over which connections; `None` before the first set.
-    pub fn clients(&self) -> Option<Clients> {
-        self.aws.as_ref().map(|(_, aws)| Clients { http: HttpClients::new(), aws: aws.clone() })
+    pub fn clients(&self) -> Option<Arc<Clients>> {
+        self.clients.as_ref().map(|(_, clients)| Arc::clone(clients))
+    }
+
+    /// What is built from here on reads certificates again and makes its own connections.
+    pub fn renew_connections(&mut self) {
+        if let Some((_, clients)) = &mut self.clients {
+            *clients = Arc::new(Clients { http: HttpClients::new(), aws: clients.aws.clone() });
+        }
     }
 
     /// The registry in which its mappings stand.
@@ -115,12 +122,13 @@ impl Fleet {
         let settings = wanted.settings;
         let n_enabled = wanted.mappings.iter().filter(|it| it.runs()).count();
         let division = Division::new(settings.memory_budget_bytes, settings.memory_share_bytes, n_enabled)?;
-        let (aws, all_differs) = match &self.aws {
-            Some((written, aws)) if *written == settings.aws => (aws.clone(), false),
-            Some(_) | None => (Aws::new(&settings.aws, |name| std::env::var(name).ok()), true),
+        let (clients, all_differs) = match &self.clients {
+            Some((written, clients)) if *written == settings.aws => (Arc::clone(clients), false),
+            Some(_) | None => {
+                let aws = Aws::new(&settings.aws, |name| std::env::var(name).ok());
+                (Arc::new(Clients { http: HttpClients::new(), aws }), true)
+            }
         };
-        // Certificates are read again by what is built anew.
-        let clients = Arc::new(Clients { http: HttpClients::new(), aws });
         let mappings: BTreeMap<String, Arc<MappingBlueprint>> =
             wanted.mappings.into_iter().map(|it| (it.mapping.name.as_str().to_owned(), it)).collect();
         let set =
@@ -139,7 +147,7 @@ impl Fleet {
         // From here on nothing fails and nothing waits.
         self.n_applied += 1;
         self.budget.divide(division);
-        self.aws = Some((settings.aws, clients.aws.clone()));
+        self.clients = Some((settings.aws, Arc::clone(&clients)));
         self.feeds.set_clients(clients);
         self.functions.install(new, &wanted.functions.keys().cloned().collect(), &self.ground.gate);
         self.command(&diff, &mappings, orders);

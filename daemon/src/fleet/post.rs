@@ -195,7 +195,7 @@ async fn keep(ground: Arc<Ground>, mut told: Told, first: Option<Registered>, is
                     ground.registry.remove(gone.name());
                 }
                 is_gone.store(true, Ordering::SeqCst);
-                if told.orders.changed().await.is_err() {
+                if !be_gone(&mut told).await {
                     return;
                 }
             }
@@ -212,6 +212,18 @@ async fn rest(told: &mut Told, shelf: &mut Shelf) -> bool {
             changed = told.orders.changed() => return changed.is_ok(),
             // It holds a sender itself, so there is always one.
             Some(errand) = told.errands.recv() => shelf.run(errand).await,
+        }
+    }
+}
+
+/// Sends everybody away until the next order has come; `false` when nobody can give one any more.
+async fn be_gone(told: &mut Told) -> bool {
+    loop {
+        tokio::select! {
+            biased;
+            changed = told.orders.changed() => return changed.is_ok(),
+            // Whoever asked is told by the answer's end.
+            Some(errand) = told.errands.recv() => drop(errand),
         }
     }
 }

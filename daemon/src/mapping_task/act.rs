@@ -60,8 +60,7 @@ impl Life<'_> {
         let work = Work::of(&attempt.slice);
         self.tell_sent(&attempt, work);
         self.sent.insert(id, work);
-        let partial = self.plan.retry.partial_responses;
-        let job = invoke(Arc::clone(&self.wiring), Arc::clone(self.feed.source()), slot, attempt, partial);
+        let job = invoke(Arc::clone(&self.wiring), Arc::clone(self.feed.source()), slot, attempt);
         self.jobs.spawn(About::Invoke(id), job);
     }
 
@@ -125,11 +124,11 @@ impl Life<'_> {
 }
 
 /// Invokes once and gives the slot back with what that told about the function.
-async fn invoke(wiring: Arc<Wiring>, source: Arc<dyn Source>, slot: Slot, attempt: Attempt, partial: bool) -> Done {
+async fn invoke(wiring: Arc<Wiring>, source: Arc<dyn Source>, slot: Slot, attempt: Attempt) -> Done {
     let event = Event { pieces: source.wrap(attempt.slice.records()) };
     let began = Instant::now();
     let answer = wiring.executor.invoke(event).await;
-    let outcome = outcome_of(answer, partial, &attempt.slice, &|reported| source.identify(reported));
+    let outcome = outcome_of(answer, attempt.partial_responses, &attempt.slice, &|reported| source.identify(reported));
     slot.settle(&outcome);
     Done::Invoked { id: attempt.id, outcome, took: Some(began.elapsed()) }
 }

@@ -89,19 +89,6 @@ async fn whoever_waits_for_a_slot_is_told_who_has_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_throttled_function_tells_when_it_is_asked_again() {
-    let world = World::new();
-    let (source, function) = (world.source(), function());
-    function.throttle(5);
-    source.append("a", &["1"]);
-    let running = world.run(world.order("m", &source, &function));
-    let waiting = running.track("a", "NotReached").await;
-    assert!(waiting.sentence.contains("; it is asked again in "), "{}", waiting.sentence);
-    until("it was seen", || function.seen() == ["1"]).await;
-    running.close().await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn peeking_shows_what_comes_next_as_the_function_would_see_it_and_consumes_nothing() {
     let world = World::new();
     let (source, function) = (world.source(), function());

@@ -156,6 +156,7 @@ async fn a_throttled_function_is_asked_again_and_no_retry_is_spent() {
     let running = world.run(world.order("m", &source, &function));
     let waiting = running.track("a", "NotReached").await;
     assert!(waiting.sentence.starts_with("The function has no free concurrency"), "{}", waiting.sentence);
+    assert!(waiting.sentence.contains("; it is asked again in "), "{}", waiting.sentence);
     until("it was seen", || function.seen() == ["1"]).await;
     until("it succeeded", || running.count("succeeded_event_count") == 1).await;
     assert_eq!((running.count("retries"), running.count("not_reached_invokes")), (0, 5));

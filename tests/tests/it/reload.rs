@@ -218,8 +218,8 @@ fn mappings_come_change_rest_and_go_while_others_run_undisturbed() {
     assert!(daemon.stop().success());
 }
 
-/// A mapping of batches of two whose first batch runs until it is let go, with six records more behind it.
-fn a_batch_of_two_runs() -> (Parts, Daemon) {
+/// A mapping whose first batch, of two, runs until a file `go` is there; six more records wait.
+fn held() -> (Parts, Daemon) {
     let mut parts = Parts::new(&["slow"]);
     parts.mapping("slow", ", batch_size: 2");
     let daemon = parts.start();
@@ -229,13 +229,9 @@ fn a_batch_of_two_runs() -> (Parts, Daemon) {
     (parts, daemon)
 }
 
-fn held_and_six_more() -> Vec<String> {
-    ["hold 0".to_owned(), "hold 1".to_owned()].into_iter().chain(numbered(2..8)).collect()
-}
-
 #[test]
 fn what_runs_ends_under_its_former_settings_and_the_reload_does_not_wait_for_it() {
-    let (mut parts, daemon) = a_batch_of_two_runs();
+    let (mut parts, daemon) = held();
     // Limits alone would not wait for what runs; a window changes what an event may look like.
     parts.mapping("slow", ", batch_size: 3, maximum_batching_window_in_seconds: 1");
     parts.write();
@@ -247,7 +243,8 @@ fn what_runs_ends_under_its_former_settings_and_the_reload_does_not_wait_for_it(
     assert_eq!(parts.reload(), (0, "changed: slow; unchanged: 0\n".to_owned()));
     assert_eq!(parts.tried("slow"), [2], "nothing begins beside what runs");
     parts.scene.write("go", "");
-    parts.await_bodies("slow", &held_and_six_more());
+    let wanted: Vec<String> = ["hold 0".to_owned(), "hold 1".to_owned()].into_iter().chain(numbered(2..8)).collect();
+    parts.await_bodies("slow", &wanted);
     assert_eq!(parts.tried("slow"), [2, 6]);
     await_state(&daemon, "slow", Some("Enabled"));
     assert!(daemon.stop().success());
@@ -255,13 +252,14 @@ fn what_runs_ends_under_its_former_settings_and_the_reload_does_not_wait_for_it(
 
 #[test]
 fn other_limits_hold_from_the_next_batch_on_while_the_mapping_goes_on() {
-    let (mut parts, daemon) = a_batch_of_two_runs();
+    let (mut parts, daemon) = held();
     parts.mapping("slow", ", batch_size: 3");
     parts.write();
     assert_eq!(parts.reload(), (0, "changed: slow; unchanged: 0\n".to_owned()));
     assert_eq!(state(&daemon, "slow").as_deref(), Some("Enabled"));
     parts.scene.write("go", "");
-    parts.await_bodies("slow", &held_and_six_more());
+    let wanted: Vec<String> = ["hold 0".to_owned(), "hold 1".to_owned()].into_iter().chain(numbered(2..8)).collect();
+    parts.await_bodies("slow", &wanted);
     let tried = parts.tried("slow");
     assert!(tried[0] == 2 && tried[1..].contains(&3) && tried[1..].iter().all(|it| *it <= 3), "{tried:?}");
     assert!(daemon.stop().success());
