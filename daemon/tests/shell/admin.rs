@@ -1,9 +1,10 @@
 //! The admin listener over a real socket on loopback.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use forebay_api::server::{Access, Guard, Hosts, Policy};
+use forebay_api::server::{Access, Guard, Hosts, Policy, Rate};
 use forebay_batcher::UnixMillis;
 use forebay_checkpoints::{CheckpointStore, MemoryStore};
 use forebay_daemon::admin::{Admin, AdminError, Bound, Reloads, Sights, Steering};
@@ -49,7 +50,8 @@ impl Steering for NoSteering {
 
 /// Lets everybody in, as a process without keys does.
 pub(crate) fn open_guard() -> Guard {
-    Guard::new(Policy { account: "000000000000".into(), access: Access::Open, hosts: Hosts::default() })
+    let rate = Rate { requests_per_second: NonZeroU32::MAX, requests_burst: NonZeroU32::MAX };
+    Guard::new(Policy { account: "000000000000".into(), access: Access::Open, hosts: Hosts::default(), rate })
 }
 
 async fn listening() -> Listening {
@@ -61,6 +63,11 @@ async fn listening() -> Listening {
 
 /// A listener over mappings, of which one is called `m`.
 pub(crate) async fn listening_to(registry: Arc<Registry>) -> Listening {
+    listening_behind(registry, &open_guard()).await
+}
+
+/// The same behind a guard.
+pub(crate) async fn listening_behind(registry: Arc<Registry>, guard: &Guard) -> Listening {
     let folder = tempfile::tempdir().unwrap();
     let entry = registry.entry("m").unwrap();
     let draining = CancellationToken::new();
@@ -77,7 +84,7 @@ pub(crate) async fn listening_to(registry: Arc<Registry>) -> Listening {
         reloads,
         steering: Arc::new(NoSteering),
     };
-    let admin = bound.serve(sights, &open_guard());
+    let admin = bound.serve(sights, guard);
     Listening { admin, registry, entry, draining, store, folder, asked, status }
 }
 
