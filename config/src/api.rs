@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use core::net::SocketAddr;
+use core::num::NonZeroU32;
 
 use crate::document::Place;
 use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item};
 use crate::secret_ref::SecretRef;
-use crate::settings::{self, DefaultValue, Reader};
+use crate::settings::{self, DefaultValue, Reader, SettingSpec};
 
 /// More keys than anybody needs.
 const KEYS_MAX: usize = 10_000;
@@ -25,6 +26,10 @@ pub struct ApiSettings {
     pub tls: Option<TlsFiles>,
     /// Names by which requests may call it, besides those of loopback; in lower case, without a port.
     pub allowed_hosts: Vec<String>,
+    /// How many requests a second a key or an address may send in the long run.
+    pub requests_per_second: NonZeroU32,
+    /// How many at once, after a rest.
+    pub requests_burst: NonZeroU32,
     /// Who may use it; without any, everybody who reaches it may do everything.
     pub keys: Vec<ApiKey>,
 }
@@ -114,7 +119,9 @@ impl ApiSettings {
             };
             let tls = reader.written(&settings::API_TLS, |it| read_tls(it, base));
             let allowed_hosts = reader.written(&settings::API_ALLOWED_HOSTS, |it| it.list(read_host)).unwrap_or_default();
-            Some(Self { listen, tls, allowed_hosts, keys: Vec::new() })
+            let (per_second, burst) = (reader.integer(&settings::API_REQUESTS_PER_SECOND), reader.integer(&settings::API_REQUESTS_BURST));
+            let (requests_per_second, requests_burst) = (positive(per_second), positive(burst));
+            Some(Self { listen, tls, allowed_hosts, requests_per_second, requests_burst, keys: Vec::new() })
         })
     }
 
@@ -130,8 +137,24 @@ impl ApiSettings {
 
 impl Default for ApiSettings {
     fn default() -> Self {
-        Self { listen: default_listen(), tls: None, allowed_hosts: Vec::new(), keys: Vec::new() }
+        Self {
+            listen: default_listen(),
+            tls: None,
+            allowed_hosts: Vec::new(),
+            requests_per_second: positive(default_integer(&settings::API_REQUESTS_PER_SECOND)),
+            requests_burst: positive(default_integer(&settings::API_REQUESTS_BURST)),
+            keys: Vec::new(),
+        }
     }
+}
+
+fn default_integer(spec: &SettingSpec) -> Option<i64> {
+    if let DefaultValue::Integer(value) = spec.default { Some(value) } else { None }
+}
+
+/// A number that the table keeps above zero; one that is wrong has its finding.
+fn positive(number: Option<i64>) -> NonZeroU32 {
+    number.and_then(|it| u32::try_from(it).ok()).and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
 }
 
 fn default_listen() -> Option<SocketAddr> {

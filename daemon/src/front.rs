@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use forebay_api::auth::{Key, Keys, Role, Rules, Secret, Verifier};
 use forebay_api::server::{
-    Access, Certificate, CertificateError, Front, Guard, Hosts, Listener, PassOn, Policy, Server, Socket, Tls, Token, Via,
+    Access, Certificate, CertificateError, Front, Guard, Hosts, Listener, PassOn, Policy, Rate, Server, Socket, Tls, Token, Via,
 };
 use forebay_api::service::MappingService;
 use forebay_clients::{Aws, AwsError, Clients, HttpClients, SecretError, secret};
@@ -133,6 +133,7 @@ impl Prepared {
             account: clients.aws.common_account().to_owned(),
             access: access(api, &region, &clients).await?,
             hosts: Hosts::new(api.allowed_hosts.clone()),
+            rate: Rate { requests_per_second: api.requests_per_second, requests_burst: api.requests_burst },
         };
         let certificate = api.tls.as_ref().map(Certificate::read).transpose().map_err(FrontError::Certificate)?;
         let relay = clients.aws.relay("lambda", &clients.http).await.map_err(FrontError::PassOn)?;

@@ -3,13 +3,13 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::Method;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
+use axum::http::{Extensions, Method};
 use futures_util::FutureExt;
 use tokio_util::task::TaskTracker;
 use tracing::error;
@@ -18,7 +18,8 @@ use super::access::{self, Access, Via};
 use super::audit::Asked;
 use super::bounds::{self, Bodies, ReadBody};
 use super::hosts::Hosts;
-use crate::auth::{Action, Principal, Replays};
+use super::rate::{Buckets, Peer, Rate};
+use crate::auth::{Action, Denied, Principal, Replays};
 use crate::error::{ApiError, ErrorType};
 
 /// How far clients' clocks may be from ours.
@@ -35,6 +36,8 @@ pub struct Policy {
     pub access: Access,
     /// The names by which requests may call the listener for Lambda's API.
     pub hosts: Hosts,
+    /// How many requests each key may send, or each address where there are no keys.
+    pub rate: Rate,
 }
 
 /// Lets requests in or sends them away. Clones are the same guard.
@@ -45,10 +48,22 @@ pub struct Guard(Arc<Inner>);
 struct Inner {
     policy: RwLock<Arc<Policy>>,
     replays: Mutex<Replays>,
+    of_keys: Mutex<Buckets<String>>,
+    of_peers: Mutex<Buckets<Peer>>,
+    clock: Clock,
     bodies: Bodies,
     /// Whether nothing that changes something is begun any more.
     draining: Mutex<bool>,
     writes: TaskTracker,
+}
+
+/// Tells what time it is.
+struct Clock(Box<dyn Fn() -> Instant + Send + Sync>);
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
 }
 
 /// A request that was let in.
@@ -81,16 +96,24 @@ pub(super) struct Refused {
 impl Guard {
     /// A guard with this policy.
     pub fn new(policy: Policy) -> Self {
+        Self::with_clock(policy, Instant::now)
+    }
+
+    /// As [`Guard::new`], with another clock for rates; it never goes back.
+    pub fn with_clock(policy: Policy, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner {
             policy: RwLock::new(Arc::new(policy)),
             replays: Mutex::new(Replays::new(SKEW, REPLAYS_MAX)),
+            of_keys: Mutex::new(Buckets::new()),
+            of_peers: Mutex::new(Buckets::new()),
+            clock: Clock(Box::new(clock)),
             bodies: Bodies::new(),
             draining: Mutex::new(false),
             writes: TaskTracker::new(),
         }))
     }
 
-    /// Holds another policy from the next request on. Signatures that were used stay used.
+    /// Holds another policy from the next request on. Signatures that were used stay used, and so do requests that were counted.
     pub fn set(&self, policy: Policy) {
         *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
@@ -156,20 +179,61 @@ impl Guard {
         let policy = self.policy();
         let now = SystemTime::now();
         let head = access::head_of(parts);
-        let shown = policy.access.look(via(parts), &head, &parts.headers, now)?;
+        let shown = policy.access.look(via(parts), &head, &parts.headers, now);
+        let shown = shown.map_err(|denied| self.refuse(denied, parts, &policy))?;
         if let access::Shown::Is(principal) = &shown {
+            self.count(principal, parts, &policy)?;
             authorise(principal, asked, &policy)?;
             if rule.streams {
                 return Ok((principal.clone(), Payload::Unread(body)));
             }
         }
         let body = self.0.bodies.read(body, rule.bytes_max).await?;
-        let (principal, signature) = access::prove(shown, &body.bytes)?;
+        let is_counted = matches!(shown, access::Shown::Is(_));
+        let proven = access::prove(shown, &body.bytes);
+        let (principal, signature) = proven.map_err(|denied| self.refuse(denied, parts, &policy))?;
+        if !is_counted {
+            self.count(&principal, parts, &policy)?;
+        }
         authorise(&principal, asked, &policy)?;
         if let (Some(signature), true) = (signature, asked.action.is_some_and(Action::is_mutating)) {
             self.0.replays.lock().unwrap_or_else(PoisonError::into_inner).remember(signature, now).admit()?;
         }
         Ok((principal, Payload::Read(body)))
+    }
+
+    /// Counts a request of one who is known: by its key where there are keys, else by its address. Whoever is on this host and needs no key is
+    /// not counted.
+    fn count(&self, principal: &Principal, parts: &Parts, policy: &Policy) -> Result<(), ApiError> {
+        match (via(parts), &policy.access) {
+            (Via::Socket, _) => Ok(()),
+            (Via::Api | Via::Admin, Access::Open) => self.count_peer(&parts.extensions, policy, Peer::is_loopback),
+            (Via::Api | Via::Admin, Access::Keys { .. }) => {
+                let mut of_keys = self.0.of_keys.lock().unwrap_or_else(PoisonError::into_inner);
+                of_keys.take(&principal.key_id, policy.rate, (self.0.clock.0)())
+            }
+        }
+    }
+
+    /// Counts a request of one who did not show who it is. That is never counted to the key it names, which is another's.
+    fn refuse(&self, denied: Denied, parts: &Parts, policy: &Policy) -> ApiError {
+        self.count_peer(&parts.extensions, policy, |_| false).err().unwrap_or_else(|| denied.into())
+    }
+
+    /// Counts a request that nobody needs a key for.
+    pub(super) fn count_nobody(&self, extensions: &Extensions) -> Result<(), ApiError> {
+        self.count_peer(extensions, &self.policy(), Peer::is_loopback)
+    }
+
+    fn count_peer(&self, extensions: &Extensions, policy: &Policy, is_free: impl Fn(Peer) -> bool) -> Result<(), ApiError> {
+        match extensions.get::<Peer>() {
+            Some(peer) if !is_free(*peer) => {
+                let mut of_peers = self.0.of_peers.lock().unwrap_or_else(PoisonError::into_inner);
+                of_peers.take(peer, policy.rate, (self.0.clock.0)())
+            }
+            // Through the socket, by its owner.
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Does what changes something. It goes on when the client hangs up, and when this future is dropped.

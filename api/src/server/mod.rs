@@ -3,11 +3,11 @@
 //! | what | where |
 //! | --- | --- |
 //! | connections: TCP, TLS, the Unix socket, their bounds | [`Listener`], [`Tls`], [`Socket`] |
-//! | who comes in: bounds, hosts, signatures and tokens, roles, the audit | [`Guard`], [`Policy`], [`Access`], [`Hosts`] |
+//! | who comes in: bounds, hosts, signatures and tokens, rates, roles, the audit | [`Guard`], [`Policy`], [`Access`], [`Hosts`], [`Rate`] |
 //! | the calls about mappings, and the others, which are passed on | [`Front`], [`PassOn`] |
 //!
 //! The order of a request: its size, its host, the web page that sent it, its signature as far as the head tells, its body, the whole
-//! signature, the role, whether it came before, then the call.
+//! signature, how many its key or address sent, the role, whether it came before, then the call.
 
 mod access;
 mod answer;
@@ -18,6 +18,7 @@ mod guard;
 mod hosts;
 mod in_time;
 mod pass_on;
+mod rate;
 mod request_id;
 mod routes;
 mod serve;
@@ -32,6 +33,7 @@ pub use front::Front;
 pub use guard::{Guard, Policy};
 pub use hosts::Hosts;
 pub use pass_on::PassOn;
+pub use rate::Rate;
 pub use request_id::RequestId;
 pub use routes::{Needs, Rule};
 pub use serve::{CONNECTIONS_MAX, Listener, Server};

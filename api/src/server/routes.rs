@@ -84,6 +84,9 @@ async fn check(State((guard, rules)): State<(Guard, Arc<[Rule]>)>, mut request: 
     let action = match (needs, request.extensions().get::<Via>()) {
         (Needs::Nothing, Some(Via::Admin | Via::Socket)) | (Needs::ButOnAdmin(_), Some(Via::Admin)) => return next.run(request).await,
         (Needs::Nothing, Some(Via::Api) | None) => {
+            if let Err(error) = guard.count_nobody(request.extensions()) {
+                return answer::of_error(&error);
+            }
             // Who shows no key is told the least: a query asks for more.
             if guard.asks_for_keys()
                 && let Ok(path) = request.uri().path().parse()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,6 +20,7 @@ use tracing::{debug, warn};
 
 use super::access::Via;
 use super::bounds::HEADER_BYTES_MAX;
+use super::rate::Peer;
 use super::socket::Socket;
 use super::tls::Tls;
 
@@ -118,12 +120,13 @@ impl Serving {
             was_full &= self.room.available_permits() == 0;
             match &listener {
                 Listener::Tcp(tcp, tls) => match tcp.accept().await {
-                    Ok((stream, _)) => {
+                    Ok((stream, address)) => {
+                        let peer = Some(Peer::new(address.ip()));
                         // Small answers go out at once; where that cannot be set they go out a little later.
                         let _ = stream.set_nodelay(true);
                         match tls.current() {
-                            None => self.spawn(permit, async move { Some(stream) }),
-                            Some(certificate) => self.spawn(permit, async move {
+                            None => self.spawn(permit, peer, async move { Some(stream) }),
+                            Some(certificate) => self.spawn(permit, peer, async move {
                                 let handshake = TlsAcceptor::from(certificate.0).accept(stream);
                                 timeout(HANDSHAKE_MAX, handshake).await.ok()?.ok()
                             }),
@@ -132,15 +135,19 @@ impl Serving {
                     Err(error) => again(&error).await,
                 },
                 Listener::Unix(socket) => match socket.listener.accept().await {
-                    Ok((stream, _)) => self.spawn(permit, async move { Some(stream) }),
+                    Ok((stream, _)) => self.spawn(permit, None, async move { Some(stream) }),
                     Err(error) => again(&error).await,
                 },
             }
         }
     }
 
-    fn spawn<S>(&self, permit: tokio::sync::OwnedSemaphorePermit, stream: impl Future<Output = Option<S>> + Send + 'static)
-    where
+    fn spawn<S>(
+        &self,
+        permit: tokio::sync::OwnedSemaphorePermit,
+        peer: Option<Peer>,
+        stream: impl Future<Output = Option<S>> + Send + 'static,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (router, ends) = (self.router.clone(), self.ends.clone());
@@ -149,7 +156,7 @@ impl Serving {
             let now = ends.now.clone();
             let whole = async {
                 if let Some(stream) = stream.await {
-                    serve(stream, router, ends.soon).await;
+                    serve(stream, peer, router, ends.soon).await;
                 }
             };
             tokio::select! {
@@ -161,14 +168,21 @@ impl Serving {
 }
 
 /// One connection, to its end.
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router, stop: CancellationToken) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Option<Peer>, router: Router, stop: CancellationToken) {
+    let router = TowerToHyperService::new(router);
+    let marked = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        router.call(request)
+    });
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_MAX)
             .max_headers(HARD_HEADERS_MAX)
             .max_buf_size(HARD_HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+            .serve_connection(TokioIo::new(stream), marked)
     );
     // A client that breaks off is no news.
     tokio::select! {

@@ -9,6 +9,7 @@ mod bounds;
 mod hostile;
 mod keys;
 mod pass_on;
+mod rates;
 mod routes;
 mod service;
 mod sockets;

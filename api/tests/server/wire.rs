@@ -1,12 +1,13 @@
 //! A front on a socket, and requests in bytes.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use forebay_api::auth::{Key, Keys, Role, Rules, Secret, Verifier};
-use forebay_api::server::{Access, Front, Guard, Hosts, Listener, PassOn, Policy, Server, Tls, Token, Via};
+use forebay_api::server::{Access, Front, Guard, Hosts, Listener, PassOn, Policy, Rate, Server, Tls, Token, Via};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -63,7 +64,17 @@ impl Answer {
 }
 
 pub(crate) fn policy(access: Access) -> Policy {
-    Policy { account: "000000000000".to_owned(), access, hosts: Hosts::new(vec!["lambda.example.com".to_owned()]) }
+    Policy {
+        account: "000000000000".to_owned(),
+        access,
+        hosts: Hosts::new(vec!["lambda.example.com".to_owned()]),
+        rate: rate(1_000, 1_000),
+    }
+}
+
+pub(crate) fn rate(requests_per_second: u32, requests_burst: u32) -> Rate {
+    let number = |it| NonZeroU32::new(it).unwrap();
+    Rate { requests_per_second: number(requests_per_second), requests_burst: number(requests_burst) }
 }
 
 /// AWS's key as operator, `READER` and `ADMIN` with the same secret, and a token of a reader.

@@ -34,6 +34,18 @@ pub(crate) static API_ALLOWED_HOSTS: SettingSpec = SettingSpec::new(
     D::Absent("`localhost` and addresses of loopback"),
     "Names by which requests may call the listener besides those of loopback, without a port. Requests for others are refused, so that no web page reaches it through a name of its own.",
 );
+pub(crate) static API_REQUESTS_PER_SECOND: SettingSpec = SettingSpec::new(
+    "api.requests_per_second",
+    Shape::Integer { min: 1, max: 1_000_000 },
+    D::Integer(256),
+    "How many requests a second each key may send in the long run; without `keys`, each address beyond loopback. Those beyond it get status 429 and `Retry-After`. Requests with a wrong key or none count for their address. The Unix socket has no such limit.",
+);
+pub(crate) static API_REQUESTS_BURST: SettingSpec = SettingSpec::new(
+    "api.requests_burst",
+    Shape::Integer { min: 1, max: 1_000_000 },
+    D::Integer(1024),
+    "How many requests may come at once after a rest, before `api.requests_per_second` holds.",
+);
 pub(crate) static KEYS: SettingSpec = SettingSpec::new(
     "keys",
     Shape::List,
@@ -84,6 +96,8 @@ pub(crate) static API_SETTINGS: &[&SettingSpec] = &[
     &API_CERT_FILE,
     &API_KEY_FILE,
     &API_ALLOWED_HOSTS,
+    &API_REQUESTS_PER_SECOND,
+    &API_REQUESTS_BURST,
     &KEYS,
     &KEY_ID,
     &KEY_SECRET,

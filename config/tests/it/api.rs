@@ -15,6 +15,7 @@ fn without_a_word_the_api_stands_on_loopback_for_everybody_there() {
     let api = check("event_source_mappings: []").unwrap().settings.api;
     assert_eq!(api.listen.map(|it| it.to_string()).as_deref(), Some("127.0.0.1:9471"));
     assert!(api.keys.is_empty() && api.tls.is_none() && api.allowed_hosts.is_empty());
+    assert_eq!((api.requests_per_second.get(), api.requests_burst.get()), (256, 1024));
     let off = check("api: { listen: off }\nevent_source_mappings: []").unwrap().settings.api;
     assert_eq!(off.listen, None);
 }
@@ -22,12 +23,13 @@ fn without_a_word_the_api_stands_on_loopback_for_everybody_there() {
 #[test]
 fn keys_say_who_they_are_and_where_their_secrets_are() {
     let text = format!(
-        "api: {{ listen: \"0.0.0.0:9471\", tls: {{ cert_file: c.pem, key_file: /k.pem }}, allowed_hosts: [Lambda.Example.com] }}\n\
+        "api: {{ listen: \"0.0.0.0:9471\", tls: {{ cert_file: c.pem, key_file: /k.pem }}, allowed_hosts: [Lambda.Example.com], requests_per_second: 1, requests_burst: 1000000 }}\n\
          keys:\n  - {{ id: AKID, role: operator, secret: \"file:key\", session_token: \"env:TOKEN\" }}\n  \
          - {{ name: curl, role: reader, token_sha256: {HASH} }}\nevent_source_mappings: []\n"
     );
     let api = check(&text).unwrap().settings.api;
     assert_eq!(api.allowed_hosts, ["lambda.example.com"]);
+    assert_eq!((api.requests_per_second.get(), api.requests_burst.get()), (1, 1_000_000));
     assert_eq!(api.files(), ["/base/c.pem", "/k.pem", "/base/key"].map(std::path::PathBuf::from));
     let tls = api.tls.unwrap();
     assert_eq!((tls.cert_file.to_str(), tls.key_file.to_str()), (Some("/base/c.pem"), Some("/k.pem")));
@@ -90,6 +92,8 @@ fn mistakes_in_keys_are_named() {
     let twice = "{ id: k, role: admin, secret: env:K }";
     has(&format!("keys: [{twice}, {twice}]"), "FB-0111 keys[1]");
     has("keys: [{ id: \"a b\", role: admin, secret: env:K }]", "FB-0106 keys[0].id");
+    has("api: { requests_per_second: 0 }", "FB-0106 api.requests_per_second");
+    has("api: { requests_burst: 1000001 }", "FB-0106 api.requests_burst");
     has("api: { allowed_hosts: [\"a.b:80\"] }", "FB-0106 api.allowed_hosts[0]");
     has("api: { tls: { cert_file: c } }", "FB-0107 api.tls.key_file");
 }

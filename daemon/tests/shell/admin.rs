@@ -1,9 +1,10 @@
 //! The admin listener over a real socket on loopback.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use forebay_api::server::{Access, Guard, Hosts, Policy};
+use forebay_api::server::{Access, Guard, Hosts, Policy, Rate};
 use forebay_batcher::UnixMillis;
 use forebay_checkpoints::{CheckpointStore, MemoryStore};
 use forebay_daemon::admin::{Admin, AdminError, Bound, Reloads, Sights, Steering};
@@ -49,7 +50,8 @@ impl Steering for NoSteering {
 
 /// Lets everybody in, as a process without keys does.
 pub(crate) fn open_guard() -> Guard {
-    Guard::new(Policy { account: "000000000000".into(), access: Access::Open, hosts: Hosts::default() })
+    let rate = Rate { requests_per_second: NonZeroU32::MAX, requests_burst: NonZeroU32::MAX };
+    Guard::new(Policy { account: "000000000000".into(), access: Access::Open, hosts: Hosts::default(), rate })
 }
 
 async fn listening() -> Listening {
