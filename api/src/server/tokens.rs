@@ -50,6 +50,16 @@ mod tests {
         for other in [&b"fbt_on"[..], b"fbt_three", b"", b"three"] {
             assert_eq!(find(&tokens, other), None);
         }
+        // Every byte of the hash counts: one that differs is enough, and one that is right is too little.
+        let hash: [u8; 32] = Sha256::digest("fbt_one").into();
+        let finds = |sha256: [u8; 32]| find(&[Token { sha256, ..token("a", "") }], b"fbt_one").is_some();
+        assert!(finds(hash));
+        for idx in 0..32 {
+            let (mut differs, mut matches) = (hash, hash.map(|it| !it));
+            differs[idx] ^= 1;
+            matches[idx] = hash[idx];
+            assert!(!finds(differs) && !finds(matches), "byte {idx}");
+        }
         assert_eq!(of_header(b"Bearer fbt_one"), Some(&b"fbt_one"[..]));
         assert_eq!((of_header(b"AWS4-HMAC-SHA256 Credential=x"), of_header(b"Bear")), (None, None));
     }

@@ -331,6 +331,26 @@ async fn a_call_that_would_come_back_to_us_does_not_go_round() {
 }
 
 #[tokio::test]
+async fn a_call_that_came_back_is_known_at_its_first_return() {
+    let mut behind = Behind::start(OK).await;
+    let world = World::start(Access::Open, to(behind.address, None).await, Router::new()).await;
+    assert_eq!(world.call("GET", "/2015-03-31/functions", "").await.status, 201);
+    let seen = behind.seen().await;
+    let ours = seen.lines().find_map(|it| it.strip_prefix("via: ")).unwrap_or_else(|| panic!("no Via in {seen}")).to_owned();
+    let via = |values: &[&str]| {
+        let mut request = Request::new("GET", "/2015-03-31/functions", "");
+        request.headers.extend(values.iter().map(|it| ("Via".to_owned(), it.as_bytes().to_vec())));
+        request
+    };
+    for values in [&[ours.as_str()][..], &["1.1 proxy", ours.as_str()]] {
+        let answer = world.send(&via(values)).await;
+        assert_eq!(answer.refusal(), (502, "BadGatewayException".to_owned()), "{values:?}");
+    }
+    assert_eq!(world.send(&via(&["1.1 forebay-00000000-0000-4000-8000-000000000000"])).await.status, 201, "another process may be on the way");
+    assert!(behind.seen().await.contains("forebay-00000000"), "what came back was not sent again");
+}
+
+#[tokio::test]
 async fn the_secret_of_the_endpoint_is_never_shown() {
     let behind = Behind::start(OK).await;
     let world = World::start(Access::Open, to(behind.address, Some(key())).await, Router::new()).await;
