@@ -63,6 +63,11 @@ async fn listening() -> Listening {
 
 /// A listener over mappings, of which one is called `m`.
 pub(crate) async fn listening_to(registry: Arc<Registry>) -> Listening {
+    listening_behind(registry, &open_guard()).await
+}
+
+/// The same behind a guard.
+pub(crate) async fn listening_behind(registry: Arc<Registry>, guard: &Guard) -> Listening {
     let folder = tempfile::tempdir().unwrap();
     let entry = registry.entry("m").unwrap();
     let draining = CancellationToken::new();
@@ -79,7 +84,7 @@ pub(crate) async fn listening_to(registry: Arc<Registry>) -> Listening {
         reloads,
         steering: Arc::new(NoSteering),
     };
-    let admin = bound.serve(sights, &open_guard());
+    let admin = bound.serve(sights, guard);
     Listening { admin, registry, entry, draining, store, folder, asked, status }
 }
 

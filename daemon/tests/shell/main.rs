@@ -10,6 +10,7 @@ mod laws;
 mod log;
 mod openapi;
 mod operators;
+mod roles;
 mod schema;
 #[path = "fakes/source.rs"]
 mod source;
