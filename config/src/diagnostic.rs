@@ -15,7 +15,7 @@ const DRAWN_MAX: usize = 200;
 const LINE_BYTES_MAX: usize = 400;
 
 /// A line is not drawn that names one of these, for it may hold what was written there by mistake.
-const SECRETS: [&str; 2] = ["secret", "session_token"];
+const SECRETS: [&str; 4] = ["secret", "session_token", "headers", "environment"];
 
 /// Whether drawings use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub fn draw(findings: &[Finding], texts: &BTreeMap<String, String>, style: Style
 /// Adds the line of a place and what is said about it.
 fn point<'a>(group: Group<'a>, place: &'a Place, label: &'a str, kind: AnnotationKind, texts: &'a BTreeMap<String, String>) -> Group<'a> {
     let line = texts.get(&*place.file).and_then(|text| line_at(text, place));
-    let line = line.filter(|(line, _)| !SECRETS.iter().any(|word| line.contains(word) || label.contains(word)));
+    let line = line.filter(|(line, _)| !may_hold_secret(line, label));
     let Some((line, from)) = line else {
         let origin = Origin::path(&*place.file).line(number(place.line)).char_column(number(place.column));
         return group.element(origin);
@@ -70,6 +70,12 @@ fn point<'a>(group: Group<'a>, place: &'a Place, label: &'a str, kind: Annotatio
         annotation = annotation.label(label);
     }
     group.element(Snippet::source(line).path(&*place.file).line_start(number(place.line)).annotation(annotation))
+}
+
+/// Whether a line could hold a secret: one that names any, or a URL with a user or a query.
+fn may_hold_secret(line: &str, label: &str) -> bool {
+    let is_named = SECRETS.iter().any(|word| line.contains(word) || label.contains(word));
+    is_named || line.contains("://") && line.contains(['@', '?'])
 }
 
 /// The line in which a place begins and the byte at which that line begins; `None` when it is too long to draw.

@@ -32,7 +32,14 @@ pub fn binary() -> PathBuf {
 
 /// Runs a subcommand to its end: exit code, standard output, standard error.
 pub fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
-    let output = Command::new(binary()).args(args).current_dir(folder).stdin(Stdio::null()).output().expect("the binary runs");
+    run_with(folder, &[], args)
+}
+
+/// The same with variables of its own.
+pub fn run_with(folder: &Path, variables: &[(&str, String)], args: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(binary());
+    command.envs(variables.iter().map(|(name, value)| (name, value))).args(args).current_dir(folder);
+    let output = command.stdin(Stdio::null()).output().expect("the binary runs");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }

@@ -346,7 +346,11 @@ async fn a_call_that_came_back_is_known_at_its_first_return() {
         let answer = world.send(&via(values)).await;
         assert_eq!(answer.refusal(), (502, "BadGatewayException".to_owned()), "{values:?}");
     }
-    assert_eq!(world.send(&via(&["1.1 forebay-00000000-0000-4000-8000-000000000000"])).await.status, 201, "another process may be on the way");
+    assert_eq!(
+        world.send(&via(&["1.1 forebay-00000000-0000-4000-8000-000000000000"])).await.status,
+        201,
+        "another process may be on the way"
+    );
     assert!(behind.seen().await.contains("forebay-00000000"), "what came back was not sent again");
 }
 

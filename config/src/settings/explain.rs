@@ -1,7 +1,7 @@
 //! The effective settings of a mapping, and where each comes from.
 
 use super::{
-    AWS_SECRET, AWS_TOKEN, DefaultValue, SettingSpec, Shape,
+    AWS_SECRET, AWS_TOKEN, DefaultValue, FAILURE_HEADERS, SettingSpec, Shape,
     mapping::{FIFO_STOP, MAPPING_SETTINGS},
 };
 use crate::document::{Node, Place, Value};
@@ -117,7 +117,17 @@ fn find<'n>(node: &'n Node, path: &str) -> Vec<(String, &'n Node)> {
 
 /// What is not shown even when it is written out.
 fn is_secret(path: &str) -> bool {
-    [&AWS_SECRET, &AWS_TOKEN].iter().any(|spec| path.rsplit('.').next() == Some(spec.key()))
+    let mut parts = path.rsplit('.');
+    let is_of_aws = parts.next().is_some_and(|last| [&AWS_SECRET, &AWS_TOKEN].iter().any(|spec| spec.key() == last));
+    is_of_aws || parts.any(|it| it == FAILURE_HEADERS.key())
+}
+
+/// A text as it is shown: the query of a URL often holds a key.
+fn plain(text: &str) -> String {
+    match text.split_once('?') {
+        Some((address, _)) if address.contains("://") => format!("{address}?(secret)"),
+        Some(_) | None => text.to_owned(),
+    }
 }
 
 /// A written value; maps and lists are shown by what they hold.
@@ -134,7 +144,7 @@ fn written(path: String, node: &Node, all: &mut Vec<Explained>) {
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Number(_) | Value::String(_) if is_secret(&path) => "(secret)".to_owned(),
-        Value::Number(text) | Value::String(text) => text.clone(),
+        Value::Number(text) | Value::String(text) => plain(text),
         Value::Expanded(_) => "(from a placeholder)".to_owned(),
     };
     all.push(Explained { path, value, from: From::Written(node.place.clone()) });

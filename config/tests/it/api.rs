@@ -56,6 +56,10 @@ fn a_line_that_may_hold_a_secret_is_not_drawn() {
         "keys: [{ id: k, role: admin, secret: hunter2 }]\n",
         "keys: [{ id: k, role: root, secret: \"env:A\", session_token: hunter2 }]\n",
         "keys:\n  - id: k\n    role: admin\n    secret:\n      hunter2\n",
+        "functions: { f: { executor: { http: { url: \"ftp://x\", headers: { a: hunter2 } } } } }\n",
+        "functions:\n  f:\n    executor:\n      http:\n        url: \"http://u:hunter2@x\"\n",
+        "functions:\n  f:\n    executor:\n      http:\n        url: \"ftp://x/?key=hunter2\"\n",
+        "functions: { f: { executor: { process: { runtime: cobol, handler: a.b, code: c, environment: { A: hunter2 } } } } }\n",
     ] {
         let texts = [("forebay.yaml", text)];
         let drawn = crate::common::drawn(&texts, &check_all(&texts, &Variables(&[])).unwrap_err());

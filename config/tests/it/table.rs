@@ -209,7 +209,7 @@ fn the_schema_has_every_setting() {
 #[test]
 fn explain_says_where_every_value_comes_from() {
     let text = "name: m\nsource: { stream: { name: \"${X}\", login: a } }\nfunction_name: f\nbatch_size: 5\nstarting_position: LATEST\nfunction_response_types: [ReportBatchItemFailures]\n\
-                destination_config:\n  on_failure: { file: { path: dead } }\nfilter_criteria: { filter: [ { pattern: '{}' } ] }\n";
+                destination_config:\n  on_failure: { file: { path: dead }, http: { url: \"http://a/b?key=hunter2\", headers: { x.y: hunter2 } } }\nfilter_criteria: { filter: [ { pattern: '{}' } ] }\n";
     let mut document = Document::parse("f.yaml", text, Format::Yaml, std::path::Path::new("")).unwrap();
     document.expand(&crate::common::Variables(&[("X", "hunter2")]));
     let show = |profile| {
@@ -236,6 +236,9 @@ fn explain_says_where_every_value_comes_from() {
         function_response_types[0] = ReportBatchItemFailures  # f.yaml:6:27
         destination_config.on_failure.include_payload = false  # default
         destination_config.on_failure.file.path = dead  # f.yaml:8:31
+        destination_config.on_failure.http.url = http://a/b?(secret)  # f.yaml:8:52
+        destination_config.on_failure.http.headers.x.y = (secret)  # f.yaml:8:94
+        destination_config.on_failure.http.ca_file = -  # the machine's trusted roots only
         destination_config.on_failure.destination_arn = -  # not named by an ARN
         filter_criteria.filter[0].pattern = {}  # f.yaml:9:41
         filter_criteria.complex_wildcards = refuse  # default

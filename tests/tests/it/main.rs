@@ -19,6 +19,7 @@ mod queues;
 mod reload;
 mod reload_queues;
 mod scene;
+mod secrets;
 mod sqs;
 mod sqs_choices;
 mod sqs_groups;
