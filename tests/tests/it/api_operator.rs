@@ -314,7 +314,12 @@ impl Held {
         let metrics = daemon.metrics();
         let n_series = metrics.lines().filter(|it| !it.starts_with('#')).count();
         let n_tasks = metrics.lines().find_map(|it| it.strip_prefix("forebay_runtime_tasks ")).expect("it counts its tasks");
-        Self { n_files: count("fd"), n_threads: count("task"), n_series, n_tasks: n_tasks.trim_end_matches(".0").parse().expect("a gauge of whole numbers") }
+        Self {
+            n_files: count("fd"),
+            n_threads: count("task"),
+            n_series,
+            n_tasks: n_tasks.trim_end_matches(".0").parse().expect("a gauge of whole numbers"),
+        }
     }
 
     fn is_within(&self, before: &Self) -> bool {
