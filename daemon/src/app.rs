@@ -159,7 +159,7 @@ impl App {
         let until = Instant::now() + grace;
         let work_until = grace.saturating_sub(CLOSING_MAX.min(grace / 10));
         let mut control = self.control.lock().await;
-        let fleet = control.fleet();
+        let fleet = control.ending_fleet();
         fleet.end(Close::Within(self.clock.now().tick.after(work_until)));
         if timeout_at(until, fleet.ended()).await.is_err() {
             let n_open = fleet.n_tasks();
@@ -177,7 +177,7 @@ impl App {
 
     /// Ends everything now: the functions' processes are killed; nothing is waited for but that.
     pub async fn kill(&self) {
-        self.control.lock().await.fleet().stop_functions(Duration::ZERO).await;
+        self.control.lock().await.ending_fleet().stop_functions(Duration::ZERO).await;
     }
 
     /// Writes the state of every track to the log.

@@ -230,7 +230,7 @@ impl Settings {
         take(it.parallelization_factor.as_ref(), &mut to.parallelization_factor);
         put(it.provisioned_poller_config.as_ref(), &mut to.provisioned_poller_config, |it| *it == <_>::default());
         put(it.scaling_config.as_ref(), &mut to.scaling_config, |it| it.maximum_concurrency.is_none());
-        take(it.source_access_configurations.as_ref(), &mut to.source_access_configurations);
+        put(it.source_access_configurations.as_ref(), &mut to.source_access_configurations, Vec::is_empty);
         take(it.tumbling_window_in_seconds.as_ref(), &mut to.tumbling_window_in_seconds);
     }
 }

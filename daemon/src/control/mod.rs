@@ -343,7 +343,7 @@ impl Control {
     }
 
     /// All that runs, to end it. Nothing is changed from here on.
-    pub(crate) fn fleet(&mut self) -> &mut Fleet {
+    pub(crate) fn ending_fleet(&mut self) -> &mut Fleet {
         self.is_ending = true;
         &mut self.fleet
     }

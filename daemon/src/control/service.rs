@@ -179,7 +179,7 @@ fn standing(control: &Control, uuid: &str) -> Result<Definition, ApiError> {
     match control.made.get(uuid) {
         Some(made) if made.definition.deleting => Err(ApiError::new(
             ErrorType::ResourceInUse,
-            "Cannot update the event source mapping because it is in use: it is being deleted.",
+            "The event source mapping cannot be changed because it is being deleted.",
         )),
         Some(made) => {
             let mut definition = made.definition.clone();

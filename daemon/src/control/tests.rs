@@ -51,7 +51,7 @@ impl World {
 
     /// The same after the process was killed: nothing is said to anybody.
     async fn again(self, file: Blueprint) -> Self {
-        self.app.control().lock().await.fleet().abandon().await;
+        self.app.control().lock().await.ending_fleet().abandon().await;
         Self::recall(file, self.store).await
     }
 
@@ -161,7 +161,7 @@ async fn a_deletion_that_a_kill_cut_off_is_ended_by_the_next_start() {
     let world = World::begin(config("", "f")).await;
     world.make(&uuid(1), json!({})).await;
     let mut definition = world.app.control().lock().await.made[&uuid(1)].definition.clone();
-    world.app.control().lock().await.fleet().abandon().await;
+    world.app.control().lock().await.ending_fleet().abandon().await;
     definition.deleting = true;
     world.store.note(&MappingId(uuid(1)), Note::new(false, Some(definition)).encode()).await.unwrap();
     let world = World::recall(config("", "f"), world.store).await;
