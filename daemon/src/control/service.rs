@@ -177,10 +177,9 @@ fn show(control: &Control, it: &MappingBlueprint, clients: &Clients) -> MappingC
 /// The mapping of the API with this id, if it can be changed.
 fn standing(control: &Control, uuid: &str) -> Result<Definition, ApiError> {
     match control.made.get(uuid) {
-        Some(made) if made.definition.deleting => Err(ApiError::new(
-            ErrorType::ResourceInUse,
-            "The event source mapping cannot be changed because it is being deleted.",
-        )),
+        Some(made) if made.definition.deleting => {
+            Err(ApiError::new(ErrorType::ResourceInUse, "The event source mapping cannot be changed because it is being deleted."))
+        }
         Some(made) => {
             let mut definition = made.definition.clone();
             // What an update answers follows from what it was told last, not from what it is doing.
