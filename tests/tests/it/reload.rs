@@ -95,7 +95,7 @@ impl Parts {
     }
 
     fn given(&self, name: &str) -> Vec<Given> {
-        let text = fs::read_to_string(self.scene.path(&format!("out-{name}"))).unwrap_or_default();
+        let text = self.scene.whole_lines(&format!("out-{name}"));
         text.lines()
             .map(|line| {
                 let mut parts = line.splitn(4, '\t').map(str::to_owned);
@@ -120,7 +120,7 @@ impl Parts {
 
     /// How many records each batch had that the function was given, done or not.
     fn tried(&self, name: &str) -> Vec<usize> {
-        let text = fs::read_to_string(self.scene.path(&format!("tried-{name}"))).unwrap_or_default();
+        let text = self.scene.whole_lines(&format!("tried-{name}"));
         text.lines().map(|it| it.parse().expect("a number")).collect()
     }
 

@@ -82,10 +82,18 @@ impl Scene {
         );
     }
 
+    /// The whole lines of a file; none where there is none. A write of several pages shows itself page by page, so a line without its end is
+    /// still being written.
+    pub(crate) fn whole_lines(&self, name: &str) -> String {
+        let mut text = fs::read_to_string(self.path(name)).unwrap_or_default();
+        text.truncate(text.rfind('\n').map_or(0, |it| it + 1));
+        text
+    }
+
     /// All that the function was given, in the order given.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        let text = fs::read_to_string(self.path("seen")).unwrap_or_default();
-        text.lines()
+        self.whole_lines("seen")
+            .lines()
             .map(|line| {
                 let mut parts = line.splitn(3, '\t');
                 let mut part = || parts.next().unwrap_or_else(|| panic!("three parts in {line:?}")).to_owned();
@@ -100,8 +108,10 @@ impl Scene {
 
     /// Failure records in the dead-letter file.
     pub(crate) fn dead(&self) -> Vec<serde_json::Value> {
-        let text = fs::read_to_string(self.path("dead.ndjson")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"))).collect()
+        self.whole_lines("dead.ndjson")
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}")))
+            .collect()
     }
 }
 

@@ -63,7 +63,7 @@ impl World {
     }
 
     fn given(&self) -> Vec<Given> {
-        let text = std::fs::read_to_string(self.scene.path("seen")).unwrap_or_default();
+        let text = self.scene.whole_lines("seen");
         let given = |line: &str| {
             let mut parts = line.splitn(3, '\t').map(str::to_owned);
             let mut part = || parts.next().unwrap_or_else(|| panic!("three parts in {line:?}"));

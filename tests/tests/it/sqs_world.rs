@@ -90,7 +90,7 @@ impl World {
     }
 
     pub(crate) fn given(&self) -> Vec<Given> {
-        let text = std::fs::read_to_string(self.scene.path("seen")).unwrap_or_default();
+        let text = self.scene.whole_lines("seen");
         let given = |line: &str| {
             let mut parts = line.splitn(6, '\t').map(str::to_owned);
             let mut part = || parts.next().unwrap_or_else(|| panic!("six parts in {line:?}"));
