@@ -187,10 +187,14 @@ impl World {
 
     /// The track is ours again, by a new lease.
     pub(super) fn regain(&mut self, track: usize) {
-        if self.machine.is_none() || self.is_closing() || self.tracks[track].finished {
+        if self.tracks[track].finished {
             return;
         }
+        // What the store refused is done again, by this life or, where that is closing, by the next.
         self.n_extra_calls += self.n_wanted();
+        if self.machine.is_none() || self.is_closing() {
+            return;
+        }
         if let Some(owner) = self.owner_of(track) {
             self.give_up(owner);
         }
