@@ -180,6 +180,8 @@ impl World {
     pub(super) fn fence(&mut self, track: usize) {
         if self.phase == Phase::Safety && self.tracks[track].started && !self.tracks[track].finished {
             self.store.epochs[track] += 1;
+            // What the store refuses from here on is done again, by this life or, where it closes first, by the next.
+            self.n_extra_calls += self.n_wanted();
             let at = self.now_us + 1_000_000 + self.soon(8000) - self.now_us;
             self.events.push(at, Event::Regain { track });
         }
@@ -187,12 +189,7 @@ impl World {
 
     /// The track is ours again, by a new lease.
     pub(super) fn regain(&mut self, track: usize) {
-        if self.tracks[track].finished {
-            return;
-        }
-        // What the store refused is done again, by this life or, where that is closing, by the next.
-        self.n_extra_calls += self.n_wanted();
-        if self.machine.is_none() || self.is_closing() {
+        if self.machine.is_none() || self.is_closing() || self.tracks[track].finished {
             return;
         }
         if let Some(owner) = self.owner_of(track) {
@@ -207,6 +204,7 @@ impl World {
             return;
         }
         self.coverage.hit(Point::TrackLost);
+        self.n_extra_calls += self.n_wanted();
         self.regain(track);
     }
 
