@@ -180,7 +180,7 @@ impl World {
     pub(super) fn fence(&mut self, track: usize) {
         if self.phase == Phase::Safety && self.tracks[track].started && !self.tracks[track].finished {
             self.store.epochs[track] += 1;
-            // What the store refuses from here on is done again, by this life or, where it closes first, by the next.
+            // What the store refuses from here on is done again: by the next life where this one closes before it has the track again.
             self.n_extra_calls += self.n_wanted();
             let at = self.now_us + 1_000_000 + self.soon(8000) - self.now_us;
             self.events.push(at, Event::Regain { track });
@@ -192,6 +192,7 @@ impl World {
         if self.machine.is_none() || self.is_closing() || self.tracks[track].finished {
             return;
         }
+        self.n_extra_calls += self.n_wanted();
         if let Some(owner) = self.owner_of(track) {
             self.give_up(owner);
         }
@@ -204,7 +205,6 @@ impl World {
             return;
         }
         self.coverage.hit(Point::TrackLost);
-        self.n_extra_calls += self.n_wanted();
         self.regain(track);
     }
 
