@@ -31,6 +31,12 @@ struct Surroundings {
     clients: Arc<Clients>,
 }
 
+impl Surroundings {
+    fn of(control: &Control) -> Self {
+        Self { file: control.file.clone(), clients: control.clients() }
+    }
+}
+
 impl Service {
     /// The mapping API of what runs.
     pub fn new(app: Arc<App>) -> Arc<Self> {
@@ -42,8 +48,7 @@ impl Service {
     }
 
     async fn surroundings(&self) -> Surroundings {
-        let control = self.app.control().lock().await;
-        Surroundings { file: control.file.clone(), clients: control.clients() }
+        Surroundings::of(&*self.app.control().lock().await)
     }
 
     async fn make(&self, create: CreateMapping) -> Result<MappingConfiguration, ApiError> {
@@ -74,7 +79,7 @@ impl Service {
     async fn change(&self, uuid: &str, update: UpdateMapping) -> Result<MappingConfiguration, ApiError> {
         let (around, standing) = {
             let control = self.app.control().lock().await;
-            (Surroundings { file: control.file.clone(), clients: control.clients() }, standing(&control, uuid)?)
+            (Surroundings::of(&control), standing(&control, uuid)?)
         };
         let source = SourceType::of(&standing.configuration.source)?;
         checks::parameters_of_update(&update, source, &standing.configuration.settings)?;
