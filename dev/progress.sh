@@ -1,0 +1,10 @@
+# How far a script has come, for the scripts beside it, which source it: on a terminal one line that moves, elsewhere a line each time.
+
+# progress WHAT DONE ALL SECONDS: "rocksdb: compiled 3 of 12 (25 %), 41 s".
+progress() {
+  progress_line="$1 $2 of $3 ($(($2 * 100 / $3)) %), $4 s"
+  if [ -t 2 ]; then printf '\r\033[K%s' "$progress_line" >&2; else printf '%s\n' "$progress_line" >&2; fi
+}
+
+# progress_end: leaves the moving line as it stands.
+progress_end() { [ ! -t 2 ] || printf '\n' >&2; }
