@@ -169,10 +169,12 @@ impl Feeds {
         self.end_unread(identity);
     }
 
-    /// A feed has ended against its will: the next to join connects anew. Mappings that still hold it keep it.
+    /// A feed has ended against its will: the next to join connects anew. Mappings that still hold it keep it. One that another mapping has
+    /// connected since is not touched: what shares a queue must not be read by two.
     pub fn discard(&self, settings: &dyn SourceSettings) {
         let mut places = lock(&self.by_identity);
-        let Some(gone) = places.get_mut(&settings.identity()).and_then(|place| place.feed.take()) else { return };
+        let gone = places.get_mut(&settings.identity()).and_then(|place| place.feed.take_if(|feed| feed.has_ended()));
+        let Some(gone) = gone else { return };
         for place in places.values_mut() {
             place.feed.take_if(|feed| feed.is(&gone));
         }

@@ -1,6 +1,6 @@
 //! Receives, settles and extends: what the feed asks of a queue, in calls of ten.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -54,7 +54,7 @@ struct Told(Mutex<Option<(Instant, u64)>>);
 impl Told {
     /// Whether to tell now, and how many were held back since it was told last.
     fn allow(&self, now: Instant) -> Option<u64> {
-        let mut last = self.0.lock().expect("nothing panics under this lock");
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match last.as_mut() {
             Some((at, n_held_back)) if now < *at + TOLD_EVERY => {
                 *n_held_back += 1;
