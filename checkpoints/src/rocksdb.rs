@@ -197,15 +197,18 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_panics_is_seen_and_the_store_comes_back_by_itself() {
         let folder = tempfile::tempdir().unwrap();
-        let options = RocksOptions { probe_interval: Duration::from_millis(10), ..RocksOptions::new(folder.path()) };
+        let options = RocksOptions { probe_interval: Duration::from_secs(2), ..RocksOptions::new(folder.path()) };
         let store = RocksStore::open(options).await.unwrap();
         let (mapping, track) = (MappingId("m".into()), TrackKey("t".into()));
         let lease = store.acquire(&mapping).await.unwrap();
         store.create(&lease, vec![(track.clone(), b"1".to_vec())]).await.unwrap();
         let mut health = store.health();
+        health.mark_unchanged();
         store.requests.send(Request::Panic).await.unwrap();
-        let seen = health.wait_for(|it| matches!(it, StoreHealth::Failing { error, .. } if error.contains("its thread panicked"))).await;
-        assert!(seen.is_ok(), "whoever watches its health is told");
+        let refused = store.commit(&lease, &track, b"2".to_vec()).await.unwrap_err();
+        let cause = std::error::Error::source(&refused).map(ToString::to_string).unwrap_or_default();
+        assert!(cause.contains("its thread panicked: the test wants"), "{refused:?}");
+        assert!(health.has_changed().unwrap(), "whoever watches its health is told");
         health.wait_for(|it| *it == StoreHealth::Ok).await.unwrap();
         store.commit(&lease, &track, b"2".to_vec()).await.unwrap();
         let kept = store.load(&lease).await.unwrap().unwrap();
