@@ -6,6 +6,7 @@
 
 mod actor;
 mod ballot;
+mod contained;
 mod desk;
 mod inbox;
 mod queue;

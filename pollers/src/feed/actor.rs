@@ -13,6 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::contained::Contained;
 use super::desk::Desk;
 use super::inbox::{Command, Inbox, SubscriberId};
 use super::queue::Called;
@@ -68,7 +69,7 @@ impl Actor {
     pub(super) fn new(source: Arc<dyn Source>, limits: FeedLimits, inbox: Arc<Inbox>) -> Self {
         Self {
             desk: source.queue().filter(|queue| queue.facts().fans_out).map(|_| Desk::new(Instant::now())),
-            queue: source.queue(),
+            queue: source.queue().map(|queue| Arc::new(Contained(queue)) as _),
             n_calls: 0,
             source,
             limits,
