@@ -106,7 +106,7 @@ impl Shared {
                 // The time is over, or a signal interrupted the wait.
                 Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted].contains(&error.kind()) => {}
                 // Whoever rings lives as long as the process.
-                Ok(0) | Err(_) => std::thread::sleep(left.unwrap_or(Duration::MAX)),
+                Ok(0) | Err(_) => std::thread::park_timeout(left.unwrap_or(END_MAX)),
             }
         }
     }

@@ -74,7 +74,7 @@ impl Writer {
     /// the callers that waited are told, and the database is opened again.
     pub(super) fn keep_running(&mut self) {
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run())) {
-            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
             let cause = format!("its thread panicked: {}", said.unwrap_or("it did not say why"));
             tracing::error!(code = "FB-0501", folder = %self.options.folder.display(), error = cause, "the store's thread died and is started again");
             self.fail(cause.into());

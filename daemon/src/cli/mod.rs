@@ -101,7 +101,7 @@ impl Cli {
                 if !answer.use_stderr() {
                     output::printed(printed);
                 }
-                output::settle(u8::try_from(answer.exit_code()).unwrap_or(Exit::Failed.code()))
+                output::settle(u8::try_from(answer.exit_code()).unwrap_or_else(|_| Exit::Failed.code()))
             }
         }
         .into()

@@ -171,7 +171,7 @@ impl Keeper {
     /// Follows the orders to the end. A panic is told where the mapping's state is, and the last order begins anew.
     async fn keep_on(mut self, is_gone: Arc<AtomicBool>) {
         while let Err(error) = caught(keep(&mut self, &is_gone)).await {
-            let entry = self.former.as_ref().or(self.first.as_ref().map(|(entry, _)| entry));
+            let entry = self.former.as_ref().or_else(|| self.first.as_ref().map(|(entry, _)| entry));
             error!(code = "FB-0501", mapping = entry.map(|it| it.name()), error, "a mapping's keeper died and is started again");
             if let Some(entry) = entry {
                 entry.set_lifecycle(Lifecycle::Restarting { error });

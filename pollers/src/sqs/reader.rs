@@ -65,7 +65,7 @@ impl Told {
     fn allow(&self, why: &str, now: Instant) -> Option<u64> {
         let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_full = reasons.len() >= REASONS_MAX;
-        let at = reasons.iter().position(|it| it.why == why).or(is_full.then_some(REASONS_MAX - 1));
+        let at = reasons.iter().position(|it| it.why == why).or_else(|| is_full.then_some(REASONS_MAX - 1));
         let mut n_held_back = 0;
         if let Some(at) = at {
             if now < reasons[at].told + TOLD_EVERY {
