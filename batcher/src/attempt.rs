@@ -8,6 +8,7 @@ use bytes::Bytes;
 use forebay_config::{Redelivery, RetryPlan};
 
 use crate::action::BatchReason;
+use crate::fault::Fault;
 use crate::mutant::{Mutant, planted};
 use crate::record::{OrderKey, Place, Record, RecordId};
 use crate::time::Tick;
@@ -86,8 +87,8 @@ pub enum Outcome {
         why: NotReached,
         /// When the platform asked to come back.
         retry_after: Option<Duration>,
-        /// What went wrong, for people.
-        error: String,
+        /// What went wrong.
+        error: Fault,
     },
     /// Refused for size: halved without spending a retry; a single record is given up.
     TooLarge,
@@ -424,7 +425,7 @@ mod tests {
         let outcome = match answer {
             "fail" => Outcome::Failed { how: Failure::FunctionError, reply },
             "large" => Outcome::TooLarge,
-            "throttle" => Outcome::NotReached { why: NotReached::Throttled, retry_after: None, error: String::new() },
+            "throttle" => Outcome::NotReached { why: NotReached::Throttled, retry_after: None, error: "".into() },
             names => Outcome::PartlyFailed { failed: names.chars().map(|it| record(it).id).collect(), reply },
         };
         let next = next(tried, outcome, &limits);

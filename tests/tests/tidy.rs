@@ -122,6 +122,20 @@ fn every_error_code_has_a_page_and_every_page_a_code() {
     assert!(without_page.is_empty() && without_code.is_empty(), "without a page: {without_page:?}; pages without a code: {without_code:?}");
 }
 
+/// A code stands beside a text. One that is looked for in it is found in the name of a queue, too.
+#[test]
+fn nothing_looks_for_a_code_in_a_text() {
+    const LOOKS: &[&str] =
+        &["find(\"FB-", "contains(\"FB-", "starts_with(\"FB-", "strip_prefix(\"FB-", "split(\"FB-", "split_once(\"FB-", "matches(\"FB-"];
+    let mut wrong = Vec::new();
+    for path in sources().into_iter().filter(|path| !path.components().any(|it| it.as_os_str() == "tests")) {
+        let text = code_of(&fs::read_to_string(&path).expect("a source file can be read"));
+        let is_test = path.file_stem().is_some_and(|it| it.to_string_lossy().ends_with("tests"));
+        wrong.extend(LOOKS.iter().filter(|look| !is_test && text.contains(**look)).map(|look| format!("{}: {look}", shown(&path))));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn every_source_is_one_folder_of_the_same_shape_and_one_feature() {
     let pollers = root().join("pollers");
