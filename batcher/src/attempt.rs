@@ -382,7 +382,9 @@ mod tests {
         };
         let slice = Slice::new((0..n_records).map(record).collect());
         let failed: Vec<RecordId> = (0..n_records).rev().map(|n| record(n).id).collect();
-        for (redelivery, bisect, retries_max) in [(Redelivery::ByUs, true, 0), (Redelivery::ByUs, false, 9), (Redelivery::BySource, false, 0)] {
+        for (redelivery, bisect, retries_max) in
+            [(Redelivery::ByUs, true, 0), (Redelivery::ByUs, false, 9), (Redelivery::BySource, false, 0)]
+        {
             let tried =
                 Tried { slice: slice.clone(), n_failures: 0, n_invokes: 1, why: BatchReason::Count, not_before: Tick(0), reply: None };
             let limits = Limits {

@@ -108,7 +108,10 @@ impl Loaded {
         } else if Path::new(name).is_dir() {
             let files = files_in(Path::new(name)).map_err(|error| unreadable(error.to_string()))?;
             if files.is_empty() {
-                return Err(unreadable("the folder holds no file that ends in .yaml, .yml, .json or .toml; names that begin with a dot are left out".to_owned()));
+                return Err(unreadable(
+                    "the folder holds no file that ends in .yaml, .yml, .json or .toml; names that begin with a dot are left out"
+                        .to_owned(),
+                ));
             }
             for path in files {
                 self.take_file(&path)?;

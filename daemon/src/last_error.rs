@@ -42,13 +42,7 @@ impl LastError {
     /// Something that went wrong.
     pub fn new(of: ErrorOf, track: &str, error: &Fault, at: UnixMillis) -> Self {
         let first = error.text.lines().map(str::trim).find(|it| !it.is_empty()).unwrap_or("no error was told");
-        Self {
-            of,
-            track: (!track.is_empty()).then(|| track.to_owned()),
-            message: one_line(first),
-            code: error.code,
-            at: wall_time(at),
-        }
+        Self { of, track: (!track.is_empty()).then(|| track.to_owned()), message: one_line(first), code: error.code, at: wall_time(at) }
     }
 }
 

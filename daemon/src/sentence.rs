@@ -262,7 +262,8 @@ mod tests {
 
     #[test]
     fn what_a_function_says_cannot_break_the_line() {
-        let state = TrackState::NotReached { why: NotReached::Platform, since: NOW, error: format!("\u{1b}[31m{}", "x".repeat(300)).into() };
+        let state =
+            TrackState::NotReached { why: NotReached::Platform, since: NOW, error: format!("\u{1b}[31m{}", "x".repeat(300)).into() };
         let said = sentence(&state, &Gate::default(), NOW);
         assert!(said.chars().count() < 300 && !said.chars().any(char::is_control), "{said}");
     }

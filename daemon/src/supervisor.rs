@@ -45,7 +45,13 @@ pub async fn supervise(
             }
             Ok(Err(reason)) if !reason.is_death() => {
                 let error = Fault { text: chain(&reason), code: reason.code() };
-                warn!(mapping = entry.name(), source = entry.source_kind(), n_failures, error = error.text, "mapping could not be started; tried again");
+                warn!(
+                    mapping = entry.name(),
+                    source = entry.source_kind(),
+                    n_failures,
+                    error = error.text,
+                    "mapping could not be started; tried again"
+                );
                 let of = if reason.is_source() { ErrorOf::Source } else { ErrorOf::Store };
                 entry.note_error(LastError::new(of, "", &error, wiring.clock.now().unix));
                 if reason.is_source() {

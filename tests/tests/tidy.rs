@@ -33,7 +33,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 
 /// What the two pure crates may import beside the house: no runtime, no file, no socket, no clock, no randomness, no logging.
 const PURE: &[(&str, &[&str])] = &[
-    ("forebay-config", &["annotate-snippets", "saphyr-parser", "serde", "serde_json", "thiserror", "toml", "bytes"]),
+    ("forebay-config", &["annotate-snippets", "http", "saphyr-parser", "serde", "serde_json", "thiserror", "toml", "bytes"]),
     ("forebay-batcher", &["bytes", "serde", "serde_json", "thiserror"]),
 ];
 

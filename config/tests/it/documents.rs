@@ -147,7 +147,8 @@ fn a_tab_parts_a_key_from_its_value_as_a_space_does() {
         "a:\n\tb: c\n": FB-0101 2:2 this is no YAML: tabs disallowed within this context (block indentation)
         "a:\tb\n\tc: d\n": FB-0101 1:4 this is no YAML: while scanning a plain scalar, found a tab
         "a:\tb\nc:\t!secret d\n": FB-0101 2:4 the tag `!secret` does not fit here
-    "#]].assert_eq(&out);
+    "#]]
+    .assert_eq(&out);
 }
 
 #[test]

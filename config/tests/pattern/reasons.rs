@@ -125,7 +125,10 @@ fn anything_but_is_refused_in_eventbridge_words() {
             "Value of anything-but must be an array or single string/number value.",
         ),
         (r#"{"a":[{"anything-but":{"wildcard":null}}]}"#, "Value of anything-but must be an array or single string/number value."),
-        (r#"{"a":[{"anything-but":{"equals-ignore-case":true}}]}"#, "Value of anything-but must be an array or single string/number value."),
+        (
+            r#"{"a":[{"anything-but":{"equals-ignore-case":true}}]}"#,
+            "Value of anything-but must be an array or single string/number value.",
+        ),
         (r#"{"a":[{"anything-but":{"prefix":[{"equals-ignore-case":"a"}]}}]}"#, "prefix/suffix match pattern must be a string"),
         // AWS's sentence, though nothing numeric is near.
         (r#"{"a":[{"anything-but":{"prefix":"a","suffix":"b"}}]}"#, "Too many elements in numeric expression"),

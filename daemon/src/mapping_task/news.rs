@@ -126,7 +126,9 @@ pub(super) fn source_trouble(notice: &SourceNotice) -> Fault {
     match notice {
         SourceNotice::Down { error } => error.clone(),
         SourceNotice::PositionLost { error } => Fault::new(Code("FB-0502"), error.as_str()),
-        SourceNotice::Throttled { retry_after: Some(after) } => format!("it asks to slow down for {}", crate::sentence::span(*after)).into(),
+        SourceNotice::Throttled { retry_after: Some(after) } => {
+            format!("it asks to slow down for {}", crate::sentence::span(*after)).into()
+        }
         SourceNotice::Throttled { retry_after: None } => "it asks to slow down".into(),
     }
 }

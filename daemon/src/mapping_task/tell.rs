@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use forebay_batcher::{
-    Attempt, AttemptId, Committed, Delivery, Discard, Fault, Gap, NoticeId, Now, Outcome, Position, SourceNotice, TrackIdx, TrackState, Watermark,
+    Attempt, AttemptId, Committed, Delivery, Discard, Fault, Gap, NoticeId, Now, Outcome, Position, SourceNotice, TrackIdx, TrackState,
+    Watermark,
 };
 use forebay_pollers::TrackInfo;
 use tracing::{debug, error, info, warn};
@@ -109,7 +110,17 @@ impl Life<'_> {
                 );
             }
             Outcome::NotReached { why, error, .. } => {
-                warn!(mapping, source, track, batch_id, n_records, ?why, error = error.text, n_held_back, "function not reached; no retry is spent");
+                warn!(
+                    mapping,
+                    source,
+                    track,
+                    batch_id,
+                    n_records,
+                    ?why,
+                    error = error.text,
+                    n_held_back,
+                    "function not reached; no retry is spent"
+                );
             }
             Outcome::TooLarge => warn!(mapping, source, track, batch_id, n_records, n_held_back, "batch refused for its size"),
         }
@@ -137,7 +148,14 @@ impl Life<'_> {
             Delivery::Refused { error } => {
                 warn!(
                     code = "FB-0503",
-                    mapping, source, track, n_records, destination, error = error.text, n_held_back, "destination refused a failure record"
+                    mapping,
+                    source,
+                    track,
+                    n_records,
+                    destination,
+                    error = error.text,
+                    n_held_back,
+                    "destination refused a failure record"
                 );
             }
         }
