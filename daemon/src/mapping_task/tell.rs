@@ -171,7 +171,7 @@ impl Life<'_> {
 
     pub(super) fn tell_commit(&mut self, track: TrackIdx, answer: Committed, error: Option<&Fault>) {
         if answer != Committed::Durable {
-            self.note(ErrorOf::Store, Some(track), error.unwrap_or(&"".into()));
+            self.note(ErrorOf::Store, Some(track), &error.cloned().unwrap_or_else(|| "".into()));
         }
         let error = error.map(|it| it.text.as_str());
         let now = self.wiring.clock.now().tick;
