@@ -8,7 +8,7 @@ export PATH := $(PATH):$(HOME)/.cache/forebay/tools/bin
 SEEDS ?= 200000
 LONG_MINUTES := 150
 
-.PHONY: demo demo-sqs demo-esm bench test long check sim mutants fetch setup clients
+.PHONY: demo demo-sqs demo-esm bench test long check sim mutants faults fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -39,7 +39,7 @@ bench: setup
 # Everything, against real servers on loopback: a sample of each in at most 25 minutes once things are compiled.
 test: setup check clients
 	$(CARGO) test --locked --offline --workspace --no-fail-fast
-	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 20000
+	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 100000
 	$(MAKE) mutants
 	@echo "test: all of it passed"
 
@@ -48,6 +48,7 @@ long: setup check clients
 	FOREBAY_LONG=1 $(CARGO) test --locked --offline --workspace --no-fail-fast
 	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 1000000
 	$(MAKE) mutants
+	$(MAKE) faults
 	@echo "long: all of it passed"
 
 check: setup
@@ -55,12 +56,17 @@ check: setup
 	$(CARGO) clippy --locked --offline --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --offline --workspace --no-deps --document-private-items -q
 	$(CARGO) test --locked --offline -q -p forebay-tests --test tidy
+	dev/faults.py --fit
 
 sim: fetch
 	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds $(SEEDS)
 
 mutants: fetch
 	$(CARGO) run --locked --offline -q -p forebay-sim --features mutants -- mutants
+
+# A build for each fault: about half an hour.
+faults: fetch
+	dev/faults.py
 
 # Nothing after this asks a registry.
 fetch:
