@@ -10,10 +10,13 @@ use forebay_batcher::{Gap, OrderKey, Position, UnixMillis};
 use super::client::{OpenFile, Stat};
 use super::error::FileError;
 use super::event::{FileFacts, Truncated, record_id};
+use super::evidence::{Evidence, tail_len};
 use super::identity::{HEAD_MAX, Identity};
 use super::lines::{Body, body};
+use super::long::Long;
 use super::sightings::{Sightings, read_up_to};
 use super::thread::Tried;
+use super::window::Window;
 use crate::source::{RawRead, RawRecord, Room, SourceError};
 
 /// Bytes asked for at once.
@@ -42,16 +45,20 @@ pub(super) struct Cursor {
     limits: Limits,
     /// The first byte of the next line.
     offset: u64,
-    /// The file from there on, as far as it was read and kept.
-    buffer: Bytes,
-    /// Bytes of the buffer in which no line ends.
+    /// The same as it is kept.
+    place: Position,
+    /// What is kept of the bytes before the place that reading began at.
+    check: Option<[u8; 4]>,
+    /// The file from the offset on, as far as it was read and kept, and some bytes before.
+    window: Window,
+    /// Bytes of the window's rest in which no line ends.
     n_scanned: usize,
-    /// An over-long line whose end was not found yet; the buffer follows it.
+    /// An over-long line whose end was not found yet; the window's rest follows it.
     long: Option<Long>,
-    /// When what the buffer holds reached the file: its time of modification when the bytes were read.
+    /// When what the window holds reached the file: its time of modification when the bytes were read.
     arrival: UnixMillis,
-    /// The first bytes of the file, to see that it is still the same.
-    head: Vec<u8>,
+    /// What tells that the file is still the same; `None` before it was looked at.
+    evidence: Option<Evidence>,
     seen: Option<Stat>,
     /// Since when the file has neither a path of ours nor new bytes.
     away_since: Option<Instant>,
@@ -68,13 +75,6 @@ enum Life {
     },
 }
 
-/// The beginning of an over-long line.
-struct Long {
-    kept: Bytes,
-    n_skipped: u64,
-    last: u8,
-}
-
 impl Cursor {
     pub(super) fn new(
         file: Arc<dyn OpenFile>,
@@ -82,7 +82,7 @@ impl Cursor {
         identity: Identity,
         path: PathBuf,
         limits: Limits,
-        offset: u64,
+        (offset, check): (u64, Option<[u8; 4]>),
     ) -> Self {
         let facts = Arc::new(FileFacts::new(&identity.name(), &path.to_string_lossy()));
         Self {
@@ -93,11 +93,13 @@ impl Cursor {
             facts,
             limits,
             offset,
-            buffer: Bytes::new(),
+            place: check.map_or_else(|| Position::number(offset), |check| Position::checked_number(offset, check)),
+            check,
+            window: Window::default(),
             n_scanned: 0,
             long: None,
             arrival: UnixMillis(0),
-            head: Vec::new(),
+            evidence: None,
             seen: None,
             away_since: None,
             life: Life::Goes,
@@ -112,7 +114,7 @@ impl Cursor {
 
     /// Nothing was found: a read that stands where it stood.
     pub(super) fn nothing(&self) -> RawRead {
-        RawRead { passed: Some(Position::number(self.offset)), ..RawRead::default() }
+        RawRead { passed: Some(self.place.clone()), ..RawRead::default() }
     }
 
     /// Looks once, and leaves a read when there is something to tell.
@@ -150,11 +152,11 @@ impl Cursor {
         }
     }
 
-    /// Cuts whole lines off the buffer, as many as there is room for.
+    /// Cuts whole lines off the window, as many as there is room for.
     fn cut(&mut self, room: Room) -> Vec<RawRecord> {
         let mut records: Vec<RawRecord> = Vec::new();
         let mut n_bytes = 0;
-        while let Some(found) = memchr::memchr(b'\n', &self.buffer[self.n_scanned..]) {
+        while let Some(found) = memchr::memchr(b'\n', &self.window.rest()[self.n_scanned..]) {
             let end = self.n_scanned + found;
             let line_bytes = self.long.as_ref().map_or(end, |long| long.kept.len()) as u64;
             let fits = records.is_empty() || (records.len() < room.records_max as usize && n_bytes + line_bytes <= room.bytes_max);
@@ -162,29 +164,38 @@ impl Cursor {
                 self.n_scanned = end;
                 return records;
             }
-            let rest = self.buffer.split_to(end + 1).slice(..end);
+            let rest = self.window.take(end + 1).slice(..end);
             let (line, beyond, line_len) = Long::join(self.long.take(), rest);
             records.extend(self.record(&line, beyond));
             n_bytes += line_bytes;
             self.n_scanned = 0;
-            self.offset += line_len + 1;
+            self.pass(line_len + 1);
         }
         self.set_aside();
         records
     }
 
-    /// No line ends in the buffer: of an over-long one only the first bytes are kept.
+    /// Moves behind so many bytes, all of which were cut.
+    fn pass(&mut self, n_bytes: u64) {
+        self.offset += n_bytes;
+        if let Some(evidence) = &self.evidence {
+            self.place = evidence.place(self.offset, self.window.before());
+        }
+    }
+
+    /// No line ends in the window: of an over-long one only the first bytes are kept.
     fn set_aside(&mut self) {
         let keep_max = self.limits.line_bytes_max + SPARE_BYTES;
+        let n_rest = self.window.rest().len();
         if let Some(long) = &mut self.long {
-            long.skip(&std::mem::take(&mut self.buffer));
-        } else if self.buffer.len() > keep_max {
-            let rest = self.buffer.split_off(keep_max);
-            let mut long = Long { kept: std::mem::take(&mut self.buffer), n_skipped: 0, last: 0 };
-            long.skip(&rest);
+            long.skip(&self.window.take(n_rest));
+        } else if n_rest > keep_max {
+            let mut long = Long::new(self.window.take(keep_max));
+            long.skip(&self.window.take(n_rest - keep_max));
             self.long = Some(long);
         }
-        self.n_scanned = self.buffer.len();
+        self.n_scanned = self.window.rest().len();
+        self.window.shrink();
     }
 
     /// The record of a line at the offset, unless it is empty.
@@ -198,58 +209,66 @@ impl Cursor {
                 (data, Arc::new(Truncated { file, length }))
             }
         };
-        let (id, position) = (record_id(self.offset), Position::number(self.offset));
+        let (id, position) = (record_id(self.offset), self.place.clone());
         Some(RawRecord { id, position, key: OrderKey::Key(Bytes::from_static(KEY)), arrival: self.arrival, data, facts })
     }
 
-    /// Reads more of the file behind the buffer. Zero: there is no more, or the file's life is over.
+    /// Reads more of the file behind the window. Zero: there is no more, or the file's life is over.
     fn fill(&mut self) -> Result<u64, Stop> {
         let stat = self.file.stat().map_err(|error| self.failed(error))?;
-        let end = self.offset + self.long.as_ref().map_or(0, Long::n_bytes) + self.buffer.len() as u64;
+        let end = self.offset + self.long.as_ref().map_or(0, Long::n_bytes) + self.window.rest().len() as u64;
         if stat.size < end {
             self.end_life(end, "it is shorter than what was read");
             return Ok(0);
         }
         let is_as_seen = self.seen.is_some_and(|seen| seen.size == stat.size && seen.modified == stat.modified);
-        let chunk = if stat.size > end {
-            read_up_to(self.file.as_ref(), end, CHUNK_BYTES).map_err(|error| self.failed(error))?
-        } else {
-            Vec::new()
-        };
-        // The head is compared after the bytes were read: had the file been written anew in between, they would be of the wrong life.
-        if (!is_as_seen || !chunk.is_empty()) && !self.is_same_life()? {
-            self.end_life(end, "its first bytes have changed");
+        if is_as_seen && stat.size == end {
+            return Ok(0);
+        }
+        let n_known = tail_len(end);
+        let n_new = usize::try_from(stat.size - end).map_or(CHUNK_BYTES, |new| new.min(CHUNK_BYTES));
+        let read = read_up_to(self.file.as_ref(), end - n_known as u64, n_known + n_new).map_err(|error| self.failed(error))?;
+        // It is compared after the bytes were read: had the file been written anew in between, they would be of the wrong life.
+        if let Some(why) = self.why_another(read.get(..n_known))? {
+            self.end_life(end, why);
             return Ok(0);
         }
         self.seen = Some(stat);
-        if chunk.is_empty() {
-            return Ok(0);
+        let n_new = read.len() - n_known;
+        self.window.extend(read, n_known);
+        if n_new > 0 {
+            self.away_since = None;
+            self.arrival = stat.modified;
         }
-        self.away_since = None;
-        self.arrival = stat.modified;
-        Ok(self.keep(chunk))
+        Ok(n_new as u64)
     }
 
-    fn keep(&mut self, chunk: Vec<u8>) -> u64 {
-        let n_bytes = chunk.len() as u64;
-        self.buffer = if self.buffer.is_empty() { chunk.into() } else { [&self.buffer[..], &chunk].concat().into() };
-        n_bytes
-    }
-
-    /// Whether the file still begins as it did. The first time its fingerprint is compared, and that the offset begins a line.
-    fn is_same_life(&mut self) -> Result<bool, Stop> {
+    /// Whether the file is another one than was read so far, and how one can tell. `tail` is what lies before the end of the window. The first
+    /// time the name's fingerprint is compared, what is kept with the position, and that the offset begins a line.
+    fn why_another(&mut self, tail: Option<&[u8]>) -> Result<Option<&'static str>, Stop> {
+        const HEAD: &str = "its first bytes have changed";
+        const TAIL: &str = "the bytes before the place that was read to have changed";
         let head = read_up_to(self.file.as_ref(), 0, HEAD_MAX).map_err(|error| self.failed(error))?;
-        let is_same = if self.head.is_empty() {
-            let before = self.offset.checked_sub(1).map(|at| read_up_to(self.file.as_ref(), at, 1)).transpose();
-            let before = before.map_err(|error| self.failed(error))?;
-            self.identity.fits(&head) && before.is_none_or(|byte| byte == b"\n")
+        let Some(tail) = tail else { return Ok(Some("it is shorter than what was read")) };
+        let evidence = Evidence::new(&head);
+        let why = if let Some(known) = &self.evidence {
+            let is_tail_same = tail.ends_with(self.window.tail());
+            if known.is_kept_by(&head) { (!is_tail_same).then_some(TAIL) } else { Some(HEAD) }
+        } else if !self.identity.fits(&head) {
+            Some(HEAD)
+        } else if self.offset > 0 && !tail.ends_with(b"\n") {
+            Some("no line begins at the kept position")
         } else {
-            head.starts_with(&self.head)
+            let is_as_kept = self.check.is_none_or(|kept| kept == evidence.check(self.offset, tail));
+            (!is_as_kept).then_some("the bytes before the kept position have changed")
         };
-        if is_same {
-            self.head = head;
+        if why.is_none() {
+            if self.evidence.is_none() {
+                self.place = evidence.place(self.offset, tail);
+            }
+            self.evidence = Some(evidence);
         }
-        Ok(is_same)
+        Ok(why)
     }
 
     /// The file was truncated or written anew. What was read of it is still handed on; what was seen but not read is told as a gap.
@@ -278,43 +297,24 @@ impl Cursor {
 
     /// The last read of a life: a line without an end, if there is one.
     fn last(&mut self) -> RawRead {
-        let rest = std::mem::take(&mut self.buffer);
+        let n_rest = self.window.rest().len();
+        let rest = self.window.take(n_rest);
         let (line, beyond, n_bytes) = Long::join(self.long.take(), rest);
         let records = self.record(&line, beyond).into_iter().collect();
-        self.offset += n_bytes;
+        self.pass(n_bytes);
         let lost_to = match std::mem::replace(&mut self.life, Life::Over { lost_to: None }) {
             Life::Over { lost_to } => lost_to,
             Life::Goes => None,
         };
-        let gap = lost_to.map(|to| Gap { from: Some(Position::number(self.offset)), to: Position::number(to) });
-        self.offset = lost_to.unwrap_or(self.offset);
+        let gap = lost_to.map(|to| Gap { from: Some(self.place.clone()), to: Position::number(to) });
+        if let Some(to) = lost_to {
+            (self.offset, self.place) = (to, Position::number(to));
+        }
         RawRead { records, ended: true, gap, ..self.nothing() }
     }
 
     fn failed(&self, error: std::io::Error) -> Stop {
         Stop::Error(FileError::of(error).on(&self.path))
-    }
-}
-
-impl Long {
-    fn skip(&mut self, bytes: &[u8]) {
-        self.last = bytes.last().copied().unwrap_or(self.last);
-        self.n_skipped += bytes.len() as u64;
-    }
-
-    /// A line that may be over-long, and the bytes that were read of it last: what is kept, what is beyond, how many bytes it has.
-    fn join(long: Option<Self>, rest: Bytes) -> (Bytes, u64, u64) {
-        let Some(mut long) = long else {
-            let n_bytes = rest.len() as u64;
-            return (rest, 0, n_bytes);
-        };
-        long.skip(&rest);
-        let n_bytes = long.n_bytes();
-        (long.kept, long.n_skipped - u64::from(long.last == b'\r'), n_bytes)
-    }
-
-    fn n_bytes(&self) -> u64 {
-        self.kept.len() as u64 + self.n_skipped
     }
 }
 

@@ -1,12 +1,12 @@
 //! Places in files that operators ask for: where each begins, whether a line begins at an offset, how much waits. It runs on the source's
 //! thread.
 
-use forebay_batcher::{Origin, Position, ShortBytes, UnixMillis, Watermark};
+use forebay_batcher::{Origin, ShortBytes, UnixMillis, Watermark};
 use forebay_config::StartingPosition;
 
 use super::error::FileError;
+use super::evidence::{Start, place_in};
 use super::identity::Identity;
-use super::offset;
 use super::sightings::{Found, Sightings, end_of_lines, end_of_lines_before};
 use crate::places::{PlaceError, Stand};
 use crate::source::{Known, SourceError, Standing, TrackName};
@@ -41,8 +41,8 @@ pub(super) fn of(
     for (name, identity) in alive.into_iter().chain(ended) {
         let Found::Here(path, file) = sightings.glance(&identity)? else { continue };
         let origin = if is_latest {
-            let end = end_of_lines(&*file).map_err(|error| FileError::of(error).on(&path))?;
-            Origin(Position::number(end).0)
+            let place = end_of_lines(&*file).and_then(|end| place_in(&*file, end));
+            Origin(place.map_err(|error| FileError::of(error).on(&path))?.0)
         } else {
             Origin(ShortBytes::new(b""))
         };
@@ -66,16 +66,16 @@ pub(super) fn bound(sightings: &mut Sightings, track: &TrackName, told: &str) ->
     if line != at {
         return none(format!("no line of {} begins at byte {at}; the one that holds it begins at {line}", path.display()));
     }
-    Ok(Watermark::At(Position::number(at)))
+    Ok(Watermark::At(place_in(&*file, at).map_err(failed)?))
 }
 
 /// Bytes that are not finished, of files that nobody was told of yet too.
 pub(super) fn n_bytes_behind(sightings: &mut Sightings, stands: &[Stand], now: UnixMillis) -> Result<u64, SourceError> {
     let mut n_bytes = 0;
     for stand in stands.iter().filter(|it| it.standing == Standing::Open) {
-        let Some((identity, offset)) = Identity::parse(&stand.track).zip(offset(&stand.bound)) else { continue };
+        let Some((identity, start)) = Identity::parse(&stand.track).zip(Start::of(&stand.bound)) else { continue };
         let size = sightings.seek(&identity)?.map_or(0, |(_, stat)| stat.size);
-        n_bytes += size.saturating_sub(offset);
+        n_bytes += size.saturating_sub(start.offset());
     }
     let listed = sightings.tracks(&Stand::known(stands), now);
     for identity in listed.tracks.iter().filter_map(|it| Identity::parse(&it.name)) {

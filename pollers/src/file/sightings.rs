@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forebay_batcher::{Origin, Position, ShortBytes, UnixMillis};
+use forebay_batcher::{Origin, ShortBytes, UnixMillis};
 use forebay_config::StartingPosition;
 
 use super::client::{FileSystem, Kind, OpenFile, Stat};
 use super::error::FileError;
+use super::evidence::{place_in, written};
 use super::identity::{FileKey, HEAD_MAX, Identity};
 use super::settings::PathPattern;
 use crate::source::{Known, Listing, SourceError, Standing, TrackInfo, TrackName};
@@ -236,7 +237,8 @@ impl Sightings {
         }
         let lives = mine.iter().map(|(_, identity, _)| identity.life).chain(sighting.current.as_ref().map(|it| it.life));
         let life = lives.max().map_or(0, |life| life + 1);
-        let identity = Identity::new(stat.key, &head, life);
+        // Space that was reserved and is not written yet will hold something else.
+        let identity = Identity::new(stat.key, written(&head), life);
         let name = identity.name();
         sighting.current = Some(identity);
         sighting.fits.insert(name.clone());
@@ -328,9 +330,8 @@ impl Sightings {
                 let end = |it: TrackInfo| {
                     let key = Identity::parse(&it.name).expect("it was named here").key;
                     let path = &self.seen.get(&key).expect("it was seen just now").path;
-                    let end = self.files.open(path).and_then(|file| end_of_lines(file.as_ref()));
-                    let end = end.map_err(|error| FileError::of(error).on(path))?;
-                    Ok((it.name, Origin(Position::number(end).0)))
+                    let place = self.files.open(path).and_then(|file| place_in(file.as_ref(), end_of_lines(file.as_ref())?));
+                    Ok((it.name, Origin(place.map_err(|error| FileError::of(error).on(path))?.0)))
                 };
                 tracks.into_iter().map(end).collect()
             }

@@ -1,5 +1,6 @@
 //! Stories of the file source: the contract over both file systems, rotations, hostile files, random scripts against the model.
 
+mod anew;
 mod contract;
 mod follower;
 mod hostile;
@@ -8,3 +9,8 @@ mod rotation;
 mod scripts;
 
 pub(super) use follower::Follower;
+
+/// The offset of a bound.
+fn number(bound: &forebay_batcher::Watermark) -> Option<u64> {
+    super::evidence::Start::of(bound).map(|it| it.offset())
+}
