@@ -1,5 +1,7 @@
 //! Reads one file from an offset on, line by line, and knows when the file's life is over. It runs on the source's thread.
 
+mod fill;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,19 +10,18 @@ use bytes::Bytes;
 use forebay_batcher::{Gap, OrderKey, Position, UnixMillis};
 
 use super::client::{OpenFile, Stat};
+use super::content::Told;
 use super::error::FileError;
 use super::event::{FileFacts, Truncated, record_id};
-use super::evidence::{Evidence, tail_len};
-use super::identity::{HEAD_MAX, Identity};
-use super::lines::{Body, body};
+use super::evidence::Evidence;
+use super::identity::Identity;
+use super::lines::{Body, body, leading_nuls};
 use super::long::Long;
-use super::sightings::{Sightings, read_up_to};
+use super::sightings::Sightings;
 use super::thread::Tried;
 use super::window::Window;
 use crate::source::{RawRead, RawRecord, Room, SourceError};
 
-/// Bytes asked for at once.
-const CHUNK_BYTES: usize = 256 << 10;
 /// Bytes looked through in one turn before others have theirs.
 const TURN_BYTES: u64 = 4 << 20;
 /// The order within a file is that of its lines: all have one key.
@@ -53,6 +54,12 @@ pub(super) struct Cursor {
     window: Window,
     /// Bytes of the window's rest in which no line ends.
     n_scanned: usize,
+    /// NUL bytes between the offset and its line: filler, left by a writer that went on behind a truncation.
+    n_filler: u64,
+    /// NUL bytes behind the window up to the end of the file, as far as it was looked at: reserved, perhaps, and not written yet.
+    n_reserved: u64,
+    /// Up to here NUL bytes are data: they were found in the middle of a line.
+    data_to: u64,
     /// An over-long line whose end was not found yet; the window's rest follows it.
     long: Option<Long>,
     /// When what the window holds reached the file: its time of modification when the bytes were read.
@@ -97,6 +104,9 @@ impl Cursor {
             check,
             window: Window::default(),
             n_scanned: 0,
+            n_filler: 0,
+            n_reserved: 0,
+            data_to: 0,
             long: None,
             arrival: UnixMillis(0),
             evidence: None,
@@ -165,6 +175,7 @@ impl Cursor {
                 return records;
             }
             let rest = self.window.take(end + 1).slice(..end);
+            let rest = self.without_filler(rest);
             let (line, beyond, line_len) = Long::join(self.long.take(), rest);
             records.extend(self.record(&line, beyond));
             n_bytes += line_bytes;
@@ -175,9 +186,20 @@ impl Cursor {
         records
     }
 
-    /// Moves behind so many bytes, all of which were cut.
+    /// The line that was cut without the NUL bytes that it begins with.
+    fn without_filler(&mut self, line: Bytes) -> Bytes {
+        let n_nuls = if self.long.is_none() { leading_nuls(&line) } else { 0 };
+        self.n_filler += n_nuls as u64;
+        if self.n_filler > 0 && self.tell_once(Told::Filler) {
+            let n_bytes = self.n_filler;
+            tracing::warn!(path = %self.path.display(), offset = self.offset, n_bytes, "NUL bytes before a line are passed over");
+        }
+        line.slice(n_nuls..)
+    }
+
+    /// Moves behind a line of so many bytes, and behind the filler before it.
     fn pass(&mut self, n_bytes: u64) {
-        self.offset += n_bytes;
+        self.offset += std::mem::take(&mut self.n_filler) + n_bytes;
         if let Some(evidence) = &self.evidence {
             self.place = evidence.place(self.offset, self.window.before());
         }
@@ -186,6 +208,10 @@ impl Cursor {
     /// No line ends in the window: of an over-long one only the first bytes are kept.
     fn set_aside(&mut self) {
         let keep_max = self.limits.line_bytes_max + SPARE_BYTES;
+        if self.long.is_none() {
+            let n_nuls = leading_nuls(self.window.rest());
+            self.n_filler += self.window.take(n_nuls).len() as u64;
+        }
         let n_rest = self.window.rest().len();
         if let Some(long) = &mut self.long {
             long.skip(&self.window.take(n_rest));
@@ -213,69 +239,11 @@ impl Cursor {
         Some(RawRecord { id, position, key: OrderKey::Key(Bytes::from_static(KEY)), arrival: self.arrival, data, facts })
     }
 
-    /// Reads more of the file behind the window. Zero: there is no more, or the file's life is over.
-    fn fill(&mut self) -> Result<u64, Stop> {
-        let stat = self.file.stat().map_err(|error| self.failed(error))?;
-        let end = self.offset + self.long.as_ref().map_or(0, Long::n_bytes) + self.window.rest().len() as u64;
-        if stat.size < end {
-            self.end_life(end, "it is shorter than what was read");
-            return Ok(0);
-        }
-        let is_as_seen = self.seen.is_some_and(|seen| seen.size == stat.size && seen.modified == stat.modified);
-        if is_as_seen && stat.size == end {
-            return Ok(0);
-        }
-        let n_known = tail_len(end);
-        let n_new = usize::try_from(stat.size - end).map_or(CHUNK_BYTES, |new| new.min(CHUNK_BYTES));
-        let read = read_up_to(self.file.as_ref(), end - n_known as u64, n_known + n_new).map_err(|error| self.failed(error))?;
-        // It is compared after the bytes were read: had the file been written anew in between, they would be of the wrong life.
-        if let Some(why) = self.why_another(read.get(..n_known))? {
-            self.end_life(end, why);
-            return Ok(0);
-        }
-        self.seen = Some(stat);
-        let n_new = read.len() - n_known;
-        self.window.extend(read, n_known);
-        if n_new > 0 {
-            self.away_since = None;
-            self.arrival = stat.modified;
-        }
-        Ok(n_new as u64)
-    }
-
-    /// Whether the file is another one than was read so far, and how one can tell. `tail` is what lies before the end of the window. The first
-    /// time the name's fingerprint is compared, what is kept with the position, and that the offset begins a line.
-    fn why_another(&mut self, tail: Option<&[u8]>) -> Result<Option<&'static str>, Stop> {
-        const HEAD: &str = "its first bytes have changed";
-        const TAIL: &str = "the bytes before the place that was read to have changed";
-        let head = read_up_to(self.file.as_ref(), 0, HEAD_MAX).map_err(|error| self.failed(error))?;
-        let Some(tail) = tail else { return Ok(Some("it is shorter than what was read")) };
-        let evidence = Evidence::new(&head);
-        let why = if let Some(known) = &self.evidence {
-            let is_tail_same = tail.ends_with(self.window.tail());
-            if known.is_kept_by(&head) { (!is_tail_same).then_some(TAIL) } else { Some(HEAD) }
-        } else if !self.identity.fits(&head) {
-            Some(HEAD)
-        } else if self.offset > 0 && !tail.ends_with(b"\n") {
-            Some("no line begins at the kept position")
-        } else {
-            let is_as_kept = self.check.is_none_or(|kept| kept == evidence.check(self.offset, tail));
-            (!is_as_kept).then_some("the bytes before the kept position have changed")
-        };
-        if why.is_none() {
-            if self.evidence.is_none() {
-                self.place = evidence.place(self.offset, tail);
-            }
-            self.evidence = Some(evidence);
-        }
-        Ok(why)
-    }
-
     /// The file was truncated or written anew. What was read of it is still handed on; what was seen but not read is told as a gap.
     fn end_life(&mut self, end: u64, why: &'static str) {
         tracing::warn!(path = %self.path.display(), read_to = end, "file ends here, what it holds now is read as a new one: {why}");
         self.sightings.lock().expect("nothing panics under this lock").end_life(&self.identity);
-        self.life = Life::Over { lost_to: self.seen.map(|seen| seen.size).filter(|size| *size > end) };
+        self.life = Life::Over { lost_to: self.seen.map(|seen| seen.size).filter(|size| *size > end + self.n_reserved) };
     }
 
     /// Whether the file, read to its end, has had no path of ours and no new bytes for long enough.
@@ -299,6 +267,7 @@ impl Cursor {
     fn last(&mut self) -> RawRead {
         let n_rest = self.window.rest().len();
         let rest = self.window.take(n_rest);
+        let rest = self.without_filler(rest);
         let (line, beyond, n_bytes) = Long::join(self.long.take(), rest);
         let records = self.record(&line, beyond).into_iter().collect();
         self.pass(n_bytes);
@@ -311,6 +280,11 @@ impl Cursor {
             (self.offset, self.place) = (to, Position::number(to));
         }
         RawRead { records, ended: true, gap, ..self.nothing() }
+    }
+
+    /// Whether this is to be told of the file now: each thing is told once.
+    fn tell_once(&self, what: Told) -> bool {
+        self.sightings.lock().expect("nothing panics under this lock").tell_once(&self.identity.key, what)
     }
 
     fn failed(&self, error: std::io::Error) -> Stop {

@@ -4,6 +4,7 @@
 //! happens on the source's own thread (`thread`).
 
 mod client;
+mod content;
 mod cursor;
 mod error;
 mod event;

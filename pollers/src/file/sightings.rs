@@ -10,6 +10,7 @@ use forebay_batcher::{Origin, ShortBytes, UnixMillis};
 use forebay_config::StartingPosition;
 
 use super::client::{FileSystem, Kind, OpenFile, Stat};
+use super::content::Told;
 use super::error::FileError;
 use super::evidence::{place_in, written};
 use super::identity::{FileKey, HEAD_MAX, Identity};
@@ -54,6 +55,8 @@ struct Sighting {
     fits: BTreeSet<TrackName>,
     /// Names of former lives.
     dead: BTreeSet<TrackName>,
+    /// What was told of it.
+    told: BTreeSet<Told>,
 }
 
 /// Files and troubles of one look.
@@ -250,6 +253,12 @@ impl Sightings {
         for (_, sighting) in self.seen.range_mut(identity.key.births()).filter(|(key, _)| key.is_same(&identity.key)) {
             sighting.dead.insert(identity.name());
         }
+    }
+
+    /// Whether this is still to be told of a file; it counts as told from now on.
+    pub(super) fn tell_once(&mut self, key: &FileKey, what: Told) -> bool {
+        let mut sightings = self.seen.range_mut(key.births()).filter(|(seen, _)| seen.is_same(key));
+        sightings.next().is_some_and(|(_, it)| it.told.insert(what))
     }
 
     /// Whether the pattern no longer names the file, as far as the last whole listing tells.

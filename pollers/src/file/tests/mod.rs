@@ -3,6 +3,7 @@
 mod anew;
 mod contract;
 mod follower;
+mod holes;
 mod hostile;
 mod places;
 mod rotation;
