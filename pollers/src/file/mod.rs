@@ -9,6 +9,7 @@ mod cursor;
 mod error;
 mod event;
 mod evidence;
+mod exclude;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fake;
 mod identity;
@@ -105,10 +106,10 @@ pub(crate) struct FileSource {
 
 impl FileSource {
     fn start(settings: FileSettings, files: Arc<dyn FileSystem>) -> Result<Self, SourceError> {
-        let FileSettings { path, line_bytes_max, rotate_wait } = settings;
+        let FileSettings { path, exclude, line_bytes_max, rotate_wait } = settings;
         let what = path.to_string();
         let thread = IoThread::start("forebay-files").map_err(|error| FileError::of(error).on(Path::new(&what)))?;
-        let sightings = Arc::new(Mutex::new(Sightings::new(files, path, rotate_wait)));
+        let sightings = Arc::new(Mutex::new(Sightings::new(files, path, exclude, rotate_wait)));
         Ok(Self { sightings, limits: Limits { line_bytes_max, rotate_wait }, what, thread: Arc::new(thread) })
     }
 

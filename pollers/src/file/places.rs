@@ -7,7 +7,7 @@ use forebay_config::StartingPosition;
 use super::error::FileError;
 use super::evidence::{Start, place_in};
 use super::identity::Identity;
-use super::sightings::{Found, Sightings, end_of_lines, end_of_lines_before};
+use super::sightings::{Found, Sightings, end_of_lines_before};
 use crate::places::{PlaceError, Stand};
 use crate::source::{Known, SourceError, Standing, TrackName};
 
@@ -25,28 +25,22 @@ pub(super) fn of(
             return Err(PlaceError::None("the lines of a file have no times: name TRIM_HORIZON, LATEST or an offset".to_owned()));
         }
     };
-    let listed = sightings.tracks(known, now);
-    if let Some(trouble) = listed.trouble.filter(|_| is_latest) {
-        // A file that is not seen now would be read from its first byte later.
-        return Err(trouble.into());
-    }
-    let open = known.0.iter().filter(|it| *it.1 == Standing::Open).map(|it| it.0);
-    let alive: Vec<(TrackName, Identity)> =
-        open.chain(listed.tracks.iter().map(|it| &it.name)).filter_map(|it| Some((it.clone(), Identity::parse(it)?))).collect();
+    let new = if is_latest {
+        sightings.latest_tracks(known, now)?
+    } else {
+        sightings.tracks(known, now).tracks.into_iter().map(|it| it.name).collect()
+    };
+    let open = known.0.iter().filter(|it| *it.1 == Standing::Open).map(|it| it.0.clone());
+    let alive: Vec<(TrackName, Identity)> = open.chain(new).filter_map(|it| Some((it.clone(), Identity::parse(&it)?))).collect();
     // A file that was rotated away is read once more. Of one that was written anew the former life is gone, though it may look the same.
     let is_alive = |identity: &Identity| alive.iter().any(|(_, other)| other.key.is_same(&identity.key));
     let ended = known.0.iter().filter(|it| *it.1 == Standing::Ended).filter_map(|it| Some((it.0.clone(), Identity::parse(it.0)?)));
     let ended: Vec<_> = ended.filter(|(_, identity)| !is_alive(identity)).collect();
     let mut places = Vec::new();
     for (name, identity) in alive.into_iter().chain(ended) {
-        let Found::Here(path, file) = sightings.glance(&identity)? else { continue };
-        let origin = if is_latest {
-            let place = end_of_lines(&*file).and_then(|end| place_in(&*file, end));
-            Origin(place.map_err(|error| FileError::of(error).on(&path))?.0)
-        } else {
-            Origin(ShortBytes::new(b""))
-        };
-        places.push((name, origin));
+        let origin =
+            if is_latest { sightings.latest(&name)? } else { sightings.is_there(&identity)?.then(|| Origin(ShortBytes::new(b""))) };
+        places.extend(origin.map(|origin| (name, origin)));
     }
     Ok(places)
 }

@@ -126,19 +126,6 @@ async fn a_file_replaced_by_a_folder_ends_and_the_path_is_named_as_a_folder() {
 }
 
 #[tokio::test]
-async fn a_circle_of_links_a_fifo_and_a_device_are_named_and_nothing_hangs() {
-    for (code, make) in [
-        ("FB-0204", (|it| std::os::unix::fs::symlink("a.log", it).unwrap()) as fn(&Path)),
-        ("FB-0203", |it| rustix::fs::mkfifoat(rustix::fs::CWD, it, rustix::fs::Mode::RUSR).unwrap()),
-        ("FB-0203", |it| std::os::unix::fs::symlink("/dev/zero", it).unwrap()),
-    ] {
-        let (_folder, follower) = follow(|it| make(&it.join("a.log"))).await;
-        let trouble = follower.trouble.clone().unwrap();
-        assert!(trouble.contains(code) && trouble.contains("a.log"), "{trouble}");
-    }
-}
-
-#[tokio::test]
 async fn a_link_to_nothing_is_a_file_that_has_yet_to_come() {
     let (folder, mut follower) = follow(|it| std::os::unix::fs::symlink("target", it.join("a.log")).unwrap()).await;
     assert_eq!(follower.trouble, None);
@@ -167,20 +154,6 @@ async fn a_file_whose_permission_is_lost_goes_on_by_itself_when_it_is_back() {
     files.disk().allow("/logs/a.log");
     follower.catch_up().await;
     assert_eq!((follower.trouble.clone(), follower.lines()[0].len()), (None, 2));
-}
-
-#[tokio::test]
-async fn latest_waits_until_every_file_can_be_seen_and_takes_a_missing_folder_as_empty() {
-    let files = FakeFiles::new();
-    let source = files.source("/logs/*.log", Duration::ZERO).unwrap();
-    let latest = forebay_config::StartingPosition::Latest;
-    assert_eq!(source.origins(latest).await.unwrap(), []);
-    files.disk().make_folder("/logs");
-    files.disk().append("/logs/a.log", b"one\n");
-    files.disk().deny("/logs/a.log");
-    assert!(source.origins(latest).await.is_err());
-    files.disk().allow("/logs/a.log");
-    assert_eq!(source.origins(latest).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

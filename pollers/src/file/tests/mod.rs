@@ -2,6 +2,7 @@
 
 mod anew;
 mod contract;
+mod entries;
 mod follower;
 mod holes;
 mod hostile;
