@@ -42,10 +42,10 @@ impl Start {
             Watermark::Origin(Origin(bytes)) => bytes,
             Watermark::At(Position(bytes)) => bytes,
         };
-        if let Some((WITHIN, size)) = bytes.as_slice().split_first().map(|(first, rest)| (*first, rest)) {
-            if let (Watermark::Origin(_), Ok(size)) = (bound, size.try_into()) {
-                return Some(Self::Within(u64::from_be_bytes(size)));
-            }
+        if let (Watermark::Origin(_), [WITHIN, size @ ..]) = (bound, bytes.as_slice())
+            && let Ok(size) = size.try_into()
+        {
+            return Some(Self::Within(u64::from_be_bytes(size)));
         }
         let (offset, check) = bytes.as_slice().split_first_chunk()?;
         let check = if check.is_empty() { None } else { Some(check.try_into().ok()?) };

@@ -15,6 +15,7 @@ pub mod fake;
 mod identity;
 mod lines;
 mod long;
+mod origins;
 mod places;
 mod reader;
 mod settings;

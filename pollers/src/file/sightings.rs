@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forebay_batcher::{Origin, ShortBytes, UnixMillis};
-use forebay_config::StartingPosition;
+use forebay_batcher::UnixMillis;
 
 use super::client::{FileSystem, Kind, OpenFile, Stat};
 use super::content::Told;
 use super::error::FileError;
-use super::evidence::{Start, place_in, written};
+use super::evidence::written;
 use super::exclude::Exclude;
 use super::identity::{FileKey, HEAD_MAX, Identity};
 use super::settings::PathPattern;
@@ -80,13 +79,15 @@ struct Look {
 }
 
 /// What a mapping is to be told, file by file.
-struct Survey {
-    tracks: Vec<TrackInfo>,
-    trouble: Option<SourceError>,
+pub(super) struct Survey {
+    pub(super) tracks: Vec<TrackInfo>,
+    pub(super) trouble: Option<SourceError>,
     /// Files that are there and cannot be read.
-    unreadable: Vec<FileKey>,
-    unseen: Vec<PathBuf>,
-    is_blind: bool,
+    pub(super) unreadable: Vec<FileKey>,
+    /// Where nothing could be seen.
+    pub(super) unseen: Vec<PathBuf>,
+    /// Nothing at all could be seen.
+    pub(super) is_blind: bool,
 }
 
 /// What a mapping is to be told of a file.
@@ -128,7 +129,8 @@ impl Sightings {
         Listing { tracks, trouble }
     }
 
-    fn survey(&mut self, known: &Known, now: UnixMillis) -> Survey {
+    /// The same with what holds it up.
+    pub(super) fn survey(&mut self, known: &Known, now: UnixMillis) -> Survey {
         let mut look = self.look();
         self.add_held(&mut look);
         let Look { trouble, is_blind, unseen, .. } = look;
@@ -241,6 +243,15 @@ impl Sightings {
         self.seen.retain(|key, _| keys.contains(key));
         self.listed = Some(keys);
         look
+    }
+
+    pub(super) fn pattern(&self) -> &PathPattern {
+        &self.pattern
+    }
+
+    /// Takes a name for that of a file without a look into it.
+    pub(super) fn knows(&mut self, key: FileKey, name: &TrackName) {
+        self.seen.entry(key).or_default().fits.insert(name.clone());
     }
 
     fn is_pattern(&self) -> bool {
@@ -413,59 +424,6 @@ impl Sightings {
             Err(error) => Err(FileError::of(error).on(&path)),
         }
     }
-
-    /// Where each file begins for a mapping that starts now. A file that is too young to be a track, or comes later, is read from its
-    /// first byte.
-    pub(super) fn origins(&mut self, start: StartingPosition, now: UnixMillis) -> Result<Vec<(TrackName, Origin)>, SourceError> {
-        match start {
-            StartingPosition::TrimHorizon => {
-                let first = Origin(ShortBytes::new(b""));
-                Ok(self.tracks(&Known::default(), now).tracks.into_iter().map(|it| (it.name, first.clone())).collect())
-            }
-            StartingPosition::Latest => {
-                let mut origins = Vec::new();
-                for name in self.latest_tracks(&Known::default(), now)? {
-                    origins.extend(self.latest(&name)?.map(|origin| (name, origin)));
-                }
-                Ok(origins)
-            }
-            StartingPosition::AtTimestamp(_) => Err(FileError::NoTimes.on(Path::new(&self.pattern.to_string()))),
-        }
-    }
-
-    /// The tracks that `known` does not hold, those included whose files cannot be read: LATEST is to hold for them too when they can. Where
-    /// nothing can be seen it fails, as a file that is not seen now would be read from its first byte later.
-    pub(super) fn latest_tracks(&mut self, known: &Known, now: UnixMillis) -> Result<Vec<TrackName>, SourceError> {
-        let survey = self.survey(known, now);
-        if let Some(trouble) = survey.trouble.filter(|_| survey.is_blind) {
-            return Err(trouble);
-        }
-        for path in survey.unseen {
-            tracing::warn!(path = %path.display(), "cannot be looked into: what lies there is read from its first byte when it can, under LATEST too");
-        }
-        let mut names: Vec<TrackName> = survey.tracks.into_iter().map(|it| it.name).collect();
-        for key in survey.unreadable.into_iter().filter(|key| !is_open_in(known, key)) {
-            // Nothing of it can be read, so nothing but its place on the disk tells it apart as yet.
-            let name = Identity::new(key, b"", 0).name();
-            self.seen.entry(key).or_default().fits.insert(name.clone());
-            names.push(name);
-        }
-        Ok(names)
-    }
-
-    /// Where a track begins for LATEST; `None` when its file has gone.
-    pub(super) fn latest(&mut self, name: &TrackName) -> Result<Option<Origin>, SourceError> {
-        let Some(identity) = Identity::parse(name) else { return Ok(None) };
-        match self.glance(&identity) {
-            Ok(Found::Gone) => Ok(None),
-            Ok(Found::Here(path, file)) => {
-                let place = end_of_lines(file.as_ref()).and_then(|end| place_in(file.as_ref(), end));
-                Ok(Some(Origin(place.map_err(|error| FileError::of(error).on(&path))?.0)))
-            }
-            // It cannot be read, but its size tells where its end is now.
-            Err(error) => self.seek(&identity)?.map(|(_, stat)| Some(Start::within(stat.size))).ok_or(error),
-        }
-    }
 }
 
 /// The end of the last whole line.
@@ -486,13 +444,6 @@ pub(super) fn end_of_lines_before(file: &dyn OpenFile, mut end: u64) -> io::Resu
         end = start;
     }
     Ok(0)
-}
-
-/// Whether a mapping follows the file already.
-fn is_open_in(known: &Known, key: &FileKey) -> bool {
-    let prefix = key.prefix();
-    let mine = known.0.range(TrackName(prefix.clone())..).take_while(|(name, _)| name.0.starts_with(&prefix));
-    mine.filter(|(_, standing)| **standing == Standing::Open).filter_map(|(name, _)| Identity::parse(name)).any(|it| it.key.is_same(key))
 }
 
 impl Look {
