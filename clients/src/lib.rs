@@ -4,6 +4,7 @@ pub mod address;
 pub mod aws;
 pub mod exchange;
 pub mod http;
+pub mod mark;
 pub mod pieces;
 pub mod secret;
 pub mod stream;
@@ -13,6 +14,7 @@ pub use aws::{Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, KeptCred
 pub use aws_credential_types::provider::error::CredentialsError;
 pub use exchange::{Answer, BodyError, ExchangeError, Limits};
 pub use http::{HttpClient, HttpClients};
+pub use mark::Mark;
 pub use pieces::{Pieces, Sent};
 pub use secret::{Secret, SecretError};
 pub use stream::{StreamBody, StreamError};

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::guard::Guard;
-use super::launch::Launch;
+use super::launch::{Launch, Spot};
 use super::listener::{Served, serve};
 use super::output::{LogSink, Origin, Stream, read_lines};
 use super::state::{Over, State};
@@ -96,13 +96,13 @@ impl Environment {
         number: u64,
         state: Arc<State>,
         site: Site,
+        spot: &Spot,
         variables: BTreeMap<String, String>,
         enter: impl FnOnce(Arc<Self>) -> T,
         gone: impl Send + 'static,
     ) -> io::Result<T> {
-        let Launch { program, arguments, folder, .. } = &ground.launch;
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(folder).env_clear().envs(variables).process_group(0).kill_on_drop(true);
+        let mut command = Command::new(&spot.program);
+        command.args(&ground.launch.arguments).current_dir(&spot.folder).env_clear().envs(variables).process_group(0).kill_on_drop(true);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let process = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
         ground.guard.add(process);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use forebay_config::function::ProcessSettings;
 
-use super::launch::Launch;
+use super::launch::{Launch, Spot};
 
 /// The variables of one environment. The operator's win over the region, `LANG`, `PATH`, `TZ` and `AWS_XRAY_CONTEXT_MISSING` and over nothing
 /// else: the config refuses the other names.
@@ -13,6 +13,7 @@ pub(super) fn variables(
     function: &str,
     settings: &ProcessSettings,
     launch: &Launch,
+    spot: &Spot,
     region: &str,
     log_stream: &str,
     runtime_api: SocketAddr,
@@ -33,7 +34,7 @@ pub(super) fn variables(
         ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{function}")),
         ("AWS_LAMBDA_LOG_STREAM_NAME", log_stream.to_owned()),
         ("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string()),
-        ("LAMBDA_TASK_ROOT", launch.folder.to_string_lossy().into_owned()),
+        ("LAMBDA_TASK_ROOT", spot.folder.to_string_lossy().into_owned()),
         ("_HANDLER", settings.handler.clone()),
     ];
     let own = |(name, value): (&str, String)| (name.to_owned(), value);
