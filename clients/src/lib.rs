@@ -12,7 +12,7 @@ pub mod tls;
 
 pub use aws::{Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, KeptCredentials, RelayError, sdk_client};
 pub use aws_credential_types::provider::error::CredentialsError;
-pub use exchange::{Answer, BodyError, ExchangeError, Limits};
+pub use exchange::{Answer, BodyError, ExchangeError, Limits, coding_of, compressed};
 pub use http::{HttpClient, HttpClients};
 pub use mark::Mark;
 pub use pieces::{Pieces, Sent};
