@@ -10,16 +10,27 @@ use std::path::{Path, PathBuf};
 pub struct Mark {
     real: PathBuf,
     inode: (u64, u64),
-    /// Length, then the times of the last change and the last write; nothing of a folder, whose entries do not matter.
-    content: Option<(u64, (i64, i64), (i64, i64))>,
+    /// None of a folder, whose entries do not matter.
+    content: Option<Content>,
+}
+
+/// What a write changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Content {
+    n_bytes: u64,
+    changed: (i64, i64),
+    written: (i64, i64),
 }
 
 impl Mark {
     /// `None` where there is nothing, or nothing that can be looked at.
     pub fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
-        let times = ((metadata.ctime(), metadata.ctime_nsec()), (metadata.mtime(), metadata.mtime_nsec()));
-        let content = (!metadata.is_dir()).then_some((metadata.len(), times.0, times.1));
+        let content = (!metadata.is_dir()).then(|| Content {
+            n_bytes: metadata.len(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            written: (metadata.mtime(), metadata.mtime_nsec()),
+        });
         Some(Self { real: fs::canonicalize(path).ok()?, inode: (metadata.dev(), metadata.ino()), content })
     }
 }

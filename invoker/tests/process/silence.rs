@@ -10,7 +10,7 @@ async fn silent(host: &Host, way: &str) -> (String, String) {
     let error = host.error(&json!(way).to_string()).await;
     let text = |name: &str| error[name].as_str().unwrap().to_owned();
     let message = text("errorMessage");
-    (text("errorType"), message.split_once(" Error: ").map_or(message.clone(), |(_, text)| text.to_owned()))
+    (text("errorType"), message.split_once(" Error: ").map_or_else(|| message.clone(), |(_, text)| text.to_owned()))
 }
 
 #[tokio::test]

@@ -68,14 +68,16 @@ pub(super) struct Site {
     pub(super) listener: TcpListener,
     /// Where it listens.
     pub(super) address: SocketAddr,
+    /// Where its process is started.
+    pub(super) spot: Spot,
 }
 
 impl Site {
     /// Listens on a free loopback port: before the process is there, since some clients ask once and give up.
-    pub(super) async fn open() -> io::Result<Self> {
+    pub(super) async fn open(spot: Spot) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, spot })
     }
 }
 
@@ -96,13 +98,18 @@ impl Environment {
         number: u64,
         state: Arc<State>,
         site: Site,
-        spot: &Spot,
         variables: BTreeMap<String, String>,
         enter: impl FnOnce(Arc<Self>) -> T,
         gone: impl Send + 'static,
     ) -> io::Result<T> {
-        let mut command = Command::new(&spot.program);
-        command.args(&ground.launch.arguments).current_dir(&spot.folder).env_clear().envs(variables).process_group(0).kill_on_drop(true);
+        let mut command = Command::new(&site.spot.program);
+        command
+            .args(&ground.launch.arguments)
+            .current_dir(&site.spot.folder)
+            .env_clear()
+            .envs(variables)
+            .process_group(0)
+            .kill_on_drop(true);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let process = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
         ground.guard.add(process);

@@ -146,7 +146,7 @@ impl Turns {
             return Err(NoSeat::Closed.into());
         }
         let spot = self.ground.launch.spot()?;
-        let site = Site::open().await.map_err(StartError::System)?;
+        let site = Site::open(spot).await.map_err(StartError::System)?;
         let number = self.pool.number();
         let pool = Arc::downgrade(&self.pool);
         let state = Arc::new(State::new(Box::new(move || {
@@ -156,10 +156,10 @@ impl Turns {
         })));
         let log_stream = format!("{}/[$LATEST]{}", Timestamp::now().strftime("%Y/%m/%d"), Uuid::new_v4().simple());
         let Self { ground, settings, region, .. } = self;
-        let variables = variables(&ground.function, settings, &ground.launch, &spot, region, &log_stream, site.address);
+        let variables = variables(&ground.function, settings, &ground.launch, &site, region, &log_stream);
         let gone = Gone { number, pool: Arc::clone(&self.pool), _place: Arc::clone(place) };
         let enter = |environment| self.pool.enter(environment);
-        Environment::start(ground, number, state, site, &spot, variables, enter, gone).map_err(|error| match error.raw_os_error() {
+        Environment::start(ground, number, state, site, variables, enter, gone).map_err(|error| match error.raw_os_error() {
             Some(code) if is_of_the_program(code) => StartError::Entrypoint(error),
             Some(_) | None => StartError::System(error),
         })
