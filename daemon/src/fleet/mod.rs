@@ -67,8 +67,8 @@ pub struct Fleet {
     functions: Functions,
     /// What AWS is called with, and how that was written; `None` before the first set.
     clients: Option<(AwsSettings, Arc<Clients>)>,
-    /// What the CA files were when the connections were made.
-    ca_marks: BTreeMap<PathBuf, Option<Mark>>,
+    /// What CA files and AWS's shared files were when connections were made with them.
+    marks: BTreeMap<PathBuf, Option<Mark>>,
     /// What the next set begins anew; nothing but after [`Self::look_again`].
     stale: Stale,
     /// How often a set was applied.
@@ -92,7 +92,7 @@ impl Fleet {
             files: FileDestinations::new(),
             functions: Functions::default(),
             clients: None,
-            ca_marks: BTreeMap::new(),
+            marks: BTreeMap::new(),
             stale: Stale::default(),
             n_applied: 0,
             running: BTreeMap::new(),
@@ -107,15 +107,15 @@ impl Fleet {
     }
 
     /// Looks at the files that the settings name: functions whose code or interpreter is another are begun anew by the next set, and everything when
-    /// a CA file is another. What is built from here on reads certificates again and makes its own connections.
+    /// a CA file or one of AWS's shared files is another. What is built from here on reads certificates again and makes its own connections.
     pub fn look_again(&mut self) {
         let Some((_, clients)) = &mut self.clients else { return };
-        for (path, mark) in clients.http.ca_marks() {
-            self.ca_marks.entry(path).or_insert(mark);
+        for (path, mark) in clients.http.ca_marks().into_iter().chain(clients.aws.file_marks()) {
+            self.marks.entry(path).or_insert(mark);
         }
         *clients = Arc::new(Clients { http: HttpClients::new(), aws: clients.aws.clone() });
-        let has_another_ca = self.ca_marks.iter().any(|(path, mark)| Mark::of(path) != *mark);
-        self.stale = Stale { all: has_another_ca, functions: self.functions.stale() };
+        let has_another = self.marks.iter().any(|(path, mark)| Mark::of(path) != *mark);
+        self.stale = Stale { all: has_another, functions: self.functions.stale() };
     }
 
     /// The registry in which its mappings stand.
@@ -162,7 +162,7 @@ impl Fleet {
         // From here on nothing fails and nothing waits.
         self.n_applied += 1;
         if stale.all {
-            self.ca_marks.clear();
+            self.marks.clear();
         }
         self.budget.divide(division);
         self.clients = Some((settings.aws, Arc::clone(&clients)));
