@@ -56,7 +56,7 @@ pub struct Reply {
     pub executed_version: Option<String>,
     /// `Unhandled` or `Handled` when the function failed by itself.
     pub function_error: Option<String>,
-    /// The first line of what went wrong, for people.
+    /// The first line of what went wrong, for people; of an answer without a `function_error`, why it cannot be read.
     pub error: Option<String>,
     /// The function's answer, kept where a window state or a destination on success needs it.
     pub payload: Option<Bytes>,

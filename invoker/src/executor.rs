@@ -32,6 +32,10 @@ pub trait Executor: Send + Sync {
     fn invoke(&self, event: Event) -> BoxFuture<'_, Result<Reply, InvokeError>>;
     /// The ARN that failure records name.
     fn function_arn(&self) -> &str;
+    /// Whether the files that its settings name are those that it was made from. Asked at a reload: it looks at them, and reads none.
+    fn is_current(&self) -> bool {
+        true
+    }
     /// Stops what it keeps running (environments, connections), within `grace`.
     fn stop(&self, grace: Duration) -> BoxFuture<'_, ()>;
 }

@@ -17,7 +17,16 @@ pub fn outcome_of(
     identify: &dyn Fn(&RawValue) -> Option<RecordId>,
 ) -> Outcome {
     match result {
-        Ok(reply) => read_reply(reply, partial, slice, identify),
+        Ok(mut reply) => {
+            // Of a success it tells why its answer cannot be read, if somebody wants to.
+            let unreadable = reply.function_error.is_none().then(|| reply.error.take()).flatten();
+            match (read_reply(reply, partial, slice, identify), unreadable) {
+                (Outcome::Failed { how: Failure::InvalidResponse, reply }, Some(why)) => {
+                    Outcome::Failed { how: Failure::InvalidResponse, reply: Reply { error: Some(why), ..reply } }
+                }
+                (outcome, _) => outcome,
+            }
+        }
         Err(InvokeError::NotReached { why, code, retry_after, cause, .. }) => {
             Outcome::NotReached { why, retry_after, error: Fault::new(code, chain(cause.as_ref())) }
         }
@@ -82,6 +91,18 @@ mod tests {
         assert!(matches!(outcome(None, ""), Outcome::Succeeded(_)), "a 204 has no body");
         assert!(matches!(outcome(Some("Unhandled"), "{}"), Outcome::Failed { how: Failure::FunctionError, .. }));
         assert!(matches!(outcome(None, "Accepted"), Outcome::Failed { how: Failure::InvalidResponse, .. }));
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_fails_with_the_reason_that_the_executor_saw_and_only_where_it_is_wanted() {
+        let reply = Reply { error: Some("it is compressed".into()), payload: Some("\u{1f}".into()), ..Reply::default() };
+        let told = |partial| match outcome_of(Ok(reply.clone()), partial, &Slice::new(Vec::new()), &|_| None) {
+            Outcome::Failed { reply, .. } => reply.error,
+            Outcome::Succeeded(reply) => Some(format!("succeeded {:?}", reply.error)),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told(true).as_deref(), Some("it is compressed"));
+        assert_eq!(told(false).as_deref(), Some("succeeded None"));
     }
 
     #[test]

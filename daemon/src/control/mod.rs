@@ -196,7 +196,7 @@ impl Control {
         self.check_names(&file)?;
         let redrawn = |made: &Made| Made::draw(made.definition.clone(), &file, made.drawn.clone());
         let made: BTreeMap<_, _> = self.made.iter().map(|(uuid, it)| (uuid.clone(), redrawn(it))).collect();
-        self.fleet.renew_connections();
+        self.fleet.look_again();
         let changes = self.fleet.apply(self.wanted(&file, &made)).await?;
         self.file = file;
         self.read_at = self.clock.now().unix;

@@ -158,8 +158,8 @@ impl Turns {
         if self.pool.is_closed() {
             return Err(NoSeat::Closed.into());
         }
-        self.ground.launch.check()?;
-        let site = Site::open().await.map_err(StartError::System)?;
+        let spot = self.ground.launch.spot()?;
+        let site = Site::open(spot).await.map_err(StartError::System)?;
         let number = self.pool.number();
         let pool = Arc::downgrade(&self.pool);
         let state = Arc::new(State::new(Box::new(move || {
@@ -169,7 +169,7 @@ impl Turns {
         })));
         let log_stream = format!("{}/[$LATEST]{}", Timestamp::now().strftime("%Y/%m/%d"), Uuid::new_v4().simple());
         let Self { ground, settings, region, .. } = self;
-        let variables = variables(&ground.function, settings, &ground.launch, region, &log_stream, site.address);
+        let variables = variables(&ground.function, settings, &ground.launch, &site, region, &log_stream);
         let gone = Gone { number, pool: Arc::clone(&self.pool), _place: Arc::clone(place) };
         let enter = |environment| self.pool.enter(environment);
         Environment::start(ground, number, state, site, variables, enter, gone).map_err(|error| match error.raw_os_error() {
