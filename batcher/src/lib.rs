@@ -8,6 +8,7 @@ mod backoff;
 mod chain;
 pub mod checkpoint;
 mod explain;
+mod filtered;
 mod flow;
 pub mod lanes;
 mod machine;

@@ -13,6 +13,7 @@ use crate::assemble::bytes_in_batch;
 use crate::backoff::ask_again_delay;
 use crate::chain::{Chain, ChainId, Filling, Hold, Status, Step, What};
 use crate::checkpoint::{Checkpoint, GivenUp, OpenSlice, Watermark};
+use crate::filtered::Filtered;
 use crate::lanes::lane_of;
 use crate::machine::{Machine, Ready};
 use crate::mutant::{Mutant, planted};
@@ -65,6 +66,7 @@ pub(crate) struct Track {
     pub(crate) is_closing: bool,
     n_waiting: usize,
     pub(crate) idle_since: Option<Tick>,
+    pub(crate) filtered: Filtered,
 }
 
 /// Whether a track may act.
@@ -139,6 +141,7 @@ impl Track {
             is_closing: false,
             n_waiting: 0,
             idle_since: None,
+            filtered: Filtered::default(),
         }
     }
 

@@ -36,6 +36,12 @@ pub struct TrackStatus {
     /// The receives of a queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receives: Option<ReceivesStatus>,
+    /// Messages that failed and that their queue hides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<HiddenStatus>,
+    /// How many records in a row the filter has dropped, when it dropped all that was read last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filtered: Option<u64>,
     /// How bad it is.
     #[serde(skip)]
     pub weight: Weight,
@@ -48,6 +54,16 @@ pub struct ReceivesStatus {
     pub open: usize,
     /// How many may be open at once, as things stand.
     pub max: usize,
+}
+
+/// Messages that failed and that their queue hides, as `/v1/` shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct HiddenStatus {
+    /// How many; beyond a thousand they are not counted.
+    pub messages: u32,
+    /// How often the one that comes next was given out, as its queue says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receives: Option<u32>,
 }
 
 /// How bad a state is; the worst speaks for the mapping.
@@ -82,6 +98,8 @@ impl TrackStatus {
             error: told.error.map(sentence::one_line),
             code: told.error.and_then(sentence::code_in).or(told.code).map(str::to_owned),
             receives: None,
+            hidden: told.hidden,
+            filtered: told.filtered,
             weight: told.weight,
         }
     }
@@ -100,11 +118,13 @@ struct Told<'a> {
     attempt: Option<u32>,
     error: Option<&'a str>,
     code: Option<&'static str>,
+    hidden: Option<HiddenStatus>,
+    filtered: Option<u64>,
 }
 
 impl<'a> Told<'a> {
     const fn new(weight: Weight) -> Self {
-        Self { weight, since: None, until: None, attempt: None, error: None, code: None }
+        Self { weight, since: None, until: None, attempt: None, error: None, code: None, hidden: None, filtered: None }
     }
 
     fn of(state: &'a TrackState) -> Self {
@@ -113,6 +133,13 @@ impl<'a> Told<'a> {
             TrackState::Ended | TrackState::Closed => Self::new(Weight::Over),
             TrackState::Unknown => Self::new(Weight::Idle),
             TrackState::NoRecords { since } => Self { since: Some(*since), ..Self::new(Weight::Idle) },
+            TrackState::AllFiltered { n_records, since } => {
+                Self { since: Some(*since), filtered: Some(*n_records), ..Self::new(Weight::Idle) }
+            }
+            TrackState::Hidden { n_messages, n_receives, since, next, error } => {
+                let hidden = Some(HiddenStatus { messages: *n_messages, receives: *n_receives });
+                Self { since: Some(*since), until: *next, error: Some(error), hidden, ..trouble(1) }
+            }
             TrackState::Batching { until, .. } => Self { until: Some(*until), ..Self::new(Weight::Works) },
             TrackState::Invoking { since, again: None, .. } => Self { since: Some(*since), ..Self::new(Weight::Works) },
             TrackState::WaitingForSlot { since, .. } => Self { since: Some(*since), ..Self::new(Weight::Waits) },
@@ -199,9 +226,11 @@ mod tests {
         let states = [
             TrackState::Ended,
             TrackState::NoRecords { since: at },
+            TrackState::AllFiltered { n_records: 1, since: at },
             invoking(None),
             TrackState::OutOfRoom { held_bytes: 1 },
             invoking(again),
+            TrackState::Hidden { n_messages: 1, n_receives: None, since: at, next: None, error: String::new() },
             TrackState::Retrying { n_failures: 1, since: at, next: at, error: String::new() },
             TrackState::StoreFailing { full: true, since: at },
             TrackState::PositionLost { error: String::new() },

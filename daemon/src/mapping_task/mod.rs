@@ -90,6 +90,7 @@ pub(crate) async fn live(
     };
     if let Some(facts) = queue {
         queue::tell_visibility(&life.entry, &facts, wiring.function_timeout);
+        queue::tell_trap(&life.entry, wiring);
         life.machine.handle_opened(wiring.clock.now());
     }
     life.run().await
