@@ -242,3 +242,23 @@ async fn what_is_shared_counts_from_before_its_slow_receive_was_sent() {
     assert!(until.is_some_and(|it| it <= mapping.tick(sent + VISIBILITY)), "{until:?}");
     feed.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_mapping_counts_from_before_its_slow_extension_was_sent() {
+    let mut subject = FakeSubject::new();
+    let feed = Feed::start(subject.source(), FeedLimits::default());
+    ["m", "busy"].iter().for_each(|it| feed.expect((*it).into()));
+    let (mut mapping, mut busy) = (Mapping::join(&feed, "m"), Mapping::join(&feed, "busy"));
+    subject.send("waits", None);
+    let sent = Instant::now();
+    mapping.order(1);
+    mapping.read().await;
+    // A third of the visibility later it is hidden for longer, and that takes its time.
+    subject.set_lag(Duration::from_secs(7));
+    tokio::time::sleep(VISIBILITY / 3 + Duration::from_secs(8)).await;
+    busy.order(1);
+    let until = visible_until(&busy.read().await);
+    let longest = busy.tick(sent + VISIBILITY / 3 + VISIBILITY);
+    assert!(until.is_some_and(|it| it > busy.tick(sent + VISIBILITY) && it <= longest), "{until:?}, and {longest:?} is the longest");
+    feed.stop().await;
+}

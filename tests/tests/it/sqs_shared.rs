@@ -241,5 +241,6 @@ fn mappings_that_compete_and_filter_differently_are_told_of_the_trap() {
         assert_eq!(code, 0, "{out}{err}");
         wait::until_told("no note", || (!why("all").contains("note:")).then_some(()), || why("all"));
     }
+    assert!(!daemon.log().contains("FB-0221"), "who turns around together is no conflict");
     assert!(daemon.stop().success());
 }
