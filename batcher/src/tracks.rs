@@ -14,6 +14,7 @@ use crate::backoff::ask_again_delay;
 use crate::chain::{Chain, ChainId, Filling, Hold, Status, Step, What};
 use crate::checkpoint::{Checkpoint, GivenUp, OpenSlice, Watermark};
 use crate::fault::Fault;
+use crate::filtered::Filtered;
 use crate::lanes::lane_of;
 use crate::machine::{Machine, Ready};
 use crate::mutant::{Mutant, planted};
@@ -66,6 +67,7 @@ pub(crate) struct Track {
     pub(crate) is_closing: bool,
     n_waiting: usize,
     pub(crate) idle_since: Option<Tick>,
+    pub(crate) filtered: Filtered,
 }
 
 /// Whether a track may act.
@@ -140,6 +142,7 @@ impl Track {
             is_closing: false,
             n_waiting: 0,
             idle_since: None,
+            filtered: Filtered::default(),
         }
     }
 

@@ -293,6 +293,7 @@ impl Life<'_> {
         }
         let status = |(idx, row): (TrackIdx, &super::tracks::Row)| {
             let state = match &row.phase {
+                Phase::Waiting(_) | Phase::Open if self.is_fenced => TrackState::Fenced,
                 Phase::Waiting(_) => TrackState::Unknown,
                 Phase::Open => self.machine.state(idx),
                 Phase::Lost(error) => TrackState::PositionLost { error: error.clone() },
