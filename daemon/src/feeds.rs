@@ -132,7 +132,11 @@ impl Feeds {
     fn enter(&self, identity: &str, mapping: &str, source: &Arc<dyn Source>, n_renewed: u64) -> Result<Option<Feed>, SourceError> {
         let mut places = lock(&self.by_identity);
         if places.get(identity).map_or(0, |place| place.n_renewed) != n_renewed {
-            return Err(SourceError::Down { what: identity.to_owned(), code: SourceError::DOWN, cause: "its settings have changed meanwhile".into() });
+            return Err(SourceError::Down {
+                what: identity.to_owned(),
+                code: SourceError::DOWN,
+                cause: "its settings have changed meanwhile".into(),
+            });
         }
         let feed = match Company::of(&places, source) {
             Company::None => Feed::start(Arc::clone(source), FeedLimits::default()),
@@ -192,10 +196,12 @@ impl Feeds {
         self.end_unread(identity);
     }
 
-    /// A feed has ended against its will: the next to join connects anew. Mappings that still hold it keep it.
+    /// A feed has ended against its will: the next to join connects anew. Mappings that still hold it keep it. One that another mapping has
+    /// connected since is not touched: what shares a queue must not be read by two.
     pub fn discard(&self, settings: &dyn SourceSettings) {
         let mut places = lock(&self.by_identity);
-        let Some(gone) = places.get_mut(&settings.identity()).and_then(|place| place.feed.take()) else { return };
+        let gone = places.get_mut(&settings.identity()).and_then(|place| place.feed.take_if(|feed| feed.has_ended()));
+        let Some(gone) = gone else { return };
         for place in places.values_mut() {
             place.feed.take_if(|feed| feed.is(&gone));
         }

@@ -334,6 +334,11 @@ impl SourceError {
         }
     }
 
+    /// What reads `what` panicked: it is asked again, as when it is down.
+    pub(crate) fn died(what: &str, panic: String) -> Self {
+        Self::Down { what: what.to_owned(), code: Code("FB-0501"), cause: format!("FB-0501: what reads it {panic}").into() }
+    }
+
     /// The same as the core is told it, the causes in the text.
     pub fn to_notice(&self) -> SourceNotice {
         match self {

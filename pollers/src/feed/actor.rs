@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use forebay_batcher::{Fault, Read, ReadId, ReadOrder, SourceNotice, TrackIdx, Watermark};
+use forebay_clients::caught::caught;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::behind::Behind;
+use super::contained::Contained;
 use super::desk::Desk;
 use super::inbox::{Command, Inbox, SubscriberId};
 use super::queue::Called;
@@ -74,7 +76,7 @@ impl Actor {
     pub(super) fn new(source: Arc<dyn Source>, limits: FeedLimits, inbox: Arc<Inbox>) -> Self {
         Self {
             desk: source.queue().filter(|queue| queue.facts().fans_out).map(|_| Desk::new(Instant::now())),
-            queue: source.queue(),
+            queue: source.queue().map(|queue| Arc::new(Contained(queue)) as _),
             n_calls: 0,
             behind: Behind::default(),
             source,
@@ -258,10 +260,11 @@ impl Actor {
             answers.extend(track.serve(who, taste).map(|(order, read)| (who, order, read)));
         }
         for (who, order, read) in answers {
-            if read.ended {
+            if read.as_ref().is_ok_and(|read| read.ended) {
                 self.end(who, name);
             }
-            self.tell(who, FeedEvent::Read(order.id, Ok(read)));
+            let read = read.map_err(|panic| SourceError::died(&name.0, panic).to_notice());
+            self.tell(who, FeedEvent::Read(order.id, read));
         }
     }
 
@@ -375,6 +378,13 @@ impl Actor {
     }
 }
 
+impl Drop for Actor {
+    fn drop(&mut self) {
+        // Before the subscribers hear of it: whoever looks then sees that this feed is no more.
+        self.inbox.close();
+    }
+}
+
 async fn wait_until(deadline: Option<Instant>) {
     if let Some(deadline) = deadline {
         tokio::time::sleep_until(deadline).await;
@@ -393,13 +403,17 @@ fn read_row(source: Arc<dyn Source>, start: Start) -> BoxFuture<'static, Row> {
             let read = reader.read(Room { records_max, bytes_max, wait }).await?;
             Ok((reader, read))
         };
-        let result = result.await;
+        // What reads is foreign in part: its panic is an error of this track.
+        let result = caught(result).await.unwrap_or_else(|panic| Err(SourceError::died(&track.0, panic)));
         Row::Read(track, stretch, result)
     })
 }
 
 fn list_row(source: Arc<dyn Source>, who: SubscriberId, known: Known) -> BoxFuture<'static, Row> {
-    Box::pin(async move { Row::Listed(who, source.tracks(&known).await) })
+    Box::pin(async move {
+        let listing = caught(source.tracks(&known)).await;
+        Row::Listed(who, listing.unwrap_or_else(|panic| Err(SourceError::died("the list of tracks", panic))))
+    })
 }
 
 fn room_row(who: SubscriberId, events: mpsc::Sender<FeedEvent>) -> BoxFuture<'static, Row> {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{ExtendId, Extended, Place, Read, ReadOrder, Receipt, SettleId, Settled, Settlement, Tick};
+use forebay_batcher::{ExtendId, Extended, OrderKey, Place, Read, ReadOrder, Receipt, RecordId, SettleId, Settled, Settlement, Tick};
 use tokio::time::Instant;
 
 use super::actor::{Actor, Member, Row};
@@ -161,14 +161,28 @@ impl Actor {
 fn read(member: &Member, order: &ReadOrder, messages: Vec<Message>, visible_until: Option<Tick>) -> Read {
     let order = ReadOrder { records_max: u32::MAX, bytes_max: u64::MAX, ..order.clone() };
     let mut answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
-    let mut filtered = Vec::new();
+    let (mut filtered, mut left) = (Vec::new(), Vec::new());
     for Message { record, receipt, receives_left, n_receives } in messages {
+        // What came behind one that is left, of its group, would overtake it.
+        if left.contains(&record.key) {
+            continue;
+        }
         let place = || Place::Queue { receipt: receipt.clone(), visible_until, receives_left, n_receives };
-        if answer.take(&record, place) == Took::Filtered {
-            filtered.push(receipt);
+        match answer.take_contained(&record, place) {
+            Ok(Took::Filtered) => filtered.push(receipt),
+            Ok(Took::Record | Took::NoRoom) => {}
+            Err(panic) => {
+                tell_left(&record.id, &panic);
+                left.extend(Some(record.key).filter(|it| *it != OrderKey::Free));
+            }
         }
     }
     Read { filtered, ..answer.finish(None, false) }
+}
+
+/// What renders or filters a message panicked: it shows itself when its visibility is over, and its queue's own rules end that.
+pub(super) fn tell_left(message: &RecordId, panic: &str) {
+    tracing::warn!(code = "FB-0501", message_id = %String::from_utf8_lossy(message.0.as_slice()), error = panic, "a message could not be rendered; it is left to its queue");
 }
 
 pub(super) fn tick(zero: Instant, at: Instant) -> Tick {

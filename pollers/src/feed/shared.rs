@@ -12,7 +12,7 @@ use super::actor::Actor;
 use super::ballot::{Vote, Voter, Wish};
 use super::desk::{self, Desk};
 use super::inbox::SubscriberId;
-use super::queue::{Called, extended, tick};
+use super::queue::{Called, extended, tell_left, tick};
 use super::serve::{Answer, Took};
 use crate::source::{Hidden, Message, SourceError};
 
@@ -106,7 +106,14 @@ impl Actor {
                 Some((who, member)) => {
                     let Message { receives_left, n_receives, .. } = *message;
                     let place = || Place::Queue { receipt: receipt.clone(), visible_until: None, receives_left, n_receives };
-                    desk.give(who, render(member, message, place))
+                    match render(member, message, place) {
+                        Ok(record) => desk.give(who, record),
+                        // It cannot have it for now: the message waits for it as for one that is not there.
+                        Err(panic) => {
+                            tell_left(&message.record.id, &panic);
+                            Wish::Absent
+                        }
+                    }
                 }
             };
             wishes.push((Voter::clone(voter), wish));
@@ -264,12 +271,16 @@ async fn hide(queue: &dyn crate::source::Queue, receipts: Vec<Receipt>, by: Dura
     receipts.iter().map(|it| (it.clone(), answer(it))).collect()
 }
 
-/// The message as one mapping sees it; `None` when its filter does not let it through.
-fn render(member: &super::actor::Member, message: &Message, place: impl FnOnce() -> Place) -> Option<forebay_batcher::Record> {
+/// The message as one mapping sees it; `None` when its filter does not let it through, the text of the panic when that cannot be told.
+fn render(
+    member: &super::actor::Member,
+    message: &Message,
+    place: impl FnOnce() -> Place,
+) -> Result<Option<forebay_batcher::Record>, String> {
     let id = forebay_batcher::ReadId(0);
     let order = ReadOrder { id, track: None, records_max: 1, bytes_max: u64::MAX, wait: Duration::ZERO, lanes: 1 };
     let mut answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
-    let took = answer.take(&message.record, place);
+    let took = answer.take_contained(&message.record, place)?;
     debug_assert!(took != Took::NoRoom, "one record always has room");
-    answer.finish(None, false).records.pop()
+    Ok(answer.finish(None, false).records.pop())
 }
