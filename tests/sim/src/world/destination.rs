@@ -30,7 +30,8 @@ impl World {
             forebay_batcher::Place::Queue { .. } => u32::MAX,
         });
         self.oracle.notices.insert(notice.id, entries.into_iter().zip(owner_of).collect());
-        let at = self.latency();
+        let slow = self.strikes(self.options.faults.slow_destination, Point::SlowDestination);
+        let at = if slow { self.soon(20_000) } else { self.latency() };
         let (life, id) = (self.life, notice.id);
         let refused = || Delivery::Refused { error: "refused".into() };
         let faults = self.options.faults.clone();

@@ -23,7 +23,9 @@ impl World {
             }
         }
         let late = reached && self.strikes(self.options.faults.late, Point::LateAnswer);
-        let at = if late { self.now_us + 60_000_000 + self.latency() } else { self.latency() };
+        let slow = self.strikes(self.options.faults.slow_function, Point::SlowFunction);
+        let at = if slow { self.latency() + 3 * self.visibility_us().unwrap_or(0) } else { self.latency() };
+        let at = if late { 60_000_000 + at } else { at };
         let (life, id) = (self.life, attempt.id);
         if self.strikes(self.options.faults.doubled, Point::DoubledAnswer) {
             let again = at + self.latency() - self.now_us;
@@ -93,6 +95,8 @@ impl World {
             for entry in &entries {
                 self.oracle.q1_a_settled_receipt_rests(*entry, "tried")?;
             }
+            self.oracle.q2_the_queue_honours_every_receipt(&self.queue.queue, &entries, self.now_us)?;
+            self.oracle.q4_nothing_goes_on_behind_a_lost_message(&self.queue.queue, &entries)?;
         } else {
             self.oracle.r1_the_count_is_durable_before_the_next_try(&entries, &self.store.durable)?;
         }
