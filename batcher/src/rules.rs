@@ -35,6 +35,8 @@ pub enum Rule {
     Q5,
     /// Credits for receives.
     Q6,
+    /// What is left and what is shown at once.
+    Q7,
     /// Epochs of the store.
     F1,
     /// Slots of the gate.
@@ -53,7 +55,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::W1,
         Self::W2,
         Self::W3,
@@ -70,6 +72,7 @@ impl Rule {
         Self::Q4,
         Self::Q5,
         Self::Q6,
+        Self::Q7,
         Self::F1,
         Self::G1,
         Self::T1,
@@ -98,6 +101,7 @@ impl Rule {
             Self::Q4 => "Q-4",
             Self::Q5 => "Q-5",
             Self::Q6 => "Q-6",
+            Self::Q7 => "Q-7",
             Self::F1 => "F-1",
             Self::G1 => "G-1",
             Self::T1 => "T-1",
@@ -135,7 +139,11 @@ impl Rule {
             Self::Q3 => "no message comes again while it is held or tried, unless its extensions failed or came too late",
             Self::Q4 => "behind a message of a group that was lost before it was finished nothing of that group goes on",
             Self::Q5 => "after a close nothing stays hidden that is not running, was not left, and whose receives do not forbid it",
-            Self::Q6 => "no more is received than the function can start, and while there is room a receive is open",
+            Self::Q6 => {
+                "no more is received than the function can start; while there is room a receive is open, and no more than may be while \
+                 the queue is empty"
+            }
+            Self::Q7 => "what failed is left to its queue's own time; what was not tried is shown at once",
             Self::F1 => "the store accepts nothing under an epoch below the highest granted",
             Self::G1 => "never more in flight than the gate allows; every slot comes back",
             Self::T1 => "a child track starts only after all its parents ended",

@@ -149,6 +149,9 @@ impl Machine {
         if groups.is_empty() || planted(Mutant::GroupGoesOn) {
             return;
         }
+        if self.is_closing() {
+            return self.send_waiting_back();
+        }
         let is_stopped = |it: &Waiting| group_of(&it.record).is_some_and(|group| groups.contains(group));
         let seqs: Vec<u64> = self.receipts.waiting.iter().filter(|(_, it)| is_stopped(it)).map(|(seq, _)| *seq).collect();
         let back: Vec<Record> = seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();

@@ -67,7 +67,18 @@ impl Machine {
             n_out = n_out.saturating_sub(1);
             rests && group_of(record).is_some_and(|group| groups.contains(group))
         });
-        self.send_back(&back);
+        self.give_back(back);
+    }
+
+    /// Messages of a batch that will not go on are shown to their queue's readers: at once, unless a close must wait for its receives.
+    pub(crate) fn give_back(&mut self, records: Vec<Record>) {
+        if !self.is_closing() {
+            return self.send_back(&records);
+        }
+        for record in records {
+            self.wait_again(record);
+        }
+        self.send_waiting_back();
     }
 
     pub(crate) fn settled(&mut self, id: SettleId, answers: Vec<(Receipt, Settled)>) {
@@ -176,10 +187,7 @@ impl Machine {
             n_out = n_out.saturating_sub(1);
             rests
         });
-        for record in records {
-            self.wait_again(record);
-        }
-        self.send_waiting_back();
+        self.give_back(records);
         if !is_out {
             self.advance(id);
         }

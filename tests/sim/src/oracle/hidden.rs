@@ -1,8 +1,10 @@
-//! what the queue itself thinks of the receipts that the machine holds. The machine's belief counts nowhere here.
+//! what the queue itself thinks of the receipts that the machine holds. The machine's belief counts nowhere here.
 
-use forebay_batcher::{ReadOrder, Rule};
+use forebay_batcher::{ReadOrder, Rule, Settle, Settlement};
+use forebay_config::Redelivery;
 use forebay_models::queue::{Handle, Queue};
 
+use super::truth::handle_number;
 use super::{Oracle, Violation, holds};
 
 /// A message is hidden for longer this long before it lapses at the latest, so what has less left was not the machine's to save: a tenth of
@@ -58,7 +60,6 @@ impl Oracle {
     pub(crate) fn q5_a_close_gives_back_what_does_not_run(
         &self,
         queue: &Queue<u32>,
-        receives_max: Option<u32>,
         n_open: usize,
         now_us: u64,
     ) -> Result<bool, Violation> {
@@ -66,12 +67,12 @@ impl Oracle {
         for entry in self.first_of_life..self.entries.len() {
             let held = &self.entries[entry];
             let runs = held.in_flight || held.noticing;
-            if runs || held.excused || !self.is_owed(entry) || queue.honours(Handle(entry as u64), now_us).is_err() {
+            let is_hidden = held.believed_us > now_us && queue.honours(Handle(entry as u64), now_us).is_ok();
+            if runs || !is_hidden || !self.is_owed(entry) {
                 continue;
             }
-            let n_receives = queue.messages()[held.uid as usize].n_receives;
-            let left = receives_max.map(|max| max.saturating_sub(n_receives) as usize);
-            holds(Rule::Q5, left.is_some_and(|left| left <= n_open), || {
+            let left = held.receives_left;
+            holds(Rule::Q5, left.is_some_and(|left| left as usize <= n_open), || {
                 format!("record {} stays hidden behind a close; {left:?} receives left, {n_open} open", held.uid)
             })?;
             any_kept = true;
@@ -83,10 +84,39 @@ impl Oracle {
     pub(crate) fn q5_nothing_stays_hidden_after_a_clean_stop(&self, queue: &Queue<u32>, now_us: u64) -> Result<(), Violation> {
         for entry in self.first_of_life..self.entries.len() {
             let held = &self.entries[entry];
-            if held.held && !held.left && !held.excused && !held.void {
+            if held.held && !held.left && !held.void && held.believed_us > now_us {
                 let hidden = queue.honours(Handle(entry as u64), now_us);
                 holds(Rule::Q5, hidden.is_err(), || format!("record {} is hidden until {hidden:?} after a clean stop", held.uid))?;
             }
+        }
+        Ok(())
+    }
+
+    /// a message that an open receive may bring once more, and that its queue would take away for it, is not shown before they are back.
+    pub(crate) fn q5_nothing_is_shown_to_be_taken_away(&self, n_open: usize, settlements: &[Settlement]) -> Result<(), Violation> {
+        for settlement in settlements.iter().filter(|it| n_open > 0 && it.how == Settle::Release) {
+            let held = &self.entries[handle_number(&settlement.receipt.handle)];
+            let left = held.receives_left;
+            // One that is sent again was allowed when it was sent first.
+            holds(Rule::Q5, held.asked || left.is_none_or(|left| left as usize > n_open), || {
+                format!("record {} is shown with {left:?} receives left and {n_open} open", held.uid)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// with a queue that redelivers by itself what failed is left, and nothing else is.
+    pub(crate) fn q7_what_failed_is_left(&self, settlements: &[Settlement]) -> Result<(), Violation> {
+        for settlement in settlements {
+            let held = &self.entries[handle_number(&settlement.receipt.handle)];
+            let failed = held.tried > 0 || held.too_large;
+            let by_source = self.plan().retry.redelivery == Redelivery::BySource;
+            let fits = match settlement.how {
+                Settle::Delete => true,
+                Settle::Leave => by_source && failed,
+                Settle::Release | Settle::Nack => !by_source || !failed,
+            };
+            holds(Rule::Q7, fits, || format!("record {} is settled by {:?} after {} attempts", held.uid, settlement.how, held.tried))?;
         }
         Ok(())
     }
@@ -109,9 +139,18 @@ impl Oracle {
 
     /// while nothing is held a receive is open, unless the last one failed.
     pub(crate) fn q6_an_idle_machine_receives(&self) -> Result<(), Violation> {
-        let holds_any = (self.first_of_life..self.entries.len()).any(|entry| self.is_owed(entry));
+        let is_held = |held: &super::Entry| held.held && !held.asked && !held.void;
+        let holds_any = self.entries[self.first_of_life..].iter().any(is_held);
         let is_idle = !holds_any && self.flights.is_empty() && self.notices.is_empty();
         holds(Rule::Q6, !is_idle, || "nothing is held and no receive is open".to_owned())
+    }
+
+    /// an empty queue is asked by as few receives as may be, once every receive that was open has found it empty.
+    pub(crate) fn q6_an_empty_queue_is_asked_by_few(&self, n_open: usize, n_empty: u32) -> Result<(), Violation> {
+        let Some(queue) = &self.plan().queue else { return Ok(()) };
+        let is_empty = n_empty > 2 * queue.pollers_max.get();
+        let most = queue.pollers_min.get() as usize;
+        holds(Rule::Q6, !is_empty || n_open <= most, || format!("{n_open} receives are open after {n_empty} that brought nothing"))
     }
 
     /// A message is held that neither runs nor is on its way to a destination.
@@ -128,10 +167,19 @@ impl Oracle {
 
     /// The machine is given what a receive brought. What has hardly any time left, counted from before the receive was sent as the machine
     /// must count, lapses whatever it does.
-    pub(crate) fn hold(&mut self, entry: usize, is_late: bool) {
+    pub(crate) fn hold(&mut self, entry: usize, believed_us: u64, is_late: bool) {
         let held = &mut self.entries[entry];
         held.held = true;
+        (held.believed_us, held.believed_most_us) = (believed_us, believed_us);
         held.excused |= is_late;
+    }
+
+    /// what was finished after its receipt had lapsed, as the machine must believe, comes again.
+    pub(crate) fn lose_what_lapsed_meanwhile(&mut self, entries: &[usize], now_us: u64) {
+        for entry in entries {
+            let held = &mut self.entries[*entry];
+            held.lost |= held.finished && held.believed_most_us <= now_us;
+        }
     }
 
     /// The process stands still until then: neither what lapses meanwhile, or just after, is its fault, nor what it then believes wrongly of

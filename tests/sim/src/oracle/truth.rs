@@ -72,6 +72,12 @@ pub(crate) struct Entry {
     pub(crate) left: bool,
     /// The machine was told, after its end, that the end did not take effect: the message comes again.
     pub(crate) lost: bool,
+    /// Until when the machine believes that it is hidden at least, from all that it was told and may not have forgotten.
+    pub(crate) believed_us: u64,
+    /// Until when it can believe so at most.
+    pub(crate) believed_most_us: u64,
+    /// How often its message could be handed out once more, as it was told with it.
+    pub(crate) receives_left: Option<u32>,
     /// The queue handed its message out again though nothing had lapsed.
     pub(crate) repeated: bool,
     /// Its extensions fail, all of them.

@@ -107,9 +107,7 @@ impl World {
             Closing::Open if self.reads.is_empty() && !self.queue.is_failing => self.oracle.q6_an_idle_machine_receives(),
             Closing::Open | Closing::Abandoned => Ok(()),
             Closing::Ending => {
-                let (n_open, receives_max) = (self.reads.len(), self.options.receives_max);
-                let queue = &self.queue.queue;
-                if self.oracle.q5_a_close_gives_back_what_does_not_run(queue, receives_max, n_open, self.now_us)? {
+                if self.oracle.q5_a_close_gives_back_what_does_not_run(&self.queue.queue, self.reads.len(), self.now_us)? {
                     self.coverage.hit(Point::KeptAtStop);
                 }
                 Ok(())

@@ -64,7 +64,11 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
+        let told: Vec<usize> = self.oracle.notices.get(&id).into_iter().flatten().map(|(entry, _)| *entry).collect();
         self.oracle.hear_taken(id, answer == Delivery::Taken);
+        if self.oracle.is_queue {
+            self.oracle.lose_what_lapsed_meanwhile(&told, self.now_us);
+        }
         let now = self.now();
         if let Some(machine) = self.machine.as_mut() {
             machine.handle_delivered(id, answer, now);

@@ -44,8 +44,10 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
+        let tried = self.oracle.flights.get(&id).filter(|_| self.oracle.is_queue).map_or(Vec::new(), |flight| flight.entries.clone());
         let bisects = if self.plan.retry.bisect { Bisects::Always } else { Bisects::Never };
         if self.oracle.hear_outcome(id, slice, &outcome, bisects) {
+            self.oracle.lose_what_lapsed_meanwhile(&tried, self.now_us);
             match &outcome {
                 Outcome::NotReached { retry_after, .. } => self.gate_hears_of_none(*retry_after),
                 Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => {

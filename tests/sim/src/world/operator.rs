@@ -15,7 +15,7 @@ impl World {
     /// A process starts and gets every track that has not ended.
     pub(super) fn start(&mut self) {
         self.life += 1;
-        self.queue.is_failing = false;
+        (self.queue.is_failing, self.queue.n_empty) = (false, 0);
         self.oracle.begin_life();
         self.machine = Some(Machine::new(Arc::clone(&self.plan), u64::from(self.life)));
         self.owners.clear();

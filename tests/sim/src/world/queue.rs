@@ -14,6 +14,8 @@ pub(super) struct QueueSide {
     pub(super) queue: Queue<u32>,
     pub(super) generation: u32,
     pub(super) wakes_at: Option<u64>,
+    /// Receives in a row that found it empty while nothing waited for more.
+    pub(super) n_empty: u32,
     /// The last receive failed, so the next may wait.
     pub(super) is_failing: bool,
     /// The last receipt of each message.
@@ -24,7 +26,15 @@ pub(super) struct QueueSide {
 
 impl QueueSide {
     pub(super) fn new(receives_max: Option<u32>) -> Self {
-        Self { queue: Queue::new(receives_max), generation: 0, wakes_at: None, is_failing: false, receipts: Vec::new(), repeated: None }
+        Self {
+            queue: Queue::new(receives_max),
+            generation: 0,
+            wakes_at: None,
+            n_empty: 0,
+            is_failing: false,
+            receipts: Vec::new(),
+            repeated: None,
+        }
     }
 }
 
@@ -42,6 +52,10 @@ impl World {
     /// The machine settles.
     pub(super) fn settle(&mut self, id: SettleId, settlements: Vec<Settlement>) -> Result<(), Violation> {
         self.oracle.q1_a_receipt_is_settled_once_and_deleted_only_when_finished(&settlements)?;
+        self.oracle.q7_what_failed_is_left(&settlements)?;
+        if self.is_closing() {
+            self.oracle.q5_nothing_is_shown_to_be_taken_away(self.reads.len(), &settlements)?;
+        }
         let mut receipts = Vec::with_capacity(settlements.len());
         for settlement in &settlements {
             let at = handle_number(&settlement.receipt.handle);
@@ -97,7 +111,7 @@ impl World {
             for at in asked {
                 let entry = &mut self.oracle.entries[at];
                 entry.settling = false;
-                entry.lost |= entry.void;
+                entry.lost |= entry.void || entry.believed_most_us <= self.now_us;
             }
             for (receipt, answer) in &answers {
                 let entry = &mut self.oracle.entries[handle_number(&receipt.handle)];
@@ -184,9 +198,17 @@ impl World {
             return;
         }
         for (receipt, answer) in &answers {
-            if *answer == Extended::Lost {
-                let entry = &mut self.oracle.entries[handle_number(&receipt.handle)];
-                (entry.void, entry.lost) = (true, entry.lost || !entry.asked);
+            let entry = &mut self.oracle.entries[handle_number(&receipt.handle)];
+            match answer {
+                Extended::Lost => (entry.void, entry.lost) = (true, entry.lost || !entry.asked),
+                Extended::Until(until) => {
+                    // What the machine believed to be lost it may have forgotten by now.
+                    if entry.believed_us > self.now_us {
+                        entry.believed_us = until.0;
+                    }
+                    entry.believed_most_us = entry.believed_most_us.max(until.0);
+                }
+                Extended::Failed => {}
             }
         }
         let now = self.now();

@@ -13,6 +13,7 @@ use crate::oracle::{CALL_US, Entry, Violation, decimal, handle_number, name};
 impl World {
     /// The machine receives.
     pub(super) fn receive(&mut self, order: ReadOrder) -> Result<(), Violation> {
+        self.oracle.q6_an_empty_queue_is_asked_by_few(self.reads.len() + 1, self.queue.n_empty)?;
         self.oracle.g1_receives_keep_their_limits(self.reads.len() + 1, &order)?;
         let n_asked = self.reads.values().filter(|read| !read.is_answered).map(|read| u64::from(read.order.records_max)).sum();
         self.oracle.q6_no_more_is_received_than_can_start(n_asked, &order)?;
@@ -77,10 +78,13 @@ impl World {
             return;
         }
         let Some(open) = self.reads.remove(&id) else { return };
-        let is_late = self.visibility_us().is_some_and(|span| open.sent_us + span < self.now_us + span / 10 + CALL_US);
+        let believed_us = self.visibility_us().map_or(u64::MAX, |span| open.sent_us + span);
+        let slack_us = self.visibility_us().map_or(0, |span| span / 10 + CALL_US);
         for receipt in read.records.iter().filter_map(receipt_of).chain(&read.filtered) {
-            self.oracle.hold(handle_number(&receipt.handle), is_late);
+            self.oracle.hold(handle_number(&receipt.handle), believed_us, believed_us < self.now_us + slack_us);
         }
+        let is_empty = read.records.is_empty() && read.filtered.is_empty();
+        self.queue.n_empty = if is_empty && !self.oracle.holds_what_has_not_started() { self.queue.n_empty + 1 } else { 0 };
         self.queue.is_failing = false;
         self.count_read(&read);
         self.double_read(life, id, &read);
@@ -124,6 +128,7 @@ impl World {
                 repeated,
                 never_extended,
                 excused: repeated || never_extended,
+                receives_left,
                 ..Entry::default()
             };
             self.oracle.entries.push(entry);
