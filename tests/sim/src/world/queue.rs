@@ -59,6 +59,9 @@ impl World {
         let mut receipts = Vec::with_capacity(settlements.len());
         for settlement in &settlements {
             let at = handle_number(&settlement.receipt.handle);
+            if self.queue.queue.honours(Handle(at as u64), self.now_us).is_err() {
+                self.oracle.q3_what_is_held_stays_hidden(at, "is visible to others")?;
+            }
             let entry = &mut self.oracle.entries[at];
             (entry.settling, entry.asked) = (true, true);
             entry.left |= settlement.how == Settle::Leave;
