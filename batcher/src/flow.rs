@@ -172,8 +172,8 @@ impl Machine {
         self.release_unneeded(id);
     }
 
-    /// A retry's or redelivery's delay is over.
-    pub(crate) fn delay_over(&mut self, id: ChainId) {
+    /// Looks at a chain anew: what it waited for is over, or its first step is another.
+    pub(crate) fn look_again(&mut self, id: ChainId) {
         self.set_status(id, Status::New);
         self.advance(id);
     }

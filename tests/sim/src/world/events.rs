@@ -55,6 +55,12 @@ pub(crate) enum Event {
         life: u32,
         id: ReadId,
     },
+    /// What a queue handed out reaches the machine.
+    ReadArrives {
+        life: u32,
+        id: ReadId,
+        read: Box<Read>,
+    },
     ReadFails {
         life: u32,
         id: ReadId,
@@ -115,6 +121,11 @@ pub(crate) enum Event {
         life: u32,
         id: ExtendId,
         answers: Vec<(Receipt, Extended)>,
+    },
+    /// The process stands still.
+    Stall {
+        seconds: u32,
+        timeouts_first: bool,
     },
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use forebay_batcher::{Checkpoint, OrderKey, Origin, Place, Read, ReadId, ReadOrder, Record, RecordId, Section, SourceNotice, TrackIdx};
+use forebay_batcher::{Checkpoint, OrderKey, Origin, Place, Read, ReadId, ReadOrder, Record, Section, SourceNotice, TrackIdx};
 use forebay_models::stream::{Cursor, Log};
 
 use super::World;
 use super::events::Event;
 use crate::coverage::Point;
-use crate::oracle::{Closing, Entry, Poison, Truth, Violation};
+use crate::oracle::{Closing, Entry, Poison, Truth, Violation, name};
 
 /// A track at the source.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) struct OpenRead {
     pub(super) sent_us: u64,
     /// Nothing is there; it waits.
     pub(super) parked: bool,
+    /// Its answer is on its way.
+    pub(super) is_answered: bool,
 }
 
 impl World {
@@ -148,7 +150,7 @@ impl World {
             }
             None => self.events.push(at, Event::ReadAnswer { life, id }),
         }
-        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: idle });
+        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: idle, is_answered: false });
         Ok(())
     }
 
@@ -244,12 +246,9 @@ impl World {
     /// The record as the machine gets it.
     fn render(&self, uid: u32, owner: TrackIdx) -> Record {
         let truth = &self.oracle.truths[uid as usize];
-        let mut name = [0; 9];
-        name[0] = u8::try_from(truth.track).unwrap_or(u8::MAX);
-        name[1..].copy_from_slice(&truth.name.to_be_bytes());
         let section = if self.options.plan.mixes_tracks { Section { idx: truth.track, bytes: 12 } } else { Section::default() };
         Record {
-            id: RecordId::new(&name),
+            id: name(truth.name * 64 + u64::from(truth.track)),
             place: Place::Track(owner, truth.position.clone()),
             key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
             arrival: truth.arrival,
