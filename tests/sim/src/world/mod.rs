@@ -97,7 +97,7 @@ impl World {
         let violation = crate::panics::catch(|| world.live()).err();
         Report {
             violation,
-            choices: world.choices.made().to_vec(),
+            choices: world.choices.made(),
             options: world.options,
             hash: world.trace.hash(),
             lines: world.trace.into_lines(),
