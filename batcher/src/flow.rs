@@ -2,6 +2,7 @@
 
 mod attempts;
 mod notices;
+mod parting;
 mod remains;
 
 use forebay_config::Redelivery;
@@ -30,6 +31,9 @@ impl Machine {
         loop {
             self.convert_filled(id);
             self.drop_dead(id);
+            if let Some(parted) = self.part(id) {
+                self.advance(parted);
+            }
             let Some(chain) = self.chains.get(&id) else { return };
             let Some(step) = chain.steps.front() else {
                 self.end_chain(id);

@@ -65,11 +65,13 @@ pub enum Rule {
     N7,
     /// Reading order within an attempt.
     N8,
+    /// States that are told.
+    N9,
 }
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::W1,
         Self::W2,
         Self::W3,
@@ -101,6 +103,7 @@ impl Rule {
         Self::N6,
         Self::N7,
         Self::N8,
+        Self::N9,
     ];
 
     /// Its id, as it stands in logs, traces and `seeds.txt`.
@@ -137,6 +140,7 @@ impl Rule {
             Self::N6 => "N-6",
             Self::N7 => "N-7",
             Self::N8 => "N-8",
+            Self::N9 => "N-9",
         }
     }
 
@@ -183,6 +187,7 @@ impl Rule {
             Self::N6 => "attempts, notices and checkpoints say how often their records were tried and refused",
             Self::N7 => "a batch in retry keeps the limits of its first attempt, over a restart too",
             Self::N8 => "an attempt holds the records of a track in reading order",
+            Self::N9 => "what is told of the state of a track is so",
         }
     }
 

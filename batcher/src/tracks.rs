@@ -41,6 +41,8 @@ pub(crate) struct Tracks {
     pub(crate) commits: BTreeMap<CommitId, TrackIdx>,
     /// Tracks that would read but for want of memory.
     starved: BTreeSet<TrackIdx>,
+    /// The one that read last although there was none.
+    guest: Option<TrackIdx>,
 }
 
 /// One track.

@@ -118,7 +118,7 @@ impl Machine {
         }
         let must_read = self.is_filling(track);
         let room_bytes = self.plan.held_bytes_max.saturating_sub(self.held_bytes);
-        if room_bytes == 0 && self.held_bytes > 0 && !must_read {
+        if room_bytes == 0 && self.held_bytes > 0 && !must_read && !self.may_be_guest(idx) {
             self.tracks.starved.insert(idx);
             return;
         }
@@ -130,6 +130,9 @@ impl Machine {
         let room = n_waiting_max.saturating_sub(track.n_waiting).max(self.plan.batch.records_max.get() as usize);
         let bytes_max = if track.idle_since.is_some() { READ_BYTES_IDLE } else { READ_BYTES_MAX };
         let id = ReadId(self.next_id());
+        if room_bytes == 0 && !must_read {
+            self.tracks.guest = Some(idx);
+        }
         let track = self.tracks.by_idx.get_mut(&idx).expect("it was there above");
         track.reading = Reading::Open(id);
         self.tracks.reads.insert(id, idx);
@@ -143,19 +146,36 @@ impl Machine {
         }));
     }
 
+    /// Slices of a former life lack records. One that has them all may stand so for long behind a slice that is being tried.
     pub(super) fn is_filling(&self, track: &Track) -> bool {
         let chains = track.lanes.iter().filter_map(|lane| self.chains.get(&lane.chain?));
-        chains.flat_map(|chain| &chain.steps).any(|step| matches!(step.what, What::Filling(_)))
+        chains.flat_map(|chain| &chain.steps).any(|step| matches!(&step.what, What::Filling(filling) if !self.is_filled(filling)))
     }
 
-    /// Gives room back; tracks that waited for it read again.
+    /// S-2: one track at a time may read a little beyond the limit while it holds nothing, so that those that hold all of the memory, and may
+    /// hold it for ever, stop no other.
+    fn may_be_guest(&self, idx: TrackIdx) -> bool {
+        let is_empty = |track: &Track| track.n_waiting == 0 && track.lanes.iter().all(|lane| lane.chain.is_none());
+        let guest = self.tracks.guest.filter(|guest| *guest != idx).and_then(|guest| self.tracks.by_idx.get(&guest));
+        let is_free = guest.is_none_or(|it| !it.is_active() || (is_empty(it) && !matches!(it.reading, Reading::Open(_))));
+        is_free && self.tracks.by_idx.get(&idx).is_some_and(is_empty)
+    }
+
+    /// Gives room back; tracks that waited for it read again, by turns.
     pub(crate) fn give_room(&mut self, records: &[Record]) {
         let bytes: u64 = records.iter().map(|record| record.n_bytes() + RECORD_OVERHEAD_BYTES).sum();
+        // N-1: nothing is given back that was not held.
+        crate::rule!(N1, bytes <= self.held_bytes);
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
-        if self.held_bytes < self.plan.held_bytes_max {
-            for idx in std::mem::take(&mut self.tracks.starved) {
-                self.order_read(idx);
-            }
+        self.wake_starved();
+    }
+
+    /// Reads tracks that waited for memory, where there is some or the guest's place is free.
+    pub(crate) fn wake_starved(&mut self) {
+        let starved = std::mem::take(&mut self.tracks.starved);
+        let (before, after): (Vec<TrackIdx>, Vec<TrackIdx>) = starved.into_iter().partition(|idx| self.tracks.guest >= Some(*idx));
+        for idx in after.into_iter().chain(before) {
+            self.order_read(idx);
         }
     }
 }

@@ -77,6 +77,17 @@ points! {
     ChannelDied "channel died",
     GroupHeld "group with an attempt in flight and more held",
     DeadLettered "queue took a message away",
+    ReadAfter "read throttled with a time to come back",
+    Trickle "records that come one by one",
+    MemoryLowered "memory lowered while records are held",
+    CrampedRestore "two tracks restored with little memory",
+    LimitsChanged "retry limits changed while a slice waits for its next try",
+    RestoredLimits "restart with slices of other limits than the plan's",
+    MixedLanes "batch of two lanes of one track",
+    StubbornRecord "record that failed a hundred times",
+    StubbornDestination "destination that refused a hundred times",
+    StubbornStore "store that failed a hundred times",
+    StubbornSource "source that failed a hundred times",
 }
 
 /// Counters over many runs.

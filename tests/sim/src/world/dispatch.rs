@@ -31,7 +31,7 @@ impl World {
             Event::Start => self.start(),
             Event::StepClock => self.step_clock(),
             Event::Heal => self.heal(),
-            Event::ReadAnswer { life, id } => self.answer_read(life, id),
+            Event::ReadAnswer { life, id } => self.answer_read(life, id)?,
             Event::ReadFails { life, id, notice } => self.fail_read(life, id, notice),
             Event::ReadAgain { life, id, read } => self.give_read(life, id, Ok(*read)),
             Event::SlotFree { life } if self.is_alive(life) => self.grant_slot()?,
@@ -50,11 +50,11 @@ impl World {
     }
 
     /// A read is answered with what there is.
-    fn answer_read(&mut self, life: u32, id: ReadId) {
+    fn answer_read(&mut self, life: u32, id: ReadId) -> Result<(), Violation> {
         if !self.is_alive(life) {
-            return;
+            return Ok(());
         }
-        let Some(open) = self.reads.remove(&id) else { return };
+        let Some(open) = self.reads.remove(&id) else { return Ok(()) };
         let read = match open.order.track {
             Some(owner) => self.read_from_track(&open.order, owner),
             None => Ok(self.receive_now(&open.order, open.sent_us)),
@@ -72,16 +72,35 @@ impl World {
                 self.events.push(at, Event::ReadAgain { life, id, read: Box::new(read.clone()) });
             }
         }
+        if read.is_ok() {
+            self.oracle.hear_of_a_read(open.order.track);
+        }
+        let brought = read.as_ref().is_ok_and(|read| !read.records.is_empty() || !read.filtered.is_empty());
         self.give_read(life, id, read);
+        self.judge_receives(brought)
+    }
+
+    /// S-4: where messages came, the rate is what it was.
+    fn judge_receives(&self, brought: bool) -> Result<(), Violation> {
+        match self.machine.as_ref().and_then(forebay_batcher::Machine::receives) {
+            Some(receives) if brought && !self.is_closing() => self.oracle.s4_the_rate_comes_back(receives, self.now_us),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn fail_read(&mut self, life: u32, id: ReadId, notice: SourceNotice) {
         let Some(open) = self.reads.get(&id).filter(|_| self.is_alive(life)) else { return };
         let owner = open.order.track;
         self.reads.remove(&id);
+        let asked_us = match &notice {
+            SourceNotice::Throttled { retry_after } => retry_after.map(|span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
+            SourceNotice::Down { .. } | SourceNotice::PositionLost { .. } => None,
+        };
+        self.oracle.hear_of_a_failed_read(owner, asked_us, self.now_us);
         if let (SourceNotice::PositionLost { .. }, Some(owner)) = (&notice, owner) {
             if let Some(owner) = self.oracle.owners.get_mut(&owner) {
                 owner.position_lost = true;
+                self.oracle.is_blurred |= self.oracle.mixes_tracks;
             }
             // An operator finds the position again.
             if let Some(reader) = self.owners.get(&owner) {

@@ -11,7 +11,9 @@ mod operator;
 mod queue;
 mod setup;
 mod store;
+mod stubborn;
 mod tracks;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,11 +23,10 @@ use forebay_batcher::{Machine, Now, Plan, Rule, Tick, TrackIdx, UnixMillis};
 use crate::choices::Choices;
 use crate::coverage::{Coverage, Point};
 use crate::options::Options;
-use crate::oracle::{Closing, Oracle, Violation, holds};
+use crate::oracle::{Closing, Oracle, UNIX_START_MS, Violation, holds};
 use crate::trace::{Keep, Trace};
 use events::Events;
 
-const UNIX_START_MS: i64 = 1_700_000_000_000;
 const STEPS_MAX: u64 = 400_000;
 const SAME_TICK_MAX: u32 = 5_000;
 
@@ -88,6 +89,7 @@ pub(crate) struct World {
     n_steps: u64,
     n_extra_calls: u64,
     changed: bool,
+    stubbornness: stubborn::Stubbornness,
 }
 
 impl World {
@@ -121,6 +123,8 @@ impl World {
                 (None, Some(_)) => false,
                 (None, None) => return Err(self.stuck("nothing will ever happen")),
             };
+            let until_us = timeout.map_or(u64::MAX, |(tick, _)| tick.0).min(event.unwrap_or(u64::MAX));
+            self.judge_the_wait(until_us)?;
             let before = self.now_us;
             if let (true, Some((tick, why))) = (timeout_first, timeout) {
                 self.now_us = self.now_us.max(tick.0);

@@ -41,9 +41,10 @@ impl World {
     /// The machine receives.
     pub(super) fn receive(&mut self, order: ReadOrder) -> Result<(), Violation> {
         self.oracle.g1_receives_keep_their_limits(self.reads.len() + 1, &order)?;
+        self.oracle.s5_a_read_waits(None, self.now_us)?;
         let (life, id) = (self.life, order.id);
         // Where the platform fails, its queue does now and then too.
-        if self.strikes(self.options.faults.platform / 4, Point::ReadDown) {
+        if self.is_stubborn_source(None).is_some() || self.strikes(self.options.faults.platform / 4, Point::ReadDown) {
             let at = self.soon(20);
             let notice = SourceNotice::Down { error: "no route".into() };
             self.events.push(at, Event::ReadFails { life, id, notice });
@@ -86,7 +87,7 @@ impl World {
             let (uid, n_receives) = (message.value, message.n_receives);
             let receives_left = self.options.receives_max.map(|max| max.saturating_sub(n_receives));
             let generation = self.queue.generation;
-            let entry = Entry { uid, handed: true, life: self.life, generation, ..Entry::default() };
+            let entry = Entry { uid, handed: true, handed_us: self.now_us, life: self.life, generation, ..Entry::default() };
             let at = usize::try_from(handle.0).expect("few receives");
             assert_eq!(at, self.oracle.entries.len(), "handles are dense");
             self.oracle.entries.push(entry);
@@ -117,7 +118,8 @@ impl World {
     pub(super) fn settle(&mut self, id: SettleId, settlements: Vec<Settlement>) -> Result<(), Violation> {
         self.oracle.q1_a_receipt_is_settled_once_and_deleted_only_when_finished(&settlements)?;
         for settlement in &settlements {
-            self.oracle.entries[handle_number(&settlement.receipt.handle)].settling = true;
+            let entry = &mut self.oracle.entries[handle_number(&settlement.receipt.handle)];
+            (entry.settling, entry.let_go) = (true, true);
         }
         self.oracle.settles.insert(id);
         let at = self.soon(50);
@@ -165,6 +167,7 @@ impl World {
                     Settled::Done => {
                         entry.settled = true;
                         self.oracle.tally.deleted += u64::from(entry.finished);
+                        self.oracle.tally.handed_back += u64::from(!entry.finished);
                     }
                     Settled::Lost => entry.void = true,
                     Settled::Failed => {}
