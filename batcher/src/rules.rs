@@ -174,12 +174,16 @@ impl Rule {
             Self::C1 => "no invocation begins after a close was answered; a new plan holds from the next batch",
             Self::L1 => "when the function recovers or the plan is finite, everything is committed; a fresh record goes through",
             Self::D1 => "the same seed gives the same run",
-            Self::S1 => "with a free slot no fresh record waits longer than its window and a second, and no other longer than its pause and a second; what is there is read",
+            Self::S1 => {
+                "with a free slot no fresh record waits longer than its window and a second, and no other longer than its pause and a second; what is there is read"
+            }
             Self::S2 => "a key, lane or track that fails for ever stops no other",
             Self::S3 => "a hundred failures in a row still end in a next try",
             Self::S4 => "a second after the last failure, a receive that brings messages brings the rate back",
             Self::S5 => "every pause is at least 0.8 of its backoff, or all of the time that was asked for",
-            Self::N1 => "held bytes are the sum of what is held; nothing is read beyond the limit but for the slices of a former life; at the end they are zero",
+            Self::N1 => {
+                "held bytes are the sum of what is held; nothing is read beyond the limit but for the slices of a former life; at the end they are zero"
+            }
             Self::N2 => "with `ahead_max` finished records ahead of its watermark a track is not read on",
             Self::N3 => "no commit forgets a finished record",
             Self::N4 => "a notice leaves only after the checkpoint that says given up is durable",

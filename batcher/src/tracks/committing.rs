@@ -93,7 +93,14 @@ impl Machine {
 
     /// What a step leaves open on this track. A slice holds all that is open from its first to its last record on its lane: where records of
     /// another step stand between, as with records that were too old among others that were not, it is written in parts.
-    fn open_slices(&self, chain: &Chain, step: &Step, track: &Track, places: Option<&BTreeMap<u32, Vec<&Position>>>, out: &mut Vec<OpenSlice>) {
+    fn open_slices(
+        &self,
+        chain: &Chain,
+        step: &Step,
+        track: &Track,
+        places: Option<&BTreeMap<u32, Vec<&Position>>>,
+        out: &mut Vec<OpenSlice>,
+    ) {
         let (slice, n_failures, n_invokes, not_before, given_up) = match &step.what {
             What::Filling(filling) if self.tracks.by_idx.get(&filling.track).is_some_and(|it| std::ptr::eq(it, track)) => {
                 out.push(filling.slice.clone());

@@ -112,27 +112,35 @@ impl Machine {
             return;
         }
         let Some(track) = self.tracks.by_idx.get(&idx) else { return };
-        let may_read = track.is_active() && track.reading == Reading::Idle && !track.is_at_end && !track.is_closing;
-        if !may_read || track.committing.failing.is_some() {
+        if !track.may_read() {
             return;
         }
         let must_read = self.is_filling(track);
-        let room_bytes = self.plan.held_bytes_max.saturating_sub(self.held_bytes);
-        if room_bytes == 0 && self.held_bytes > 0 && !must_read && !self.may_be_guest(idx) {
-            self.tracks.starved.insert(idx);
-            return;
-        }
-        let n_waiting_max = self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize;
-        let is_hungry = track.n_waiting < n_waiting_max || track.lanes.iter().any(|lane| lane.waiting.is_empty() && lane.chain.is_none());
+        let starved_since = self.tracks.starved.remove(&idx);
+        let is_hungry =
+            track.n_waiting < self.n_waiting_max(track) || track.lanes.iter().any(|lane| lane.waiting.is_empty() && lane.chain.is_none());
         if !must_read && (!is_hungry || track.open.n_finished_ahead() >= self.plan.ahead_max as usize) {
             return;
         }
-        let room = n_waiting_max.saturating_sub(track.n_waiting).max(self.plan.batch.records_max.get() as usize);
+        let is_out_of_room = self.held_bytes >= self.plan.held_bytes_max && self.held_bytes > 0;
+        if is_out_of_room && !must_read {
+            self.tracks.starved.insert(idx, starved_since.unwrap_or(self.now.tick));
+            self.choose_guest();
+            return;
+        }
+        self.send_read(idx);
+    }
+
+    fn n_waiting_max(&self, track: &Track) -> usize {
+        self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize
+    }
+
+    fn send_read(&mut self, idx: TrackIdx) {
+        let Some(track) = self.tracks.by_idx.get(&idx) else { return };
+        let room_bytes = self.plan.held_bytes_max.saturating_sub(self.held_bytes);
+        let room = self.n_waiting_max(track).saturating_sub(track.n_waiting).max(self.plan.batch.records_max.get() as usize);
         let bytes_max = if track.idle_since.is_some() { READ_BYTES_IDLE } else { READ_BYTES_MAX };
         let id = ReadId(self.next_id());
-        if room_bytes == 0 && !must_read {
-            self.tracks.guest = Some(idx);
-        }
         let track = self.tracks.by_idx.get_mut(&idx).expect("it was there above");
         track.reading = Reading::Open(id);
         self.tracks.reads.insert(id, idx);
@@ -152,30 +160,40 @@ impl Machine {
         chains.flat_map(|chain| &chain.steps).any(|step| matches!(&step.what, What::Filling(filling) if !self.is_filled(filling)))
     }
 
-    /// S-2: one track at a time may read a little beyond the limit while it holds nothing, so that those that hold all of the memory, and may
-    /// hold it for ever, stop no other.
-    fn may_be_guest(&self, idx: TrackIdx) -> bool {
+    /// S-2: those that hold all of the memory, and may hold it for ever, stop no other: one track at a time that holds nothing may read a
+    /// little beyond the limit, when it has waited a second, by turns.
+    pub(crate) fn choose_guest(&mut self) {
+        if self.is_closing() {
+            return;
+        }
         let is_empty = |track: &Track| track.n_waiting == 0 && track.lanes.iter().all(|lane| lane.chain.is_none());
-        let guest = self.tracks.guest.filter(|guest| *guest != idx).and_then(|guest| self.tracks.by_idx.get(&guest));
-        let is_free = guest.is_none_or(|it| !it.is_active() || (is_empty(it) && !matches!(it.reading, Reading::Open(_))));
-        is_free && self.tracks.by_idx.get(&idx).is_some_and(is_empty)
+        let guest = self.tracks.guest.and_then(|guest| self.tracks.by_idx.get(&guest));
+        if guest.is_some_and(|guest| guest.is_active() && (!is_empty(guest) || matches!(guest.reading, Reading::Open(_)))) {
+            return;
+        }
+        let may_read = |idx| self.tracks.by_idx.get(idx).is_some_and(|track| track.may_read() && is_empty(track));
+        let starved = self.tracks.starved.iter().filter(|(idx, _)| may_read(idx));
+        let next = starved.map(|(idx, since)| (since.after(STARVED_MAX), *idx)).min();
+        match next {
+            Some((at, idx)) if at <= self.now.tick => {
+                self.tracks.starved.remove(&idx);
+                self.tracks.guest = Some(idx);
+                self.send_read(idx);
+            }
+            Some((at, _)) => self.timers.set(Timer::Guest, Some(at)),
+            None => {}
+        }
     }
 
-    /// Gives room back; tracks that waited for it read again, by turns.
+    /// Gives room back; tracks that waited for it read again.
     pub(crate) fn give_room(&mut self, records: &[Record]) {
         let bytes: u64 = records.iter().map(|record| record.n_bytes() + RECORD_OVERHEAD_BYTES).sum();
         // N-1: nothing is given back that was not held.
         crate::rule!(N1, bytes <= self.held_bytes);
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
-        self.wake_starved();
-    }
-
-    /// Reads tracks that waited for memory, where there is some or the guest's place is free.
-    pub(crate) fn wake_starved(&mut self) {
-        let starved = std::mem::take(&mut self.tracks.starved);
-        let (before, after): (Vec<TrackIdx>, Vec<TrackIdx>) = starved.into_iter().partition(|idx| self.tracks.guest >= Some(*idx));
-        for idx in after.into_iter().chain(before) {
-            self.order_read(idx);
+        if self.held_bytes < self.plan.held_bytes_max {
+            let starved: Vec<TrackIdx> = self.tracks.starved.keys().copied().collect();
+            starved.into_iter().for_each(|idx| self.order_read(idx));
         }
     }
 }

@@ -181,10 +181,10 @@ impl Later {
         let later = choices.later();
         let decimals = tracks && later.chance(400);
         let asks = later.chance(500);
-        let trickles = later.chance(150);
+        let trickles = later.chance(100);
         let wild_plans = later.chance(500);
         let cramped = tracks && later.chance(60);
-        let stubborn = if later.chance(12) {
+        let stubborn = if later.chance(if cramped { 80 } else { 8 }) {
             later.pick(&[Stubborn::Record, Stubborn::Destination, Stubborn::Store, Stubborn::Source])
         } else {
             Stubborn::Nothing
@@ -209,7 +209,9 @@ impl Later {
         }
         if stubborn != Stubborn::Nothing {
             // What waits behind it must neither fill the memory nor lie too far ahead.
-            (plan.held_bytes_max, plan.ahead_max) = (1 << 30, 1000);
+            let is_cramped = cramped && stubborn == Stubborn::Record;
+            plan.held_bytes_max = if is_cramped { plan.held_bytes_max } else { 1 << 30 };
+            plan.ahead_max = 1000;
             (faults.plan_change, faults.end_track) = (0, 0);
         }
         Self { decimals, asks, trickles, wild_plans, cramped, stubborn }

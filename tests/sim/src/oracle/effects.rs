@@ -1,5 +1,7 @@
 //! What the machine was told, entered into the books.
 
+use std::sync::Arc;
+
 use forebay_batcher::{AttemptId, Checkpoint, Committed, Condition, NoticeId, Outcome, Place, RecordId, Slice, TrackIdx};
 use forebay_config::Redelivery;
 
@@ -147,7 +149,7 @@ impl Oracle {
     }
 
     /// The machine hears of a commit.
-    pub(crate) fn hear_committed(&mut self, track: TrackIdx, checkpoint: Checkpoint, answer: Committed, now_us: u64) {
+    pub(crate) fn hear_committed(&mut self, track: TrackIdx, checkpoint: Arc<Checkpoint>, answer: Committed, now_us: u64) {
         if answer == Committed::Fenced {
             self.end_ownership(track);
         }
@@ -226,7 +228,7 @@ impl Oracle {
                 held.fixed = true;
             }
             Verdict::Spent => {
-                if !is_last_try && (held.limits.is_some() || !self.is_queue) {
+                if !is_last_try && held.limits.is_some() {
                     held.pause = Pause::after(now_us, RETRY_FIRST_MS, held.spent);
                 }
                 held.tried += 1;

@@ -69,7 +69,7 @@ pub(crate) struct Oracle {
     pub(crate) owners: BTreeMap<TrackIdx, Ownership>,
     pub(crate) flights: BTreeMap<AttemptId, Flight>,
     pub(crate) notices: BTreeMap<NoticeId, Vec<(usize, u32)>>,
-    pub(crate) commits: BTreeMap<CommitId, (TrackIdx, Checkpoint)>,
+    pub(crate) commits: BTreeMap<CommitId, (TrackIdx, Arc<Checkpoint>)>,
     pub(crate) settles: BTreeSet<SettleId>,
     pub(crate) slots: Vec<SlotId>,
     pub(crate) plans: Vec<Arc<Plan>>,

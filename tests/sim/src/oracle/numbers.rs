@@ -1,9 +1,7 @@
 //! N-1 to N-7: sums, limits that must hold at each step, and what is told of them.
 
 use forebay_batcher::lanes::lane_of;
-use forebay_batcher::{
-    Attempt, Checkpoint, Condition, Counts, Discard, Notice, Now, OrderKey, Place, ReadOrder, Record, Rule, TrackIdx,
-};
+use forebay_batcher::{Attempt, Checkpoint, Condition, Counts, Discard, Notice, Now, OrderKey, Place, ReadOrder, Record, Rule, TrackIdx};
 
 use super::ownership::{is_finished_in, order_key};
 use super::truth::{Limits, Truth};
@@ -144,7 +142,8 @@ impl Oracle {
             let Place::Track(track, _) = &record.place else { continue };
             let Some(owner) = self.owners.get(track) else { continue };
             let truth = &self.truths[self.entry_of(record)];
-            let is_kept = slice_of(&owner.heard, truth).is_some_and(|slice| slice.given_up.as_ref().is_some_and(|it| it.condition == notice.condition));
+            let is_kept = slice_of(&owner.heard, truth)
+                .is_some_and(|slice| slice.given_up.as_ref().is_some_and(|it| it.condition == notice.condition));
             holds(Rule::N4, is_kept, || {
                 format!("a notice of record {} leaves before it is durable that it was given up", self.entry_of(record))
             })?;

@@ -1,5 +1,7 @@
 //! One ownership of a track by the living machine: what it began with, and what it was told since.
 
+use std::sync::Arc;
+
 use forebay_batcher::lanes::lane_of;
 use forebay_batcher::{Checkpoint, Now, OrderKey, Position, Rule, TrackIdx, Watermark};
 
@@ -20,7 +22,7 @@ pub(crate) struct Ownership {
     /// Index in the source's list before which all are finished.
     pub(crate) first_open: usize,
     /// The checkpoint that the machine knows to be durable.
-    pub(crate) heard: Checkpoint,
+    pub(crate) heard: Arc<Checkpoint>,
     /// The last place of a slice of a former life: until it was read, reading goes on whatever else holds it back.
     pub(crate) restored_last: Option<Position>,
     /// When all slices of a former life were read.
@@ -38,7 +40,7 @@ pub(crate) struct Ownership {
 
 impl Oracle {
     /// The machine gets a track: the checkpoint is all that it knows.
-    pub(crate) fn assign(&mut self, track: TrackIdx, source: usize, epoch: u64, from: &Checkpoint, now: Now) {
+    pub(crate) fn assign(&mut self, track: TrackIdx, source: usize, epoch: u64, from: &Arc<Checkpoint>, now: Now) {
         let partial = self.plan().retry.partial_responses;
         for uid in self.by_track[source].clone() {
             let truth = &self.truths[uid as usize];
@@ -87,7 +89,7 @@ impl Oracle {
             passed,
             committed: from.watermark.clone(),
             first_open: 0,
-            heard: from.clone(),
+            heard: Arc::clone(from),
             restored_last: from.slices.iter().map(|slice| slice.last.clone()).max(),
             filled_us: now.tick.0,
             commit_failing: None,

@@ -62,10 +62,12 @@ impl Oracle {
         let holds_group = |entry: &Entry| entry.begun && !entry.finished && !entry.let_go && entry.life == self.life;
         let held = self.entries.iter().filter(|entry| entry.life == self.life && !entry.begun && is_open(entry) && !entry.let_go);
         let window_us = self.window_us();
-        held.map(|entry| (entry, entry.handed_us + window_us)).find(|(entry, _)| {
-            let group = self.truths[entry.uid as usize].key;
-            group.is_none() || !self.entries.iter().any(|other| holds_group(other) && self.truths[other.uid as usize].key == group)
-        }).map(|(entry, due_us)| (due_us, entry.uid))
+        held.map(|entry| (entry, entry.handed_us + window_us))
+            .find(|(entry, _)| {
+                let group = self.truths[entry.uid as usize].key;
+                group.is_none() || !self.entries.iter().any(|other| holds_group(other) && self.truths[other.uid as usize].key == group)
+            })
+            .map(|(entry, due_us)| (due_us, entry.uid))
     }
 
     /// When what stands first on each lane of a track should have been tried.
@@ -84,7 +86,11 @@ impl Oracle {
             let key = truth.key.map_or(OrderKey::Free, order_key);
             let lane = &mut lanes[lane_of(&key, &truth.position, n_lanes) as usize % LANES_MAX];
             // What is given up goes to a destination first.
-            let is_busy = self.may_be_given_up(entry, truth, now_us) || is_missing || entry.in_flight || entry.noticing || (entry.begun && (is_filling || self.mixes_tracks || self.lanes_vary));
+            let is_busy = self.may_be_given_up(entry, truth, now_us)
+                || is_missing
+                || entry.in_flight
+                || entry.noticing
+                || (entry.begun && (is_filling || self.mixes_tracks || self.lanes_vary));
             *lane = match *lane {
                 _ if is_busy => Lane::Busy,
                 Lane::Empty if entry.begun => Lane::Due(entry.pause.due_us.max(since_us), *uid),
@@ -122,10 +128,17 @@ impl Oracle {
     }
 
     /// S-3: what failed is asked again: reads, commits, notices.
-    pub(crate) fn s3_what_failed_is_asked_again(&self, now_us: u64, has_room: bool, is_read: impl Fn(Option<TrackIdx>) -> bool) -> Result<(), Violation> {
+    pub(crate) fn s3_what_failed_is_asked_again(
+        &self,
+        now_us: u64,
+        has_room: bool,
+        is_read: impl Fn(Option<TrackIdx>) -> bool,
+    ) -> Result<(), Violation> {
         let is_late = |pause: Pause| pause.due_us + SECOND_US < now_us;
         if let Some(pause) = self.receive_pause {
-            holds(Rule::S3, !is_late(pause) || is_read(None) || self.holds_messages(), || format!("{} receives failed and none follows", self.n_receive_failed))?;
+            holds(Rule::S3, !is_late(pause) || is_read(None) || self.holds_messages(), || {
+                format!("{} receives failed and none follows", self.n_receive_failed)
+            })?;
         }
         for (track, owner) in self.owners.iter().filter(|(_, owner)| !owner.over && !owner.position_lost) {
             if let Some((n, _, pause)) = owner.commit_failing {
@@ -133,7 +146,9 @@ impl Oracle {
                 holds(Rule::S3, !is_late(pause) || is_open, || format!("{n} commits of {track:?} failed and none follows"))?;
             } else if let Some(pause) = owner.read_pause {
                 let late = is_late(pause) && owner.commits_us + SECOND_US < now_us && has_room && !self.has_open(*track);
-                holds(Rule::S3, !late || is_read(Some(*track)), || format!("{} reads of {track:?} failed and none follows", owner.n_read_failed))?;
+                holds(Rule::S3, !late || is_read(Some(*track)), || {
+                    format!("{} reads of {track:?} failed and none follows", owner.n_read_failed)
+                })?;
             }
             for uid in self.handed_of(*track) {
                 let entry = &self.entries[uid];
@@ -149,7 +164,12 @@ impl Oracle {
     pub(crate) fn s5_pauses_are_kept(&self, entries: &[usize], now_us: u64, what: &str) -> Result<(), Violation> {
         for entry in entries.iter().map(|entry| &self.entries[*entry]) {
             holds(Rule::S5, entry.pause.until_us <= now_us, || {
-                format!("record {} is {what} again after {} failures, {} us too soon", entry.uid, entry.spent, entry.pause.until_us - now_us)
+                format!(
+                    "record {} is {what} again after {} failures, {} us too soon",
+                    entry.uid,
+                    entry.spent,
+                    entry.pause.until_us - now_us
+                )
             })?;
         }
         Ok(())

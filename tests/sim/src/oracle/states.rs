@@ -30,26 +30,40 @@ impl Oracle {
             TrackState::Ended => owner.told_ended,
             TrackState::StoreFailing { full, .. } => owner.commit_failing.is_some_and(|(_, is_full, _)| is_full == *full),
             TrackState::DestinationRefuses { n_refused, next, .. } => {
-                let is_it = |entry: &super::Entry| entry.n_refused == *n_refused && !entry.noticing && entry.pause.until_us <= next.0 && next.0 <= entry.pause.due_us;
+                let is_it = |entry: &super::Entry| {
+                    entry.n_refused == *n_refused && !entry.noticing && entry.pause.until_us <= next.0 && next.0 <= entry.pause.due_us
+                };
                 is_alive && is_calm && (open().any(is_it) || self.mixes_tracks)
             }
             TrackState::NotReached { .. } => is_alive && is_calm && open().any(|entry| entry.begun),
             TrackState::Retrying { n_failures, next, .. } => {
-                is_alive && is_calm && (self.mixes_tracks || open().any(|entry| entry.begun && !entry.in_flight && entry.spent == *n_failures))
+                is_alive
+                    && is_calm
+                    && (self.mixes_tracks || open().any(|entry| entry.begun && !entry.in_flight && entry.spent == *n_failures))
                     && (next.0 == 0 || next.0 <= now_us + 60_000_000)
             }
             TrackState::Invoking { n_attempts, again, .. } => {
                 let n = flights().count();
                 let most = open().filter(|entry| entry.in_flight).map(|entry| entry.spent).max().unwrap_or(0);
-                is_alive && is_calm && (self.mixes_tracks || *n_attempts as usize == n) && (self.mixes_tracks || again.as_ref().map_or(0, |it| it.n_failures) == most)
+                is_alive
+                    && is_calm
+                    && (self.mixes_tracks || *n_attempts as usize == n)
+                    && (self.mixes_tracks || again.as_ref().map_or(0, |it| it.n_failures) == most)
             }
             TrackState::WaitingForSlot { .. } => is_alive && is_calm && flights().next().is_none() && open().any(|entry| !entry.in_flight),
             TrackState::Batching { until, n_records } => {
                 let is_first = |entry: &super::Entry| !entry.begun && entry.handed_us + self.batch_window_us() == until.0;
                 let n_fresh = open().filter(|entry| !entry.begun).count();
-                is_alive && is_calm && flights().next().is_none() && open().any(is_first) && *n_records as usize <= n_fresh && *n_records > 0
+                is_alive
+                    && is_calm
+                    && flights().next().is_none()
+                    && open().any(is_first)
+                    && *n_records as usize <= n_fresh
+                    && *n_records > 0
             }
-            TrackState::TooFarAhead { n_ahead, .. } => is_alive && is_calm && *n_ahead as usize == self.n_ahead(track) && *n_ahead >= self.plan().ahead_max,
+            TrackState::TooFarAhead { n_ahead, .. } => {
+                is_alive && is_calm && *n_ahead as usize == self.n_ahead(track) && *n_ahead >= self.plan().ahead_max
+            }
             TrackState::OutOfRoom { held_bytes } => {
                 is_alive && is_calm && *held_bytes == machine.held_bytes() && *held_bytes >= self.plan().held_bytes_max
             }

@@ -311,7 +311,7 @@ impl World {
         self.oracle.f1_no_action_after_the_track_is_lost(owner, "an end")?;
         let Some(source) = self.owners.get(&owner).map(|reader| reader.source) else { return Ok(()) };
         let end = self.tracks[source].log.items().last().map(|item| item.position.clone());
-        self.oracle.t1_an_end_is_told_when_it_is_durable(owner, self.store.durable[source].as_ref(), end.as_ref())?;
+        self.oracle.t1_an_end_is_told_when_it_is_durable(owner, self.store.durable[source].as_deref(), end.as_ref())?;
         holds(Rule::T1, self.tracks[source].log.is_ended(), || format!("{owner:?} is told to have ended and has not"))?;
         self.tracks[source].finished = true;
         if let Some(owner) = self.oracle.owners.get_mut(&owner) {

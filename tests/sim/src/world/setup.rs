@@ -93,7 +93,7 @@ impl World {
                 self.tracks[track].origin = self.tracks[track].log.origin_latest();
             }
             // Written in one go with the mapping's list of tracks, before it is enabled.
-            self.store.durable[track] = Some(Checkpoint::at_origin(self.tracks[track].origin.clone()));
+            self.store.durable[track] = Some(Arc::new(Checkpoint::at_origin(self.tracks[track].origin.clone())));
         }
     }
 

@@ -1,5 +1,7 @@
 //! The store: a durable image per track and commits in flight; it fails before and after writing, fills up, and fences.
 
+use std::sync::Arc;
+
 use forebay_batcher::{Checkpoint, CommitId, Committed, Rule, TrackIdx};
 
 use super::World;
@@ -11,7 +13,7 @@ use crate::oracle::{Violation, holds};
 #[derive(Debug, Default)]
 pub(super) struct Store {
     /// By source track.
-    pub(super) durable: Vec<Option<Checkpoint>>,
+    pub(super) durable: Vec<Option<Arc<Checkpoint>>>,
     pub(super) epochs: Vec<u64>,
     pub(super) full_until_us: u64,
 }
@@ -28,7 +30,8 @@ impl World {
         self.oracle.n3_no_commit_forgets_a_finished_record(owner, &checkpoint)?;
         self.oracle.n6_n7_slices_say_what_is_true(owner, &checkpoint, self.now())?;
         self.oracle.s5_a_commit_waits(owner, self.now_us)?;
-        self.oracle.commits.insert(id, (owner, checkpoint.clone()));
+        let checkpoint = Arc::new(checkpoint);
+        self.oracle.commits.insert(id, (owner, Arc::clone(&checkpoint)));
         let (source, epoch) = self.oracle.owners.get(&owner).map_or((0, 0), |it| (it.source, it.epoch));
         let faults = self.options.faults.clone();
         let fate = if self.is_stubborn_store(source) {

@@ -27,6 +27,9 @@ impl World {
     /// The heal: what is stubborn begins.
     pub(super) fn begin_stubbornness(&mut self) {
         self.stubbornness.is_on = self.options.stubborn != Stubborn::Nothing;
+        if !self.stubbornness.is_on {
+            return;
+        }
         if let Stubborn::Record | Stubborn::Destination = self.options.stubborn {
             self.stubbornness.victim = self.send_victim();
         }
@@ -124,7 +127,12 @@ impl World {
                 let truth = &self.oracle.truths[*uid as usize];
                 let is_done = truth.n_done + truth.n_taken + truth.n_discarded > 0 || truth.gone || !truth.wanted;
                 holds(Rule::S2, is_done || self.is_held_back(*uid, track, stubborn), || {
-                    format!("record {uid} of track {track} is not done, and {:?} has failed {} times; {}", self.options.stubborn, self.stubbornness.n_failures, self.whereabouts())
+                    format!(
+                        "record {uid} of track {track} is not done, and {:?} has failed {} times; {}",
+                        self.options.stubborn,
+                        self.stubbornness.n_failures,
+                        self.whereabouts()
+                    )
                 })?;
             }
         }
@@ -139,6 +147,8 @@ impl World {
             // A track whose commits fail takes no new work, and a batch of several tracks waits for all of theirs.
             Stubborn::Store | Stubborn::Source => track == stubborn || is_mixed,
             Stubborn::Record if is_mixed && !self.plan.retry.bisect => true,
+            // The memory that one track holds is one for all; what of it others need they get.
+            Stubborn::Record if self.options.cramped => is_mixed || track == stubborn,
             Stubborn::Record | Stubborn::Destination => {
                 let lane = |uid: u32| {
                     let truth = &self.oracle.truths[uid as usize];

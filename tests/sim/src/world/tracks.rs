@@ -1,6 +1,7 @@
 //! The stream side: tracks with parents and children, readers with a cursor each, records that come, go and end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -91,7 +92,7 @@ impl World {
         let track = &mut self.tracks[source];
         track.started = true;
         self.store.epochs[source] += 1;
-        let from = self.store.durable[source].clone().unwrap_or_else(|| Checkpoint::at_origin(track.origin.clone()));
+        let from = self.store.durable[source].clone().unwrap_or_else(|| Arc::new(Checkpoint::at_origin(track.origin.clone())));
         let owner = TrackIdx(self.next_owner);
         self.next_owner += 1;
         self.owners.insert(owner, Reader { source, cursor: track.log.open(&from.watermark) });
@@ -209,7 +210,8 @@ impl World {
 
     /// A read of the living machine brings this record.
     fn hand_over(&mut self, uid: u32, owner: TrackIdx) {
-        let is_read = self.oracle.closing == Closing::Open && self.oracle.owners.get(&owner).is_some_and(|it| !it.over && !it.position_lost);
+        let is_read =
+            self.oracle.closing == Closing::Open && self.oracle.owners.get(&owner).is_some_and(|it| !it.over && !it.position_lost);
         let entry = &mut self.oracle.entries[uid as usize];
         (entry.handed, entry.handed_us) = (true, self.now_us);
         if is_read {
@@ -223,7 +225,8 @@ impl World {
         let uid = u32::try_from(self.oracle.truths.len()).expect("worlds are small");
         let fresh = self.phase != super::Phase::Safety;
         let options = &self.options;
-        let key = if options.n_keys == 0 { None } else { Some(self.choices.below(options.n_keys) + if options.decimals { DECIMAL } else { 0 }) };
+        let key =
+            if options.n_keys == 0 { None } else { Some(self.choices.below(options.n_keys) + if options.decimals { DECIMAL } else { 0 }) };
         let wanted = !self.choices.chance(if fresh { 0 } else { options.filtered });
         let poisonous = self.choices.chance(if fresh { 0 } else { options.poison });
         let n_bytes = if self.choices.chance(if fresh { 0 } else { options.oversize }) {
