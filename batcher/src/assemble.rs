@@ -65,6 +65,7 @@ impl Filler {
             // N-8: what a partial answer names as failed stands before all that is tried again with it, on whatever lane it is.
             self.records.sort_by(|a, b| (a.section.idx, reading_order(a)).cmp(&(b.section.idx, reading_order(b))));
         }
+        crate::rule!(N8, self.records.windows(2).all(|pair| !is_out_of_order(&pair[0], &pair[1])));
         self.records
     }
 
@@ -73,6 +74,10 @@ impl Filler {
         let is_new_section = !self.sections.iter().any(|section| section.idx == record.section.idx);
         record.n_bytes() + comma + if is_new_section { u64::from(record.section.bytes) } else { 0 }
     }
+}
+
+fn is_out_of_order(one: &Record, next: &Record) -> bool {
+    matches!((&one.place, &next.place), (Place::Track(track, position), Place::Track(its, next)) if track == its && position >= next)
 }
 
 fn reading_order(record: &Record) -> Option<(TrackIdx, &Position)> {

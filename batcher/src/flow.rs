@@ -5,6 +5,8 @@ mod notices;
 mod parting;
 mod remains;
 
+use std::collections::BTreeSet;
+
 use forebay_config::Redelivery;
 
 use crate::action::*;
@@ -144,7 +146,7 @@ impl Machine {
 
     fn mark_chain_dirty(&mut self, id: ChainId) {
         let Some(chain) = self.chains.get(&id) else { return };
-        let tracks: Vec<TrackIdx> =
+        let tracks: BTreeSet<TrackIdx> =
             chain.holds.iter().filter_map(|hold| if let Hold::Lane(idx, _) = hold { Some(*idx) } else { None }).collect();
         for idx in tracks {
             self.mark_dirty(idx);

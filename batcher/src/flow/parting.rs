@@ -1,6 +1,6 @@
 //! Parts a chain: what needs no lane of its first step goes on by itself.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::*;
 

@@ -128,14 +128,14 @@ impl Machine {
             self.choose_guest();
             return;
         }
-        self.send_read(idx);
+        self.send_read(idx, READ_WAIT_MAX);
     }
 
     fn n_waiting_max(&self, track: &Track) -> usize {
         self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize
     }
 
-    fn send_read(&mut self, idx: TrackIdx) {
+    fn send_read(&mut self, idx: TrackIdx, wait: Duration) {
         let Some(track) = self.tracks.by_idx.get(&idx) else { return };
         let room_bytes = self.plan.held_bytes_max.saturating_sub(self.held_bytes);
         let room = self.n_waiting_max(track).saturating_sub(track.n_waiting).max(self.plan.batch.records_max.get() as usize);
@@ -149,7 +149,7 @@ impl Machine {
             track: Some(idx),
             records_max: u32::try_from(room).unwrap_or(u32::MAX).min(READ_RECORDS_MAX),
             bytes_max: bytes_max.min(room_bytes.max(1)),
-            wait: READ_WAIT_MAX,
+            wait,
             lanes: track.n_lanes(),
         }));
     }
@@ -167,8 +167,13 @@ impl Machine {
             return;
         }
         let is_empty = |track: &Track| track.n_waiting == 0 && track.lanes.iter().all(|lane| lane.chain.is_none());
-        let guest = self.tracks.guest.and_then(|guest| self.tracks.by_idx.get(&guest));
-        if guest.is_some_and(|guest| guest.is_active() && (!is_empty(guest) || matches!(guest.reading, Reading::Open(_)))) {
+        let guest = self.tracks.guest.and_then(|idx| Some((idx, self.tracks.by_idx.get(&idx)?)));
+        let is_taken = guest.is_some_and(|(idx, guest)| {
+            // One that fails itself keeps what it has and makes place.
+            let is_busy = !is_empty(guest) && !self.is_any_in_retry(idx);
+            guest.is_active() && (is_busy || matches!(guest.reading, Reading::Open(_)))
+        });
+        if is_taken {
             return;
         }
         let may_read = |idx| self.tracks.by_idx.get(idx).is_some_and(|track| track.may_read() && is_empty(track));
@@ -178,7 +183,7 @@ impl Machine {
             Some((at, idx)) if at <= self.now.tick => {
                 self.tracks.starved.remove(&idx);
                 self.tracks.guest = Some(idx);
-                self.send_read(idx);
+                self.send_read(idx, GUEST_WAIT_MAX);
             }
             Some((at, _)) => self.timers.set(Timer::Guest, Some(at)),
             None => {}
@@ -192,6 +197,7 @@ impl Machine {
         crate::rule!(N1, bytes <= self.held_bytes);
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
         if self.held_bytes < self.plan.held_bytes_max {
+            self.tracks.guest = None;
             let starved: Vec<TrackIdx> = self.tracks.starved.keys().copied().collect();
             starved.into_iter().for_each(|idx| self.order_read(idx));
         }
