@@ -113,6 +113,16 @@ impl Chain {
         taken
     }
 
+    /// Whether its first step is with the function or the destination.
+    pub(crate) fn is_out(&self) -> bool {
+        matches!(self.status, Status::InFlight { .. } | Status::Delivering { .. })
+    }
+
+    /// How many of its records, the first ones, are with the function or the destination.
+    pub(crate) fn n_out(&self) -> usize {
+        self.steps.front().filter(|_| self.is_out()).map_or(0, |step| step.records().len())
+    }
+
     /// Whether anything of it was tried or given up, so that order on its lanes depends on a memory of it.
     pub(crate) fn is_in_retry(&self) -> bool {
         self.steps.iter().any(|step| match &step.what {

@@ -25,6 +25,18 @@ pub enum Rule {
     D2,
     /// Settlements of a receipt.
     Q1,
+    /// Receipts of an attempt.
+    Q2,
+    /// Hiding what is held.
+    Q3,
+    /// Behind a lapsed message of a group.
+    Q4,
+    /// Nothing hidden after a stop.
+    Q5,
+    /// Credits for receives.
+    Q6,
+    /// What is left and what is shown at once.
+    Q7,
     /// Epochs of the store.
     F1,
     /// Slots of the gate.
@@ -71,7 +83,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 38] = [
         Self::W1,
         Self::W2,
         Self::W3,
@@ -83,6 +95,12 @@ impl Rule {
         Self::R3,
         Self::D2,
         Self::Q1,
+        Self::Q2,
+        Self::Q3,
+        Self::Q4,
+        Self::Q5,
+        Self::Q6,
+        Self::Q7,
         Self::F1,
         Self::G1,
         Self::T1,
@@ -120,6 +138,12 @@ impl Rule {
             Self::R3 => "R-3",
             Self::D2 => "D-2",
             Self::Q1 => "Q-1",
+            Self::Q2 => "Q-2",
+            Self::Q3 => "Q-3",
+            Self::Q4 => "Q-4",
+            Self::Q5 => "Q-5",
+            Self::Q6 => "Q-6",
+            Self::Q7 => "Q-7",
             Self::F1 => "F-1",
             Self::G1 => "G-1",
             Self::T1 => "T-1",
@@ -167,6 +191,15 @@ impl Rule {
             Self::Q1 => {
                 "a receipt has at most one settlement open and at most one that took effect; nothing is deleted that was not finished"
             }
+            Self::Q2 => "an attempt begins only with receipts that the queue still honours",
+            Self::Q3 => "no message comes again while it is held or tried, unless its extensions failed or came too late",
+            Self::Q4 => "behind a message of a group that was lost before it was finished nothing of that group goes on",
+            Self::Q5 => "after a close nothing stays hidden that is not running, was not left, and whose receives do not forbid it",
+            Self::Q6 => {
+                "no more is received than the function can start; while there is room a receive is open, and no more than may be while \
+                 the queue is empty"
+            }
+            Self::Q7 => "what failed is left to its queue's own time; what was not tried is shown at once",
             Self::F1 => "the store accepts nothing under an epoch below the highest granted",
             Self::G1 => "never more in flight than the gate allows; every slot comes back",
             Self::T1 => "a child track starts only after all its parents ended",

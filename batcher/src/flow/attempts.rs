@@ -18,6 +18,7 @@ impl Machine {
             return None;
         };
         debug_assert!(tried.slice.n_records() > 0, "what is left of a chain holds records");
+        crate::rule!(Q2, tried.slice.records().iter().all(|it| self.receipts.is_hidden(it, self.now.tick)));
         let attempt_id = AttemptId(self.next_id);
         self.next_id += 1;
         let attempt = Attempt {
@@ -69,6 +70,8 @@ impl Machine {
         let Some(chain) = self.chains.get_mut(&id) else { return };
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.pop_front() else { return };
         let now = self.now.tick;
+        self.set_status(id, Status::New);
+        let Some(chain) = self.chains.get(&id) else { return };
         let bisects = chain.limits.bisect && tried.slice.n_records() > 1;
         self.count_outcome(&tried, &outcome, bisects);
         let chain = self.chains.get_mut(&id).expect("it was there above");
@@ -86,6 +89,7 @@ impl Machine {
         let limits = chain.limits.clone();
         let Next { done, left, then } = next(tried, outcome, &limits);
         self.counts.succeeded += done.len() as u64;
+        let lost = self.lost_groups(&done);
         self.finish(&done);
         self.leave(&left, id);
         let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id)).collect();
@@ -93,7 +97,7 @@ impl Machine {
         for step in steps.into_iter().rev() {
             chain.steps.push_front(step);
         }
-        self.set_status(id, Status::New);
+        self.stop_groups(id, &lost);
         if has_changed {
             self.mark_chain_dirty(id);
         }

@@ -55,7 +55,10 @@ impl Machine {
             Delivery::Taken => {
                 let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
                 self.counts.delivered += told.slice.n_records() as u64;
+                let lost = self.lost_groups(told.slice.records());
                 self.finish(told.slice.records());
+                self.set_status(id, Status::New);
+                self.stop_groups(id, &lost);
                 self.after_pop(id);
                 self.advance(id);
             }
@@ -63,8 +66,20 @@ impl Machine {
                 self.counts.delivery_failures += 1;
                 let Some(Step { what: What::Tell(told), .. }) = chain.steps.front_mut() else { return };
                 told.n_refused += 1;
-                let until = now.after(ask_again_delay(told.n_refused.saturating_sub(1), seed));
-                self.set_status(id, Status::Redeliver { until, since, error });
+                let n_refused = told.n_refused;
+                let until = now.after(ask_again_delay(n_refused.saturating_sub(1), seed));
+                self.set_status(id, Status::New);
+                if self.is_closing() {
+                    self.hand_back(id);
+                }
+                // What was lost while it was told of is not told of again.
+                self.drop_dead(id);
+                let front = self.chains.get(&id).and_then(|chain| chain.steps.front());
+                if matches!(front, Some(Step { what: What::Tell(told), .. }) if told.n_refused == n_refused) {
+                    self.set_status(id, Status::Redeliver { until, since, error });
+                } else {
+                    self.advance(id);
+                }
             }
         }
     }

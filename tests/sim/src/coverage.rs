@@ -88,6 +88,22 @@ points! {
     StubbornDestination "destination that refused a hundred times",
     StubbornStore "store that failed a hundred times",
     StubbornSource "source that failed a hundred times",
+    ReceiveLate "receive answered as late as a visibility lasts",
+    ReceiveUnheard "receive whose answer was lost",
+    ExtendLate "extension as late as a visibility lasts",
+    ExtendUnheard "extension took effect and the answer was lost",
+    ExtendNever "receipt that is never hidden for longer",
+    LeftOut "answer that leaves some receipts out",
+    Stalled "process stalled for seconds",
+    LapsedAlone "one receipt of an attempt lapsed, the others did not",
+    LapsedInStall "receipt lapsed while the process stalled",
+    AgainWhileTried "message received again while its attempt ran",
+    RetryAfterLeft "left message shown again after a set time",
+    SlowFunction "function that runs for longer than a visibility",
+    SlowDestination "destination that takes seconds",
+    NoticeAtStop "closed with a notice in flight",
+    HeldAtStop "closed with messages that had not started",
+    KeptAtStop "closed with a message that an open receive would end",
 }
 
 /// Counters over many runs.

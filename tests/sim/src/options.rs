@@ -8,6 +8,9 @@ use forebay_config::{BatchPlan, Redelivery, RetryPlan};
 
 use crate::choices::Choices;
 
+/// Marks the length of a slow world: those drawn without it keep their meaning in kept lines.
+const SLOW: u32 = 1_000_000;
+
 /// How many of a thousand draws go wrong, for each kind of fault. Zero: this seed has none of it.
 #[derive(Debug, Clone, Default)]
 #[allow(missing_docs, reason = "each field is named after its fault")]
@@ -44,6 +47,15 @@ pub struct Faults {
     pub extend_failed: u32,
     pub repeat: u32,
     pub channel_dies: u32,
+    pub receive_late: u32,
+    pub receive_unheard: u32,
+    pub extend_late: u32,
+    pub extend_unheard: u32,
+    pub extend_never: u32,
+    pub left_out: u32,
+    pub stall: u32,
+    pub slow_destination: u32,
+    pub slow_function: u32,
 }
 
 /// Which ledger the world exercises.
@@ -91,12 +103,13 @@ pub struct Options {
     pub safety_ms: u32,
     pub n_control: u32,
     pub receives_max: Option<u32>,
-    pub decimals: bool,
     pub asks: bool,
     pub trickles: bool,
     pub wild_plans: bool,
     pub cramped: bool,
     pub stubborn: Stubborn,
+    /// When a message that failed is shown again; `None`: when its visibility is over.
+    pub retry_after: Option<Duration>,
     pub faults: Faults,
     pub plan: Plan,
 }
@@ -115,7 +128,7 @@ impl Options {
         let n_records = choices.pick(&[3, 8, 15, 25, 40, 60, 120, 200]);
         let has_age = plan.retry.record_age_max.is_some();
         let limited = plan.batch.bytes_max < 100_000;
-        Self {
+        let mut options = Self {
             kind,
             n_tracks: if kind == Kind::Tracks { choices.between(1, 4).max(if later.cramped { 2 } else { 1 }) } else { 1 },
             n_records: choices.between(1, n_records),
@@ -131,17 +144,48 @@ impl Options {
             oversize: if limited && plan.retry.redelivery == Redelivery::ByUs { choices.pick(&[0, 30]) } else { 0 },
             function_bytes_max: if limited && choices.chance(250) { Some(plan.batch.bytes_max / 2) } else { None },
             latency_max_ms: choices.pick(&[5, 50, 400, 3000]),
-            safety_ms: choices.pick(&[3000, 10_000, 30_000, 90_000]),
+            safety_ms: choices.pick(&[3000, 10_000, 30_000, 90_000, SLOW + 3000, SLOW + 10_000, SLOW + 30_000, SLOW + 90_000]),
             n_control: if kind == Kind::Tracks { choices.pick(&[0, 3, 10]) } else { 0 },
             receives_max: if kind == Kind::Queue { choices.pick(&[None, Some(3), Some(6)]) } else { None },
-            decimals: later.decimals,
             asks: later.asks,
             trickles: later.trickles,
             wild_plans: later.wild_plans,
             cramped: later.cramped,
             stubborn: later.stubborn,
+            retry_after: None,
             faults,
             plan,
+        };
+        if let Some(safety_ms) = options.safety_ms.checked_sub(SLOW) {
+            options.safety_ms = safety_ms;
+            options.draw_slowness(choices);
+        }
+        options
+    }
+
+    /// A world whose network and process may be as slow as a visibility lasts.
+    fn draw_slowness(&mut self, choices: &mut Choices) {
+        let is_queue = self.kind == Kind::Queue;
+        // A receive whose answer was lost is made good by nothing but time.
+        let lapses = self.plan.queue.as_ref().is_some_and(|queue| queue.visibility.is_some());
+        let mut draw = |applies: bool, intensities: &[u32]| if applies && choices.chance(300) { choices.pick(intensities) } else { 0 };
+        let faults = &mut self.faults;
+        faults.receive_late = draw(is_queue, &[50, 300]);
+        faults.receive_unheard = draw(is_queue && lapses, &[20, 100]);
+        faults.extend_late = draw(is_queue, &[50, 300]);
+        faults.extend_unheard = draw(is_queue, &[50, 300]);
+        faults.extend_never = draw(is_queue, &[50, 300]);
+        faults.left_out = draw(is_queue, &[50, 300]);
+        faults.stall = draw(true, &[500, 1000]);
+        faults.slow_destination = draw(true, &[100, 500]);
+        faults.slow_function = draw(is_queue, &[100, 500]);
+        if let Some(queue) = self.plan.queue.as_mut().filter(|_| lapses && choices.chance(600)) {
+            let visibility = Duration::from_secs(choices.pick(&[10, 3]));
+            // A machine counts from before it sent the receive, so a long poll may last a third of a visibility and no more.
+            (queue.visibility, queue.wait_max) = (Some(visibility), queue.wait_max.min(visibility / 3));
+        }
+        if is_queue && self.plan.retry.redelivery == Redelivery::BySource && choices.chance(400) {
+            self.retry_after = Some(Duration::from_secs(choices.pick(&[1, 5, 40, 300])));
         }
     }
 
@@ -166,7 +210,6 @@ impl Options {
 
 /// What worlds learnt to choose later.
 struct Later {
-    decimals: bool,
     asks: bool,
     trickles: bool,
     wild_plans: bool,
@@ -179,7 +222,6 @@ impl Later {
     fn draw(choices: &mut Choices, kind: Kind, plan: &mut Plan, faults: &mut Faults) -> Self {
         let tracks = kind == Kind::Tracks;
         let later = choices.later();
-        let decimals = tracks && later.chance(400);
         let asks = later.chance(500);
         let trickles = later.chance(100);
         let wild_plans = later.chance(500);
@@ -198,7 +240,7 @@ impl Later {
         match stubborn {
             Stubborn::Nothing => {}
             Stubborn::Record | Stubborn::Destination if plan.retry.redelivery == Redelivery::BySource => {
-                return Self { decimals, asks, trickles, wild_plans, cramped, stubborn: Stubborn::Nothing };
+                return Self { asks, trickles, wild_plans, cramped, stubborn: Stubborn::Nothing };
             }
             Stubborn::Record => (plan.retry.retries_max, plan.retry.record_age_max) = (None, None),
             Stubborn::Destination => {
@@ -214,7 +256,7 @@ impl Later {
             plan.ahead_max = 1000;
             (faults.plan_change, faults.end_track) = (0, 0);
         }
-        Self { decimals, asks, trickles, wild_plans, cramped, stubborn }
+        Self { asks, trickles, wild_plans, cramped, stubborn }
     }
 }
 
@@ -258,6 +300,7 @@ impl Faults {
             extend_failed: draw(queue, &[50, 300]),
             repeat: draw(queue, &[20, 100]),
             channel_dies: draw(queue, &[500, 1000]),
+            ..Self::default()
         }
     }
 }

@@ -125,8 +125,8 @@ impl Oracle {
         for (at, entry) in ended.entries.iter().enumerate().filter(|(at, _)| ended.alive[*at]) {
             let verdict = match (stays[at], by_us) {
                 (false, _) => Verdict::Done,
-                (true, true) if !splits || given_up == Some(at) => Verdict::Spent,
-                (true, _) => Verdict::Split,
+                (true, true) if splits && given_up != Some(at) => Verdict::Split,
+                (true, _) => Verdict::Spent,
             };
             self.enter(*entry, &verdict, ended);
         }

@@ -2,6 +2,7 @@
 //! was told; never what the machine believes.
 
 mod effects;
+mod hidden;
 mod limits;
 mod notices;
 mod numbers;
@@ -13,15 +14,16 @@ mod slowness;
 mod states;
 mod truth;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forebay_batcher::{AttemptId, Checkpoint, CommitId, NoticeId, Plan, Rule, SettleId, SlotId, TrackIdx};
 
 pub use effects::Tally;
-pub(crate) use ownership::{DECIMAL, Ownership, order_key};
+pub(crate) use hidden::CALL_US;
+pub(crate) use ownership::{Ownership, order_key};
 pub(crate) use slowness::Demand;
-pub(crate) use truth::{Entry, Pause, Poison, Truth, handle_number};
+pub(crate) use truth::{Entry, Pause, Poison, Truth, decimal, handle_number, name};
 
 /// The wall clock at the beginning of every world.
 pub(crate) const UNIX_START_MS: i64 = 1_700_000_000_000;
@@ -70,7 +72,8 @@ pub(crate) struct Oracle {
     pub(crate) flights: BTreeMap<AttemptId, Flight>,
     pub(crate) notices: BTreeMap<NoticeId, Vec<(usize, u32)>>,
     pub(crate) commits: BTreeMap<CommitId, (TrackIdx, Arc<Checkpoint>)>,
-    pub(crate) settles: BTreeSet<SettleId>,
+    /// Settlements that are open, with their receipts.
+    pub(crate) settles: BTreeMap<SettleId, Vec<usize>>,
     pub(crate) slots: Vec<SlotId>,
     pub(crate) plans: Vec<Arc<Plan>>,
     pub(crate) closing: Closing,
@@ -79,6 +82,8 @@ pub(crate) struct Oracle {
     pub(crate) lanes_vary: bool,
     pub(crate) clock_steps: bool,
     pub(crate) life: u32,
+    /// The first receipt of the living machine.
+    pub(crate) first_of_life: usize,
     pub(crate) n_calls: u64,
     pub(crate) taken_order: Vec<u32>,
     pub(crate) mixes_tracks: bool,
@@ -107,7 +112,7 @@ impl Oracle {
             flights: BTreeMap::new(),
             notices: BTreeMap::new(),
             commits: BTreeMap::new(),
-            settles: BTreeSet::new(),
+            settles: BTreeMap::new(),
             slots: Vec::new(),
             mixes_tracks: plan.mixes_tracks,
             plans: vec![plan],
@@ -117,6 +122,7 @@ impl Oracle {
             lanes_vary: false,
             clock_steps: false,
             life: 0,
+            first_of_life: 0,
             n_calls: 0,
             taken_order: Vec::new(),
             is_blurred: false,
@@ -132,6 +138,7 @@ impl Oracle {
     /// A machine was made; whatever ran for the last one runs for nobody now.
     pub(crate) fn begin_life(&mut self) {
         self.life += 1;
+        self.first_of_life = self.entries.len();
         self.owners.clear();
         self.flights.clear();
         self.notices.clear();

@@ -20,9 +20,12 @@ impl Oracle {
             // A receipt that is void, or has lapsed, may still be in an attempt.
             let visibility = self.plan().queue.as_ref().and_then(|queue| queue.visibility);
             let lapses_us = visibility.map_or(u64::MAX, |span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX));
-            let of_life = || self.entries.iter().filter(|entry| entry.life == self.life);
-            let is_sure = of_life().all(|entry| !entry.void && (entry.let_go || entry.handed_us.saturating_add(lapses_us / 2) > now_us));
-            let held = of_life().filter(|entry| !entry.let_go && !entry.finished);
+            let of_life = || self.entries.iter().filter(|entry| entry.life == self.life && entry.held);
+            let is_sure = of_life().all(|entry| {
+                let lapses_us = entry.believed_us.min(entry.handed_us.saturating_add(lapses_us / 2));
+                !entry.void && (entry.asked || (!entry.lost && !entry.excused && lapses_us > now_us))
+            });
+            let held = of_life().filter(|entry| !entry.asked && !entry.finished);
             let sum = held.map(|entry| u64::from(self.truths[entry.uid as usize].n_bytes.max(4)) + OVERHEAD_BYTES).sum();
             if is_sure { sum } else { held_bytes }
         } else {
@@ -70,7 +73,7 @@ impl Oracle {
 
     /// The machine has messages, if only copies of those that were deleted by another receipt.
     pub(crate) fn holds_messages(&self) -> bool {
-        self.entries.iter().any(|entry| entry.life == self.life && !entry.let_go)
+        self.entries.iter().any(|entry| entry.life == self.life && entry.held && !entry.asked)
     }
 
     /// The machine has an open record of this track.

@@ -128,18 +128,9 @@ pub(crate) fn is_finished_in(checkpoint: &Checkpoint, position: &Position) -> bo
     below || checkpoint.finished.iter().any(|(first, last)| first <= position && position <= last)
 }
 
-/// Keys from this number on are named by decimal texts of mixed length.
-pub(crate) const DECIMAL: u32 = 32;
-
 /// The order key that the sources render for a key's number.
 pub(crate) fn order_key(key: u32) -> OrderKey {
-    /// From `DECIMAL` on: numbers as text, of every length.
-    const DECIMALS: [&[u8]; 16] =
-        [b"7", b"12", b"103", b"0", b"00", b"9", b"10", b"99", b"100", b"1", b"1000", b"5", b"12345678901", b"010", b"70", b"2"];
-    if let Some(at) = key.checked_sub(DECIMAL) {
-        return OrderKey::Key(bytes::Bytes::from_static(DECIMALS[at as usize % DECIMALS.len()]));
-    }
-    const NAMES: &[u8; 64] = b"k0k1k2k3k4k5k6k7k8k9kakbkckdkekfkgkhkikjkkklkmknkokpkqkrksktkukv";
-    let at = (key as usize % 32) * 2;
-    OrderKey::Key(bytes::Bytes::from_static(&NAMES[at..at + 2]))
+    // Decimal texts of mixed length, each the beginning of the next: what cuts keys short or pads them mistakes one for another.
+    const DIGITS: &[u8; 32] = b"12345678901234567890123456789012";
+    OrderKey::Key(bytes::Bytes::from_static(&DIGITS[..=key as usize % 32]))
 }

@@ -45,22 +45,27 @@ impl Oracle {
             }
         };
         if self.is_queue {
-            self.due_of_queue().into_iter().for_each(|(due_us, uid)| count(due_us, uid));
+            self.due_of_queue(demand.now_us).into_iter().for_each(|(due_us, uid)| count(due_us, uid));
         } else {
             for owner in self.owners.values().filter(|owner| !owner.over && !owner.position_lost && owner.commit_failing.is_none()) {
                 self.due_of_track(owner, demand.now_us, &mut count);
             }
         }
-        holds(Rule::S1, n_due <= demand.want, || {
+        // What is left of a mixed batch takes one slot for all of its lanes.
+        let n_needed = if self.mixes_tracks { n_due.min(1) } else { n_due };
+        holds(Rule::S1, n_needed <= demand.want, || {
             let (due_us, uid) = worst;
             format!("{n_due} batches could be tried, record {uid} since {due_us} us, and the machine wants {} slots", demand.want)
         })
     }
 
     /// When the first message that nothing holds back should have been tried. How they make batches is the machine's part.
-    fn due_of_queue(&self) -> Option<(u64, u32)> {
-        let holds_group = |entry: &Entry| entry.begun && !entry.finished && !entry.let_go && entry.life == self.life;
-        let held = self.entries.iter().filter(|entry| entry.life == self.life && !entry.begun && is_open(entry) && !entry.let_go);
+    fn due_of_queue(&self, now_us: u64) -> Option<(u64, u32)> {
+        let holds_group = |entry: &Entry| entry.begun && !entry.finished && !entry.asked && entry.life == self.life;
+        let held =
+            self.entries.iter().filter(|entry| entry.life == self.life && entry.held && !entry.begun && is_open(entry) && !entry.asked);
+        // One that has lapsed, as the machine knows or will find, is another's.
+        let held = held.filter(|entry| !entry.lost && !entry.excused && entry.believed_us > now_us);
         let window_us = self.window_us();
         held.map(|entry| (entry, entry.handed_us + window_us))
             .find(|(entry, _)| {

@@ -36,7 +36,8 @@ impl World {
             forebay_batcher::Place::Queue { .. } => u32::MAX,
         });
         self.oracle.notices.insert(notice.id, entries.into_iter().zip(owner_of).collect());
-        let at = self.latency();
+        let slow = self.strikes(self.options.faults.slow_destination, Point::SlowDestination);
+        let at = if slow { self.soon(20_000) } else { self.latency() };
         let (life, id) = (self.life, notice.id);
         let refused = || Delivery::Refused { error: "refused".into() };
         let faults = self.options.faults.clone();
@@ -69,7 +70,11 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
+        let told: Vec<usize> = self.oracle.notices.get(&id).into_iter().flatten().map(|(entry, _)| *entry).collect();
         self.oracle.hear_taken(id, answer == Delivery::Taken, self.now_us);
+        if self.oracle.is_queue {
+            self.oracle.lose_what_lapsed_meanwhile(&told, self.now_us);
+        }
         let now = self.now();
         if let Some(machine) = self.machine.as_mut() {
             machine.handle_delivered(id, answer, now);

@@ -56,6 +56,12 @@ pub(crate) enum Event {
         life: u32,
         id: ReadId,
     },
+    /// What a queue handed out reaches the machine.
+    ReadArrives {
+        life: u32,
+        id: ReadId,
+        read: Box<Read>,
+    },
     ReadFails {
         life: u32,
         id: ReadId,
@@ -116,6 +122,11 @@ pub(crate) enum Event {
         life: u32,
         id: ExtendId,
         answers: Vec<(Receipt, Extended)>,
+    },
+    /// The process stands still.
+    Stall {
+        seconds: u32,
+        timeouts_first: bool,
     },
 }
 

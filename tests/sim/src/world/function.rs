@@ -23,7 +23,9 @@ impl World {
             }
         }
         let late = reached && self.strikes(self.options.faults.late, Point::LateAnswer);
-        let at = if late { self.now_us + 60_000_000 + self.latency() } else { self.latency() };
+        let slow = self.strikes(self.options.faults.slow_function, Point::SlowFunction);
+        let at = if slow { self.latency() + 3 * self.visibility_us().unwrap_or(0) } else { self.latency() };
+        let at = if late { 60_000_000 + at } else { at };
         let (life, id) = (self.life, attempt.id);
         if self.strikes(self.options.faults.doubled, Point::DoubledAnswer) {
             let again = at + self.latency() - self.now_us;
@@ -42,7 +44,9 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
+        let tried = self.oracle.flights.get(&id).filter(|_| self.oracle.is_queue).map_or(Vec::new(), |flight| flight.entries.clone());
         if self.oracle.hear_outcome(id, slice, &outcome, self.now_us) {
+            self.oracle.lose_what_lapsed_meanwhile(&tried, self.now_us);
             match &outcome {
                 Outcome::NotReached { retry_after, .. } => self.gate_hears_of_none(*retry_after),
                 Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => {
@@ -92,6 +96,8 @@ impl World {
             for entry in &entries {
                 self.oracle.q1_a_settled_receipt_rests(*entry, "tried")?;
             }
+            self.oracle.q2_the_queue_honours_every_receipt(&self.queue.queue, &entries, self.now_us)?;
+            self.oracle.q4_nothing_goes_on_behind_a_lost_message(&self.queue.queue, &entries)?;
         } else {
             self.oracle.r1_the_count_is_durable_before_the_next_try(attempt, &entries)?;
             self.oracle.n8_an_attempt_is_in_reading_order(attempt)?;

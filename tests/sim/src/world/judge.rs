@@ -75,7 +75,9 @@ impl World {
         let faults = &self.options.faults;
         let receives_get_lost = self.options.n_keys > 0
             || self.life > 1
-            || faults.repeat + faults.extend_failed + faults.settle_failed + faults.settle_unheard + faults.channel_dies > 0;
+            || faults.repeat + faults.extend_failed + faults.settle_failed + faults.settle_unheard + faults.channel_dies > 0
+            || faults.receive_late + faults.receive_unheard + faults.extend_late + faults.extend_unheard + faults.extend_never > 0
+            || faults.left_out + faults.stall > 0;
         self.oracle.w2_every_record_is_finished(receives_get_lost)?;
         if self.pure {
             self.oracle.r3_the_destination_gets_exactly_the_poison()?;
@@ -95,7 +97,8 @@ impl World {
     fn bound_seconds(&self) -> u64 {
         let n_records = self.oracle.truths.len() as u64;
         let visibility = self.visibility_us().unwrap_or(0) / 1_000_000;
-        let per_record = 30 + 2 * visibility * u64::from(self.options.receives_max.unwrap_or(1));
+        let hidden = visibility.max(self.options.retry_after.map_or(0, |after| after.as_secs()));
+        let per_record = 30 + 2 * hidden * u64::from(self.options.receives_max.unwrap_or(1));
         let stubborn = if self.options.stubborn == crate::options::Stubborn::Nothing { 0 } else { 10_000 };
         600 + n_records * per_record + stubborn
     }

@@ -9,7 +9,9 @@ mod gate;
 mod judge;
 mod operator;
 mod queue;
+mod receives;
 mod setup;
+mod stall;
 mod store;
 mod stubborn;
 mod tracks;
@@ -84,6 +86,7 @@ pub(crate) struct World {
     store: store::Store,
     gate: gate::Gate,
     destination_dead: bool,
+    stall: stall::Stall,
     poison_healed: bool,
     crash_steps: Vec<u64>,
     n_steps: u64,
@@ -116,9 +119,10 @@ impl World {
                 return Ok(());
             }
             let timeout = self.machine.as_ref().and_then(Machine::poll_timeout);
+            let timeout = timeout.map(|(tick, why)| (Tick(self.stall.at_the_earliest(tick.0)), why));
             let event = self.events.next_tick();
             let timeout_first = match (timeout, event) {
-                (Some((tick, _)), Some(event)) => tick.0 < event,
+                (Some((tick, _)), Some(event)) => tick.0 < event || (tick.0 == event && self.stall.hears_timeouts_first(event)),
                 (Some(_), None) => true,
                 (None, Some(_)) => false,
                 (None, None) => return Err(self.stuck("nothing will ever happen")),

@@ -15,10 +15,12 @@ impl World {
     /// A process starts and gets every track that has not ended.
     pub(super) fn start(&mut self) {
         self.life += 1;
+        (self.queue.is_failing, self.queue.n_empty) = (false, 0);
         self.oracle.begin_life();
         self.machine = Some(Machine::new(Arc::clone(&self.plan), u64::from(self.life)));
         self.owners.clear();
         self.reads.clear();
+        self.stall_ends();
         self.gate_begins();
         if !self.oracle.is_queue {
             for source in 0..self.tracks.len() {
@@ -71,6 +73,7 @@ impl World {
     /// The machine is gone; another starts soon.
     pub(super) fn stop(&mut self) {
         self.machine = None;
+        self.stall_ends();
         if self.oracle.is_queue && self.visibility_us().is_none() {
             self.void_channel();
         }
@@ -83,6 +86,9 @@ impl World {
         self.trace.note(&[7, self.now_us], || format!("{:>12} closed and quiet", self.now_us));
         if let Some(machine) = &self.machine {
             self.oracle.n5_the_counts_add_up(&machine.counts(), false)?;
+        }
+        if self.oracle.is_queue {
+            self.oracle.q5_nothing_stays_hidden_after_a_clean_stop(&self.queue.queue, self.now_us)?;
         }
         let faults = &self.options.faults;
         let store_works = faults.commit_failed + faults.commit_unheard + faults.store_full + faults.fence == 0;
@@ -100,6 +106,12 @@ impl World {
         }
         if self.is_in_retry() {
             self.coverage.hit(Point::CloseInRetry);
+        }
+        if !self.oracle.notices.is_empty() {
+            self.coverage.hit(Point::NoticeAtStop);
+        }
+        if self.oracle.holds_what_has_not_started() {
+            self.coverage.hit(Point::HeldAtStop);
         }
         let how = match self.choices.below(3) {
             0 => Close::Finish,
@@ -134,7 +146,7 @@ impl World {
         }
         let faults = &self.options.faults;
         let store_works = faults.commit_failed + faults.commit_unheard + faults.store_full == 0;
-        let settles = faults.settle_failed + faults.settle_unheard + faults.extend_failed == 0;
+        let settles = faults.settle_failed + faults.settle_unheard + faults.extend_failed + faults.left_out == 0;
         holds(Rule::L1, !store_works || !settles, || format!("a close does not end; {}", self.whereabouts()))?;
         self.stop_now(life);
         Ok(())

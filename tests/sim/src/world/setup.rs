@@ -7,7 +7,7 @@ use forebay_batcher::Checkpoint;
 use forebay_models::stream::{Log, Style};
 
 use super::events::{Event, Events};
-use super::{Phase, World, gate, queue, store, tracks};
+use super::{Phase, World, gate, queue, stall, store, tracks};
 use crate::choices::Choices;
 use crate::coverage::{Coverage, Point};
 use crate::options::{Kind, Options};
@@ -41,6 +41,7 @@ impl World {
             store: store::Store::default(),
             gate: gate::Gate::default(),
             destination_dead: false,
+            stall: stall::Stall::default(),
             poison_healed: false,
             crash_steps: Vec::new(),
             n_steps: 0,
@@ -141,6 +142,7 @@ impl World {
         self.schedule(faults.close, |_| Event::Close);
         self.schedule(faults.clock_step, |_| Event::StepClock);
         self.schedule(faults.channel_dies, |_| Event::ChannelDies);
+        self.schedule(faults.stall, |choices| Event::Stall { seconds: choices.between(5, 90), timeouts_first: choices.chance(300) });
         for _ in 0..3 {
             if self.choices.chance(faults.crash) {
                 let within = self.choices.pick(&[2000, 20, 80, 300]);

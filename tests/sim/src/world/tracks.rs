@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{Checkpoint, OrderKey, Origin, Place, Read, ReadId, ReadOrder, Record, RecordId, Section, SourceNotice, TrackIdx};
+use forebay_batcher::{Checkpoint, OrderKey, Origin, Place, Read, ReadId, ReadOrder, Record, Section, SourceNotice, TrackIdx};
 use forebay_models::stream::{Cursor, Log};
 
 use super::World;
 use super::events::Event;
 use crate::coverage::Point;
-use crate::oracle::{Closing, DECIMAL, Entry, Poison, Truth, Violation};
+use crate::oracle::{Closing, Entry, Poison, Truth, Violation, name};
 
 /// A track at the source.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(super) struct OpenRead {
     pub(super) sent_us: u64,
     /// Nothing is there; it waits.
     pub(super) parked: bool,
+    /// Its answer is on its way.
+    pub(super) is_answered: bool,
 }
 
 impl World {
@@ -162,7 +164,7 @@ impl World {
             }
             None => self.events.push(at, Event::ReadAnswer { life, id }),
         }
-        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: idle });
+        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: idle, is_answered: false });
         Ok(())
     }
 
@@ -225,8 +227,7 @@ impl World {
         let uid = u32::try_from(self.oracle.truths.len()).expect("worlds are small");
         let fresh = self.phase != super::Phase::Safety;
         let options = &self.options;
-        let key =
-            if options.n_keys == 0 { None } else { Some(self.choices.below(options.n_keys) + if options.decimals { DECIMAL } else { 0 }) };
+        let key = if options.n_keys == 0 { None } else { Some(self.choices.below(options.n_keys)) };
         let wanted = !self.choices.chance(if fresh { 0 } else { options.filtered });
         let poisonous = self.choices.chance(if fresh { 0 } else { options.poison });
         let n_bytes = if self.choices.chance(if fresh { 0 } else { options.oversize }) {
@@ -274,18 +275,9 @@ impl World {
     /// The record as the machine gets it.
     fn render(&self, uid: u32, owner: TrackIdx) -> Record {
         let truth = &self.oracle.truths[uid as usize];
-        let mut name = [0; 9];
-        name[0] = u8::try_from(truth.track).unwrap_or(u8::MAX);
-        name[1..].copy_from_slice(&truth.name.to_be_bytes());
-        let id = if self.options.decimals {
-            // Unique over all tracks, and of every length.
-            RecordId::new((truth.name.saturating_sub(100) * 16 + u64::from(truth.track)).to_string().as_bytes())
-        } else {
-            RecordId::new(&name)
-        };
         let section = if self.options.plan.mixes_tracks { Section { idx: truth.track, bytes: 12 } } else { Section::default() };
         Record {
-            id,
+            id: name(truth.name * 64 + u64::from(truth.track)),
             place: Place::Track(owner, truth.position.clone()),
             key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
             arrival: truth.arrival,

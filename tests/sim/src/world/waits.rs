@@ -13,7 +13,7 @@ const LONG_US: u64 = 200_000;
 impl World {
     /// The machine will do nothing until then: nothing waits meanwhile that could go on. Now and then the sums and states are looked at too.
     pub(super) fn judge_the_wait(&self, until_us: u64) -> Result<(), Violation> {
-        let Some(machine) = self.machine.as_ref().filter(|_| !self.is_closing()) else { return Ok(()) };
+        let Some(machine) = self.machine.as_ref().filter(|_| !self.is_closing() && !self.may_be_behind()) else { return Ok(()) };
         let is_sampled = self.n_steps.is_multiple_of(JUDGED_EVERY);
         if is_sampled || until_us > self.now_us + LONG_US {
             self.oracle.s1_nothing_waits_beside_a_free_slot(self.demand(until_us))?;
