@@ -134,6 +134,26 @@ impl Chain {
 }
 
 impl Step {
+    /// Takes the records that match out of this step, as a step of the same kind and counts; `None` when there are none.
+    pub(crate) fn take_part(&mut self, matches: impl Fn(&Record) -> bool) -> Option<Self> {
+        let (out, kept): (Vec<Record>, Vec<Record>) = self.records().iter().cloned().partition(matches);
+        if out.is_empty() {
+            return None;
+        }
+        let what = match &mut self.what {
+            What::Filling(_) => return None,
+            What::Try(tried) => {
+                tried.slice = Slice::new(kept);
+                What::Try(Tried { slice: Slice::new(out), ..tried.clone() })
+            }
+            What::Tell(told) => {
+                told.slice = Slice::new(kept);
+                What::Tell(Told { slice: Slice::new(out), ..told.clone() })
+            }
+        };
+        Some(Self { what, mark: self.mark })
+    }
+
     pub(crate) fn records(&self) -> &[Record] {
         match &self.what {
             What::Filling(filling) => &filling.records,

@@ -169,6 +169,8 @@ pub enum Why {
     Resettle,
     /// The time to close is over.
     Close,
+    /// A track has waited long enough for memory.
+    Room,
 }
 
 /// What a machine has done since it was made. Sums obey the conservation laws of Lambda's metrics.

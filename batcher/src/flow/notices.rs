@@ -35,7 +35,9 @@ impl Machine {
         }
         let notice_id = NoticeId(self.next_id());
         let Some(chain) = self.chains.get(&id) else { return };
-        let Some(Step { what: What::Tell(told), .. }) = chain.steps.front() else { return };
+        let Some(step @ Step { what: What::Tell(told), .. }) = chain.steps.front() else { return };
+        // N-4: told only when it is durable that it was given up.
+        crate::rule!(N4, self.is_durable(chain, step));
         let Told { slice, condition, n_invokes, reply, n_refused } = told.clone();
         if planted(Mutant::FinishBeforeTaken) {
             self.finish(slice.records());

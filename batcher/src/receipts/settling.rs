@@ -69,6 +69,8 @@ impl Machine {
             rests && group_of(record).is_some_and(|group| groups.contains(group))
         });
         self.give_back(back);
+        // S-1: what comes again of these groups need not wait for the rest of the batch.
+        self.release_unneeded(id);
     }
 
     /// Messages of a batch that will not go on are shown to their queue's readers: at once, unless a close must wait for its receives.
