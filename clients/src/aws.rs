@@ -13,13 +13,13 @@ use std::sync::{Arc, PoisonError};
 
 use aws_credential_types::provider::error::CredentialsError;
 use bytes::Bytes;
+use forebay_config::url::{self, UrlMistake};
 use forebay_config::{AwsCredentials, AwsSettings};
 use http::header::{HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Uri};
 use tokio::sync::Mutex;
 use tracing::warn;
 
-use crate::address::judge_host;
 use crate::exchange::{Answer, ExchangeError, Limits};
 use crate::http::{HttpClient, HttpClients};
 use crate::mark::Mark;
@@ -207,13 +207,10 @@ impl Aws {
 
 /// Scheme, host and port of a server that may be called.
 fn judged(service: &'static str, endpoint: &str) -> Result<Uri, AwsError> {
-    let wrong = || AwsError::Endpoint { service, endpoint: endpoint.to_owned() };
-    let url: Uri = endpoint.parse().map_err(|_| wrong())?;
-    let (Some("http" | "https"), Some(authority)) = (url.scheme_str(), url.authority()) else { return Err(wrong()) };
-    if authority.as_str().contains('@') || !matches!(url.path_and_query().map_or("/", |it| it.as_str()), "/" | "") {
-        return Err(wrong());
-    }
-    judge_host(authority.host()).map_err(|cause| AwsError::Address { service, cause })?;
+    let (url, _) = url::endpoint(endpoint).map_err(|mistake| match mistake {
+        UrlMistake::Forbidden(cause) => AwsError::Address { service, cause },
+        cause => AwsError::Endpoint { service, cause },
+    })?;
     Ok(url)
 }
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use forebay_batcher::response::read_reply;
-use forebay_batcher::{Failure, Outcome, RecordId, Reply, Slice};
+use forebay_batcher::{Failure, Fault, Outcome, RecordId, Reply, Slice};
 use serde_json::value::RawValue;
 
 use crate::executor::InvokeError;
@@ -27,8 +27,8 @@ pub fn outcome_of(
                 (outcome, _) => outcome,
             }
         }
-        Err(InvokeError::NotReached { why, retry_after, cause, .. }) => {
-            Outcome::NotReached { why, retry_after, error: chain(cause.as_ref()) }
+        Err(InvokeError::NotReached { why, code, retry_after, cause, .. }) => {
+            Outcome::NotReached { why, retry_after, error: Fault::new(code, chain(cause.as_ref())) }
         }
         Err(InvokeError::TooLarge { .. }) => Outcome::TooLarge,
         Err(InvokeError::Unknown { request_id, cause, .. }) => {
@@ -76,8 +76,9 @@ mod tests {
     #[test]
     fn a_function_that_was_not_reached_and_an_event_that_is_too_large_spend_none() {
         let retry_after = Some(Duration::from_secs(3));
-        let error = InvokeError::NotReached { function: "resize".into(), why: NotReached::Throttled, retry_after, cause: "busy".into() };
-        assert_eq!(outcome(error), Outcome::NotReached { why: NotReached::Throttled, retry_after, error: "busy".into() });
+        let (why, code) = (NotReached::Throttled, InvokeError::NOT_REACHED);
+        let error = InvokeError::NotReached { function: "resize".into(), why, code, retry_after, cause: "busy".into() };
+        assert_eq!(outcome(error), Outcome::NotReached { why, retry_after, error: Fault::new(code, "busy") });
         assert_eq!(outcome(InvokeError::TooLarge { function: "resize".into() }), Outcome::TooLarge);
     }
 

@@ -6,6 +6,9 @@
 
 mod actor;
 mod ballot;
+mod behind;
+#[cfg(test)]
+mod behind_tests;
 mod desk;
 mod inbox;
 mod queue;

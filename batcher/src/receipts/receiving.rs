@@ -39,6 +39,8 @@ impl Machine {
         let now = self.now.tick;
         self.counts.polled += read.records.len() as u64 + u64::from(read.n_filtered);
         self.counts.filtered_out += u64::from(read.n_filtered);
+        self.receipts.filtered.note(&read, now);
+        self.receipts.left.forget_gone(now);
         let guess = queue.visibility.map(|visibility| now.after(visibility));
         for receipt in read.filtered.into_iter().filter(|_| !planted(Mutant::KeepFiltered)) {
             self.receipts.held.insert(receipt.clone(), Held { visible_until: guess, stage: Stage::Settling, is_extending: false });
@@ -46,6 +48,7 @@ impl Machine {
         }
         for record in read.records {
             let Place::Queue { receipt, visible_until, .. } = &record.place else { continue };
+            self.receipts.left.forget(&record.id);
             let (receipt, visible_until) = (receipt.clone(), *visible_until);
             let seq = self.next_id();
             self.receipts.held.insert(receipt.clone(), Held { visible_until: None, stage: Stage::Waiting(seq), is_extending: false });

@@ -648,3 +648,42 @@ fn the_lane_count_changes_between_batches() {
         "#]],
     );
 }
+
+#[test]
+fn what_the_filter_dropped_is_told_until_a_record_comes_through() {
+    check(
+        plan(),
+        "assign
+         read filtered filtered passed:3
+         +500ms
+         read filtered passed:4
+         state
+         read r4
+         slot
+         ok
+         durable
+         state",
+        &expect![[r#"
+            > assign
+              read
+            > read filtered filtered passed:3
+              read
+              commit at 3
+            > +500ms
+            > read filtered passed:4
+              read
+            > state
+              AllFiltered { n_records: 3, since: Tick(1000000) }
+            > read r4
+              read
+              want 1
+            > slot
+              invoke r4 on slot 1 (Window, before 0)
+            > ok
+            > durable
+              commit at 5
+            > state
+              NoRecords { since: Tick(1500000) }
+        "#]],
+    );
+}

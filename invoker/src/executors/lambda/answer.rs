@@ -63,6 +63,7 @@ impl Invocation<'_> {
             Some(why) => Err(InvokeError::NotReached {
                 function: self.function.to_owned(),
                 why,
+                code: InvokeError::NOT_REACHED,
                 retry_after: retry_after(&head.headers, now),
                 cause: Refused::new(head.status, &text(kind, &error, &head, &body)).into(),
             }),
@@ -70,7 +71,8 @@ impl Invocation<'_> {
     }
 
     pub(super) fn not_connected(self, cause: BoxError) -> InvokeError {
-        InvokeError::NotReached { function: self.function.to_owned(), why: NotReached::Platform, retry_after: None, cause }
+        let (function, code) = (self.function.to_owned(), InvokeError::NOT_REACHED);
+        InvokeError::NotReached { function, why: NotReached::Platform, code, retry_after: None, cause }
     }
 
     pub(super) fn unknown(self, cause: BoxError) -> InvokeError {

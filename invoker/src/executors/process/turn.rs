@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use forebay_batcher::{NotReached, Reply};
+use forebay_config::Code;
 use forebay_config::function::ProcessSettings;
 use forebay_config::plan::EVENT_BYTES_MAX;
 use http::{HeaderMap, HeaderValue};
@@ -61,6 +62,18 @@ enum StartError {
     /// The executor is being stopped.
     #[error(transparent)]
     Closed(#[from] NoSeat),
+}
+
+impl StartError {
+    /// The page that explains it.
+    fn code(&self) -> Code {
+        match self {
+            Self::Program(cause) => cause.code(),
+            Self::Entrypoint(_) => Code("FB-0305"),
+            Self::System(_) => Code("FB-0311"),
+            Self::Closed(_) => InvokeError::NOT_REACHED,
+        }
+    }
 }
 
 /// How a turn in one environment went.
@@ -201,14 +214,19 @@ impl Turns {
     }
 
     fn start_failed(&self, error: StartError) -> InvokeError {
-        match error {
-            StartError::Program(_) | StartError::Entrypoint(_) => self.not_reached(NotReached::Config, error),
-            StartError::System(_) | StartError::Closed(_) => self.not_reached(NotReached::Platform, error),
-        }
+        let why = match &error {
+            StartError::Program(_) | StartError::Entrypoint(_) => NotReached::Config,
+            StartError::System(_) | StartError::Closed(_) => NotReached::Platform,
+        };
+        self.not_reached_for(why, error.code(), error)
     }
 
     fn not_reached(&self, why: NotReached, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> InvokeError {
-        InvokeError::NotReached { function: self.ground.function.clone(), why, retry_after: None, cause: cause.into() }
+        self.not_reached_for(why, InvokeError::NOT_REACHED, cause)
+    }
+
+    fn not_reached_for(&self, why: NotReached, code: Code, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> InvokeError {
+        InvokeError::NotReached { function: self.ground.function.clone(), why, code, retry_after: None, cause: cause.into() }
     }
 }
 
