@@ -14,6 +14,8 @@
 
 mod database;
 mod generation;
+#[cfg(test)]
+mod group_tests;
 mod lock;
 mod refusal;
 mod repair;

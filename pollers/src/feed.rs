@@ -6,6 +6,9 @@
 
 mod actor;
 mod ballot;
+mod behind;
+#[cfg(test)]
+mod behind_tests;
 mod contained;
 mod desk;
 mod inbox;

@@ -30,7 +30,7 @@ pub(crate) static MEMORY_BUDGET: SettingSpec = SettingSpec::new(
 );
 pub(crate) static MEMORY_SHARE: SettingSpec = SettingSpec::new(
     "memory_share_mb",
-    Shape::Integer { min: 8, max: 65_536 },
+    Shape::Integer { min: 1, max: 65_536 },
     D::Absent("an equal part of half the budget, 64 at most"),
     "Megabytes of the budget that are kept free for each mapping, so that one slow function cannot take all. All shares together must fit the budget.",
 );

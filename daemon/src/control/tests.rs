@@ -400,17 +400,6 @@ async fn a_deletion_that_the_store_refuses_holds_up_no_start_and_frees_no_name()
 }
 
 #[tokio::test]
-async fn a_keeper_that_dies_over_its_work_begins_it_anew() {
-    let store = Arc::new(MemoryStore::default());
-    let world = World::recall(config("", "f"), Arc::clone(&store) as _).await;
-    world.make(&uuid(1), json!({ "Enabled": false })).await;
-    store.panic_at_removal();
-    world.service.delete(&uuid(1)).await.unwrap();
-    world.await_gone(&uuid(1)).await;
-    assert!(store.notes().await.unwrap().is_empty() && store.mappings().await.unwrap().is_empty());
-}
-
-#[tokio::test]
 async fn what_a_queue_or_a_folder_is_called_chooses_no_page() {
     let mappings = "  - { name: queue, source: { sqs: { queue: FB-0210-x } }, function_name: f }\n  \
                     - { name: file, source: { file: { path: \"/nowhere/FB-0301/*.log\" } }, function_name: f, starting_position: LATEST }\n";
@@ -446,6 +435,17 @@ async fn a_mapping_that_is_being_deleted_is_in_use_in_the_words_of_aws() {
     assert_eq!(refused.to_string(), "ResourceInUseException: Cannot delete the event source mapping because it is in use.");
     let refused = world.update(&uuid(1), json!({ "BatchSize": 1 })).await.unwrap_err();
     assert_eq!(refused, "ResourceInUseException: Cannot update the event source mapping because it is in use.");
+}
+
+#[tokio::test]
+async fn a_keeper_that_dies_over_its_work_begins_it_anew() {
+    let store = Arc::new(MemoryStore::default());
+    let world = World::recall(config("", "f"), Arc::clone(&store) as _).await;
+    world.make(&uuid(1), json!({ "Enabled": false })).await;
+    store.panic_at_removal();
+    world.service.delete(&uuid(1)).await.unwrap();
+    world.await_gone(&uuid(1)).await;
+    assert!(store.notes().await.unwrap().is_empty() && store.mappings().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use forebay_batcher::{Fault, Read, ReadOrder, SourceNotice, TrackIdx, Watermark};
+use forebay_batcher::{Fault, Read, ReadId, ReadOrder, SourceNotice, TrackIdx, Watermark};
 use forebay_clients::caught::caught;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::behind::Behind;
 use super::contained::Contained;
 use super::desk::Desk;
 use super::inbox::{Command, Inbox, SubscriberId};
@@ -44,6 +45,10 @@ pub(super) struct Member {
     late: VecDeque<FeedEvent>,
     trouble: Option<SourceNotice>,
     list_at: Option<Instant>,
+    /// Its own receives of a queue that are open.
+    pub(super) receives: BTreeSet<ReadId>,
+    /// It takes no messages any more and settles what it has.
+    pub(super) is_resting: bool,
 }
 
 pub(super) struct Actor {
@@ -62,6 +67,8 @@ pub(super) struct Actor {
     pub(super) desk: Option<Desk>,
     /// Calls to it that were sent and are not answered.
     pub(super) n_calls: usize,
+    /// Receives that go on though nobody waits for them.
+    pub(super) behind: Behind,
     stops: bool,
 }
 
@@ -71,6 +78,7 @@ impl Actor {
             desk: source.queue().filter(|queue| queue.facts().fans_out).map(|_| Desk::new(Instant::now())),
             queue: source.queue().map(|queue| Arc::new(Contained(queue)) as _),
             n_calls: 0,
+            behind: Behind::default(),
             source,
             limits,
             inbox,
@@ -119,8 +127,15 @@ impl Actor {
             Command::Extend(who, id, receipts, by) => self.extend(who, id, receipts, by),
             Command::Expect(voter) => _ = self.desk.as_mut().map(|desk| desk.expect(voter)),
             Command::Dismiss(voter) => _ = self.desk.as_mut().map(|desk| desk.dismiss(&voter)),
-            Command::Stop => self.stops = true,
+            Command::Stop => self.stop(),
         }
+    }
+
+    /// Nothing is received any more; what is in the air is handed back when it comes.
+    fn stop(&mut self) {
+        self.stops = true;
+        let all: Vec<SubscriberId> = self.members.keys().copied().collect();
+        all.into_iter().for_each(|who| self.rest(who));
     }
 
     fn subscribe(&mut self, who: SubscriberId, seat: NewSeat) {
@@ -128,7 +143,9 @@ impl Actor {
         let renderer = self.source.renderer_for(has_window);
         let (tracks, late) = (BTreeMap::new(), VecDeque::new());
         let list_at = Some(Instant::now());
-        self.members.insert(who, Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at });
+        let (receives, is_resting) = (BTreeSet::new(), false);
+        let member = Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at, receives, is_resting };
+        self.members.insert(who, member);
         let left = self.desk.as_mut().map(|desk| desk.join(who, voter, Instant::now())).unwrap_or_default();
         self.conclude(left);
     }
@@ -185,6 +202,7 @@ impl Actor {
     fn leave(&mut self, who: SubscriberId) {
         self.leave_desk(who);
         let Some(member) = self.members.remove(&who) else { return };
+        self.leave_behind(member.receives.len());
         for name in member.tracks.values() {
             self.unseat(who, name);
         }

@@ -90,6 +90,7 @@ impl SqsQueue {
             wait_max: WAIT_MAX.min(third),
             visibility: Some(visibility),
             visibility_set: Some(description.visibility),
+            retry_after: choice.retry_after,
             fans_out: choice.fans_out,
         };
         let region = description.arn.split(':').nth(3).unwrap_or_default().into();
@@ -146,8 +147,8 @@ impl SqsQueue {
     fn message(&self, received: Received, key: OrderKey) -> Message {
         let system = |name: &str| received.system.get(name).map(String::as_str);
         let arrival = UnixMillis(system("SentTimestamp").and_then(|it| it.parse().ok()).unwrap_or_default());
-        let n_receives: u32 = system("ApproximateReceiveCount").and_then(|it| it.parse().ok()).unwrap_or(1);
-        let receives_left = self.receives_max.map(|max| max.saturating_sub(n_receives));
+        let n_receives: Option<u32> = system("ApproximateReceiveCount").and_then(|it| it.parse().ok());
+        let receives_left = self.receives_max.map(|max| max.saturating_sub(n_receives.unwrap_or(1)));
         let receipt = Receipt { handle: Bytes::copy_from_slice(received.handle.as_bytes()), generation: Generation(0) };
         let record = RawRecord {
             id: RecordId::new(received.id.as_bytes()),
@@ -157,7 +158,7 @@ impl SqsQueue {
             data: Bytes::copy_from_slice(received.body.as_bytes()),
             facts: Arc::new(Facts { received, arn: Arc::clone(&self.arn), region: Arc::clone(&self.region) }),
         };
-        Message { record, receipt, receives_left }
+        Message { record, receipt, receives_left, n_receives }
     }
 
     /// One batch call; an error of the call as a whole is that of each entry.
