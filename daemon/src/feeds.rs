@@ -10,7 +10,7 @@ use forebay_pollers::{Feed, FeedLimits, Source, SourceError, SourceSettings};
 use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use self::company::Company;
+use self::company::{Company, OTHER_TERMS};
 pub use self::company::{OtherTerms, Trap};
 use crate::lock::lock;
 
@@ -132,13 +132,19 @@ impl Feeds {
     fn enter(&self, identity: &str, mapping: &str, source: &Arc<dyn Source>, n_renewed: u64) -> Result<Option<Feed>, SourceError> {
         let mut places = lock(&self.by_identity);
         if places.get(identity).map_or(0, |place| place.n_renewed) != n_renewed {
-            return Err(SourceError::Down { what: identity.to_owned(), cause: "its settings have changed meanwhile".into() });
+            return Err(SourceError::Down {
+                what: identity.to_owned(),
+                code: SourceError::DOWN,
+                cause: "its settings have changed meanwhile".into(),
+            });
         }
         let feed = match Company::of(&places, source) {
             Company::None => Feed::start(Arc::clone(source), FeedLimits::default()),
             Company::Same(feed) => feed,
             Company::Leaving => return Ok(None),
-            Company::Differs(terms) => return Err(SourceError::Down { what: identity.to_owned(), cause: Box::new(terms) }),
+            Company::Differs(terms) => {
+                return Err(SourceError::Down { what: identity.to_owned(), code: OTHER_TERMS, cause: Box::new(terms) });
+            }
         };
         let place = places.entry(identity.to_owned()).or_default();
         for mapping in place.expected.keys() {

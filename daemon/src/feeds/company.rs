@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use forebay_config::Code;
 use forebay_pollers::{Feed, Source};
 
 use super::Place;
 
+/// Two mappings read a queue and do not agree about it.
+pub(super) const OTHER_TERMS: Code = Code("FB-0221");
 /// As many others are named.
 const NAMED_MAX: usize = 3;
 

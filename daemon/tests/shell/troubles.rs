@@ -222,7 +222,10 @@ async fn a_running_mapping_that_is_fenced_stops_with_all_its_tracks_and_says_so(
     // What runs when the fence comes is refused at its commit.
     source.append("a", &["a2"]);
     let fenced = running.track("a", "Fenced").await;
-    assert_eq!((fenced.sentence.as_str(), fenced.code.as_deref()), ("Stopped: another owner has taken this mapping over.", Some("FB-0401")));
+    assert_eq!(
+        (fenced.sentence.as_str(), fenced.code.map(|it| it.0)),
+        ("Stopped: another owner has taken this mapping over.", Some("FB-0401"))
+    );
     running.track("b", "Fenced").await;
     let n_commits = || world.store.asked().iter().filter(|it| it.starts_with("commit")).count();
     let (n_seen, n_asked) = (function.seen().len(), n_commits());
@@ -233,7 +236,7 @@ async fn a_running_mapping_that_is_fenced_stops_with_all_its_tracks_and_says_so(
     assert_eq!((function.seen().len(), n_commits()), (n_seen, n_asked), "nothing goes on: {:?}", function.seen());
     assert_eq!(log.n_lines("another owner has the mapping"), 1);
     let why = Why::of(&running.entry.lifecycle(), None, running.entry.tracks().await.as_deref());
-    assert_eq!((why.severity, why.code.as_deref()), (Severity::Trouble, Some("FB-0401")));
+    assert_eq!((why.severity, why.code.map(|it| it.0)), (Severity::Trouble, Some("FB-0401")));
     running.close().await;
     // Whoever takes it over again goes on from what was durable: only what was refused is repeated.
     let running = world.run(world.order("m", &source, &function));
