@@ -2,12 +2,15 @@
 
 mod attempts;
 mod notices;
+mod parting;
 mod remains;
+
+use std::collections::BTreeSet;
 
 use forebay_config::Redelivery;
 
 use crate::action::*;
-use crate::attempt::{Condition, Next, Outcome, Slice, Then, Told, Tried, next};
+use crate::attempt::{Condition, Next, Outcome, Slice, Then, Told, Tried, n_named, next};
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::chain::{Chain, ChainId, Hold, Status, Step, What, group_of};
 use crate::machine::{Machine, Ready};
@@ -30,6 +33,9 @@ impl Machine {
         loop {
             self.convert_filled(id);
             self.drop_dead(id);
+            if let Some(parted) = self.part(id) {
+                self.advance(parted);
+            }
             let Some(chain) = self.chains.get(&id) else { return };
             let Some(step) = chain.steps.front() else {
                 self.end_chain(id);
@@ -45,6 +51,8 @@ impl Machine {
                     continue;
                 }
                 What::Tell(_) if !self.is_durable(chain, step) => Status::Durable,
+                // S-5: one that was refused waits, whatever else of its chain is gone meanwhile.
+                What::Tell(_) if matches!(&chain.status, Status::Redeliver { until, .. } if *until > self.now.tick) => chain.status.clone(),
                 What::Tell(_) => {
                     self.deliver(id);
                     return;
@@ -118,13 +126,13 @@ impl Machine {
     }
 
     /// Lets go of what no step of a chain needs any more.
-    fn release_unneeded(&mut self, id: ChainId) {
+    pub(crate) fn release_unneeded(&mut self, id: ChainId) {
         let Some(chain) = self.chains.get_mut(&id) else { return };
         if chain.holds.len() < 2 {
             return;
         }
         let n_lanes = |idx: &TrackIdx| self.tracks.by_idx.get(idx).map_or(1, |track| u32::try_from(track.lanes.len()).unwrap_or(u32::MAX));
-        let needed: Vec<Hold> = chain
+        let needed: BTreeSet<Hold> = chain
             .steps
             .iter()
             .flat_map(|step| step.records())
@@ -140,7 +148,7 @@ impl Machine {
 
     fn mark_chain_dirty(&mut self, id: ChainId) {
         let Some(chain) = self.chains.get(&id) else { return };
-        let tracks: Vec<TrackIdx> =
+        let tracks: BTreeSet<TrackIdx> =
             chain.holds.iter().filter_map(|hold| if let Hold::Lane(idx, _) = hold { Some(*idx) } else { None }).collect();
         for idx in tracks {
             self.mark_dirty(idx);

@@ -243,6 +243,7 @@ impl Machine {
                 Timer::Resettle => self.resettle(),
                 Timer::QueueWindow | Timer::Rereceive => {}
                 Timer::Close => self.abandon(),
+                Timer::Guest => self.choose_guest(),
             }
         }
         self.pump_queue();

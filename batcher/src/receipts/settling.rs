@@ -24,10 +24,11 @@ impl Machine {
     }
 
     /// Messages that failed and that their queue brings again; later messages of their groups go back too, so that none overtakes.
-    pub(crate) fn leave(&mut self, left: &[Record], id: ChainId) {
+    pub(crate) fn leave(&mut self, left: &[Record], id: ChainId, error: &str) {
         if left.is_empty() {
             return;
         }
+        self.note_left(left, error);
         if let (Some(scale), Some(queue)) = (&mut self.receipts.scale, &self.plan.queue) {
             scale.failed(queue, self.now.tick);
         }
@@ -68,6 +69,8 @@ impl Machine {
             rests && group_of(record).is_some_and(|group| groups.contains(group))
         });
         self.give_back(back);
+        // S-1: what comes again of these groups need not wait for the rest of the batch.
+        self.release_unneeded(id);
     }
 
     /// Messages of a batch that will not go on are shown to their queue's readers: at once, unless a close must wait for its receives.

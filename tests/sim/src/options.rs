@@ -68,6 +68,21 @@ pub enum Kind {
     Queue,
 }
 
+/// What goes on failing after the heal, a hundred times in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stubborn {
+    /// Nothing.
+    Nothing,
+    /// One record makes the function fail.
+    Record,
+    /// The destination takes nothing.
+    Destination,
+    /// The store keeps nothing of one track.
+    Store,
+    /// One track, or the queue, cannot be read.
+    Source,
+}
+
 /// A world in numbers.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "read with the fields' names; printed in full by a failing run")]
@@ -89,6 +104,11 @@ pub struct Options {
     pub safety_ms: u32,
     pub n_control: u32,
     pub receives_max: Option<u32>,
+    pub asks: bool,
+    pub trickles: bool,
+    pub wild_plans: bool,
+    pub cramped: bool,
+    pub stubborn: Stubborn,
     /// When a message that failed is shown again; `None`: when its visibility is over.
     pub retry_after: Option<Duration>,
     pub faults: Faults,
@@ -100,17 +120,18 @@ impl Options {
     pub fn draw(choices: &mut Choices) -> Self {
         let kind = if choices.chance(350) { Kind::Queue } else { Kind::Tracks };
         let mut faults = Faults::draw(choices, kind);
-        let plan = draw_plan(choices, kind);
+        let mut plan = draw_plan(choices, kind);
         if plan.mixes_tracks && choices.chance(500) {
             // A batch of several tracks is worth most when one of them is lost.
             (faults.lose_track, faults.fence) = (1000, 1000);
         }
+        let later = Later::draw(choices, kind, &mut plan, &mut faults);
         let n_records = choices.pick(&[3, 8, 15, 25, 40, 60, 120, 200]);
         let has_age = plan.retry.record_age_max.is_some();
         let limited = plan.batch.bytes_max < 100_000;
         let mut options = Self {
             kind,
-            n_tracks: if kind == Kind::Tracks { choices.between(1, 4) } else { 1 },
+            n_tracks: if kind == Kind::Tracks { choices.between(1, 4).max(if later.cramped { 2 } else { 1 }) } else { 1 },
             n_records: choices.between(1, n_records),
             n_keys: choices.pick(&[1, 0, 2, 4, 12]),
             aggregates: kind == Kind::Tracks && choices.chance(250),
@@ -127,6 +148,11 @@ impl Options {
             safety_ms: choices.pick(&[3000, 10_000, 30_000, 90_000, SLOW + 3000, SLOW + 10_000, SLOW + 30_000, SLOW + 90_000]),
             n_control: if kind == Kind::Tracks { choices.pick(&[0, 3, 10]) } else { 0 },
             receives_max: if kind == Kind::Queue { choices.pick(&[None, Some(3), Some(6)]) } else { None },
+            asks: later.asks,
+            trickles: later.trickles,
+            wild_plans: later.wild_plans,
+            cramped: later.cramped,
+            stubborn: later.stubborn,
             retry_after: None,
             faults,
             plan,
@@ -188,6 +214,58 @@ impl Options {
             && !self.plan.retry.partial_responses
             && self.plan.has_destination
             && self.plan.retry.drop_after_destination_failures.is_none()
+    }
+}
+
+/// What worlds learnt to choose later.
+struct Later {
+    asks: bool,
+    trickles: bool,
+    wild_plans: bool,
+    cramped: bool,
+    stubborn: Stubborn,
+}
+
+impl Later {
+    /// Draws it, and makes plan and faults fit.
+    fn draw(choices: &mut Choices, kind: Kind, plan: &mut Plan, faults: &mut Faults) -> Self {
+        let tracks = kind == Kind::Tracks;
+        let later = choices.later();
+        let asks = later.chance(500);
+        let trickles = later.chance(100);
+        let wild_plans = later.chance(500);
+        let cramped = tracks && later.chance(60);
+        let stubborn = if later.chance(if cramped { 80 } else { 8 }) {
+            later.pick(&[Stubborn::Record, Stubborn::Destination, Stubborn::Store, Stubborn::Source])
+        } else {
+            Stubborn::Nothing
+        };
+        if cramped {
+            // Two tracks come back with open slices, and there is little memory for them.
+            plan.held_bytes_max = later.pick(&[700, 300, 1500]);
+            (faults.crash, faults.function_error) = (1000, faults.function_error.max(500));
+        }
+        let stubborn = if !tracks && stubborn == Stubborn::Store { Stubborn::Source } else { stubborn };
+        match stubborn {
+            Stubborn::Nothing => {}
+            Stubborn::Record | Stubborn::Destination if plan.retry.redelivery == Redelivery::BySource => {
+                return Self { asks, trickles, wild_plans, cramped, stubborn: Stubborn::Nothing };
+            }
+            Stubborn::Record => (plan.retry.retries_max, plan.retry.record_age_max) = (None, None),
+            Stubborn::Destination => {
+                plan.retry.retries_max = Some(plan.retry.retries_max.unwrap_or(0));
+                (plan.has_destination, plan.retry.drop_after_destination_failures) = (true, None);
+            }
+            Stubborn::Store | Stubborn::Source => {}
+        }
+        if stubborn != Stubborn::Nothing {
+            // What waits behind it must neither fill the memory nor lie too far ahead.
+            let is_cramped = cramped && stubborn == Stubborn::Record;
+            plan.held_bytes_max = if is_cramped { plan.held_bytes_max } else { 1 << 30 };
+            plan.ahead_max = 1000;
+            (faults.plan_change, faults.end_track) = (0, 0);
+        }
+        Self { asks, trickles, wild_plans, cramped, stubborn }
     }
 }
 
@@ -271,6 +349,7 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
                 receive_max: count(choices.pick(&[10, 1, 3])),
                 wait_max: Duration::from_secs(choices.pick(&[20, 1])),
                 visibility: visibility.map(Duration::from_secs),
+                retry_after: None,
                 pollers_start: count(choices.pick(&[1, 5])),
                 pollers_max: count(choices.pick(&[5, 20])),
                 pollers_min: count(1),

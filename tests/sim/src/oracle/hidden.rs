@@ -109,14 +109,14 @@ impl Oracle {
     pub(crate) fn q7_what_failed_is_left(&self, settlements: &[Settlement]) -> Result<(), Violation> {
         for settlement in settlements {
             let held = &self.entries[handle_number(&settlement.receipt.handle)];
-            let failed = held.tried > 0 || held.too_large;
+            let failed = held.spent > 0 || held.too_large;
             let by_source = self.plan().retry.redelivery == Redelivery::BySource;
             let fits = match settlement.how {
                 Settle::Delete => true,
                 Settle::Leave => by_source && failed,
                 Settle::Release | Settle::Nack => !by_source || !failed,
             };
-            holds(Rule::Q7, fits, || format!("record {} is settled by {:?} after {} attempts", held.uid, settlement.how, held.tried))?;
+            holds(Rule::Q7, fits, || format!("record {} is settled by {:?} after {} attempts", held.uid, settlement.how, held.spent))?;
         }
         Ok(())
     }

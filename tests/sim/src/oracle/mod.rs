@@ -5,22 +5,28 @@ mod effects;
 mod hidden;
 mod limits;
 mod notices;
+mod numbers;
 mod order;
 mod ownership;
 mod progress;
 mod receipts;
+mod slowness;
+mod states;
 mod truth;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_batcher::{AttemptId, CommitId, NoticeId, Plan, Rule, SettleId, SlotId, TrackIdx};
+use forebay_batcher::{AttemptId, Checkpoint, CommitId, NoticeId, Plan, Rule, SettleId, SlotId, TrackIdx};
 
-pub(crate) use effects::Bisects;
 pub use effects::Tally;
 pub(crate) use hidden::CALL_US;
 pub(crate) use ownership::{Ownership, order_key};
-pub(crate) use truth::{Entry, Poison, Truth, decimal, handle_number, name};
+pub(crate) use slowness::Demand;
+pub(crate) use truth::{Entry, Pause, Poison, Truth, decimal, handle_number, name};
+
+/// The wall clock at the beginning of every world.
+pub(crate) const UNIX_START_MS: i64 = 1_700_000_000_000;
 
 /// A rule that was broken, and by what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +71,7 @@ pub(crate) struct Oracle {
     pub(crate) owners: BTreeMap<TrackIdx, Ownership>,
     pub(crate) flights: BTreeMap<AttemptId, Flight>,
     pub(crate) notices: BTreeMap<NoticeId, Vec<(usize, u32)>>,
-    pub(crate) commits: BTreeMap<CommitId, TrackIdx>,
+    pub(crate) commits: BTreeMap<CommitId, (TrackIdx, Arc<Checkpoint>)>,
     /// Settlements that are open, with their receipts.
     pub(crate) settles: BTreeMap<SettleId, Vec<usize>>,
     pub(crate) slots: Vec<SlotId>,
@@ -80,6 +86,20 @@ pub(crate) struct Oracle {
     pub(crate) first_of_life: usize,
     pub(crate) n_calls: u64,
     pub(crate) taken_order: Vec<u32>,
+    pub(crate) mixes_tracks: bool,
+    /// A batch of several tracks may hold records of one that was lost: what the machine holds and counts of it is not known here.
+    pub(crate) is_blurred: bool,
+    /// A record was given up for its age in this life: what is left of its batch goes on under that batch's limits.
+    pub(crate) has_expired: bool,
+    /// An attempt ended of which nobody knows the limits.
+    pub(crate) is_unsure: bool,
+    /// The plan changed in this life.
+    pub(crate) plan_changed: bool,
+    /// Failures in a row of a queue's receives.
+    pub(crate) n_receive_failed: u32,
+    pub(crate) receive_pause: Option<Pause>,
+    /// When an attempt last ended otherwise than well.
+    pub(crate) failed_us: Option<u64>,
 }
 
 impl Oracle {
@@ -94,6 +114,7 @@ impl Oracle {
             commits: BTreeMap::new(),
             settles: BTreeMap::new(),
             slots: Vec::new(),
+            mixes_tracks: plan.mixes_tracks,
             plans: vec![plan],
             closing: Closing::Open,
             tally: Tally::default(),
@@ -104,6 +125,13 @@ impl Oracle {
             first_of_life: 0,
             n_calls: 0,
             taken_order: Vec::new(),
+            is_blurred: false,
+            has_expired: false,
+            is_unsure: false,
+            plan_changed: false,
+            n_receive_failed: 0,
+            receive_pause: None,
+            failed_us: None,
         }
     }
 
@@ -119,6 +147,8 @@ impl Oracle {
         self.slots.clear();
         self.closing = Closing::Open;
         self.tally = Tally::default();
+        (self.is_blurred, self.has_expired, self.is_unsure, self.plan_changed) = (false, false, false, false);
+        (self.n_receive_failed, self.receive_pause, self.failed_us) = (0, None, None);
         for entry in &mut self.entries {
             entry.in_flight = false;
             entry.noticing = false;

@@ -34,7 +34,7 @@ impl World {
             Event::Heal => self.heal(),
             Event::ReadAnswer { life, id } if self.oracle.is_queue => self.hand_out(life, id)?,
             Event::ReadAnswer { life, id } => self.answer_read(life, id),
-            Event::ReadArrives { life, id, read } => self.arrive(life, id, *read),
+            Event::ReadArrives { life, id, read } => self.arrive(life, id, *read)?,
             Event::ReadFails { life, id, notice } => self.fail_read(life, id, notice),
             Event::ReadAgain { life, id, read } => self.give_read(life, id, Ok(*read)),
             Event::SlotFree { life } if self.is_alive(life) => self.grant_slot()?,
@@ -69,7 +69,18 @@ impl World {
             }
             self.double_read(life, id, read);
         }
+        if read.is_ok() {
+            self.oracle.hear_of_a_read(open.order.track);
+        }
         self.give_read(life, id, read);
+    }
+
+    /// S-4: where messages came, the rate is what it was.
+    pub(super) fn judge_receives(&self, brought: bool) -> Result<(), Violation> {
+        match self.machine.as_ref().and_then(forebay_batcher::Machine::receives) {
+            Some(receives) if brought && !self.is_closing() => self.oracle.s4_the_rate_comes_back(receives, self.now_us),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// What the machine must count when it is given this.
@@ -92,9 +103,15 @@ impl World {
         let owner = open.order.track;
         self.queue.is_failing = true;
         self.reads.remove(&id);
+        let asked_us = match &notice {
+            SourceNotice::Throttled { retry_after } => retry_after.map(|span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
+            SourceNotice::Down { .. } | SourceNotice::PositionLost { .. } => None,
+        };
+        self.oracle.hear_of_a_failed_read(owner, asked_us, self.now_us);
         if let (SourceNotice::PositionLost { .. }, Some(owner)) = (&notice, owner) {
             if let Some(owner) = self.oracle.owners.get_mut(&owner) {
                 owner.position_lost = true;
+                self.oracle.is_blurred |= self.oracle.mixes_tracks;
             }
             // An operator finds the position again.
             if let Some(reader) = self.owners.get(&owner) {

@@ -1,6 +1,7 @@
 //! What will happen, by tick; among events of one tick the one scheduled first comes first.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use forebay_batcher::{
     AttemptId, Checkpoint, CommitId, Committed, Delivery, ExtendId, Extended, NoticeId, Outcome, Read, ReadId, Receipt, SettleId, Settled,
@@ -137,7 +138,7 @@ pub(crate) struct Landing {
     /// The source track, which the store knows it by.
     pub(crate) track: usize,
     pub(crate) epoch: u64,
-    pub(crate) checkpoint: Checkpoint,
+    pub(crate) checkpoint: Arc<Checkpoint>,
     pub(crate) fate: Fate,
 }
 

@@ -42,6 +42,7 @@ impl World {
         if self.machine.is_none() {
             return false;
         }
+        self.heal_by_now();
         if self.oracle.is_queue {
             return self.queue.queue.n_waiting() == 0;
         }
@@ -85,7 +86,9 @@ impl World {
         if let Some(machine) = &self.machine
             && self.oracle.flights.is_empty()
         {
-            self.oracle.w2_the_counts_add_up(&machine.counts())?;
+            self.oracle.n5_the_counts_add_up(&machine.counts(), true)?;
+            let is_sure = !self.oracle.is_queue || !self.oracle.holds_messages();
+            holds(Rule::N1, machine.held_bytes() == 0 || !is_sure, || format!("{} bytes are held, and all is done", machine.held_bytes()))?;
         }
         Ok(())
     }
@@ -96,7 +99,8 @@ impl World {
         let visibility = self.visibility_us().unwrap_or(0) / 1_000_000;
         let hidden = visibility.max(self.options.retry_after.map_or(0, |after| after.as_secs()));
         let per_record = 30 + 2 * hidden * u64::from(self.options.receives_max.unwrap_or(1));
-        600 + n_records * per_record
+        let stubborn = if self.options.stubborn == crate::options::Stubborn::Nothing { 0 } else { 10_000 };
+        600 + n_records * per_record + stubborn
     }
 
     pub(super) fn stuck(&self, what: &str) -> Violation {

@@ -13,7 +13,9 @@ mod receives;
 mod setup;
 mod stall;
 mod store;
+mod stubborn;
 mod tracks;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,11 +25,10 @@ use forebay_batcher::{Machine, Now, Plan, Rule, Tick, TrackIdx, UnixMillis};
 use crate::choices::Choices;
 use crate::coverage::{Coverage, Point};
 use crate::options::Options;
-use crate::oracle::{Closing, Oracle, Violation, holds};
+use crate::oracle::{Closing, Oracle, UNIX_START_MS, Violation, holds};
 use crate::trace::{Keep, Trace};
 use events::Events;
 
-const UNIX_START_MS: i64 = 1_700_000_000_000;
 const STEPS_MAX: u64 = 400_000;
 const SAME_TICK_MAX: u32 = 5_000;
 
@@ -91,6 +92,7 @@ pub(crate) struct World {
     n_steps: u64,
     n_extra_calls: u64,
     changed: bool,
+    stubbornness: stubborn::Stubbornness,
 }
 
 impl World {
@@ -100,7 +102,7 @@ impl World {
         let violation = crate::panics::catch(|| world.live()).err();
         Report {
             violation,
-            choices: world.choices.made().to_vec(),
+            choices: world.choices.made(),
             options: world.options,
             hash: world.trace.hash(),
             lines: world.trace.into_lines(),
@@ -125,6 +127,8 @@ impl World {
                 (None, Some(_)) => false,
                 (None, None) => return Err(self.stuck("nothing will ever happen")),
             };
+            let until_us = timeout.map_or(u64::MAX, |(tick, _)| tick.0).min(event.unwrap_or(u64::MAX));
+            self.judge_the_wait(until_us)?;
             let before = self.now_us;
             if let (true, Some((tick, why))) = (timeout_first, timeout) {
                 self.now_us = self.now_us.max(tick.0);

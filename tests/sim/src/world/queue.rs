@@ -123,6 +123,7 @@ impl World {
                     Settled::Done => {
                         entry.settled = true;
                         self.oracle.tally.deleted += u64::from(entry.finished);
+                        self.oracle.tally.handed_back += u64::from(!entry.finished);
                     }
                     Settled::Lost => (entry.void, entry.lost) = (true, true),
                     Settled::Failed => {}

@@ -15,11 +15,12 @@ impl World {
     pub(super) fn receive(&mut self, order: ReadOrder) -> Result<(), Violation> {
         self.oracle.q6_an_empty_queue_is_asked_by_few(self.reads.len() + 1, self.queue.n_empty)?;
         self.oracle.g1_receives_keep_their_limits(self.reads.len() + 1, &order)?;
+        self.oracle.s5_a_read_waits(None, self.now_us)?;
         let n_asked = self.reads.values().filter(|read| !read.is_answered).map(|read| u64::from(read.order.records_max)).sum();
         self.oracle.q6_no_more_is_received_than_can_start(n_asked, &order)?;
         let (life, id) = (self.life, order.id);
         // Where the platform fails, its queue does now and then too.
-        if self.strikes(self.options.faults.platform / 4, Point::ReadDown) {
+        if self.is_stubborn_source(None).is_some() || self.strikes(self.options.faults.platform / 4, Point::ReadDown) {
             let at = self.soon(20);
             let notice = SourceNotice::Down { error: "no route".into() };
             self.events.push(at, Event::ReadFails { life, id, notice });
@@ -67,28 +68,32 @@ impl World {
         if at > self.now_us {
             self.events.push(at, Event::ReadArrives { life, id, read: Box::new(read) });
         } else {
-            self.arrive(life, id, read);
+            self.arrive(life, id, read)?;
         }
         Ok(())
     }
 
     /// What a queue handed out reaches the machine.
-    pub(super) fn arrive(&mut self, life: u32, id: ReadId, read: Read) {
+    pub(super) fn arrive(&mut self, life: u32, id: ReadId, read: Read) -> Result<(), Violation> {
         if !self.is_alive(life) {
-            return;
+            return Ok(());
         }
-        let Some(open) = self.reads.remove(&id) else { return };
+        let Some(open) = self.reads.remove(&id) else { return Ok(()) };
         let believed_us = self.visibility_us().map_or(u64::MAX, |span| open.sent_us + span);
         let slack_us = self.visibility_us().map_or(0, |span| span / 10 + CALL_US);
         for receipt in read.records.iter().filter_map(receipt_of).chain(&read.filtered) {
-            self.oracle.hold(handle_number(&receipt.handle), believed_us, believed_us < self.now_us + slack_us);
+            let at = handle_number(&receipt.handle);
+            (self.oracle.entries[at].handed, self.oracle.entries[at].handed_us) = (true, self.now_us);
+            self.oracle.hold(at, believed_us, believed_us < self.now_us + slack_us);
         }
         let is_empty = read.records.is_empty() && read.filtered.is_empty();
         self.queue.n_empty = if is_empty && !self.oracle.holds_what_has_not_started() { self.queue.n_empty + 1 } else { 0 };
         self.queue.is_failing = false;
         self.count_read(&read);
         self.double_read(life, id, &read);
+        self.oracle.hear_of_a_read(None);
         self.give_read(life, id, Ok(read));
+        self.judge_receives(!is_empty)
     }
 
     /// A tick up to a fifth beyond a visibility from now.
@@ -140,7 +145,7 @@ impl World {
                 let visible_until = visibility.map(|span| Tick(sent_us + span));
                 read.records.push(Record {
                     id: name(truth.name),
-                    place: Place::Queue { receipt, visible_until, receives_left },
+                    place: Place::Queue { receipt, visible_until, receives_left, n_receives: Some(n_receives) },
                     key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
                     arrival: truth.arrival,
                     bytes: body(uid, truth.n_bytes),

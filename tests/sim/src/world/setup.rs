@@ -9,7 +9,7 @@ use forebay_models::stream::{Log, Style};
 use super::events::{Event, Events};
 use super::{Phase, World, gate, queue, stall, store, tracks};
 use crate::choices::Choices;
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, Point};
 use crate::options::{Kind, Options};
 use crate::oracle::Oracle;
 use crate::trace::{Keep, Trace};
@@ -47,6 +47,7 @@ impl World {
             n_steps: 0,
             n_extra_calls: 0,
             changed: false,
+            stubbornness: super::stubborn::Stubbornness::default(),
             choices,
             options,
         };
@@ -93,12 +94,15 @@ impl World {
                 self.tracks[track].origin = self.tracks[track].log.origin_latest();
             }
             // Written in one go with the mapping's list of tracks, before it is enabled.
-            self.store.durable[track] = Some(Checkpoint::at_origin(self.tracks[track].origin.clone()));
+            self.store.durable[track] = Some(Arc::new(Checkpoint::at_origin(self.tracks[track].origin.clone())));
         }
     }
 
     fn schedule_records(&mut self) {
-        let mut left = self.options.n_records;
+        let mut left = if self.options.trickles { 0 } else { self.options.n_records };
+        if self.options.trickles {
+            self.schedule_trickle();
+        }
         while left > 0 {
             let n = self.choices.pick(&[20, 5, 1, 60]).min(left);
             let track = self.choices.below(self.options.n_tracks) as usize;
@@ -113,6 +117,17 @@ impl World {
         }
         let at = self.some_time();
         self.events.push(at, Event::PoisonHeals);
+    }
+
+    /// One record after the other, over the whole of the safety phase.
+    fn schedule_trickle(&mut self) {
+        self.coverage.hit(Point::Trickle);
+        let (n_tracks, span_ms) = (self.options.n_tracks, self.options.safety_ms);
+        for _ in 0..self.options.n_records {
+            let later = self.choices.later();
+            let (track, at_ms) = (later.below(n_tracks) as usize, later.below(span_ms));
+            self.events.push(self.now_us + 1000 * u64::from(at_ms), Event::Append { track, n: 1 });
+        }
     }
 
     fn schedule_faults(&mut self) {

@@ -51,6 +51,11 @@ impl World {
         Some(event)
     }
 
+    /// It stands still, or has not heard all of what came meanwhile.
+    pub(super) fn may_be_behind(&self) -> bool {
+        self.now_us <= self.stall.until_us
+    }
+
     fn is_stalled(&self) -> bool {
         self.now_us < self.stall.until_us
     }
