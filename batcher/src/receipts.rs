@@ -1,6 +1,7 @@
 //! The ledger of receipts: messages held by visibility, groups in order, credits for receives, settlements until they took effect.
 
 mod hiding;
+mod left;
 mod pool;
 mod receiving;
 mod settling;
@@ -9,11 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use self::left::Left;
 use crate::action::*;
 use crate::assemble::{Filler, bytes_in_batch};
 use crate::attempt::{Limits, Slice, Tried};
 use crate::backoff::ask_again_delay;
 use crate::chain::{Chain, ChainId, Hold, Step, What, group_of};
+use crate::fault::Fault;
+use crate::filtered::Filtered;
 use crate::machine::Machine;
 use crate::mutant::{Mutant, planted};
 use crate::plan::{Plan, QueuePlan};
@@ -50,6 +54,8 @@ pub(crate) struct Receipts {
     pub(crate) scale: Option<Scale>,
     pub(crate) failing: Option<Failing>,
     pub(crate) idle_since: Option<Tick>,
+    pub(crate) left: Left,
+    pub(crate) filtered: Filtered,
 }
 
 #[derive(Debug)]
@@ -86,7 +92,7 @@ pub(crate) struct Failing {
     pub(crate) since: Tick,
     pub(crate) until: Tick,
     n: u32,
-    pub(crate) error: String,
+    pub(crate) error: Fault,
 }
 
 impl Receipts {
@@ -109,6 +115,8 @@ impl Receipts {
             scale: plan.queue.as_ref().map(Scale::new),
             failing: None,
             idle_since: None,
+            left: Left::default(),
+            filtered: Filtered::default(),
         }
     }
 

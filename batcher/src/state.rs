@@ -2,6 +2,7 @@
 
 use crate::action::BatchReason;
 use crate::attempt::NotReached;
+use crate::fault::Fault;
 use crate::time::Tick;
 
 /// What a track (or a queue) is doing, or what it waits for. The first that applies, in this order.
@@ -34,7 +35,7 @@ pub enum TrackState {
         /// Since when.
         since: Tick,
         /// What it said last.
-        error: String,
+        error: Fault,
         /// When it is asked again.
         next: Tick,
     },
@@ -45,7 +46,7 @@ pub enum TrackState {
         /// Since when.
         since: Tick,
         /// What was said last.
-        error: String,
+        error: Fault,
     },
     /// A batch failed and waits for its next try.
     Retrying {
@@ -100,7 +101,27 @@ pub enum TrackState {
         /// When it is asked again.
         next: Tick,
         /// What it said last.
+        error: Fault,
+    },
+    /// Messages failed and were left to their queue, which hides them; nothing else is to be done.
+    Hidden {
+        /// How many; beyond a thousand they are not counted.
+        n_messages: u32,
+        /// How often the one that comes next was given out, as its queue says.
+        n_receives: Option<u32>,
+        /// When that one failed.
+        since: Tick,
+        /// When it comes again; `None` where its queue does not tell.
+        next: Option<Tick>,
+        /// What was said of it.
         error: String,
+    },
+    /// A read is open and the source has nothing; what was read last was all dropped by the filter.
+    AllFiltered {
+        /// How many in a row.
+        n_records: u64,
+        /// Since when none came through.
+        since: Tick,
     },
     /// A read is open and the source has nothing.
     NoRecords {

@@ -2,8 +2,10 @@
 
 pub mod address;
 pub mod aws;
+pub mod caught;
 pub mod exchange;
 pub mod http;
+pub mod mark;
 pub mod pieces;
 pub mod secret;
 pub mod stream;
@@ -11,8 +13,9 @@ pub mod tls;
 
 pub use aws::{Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, KeptCredentials, RelayError, sdk_client};
 pub use aws_credential_types::provider::error::CredentialsError;
-pub use exchange::{Answer, BodyError, ExchangeError, Limits};
+pub use exchange::{Answer, BodyError, ExchangeError, Limits, coding_of, compressed};
 pub use http::{HttpClient, HttpClients};
+pub use mark::Mark;
 pub use pieces::{Pieces, Sent};
 pub use secret::{Secret, SecretError};
 pub use stream::{StreamBody, StreamError};

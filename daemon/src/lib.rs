@@ -1,12 +1,13 @@
 //! The shell of Forebay: it wires sources, functions, destinations and the store to one core machine for each mapping. It decides nothing
 //! about records; only the loop of a mapping's task touches its machine.
 
+#[cfg(test)]
+mod accepted_tests;
 pub mod admin;
 pub mod app;
 pub mod blueprint;
 pub mod budget;
 pub mod built_in;
-mod caught;
 pub mod cli;
 pub mod clock;
 pub mod config_files;
@@ -36,4 +37,5 @@ pub mod sentence;
 pub mod shutdown;
 pub mod status;
 pub mod supervisor;
+pub mod watchdog;
 pub mod why;

@@ -1,9 +1,11 @@
 //! Why a mapping as a whole does what it does, or does nothing: one sentence, how bad it is, and what to do.
 
+use forebay_batcher::Fault;
+use forebay_config::Code;
+use forebay_pollers::SourceError;
 use serde::Serialize;
 
 use crate::registry::Lifecycle;
-use crate::sentence::code_in;
 use crate::status::{TrackStatus, Weight};
 
 /// Why a mapping does what it does, or does nothing.
@@ -18,7 +20,10 @@ pub struct Why {
     pub advice: Option<&'static str>,
     /// The page of the manual.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    pub code: Option<Code>,
+    /// What to know of it besides, such as that another mapping takes its messages away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// How bad it is.
@@ -35,7 +40,7 @@ pub enum Severity {
 
 impl Why {
     /// From the mapping's life cycle, what hinders it as a whole, and its tracks: the worst speaks.
-    pub fn of(lifecycle: &Lifecycle, trouble: Option<&str>, tracks: Option<&[TrackStatus]>) -> Self {
+    pub fn of(lifecycle: &Lifecycle, trouble: Option<&Fault>, tracks: Option<&[TrackStatus]>) -> Self {
         match lifecycle {
             Lifecycle::Enabled => {}
             Lifecycle::Enabling { error, .. } => {
@@ -43,7 +48,7 @@ impl Why {
                     lifecycle.to_string(),
                     Severity::Trouble,
                     Some("Mend what the error names; it goes on by itself."),
-                    code_in(error),
+                    error.code,
                 );
             }
             Lifecycle::Restarting { .. } => {
@@ -51,7 +56,7 @@ impl Why {
                     lifecycle.to_string(),
                     Severity::Trouble,
                     Some("Report it: a task never dies in order."),
-                    Some("FB-0501"),
+                    Some(Code("FB-0501")),
                 );
             }
             Lifecycle::Disabled => {
@@ -62,7 +67,7 @@ impl Why {
             }
             Lifecycle::Unfit { error } => {
                 let advice = Some("Change the mapping, or what the error names, and reload.");
-                return Self::new(lifecycle.to_string(), Severity::Trouble, advice, code_in(error).or(Some("FB-0537")));
+                return Self::new(lifecycle.to_string(), Severity::Trouble, advice, error.code.or(Some(Code("FB-0537"))));
             }
             Lifecycle::Creating | Lifecycle::Disabling | Lifecycle::Updating | Lifecycle::Deleting { .. } => {
                 return Self::new(lifecycle.to_string(), Severity::Waiting, None, None);
@@ -79,13 +84,18 @@ impl Why {
                 format!("Its tracks cannot be listed: {trouble}."),
                 Severity::Trouble,
                 advice,
-                code_in(trouble).or(Some("FB-0504")),
+                trouble.code.or(Some(SourceError::DOWN)),
             );
         }
         match worst {
             Some(worst) => Self::of_tracks(worst, tracks),
             None => Self::new("Waiting for records: the source has no tracks yet.".into(), Severity::None, None, None),
         }
+    }
+
+    /// The same with what to know besides.
+    pub fn with_note(self, note: Option<String>) -> Self {
+        Self { note, ..self }
     }
 
     fn of_tracks(worst: &TrackStatus, tracks: &[TrackStatus]) -> Self {
@@ -101,16 +111,19 @@ impl Why {
             n => format!(" ({n} other tracks say the same)"),
         };
         let sentence = if tracks.len() == 1 { worst.sentence.clone() } else { format!("{}{others}: {}", worst.label, worst.sentence) };
-        Self::new(sentence, severity, advice(worst), worst.code.as_deref())
+        Self::new(sentence, severity, advice(worst), worst.code)
     }
 
-    fn new(why: String, severity: Severity, advice: Option<&'static str>, code: Option<&str>) -> Self {
-        Self { why, severity, advice, code: code.map(str::to_owned) }
+    fn new(why: String, severity: Severity, advice: Option<&'static str>, code: Option<Code>) -> Self {
+        Self { why, severity, advice, code, note: None }
     }
 }
 
 /// What to do about a state, where something is to be done.
 fn advice(track: &TrackStatus) -> Option<&'static str> {
+    if track.state == "AllFiltered" {
+        return Some("Nothing, if that is what the filter is for; else try its pattern on a record: `forebay pattern test`.");
+    }
     if track.weight < Weight::Waits {
         return None;
     }
@@ -124,6 +137,10 @@ fn advice(track: &TrackStatus) -> Option<&'static str> {
         "NotReached" => "See that the function can be reached and has free concurrency; no retry is spent meanwhile.",
         "Retrying" | "Invoking" => {
             "Look at the function's error. `maximum_retry_attempts`, `maximum_record_age_in_seconds` and `on_failure` say when it is given up."
+        }
+        "Hidden" => {
+            "Look at the function's error. The queue's redrive policy ends a message that always fails; `retry_after` of the source says when it \
+             comes again, `maximum_retry_attempts` lets Forebay try it."
         }
         "WaitingForSlot" => "Raise `reserved_concurrent_executions` or `maximum_concurrency`, or make the function faster.",
         "OutOfRoom" => "Wait for the function, or raise `memory_budget_mb`.",

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::{
-    Gap, OrderKey, Origin, Position, Receipt, Record, RecordId, Section, Settled, Settlement, SourceNotice, UnixMillis, Watermark,
+    Fault, Gap, OrderKey, Origin, Position, Receipt, Record, RecordId, Section, Settled, Settlement, SourceNotice, UnixMillis, Watermark,
 };
 use forebay_clients::Clients;
 use forebay_config::settings::SettingSpec;
-use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
+use forebay_config::{Code, Finding, Node, SourceProfile, StartingPosition};
 use serde_json::value::RawValue;
 
 use crate::places::{Backlog, PlaceError, Stand};
@@ -101,10 +101,12 @@ pub struct Listing {
 /// A connected source.
 pub trait Source: Send + Sync {
     /// What it is called by itself, where it is known only now and settings can name the same in several ways: sources of one name are one.
+    /// Mappings share such a source, unless it is a queue that they compete for.
     fn name(&self) -> Option<&str> {
         None
     }
-    /// What all must agree on who share it, as text; settings that differ in it cannot share.
+    /// What all must agree on who share it, as people read it; settings that differ in it cannot share. Those who compete need not agree, but
+    /// nobody shares what others compete for.
     fn terms(&self) -> &str {
         ""
     }
@@ -137,6 +139,10 @@ pub trait Source: Send + Sync {
     fn backlog<'a>(&'a self, _stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
         Box::pin(async { Ok(Backlog::default()) })
     }
+    /// The end of a stretch that a checkpoint holds, both ends included, as this version writes positions: what the store kept may be older.
+    fn end_of_stretch(&self, kept: Position) -> Position {
+        kept
+    }
     /// Opens a reader at a bound.
     fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>>;
     /// How records become JSON for one mapping. Pure.
@@ -148,6 +154,10 @@ pub trait Source: Send + Sync {
     /// The queue, when the source is one; it has no tracks then.
     fn queue(&self) -> Option<Arc<dyn Queue>> {
         None
+    }
+    /// Each record is for one of the mappings that read it, as on AWS: it is a queue whose messages are not fanned out.
+    fn is_competed_for(&self) -> bool {
+        self.queue().is_some_and(|queue| !queue.facts().fans_out)
     }
     /// Bytes of an event around its records and the commas between them: an event of n records has these, theirs, and n − 1 more.
     fn envelope_bytes(&self) -> u64;
@@ -185,6 +195,8 @@ pub struct QueueFacts {
     pub visibility: Option<Duration>,
     /// How long the queue itself hides messages that nobody extends, as an operator has set it.
     pub visibility_set: Option<Duration>,
+    /// How long after it was left a message that failed is shown again; `None` when its visibility is over.
+    pub retry_after: Option<Duration>,
     /// Whether mappings that read the queue in one process each get every message, which is deleted when all have finished it. Otherwise
     /// they compete for messages, as mappings on AWS do.
     pub fans_out: bool,
@@ -199,6 +211,8 @@ pub struct Message {
     pub receipt: Receipt,
     /// How often the queue still gives it out before it takes it away to its dead letters; `None` where it never does.
     pub receives_left: Option<u32>,
+    /// How often the queue has given it out, this time included; `None` where it does not say.
+    pub n_receives: Option<u32>,
 }
 
 /// What became of hiding one message for longer.
@@ -282,6 +296,8 @@ pub enum SourceError {
     Down {
         /// What was read.
         what: String,
+        /// The page that explains why; [`SourceError::DOWN`] where the cause has none of its own.
+        code: Code,
         /// Why.
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
@@ -305,17 +321,35 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// A source that cannot be read, whyever.
+    pub const DOWN: Code = Code("FB-0504");
+    const POSITION_LOST: Code = Code("FB-0502");
+
+    /// The page that explains it.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Down { code, .. } => *code,
+            Self::Throttled { .. } => Self::DOWN,
+            Self::PositionLost { .. } => Self::POSITION_LOST,
+        }
+    }
+
+    /// What reads `what` panicked: it is asked again, as when it is down.
+    pub(crate) fn died(what: &str, panic: String) -> Self {
+        Self::Down { what: what.to_owned(), code: Code("FB-0501"), cause: format!("FB-0501: what reads it {panic}").into() }
+    }
+
     /// The same as the core is told it, the causes in the text.
     pub fn to_notice(&self) -> SourceNotice {
         match self {
-            Self::Down { what, cause } => {
+            Self::Down { what, code, cause } => {
                 let mut error = format!("{what} cannot be read: {cause}");
                 let mut next = cause.source();
                 while let Some(cause) = next {
                     error = format!("{error}: {cause}");
                     next = cause.source();
                 }
-                SourceNotice::Down { error }
+                SourceNotice::Down { error: Fault::new(*code, error) }
             }
             Self::Throttled { retry_after, .. } => SourceNotice::Throttled { retry_after: *retry_after },
             Self::PositionLost { .. } => SourceNotice::PositionLost { error: self.to_string() },

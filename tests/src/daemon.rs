@@ -92,11 +92,21 @@ impl Daemon {
         Self::spawn_as(folder, &arguments, variables)
     }
 
+    /// Starts it with its output, log included, going to `out` and waits until it is ready.
+    pub fn start_writing_to(folder: &Path, out: File) -> Self {
+        let arguments = ["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"];
+        Self::spawn_onto(folder, &arguments, &[], out).ready()
+    }
+
     fn spawn_as(folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
+        let log = File::options().create(true).append(true).open(folder.join("log")).expect("the log can be written");
+        Self::spawn_onto(folder, arguments, variables, log)
+    }
+
+    fn spawn_onto(folder: &Path, arguments: &[&str], variables: &[(&str, String)], log: File) -> Self {
         for name in ["admin.addr", "api.addr"] {
             let _ = std::fs::remove_file(folder.join("data").join(name));
         }
-        let log = File::options().create(true).append(true).open(folder.join("log")).expect("the log can be written");
         let mut command = Command::new(binary());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
             command.env_remove(name);

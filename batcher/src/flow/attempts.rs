@@ -85,13 +85,14 @@ impl Machine {
         if matches!(outcome, Outcome::Failed { .. } | Outcome::PartlyFailed { .. } | Outcome::TooLarge) {
             chain.failing_since.get_or_insert(now);
         }
+        let error = said(&outcome);
         let has_changed = !matches!(outcome, Outcome::NotReached { .. });
         let limits = chain.limits.clone();
         let Next { done, left, then } = next(tried, outcome, &limits);
         self.counts.succeeded += done.len() as u64;
         let lost = self.lost_groups(&done);
         self.finish(&done);
-        self.leave(&left, id);
+        self.leave(&left, id, &error);
         let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id)).collect();
         let chain = self.chains.get_mut(&id).expect("it was there above");
         for step in steps.into_iter().rev() {
@@ -132,10 +133,7 @@ impl Machine {
         }
         match outcome {
             Outcome::Succeeded(_) => {}
-            Outcome::PartlyFailed { failed, .. } => {
-                let n_failed = tried.slice.records().iter().filter(|record| failed.contains(&record.id)).count() as u64;
-                self.counts.failed += n_failed;
-            }
+            Outcome::PartlyFailed { failed, .. } => self.counts.failed += n_named(&tried.slice, failed),
             Outcome::Failed { .. } => {
                 self.counts.failed += n_records;
                 self.counts.halved += u64::from(bisects);
@@ -146,5 +144,14 @@ impl Machine {
             }
             Outcome::TooLarge => self.counts.halved += u64::from(tried.slice.n_records() > 1),
         }
+    }
+}
+
+/// What was said of messages that failed, for people.
+fn said(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Failed { reply, .. } => reply.error.clone().unwrap_or_default(),
+        Outcome::PartlyFailed { .. } => "the function named it in batchItemFailures".to_owned(),
+        Outcome::Succeeded(_) | Outcome::NotReached { .. } | Outcome::TooLarge => String::new(),
     }
 }

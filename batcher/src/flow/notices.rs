@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What is said of a message that no batch can hold.
+const TOO_LARGE: &str = "it is larger than an event may be";
+
 impl Machine {
     pub(super) fn has_taker(&self, told: &Told) -> bool {
         let is_dropped = self.plan.retry.drop_after_destination_failures.is_some_and(|max| told.n_refused >= max.get());
@@ -13,7 +16,7 @@ impl Machine {
         let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
         if told.condition == Condition::PayloadTooLarge && chain.limits.redelivery == Redelivery::BySource {
             // Nobody asked us to drop it: its queue's own limit of receives decides.
-            self.leave(told.slice.records(), id);
+            self.leave(told.slice.records(), id, TOO_LARGE);
             self.after_pop(id);
             return;
         }

@@ -46,6 +46,8 @@ impl Machine {
             read.filtered.retain(|receipt| receipt.generation > dead);
             self.counts.receipts_lost += (n_arrived - read.records.len() - read.filtered.len()) as u64;
         }
+        self.receipts.filtered.note(&read, now);
+        self.receipts.left.forget_gone(now);
         let guess = queue.visibility.map(|visibility| now.after(visibility));
         for receipt in read.filtered.into_iter().filter(|_| !planted(Mutant::KeepFiltered)) {
             self.receipts.held.insert(receipt.clone(), Held { visible_until: guess, stage: Stage::Settling, is_extending: false });
@@ -53,6 +55,7 @@ impl Machine {
         }
         for record in read.records {
             let Place::Queue { receipt, visible_until, .. } = &record.place else { continue };
+            self.receipts.left.forget(&record.id);
             let (receipt, visible_until) = (receipt.clone(), *visible_until);
             let seq = self.next_id();
             self.receipts.held.insert(receipt.clone(), Held { visible_until: None, stage: Stage::Waiting(seq), is_extending: false });

@@ -24,10 +24,11 @@ impl Machine {
     }
 
     /// Messages that failed and that their queue brings again; later messages of their groups go back too, so that none overtakes.
-    pub(crate) fn leave(&mut self, left: &[Record], id: ChainId) {
+    pub(crate) fn leave(&mut self, left: &[Record], id: ChainId, error: &str) {
         if left.is_empty() {
             return;
         }
+        self.note_left(left, error);
         if let (Some(scale), Some(queue)) = (&mut self.receipts.scale, &self.plan.queue) {
             scale.failed(queue, self.now.tick);
         }

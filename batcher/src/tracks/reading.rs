@@ -37,6 +37,7 @@ impl Machine {
         self.counts.gaps += u64::from(read.gap.is_some());
         let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
         track.idle_since = if read.records.is_empty() { Some(track.idle_since.unwrap_or(now)) } else { None };
+        track.filtered.note(&read, now);
         track.read_failing = None;
         let before = track.passed.clone();
         let n_lanes = track.n_lanes();

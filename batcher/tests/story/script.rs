@@ -49,6 +49,7 @@ pub(crate) fn queue_plan(redelivery: Redelivery) -> Plan {
             receive_max: count(10),
             wait_max: Duration::from_secs(20),
             visibility: Some(Duration::from_secs(30)),
+            retry_after: None,
             pollers_start: count(2),
             pollers_max: count(10),
             pollers_min: count(1),
@@ -115,7 +116,7 @@ impl Stage {
             "read" => self.answer_read(rest),
             "down" => {
                 let order = self.reads.pop_front().expect("a read is open");
-                self.machine.handle_read(order.id, Err(SourceNotice::Down { error: rest.to_owned() }), now);
+                self.machine.handle_read(order.id, Err(SourceNotice::Down { error: rest.into() }), now);
             }
             "slot" => {
                 self.n_slots += 1;
@@ -234,6 +235,7 @@ impl Stage {
                 receipt: Receipt { handle: Bytes::copy_from_slice(format!("h{name}").as_bytes()), generation: Generation(0) },
                 visible_until: Some(self.now.tick.after(Duration::from_secs(30))),
                 receives_left: None,
+                n_receives: None,
             },
         };
         let key = match (key, track) {

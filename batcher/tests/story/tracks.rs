@@ -650,6 +650,45 @@ fn the_lane_count_changes_between_batches() {
 }
 
 #[test]
+fn what_the_filter_dropped_is_told_until_a_record_comes_through() {
+    check(
+        plan(),
+        "assign
+         read filtered filtered passed:3
+         +500ms
+         read filtered passed:4
+         state
+         read r4
+         slot
+         ok
+         durable
+         state",
+        &expect![[r#"
+            > assign
+              read
+            > read filtered filtered passed:3
+              read
+              commit at 3
+            > +500ms
+            > read filtered passed:4
+              read
+            > state
+              AllFiltered { n_records: 3, since: Tick(1000000) }
+            > read r4
+              read
+              want 1
+            > slot
+              invoke r4 on slot 1 (Window, before 0)
+            > ok
+            > durable
+              commit at 5
+            > state
+              NoRecords { since: Tick(1500000) }
+        "#]],
+    );
+}
+
+#[test]
 fn what_was_too_old_is_given_up_alone_and_a_crash_gives_up_nothing_that_stood_between() {
     let base = plan();
     let plan = Plan { retry: RetryPlan { record_age_max: Some(Duration::from_secs(60)), ..base.retry }, ..base };

@@ -1,6 +1,7 @@
 //! Hands news to the machine: one arm for each kind.
 
-use forebay_batcher::{Committed, Delivery, Lost, Outcome, SourceNotice};
+use forebay_batcher::{Close, Committed, Delivery, Fault, Lost, Outcome, Scope, SourceNotice, TrackState};
+use forebay_config::Code;
 use forebay_pollers::{FeedEvent, TrackName};
 
 use super::jobs::Done;
@@ -22,7 +23,7 @@ impl Life<'_> {
                 let _ = answer.send(self.kept());
             }
             // Nobody can close the mapping any more: it ends as it would on a close.
-            News::Command(None) => self.close(forebay_batcher::Close::Finish),
+            News::Command(None) => self.close(Close::Finish),
             News::Done(done) => self.hear_done(done),
             News::Slot(slot) => {
                 let id = slot.id;
@@ -59,7 +60,7 @@ impl Life<'_> {
                 self.machine.handle_delivered(id, answer, now);
             }
             Done::Committed { id, track, checkpoint, answer, error } => {
-                self.tell_commit(track, answer, error.as_deref());
+                self.tell_commit(track, answer, error.as_ref());
                 match answer {
                     Committed::Durable => {
                         self.store_failing = false;
@@ -69,11 +70,25 @@ impl Life<'_> {
                         }
                     }
                     Committed::Full | Committed::Failed => self.store_failing = true,
-                    Committed::Fenced => {}
+                    Committed::Fenced => self.is_fenced = true,
                 }
                 self.machine.handle_committed(id, answer, now);
+                if answer == Committed::Fenced {
+                    self.fence();
+                }
             }
             Done::Forgotten(names) => self.hear_forgotten(&names),
+        }
+    }
+
+    /// Another owner has the mapping, so with one track it has lost them all: none is read or invoked for any more.
+    fn fence(&mut self) {
+        let now = self.wiring.clock.now();
+        for idx in self.tracks.open() {
+            if self.machine.state(idx) != TrackState::Fenced {
+                self.machine.close(Scope::Track(idx), Close::Abandon, now);
+            }
+            self.subscriber.forget(idx);
         }
     }
 
@@ -108,7 +123,7 @@ impl Life<'_> {
                 self.machine.handle_lost(scope, now);
             }
             FeedEvent::Trouble(notice) => {
-                let error = source_trouble(notice);
+                let error = source_trouble(&notice);
                 self.tell_trouble(&error);
                 self.entry.set_trouble(Some(error));
             }
@@ -120,11 +135,14 @@ impl Life<'_> {
     }
 }
 
-/// What a source said, for people.
-pub(super) fn source_trouble(notice: SourceNotice) -> String {
+/// What a source said.
+pub(super) fn source_trouble(notice: &SourceNotice) -> Fault {
     match notice {
-        SourceNotice::Down { error } | SourceNotice::PositionLost { error } => error,
-        SourceNotice::Throttled { retry_after: Some(after) } => format!("it asks to slow down for {}", crate::sentence::span(after)),
+        SourceNotice::Down { error } => error.clone(),
+        SourceNotice::PositionLost { error } => Fault::new(Code("FB-0502"), error.as_str()),
+        SourceNotice::Throttled { retry_after: Some(after) } => {
+            format!("it asks to slow down for {}", crate::sentence::span(*after)).into()
+        }
         SourceNotice::Throttled { retry_after: None } => "it asks to slow down".into(),
     }
 }

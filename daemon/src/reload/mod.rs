@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use forebay_config::{Executor, Function};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
 use tracing::{debug, error, info};
@@ -119,6 +120,13 @@ impl Reloader {
         outcome
     }
 
+    /// What became of a reload that panicked.
+    pub fn died(&self, panic: &str, cause: Cause) -> Outcome {
+        let outcome = Outcome::Rejected(Refused::unreadable("FB-0501", format!("reading it {panic}")));
+        self.tell(&outcome, cause);
+        outcome
+    }
+
     fn read(&self, watch: &mut Watch) -> Result<Read, Refused> {
         if self.names.iter().any(|name| name == "-") {
             return Err(Refused::unreadable("FB-0510", "standard input cannot be read a second time: give the config as a file"));
@@ -189,9 +197,15 @@ impl Reloader {
     }
 }
 
-/// The files besides the config's own whose change is one of the config.
+/// The files besides the config's own whose change is one of the config, and the code folders, which may be links.
 pub fn named_files(loaded: &Loaded, blueprint: &Blueprint) -> BTreeSet<PathBuf> {
-    loaded.named_files().iter().cloned().chain(blueprint.settings.api.files()).collect()
+    let of_function = |it: &Function| match &it.executor {
+        Executor::Process(settings) => Some(settings.code.clone()),
+        Executor::Http(settings) => settings.ca_file.clone(),
+        Executor::Lambda(settings) => settings.aws.ca_file.clone(),
+    };
+    let files = loaded.named_files().iter().cloned().chain(blueprint.settings.api.files());
+    files.chain(blueprint.functions.values().filter_map(of_function)).chain(blueprint.settings.aws.ca_file.clone()).collect()
 }
 
 /// What concerns the process and may change while it runs.

@@ -6,12 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use forebay_batcher::{Read, ReadOrder, SourceNotice, TrackIdx, Watermark};
+use forebay_batcher::{Fault, Read, ReadId, ReadOrder, SourceNotice, TrackIdx, Watermark};
+use forebay_clients::caught::caught;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::behind::Behind;
+use super::contained::Contained;
 use super::desk::Desk;
 use super::inbox::{Command, Inbox, SubscriberId};
 use super::queue::Called;
@@ -42,6 +45,10 @@ pub(super) struct Member {
     late: VecDeque<FeedEvent>,
     trouble: Option<SourceNotice>,
     list_at: Option<Instant>,
+    /// Its own receives of a queue that are open.
+    pub(super) receives: BTreeSet<ReadId>,
+    /// It takes no messages any more and settles what it has.
+    pub(super) is_resting: bool,
 }
 
 pub(super) struct Actor {
@@ -60,6 +67,8 @@ pub(super) struct Actor {
     pub(super) desk: Option<Desk>,
     /// Calls to it that were sent and are not answered.
     pub(super) n_calls: usize,
+    /// Receives that go on though nobody waits for them.
+    pub(super) behind: Behind,
     stops: bool,
 }
 
@@ -67,8 +76,9 @@ impl Actor {
     pub(super) fn new(source: Arc<dyn Source>, limits: FeedLimits, inbox: Arc<Inbox>) -> Self {
         Self {
             desk: source.queue().filter(|queue| queue.facts().fans_out).map(|_| Desk::new(Instant::now())),
-            queue: source.queue(),
+            queue: source.queue().map(|queue| Arc::new(Contained(queue)) as _),
             n_calls: 0,
+            behind: Behind::default(),
             source,
             limits,
             inbox,
@@ -117,8 +127,15 @@ impl Actor {
             Command::Extend(who, id, receipts, by) => self.extend(who, id, receipts, by),
             Command::Expect(voter) => _ = self.desk.as_mut().map(|desk| desk.expect(voter)),
             Command::Dismiss(voter) => _ = self.desk.as_mut().map(|desk| desk.dismiss(&voter)),
-            Command::Stop => self.stops = true,
+            Command::Stop => self.stop(),
         }
+    }
+
+    /// Nothing is received any more; what is in the air is handed back when it comes.
+    fn stop(&mut self) {
+        self.stops = true;
+        let all: Vec<SubscriberId> = self.members.keys().copied().collect();
+        all.into_iter().for_each(|who| self.rest(who));
     }
 
     fn subscribe(&mut self, who: SubscriberId, seat: NewSeat) {
@@ -126,7 +143,9 @@ impl Actor {
         let renderer = self.source.renderer_for(has_window);
         let (tracks, late) = (BTreeMap::new(), VecDeque::new());
         let list_at = Some(Instant::now());
-        self.members.insert(who, Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at });
+        let (receives, is_resting) = (BTreeSet::new(), false);
+        let member = Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at, receives, is_resting };
+        self.members.insert(who, member);
         let left = self.desk.as_mut().map(|desk| desk.join(who, voter, Instant::now())).unwrap_or_default();
         self.conclude(left);
     }
@@ -155,7 +174,7 @@ impl Actor {
         }
         let name = order.track.and_then(|idx| self.members.get(&who)?.tracks.get(&idx).cloned());
         let Some((name, track)) = name.and_then(|name| self.tracks.get_mut(&name).map(|track| (name, track))) else {
-            let error = "the read names no open track".to_owned();
+            let error = Fault::new(SourceError::DOWN, "the read names no open track");
             return self.tell(who, FeedEvent::Read(order.id, Err(SourceNotice::Down { error })));
         };
         let until = Instant::now() + order.wait;
@@ -183,6 +202,7 @@ impl Actor {
     fn leave(&mut self, who: SubscriberId) {
         self.leave_desk(who);
         let Some(member) = self.members.remove(&who) else { return };
+        self.leave_behind(member.receives.len());
         for name in member.tracks.values() {
             self.unseat(who, name);
         }
@@ -240,10 +260,11 @@ impl Actor {
             answers.extend(track.serve(who, taste).map(|(order, read)| (who, order, read)));
         }
         for (who, order, read) in answers {
-            if read.ended {
+            if read.as_ref().is_ok_and(|read| read.ended) {
                 self.end(who, name);
             }
-            self.tell(who, FeedEvent::Read(order.id, Ok(read)));
+            let read = read.map_err(|panic| SourceError::died(&name.0, panic).to_notice());
+            self.tell(who, FeedEvent::Read(order.id, read));
         }
     }
 
@@ -357,6 +378,13 @@ impl Actor {
     }
 }
 
+impl Drop for Actor {
+    fn drop(&mut self) {
+        // Before the subscribers hear of it: whoever looks then sees that this feed is no more.
+        self.inbox.close();
+    }
+}
+
 async fn wait_until(deadline: Option<Instant>) {
     if let Some(deadline) = deadline {
         tokio::time::sleep_until(deadline).await;
@@ -375,13 +403,17 @@ fn read_row(source: Arc<dyn Source>, start: Start) -> BoxFuture<'static, Row> {
             let read = reader.read(Room { records_max, bytes_max, wait }).await?;
             Ok((reader, read))
         };
-        let result = result.await;
+        // What reads is foreign in part: its panic is an error of this track.
+        let result = caught(result).await.unwrap_or_else(|panic| Err(SourceError::died(&track.0, panic)));
         Row::Read(track, stretch, result)
     })
 }
 
 fn list_row(source: Arc<dyn Source>, who: SubscriberId, known: Known) -> BoxFuture<'static, Row> {
-    Box::pin(async move { Row::Listed(who, source.tracks(&known).await) })
+    Box::pin(async move {
+        let listing = caught(source.tracks(&known)).await;
+        Row::Listed(who, listing.unwrap_or_else(|panic| Err(SourceError::died("the list of tracks", panic))))
+    })
 }
 
 fn room_row(who: SubscriberId, events: mpsc::Sender<FeedEvent>) -> BoxFuture<'static, Row> {

@@ -51,8 +51,9 @@ impl FileSystem for FakeFiles {
             PathPattern::One(path) => vec![Ok(path.clone())],
             PathPattern::Glob { pattern, .. } => {
                 let disk = self.disk();
-                if let Err(fault) = disk.folder(text(&PathPattern::folder_of(pattern.as_str()))) {
-                    return vec![Err((PathBuf::from(pattern.as_str()), error(fault)))];
+                let folder = PathPattern::folder_of(pattern.as_str());
+                if let Err(fault) = disk.folder(text(&folder)) {
+                    return vec![Err((folder, error(fault)))];
                 }
                 let paths = disk.paths().filter(|it| pattern.matches_with(it, PathPattern::OPTIONS));
                 paths.map(|it| Ok(PathBuf::from(it))).collect()

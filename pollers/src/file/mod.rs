@@ -4,13 +4,18 @@
 //! happens on the source's own thread (`thread`).
 
 mod client;
+mod content;
 mod cursor;
 mod error;
 mod event;
+mod evidence;
+mod exclude;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fake;
 mod identity;
 mod lines;
+mod long;
+mod origins;
 mod places;
 mod reader;
 mod settings;
@@ -18,6 +23,7 @@ mod sightings;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod window;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -34,6 +40,7 @@ use tokio::sync::oneshot;
 use self::client::FileSystem;
 use self::cursor::{Cursor, Limits};
 use self::error::FileError;
+use self::evidence::Start;
 use self::identity::Identity;
 use self::reader::FileReader;
 use self::settings::FileSettings;
@@ -100,10 +107,10 @@ pub(crate) struct FileSource {
 
 impl FileSource {
     fn start(settings: FileSettings, files: Arc<dyn FileSystem>) -> Result<Self, SourceError> {
-        let FileSettings { path, line_bytes_max, rotate_wait } = settings;
+        let FileSettings { path, exclude, line_bytes_max, rotate_wait } = settings;
         let what = path.to_string();
         let thread = IoThread::start("forebay-files").map_err(|error| FileError::of(error).on(Path::new(&what)))?;
-        let sightings = Arc::new(Mutex::new(Sightings::new(files, path, rotate_wait)));
+        let sightings = Arc::new(Mutex::new(Sightings::new(files, path, exclude, rotate_wait)));
         Ok(Self { sightings, limits: Limits { line_bytes_max, rotate_wait }, what, thread: Arc::new(thread) })
     }
 
@@ -169,22 +176,29 @@ impl Source for FileSource {
         Box::pin(async move { Ok(Backlog { records: None, bytes: Some(n_bytes.await??) }) })
     }
 
+    fn end_of_stretch(&self, kept: Position) -> Position {
+        evidence::end_of_stretch(kept)
+    }
+
     fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
         let lost = |why: &str| SourceError::PositionLost { what: format!("track {}", track.0), why: why.to_owned() };
         let identity = Identity::parse(track).ok_or_else(|| lost("its name is none of a file"));
-        let offset = offset(from).ok_or_else(|| lost("the position is no offset"));
+        let start = Start::of(from).ok_or_else(|| lost("the position is no offset"));
         let (shared, thread, limits) = (Arc::clone(&self.sightings), Arc::clone(&self.thread), self.limits);
         Box::pin(async move {
-            let (identity, offset) = (identity?, offset?);
+            let (identity, start) = (identity?, start?);
             let opened = self.run(move |sightings| match sightings.find(&identity)? {
-                Found::Here(path, file) => Ok(Some(Cursor::new(file, shared, identity, path, limits, offset))),
+                Found::Here(path, file) => {
+                    let place = start.find(file.as_ref()).map_err(|error| FileError::of(error).on(&path))?;
+                    Ok(Some(Cursor::new(file, shared, identity, path, limits, place)))
+                }
                 Found::Gone => Ok(None),
             });
             let reader: Box<dyn Reader> = match opened.await?? {
                 Some(cursor) => Box::new(FileReader::new(cursor, thread)),
                 None => {
-                    tracing::warn!(track = %track.0, offset, "file is gone; what was not read of it is lost");
-                    Box::new(reader::Gone { offset })
+                    tracing::warn!(track = %track.0, offset = start.offset(), "file is gone; what was not read of it is lost");
+                    Box::new(reader::Gone::at(from))
                 }
             };
             Ok(reader)
@@ -213,15 +227,6 @@ impl Source for FileSource {
 
     fn original_key(&self, _record: &Record) -> Option<Bytes> {
         None
-    }
-}
-
-/// The offset that a bound stands for; an origin is an offset too, or the start of the file.
-fn offset(bound: &Watermark) -> Option<u64> {
-    match bound {
-        Watermark::Origin(Origin(bytes)) if bytes.as_slice().is_empty() => Some(0),
-        Watermark::Origin(Origin(bytes)) => Position(bytes.clone()).as_number(),
-        Watermark::At(position) => position.as_number(),
     }
 }
 

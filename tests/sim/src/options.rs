@@ -340,6 +340,7 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
                 receive_max: count(choices.pick(&[10, 1, 3])),
                 wait_max: Duration::from_secs(choices.pick(&[20, 1])),
                 visibility: visibility.map(Duration::from_secs),
+                retry_after: None,
                 pollers_start: count(choices.pick(&[1, 5])),
                 pollers_max: count(choices.pick(&[5, 20])),
                 pollers_min: count(1),

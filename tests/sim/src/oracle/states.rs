@@ -70,6 +70,16 @@ impl Oracle {
             TrackState::SourceDown { next, .. } => {
                 is_alive && is_calm && owner.read_pause.is_some_and(|pause| pause.until_us <= next.0 && next.0 <= pause.due_us)
             }
+            // Only queues hide.
+            TrackState::Hidden { .. } => false,
+            TrackState::AllFiltered { n_records, since } => {
+                is_alive
+                    && is_calm
+                    && *n_records > 0
+                    && since.0 <= now_us
+                    && flights().next().is_none()
+                    && (self.mixes_tracks || !self.waits_for_a_batch(track, now_us))
+            }
             TrackState::NoRecords { .. } => {
                 is_alive && is_calm && flights().next().is_none() && (self.mixes_tracks || !self.waits_for_a_batch(track, now_us))
             }

@@ -145,7 +145,7 @@ impl World {
                 let visible_until = visibility.map(|span| Tick(sent_us + span));
                 read.records.push(Record {
                     id: name(truth.name),
-                    place: Place::Queue { receipt, visible_until, receives_left },
+                    place: Place::Queue { receipt, visible_until, receives_left, n_receives: Some(n_receives) },
                     key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
                     arrival: truth.arrival,
                     bytes: body(uid, truth.n_bytes),
