@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod aws;
+pub mod descriptors;
 pub mod exchange;
 pub mod http;
 pub mod pieces;
@@ -11,6 +12,7 @@ pub mod tls;
 
 pub use aws::{Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, KeptCredentials, RelayError, sdk_client};
 pub use aws_credential_types::provider::error::CredentialsError;
+pub use descriptors::{Descriptor, Descriptors};
 pub use exchange::{Answer, BodyError, ExchangeError, Limits};
 pub use http::{HttpClient, HttpClients};
 pub use pieces::{Pieces, Sent};

@@ -177,8 +177,9 @@ async fn start(begun: Begun) -> Result<RunningProcess, Refusal> {
     let signals = Signals::listen().map_err(Refusal::Signals)?;
     let Begun { loaded, blueprint, names, mut watch, fixed, folder } = begun;
     let clock = Clock::start();
-    let open_files_max = open_files::raise();
-    info!(version = env!("CARGO_PKG_VERSION"), data_dir = %folder.display(), open_files_max, "forebay starts");
+    let open_files = open_files::raise();
+    let (open_files_max, followed_files_open_max) = (open_files.all, open_files.followed);
+    info!(version = env!("CARGO_PKG_VERSION"), data_dir = %folder.display(), open_files_max, followed_files_open_max, "forebay starts");
     effective::lines(&loaded, &blueprint).iter().for_each(effective::Line::tell);
     let forebay_config::Settings { shutdown_grace, watch_config, .. } = blueprint.settings;
     let settings = Settings { shutdown_grace, watch_config };

@@ -1,7 +1,9 @@
 //! The file source over a file system in memory, and the hand that writes there. For tests only.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -10,8 +12,9 @@ use forebay_models::file::{Disk, Fault, Node};
 use rustix::io::Errno;
 
 use super::FileSource;
-use super::client::{FileSystem, Kind, OpenFile, Stat};
+use super::client::{Entries, Entry, EntryKind, FileSystem, Kind, OpenFile, Stat};
 use super::identity::FileKey;
+use super::io::LaneName;
 use super::settings::{FileSettings, PathPattern};
 use crate::contract::Subject;
 use crate::source::{Source, SourceError};
@@ -46,30 +49,31 @@ impl FakeFiles {
 }
 
 impl FileSystem for FakeFiles {
-    fn list(&self, pattern: &PathPattern) -> Vec<Result<PathBuf, (PathBuf, io::Error)>> {
-        match pattern {
-            PathPattern::One(path) => vec![Ok(path.clone())],
-            PathPattern::Glob { pattern, .. } => {
-                let disk = self.disk();
-                if let Err(fault) = disk.folder(text(&PathPattern::folder_of(pattern.as_str()))) {
-                    return vec![Err((PathBuf::from(pattern.as_str()), error(fault)))];
-                }
-                let paths = disk.paths().filter(|it| pattern.matches_with(it, PathPattern::OPTIONS));
-                paths.map(|it| Ok(PathBuf::from(it))).collect()
-            }
-        }
+    fn folder(&self, folder: &Path) -> io::Result<Entries> {
+        let disk = self.disk();
+        let paths = disk.folder(text(folder)).map_err(error)?;
+        let entries: Vec<io::Result<Entry>> = paths.into_iter().map(|path| Ok(entry(&disk, &path))).collect();
+        Ok(Box::new(entries.into_iter()))
     }
 
-    fn folder(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        let paths = self.disk().folder(text(folder)).map_err(error)?;
-        Ok(paths.into_iter().map(PathBuf::from).collect())
+    /// Each disk is a file system of its own.
+    fn lane(&self, _folder: &Path) -> (LaneName, bool) {
+        (LaneName(format!("fake-{:p}", Arc::as_ptr(&self.disk)).into()), false)
+    }
+
+    fn is_told(&self) -> bool {
+        false
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         let disk = self.disk();
         match disk.look(text(path)).map_err(error)? {
             Node::File(number) => stat(&disk, number),
-            Node::Folder => Ok(Stat { kind: Kind::Folder, ..NOTHING }),
+            Node::Folder => {
+                let mut hasher = DefaultHasher::new();
+                path.hash(&mut hasher);
+                Ok(Stat { kind: Kind::Folder, key: FileKey { inode: hasher.finish(), ..NOTHING.key }, ..NOTHING })
+            }
             Node::Fifo => Ok(Stat { kind: Kind::Other, ..NOTHING }),
         }
     }
@@ -101,6 +105,10 @@ impl OpenFile for FakeFile {
         into[..n_bytes].copy_from_slice(&rest[..n_bytes]);
         Ok(n_bytes)
     }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 impl Drop for FakeFile {
@@ -119,6 +127,16 @@ fn stat(disk: &Disk, number: u64) -> io::Result<Stat> {
     let inode = disk.inode(number).ok_or_else(|| error(Fault::NotFound))?;
     let key = FileKey { device: 1, inode: number, birth: inode.birth };
     Ok(Stat { kind: Kind::File, key, size: inode.bytes.len() as u64, modified: UnixMillis(inode.modified), n_links: inode.n_links })
+}
+
+fn entry(disk: &Disk, path: &str) -> Entry {
+    let kind = match disk.look(path) {
+        Ok(Node::Folder) => EntryKind::Folder,
+        Ok(Node::File(_)) if disk.number(path).is_none() => EntryKind::Link,
+        Err(Fault::LinkLoop) => EntryKind::Link,
+        Ok(Node::File(_) | Node::Fifo) | Err(_) => EntryKind::Other,
+    };
+    Entry { name: Path::new(path).file_name().unwrap_or_default().to_owned(), kind }
 }
 
 fn text(path: &Path) -> &str {

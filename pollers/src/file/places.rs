@@ -1,5 +1,5 @@
-//! Places in files that operators ask for: where each begins, whether a line begins at an offset, how much waits. It runs on the source's
-//! thread.
+//! Places in files that operators ask for: where each begins, whether a line begins at an offset, how much waits. It runs on the
+//! threads of `io`.
 
 use forebay_batcher::{Origin, Position, ShortBytes, UnixMillis, Watermark};
 use forebay_config::StartingPosition;
@@ -7,13 +7,15 @@ use forebay_config::StartingPosition;
 use super::error::FileError;
 use super::identity::Identity;
 use super::offset;
-use super::sightings::{Found, Sightings, end_of_lines, end_of_lines_before};
+use super::sightings::{Sightings, end_of_lines, end_of_lines_before};
+use super::walk::Listed;
 use crate::places::{PlaceError, Stand};
 use crate::source::{Known, SourceError, Standing, TrackName};
 
 /// Where each file begins, those that were read to their end and are still there included.
 pub(super) fn of(
     sightings: &mut Sightings,
+    listed: Listed,
     known: &Known,
     start: StartingPosition,
     now: UnixMillis,
@@ -25,7 +27,7 @@ pub(super) fn of(
             return Err(PlaceError::None("the lines of a file have no times: name TRIM_HORIZON, LATEST or an offset".to_owned()));
         }
     };
-    let listed = sightings.tracks(known, now);
+    let listed = sightings.tracks(listed, known, now);
     if let Some(trouble) = listed.trouble.filter(|_| is_latest) {
         // A file that is not seen now would be read from its first byte later.
         return Err(trouble.into());
@@ -39,7 +41,7 @@ pub(super) fn of(
     let ended: Vec<_> = ended.filter(|(_, identity)| !is_alive(identity)).collect();
     let mut places = Vec::new();
     for (name, identity) in alive.into_iter().chain(ended) {
-        let Found::Here(path, file) = sightings.glance(&identity)? else { continue };
+        let Some((path, file)) = sightings.glance(&identity)? else { continue };
         let origin = if is_latest {
             let end = end_of_lines(&*file).map_err(|error| FileError::of(error).on(&path))?;
             Origin(Position::number(end).0)
@@ -52,11 +54,12 @@ pub(super) fn of(
 }
 
 /// The bound at an offset where a line begins.
-pub(super) fn bound(sightings: &mut Sightings, track: &TrackName, told: &str) -> Result<Watermark, PlaceError> {
+pub(super) fn bound(sightings: &mut Sightings, listed: Listed, track: &TrackName, told: &str) -> Result<Watermark, PlaceError> {
     let none = |why: String| Err(PlaceError::None(why));
     let Ok(at) = told.parse::<u64>() else { return none(format!("{told:?} is no offset: name the byte at which a line begins")) };
     let Some(identity) = Identity::parse(track) else { return none(format!("{} is no file", track.0)) };
-    let Found::Here(path, file) = sightings.glance(&identity)? else { return none("its file is gone".to_owned()) };
+    sightings.look(listed);
+    let Some((path, file)) = sightings.glance(&identity)? else { return none("its file is gone".to_owned()) };
     let failed = |error| FileError::of(error).on(&path);
     let n_bytes = file.stat().map_err(failed)?.size;
     if at > n_bytes {
@@ -70,14 +73,14 @@ pub(super) fn bound(sightings: &mut Sightings, track: &TrackName, told: &str) ->
 }
 
 /// Bytes that are not finished, of files that nobody was told of yet too.
-pub(super) fn n_bytes_behind(sightings: &mut Sightings, stands: &[Stand], now: UnixMillis) -> Result<u64, SourceError> {
+pub(super) fn n_bytes_behind(sightings: &mut Sightings, listed: Listed, stands: &[Stand], now: UnixMillis) -> Result<u64, SourceError> {
     let mut n_bytes = 0;
+    let listed = sightings.tracks(listed, &Stand::known(stands), now);
     for stand in stands.iter().filter(|it| it.standing == Standing::Open) {
         let Some((identity, offset)) = Identity::parse(&stand.track).zip(offset(&stand.bound)) else { continue };
         let size = sightings.seek(&identity)?.map_or(0, |(_, stat)| stat.size);
         n_bytes += size.saturating_sub(offset);
     }
-    let listed = sightings.tracks(&Stand::known(stands), now);
     for identity in listed.tracks.iter().filter_map(|it| Identity::parse(&it.name)) {
         n_bytes += sightings.seek(&identity)?.map_or(0, |(_, stat)| stat.size);
     }
