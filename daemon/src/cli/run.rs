@@ -33,6 +33,8 @@ use crate::shutdown::{Signals, Wish};
 
 /// How long killing the functions' processes may take after a second signal.
 const KILL_MAX: Duration = Duration::from_secs(1);
+/// Threads beside those that work, for what blocks a moment: names to look up, small files to read.
+const BLOCKING_MAX: usize = 64;
 /// How long the runtime may take to end once nothing runs.
 const RUNTIME_END_MAX: Duration = Duration::from_millis(200);
 
@@ -71,7 +73,8 @@ impl RunArgs {
             error!(code = "FB-0508", "there is no home folder to keep data in: say --data-dir");
             return Exit::Config;
         };
-        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = match runtime.enable_all().thread_name("forebay-work").max_blocking_threads(BLOCKING_MAX).build() {
             Ok(runtime) => runtime,
             Err(error) => {
                 error!(%error, "the process cannot start its threads");

@@ -134,7 +134,8 @@ impl Actor {
         let renderer = self.source.renderer_for(has_window);
         let (tracks, late) = (BTreeMap::new(), VecDeque::new());
         let list_at = Some(Instant::now());
-        self.members.insert(who, Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at, lists_again: false });
+        self.members
+            .insert(who, Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at, lists_again: false });
         let left = self.desk.as_mut().map(|desk| desk.join(who, voter, Instant::now())).unwrap_or_default();
         self.conclude(left);
     }

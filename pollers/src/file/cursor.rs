@@ -238,11 +238,8 @@ impl Cursor {
             return Ok(0);
         }
         let is_as_seen = self.seen.is_some_and(|seen| seen.size == stat.size && seen.modified == stat.modified);
-        let chunk = if stat.size > end {
-            read_up_to(file.as_ref(), end, CHUNK_BYTES).map_err(|error| self.failed(error))?
-        } else {
-            Vec::new()
-        };
+        let chunk =
+            if stat.size > end { read_up_to(file.as_ref(), end, CHUNK_BYTES).map_err(|error| self.failed(error))? } else { Vec::new() };
         // The head is compared after the bytes were read: had the file been written anew in between, they would be of the wrong life.
         if (!is_as_seen || !chunk.is_empty()) && !self.is_same_life(file.as_ref())? {
             self.end_life(end, "its first bytes have changed");

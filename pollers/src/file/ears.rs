@@ -30,7 +30,7 @@ struct Heard {
     /// Renames of which the second half has yet to come.
     leaving: BTreeSet<u32>,
     strays: BTreeMap<PathBuf, Instant>,
-    /// Files that came since the last listing.
+    /// Files that came and that no listing has seen yet.
     fresh: BTreeSet<PathBuf>,
     /// Files that came and were deleted between two listings.
     lost: Vec<PathBuf>,
@@ -62,9 +62,16 @@ impl Ears {
     /// To be asked before a listing: strays that went no longer than `kept_for` ago, and files that came and went unseen.
     pub(super) fn take(&self, kept_for: Duration) -> (Vec<PathBuf>, Vec<PathBuf>) {
         let mut heard = lock(&self.heard);
-        heard.fresh.clear();
         heard.strays.retain(|_, since| since.elapsed() < kept_for);
         (heard.strays.keys().cloned().collect(), std::mem::take(&mut heard.lost))
+    }
+
+    /// A listing saw these files.
+    pub(super) fn saw<'a>(&self, paths: impl Iterator<Item = &'a PathBuf>) {
+        let mut heard = lock(&self.heard);
+        if !heard.fresh.is_empty() {
+            paths.for_each(|path| _ = heard.fresh.remove(path));
+        }
     }
 }
 
@@ -107,6 +114,7 @@ impl Heard {
             What::Came if is_named && self.fresh.len() < KEPT_MAX => _ = self.fresh.insert(path),
             What::Came => {}
             What::LeftFor(cookie) => {
+                self.fresh.remove(&path);
                 let was_stray = self.strays.remove(&path).is_some();
                 if (is_named || was_stray) && self.leaving.len() < KEPT_MAX {
                     self.leaving.insert(cookie);
@@ -181,6 +189,7 @@ mod tests {
         let (ears, ear) = ear("*.log");
         tell(&ear, "a.log", What::Came);
         assert!(ears.take(LONG).1.is_empty());
+        ears.saw([PathBuf::from("/logs/a.log")].iter());
         tell(&ear, "a.log", What::Left);
         tell(&ear, "other.txt", What::Came);
         tell(&ear, "other.txt", What::Left);

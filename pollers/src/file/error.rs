@@ -31,7 +31,9 @@ pub(super) enum FileError {
     ThreadDied,
     #[error("FB-0235: no thread can be started to look at it: raise the limit of threads (`ulimit -u`, `TasksMax=`)")]
     NoThread(#[source] io::Error),
-    #[error("FB-0205: it waits for a file descriptor: all {n_files} that followed files may have are held by files renamed away or deleted")]
+    #[error(
+        "FB-0205: it waits for a file descriptor: all {n_files} that followed files may have are held by files renamed away or deleted"
+    )]
     NoDescriptor { n_files: usize },
     #[error("FB-0230: the file system at {} has not answered for {} s", mount.display(), .since.as_secs())]
     Hangs { mount: PathBuf, since: Duration },

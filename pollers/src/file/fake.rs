@@ -3,8 +3,8 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use forebay_batcher::UnixMillis;
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::FileSource;
 use super::client::{Entries, Entry, EntryKind, FileSystem, Kind, OpenFile, Stat};
 use super::identity::FileKey;
-use super::io::LaneName;
+use super::io::{LaneName, lock};
 use super::settings::{FileSettings, PathPattern};
 use crate::contract::Subject;
 use crate::source::{Source, SourceError};
@@ -23,6 +23,25 @@ use crate::source::{Source, SourceError};
 #[derive(Clone, Default)]
 pub struct FakeFiles {
     disk: Arc<Mutex<Disk>>,
+    trap: Arc<Trap>,
+}
+
+/// What happens to whoever looks at a path.
+#[derive(Default)]
+struct Trap {
+    panics: Mutex<Option<PathBuf>>,
+    hangs: Mutex<Option<PathBuf>>,
+    freed: Condvar,
+}
+
+impl Trap {
+    fn meet(&self, path: &Path) {
+        assert!(lock(&self.panics).as_deref() != Some(path), "foreign data under {} met an unwrap", path.display());
+        let mut hangs = lock(&self.hangs);
+        while hangs.as_deref() == Some(path) {
+            hangs = self.freed.wait(hangs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
 }
 
 impl FakeFiles {
@@ -33,7 +52,18 @@ impl FakeFiles {
 
     /// The file system itself, to write to and to break.
     pub fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.disk.lock().expect("nothing panics under this lock")
+        lock(&self.disk)
+    }
+
+    /// From now on whoever looks at a path panics, as a dependency does that foreign data took by surprise; `None`: nobody does.
+    pub fn panic_at(&self, path: Option<&str>) {
+        *lock(&self.trap.panics) = path.map(PathBuf::from);
+    }
+
+    /// From now on whoever looks at a path gets no answer, as from a server that is away; `None`: all get theirs.
+    pub fn hang_at(&self, path: Option<&str>) {
+        *lock(&self.trap.hangs) = path.map(PathBuf::from);
+        self.trap.freed.notify_all();
     }
 
     /// A source over it that reads what `pattern` names; as if a new process had begun.
@@ -45,6 +75,14 @@ impl FakeFiles {
         let path = PathPattern::parse(pattern, Path::new("")).map_err(error)?;
         let settings = FileSettings { rotate_wait, ..FileSettings::for_path(path) };
         Ok(Arc::new(FileSource::start(settings, Arc::new(self.clone()))?))
+    }
+
+    /// The same on threads of its own, which take `hang_max` without an answer for a file system that hangs.
+    #[cfg(test)]
+    pub(super) fn source_on(&self, io: &super::io::Io, pattern: &str) -> Arc<dyn Source> {
+        let path = PathPattern::parse(pattern, Path::new("")).expect("it is a pattern");
+        let settings = FileSettings { rotate_wait: Duration::ZERO, ..FileSettings::for_path(path) };
+        Arc::new(FileSource::with(settings, Arc::new(self.clone()), io.clone(), super::open_files::OpenFiles::of_process()))
     }
 }
 
@@ -66,6 +104,7 @@ impl FileSystem for FakeFiles {
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
+        self.trap.meet(path);
         let disk = self.disk();
         match disk.look(text(path)).map_err(error)? {
             Node::File(number) => stat(&disk, number),

@@ -92,6 +92,9 @@ pub(super) enum Found {
     Gone,
 }
 
+/// A file for somebody who only looks, and where it stands.
+pub(super) type Glanced = (PathBuf, Arc<dyn OpenFile>);
+
 impl Sightings {
     pub(super) fn new(
         files: Arc<dyn FileSystem>,
@@ -119,6 +122,7 @@ impl Sightings {
         let is_watched = self.watching.watch(&listed);
         let heard = self.watching.heard(self.hold_for);
         let mut look = self.look(listed);
+        self.watching.saw(&look.files);
         if !is_watched {
             self.watching.compare(self.files.as_ref(), &self.pattern, &look.files, known).into_iter().for_each(|it| look.add(it));
         }
@@ -156,7 +160,9 @@ impl Sightings {
     /// Watches the files that are no tracks yet; `false` when one of them must be looked at instead.
     fn watch_young(&mut self) -> bool {
         let Self { held, watching, .. } = self;
-        held.values().filter(|it| it.is_young).all(|it| it.handle.file().is_some_and(|file| watching.watch_young(&it.handle, file.as_ref())))
+        held.values()
+            .filter(|it| it.is_young)
+            .all(|it| it.handle.file().is_some_and(|file| watching.watch_young(&it.handle, file.as_ref())))
     }
 
     /// The tracks of `known` that have a file, which may have grown since they were named.
@@ -345,7 +351,7 @@ impl Sightings {
     }
 
     /// The same for somebody who only looks: what is held stays held for its reader.
-    pub(super) fn glance(&mut self, identity: &Identity) -> Result<Option<(PathBuf, Arc<dyn OpenFile>)>, SourceError> {
+    pub(super) fn glance(&mut self, identity: &Identity) -> Result<Option<Glanced>, SourceError> {
         let held = self.held_for(identity).and_then(|key| self.held.get(&key));
         if let Some((held, file)) = held.and_then(|it| Some((it, it.handle.file()?))) {
             return Ok(Some((held.path.clone(), file)));

@@ -90,6 +90,11 @@ impl Watching {
         true
     }
 
+    /// A listing saw these files.
+    pub(super) fn saw(&self, files: &[(PathBuf, Stat)]) {
+        self.ears.saw(files.iter().map(|(path, _)| path));
+    }
+
     /// What was heard since the last call.
     pub(super) fn heard(&self, kept_for: Duration) -> Heard {
         let (strays, lost) = self.ears.take(kept_for);

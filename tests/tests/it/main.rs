@@ -10,6 +10,7 @@ mod api_stack;
 mod aws;
 mod aws_credentials;
 mod demo;
+mod files;
 mod front;
 mod hostile;
 mod kills;

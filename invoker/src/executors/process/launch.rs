@@ -61,10 +61,9 @@ impl Launch {
         interpreters: &Interpreters,
     ) -> Result<Self, ProcessError> {
         let folder = base.join(&settings.code);
-        let folder = fs::canonicalize(&folder).and_then(|it| fs::read_dir(&it).map(|_| it)).map_err(|cause| ProcessError::CodeFolder {
-            function: function.to_owned(),
-            folder,
-            cause,
+        let folder = fs::canonicalize(&folder).and_then(|it| fs::read_dir(&it).map(|_| it)).map_err(|cause| {
+            let unusable = |cause| ProcessError::CodeFolder { function: function.to_owned(), folder, cause };
+            ProcessError::short(function, cause).unwrap_or_else(unusable)
         })?;
         let mut launch = Self {
             program: PathBuf::new(),
@@ -131,9 +130,14 @@ impl Launch {
         let stem = self.folder.join(&module);
         let (Some(parent), Some(name)) = (stem.parent(), stem.file_name().and_then(|it| it.to_str())) else { return Err(form()) };
         let dotted = format!("{name}.");
-        let is_there = fs::read_dir(parent).is_ok_and(|mut entries| {
-            entries.any(|entry| entry.is_ok_and(|it| it.file_name().to_str().is_some_and(|it| it == name || it.starts_with(&dotted))))
-        });
+        let is_there = match fs::read_dir(parent).map_err(|cause| ProcessError::short(&self.function, cause)) {
+            Ok(mut entries) => {
+                entries.any(|entry| entry.is_ok_and(|it| it.file_name().to_str().is_some_and(|it| it == name || it.starts_with(&dotted))))
+            }
+            // What cannot be looked for is not gone.
+            Err(Ok(short)) => return Err(short),
+            Err(Err(_)) => false,
+        };
         let wanted = stem.with_file_name(format!("{name}.{ending}"));
         let missing = || ProcessError::HandlerFile { function: self.function.clone(), handler: self.handler.clone(), wanted };
         if is_there { Ok(()) } else { Err(missing()) }

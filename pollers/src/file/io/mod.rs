@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-pub(super) use self::lanes::{Key, LaneName, Tried};
 use self::lanes::{Job, Lanes, Panicked};
+pub(super) use self::lanes::{Key, LaneName, Tried};
 pub(super) use self::mounts::mount_of;
 pub(super) use self::watches::{Hears, News, Watch, Watches, What};
 use super::error::FileError;
@@ -48,6 +48,8 @@ struct Shared {
     /// Wakes the thread that waits, when it has to be up earlier than it thinks.
     alarm: watcher::Alarm,
     next_key: AtomicU64,
+    /// A job that runs for this long hangs.
+    hang_max: Duration,
 }
 
 struct Owner(Arc<Shared>);
@@ -75,18 +77,20 @@ impl Io {
         static OF_PROCESS: OnceLock<Mutex<Option<Io>>> = OnceLock::new();
         let mut io = lock(OF_PROCESS.get_or_init(Mutex::default));
         if io.is_none() {
-            *io = Some(Self::start()?);
+            *io = Some(Self::start(HANG_MAX)?);
         }
         Ok(io.as_ref().expect("it was put there").clone())
     }
 
-    fn start() -> std::io::Result<Self> {
+    /// Threads of one's own.
+    pub(super) fn start(hang_max: Duration) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             lanes: Mutex::default(),
             bell: Condvar::new(),
             watches: Arc::new(Watches::start()),
             alarm: watcher::Alarm::new()?,
             next_key: AtomicU64::new(0),
+            hang_max,
         });
         watcher::start(Arc::clone(&shared))?;
         Ok(Self { owner: Arc::new(Owner(shared)) })
@@ -123,7 +127,9 @@ impl Io {
     ) -> Result<Asked, FileError> {
         let (sender, done) = oneshot::channel();
         let mut lanes = self.owner.0.lanes();
-        let hangs = |lane: &LaneName| lanes.hangs_since(lane, Instant::now(), HANG_MAX, WORKERS_MAX).map(|since| FileError::hangs(lane, since));
+        let hang_max = self.owner.0.hang_max;
+        let hangs =
+            |lane: &LaneName| lanes.hangs_since(lane, Instant::now(), hang_max, WORKERS_MAX).map(|since| FileError::hangs(lane, since));
         let lane = match (hangs(&lane.shared), &lane.own) {
             (None, _) => &lane.shared,
             (Some(error), None) => return Err(error),
@@ -142,18 +148,19 @@ impl Asked {
     /// # Errors
     /// It panicked, or its file system hangs.
     pub(super) async fn done(mut self) -> Result<(), FileError> {
-        let mut patience = self.until.saturating_duration_since(Instant::now()) + HANG_MAX;
+        let hang_max = self.io.owner.0.hang_max;
+        let mut patience = self.until.saturating_duration_since(Instant::now()) + hang_max;
         loop {
             match timeout(patience, &mut self.done).await {
                 Ok(Ok(Ok(()))) => return Ok(()),
                 Ok(Ok(Err(Panicked(what)))) => return Err(FileError::Panicked(what)),
                 Ok(Err(_)) => return Err(FileError::ThreadDied),
                 Err(_) => {
-                    let since = self.io.owner.0.lanes().hangs_since(&self.lane, Instant::now(), HANG_MAX, WORKERS_MAX);
+                    let since = self.io.owner.0.lanes().hangs_since(&self.lane, Instant::now(), hang_max, WORKERS_MAX);
                     if let Some(since) = since {
                         return Err(FileError::hangs(&self.lane, since));
                     }
-                    patience = HANG_MAX;
+                    patience = hang_max;
                 }
             }
         }

@@ -72,7 +72,8 @@ fn wait(shared: &Shared, hears: bool, until: Option<Instant>) -> bool {
     let left = left.map(|it| Timespec::try_from(it).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 }));
     let alarm = shared.alarm.0.as_fd();
     let inotify = shared.watches.inotify().filter(|_| hears);
-    let mut fds: Vec<PollFd<'_>> = [Some(alarm), inotify].into_iter().flatten().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    let mut fds: Vec<PollFd<'_>> =
+        [Some(alarm), inotify].into_iter().flatten().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
     if poll(&mut fds, left.as_ref()).is_err() {
         // Interrupted, which is as good as the alarm.
         return false;

@@ -22,8 +22,18 @@ const EVENTS_BYTES: usize = 64 << 10;
 
 /// File systems whose changes come from elsewhere, by the number that `statfs` gives: NFS, SMB 1 to 3, FUSE, 9P, Ceph, AFS, Coda, GFS2, OCFS2,
 /// Lustre.
-const REMOTE: [i64; 12] = [
-    0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x6573_5546, 0x0102_1997, 0x00c3_6400, 0x5346_414f, 0x7375_7245, 0x0116_1970, 0x7461_636f,
+const REMOTE: [u32; 12] = [
+    0x6969,
+    0x517b,
+    0xff53_4d42,
+    0xfe53_4d42,
+    0x6573_5546,
+    0x0102_1997,
+    0x00c3_6400,
+    0x5346_414f,
+    0x7375_7245,
+    0x0116_1970,
+    0x7461_636f,
     0x0bd0_0bd0,
 ];
 
@@ -82,9 +92,12 @@ pub(in crate::file) struct Watches {
     has_told: AtomicBool,
 }
 
+/// Whoever hears, by a number of its own.
+type Ear = (u64, Weak<dyn Hears>);
+
 #[derive(Default)]
 struct Ears {
-    by_wd: BTreeMap<i32, Vec<(u64, Weak<dyn Hears>)>>,
+    by_wd: BTreeMap<i32, Vec<Ear>>,
     n_ears: u64,
     ended: VecDeque<i32>,
 }
@@ -123,7 +136,8 @@ impl Watches {
 
     fn check(&self, stat: rustix::io::Result<rustix::fs::StatFs>) -> Result<(), WatchError> {
         let stat = stat.map_err(|error| WatchError::Refused(error.into()))?;
-        if REMOTE.contains(&(stat.f_type as i64)) { Err(WatchError::Remote) } else { Ok(()) }
+        // The number has 32 bits, however wide its type is.
+        if REMOTE.contains(&(stat.f_type as u32)) { Err(WatchError::Remote) } else { Ok(()) }
     }
 
     fn add(self: &Arc<Self>, path: &Path, flags: WatchFlags, ear: &Arc<dyn Hears>) -> Result<Watch, WatchError> {
@@ -210,7 +224,9 @@ fn news(event: &inotify::Event<'_>) -> Option<News> {
         return Some(News::Entry { name, what, is_folder: is(ReadFlags::ISDIR) });
     }
     match () {
-        () if is(ReadFlags::IGNORED) || is(ReadFlags::UNMOUNT) || is(ReadFlags::DELETE_SELF) || is(ReadFlags::MOVE_SELF) => Some(News::Gone),
+        () if is(ReadFlags::IGNORED) || is(ReadFlags::UNMOUNT) || is(ReadFlags::DELETE_SELF) || is(ReadFlags::MOVE_SELF) => {
+            Some(News::Gone)
+        }
         () if is(ReadFlags::MODIFY) => Some(News::Written),
         () if is(ReadFlags::ATTRIB) => Some(News::Altered),
         () => None,

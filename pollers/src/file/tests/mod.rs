@@ -3,8 +3,10 @@
 mod contract;
 mod follower;
 mod hostile;
+mod mishaps;
 mod places;
 mod rotation;
 mod scripts;
+mod told;
 
 pub(super) use follower::Follower;
