@@ -1,13 +1,14 @@
 # The two commands of the README are `make demo` and `make test`; each installs what it needs and does the whole job.
 SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/forebay/target
-export CXX := ccache g++
+# cargo, told by dev/env where its RocksDB is.
+CARGO := dev/cargo
 # Where Node or Go is missing, dev/clients.sh puts one here.
 export PATH := $(PATH):$(HOME)/.cache/forebay/tools/bin
 SEEDS ?= 200000
 LONG_MINUTES := 150
 
-.PHONY: demo demo-sqs demo-esm bench test long check sim mutants fetch setup clients
+.PHONY: demo demo-sqs demo-esm bench test long check sim mutants faults fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -32,39 +33,45 @@ demo-esm:
 # What it costs beside a plain loop over the same SDK. By hand: an optimised build takes ten minutes on two cores.
 bench: setup
 	@dev/servers.sh
-	cargo build --locked --offline --profile speed -p forebay-daemon -p forebay-bench
+	$(CARGO) build --locked --offline --profile speed -p forebay-daemon -p forebay-bench
 	"$(CARGO_TARGET_DIR)/speed/forebay-bench" sqs
 
 # Everything, against real servers on loopback: a sample of each in at most 25 minutes once things are compiled.
 test: setup check clients
-	cargo test --locked --offline --workspace --no-fail-fast
-	cargo run --locked --offline -q -p forebay-sim -- run --seeds 20000
+	$(CARGO) test --locked --offline --workspace --no-fail-fast
+	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 100000
 	$(MAKE) mutants
 	@echo "test: all of it passed"
 
 # The full counts that the issues name: kills, flips, mounts, seeds. As root, at most $(LONG_MINUTES) minutes.
 long: setup check clients
-	FOREBAY_LONG=1 cargo test --locked --offline --workspace --no-fail-fast
-	cargo run --locked --offline -q -p forebay-sim -- run --seeds 1000000
+	FOREBAY_LONG=1 $(CARGO) test --locked --offline --workspace --no-fail-fast
+	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 1000000
 	$(MAKE) mutants
+	$(MAKE) faults
 	@echo "long: all of it passed"
 
 check: setup
-	cargo fmt --all --check
-	cargo clippy --locked --offline --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --offline --workspace --no-deps --document-private-items -q
-	cargo test --locked --offline -q -p forebay-tests --test tidy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --offline --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --offline --workspace --no-deps --document-private-items -q
+	$(CARGO) test --locked --offline -q -p forebay-tests --test tidy
+	dev/faults.py --fit
 
 sim: fetch
-	cargo run --locked --offline -q -p forebay-sim -- run --seeds $(SEEDS)
+	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds $(SEEDS)
 
 mutants: fetch
-	cargo run --locked --offline -q -p forebay-sim --features mutants -- mutants
+	$(CARGO) run --locked --offline -q -p forebay-sim --features mutants -- mutants
+
+# A build for each fault: about half an hour.
+faults: fetch
+	dev/faults.py
 
 # Nothing after this asks a registry.
 fetch:
 	@dev/setup.sh
-	@cargo fetch --locked --quiet
+	@$(CARGO) fetch --locked --quiet
 
 setup:
 	@dev/setup.sh

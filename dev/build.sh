@@ -1,19 +1,14 @@
 #!/usr/bin/env bash
-# Builds with a word on what takes long: cargo's own progress says nothing while RocksDB's C++ compiles.
-set -eu
-. "$(dirname "$0")/env"
-if ! ls "$CARGO_TARGET_DIR"/debug/build/librocksdb-sys-*/out/librocksdb.a >/dev/null 2>&1; then
-  echo "build: the first build compiles RocksDB (C++): about 15 minutes on two cores, a minute once ccache knows it."
-  (
-    start=$(date +%s)
-    while sleep 30; do
-      done=$(find "$CARGO_TARGET_DIR" -path '*librocksdb-sys*' -name '*.o' 2>/dev/null | wc -l)
-      echo "build: $(( $(date +%s) - start )) s, $done of about 340 files of RocksDB compiled"
-    done
-  ) &
-  ticker=$!
-  trap 'kill $ticker 2>/dev/null || true' EXIT
-fi
+# Builds, and says how far it is: first RocksDB (dev/rocksdb.sh), then the rest by cargo.
+set -eu -o pipefail
+here=$(dirname "$0")
+# Where that is not possible it has said why, and the crate compiles its own.
+"$here/rocksdb.sh" || true
+. "$here/env"
 # Fetched once; nothing after this asks a registry, so none can hang.
 cargo fetch --locked --quiet
-cargo build --locked --offline "$@"
+if [ -t 2 ]; then
+  # cargo's own bar moves there.
+  exec cargo build --locked --offline "$@"
+fi
+CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=100 cargo build --locked --offline "$@" 2> >(python3 "$here/cargo_progress.py")

@@ -32,9 +32,18 @@ impl Position {
         Self::new(&number.to_be_bytes())
     }
 
-    /// The number of a place made by [`Position::number`].
+    /// The same, followed by what the source tells the place apart by: the order is still that of the numbers.
+    pub fn checked_number(number: u64, check: [u8; 4]) -> Self {
+        let mut bytes = [0; 12];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        bytes[8..].copy_from_slice(&check);
+        Self::new(&bytes)
+    }
+
+    /// The number of a place made by [`Position::number`] or [`Position::checked_number`].
     pub fn as_number(&self) -> Option<u64> {
-        Some(u64::from_be_bytes(self.0.as_slice().try_into().ok()?))
+        let (number, check) = self.0.as_slice().split_first_chunk()?;
+        matches!(check.len(), 0 | 4).then(|| u64::from_be_bytes(*number))
     }
 }
 

@@ -166,6 +166,7 @@ fn default_listen() -> Option<SocketAddr> {
         | DefaultValue::Integer(_)
         | DefaultValue::Millis(_)
         | DefaultValue::Switch(_)
+        | DefaultValue::Texts(_)
         | DefaultValue::OfSource(_) => None,
     }
 }

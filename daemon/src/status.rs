@@ -168,6 +168,7 @@ mod tests {
     #[test]
     fn positions_are_numbers_where_they_can_be() {
         assert_eq!(position(&Watermark::At(Position::number(4_096))), Some("4096".into()));
+        assert_eq!(position(&Watermark::At(Position::checked_number(4_096, *b"more"))), Some("4096".into()));
         assert_eq!(position(&Watermark::At(Position::new(&[0xab, 1]))), Some("ab01".into()));
         assert_eq!(position(&Watermark::Origin(Origin(ShortBytes::new(b"start")))), None);
     }

@@ -141,6 +141,10 @@ pub trait Source: Send + Sync {
     fn backlog<'a>(&'a self, _stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
         Box::pin(async { Ok(Backlog::default()) })
     }
+    /// The end of a stretch that a checkpoint holds, both ends included, as this version writes positions: what the store kept may be older.
+    fn end_of_stretch(&self, kept: Position) -> Position {
+        kept
+    }
     /// Opens a reader at a bound.
     fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>>;
     /// How records become JSON for one mapping. Pure.

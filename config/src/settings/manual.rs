@@ -56,6 +56,9 @@ fn default_of(spec: &SettingSpec) -> String {
         (DefaultValue::RequiredWhereAllowed, None) => "none; it must be written where the source has it".to_owned(),
         (DefaultValue::Absent(meaning), None) => meaning.to_owned(),
         (DefaultValue::OfSource(_), None) => "the source's own".to_owned(),
-        (DefaultValue::Integer(_) | DefaultValue::Millis(_) | DefaultValue::Switch(_) | DefaultValue::Word(_), None) => String::new(),
+        (
+            DefaultValue::Integer(_) | DefaultValue::Millis(_) | DefaultValue::Switch(_) | DefaultValue::Word(_) | DefaultValue::Texts(_),
+            None,
+        ) => String::new(),
     }
 }

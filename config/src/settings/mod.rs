@@ -108,6 +108,8 @@ pub enum DefaultValue {
     Switch(bool),
     /// A word.
     Word(&'static str),
+    /// These texts.
+    Texts(&'static [&'static str]),
     /// What the source's profile says: a number, or for times milliseconds.
     OfSource(fn(&SourceProfile) -> i64),
 }
@@ -155,6 +157,7 @@ impl SettingSpec {
             (DefaultValue::Millis(millis), _) => Some(seconds(millis)),
             (DefaultValue::Switch(value), _) => Some(value.to_string()),
             (DefaultValue::Word(word), _) => Some(word.to_owned()),
+            (DefaultValue::Texts(texts), _) => Some(format!("{texts:?}")),
             (DefaultValue::OfSource(of), Shape::Seconds { .. }) => profile.map(|it| seconds(of(it).unsigned_abs())),
             (DefaultValue::OfSource(of), _) => profile.map(|it| of(it).to_string()),
         }

@@ -63,7 +63,8 @@ impl<'n> Reader<'_, 'n> {
             | DefaultValue::RequiredWhereAllowed
             | DefaultValue::Absent(_)
             | DefaultValue::Switch(_)
-            | DefaultValue::Word(_) => None,
+            | DefaultValue::Word(_)
+            | DefaultValue::Texts(_) => None,
         }
     }
 

@@ -78,6 +78,7 @@ fn of(spec: &SettingSpec, kinds: &[&str]) -> Value {
         DefaultValue::Millis(millis) => schema["default"] = number(&seconds(millis)),
         DefaultValue::Switch(value) => schema["default"] = json!(value),
         DefaultValue::Word(word) => schema["default"] = json!(word),
+        DefaultValue::Texts(texts) => schema["default"] = json!(texts),
         DefaultValue::Required | DefaultValue::RequiredWhereAllowed | DefaultValue::Absent(_) | DefaultValue::OfSource(_) => {}
     }
     schema

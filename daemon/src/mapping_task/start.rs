@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use forebay_batcher::Checkpoint;
+use forebay_batcher::{Checkpoint, Position};
 use forebay_checkpoints::{KeptTrack, Lease, StoreError, TrackKey};
-use forebay_pollers::{Feed, SourceError, Subscriber, Subscription, TrackName};
+use forebay_pollers::{Feed, Source, SourceError, Subscriber, Subscription, TrackName};
 use tracing::{error, info};
 
 use super::tracks::{Kept, Tracks};
@@ -60,7 +60,7 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
     let kept = wiring.store.load(&lease).await?;
     let feed = wiring.feeds.join(&*wiring.source, &wiring.id.0).await?;
     let kept = match kept {
-        Some(rows) => rows.into_iter().map(|row| resume(wiring, row)).collect(),
+        Some(rows) => rows.into_iter().map(|row| resume(wiring, feed.source().as_ref(), row)).collect(),
         None => create(wiring, &lease, &feed).await?,
     };
     let mut tracks = Tracks::new(kept);
@@ -91,10 +91,10 @@ async fn create(wiring: &Wiring, lease: &Lease, feed: &Feed) -> Result<BTreeMap<
 }
 
 /// What the store kept of a track; without a checkpoint that can be read it is lost and never starts afresh (P-1).
-fn resume(wiring: &Wiring, row: KeptTrack) -> (TrackName, Kept) {
+fn resume(wiring: &Wiring, source: &dyn Source, row: KeptTrack) -> (TrackName, Kept) {
     let track = TrackName(row.track.0);
     let kept = match row.checkpoint.as_deref().map(Checkpoint::decode) {
-        Some(Ok(checkpoint)) => Kept::Checkpoint(Box::new(checkpoint)),
+        Some(Ok(checkpoint)) => Kept::Checkpoint(Box::new(as_written_today(checkpoint, |end| source.end_of_stretch(end)))),
         Some(Err(error)) => Kept::Lost(format!("its checkpoint cannot be read: {}", crate::sentence::chain(&error))),
         None => Kept::Lost("its checkpoint is missing".into()),
     };
@@ -102,4 +102,44 @@ fn resume(wiring: &Wiring, row: KeptTrack) -> (TrackName, Kept) {
         error!(code = "FB-0502", mapping = wiring.id.0, track = track.0, why, "position lost: the track stays stopped");
     }
     (track, kept)
+}
+
+/// A checkpoint with the ends of its stretches as the source writes positions today.
+fn as_written_today(mut kept: Checkpoint, end_of_stretch: impl Fn(Position) -> Position) -> Checkpoint {
+    let finished = kept.finished.iter_mut().map(|(_, last)| last);
+    for last in finished.chain(kept.slices.iter_mut().map(|slice| &mut slice.last)) {
+        *last = end_of_stretch(last.clone());
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_batcher::{OpenSlice, Origin, ShortBytes, UnixMillis};
+
+    use super::*;
+
+    #[test]
+    fn the_ends_of_kept_stretches_are_shown_to_the_source_and_nothing_else() {
+        let at = Position::number;
+        let slice = OpenSlice {
+            lane: 0,
+            first: at(3),
+            last: at(3),
+            n_failures: 1,
+            n_invokes: 1,
+            not_before: UnixMillis(0),
+            retries_max: None,
+            record_age_max_ms: None,
+            bisect: false,
+            given_up: None,
+        };
+        let kept = |slice_last: Position, last: Position| Checkpoint {
+            slices: vec![OpenSlice { last: slice_last, ..slice.clone() }],
+            finished: vec![(at(5), last)],
+            ..Checkpoint::at_origin(Origin(ShortBytes::new(b"")))
+        };
+        let later = |end: Position| Position::checked_number(end.as_number().unwrap_or(0), [u8::MAX; 4]);
+        assert_eq!(as_written_today(kept(at(3), at(5)), later), kept(later(at(3)), later(at(5))));
+    }
 }

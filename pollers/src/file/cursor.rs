@@ -1,5 +1,7 @@
 //! Reads one file from an offset on, line by line, and knows when the file's life is over. It runs on the threads of `io`.
 
+mod fill;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,17 +11,19 @@ use forebay_batcher::{Gap, OrderKey, Position, UnixMillis};
 
 use super::attention::Attention;
 use super::client::{FileSystem, Kind, OpenFile, Stat};
+use super::content::Told;
 use super::error::FileError;
 use super::event::{FileFacts, Truncated, record_id};
-use super::identity::{HEAD_MAX, Identity};
+use super::evidence::Evidence;
+use super::identity::Identity;
 use super::io::{Key, Tried, lock};
-use super::lines::{Body, body};
+use super::lines::{Body, body, leading_nuls};
+use super::long::Long;
 use super::open_files::Handle;
-use super::sightings::{Sightings, read_up_to};
+use super::sightings::Sightings;
+use super::window::Window;
 use crate::source::{RawRead, RawRecord, Room, SourceError};
 
-/// Bytes asked for at once.
-const CHUNK_BYTES: usize = 256 << 10;
 /// Bytes looked through in one turn before others have theirs.
 const TURN_BYTES: u64 = 4 << 20;
 /// The order within a file is that of its lines: all have one key.
@@ -61,16 +65,26 @@ pub(super) struct Cursor {
     limits: Limits,
     /// The first byte of the next line.
     offset: u64,
-    /// The file from there on, as far as it was read and kept.
-    buffer: Bytes,
-    /// Bytes of the buffer in which no line ends.
+    /// The same as it is kept.
+    place: Position,
+    /// What is kept of the bytes before the place that reading began at.
+    check: Option<[u8; 4]>,
+    /// The file from the offset on, as far as it was read and kept, and some bytes before.
+    window: Window,
+    /// Bytes of the window's rest in which no line ends.
     n_scanned: usize,
-    /// An over-long line whose end was not found yet; the buffer follows it.
+    /// NUL bytes between the offset and its line: filler, left by a writer that went on behind a truncation.
+    n_filler: u64,
+    /// NUL bytes behind the window up to the end of the file, as far as it was looked at: reserved, perhaps, and not written yet.
+    n_reserved: u64,
+    /// Up to here NUL bytes are data: they were found in the middle of a line.
+    data_to: u64,
+    /// An over-long line whose end was not found yet; the window's rest follows it.
     long: Option<Long>,
-    /// When what the buffer holds reached the file: its time of modification when the bytes were read.
+    /// When what the window holds reached the file: its time of modification when the bytes were read.
     arrival: UnixMillis,
-    /// The first bytes of the file, to see that it is still the same.
-    head: Vec<u8>,
+    /// What tells that the file is still the same; `None` before it was looked at.
+    evidence: Option<Evidence>,
     seen: Option<Stat>,
     /// Since when the file has neither a path of ours nor new bytes.
     away_since: Option<Instant>,
@@ -86,15 +100,14 @@ enum Life {
     },
 }
 
-/// The beginning of an over-long line.
-struct Long {
-    kept: Bytes,
-    n_skipped: u64,
-    last: u8,
-}
-
 impl Cursor {
-    pub(super) fn new(opened: Opened, sightings: Arc<Mutex<Sightings>>, identity: Identity, limits: Limits, offset: u64) -> Self {
+    pub(super) fn new(
+        opened: Opened,
+        sightings: Arc<Mutex<Sightings>>,
+        identity: Identity,
+        limits: Limits,
+        (offset, check): (u64, Option<[u8; 4]>),
+    ) -> Self {
         let Opened { system, handle, path, attention } = opened;
         let facts = Arc::new(FileFacts::new(&identity.name(), &path.to_string_lossy()));
         Self {
@@ -107,11 +120,16 @@ impl Cursor {
             facts,
             limits,
             offset,
-            buffer: Bytes::new(),
+            place: check.map_or_else(|| Position::number(offset), |check| Position::checked_number(offset, check)),
+            check,
+            window: Window::default(),
             n_scanned: 0,
+            n_filler: 0,
+            n_reserved: 0,
+            data_to: 0,
             long: None,
             arrival: UnixMillis(0),
-            head: Vec::new(),
+            evidence: None,
             seen: None,
             away_since: None,
             life: Life::Goes,
@@ -129,7 +147,7 @@ impl Cursor {
 
     /// Where its next read begins.
     pub(super) fn position(&self) -> Position {
-        Position::number(self.offset)
+        self.place.clone()
     }
 
     /// Nothing was found: a read that stands where it stood.
@@ -173,11 +191,11 @@ impl Cursor {
         }
     }
 
-    /// Cuts whole lines off the buffer, as many as there is room for.
+    /// Cuts whole lines off the window, as many as there is room for.
     fn cut(&mut self, room: Room) -> Vec<RawRecord> {
         let mut records: Vec<RawRecord> = Vec::new();
         let mut n_bytes = 0;
-        while let Some(found) = memchr::memchr(b'\n', &self.buffer[self.n_scanned..]) {
+        while let Some(found) = memchr::memchr(b'\n', &self.window.rest()[self.n_scanned..]) {
             let end = self.n_scanned + found;
             let line_bytes = self.long.as_ref().map_or(end, |long| long.kept.len()) as u64;
             let fits = records.is_empty() || (records.len() < room.records_max as usize && n_bytes + line_bytes <= room.bytes_max);
@@ -185,29 +203,54 @@ impl Cursor {
                 self.n_scanned = end;
                 return records;
             }
-            let rest = self.buffer.split_to(end + 1).slice(..end);
+            let rest = self.window.take(end + 1).slice(..end);
+            let rest = self.without_filler(rest);
             let (line, beyond, line_len) = Long::join(self.long.take(), rest);
             records.extend(self.record(&line, beyond));
             n_bytes += line_bytes;
             self.n_scanned = 0;
-            self.offset += line_len + 1;
+            self.pass(line_len + 1);
         }
         self.set_aside();
         records
     }
 
-    /// No line ends in the buffer: of an over-long one only the first bytes are kept.
+    /// The line that was cut without the NUL bytes that it begins with.
+    fn without_filler(&mut self, line: Bytes) -> Bytes {
+        let n_nuls = if self.long.is_none() { leading_nuls(&line) } else { 0 };
+        self.n_filler += n_nuls as u64;
+        if self.n_filler > 0 && self.tell_once(Told::Filler) {
+            let n_bytes = self.n_filler;
+            tracing::warn!(path = %self.path.display(), offset = self.offset, n_bytes, "NUL bytes before a line are passed over");
+        }
+        line.slice(n_nuls..)
+    }
+
+    /// Moves behind a line of so many bytes, and behind the filler before it.
+    fn pass(&mut self, n_bytes: u64) {
+        self.offset += std::mem::take(&mut self.n_filler) + n_bytes;
+        if let Some(evidence) = &self.evidence {
+            self.place = evidence.place(self.offset, self.window.before());
+        }
+    }
+
+    /// No line ends in the window: of an over-long one only the first bytes are kept.
     fn set_aside(&mut self) {
         let keep_max = self.limits.line_bytes_max + SPARE_BYTES;
+        if self.long.is_none() {
+            let n_nuls = leading_nuls(self.window.rest());
+            self.n_filler += self.window.take(n_nuls).len() as u64;
+        }
+        let n_rest = self.window.rest().len();
         if let Some(long) = &mut self.long {
-            long.skip(&std::mem::take(&mut self.buffer));
-        } else if self.buffer.len() > keep_max {
-            let rest = self.buffer.split_off(keep_max);
-            let mut long = Long { kept: std::mem::take(&mut self.buffer), n_skipped: 0, last: 0 };
-            long.skip(&rest);
+            long.skip(&self.window.take(n_rest));
+        } else if n_rest > keep_max {
+            let mut long = Long::new(self.window.take(keep_max));
+            long.skip(&self.window.take(n_rest - keep_max));
             self.long = Some(long);
         }
-        self.n_scanned = self.buffer.len();
+        self.n_scanned = self.window.rest().len();
+        self.window.shrink();
     }
 
     /// The record of a line at the offset, unless it is empty.
@@ -221,66 +264,15 @@ impl Cursor {
                 (data, Arc::new(Truncated { file, length }))
             }
         };
-        let (id, position) = (record_id(self.offset), Position::number(self.offset));
+        let (id, position) = (record_id(self.offset), self.place.clone());
         Some(RawRecord { id, position, key: OrderKey::Key(Bytes::from_static(KEY)), arrival: self.arrival, data, facts })
-    }
-
-    /// Reads more of the file behind the buffer. Zero: there is no more, or the file's life is over.
-    fn fill(&mut self) -> Result<u64, Stop> {
-        let end = self.offset + self.long.as_ref().map_or(0, Long::n_bytes) + self.buffer.len() as u64;
-        if self.is_still_at(end) {
-            return Ok(0);
-        }
-        let Some(file) = self.file()? else { return Ok(0) };
-        let stat = file.stat().map_err(|error| self.failed(error))?;
-        if stat.size < end {
-            self.end_life(end, "it is shorter than what was read");
-            return Ok(0);
-        }
-        let is_as_seen = self.seen.is_some_and(|seen| seen.size == stat.size && seen.modified == stat.modified);
-        let chunk =
-            if stat.size > end { read_up_to(file.as_ref(), end, CHUNK_BYTES).map_err(|error| self.failed(error))? } else { Vec::new() };
-        // The head is compared after the bytes were read: had the file been written anew in between, they would be of the wrong life.
-        if (!is_as_seen || !chunk.is_empty()) && !self.is_same_life(file.as_ref())? {
-            self.end_life(end, "its first bytes have changed");
-            return Ok(0);
-        }
-        self.seen = Some(stat);
-        if chunk.is_empty() {
-            return Ok(0);
-        }
-        self.away_since = None;
-        self.arrival = stat.modified;
-        Ok(self.keep(chunk))
-    }
-
-    fn keep(&mut self, chunk: Vec<u8>) -> u64 {
-        let n_bytes = chunk.len() as u64;
-        self.buffer = if self.buffer.is_empty() { chunk.into() } else { [&self.buffer[..], &chunk].concat().into() };
-        n_bytes
-    }
-
-    /// Whether the file still begins as it did. The first time its fingerprint is compared, and that the offset begins a line.
-    fn is_same_life(&mut self, file: &dyn OpenFile) -> Result<bool, Stop> {
-        let head = read_up_to(file, 0, HEAD_MAX).map_err(|error| self.failed(error))?;
-        let is_same = if self.head.is_empty() {
-            let before = self.offset.checked_sub(1).map(|at| read_up_to(file, at, 1)).transpose();
-            let before = before.map_err(|error| self.failed(error))?;
-            self.identity.fits(&head) && before.is_none_or(|byte| byte == b"\n")
-        } else {
-            head.starts_with(&self.head)
-        };
-        if is_same {
-            self.head = head;
-        }
-        Ok(is_same)
     }
 
     /// The file was truncated or written anew. What was read of it is still handed on; what was seen but not read is told as a gap.
     fn end_life(&mut self, end: u64, why: &'static str) {
         tracing::warn!(path = %self.path.display(), read_to = end, "file ends here, what it holds now is read as a new one: {why}");
         lock(&self.sightings).end_life(&self.identity);
-        self.life = Life::Over { lost_to: self.seen.map(|seen| seen.size).filter(|size| *size > end) };
+        self.life = Life::Over { lost_to: self.seen.map(|seen| seen.size).filter(|size| *size > end + self.n_reserved) };
     }
 
     /// Whether a file that was closed at its end stands there still, as its path tells: then it need not be opened.
@@ -343,43 +335,30 @@ impl Cursor {
 
     /// The last read of a life: a line without an end, if there is one.
     fn last(&mut self) -> RawRead {
-        let rest = std::mem::take(&mut self.buffer);
+        let n_rest = self.window.rest().len();
+        let rest = self.window.take(n_rest);
+        let rest = self.without_filler(rest);
         let (line, beyond, n_bytes) = Long::join(self.long.take(), rest);
         let records = self.record(&line, beyond).into_iter().collect();
-        self.offset += n_bytes;
+        self.pass(n_bytes);
         let lost_to = match std::mem::replace(&mut self.life, Life::Over { lost_to: None }) {
             Life::Over { lost_to } => lost_to,
             Life::Goes => None,
         };
-        let gap = lost_to.map(|to| Gap { from: Some(Position::number(self.offset)), to: Position::number(to) });
-        self.offset = lost_to.unwrap_or(self.offset);
+        let gap = lost_to.map(|to| Gap { from: Some(self.place.clone()), to: Position::number(to) });
+        if let Some(to) = lost_to {
+            (self.offset, self.place) = (to, Position::number(to));
+        }
         RawRead { records, ended: true, gap, ..self.nothing() }
+    }
+
+    /// Whether this is to be told of the file now: each thing is told once.
+    fn tell_once(&self, what: Told) -> bool {
+        lock(&self.sightings).tell_once(&self.identity.key, what)
     }
 
     fn failed(&self, error: std::io::Error) -> Stop {
         Stop::Error(FileError::of(error).on(&self.path))
-    }
-}
-
-impl Long {
-    fn skip(&mut self, bytes: &[u8]) {
-        self.last = bytes.last().copied().unwrap_or(self.last);
-        self.n_skipped += bytes.len() as u64;
-    }
-
-    /// A line that may be over-long, and the bytes that were read of it last: what is kept, what is beyond, how many bytes it has.
-    fn join(long: Option<Self>, rest: Bytes) -> (Bytes, u64, u64) {
-        let Some(mut long) = long else {
-            let n_bytes = rest.len() as u64;
-            return (rest, 0, n_bytes);
-        };
-        long.skip(&rest);
-        let n_bytes = long.n_bytes();
-        (long.kept, long.n_skipped - u64::from(long.last == b'\r'), n_bytes)
-    }
-
-    fn n_bytes(&self) -> u64 {
-        self.kept.len() as u64 + self.n_skipped
     }
 }
 

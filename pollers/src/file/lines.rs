@@ -6,7 +6,8 @@
 //! | an empty line, or `\r\n` alone | no record; the position passes it |
 //! | a UTF-8 byte order mark at the start of the file | left out |
 //! | a line longer than `line_bytes_max` | its first `line_bytes_max` bytes (no character cut in two), its whole length, `truncated` |
-//! | NUL bytes, control characters | kept |
+//! | NUL bytes at the start of a line | left out, and no part of its length: a writer that went on behind a truncation leaves them |
+//! | NUL bytes within a line, control characters | kept |
 
 use bytes::Bytes;
 
@@ -38,6 +39,11 @@ pub(super) fn body(line: &Bytes, beyond: u64, offset: u64, line_bytes_max: usize
         n if n <= line_bytes_max && beyond == 0 => Body::Whole(line),
         n => Body::Truncated(whole_characters(line.slice(..n.min(line_bytes_max))), length),
     }
+}
+
+/// How many NUL bytes a line begins with.
+pub(super) fn leading_nuls(line: &[u8]) -> usize {
+    line.iter().position(|byte| *byte != 0).unwrap_or(line.len())
 }
 
 /// Leaves out a UTF-8 character that was cut in two at the end.

@@ -6,16 +6,21 @@
 
 mod attention;
 mod client;
+mod content;
 mod cursor;
 mod ears;
 mod error;
 mod event;
+mod evidence;
+mod exclude;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fake;
 mod identity;
 mod io;
 mod lines;
+mod long;
 mod open_files;
+mod origins;
 mod places;
 mod reader;
 mod settings;
@@ -24,6 +29,7 @@ mod sightings;
 mod tests;
 mod walk;
 mod watching;
+mod window;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -43,6 +49,7 @@ use self::client::FileSystem;
 use self::cursor::{Cursor, Limits, Opened};
 use self::ears::Ears;
 use self::error::FileError;
+use self::evidence::Start;
 use self::identity::Identity;
 use self::io::{Io, Key, Lane, LaneName, Tried, lock};
 use self::open_files::OpenFiles;
@@ -133,7 +140,7 @@ impl FileSource {
     }
 
     fn with(settings: FileSettings, files: Arc<dyn FileSystem>, io: Io, open_files: Arc<OpenFiles>) -> Self {
-        let FileSettings { path, line_bytes_max, rotate_wait } = settings;
+        let FileSettings { path, exclude, line_bytes_max, rotate_wait } = settings;
         let what = path.to_string();
         let route = Arc::new(Route::of(&path));
         let ears = Ears::new(Arc::clone(&route));
@@ -141,7 +148,7 @@ impl FileSource {
         let own = is_local.then(|| LaneName(shared.0.join(&what)));
         let is_settled = Arc::new(AtomicBool::new(false));
         let watching = Watching::new(io.clone(), Arc::clone(&ears), files.is_told(), Arc::clone(&is_settled));
-        let sightings = Sightings::new(Arc::clone(&files), open_files, watching, path, rotate_wait);
+        let sightings = Sightings::new(Arc::clone(&files), (open_files, watching), path, exclude, rotate_wait);
         Self {
             files,
             sightings: Arc::new(Mutex::new(sightings)),
@@ -213,14 +220,16 @@ impl FileSource {
     }
 
     /// A cursor in a track's file; `None` when there is no such file.
-    async fn cursor(&self, identity: Identity, offset: u64) -> Result<Option<Cursor>, SourceError> {
+    async fn cursor(&self, identity: Identity, start: Start) -> Result<Option<Cursor>, SourceError> {
         let (shared, limits, io, system) = (Arc::clone(&self.sightings), self.limits, self.io.clone(), Arc::clone(&self.files));
         let wanted = identity.clone();
         let is_at_hand = self.run(move |sightings| sightings.is_at_hand(&wanted)).await?;
         let open = move |sightings: &mut Sightings| match sightings.find(&identity)? {
             Found::Here(path, handle) => {
+                let file = handle.file().map_or_else(|| handle.open(system.as_ref(), &path), Ok).map_err(|error| error.on(&path))?;
+                let place = start.find(file.as_ref()).map_err(|error| FileError::of(error).on(&path))?;
                 let opened = Opened { system, handle, path, attention: Attention::new(io) };
-                Ok(Some(Cursor::new(opened, shared, identity, limits, offset)))
+                Ok(Some(Cursor::new(opened, shared, identity, limits, place)))
             }
             Found::Gone => Ok(None),
         };
@@ -286,17 +295,21 @@ impl Source for FileSource {
         Box::pin(async move { Ok(Backlog { records: None, bytes: Some(n_bytes.await??) }) })
     }
 
+    fn end_of_stretch(&self, kept: Position) -> Position {
+        evidence::end_of_stretch(kept)
+    }
+
     fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
         let lost = |why: &str| SourceError::PositionLost { what: format!("track {}", track.0), why: why.to_owned() };
         let identity = Identity::parse(track).ok_or_else(|| lost("its name is none of a file"));
-        let offset = offset(from).ok_or_else(|| lost("the position is no offset"));
+        let start = Start::of(from).ok_or_else(|| lost("the position is no offset"));
         Box::pin(async move {
-            let (identity, offset) = (identity?, offset?);
-            let reader: Box<dyn Reader> = match self.cursor(identity, offset).await? {
+            let (identity, start) = (identity?, start?);
+            let reader: Box<dyn Reader> = match self.cursor(identity, start).await? {
                 Some(cursor) => Box::new(FileReader::new(cursor, self.io.clone(), self.lane.clone())),
                 None => {
-                    tracing::warn!(track = %track.0, offset, "file is gone; what was not read of it is lost");
-                    Box::new(reader::Gone { offset })
+                    tracing::warn!(track = %track.0, offset = start.offset(), "file is gone; what was not read of it is lost");
+                    Box::new(reader::Gone::at(from))
                 }
             };
             Ok(reader)
@@ -325,15 +338,6 @@ impl Source for FileSource {
 
     fn original_key(&self, _record: &Record) -> Option<Bytes> {
         None
-    }
-}
-
-/// The offset that a bound stands for; an origin is an offset too, or the start of the file.
-fn offset(bound: &Watermark) -> Option<u64> {
-    match bound {
-        Watermark::Origin(Origin(bytes)) if bytes.as_slice().is_empty() => Some(0),
-        Watermark::Origin(Origin(bytes)) => Position(bytes.clone()).as_number(),
-        Watermark::At(position) => position.as_number(),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Places in files that operators ask for: where each begins, whether a line begins at an offset, how much waits. It runs on the
 //! threads of `io`.
 
-use forebay_batcher::{Origin, Position, ShortBytes, UnixMillis, Watermark};
+use forebay_batcher::{Origin, ShortBytes, UnixMillis, Watermark};
 use forebay_config::StartingPosition;
 
 use super::error::FileError;
+use super::evidence::{Start, place_in};
 use super::identity::Identity;
-use super::offset;
-use super::sightings::{Sightings, end_of_lines, end_of_lines_before};
+use super::sightings::{Sightings, end_of_lines_before};
 use super::walk::Listed;
 use crate::places::{PlaceError, Stand};
 use crate::source::{Known, SourceError, Standing, TrackName};
@@ -27,28 +27,22 @@ pub(super) fn of(
             return Err(PlaceError::None("the lines of a file have no times: name TRIM_HORIZON, LATEST or an offset".to_owned()));
         }
     };
-    let listed = sightings.tracks(listed, known, now);
-    if let Some(trouble) = listed.trouble.filter(|_| is_latest) {
-        // A file that is not seen now would be read from its first byte later.
-        return Err(trouble.into());
-    }
-    let open = known.0.iter().filter(|it| *it.1 == Standing::Open).map(|it| it.0);
-    let alive: Vec<(TrackName, Identity)> =
-        open.chain(listed.tracks.iter().map(|it| &it.name)).filter_map(|it| Some((it.clone(), Identity::parse(it)?))).collect();
+    let new = if is_latest {
+        sightings.latest_tracks(listed, known, now)?
+    } else {
+        sightings.tracks(listed, known, now).tracks.into_iter().map(|it| it.name).collect()
+    };
+    let open = known.0.iter().filter(|it| *it.1 == Standing::Open).map(|it| it.0.clone());
+    let alive: Vec<(TrackName, Identity)> = open.chain(new).filter_map(|it| Some((it.clone(), Identity::parse(&it)?))).collect();
     // A file that was rotated away is read once more. Of one that was written anew the former life is gone, though it may look the same.
     let is_alive = |identity: &Identity| alive.iter().any(|(_, other)| other.key.is_same(&identity.key));
     let ended = known.0.iter().filter(|it| *it.1 == Standing::Ended).filter_map(|it| Some((it.0.clone(), Identity::parse(it.0)?)));
     let ended: Vec<_> = ended.filter(|(_, identity)| !is_alive(identity)).collect();
     let mut places = Vec::new();
     for (name, identity) in alive.into_iter().chain(ended) {
-        let Some((path, file)) = sightings.glance(&identity)? else { continue };
-        let origin = if is_latest {
-            let end = end_of_lines(&*file).map_err(|error| FileError::of(error).on(&path))?;
-            Origin(Position::number(end).0)
-        } else {
-            Origin(ShortBytes::new(b""))
-        };
-        places.push((name, origin));
+        let origin =
+            if is_latest { sightings.latest(&name)? } else { sightings.is_there(&identity)?.then(|| Origin(ShortBytes::new(b""))) };
+        places.extend(origin.map(|origin| (name, origin)));
     }
     Ok(places)
 }
@@ -69,7 +63,7 @@ pub(super) fn bound(sightings: &mut Sightings, listed: Listed, track: &TrackName
     if line != at {
         return none(format!("no line of {} begins at byte {at}; the one that holds it begins at {line}", path.display()));
     }
-    Ok(Watermark::At(Position::number(at)))
+    Ok(Watermark::At(place_in(&*file, at).map_err(failed)?))
 }
 
 /// Bytes that are not finished, of files that nobody was told of yet too.
@@ -77,9 +71,9 @@ pub(super) fn n_bytes_behind(sightings: &mut Sightings, listed: Listed, stands: 
     let mut n_bytes = 0;
     let listed = sightings.tracks(listed, &Stand::known(stands), now);
     for stand in stands.iter().filter(|it| it.standing == Standing::Open) {
-        let Some((identity, offset)) = Identity::parse(&stand.track).zip(offset(&stand.bound)) else { continue };
+        let Some((identity, start)) = Identity::parse(&stand.track).zip(Start::of(&stand.bound)) else { continue };
         let size = sightings.seek(&identity)?.map_or(0, |(_, stat)| stat.size);
-        n_bytes += size.saturating_sub(offset);
+        n_bytes += size.saturating_sub(start.offset());
     }
     for identity in listed.tracks.iter().filter_map(|it| Identity::parse(&it.name)) {
         n_bytes += sightings.seek(&identity)?.map_or(0, |(_, stat)| stat.size);

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use forebay_batcher::Position;
+use forebay_batcher::{Position, Watermark};
 
 use super::cursor::{Cursor, Looked};
+use super::evidence::Start;
 use super::io::{Io, Key, Lane, Tried, lock};
 use crate::source::{BoxFuture, RawRead, Reader, Room, SourceError};
 
@@ -68,12 +69,23 @@ fn attempt(cursor: &Mutex<Cursor>, tray: &Mutex<Option<Result<RawRead, SourceErr
 
 /// Reads a file that is gone: it has ended where its reader stood.
 pub(super) struct Gone {
-    pub(super) offset: u64,
+    passed: Position,
+}
+
+impl Gone {
+    /// For a reader that stood at `bound`.
+    pub(super) fn at(bound: &Watermark) -> Self {
+        let passed = match bound {
+            Watermark::At(position) => position.clone(),
+            Watermark::Origin(_) => Position::number(Start::of(bound).map_or(0, |it| it.offset())),
+        };
+        Self { passed }
+    }
 }
 
 impl Reader for Gone {
     fn read(&mut self, _room: Room) -> BoxFuture<'_, Result<RawRead, SourceError>> {
-        let read = RawRead { passed: Some(Position::number(self.offset)), ended: true, ..RawRead::default() };
+        let read = RawRead { passed: Some(self.passed.clone()), ended: true, ..RawRead::default() };
         Box::pin(async move { Ok(read) })
     }
 }

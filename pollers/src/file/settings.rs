@@ -6,26 +6,33 @@ use std::time::Duration;
 
 use forebay_clients::Clients;
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
-use forebay_config::{Code, Fields, Finding, Node};
+use forebay_config::{Code, Fields, Finding, Item, Node};
 
 use super::FileSource;
 use super::client::LocalFiles;
+use super::exclude::{self, Exclude, ExcludePattern};
 use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
 
 const LINE_BYTES_MAX: u64 = 1_000_000;
 const LINE_BYTES_LIMIT: u64 = 6_000_000;
-/// The pattern under `path` is none.
+/// A pattern is none.
 const BAD_PATTERN: Code = Code("FB-0207");
 const ROTATE_WAIT: Duration = Duration::from_secs(30);
 const ROTATE_WAIT_LIMIT: Duration = Duration::from_secs(86_400);
 
 /// The same for `explain`, the schema and the manual.
-pub(super) static SPECS: [SettingSpec; 3] = [
+pub(super) static SPECS: [SettingSpec; 4] = [
     SettingSpec::new(
         "event_source_mappings[].source.file.path",
         Shape::Text,
         DefaultValue::Required,
         "A file, or a pattern with `*`, `?`, `[…]` and `**`; relative to the config file. Files that match later are read from their first byte.",
+    ),
+    SettingSpec::new(
+        "event_source_mappings[].source.file.exclude",
+        Shape::TextList,
+        DefaultValue::Texts(exclude::DEFAULT),
+        "Patterns of files that a pattern under `path` leaves out: of names, or of whole paths when they hold a `/`. A path that names one file is never left out; `[]` leaves nothing out.",
     ),
     SettingSpec::new(
         "event_source_mappings[].source.file.line_bytes_max",
@@ -47,6 +54,10 @@ pub(super) struct FileSettings {
     /// `path`, required: a file, or a pattern with `*`, `?`, `[…]` and `**`; relative to the folder of the config file. A `*` matches no
     /// `/`; `[[]` matches the character `[`. Files that match later are read from their first byte.
     pub(super) path: PathPattern,
+    /// `exclude`: patterns of files that a pattern under `path` leaves out. One without a `/` is matched with a file's name, one with a `/` with
+    /// its path, relative to the folder of the config file. The default leaves out archives that a rotation makes and what editors keep
+    /// beside a file; what is written takes its place, and `[]` leaves nothing out. A path without special characters is never left out.
+    pub(super) exclude: Exclude,
     /// `line_bytes_max`, 1 to 6,000,000, default 1,000,000: the part of a longer line that its record carries. The default leaves room for
     /// the worst JSON escaping within Lambda's 6 MB; a line that does not fit even so is given up as too large.
     pub(super) line_bytes_max: usize,
@@ -111,7 +122,8 @@ impl FileSettings {
     /// All defaults, for a path.
     #[cfg(any(test, feature = "fakes"))]
     pub(super) fn for_path(path: PathPattern) -> Self {
-        Self { path, line_bytes_max: usize::try_from(LINE_BYTES_MAX).expect("a megabyte fits"), rotate_wait: ROTATE_WAIT }
+        let line_bytes_max = usize::try_from(LINE_BYTES_MAX).expect("a megabyte fits");
+        Self { path, exclude: Exclude::default(), line_bytes_max, rotate_wait: ROTATE_WAIT }
     }
 
     /// Reads them, without IO.
@@ -119,6 +131,7 @@ impl FileSettings {
         Fields::read(settings, "source.file", |fields| {
             let text = fields.required("path", |it| it.text());
             let place = fields.node("path").map(|it| it.place.clone());
+            let exclude = fields.optional("exclude", |it| it.list(|it| read_exclude(it, base)).map(Exclude::of));
             let line_bytes_max = fields.optional("line_bytes_max", |it| it.integer(1..=LINE_BYTES_LIMIT));
             let rotate_wait = fields.optional("rotate_wait", |it| it.seconds(Duration::ZERO..=ROTATE_WAIT_LIMIT));
             let path = match PathPattern::parse(&text?, base) {
@@ -130,14 +143,27 @@ impl FileSettings {
                 }
             };
             let line_bytes_max = usize::try_from(line_bytes_max.unwrap_or(LINE_BYTES_MAX)).ok()?;
-            Some(Self { path, line_bytes_max, rotate_wait: rotate_wait.unwrap_or(ROTATE_WAIT) })
+            let exclude = exclude.unwrap_or_else(Exclude::default);
+            Some(Self { path, exclude, line_bytes_max, rotate_wait: rotate_wait.unwrap_or(ROTATE_WAIT) })
         })
+    }
+}
+
+fn read_exclude(mut it: Item<'_, '_>, base: &Path) -> Option<ExcludePattern> {
+    let text = it.again().text()?;
+    match ExcludePattern::parse(&text, base) {
+        Ok(pattern) => Some(pattern),
+        Err(why) => {
+            it.wrong(BAD_PATTERN, format!("`exclude` {why}"), Some("write `[[]` where the character `[` is meant".to_owned()));
+            None
+        }
     }
 }
 
 impl SourceSettings for FileSettings {
     fn identity(&self) -> String {
-        format!("file:{} line_bytes_max={} rotate_wait={}", self.path, self.line_bytes_max, self.rotate_wait.as_secs_f64())
+        let Self { path, exclude, line_bytes_max, rotate_wait } = self;
+        format!("file:{path} exclude={exclude} line_bytes_max={line_bytes_max} rotate_wait={}", rotate_wait.as_secs_f64())
     }
 
     fn connect<'a>(&'a self, _clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
@@ -195,6 +221,9 @@ mod tests {
         // `pth` is taken for `path` misspelt, which is not said to be missing as well.
         assert_eq!(found.len(), 3, "{found:#?}");
         assert!(settings(&[("rotate_wait", text("soon"))]).unwrap_err().iter().any(|it| it.contains("source.file.path")));
+        let list = |it: &str| Value::List(vec![node(text("*.gz")), node(text(it))]);
+        let found = settings(&[("path", text("a")), ("exclude", list("a["))]).unwrap_err();
+        assert!(found[0].starts_with("FB-0207 source.file.exclude[1]: `exclude` is no valid pattern"), "{found:?}");
         let found = settings(&[("path", text("a/[b"))]).unwrap_err();
         assert!(found[0].starts_with("FB-0207 source.file.path: `path` is no valid pattern"), "{found:?}");
     }
@@ -203,6 +232,9 @@ mod tests {
     fn the_limits_have_their_documented_defaults_and_ranges() {
         let parsed = settings(&[("path", text("a"))]).unwrap();
         assert_eq!((parsed.line_bytes_max, parsed.rotate_wait), (1_000_000, Duration::from_secs(30)));
+        assert_eq!(parsed.exclude, Exclude::default());
+        let parsed = settings(&[("path", text("a")), ("exclude", Value::List(Vec::new()))]).unwrap();
+        assert_eq!(parsed.exclude, Exclude::of(Vec::new()));
         let parsed = settings(&[("path", text("a")), ("line_bytes_max", number("6000000")), ("rotate_wait", number("0.25"))]).unwrap();
         assert_eq!((parsed.line_bytes_max, parsed.rotate_wait), (6_000_000, Duration::from_millis(250)));
         assert!(settings(&[("path", text("a")), ("line_bytes_max", number("6000001"))]).is_err());
@@ -215,7 +247,7 @@ mod tests {
         for spec in &SPECS {
             assert!(manual.contains(&format!("`{}`", spec.key())), "{} is not in docs/sources/file.md", spec.key());
             let path = ("path", text("a"));
-            let wrong = (spec.key(), Value::List(Vec::new()));
+            let wrong = (spec.key(), Value::Map(Vec::new()));
             let found = if spec.key() == "path" { settings(&[wrong]) } else { settings(&[path, wrong]) }.unwrap_err();
             assert!(found.iter().any(|it| it.contains(spec.key())), "{} is not read: {found:?}", spec.key());
         }
@@ -224,11 +256,14 @@ mod tests {
 
     #[test]
     fn mappings_share_a_feed_only_when_all_their_settings_agree() {
-        let identity = |path: &str, wait: &str| {
-            let key = |name: &str| Key { name: name.to_owned(), place: node(Value::Null).place };
-            let entries = vec![(key("path"), node(text(path))), (key("rotate_wait"), node(number(wait)))];
-            FileKind.parse(&node(Value::Map(entries)), Path::new("/")).unwrap().identity()
-        };
+        let key = |name: &str| Key { name: name.to_owned(), place: node(Value::Null).place };
+        let identity_of = |entries| FileKind.parse(&node(Value::Map(entries)), Path::new("/")).unwrap().identity();
+        let identity =
+            |path: &str, wait: &str| identity_of(vec![(key("path"), node(text(path))), (key("rotate_wait"), node(number(wait)))]);
+        let without = |exclude: Vec<Node>| identity_of(vec![(key("path"), node(text("a"))), (key("exclude"), node(Value::List(exclude)))]);
+        let all: Vec<Node> = exclude::DEFAULT.iter().map(|it| node(text(it))).collect();
+        assert_eq!(without(all), identity("a", "30"));
+        assert_ne!(without(Vec::new()), identity("a", "30"));
         assert_eq!(identity("a", "1"), identity("/a", "1.0"));
         assert_ne!(identity("a", "1"), identity("a", "2"));
         assert_ne!(identity("a", "1"), identity("b", "1"));

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forebay_batcher::{Origin, Position, ShortBytes, UnixMillis};
-use forebay_config::StartingPosition;
+use forebay_batcher::UnixMillis;
 
 use super::client::{EntryKind, FileSystem, Kind, OpenFile, Stat};
+use super::content::Told;
 use super::error::FileError;
+use super::evidence::written;
+use super::exclude::Exclude;
 use super::identity::{FileKey, HEAD_MAX, Identity};
 use super::open_files::{Handle, OpenFiles};
 use super::settings::PathPattern;
@@ -28,6 +30,7 @@ const HOLD_MIN: Duration = Duration::from_secs(10);
 pub(super) struct Sightings {
     files: Arc<dyn FileSystem>,
     pattern: PathPattern,
+    exclude: Exclude,
     seen: BTreeMap<FileKey, Sighting>,
     /// The files of the last listing in which every folder could be read.
     listed: Option<BTreeSet<FileKey>>,
@@ -40,6 +43,8 @@ pub(super) struct Sightings {
     watching: Watching,
     /// Why the last listing was not whole.
     unseen: Option<String>,
+    /// What a pattern found that is no file: each is told once.
+    oddities: BTreeSet<PathBuf>,
 }
 
 /// A file without a reader.
@@ -62,16 +67,38 @@ struct Sighting {
     fits: BTreeSet<TrackName>,
     /// Names of former lives.
     dead: BTreeSet<TrackName>,
+    /// What was told of it.
+    told: BTreeSet<Told>,
 }
 
 /// Files and troubles of one look.
+#[derive(Default)]
 pub(super) struct Look {
     files: Vec<(PathBuf, Stat)>,
     trouble: Option<SourceError>,
     /// Some folder could not be read: a file that is not there may be there all the same.
     is_partial: bool,
-    /// A link was followed, or what was found will change with time alone: it must be looked at again soon.
-    is_passing: bool,
+    /// Where nothing could be seen.
+    unseen: Vec<PathBuf>,
+    /// Nothing at all could be seen.
+    is_blind: bool,
+    /// What is no file.
+    oddities: Vec<(PathBuf, FileError)>,
+    n_excluded: usize,
+    /// A link was followed: where it leads changes without a word, so it must be looked at again soon.
+    has_links: bool,
+}
+
+/// What a mapping is to be told, file by file.
+pub(super) struct Survey {
+    pub(super) tracks: Vec<TrackInfo>,
+    pub(super) trouble: Option<SourceError>,
+    /// Files that are there and cannot be read.
+    pub(super) unreadable: Vec<FileKey>,
+    /// Where nothing could be seen.
+    pub(super) unseen: Vec<PathBuf>,
+    /// Nothing at all could be seen.
+    pub(super) is_blind: bool,
 }
 
 /// What a mapping is to be told of a file.
@@ -98,14 +125,15 @@ pub(super) type Glanced = (PathBuf, Arc<dyn OpenFile>);
 impl Sightings {
     pub(super) fn new(
         files: Arc<dyn FileSystem>,
-        open_files: Arc<OpenFiles>,
-        watching: Watching,
+        (open_files, watching): (Arc<OpenFiles>, Watching),
         pattern: PathPattern,
+        exclude: Exclude,
         rotate_wait: Duration,
     ) -> Self {
         Self {
             files,
             pattern,
+            exclude,
             seen: BTreeMap::new(),
             listed: None,
             folders: BTreeSet::new(),
@@ -114,11 +142,18 @@ impl Sightings {
             open_files,
             watching,
             unseen: None,
+            oddities: BTreeSet::new(),
         }
     }
 
     /// The tracks that `known` does not hold.
     pub(super) fn tracks(&mut self, listed: Listed, known: &Known, now: UnixMillis) -> Listing {
+        let Survey { tracks, trouble, .. } = self.survey(listed, known, now);
+        Listing { tracks, trouble }
+    }
+
+    /// The same with what holds it up.
+    pub(super) fn survey(&mut self, listed: Listed, known: &Known, now: UnixMillis) -> Survey {
         let is_watched = self.watching.watch(&listed);
         let heard = self.watching.heard(self.hold_for);
         let mut look = self.look(listed);
@@ -126,26 +161,30 @@ impl Sightings {
         if !is_watched {
             self.watching.compare(self.files.as_ref(), &self.pattern, &look.files, known).into_iter().for_each(|it| look.add(it));
         }
-        heard.lost.iter().for_each(|it| look.add(FileError::MissedFile.on(it)));
+        heard.lost.iter().filter(|it| !self.is_excluded(it)).for_each(|it| look.add(FileError::MissedFile.on(it)));
         self.add_strays(&mut look, heard.strays, known);
         self.add_held(&mut look);
-        let mut listing = Listing { tracks: Vec::new(), trouble: look.trouble };
+        let Look { trouble, is_blind, unseen, has_links, .. } = look;
+        let mut survey = Survey { tracks: Vec::new(), trouble, unreadable: Vec::new(), unseen, is_blind };
         for (path, stat) in look.files {
             match self.identify(&path, &stat, known, now) {
                 Ok(None) => {}
-                Ok(Some(name)) => listing.tracks.push(TrackInfo { name, label: path.display().to_string(), parents: Vec::new() }),
+                Ok(Some(name)) => survey.tracks.push(TrackInfo { name, label: path.display().to_string(), parents: Vec::new() }),
                 Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => listing.trouble = listing.trouble.or_else(|| Some(error.on(&path))),
+                Err(error) => {
+                    survey.trouble = survey.trouble.or_else(|| Some(error.on(&path)));
+                    survey.unreadable.push(stat.key);
+                }
             }
         }
-        let is_settled = is_watched && !look.is_passing && listing.trouble.is_none() && self.watch_young();
+        let is_settled = is_watched && !has_links && survey.trouble.is_none() && self.watch_young();
         self.watching.settle(is_settled);
-        listing
+        survey
     }
 
     /// Files that were renamed out of the pattern before anybody saw them under it, unless the mapping knows them.
     fn add_strays(&self, look: &mut Look, strays: Vec<PathBuf>, known: &Known) {
-        for path in strays {
+        for path in strays.into_iter().filter(|it| !self.is_excluded(it)) {
             let Ok(stat) = self.files.stat(&path) else { continue };
             let prefix = stat.key.prefix();
             let names = known.0.range(TrackName(prefix.clone())..).take_while(|(name, _)| name.0.starts_with(&prefix));
@@ -220,57 +259,109 @@ impl Sightings {
 
     /// Takes a listing in. Two paths of one file count once.
     pub(super) fn look(&mut self, listed: Listed) -> Look {
-        let mut look = Look { files: Vec::new(), trouble: None, is_partial: false, is_passing: listed.has_links };
+        let look = self.look_at(listed);
+        let trouble = look.trouble.as_ref().filter(|_| look.is_partial);
+        self.unseen = trouble.map(|it| std::error::Error::source(it).map_or_else(|| it.to_string(), ToString::to_string));
+        look
+    }
+
+    fn look_at(&mut self, listed: Listed) -> Look {
+        let mut look = Look { has_links: listed.has_links, ..Look::default() };
         let folder = self.pattern.folder();
         if let Err(error) = self.files.stat(&folder) {
-            let what = if error.kind() == io::ErrorKind::NotFound { FileError::NoFolder(folder.clone()) } else { FileError::of(error) };
-            look.is_partial = true;
-            look.add(what.on(&folder));
-            self.note_unseen(&look);
-            return look;
+            let is_absent = error.kind() == io::ErrorKind::NotFound;
+            let what = if is_absent { FileError::NoFolder(folder.clone()) } else { FileError::of(error) };
+            return Look { trouble: Some(what.on(&folder)), is_partial: true, is_blind: !is_absent, ..look };
         }
-        self.folders.insert(folder);
         let mut keys = BTreeSet::new();
         for found in listed.found {
             let (path, stat) = match found {
+                Ok(path) if self.is_excluded(&path) => {
+                    look.n_excluded += 1;
+                    continue;
+                }
                 Ok(path) => (path.clone(), self.files.stat(&path)),
                 Err((path, error)) => (path, Err(error)),
             };
             match stat {
-                Ok(stat) => match (stat.kind, &self.pattern) {
-                    (Kind::File, _) => {
-                        if keys.insert(stat.key) {
-                            self.folders.extend(path.parent().map(Path::to_owned));
-                            self.seen.entry(stat.key).or_default().path.clone_from(&path);
-                            look.files.push((path, stat));
-                        }
+                Ok(stat) if stat.kind == Kind::File => {
+                    if keys.insert(stat.key) {
+                        self.folders.extend(path.parent().map(Path::to_owned));
+                        self.seen.entry(stat.key).or_default().path.clone_from(&path);
+                        look.files.push((path, stat));
                     }
-                    // A pattern such as `logs/*` meets folders all the time; a path that is one is a mistake.
-                    (Kind::Folder, PathPattern::Glob { .. }) => {}
-                    (Kind::Folder, PathPattern::One(_)) | (Kind::Other, _) => look.add(FileError::NotAFile(stat.kind).on(&path)),
-                },
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    look.is_partial = true;
-                    look.add(FileError::of(error).on(&path));
                 }
+                // A pattern such as `logs/*` meets folders all the time; a path that is one is a mistake.
+                Ok(stat) if stat.kind == Kind::Folder && self.is_pattern() => {}
+                Ok(stat) => look.add_oddity(path, FileError::NotAFile(stat.kind)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => match FileError::of(error) {
+                    error @ FileError::LinkLoop(_) => look.add_oddity(path, error),
+                    error => {
+                        look.is_blind |= path == folder || !self.is_pattern();
+                        look.add(error.on(&path));
+                        look.unseen.push(path);
+                    }
+                },
             }
         }
         if let Some(n_entries) = listed.cut_at {
-            look.is_partial = true;
             look.add(FileError::ListingCut { n_entries }.on(Path::new(&self.pattern.to_string())));
+            look.unseen.push(folder.clone());
         }
-        if !look.is_partial {
-            self.seen.retain(|key, _| keys.contains(key));
-            self.listed = Some(keys);
-        }
-        self.note_unseen(&look);
+        self.folders.insert(folder);
+        self.tell_oddities(&mut look);
+        look.is_partial = !look.unseen.is_empty();
+        // What lies where nothing could be seen may be there still; everything else has been seen, or has left.
+        let is_hidden = |it: &Sighting| look.unseen.iter().any(|above| it.path.starts_with(above));
+        keys.extend(self.seen.iter().filter(|(_, it)| is_hidden(it)).map(|(key, _)| *key));
+        self.seen.retain(|key, _| keys.contains(key));
+        self.listed = Some(keys);
         look
     }
 
-    fn note_unseen(&mut self, look: &Look) {
-        let trouble = look.trouble.as_ref().filter(|_| look.is_partial);
-        self.unseen = trouble.map(|it| std::error::Error::source(it).map_or_else(|| it.to_string(), ToString::to_string));
+    pub(super) fn pattern(&self) -> &PathPattern {
+        &self.pattern
+    }
+
+    /// Takes a name for that of a file without a look into it.
+    pub(super) fn knows(&mut self, key: FileKey, name: &TrackName) {
+        self.seen.entry(key).or_default().fits.insert(name.clone());
+    }
+
+    fn is_pattern(&self) -> bool {
+        match self.pattern {
+            PathPattern::One(_) => false,
+            PathPattern::Glob { .. } => true,
+        }
+    }
+
+    /// Whether a path that the pattern found is left out; one that is named as it stands never is.
+    fn is_excluded(&self, path: &Path) -> bool {
+        self.is_pattern() && self.exclude.leaves_out(path)
+    }
+
+    /// A pattern leaves out what is no file, and says so once for each; a path that is none is trouble.
+    fn tell_oddities(&mut self, look: &mut Look) {
+        let oddities = std::mem::take(&mut look.oddities);
+        let mut told: BTreeSet<PathBuf> = oddities.iter().map(|it| it.0.clone()).collect();
+        for (path, error) in oddities {
+            if !self.is_pattern() {
+                look.is_blind = true;
+                look.add(error.on(&path));
+            } else if !self.oddities.contains(&path) {
+                tracing::warn!(path = %path.display(), "the pattern leaves this out: {error}");
+            }
+        }
+        if look.n_excluded > 0 && look.files.is_empty() {
+            let all = PathBuf::from(self.pattern.to_string());
+            if !self.oddities.contains(&all) {
+                let n_files = look.n_excluded;
+                tracing::warn!(pattern = %all.display(), n_files, "`exclude` leaves out every file that the pattern names");
+            }
+            told.insert(all);
+        }
+        self.oddities = told;
     }
 
     /// The name under which a mapping is told of a file; `None` when it knows the file, or when it is too young to tell.
@@ -320,7 +411,8 @@ impl Sightings {
         }
         let lives = mine.iter().map(|(_, identity, _)| identity.life).chain(sighting.current.as_ref().map(|it| it.life));
         let life = lives.max().map_or(0, |life| life + 1);
-        let identity = Identity::new(stat.key, &head, life);
+        // Space that was reserved and is not written yet will hold something else.
+        let identity = Identity::new(stat.key, written(&head), life);
         let name = identity.name();
         sighting.current = Some(identity);
         sighting.fits.insert(name.clone());
@@ -332,6 +424,12 @@ impl Sightings {
         for (_, sighting) in self.seen.range_mut(identity.key.births()).filter(|(key, _)| key.is_same(&identity.key)) {
             sighting.dead.insert(identity.name());
         }
+    }
+
+    /// Whether this is still to be told of a file; it counts as told from now on.
+    pub(super) fn tell_once(&mut self, key: &FileKey, what: Told) -> bool {
+        let mut sightings = self.seen.range_mut(key.births()).filter(|(seen, _)| seen.is_same(key));
+        sightings.next().is_some_and(|(_, it)| it.told.insert(what))
     }
 
     /// Whether the pattern no longer names the file, as far as the last whole listing tells.
@@ -361,14 +459,19 @@ impl Sightings {
         Ok(Some((path, file)))
     }
 
-    fn held_for(&self, identity: &Identity) -> Option<FileKey> {
-        let mut held = self.held.range(identity.key.births());
-        held.find(|(key, held)| key.is_same(&identity.key) && held.until.is_some()).map(|(key, _)| *key)
-    }
-
     /// Whether a track's file stands where the last listing saw it, or is held open: then it is found without another.
     pub(super) fn is_at_hand(&self, identity: &Identity) -> bool {
         self.held_for(identity).is_some() || self.seen_at(identity).is_some()
+    }
+
+    /// Whether a track still has a file, which it may be that nobody can read now.
+    pub(super) fn is_there(&mut self, identity: &Identity) -> Result<bool, SourceError> {
+        Ok(self.held_for(identity).is_some() || self.seek(identity)?.is_some())
+    }
+
+    fn held_for(&self, identity: &Identity) -> Option<FileKey> {
+        let mut held = self.held.range(identity.key.births());
+        held.find(|(key, held)| key.is_same(&identity.key) && held.until.is_some()).map(|(key, _)| *key)
     }
 
     fn seen_at(&self, identity: &Identity) -> Option<(PathBuf, Stat)> {
@@ -398,36 +501,6 @@ impl Sightings {
             None => Ok(None),
         }
     }
-
-    /// Where each file begins for a mapping that starts now. A file that is too young to be a track, or comes later, is read from its
-    /// first byte; that is why LATEST must see every file that is there, and fails when it cannot.
-    pub(super) fn origins(
-        &mut self,
-        listed: Listed,
-        start: StartingPosition,
-        now: UnixMillis,
-    ) -> Result<Vec<(TrackName, Origin)>, SourceError> {
-        let Listing { tracks, trouble } = self.tracks(listed, &Known::default(), now);
-        let first = Origin(ShortBytes::new(b""));
-        match start {
-            StartingPosition::TrimHorizon => Ok(tracks.into_iter().map(|it| (it.name, first.clone())).collect()),
-            StartingPosition::Latest => {
-                let folder_is_there = self.files.stat(&self.pattern.folder()).is_ok();
-                if let Some(trouble) = trouble.filter(|_| folder_is_there) {
-                    return Err(trouble);
-                }
-                let end = |it: TrackInfo| {
-                    let key = Identity::parse(&it.name).expect("it was named here").key;
-                    let path = &self.seen.get(&key).expect("it was seen just now").path;
-                    let end = self.files.open(path).and_then(|file| end_of_lines(file.as_ref()));
-                    let end = end.map_err(|error| FileError::of(error).on(path))?;
-                    Ok((it.name, Origin(Position::number(end).0)))
-                };
-                tracks.into_iter().map(end).collect()
-            }
-            StartingPosition::AtTimestamp(_) => Err(FileError::NoTimes.on(Path::new(&self.pattern.to_string()))),
-        }
-    }
 }
 
 /// The end of the last whole line.
@@ -453,6 +526,10 @@ pub(super) fn end_of_lines_before(file: &dyn OpenFile, mut end: u64) -> io::Resu
 impl Look {
     fn add(&mut self, trouble: SourceError) {
         self.trouble.get_or_insert(trouble);
+    }
+
+    fn add_oddity(&mut self, path: PathBuf, what: FileError) {
+        self.oddities.push((path, what));
     }
 }
 

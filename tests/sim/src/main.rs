@@ -11,6 +11,7 @@ use forebay_sim::{Report, report, run_seed, seeds};
 
 const USAGE: &str = "usage: forebay-sim run --seeds N [--base B] [--threads 2]
        forebay-sim survey --seeds N [--base B]
+       forebay-sim hunt --seeds N [--base B]
        forebay-sim seed N [--trace]
        forebay-sim mutants [NAME]";
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
             (None, ..) => usage(),
         },
         ["survey", ..] => number(&words, "--seeds").map_or_else(usage, |n_seeds| survey(n_seeds, number(&words, "--base").unwrap_or(1))),
+        ["hunt", ..] => number(&words, "--seeds").map_or_else(usage, |n_seeds| hunt(n_seeds, number(&words, "--base").unwrap_or(1))),
         ["seed", seed, ..] => seed.parse().map_or_else(|_| usage(), |seed| show(seed, words.contains(&"--trace"))),
         ["mutants"] => mutants(None),
         ["mutants", name] => mutants(Some(name)),
@@ -165,6 +167,19 @@ fn survey(n_seeds: u64, base: u64) -> ExitCode {
         println!("{n:>6} times {}, seed {seed} in {n_steps} steps: {}", &name[..3], what.chars().take(400).collect::<String>());
     }
     if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Fails at the first rule that a kept line or a seed breaks and says no more of it: for faults that were planted.
+fn hunt(n_seeds: u64, base: u64) -> ExitCode {
+    let kept = seeds::kept().into_iter().filter_map(|line| Some((line.origin.clone(), seeds::replay(&line)?)));
+    let fresh = (base..base + n_seeds).filter_map(|seed| Some((seed.to_string(), run_seed(seed, Keep::Hash).violation?)));
+    match kept.chain(fresh).next() {
+        Some((origin, violation)) => {
+            println!("{origin} breaks {}: {}", violation.rule, violation.what);
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
 }
 
 fn show(seed: u64, trace: bool) -> ExitCode {

@@ -1,7 +1,10 @@
 //! Stories of the file source: the contract over both file systems, rotations, hostile files, random scripts against the model.
 
+mod anew;
 mod contract;
+mod entries;
 mod follower;
+mod holes;
 mod hostile;
 mod mishaps;
 mod places;
@@ -10,3 +13,8 @@ mod scripts;
 mod told;
 
 pub(super) use follower::Follower;
+
+/// The offset of a bound.
+fn number(bound: &forebay_batcher::Watermark) -> Option<u64> {
+    super::evidence::Start::of(bound).map(|it| it.offset())
+}

@@ -159,7 +159,7 @@ async fn what_was_seen_of_a_truncated_file_but_not_read_is_told_as_a_gap() {
     };
     let gap = last.gap.expect("there is a gap");
     assert_eq!(gap.to, Position::number(long.len() as u64));
-    assert_eq!(gap.from, Some(Position::number(n_records as u64 * 16)));
+    assert_eq!(gap.from.as_ref().and_then(Position::as_number), Some(n_records as u64 * 16));
     assert_eq!(last.passed, Some(gap.to));
 }
 

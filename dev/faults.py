@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Plants the faults of tests/sim/faults/*.txt, one at a time, in a copy of the core, and sees that the simulator finds each by a rule.
+
+    dev/faults.py [--seeds N] [--list NAME] [--only ID] [--fit]
+
+A list is a text file of entries; the old text must stand exactly once in the file, so a list that no longer fits the code is an error:
+
+    == id
+    what it does, in one line
+    file: batcher/src/lanes.rs
+    check: cargo test -p forebay-pollers a_test
+    <<<<
+    old text
+    ====
+    new text
+    >>>>
+
+A fault of the core has no `check`: the copy is built and runs the kept seeds and N fresh ones; a rule must break. A fault of the shell names the test
+that must fail; those run in a copy of the whole tree, only where `--list` names their list, for they take long.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LISTS = ROOT / "tests/sim/faults"
+# What the simulator is built from.
+CORE = ["config", "batcher", "tests/models", "tests/sim"]
+
+
+@dataclasses.dataclass
+class Fault:
+    id: str
+    words: str
+    file: str
+    check: str
+    old: str
+    new: str
+    place: str
+
+
+class WrongList(Exception):
+    """A list that cannot be read, or does not fit the code."""
+
+
+def read_list(path):
+    faults, lines = [], path.read_text().split("\n")
+    at = 0
+
+    def until(mark):
+        nonlocal at
+        taken = []
+        while at < len(lines) and lines[at] != mark:
+            taken.append(lines[at])
+            at += 1
+        if at == len(lines):
+            raise WrongList(f"{path}: `{mark}` is missing at the end")
+        at += 1
+        return "\n".join(taken)
+
+    while at < len(lines):
+        line = lines[at]
+        at += 1
+        if not line.startswith("== "):
+            if line.strip() and not line.startswith("#"):
+                raise WrongList(f"{path}:{at}: `== id` should stand here")
+            continue
+        place = f"{path.name}:{at}"
+        head = [it for it in until("<<<<").split("\n") if it.strip()]
+        named = dict(it.split(": ", 1) for it in head[1:] if ": " in it)
+        if not head or "file" not in named:
+            raise WrongList(f"{place}: an entry says what it does and names its file")
+        faults.append(Fault(line[3:].strip(), head[0], named["file"], named.get("check", ""), until("===="), until(">>>>"), place))
+    return faults
+
+
+def planted(root, fault):
+    """The text of the fault's file, before and with it."""
+    text = (root / fault.file).read_text()
+    if text.count(fault.old) != 1:
+        raise WrongList(f"{fault.place}: the old text of `{fault.id}` stands {text.count(fault.old)} times in {fault.file}; mend the list")
+    return text, text.replace(fault.old, fault.new)
+
+
+def copy_core(folder):
+    """A workspace of its own with what the simulator needs, so that the tree and its target folder stay as they are."""
+    for name in CORE:
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "Cargo.lock", folder / "Cargo.lock")
+    manifest = (ROOT / "Cargo.toml").read_text()
+    manifest = re.sub(r"members = \[[^\]]*\]", f"members = {CORE}".replace("'", '"'), manifest)
+    # Built 40 times, run for seconds: half the optimisation costs less in all.
+    manifest = re.sub(r"\[profile\.dev\.package\.librocksdb-sys\]\nopt-level = 1\n", "", manifest)
+    (folder / "Cargo.toml").write_text(manifest)
+
+
+def run(command, folder, target, seconds):
+    env = dict(os.environ, CARGO_TARGET_DIR=str(target))
+    try:
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=seconds, shell=isinstance(command, str))
+    except subprocess.TimeoutExpired as late:
+        return None, (late.stdout or b"").decode(errors="replace")
+    return done.returncode, done.stdout + done.stderr
+
+
+def hunt_core(folder, target, fault, seeds):
+    """How it was found, or None; a copy that does not compile is an error of the list."""
+    code, said = run(["cargo", "build", "--offline", "-q", "-p", "forebay-sim"], folder, target, 900)
+    if code != 0:
+        raise WrongList(f"{fault.place}: with `{fault.id}` the core does not compile:\n{said[-1500:]}")
+    simulator = target / "debug/forebay-sim"
+    code, said = run([str(simulator), "hunt", "--seeds", str(seeds)], folder, target, 600)
+    if code is None:
+        return "the simulator did not end"
+    return None if code == 0 else said.strip().split("\n")[0][:140]
+
+
+def hunt_shell(folder, target, fault):
+    code, said = run(fault.check, folder, target, 1800)
+    if code is None:
+        return "the test did not end"
+    if "could not compile" in said:
+        raise WrongList(f"{fault.place}: with `{fault.id}` it does not compile:\n{said[-1500:]}")
+    if code == 0:
+        return None
+    failed = re.search(r"^test (\S+) \.\.\. FAILED", said, re.M)
+    return failed[1] if failed else said.strip().split("\n")[-1]
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    words.add_argument("--seeds", type=int, default=4000, help="fresh seeds for each fault of the core")
+    words.add_argument("--list", help="one list only, such as `queue`")
+    words.add_argument("--only", help="one fault only")
+    words.add_argument("--fit", action="store_true", help="only see that every old text stands once in its file")
+    told = words.parse_args()
+    paths = [LISTS / f"{told.list}.txt"] if told.list else sorted(LISTS.glob("*.txt"))
+    faults = [it for path in paths for it in read_list(path) if not told.only or it.id == told.only]
+    ids = [it.id for it in faults]
+    twice = {it for it in ids if ids.count(it) > 1}
+    if twice:
+        raise WrongList(f"these ids stand twice: {', '.join(sorted(twice))}")
+    for fault in faults:
+        planted(ROOT, fault)
+    if told.fit:
+        print(f"{len(faults)} faults fit the code")
+        return 0
+    if not told.list and not told.only:
+        faults = [it for it in faults if not it.check]
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", pathlib.Path.home() / ".cache/forebay/target")).parent / "faults-target"
+    missed, start = [], time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="forebay-faults-") as scratch:
+        folder = pathlib.Path(scratch)
+        core = folder / "core"
+        if any(not it.check for it in faults):
+            core.mkdir()
+            copy_core(core)
+        whole = folder / "whole"
+        if any(it.check for it in faults):
+            shutil.copytree(ROOT, whole, ignore=shutil.ignore_patterns(".git", "target"))
+        for n, fault in enumerate(faults, 1):
+            copy = whole if fault.check else core
+            before, after = planted(copy, fault)
+            (copy / fault.file).write_text(after)
+            try:
+                found = hunt_shell(copy, target / "whole", fault) if fault.check else hunt_core(copy, target / "core", fault, told.seeds)
+            finally:
+                (copy / fault.file).write_text(before)
+            if not found:
+                missed.append(fault.id)
+            print(f"{n} of {len(faults)}, {time.monotonic() - start:.0f} s  {fault.id}: {found or 'NOT FOUND: ' + fault.words}", flush=True)
+    print(f"{len(faults) - len(missed)} of {len(faults)} planted faults found")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except WrongList as wrong:
+        print(f"faults: {wrong}", file=sys.stderr)
+        sys.exit(2)
