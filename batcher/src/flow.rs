@@ -4,10 +4,12 @@ mod attempts;
 mod notices;
 mod remains;
 
+use std::collections::BTreeSet;
+
 use forebay_config::Redelivery;
 
 use crate::action::*;
-use crate::attempt::{Condition, Next, Outcome, Slice, Then, Told, Tried, next};
+use crate::attempt::{Condition, Next, Outcome, Slice, Then, Told, Tried, n_named, next};
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::chain::{Chain, ChainId, Hold, Status, Step, What, group_of};
 use crate::machine::{Machine, Ready};
@@ -124,7 +126,7 @@ impl Machine {
             return;
         }
         let n_lanes = |idx: &TrackIdx| self.tracks.by_idx.get(idx).map_or(1, |track| u32::try_from(track.lanes.len()).unwrap_or(u32::MAX));
-        let needed: Vec<Hold> = chain
+        let needed: BTreeSet<Hold> = chain
             .steps
             .iter()
             .flat_map(|step| step.records())

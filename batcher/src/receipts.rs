@@ -14,6 +14,7 @@ use crate::assemble::{Filler, bytes_in_batch};
 use crate::attempt::{Limits, Slice, Tried};
 use crate::backoff::ask_again_delay;
 use crate::chain::{Chain, ChainId, Hold, Step, What, group_of};
+use crate::fault::Fault;
 use crate::machine::Machine;
 use crate::mutant::{Mutant, planted};
 use crate::plan::{Plan, QueuePlan};
@@ -76,7 +77,7 @@ pub(crate) struct Failing {
     pub(crate) since: Tick,
     pub(crate) until: Tick,
     n: u32,
-    pub(crate) error: String,
+    pub(crate) error: Fault,
 }
 
 impl Receipts {

@@ -40,6 +40,7 @@ impl ShortBytes {
 
 impl PartialEq for ShortBytes {
     fn eq(&self, other: &Self) -> bool {
+        count();
         self.as_slice() == other.as_slice()
     }
 }
@@ -54,9 +55,37 @@ impl PartialOrd for ShortBytes {
 
 impl Ord for ShortBytes {
     fn cmp(&self, other: &Self) -> Ordering {
+        count();
         self.as_slice().cmp(other.as_slice())
     }
 }
+
+/// Tests count comparisons, to see work that grows with the square of a batch.
+#[cfg(test)]
+mod counted {
+    use std::cell::Cell;
+
+    thread_local! {
+        static N: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count() {
+        N.set(N.get() + 1);
+    }
+
+    /// How many names and positions this thread has compared so far.
+    pub(crate) fn n_compared() -> usize {
+        N.get()
+    }
+}
+
+#[cfg(test)]
+use counted::count;
+#[cfg(test)]
+pub(crate) use counted::n_compared;
+
+#[cfg(not(test))]
+const fn count() {}
 
 impl Hash for ShortBytes {
     fn hash<H: Hasher>(&self, state: &mut H) {

@@ -2,6 +2,7 @@
 
 use crate::action::BatchReason;
 use crate::attempt::NotReached;
+use crate::fault::Fault;
 use crate::time::Tick;
 
 /// What a track (or a queue) is doing, or what it waits for. The first that applies, in this order.
@@ -34,7 +35,7 @@ pub enum TrackState {
         /// Since when.
         since: Tick,
         /// What it said last.
-        error: String,
+        error: Fault,
         /// When it is asked again.
         next: Tick,
     },
@@ -45,7 +46,7 @@ pub enum TrackState {
         /// Since when.
         since: Tick,
         /// What was said last.
-        error: String,
+        error: Fault,
     },
     /// A batch failed and waits for its next try.
     Retrying {
@@ -100,7 +101,7 @@ pub enum TrackState {
         /// When it is asked again.
         next: Tick,
         /// What it said last.
-        error: String,
+        error: Fault,
     },
     /// A read is open and the source has nothing.
     NoRecords {

@@ -13,6 +13,7 @@ use crate::assemble::bytes_in_batch;
 use crate::backoff::ask_again_delay;
 use crate::chain::{Chain, ChainId, Filling, Hold, Status, Step, What};
 use crate::checkpoint::{Checkpoint, GivenUp, OpenSlice, Watermark};
+use crate::fault::Fault;
 use crate::lanes::lane_of;
 use crate::machine::{Machine, Ready};
 use crate::mutant::{Mutant, planted};
@@ -99,7 +100,7 @@ pub(crate) struct Waiting {
 pub(crate) enum Reading {
     Idle,
     Open(ReadId),
-    Backoff { until: Tick, since: Tick, error: String },
+    Backoff { until: Tick, since: Tick, error: Fault },
 }
 
 /// What is known about a track's checkpoints.
@@ -223,9 +224,10 @@ impl Machine {
 }
 
 /// What a notice says to people, and when the source asked to come back.
-pub(crate) fn describe(notice: SourceNotice) -> (String, Option<Duration>) {
+pub(crate) fn describe(notice: SourceNotice) -> (Fault, Option<Duration>) {
     match notice {
-        SourceNotice::Down { error } | SourceNotice::PositionLost { error } => (error, None),
-        SourceNotice::Throttled { retry_after } => ("the source asks to slow down".to_owned(), retry_after),
+        SourceNotice::Down { error } => (error, None),
+        SourceNotice::PositionLost { error } => (error.into(), None),
+        SourceNotice::Throttled { retry_after } => ("the source asks to slow down".into(), retry_after),
     }
 }

@@ -9,19 +9,20 @@ mod sign;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use aws_credential_types::provider::error::CredentialsError;
 use bytes::Bytes;
+use forebay_config::url::{self, UrlMistake};
 use forebay_config::{AwsCredentials, AwsSettings};
 use http::header::{HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Uri};
 use tokio::sync::Mutex;
 use tracing::warn;
 
-use crate::address::judge_host;
 use crate::exchange::{Answer, ExchangeError, Limits};
 use crate::http::{HttpClient, HttpClients};
+use crate::mark::Mark;
 use crate::pieces::Pieces;
 
 pub use credentials::KeptCredentials;
@@ -44,6 +45,9 @@ const CREDENTIALS: [&str; 5] = [
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 ];
+
+/// The variables that name AWS's shared files, and where these are below the home without them.
+const SHARED_FILES: [(&str, &str); 2] = [("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"), ("AWS_CONFIG_FILE", ".aws/config")];
 
 /// What is called.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +90,10 @@ pub struct Aws {
     common: AwsSettings,
     /// Whether the environment names credentials.
     has_ambient: bool,
+    /// AWS's shared files of credentials and settings.
+    shared_files: Vec<PathBuf>,
+    /// What those were when credentials were first looked for in them.
+    marks: Arc<std::sync::Mutex<BTreeMap<PathBuf, Option<Mark>>>>,
     providers: Arc<Mutex<Vec<Provider>>>,
 }
 
@@ -104,7 +112,14 @@ impl Aws {
             ca_file: variable("AWS_CA_BUNDLE").map(PathBuf::from),
         };
         let has_ambient = CREDENTIALS.iter().any(|name| variable(name).is_some());
-        Self { common: settings.over(&environment), has_ambient, providers: Arc::default() }
+        let home = variable("HOME").map(PathBuf::from).unwrap_or_default();
+        let shared_files = SHARED_FILES.map(|(name, path)| variable(name).map_or_else(|| home.join(path), PathBuf::from)).into();
+        Self { common: settings.over(&environment), has_ambient, shared_files, ..Self::default() }
+    }
+
+    /// AWS's shared files, where credentials were looked for in them, and what they were then.
+    pub fn file_marks(&self) -> BTreeMap<PathBuf, Option<Mark>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The region that an ARN gets whose own is not known.
@@ -178,6 +193,12 @@ impl Aws {
         if let Some((_, known)) = providers.iter().find(|(it, _)| *it == key) {
             return known.clone();
         }
+        if !matches!(settings.credentials, Some(AwsCredentials::Key(_))) {
+            let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+            for path in &self.shared_files {
+                marks.entry(path.clone()).or_insert_with(|| Mark::of(path));
+            }
+        }
         let made = provider::credentials(settings.credentials.as_ref(), region, http.clone()).await;
         providers.push((key, made.clone()));
         made
@@ -186,13 +207,10 @@ impl Aws {
 
 /// Scheme, host and port of a server that may be called.
 fn judged(service: &'static str, endpoint: &str) -> Result<Uri, AwsError> {
-    let wrong = || AwsError::Endpoint { service, endpoint: endpoint.to_owned() };
-    let url: Uri = endpoint.parse().map_err(|_| wrong())?;
-    let (Some("http" | "https"), Some(authority)) = (url.scheme_str(), url.authority()) else { return Err(wrong()) };
-    if authority.as_str().contains('@') || !matches!(url.path_and_query().map_or("/", |it| it.as_str()), "/" | "") {
-        return Err(wrong());
-    }
-    judge_host(authority.host()).map_err(|cause| AwsError::Address { service, cause })?;
+    let (url, _) = url::endpoint(endpoint).map_err(|mistake| match mistake {
+        UrlMistake::Forbidden(cause) => AwsError::Address { service, cause },
+        cause => AwsError::Endpoint { service, cause },
+    })?;
     Ok(url)
 }
 
@@ -338,6 +356,26 @@ mod tests {
             access(&aws, &own, None).await.unwrap();
         }
         assert_eq!(aws.providers.lock().await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn shared_files_are_marked_once_credentials_are_looked_for_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials");
+        let variable = |name: &str| match name {
+            "AWS_SHARED_CREDENTIALS_FILE" => Some(path.display().to_string()),
+            "HOME" => Some(folder.path().display().to_string()),
+            _ => None,
+        };
+        let profile = AwsSettings { credentials: Some(AwsCredentials::Profile("p".to_owned())), ..AwsSettings::default() };
+        let aws = Aws::new(&settings(), variable);
+        aws.prepare(AwsTarget { service: "sqs", own: &at("http://h"), region: None, endpoint: None }, &HttpClients::new()).await.unwrap();
+        assert!(aws.file_marks().is_empty(), "a key that is written needs no file");
+        let own = AwsSettings { endpoint: Some("http://h".into()), ..profile };
+        aws.prepare(AwsTarget { service: "sqs", own: &own, region: None, endpoint: None }, &HttpClients::new()).await.unwrap();
+        assert_eq!(aws.file_marks(), [(folder.path().join(".aws/config"), None), (path.clone(), None)].into());
+        std::fs::write(&path, "[p]").unwrap();
+        assert_ne!(Mark::of(&path), aws.file_marks()[&path]);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Request;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
 use http::response::Parts;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -30,6 +31,20 @@ pub struct Answer {
     pub head: Parts,
     /// The body, as far as it came.
     pub body: Result<Bytes, BodyError>,
+}
+
+/// In what form the body of an answer is compressed, as its head says. Every request of [`HttpClient::exchange`] asks for none, and nothing is
+/// decompressed: whoever cannot read a body says this of it.
+pub fn coding_of(head: &Parts) -> Option<&str> {
+    let coding = head.headers.get(CONTENT_ENCODING)?.to_str().ok()?.trim();
+    (!coding.is_empty() && !coding.eq_ignore_ascii_case("identity")).then_some(coding)
+}
+
+/// A body that cannot be read for being compressed, in words for people.
+pub fn compressed(coding: &str) -> String {
+    format!(
+        "the answer is compressed (Content-Encoding: {coding}), which is not read: the request asked for identity; switch it off at the server"
+    )
 }
 
 /// The head of an answer came and its body did not.
@@ -71,7 +86,9 @@ struct NoConnection(Duration);
 impl HttpClient {
     /// Sends a request and reads its answer. Ends within `limits.time`. Redirects are answers like any other. Dropping it closes the
     /// connection and leaves open whether the request was received.
-    pub async fn exchange(&self, request: Request<Pieces>, limits: Limits) -> Result<Answer, ExchangeError> {
+    pub async fn exchange(&self, mut request: Request<Pieces>, limits: Limits) -> Result<Answer, ExchangeError> {
+        // Without it a server may take any.
+        request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
         let deadline = Instant::now() + limits.time;
         let sent = request.body().sent();
         // The future is gone when `withdraw` is asked: a connection that picks the request up later finds a body that gives nothing.

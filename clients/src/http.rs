@@ -13,6 +13,7 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::address::JudgingResolver;
+use crate::mark::Mark;
 use crate::pieces::Pieces;
 use crate::stream::Outgoing;
 use crate::tls::{TlsError, Trust};
@@ -31,6 +32,7 @@ pub const IDLE_CONNECTIONS_MAX: usize = 1_024;
 pub struct HttpClients {
     trust: Trust,
     by_ca_file: Mutex<BTreeMap<(Option<PathBuf>, bool), HttpClient>>,
+    ca_marks: Mutex<BTreeMap<PathBuf, Option<Mark>>>,
 }
 
 impl HttpClients {
@@ -47,9 +49,19 @@ impl HttpClients {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
+        // Before it is read: what is written meanwhile is another content.
+        let mark = ca_file.map(|it| (it.to_owned(), Mark::of(it)));
         let client = HttpClient::new(self.trust.client_config(ca_file, needs_tls)?);
         clients.insert(key, client.clone());
+        if let Some((path, mark)) = mark {
+            self.ca_marks.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_insert(mark);
+        }
         Ok(client)
+    }
+
+    /// The CA files that were read, and what they were then.
+    pub fn ca_marks(&self) -> BTreeMap<PathBuf, Option<Mark>> {
+        self.ca_marks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -83,5 +95,28 @@ impl HttpClient {
 
     pub(crate) async fn send_body(&self, request: Request<Outgoing>) -> Result<Response<Incoming>, Error> {
         self.inner.request(request).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_ca_file_was_when_it_was_read_is_known_until_the_clients_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let write = || std::fs::write(&path, rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap().cert.pem()).unwrap();
+        write();
+        let clients = HttpClients::new();
+        let url = Uri::from_static("https://a/");
+        clients.client(&url, Some(&path)).unwrap();
+        let is_current = || clients.ca_marks().iter().all(|(path, mark)| Mark::of(path) == *mark);
+        assert!(is_current() && clients.ca_marks().len() == 1);
+        write();
+        assert!(!is_current());
+        // Who asks again gets the connections that there are, and the mark stays that of what they trust.
+        clients.client(&url, Some(&path)).unwrap();
+        assert!(!is_current());
     }
 }

@@ -1,12 +1,15 @@
 //! What every call of an AWS service needs: region, endpoint, credentials. One block of settings, wherever it stands.
 
 mod arn;
+mod queue;
 mod read;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use arn::{Arn, partition_of};
+pub(crate) use arn::is_resource;
+pub use arn::{Arn, is_region, partition_of};
+pub use queue::{QUEUE_NAME_CHARS_MAX, QueueUrl, QueueUrlMistake, is_queue_name};
 pub(crate) use read::agree;
 
 /// An `aws:` block: that of the top level holds for every call, that of a source, a function or a destination says what differs there.

@@ -3,7 +3,7 @@
 use crate::document::Place;
 
 /// The code of a kind of finding, such as `FB-0104`; each has a page under `docs/errors/`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Code(pub &'static str);
 
 impl Code {

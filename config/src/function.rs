@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use http::{read_http, read_url};
+pub(crate) use http::read_http;
 pub(crate) use lambda::NAME_CHARS_MAX as FUNCTION_NAME_CHARS_MAX;
 pub use lambda::{LambdaName, LambdaSettings};
 

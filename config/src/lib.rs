@@ -1,5 +1,6 @@
 //! What a mapping says: documents with positions, checked settings, plans and filter patterns; no IO, no clock.
 
+pub mod address;
 pub mod api;
 pub mod aws;
 pub mod destination;
@@ -10,6 +11,7 @@ pub mod expand;
 pub mod fields;
 pub mod file;
 pub mod function;
+pub mod header;
 pub mod mapping;
 mod parse;
 pub mod pattern;
@@ -19,9 +21,10 @@ pub mod secret_ref;
 pub mod settings;
 mod source;
 mod timestamp;
+pub mod url;
 
 pub use api::{ApiKey, ApiSettings, KeyProof, KeyRole, TlsFiles};
-pub use aws::{Arn, AwsCredentials, AwsKey, AwsScope, AwsSettings};
+pub use aws::{Arn, AwsCredentials, AwsKey, AwsScope, AwsSettings, QueueUrl};
 pub use destination::DestinationSettings;
 pub use document::{Document, Format, Key, Node, Place, Value};
 pub use error::{Code, Finding};

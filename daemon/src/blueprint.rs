@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use forebay_batcher::Fault;
 use forebay_config::{Config, Finding, Function, FunctionName, Mapping, Settings, SourceProfile, error::Code};
 use forebay_pollers::{RecordFilter, SourceSettings};
 
@@ -30,7 +31,7 @@ pub enum Rest {
     /// Somebody paused it.
     Paused,
     /// It cannot be run as it is written, since what it needs has changed; for people.
-    Unfit(String),
+    Unfit(Fault),
 }
 
 /// One mapping and what its source's folder made of its settings.

@@ -108,7 +108,10 @@ impl Loaded {
         } else if Path::new(name).is_dir() {
             let files = files_in(Path::new(name)).map_err(|error| unreadable(error.to_string()))?;
             if files.is_empty() {
-                return Err(unreadable("the folder holds no file that ends in .yaml, .yml, .json or .toml".to_owned()));
+                return Err(unreadable(
+                    "the folder holds no file that ends in .yaml, .yml, .json or .toml; names that begin with a dot are left out"
+                        .to_owned(),
+                ));
             }
             for path in files {
                 self.take_file(&path)?;
@@ -188,13 +191,15 @@ pub fn chosen(flags: &[String]) -> Result<Vec<String>, LoadError> {
     Ok(vec![(*usual).to_owned()])
 }
 
-/// The config files of a folder, by name; folders inside it are not looked into.
+/// The config files of a folder, by name; folders inside it are not looked into. Names that begin with a dot are left out: they are what
+/// editors, macOS (`._a.yaml`) and mounts leave beside the files that people mean.
 pub(crate) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let is_config = path.extension().is_some_and(|it| ["yaml", "yml", "json", "toml"].iter().any(|known| it == *known));
-        if is_config && path.is_file() {
+        let is_hidden = path.file_name().is_some_and(|it| it.as_encoded_bytes().starts_with(b"."));
+        if is_config && !is_hidden && path.is_file() {
             files.push(path);
         }
     }
@@ -249,6 +254,22 @@ mod tests {
         fs::create_dir(folder.path().join("d.yaml")).unwrap();
         let names: Vec<_> = files_in(folder.path()).unwrap().iter().map(|it| it.file_name().unwrap().to_owned()).collect();
         assert_eq!(names, ["a.yaml", "b.toml", "c.json"]);
+    }
+
+    #[test]
+    fn what_editors_macs_and_mounts_leave_in_a_folder_is_no_config() {
+        let folder = tempfile::tempdir().unwrap();
+        // A mounted ConfigMap: the files are links into a folder that a link names.
+        let data = folder.path().join("..2026_01_01");
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("a.yaml"), STARTER).unwrap();
+        std::os::unix::fs::symlink("..2026_01_01", folder.path().join("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/a.yaml", folder.path().join("a.yaml")).unwrap();
+        for name in ["._a.yaml", ".a.yaml.swp", ".#a.yaml", ".a.yaml", "a.yaml~", "#a.yaml#", "a.yaml.bak", "a.yaml.orig", ".hidden.json"] {
+            fs::write(folder.path().join(name), b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X").unwrap();
+        }
+        assert_eq!(files_in(folder.path()).unwrap(), [folder.path().join("a.yaml")]);
+        assert!(Loaded::read(&[folder.path().display().to_string()]).unwrap().check().is_ok());
     }
 
     #[test]

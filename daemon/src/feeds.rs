@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use forebay_clients::Clients;
+use forebay_config::Code;
 use forebay_pollers::{Feed, FeedLimits, Source, SourceError, SourceSettings};
 use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -49,6 +50,9 @@ struct Place {
     /// How often the settings have changed.
     n_renewed: u64,
 }
+
+/// Two mappings share a queue and do not agree about it.
+const OTHER_TERMS: Code = Code("FB-0221");
 
 /// Two mappings share a queue and want different things of it.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +126,7 @@ impl Feeds {
         let source = settings.connect(&clients).await?;
         let mut places = lock(&self.by_identity);
         if places.get(&identity).map_or(0, |place| place.n_renewed) != n_renewed {
-            return Err(SourceError::Down { what: identity, cause: "its settings have changed meanwhile".into() });
+            return Err(SourceError::Down { what: identity, code: SourceError::DOWN, cause: "its settings have changed meanwhile".into() });
         }
         // Settings may name one queue in two ways; only the queue itself knows.
         let mut known = places.values().filter_map(|place| place.feed.as_ref());
@@ -130,7 +134,7 @@ impl Feeds {
         let feed = match same {
             Some(feed) if feed.source().terms() != source.terms() => {
                 let cause = OtherTerms { theirs: feed.source().terms().to_owned(), ours: source.terms().to_owned() };
-                return Err(SourceError::Down { what: identity, cause: Box::new(cause) });
+                return Err(SourceError::Down { what: identity, code: OTHER_TERMS, cause: Box::new(cause) });
             }
             Some(feed) => feed.clone(),
             None => Feed::start(source, FeedLimits::default()),

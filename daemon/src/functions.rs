@@ -58,6 +58,11 @@ impl Functions {
         &self.running
     }
 
+    /// Those whose files are not the ones any more that they were made from.
+    pub(crate) fn stale(&self) -> BTreeSet<FunctionName> {
+        self.running.iter().filter(|(_, it)| !it.executor.is_current()).map(|(name, _)| name.clone()).collect()
+    }
+
     /// Puts new ones in the place of former ones of their name and ends those that `names` does not hold. A former one is stopped when the
     /// mappings that use it have let it go.
     pub(crate) fn install(&mut self, new: Shelf, names: &BTreeSet<FunctionName>, gate: &Gate) {

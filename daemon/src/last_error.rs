@@ -1,9 +1,10 @@
 //! What went wrong last with a mapping, kept for operators.
 
-use forebay_batcher::UnixMillis;
+use forebay_batcher::{Fault, UnixMillis};
+use forebay_config::Code;
 use serde::Serialize;
 
-use crate::sentence::{code_in, one_line};
+use crate::sentence::one_line;
 use crate::status::wall_time;
 
 /// Whose error it was.
@@ -32,22 +33,16 @@ pub struct LastError {
     pub message: String,
     /// The page of the manual, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    pub code: Option<Code>,
     /// When.
     pub at: String,
 }
 
 impl LastError {
-    /// An error that was told with `text`.
-    pub fn new(of: ErrorOf, track: &str, text: &str, at: UnixMillis) -> Self {
-        let first = text.lines().map(str::trim).find(|it| !it.is_empty()).unwrap_or("no error was told");
-        Self {
-            of,
-            track: (!track.is_empty()).then(|| track.to_owned()),
-            message: one_line(first),
-            code: code_in(text).map(str::to_owned),
-            at: wall_time(at),
-        }
+    /// Something that went wrong.
+    pub fn new(of: ErrorOf, track: &str, error: &Fault, at: UnixMillis) -> Self {
+        let first = error.text.lines().map(str::trim).find(|it| !it.is_empty()).unwrap_or("no error was told");
+        Self { of, track: (!track.is_empty()).then(|| track.to_owned()), message: one_line(first), code: error.code, at: wall_time(at) }
     }
 }
 
@@ -57,10 +52,12 @@ mod tests {
 
     #[test]
     fn an_error_is_its_first_line_that_says_something() {
-        let told = LastError::new(ErrorOf::Function, "", "\n  ValueError: bad\n  at line 1\n", UnixMillis(1_500));
+        let told = LastError::new(ErrorOf::Function, "", &"\n  ValueError: bad\n  at line 1\n".into(), UnixMillis(1_500));
         assert_eq!((told.message.as_str(), told.track, told.at.as_str()), ("ValueError: bad", None, "1970-01-01T00:00:01.500Z"));
-        let told = LastError::new(ErrorOf::Store, "a", "it cannot be read: FB-0212: no answer", UnixMillis(0));
-        assert_eq!((told.code.as_deref(), told.track.as_deref()), (Some("FB-0212"), Some("a")));
-        assert_eq!(LastError::new(ErrorOf::Source, "", "", UnixMillis(0)).message, "no error was told");
+        let fault = Fault::new(Code("FB-0402"), "there is no room left in /FB-0301");
+        let told = LastError::new(ErrorOf::Store, "a", &fault, UnixMillis(0));
+        assert_eq!((told.code, told.track.as_deref()), (Some(Code("FB-0402")), Some("a")));
+        assert_eq!(LastError::new(ErrorOf::Function, "", &"FB-0210: mine".into(), UnixMillis(0)).code, None);
+        assert_eq!(LastError::new(ErrorOf::Source, "", &"".into(), UnixMillis(0)).message, "no error was told");
     }
 }

@@ -1,6 +1,8 @@
 //! The shell of Forebay: it wires sources, functions, destinations and the store to one core machine for each mapping. It decides nothing
 //! about records; only the loop of a mapping's task touches its machine.
 
+#[cfg(test)]
+mod accepted_tests;
 pub mod admin;
 pub mod app;
 pub mod blueprint;

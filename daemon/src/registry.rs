@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use forebay_batcher::{Close, UnixMillis};
+use forebay_batcher::{Close, Fault, UnixMillis};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
@@ -46,8 +46,8 @@ pub enum Lifecycle {
     Creating,
     /// Its start failed and is tried again.
     Enabling {
-        /// Why it failed, for people.
-        error: String,
+        /// Why it failed.
+        error: Fault,
         /// How often in a row.
         n_failures: u32,
     },
@@ -73,8 +73,8 @@ pub enum Lifecycle {
     Paused,
     /// It cannot be run as it is written, since what it needs has changed.
     Unfit {
-        /// What is wrong, for people.
-        error: String,
+        /// What is wrong.
+        error: Fault,
     },
 }
 
@@ -158,7 +158,7 @@ pub struct Entry {
     /// When it came to stand where it does, in milliseconds since 1970.
     changed_at: AtomicI64,
     last_result: Mutex<&'static str>,
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Option<Fault>>,
     farewell: Mutex<Lifecycle>,
     last_error: Mutex<Option<LastError>>,
     outlook: Mutex<Option<Arc<Outlook>>>,
@@ -271,12 +271,12 @@ impl Entry {
     }
 
     /// What hinders the mapping as a whole, such as tracks that cannot be listed.
-    pub fn trouble(&self) -> Option<String> {
+    pub fn trouble(&self) -> Option<Fault> {
         lock(&self.trouble).clone()
     }
 
     /// Says what hinders the mapping as a whole; `None` when nothing does any more.
-    pub fn set_trouble(&self, trouble: Option<String>) {
+    pub fn set_trouble(&self, trouble: Option<Fault>) {
         *lock(&self.trouble) = trouble;
     }
 

@@ -37,7 +37,7 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
             "The destination has refused a failure record {} {} ({}); it is asked again {}.",
             times(*n_refused),
             for_(*since),
-            one_line(error),
+            one_line(&error.text),
             in_(*next)
         ),
         TrackState::NotReached { why, since, error } => {
@@ -46,7 +46,7 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
                 NotReached::Platform => "cannot be reached",
                 NotReached::Config => "cannot be invoked as it is configured",
             };
-            format!("The function {what} {} ({}){}.", for_(*since), one_line(error), gate.next_probe())
+            format!("The function {what} {} ({}){}.", for_(*since), one_line(&error.text), gate.next_probe())
         }
         TrackState::Retrying { n_failures, since, next, error } => format!(
             "A batch has failed {} {} ({}); attempt {} of it is {}.",
@@ -78,7 +78,7 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
         }
         TrackState::OutOfRoom { held_bytes } => format!("Reading has stopped: the mapping holds {held_bytes} bytes, which is its share."),
         TrackState::SourceDown { since, next, error } => {
-            format!("The source has not been readable {} ({}); it is asked again {}.", for_(*since), advice(error), in_(*next))
+            format!("The source has not been readable {} ({}); it is asked again {}.", for_(*since), advice(&error.text), in_(*next))
         }
         TrackState::NoRecords { since } => format!("Waiting for records; the source has had none {}.", for_(*since)),
     }
@@ -168,11 +168,6 @@ fn times(n: u32) -> String {
 
 fn records(n: u32) -> String {
     if n == 1 { "1 record".into() } else { format!("{n} records") }
-}
-
-/// The code that an error names, such as `FB-0210`.
-pub fn code_in(error: &str) -> Option<&str> {
-    error.find("FB-").and_then(|at| error.get(at..at + 7))
 }
 
 /// What a function said, shortened, without line breaks and control characters.
@@ -267,7 +262,8 @@ mod tests {
 
     #[test]
     fn what_a_function_says_cannot_break_the_line() {
-        let state = TrackState::NotReached { why: NotReached::Platform, since: NOW, error: format!("\u{1b}[31m{}", "x".repeat(300)) };
+        let state =
+            TrackState::NotReached { why: NotReached::Platform, since: NOW, error: format!("\u{1b}[31m{}", "x".repeat(300)).into() };
         let said = sentence(&state, &Gate::default(), NOW);
         assert!(said.chars().count() < 300 && !said.chars().any(char::is_control), "{said}");
     }

@@ -1,6 +1,9 @@
 //! What one track tells about itself, for operators.
 
-use forebay_batcher::{Now, Receives, Tick, TrackState, UnixMillis, Watermark};
+use forebay_batcher::{Fault, Now, Receives, Tick, TrackState, UnixMillis, Watermark};
+use forebay_config::Code;
+use forebay_invoker::InvokeError;
+use forebay_pollers::SourceError;
 use serde::Serialize;
 
 use crate::sentence::{self, Gate};
@@ -32,7 +35,7 @@ pub struct TrackStatus {
     pub error: Option<String>,
     /// The page of the manual.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    pub code: Option<Code>,
     /// The receives of a queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receives: Option<ReceivesStatus>,
@@ -80,7 +83,7 @@ impl TrackStatus {
             until: wall(told.until),
             attempt: told.attempt,
             error: told.error.map(sentence::one_line),
-            code: told.error.and_then(sentence::code_in).or(told.code).map(str::to_owned),
+            code: told.code,
             receives: None,
             weight: told.weight,
         }
@@ -99,12 +102,17 @@ struct Told<'a> {
     until: Option<Tick>,
     attempt: Option<u32>,
     error: Option<&'a str>,
-    code: Option<&'static str>,
+    code: Option<Code>,
 }
 
 impl<'a> Told<'a> {
     const fn new(weight: Weight) -> Self {
         Self { weight, since: None, until: None, attempt: None, error: None, code: None }
+    }
+
+    /// Something outside is the trouble: its own page goes before that of the state.
+    fn of_fault(self, fault: &'a Fault, state: Code) -> Self {
+        Self { error: Some(&fault.text), code: fault.code.or(Some(state)), ..self }
     }
 
     fn of(state: &'a TrackState) -> Self {
@@ -125,17 +133,19 @@ impl<'a> Told<'a> {
                 let attempt = Some(n_failures.saturating_add(1));
                 Self { since: Some(*since), until: Some(*next), attempt, error: Some(error), ..trouble(2) }
             }
-            TrackState::NotReached { since, error, .. } => Self { since: Some(*since), error: Some(error), ..trouble(3) },
+            TrackState::NotReached { since, error, .. } => {
+                Self { since: Some(*since), ..trouble(3) }.of_fault(error, InvokeError::NOT_REACHED)
+            }
             TrackState::SourceDown { since, next, error } => {
-                Self { since: Some(*since), until: Some(*next), error: Some(error), code: Some("FB-0504"), ..trouble(4) }
+                Self { since: Some(*since), until: Some(*next), ..trouble(4) }.of_fault(error, SourceError::DOWN)
             }
             TrackState::DestinationRefuses { since, error, next, .. } => {
-                Self { since: Some(*since), until: Some(*next), error: Some(error), code: Some("FB-0503"), ..trouble(5) }
+                Self { since: Some(*since), until: Some(*next), ..trouble(5) }.of_fault(error, Code("FB-0503"))
             }
-            TrackState::StoreFailing { full: true, since } => Self { since: Some(*since), code: Some("FB-0402"), ..trouble(6) },
-            TrackState::StoreFailing { full: false, since } => Self { since: Some(*since), code: Some("FB-0405"), ..trouble(6) },
-            TrackState::Fenced => Self { code: Some("FB-0401"), ..trouble(7) },
-            TrackState::PositionLost { error } => Self { error: Some(error), code: Some("FB-0502"), ..trouble(8) },
+            TrackState::StoreFailing { full: true, since } => Self { since: Some(*since), code: Some(Code("FB-0402")), ..trouble(6) },
+            TrackState::StoreFailing { full: false, since } => Self { since: Some(*since), code: Some(Code("FB-0405")), ..trouble(6) },
+            TrackState::Fenced => Self { code: Some(Code("FB-0401")), ..trouble(7) },
+            TrackState::PositionLost { error } => Self { error: Some(error), code: Some(Code("FB-0502")), ..trouble(8) },
         }
     }
 }
@@ -187,9 +197,13 @@ mod tests {
         assert_eq!((told.attempt, told.error.as_deref(), told.code), (Some(7), Some("a b"), None));
         assert_eq!(told.since.as_deref(), Some("1970-01-01T00:01:34.000Z"));
         assert_eq!(told.until.as_deref(), Some("1970-01-01T00:01:42.500Z"));
-        let down = |error: &str| TrackState::SourceDown { since: Tick(0), next: Tick(0), error: error.into() };
-        assert_eq!(status(down("q cannot be read: FB-0212: no answer")).code.as_deref(), Some("FB-0212"));
-        assert_eq!(status(down("broken")).code.as_deref(), Some("FB-0504"));
+        let down = |error: Fault| TrackState::SourceDown { since: Tick(0), next: Tick(0), error };
+        let named = Fault::new(Code("FB-0212"), "queue FB-0210-x cannot be read: FB-0212: no answer");
+        assert_eq!(status(down(named)).code, Some(Code("FB-0212")));
+        // What somebody calls a queue, a path or an error is no code.
+        assert_eq!(status(down("/FB-0301/broken".into())).code, Some(Code("FB-0504")));
+        let failed = TrackState::Retrying { n_failures: 1, since: Tick(0), next: Tick(0), error: "FB-0210: mine".into() };
+        assert_eq!(status(failed).code, None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_batcher::Close;
+use forebay_batcher::{Close, Fault};
 use forebay_invoker::GateSeat;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -45,8 +45,14 @@ pub async fn supervise(
                 return;
             }
             Ok(Err(reason)) if !reason.is_death() => {
-                let error = chain(&reason);
-                warn!(mapping = entry.name(), source = entry.source_kind(), n_failures, error, "mapping could not be started; tried again");
+                let error = Fault { text: chain(&reason), code: reason.code() };
+                warn!(
+                    mapping = entry.name(),
+                    source = entry.source_kind(),
+                    n_failures,
+                    error = error.text,
+                    "mapping could not be started; tried again"
+                );
                 let of = if reason.is_source() { ErrorOf::Source } else { ErrorOf::Store };
                 entry.note_error(LastError::new(of, "", &error, wiring.clock.now().unix));
                 if reason.is_source() {

@@ -1,9 +1,11 @@
 //! Why a mapping as a whole does what it does, or does nothing: one sentence, how bad it is, and what to do.
 
+use forebay_batcher::Fault;
+use forebay_config::Code;
+use forebay_pollers::SourceError;
 use serde::Serialize;
 
 use crate::registry::Lifecycle;
-use crate::sentence::code_in;
 use crate::status::{TrackStatus, Weight};
 
 /// Why a mapping does what it does, or does nothing.
@@ -18,7 +20,7 @@ pub struct Why {
     pub advice: Option<&'static str>,
     /// The page of the manual.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    pub code: Option<Code>,
 }
 
 /// How bad it is.
@@ -35,7 +37,7 @@ pub enum Severity {
 
 impl Why {
     /// From the mapping's life cycle, what hinders it as a whole, and its tracks: the worst speaks.
-    pub fn of(lifecycle: &Lifecycle, trouble: Option<&str>, tracks: Option<&[TrackStatus]>) -> Self {
+    pub fn of(lifecycle: &Lifecycle, trouble: Option<&Fault>, tracks: Option<&[TrackStatus]>) -> Self {
         match lifecycle {
             Lifecycle::Enabled => {}
             Lifecycle::Enabling { error, .. } => {
@@ -43,7 +45,7 @@ impl Why {
                     lifecycle.to_string(),
                     Severity::Trouble,
                     Some("Mend what the error names; it goes on by itself."),
-                    code_in(error),
+                    error.code,
                 );
             }
             Lifecycle::Restarting { .. } => {
@@ -51,7 +53,7 @@ impl Why {
                     lifecycle.to_string(),
                     Severity::Trouble,
                     Some("Report it: a task never dies in order."),
-                    Some("FB-0501"),
+                    Some(Code("FB-0501")),
                 );
             }
             Lifecycle::Disabled => {
@@ -62,7 +64,7 @@ impl Why {
             }
             Lifecycle::Unfit { error } => {
                 let advice = Some("Change the mapping, or what the error names, and reload.");
-                return Self::new(lifecycle.to_string(), Severity::Trouble, advice, code_in(error).or(Some("FB-0537")));
+                return Self::new(lifecycle.to_string(), Severity::Trouble, advice, error.code.or(Some(Code("FB-0537"))));
             }
             Lifecycle::Creating | Lifecycle::Disabling | Lifecycle::Updating | Lifecycle::Deleting { .. } => {
                 return Self::new(lifecycle.to_string(), Severity::Waiting, None, None);
@@ -79,7 +81,7 @@ impl Why {
                 format!("Its tracks cannot be listed: {trouble}."),
                 Severity::Trouble,
                 advice,
-                code_in(trouble).or(Some("FB-0504")),
+                trouble.code.or(Some(SourceError::DOWN)),
             );
         }
         match worst {
@@ -101,11 +103,11 @@ impl Why {
             n => format!(" ({n} other tracks say the same)"),
         };
         let sentence = if tracks.len() == 1 { worst.sentence.clone() } else { format!("{}{others}: {}", worst.label, worst.sentence) };
-        Self::new(sentence, severity, advice(worst), worst.code.as_deref())
+        Self::new(sentence, severity, advice(worst), worst.code)
     }
 
-    fn new(why: String, severity: Severity, advice: Option<&'static str>, code: Option<&str>) -> Self {
-        Self { why, severity, advice, code: code.map(str::to_owned) }
+    fn new(why: String, severity: Severity, advice: Option<&'static str>, code: Option<Code>) -> Self {
+        Self { why, severity, advice, code }
     }
 }
 

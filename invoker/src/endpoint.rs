@@ -3,35 +3,19 @@
 use std::fmt;
 
 use bytes::Bytes;
-use forebay_clients::address::{ForbiddenAddress, judge_host};
 use forebay_clients::{Answer, ExchangeError, HttpClient, HttpClients, Limits, Pieces, TlsError};
 use forebay_config::function::HttpSettings;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use forebay_config::header;
+use forebay_config::url::{self, UrlMistake};
+use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Uri};
-
-/// Headers that belong to the connection or to the framing of the body: an operator's value would break the exchange.
-const HEADERS_OURS: [&str; 10] = [
-    "connection",
-    "content-length",
-    "expect",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "content-encoding",
-];
 
 /// An endpoint of the config file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// FB-0330
-    #[error("the url of an endpoint must be http:// or https:// with a host and without credentials")]
-    Url(#[source] Option<http::uri::InvalidUri>),
-    /// FB-0330
-    #[error("the url of an endpoint names a forbidden address")]
-    Address(#[source] ForbiddenAddress),
+    #[error("the url of an endpoint cannot be used")]
+    Url(#[source] UrlMistake),
     /// FB-0332
     #[error("header {name} cannot be sent to {endpoint}")]
     Header {
@@ -55,7 +39,7 @@ impl EndpointError {
     /// The page that explains it.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Url(_) | Self::Address(_) => "FB-0330",
+            Self::Url(_) => "FB-0330",
             Self::Header { .. } => "FB-0332",
             Self::Tls { cause, .. } => cause.code(),
         }
@@ -73,14 +57,9 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// Checks the settings. Reads the CA file, so it is meant for start and reload.
     pub(crate) fn new(settings: &HttpSettings, clients: &HttpClients) -> Result<Self, EndpointError> {
-        let url: Uri = settings.url.parse().map_err(|error| EndpointError::Url(Some(error)))?;
-        let (Some("http" | "https"), Some(authority)) = (url.scheme_str(), url.authority()) else { return Err(EndpointError::Url(None)) };
-        if authority.as_str().contains('@') || authority.host().is_empty() {
-            return Err(EndpointError::Url(None));
-        }
-        judge_host(authority.host()).map_err(EndpointError::Address)?;
+        let url = url::parse(&settings.url).map_err(EndpointError::Url)?;
         // The query stays out of what people see: keys are often passed there.
-        let label = format!("{}://{authority}{}", url.scheme_str().unwrap_or_default(), url.path());
+        let label = format!("{}://{}{}", url.scheme_str().unwrap_or_default(), url.authority().map_or("", |it| it.as_str()), url.path());
         let headers = headers(settings, &label)?;
         let client =
             clients.client(&url, settings.ca_file.as_deref()).map_err(|cause| EndpointError::Tls { endpoint: label.clone(), cause })?;
@@ -118,11 +97,8 @@ fn headers(settings: &HttpSettings, label: &str) -> Result<HeaderMap, EndpointEr
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("forebay/", env!("CARGO_PKG_VERSION"))));
     for (name, value) in &settings.headers {
         let refused = || EndpointError::Header { endpoint: label.to_owned(), name: name.clone() };
-        let key = HeaderName::try_from(name).map_err(|_| refused())?;
-        if HEADERS_OURS.contains(&key.as_str()) {
-            return Err(refused());
-        }
-        let mut value = HeaderValue::try_from(value).map_err(|_| refused())?;
+        let key = header::name(name).map_err(|_| refused())?;
+        let mut value = header::value(value).map_err(|_| refused())?;
         value.set_sensitive(true);
         headers.insert(key, value);
     }

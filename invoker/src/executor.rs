@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::{NotReached, Reply};
+use forebay_config::Code;
 
 /// A boxed future, so that the traits stay object-safe without a macro.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -31,6 +32,10 @@ pub trait Executor: Send + Sync {
     fn invoke(&self, event: Event) -> BoxFuture<'_, Result<Reply, InvokeError>>;
     /// The ARN that failure records name.
     fn function_arn(&self) -> &str;
+    /// Whether the files that its settings name are those that it was made from. Asked at a reload: it looks at them, and reads none.
+    fn is_current(&self) -> bool {
+        true
+    }
     /// Stops what it keeps running (environments, connections), within `grace`.
     fn stop(&self, grace: Duration) -> BoxFuture<'_, ()>;
 }
@@ -45,6 +50,8 @@ pub enum InvokeError {
         function: String,
         /// In which way.
         why: NotReached,
+        /// The page that explains it; [`InvokeError::NOT_REACHED`] where the cause has none of its own.
+        code: Code,
         /// When the platform asked to come back.
         retry_after: Option<Duration>,
         /// What went wrong.
@@ -71,12 +78,15 @@ pub enum InvokeError {
 }
 
 impl InvokeError {
+    /// A function that was not reached, whyever.
+    pub const NOT_REACHED: Code = Code("FB-0333");
+
     /// The page that explains it.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Self::NotReached { .. } => "FB-0333",
-            Self::Unknown { .. } => "FB-0334",
-            Self::TooLarge { .. } => "FB-0335",
+            Self::NotReached { code, .. } => *code,
+            Self::Unknown { .. } => Code("FB-0334"),
+            Self::TooLarge { .. } => Code("FB-0335"),
         }
     }
 }

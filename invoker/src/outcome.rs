@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use forebay_batcher::response::read_reply;
-use forebay_batcher::{Failure, Outcome, RecordId, Reply, Slice};
+use forebay_batcher::{Failure, Fault, Outcome, RecordId, Reply, Slice};
 use serde_json::value::RawValue;
 
 use crate::executor::InvokeError;
@@ -17,9 +17,18 @@ pub fn outcome_of(
     identify: &dyn Fn(&RawValue) -> Option<RecordId>,
 ) -> Outcome {
     match result {
-        Ok(reply) => read_reply(reply, partial, slice, identify),
-        Err(InvokeError::NotReached { why, retry_after, cause, .. }) => {
-            Outcome::NotReached { why, retry_after, error: chain(cause.as_ref()) }
+        Ok(mut reply) => {
+            // Of a success it tells why its answer cannot be read, if somebody wants to.
+            let unreadable = reply.function_error.is_none().then(|| reply.error.take()).flatten();
+            match (read_reply(reply, partial, slice, identify), unreadable) {
+                (Outcome::Failed { how: Failure::InvalidResponse, reply }, Some(why)) => {
+                    Outcome::Failed { how: Failure::InvalidResponse, reply: Reply { error: Some(why), ..reply } }
+                }
+                (outcome, _) => outcome,
+            }
+        }
+        Err(InvokeError::NotReached { why, code, retry_after, cause, .. }) => {
+            Outcome::NotReached { why, retry_after, error: Fault::new(code, chain(cause.as_ref())) }
         }
         Err(InvokeError::TooLarge { .. }) => Outcome::TooLarge,
         Err(InvokeError::Unknown { request_id, cause, .. }) => {
@@ -67,8 +76,9 @@ mod tests {
     #[test]
     fn a_function_that_was_not_reached_and_an_event_that_is_too_large_spend_none() {
         let retry_after = Some(Duration::from_secs(3));
-        let error = InvokeError::NotReached { function: "resize".into(), why: NotReached::Throttled, retry_after, cause: "busy".into() };
-        assert_eq!(outcome(error), Outcome::NotReached { why: NotReached::Throttled, retry_after, error: "busy".into() });
+        let (why, code) = (NotReached::Throttled, InvokeError::NOT_REACHED);
+        let error = InvokeError::NotReached { function: "resize".into(), why, code, retry_after, cause: "busy".into() };
+        assert_eq!(outcome(error), Outcome::NotReached { why, retry_after, error: Fault::new(code, "busy") });
         assert_eq!(outcome(InvokeError::TooLarge { function: "resize".into() }), Outcome::TooLarge);
     }
 
@@ -81,6 +91,18 @@ mod tests {
         assert!(matches!(outcome(None, ""), Outcome::Succeeded(_)), "a 204 has no body");
         assert!(matches!(outcome(Some("Unhandled"), "{}"), Outcome::Failed { how: Failure::FunctionError, .. }));
         assert!(matches!(outcome(None, "Accepted"), Outcome::Failed { how: Failure::InvalidResponse, .. }));
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_fails_with_the_reason_that_the_executor_saw_and_only_where_it_is_wanted() {
+        let reply = Reply { error: Some("it is compressed".into()), payload: Some("\u{1f}".into()), ..Reply::default() };
+        let told = |partial| match outcome_of(Ok(reply.clone()), partial, &Slice::new(Vec::new()), &|_| None) {
+            Outcome::Failed { reply, .. } => reply.error,
+            Outcome::Succeeded(reply) => Some(format!("succeeded {:?}", reply.error)),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told(true).as_deref(), Some("it is compressed"));
+        assert_eq!(told(false).as_deref(), Some("succeeded None"));
     }
 
     #[test]

@@ -6,13 +6,13 @@ mod server;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{NotReached, Reply};
+use forebay_batcher::{Failure, NotReached, Outcome, Reply, Slice};
 use forebay_clients::HttpClients;
 use forebay_config::function::HttpSettings;
 use forebay_config::{Executor as ExecutorSettings, Function, FunctionName};
 use forebay_invoker::destinations::HttpDestination;
 use forebay_invoker::executors::http::{ANSWER_BYTES_MAX, HttpExecutor};
-use forebay_invoker::outcome::chain;
+use forebay_invoker::outcome::{chain, outcome_of};
 use forebay_invoker::{Destination, Event, Executor, FailureRecord, InvokeError};
 use server::{Act, Server, answer};
 
@@ -77,6 +77,7 @@ async fn the_event_is_posted_piece_by_piece_with_the_facts_of_its_invocation() {
     assert!(seen.head.starts_with("post /run?key=secret http/1.1\r\n"), "{}", seen.head);
     assert_eq!(header("content-type: "), "application/json");
     assert_eq!(header("content-length: "), "17");
+    assert_eq!(header("accept-encoding: "), "identity");
     assert_eq!(header("x-api-key: "), "s3cret");
     assert_eq!(header("lambda-runtime-invoked-function-arn: "), ARN);
     assert_eq!(header("lambda-runtime-aws-request-id: "), reply.request_id);
@@ -102,6 +103,31 @@ async fn an_answer_without_a_body_is_a_success() {
         let reply = invoke_once(Act::Answer(bytes.into())).await.0.unwrap();
         assert_eq!((reply.function_error, reply.payload), (None, Some(Bytes::new())));
     }
+}
+
+/// RFC 9112, 6.3: such a body is over when the connection is, and so is that of a server that died behind the head.
+#[tokio::test]
+async fn an_answer_of_which_only_the_head_came_is_none() {
+    let error = invoke_once(Act::AnswerAndClose("HTTP/1.1 200 OK\r\nserver: x\r\n\r\n".into())).await.0;
+    assert!(unknown(error).contains("the connection ended behind the head of the answer"));
+    for head in ["HTTP/1.0 200 OK\r\n", "HTTP/1.1 200 OK\r\nconnection: close\r\n", "HTTP/1.1 204 No Content\r\n"] {
+        let reply = invoke_once(Act::AnswerAndClose(format!("{head}\r\n").into())).await.0.unwrap();
+        assert_eq!((reply.function_error, reply.payload), (None, Some(Bytes::new())), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_named_as_such() {
+    // What gzip makes of `{"batchItemFailures":[]}`.
+    let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 5\r\n\r\n".to_vec();
+    bytes.extend(b"\x1f\x8b\x08\x00\xff");
+    let result = invoke_once(Act::Answer(bytes)).await.0;
+    let outcome = outcome_of(result, true, &Slice::new(Vec::new()), &|_| None);
+    let Outcome::Failed { how: Failure::InvalidResponse, reply } = outcome else { panic!("{outcome:?}") };
+    assert!(reply.error.unwrap().starts_with("the answer is compressed (Content-Encoding: gzip)"));
+    let mut bytes = b"HTTP/1.1 500 Oh\r\ncontent-encoding: br\r\ncontent-length: 1\r\n\r\n".to_vec();
+    bytes.push(0xff);
+    assert!(function_error(invoke_once(Act::Answer(bytes)).await.0).starts_with("the answer is compressed (Content-Encoding: br)"));
 }
 
 #[tokio::test]

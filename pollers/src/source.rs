@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::{
-    Gap, OrderKey, Origin, Position, Receipt, Record, RecordId, Section, Settled, Settlement, SourceNotice, UnixMillis, Watermark,
+    Fault, Gap, OrderKey, Origin, Position, Receipt, Record, RecordId, Section, Settled, Settlement, SourceNotice, UnixMillis, Watermark,
 };
 use forebay_clients::Clients;
 use forebay_config::settings::SettingSpec;
-use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
+use forebay_config::{Code, Finding, Node, SourceProfile, StartingPosition};
 use serde_json::value::RawValue;
 
 use crate::places::{Backlog, PlaceError, Stand};
@@ -290,6 +290,8 @@ pub enum SourceError {
     Down {
         /// What was read.
         what: String,
+        /// The page that explains why; [`SourceError::DOWN`] where the cause has none of its own.
+        code: Code,
         /// Why.
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
@@ -313,17 +315,30 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// A source that cannot be read, whyever.
+    pub const DOWN: Code = Code("FB-0504");
+    const POSITION_LOST: Code = Code("FB-0502");
+
+    /// The page that explains it.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Down { code, .. } => *code,
+            Self::Throttled { .. } => Self::DOWN,
+            Self::PositionLost { .. } => Self::POSITION_LOST,
+        }
+    }
+
     /// The same as the core is told it, the causes in the text.
     pub fn to_notice(&self) -> SourceNotice {
         match self {
-            Self::Down { what, cause } => {
+            Self::Down { what, code, cause } => {
                 let mut error = format!("{what} cannot be read: {cause}");
                 let mut next = cause.source();
                 while let Some(cause) = next {
                     error = format!("{error}: {cause}");
                     next = cause.source();
                 }
-                SourceNotice::Down { error }
+                SourceNotice::Down { error: Fault::new(*code, error) }
             }
             Self::Throttled { retry_after, .. } => SourceNotice::Throttled { retry_after: *retry_after },
             Self::PositionLost { .. } => SourceNotice::PositionLost { error: self.to_string() },

@@ -33,7 +33,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 
 /// What the two pure crates may import beside the house: no runtime, no file, no socket, no clock, no randomness, no logging.
 const PURE: &[(&str, &[&str])] = &[
-    ("forebay-config", &["annotate-snippets", "saphyr-parser", "serde", "serde_json", "thiserror", "toml", "bytes"]),
+    ("forebay-config", &["annotate-snippets", "http", "saphyr-parser", "serde", "serde_json", "thiserror", "toml", "bytes"]),
     ("forebay-batcher", &["bytes", "serde", "serde_json", "thiserror"]),
 ];
 
@@ -120,6 +120,20 @@ fn every_error_code_has_a_page_and_every_page_a_code() {
     let without_page: Vec<_> = used.difference(&pages).collect();
     let without_code: Vec<_> = pages.difference(&used).collect();
     assert!(without_page.is_empty() && without_code.is_empty(), "without a page: {without_page:?}; pages without a code: {without_code:?}");
+}
+
+/// A code stands beside a text. One that is looked for in it is found in the name of a queue, too.
+#[test]
+fn nothing_looks_for_a_code_in_a_text() {
+    const LOOKS: &[&str] =
+        &["find(\"FB-", "contains(\"FB-", "starts_with(\"FB-", "strip_prefix(\"FB-", "split(\"FB-", "split_once(\"FB-", "matches(\"FB-"];
+    let mut wrong = Vec::new();
+    for path in sources().into_iter().filter(|path| !path.components().any(|it| it.as_os_str() == "tests")) {
+        let text = code_of(&fs::read_to_string(&path).expect("a source file can be read"));
+        let is_test = path.file_stem().is_some_and(|it| it.to_string_lossy().ends_with("tests"));
+        wrong.extend(LOOKS.iter().filter(|look| !is_test && text.contains(**look)).map(|look| format!("{}: {look}", shown(&path))));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

@@ -128,10 +128,7 @@ impl Machine {
         }
         match outcome {
             Outcome::Succeeded(_) => {}
-            Outcome::PartlyFailed { failed, .. } => {
-                let n_failed = tried.slice.records().iter().filter(|record| failed.contains(&record.id)).count() as u64;
-                self.counts.failed += n_failed;
-            }
+            Outcome::PartlyFailed { failed, .. } => self.counts.failed += n_named(&tried.slice, failed),
             Outcome::Failed { .. } => {
                 self.counts.failed += n_records;
                 self.counts.halved += u64::from(bisects);

@@ -114,7 +114,7 @@ impl Stage {
             "read" => self.answer_read(rest),
             "down" => {
                 let order = self.reads.pop_front().expect("a read is open");
-                self.machine.handle_read(order.id, Err(SourceNotice::Down { error: rest.to_owned() }), now);
+                self.machine.handle_read(order.id, Err(SourceNotice::Down { error: rest.into() }), now);
             }
             "slot" => {
                 self.n_slots += 1;

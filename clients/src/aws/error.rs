@@ -1,5 +1,7 @@
 //! Why a service cannot be called, each with its page.
 
+use forebay_config::url::UrlMistake;
+
 use crate::address::ForbiddenAddress;
 use crate::tls::TlsError;
 
@@ -26,12 +28,13 @@ pub enum AwsError {
         service: &'static str,
     },
     /// FB-0362
-    #[error("the endpoint {endpoint} of {service} is no http:// or https:// URL of a host and a port")]
+    #[error("the endpoint of {service} is no http:// or https:// URL of a host and a port")]
     Endpoint {
         /// Which service.
         service: &'static str,
-        /// What was written.
-        endpoint: String,
+        /// What is wrong with it.
+        #[source]
+        cause: UrlMistake,
     },
     /// FB-0362
     #[error("the endpoint of {service} is a forbidden address")]

@@ -22,8 +22,8 @@ impl Arn {
         let mut next = || parts.next().filter(|it| !it.is_empty()).map(str::to_owned);
         let (head, partition, service, region, account, resource) = (next()?, next()?, next()?, next()?, next()?, next()?);
         let is_plain = |it: &String| it.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-');
-        let is_arn = head == "arn" && partition.starts_with("aws") && [&partition, &service, &region].into_iter().all(is_plain);
-        (is_arn && is_account(&account)).then_some(Self { partition, service, region, account, resource })
+        let is_arn = head == "arn" && partition.starts_with("aws") && [&partition, &service].into_iter().all(is_plain);
+        (is_arn && is_region(&region) && is_account(&account)).then_some(Self { partition, service, region, account, resource })
     }
 }
 
@@ -43,6 +43,18 @@ pub fn partition_of(region: &str) -> &'static str {
     } else {
         "aws"
     }
+}
+
+/// A region's name. It goes into host names and signatures, so only what belongs there is taken.
+pub fn is_region(text: &str) -> bool {
+    let is_name = (1..=32).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-');
+    is_name && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// A queue's or topic's name, with `.fifo` or without.
+pub(crate) fn is_resource(name: &str, chars_max: usize) -> bool {
+    let bare = name.strip_suffix(".fifo").unwrap_or(name);
+    !bare.is_empty() && name.len() <= chars_max && bare.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_')
 }
 
 /// Twelve digits.
@@ -67,6 +79,8 @@ mod tests {
             "arn:aws:sqs:eu-west-1:12345678901:q",
             "arn:azure:sqs:eu-west-1:123456789012:q",
             "arn:aws:sqs:EU_WEST:123456789012:q",
+            "arn:aws:sqs:-west:123456789012:q",
+            "arn:aws:sqs:west-0123456789-0123456789-0123456789:123456789012:q",
             "xarn:aws:sqs:eu-west-1:123456789012:q",
         ] {
             assert_eq!(Arn::parse(text), None, "{text}");

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::arn::is_account;
+use super::arn::{is_account, is_region};
 use super::{AwsCredentials, AwsKey, AwsScope, AwsSettings};
 use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item};
-use crate::function::read_url;
 use crate::settings::{self, Reader, SettingSpec};
+use crate::url;
 
 impl AwsSettings {
     /// Reads an `aws:` block, as far as its settings have a meaning where it stands. Relative paths begin at `base`.
@@ -97,11 +97,9 @@ fn exclude(fields: &mut Fields<'_>, written: &crate::document::Key) {
     fields.push(Finding::new(Code::CONFLICT, path, &written.place, message).fix("keep one of them"));
 }
 
-/// A region's name goes into host names and signatures, so only what belongs there is taken.
 fn read_region(mut it: Item<'_, '_>) -> Option<String> {
     let text = it.again().text()?;
-    let is_name = text.len() <= 32 && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-');
-    if is_name && !text.starts_with('-') && !text.ends_with('-') {
+    if is_region(&text) {
         return Some(text);
     }
     it.wrong(Code::NOT_ALLOWED, "a region has lower-case letters, digits and `-`", Some("write it like `eu-west-1`".to_owned()));
@@ -110,13 +108,14 @@ fn read_region(mut it: Item<'_, '_>) -> Option<String> {
 
 /// A server of AWS's services: scheme, host and port, nothing behind them. Given back without the last `/`.
 fn read_endpoint(mut it: Item<'_, '_>) -> Option<String> {
-    let url = read_url(it.again())?;
-    let bare = url.strip_suffix('/').unwrap_or(&url);
-    if bare.splitn(4, ['/', '?', '\\']).nth(3).is_none() {
-        return Some(bare.to_owned());
+    let text = it.again().text()?;
+    match url::endpoint(&text) {
+        Ok((_, bare)) => Some(bare.to_owned()),
+        Err(mistake) => {
+            it.wrong(Code::NOT_ALLOWED, mistake.to_string(), Some(mistake.fix().to_owned()));
+            None
+        }
     }
-    it.wrong(Code::NOT_ALLOWED, "an endpoint has no path and no query", Some("write `http://host:port`".to_owned()));
-    None
 }
 
 fn read_account(mut it: Item<'_, '_>) -> Option<String> {
@@ -134,6 +133,6 @@ fn read_word(mut it: Item<'_, '_>) -> Option<String> {
     if text.bytes().all(|it| it.is_ascii_graphic()) {
         return Some(text);
     }
-    it.wrong(Code::NOT_ALLOWED, "credentials hold printable ASCII without white space only", None);
+    it.wrong(Code::NOT_ALLOWED, "credentials hold printable ASCII without white space only", Some("copy them again".to_owned()));
     None
 }

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use super::DestinationTarget;
-use crate::aws::{Arn, AwsSettings};
+use crate::aws::{Arn, AwsSettings, QUEUE_NAME_CHARS_MAX, QueueUrl, is_resource};
 use crate::error::Code;
 use crate::fields::Item;
-use crate::function::read_url;
 use crate::settings::{self, Reader};
 
 /// AWS takes the settings of a mapping with such a destination and then fails each delivery; here they are refused.
@@ -25,7 +24,7 @@ pub struct SqsTarget {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueName {
     /// By its URL.
-    Url(String),
+    Url(QueueUrl),
     /// By its ARN; the URL follows from the endpoint.
     Arn(Arn),
 }
@@ -84,7 +83,7 @@ pub(super) fn read_arn(mut it: Item<'_, '_>) -> Option<DestinationTarget> {
         return None;
     }
     match Arn::parse(&text) {
-        Some(arn) if arn.service == "sqs" && is_resource(&arn.resource, 80) => {
+        Some(arn) if arn.service == "sqs" && is_resource(&arn.resource, QUEUE_NAME_CHARS_MAX) => {
             let queue = QueueName::Arn(standard(arn, it)?);
             Some(DestinationTarget::Sqs(SqsTarget { queue, aws: Box::default() }))
         }
@@ -99,25 +98,18 @@ pub(super) fn read_arn(mut it: Item<'_, '_>) -> Option<DestinationTarget> {
     }
 }
 
-fn read_queue_url(mut it: Item<'_, '_>) -> Option<String> {
-    let url = read_url(it.again())?;
-    let name = url.rsplit('/').next().unwrap_or_default();
-    if url.contains('?') || url.split('/').count() < 4 || !is_resource(name, 80) {
-        let fix = "write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`";
-        it.wrong(Code::NOT_ALLOWED, "is no URL of a queue", Some(fix.to_owned()));
-        return None;
+fn read_queue_url(mut it: Item<'_, '_>) -> Option<QueueUrl> {
+    match QueueUrl::parse(&it.again().text()?) {
+        Ok(url) if url.is_fifo() => {
+            refuse_fifo(it);
+            None
+        }
+        Ok(url) => Some(url),
+        Err(mistake) => {
+            it.wrong(Code::NOT_ALLOWED, mistake.to_string(), Some(mistake.fix().to_owned()));
+            None
+        }
     }
-    if name.ends_with(".fifo") {
-        refuse_fifo(it);
-        return None;
-    }
-    Some(url)
-}
-
-/// A queue's or topic's name; the ending of FIFO ones is looked at elsewhere.
-fn is_resource(name: &str, chars_max: usize) -> bool {
-    let bare = name.strip_suffix(".fifo").unwrap_or(name);
-    !bare.is_empty() && name.len() <= chars_max && bare.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_')
 }
 
 fn standard(arn: Arn, it: Item<'_, '_>) -> Option<Arn> {

@@ -184,7 +184,10 @@ mod tests {
     #[test]
     fn a_list_names_every_element_that_is_wrong() {
         let found = read(&list(&[text("a"), number("1"), text(""), text("b")]), |it| it.texts()).unwrap_err();
-        assert_eq!(found, ["it[1]: must be text, not a number (write it in quotes)", "it[2]: must not be empty ()"]);
+        assert_eq!(
+            found,
+            ["it[1]: must be text, not a number (write it in quotes)", "it[2]: must not be empty (write a value, or remove the setting)"]
+        );
         assert_eq!(read(&list(&[text("a"), text("b")]), |it| it.texts()).unwrap(), ["a", "b"]);
     }
 

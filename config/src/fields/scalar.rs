@@ -31,21 +31,26 @@ impl Item<'_, '_> {
         if let Value::String(text) | Value::Expanded(text) = &self.node.value
             && text.is_empty()
         {
-            self.wrong(Code::NOT_ALLOWED, "must not be empty", None);
+            self.wrong(Code::NOT_ALLOWED, "must not be empty", Some("write a value, or remove the setting".to_owned()));
             return None;
         }
         self.string()
     }
 
     /// A path; relative ones are taken from `base`.
-    pub fn file_path(mut self, base: &Path) -> Option<PathBuf> {
+    pub fn file_path(self, base: &Path) -> Option<PathBuf> {
+        Some(base.join(self.path_text()?))
+    }
+
+    /// A path as it was written.
+    pub fn path_text(mut self) -> Option<String> {
         if let Value::String(text) | Value::Expanded(text) = &self.node.value
             && text.contains('\0')
         {
-            self.wrong(Code::NOT_ALLOWED, "a path holds no NUL", None);
+            self.wrong(Code::NOT_ALLOWED, "a path holds no NUL", Some("remove it".to_owned()));
             return None;
         }
-        Some(base.join(self.text()?))
+        self.text()
     }
 
     /// `true` or `false`.

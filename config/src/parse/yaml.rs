@@ -6,6 +6,7 @@ use std::ops::Range;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use super::Lines;
+use super::blanks::Blanks;
 use super::plain::resolve;
 use super::tree::{Stop, Tree};
 use crate::document::{DEPTH_MAX, Node, Value};
@@ -15,7 +16,7 @@ use crate::error::{Code, Finding};
 pub(crate) fn parse(lines: &Lines<'_>) -> Result<Node, Vec<Finding>> {
     let mut reader =
         Reader { tree: Tree::new(lines), anchors: BTreeMap::new(), n_documents: 0, skipped: lines.text.len() - body(lines).len() };
-    let mut parser = Parser::new_from_str(body(lines));
+    let mut parser = Parser::new(Blanks::new(body(lines)));
     while let Some(event) = parser.next_event() {
         let step = match event {
             Ok((event, span)) => {

@@ -74,6 +74,10 @@ pub enum Reason {
     UnknownMatchType(String),
     #[error("{0} match pattern must be a string")]
     NotAString(&'static str),
+    #[error("{0} expression name not found")]
+    NoAffixName(&'static str),
+    #[error("Unsupported {name} pattern: {inner}")]
+    UnsupportedAffix { name: &'static str, inner: String },
     #[error("exists match pattern must be either true or false.")]
     NotABool,
     #[error("Consecutive wildcard characters at pos {0}")]

@@ -43,48 +43,43 @@ impl Matchers<'_> {
         }
     }
 
-    fn only_member(&self, members: Vec<Member>, offset: usize, when_empty: Reason) -> Result<Member, PatternError> {
-        let mut members = members.into_iter();
-        let Some(member) = members.next() else { return self.refuse(when_empty, offset) };
-        match members.next() {
-            Some(second) => self.refuse(Reason::SecondKey, second.offset),
-            None => Ok(member),
-        }
+    /// Nothing may stand behind the one key of a matcher. What is wrong with its value is told first.
+    fn no_more(&self, next: Option<Member>, reason: Reason) -> Result<(), PatternError> {
+        next.map_or(Ok(()), |second| self.refuse(reason, second.offset))
     }
 
     fn operator(&self, members: Vec<Member>, offset: usize) -> Result<Matcher, PatternError> {
-        // The name is looked at first: an unknown one is named even when more keys follow it.
-        if let Some(first) = members.first()
-            && !is_operator(&first.key)
-        {
-            return self.refuse(Reason::UnknownMatchType(first.key.clone()), first.offset);
-        }
-        let Member { key, offset, value } = self.only_member(members, offset, Reason::NoMatchType)?;
-        match key.as_str() {
-            "exactly" => self.string(value, Reason::NotAString("exact")).map(|text| Matcher::Text(Text::exact(&text))),
-            "prefix" => self.affix(value, Affix::Prefix, "prefix").map(Matcher::Text),
-            "suffix" => self.affix(value, Affix::Suffix, "suffix").map(Matcher::Text),
+        let mut members = members.into_iter();
+        let Some(Member { key, offset, value }) = members.next() else { return self.refuse(Reason::NoMatchType, offset) };
+        let matcher = match key.as_str() {
+            "exactly" => Matcher::Text(Text::exact(&self.string(value, Reason::NotAString("exact"))?)),
+            "prefix" => Matcher::Text(self.affix(value, Affix::Prefix)?),
+            "suffix" => Matcher::Text(self.affix(value, Affix::Suffix)?),
             "equals-ignore-case" => {
                 let text = self.string(value, Reason::NotAString("equals-ignore-case"))?;
-                Ok(Matcher::Text(Text::affix_ignoring_case(&text, Affix::None)))
+                Matcher::Text(Text::affix_ignoring_case(&text, Affix::None))
             }
-            "wildcard" => self.wildcard(value, Reason::NotAString("wildcard")).map(Matcher::Text),
-            "numeric" => self.numeric(value).map(Matcher::Number),
+            "wildcard" => Matcher::Text(self.wildcard(value, Reason::NotAString("wildcard"))?),
+            "numeric" => Matcher::Number(self.numeric(value)?),
             "cidr" => {
                 let offset = value.offset;
                 let text = self.string(value, Reason::NotAString("prefix"))?;
-                address::range(&text).map(Matcher::Address).or_else(|reason| self.refuse(reason, offset))
+                address::range(&text).map(Matcher::Address).or_else(|reason| self.refuse(reason, offset))?
             }
             "exists" => match value.value {
-                JsonValue::Bool(true) => Ok(Matcher::Present),
-                JsonValue::Bool(false) => Ok(Matcher::Absent),
+                JsonValue::Bool(true) => Matcher::Present,
+                JsonValue::Bool(false) => Matcher::Absent,
                 JsonValue::Null | JsonValue::Number(_) | JsonValue::String(_) | JsonValue::Array(_) | JsonValue::Object(_) => {
-                    self.refuse(Reason::NotABool, value.offset)
+                    return self.refuse(Reason::NotABool, value.offset);
                 }
             },
-            "anything-but" => self.anything_but(value).map(Matcher::AnythingBut),
-            _ => self.refuse(Reason::UnknownMatchType(key), offset),
-        }
+            "anything-but" => Matcher::AnythingBut(self.anything_but(value)?),
+            _ => return self.refuse(Reason::UnknownMatchType(key), offset),
+        };
+        // AWS has one sentence for both of these.
+        let many = if matches!(key.as_str(), "numeric" | "anything-but") { Reason::TooManyNumericElements } else { Reason::SecondKey };
+        self.no_more(members.next(), many)?;
+        Ok(matcher)
     }
 
     fn string(&self, value: Json, otherwise: Reason) -> Result<String, PatternError> {
@@ -94,16 +89,26 @@ impl Matchers<'_> {
         }
     }
 
-    fn affix(&self, value: Json, affix: Affix, name: &'static str) -> Result<Text, PatternError> {
+    fn affix(&self, value: Json, affix: Affix) -> Result<Text, PatternError> {
+        let name = affix.name();
         match value.value {
-            JsonValue::Object(members) if members.first().is_some_and(|member| member.key == "equals-ignore-case") => {
-                let member = self.only_member(members, value.offset, Reason::NoMatchType)?;
-                let text = self.string(member.value, Reason::NotAString("equals-ignore-case"))?;
-                Ok(Text::affix_ignoring_case(&text, affix))
-            }
             JsonValue::String(text) => Ok(Text::affix(&text, affix)),
-            _ => self.refuse(Reason::NotAString(name), value.offset),
+            JsonValue::Object(members) => self.affix_ignoring_case(members, value.offset, affix),
+            JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::Array(_) => {
+                self.refuse(Reason::NotAString(name), value.offset)
+            }
         }
+    }
+
+    fn affix_ignoring_case(&self, members: Vec<Member>, offset: usize, affix: Affix) -> Result<Text, PatternError> {
+        let mut members = members.into_iter();
+        let Some(Member { key, offset, value }) = members.next() else { return self.refuse(Reason::NoAffixName(affix.title()), offset) };
+        if key != "equals-ignore-case" {
+            return self.refuse(Reason::UnsupportedAffix { name: affix.name(), inner: key }, offset);
+        }
+        let text = self.string(value, Reason::NotAString("equals-ignore-case"))?;
+        self.no_more(members.next(), Reason::SecondKey)?;
+        Ok(Text::affix_ignoring_case(&text, affix))
     }
 
     fn wildcard(&self, value: Json, otherwise: Reason) -> Result<Text, PatternError> {
@@ -233,17 +238,18 @@ impl Matchers<'_> {
     }
 
     fn anything_but_operator(&self, members: Vec<Member>, offset: usize) -> Result<Excluded, PatternError> {
-        if let Some(first) = members.first()
-            && !matches!(first.key.as_str(), "prefix" | "suffix" | "equals-ignore-case" | "wildcard")
-        {
-            return self.refuse(Reason::UnsupportedAnythingBut(first.key.clone()), first.offset);
+        let mut members = members.into_iter();
+        let Some(Member { key, offset, value }) = members.next() else { return self.refuse(Reason::NoAnythingButName, offset) };
+        if !matches!(key.as_str(), "prefix" | "suffix" | "equals-ignore-case" | "wildcard") {
+            return self.refuse(Reason::UnsupportedAnythingBut(key), offset);
         }
-        let Member { key, value, .. } = self.only_member(members, offset, Reason::NoAnythingButName)?;
         let offset = value.offset;
         let values = match value.value {
             JsonValue::Array(elements) if elements.is_empty() => return self.refuse(Reason::EmptyArray, offset),
             JsonValue::Array(elements) => elements,
-            _ => vec![value],
+            JsonValue::String(_) | JsonValue::Number(_) => vec![value],
+            // `{"prefix": {"equals-ignore-case": "a"}}` is a matcher, and none that can be turned round.
+            JsonValue::Null | JsonValue::Bool(_) | JsonValue::Object(_) => return self.refuse(Reason::NotAnythingBut, offset),
         };
         let text = |value: Json| match key.as_str() {
             "prefix" => self.excluded_affix(value, Affix::Prefix),
@@ -251,7 +257,9 @@ impl Matchers<'_> {
             "wildcard" => self.wildcard(value, Reason::BadWildcardValue),
             _ => self.string(value, Reason::BadIgnoreCaseValue).map(|text| Text::affix_ignoring_case(&text, Affix::None)),
         };
-        values.into_iter().map(text).collect::<Result<_, _>>().map(Excluded::Texts)
+        let texts = values.into_iter().map(text).collect::<Result<_, _>>()?;
+        self.no_more(members.next(), Reason::TooManyNumericElements)?;
+        Ok(Excluded::Texts(texts))
     }
 
     fn excluded_affix(&self, value: Json, affix: Affix) -> Result<Text, PatternError> {
@@ -262,10 +270,6 @@ impl Matchers<'_> {
         }
         Ok(Text::affix(&text, affix))
     }
-}
-
-fn is_operator(name: &str) -> bool {
-    matches!(name, "exactly" | "prefix" | "suffix" | "equals-ignore-case" | "wildcard" | "numeric" | "cidr" | "exists" | "anything-but")
 }
 
 /// The interval that holds one number.

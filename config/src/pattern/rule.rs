@@ -67,6 +67,26 @@ pub(super) enum Affix {
     Suffix,
 }
 
+impl Affix {
+    /// What it is called in a pattern.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::None => "exact",
+            Self::Prefix => "prefix",
+            Self::Suffix => "suffix",
+        }
+    }
+
+    /// What it is called where a sentence begins with it.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::None => "Exact",
+            Self::Prefix => "Prefix",
+            Self::Suffix => "Suffix",
+        }
+    }
+}
+
 impl Text {
     /// The bytes of a text without a star.
     pub(super) fn literal(&self) -> Option<Vec<u8>> {

@@ -54,7 +54,7 @@ fn a_topic_is_named_in_full_or_by_its_arn_alone() {
     let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead";
     let on_failure = format!("{{ sqs: {{ queue_url: \"{url}\" }} }}");
     let DestinationTarget::Sqs(sqs) = target(check(&config("", "{ function_name: f }", &on_failure)).unwrap()) else { panic!("no queue") };
-    assert_eq!(sqs.queue, QueueName::Url(url.to_owned()));
+    assert_eq!(sqs.queue, QueueName::Url(forebay_config::QueueUrl::parse(url).unwrap()));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:1:6 FB-0107 aws.secret_access_key: credentials are whole or not there: `secret_access_key` is missing (add `secret_access_key:`)
         forebay.yaml:1:6 FB-0107 aws.access_key_id: credentials are whole or not there: `access_key_id` is missing (add `access_key_id:`)
         forebay.yaml:1:6 FB-0107 aws.secret_access_key: credentials are whole or not there: `secret_access_key` is missing (add `secret_access_key:`)
-        forebay.yaml:1:23 FB-0106 aws.access_key_id: credentials hold printable ASCII without white space only
+        forebay.yaml:1:23 FB-0106 aws.access_key_id: credentials hold printable ASCII without white space only (copy them again)
         forebay.yaml:1:18 FB-0106 aws.endpoint: an endpoint has no path and no query (write `http://host:port`)
         forebay.yaml:1:18 FB-0106 aws.endpoint: must begin with `http://` or `https://` (write the whole URL)
         forebay.yaml:1:26 FB-0106 aws.endpoints.sqs: must begin with `http://` or `https://` (write the whole URL)

@@ -114,6 +114,44 @@ fn toml_gives_a_tree_in_the_order_written() {
 }
 
 #[test]
+fn a_tab_parts_a_key_from_its_value_as_a_space_does() {
+    let with_spaces = |text: &str| text.replace('\t', " ");
+    for text in [
+        "key:\tvalue\n",
+        "key:\t\tvalue\t# said\n",
+        "key: \tvalue\n",
+        "a:\t-5\nb:\t_c\nc:\t\"d\"\nd:\t[e,\tf]\n",
+        "a:\n  b:\tc\n  d:\te f\tg\n",
+        "a:\t&x b\nc:\t*x\n",
+        "a:\t!!str b\n",
+        "a:\t|\n  b\n",
+        "a:\t# said\n  b: c\n",
+        "{a:\tb,\tc:\td}\n",
+        "-\ta\n-\tb: c\n",
+        "- a:\tb\n  c:\td\n",
+        "? a\n:\tb\n",
+    ] {
+        let (tabs, spaces) = (read(text, Format::Yaml), read(&with_spaces(text), Format::Yaml));
+        // A tab within a text stays one.
+        assert_eq!(with_spaces(&tabs).replace("\\t", " "), spaces, "{text:?}");
+        assert!(!tabs.contains("FB-"), "{text:?}: {tabs}");
+    }
+    // What may not stand behind a key in its line may not stand there behind a tab either, and what is wrong has its place.
+    let mut out = String::new();
+    for text in ["a:\t- b\n", "a:\tb: c\n", "a:\n\tb: c\n", "a:\tb\n\tc: d\n", "a:\tb\nc:\t!secret d\n"] {
+        write!(out, "{text:?}: {}", read(text, Format::Yaml)).unwrap();
+    }
+    expect![[r#"
+        "a:\t- b\n": FB-0101 1:4 this is no YAML: block sequence entries are not allowed in this context
+        "a:\tb: c\n": FB-0101 1:5 this is no YAML: mapping values are not allowed in this context
+        "a:\n\tb: c\n": FB-0101 2:2 this is no YAML: tabs disallowed within this context (block indentation)
+        "a:\tb\n\tc: d\n": FB-0101 1:4 this is no YAML: while scanning a plain scalar, found a tab
+        "a:\tb\nc:\t!secret d\n": FB-0101 2:4 the tag `!secret` does not fit here
+    "#]]
+    .assert_eq(&out);
+}
+
+#[test]
 fn aliases_repeat_values() {
     check(
         "a: &x {k: [1]}\nb: *x\nc: &s text\nd: *s\n",

@@ -253,7 +253,7 @@ event_source_mappings: []
     assert!(!findings.contains("hunter2"));
     expect![[r#"
         forebay.yaml:3:58 FB-0106 functions.a.executor.process.handler: a handler is written `file.function` (for a function `handler` in `app.py` or `app.js` write `app.handler`)
-        forebay.yaml:3:73 FB-0106 functions.a.executor.process.code: must not be empty
+        forebay.yaml:3:73 FB-0106 functions.a.executor.process.code: must not be empty (write a value, or remove the setting)
         forebay.yaml:3:86 FB-0116 functions.a.executor.process.sandbox: this build runs functions as plain processes; no other sandbox than `none` is built in (write `none`, or run the daemon itself inside a container)
         forebay.yaml:3:107 FB-0106 functions.a.executor.process.memory_size: 1 validation error detected: Value '127' at 'memorySize' failed to satisfy constraint: Member must have value greater than or equal to 128 (choose from 128 to 10240)
         forebay.yaml:3:122 FB-0106 functions.a.executor.process.idle_ttl: must be from 1 to 86400, not 0.5
@@ -266,7 +266,7 @@ event_source_mappings: []
         forebay.yaml:11:74 FB-0105 functions.c.executor.process.environment.variables: the variables stand directly under `environment` (remove the level `variables:`)
         forebay.yaml:12:33 FB-0106 functions.d.executor.http.url: a URL here carries no user and password (send them as a header: `authorization: ${file:…}`)
         forebay.yaml:12:70 FB-0106 functions.d.executor.http.headers.Host: the header `host` is set by the connection (remove it)
-        forebay.yaml:12:79 FB-0106 functions.d.executor.http.headers.a b: `a b` is no name for a header
+        forebay.yaml:12:79 FB-0106 functions.d.executor.http.headers.a b: `a b` is no name for a header (a name has letters, digits and `-`)
         forebay.yaml:12:99 FB-0102 functions.d.executor.http.headers.x-a: the header `x-a` is written twice (keep one of them)
         forebay.yaml:13:20 FB-0104 functions.e.executor.docker: there is no `docker` here (write exactly one of `process`, `http`, `lambda`)
         forebay.yaml:13:53 FB-0106 functions.e.timeout: 1 validation error detected: Value '0' at 'timeout' failed to satisfy constraint: Member must have value greater than or equal to 1 (choose from 1 to 900)

@@ -36,6 +36,8 @@ fn shapes_are_refused_in_eventbridge_words() {
         (r#"{"a":[[1]]}"#, "Match value must be String, number, true, false, or null"),
         (r#"{"a":[{}]}"#, "Match expression name not found"),
         (r#"{"a":[{"prefix":"a","suffix":"b"}]}"#, "Only one key allowed in match expression"),
+        (r#"{"a":[{"prefix":1,"suffix":"b"}]}"#, "prefix match pattern must be a string"),
+        (r#"{"a":[{"exists":true,"prefix":"b"}]}"#, "Only one key allowed in match expression"),
         (r#"{"a":[{"EXISTS":true}]}"#, "Unrecognized match type EXISTS"),
         (r#"{"$or":[{"a":[1]}]}"#, "Unrecognized match type a"),
     ]);
@@ -46,7 +48,12 @@ fn matchers_are_refused_in_eventbridge_words() {
     check(&[
         (r#"{"a":[{"exactly":1}]}"#, "exact match pattern must be a string"),
         (r#"{"a":[{"prefix":1}]}"#, "prefix match pattern must be a string"),
-        (r#"{"a":[{"prefix":{"suffix":"a"}}]}"#, "prefix match pattern must be a string"),
+        (r#"{"a":[{"prefix":["a"]}]}"#, "prefix match pattern must be a string"),
+        (r#"{"a":[{"prefix":{"suffix":"a"}}]}"#, "Unsupported prefix pattern: suffix"),
+        (r#"{"a":[{"suffix":{"wildcard":"a","equals-ignore-case":"b"}}]}"#, "Unsupported suffix pattern: wildcard"),
+        (r#"{"a":[{"prefix":{}}]}"#, "Prefix expression name not found"),
+        (r#"{"a":[{"suffix":{}}]}"#, "Suffix expression name not found"),
+        (r#"{"a":[{"prefix":{"equals-ignore-case":"a","x":1}}]}"#, "Only one key allowed in match expression"),
         (r#"{"a":[{"suffix":null}]}"#, "suffix match pattern must be a string"),
         (r#"{"a":[{"equals-ignore-case":["a"]}]}"#, "equals-ignore-case match pattern must be a string"),
         (r#"{"a":[{"prefix":{"equals-ignore-case":1}}]}"#, "equals-ignore-case match pattern must be a string"),
@@ -88,6 +95,7 @@ fn numeric_is_refused_in_eventbridge_words() {
         (r#"{"a":[{"numeric":[">",5,"<","6"]}]}"#, "Value of < must be numeric"),
         (r#"{"a":[{"numeric":[">",5,"<",6,7]}]}"#, "Too many terms in numeric range expression"),
         (r#"{"a":[{"numeric":[">",6,"<",5]}]}"#, "Bottom must be less than top"),
+        (r#"{"a":[{"numeric":["=",5],"prefix":"a"}]}"#, "Too many elements in numeric expression"),
     ]);
 }
 
@@ -108,6 +116,23 @@ fn anything_but_is_refused_in_eventbridge_words() {
         ),
         (r#"{"a":[{"anything-but":{}}]}"#, "Anything-But expression name not found"),
         (r#"{"a":[{"anything-but":{"numeric":["=",1]}}]}"#, "Unsupported anything-but pattern: numeric"),
+        (
+            r#"{"a":[{"anything-but":{"prefix":{"equals-ignore-case":"file"}}}]}"#,
+            "Value of anything-but must be an array or single string/number value.",
+        ),
+        (
+            r#"{"a":[{"anything-but":{"suffix":{"equals-ignore-case":".png"}}}]}"#,
+            "Value of anything-but must be an array or single string/number value.",
+        ),
+        (r#"{"a":[{"anything-but":{"wildcard":null}}]}"#, "Value of anything-but must be an array or single string/number value."),
+        (
+            r#"{"a":[{"anything-but":{"equals-ignore-case":true}}]}"#,
+            "Value of anything-but must be an array or single string/number value.",
+        ),
+        (r#"{"a":[{"anything-but":{"prefix":[{"equals-ignore-case":"a"}]}}]}"#, "prefix/suffix match pattern must be a string"),
+        // AWS's sentence, though nothing numeric is near.
+        (r#"{"a":[{"anything-but":{"prefix":"a","suffix":"b"}}]}"#, "Too many elements in numeric expression"),
+        (r#"{"a":[{"anything-but":"a","prefix":"b"}]}"#, "Too many elements in numeric expression"),
         (r#"{"a":[{"anything-but":{"prefix":1}}]}"#, "prefix/suffix match pattern must be a string"),
         (r#"{"a":[{"anything-but":{"suffix":[]}}]}"#, "Empty arrays are not allowed"),
         (r#"{"a":[{"anything-but":{"prefix":""}}]}"#, "Null prefix/suffix not allowed"),

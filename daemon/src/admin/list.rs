@@ -47,9 +47,9 @@ impl MappingJson {
             function_name: entry.function().to_owned(),
             state: lifecycle.word(),
             sentence: lifecycle.to_string(),
-            why: Why::of(&lifecycle, trouble.as_deref(), tracks),
+            why: Why::of(&lifecycle, trouble.as_ref(), tracks),
             last_processing_result: entry.last_result(),
-            trouble,
+            trouble: trouble.map(|it| it.text),
         }
     }
 }

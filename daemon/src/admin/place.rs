@@ -17,7 +17,7 @@ use crate::errand::NotStood;
 use crate::outlook::known;
 use crate::positions::KeptPlace;
 use crate::registry::{Entry, Lifecycle};
-use crate::sentence::{chain, code_in};
+use crate::sentence::chain;
 
 /// How long a change of state is waited for, and how often it is looked at.
 const SETTLE_MAX: Duration = Duration::from_millis(900);
@@ -128,7 +128,7 @@ fn no_place(error: PlaceError, status: StatusCode, code: &str) -> Response {
 /// The source cannot be asked.
 pub(super) fn down(error: &SourceError) -> Response {
     let message = chain(error);
-    refused_with(StatusCode::SERVICE_UNAVAILABLE, code_in(&message).unwrap_or("FB-0504"), &message)
+    refused_with(StatusCode::SERVICE_UNAVAILABLE, error.code().0, &message)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use forebay_api::error::ApiError;
+use forebay_batcher::Fault;
 use forebay_config::error::Code;
 use forebay_config::function::LambdaName;
 use forebay_config::{Added, Document, Finding, Format, Function, FunctionName};
@@ -21,11 +22,38 @@ pub(super) struct Drawn {
     pub(super) functions: BTreeMap<FunctionName, Function>,
 }
 
+/// Why a mapping cannot be drawn.
+#[derive(Debug)]
+pub(super) struct Undrawable {
+    /// For whoever asks over the API.
+    pub(super) api: ApiError,
+    /// The page that explains it, where there is one.
+    code: Option<Code>,
+}
+
+impl From<ApiError> for Undrawable {
+    fn from(api: ApiError) -> Self {
+        Self { api, code: None }
+    }
+}
+
+impl From<Undrawable> for ApiError {
+    fn from(error: Undrawable) -> Self {
+        error.api
+    }
+}
+
+impl From<Undrawable> for Fault {
+    fn from(error: Undrawable) -> Self {
+        Self { text: error.api.message, code: error.code }
+    }
+}
+
 /// Draws a mapping beside what the config file says.
 ///
 /// # Errors
 /// In AWS's words where it has some.
-pub(super) fn draw(definition: &Definition, file: &Blueprint) -> Result<Drawn, ApiError> {
+pub(super) fn draw(definition: &Definition, file: &Blueprint) -> Result<Drawn, Undrawable> {
     let config = config(definition, file)?;
     let name = format!("api:{}", definition.uuid());
     // No relative path can be asked for over the API.
@@ -55,13 +83,14 @@ pub(super) fn is_listed(name: &LambdaName, file: &Blueprint) -> bool {
 }
 
 /// The first finding, in AWS's words where it has some.
-fn refused(findings: &[Finding]) -> ApiError {
-    let Some(first) = findings.first() else { return ApiError::invalid("The event source mapping cannot be run here.") };
-    if first.path.starts_with("filter_criteria") {
-        return ApiError::invalid("Invalid filter pattern definition.");
-    }
-    if first.code == Code::UNKNOWN_FUNCTION {
-        return forebay_api::mapping::checks::no_function();
-    }
-    ApiError::invalid(format!("{} ({}, {})", first.message, first.code.0, first.path))
+fn refused(findings: &[Finding]) -> Undrawable {
+    let Some(first) = findings.first() else { return ApiError::invalid("The event source mapping cannot be run here.").into() };
+    let api = if first.path.starts_with("filter_criteria") {
+        ApiError::invalid("Invalid filter pattern definition.")
+    } else if first.code == Code::UNKNOWN_FUNCTION {
+        forebay_api::mapping::checks::no_function()
+    } else {
+        ApiError::invalid(format!("{} ({}, {})", first.message, first.code.0, first.path))
+    };
+    Undrawable { api, code: Some(first.code) }
 }

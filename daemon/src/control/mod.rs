@@ -14,9 +14,10 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use forebay_batcher::UnixMillis;
+use forebay_batcher::{Fault, UnixMillis};
 use forebay_checkpoints::{CheckpointStore, MappingId, StoreError};
 use forebay_clients::Clients;
+use forebay_config::Code;
 use tracing::{error, info, warn};
 
 use self::draw::Drawn;
@@ -40,7 +41,7 @@ struct Made {
     /// What runs; of one that cannot any more, what ran. `None` when it could not from the start.
     drawn: Option<Drawn>,
     /// Why it cannot be run as it is written.
-    unfit: Option<String>,
+    unfit: Option<Fault>,
 }
 
 impl Made {
@@ -48,7 +49,7 @@ impl Made {
     fn draw(definition: Definition, file: &Blueprint, former: Option<Drawn>) -> Self {
         match draw::draw(&definition, file) {
             Ok(drawn) => Self { definition, drawn: Some(drawn), unfit: None },
-            Err(error) => Self { definition, drawn: former, unfit: Some(error.message) },
+            Err(error) => Self { definition, drawn: former, unfit: Some(error.into()) },
         }
     }
 
@@ -132,7 +133,7 @@ impl Control {
             self.made.insert(uuid.clone(), made);
             let wanted = self.wanted(&self.file, &self.made);
             if let (Err(error), Some(made)) = (self.fleet.apply(wanted).await, self.made.get_mut(&uuid)) {
-                (made.drawn, made.unfit) = (None, Some(chain(&error)));
+                (made.drawn, made.unfit) = (None, Some(Fault::new(Code(error.code()), chain(&error))));
             }
         }
         Ok(())
@@ -195,7 +196,7 @@ impl Control {
         self.check_names(&file)?;
         let redrawn = |made: &Made| Made::draw(made.definition.clone(), &file, made.drawn.clone());
         let made: BTreeMap<_, _> = self.made.iter().map(|(uuid, it)| (uuid.clone(), redrawn(it))).collect();
-        self.fleet.renew_connections();
+        self.fleet.look_again();
         let changes = self.fleet.apply(self.wanted(&file, &made)).await?;
         self.file = file;
         self.read_at = self.clock.now().unix;
@@ -209,7 +210,7 @@ impl Control {
         for made in self.made.values().filter(|it| !it.definition.deleting) {
             let Some(error) = &made.unfit else { continue };
             let (mapping, it) = (made.definition.uuid(), &made.definition.configuration);
-            error!(code = "FB-0537", mapping, error, "a mapping of the API cannot be run as it is written");
+            error!(code = "FB-0537", mapping, error = error.text, "a mapping of the API cannot be run as it is written");
             if made.drawn.is_none() {
                 let source = it.source.event_source_arn.clone().unwrap_or_default();
                 let (entry, _) = Entry::new(mapping, UNFIT_KIND, source, it.function_arn.clone());
@@ -235,7 +236,7 @@ impl Control {
         let (uuid, is_deleting) = (definition.uuid().to_owned(), definition.deleting);
         let drawn = match is_deleting {
             true => None,
-            false => Some(draw::draw(&definition, &self.file).map_err(|error| ChangeError::Unfit(error.message))?),
+            false => Some(draw::draw(&definition, &self.file).map_err(|error| ChangeError::Unfit(error.api.message))?),
         };
         self.hold(&uuid, Some(Made { definition, drawn, unfit: None }), is_paused).await?;
         // One that could not be run from the start has no task that would clear away what it left.

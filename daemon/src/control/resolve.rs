@@ -14,7 +14,7 @@ use tokio::time;
 
 use super::draw::is_listed;
 use crate::blueprint::{Blueprint, MappingBlueprint};
-use crate::sentence::{chain, code_in};
+use crate::sentence::chain;
 
 /// What Lambda is asked, it answers at once; a longer wait is a fault that the caller should hear of.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), answer_bytes: 1 << 20 };
@@ -110,9 +110,7 @@ fn long_enough(source: &dyn Source, timeout: Duration) -> Result<(), ApiError> {
 
 /// What AWS says of a source that is not there or may not be read.
 fn refusal(error: &SourceError, timeout: Duration) -> Option<ApiError> {
-    // What is read may be called anything; the code stands in the cause.
-    let SourceError::Down { cause, .. } = error else { return None };
-    match code_in(&chain(&**cause))? {
+    match error.code().0 {
         "FB-0210" => Some(ApiError::invalid(
             "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified \
              queue does not exist.",
@@ -133,16 +131,20 @@ fn too_short(visibility: Duration, timeout: Duration) -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use forebay_config::Code;
+
     use super::*;
 
     #[test]
     fn a_queue_that_is_called_like_a_code_is_not_taken_for_one_that_is_not_there() {
-        let refused =
-            |what: &str, cause: &str| refusal(&SourceError::Down { what: what.to_owned(), cause: cause.into() }, Duration::from_secs(3));
-        assert_eq!(refused("queue FB-0210", "FB-0212: no answer from the queue: http://FB-0211"), None);
-        let missing = refused("queue q", "FB-0210: the specified queue does not exist").unwrap();
+        let refused = |what: &str, code, cause: &str| {
+            refusal(&SourceError::Down { what: what.to_owned(), code: Code(code), cause: cause.into() }, Duration::from_secs(3))
+        };
+        assert_eq!(refused("queue FB-0210", "FB-0212", "FB-0212: no answer from the queue: http://FB-0211"), None);
+        assert_eq!(refused("queue q", "FB-0212", "FB-0210 is what http://FB-0211 is called"), None);
+        let missing = refused("queue q", "FB-0210", "FB-0210: the specified queue does not exist").unwrap();
         assert!(missing.message.contains("NonExistentQueue"), "{missing}");
-        let hidden = refused("queue q", "FB-0215: 0 seconds").unwrap();
+        let hidden = refused("queue q", "FB-0215", "FB-0215: 0 seconds").unwrap();
         assert_eq!(hidden.message, "Queue visibility timeout: 0 seconds is less than Function timeout: 3 seconds");
     }
 }

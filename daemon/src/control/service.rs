@@ -20,6 +20,9 @@ const MAPPINGS_MAX: usize = 10_000;
 /// As many tags may a mapping have.
 const TAGS_MAX: usize = 50;
 
+/// What an update and a change of tags do.
+const UPDATE: &str = "update";
+
 /// The mapping API of a process.
 pub struct Service {
     app: Arc<App>,
@@ -79,7 +82,7 @@ impl Service {
     async fn change(&self, uuid: &str, update: UpdateMapping) -> Result<MappingConfiguration, ApiError> {
         let (around, standing) = {
             let control = self.app.control().lock().await;
-            (Surroundings::of(&control), standing(&control, uuid)?)
+            (Surroundings::of(&control), standing(&control, uuid, UPDATE)?)
         };
         let source = SourceType::of(&standing.configuration.source)?;
         checks::parameters_of_update(&update, source, &standing.configuration.settings)?;
@@ -102,7 +105,7 @@ impl Service {
         }
         let mut control = self.app.control().lock().await;
         // Another change may have come meanwhile: this one is made to what stands now.
-        let standing = self::standing(&control, uuid)?;
+        let standing = self::standing(&control, uuid, UPDATE)?;
         checks::parameters_of_update(&update, source, &standing.configuration.settings)?;
         let (was_enabled, names_function) = (standing.enabled, function.is_some());
         let wanted = changed(standing, &update, source, function.map(|it| it.arn), self.now());
@@ -126,7 +129,7 @@ impl Service {
 
     async fn end(&self, uuid: &str) -> Result<MappingConfiguration, ApiError> {
         let mut control = self.app.control().lock().await;
-        let mut standing = standing(&control, uuid)?;
+        let mut standing = standing(&control, uuid, "delete")?;
         standing.deleting = true;
         standing.configuration.state = "Deleting".to_owned();
         standing.configuration.last_modified = self.now();
@@ -166,7 +169,7 @@ impl Service {
     async fn retag(&self, arn: &str, change: impl FnOnce(&mut BTreeMap<String, String>) + Send) -> Result<(), ApiError> {
         let mut control = self.app.control().lock().await;
         let uuid = tagged(&control, arn)?;
-        let mut definition = standing(&control, &uuid)?;
+        let mut definition = standing(&control, &uuid, UPDATE)?;
         change(&mut definition.tags);
         check_tags(&definition.tags)?;
         control.put(definition).await.map_err(refused)
@@ -179,12 +182,10 @@ fn show(control: &Control, it: &MappingBlueprint, clients: &Clients) -> MappingC
     view::of_file(it, entry.as_deref(), clients, EpochMillis(control.read_at.0))
 }
 
-/// The mapping of the API with this id, if it can be changed.
-fn standing(control: &Control, uuid: &str) -> Result<Definition, ApiError> {
+/// The mapping of the API with this id, if it can be changed. `verb` is what is asked for, for AWS's sentence about one that is being deleted.
+fn standing(control: &Control, uuid: &str, verb: &str) -> Result<Definition, ApiError> {
     match control.made.get(uuid) {
-        Some(made) if made.definition.deleting => {
-            Err(ApiError::new(ErrorType::ResourceInUse, "The event source mapping cannot be changed because it is being deleted."))
-        }
+        Some(made) if made.definition.deleting => Err(ApiError::in_use(verb)),
         Some(made) => {
             let mut definition = made.definition.clone();
             // What an update answers follows from what it was told last, not from what it is doing.

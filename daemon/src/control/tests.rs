@@ -11,6 +11,7 @@ use super::*;
 use crate::app::App;
 use crate::blueprint;
 use crate::config_files::Loaded;
+use crate::why::Why;
 
 const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:q";
 const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:f";
@@ -396,6 +397,44 @@ async fn a_deletion_that_the_store_refuses_holds_up_no_start_and_frees_no_name()
     assert_eq!(store.notes().await.unwrap().len(), 1, "it is known that it was deleted");
     world.again(config("", "f")).await;
     assert!(store.notes().await.unwrap().is_empty() && store.mappings().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_queue_or_a_folder_is_called_chooses_no_page() {
+    let mappings = "  - { name: queue, source: { sqs: { queue: FB-0210-x } }, function_name: f }\n  \
+                    - { name: file, source: { file: { path: \"/nowhere/FB-0301/*.log\" } }, function_name: f, starting_position: LATEST }\n";
+    let world = World::begin(config(mappings, "f")).await;
+    let code = async |name: &str| loop {
+        let entry = world.app.registry().entry(name).unwrap();
+        let tracks = entry.tracks().await;
+        let why = Why::of(&entry.lifecycle(), entry.trouble().as_ref(), tracks.as_deref());
+        if let Some(code) = why.code {
+            break (code.0, why.why);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
+    let (of_queue, told) = code("queue").await;
+    assert!(of_queue == "FB-0212" && told.contains("FB-0210-x"), "{of_queue}: {told}");
+    let (of_file, told) = code("file").await;
+    assert!(of_file == "FB-0201" && told.contains("/nowhere/FB-0301"), "{of_file}: {told}");
+}
+
+#[tokio::test]
+async fn a_mapping_that_is_being_deleted_is_in_use_in_the_words_of_aws() {
+    let store = Arc::new(MemoryStore::default());
+    let world = World::recall(config("", "f"), Arc::clone(&store) as _).await;
+    world.make(&uuid(1), json!({})).await;
+    let mut control = world.app.control().lock().await;
+    let mut definition = control.made[&uuid(1)].definition.clone();
+    definition.deleting = true;
+    control.put(definition).await.unwrap();
+    // It cannot be forgotten while the store takes nothing.
+    store.fill();
+    drop(control);
+    let refused = world.service.delete(&uuid(1)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "ResourceInUseException: Cannot delete the event source mapping because it is in use.");
+    let refused = world.update(&uuid(1), json!({ "BatchSize": 1 })).await.unwrap_err();
+    assert_eq!(refused, "ResourceInUseException: Cannot update the event source mapping because it is in use.");
 }
 
 #[tokio::test]

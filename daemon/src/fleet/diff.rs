@@ -33,7 +33,7 @@ pub(crate) enum Change {
 pub struct Changes {
     /// Mappings that were not there.
     pub added: Vec<String>,
-    /// Mappings whose settings differ, or those of a function that they use.
+    /// Mappings whose settings differ, or those or the files of a function that they use.
     pub changed: Vec<String>,
     /// Mappings that were disabled.
     pub enabled: Vec<String>,
@@ -43,7 +43,7 @@ pub struct Changes {
     pub removed: Vec<String>,
     /// How many mappings stay as they are and go on undisturbed.
     pub n_unchanged: usize,
-    /// Functions that are new or whose settings differ.
+    /// Functions that are new or whose settings or files differ.
     pub functions: Vec<String>,
     /// Functions that are not there any more.
     pub functions_removed: Vec<String>,
@@ -78,6 +78,15 @@ pub(crate) struct Set<'a> {
     pub(crate) mappings: BTreeMap<&'a str, &'a Arc<MappingBlueprint>>,
 }
 
+/// What is begun anew although its settings do not differ.
+#[derive(Debug, Default)]
+pub(crate) struct Stale {
+    /// Everything: what all share has changed.
+    pub(crate) all: bool,
+    /// Functions whose files are others than those that they were made from.
+    pub(crate) functions: BTreeSet<FunctionName>,
+}
+
 /// What differs.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Diff {
@@ -92,17 +101,17 @@ pub(crate) struct Diff {
 }
 
 impl Diff {
-    /// What has to be done so that what `running` is becomes what is `wanted`. When `all_differs`, what all share has changed: everything
-    /// is begun anew.
-    pub(crate) fn between(running: &Set<'_>, wanted: &Set<'_>, all_differs: bool) -> Self {
-        let is_kept = |name: &FunctionName, function: &Function| !all_differs && running.functions.get(name) == Some(&function);
+    /// What has to be done so that what `running` is becomes what is `wanted`, and what is stale is made anew.
+    pub(crate) fn between(running: &Set<'_>, wanted: &Set<'_>, stale: &Stale) -> Self {
+        let is_stale = |name: &FunctionName| stale.all || stale.functions.contains(name);
+        let is_kept = |name: &FunctionName, function: &Function| !is_stale(name) && running.functions.get(name) == Some(&function);
         let rebuilt: BTreeSet<_> =
             wanted.functions.iter().filter(|(name, it)| !is_kept(name, it)).map(|(name, _)| (*name).clone()).collect();
         let retired = running.functions.keys().filter(|name| !wanted.functions.contains_key(*name)).map(|it| (*it).clone()).collect();
         let mut renewed = BTreeSet::new();
         for (name, new) in &wanted.mappings {
             let same = running.mappings.get(name).filter(|old| old.source.identity() == new.source.identity());
-            if same.is_some_and(|old| all_differs || !(Arc::ptr_eq(old, new) || reads_like(old, new))) {
+            if same.is_some_and(|old| stale.all || !(Arc::ptr_eq(old, new) || reads_like(old, new))) {
                 renewed.insert(new.source.identity());
             }
         }

@@ -39,7 +39,7 @@ fn set(blueprint: &Blueprint) -> Set<'_> {
 #[track_caller]
 fn check(old: &str, new: &str, told: &str) {
     let (old, new) = (drawn(old), drawn(new));
-    assert_eq!(Diff::between(&set(&old), &set(&new), false).told().sentence(), told);
+    assert_eq!(Diff::between(&set(&old), &set(&new), &Stale::default()).told().sentence(), told);
 }
 
 fn two() -> String {
@@ -73,7 +73,7 @@ fn only_what_differs_is_touched() {
 fn limits_are_taken_over_by_a_mapping_that_goes_on_and_all_else_begins_it_anew() {
     let change = |more: &str| {
         let (old, new) = (drawn(&two()), drawn(&[FUNCTIONS, &mapping("a", "f", more), &mapping("b", "g", "")].concat()));
-        Diff::between(&set(&old), &set(&new), false).mappings["a"]
+        Diff::between(&set(&old), &set(&new), &Stale::default()).mappings["a"]
     };
     for limits in [", batch_size: 7", ", maximum_retry_attempts: 1", ", batch_size: 9, bisect_batch_on_function_error: true"] {
         assert_eq!(change(limits), Change::Replanned, "{limits}");
@@ -102,7 +102,14 @@ fn a_function_that_goes_is_told_and_touches_nobody_else() {
 #[test]
 fn when_what_all_share_has_changed_everything_is_begun_anew() {
     let (old, new) = (drawn(&two()), drawn(&two()));
-    let diff = Diff::between(&set(&old), &set(&new), true);
+    let diff = Diff::between(&set(&old), &set(&new), &Stale { all: true, ..Stale::default() });
     assert_eq!(diff.told().sentence(), "changed: a, b; functions: f, g; unchanged: 0");
     assert_eq!(diff.renewed.len(), 2, "the sources are connected anew");
+}
+
+#[test]
+fn a_function_whose_files_are_others_is_begun_anew_with_the_mappings_that_use_it() {
+    let (old, new) = (drawn(&two()), drawn(&two()));
+    let stale = Stale { functions: [FunctionName::parse("g").unwrap()].into(), ..Stale::default() };
+    assert_eq!(Diff::between(&set(&old), &set(&new), &stale).told().sentence(), "changed: b; functions: g; unchanged: 1");
 }

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | is new | starts |
 //! | has another batch size, window, number of lanes or retries | goes on with them from its next batch |
-//! | has other settings besides, or a function with other settings | finishes what runs, then goes on with the new ones from where it stood |
+//! | has other settings besides, or a function with other settings or other code | finishes what runs, then goes on with the new ones from where it stood |
 //! | is disabled, paused or unfit | finishes what runs and takes nothing new |
 //! | is gone | the same; its positions stay in the store, unless they are to be erased |
 //!
@@ -16,12 +16,13 @@ mod post;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{Close, Plan};
 use forebay_checkpoints::{CheckpointStore, MappingId};
-use forebay_clients::{Aws, Clients, HttpClients};
+use forebay_clients::{Aws, Clients, HttpClients, Mark};
 use forebay_config::{AwsSettings, Mapping, SourceProfile};
 use forebay_invoker::Gate;
 use forebay_invoker::destinations::file::FileDestinations;
@@ -29,7 +30,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use self::diff::Changes;
-use self::diff::{Change, Diff, Set, used_by};
+use self::diff::{Change, Diff, Set, Stale, used_by};
 pub(crate) use self::post::erase;
 use self::post::{Facts, Ground, Order, Post, Wired};
 use crate::app::BuildError;
@@ -66,6 +67,10 @@ pub struct Fleet {
     functions: Functions,
     /// What AWS is called with, and how that was written; `None` before the first set.
     clients: Option<(AwsSettings, Arc<Clients>)>,
+    /// What CA files and AWS's shared files were when connections were made with them.
+    marks: BTreeMap<PathBuf, Option<Mark>>,
+    /// What the next set begins anew; nothing but after [`Self::look_again`].
+    stale: Stale,
     /// How often a set was applied.
     n_applied: u64,
     running: BTreeMap<String, Arc<MappingBlueprint>>,
@@ -87,6 +92,8 @@ impl Fleet {
             files: FileDestinations::new(),
             functions: Functions::default(),
             clients: None,
+            marks: BTreeMap::new(),
+            stale: Stale::default(),
             n_applied: 0,
             running: BTreeMap::new(),
             posts: BTreeMap::new(),
@@ -99,11 +106,16 @@ impl Fleet {
         self.clients.as_ref().map(|(_, clients)| Arc::clone(clients))
     }
 
-    /// What is built from here on reads certificates again and makes its own connections.
-    pub fn renew_connections(&mut self) {
-        if let Some((_, clients)) = &mut self.clients {
-            *clients = Arc::new(Clients { http: HttpClients::new(), aws: clients.aws.clone() });
+    /// Looks at the files that the settings name: functions whose code or interpreter is another are begun anew by the next set, and everything when
+    /// a CA file or one of AWS's shared files is another. What is built from here on reads certificates again and makes its own connections.
+    pub fn look_again(&mut self) {
+        let Some((_, clients)) = &mut self.clients else { return };
+        for (path, mark) in clients.http.ca_marks().into_iter().chain(clients.aws.file_marks()) {
+            self.marks.entry(path).or_insert(mark);
         }
+        *clients = Arc::new(Clients { http: HttpClients::new(), aws: clients.aws.clone() });
+        let has_another = self.marks.iter().any(|(path, mark)| Mark::of(path) != *mark);
+        self.stale = Stale { all: has_another, functions: self.functions.stale() };
     }
 
     /// The registry in which its mappings stand.
@@ -122,18 +134,21 @@ impl Fleet {
         let settings = wanted.settings;
         let n_enabled = wanted.mappings.iter().filter(|it| it.runs()).count();
         let division = Division::new(settings.memory_budget_bytes, settings.memory_share_bytes, n_enabled)?;
-        let (clients, all_differs) = match &self.clients {
-            Some((written, clients)) if *written == settings.aws => (Arc::clone(clients), false),
+        let mut stale = std::mem::take(&mut self.stale);
+        let clients = match &self.clients {
+            // Credentials are made with a CA file, too.
+            Some((written, clients)) if *written == settings.aws && !stale.all => Arc::clone(clients),
             Some(_) | None => {
                 let aws = Aws::new(&settings.aws, |name| std::env::var(name).ok());
-                (Arc::new(Clients { http: HttpClients::new(), aws }), true)
+                stale.all = true;
+                Arc::new(Clients { http: HttpClients::new(), aws })
             }
         };
         let mappings: BTreeMap<String, Arc<MappingBlueprint>> =
             wanted.mappings.into_iter().map(|it| (it.mapping.name.as_str().to_owned(), it)).collect();
         let set =
             Set { functions: wanted.functions.iter().collect(), mappings: mappings.iter().map(|(name, it)| (name.as_str(), it)).collect() };
-        let diff = Diff::between(&self.running_set(), &set, all_differs);
+        let diff = Diff::between(&self.running_set(), &set, &stale);
         let new = functions::build(diff.rebuilt.iter().map(|name| &wanted.functions[name]), &clients).await?;
         let mut shelf = self.functions.running().clone();
         shelf.extend(new.iter().map(|(name, it)| (name.clone(), Arc::clone(it))));
@@ -146,6 +161,9 @@ impl Fleet {
         };
         // From here on nothing fails and nothing waits.
         self.n_applied += 1;
+        if stale.all {
+            self.marks.clear();
+        }
         self.budget.divide(division);
         self.clients = Some((settings.aws, Arc::clone(&clients)));
         self.feeds.set_clients(clients);

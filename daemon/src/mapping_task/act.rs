@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use forebay_batcher::{Action, Attempt, Checkpoint, CommitId, Committed, Delivery, Notice, SlotId, TrackIdx};
+use forebay_batcher::{Action, Attempt, Checkpoint, CommitId, Committed, Delivery, Fault, Notice, SlotId, TrackIdx};
 use forebay_checkpoints::{StoreError, TrackKey};
+use forebay_config::Code;
 use forebay_invoker::{Event, Slot, outcome_of};
 use forebay_pollers::{Known, Listing, Source};
 use tokio::time::Instant;
@@ -73,7 +74,7 @@ impl Life<'_> {
             let outbox = wiring.outbox.as_ref().expect("a plan without destination makes no notices");
             let answer = match outbox.deliver(&notice, &*source, wiring.clock.now().unix).await {
                 Ok(()) => Delivery::Taken,
-                Err(error) => Delivery::Refused { error: format!("{} ({})", chain(&error), error.code) },
+                Err(error) => Delivery::Refused { error: Fault::new(Code(error.code), format!("{} ({})", chain(&error), error.code)) },
             };
             Done::Delivered { id, answer }
         });
@@ -87,7 +88,7 @@ impl Life<'_> {
         self.jobs.spawn(About::Commit(id, track), async move {
             let (answer, error) = match wiring.store.commit(&lease, &key, checkpoint.encode()).await {
                 Ok(()) => (Committed::Durable, None),
-                Err(error) => (committed(&error), Some(chain(&error))),
+                Err(error) => (committed(&error), Some(Fault::new(Code(error.code()), chain(&error)))),
             };
             Done::Committed { id, track, checkpoint: Some(Box::new(checkpoint)), answer, error }
         });

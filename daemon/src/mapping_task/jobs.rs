@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::{Future, pending};
 use std::time::Duration;
 
-use forebay_batcher::{AttemptId, Checkpoint, CommitId, Committed, Delivery, Failure, NoticeId, Outcome, Reply, TrackIdx};
+use forebay_batcher::{AttemptId, Checkpoint, CommitId, Committed, Delivery, Failure, Fault, NoticeId, Outcome, Reply, TrackIdx};
 use forebay_pollers::TrackName;
 use tokio::task::{Id, JoinError, JoinSet};
 
@@ -38,7 +38,7 @@ pub(crate) enum Done {
         /// What it said.
         answer: Committed,
         /// Why, when it did not take it.
-        error: Option<String>,
+        error: Option<Fault>,
     },
     /// Ended tracks that the source does not list any more, and that the store has forgotten.
     Forgotten(Vec<TrackName>),
@@ -106,8 +106,8 @@ fn died(about: About, error: JoinError) -> Done {
             let reply = Reply { error: Some(text), ..Reply::default() };
             Done::Invoked { id, outcome: Outcome::Failed { how: Failure::Unknown, reply }, took: None }
         }
-        About::Deliver(id) => Done::Delivered { id, answer: Delivery::Refused { error: text } },
-        About::Commit(id, track) => Done::Committed { id, track, checkpoint: None, answer: Committed::Failed, error: Some(text) },
+        About::Deliver(id) => Done::Delivered { id, answer: Delivery::Refused { error: text.into() } },
+        About::Commit(id, track) => Done::Committed { id, track, checkpoint: None, answer: Committed::Failed, error: Some(text.into()) },
         About::Forget => Done::Forgotten(Vec::new()),
     }
 }
@@ -131,7 +131,7 @@ mod tests {
         else {
             panic!("a commit must be answered")
         };
-        assert!(error.contains("store broke"), "{error}");
+        assert!(error.text.contains("store broke"), "{error}");
         jobs.spawn(About::Invoke(AttemptId(5)), async { panic!("executor broke") });
         assert_eq!(jobs.n_invocations(), 1);
         let Done::Invoked { id: AttemptId(5), outcome: Outcome::Failed { how: Failure::Unknown, .. }, took: None } = jobs.next().await

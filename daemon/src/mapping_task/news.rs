@@ -1,6 +1,7 @@
 //! Hands news to the machine: one arm for each kind.
 
-use forebay_batcher::{Committed, Delivery, Lost, Outcome, SourceNotice};
+use forebay_batcher::{Committed, Delivery, Fault, Lost, Outcome, SourceNotice};
+use forebay_config::Code;
 use forebay_pollers::{FeedEvent, TrackName};
 
 use super::jobs::Done;
@@ -59,7 +60,7 @@ impl Life<'_> {
                 self.machine.handle_delivered(id, answer, now);
             }
             Done::Committed { id, track, checkpoint, answer, error } => {
-                self.tell_commit(track, answer, error.as_deref());
+                self.tell_commit(track, answer, error.as_ref());
                 match answer {
                     Committed::Durable => {
                         self.store_failing = false;
@@ -108,7 +109,7 @@ impl Life<'_> {
                 self.machine.handle_lost(scope, now);
             }
             FeedEvent::Trouble(notice) => {
-                let error = source_trouble(notice);
+                let error = source_trouble(&notice);
                 self.tell_trouble(&error);
                 self.entry.set_trouble(Some(error));
             }
@@ -120,11 +121,14 @@ impl Life<'_> {
     }
 }
 
-/// What a source said, for people.
-pub(super) fn source_trouble(notice: SourceNotice) -> String {
+/// What a source said.
+pub(super) fn source_trouble(notice: &SourceNotice) -> Fault {
     match notice {
-        SourceNotice::Down { error } | SourceNotice::PositionLost { error } => error,
-        SourceNotice::Throttled { retry_after: Some(after) } => format!("it asks to slow down for {}", crate::sentence::span(after)),
+        SourceNotice::Down { error } => error.clone(),
+        SourceNotice::PositionLost { error } => Fault::new(Code("FB-0502"), error.as_str()),
+        SourceNotice::Throttled { retry_after: Some(after) } => {
+            format!("it asks to slow down for {}", crate::sentence::span(*after)).into()
+        }
         SourceNotice::Throttled { retry_after: None } => "it asks to slow down".into(),
     }
 }

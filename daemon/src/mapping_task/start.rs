@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use forebay_batcher::{Checkpoint, Position};
 use forebay_checkpoints::{KeptTrack, Lease, StoreError, TrackKey};
+use forebay_config::Code;
 use forebay_pollers::{Feed, Source, SourceError, Subscriber, Subscription, TrackName};
 use tracing::{error, info};
 
@@ -33,6 +34,15 @@ impl LifeError {
         match self {
             Self::Source(_) | Self::Store(_) => false,
             Self::FeedEnded => true,
+        }
+    }
+
+    /// The page that explains it, where there is one.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Source(cause) => Some(cause.code()),
+            Self::Store(cause) => Some(Code(cause.code())),
+            Self::FeedEnded => None,
         }
     }
 

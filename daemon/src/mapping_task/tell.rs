@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use forebay_batcher::{
-    Attempt, AttemptId, Committed, Delivery, Discard, Gap, NoticeId, Now, Outcome, Position, SourceNotice, TrackIdx, TrackState, Watermark,
+    Attempt, AttemptId, Committed, Delivery, Discard, Fault, Gap, NoticeId, Now, Outcome, Position, SourceNotice, TrackIdx, TrackState,
+    Watermark,
 };
 use forebay_pollers::TrackInfo;
 use tracing::{debug, error, info, warn};
@@ -15,7 +16,7 @@ use crate::last_error::{ErrorOf, LastError};
 use crate::metrics::Gauges;
 use crate::positions::KeptPlace;
 use crate::registry::Calm;
-use crate::sentence::{Gate, code_in, reason};
+use crate::sentence::{Gate, reason};
 use crate::status::{TrackStatus, position};
 
 const SOURCE: &str = "source";
@@ -25,7 +26,7 @@ const DESTINATION: &str = "destination";
 const STORE: &str = "store";
 
 impl Life<'_> {
-    fn note(&self, of: ErrorOf, track: Option<TrackIdx>, error: &str) {
+    fn note(&self, of: ErrorOf, track: Option<TrackIdx>, error: &Fault) {
         self.entry.note_error(LastError::new(of, self.label(track), error, self.wiring.clock.now().unix));
     }
 
@@ -109,7 +110,17 @@ impl Life<'_> {
                 );
             }
             Outcome::NotReached { why, error, .. } => {
-                warn!(mapping, source, track, batch_id, n_records, ?why, error, n_held_back, "function not reached; no retry is spent");
+                warn!(
+                    mapping,
+                    source,
+                    track,
+                    batch_id,
+                    n_records,
+                    ?why,
+                    error = error.text,
+                    n_held_back,
+                    "function not reached; no retry is spent"
+                );
             }
             Outcome::TooLarge => warn!(mapping, source, track, batch_id, n_records, n_held_back, "batch refused for its size"),
         }
@@ -137,7 +148,14 @@ impl Life<'_> {
             Delivery::Refused { error } => {
                 warn!(
                     code = "FB-0503",
-                    mapping, source, track, n_records, destination, error, n_held_back, "destination refused a failure record"
+                    mapping,
+                    source,
+                    track,
+                    n_records,
+                    destination,
+                    error = error.text,
+                    n_held_back,
+                    "destination refused a failure record"
                 );
             }
         }
@@ -151,10 +169,11 @@ impl Life<'_> {
         warn!(mapping, source, track, n_records, condition, n_invokes = discard.n_invokes, request_id, "records discarded");
     }
 
-    pub(super) fn tell_commit(&mut self, track: TrackIdx, answer: Committed, error: Option<&str>) {
+    pub(super) fn tell_commit(&mut self, track: TrackIdx, answer: Committed, error: Option<&Fault>) {
         if answer != Committed::Durable {
-            self.note(ErrorOf::Store, Some(track), error.unwrap_or_default());
+            self.note(ErrorOf::Store, Some(track), &error.cloned().unwrap_or_else(|| "".into()));
         }
+        let error = error.map(|it| it.text.as_str());
         let now = self.wiring.clock.now().tick;
         let allowed = match answer {
             Committed::Durable => self.repeats.over((STORE, 0)),
@@ -184,7 +203,7 @@ impl Life<'_> {
     /// Tracks are told one by one: a file that cannot be read says nothing about the one beside it, nor the other way round.
     pub(super) fn tell_read(&mut self, track: Option<TrackIdx>, trouble: Option<&SourceNotice>) {
         if let Some(notice) = trouble {
-            self.note(ErrorOf::Source, track, &source_trouble(notice.clone()));
+            self.note(ErrorOf::Source, track, &source_trouble(notice));
         }
         let now = self.wiring.clock.now().tick;
         let topic = (SOURCE, track.map_or(0, |it| it.0));
@@ -192,18 +211,18 @@ impl Life<'_> {
             None => self.repeats.over(topic),
             Some(SourceNotice::PositionLost { .. }) => Some(0),
             Some(SourceNotice::Throttled { .. }) => self.repeats.allow(topic, now),
-            Some(SourceNotice::Down { error }) => self.repeats.allow_for(topic, code_in(error).unwrap_or_default(), now),
+            Some(SourceNotice::Down { error }) => self.repeats.allow_for(topic, error.code.map_or("", |it| it.0), now),
         };
         let Some(n_held_back) = allowed else { return };
         let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.label(track));
         match trouble {
             None => info!(mapping, source, track, n_held_back, "source readable again"),
             Some(notice @ SourceNotice::PositionLost { .. }) => {
-                let error = source_trouble(notice.clone());
+                let error = source_trouble(notice).text;
                 error!(code = "FB-0502", mapping, source, track, error, "position lost: the track stays stopped");
             }
             Some(notice @ (SourceNotice::Down { .. } | SourceNotice::Throttled { .. })) => {
-                let error = source_trouble(notice.clone());
+                let error = source_trouble(notice).text;
                 warn!(code = "FB-0504", mapping, source, track, error, n_held_back, "source not readable; asked again");
             }
         }
@@ -216,16 +235,16 @@ impl Life<'_> {
         let error = format!("position trimmed: the source had dropped what lay from {from} to {} before it was read", at(&gap.to));
         let (mapping, source, track_label) = (self.entry.name(), self.entry.source_kind(), self.label(track));
         warn!(mapping, source, track = track_label, error, "records were lost in the source");
-        self.note(ErrorOf::Source, track, &error);
+        self.note(ErrorOf::Source, track, &error.into());
     }
 
-    pub(super) fn tell_trouble(&self, error: &str) {
+    pub(super) fn tell_trouble(&self, error: &Fault) {
         self.note(ErrorOf::Source, None, error);
         warn!(
             code = "FB-0504",
             mapping = self.entry.name(),
             source = self.entry.source_kind(),
-            error,
+            error = error.text,
             "the source's tracks cannot be listed; tried again"
         );
     }
@@ -299,12 +318,12 @@ impl Life<'_> {
 }
 
 /// What a function's outcome says went wrong.
-fn error_of(outcome: &Outcome, work: Work) -> Option<String> {
+fn error_of(outcome: &Outcome, work: Work) -> Option<Fault> {
     match outcome {
         Outcome::Succeeded(_) => None,
-        Outcome::PartlyFailed { failed, .. } => Some(format!("{} of {} records failed", failed.len(), work.n_records)),
-        Outcome::Failed { reply, .. } => Some(reply.error.clone().unwrap_or_default()),
+        Outcome::PartlyFailed { failed, .. } => Some(format!("{} of {} records failed", failed.len(), work.n_records).into()),
+        Outcome::Failed { reply, .. } => Some(reply.error.clone().unwrap_or_default().into()),
         Outcome::NotReached { error, .. } => Some(error.clone()),
-        Outcome::TooLarge => Some(format!("a batch of {} records was refused for its size", work.n_records)),
+        Outcome::TooLarge => Some(format!("a batch of {} records was refused for its size", work.n_records).into()),
     }
 }

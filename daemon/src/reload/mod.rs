@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use forebay_config::{Executor, Function};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
 use tracing::{debug, error, info};
@@ -189,9 +190,15 @@ impl Reloader {
     }
 }
 
-/// The files besides the config's own whose change is one of the config.
+/// The files besides the config's own whose change is one of the config, and the code folders, which may be links.
 pub fn named_files(loaded: &Loaded, blueprint: &Blueprint) -> BTreeSet<PathBuf> {
-    loaded.named_files().iter().cloned().chain(blueprint.settings.api.files()).collect()
+    let of_function = |it: &Function| match &it.executor {
+        Executor::Process(settings) => Some(settings.code.clone()),
+        Executor::Http(settings) => settings.ca_file.clone(),
+        Executor::Lambda(settings) => settings.aws.ca_file.clone(),
+    };
+    let files = loaded.named_files().iter().cloned().chain(blueprint.settings.api.files());
+    files.chain(blueprint.functions.values().filter_map(of_function)).chain(blueprint.settings.aws.ca_file.clone()).collect()
 }
 
 /// What concerns the process and may change while it runs.

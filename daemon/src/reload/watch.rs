@@ -4,11 +4,10 @@
 //! beside the files; what a name leads to is part of what is looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use forebay_clients::Mark;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
 
@@ -19,17 +18,6 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// What the files looked like.
 type Look = BTreeMap<PathBuf, Option<Mark>>;
-
-/// What tells one content of a name from the next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Mark {
-    /// What the name leads to.
-    real: PathBuf,
-    inode: (u64, u64),
-    n_bytes: u64,
-    changed: (i64, i64),
-    written: (i64, i64),
-}
 
 /// Watches the files of a config.
 #[derive(Debug)]
@@ -65,7 +53,7 @@ impl Watch {
             self.read.remove(gone);
         }
         self.also.clone_from(files);
-        self.read.extend(files.iter().map(|file| (file.clone(), mark(file))));
+        self.read.extend(files.iter().map(|file| (file.clone(), Mark::of(file))));
     }
 
     /// The files are read now: what they look like is what they looked like when they were read.
@@ -108,30 +96,19 @@ impl Watch {
 fn look(names: &[PathBuf], also: &BTreeSet<PathBuf>) -> Look {
     let mut look = Look::new();
     for name in names {
-        look.insert(name.clone(), mark(name));
+        look.insert(name.clone(), Mark::of(name));
         if name.is_dir() {
-            look.extend(files_in(name).unwrap_or_default().into_iter().map(|file| (file.clone(), mark(&file))));
+            look.extend(files_in(name).unwrap_or_default().into_iter().map(|file| (file.clone(), Mark::of(&file))));
         }
     }
-    look.extend(also.iter().map(|file| (file.clone(), mark(file))));
+    look.extend(also.iter().map(|file| (file.clone(), Mark::of(file))));
     look
-}
-
-fn mark(path: &Path) -> Option<Mark> {
-    let metadata = fs::metadata(path).ok()?;
-    let real = fs::canonicalize(path).ok()?;
-    let (changed, written) = if metadata.is_dir() {
-        // Other files in the folder do not matter; what it holds is looked at by itself.
-        ((0, 0), (0, 0))
-    } else {
-        ((metadata.ctime(), metadata.ctime_nsec()), (metadata.mtime(), metadata.mtime_nsec()))
-    };
-    let n_bytes = if metadata.is_dir() { 0 } else { metadata.len() };
-    Some(Mark { real, inode: (metadata.dev(), metadata.ino()), n_bytes, changed, written })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     struct Folder {

@@ -16,7 +16,7 @@ use crate::world::{Order, Running, World, until};
 impl Running {
     async fn why(&self) -> Why {
         let tracks = self.entry.tracks().await;
-        Why::of(&self.entry.lifecycle(), self.entry.trouble().as_deref(), tracks.as_deref())
+        Why::of(&self.entry.lifecycle(), self.entry.trouble().as_ref(), tracks.as_deref())
     }
 }
 
@@ -43,12 +43,12 @@ async fn the_worst_track_speaks_for_the_mapping() {
     source.take_down("broken");
     running.track("broken", "SourceDown").await;
     let why = running.why().await;
-    assert!(why.why.starts_with("broken: The source has not been readable") && why.code.as_deref() == Some("FB-0504"), "{why:?}");
+    assert!(why.why.starts_with("broken: The source has not been readable") && why.code.is_some_and(|it| it.0 == "FB-0504"), "{why:?}");
     world.store.inner.fill();
     source.append("fine", &["2"]);
     running.track("fine", "StoreFull").await;
     let why = running.why().await;
-    assert!(why.why.contains("The disk of the data folder has been full") && why.code.as_deref() == Some("FB-0402"), "{why:?}");
+    assert!(why.why.contains("The disk of the data folder has been full") && why.code.is_some_and(|it| it.0 == "FB-0402"), "{why:?}");
     world.store.inner.empty();
     running.close().await;
 }

@@ -1,7 +1,7 @@
 //! What the destinations of AWS's services have in common: how long a message may be, and how a call ends.
 
 use bytes::Bytes;
-use forebay_clients::{Answer, AwsClient, ExchangeError, Limits};
+use forebay_clients::{Answer, AwsClient, ExchangeError, Limits, coding_of, compressed};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
@@ -56,7 +56,12 @@ pub(super) async fn call(
     let limits = Limits { time: DELIVERY_TIME_MAX, answer_bytes: ANSWER_BYTES_MAX };
     let answer = client.post("/", headers, vec![body.into()], limits).await.map_err(AwsDeliveryError::NoAnswer)?;
     let Answer { head, body } = answer;
-    let text = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
+    let body = body.unwrap_or_default();
+    let coding = coding_of(&head).filter(|_| std::str::from_utf8(&body).is_err());
+    if let Some(coding) = coding {
+        return Err(AwsDeliveryError::Refused { status: head.status, said: compressed(coding) });
+    }
+    let text = String::from_utf8_lossy(&body).into_owned();
     if head.status == StatusCode::OK {
         return Ok(text);
     }

@@ -64,7 +64,8 @@ async fn a_function_that_fails_has_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_function_that_is_not_reached_closes_its_gate_for_everyone() {
-    let gone = InvokeError::NotReached { function: "undertaker".into(), why: NotReached::Config, retry_after: None, cause: "gone".into() };
+    let (why, code) = (NotReached::Config, InvokeError::NOT_REACHED);
+    let gone = InvokeError::NotReached { function: "undertaker".into(), why, code, retry_after: None, cause: "gone".into() };
     let (destination, gate, _) = destination(1, vec![Err(gone), Ok(Reply::default())]);
     assert!(deliver(&destination).await.unwrap_err().ends_with("function undertaker was not reached: gone"));
     assert_eq!(gate.state(&name()).closed.unwrap().why, NotReached::Config);

@@ -5,7 +5,7 @@
 //! | 2xx | success; with `ReportBatchItemFailures` the body is read | – |
 //! | 2xx with `X-Amz-Function-Error` | function error | yes |
 //! | 2xx whose body is over 6,291,556 bytes | function error | yes |
-//! | 2xx whose body breaks off | taken, and no answer | yes |
+//! | 2xx whose body breaks off, or an HTTP/1.1 head behind which the connection ends unannounced | taken, and no answer | yes |
 //! | 1xx that is not followed by an answer, 3xx (never followed) | function error | yes |
 //! | 401, 403, 404, 405, 407, 409, 410 | not reached: configuration | no |
 //! | 408, 502, 503, 504; 500 with `x-amzn-ErrorType` | not reached: platform | no |

@@ -5,7 +5,7 @@
 //! | 200 | success; with `ReportBatchItemFailures` the body is read | – |
 //! | 200 with `X-Amz-Function-Error`: the function failed, ran out of time or memory, or did not start | function error | yes |
 //! | 200 whose body is over 6,291,556 bytes | function error | yes |
-//! | 200 whose body breaks off or is not complete in time, any other 2xx | taken, and no answer | yes |
+//! | 200 whose body breaks off or is not complete in time or of which only the head came, any other 2xx | taken, and no answer | yes |
 //! | 429; `TooManyRequestsException` and the other names of throttling at any status | not reached: throttled | no |
 //! | 413; `RequestTooLargeException`, `RequestEntityTooLargeException` | too large: the batch is halved | no |
 //! | 408, 410, 5xx; `ServiceException`, `EC2…`, `ENILimitReached…`, `KMS…`, `SubnetIPAddressLimitReached…`, `InvalidRuntime…`, `InvalidZipFile…`, `SnapStart…` | not reached: platform | no |

@@ -1,8 +1,12 @@
 //! What an answer says, short enough for a log: error objects, first lines, headers of one word.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use forebay_clients::{coding_of, compressed};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::response::Parts;
+use http::{HeaderMap, StatusCode, Version};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// The platform answered in the function's stead.
 #[derive(Debug, thiserror::Error)]
@@ -15,13 +19,38 @@ impl Refused {
     }
 }
 
+/// What an answer is called that [`has_end`] is not true of.
+pub(super) const ONLY_A_HEAD: &str = "the connection ended behind the head of the answer";
+
+/// Whether a body without a byte is over for another reason than the end of the connection, which is also what a server that dies leaves.
+pub(super) fn has_end(head: &Parts) -> bool {
+    let says_close = || head.headers.get_all(CONNECTION).iter().any(|it| it.as_bytes().eq_ignore_ascii_case(b"close"));
+    head.version < Version::HTTP_11
+        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT)
+        || [CONTENT_LENGTH, TRANSFER_ENCODING].into_iter().any(|it| head.headers.contains_key(it))
+        || says_close()
+}
+
 /// A header of one short word; anything else is as good as none.
 pub(super) fn word(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?.to_str().ok()?;
     (1..=128).contains(&value.len()).then(|| value.to_owned())
 }
 
-/// What a function or a platform says went wrong: Lambda's error object, else the first line.
+/// What the answer of a function or a platform says went wrong.
+pub(super) fn said_in(head: &Parts, body: &Bytes) -> String {
+    match coding_of(head) {
+        Some(coding) if std::str::from_utf8(body).is_err() => compressed(coding),
+        Some(_) | None => said(body),
+    }
+}
+
+/// Why a body that should be JSON cannot be read, where its head tells.
+pub(super) fn unreadable(head: &Parts, body: &[u8]) -> Option<String> {
+    coding_of(head).filter(|_| serde_json::from_slice::<IgnoredAny>(body).is_err()).map(compressed)
+}
+
+/// Lambda's error object, else the first line.
 pub(super) fn said(body: &Bytes) -> String {
     #[derive(Deserialize)]
     struct ErrorObject {

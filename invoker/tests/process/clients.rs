@@ -1,4 +1,4 @@
-//! Four clients of the Runtime API that others wrote, unchanged: awslambdaric, aws-lambda-ric, `lambda_runtime`, aws-lambda-go.
+//! Five clients of the Runtime API that others wrote, unchanged: awslambdaric, aws-lambda-ric, `lambda_runtime`, aws-lambda-go and the one of Java.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,6 +57,17 @@ fn go() -> Client {
         fail_type: "errorString",
         panic: Some(("string", false)),
         broken: None,
+    }
+}
+
+fn java() -> Client {
+    Client {
+        code: root().join("tests/clients/java"),
+        handler: "App::handleRequest",
+        folder: client("aws-lambda-java-2.10.1"),
+        fail_type: "java.lang.IllegalStateException",
+        panic: Some(("java.lang.StackOverflowError", false)),
+        broken: Some(("Broken::handleRequest", "java.lang.IllegalStateException")),
     }
 }
 
@@ -136,4 +147,46 @@ async fn lambda_runtime_works_unchanged() {
 #[tokio::test]
 async fn aws_lambda_go_works_unchanged() {
     check(go()).await;
+}
+
+#[tokio::test]
+async fn aws_lambda_java_works_unchanged() {
+    check(java()).await;
+}
+
+#[tokio::test]
+async fn the_classes_of_aws_lambda_java_events_read_a_batch_of_a_queue_and_name_what_failed() {
+    let message = |id: &str, body: &str| {
+        json!({
+            "messageId": id, "receiptHandle": "r", "body": body, "md5OfBody": "x", "eventSource": "aws:sqs", "awsRegion": "eu-north-1",
+            "attributes": {"ApproximateReceiveCount": "2", "SentTimestamp": "1760000000000"}, "eventSourceARN": "arn:aws:sqs:eu-north-1:1:orders",
+            "messageAttributes": {"kind": {"stringValue": "order", "stringListValues": [], "binaryListValues": [], "dataType": "String"}},
+        })
+    };
+    let host = start(&java(), "Queue::handleRequest").await;
+    let answer = host.answer(&json!({"Records": [message("m-1", "good é"), message("m-2", "bad")]}).to_string()).await;
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "m-2"}]}));
+    host.lines.starting("message m-2 bad arn:aws:sqs:eu-north-1:1:orders 2 order").await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn the_classes_of_aws_lambda_java_events_read_a_batch_of_a_stream_and_name_what_failed() {
+    let record = |number: &str, data: &str| {
+        json!({
+            "kinesis": {
+                "kinesisSchemaVersion": "1.0", "partitionKey": "key", "sequenceNumber": number, "data": data,
+                "approximateArrivalTimestamp": 1_760_000_000.5,
+            },
+            "eventSource": "aws:kinesis", "eventVersion": "1.0", "eventID": format!("shardId-000000000000:{number}"),
+            "eventName": "aws:kinesis:record", "invokeIdentityArn": "arn:aws:iam::1:role/r", "awsRegion": "eu-north-1",
+            "eventSourceARN": "arn:aws:kinesis:eu-north-1:1:stream/s",
+        })
+    };
+    let host = start(&java(), "Stream::handleRequest").await;
+    // In base64: good, bad.
+    let answer = host.answer(&json!({"Records": [record("41", "Z29vZA=="), record("42", "YmFk")]}).to_string()).await;
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "42"}]}));
+    host.lines.starting("record 42 bad key 1760000000500").await;
+    host.stop().await;
 }

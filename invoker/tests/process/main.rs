@@ -4,8 +4,11 @@
 
 mod clients;
 mod death;
+mod guests;
 mod hostile;
 mod life;
 mod managed;
+mod results;
+mod silence;
 mod support;
 mod surroundings;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use forebay_batcher::{Read, ReadOrder, SourceNotice, TrackIdx, Watermark};
+use forebay_batcher::{Fault, Read, ReadOrder, SourceNotice, TrackIdx, Watermark};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
@@ -164,7 +164,7 @@ impl Actor {
         }
         let name = order.track.and_then(|idx| self.members.get(&who)?.tracks.get(&idx).cloned());
         let Some((name, track)) = name.and_then(|name| self.tracks.get_mut(&name).map(|track| (name, track))) else {
-            let error = "the read names no open track".to_owned();
+            let error = Fault::new(SourceError::DOWN, "the read names no open track");
             return self.tell(who, FeedEvent::Read(order.id, Err(SourceNotice::Down { error })));
         };
         let until = Instant::now() + order.wait;

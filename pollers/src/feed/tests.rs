@@ -243,7 +243,7 @@ async fn an_error_is_told_once_per_read_and_reading_goes_on_at_the_same_place() 
         subscriber.read(order(id, 0, 1, LONG));
         match read(&mut subscriber, id).await {
             Ok(read) => assert_eq!(bodies(&read), [format!("line {id}")]),
-            Err(SourceNotice::Down { error }) => break assert!(error.contains("FB-0206"), "{error}"),
+            Err(SourceNotice::Down { error }) => break assert_eq!(error.code, Some(forebay_config::Code("FB-0206")), "{error}"),
             Err(other) => panic!("{other:?}"),
         }
         id += 1;
@@ -262,7 +262,7 @@ async fn trouble_is_told_once_and_so_is_its_end() {
     let feed = feed(&files, FeedLimits::default());
     let mut subscriber = feed.subscribe(subscription(Known::default()));
     let FeedEvent::Trouble(SourceNotice::Down { error }) = next(&mut subscriber).await else { panic!("the folder is missing") };
-    assert!(error.contains("FB-0201") && error.contains("/logs"), "{error}");
+    assert!(error.code == Some(forebay_config::Code("FB-0201")) && error.text.contains("/logs"), "{error}");
     files.disk().make_folder("/logs");
     assert!(matches!(next(&mut subscriber).await, FeedEvent::Healed));
 }

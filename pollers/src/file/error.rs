@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use forebay_config::Code;
 use rustix::io::Errno;
 
 use super::client::Kind;
@@ -60,9 +61,27 @@ impl FileError {
         }
     }
 
+    /// The page that explains it.
+    pub(super) fn code(&self) -> Code {
+        match self {
+            Self::NoFolder(_) => Code("FB-0201"),
+            Self::Denied(_) => Code("FB-0202"),
+            Self::NotAFile(_) => Code("FB-0203"),
+            Self::LinkLoop(_) => Code("FB-0204"),
+            Self::TooManyOpen(_) | Self::NoDescriptor { .. } => Code("FB-0205"),
+            Self::Io(_) | Self::ThreadDied => Code("FB-0206"),
+            Self::Hangs { .. } => Code("FB-0230"),
+            Self::ListingCut { .. } => Code("FB-0232"),
+            Self::MissedFile => Code("FB-0233"),
+            Self::Panicked(_) => Code("FB-0234"),
+            Self::NoThread(_) => Code("FB-0235"),
+            Self::NoTimes => SourceError::DOWN,
+        }
+    }
+
     /// The same as the feed is told it.
     pub(super) fn on(self, path: &Path) -> SourceError {
-        SourceError::Down { what: path.display().to_string(), cause: Box::new(self) }
+        SourceError::Down { what: path.display().to_string(), code: self.code(), cause: Box::new(self) }
     }
 }
 
@@ -71,5 +90,34 @@ fn name(kind: &Kind) -> &'static str {
         Kind::File => "a file",
         Kind::Folder => "a folder",
         Kind::Other => "a FIFO, device or socket",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_begins_with_its_code() {
+        let cause = || io::Error::other("FB-0301");
+        for error in [
+            FileError::NoFolder("/FB-0210-x".into()),
+            FileError::Denied(cause()),
+            FileError::NotAFile(Kind::Folder),
+            FileError::LinkLoop(cause()),
+            FileError::TooManyOpen(cause()),
+            FileError::Io(cause()),
+            FileError::ThreadDied,
+            FileError::NoDescriptor { n_files: 3 },
+            FileError::Hangs { mount: "/FB-0210-x".into(), since: Duration::from_secs(11) },
+            FileError::ListingCut { n_entries: 3 },
+            FileError::MissedFile,
+            FileError::Panicked("FB-0210".to_owned()),
+            FileError::NoThread(cause()),
+        ] {
+            assert!(error.to_string().starts_with(&format!("{}: ", error.code())), "{error}");
+            let code = error.code();
+            assert_eq!(error.on(Path::new("/FB-0210-x")).code(), code);
+        }
     }
 }

@@ -129,7 +129,7 @@ impl FileSettings {
     /// Reads them, without IO.
     pub(super) fn parse(settings: &Node, base: &Path) -> Result<Self, Vec<Finding>> {
         Fields::read(settings, "source.file", |fields| {
-            let text = fields.required("path", |it| it.text());
+            let text = fields.required("path", |it| it.path_text());
             let place = fields.node("path").map(|it| it.place.clone());
             let exclude = fields.optional("exclude", |it| it.list(|it| read_exclude(it, base)).map(Exclude::of));
             let line_bytes_max = fields.optional("line_bytes_max", |it| it.integer(1..=LINE_BYTES_LIMIT));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use forebay_batcher::UnixMillis;
+use forebay_config::Code;
 
 use super::client::{EntryKind, FileSystem, Kind, OpenFile, Stat};
 use super::content::Told;
@@ -42,7 +43,7 @@ pub(super) struct Sightings {
     open_files: Arc<OpenFiles>,
     watching: Watching,
     /// Why the last listing was not whole.
-    unseen: Option<String>,
+    unseen: Option<(Code, String)>,
     /// What a pattern found that is no file: each is told once.
     oddities: BTreeSet<PathBuf>,
 }
@@ -261,7 +262,7 @@ impl Sightings {
     pub(super) fn look(&mut self, listed: Listed) -> Look {
         let look = self.look_at(listed);
         let trouble = look.trouble.as_ref().filter(|_| look.is_partial);
-        self.unseen = trouble.map(|it| std::error::Error::source(it).map_or_else(|| it.to_string(), ToString::to_string));
+        self.unseen = trouble.map(|it| (it.code(), std::error::Error::source(it).map_or_else(|| it.to_string(), ToString::to_string)));
         look
     }
 
@@ -497,7 +498,7 @@ impl Sightings {
             }
         }
         match &self.unseen {
-            Some(why) => Err(SourceError::Down { what: self.pattern.to_string(), cause: why.clone().into() }),
+            Some((code, why)) => Err(SourceError::Down { what: self.pattern.to_string(), code: *code, cause: why.clone().into() }),
             None => Ok(None),
         }
     }

@@ -153,7 +153,7 @@ impl SdkSqs {
         let config = config.build();
         let client = aws_sdk_sqs::Client::from_conf(config.clone());
         let url = match which {
-            Which::Url(url) => url.clone(),
+            Which::Url(url) => url.to_string(),
             Which::Name(name) => {
                 let answer = client
                     .get_queue_url()

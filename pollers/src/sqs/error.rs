@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use forebay_clients::AwsError;
+use forebay_config::Code;
 
 use crate::source::SourceError;
 
@@ -58,11 +59,49 @@ impl SqsError {
         }
     }
 
+    /// The page that explains it.
+    pub(super) fn code(&self) -> Code {
+        Code(match self {
+            Self::NoQueue(_) => "FB-0210",
+            Self::Denied(_) => "FB-0211",
+            Self::Unreachable(_) => "FB-0212",
+            Self::Refused(_) => "FB-0213",
+            Self::NoCredentials(_) => "FB-0360",
+            Self::Aws(cause) => cause.code(),
+            Self::NoVisibility => "FB-0215",
+            Self::Throttled => return SourceError::DOWN,
+        })
+    }
+
     /// The same as the feed is told it.
     pub(super) fn on(self, what: &str) -> SourceError {
         match self {
             Self::Throttled => SourceError::Throttled { what: what.to_owned(), retry_after: Some(Duration::from_secs(1)) },
-            other => SourceError::Down { what: what.to_owned(), cause: Box::new(other) },
+            other => SourceError::Down { what: what.to_owned(), code: other.code(), cause: Box::new(other) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_begins_with_its_code() {
+        let text = || "FB-0301".to_owned();
+        let region = AwsError::Region { service: "sqs" };
+        for error in [
+            SqsError::NoQueue(text()),
+            SqsError::Denied(text()),
+            SqsError::Unreachable(text()),
+            SqsError::Refused(text()),
+            SqsError::NoCredentials(text()),
+            SqsError::NoVisibility,
+            region.into(),
+        ] {
+            assert!(error.to_string().starts_with(&format!("{}: ", error.code())), "{error}");
+            let code = error.code();
+            assert_eq!(error.on("queue FB-0210-x").code(), code);
         }
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_clients::{AwsTarget, Clients};
-use forebay_config::aws::partition_of;
+use forebay_config::aws::{is_queue_name, partition_of};
 use forebay_config::document::Value;
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
-use forebay_config::{AwsCredentials, AwsScope, AwsSettings, Code, Fields, Finding, Node};
+use forebay_config::{AwsCredentials, AwsScope, AwsSettings, Code, Fields, Finding, Node, QueueUrl};
 
 use super::error::SqsError;
 use super::{SqsSource, client};
@@ -83,7 +83,7 @@ pub(super) struct SqsSettings {
 /// Which queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Which {
-    Url(String),
+    Url(QueueUrl),
     Name(String),
 }
 
@@ -96,7 +96,8 @@ impl fmt::Debug for SqsSettings {
 impl Which {
     pub(super) fn text(&self) -> &str {
         match self {
-            Self::Url(text) | Self::Name(text) => text,
+            Self::Url(url) => url.as_str(),
+            Self::Name(name) => name,
         }
     }
 }
@@ -138,15 +139,17 @@ impl SqsSettings {
 
 fn read_which(fields: &mut Fields<'_>, url: Option<String>, name: Option<String>) -> Option<Which> {
     match (url, name) {
-        (Some(url), None) if is_http(&url) => Some(Which::Url(url)),
-        (None, Some(name)) if !name.contains(['/', ':']) => Some(Which::Name(name)),
-        (Some(_), None) => {
-            let fix = "write `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`, or the name alone under `queue`";
-            wrong(fields, "queue_url", "`queue_url` must be a URL with http or https", fix);
-            None
-        }
+        (Some(url), None) => match QueueUrl::parse(&url) {
+            Ok(url) => Some(Which::Url(url)),
+            Err(mistake) => {
+                wrong(fields, "queue_url", &mistake.to_string(), mistake.fix());
+                None
+            }
+        },
+        (None, Some(name)) if is_queue_name(&name) => Some(Which::Name(name)),
         (None, Some(_)) => {
-            wrong(fields, "queue", "`queue` must be the name of a queue", "write a URL under `queue_url`");
+            let fix = "write 1 to 80 letters, digits, `-` and `_`, at its end `.fifo` for a FIFO queue; a URL stands under `queue_url`";
+            wrong(fields, "queue", "is no name of a queue", fix);
             None
         }
         (Some(_), Some(_)) => {
@@ -167,25 +170,6 @@ fn wrong(fields: &mut Fields<'_>, key: &'static str, message: &str, fix: &str) {
     let place = fields.node(key).map_or_else(|| fields.place().clone(), |it| it.place.clone());
     let finding = Finding::new(BAD_QUEUE, format!("{}.{key}", fields.path()), &place, message);
     fields.push(finding.fix(fix));
-}
-
-fn is_http(text: &str) -> bool {
-    ["http://", "https://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
-}
-
-/// `https://sqs.eu-central-1.amazonaws.com/…` tells its region.
-fn region_of(url: &str) -> Option<String> {
-    let host = url.split("://").nth(1)?.split('/').next()?;
-    let rest = host.strip_prefix("sqs.")?;
-    let (region, domain) = rest.split_once('.')?;
-    domain.starts_with("amazonaws.").then(|| region.to_owned())
-}
-
-/// Scheme, host and port of a queue's URL.
-fn origin(url: &str) -> Option<&str> {
-    let from = url.find("://")? + 3;
-    let to = url[from..].find('/').map_or(url.len(), |at| from + at);
-    Some(&url[..to])
 }
 
 impl SourceSettings for SqsSettings {
@@ -221,12 +205,11 @@ impl SourceSettings for SqsSettings {
     }
 
     fn arn(&self, region: &str, account: &str) -> Option<String> {
-        let text = self.which.text();
-        let of_url = region_of(text);
-        let region = self.aws.region.as_deref().or(of_url.as_deref()).unwrap_or(region);
-        let mut path = text.rsplit('/');
-        let name = path.next()?;
-        let in_path = path.next().filter(|it| it.len() == 12 && it.bytes().all(|it| it.is_ascii_digit()));
+        let (of_url, in_path, name) = match &self.which {
+            Which::Url(url) => (url.region(), url.account(), url.name()),
+            Which::Name(name) => (None, None, name.as_str()),
+        };
+        let region = self.aws.region.as_deref().or(of_url).unwrap_or(region);
         let account = self.aws.account_id.as_deref().or(in_path).unwrap_or(account);
         Some(format!("arn:{}:sqs:{region}:{account}:{name}", partition_of(region)))
     }
@@ -238,8 +221,11 @@ impl SourceSettings for SqsSettings {
     fn connect<'a>(&'a self, clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
         Box::pin(async move {
             let what = format!("queue {}", self.which.text());
-            let region = region_of(self.which.text());
-            let target = AwsTarget { service: "sqs", own: &self.aws, region: region.as_deref(), endpoint: origin(self.which.text()) };
+            let (region, endpoint) = match &self.which {
+                Which::Url(url) => (url.region(), Some(url.origin())),
+                Which::Name(_) => (None, None),
+            };
+            let target = AwsTarget { service: "sqs", own: &self.aws, region, endpoint };
             let sqs = async { client::connect(&self.which, self.aws.account_id.as_deref(), clients.aws_access(target).await?).await };
             let sqs = sqs.await.map_err(|error: SqsError| error.on(&what))?;
             Ok(Arc::new(SqsSource::connect(sqs, self, what).await?) as Arc<dyn Source>)

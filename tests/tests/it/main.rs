@@ -22,6 +22,7 @@ mod reload;
 mod reload_queues;
 mod scene;
 mod secrets;
+mod silence;
 mod sqs;
 mod sqs_choices;
 mod sqs_groups;

@@ -9,6 +9,7 @@ use forebay_tests::daemon::{Daemon, run};
 use forebay_tests::{http, wait};
 use serde_json::Value;
 
+use crate::aws_credentials::make_certificates;
 use crate::scene::Scene;
 
 /// Writes down, in a file named after it, each record and the process that was given it.
@@ -423,5 +424,94 @@ fn a_watched_folder_follows_the_swap_of_a_link_and_tells_of_a_mistake_once() {
     assert_eq!(daemon.log().matches("reload rejected").count(), 1);
     parts.append("m", numbered(6..8));
     parts.await_bodies("m", &numbered(0..8));
+    assert!(daemon.stop().success());
+}
+
+/// `code: ./current`, a link to one release after another.
+#[test]
+fn a_code_folder_that_is_a_link_is_followed_by_a_reload_and_its_former_release_may_go() {
+    let mut parts = Parts::new(&["linked", "still"]);
+    let release = |parts: &Parts, name: &str| {
+        let code = FUNCTION.replace("LABEL = os.environ.get(\"LABEL\", \"-\")", &format!("LABEL = \"{name}\""));
+        parts.scene.write(&format!("releases/{name}/app.py"), &code.replace(".parent.parent", ".parent.parent.parent"));
+    };
+    let swap = |parts: &Parts, name: &str| {
+        symlink(format!("releases/{name}"), parts.scene.path("next")).expect("a link can be made");
+        fs::rename(parts.scene.path("next"), parts.scene.path("current")).expect("a link can be swapped");
+    };
+    release(&parts, "one");
+    release(&parts, "two");
+    swap(&parts, "one");
+    let process = "{ runtime: python3, handler: app.handler, code: ./current, idle_ttl: 1 }";
+    parts.functions.insert("linked", format!("  linked: {{ timeout: 30, executor: {{ process: {process} }} }}\n"));
+    let daemon = parts.start();
+    parts.append("linked", numbered(0..1));
+    parts.await_bodies("linked", &numbered(0..1));
+    assert_eq!(parts.reload(), (0, "unchanged: 2\n".to_owned()));
+
+    swap(&parts, "two");
+    assert_eq!(parts.reload(), (0, "changed: linked; functions: linked; unchanged: 1\n".to_owned()));
+    parts.append("linked", numbered(1..2));
+    parts.await_bodies("linked", &numbered(0..2));
+    fs::remove_dir_all(parts.scene.path("releases/one")).expect("a release can go");
+    let pid = parts.given("linked")[1].pid.clone();
+    wait::until("the idle environment to be gone", || (!fs::exists(format!("/proc/{pid}")).unwrap_or(true)).then_some(()));
+    parts.append("linked", numbered(2..3));
+    parts.await_bodies("linked", &numbered(0..3));
+    assert_eq!(parts.given("linked").iter().map(|it| it.label.as_str()).collect::<Vec<_>>(), ["one", "two", "two"]);
+
+    // Written in place, it is other code too; a release that is not there is refused and changes nothing.
+    release(&parts, "two");
+    parts.scene.append("releases/two/app.py", "LABEL = 'two again'\n");
+    assert_eq!(parts.reload(), (0, "changed: linked; functions: linked; unchanged: 1\n".to_owned()));
+    parts.append("linked", numbered(3..4));
+    parts.await_bodies("linked", &numbered(0..4));
+    assert_eq!(parts.given("linked")[3].label, "two again");
+    swap(&parts, "three");
+    let (code, said) = parts.reload();
+    assert!(code == 78 && said.contains("FB-0301") && said.contains("/current"), "{code} {said}");
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn with_watch_config_a_link_to_other_code_is_followed_without_a_word() {
+    let mut parts = Parts::new(&["linked"]);
+    parts.top = "watch_config: true\n".to_owned();
+    for name in ["one", "two"] {
+        let code = FUNCTION.replace("LABEL = os.environ.get(\"LABEL\", \"-\")", &format!("LABEL = \"{name}\""));
+        parts.scene.write(&format!("releases/{name}/app.py"), &code.replace(".parent.parent", ".parent.parent.parent"));
+    }
+    symlink("releases/one", parts.scene.path("current")).expect("a link can be made");
+    let process = "{ runtime: python3, handler: app.handler, code: ./current }";
+    parts.functions.insert("linked", format!("  linked: {{ timeout: 30, executor: {{ process: {process} }} }}\n"));
+    let daemon = parts.start();
+    parts.append("linked", numbered(0..1));
+    parts.await_bodies("linked", &numbered(0..1));
+    symlink("releases/two", parts.scene.path("next")).expect("a link can be made");
+    fs::rename(parts.scene.path("next"), parts.scene.path("current")).expect("a link can be swapped");
+    await_log(&daemon, "changed: linked; functions: linked");
+    parts.append("linked", numbered(1..2));
+    parts.await_bodies("linked", &numbered(0..2));
+    assert_eq!(parts.given("linked")[1].label, "two");
+    assert!(daemon.stop().success());
+}
+
+/// The roots that a function trusts are read again when their file is another.
+#[test]
+fn a_ca_file_that_was_written_again_begins_what_trusts_it_anew() {
+    let mut parts = Parts::new(&["trusting", "still"]);
+    let another = |parts: &Parts| make_certificates(parts.scene.folder());
+    another(&parts);
+    let executor = "{ http: { url: \"https://127.0.0.1:1/\", ca_file: roots.pem } }";
+    parts.functions.insert("trusting", format!("  trusting: {{ executor: {executor} }}\n"));
+    let daemon = parts.start();
+    assert_eq!(parts.reload(), (0, "unchanged: 2\n".to_owned()));
+    another(&parts);
+    let (code, said) = parts.reload();
+    assert!(code == 0 && said.starts_with("changed: still, trusting; functions: still, trusting; "), "{code} {said}");
+    assert_eq!(parts.reload(), (0, "unchanged: 2\n".to_owned()));
+    parts.scene.write("roots.pem", "no certificate");
+    let (code, said) = parts.reload();
+    assert!(code == 78 && said.contains("FB-0331") && said.contains("roots.pem"), "{code} {said}");
     assert!(daemon.stop().success());
 }

@@ -68,8 +68,8 @@ impl Executor for FakeFunction {
         Box::pin(async move {
             let throttled = self.throttled.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
             if throttled {
-                let why = NotReached::Throttled;
-                return Err(InvokeError::NotReached { function: "fake".into(), why, retry_after: None, cause: "busy".into() });
+                let (why, code) = (NotReached::Throttled, InvokeError::NOT_REACHED);
+                return Err(InvokeError::NotReached { function: "fake".into(), why, code, retry_after: None, cause: "busy".into() });
             }
             let records: Vec<String> = serde_json::from_slice(&event.pieces.concat()).expect("the event is a list of records");
             self.batches.lock().unwrap().push(records.clone());

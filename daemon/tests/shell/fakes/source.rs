@@ -117,7 +117,7 @@ impl FakeSource {
 
     fn check(&self) -> Result<(), SourceError> {
         if self.0.down.load(Ordering::SeqCst) {
-            return Err(SourceError::Down { what: "the fake".into(), cause: "pulled the plug".into() });
+            return Err(SourceError::Down { what: "the fake".into(), code: SourceError::DOWN, cause: "pulled the plug".into() });
         }
         Ok(())
     }
@@ -127,7 +127,7 @@ impl FakeSource {
             None => Ok(()),
             Some(n_failed) => {
                 *n_failed += 1;
-                Err(SourceError::Down { what: track.to_owned(), cause: "it was taken down".into() })
+                Err(SourceError::Down { what: track.to_owned(), code: SourceError::DOWN, cause: "it was taken down".into() })
             }
         }
     }

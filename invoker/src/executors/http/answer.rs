@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::executor::InvokeError;
 use crate::executors::retry_after::retry_after;
-use crate::executors::words::{Refused, said, word};
+use crate::executors::words::{ONLY_A_HEAD, Refused, has_end, said_in, unreadable, word};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -49,6 +49,7 @@ impl Invocation<'_> {
         let Answer { head, body } = answer;
         match verdict(head.status, &head.headers) {
             Verdict::Success => match body {
+                Ok(body) if body.is_empty() && !has_end(&head) => Err(self.unknown(ONLY_A_HEAD.into())),
                 Ok(body) => Ok(self.reply(&head, body)),
                 Err(BodyError::TimedOut) => Ok(self.timed_out()),
                 Err(error @ BodyError::TooLarge { .. }) => {
@@ -58,15 +59,20 @@ impl Invocation<'_> {
             },
             Verdict::FunctionError => {
                 let body = body.ok();
-                let error = body.as_ref().map(said).filter(|text| !text.is_empty()).unwrap_or_else(|| format!("status {}", head.status));
+                let error = body
+                    .as_ref()
+                    .map(|it| said_in(&head, it))
+                    .filter(|text| !text.is_empty())
+                    .unwrap_or_else(|| format!("status {}", head.status));
                 Ok(self.function_error(&head, body, error))
             }
             Verdict::TooLarge => Err(InvokeError::TooLarge { function: self.function.to_owned() }),
             Verdict::NotReached(why) => Err(InvokeError::NotReached {
                 function: self.function.to_owned(),
                 why,
+                code: InvokeError::NOT_REACHED,
                 retry_after: retry_after(&head.headers, now),
-                cause: Refused::new(head.status, &body.as_ref().map(said).unwrap_or_default()).into(),
+                cause: Refused::new(head.status, &body.as_ref().map(|it| said_in(&head, it)).unwrap_or_default()).into(),
             }),
         }
     }
@@ -85,7 +91,8 @@ impl Invocation<'_> {
     }
 
     pub(super) fn not_connected(self, cause: BoxError) -> InvokeError {
-        InvokeError::NotReached { function: self.function.to_owned(), why: NotReached::Platform, retry_after: None, cause }
+        let (function, code) = (self.function.to_owned(), InvokeError::NOT_REACHED);
+        InvokeError::NotReached { function, why: NotReached::Platform, code, retry_after: None, cause }
     }
 
     pub(super) fn unknown(self, cause: BoxError) -> InvokeError {
@@ -104,7 +111,7 @@ impl Invocation<'_> {
             status: Some(head.status.as_u16()),
             executed_version: word(&head.headers, "x-amz-executed-version"),
             function_error: None,
-            error: None,
+            error: unreadable(head, &body),
             payload: Some(body),
         }
     }
@@ -176,6 +183,12 @@ mod tests {
             judged(200, &[("x-amzn-RequestId", "")], ok("{}")),
             judged(500, &[("x-amzn-ErrorType", "ServiceException")], ok("")),
             judged(500, &[], ok("")),
+            judged(500, &[("content-encoding", "gzip")], Ok(Bytes::from_static(b"\x1f\x8b"))),
+            judged(503, &[("content-encoding", "br")], Ok(Bytes::from_static(b"\xff"))),
+            judged(500, &[("content-encoding", "utf-8")], ok("plain")),
+            judged(200, &[("content-encoding", "gzip")], Ok(Bytes::from_static(b"\x1f\x8b"))),
+            judged(200, &[("content-encoding", "gzip")], ok("{}")),
+            judged(200, &[("content-encoding", "identity")], ok("no JSON")),
             judged(429, &[("retry-after", "3")], ok(r#"{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}"#)),
             judged(200, &[], Err(BodyError::TooLarge { bytes_max: 3 })),
             judged(200, &[], Err(BodyError::TimedOut)),
@@ -188,6 +201,12 @@ mod tests {
             ours Some(200) ok 
             Platform None status 500 Internal Server Error
             ours Some(500) Unhandled status 500 Internal Server Error
+            ours Some(500) Unhandled the answer is compressed (Content-Encoding: gzip), which is not read: the request asked for identity; switch it off at the server
+            Platform None status 503 Service Unavailable: the answer is compressed (Content-Encoding: br), which is not read: the request asked for identity; switch it off at the server
+            ours Some(500) Unhandled plain
+            ours Some(200) ok the answer is compressed (Content-Encoding: gzip), which is not read: the request asked for identity; switch it off at the server
+            ours Some(200) ok 
+            ours Some(200) ok 
             Throttled Some(3s) status 429 Too Many Requests: {"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}
             ours Some(200) Unhandled Function.ResponseSizeTooLarge: the answer has more than 3 bytes
             ours Some(200) Unhandled Sandbox.Timedout: Task timed out after 3.00 seconds

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::executor::InvokeError;
 use crate::executors::retry_after::retry_after;
-use crate::executors::words::{Refused, said, word};
+use crate::executors::words::{ONLY_A_HEAD, Refused, has_end, said, said_in, unreadable, word};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -63,14 +63,16 @@ impl Invocation<'_> {
             Some(why) => Err(InvokeError::NotReached {
                 function: self.function.to_owned(),
                 why,
+                code: InvokeError::NOT_REACHED,
                 retry_after: retry_after(&head.headers, now),
-                cause: Refused::new(head.status, &text(kind, &error, &body)).into(),
+                cause: Refused::new(head.status, &text(kind, &error, &head, &body)).into(),
             }),
         }
     }
 
     pub(super) fn not_connected(self, cause: BoxError) -> InvokeError {
-        InvokeError::NotReached { function: self.function.to_owned(), why: NotReached::Platform, retry_after: None, cause }
+        let (function, code) = (self.function.to_owned(), InvokeError::NOT_REACHED);
+        InvokeError::NotReached { function, why: NotReached::Platform, code, retry_after: None, cause }
     }
 
     pub(super) fn unknown(self, cause: BoxError) -> InvokeError {
@@ -81,8 +83,9 @@ impl Invocation<'_> {
     fn ran(self, head: &Parts, body: Result<Bytes, BodyError>) -> Result<Reply, InvokeError> {
         let failed = word(&head.headers, "x-amz-function-error");
         let (function_error, error, payload) = match (failed, body) {
-            (None, Ok(body)) => (None, None, Some(body)),
-            (Some(kind), Ok(body)) => (Some(kind), Some(said(&body)), Some(body)),
+            (None, Ok(body)) if body.is_empty() && !has_end(head) => return Err(self.unknown(ONLY_A_HEAD.into())),
+            (None, Ok(body)) => (None, unreadable(head, &body), Some(body)),
+            (Some(kind), Ok(body)) => (Some(kind), Some(said_in(head, &body)), Some(body)),
             (failed, Err(error @ BodyError::TooLarge { .. })) => {
                 (failed.or_else(|| Some("Unhandled".to_owned())), Some(format!("Function.ResponseSizeTooLarge: {error}")), None)
             }
@@ -126,8 +129,8 @@ fn bare(kind: &str) -> &str {
     kind.split(':').next().unwrap_or_default()
 }
 
-fn text(kind: &str, error: &ErrorBody, body: &Bytes) -> String {
-    let message = error.message.clone().map_or_else(|| said(body), |message| said(&message.into()));
+fn text(kind: &str, error: &ErrorBody, head: &Parts, body: &Bytes) -> String {
+    let message = error.message.clone().map_or_else(|| said_in(head, body), |message| said(&message.into()));
     let reason = error.reason.as_deref().map(|reason| said(&Bytes::copy_from_slice(reason.as_bytes())));
     let parts = [Some(kind.to_owned()), reason, Some(message)];
     parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")

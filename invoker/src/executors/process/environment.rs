@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::guard::Guard;
-use super::launch::Launch;
+use super::launch::{Launch, Spot};
 use super::listener::{Served, serve};
 use super::output::{LogSink, Origin, Stream, read_lines};
 use super::state::{Over, State};
@@ -68,14 +68,16 @@ pub(super) struct Site {
     pub(super) listener: TcpListener,
     /// Where it listens.
     pub(super) address: SocketAddr,
+    /// Where its process is started.
+    pub(super) spot: Spot,
 }
 
 impl Site {
     /// Listens on a free loopback port: before the process is there, since some clients ask once and give up.
-    pub(super) async fn open() -> io::Result<Self> {
+    pub(super) async fn open(spot: Spot) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, spot })
     }
 }
 
@@ -100,9 +102,14 @@ impl Environment {
         enter: impl FnOnce(Arc<Self>) -> T,
         gone: impl Send + 'static,
     ) -> io::Result<T> {
-        let Launch { program, arguments, folder, .. } = &ground.launch;
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(folder).env_clear().envs(variables).process_group(0).kill_on_drop(true);
+        let mut command = Command::new(&site.spot.program);
+        command
+            .args(&ground.launch.arguments)
+            .current_dir(&site.spot.folder)
+            .env_clear()
+            .envs(variables)
+            .process_group(0)
+            .kill_on_drop(true);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let process = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
         ground.guard.add(process);

@@ -1,33 +1,68 @@
-//! How a function's process is started: which program with which arguments, found and checked before the first invoke.
+//! How a function's process is started: which program with which arguments, found and checked before the first invoke, and again before each
+//! start: the paths of the settings may be links that lead elsewhere by then.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use forebay_clients::Mark;
 use forebay_config::function::{ProcessSettings, Runtime};
 
 use super::error::ProcessError;
+use super::handler;
 use super::interpreters::Interpreters;
 
-/// The bootstrap of `python3`.
-const PYTHON_BOOTSTRAP: &str = include_str!("bootstraps/bootstrap.py");
+/// The bootstrap of `python3`: three files, read as one.
+const PYTHON_BOOTSTRAP: &str = concat!(
+    include_str!("bootstraps/python/imports.py"),
+    include_str!("bootstraps/python/encoder.py"),
+    include_str!("bootstraps/python/bootstrap.py")
+);
 /// The bootstrap of `nodejs`.
 const NODE_BOOTSTRAP: &str = include_str!("bootstraps/bootstrap.mjs");
 
 /// How a function's process is started.
 #[derive(Debug)]
 pub(super) struct Launch {
-    /// The program, as an absolute path.
-    pub(super) program: PathBuf,
     /// Its arguments.
     pub(super) arguments: Vec<String>,
-    /// The code folder, as an absolute path.
-    pub(super) folder: PathBuf,
     /// `AWS_EXECUTION_ENV`; none for a program of one's own.
     pub(super) execution_env: Option<String>,
+    /// The code folder as an absolute path, links in it and all.
+    code: PathBuf,
+    /// What interprets the code; none for a program of one's own.
+    interpreter: Option<Found>,
     function: String,
     runtime: Runtime,
     handler: String,
+    /// What stood there when it was found.
+    marks: Marks,
+}
+
+/// An interpreter of this machine.
+#[derive(Debug)]
+struct Found {
+    /// Where `PATH` led to, which may be a version manager's shim.
+    by_path: PathBuf,
+    /// The interpreter itself.
+    program: PathBuf,
+}
+
+/// Where one process is started.
+#[derive(Debug)]
+pub(super) struct Spot {
+    /// The code folder without any link in it: an environment keeps the release that it began with.
+    pub(super) folder: PathBuf,
+    /// The program, as an absolute path.
+    pub(super) program: PathBuf,
+}
+
+/// What the paths of a function lead to: it runs something else once they lead elsewhere.
+#[derive(Debug, PartialEq, Eq)]
+struct Marks {
+    folder: Option<Mark>,
+    handler: Option<Mark>,
+    interpreter: Option<(Option<Mark>, Option<Mark>)>,
 }
 
 /// What differs between the interpreters.
@@ -60,100 +95,98 @@ impl Launch {
         base: &Path,
         interpreters: &Interpreters,
     ) -> Result<Self, ProcessError> {
-        let folder = base.join(&settings.code);
-        let folder = fs::canonicalize(&folder).and_then(|it| fs::read_dir(&it).map(|_| it)).map_err(|cause| {
-            let unusable = |cause| ProcessError::CodeFolder { function: function.to_owned(), folder, cause };
-            ProcessError::short(function, cause).unwrap_or_else(unusable)
-        })?;
         let mut launch = Self {
-            program: PathBuf::new(),
             arguments: Vec::new(),
-            folder,
             execution_env: None,
+            code: base.join(&settings.code),
+            interpreter: None,
             function: function.to_owned(),
             runtime: settings.runtime,
             handler: settings.handler.clone(),
+            marks: Marks { folder: None, handler: None, interpreter: None },
         };
+        let folder = launch.folder()?;
+        launch.entry(&folder)?;
         match settings.runtime {
             Runtime::Python3 => {
-                launch.check_handler_file()?;
-                let (program, version) = launch.interpreter(&PYTHON, interpreters).await?;
-                launch.program = program;
+                let version = launch.interpreter(&PYTHON, &folder, interpreters).await?;
                 launch.arguments = vec!["-c".to_owned(), PYTHON_BOOTSTRAP.to_owned()];
                 launch.execution_env = Some(format!("AWS_Lambda_python{version}"));
             }
             Runtime::Nodejs => {
-                launch.check_handler_file()?;
-                let (program, version) = launch.interpreter(&NODE, interpreters).await?;
+                let version = launch.interpreter(&NODE, &folder, interpreters).await?;
                 let major = version.split('.').next().unwrap_or_default();
                 launch.execution_env = Some(format!("AWS_Lambda_nodejs{major}.x"));
-                launch.program = program;
                 launch.arguments = vec!["--input-type=module".to_owned(), "--eval".to_owned(), NODE_BOOTSTRAP.to_owned()];
             }
-            Runtime::Provided => launch.program = launch.find_bootstrap()?,
+            Runtime::Provided => {}
         }
+        launch.marks = launch.marks()?;
         Ok(launch)
     }
 
-    /// Whether what was found is still there; asked before each start of a process.
-    pub(super) fn check(&self) -> Result<(), ProcessError> {
+    /// Where a process is started now; what is missing is named. Asked before each start.
+    pub(super) fn spot(&self) -> Result<Spot, ProcessError> {
+        let folder = self.folder()?;
+        let entry = self.entry(&folder)?;
+        let program = self.interpreter.as_ref().map_or(entry, |it| it.program.clone());
+        Ok(Spot { folder, program })
+    }
+
+    /// Whether the paths of the settings lead to what they led to when it was found: the same code folder, the same file of the handler, the same
+    /// interpreter. Other files in the folder are not looked at.
+    pub(super) fn is_current(&self) -> bool {
+        self.marks().is_ok_and(|it| it == self.marks)
+    }
+
+    fn marks(&self) -> Result<Marks, ProcessError> {
+        let folder = self.folder()?;
+        let handler = self.entry(&folder)?;
+        let interpreter = |it: &Found| (Mark::of(&it.by_path), Mark::of(&it.program));
+        Ok(Marks { folder: Mark::of(&folder), handler: Mark::of(&handler), interpreter: self.interpreter.as_ref().map(interpreter) })
+    }
+
+    /// Where the code folder is now.
+    fn folder(&self) -> Result<PathBuf, ProcessError> {
+        let unusable = |cause| ProcessError::CodeFolder { function: self.function.clone(), folder: self.code.clone(), cause };
+        // What cannot be looked into for want of descriptors is not gone.
+        let error = |cause| ProcessError::short(&self.function, cause).unwrap_or_else(unusable);
+        fs::canonicalize(&self.code).and_then(|it| fs::read_dir(&it).map(|_| it)).map_err(error)
+    }
+
+    /// The file that a process begins with: the program, or the file of the handler.
+    fn entry(&self, folder: &Path) -> Result<PathBuf, ProcessError> {
+        let form = || ProcessError::HandlerForm { function: self.function.clone(), handler: self.handler.clone() };
+        let missing = |wanted| ProcessError::HandlerFile { function: self.function.clone(), handler: self.handler.clone(), wanted };
         match self.runtime {
-            Runtime::Python3 | Runtime::Nodejs => self.check_handler_file(),
-            Runtime::Provided => self.find_bootstrap().map(drop),
+            Runtime::Python3 => handler::of_python(folder, &self.handler).ok_or_else(form)?.map_err(missing),
+            Runtime::Nodejs => handler::of_node(folder, &self.handler).ok_or_else(form)?.map_err(missing),
+            Runtime::Provided => self.find_bootstrap(folder),
         }
     }
 
     /// `bootstrap` in the code folder, or the handler as a program.
-    fn find_bootstrap(&self) -> Result<PathBuf, ProcessError> {
-        let mut tried = vec![self.folder.join("bootstrap")];
+    fn find_bootstrap(&self, folder: &Path) -> Result<PathBuf, ProcessError> {
+        let mut tried = vec![folder.join("bootstrap")];
         if !["", "bootstrap"].contains(&self.handler.as_str()) {
-            tried.push(self.folder.join(&self.handler));
+            tried.push(folder.join(&self.handler));
         }
         let found = tried.iter().find(|it| is_program(it)).cloned();
         found.ok_or_else(|| ProcessError::NoBootstrap { function: self.function.clone(), tried })
     }
 
-    /// `pkg/file.function` and `pkg.file.function` name a file in the code folder, whatever its ending.
-    fn check_handler_file(&self) -> Result<(), ProcessError> {
-        let form = || ProcessError::HandlerForm { function: self.function.clone(), handler: self.handler.clone() };
-        let (module, ending) = match self.runtime {
-            Runtime::Python3 => {
-                let (module, _) = self.handler.rsplit_once('.').ok_or_else(form)?;
-                (module.replace('.', "/"), "py")
-            }
-            Runtime::Nodejs | Runtime::Provided => {
-                let (folder, name) = self.handler.rsplit_once('/').map_or(("", self.handler.as_str()), |(folder, name)| (folder, name));
-                let (file, _) = name.split_once('.').ok_or_else(form)?;
-                (Path::new(folder).join(file).to_string_lossy().into_owned(), "js")
-            }
-        };
-        let stem = self.folder.join(&module);
-        let (Some(parent), Some(name)) = (stem.parent(), stem.file_name().and_then(|it| it.to_str())) else { return Err(form()) };
-        let dotted = format!("{name}.");
-        let is_there = match fs::read_dir(parent).map_err(|cause| ProcessError::short(&self.function, cause)) {
-            Ok(mut entries) => {
-                entries.any(|entry| entry.is_ok_and(|it| it.file_name().to_str().is_some_and(|it| it == name || it.starts_with(&dotted))))
-            }
-            // What cannot be looked for is not gone.
-            Err(Ok(short)) => return Err(short),
-            Err(Err(_)) => false,
-        };
-        let wanted = stem.with_file_name(format!("{name}.{ending}"));
-        let missing = || ProcessError::HandlerFile { function: self.function.clone(), handler: self.handler.clone(), wanted };
-        if is_there { Ok(()) } else { Err(missing()) }
-    }
-
-    /// The interpreter's own path, past version managers' shims, and its version.
-    async fn interpreter(&self, interpreter: &Interpreter, interpreters: &Interpreters) -> Result<(PathBuf, String), ProcessError> {
+    /// Finds the interpreter's own path, past version managers' shims; gives its version.
+    async fn interpreter(&mut self, interpreter: &Interpreter, folder: &Path, interpreters: &Interpreters) -> Result<String, ProcessError> {
         let Interpreter { program, package, version_min, probe } = *interpreter;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let found = std::env::split_paths(&path).map(|it| it.join(program)).find(|it| is_program(it));
         let function = self.function.clone();
         let Some(path) = found else { return Err(ProcessError::InterpreterMissing { function, program, package }) };
         let unfit = |said| ProcessError::InterpreterUnfit { function, program, version_min, path: path.clone(), said };
-        match interpreters.ask(&path, &self.folder, probe).await.as_deref().map(|it| it.trim().split_once('\n')) {
+        match interpreters.ask(&path, folder, probe).await.as_deref().map(|it| it.trim().split_once('\n')) {
             Ok(Some((program, version))) if version_of(version) >= version_of(version_min) => {
-                Ok((PathBuf::from(program.trim()), version.trim().to_owned()))
+                self.interpreter = Some(Found { program: PathBuf::from(program.trim()), by_path: path });
+                Ok(version.trim().to_owned())
             }
             Ok(Some((_, version))) => Err(unfit(format!("it is {}", version.trim()))),
             Ok(None) => Err(unfit("it does not tell its version".to_owned())),
@@ -173,44 +206,79 @@ fn is_program(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
-    fn launch(folder: &Path, runtime: Runtime, handler: &str) -> Launch {
-        Launch {
-            program: PathBuf::new(),
+    fn launch(code: &Path, runtime: Runtime, handler: &str) -> Launch {
+        let mut launch = Launch {
             arguments: Vec::new(),
-            folder: folder.to_owned(),
             execution_env: None,
+            code: code.to_owned(),
+            interpreter: None,
             function: "f".to_owned(),
             runtime,
             handler: handler.to_owned(),
+            marks: Marks { folder: None, handler: None, interpreter: None },
+        };
+        if let Ok(marks) = launch.marks() {
+            launch.marks = marks;
         }
+        launch
     }
 
     #[test]
-    fn a_handler_leads_to_its_file_or_is_refused_by_name() {
+    fn a_folder_behind_a_link_is_the_one_that_the_link_leads_to_now() {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("pkg")).unwrap();
-        for file in ["app.py", "pkg/mod.py", "index.mjs", "pkg/idx.js"] {
-            fs::write(folder.path().join(file), "").unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for release in ["1", "2"] {
+            fs::create_dir(path(release)).unwrap();
+            fs::write(path(release).join("app.py"), release).unwrap();
         }
-        let cases = [
-            (Runtime::Python3, "app.handler", None),
-            (Runtime::Python3, "pkg/mod.handler", None),
-            (Runtime::Python3, "pkg.mod.handler", None),
-            (Runtime::Python3, "pkg.handler", None),
-            (Runtime::Nodejs, "index.handler", None),
-            (Runtime::Nodejs, "pkg/idx.nested.handler", None),
-            (Runtime::Python3, "handler", Some("FB-0302")),
-            (Runtime::Nodejs, "pkg/idx", Some("FB-0302")),
-            (Runtime::Python3, "ap.handler", Some("FB-0302")),
-            (Runtime::Nodejs, "pkg/index.handler", Some("FB-0302")),
-            (Runtime::Provided, "anything", Some("FB-0305")),
-        ];
-        for (runtime, handler, code) in cases {
-            let found = launch(folder.path(), runtime, handler).check().map_err(|it| it.code().0).err();
-            assert_eq!(found, code, "{runtime:?} {handler}");
-        }
+        symlink("1", path("current")).unwrap();
+        let launch = launch(&path("current"), Runtime::Python3, "app.handler");
+        let real = |release: &str| fs::canonicalize(path(release)).unwrap();
+        assert_eq!((launch.spot().unwrap().folder, launch.is_current()), (real("1"), true));
+        symlink("2", path("next")).unwrap();
+        fs::rename(path("next"), path("current")).unwrap();
+        assert_eq!((launch.spot().unwrap().folder, launch.is_current()), (real("2"), false));
+        fs::remove_dir_all(path("2")).unwrap();
+        assert_eq!(launch.spot().unwrap_err().code().0, "FB-0301");
+    }
+
+    #[test]
+    fn another_file_of_the_handler_and_another_folder_in_its_place_are_seen_and_a_file_beside_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let code = folder.path().join("code");
+        let make = || {
+            fs::create_dir(&code).unwrap();
+            fs::write(code.join("app.py"), "one").unwrap();
+        };
+        make();
+        let found = launch(&code, Runtime::Python3, "app.handler");
+        fs::write(code.join("data.txt"), "beside").unwrap();
+        assert!(found.is_current());
+        fs::write(code.join("app.py"), "another").unwrap();
+        assert!(!found.is_current());
+        let found = launch(&code, Runtime::Python3, "app.handler");
+        fs::rename(&code, folder.path().join("old")).unwrap();
+        assert!(!found.is_current());
+        make();
+        assert!(!found.is_current());
+    }
+
+    #[test]
+    fn an_interpreter_that_was_replaced_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("python3");
+        fs::write(folder.path().join("app.py"), "").unwrap();
+        fs::write(&program, "one").unwrap();
+        let mut found = launch(folder.path(), Runtime::Python3, "app.handler");
+        found.interpreter = Some(Found { by_path: program.clone(), program: program.clone() });
+        found.marks = found.marks().unwrap();
+        assert!(found.is_current());
+        fs::remove_file(&program).unwrap();
+        assert!(!found.is_current());
     }
 
     #[test]

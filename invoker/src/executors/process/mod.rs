@@ -20,6 +20,7 @@ mod body;
 mod environment;
 mod error;
 mod guard;
+mod handler;
 mod interpreters;
 mod launch;
 mod listener;
@@ -125,6 +126,10 @@ impl Executor for ProcessExecutor {
 
     fn function_arn(&self) -> &str {
         &self.turns.arn
+    }
+
+    fn is_current(&self) -> bool {
+        self.turns.ground.launch.is_current()
     }
 
     fn stop(&self, grace: Duration) -> BoxFuture<'_, ()> {

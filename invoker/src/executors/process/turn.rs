@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use forebay_batcher::{NotReached, Reply};
+use forebay_config::Code;
 use forebay_config::function::ProcessSettings;
 use forebay_config::plan::EVENT_BYTES_MAX;
 use http::{HeaderMap, HeaderValue};
@@ -61,6 +62,18 @@ enum StartError {
     /// The executor is being stopped.
     #[error(transparent)]
     Closed(#[from] NoSeat),
+}
+
+impl StartError {
+    /// The page that explains it.
+    fn code(&self) -> Code {
+        match self {
+            Self::Program(cause) => cause.code(),
+            Self::Entrypoint(_) => Code("FB-0305"),
+            Self::System(_) => Code("FB-0311"),
+            Self::Closed(_) => InvokeError::NOT_REACHED,
+        }
+    }
 }
 
 /// How a turn in one environment went.
@@ -145,8 +158,8 @@ impl Turns {
         if self.pool.is_closed() {
             return Err(NoSeat::Closed.into());
         }
-        self.ground.launch.check()?;
-        let site = Site::open().await.map_err(|error| self.of_the_system(error))?;
+        let spot = self.ground.launch.spot()?;
+        let site = Site::open(spot).await.map_err(|error| self.of_the_system(error))?;
         let number = self.pool.number();
         let pool = Arc::downgrade(&self.pool);
         let state = Arc::new(State::new(Box::new(move || {
@@ -156,7 +169,7 @@ impl Turns {
         })));
         let log_stream = format!("{}/[$LATEST]{}", Timestamp::now().strftime("%Y/%m/%d"), Uuid::new_v4().simple());
         let Self { ground, settings, region, .. } = self;
-        let variables = variables(&ground.function, settings, &ground.launch, region, &log_stream, site.address);
+        let variables = variables(&ground.function, settings, &ground.launch, &site, region, &log_stream);
         let gone = Gone { number, pool: Arc::clone(&self.pool), _place: Arc::clone(place) };
         let enter = |environment| self.pool.enter(environment);
         Environment::start(ground, number, state, site, variables, enter, gone).map_err(|error| match error.raw_os_error() {
@@ -205,15 +218,20 @@ impl Turns {
     }
 
     fn start_failed(&self, error: StartError) -> InvokeError {
-        match error {
-            StartError::Program(ref it) if it.is_transient() => self.not_reached(NotReached::Platform, error),
-            StartError::Program(_) | StartError::Entrypoint(_) => self.not_reached(NotReached::Config, error),
-            StartError::System(_) | StartError::Closed(_) => self.not_reached(NotReached::Platform, error),
-        }
+        let why = match &error {
+            StartError::Program(it) if it.is_transient() => NotReached::Platform,
+            StartError::Program(_) | StartError::Entrypoint(_) => NotReached::Config,
+            StartError::System(_) | StartError::Closed(_) => NotReached::Platform,
+        };
+        self.not_reached_for(why, error.code(), error)
     }
 
     fn not_reached(&self, why: NotReached, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> InvokeError {
-        InvokeError::NotReached { function: self.ground.function.clone(), why, retry_after: None, cause: cause.into() }
+        self.not_reached_for(why, InvokeError::NOT_REACHED, cause)
+    }
+
+    fn not_reached_for(&self, why: NotReached, code: Code, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> InvokeError {
+        InvokeError::NotReached { function: self.ground.function.clone(), why, code, retry_after: None, cause: cause.into() }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The environment variables of a function's process: the documented list and the operator's own, nothing of the daemon's.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use forebay_config::function::ProcessSettings;
 
+use super::environment::Site;
 use super::launch::Launch;
 
 /// The variables of one environment. The operator's win over the region, `LANG`, `PATH`, `TZ` and `AWS_XRAY_CONTEXT_MISSING` and over nothing
@@ -13,9 +13,9 @@ pub(super) fn variables(
     function: &str,
     settings: &ProcessSettings,
     launch: &Launch,
+    site: &Site,
     region: &str,
     log_stream: &str,
-    runtime_api: SocketAddr,
 ) -> BTreeMap<String, String> {
     let defaults = [
         ("AWS_DEFAULT_REGION", region),
@@ -32,8 +32,8 @@ pub(super) fn variables(
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{function}")),
         ("AWS_LAMBDA_LOG_STREAM_NAME", log_stream.to_owned()),
-        ("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string()),
-        ("LAMBDA_TASK_ROOT", launch.folder.to_string_lossy().into_owned()),
+        ("AWS_LAMBDA_RUNTIME_API", site.address.to_string()),
+        ("LAMBDA_TASK_ROOT", site.spot.folder.to_string_lossy().into_owned()),
         ("_HANDLER", settings.handler.clone()),
     ];
     let own = |(name, value): (&str, String)| (name.to_owned(), value);
