@@ -118,7 +118,9 @@ java() {
 </project>
 POM
     (cd "$folder" && $low mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib -DincludeScope=runtime >build.log 2>&1 &&
-        $low javac -encoding UTF-8 -cp "lib/*" -d classes "$source"/*.java >>build.log 2>&1) || { tail -n 40 "$folder/build.log" >&2; exit 1; }
+        $low javac -encoding UTF-8 -cp "lib/*" -d classes "$source"/*.java >>build.log 2>&1 &&
+        jar xf lib/aws-lambda-java-runtime-interface-client-2.10.1.jar "jni/libaws-lambda-jni.linux-$(uname -m | sed s/aarch64/aarch_64/).so" &&
+        mv jni/*.so libaws-lambda-jni.so) || { tail -n 40 "$folder/build.log" >&2; exit 1; }
     built "$folder" "$source"/*.java
 }
 

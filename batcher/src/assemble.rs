@@ -3,7 +3,7 @@
 use crate::action::BatchReason;
 use crate::mutant::{Mutant, planted};
 use crate::plan::Plan;
-use crate::record::{Record, Section};
+use crate::record::{Place, Position, Record, Section, TrackIdx};
 
 /// A batch being filled. Its size is that of the event: the envelope, each record, a comma between two, and a section's own bytes once.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(crate) struct Filler {
     event_bytes: u64,
     records_max: usize,
     bytes_max: u64,
+    /// Its records may come from several lanes and tracks.
+    is_mixed: bool,
 }
 
 impl Filler {
@@ -23,6 +25,7 @@ impl Filler {
             event_bytes: plan.envelope_bytes,
             records_max: plan.batch.records_max.get() as usize,
             bytes_max: plan.batch.bytes_max,
+            is_mixed: plan.mixes_tracks,
         }
     }
 
@@ -54,13 +57,15 @@ impl Filler {
         self.records.is_empty()
     }
 
-    /// The records, those of one section together and otherwise in the order they came.
+    /// The records, those of one section together, those of one track in reading order, and otherwise in the order they came.
     pub(crate) fn into_records(mut self) -> Vec<Record> {
         // B-1: a batch keeps its limits, unless it is a single record.
         crate::rule!(B1, self.records.len() == 1 || (self.records.len() <= self.records_max && self.event_bytes <= self.bytes_max));
-        if self.sections.len() > 1 {
-            self.records.sort_by_key(|record| record.section.idx);
+        if self.is_mixed || self.sections.len() > 1 {
+            // N-8: what a partial answer names as failed stands before all that is tried again with it, on whatever lane it is.
+            self.records.sort_by(|a, b| (a.section.idx, reading_order(a)).cmp(&(b.section.idx, reading_order(b))));
         }
+        crate::rule!(N8, self.records.windows(2).all(|pair| !is_out_of_order(&pair[0], &pair[1])));
         self.records
     }
 
@@ -68,6 +73,17 @@ impl Filler {
         let comma = u64::from(!self.records.is_empty() && !planted(Mutant::NoCommas));
         let is_new_section = !self.sections.iter().any(|section| section.idx == record.section.idx);
         record.n_bytes() + comma + if is_new_section { u64::from(record.section.bytes) } else { 0 }
+    }
+}
+
+fn is_out_of_order(one: &Record, next: &Record) -> bool {
+    matches!((&one.place, &next.place), (Place::Track(track, position), Place::Track(its, next)) if track == its && position >= next)
+}
+
+fn reading_order(record: &Record) -> Option<(TrackIdx, &Position)> {
+    match &record.place {
+        Place::Track(track, position) => Some((*track, position)),
+        Place::Queue { .. } => None,
     }
 }
 

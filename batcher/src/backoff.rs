@@ -21,7 +21,10 @@ pub(crate) fn ask_again_delay(n: u32, seed: u64) -> Duration {
 fn doubled(first: Duration, n: u32, seed: u64) -> Duration {
     let full = first.saturating_mul(1 << n.min(16)).min(DELAY_MAX);
     let jitter = mix(seed.wrapping_add(u64::from(n))) % 201;
-    full.mul_f64(1.0 - f64::from(u32::try_from(jitter).expect("below 201")) / 1000.0)
+    let delay = full.mul_f64(1.0 - f64::from(u32::try_from(jitter).expect("below 201")) / 1000.0);
+    // S-5: never less than four fifths of it, and S-3: never none.
+    crate::rule!(S5, delay >= full.mul_f64(0.8) && !full.is_zero());
+    delay
 }
 
 /// SplitMix64's finaliser: a fixed hash that spreads neighbouring seeds.

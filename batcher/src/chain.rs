@@ -114,6 +114,16 @@ impl Chain {
         taken
     }
 
+    /// Whether its first step is with the function or the destination.
+    pub(crate) fn is_out(&self) -> bool {
+        matches!(self.status, Status::InFlight { .. } | Status::Delivering { .. })
+    }
+
+    /// How many of its records, the first ones, are with the function or the destination.
+    pub(crate) fn n_out(&self) -> usize {
+        self.steps.front().filter(|_| self.is_out()).map_or(0, |step| step.records().len())
+    }
+
     /// Whether anything of it was tried or given up, so that order on its lanes depends on a memory of it.
     pub(crate) fn is_in_retry(&self) -> bool {
         self.steps.iter().any(|step| match &step.what {
@@ -124,6 +134,26 @@ impl Chain {
 }
 
 impl Step {
+    /// Takes the records that match out of this step, as a step of the same kind and counts; `None` when there are none.
+    pub(crate) fn take_part(&mut self, matches: impl Fn(&Record) -> bool) -> Option<Self> {
+        let (out, kept): (Vec<Record>, Vec<Record>) = self.records().iter().cloned().partition(matches);
+        if out.is_empty() {
+            return None;
+        }
+        let what = match &mut self.what {
+            What::Filling(_) => return None,
+            What::Try(tried) => {
+                tried.slice = Slice::new(kept);
+                What::Try(Tried { slice: Slice::new(out), ..tried.clone() })
+            }
+            What::Tell(told) => {
+                told.slice = Slice::new(kept);
+                What::Tell(Told { slice: Slice::new(out), ..told.clone() })
+            }
+        };
+        Some(Self { what, mark: self.mark })
+    }
+
     pub(crate) fn records(&self) -> &[Record] {
         match &self.what {
             What::Filling(filling) => &filling.records,

@@ -25,6 +25,7 @@ impl Machine {
             .or_else(|| chains_state(&chains))
             .or_else(|| ready_state(track))
             .or_else(|| self.reading_state(track))
+            .or_else(|| track.filtered.state())
             .unwrap_or_else(|| TrackState::NoRecords { since: track.idle_since.unwrap_or(self.now.tick) })
     }
 
@@ -76,6 +77,8 @@ impl Machine {
                 }
                 Some(TrackState::Batching { until, n_records })
             })
+            .or_else(|| self.receipts.left.state(self.now.tick))
+            .or_else(|| self.receipts.filtered.state())
             .unwrap_or_else(|| TrackState::NoRecords { since: self.receipts.idle_since.unwrap_or(self.now.tick) })
     }
 }

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod notices;
+mod parting;
 mod remains;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,9 @@ impl Machine {
         loop {
             self.convert_filled(id);
             self.drop_dead(id);
+            if let Some(parted) = self.part(id) {
+                self.advance(parted);
+            }
             let Some(chain) = self.chains.get(&id) else { return };
             let Some(step) = chain.steps.front() else {
                 self.end_chain(id);
@@ -47,6 +51,8 @@ impl Machine {
                     continue;
                 }
                 What::Tell(_) if !self.is_durable(chain, step) => Status::Durable,
+                // S-5: one that was refused waits, whatever else of its chain is gone meanwhile.
+                What::Tell(_) if matches!(&chain.status, Status::Redeliver { until, .. } if *until > self.now.tick) => chain.status.clone(),
                 What::Tell(_) => {
                     self.deliver(id);
                     return;
@@ -120,7 +126,7 @@ impl Machine {
     }
 
     /// Lets go of what no step of a chain needs any more.
-    fn release_unneeded(&mut self, id: ChainId) {
+    pub(crate) fn release_unneeded(&mut self, id: ChainId) {
         let Some(chain) = self.chains.get_mut(&id) else { return };
         if chain.holds.len() < 2 {
             return;
@@ -142,7 +148,7 @@ impl Machine {
 
     fn mark_chain_dirty(&mut self, id: ChainId) {
         let Some(chain) = self.chains.get(&id) else { return };
-        let tracks: Vec<TrackIdx> =
+        let tracks: BTreeSet<TrackIdx> =
             chain.holds.iter().filter_map(|hold| if let Hold::Lane(idx, _) = hold { Some(*idx) } else { None }).collect();
         for idx in tracks {
             self.mark_dirty(idx);
@@ -172,8 +178,8 @@ impl Machine {
         self.release_unneeded(id);
     }
 
-    /// A retry's or redelivery's delay is over.
-    pub(crate) fn delay_over(&mut self, id: ChainId) {
+    /// Looks at a chain anew: what it waited for is over, or its first step is another.
+    pub(crate) fn look_again(&mut self, id: ChainId) {
         self.set_status(id, Status::New);
         self.advance(id);
     }

@@ -9,6 +9,7 @@ mod chain;
 pub mod checkpoint;
 mod explain;
 mod fault;
+mod filtered;
 mod flow;
 pub mod lanes;
 mod machine;

@@ -231,7 +231,7 @@ impl Machine {
         while let Some(timer) = self.timers.take_due(self.now.tick) {
             match timer {
                 Timer::LaneWindow(idx, lane) => self.touch_lane(idx, lane),
-                Timer::Retry(id) | Timer::Redeliver(id) => self.delay_over(id),
+                Timer::Retry(id) | Timer::Redeliver(id) => self.look_again(id),
                 Timer::Reread(idx) => {
                     if let Some(track) = self.tracks.by_idx.get_mut(&idx) {
                         track.reading = crate::tracks::Reading::Idle;
@@ -243,6 +243,7 @@ impl Machine {
                 Timer::Resettle => self.resettle(),
                 Timer::QueueWindow | Timer::Rereceive => {}
                 Timer::Close => self.abandon(),
+                Timer::Guest => self.choose_guest(),
             }
         }
         self.pump_queue();
@@ -316,11 +317,13 @@ impl Machine {
 
     /// No read, attempt, notice, commit, settlement or extension is open, and nothing waits to be written or settled.
     pub fn is_quiet(&self) -> bool {
-        self.actions.is_empty()
+        let is_quiet = self.actions.is_empty()
             && self.attempts.is_empty()
             && self.notices.is_empty()
             && self.tracks.by_idx.values().all(Track::is_quiet)
-            && self.receipts.is_quiet()
+            && self.receipts.is_quiet();
+        crate::rule!(Q5, !is_quiet || !self.is_closing() || self.receipts.is_given_back());
+        is_quiet
     }
 
     /// What it has done so far.

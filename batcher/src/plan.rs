@@ -42,6 +42,8 @@ pub struct QueuePlan {
     pub wait_max: std::time::Duration,
     /// How long a received message stays hidden, and by how much an extension hides it again; `None` where receipts do not lapse by time.
     pub visibility: Option<std::time::Duration>,
+    /// How long after it was left a message that failed is shown again; `None` when its visibility is over.
+    pub retry_after: Option<std::time::Duration>,
     /// Receives that may run when there is work, before growth.
     pub pollers_start: NonZeroU32,
     /// The most receives at once.

@@ -1,6 +1,7 @@
 //! The ledger of receipts: messages held by visibility, groups in order, credits for receives, settlements until they took effect.
 
 mod hiding;
+mod left;
 mod pool;
 mod receiving;
 mod settling;
@@ -9,12 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use self::left::Left;
 use crate::action::*;
 use crate::assemble::{Filler, bytes_in_batch};
 use crate::attempt::{Limits, Slice, Tried};
 use crate::backoff::ask_again_delay;
 use crate::chain::{Chain, ChainId, Hold, Step, What, group_of};
 use crate::fault::Fault;
+use crate::filtered::Filtered;
 use crate::machine::Machine;
 use crate::mutant::{Mutant, planted};
 use crate::plan::{Plan, QueuePlan};
@@ -38,17 +41,21 @@ pub(crate) struct Receipts {
     /// Groups that a chain holds.
     groups: BTreeMap<Bytes, ChainId>,
     reads: BTreeMap<ReadId, Receive>,
-    settles: BTreeMap<SettleId, Vec<Settlement>>,
-    to_settle: Vec<Settlement>,
+    settles: BTreeMap<SettleId, Vec<Ending>>,
+    to_settle: Vec<Ending>,
     /// Settlements that failed, to be sent again, and how often in a row one did.
-    failed: Vec<Settlement>,
+    failed: Vec<Ending>,
     n_failed: u32,
     extends: BTreeMap<ExtendId, Vec<Receipt>>,
     /// An extension that failed is asked again a little later, not at once.
     no_extension_until: Tick,
+    /// The last channel that died: what it brought and what only arrives now is void.
+    dead: Option<Generation>,
     pub(crate) scale: Option<Scale>,
     pub(crate) failing: Option<Failing>,
     pub(crate) idle_since: Option<Tick>,
+    pub(crate) left: Left,
+    pub(crate) filtered: Filtered,
 }
 
 #[derive(Debug)]
@@ -63,6 +70,14 @@ enum Stage {
     Waiting(u64),
     InChain,
     Settling,
+}
+
+/// A settlement that has not taken effect yet, with the group that it stops when its receipt proves to be lost.
+#[derive(Debug, Clone)]
+struct Ending {
+    receipt: Receipt,
+    how: Settle,
+    group: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -96,9 +111,12 @@ impl Receipts {
             n_failed: 0,
             extends: BTreeMap::new(),
             no_extension_until: Tick::default(),
+            dead: None,
             scale: plan.queue.as_ref().map(Scale::new),
             failing: None,
             idle_since: None,
+            left: Left::default(),
+            filtered: Filtered::default(),
         }
     }
 
@@ -116,6 +134,17 @@ impl Receipts {
     /// Whether a receipt may still be acted on by the batch that has it.
     pub(crate) fn is_held(&self, receipt: &Receipt) -> bool {
         self.held.get(receipt).is_some_and(|held| held.stage != Stage::Settling)
+    }
+
+    /// Whether a message is ours and hidden as far as we know; what stands on a track always is.
+    pub(crate) fn is_hidden(&self, record: &Record, now: Tick) -> bool {
+        let Place::Queue { receipt, .. } = &record.place else { return true };
+        self.held.get(receipt).is_some_and(|held| held.stage == Stage::InChain && held.visible_until.is_none_or(|until| until > now))
+    }
+
+    /// Whether all that is held is on its way to its end.
+    pub(crate) fn is_given_back(&self) -> bool {
+        self.held.values().all(|held| held.stage == Stage::Settling)
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
@@ -157,9 +186,10 @@ impl Machine {
     pub(crate) fn pump_queue(&mut self) {
         let Some(queue) = self.queue() else { return };
         if !self.receipts.to_settle.is_empty() {
-            let settlements = std::mem::take(&mut self.receipts.to_settle);
+            let endings = std::mem::take(&mut self.receipts.to_settle);
+            let settlements = endings.iter().map(|it| Settlement { receipt: it.receipt.clone(), how: it.how }).collect();
             let id = SettleId(self.next_id());
-            self.receipts.settles.insert(id, settlements.clone());
+            self.receipts.settles.insert(id, endings);
             self.actions.push_back(Action::Settle(id, settlements));
         }
         self.order_receives(&queue);

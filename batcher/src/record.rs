@@ -91,6 +91,8 @@ pub enum Place {
         visible_until: Option<Tick>,
         /// How often the queue still gives the message out before it takes it away to its dead letters; `None` where it never does.
         receives_left: Option<u32>,
+        /// How often the queue has given the message out, this time included, as it says; `None` where it does not.
+        n_receives: Option<u32>,
     },
 }
 

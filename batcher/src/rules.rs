@@ -25,6 +25,18 @@ pub enum Rule {
     D2,
     /// Settlements of a receipt.
     Q1,
+    /// Receipts of an attempt.
+    Q2,
+    /// Hiding what is held.
+    Q3,
+    /// Behind a lapsed message of a group.
+    Q4,
+    /// Nothing hidden after a stop.
+    Q5,
+    /// Credits for receives.
+    Q6,
+    /// What is left and what is shown at once.
+    Q7,
     /// Epochs of the store.
     F1,
     /// Slots of the gate.
@@ -39,11 +51,39 @@ pub enum Rule {
     L1,
     /// Determinism.
     D1,
+    /// Waiting with a free slot.
+    S1,
+    /// What fails for ever.
+    S2,
+    /// Many failures in a row.
+    S3,
+    /// The rate after a throttle.
+    S4,
+    /// Pauses.
+    S5,
+    /// Held bytes.
+    N1,
+    /// Records ahead of the watermark.
+    N2,
+    /// Commits and finished records.
+    N3,
+    /// Notices and their checkpoint.
+    N4,
+    /// Counters.
+    N5,
+    /// Counts that are told.
+    N6,
+    /// Limits of a batch in retry.
+    N7,
+    /// Reading order within an attempt.
+    N8,
+    /// States that are told.
+    N9,
 }
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 38] = [
         Self::W1,
         Self::W2,
         Self::W3,
@@ -55,6 +95,12 @@ impl Rule {
         Self::R3,
         Self::D2,
         Self::Q1,
+        Self::Q2,
+        Self::Q3,
+        Self::Q4,
+        Self::Q5,
+        Self::Q6,
+        Self::Q7,
         Self::F1,
         Self::G1,
         Self::T1,
@@ -62,6 +108,20 @@ impl Rule {
         Self::C1,
         Self::L1,
         Self::D1,
+        Self::S1,
+        Self::S2,
+        Self::S3,
+        Self::S4,
+        Self::S5,
+        Self::N1,
+        Self::N2,
+        Self::N3,
+        Self::N4,
+        Self::N5,
+        Self::N6,
+        Self::N7,
+        Self::N8,
+        Self::N9,
     ];
 
     /// Its id, as it stands in logs, traces and `seeds.txt`.
@@ -78,6 +138,12 @@ impl Rule {
             Self::R3 => "R-3",
             Self::D2 => "D-2",
             Self::Q1 => "Q-1",
+            Self::Q2 => "Q-2",
+            Self::Q3 => "Q-3",
+            Self::Q4 => "Q-4",
+            Self::Q5 => "Q-5",
+            Self::Q6 => "Q-6",
+            Self::Q7 => "Q-7",
             Self::F1 => "F-1",
             Self::G1 => "G-1",
             Self::T1 => "T-1",
@@ -85,6 +151,20 @@ impl Rule {
             Self::C1 => "C-1",
             Self::L1 => "L-1",
             Self::D1 => "D-1",
+            Self::S1 => "S-1",
+            Self::S2 => "S-2",
+            Self::S3 => "S-3",
+            Self::S4 => "S-4",
+            Self::S5 => "S-5",
+            Self::N1 => "N-1",
+            Self::N2 => "N-2",
+            Self::N3 => "N-3",
+            Self::N4 => "N-4",
+            Self::N5 => "N-5",
+            Self::N6 => "N-6",
+            Self::N7 => "N-7",
+            Self::N8 => "N-8",
+            Self::N9 => "N-9",
         }
     }
 
@@ -111,6 +191,15 @@ impl Rule {
             Self::Q1 => {
                 "a receipt has at most one settlement open and at most one that took effect; nothing is deleted that was not finished"
             }
+            Self::Q2 => "an attempt begins only with receipts that the queue still honours",
+            Self::Q3 => "no message comes again while it is held or tried, unless its extensions failed or came too late",
+            Self::Q4 => "behind a message of a group that was lost before it was finished nothing of that group goes on",
+            Self::Q5 => "after a close nothing stays hidden that is not running, was not left, and whose receives do not forbid it",
+            Self::Q6 => {
+                "no more is received than the function can start; while there is room a receive is open, and no more than may be while \
+                 the queue is empty"
+            }
+            Self::Q7 => "what failed is left to its queue's own time; what was not tried is shown at once",
             Self::F1 => "the store accepts nothing under an epoch below the highest granted",
             Self::G1 => "never more in flight than the gate allows; every slot comes back",
             Self::T1 => "a child track starts only after all its parents ended",
@@ -118,6 +207,24 @@ impl Rule {
             Self::C1 => "no invocation begins after a close was answered; a new plan holds from the next batch",
             Self::L1 => "when the function recovers or the plan is finite, everything is committed; a fresh record goes through",
             Self::D1 => "the same seed gives the same run",
+            Self::S1 => {
+                "with a free slot no fresh record waits longer than its window and a second, and no other longer than its pause and a second; what is there is read"
+            }
+            Self::S2 => "a key, lane or track that fails for ever stops no other",
+            Self::S3 => "a hundred failures in a row still end in a next try",
+            Self::S4 => "a second after the last failure, a receive that brings messages brings the rate back",
+            Self::S5 => "every pause is at least 0.8 of its backoff, or all of the time that was asked for",
+            Self::N1 => {
+                "held bytes are the sum of what is held; nothing is read beyond the limit but for the slices of a former life; at the end they are zero"
+            }
+            Self::N2 => "with `ahead_max` finished records ahead of its watermark a track is not read on",
+            Self::N3 => "no commit forgets a finished record",
+            Self::N4 => "a notice leaves only after the checkpoint that says given up is durable",
+            Self::N5 => "every counter equals what happened",
+            Self::N6 => "attempts, notices and checkpoints say how often their records were tried and refused",
+            Self::N7 => "a batch in retry keeps the limits of its first attempt, over a restart too",
+            Self::N8 => "an attempt holds the records of a track in reading order",
+            Self::N9 => "what is told of the state of a track is so",
         }
     }
 

@@ -99,6 +99,7 @@ mod tests {
             receive_max: count(10),
             wait_max: Duration::from_secs(20),
             visibility: Some(Duration::from_secs(30)),
+            retry_after: None,
             pollers_start: count(start),
             pollers_max: count(max),
             pollers_min: count(1),

@@ -103,6 +103,26 @@ pub enum TrackState {
         /// What it said last.
         error: Fault,
     },
+    /// Messages failed and were left to their queue, which hides them; nothing else is to be done.
+    Hidden {
+        /// How many; beyond a thousand they are not counted.
+        n_messages: u32,
+        /// How often the one that comes next was given out, as its queue says.
+        n_receives: Option<u32>,
+        /// When that one failed.
+        since: Tick,
+        /// When it comes again; `None` where its queue does not tell.
+        next: Option<Tick>,
+        /// What was said of it.
+        error: String,
+    },
+    /// A read is open and the source has nothing; what was read last was all dropped by the filter.
+    AllFiltered {
+        /// How many in a row.
+        n_records: u64,
+        /// Since when none came through.
+        since: Tick,
+    },
     /// A read is open and the source has nothing.
     NoRecords {
         /// Since when.
@@ -149,6 +169,8 @@ pub enum Why {
     Resettle,
     /// The time to close is over.
     Close,
+    /// A track has waited long enough for memory.
+    Room,
 }
 
 /// What a machine has done since it was made. Sums obey the conservation laws of Lambda's metrics.

@@ -30,6 +30,8 @@ pub(crate) enum Timer {
     Resettle,
     /// The time to close is over.
     Close,
+    /// A track has waited long enough for memory.
+    Guest,
 }
 
 impl Timer {
@@ -43,6 +45,7 @@ impl Timer {
             Self::Visibility => Why::Visibility,
             Self::Resettle => Why::Resettle,
             Self::Close => Why::Close,
+            Self::Guest => Why::Room,
         }
     }
 }

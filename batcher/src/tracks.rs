@@ -14,6 +14,7 @@ use crate::backoff::ask_again_delay;
 use crate::chain::{Chain, ChainId, Filling, Hold, Status, Step, What};
 use crate::checkpoint::{Checkpoint, GivenUp, OpenSlice, Watermark};
 use crate::fault::Fault;
+use crate::filtered::Filtered;
 use crate::lanes::lane_of;
 use crate::machine::{Machine, Ready};
 use crate::mutant::{Mutant, planted};
@@ -29,6 +30,10 @@ const READ_RECORDS_MAX: u32 = 10_000;
 /// The most bytes that one read is asked for, and what a track is asked for that had nothing the last time.
 const READ_BYTES_MAX: u64 = 1 << 20;
 const READ_BYTES_IDLE: u64 = 64 << 10;
+/// How long a track that holds nothing waits for memory before it reads without.
+const STARVED_MAX: Duration = Duration::from_secs(1);
+/// How long such a read may wait for records: others wait for its place.
+const GUEST_WAIT_MAX: Duration = Duration::from_millis(20);
 /// Memory that a record costs beside its bytes.
 pub(crate) const RECORD_OVERHEAD_BYTES: u64 = 160;
 
@@ -40,8 +45,10 @@ pub(crate) struct Tracks {
     pub(crate) reads: BTreeMap<ReadId, TrackIdx>,
     /// Commits that are open.
     pub(crate) commits: BTreeMap<CommitId, TrackIdx>,
-    /// Tracks that would read but for want of memory.
-    starved: BTreeSet<TrackIdx>,
+    /// Tracks that would read but for want of memory, and since when.
+    starved: BTreeMap<TrackIdx, Tick>,
+    /// The one that read last although there was none.
+    guest: Option<TrackIdx>,
 }
 
 /// One track.
@@ -66,6 +73,7 @@ pub(crate) struct Track {
     pub(crate) is_closing: bool,
     n_waiting: usize,
     pub(crate) idle_since: Option<Tick>,
+    pub(crate) filtered: Filtered,
 }
 
 /// Whether a track may act.
@@ -140,11 +148,18 @@ impl Track {
             is_closing: false,
             n_waiting: 0,
             idle_since: None,
+            filtered: Filtered::default(),
         }
     }
 
     pub(crate) fn is_active(&self) -> bool {
         self.status == TrackStatus::Active
+    }
+
+    /// Nothing of its own state keeps it from being read.
+    fn may_read(&self) -> bool {
+        let is_open = self.is_active() && self.reading == Reading::Idle && !self.is_at_end && !self.is_closing;
+        is_open && self.committing.failing.is_none()
     }
 
     /// No read and no commit is open, and nothing waits to be written.
@@ -220,6 +235,7 @@ impl Machine {
         for id in chains {
             self.drop_dead_records(id);
         }
+        self.choose_guest();
     }
 }
 

@@ -23,6 +23,8 @@ struct Inner {
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
     n_failures: u32,
     n_doubts: u32,
+    /// The next removal of a mapping panics.
+    removal_panics: bool,
     full: bool,
     closed: bool,
     n_writes: u64,
@@ -43,6 +45,11 @@ impl MemoryStore {
     /// Keeps the next writes and says that they failed, as a disk may.
     pub fn doubt_next(&self, n_writes: u32) {
         self.lock().n_doubts = n_writes;
+    }
+
+    /// Panics at the next removal of a mapping, as a defect may.
+    pub fn panic_at_removal(&self) {
+        self.lock().removal_panics = true;
     }
 
     /// Refuses every write for lack of room until told otherwise by [`Self::empty`].
@@ -83,7 +90,12 @@ impl MemoryStore {
     }
 
     fn change<'a>(&'a self, lease: &'a Lease, change: Change) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.lock().write(|staged| ledger::apply(staged, lease, change)) })
+        Box::pin(async move {
+            let mut inner = self.lock();
+            let panics = matches!(change, Change::Remove) && std::mem::take(&mut inner.removal_panics);
+            assert!(!panics, "it was told to panic");
+            inner.write(|staged| ledger::apply(staged, lease, change))
+        })
     }
 
     fn write_note<'a>(&'a self, mapping: &'a MappingId, note: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -14,6 +14,8 @@
 
 mod database;
 mod generation;
+#[cfg(test)]
+mod group_tests;
 mod lock;
 mod refusal;
 mod repair;
@@ -83,7 +85,7 @@ impl RocksStore {
             .spawn(move || match Writer::open(options, inbox, health) {
                 Ok(mut writer) => {
                     if opened.send(Ok(())).is_ok() {
-                        writer.run();
+                        writer.keep_running();
                     }
                 }
                 // Nobody waits for the answer any more when this fails.
@@ -102,7 +104,11 @@ impl RocksStore {
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let closed = || StoreError::Io { folder: self.folder.clone(), doing: "reached", cause: "the store is closed".into() };
+        let closed = || StoreError::Io {
+            folder: self.folder.clone(),
+            doing: "reached",
+            cause: "the store is closed, or its thread died before it answered".into(),
+        };
         self.requests.send(request(answer)).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
@@ -183,5 +189,32 @@ impl Drop for RocksStore {
         // The thread ends when its channel does.
         self.requests = mpsc::channel(1).0;
         self.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_panics_is_seen_and_the_store_comes_back_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = RocksOptions { probe_interval: Duration::from_secs(2), ..RocksOptions::new(folder.path()) };
+        let store = RocksStore::open(options).await.unwrap();
+        let (mapping, track) = (MappingId("m".into()), TrackKey("t".into()));
+        let lease = store.acquire(&mapping).await.unwrap();
+        store.create(&lease, vec![(track.clone(), b"1".to_vec())]).await.unwrap();
+        let mut health = store.health();
+        health.mark_unchanged();
+        store.requests.send(Request::Panic).await.unwrap();
+        let refused = store.commit(&lease, &track, b"2".to_vec()).await.unwrap_err();
+        let cause = std::error::Error::source(&refused).map(ToString::to_string).unwrap_or_default();
+        assert!(cause.contains("its thread panicked: the test wants"), "{refused:?}");
+        assert!(health.has_changed().unwrap(), "whoever watches its health is told");
+        health.wait_for(|it| *it == StoreHealth::Ok).await.unwrap();
+        store.commit(&lease, &track, b"2".to_vec()).await.unwrap();
+        let kept = store.load(&lease).await.unwrap().unwrap();
+        assert_eq!(kept[0].checkpoint.as_deref(), Some(&b"2"[..]), "what was kept is there, and what comes is taken");
+        store.close().await;
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod aws;
+pub mod caught;
 pub mod descriptors;
 pub mod exchange;
 pub mod http;

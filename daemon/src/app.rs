@@ -10,14 +10,14 @@ use forebay_clients::AwsError;
 use forebay_invoker::EndpointError;
 use forebay_invoker::executors::process::ProcessError;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
 use crate::blueprint::Blueprint;
 use crate::budget::BudgetTooSmall;
 use crate::clock::Clock;
 use crate::control::{ChangeError, Control, NoteError};
-use crate::fleet::Changes;
+use crate::fleet::{Changes, Fleet};
 use crate::registry::Registry;
 
 /// The last part of the grace time is kept for stopping functions and closing the store.
@@ -157,22 +157,31 @@ impl App {
     /// Ends everything: polling stops at once, what runs may finish within `grace`, what is finished is committed.
     pub async fn drain(&self, grace: Duration) {
         let until = Instant::now() + grace;
+        match timeout_at(until, self.control.lock()).await {
+            Ok(mut control) => self.drain_fleet(control.ending_fleet(), grace, until).await,
+            Err(_) => warn!("a change that is under way does not end: mappings are left as they are; their records come again"),
+        }
+        // It answers at once unless its disk does not.
+        if timeout(CLOSING_MAX, self.store.close()).await.is_err() {
+            warn!("the data folder does not take the end: what it has acknowledged is kept");
+        }
+        info!("drained");
+    }
+
+    async fn drain_fleet(&self, fleet: &mut Fleet, grace: Duration, until: Instant) {
         let work_until = grace.saturating_sub(CLOSING_MAX.min(grace / 10));
-        let mut control = self.control.lock().await;
-        let fleet = control.ending_fleet();
         fleet.end(Close::Within(self.clock.now().tick.after(work_until)));
         if timeout_at(until, fleet.ended()).await.is_err() {
             let n_open = fleet.n_tasks();
             warn!(n_open, "the grace time is over: mappings that have not ended are left; their records come again");
-            fleet.abandon().await;
+            // A task that blocks its thread does not hear that it is over.
+            let _ = timeout(CLOSING_MAX, fleet.abandon()).await;
         }
         // A long poll that is still open is awaited while there is time, for a shared one may outlive the mappings that it was sent for; what
         // it would bring later shows itself when its visibility is over.
         if timeout_at(until.max(Instant::now() + CLOSING_MAX), fleet.stop_feeds()).await.is_err() {
             warn!("a source is still being read: its messages come again when their visibility is over");
         }
-        self.store.close().await;
-        info!("drained");
     }
 
     /// Ends everything now: the functions' processes are killed; nothing is waited for but that.

@@ -1,7 +1,5 @@
 //! How the process ends: its exit codes, as they stand in the manual.
 
-use std::process::ExitCode;
-
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -9,6 +7,8 @@ pub enum Exit {
     Done,
     /// 1: it could not, or the answer is no.
     Failed,
+    /// 70: it was told to end and something held it beyond its time.
+    Overdue,
     /// 75: it could not for now; the same call may succeed later.
     Temporary,
     /// 78: the config, a pattern or another input is wrong.
@@ -23,15 +23,10 @@ impl Exit {
         match self {
             Self::Done => 0,
             Self::Failed => 1,
+            Self::Overdue => 70,
             Self::Temporary => 75,
             Self::Config => 78,
             Self::Signal(code) => code,
         }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
     }
 }

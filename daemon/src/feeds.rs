@@ -1,14 +1,17 @@
 //! The feeds of this process: one for each identity of a source, shared by all mappings that read it, ended when none does any more.
 
+mod company;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use forebay_clients::Clients;
-use forebay_config::Code;
 use forebay_pollers::{Feed, FeedLimits, Source, SourceError, SourceSettings};
 use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
+use self::company::Company;
+pub use self::company::{OtherTerms, Trap};
 use crate::lock::lock;
 
 /// One feed for each source, however settings name it.
@@ -41,27 +44,14 @@ struct Place {
     // Held while the source connects, so that two mappings do not connect twice to it.
     connecting: Arc<Mutex<()>>,
     feed: Option<Feed>,
-    /// The mappings that are to read it, there or not.
-    expected: BTreeSet<Arc<str>>,
+    /// The mappings that are to read it, there or not, with the text of their filters.
+    expected: BTreeMap<Arc<str>, Arc<str>>,
     /// The mappings that hold the feed.
     joined: BTreeSet<Arc<str>>,
     /// The settings have changed: the feed ends with those who hold it, and whoever joins waits for that.
     is_stale: bool,
     /// How often the settings have changed.
     n_renewed: u64,
-}
-
-/// Two mappings share a queue and do not agree about it.
-const OTHER_TERMS: Code = Code("FB-0221");
-
-/// Two mappings share a queue and want different things of it.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "FB-0221: another mapping reads the same queue with other settings ({theirs}; here {ours}). Write the same for both, or `share: compete`"
-)]
-struct OtherTerms {
-    theirs: String,
-    ours: String,
 }
 
 impl Feeds {
@@ -75,15 +65,15 @@ impl Feeds {
         *lock(&self.clients) = clients;
     }
 
-    /// A mapping will join: where mappings share a queue, no message is finished without it from the first receive on.
-    pub fn expect(&self, identity: &str, mapping: &str) {
+    /// A mapping with these filters will join: where mappings share a queue, no message is finished without it from the first receive on.
+    pub fn expect(&self, identity: &str, mapping: &str, filters: &str) {
         let mut places = lock(&self.by_identity);
         let place = places.entry(identity.to_owned()).or_default();
         let mapping: Arc<str> = mapping.into();
         if let Some(feed) = &place.feed {
             feed.expect(Arc::clone(&mapping));
         }
-        place.expected.insert(mapping);
+        place.expected.insert(mapping, filters.into());
     }
 
     /// A mapping will not join any more: messages need not wait for it.
@@ -110,42 +100,75 @@ impl Feeds {
     /// The feed of a source, connected when nobody reads it yet.
     ///
     /// # Errors
-    /// The source cannot be connected to, or is shared by mappings that do not agree about it; the next call tries again.
+    /// The source cannot be connected to, or is read by mappings that do not agree about it; the next call tries again.
     pub async fn join(&self, settings: &dyn SourceSettings, mapping: &str) -> Result<Feed, SourceError> {
         let identity = settings.identity();
         self.await_fresh(&identity).await;
         let connecting = Arc::clone(&lock(&self.by_identity).entry(identity.clone()).or_default().connecting);
         let _alone = connecting.lock().await;
-        // Nobody closes it.
-        let _slot = self.connecting.0.acquire().await;
         if let Some(feed) = lock(&self.by_identity).get_mut(&identity).and_then(|place| place.enter(mapping)) {
             return Ok(feed);
         }
         let n_renewed = self.n_renewed(&identity);
-        let clients = Arc::clone(&lock(&self.clients));
-        let source = settings.connect(&clients).await?;
-        let mut places = lock(&self.by_identity);
-        if places.get(&identity).map_or(0, |place| place.n_renewed) != n_renewed {
-            return Err(SourceError::Down { what: identity, code: SourceError::DOWN, cause: "its settings have changed meanwhile".into() });
-        }
-        // Settings may name one queue in two ways; only the queue itself knows.
-        let mut known = places.values().filter_map(|place| place.feed.as_ref());
-        let same = known.find(|it| source.name().is_some() && it.source().name() == source.name());
-        let feed = match same {
-            Some(feed) if feed.source().terms() != source.terms() => {
-                let cause = OtherTerms { theirs: feed.source().terms().to_owned(), ours: source.terms().to_owned() };
-                return Err(SourceError::Down { what: identity, code: OTHER_TERMS, cause: Box::new(cause) });
-            }
-            Some(feed) => feed.clone(),
-            None => Feed::start(source, FeedLimits::default()),
+        let source = {
+            // Nobody closes it.
+            let _slot = self.connecting.0.acquire().await;
+            let clients = Arc::clone(&lock(&self.clients));
+            settings.connect(&clients).await?
         };
-        let place = places.entry(identity).or_default();
-        for mapping in &place.expected {
+        loop {
+            let left = self.left.notified();
+            tokio::pin!(left);
+            // Listening before looking: who leaves in between is heard.
+            left.as_mut().enable();
+            if let Some(feed) = self.enter(&identity, mapping, &source, n_renewed)? {
+                return Ok(feed);
+            }
+            left.await;
+        }
+    }
+
+    /// The feed that a mapping reads a connected source with; `None` while those who want something else of it are leaving.
+    fn enter(&self, identity: &str, mapping: &str, source: &Arc<dyn Source>, n_renewed: u64) -> Result<Option<Feed>, SourceError> {
+        let mut places = lock(&self.by_identity);
+        if places.get(identity).map_or(0, |place| place.n_renewed) != n_renewed {
+            return Err(SourceError::Down {
+                what: identity.to_owned(),
+                code: SourceError::DOWN,
+                cause: "its settings have changed meanwhile".into(),
+            });
+        }
+        let feed = match Company::of(&places, source) {
+            Company::None => Feed::start(Arc::clone(source), FeedLimits::default()),
+            Company::Same(feed) => feed,
+            Company::Leaving => return Ok(None),
+            Company::Differs(terms) => {
+                return Err(SourceError::Down { what: identity.to_owned(), code: OtherTerms::CODE, cause: Box::new(terms) });
+            }
+        };
+        let place = places.entry(identity.to_owned()).or_default();
+        for mapping in place.expected.keys() {
             feed.expect(Arc::clone(mapping));
         }
         place.joined.insert(mapping.into());
         place.feed = Some(feed.clone());
-        Ok(feed)
+        Ok(Some(feed))
+    }
+
+    /// Whether a mapping may read a connected source beside those that read it now.
+    ///
+    /// # Errors
+    /// It wants something else of it.
+    pub fn check(&self, source: &Arc<dyn Source>) -> Result<(), OtherTerms> {
+        match Company::of(&lock(&self.by_identity), source) {
+            Company::None | Company::Same(_) | Company::Leaving => Ok(()),
+            Company::Differs(terms) => Err(terms),
+        }
+    }
+
+    /// Who competes with a mapping for its queue and lets other messages through.
+    pub fn trap(&self, identity: &str, mapping: &str) -> Option<Trap> {
+        Trap::of(&lock(&self.by_identity), identity, mapping)
     }
 
     /// The source itself, for whoever looks at it without reading for a mapping: the one that is read, else a connection of its own.
@@ -173,10 +196,12 @@ impl Feeds {
         self.end_unread(identity);
     }
 
-    /// A feed has ended against its will: the next to join connects anew. Mappings that still hold it keep it.
+    /// A feed has ended against its will: the next to join connects anew. Mappings that still hold it keep it. One that another mapping has
+    /// connected since is not touched: what shares a queue must not be read by two.
     pub fn discard(&self, settings: &dyn SourceSettings) {
         let mut places = lock(&self.by_identity);
-        let Some(gone) = places.get_mut(&settings.identity()).and_then(|place| place.feed.take()) else { return };
+        let gone = places.get_mut(&settings.identity()).and_then(|place| place.feed.take_if(|feed| feed.has_ended()));
+        let Some(gone) = gone else { return };
         for place in places.values_mut() {
             place.feed.take_if(|feed| feed.is(&gone));
         }
@@ -244,7 +269,7 @@ impl Place {
 fn tell_dismissed(places: &BTreeMap<String, Place>, identity: &str, mapping: &str) {
     let Some(feed) = places.get(identity).and_then(|place| place.feed.as_ref()) else { return };
     let has_feed = |place: &&Place| place.feed.as_ref().is_some_and(|other| other.is(feed));
-    if !places.values().filter(has_feed).any(|place| place.expected.contains(mapping)) {
+    if !places.values().filter(has_feed).any(|place| place.expected.contains_key(mapping)) {
         feed.dismiss(mapping.into());
     }
 }

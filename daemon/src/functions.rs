@@ -66,7 +66,11 @@ impl Functions {
     /// Puts new ones in the place of former ones of their name and ends those that `names` does not hold. A former one is stopped when the
     /// mappings that use it have let it go.
     pub(crate) fn install(&mut self, new: Shelf, names: &BTreeSet<FunctionName>, gate: &Gate) {
-        while self.retiring.try_join_next().is_some() {}
+        while let Some(retired) = self.retiring.try_join_next() {
+            if let Err(error) = retired {
+                error!(code = "FB-0501", %error, "a function that nobody uses any more was not stopped as it should: its processes are killed");
+            }
+        }
         self.retired.retain(|it| it.strong_count() > 0);
         for (name, built) in new {
             gate.renew(&name, built.n_slots);
@@ -110,7 +114,7 @@ pub(crate) async fn stop_all(executors: impl Iterator<Item = Arc<dyn Executor>>,
     }
     while let Some(stopped) = stops.join_next().await {
         if let Err(error) = stopped {
-            error!(%error, "a function could not be stopped");
+            error!(code = "FB-0501", %error, "a function could not be stopped");
         }
     }
 }

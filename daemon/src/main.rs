@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use forebay_daemon::cli::Cli;
 
 fn main() -> ExitCode {
-    Cli::read().execute().into()
+    Cli::run()
 }

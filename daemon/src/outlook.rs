@@ -60,6 +60,11 @@ impl Outlook {
         self.feeds.look(&*self.source).await
     }
 
+    /// What to know of others that read the source, if anything.
+    pub fn trap(&self, mapping: &str) -> Option<String> {
+        self.feeds.trap(&self.source.identity(), mapping).map(|it| it.to_string())
+    }
+
     /// How much waits behind `places`, where the mapping stands; `None` for one that never ran.
     ///
     /// # Errors

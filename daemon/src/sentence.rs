@@ -80,6 +80,28 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
         TrackState::SourceDown { since, next, error } => {
             format!("The source has not been readable {} ({}); it is asked again {}.", for_(*since), advice(&error.text), in_(*next))
         }
+        TrackState::Hidden { n_messages, n_receives, since, next, error } => {
+            let came = n_receives.map_or(String::new(), |n| format!(", after it had come {}", times(n)));
+            let again = match next {
+                Some(next) if *next > now => format!("comes again {}", in_(*next)),
+                Some(_) => "comes again now".to_owned(),
+                None => "comes again when its queue shows it".to_owned(),
+            };
+            match n_messages {
+                1 => format!("A message failed {} ago{came} ({}); it is hidden and {again}.", span(since.until(now)), one_line(error)),
+                n => format!(
+                    "{n} messages failed and are hidden; the next failed {} ago{came} ({}) and {again}.",
+                    span(since.until(now)),
+                    one_line(error)
+                ),
+            }
+        }
+        TrackState::AllFiltered { n_records: 1, since } => {
+            format!("Waiting for records; the last one that was read was dropped by the filter {} ago.", span(since.until(now)))
+        }
+        TrackState::AllFiltered { n_records, since } => {
+            format!("Waiting for records; the last {n_records} that were read were all dropped by the filter, {}.", for_(*since))
+        }
         TrackState::NoRecords { since } => format!("Waiting for records; the source has had none {}.", for_(*since)),
     }
 }
@@ -128,6 +150,8 @@ pub fn word(state: &TrackState) -> &'static str {
         TrackState::TooFarAhead { .. } => "TooFarAhead",
         TrackState::OutOfRoom { .. } => "OutOfRoom",
         TrackState::SourceDown { .. } => "SourceDown",
+        TrackState::Hidden { .. } => "Hidden",
+        TrackState::AllFiltered { .. } => "AllFiltered",
         TrackState::NoRecords { .. } => "NoRecords",
     }
 }
@@ -225,8 +249,30 @@ mod tests {
              and `maximum_concurrency` of the mapping say how many there are.",
         );
         check(
+            TrackState::AllFiltered { n_records: 12, since },
+            "Waiting for records; the last 12 that were read were all dropped by the filter, for 1 min 0 s.",
+        );
+        check(
             TrackState::StoreFailing { full: true, since },
             "The disk of the data folder has been full for 1 min 0 s: no new work is taken until there is room.",
+        );
+    }
+
+    #[test]
+    fn what_is_hidden_is_told_with_its_failure_when_it_comes_again_and_how_often_it_came() {
+        let since = Tick(40_000_000);
+        let hidden = |n_messages, n_receives, next| TrackState::Hidden { n_messages, n_receives, since, next, error: "boom".into() };
+        check(
+            hidden(1, Some(3), Some(Tick(112_000_000))),
+            "A message failed 1 min 0 s ago, after it had come 3 times (boom); it is hidden and comes again in 12 s.",
+        );
+        check(
+            hidden(1, Some(1), Some(NOW)),
+            "A message failed 1 min 0 s ago, after it had come once (boom); it is hidden and comes again now.",
+        );
+        check(
+            hidden(7, None, None),
+            "7 messages failed and are hidden; the next failed 1 min 0 s ago (boom) and comes again when its queue shows it.",
         );
     }
 

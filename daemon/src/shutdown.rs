@@ -28,6 +28,8 @@ impl Signals {
     /// # Errors
     /// The system refuses.
     pub fn listen() -> std::io::Result<Self> {
+        // A file that may not grow any more is an error of that write and not the end of the process, which is what the system does by itself.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

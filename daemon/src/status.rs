@@ -39,6 +39,12 @@ pub struct TrackStatus {
     /// The receives of a queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receives: Option<ReceivesStatus>,
+    /// Messages that failed and that their queue hides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<HiddenStatus>,
+    /// How many records in a row the filter has dropped, when it dropped all that was read last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filtered: Option<u64>,
     /// How bad it is.
     #[serde(skip)]
     pub weight: Weight,
@@ -51,6 +57,16 @@ pub struct ReceivesStatus {
     pub open: usize,
     /// How many may be open at once, as things stand.
     pub max: usize,
+}
+
+/// Messages that failed and that their queue hides, as `/v1/` shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct HiddenStatus {
+    /// How many; beyond a thousand they are not counted.
+    pub messages: u32,
+    /// How often the one that comes next was given out, as its queue says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receives: Option<u32>,
 }
 
 /// How bad a state is; the worst speaks for the mapping.
@@ -85,6 +101,8 @@ impl TrackStatus {
             error: told.error.map(sentence::one_line),
             code: told.code,
             receives: None,
+            hidden: told.hidden,
+            filtered: told.filtered,
             weight: told.weight,
         }
     }
@@ -103,11 +121,13 @@ struct Told<'a> {
     attempt: Option<u32>,
     error: Option<&'a str>,
     code: Option<Code>,
+    hidden: Option<HiddenStatus>,
+    filtered: Option<u64>,
 }
 
 impl<'a> Told<'a> {
     const fn new(weight: Weight) -> Self {
-        Self { weight, since: None, until: None, attempt: None, error: None, code: None }
+        Self { weight, since: None, until: None, attempt: None, error: None, code: None, hidden: None, filtered: None }
     }
 
     /// Something outside is the trouble: its own page goes before that of the state.
@@ -121,6 +141,13 @@ impl<'a> Told<'a> {
             TrackState::Ended | TrackState::Closed => Self::new(Weight::Over),
             TrackState::Unknown => Self::new(Weight::Idle),
             TrackState::NoRecords { since } => Self { since: Some(*since), ..Self::new(Weight::Idle) },
+            TrackState::AllFiltered { n_records, since } => {
+                Self { since: Some(*since), filtered: Some(*n_records), ..Self::new(Weight::Idle) }
+            }
+            TrackState::Hidden { n_messages, n_receives, since, next, error } => {
+                let hidden = Some(HiddenStatus { messages: *n_messages, receives: *n_receives });
+                Self { since: Some(*since), until: *next, error: Some(error), hidden, ..trouble(1) }
+            }
             TrackState::Batching { until, .. } => Self { until: Some(*until), ..Self::new(Weight::Works) },
             TrackState::Invoking { since, again: None, .. } => Self { since: Some(*since), ..Self::new(Weight::Works) },
             TrackState::WaitingForSlot { since, .. } => Self { since: Some(*since), ..Self::new(Weight::Waits) },
@@ -214,9 +241,11 @@ mod tests {
         let states = [
             TrackState::Ended,
             TrackState::NoRecords { since: at },
+            TrackState::AllFiltered { n_records: 1, since: at },
             invoking(None),
             TrackState::OutOfRoom { held_bytes: 1 },
             invoking(again),
+            TrackState::Hidden { n_messages: 1, n_receives: None, since: at, next: None, error: String::new() },
             TrackState::Retrying { n_failures: 1, since: at, next: at, error: String::new() },
             TrackState::StoreFailing { full: true, since: at },
             TrackState::PositionLost { error: String::new() },

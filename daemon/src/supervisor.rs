@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
-use crate::caught::caught;
 use crate::last_error::{ErrorOf, LastError};
 use crate::mapping_task::{self, Jobs, Wiring};
 use crate::registry::{Command, Entry, Lifecycle};
 use crate::sentence::chain;
+use forebay_clients::caught::caught;
 
 /// The first delay before a mapping is started again.
 const DELAY_MIN: Duration = Duration::from_secs(1);

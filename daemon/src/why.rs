@@ -21,6 +21,9 @@ pub struct Why {
     /// The page of the manual.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
+    /// What to know of it besides, such as that another mapping takes its messages away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// How bad it is.
@@ -90,6 +93,11 @@ impl Why {
         }
     }
 
+    /// The same with what to know besides.
+    pub fn with_note(self, note: Option<String>) -> Self {
+        Self { note, ..self }
+    }
+
     fn of_tracks(worst: &TrackStatus, tracks: &[TrackStatus]) -> Self {
         let severity = match worst.weight {
             Weight::Over | Weight::Idle | Weight::Works => Severity::None,
@@ -107,12 +115,15 @@ impl Why {
     }
 
     fn new(why: String, severity: Severity, advice: Option<&'static str>, code: Option<Code>) -> Self {
-        Self { why, severity, advice, code }
+        Self { why, severity, advice, code, note: None }
     }
 }
 
 /// What to do about a state, where something is to be done.
 fn advice(track: &TrackStatus) -> Option<&'static str> {
+    if track.state == "AllFiltered" {
+        return Some("Nothing, if that is what the filter is for; else try its pattern on a record: `forebay pattern test`.");
+    }
     if track.weight < Weight::Waits {
         return None;
     }
@@ -126,6 +137,10 @@ fn advice(track: &TrackStatus) -> Option<&'static str> {
         "NotReached" => "See that the function can be reached and has free concurrency; no retry is spent meanwhile.",
         "Retrying" | "Invoking" => {
             "Look at the function's error. `maximum_retry_attempts`, `maximum_record_age_in_seconds` and `on_failure` say when it is given up."
+        }
+        "Hidden" => {
+            "Look at the function's error. The queue's redrive policy ends a message that always fails; `retry_after` of the source says when it \
+             comes again, `maximum_retry_attempts` lets Forebay try it."
         }
         "WaitingForSlot" => "Raise `reserved_concurrent_executions` or `maximum_concurrency`, or make the function faster.",
         "OutOfRoom" => "Wait for the function, or raise `memory_budget_mb`.",

@@ -6,6 +6,10 @@
 
 mod actor;
 mod ballot;
+mod behind;
+#[cfg(test)]
+mod behind_tests;
+mod contained;
 mod desk;
 mod inbox;
 mod queue;
@@ -18,7 +22,7 @@ mod subscription;
 mod tests;
 mod track;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use forebay_batcher::{ExtendId, Extended, Lost, Read, ReadId, Receipt, SettleId, Settled, SourceNotice};
 use tokio::task::JoinHandle;
@@ -92,11 +96,16 @@ impl Feed {
     /// Ends the feed and waits for it: open reads are answered as far as the subscribers' channels have room, then these close.
     pub async fn stop(&self) {
         self.shared.inbox.push(Command::Stop);
-        let task = self.shared.task.lock().expect("nothing panics under this lock").take();
+        let task = self.shared.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
-            // A panic of the task was already printed by the runtime; its channels are closed, which is what subscribers see.
+            // A panic of the task stands in the log; its channels are closed, which is what subscribers see.
             let _ = task.await;
         }
+    }
+
+    /// It has ended, by itself or by a panic, and reads nothing any more.
+    pub fn has_ended(&self) -> bool {
+        self.shared.inbox.is_closed()
     }
 }
 

@@ -101,10 +101,12 @@ pub struct Listing {
 /// A connected source.
 pub trait Source: Send + Sync {
     /// What it is called by itself, where it is known only now and settings can name the same in several ways: sources of one name are one.
+    /// Mappings share such a source, unless it is a queue that they compete for.
     fn name(&self) -> Option<&str> {
         None
     }
-    /// What all must agree on who share it, as text; settings that differ in it cannot share.
+    /// What all must agree on who share it, as people read it; settings that differ in it cannot share. Those who compete need not agree, but
+    /// nobody shares what others compete for.
     fn terms(&self) -> &str {
         ""
     }
@@ -157,6 +159,10 @@ pub trait Source: Send + Sync {
     fn queue(&self) -> Option<Arc<dyn Queue>> {
         None
     }
+    /// Each record is for one of the mappings that read it, as on AWS: it is a queue whose messages are not fanned out.
+    fn is_competed_for(&self) -> bool {
+        self.queue().is_some_and(|queue| !queue.facts().fans_out)
+    }
     /// Bytes of an event around its records and the commas between them: an event of n records has these, theirs, and n − 1 more.
     fn envelope_bytes(&self) -> u64;
     /// The event of a batch as pieces to be sent one after the other.
@@ -193,6 +199,8 @@ pub struct QueueFacts {
     pub visibility: Option<Duration>,
     /// How long the queue itself hides messages that nobody extends, as an operator has set it.
     pub visibility_set: Option<Duration>,
+    /// How long after it was left a message that failed is shown again; `None` when its visibility is over.
+    pub retry_after: Option<Duration>,
     /// Whether mappings that read the queue in one process each get every message, which is deleted when all have finished it. Otherwise
     /// they compete for messages, as mappings on AWS do.
     pub fans_out: bool,
@@ -207,6 +215,8 @@ pub struct Message {
     pub receipt: Receipt,
     /// How often the queue still gives it out before it takes it away to its dead letters; `None` where it never does.
     pub receives_left: Option<u32>,
+    /// How often the queue has given it out, this time included; `None` where it does not say.
+    pub n_receives: Option<u32>,
 }
 
 /// What became of hiding one message for longer.
@@ -326,6 +336,11 @@ impl SourceError {
             Self::Throttled { .. } => Self::DOWN,
             Self::PositionLost { .. } => Self::POSITION_LOST,
         }
+    }
+
+    /// What reads `what` panicked: it is asked again, as when it is down.
+    pub(crate) fn died(what: &str, panic: String) -> Self {
+        Self::Down { what: what.to_owned(), code: Code("FB-0501"), cause: format!("FB-0501: what reads it {panic}").into() }
     }
 
     /// The same as the core is told it, the causes in the text.

@@ -102,15 +102,24 @@ impl Daemon {
         Self::spawn_as(folder, &ARGUMENTS, variables)
     }
 
+    /// Starts it with its output, log included, going to `out` and waits until it is ready.
+    pub fn start_writing_to(folder: &Path, out: File) -> Self {
+        Self::spawn_onto(Command::new(binary()), folder, &ARGUMENTS, &[], out).ready()
+    }
+
     fn spawn_as(folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
         Self::spawn_by(Command::new(binary()), folder, arguments, variables)
     }
 
-    fn spawn_by(mut command: Command, folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
+    fn spawn_by(command: Command, folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
+        let log = File::options().create(true).append(true).open(folder.join("log")).expect("the log can be written");
+        Self::spawn_onto(command, folder, arguments, variables, log)
+    }
+
+    fn spawn_onto(mut command: Command, folder: &Path, arguments: &[&str], variables: &[(&str, String)], log: File) -> Self {
         for name in ["admin.addr", "api.addr"] {
             let _ = std::fs::remove_file(folder.join("data").join(name));
         }
-        let log = File::options().create(true).append(true).open(folder.join("log")).expect("the log can be written");
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
             command.env_remove(name);
         }

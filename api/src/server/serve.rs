@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Extension, Router};
+use forebay_clients::caught::kept_alive;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -77,7 +78,7 @@ impl Listener {
             let stopped = server.ends.soon.clone();
             tokio::select! {
                 () = stopped.cancelled() => {}
-                () = server.accept(self) => {}
+                () = kept_alive("a listener", || server.accept(&self)) => {}
             }
         });
         Server { ends, connections, accepting }
@@ -110,7 +111,7 @@ struct Serving {
 }
 
 impl Serving {
-    async fn accept(&self, listener: Listener) {
+    async fn accept(&self, listener: &Listener) {
         let mut was_full = false;
         loop {
             if self.room.available_permits() == 0 && !std::mem::replace(&mut was_full, true) {
@@ -118,7 +119,7 @@ impl Serving {
             }
             let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
             was_full &= self.room.available_permits() == 0;
-            match &listener {
+            match listener {
                 Listener::Tcp(tcp, tls) => match tcp.accept().await {
                     Ok((stream, address)) => {
                         let peer = Some(Peer::new(address.ip()));

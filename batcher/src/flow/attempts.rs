@@ -18,6 +18,7 @@ impl Machine {
             return None;
         };
         debug_assert!(tried.slice.n_records() > 0, "what is left of a chain holds records");
+        crate::rule!(Q2, tried.slice.records().iter().all(|it| self.receipts.is_hidden(it, self.now.tick)));
         let attempt_id = AttemptId(self.next_id);
         self.next_id += 1;
         let attempt = Attempt {
@@ -69,6 +70,8 @@ impl Machine {
         let Some(chain) = self.chains.get_mut(&id) else { return };
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.pop_front() else { return };
         let now = self.now.tick;
+        self.set_status(id, Status::New);
+        let Some(chain) = self.chains.get(&id) else { return };
         let bisects = chain.limits.bisect && tried.slice.n_records() > 1;
         self.count_outcome(&tried, &outcome, bisects);
         let chain = self.chains.get_mut(&id).expect("it was there above");
@@ -82,18 +85,20 @@ impl Machine {
         if matches!(outcome, Outcome::Failed { .. } | Outcome::PartlyFailed { .. } | Outcome::TooLarge) {
             chain.failing_since.get_or_insert(now);
         }
+        let error = said(&outcome);
         let has_changed = !matches!(outcome, Outcome::NotReached { .. });
         let limits = chain.limits.clone();
         let Next { done, left, then } = next(tried, outcome, &limits);
         self.counts.succeeded += done.len() as u64;
+        let lost = self.lost_groups(&done);
         self.finish(&done);
-        self.leave(&left, id);
+        self.leave(&left, id, &error);
         let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id)).collect();
         let chain = self.chains.get_mut(&id).expect("it was there above");
         for step in steps.into_iter().rev() {
             chain.steps.push_front(step);
         }
-        self.set_status(id, Status::New);
+        self.stop_groups(id, &lost);
         if has_changed {
             self.mark_chain_dirty(id);
         }
@@ -139,5 +144,14 @@ impl Machine {
             }
             Outcome::TooLarge => self.counts.halved += u64::from(tried.slice.n_records() > 1),
         }
+    }
+}
+
+/// What was said of messages that failed, for people.
+fn said(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Failed { reply, .. } => reply.error.clone().unwrap_or_default(),
+        Outcome::PartlyFailed { .. } => "the function named it in batchItemFailures".to_owned(),
+        Outcome::Succeeded(_) | Outcome::NotReached { .. } | Outcome::TooLarge => String::new(),
     }
 }

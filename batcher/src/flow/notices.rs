@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What is said of a message that no batch can hold.
+const TOO_LARGE: &str = "it is larger than an event may be";
+
 impl Machine {
     pub(super) fn has_taker(&self, told: &Told) -> bool {
         let is_dropped = self.plan.retry.drop_after_destination_failures.is_some_and(|max| told.n_refused >= max.get());
@@ -13,7 +16,7 @@ impl Machine {
         let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
         if told.condition == Condition::PayloadTooLarge && chain.limits.redelivery == Redelivery::BySource {
             // Nobody asked us to drop it: its queue's own limit of receives decides.
-            self.leave(told.slice.records(), id);
+            self.leave(told.slice.records(), id, TOO_LARGE);
             self.after_pop(id);
             return;
         }
@@ -32,7 +35,9 @@ impl Machine {
         }
         let notice_id = NoticeId(self.next_id());
         let Some(chain) = self.chains.get(&id) else { return };
-        let Some(Step { what: What::Tell(told), .. }) = chain.steps.front() else { return };
+        let Some(step @ Step { what: What::Tell(told), .. }) = chain.steps.front() else { return };
+        // N-4: told only when it is durable that it was given up.
+        crate::rule!(N4, self.is_durable(chain, step));
         let Told { slice, condition, n_invokes, reply, n_refused } = told.clone();
         if planted(Mutant::FinishBeforeTaken) {
             self.finish(slice.records());
@@ -53,7 +58,10 @@ impl Machine {
             Delivery::Taken => {
                 let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
                 self.counts.delivered += told.slice.n_records() as u64;
+                let lost = self.lost_groups(told.slice.records());
                 self.finish(told.slice.records());
+                self.set_status(id, Status::New);
+                self.stop_groups(id, &lost);
                 self.after_pop(id);
                 self.advance(id);
             }
@@ -61,8 +69,20 @@ impl Machine {
                 self.counts.delivery_failures += 1;
                 let Some(Step { what: What::Tell(told), .. }) = chain.steps.front_mut() else { return };
                 told.n_refused += 1;
-                let until = now.after(ask_again_delay(told.n_refused.saturating_sub(1), seed));
-                self.set_status(id, Status::Redeliver { until, since, error });
+                let n_refused = told.n_refused;
+                let until = now.after(ask_again_delay(n_refused.saturating_sub(1), seed));
+                self.set_status(id, Status::New);
+                if self.is_closing() {
+                    self.hand_back(id);
+                }
+                // What was lost while it was told of is not told of again.
+                self.drop_dead(id);
+                let front = self.chains.get(&id).and_then(|chain| chain.steps.front());
+                if matches!(front, Some(Step { what: What::Tell(told), .. }) if told.n_refused == n_refused) {
+                    self.set_status(id, Status::Redeliver { until, since, error });
+                } else {
+                    self.advance(id);
+                }
             }
         }
     }

@@ -56,7 +56,7 @@ impl Machine {
         let tracks = &self.tracks;
         let is_track_gone = |track: &TrackIdx| tracks.by_idx.get(track).is_none_or(|track| !track.is_active());
         chain.steps.retain(|step| !matches!(&step.what, What::Filling(filling) if is_track_gone(&filling.track)));
-        self.send_back(&taken);
+        self.give_back(taken);
         self.send_groups_back(&gone);
     }
 

@@ -73,6 +73,7 @@ impl Machine {
     }
 
     pub(crate) fn lose_generation(&mut self, generation: Generation) {
+        self.receipts.dead = self.receipts.dead.max(Some(generation));
         let gone: Vec<Receipt> = self.receipts.held.keys().filter(|receipt| receipt.generation == generation).cloned().collect();
         self.receipts.to_settle.retain(|it| it.receipt.generation != generation);
         self.receipts.failed.retain(|it| it.receipt.generation != generation);

@@ -141,9 +141,16 @@ impl Machine {
 
     /// O-1: these messages come again, so all that wait of their groups go back to their queue, and none overtakes them.
     pub(crate) fn send_groups_back(&mut self, gone: &[Record]) {
-        let groups: BTreeSet<&Bytes> = gone.iter().filter_map(group_of).filter(|_| !planted(Mutant::GroupGoesOn)).collect();
-        if groups.is_empty() {
+        let groups: BTreeSet<Bytes> = gone.iter().filter_map(group_of).cloned().collect();
+        self.send_waiting_of_groups_back(&groups);
+    }
+
+    pub(super) fn send_waiting_of_groups_back(&mut self, groups: &BTreeSet<Bytes>) {
+        if groups.is_empty() || planted(Mutant::GroupGoesOn) {
             return;
+        }
+        if self.is_closing() {
+            return self.send_waiting_back();
         }
         let is_stopped = |it: &Waiting| group_of(&it.record).is_some_and(|group| groups.contains(group));
         let seqs: Vec<u64> = self.receipts.waiting.iter().filter(|(_, it)| is_stopped(it)).map(|(seq, _)| *seq).collect();

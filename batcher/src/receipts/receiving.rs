@@ -35,17 +35,27 @@ impl Machine {
         self.pump_queue();
     }
 
-    pub(super) fn hold(&mut self, queue: &QueuePlan, read: Read) {
+    pub(super) fn hold(&mut self, queue: &QueuePlan, mut read: Read) {
         let now = self.now.tick;
         self.counts.polled += read.records.len() as u64 + u64::from(read.n_filtered);
         self.counts.filtered_out += u64::from(read.n_filtered);
+        if let Some(dead) = self.receipts.dead {
+            // what a dead channel had on its way comes again by another.
+            let n_arrived = read.records.len() + read.filtered.len();
+            read.records.retain(|it| matches!(&it.place, Place::Queue { receipt, .. } if receipt.generation > dead));
+            read.filtered.retain(|receipt| receipt.generation > dead);
+            self.counts.receipts_lost += (n_arrived - read.records.len() - read.filtered.len()) as u64;
+        }
+        self.receipts.filtered.note(&read, now);
+        self.receipts.left.forget_gone(now);
         let guess = queue.visibility.map(|visibility| now.after(visibility));
         for receipt in read.filtered.into_iter().filter(|_| !planted(Mutant::KeepFiltered)) {
             self.receipts.held.insert(receipt.clone(), Held { visible_until: guess, stage: Stage::Settling, is_extending: false });
-            self.receipts.to_settle.push(Settlement { receipt, how: Settle::Delete });
+            self.receipts.to_settle.push(Ending { receipt, how: Settle::Delete, group: None });
         }
         for record in read.records {
             let Place::Queue { receipt, visible_until, .. } = &record.place else { continue };
+            self.receipts.left.forget(&record.id);
             let (receipt, visible_until) = (receipt.clone(), *visible_until);
             let seq = self.next_id();
             self.receipts.held.insert(receipt.clone(), Held { visible_until: None, stage: Stage::Waiting(seq), is_extending: false });
@@ -69,10 +79,12 @@ impl Machine {
             let filling: usize = self.receipts.reads.values().filter(|it| it.fills).map(|it| it.room as usize).sum();
             let n_new = self.receipts.reads.values().filter(|it| !it.fills).count();
             let lack = if n_waiting.is_multiple_of(batch) { 0 } else { batch - n_waiting % batch };
+            // what runs, what waits with what fills it up, and what is asked for anew, each a batch that must be able to start.
+            let n_batches = self.chains.len() + (n_waiting + filling).div_ceil(batch) + n_new;
             let left = self.window_end().map(|end| self.now.tick.until(end)).filter(|left| !left.is_zero());
             let (room, fills, wait) = match left {
-                Some(left) if lack > filling => (lack - filling, true, left.min(queue.wait_max)),
-                Some(_) | None if self.chains.len() + n_waiting.div_ceil(batch) + n_new < credits_max => (batch, false, queue.wait_max),
+                Some(left) if lack > filling && n_batches <= credits_max => (lack - filling, true, left.min(queue.wait_max)),
+                Some(_) | None if n_batches < credits_max => (batch, false, queue.wait_max),
                 Some(_) | None => return,
             };
             let room = u32::try_from(room).unwrap_or(u32::MAX).min(queue.receive_max.get());

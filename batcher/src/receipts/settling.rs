@@ -18,33 +18,77 @@ impl Machine {
             if let Some(until) = held.visible_until {
                 self.receipts.lapses.remove(&(until, receipt.clone()));
             }
-            self.receipts.to_settle.push(Settlement { receipt: receipt.clone(), how });
+            let group = group_of(record).filter(|_| how == Settle::Delete).cloned();
+            self.receipts.to_settle.push(Ending { receipt: receipt.clone(), how, group });
         }
     }
 
     /// Messages that failed and that their queue brings again; later messages of their groups go back too, so that none overtakes.
-    pub(crate) fn leave(&mut self, left: &[Record], id: ChainId) {
+    pub(crate) fn leave(&mut self, left: &[Record], id: ChainId, error: &str) {
         if left.is_empty() {
             return;
         }
+        self.note_left(left, error);
         if let (Some(scale), Some(queue)) = (&mut self.receipts.scale, &self.plan.queue) {
             scale.failed(queue, self.now.tick);
         }
         self.settle_all(left, if planted(Mutant::DeleteFailed) { Settle::Delete } else { Settle::Leave });
         self.give_room(left);
-        if let Some(chain) = self.chains.get_mut(&id).filter(|_| !planted(Mutant::GroupGoesOn)) {
-            let groups: BTreeSet<&Bytes> = left.iter().filter_map(group_of).collect();
-            let back = chain.take_records(|record| group_of(record).is_some_and(|group| groups.contains(group)));
-            self.send_back(&back);
-        }
+        let groups: BTreeSet<Bytes> = left.iter().filter_map(group_of).cloned().collect();
+        self.take_groups_out(id, &groups);
         self.send_groups_back(left);
+    }
+
+    /// The groups of records whose receipts were lost while they were tried or told of: the queue has them again, so they come again, and
+    /// what stands behind them must not overtake them.
+    pub(crate) fn lost_groups(&self, records: &[Record]) -> BTreeSet<Bytes> {
+        let now = self.now.tick;
+        let is_lost = |record: &&Record| match &record.place {
+            Place::Queue { receipt, .. } => {
+                self.receipts.held.get(receipt).is_none_or(|held| held.visible_until.is_some_and(|until| until <= now))
+            }
+            Place::Track(..) => false,
+        };
+        records.iter().filter(is_lost).filter_map(group_of).cloned().collect()
+    }
+
+    /// sends back what stands behind a lost message of these groups, in this chain and among what waits.
+    pub(crate) fn stop_groups(&mut self, id: ChainId, groups: &BTreeSet<Bytes>) {
+        if !groups.is_empty() {
+            self.take_groups_out(id, groups);
+            self.send_waiting_of_groups_back(groups);
+        }
+    }
+
+    fn take_groups_out(&mut self, id: ChainId, groups: &BTreeSet<Bytes>) {
+        let Some(chain) = self.chains.get_mut(&id).filter(|_| !groups.is_empty() && !planted(Mutant::GroupGoesOn)) else { return };
+        let mut n_out = chain.n_out();
+        let back = chain.take_records(|record| {
+            let rests = n_out == 0;
+            n_out = n_out.saturating_sub(1);
+            rests && group_of(record).is_some_and(|group| groups.contains(group))
+        });
+        self.give_back(back);
+        // S-1: what comes again of these groups need not wait for the rest of the batch.
+        self.release_unneeded(id);
+    }
+
+    /// Messages of a batch that will not go on are shown to their queue's readers: at once, unless a close must wait for its receives.
+    pub(crate) fn give_back(&mut self, records: Vec<Record>) {
+        if !self.is_closing() {
+            return self.send_back(&records);
+        }
+        for record in records {
+            self.wait_again(record);
+        }
+        self.send_waiting_back();
     }
 
     pub(crate) fn settled(&mut self, id: SettleId, answers: Vec<(Receipt, Settled)>) {
         let Some(asked) = self.receipts.settles.remove(&id) else { return };
         let answers: BTreeMap<Receipt, Settled> = answers.into_iter().collect();
         let now = self.now.tick;
-        let mut has_failed = false;
+        let (mut has_failed, mut lost) = (false, BTreeSet::new());
         for settlement in asked {
             match answers.get(&settlement.receipt).copied().unwrap_or(Settled::Failed) {
                 Settled::Done => {
@@ -54,13 +98,17 @@ impl Machine {
                         Settle::Leave | Settle::Release | Settle::Nack => self.counts.handed_back += 1,
                     }
                 }
-                Settled::Lost => self.counts.receipts_lost += u64::from(self.receipts.forget(&settlement.receipt).is_some()),
+                Settled::Lost => {
+                    self.counts.receipts_lost += u64::from(self.receipts.forget(&settlement.receipt).is_some());
+                    lost.extend(settlement.group);
+                }
                 Settled::Failed => {
                     let until = self.receipts.held.get(&settlement.receipt).map(|held| held.visible_until);
                     match until {
                         // It lapsed meanwhile: the queue has it again.
                         Some(Some(until)) if until <= now => {
                             self.counts.receipts_lost += u64::from(self.receipts.forget(&settlement.receipt).is_some());
+                            lost.extend(settlement.group);
                         }
                         Some(_) if planted(Mutant::SettledTwice) => {
                             self.receipts.forget(&settlement.receipt);
@@ -69,11 +117,12 @@ impl Machine {
                             has_failed = true;
                             self.receipts.failed.push(settlement);
                         }
-                        None => {}
+                        None => lost.extend(settlement.group),
                     }
                 }
             }
         }
+        self.groups_are_lost(&lost);
         if !has_failed {
             self.receipts.n_failed = 0;
         } else if !self.timers.is_set(Timer::Resettle) {
@@ -81,6 +130,19 @@ impl Machine {
             let delay = ask_again_delay(self.receipts.n_failed, self.seed_of(0x5e));
             self.receipts.n_failed += 1;
             self.timers.set(Timer::Resettle, Some(now.after(delay)));
+        }
+    }
+
+    /// messages that were finished could not be deleted in time and come again; what is held of their groups and has not started goes
+    /// back, so that they are repeated before anything that follows them.
+    fn groups_are_lost(&mut self, groups: &BTreeSet<Bytes>) {
+        let chains: BTreeSet<ChainId> = groups.iter().filter_map(|group| self.receipts.groups.get(group)).copied().collect();
+        self.send_waiting_of_groups_back(groups);
+        for id in chains {
+            self.take_groups_out(id, groups);
+            if self.chains.get(&id).is_some_and(|chain| !chain.is_out()) {
+                self.look_again(id);
+            }
         }
     }
 
@@ -115,21 +177,23 @@ impl Machine {
         self.send_back(&back);
     }
 
-    /// Gives back what is left of a queue's batch, unless its first step is still out.
+    /// gives back what is left of a queue's batch; of one whose first step is still out, the steps behind it.
     pub(crate) fn hand_back(&mut self, id: ChainId) {
-        use crate::chain::Status;
         let Some(chain) = self.chains.get_mut(&id) else { return };
-        if matches!(chain.status, Status::InFlight { .. } | Status::Delivering { .. })
-            || !chain.records().any(|it| matches!(it.place, Place::Queue { .. }))
-        {
+        if !chain.records().any(|it| matches!(it.place, Place::Queue { .. })) {
             return;
         }
-        let records = chain.take_records(|_| true);
-        for record in records {
-            self.wait_again(record);
+        let is_out = chain.is_out();
+        let mut n_out = chain.n_out();
+        let records = chain.take_records(|_| {
+            let rests = n_out == 0;
+            n_out = n_out.saturating_sub(1);
+            rests
+        });
+        self.give_back(records);
+        if !is_out {
+            self.advance(id);
         }
-        self.send_waiting_back();
-        self.advance(id);
     }
 
     /// A message of a batch that will not go on waits as if it had just come.

@@ -81,18 +81,20 @@ impl Machine {
         chain.steps.push_back(Step { what, mark: self.mark });
         let holds = chain.holds.clone();
         let id = self.add_chain(chain);
-        for hold in holds {
-            if let Hold::Lane(idx, lane) = hold {
-                let unit = self.lane_mut(idx, lane).expect("records were taken from it");
-                // O-2: no lane is held twice.
-                crate::rule!(O2, unit.chain.is_none());
-                unit.chain = Some(id);
-                if is_oversize {
-                    self.mark_dirty(idx);
-                }
-                self.touch_lane(idx, lane);
-                self.pump_track(idx);
+        let lanes = || holds.iter().filter_map(|hold| if let Hold::Lane(idx, lane) = hold { Some((*idx, *lane)) } else { None });
+        for (idx, lane) in lanes() {
+            let unit = self.lane_mut(idx, lane).expect("records were taken from it");
+            // O-2: no lane is held twice.
+            crate::rule!(O2, unit.chain.is_none());
+            unit.chain = Some(id);
+            if is_oversize {
+                self.mark_dirty(idx);
             }
+        }
+        // All lanes are held before any track goes on.
+        for (idx, lane) in lanes() {
+            self.touch_lane(idx, lane);
+            self.pump_track(idx);
         }
         Some(id)
     }

@@ -53,8 +53,9 @@ impl Machine {
         ids.dedup();
         let mut slices = Vec::new();
         for chain in ids.iter().filter_map(|id| self.chains.get(id)) {
+            let places = (chain.steps.len() > 1).then(|| self.places_of(chain, track));
             for step in &chain.steps {
-                self.open_slices(chain, step, track, &mut slices);
+                self.open_slices(chain, step, track, places.as_ref(), &mut slices);
             }
         }
         slices.sort_by(|a: &OpenSlice, b| a.first.cmp(&b.first));
@@ -71,7 +72,35 @@ impl Machine {
     }
 
     /// What a checkpoint says about a step: one entry for each lane of this track, none for what was never tried.
-    pub(super) fn open_slices(&self, chain: &Chain, step: &Step, track: &Track, out: &mut Vec<OpenSlice>) {
+    /// Where the records of a chain stand on the lanes of a track, in reading order.
+    fn places_of<'a>(&self, chain: &'a Chain, track: &Track) -> BTreeMap<u32, Vec<&'a Position>> {
+        let mut places: BTreeMap<u32, Vec<&Position>> = BTreeMap::new();
+        for record in chain.records() {
+            if let Some((lane, position)) = self.lane_on(record, track) {
+                places.entry(lane).or_default().push(position);
+            }
+        }
+        places.values_mut().for_each(|places| places.sort_unstable());
+        places
+    }
+
+    /// The lane and position of a record on this track; `None` on any other.
+    fn lane_on<'a>(&self, record: &'a Record, track: &Track) -> Option<(u32, &'a Position)> {
+        let Place::Track(idx, position) = &record.place else { return None };
+        let is_its = self.tracks.by_idx.get(idx).is_some_and(|it| std::ptr::eq(it, track));
+        is_its.then(|| (lane_of(&record.key, position, track.n_lanes()), position))
+    }
+
+    /// What a step leaves open on this track. A slice holds all that is open from its first to its last record on its lane: where records of
+    /// another step stand between, as with records that were too old among others that were not, it is written in parts.
+    fn open_slices(
+        &self,
+        chain: &Chain,
+        step: &Step,
+        track: &Track,
+        places: Option<&BTreeMap<u32, Vec<&Position>>>,
+        out: &mut Vec<OpenSlice>,
+    ) {
         let (slice, n_failures, n_invokes, not_before, given_up) = match &step.what {
             What::Filling(filling) if self.tracks.by_idx.get(&filling.track).is_some_and(|it| std::ptr::eq(it, track)) => {
                 out.push(filling.slice.clone());
@@ -85,17 +114,22 @@ impl Machine {
                 (&told.slice, 0, told.n_invokes, Tick::default(), Some(GivenUp { condition: told.condition, reply }))
             }
         };
-        let mut by_lane: BTreeMap<u32, (Position, Position)> = BTreeMap::new();
-        for record in slice.records() {
-            let Place::Track(idx, position) = &record.place else { continue };
-            if self.tracks.by_idx.get(idx).is_some_and(|it| std::ptr::eq(it, track)) {
-                let lane = lane_of(&record.key, position, track.n_lanes());
-                by_lane.entry(lane).or_insert_with(|| (position.clone(), position.clone())).1 = position.clone();
+        let mut parts: BTreeMap<u32, Vec<(Position, Position)>> = BTreeMap::new();
+        for (lane, position) in slice.records().iter().filter_map(|record| self.lane_on(record, track)) {
+            let is_next = |last: &Position| {
+                let places = places.and_then(|places| places.get(&lane));
+                places.is_none_or(|places| places.get(places.partition_point(|it| *it <= last)).is_none_or(|next| *next == position))
+            };
+            let parts = parts.entry(lane).or_default();
+            match parts.last_mut() {
+                Some((_, last)) if is_next(last) => *last = position.clone(),
+                Some(_) | None => parts.push((position.clone(), position.clone())),
             }
         }
+        let parts = parts.into_iter().flat_map(|(lane, parts)| parts.into_iter().map(move |(first, last)| (lane, first, last)));
         let wait = self.now.tick.until(not_before);
         let not_before = UnixMillis(self.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
-        out.extend(by_lane.into_iter().map(|(lane, (first, last))| OpenSlice {
+        out.extend(parts.map(|(lane, first, last)| OpenSlice {
             lane,
             first,
             last,

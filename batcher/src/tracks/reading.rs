@@ -37,6 +37,7 @@ impl Machine {
         self.counts.gaps += u64::from(read.gap.is_some());
         let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
         track.idle_since = if read.records.is_empty() { Some(track.idle_since.unwrap_or(now)) } else { None };
+        track.filtered.note(&read, now);
         track.read_failing = None;
         let before = track.passed.clone();
         let n_lanes = track.n_lanes();
@@ -112,22 +113,33 @@ impl Machine {
             return;
         }
         let Some(track) = self.tracks.by_idx.get(&idx) else { return };
-        let may_read = track.is_active() && track.reading == Reading::Idle && !track.is_at_end && !track.is_closing;
-        if !may_read || track.committing.failing.is_some() {
+        if !track.may_read() {
             return;
         }
         let must_read = self.is_filling(track);
-        let room_bytes = self.plan.held_bytes_max.saturating_sub(self.held_bytes);
-        if room_bytes == 0 && self.held_bytes > 0 && !must_read {
-            self.tracks.starved.insert(idx);
-            return;
-        }
-        let n_waiting_max = self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize;
-        let is_hungry = track.n_waiting < n_waiting_max || track.lanes.iter().any(|lane| lane.waiting.is_empty() && lane.chain.is_none());
+        let starved_since = self.tracks.starved.remove(&idx);
+        let is_hungry =
+            track.n_waiting < self.n_waiting_max(track) || track.lanes.iter().any(|lane| lane.waiting.is_empty() && lane.chain.is_none());
         if !must_read && (!is_hungry || track.open.n_finished_ahead() >= self.plan.ahead_max as usize) {
             return;
         }
-        let room = n_waiting_max.saturating_sub(track.n_waiting).max(self.plan.batch.records_max.get() as usize);
+        let is_out_of_room = self.held_bytes >= self.plan.held_bytes_max && self.held_bytes > 0;
+        if is_out_of_room && !must_read {
+            self.tracks.starved.insert(idx, starved_since.unwrap_or(self.now.tick));
+            self.choose_guest();
+            return;
+        }
+        self.send_read(idx, READ_WAIT_MAX);
+    }
+
+    fn n_waiting_max(&self, track: &Track) -> usize {
+        self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize
+    }
+
+    fn send_read(&mut self, idx: TrackIdx, wait: Duration) {
+        let Some(track) = self.tracks.by_idx.get(&idx) else { return };
+        let room_bytes = self.plan.held_bytes_max.saturating_sub(self.held_bytes);
+        let room = self.n_waiting_max(track).saturating_sub(track.n_waiting).max(self.plan.batch.records_max.get() as usize);
         let bytes_max = if track.idle_since.is_some() { READ_BYTES_IDLE } else { READ_BYTES_MAX };
         let id = ReadId(self.next_id());
         let track = self.tracks.by_idx.get_mut(&idx).expect("it was there above");
@@ -138,24 +150,57 @@ impl Machine {
             track: Some(idx),
             records_max: u32::try_from(room).unwrap_or(u32::MAX).min(READ_RECORDS_MAX),
             bytes_max: bytes_max.min(room_bytes.max(1)),
-            wait: READ_WAIT_MAX,
+            wait,
             lanes: track.n_lanes(),
         }));
     }
 
+    /// Slices of a former life lack records. One that has them all may stand so for long behind a slice that is being tried.
     pub(super) fn is_filling(&self, track: &Track) -> bool {
         let chains = track.lanes.iter().filter_map(|lane| self.chains.get(&lane.chain?));
-        chains.flat_map(|chain| &chain.steps).any(|step| matches!(step.what, What::Filling(_)))
+        chains.flat_map(|chain| &chain.steps).any(|step| matches!(&step.what, What::Filling(filling) if !self.is_filled(filling)))
+    }
+
+    /// S-2: those that hold all of the memory, and may hold it for ever, stop no other: one track at a time that holds nothing may read a
+    /// little beyond the limit, when it has waited a second, by turns.
+    pub(crate) fn choose_guest(&mut self) {
+        if self.is_closing() {
+            return;
+        }
+        let is_empty = |track: &Track| track.n_waiting == 0 && track.lanes.iter().all(|lane| lane.chain.is_none());
+        let guest = self.tracks.guest.and_then(|idx| Some((idx, self.tracks.by_idx.get(&idx)?)));
+        let is_taken = guest.is_some_and(|(idx, guest)| {
+            // One that fails itself keeps what it has and makes place.
+            let is_busy = !is_empty(guest) && !self.is_any_in_retry(idx);
+            guest.is_active() && (is_busy || matches!(guest.reading, Reading::Open(_)))
+        });
+        if is_taken {
+            return;
+        }
+        let may_read = |idx| self.tracks.by_idx.get(idx).is_some_and(|track| track.may_read() && is_empty(track));
+        let starved = self.tracks.starved.iter().filter(|(idx, _)| may_read(idx));
+        let next = starved.map(|(idx, since)| (since.after(STARVED_MAX), *idx)).min();
+        match next {
+            Some((at, idx)) if at <= self.now.tick => {
+                self.tracks.starved.remove(&idx);
+                self.tracks.guest = Some(idx);
+                self.send_read(idx, GUEST_WAIT_MAX);
+            }
+            Some((at, _)) => self.timers.set(Timer::Guest, Some(at)),
+            None => {}
+        }
     }
 
     /// Gives room back; tracks that waited for it read again.
     pub(crate) fn give_room(&mut self, records: &[Record]) {
         let bytes: u64 = records.iter().map(|record| record.n_bytes() + RECORD_OVERHEAD_BYTES).sum();
+        // N-1: nothing is given back that was not held.
+        crate::rule!(N1, bytes <= self.held_bytes);
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
         if self.held_bytes < self.plan.held_bytes_max {
-            for idx in std::mem::take(&mut self.tracks.starved) {
-                self.order_read(idx);
-            }
+            self.tracks.guest = None;
+            let starved: Vec<TrackIdx> = self.tracks.starved.keys().copied().collect();
+            starved.into_iter().for_each(|idx| self.order_read(idx));
         }
     }
 }

@@ -264,3 +264,122 @@ fn closing_hands_back_what_has_not_started() {
         "#]],
     );
 }
+
+#[test]
+fn what_failed_and_is_hidden_is_told_until_it_comes_again_or_is_waited_for_in_vain() {
+    check(
+        queue_plan(Redelivery::BySource),
+        "open
+         read m1 m2
+         +1000ms
+         slot
+         fail
+         settled
+         state
+         read
+         state
+         +29000ms
+         read m1
+         +0ms
+         state
+         slot
+         ok
+         state
+         +60000ms
+         read
+         +1ms
+         read
+         state",
+        &expect![[r#"
+            > open
+              receive 3 for 20s
+              receive 3 for 20s
+            > read m1 m2
+              want 1
+            > +1000ms
+            > slot
+              invoke m1+m2 on slot 1 (Window, before 0)
+            > fail
+              settle Leave m1, Leave m2
+              receive 3 for 20s
+            > settled
+            > state
+              Hidden { n_messages: 2, n_receives: None, since: Tick(2000000), next: Some(Tick(31000000)), error: "boom" }
+            > read
+              receive 3 for 20s
+            > state
+              Hidden { n_messages: 2, n_receives: None, since: Tick(2000000), next: Some(Tick(31000000)), error: "boom" }
+            > +29000ms
+            > read m1
+              want 1
+            > +0ms
+            > state
+              WaitingForSlot { since: Tick(31000000), why: Window }
+            > slot
+              invoke m1 on slot 2 (Window, before 0)
+            > ok
+              settle Delete m1
+              receive 3 for 20s
+            > state
+              Hidden { n_messages: 1, n_receives: None, since: Tick(2000000), next: Some(Tick(31000000)), error: "boom" }
+            > +60000ms
+            > read
+              receive 3 for 20s
+            > +1ms
+            > read
+              receive 3 for 20s
+            > state
+              NoRecords { since: Tick(91000000) }
+        "#]],
+    );
+}
+
+#[test]
+fn what_the_filter_dropped_is_told_until_a_message_comes_through() {
+    check(
+        queue_plan(Redelivery::BySource),
+        "open
+         read
+         state
+         +500ms
+         read filtered filtered
+         +500ms
+         read filtered
+         state
+         read m1
+         slot
+         ok
+         settled
+         read
+         state",
+        &expect![[r#"
+            > open
+              receive 3 for 20s
+              receive 3 for 20s
+            > read
+            > state
+              NoRecords { since: Tick(1000000) }
+            > +500ms
+            > read filtered filtered
+              receive 3 for 20s
+            > +500ms
+            > read filtered
+              receive 3 for 20s
+            > state
+              AllFiltered { n_records: 3, since: Tick(1500000) }
+            > read m1
+              receive 3 for 20s
+              want 1
+            > slot
+              invoke m1 on slot 1 (Window, before 0)
+            > ok
+              settle Delete m1
+              receive 3 for 20s
+            > settled
+            > read
+              receive 3 for 20s
+            > state
+              NoRecords { since: Tick(2000000) }
+        "#]],
+    );
+}

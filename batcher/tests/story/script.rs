@@ -1,7 +1,8 @@
 //! Runs a script of inputs against a machine and writes down what it answers.
 //!
 //! A line is one input: `assign`, `open`, `read r1 r2 …` (answers the open read; `r1/k` gives a key, `r1*40` a size, `r1@-90` an arrival in
-//! seconds), `slot`, `ok`, `fail`, `partly r2`, `throttle`, `large`, `taken`, `refused`, `durable`, `full`, `fenced`, `settled`, `+500ms`,
+//! seconds), `slot`, `ok`, `fail`, `partly r2`, `throttle`, `large`, `taken`, `refused`, `durable`, `full`, `fenced`, `settled`, `void`,
+//! `extended`, `lapsed m1`, `channel-dies`, `+500ms`,
 //! `close`, `crash`. Answers go to the oldest open question of their kind.
 
 use std::collections::VecDeque;
@@ -48,6 +49,7 @@ pub(crate) fn queue_plan(redelivery: Redelivery) -> Plan {
             receive_max: count(10),
             wait_max: Duration::from_secs(20),
             visibility: Some(Duration::from_secs(30)),
+            retry_after: None,
             pollers_start: count(2),
             pollers_max: count(10),
             pollers_min: count(1),
@@ -142,6 +144,18 @@ impl Stage {
                 let (id, asked) = self.settles.pop_front().expect("a settlement is open");
                 self.machine.handle_settled(id, asked.into_iter().map(|it| (it.receipt, Settled::Failed)).collect(), now);
             }
+            "void" => {
+                let (id, asked) = self.settles.pop_front().expect("a settlement is open");
+                self.machine.handle_settled(id, asked.into_iter().map(|it| (it.receipt, Settled::Lost)).collect(), now);
+            }
+            "lapsed" => {
+                let (id, asked) = self.extends.pop_front().expect("an extension is open");
+                let until = now.tick.after(Duration::from_secs(30));
+                let is_lapsed = |it: &Receipt| it.handle[1..] == *rest.as_bytes();
+                let answer = |it: Receipt| if is_lapsed(&it) { (it, Extended::Lost) } else { (it, Extended::Until(until)) };
+                self.machine.handle_extended(id, asked.into_iter().map(answer).collect(), now);
+            }
+            "channel-dies" => self.machine.handle_lost(Lost::Generation(Generation(0)), now),
             "extended" => {
                 let (id, asked) = self.extends.pop_front().expect("an extension is open");
                 let until = now.tick.after(Duration::from_secs(30));
@@ -221,6 +235,7 @@ impl Stage {
                 receipt: Receipt { handle: Bytes::copy_from_slice(format!("h{name}").as_bytes()), generation: Generation(0) },
                 visible_until: Some(self.now.tick.after(Duration::from_secs(30))),
                 receives_left: None,
+                n_receives: None,
             },
         };
         let key = match (key, track) {

@@ -18,10 +18,21 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 #[derive(Debug)]
 pub(super) enum Request {
     Write(Write),
-    Load { lease: Lease, answer: Answer<Option<Vec<KeptTrack>>> },
-    Notes { answer: Answer<BTreeMap<MappingId, Vec<u8>>> },
-    Mappings { answer: Answer<Vec<(MappingId, Epoch)>> },
-    Close { answer: Answer<()> },
+    Load {
+        lease: Lease,
+        answer: Answer<Option<Vec<KeptTrack>>>,
+    },
+    Notes {
+        answer: Answer<BTreeMap<MappingId, Vec<u8>>>,
+    },
+    Mappings {
+        answer: Answer<Vec<(MappingId, Epoch)>>,
+    },
+    Close {
+        answer: Answer<()>,
+    },
+    #[cfg(test)]
+    Panic,
 }
 
 /// A call that writes.

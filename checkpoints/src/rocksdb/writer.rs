@@ -1,5 +1,6 @@
 //! The store's own thread: it answers all calls one after the other, groups writes, and brings the store back when it went down.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, watch};
@@ -69,11 +70,28 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Answers calls until the store is closed or dropped.
-    pub(super) fn run(&mut self) {
+    /// Answers calls until the store is closed or dropped. A panic, of the database or of ours, takes the store down as a failing disk does:
+    /// the callers that waited are told, and the database is opened again.
+    pub(super) fn keep_running(&mut self) {
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run())) {
+            let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+            let cause = format!("its thread panicked: {}", said.unwrap_or("it did not say why"));
+            tracing::error!(code = "FB-0501", folder = %self.options.folder.display(), error = cause, "the store's thread died and is started again");
+            self.fail(cause.into());
+        }
+    }
+
+    /// Nothing is known of the database any more.
+    fn fail(&mut self, cause: Box<dyn std::error::Error + Send + Sync>) {
+        let folder = self.options.folder.display().to_string();
+        self.go_down(&StoreError::Io { folder, doing: "written", cause }, true);
+    }
+
+    fn run(&mut self) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
             Ok(runtime) => runtime,
-            Err(error) => return tracing::error!(%error, "the store's thread cannot begin"),
+            // Its health is the last that is heard of it.
+            Err(error) => return self.fail(Box::new(error)),
         };
         let mut closed = None;
         while closed.is_none() {
@@ -124,6 +142,8 @@ impl Writer {
                     self.write(group);
                     return Some(answer);
                 }
+                #[cfg(test)]
+                Request::Panic => panic!("the test wants the store's thread to die"),
             }
             if group.len() < GROUP_MAX {
                 next = self.requests.try_recv().ok();

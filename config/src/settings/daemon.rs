@@ -20,7 +20,7 @@ pub(crate) static SHUTDOWN_GRACE: SettingSpec = SettingSpec::new(
     "shutdown_grace",
     Shape::Seconds { min_ms: 0, max_ms: 3_600_000 },
     D::Millis(25_000),
-    "Seconds that running invocations get to finish after SIGTERM. Keep it below the time after which your supervisor kills: Kubernetes waits 30.",
+    "Seconds that running invocations get to finish after SIGTERM. Keep it 5 below the time after which your supervisor kills (Kubernetes waits 30): what hangs holds the process 4 seconds longer, and no more.",
 );
 pub(crate) static MEMORY_BUDGET: SettingSpec = SettingSpec::new(
     "memory_budget_mb",
@@ -30,7 +30,7 @@ pub(crate) static MEMORY_BUDGET: SettingSpec = SettingSpec::new(
 );
 pub(crate) static MEMORY_SHARE: SettingSpec = SettingSpec::new(
     "memory_share_mb",
-    Shape::Integer { min: 8, max: 65_536 },
+    Shape::Integer { min: 1, max: 65_536 },
     D::Absent("an equal part of half the budget, 64 at most"),
     "Megabytes of the budget that are kept free for each mapping, so that one slow function cannot take all. All shares together must fit the budget.",
 );

@@ -35,6 +35,9 @@ pub(super) async fn readyz(State(shown): State<Shown>, RawQuery(query): RawQuery
             let at = wall_time(rejection.at);
             text.push_str(&format!("config [Rejected] What was read at {at} is not in use, the former config is: {}\n", rejection.message));
         }
+        if let Some(trouble) = crate::logs::trouble() {
+            text.push_str(&format!("log [Failing] FB-0541: {trouble}\n"));
+        }
         for entry in shown.registry.entries() {
             let lifecycle = entry.lifecycle();
             text.push_str(&format!("{} [{}] {lifecycle}", entry.name(), lifecycle.word()));

@@ -14,6 +14,7 @@ mod state;
 mod why;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -22,7 +23,7 @@ use crate::exit::Exit;
 
 /// AWS Lambda's event source mappings, outside AWS: records from sources, in batches, to functions, with retries and checkpoints.
 ///
-/// Exit codes: 0 done; 1 failed; 2 wrong usage; 75 failed for now; 78 wrong config; 130 and 143 after a second signal.
+/// Exit codes: 0 done; 1 failed; 2 wrong usage; 70 ended by force when its time was over; 75 failed for now; 78 wrong config; 130 and 143 after a second signal.
 #[derive(Debug, Parser)]
 #[command(name = "forebay", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -90,13 +91,23 @@ impl Folder {
 }
 
 impl Cli {
-    /// Reads the arguments of the process; ends it with 2 when they are wrong.
-    pub fn read() -> Self {
-        Self::parse()
+    /// Reads the arguments of the process and does what they ask for. `Failed` when the results could not be written.
+    pub fn run() -> ExitCode {
+        match Self::try_parse() {
+            Ok(cli) => output::settle(cli.execute().code()),
+            // Its help and version are results like any other; wrong usage is told on standard error, with 2.
+            Err(answer) => {
+                let printed = answer.print();
+                if !answer.use_stderr() {
+                    output::printed(printed);
+                }
+                output::settle(u8::try_from(answer.exit_code()).unwrap_or_else(|_| Exit::Failed.code()))
+            }
+        }
+        .into()
     }
 
-    /// Does what was asked for.
-    pub fn execute(self) -> Exit {
+    fn execute(self) -> Exit {
         match self.command {
             Command::Run(args) => args.execute(),
             Command::Validate(args) => args.execute(),

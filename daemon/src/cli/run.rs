@@ -25,16 +25,20 @@ use crate::data_dir;
 use crate::effective;
 use crate::exit::Exit;
 use crate::front::{self, FrontError, Listen, Prepared, Running};
-use crate::logs::{self, LogFormat};
+use crate::logs::{self, LogError, LogFormat};
 use crate::open_files;
 use crate::reload::{self, Cause, Fixed, Outcome, Reloader, Request, Settings, Watch};
 use crate::sentence::chain;
 use crate::shutdown::{Signals, Wish};
+use crate::watchdog::Watchdog;
+use forebay_clients::caught::caught;
 
 /// How long killing the functions' processes may take after a second signal.
 const KILL_MAX: Duration = Duration::from_secs(1);
 /// Threads beside those that work, for what blocks a moment: names to look up, small files to read.
 const BLOCKING_MAX: usize = 64;
+/// How long the last lines of the log may take to be written.
+const LOG_END_MAX: Duration = Duration::from_secs(1);
 /// How long the runtime may take to end once nothing runs.
 const RUNTIME_END_MAX: Duration = Duration::from_millis(200);
 
@@ -58,10 +62,23 @@ pub(super) struct RunArgs {
 impl RunArgs {
     pub(super) fn execute(self) -> Exit {
         let filter = std::env::var(logs::VARIABLE).ok();
-        if let Err(error) = logs::start(self.log_format.unwrap_or_else(LogFormat::of_stderr), filter.as_deref()) {
-            output::complain(Some("FB-0512"), error);
-            return Exit::Config;
+        match logs::start(self.log_format.unwrap_or_else(LogFormat::of_stderr), filter.as_deref()) {
+            Ok(()) => {}
+            Err(error @ LogError::Filter { .. }) => {
+                output::complain(Some("FB-0512"), error);
+                return Exit::Config;
+            }
+            Err(error @ LogError::Thread(_)) => {
+                output::complain(Some("FB-0513"), error);
+                return Exit::Failed;
+            }
         }
+        let exit = self.run();
+        logs::flush(LOG_END_MAX);
+        exit
+    }
+
+    fn run(self) -> Exit {
         // Looked at before it is read, so that no change is missed. Where nobody says what to read, reading it says so.
         let names = config_files::chosen(self.config.flags()).unwrap_or_default();
         let watch = Watch::new(&names);
@@ -74,10 +91,12 @@ impl RunArgs {
             return Exit::Config;
         };
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = match runtime.enable_all().thread_name("forebay-work").max_blocking_threads(BLOCKING_MAX).build() {
-            Ok(runtime) => runtime,
+        let started = runtime.enable_all().thread_name("forebay-work").max_blocking_threads(BLOCKING_MAX).build();
+        let started = started.and_then(|runtime| Ok((runtime, Watchdog::start(blueprint.settings.shutdown_grace)?)));
+        let (runtime, watchdog) = match started {
+            Ok(started) => started,
             Err(error) => {
-                error!(%error, "the process cannot start its threads");
+                error!(code = "FB-0513", %error, "the process cannot start its threads");
                 return Exit::Failed;
             }
         };
@@ -89,12 +108,19 @@ impl RunArgs {
             data_flag: self.data.data_dir,
             data_dir: Some(folder.clone()),
         };
-        let exit = runtime.block_on(async {
-            match start(Begun { loaded, blueprint, names, watch, fixed, folder }).await {
+        let begun = Begun { loaded, blueprint, names, watch, fixed, folder, watchdog: &watchdog };
+        let whole = async {
+            match start(begun).await {
                 Ok(running) => running.serve().await,
                 Err(refusal) => refusal.tell(),
             }
+        };
+        let exit = runtime.block_on(caught(whole)).unwrap_or_else(|error| {
+            error!(code = "FB-0501", error, "the process's own loop died: it ends");
+            Exit::Failed
         });
+        // What follows asks other threads to end, and these need not.
+        watchdog.ends(exit);
         runtime.shutdown_timeout(RUNTIME_END_MAX);
         exit
     }
@@ -153,7 +179,8 @@ impl Refusal {
     }
 }
 
-struct RunningProcess {
+struct RunningProcess<'a> {
+    watchdog: &'a Watchdog,
     app: Arc<App>,
     admin: Admin,
     front: Running,
@@ -166,7 +193,8 @@ struct RunningProcess {
 }
 
 /// What the process is started with.
-struct Begun {
+struct Begun<'a> {
+    watchdog: &'a Watchdog,
     loaded: Loaded,
     blueprint: Blueprint,
     names: Vec<String>,
@@ -175,10 +203,11 @@ struct Begun {
     folder: PathBuf,
 }
 
-async fn start(begun: Begun) -> Result<RunningProcess, Refusal> {
+async fn start(begun: Begun<'_>) -> Result<RunningProcess<'_>, Refusal> {
+    let Begun { watchdog, loaded, blueprint, names, mut watch, fixed, folder } = begun;
     // First of all, so that no signal finds the process half built and ends it as it stands.
     let signals = Signals::listen().map_err(Refusal::Signals)?;
-    let Begun { loaded, blueprint, names, mut watch, fixed, folder } = begun;
+    watchdog.listen().map_err(Refusal::Signals)?;
     let clock = Clock::start();
     let open_files = open_files::raise();
     let (open_files_max, followed_files_open_max) = (open_files.all, open_files.followed);
@@ -210,7 +239,7 @@ async fn start(begun: Begun) -> Result<RunningProcess, Refusal> {
     };
     let admin = bound.serve(sights, &guard);
     let front = front.serve(prepared, guard, admin.pages(), Service::new(Arc::clone(&app)));
-    Ok(RunningProcess { app, admin, front, signals, draining, settings, reloader, requests, watch })
+    Ok(RunningProcess { watchdog, app, admin, front, signals, draining, settings, reloader, requests, watch })
 }
 
 /// What the process hears while it runs.
@@ -220,7 +249,7 @@ enum News {
     FilesChanged,
 }
 
-impl RunningProcess {
+impl RunningProcess<'_> {
     async fn serve(mut self) -> Exit {
         loop {
             // Each branch may be dropped: signals, requests and changes that were not fetched stay to be fetched.
@@ -251,12 +280,15 @@ impl RunningProcess {
 
     /// Reads the config again; `None` when a signal to end came meanwhile.
     async fn reload(&mut self, cause: Cause) -> Option<Outcome> {
-        let Self { app, front, signals, settings, reloader, watch, .. } = self;
-        tokio::select! {
+        let Self { watchdog, app, front, signals, settings, reloader, watch, .. } = self;
+        let outcome = tokio::select! {
             biased;
-            _ = ended(signals) => None,
-            outcome = reloader.reload(app, front, settings, watch, cause) => Some(outcome),
-        }
+            _ = ended(signals) => return None,
+            outcome = caught(reloader.reload(app, front, settings, watch, cause)) => outcome,
+        };
+        watchdog.set_grace(settings.shutdown_grace);
+        // What reads a config is not all ours: a text that it panics over is a config that is not taken.
+        Some(outcome.unwrap_or_else(|panic| reloader.died(&panic, cause)))
     }
 
     async fn drain(mut self) -> Exit {

@@ -42,7 +42,7 @@ impl WhyArgs {
             Some(mapping) => get(&address, &format!("/v1/mappings/{}/status", escaped(mapping))),
             None => get(&address, "/v1/mappings").map(|mut all| {
                 if let Some(mappings) = all["mappings"].as_array_mut() {
-                    mappings.retain(|it| it["severity"] != "none");
+                    mappings.retain(|it| it["severity"] != "none" || it["note"].is_string());
                 }
                 all
             }),
@@ -86,6 +86,9 @@ fn head(it: &Value) -> String {
         ("", "") => {}
         (advice, "") => writeln!(lines, "  what to do: {advice}").expect("writing to a string"),
         (advice, code) => writeln!(lines, "  what to do: {advice} See docs/errors/{code}.md.").expect("writing to a string"),
+    }
+    if let Some(note) = it["note"].as_str() {
+        writeln!(lines, "  note: {note}").expect("writing to a string");
     }
     lines
 }
@@ -146,6 +149,12 @@ mod tests {
         let expected = "m [Enabled] It fails.\n  what to do: Mend it. See docs/errors/FB-0504.md.\n  source: s\n  function: f\n  behind: 7 bytes\n  \
                         last checkpoint: 1.2 s ago\n  last error: boom (function, a, then)\n  a [Retrying] It waits.\n";
         assert_eq!(one(&told), expected);
+    }
+
+    #[test]
+    fn what_is_to_be_known_besides_is_told_of_one_that_runs_too() {
+        let told = json!({ "mappings": [{ "name": "m", "state": "Enabled", "why": "It runs.", "note": "Beware of b." }] });
+        assert_eq!(all(&told), "m [Enabled] It runs.\n  note: Beware of b.\n");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use forebay_batcher::{Fault, UnixMillis};
 use forebay_checkpoints::{CheckpointStore, MappingId, StoreError};
 use forebay_clients::Clients;
 use forebay_config::Code;
+use forebay_pollers::Source;
 use tracing::{error, info, warn};
 
 use self::draw::Drawn;
@@ -28,6 +29,7 @@ pub(crate) use self::view::uuid_of;
 use crate::app::{BuildError, StartError};
 use crate::blueprint::{Blueprint, MappingBlueprint, Rest};
 use crate::clock::Clock;
+use crate::feeds::OtherTerms;
 use crate::fleet::{Changes, Fleet, erase};
 use crate::registry::{Calm, Entry, Lifecycle, Registry};
 use crate::sentence::chain;
@@ -219,6 +221,11 @@ impl Control {
                 self.registry().insert(entry);
             }
         }
+    }
+
+    /// Whether a new mapping may read a source beside those that read it.
+    fn check_company(&self, source: &Arc<dyn Source>) -> Result<(), OtherTerms> {
+        self.fleet.feeds().check(source)
     }
 
     /// Makes a mapping or puts another in its place, paused or not as it was.

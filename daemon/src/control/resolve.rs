@@ -1,5 +1,6 @@
 //! Finds what a call names: the function in the config file, else at the Lambda endpoint; the source at its service.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_api::error::{ApiError, ErrorType};
@@ -84,12 +85,16 @@ fn with_qualifier(arn: String, qualifier: Option<&str>) -> String {
 }
 
 /// Whether the source is there, may be read, and goes with the function. A source that cannot be reached just now is no error: the mapping
-/// waits for it and says so.
-pub(super) async fn source(blueprint: &MappingBlueprint, timeout: Duration, clients: &Clients) -> Result<(), ApiError> {
+/// waits for it and says so. The source, where it was reached.
+pub(super) async fn source(
+    blueprint: &MappingBlueprint,
+    timeout: Duration,
+    clients: &Clients,
+) -> Result<Option<Arc<dyn Source>>, ApiError> {
     match time::timeout(SOURCE_MAX, blueprint.source.connect(clients)).await {
-        Ok(Ok(source)) => long_enough(&*source, timeout),
-        Ok(Err(error)) => refusal(&error, timeout).map_or(Ok(()), Err),
-        Err(_) => Ok(()),
+        Ok(Ok(source)) => long_enough(&*source, timeout).map(|()| Some(source)),
+        Ok(Err(error)) => refusal(&error, timeout).map_or(Ok(None), Err),
+        Err(_) => Ok(None),
     }
 }
 

@@ -67,10 +67,13 @@ impl Service {
         let configuration = MappingConfiguration::created(create, source, identity, self.now());
         let definition = Definition { configuration, enabled, tags, deleting: false };
         let drawn = draw::draw(&definition, &around.file)?;
-        resolve::source(&drawn.blueprint, function.timeout, &around.clients).await?;
+        let source = resolve::source(&drawn.blueprint, function.timeout, &around.clients).await?;
         let mut control = self.app.control().lock().await;
         control.forget_gone();
         check_twice(&control, &definition.configuration)?;
+        if let Some(source) = source {
+            control.check_company(&source).map_err(|error| ApiError::invalid(error.to_string()))?;
+        }
         if control.made.len() + control.file.mappings.len() >= MAPPINGS_MAX {
             return Err(ApiError::invalid(format!("There are {MAPPINGS_MAX} event source mappings already, which is the most.")));
         }
@@ -94,7 +97,7 @@ impl Service {
         let wanted = changed(standing.clone(), &update, source, function.as_ref().map(|it| it.arn.clone()), self.now());
         let drawn = draw::draw(&wanted, &around.file)?;
         match &function {
-            Some(function) => resolve::source(&drawn.blueprint, function.timeout, &around.clients).await?,
+            Some(function) => drop(resolve::source(&drawn.blueprint, function.timeout, &around.clients).await?),
             // What was there when it was made may be gone by now, which keeps nobody from changing it.
             None if wanted.enabled => {
                 if let Ok(function) = resolve::function(&standing.configuration.function_arn, &around.file, &around.clients).await {

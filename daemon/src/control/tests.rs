@@ -438,6 +438,17 @@ async fn a_mapping_that_is_being_deleted_is_in_use_in_the_words_of_aws() {
 }
 
 #[tokio::test]
+async fn a_keeper_that_dies_over_its_work_begins_it_anew() {
+    let store = Arc::new(MemoryStore::default());
+    let world = World::recall(config("", "f"), Arc::clone(&store) as _).await;
+    world.make(&uuid(1), json!({ "Enabled": false })).await;
+    store.panic_at_removal();
+    world.service.delete(&uuid(1)).await.unwrap();
+    world.await_gone(&uuid(1)).await;
+    assert!(store.notes().await.unwrap().is_empty() && store.mappings().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn what_was_refused_is_not_there_after_a_kill_once_another_change_was_taken() {
     let store = Arc::new(MemoryStore::default());
     let world = World::recall(config(LINES, "f"), Arc::clone(&store) as _).await;

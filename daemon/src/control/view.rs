@@ -83,7 +83,7 @@ fn show_state(shown: &mut MappingConfiguration, entry: Option<&Entry>, is_enable
     let lifecycle = entry.lifecycle();
     let (state, reason) = match &lifecycle {
         Lifecycle::Creating if !is_enabled => ("Disabled", None),
-        // What is left is a long poll that was sent: whatever it brings is handed back.
+        // What is left is to hand back what it had not begun with.
         Lifecycle::Disabling if entry.calm() == Calm::Still => ("Disabled", None),
         Lifecycle::Paused => ("Disabled", Some("Paused over /v1/; resume it there, or set Enabled")),
         Lifecycle::Unfit { .. } => ("Disabled", Some("ESM_CONFIG_NOT_VALID")),

@@ -118,6 +118,11 @@ impl Fleet {
         self.stale = Stale { all: has_another, functions: self.functions.stale() };
     }
 
+    /// What its mappings read.
+    pub(crate) fn feeds(&self) -> &Feeds {
+        &self.feeds
+    }
+
     /// The registry in which its mappings stand.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.ground.registry
@@ -277,7 +282,8 @@ impl Fleet {
         let reads = |it: &Arc<MappingBlueprint>| it.runs().then(|| it.source.identity());
         for (name, it) in mappings.iter().filter(|(name, _)| !matches!(diff.mappings[*name], Change::Unchanged | Change::Replanned)) {
             if let Some(identity) = reads(it) {
-                self.feeds.expect(&identity, name);
+                let filters: Vec<_> = it.mapping.filters.iter().map(|it| it.text()).collect();
+                self.feeds.expect(&identity, name, &filters.join("\n"));
             }
         }
         for (name, told) in told {

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use forebay_batcher::{Close, Plan};
+use forebay_batcher::{Close, Plan, Tick};
 use forebay_checkpoints::{CheckpointStore, MappingId, StoreError};
+use forebay_clients::caught::caught;
 use forebay_config::FunctionName;
 use forebay_invoker::Gate;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::blueprint::Rest;
 use crate::errand::{ERRANDS_MAX, Errand, NotStood, Reposition, RepositionError, Shelf};
+use crate::logs::Repeats;
 use crate::mapping_task::Wiring;
 use crate::outlook::Outlook;
 use crate::registry::{Calm, Command, Entry, Lifecycle, Registry};
@@ -23,6 +26,8 @@ use crate::supervisor::supervise;
 
 /// When a deletion that the store refused is tried again.
 const ERASE_AGAIN: Duration = Duration::from_secs(1);
+/// After a panic the last order begins anew after this.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What a mapping is told. Only the last order counts.
 #[derive(Clone)]
@@ -82,7 +87,8 @@ impl Post {
         let first = order.facts().map(|facts| register(ground, facts, &sender, None));
         let (orders, told) = watch::channel(order);
         let is_gone = Arc::new(AtomicBool::new(false));
-        let run = keep(Arc::clone(ground), Told { orders: told, errands, sender }, first, Arc::clone(&is_gone));
+        let keeper = Keeper { ground: Arc::clone(ground), told: Told { orders: told, errands, sender }, first, former: None };
+        let run = keeper.keep_on(Arc::clone(&is_gone));
         (Self { orders, is_gone }, run)
     }
 
@@ -151,23 +157,46 @@ fn register(ground: &Ground, facts: &Facts, errands: &mpsc::Sender<Errand>, form
     (entry, commands)
 }
 
+/// What a mapping's task is made of, and goes on with after a panic.
+struct Keeper {
+    ground: Arc<Ground>,
+    told: Told,
+    /// What was registered before the task began.
+    first: Option<Registered>,
+    /// What others see of the mapping.
+    former: Option<Arc<Entry>>,
+}
+
+impl Keeper {
+    /// Follows the orders to the end. A panic is told where the mapping's state is, and the last order begins anew.
+    async fn keep_on(mut self, is_gone: Arc<AtomicBool>) {
+        while let Err(error) = caught(keep(&mut self, &is_gone)).await {
+            let entry = self.former.as_ref().or_else(|| self.first.as_ref().map(|(entry, _)| entry));
+            error!(code = "FB-0501", mapping = entry.map(|it| it.name()), error, "a mapping's keeper died and is started again");
+            if let Some(entry) = entry {
+                entry.set_lifecycle(Lifecycle::Restarting { error });
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
 /// Follows the orders until told to end, or until nobody can give any.
-async fn keep(ground: Arc<Ground>, mut told: Told, first: Option<Registered>, is_gone: Arc<AtomicBool>) {
-    let mut first = first;
-    let mut former: Option<Arc<Entry>> = None;
+async fn keep(keeper: &mut Keeper, is_gone: &AtomicBool) {
+    let Keeper { ground, told, first, former } = keeper;
     loop {
         let order = told.orders.borrow_and_update().clone();
         let registered =
-            order.facts().map(|facts| first.take().unwrap_or_else(|| register(&ground, facts, &told.sender, former.as_deref())));
+            order.facts().map(|facts| first.take().unwrap_or_else(|| register(ground, facts, &told.sender, former.as_deref())));
         match (order, registered) {
             (Order::Run(wired), Some((entry, commands))) => {
-                let replay = run(&ground, &wired, Arc::clone(&entry), commands, &mut told).await;
+                *former = Some(Arc::clone(&entry));
+                let replay = run(ground, &wired, Arc::clone(&entry), commands, told).await;
                 // Where the process ends or the mapping goes meanwhile, the one who asked is told by the answer's end.
                 let goes_on = told.orders.borrow().facts().is_some();
                 if let Some((reposition, answer)) = replay.filter(|_| goes_on) {
                     let _ = answer.send(Shelf::new(&ground.store, entry.name()).put(reposition.places).await);
                 }
-                former = Some(entry);
             }
             (Order::Rest(facts), Some((entry, commands))) => {
                 // Nobody answers for its tracks now, and whoever asks is told so at once.
@@ -179,8 +208,8 @@ async fn keep(ground: Arc<Ground>, mut told: Told, first: Option<Registered>, is
                 });
                 entry.set_calm(Calm::Still);
                 let mut shelf = Shelf::new(&ground.store, entry.name());
-                former = Some(entry);
-                if !rest(&mut told, &mut shelf).await {
+                *former = Some(entry);
+                if !rest(told, &mut shelf).await {
                     return;
                 }
             }
@@ -188,14 +217,16 @@ async fn keep(ground: Arc<Ground>, mut told: Told, first: Option<Registered>, is
                 // One that was told to go before its task began has never lived.
                 let gone = former.take().or_else(|| first.take().map(|(entry, _)| entry));
                 if let Some(gone) = gone {
-                    if erase && !erased(&ground, &gone, &mut told.orders).await {
-                        former = Some(gone);
+                    // Kept in its place while that goes on: whoever dies over it must find it again.
+                    *former = Some(Arc::clone(&gone));
+                    if erase && !erased(ground, &gone, &mut told.orders).await {
                         continue;
                     }
+                    *former = None;
                     ground.registry.remove(gone.name());
                 }
                 is_gone.store(true, Ordering::SeqCst);
-                if !be_gone(&mut told).await {
+                if !be_gone(told).await {
                     return;
                 }
             }
@@ -277,17 +308,17 @@ async fn run(ground: &Ground, wired: &Wired, entry: Arc<Entry>, commands: mpsc::
 async fn erased(ground: &Ground, gone: &Entry, orders: &mut watch::Receiver<Order>) -> bool {
     let id = MappingId(gone.name().to_owned());
     gone.set_lifecycle(Lifecycle::Deleting { erased: true });
+    let (began, mut repeats) = (Instant::now(), Repeats::default());
     loop {
-        let error = match erase(&*ground.store, &id).await {
+        let refusal = match erase(&*ground.store, &id).await {
             Ok(()) => return true,
             Err(error) => error,
         };
-        warn!(
-            code = error.code(),
-            mapping = id.0,
-            error = chain(&error),
-            "a deleted mapping's positions cannot be removed yet; tried again"
-        );
+        let error = chain(&refusal);
+        if let Some(n_held_back) = repeats.allow(("erase", 0), &error, Tick::default().after(began.elapsed())) {
+            let code = refusal.code();
+            warn!(code, mapping = id.0, error, n_held_back, "a deleted mapping's positions cannot be removed yet; tried again");
+        }
         tokio::select! {
             biased;
             _ = orders.changed() => return false,

@@ -1,37 +1,59 @@
-//! A writer that lets no control character through but the newline that ends a line.
+//! From events to lines of the buffer; no control character gets through but the newline that ends a line.
 
-use std::io::{self, Stderr, Write};
+use std::io::{self, Write};
 
-/// Escapes control characters in each line before it is written.
+use tracing::Metadata;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::buffer::{Buffer, Voice};
+
+/// Where the log's events go: escaped, into the buffer. It never waits and never fails.
 #[derive(Debug)]
-pub(super) struct Escaped<W>(W);
+pub(super) struct Lines(pub(super) std::sync::Arc<Buffer>);
 
-impl Escaped<Stderr> {
-    /// To standard error.
-    pub(super) fn stderr() -> Self {
-        Self(io::stderr())
+/// Takes whole lines: the log writes each event in one call.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    buffer: &'a Buffer,
+    voice: Voice,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { buffer: &self.0, voice: Voice::Own }
+    }
+
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line<'a> {
+        let voice = if event.target() == forebay_invoker::executors::process::LOG_TARGET { Voice::Function } else { Voice::Own };
+        Line { buffer: &self.0, voice }
     }
 }
 
-impl<W: Write> Write for Escaped<W> {
-    /// Takes whole lines: the log writes each event in one call.
+impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let (body, end) = match line {
-            [body @ .., b'\n'] => (body, "\n"),
-            body => (body, ""),
-        };
-        if body.iter().all(|byte| !is_suspect(*byte)) {
-            self.0.write_all(line)?;
-        } else {
-            let text: String = String::from_utf8_lossy(body).chars().flat_map(escape).collect();
-            self.0.write_all(format!("{text}{end}").as_bytes())?;
-        }
+        self.buffer.push(self.voice, escaped(line));
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        Ok(())
     }
+}
+
+/// The line with all control characters written out but the newline at its end.
+fn escaped(line: &[u8]) -> Box<[u8]> {
+    let (body, end) = match line {
+        [body @ .., b'\n'] => (body, "\n"),
+        body => (body, ""),
+    };
+    if !body.iter().any(|byte| is_suspect(*byte)) {
+        return line.into();
+    }
+    let mut text: String = String::from_utf8_lossy(body).chars().flat_map(escape).collect();
+    text.push_str(end);
+    text.into_bytes().into()
 }
 
 /// ASCII controls, and the lead byte of those above (U+0080 to U+009F, which some terminals obey).
@@ -50,9 +72,7 @@ mod tests {
     use super::*;
 
     fn check(line: &str, expected: &str) {
-        let mut out = Escaped(Vec::new());
-        assert_eq!(out.write(line.as_bytes()).unwrap(), line.len());
-        assert_eq!(String::from_utf8(out.0).unwrap(), expected);
+        assert_eq!(std::str::from_utf8(&escaped(line.as_bytes())).unwrap(), expected);
     }
 
     #[test]

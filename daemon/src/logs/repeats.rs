@@ -1,4 +1,4 @@
-//! Holds repeating warnings back and counts them.
+//! Holds repeating warnings back and counts them. One that says something else is another warning, not a repeat.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,6 +7,11 @@ use forebay_batcher::Tick;
 
 /// A warning that repeats is logged once in this time, with the number held back.
 const EVERY: Duration = Duration::from_secs(60);
+/// So many reasons of one topic are told apart; what comes beyond in that time is counted with the next that is told, so that reasons that
+/// never repeat cannot fill the log.
+const REASONS_MAX: usize = 8;
+/// So much of a reason tells it from others.
+const REASON_CHARS_MAX: usize = 200;
 
 /// What repeats: a kind of warning about one thing (a track's number, 0 for the mapping).
 pub(crate) type Topic = (&'static str, u32);
@@ -14,7 +19,15 @@ pub(crate) type Topic = (&'static str, u32);
 /// Which warnings were logged lately.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
-    seen: BTreeMap<Topic, Seen>,
+    topics: BTreeMap<Topic, Reasons>,
+}
+
+/// The reasons of one topic, those logged last at the end.
+#[derive(Debug, Default)]
+struct Reasons {
+    seen: Vec<Seen>,
+    /// Held back for want of room, or of a reason that was forgotten since.
+    n_others: u64,
 }
 
 #[derive(Debug)]
@@ -25,58 +38,112 @@ struct Seen {
 }
 
 impl Repeats {
-    /// Whether to log now: `Some(n)` says yes, and that `n` like it were held back since the last one.
-    pub(crate) fn allow(&mut self, topic: Topic, now: Tick) -> Option<u64> {
-        self.allow_for(topic, "", now)
-    }
-
-    /// The same, and at once when the reason is another than that of the last time.
-    pub(crate) fn allow_for(&mut self, topic: Topic, reason: &str, now: Tick) -> Option<u64> {
-        match self.seen.get_mut(&topic) {
-            Some(seen) if seen.reason == reason && seen.logged.until(now) < EVERY => {
-                seen.n_held_back += 1;
-                None
-            }
-            Some(seen) => {
-                seen.logged = now;
-                reason.clone_into(&mut seen.reason);
-                Some(std::mem::take(&mut seen.n_held_back))
-            }
-            None => {
-                self.seen.insert(topic, Seen { reason: reason.to_owned(), logged: now, n_held_back: 0 });
-                Some(0)
-            }
-        }
+    /// Whether to log now: `Some(n)` says yes, and that `n` like it, or of reasons that have no line of their own, were held back.
+    pub(crate) fn allow(&mut self, topic: Topic, reason: &str, now: Tick) -> Option<u64> {
+        self.topics.entry(topic).or_default().allow(essence(reason), now)
     }
 
     /// The trouble is over: `Some(n)` when there was one, with the number of warnings held back.
     pub(crate) fn over(&mut self, topic: Topic) -> Option<u64> {
-        self.seen.remove(&topic).map(|it| it.n_held_back)
+        let reasons = self.topics.remove(&topic)?;
+        Some(reasons.n_others + reasons.seen.iter().map(|it| it.n_held_back).sum::<u64>())
     }
+}
+
+impl Reasons {
+    fn allow(&mut self, reason: String, now: Tick) -> Option<u64> {
+        let is_fresh = |it: &Seen| it.logged.until(now) < EVERY;
+        let mut n_held_back = 0;
+        if let Some(at) = self.seen.iter().position(|it| it.reason == reason) {
+            if is_fresh(&self.seen[at]) {
+                self.seen[at].n_held_back += 1;
+                return None;
+            }
+            n_held_back = self.seen.remove(at).n_held_back;
+        } else if self.seen.len() >= REASONS_MAX {
+            // The first is the one that was logged longest ago.
+            if self.seen.first().is_some_and(is_fresh) {
+                self.n_others += 1;
+                return None;
+            }
+            self.n_others += self.seen.remove(0).n_held_back;
+        }
+        self.seen.push(Seen { reason, logged: now, n_held_back: 0 });
+        Some(n_held_back + std::mem::take(&mut self.n_others))
+    }
+}
+
+/// What tells a reason from others: its words without those that hold digits, such as ids, counts and times, which differ each time.
+fn essence(reason: &str) -> String {
+    let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
+    let is_of_word = |it: char| it.is_alphanumeric() || it == '-';
+    let mut essence = String::with_capacity(reason.len());
+    for piece in reason.split_inclusive(|it| !is_of_word(it)) {
+        let word = piece.trim_end_matches(|it| !is_of_word(it));
+        essence.push_str(if is_code(word) || !word.contains(|it: char| it.is_ascii_digit()) { word } else { "#" });
+        essence.push_str(&piece[word.len()..]);
+    }
+    essence
+}
+
+/// Codes such as `FB-0210` say what happened.
+fn is_code(word: &str) -> bool {
+    word.strip_prefix("FB-").is_some_and(|it| it.len() == 4 && it.bytes().all(|it| it.is_ascii_digit()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn another_reason_is_told_at_once() {
+    const TOPIC: Topic = ("source down", 0);
+
+    fn at(seconds: u64) -> Tick {
+        Tick(seconds * 1_000_000)
+    }
+
+    /// What is told of warnings that come at these seconds for these reasons.
+    fn told(warnings: &[(u64, &str)]) -> Vec<Option<u64>> {
         let mut repeats = Repeats::default();
-        let topic = ("source down", 0);
-        let told: Vec<_> = ["a", "a", "b", "b", "a"].map(|reason| repeats.allow_for(topic, reason, Tick(0))).into();
-        assert_eq!(told, [Some(0), None, Some(1), None, Some(1)]);
+        warnings.iter().map(|(seconds, reason)| repeats.allow(TOPIC, reason, at(*seconds))).collect()
+    }
+
+    #[test]
+    fn reasons_that_alternate_are_told_once_each() {
+        let warnings = [(0, "a"), (1, "b"), (2, "a"), (3, "b"), (4, "a"), (60, "a"), (61, "b"), (62, "b")];
+        assert_eq!(told(&warnings), [Some(0), Some(0), None, None, None, Some(2), Some(1), None]);
     }
 
     #[test]
     fn repeats_are_counted_and_told_once_a_minute() {
+        assert_eq!(told(&[(0, "a"), (1, "a"), (59, "a"), (60, "a"), (61, "a")]), [Some(0), None, None, Some(2), None]);
         let mut repeats = Repeats::default();
-        let at = |seconds: u64| Tick(seconds * 1_000_000);
-        let topic = ("source down", 0);
-        let told: Vec<_> = [0, 1, 59, 60, 61].map(|it| repeats.allow(topic, at(it))).into();
-        assert_eq!(told, [Some(0), None, None, Some(2), None]);
-        assert_eq!(repeats.allow(("source down", 1), at(61)), Some(0), "another track is another topic");
-        assert_eq!(repeats.over(topic), Some(1));
-        assert_eq!(repeats.over(topic), None);
-        assert_eq!(repeats.allow(topic, at(62)), Some(0), "a new trouble is told at once");
+        assert_eq!(repeats.allow(TOPIC, "a", at(0)), Some(0));
+        assert_eq!(repeats.allow(TOPIC, "a", at(1)), None);
+        assert_eq!(repeats.allow(("source down", 1), "a", at(1)), Some(0), "another track is another topic");
+        assert_eq!(repeats.over(TOPIC), Some(1));
+        assert_eq!(repeats.over(TOPIC), None);
+        assert_eq!(repeats.allow(TOPIC, "a", at(2)), Some(0), "a new trouble is told at once");
+    }
+
+    #[test]
+    fn reasons_without_end_are_bounded_and_the_oldest_makes_room() {
+        let mut repeats = Repeats::default();
+        let names: Vec<String> = ('a'..='z').map(String::from).collect();
+        let n_told = names.iter().filter(|it| repeats.allow(TOPIC, it, at(0)).is_some()).count();
+        assert_eq!(n_told, REASONS_MAX);
+        assert_eq!(repeats.allow(TOPIC, "a", at(1)), None);
+        let n_others = (names.len() - REASONS_MAX) as u64;
+        assert_eq!(repeats.allow(TOPIC, "another", at(60)), Some(n_others + 1), "the oldest is forgotten, its count is not");
+        assert_eq!(repeats.topics[&TOPIC].seen.len(), REASONS_MAX);
+    }
+
+    #[test]
+    fn what_differs_each_time_makes_no_other_reason() {
+        let check = |reason: &str, expected: &str| assert_eq!(essence(reason), expected);
+        check("KeyError: 'id'", "KeyError: 'id'");
+        check("3 of 10 records failed", "# of # records failed");
+        check("no answer from 10.0.0.7:80 (request 8f2c-77)", "no answer from #.#.#.#:# (request #)");
+        check("FB-0210: the queue q is not there", "FB-0210: the queue q is not there");
+        assert_ne!(essence("FB-0210: x"), essence("FB-0211: x"));
     }
 }

@@ -44,7 +44,7 @@ impl Life<'_> {
     }
 
     fn start_tracks(&mut self) {
-        if self.closing.is_some() {
+        if self.closing.is_some() || self.is_fenced {
             return;
         }
         for Start { idx, name, from } in self.tracks.start() {

@@ -114,7 +114,7 @@ fn died(about: About, error: JoinError) -> Done {
 
 fn panic_text(error: JoinError) -> String {
     match error.try_into_panic() {
-        Ok(panic) => crate::caught::text(&*panic),
+        Ok(panic) => forebay_clients::caught::text(&*panic),
         Err(error) => error.to_string(),
     }
 }

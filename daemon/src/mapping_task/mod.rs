@@ -88,9 +88,11 @@ pub(crate) async fn live(
         iterator_age_ms: 0,
         committed_at: None,
         store_failing: false,
+        is_fenced: false,
     };
     if let Some(facts) = queue {
         queue::tell_visibility(&life.entry, &facts, wiring.function_timeout);
+        queue::tell_trap(&life.entry, wiring);
         life.machine.handle_opened(wiring.clock.now());
     }
     life.run().await
@@ -135,6 +137,8 @@ struct Life<'a> {
     iterator_age_ms: u64,
     committed_at: Option<UnixMillis>,
     store_failing: bool,
+    /// Another owner has taken the mapping over: nothing of it goes on.
+    is_fenced: bool,
 }
 
 /// What an attempt or a notice is about, for the log.

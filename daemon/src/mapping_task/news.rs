@@ -1,6 +1,6 @@
 //! Hands news to the machine: one arm for each kind.
 
-use forebay_batcher::{Committed, Delivery, Fault, Lost, Outcome, SourceNotice};
+use forebay_batcher::{Close, Committed, Delivery, Fault, Lost, Outcome, Scope, SourceNotice, TrackState};
 use forebay_config::Code;
 use forebay_pollers::{FeedEvent, TrackName};
 
@@ -23,7 +23,7 @@ impl Life<'_> {
                 let _ = answer.send(self.kept());
             }
             // Nobody can close the mapping any more: it ends as it would on a close.
-            News::Command(None) => self.close(forebay_batcher::Close::Finish),
+            News::Command(None) => self.close(Close::Finish),
             News::Done(done) => self.hear_done(done),
             News::Slot(slot) => {
                 let id = slot.id;
@@ -70,11 +70,25 @@ impl Life<'_> {
                         }
                     }
                     Committed::Full | Committed::Failed => self.store_failing = true,
-                    Committed::Fenced => {}
+                    Committed::Fenced => self.is_fenced = true,
                 }
                 self.machine.handle_committed(id, answer, now);
+                if answer == Committed::Fenced {
+                    self.fence();
+                }
             }
             Done::Forgotten(names) => self.hear_forgotten(&names),
+        }
+    }
+
+    /// Another owner has the mapping, so with one track it has lost them all: none is read or invoked for any more.
+    fn fence(&mut self) {
+        let now = self.wiring.clock.now();
+        for idx in self.tracks.open() {
+            if self.machine.state(idx) != TrackState::Fenced {
+                self.machine.close(Scope::Track(idx), Close::Abandon, now);
+            }
+            self.subscriber.forget(idx);
         }
     }
 

@@ -8,6 +8,7 @@ use forebay_config::PollerPlan;
 use forebay_pollers::QueueFacts;
 use tracing::warn;
 
+use super::wiring::Wiring;
 use crate::registry::Entry;
 
 /// Receives that run at first, as on AWS.
@@ -36,6 +37,7 @@ pub(super) fn plan(facts: &QueueFacts, wait_max: Option<Duration>, limits: Limit
         receive_max: facts.receive_max,
         wait_max: wait_max.map_or(facts.wait_max, |it| it.min(facts.wait_max)),
         visibility: facts.visibility,
+        retry_after: facts.retry_after,
         pollers_start,
         pollers_max,
         pollers_min,
@@ -68,6 +70,12 @@ pub(super) fn tell_visibility(entry: &Entry, facts: &QueueFacts, function_timeou
     );
 }
 
+/// Mappings that compete for a queue and let different messages through take them away from one another.
+pub(super) fn tell_trap(entry: &Entry, wiring: &Wiring) {
+    let Some(trap) = wiring.feeds.trap(&wiring.source.identity(), entry.name()) else { return };
+    warn!(code = "FB-0222", mapping = entry.name(), source = entry.source_kind(), "{trap}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +87,7 @@ mod tests {
             wait_max: Duration::from_secs(10),
             visibility: Some(Duration::from_secs(30)),
             visibility_set: Some(Duration::from_secs(30)),
+            retry_after: None,
             fans_out: false,
         };
         let pollers = |max: Option<u32>| {

@@ -20,6 +20,7 @@ use crate::sentence::{Gate, reason};
 use crate::status::{TrackStatus, position};
 
 const SOURCE: &str = "source";
+const LISTING: &str = "listing";
 const FUNCTION: &str = "function";
 const REACH: &str = "reach";
 const DESTINATION: &str = "destination";
@@ -48,8 +49,9 @@ impl Life<'_> {
 
     pub(super) fn tell_outcome(&mut self, id: AttemptId, outcome: &Outcome, took: Option<Duration>) {
         let Some(work) = self.sent.remove(&id) else { return };
-        if let Some(error) = error_of(outcome, work) {
-            self.note(ErrorOf::Function, work.track, &error);
+        let error = error_of(outcome, work);
+        if let Some(error) = &error {
+            self.note(ErrorOf::Function, work.track, error);
         }
         if let Some(took) = took {
             self.entry.metrics().invoked(took);
@@ -58,9 +60,11 @@ impl Life<'_> {
         let topic_of = |kind| (kind, work.track.map_or(0, |it| it.0));
         let allowed = match outcome {
             Outcome::Succeeded(_) => Some(0),
-            Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => self.repeats.allow(topic_of(FUNCTION), now),
+            Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => {
+                self.repeats.allow(topic_of(FUNCTION), error.as_ref().map_or("", |it| &it.text), now)
+            }
             // All tracks wait for the same function: one line speaks for them.
-            Outcome::NotReached { .. } => self.repeats.allow((REACH, 0), now),
+            Outcome::NotReached { .. } => self.repeats.allow((REACH, 0), error.as_ref().map_or("", |it| &it.text), now),
         };
         let reached_again = match outcome {
             Outcome::NotReached { .. } => None,
@@ -135,7 +139,7 @@ impl Life<'_> {
         let topic = (DESTINATION, work.track.map_or(0, |it| it.0));
         let allowed = match answer {
             Delivery::Taken => self.repeats.over(topic).or(Some(0)),
-            Delivery::Refused { .. } => self.repeats.allow(topic, now),
+            Delivery::Refused { error } => self.repeats.allow(topic, &error.text, now),
         };
         let (mapping, source, track, n_records) = (self.entry.name(), self.entry.source_kind(), self.label(work.track), work.n_records);
         let destination = self.wiring.outbox.as_ref().map(crate::outbox::Outbox::label);
@@ -177,7 +181,8 @@ impl Life<'_> {
         let now = self.wiring.clock.now().tick;
         let allowed = match answer {
             Committed::Durable => self.repeats.over((STORE, 0)),
-            Committed::Full | Committed::Failed => self.repeats.allow((STORE, 0), now),
+            Committed::Full => self.repeats.allow((STORE, 0), "full", now),
+            Committed::Failed => self.repeats.allow((STORE, 0), error.unwrap_or_default(), now),
             Committed::Fenced => Some(0),
         };
         let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.tracks.label(track));
@@ -210,8 +215,9 @@ impl Life<'_> {
         let allowed = match trouble {
             None => self.repeats.over(topic),
             Some(SourceNotice::PositionLost { .. }) => Some(0),
-            Some(SourceNotice::Throttled { .. }) => self.repeats.allow(topic, now),
-            Some(SourceNotice::Down { error }) => self.repeats.allow_for(topic, error.code.map_or("", |it| it.0), now),
+            Some(notice @ (SourceNotice::Throttled { .. } | SourceNotice::Down { .. })) => {
+                self.repeats.allow(topic, &source_trouble(notice).text, now)
+            }
         };
         let Some(n_held_back) = allowed else { return };
         let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.label(track));
@@ -238,13 +244,15 @@ impl Life<'_> {
         self.note(ErrorOf::Source, track, &error.into());
     }
 
-    pub(super) fn tell_trouble(&self, error: &Fault) {
+    pub(super) fn tell_trouble(&mut self, error: &Fault) {
         self.note(ErrorOf::Source, None, error);
+        let Some(n_held_back) = self.repeats.allow((LISTING, 0), &error.text, self.wiring.clock.now().tick) else { return };
         warn!(
             code = "FB-0504",
             mapping = self.entry.name(),
             source = self.entry.source_kind(),
             error = error.text,
+            n_held_back,
             "the source's tracks cannot be listed; tried again"
         );
     }
@@ -259,8 +267,9 @@ impl Life<'_> {
         warn!(mapping, source, n_in_flight, "the time to close is over: what still runs is left, and its records come again");
     }
 
-    pub(super) fn tell_healed(&self) {
-        info!(mapping = self.entry.name(), source = self.entry.source_kind(), "the source's tracks can be listed again");
+    pub(super) fn tell_healed(&mut self) {
+        let n_held_back = self.repeats.over((LISTING, 0)).unwrap_or_default();
+        info!(mapping = self.entry.name(), source = self.entry.source_kind(), n_held_back, "the source's tracks can be listed again");
     }
 
     /// Publishes the counts and the values of this moment.
@@ -293,6 +302,7 @@ impl Life<'_> {
         }
         let status = |(idx, row): (TrackIdx, &super::tracks::Row)| {
             let state = match &row.phase {
+                Phase::Waiting(_) | Phase::Open if self.is_fenced => TrackState::Fenced,
                 Phase::Waiting(_) => TrackState::Unknown,
                 Phase::Open => self.machine.state(idx),
                 Phase::Lost(error) => TrackState::PositionLost { error: error.clone() },

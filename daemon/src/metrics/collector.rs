@@ -98,6 +98,15 @@ impl Series {
     }
 }
 
+/// What became of the log, which cannot tell that itself while nobody takes it.
+fn log(to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let (n_dropped, n_failures) = crate::logs::counts();
+    let help = "Lines of the log that were dropped since nobody took them in time";
+    ConstCounter::new(n_dropped).encode(to.encode_descriptor("log_lines_dropped", help, None, MetricType::Counter)?)?;
+    let help = "Writes of the log that failed and were tried again";
+    ConstCounter::new(n_failures).encode(to.encode_descriptor("log_write_failures", help, None, MetricType::Counter)?)
+}
+
 /// Tasks of the runtime that are alive: a number that only grows is a leak.
 fn runtime_tasks(to: &mut DescriptorEncoder<'_>) -> fmt::Result {
     // Whoever scrapes is answered by a task, so there is a runtime.
@@ -110,6 +119,7 @@ impl Collector for Series {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.reloads(&mut encoder)?;
         runtime_tasks(&mut encoder)?;
+        log(&mut encoder)?;
         for (at, (name, help, _)) in COUNTERS.iter().enumerate() {
             self.counter(&mut encoder, name, help, &|it| it.values()[at])?;
         }

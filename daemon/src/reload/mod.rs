@@ -120,6 +120,13 @@ impl Reloader {
         outcome
     }
 
+    /// What became of a reload that panicked.
+    pub fn died(&self, panic: &str, cause: Cause) -> Outcome {
+        let outcome = Outcome::Rejected(Refused::unreadable("FB-0501", format!("reading it {panic}")));
+        self.tell(&outcome, cause);
+        outcome
+    }
+
     fn read(&self, watch: &mut Watch) -> Result<Read, Refused> {
         if self.names.iter().any(|name| name == "-") {
             return Err(Refused::unreadable("FB-0510", "standard input cannot be read a second time: give the config as a file"));

@@ -19,4 +19,5 @@ mod stops;
 #[path = "fakes/store.rs"]
 mod store;
 mod troubles;
+mod watchdog;
 mod world;

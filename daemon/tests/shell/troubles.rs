@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use forebay_checkpoints::MappingId;
 use forebay_daemon::budget::Budget;
 use forebay_daemon::registry::Lifecycle;
+use forebay_daemon::why::{Severity, Why};
 
 use crate::function::{FakeDestination, function};
 use crate::log::Log;
@@ -140,11 +142,68 @@ async fn a_feed_that_dies_is_connected_anew() {
     source.append("a", &["1"]);
     let running = world.run(world.order("m", &source, &function));
     until("the first record is durable", || running.count("checkpoints_committed") >= 1).await;
-    source.panic_in_render();
+    source.panic_in_feed();
+    until("the feed died", || running.entry.metrics().n_restarts() == 1).await;
     source.append("a", &["2"]);
     until("all was seen", || function.seen() == ["1", "2"]).await;
     assert_eq!(running.entry.metrics().n_restarts(), 1);
     running.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renderer_that_panics_once_repeats_nothing_and_ends_nothing() {
+    let world = World::new();
+    let (source, function) = (world.source(), function());
+    source.panic_in_render();
+    source.append("a", &["1"]);
+    let running = world.run(world.order("m", &source, &function));
+    until("it was seen", || function.seen() == ["1"]).await;
+    assert_eq!(running.entry.metrics().n_restarts(), 0);
+    running.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_over_one_track_or_record_stops_that_track_and_no_other() {
+    for what in ["bad", "b2"] {
+        let world = World::new();
+        let (source, function) = (world.source(), function());
+        source.panic_over(Some(what));
+        source.append("good", &["g"]);
+        source.append("bad", &["b1", "b2", "b3"]);
+        let running = world.run(world.order("m", &source, &function));
+        let down = running.track("bad", "SourceDown").await;
+        assert!(down.sentence.contains(&format!("the test wants {what} to be its death")), "{}", down.sentence);
+        let seen_of = |word: char| function.seen().into_iter().filter(|it| it.starts_with(word)).collect::<Vec<_>>();
+        assert_eq!(
+            seen_of('b'),
+            if what == "b2" { vec!["b1"] } else { vec![] },
+            "what comes before it is not held up, and nothing passes it"
+        );
+        source.append("good", &["g"]);
+        until("the other track goes on", || seen_of('g').len() == 2).await;
+        source.panic_over(None);
+        until("it goes on by itself", || seen_of('b') == ["b1", "b2", "b3"]).await;
+        assert_eq!(running.entry.metrics().n_restarts(), 0);
+        running.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_that_differ_are_told_once_each_and_not_in_turns() {
+    let log = Log::default();
+    let _here = log.listen();
+    let world = World::new();
+    let (source, function) = (world.source(), function());
+    let running = world.run(world.order("m", &source, &function));
+    let mut n_seen = 0;
+    for word in ["poison", "half", "poison", "half", "poison", "half"] {
+        source.append("a", &[word]);
+        // A first attempt and two retries, which come after a second and more: less than a minute for all of it.
+        n_seen += 3;
+        until("it was given up", || running.count("dropped_event_count") == n_seen / 3).await;
+    }
+    running.close().await;
+    assert_eq!((log.n_lines("poisoned"), log.n_lines("batch failed in part")), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,5 +262,44 @@ async fn a_function_that_hangs_fills_its_share_and_what_may_be_lent_and_no_more(
     assert!(held() <= 12 * MB + 200_000, "{}", held());
     function.release();
     until("all was seen", || function.seen().len() == 400).await;
+    running.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_mapping_that_is_fenced_stops_with_all_its_tracks_and_says_so() {
+    let log = Log::default();
+    let _here = log.listen();
+    let world = World::new();
+    let (source, function) = (world.source(), function());
+    source.append("a", &["a1"]);
+    source.append("b", &["b1"]);
+    let running = world.run(world.order("m", &source, &function));
+    until("both tracks are durable", || running.count("checkpoints_committed") >= 2).await;
+    world.store.inner.fence(&MappingId("m".into())).unwrap();
+    // What runs when the fence comes is refused at its commit.
+    source.append("a", &["a2"]);
+    let fenced = running.track("a", "Fenced").await;
+    assert_eq!(
+        (fenced.sentence.as_str(), fenced.code.map(|it| it.0)),
+        ("Stopped: another owner has taken this mapping over.", Some("FB-0401"))
+    );
+    running.track("b", "Fenced").await;
+    let n_commits = || world.store.asked().iter().filter(|it| it.starts_with("commit")).count();
+    let (n_seen, n_asked) = (function.seen().len(), n_commits());
+    source.append("a", &["a3"]);
+    source.append("b", &["b2"]);
+    source.append("new", &["c1"]);
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    assert_eq!((function.seen().len(), n_commits()), (n_seen, n_asked), "nothing goes on: {:?}", function.seen());
+    assert_eq!(log.n_lines("another owner has the mapping"), 1);
+    let why = Why::of(&running.entry.lifecycle(), None, running.entry.tracks().await.as_deref());
+    assert_eq!((why.severity, why.code.map(|it| it.0)), (Severity::Trouble, Some("FB-0401")));
+    running.close().await;
+    // Whoever takes it over again goes on from what was durable: only what was refused is repeated.
+    let running = world.run(world.order("m", &source, &function));
+    until("all was seen", || function.seen().len() == n_seen + 4).await;
+    let mut again = function.seen().split_off(n_seen);
+    again.sort();
+    assert_eq!(again, ["a2", "a3", "b2", "c1"]);
     running.close().await;
 }

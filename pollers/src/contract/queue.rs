@@ -181,7 +181,7 @@ async fn the_event_of_messages_has_exactly_the_promised_bytes(mut subject: Box<d
             let mut bytes = b"before".to_vec();
             renderer.render(record, &mut bytes);
             assert!(bytes.starts_with(b"before"), "rendering appends");
-            let place = Place::Queue { receipt: receipt.clone(), visible_until: None, receives_left: None };
+            let place = Place::Queue { receipt: receipt.clone(), visible_until: None, receives_left: None, n_receives: None };
             let (id, key, arrival) = (record.id.clone(), record.key.clone(), record.arrival);
             Record { id, place, key, arrival, bytes: bytes.split_off(6).into(), section: renderer.section(record) }
         };

@@ -6,12 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use forebay_batcher::{Fault, Read, ReadOrder, SourceNotice, TrackIdx, Watermark};
+use forebay_batcher::{Fault, Read, ReadId, ReadOrder, SourceNotice, TrackIdx, Watermark};
+use forebay_clients::caught::caught;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::behind::Behind;
+use super::contained::Contained;
 use super::desk::Desk;
 use super::inbox::{Command, Inbox, SubscriberId};
 use super::queue::Called;
@@ -47,6 +50,10 @@ pub(super) struct Member {
     list_at: Option<Instant>,
     /// The source changed while it was under way: it may not hold that yet.
     lists_again: bool,
+    /// Its own receives of a queue that are open.
+    pub(super) receives: BTreeSet<ReadId>,
+    /// It takes no messages any more and settles what it has.
+    pub(super) is_resting: bool,
 }
 
 pub(super) struct Actor {
@@ -65,6 +72,8 @@ pub(super) struct Actor {
     pub(super) desk: Option<Desk>,
     /// Calls to it that were sent and are not answered.
     pub(super) n_calls: usize,
+    /// Receives that go on though nobody waits for them.
+    pub(super) behind: Behind,
     stops: bool,
 }
 
@@ -72,8 +81,9 @@ impl Actor {
     pub(super) fn new(source: Arc<dyn Source>, limits: FeedLimits, inbox: Arc<Inbox>) -> Self {
         Self {
             desk: source.queue().filter(|queue| queue.facts().fans_out).map(|_| Desk::new(Instant::now())),
-            queue: source.queue(),
+            queue: source.queue().map(|queue| Arc::new(Contained(queue)) as _),
             n_calls: 0,
+            behind: Behind::default(),
             source,
             limits,
             inbox,
@@ -125,8 +135,15 @@ impl Actor {
             Command::Extend(who, id, receipts, by) => self.extend(who, id, receipts, by),
             Command::Expect(voter) => _ = self.desk.as_mut().map(|desk| desk.expect(voter)),
             Command::Dismiss(voter) => _ = self.desk.as_mut().map(|desk| desk.dismiss(&voter)),
-            Command::Stop => self.stops = true,
+            Command::Stop => self.stop(),
         }
+    }
+
+    /// Nothing is received any more; what is in the air is handed back when it comes.
+    fn stop(&mut self) {
+        self.stops = true;
+        let all: Vec<SubscriberId> = self.members.keys().copied().collect();
+        all.into_iter().for_each(|who| self.rest(who));
     }
 
     fn subscribe(&mut self, who: SubscriberId, seat: NewSeat) {
@@ -134,8 +151,10 @@ impl Actor {
         let renderer = self.source.renderer_for(has_window);
         let (tracks, late) = (BTreeMap::new(), VecDeque::new());
         let list_at = Some(Instant::now());
-        self.members
-            .insert(who, Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at, lists_again: false });
+        let (receives, is_resting, lists_again) = (BTreeSet::new(), false, false);
+        let member =
+            Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at, lists_again, receives, is_resting };
+        self.members.insert(who, member);
         let left = self.desk.as_mut().map(|desk| desk.join(who, voter, Instant::now())).unwrap_or_default();
         self.conclude(left);
     }
@@ -192,6 +211,7 @@ impl Actor {
     fn leave(&mut self, who: SubscriberId) {
         self.leave_desk(who);
         let Some(member) = self.members.remove(&who) else { return };
+        self.leave_behind(member.receives.len());
         for name in member.tracks.values() {
             self.unseat(who, name);
         }
@@ -260,10 +280,11 @@ impl Actor {
             answers.extend(track.serve(who, taste).map(|(order, read)| (who, order, read)));
         }
         for (who, order, read) in answers {
-            if read.ended {
+            if read.as_ref().is_ok_and(|read| read.ended) {
                 self.end(who, name);
             }
-            self.tell(who, FeedEvent::Read(order.id, Ok(read)));
+            let read = read.map_err(|panic| SourceError::died(&name.0, panic).to_notice());
+            self.tell(who, FeedEvent::Read(order.id, read));
         }
     }
 
@@ -378,6 +399,13 @@ impl Actor {
     }
 }
 
+impl Drop for Actor {
+    fn drop(&mut self) {
+        // Before the subscribers hear of it: whoever looks then sees that this feed is no more.
+        self.inbox.close();
+    }
+}
+
 async fn wait_until(deadline: Option<Instant>) {
     if let Some(deadline) = deadline {
         tokio::time::sleep_until(deadline).await;
@@ -396,13 +424,17 @@ fn read_row(source: Arc<dyn Source>, start: Start) -> BoxFuture<'static, Row> {
             let read = reader.read(Room { records_max, bytes_max, wait }).await?;
             Ok((reader, read))
         };
-        let result = result.await;
+        // What reads is foreign in part: its panic is an error of this track.
+        let result = caught(result).await.unwrap_or_else(|panic| Err(SourceError::died(&track.0, panic)));
         Row::Read(track, stretch, result)
     })
 }
 
 fn list_row(source: Arc<dyn Source>, who: SubscriberId, known: Known) -> BoxFuture<'static, Row> {
-    Box::pin(async move { Row::Listed(who, source.tracks(&known).await) })
+    Box::pin(async move {
+        let listing = caught(source.tracks(&known)).await;
+        Row::Listed(who, listing.unwrap_or_else(|panic| Err(SourceError::died("the list of tracks", panic))))
+    })
 }
 
 fn changed_row(source: Arc<dyn Source>) -> BoxFuture<'static, Row> {

@@ -3,7 +3,7 @@
 //! It needs no bound of its own: a subscriber has at most one order open per track or as many as its machine has receives on a
 //! queue, and opens and forgets a track once.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use forebay_batcher::{ExtendId, ReadOrder, Receipt, SettleId, Settlement, TrackIdx, Watermark};
@@ -42,22 +42,45 @@ pub(super) struct Inbox {
 struct State {
     commands: Vec<Command>,
     n_subscribers: u64,
+    /// Nobody takes commands any more.
+    is_closed: bool,
 }
 
 impl Inbox {
     pub(super) fn next_subscriber(&self) -> SubscriberId {
-        let mut state = self.state.lock().expect("nothing panics under this lock");
+        let mut state = self.lock();
         state.n_subscribers += 1;
         SubscriberId(state.n_subscribers)
     }
 
     pub(super) fn push(&self, command: Command) {
-        self.state.lock().expect("nothing panics under this lock").commands.push(command);
-        self.bell.notify_one();
+        let mut state = self.lock();
+        if !state.is_closed {
+            state.commands.push(command);
+            self.bell.notify_one();
+        }
+    }
+
+    /// Nobody takes commands any more; what was not taken is dropped.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        let left = std::mem::take(&mut state.commands);
+        drop(state);
+        drop(left);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_closed
     }
 
     pub(super) fn take(&self) -> Vec<Command> {
-        std::mem::take(&mut self.state.lock().expect("nothing panics under this lock").commands)
+        std::mem::take(&mut self.lock().commands)
+    }
+
+    /// Commands are moved in and out whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the bell. It keeps one ring, so what was pushed before the wait ends it at once; may be dropped without losing anything,

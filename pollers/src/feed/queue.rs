@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{ExtendId, Extended, Place, Read, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement, Tick};
+use forebay_batcher::{ExtendId, Extended, OrderKey, Place, Read, ReadOrder, Receipt, RecordId, SettleId, Settled, Settlement, Tick};
 use tokio::time::Instant;
 
 use super::actor::{Actor, Member, Row};
@@ -44,11 +44,17 @@ pub(super) enum Called {
         answers: Vec<(Receipt, Hidden)>,
     },
     /// What nobody wanted was handed back, or will show itself.
-    HandedBack,
+    HandedBack(Vec<(Receipt, Settled)>),
 }
 
 impl Actor {
     pub(super) fn receive(&mut self, who: SubscriberId, order: ReadOrder) {
+        let stops = self.stops();
+        let Some(member) = self.members.get_mut(&who) else { return };
+        if stops || member.is_resting {
+            return self.tell(who, FeedEvent::Read(order.id, Ok(Read::default())));
+        }
+        member.receives.insert(order.id);
         self.call(|queue| {
             Box::pin(async move {
                 let sent = Instant::now();
@@ -71,8 +77,7 @@ impl Actor {
         if own.is_empty() || !shared.is_empty() {
             return;
         }
-        let settlements = own;
-        self.call(|queue| Box::pin(async move { Called::Settled(who, id, queue.settle(settlements).await) }));
+        self.settle_own(who, id, own);
     }
 
     pub(super) fn extend(&mut self, who: SubscriberId, id: ExtendId, receipts: Vec<Receipt>, by: Duration) {
@@ -104,7 +109,10 @@ impl Actor {
         self.n_calls -= 1;
         match called {
             Called::Received { who, order, sent, result } => self.received(who, &order, sent, result),
-            Called::Settled(who, id, answers) => self.tell(who, FeedEvent::Settled(id, answers)),
+            Called::Settled(who, id, answers) => {
+                self.forget_receives_left(&answers);
+                self.tell(who, FeedEvent::Settled(id, answers));
+            }
             Called::Extended { who, id, until, answers } => {
                 let Some(member) = self.members.get(&who) else { return };
                 let until = tick(member.zero, until);
@@ -119,42 +127,33 @@ impl Actor {
             }
             Called::Concluded(settlements, answers) => self.concluded(settlements, answers),
             Called::ExtendedShared { asked, until, answers } => self.extended_shared(asked, until, answers),
-            Called::HandedBack => {}
+            Called::HandedBack(answers) => self.forget_receives_left(&answers),
         }
-    }
-
-    /// Shows at once what nobody wants any more.
-    pub(super) fn hand_back(&mut self, messages: Vec<Message>) {
-        if messages.is_empty() {
-            return;
-        }
-        self.call(|queue| {
-            let back = messages.into_iter().map(|it| Settlement { receipt: it.receipt, how: Settle::Release }).collect();
-            Box::pin(async move {
-                // Whatever fails shows itself when its visibility is over.
-                queue.settle(back).await;
-                Called::HandedBack
-            })
-        });
+        self.show_held_back();
     }
 
     fn received(&mut self, who: SubscriberId, order: &ReadOrder, sent: Instant, result: Result<Vec<Message>, SourceError>) {
+        self.note_receives_left(result.as_deref().unwrap_or_default());
         let visibility = self.queue.as_ref().and_then(|queue| queue.facts().visibility);
+        let is_shared = self.shared_desk().is_some();
+        let Some(member) = self.members.get_mut(&who).filter(|member| member.receives.contains(&order.id)) else {
+            return self.received_behind(sent, result);
+        };
+        member.receives.remove(&order.id);
         let messages = match result {
             Ok(messages) => messages,
             Err(error) => return self.tell(who, FeedEvent::Read(order.id, Err(error.to_notice()))),
         };
-        let is_shared = self.shared_desk().is_some();
-        match self.members.get(&who).filter(|member| !member.events.is_closed()) {
-            // Another mapping has come to share the queue since the receive was sent: what it brought is for both.
-            Some(_) if is_shared && !messages.is_empty() => self.share_received(who, order, sent, messages),
-            Some(member) => {
-                let visible_until = visibility.map(|span| tick(member.zero, sent + span));
-                let read = read(member, order, messages, visible_until);
-                self.tell(who, FeedEvent::Read(order.id, Ok(read)));
-            }
-            None => self.hand_back(messages),
+        if member.events.is_closed() {
+            return self.hand_back(messages);
         }
+        // Another mapping has come to share the queue since the receive was sent: what it brought is for both.
+        if is_shared && !messages.is_empty() {
+            return self.share_received(who, order, sent, messages);
+        }
+        let visible_until = visibility.map(|span| tick(member.zero, sent + span));
+        let read = read(member, order, messages, visible_until);
+        self.tell(who, FeedEvent::Read(order.id, Ok(read)));
     }
 }
 
@@ -162,14 +161,28 @@ impl Actor {
 fn read(member: &Member, order: &ReadOrder, messages: Vec<Message>, visible_until: Option<Tick>) -> Read {
     let order = ReadOrder { records_max: u32::MAX, bytes_max: u64::MAX, ..order.clone() };
     let mut answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
-    let mut filtered = Vec::new();
-    for Message { record, receipt, receives_left } in messages {
-        let place = || Place::Queue { receipt: receipt.clone(), visible_until, receives_left };
-        if answer.take(&record, place) == Took::Filtered {
-            filtered.push(receipt);
+    let (mut filtered, mut left) = (Vec::new(), Vec::new());
+    for Message { record, receipt, receives_left, n_receives } in messages {
+        // What came behind one that is left, of its group, would overtake it.
+        if left.contains(&record.key) {
+            continue;
+        }
+        let place = || Place::Queue { receipt: receipt.clone(), visible_until, receives_left, n_receives };
+        match answer.take_contained(&record, place) {
+            Ok(Took::Filtered) => filtered.push(receipt),
+            Ok(Took::Record | Took::NoRoom) => {}
+            Err(panic) => {
+                tell_left(&record.id, &panic);
+                left.extend(Some(record.key).filter(|it| *it != OrderKey::Free));
+            }
         }
     }
     Read { filtered, ..answer.finish(None, false) }
+}
+
+/// What renders or filters a message panicked: it shows itself when its visibility is over, and its queue's own rules end that.
+pub(super) fn tell_left(message: &RecordId, panic: &str) {
+    tracing::warn!(code = "FB-0501", message_id = %String::from_utf8_lossy(message.0.as_slice()), error = panic, "a message could not be rendered; it is left to its queue");
 }
 
 pub(super) fn tick(zero: Instant, at: Instant) -> Tick {

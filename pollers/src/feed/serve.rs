@@ -1,9 +1,12 @@
 //! From raw reads to one subscriber's read: its own filter, then its own rendering, into an arena for each lane.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use forebay_batcher::{Place, Position, Read, ReadOrder, Record, lanes::lane_of};
+
+use forebay_clients::caught;
 
 use super::subscription::RecordFilter;
 use crate::source::{RawRecord, Renderer};
@@ -88,6 +91,19 @@ impl<'a> Answer<'a> {
         };
         self.drafts.push(Draft { record, lane, chunk: arena.closed.len(), range: start..arena.open.len() });
         Took::Record
+    }
+
+    /// As [`Answer::take`]; a panic of the renderer or the filter, which are foreign in part, is told and leaves the answer as it was.
+    pub(super) fn take_contained(&mut self, raw: &RawRecord, place: impl FnOnce() -> Place) -> Result<Took, String> {
+        let lane = lane_of(&raw.key, &raw.position, self.order.lanes) as usize;
+        let n_closed = self.lanes[lane].closed.len();
+        let start = self.lanes[lane].open.len();
+        catch_unwind(AssertUnwindSafe(|| self.take(raw, place))).map_err(|panic| {
+            let arena = &mut self.lanes[lane];
+            // What was open may have been closed before the record was begun.
+            arena.open.truncate(if arena.closed.len() == n_closed { start } else { 0 });
+            caught::text(&*panic)
+        })
     }
 
     /// The answer: the records as slices of their lanes' arenas.

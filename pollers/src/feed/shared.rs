@@ -12,7 +12,7 @@ use super::actor::Actor;
 use super::ballot::{Vote, Voter, Wish};
 use super::desk::{self, Desk};
 use super::inbox::SubscriberId;
-use super::queue::{Called, extended, tick};
+use super::queue::{Called, extended, tell_left, tick};
 use super::serve::{Answer, Took};
 use crate::source::{Hidden, Message, SourceError};
 
@@ -66,18 +66,20 @@ impl Actor {
     pub(super) fn received_shared(&mut self, sent: Instant, result: Result<Vec<Message>, SourceError>) {
         let Some(desk) = &mut self.desk else { return };
         desk.look_at(Instant::now());
+        let is_wanted = desk.has_takers();
+        self.note_receives_left(result.as_deref().unwrap_or_default());
         let messages = match result {
-            Ok(messages) if !desk.has_takers() => return self.hand_back(messages),
+            Ok(messages) if !is_wanted => return self.hand_back(messages),
             Ok(messages) => messages,
             Err(error) => {
                 let notice = error.to_notice();
-                for (who, order) in desk.oldest_orders() {
+                for (who, order) in self.desk.as_mut().map(Desk::oldest_orders).unwrap_or_default() {
                     self.tell(who, FeedEvent::Read(order.id, Err(notice.clone())));
                 }
                 return self.settle_desk();
             }
         };
-        let asked = desk.asked();
+        let asked = self.desk.as_ref().map(Desk::asked).unwrap_or_default();
         let settlements = messages.into_iter().filter_map(|it| self.distribute(&it, sent, &asked)).collect();
         self.conclude(settlements);
         self.settle_desk();
@@ -102,8 +104,16 @@ impl Actor {
                 _ if desk.ballots.has_finished(&message.record.id, voter) => Wish::Wants,
                 None => Wish::Absent,
                 Some((who, member)) => {
-                    let place = || Place::Queue { receipt: receipt.clone(), visible_until: None, receives_left: message.receives_left };
-                    desk.give(who, render(member, message, place))
+                    let Message { receives_left, n_receives, .. } = *message;
+                    let place = || Place::Queue { receipt: receipt.clone(), visible_until: None, receives_left, n_receives };
+                    match render(member, message, place) {
+                        Ok(record) => desk.give(who, record),
+                        // It cannot have it for now: the message waits for it as for one that is not there.
+                        Err(panic) => {
+                            tell_left(&message.record.id, &panic);
+                            Wish::Absent
+                        }
+                    }
                 }
             };
             wishes.push((Voter::clone(voter), wish));
@@ -115,11 +125,12 @@ impl Actor {
 
     /// Does what the votes say. Leaving a message is nothing to do for some queues, so it is asked all the same.
     pub(super) fn conclude(&mut self, settlements: Vec<Settlement>) {
-        if settlements.is_empty() {
-            return;
-        }
         if let Some(desk) = &mut self.desk {
             settlements.iter().for_each(|it| desk.show(&it.receipt));
+        }
+        let (settlements, _) = self.hold_back(settlements);
+        if settlements.is_empty() {
+            return;
         }
         self.call(|queue| {
             Box::pin(async move {
@@ -131,6 +142,7 @@ impl Actor {
     }
 
     pub(super) fn concluded(&mut self, settlements: Vec<Settlement>, answers: Vec<(Receipt, Settled)>) {
+        self.forget_receives_left(&answers);
         let Some(desk) = &mut self.desk else { return };
         let answers: BTreeMap<Receipt, Settled> = answers.into_iter().collect();
         for settlement in settlements.into_iter().filter(|it| it.how == Settle::Delete) {
@@ -228,8 +240,9 @@ impl Actor {
         self.settle_desk();
     }
 
-    /// A mapping takes nothing more. Receives of its own, of a queue that is not shared, are awaited instead.
+    /// A mapping takes nothing more: all that it has ordered is over, and receives that were sent go on without it.
     pub(super) fn rest(&mut self, who: SubscriberId) {
+        self.rest_receives(who);
         let Some(desk) = self.shared_desk() else { return };
         let (orders, settlements) = desk.rest(who, Instant::now());
         for order in orders {
@@ -258,12 +271,16 @@ async fn hide(queue: &dyn crate::source::Queue, receipts: Vec<Receipt>, by: Dura
     receipts.iter().map(|it| (it.clone(), answer(it))).collect()
 }
 
-/// The message as one mapping sees it; `None` when its filter does not let it through.
-fn render(member: &super::actor::Member, message: &Message, place: impl FnOnce() -> Place) -> Option<forebay_batcher::Record> {
+/// The message as one mapping sees it; `None` when its filter does not let it through, the text of the panic when that cannot be told.
+fn render(
+    member: &super::actor::Member,
+    message: &Message,
+    place: impl FnOnce() -> Place,
+) -> Result<Option<forebay_batcher::Record>, String> {
     let id = forebay_batcher::ReadId(0);
     let order = ReadOrder { id, track: None, records_max: 1, bytes_max: u64::MAX, wait: Duration::ZERO, lanes: 1 };
     let mut answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
-    let took = answer.take(&message.record, place);
+    let took = answer.take_contained(&message.record, place)?;
     debug_assert!(took != Took::NoRoom, "one record always has room");
-    answer.finish(None, false).records.pop()
+    Ok(answer.finish(None, false).records.pop())
 }

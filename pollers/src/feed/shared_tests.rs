@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use forebay_batcher::{ExtendId, Extended, Place, ReadId, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement};
@@ -26,6 +27,21 @@ impl RecordFilter for Contains {
     }
 }
 
+/// Panics over what its word stands in, until told otherwise, and lets all through.
+struct PanicsOver(&'static str, Arc<AtomicBool>);
+
+impl RecordFilter for PanicsOver {
+    fn needs_data(&self) -> bool {
+        false
+    }
+
+    fn passes(&self, metadata: &[u8], _data: Option<&[u8]>) -> bool {
+        let panics = String::from_utf8_lossy(metadata).contains(self.0) && self.1.load(Ordering::SeqCst);
+        assert!(!panics, "the test wants the filter to die");
+        true
+    }
+}
+
 /// A mapping played by hand.
 struct Player {
     subscriber: Subscriber,
@@ -38,7 +54,10 @@ struct Player {
 
 impl Player {
     fn new(feed: &Feed, name: &str, word: Option<&'static str>) -> Self {
-        let filter = word.map(|word| Arc::new(Contains(word)) as Arc<dyn RecordFilter>);
+        Self::with_filter(feed, name, word.map(|word| Arc::new(Contains(word)) as _))
+    }
+
+    fn with_filter(feed: &Feed, name: &str, filter: Option<Arc<dyn RecordFilter>>) -> Self {
         let known = Known::default();
         let subscription = Subscription { voter: name.into(), known, filter, has_window: false, zero: Instant::now(), events_max: 16 };
         let subscriber = feed.subscribe(subscription);
@@ -117,6 +136,43 @@ async fn a_shared_message_is_deleted_when_each_mapping_that_wants_it_has_finishe
     thirds.settle(|_| Settle::Delete);
     thirds.listen().await;
     assert_eq!((subject.n_left(), all.finished.len(), thirds.finished.len()), (0, 9, 3));
+}
+
+/// Lets mappings take and finish what they get until the queue holds so many messages.
+async fn play_until(players: &mut [&mut Player], subject: &FakeSubject, n_left: usize) {
+    for _ in 0..60 {
+        for player in players.iter_mut() {
+            player.order(10);
+            player.listen().await;
+            player.settle(|_| Settle::Delete);
+            player.listen().await;
+        }
+        if subject.n_left() == n_left {
+            return;
+        }
+        tokio::time::advance(Duration::from_secs(5)).await;
+    }
+    panic!("{} messages are left, not {n_left}", subject.n_left());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_over_a_message_leaves_it_to_the_queue_and_holds_up_no_other() {
+    for names in [&["one"][..], &["one", "two"][..]] {
+        let (subject, feed) = world(9);
+        for name in names {
+            feed.expect((*name).into());
+        }
+        let panics = Arc::new(AtomicBool::new(true));
+        let mut one = Player::with_filter(&feed, "one", Some(Arc::new(PanicsOver("third", Arc::clone(&panics)))));
+        let mut two = names.get(1).map(|name| Player::new(&feed, name, None));
+        let mut players: Vec<&mut Player> = std::iter::once(&mut one).chain(two.as_mut()).collect();
+        play_until(&mut players, &subject, 3).await;
+        assert_eq!(players[0].finished.len(), 6);
+        panics.store(false, Ordering::SeqCst);
+        play_until(&mut players, &subject, 0).await;
+        assert!(players.iter().all(|it| it.finished.len() == 9), "P1: none is lost, none finished twice");
+        assert!(!feed.has_ended());
+    }
 }
 
 #[tokio::test(start_paused = true)]

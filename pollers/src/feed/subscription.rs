@@ -107,8 +107,8 @@ impl Subscriber {
         self.ask(|id| Command::Forget(id, idx));
     }
 
-    /// No message is wanted any more; what was given is still settled. Open orders of a shared queue are answered at once, those of a queue
-    /// of one's own when their receives come back.
+    /// No message is wanted any more; what was given is still settled. Open orders of a queue are answered at once; what their receives bring
+    /// is shown to others.
     pub fn rest(&self) {
         self.ask(Command::Rest);
     }

@@ -375,7 +375,7 @@ impl Story {
             forebay_batcher::Place::Track(_, position) => position.as_number().unwrap(),
             forebay_batcher::Place::Queue { .. } => panic!("this is a track"),
         };
-        served.map(|(_, read)| read.records.iter().map(place).collect()).unwrap_or_default()
+        served.map(|(_, read)| read.expect("nothing panics").records.iter().map(place).collect()).unwrap_or_default()
     }
 
     /// Starts what is to be started, and gives each reader the next ten records.

@@ -123,7 +123,7 @@ impl Track {
     }
 
     /// Serves an order from what is held. `None`: nothing is held for it, it waits for a raw read.
-    pub(super) fn serve(&mut self, who: SubscriberId, taste: Taste<'_>) -> Option<(ReadOrder, Read)> {
+    pub(super) fn serve(&mut self, who: SubscriberId, taste: Taste<'_>) -> Option<(ReadOrder, Result<Read, String>)> {
         let seat = self.seats.get_mut(&who)?;
         let (order, _) = seat.order.as_ref()?;
         let stretch = best(&self.stretches, &seat.at)?;
@@ -131,26 +131,33 @@ impl Track {
         let mut at = seat.at.clone();
         let mut gap: Option<Gap> = None;
         let mut is_full = false;
+        let mut died = None;
         'reads: for held in stretch.reads.iter().skip_while(|held| !held.holds(&seat.at)) {
             if held.from == at {
                 gap = gap.or_else(|| held.read.gap.clone());
             }
             for raw in held.read.records.iter().filter(|raw| is_at_or_after(&raw.position, &seat.at)) {
-                if answer.take(raw, || Place::Track(seat.idx, raw.position.clone())) == Took::NoRoom {
+                let took = answer.take_contained(raw, || Place::Track(seat.idx, raw.position.clone()));
+                if took != Ok(Took::Record) && took != Ok(Took::Filtered) {
                     at = Watermark::At(raw.position.clone());
                     is_full = true;
+                    died = took.err();
                     break 'reads;
                 }
             }
             at = held.to.clone();
         }
         let ended = !is_full && at == stretch.to && stretch.ended;
+        // What came before it is answered first; then it is the first and an error of this track for this subscriber.
+        if let Some(panic) = died.filter(|_| at == seat.at) {
+            return seat.order.take().map(|(order, _)| (order, Err(panic)));
+        }
         if at == seat.at && !ended {
             return None;
         }
         let read = Read { gap, ..answer.finish(position(&at), ended) };
         seat.at = at;
-        seat.order.take().map(|(order, _)| (order, read))
+        seat.order.take().map(|(order, _)| (order, Ok(read)))
     }
 
     /// The raw reads to start so that every order is waited for. Their stretches count as reading.

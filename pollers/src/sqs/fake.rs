@@ -23,6 +23,8 @@ const BROKEN: &str = "broken";
 pub struct FakeQueue {
     service: Mutex<Service>,
     zero: Instant,
+    /// Every answer comes so much later than what was asked for took effect.
+    lag: Mutex<Duration>,
 }
 
 impl Default for FakeQueue {
@@ -30,7 +32,7 @@ impl Default for FakeQueue {
         let mut service = Service::new(1_545_082_649_183);
         let attributes = Attributes { visibility_s: VISIBILITY.as_secs(), ..Attributes::default() };
         service.create(QUEUE, attributes).expect("the queue can be made");
-        Self { service: Mutex::new(service), zero: Instant::now() }
+        Self { service: Mutex::new(service), zero: Instant::now(), lag: Mutex::default() }
     }
 }
 
@@ -41,6 +43,13 @@ impl FakeQueue {
 
     fn now(&self) -> u64 {
         u64::try_from(self.zero.elapsed().as_millis()).expect("tests are short")
+    }
+
+    async fn lag(&self) {
+        let lag = *self.lag.lock().expect("nothing panics under this lock");
+        if !lag.is_zero() {
+            tokio::time::sleep(lag).await;
+        }
     }
 
     fn take(&self, ask: Ask) -> Result<Vec<Received>, SqsError> {
@@ -89,6 +98,7 @@ impl Sqs for FakeQueue {
             loop {
                 let received = self.take(ask)?;
                 if !received.is_empty() || Instant::now() >= until {
+                    self.lag().await;
                     return Ok(received);
                 }
                 // A message may become visible while the poll waits; on a paused clock this takes no time.
@@ -115,7 +125,10 @@ impl Sqs for FakeQueue {
             Some(refusal) => Err(refusal.clone()),
             None => service.hide_batch(QUEUE, entries, &struck, now),
         };
-        Box::pin(async { heard(answers) })
+        Box::pin(async {
+            self.lag().await;
+            heard(answers)
+        })
     }
 }
 
@@ -151,12 +164,32 @@ pub struct FakeSubject {
 impl FakeSubject {
     /// An empty queue.
     pub fn new() -> Self {
+        Self::of(true, None)
+    }
+
+    /// An empty queue for which mappings compete, and which takes a message away after so many receives.
+    pub fn competed_for(receives_max: Option<u32>) -> Self {
+        Self::of(false, receives_max)
+    }
+
+    fn of(fans_out: bool, receives_max: Option<u32>) -> Self {
         let fake = Arc::new(FakeQueue::default());
-        let description = Description { arn: Service::arn(QUEUE), visibility: VISIBILITY, receives_max: None };
+        let description = Description { arn: Service::arn(QUEUE), visibility: VISIBILITY, receives_max };
         let sqs = Arc::clone(&fake) as Arc<dyn Sqs>;
-        let (what, choice) = ("queue fake".to_owned(), QueueChoice { fans_out: true, retry_after: None });
+        let (what, choice) = ("queue fake".to_owned(), QueueChoice { fans_out, retry_after: None });
         let queue = Arc::new(SqsQueue::new(Arc::clone(&sqs), &description, choice, what.clone()));
-        Self { fake, source: Arc::new(SqsSource { sqs, what, queue, name: None, terms: String::new() }), n_sent: 0 }
+        let name = Service::arn(QUEUE);
+        Self { fake, source: Arc::new(SqsSource { sqs, what, queue, name, terms: String::new() }), n_sent: 0 }
+    }
+
+    /// From now on receives and extensions answer so much later than they took effect.
+    pub fn set_lag(&self, lag: Duration) {
+        *self.fake.lag.lock().expect("nothing panics under this lock") = lag;
+    }
+
+    /// Messages that can be received now.
+    pub fn n_visible(&self) -> usize {
+        self.fake.lock().counts(QUEUE, self.fake.now()).expect("the queue is there").0
     }
 
     /// From now on calls go wrong this way, or do not any more.

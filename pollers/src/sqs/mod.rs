@@ -101,7 +101,7 @@ pub(crate) struct SqsSource {
     sqs: Arc<dyn Sqs>,
     what: String,
     queue: Arc<SqsQueue>,
-    name: Option<String>,
+    name: String,
     terms: String,
 }
 
@@ -114,10 +114,10 @@ impl SqsSource {
         if description.visibility.is_zero() {
             return Err(SqsError::NoVisibility.on(&what));
         }
-        // Mappings share what they call by the same ARN at the same place.
+        // Mappings read the same when they call it by the same ARN at the same place.
         let place = settings.aws.endpoint_of("sqs").unwrap_or("AWS");
-        let name = settings.fans_out.then(|| format!("{} at {place}", description.arn));
-        let terms = format!("retry_after: {:?}", settings.retry_after);
+        let name = format!("{} at {place}", description.arn);
+        let terms = settings.terms();
         let choice = QueueChoice { fans_out: settings.fans_out, retry_after: settings.retry_after };
         let queue = SqsQueue::new(Arc::clone(&sqs), &description, choice, what.clone());
         Ok(Self { sqs, what, queue: Arc::new(queue), name, terms })
@@ -126,7 +126,7 @@ impl SqsSource {
 
 impl Source for SqsSource {
     fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        Some(&self.name)
     }
 
     fn terms(&self) -> &str {

@@ -1,6 +1,6 @@
 //! Receives, settles and extends: what the feed asks of a queue, in calls of ten.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,21 +47,36 @@ pub(super) struct SqsQueue {
     told: Told,
 }
 
-/// When failed settlements were told last: once a minute is enough, for they are asked again many times a second.
+/// When failed settlements were told last, for each reason: once a minute is enough, for they are asked again many times a second.
 #[derive(Default)]
-struct Told(Mutex<Option<(Instant, u64)>>);
+struct Told(Mutex<Vec<Reason>>);
+
+struct Reason {
+    why: String,
+    told: Instant,
+    n_held_back: u64,
+}
+
+/// So many reasons are told apart; what comes beyond within the time is counted with the one told longest ago.
+const REASONS_MAX: usize = 8;
 
 impl Told {
     /// Whether to tell now, and how many were held back since it was told last.
-    fn allow(&self, now: Instant) -> Option<u64> {
-        let mut last = self.0.lock().expect("nothing panics under this lock");
-        match last.as_mut() {
-            Some((at, n_held_back)) if now < *at + TOLD_EVERY => {
-                *n_held_back += 1;
-                None
+    fn allow(&self, why: &str, now: Instant) -> Option<u64> {
+        let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = reasons.len() >= REASONS_MAX;
+        let at = reasons.iter().position(|it| it.why == why).or_else(|| is_full.then_some(REASONS_MAX - 1));
+        let mut n_held_back = 0;
+        if let Some(at) = at {
+            if now < reasons[at].told + TOLD_EVERY {
+                reasons[at].n_held_back += 1;
+                return None;
             }
-            Some(_) | None => Some(last.replace((now, 0)).map_or(0, |(_, n_held_back)| n_held_back)),
+            n_held_back = reasons.remove(at).n_held_back;
         }
+        // Those told last stand first.
+        reasons.insert(0, Reason { why: why.to_owned(), told: now, n_held_back: 0 });
+        Some(n_held_back)
     }
 }
 
@@ -75,6 +90,7 @@ impl SqsQueue {
             wait_max: WAIT_MAX.min(third),
             visibility: Some(visibility),
             visibility_set: Some(description.visibility),
+            retry_after: choice.retry_after,
             fans_out: choice.fans_out,
         };
         let region = description.arn.split(':').nth(3).unwrap_or_default().into();
@@ -131,8 +147,8 @@ impl SqsQueue {
     fn message(&self, received: Received, key: OrderKey) -> Message {
         let system = |name: &str| received.system.get(name).map(String::as_str);
         let arrival = UnixMillis(system("SentTimestamp").and_then(|it| it.parse().ok()).unwrap_or_default());
-        let n_receives: u32 = system("ApproximateReceiveCount").and_then(|it| it.parse().ok()).unwrap_or(1);
-        let receives_left = self.receives_max.map(|max| max.saturating_sub(n_receives));
+        let n_receives: Option<u32> = system("ApproximateReceiveCount").and_then(|it| it.parse().ok());
+        let receives_left = self.receives_max.map(|max| max.saturating_sub(n_receives.unwrap_or(1)));
         let receipt = Receipt { handle: Bytes::copy_from_slice(received.handle.as_bytes()), generation: Generation(0) };
         let record = RawRecord {
             id: RecordId::new(received.id.as_bytes()),
@@ -142,7 +158,7 @@ impl SqsQueue {
             data: Bytes::copy_from_slice(received.body.as_bytes()),
             facts: Arc::new(Facts { received, arn: Arc::clone(&self.arn), region: Arc::clone(&self.region) }),
         };
-        Message { record, receipt, receives_left }
+        Message { record, receipt, receives_left, n_receives }
     }
 
     /// One batch call; an error of the call as a whole is that of each entry.
@@ -163,7 +179,7 @@ impl SqsQueue {
             Answers::all(receipts.len(), answer, Some(error.to_string()))
         });
         if let Some(why) = answers.failure
-            && let Some(n_held_back) = self.told.allow(Instant::now())
+            && let Some(n_held_back) = self.told.allow(&why, Instant::now())
         {
             tracing::warn!(
                 code = "FB-0219",
@@ -264,5 +280,21 @@ fn hidden(answer: EntryAnswer) -> Hidden {
         EntryAnswer::Done => Hidden::Done,
         EntryAnswer::Void => Hidden::Lost,
         EntryAnswer::Failed => Hidden::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_told_once_a_minute_with_its_count_and_their_number_is_bounded() {
+        let (told, began) = (Told::default(), Instant::now());
+        let allow = |why: &str, seconds: u64| told.allow(why, began + Duration::from_secs(seconds));
+        assert_eq!(["a", "b", "a", "b", "a"].map(|why| allow(why, 0)), [Some(0), Some(0), None, None, None]);
+        assert_eq!([allow("a", 60), allow("b", 61)], [Some(2), Some(1)]);
+        let n_told = ('c'..='z').filter(|why| allow(&why.to_string(), 62).is_some()).count();
+        assert_eq!(n_told, REASONS_MAX - 2);
+        assert_eq!(told.0.lock().unwrap().len(), REASONS_MAX);
     }
 }

@@ -59,8 +59,8 @@ pub(super) static SPECS: [SettingSpec; 6] = [
     SettingSpec::new(
         "event_source_mappings[].source.sqs.share",
         Shape::Word(&["fan_out", "compete"]),
-        DefaultValue::Word("fan_out"),
-        "Where several mappings read the queue: `fan_out` gives each every message, which is deleted when all have finished it; with `compete` each message is for one of them, as on AWS.",
+        DefaultValue::Word("compete"),
+        "Where several mappings read the queue: with `compete` each message is for one of them, as on AWS; `fan_out` gives each every message, which is deleted when all have finished it.",
     ),
 ];
 
@@ -73,8 +73,8 @@ pub(super) struct SqsSettings {
     pub(super) aws: AwsSettings,
     /// `wait_time`, whole seconds, 1 to 20, default 20: the longest long poll. A third of the queue's visibility timeout is a limit too.
     pub(super) wait: Duration,
-    /// `share`, default `fan_out`: mappings of one queue each get every message. `compete`: as on AWS, each message is for one of them, and
-    /// one that the filter of that mapping does not let through is deleted.
+    /// `share`, default `compete`: as on AWS, each message is for one of the mappings of a queue, and one that the filter of that mapping does
+    /// not let through is deleted. `fan_out`: they each get every message.
     pub(super) fans_out: bool,
     /// `retry_after`, whole seconds, 1 to 43,200: when a message that failed is shown again. Without it, when its visibility is over.
     pub(super) retry_after: Option<Duration>,
@@ -130,10 +130,19 @@ impl SqsSettings {
                 which: which?,
                 aws: aws.unwrap_or_default(),
                 wait: wait.map_or(WAIT_MAX, Duration::from_secs),
-                fans_out: share.unwrap_or(true),
+                fans_out: share.unwrap_or(false),
                 retry_after: retry_after.map(Duration::from_secs),
             })
         })
+    }
+
+    /// What all must agree on who share the queue.
+    pub(super) fn terms(&self) -> String {
+        let share = if self.fans_out { "fan_out" } else { "compete" };
+        match self.retry_after {
+            Some(it) => format!("`share: {share}, retry_after: {}`", it.as_secs()),
+            None => format!("`share: {share}` without `retry_after`"),
+        }
     }
 }
 
@@ -198,8 +207,8 @@ impl SourceSettings for SqsSettings {
         if let Some(retry_after) = self.retry_after {
             text = format!("{text} retry_after={}", retry_after.as_secs());
         }
-        if !self.fans_out {
-            text.push_str(" share=compete");
+        if self.fans_out {
+            text.push_str(" share=fan_out");
         }
         text
     }

@@ -123,6 +123,13 @@ async fn entries_that_the_queue_did_not_delete_are_asked_again_and_the_others_ar
 }
 
 #[test]
+fn mappings_of_a_queue_compete_unless_fan_out_is_written() {
+    let plain = parse(&[("queue", "orders")]).unwrap();
+    assert_eq!(parse(&[("queue", "orders"), ("share", "compete")]).as_deref(), Ok(plain.as_str()));
+    assert_eq!(parse(&[("queue", "orders"), ("share", "fan_out")]), Ok(format!("{plain} share=fan_out")));
+}
+
+#[test]
 fn settings_name_one_queue_and_secrets_are_not_shown() {
     let url = "https://sqs.eu-west-1.amazonaws.com/1/orders";
     let shown = parse(&[("queue_url", url), ("aws.access_key_id", "AKID"), ("aws.secret_access_key", "hush")]).unwrap();
@@ -217,7 +224,7 @@ fn the_documented_event_is_made_byte_for_byte() {
         let mut bytes = Vec::new();
         SqsRenderer { has_window: false }.render(&raw, &mut bytes);
         let receipt = Receipt { handle: Bytes::new(), generation: forebay_batcher::Generation(0) };
-        let place = forebay_batcher::Place::Queue { receipt, visible_until: None, receives_left: None };
+        let place = forebay_batcher::Place::Queue { receipt, visible_until: None, receives_left: None, n_receives: None };
         let section = forebay_batcher::Section::default();
         forebay_batcher::Record { id: raw.id, place, key: raw.key, arrival: raw.arrival, bytes: bytes.into(), section }
     };

@@ -227,6 +227,22 @@ impl<T> Queue<T> {
         self.handles.get(&handle).copied()
     }
 
+    /// Until when the message of this receipt stays hidden for whoever has it; an error when the queue honours the receipt no more.
+    pub fn honours(&self, handle: Handle, now: u64) -> Result<u64, Void> {
+        let Message { whereabouts, latest, .. } = &self.messages[*self.handles.get(&handle).ok_or(Void::Unknown)?];
+        match whereabouts {
+            Whereabouts::Queued { .. } if *latest != Some(handle) => Err(Void::Superseded),
+            Whereabouts::Queued { visible_at } if *visible_at > now => Ok(*visible_at),
+            Whereabouts::Queued { .. } => Err(Void::Lapsed),
+            Whereabouts::Deleted | Whereabouts::Dead => Err(Void::Gone),
+        }
+    }
+
+    /// The receipt of a message's last receive, where its channel lives.
+    pub fn latest(&self, idx: usize) -> Option<Handle> {
+        self.messages[idx].latest
+    }
+
     fn advance(&mut self, now: u64) {
         while let Some((visible_at, idx)) = self.hidden.first().copied().filter(|(visible_at, _)| *visible_at <= now) {
             self.unplace(idx);
@@ -338,6 +354,17 @@ mod tests {
         queue.send((), Some(1));
         let [(_, free), (_, grouped)] = queue.receive(0, 9, Some(5))[..] else { panic!("both") };
         assert_eq!((queue.delete(free, 5), queue.delete(grouped, 5)), (Ok(0), Err(Void::Lapsed)));
+    }
+
+    #[test]
+    fn a_receipt_is_honoured_while_it_is_the_last_and_its_message_is_hidden() {
+        let mut queue = Queue::new(None);
+        let idx = queue.send((), None);
+        let [(_, first)] = queue.receive(0, 9, Some(5))[..] else { panic!("one message") };
+        assert_eq!((queue.honours(first, 4), queue.honours(first, 5)), (Ok(5), Err(Void::Lapsed)));
+        let [(_, second)] = queue.receive(5, 9, Some(5))[..] else { panic!("the same again") };
+        assert_eq!((queue.honours(first, 6), queue.honours(second, 6), queue.latest(idx)), (Err(Void::Superseded), Ok(10), Some(second)));
+        assert_eq!((queue.delete(second, 7), queue.honours(second, 7)), (Ok(0), Err(Void::Gone)));
     }
 
     #[test]

@@ -143,6 +143,11 @@ impl<T> Log<T> {
         cursor.next >= self.items.len() && !self.ended
     }
 
+    /// There are values behind the cursor.
+    pub fn is_behind(&self, cursor: &Cursor) -> bool {
+        cursor.next < self.items.len()
+    }
+
     /// Reads values that are there as long as `has_room` says so of the next one, skipping those that are gone.
     pub fn read(&self, cursor: &mut Cursor, mut has_room: impl FnMut(&T) -> bool) -> Passage {
         let gap = self.gap(cursor);

@@ -29,9 +29,22 @@ enum Origin {
     Replayed { at: usize, from: Vec<u32> },
 }
 
+/// Stands between the choices and the later ones in the list of a run; far above any number that a world chooses.
+const LATER: u32 = u32::MAX;
+
 /// The choices of one run. All that a world leaves to chance goes through here, so the list of numbers is the run.
+///
+/// What a world has learnt to choose since runs were first kept is drawn from [`Choices::later`]: a stream of its own, so that the runs kept
+/// before mean what they meant.
 #[derive(Debug, Clone)]
 pub struct Choices {
+    first: Stream,
+    later: Stream,
+}
+
+/// One stream of choices.
+#[derive(Debug, Clone)]
+pub struct Stream {
     origin: Origin,
     made: Vec<u32>,
 }
@@ -39,12 +52,56 @@ pub struct Choices {
 impl Choices {
     /// Choices drawn from a seed.
     pub fn seeded(seed: u64) -> Self {
-        Self { origin: Origin::Drawn(Rng::new(seed)), made: Vec::with_capacity(2048) }
+        let later = Rng::new(seed.rotate_left(32) ^ 0x6c61_7465_72).draw();
+        Self { first: Stream::new(Origin::Drawn(Rng::new(seed)), 2048), later: Stream::new(Origin::Drawn(Rng::new(later)), 128) }
     }
 
     /// Choices made before.
-    pub fn replayed(from: Vec<u32>) -> Self {
-        Self { origin: Origin::Replayed { at: 0, from }, made: Vec::new() }
+    pub fn replayed(mut from: Vec<u32>) -> Self {
+        let later = from.iter().position(|value| *value == LATER).map(|at| from.split_off(at).split_off(1)).unwrap_or_default();
+        let replay = |from| Stream::new(Origin::Replayed { at: 0, from }, 0);
+        Self { first: replay(from), later: replay(later) }
+    }
+
+    /// The stream of what worlds learnt to choose later.
+    pub fn later(&mut self) -> &mut Stream {
+        &mut self.later
+    }
+
+    /// A number below `n`; zero is the tame one.
+    pub fn below(&mut self, n: u32) -> u32 {
+        self.first.below(n)
+    }
+
+    /// True `permille` times out of a thousand; zero is "no". A chance of nothing makes no choice.
+    pub fn chance(&mut self, permille: u32) -> bool {
+        self.first.chance(permille)
+    }
+
+    /// One of these; the first is the tame one.
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        self.first.pick(of)
+    }
+
+    /// A number between both, both included; the lower is the tame one.
+    pub fn between(&mut self, low: u32, high: u32) -> u32 {
+        self.first.between(low, high)
+    }
+
+    /// What was chosen so far.
+    pub fn made(&self) -> Vec<u32> {
+        let mut made = self.first.made.clone();
+        if self.later.made.iter().any(|value| *value != 0) {
+            made.push(LATER);
+            made.extend(&self.later.made);
+        }
+        made
+    }
+}
+
+impl Stream {
+    fn new(origin: Origin, n_expected: usize) -> Self {
+        Self { origin, made: Vec::with_capacity(n_expected) }
     }
 
     /// A number below `n`; zero is the tame one.
@@ -75,11 +132,6 @@ impl Choices {
         low + self.below(high - low + 1)
     }
 
-    /// What was chosen so far.
-    pub fn made(&self) -> &[u32] {
-        &self.made
-    }
-
     fn take(&mut self, draw: impl FnOnce(&mut Rng) -> u32) -> u32 {
         match &mut self.origin {
             Origin::Drawn(rng) => draw(rng),
@@ -91,8 +143,11 @@ impl Choices {
     }
 }
 
-/// The choices as one word: numbers with commas, `n*m` for m times n, without the zeros at the end.
+/// The choices as one word: numbers with commas, `n*m` for m times n, without the zeros at the end; the later ones after a `/`.
 pub fn format_choices(choices: &[u32]) -> String {
+    if let Some(at) = choices.iter().position(|value| *value == LATER) {
+        return format!("{}/{}", format_choices(&choices[..at]), format_choices(&choices[at + 1..]));
+    }
     let used = choices.iter().rposition(|value| *value != 0).map_or(0, |last| last + 1);
     let mut words = Vec::new();
     let mut rest = &choices[..used];
@@ -106,6 +161,9 @@ pub fn format_choices(choices: &[u32]) -> String {
 
 /// The choices of such a word; `None` when it is none.
 pub fn parse_choices(text: &str) -> Option<Vec<u32>> {
+    if let Some((first, later)) = text.split_once('/') {
+        return Some([parse_choices(first)?, vec![LATER], parse_choices(later)?].concat());
+    }
     let mut choices = Vec::new();
     for word in text.split(',').filter(|word| !word.is_empty()) {
         match word.split_once('*') {
@@ -124,9 +182,21 @@ mod tests {
     fn a_replay_makes_the_same_choices_and_then_none_that_hurt() {
         let mut drawn = Choices::seeded(7);
         let values: Vec<u32> = (0..20).map(|_| drawn.below(9)).collect();
-        let mut replayed = Choices::replayed(drawn.made().to_vec());
+        let mut replayed = Choices::replayed(drawn.made());
         assert_eq!(values, (0..20).map(|_| replayed.below(9)).collect::<Vec<_>>());
         assert_eq!((replayed.below(9), replayed.chance(999)), (0, false));
+    }
+
+    #[test]
+    fn what_is_chosen_later_moves_nothing_that_was_chosen_first() {
+        let (mut plain, mut both) = (Choices::seeded(7), Choices::seeded(7));
+        let later: Vec<u32> = (0..9).map(|_| both.later().below(9)).collect();
+        let first: Vec<u32> = (0..9).map(|_| both.below(9)).collect();
+        assert_eq!(first, (0..9).map(|_| plain.below(9)).collect::<Vec<_>>());
+        let mut replayed = Choices::replayed(parse_choices(&format_choices(&both.made())).expect("it was written so"));
+        assert_eq!(later, (0..9).map(|_| replayed.later().below(9)).collect::<Vec<_>>());
+        assert_eq!(first, (0..9).map(|_| replayed.below(9)).collect::<Vec<_>>());
+        assert_eq!(Choices::replayed(plain.made()).later().below(9), 0);
     }
 
     #[test]

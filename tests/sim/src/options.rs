@@ -8,6 +8,9 @@ use forebay_config::{BatchPlan, Redelivery, RetryPlan};
 
 use crate::choices::Choices;
 
+/// Marks the length of a slow world: those drawn without it keep their meaning in kept lines.
+const SLOW: u32 = 1_000_000;
+
 /// How many of a thousand draws go wrong, for each kind of fault. Zero: this seed has none of it.
 #[derive(Debug, Clone, Default)]
 #[allow(missing_docs, reason = "each field is named after its fault")]
@@ -44,6 +47,15 @@ pub struct Faults {
     pub extend_failed: u32,
     pub repeat: u32,
     pub channel_dies: u32,
+    pub receive_late: u32,
+    pub receive_unheard: u32,
+    pub extend_late: u32,
+    pub extend_unheard: u32,
+    pub extend_never: u32,
+    pub left_out: u32,
+    pub stall: u32,
+    pub slow_destination: u32,
+    pub slow_function: u32,
 }
 
 /// Which ledger the world exercises.
@@ -53,6 +65,21 @@ pub enum Kind {
     Tracks,
     /// A queue.
     Queue,
+}
+
+/// What goes on failing after the heal, a hundred times in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stubborn {
+    /// Nothing.
+    Nothing,
+    /// One record makes the function fail.
+    Record,
+    /// The destination takes nothing.
+    Destination,
+    /// The store keeps nothing of one track.
+    Store,
+    /// One track, or the queue, cannot be read.
+    Source,
 }
 
 /// A world in numbers.
@@ -76,6 +103,13 @@ pub struct Options {
     pub safety_ms: u32,
     pub n_control: u32,
     pub receives_max: Option<u32>,
+    pub asks: bool,
+    pub trickles: bool,
+    pub wild_plans: bool,
+    pub cramped: bool,
+    pub stubborn: Stubborn,
+    /// When a message that failed is shown again; `None`: when its visibility is over.
+    pub retry_after: Option<Duration>,
     pub faults: Faults,
     pub plan: Plan,
 }
@@ -85,17 +119,18 @@ impl Options {
     pub fn draw(choices: &mut Choices) -> Self {
         let kind = if choices.chance(350) { Kind::Queue } else { Kind::Tracks };
         let mut faults = Faults::draw(choices, kind);
-        let plan = draw_plan(choices, kind);
+        let mut plan = draw_plan(choices, kind);
         if plan.mixes_tracks && choices.chance(500) {
             // A batch of several tracks is worth most when one of them is lost.
             (faults.lose_track, faults.fence) = (1000, 1000);
         }
+        let later = Later::draw(choices, kind, &mut plan, &mut faults);
         let n_records = choices.pick(&[3, 8, 15, 25, 40, 60, 120, 200]);
         let has_age = plan.retry.record_age_max.is_some();
         let limited = plan.batch.bytes_max < 100_000;
-        Self {
+        let mut options = Self {
             kind,
-            n_tracks: if kind == Kind::Tracks { choices.between(1, 4) } else { 1 },
+            n_tracks: if kind == Kind::Tracks { choices.between(1, 4).max(if later.cramped { 2 } else { 1 }) } else { 1 },
             n_records: choices.between(1, n_records),
             n_keys: choices.pick(&[1, 0, 2, 4, 12]),
             aggregates: kind == Kind::Tracks && choices.chance(250),
@@ -109,11 +144,48 @@ impl Options {
             oversize: if limited && plan.retry.redelivery == Redelivery::ByUs { choices.pick(&[0, 30]) } else { 0 },
             function_bytes_max: if limited && choices.chance(250) { Some(plan.batch.bytes_max / 2) } else { None },
             latency_max_ms: choices.pick(&[5, 50, 400, 3000]),
-            safety_ms: choices.pick(&[3000, 10_000, 30_000, 90_000]),
+            safety_ms: choices.pick(&[3000, 10_000, 30_000, 90_000, SLOW + 3000, SLOW + 10_000, SLOW + 30_000, SLOW + 90_000]),
             n_control: if kind == Kind::Tracks { choices.pick(&[0, 3, 10]) } else { 0 },
             receives_max: if kind == Kind::Queue { choices.pick(&[None, Some(3), Some(6)]) } else { None },
+            asks: later.asks,
+            trickles: later.trickles,
+            wild_plans: later.wild_plans,
+            cramped: later.cramped,
+            stubborn: later.stubborn,
+            retry_after: None,
             faults,
             plan,
+        };
+        if let Some(safety_ms) = options.safety_ms.checked_sub(SLOW) {
+            options.safety_ms = safety_ms;
+            options.draw_slowness(choices);
+        }
+        options
+    }
+
+    /// A world whose network and process may be as slow as a visibility lasts.
+    fn draw_slowness(&mut self, choices: &mut Choices) {
+        let is_queue = self.kind == Kind::Queue;
+        // A receive whose answer was lost is made good by nothing but time.
+        let lapses = self.plan.queue.as_ref().is_some_and(|queue| queue.visibility.is_some());
+        let mut draw = |applies: bool, intensities: &[u32]| if applies && choices.chance(300) { choices.pick(intensities) } else { 0 };
+        let faults = &mut self.faults;
+        faults.receive_late = draw(is_queue, &[50, 300]);
+        faults.receive_unheard = draw(is_queue && lapses, &[20, 100]);
+        faults.extend_late = draw(is_queue, &[50, 300]);
+        faults.extend_unheard = draw(is_queue, &[50, 300]);
+        faults.extend_never = draw(is_queue, &[50, 300]);
+        faults.left_out = draw(is_queue, &[50, 300]);
+        faults.stall = draw(true, &[500, 1000]);
+        faults.slow_destination = draw(true, &[100, 500]);
+        faults.slow_function = draw(is_queue, &[100, 500]);
+        if let Some(queue) = self.plan.queue.as_mut().filter(|_| lapses && choices.chance(600)) {
+            let visibility = Duration::from_secs(choices.pick(&[10, 3]));
+            // A machine counts from before it sent the receive, so a long poll may last a third of a visibility and no more.
+            (queue.visibility, queue.wait_max) = (Some(visibility), queue.wait_max.min(visibility / 3));
+        }
+        if is_queue && self.plan.retry.redelivery == Redelivery::BySource && choices.chance(400) {
+            self.retry_after = Some(Duration::from_secs(choices.pick(&[1, 5, 40, 300])));
         }
     }
 
@@ -133,6 +205,58 @@ impl Options {
             && !self.plan.retry.partial_responses
             && self.plan.has_destination
             && self.plan.retry.drop_after_destination_failures.is_none()
+    }
+}
+
+/// What worlds learnt to choose later.
+struct Later {
+    asks: bool,
+    trickles: bool,
+    wild_plans: bool,
+    cramped: bool,
+    stubborn: Stubborn,
+}
+
+impl Later {
+    /// Draws it, and makes plan and faults fit.
+    fn draw(choices: &mut Choices, kind: Kind, plan: &mut Plan, faults: &mut Faults) -> Self {
+        let tracks = kind == Kind::Tracks;
+        let later = choices.later();
+        let asks = later.chance(500);
+        let trickles = later.chance(100);
+        let wild_plans = later.chance(500);
+        let cramped = tracks && later.chance(60);
+        let stubborn = if later.chance(if cramped { 80 } else { 8 }) {
+            later.pick(&[Stubborn::Record, Stubborn::Destination, Stubborn::Store, Stubborn::Source])
+        } else {
+            Stubborn::Nothing
+        };
+        if cramped {
+            // Two tracks come back with open slices, and there is little memory for them.
+            plan.held_bytes_max = later.pick(&[700, 300, 1500]);
+            (faults.crash, faults.function_error) = (1000, faults.function_error.max(500));
+        }
+        let stubborn = if !tracks && stubborn == Stubborn::Store { Stubborn::Source } else { stubborn };
+        match stubborn {
+            Stubborn::Nothing => {}
+            Stubborn::Record | Stubborn::Destination if plan.retry.redelivery == Redelivery::BySource => {
+                return Self { asks, trickles, wild_plans, cramped, stubborn: Stubborn::Nothing };
+            }
+            Stubborn::Record => (plan.retry.retries_max, plan.retry.record_age_max) = (None, None),
+            Stubborn::Destination => {
+                plan.retry.retries_max = Some(plan.retry.retries_max.unwrap_or(0));
+                (plan.has_destination, plan.retry.drop_after_destination_failures) = (true, None);
+            }
+            Stubborn::Store | Stubborn::Source => {}
+        }
+        if stubborn != Stubborn::Nothing {
+            // What waits behind it must neither fill the memory nor lie too far ahead.
+            let is_cramped = cramped && stubborn == Stubborn::Record;
+            plan.held_bytes_max = if is_cramped { plan.held_bytes_max } else { 1 << 30 };
+            plan.ahead_max = 1000;
+            (faults.plan_change, faults.end_track) = (0, 0);
+        }
+        Self { asks, trickles, wild_plans, cramped, stubborn }
     }
 }
 
@@ -176,6 +300,7 @@ impl Faults {
             extend_failed: draw(queue, &[50, 300]),
             repeat: draw(queue, &[20, 100]),
             channel_dies: draw(queue, &[500, 1000]),
+            ..Self::default()
         }
     }
 }
@@ -215,6 +340,7 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
                 receive_max: count(choices.pick(&[10, 1, 3])),
                 wait_max: Duration::from_secs(choices.pick(&[20, 1])),
                 visibility: visibility.map(Duration::from_secs),
+                retry_after: None,
                 pollers_start: count(choices.pick(&[1, 5])),
                 pollers_max: count(choices.pick(&[5, 20])),
                 pollers_min: count(1),

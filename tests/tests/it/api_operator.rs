@@ -193,7 +193,7 @@ impl World {
         let there: Vec<(usize, String)> =
             self.made.iter().enumerate().filter_map(|(idx, it)| Some((idx, it.as_ref()?.uuid.clone()))).collect();
         there.iter().for_each(|(idx, _)| self.delete(api, *idx));
-        // Together: each waits for the receive that is open.
+        // Together: each waits for what it runs.
         there.iter().for_each(|(_, uuid)| await_gone(api, uuid));
     }
 

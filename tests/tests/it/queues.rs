@@ -76,6 +76,11 @@ impl Queues {
         format!("  - {{ name: {name}, source: {{ sqs: {{ queue: {queue}, wait_time: {wait_time} }} }}, {settings} }}\n")
     }
 
+    /// The same, and it shares the queue with the others of it.
+    pub(crate) fn sharing(&self, name: &str, queue: &Queue, wait_time: u32, settings: &str) -> String {
+        self.mapping(name, queue, wait_time, settings).replace("wait_time", "share: fan_out, wait_time")
+    }
+
     pub(crate) fn journal(&self) -> Journal {
         Journal { path: self.scene.path("journal"), n_bytes: 0, batches: Vec::new(), idx_by_id: BTreeMap::new(), done: HashSet::new() }
     }

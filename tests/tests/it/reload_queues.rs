@@ -40,7 +40,7 @@ fn a_shared_queue_follows_who_reads_it() {
     let queue = queues.create("living", json!({ "VisibilityTimeout": "20" }));
     let functions =
         [format!("one: {{ executor: {}, timeout: 10 }}", f.executor()), format!("two: {{ executor: {}, timeout: 10 }}", g.executor())];
-    let mapping = |name: &str, wait: u32, more: &str| queues.mapping(name, &queue, wait, &format!("function_name: {name}{more}"));
+    let mapping = |name: &str, wait: u32, more: &str| queues.sharing(name, &queue, wait, &format!("function_name: {name}{more}"));
     let reload = |mappings: &[String], said: &str| {
         queues.config(&functions, mappings);
         let (code, out, err) = run(queues.scene.folder(), &["reload", "--data-dir", "data"]);

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use forebay_tests::daemon::Daemon;
+use forebay_tests::daemon::{Daemon, run};
 use forebay_tests::function::{Answer, Function};
-use forebay_tests::wait;
+use forebay_tests::{http, wait};
 use serde_json::{Value, json};
 
 use crate::queues::Queues;
@@ -66,8 +66,8 @@ fn mappings_of_one_queue_each_get_what_they_want_and_one_that_fails_repeats_noth
             format!("audit: {{ executor: {}, timeout: 10 }}", some.executor()),
         ],
         &[
-            queues.mapping("orders", &queue, 2, &format!("function_name: orders, {reports}")),
-            queues.mapping("audit", &queue, 2, &format!("function_name: audit, {reports}, {filter}")),
+            queues.sharing("orders", &queue, 2, &format!("function_name: orders, {reports}")),
+            queues.sharing("audit", &queue, 2, &format!("function_name: audit, {reports}, {filter}")),
         ],
     );
     queue.send(&(0..n_messages()).map(body).collect::<Vec<_>>());
@@ -87,8 +87,7 @@ fn mappings_that_compete_get_each_message_once_between_them() {
     let (a, b) = (function(&one, Duration::from_millis(5), |_| 0), function(&other, Duration::from_millis(5), |_| 0));
     let queues = Queues::new();
     let queue = queues.create("competed", json!({ "VisibilityTimeout": "30" }));
-    let mapping =
-        |name: &str| queues.mapping(name, &queue, 2, &format!("function_name: {name}")).replace("wait_time", "share: compete, wait_time");
+    let mapping = |name: &str| queues.mapping(name, &queue, 2, &format!("function_name: {name}"));
     queues.config(
         &[format!("one: {{ executor: {}, timeout: 10 }}", a.executor()), format!("other: {{ executor: {}, timeout: 10 }}", b.executor())],
         &[mapping("one"), mapping("other")],
@@ -114,7 +113,7 @@ fn a_mapping_whose_function_hangs_keeps_its_messages_in_the_queue_and_the_other_
             format!("quick: {{ executor: {}, timeout: 10 }}", quick_function.executor()),
             format!("stuck: {{ executor: {}, timeout: 600, reserved_concurrent_executions: 1 }}", stuck_function.executor()),
         ],
-        &[queues.mapping("quick", &queue, 2, "function_name: quick"), queues.mapping("stuck", &queue, 2, "function_name: stuck")],
+        &[queues.sharing("quick", &queue, 2, "function_name: quick"), queues.sharing("stuck", &queue, 2, "function_name: stuck")],
     );
     queue.send(&(0..n_messages()).map(body).collect::<Vec<_>>());
     let daemon = Daemon::start(queues.scene.folder());
@@ -134,7 +133,7 @@ fn a_stop_of_mappings_that_share_leaves_no_message_hidden() {
     let queue = queues.create("stopped", json!({ "VisibilityTimeout": "600" }));
     queues.config(
         &[format!("one: {{ executor: {}, timeout: 10 }}", a.executor()), format!("other: {{ executor: {}, timeout: 10 }}", b.executor())],
-        &[queues.mapping("one", &queue, 5, "function_name: one"), queues.mapping("other", &queue, 5, "function_name: other")],
+        &[queues.sharing("one", &queue, 5, "function_name: one"), queues.sharing("other", &queue, 5, "function_name: other")],
     );
     let n_stops = if is_long() { 40 } else { 4 };
     for stop in 0..n_stops {
@@ -159,7 +158,7 @@ fn killed_again_and_again_it_deletes_nothing_that_one_of_the_mappings_has_not_fi
     let queue = queues.create("killed", json!({ "VisibilityTimeout": "5" }));
     queues.config(
         &[format!("one: {{ executor: {}, timeout: 10 }}", a.executor()), format!("other: {{ executor: {}, timeout: 10 }}", b.executor())],
-        &[queues.mapping("one", &queue, 2, "function_name: one"), queues.mapping("other", &queue, 2, "function_name: other")],
+        &[queues.sharing("one", &queue, 2, "function_name: one"), queues.sharing("other", &queue, 2, "function_name: other")],
     );
     queue.send(&(0..n_messages()).map(body).collect::<Vec<_>>());
     let n_kills = if is_long() { 20 } else { 3 };
@@ -181,10 +180,67 @@ fn mappings_that_want_different_things_of_a_queue_are_told() {
     let it = function(&seen, Duration::ZERO, |_| 0);
     let queues = Queues::new();
     let queue = queues.create("terms", json!({ "VisibilityTimeout": "30" }));
-    let own = queues.mapping("one", &queue, 2, "function_name: seen");
-    let other = queues.mapping("other", &queue, 2, "function_name: seen").replace("wait_time", "retry_after: 3, wait_time");
+    let own = queues.sharing("one", &queue, 2, "function_name: seen");
+    let other = queues.sharing("other", &queue, 2, "function_name: seen").replace("wait_time", "retry_after: 3, wait_time");
     queues.config(&[format!("seen: {{ executor: {}, timeout: 10 }}", it.executor())], &[own, other]);
     let daemon = Daemon::start(queues.scene.folder());
     wait::until("the word about it", || daemon.log().contains("FB-0221").then_some(()));
     daemon.kill();
+}
+
+#[test]
+fn a_mapping_that_competes_beside_one_that_shares_is_told_and_refused_over_the_api() {
+    let seen = Seen::default();
+    let it = function(&seen, Duration::ZERO, |_| 0);
+    let queues = Queues::new();
+    let queue = queues.create("mixed", json!({ "VisibilityTimeout": "30" }));
+    let functions: Vec<_> =
+        ["one", "other", "third"].iter().map(|name| format!("{name}: {{ executor: {}, timeout: 10 }}", it.executor())).collect();
+    let mappings = [queues.sharing("one", &queue, 2, "function_name: one"), queues.mapping("other", &queue, 2, "function_name: other")];
+    queues.config(&functions, &mappings);
+    let daemon = Daemon::start(queues.scene.folder());
+    wait::until("the word about it", || daemon.log().contains("FB-0221").then_some(()));
+    // Whichever came second says so; when all share, both run.
+    queues.config(&functions, &[mappings[0].clone(), queues.sharing("other", &queue, 2, "function_name: other")]);
+    let (code, out, err) = run(queues.scene.folder(), &["reload", "--data-dir", "data"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let state = |name: &str| http::get(&daemon.admin, &format!("/v1/mappings/{name}/status")).map(|(_, body)| body).unwrap_or_default();
+    for name in ["one", "other"] {
+        let runs = || state(name).contains(r#""state":"Enabled""#).then_some(());
+        wait::until_told(&format!("{name} to run"), runs, || state(name));
+    }
+    let (status, _, message) = daemon.api().create(&json!({ "EventSourceArn": queue.arn(), "FunctionName": "third" })).refusal();
+    assert!(status == 400 && message.contains("FB-0221") && message.contains("share: fan_out"), "{message}");
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn mappings_that_compete_and_filter_differently_are_told_of_the_trap() {
+    let seen = Seen::default();
+    let it = function(&seen, Duration::ZERO, |_| 0);
+    let queues = Queues::new();
+    let queue = queues.create("trap", json!({ "VisibilityTimeout": "30" }));
+    let functions: Vec<_> = ["all", "some"].iter().map(|name| format!("{name}: {{ executor: {}, timeout: 10 }}", it.executor())).collect();
+    let filter = r#"filter_criteria: { filter: [{ pattern: '{"body":{"kind":["audited"]}}' }] }"#;
+    let some = format!("function_name: some, {filter}");
+    queues.config(&functions, &[queues.mapping("all", &queue, 2, "function_name: all"), queues.mapping("some", &queue, 2, &some)]);
+    let daemon = Daemon::start(queues.scene.folder());
+    wait::until("the word about it", || daemon.log().contains("FB-0222").then_some(()));
+    let why = |name: &str| run(queues.scene.folder(), &["why", name, "--data-dir", "data"]).1;
+    let told = "is deleted for all, as on AWS (FB-0222)";
+    wait::until_told("the note", || why("all").contains(told).then_some(()), || why("all"));
+    assert!(why("all").contains("note: It competes for its queue with `some`"), "{}", why("all"));
+    assert!(why("some").contains("note: It competes for its queue with `all`"), "{}", why("some"));
+    // The same filter, or sharing, is no trap.
+    for mappings in [
+        [queues.mapping("all", &queue, 2, &format!("function_name: all, {filter}")), queues.mapping("some", &queue, 2, &some)],
+        [queues.sharing("all", &queue, 2, "function_name: all"), queues.sharing("some", &queue, 2, &some)],
+    ] {
+        queues.config(&functions, &mappings);
+        let (code, out, err) = run(queues.scene.folder(), &["reload", "--data-dir", "data"]);
+        assert_eq!(code, 0, "{out}{err}");
+        wait::until_told("no note", || (!why("all").contains("note:")).then_some(()), || why("all"));
+    }
+    assert!(!daemon.log().contains("FB-0221"), "who turns around together is no conflict");
+    assert!(daemon.stop().success());
 }

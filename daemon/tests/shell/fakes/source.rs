@@ -36,6 +36,9 @@ struct Inner {
     unlisted: Mutex<BTreeSet<String>>,
     n_panics_in_first: AtomicU32,
     n_panics_in_render: AtomicU32,
+    /// Records that cannot be rendered, and tracks that cannot be read, without a panic.
+    panics_over: Mutex<Option<String>>,
+    n_panics_in_rediscovery: AtomicU32,
     n_reads: AtomicU32,
     n_backlogs: AtomicU32,
 }
@@ -52,6 +55,8 @@ impl FakeSource {
             unlisted: Mutex::default(),
             n_panics_in_first: AtomicU32::new(0),
             n_panics_in_render: AtomicU32::new(0),
+            panics_over: Mutex::default(),
+            n_panics_in_rediscovery: AtomicU32::new(0),
             n_reads: AtomicU32::new(0),
             n_backlogs: AtomicU32::new(0),
         }))
@@ -100,9 +105,24 @@ impl FakeSource {
         self.0.n_panics_in_first.store(1, Ordering::SeqCst);
     }
 
-    /// The next record that is rendered makes the feed panic.
+    /// The next record that is rendered makes the renderer panic.
     pub(crate) fn panic_in_render(&self) {
         self.0.n_panics_in_render.store(1, Ordering::SeqCst);
+    }
+
+    /// The next listing makes the feed panic.
+    pub(crate) fn panic_in_feed(&self) {
+        self.0.n_panics_in_rediscovery.store(1, Ordering::SeqCst);
+    }
+
+    /// Whatever reads this track, or renders this record, panics; `None` ends that.
+    pub(crate) fn panic_over(&self, what: Option<&str>) {
+        *self.0.panics_over.lock().unwrap() = what.map(str::to_owned);
+    }
+
+    fn check_panic(&self, what: &str) {
+        let panics = self.0.panics_over.lock().unwrap().as_deref() == Some(what);
+        assert!(!panics, "the test wants {what} to be its death");
     }
 
     /// How often readers were asked.
@@ -168,6 +188,7 @@ impl Source for FakeSource {
     }
 
     fn rediscover_every(&self) -> Duration {
+        assert!(!take_one(&self.0.n_panics_in_rediscovery), "the test wants the feed to die");
         Duration::from_secs(1)
     }
 
@@ -240,7 +261,8 @@ impl Source for FakeSource {
 
 impl Renderer for FakeSource {
     fn render(&self, record: &RawRecord, out: &mut Vec<u8>) {
-        assert!(!take_one(&self.0.n_panics_in_render), "the test wants the feed to die");
+        assert!(!take_one(&self.0.n_panics_in_render), "the test wants the renderer to die");
+        self.check_panic(std::str::from_utf8(&record.data).unwrap());
         out.push(b'"');
         out.extend_from_slice(&record.data);
         out.push(b'"');
@@ -275,6 +297,7 @@ impl Reader for FakeReader {
                 let bell = source.0.bell.notified();
                 self.source.check()?;
                 self.source.check_track(&self.track)?;
+                self.source.check_panic(&self.track);
                 let ended = self.source.0.ended.lock().unwrap().contains(&self.track);
                 if ended || self.source.len(&self.track) > self.next || tokio::time::timeout_at(until, bell).await.is_err() {
                     break;

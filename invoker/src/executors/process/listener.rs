@@ -8,6 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use forebay_clients::caught::kept_alive;
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -47,8 +48,12 @@ pub(super) struct Served {
     pub(super) state: Arc<State>,
 }
 
-/// Serves until `over`, then reads what is still on its way, and ends.
+/// Serves until `over`, then reads what is still on its way, and ends. A panic ends the connections and nothing else.
 pub(super) async fn serve(listener: TcpListener, address: SocketAddr, served: Arc<Served>, over: CancellationToken) {
+    kept_alive("a Runtime API", || accept(&listener, address, &served, &over)).await;
+}
+
+async fn accept(listener: &TcpListener, address: SocketAddr, served: &Arc<Served>, over: &CancellationToken) {
     let mut connections = JoinSet::new();
     let mut has_warned = false;
     loop {
@@ -69,10 +74,10 @@ pub(super) async fn serve(listener: TcpListener, address: SocketAddr, served: Ar
             continue;
         }
         match peer::holder(served.process, from, address) {
-            Peer::Family => drop(connections.spawn(converse(stream, Arc::clone(&served)))),
+            Peer::Family => drop(connections.spawn(converse(stream, Arc::clone(served)))),
             Peer::Stranger => {
                 if !std::mem::replace(&mut has_warned, true) {
-                    let Served { function, environment, .. } = &*served;
+                    let Served { function, environment, .. } = &**served;
                     tracing::warn!(function, environment, %from, code = "FB-0310", "a stranger's connection to a Runtime API was refused");
                 }
                 connections.spawn(refuse_stranger(stream));

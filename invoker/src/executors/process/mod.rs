@@ -35,6 +35,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use forebay_clients::caught::kept_alive;
 use forebay_config::Function;
 use forebay_config::function::ProcessSettings;
 use tokio::task::JoinHandle;
@@ -50,7 +51,7 @@ use crate::executor::{BoxFuture, Event, Executor, InvokeError};
 
 pub use self::error::ProcessError;
 pub use self::interpreters::Interpreters;
-pub use self::output::{FunctionLine, LINE_BYTES_MAX, LogSink, Stream, TracingSink};
+pub use self::output::{FunctionLine, LINE_BYTES_MAX, LOG_TARGET, LogSink, Stream, TracingSink};
 
 /// What the daemon tells all its functions.
 #[derive(Clone)]
@@ -85,7 +86,8 @@ impl ProcessExecutor {
         let guard = Guard::start().map_err(|cause| ProcessError::Guard { function: name.clone(), cause })?;
         let pool = Pool::new(environments_max(function));
         let ProcessOptions { region, account, log, .. } = options;
-        let reaper = tokio::spawn(reap(Arc::clone(&pool), settings.idle_ttl));
+        let (reaped, idle_ttl) = (Arc::clone(&pool), settings.idle_ttl);
+        let reaper = tokio::spawn(async move { kept_alive("the end of idle environments", || reap(&reaped, idle_ttl)).await });
         let turns = Turns {
             arn: format!("arn:aws:lambda:{region}:{account}:function:{name}"),
             ground: Arc::new(Ground { function: name, launch, guard, sink: log, tasks: TaskTracker::new() }),
@@ -109,7 +111,7 @@ fn environments_max(function: &Function) -> usize {
     function.concurrency.map_or_else(by_cpus, |it| usize::try_from(it).unwrap_or(usize::MAX))
 }
 
-async fn reap(pool: Arc<Pool>, idle_ttl: Duration) {
+async fn reap(pool: &Pool, idle_ttl: Duration) {
     loop {
         let next = pool.reap(idle_ttl);
         tokio::select! {

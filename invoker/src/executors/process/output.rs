@@ -1,6 +1,7 @@
 //! What a function prints: lines of its standard output and error, bounded, each with the invocation it belongs to.
 
 use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -9,7 +10,7 @@ use super::state::State;
 
 /// How much of a line is kept, in bytes; the rest of it is dropped.
 pub const LINE_BYTES_MAX: usize = 16 * 1024;
-/// How much is read at once. While a line is being logged nothing is read, so the function waits and memory stays as it is.
+/// How much is read at once.
 const READ_BYTES: usize = 8 * 1024;
 
 /// One line that a function printed.
@@ -47,7 +48,10 @@ impl Stream {
     }
 }
 
-/// Takes what functions print. It is called from the tasks that read; it should not block for long.
+/// The target of the events that [`TracingSink`] makes, for filters and for logs that treat what functions print apart.
+pub const LOG_TARGET: &str = "forebay::function";
+
+/// Takes what functions print. It is called from the tasks that read, which serve invocations too: it must not block.
 pub trait LogSink: Send + Sync {
     /// One line.
     fn line(&self, line: FunctionLine<'_>);
@@ -61,7 +65,7 @@ impl LogSink for TracingSink {
     fn line(&self, line: FunctionLine<'_>) {
         let FunctionLine { function, environment, request_id, stream, text, is_cut } = line;
         let stream = stream.name();
-        tracing::info!(target: "forebay::function", function, environment, request_id, stream, is_cut, "{text}");
+        tracing::info!(target: LOG_TARGET, function, environment, request_id, stream, is_cut, "{text}");
     }
 }
 
@@ -111,14 +115,17 @@ impl Line {
     fn log(&mut self, stream: Stream, origin: &Origin) {
         let bytes = self.bytes.strip_suffix(b"\r").unwrap_or(&self.bytes);
         let request_id = origin.state.request_id();
-        origin.sink.line(FunctionLine {
+        let text = printable(bytes);
+        let line = FunctionLine {
             function: &origin.function,
             environment: &origin.environment,
             request_id: request_id.as_deref(),
             stream,
-            text: &printable(bytes),
+            text: &text,
             is_cut: self.is_cut,
-        });
+        };
+        // A sink that panics loses a line: where nobody read on, the function would wait with its output for ever.
+        let _ = catch_unwind(AssertUnwindSafe(|| origin.sink.line(line)));
         self.bytes.clear();
         self.is_cut = false;
     }
@@ -170,6 +177,26 @@ mod tests {
     async fn output_is_cut_into_lines_and_a_last_one_without_end_counts() {
         let expected = [("one", false), ("", false), ("two", false), ("three", false)].map(|(it, cut)| (it.to_owned(), cut));
         assert_eq!(lines(b"one\n\ntwo\r\nthree").await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_sink_that_panics_loses_its_line_and_no_other() {
+        struct Panics(Collected);
+        impl LogSink for Panics {
+            fn line(&self, line: FunctionLine<'_>) {
+                assert!(line.text != "bad", "the test wants the sink to die");
+                self.0.line(line);
+            }
+        }
+        let sink = Arc::new(Panics(Collected::default()));
+        let origin = Origin {
+            function: "f".to_owned(),
+            environment: "e".to_owned(),
+            state: Arc::new(State::new(Box::new(|| {}))),
+            sink: Arc::clone(&sink) as Arc<dyn LogSink>,
+        };
+        read_lines(&b"one\nbad\ntwo\n"[..], Stream::Stdout, Arc::new(origin)).await;
+        assert_eq!(*sink.0.0.lock().unwrap(), [("one".to_owned(), false), ("two".to_owned(), false)]);
     }
 
     #[tokio::test]

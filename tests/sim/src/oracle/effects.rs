@@ -1,9 +1,12 @@
-//! What the machine was told, entered into the books; and the sums that its own counts must equal.
+//! What the machine was told, entered into the books.
 
-use forebay_batcher::{AttemptId, Counts, NoticeId, Outcome, Place, RecordId, Rule, Slice};
+use std::sync::Arc;
+
+use forebay_batcher::{AttemptId, Checkpoint, Committed, Condition, NoticeId, Outcome, Place, RecordId, Slice, TrackIdx};
 use forebay_config::Redelivery;
 
-use super::{Closing, Oracle, Violation, holds};
+use super::truth::{Limits, OURS_FIRST_MS, Pause, RETRY_FIRST_MS};
+use super::{Oracle, handle_number};
 
 /// What a life's counts must come to.
 #[derive(Debug, Clone, Default)]
@@ -11,92 +14,179 @@ use super::{Closing, Oracle, Violation, holds};
 pub struct Tally {
     pub polled: u64,
     pub filtered_out: u64,
+    pub skipped: u64,
+    pub restored: u64,
+    pub invoked: u64,
+    pub invoked_first: u64,
+    pub failed: u64,
+    pub succeeded: u64,
+    pub given_up_uninvoked: u64,
+    pub dropped: u64,
     pub delivered: u64,
     pub delivery_failures: u64,
-    pub dropped: u64,
-    pub gaps: u64,
-    pub committed: u64,
     pub deleted: u64,
-    pub not_reached: u64,
+    pub handed_back: u64,
+    pub gaps: u64,
     pub halved: u64,
     pub retried: u64,
-    pub succeeded: u64,
+    pub not_reached: u64,
+    pub committed: u64,
 }
 
 /// How an outcome's records are treated next.
 enum Verdict {
     Done,
-    Again { spent: bool },
+    /// A retry was spent.
+    Spent,
+    /// Tried again without one: as a half.
+    Split,
+    /// The function was not reached.
     Untouched,
 }
 
+/// An attempt that ended, and what the machine knows of it.
+struct Ended {
+    entries: Vec<usize>,
+    /// What belongs to a former ownership changes nothing in this one.
+    alive: Vec<bool>,
+    limits: Limits,
+    now_us: u64,
+}
+
 impl Oracle {
-    /// The machine hears of an outcome. `plan` limits decide between halving and spending, so the attempt's own limits are the caller's.
-    pub(crate) fn hear_outcome(&mut self, id: AttemptId, slice: &Slice, outcome: &Outcome, bisects: Bisects) -> bool {
+    /// The machine hears of an outcome. The limits are those of the batch, whatever the plan says by now.
+    pub(crate) fn hear_outcome(&mut self, id: AttemptId, slice: &Slice, outcome: &Outcome, now_us: u64) -> bool {
         let Some(flight) = self.flights.remove(&id) else { return false };
-        let n = flight.entries.len();
-        // What belongs to a former ownership changes nothing in this one.
         let alive: Vec<bool> = flight.entries.iter().zip(&flight.owner_of).map(|(entry, owner)| self.is_held(*entry, *owner)).collect();
-        let entries: Vec<usize> = flight.entries.iter().zip(&alive).filter(|(_, alive)| **alive).map(|(entry, _)| *entry).collect();
-        for entry in &entries {
-            self.entries[*entry].in_flight = false;
+        let first = flight.entries.iter().zip(&alive).find(|(_, alive)| **alive).map(|(entry, _)| *entry);
+        self.is_unsure |= first.is_some_and(|first| self.entries[first].limits.is_none());
+        let limits = first.and_then(|first| self.entries[first].limits).unwrap_or_else(|| Limits::of(&self.plan().retry));
+        let ended = Ended { entries: flight.entries, alive, limits, now_us };
+        for (entry, alive) in ended.entries.iter().zip(&ended.alive) {
+            self.entries[*entry].in_flight &= !alive;
         }
-        match outcome {
-            Outcome::Succeeded(_) => self.enter(&entries, &Verdict::Done),
-            Outcome::Failed { .. } => self.enter(&entries, &Verdict::Again { spent: n == 1 || bisects == Bisects::Never }),
-            Outcome::NotReached { .. } => {
-                self.tally.not_reached += u64::from(!entries.is_empty());
-                self.enter(&entries, &Verdict::Untouched);
-            }
-            Outcome::TooLarge => {
-                if let ([only], 1) = (&entries[..], n) {
-                    self.entries[*only].too_large = true;
-                }
-                self.enter(&entries, &Verdict::Untouched);
-            }
-            Outcome::PartlyFailed { failed, .. } => self.hear_partial(slice, failed, &flight.entries, &alive),
+        // An attempt whose tracks were all lost is forgotten; one whose receipts were goes on.
+        let first = first.or_else(|| ended.entries.first().copied().filter(|_| self.is_queue));
+        if let Some(first) = first {
+            self.hear_ended(&ended, first, slice, outcome);
+        }
+        if !matches!(outcome, Outcome::Succeeded(_)) {
+            self.failed_us = Some(now_us);
         }
         true
     }
 
-    /// A partial answer: on a track everything from the first named record on is tried again, for a function may stop there; in queues what
-    /// was named, and with the group guard what follows it in its group.
-    fn hear_partial(&mut self, slice: &Slice, failed: &[RecordId], entries: &[usize], alive: &[bool]) {
-        let (mut done, mut rest, mut first_named) = (Vec::new(), Vec::new(), None);
-        // The batch that is halved is the one that was sent, with what was lost since.
-        let mut n_rest = 0;
-        let mut blocked = Vec::new();
-        for ((record, entry), alive) in slice.records().iter().zip(entries).zip(alive) {
-            let unit = match &record.place {
-                Place::Track(track, _) => Some(track.0),
-                Place::Queue { .. } if self.plan().retry.stop_group_at_first_failure => self.truth_of(*entry).key,
-                Place::Queue { .. } => None,
-            };
-            let named = failed.contains(&record.id);
-            let behind = unit.is_some() && blocked.contains(&unit);
-            if named {
-                blocked.push(unit);
-                first_named.get_or_insert(*entry);
-            }
-            n_rest += usize::from(named || behind);
-            if *alive {
-                if named || behind { rest.push(*entry) } else { done.push(*entry) }
-            }
-        }
-        self.enter(&done, &Verdict::Done);
+    fn hear_ended(&mut self, ended: &Ended, first: usize, slice: &Slice, outcome: &Outcome) {
+        let n = ended.entries.len() as u64;
         let by_us = self.plan().retry.redelivery == Redelivery::ByUs;
-        let exhausted = |held: &super::Entry| self.plan().retry.retries_max.is_some_and(|max| held.spent + 1 > max);
-        let splits = !self.is_queue && self.plan().retry.bisect && n_rest > 1 && rest.iter().any(|entry| exhausted(&self.entries[*entry]));
-        for entry in rest {
-            // With bisect the last try gives up the named record alone; the others go on as halves.
-            self.enter(&[entry], &Verdict::Again { spent: by_us && (!splits || first_named == Some(entry)) });
+        if !matches!(outcome, Outcome::NotReached { .. }) {
+            self.tally.invoked += n;
+            self.tally.invoked_first += if self.entries[first].tried == 0 { n } else { 0 };
+        }
+        match outcome {
+            Outcome::Succeeded(_) => {
+                self.tally.succeeded += n;
+                self.enter_all(ended, &Verdict::Done);
+            }
+            Outcome::Failed { .. } => {
+                self.tally.failed += n;
+                let halves = ended.limits.bisect && n > 1;
+                self.tally.halved += u64::from(halves);
+                self.tally.retried += u64::from(!halves && by_us && !self.is_last_try(first, ended.limits));
+                self.enter_all(ended, if halves { &Verdict::Split } else { &Verdict::Spent });
+            }
+            Outcome::NotReached { .. } => {
+                self.tally.not_reached += 1;
+                self.enter_all(ended, &Verdict::Untouched);
+            }
+            Outcome::TooLarge => {
+                self.tally.halved += u64::from(n > 1);
+                self.entries[first].too_large |= n == 1;
+                self.enter_all(ended, &Verdict::Split);
+            }
+            Outcome::PartlyFailed { failed, .. } => self.hear_partial(ended, first, slice, failed),
         }
     }
 
-    /// The machine hears that a destination took a notice's records.
-    pub(crate) fn hear_taken(&mut self, id: NoticeId, taken: bool) -> bool {
+    /// A partial answer: on a track everything from the lowest named record on is tried again, for a function may stop there; in queues what
+    /// was named, and with the group guard what follows it in its group.
+    fn hear_partial(&mut self, ended: &Ended, first: usize, slice: &Slice, failed: &[RecordId]) {
+        let named: Vec<bool> = slice.records().iter().map(|record| failed.contains(&record.id)).collect();
+        let stays: Vec<bool> = (0..named.len()).map(|at| named[at] || self.is_behind_a_named_one(slice, &named, at)).collect();
+        let n_rest = stays.iter().filter(|stays| **stays).count();
+        let by_us = self.plan().retry.redelivery == Redelivery::ByUs;
+        let is_last_try = by_us && self.is_last_try(first, ended.limits);
+        let splits = !self.is_queue && ended.limits.bisect && n_rest > 1 && is_last_try;
+        self.tally.failed += named.iter().filter(|named| **named).count() as u64;
+        self.tally.succeeded += (named.len() - n_rest) as u64;
+        self.tally.retried += u64::from(by_us && !is_last_try);
+        // With bisect the last try gives up the named record alone; the others go on as halves.
+        let given_up = named.iter().position(|named| *named);
+        for (at, entry) in ended.entries.iter().enumerate().filter(|(at, _)| ended.alive[*at]) {
+            let verdict = match (stays[at], by_us) {
+                (false, _) => Verdict::Done,
+                (true, true) if splits && given_up != Some(at) => Verdict::Split,
+                (true, _) => Verdict::Spent,
+            };
+            self.enter(*entry, &verdict, ended);
+        }
+    }
+
+    fn is_behind_a_named_one(&self, slice: &Slice, named: &[bool], at: usize) -> bool {
+        let guards = self.plan().retry.stop_group_at_first_failure;
+        slice.records().iter().zip(named).enumerate().any(|(other, (record, is_named))| match (&record.place, &slice.records()[at].place) {
+            (Place::Track(track, position), Place::Track(its, place)) => *is_named && track == its && position <= place,
+            (Place::Queue { receipt, .. }, Place::Queue { receipt: its, .. }) => {
+                let group = |receipt: &forebay_batcher::Receipt| self.truth_of(handle_number(&receipt.handle)).key;
+                *is_named && guards && other < at && group(its).is_some() && group(receipt) == group(its)
+            }
+            _ => false,
+        })
+    }
+
+    fn is_last_try(&self, entry: usize, limits: Limits) -> bool {
+        limits.retries_max.is_some_and(|max| self.entries[entry].spent + 1 > max)
+    }
+
+    /// The machine hears of a commit.
+    pub(crate) fn hear_committed(&mut self, track: TrackIdx, checkpoint: Arc<Checkpoint>, answer: Committed, now_us: u64) {
+        if answer == Committed::Fenced {
+            self.end_ownership(track);
+        }
+        let Some(owner) = self.owners.get_mut(&track).filter(|owner| !owner.over && !owner.position_lost) else { return };
+        match answer {
+            Committed::Durable => {
+                self.tally.committed += 1;
+                owner.heard = checkpoint;
+                if owner.commit_failing.take().is_some() {
+                    owner.commits_us = now_us;
+                }
+            }
+            Committed::Full | Committed::Failed => {
+                let n = owner.commit_failing.map_or(0, |(n, ..)| n);
+                owner.commit_failing = Some((n + 1, answer == Committed::Full, Pause::after(now_us, OURS_FIRST_MS, n)));
+            }
+            Committed::Fenced => {}
+        }
+    }
+
+    /// The machine tells that it gave records up.
+    pub(crate) fn hear_of_a_giving_up(&mut self, entries: &[usize], condition: Condition) {
+        self.has_expired |= condition == Condition::AgeExceeded;
+        for entry in entries {
+            let held = &mut self.entries[*entry];
+            if held.tried == 0 && !held.given_up && !held.uninvoked {
+                held.uninvoked = true;
+                self.tally.given_up_uninvoked += 1;
+            }
+        }
+    }
+
+    /// The machine hears whether a destination took a notice's records.
+    pub(crate) fn hear_taken(&mut self, id: NoticeId, taken: bool, now_us: u64) -> bool {
         let Some(entries) = self.notices.remove(&id) else { return false };
-        let mut any_held = false;
+        let n = entries.len() as u64;
+        let mut any_held = self.is_queue;
         for (entry, owner) in entries {
             if !self.is_held(entry, owner) {
                 continue;
@@ -106,73 +196,46 @@ impl Oracle {
             held.noticing = false;
             held.finished |= taken;
             held.fixed |= taken;
-            self.tally.delivered += u64::from(taken);
+            if !taken {
+                held.pause = Pause::after(now_us, OURS_FIRST_MS, held.n_refused);
+                held.n_refused += 1;
+            }
         }
+        self.tally.delivered += if taken && any_held { n } else { 0 };
         self.tally.delivery_failures += u64::from(!taken && any_held);
         true
     }
 
-    /// Counts that the machine and the world must agree on, whatever happened.
-    pub(crate) fn w2_the_counts_add_up(&self, counts: &Counts) -> Result<(), Violation> {
-        if self.closing == Closing::Abandoned {
-            return Ok(());
-        }
-        let pairs = [
-            ("polled", counts.polled, self.tally.polled),
-            ("filtered_out", counts.filtered_out, self.tally.filtered_out),
-            ("dropped", counts.dropped, self.tally.dropped),
-            ("gaps", counts.gaps, self.tally.gaps),
-            ("committed", counts.committed, self.tally.committed),
-            ("deleted", counts.deleted, self.tally.deleted),
-        ];
-        for (name, machine, world) in pairs {
-            holds(Rule::W2, machine == world, || format!("the machine counts {name} = {machine}, the world {world}"))?;
-        }
-        // A batch may succeed after one of its tracks or receipts was lost.
-        let may_be_late = self.plan().mixes_tracks || self.is_queue;
-        let pairs = [
-            ("not_reached", counts.not_reached, self.tally.not_reached),
-            ("succeeded", counts.succeeded, self.tally.succeeded),
-            ("delivered", counts.delivered, self.tally.delivered),
-            ("delivery_failures", counts.delivery_failures, self.tally.delivery_failures),
-        ];
-        for (name, machine, world) in pairs {
-            let agree = machine == world || (may_be_late && machine > world);
-            holds(Rule::W2, agree, || format!("the machine counts {name} = {machine}, the world {world}"))?;
-        }
-        holds(Rule::W2, counts.invoked >= counts.succeeded + counts.failed, || {
-            format!("more records ended in attempts than began: {counts:?}")
-        })
-    }
-
     /// The living machine still holds this record by that ownership (`u32::MAX` for a queue).
     fn is_held(&self, entry: usize, owner: u32) -> bool {
-        let track_held = self.owners.get(&forebay_batcher::TrackIdx(owner)).is_some_and(|it| !it.over && !it.position_lost);
+        let track_held = self.owners.get(&TrackIdx(owner)).is_some_and(|it| !it.over && !it.position_lost);
         if self.is_queue { !self.entries[entry].void } else { track_held }
     }
 
-    fn enter(&mut self, entries: &[usize], verdict: &Verdict) {
-        for entry in entries {
-            let held = &mut self.entries[*entry];
-            match verdict {
-                Verdict::Done => {
-                    held.finished = true;
-                    held.fixed = true;
-                    self.tally.succeeded += 1;
-                }
-                Verdict::Again { spent } => {
-                    held.tried += 1;
-                    held.spent += u32::from(*spent);
-                }
-                Verdict::Untouched => {}
-            }
+    fn enter_all(&mut self, ended: &Ended, verdict: &Verdict) {
+        for (entry, _) in ended.entries.iter().zip(&ended.alive).filter(|(_, alive)| **alive) {
+            self.enter(*entry, verdict, ended);
         }
     }
-}
 
-/// Whether a failed attempt of several records is halved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bisects {
-    Always,
-    Never,
+    fn enter(&mut self, entry: usize, verdict: &Verdict, ended: &Ended) {
+        let (now_us, is_last_try) = (ended.now_us, self.is_last_try(entry, ended.limits));
+        let held = &mut self.entries[entry];
+        held.pause = Pause::of(now_us, 0);
+        match verdict {
+            Verdict::Done => {
+                held.finished = true;
+                held.fixed = true;
+            }
+            Verdict::Spent => {
+                if !is_last_try && held.limits.is_some() {
+                    held.pause = Pause::after(now_us, RETRY_FIRST_MS, held.spent);
+                }
+                held.tried += 1;
+                held.spent += 1;
+            }
+            Verdict::Split => held.tried += 1,
+            Verdict::Untouched => {}
+        }
+    }
 }

@@ -40,35 +40,30 @@ impl Oracle {
         holds(Rule::B1, !mixed || self.plan().mixes_tracks, || "a batch of several tracks".to_owned())
     }
 
-    /// no attempt beyond the retry limit.
+    /// no attempt beyond the retry limit of its batch.
     pub(crate) fn r1_no_attempt_beyond_the_limit(&self, entries: &[usize]) -> Result<(), Violation> {
-        let limits = self.plans.iter().map(|plan| plan.retry.retries_max);
-        let most = limits.reduce(|most, max| Some(most?.max(max?))).flatten();
-        let Some(most) = most else { return Ok(()) };
+        let most_of_all = self.plans.iter().map(|plan| plan.retry.retries_max).reduce(|most, max| Some(most?.max(max?))).flatten();
         for entry in entries {
             let held = &self.entries[*entry];
-            holds(Rule::R1, held.spent <= most, || {
-                format!("record {} is tried after {} failures of at most {most}", held.uid, held.spent)
+            let most = held.limits.map_or(most_of_all, |limits| limits.retries_max);
+            holds(Rule::R1, most.is_none_or(|most| held.spent <= most), || {
+                format!("record {} is tried after {} failures of at most {most:?}", held.uid, held.spent)
             })?;
         }
         Ok(())
     }
 
-    /// the count of what was tried is durable before the next try, so that it survives a crash.
-    pub(crate) fn r1_the_count_is_durable_before_the_next_try(
-        &self,
-        entries: &[usize],
-        durable: &[Option<Checkpoint>],
-    ) -> Result<(), Violation> {
-        for entry in entries.iter().filter(|entry| self.entries[**entry].tried > 0) {
-            let held = &self.entries[*entry];
-            let truth = self.truth_of(*entry);
-            let kept = durable[truth.track as usize].as_ref().is_some_and(|checkpoint| {
-                checkpoint
-                    .slices
-                    .iter()
-                    .any(|slice| slice.first <= truth.position && truth.position <= slice.last && slice.n_failures >= held.spent)
-            });
+    /// the count of what was tried is durable before the next try, so that it survives a crash; and the machine knows that it is.
+    pub(crate) fn r1_the_count_is_durable_before_the_next_try(&self, attempt: &Attempt, entries: &[usize]) -> Result<(), Violation> {
+        for (record, entry) in attempt.slice.records().iter().zip(entries) {
+            let (held, truth) = (&self.entries[*entry], self.truth_of(*entry));
+            let Place::Track(track, _) = &record.place else { continue };
+            if held.tried == 0 {
+                continue;
+            }
+            let Some(owner) = self.owners.get(track) else { continue };
+            let kept = super::numbers::slice_of(&owner.heard, truth);
+            let kept = kept.is_some_and(|slice| slice.n_failures == held.spent && slice.n_invokes >= held.tried);
             holds(Rule::R1, kept, || format!("record {} is tried again before {} failures of it are durable", held.uid, held.spent))?;
         }
         Ok(())
@@ -86,27 +81,28 @@ impl Oracle {
             if held.tried == 0 || held.finished || held.in_flight || !held.handed {
                 continue;
             }
-            let position = &self.truths[*uid as usize].position;
-            let kept = checkpoint.slices.iter().any(|slice| {
-                slice.first <= *position && *position <= slice.last && (slice.given_up.is_some() || slice.n_failures >= held.spent)
-            });
+            let slice = super::numbers::slice_of(checkpoint, &self.truths[*uid as usize]);
+            let kept = slice.is_some_and(|slice| slice.given_up.is_some() || slice.n_failures >= held.spent);
             holds(Rule::R1, kept, || format!("a checkpoint of {track:?} forgets the {} failures of record {uid}", held.spent))?;
-            let given_up = held.noticing || held.given_up;
-            let told =
-                checkpoint.slices.iter().any(|slice| slice.first <= *position && *position <= slice.last && slice.given_up.is_some());
-            holds(Rule::R1, !given_up || told, || format!("a checkpoint of {track:?} forgets that record {uid} was given up"))?;
+            let told = slice.is_some_and(|slice| slice.given_up.is_some());
+            holds(Rule::R1, told || !(held.noticing || held.given_up), || {
+                format!("a checkpoint of {track:?} forgets that record {uid} was given up")
+            })?;
         }
         Ok(())
     }
 
-    /// no record older than the limit is tried.
+    /// no record older than the limit of its batch is tried.
     pub(crate) fn r2_no_record_is_tried_too_old(&self, entries: &[usize], now: Now) -> Result<(), Violation> {
         let limits = self.plans.iter().map(|plan| plan.retry.record_age_max);
-        let Some(most) = limits.reduce(|most, max| Some(most?.max(max?))).flatten() else { return Ok(()) };
+        let most_of_all = limits.reduce(|most, max| Some(most?.max(max?))).flatten();
         for entry in entries {
-            let truth = self.truth_of(*entry);
-            let age = truth.arrival.age(now.unix);
-            holds(Rule::R2, age <= most, || format!("record {} is tried at an age of {age:?}", self.entries[*entry].uid))?;
+            let limits = self.entries[*entry].limits;
+            let most = limits.map_or(most_of_all, |limits| limits.age_max_ms.map(std::time::Duration::from_millis));
+            let age = self.truth_of(*entry).arrival.age(now.unix);
+            holds(Rule::R2, most.is_none_or(|most| age <= most), || {
+                format!("record {} is tried at an age of {age:?}", self.entries[*entry].uid)
+            })?;
         }
         Ok(())
     }

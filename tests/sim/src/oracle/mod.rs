@@ -2,23 +2,31 @@
 //! was told; never what the machine believes.
 
 mod effects;
+mod hidden;
 mod limits;
 mod notices;
+mod numbers;
 mod order;
 mod ownership;
 mod progress;
 mod receipts;
+mod slowness;
+mod states;
 mod truth;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_batcher::{AttemptId, CommitId, NoticeId, Plan, Rule, SettleId, SlotId, TrackIdx};
+use forebay_batcher::{AttemptId, Checkpoint, CommitId, NoticeId, Plan, Rule, SettleId, SlotId, TrackIdx};
 
-pub(crate) use effects::Bisects;
 pub use effects::Tally;
+pub(crate) use hidden::CALL_US;
 pub(crate) use ownership::{Ownership, order_key};
-pub(crate) use truth::{Entry, Poison, Truth, handle_number};
+pub(crate) use slowness::Demand;
+pub(crate) use truth::{Entry, Pause, Poison, Truth, decimal, handle_number, name};
+
+/// The wall clock at the beginning of every world.
+pub(crate) const UNIX_START_MS: i64 = 1_700_000_000_000;
 
 /// A rule that was broken, and by what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +71,9 @@ pub(crate) struct Oracle {
     pub(crate) owners: BTreeMap<TrackIdx, Ownership>,
     pub(crate) flights: BTreeMap<AttemptId, Flight>,
     pub(crate) notices: BTreeMap<NoticeId, Vec<(usize, u32)>>,
-    pub(crate) commits: BTreeMap<CommitId, TrackIdx>,
-    pub(crate) settles: BTreeSet<SettleId>,
+    pub(crate) commits: BTreeMap<CommitId, (TrackIdx, Arc<Checkpoint>)>,
+    /// Settlements that are open, with their receipts.
+    pub(crate) settles: BTreeMap<SettleId, Vec<usize>>,
     pub(crate) slots: Vec<SlotId>,
     pub(crate) plans: Vec<Arc<Plan>>,
     pub(crate) closing: Closing,
@@ -73,8 +82,24 @@ pub(crate) struct Oracle {
     pub(crate) lanes_vary: bool,
     pub(crate) clock_steps: bool,
     pub(crate) life: u32,
+    /// The first receipt of the living machine.
+    pub(crate) first_of_life: usize,
     pub(crate) n_calls: u64,
     pub(crate) taken_order: Vec<u32>,
+    pub(crate) mixes_tracks: bool,
+    /// A batch of several tracks may hold records of one that was lost: what the machine holds and counts of it is not known here.
+    pub(crate) is_blurred: bool,
+    /// A record was given up for its age in this life: what is left of its batch goes on under that batch's limits.
+    pub(crate) has_expired: bool,
+    /// An attempt ended of which nobody knows the limits.
+    pub(crate) is_unsure: bool,
+    /// The plan changed in this life.
+    pub(crate) plan_changed: bool,
+    /// Failures in a row of a queue's receives.
+    pub(crate) n_receive_failed: u32,
+    pub(crate) receive_pause: Option<Pause>,
+    /// When an attempt last ended otherwise than well.
+    pub(crate) failed_us: Option<u64>,
 }
 
 impl Oracle {
@@ -87,8 +112,9 @@ impl Oracle {
             flights: BTreeMap::new(),
             notices: BTreeMap::new(),
             commits: BTreeMap::new(),
-            settles: BTreeSet::new(),
+            settles: BTreeMap::new(),
             slots: Vec::new(),
+            mixes_tracks: plan.mixes_tracks,
             plans: vec![plan],
             closing: Closing::Open,
             tally: Tally::default(),
@@ -96,14 +122,23 @@ impl Oracle {
             lanes_vary: false,
             clock_steps: false,
             life: 0,
+            first_of_life: 0,
             n_calls: 0,
             taken_order: Vec::new(),
+            is_blurred: false,
+            has_expired: false,
+            is_unsure: false,
+            plan_changed: false,
+            n_receive_failed: 0,
+            receive_pause: None,
+            failed_us: None,
         }
     }
 
     /// A machine was made; whatever ran for the last one runs for nobody now.
     pub(crate) fn begin_life(&mut self) {
         self.life += 1;
+        self.first_of_life = self.entries.len();
         self.owners.clear();
         self.flights.clear();
         self.notices.clear();
@@ -112,6 +147,8 @@ impl Oracle {
         self.slots.clear();
         self.closing = Closing::Open;
         self.tally = Tally::default();
+        (self.is_blurred, self.has_expired, self.is_unsure, self.plan_changed) = (false, false, false, false);
+        (self.n_receive_failed, self.receive_pause, self.failed_us) = (0, None, None);
         for entry in &mut self.entries {
             entry.in_flight = false;
             entry.noticing = false;

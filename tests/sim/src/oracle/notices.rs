@@ -1,6 +1,8 @@
 //! W-2 and R-3: what may be given up, and what a destination may get.
 
-use forebay_batcher::{Condition, Discard, Notice, Now, Rule, Slice};
+use std::time::Duration;
+
+use forebay_batcher::{Condition, Discard, Notice, Now, Record, Rule, Slice};
 
 use super::truth::Poison;
 use super::{Oracle, Violation, holds};
@@ -10,24 +12,41 @@ impl Oracle {
     pub(crate) fn w2_only_what_a_limit_gives_up_is_given_up(&self, condition: Condition, slice: &Slice, now: Now) -> Result<(), Violation> {
         for record in slice.records() {
             let entry = &self.entries[self.entry_of(record)];
-            let truth = &self.truths[entry.uid as usize];
             holds(Rule::W2, !entry.finished, || format!("record {} is given up after it was finished", entry.uid))?;
             holds(Rule::W2, !entry.in_flight, || format!("record {} is given up while it is tried", entry.uid))?;
-            let justified = entry.given_up
-                || self.plans.iter().any(|plan| match condition {
-                    Condition::RetriesExhausted => plan.retry.retries_max.is_some_and(|max| entry.spent > max),
-                    Condition::AgeExceeded => {
-                        self.clock_steps || plan.retry.record_age_max.is_some_and(|max| truth.arrival.age(now.unix) > max)
-                    }
-                    Condition::PayloadTooLarge => {
-                        entry.too_large || plan.envelope_bytes + u64::from(record.section.bytes) + record.n_bytes() > plan.batch.bytes_max
-                    }
-                });
+            let justified = self.is_justified(self.entry_of(record), condition, Some(record), now);
             holds(Rule::W2, justified, || {
                 format!("record {} is given up as {}, after {} failures", entry.uid, condition.as_str(), entry.spent)
             })?;
         }
         Ok(())
+    }
+
+    /// A limit gives this record up: its batch's own, or where nobody can tell one of those that there were.
+    pub(super) fn is_justified(&self, entry: usize, condition: Condition, record: Option<&Record>, now: Now) -> bool {
+        let (held, truth) = (&self.entries[entry], self.truth_of(entry));
+        let plans = || self.plans.iter().map(|plan| &plan.retry);
+        held.given_up
+            || match condition {
+                Condition::RetriesExhausted => match held.limits {
+                    Some(limits) => limits.retries_max.is_some_and(|max| held.spent > max),
+                    None => plans().any(|retry| retry.retries_max.is_some_and(|max| held.spent > max)),
+                },
+                Condition::AgeExceeded => {
+                    let age = truth.arrival.age(now.unix);
+                    let is_over = |max: Option<Duration>| max.is_some_and(|max| age > max);
+                    self.clock_steps
+                        || match held.limits {
+                            Some(limits) => is_over(limits.age_max_ms.map(Duration::from_millis)),
+                            None => plans().any(|retry| is_over(retry.record_age_max)),
+                        }
+                }
+                Condition::PayloadTooLarge => {
+                    let section_bytes = record.map_or(12, |record| u64::from(record.section.bytes));
+                    let n_bytes = section_bytes + u64::from(truth.n_bytes.max(4));
+                    held.too_large || self.plans.iter().any(|plan| plan.envelope_bytes + n_bytes > plan.batch.bytes_max)
+                }
+            }
     }
 
     /// W-2: one notice at a time asks for a record, and only where there is a destination.

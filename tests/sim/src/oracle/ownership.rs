@@ -1,9 +1,11 @@
 //! One ownership of a track by the living machine: what it began with, and what it was told since.
 
-use forebay_batcher::lanes::lane_of;
-use forebay_batcher::{Checkpoint, OrderKey, Position, Rule, TrackIdx, Watermark};
+use std::sync::Arc;
 
-use super::truth::Entry;
+use forebay_batcher::lanes::lane_of;
+use forebay_batcher::{Checkpoint, Now, OrderKey, Position, Rule, TrackIdx, Watermark};
+
+use super::truth::{Entry, Limits, Pause};
 use super::{Oracle, Violation, holds};
 
 /// One ownership of a track.
@@ -19,11 +21,27 @@ pub(crate) struct Ownership {
     pub(crate) committed: Watermark,
     /// Index in the source's list before which all are finished.
     pub(crate) first_open: usize,
+    /// The checkpoint that the machine knows to be durable.
+    pub(crate) heard: Arc<Checkpoint>,
+    /// The last place of a slice of a former life: until it was read, reading goes on whatever else holds it back.
+    pub(crate) restored_last: Option<Position>,
+    /// When all slices of a former life were read.
+    pub(crate) filled_us: u64,
+    /// Failures in a row of its commits, whether the last said full, and when they may go on.
+    pub(crate) commit_failing: Option<(u32, bool, Pause)>,
+    /// When its commits last began to work.
+    pub(crate) commits_us: u64,
+    /// Failures in a row of its reads.
+    pub(crate) n_read_failed: u32,
+    pub(crate) read_pause: Option<Pause>,
+    /// The machine told that it has ended.
+    pub(crate) told_ended: bool,
 }
 
 impl Oracle {
     /// The machine gets a track: the checkpoint is all that it knows.
-    pub(crate) fn assign(&mut self, track: TrackIdx, source: usize, epoch: u64, from: &Checkpoint) {
+    pub(crate) fn assign(&mut self, track: TrackIdx, source: usize, epoch: u64, from: &Arc<Checkpoint>, now: Now) {
+        let partial = self.plan().retry.partial_responses;
         for uid in self.by_track[source].clone() {
             let truth = &self.truths[uid as usize];
             let finished = is_finished_in(from, &truth.position);
@@ -44,6 +62,18 @@ impl Oracle {
                 spent: slice.map_or(0, |slice| slice.n_failures),
                 tried: slice.map_or(0, |slice| slice.n_invokes),
                 given_up: slice.is_some_and(|slice| slice.given_up.is_some()),
+                begun: slice.is_some(),
+                restored: slice.is_some(),
+                limits: slice.map(|slice| Limits {
+                    retries_max: slice.retries_max,
+                    age_max_ms: slice.record_age_max_ms,
+                    bisect: slice.bisect,
+                    partial,
+                }),
+                pause: slice.filter(|slice| slice.given_up.is_none()).map_or_else(Pause::default, |slice| {
+                    let left_ms = u64::try_from(slice.not_before.0 - now.unix.0).unwrap_or(0).min(60_000);
+                    Pause { until_us: now.tick.0 + (1000 * left_ms).saturating_sub(1000), due_us: now.tick.0 + 1000 * left_ms }
+                }),
                 ..Entry::default()
             };
         }
@@ -51,14 +81,30 @@ impl Oracle {
             Watermark::At(position) => Some(position.clone()),
             Watermark::Origin(_) => None,
         };
-        let ownership =
-            Ownership { source, epoch, over: false, position_lost: false, passed, committed: from.watermark.clone(), first_open: 0 };
+        let ownership = Ownership {
+            source,
+            epoch,
+            over: false,
+            position_lost: false,
+            passed,
+            committed: from.watermark.clone(),
+            first_open: 0,
+            heard: Arc::clone(from),
+            restored_last: from.slices.iter().map(|slice| slice.last.clone()).max(),
+            filled_us: now.tick.0,
+            commit_failing: None,
+            commits_us: now.tick.0,
+            n_read_failed: 0,
+            read_pause: None,
+            told_ended: false,
+        };
         self.owners.insert(track, ownership);
     }
 
     /// The machine was told that the track is not its own any more.
     pub(crate) fn end_ownership(&mut self, track: TrackIdx) {
         if let Some(owner) = self.owners.get_mut(&track) {
+            self.is_blurred |= !owner.over && self.mixes_tracks;
             owner.over = true;
         }
     }
@@ -84,7 +130,7 @@ pub(crate) fn is_finished_in(checkpoint: &Checkpoint, position: &Position) -> bo
 
 /// The order key that the sources render for a key's number.
 pub(crate) fn order_key(key: u32) -> OrderKey {
-    const NAMES: &[u8; 64] = b"k0k1k2k3k4k5k6k7k8k9kakbkckdkekfkgkhkikjkkklkmknkokpkqkrksktkukv";
-    let at = (key as usize % 32) * 2;
-    OrderKey::Key(bytes::Bytes::from_static(&NAMES[at..at + 2]))
+    // Decimal texts of mixed length, each the beginning of the next: what cuts keys short or pads them mistakes one for another.
+    const DIGITS: &[u8; 32] = b"12345678901234567890123456789012";
+    OrderKey::Key(bytes::Bytes::from_static(&DIGITS[..=key as usize % 32]))
 }

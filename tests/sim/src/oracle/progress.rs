@@ -1,5 +1,7 @@
 //! W-1, W-3, T-1 and the end of W-2: what a commit may say.
 
+use std::sync::Arc;
+
 use forebay_batcher::{Checkpoint, Position, Rule, TrackIdx, Watermark};
 
 use super::{Oracle, Violation, holds};
@@ -74,7 +76,7 @@ impl Oracle {
     }
 
     /// D-2: after a clean stop all that was finished is durable, so that nothing is repeated.
-    pub(crate) fn d2_a_clean_stop_leaves_nothing_to_repeat(&self, durable: &[Option<Checkpoint>]) -> Result<(), Violation> {
+    pub(crate) fn d2_a_clean_stop_leaves_nothing_to_repeat(&self, durable: &[Option<Arc<Checkpoint>>]) -> Result<(), Violation> {
         for owner in self.owners.values().filter(|owner| !owner.over && !owner.position_lost) {
             let Some(checkpoint) = durable[owner.source].as_ref() else { continue };
             for uid in &self.by_track[owner.source] {

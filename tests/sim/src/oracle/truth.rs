@@ -1,6 +1,7 @@
 //! What is true about one record, and about one holding of it by the machine.
 
-use forebay_batcher::{Place, Position, Record, UnixMillis};
+use forebay_batcher::{Place, Position, Record, RecordId, UnixMillis};
+use forebay_config::RetryPlan;
 
 use super::Oracle;
 
@@ -64,7 +65,81 @@ pub(crate) struct Entry {
     pub(crate) void: bool,
     pub(crate) settling: bool,
     pub(crate) settled: bool,
+    /// When it was handed to the machine.
+    pub(crate) handed_us: u64,
+    /// It was part of an attempt or a notice: of this life, or as its checkpoint says of a former one.
+    pub(crate) begun: bool,
+    /// It lies in a slice of a former life.
+    pub(crate) restored: bool,
+    /// The limits of its first attempt; `None` when it had none or nobody can tell.
+    pub(crate) limits: Option<Limits>,
+    /// When it may be tried or told again.
+    pub(crate) pause: Pause,
+    /// Refusals of its notice.
+    pub(crate) n_refused: u32,
+    /// It was counted as given up without any attempt.
+    pub(crate) uninvoked: bool,
+    /// It has reached the machine.
+    pub(crate) held: bool,
+    /// The machine asked to settle it, whatever came of that.
+    pub(crate) asked: bool,
+    /// The machine asked to leave it hidden.
+    pub(crate) left: bool,
+    /// The machine was told, after its end, that the end did not take effect: the message comes again.
+    pub(crate) lost: bool,
+    /// Until when the machine believes that it is hidden at least, from all that it was told and may not have forgotten.
+    pub(crate) believed_us: u64,
+    /// Until when it can believe so at most.
+    pub(crate) believed_most_us: u64,
+    /// How often its message could be handed out once more, as it was told with it.
+    pub(crate) receives_left: Option<u32>,
+    /// The queue handed its message out again though nothing had lapsed.
+    pub(crate) repeated: bool,
+    /// Its extensions fail, all of them.
+    pub(crate) never_extended: bool,
+    /// Network, queue or process gave a cause for its lapse, or for what the machine believes of it wrongly.
+    pub(crate) excused: bool,
 }
+
+/// The limits that stay with a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) retries_max: Option<u32>,
+    pub(crate) age_max_ms: Option<u64>,
+    pub(crate) bisect: bool,
+    pub(crate) partial: bool,
+}
+
+impl Limits {
+    pub(crate) fn of(plan: &RetryPlan) -> Self {
+        let age_max_ms = plan.record_age_max.map(|age| u64::try_from(age.as_millis()).expect("ages are short"));
+        Self { retries_max: plan.retries_max, age_max_ms, bisect: plan.bisect, partial: plan.partial_responses }
+    }
+}
+
+/// A pause: not before, and due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Pause {
+    pub(crate) until_us: u64,
+    pub(crate) due_us: u64,
+}
+
+impl Pause {
+    /// The pause from now on that follows the `n`-th failure in a row, from 0: doubled from `first_ms` to a minute, less a fifth at most.
+    pub(crate) fn after(now_us: u64, first_ms: u64, n: u32) -> Self {
+        let full_us = (1000 * first_ms).saturating_mul(1 << n.min(20)).min(60_000_000);
+        Self { until_us: now_us + full_us / 5 * 4, due_us: now_us + full_us }
+    }
+
+    /// Exactly this long.
+    pub(crate) fn of(now_us: u64, span_us: u64) -> Self {
+        Self { until_us: now_us + span_us, due_us: now_us + span_us }
+    }
+}
+
+/// Before a failed batch is tried again for the first time, and before anything else is asked again.
+pub(crate) const RETRY_FIRST_MS: u64 = 500;
+pub(crate) const OURS_FIRST_MS: u64 = 200;
 
 impl Oracle {
     /// The entry of a record that the machine names.
@@ -86,7 +161,32 @@ pub(crate) fn uid_of(bytes: &[u8]) -> u32 {
     u32::from_le_bytes(bytes[..4].try_into().expect("every record has at least its number"))
 }
 
-/// A receipt handle is the number of its receive.
+/// A receipt handle is the number of its receive as a decimal text, so that handles differ in length.
 pub(crate) fn handle_number(handle: &[u8]) -> usize {
-    u64::from_be_bytes(handle.try_into().expect("handles are numbers here")) as usize
+    handle.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
+}
+
+/// A number as a decimal text, written into the end of `buffer`.
+pub(crate) fn decimal(mut number: u64, buffer: &mut [u8; 40]) -> &[u8] {
+    let mut at = buffer.len();
+    loop {
+        at -= 1;
+        buffer[at] = b'0' + u8::try_from(number % 10).expect("a digit");
+        number /= 10;
+        if number == 0 {
+            return &buffer[at..];
+        }
+    }
+}
+
+/// The name that a function calls a record by: a decimal text, mostly short; every fifth is longer than what is kept in place.
+pub(crate) fn name(number: u64) -> RecordId {
+    let mut buffer = [b'0'; 40];
+    let n = decimal(number, &mut buffer).len();
+    if number % 5 != 4 {
+        return RecordId::new(&buffer[40 - n..]);
+    }
+    let first = buffer.len() - n - 21;
+    buffer[first] = b'9';
+    RecordId::new(&buffer[first..])
 }

@@ -81,16 +81,37 @@ impl World {
 
     /// The machine has said all that it has to say now.
     pub(super) fn finish_drain(&mut self) -> Result<(), Violation> {
-        let Some(machine) = self.machine.as_ref() else { return Ok(()) };
+        if self.machine.is_none() {
+            return Ok(());
+        }
         holds(Rule::G1, self.oracle.slots.is_empty(), || format!("slots {:?} are neither used nor returned", self.oracle.slots))?;
+        if self.oracle.is_queue {
+            self.judge_the_drain()?;
+        }
         match self.oracle.closing {
             Closing::Open => Ok(()),
             Closing::Abandoned => {
                 self.stop();
                 Ok(())
             }
-            Closing::Ending if machine.is_quiet() => self.stop_cleanly(),
+            Closing::Ending if self.machine.as_ref().is_some_and(forebay_batcher::Machine::is_quiet) => self.stop_cleanly(),
             Closing::Ending => Ok(()),
+        }
+    }
+}
+
+impl World {
+    /// What the machine must have asked of its queue once it has said all.
+    fn judge_the_drain(&mut self) -> Result<(), Violation> {
+        match self.oracle.closing {
+            Closing::Open if self.reads.is_empty() && !self.queue.is_failing => self.oracle.q6_an_idle_machine_receives(),
+            Closing::Open | Closing::Abandoned => Ok(()),
+            Closing::Ending => {
+                if self.oracle.q5_a_close_gives_back_what_does_not_run(&self.queue.queue, self.reads.len(), self.now_us)? {
+                    self.coverage.hit(Point::KeptAtStop);
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -103,7 +124,7 @@ fn words(records: &[forebay_batcher::Record]) -> String {
             let uid = u32::from_le_bytes(record.bytes[..4].try_into().expect("bodies begin with a number"));
             match &record.place {
                 Place::Track(track, _) => format!("{}:r{uid}", track.0),
-                Place::Queue { receipt, .. } => format!("r{uid}({:?})", receipt.handle[7]),
+                Place::Queue { receipt, .. } => format!("r{uid}({})", String::from_utf8_lossy(&receipt.handle)),
             }
         })
         .collect();

@@ -19,22 +19,29 @@ impl World {
         }
         self.oracle.w2_only_what_a_limit_gives_up_is_given_up(notice.condition, &notice.slice, now)?;
         self.oracle.w2_a_notice_goes_to_a_destination_once_at_a_time(notice)?;
+        self.oracle.n4_a_notice_leaves_after_its_checkpoint(notice)?;
+        self.oracle.n6_a_notice_counts_right(notice)?;
         self.hit_condition(notice.condition);
         let entries: Vec<usize> = notice.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
         let uids: Vec<u32> = entries.iter().map(|entry| self.oracle.entries[*entry].uid).collect();
+        self.oracle.s5_pauses_are_kept(&entries, self.now_us, "told")?;
+        self.oracle.hear_of_a_giving_up(&entries, notice.condition);
         for entry in &entries {
-            self.oracle.entries[*entry].noticing = true;
+            let held = &mut self.oracle.entries[*entry];
+            held.noticing = true;
+            held.begun = true;
         }
         let owner_of = notice.slice.records().iter().map(|record| match &record.place {
             forebay_batcher::Place::Track(track, _) => track.0,
             forebay_batcher::Place::Queue { .. } => u32::MAX,
         });
         self.oracle.notices.insert(notice.id, entries.into_iter().zip(owner_of).collect());
-        let at = self.latency();
+        let slow = self.strikes(self.options.faults.slow_destination, Point::SlowDestination);
+        let at = if slow { self.soon(20_000) } else { self.latency() };
         let (life, id) = (self.life, notice.id);
         let refused = || Delivery::Refused { error: "refused".into() };
         let faults = self.options.faults.clone();
-        let (answer, taken) = if self.destination_dead {
+        let (answer, taken) = if self.destination_dead || self.is_stubborn_destination() {
             (refused(), Vec::new())
         } else if self.strikes(faults.destination_dead, Point::DestinationDead) {
             self.destination_dead = true;
@@ -63,7 +70,11 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
-        self.oracle.hear_taken(id, answer == Delivery::Taken);
+        let told: Vec<usize> = self.oracle.notices.get(&id).into_iter().flatten().map(|(entry, _)| *entry).collect();
+        self.oracle.hear_taken(id, answer == Delivery::Taken, self.now_us);
+        if self.oracle.is_queue {
+            self.oracle.lose_what_lapsed_meanwhile(&told, self.now_us);
+        }
         let now = self.now();
         if let Some(machine) = self.machine.as_mut() {
             machine.handle_delivered(id, answer, now);
@@ -75,6 +86,9 @@ impl World {
         let now = self.now();
         self.oracle.w2_only_what_a_limit_gives_up_is_given_up(discard.condition, &discard.slice, now)?;
         self.oracle.w2_a_setting_discards(discard)?;
+        self.oracle.n6_a_discard_counts_right(discard)?;
+        let entries: Vec<usize> = discard.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
+        self.oracle.hear_of_a_giving_up(&entries, discard.condition);
         self.hit_condition(discard.condition);
         self.coverage.hit(Point::Discarded);
         for record in discard.slice.records() {

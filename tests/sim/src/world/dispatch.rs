@@ -11,6 +11,7 @@ impl World {
     /// Lets one event happen.
     pub(super) fn dispatch(&mut self, event: Event) -> Result<(), Violation> {
         self.trace.note(&[4, self.now_us], || format!("{:>12} {}", self.now_us, summary(&event)));
+        let Some(event) = self.put_off(event) else { return Ok(()) };
         match event {
             Event::Append { n, .. } if self.oracle.is_queue => self.send(n),
             Event::Append { track, n } => self.append(track, n),
@@ -31,7 +32,9 @@ impl World {
             Event::Start => self.start(),
             Event::StepClock => self.step_clock(),
             Event::Heal => self.heal(),
+            Event::ReadAnswer { life, id } if self.oracle.is_queue => self.hand_out(life, id)?,
             Event::ReadAnswer { life, id } => self.answer_read(life, id),
+            Event::ReadArrives { life, id, read } => self.arrive(life, id, *read)?,
             Event::ReadFails { life, id, notice } => self.fail_read(life, id, notice),
             Event::ReadAgain { life, id, read } => self.give_read(life, id, Ok(*read)),
             Event::SlotFree { life } if self.is_alive(life) => self.grant_slot()?,
@@ -43,8 +46,9 @@ impl World {
             Event::Committed { life, id, owner, answer } => self.committed(life, id, owner, answer),
             Event::SettleLands { life, id, settlements } => self.settle_lands(life, id, settlements),
             Event::Settled { life, id, answers } => self.settled(life, id, answers),
-            Event::ExtendLands { life, id, receipts, span_us, sent_us } => self.extend_lands(life, id, receipts, span_us, sent_us),
+            Event::ExtendLands { life, id, receipts, span_us, sent_us } => self.extend_lands(life, id, receipts, span_us, sent_us)?,
             Event::Extended { life, id, answers } => self.extended(life, id, answers),
+            Event::Stall { seconds, timeouts_first } => self.stall(seconds, timeouts_first),
         }
         Ok(())
     }
@@ -55,33 +59,59 @@ impl World {
             return;
         }
         let Some(open) = self.reads.remove(&id) else { return };
-        let read = match open.order.track {
-            Some(owner) => self.read_from_track(&open.order, owner),
-            None => Ok(self.receive_now(&open.order, open.sent_us)),
-        };
+        let Some(owner) = open.order.track else { return };
+        let read = self.read_from_track(&open.order, owner);
         if let Ok(read) = &read {
-            let owner_lives = open.order.track.is_none_or(|owner| self.oracle.owners.get(&owner).is_some_and(|owner| !owner.over));
-            // What a track brings after a close is read again by the next life; what a queue brings is given back.
-            if owner_lives && (self.oracle.is_queue || !self.is_closing()) {
-                self.oracle.tally.gaps += u64::from(read.gap.is_some());
-                self.oracle.tally.polled += read.records.len() as u64 + u64::from(read.n_filtered);
-                self.oracle.tally.filtered_out += u64::from(read.n_filtered);
+            let owner_lives = self.oracle.owners.get(&owner).is_some_and(|owner| !owner.over);
+            // What a track brings after a close is read again by the next life.
+            if owner_lives && !self.is_closing() {
+                self.count_read(read);
             }
-            if self.strikes(self.options.faults.doubled, Point::DoubledAnswer) {
-                let at = self.soon(200);
-                self.events.push(at, Event::ReadAgain { life, id, read: Box::new(read.clone()) });
-            }
+            self.double_read(life, id, read);
+        }
+        if read.is_ok() {
+            self.oracle.hear_of_a_read(open.order.track);
         }
         self.give_read(life, id, read);
+    }
+
+    /// S-4: where messages came, the rate is what it was.
+    pub(super) fn judge_receives(&self, brought: bool) -> Result<(), Violation> {
+        match self.machine.as_ref().and_then(forebay_batcher::Machine::receives) {
+            Some(receives) if brought && !self.is_closing() => self.oracle.s4_the_rate_comes_back(receives, self.now_us),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What the machine must count when it is given this.
+    pub(super) fn count_read(&mut self, read: &Read) {
+        self.oracle.tally.gaps += u64::from(read.gap.is_some());
+        self.oracle.tally.polled += read.records.len() as u64 + u64::from(read.n_filtered);
+        self.oracle.tally.filtered_out += u64::from(read.n_filtered);
+    }
+
+    /// An answer may come twice.
+    pub(super) fn double_read(&mut self, life: u32, id: ReadId, read: &Read) {
+        if self.strikes(self.options.faults.doubled, Point::DoubledAnswer) {
+            let at = self.soon(200);
+            self.events.push(at, Event::ReadAgain { life, id, read: Box::new(read.clone()) });
+        }
     }
 
     fn fail_read(&mut self, life: u32, id: ReadId, notice: SourceNotice) {
         let Some(open) = self.reads.get(&id).filter(|_| self.is_alive(life)) else { return };
         let owner = open.order.track;
+        self.queue.is_failing = true;
         self.reads.remove(&id);
+        let asked_us = match &notice {
+            SourceNotice::Throttled { retry_after } => retry_after.map(|span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
+            SourceNotice::Down { .. } | SourceNotice::PositionLost { .. } => None,
+        };
+        self.oracle.hear_of_a_failed_read(owner, asked_us, self.now_us);
         if let (SourceNotice::PositionLost { .. }, Some(owner)) = (&notice, owner) {
             if let Some(owner) = self.oracle.owners.get_mut(&owner) {
                 owner.position_lost = true;
+                self.oracle.is_blurred |= self.oracle.mixes_tracks;
             }
             // An operator finds the position again.
             if let Some(reader) = self.owners.get(&owner) {
@@ -93,7 +123,7 @@ impl World {
         self.give_read(life, id, Err(notice));
     }
 
-    fn give_read(&mut self, life: u32, id: ReadId, read: Result<Read, SourceNotice>) {
+    pub(super) fn give_read(&mut self, life: u32, id: ReadId, read: Result<Read, SourceNotice>) {
         if !self.is_alive(life) {
             return;
         }
@@ -132,6 +162,7 @@ fn summary(event: &Event) -> String {
         }
         Event::CommitLands { landing, .. } => format!("commit {} lands: {:?}", landing.id.0, landing.fate),
         Event::ReadAgain { id, .. } => format!("read {} is answered again", id.0),
+        Event::ReadArrives { id, .. } => format!("read {} arrives", id.0),
         Event::Append { .. }
         | Event::Control { .. }
         | Event::Trim { .. }
@@ -159,6 +190,7 @@ fn summary(event: &Event) -> String {
         | Event::SettleLands { .. }
         | Event::Settled { .. }
         | Event::ExtendLands { .. }
-        | Event::Extended { .. } => format!("{event:?}"),
+        | Event::Extended { .. }
+        | Event::Stall { .. } => format!("{event:?}"),
     }
 }

@@ -1,6 +1,7 @@
 //! What will happen, by tick; among events of one tick the one scheduled first comes first.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use forebay_batcher::{
     AttemptId, Checkpoint, CommitId, Committed, Delivery, ExtendId, Extended, NoticeId, Outcome, Read, ReadId, Receipt, SettleId, Settled,
@@ -54,6 +55,12 @@ pub(crate) enum Event {
     ReadAnswer {
         life: u32,
         id: ReadId,
+    },
+    /// What a queue handed out reaches the machine.
+    ReadArrives {
+        life: u32,
+        id: ReadId,
+        read: Box<Read>,
     },
     ReadFails {
         life: u32,
@@ -116,6 +123,11 @@ pub(crate) enum Event {
         id: ExtendId,
         answers: Vec<(Receipt, Extended)>,
     },
+    /// The process stands still.
+    Stall {
+        seconds: u32,
+        timeouts_first: bool,
+    },
 }
 
 /// A commit on its way to the disk.
@@ -126,7 +138,7 @@ pub(crate) struct Landing {
     /// The source track, which the store knows it by.
     pub(crate) track: usize,
     pub(crate) epoch: u64,
-    pub(crate) checkpoint: Checkpoint,
+    pub(crate) checkpoint: Arc<Checkpoint>,
     pub(crate) fate: Fate,
 }
 

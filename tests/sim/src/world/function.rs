@@ -7,14 +7,14 @@ use forebay_batcher::{Attempt, AttemptId, Failure, NotReached, Outcome, Place, R
 use super::World;
 use super::events::Event;
 use crate::coverage::Point;
-use crate::oracle::{Bisects, Flight, Poison, Violation, holds};
+use crate::oracle::{Flight, Poison, Violation, holds};
 
 impl World {
     /// The machine invokes the function.
     pub(super) fn invoke(&mut self, slot: SlotId, attempt: &Attempt) -> Result<(), Violation> {
         let entries = self.enter_attempt(slot, attempt)?;
         let uids: Vec<u32> = entries.iter().map(|entry| self.oracle.entries[*entry].uid).collect();
-        let (outcome, done) = self.decide(&attempt.slice, &uids);
+        let (outcome, done) = self.decide(attempt, &uids);
         let reached = !matches!(outcome, Outcome::NotReached { .. } | Outcome::TooLarge);
         if reached {
             self.oracle.n_calls += 1;
@@ -23,7 +23,9 @@ impl World {
             }
         }
         let late = reached && self.strikes(self.options.faults.late, Point::LateAnswer);
-        let at = if late { self.now_us + 60_000_000 + self.latency() } else { self.latency() };
+        let slow = self.strikes(self.options.faults.slow_function, Point::SlowFunction);
+        let at = if slow { self.latency() + 3 * self.visibility_us().unwrap_or(0) } else { self.latency() };
+        let at = if late { 60_000_000 + at } else { at };
         let (life, id) = (self.life, attempt.id);
         if self.strikes(self.options.faults.doubled, Point::DoubledAnswer) {
             let again = at + self.latency() - self.now_us;
@@ -42,8 +44,9 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
-        let bisects = if self.plan.retry.bisect { Bisects::Always } else { Bisects::Never };
-        if self.oracle.hear_outcome(id, slice, &outcome, bisects) {
+        let tried = self.oracle.flights.get(&id).filter(|_| self.oracle.is_queue).map_or(Vec::new(), |flight| flight.entries.clone());
+        if self.oracle.hear_outcome(id, slice, &outcome, self.now_us) {
+            self.oracle.lose_what_lapsed_meanwhile(&tried, self.now_us);
             match &outcome {
                 Outcome::NotReached { retry_after, .. } => self.gate_hears_of_none(*retry_after),
                 Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => {
@@ -93,11 +96,25 @@ impl World {
             for entry in &entries {
                 self.oracle.q1_a_settled_receipt_rests(*entry, "tried")?;
             }
+            self.oracle.q2_the_queue_honours_every_receipt(&self.queue.queue, &entries, self.now_us)?;
+            self.oracle.q4_nothing_goes_on_behind_a_lost_message(&self.queue.queue, &entries)?;
         } else {
-            self.oracle.r1_the_count_is_durable_before_the_next_try(&entries, &self.store.durable)?;
+            self.oracle.r1_the_count_is_durable_before_the_next_try(attempt, &entries)?;
+            self.oracle.n8_an_attempt_is_in_reading_order(attempt)?;
         }
+        self.oracle.n6_n7_an_attempt_is_what_it_says(attempt, &entries)?;
+        self.oracle.s5_pauses_are_kept(&entries, self.now_us, "tried")?;
+        let limits = self.oracle.limits_of_a_fresh_batch();
         for entry in &entries {
-            self.oracle.entries[*entry].in_flight = true;
+            let held = &mut self.oracle.entries[*entry];
+            if !held.begun {
+                held.limits = limits;
+            }
+            held.in_flight = true;
+            held.begun = true;
+        }
+        if lanes.len() > 1 && lanes.iter().enumerate().any(|(at, lane)| lanes[..at].iter().any(|other| other.0 == lane.0)) {
+            self.coverage.hit(Point::MixedLanes);
         }
         if self.oracle.is_queue && self.holds_more_of_a_group(&entries) {
             self.coverage.hit(Point::GroupHeld);
@@ -118,7 +135,8 @@ impl World {
     }
 
     /// How the attempt ends and which records' work is done.
-    fn decide(&mut self, slice: &Slice, uids: &[u32]) -> (Outcome, Vec<u32>) {
+    fn decide(&mut self, attempt: &Attempt, uids: &[u32]) -> (Outcome, Vec<u32>) {
+        let slice = &attempt.slice;
         let faults = self.options.faults.clone();
         if self.strikes(faults.throttle, Point::Throttled) {
             let asked = self.choices.chance(300);
@@ -142,9 +160,10 @@ impl World {
         if self.strikes(faults.timeout_done, Point::TimeoutDone) {
             return (failed(Failure::FunctionError, "timed out"), uids.to_vec());
         }
+        self.meets_the_victim(uids);
         if let Some(first) = uids.iter().position(|uid| self.is_poison(*uid)) {
             self.coverage.hit(Point::Poison);
-            return self.meet_poison(slice, uids, first);
+            return self.meet_poison(attempt, uids, first);
         }
         if uids.iter().any(|uid| self.oracle.truths[*uid as usize].poison == Poison::Heals) {
             self.coverage.hit(Point::PoisonHealed);
@@ -153,7 +172,7 @@ impl World {
             let n_done = self.choices.below(u32::try_from(uids.len()).expect("batches are short")) as usize;
             return (failed(Failure::FunctionError, "raised"), uids[..n_done].to_vec());
         }
-        let partial = self.plan.retry.partial_responses;
+        let partial = attempt.partial_responses;
         if partial && self.strikes(faults.invalid, Point::InvalidAnswer) {
             return (failed(Failure::InvalidResponse, "no such record"), uids.to_vec());
         }
@@ -165,11 +184,11 @@ impl World {
         (Outcome::Succeeded(Reply::default()), uids.to_vec())
     }
 
-    fn meet_poison(&mut self, slice: &Slice, uids: &[u32], first: usize) -> (Outcome, Vec<u32>) {
-        if self.plan.retry.partial_responses && self.options.poison_names_itself {
+    fn meet_poison(&mut self, attempt: &Attempt, uids: &[u32], first: usize) -> (Outcome, Vec<u32>) {
+        if attempt.partial_responses && self.options.poison_names_itself {
             let poison: Vec<bool> = uids.iter().map(|uid| self.is_poison(*uid)).collect();
             self.coverage.hit(Point::Partial);
-            return self.report(slice, uids, |at| poison[at]);
+            return self.report(&attempt.slice, uids, |at| poison[at]);
         }
         (failed(Failure::FunctionError, "poison"), uids[..first].to_vec())
     }

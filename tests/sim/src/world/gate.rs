@@ -6,7 +6,7 @@ use forebay_batcher::SlotId;
 
 use super::World;
 use super::events::Event;
-use crate::oracle::Violation;
+use crate::oracle::{Demand, Violation};
 
 /// The gate of the mapping's function.
 #[derive(Debug, Default)]
@@ -36,6 +36,13 @@ impl World {
     pub(super) fn gate_takes_back(&mut self) {
         self.gate.n_out = self.gate.n_out.saturating_sub(1);
         self.pump_gate();
+    }
+
+    /// What the machine asks for, and whether it would get it.
+    pub(super) fn demand(&self, until_us: u64) -> Demand {
+        let limit = if self.gate.probing { 1 } else { self.concurrency() };
+        let has_free_slot = self.now_us >= self.gate.shut_until_us && self.gate.n_coming + self.gate.n_out < limit;
+        Demand { now_us: until_us, want: self.gate.want, has_free_slot }
     }
 
     /// An attempt reached the function.

@@ -42,6 +42,7 @@ impl World {
         if self.machine.is_none() {
             return false;
         }
+        self.heal_by_now();
         if self.oracle.is_queue {
             return self.queue.queue.n_waiting() == 0;
         }
@@ -74,7 +75,9 @@ impl World {
         let faults = &self.options.faults;
         let receives_get_lost = self.options.n_keys > 0
             || self.life > 1
-            || faults.repeat + faults.extend_failed + faults.settle_failed + faults.settle_unheard + faults.channel_dies > 0;
+            || faults.repeat + faults.extend_failed + faults.settle_failed + faults.settle_unheard + faults.channel_dies > 0
+            || faults.receive_late + faults.receive_unheard + faults.extend_late + faults.extend_unheard + faults.extend_never > 0
+            || faults.left_out + faults.stall > 0;
         self.oracle.w2_every_record_is_finished(receives_get_lost)?;
         if self.pure {
             self.oracle.r3_the_destination_gets_exactly_the_poison()?;
@@ -83,7 +86,9 @@ impl World {
         if let Some(machine) = &self.machine
             && self.oracle.flights.is_empty()
         {
-            self.oracle.w2_the_counts_add_up(&machine.counts())?;
+            self.oracle.n5_the_counts_add_up(&machine.counts(), true)?;
+            let is_sure = !self.oracle.is_queue || !self.oracle.holds_messages();
+            holds(Rule::N1, machine.held_bytes() == 0 || !is_sure, || format!("{} bytes are held, and all is done", machine.held_bytes()))?;
         }
         Ok(())
     }
@@ -92,8 +97,10 @@ impl World {
     fn bound_seconds(&self) -> u64 {
         let n_records = self.oracle.truths.len() as u64;
         let visibility = self.visibility_us().unwrap_or(0) / 1_000_000;
-        let per_record = 30 + 2 * visibility * u64::from(self.options.receives_max.unwrap_or(1));
-        600 + n_records * per_record
+        let hidden = visibility.max(self.options.retry_after.map_or(0, |after| after.as_secs()));
+        let per_record = 30 + 2 * hidden * u64::from(self.options.receives_max.unwrap_or(1));
+        let stubborn = if self.options.stubborn == crate::options::Stubborn::Nothing { 0 } else { 10_000 };
+        600 + n_records * per_record + stubborn
     }
 
     pub(super) fn stuck(&self, what: &str) -> Violation {

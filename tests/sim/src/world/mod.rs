@@ -9,9 +9,13 @@ mod gate;
 mod judge;
 mod operator;
 mod queue;
+mod receives;
 mod setup;
+mod stall;
 mod store;
+mod stubborn;
 mod tracks;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,11 +25,10 @@ use forebay_batcher::{Machine, Now, Plan, Rule, Tick, TrackIdx, UnixMillis};
 use crate::choices::Choices;
 use crate::coverage::{Coverage, Point};
 use crate::options::Options;
-use crate::oracle::{Closing, Oracle, Violation, holds};
+use crate::oracle::{Closing, Oracle, UNIX_START_MS, Violation, holds};
 use crate::trace::{Keep, Trace};
 use events::Events;
 
-const UNIX_START_MS: i64 = 1_700_000_000_000;
 const STEPS_MAX: u64 = 400_000;
 const SAME_TICK_MAX: u32 = 5_000;
 
@@ -83,11 +86,13 @@ pub(crate) struct World {
     store: store::Store,
     gate: gate::Gate,
     destination_dead: bool,
+    stall: stall::Stall,
     poison_healed: bool,
     crash_steps: Vec<u64>,
     n_steps: u64,
     n_extra_calls: u64,
     changed: bool,
+    stubbornness: stubborn::Stubbornness,
 }
 
 impl World {
@@ -97,7 +102,7 @@ impl World {
         let violation = crate::panics::catch(|| world.live()).err();
         Report {
             violation,
-            choices: world.choices.made().to_vec(),
+            choices: world.choices.made(),
             options: world.options,
             hash: world.trace.hash(),
             lines: world.trace.into_lines(),
@@ -114,13 +119,16 @@ impl World {
                 return Ok(());
             }
             let timeout = self.machine.as_ref().and_then(Machine::poll_timeout);
+            let timeout = timeout.map(|(tick, why)| (Tick(self.stall.at_the_earliest(tick.0)), why));
             let event = self.events.next_tick();
             let timeout_first = match (timeout, event) {
-                (Some((tick, _)), Some(event)) => tick.0 < event,
+                (Some((tick, _)), Some(event)) => tick.0 < event || (tick.0 == event && self.stall.hears_timeouts_first(event)),
                 (Some(_), None) => true,
                 (None, Some(_)) => false,
                 (None, None) => return Err(self.stuck("nothing will ever happen")),
             };
+            let until_us = timeout.map_or(u64::MAX, |(tick, _)| tick.0).min(event.unwrap_or(u64::MAX));
+            self.judge_the_wait(until_us)?;
             let before = self.now_us;
             if let (true, Some((tick, why))) = (timeout_first, timeout) {
                 self.now_us = self.now_us.max(tick.0);

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{Close, Lost, Machine, Rule, Scope, Tick, TrackIdx};
+use forebay_batcher::{Close, Lost, Machine, Plan, Rule, Scope, Tick, TrackIdx};
 
 use super::events::Event;
 use super::{Phase, World};
@@ -15,10 +15,12 @@ impl World {
     /// A process starts and gets every track that has not ended.
     pub(super) fn start(&mut self) {
         self.life += 1;
+        (self.queue.is_failing, self.queue.n_empty) = (false, 0);
         self.oracle.begin_life();
         self.machine = Some(Machine::new(Arc::clone(&self.plan), u64::from(self.life)));
         self.owners.clear();
         self.reads.clear();
+        self.stall_ends();
         self.gate_begins();
         if !self.oracle.is_queue {
             for source in 0..self.tracks.len() {
@@ -27,11 +29,24 @@ impl World {
                     self.assign(source);
                 }
             }
+            self.look_at_what_was_restored();
             return;
         }
         let now = self.now();
         if let Some(machine) = self.machine.as_mut() {
             machine.handle_opened(now);
+        }
+    }
+
+    fn look_at_what_was_restored(&mut self) {
+        let n_restored = self.oracle.owners.values().filter(|owner| owner.restored_last.is_some()).count();
+        if self.options.cramped && n_restored > 1 {
+            self.coverage.hit(Point::CrampedRestore);
+        }
+        let retry = &self.plan.retry;
+        let mut slices = self.oracle.owners.values().flat_map(|owner| &owner.heard.slices);
+        if slices.any(|slice| (slice.retries_max, slice.bisect) != (retry.retries_max, retry.bisect)) {
+            self.coverage.hit(Point::RestoredLimits);
         }
     }
 
@@ -58,6 +73,7 @@ impl World {
     /// The machine is gone; another starts soon.
     pub(super) fn stop(&mut self) {
         self.machine = None;
+        self.stall_ends();
         if self.oracle.is_queue && self.visibility_us().is_none() {
             self.void_channel();
         }
@@ -69,7 +85,10 @@ impl World {
     pub(super) fn stop_cleanly(&mut self) -> Result<(), Violation> {
         self.trace.note(&[7, self.now_us], || format!("{:>12} closed and quiet", self.now_us));
         if let Some(machine) = &self.machine {
-            self.oracle.w2_the_counts_add_up(&machine.counts())?;
+            self.oracle.n5_the_counts_add_up(&machine.counts(), false)?;
+        }
+        if self.oracle.is_queue {
+            self.oracle.q5_nothing_stays_hidden_after_a_clean_stop(&self.queue.queue, self.now_us)?;
         }
         let faults = &self.options.faults;
         let store_works = faults.commit_failed + faults.commit_unheard + faults.store_full + faults.fence == 0;
@@ -87,6 +106,12 @@ impl World {
         }
         if self.is_in_retry() {
             self.coverage.hit(Point::CloseInRetry);
+        }
+        if !self.oracle.notices.is_empty() {
+            self.coverage.hit(Point::NoticeAtStop);
+        }
+        if self.oracle.holds_what_has_not_started() {
+            self.coverage.hit(Point::HeldAtStop);
         }
         let how = match self.choices.below(3) {
             0 => Close::Finish,
@@ -121,7 +146,7 @@ impl World {
         }
         let faults = &self.options.faults;
         let store_works = faults.commit_failed + faults.commit_unheard + faults.store_full == 0;
-        let settles = faults.settle_failed + faults.settle_unheard + faults.extend_failed == 0;
+        let settles = faults.settle_failed + faults.settle_unheard + faults.extend_failed + faults.left_out == 0;
         holds(Rule::L1, !store_works || !settles, || format!("a close does not end; {}", self.whereabouts()))?;
         self.stop_now(life);
         Ok(())
@@ -142,6 +167,24 @@ impl World {
         }
         let mut plan = (*self.plan).clone();
         plan.generation += 1;
+        if self.options.wild_plans && self.choices.later().chance(600) {
+            self.change_limits(&mut plan);
+        } else {
+            self.change_some(&mut plan);
+        }
+        self.coverage.hit(Point::PlanChanged);
+        self.trace.note(&[9, plan.generation], || format!("{:>12} plan {plan:?}", self.now_us));
+        self.plan = Arc::new(plan);
+        self.oracle.plans.push(Arc::clone(&self.plan));
+        self.oracle.plan_changed = true;
+        let now = self.now();
+        if let Some(machine) = self.machine.as_mut() {
+            machine.handle_plan(Arc::clone(&self.plan), now);
+        }
+        self.pump_gate();
+    }
+
+    fn change_some(&mut self, plan: &mut Plan) {
         match self.choices.below(6) {
             0 => plan.batch.records_max = count(self.choices.pick(&[1, 2, 4, 20])),
             1 => plan.batch.window = Duration::from_millis(self.choices.pick(&[0, 500, 3000])),
@@ -155,15 +198,29 @@ impl World {
             4 => plan.ahead_max = self.choices.pick(&[1000, 8]),
             _ => plan.concurrency_max = NonZeroU32::new(self.choices.between(1, 6)),
         }
-        self.coverage.hit(Point::PlanChanged);
-        self.trace.note(&[9, plan.generation], || format!("{:>12} plan {plan:?}", self.now_us));
-        self.plan = Arc::new(plan);
-        self.oracle.plans.push(Arc::clone(&self.plan));
-        let now = self.now();
-        if let Some(machine) = self.machine.as_mut() {
-            machine.handle_plan(Arc::clone(&self.plan), now);
+    }
+
+    /// The limits that stay with a batch in retry, and the memory, which does not.
+    fn change_limits(&mut self, plan: &mut Plan) {
+        if self.is_in_retry() {
+            self.coverage.hit(Point::LimitsChanged);
         }
-        self.pump_gate();
+        let (retry, later) = (&mut plan.retry, self.choices.later());
+        // Where records grow too old the rest of a batch goes on under limits that nobody sees: one of them changes at a time.
+        let has_age = self.oracle.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
+        match later.below(5) {
+            0 if has_age => retry.record_age_max = Some(Duration::from_secs(later.pick(&[600, 60, 5]))),
+            1 if !self.oracle.is_queue && !has_age => retry.bisect = !retry.bisect,
+            2 if retry.redelivery == forebay_config::Redelivery::ByUs && !has_age => {
+                retry.retries_max = later.pick(&[Some(0), Some(1), Some(3), None]);
+            }
+            3 => retry.partial_responses = !retry.partial_responses,
+            _ => plan.held_bytes_max = later.pick(&[2000, 500, 20_000]),
+        }
+        let held_bytes = self.machine.as_ref().map_or(0, Machine::held_bytes);
+        if plan.held_bytes_max < self.plan.held_bytes_max && plan.held_bytes_max < held_bytes {
+            self.coverage.hit(Point::MemoryLowered);
+        }
     }
 
     /// Wall time jumps.
@@ -266,9 +323,12 @@ impl World {
         self.oracle.f1_no_action_after_the_track_is_lost(owner, "an end")?;
         let Some(source) = self.owners.get(&owner).map(|reader| reader.source) else { return Ok(()) };
         let end = self.tracks[source].log.items().last().map(|item| item.position.clone());
-        self.oracle.t1_an_end_is_told_when_it_is_durable(owner, self.store.durable[source].as_ref(), end.as_ref())?;
+        self.oracle.t1_an_end_is_told_when_it_is_durable(owner, self.store.durable[source].as_deref(), end.as_ref())?;
         holds(Rule::T1, self.tracks[source].log.is_ended(), || format!("{owner:?} is told to have ended and has not"))?;
         self.tracks[source].finished = true;
+        if let Some(owner) = self.oracle.owners.get_mut(&owner) {
+            owner.told_ended = true;
+        }
         self.changed = true;
         self.start_children();
         Ok(())
@@ -293,13 +353,15 @@ impl World {
         self.destination_dead = false;
         self.store.full_until_us = self.now_us;
         self.changed = true;
+        self.begin_stubbornness();
         let endless = match self.plan.retry.redelivery {
             forebay_config::Redelivery::ByUs => self.oracle.plans.iter().any(|plan| plan.retry.retries_max.is_none()),
             forebay_config::Redelivery::BySource => self.options.receives_max.is_none(),
         };
         if endless {
-            for truth in &mut self.oracle.truths {
-                if truth.poison == Poison::Stays {
+            let victim = self.victim();
+            for (uid, truth) in (0_u32..).zip(&mut self.oracle.truths) {
+                if truth.poison == Poison::Stays && victim != Some(uid) {
                     truth.poison = Poison::Heals;
                 }
             }

@@ -1,29 +1,40 @@
-//! The queue side: receives, settlements, extensions, channels that die.
+//! The queue side: messages sent, settlements, extensions, channels that die. What is received is in `receives`.
 
-use bytes::Bytes;
-use forebay_batcher::{
-    ExtendId, Extended, Generation, Lost, OrderKey, Place, Read, ReadOrder, Receipt, Record, RecordId, Section, Settle, SettleId, Settled,
-    Settlement, SourceNotice, Tick,
-};
-use forebay_models::queue::{Handle, Queue, Whereabouts};
+use forebay_batcher::{ExtendId, Extended, Generation, Lost, Receipt, Settle, SettleId, Settled, Settlement, Tick};
+use forebay_models::queue::{Handle, Queue};
 
 use super::World;
 use super::events::Event;
-use super::tracks::{OpenRead, body};
 use crate::coverage::Point;
-use crate::oracle::{Entry, Violation, handle_number};
+use crate::oracle::{Violation, handle_number};
 
 /// The queue and the channel that receipts belong to.
 #[derive(Debug)]
 pub(super) struct QueueSide {
     pub(super) queue: Queue<u32>,
     pub(super) generation: u32,
-    wakes_at: Option<u64>,
+    pub(super) wakes_at: Option<u64>,
+    /// Receives in a row that found it empty while nothing waited for more.
+    pub(super) n_empty: u32,
+    /// The last receive failed, so the next may wait.
+    pub(super) is_failing: bool,
+    /// The last receipt of each message.
+    pub(super) receipts: Vec<Option<usize>>,
+    /// The receipt whose message was handed out once more at once.
+    pub(super) repeated: Option<Handle>,
 }
 
 impl QueueSide {
     pub(super) fn new(receives_max: Option<u32>) -> Self {
-        Self { queue: Queue::new(receives_max), generation: 0, wakes_at: None }
+        Self {
+            queue: Queue::new(receives_max),
+            generation: 0,
+            wakes_at: None,
+            n_empty: 0,
+            is_failing: false,
+            receipts: Vec::new(),
+            repeated: None,
+        }
     }
 }
 
@@ -38,88 +49,25 @@ impl World {
         self.wake_queue();
     }
 
-    /// The machine receives.
-    pub(super) fn receive(&mut self, order: ReadOrder) -> Result<(), Violation> {
-        self.oracle.g1_receives_keep_their_limits(self.reads.len() + 1, &order)?;
-        let (life, id) = (self.life, order.id);
-        // Where the platform fails, its queue does now and then too.
-        if self.strikes(self.options.faults.platform / 4, Point::ReadDown) {
-            let at = self.soon(20);
-            let notice = SourceNotice::Down { error: "no route".into() };
-            self.events.push(at, Event::ReadFails { life, id, notice });
-            self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: false });
-            return Ok(());
-        }
-        let wait_us = u64::try_from(order.wait.as_micros()).unwrap_or(u64::MAX);
-        self.events.push(self.now_us + wait_us.max(1000), Event::ReadAnswer { life, id });
-        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: true });
-        self.wake_queue();
-        Ok(())
-    }
-
-    /// Lets a receive that waits have what is visible, or looks again when something will be.
-    pub(super) fn wake_queue(&mut self) {
-        let Some(id) = self.reads.iter().find(|(_, read)| read.parked).map(|(id, _)| *id) else { return };
-        if self.queue.queue.has_visible(self.now_us) {
-            self.unpark(id);
-        } else if let Some(at) = self.queue.queue.next_visible(self.now_us)
-            && self.queue.wakes_at.is_none_or(|known| known <= self.now_us || at < known)
-        {
-            self.queue.wakes_at = Some(at);
-            self.events.push(at, Event::QueueWakes);
-        }
-    }
-
-    /// What a receive brings.
-    pub(super) fn receive_now(&mut self, order: &ReadOrder, sent_us: u64) -> Read {
-        let visibility = self.visibility_us();
-        let mut got = self.queue.queue.receive(self.now_us, order.records_max as usize, visibility);
-        if let Some((first, _)) = got.first().copied()
-            && self.strikes(self.options.faults.repeat, Point::Repeated)
-            && let Some(handle) = self.queue.queue.repeat(first, self.now_us, visibility)
-        {
-            got.push((first, handle));
-        }
-        let mut read = Read::default();
-        for (idx, handle) in got {
-            let message = &self.queue.queue.messages()[idx];
-            let (uid, n_receives) = (message.value, message.n_receives);
-            let receives_left = self.options.receives_max.map(|max| max.saturating_sub(n_receives));
-            let generation = self.queue.generation;
-            let entry = Entry { uid, handed: true, life: self.life, generation, ..Entry::default() };
-            let at = usize::try_from(handle.0).expect("few receives");
-            assert_eq!(at, self.oracle.entries.len(), "handles are dense");
-            self.oracle.entries.push(entry);
-            let receipt = Receipt { handle: Bytes::copy_from_slice(&handle.0.to_be_bytes()), generation: Generation(generation) };
-            let truth = &self.oracle.truths[uid as usize];
-            if truth.wanted {
-                let visible_until = visibility.map(|span| Tick(sent_us + span));
-                read.records.push(Record {
-                    id: RecordId::new(&truth.name.to_be_bytes()),
-                    place: Place::Queue { receipt, visible_until, receives_left },
-                    key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
-                    arrival: truth.arrival,
-                    bytes: body(uid, truth.n_bytes),
-                    section: Section::default(),
-                });
-            } else {
-                self.oracle.entries[at].finished = true;
-                read.filtered.push(receipt);
-                read.n_filtered += 1;
-            }
-        }
-        self.note_the_dead();
-        self.wake_queue();
-        read
-    }
-
     /// The machine settles.
     pub(super) fn settle(&mut self, id: SettleId, settlements: Vec<Settlement>) -> Result<(), Violation> {
         self.oracle.q1_a_receipt_is_settled_once_and_deleted_only_when_finished(&settlements)?;
-        for settlement in &settlements {
-            self.oracle.entries[handle_number(&settlement.receipt.handle)].settling = true;
+        self.oracle.q7_what_failed_is_left(&settlements)?;
+        if self.is_closing() {
+            self.oracle.q5_nothing_is_shown_to_be_taken_away(self.reads.len(), &settlements)?;
         }
-        self.oracle.settles.insert(id);
+        let mut receipts = Vec::with_capacity(settlements.len());
+        for settlement in &settlements {
+            let at = handle_number(&settlement.receipt.handle);
+            if self.queue.queue.honours(Handle(at as u64), self.now_us).is_err() {
+                self.oracle.q3_what_is_held_stays_hidden(at, "is visible to others")?;
+            }
+            let entry = &mut self.oracle.entries[at];
+            (entry.settling, entry.asked) = (true, true);
+            entry.left |= settlement.how == Settle::Leave;
+            receipts.push(at);
+        }
+        self.oracle.settles.insert(id, receipts);
         let at = self.soon(50);
         let life = self.life;
         self.events.push(at, Event::SettleLands { life, id, settlements });
@@ -131,6 +79,7 @@ impl World {
         let mut answers = Vec::new();
         for Settlement { receipt, how } in settlements {
             let faults = self.options.faults.clone();
+            let is_left_out = self.strikes(faults.left_out, Point::LeftOut);
             let answer = if self.strikes(faults.settle_failed, Point::DeleteFailed) {
                 Settled::Failed
             } else {
@@ -141,7 +90,11 @@ impl World {
                     applied
                 }
             };
-            answers.push((receipt, answer));
+            // Until it is asked again its message may lapse, as the machine believes or in truth.
+            self.oracle.entries[handle_number(&receipt.handle)].excused |= is_left_out || answer == Settled::Failed;
+            if !is_left_out {
+                answers.push((receipt, answer));
+            }
         }
         self.wake_queue();
         let at = self.soon(20);
@@ -157,16 +110,21 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
-        if self.oracle.settles.remove(&id) {
+        if let Some(asked) = self.oracle.settles.remove(&id) {
+            for at in asked {
+                let entry = &mut self.oracle.entries[at];
+                entry.settling = false;
+                entry.lost |= entry.void || entry.believed_most_us <= self.now_us;
+            }
             for (receipt, answer) in &answers {
                 let entry = &mut self.oracle.entries[handle_number(&receipt.handle)];
-                entry.settling = false;
                 match answer {
                     Settled::Done => {
                         entry.settled = true;
                         self.oracle.tally.deleted += u64::from(entry.finished);
+                        self.oracle.tally.handed_back += u64::from(!entry.finished);
                     }
-                    Settled::Lost => entry.void = true,
+                    Settled::Lost => (entry.void, entry.lost) = (true, true),
                     Settled::Failed => {}
                 }
             }
@@ -182,7 +140,11 @@ impl World {
         for receipt in &receipts {
             self.oracle.q1_a_settled_receipt_rests(handle_number(&receipt.handle), "extended")?;
         }
-        let at = self.soon(50);
+        let late = self.strikes(self.options.faults.extend_late, Point::ExtendLate);
+        let at = if late { self.as_late_as_a_visibility() } else { self.soon(50) };
+        for receipt in receipts.iter().filter(|_| late) {
+            self.oracle.entries[handle_number(&receipt.handle)].excused = true;
+        }
         let span_us = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         let (life, sent_us) = (self.life, self.now_us);
         self.events.push(at, Event::ExtendLands { life, id, receipts, span_us, sent_us });
@@ -190,25 +152,48 @@ impl World {
     }
 
     /// An extension reaches the queue.
-    pub(super) fn extend_lands(&mut self, life: u32, id: ExtendId, receipts: Vec<Receipt>, span_us: u64, sent_us: u64) {
+    pub(super) fn extend_lands(
+        &mut self,
+        life: u32,
+        id: ExtendId,
+        receipts: Vec<Receipt>,
+        span_us: u64,
+        sent_us: u64,
+    ) -> Result<(), Violation> {
+        let faults = self.options.faults.clone();
+        let late = self.strikes(faults.extend_late, Point::ExtendLate);
         let mut answers = Vec::new();
         for receipt in receipts {
-            let answer = if self.strikes(self.options.faults.extend_failed, Point::ExtendFailed) {
-                Extended::Failed
-            } else {
-                let handle = Handle(handle_number(&receipt.handle) as u64);
-                match self.queue.queue.hide(handle, self.now_us, span_us) {
-                    Ok(_) => Extended::Until(Tick(sent_us + span_us)),
-                    Err(_) => {
-                        self.coverage.hit(Point::Lapsed);
-                        Extended::Lost
-                    }
-                }
-            };
-            answers.push((receipt, answer));
+            let entry = handle_number(&receipt.handle);
+            let is_left_out = self.strikes(faults.left_out, Point::LeftOut);
+            // Until it has lapsed: then the queue says so.
+            let never = self.oracle.entries[entry].never_extended && self.queue.queue.honours(Handle(entry as u64), self.now_us).is_ok();
+            let fails = never || self.strikes(faults.extend_failed, Point::ExtendFailed);
+            let answer = if fails { Extended::Failed } else { self.hide(entry, span_us, sent_us)? };
+            let is_unheard = matches!(answer, Extended::Until(_)) && self.strikes(faults.extend_unheard, Point::ExtendUnheard);
+            let answer = if is_unheard { Extended::Failed } else { answer };
+            self.oracle.entries[entry].excused |= late || is_left_out || answer == Extended::Failed;
+            if !is_left_out {
+                answers.push((receipt, answer));
+            }
         }
-        let at = self.soon(20);
+        let at = if late { self.as_late_as_a_visibility() } else { self.soon(20) };
         self.events.push(at, Event::Extended { life, id, answers });
+        Ok(())
+    }
+
+    fn hide(&mut self, entry: usize, span_us: u64, sent_us: u64) -> Result<Extended, Violation> {
+        if self.queue.queue.hide(Handle(entry as u64), self.now_us, span_us).is_ok() {
+            return Ok(Extended::Until(Tick(sent_us + span_us)));
+        }
+        self.oracle.q3_what_is_held_stays_hidden(entry, "has lapsed")?;
+        self.coverage.hit(Point::Lapsed);
+        let mut flights = self.oracle.flights.values().filter(|flight| flight.entries.contains(&entry));
+        let is_honoured = |other: &usize| self.queue.queue.honours(Handle(*other as u64), self.now_us).is_ok();
+        if flights.any(|flight| flight.entries.iter().any(is_honoured)) {
+            self.coverage.hit(Point::LapsedAlone);
+        }
+        Ok(Extended::Lost)
     }
 
     /// The machine hears of an extension.
@@ -217,8 +202,17 @@ impl World {
             return;
         }
         for (receipt, answer) in &answers {
-            if *answer == Extended::Lost {
-                self.oracle.entries[handle_number(&receipt.handle)].void = true;
+            let entry = &mut self.oracle.entries[handle_number(&receipt.handle)];
+            match answer {
+                Extended::Lost => (entry.void, entry.lost) = (true, entry.lost || !entry.asked),
+                Extended::Until(until) => {
+                    // What the machine believed to be lost it may have forgotten by now.
+                    if entry.believed_us > self.now_us {
+                        entry.believed_us = until.0;
+                    }
+                    entry.believed_most_us = entry.believed_most_us.max(until.0);
+                }
+                Extended::Failed => {}
             }
         }
         let now = self.now();
@@ -269,19 +263,15 @@ impl World {
                 let uid = queue.messages()[idx].value;
                 self.oracle.truths[uid as usize].gone = true;
             }),
-            Settle::Leave => Ok(()),
+            Settle::Leave => match self.options.retry_after {
+                Some(after) => {
+                    self.coverage.hit(Point::RetryAfterLeft);
+                    queue.hide(handle, self.now_us, u64::try_from(after.as_micros()).expect("a short time")).map(|_| ())
+                }
+                None => Ok(()),
+            },
             Settle::Release | Settle::Nack => queue.hide(handle, self.now_us, 0).map(|_| ()),
         };
         applied.map_or(Settled::Lost, |()| Settled::Done)
-    }
-
-    fn note_the_dead(&mut self) {
-        for message in self.queue.queue.messages() {
-            let truth = &mut self.oracle.truths[message.value as usize];
-            if message.whereabouts == Whereabouts::Dead && !truth.gone {
-                truth.gone = true;
-                self.coverage.hit(Point::DeadLettered);
-            }
-        }
     }
 }

@@ -7,9 +7,9 @@ use forebay_batcher::Checkpoint;
 use forebay_models::stream::{Log, Style};
 
 use super::events::{Event, Events};
-use super::{Phase, World, gate, queue, store, tracks};
+use super::{Phase, World, gate, queue, stall, store, tracks};
 use crate::choices::Choices;
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, Point};
 use crate::options::{Kind, Options};
 use crate::oracle::Oracle;
 use crate::trace::{Keep, Trace};
@@ -41,11 +41,13 @@ impl World {
             store: store::Store::default(),
             gate: gate::Gate::default(),
             destination_dead: false,
+            stall: stall::Stall::default(),
             poison_healed: false,
             crash_steps: Vec::new(),
             n_steps: 0,
             n_extra_calls: 0,
             changed: false,
+            stubbornness: super::stubborn::Stubbornness::default(),
             choices,
             options,
         };
@@ -92,12 +94,15 @@ impl World {
                 self.tracks[track].origin = self.tracks[track].log.origin_latest();
             }
             // Written in one go with the mapping's list of tracks, before it is enabled.
-            self.store.durable[track] = Some(Checkpoint::at_origin(self.tracks[track].origin.clone()));
+            self.store.durable[track] = Some(Arc::new(Checkpoint::at_origin(self.tracks[track].origin.clone())));
         }
     }
 
     fn schedule_records(&mut self) {
-        let mut left = self.options.n_records;
+        let mut left = if self.options.trickles { 0 } else { self.options.n_records };
+        if self.options.trickles {
+            self.schedule_trickle();
+        }
         while left > 0 {
             let n = self.choices.pick(&[20, 5, 1, 60]).min(left);
             let track = self.choices.below(self.options.n_tracks) as usize;
@@ -114,6 +119,17 @@ impl World {
         self.events.push(at, Event::PoisonHeals);
     }
 
+    /// One record after the other, over the whole of the safety phase.
+    fn schedule_trickle(&mut self) {
+        self.coverage.hit(Point::Trickle);
+        let (n_tracks, span_ms) = (self.options.n_tracks, self.options.safety_ms);
+        for _ in 0..self.options.n_records {
+            let later = self.choices.later();
+            let (track, at_ms) = (later.below(n_tracks) as usize, later.below(span_ms));
+            self.events.push(self.now_us + 1000 * u64::from(at_ms), Event::Append { track, n: 1 });
+        }
+    }
+
     fn schedule_faults(&mut self) {
         let faults = self.options.faults.clone();
         let n_tracks = self.options.n_tracks;
@@ -126,6 +142,7 @@ impl World {
         self.schedule(faults.close, |_| Event::Close);
         self.schedule(faults.clock_step, |_| Event::StepClock);
         self.schedule(faults.channel_dies, |_| Event::ChannelDies);
+        self.schedule(faults.stall, |choices| Event::Stall { seconds: choices.between(5, 90), timeouts_first: choices.chance(300) });
         for _ in 0..3 {
             if self.choices.chance(faults.crash) {
                 let within = self.choices.pick(&[2000, 20, 80, 300]);

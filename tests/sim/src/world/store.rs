@@ -1,5 +1,7 @@
 //! The store: a durable image per track and commits in flight; it fails before and after writing, fills up, and fences.
 
+use std::sync::Arc;
+
 use forebay_batcher::{Checkpoint, CommitId, Committed, Rule, TrackIdx};
 
 use super::World;
@@ -11,7 +13,7 @@ use crate::oracle::{Violation, holds};
 #[derive(Debug, Default)]
 pub(super) struct Store {
     /// By source track.
-    pub(super) durable: Vec<Option<Checkpoint>>,
+    pub(super) durable: Vec<Option<Arc<Checkpoint>>>,
     pub(super) epochs: Vec<u64>,
     pub(super) full_until_us: u64,
 }
@@ -20,15 +22,21 @@ impl World {
     /// The machine writes a checkpoint.
     pub(super) fn commit(&mut self, id: CommitId, owner: TrackIdx, checkpoint: Checkpoint) -> Result<(), Violation> {
         self.oracle.f1_no_action_after_the_track_is_lost(owner, "a commit")?;
-        let open = self.oracle.commits.values().any(|other| *other == owner);
+        let open = self.oracle.commits.values().any(|(other, _)| *other == owner);
         holds(Rule::W1, !open, || format!("two commits of {owner:?} are open"))?;
         self.oracle.w1_no_commit_passes_an_open_record(owner, &checkpoint)?;
         self.oracle.w3_an_idle_track_stands_at_passed(owner, &checkpoint)?;
         self.oracle.r1_a_checkpoint_holds_what_was_tried(owner, &checkpoint)?;
-        self.oracle.commits.insert(id, owner);
+        self.oracle.n3_no_commit_forgets_a_finished_record(owner, &checkpoint)?;
+        self.oracle.n6_n7_slices_say_what_is_true(owner, &checkpoint, self.now())?;
+        self.oracle.s5_a_commit_waits(owner, self.now_us)?;
+        let checkpoint = Arc::new(checkpoint);
+        self.oracle.commits.insert(id, (owner, Arc::clone(&checkpoint)));
         let (source, epoch) = self.oracle.owners.get(&owner).map_or((0, 0), |it| (it.source, it.epoch));
         let faults = self.options.faults.clone();
-        let fate = if self.strikes(faults.store_full, Point::StoreFull) {
+        let fate = if self.is_stubborn_store(source) {
+            Fate::Refused
+        } else if self.strikes(faults.store_full, Point::StoreFull) {
             Fate::Full
         } else if self.strikes(faults.commit_failed, Point::CommitFailed) {
             Fate::Refused
@@ -82,15 +90,8 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
-        if self.oracle.commits.remove(&id).is_some() {
-            match answer {
-                Committed::Durable => {
-                    let is_owner = self.oracle.owners.get(&owner).is_some_and(|owner| !owner.over && !owner.position_lost);
-                    self.oracle.tally.committed += u64::from(is_owner);
-                }
-                Committed::Fenced => self.oracle.end_ownership(owner),
-                Committed::Full | Committed::Failed => {}
-            }
+        if let Some((_, checkpoint)) = self.oracle.commits.remove(&id) {
+            self.oracle.hear_committed(owner, checkpoint, answer, self.now_us);
         }
         let now = self.now();
         if let Some(machine) = self.machine.as_mut() {

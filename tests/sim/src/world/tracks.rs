@@ -1,15 +1,17 @@
 //! The stream side: tracks with parents and children, readers with a cursor each, records that come, go and end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{Checkpoint, OrderKey, Origin, Place, Read, ReadId, ReadOrder, Record, RecordId, Section, SourceNotice, TrackIdx};
+use forebay_batcher::{Checkpoint, OrderKey, Origin, Place, Read, ReadId, ReadOrder, Record, Section, SourceNotice, TrackIdx};
 use forebay_models::stream::{Cursor, Log};
 
 use super::World;
 use super::events::Event;
 use crate::coverage::Point;
-use crate::oracle::{Closing, Entry, Poison, Truth, Violation};
+use crate::oracle::{Closing, Entry, Poison, Truth, Violation, name};
 
 /// A track at the source.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(super) struct OpenRead {
     pub(super) sent_us: u64,
     /// Nothing is there; it waits.
     pub(super) parked: bool,
+    /// Its answer is on its way.
+    pub(super) is_answered: bool,
 }
 
 impl World {
@@ -90,13 +94,11 @@ impl World {
         let track = &mut self.tracks[source];
         track.started = true;
         self.store.epochs[source] += 1;
-        let from = self.store.durable[source].clone().unwrap_or_else(|| Checkpoint::at_origin(track.origin.clone()));
-        // What is kept are bytes.
-        let from = Checkpoint::decode(&from.encode()).expect("a checkpoint can be read as it was written");
+        let from = self.store.durable[source].clone().unwrap_or_else(|| Arc::new(Checkpoint::at_origin(track.origin.clone())));
         let owner = TrackIdx(self.next_owner);
         self.next_owner += 1;
         self.owners.insert(owner, Reader { source, cursor: track.log.open(&from.watermark) });
-        self.oracle.assign(owner, source, self.store.epochs[source], &from);
+        self.oracle.assign(owner, source, self.store.epochs[source], &from, self.now());
         if !from.slices.is_empty() {
             self.coverage.hit(Point::RestoredSlice);
             let given_up = from.slices.iter().any(|slice| slice.given_up.is_some());
@@ -114,7 +116,9 @@ impl World {
         });
         let now = self.now();
         if let Some(machine) = self.machine.as_mut() {
-            machine.handle_assigned(owner, from, now);
+            // What is kept are bytes; the oracle knows what they should say.
+            let kept = Checkpoint::decode(&from.encode()).expect("a checkpoint can be read as it was written");
+            machine.handle_assigned(owner, kept, now);
         }
     }
 
@@ -127,12 +131,24 @@ impl World {
     pub(super) fn read_track(&mut self, order: ReadOrder, owner: TrackIdx) -> Result<(), Violation> {
         self.oracle.f1_no_action_after_the_track_is_lost(owner, "a read")?;
         self.oracle.p1_no_read_after_the_position_is_lost(owner)?;
+        self.oracle.s5_a_read_waits(Some(owner), self.now_us)?;
+        let held_bytes = self.machine.as_ref().map_or(0, forebay_batcher::Machine::held_bytes);
+        self.oracle.n1_n2_a_read_has_room(owner, &order, held_bytes)?;
         let (life, id) = (self.life, order.id);
         let faults = self.options.faults.clone();
-        let notice = if self.strikes(faults.read_down, Point::ReadDown) {
+        let source = self.owners.get(&owner).map(|reader| reader.source);
+        let stubborn = source.and_then(|source| self.is_stubborn_source(Some(source)));
+        let notice = if stubborn.is_some() {
+            stubborn
+        } else if self.strikes(faults.read_down, Point::ReadDown) {
             Some(SourceNotice::Down { error: "no route".into() })
         } else if self.strikes(faults.read_throttle, Point::ReadThrottled) {
-            Some(SourceNotice::Throttled { retry_after: None })
+            let asked = self.options.asks && self.choices.later().chance(500);
+            let retry_after = asked.then(|| Duration::from_millis(self.choices.later().pick(&[100, 3000, 40_000])));
+            if asked {
+                self.coverage.hit(Point::ReadAfter);
+            }
+            Some(SourceNotice::Throttled { retry_after })
         } else if self.strikes(faults.position_lost, Point::PositionLost) {
             Some(SourceNotice::PositionLost { error: "unknown position".into() })
         } else {
@@ -148,7 +164,7 @@ impl World {
             }
             None => self.events.push(at, Event::ReadAnswer { life, id }),
         }
-        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: idle });
+        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: idle, is_answered: false });
         Ok(())
     }
 
@@ -173,7 +189,7 @@ impl World {
         for idx in passage.items {
             let uid = self.tracks[source].log.items()[idx].value;
             if self.oracle.truths[uid as usize].wanted {
-                self.oracle.entries[uid as usize].handed = true;
+                self.hand_over(uid, owner);
                 read.records.push(self.render(uid, owner));
             } else {
                 read.n_filtered += 1;
@@ -187,8 +203,23 @@ impl World {
         }
         if let Some(owner) = self.oracle.owners.get_mut(&owner).filter(|_| self.oracle.closing == Closing::Open) {
             owner.passed.clone_from(&read.passed);
+            if owner.restored_last.as_ref().is_some_and(|last| read.ended || owner.passed.as_ref().is_some_and(|passed| passed > last)) {
+                (owner.restored_last, owner.filled_us) = (None, self.now_us);
+            }
         }
         Ok(read)
+    }
+
+    /// A read of the living machine brings this record.
+    fn hand_over(&mut self, uid: u32, owner: TrackIdx) {
+        let is_read =
+            self.oracle.closing == Closing::Open && self.oracle.owners.get(&owner).is_some_and(|it| !it.over && !it.position_lost);
+        let entry = &mut self.oracle.entries[uid as usize];
+        (entry.handed, entry.handed_us) = (true, self.now_us);
+        if is_read {
+            self.oracle.tally.skipped += u64::from(entry.finished);
+            self.oracle.tally.restored += u64::from(!entry.finished && entry.restored);
+        }
     }
 
     /// A record comes into being; the caller gives it its place.
@@ -244,12 +275,9 @@ impl World {
     /// The record as the machine gets it.
     fn render(&self, uid: u32, owner: TrackIdx) -> Record {
         let truth = &self.oracle.truths[uid as usize];
-        let mut name = [0; 9];
-        name[0] = u8::try_from(truth.track).unwrap_or(u8::MAX);
-        name[1..].copy_from_slice(&truth.name.to_be_bytes());
         let section = if self.options.plan.mixes_tracks { Section { idx: truth.track, bytes: 12 } } else { Section::default() };
         Record {
-            id: RecordId::new(&name),
+            id: name(truth.name * 64 + u64::from(truth.track)),
             place: Place::Track(owner, truth.position.clone()),
             key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
             arrival: truth.arrival,

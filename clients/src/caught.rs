@@ -1,13 +1,17 @@
-//! Runs a future and turns its panic into a value.
+//! Panics as values: what runs beside others ends alone, is told, and begins anew.
 
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
+
+/// A life that panicked is followed by the next one after this.
+const NEXT_LIFE: Duration = Duration::from_millis(100);
 
 /// Runs `future`; `Err` is the text of its panic. The future is dropped where it stood: what it borrowed must stay good without it.
-pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| {
         // The future is never polled again after a panic, so nothing half changed inside it is ever seen.
@@ -20,8 +24,16 @@ pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Stri
     .await
 }
 
+/// Runs a life of `what` to its end. One that panics is told and followed by another.
+pub async fn kept_alive<F: Future<Output = ()>>(what: &str, mut life: impl FnMut() -> F) {
+    while let Err(error) = caught(life()).await {
+        tracing::error!(code = "FB-0501", what, error, "a task died and is started again");
+        tokio::time::sleep(NEXT_LIFE).await;
+    }
+}
+
 /// What a panic said.
-pub(crate) fn text(panic: &(dyn Any + Send)) -> String {
+pub fn text(panic: &(dyn Any + Send)) -> String {
     if let Some(it) = panic.downcast_ref::<&str>() {
         format!("panicked: {it}")
     } else if let Some(it) = panic.downcast_ref::<String>() {
@@ -33,6 +45,8 @@ pub(crate) fn text(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     #[tokio::test]
@@ -44,5 +58,17 @@ mod tests {
         })
         .await;
         assert_eq!(died, Err("panicked: lane 3 is held twice".into()));
+    }
+
+    #[tokio::test]
+    async fn a_life_that_panics_is_followed_by_another_until_one_ends() {
+        let n_lives = AtomicU32::new(0);
+        kept_alive("a test", || async {
+            let n = n_lives.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            assert!(n == 2, "the test wants it to die");
+        })
+        .await;
+        assert_eq!(n_lives.load(Ordering::SeqCst), 3);
     }
 }

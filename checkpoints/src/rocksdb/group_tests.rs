@@ -1,0 +1,91 @@
+//! Calls that come together are one group: when its write fails, each of them hears of it.
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::RocksOptions;
+use super::request::{Request, Write};
+use super::writer::Writer;
+use crate::ledger::Change;
+use crate::store::{Epoch, Lease, MappingId, StoreError, StoreHealth, TrackKey};
+
+fn writer(options: RocksOptions) -> (Writer, mpsc::Sender<Request>) {
+    let (requests, inbox) = mpsc::channel(16);
+    let (health, _) = watch::channel(StoreHealth::Ok);
+    (Writer::open(options, inbox, health).unwrap(), requests)
+}
+
+fn send<T>(requests: &mpsc::Sender<Request>, request: impl FnOnce(super::request::Answer<T>) -> Request) -> Told<T> {
+    let (answer, told) = oneshot::channel();
+    requests.try_send(request(answer)).unwrap();
+    told
+}
+
+type Told<T> = oneshot::Receiver<Result<T, StoreError>>;
+
+fn quakes() -> MappingId {
+    MappingId("quakes".to_owned())
+}
+
+fn acquire(requests: &mpsc::Sender<Request>, mapping: MappingId) -> Told<Lease> {
+    send(requests, |answer| Request::Write(Write::Acquire { mapping, generation: Epoch(0), answer }))
+}
+
+fn change(requests: &mpsc::Sender<Request>, lease: &Lease, change: Change) -> Told<()> {
+    send(requests, |answer| Request::Write(Write::Change { lease: lease.clone(), change, answer }))
+}
+
+fn commit(requests: &mpsc::Sender<Request>, lease: &Lease, track: &str) -> Told<()> {
+    change(requests, lease, Change::Commit(TrackKey(track.to_owned()), b"1".to_vec()))
+}
+
+/// What was told: the writer answers all that waits, in one go, and ends.
+fn told<T>(mut answer: Told<T>) -> Result<T, StoreError> {
+    answer.try_recv().expect("it is answered")
+}
+
+#[test]
+fn each_writer_of_a_group_that_fails_hears_of_it_and_nothing_of_it_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let lease = {
+        let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
+        let lease = acquire(&requests, quakes());
+        drop(requests);
+        writer.run();
+        told(lease).unwrap()
+    };
+    {
+        let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
+        let created = change(&requests, &lease, Change::Create(Vec::new()));
+        drop(requests);
+        writer.run();
+        told(created).unwrap();
+    }
+    // There is no room for a single byte.
+    let (mut full, requests) = writer(RocksOptions { bytes_max: Some(1), ..RocksOptions::new(folder.path()) });
+    let (one, other) = (commit(&requests, &lease, "one"), commit(&requests, &lease, "other"));
+    let noted = send(&requests, |answer| Request::Write(Write::Note { mapping: quakes(), note: Some(b"n".to_vec()), answer }));
+    let another = acquire(&requests, MappingId("another".to_owned()));
+    let last = commit(&requests, &lease, "last");
+    let kept = send(&requests, |answer| Request::Load { lease: lease.clone(), answer });
+    drop(requests);
+    full.run();
+    for answer in [one, other, noted, last] {
+        assert!(matches!(told(answer), Err(StoreError::Full { .. })), "each is told, not only the first");
+    }
+    assert!(matches!(told(another), Err(StoreError::Full { .. })));
+    assert_eq!(told(kept).unwrap(), Some(Vec::new()));
+}
+
+#[test]
+fn a_writer_whose_call_is_refused_keeps_nobody_of_its_group_from_being_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
+    let lease = acquire(&requests, quakes());
+    let stranger = Lease { mapping: quakes(), epoch: Epoch(0) };
+    let fenced = commit(&requests, &stranger, "one");
+    let another = acquire(&requests, MappingId("another".to_owned()));
+    drop(requests);
+    writer.run();
+    assert!(told(lease).is_ok() && told(another).is_ok());
+    assert!(matches!(told(fenced), Err(StoreError::Fenced { .. })));
+}

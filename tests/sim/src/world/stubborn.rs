@@ -1,0 +1,164 @@
+//! What goes on failing after the heal: a hundred times in a row, while all that it does not hold back must get done.
+
+use forebay_batcher::lanes::lane_of;
+use forebay_batcher::{OrderKey, Rule, SourceNotice};
+
+use super::{Phase, World};
+use crate::coverage::Point;
+use crate::options::Stubborn;
+use crate::oracle::{Poison, Violation, holds, order_key};
+
+const N_FAILURES: u32 = 100;
+/// How long it fails at least, and when all others must be done.
+const LASTS_US: u64 = 1_000_000_000;
+const OTHERS_US: u64 = 700_000_000;
+
+/// How far it has come.
+#[derive(Debug, Default)]
+pub(super) struct Stubbornness {
+    /// It fails still.
+    is_on: bool,
+    n_failures: u32,
+    /// The record that makes the function fail, or that is given up.
+    victim: Option<u32>,
+}
+
+impl World {
+    /// The heal: what is stubborn begins.
+    pub(super) fn begin_stubbornness(&mut self) {
+        self.stubbornness.is_on = self.options.stubborn != Stubborn::Nothing;
+        if !self.stubbornness.is_on {
+            return;
+        }
+        if let Stubborn::Record | Stubborn::Destination = self.options.stubborn {
+            self.stubbornness.victim = self.send_victim();
+        }
+        for track in 0..self.tracks.len() {
+            // What comes behind it, by other keys, on other tracks.
+            for _ in 0..6 {
+                self.append_or_send(track);
+            }
+        }
+    }
+
+    fn append_or_send(&mut self, track: usize) {
+        if self.oracle.is_queue {
+            self.send(1);
+        } else if !self.tracks[track].log.is_ended() {
+            self.append(track, 1);
+        }
+    }
+
+    fn send_victim(&mut self) -> Option<u32> {
+        let victim = u32::try_from(self.oracle.truths.len()).expect("worlds are small");
+        self.append_or_send(self.stubborn_track()?);
+        let truth = self.oracle.truths.get_mut(victim as usize)?;
+        truth.poison = Poison::Stays;
+        Some(victim)
+    }
+
+    /// The record that fails by itself.
+    pub(super) fn victim(&self) -> Option<u32> {
+        self.stubbornness.victim
+    }
+
+    /// The track on which it is.
+    fn stubborn_track(&self) -> Option<usize> {
+        (0..self.tracks.len()).find(|track| self.tracks[*track].started && !self.tracks[*track].log.is_ended())
+    }
+
+    /// A commit of this track fails.
+    pub(super) fn is_stubborn_store(&mut self, track: usize) -> bool {
+        self.options.stubborn == Stubborn::Store && self.stubborn_track() == Some(track) && self.fails_again(Point::StubbornStore)
+    }
+
+    /// A read fails.
+    pub(super) fn is_stubborn_source(&mut self, track: Option<usize>) -> Option<SourceNotice> {
+        let is_its = self.options.stubborn == Stubborn::Source && track.is_none_or(|track| self.stubborn_track() == Some(track));
+        let fails = is_its && self.fails_again(Point::StubbornSource);
+        fails.then(|| SourceNotice::Down { error: "no route for long".into() })
+    }
+
+    /// A notice is refused.
+    pub(super) fn is_stubborn_destination(&mut self) -> bool {
+        self.options.stubborn == Stubborn::Destination && self.fails_again(Point::StubbornDestination)
+    }
+
+    /// These records meet the one that makes the function fail.
+    pub(super) fn meets_the_victim(&mut self, uids: &[u32]) {
+        if self.stubbornness.victim.is_some_and(|victim| uids.contains(&victim))
+            && self.options.stubborn == Stubborn::Record
+            && !self.fails_again(Point::StubbornRecord)
+            && let Some(victim) = self.stubbornness.victim
+        {
+            self.oracle.truths[victim as usize].poison = Poison::Harmless;
+        }
+    }
+
+    /// Nothing is left that could fail once more: the world may end.
+    pub(super) fn heal_by_now(&mut self) {
+        let victim = self.stubbornness.victim.map(|victim| &self.oracle.truths[victim as usize]);
+        if victim.is_some_and(|victim| victim.gone || victim.n_done + victim.n_taken > 0) {
+            self.stubbornness.is_on = false;
+        }
+    }
+
+    fn fails_again(&mut self, point: Point) -> bool {
+        if !self.stubbornness.is_on || self.phase == Phase::Safety {
+            return false;
+        }
+        self.stubbornness.n_failures += 1;
+        if self.stubbornness.n_failures > N_FAILURES && self.now_us > self.healed_us + LASTS_US {
+            self.stubbornness.is_on = false;
+            self.coverage.hit(point);
+            self.changed = true;
+        }
+        self.stubbornness.is_on
+    }
+
+    /// S-2: what fails for ever stops no other: by now all that it does not hold back is finished.
+    pub(super) fn s2_all_others_are_done(&self) -> Result<(), Violation> {
+        if !self.stubbornness.is_on || self.oracle.is_queue || self.now_us < self.healed_us + OTHERS_US {
+            return Ok(());
+        }
+        let Some(stubborn) = self.stubborn_track() else { return Ok(()) };
+        for (track, uids) in self.oracle.by_track.iter().enumerate().filter(|(track, _)| self.tracks[*track].started) {
+            for uid in uids {
+                let truth = &self.oracle.truths[*uid as usize];
+                let is_done = truth.n_done + truth.n_taken + truth.n_discarded > 0 || truth.gone || !truth.wanted;
+                holds(Rule::S2, is_done || self.is_held_back(*uid, track, stubborn), || {
+                    format!(
+                        "record {uid} of track {track} is not done, and {:?} has failed {} times; {}",
+                        self.options.stubborn,
+                        self.stubbornness.n_failures,
+                        self.whereabouts()
+                    )
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// It may wait for what is stubborn: on the same lane, or in a batch that fails as a whole.
+    fn is_held_back(&self, uid: u32, track: usize, stubborn: usize) -> bool {
+        let is_mixed = self.plan.mixes_tracks;
+        match self.options.stubborn {
+            Stubborn::Nothing => false,
+            // A track whose commits fail takes no new work, and a batch of several tracks waits for all of theirs.
+            Stubborn::Store | Stubborn::Source => track == stubborn || is_mixed,
+            Stubborn::Record if is_mixed && !self.plan.retry.bisect => true,
+            // The memory that one track holds is one for all; what of it others need they get.
+            Stubborn::Record if self.options.cramped => is_mixed || track == stubborn,
+            Stubborn::Record | Stubborn::Destination => {
+                let lane = |uid: u32| {
+                    let truth = &self.oracle.truths[uid as usize];
+                    lane_of(&truth.key.map_or(OrderKey::Free, order_key), &truth.position, self.plan.lanes.get())
+                };
+                // A destination that takes nothing holds back every lane that gave something up.
+                self.options.stubborn == Stubborn::Destination
+                    && self.oracle.by_track[track].iter().any(|other| lane(*other) == lane(uid) && self.oracle.is_told(*other))
+                    || track == stubborn && self.stubbornness.victim.is_some_and(|victim| lane(victim) == lane(uid))
+            }
+        }
+    }
+}
