@@ -52,7 +52,7 @@ pub struct Stream {
 impl Choices {
     /// Choices drawn from a seed.
     pub fn seeded(seed: u64) -> Self {
-        let later = Rng::new(seed.rotate_left(32) ^ 0x6c61_7465_72).draw();
+        let later = Rng::new(seed.rotate_left(32) ^ 0x006c_6174_6572).draw();
         Self { first: Stream::new(Origin::Drawn(Rng::new(seed)), 2048), later: Stream::new(Origin::Drawn(Rng::new(later)), 128) }
     }
 
