@@ -9,8 +9,6 @@ use forebay_pollers::{Feed, Source};
 
 use super::Place;
 
-/// Two mappings read a queue and do not agree about it.
-pub(super) const OTHER_TERMS: Code = Code("FB-0221");
 /// As many others are named.
 const NAMED_MAX: usize = 3;
 
