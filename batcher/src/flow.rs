@@ -51,8 +51,11 @@ impl Machine {
                     continue;
                 }
                 What::Tell(_) if !self.is_durable(chain, step) => Status::Durable,
-                // S-5: one that was refused waits, whatever else of its chain is gone meanwhile.
-                What::Tell(_) if matches!(&chain.status, Status::Redeliver { until, .. } if *until > self.now.tick) => chain.status.clone(),
+                What::Tell(told)
+                    if told.n_refused > 0 && matches!(&chain.status, Status::Redeliver { until, .. } if *until > self.now.tick) =>
+                {
+                    chain.status.clone()
+                }
                 What::Tell(_) => {
                     self.deliver(id);
                     return;
@@ -180,7 +183,15 @@ impl Machine {
 
     /// Looks at a chain anew: what it waited for is over, or its first step is another.
     pub(crate) fn look_again(&mut self, id: ChainId) {
-        self.set_status(id, Status::New);
+        let now = self.now.tick;
+        let waits = self.chains.get(&id).is_some_and(|chain| {
+            let is_refused = matches!(chain.steps.front(), Some(Step { what: What::Tell(told), .. }) if told.n_refused > 0);
+            // S-5: one that was refused waits, whatever else of its chain is gone meanwhile.
+            is_refused && matches!(&chain.status, Status::Redeliver { until, .. } if *until > now)
+        });
+        if !waits {
+            self.set_status(id, Status::New);
+        }
         self.advance(id);
     }
 }

@@ -121,6 +121,10 @@ pub trait Source: Send + Sync {
     }
     /// How often `tracks` is asked again.
     fn rediscover_every(&self) -> Duration;
+    /// Ends when `tracks` may have something new before that; never for a source that is not told. May be dropped without losing anything.
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
     /// Where each track begins for a mapping that starts at `start`; asked once, before the mapping is Enabled.
     fn origins(&self, start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>>;
     /// Where a track begins that appeared after the mapping was made: its first record.
