@@ -51,9 +51,9 @@ impl World {
         Some(event)
     }
 
-    /// It stands still, or has not heard all of what came meanwhile.
+    /// It stands still, or has not done yet what it heard of when it went on, such as a commit before a retry.
     pub(super) fn may_be_behind(&self) -> bool {
-        self.now_us <= self.stall.until_us
+        self.now_us <= self.stall.until_us + 1_000_000
     }
 
     fn is_stalled(&self) -> bool {
