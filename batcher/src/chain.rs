@@ -1,6 +1,6 @@
 //! What is left of one batch: its slices and notices in order. A chain holds its lanes until nothing is left, so nothing overtakes it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -22,6 +22,8 @@ pub(crate) struct Chain {
     pub(crate) status: Status,
     pub(crate) limits: Limits,
     pub(crate) holds: Vec<Hold>,
+    /// Groups of which a message was lost while the first step was out: unless that step ends them, they go back.
+    pub(crate) stopped: BTreeSet<Bytes>,
     /// Its first failure, for people.
     pub(crate) failing_since: Option<Tick>,
     /// The function was not reached by its last attempt.
@@ -87,7 +89,15 @@ pub(crate) enum Hold {
 
 impl Chain {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { steps: VecDeque::new(), status: Status::New, limits, holds: Vec::new(), failing_since: None, not_reached: None }
+        Self {
+            steps: VecDeque::new(),
+            status: Status::New,
+            limits,
+            holds: Vec::new(),
+            stopped: BTreeSet::new(),
+            failing_since: None,
+            not_reached: None,
+        }
     }
 
     /// The records of all its steps.
@@ -122,6 +132,12 @@ impl Chain {
     /// How many of its records, the first ones, are with the function or the destination.
     pub(crate) fn n_out(&self) -> usize {
         self.steps.front().filter(|_| self.is_out()).map_or(0, |step| step.records().len())
+    }
+
+    /// Whether its first step was refused and waits to be told of again, whatever became of the other records.
+    pub(crate) fn waits_after_refusal(&self) -> bool {
+        let is_refused = matches!(self.steps.front(), Some(Step { what: What::Tell(told), .. }) if told.n_refused > 0);
+        is_refused && matches!(self.status, Status::Redeliver { .. })
     }
 
     /// Whether anything of it was tried or given up, so that order on its lanes depends on a memory of it.

@@ -24,7 +24,7 @@ use crate::timers::Timer;
 use crate::watermark::{OpenRecords, join};
 
 /// The longest that a read of a track may wait for records.
-const READ_WAIT_MAX: Duration = Duration::from_secs(20);
+const READ_WAIT_MAX: Duration = Duration::from_secs(60);
 /// The most records that one read is asked for.
 const READ_RECORDS_MAX: u32 = 10_000;
 /// The most bytes that one read is asked for, and what a track is asked for that had nothing the last time.

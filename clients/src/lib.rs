@@ -3,6 +3,7 @@
 pub mod address;
 pub mod aws;
 pub mod caught;
+pub mod descriptors;
 pub mod exchange;
 pub mod http;
 pub mod mark;
@@ -13,6 +14,7 @@ pub mod tls;
 
 pub use aws::{Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, KeptCredentials, RelayError, sdk_client};
 pub use aws_credential_types::provider::error::CredentialsError;
+pub use descriptors::{Descriptor, Descriptors};
 pub use exchange::{Answer, BodyError, ExchangeError, Limits, coding_of, compressed};
 pub use http::{HttpClient, HttpClients};
 pub use mark::Mark;

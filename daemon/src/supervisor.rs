@@ -32,7 +32,8 @@ pub async fn supervise(
     loop {
         let mut jobs = Jobs::default();
         let began = Instant::now();
-        let life = caught(mapping_task::live(&wiring, &entry, &mut commands, &mut seat, &mut jobs)).await;
+        // In a box: a future that is handed on is kept once for each hand, and this one is large.
+        let life = caught(Box::pin(mapping_task::live(&wiring, &entry, &mut commands, &mut seat, &mut jobs))).await;
         seat.want(0);
         if began.elapsed() >= GOOD_LIFE {
             n_failures = 0;

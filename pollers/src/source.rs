@@ -121,6 +121,10 @@ pub trait Source: Send + Sync {
     }
     /// How often `tracks` is asked again.
     fn rediscover_every(&self) -> Duration;
+    /// Ends when `tracks` may have something new before that; never for a source that is not told. May be dropped without losing anything.
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
     /// Where each track begins for a mapping that starts at `start`; asked once, before the mapping is Enabled.
     fn origins(&self, start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>>;
     /// Where a track begins that appeared after the mapping was made: its first record.
@@ -324,6 +328,12 @@ impl SourceError {
     /// A source that cannot be read, whyever.
     pub const DOWN: Code = Code("FB-0504");
     const POSITION_LOST: Code = Code("FB-0502");
+    const DIED: Code = Code("FB-0501");
+
+    /// What reads `what` panicked: it is asked again, as when it is down.
+    pub(crate) fn died(what: &str, panic: String) -> Self {
+        Self::Down { what: what.to_owned(), code: Self::DIED, cause: format!("what reads it {panic}").into() }
+    }
 
     /// The page that explains it.
     pub fn code(&self) -> Code {
@@ -332,11 +342,6 @@ impl SourceError {
             Self::Throttled { .. } => Self::DOWN,
             Self::PositionLost { .. } => Self::POSITION_LOST,
         }
-    }
-
-    /// What reads `what` panicked: it is asked again, as when it is down.
-    pub(crate) fn died(what: &str, panic: String) -> Self {
-        Self::Down { what: what.to_owned(), code: Code("FB-0501"), cause: format!("FB-0501: what reads it {panic}").into() }
     }
 
     /// The same as the core is told it, the causes in the text.

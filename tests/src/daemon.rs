@@ -17,6 +17,10 @@ pub struct Daemon {
     pub folder: PathBuf,
 }
 
+/// How it is run when nothing else is said.
+const ARGUMENTS: [&str; 9] =
+    ["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"];
+
 /// The binary under test.
 ///
 /// # Panics
@@ -61,6 +65,13 @@ impl Daemon {
         Self::spawn_as(folder, &arguments, &[]).ready()
     }
 
+    /// The same as [`Daemon::start`] for a process that may have this many files open and not one more.
+    pub fn start_limited(folder: &Path, open_files_max: u32) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("ulimit -n {open_files_max}; exec \"$0\" \"$@\"")]).arg(binary());
+        Self::spawn_by(command, folder, &ARGUMENTS, &[]).ready()
+    }
+
     /// Waits until it is ready.
     fn ready(mut self) -> Self {
         let daemon = &mut self;
@@ -88,26 +99,27 @@ impl Daemon {
 
     /// The same with variables of its own. Those of AWS's tools that the test has are not passed on, and no metadata service is asked.
     pub fn spawn_with(folder: &Path, variables: &[(&str, String)]) -> Self {
-        let arguments = ["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"];
-        Self::spawn_as(folder, &arguments, variables)
+        Self::spawn_as(folder, &ARGUMENTS, variables)
     }
 
     /// Starts it with its output, log included, going to `out` and waits until it is ready.
     pub fn start_writing_to(folder: &Path, out: File) -> Self {
-        let arguments = ["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"];
-        Self::spawn_onto(folder, &arguments, &[], out).ready()
+        Self::spawn_onto(Command::new(binary()), folder, &ARGUMENTS, &[], out).ready()
     }
 
     fn spawn_as(folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
-        let log = File::options().create(true).append(true).open(folder.join("log")).expect("the log can be written");
-        Self::spawn_onto(folder, arguments, variables, log)
+        Self::spawn_by(Command::new(binary()), folder, arguments, variables)
     }
 
-    fn spawn_onto(folder: &Path, arguments: &[&str], variables: &[(&str, String)], log: File) -> Self {
+    fn spawn_by(command: Command, folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
+        let log = File::options().create(true).append(true).open(folder.join("log")).expect("the log can be written");
+        Self::spawn_onto(command, folder, arguments, variables, log)
+    }
+
+    fn spawn_onto(mut command: Command, folder: &Path, arguments: &[&str], variables: &[(&str, String)], log: File) -> Self {
         for name in ["admin.addr", "api.addr"] {
             let _ = std::fs::remove_file(folder.join("data").join(name));
         }
-        let mut command = Command::new(binary());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
             command.env_remove(name);
         }

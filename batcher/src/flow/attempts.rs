@@ -90,7 +90,7 @@ impl Machine {
         let limits = chain.limits.clone();
         let Next { done, left, then } = next(tried, outcome, &limits);
         self.counts.succeeded += done.len() as u64;
-        let lost = self.lost_groups(&done);
+        let mut lost = self.lost_groups(&done);
         self.finish(&done);
         self.leave(&left, id, &error);
         let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id)).collect();
@@ -98,6 +98,7 @@ impl Machine {
         for step in steps.into_iter().rev() {
             chain.steps.push_front(step);
         }
+        lost.append(&mut self.chains.get_mut(&id).map(|chain| std::mem::take(&mut chain.stopped)).unwrap_or_default());
         self.stop_groups(id, &lost);
         if has_changed {
             self.mark_chain_dirty(id);

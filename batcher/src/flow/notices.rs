@@ -53,12 +53,14 @@ impl Machine {
         let seed = self.seed_of(id.0);
         let Some(chain) = self.chains.get_mut(&id) else { return };
         let since = chain.failing_since.unwrap_or(now);
+        let mut stopped = std::mem::take(&mut chain.stopped);
         let answer = if planted(Mutant::RefusedIsTaken) { Delivery::Taken } else { answer };
         match answer {
             Delivery::Taken => {
                 let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
                 self.counts.delivered += told.slice.n_records() as u64;
-                let lost = self.lost_groups(told.slice.records());
+                let mut lost = self.lost_groups(told.slice.records());
+                lost.append(&mut stopped);
                 self.finish(told.slice.records());
                 self.set_status(id, Status::New);
                 self.stop_groups(id, &lost);
@@ -75,6 +77,7 @@ impl Machine {
                 if self.is_closing() {
                     self.hand_back(id);
                 }
+                self.stop_groups(id, &stopped);
                 // What was lost while it was told of is not told of again.
                 self.drop_dead(id);
                 let front = self.chains.get(&id).and_then(|chain| chain.steps.front());

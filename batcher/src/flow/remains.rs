@@ -83,7 +83,10 @@ impl Machine {
                     What::Filling(it) => !it.records.is_empty() || tracks.by_idx.get(&it.track).is_some_and(|track| track.is_active()),
                     What::Try(_) | What::Tell(_) => true,
                 });
-                self.advance(id);
+                self.drop_dead(id);
+                if !self.chains.get(&id).is_some_and(Chain::waits_after_refusal) {
+                    self.advance(id);
+                }
             }
         }
     }

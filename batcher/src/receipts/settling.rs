@@ -140,7 +140,10 @@ impl Machine {
         self.send_waiting_of_groups_back(groups);
         for id in chains {
             self.take_groups_out(id, groups);
-            if self.chains.get(&id).is_some_and(|chain| !chain.is_out()) {
+            if let Some(chain) = self.chains.get_mut(&id).filter(|chain| chain.is_out()) {
+                // What is out runs on; if that does not end it, it goes back as well.
+                chain.stopped.extend(groups.iter().cloned());
+            } else if self.chains.get(&id).is_some_and(|chain| !chain.waits_after_refusal()) {
                 self.look_again(id);
             }
         }

@@ -35,6 +35,8 @@ use forebay_clients::caught::caught;
 
 /// How long killing the functions' processes may take after a second signal.
 const KILL_MAX: Duration = Duration::from_secs(1);
+/// Threads beside those that work, for what blocks a moment: names to look up, small files to read.
+const BLOCKING_MAX: usize = 64;
 /// How long the last lines of the log may take to be written.
 const LOG_END_MAX: Duration = Duration::from_secs(1);
 /// How long the runtime may take to end once nothing runs.
@@ -88,7 +90,8 @@ impl RunArgs {
             error!(code = "FB-0508", "there is no home folder to keep data in: say --data-dir");
             return Exit::Config;
         };
-        let started = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let started = runtime.enable_all().thread_name("forebay-work").max_blocking_threads(BLOCKING_MAX).build();
         let started = started.and_then(|runtime| Ok((runtime, Watchdog::start(blueprint.settings.shutdown_grace)?)));
         let (runtime, watchdog) = match started {
             Ok(started) => started,
@@ -206,8 +209,9 @@ async fn start(begun: Begun<'_>) -> Result<RunningProcess<'_>, Refusal> {
     let signals = Signals::listen().map_err(Refusal::Signals)?;
     watchdog.listen().map_err(Refusal::Signals)?;
     let clock = Clock::start();
-    let open_files_max = open_files::raise();
-    info!(version = env!("CARGO_PKG_VERSION"), data_dir = %folder.display(), open_files_max, "forebay starts");
+    let open_files = open_files::raise();
+    let (open_files_max, followed_files_open_max) = (open_files.all, open_files.followed);
+    info!(version = env!("CARGO_PKG_VERSION"), data_dir = %folder.display(), open_files_max, followed_files_open_max, "forebay starts");
     effective::lines(&loaded, &blueprint).iter().for_each(effective::Line::tell);
     let forebay_config::Settings { shutdown_grace, watch_config, .. } = blueprint.settings;
     let settings = Settings { shutdown_grace, watch_config };

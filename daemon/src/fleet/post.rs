@@ -315,7 +315,7 @@ async fn erased(ground: &Ground, gone: &Entry, orders: &mut watch::Receiver<Orde
             Err(error) => error,
         };
         let error = chain(&refusal);
-        if let Some(n_held_back) = repeats.allow(("erase", 0), &error, Tick::default().after(began.elapsed())) {
+        if let Some(n_held_back) = repeats.allow(("erase", 0), &error.as_str().into(), Tick::default().after(began.elapsed())) {
             let code = refusal.code();
             warn!(code, mapping = id.0, error, n_held_back, "a deleted mapping's positions cannot be removed yet; tried again");
         }

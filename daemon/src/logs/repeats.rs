@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use forebay_batcher::Tick;
+use forebay_batcher::{Fault, Tick};
 
 /// A warning that repeats is logged once in this time, with the number held back.
 const EVERY: Duration = Duration::from_secs(60);
@@ -32,14 +32,14 @@ struct Reasons {
 
 #[derive(Debug)]
 struct Seen {
-    reason: String,
+    reason: Fault,
     logged: Tick,
     n_held_back: u64,
 }
 
 impl Repeats {
     /// Whether to log now: `Some(n)` says yes, and that `n` like it, or of reasons that have no line of their own, were held back.
-    pub(crate) fn allow(&mut self, topic: Topic, reason: &str, now: Tick) -> Option<u64> {
+    pub(crate) fn allow(&mut self, topic: Topic, reason: &Fault, now: Tick) -> Option<u64> {
         self.topics.entry(topic).or_default().allow(essence(reason), now)
     }
 
@@ -51,7 +51,7 @@ impl Repeats {
 }
 
 impl Reasons {
-    fn allow(&mut self, reason: String, now: Tick) -> Option<u64> {
+    fn allow(&mut self, reason: Fault, now: Tick) -> Option<u64> {
         let is_fresh = |it: &Seen| it.logged.until(now) < EVERY;
         let mut n_held_back = 0;
         if let Some(at) = self.seen.iter().position(|it| it.reason == reason) {
@@ -73,22 +73,18 @@ impl Reasons {
     }
 }
 
-/// What tells a reason from others: its words without those that hold digits, such as ids, counts and times, which differ each time.
-fn essence(reason: &str) -> String {
-    let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
+/// What tells a reason from others: its page, and its words without those that hold digits, such as ids, counts and times, which differ each
+/// time.
+fn essence(reason: &Fault) -> Fault {
+    let text: String = reason.text.chars().take(REASON_CHARS_MAX).collect();
     let is_of_word = |it: char| it.is_alphanumeric() || it == '-';
-    let mut essence = String::with_capacity(reason.len());
-    for piece in reason.split_inclusive(|it| !is_of_word(it)) {
+    let mut essence = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|it| !is_of_word(it)) {
         let word = piece.trim_end_matches(|it| !is_of_word(it));
-        essence.push_str(if is_code(word) || !word.contains(|it: char| it.is_ascii_digit()) { word } else { "#" });
+        essence.push_str(if word.contains(|it: char| it.is_ascii_digit()) { "#" } else { word });
         essence.push_str(&piece[word.len()..]);
     }
-    essence
-}
-
-/// Codes such as `FB-0210` say what happened.
-fn is_code(word: &str) -> bool {
-    word.strip_prefix("FB-").is_some_and(|it| it.len() == 4 && it.bytes().all(|it| it.is_ascii_digit()))
+    Fault { text: essence, code: reason.code }
 }
 
 #[cfg(test)]
@@ -104,7 +100,7 @@ mod tests {
     /// What is told of warnings that come at these seconds for these reasons.
     fn told(warnings: &[(u64, &str)]) -> Vec<Option<u64>> {
         let mut repeats = Repeats::default();
-        warnings.iter().map(|(seconds, reason)| repeats.allow(TOPIC, reason, at(*seconds))).collect()
+        warnings.iter().map(|(seconds, reason)| repeats.allow(TOPIC, &(*reason).into(), at(*seconds))).collect()
     }
 
     #[test]
@@ -117,33 +113,33 @@ mod tests {
     fn repeats_are_counted_and_told_once_a_minute() {
         assert_eq!(told(&[(0, "a"), (1, "a"), (59, "a"), (60, "a"), (61, "a")]), [Some(0), None, None, Some(2), None]);
         let mut repeats = Repeats::default();
-        assert_eq!(repeats.allow(TOPIC, "a", at(0)), Some(0));
-        assert_eq!(repeats.allow(TOPIC, "a", at(1)), None);
-        assert_eq!(repeats.allow(("source down", 1), "a", at(1)), Some(0), "another track is another topic");
+        assert_eq!(repeats.allow(TOPIC, &"a".into(), at(0)), Some(0));
+        assert_eq!(repeats.allow(TOPIC, &"a".into(), at(1)), None);
+        assert_eq!(repeats.allow(("source down", 1), &"a".into(), at(1)), Some(0), "another track is another topic");
         assert_eq!(repeats.over(TOPIC), Some(1));
         assert_eq!(repeats.over(TOPIC), None);
-        assert_eq!(repeats.allow(TOPIC, "a", at(2)), Some(0), "a new trouble is told at once");
+        assert_eq!(repeats.allow(TOPIC, &"a".into(), at(2)), Some(0), "a new trouble is told at once");
     }
 
     #[test]
     fn reasons_without_end_are_bounded_and_the_oldest_makes_room() {
         let mut repeats = Repeats::default();
         let names: Vec<String> = ('a'..='z').map(String::from).collect();
-        let n_told = names.iter().filter(|it| repeats.allow(TOPIC, it, at(0)).is_some()).count();
+        let n_told = names.iter().filter(|it| repeats.allow(TOPIC, &it.as_str().into(), at(0)).is_some()).count();
         assert_eq!(n_told, REASONS_MAX);
-        assert_eq!(repeats.allow(TOPIC, "a", at(1)), None);
+        assert_eq!(repeats.allow(TOPIC, &"a".into(), at(1)), None);
         let n_others = (names.len() - REASONS_MAX) as u64;
-        assert_eq!(repeats.allow(TOPIC, "another", at(60)), Some(n_others + 1), "the oldest is forgotten, its count is not");
+        assert_eq!(repeats.allow(TOPIC, &"another".into(), at(60)), Some(n_others + 1), "the oldest is forgotten, its count is not");
         assert_eq!(repeats.topics[&TOPIC].seen.len(), REASONS_MAX);
     }
 
     #[test]
     fn what_differs_each_time_makes_no_other_reason() {
-        let check = |reason: &str, expected: &str| assert_eq!(essence(reason), expected);
+        let check = |reason: &str, expected: &str| assert_eq!(essence(&reason.into()).text, expected);
         check("KeyError: 'id'", "KeyError: 'id'");
         check("3 of 10 records failed", "# of # records failed");
         check("no answer from 10.0.0.7:80 (request 8f2c-77)", "no answer from #.#.#.#:# (request #)");
-        check("FB-0210: the queue q is not there", "FB-0210: the queue q is not there");
-        assert_ne!(essence("FB-0210: x"), essence("FB-0211: x"));
+        let [one, other] = ["FB-0210", "FB-0211"].map(|code| essence(&Fault::new(forebay_config::Code(code), "x")));
+        assert_ne!(one, other, "another page is another reason");
     }
 }

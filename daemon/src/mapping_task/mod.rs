@@ -51,7 +51,8 @@ pub(crate) async fn live(
         biased;
         // Nothing that a start does is half done when it is dropped: the store's writes are whole, and the next start reads them.
         () = closed(commands) => return Ok(()),
-        started = start::start(wiring) => started?,
+        // In a box of its own: it is large, and a life that runs needs it no more.
+        started = Box::pin(start::start(wiring)) => started?,
     };
     entry.set_lifecycle(Lifecycle::Enabled);
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;

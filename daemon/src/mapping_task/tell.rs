@@ -25,6 +25,8 @@ const FUNCTION: &str = "function";
 const REACH: &str = "reach";
 const DESTINATION: &str = "destination";
 const STORE: &str = "store";
+/// Of what says nothing about itself.
+static NO_FAULT: Fault = Fault { text: String::new(), code: None };
 
 impl Life<'_> {
     fn note(&self, of: ErrorOf, track: Option<TrackIdx>, error: &Fault) {
@@ -61,10 +63,10 @@ impl Life<'_> {
         let allowed = match outcome {
             Outcome::Succeeded(_) => Some(0),
             Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => {
-                self.repeats.allow(topic_of(FUNCTION), error.as_ref().map_or("", |it| &it.text), now)
+                self.repeats.allow(topic_of(FUNCTION), error.as_ref().unwrap_or(&NO_FAULT), now)
             }
             // All tracks wait for the same function: one line speaks for them.
-            Outcome::NotReached { .. } => self.repeats.allow((REACH, 0), error.as_ref().map_or("", |it| &it.text), now),
+            Outcome::NotReached { .. } => self.repeats.allow((REACH, 0), error.as_ref().unwrap_or(&NO_FAULT), now),
         };
         let reached_again = match outcome {
             Outcome::NotReached { .. } => None,
@@ -139,7 +141,7 @@ impl Life<'_> {
         let topic = (DESTINATION, work.track.map_or(0, |it| it.0));
         let allowed = match answer {
             Delivery::Taken => self.repeats.over(topic).or(Some(0)),
-            Delivery::Refused { error } => self.repeats.allow(topic, &error.text, now),
+            Delivery::Refused { error } => self.repeats.allow(topic, error, now),
         };
         let (mapping, source, track, n_records) = (self.entry.name(), self.entry.source_kind(), self.label(work.track), work.n_records);
         let destination = self.wiring.outbox.as_ref().map(crate::outbox::Outbox::label);
@@ -181,8 +183,8 @@ impl Life<'_> {
         let now = self.wiring.clock.now().tick;
         let allowed = match answer {
             Committed::Durable => self.repeats.over((STORE, 0)),
-            Committed::Full => self.repeats.allow((STORE, 0), "full", now),
-            Committed::Failed => self.repeats.allow((STORE, 0), error.unwrap_or_default(), now),
+            Committed::Full => self.repeats.allow((STORE, 0), &"full".into(), now),
+            Committed::Failed => self.repeats.allow((STORE, 0), &error.unwrap_or_default().into(), now),
             Committed::Fenced => Some(0),
         };
         let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.tracks.label(track));
@@ -216,7 +218,7 @@ impl Life<'_> {
             None => self.repeats.over(topic),
             Some(SourceNotice::PositionLost { .. }) => Some(0),
             Some(notice @ (SourceNotice::Throttled { .. } | SourceNotice::Down { .. })) => {
-                self.repeats.allow(topic, &source_trouble(notice).text, now)
+                self.repeats.allow(topic, &source_trouble(notice), now)
             }
         };
         let Some(n_held_back) = allowed else { return };
@@ -246,7 +248,7 @@ impl Life<'_> {
 
     pub(super) fn tell_trouble(&mut self, error: &Fault) {
         self.note(ErrorOf::Source, None, error);
-        let Some(n_held_back) = self.repeats.allow((LISTING, 0), &error.text, self.wiring.clock.now().tick) else { return };
+        let Some(n_held_back) = self.repeats.allow((LISTING, 0), error, self.wiring.clock.now().tick) else { return };
         warn!(
             code = "FB-0504",
             mapping = self.entry.name(),

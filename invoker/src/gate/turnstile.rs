@@ -1,6 +1,6 @@
 //! Who gets the next slot of one function: decisions without a clock, a lock or a task.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::ops::Bound;
 use std::time::Duration;
@@ -43,6 +43,8 @@ pub(crate) struct Turnstile {
     slots: u32,
     in_use: u32,
     seats: BTreeMap<SeatId, Seat>,
+    /// Those that want a slot: of a thousand mappings most want none.
+    hungry: BTreeSet<SeatId>,
     n_seats_ever: u32,
     /// Who got the last slot: the next one goes to the seat after it.
     last: SeatId,
@@ -76,7 +78,7 @@ struct Probing {
 impl Turnstile {
     pub(crate) fn new(seed: u64) -> Self {
         let last = SeatId(0);
-        Self { slots: 0, in_use: 0, seats: BTreeMap::new(), n_seats_ever: 0, last, closed: None, era: 0, seed }
+        Self { slots: 0, in_use: 0, seats: BTreeMap::new(), hungry: BTreeSet::new(), n_seats_ever: 0, last, closed: None, era: 0, seed }
     }
 
     /// Sets the function's slots. Slots granted and not yet picked up are taken back as far as they exceed it.
@@ -97,6 +99,7 @@ impl Turnstile {
     pub(crate) fn leave(&mut self, id: SeatId) {
         self.want(id, 0);
         self.seats.remove(&id);
+        self.hungry.remove(&id);
     }
 
     /// Replaces what a mapping wants; slots granted and not yet picked up are part of it.
@@ -106,6 +109,10 @@ impl Turnstile {
         seat.ready -= n_surplus;
         seat.in_use -= n_surplus;
         seat.wants = n - seat.ready;
+        self.hungry.remove(&id);
+        if seat.wants > 0 {
+            self.hungry.insert(id);
+        }
         self.in_use -= n_surplus;
         self.probe_withdrawn(n_surplus);
     }
@@ -117,6 +124,9 @@ impl Turnstile {
             let Some(id) = self.whose_turn() else { break };
             let seat = self.seats.get_mut(&id).expect("whose_turn names seats");
             seat.wants -= 1;
+            if seat.wants == 0 {
+                self.hungry.remove(&id);
+            }
             seat.ready += 1;
             seat.in_use += 1;
             self.in_use += 1;
@@ -131,10 +141,10 @@ impl Turnstile {
 
     /// The first seat after the last one served that wants a slot and may have it.
     fn whose_turn(&self) -> Option<SeatId> {
-        let after = self.seats.range((Bound::Excluded(self.last), Bound::Unbounded));
-        let up_to = self.seats.range(..=self.last);
-        let may = |seat: &Seat| seat.wants > 0 && seat.in_use < seat.max;
-        after.chain(up_to).find(|(_, seat)| may(seat)).map(|(id, _)| *id)
+        let after = self.hungry.range((Bound::Excluded(self.last), Bound::Unbounded));
+        let up_to = self.hungry.range(..=self.last);
+        let may = |id: &&SeatId| self.seats.get(id).is_some_and(|seat| seat.wants > 0 && seat.in_use < seat.max);
+        after.chain(up_to).find(may).copied()
     }
 
     /// Picks up a granted slot.
@@ -178,11 +188,14 @@ impl Turnstile {
     /// Takes up to `n` slots back that are granted and not yet picked up; their seats want them again.
     fn take_back(&mut self, n: u32) {
         let mut n_left = n;
-        for seat in self.seats.values_mut() {
+        for (id, seat) in &mut self.seats {
             let n_back = seat.ready.min(n_left);
             seat.ready -= n_back;
             seat.in_use -= n_back;
             seat.wants += n_back;
+            if n_back > 0 {
+                self.hungry.insert(*id);
+            }
             self.in_use -= n_back;
             n_left -= n_back;
         }

@@ -31,6 +31,8 @@ pub(super) enum Row {
     Read(TrackName, StretchId, Result<(Box<dyn Reader>, RawRead), SourceError>),
     Listed(SubscriberId, Result<Listing, SourceError>),
     Room(SubscriberId, Option<mpsc::OwnedPermit<FeedEvent>>),
+    /// The source may have other tracks.
+    Changed,
     Queue(Called),
 }
 
@@ -44,7 +46,10 @@ pub(super) struct Member {
     /// Events for which the channel has no room; a row waits for it when there are any.
     late: VecDeque<FeedEvent>,
     trouble: Option<SourceNotice>,
+    /// `None` while a listing is under way.
     list_at: Option<Instant>,
+    /// The source changed while it was under way: it may not hold that yet.
+    lists_again: bool,
     /// Its own receives of a queue that are open.
     pub(super) receives: BTreeSet<ReadId>,
     /// It takes no messages any more and settles what it has.
@@ -92,6 +97,9 @@ impl Actor {
     }
 
     pub(super) async fn run(mut self) {
+        if self.queue.is_none() {
+            self.rows.push(changed_row(Arc::clone(&self.source)));
+        }
         // A receive that was sent is waited for: what it brings is handed back when nobody wants it any more.
         while !self.stops || self.n_calls > 0 {
             let deadline = self.deadline();
@@ -143,8 +151,9 @@ impl Actor {
         let renderer = self.source.renderer_for(has_window);
         let (tracks, late) = (BTreeMap::new(), VecDeque::new());
         let list_at = Some(Instant::now());
-        let (receives, is_resting) = (BTreeSet::new(), false);
-        let member = Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at, receives, is_resting };
+        let (receives, is_resting, lists_again) = (BTreeSet::new(), false, false);
+        let member =
+            Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at, lists_again, receives, is_resting };
         self.members.insert(who, member);
         let left = self.desk.as_mut().map(|desk| desk.join(who, voter, Instant::now())).unwrap_or_default();
         self.conclude(left);
@@ -213,8 +222,19 @@ impl Actor {
             Row::Read(name, stretch, result) => self.handle_read(&name, stretch, result),
             Row::Listed(who, listing) => self.handle_listing(who, listing),
             Row::Room(who, permit) => self.handle_room(who, permit),
+            Row::Changed => self.handle_changed(),
             Row::Queue(called) => self.handle_called(called),
         }
+    }
+
+    fn handle_changed(&mut self) {
+        for member in self.members.values_mut() {
+            match &mut member.list_at {
+                Some(at) => *at = Instant::now(),
+                None => member.lists_again = true,
+            }
+        }
+        self.rows.push(changed_row(Arc::clone(&self.source)));
     }
 
     fn handle_read(&mut self, name: &TrackName, stretch: StretchId, result: Result<(Box<dyn Reader>, RawRead), SourceError>) {
@@ -322,7 +342,8 @@ impl Actor {
 
     fn handle_listing(&mut self, who: SubscriberId, listing: Result<Listing, SourceError>) {
         let Some(member) = self.members.get_mut(&who) else { return };
-        member.list_at = Some(Instant::now() + self.source.rediscover_every());
+        let pause = if std::mem::take(&mut member.lists_again) { std::time::Duration::ZERO } else { self.source.rediscover_every() };
+        member.list_at = Some(Instant::now() + pause);
         let listing = listing.unwrap_or_else(|error| Listing { tracks: Vec::new(), trouble: Some(error) });
         // A track may have been opened while the listing ran.
         let new: Vec<_> = listing.tracks.into_iter().filter(|it| member.known.0.get(&it.name) != Some(&Standing::Open)).collect();
@@ -413,6 +434,13 @@ fn list_row(source: Arc<dyn Source>, who: SubscriberId, known: Known) -> BoxFutu
     Box::pin(async move {
         let listing = caught(source.tracks(&known)).await;
         Row::Listed(who, listing.unwrap_or_else(|panic| Err(SourceError::died("the list of tracks", panic))))
+    })
+}
+
+fn changed_row(source: Arc<dyn Source>) -> BoxFuture<'static, Row> {
+    Box::pin(async move {
+        source.changed().await;
+        Row::Changed
     })
 }
 

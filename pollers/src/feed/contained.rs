@@ -53,7 +53,14 @@ mod tests {
 
     impl Queue for Panics {
         fn facts(&self) -> QueueFacts {
-            QueueFacts { receive_max: NonZeroU32::MIN, wait_max: Duration::ZERO, visibility: None, visibility_set: None, fans_out: false }
+            QueueFacts {
+                receive_max: NonZeroU32::MIN,
+                wait_max: Duration::ZERO,
+                visibility: None,
+                visibility_set: None,
+                retry_after: None,
+                fans_out: false,
+            }
         }
         fn receive(&self, _: u32, _: Duration) -> BoxFuture<'_, Result<Vec<Message>, SourceError>> {
             Box::pin(async { panic!("the test wants the receive to die") })

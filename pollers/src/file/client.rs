@@ -1,23 +1,45 @@
-//! The file system as this source needs it, and the machine's own. Calls block: only the source's own thread makes them.
+//! The file system as this source needs it, and the machine's own. Calls block: only the threads of `io` make them.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{DirEntry, File, Metadata, OpenOptions};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use forebay_batcher::UnixMillis;
 
 use super::identity::FileKey;
-use super::settings::PathPattern;
+use super::io::{LaneName, mount_of};
+
+/// What lies in a folder, one after the other.
+pub(super) type Entries = Box<dyn Iterator<Item = io::Result<Entry>> + Send>;
+
+/// One name in a folder.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) name: OsString,
+    pub(super) kind: EntryKind,
+}
+
+/// What a name stands for, links not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EntryKind {
+    Folder,
+    Link,
+    Other,
+}
 
 /// The file system.
 pub(super) trait FileSystem: Send + Sync {
-    /// Paths that the pattern names, by name, and what could not be looked into. A literal path is given as it stands, there or not.
-    fn list(&self, pattern: &PathPattern) -> Vec<Result<PathBuf, (PathBuf, io::Error)>>;
     /// Everything in one folder.
-    fn folder(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
+    fn folder(&self, folder: &Path) -> io::Result<Entries>;
+    /// Which of the file systems a folder lies on, told without looking at it, and whether it is one of this machine.
+    fn lane(&self, folder: &Path) -> (LaneName, bool);
+    /// Whether the system tells what happens to folders and files here.
+    fn is_told(&self) -> bool;
     /// What stands under a path, links followed.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
     /// Opens a file for reading; never waits for a writer.
@@ -30,6 +52,8 @@ pub(super) trait OpenFile: Send + Sync {
     fn stat(&self) -> io::Result<Stat>;
     /// Reads at an offset; zero bytes at the end.
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+    /// What it can be watched by; `None` where nobody tells.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 }
 
 /// What stands under a path.
@@ -56,18 +80,16 @@ pub(super) enum Kind {
 pub(super) struct LocalFiles;
 
 impl FileSystem for LocalFiles {
-    fn list(&self, pattern: &PathPattern) -> Vec<Result<PathBuf, (PathBuf, io::Error)>> {
-        match pattern {
-            PathPattern::One(path) => vec![Ok(path.clone())],
-            PathPattern::Glob { text, .. } => {
-                let found = glob::glob_with(text, PathPattern::OPTIONS).expect("the pattern was checked when the settings were read");
-                found.map(|it| it.map_err(|error| (error.path().to_owned(), error.into()))).collect()
-            }
-        }
+    fn folder(&self, folder: &Path) -> io::Result<Entries> {
+        Ok(Box::new(std::fs::read_dir(folder)?.map(|entry| entry.map(|it| Entry::of(&it)))))
     }
 
-    fn folder(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        std::fs::read_dir(folder)?.map(|entry| entry.map(|it| it.path())).collect()
+    fn lane(&self, folder: &Path) -> (LaneName, bool) {
+        mount_of(folder)
+    }
+
+    fn is_told(&self) -> bool {
+        true
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
@@ -89,6 +111,22 @@ impl OpenFile for File {
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         FileExt::read_at(self, into, offset)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.as_fd())
+    }
+}
+
+impl Entry {
+    fn of(entry: &DirEntry) -> Self {
+        let kind = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => EntryKind::Folder,
+            Ok(kind) if kind.is_symlink() => EntryKind::Link,
+            // What went meanwhile is looked at like any other, and is not there.
+            Ok(_) | Err(_) => EntryKind::Other,
+        };
+        Self { name: entry.file_name(), kind }
     }
 }
 

@@ -1,24 +1,26 @@
-//! Reads one file from an offset on, line by line, and knows when the file's life is over. It runs on the source's thread.
+//! Reads one file from an offset on, line by line, and knows when the file's life is over. It runs on the threads of `io`.
 
 mod fill;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use forebay_batcher::{Gap, OrderKey, Position, UnixMillis};
 
-use super::client::{OpenFile, Stat};
+use super::attention::Attention;
+use super::client::{FileSystem, Kind, OpenFile, Stat};
 use super::content::Told;
 use super::error::FileError;
 use super::event::{FileFacts, Truncated, record_id};
 use super::evidence::Evidence;
 use super::identity::Identity;
+use super::io::{Key, Tried, lock};
 use super::lines::{Body, body, leading_nuls};
 use super::long::Long;
+use super::open_files::Handle;
 use super::sightings::Sightings;
-use super::thread::Tried;
 use super::window::Window;
 use crate::source::{RawRead, RawRecord, Room, SourceError};
 
@@ -36,9 +38,26 @@ pub(super) struct Limits {
     pub(super) rotate_wait: Duration,
 }
 
-/// A place in one open file.
+/// What a look at the file brought.
+pub(super) enum Looked {
+    Found(Result<RawRead, SourceError>),
+    /// Nothing: it is tried again so.
+    Nothing(Tried),
+}
+
+/// A file that a cursor is to read.
+pub(super) struct Opened {
+    pub(super) system: Arc<dyn FileSystem>,
+    pub(super) handle: Arc<Handle>,
+    pub(super) path: PathBuf,
+    pub(super) attention: Attention,
+}
+
+/// A place in one file.
 pub(super) struct Cursor {
-    file: Arc<dyn OpenFile>,
+    system: Arc<dyn FileSystem>,
+    handle: Arc<Handle>,
+    attention: Attention,
     sightings: Arc<Mutex<Sightings>>,
     identity: Identity,
     path: PathBuf,
@@ -70,7 +89,6 @@ pub(super) struct Cursor {
     /// Since when the file has neither a path of ours nor new bytes.
     away_since: Option<Instant>,
     life: Life,
-    ready: Option<Result<RawRead, SourceError>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,16 +102,18 @@ enum Life {
 
 impl Cursor {
     pub(super) fn new(
-        file: Arc<dyn OpenFile>,
+        opened: Opened,
         sightings: Arc<Mutex<Sightings>>,
         identity: Identity,
-        path: PathBuf,
         limits: Limits,
         (offset, check): (u64, Option<[u8; 4]>),
     ) -> Self {
+        let Opened { system, handle, path, attention } = opened;
         let facts = Arc::new(FileFacts::new(&identity.name(), &path.to_string_lossy()));
         Self {
-            file,
+            system,
+            handle,
+            attention,
             sightings,
             identity,
             path,
@@ -113,32 +133,36 @@ impl Cursor {
             seen: None,
             away_since: None,
             life: Life::Goes,
-            ready: None,
         }
     }
 
-    /// What the last try left.
-    pub(super) fn take_ready(&mut self) -> Option<Result<RawRead, SourceError>> {
-        self.ready.take()
+    /// The name of its jobs.
+    pub(super) fn key(&self) -> Key {
+        self.attention.key()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its next read begins.
+    pub(super) fn position(&self) -> Position {
+        self.place.clone()
     }
 
     /// Nothing was found: a read that stands where it stood.
-    pub(super) fn nothing(&self) -> RawRead {
-        RawRead { passed: Some(self.place.clone()), ..RawRead::default() }
+    fn nothing(&self) -> RawRead {
+        RawRead { passed: Some(self.position()), ..RawRead::default() }
     }
 
-    /// Looks once, and leaves a read when there is something to tell.
-    pub(super) fn attempt(&mut self, room: Room) -> Tried {
-        if self.ready.is_some() {
-            return Tried::Done;
-        }
+    /// Looks once.
+    pub(super) fn look(&mut self, room: Room) -> Looked {
         match self.advance(room) {
-            Ok(Some(read)) => self.ready = Some(Ok(read)),
-            Ok(None) => return Tried::Nothing,
-            Err(Stop::Turn) => return Tried::More,
-            Err(Stop::Error(error)) => self.ready = Some(Err(error)),
+            Ok(Some(read)) => Looked::Found(Ok(read)),
+            Ok(None) => Looked::Nothing(self.attention.pace(self.away_since.is_some())),
+            Err(Stop::Turn) => Looked::Nothing(Tried::More),
+            Err(Stop::Error(error)) => Looked::Found(Err(error)),
         }
-        Tried::Done
     }
 
     fn advance(&mut self, room: Room) -> Result<Option<RawRead>, Stop> {
@@ -156,7 +180,12 @@ impl Cursor {
                 return Err(Stop::Turn);
             }
             match self.fill()? {
-                0 if self.life == Life::Goes && !self.is_left_for_good() => return Ok(None),
+                0 if self.life == Life::Goes && !self.is_left_for_good()? => {
+                    // What was written before the watch began is seen by one look more.
+                    if !self.begins_to_listen() {
+                        return Ok(None);
+                    }
+                }
                 n => n_looked += n,
             }
         }
@@ -242,25 +271,66 @@ impl Cursor {
     /// The file was truncated or written anew. What was read of it is still handed on; what was seen but not read is told as a gap.
     fn end_life(&mut self, end: u64, why: &'static str) {
         tracing::warn!(path = %self.path.display(), read_to = end, "file ends here, what it holds now is read as a new one: {why}");
-        self.sightings.lock().expect("nothing panics under this lock").end_life(&self.identity);
+        lock(&self.sightings).end_life(&self.identity);
         self.life = Life::Over { lost_to: self.seen.map(|seen| seen.size).filter(|size| *size > end + self.n_reserved) };
     }
 
-    /// Whether the file, read to its end, has had no path of ours and no new bytes for long enough.
-    fn is_left_for_good(&mut self) -> bool {
-        let is_deleted = self.seen.is_some_and(|seen| seen.n_links == 0);
-        let is_away = is_deleted || self.sightings.lock().expect("nothing panics under this lock").has_left(&self.identity.key);
-        if !is_away {
-            self.away_since = None;
+    /// Whether a file that was closed at its end stands there still, as its path tells: then it need not be opened.
+    fn is_still_at(&self, end: u64) -> bool {
+        if self.handle.is_open() {
             return false;
         }
+        let stat = self.system.stat(&self.path).ok().filter(|it| it.kind == Kind::File && it.key.is_same(&self.identity.key));
+        stat.zip(self.seen).is_some_and(|(stat, seen)| stat.size == end && stat.size == seen.size && stat.modified == seen.modified)
+    }
+
+    /// The file, opened again where it was closed for others; `None` when it is nowhere any more, which ends its life.
+    fn file(&mut self) -> Result<Option<Arc<dyn OpenFile>>, Stop> {
+        if let Some(file) = self.handle.file() {
+            return Ok(Some(file));
+        }
+        let Some((path, _)) = lock(&self.sightings).seek(&self.identity).map_err(Stop::Error)? else {
+            tracing::warn!(path = %self.path.display(), offset = self.offset, "file is gone; what was not read of it is lost");
+            self.life = Life::Over { lost_to: None };
+            return Ok(None);
+        };
+        let file = self.handle.open(self.system.as_ref(), &path).map_err(|error| Stop::Error(error.on(&path)))?;
+        // Between the look and the opening another may have taken its path.
+        if !file.stat().map_err(|error| self.failed(error))?.key.is_same(&self.identity.key) {
+            self.handle.close();
+            return Err(Stop::Turn);
+        }
+        self.path = path;
+        Ok(Some(file))
+    }
+
+    /// Begins to watch a file that has come to its end; `false` when that was done before or cannot be.
+    fn begins_to_listen(&mut self) -> bool {
+        let handle = &self.handle;
+        self.attention.begin(|| handle.file())
+    }
+
+    /// Whether the file, read to its end, has had no path of ours and no new bytes for long enough.
+    fn is_left_for_good(&mut self) -> Result<bool, Stop> {
+        let is_deleted = self.seen.is_some_and(|seen| seen.n_links == 0);
+        let is_away = is_deleted || lock(&self.sightings).has_left(&self.identity.key);
+        if !is_away {
+            self.away_since = None;
+            self.handle.pin(false);
+            return Ok(false);
+        }
+        // From here on only the descriptor leads to it for certain.
+        if self.file()?.is_none() {
+            return Ok(true);
+        }
+        self.handle.pin(true);
         let since = *self.away_since.get_or_insert_with(Instant::now);
         let is_over = since.elapsed() >= self.limits.rotate_wait;
         if is_over {
             tracing::info!(path = %self.path.display(), "file was renamed away or deleted, and is read to its end");
             self.life = Life::Over { lost_to: None };
         }
-        is_over
+        Ok(is_over)
     }
 
     /// The last read of a life: a line without an end, if there is one.
@@ -284,7 +354,7 @@ impl Cursor {
 
     /// Whether this is to be told of the file now: each thing is told once.
     fn tell_once(&self, what: Told) -> bool {
-        self.sightings.lock().expect("nothing panics under this lock").tell_once(&self.identity.key, what)
+        lock(&self.sightings).tell_once(&self.identity.key, what)
     }
 
     fn failed(&self, error: std::io::Error) -> Stop {

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use forebay_config::Code;
 use rustix::io::Errno;
 
 use super::client::Kind;
+use super::io::LaneName;
 use crate::source::SourceError;
 
 /// What is wrong with a path.
@@ -28,9 +30,27 @@ pub(super) enum FileError {
     NoTimes,
     #[error("FB-0206: the thread that reads the files has died")]
     ThreadDied,
+    #[error("FB-0235: no thread can be started to look at it: raise the limit of threads (`ulimit -u`, `TasksMax=`)")]
+    NoThread(#[source] io::Error),
+    #[error(
+        "FB-0205: it waits for a file descriptor: all {n_files} that followed files may have are held by files renamed away or deleted"
+    )]
+    NoDescriptor { n_files: usize },
+    #[error("FB-0230: the file system at {} has not answered for {} s", mount.display(), .since.as_secs())]
+    Hangs { mount: PathBuf, since: Duration },
+    #[error("FB-0232: the listing was cut after {n_entries} entries, what lies behind is left out: name fewer folders in `path`")]
+    ListingCut { n_entries: usize },
+    #[error("FB-0233: it came and went between two looks, and lines that it may have held were not read")]
+    MissedFile,
+    #[error("FB-0234: looking at it panicked, which is a fault of forebay: {0}")]
+    Panicked(String),
 }
 
 impl FileError {
+    pub(super) fn hangs(lane: &LaneName, since: Duration) -> Self {
+        Self::Hangs { mount: lane.0.clone(), since }
+    }
+
     pub(super) fn of(error: io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::ACCESS | Errno::PERM) => Self::Denied(error),
@@ -48,8 +68,13 @@ impl FileError {
             Self::Denied(_) => Code("FB-0202"),
             Self::NotAFile(_) => Code("FB-0203"),
             Self::LinkLoop(_) => Code("FB-0204"),
-            Self::TooManyOpen(_) => Code("FB-0205"),
+            Self::TooManyOpen(_) | Self::NoDescriptor { .. } => Code("FB-0205"),
             Self::Io(_) | Self::ThreadDied => Code("FB-0206"),
+            Self::Hangs { .. } => Code("FB-0230"),
+            Self::ListingCut { .. } => Code("FB-0232"),
+            Self::MissedFile => Code("FB-0233"),
+            Self::Panicked(_) => Code("FB-0234"),
+            Self::NoThread(_) => Code("FB-0235"),
             Self::NoTimes => SourceError::DOWN,
         }
     }
@@ -83,6 +108,12 @@ mod tests {
             FileError::TooManyOpen(cause()),
             FileError::Io(cause()),
             FileError::ThreadDied,
+            FileError::NoDescriptor { n_files: 3 },
+            FileError::Hangs { mount: "/FB-0210-x".into(), since: Duration::from_secs(11) },
+            FileError::ListingCut { n_entries: 3 },
+            FileError::MissedFile,
+            FileError::Panicked("FB-0210".to_owned()),
+            FileError::NoThread(cause()),
         ] {
             assert!(error.to_string().starts_with(&format!("{}: ", error.code())), "{error}");
             let code = error.code();

@@ -1,8 +1,10 @@
 //! The file source over a file system in memory, and the hand that writes there. For tests only.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use forebay_batcher::UnixMillis;
@@ -10,8 +12,9 @@ use forebay_models::file::{Disk, Fault, Node};
 use rustix::io::Errno;
 
 use super::FileSource;
-use super::client::{FileSystem, Kind, OpenFile, Stat};
+use super::client::{Entries, Entry, EntryKind, FileSystem, Kind, OpenFile, Stat};
 use super::identity::FileKey;
+use super::io::{LaneName, lock};
 use super::settings::{FileSettings, PathPattern};
 use crate::contract::Subject;
 use crate::source::{Source, SourceError};
@@ -20,6 +23,25 @@ use crate::source::{Source, SourceError};
 #[derive(Clone, Default)]
 pub struct FakeFiles {
     disk: Arc<Mutex<Disk>>,
+    trap: Arc<Trap>,
+}
+
+/// What happens to whoever looks at a path.
+#[derive(Default)]
+struct Trap {
+    panics: Mutex<Option<PathBuf>>,
+    hangs: Mutex<Option<PathBuf>>,
+    freed: Condvar,
+}
+
+impl Trap {
+    fn meet(&self, path: &Path) {
+        assert!(lock(&self.panics).as_deref() != Some(path), "foreign data under {} met an unwrap", path.display());
+        let mut hangs = lock(&self.hangs);
+        while hangs.as_deref() == Some(path) {
+            hangs = self.freed.wait(hangs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
 }
 
 impl FakeFiles {
@@ -30,7 +52,18 @@ impl FakeFiles {
 
     /// The file system itself, to write to and to break.
     pub fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.disk.lock().expect("nothing panics under this lock")
+        lock(&self.disk)
+    }
+
+    /// From now on whoever looks at a path panics, as a dependency does that foreign data took by surprise; `None`: nobody does.
+    pub fn panic_at(&self, path: Option<&str>) {
+        *lock(&self.trap.panics) = path.map(PathBuf::from);
+    }
+
+    /// From now on whoever looks at a path gets no answer, as from a server that is away; `None`: all get theirs.
+    pub fn hang_at(&self, path: Option<&str>) {
+        *lock(&self.trap.hangs) = path.map(PathBuf::from);
+        self.trap.freed.notify_all();
     }
 
     /// A source over it that reads what `pattern` names; as if a new process had begun.
@@ -43,34 +76,43 @@ impl FakeFiles {
         let settings = FileSettings { rotate_wait, ..FileSettings::for_path(path) };
         Ok(Arc::new(FileSource::start(settings, Arc::new(self.clone()))?))
     }
+
+    /// The same on threads of its own, which take `hang_max` without an answer for a file system that hangs.
+    #[cfg(test)]
+    pub(super) fn source_on(&self, io: &super::io::Io, pattern: &str) -> Arc<dyn Source> {
+        let path = PathPattern::parse(pattern, Path::new("")).expect("it is a pattern");
+        let settings = FileSettings { rotate_wait: Duration::ZERO, ..FileSettings::for_path(path) };
+        Arc::new(FileSource::with(settings, Arc::new(self.clone()), io.clone(), super::open_files::OpenFiles::of_process()))
+    }
 }
 
 impl FileSystem for FakeFiles {
-    fn list(&self, pattern: &PathPattern) -> Vec<Result<PathBuf, (PathBuf, io::Error)>> {
-        match pattern {
-            PathPattern::One(path) => vec![Ok(path.clone())],
-            PathPattern::Glob { pattern, .. } => {
-                let disk = self.disk();
-                let folder = PathPattern::folder_of(pattern.as_str());
-                if let Err(fault) = disk.folder(text(&folder)) {
-                    return vec![Err((folder, error(fault)))];
-                }
-                let paths = disk.paths().filter(|it| pattern.matches_with(it, PathPattern::OPTIONS));
-                paths.map(|it| Ok(PathBuf::from(it))).collect()
-            }
-        }
+    fn folder(&self, folder: &Path) -> io::Result<Entries> {
+        let disk = self.disk();
+        let paths = disk.folder(text(folder)).map_err(error)?;
+        let entries: Vec<io::Result<Entry>> = paths.into_iter().map(|path| Ok(entry(&disk, &path))).collect();
+        Ok(Box::new(entries.into_iter()))
     }
 
-    fn folder(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        let paths = self.disk().folder(text(folder)).map_err(error)?;
-        Ok(paths.into_iter().map(PathBuf::from).collect())
+    /// Each disk is a file system of its own.
+    fn lane(&self, _folder: &Path) -> (LaneName, bool) {
+        (LaneName(format!("fake-{:p}", Arc::as_ptr(&self.disk)).into()), false)
+    }
+
+    fn is_told(&self) -> bool {
+        false
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
+        self.trap.meet(path);
         let disk = self.disk();
         match disk.look(text(path)).map_err(error)? {
             Node::File(number) => stat(&disk, number),
-            Node::Folder => Ok(Stat { kind: Kind::Folder, ..NOTHING }),
+            Node::Folder => {
+                let mut hasher = DefaultHasher::new();
+                path.hash(&mut hasher);
+                Ok(Stat { kind: Kind::Folder, key: FileKey { inode: hasher.finish(), ..NOTHING.key }, ..NOTHING })
+            }
             Node::Fifo => Ok(Stat { kind: Kind::Other, ..NOTHING }),
         }
     }
@@ -102,6 +144,10 @@ impl OpenFile for FakeFile {
         into[..n_bytes].copy_from_slice(&rest[..n_bytes]);
         Ok(n_bytes)
     }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 impl Drop for FakeFile {
@@ -120,6 +166,16 @@ fn stat(disk: &Disk, number: u64) -> io::Result<Stat> {
     let inode = disk.inode(number).ok_or_else(|| error(Fault::NotFound))?;
     let key = FileKey { device: 1, inode: number, birth: inode.birth };
     Ok(Stat { kind: Kind::File, key, size: inode.bytes.len() as u64, modified: UnixMillis(inode.modified), n_links: inode.n_links })
+}
+
+fn entry(disk: &Disk, path: &str) -> Entry {
+    let kind = match disk.look(path) {
+        Ok(Node::Folder) => EntryKind::Folder,
+        Ok(Node::File(_)) if disk.number(path).is_none() => EntryKind::Link,
+        Err(Fault::LinkLoop) => EntryKind::Link,
+        Ok(Node::File(_) | Node::Fifo) | Err(_) => EntryKind::Other,
+    };
+    Entry { name: Path::new(path).file_name().unwrap_or_default().to_owned(), kind }
 }
 
 fn text(path: &Path) -> &str {

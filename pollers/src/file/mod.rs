@@ -1,11 +1,14 @@
 //! Text files, followed as `tail -F` does: a record a line. `docs/sources/file.md` is the manual.
 //!
 //! A track is a file's identity (`identity`), a position the byte offset of a line, a batch holds one file. Everything that may block
-//! happens on the source's own thread (`thread`).
+//! happens on a few threads that all file sources share (`io`); files are watched where the system can (`attention`, `watching`), and
+//! those at their end are closed when descriptors are short (`open_files`).
 
+mod attention;
 mod client;
 mod content;
 mod cursor;
+mod ears;
 mod error;
 mod event;
 mod evidence;
@@ -13,8 +16,10 @@ mod exclude;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fake;
 mod identity;
+mod io;
 mod lines;
 mod long;
+mod open_files;
 mod origins;
 mod places;
 mod reader;
@@ -22,10 +27,12 @@ mod settings;
 mod sightings;
 #[cfg(test)]
 mod tests;
-mod thread;
+mod walk;
+mod watching;
 mod window;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -37,15 +44,20 @@ use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
+use self::attention::Attention;
 use self::client::FileSystem;
-use self::cursor::{Cursor, Limits};
+use self::cursor::{Cursor, Limits, Opened};
+use self::ears::Ears;
 use self::error::FileError;
 use self::evidence::Start;
 use self::identity::Identity;
+use self::io::{Io, Key, Lane, LaneName, Tried, lock};
+use self::open_files::OpenFiles;
 use self::reader::FileReader;
 use self::settings::FileSettings;
 use self::sightings::{Found, Sightings};
-use self::thread::{IoThread, Tried};
+use self::walk::{Listed, Route, Walk};
+use self::watching::Watching;
 use crate::places::{Backlog, PlaceError, Stand};
 use crate::source::{BoxFuture, Known, Listing, Reader, Renderer, Source, SourceError, SourceKind, SourceSettings, TrackInfo, TrackName};
 
@@ -97,60 +109,167 @@ impl SourceKind for FileKind {
     }
 }
 
+/// How often files are listed whose changes are told: changes of an ancestor of their folder, and what else nobody tells of.
+const LIST_TOLD: Duration = Duration::from_secs(30);
+/// The same where changes are not told.
+const LIST_UNTOLD: Duration = Duration::from_secs(1);
+/// Between two listings of a folder in which much happens: this many times what a listing takes, a second at most.
+const LIST_PAUSE: u32 = 4;
+const LIST_PAUSE_MAX: Duration = Duration::from_secs(1);
+
 /// Files that a path or pattern names.
 pub(crate) struct FileSource {
+    files: Arc<dyn FileSystem>,
     sightings: Arc<Mutex<Sightings>>,
     limits: Limits,
     what: String,
-    thread: Arc<IoThread>,
+    route: Arc<Route>,
+    io: Io,
+    lane: Lane,
+    ears: Arc<Ears>,
+    is_settled: Arc<AtomicBool>,
+    /// How long the last listing took.
+    list_micros: Arc<AtomicU64>,
 }
 
 impl FileSource {
     fn start(settings: FileSettings, files: Arc<dyn FileSystem>) -> Result<Self, SourceError> {
-        let FileSettings { path, exclude, line_bytes_max, rotate_wait } = settings;
-        let what = path.to_string();
-        let thread = IoThread::start("forebay-files").map_err(|error| FileError::of(error).on(Path::new(&what)))?;
-        let sightings = Arc::new(Mutex::new(Sightings::new(files, path, exclude, rotate_wait)));
-        Ok(Self { sightings, limits: Limits { line_bytes_max, rotate_wait }, what, thread: Arc::new(thread) })
+        let what = settings.path.to_string();
+        let io = Io::of_process().map_err(|error| FileError::NoThread(error).on(Path::new(&what)))?;
+        Ok(Self::with(settings, files, io, OpenFiles::of_process()))
     }
 
-    /// Runs `job` on the thread.
+    fn with(settings: FileSettings, files: Arc<dyn FileSystem>, io: Io, open_files: Arc<OpenFiles>) -> Self {
+        let FileSettings { path, exclude, line_bytes_max, rotate_wait } = settings;
+        let what = path.to_string();
+        let route = Arc::new(Route::of(&path));
+        let ears = Ears::new(Arc::clone(&route));
+        let (shared, is_local) = files.lane(&path.folder());
+        let own = is_local.then(|| LaneName(shared.0.join(&what)));
+        let is_settled = Arc::new(AtomicBool::new(false));
+        let watching = Watching::new(io.clone(), Arc::clone(&ears), files.is_told(), Arc::clone(&is_settled));
+        let sightings = Sightings::new(Arc::clone(&files), (open_files, watching), path, exclude, rotate_wait);
+        Self {
+            files,
+            sightings: Arc::new(Mutex::new(sightings)),
+            limits: Limits { line_bytes_max, rotate_wait },
+            what,
+            route,
+            io,
+            lane: Lane { shared, own },
+            ears,
+            is_settled,
+            list_micros: Arc::default(),
+        }
+    }
+
+    /// Runs `job` where it may block.
     fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut Sightings) -> T + Send + 'static) -> BoxFuture<'_, Result<T, SourceError>> {
         let sightings = Arc::clone(&self.sightings);
         let (sender, receiver) = oneshot::channel();
         let mut work = Some((job, sender));
-        let done = self.thread.ask(Instant::now(), move || {
+        let attempt = move || {
             if let Some((job, sender)) = work.take() {
                 // Whoever asked may be gone.
-                drop(sender.send(job(&mut sightings.lock().expect("nothing panics under this lock"))));
+                drop(sender.send(job(&mut lock(&sightings))));
             }
             Tried::Done
-        });
+        };
+        self.asked(self.io.key(), attempt, receiver)
+    }
+
+    /// Lists the files, then runs `job` with the listing.
+    fn run_listed<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Sightings, Listed) -> T + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, SourceError>> {
+        let (sightings, list_micros) = (Arc::clone(&self.sightings), Arc::clone(&self.list_micros));
+        let (files, route) = (Arc::clone(&self.files), Arc::clone(&self.route));
+        let (sender, receiver) = oneshot::channel();
+        let mut work = Some((job, sender));
+        let mut walk = None;
+        let mut took = Duration::ZERO;
+        let attempt = move || {
+            let began = Instant::now();
+            let walk = walk.get_or_insert_with(|| Walk::new(Arc::clone(&files), Arc::clone(&route)));
+            let Some(listed) = walk.advance() else {
+                took += began.elapsed();
+                return Tried::More;
+            };
+            if let Some((job, sender)) = work.take() {
+                drop(sender.send(job(&mut lock(&sightings), listed)));
+            }
+            list_micros.store(u64::try_from((took + began.elapsed()).as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            Tried::Done
+        };
+        self.asked(self.io.key(), attempt, receiver)
+    }
+
+    fn asked<T: Send + 'static>(
+        &self,
+        key: Key,
+        attempt: impl FnMut() -> Tried + Send + 'static,
+        receiver: oneshot::Receiver<T>,
+    ) -> BoxFuture<'_, Result<T, SourceError>> {
+        let asked = self.io.ask(&self.lane, key, Instant::now(), attempt);
         Box::pin(async move {
-            let died = || FileError::ThreadDied.on(Path::new(&self.what));
-            done.await.map_err(|_| died())?;
-            receiver.await.map_err(|_| died())
+            let path = Path::new(&self.what);
+            asked.map_err(|error| error.on(path))?.done().await.map_err(|error| error.on(path))?;
+            receiver.await.map_err(|_| FileError::ThreadDied.on(path))
         })
+    }
+
+    /// A cursor in a track's file; `None` when there is no such file.
+    async fn cursor(&self, identity: Identity, start: Start) -> Result<Option<Cursor>, SourceError> {
+        let (shared, limits, io, system) = (Arc::clone(&self.sightings), self.limits, self.io.clone(), Arc::clone(&self.files));
+        let wanted = identity.clone();
+        let is_at_hand = self.run(move |sightings| sightings.is_at_hand(&wanted)).await?;
+        let open = move |sightings: &mut Sightings| match sightings.find(&identity)? {
+            Found::Here(path, handle) => {
+                let file = handle.file().map_or_else(|| handle.open(system.as_ref(), &path), Ok).map_err(|error| error.on(&path))?;
+                let place = start.find(file.as_ref()).map_err(|error| FileError::of(error).on(&path))?;
+                let opened = Opened { system, handle, path, attention: Attention::new(io) };
+                Ok(Some(Cursor::new(opened, shared, identity, limits, place)))
+            }
+            Found::Gone => Ok(None),
+        };
+        if is_at_hand {
+            return self.run(open).await?;
+        }
+        let listed = move |sightings: &mut Sightings, listed| {
+            sightings.look(listed);
+            open(sightings)
+        };
+        self.run_listed(listed).await?
     }
 }
 
 impl Source for FileSource {
     fn tracks<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
         let known = known.clone();
-        self.run(move |sightings| sightings.tracks(&known, now()))
+        self.run_listed(move |sightings, listed| sightings.tracks(listed, &known, now()))
     }
 
     fn describe<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Vec<TrackInfo>, SourceError>> {
         let known = known.clone();
-        self.run(move |sightings| sightings.describe(&known))
+        self.run_listed(move |sightings, listed| sightings.describe(listed, &known))
     }
 
     fn rediscover_every(&self) -> Duration {
-        Duration::from_secs(1)
+        if self.is_settled.load(Ordering::Relaxed) { LIST_TOLD } else { LIST_UNTOLD }
+    }
+
+    /// A folder in which much happens is not listed without end.
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.ears.rung().await;
+            let took = Duration::from_micros(self.list_micros.load(Ordering::Relaxed));
+            tokio::time::sleep((took * LIST_PAUSE).min(LIST_PAUSE_MAX)).await;
+        })
     }
 
     fn origins(&self, start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
-        let origins = self.run(move |sightings| sightings.origins(start, now()));
+        let origins = self.run_listed(move |sightings, listed| sightings.origins(listed, start, now()));
         Box::pin(async move { origins.await? })
     }
 
@@ -160,19 +279,19 @@ impl Source for FileSource {
 
     fn places<'a>(&'a self, known: &'a Known, start: StartingPosition) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
         let known = known.clone();
-        let places = self.run(move |sightings| places::of(sightings, &known, start, now()));
+        let places = self.run_listed(move |sightings, listed| places::of(sightings, listed, &known, start, now()));
         Box::pin(async move { places.await? })
     }
 
     fn bound<'a>(&'a self, track: &'a TrackName, told: &'a str) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
         let (track, told) = (track.clone(), told.to_owned());
-        let bound = self.run(move |sightings| places::bound(sightings, &track, &told));
+        let bound = self.run_listed(move |sightings, listed| places::bound(sightings, listed, &track, &told));
         Box::pin(async move { bound.await? })
     }
 
     fn backlog<'a>(&'a self, stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
         let stands = stands.to_vec();
-        let n_bytes = self.run(move |sightings| places::n_bytes_behind(sightings, &stands, now()));
+        let n_bytes = self.run_listed(move |sightings, listed| places::n_bytes_behind(sightings, listed, &stands, now()));
         Box::pin(async move { Ok(Backlog { records: None, bytes: Some(n_bytes.await??) }) })
     }
 
@@ -184,18 +303,10 @@ impl Source for FileSource {
         let lost = |why: &str| SourceError::PositionLost { what: format!("track {}", track.0), why: why.to_owned() };
         let identity = Identity::parse(track).ok_or_else(|| lost("its name is none of a file"));
         let start = Start::of(from).ok_or_else(|| lost("the position is no offset"));
-        let (shared, thread, limits) = (Arc::clone(&self.sightings), Arc::clone(&self.thread), self.limits);
         Box::pin(async move {
             let (identity, start) = (identity?, start?);
-            let opened = self.run(move |sightings| match sightings.find(&identity)? {
-                Found::Here(path, file) => {
-                    let place = start.find(file.as_ref()).map_err(|error| FileError::of(error).on(&path))?;
-                    Ok(Some(Cursor::new(file, shared, identity, path, limits, place)))
-                }
-                Found::Gone => Ok(None),
-            });
-            let reader: Box<dyn Reader> = match opened.await?? {
-                Some(cursor) => Box::new(FileReader::new(cursor, thread)),
+            let reader: Box<dyn Reader> = match self.cursor(identity, start).await? {
+                Some(cursor) => Box::new(FileReader::new(cursor, self.io.clone(), self.lane.clone())),
                 None => {
                     tracing::warn!(track = %track.0, offset = start.offset(), "file is gone; what was not read of it is lost");
                     Box::new(reader::Gone::at(from))

@@ -8,21 +8,27 @@ use forebay_config::StartingPosition;
 use super::error::FileError;
 use super::evidence::{Start, place_in};
 use super::identity::{FileKey, Identity};
-use super::sightings::{Found, Sightings, end_of_lines};
+use super::sightings::{Sightings, end_of_lines};
+use super::walk::Listed;
 use crate::source::{Known, SourceError, Standing, TrackName};
 
 impl Sightings {
     /// Where each file begins for a mapping that starts now. A file that is too young to be a track, or comes later, is read from its
     /// first byte.
-    pub(super) fn origins(&mut self, start: StartingPosition, now: UnixMillis) -> Result<Vec<(TrackName, Origin)>, SourceError> {
+    pub(super) fn origins(
+        &mut self,
+        listed: Listed,
+        start: StartingPosition,
+        now: UnixMillis,
+    ) -> Result<Vec<(TrackName, Origin)>, SourceError> {
         match start {
             StartingPosition::TrimHorizon => {
                 let first = Origin(ShortBytes::new(b""));
-                Ok(self.tracks(&Known::default(), now).tracks.into_iter().map(|it| (it.name, first.clone())).collect())
+                Ok(self.tracks(listed, &Known::default(), now).tracks.into_iter().map(|it| (it.name, first.clone())).collect())
             }
             StartingPosition::Latest => {
                 let mut origins = Vec::new();
-                for name in self.latest_tracks(&Known::default(), now)? {
+                for name in self.latest_tracks(listed, &Known::default(), now)? {
                     origins.extend(self.latest(&name)?.map(|origin| (name, origin)));
                 }
                 Ok(origins)
@@ -33,8 +39,8 @@ impl Sightings {
 
     /// The tracks that `known` does not hold, those included whose files cannot be read: LATEST is to hold for them too when they can. Where
     /// nothing can be seen it fails, as a file that is not seen now would be read from its first byte later.
-    pub(super) fn latest_tracks(&mut self, known: &Known, now: UnixMillis) -> Result<Vec<TrackName>, SourceError> {
-        let survey = self.survey(known, now);
+    pub(super) fn latest_tracks(&mut self, listed: Listed, known: &Known, now: UnixMillis) -> Result<Vec<TrackName>, SourceError> {
+        let survey = self.survey(listed, known, now);
         if let Some(trouble) = survey.trouble.filter(|_| survey.is_blind) {
             return Err(trouble);
         }
@@ -55,8 +61,8 @@ impl Sightings {
     pub(super) fn latest(&mut self, name: &TrackName) -> Result<Option<Origin>, SourceError> {
         let Some(identity) = Identity::parse(name) else { return Ok(None) };
         match self.glance(&identity) {
-            Ok(Found::Gone) => Ok(None),
-            Ok(Found::Here(path, file)) => {
+            Ok(None) => Ok(None),
+            Ok(Some((path, file))) => {
                 let place = end_of_lines(file.as_ref()).and_then(|end| place_in(file.as_ref(), end));
                 Ok(Some(Origin(place.map_err(|error| FileError::of(error).on(&path))?.0)))
             }

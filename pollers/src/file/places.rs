@@ -1,5 +1,5 @@
-//! Places in files that operators ask for: where each begins, whether a line begins at an offset, how much waits. It runs on the source's
-//! thread.
+//! Places in files that operators ask for: where each begins, whether a line begins at an offset, how much waits. It runs on the
+//! threads of `io`.
 
 use forebay_batcher::{Origin, ShortBytes, UnixMillis, Watermark};
 use forebay_config::StartingPosition;
@@ -7,13 +7,15 @@ use forebay_config::StartingPosition;
 use super::error::FileError;
 use super::evidence::{Start, place_in};
 use super::identity::Identity;
-use super::sightings::{Found, Sightings, end_of_lines_before};
+use super::sightings::{Sightings, end_of_lines_before};
+use super::walk::Listed;
 use crate::places::{PlaceError, Stand};
 use crate::source::{Known, SourceError, Standing, TrackName};
 
 /// Where each file begins, those that were read to their end and are still there included.
 pub(super) fn of(
     sightings: &mut Sightings,
+    listed: Listed,
     known: &Known,
     start: StartingPosition,
     now: UnixMillis,
@@ -26,9 +28,9 @@ pub(super) fn of(
         }
     };
     let new = if is_latest {
-        sightings.latest_tracks(known, now)?
+        sightings.latest_tracks(listed, known, now)?
     } else {
-        sightings.tracks(known, now).tracks.into_iter().map(|it| it.name).collect()
+        sightings.tracks(listed, known, now).tracks.into_iter().map(|it| it.name).collect()
     };
     let open = known.0.iter().filter(|it| *it.1 == Standing::Open).map(|it| it.0.clone());
     let alive: Vec<(TrackName, Identity)> = open.chain(new).filter_map(|it| Some((it.clone(), Identity::parse(&it)?))).collect();
@@ -46,11 +48,12 @@ pub(super) fn of(
 }
 
 /// The bound at an offset where a line begins.
-pub(super) fn bound(sightings: &mut Sightings, track: &TrackName, told: &str) -> Result<Watermark, PlaceError> {
+pub(super) fn bound(sightings: &mut Sightings, listed: Listed, track: &TrackName, told: &str) -> Result<Watermark, PlaceError> {
     let none = |why: String| Err(PlaceError::None(why));
     let Ok(at) = told.parse::<u64>() else { return none(format!("{told:?} is no offset: name the byte at which a line begins")) };
     let Some(identity) = Identity::parse(track) else { return none(format!("{} is no file", track.0)) };
-    let Found::Here(path, file) = sightings.glance(&identity)? else { return none("its file is gone".to_owned()) };
+    sightings.look(listed);
+    let Some((path, file)) = sightings.glance(&identity)? else { return none("its file is gone".to_owned()) };
     let failed = |error| FileError::of(error).on(&path);
     let n_bytes = file.stat().map_err(failed)?.size;
     if at > n_bytes {
@@ -64,14 +67,14 @@ pub(super) fn bound(sightings: &mut Sightings, track: &TrackName, told: &str) ->
 }
 
 /// Bytes that are not finished, of files that nobody was told of yet too.
-pub(super) fn n_bytes_behind(sightings: &mut Sightings, stands: &[Stand], now: UnixMillis) -> Result<u64, SourceError> {
+pub(super) fn n_bytes_behind(sightings: &mut Sightings, listed: Listed, stands: &[Stand], now: UnixMillis) -> Result<u64, SourceError> {
     let mut n_bytes = 0;
+    let listed = sightings.tracks(listed, &Stand::known(stands), now);
     for stand in stands.iter().filter(|it| it.standing == Standing::Open) {
         let Some((identity, start)) = Identity::parse(&stand.track).zip(Start::of(&stand.bound)) else { continue };
         let size = sightings.seek(&identity)?.map_or(0, |(_, stat)| stat.size);
         n_bytes += size.saturating_sub(start.offset());
     }
-    let listed = sightings.tracks(&Stand::known(stands), now);
     for identity in listed.tracks.iter().filter_map(|it| Identity::parse(&it.name)) {
         n_bytes += sightings.seek(&identity)?.map_or(0, |(_, stat)| stat.size);
     }

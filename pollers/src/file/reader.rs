@@ -1,4 +1,4 @@
-//! The reader of one file: hands its cursor to the source's thread and waits. Decides nothing.
+//! The reader of one file: hands its cursor to the threads that look and waits. Decides nothing.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -6,35 +6,64 @@ use std::time::Instant;
 
 use forebay_batcher::{Position, Watermark};
 
-use super::cursor::Cursor;
-use super::error::FileError;
+use super::cursor::{Cursor, Looked};
 use super::evidence::Start;
-use super::thread::IoThread;
+use super::io::{Io, Key, Lane, Tried, lock};
 use crate::source::{BoxFuture, RawRead, Reader, Room, SourceError};
 
 /// Reads a file that is open.
 pub(super) struct FileReader {
+    /// Locked by whoever looks, for as long as the file system takes.
     cursor: Arc<Mutex<Cursor>>,
-    thread: Arc<IoThread>,
+    /// What was found, until a read takes it: a lock that is never held for long.
+    tray: Arc<Mutex<Option<Result<RawRead, SourceError>>>>,
+    io: Io,
+    lane: Lane,
+    key: Key,
+    path: PathBuf,
+    passed: Position,
 }
 
 impl FileReader {
-    pub(super) fn new(cursor: Cursor, thread: Arc<IoThread>) -> Self {
-        Self { cursor: Arc::new(Mutex::new(cursor)), thread }
+    pub(super) fn new(cursor: Cursor, io: Io, lane: Lane) -> Self {
+        let (key, path, passed) = (cursor.key(), cursor.path().to_owned(), cursor.position());
+        Self { cursor: Arc::new(Mutex::new(cursor)), tray: Arc::default(), io, lane, key, path, passed }
     }
 }
 
 impl Reader for FileReader {
-    /// What a dropped read had already found lies in the cursor, and the next read hands it on.
+    /// What a dropped read had already found lies in the tray, and the next read hands it on.
     fn read(&mut self, room: Room) -> BoxFuture<'_, Result<RawRead, SourceError>> {
         Box::pin(async move {
-            let cursor = Arc::clone(&self.cursor);
-            let attempt = move || cursor.lock().expect("nothing panics under this lock").attempt(room);
-            let done = self.thread.ask(Instant::now() + room.wait, attempt);
-            done.await.map_err(|_| FileError::ThreadDied.on(&PathBuf::from("file")))?;
-            let mut cursor = self.cursor.lock().expect("nothing panics under this lock");
-            cursor.take_ready().unwrap_or_else(|| Ok(cursor.nothing()))
+            let (cursor, tray) = (Arc::clone(&self.cursor), Arc::clone(&self.tray));
+            let attempt = move || attempt(&cursor, &tray, room);
+            let asked = self.io.ask(&self.lane, self.key, Instant::now() + room.wait, attempt);
+            let done = match asked {
+                Ok(asked) => asked.done().await,
+                Err(error) => Err(error),
+            };
+            done.map_err(|error| error.on(&self.path))?;
+            let read = lock(&self.tray).take();
+            let read = read.unwrap_or_else(|| Ok(RawRead { passed: Some(self.passed.clone()), ..RawRead::default() }))?;
+            if let Some(passed) = &read.passed {
+                self.passed = passed.clone();
+            }
+            Ok(read)
         })
+    }
+}
+
+fn attempt(cursor: &Mutex<Cursor>, tray: &Mutex<Option<Result<RawRead, SourceError>>>, room: Room) -> Tried {
+    let mut cursor = lock(cursor);
+    if lock(tray).is_some() {
+        return Tried::Done;
+    }
+    match cursor.look(room) {
+        Looked::Found(read) => {
+            *lock(tray) = Some(read);
+            Tried::Done
+        }
+        Looked::Nothing(how) => how,
     }
 }
 

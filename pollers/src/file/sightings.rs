@@ -7,14 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use forebay_batcher::UnixMillis;
+use forebay_config::Code;
 
-use super::client::{FileSystem, Kind, OpenFile, Stat};
+use super::client::{EntryKind, FileSystem, Kind, OpenFile, Stat};
 use super::content::Told;
 use super::error::FileError;
 use super::evidence::written;
 use super::exclude::Exclude;
 use super::identity::{FileKey, HEAD_MAX, Identity};
+use super::open_files::{Handle, OpenFiles};
 use super::settings::PathPattern;
+use super::walk::Listed;
+use super::watching::Watching;
 use crate::source::{Known, Listing, SourceError, Standing, TrackInfo, TrackName};
 
 /// A file with neither a whole line nor enough bytes for a full fingerprint is taken as it is when it was not written to for this long.
@@ -36,6 +40,10 @@ pub(super) struct Sightings {
     /// Files that have no reader yet, kept open so that none is lost when it is renamed or deleted before it has one.
     held: BTreeMap<FileKey, Held>,
     hold_for: Duration,
+    open_files: Arc<OpenFiles>,
+    watching: Watching,
+    /// Why the last listing was not whole.
+    unseen: Option<(Code, String)>,
     /// What a pattern found that is no file: each is told once.
     oddities: BTreeSet<PathBuf>,
 }
@@ -43,7 +51,9 @@ pub(super) struct Sightings {
 /// A file without a reader.
 struct Held {
     path: PathBuf,
-    file: Arc<dyn OpenFile>,
+    handle: Arc<Handle>,
+    /// It is no track yet: its first line is waited for.
+    is_young: bool,
     /// Set when it was told as a track, or has left its path: then it is kept for a while only.
     until: Option<Instant>,
 }
@@ -64,7 +74,7 @@ struct Sighting {
 
 /// Files and troubles of one look.
 #[derive(Default)]
-struct Look {
+pub(super) struct Look {
     files: Vec<(PathBuf, Stat)>,
     trouble: Option<SourceError>,
     /// Some folder could not be read: a file that is not there may be there all the same.
@@ -76,6 +86,8 @@ struct Look {
     /// What is no file.
     oddities: Vec<(PathBuf, FileError)>,
     n_excluded: usize,
+    /// A link was followed: where it leads changes without a word, so it must be looked at again soon.
+    has_links: bool,
 }
 
 /// What a mapping is to be told, file by file.
@@ -103,13 +115,22 @@ enum Sight {
 /// Where a track's file is.
 pub(super) enum Found {
     /// Here, open.
-    Here(PathBuf, Arc<dyn OpenFile>),
+    Here(PathBuf, Arc<Handle>),
     /// Nowhere.
     Gone,
 }
 
+/// A file for somebody who only looks, and where it stands.
+pub(super) type Glanced = (PathBuf, Arc<dyn OpenFile>);
+
 impl Sightings {
-    pub(super) fn new(files: Arc<dyn FileSystem>, pattern: PathPattern, exclude: Exclude, rotate_wait: Duration) -> Self {
+    pub(super) fn new(
+        files: Arc<dyn FileSystem>,
+        (open_files, watching): (Arc<OpenFiles>, Watching),
+        pattern: PathPattern,
+        exclude: Exclude,
+        rotate_wait: Duration,
+    ) -> Self {
         Self {
             files,
             pattern,
@@ -119,39 +140,74 @@ impl Sightings {
             folders: BTreeSet::new(),
             held: BTreeMap::new(),
             hold_for: rotate_wait.max(HOLD_MIN),
+            open_files,
+            watching,
+            unseen: None,
             oddities: BTreeSet::new(),
         }
     }
 
     /// The tracks that `known` does not hold.
-    pub(super) fn tracks(&mut self, known: &Known, now: UnixMillis) -> Listing {
-        let Survey { tracks, trouble, .. } = self.survey(known, now);
+    pub(super) fn tracks(&mut self, listed: Listed, known: &Known, now: UnixMillis) -> Listing {
+        let Survey { tracks, trouble, .. } = self.survey(listed, known, now);
         Listing { tracks, trouble }
     }
 
     /// The same with what holds it up.
-    pub(super) fn survey(&mut self, known: &Known, now: UnixMillis) -> Survey {
-        let mut look = self.look();
+    pub(super) fn survey(&mut self, listed: Listed, known: &Known, now: UnixMillis) -> Survey {
+        let is_watched = self.watching.watch(&listed);
+        let heard = self.watching.heard(self.hold_for);
+        let mut look = self.look(listed);
+        self.watching.saw(&look.files);
+        if !is_watched {
+            self.watching.compare(self.files.as_ref(), &self.pattern, &look.files, known).into_iter().for_each(|it| look.add(it));
+        }
+        heard.lost.iter().filter(|it| !self.is_excluded(it)).for_each(|it| look.add(FileError::MissedFile.on(it)));
+        self.add_strays(&mut look, heard.strays, known);
         self.add_held(&mut look);
-        let Look { trouble, is_blind, unseen, .. } = look;
+        let Look { trouble, is_blind, unseen, has_links, .. } = look;
         let mut survey = Survey { tracks: Vec::new(), trouble, unreadable: Vec::new(), unseen, is_blind };
         for (path, stat) in look.files {
             match self.identify(&path, &stat, known, now) {
                 Ok(None) => {}
                 Ok(Some(name)) => survey.tracks.push(TrackInfo { name, label: path.display().to_string(), parents: Vec::new() }),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    survey.trouble = survey.trouble.or_else(|| Some(FileError::of(error).on(&path)));
+                    survey.trouble = survey.trouble.or_else(|| Some(error.on(&path)));
                     survey.unreadable.push(stat.key);
                 }
             }
         }
+        let is_settled = is_watched && !has_links && survey.trouble.is_none() && self.watch_young();
+        self.watching.settle(is_settled);
         survey
     }
 
+    /// Files that were renamed out of the pattern before anybody saw them under it, unless the mapping knows them.
+    fn add_strays(&self, look: &mut Look, strays: Vec<PathBuf>, known: &Known) {
+        for path in strays.into_iter().filter(|it| !self.is_excluded(it)) {
+            let Ok(stat) = self.files.stat(&path) else { continue };
+            let prefix = stat.key.prefix();
+            let names = known.0.range(TrackName(prefix.clone())..).take_while(|(name, _)| name.0.starts_with(&prefix));
+            let is_known = names.filter_map(|(name, _)| Identity::parse(name)).any(|it| it.key.is_same(&stat.key));
+            let is_listed = look.files.iter().any(|(_, it)| it.key == stat.key);
+            if stat.kind == Kind::File && !is_known && !is_listed {
+                look.files.push((path, stat));
+            }
+        }
+    }
+
+    /// Watches the files that are no tracks yet; `false` when one of them must be looked at instead.
+    fn watch_young(&mut self) -> bool {
+        let Self { held, watching, .. } = self;
+        held.values()
+            .filter(|it| it.is_young)
+            .all(|it| it.handle.file().is_some_and(|file| watching.watch_young(&it.handle, file.as_ref())))
+    }
+
     /// The tracks of `known` that have a file, which may have grown since they were named.
-    pub(super) fn describe(&mut self, known: &Known) -> Vec<TrackInfo> {
-        self.look();
+    pub(super) fn describe(&mut self, listed: Listed, known: &Known) -> Vec<TrackInfo> {
+        self.look(listed);
         let path_of = |identity: &Identity| {
             let mut seen = self.seen.range(identity.key.births());
             seen.find(|(key, _)| key.is_same(&identity.key)).map(|(_, it)| &it.path)
@@ -170,32 +226,48 @@ impl Sightings {
         for (key, held) in &mut self.held {
             if !look.is_partial && !listed.contains(key) {
                 held.until.get_or_insert(now + self.hold_for);
-                look.files.extend(held.file.stat().ok().map(|stat| (held.path.clone(), stat)));
+                let file = held.handle.file();
+                // Nothing but its descriptor leads to it any more.
+                held.handle.pin(true);
+                look.files.extend(file.and_then(|it| it.stat().ok()).map(|stat| (held.path.clone(), stat)));
             }
         }
         self.held.retain(|_, held| held.until.is_none_or(|until| now < until));
     }
 
-    /// Opens a file, or takes it from where it is held open already.
+    /// A file that is held open for its reader, else one that is opened for this look alone.
     fn open(&self, path: &Path, key: FileKey) -> io::Result<Arc<dyn OpenFile>> {
-        match self.held.get(&key) {
-            Some(held) => Ok(Arc::clone(&held.file)),
+        match self.held.get(&key).and_then(|held| held.handle.file()) {
+            Some(file) => Ok(file),
             None => self.files.open(path),
         }
     }
 
-    fn hold(&mut self, path: &Path, key: FileKey, until: Option<Instant>) -> io::Result<()> {
-        let file = self.open(path, key)?;
-        let until = until.or_else(|| self.held.get(&key).and_then(|held| held.until));
-        if file.stat()?.key == key {
-            self.held.insert(key, Held { path: path.to_owned(), file, until });
+    fn hold(&mut self, path: &Path, key: FileKey, until: Option<Instant>) -> Result<(), FileError> {
+        let held = self.held.get(&key);
+        let until = until.or_else(|| held.and_then(|held| held.until));
+        let is_young = until.is_none();
+        let handle = match held.filter(|it| it.handle.is_open()) {
+            Some(held) => Arc::clone(&held.handle),
+            None => self.open_files.open(self.files.as_ref(), path)?,
+        };
+        let stat = handle.file().map(|it| it.stat()).transpose().map_err(FileError::of)?;
+        if stat.is_none_or(|it| it.key == key) {
+            self.held.insert(key, Held { path: path.to_owned(), handle, is_young, until });
         }
         Ok(())
     }
 
-    /// Lists the files once. Two paths of one file count once.
-    fn look(&mut self) -> Look {
-        let mut look = Look::default();
+    /// Takes a listing in. Two paths of one file count once.
+    pub(super) fn look(&mut self, listed: Listed) -> Look {
+        let look = self.look_at(listed);
+        let trouble = look.trouble.as_ref().filter(|_| look.is_partial);
+        self.unseen = trouble.map(|it| (it.code(), std::error::Error::source(it).map_or_else(|| it.to_string(), ToString::to_string)));
+        look
+    }
+
+    fn look_at(&mut self, listed: Listed) -> Look {
+        let mut look = Look { has_links: listed.has_links, ..Look::default() };
         let folder = self.pattern.folder();
         if let Err(error) = self.files.stat(&folder) {
             let is_absent = error.kind() == io::ErrorKind::NotFound;
@@ -203,7 +275,7 @@ impl Sightings {
             return Look { trouble: Some(what.on(&folder)), is_partial: true, is_blind: !is_absent, ..look };
         }
         let mut keys = BTreeSet::new();
-        for found in self.files.list(&self.pattern) {
+        for found in listed.found {
             let (path, stat) = match found {
                 Ok(path) if self.is_excluded(&path) => {
                     look.n_excluded += 1;
@@ -233,6 +305,10 @@ impl Sightings {
                     }
                 },
             }
+        }
+        if let Some(n_entries) = listed.cut_at {
+            look.add(FileError::ListingCut { n_entries }.on(Path::new(&self.pattern.to_string())));
+            look.unseen.push(folder.clone());
         }
         self.folders.insert(folder);
         self.tell_oddities(&mut look);
@@ -290,8 +366,8 @@ impl Sightings {
     }
 
     /// The name under which a mapping is told of a file; `None` when it knows the file, or when it is too young to tell.
-    fn identify(&mut self, path: &Path, stat: &Stat, known: &Known, now: UnixMillis) -> io::Result<Option<TrackName>> {
-        match self.recognise(path, stat, known, now)? {
+    fn identify(&mut self, path: &Path, stat: &Stat, known: &Known, now: UnixMillis) -> Result<Option<TrackName>, FileError> {
+        match self.recognise(path, stat, known, now).map_err(FileError::of)? {
             Sight::Known => Ok(None),
             Sight::Young => self.hold(path, stat.key, None).map(|()| None),
             Sight::New(name) => self.hold(path, stat.key, Some(Instant::now() + self.hold_for)).map(|()| Some(name)),
@@ -362,18 +438,31 @@ impl Sightings {
         self.listed.as_ref().is_some_and(|listed| !listed.range(key.births()).any(|it| it.is_same(key)))
     }
 
-    /// Looks for a track's file for its reader: where it is held for one, where the pattern points, then, by its inode, in the folders where
-    /// files were seen.
+    /// Looks for a track's file for its reader: where it is held for one, then as [`Sightings::seek`] does.
     pub(super) fn find(&mut self, identity: &Identity) -> Result<Found, SourceError> {
-        let held = self.held_for(identity).and_then(|key| self.held.remove(&key));
-        self.open_or_seek(identity, held.map(|it| (it.path, it.file)))
+        let held = self.held_for(identity).and_then(|key| self.held.remove(&key)).filter(|it| it.handle.is_open());
+        if let Some(held) = held {
+            return Ok(Found::Here(held.path, held.handle));
+        }
+        let Some((path, _)) = self.seek(identity)? else { return Ok(Found::Gone) };
+        let handle = self.open_files.open(self.files.as_ref(), &path).map_err(|error| error.on(&path))?;
+        Ok(Found::Here(path, handle))
     }
 
     /// The same for somebody who only looks: what is held stays held for its reader.
-    pub(super) fn glance(&mut self, identity: &Identity) -> Result<Found, SourceError> {
+    pub(super) fn glance(&mut self, identity: &Identity) -> Result<Option<Glanced>, SourceError> {
         let held = self.held_for(identity).and_then(|key| self.held.get(&key));
-        let held = held.map(|it| (it.path.clone(), Arc::clone(&it.file)));
-        self.open_or_seek(identity, held)
+        if let Some((held, file)) = held.and_then(|it| Some((it, it.handle.file()?))) {
+            return Ok(Some((held.path.clone(), file)));
+        }
+        let Some((path, _)) = self.seek(identity)? else { return Ok(None) };
+        let file = self.files.open(&path).map_err(|error| FileError::of(error).on(&path))?;
+        Ok(Some((path, file)))
+    }
+
+    /// Whether a track's file stands where the last listing saw it, or is held open: then it is found without another.
+    pub(super) fn is_at_hand(&self, identity: &Identity) -> bool {
+        self.held_for(identity).is_some() || self.seen_at(identity).is_some()
     }
 
     /// Whether a track still has a file, which it may be that nobody can read now.
@@ -386,42 +475,31 @@ impl Sightings {
         held.find(|(key, held)| key.is_same(&identity.key) && held.until.is_some()).map(|(key, _)| *key)
     }
 
-    fn open_or_seek(&mut self, identity: &Identity, held: Option<(PathBuf, Arc<dyn OpenFile>)>) -> Result<Found, SourceError> {
-        match held {
-            Some((path, file)) => Ok(Found::Here(path, file)),
-            None => self.seek(identity)?.map_or(Ok(Found::Gone), |(path, _)| self.here(path)),
-        }
+    fn seen_at(&self, identity: &Identity) -> Option<(PathBuf, Stat)> {
+        let mut seen = self.seen.range(identity.key.births()).filter(|(key, _)| key.is_same(&identity.key));
+        seen.find_map(|(_, it)| Some((it.path.clone(), self.stat_if_it(&it.path, identity)?)))
     }
 
-    /// The path under which a track's file stands, and what it is; `None` when it is nowhere.
+    fn stat_if_it(&self, path: &Path, identity: &Identity) -> Option<Stat> {
+        self.files.stat(path).ok().filter(|stat| stat.kind == Kind::File && stat.key.is_same(&identity.key))
+    }
+
+    /// The path under which a track's file stands, and what it is: where the last listing saw it, then, by its inode, in the folders where
+    /// files were seen; `None` when it is nowhere.
     pub(super) fn seek(&mut self, identity: &Identity) -> Result<Option<(PathBuf, Stat)>, SourceError> {
-        let files = Arc::clone(&self.files);
-        let stat_if_it = |path: &PathBuf| files.stat(path).ok().filter(|stat| stat.kind == Kind::File && stat.key.is_same(&identity.key));
-        let seen = self.seen.range(identity.key.births()).find(|(key, _)| key.is_same(&identity.key)).map(|(_, it)| &it.path);
-        if let Some(found) = seen.and_then(|path| Some((path.clone(), stat_if_it(path)?))) {
+        if let Some(found) = self.seen_at(identity) {
             return Ok(Some(found));
         }
-        let look = self.look();
-        let found = look.files.into_iter().find(|(_, stat)| stat.kind == Kind::File && stat.key.is_same(&identity.key));
-        if found.is_some() {
-            return Ok(found);
-        }
         for folder in &self.folders {
-            let Ok(paths) = files.folder(folder) else { continue };
-            if let Some(found) = paths.into_iter().find_map(|path| Some((path.clone(), stat_if_it(&path)?))) {
+            let Ok(entries) = self.files.folder(folder) else { continue };
+            let mut paths = entries.filter_map(Result::ok).filter(|it| it.kind != EntryKind::Folder).map(|it| folder.join(it.name));
+            if let Some(found) = paths.find_map(|path| self.stat_if_it(&path, identity).map(|stat| (path, stat))) {
                 return Ok(Some(found));
             }
         }
-        match look.trouble {
-            Some(trouble) if look.is_partial => Err(trouble),
-            Some(_) | None => Ok(None),
-        }
-    }
-
-    fn here(&self, path: PathBuf) -> Result<Found, SourceError> {
-        match self.files.open(&path) {
-            Ok(file) => Ok(Found::Here(path, file)),
-            Err(error) => Err(FileError::of(error).on(&path)),
+        match &self.unseen {
+            Some((code, why)) => Err(SourceError::Down { what: self.pattern.to_string(), code: *code, cause: why.clone().into() }),
+            None => Ok(None),
         }
     }
 }

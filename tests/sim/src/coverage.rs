@@ -90,6 +90,7 @@ points! {
     StubbornSource "source that failed a hundred times",
     ReceiveLate "receive answered as late as a visibility lasts",
     ReceiveUnheard "receive whose answer was lost",
+    SettleLate "settlement as late as a visibility lasts",
     ExtendLate "extension as late as a visibility lasts",
     ExtendUnheard "extension took effect and the answer was lost",
     ExtendNever "receipt that is never hidden for longer",

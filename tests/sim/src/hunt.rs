@@ -1,4 +1,4 @@
-//! The hunt for planted faults: each must break a rule within five thousand seeds.
+//! The hunt for planted faults: each must break a rule within four thousand seeds.
 
 use std::time::Duration;
 

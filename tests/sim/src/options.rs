@@ -49,6 +49,7 @@ pub struct Faults {
     pub channel_dies: u32,
     pub receive_late: u32,
     pub receive_unheard: u32,
+    pub settle_late: u32,
     pub extend_late: u32,
     pub extend_unheard: u32,
     pub extend_never: u32,
@@ -172,6 +173,7 @@ impl Options {
         let faults = &mut self.faults;
         faults.receive_late = draw(is_queue, &[50, 300]);
         faults.receive_unheard = draw(is_queue && lapses, &[20, 100]);
+        faults.settle_late = draw(is_queue && lapses, &[50, 300]);
         faults.extend_late = draw(is_queue, &[50, 300]);
         faults.extend_unheard = draw(is_queue, &[50, 300]);
         faults.extend_never = draw(is_queue, &[50, 300]);
@@ -183,6 +185,13 @@ impl Options {
             let visibility = Duration::from_secs(choices.pick(&[10, 3]));
             // A machine counts from before it sent the receive, so a long poll may last a third of a visibility and no more.
             (queue.visibility, queue.wait_max) = (Some(visibility), queue.wait_max.min(visibility / 3));
+        }
+        if lapses && choices.chance(300) {
+            // A receive brings more of a group than a batch takes, and what a batch does lasts: much stands behind each message.
+            self.n_keys = choices.pick(&[2, 1, 4]);
+            (self.plan.batch.records_max, self.plan.batch.bytes_max) = (count(choices.pick(&[10, 5])), 250);
+            (self.faults.slow_function, self.faults.settle_late) = (choices.pick(&[300, 600]), choices.pick(&[300, 0]));
+            self.faults.extend_never = choices.pick(&[0, 100]);
         }
         if is_queue && self.plan.retry.redelivery == Redelivery::BySource && choices.chance(400) {
             self.retry_after = Some(Duration::from_secs(choices.pick(&[1, 5, 40, 300])));

@@ -8,6 +8,9 @@ use forebay_tests::{http, wait};
 
 use crate::scene::Scene;
 
+/// Something that is no file, and how it is made.
+type Odd = (&'static str, fn(&Path));
+
 fn rows(word: &str, n_rows: usize) -> String {
     (0..n_rows).map(|it| format!("{it:02},{word},0000{it:02}\n")).collect()
 }
@@ -68,7 +71,7 @@ fn latest_runs_beside_what_is_no_file_and_archives_are_left_out() {
     scene.config("starting_position: LATEST");
     scene.append("in/a.log", "old\n");
     std::fs::write(scene.path("in/a.log.1.gz"), b"\x1f\x8b\x08\0old lines\n").expect("a file can be written");
-    let odd: [(&str, fn(&Path)); 3] = [
+    let odd: [Odd; 3] = [
         ("fifo", |it| assert!(Command::new("mkfifo").arg(it).status().expect("mkfifo runs").success())),
         ("loop", |it| std::os::unix::fs::symlink(it, it).expect("a link can be made")),
         ("socket", |it| drop(std::os::unix::net::UnixListener::bind(it).expect("a socket can be made"))),

@@ -11,6 +11,7 @@ mod aws;
 mod aws_credentials;
 mod demo;
 mod files;
+mod files_watched;
 mod front;
 mod hostile;
 mod kills;

@@ -72,12 +72,17 @@ impl Scene {
 
     /// The config of one mapping from `in/*` to the function, with further settings of the mapping.
     pub(crate) fn config(&self, settings: &str) {
+        self.config_of("in/*", settings);
+    }
+
+    /// The same from another pattern.
+    pub(crate) fn config_of(&self, pattern: &str, settings: &str) {
         let settings: String = settings.lines().map(|line| format!("    {}\n", line.trim())).collect();
         self.write(
             "forebay.yaml",
             &format!(
                 "functions:\n  seen:\n    executor: {{ process: {{ runtime: python3, handler: app.handler, code: ./code }} }}\n    timeout: 30\n\
-                 event_source_mappings:\n  - name: lines\n    source: {{ file: {{ path: \"in/*\" }} }}\n    function_name: seen\n{settings}"
+                 event_source_mappings:\n  - name: lines\n    source: {{ file: {{ path: \"{pattern}\" }} }}\n    function_name: seen\n{settings}"
             ),
         );
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use forebay_config::Code;
+use rustix::io::Errno;
 
 /// A function cannot be run as a process on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -78,9 +79,53 @@ pub enum ProcessError {
         #[source]
         cause: io::Error,
     },
+    /// The process or the machine has nothing left of what a start needs; later it may.
+    #[error("{}: there are no {lack} to start function {function} with", self.code().0)]
+    Short {
+        /// Which function.
+        function: String,
+        /// What there is none of, and which limit says so.
+        lack: &'static str,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// What the system has none left of, when that is what an error says.
+pub(super) fn lack_of(error: &io::Error) -> Option<&'static str> {
+    match Errno::from_raw_os_error(error.raw_os_error()?) {
+        Errno::MFILE => Some("file descriptors left in this process (`ulimit -n`, `LimitNOFILE=`)"),
+        Errno::NFILE => Some("file descriptors left on this machine (`fs.file-max`)"),
+        Errno::AGAIN => Some("processes or threads left (`ulimit -u`, `TasksMax=`)"),
+        Errno::NOMEM => Some("bytes of memory left"),
+        _ => None,
+    }
 }
 
 impl ProcessError {
+    /// The error of a start that failed for want of something; `Err` gives back one that did not.
+    pub(super) fn short(function: &str, cause: io::Error) -> Result<Self, io::Error> {
+        match lack_of(&cause) {
+            Some(lack) => Ok(Self::Short { function: function.to_owned(), lack, cause }),
+            None => Err(cause),
+        }
+    }
+
+    /// Whether it may heal by itself.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Short { .. } => true,
+            Self::CodeFolder { .. }
+            | Self::HandlerForm { .. }
+            | Self::HandlerFile { .. }
+            | Self::InterpreterMissing { .. }
+            | Self::InterpreterUnfit { .. }
+            | Self::NoBootstrap { .. }
+            | Self::Guard { .. } => false,
+        }
+    }
+
     /// The code of its page under `docs/errors/`.
     pub fn code(&self) -> Code {
         Code(match self {
@@ -90,6 +135,25 @@ impl ProcessError {
             Self::InterpreterUnfit { .. } => "FB-0304",
             Self::NoBootstrap { .. } => "FB-0305",
             Self::Guard { .. } => "FB-0306",
+            Self::Short { .. } => "FB-0313",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_lacks_is_named_and_heals_and_is_no_fault_of_the_program() {
+        for (errno, word) in
+            [(Errno::MFILE, "ulimit -n"), (Errno::NFILE, "fs.file-max"), (Errno::AGAIN, "ulimit -u"), (Errno::NOMEM, "memory")]
+        {
+            let error = ProcessError::short("f", errno.into()).unwrap();
+            assert!(error.is_transient() && error.to_string().contains(word), "{error}");
+            assert_eq!(error.code().0, "FB-0313");
+        }
+        assert!(ProcessError::short("f", Errno::NOENT.into()).is_err());
+        assert!(!ProcessError::HandlerForm { function: "f".into(), handler: "x".into() }.is_transient());
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
+use super::error::lack_of;
+
 /// How long an interpreter may take to tell its version.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -26,20 +28,34 @@ impl Interpreters {
         if let Some(answer) = answers.get(&asked) {
             return answer.clone();
         }
-        let answer = run(program, folder, probe).await;
+        let answer = match run(program, folder, probe).await {
+            Ok(said) => Ok(said),
+            Err(Unsaid::Ever(why)) => Err(why),
+            // It has nothing to do with the interpreter, which is asked again.
+            Err(Unsaid::Now(error)) => return Err(format!("it does not start: {error}")),
+        };
         answers.insert(asked, answer.clone());
         answer
     }
 }
 
-async fn run(program: &Path, folder: &Path, probe: [&str; 2]) -> Result<String, String> {
+/// Why a program printed nothing.
+enum Unsaid {
+    /// It would not the next time.
+    Ever(String),
+    /// The system has no process to give now.
+    Now(String),
+}
+
+async fn run(program: &Path, folder: &Path, probe: [&str; 2]) -> Result<String, Unsaid> {
     let mut command = Command::new(program);
     command.args(probe).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(PATIENCE, command.output()).await {
         Ok(Ok(output)) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        Ok(Ok(output)) => Err(format!("it fails: {}", String::from_utf8_lossy(&output.stderr).trim())),
-        Ok(Err(error)) => Err(format!("it does not start: {error}")),
-        Err(_) => Err("it does not answer".to_owned()),
+        Ok(Ok(output)) => Err(Unsaid::Ever(format!("it fails: {}", String::from_utf8_lossy(&output.stderr).trim()))),
+        Ok(Err(error)) if lack_of(&error).is_some() => Err(Unsaid::Now(error.to_string())),
+        Ok(Err(error)) => Err(Unsaid::Ever(format!("it does not start: {error}"))),
+        Err(_) => Err(Unsaid::Ever("it does not answer".to_owned())),
     }
 }
 

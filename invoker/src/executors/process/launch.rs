@@ -2,7 +2,6 @@
 //! start: the paths of the settings may be links that lead elsewhere by then.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -149,8 +148,10 @@ impl Launch {
 
     /// Where the code folder is now.
     fn folder(&self) -> Result<PathBuf, ProcessError> {
-        let cause = |cause: io::Error| ProcessError::CodeFolder { function: self.function.clone(), folder: self.code.clone(), cause };
-        fs::canonicalize(&self.code).and_then(|it| fs::read_dir(&it).map(|_| it)).map_err(cause)
+        let unusable = |cause| ProcessError::CodeFolder { function: self.function.clone(), folder: self.code.clone(), cause };
+        // What cannot be looked into for want of descriptors is not gone.
+        let error = |cause| ProcessError::short(&self.function, cause).unwrap_or_else(unusable);
+        fs::canonicalize(&self.code).and_then(|it| fs::read_dir(&it).map(|_| it)).map_err(error)
     }
 
     /// The file that a process begins with: the program, or the file of the handler.

@@ -159,7 +159,7 @@ impl Turns {
             return Err(NoSeat::Closed.into());
         }
         let spot = self.ground.launch.spot()?;
-        let site = Site::open(spot).await.map_err(StartError::System)?;
+        let site = Site::open(spot).await.map_err(|error| self.of_the_system(error))?;
         let number = self.pool.number();
         let pool = Arc::downgrade(&self.pool);
         let state = Arc::new(State::new(Box::new(move || {
@@ -174,8 +174,12 @@ impl Turns {
         let enter = |environment| self.pool.enter(environment);
         Environment::start(ground, number, state, site, variables, enter, gone).map_err(|error| match error.raw_os_error() {
             Some(code) if is_of_the_program(code) => StartError::Entrypoint(error),
-            Some(_) | None => StartError::System(error),
+            Some(_) | None => self.of_the_system(error),
         })
+    }
+
+    fn of_the_system(&self, error: io::Error) -> StartError {
+        ProcessError::short(&self.ground.function, error).map_or_else(StartError::System, StartError::Program)
     }
 
     async fn run(&self, lease: Lease, event: &Event, request_id: &str, deadline: Instant) -> Tried {
@@ -215,6 +219,7 @@ impl Turns {
 
     fn start_failed(&self, error: StartError) -> InvokeError {
         let why = match &error {
+            StartError::Program(it) if it.is_transient() => NotReached::Platform,
             StartError::Program(_) | StartError::Entrypoint(_) => NotReached::Config,
             StartError::System(_) | StartError::Closed(_) => NotReached::Platform,
         };

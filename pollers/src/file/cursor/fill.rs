@@ -7,7 +7,7 @@ use super::super::content::{self, Told};
 use super::super::evidence::{Evidence, tail_len, written};
 use super::super::identity::HEAD_MAX;
 use super::super::sightings::read_up_to;
-use super::{Cursor, Long, Stat, Stop};
+use super::{Cursor, Long, OpenFile, Stat, Stop};
 
 /// Bytes asked for at once.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -15,8 +15,13 @@ const CHUNK_BYTES: usize = 256 << 10;
 impl Cursor {
     /// Looks at more of the file behind the window: so many bytes. Zero: there is no more, or the file's life is over.
     pub(super) fn fill(&mut self) -> Result<u64, Stop> {
-        let stat = self.file.stat().map_err(|error| self.failed(error))?;
         let end = self.end();
+        if self.n_reserved == 0 && self.is_still_at(end) {
+            return Ok(0);
+        }
+        let Some(file) = self.file()? else { return Ok(0) };
+        let file = file.as_ref();
+        let stat = file.stat().map_err(|error| self.failed(error))?;
         if stat.size < end {
             self.end_life(end, "it is shorter than what was read");
             return Ok(0);
@@ -30,9 +35,9 @@ impl Cursor {
         }
         // Where space is reserved its first byte tells whether it is written now.
         let n_new = if self.n_reserved > 0 { 1 } else { up_to_chunk(stat.size - end) };
-        let (read, n_known) = self.read_at(end, n_new)?;
+        let (read, n_known) = self.read_at(file, end, n_new)?;
         // It is compared after the bytes were read: had the file been written anew in between, they would be of the wrong life.
-        if let Some(why) = self.why_another(read.get(..n_known))? {
+        if let Some(why) = self.why_another(file, read.get(..n_known))? {
             self.end_life(end, why);
             return Ok(0);
         }
@@ -44,7 +49,7 @@ impl Cursor {
             self.n_reserved = 0;
             return Ok(1);
         }
-        self.look_behind_reserved(&stat)
+        self.look_behind_reserved(file, &stat)
     }
 
     /// The end of what was read and kept, or set aside.
@@ -53,16 +58,16 @@ impl Cursor {
     }
 
     /// Reads `n` bytes, and before them those that are known already.
-    fn read_at(&self, offset: u64, n: usize) -> Result<(Vec<u8>, usize), Stop> {
+    fn read_at(&self, file: &dyn OpenFile, offset: u64, n: usize) -> Result<(Vec<u8>, usize), Stop> {
         let n_known = tail_len(offset);
-        let read = read_up_to(self.file.as_ref(), offset - n_known as u64, n_known + n).map_err(|error| self.failed(error))?;
+        let read = read_up_to(file, offset - n_known as u64, n_known + n).map_err(|error| self.failed(error))?;
         Ok((read, n_known))
     }
 
     /// Looks for the end of the NUL bytes behind the window.
-    fn look_behind_reserved(&mut self, stat: &Stat) -> Result<u64, Stop> {
+    fn look_behind_reserved(&mut self, file: &dyn OpenFile, stat: &Stat) -> Result<u64, Stop> {
         let from = self.end() + self.n_reserved;
-        let (read, n_known) = self.read_at(from, up_to_chunk(stat.size.saturating_sub(from)))?;
+        let (read, n_known) = self.read_at(file, from, up_to_chunk(stat.size.saturating_sub(from)))?;
         let new = read.get(n_known..).unwrap_or_default();
         let n_new = new.len() as u64;
         match new.iter().position(|byte| *byte != 0) {
@@ -97,10 +102,10 @@ impl Cursor {
 
     /// Whether the file is another one than was read so far, and how one can tell. `tail` is what lies before the end of the window. The first
     /// time the name's fingerprint is compared, what is kept with the position, and that the offset begins a line.
-    fn why_another(&mut self, tail: Option<&[u8]>) -> Result<Option<&'static str>, Stop> {
+    fn why_another(&mut self, file: &dyn OpenFile, tail: Option<&[u8]>) -> Result<Option<&'static str>, Stop> {
         const HEAD: &str = "its first bytes have changed";
         const TAIL: &str = "the bytes before the place that was read to have changed";
-        let head = read_up_to(self.file.as_ref(), 0, HEAD_MAX).map_err(|error| self.failed(error))?;
+        let head = read_up_to(file, 0, HEAD_MAX).map_err(|error| self.failed(error))?;
         let Some(tail) = tail else { return Ok(Some("it is shorter than what was read")) };
         let evidence = Evidence::new(&head);
         let why = if let Some(known) = &self.evidence {

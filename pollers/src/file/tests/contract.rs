@@ -10,6 +10,8 @@ use forebay_config::profile::SourceShape;
 use crate::contract::{AnySubject, Subject, check};
 use crate::file::FileSource;
 use crate::file::client::LocalFiles;
+use crate::file::io::Io;
+use crate::file::open_files::OpenFiles;
 use crate::file::settings::{FileSettings, PathPattern};
 use crate::source::Source;
 
@@ -21,9 +23,14 @@ struct LocalSubject {
 }
 
 pub(super) fn local(folder: &Path, pattern: &str, rotate_wait: Duration) -> Arc<dyn Source> {
+    local_with(folder, pattern, rotate_wait, OpenFiles::of_process())
+}
+
+/// The same with a share of descriptors.
+pub(super) fn local_with(folder: &Path, pattern: &str, rotate_wait: Duration, open_files: Arc<OpenFiles>) -> Arc<dyn Source> {
     let path = PathPattern::parse(pattern, folder).unwrap();
     let settings = FileSettings { rotate_wait, ..FileSettings::for_path(path) };
-    Arc::new(FileSource::start(settings, Arc::new(LocalFiles)).unwrap())
+    Arc::new(FileSource::with(settings, Arc::new(LocalFiles), Io::of_process().unwrap(), open_files))
 }
 
 impl LocalSubject {

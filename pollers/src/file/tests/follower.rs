@@ -6,7 +6,7 @@ use std::sync::Arc;
 use forebay_batcher::{Gap, Watermark};
 
 use crate::contract::room;
-use crate::source::{Known, RawRecord, Reader, Source, Standing, TrackName};
+use crate::source::{Known, RawRecord, Reader, Source, SourceError, Standing, TrackName};
 
 pub(in crate::file) struct Track {
     pub(in crate::file) label: String,
@@ -43,7 +43,11 @@ impl Follower {
     }
 
     pub(in crate::file) async fn discover(&mut self) -> bool {
-        let listing = self.source.tracks(&self.known).await.unwrap();
+        self.discover_or_fail().await.unwrap()
+    }
+
+    pub(in crate::file) async fn discover_or_fail(&mut self) -> Result<bool, SourceError> {
+        let listing = self.source.tracks(&self.known).await?;
         self.trouble = listing.trouble.map(|it| format!("{:?}", it.to_notice()));
         let has_news = !listing.tracks.is_empty();
         for track in listing.tracks {
@@ -53,7 +57,7 @@ impl Follower {
             self.names.push(track.name.clone());
             self.tracks.insert(track.name, Track { label, at, records, ended: false, gap: None, reader: None });
         }
-        has_news
+        Ok(has_news)
     }
 
     async fn read_all(&mut self) -> bool {

@@ -126,6 +126,23 @@ async fn a_file_replaced_by_a_folder_ends_and_the_path_is_named_as_a_folder() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_no_utf_8_is_read_and_harms_no_other() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let odd = |name: &[u8]| std::ffi::OsStr::from_bytes(name).to_owned();
+    let (folder, follower) = follow(|it| {
+        std::fs::write(it.join(odd(b"foto\xe9.jpg")), "no log\n").unwrap();
+        std::fs::write(it.join(odd(b"caf\xe9.log")), "odd\n").unwrap();
+    })
+    .await;
+    assert_eq!(follower.lines(), [["odd"], ["good"]]);
+    std::fs::create_dir(folder.path().join(odd(b"\xff"))).unwrap();
+    std::fs::write(folder.path().join(odd(b"\xff")).join("deep.log"), "deep\n").unwrap();
+    let mut follower = Follower::new(local(folder.path(), "**/*.log", Duration::ZERO));
+    follower.catch_up().await;
+    assert_eq!((follower.lines().concat().len(), follower.trouble), (3, None));
+}
+
+#[tokio::test]
 async fn a_link_to_nothing_is_a_file_that_has_yet_to_come() {
     let (folder, mut follower) = follow(|it| std::os::unix::fs::symlink("target", it.join("a.log")).unwrap()).await;
     assert_eq!(follower.trouble, None);
@@ -157,7 +174,7 @@ async fn a_file_whose_permission_is_lost_goes_on_by_itself_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_thousand_files_are_followed_by_one_thread() {
+async fn a_thousand_files_are_followed_at_once() {
     let files = FakeFiles::new();
     files.disk().make_folder("/logs");
     for idx in 0..1000 {

@@ -6,9 +6,11 @@ mod entries;
 mod follower;
 mod holes;
 mod hostile;
+mod mishaps;
 mod places;
 mod rotation;
 mod scripts;
+mod told;
 
 pub(super) use follower::Follower;
 

@@ -77,7 +77,7 @@ impl World {
             || self.life > 1
             || faults.repeat + faults.extend_failed + faults.settle_failed + faults.settle_unheard + faults.channel_dies > 0
             || faults.receive_late + faults.receive_unheard + faults.extend_late + faults.extend_unheard + faults.extend_never > 0
-            || faults.left_out + faults.stall > 0;
+            || faults.left_out + faults.stall + faults.settle_late > 0;
         self.oracle.w2_every_record_is_finished(receives_get_lost)?;
         if self.pure {
             self.oracle.r3_the_destination_gets_exactly_the_poison()?;

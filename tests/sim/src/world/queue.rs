@@ -67,8 +67,9 @@ impl World {
             entry.left |= settlement.how == Settle::Leave;
             receipts.push(at);
         }
+        let late = self.strikes(self.options.faults.settle_late, Point::SettleLate);
+        let at = if late { self.as_late_as_a_visibility() } else { self.soon(50) };
         self.oracle.settles.insert(id, receipts);
-        let at = self.soon(50);
         let life = self.life;
         self.events.push(at, Event::SettleLands { life, id, settlements });
         Ok(())
