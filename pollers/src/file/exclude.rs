@@ -1,6 +1,7 @@
 //! Which files a pattern leaves out: archives that a rotation makes, what editors keep beside a file, and what an operator names.
 
 use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
 use super::settings::PathPattern;
 
@@ -11,9 +12,9 @@ pub(super) const DEFAULT: &[&str] = &["*.gz", "*.zst", "*.bz2", "*.xz", "*.zip",
 const NAMES: glob::MatchOptions =
     glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 
-/// Patterns for what is left out.
+/// Patterns for what is left out. Cheap to clone: a thousand mappings most often have the same ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Exclude(Vec<Pattern>);
+pub(super) struct Exclude(Arc<[Pattern]>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pattern {
@@ -26,7 +27,11 @@ enum Pattern {
 impl Exclude {
     /// What is left out when nothing is written.
     pub(super) fn default() -> Self {
-        Self(DEFAULT.iter().map(|it| Pattern::parse(it, Path::new("")).expect("the defaults are patterns, as a test sees")).collect())
+        static PATTERNS: LazyLock<Exclude> = LazyLock::new(|| {
+            let parse = |it: &&str| Pattern::parse(it, Path::new("")).expect("the defaults are patterns, as a test sees");
+            Exclude(DEFAULT.iter().map(parse).collect())
+        });
+        PATTERNS.clone()
     }
 
     /// Patterns that were read.

@@ -59,14 +59,14 @@ impl Oracle {
         let Some(flight) = self.flights.remove(&id) else { return false };
         let alive: Vec<bool> = flight.entries.iter().zip(&flight.owner_of).map(|(entry, owner)| self.is_held(*entry, *owner)).collect();
         let first = flight.entries.iter().zip(&alive).find(|(_, alive)| **alive).map(|(entry, _)| *entry);
+        // An attempt whose tracks were all lost is forgotten; one whose receipts were goes on, by the limits that it was cut with.
+        let first = first.or_else(|| flight.entries.first().copied().filter(|_| self.is_queue));
         self.is_unsure |= first.is_some_and(|first| self.entries[first].limits.is_none());
         let limits = first.and_then(|first| self.entries[first].limits).unwrap_or_else(|| Limits::of(&self.plan().retry));
         let ended = Ended { entries: flight.entries, alive, limits, now_us };
         for (entry, alive) in ended.entries.iter().zip(&ended.alive) {
             self.entries[*entry].in_flight &= !alive;
         }
-        // An attempt whose tracks were all lost is forgotten; one whose receipts were goes on.
-        let first = first.or_else(|| ended.entries.first().copied().filter(|_| self.is_queue));
         if let Some(first) = first {
             self.hear_ended(&ended, first, slice, outcome);
         }

@@ -9,6 +9,9 @@ use super::events::Event;
 use crate::coverage::Point;
 use crate::oracle::{Flight, Poison, Violation, holds};
 
+/// A slow function outlasts a visibility, and a close still awaits it.
+const SLOW_MOST_US: u64 = 150_000_000;
+
 impl World {
     /// The machine invokes the function.
     pub(super) fn invoke(&mut self, slot: SlotId, attempt: &Attempt) -> Result<(), Violation> {
@@ -24,7 +27,7 @@ impl World {
         }
         let late = reached && self.strikes(self.options.faults.late, Point::LateAnswer);
         let slow = self.strikes(self.options.faults.slow_function, Point::SlowFunction);
-        let at = if slow { self.latency() + 3 * self.visibility_us().unwrap_or(0) } else { self.latency() };
+        let at = if slow { self.latency() + (3 * self.visibility_us().unwrap_or(0)).min(SLOW_MOST_US) } else { self.latency() };
         let at = if late { 60_000_000 + at } else { at };
         let (life, id) = (self.life, attempt.id);
         if self.strikes(self.options.faults.doubled, Point::DoubledAnswer) {

@@ -4,6 +4,9 @@ use super::events::Event;
 use super::{Phase, World};
 use crate::coverage::Point;
 
+/// Calls that a process makes when it goes on, a commit after another, are answered by then.
+const CATCHES_UP_US: u64 = 200_000;
+
 /// Until when the process stands still.
 #[derive(Debug, Default)]
 pub(super) struct Stall {
@@ -51,9 +54,9 @@ impl World {
         Some(event)
     }
 
-    /// It stands still, or has not heard all of what came meanwhile.
+    /// It stands still, or has not heard all of what came meanwhile, or has only just sent what that asks for.
     pub(super) fn may_be_behind(&self) -> bool {
-        self.now_us <= self.stall.until_us
+        self.now_us <= self.stall.until_us + CATCHES_UP_US
     }
 
     fn is_stalled(&self) -> bool {
