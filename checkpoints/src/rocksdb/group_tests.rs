@@ -89,3 +89,32 @@ fn a_writer_whose_call_is_refused_keeps_nobody_of_its_group_from_being_written()
     assert!(told(lease).is_ok() && told(another).is_ok());
     assert!(matches!(told(fenced), Err(StoreError::Fenced { .. })));
 }
+
+#[test]
+fn what_waits_in_front_of_a_close_is_written_before_it_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
+    let lease = acquire(&requests, quakes());
+    let closed = send(&requests, |answer| Request::Close { answer });
+    writer.run();
+    assert!(told(lease).is_ok() && told(closed).is_ok());
+}
+
+#[test]
+fn a_load_sees_the_writes_that_wait_in_front_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let lease = {
+        let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
+        let lease = acquire(&requests, quakes());
+        drop(requests);
+        writer.run();
+        told(lease).unwrap()
+    };
+    let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
+    let created = change(&requests, &lease, Change::Create(Vec::new()));
+    let kept = send(&requests, |answer| Request::Load { lease: lease.clone(), answer });
+    drop(requests);
+    writer.run();
+    told(created).unwrap();
+    assert_eq!(told(kept).unwrap(), Some(Vec::new()));
+}

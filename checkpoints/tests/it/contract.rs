@@ -36,6 +36,7 @@ contract! {
     forgotten_tracks_leave_the_list
     a_removed_mapping_leaves_nothing_and_its_lease_ends
     a_mapping_made_anew_in_the_same_second_fences_the_old_one
+    a_mapping_made_anew_stands_above_its_last_epoch_whichever_was_removed_since
     a_note_is_kept_without_a_lease_and_replaced_by_the_next
     a_note_is_its_mappings_alone_and_says_nothing_of_tracks
     a_note_that_is_taken_away_is_gone_and_taking_none_away_does_nothing
@@ -129,6 +130,16 @@ async fn an_epoch_stands_above_the_sources_own_generation(bench: &dyn Bench) {
     let far = Epoch(1 << 60);
     assert_eq!(store.acquire_above(&mapping("quakes"), far).await.unwrap().epoch, Epoch((1 << 60) + 1));
     assert_eq!(store.acquire(&mapping("quakes")).await.unwrap().epoch, Epoch((1 << 60) + 2));
+}
+
+async fn a_mapping_made_anew_stands_above_its_last_epoch_whichever_was_removed_since(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let near = store.acquire(&mapping("near")).await.unwrap();
+    let far = store.acquire_above(&mapping("far"), Epoch(1 << 60)).await.unwrap();
+    store.remove(&far).await.unwrap();
+    store.remove(&near).await.unwrap();
+    let anew = store.acquire(&mapping("far")).await.unwrap();
+    assert!(anew.epoch > far.epoch, "{:?} after {:?}: the former owner could still write", anew.epoch, far.epoch);
 }
 
 async fn an_old_epoch_is_fenced_in_every_call(bench: &dyn Bench) {
