@@ -12,6 +12,8 @@ mod behind_tests;
 mod contained;
 mod desk;
 mod inbox;
+#[cfg(test)]
+mod listing_tests;
 mod queue;
 mod serve;
 mod shared;

@@ -146,6 +146,18 @@ fn an_earlier_attempt_that_ends_well_opens_it_unless_the_platform_asked_for_a_pa
 }
 
 #[test]
+fn the_longest_pause_that_an_earlier_attempt_was_asked_for_is_kept() {
+    let (mut turnstile, ids) = seats(4, &[0]);
+    want(&mut turnstile, ids[0], 4);
+    let tickets: Vec<_> = (0..4).map(|_| take(&mut turnstile, ids[0])).collect();
+    let endings = [not_reached(None), not_reached(Some(30)), not_reached(Some(5)), Ending::Reached];
+    for (ticket, ending) in tickets.into_iter().zip(endings) {
+        turnstile.finish(ticket, ending, NOW);
+    }
+    assert_eq!(turnstile.opens_at(NOW), Some(Tick(30 * SECOND)));
+}
+
+#[test]
 fn a_probe_that_nobody_uses_goes_to_the_next_who_wants() {
     let (mut turnstile, ids) = seats(1, &[0, 0]);
     want(&mut turnstile, ids[0], 1);

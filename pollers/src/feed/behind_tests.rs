@@ -1,6 +1,7 @@
 //! Receives that outlive who ordered them, and calls whose answers are slow.
 #![cfg(feature = "sqs")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{ExtendId, Extended, Place, Read, ReadId, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement, Tick};
@@ -21,9 +22,13 @@ struct Mapping {
 
 impl Mapping {
     fn join(feed: &Feed, name: &str) -> Self {
+        Self::join_with(feed, name, None)
+    }
+
+    fn join_with(feed: &Feed, name: &str, filter: Option<Arc<dyn RecordFilter>>) -> Self {
         let zero = Instant::now();
         let known = Known::default();
-        let subscription = Subscription { voter: name.into(), known, filter: None, has_window: false, zero, events_max: 16 };
+        let subscription = Subscription { voter: name.into(), known, filter, has_window: false, zero, events_max: 16 };
         Self { subscriber: feed.subscribe(subscription), zero }
     }
 
@@ -104,6 +109,48 @@ async fn who_rests_is_answered_at_once_and_what_its_receives_bring_is_shown_at_o
     subject.send("late", None);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!((subject.n_left(), subject.n_visible()), (1, 1), "an open receive brought it, and it was shown");
+    feed.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_receive_brings_for_one_who_listens_no_more_is_shown_at_once() {
+    let mut subject = FakeSubject::competed_for(None);
+    let feed = Feed::start(subject.source(), FeedLimits::default());
+    let mut mapping = Mapping::join(&feed, "m");
+    mapping.order(1);
+    settle_down().await;
+    // Its leave is on the way.
+    mapping.subscriber.events.close();
+    subject.send("late", None);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((subject.n_left(), subject.n_visible()), (1, 1));
+    feed.stop().await;
+}
+
+/// Panics over the message of this body.
+struct DiesOver(&'static str);
+
+impl RecordFilter for DiesOver {
+    fn needs_data(&self) -> bool {
+        false
+    }
+
+    fn passes(&self, metadata: &[u8], _data: Option<&[u8]>) -> bool {
+        assert!(!String::from_utf8_lossy(metadata).contains(self.0), "the test wants the filter to die");
+        true
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_behind_a_message_of_its_group_that_could_not_be_rendered_does_not_overtake_it() {
+    let mut subject = FakeSubject::competed_for(None);
+    [("poison", 1), ("behind", 1), ("other", 2)].into_iter().for_each(|(body, group)| subject.send(body, Some(group)));
+    let feed = Feed::start(subject.source(), FeedLimits::default());
+    let mut mapping = Mapping::join_with(&feed, "m", Some(Arc::new(DiesOver("poison"))));
+    mapping.order(1);
+    let read = mapping.read().await;
+    let bodies: Vec<serde_json::Value> = read.records.iter().map(|it| serde_json::from_slice(&it.bytes).unwrap()).collect();
+    assert_eq!(bodies.iter().map(|it| it["body"].as_str()).collect::<Vec<_>>(), [Some("other")]);
     feed.stop().await;
 }
 

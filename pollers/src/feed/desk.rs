@@ -287,3 +287,95 @@ pub(super) fn own(receipt: &Receipt) -> Receipt {
 pub(super) fn is_shared(receipt: &Receipt) -> bool {
     receipt.generation.0 & SHARED != 0
 }
+
+#[cfg(test)]
+mod tests {
+    use forebay_batcher::{OrderKey, ReadId, Section, UnixMillis};
+
+    use super::*;
+
+    const BIG: usize = 1 << 20;
+
+    fn message(n: u64, n_bytes: usize, key: OrderKey, receives_left: Option<u32>) -> Record {
+        let receipt = Receipt { handle: n.to_string().into(), generation: Generation(0) };
+        Record {
+            id: RecordId::new(&n.to_be_bytes()),
+            place: Place::Queue { receipt, visible_until: None, receives_left, n_receives: None },
+            key,
+            arrival: UnixMillis(0),
+            bytes: vec![b'x'; n_bytes].into(),
+            section: Section::default(),
+        }
+    }
+
+    fn receipt(record: &Record) -> Receipt {
+        match &record.place {
+            Place::Queue { receipt, .. } => receipt.clone(),
+            Place::Track(..) => panic!("it is a message"),
+        }
+    }
+
+    fn order(desk: &mut Desk, who: SubscriberId, now: Instant) {
+        let wait = Duration::from_secs(20);
+        desk.order(who, ReadOrder { id: ReadId(1), track: None, records_max: 10, bytes_max: u64::MAX, wait, lanes: 1 }, now);
+    }
+
+    #[test]
+    fn what_waited_for_mappings_that_were_answered_or_rest_does_not_stop_receiving() {
+        let now = Instant::now();
+        let mut desk = Desk::new(now);
+        for n in 0..60 {
+            let who = SubscriberId(n);
+            desk.join(who, "m".into(), now);
+            let record = message(n, BIG, OrderKey::Free, None);
+            let its = receipt(&record);
+            assert_eq!(desk.give(who, Some(record)), Wish::Wants);
+            match n % 3 {
+                0 => order(&mut desk, who, now),
+                1 => desk.end_round(&its),
+                _ => _ = desk.rest(who, now),
+            }
+            assert_eq!(desk.answers(now).len(), usize::from(n % 3 == 0));
+            assert!(!desk.has_pending());
+        }
+        let last = SubscriberId(60);
+        desk.join(last, "m".into(), now);
+        order(&mut desk, last, now);
+        assert!(desk.next_receive(now).is_some());
+    }
+
+    #[test]
+    fn what_is_over_the_limit_is_refused_unless_it_could_be_overtaken_or_comes_no_more() {
+        let now = Instant::now();
+        let mut desk = Desk::new(now);
+        let who = SubscriberId(1);
+        desk.join(who, "m".into(), now);
+        for n in 0..PENDING_BYTES_MAX / BIG as u64 {
+            assert_eq!(desk.give(who, Some(message(n, BIG, OrderKey::Free, None))), Wish::Wants);
+        }
+        let group = || OrderKey::Key("group".into());
+        for (key, receives_left, wish) in [
+            (OrderKey::Free, None, Wish::Absent),
+            (OrderKey::Free, Some(2), Wish::Absent),
+            (OrderKey::Free, Some(1), Wish::Wants),
+            (group(), None, Wish::Wants),
+            (group(), Some(2), Wish::Wants),
+        ] {
+            assert_eq!(desk.give(who, Some(message(99, 1, key, receives_left))), wish);
+        }
+    }
+
+    #[test]
+    fn after_a_mapping_rests_nothing_is_received_without_it_for_a_while() {
+        let began = Instant::now();
+        let now = began + 5 * PATIENCE;
+        let mut desk = Desk::new(began);
+        for (n, name) in [(1, "stays"), (2, "rests")] {
+            desk.join(SubscriberId(n), name.into(), began);
+        }
+        desk.rest(SubscriberId(2), now);
+        order(&mut desk, SubscriberId(1), now);
+        assert_eq!(desk.next_receive(now + PATIENCE / 2), None);
+        assert!(desk.next_receive(now + PATIENCE).is_some());
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{OrderKey, Position, Read, ReadId, ReadOrder, RecordId, SourceNotice, TrackIdx, UnixMillis, Watermark};
+use forebay_batcher::{Gap, OrderKey, Position, Read, ReadId, ReadOrder, RecordId, SourceNotice, TrackIdx, UnixMillis, Watermark};
 use tokio::time::Instant;
 
 use super::inbox::SubscriberId;
@@ -386,21 +386,60 @@ impl Story {
         for Start { stretch, from, .. } in starts {
             let Watermark::At(from) = from else { panic!("the story begins at a place") };
             let from = from.as_number().unwrap();
-            let records = (from..from + 10).map(|it| RawRecord {
-                id: RecordId::new(b"x"),
-                position: Position::number(it),
-                key: OrderKey::Free,
-                arrival: UnixMillis(0),
-                data: Bytes::from_static(b"0123456789"),
-                facts: Arc::new(()),
-            });
-            let passed = Some(Position::number(from + 10));
             self.n_reads += 1;
-            self.track.handle_read(stretch, Box::new(NoReader), RawRead { records: records.collect(), passed, ..RawRead::default() });
+            self.track.handle_read(stretch, Box::new(NoReader), ten_records(from));
         }
         self.track.prune();
         places
     }
+}
+
+/// What a reader brings: the ten records from there on.
+fn ten_records(from: u64) -> RawRead {
+    let records = (from..from + 10).map(|it| RawRecord {
+        id: RecordId::new(b"x"),
+        position: Position::number(it),
+        key: OrderKey::Free,
+        arrival: UnixMillis(0),
+        data: Bytes::from_static(b"0123456789"),
+        facts: Arc::new(()),
+    });
+    RawRead { records: records.collect(), passed: Some(Position::number(from + 10)), ..RawRead::default() }
+}
+
+#[test]
+fn a_gap_is_told_to_each_who_passes_it_once_in_however_many_parts_it_takes_what_follows() {
+    let mut story = Story { track: Track::default(), n_reads: 0 };
+    for who in [1, 2] {
+        story.open(who, 0);
+        story.order(who, 4);
+    }
+    for Start { stretch, .. } in story.track.start(&TrackName("t".into()), 1 << 20) {
+        let gap = Some(Gap { from: None, to: Position::number(0) });
+        story.track.handle_read(stretch, Box::new(NoReader), RawRead { gap, ..ten_records(0) });
+    }
+    for who in [1, 2] {
+        let taste = Taste { renderer: &Plain, filter: None };
+        let mut has_gap = Vec::new();
+        while let Some((_, read)) = story.track.serve(SubscriberId(who), taste) {
+            has_gap.push(read.expect("nothing panics").gap.is_some());
+            story.track.order(SubscriberId(who), order(0, 0, 4, LONG), Instant::now() + LONG);
+        }
+        assert_eq!(has_gap, [true, false, false]);
+    }
+}
+
+#[test]
+fn a_read_that_several_wait_for_has_the_largest_ones_room_and_its_failure_is_told_to_each() {
+    let mut story = Story { track: Track::default(), n_reads: 0 };
+    for (who, at, records_max) in [(1, 0, 3), (2, 0, 10), (3, 50, 4)] {
+        story.open(who, at);
+        story.order(who, records_max);
+    }
+    let starts = story.track.start(&TrackName("t".into()), 1 << 20);
+    assert_eq!(starts.iter().map(|it| it.records_max).collect::<Vec<_>>(), [10, 4]);
+    let told: Vec<u64> = story.track.handle_failure(starts[0].stretch).iter().map(|(who, _)| who.0).collect();
+    assert_eq!(told, [1, 2], "the third waits for a read of its own");
 }
 
 #[test]
