@@ -45,7 +45,7 @@ test: setup check clients
 
 # The full counts that the issues name: kills, flips, mounts, seeds. As root, at most $(LONG_MINUTES) minutes.
 long: setup check clients
-	FOREBAY_LONG=1 $(CARGO) test --locked --offline --workspace --no-fail-fast
+	FOREBAY_LONG=1 FOREBAY_DRAWN_CONFIGS=20000 $(CARGO) test --locked --offline --workspace --no-fail-fast
 	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 1000000
 	$(MAKE) mutants
 	$(MAKE) faults

@@ -197,12 +197,14 @@ impl Sightings {
         }
     }
 
-    /// Watches the files that are no tracks yet; `false` when one of them must be looked at instead.
+    /// Watches the files that are no tracks yet; `false` when one of them must be looked at instead. One that holds something becomes a track
+    /// by its age alone, which nobody tells.
     fn watch_young(&mut self) -> bool {
         let Self { held, watching, .. } = self;
-        held.values()
-            .filter(|it| it.is_young)
-            .all(|it| it.handle.file().is_some_and(|file| watching.watch_young(&it.handle, file.as_ref())))
+        held.values().filter(|it| it.is_young).all(|it| {
+            let empty = it.handle.file().filter(|file| file.stat().is_ok_and(|stat| stat.size == 0));
+            empty.is_some_and(|file| watching.watch_young(&it.handle, file.as_ref()))
+        })
     }
 
     /// The tracks of `known` that have a file, which may have grown since they were named.
@@ -425,6 +427,8 @@ impl Sightings {
         for (_, sighting) in self.seen.range_mut(identity.key.births()).filter(|(key, _)| key.is_same(&identity.key)) {
             sighting.dead.insert(identity.name());
         }
+        // Its reader heard of it, and nobody else: what the file holds now is a track as soon as it is listed.
+        self.watching.ring();
     }
 
     /// Whether this is still to be told of a file; it counts as told from now on.

@@ -90,6 +90,11 @@ impl Watching {
         true
     }
 
+    /// A listing may bring something new.
+    pub(super) fn ring(&self) {
+        self.ears.ring();
+    }
+
     /// A listing saw these files.
     pub(super) fn saw(&self, files: &[(PathBuf, Stat)]) {
         self.ears.saw(files.iter().map(|(path, _)| path));

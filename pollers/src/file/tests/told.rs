@@ -49,6 +49,35 @@ async fn a_line_a_new_file_and_a_first_line_are_told() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_truncated_is_listed_at_once_and_what_comes_next_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.log");
+    append(&path, "one\n");
+    let mut follower = Follower::new(local(folder.path(), "*.log", Duration::ZERO));
+    settle(&mut follower).await;
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
+    follower.catch_up().await;
+    tokio::time::timeout(LONG, follower.source.changed()).await.expect("the end of a life asks for a listing");
+    settle(&mut follower).await;
+    append(&path, "two\n");
+    tokio::time::timeout(LONG, follower.source.changed()).await.expect("an empty file that is written to is told");
+    follower.catch_up().await;
+    assert_eq!(follower.lines(), [vec!["one"], vec!["two"]]);
+}
+
+#[tokio::test]
+async fn a_file_without_a_whole_line_is_looked_at_until_it_is_a_track() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut follower = Follower::new(local(folder.path(), "*.log", Duration::ZERO));
+    settle(&mut follower).await;
+    append(&folder.path().join("a.log"), "no end");
+    tokio::time::timeout(LONG, follower.source.changed()).await.unwrap();
+    follower.catch_up().await;
+    assert!(follower.names.is_empty(), "it may grow a line yet");
+    assert!(follower.source.rediscover_every() < LONG / 2, "nothing tells of its age");
+}
+
+#[tokio::test]
 async fn two_rotations_in_one_instant_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
