@@ -43,16 +43,19 @@ fn told<T>(mut answer: Told<T>) -> Result<T, StoreError> {
     answer.try_recv().expect("it is answered")
 }
 
+/// A lease that a writer of its own has granted.
+fn acquired(folder: &std::path::Path) -> Lease {
+    let (mut writer, requests) = writer(RocksOptions::new(folder));
+    let lease = acquire(&requests, quakes());
+    drop(requests);
+    writer.run();
+    told(lease).unwrap()
+}
+
 #[test]
 fn each_writer_of_a_group_that_fails_hears_of_it_and_nothing_of_it_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let lease = {
-        let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
-        let lease = acquire(&requests, quakes());
-        drop(requests);
-        writer.run();
-        told(lease).unwrap()
-    };
+    let lease = acquired(folder.path());
     {
         let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
         let created = change(&requests, &lease, Change::Create(Vec::new()));
@@ -103,13 +106,7 @@ fn what_waits_in_front_of_a_close_is_written_before_it_is_answered() {
 #[test]
 fn a_load_sees_the_writes_that_wait_in_front_of_it() {
     let folder = tempfile::tempdir().unwrap();
-    let lease = {
-        let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
-        let lease = acquire(&requests, quakes());
-        drop(requests);
-        writer.run();
-        told(lease).unwrap()
-    };
+    let lease = acquired(folder.path());
     let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
     let created = change(&requests, &lease, Change::Create(Vec::new()));
     let kept = send(&requests, |answer| Request::Load { lease: lease.clone(), answer });
