@@ -15,7 +15,7 @@ use crate::time::Tick;
 /// Records that are tried together, in order. Halves share their parent's records.
 #[derive(Debug, Clone)]
 pub struct Slice {
-    records: Arc<[Record]>,
+    records: Arc<Vec<Record>>,
     range: std::ops::Range<usize>,
 }
 
@@ -23,7 +23,7 @@ impl Slice {
     /// A slice of all of `records`.
     pub fn new(records: Vec<Record>) -> Self {
         let range = 0..records.len();
-        Self { records: records.into(), range }
+        Self { records: Arc::new(records), range }
     }
 
     /// Its records.
@@ -209,9 +209,9 @@ pub(crate) struct Told {
 #[derive(Debug)]
 pub(crate) struct Next {
     /// Records that are finished.
-    pub(crate) done: Vec<Record>,
+    pub(crate) done: Option<Slice>,
     /// Messages that their queue brings again.
-    pub(crate) left: Vec<Record>,
+    pub(crate) left: Option<Slice>,
     /// What takes the slice's place, in order.
     pub(crate) then: Vec<Then>,
 }
@@ -231,9 +231,9 @@ pub(crate) enum Then {
 /// Decides what follows. With bisect a failed slice of more than one record is halved (the first half is the smaller) and no retry is
 /// spent; partial answers split exactly at the failed record.
 pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next {
-    let nothing = || Next { done: Vec::new(), left: Vec::new(), then: Vec::new() };
+    let nothing = || Next { done: None, left: None, then: Vec::new() };
     match outcome {
-        Outcome::Succeeded(_) => Next { done: tried.slice.records().to_vec(), ..nothing() },
+        Outcome::Succeeded(_) => Next { done: Some(tried.slice), ..nothing() },
         Outcome::NotReached { .. } => {
             // not reaching the function spends nothing, and it is no attempt.
             tried.n_invokes -= 1;
@@ -245,7 +245,7 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
         Outcome::Failed { reply, .. } => {
             tried.reply = Some(reply);
             match limits.redelivery {
-                Redelivery::BySource => Next { left: tried.slice.records().to_vec(), ..nothing() },
+                Redelivery::BySource => Next { left: Some(tried.slice), ..nothing() },
                 Redelivery::ByUs if limits.bisect && tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
                 Redelivery::ByUs => Next { then: vec![spend(tried, limits)], ..nothing() },
             }
@@ -253,11 +253,12 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
         Outcome::PartlyFailed { failed, reply } => {
             tried.reply = Some(reply);
             let failed: BTreeSet<&RecordId> = failed.iter().collect();
-            let (done, rest) = split_partial(tried.slice.records(), &failed, limits);
+            let (done, rest) = split_partial(&tried.slice, &failed, limits);
+            let done = Some(done).filter(|done| done.n_records() > 0);
             match limits.redelivery {
-                Redelivery::BySource => Next { done, left: rest, ..nothing() },
+                Redelivery::BySource => Next { done, left: Some(rest), ..nothing() },
                 Redelivery::ByUs => {
-                    tried.slice = Slice::new(rest);
+                    tried.slice = rest;
                     Next { done, then: after_partial(tried, &failed, limits), ..nothing() }
                 }
             }
@@ -298,7 +299,15 @@ fn after_partial(tried: Tried, failed: &BTreeSet<&RecordId>, limits: &Limits) ->
 
 /// Splits a slice by the names that failed: on a track everything from its lowest failed record on stays; in queues only what was named,
 /// and with the group guard what follows it in its group.
-fn split_partial(records: &[Record], failed: &BTreeSet<&RecordId>, limits: &Limits) -> (Vec<Record>, Vec<Record>) {
+fn split_partial(slice: &Slice, failed: &BTreeSet<&RecordId>, limits: &Limits) -> (Slice, Slice) {
+    let records = slice.records();
+    let track = |record: &Record| if let Place::Track(track, _) = record.place { Some(track) } else { None };
+    let first = records.first().and_then(track);
+    if first.is_some() && records.iter().all(|record| track(record) == first) {
+        let (done, rest) = slice.split_at(records.iter().position(|record| failed.contains(&record.id)).unwrap_or(records.len()));
+        // What is done is not kept in memory by what may fail for long.
+        return (done, Slice::new(rest.records().to_vec()));
+    }
     let mut stopped = BTreeSet::new();
     let (mut done, mut rest) = (Vec::new(), Vec::new());
     for record in records {
@@ -314,7 +323,7 @@ fn split_partial(records: &[Record], failed: &BTreeSet<&RecordId>, limits: &Limi
             done.push(record.clone());
         }
     }
-    (done, rest)
+    (Slice::new(done), Slice::new(rest))
 }
 
 #[cfg(test)]
@@ -431,7 +440,7 @@ mod tests {
                 Then::GivenUp(it) => format!("gave up {}", names(it.slice.records())),
             })
             .collect();
-        let done = if next.done.is_empty() { String::new() } else { format!("done {}; ", names(&next.done)) };
+        let done = next.done.map_or_else(String::new, |done| format!("done {}; ", names(done.records())));
         assert_eq!(format!("{done}{}", then.join(", ")), want);
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Chain {
     pub(crate) status: Status,
     pub(crate) limits: Limits,
     pub(crate) holds: Vec<Hold>,
+    /// A track or a receipt of it was lost: what it has of them must be looked for.
+    pub(crate) is_hit: bool,
     /// Groups of which a message was lost while the first step was out: unless that step ends them, they go back.
     pub(crate) stopped: BTreeSet<Bytes>,
     /// Its first failure, for people.
@@ -94,10 +96,20 @@ impl Chain {
             status: Status::New,
             limits,
             holds: Vec::new(),
+            is_hit: false,
             stopped: BTreeSet::new(),
             failing_since: None,
             not_reached: None,
         }
+    }
+
+    /// The tracks of which it holds lanes, each once.
+    pub(crate) fn tracks(&self) -> Vec<TrackIdx> {
+        let lanes = self.holds.iter().filter_map(|hold| if let Hold::Lane(idx, _) = hold { Some(*idx) } else { None });
+        let mut tracks: Vec<TrackIdx> = lanes.collect();
+        tracks.sort_unstable();
+        tracks.dedup();
+        tracks
     }
 
     /// The records of all its steps.

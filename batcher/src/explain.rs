@@ -2,7 +2,7 @@
 
 use crate::action::BatchReason;
 use crate::attempt::Tried;
-use crate::chain::{Chain, ChainId, Status, What};
+use crate::chain::{Chain, Status, What};
 use crate::machine::Machine;
 use crate::record::TrackIdx;
 use crate::state::{Again, Receives, TrackState};
@@ -15,15 +15,15 @@ impl Machine {
         if self.plan.queue.is_some() {
             return self.queue_state();
         }
-        let Some(track) = self.tracks.by_idx.get(&track) else { return TrackState::Unknown };
-        let chains: Vec<&Chain> = chains_of(track).filter_map(|id| self.chains.get(&id)).collect();
+        let Some(track) = self.tracks.by_idx.get(track) else { return TrackState::Unknown };
+        let chains: Vec<&Chain> = track.lanes.chains().filter_map(|id| self.chains.get(&id)).collect();
         ended_state(track)
             .or_else(|| {
                 let failing = track.committing.failing?;
                 Some(TrackState::StoreFailing { full: failing.is_full, since: failing.since })
             })
             .or_else(|| chains_state(&chains))
-            .or_else(|| ready_state(track))
+            .or_else(|| self.ready_state(track))
             .or_else(|| self.reading_state(track))
             .or_else(|| track.filtered.state())
             .unwrap_or_else(|| TrackState::NoRecords { since: track.idle_since.unwrap_or(self.now.tick) })
@@ -36,6 +36,12 @@ impl Machine {
         Some(Receives { n_open: self.receipts.n_receives(), n_max })
     }
 
+    fn ready_state(&self, track: &Track) -> Option<TrackState> {
+        let group = self.tracks.group.ready().filter(|_| track.lanes.iter().any(|lane| lane.counted.is_some()));
+        let (since, why) = track.lanes.iter().find_map(|lane| lane.ready).or(group)?;
+        Some(TrackState::WaitingForSlot { since, why })
+    }
+
     fn reading_state(&self, track: &Track) -> Option<TrackState> {
         if let Reading::Backoff { until, since, error } = &track.reading {
             return Some(TrackState::SourceDown { since: *since, next: *until, error: error.clone() });
@@ -43,8 +49,8 @@ impl Machine {
         if let Some((until, n_records)) = self.batching(track) {
             return Some(TrackState::Batching { until, n_records });
         }
-        if track.open.n_finished_ahead() >= self.plan.ahead_max as usize {
-            let lane = (0u32..).zip(&track.lanes).find(|(_, lane)| lane.chain.is_some()).map_or(0, |(lane, _)| lane);
+        if self.is_too_far_ahead(track) {
+            let lane = (0u32..).zip(track.lanes.iter()).find(|(_, lane)| lane.chain().is_some()).map_or(0, |(lane, _)| lane);
             let n_ahead = u32::try_from(track.open.n_finished_ahead()).unwrap_or(u32::MAX);
             return Some(TrackState::TooFarAhead { lane, n_ahead });
         }
@@ -54,8 +60,8 @@ impl Machine {
 
     fn batching(&self, track: &Track) -> Option<(Tick, u32)> {
         let lanes = track.lanes.iter().filter_map(|lane| {
-            let first = lane.waiting.front()?;
-            Some((first.since.after(self.plan.batch.window), u32::try_from(lane.waiting.len()).unwrap_or(u32::MAX)))
+            let first = lane.first()?;
+            Some((first.since.after(self.plan.batch.window), u32::try_from(lane.n_waiting()).unwrap_or(u32::MAX)))
         });
         lanes.min()
     }
@@ -81,13 +87,6 @@ impl Machine {
             .or_else(|| self.receipts.filtered.state())
             .unwrap_or_else(|| TrackState::NoRecords { since: self.receipts.idle_since.unwrap_or(self.now.tick) })
     }
-}
-
-fn chains_of(track: &Track) -> impl Iterator<Item = ChainId> {
-    let mut ids: Vec<ChainId> = track.lanes.iter().filter_map(|lane| lane.chain).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids.into_iter()
 }
 
 fn ended_state(track: &Track) -> Option<TrackState> {
@@ -160,9 +159,4 @@ fn n_refused(chain: &Chain) -> u32 {
         Some(What::Tell(told)) => told.n_refused,
         Some(What::Filling(_) | What::Try(_)) | None => 0,
     }
-}
-
-fn ready_state(track: &Track) -> Option<TrackState> {
-    let (since, why) = track.lanes.iter().find_map(|lane| lane.ready)?;
-    Some(TrackState::WaitingForSlot { since, why })
 }

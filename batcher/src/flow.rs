@@ -16,6 +16,7 @@ use crate::chain::{Chain, ChainId, Hold, Status, Step, What, group_of};
 use crate::machine::{Machine, Ready};
 use crate::record::{Place, Record, TrackIdx};
 use crate::timers::Timer;
+use crate::tracks::Track;
 
 impl Machine {
     pub(crate) fn add_chain(&mut self, chain: Chain) -> ChainId {
@@ -72,6 +73,13 @@ impl Machine {
         let until = if let Status::Retry { until } = status { Some(until) } else { None };
         let again = if let Status::Redeliver { until, .. } = status { Some(until) } else { None };
         let is_not_reached = chain.not_reached.is_some();
+        if status == Status::Durable {
+            for idx in chain.tracks() {
+                if let Some(track) = self.tracks.by_idx.get_mut(idx) {
+                    track.wait_for_commit(id);
+                }
+            }
+        }
         if !(was_ready && is_ready) {
             chain.status = status;
         }
@@ -93,7 +101,7 @@ impl Machine {
         chain.holds.iter().all(|hold| match hold {
             // A track that is not ours any more keeps nothing waiting.
             Hold::Lane(idx, _) => {
-                self.tracks.by_idx.get(idx).is_none_or(|track| !track.is_active() || track.committing.durable >= step.mark)
+                self.tracks.by_idx.get(*idx).is_none_or(|track| !track.is_active() || track.committing.durable >= step.mark)
             }
             Hold::Group(_) => true,
         })
@@ -110,9 +118,8 @@ impl Machine {
         for hold in holds {
             match hold {
                 Hold::Lane(idx, lane) => {
-                    if let Some(unit) = self.lane_mut(idx, lane) {
-                        debug_assert!(unit.chain == Some(id));
-                        unit.chain = None;
+                    if let Some(track) = self.tracks.by_idx.get_mut(idx) {
+                        track.lanes.free(lane, id);
                     }
                     self.pump_track(idx);
                     self.touch_lane(idx, lane);
@@ -125,16 +132,17 @@ impl Machine {
     /// Lets go of what no step of a chain needs any more.
     pub(crate) fn release_unneeded(&mut self, id: ChainId) {
         let Some(chain) = self.chains.get_mut(&id) else { return };
-        if chain.holds.len() < 2 {
+        if chain.holds.len() < 2 || chain.steps.is_empty() {
+            // With the last step all of it ends.
             return;
         }
-        let n_lanes = |idx: &TrackIdx| self.tracks.by_idx.get(idx).map_or(1, |track| u32::try_from(track.lanes.len()).unwrap_or(u32::MAX));
+        let n_lanes = |idx: TrackIdx| self.tracks.by_idx.get(idx).map_or(1, Track::n_lanes);
         let needed: BTreeSet<Hold> = chain
             .steps
             .iter()
             .flat_map(|step| step.records())
             .filter_map(|record| match &record.place {
-                Place::Track(idx, position) => Some(Hold::Lane(*idx, crate::lanes::lane_of(&record.key, position, n_lanes(idx)))),
+                Place::Track(idx, position) => Some(Hold::Lane(*idx, crate::lanes::lane_of(&record.key, position, n_lanes(*idx)))),
                 Place::Queue { .. } => group_of(record).cloned().map(Hold::Group),
             })
             .collect();
@@ -145,11 +153,25 @@ impl Machine {
 
     fn mark_chain_dirty(&mut self, id: ChainId) {
         let Some(chain) = self.chains.get(&id) else { return };
-        let tracks: BTreeSet<TrackIdx> =
-            chain.holds.iter().filter_map(|hold| if let Hold::Lane(idx, _) = hold { Some(*idx) } else { None }).collect();
-        for idx in tracks {
-            self.mark_dirty(idx);
+        let is_left = !chain.steps.is_empty();
+        for idx in chain.tracks() {
+            if let Some(track) = self.tracks.by_idx.get_mut(idx) {
+                track.is_dirty = true;
+                if is_left {
+                    track.lanes.tell(id);
+                }
+            }
             self.pump_track(idx);
+        }
+    }
+
+    /// From now on the checkpoints of a chain's tracks speak of it.
+    pub(crate) fn tell_of(&mut self, id: ChainId) {
+        let Some(chain) = self.chains.get(&id) else { return };
+        for idx in chain.tracks() {
+            if let Some(track) = self.tracks.by_idx.get_mut(idx) {
+                track.lanes.tell(id);
+            }
         }
     }
 
@@ -162,8 +184,7 @@ impl Machine {
                 break;
             };
             let n = rest.iter().take_while(|record| matches!(record.place, Place::Track(it, _) if it == idx)).count();
-            let run: Vec<&Record> = rest[..n].iter().collect();
-            self.finish_on_track(idx, &run);
+            self.finish_on_track(idx, &rest[..n]);
             rest = &rest[n..];
         }
         self.give_room(records);

@@ -14,7 +14,7 @@ use crate::record::{Receipt, TrackIdx};
 use crate::state::{Counts, Why};
 use crate::time::{Now, Tick};
 use crate::timers::{Timer, Timers};
-use crate::tracks::{Track, TrackStatus, Tracks};
+use crate::tracks::{TrackStatus, Tracks};
 
 /// One mapping in this process.
 ///
@@ -98,7 +98,7 @@ impl Machine {
     /// A track is ours from this checkpoint on.
     pub fn handle_assigned(&mut self, track: TrackIdx, from: Checkpoint, now: Now) {
         self.begin(now);
-        if !self.is_closing() && !self.tracks.by_idx.contains_key(&track) {
+        if !self.is_closing() && !self.tracks.by_idx.get(track).is_some() {
             self.assign_track(track, from);
         }
     }
@@ -137,6 +137,11 @@ impl Machine {
                         self.advance(id);
                     }
                     id.filter(|id| self.is_ready(*id))
+                }
+                None if self.tracks.group.ready().is_some() => {
+                    let id = self.take_group_batch()?;
+                    self.advance(id);
+                    Some(id).filter(|id| self.is_ready(*id))
                 }
                 None => Some(self.take_pool_batch()?).filter(|id| self.is_ready(*id)),
             };
@@ -206,7 +211,7 @@ impl Machine {
         self.begin(now);
         self.plan = plan;
         let tracks: Vec<(TrackIdx, u32)> =
-            self.tracks.by_idx.iter().map(|(idx, track)| (*idx, u32::try_from(track.lanes.len()).unwrap_or(u32::MAX))).collect();
+            self.tracks.by_idx.iter().map(|(idx, track)| (idx, track.n_lanes())).collect();
         for (idx, n_lanes) in tracks {
             for lane in 0..n_lanes {
                 self.touch_lane(idx, lane);
@@ -222,10 +227,15 @@ impl Machine {
         self.begin(now);
         while let Some(timer) = self.timers.take_due(self.now.tick) {
             match timer {
-                Timer::LaneWindow(idx, lane) => self.touch_lane(idx, lane),
+                Timer::LaneWindow(idx, lane) => {
+                    if let Some(unit) = self.lane_mut(idx, lane) {
+                        unit.window_at = None;
+                    }
+                    self.touch_lane(idx, lane);
+                }
                 Timer::Retry(id) | Timer::Redeliver(id) => self.look_again(id),
                 Timer::Reread(idx) => {
-                    if let Some(track) = self.tracks.by_idx.get_mut(&idx) {
+                    if let Some(track) = self.tracks.by_idx.get_mut(idx) {
                         track.reading = crate::tracks::Reading::Idle;
                     }
                     self.pump_track(idx);
@@ -235,7 +245,8 @@ impl Machine {
                 Timer::Resettle => self.resettle(),
                 Timer::QueueWindow | Timer::Rereceive => {}
                 Timer::Close => self.abandon(),
-                Timer::Guest => self.choose_guest(),
+                Timer::Guest => self.look_at_room(),
+                Timer::GroupWindow => self.look_at_group(),
             }
         }
         self.pump_queue();
@@ -257,9 +268,9 @@ impl Machine {
     }
 
     fn close_track(&mut self, idx: TrackIdx) {
-        let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
+        let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
         track.is_closing = true;
-        let n_lanes = u32::try_from(track.lanes.len()).unwrap_or(u32::MAX);
+        let n_lanes = track.n_lanes();
         for lane in 0..n_lanes {
             self.touch_lane(idx, lane);
         }
@@ -268,7 +279,7 @@ impl Machine {
     fn close_all(&mut self) {
         if self.closing == Closing::Open {
             self.closing = Closing::Finishing;
-            let tracks: Vec<TrackIdx> = self.tracks.by_idx.keys().copied().collect();
+            let tracks: Vec<TrackIdx> = self.tracks.by_idx.iter().map(|(idx, _)| idx).collect();
             tracks.into_iter().for_each(|idx| self.close_track(idx));
             self.close_queue();
         }
@@ -294,7 +305,11 @@ impl Machine {
         if let Some(action) = self.actions.pop_front() {
             return Some(action);
         }
-        let want = if self.is_closing() { 0 } else { self.n_ready + self.n_pool_batches() };
+        self.feed_hungry();
+        if let Some(action) = self.actions.pop_front() {
+            return Some(action);
+        }
+        let want = if self.is_closing() { 0 } else { self.n_ready + self.n_pool_batches() + self.n_group_batches() };
         if want == self.told_want {
             return None;
         }
@@ -312,7 +327,7 @@ impl Machine {
         let is_quiet = self.actions.is_empty()
             && self.attempts.is_empty()
             && self.notices.is_empty()
-            && self.tracks.by_idx.values().all(Track::is_quiet)
+            && self.tracks.by_idx.iter().all(|(_, track)| track.is_quiet())
             && self.receipts.is_quiet();
         crate::rule!(Q5, !is_quiet || !self.is_closing() || self.receipts.is_given_back());
         is_quiet

@@ -12,6 +12,8 @@ use crate::time::Tick;
 pub(crate) enum Timer {
     /// A lane's batching window ends.
     LaneWindow(TrackIdx, u32),
+    /// The batching window of all lanes together ends.
+    GroupWindow,
     /// The queue's batching window ends.
     QueueWindow,
     /// A chain's delay ends.
@@ -37,7 +39,7 @@ pub(crate) enum Timer {
 impl Timer {
     pub(crate) fn why(self) -> Why {
         match self {
-            Self::LaneWindow(..) | Self::QueueWindow => Why::BatchWindow,
+            Self::LaneWindow(..) | Self::GroupWindow | Self::QueueWindow => Why::BatchWindow,
             Self::Retry(_) => Why::Retry,
             Self::Redeliver(_) => Why::Redeliver,
             Self::Reread(_) | Self::Rereceive => Why::Reread,

@@ -2,14 +2,17 @@
 
 mod batching;
 mod committing;
+mod group;
+mod lane;
 mod reading;
 mod restoring;
+mod room;
+mod table;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::action::*;
-use crate::assemble::bytes_in_batch;
 use crate::backoff::ask_again_delay;
 use crate::chain::{Chain, ChainId, Filling, Hold, Status, Step, What};
 use crate::checkpoint::{Checkpoint, GivenUp, OpenSlice, Watermark};
@@ -22,6 +25,11 @@ use crate::time::{Now, Tick, UnixMillis};
 use crate::timers::Timer;
 use crate::watermark::{OpenRecords, join};
 
+use self::group::Group;
+pub(crate) use self::lane::{Lane, Lanes, Waiting};
+use self::room::Room;
+use self::table::Table;
+
 /// The longest that a read of a track may wait for records.
 const READ_WAIT_MAX: Duration = Duration::from_secs(60);
 /// The most records that one read is asked for.
@@ -29,25 +37,23 @@ const READ_RECORDS_MAX: u32 = 10_000;
 /// The most bytes that one read is asked for, and what a track is asked for that had nothing the last time.
 const READ_BYTES_MAX: u64 = 1 << 20;
 const READ_BYTES_IDLE: u64 = 64 << 10;
-/// How long a track that holds nothing waits for memory before it reads without.
-const STARVED_MAX: Duration = Duration::from_secs(1);
-/// How long such a read may wait for records: others wait for its place.
-const GUEST_WAIT_MAX: Duration = Duration::from_millis(20);
 /// Memory that a record costs beside its bytes.
 pub(crate) const RECORD_OVERHEAD_BYTES: u64 = 160;
 
 /// All tracks of a machine.
 #[derive(Debug, Default)]
 pub(crate) struct Tracks {
-    pub(crate) by_idx: BTreeMap<TrackIdx, Track>,
+    pub(crate) by_idx: Table,
     /// Reads that are open.
     pub(crate) reads: BTreeMap<ReadId, TrackIdx>,
     /// Commits that are open.
     pub(crate) commits: BTreeMap<CommitId, TrackIdx>,
-    /// Tracks that would read but for want of memory, and since when.
-    starved: BTreeMap<TrackIdx, Tick>,
-    /// The one that read last although there was none.
-    guest: Option<TrackIdx>,
+    /// Tracks that would read but for want of memory.
+    room: Room,
+    /// Tracks that would read ahead once nothing of what was read could start.
+    hungry: BTreeSet<TrackIdx>,
+    /// All lanes, where batches mix tracks.
+    pub(crate) group: Group,
 }
 
 /// One track.
@@ -60,17 +66,16 @@ pub(crate) struct Track {
     passed: Option<Position>,
     /// Finished stretches of a former life that were not read again yet.
     restored: Vec<(Position, Position)>,
-    pub(crate) lanes: Vec<Lane>,
+    pub(crate) lanes: Lanes,
     pub(crate) reading: Reading,
     /// Failed reads in a row, and the first one's time.
     read_failing: Option<(u32, Tick)>,
     pub(crate) is_at_end: bool,
-    is_dirty: bool,
+    pub(crate) is_dirty: bool,
     /// The last commit said that the track has ended.
     is_end_written: bool,
     pub(crate) committing: Committing,
     pub(crate) is_closing: bool,
-    n_waiting: usize,
     pub(crate) idle_since: Option<Tick>,
     pub(crate) filtered: Filtered,
 }
@@ -83,24 +88,6 @@ pub(crate) enum TrackStatus {
     Fenced,
     Ended,
     Closed,
-}
-
-/// One lane: records of some keys, strictly in order.
-#[derive(Debug, Default)]
-pub(crate) struct Lane {
-    pub(crate) waiting: VecDeque<Waiting>,
-    waiting_bytes: u64,
-    pub(crate) chain: Option<ChainId>,
-    /// Set while a fresh batch of it waits for a slot.
-    pub(crate) ready: Option<(Tick, BatchReason)>,
-}
-
-/// A record that waits for its batch.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) record: Record,
-    /// When it was read: a batching window counts from its first record.
-    pub(crate) since: Tick,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +106,8 @@ pub(crate) struct Committing {
     pub(crate) durable: u64,
     pub(crate) failing: Option<CommitFailing>,
     last: Option<Position>,
+    /// Chains that go on once a commit is durable.
+    waiting: Vec<ChainId>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -137,7 +126,7 @@ impl Track {
             open: OpenRecords::default(),
             passed: None,
             restored: from.finished.clone(),
-            lanes: (0..n_lanes).map(|_| Lane::default()).collect(),
+            lanes: Lanes::new(n_lanes),
             reading: Reading::Idle,
             read_failing: None,
             is_at_end: from.ended,
@@ -145,7 +134,6 @@ impl Track {
             is_end_written: from.ended,
             committing: Committing::default(),
             is_closing: false,
-            n_waiting: 0,
             idle_since: None,
             filtered: Filtered::default(),
         }
@@ -171,8 +159,8 @@ impl Track {
         self.is_active() && (self.is_dirty || (self.is_finished() && !self.is_end_written))
     }
 
-    fn n_lanes(&self) -> u32 {
-        u32::try_from(self.lanes.len()).expect("lanes were made from a u32")
+    pub(crate) fn n_lanes(&self) -> u32 {
+        self.lanes.n_lanes()
     }
 
     fn watermark(&self) -> Watermark {
@@ -182,24 +170,27 @@ impl Track {
         }
     }
 
+    /// A chain goes on once a commit is durable.
+    pub(crate) fn wait_for_commit(&mut self, id: ChainId) {
+        if !self.committing.waiting.contains(&id) {
+            self.committing.waiting.push(id);
+        }
+    }
+
     /// Everything that was read is finished.
     fn is_finished(&self) -> bool {
-        self.is_at_end && self.open.first().is_none() && self.lanes.iter().all(|lane| lane.chain.is_none())
+        self.is_at_end && self.open.first().is_none() && !self.lanes.is_any_held()
     }
 }
 
 impl Machine {
     pub(crate) fn lane_mut(&mut self, idx: TrackIdx, lane: u32) -> Option<&mut Lane> {
-        self.tracks.by_idx.get_mut(&idx)?.lanes.get_mut(lane as usize)
+        self.tracks.by_idx.get_mut(idx)?.lanes.get_mut(lane)
     }
 
     /// The chains that hold lanes of a track.
     pub(crate) fn chains_of(&self, idx: TrackIdx) -> Vec<ChainId> {
-        let Some(track) = self.tracks.by_idx.get(&idx) else { return Vec::new() };
-        let mut ids: Vec<ChainId> = track.lanes.iter().filter_map(|lane| lane.chain).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+        self.tracks.by_idx.get(idx).map_or_else(Vec::new, |track| track.lanes.chains().collect())
     }
 
     /// Reads, writes and ends a track where that is due.
@@ -212,24 +203,25 @@ impl Machine {
 
     /// Ends all action for a track; what it held is forgotten.
     pub(crate) fn stop_track(&mut self, idx: TrackIdx, status: TrackStatus) {
-        let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
+        let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
         track.status = status;
-        let lanes = std::mem::take(&mut track.lanes);
+        let lanes = track.lanes.replace(0);
         track.open = OpenRecords::default();
         track.is_dirty = false;
         track.committing.open = None;
         track.committing.failing = None;
-        track.n_waiting = 0;
         self.timers.set(Timer::Reread(idx), None);
         self.timers.set(Timer::Recommit(idx), None);
         let mut chains = BTreeSet::new();
         for (lane, unit) in (0u32..).zip(lanes) {
             self.n_ready -= u32::from(unit.ready.is_some());
             self.timers.set(Timer::LaneWindow(idx, lane), None);
-            chains.extend(unit.chain);
-            let records: Vec<Record> = unit.waiting.into_iter().map(|it| it.record).collect();
+            self.tracks.group.count((idx, lane), unit.counted, None);
+            chains.extend(unit.chain());
+            let records: Vec<Record> = unit.into_waiting().into_iter().map(|it| it.record).collect();
             self.give_room(&records);
         }
+        self.look_at_group();
         for id in chains {
             self.drop_dead_records(id);
         }

@@ -1,6 +1,6 @@
-//! The records of a track that were read and lie at or above its watermark: which are open, and which finished ahead of it.
+//! The records of a track that were read and lie at or above its watermark: which are open, and which finished ahead of it, as stretches.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::record::Position;
 
@@ -8,7 +8,11 @@ use crate::record::Position;
 #[derive(Debug, Default)]
 pub(crate) struct OpenRecords {
     entries: VecDeque<Entry>,
+    /// The number of the first entry: records are counted as they are read, so that neighbours are known by their numbers.
+    base: u64,
     n_finished: usize,
+    /// The stretches that are finished ahead, by their first numbers: their last ones. Never two that touch.
+    stretches: BTreeMap<u64, u64>,
 }
 
 #[derive(Debug)]
@@ -27,8 +31,8 @@ impl OpenRecords {
     /// A record was read that was finished in a former life.
     pub(crate) fn pass(&mut self, position: Position) {
         if !self.entries.is_empty() {
-            self.entries.push_back(Entry { position, is_finished: true });
-            self.n_finished += 1;
+            self.entries.push_back(Entry { position, is_finished: false });
+            self.finish_ahead(self.entries.len() - 1);
         }
     }
 
@@ -40,15 +44,41 @@ impl OpenRecords {
                 Some(entry) if entry.position == *position => from,
                 Some(_) | None => self.entries.partition_point(|entry| entry.position < *position),
             };
-            if let Some(entry) = self.entries.get_mut(at).filter(|entry| entry.position == *position && !entry.is_finished) {
-                entry.is_finished = true;
-                self.n_finished += 1;
+            if self.entries.get(at).is_none_or(|entry| entry.position != *position || entry.is_finished) {
+                continue;
+            }
+            if at == 0 {
+                self.finish_first();
+                from = 0;
+            } else {
+                self.finish_ahead(at);
                 from = at + 1;
             }
         }
-        while self.entries.front().is_some_and(|entry| entry.is_finished) {
-            self.entries.pop_front();
-            self.n_finished -= 1;
+    }
+
+    /// The first open record is finished, and with it the stretch behind it.
+    fn finish_first(&mut self) {
+        self.entries.pop_front();
+        self.base += 1;
+        if let Some(last) = self.stretches.remove(&self.base) {
+            let n = usize::try_from(last - self.base + 1).unwrap_or(usize::MAX);
+            self.entries.drain(..n);
+            self.base = last + 1;
+            self.n_finished -= n;
+        }
+    }
+
+    fn finish_ahead(&mut self, at: usize) {
+        self.entries[at].is_finished = true;
+        self.n_finished += 1;
+        let number = self.base + at as u64;
+        let last = self.stretches.remove(&(number + 1)).unwrap_or(number);
+        match self.stretches.range_mut(..number).next_back() {
+            Some((_, before)) if *before + 1 == number => *before = last,
+            Some(_) | None => {
+                self.stretches.insert(number, last);
+            }
         }
     }
 
@@ -62,22 +92,16 @@ impl OpenRecords {
         self.n_finished
     }
 
+    /// How many bytes the finished stretches take in a checkpoint at most.
+    pub(crate) fn n_bytes_ahead(&self) -> usize {
+        let position = self.entries.back().map_or(0, |entry| entry.position.0.as_slice().len());
+        self.stretches.len() * 2 * (position + 2)
+    }
+
     /// The finished stretches ahead of the first open record, both ends included.
     pub(crate) fn finished(&self) -> Vec<(Position, Position)> {
-        let mut stretches: Vec<(Position, Position)> = Vec::new();
-        if self.n_finished == 0 {
-            return stretches;
-        }
-        let mut is_inside = false;
-        for entry in &self.entries {
-            match (entry.is_finished, is_inside) {
-                (true, true) => stretches.last_mut().expect("a stretch was begun").1 = entry.position.clone(),
-                (true, false) => stretches.push((entry.position.clone(), entry.position.clone())),
-                (false, _) => {}
-            }
-            is_inside = entry.is_finished;
-        }
-        stretches
+        let position = |number: u64| self.entries[usize::try_from(number - self.base).unwrap_or(usize::MAX)].position.clone();
+        self.stretches.iter().map(|(first, last)| (position(*first), position(*last))).collect()
     }
 }
 
@@ -115,6 +139,48 @@ mod tests {
         assert_eq!(records.first(), Some(&Position::number(9)));
         records.finish([Position::number(9), Position::number(77)].iter());
         assert_eq!((records.first(), records.n_finished_ahead()), (None, 0));
+    }
+
+    #[test]
+    fn stretches_are_those_of_the_records_one_by_one_whatever_the_order_they_finish_in() {
+        for seed in 0..200_u64 {
+            let mut records = OpenRecords::default();
+            let mut open: Vec<(u64, bool)> = Vec::new();
+            let mut draw = seed;
+            for n in 0..60 {
+                draw = crate::backoff::mix(draw);
+                match draw % 3 {
+                    0 => {
+                        records.open(Position::number(n));
+                        open.push((n, false));
+                    }
+                    1 => {
+                        records.pass(Position::number(n));
+                        if !open.is_empty() {
+                            open.push((n, true));
+                        }
+                    }
+                    _ if open.is_empty() => {}
+                    _ => {
+                        let at = usize::try_from(draw >> 32).unwrap() % open.len();
+                        records.finish([Position::number(open[at].0)].iter());
+                        open[at].1 = true;
+                    }
+                }
+                let n_done = open.iter().take_while(|(_, is_finished)| *is_finished).count();
+                open.drain(..n_done);
+                let stretches: Vec<(u64, u64)> = open
+                    .chunk_by(|a, b| a.1 == b.1)
+                    .filter(|part| part[0].1)
+                    .map(|part| (part[0].0, part[part.len() - 1].0))
+                    .collect();
+                let told: Vec<(u64, u64)> =
+                    records.finished().iter().map(|(a, b)| (a.as_number().unwrap(), b.as_number().unwrap())).collect();
+                assert_eq!(told, stretches, "seed {seed}");
+                assert_eq!(records.first().and_then(Position::as_number), open.first().map(|it| it.0), "seed {seed}");
+                assert_eq!(records.n_finished_ahead(), open.iter().filter(|it| it.1).count(), "seed {seed}");
+            }
+        }
     }
 
     #[test]

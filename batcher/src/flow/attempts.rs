@@ -30,6 +30,7 @@ impl Machine {
         };
         tried.n_invokes += 1;
         self.attempts.insert(attempt_id, id);
+        self.tell_of(id);
         self.set_status(id, Status::InFlight { id: attempt_id, since: self.now.tick });
         Some(attempt)
     }
@@ -88,10 +89,15 @@ impl Machine {
         let has_changed = !matches!(outcome, Outcome::NotReached { .. });
         let limits = chain.limits.clone();
         let Next { done, left, then } = next(tried, outcome, &limits);
-        self.counts.succeeded += done.len() as u64;
-        let mut lost = self.lost_groups(&done);
-        self.finish(&done);
-        self.leave(&left, id, &error);
+        let mut lost = BTreeSet::new();
+        if let Some(done) = &done {
+            self.counts.succeeded += done.n_records() as u64;
+            lost = self.lost_groups(done.records());
+            self.finish(done.records());
+        }
+        if let Some(left) = &left {
+            self.leave(left.records(), id, &error);
+        }
         let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id)).collect();
         let chain = self.chains.get_mut(&id).expect("it was there above");
         for step in steps.into_iter().rev() {

@@ -12,7 +12,7 @@ impl Machine {
         let tracks = &self.tracks;
         let lane = |record: &Record| match &record.place {
             Place::Track(idx, position) => {
-                let n_lanes = tracks.by_idx.get(idx).map_or(1, |track| u32::try_from(track.lanes.len()).unwrap_or(u32::MAX));
+                let n_lanes = tracks.by_idx.get(*idx).map_or(1, Track::n_lanes);
                 Some(Hold::Lane(*idx, crate::lanes::lane_of(&record.key, position, n_lanes)))
             }
             Place::Queue { .. } => None,
@@ -32,13 +32,14 @@ impl Machine {
         let parted = self.add_chain(parted);
         for hold in lanes {
             if let Hold::Lane(idx, lane) = hold
-                && let Some(unit) = self.lane_mut(idx, lane)
+                && let Some(track) = self.tracks.by_idx.get_mut(idx)
             {
                 // O-2: a lane goes from one chain to the other.
-                crate::rule!(O2, unit.chain == Some(id));
-                unit.chain = Some(parted);
+                track.lanes.free(lane, id);
+                track.lanes.hold(lane, parted);
             }
         }
+        self.tell_of(parted);
         Some(parted)
     }
 }

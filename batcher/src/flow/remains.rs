@@ -36,7 +36,7 @@ impl Machine {
 
     /// Takes away the first step's records whose track or receipt is gone.
     pub(super) fn drop_dead(&mut self, id: ChainId) {
-        let Some(chain) = self.chains.get(&id) else { return };
+        let Some(chain) = self.chains.get(&id).filter(|chain| chain.is_hit) else { return };
         let is_dead = |record: &Record| !self.is_alive(record);
         let Some(at) = chain.steps.iter().position(|step| step.records().iter().any(is_dead)) else { return };
         if matches!(chain.status, Status::InFlight { .. } | Status::Delivering { .. }) && at == 0 {
@@ -54,7 +54,7 @@ impl Machine {
             group_of(record).is_some_and(|group| gone.iter().any(|it| group_of(it) == Some(group)))
         });
         let tracks = &self.tracks;
-        let is_track_gone = |track: &TrackIdx| tracks.by_idx.get(track).is_none_or(|track| !track.is_active());
+        let is_track_gone = |track: &TrackIdx| tracks.by_idx.get(*track).is_none_or(|track| !track.is_active());
         chain.steps.retain(|step| !matches!(&step.what, What::Filling(filling) if is_track_gone(&filling.track)));
         self.give_back(taken);
         self.send_groups_back(&gone);
@@ -62,7 +62,9 @@ impl Machine {
 
     /// A track or receipts died: their chains forget them.
     pub(crate) fn drop_dead_records(&mut self, id: ChainId) {
-        let Some(chain) = self.chains.get(&id) else { return };
+        let Some(chain) = self.chains.get_mut(&id) else { return };
+        chain.is_hit = true;
+        let chain = self.chains.get(&id).expect("it was there above");
         match chain.status {
             Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|record| self.is_alive(record)) => {}
             // What comes again of a group waits until the attempt has ended: it runs on, whoever has the message by now.
@@ -80,7 +82,7 @@ impl Machine {
                 let tracks = &self.tracks;
                 chain.steps.retain(|step| match &step.what {
                     // One that holds records gives their room back first.
-                    What::Filling(it) => !it.records.is_empty() || tracks.by_idx.get(&it.track).is_some_and(|track| track.is_active()),
+                    What::Filling(it) => !it.records.is_empty() || tracks.by_idx.get(it.track).is_some_and(|track| track.is_active()),
                     What::Try(_) | What::Tell(_) => true,
                 });
                 self.drop_dead(id);
@@ -93,7 +95,7 @@ impl Machine {
 
     pub(crate) fn is_alive(&self, record: &Record) -> bool {
         match &record.place {
-            Place::Track(idx, _) => self.tracks.by_idx.get(idx).is_some_and(|track| track.is_active()),
+            Place::Track(idx, _) => self.tracks.by_idx.get(*idx).is_some_and(|track| track.is_active()),
             Place::Queue { receipt, .. } => self.receipts.is_held(receipt),
         }
     }

@@ -127,6 +127,9 @@ impl Machine {
                 any = true;
             }
         }
+        if let Some(chain) = self.chains.get_mut(&id) {
+            chain.is_hit |= any;
+        }
         any
     }
 

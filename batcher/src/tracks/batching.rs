@@ -1,24 +1,31 @@
 //! When a lane has a batch, what goes into it, and how lanes change their number.
 
+use super::group::Counted;
 use super::*;
+use crate::assemble::Filler;
+use crate::attempt::{Condition, Limits, Slice, Tried};
 
 impl Machine {
     /// Looks whether a lane has a batch that is ready, and when it will.
     pub(crate) fn touch_lane(&mut self, idx: TrackIdx, lane: u32) {
+        if self.plan.mixes_tracks {
+            self.count_lane(idx, lane);
+            self.look_at_group();
+            return;
+        }
         let is_out_of_room = self.held_bytes >= self.plan.held_bytes_max;
-        let is_closing = self.is_closing();
-        let Some(track) = self.tracks.by_idx.get(&idx) else { return };
-        let Some(unit) = track.lanes.get(lane as usize) else { return };
-        let may_start = unit.chain.is_none() && track.is_active() && !is_closing && !track.is_closing && track.committing.failing.is_none();
-        let is_changing_lanes = track.n_lanes() != self.plan.lanes.get() && !self.is_any_in_retry(idx);
-        let readiness = match unit.waiting.front() {
-            Some(first) if may_start && !is_changing_lanes => {
+        let may_start = self.may_start(idx);
+        let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
+        let is_at_end = track.is_at_end;
+        let Some(unit) = track.lanes.get_mut(lane) else { return };
+        let readiness = match unit.first() {
+            Some(first) if may_start && unit.chain().is_none() => {
                 let closes = first.since.after(self.plan.batch.window);
-                if unit.waiting.len() >= self.plan.batch.records_max.get() as usize {
+                if unit.n_waiting() >= self.plan.batch.records_max.get() as usize {
                     Ok(BatchReason::Count)
-                } else if self.plan.envelope_bytes + unit.waiting_bytes > self.plan.batch.bytes_max || is_out_of_room {
+                } else if self.plan.envelope_bytes + unit.waiting_bytes() > self.plan.batch.bytes_max || is_out_of_room {
                     Ok(BatchReason::Bytes)
-                } else if track.is_at_end {
+                } else if is_at_end {
                     Ok(BatchReason::Ended)
                 } else if closes <= self.now.tick {
                     Ok(BatchReason::Window)
@@ -28,64 +35,119 @@ impl Machine {
             }
             Some(_) | None => Err(None),
         };
-        let timer = Timer::LaneWindow(idx, lane);
-        let since = self.now.tick;
-        let unit = self.lane_mut(idx, lane).expect("it was there above");
+        let window_at = readiness.err().flatten();
         match readiness {
-            Ok(why) => {
-                if unit.ready.is_none() {
-                    unit.ready = Some((since, why));
-                    self.ready.push_back(Ready::Lane(idx, lane));
-                    self.n_ready += 1;
-                }
-                self.timers.set(timer, None);
+            Ok(why) if unit.ready.is_none() => {
+                unit.ready = Some((self.now.tick, why));
+                self.ready.push_back(Ready::Lane(idx, lane));
+                self.n_ready += 1;
             }
-            Err(at) => {
-                if unit.ready.take().is_some() {
-                    self.n_ready -= 1;
-                }
-                self.timers.set(timer, at);
-            }
+            Ok(_) => {}
+            Err(_) => self.n_ready -= u32::from(unit.ready.take().is_some()),
         }
+        if unit.window_at != window_at {
+            unit.window_at = window_at;
+            self.timers.set(Timer::LaneWindow(idx, lane), window_at);
+        }
+    }
+
+    /// Whether a fresh batch may begin with records of this track.
+    fn may_start(&self, idx: TrackIdx) -> bool {
+        let Some(track) = self.tracks.by_idx.get(idx) else { return false };
+        track.is_active()
+            && !self.is_closing()
+            && !track.is_closing
+            && track.committing.failing.is_none()
+            && (track.n_lanes() == self.plan.lanes.get() || self.is_any_in_retry(idx))
+    }
+
+    /// Counts in the group what of a lane could start now.
+    fn count_lane(&mut self, idx: TrackIdx, lane: u32) {
+        let may_start = self.may_start(idx);
+        let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
+        let is_ended = track.is_at_end;
+        let Some(unit) = track.lanes.get_mut(lane) else { return };
+        let first = unit.first().filter(|_| may_start && unit.chain().is_none());
+        let now = first.map(|first| Counted { n_records: unit.n_waiting(), bytes: unit.waiting_bytes(), since: first.since, is_ended });
+        let before = std::mem::replace(&mut unit.counted, now);
+        self.tracks.group.count((idx, lane), before, now);
+    }
+
+    /// Looks whether the group has a batch that is ready, and when it will.
+    pub(crate) fn look_at_group(&mut self) {
+        let is_out_of_room = self.held_bytes >= self.plan.held_bytes_max;
+        let closes = self.tracks.group.look(&self.plan.batch, self.plan.envelope_bytes, is_out_of_room, self.now.tick);
+        self.timers.set(Timer::GroupWindow, closes);
+    }
+
+    /// Whether anything could use a slot now.
+    pub(crate) fn is_any_ready(&self) -> bool {
+        self.n_ready > 0 || self.tracks.group.ready().is_some()
+    }
+
+    /// How many batches of all lanes together could use a slot now, where batches mix tracks.
+    pub(crate) fn n_group_batches(&self) -> u32 {
+        self.tracks.group.n_batches(&self.plan.batch)
     }
 
     pub(super) fn is_any_in_retry(&self, idx: TrackIdx) -> bool {
-        self.chains_of(idx).iter().any(|id| self.chains.get(id).is_some_and(Chain::is_in_retry))
+        let Some(track) = self.tracks.by_idx.get(idx) else { return false };
+        track.lanes.told().any(|id| self.chains.get(&id).is_some_and(Chain::is_in_retry))
     }
 
-    /// Takes the next fresh batch of a lane: its chain, holding the lane. Records that the plan lets it mix in come from other free lanes.
+    /// Takes the next fresh batch of a lane: its chain, holding the lane.
     pub(crate) fn take_batch(&mut self, idx: TrackIdx, lane: u32) -> Option<ChainId> {
         let (_, why) = self.lane_mut(idx, lane)?.ready.take()?;
         self.n_ready -= 1;
-        let mut filler = crate::assemble::Filler::new(&self.plan);
-        let mut chain = Chain::new(crate::attempt::Limits::of(&self.plan.retry));
-        self.fill_from(idx, lane, &mut filler, &mut chain);
-        if self.plan.mixes_tracks {
-            for (idx, lane) in self.free_lanes_after(idx) {
-                self.fill_from(idx, lane, &mut filler, &mut chain);
+        let mut filler = Filler::new(&self.plan);
+        let mut holds = Vec::new();
+        self.fill_from(idx, lane, &mut filler, &mut holds);
+        self.add_batch(filler, holds, why)
+    }
+
+    /// Takes the next fresh batch of all lanes together, in the order in which they came to have something.
+    pub(crate) fn take_group_batch(&mut self) -> Option<ChainId> {
+        let (_, why) = self.tracks.group.ready()?;
+        let mut filler = Filler::new(&self.plan);
+        let mut holds = Vec::new();
+        while let Some((idx, lane)) = self.tracks.group.next_lane() {
+            let unit = self.tracks.by_idx.get(idx).and_then(|track| track.lanes.get(lane));
+            if unit.is_none_or(|unit| unit.counted.is_none()) {
+                continue;
+            }
+            if !self.fill_from(idx, lane, &mut filler, &mut holds) {
+                self.tracks.group.keeps_turn((idx, lane));
+                break;
+            }
+            if filler.is_oversize() {
+                break;
             }
         }
+        self.add_batch(filler, holds, why)
+    }
+
+    fn add_batch(&mut self, filler: Filler, holds: Vec<Hold>, why: BatchReason) -> Option<ChainId> {
         if filler.is_empty() {
             return None;
         }
         let is_oversize = filler.is_oversize();
         self.counts.given_up_uninvoked += u64::from(is_oversize);
-        let slice = crate::attempt::Slice::new(filler.into_records());
-        let tried = crate::attempt::Tried { slice, n_failures: 0, n_invokes: 0, why, not_before: Tick::default(), reply: None };
-        let what = if is_oversize { What::Tell(tried.give_up(crate::attempt::Condition::PayloadTooLarge)) } else { What::Try(tried) };
+        let slice = Slice::new(filler.into_records());
+        let tried = Tried { slice, n_failures: 0, n_invokes: 0, why, not_before: Tick::default(), reply: None };
+        let what = if is_oversize { What::Tell(tried.give_up(Condition::PayloadTooLarge)) } else { What::Try(tried) };
         self.mark += 1;
+        let mut chain = Chain::new(Limits::of(&self.plan.retry));
         chain.steps.push_back(Step { what, mark: self.mark });
-        let holds = chain.holds.clone();
+        chain.holds.clone_from(&holds);
         let id = self.add_chain(chain);
         let lanes = || holds.iter().filter_map(|hold| if let Hold::Lane(idx, lane) = hold { Some((*idx, *lane)) } else { None });
         for (idx, lane) in lanes() {
-            let unit = self.lane_mut(idx, lane).expect("records were taken from it");
-            // O-2: no lane is held twice.
-            crate::rule!(O2, unit.chain.is_none());
-            unit.chain = Some(id);
-            if is_oversize {
-                self.mark_dirty(idx);
-            }
+            let track = self.tracks.by_idx.get_mut(idx).expect("records were taken from it");
+            track.lanes.hold(lane, id);
+            track.is_dirty |= is_oversize;
+        }
+        if is_oversize {
+            self.tell_of(id);
         }
         // All lanes are held before any track goes on.
         for (idx, lane) in lanes() {
@@ -95,44 +157,30 @@ impl Machine {
         Some(id)
     }
 
-    pub(super) fn fill_from(&mut self, idx: TrackIdx, lane: u32, filler: &mut crate::assemble::Filler, chain: &mut Chain) {
-        let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
-        let unit = &mut track.lanes[lane as usize];
-        let mut n_taken = 0;
-        while let Some(first) = unit.waiting.front() {
+    /// Fills a batch from a lane, as far as it goes; whether any of its records went in.
+    fn fill_from(&mut self, idx: TrackIdx, lane: u32, filler: &mut Filler, holds: &mut Vec<Hold>) -> bool {
+        let Some(track) = self.tracks.by_idx.get_mut(idx) else { return false };
+        let mut is_any = false;
+        while let Some(first) = track.lanes.get(lane).and_then(Lane::first) {
             if filler.refuses(&first.record).is_some() {
                 break;
             }
-            let Waiting { record, .. } = unit.waiting.pop_front().expect("it was looked at");
-            unit.waiting_bytes -= bytes_in_batch(&record);
+            let Waiting { record, .. } = track.lanes.pop(lane).expect("it was looked at");
             filler.add(record);
-            n_taken += 1;
+            is_any = true;
             if filler.is_oversize() {
                 break;
             }
         }
-        track.n_waiting -= n_taken;
-        if n_taken > 0 {
-            chain.holds.push(Hold::Lane(idx, lane));
+        if is_any {
+            holds.push(Hold::Lane(idx, lane));
         }
-    }
-
-    pub(super) fn free_lanes_after(&self, idx: TrackIdx) -> Vec<(TrackIdx, u32)> {
-        let (below, above): (Vec<_>, Vec<_>) = self
-            .tracks
-            .by_idx
-            .iter()
-            .filter(|(_, track)| track.is_active() && !track.is_closing && track.committing.failing.is_none())
-            .flat_map(|(it, track)| (0u32..).zip(&track.lanes).map(move |(lane, unit)| (*it, lane, unit)))
-            .filter(|(_, _, unit)| unit.chain.is_none() && !unit.waiting.is_empty())
-            .map(|(it, lane, _)| (it, lane))
-            .partition(|(it, _)| *it <= idx);
-        above.into_iter().chain(below).collect()
+        is_any
     }
 
     /// Lanes that wait for a change of their count go on as they are while something of the track is in retry.
     pub(super) fn wake_old_lanes(&mut self, idx: TrackIdx) {
-        let Some(n_lanes) = self.tracks.by_idx.get(&idx).map(Track::n_lanes) else { return };
+        let Some(n_lanes) = self.tracks.by_idx.get(idx).map(Track::n_lanes) else { return };
         if n_lanes != self.plan.lanes.get() {
             (0..n_lanes).for_each(|lane| self.touch_lane(idx, lane));
         }
@@ -141,23 +189,22 @@ impl Machine {
     /// The lane count changes only when nothing of the track is in flight or in retry.
     pub(super) fn change_lanes(&mut self, idx: TrackIdx) {
         let n_lanes = self.plan.lanes.get();
-        let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
-        if track.n_lanes() == n_lanes || !track.is_active() || track.lanes.iter().any(|lane| lane.chain.is_some()) {
+        let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
+        if track.n_lanes() == n_lanes || !track.is_active() || track.lanes.is_any_held() {
             return;
         }
-        let old = std::mem::replace(&mut track.lanes, (0..n_lanes).map(|_| Lane::default()).collect());
-        let mut waiting: Vec<Waiting> = Vec::with_capacity(track.n_waiting);
+        let mut waiting: Vec<Waiting> = Vec::with_capacity(track.lanes.n_waiting());
+        let old = track.lanes.replace(n_lanes);
         for (lane, unit) in (0u32..).zip(old) {
             self.n_ready -= u32::from(unit.ready.is_some());
             self.timers.set(Timer::LaneWindow(idx, lane), None);
-            waiting.extend(unit.waiting);
+            self.tracks.group.count((idx, lane), unit.counted, None);
+            waiting.extend(unit.into_waiting());
         }
         waiting.sort_by(|a, b| position(&a.record).cmp(&position(&b.record)));
         for it in waiting {
             let lane = position(&it.record).map_or(0, |position| lane_of(&it.record.key, position, n_lanes));
-            let unit = &mut track.lanes[lane as usize];
-            unit.waiting_bytes += bytes_in_batch(&it.record);
-            unit.waiting.push_back(it);
+            track.lanes.push(lane, it);
         }
         for lane in 0..n_lanes {
             self.touch_lane(idx, lane);

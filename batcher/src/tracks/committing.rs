@@ -4,8 +4,8 @@ use super::*;
 
 impl Machine {
     /// Finishes records of one track, in ascending order of position.
-    pub(crate) fn finish_on_track(&mut self, idx: TrackIdx, records: &[&Record]) {
-        let Some(track) = self.tracks.by_idx.get_mut(&idx).filter(|track| track.is_active()) else { return };
+    pub(crate) fn finish_on_track(&mut self, idx: TrackIdx, records: &[Record]) {
+        let Some(track) = self.tracks.by_idx.get_mut(idx).filter(|track| track.is_active()) else { return };
         let positions = records.iter().filter_map(|record| match &record.place {
             Place::Track(_, position) => Some(position),
             Place::Queue { .. } => None,
@@ -14,15 +14,8 @@ impl Machine {
         track.is_dirty = true;
     }
 
-    /// Something about the track's chains changed that its checkpoint must say.
-    pub(crate) fn mark_dirty(&mut self, idx: TrackIdx) {
-        if let Some(track) = self.tracks.by_idx.get_mut(&idx) {
-            track.is_dirty = true;
-        }
-    }
-
     pub(super) fn commit_if_due(&mut self, idx: TrackIdx) {
-        let Some(track) = self.tracks.by_idx.get(&idx) else { return };
+        let Some(track) = self.tracks.by_idx.get(idx) else { return };
         let is_due = track.has_news() && track.committing.open.is_none();
         if !is_due || track.committing.failing.is_some_and(|failing| failing.until > self.now.tick) {
             return;
@@ -30,7 +23,7 @@ impl Machine {
         let checkpoint = self.checkpoint_of(track);
         let id = CommitId(self.next_id());
         let mark = self.mark;
-        let track = self.tracks.by_idx.get_mut(&idx).expect("it was there above");
+        let track = self.tracks.by_idx.get_mut(idx).expect("it was there above");
         if let Watermark::At(position) = &checkpoint.watermark {
             // W-1: no commit goes back.
             crate::rule!(W1, track.committing.last.as_ref().is_none_or(|last| last <= position));
@@ -45,11 +38,8 @@ impl Machine {
 
     /// The whole truth of a track.
     pub(super) fn checkpoint_of(&self, track: &Track) -> Checkpoint {
-        let mut ids: Vec<ChainId> = track.lanes.iter().filter_map(|lane| lane.chain).collect();
-        ids.sort_unstable();
-        ids.dedup();
         let mut slices = Vec::new();
-        for chain in ids.iter().filter_map(|id| self.chains.get(id)) {
+        for chain in track.lanes.told().filter_map(|id| self.chains.get(&id)) {
             let places = (chain.steps.len() > 1).then(|| self.places_of(chain, track));
             for step in &chain.steps {
                 self.open_slices(chain, step, track, places.as_ref(), &mut slices);
@@ -83,7 +73,7 @@ impl Machine {
     /// The lane and position of a record on this track; `None` on any other.
     fn lane_on<'a>(&self, record: &'a Record, track: &Track) -> Option<(u32, &'a Position)> {
         let Place::Track(idx, position) = &record.place else { return None };
-        let is_its = self.tracks.by_idx.get(idx).is_some_and(|it| std::ptr::eq(it, track));
+        let is_its = self.tracks.by_idx.get(*idx).is_some_and(|it| std::ptr::eq(it, track));
         is_its.then(|| (lane_of(&record.key, position, track.n_lanes()), position))
     }
 
@@ -98,7 +88,7 @@ impl Machine {
         out: &mut Vec<OpenSlice>,
     ) {
         let (slice, n_failures, n_invokes, not_before, given_up) = match &step.what {
-            What::Filling(filling) if self.tracks.by_idx.get(&filling.track).is_some_and(|it| std::ptr::eq(it, track)) => {
+            What::Filling(filling) if self.tracks.by_idx.get(filling.track).is_some_and(|it| std::ptr::eq(it, track)) => {
                 out.push(filling.slice.clone());
                 return;
             }
@@ -142,7 +132,7 @@ impl Machine {
     pub(crate) fn committed(&mut self, idx: TrackIdx, id: CommitId, answer: Committed) {
         let now = self.now.tick;
         let seed = self.seed_of(u64::from(idx.0) ^ 0xc0);
-        let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
+        let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
         let Some((_, mark)) = track.committing.open.take_if(|(open, _)| *open == id) else { return };
         match answer {
             Committed::Durable => {
@@ -154,11 +144,12 @@ impl Machine {
                     self.actions.push_back(Action::Ended(idx));
                 }
                 let n_lanes = if was_failing { track.n_lanes() } else { 0 };
+                let waiting = std::mem::take(&mut track.committing.waiting);
                 self.timers.set(Timer::Recommit(idx), None);
                 for lane in 0..n_lanes {
                     self.touch_lane(idx, lane);
                 }
-                for id in self.chains_of(idx) {
+                for id in waiting {
                     if self.chains.get(&id).is_some_and(|chain| chain.status == Status::Durable) {
                         self.advance(id);
                     }

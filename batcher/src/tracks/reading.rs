@@ -1,14 +1,16 @@
 //! When a track is read, and what becomes of what a read brought.
 
 use super::*;
-use std::collections::BTreeSet;
+
+/// What finished stretches may take of a checkpoint before their track stops reading ahead; with all else it stays below 64 KiB.
+const AHEAD_BYTES_MAX: usize = 48 << 10;
 
 impl Machine {
     pub(crate) fn read_track(&mut self, idx: TrackIdx, read: Result<Read, SourceNotice>) {
         let now = self.now;
         let seed = self.seed_of(u64::from(idx.0));
         let is_closing = self.is_closing();
-        let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
+        let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
         track.reading = Reading::Idle;
         if !track.is_active() {
             return;
@@ -35,13 +37,14 @@ impl Machine {
         self.counts.polled += read.records.len() as u64 + u64::from(read.n_filtered);
         self.counts.filtered_out += u64::from(read.n_filtered);
         self.counts.gaps += u64::from(read.gap.is_some());
-        let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
+        let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
         track.idle_since = if read.records.is_empty() { Some(track.idle_since.unwrap_or(now)) } else { None };
         track.filtered.note(&read, now);
         track.read_failing = None;
         let before = track.passed.clone();
         let n_lanes = track.n_lanes();
-        let mut touched = BTreeSet::new();
+        let is_refilling = track.lanes.told().next().is_some();
+        let mut touched: Vec<u32> = Vec::new();
         for record in read.records {
             let Place::Track(_, position) = &record.place else { continue };
             let is_repeated = before.as_ref().is_some_and(|passed| position < passed);
@@ -58,19 +61,17 @@ impl Machine {
             let lane = lane_of(&record.key, &position, n_lanes);
             track.open.open(position.clone());
             self.held_bytes += record.n_bytes() + RECORD_OVERHEAD_BYTES;
-            touched.insert(lane);
-            let unit = &mut track.lanes[lane as usize];
-            let filling = unit.chain.and_then(|id| self.chains.get_mut(&id)).and_then(|chain| filling_for(chain, idx, lane, &position));
+            if touched.last() != Some(&lane) {
+                touched.push(lane);
+            }
+            let holder = track.lanes.get(lane).and_then(Lane::chain).filter(|_| is_refilling);
+            let filling = holder.and_then(|id| self.chains.get_mut(&id)).and_then(|chain| filling_for(chain, idx, lane, &position));
             match filling {
                 Some(filling) => {
                     self.counts.restored += 1;
                     filling.records.push(record);
                 }
-                None => {
-                    unit.waiting_bytes += bytes_in_batch(&record);
-                    unit.waiting.push_back(Waiting { record, since: now });
-                    track.n_waiting += 1;
-                }
+                None => track.lanes.push(lane, Waiting { record, since: now }),
             }
         }
         if let Some(passed) = read.passed {
@@ -86,7 +87,10 @@ impl Machine {
         if track.is_at_end {
             touched.extend(0..n_lanes);
         }
-        for id in self.chains_of(idx) {
+        touched.sort_unstable();
+        touched.dedup();
+        let told: Vec<ChainId> = track.lanes.told().collect();
+        for id in told {
             if self.chains.get(&id).is_some_and(|chain| chain.status == Status::Filling) {
                 self.advance(id);
             }
@@ -100,7 +104,7 @@ impl Machine {
     pub(crate) fn is_filled(&self, filling: &Filling) -> bool {
         self.tracks
             .by_idx
-            .get(&filling.track)
+            .get(filling.track)
             .is_some_and(|track| track.is_at_end || track.passed.as_ref().is_some_and(|passed| *passed > filling.slice.last))
     }
 
@@ -108,37 +112,53 @@ impl Machine {
         if self.is_closing() {
             return;
         }
-        let Some(track) = self.tracks.by_idx.get(&idx) else { return };
+        let Some(track) = self.tracks.by_idx.get(idx) else { return };
         if !track.may_read() {
             return;
         }
         let must_read = self.is_filling(track);
-        let starved_since = self.tracks.starved.remove(&idx);
-        let is_hungry =
-            track.n_waiting < self.n_waiting_max(track) || track.lanes.iter().any(|lane| lane.waiting.is_empty() && lane.chain.is_none());
-        if !must_read && (!is_hungry || track.open.n_finished_ahead() >= self.plan.ahead_max as usize) {
+        let is_below = track.lanes.n_waiting() < self.n_waiting_max(track);
+        let starved_since = self.tracks.room.forget(idx);
+        if !must_read && (!(is_below || track.lanes.is_any_idle()) || self.is_too_far_ahead(track)) {
+            return;
+        }
+        // Beyond what waits a track reads for lanes that have nothing, and only once what was read leaves slots without work.
+        if !must_read && !is_below && self.is_any_ready() {
+            self.tracks.hungry.insert(idx);
             return;
         }
         let is_out_of_room = self.held_bytes >= self.plan.held_bytes_max && self.held_bytes > 0;
         if is_out_of_room && !must_read {
-            self.tracks.starved.insert(idx, starved_since.unwrap_or(self.now.tick));
-            self.choose_guest();
+            self.wait_for_room(idx, starved_since.unwrap_or(self.now.tick));
             return;
         }
         self.send_read(idx, READ_WAIT_MAX);
+    }
+
+    /// Too many finished records lie ahead of the watermark, or they take too much of a checkpoint.
+    pub(crate) fn is_too_far_ahead(&self, track: &Track) -> bool {
+        track.open.n_finished_ahead() >= self.plan.ahead_max as usize || track.open.n_bytes_ahead() >= AHEAD_BYTES_MAX
+    }
+
+    /// Tracks that would read ahead do so once nothing that was read could start.
+    pub(crate) fn feed_hungry(&mut self) {
+        if !self.tracks.hungry.is_empty() && !self.is_any_ready() {
+            let hungry = std::mem::take(&mut self.tracks.hungry);
+            hungry.into_iter().for_each(|idx| self.order_read(idx));
+        }
     }
 
     fn n_waiting_max(&self, track: &Track) -> usize {
         self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize
     }
 
-    fn send_read(&mut self, idx: TrackIdx, wait: Duration) {
-        let Some(track) = self.tracks.by_idx.get(&idx) else { return };
+    pub(super) fn send_read(&mut self, idx: TrackIdx, wait: Duration) {
+        let Some(track) = self.tracks.by_idx.get(idx) else { return };
         let room_bytes = self.plan.held_bytes_max.saturating_sub(self.held_bytes);
-        let room = self.n_waiting_max(track).saturating_sub(track.n_waiting).max(self.plan.batch.records_max.get() as usize);
+        let room = self.n_waiting_max(track).saturating_sub(track.lanes.n_waiting()).max(self.plan.batch.records_max.get() as usize);
         let bytes_max = if track.idle_since.is_some() { READ_BYTES_IDLE } else { READ_BYTES_MAX };
         let id = ReadId(self.next_id());
-        let track = self.tracks.by_idx.get_mut(&idx).expect("it was there above");
+        let track = self.tracks.by_idx.get_mut(idx).expect("it was there above");
         track.reading = Reading::Open(id);
         self.tracks.reads.insert(id, idx);
         self.actions.push_back(Action::Read(ReadOrder {
@@ -153,51 +173,8 @@ impl Machine {
 
     /// Slices of a former life lack records. One that has them all may stand so for long behind a slice that is being tried.
     pub(super) fn is_filling(&self, track: &Track) -> bool {
-        let chains = track.lanes.iter().filter_map(|lane| self.chains.get(&lane.chain?));
+        let chains = track.lanes.told().filter_map(|id| self.chains.get(&id));
         chains.flat_map(|chain| &chain.steps).any(|step| matches!(&step.what, What::Filling(filling) if !self.is_filled(filling)))
-    }
-
-    /// S-2: those that hold all of the memory, and may hold it for ever, stop no other: one track at a time that holds nothing may read a
-    /// little beyond the limit, when it has waited a second, by turns.
-    pub(crate) fn choose_guest(&mut self) {
-        if self.is_closing() {
-            return;
-        }
-        let is_empty = |track: &Track| track.n_waiting == 0 && track.lanes.iter().all(|lane| lane.chain.is_none());
-        let guest = self.tracks.guest.and_then(|idx| Some((idx, self.tracks.by_idx.get(&idx)?)));
-        let is_taken = guest.is_some_and(|(idx, guest)| {
-            // One that fails itself keeps what it has and makes place.
-            let is_busy = !is_empty(guest) && !self.is_any_in_retry(idx);
-            guest.is_active() && (is_busy || matches!(guest.reading, Reading::Open(_)))
-        });
-        if is_taken {
-            return;
-        }
-        let may_read = |idx| self.tracks.by_idx.get(idx).is_some_and(|track| track.may_read() && is_empty(track));
-        let starved = self.tracks.starved.iter().filter(|(idx, _)| may_read(idx));
-        let next = starved.map(|(idx, since)| (since.after(STARVED_MAX), *idx)).min();
-        match next {
-            Some((at, idx)) if at <= self.now.tick => {
-                self.tracks.starved.remove(&idx);
-                self.tracks.guest = Some(idx);
-                self.send_read(idx, GUEST_WAIT_MAX);
-            }
-            Some((at, _)) => self.timers.set(Timer::Guest, Some(at)),
-            None => {}
-        }
-    }
-
-    /// Gives room back; tracks that waited for it read again.
-    pub(crate) fn give_room(&mut self, records: &[Record]) {
-        let bytes: u64 = records.iter().map(|record| record.n_bytes() + RECORD_OVERHEAD_BYTES).sum();
-        // N-1: nothing is given back that was not held.
-        crate::rule!(N1, bytes <= self.held_bytes);
-        self.held_bytes = self.held_bytes.saturating_sub(bytes);
-        if self.held_bytes < self.plan.held_bytes_max {
-            self.tracks.guest = None;
-            let starved: Vec<TrackIdx> = self.tracks.starved.keys().copied().collect();
-            starved.into_iter().for_each(|idx| self.order_read(idx));
-        }
     }
 }
 

@@ -33,7 +33,7 @@ impl Machine {
             bisect: slice.bisect,
             ..crate::attempt::Limits::of(&self.plan.retry)
         };
-        let Some(held) = self.lane_mut(idx, lane).map(|lane| lane.chain) else { return };
+        let Some(held) = self.lane_mut(idx, lane).map(|lane| lane.chain()) else { return };
         let id = match held {
             Some(id) => id,
             None => {
@@ -41,7 +41,9 @@ impl Machine {
                 chain.failing_since = Some(self.now.tick);
                 chain.holds.push(Hold::Lane(idx, lane));
                 let id = self.add_chain(chain);
-                self.lane_mut(idx, lane).expect("it was there above").chain = Some(id);
+                let track = self.tracks.by_idx.get_mut(idx).expect("it was there above");
+                track.lanes.hold(lane, id);
+                track.lanes.tell(id);
                 id
             }
         };

@@ -753,10 +753,9 @@ fn a_batch_of_two_lanes_is_in_reading_order_and_a_partial_answer_keeps_all_behin
               read
             > read r1/a r2/b r3/a r4/b
               read
-              want 2
+              want 1
             > slot
-              invoke r1+r2+r3+r4 on slot 1 (Window, before 0)
-              want 0
+              invoke r1+r2+r3+r4 on slot 1 (Count, before 0)
             > partly r3
               commit at 3 open 3..3#0 failures 1 invokes 1 open 4..4#1 failures 1 invokes 1
             > durable
@@ -792,10 +791,9 @@ fn a_part_of_a_mixed_batch_that_fails_for_ever_stops_no_other_lane() {
               read
             > read r1/a r2/b
               read
-              want 2
+              want 1
             > slot
-              invoke r1+r2 on slot 1 (Window, before 0)
-              want 0
+              invoke r1+r2 on slot 1 (Count, before 0)
             > fail
               commit at 1 open 1..1#0 failures 0 invokes 1 open 2..2#1 failures 0 invokes 1
             > durable

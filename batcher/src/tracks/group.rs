@@ -1,0 +1,111 @@
+//! Where batches mix tracks, all lanes form one group: what could start now of all of them fills one batch after the other.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use forebay_config::BatchPlan;
+
+use crate::action::BatchReason;
+use crate::record::TrackIdx;
+use crate::time::Tick;
+
+/// What of one lane could start now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) n_records: usize,
+    pub(crate) bytes: u64,
+    /// Since when the first of them waits.
+    pub(crate) since: Tick,
+    /// Its track has no more.
+    pub(crate) is_ended: bool,
+}
+
+/// All lanes that could start now, with running sums.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    /// Lanes in the order in which they came to have something that could start; entries that have nothing any more are skipped.
+    line: VecDeque<(TrackIdx, u32)>,
+    /// The same by the age of their first records, where a window makes a difference.
+    by_age: BTreeSet<(Tick, TrackIdx, u32)>,
+    n_records: usize,
+    bytes: u64,
+    n_lanes: u32,
+    n_ended: u32,
+    /// Since when a batch could be made, and why it is closed.
+    ready: Option<(Tick, BatchReason)>,
+}
+
+impl Group {
+    /// What of a lane could start now, against what was counted of it before.
+    pub(crate) fn count(&mut self, lane: (TrackIdx, u32), before: Option<Counted>, now: Option<Counted>) {
+        if before == now {
+            return;
+        }
+        if let Some(it) = before {
+            self.n_records -= it.n_records;
+            self.bytes -= it.bytes;
+            self.n_lanes -= 1;
+            self.n_ended -= u32::from(it.is_ended);
+        }
+        if let Some(it) = now {
+            self.n_records += it.n_records;
+            self.bytes += it.bytes;
+            self.n_lanes += 1;
+            self.n_ended += u32::from(it.is_ended);
+            if before.is_none() {
+                self.line.push_back(lane);
+            }
+        }
+        let (before, now) = (before.map(|it| it.since), now.map(|it| it.since));
+        if before != now {
+            before.map(|since| self.by_age.remove(&(since, lane.0, lane.1)));
+            now.map(|since| self.by_age.insert((since, lane.0, lane.1)));
+        }
+    }
+
+    /// The lane whose turn it is to give records.
+    pub(crate) fn next_lane(&mut self) -> Option<(TrackIdx, u32)> {
+        self.line.pop_front()
+    }
+
+    /// One that could give none now keeps its turn.
+    pub(crate) fn keeps_turn(&mut self, lane: (TrackIdx, u32)) {
+        self.line.push_front(lane);
+    }
+
+    /// Looks whether a batch could be made now, and when one could.
+    pub(crate) fn look(&mut self, plan: &BatchPlan, envelope_bytes: u64, is_out_of_room: bool, now: Tick) -> Option<Tick> {
+        let Some((oldest, ..)) = self.by_age.first().filter(|_| self.n_records > 0) else {
+            self.ready = None;
+            return None;
+        };
+        let closes = oldest.after(plan.window);
+        let why = if self.n_records >= plan.records_max.get() as usize {
+            Some(BatchReason::Count)
+        } else if envelope_bytes + self.bytes > plan.bytes_max || is_out_of_room {
+            Some(BatchReason::Bytes)
+        } else if self.n_ended > 0 {
+            Some(BatchReason::Ended)
+        } else {
+            (closes <= now).then_some(BatchReason::Window)
+        };
+        self.ready = why.map(|why| (self.ready.map_or(now, |(since, _)| since), why));
+        if self.ready.is_some() { None } else { Some(closes) }
+    }
+
+    /// Since when a batch waits for a slot, and why it is closed.
+    pub(crate) fn ready(&self) -> Option<(Tick, BatchReason)> {
+        self.ready
+    }
+
+    /// How many batches could be made now: as many as are full, one more for what is left when that need not wait, and never more than
+    /// there are lanes, for no lane is in two.
+    pub(crate) fn n_batches(&self, plan: &BatchPlan) -> u32 {
+        let Some((_, why)) = self.ready else { return 0 };
+        let records_max = plan.records_max.get() as usize;
+        let n_full = (self.n_records / records_max).max(usize::try_from(self.bytes / plan.bytes_max.max(1)).unwrap_or(0));
+        let waits = plan.window > Duration::ZERO && why == BatchReason::Count;
+        let has_part = !waits && !self.n_records.is_multiple_of(records_max);
+        u32::try_from(n_full + usize::from(has_part)).unwrap_or(u32::MAX).clamp(1, self.n_lanes.max(1))
+    }
+}

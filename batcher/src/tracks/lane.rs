@@ -1,0 +1,191 @@
+//! The lanes of one track: what waits in each, which chain holds it, and the sums that spare a walk over all of them.
+
+use std::collections::VecDeque;
+
+use super::group::Counted;
+use crate::action::BatchReason;
+use crate::assemble::bytes_in_batch;
+use crate::chain::ChainId;
+use crate::record::Record;
+use crate::time::Tick;
+
+/// The lanes of one track. What changes a lane goes through here, so that the sums are always those of the lanes.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    lanes: Vec<Lane>,
+    /// The chains that hold any of them, in the order in which they were made.
+    holders: Vec<Holder>,
+    n_waiting: usize,
+    n_held: u32,
+    /// Lanes in which nothing waits and that no chain holds.
+    n_idle: u32,
+}
+
+/// One lane: records of some keys, strictly in order.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: u64,
+    chain: Option<ChainId>,
+    /// Set while a fresh batch of it waits for a slot.
+    pub(crate) ready: Option<(Tick, BatchReason)>,
+    /// The deadline of its batching window, as the timers know it.
+    pub(crate) window_at: Option<Tick>,
+    /// What of it is counted in the group, where batches mix tracks.
+    pub(crate) counted: Option<Counted>,
+}
+
+/// A record that waits for its batch.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) record: Record,
+    /// When it was read: a batching window counts from its first record.
+    pub(crate) since: Tick,
+}
+
+#[derive(Debug)]
+struct Holder {
+    id: ChainId,
+    n_lanes: u32,
+    /// A checkpoint has something to say about it: it was tried, or given up.
+    is_told: bool,
+}
+
+impl Lanes {
+    pub(crate) fn new(n_lanes: u32) -> Self {
+        Self { lanes: (0..n_lanes).map(|_| Lane::default()).collect(), holders: Vec::new(), n_waiting: 0, n_held: 0, n_idle: n_lanes }
+    }
+
+    pub(crate) fn n_lanes(&self) -> u32 {
+        u32::try_from(self.lanes.len()).expect("lanes were made from a u32")
+    }
+
+    pub(crate) fn get(&self, lane: u32) -> Option<&Lane> {
+        self.lanes.get(lane as usize)
+    }
+
+    pub(crate) fn get_mut(&mut self, lane: u32) -> Option<&mut Lane> {
+        self.lanes.get_mut(lane as usize)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter()
+    }
+
+    /// How many records wait in all of them.
+    pub(crate) fn n_waiting(&self) -> usize {
+        self.n_waiting
+    }
+
+    pub(crate) fn is_any_held(&self) -> bool {
+        self.n_held > 0
+    }
+
+    pub(crate) fn is_any_idle(&self) -> bool {
+        self.n_idle > 0
+    }
+
+    /// Nothing waits and nothing is held.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.n_waiting == 0 && self.n_held == 0
+    }
+
+    /// The chains that hold any of them, in the order in which they were made.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = ChainId> {
+        self.holders.iter().map(|it| it.id)
+    }
+
+    /// Those of which a checkpoint must speak.
+    pub(crate) fn told(&self) -> impl Iterator<Item = ChainId> {
+        self.holders.iter().filter(|it| it.is_told).map(|it| it.id)
+    }
+
+    /// From now on a checkpoint must speak of this chain.
+    pub(crate) fn tell(&mut self, id: ChainId) {
+        if let Ok(at) = self.holder(id) {
+            self.holders[at].is_told = true;
+        }
+    }
+
+    /// A record waits in a lane.
+    pub(crate) fn push(&mut self, lane: u32, waiting: Waiting) {
+        let unit = &mut self.lanes[lane as usize];
+        self.n_idle -= u32::from(unit.is_idle());
+        unit.waiting_bytes += bytes_in_batch(&waiting.record);
+        unit.waiting.push_back(waiting);
+        self.n_waiting += 1;
+    }
+
+    /// Takes the record that has waited longest in a lane.
+    pub(crate) fn pop(&mut self, lane: u32) -> Option<Waiting> {
+        let unit = &mut self.lanes[lane as usize];
+        let waiting = unit.waiting.pop_front()?;
+        unit.waiting_bytes -= bytes_in_batch(&waiting.record);
+        self.n_idle += u32::from(unit.is_idle());
+        self.n_waiting -= 1;
+        Some(waiting)
+    }
+
+    /// O-2: a chain takes a lane that no other has.
+    pub(crate) fn hold(&mut self, lane: u32, id: ChainId) {
+        let unit = &mut self.lanes[lane as usize];
+        crate::rule!(O2, unit.chain.is_none());
+        self.n_idle -= u32::from(unit.is_idle());
+        unit.chain = Some(id);
+        self.n_held += 1;
+        match self.holder(id) {
+            Ok(at) => self.holders[at].n_lanes += 1,
+            Err(at) => self.holders.insert(at, Holder { id, n_lanes: 1, is_told: false }),
+        }
+    }
+
+    /// A chain lets go of a lane.
+    pub(crate) fn free(&mut self, lane: u32, id: ChainId) {
+        let Some(unit) = self.lanes.get_mut(lane as usize) else { return };
+        debug_assert!(unit.chain == Some(id), "a lane is let go of by the chain that holds it");
+        unit.chain = None;
+        self.n_held -= 1;
+        self.n_idle += u32::from(unit.is_idle());
+        if let Ok(at) = self.holder(id) {
+            self.holders[at].n_lanes -= 1;
+            if self.holders[at].n_lanes == 0 {
+                self.holders.remove(at);
+            }
+        }
+    }
+
+    fn holder(&self, id: ChainId) -> Result<usize, usize> {
+        self.holders.binary_search_by_key(&id, |it| it.id)
+    }
+
+    /// All that waits, lane by lane; the lanes are as new, as many as are wanted now.
+    pub(crate) fn replace(&mut self, n_lanes: u32) -> Vec<Lane> {
+        std::mem::replace(self, Self::new(n_lanes)).lanes
+    }
+}
+
+impl Lane {
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.chain.is_none()
+    }
+
+    pub(crate) fn chain(&self) -> Option<ChainId> {
+        self.chain
+    }
+
+    pub(crate) fn first(&self) -> Option<&Waiting> {
+        self.waiting.front()
+    }
+
+    pub(crate) fn n_waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes
+    }
+
+    pub(crate) fn into_waiting(self) -> VecDeque<Waiting> {
+        self.waiting
+    }
+}

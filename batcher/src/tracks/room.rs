@@ -1,0 +1,109 @@
+//! Memory that tracks wait for: who would read but for want of it, and whose turn it is to read a little beyond the limit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+/// How long a track that holds nothing waits for memory before it reads without.
+const STARVED_MAX: Duration = Duration::from_secs(1);
+/// How long such a read may wait for records: others wait for its place.
+const GUEST_WAIT_MAX: Duration = Duration::from_millis(20);
+/// As many tracks read again at once when there is room again; the others a moment later, if there still is.
+const WOKEN_MAX: usize = 64;
+
+/// Tracks that would read but for want of memory.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    since: BTreeMap<TrackIdx, Tick>,
+    by_age: BTreeSet<(Tick, TrackIdx)>,
+    /// Those of them that held nothing when they came.
+    empty: BTreeSet<(Tick, TrackIdx)>,
+    /// The one that read last although there was none.
+    guest: Option<TrackIdx>,
+}
+
+impl Room {
+    fn wait(&mut self, idx: TrackIdx, since: Tick, is_empty: bool) {
+        self.since.insert(idx, since);
+        self.by_age.insert((since, idx));
+        if is_empty {
+            self.empty.insert((since, idx));
+        }
+    }
+
+    /// A track waits no more; since when it did.
+    pub(super) fn forget(&mut self, idx: TrackIdx) -> Option<Tick> {
+        let since = self.since.remove(&idx)?;
+        self.by_age.remove(&(since, idx));
+        self.empty.remove(&(since, idx));
+        Some(since)
+    }
+}
+
+impl Machine {
+    /// A track waits for memory, since it first did.
+    pub(super) fn wait_for_room(&mut self, idx: TrackIdx, since: Tick) {
+        let is_empty = self.tracks.by_idx.get(idx).is_some_and(|track| track.lanes.is_empty());
+        self.tracks.room.wait(idx, since, is_empty);
+        self.choose_guest();
+    }
+
+    /// S-2: those that hold all of the memory, and may hold it for ever, stop no other: one track at a time that holds nothing may read a
+    /// little beyond the limit, when it has waited a second, by turns.
+    pub(crate) fn choose_guest(&mut self) {
+        if self.is_closing() || self.is_guest_busy() {
+            return;
+        }
+        while let Some((since, idx)) = self.tracks.room.empty.first().copied() {
+            if !self.tracks.by_idx.get(idx).is_some_and(|track| track.may_read() && track.lanes.is_empty()) {
+                self.tracks.room.empty.remove(&(since, idx));
+                continue;
+            }
+            let at = since.after(STARVED_MAX);
+            if at > self.now.tick {
+                self.timers.set(Timer::Guest, Some(at));
+            } else {
+                self.tracks.room.forget(idx);
+                self.tracks.room.guest = Some(idx);
+                self.send_read(idx, GUEST_WAIT_MAX);
+            }
+            return;
+        }
+    }
+
+    /// Whether the one that read last although there was no room still has what it read.
+    fn is_guest_busy(&self) -> bool {
+        let Some(idx) = self.tracks.room.guest else { return false };
+        let Some(guest) = self.tracks.by_idx.get(idx) else { return false };
+        // One that fails itself keeps what it has and makes place.
+        let is_busy = !guest.lanes.is_empty() && !self.is_any_in_retry(idx);
+        guest.is_active() && (is_busy || matches!(guest.reading, Reading::Open(_)))
+    }
+
+    /// Gives room back; tracks that waited for it read again.
+    pub(crate) fn give_room(&mut self, records: &[Record]) {
+        let bytes: u64 = records.iter().map(|record| record.n_bytes() + RECORD_OVERHEAD_BYTES).sum();
+        // N-1: nothing is given back that was not held.
+        crate::rule!(N1, bytes <= self.held_bytes);
+        self.held_bytes = self.held_bytes.saturating_sub(bytes);
+        if self.held_bytes < self.plan.held_bytes_max {
+            self.tracks.room.guest = None;
+            self.wake_starved();
+        }
+    }
+
+    /// Time is over for who waits for memory: there is some again, or one may read without.
+    pub(crate) fn look_at_room(&mut self) {
+        if self.held_bytes < self.plan.held_bytes_max { self.wake_starved() } else { self.choose_guest() }
+    }
+
+    fn wake_starved(&mut self) {
+        let room = &self.tracks.room;
+        let mut woken: Vec<TrackIdx> = room.by_age.iter().take(WOKEN_MAX).map(|(_, idx)| *idx).collect();
+        if room.by_age.len() > WOKEN_MAX {
+            self.timers.set(Timer::Guest, Some(self.now.tick));
+        }
+        woken.sort_unstable();
+        woken.into_iter().for_each(|idx| self.order_read(idx));
+    }
+}
