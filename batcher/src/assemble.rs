@@ -2,13 +2,14 @@
 
 use crate::action::BatchReason;
 use crate::plan::Plan;
-use crate::record::{Place, Position, Record, Section, TrackIdx};
+use crate::record::{Place, Position, Record, TrackIdx};
 
 /// A batch being filled. Its size is that of the event: the envelope, each record, a comma between two, and a section's own bytes once.
 #[derive(Debug)]
 pub(crate) struct Filler {
     records: Vec<Record>,
-    sections: Vec<Section>,
+    /// The sections that it has, in order.
+    sections: Vec<u32>,
     event_bytes: u64,
     records_max: usize,
     bytes_max: u64,
@@ -41,10 +42,20 @@ impl Filler {
 
     pub(crate) fn add(&mut self, record: Record) {
         self.event_bytes += self.bytes_of(&record);
-        if !self.sections.iter().any(|section| section.idx == record.section.idx) {
-            self.sections.push(record.section);
+        if let Err(at) = self.section(&record) {
+            self.sections.insert(at, record.section.idx);
         }
         self.records.push(record);
+    }
+
+    /// Makes place for as many more at once, as far as the batch may hold them.
+    pub(crate) fn expect(&mut self, n_more: usize) {
+        self.records.reserve(n_more.min(self.records_max - self.records.len().min(self.records_max)));
+    }
+
+    /// Where the section of a record stands among those that the batch has, or would stand.
+    fn section(&self, record: &Record) -> Result<usize, usize> {
+        self.sections.binary_search(&record.section.idx)
     }
 
     /// Whether its only record is larger than an event may be.
@@ -70,7 +81,7 @@ impl Filler {
 
     fn bytes_of(&self, record: &Record) -> u64 {
         let comma = u64::from(!self.records.is_empty());
-        let is_new_section = !self.sections.iter().any(|section| section.idx == record.section.idx);
+        let is_new_section = record.section.bytes > 0 && self.section(record).is_err();
         record.n_bytes() + comma + if is_new_section { u64::from(record.section.bytes) } else { 0 }
     }
 }

@@ -13,7 +13,10 @@ use crate::time::Tick;
 
 /// Names a chain; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ChainId(pub(crate) u64);
+pub(crate) struct ChainId {
+    pub(crate) number: u64,
+    pub(crate) slot: u32,
+}
 
 /// What is left of one batch.
 #[derive(Debug)]
@@ -101,6 +104,11 @@ impl Chain {
             failing_since: None,
             not_reached: None,
         }
+    }
+
+    /// Whether records of a former life are still missing.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.what, What::Filling(_)))
     }
 
     /// The tracks of which it holds lanes, each once.

@@ -16,7 +16,7 @@ impl Machine {
             return self.queue_state();
         }
         let Some(track) = self.tracks.by_idx.get(track) else { return TrackState::Unknown };
-        let chains: Vec<&Chain> = track.lanes.chains().filter_map(|id| self.chains.get(&id)).collect();
+        let chains: Vec<&Chain> = track.lanes.chains().filter_map(|id| self.chains.get(id)).collect();
         ended_state(track)
             .or_else(|| {
                 let failing = track.committing.failing?;
@@ -67,7 +67,7 @@ impl Machine {
     }
 
     fn queue_state(&self) -> TrackState {
-        let chains: Vec<&Chain> = self.chains.values().collect();
+        let chains: Vec<&Chain> = self.chains.in_order().into_iter().map(|(_, chain)| chain).collect();
         if self.is_closing() || !self.receipts.is_open {
             return TrackState::Closed;
         }

@@ -15,14 +15,14 @@ use crate::backoff::{ask_again_delay, retry_delay};
 use crate::chain::{Chain, ChainId, Hold, Status, Step, What, group_of};
 use crate::machine::{Machine, Ready};
 use crate::record::{Place, Record, TrackIdx};
+use crate::time::Tick;
 use crate::timers::Timer;
 use crate::tracks::Track;
 
 impl Machine {
     pub(crate) fn add_chain(&mut self, chain: Chain) -> ChainId {
-        let id = ChainId(self.next_id());
-        self.chains.insert(id, chain);
-        id
+        let number = self.next_id();
+        self.chains.insert(number, chain)
     }
 
     /// Looks at a chain's first step and puts the chain where it must wait; ends it when nothing is left.
@@ -36,7 +36,7 @@ impl Machine {
             if let Some(parted) = self.part(id) {
                 self.advance(parted);
             }
-            let Some(chain) = self.chains.get(&id) else { return };
+            let Some(chain) = self.chains.get(id) else { return };
             let Some(step) = chain.steps.front() else {
                 self.end_chain(id);
                 return;
@@ -67,11 +67,10 @@ impl Machine {
     }
 
     fn set_status(&mut self, id: ChainId, status: Status) {
-        let Some(chain) = self.chains.get_mut(&id) else { return };
+        let Some(chain) = self.chains.get_mut(id) else { return };
         let was_ready = matches!(chain.status, Status::Ready { .. });
         let is_ready = matches!(status, Status::Ready { .. });
-        let until = if let Status::Retry { until } = status { Some(until) } else { None };
-        let again = if let Status::Redeliver { until, .. } = status { Some(until) } else { None };
+        let (before, now) = (deadlines(&chain.status), deadlines(&status));
         let is_not_reached = chain.not_reached.is_some();
         if status == Status::Durable {
             for idx in chain.tracks() {
@@ -83,8 +82,11 @@ impl Machine {
         if !(was_ready && is_ready) {
             chain.status = status;
         }
-        self.timers.set(Timer::Retry(id), until);
-        self.timers.set(Timer::Redeliver(id), again);
+        for (timer, before, now) in [(Timer::Retry(id), before.0, now.0), (Timer::Redeliver(id), before.1, now.1)] {
+            if before.is_some() || now.is_some() {
+                self.timers.set(timer, now);
+            }
+        }
         match (was_ready, is_ready) {
             (false, true) => {
                 self.n_ready += 1;
@@ -110,7 +112,7 @@ impl Machine {
     /// Nothing is left of a chain: its lanes and groups are free.
     fn end_chain(&mut self, id: ChainId) {
         self.set_status(id, Status::New);
-        let Some(chain) = self.chains.remove(&id) else { return };
+        let Some(chain) = self.chains.remove(id) else { return };
         self.release(id, chain.holds);
     }
 
@@ -131,7 +133,7 @@ impl Machine {
 
     /// Lets go of what no step of a chain needs any more.
     pub(crate) fn release_unneeded(&mut self, id: ChainId) {
-        let Some(chain) = self.chains.get_mut(&id) else { return };
+        let Some(chain) = self.chains.get_mut(id) else { return };
         if chain.holds.len() < 2 || chain.steps.is_empty() {
             // With the last step all of it ends.
             return;
@@ -152,7 +154,7 @@ impl Machine {
     }
 
     fn mark_chain_dirty(&mut self, id: ChainId) {
-        let Some(chain) = self.chains.get(&id) else { return };
+        let Some(chain) = self.chains.get(id) else { return };
         let is_left = !chain.steps.is_empty();
         for idx in chain.tracks() {
             if let Some(track) = self.tracks.by_idx.get_mut(idx) {
@@ -167,7 +169,7 @@ impl Machine {
 
     /// From now on the checkpoints of a chain's tracks speak of it.
     pub(crate) fn tell_of(&mut self, id: ChainId) {
-        let Some(chain) = self.chains.get(&id) else { return };
+        let Some(chain) = self.chains.get(id) else { return };
         for idx in chain.tracks() {
             if let Some(track) = self.tracks.by_idx.get_mut(idx) {
                 track.lanes.tell(id);
@@ -199,7 +201,7 @@ impl Machine {
     /// Looks at a chain anew: what it waited for is over, or its first step is another.
     pub(crate) fn look_again(&mut self, id: ChainId) {
         let now = self.now.tick;
-        let waits = self.chains.get(&id).is_some_and(|chain| {
+        let waits = self.chains.get(id).is_some_and(|chain| {
             let is_refused = matches!(chain.steps.front(), Some(Step { what: What::Tell(told), .. }) if told.n_refused > 0);
             // S-5: one that was refused waits, whatever else of its chain is gone meanwhile.
             is_refused && matches!(&chain.status, Status::Redeliver { until, .. } if *until > now)
@@ -208,5 +210,16 @@ impl Machine {
             self.set_status(id, Status::New);
         }
         self.advance(id);
+    }
+}
+
+/// When a chain with this status is tried again, and when it is told of again.
+fn deadlines(status: &Status) -> (Option<Tick>, Option<Tick>) {
+    match status {
+        Status::Retry { until } => (Some(*until), None),
+        Status::Redeliver { until, .. } => (None, Some(*until)),
+        Status::New | Status::Filling | Status::Durable | Status::Ready { .. } | Status::InFlight { .. } | Status::Delivering { .. } => {
+            (None, None)
+        }
     }
 }

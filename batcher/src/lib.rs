@@ -6,6 +6,7 @@ mod assemble;
 pub mod attempt;
 mod backoff;
 mod chain;
+mod chains;
 pub mod checkpoint;
 mod explain;
 mod fault;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::action::*;
 use crate::attempt::Outcome;
 use crate::backoff::mix;
-use crate::chain::{Chain, ChainId, Status};
+use crate::chain::{ChainId, Status};
+use crate::chains::Chains;
 use crate::checkpoint::Checkpoint;
 use crate::plan::Plan;
 use crate::receipts::Receipts;
@@ -28,7 +29,7 @@ pub struct Machine {
     pub(crate) now: Now,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) timers: Timers,
-    pub(crate) chains: BTreeMap<ChainId, Chain>,
+    pub(crate) chains: Chains,
     pub(crate) attempts: BTreeMap<AttemptId, ChainId>,
     pub(crate) notices: BTreeMap<NoticeId, ChainId>,
     /// What could use a slot, oldest first; entries that are no longer so are skipped.
@@ -73,7 +74,7 @@ impl Machine {
             now: Now::default(),
             actions: VecDeque::new(),
             timers: Timers::default(),
-            chains: BTreeMap::new(),
+            chains: Chains::default(),
             attempts: BTreeMap::new(),
             notices: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -153,7 +154,7 @@ impl Machine {
     }
 
     fn is_ready(&self, id: ChainId) -> bool {
-        self.chains.get(&id).is_some_and(|chain| matches!(chain.status, Status::Ready { .. }))
+        self.chains.get(id).is_some_and(|chain| matches!(chain.status, Status::Ready { .. }))
     }
 
     /// An attempt ended.
@@ -246,7 +247,7 @@ impl Machine {
                 Timer::QueueWindow | Timer::Rereceive => {}
                 Timer::Close => self.abandon(),
                 Timer::Guest => self.look_at_room(),
-                Timer::GroupWindow => self.look_at_group(),
+                Timer::GroupWindow => self.end_group_window(),
             }
         }
         self.pump_queue();
@@ -292,7 +293,7 @@ impl Machine {
         self.timers.clear();
         self.ready.clear();
         self.n_ready = 0;
-        self.chains.clear();
+        self.chains = Chains::default();
         self.attempts.clear();
         self.notices.clear();
         self.tracks = Tracks::default();

@@ -22,8 +22,12 @@ impl RecordId {
 pub struct Position(pub ShortBytes);
 
 impl Position {
-    /// A place from the source's own bytes.
+    /// The most bytes that a place may have; a checkpoint with a longer one is not read.
+    pub const BYTES_MAX: usize = 4_096;
+
+    /// A place from the source's own bytes, at most [`Position::BYTES_MAX`].
     pub fn new(bytes: &[u8]) -> Self {
+        debug_assert!(bytes.len() <= Self::BYTES_MAX, "a place is a few bytes");
         Self(ShortBytes::new(bytes))
     }
 

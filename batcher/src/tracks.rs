@@ -67,6 +67,8 @@ pub(crate) struct Track {
     /// Finished stretches of a former life that were not read again yet.
     restored: Vec<(Position, Position)>,
     pub(crate) lanes: Lanes,
+    /// Chains of a former life, some of which lack records.
+    refilling: Vec<ChainId>,
     pub(crate) reading: Reading,
     /// Failed reads in a row, and the first one's time.
     read_failing: Option<(u32, Tick)>,
@@ -127,6 +129,7 @@ impl Track {
             passed: None,
             restored: from.finished.clone(),
             lanes: Lanes::new(n_lanes),
+            refilling: Vec::new(),
             reading: Reading::Idle,
             read_failing: None,
             is_at_end: from.ended,

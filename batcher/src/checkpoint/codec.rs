@@ -1,14 +1,20 @@
-//! A checkpoint as bytes: a version byte, then members of fixed order.
+//! A checkpoint as bytes: a version byte, then members of fixed order. Places are written against the one before, for most begin alike.
 
 use super::*;
 
-/// The version that this code writes; it reads this one only.
-pub(super) const VERSION: u8 = 1;
+/// The version that this code writes.
+pub(super) const VERSION: u8 = 2;
+/// An older one that it reads as well: the same members, places and numbers in full.
+const VERSION_IN_FULL: u8 = 1;
+/// Begins a place of which the lengths do not fit one byte.
+const LONG: u8 = 0xff;
 
 impl Checkpoint {
-    /// Its bytes: a version byte, then members of fixed order; numbers are big-endian, texts carry their length.
+    /// Its bytes: a version byte, then members of fixed order; numbers are big-endian, texts carry their length, a place carries how much
+    /// of the place before it begins alike.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer(vec![VERSION]);
+        let mut before: &[u8] = &[];
         match &self.watermark {
             Watermark::Origin(origin) => out.tagged(0, &origin.0),
             Watermark::At(position) => out.tagged(1, &position.0),
@@ -17,11 +23,15 @@ impl Checkpoint {
         out.u32(self.lanes);
         out.u64(self.plan_generation);
         out.option(self.window.as_deref(), Writer::bytes);
-        out.list(&self.finished, |out, (first, last)| {
-            out.bytes(first.0.as_slice());
-            out.bytes(last.0.as_slice());
-        });
-        out.list(&self.slices, Writer::slice);
+        out.u32(u32::try_from(self.finished.len()).unwrap_or(u32::MAX));
+        for (first, last) in &self.finished {
+            out.place(&mut before, first);
+            out.place(&mut before, last);
+        }
+        out.u32(u32::try_from(self.slices.len()).unwrap_or(u32::MAX));
+        for slice in &self.slices {
+            out.slice(&mut before, slice);
+        }
         out.0
     }
 
@@ -31,11 +41,12 @@ impl Checkpoint {
     /// When they are not exactly what [`Checkpoint::encode`] wrote, or a newer version wrote them.
     pub fn decode(bytes: &[u8]) -> Result<Self, CheckpointError> {
         let mut from = Cursor { bytes, at: 0 };
-        match from.u8()? {
-            VERSION => {}
+        let is_in_full = match from.u8()? {
+            VERSION => false,
+            VERSION_IN_FULL => true,
             newer if newer > VERSION => return Err(CheckpointError::Version(newer)),
             _ => return Err(CheckpointError::Malformed(0)),
-        }
+        };
         let watermark = match (from.u8()?, from.short()?) {
             (0, bytes) => Watermark::Origin(Origin(bytes)),
             (1, bytes) => Watermark::At(Position(bytes)),
@@ -45,8 +56,13 @@ impl Checkpoint {
         let lanes = from.u32()?;
         let plan_generation = from.u64()?;
         let window = from.option(|from| Ok(from.bytes()?.to_vec()))?;
-        let finished = from.list(|from| Ok((Position(from.short()?), Position(from.short()?))))?;
-        let slices = from.list(Cursor::slice)?;
+        let mut before = Vec::new();
+        let (finished, slices) = if is_in_full {
+            (from.list(|from| Ok((Position(from.short()?), Position(from.short()?))))?, from.list(Cursor::slice_in_full)?)
+        } else {
+            let finished = from.list(|from| Ok((from.place(&mut before)?, from.place(&mut before)?)))?;
+            (finished, from.list(|from| from.slice(&mut before))?)
+        };
         if from.at != bytes.len() || lanes == 0 {
             return Err(from.malformed());
         }
@@ -86,29 +102,50 @@ impl Writer {
         }
     }
 
-    fn list<T>(&mut self, them: &[T], write: impl Fn(&mut Self, &T)) {
-        self.u32(u32::try_from(them.len()).expect("a checkpoint has far fewer than 4 G members"));
-        them.iter().for_each(|it| write(self, it));
+    /// A number in groups of seven bits, the lowest first.
+    fn number(&mut self, mut it: u64) {
+        while it > 0x7f {
+            self.0.push((it & 0x7f) as u8 | 0x80);
+            it >>= 7;
+        }
+        self.0.push((it & 0x7f) as u8);
     }
 
-    fn slice(&mut self, it: &OpenSlice) {
-        self.u32(it.lane);
-        self.bytes(it.first.0.as_slice());
-        self.bytes(it.last.0.as_slice());
-        self.u32(it.n_failures);
-        self.u32(it.n_invokes);
-        self.u64(it.not_before.0.cast_unsigned());
-        self.option(it.retries_max, Self::u32);
-        self.option(it.record_age_max_ms, Self::u64);
-        self.flag(it.bisect);
-        self.option(it.given_up.as_ref(), |out, given_up| {
-            out.0.push(match given_up.condition {
+    /// A place: how many bytes of the one before it begins with, and what follows them.
+    fn place<'a>(&mut self, before: &mut &'a [u8], it: &'a Position) {
+        let bytes = it.0.as_slice();
+        let n_same = before.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        let rest = &bytes[n_same..];
+        if n_same < 16 && rest.len() < 15 {
+            self.0.push((n_same << 4 | rest.len()) as u8);
+        } else {
+            self.0.push(LONG);
+            self.number(n_same as u64);
+            self.number(rest.len() as u64);
+        }
+        self.0.extend(rest);
+        *before = bytes;
+    }
+
+    fn slice<'a>(&mut self, before: &mut &'a [u8], it: &'a OpenSlice) {
+        let members = [it.bisect, it.retries_max.is_some(), it.record_age_max_ms.is_some(), it.given_up.is_some()];
+        self.0.push((0..).zip(members).map(|(bit, is_so)| u8::from(is_so) << bit).sum());
+        self.number(u64::from(it.lane));
+        self.place(before, &it.first);
+        self.place(before, &it.last);
+        self.number(u64::from(it.n_failures));
+        self.number(u64::from(it.n_invokes));
+        self.number(it.not_before.0.cast_unsigned());
+        it.retries_max.into_iter().for_each(|it| self.number(u64::from(it)));
+        it.record_age_max_ms.into_iter().for_each(|it| self.number(it));
+        if let Some(given_up) = &it.given_up {
+            self.0.push(match given_up.condition {
                 Condition::RetriesExhausted => 0,
                 Condition::AgeExceeded => 1,
                 Condition::PayloadTooLarge => 2,
             });
-            out.option(given_up.reply.as_ref(), Self::reply);
-        });
+            self.option(given_up.reply.as_ref(), Self::reply);
+        }
     }
 
     fn reply(&mut self, it: &Reply) {
@@ -174,11 +211,79 @@ impl<'a> Cursor<'a> {
     }
 
     /// Grows with what is really there, so that a length that lies allocates nothing.
-    fn list<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, CheckpointError>) -> Result<Vec<T>, CheckpointError> {
+    fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Result<T, CheckpointError>) -> Result<Vec<T>, CheckpointError> {
         (0..self.u32()?).map(|_| read(self)).collect()
     }
 
-    fn slice(&mut self) -> Result<OpenSlice, CheckpointError> {
+    fn number(&mut self) -> Result<u64, CheckpointError> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                break;
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(self.malformed())
+    }
+
+    fn small_number(&mut self) -> Result<u32, CheckpointError> {
+        u32::try_from(self.number()?).map_err(|_| self.malformed())
+    }
+
+    fn length(&mut self) -> Result<usize, CheckpointError> {
+        usize::try_from(self.number()?).map_err(|_| self.malformed())
+    }
+
+    fn place(&mut self, before: &mut Vec<u8>) -> Result<Position, CheckpointError> {
+        let (n_same, n_rest) = match self.u8()? {
+            LONG => (self.length()?, self.length()?),
+            lengths => (usize::from(lengths >> 4), usize::from(lengths & 0x0f)),
+        };
+        if n_same > before.len() || n_same.saturating_add(n_rest) > Position::BYTES_MAX {
+            return Err(self.malformed());
+        }
+        let rest = self.take(n_rest)?;
+        before.truncate(n_same);
+        before.extend(rest);
+        Ok(Position::new(before))
+    }
+
+    fn slice(&mut self, before: &mut Vec<u8>) -> Result<OpenSlice, CheckpointError> {
+        let members = self.u8()?;
+        if members > 0x0f {
+            return Err(self.malformed());
+        }
+        let has = |bit: u8| members & (1 << bit) != 0;
+        Ok(OpenSlice {
+            lane: self.small_number()?,
+            first: self.place(before)?,
+            last: self.place(before)?,
+            n_failures: self.small_number()?,
+            n_invokes: self.small_number()?,
+            not_before: UnixMillis(self.number()?.cast_signed()),
+            retries_max: if has(1) { Some(self.small_number()?) } else { None },
+            record_age_max_ms: if has(2) { Some(self.number()?) } else { None },
+            bisect: has(0),
+            given_up: if has(3) { Some(self.given_up()?) } else { None },
+        })
+    }
+
+    fn given_up(&mut self) -> Result<GivenUp, CheckpointError> {
+        let condition = match self.u8()? {
+            0 => Condition::RetriesExhausted,
+            1 => Condition::AgeExceeded,
+            2 => Condition::PayloadTooLarge,
+            _ => return Err(self.malformed()),
+        };
+        Ok(GivenUp { condition, reply: self.option(Self::reply)? })
+    }
+
+    fn slice_in_full(&mut self) -> Result<OpenSlice, CheckpointError> {
         Ok(OpenSlice {
             lane: self.u32()?,
             first: Position(self.short()?),
@@ -189,15 +294,7 @@ impl<'a> Cursor<'a> {
             retries_max: self.option(Self::u32)?,
             record_age_max_ms: self.option(Self::u64)?,
             bisect: self.flag()?,
-            given_up: self.option(|from| {
-                let condition = match from.u8()? {
-                    0 => Condition::RetriesExhausted,
-                    1 => Condition::AgeExceeded,
-                    2 => Condition::PayloadTooLarge,
-                    _ => return Err(from.malformed()),
-                };
-                Ok(GivenUp { condition, reply: from.option(Self::reply)? })
-            })?,
+            given_up: self.option(Self::given_up)?,
         })
     }
 
@@ -228,6 +325,50 @@ mod tests {
             assert!(Checkpoint::decode(&bytes[..n]).is_err(), "cut at {n}");
         }
         assert!(Checkpoint::decode(&[bytes.as_slice(), b"x"].concat()).is_err());
+    }
+
+    #[test]
+    fn what_an_older_program_wrote_in_full_is_read() {
+        let full = full();
+        let mut out = Writer(vec![VERSION_IN_FULL]);
+        out.tagged(1, &ShortBytes::new(&7_u64.to_be_bytes()));
+        out.flag(full.ended);
+        out.u32(full.lanes);
+        out.u64(full.plan_generation);
+        out.option(full.window.as_deref(), Writer::bytes);
+        out.u32(1);
+        full.finished.iter().for_each(|(first, last)| {
+            out.bytes(first.0.as_slice());
+            out.bytes(last.0.as_slice());
+        });
+        out.u32(2);
+        for it in &full.slices {
+            out.u32(it.lane);
+            out.bytes(it.first.0.as_slice());
+            out.bytes(it.last.0.as_slice());
+            out.u32(it.n_failures);
+            out.u32(it.n_invokes);
+            out.u64(it.not_before.0.cast_unsigned());
+            out.option(it.retries_max, Writer::u32);
+            out.option(it.record_age_max_ms, Writer::u64);
+            out.flag(it.bisect);
+            out.option(it.given_up.as_ref(), |out, given_up| {
+                out.0.push(1);
+                out.option(given_up.reply.as_ref(), Writer::reply);
+            });
+        }
+        assert_eq!(Checkpoint::decode(&out.0), Ok(full));
+    }
+
+    #[test]
+    fn places_that_begin_alike_take_few_bytes_and_any_place_comes_back() {
+        let places = [vec![], vec![0; 20], vec![0; 21], vec![7; 300], [vec![7; 299], vec![9; 40]].concat(), vec![1, 2]].map(|it| Position::new(&it));
+        let finished: Vec<(Position, Position)> = places.windows(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        let checkpoint = Checkpoint { finished, ..full() };
+        assert_eq!(Checkpoint::decode(&checkpoint.encode()), Ok(checkpoint));
+        let stretch = |n: u64| (Position::number(1 << 40 | (3 * n)), Position::number(1 << 40 | (3 * n + 1)));
+        let many = Checkpoint { finished: (0..1_000).map(stretch).collect(), slices: Vec::new(), ..full() };
+        assert!(many.encode().len() < 5_100, "{} bytes for 1,000 stretches", many.encode().len());
     }
 
     #[test]

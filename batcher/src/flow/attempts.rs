@@ -12,7 +12,7 @@ impl Machine {
             self.advance(id);
             return None;
         }
-        let chain = self.chains.get_mut(&id)?;
+        let chain = self.chains.get_mut(id)?;
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.front_mut() else {
             self.advance(id);
             return None;
@@ -38,7 +38,7 @@ impl Machine {
     /// no record older than the limit is tried; the expired ones are given up first, the others keep their order.
     pub(super) fn split_expired(&mut self, id: ChainId) {
         let now = self.now.unix;
-        let Some(chain) = self.chains.get_mut(&id) else { return };
+        let Some(chain) = self.chains.get_mut(id) else { return };
         let Some(age_max) = chain.limits.record_age_max else { return };
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return };
         let is_expired = |record: &Record| record.arrival.age(now) > age_max;
@@ -67,14 +67,14 @@ impl Machine {
 
     /// An attempt ended.
     pub(crate) fn end_attempt(&mut self, id: ChainId, outcome: Outcome) {
-        let Some(chain) = self.chains.get_mut(&id) else { return };
+        let Some(chain) = self.chains.get_mut(id) else { return };
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.pop_front() else { return };
         let now = self.now.tick;
         self.set_status(id, Status::New);
-        let Some(chain) = self.chains.get(&id) else { return };
+        let Some(chain) = self.chains.get(id) else { return };
         let bisects = chain.limits.bisect && tried.slice.n_records() > 1;
         self.count_outcome(&tried, &outcome, bisects);
-        let chain = self.chains.get_mut(&id).expect("it was there above");
+        let chain = self.chains.get_mut(id).expect("it was there above");
         chain.not_reached = match &outcome {
             Outcome::NotReached { why, error, .. } => {
                 let since = chain.not_reached.as_ref().map_or(now, |(_, since, _)| *since);
@@ -99,11 +99,11 @@ impl Machine {
             self.leave(left.records(), id, &error);
         }
         let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id)).collect();
-        let chain = self.chains.get_mut(&id).expect("it was there above");
+        let chain = self.chains.get_mut(id).expect("it was there above");
         for step in steps.into_iter().rev() {
             chain.steps.push_front(step);
         }
-        lost.append(&mut self.chains.get_mut(&id).map(|chain| std::mem::take(&mut chain.stopped)).unwrap_or_default());
+        lost.append(&mut self.chains.get_mut(id).map(|chain| std::mem::take(&mut chain.stopped)).unwrap_or_default());
         self.stop_groups(id, &lost);
         if has_changed {
             self.mark_chain_dirty(id);
@@ -117,7 +117,7 @@ impl Machine {
         let what = match then {
             Then::Again(mut tried) => {
                 self.counts.retried += 1;
-                let delay = retry_delay(tried.n_failures.saturating_sub(1), self.seed_of(id.0));
+                let delay = retry_delay(tried.n_failures.saturating_sub(1), self.seed_of(id.number));
                 tried.not_before = self.now.tick.after(delay);
                 What::Try(tried)
             }

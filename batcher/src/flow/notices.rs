@@ -12,7 +12,7 @@ impl Machine {
     }
 
     pub(super) fn discard_first(&mut self, id: ChainId) {
-        let Some(chain) = self.chains.get_mut(&id) else { return };
+        let Some(chain) = self.chains.get_mut(id) else { return };
         let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
         if told.condition == Condition::PayloadTooLarge && chain.limits.redelivery == Redelivery::BySource {
             // Nobody asked us to drop it: its queue's own limit of receives decides.
@@ -34,7 +34,7 @@ impl Machine {
             return;
         }
         let notice_id = NoticeId(self.next_id());
-        let Some(chain) = self.chains.get(&id) else { return };
+        let Some(chain) = self.chains.get(id) else { return };
         let Some(step @ Step { what: What::Tell(told), .. }) = chain.steps.front() else { return };
         // N-4: told only when it is durable that it was given up.
         crate::rule!(N4, self.is_durable(chain, step));
@@ -46,8 +46,8 @@ impl Machine {
 
     pub(crate) fn delivered(&mut self, id: ChainId, answer: Delivery) {
         let now = self.now.tick;
-        let seed = self.seed_of(id.0);
-        let Some(chain) = self.chains.get_mut(&id) else { return };
+        let seed = self.seed_of(id.number);
+        let Some(chain) = self.chains.get_mut(id) else { return };
         let since = chain.failing_since.unwrap_or(now);
         let mut stopped = std::mem::take(&mut chain.stopped);
         match answer {
@@ -75,7 +75,7 @@ impl Machine {
                 self.stop_groups(id, &stopped);
                 // What was lost while it was told of is not told of again.
                 self.drop_dead(id);
-                let front = self.chains.get(&id).and_then(|chain| chain.steps.front());
+                let front = self.chains.get(id).and_then(|chain| chain.steps.front());
                 if matches!(front, Some(Step { what: What::Tell(told), .. }) if told.n_refused == n_refused) {
                     self.set_status(id, Status::Redeliver { until, since, error });
                 } else {

@@ -8,7 +8,7 @@ impl Machine {
     /// S-2: takes what needs no lane of its first step out of a chain, as a chain of its own: a part of a mixed batch that fails for ever,
     /// or whose destination refuses it, stops no other lane. A checkpoint says the same before and after, for it is written by lanes.
     pub(super) fn part(&mut self, id: ChainId) -> Option<ChainId> {
-        let chain = self.chains.get_mut(&id).filter(|chain| chain.holds.len() > 1 && chain.steps.len() > 1)?;
+        let chain = self.chains.get_mut(id).filter(|chain| chain.holds.len() > 1 && chain.steps.len() > 1)?;
         let tracks = &self.tracks;
         let lane = |record: &Record| match &record.place {
             Place::Track(idx, position) => {

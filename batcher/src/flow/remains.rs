@@ -5,13 +5,16 @@ use super::*;
 impl Machine {
     /// Turns the first steps whose records are all read again into what they were.
     pub(super) fn convert_filled(&mut self, id: ChainId) {
-        let Some(chain) = self.chains.get(&id) else { return };
+        let Some(chain) = self.chains.get(id) else { return };
+        if !chain.is_filling() {
+            return;
+        }
         let filled: Vec<usize> = (0..)
             .zip(&chain.steps)
             .filter(|(_, step)| matches!(&step.what, What::Filling(it) if self.is_filled(it)))
             .map(|(at, _)| at)
             .collect();
-        let chain = self.chains.get_mut(&id).expect("it was there above");
+        let chain = self.chains.get_mut(id).expect("it was there above");
         for at in filled {
             let step = &mut chain.steps[at];
             let What::Filling(filling) = &mut step.what else { continue };
@@ -36,7 +39,7 @@ impl Machine {
 
     /// Takes away the first step's records whose track or receipt is gone.
     pub(super) fn drop_dead(&mut self, id: ChainId) {
-        let Some(chain) = self.chains.get(&id).filter(|chain| chain.is_hit) else { return };
+        let Some(chain) = self.chains.get(id).filter(|chain| chain.is_hit) else { return };
         let is_dead = |record: &Record| !self.is_alive(record);
         let Some(at) = chain.steps.iter().position(|step| step.records().iter().any(is_dead)) else { return };
         if matches!(chain.status, Status::InFlight { .. } | Status::Delivering { .. }) && at == 0 {
@@ -44,7 +47,7 @@ impl Machine {
         }
         let mut dead = chain.records().map(is_dead).collect::<Vec<bool>>().into_iter();
         let mut gone = Vec::new();
-        let chain = self.chains.get_mut(&id).expect("it was there above");
+        let chain = self.chains.get_mut(id).expect("it was there above");
         let taken = chain.take_records(|record| {
             if dead.next().unwrap_or_default() {
                 gone.push(record.clone());
@@ -62,9 +65,9 @@ impl Machine {
 
     /// A track or receipts died: their chains forget them.
     pub(crate) fn drop_dead_records(&mut self, id: ChainId) {
-        let Some(chain) = self.chains.get_mut(&id) else { return };
+        let Some(chain) = self.chains.get_mut(id) else { return };
         chain.is_hit = true;
-        let chain = self.chains.get(&id).expect("it was there above");
+        let chain = self.chains.get(id).expect("it was there above");
         match chain.status {
             Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|record| self.is_alive(record)) => {}
             // What comes again of a group waits until the attempt has ended: it runs on, whoever has the message by now.
@@ -74,11 +77,11 @@ impl Machine {
                 self.attempts.retain(|_, chain| *chain != id);
                 self.notices.retain(|_, chain| *chain != id);
                 self.give_room(&records);
-                self.chains.get_mut(&id).expect("it was there above").steps.clear();
+                self.chains.get_mut(id).expect("it was there above").steps.clear();
                 self.end_chain(id);
             }
             Status::New | Status::Filling | Status::Durable | Status::Retry { .. } | Status::Ready { .. } | Status::Redeliver { .. } => {
-                let chain = self.chains.get_mut(&id).expect("it was there above");
+                let chain = self.chains.get_mut(id).expect("it was there above");
                 let tracks = &self.tracks;
                 chain.steps.retain(|step| match &step.what {
                     // One that holds records gives their room back first.
@@ -86,7 +89,7 @@ impl Machine {
                     What::Try(_) | What::Tell(_) => true,
                 });
                 self.drop_dead(id);
-                if !self.chains.get(&id).is_some_and(Chain::waits_after_refusal) {
+                if !self.chains.get(id).is_some_and(Chain::waits_after_refusal) {
                     self.advance(id);
                 }
             }

@@ -63,7 +63,7 @@ impl Machine {
         }
         if is_in_chain {
             let is_hit = |chain: &Chain| chain.records().any(|record| !self.is_alive(record));
-            let hit: Vec<ChainId> = self.chains.iter().filter(|(_, chain)| is_hit(chain)).map(|(id, _)| *id).collect();
+            let hit: Vec<ChainId> = self.chains.in_order().into_iter().filter(|(_, chain)| is_hit(chain)).map(|(id, _)| id).collect();
             for id in hit {
                 self.drop_dead_records(id);
             }

@@ -115,7 +115,7 @@ impl Machine {
     /// Forgets the messages of a batch about to start whose visibility has lapsed: they are another's by now. Whether there were any.
     pub(crate) fn forget_lapsed(&mut self, id: ChainId) -> bool {
         let now = self.now.tick;
-        let Some(chain) = self.chains.get(&id) else { return false };
+        let Some(chain) = self.chains.get(id) else { return false };
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return false };
         let slice = tried.slice.clone();
         let mut any = false;
@@ -127,7 +127,7 @@ impl Machine {
                 any = true;
             }
         }
-        if let Some(chain) = self.chains.get_mut(&id) {
+        if let Some(chain) = self.chains.get_mut(id) {
             chain.is_hit |= any;
         }
         any

@@ -61,7 +61,7 @@ impl Machine {
     }
 
     fn take_groups_out(&mut self, id: ChainId, groups: &BTreeSet<Bytes>) {
-        let Some(chain) = self.chains.get_mut(&id).filter(|_| !groups.is_empty()) else { return };
+        let Some(chain) = self.chains.get_mut(id).filter(|_| !groups.is_empty()) else { return };
         let mut n_out = chain.n_out();
         let back = chain.take_records(|record| {
             let rests = n_out == 0;
@@ -137,10 +137,10 @@ impl Machine {
         self.send_waiting_of_groups_back(groups);
         for id in chains {
             self.take_groups_out(id, groups);
-            if let Some(chain) = self.chains.get_mut(&id).filter(|chain| chain.is_out()) {
+            if let Some(chain) = self.chains.get_mut(id).filter(|chain| chain.is_out()) {
                 // What is out runs on; if that does not end it, it goes back as well.
                 chain.stopped.extend(groups.iter().cloned());
-            } else if self.chains.get(&id).is_some_and(|chain| !chain.waits_after_refusal()) {
+            } else if self.chains.get(id).is_some_and(|chain| !chain.waits_after_refusal()) {
                 self.look_again(id);
             }
         }
@@ -156,7 +156,7 @@ impl Machine {
     /// What has not started goes back at once; what runs is awaited.
     pub(crate) fn close_queue(&mut self) {
         self.send_waiting_back();
-        let ids: Vec<ChainId> = self.chains.keys().copied().collect();
+        let ids: Vec<ChainId> = self.chains.in_order().into_iter().map(|(id, _)| id).collect();
         for id in ids {
             self.hand_back(id);
         }
@@ -179,7 +179,7 @@ impl Machine {
 
     /// gives back what is left of a queue's batch; of one whose first step is still out, the steps behind it.
     pub(crate) fn hand_back(&mut self, id: ChainId) {
-        let Some(chain) = self.chains.get_mut(&id) else { return };
+        let Some(chain) = self.chains.get_mut(id) else { return };
         if !chain.records().any(|it| matches!(it.place, Place::Queue { .. })) {
             return;
         }

@@ -77,7 +77,16 @@ impl Machine {
     pub(crate) fn look_at_group(&mut self) {
         let is_out_of_room = self.held_bytes >= self.plan.held_bytes_max;
         let closes = self.tracks.group.look(&self.plan.batch, self.plan.envelope_bytes, is_out_of_room, self.now.tick);
-        self.timers.set(Timer::GroupWindow, closes);
+        if self.tracks.group.window_at != closes {
+            self.tracks.group.window_at = closes;
+            self.timers.set(Timer::GroupWindow, closes);
+        }
+    }
+
+    /// The window of all lanes together is over.
+    pub(crate) fn end_group_window(&mut self) {
+        self.tracks.group.window_at = None;
+        self.look_at_group();
     }
 
     /// Whether anything could use a slot now.
@@ -92,7 +101,7 @@ impl Machine {
 
     pub(super) fn is_any_in_retry(&self, idx: TrackIdx) -> bool {
         let Some(track) = self.tracks.by_idx.get(idx) else { return false };
-        track.lanes.told().any(|id| self.chains.get(&id).is_some_and(Chain::is_in_retry))
+        track.lanes.told().any(|id| self.chains.get(id).is_some_and(Chain::is_in_retry))
     }
 
     /// Takes the next fresh batch of a lane: its chain, holding the lane.
@@ -161,6 +170,7 @@ impl Machine {
     fn fill_from(&mut self, idx: TrackIdx, lane: u32, filler: &mut Filler, holds: &mut Vec<Hold>) -> bool {
         let Some(track) = self.tracks.by_idx.get_mut(idx) else { return false };
         let mut is_any = false;
+        filler.expect(track.lanes.get(lane).map_or(0, Lane::n_waiting));
         while let Some(first) = track.lanes.get(lane).and_then(Lane::first) {
             if filler.refuses(&first.record).is_some() {
                 break;
@@ -212,7 +222,7 @@ impl Machine {
     }
 }
 
-fn position(record: &Record) -> Option<&Position> {
+pub(super) fn position(record: &Record) -> Option<&Position> {
     match &record.place {
         Place::Track(_, position) => Some(position),
         Place::Queue { .. } => None,

@@ -1,6 +1,8 @@
 //! What a checkpoint says, when it is written, and what follows the store's answer.
 
+use super::batching::position;
 use super::*;
+use crate::attempt::Slice;
 
 impl Machine {
     /// Finishes records of one track, in ascending order of position.
@@ -39,7 +41,7 @@ impl Machine {
     /// The whole truth of a track.
     pub(super) fn checkpoint_of(&self, track: &Track) -> Checkpoint {
         let mut slices = Vec::new();
-        for chain in track.lanes.told().filter_map(|id| self.chains.get(&id)) {
+        for chain in track.lanes.told().filter_map(|id| self.chains.get(id)) {
             let places = (chain.steps.len() > 1).then(|| self.places_of(chain, track));
             for step in &chain.steps {
                 self.open_slices(chain, step, track, places.as_ref(), &mut slices);
@@ -57,7 +59,6 @@ impl Machine {
         }
     }
 
-    /// What a checkpoint says about a step: one entry for each lane of this track, none for what was never tried.
     /// Where the records of a chain stand on the lanes of a track, in reading order.
     fn places_of<'a>(&self, chain: &'a Chain, track: &Track) -> BTreeMap<u32, Vec<&'a Position>> {
         let mut places: BTreeMap<u32, Vec<&Position>> = BTreeMap::new();
@@ -100,6 +101,37 @@ impl Machine {
                 (&told.slice, 0, told.n_invokes, Tick::default(), Some(GivenUp { condition: told.condition, reply }))
             }
         };
+        let wait = self.now.tick.until(not_before);
+        let not_before = UnixMillis(self.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
+        let parts = self.parts_of(slice, chain, track, places).into_iter();
+        out.extend(parts.map(|(lane, first, last)| OpenSlice {
+            lane,
+            first,
+            last,
+            n_failures,
+            n_invokes,
+            not_before,
+            retries_max: chain.limits.retries_max,
+            record_age_max_ms: chain.limits.record_age_max.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            bisect: chain.limits.bisect,
+            given_up: given_up.clone(),
+        }));
+    }
+
+    /// The lanes of a slice on this track, and from where to where it stands on each.
+    fn parts_of(
+        &self,
+        slice: &Slice,
+        chain: &Chain,
+        track: &Track,
+        places: Option<&BTreeMap<u32, Vec<&Position>>>,
+    ) -> Vec<(u32, Position, Position)> {
+        if let (None, [Hold::Lane(_, lane)]) = (places, chain.holds.as_slice())
+            && let Some(first) = slice.records().first().and_then(position)
+            && let Some(last) = slice.records().last().and_then(position)
+        {
+            return vec![(*lane, first.clone(), last.clone())];
+        }
         let mut parts: BTreeMap<u32, Vec<(Position, Position)>> = BTreeMap::new();
         for (lane, position) in slice.records().iter().filter_map(|record| self.lane_on(record, track)) {
             let is_next = |last: &Position| {
@@ -113,20 +145,7 @@ impl Machine {
             }
         }
         let parts = parts.into_iter().flat_map(|(lane, parts)| parts.into_iter().map(move |(first, last)| (lane, first, last)));
-        let wait = self.now.tick.until(not_before);
-        let not_before = UnixMillis(self.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
-        out.extend(parts.map(|(lane, first, last)| OpenSlice {
-            lane,
-            first,
-            last,
-            n_failures,
-            n_invokes,
-            not_before,
-            retries_max: chain.limits.retries_max,
-            record_age_max_ms: chain.limits.record_age_max.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-            bisect: chain.limits.bisect,
-            given_up: given_up.clone(),
-        }));
+        parts.collect()
     }
 
     pub(crate) fn committed(&mut self, idx: TrackIdx, id: CommitId, answer: Committed) {
@@ -145,12 +164,14 @@ impl Machine {
                 }
                 let n_lanes = if was_failing { track.n_lanes() } else { 0 };
                 let waiting = std::mem::take(&mut track.committing.waiting);
-                self.timers.set(Timer::Recommit(idx), None);
+                if was_failing {
+                    self.timers.set(Timer::Recommit(idx), None);
+                }
                 for lane in 0..n_lanes {
                     self.touch_lane(idx, lane);
                 }
                 for id in waiting {
-                    if self.chains.get(&id).is_some_and(|chain| chain.status == Status::Durable) {
+                    if self.chains.get(id).is_some_and(|chain| chain.status == Status::Durable) {
                         self.advance(id);
                     }
                 }

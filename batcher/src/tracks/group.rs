@@ -33,6 +33,8 @@ pub(crate) struct Group {
     n_ended: u32,
     /// Since when a batch could be made, and why it is closed.
     ready: Option<(Tick, BatchReason)>,
+    /// The deadline of its window, as the timers know it.
+    pub(super) window_at: Option<Tick>,
 }
 
 impl Group {

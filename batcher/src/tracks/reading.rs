@@ -43,7 +43,7 @@ impl Machine {
         track.read_failing = None;
         let before = track.passed.clone();
         let n_lanes = track.n_lanes();
-        let is_refilling = track.lanes.told().next().is_some();
+        let is_refilling = !track.refilling.is_empty();
         let mut touched: Vec<u32> = Vec::new();
         for record in read.records {
             let Place::Track(_, position) = &record.place else { continue };
@@ -65,7 +65,7 @@ impl Machine {
                 touched.push(lane);
             }
             let holder = track.lanes.get(lane).and_then(Lane::chain).filter(|_| is_refilling);
-            let filling = holder.and_then(|id| self.chains.get_mut(&id)).and_then(|chain| filling_for(chain, idx, lane, &position));
+            let filling = holder.and_then(|id| self.chains.get_mut(id)).and_then(|chain| filling_for(chain, idx, lane, &position));
             match filling {
                 Some(filling) => {
                     self.counts.restored += 1;
@@ -89,9 +89,11 @@ impl Machine {
         }
         touched.sort_unstable();
         touched.dedup();
-        let told: Vec<ChainId> = track.lanes.told().collect();
-        for id in told {
-            if self.chains.get(&id).is_some_and(|chain| chain.status == Status::Filling) {
+        let chains = &self.chains;
+        track.refilling.retain(|id| chains.get(*id).is_some_and(Chain::is_filling));
+        let refilling = track.refilling.clone();
+        for id in refilling {
+            if self.chains.get(id).is_some_and(|chain| chain.status == Status::Filling) {
                 self.advance(id);
             }
         }
@@ -173,7 +175,7 @@ impl Machine {
 
     /// Slices of a former life lack records. One that has them all may stand so for long behind a slice that is being tried.
     pub(super) fn is_filling(&self, track: &Track) -> bool {
-        let chains = track.lanes.told().filter_map(|id| self.chains.get(&id));
+        let chains = track.refilling.iter().filter_map(|id| self.chains.get(*id));
         chains.flat_map(|chain| &chain.steps).any(|step| matches!(&step.what, What::Filling(filling) if !self.is_filled(filling)))
     }
 }

@@ -44,11 +44,12 @@ impl Machine {
                 let track = self.tracks.by_idx.get_mut(idx).expect("it was there above");
                 track.lanes.hold(lane, id);
                 track.lanes.tell(id);
+                track.refilling.push(id);
                 id
             }
         };
         let what = What::Filling(Filling { track: idx, slice, not_before, records: Vec::new() });
-        self.chains.get_mut(&id).expect("a lane's chain exists").steps.push_back(Step { what, mark: 0 });
+        self.chains.get_mut(id).expect("a lane's chain exists").steps.push_back(Step { what, mark: 0 });
     }
 }
 
