@@ -14,6 +14,7 @@ mod filtered;
 mod flow;
 pub mod lanes;
 mod machine;
+mod marks;
 mod plan;
 mod receipts;
 mod record;

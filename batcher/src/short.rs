@@ -63,7 +63,9 @@ impl Ord for ShortBytes {
         match (&self.0, &other.0) {
             // What is not used is zero, so that a shorter one differs from a longer one by its length alone, if at all.
             (Repr::Inline { len, bytes }, Repr::Inline { len: other_len, bytes: other }) => {
-                words(bytes).cmp(&words(other)).then(len.cmp(other_len))
+                let (ours, theirs) = (words(bytes), words(other));
+                // Most are decided by their first eight bytes.
+                if ours.0 == theirs.0 { ours.cmp(&theirs).then(len.cmp(other_len)) } else { ours.0.cmp(&theirs.0) }
             }
             _ => self.as_slice().cmp(other.as_slice()),
         }

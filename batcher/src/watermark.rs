@@ -1,38 +1,32 @@
 //! The records of a track that were read and lie at or above its watermark: which are open, and which finished ahead of it, as stretches.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
+use crate::marks::Marks;
 use crate::record::Position;
 
 /// Records of a track in reading order, from the first open one on.
 #[derive(Debug, Default)]
 pub(crate) struct OpenRecords {
-    entries: VecDeque<Entry>,
-    /// The number of the first entry: records are counted as they are read, so that neighbours are known by their numbers.
-    base: u64,
+    positions: VecDeque<Position>,
+    /// Which of them are finished, counted from the first on.
+    finished: Marks,
     n_finished: usize,
-    /// The stretches that are finished ahead, by their first numbers: their last ones. Never two that touch.
-    stretches: BTreeMap<u64, u64>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    position: Position,
-    is_finished: bool,
+    n_stretches: usize,
 }
 
 impl OpenRecords {
     /// A record was read that is not finished.
     pub(crate) fn open(&mut self, position: Position) {
-        debug_assert!(self.entries.back().is_none_or(|last| last.position < position), "byte order is reading order");
-        self.entries.push_back(Entry { position, is_finished: false });
+        debug_assert!(self.positions.back().is_none_or(|last| *last < position), "byte order is reading order");
+        self.positions.push_back(position);
     }
 
     /// A record was read that was finished in a former life.
     pub(crate) fn pass(&mut self, position: Position) {
-        if !self.entries.is_empty() {
-            self.entries.push_back(Entry { position, is_finished: false });
-            self.finish_ahead(self.entries.len() - 1);
+        if !self.positions.is_empty() {
+            self.positions.push_back(position);
+            self.finish_ahead(self.positions.len() - 1);
         }
     }
 
@@ -40,11 +34,8 @@ impl OpenRecords {
     pub(crate) fn finish<'a>(&mut self, positions: impl Iterator<Item = &'a Position>) {
         let mut from = 0;
         for position in positions {
-            let at = match self.entries.get(from) {
-                Some(entry) if entry.position == *position => from,
-                Some(_) | None => self.entries.partition_point(|entry| entry.position < *position),
-            };
-            if self.entries.get(at).is_none_or(|entry| entry.position != *position || entry.is_finished) {
+            let at = self.find(position, from);
+            if self.positions.get(at).is_none_or(|it| it != position) || self.finished.is_set(at) {
                 continue;
             }
             if at == 0 {
@@ -57,34 +48,46 @@ impl OpenRecords {
         }
     }
 
+    /// Where a position stands, looked for from a place on near which it mostly is; behind the last when it is nowhere.
+    fn find(&self, position: &Position, from: usize) -> usize {
+        let is_below = |at: usize| self.positions.get(at).is_some_and(|it| it < position);
+        if from > 0 && !is_below(from - 1) {
+            return self.positions.partition_point(|it| it < position);
+        }
+        let (mut below, mut step) = (from, 1);
+        while is_below(below + step - 1) {
+            below += step;
+            step *= 2;
+        }
+        // It stands between what is below and the first that is not.
+        let mut above = below + step - 1;
+        while below < above {
+            let middle = below.midpoint(above);
+            if is_below(middle) { below = middle + 1 } else { above = middle }
+        }
+        below
+    }
+
     /// The first open record is finished, and with it the stretch behind it.
     fn finish_first(&mut self) {
-        self.entries.pop_front();
-        self.base += 1;
-        if let Some(last) = self.stretches.remove(&self.base) {
-            let n = usize::try_from(last - self.base + 1).unwrap_or(usize::MAX);
-            self.entries.drain(..n);
-            self.base = last + 1;
-            self.n_finished -= n;
-        }
+        let n_behind = self.finished.n_set_from(1);
+        self.positions.drain(..=n_behind);
+        self.finished.forget(n_behind + 1);
+        self.n_finished -= n_behind;
+        self.n_stretches -= usize::from(n_behind > 0);
     }
 
     fn finish_ahead(&mut self, at: usize) {
-        self.entries[at].is_finished = true;
+        let n_neighbours = usize::from(self.finished.is_set(at - 1)) + usize::from(self.finished.is_set(at + 1));
+        self.finished.set(at);
         self.n_finished += 1;
-        let number = self.base + at as u64;
-        let last = self.stretches.remove(&(number + 1)).unwrap_or(number);
-        match self.stretches.range_mut(..number).next_back() {
-            Some((_, before)) if *before + 1 == number => *before = last,
-            Some(_) | None => {
-                self.stretches.insert(number, last);
-            }
-        }
+        // It begins a stretch, goes on with one, or joins two.
+        self.n_stretches = self.n_stretches + 1 - n_neighbours;
     }
 
     /// The position behind which nothing is open; `None` when nothing is open at all.
     pub(crate) fn first(&self) -> Option<&Position> {
-        self.entries.front().map(|entry| &entry.position)
+        self.positions.front()
     }
 
     /// How many finished records lie ahead of the first open one.
@@ -94,14 +97,21 @@ impl OpenRecords {
 
     /// How many bytes the finished stretches take in a checkpoint at most.
     pub(crate) fn n_bytes_ahead(&self) -> usize {
-        let position = self.entries.back().map_or(0, |entry| entry.position.0.as_slice().len());
-        self.stretches.len() * 2 * (position + 2)
+        let position = self.positions.back().map_or(0, |it| it.0.as_slice().len());
+        self.n_stretches * 2 * (position + 2)
     }
 
     /// The finished stretches ahead of the first open record, both ends included.
     pub(crate) fn finished(&self) -> Vec<(Position, Position)> {
-        let position = |number: u64| self.entries[usize::try_from(number - self.base).unwrap_or(usize::MAX)].position.clone();
-        self.stretches.iter().map(|(first, last)| (position(*first), position(*last))).collect()
+        let mut stretches = Vec::with_capacity(self.n_stretches);
+        let mut at = 0;
+        while stretches.len() < self.n_stretches {
+            at += self.finished.n_clear_from(at);
+            let n = self.finished.n_set_from(at);
+            stretches.push((self.positions[at].clone(), self.positions[at + n - 1].clone()));
+            at += n;
+        }
+        stretches
     }
 }
 
