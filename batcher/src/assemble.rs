@@ -15,6 +15,7 @@ pub(crate) struct Filler {
     bytes_max: u64,
     /// Its records may come from several lanes and tracks.
     is_mixed: bool,
+    closed: Option<BatchReason>,
 }
 
 impl Filler {
@@ -26,6 +27,7 @@ impl Filler {
             records_max: plan.batch.records_max.get() as usize,
             bytes_max: plan.batch.bytes_max,
             is_mixed: plan.mixes_tracks,
+            closed: None,
         }
     }
 
@@ -38,6 +40,17 @@ impl Filler {
         } else {
             None
         }
+    }
+
+    /// Whether this record does not fit any more; the batch remembers why.
+    pub(crate) fn closes_before(&mut self, record: &Record) -> bool {
+        self.closed = self.refuses(record);
+        self.closed.is_some()
+    }
+
+    /// Why no more went in; `None` as long as nothing was refused.
+    pub(crate) fn closed(&self) -> Option<BatchReason> {
+        self.closed.or_else(|| (self.records.len() >= self.records_max).then_some(BatchReason::Count))
     }
 
     pub(crate) fn add(&mut self, record: Record) {

@@ -126,12 +126,13 @@ impl Machine {
             }
             if !self.fill_from(idx, lane, &mut filler, &mut holds) {
                 self.tracks.group.keeps_turn((idx, lane));
-                break;
             }
-            if filler.is_oversize() {
+            if filler.closed().is_some() || filler.is_oversize() {
                 break;
             }
         }
+        // Together they may have had enough, and yet the next record did not fit.
+        let why = filler.closed().unwrap_or(why);
         self.add_batch(filler, holds, why)
     }
 
@@ -172,7 +173,7 @@ impl Machine {
         let mut is_any = false;
         filler.expect(track.lanes.get(lane).map_or(0, Lane::n_waiting));
         while let Some(first) = track.lanes.get(lane).and_then(Lane::first) {
-            if filler.refuses(&first.record).is_some() {
+            if filler.closes_before(&first.record) {
                 break;
             }
             let Waiting { record, .. } = track.lanes.pop(lane).expect("it was looked at");
