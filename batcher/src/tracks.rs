@@ -70,9 +70,11 @@ pub(crate) struct Track {
     /// The last commit said that the track has ended.
     is_end_written: bool,
     pub(crate) committing: Committing,
-    pub(crate) is_closing: bool,
     n_waiting: usize,
-    pub(crate) idle_since: Option<Tick>,
+    /// The last read brought nothing.
+    is_idle: bool,
+    /// When a read last brought records, or the track came.
+    pub(crate) none_since: Tick,
     pub(crate) filtered: Filtered,
 }
 
@@ -131,7 +133,7 @@ pub(crate) struct CommitFailing {
 }
 
 impl Track {
-    fn new(from: &Checkpoint, n_lanes: u32) -> Self {
+    fn new(from: &Checkpoint, n_lanes: u32, now: Tick) -> Self {
         Self {
             status: if from.ended { TrackStatus::Ended } else { TrackStatus::Active },
             base: from.watermark.clone(),
@@ -145,9 +147,9 @@ impl Track {
             is_dirty: false,
             is_end_written: from.ended,
             committing: Committing::default(),
-            is_closing: false,
             n_waiting: 0,
-            idle_since: None,
+            is_idle: false,
+            none_since: now,
             filtered: Filtered::default(),
         }
     }
@@ -158,8 +160,7 @@ impl Track {
 
     /// Nothing of its own state keeps it from being read.
     fn may_read(&self) -> bool {
-        let is_open = self.is_active() && self.reading == Reading::Idle && !self.is_at_end && !self.is_closing;
-        is_open && self.committing.failing.is_none()
+        self.is_active() && self.reading == Reading::Idle && !self.is_at_end && self.committing.failing.is_none()
     }
 
     /// No read and no commit is open, and nothing waits to be written.
@@ -172,7 +173,7 @@ impl Track {
         self.is_active() && (self.is_dirty || (self.is_finished() && !self.is_end_written))
     }
 
-    fn n_lanes(&self) -> u32 {
+    pub(crate) fn n_lanes(&self) -> u32 {
         u32::try_from(self.lanes.len()).expect("lanes were made from a u32")
     }
 

@@ -12,7 +12,6 @@ impl Machine {
         let may_start = (unit.chain.is_none() || planted(Mutant::LaneNotHeld))
             && track.is_active()
             && !is_closing
-            && !track.is_closing
             && track.committing.failing.is_none();
         let is_changing_lanes = track.n_lanes() != self.plan.lanes.get() && !self.is_any_in_retry(idx);
         let readiness = match unit.waiting.front() {
@@ -37,10 +36,14 @@ impl Machine {
         let unit = self.lane_mut(idx, lane).expect("it was there above");
         match readiness {
             Ok(why) => {
-                if unit.ready.is_none() {
-                    unit.ready = Some((since, why));
-                    self.ready.push_back(Ready::Lane(idx, lane));
-                    self.n_ready += 1;
+                let before = unit.ready.replace((since, why));
+                match before {
+                    // B-2: the reason is that of the batch as it is, which may have filled up or have another plan by now.
+                    Some((since, _)) => unit.ready = Some((since, why)),
+                    None => {
+                        self.ready.push_back(Ready::Lane(idx, lane));
+                        self.n_ready += 1;
+                    }
                 }
                 self.timers.set(timer, None);
             }
@@ -126,7 +129,7 @@ impl Machine {
             .tracks
             .by_idx
             .iter()
-            .filter(|(_, track)| track.is_active() && !track.is_closing && track.committing.failing.is_none())
+            .filter(|(_, track)| track.is_active() && track.committing.failing.is_none())
             .flat_map(|(it, track)| (0u32..).zip(&track.lanes).map(move |(lane, unit)| (*it, lane, unit)))
             .filter(|(_, _, unit)| unit.chain.is_none() && !unit.waiting.is_empty())
             .map(|(it, lane, _)| (it, lane))

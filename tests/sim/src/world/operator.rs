@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{Close, Lost, Machine, Plan, Rule, Scope, Tick, TrackIdx};
+use forebay_batcher::{Close, Lost, Machine, Plan, Rule, Tick, TrackIdx};
 
 use super::events::Event;
 use super::{Phase, World};
@@ -16,7 +16,7 @@ impl World {
     pub(super) fn start(&mut self) {
         self.life += 1;
         (self.queue.is_failing, self.queue.n_empty) = (false, 0);
-        self.oracle.begin_life();
+        self.oracle.begin_life(self.now_us);
         self.machine = Some(Machine::new(Arc::clone(&self.plan), u64::from(self.life)));
         self.owners.clear();
         self.reads.clear();
@@ -135,7 +135,7 @@ impl World {
             Close::Abandon => {}
         }
         if let Some(machine) = self.machine.as_mut() {
-            machine.close(Scope::All, how, now);
+            machine.close(how, now);
         }
     }
 
@@ -169,11 +169,38 @@ impl World {
         }
         let mut plan = (*self.plan).clone();
         plan.generation += 1;
-        if self.options.wild_plans && self.choices.later().chance(600) {
+        if self.options.lanes_change && self.choices.latest().chance(700) {
+            self.change_lanes(&mut plan);
+        } else if self.options.wild_plans && self.choices.later().chance(600) {
             self.change_limits(&mut plan);
         } else {
             self.change_some(&mut plan);
         }
+        self.take_plan(plan);
+    }
+
+    /// Another number of lanes, though something fails for ever.
+    pub(super) fn change_lanes_all_the_same(&mut self) {
+        let mut plan = (*self.plan).clone();
+        plan.generation += 1;
+        self.change_lanes(&mut plan);
+        self.take_plan(plan);
+        for track in 0..self.tracks.len() {
+            for _ in 0..3 {
+                self.append_or_send(track);
+            }
+        }
+    }
+
+    fn change_lanes(&mut self, plan: &mut Plan) {
+        plan.lanes = count(self.choices.latest().pick(&[1, 2, 3, 5, 8]));
+        self.coverage.hit(Point::LanesChanged);
+        if self.is_in_retry() {
+            self.coverage.hit(Point::LanesChangedInRetry);
+        }
+    }
+
+    fn take_plan(&mut self, plan: Plan) {
         self.coverage.hit(Point::PlanChanged);
         self.trace.note(&[9, plan.generation], || format!("{:>12} plan {plan:?}", self.now_us));
         self.plan = Arc::new(plan);
