@@ -26,7 +26,7 @@ impl Machine {
             .or_else(|| ready_state(track))
             .or_else(|| self.reading_state(track))
             .or_else(|| track.filtered.state())
-            .unwrap_or_else(|| TrackState::NoRecords { since: track.none_since })
+            .unwrap_or(TrackState::NoRecords { since: track.none_since })
     }
 
     /// The receives of the queue; `None` for tracks.
@@ -89,7 +89,7 @@ impl Machine {
             })
             .or_else(|| self.receipts.left.state(self.now.tick))
             .or_else(|| self.receipts.filtered.state())
-            .unwrap_or_else(|| TrackState::NoRecords { since: self.receipts.none_since })
+            .unwrap_or(TrackState::NoRecords { since: self.receipts.none_since })
     }
 }
 

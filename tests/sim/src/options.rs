@@ -1,5 +1,7 @@
 //! What kind of world a seed makes: source, plan and a subset of the fault kinds, each with its own intensity.
 
+mod latest;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -199,36 +201,6 @@ impl Options {
         }
         if is_queue && self.plan.retry.redelivery == Redelivery::BySource && choices.chance(400) {
             self.retry_after = Some(Duration::from_secs(choices.pick(&[1, 5, 40, 300])));
-        }
-    }
-
-    /// What worlds learnt to choose last.
-    fn draw_latest(&mut self, choices: &mut Choices) {
-        if self.kind == Kind::Queue {
-            return;
-        }
-        let latest = choices.latest();
-        self.lanes_change = !self.plan.mixes_tracks && latest.chance(80);
-        if self.lanes_change {
-            self.plan.lanes = count(latest.pick(&[2, 3, 5]));
-            self.n_keys = latest.pick(&[12, 4, 0]);
-            if self.stubborn == Stubborn::Nothing {
-                (self.faults.plan_change, self.faults.function_error) = (1000, self.faults.function_error.max(300));
-                self.plan.retry.retries_max = latest.pick(&[None, Some(4)]);
-            }
-        }
-        if self.stubborn == Stubborn::Nothing && !self.cramped && latest.chance(40) {
-            // Tracks take turns with a memory that what fails on one of them fills.
-            self.n_tracks = 4;
-            self.plan.held_bytes_max = latest.pick(&[500, 1500]);
-            self.plan.retry.retries_max = None;
-            self.faults.function_error = self.faults.function_error.max(600);
-        }
-        if latest.chance(60) {
-            // Batches that wait for the only slot while commits fail.
-            self.plan.concurrency_max = Some(count(1));
-            self.plan.lanes = count(latest.pick(&[5, 3]).max(self.plan.lanes.get()));
-            self.faults.commit_failed = self.faults.commit_failed.max(300);
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use forebay_batcher::{AttemptId, Checkpoint, Committed, Condition, NoticeId, Outcome, Place, RecordId, Slice, TrackIdx};
 use forebay_config::Redelivery;
 
-use super::truth::{Limits, OURS_FIRST_MS, Pause, RETRY_FIRST_MS};
 use super::ownership::CommitFailing;
+use super::truth::{Limits, OURS_FIRST_MS, Pause, RETRY_FIRST_MS};
 use super::{Oracle, handle_number};
 
 /// What a life's counts must come to.

@@ -155,8 +155,8 @@ impl Oracle {
         if self.plans.iter().any(|plan| plan.retry.record_age_max.is_some()) {
             return Ok(());
         }
-        let fresh = entries.iter().zip(owner_of).filter(|(entry, _)| !self.entries[**entry].begun);
-        fresh.map(|(_, owner)| self.f2_a_failing_store_takes_no_new_work(TrackIdx(*owner), "a first attempt")).collect()
+        let mut fresh = entries.iter().zip(owner_of).filter(|(entry, _)| !self.entries[**entry].begun);
+        fresh.try_for_each(|(_, owner)| self.f2_a_failing_store_takes_no_new_work(TrackIdx(*owner), "a first attempt"))
     }
 
     /// P-1: a track whose position was lost is not read until it is assigned again.

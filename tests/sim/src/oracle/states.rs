@@ -42,7 +42,7 @@ impl Oracle {
             TrackState::Ended => owner.told_ended,
             TrackState::StoreFailing { full, since } => {
                 owner.commit_failing.is_some_and(|it| it.is_full == *full && it.since_us == since.0)
-            },
+            }
             TrackState::DestinationRefuses { n_refused, since, next, .. } => {
                 let is_it = |entry: &super::Entry| {
                     let is_due = entry.pause.until_us <= next.0 && next.0 <= entry.pause.due_us;
@@ -52,7 +52,8 @@ impl Oracle {
             }
             TrackState::NotReached { since, .. } => {
                 // What did not reach the function may have been given up for its age since.
-                let is_it = |entry: &super::Entry| entry.not_reached_us == Some(since.0) || ((self.has_expired || self.is_blurred) && entry.begun);
+                let is_it =
+                    |entry: &super::Entry| entry.not_reached_us == Some(since.0) || ((self.has_expired || self.is_blurred) && entry.begun);
                 is_alive && is_calm && told().any(is_it)
             }
             TrackState::Retrying { n_failures, since, next, .. } => {
@@ -65,9 +66,8 @@ impl Oracle {
                 let n = flights().count();
                 let first_us = flights().map(|flight| flight.since_us).min();
                 let most = open().filter(|entry| entry.in_flight).map(|entry| entry.spent).max().unwrap_or(0);
-                let is_again = |it: &Again| {
-                    told().any(|entry| entry.in_flight && entry.spent == it.n_failures && entry.failed_us == Some(it.since.0))
-                };
+                let is_again =
+                    |it: &Again| told().any(|entry| entry.in_flight && entry.spent == it.n_failures && entry.failed_us == Some(it.since.0));
                 is_alive
                     && is_calm
                     && again.as_ref().is_none_or(is_again)
@@ -92,7 +92,10 @@ impl Oracle {
                 is_alive && is_calm && *held_bytes == machine.held_bytes() && *held_bytes >= self.plan().held_bytes_max
             }
             TrackState::SourceDown { since, next, .. } => {
-                is_alive && is_calm && owner.read_failed_us == since.0 && owner.read_pause.is_some_and(|pause| pause.until_us <= next.0 && next.0 <= pause.due_us)
+                is_alive
+                    && is_calm
+                    && owner.read_failed_us == since.0
+                    && owner.read_pause.is_some_and(|pause| pause.until_us <= next.0 && next.0 <= pause.due_us)
             }
             // Only queues hide.
             TrackState::Hidden { .. } => false,
@@ -105,7 +108,11 @@ impl Oracle {
             }
             TrackState::NoRecords { since } => {
                 let is_none = owner.filtered.is_none() && owner.none_since_us == since.0;
-                is_alive && is_calm && is_none && flights().next().is_none() && (self.mixes_tracks || !self.waits_for_a_batch(track, now_us))
+                is_alive
+                    && is_calm
+                    && is_none
+                    && flights().next().is_none()
+                    && (self.mixes_tracks || !self.waits_for_a_batch(track, now_us))
             }
         }
     }
@@ -123,9 +130,8 @@ impl Oracle {
         match state {
             TrackState::Hidden { n_messages, since, next, .. } => {
                 let hidden = || self.hidden(now_us);
-                let is_it = |entry: &super::Entry| {
-                    entry.left_us == Some(since.0) && next.is_none_or(|next| next.0 <= entry.believed_most_us)
-                };
+                let is_it =
+                    |entry: &super::Entry| entry.left_us == Some(since.0) && next.is_none_or(|next| next.0 <= entry.believed_most_us);
                 is_void || (hidden().any(is_it) && *n_messages as usize <= hidden().count())
             }
             // What a channel that died had on its way is not counted.

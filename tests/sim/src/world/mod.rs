@@ -8,6 +8,7 @@ mod function;
 mod gate;
 mod judge;
 mod operator;
+mod plans;
 mod queue;
 mod receives;
 mod setup;
