@@ -1,6 +1,6 @@
 //! Hands news to the machine: one arm for each kind.
 
-use forebay_batcher::{Committed, Delivery, Fault, Lost, Outcome, SourceNotice, TrackState};
+use forebay_batcher::{Close, Committed, Delivery, Fault, Lost, Outcome, SourceNotice, TrackState};
 use forebay_config::Code;
 use forebay_pollers::{FeedEvent, TrackName};
 

@@ -44,10 +44,11 @@ impl Options {
     /// Messages of few groups are given up and refused, while what was finished before them lapses before it is deleted.
     fn refuse_what_is_lost(&mut self, latest: &mut Stream) {
         (self.n_keys, self.n_records) = (latest.pick(&[2, 1]), self.n_records.max(20));
+        (self.filtered, self.receives_max, self.latency_max_ms, self.safety_ms) = (0, None, 50, 90_000);
         self.plan.batch.records_max = count(latest.pick(&[1, 2]));
         (self.plan.has_destination, self.plan.retry.retries_max) = (true, Some(0));
         (self.faults.function_error, self.faults.refuse) = (latest.pick(&[300, 600]), 600);
-        (self.faults.settle_late, self.faults.settle_failed, self.faults.extend_never) = (300, 300, 100);
+        (self.faults.settle_late, self.faults.slow_destination) = (latest.pick(&[300, 600]), 600);
         if let Some(queue) = &mut self.plan.queue {
             (queue.visibility, queue.wait_max) = (Some(Duration::from_secs(3)), Duration::from_secs(1));
             queue.receive_max = count(10);
