@@ -26,7 +26,7 @@ impl World {
         let uids: Vec<u32> = entries.iter().map(|entry| self.oracle.entries[*entry].uid).collect();
         self.oracle.s5_pauses_are_kept(&entries, self.now_us, "told")?;
         if self.oracle.is_queue {
-            self.oracle.q4_nothing_goes_on_behind_a_lost_message(&self.queue.queue, &entries)?;
+            self.oracle.q4_nothing_is_told_behind_a_lost_message(&entries)?;
         }
         self.oracle.hear_of_a_giving_up(&entries, notice.condition);
         for entry in &entries {
