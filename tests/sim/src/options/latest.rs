@@ -17,7 +17,11 @@ impl Options {
             }
             return;
         }
-        self.lanes_change = !self.plan.mixes_tracks && latest.chance(80);
+        if self.plan.mixes_tracks {
+            // What batches of several tracks can do wrong is rare enough by itself.
+            return;
+        }
+        self.lanes_change = latest.chance(80);
         if self.lanes_change {
             self.plan.lanes = count(latest.pick(&[2, 3, 5]));
             self.n_keys = latest.pick(&[12, 4, 0]);
