@@ -51,7 +51,12 @@ const ROWS: &[Row] = &[
     Row { n_read: 500, target: 250, ..row("1,000 tracks, mixed, batches of 100", 1_000, 1, 100, true) },
     Row { n_read: 100, target: 300, n_records: 4_000_000, ..row("10,000 tracks, batches of 100", 10_000, 1, 100, false) },
     Row { n_read: 100, target: 300, n_records: 4_000_000, ..row("10,000 tracks, mixed, batches of 100", 10_000, 1, 100, true) },
-    Row { n_read: 100, target: 400, n_records: 4_000_000, ..row("10,000 tracks of 10 lanes, mixed, batches of 100", 10_000, 10, 100, true) },
+    Row {
+        n_read: 100,
+        target: 400,
+        n_records: 4_000_000,
+        ..row("10,000 tracks of 10 lanes, mixed, batches of 100", 10_000, 10, 100, true)
+    },
     Row { n_read: 1, target: 1_000, ..row("1,000 tracks of which each read brings one record, mixed", 1_000, 1, 100, true) },
 ];
 
@@ -272,6 +277,11 @@ fn main() {
         let n = (bench.n_done - n_before).max(1);
         let spent = ns(cpu().saturating_sub(begun));
         let ns = spent.saturating_sub((bench.maker.n_made - n_made) * cost_of_making) / n;
-        println!("{:60} {ns:7} ns a record (at most {:5}), {:5} bytes of checkpoints", row.name, row.target, (bench.n_checkpoint_bytes - n_bytes) / n);
+        println!(
+            "{:60} {ns:7} ns a record (at most {:5}), {:5} bytes of checkpoints",
+            row.name,
+            row.target,
+            (bench.n_checkpoint_bytes - n_bytes) / n
+        );
     }
 }

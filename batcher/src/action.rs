@@ -265,15 +265,6 @@ pub enum Lost {
     Generation(crate::record::Generation),
 }
 
-/// What a close closes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Everything of this mapping.
-    All,
-    /// One track.
-    Track(TrackIdx),
-}
-
 /// How a close ends what runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {

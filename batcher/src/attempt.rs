@@ -191,7 +191,7 @@ impl Tried {
     }
 
     pub(crate) fn give_up(self, condition: Condition) -> Told {
-        Told { slice: self.slice, condition, n_invokes: self.n_invokes, reply: self.reply, n_refused: 0 }
+        Told { slice: self.slice, condition, n_invokes: self.n_invokes, reply: self.reply, n_refused: 0, refused_since: None }
     }
 }
 
@@ -203,6 +203,8 @@ pub(crate) struct Told {
     pub(crate) n_invokes: u32,
     pub(crate) reply: Option<Reply>,
     pub(crate) n_refused: u32,
+    /// The first refusal.
+    pub(crate) refused_since: Option<Tick>,
 }
 
 /// What follows an outcome.

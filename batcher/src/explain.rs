@@ -17,7 +17,7 @@ impl Machine {
         }
         let Some(track) = self.tracks.by_idx.get(track) else { return TrackState::Unknown };
         let chains: Vec<&Chain> = track.lanes.chains().filter_map(|id| self.chains.get(id)).collect();
-        ended_state(track)
+        self.ended_state(track)
             .or_else(|| {
                 let failing = track.committing.failing?;
                 Some(TrackState::StoreFailing { full: failing.is_full, since: failing.since })
@@ -26,7 +26,7 @@ impl Machine {
             .or_else(|| self.ready_state(track))
             .or_else(|| self.reading_state(track))
             .or_else(|| track.filtered.state())
-            .unwrap_or_else(|| TrackState::NoRecords { since: track.idle_since.unwrap_or(self.now.tick) })
+            .unwrap_or(TrackState::NoRecords { since: track.none_since })
     }
 
     /// The receives of the queue; `None` for tracks.
@@ -40,6 +40,16 @@ impl Machine {
         let group = self.tracks.group.ready().filter(|_| track.lanes.iter().any(|lane| lane.counted.is_some()));
         let (since, why) = track.lanes.iter().find_map(|lane| lane.ready).or(group)?;
         Some(TrackState::WaitingForSlot { since, why })
+    }
+
+    fn ended_state(&self, track: &Track) -> Option<TrackState> {
+        match &track.status {
+            TrackStatus::Active => self.is_closing().then_some(TrackState::Closed),
+            TrackStatus::PositionLost { error } => Some(TrackState::PositionLost { error: error.clone() }),
+            TrackStatus::Fenced => Some(TrackState::Fenced),
+            TrackStatus::Ended => Some(TrackState::Ended),
+            TrackStatus::Closed => Some(TrackState::Closed),
+        }
     }
 
     fn reading_state(&self, track: &Track) -> Option<TrackState> {
@@ -85,18 +95,7 @@ impl Machine {
             })
             .or_else(|| self.receipts.left.state(self.now.tick))
             .or_else(|| self.receipts.filtered.state())
-            .unwrap_or_else(|| TrackState::NoRecords { since: self.receipts.idle_since.unwrap_or(self.now.tick) })
-    }
-}
-
-fn ended_state(track: &Track) -> Option<TrackState> {
-    match &track.status {
-        TrackStatus::Active if track.is_closing => Some(TrackState::Closed),
-        TrackStatus::Active => None,
-        TrackStatus::PositionLost { error } => Some(TrackState::PositionLost { error: error.clone() }),
-        TrackStatus::Fenced => Some(TrackState::Fenced),
-        TrackStatus::Ended => Some(TrackState::Ended),
-        TrackStatus::Closed => Some(TrackState::Closed),
+            .unwrap_or(TrackState::NoRecords { since: self.receipts.none_since })
     }
 }
 

@@ -198,17 +198,9 @@ impl Machine {
         self.release_unneeded(id);
     }
 
-    /// Looks at a chain anew: what it waited for is over, or its first step is another.
+    /// Looks at a chain anew: what it waited for is over, or its first step is another. S-5: not at one that waits after a refusal.
     pub(crate) fn look_again(&mut self, id: ChainId) {
-        let now = self.now.tick;
-        let waits = self.chains.get(id).is_some_and(|chain| {
-            let is_refused = matches!(chain.steps.front(), Some(Step { what: What::Tell(told), .. }) if told.n_refused > 0);
-            // S-5: one that was refused waits, whatever else of its chain is gone meanwhile.
-            is_refused && matches!(&chain.status, Status::Redeliver { until, .. } if *until > now)
-        });
-        if !waits {
-            self.set_status(id, Status::New);
-        }
+        self.set_status(id, Status::New);
         self.advance(id);
     }
 }

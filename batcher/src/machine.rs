@@ -92,7 +92,7 @@ impl Machine {
     /// A queue may be received from now on. Tracks need no such call: they start when they are assigned.
     pub fn handle_opened(&mut self, now: Now) {
         self.begin(now);
-        self.receipts.is_open = true;
+        (self.receipts.is_open, self.receipts.none_since) = (true, now.tick);
         self.pump_queue();
     }
 
@@ -211,9 +211,7 @@ impl Machine {
     pub fn handle_plan(&mut self, plan: Arc<Plan>, now: Now) {
         self.begin(now);
         self.plan = plan;
-        let tracks: Vec<(TrackIdx, u32)> =
-            self.tracks.by_idx.iter().map(|(idx, track)| (idx, track.n_lanes())).collect();
-        for (idx, n_lanes) in tracks {
+        for (idx, n_lanes) in self.lanes_of_tracks() {
             for lane in 0..n_lanes {
                 self.touch_lane(idx, lane);
             }
@@ -253,35 +251,29 @@ impl Machine {
         self.pump_queue();
     }
 
-    /// Ends a track or everything.
-    pub fn close(&mut self, scope: Scope, how: Close, now: Now) {
+    /// Ends everything. A single track ends by `handle_lost`.
+    pub fn close(&mut self, how: Close, now: Now) {
         self.begin(now);
-        match (scope, how) {
-            (Scope::All, Close::Abandon) => self.abandon(),
-            (Scope::Track(idx), Close::Abandon) => self.stop_track(idx, TrackStatus::Closed),
-            (Scope::Track(idx), Close::Finish | Close::Within(_)) => self.close_track(idx),
-            (Scope::All, Close::Finish) => self.close_all(),
-            (Scope::All, Close::Within(at)) => {
+        match how {
+            Close::Abandon => self.abandon(),
+            Close::Finish => self.close_all(),
+            Close::Within(at) => {
                 self.close_all();
                 self.timers.set(Timer::Close, Some(at));
             }
         }
     }
 
-    fn close_track(&mut self, idx: TrackIdx) {
-        let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
-        track.is_closing = true;
-        let n_lanes = track.n_lanes();
-        for lane in 0..n_lanes {
-            self.touch_lane(idx, lane);
-        }
+    fn lanes_of_tracks(&self) -> Vec<(TrackIdx, u32)> {
+        self.tracks.by_idx.iter().map(|(idx, track)| (idx, track.n_lanes())).collect()
     }
 
     fn close_all(&mut self) {
         if self.closing == Closing::Open {
             self.closing = Closing::Finishing;
-            let tracks: Vec<TrackIdx> = self.tracks.by_idx.iter().map(|(idx, _)| idx).collect();
-            tracks.into_iter().for_each(|idx| self.close_track(idx));
+            for (idx, n_lanes) in self.lanes_of_tracks() {
+                (0..n_lanes).for_each(|lane| self.touch_lane(idx, lane));
+            }
             self.close_queue();
         }
     }

@@ -52,7 +52,8 @@ pub(crate) struct Receipts {
     dead: Option<Generation>,
     pub(crate) scale: Option<Scale>,
     pub(crate) failing: Option<Failing>,
-    pub(crate) idle_since: Option<Tick>,
+    /// When a receive last brought messages, or the queue was opened.
+    pub(crate) none_since: Tick,
     pub(crate) left: Left,
     pub(crate) filtered: Filtered,
 }
@@ -113,7 +114,7 @@ impl Receipts {
             dead: None,
             scale: plan.queue.as_ref().map(Scale::new),
             failing: None,
-            idle_since: None,
+            none_since: Tick::default(),
             left: Left::default(),
             filtered: Filtered::default(),
         }

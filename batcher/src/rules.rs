@@ -15,6 +15,8 @@ pub enum Rule {
     O2,
     /// Limits of a batch.
     B1,
+    /// Reasons of a batch.
+    B2,
     /// The retry limit.
     R1,
     /// The age limit.
@@ -39,6 +41,8 @@ pub enum Rule {
     Q7,
     /// Epochs of the store.
     F1,
+    /// New work while the store fails.
+    F2,
     /// Slots of the gate.
     G1,
     /// Children and parents.
@@ -83,13 +87,14 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::W1,
         Self::W2,
         Self::W3,
         Self::O1,
         Self::O2,
         Self::B1,
+        Self::B2,
         Self::R1,
         Self::R2,
         Self::R3,
@@ -102,6 +107,7 @@ impl Rule {
         Self::Q6,
         Self::Q7,
         Self::F1,
+        Self::F2,
         Self::G1,
         Self::T1,
         Self::P1,
@@ -133,6 +139,7 @@ impl Rule {
             Self::O1 => "O-1",
             Self::O2 => "O-2",
             Self::B1 => "B-1",
+            Self::B2 => "B-2",
             Self::R1 => "R-1",
             Self::R2 => "R-2",
             Self::R3 => "R-3",
@@ -145,6 +152,7 @@ impl Rule {
             Self::Q6 => "Q-6",
             Self::Q7 => "Q-7",
             Self::F1 => "F-1",
+            Self::F2 => "F-2",
             Self::G1 => "G-1",
             Self::T1 => "T-1",
             Self::P1 => "P-1",
@@ -180,6 +188,7 @@ impl Rule {
             Self::O1 => "records of one key are never in flight twice and never overtake",
             Self::O2 => "an attempt holds all its lanes; no lane is held twice",
             Self::B1 => "a batch keeps its record and byte limits, unless it is a single record",
+            Self::B2 => "a fresh batch has the count, the bytes or the age that its reason names",
             Self::R1 => {
                 "no attempt beyond the retry limit; halving and not reaching the function spend none; a track's counts survive a crash"
             }
@@ -201,6 +210,7 @@ impl Rule {
             }
             Self::Q7 => "what failed is left to its queue's own time; what was not tried is shown at once",
             Self::F1 => "the store accepts nothing under an epoch below the highest granted",
+            Self::F2 => "while its store fails a track takes no new work: nothing is read, nothing is tried for the first time",
             Self::G1 => "never more in flight than the gate allows; every slot comes back",
             Self::T1 => "a child track starts only after all its parents ended",
             Self::P1 => "a start at LATEST or TRIM_HORIZON only when no position ever existed",

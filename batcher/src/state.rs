@@ -32,7 +32,7 @@ pub enum TrackState {
     DestinationRefuses {
         /// Refusals so far.
         n_refused: u32,
-        /// Since when.
+        /// The first of them.
         since: Tick,
         /// What it said last.
         error: Fault,
@@ -125,7 +125,7 @@ pub enum TrackState {
     },
     /// A read is open and the source has nothing.
     NoRecords {
-        /// Since when.
+        /// When records last came, or the track did.
         since: Tick,
     },
 }

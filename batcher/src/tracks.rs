@@ -77,8 +77,10 @@ pub(crate) struct Track {
     /// The last commit said that the track has ended.
     is_end_written: bool,
     pub(crate) committing: Committing,
-    pub(crate) is_closing: bool,
-    pub(crate) idle_since: Option<Tick>,
+    /// The last read brought nothing.
+    is_idle: bool,
+    /// When a read last brought records, or the track came.
+    pub(crate) none_since: Tick,
     pub(crate) filtered: Filtered,
 }
 
@@ -121,7 +123,7 @@ pub(crate) struct CommitFailing {
 }
 
 impl Track {
-    fn new(from: &Checkpoint, n_lanes: u32) -> Self {
+    fn new(from: &Checkpoint, n_lanes: u32, now: Tick) -> Self {
         Self {
             status: if from.ended { TrackStatus::Ended } else { TrackStatus::Active },
             base: from.watermark.clone(),
@@ -136,8 +138,8 @@ impl Track {
             is_dirty: false,
             is_end_written: from.ended,
             committing: Committing::default(),
-            is_closing: false,
-            idle_since: None,
+            is_idle: false,
+            none_since: now,
             filtered: Filtered::default(),
         }
     }
@@ -148,8 +150,7 @@ impl Track {
 
     /// Nothing of its own state keeps it from being read.
     fn may_read(&self) -> bool {
-        let is_open = self.is_active() && self.reading == Reading::Idle && !self.is_at_end && !self.is_closing;
-        is_open && self.committing.failing.is_none()
+        self.is_active() && self.reading == Reading::Idle && !self.is_at_end && self.committing.failing.is_none()
     }
 
     /// No read and no commit is open, and nothing waits to be written.

@@ -179,11 +179,8 @@ mod tests {
                 }
                 let n_done = open.iter().take_while(|(_, is_finished)| *is_finished).count();
                 open.drain(..n_done);
-                let stretches: Vec<(u64, u64)> = open
-                    .chunk_by(|a, b| a.1 == b.1)
-                    .filter(|part| part[0].1)
-                    .map(|part| (part[0].0, part[part.len() - 1].0))
-                    .collect();
+                let stretches: Vec<(u64, u64)> =
+                    open.chunk_by(|a, b| a.1 == b.1).filter(|part| part[0].1).map(|part| (part[0].0, part[part.len() - 1].0)).collect();
                 let told: Vec<(u64, u64)> =
                     records.finished().iter().map(|(a, b)| (a.as_number().unwrap(), b.as_number().unwrap())).collect();
                 assert_eq!(told, stretches, "seed {seed}");

@@ -362,7 +362,8 @@ mod tests {
 
     #[test]
     fn places_that_begin_alike_take_few_bytes_and_any_place_comes_back() {
-        let places = [vec![], vec![0; 20], vec![0; 21], vec![7; 300], [vec![7; 299], vec![9; 40]].concat(), vec![1, 2]].map(|it| Position::new(&it));
+        let places =
+            [vec![], vec![0; 20], vec![0; 21], vec![7; 300], [vec![7; 299], vec![9; 40]].concat(), vec![1, 2]].map(|it| Position::new(&it));
         let finished: Vec<(Position, Position)> = places.windows(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
         let checkpoint = Checkpoint { finished, ..full() };
         assert_eq!(Checkpoint::decode(&checkpoint.encode()), Ok(checkpoint));

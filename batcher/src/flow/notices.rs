@@ -38,7 +38,7 @@ impl Machine {
         let Some(step @ Step { what: What::Tell(told), .. }) = chain.steps.front() else { return };
         // N-4: told only when it is durable that it was given up.
         crate::rule!(N4, self.is_durable(chain, step));
-        let Told { slice, condition, n_invokes, reply, n_refused } = told.clone();
+        let Told { slice, condition, n_invokes, reply, n_refused, refused_since: _ } = told.clone();
         self.actions.push_back(Action::Deliver(Notice { id: notice_id, condition, slice, n_invokes, reply, n_refused }));
         self.notices.insert(notice_id, id);
         self.set_status(id, Status::Delivering { id: notice_id, since: self.now.tick });
@@ -48,14 +48,13 @@ impl Machine {
         let now = self.now.tick;
         let seed = self.seed_of(id.number);
         let Some(chain) = self.chains.get_mut(id) else { return };
-        let since = chain.failing_since.unwrap_or(now);
-        let mut stopped = std::mem::take(&mut chain.stopped);
+        let stopped = std::mem::take(&mut chain.stopped);
         match answer {
             Delivery::Taken => {
                 let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
                 self.counts.delivered += told.slice.n_records() as u64;
-                let mut lost = self.lost_groups(told.slice.records());
-                lost.append(&mut stopped);
+                // What stopped meanwhile has gone back, and what came since stands behind the message that was lost.
+                let lost = self.lost_groups(told.slice.records());
                 self.finish(told.slice.records());
                 self.set_status(id, Status::New);
                 self.stop_groups(id, &lost);
@@ -66,7 +65,7 @@ impl Machine {
                 self.counts.delivery_failures += 1;
                 let Some(Step { what: What::Tell(told), .. }) = chain.steps.front_mut() else { return };
                 told.n_refused += 1;
-                let n_refused = told.n_refused;
+                let (n_refused, since) = (told.n_refused, *told.refused_since.get_or_insert(now));
                 let until = now.after(ask_again_delay(n_refused.saturating_sub(1), seed));
                 self.set_status(id, Status::New);
                 if self.is_closing() {

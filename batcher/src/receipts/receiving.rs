@@ -18,7 +18,7 @@ impl Machine {
                         (false, _) => scale.brought(&queue, now),
                     }
                 }
-                self.receipts.idle_since = if is_empty { Some(self.receipts.idle_since.unwrap_or(now)) } else { None };
+                self.receipts.none_since = if is_empty { self.receipts.none_since } else { now };
                 self.hold(&queue, read);
             }
             Err(notice) => {

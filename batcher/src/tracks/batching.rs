@@ -37,12 +37,15 @@ impl Machine {
         };
         let window_at = readiness.err().flatten();
         match readiness {
-            Ok(why) if unit.ready.is_none() => {
-                unit.ready = Some((self.now.tick, why));
-                self.ready.push_back(Ready::Lane(idx, lane));
-                self.n_ready += 1;
-            }
-            Ok(_) => {}
+            // B-2: the reason is that of the batch as it is, which may have filled up or have another plan by now.
+            Ok(why) => match unit.ready {
+                Some((since, _)) => unit.ready = Some((since, why)),
+                None => {
+                    unit.ready = Some((self.now.tick, why));
+                    self.ready.push_back(Ready::Lane(idx, lane));
+                    self.n_ready += 1;
+                }
+            },
             Err(_) => self.n_ready -= u32::from(unit.ready.take().is_some()),
         }
         if unit.window_at != window_at {
@@ -56,7 +59,6 @@ impl Machine {
         let Some(track) = self.tracks.by_idx.get(idx) else { return false };
         track.is_active()
             && !self.is_closing()
-            && !track.is_closing
             && track.committing.failing.is_none()
             && (track.n_lanes() == self.plan.lanes.get() || self.is_any_in_retry(idx))
     }

@@ -17,7 +17,7 @@ impl Machine {
         }
         match read {
             // C-1: what comes after a close is read again by the next life.
-            Ok(_) if track.is_closing || is_closing => {}
+            Ok(_) if is_closing => {}
             Ok(read) => self.take_read(idx, read),
             Err(SourceNotice::PositionLost { error }) => self.stop_track(idx, TrackStatus::PositionLost { error }),
             Err(notice) => {
@@ -38,7 +38,8 @@ impl Machine {
         self.counts.filtered_out += u64::from(read.n_filtered);
         self.counts.gaps += u64::from(read.gap.is_some());
         let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
-        track.idle_since = if read.records.is_empty() { Some(track.idle_since.unwrap_or(now)) } else { None };
+        track.is_idle = read.records.is_empty();
+        track.none_since = if track.is_idle { track.none_since } else { now };
         track.filtered.note(&read, now);
         track.read_failing = None;
         let before = track.passed.clone();
@@ -158,7 +159,7 @@ impl Machine {
         let Some(track) = self.tracks.by_idx.get(idx) else { return };
         let room_bytes = self.plan.held_bytes_max.saturating_sub(self.held_bytes);
         let room = self.n_waiting_max(track).saturating_sub(track.lanes.n_waiting()).max(self.plan.batch.records_max.get() as usize);
-        let bytes_max = if track.idle_since.is_some() { READ_BYTES_IDLE } else { READ_BYTES_MAX };
+        let bytes_max = if track.is_idle { READ_BYTES_IDLE } else { READ_BYTES_MAX };
         let id = ReadId(self.next_id());
         let track = self.tracks.by_idx.get_mut(idx).expect("it was there above");
         track.reading = Reading::Open(id);

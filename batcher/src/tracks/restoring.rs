@@ -5,7 +5,7 @@ use super::*;
 impl Machine {
     pub(crate) fn assign_track(&mut self, idx: TrackIdx, from: Checkpoint) {
         let n_lanes = if from.slices.is_empty() { self.plan.lanes.get() } else { from.lanes };
-        let mut track = Track::new(&from, n_lanes);
+        let mut track = Track::new(&from, n_lanes, self.now.tick);
         track.committing.durable = self.mark;
         let is_ended = from.ended;
         self.tracks.by_idx.insert(idx, track);

@@ -329,7 +329,7 @@ fn what_failed_and_is_hidden_is_told_until_it_comes_again_or_is_waited_for_in_va
             > read
               receive 3 for 20s
             > state
-              NoRecords { since: Tick(91000000) }
+              NoRecords { since: Tick(31000000) }
         "#]],
     );
 }

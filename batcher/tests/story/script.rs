@@ -161,7 +161,7 @@ impl Stage {
                 let until = now.tick.after(Duration::from_secs(30));
                 self.machine.handle_extended(id, asked.into_iter().map(|it| (it, Extended::Until(until))).collect(), now);
             }
-            "close" => self.machine.close(Scope::All, Close::Finish, now),
+            "close" => self.machine.close(Close::Finish, now),
             "lanes" => {
                 let plan = Plan { lanes: count(rest.parse().expect("a number")), ..Plan::clone(&self.plan) };
                 self.plan = Arc::new(plan);

@@ -124,19 +124,19 @@ fn a_retry_starts_only_when_its_count_is_durable_and_its_delay_is_over() {
             > fail
               commit at 1 given up 1..2#0 failures 0 invokes 2
             > state
-              NoRecords { since: Tick(1500000) }
+              NoRecords { since: Tick(1000000) }
             > durable
               deliver r1+r2 RetryAttemptsExhausted after 2 invokes
             > refused
             > state
-              DestinationRefuses { n_refused: 1, since: Tick(1000000), error: "no", next: Tick(1660200) }
+              DestinationRefuses { n_refused: 1, since: Tick(1500000), error: "no", next: Tick(1660200) }
             > +200ms
               deliver r1+r2 RetryAttemptsExhausted after 2 invokes
             > taken
               commit at 3
             > durable
             > state
-              NoRecords { since: Tick(1700000) }
+              NoRecords { since: Tick(1000000) }
         "#]],
     );
 }

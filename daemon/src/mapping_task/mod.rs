@@ -14,9 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{
-    AttemptId, Close, Condition, Machine, NoticeId, Place, Plan, ReadId, Scope, Slice, SlotId, Tick, TrackIdx, UnixMillis,
-};
+use forebay_batcher::{AttemptId, Close, Condition, Machine, NoticeId, Place, Plan, ReadId, Slice, SlotId, Tick, TrackIdx, UnixMillis};
 use forebay_checkpoints::Lease;
 use forebay_invoker::{GateSeat, Slot};
 use forebay_pollers::{Feed, FeedEvent, Subscriber};
@@ -262,7 +260,7 @@ impl Life<'_> {
     fn close(&mut self, how: Close) {
         self.entry.set_lifecycle(self.entry.farewell());
         self.closing = Some(how);
-        self.machine.close(Scope::All, how, self.wiring.clock.now());
+        self.machine.close(how, self.wiring.clock.now());
         // An open read is answered at once by a feed that is told to forget its track.
         for idx in self.tracks.open() {
             self.subscriber.forget(idx);

@@ -1,6 +1,6 @@
 //! Hands news to the machine: one arm for each kind.
 
-use forebay_batcher::{Close, Committed, Delivery, Fault, Lost, Outcome, Scope, SourceNotice, TrackState};
+use forebay_batcher::{Close, Committed, Delivery, Fault, Lost, Outcome, SourceNotice, TrackState};
 use forebay_config::Code;
 use forebay_pollers::{FeedEvent, TrackName};
 
@@ -86,7 +86,7 @@ impl Life<'_> {
         let now = self.wiring.clock.now();
         for idx in self.tracks.open() {
             if self.machine.state(idx) != TrackState::Fenced {
-                self.machine.close(Scope::Track(idx), Close::Abandon, now);
+                self.machine.handle_lost(Lost::Track(idx), now);
             }
             self.subscriber.forget(idx);
         }

@@ -29,17 +29,18 @@ enum Origin {
     Replayed { at: usize, from: Vec<u32> },
 }
 
-/// Stands between the choices and the later ones in the list of a run; far above any number that a world chooses.
+/// Stands before the later and before the latest choices in the list of a run; far above any number that a world chooses.
 const LATER: u32 = u32::MAX;
 
 /// The choices of one run. All that a world leaves to chance goes through here, so the list of numbers is the run.
 ///
 /// What a world has learnt to choose since runs were first kept is drawn from [`Choices::later`]: a stream of its own, so that the runs kept
-/// before mean what they meant.
+/// before mean what they meant. What it learnt after that comes from [`Choices::latest`], for the same reason.
 #[derive(Debug, Clone)]
 pub struct Choices {
     first: Stream,
     later: Stream,
+    latest: Stream,
 }
 
 /// One stream of choices.
@@ -52,20 +53,30 @@ pub struct Stream {
 impl Choices {
     /// Choices drawn from a seed.
     pub fn seeded(seed: u64) -> Self {
-        let later = Rng::new(seed.rotate_left(32) ^ 0x006c_6174_6572).draw();
-        Self { first: Stream::new(Origin::Drawn(Rng::new(seed)), 2048), later: Stream::new(Origin::Drawn(Rng::new(later)), 128) }
+        let drawn = |seed, n_expected| Stream::new(Origin::Drawn(Rng::new(seed)), n_expected);
+        let mut seeds = Rng::new(seed.rotate_left(32) ^ 0x006c_6174_6572);
+        Self { first: drawn(seed, 2048), later: drawn(seeds.draw(), 128), latest: drawn(seeds.draw(), 16) }
     }
 
     /// Choices made before.
     pub fn replayed(mut from: Vec<u32>) -> Self {
-        let later = from.iter().position(|value| *value == LATER).map(|at| from.split_off(at).split_off(1)).unwrap_or_default();
+        let rest = |from: &mut Vec<u32>| {
+            from.iter().position(|value| *value == LATER).map(|at| from.split_off(at).split_off(1)).unwrap_or_default()
+        };
+        let mut later = rest(&mut from);
+        let latest = rest(&mut later);
         let replay = |from| Stream::new(Origin::Replayed { at: 0, from }, 0);
-        Self { first: replay(from), later: replay(later) }
+        Self { first: replay(from), later: replay(later), latest: replay(latest) }
     }
 
     /// The stream of what worlds learnt to choose later.
     pub fn later(&mut self) -> &mut Stream {
         &mut self.later
+    }
+
+    /// The stream of what they learnt last.
+    pub fn latest(&mut self) -> &mut Stream {
+        &mut self.latest
     }
 
     /// A number below `n`; zero is the tame one.
@@ -91,9 +102,14 @@ impl Choices {
     /// What was chosen so far.
     pub fn made(&self) -> Vec<u32> {
         let mut made = self.first.made.clone();
-        if self.later.made.iter().any(|value| *value != 0) {
+        let is_tame = |stream: &Stream| stream.made.iter().all(|value| *value == 0);
+        if !is_tame(&self.later) || !is_tame(&self.latest) {
             made.push(LATER);
             made.extend(&self.later.made);
+        }
+        if !is_tame(&self.latest) {
+            made.push(LATER);
+            made.extend(&self.latest.made);
         }
         made
     }
@@ -143,7 +159,7 @@ impl Stream {
     }
 }
 
-/// The choices as one word: numbers with commas, `n*m` for m times n, without the zeros at the end; the later ones after a `/`.
+/// The choices as one word: numbers with commas, `n*m` for m times n, without the zeros at the end; the later and the latest ones after a `/` each.
 pub fn format_choices(choices: &[u32]) -> String {
     if let Some(at) = choices.iter().position(|value| *value == LATER) {
         return format!("{}/{}", format_choices(&choices[..at]), format_choices(&choices[at + 1..]));
@@ -191,10 +207,12 @@ mod tests {
     fn what_is_chosen_later_moves_nothing_that_was_chosen_first() {
         let (mut plain, mut both) = (Choices::seeded(7), Choices::seeded(7));
         let later: Vec<u32> = (0..9).map(|_| both.later().below(9)).collect();
+        let latest: Vec<u32> = (0..9).map(|_| both.latest().below(9)).collect();
         let first: Vec<u32> = (0..9).map(|_| both.below(9)).collect();
         assert_eq!(first, (0..9).map(|_| plain.below(9)).collect::<Vec<_>>());
         let mut replayed = Choices::replayed(parse_choices(&format_choices(&both.made())).expect("it was written so"));
         assert_eq!(later, (0..9).map(|_| replayed.later().below(9)).collect::<Vec<_>>());
+        assert_eq!(latest, (0..9).map(|_| replayed.latest().below(9)).collect::<Vec<_>>());
         assert_eq!(first, (0..9).map(|_| replayed.below(9)).collect::<Vec<_>>());
         assert_eq!(Choices::replayed(plain.made()).later().below(9), 0);
     }

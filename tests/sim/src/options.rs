@@ -1,5 +1,7 @@
 //! What kind of world a seed makes: source, plan and a subset of the fault kinds, each with its own intensity.
 
+mod latest;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -109,6 +111,8 @@ pub struct Options {
     pub wild_plans: bool,
     pub cramped: bool,
     pub stubborn: Stubborn,
+    /// The number of lanes changes over and over, also while something fails for ever.
+    pub lanes_change: bool,
     /// When a message that failed is shown again; `None`: when its visibility is over.
     pub retry_after: Option<Duration>,
     pub faults: Faults,
@@ -153,6 +157,7 @@ impl Options {
             wild_plans: later.wild_plans,
             cramped: later.cramped,
             stubborn: later.stubborn,
+            lanes_change: false,
             retry_after: None,
             faults,
             plan,
@@ -161,6 +166,7 @@ impl Options {
             options.safety_ms = safety_ms;
             options.draw_slowness(choices);
         }
+        options.draw_latest(choices);
         options
     }
 

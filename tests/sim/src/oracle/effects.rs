@@ -5,6 +5,7 @@ use std::sync::Arc;
 use forebay_batcher::{AttemptId, Checkpoint, Committed, Condition, NoticeId, Outcome, Place, RecordId, Slice, TrackIdx};
 use forebay_config::Redelivery;
 
+use super::ownership::CommitFailing;
 use super::truth::{Limits, OURS_FIRST_MS, Pause, RETRY_FIRST_MS};
 use super::{Oracle, handle_number};
 
@@ -93,15 +94,22 @@ impl Oracle {
                 let halves = ended.limits.bisect && n > 1;
                 self.tally.halved += u64::from(halves);
                 self.tally.retried += u64::from(!halves && by_us && !self.is_last_try(first, ended.limits));
+                self.hear_of_leaving(ended, |_| true);
                 self.enter_all(ended, if halves { &Verdict::Split } else { &Verdict::Spent });
             }
             Outcome::NotReached { .. } => {
                 self.tally.not_reached += 1;
+                // What its queue has taken back meanwhile was not reached either, and the rest of its batch is told of as that.
+                for entry in ended.entries.iter().filter(|_| self.is_queue) {
+                    let held = &mut self.entries[*entry];
+                    held.not_reached_us = held.not_reached_us.or(Some(ended.now_us));
+                }
                 self.enter_all(ended, &Verdict::Untouched);
             }
             Outcome::TooLarge => {
                 self.tally.halved += u64::from(n > 1);
                 self.entries[first].too_large |= n == 1;
+                self.hear_of_leaving(ended, |_| n == 1);
                 self.enter_all(ended, &Verdict::Split);
             }
             Outcome::PartlyFailed { failed, .. } => self.hear_partial(ended, first, slice, failed),
@@ -122,6 +130,7 @@ impl Oracle {
         self.tally.retried += u64::from(by_us && !is_last_try);
         // With bisect the last try gives up the named record alone; the others go on as halves.
         let given_up = named.iter().position(|named| *named);
+        self.hear_of_leaving(ended, |at| stays[at]);
         for (at, entry) in ended.entries.iter().enumerate().filter(|(at, _)| ended.alive[*at]) {
             let verdict = match (stays[at], by_us) {
                 (false, _) => Verdict::Done,
@@ -129,6 +138,15 @@ impl Oracle {
                 (true, _) => Verdict::Spent,
             };
             self.enter(*entry, &verdict, ended);
+        }
+    }
+
+    /// What failed is left to a queue that redelivers by itself, whatever became of its receipt meanwhile.
+    fn hear_of_leaving(&mut self, ended: &Ended, is_left: impl Fn(usize) -> bool) {
+        if self.plan().retry.redelivery == Redelivery::BySource {
+            for (_, entry) in ended.entries.iter().enumerate().filter(|(at, _)| is_left(*at)) {
+                self.entries[*entry].left_us = Some(ended.now_us);
+            }
         }
     }
 
@@ -163,8 +181,9 @@ impl Oracle {
                 }
             }
             Committed::Full | Committed::Failed => {
-                let n = owner.commit_failing.map_or(0, |(n, ..)| n);
-                owner.commit_failing = Some((n + 1, answer == Committed::Full, Pause::after(now_us, OURS_FIRST_MS, n)));
+                let (n, since_us) = owner.commit_failing.map_or((0, now_us), |failing| (failing.n, failing.since_us));
+                let pause = Pause::after(now_us, OURS_FIRST_MS, n);
+                owner.commit_failing = Some(CommitFailing { n: n + 1, since_us, is_full: answer == Committed::Full, pause });
             }
             Committed::Fenced => {}
         }
@@ -197,6 +216,7 @@ impl Oracle {
             held.finished |= taken;
             held.fixed |= taken;
             if !taken {
+                held.refused_us = if held.n_refused == 0 { now_us } else { held.refused_us };
                 held.pause = Pause::after(now_us, OURS_FIRST_MS, held.n_refused);
                 held.n_refused += 1;
             }
@@ -222,6 +242,12 @@ impl Oracle {
         let (now_us, is_last_try) = (ended.now_us, self.is_last_try(entry, ended.limits));
         let held = &mut self.entries[entry];
         held.pause = Pause::of(now_us, 0);
+        match verdict {
+            Verdict::Done => {}
+            Verdict::Spent | Verdict::Split => held.failed_us = held.failed_us.or(Some(now_us)),
+            Verdict::Untouched => held.not_reached_us = held.not_reached_us.or(Some(now_us)),
+        }
+        held.not_reached_us = held.not_reached_us.filter(|_| matches!(verdict, Verdict::Untouched));
         match verdict {
             Verdict::Done => {
                 held.finished = true;

@@ -55,6 +55,29 @@ impl Oracle {
         Ok(())
     }
 
+    /// nor is anything told to a destination behind a message of its group whose end, as the machine was told, did not take effect. What
+    /// was tried before anybody said so runs on.
+    pub(crate) fn q4_nothing_is_told_behind_a_lost_message(&self, entries: &[usize]) -> Result<(), Violation> {
+        let of_life = &self.entries[self.first_of_life..];
+        for (at, entry) in entries.iter().enumerate() {
+            let uid = self.entries[*entry].uid;
+            let mut before = self.truths[uid as usize].before;
+            while let Some(earlier) = before {
+                let truth = &self.truths[earlier as usize];
+                before = truth.before;
+                if entries[..at].iter().any(|other| self.entries[*other].uid == earlier) {
+                    break;
+                }
+                let last = of_life.iter().rfind(|held| held.uid == earlier && held.finished);
+                let is_lost = last.is_some_and(|last| last.lost) && !truth.gone;
+                holds(Rule::Q4, !is_lost, || {
+                    format!("record {uid} of group {:?} is told of behind record {earlier}: {last:?}", truth.key)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// what has not started is given back in the very moment of a close, and whatever stops running later too. Only a message that a
     /// receive may bring once more, and that its queue would take away for it, stays hidden until the receives are back. Tells whether one did.
     pub(crate) fn q5_a_close_gives_back_what_does_not_run(

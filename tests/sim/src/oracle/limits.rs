@@ -9,15 +9,7 @@ impl Oracle {
     pub(crate) fn b1_a_batch_keeps_its_limits(&self, attempt: &Attempt) -> Result<(), Violation> {
         let records = attempt.slice.records();
         holds(Rule::B1, !records.is_empty(), || "an attempt without records".to_owned())?;
-        let mut sections = Vec::new();
-        let mut n_bytes = self.plan().envelope_bytes + records.len() as u64 - 1;
-        for record in records {
-            n_bytes += record.n_bytes();
-            if !sections.contains(&record.section.idx) {
-                sections.push(record.section.idx);
-                n_bytes += u64::from(record.section.bytes);
-            }
-        }
+        let n_bytes = self.event_bytes(records);
         let n_records = records.len() as u64;
         let fits = |max: u64, bytes_max: u64| n_records == 1 || (n_records <= max && n_bytes <= bytes_max);
         let old = self.plans.iter().any(|plan| fits(u64::from(plan.batch.records_max.get()), plan.batch.bytes_max));

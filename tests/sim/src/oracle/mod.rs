@@ -9,6 +9,7 @@ mod numbers;
 mod order;
 mod ownership;
 mod progress;
+mod reasons;
 mod receipts;
 mod slowness;
 mod states;
@@ -22,7 +23,7 @@ use forebay_batcher::{AttemptId, Checkpoint, CommitId, NoticeId, Plan, Rule, Set
 pub use effects::Tally;
 pub(crate) use hidden::CALL_US;
 pub(crate) use ownership::{Ownership, order_key};
-pub(crate) use slowness::Demand;
+pub(crate) use slowness::{Demand, note_what_came};
 pub(crate) use truth::{Entry, Pause, Poison, Truth, decimal, handle_number, name};
 
 /// The wall clock at the beginning of every world.
@@ -49,6 +50,7 @@ pub(crate) struct Flight {
     /// The track that each entry belongs to; `u32::MAX` for a queue.
     pub(crate) owner_of: Vec<u32>,
     pub(crate) lanes: Vec<(u32, u32)>,
+    pub(crate) since_us: u64,
 }
 
 /// What the machine was told about closing.
@@ -95,8 +97,15 @@ pub(crate) struct Oracle {
     pub(crate) is_unsure: bool,
     /// The plan changed in this life.
     pub(crate) plan_changed: bool,
+    /// When the memory was used up last.
+    pub(crate) full_us: Option<u64>,
     /// Failures in a row of a queue's receives.
     pub(crate) n_receive_failed: u32,
+    pub(crate) receive_failed_us: u64,
+    /// When a receive last brought messages, or the queue was opened.
+    pub(crate) none_since_us: u64,
+    /// Messages that the filter dropped since then, and since when that is so.
+    pub(crate) filtered: Option<(u64, u64)>,
     pub(crate) receive_pause: Option<Pause>,
     /// When an attempt last ended otherwise than well.
     pub(crate) failed_us: Option<u64>,
@@ -129,14 +138,19 @@ impl Oracle {
             has_expired: false,
             is_unsure: false,
             plan_changed: false,
+            full_us: None,
             n_receive_failed: 0,
+            receive_failed_us: 0,
+            none_since_us: 0,
+            filtered: None,
             receive_pause: None,
             failed_us: None,
         }
     }
 
     /// A machine was made; whatever ran for the last one runs for nobody now.
-    pub(crate) fn begin_life(&mut self) {
+    pub(crate) fn begin_life(&mut self, now_us: u64) {
+        (self.none_since_us, self.filtered) = (now_us, None);
         self.life += 1;
         self.first_of_life = self.entries.len();
         self.owners.clear();
@@ -148,7 +162,7 @@ impl Oracle {
         self.closing = Closing::Open;
         self.tally = Tally::default();
         (self.is_blurred, self.has_expired, self.is_unsure, self.plan_changed) = (false, false, false, false);
-        (self.n_receive_failed, self.receive_pause, self.failed_us) = (0, None, None);
+        (self.n_receive_failed, self.receive_pause, self.failed_us, self.full_us) = (0, None, None, None);
         for entry in &mut self.entries {
             entry.in_flight = false;
             entry.noticing = false;

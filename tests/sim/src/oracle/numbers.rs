@@ -39,17 +39,26 @@ impl Oracle {
 
     /// N-1 and N-2: a track is read only where there is room for it, in memory and ahead of its watermark.
     pub(crate) fn n1_n2_a_read_has_room(&self, owner: TrackIdx, order: &ReadOrder, held_bytes: u64) -> Result<(), Violation> {
-        let Some(it) = self.owners.get(&owner) else { return Ok(()) };
         let room = self.plan().held_bytes_max.saturating_sub(held_bytes);
         holds(Rule::N1, order.bytes_max <= room.max(1), || format!("a read of {} bytes where there is room for {room}", order.bytes_max))?;
-        let is_filling = it.restored_last.as_ref().is_some_and(|last| it.passed.as_ref().is_none_or(|passed| passed <= last));
+        let is_filling = self.is_filling(owner);
         let holds_nothing = self.handed_of(owner).all(|uid| self.entries[uid].finished);
         holds(Rule::N1, room > 0 || holds_nothing || is_filling, || {
             format!("a read of {owner:?} beyond the limit: {held_bytes} bytes are held")
         })?;
+        let is_short = order.wait.as_secs() < 1;
+        holds(Rule::S2, room > 0 || is_filling || is_short, || {
+            format!("a read of {owner:?} beyond the limit keeps its place from the others for {:?}", order.wait)
+        })?;
         let n_ahead = self.n_ahead(owner);
         let ahead_max = self.plan().ahead_max as usize;
         holds(Rule::N2, is_filling || n_ahead < ahead_max, || format!("a read of {owner:?}, where {n_ahead} finished records lie ahead"))
+    }
+
+    /// Slices of a former life were not read to their ends yet.
+    pub(crate) fn is_filling(&self, owner: TrackIdx) -> bool {
+        let it = self.owners.get(&owner);
+        it.is_some_and(|it| it.restored_last.as_ref().is_some_and(|last| it.passed.as_ref().is_none_or(|passed| passed <= last)))
     }
 
     /// Finished records above the first open one that were handed over in this ownership.

@@ -8,6 +8,18 @@ use forebay_batcher::{Checkpoint, Now, OrderKey, Position, Rule, TrackIdx, Water
 use super::truth::{Entry, Limits, Pause};
 use super::{Oracle, Violation, holds};
 
+/// Commits of a track that fail.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CommitFailing {
+    /// Failures in a row, and the first one's time.
+    pub(crate) n: u32,
+    pub(crate) since_us: u64,
+    /// The last said that there is no room.
+    pub(crate) is_full: bool,
+    /// When they may go on.
+    pub(crate) pause: Pause,
+}
+
 /// One ownership of a track.
 #[derive(Debug)]
 pub(crate) struct Ownership {
@@ -27,13 +39,22 @@ pub(crate) struct Ownership {
     pub(crate) restored_last: Option<Position>,
     /// When all slices of a former life were read.
     pub(crate) filled_us: u64,
-    /// Failures in a row of its commits, whether the last said full, and when they may go on.
-    pub(crate) commit_failing: Option<(u32, bool, Pause)>,
+    pub(crate) commit_failing: Option<CommitFailing>,
     /// When its commits last began to work.
     pub(crate) commits_us: u64,
-    /// Failures in a row of its reads.
+    /// Failures in a row of its reads, and the first one's time.
     pub(crate) n_read_failed: u32,
+    pub(crate) read_failed_us: u64,
     pub(crate) read_pause: Option<Pause>,
+    /// When a read last brought records, or the track came.
+    pub(crate) none_since_us: u64,
+    /// Records that the filter dropped since, in how many that is so, and since when.
+    pub(crate) filtered: Option<(u64, u64)>,
+    /// A read said that there is no more.
+    pub(crate) is_at_end: bool,
+    /// Numbers of lanes that it may have: that of its checkpoint's slices, and the plan's since it came.
+    pub(crate) first_lanes: u32,
+    pub(crate) first_plan: usize,
     /// The machine told that it has ended.
     pub(crate) told_ended: bool,
 }
@@ -64,6 +85,7 @@ impl Oracle {
                 given_up: slice.is_some_and(|slice| slice.given_up.is_some()),
                 begun: slice.is_some(),
                 restored: slice.is_some(),
+                failed_us: slice.map(|_| now.tick.0),
                 limits: slice.map(|slice| Limits {
                     retries_max: slice.retries_max,
                     age_max_ms: slice.record_age_max_ms,
@@ -95,7 +117,13 @@ impl Oracle {
             commit_failing: None,
             commits_us: now.tick.0,
             n_read_failed: 0,
+            read_failed_us: 0,
             read_pause: None,
+            none_since_us: now.tick.0,
+            filtered: None,
+            is_at_end: from.ended,
+            first_lanes: if from.slices.is_empty() { self.plan().lanes.get() } else { from.lanes },
+            first_plan: self.plans.len() - 1,
             told_ended: false,
         };
         self.owners.insert(track, ownership);
@@ -113,6 +141,22 @@ impl Oracle {
     pub(crate) fn f1_no_action_after_the_track_is_lost(&self, track: TrackIdx, what: &str) -> Result<(), Violation> {
         let over = self.owners.get(&track).is_none_or(|owner| owner.over);
         holds(Rule::F1, !over, || format!("{what} for {track:?}, which belongs to another owner"))
+    }
+
+    /// F-2: while its store fails a track takes no new work.
+    pub(crate) fn f2_a_failing_store_takes_no_new_work(&self, track: TrackIdx, what: &str) -> Result<(), Violation> {
+        let failing = self.owners.get(&track).and_then(|owner| owner.commit_failing);
+        holds(Rule::F2, failing.is_none(), || format!("{what} of {track:?}, whose commits fail: {failing:?}"))
+    }
+
+    /// F-2: nothing is tried for the first time while the store of its track fails. What is left of a batch after its expired records were
+    /// split off was taken before.
+    pub(crate) fn f2_a_failing_store_begins_nothing(&self, entries: &[usize], owner_of: &[u32]) -> Result<(), Violation> {
+        if self.plans.iter().any(|plan| plan.retry.record_age_max.is_some()) {
+            return Ok(());
+        }
+        let mut fresh = entries.iter().zip(owner_of).filter(|(entry, _)| !self.entries[**entry].begun);
+        fresh.try_for_each(|(_, owner)| self.f2_a_failing_store_takes_no_new_work(TrackIdx(*owner), "a first attempt"))
     }
 
     /// P-1: a track whose position was lost is not read until it is assigned again.

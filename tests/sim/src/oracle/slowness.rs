@@ -1,9 +1,9 @@
 //! S-1, S-3, S-4, S-5: nothing waits that could go on, and nothing goes on too soon.
 
 use forebay_batcher::lanes::lane_of;
-use forebay_batcher::{OrderKey, Receives, Rule, TrackIdx};
+use forebay_batcher::{OrderKey, Read, Receives, Rule, TrackIdx};
 
-use super::ownership::order_key;
+use super::ownership::{CommitFailing, order_key};
 use super::truth::{Entry, OURS_FIRST_MS, Pause};
 use super::{Oracle, Ownership, Violation, holds};
 
@@ -48,7 +48,7 @@ impl Oracle {
             self.due_of_queue(demand.now_us).into_iter().for_each(|(due_us, uid)| count(due_us, uid));
         } else {
             for owner in self.owners.values().filter(|owner| !owner.over && !owner.position_lost && owner.commit_failing.is_none()) {
-                self.due_of_track(owner, demand.now_us, &mut count);
+                self.due_of_track(owner, demand.now_us).into_iter().for_each(|(due_us, uid)| count(due_us, uid));
             }
         }
         // What is left of a mixed batch takes one slot for all of its lanes.
@@ -75,13 +75,41 @@ impl Oracle {
             .map(|(entry, due_us)| (due_us, entry.uid))
     }
 
-    /// When what stands first on each lane of a track should have been tried.
-    fn due_of_track(&self, owner: &Ownership, now_us: u64, count: &mut impl FnMut(u64, u32)) {
+    /// What stands first on each lane of a track and should have been tried by now. Of the numbers of lanes that it may have the one counts by
+    /// which least is due.
+    fn due_of_track(&self, owner: &Ownership, now_us: u64) -> Vec<(u64, u32)> {
+        let mut numbers = vec![owner.first_lanes];
+        for plan in &self.plans[owner.first_plan..] {
+            if !numbers.contains(&plan.lanes.get()) {
+                numbers.push(plan.lanes.get());
+            }
+        }
+        let since_us = owner.commits_us.max(owner.filled_us);
+        let Some(since_us) = (if numbers.len() == 1 { Some(since_us) } else { self.lanes_awake(owner).map(|at| at.max(since_us)) }) else {
+            return Vec::new();
+        };
+        let due = |n_lanes: &u32| {
+            let mut due = self.due_by_lanes(owner, *n_lanes, since_us, now_us);
+            due.retain(|(due_us, _)| due_us.saturating_add(SECOND_US) < now_us);
+            due
+        };
+        numbers.iter().map(due).min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    /// Since when no lane waits for a change of their number: while something was tried and is open they go on as they are, and where nothing
+    /// has begun they change at once. `None` while they may wait.
+    fn lanes_awake(&self, owner: &Ownership) -> Option<u64> {
+        let open = self.by_track[owner.source].get(owner.first_open..).unwrap_or_default().iter().map(|uid| &self.entries[*uid as usize]);
+        let open = open.filter(|entry| !entry.finished && entry.handed);
+        let in_retry = open.clone().filter_map(|entry| entry.failed_us).min();
+        in_retry.or_else(|| (!open.clone().any(|entry| entry.begun)).then_some(0))
+    }
+
+    /// What stands first on each of so many lanes, and when it should have been tried.
+    fn due_by_lanes(&self, owner: &Ownership, n_lanes: u32, since_us: u64, now_us: u64) -> Vec<(u64, u32)> {
         let mut lanes = [Lane::Empty; LANES_MAX];
         let window_us = self.window_us();
-        let n_lanes = if self.lanes_vary { 1 } else { self.plan().lanes.get() };
         let is_filling = owner.restored_last.as_ref().is_some_and(|last| owner.passed.as_ref().is_none_or(|passed| passed <= last));
-        let since_us = owner.commits_us.max(owner.filled_us);
         for uid in self.by_track[owner.source].get(owner.first_open..).unwrap_or_default() {
             let (entry, truth) = (&self.entries[*uid as usize], &self.truths[*uid as usize]);
             let is_missing = entry.restored && !entry.handed && !entry.finished && is_filling;
@@ -95,22 +123,18 @@ impl Oracle {
                 || is_missing
                 || entry.in_flight
                 || entry.noticing
-                || (entry.begun && (is_filling || self.mixes_tracks || self.lanes_vary));
+                // Where nobody knows the limits of a batch nobody knows its pauses.
+                || (entry.begun && (is_filling || self.mixes_tracks || entry.limits.is_none()));
             *lane = match *lane {
                 _ if is_busy => Lane::Busy,
                 Lane::Empty if entry.begun => Lane::Due(entry.pause.due_us.max(since_us), *uid),
                 Lane::Empty => Lane::Due((entry.handed_us + window_us).max(since_us), *uid),
-                // A batch of a former life, or one that was tried, stands before what is fresh; a lane is one batch at a time.
-                Lane::Due(..) if entry.begun && self.lanes_vary => Lane::Busy,
                 Lane::Due(due_us, uid) => Lane::Due(due_us, uid),
                 Lane::Busy => Lane::Busy,
             };
         }
-        for lane in lanes {
-            if let Lane::Due(due_us, uid) = lane {
-                count(due_us, uid);
-            }
-        }
+        let due = lanes.into_iter().filter_map(|lane| if let Lane::Due(due_us, uid) = lane { Some((due_us, uid)) } else { None });
+        due.collect()
     }
 
     pub(super) fn may_be_given_up(&self, entry: &Entry, truth: &super::Truth, now_us: u64) -> bool {
@@ -128,7 +152,7 @@ impl Oracle {
         super::UNIX_START_MS + i64::try_from(now_us / 1000).unwrap_or(0)
     }
 
-    fn window_us(&self) -> u64 {
+    pub(super) fn window_us(&self) -> u64 {
         u64::try_from(self.plan().batch.window.as_micros()).expect("windows are short")
     }
 
@@ -146,7 +170,7 @@ impl Oracle {
             })?;
         }
         for (track, owner) in self.owners.iter().filter(|(_, owner)| !owner.over && !owner.position_lost) {
-            if let Some((n, _, pause)) = owner.commit_failing {
+            if let Some(CommitFailing { n, pause, .. }) = owner.commit_failing {
                 let is_open = self.commits.values().any(|(other, _)| other == track);
                 holds(Rule::S3, !is_late(pause) || is_open, || format!("{n} commits of {track:?} failed and none follows"))?;
             } else if let Some(pause) = owner.read_pause {
@@ -191,16 +215,22 @@ impl Oracle {
 
     /// S-5: nothing is committed before the pause after a failure is over.
     pub(crate) fn s5_a_commit_waits(&self, track: TrackIdx, now_us: u64) -> Result<(), Violation> {
-        let pause = self.owners.get(&track).and_then(|owner| owner.commit_failing).map(|(_, _, pause)| pause);
+        let pause = self.owners.get(&track).and_then(|owner| owner.commit_failing).map(|failing| failing.pause);
         holds(Rule::S5, pause.is_none_or(|pause| pause.until_us <= now_us), || format!("a commit of {track:?} within the pause {pause:?}"))
     }
 
     /// A read failed; the source may have asked for a time.
     pub(crate) fn hear_of_a_failed_read(&mut self, track: Option<TrackIdx>, asked_us: Option<u64>, now_us: u64) {
         let (n, pause) = match track.map(|track| self.owners.get_mut(&track)) {
-            Some(Some(owner)) => (&mut owner.n_read_failed, &mut owner.read_pause),
+            Some(Some(owner)) => {
+                owner.read_failed_us = if owner.n_read_failed == 0 { now_us } else { owner.read_failed_us };
+                (&mut owner.n_read_failed, &mut owner.read_pause)
+            }
             Some(None) => return,
-            None => (&mut self.n_receive_failed, &mut self.receive_pause),
+            None => {
+                self.receive_failed_us = if self.n_receive_failed == 0 { now_us } else { self.receive_failed_us };
+                (&mut self.n_receive_failed, &mut self.receive_pause)
+            }
         };
         *pause = Some(asked_us.map_or_else(|| Pause::after(now_us, OURS_FIRST_MS, *n), |span_us| Pause::of(now_us, span_us)));
         *n += 1;
@@ -215,6 +245,13 @@ impl Oracle {
         }
     }
 
+    /// A receive brought this, if only nothing.
+    pub(crate) fn hear_of_messages(&mut self, read: &Read, now_us: u64) {
+        note_what_came(read, now_us, &mut self.none_since_us, &mut self.filtered);
+        // A message that the filter drops came as well.
+        self.none_since_us = if read.filtered.is_empty() { self.none_since_us } else { now_us };
+    }
+
     /// S-4: a second after the last failure, a receive that brings messages brings the rate back.
     pub(crate) fn s4_the_rate_comes_back(&self, receives: Receives, now_us: u64) -> Result<(), Violation> {
         let Some(queue) = &self.plan().queue else { return Ok(()) };
@@ -223,6 +260,16 @@ impl Oracle {
         holds(Rule::S4, !is_over || receives.n_max >= start, || {
             format!("messages came, nothing fails, and {} receives may run where {start} did at first", receives.n_max)
         })
+    }
+}
+
+/// Enters when something came last, and how much the filter has dropped since it let something through.
+pub(crate) fn note_what_came(read: &Read, now_us: u64, none_since_us: &mut u64, filtered: &mut Option<(u64, u64)>) {
+    if !read.records.is_empty() {
+        (*none_since_us, *filtered) = (now_us, None);
+    } else if read.n_filtered > 0 {
+        let (n, since_us) = filtered.unwrap_or((0, now_us));
+        *filtered = Some((n + u64::from(read.n_filtered), since_us));
     }
 }
 

@@ -1,14 +1,21 @@
 //! N-9: what the machine tells people about a track is so.
 
-use forebay_batcher::{Machine, Rule, TrackIdx, TrackState};
+use forebay_batcher::{Again, Machine, Rule, TrackIdx, TrackState};
 
 use super::{Closing, Oracle, Ownership, Violation, holds};
+
+/// How long after its time a message that failed is waited for, and how long a machine may hear nothing meanwhile.
+const GRACE_US: u64 = 130_000_000;
 
 impl Oracle {
     /// N-9: the state of each track that the living machine was given is so.
     pub(crate) fn n9_states_are_so(&self, machine: &Machine, now_us: u64) -> Result<(), Violation> {
-        if self.is_queue || self.closing != Closing::Open {
+        if self.closing != Closing::Open {
             return Ok(());
+        }
+        if self.is_queue {
+            let state = machine.state(TrackIdx(0));
+            return holds(Rule::N9, self.is_so_of_queue(&state, now_us), || format!("the queue is said to be {state:?}, and is not"));
         }
         for (track, owner) in &self.owners {
             let state = machine.state(*track);
@@ -23,36 +30,53 @@ impl Oracle {
         let open = || self.handed_of(track).map(|uid| &self.entries[uid]).filter(|entry| !entry.finished);
         let flights = || self.flights.values().filter(|flight| flight.owner_of.contains(&track.0));
         let is_calm = owner.commit_failing.is_none();
+        // A batch of several tracks is told of on each of them, whichever its first records are of.
+        let told = || {
+            let tracks = self.owners.keys().filter(move |it| self.mixes_tracks || **it == track);
+            tracks.flat_map(|it| self.handed_of(*it)).map(|uid| &self.entries[uid]).filter(|entry| !entry.finished)
+        };
         match state {
             TrackState::Unknown => false,
             TrackState::Fenced | TrackState::Closed => owner.over,
             TrackState::PositionLost { .. } => owner.position_lost,
             TrackState::Ended => owner.told_ended,
-            TrackState::StoreFailing { full, .. } => owner.commit_failing.is_some_and(|(_, is_full, _)| is_full == *full),
-            TrackState::DestinationRefuses { n_refused, next, .. } => {
+            TrackState::StoreFailing { full, since } => {
+                owner.commit_failing.is_some_and(|it| it.is_full == *full && it.since_us == since.0)
+            }
+            TrackState::DestinationRefuses { n_refused, since, next, .. } => {
                 let is_it = |entry: &super::Entry| {
-                    entry.n_refused == *n_refused && !entry.noticing && entry.pause.until_us <= next.0 && next.0 <= entry.pause.due_us
+                    let is_due = entry.pause.until_us <= next.0 && next.0 <= entry.pause.due_us;
+                    entry.n_refused == *n_refused && entry.refused_us == since.0 && !entry.noticing && is_due
                 };
-                is_alive && is_calm && (open().any(is_it) || self.mixes_tracks)
+                is_alive && is_calm && told().any(is_it)
             }
-            TrackState::NotReached { .. } => is_alive && is_calm && open().any(|entry| entry.begun),
-            TrackState::Retrying { n_failures, next, .. } => {
-                is_alive
-                    && is_calm
-                    && (self.mixes_tracks || open().any(|entry| entry.begun && !entry.in_flight && entry.spent == *n_failures))
-                    && (next.0 == 0 || next.0 <= now_us + 60_000_000)
+            TrackState::NotReached { since, .. } => {
+                // What did not reach the function may have been given up for its age since.
+                let is_it =
+                    |entry: &super::Entry| entry.not_reached_us == Some(since.0) || ((self.has_expired || self.is_blurred) && entry.begun);
+                is_alive && is_calm && told().any(is_it)
             }
-            TrackState::Invoking { n_attempts, again, .. } => {
+            TrackState::Retrying { n_failures, since, next, .. } => {
+                let is_it = |entry: &super::Entry| {
+                    entry.begun && !entry.in_flight && entry.spent == *n_failures && entry.failed_us == Some(since.0)
+                };
+                is_alive && is_calm && told().any(is_it) && (next.0 == 0 || next.0 <= now_us + 60_000_000)
+            }
+            TrackState::Invoking { n_attempts, since, again } => {
                 let n = flights().count();
+                let first_us = flights().map(|flight| flight.since_us).min();
                 let most = open().filter(|entry| entry.in_flight).map(|entry| entry.spent).max().unwrap_or(0);
+                let is_again =
+                    |it: &Again| told().any(|entry| entry.in_flight && entry.spent == it.n_failures && entry.failed_us == Some(it.since.0));
                 is_alive
                     && is_calm
-                    && (self.mixes_tracks || *n_attempts as usize == n)
+                    && again.as_ref().is_none_or(is_again)
+                    && (self.mixes_tracks || *n_attempts as usize == n && first_us == Some(since.0))
                     && (self.mixes_tracks || again.as_ref().map_or(0, |it| it.n_failures) == most)
             }
             TrackState::WaitingForSlot { .. } => is_alive && is_calm && flights().next().is_none() && open().any(|entry| !entry.in_flight),
             TrackState::Batching { until, n_records } => {
-                let is_first = |entry: &super::Entry| !entry.begun && entry.handed_us + self.batch_window_us() == until.0;
+                let is_first = |entry: &super::Entry| !entry.begun && entry.handed_us + self.window_us() == until.0;
                 let n_fresh = open().filter(|entry| !entry.begun).count();
                 is_alive
                     && is_calm
@@ -67,21 +91,28 @@ impl Oracle {
             TrackState::OutOfRoom { held_bytes } => {
                 is_alive && is_calm && *held_bytes == machine.held_bytes() && *held_bytes >= self.plan().held_bytes_max
             }
-            TrackState::SourceDown { next, .. } => {
-                is_alive && is_calm && owner.read_pause.is_some_and(|pause| pause.until_us <= next.0 && next.0 <= pause.due_us)
+            TrackState::SourceDown { since, next, .. } => {
+                is_alive
+                    && is_calm
+                    && owner.read_failed_us == since.0
+                    && owner.read_pause.is_some_and(|pause| pause.until_us <= next.0 && next.0 <= pause.due_us)
             }
             // Only queues hide.
             TrackState::Hidden { .. } => false,
             TrackState::AllFiltered { n_records, since } => {
                 is_alive
                     && is_calm
-                    && *n_records > 0
-                    && since.0 <= now_us
+                    && owner.filtered == Some((*n_records, since.0))
                     && flights().next().is_none()
                     && (self.mixes_tracks || !self.waits_for_a_batch(track, now_us))
             }
-            TrackState::NoRecords { .. } => {
-                is_alive && is_calm && flights().next().is_none() && (self.mixes_tracks || !self.waits_for_a_batch(track, now_us))
+            TrackState::NoRecords { since } => {
+                let is_none = owner.filtered.is_none() && owner.none_since_us == since.0;
+                is_alive
+                    && is_calm
+                    && is_none
+                    && flights().next().is_none()
+                    && (self.mixes_tracks || !self.waits_for_a_batch(track, now_us))
             }
         }
     }
@@ -93,7 +124,57 @@ impl Oracle {
         open.clone().next().is_some() && !open.any(is_given_up)
     }
 
-    fn batch_window_us(&self) -> u64 {
-        u64::try_from(self.plan().batch.window.as_micros()).expect("windows are short")
+    /// The same for a queue, whose messages lapse as the machine believes: judged is what it was told itself.
+    fn is_so_of_queue(&self, state: &TrackState, now_us: u64) -> bool {
+        let is_void = self.entries.iter().any(|entry| entry.life == self.life && entry.void);
+        match state {
+            TrackState::Hidden { n_messages, since, next, .. } => {
+                let hidden = || self.hidden(now_us);
+                let is_it =
+                    |entry: &super::Entry| entry.left_us == Some(since.0) && next.is_none_or(|next| next.0 <= entry.believed_most_us);
+                is_void || (hidden().any(is_it) && *n_messages as usize <= hidden().count())
+            }
+            // What a channel that died had on its way is not counted.
+            TrackState::AllFiltered { n_records, since } => is_void || self.filtered == Some((*n_records, since.0)),
+            TrackState::NoRecords { since } => self.none_since_us == since.0 && (is_void || self.filtered.is_none()),
+            TrackState::SourceDown { since, next, .. } => {
+                self.receive_failed_us == since.0 && self.receive_pause.is_some_and(|it| it.until_us <= next.0 && next.0 <= it.due_us)
+            }
+            TrackState::NotReached { since, .. } => self.of_life().any(|entry| entry.not_reached_us == Some(since.0)),
+            TrackState::DestinationRefuses { n_refused, since, .. } => {
+                self.of_life().any(|entry| entry.n_refused == *n_refused && entry.refused_us == since.0)
+            }
+            TrackState::Retrying { n_failures, since, .. } => {
+                self.of_life().any(|entry| entry.spent == *n_failures && entry.failed_us == Some(since.0))
+            }
+            TrackState::Invoking { since, .. } => self.flights.values().map(|flight| flight.since_us).min() == Some(since.0),
+            TrackState::WaitingForSlot { .. } | TrackState::Batching { .. } => self.of_life().any(|entry| !entry.asked),
+            TrackState::Unknown
+            | TrackState::Fenced
+            | TrackState::Closed
+            | TrackState::Ended
+            | TrackState::PositionLost { .. }
+            | TrackState::StoreFailing { .. }
+            | TrackState::TooFarAhead { .. }
+            | TrackState::OutOfRoom { .. } => false,
+        }
+    }
+
+    /// Messages that failed in this life, did not come again, and may still do so.
+    fn hidden(&self, now_us: u64) -> impl Iterator<Item = &super::Entry> {
+        let of_life = &self.entries[self.first_of_life..];
+        let is_last = move |at: usize, entry: &super::Entry| {
+            let came = |other: &super::Entry| other.uid == entry.uid && other.held && Some(other.handed_us) > entry.left_us;
+            !of_life[at + 1..].iter().any(came)
+        };
+        let comes_again = move |entry: &super::Entry| {
+            let next_us = if entry.believed_most_us == u64::MAX { entry.left_us } else { Some(entry.believed_most_us) };
+            entry.left_us.is_some() && next_us.is_some_and(|next_us| next_us + GRACE_US >= now_us)
+        };
+        of_life.iter().enumerate().filter(move |(at, entry)| comes_again(entry) && is_last(*at, entry)).map(|(_, entry)| entry)
+    }
+
+    fn of_life(&self) -> impl Iterator<Item = &super::Entry> {
+        self.entries[self.first_of_life..].iter().filter(|entry| entry.held)
     }
 }

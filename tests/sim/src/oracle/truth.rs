@@ -75,8 +75,15 @@ pub(crate) struct Entry {
     pub(crate) limits: Option<Limits>,
     /// When it may be tried or told again.
     pub(crate) pause: Pause,
-    /// Refusals of its notice.
+    /// Refusals of its notice, and the first one's time.
     pub(crate) n_refused: u32,
+    pub(crate) refused_us: u64,
+    /// When an attempt of it failed first in this life; of a slice of a former life, when its track came.
+    pub(crate) failed_us: Option<u64>,
+    /// When it was left to its queue because it failed.
+    pub(crate) left_us: Option<u64>,
+    /// Since when its attempts have not reached the function.
+    pub(crate) not_reached_us: Option<u64>,
     /// It was counted as given up without any attempt.
     pub(crate) uninvoked: bool,
     /// It has reached the machine.

@@ -25,6 +25,9 @@ impl World {
         let entries: Vec<usize> = notice.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
         let uids: Vec<u32> = entries.iter().map(|entry| self.oracle.entries[*entry].uid).collect();
         self.oracle.s5_pauses_are_kept(&entries, self.now_us, "told")?;
+        if self.oracle.is_queue {
+            self.oracle.q4_nothing_is_told_behind_a_lost_message(&entries)?;
+        }
         self.oracle.hear_of_a_giving_up(&entries, notice.condition);
         for entry in &entries {
             let held = &mut self.oracle.entries[*entry];

@@ -26,6 +26,7 @@ impl World {
             Event::QueueWakes => self.wake_queue(),
             Event::PoisonHeals => self.poison_healed = true,
             Event::ChangePlan => self.change_plan(),
+            Event::ChangeLanes => self.change_lanes_all_the_same(),
             Event::Close => self.close(),
             Event::StopWaiting { life } => self.stop_waiting(life)?,
             Event::StopNow { life } => self.stop_now(life),
@@ -175,6 +176,7 @@ fn summary(event: &Event) -> String {
         | Event::QueueWakes
         | Event::PoisonHeals
         | Event::ChangePlan
+        | Event::ChangeLanes
         | Event::Close
         | Event::StopWaiting { .. }
         | Event::StopNow { .. }

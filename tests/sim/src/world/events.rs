@@ -42,6 +42,8 @@ pub(crate) enum Event {
     QueueWakes,
     PoisonHeals,
     ChangePlan,
+    /// Another number of lanes, though something fails for ever.
+    ChangeLanes,
     Close,
     StopWaiting {
         life: u32,

@@ -104,7 +104,9 @@ impl World {
         } else {
             self.oracle.r1_the_count_is_durable_before_the_next_try(attempt, &entries)?;
             self.oracle.n8_an_attempt_is_in_reading_order(attempt)?;
+            self.oracle.f2_a_failing_store_begins_nothing(&entries, &owner_of)?;
         }
+        self.oracle.b2_a_batch_is_what_its_reason_says(attempt, &entries, self.now_us)?;
         self.oracle.n6_n7_an_attempt_is_what_it_says(attempt, &entries)?;
         self.oracle.s5_pauses_are_kept(&entries, self.now_us, "tried")?;
         let limits = self.oracle.limits_of_a_fresh_batch();
@@ -122,7 +124,7 @@ impl World {
         if self.oracle.is_queue && self.holds_more_of_a_group(&entries) {
             self.coverage.hit(Point::GroupHeld);
         }
-        self.oracle.flights.insert(attempt.id, Flight { entries: entries.clone(), owner_of, lanes });
+        self.oracle.flights.insert(attempt.id, Flight { entries: entries.clone(), owner_of, lanes, since_us: self.now_us });
         Ok(entries)
     }
 

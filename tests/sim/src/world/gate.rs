@@ -27,6 +27,11 @@ impl World {
         self.pump_gate();
     }
 
+    /// A batch waits for a slot.
+    pub(super) fn gate_is_wanted(&self) -> bool {
+        self.gate.want > 0
+    }
+
     /// A new process has a new gate.
     pub(super) fn gate_begins(&mut self) {
         self.gate = Gate { next_slot: self.gate.next_slot, ..Gate::default() };

@@ -8,6 +8,7 @@ mod function;
 mod gate;
 mod judge;
 mod operator;
+mod plans;
 mod queue;
 mod receives;
 mod setup;
@@ -150,14 +151,22 @@ impl World {
 
     /// Executes all that the machine asks for.
     fn drain(&mut self) -> Result<(), Violation> {
+        self.look_at_the_room();
         let mut n_actions = 0_u32;
         while let Some(action) = self.machine.as_mut().and_then(Machine::poll_action) {
             self.act(action)?;
+            self.look_at_the_room();
             n_actions += 1;
             holds(Rule::L1, n_actions < 10_000, || "actions without end".to_owned())?;
             self.step()?;
         }
         self.finish_drain()
+    }
+
+    fn look_at_the_room(&mut self) {
+        if self.machine.as_ref().is_some_and(|machine| machine.held_bytes() >= self.plan.held_bytes_max) {
+            self.oracle.full_us = Some(self.now_us);
+        }
     }
 
     /// One thing happened; a crash may be due.

@@ -1,10 +1,8 @@
-//! The operator and fate: plans change, the mapping closes, the process dies, tracks change hands, the wall clock steps.
+//! The operator and fate: the mapping closes, the process dies, tracks change hands, the wall clock steps.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
-use forebay_batcher::{Close, Lost, Machine, Plan, Rule, Scope, Tick, TrackIdx};
+use forebay_batcher::{Close, Lost, Machine, Rule, Tick, TrackIdx};
 
 use super::events::Event;
 use super::{Phase, World};
@@ -16,7 +14,7 @@ impl World {
     pub(super) fn start(&mut self) {
         self.life += 1;
         (self.queue.is_failing, self.queue.n_empty) = (false, 0);
-        self.oracle.begin_life();
+        self.oracle.begin_life(self.now_us);
         self.machine = Some(Machine::new(Arc::clone(&self.plan), u64::from(self.life)));
         self.owners.clear();
         self.reads.clear();
@@ -135,7 +133,7 @@ impl World {
             Close::Abandon => {}
         }
         if let Some(machine) = self.machine.as_mut() {
-            machine.close(Scope::All, how, now);
+            machine.close(how, now);
         }
     }
 
@@ -159,69 +157,6 @@ impl World {
         if self.is_alive(life) {
             self.oracle.closing = Closing::Abandoned;
             self.stop();
-        }
-    }
-
-    /// A new plan.
-    pub(super) fn change_plan(&mut self) {
-        if self.phase != Phase::Safety {
-            return;
-        }
-        let mut plan = (*self.plan).clone();
-        plan.generation += 1;
-        if self.options.wild_plans && self.choices.later().chance(600) {
-            self.change_limits(&mut plan);
-        } else {
-            self.change_some(&mut plan);
-        }
-        self.coverage.hit(Point::PlanChanged);
-        self.trace.note(&[9, plan.generation], || format!("{:>12} plan {plan:?}", self.now_us));
-        self.plan = Arc::new(plan);
-        self.oracle.plans.push(Arc::clone(&self.plan));
-        self.oracle.plan_changed = true;
-        let now = self.now();
-        if let Some(machine) = self.machine.as_mut() {
-            machine.handle_plan(Arc::clone(&self.plan), now);
-        }
-        self.pump_gate();
-    }
-
-    fn change_some(&mut self, plan: &mut Plan) {
-        match self.choices.below(6) {
-            0 => plan.batch.records_max = count(self.choices.pick(&[1, 2, 4, 20])),
-            1 => plan.batch.window = Duration::from_millis(self.choices.pick(&[0, 500, 3000])),
-            2 if !self.oracle.is_queue => {
-                plan.lanes = count(self.choices.pick(&[1, 3, 8]));
-                self.coverage.hit(Point::LanesChanged);
-            }
-            3 if plan.retry.redelivery == forebay_config::Redelivery::ByUs && !plan.retry.bisect => {
-                plan.retry.retries_max = self.choices.pick(&[Some(0), Some(1), Some(3), None]);
-            }
-            4 => plan.ahead_max = self.choices.pick(&[1000, 8]),
-            _ => plan.concurrency_max = NonZeroU32::new(self.choices.between(1, 6)),
-        }
-    }
-
-    /// The limits that stay with a batch in retry, and the memory, which does not.
-    fn change_limits(&mut self, plan: &mut Plan) {
-        if self.is_in_retry() {
-            self.coverage.hit(Point::LimitsChanged);
-        }
-        let (retry, later) = (&mut plan.retry, self.choices.later());
-        // Where records grow too old the rest of a batch goes on under limits that nobody sees: one of them changes at a time.
-        let has_age = self.oracle.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
-        match later.below(5) {
-            0 if has_age => retry.record_age_max = Some(Duration::from_secs(later.pick(&[600, 60, 5]))),
-            1 if !self.oracle.is_queue && !has_age => retry.bisect = !retry.bisect,
-            2 if retry.redelivery == forebay_config::Redelivery::ByUs && !has_age => {
-                retry.retries_max = later.pick(&[Some(0), Some(1), Some(3), None]);
-            }
-            3 => retry.partial_responses = !retry.partial_responses,
-            _ => plan.held_bytes_max = later.pick(&[2000, 500, 20_000]),
-        }
-        let held_bytes = self.machine.as_ref().map_or(0, Machine::held_bytes);
-        if plan.held_bytes_max < self.plan.held_bytes_max && plan.held_bytes_max < held_bytes {
-            self.coverage.hit(Point::MemoryLowered);
         }
     }
 
@@ -374,11 +309,7 @@ impl World {
         self.oracle.truths.iter().filter(|truth| truth.wanted).count() as u64
     }
 
-    fn is_in_retry(&self) -> bool {
+    pub(super) fn is_in_retry(&self) -> bool {
         self.oracle.entries.iter().any(|entry| entry.tried > 0 && !entry.finished && !entry.in_flight && !entry.void && !entry.settled)
     }
-}
-
-fn count(n: u32) -> NonZeroU32 {
-    NonZeroU32::new(n).expect("counts are drawn from one on")
 }

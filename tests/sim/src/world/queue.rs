@@ -65,6 +65,9 @@ impl World {
             let entry = &mut self.oracle.entries[at];
             (entry.settling, entry.asked) = (true, true);
             entry.left |= settlement.how == Settle::Leave;
+            if settlement.how == Settle::Leave {
+                entry.left_us = entry.left_us.or(Some(self.now_us));
+            }
             receipts.push(at);
         }
         let late = self.strikes(self.options.faults.settle_late, Point::SettleLate);

@@ -92,6 +92,7 @@ impl World {
         self.count_read(&read);
         self.double_read(life, id, &read);
         self.oracle.hear_of_a_read(None);
+        self.oracle.hear_of_messages(&read, self.now_us);
         self.give_read(life, id, Ok(read));
         self.judge_receives(!is_empty)
     }

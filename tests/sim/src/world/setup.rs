@@ -51,7 +51,7 @@ impl World {
             choices,
             options,
         };
-        world.oracle.lanes_vary = world.options.faults.plan_change > 0;
+        world.oracle.lanes_vary = world.options.faults.plan_change > 0 || world.options.lanes_change;
         world.oracle.clock_steps = world.options.faults.clock_step > 0;
         world.make_source();
         world.schedule_records();

@@ -72,6 +72,7 @@ impl World {
             | Event::LoseTrack { .. }
             | Event::ChannelDies
             | Event::ChangePlan
+            | Event::ChangeLanes
             | Event::Close
             | Event::ReadArrives { .. }
             | Event::ReadFails { .. }

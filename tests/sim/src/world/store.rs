@@ -93,6 +93,9 @@ impl World {
         if let Some((_, checkpoint)) = self.oracle.commits.remove(&id) {
             self.oracle.hear_committed(owner, checkpoint, answer, self.now_us);
         }
+        if matches!(answer, Committed::Failed | Committed::Full) && self.gate_is_wanted() {
+            self.coverage.hit(Point::ReadyAtFailure);
+        }
         let now = self.now();
         if let Some(machine) = self.machine.as_mut() {
             machine.handle_committed(id, answer, now);

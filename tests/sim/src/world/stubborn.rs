@@ -3,6 +3,7 @@
 use forebay_batcher::lanes::lane_of;
 use forebay_batcher::{OrderKey, Rule, SourceNotice};
 
+use super::events::Event;
 use super::{Phase, World};
 use crate::coverage::Point;
 use crate::options::Stubborn;
@@ -39,9 +40,16 @@ impl World {
                 self.append_or_send(track);
             }
         }
+        let is_of_one = matches!(self.options.stubborn, Stubborn::Record | Stubborn::Destination);
+        if self.options.lanes_change && is_of_one && !self.oracle.is_queue {
+            for _ in 0..3 {
+                let at = self.now_us + 1000 * u64::from(self.choices.latest().between(2000, 120_000));
+                self.events.push(at, Event::ChangeLanes);
+            }
+        }
     }
 
-    fn append_or_send(&mut self, track: usize) {
+    pub(super) fn append_or_send(&mut self, track: usize) {
         if self.oracle.is_queue {
             self.send(1);
         } else if !self.tracks[track].log.is_ended() {
@@ -146,18 +154,21 @@ impl World {
             Stubborn::Nothing => false,
             // A track whose commits fail takes no new work, and a batch of several tracks waits for all of theirs.
             Stubborn::Store | Stubborn::Source => track == stubborn || is_mixed,
-            Stubborn::Record if is_mixed && !self.plan.retry.bisect => true,
+            // A partial answer keeps back all of its track behind the record that it names, on whatever lanes of the batch.
+            Stubborn::Record if is_mixed && (!self.plan.retry.bisect || self.plan.retry.partial_responses) => true,
             // The memory that one track holds is one for all; what of it others need they get.
             Stubborn::Record if self.options.cramped => is_mixed || track == stubborn,
             Stubborn::Record | Stubborn::Destination => {
-                let lane = |uid: u32| {
+                let lane = |uid: u32, n_lanes: u32| {
                     let truth = &self.oracle.truths[uid as usize];
-                    lane_of(&truth.key.map_or(OrderKey::Free, order_key), &truth.position, self.plan.lanes.get())
+                    lane_of(&truth.key.map_or(OrderKey::Free, order_key), &truth.position, n_lanes)
                 };
+                // Their number may not have changed yet, for something is in retry.
+                let is_shared = |other: u32| self.oracle.plans.iter().any(|it| lane(other, it.lanes.get()) == lane(uid, it.lanes.get()));
                 // A destination that takes nothing holds back every lane that gave something up.
                 self.options.stubborn == Stubborn::Destination
-                    && self.oracle.by_track[track].iter().any(|other| lane(*other) == lane(uid) && self.oracle.is_told(*other))
-                    || track == stubborn && self.stubbornness.victim.is_some_and(|victim| lane(victim) == lane(uid))
+                    && self.oracle.by_track[track].iter().any(|other| is_shared(*other) && self.oracle.is_told(*other))
+                    || track == stubborn && self.stubbornness.victim.is_some_and(is_shared)
             }
         }
     }

@@ -11,7 +11,7 @@ use forebay_models::stream::{Cursor, Log};
 use super::World;
 use super::events::Event;
 use crate::coverage::Point;
-use crate::oracle::{Closing, Entry, Poison, Truth, Violation, name};
+use crate::oracle::{Closing, Entry, Poison, Truth, Violation, name, note_what_came};
 
 /// A track at the source.
 #[derive(Debug)]
@@ -132,8 +132,12 @@ impl World {
         self.oracle.f1_no_action_after_the_track_is_lost(owner, "a read")?;
         self.oracle.p1_no_read_after_the_position_is_lost(owner)?;
         self.oracle.s5_a_read_waits(Some(owner), self.now_us)?;
+        self.oracle.f2_a_failing_store_takes_no_new_work(owner, "a read")?;
         let held_bytes = self.machine.as_ref().map_or(0, forebay_batcher::Machine::held_bytes);
         self.oracle.n1_n2_a_read_has_room(owner, &order, held_bytes)?;
+        if held_bytes >= self.plan.held_bytes_max {
+            self.coverage.hit(if self.oracle.is_filling(owner) { Point::SliceBeyondRoom } else { Point::GuestRead });
+        }
         let (life, id) = (self.life, order.id);
         let faults = self.options.faults.clone();
         let source = self.owners.get(&owner).map(|reader| reader.source);
@@ -203,6 +207,8 @@ impl World {
         }
         if let Some(owner) = self.oracle.owners.get_mut(&owner).filter(|_| self.oracle.closing == Closing::Open) {
             owner.passed.clone_from(&read.passed);
+            owner.is_at_end |= read.ended;
+            note_what_came(&read, self.now_us, &mut owner.none_since_us, &mut owner.filtered);
             if owner.restored_last.as_ref().is_some_and(|last| read.ended || owner.passed.as_ref().is_some_and(|passed| passed > last)) {
                 (owner.restored_last, owner.filled_us) = (None, self.now_us);
             }

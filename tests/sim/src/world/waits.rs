@@ -31,18 +31,21 @@ impl World {
         Ok(())
     }
 
-    /// S-1: a track of which the machine has nothing is read when there is something, and so is a queue.
+    /// S-1: a track of which the machine has nothing is read when there is something and room for it; one with slices of a former life is read
+    /// to the end of them whatever room there is, for they hold its lanes.
     fn s1_what_is_there_is_read(&self, machine: &Machine) -> Result<(), Violation> {
-        if self.oracle.is_queue || machine.held_bytes() >= self.plan.held_bytes_max {
+        if self.oracle.is_queue {
             return Ok(());
         }
+        let has_room = machine.held_bytes() < self.plan.held_bytes_max;
         for (owner, reader) in &self.owners {
             let Some(it) = self.oracle.owners.get(owner) else { continue };
             let may_read = !it.over && !it.position_lost && it.read_pause.is_none() && it.commit_failing.is_none();
             let waits = self.tracks[reader.source].log.is_behind(&reader.cursor);
             let is_read = || self.reads.values().any(|read| read.order.track == Some(*owner));
-            holds(Rule::S1, !may_read || !waits || is_read() || self.oracle.has_open(*owner), || {
-                format!("{owner:?} has records that nobody reads, and the machine has none of it")
+            let is_owed = self.oracle.is_filling(*owner) || (has_room && !self.oracle.has_open(*owner));
+            holds(Rule::S1, !may_read || !waits || is_read() || !is_owed, || {
+                format!("{owner:?} has records that nobody reads, and the machine has none of it, or slices that lack theirs")
             })?;
         }
         Ok(())
