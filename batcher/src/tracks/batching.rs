@@ -126,10 +126,11 @@ impl Machine {
             if unit.is_none_or(|unit| unit.counted.is_none()) {
                 continue;
             }
-            if !self.fill_from(idx, lane, &mut filler, &mut holds) {
-                self.tracks.group.keeps_turn((idx, lane));
-            }
+            let is_any = self.fill_from(idx, lane, &mut filler, &mut holds);
             if filler.closed().is_some() || filler.is_oversize() {
+                if !is_any {
+                    self.tracks.group.keeps_turn((idx, lane));
+                }
                 break;
             }
         }

@@ -46,7 +46,7 @@ impl Oracle {
         n_bytes
     }
 
-    /// The bytes of what stands next on the lanes of a batch.
+    /// The bytes of what stands next on the lanes of a batch; where batches mix tracks, on any lane.
     fn next_of(&self, entries: &[usize]) -> impl Iterator<Item = u64> + '_ {
         let lane = |uid: usize| {
             let (truth, n_lanes) = (&self.truths[uid], if self.lanes_vary { 1 } else { self.plan().lanes.get() });
@@ -55,12 +55,15 @@ impl Oracle {
         let lanes: Vec<(u32, u32)> = entries.iter().map(|entry| lane(*entry)).collect();
         let entries = entries.to_vec();
         let mut seen = Vec::new();
-        let waiting = self.owners_of(&entries).collect::<Vec<_>>().into_iter().flat_map(|track| self.handed_of(track));
+        let mixes_tracks = self.mixes_tracks;
+        let alive = self.owners.iter().filter(|(_, owner)| !owner.over && !owner.position_lost).map(|(track, _)| *track);
+        let owners: Vec<TrackIdx> = if mixes_tracks { alive.collect() } else { self.owners_of(&entries).collect() };
+        let waiting = owners.into_iter().flat_map(|track| self.handed_of(track));
         let waiting = waiting.filter(move |uid| !self.entries[*uid].begun && !self.entries[*uid].finished && !entries.contains(uid));
         let next = waiting.filter(move |uid| {
             let its = lane(*uid);
             // Where the number of lanes is not known any record may be the next.
-            let is_next = lanes.contains(&its) && (self.lanes_vary || !seen.contains(&its));
+            let is_next = (mixes_tracks || lanes.contains(&its)) && (self.lanes_vary || !seen.contains(&its));
             seen.push(its);
             is_next
         });
