@@ -65,11 +65,14 @@ impl Oracle {
             while let Some(earlier) = before {
                 let truth = &self.truths[earlier as usize];
                 before = truth.before;
+                if truth.gone || !truth.wanted {
+                    continue;
+                }
                 if entries[..at].iter().any(|other| self.entries[*other].uid == earlier) {
                     break;
                 }
                 let last = of_life.iter().rfind(|held| held.uid == earlier && held.finished);
-                let is_lost = last.is_some_and(|last| last.lost) && !truth.gone;
+                let is_lost = last.is_some_and(|last| last.lost);
                 holds(Rule::Q4, !is_lost, || {
                     format!("record {uid} of group {:?} is told of behind record {earlier}: {last:?}", truth.key)
                 })?;

@@ -102,7 +102,9 @@ impl Oracle {
         let open = self.by_track[owner.source].get(owner.first_open..).unwrap_or_default().iter().map(|uid| &self.entries[*uid as usize]);
         let open = open.filter(|entry| !entry.finished && entry.handed);
         let in_retry = open.clone().filter_map(|entry| entry.failed_us).min();
-        in_retry.or_else(|| (!open.clone().any(|entry| entry.begun)).then_some(0))
+        // What is left of a batch after its expired records were split off holds its lane, though nothing of it has begun.
+        let may_be_split = self.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
+        in_retry.or_else(|| (!may_be_split && !open.clone().any(|entry| entry.begun)).then_some(0))
     }
 
     /// What stands first on each of so many lanes, and when it should have been tried.
