@@ -17,7 +17,9 @@ impl Oracle {
         let (n_records, n_bytes) = (entries.len(), self.event_bytes(attempt.slice.records()));
         let is_fresh = entries.iter().all(|entry| !self.entries[*entry].begun);
         let first_us = entries.iter().map(|entry| self.entries[*entry].handed_us).min().unwrap_or(0);
-        let is_full = || n_bytes >= batch.bytes_max || self.next_of(entries).any(|next| n_bytes + 1 + next > batch.bytes_max);
+        // The next record may be of a section that the batch does not have yet.
+        let section = attempt.slice.records().iter().map(|it| u64::from(it.section.bytes)).filter(|_| self.mixes_tracks).max().unwrap_or(0);
+        let is_full = || n_bytes >= batch.bytes_max || self.next_of(entries).any(|next| n_bytes + 1 + section + next > batch.bytes_max);
         let is_so = match attempt.why {
             BatchReason::Count => is_fresh && (n_records == batch.records_max.get() as usize || is_full()),
             BatchReason::Bytes => is_fresh && (is_full() || self.full_us.is_some_and(|at| at >= first_us)),
