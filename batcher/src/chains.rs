@@ -49,3 +49,32 @@ impl Chains {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_is_over_finds_nothing_though_its_slot_is_used_again() {
+        let mut chains = Chains::default();
+        let first = chains.insert(7, chain());
+        let other = chains.insert(8, chain());
+        assert!(chains.remove(first).is_some());
+        let next = chains.insert(9, chain());
+        assert_eq!(next.slot, first.slot);
+        assert!(chains.get(first).is_none() && chains.get_mut(first).is_none() && chains.remove(first).is_none());
+        assert_eq!(chains.in_order().into_iter().map(|(id, _)| id).collect::<Vec<_>>(), [other, next]);
+        assert_eq!(chains.len(), 2);
+    }
+
+    fn chain() -> Chain {
+        Chain::new(crate::attempt::Limits {
+            retries_max: None,
+            record_age_max: None,
+            bisect: false,
+            partial_responses: false,
+            redelivery: forebay_config::Redelivery::ByUs,
+            stop_group_at_first_failure: false,
+        })
+    }
+}

@@ -111,3 +111,41 @@ impl Group {
         u32::try_from(n_full + usize::from(has_part)).unwrap_or(u32::MAX).clamp(1, self.n_lanes.max(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    /// Ten records and a thousand bytes make a batch.
+    #[test]
+    fn as_many_batches_are_counted_as_are_full_and_one_for_the_rest_unless_it_waits() {
+        let check = |lanes: &[(usize, u64)], window_ms: u64, age_ms: u64, n_batches: u32| {
+            let plan = BatchPlan {
+                records_max: NonZeroU32::new(10).expect("not zero"),
+                bytes_max: 1_000,
+                window: Duration::from_millis(window_ms),
+            };
+            let mut group = Group::default();
+            for (track, (n_records, bytes)) in (0..).zip(lanes.iter().copied()) {
+                let counted = Counted { n_records, bytes, since: Tick::default(), is_ended: false };
+                group.count((TrackIdx(track), 0), None, Some(counted));
+            }
+            group.look(&plan, 0, false, Tick::default().after(Duration::from_millis(age_ms)));
+            assert_eq!(group.n_batches(&plan), n_batches, "{lanes:?}, a window of {window_ms} ms, {age_ms} ms old");
+        };
+        check(&[], 0, 0, 0);
+        check(&[(4, 40); 5], 0, 0, 2);
+        check(&[(4, 40); 6], 0, 0, 3);
+        // What is left waits for the end of its window, or does not any more.
+        check(&[(4, 40); 6], 100, 0, 2);
+        check(&[(4, 40); 2], 100, 0, 0);
+        check(&[(4, 40); 2], 100, 100, 1);
+        // By their bytes there are more.
+        check(&[(2, 800); 5], 100, 0, 4);
+        // No lane is in two.
+        check(&[(60, 600)], 0, 0, 1);
+        check(&[(60, 600), (1, 10)], 0, 0, 2);
+    }
+}

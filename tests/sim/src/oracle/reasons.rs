@@ -21,7 +21,8 @@ impl Oracle {
         let section = attempt.slice.records().iter().map(|it| u64::from(it.section.bytes)).filter(|_| self.mixes_tracks).max().unwrap_or(0);
         let is_full = || n_bytes >= batch.bytes_max || self.next_of(entries).any(|next| n_bytes + 1 + section + next > batch.bytes_max);
         let is_so = match attempt.why {
-            BatchReason::Count => is_fresh && (n_records == batch.records_max.get() as usize || is_full()),
+            // What waits on one lane may be enough by count and not fit by size; where batches mix tracks the filled batch says why itself.
+            BatchReason::Count => is_fresh && (n_records == batch.records_max.get() as usize || (!self.mixes_tracks && is_full())),
             BatchReason::Bytes => is_fresh && (is_full() || self.full_us.is_some_and(|at| at >= first_us)),
             BatchReason::Window => is_fresh && first_us + self.window_us() <= now_us,
             BatchReason::Ended => is_fresh && self.owners_of(entries).any(|track| self.owners[&track].is_at_end),
