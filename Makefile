@@ -8,7 +8,7 @@ export PATH := $(PATH):$(HOME)/.cache/forebay/tools/bin
 SEEDS ?= 200000
 LONG_MINUTES := 150
 
-.PHONY: demo demo-sqs demo-esm bench test long check sim faults fetch setup clients
+.PHONY: demo demo-sqs demo-esm bench bench-core test long check sim faults fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -35,6 +35,10 @@ bench: setup
 	@dev/servers.sh
 	$(CARGO) build --locked --offline --profile speed -p forebay-daemon -p forebay-bench
 	"$(CARGO_TARGET_DIR)/speed/forebay-bench" sqs
+
+# What the core costs for each record, at most what its targets say: ns, and instructions where valgrind is installed.
+bench-core: fetch
+	@dev/bench_core.py "$$($(CARGO) bench --locked --offline --profile speed -p forebay-batcher --bench core --no-run --message-format json 2>/dev/null | python3 dev/executable.py core)"
 
 # Everything, against real servers on loopback: a sample of each in at most 25 minutes once things are compiled.
 test: setup check clients

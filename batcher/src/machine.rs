@@ -99,7 +99,7 @@ impl Machine {
     /// A track is ours from this checkpoint on.
     pub fn handle_assigned(&mut self, track: TrackIdx, from: Checkpoint, now: Now) {
         self.begin(now);
-        if !self.is_closing() && !self.tracks.by_idx.get(track).is_some() {
+        if !self.is_closing() && self.tracks.by_idx.get(track).is_none() {
             self.assign_track(track, from);
         }
     }
