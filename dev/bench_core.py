@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 # Instructions are counted between these two numbers of records, so that what is paid once does not count.
-SHORT, LONG = 100_000, 300_000
+SHORT, LONG = 50_000, 100_000
 
 
 def instructions(bench, row, n_records):
