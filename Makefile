@@ -8,7 +8,7 @@ export PATH := $(PATH):$(HOME)/.cache/forebay/tools/bin
 SEEDS ?= 200000
 LONG_MINUTES := 150
 
-.PHONY: demo demo-sqs demo-esm bench test long check sim mutants faults fetch setup clients
+.PHONY: demo demo-sqs demo-esm bench test long check sim faults fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -40,14 +40,13 @@ bench: setup
 test: setup check clients
 	$(CARGO) test --locked --offline --workspace --no-fail-fast
 	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 100000
-	$(MAKE) mutants
+	dev/faults.py --sample 12
 	@echo "test: all of it passed"
 
 # The full counts that the issues name: kills, flips, mounts, seeds. As root, at most $(LONG_MINUTES) minutes.
 long: setup check clients
 	FOREBAY_LONG=1 FOREBAY_DRAWN_CONFIGS=20000 $(CARGO) test --locked --offline --workspace --no-fail-fast
 	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 1000000
-	$(MAKE) mutants
 	$(MAKE) faults
 	@echo "long: all of it passed"
 
@@ -61,10 +60,7 @@ check: setup
 sim: fetch
 	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds $(SEEDS)
 
-mutants: fetch
-	$(CARGO) run --locked --offline -q -p forebay-sim --features mutants -- mutants
-
-# A build for each fault: of the core 5 to 30 seconds, of the shell up to a minute.
+# A build for each fault: of the core about 5 seconds, of the shell up to a minute.
 faults: fetch
 	dev/faults.py
 	dev/faults.py --list shell

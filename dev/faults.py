@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plants the faults of tests/sim/faults/*.txt, one at a time, in a copy of the core, and sees that the simulator finds each by a rule.
 
-    dev/faults.py [--seeds N] [--list NAME] [--only ID] [--fit]
+    dev/faults.py [--seeds N] [--list NAME] [--only ID] [--sample N] [--fit]
 
 A list is a text file of entries; the old text must stand exactly once in the file, so a list that no longer fits the code is an error:
 
@@ -20,14 +20,15 @@ that must fail; those run in a copy of the whole tree, only where `--list` names
 """
 
 import argparse
+import contextlib
 import dataclasses
+import fcntl
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -90,20 +91,55 @@ def planted(root, fault):
     return text, text.replace(fault.old, fault.new)
 
 
-def copy_core(folder):
-    """A workspace of its own with what the simulator needs, so that the tree and its target folder stay as they are.
+def files_of(names):
+    """The files of these parts of the tree, with their content."""
+    found = {}
+    for name in names:
+        for place, folders, files in os.walk(ROOT / name):
+            folders[:] = [it for it in folders if it not in (".git", "target", "__pycache__")]
+            # Of a worktree `.git` is a file, and leads back to it.
+            paths = [pathlib.Path(place) / it for it in files if it != ".git"]
+            found.update((path.relative_to(ROOT), path.read_bytes()) for path in paths)
+    return found
 
-    Its files are as young as the copy: cargo goes by their age, and the target folder holds what the last run planted last.
-    """
-    for name in CORE:
-        shutil.copytree(ROOT / name, folder / name, copy_function=shutil.copy)
-    shutil.copy(ROOT / "Cargo.lock", folder / "Cargo.lock")
+
+def make_copy(folder, wanted):
+    """Makes a folder hold these files and no other. It stays at one place between runs, and what is equal keeps its age: cargo goes by both and
+    builds what is younger only. So a fault that a run left behind when it was killed is built over, too."""
+    for path in [it for it in folder.rglob("*") if it.is_file() and it.relative_to(folder) not in wanted]:
+        path.unlink()
+    for name, content in wanted.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        if (ROOT / name).is_file():
+            shutil.copymode(ROOT / name, path)
+
+
+def copy_core(folder):
+    """A workspace of its own with what the simulator needs, so that the tree and its target folder stay as they are."""
     manifest = (ROOT / "Cargo.toml").read_text()
     manifest = re.sub(r"members = \[[^\]]*\]", f"members = {CORE}".replace("'", '"'), manifest)
     manifest = re.sub(r"\[profile\.dev\.package\.librocksdb-sys\]\nopt-level = 1\n", "", manifest)
-    # Built for each fault, run for seconds: half the optimisation costs less in all.
-    manifest = manifest.replace("opt-level = 2", "opt-level = 1")
-    (folder / "Cargo.toml").write_text(manifest)
+    # Built for each fault, run for seconds: half the optimisation and no lines for a debugger cost less in all.
+    manifest = manifest.replace("opt-level = 2", "opt-level = 1").replace('debug = "line-tables-only"', "debug = false")
+    own = {pathlib.Path("Cargo.toml"): manifest.encode(), pathlib.Path("Cargo.lock"): (ROOT / "Cargo.lock").read_bytes()}
+    make_copy(folder, files_of(CORE) | own)
+
+
+@contextlib.contextmanager
+def the_only_run():
+    """The folder of the copies and of what is built from them; a second run waits for the first."""
+    base = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", pathlib.Path.home() / ".cache/forebay/target")).parent / "faults-target"
+    base.mkdir(parents=True, exist_ok=True)
+    with open(base / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"faults: another run uses {base}; waiting for its end", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield base
 
 
 def run(command, folder, target, seconds):
@@ -144,6 +180,7 @@ def main():
     words.add_argument("--seeds", type=int, default=4000, help="fresh seeds for each fault of the core")
     words.add_argument("--list", help="one list only, such as `queue`")
     words.add_argument("--only", help="one fault only")
+    words.add_argument("--sample", type=int, help="so many of the faults, evenly taken and always the same")
     words.add_argument("--fit", action="store_true", help="only see that every old text stands once in its file")
     told = words.parse_args()
     paths = [LISTS / f"{told.list}.txt"] if told.list else sorted(LISTS.glob("*.txt"))
@@ -159,23 +196,21 @@ def main():
         return 0
     if not told.list and not told.only:
         faults = [it for it in faults if not it.check]
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", pathlib.Path.home() / ".cache/forebay/target")).parent / "faults-target"
+    if told.sample:
+        faults = [faults[n * len(faults) // told.sample] for n in range(min(told.sample, len(faults)))]
     missed, start = [], time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="forebay-faults-") as scratch:
-        folder = pathlib.Path(scratch)
-        core = folder / "core"
+    with the_only_run() as base:
+        core, whole = base / "core-tree", base / "whole-tree"
         if any(not it.check for it in faults):
-            core.mkdir()
             copy_core(core)
-        whole = folder / "whole"
         if any(it.check for it in faults):
-            shutil.copytree(ROOT, whole, ignore=shutil.ignore_patterns(".git", "target"), copy_function=shutil.copy)
+            make_copy(whole, files_of(["."]))
         for n, fault in enumerate(faults, 1):
             copy = whole if fault.check else core
             before, after = planted(copy, fault)
             (copy / fault.file).write_text(after)
             try:
-                found = hunt_shell(copy, target / "whole", fault) if fault.check else hunt_core(copy, target / "core", fault, told.seeds)
+                found = hunt_shell(copy, base / "whole", fault) if fault.check else hunt_core(copy, base / "core", fault, told.seeds)
             finally:
                 (copy / fault.file).write_text(before)
             if not found:

@@ -1,7 +1,6 @@
 //! Which waiting records make the next batch: count and exact bytes.
 
 use crate::action::BatchReason;
-use crate::mutant::{Mutant, planted};
 use crate::plan::Plan;
 use crate::record::{Place, Position, Record, Section, TrackIdx};
 
@@ -31,7 +30,7 @@ impl Filler {
 
     /// Why this record does not fit any more; `None` when it does. The first record always fits.
     pub(crate) fn refuses(&self, record: &Record) -> Option<BatchReason> {
-        if self.records.len() >= self.records_max + usize::from(planted(Mutant::OneRecordMore)) {
+        if self.records.len() >= self.records_max {
             Some(BatchReason::Count)
         } else if !self.records.is_empty() && self.event_bytes + self.bytes_of(record) > self.bytes_max {
             Some(BatchReason::Bytes)
@@ -70,7 +69,7 @@ impl Filler {
     }
 
     fn bytes_of(&self, record: &Record) -> u64 {
-        let comma = u64::from(!self.records.is_empty() && !planted(Mutant::NoCommas));
+        let comma = u64::from(!self.records.is_empty());
         let is_new_section = !self.sections.iter().any(|section| section.idx == record.section.idx);
         record.n_bytes() + comma + if is_new_section { u64::from(record.section.bytes) } else { 0 }
     }

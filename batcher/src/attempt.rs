@@ -9,7 +9,6 @@ use forebay_config::{Redelivery, RetryPlan};
 
 use crate::action::BatchReason;
 use crate::fault::Fault;
-use crate::mutant::{Mutant, planted};
 use crate::record::{OrderKey, Place, Record, RecordId};
 use crate::time::Tick;
 
@@ -168,7 +167,7 @@ impl Limits {
     }
 
     fn is_exhausted(&self, n_failures: u32) -> bool {
-        self.retries_max.is_some_and(|max| n_failures > max + u32::from(planted(Mutant::OneRetryMore)))
+        self.retries_max.is_some_and(|max| n_failures > max)
     }
 }
 
@@ -240,26 +239,19 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
         Outcome::NotReached { .. } => {
             // not reaching the function spends nothing, and it is no attempt.
             tried.n_invokes -= 1;
-            tried.n_failures += u32::from(planted(Mutant::NotReachedSpends));
             tried.why = BatchReason::NotReached;
             Next { then: vec![Then::NotReached(tried)], ..nothing() }
         }
-        Outcome::TooLarge if planted(Mutant::TooLargeAgain) => Next { then: vec![Then::NotReached(tried)], ..nothing() },
         Outcome::TooLarge if tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
         Outcome::TooLarge => Next { then: vec![Then::GivenUp(tried.give_up(Condition::PayloadTooLarge))], ..nothing() },
         Outcome::Failed { reply, .. } => {
             tried.reply = Some(reply);
             match limits.redelivery {
                 Redelivery::BySource => Next { left: tried.slice.records().to_vec(), ..nothing() },
-                Redelivery::ByUs if limits.bisect && tried.slice.n_records() > 1 && planted(Mutant::SplitSpends) => {
-                    tried.n_failures += 1;
-                    Next { then: halves(&tried), ..nothing() }
-                }
                 Redelivery::ByUs if limits.bisect && tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
                 Redelivery::ByUs => Next { then: vec![spend(tried, limits)], ..nothing() },
             }
         }
-        Outcome::PartlyFailed { .. } if planted(Mutant::PartialIsSuccess) => Next { done: tried.slice.records().to_vec(), ..nothing() },
         Outcome::PartlyFailed { failed, reply } => {
             tried.reply = Some(reply);
             let failed: BTreeSet<&RecordId> = failed.iter().collect();
@@ -277,11 +269,7 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
 
 fn halves(tried: &Tried) -> Vec<Then> {
     let (first, second) = tried.slice.split_at(tried.slice.n_records() / 2);
-    let mut halves = [first, second].map(|half| Then::Half(tried.part(half, BatchReason::Half)));
-    if planted(Mutant::SecondHalfFirst) {
-        halves.reverse();
-    }
-    halves.into()
+    [first, second].map(|half| Then::Half(tried.part(half, BatchReason::Half))).into()
 }
 
 fn spend(mut tried: Tried, limits: &Limits) -> Then {
@@ -321,7 +309,7 @@ fn split_partial(records: &[Record], failed: &BTreeSet<&RecordId>, limits: &Limi
             (Place::Queue { .. }, OrderKey::Key(key)) if limits.stop_group_at_first_failure => Some((0, Some(key))),
             (Place::Queue { .. }, _) => None,
         };
-        if failed.contains(&record.id) || unit.is_some_and(|unit| stopped.contains(&unit) && !planted(Mutant::PartialOnlyNamed)) {
+        if failed.contains(&record.id) || unit.is_some_and(|unit| stopped.contains(&unit)) {
             stopped.extend(unit);
             rest.push(record.clone());
         } else {

@@ -14,7 +14,6 @@ use crate::attempt::{Condition, Next, Outcome, Slice, Then, Told, Tried, n_named
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::chain::{Chain, ChainId, Hold, Status, Step, What, group_of};
 use crate::machine::{Machine, Ready};
-use crate::mutant::{Mutant, planted};
 use crate::record::{Place, Record, TrackIdx};
 use crate::timers::Timer;
 
@@ -91,16 +90,11 @@ impl Machine {
 
     /// Whether the step is in a durable checkpoint of every track that it touches.
     fn is_durable(&self, chain: &Chain, step: &Step) -> bool {
-        if planted(Mutant::RetryBeforeDurable) {
-            return true;
-        }
         chain.holds.iter().all(|hold| match hold {
             // A track that is not ours any more keeps nothing waiting.
-            Hold::Lane(idx, _) => self
-                .tracks
-                .by_idx
-                .get(idx)
-                .is_none_or(|track| (!track.is_active() && !planted(Mutant::WaitForLost)) || track.committing.durable >= step.mark),
+            Hold::Lane(idx, _) => {
+                self.tracks.by_idx.get(idx).is_none_or(|track| !track.is_active() || track.committing.durable >= step.mark)
+            }
             Hold::Group(_) => true,
         })
     }
@@ -164,7 +158,7 @@ impl Machine {
         let mut rest = records;
         while let Some(first) = rest.first() {
             let Place::Track(idx, _) = first.place else {
-                self.settle_all(records, if planted(Mutant::LeaveDone) { Settle::Leave } else { Settle::Delete });
+                self.settle_all(records, Settle::Delete);
                 break;
             };
             let n = rest.iter().take_while(|record| matches!(record.place, Place::Track(it, _) if it == idx)).count();

@@ -1,6 +1,5 @@
 //! From an order key to its lane on a track: a fixed hash, so that checkpoints of one version can be read by the next.
 
-use crate::mutant::{Mutant, planted};
 use crate::record::{OrderKey, Position};
 
 /// The lane of a record on a track of `n_lanes`: FNV-1a (64 bits) of its key, folded, modulo the lanes. A record without a key takes its
@@ -10,7 +9,6 @@ pub fn lane_of(key: &OrderKey, position: &Position, n_lanes: u32) -> u32 {
         return 0;
     }
     let hash = match key {
-        OrderKey::Key(_) if planted(Mutant::LaneByPosition) => fnv1a(position.0.as_slice()),
         OrderKey::Key(key) => fnv1a(key),
         OrderKey::Free => fnv1a(position.0.as_slice()),
     };

@@ -13,7 +13,6 @@ mod filtered;
 mod flow;
 pub mod lanes;
 mod machine;
-pub mod mutant;
 mod plan;
 mod receipts;
 mod record;

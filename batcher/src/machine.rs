@@ -8,7 +8,6 @@ use crate::attempt::Outcome;
 use crate::backoff::mix;
 use crate::chain::{Chain, ChainId, Status};
 use crate::checkpoint::Checkpoint;
-use crate::mutant::{Mutant, planted};
 use crate::plan::Plan;
 use crate::receipts::Receipts;
 use crate::record::{Receipt, TrackIdx};
@@ -122,9 +121,7 @@ impl Machine {
             Some(attempt) => Action::Invoke(slot, attempt),
             None => Action::Return(slot),
         };
-        if !(matches!(action, Action::Return(_)) && planted(Mutant::SlotKept)) {
-            self.actions.push_back(action);
-        }
+        self.actions.push_back(action);
         self.pump_queue();
     }
 
@@ -141,7 +138,7 @@ impl Machine {
                     }
                     id.filter(|id| self.is_ready(*id))
                 }
-                None => Some(self.take_pool_batch()?).filter(|id| self.is_ready(*id) || planted(Mutant::OversizeTwice)),
+                None => Some(self.take_pool_batch()?).filter(|id| self.is_ready(*id)),
             };
             if let Some(attempt) = id.and_then(|id| self.start(id)) {
                 return Some(attempt);
@@ -198,9 +195,7 @@ impl Machine {
     pub fn handle_lost(&mut self, scope: Lost, now: Now) {
         self.begin(now);
         match scope {
-            Lost::Track(_) if planted(Mutant::LostGoesOn) => {}
             Lost::Track(idx) => self.stop_track(idx, TrackStatus::Closed),
-            Lost::Generation(_) if planted(Mutant::DeadChannel) => {}
             Lost::Generation(generation) => self.lose_generation(generation),
         }
         self.pump_queue();
@@ -209,9 +204,6 @@ impl Machine {
     /// A new plan: new slices take it, slices in retry keep theirs.
     pub fn handle_plan(&mut self, plan: Arc<Plan>, now: Now) {
         self.begin(now);
-        if planted(Mutant::OldPlanStays) {
-            return;
-        }
         self.plan = plan;
         for (idx, n_lanes) in self.lanes_of_tracks() {
             for lane in 0..n_lanes {
@@ -265,7 +257,7 @@ impl Machine {
     }
 
     fn close_all(&mut self) {
-        if self.closing == Closing::Open && !planted(Mutant::CloseGoesOn) {
+        if self.closing == Closing::Open {
             self.closing = Closing::Finishing;
             for (idx, n_lanes) in self.lanes_of_tracks() {
                 (0..n_lanes).for_each(|lane| self.touch_lane(idx, lane));

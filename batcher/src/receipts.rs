@@ -19,7 +19,6 @@ use crate::chain::{Chain, ChainId, Hold, Step, What, group_of};
 use crate::fault::Fault;
 use crate::filtered::Filtered;
 use crate::machine::Machine;
-use crate::mutant::{Mutant, planted};
 use crate::plan::{Plan, QueuePlan};
 use crate::record::{Generation, Place, Receipt, Record};
 use crate::scale::Scale;

@@ -17,7 +17,6 @@ use crate::fault::Fault;
 use crate::filtered::Filtered;
 use crate::lanes::lane_of;
 use crate::machine::{Machine, Ready};
-use crate::mutant::{Mutant, planted};
 use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::{Now, Tick, UnixMillis};
 use crate::timers::Timer;
@@ -178,8 +177,7 @@ impl Track {
     }
 
     fn watermark(&self) -> Watermark {
-        let first = self.open.first().filter(|_| !planted(Mutant::CommitWhatWasRead));
-        match first.or(self.passed.as_ref()) {
+        match self.open.first().or(self.passed.as_ref()) {
             Some(position) => Watermark::At(position.clone()),
             None => self.base.clone(),
         }

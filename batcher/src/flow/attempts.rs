@@ -38,15 +38,14 @@ impl Machine {
     pub(super) fn split_expired(&mut self, id: ChainId) {
         let now = self.now.unix;
         let Some(chain) = self.chains.get_mut(&id) else { return };
-        let Some(age_max) = chain.limits.record_age_max.filter(|_| !planted(Mutant::NeverTooOld)) else { return };
+        let Some(age_max) = chain.limits.record_age_max else { return };
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return };
         let is_expired = |record: &Record| record.arrival.age(now) > age_max;
         if !tried.slice.records().iter().any(is_expired) {
             return;
         }
         let tried = tried.clone();
-        let (expired, fresh): (Vec<Record>, Vec<Record>) =
-            tried.slice.records().iter().cloned().partition(|record| is_expired(record) || planted(Mutant::OneIsTooOld));
+        let (expired, fresh): (Vec<Record>, Vec<Record>) = tried.slice.records().iter().cloned().partition(is_expired);
         if tried.n_invokes == 0 {
             self.counts.given_up_uninvoked += expired.len() as u64;
         }

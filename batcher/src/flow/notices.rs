@@ -8,7 +8,7 @@ const TOO_LARGE: &str = "it is larger than an event may be";
 impl Machine {
     pub(super) fn has_taker(&self, told: &Told) -> bool {
         let is_dropped = self.plan.retry.drop_after_destination_failures.is_some_and(|max| told.n_refused >= max.get());
-        self.plan.has_destination && !is_dropped && !planted(Mutant::DiscardAlways)
+        self.plan.has_destination && !is_dropped
     }
 
     pub(super) fn discard_first(&mut self, id: ChainId) {
@@ -39,10 +39,6 @@ impl Machine {
         // N-4: told only when it is durable that it was given up.
         crate::rule!(N4, self.is_durable(chain, step));
         let Told { slice, condition, n_invokes, reply, n_refused, refused_since: _ } = told.clone();
-        if planted(Mutant::FinishBeforeTaken) {
-            self.finish(slice.records());
-            self.mark_chain_dirty(id);
-        }
         self.actions.push_back(Action::Deliver(Notice { id: notice_id, condition, slice, n_invokes, reply, n_refused }));
         self.notices.insert(notice_id, id);
         self.set_status(id, Status::Delivering { id: notice_id, since: self.now.tick });
@@ -53,7 +49,6 @@ impl Machine {
         let seed = self.seed_of(id.0);
         let Some(chain) = self.chains.get_mut(&id) else { return };
         let stopped = std::mem::take(&mut chain.stopped);
-        let answer = if planted(Mutant::RefusedIsTaken) { Delivery::Taken } else { answer };
         match answer {
             Delivery::Taken => {
                 let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };

@@ -35,7 +35,7 @@ impl Machine {
     }
 
     pub(super) fn is_group_held(&self, record: &Record) -> bool {
-        !planted(Mutant::GroupsShared) && group_of(record).is_some_and(|group| self.receipts.groups.contains_key(group))
+        group_of(record).is_some_and(|group| self.receipts.groups.contains_key(group))
     }
 
     pub(super) fn window_end(&self) -> Option<Tick> {
@@ -146,7 +146,7 @@ impl Machine {
     }
 
     pub(super) fn send_waiting_of_groups_back(&mut self, groups: &BTreeSet<Bytes>) {
-        if groups.is_empty() || planted(Mutant::GroupGoesOn) {
+        if groups.is_empty() {
             return;
         }
         if self.is_closing() {

@@ -49,7 +49,7 @@ impl Machine {
         self.receipts.filtered.note(&read, now);
         self.receipts.left.forget_gone(now);
         let guess = queue.visibility.map(|visibility| now.after(visibility));
-        for receipt in read.filtered.into_iter().filter(|_| !planted(Mutant::KeepFiltered)) {
+        for receipt in read.filtered {
             self.receipts.held.insert(receipt.clone(), Held { visible_until: guess, stage: Stage::Settling, is_extending: false });
             self.receipts.to_settle.push(Ending { receipt, how: Settle::Delete, group: None });
         }

@@ -32,7 +32,7 @@ impl Machine {
         if let (Some(scale), Some(queue)) = (&mut self.receipts.scale, &self.plan.queue) {
             scale.failed(queue, self.now.tick);
         }
-        self.settle_all(left, if planted(Mutant::DeleteFailed) { Settle::Delete } else { Settle::Leave });
+        self.settle_all(left, Settle::Leave);
         self.give_room(left);
         let groups: BTreeSet<Bytes> = left.iter().filter_map(group_of).cloned().collect();
         self.take_groups_out(id, &groups);
@@ -61,7 +61,7 @@ impl Machine {
     }
 
     fn take_groups_out(&mut self, id: ChainId, groups: &BTreeSet<Bytes>) {
-        let Some(chain) = self.chains.get_mut(&id).filter(|_| !groups.is_empty() && !planted(Mutant::GroupGoesOn)) else { return };
+        let Some(chain) = self.chains.get_mut(&id).filter(|_| !groups.is_empty()) else { return };
         let mut n_out = chain.n_out();
         let back = chain.take_records(|record| {
             let rests = n_out == 0;
@@ -109,9 +109,6 @@ impl Machine {
                         Some(Some(until)) if until <= now => {
                             self.counts.receipts_lost += u64::from(self.receipts.forget(&settlement.receipt).is_some());
                             lost.extend(settlement.group);
-                        }
-                        Some(_) if planted(Mutant::SettledTwice) => {
-                            self.receipts.forget(&settlement.receipt);
                         }
                         Some(_) => {
                             has_failed = true;

@@ -9,10 +9,7 @@ impl Machine {
         let is_closing = self.is_closing();
         let Some(track) = self.tracks.by_idx.get(&idx) else { return };
         let Some(unit) = track.lanes.get(lane as usize) else { return };
-        let may_start = (unit.chain.is_none() || planted(Mutant::LaneNotHeld))
-            && track.is_active()
-            && !is_closing
-            && track.committing.failing.is_none();
+        let may_start = unit.chain.is_none() && track.is_active() && !is_closing && track.committing.failing.is_none();
         let is_changing_lanes = track.n_lanes() != self.plan.lanes.get() && !self.is_any_in_retry(idx);
         let readiness = match unit.waiting.front() {
             Some(first) if may_start && !is_changing_lanes => {

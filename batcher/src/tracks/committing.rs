@@ -38,9 +38,6 @@ impl Machine {
         }
         track.is_dirty = false;
         track.is_end_written = checkpoint.ended;
-        if checkpoint.ended && planted(Mutant::EndedTooSoon) {
-            self.actions.push_back(Action::Ended(idx));
-        }
         track.committing.open = Some((id, mark));
         self.tracks.commits.insert(id, idx);
         self.actions.push_back(Action::Commit(id, idx, checkpoint));
@@ -59,7 +56,6 @@ impl Machine {
             }
         }
         slices.sort_by(|a: &OpenSlice, b| a.first.cmp(&b.first));
-        slices.retain(|_| !planted(Mutant::ForgetSlices));
         Checkpoint {
             watermark: track.watermark(),
             finished: join(track.open.finished(), &track.restored),
@@ -139,7 +135,7 @@ impl Machine {
             retries_max: chain.limits.retries_max,
             record_age_max_ms: chain.limits.record_age_max.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             bisect: chain.limits.bisect,
-            given_up: given_up.clone().filter(|_| !planted(Mutant::ForgetGivenUp)),
+            given_up: given_up.clone(),
         }));
     }
 
@@ -148,17 +144,12 @@ impl Machine {
         let seed = self.seed_of(u64::from(idx.0) ^ 0xc0);
         let Some(track) = self.tracks.by_idx.get_mut(&idx) else { return };
         let Some((_, mark)) = track.committing.open.take_if(|(open, _)| *open == id) else { return };
-        let answer = match answer {
-            Committed::Fenced if planted(Mutant::FencedIsDurable) => Committed::Durable,
-            Committed::Failed if planted(Mutant::FailedIsDurable) => Committed::Durable,
-            Committed::Durable | Committed::Fenced | Committed::Full | Committed::Failed => answer,
-        };
         match answer {
             Committed::Durable => {
                 self.counts.committed += 1;
                 let was_failing = track.committing.failing.take().is_some();
                 track.committing.durable = mark;
-                if track.is_end_written && !track.is_dirty && !planted(Mutant::NeverEnded) {
+                if track.is_end_written && !track.is_dirty {
                     track.status = TrackStatus::Ended;
                     self.actions.push_back(Action::Ended(idx));
                 }
@@ -180,7 +171,7 @@ impl Machine {
                 track.committing.failing = Some(CommitFailing { is_full: answer == Committed::Full, since, n, until });
                 track.is_dirty = true;
                 let n_lanes = track.n_lanes();
-                self.timers.set(Timer::Recommit(idx), Some(until).filter(|_| !planted(Mutant::NoRecommit)));
+                self.timers.set(Timer::Recommit(idx), Some(until));
                 for lane in 0..n_lanes {
                     self.touch_lane(idx, lane);
                 }

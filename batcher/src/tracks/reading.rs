@@ -24,7 +24,7 @@ impl Machine {
                 let until = now.tick.after(asked.unwrap_or_else(|| ask_again_delay(n, seed)));
                 track.read_failing = Some((n, since));
                 track.reading = Reading::Backoff { until, since, error };
-                self.timers.set(Timer::Reread(idx), Some(until).filter(|_| !planted(Mutant::DownForEver)));
+                self.timers.set(Timer::Reread(idx), Some(until));
             }
         }
         self.pump_track(idx);
@@ -43,12 +43,11 @@ impl Machine {
         let before = track.passed.clone();
         let n_lanes = track.n_lanes();
         let mut touched = BTreeSet::new();
-        let read_is_empty = read.records.is_empty();
         for record in read.records {
             let Place::Track(_, position) = &record.place else { continue };
             let is_repeated = before.as_ref().is_some_and(|passed| position < passed);
             let at = track.restored.partition_point(|(_, last)| last < position);
-            let is_finished = track.restored.get(at).is_some_and(|(first, _)| first <= position && !planted(Mutant::ForgetFinished));
+            let is_finished = track.restored.get(at).is_some_and(|(first, _)| first <= position);
             if is_repeated || is_finished {
                 self.counts.skipped += 1;
                 if !is_repeated {
@@ -75,7 +74,7 @@ impl Machine {
                 }
             }
         }
-        if let Some(passed) = read.passed.filter(|_| !read_is_empty || !planted(Mutant::FilteredKeepsBack)) {
+        if let Some(passed) = read.passed {
             track.passed = Some(track.passed.take().map_or_else(|| passed.clone(), |before| before.max(passed.clone())));
         }
         // The source dropped what lies before: those slices' records will never come.
@@ -100,9 +99,6 @@ impl Machine {
 
     /// Whether all records of this slice were read again.
     pub(crate) fn is_filled(&self, filling: &Filling) -> bool {
-        if planted(Mutant::FillingIsFull) {
-            return true;
-        }
         self.tracks
             .by_idx
             .get(&filling.track)

@@ -11,10 +11,7 @@ impl Machine {
         self.tracks.by_idx.insert(idx, track);
         let mut slices = from.slices;
         slices.sort_by(|a, b| a.first.cmp(&b.first));
-        for mut slice in slices {
-            if planted(Mutant::ForgetCounts) {
-                slice.n_failures = 0;
-            }
+        for slice in slices {
             self.restore_slice(idx, slice);
         }
         if is_ended {

@@ -2,8 +2,6 @@
 
 pub mod choices;
 pub mod coverage;
-#[cfg(feature = "mutants")]
-pub mod hunt;
 pub mod options;
 pub mod oracle;
 mod panics;

@@ -1,4 +1,4 @@
-//! `forebay-sim`: runs seeds, shows one, and checks that planted faults are found.
+//! `forebay-sim`: runs seeds, shows one, and hunts a fault that was planted in the core.
 #![allow(clippy::print_stdout, reason = "a command line tool answers on standard output")]
 
 use std::collections::BTreeMap;
@@ -12,8 +12,7 @@ use forebay_sim::{Report, report, run_seed, seeds};
 const USAGE: &str = "usage: forebay-sim run --seeds N [--base B] [--threads 2]
        forebay-sim survey --seeds N [--base B]
        forebay-sim hunt --seeds N [--base B]
-       forebay-sim seed N [--trace]
-       forebay-sim mutants [NAME]";
+       forebay-sim seed N [--trace]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -26,8 +25,6 @@ fn main() -> ExitCode {
         ["survey", ..] => number(&words, "--seeds").map_or_else(usage, |n_seeds| survey(n_seeds, number(&words, "--base").unwrap_or(1))),
         ["hunt", ..] => number(&words, "--seeds").map_or_else(usage, |n_seeds| hunt(n_seeds, number(&words, "--base").unwrap_or(1))),
         ["seed", seed, ..] => seed.parse().map_or_else(|_| usage(), |seed| show(seed, words.contains(&"--trace"))),
-        ["mutants"] => mutants(None),
-        ["mutants", name] => mutants(Some(name)),
         _ => usage(),
     }
 }
@@ -112,42 +109,6 @@ fn work(base: u64, n_seeds: u64, thread: u64, n_threads: u64) -> Share {
 fn cpu_time() -> Duration {
     let counted = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(counted.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
-}
-
-/// Plants each fault in turn and tells which seed found it.
-#[cfg(feature = "mutants")]
-fn mutants(name: Option<&str>) -> ExitCode {
-    use forebay_batcher::mutant::Mutant;
-    if let Some(name) = name {
-        let Some(mutant) = Mutant::ALL.iter().find(|it| format!("{it:?}") == name) else { return usage() };
-        println!("{}", forebay_sim::hunt::tell(*mutant).unwrap_or_else(|| "not found".into()));
-        return ExitCode::SUCCESS;
-    }
-    let mut n_missed = 0;
-    for mutant in Mutant::ALL {
-        match forebay_sim::hunt::hunt(*mutant, 1, 4000).found {
-            Some((seed, rule, what)) => {
-                println!("seed {seed:>4}  {rule}  {mutant:?}: {}\n                {}", mutant.words(), short(&what))
-            }
-            None => {
-                n_missed += 1;
-                println!("NOT FOUND       {mutant:?}: {}", mutant.words());
-            }
-        }
-    }
-    println!("{} of {} planted faults found within 4,000 seeds", Mutant::ALL.len() - n_missed, Mutant::ALL.len());
-    if n_missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-#[cfg(feature = "mutants")]
-fn short(what: &str) -> String {
-    what.chars().take(110).collect()
-}
-
-#[cfg(not(feature = "mutants"))]
-fn mutants(_: Option<&str>) -> ExitCode {
-    println!("built without planted faults: build with --features mutants");
-    ExitCode::FAILURE
 }
 
 /// Runs on past failures and tells how often each rule broke, with the shortest run that broke it.
