@@ -37,8 +37,6 @@ const READ_RECORDS_MAX: u32 = 10_000;
 /// The most bytes that one read is asked for, and what a track is asked for that had nothing the last time.
 const READ_BYTES_MAX: u64 = 1 << 20;
 const READ_BYTES_IDLE: u64 = 64 << 10;
-/// Memory that a record costs beside its bytes.
-pub(crate) const RECORD_OVERHEAD_BYTES: u64 = 160;
 
 /// All tracks of a machine.
 #[derive(Debug, Default)]

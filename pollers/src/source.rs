@@ -278,10 +278,26 @@ pub struct RawRecord {
     pub facts: Arc<dyn Any + Send + Sync>,
 }
 
+impl RawRecord {
+    /// What it takes in memory beside its place in a list.
+    pub(crate) fn heap_bytes(&self) -> u64 {
+        let key = match &self.key {
+            OrderKey::Key(key) => key.len(),
+            OrderKey::Free => 0,
+        };
+        (self.data.len() + key) as u64 + self.id.0.heap_bytes() + self.position.0.heap_bytes()
+    }
+}
+
 /// Renders records as JSON for one mapping, and shows them to its filter. Pure.
 pub trait Renderer: Send + Sync {
     /// Appends the record's JSON, as it stands in the event, to `out`.
     fn render(&self, record: &RawRecord, out: &mut Vec<u8>);
+    /// As [`Renderer::render`], with an empty text where the data stands, for a filter that is handed the data beside it. A source whose
+    /// profile names no data key renders all.
+    fn render_without_data(&self, record: &RawRecord, out: &mut Vec<u8>) {
+        self.render(record, out);
+    }
     /// The data that a filter sees under the profile's `data_key`, decoded; `None` when the record has none.
     fn data<'a>(&self, record: &'a RawRecord) -> Option<Cow<'a, [u8]>> {
         Some(Cow::Borrowed(&record.data))

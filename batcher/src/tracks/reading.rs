@@ -61,7 +61,7 @@ impl Machine {
             let position = position.clone();
             let lane = lane_of(&record.key, &position, n_lanes);
             track.open.open(position.clone());
-            self.held_bytes += record.n_bytes() + RECORD_OVERHEAD_BYTES;
+            self.held_bytes += record.held_bytes();
             if touched.last() != Some(&lane) {
                 touched.push(lane);
             }
