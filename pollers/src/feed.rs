@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 
 use self::actor::Actor;
 use self::inbox::{Command, Inbox};
-pub use self::subscription::{RecordFilter, Subscriber, Subscription};
+pub use self::subscription::{Events, RecordFilter, Subscriber, Subscription};
 use crate::source::{Source, TrackInfo};
 
 /// Limits of a feed. The default suits all sources.
@@ -65,7 +65,8 @@ impl Feed {
     /// Starts reading for whoever subscribes. Must be called within a tokio runtime.
     pub fn start(source: Arc<dyn Source>, limits: FeedLimits) -> Self {
         let inbox = Arc::new(Inbox::default());
-        let task = tokio::spawn(Actor::new(Arc::clone(&source), limits, Arc::clone(&inbox)).run());
+        let actor = Box::new(Actor::new(Arc::clone(&source), limits, Arc::clone(&inbox)));
+        let task = tokio::spawn(actor.run());
         Self { shared: Arc::new(Shared { source, inbox, task: Mutex::new(Some(task)) }) }
     }
 

@@ -64,7 +64,7 @@ pub(crate) async fn live(
     let limits = queue::Limits { concurrency_max: own.concurrency_max, pollers: wiring.pollers };
     let queue_plan = queue.map(|facts| queue::plan(&facts, wiring.source.wait_max(), limits));
     let plan = Plan { envelope_bytes, held_bytes_max: allowance.bytes(), queue: queue_plan, ..own };
-    let mut life = Life {
+    let mut life = Box::new(Life {
         machine: Machine::new(Arc::new(plan.clone()), seed),
         plan,
         plans,
@@ -89,7 +89,7 @@ pub(crate) async fn live(
         committed_at: None,
         store_failing: false,
         is_fenced: false,
-    };
+    });
     if let Some(facts) = queue {
         queue::tell_visibility(&life.entry, &facts, wiring.function_timeout);
         queue::tell_trap(&life.entry, wiring);
@@ -170,7 +170,8 @@ enum News {
 }
 
 impl Life<'_> {
-    async fn run(mut self) -> Result<(), LifeError> {
+    /// In a box: a future keeps what it was given beside what it made of that, and a life is large.
+    async fn run(mut self: Box<Self>) -> Result<(), LifeError> {
         self.plan_forgetting();
         loop {
             self.act();

@@ -58,7 +58,8 @@ pub(crate) struct Start {
 /// All tracks of a mapping in this process.
 #[derive(Debug, Default)]
 pub(crate) struct Tracks {
-    rows: BTreeMap<TrackIdx, Row>,
+    /// In boxes: a node of a map keeps places for eleven, and most mappings have few tracks.
+    rows: BTreeMap<TrackIdx, Box<Row>>,
     by_name: BTreeMap<TrackName, TrackIdx>,
     next_idx: u32,
 }
@@ -135,7 +136,7 @@ impl Tracks {
         let idx = TrackIdx(self.next_idx);
         self.next_idx += 1;
         self.by_name.insert(row.name.clone(), idx);
-        self.rows.insert(idx, row);
+        self.rows.insert(idx, Box::new(row));
     }
 
     /// Tracks that may start now, each told once: a child starts after all its parents ended (T-1). A parent that neither the source nor
@@ -182,12 +183,12 @@ impl Tracks {
 
     /// All rows, by number.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (TrackIdx, &Row)> {
-        self.rows.iter().map(|(idx, row)| (*idx, row))
+        self.rows.iter().map(|(idx, row)| (*idx, &**row))
     }
 
     /// One row.
     pub(crate) fn row(&self, idx: TrackIdx) -> Option<&Row> {
-        self.rows.get(&idx)
+        self.rows.get(&idx).map(|row| &**row)
     }
 
     /// What people call a track.

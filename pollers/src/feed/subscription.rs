@@ -42,7 +42,7 @@ pub(super) struct NewSeat {
     pub(super) filter: Option<Arc<dyn RecordFilter>>,
     pub(super) has_window: bool,
     pub(super) zero: Instant,
-    pub(super) events: mpsc::Sender<FeedEvent>,
+    pub(super) events: mpsc::Sender<Box<FeedEvent>>,
 }
 
 impl Subscription {
@@ -58,15 +58,31 @@ impl Subscription {
             events: sender,
         };
         inbox.push(Command::Subscribe(id, seat));
-        Subscriber { events, handle: Handle { id, inbox: Arc::clone(inbox) } }
+        Subscriber { events: Events(events), handle: Handle { id, inbox: Arc::clone(inbox) } }
     }
 }
 
 /// One mapping's way to a feed. Dropping it ends the subscription.
 pub struct Subscriber {
     /// What the feed tells; it ends when the feed does.
-    pub events: mpsc::Receiver<FeedEvent>,
+    pub events: Events,
     handle: Handle,
+}
+
+/// The receiving end of a subscriber's channel. Events lie in it in boxes: a channel keeps places for 32 of them from its beginning on, and
+/// most mappings are idle.
+pub struct Events(mpsc::Receiver<Box<FeedEvent>>);
+
+impl Events {
+    /// The next event; `None` when the feed has ended. May be dropped without losing anything.
+    pub async fn recv(&mut self) -> Option<FeedEvent> {
+        self.0.recv().await.map(|event| *event)
+    }
+
+    /// Takes no more; what was sent can still be received.
+    pub fn close(&mut self) {
+        self.0.close();
+    }
 }
 
 struct Handle {

@@ -71,7 +71,7 @@ pub(super) struct Taste<'a> {
 /// One track within a feed.
 #[derive(Default)]
 pub(super) struct Track {
-    pub(super) seats: BTreeMap<SubscriberId, Seat>,
+    pub(super) seats: BTreeMap<SubscriberId, Box<Seat>>,
     stretches: Vec<Stretch>,
     n_stretches: u64,
     /// Its part of the feed's sum of held bytes.
@@ -83,7 +83,7 @@ pub(super) struct Track {
 impl Track {
     /// Seats a subscriber; it may have been seated before.
     pub(super) fn open(&mut self, who: SubscriberId, idx: TrackIdx, at: Watermark) {
-        self.seats.insert(who, Seat { idx, at, order: None });
+        self.seats.insert(who, Box::new(Seat { idx, at, order: None }));
     }
 
     /// Takes an order.
