@@ -1,6 +1,9 @@
 //! Stories of a machine: inputs as lines, actions as a snapshot.
 
 mod lapses;
+mod parts;
 mod queues;
+mod retries;
 mod script;
+mod stops;
 mod tracks;
