@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 
 use self::actor::Actor;
 use self::inbox::{Command, Inbox};
-pub use self::subscription::{Events, RecordFilter, Subscriber, Subscription};
+pub use self::subscription::{Events, RecordFilter, Subscriber, Subscription, lets_through};
 use crate::source::{Source, TrackInfo};
 
 /// Limits of a feed. The default suits all sources.

@@ -282,6 +282,11 @@ pub struct RawRecord {
 pub trait Renderer: Send + Sync {
     /// Appends the record's JSON, as it stands in the event, to `out`.
     fn render(&self, record: &RawRecord, out: &mut Vec<u8>);
+    /// As [`Renderer::render`], with an empty text where the data stands, for a filter that is handed the data beside it. A source whose
+    /// profile names no data key renders all.
+    fn render_without_data(&self, record: &RawRecord, out: &mut Vec<u8>) {
+        self.render(record, out);
+    }
     /// The data that a filter sees under the profile's `data_key`, decoded; `None` when the record has none.
     fn data<'a>(&self, record: &'a RawRecord) -> Option<Cow<'a, [u8]>> {
         Some(Cow::Borrowed(&record.data))

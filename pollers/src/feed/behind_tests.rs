@@ -132,11 +132,11 @@ struct DiesOver(&'static str);
 
 impl RecordFilter for DiesOver {
     fn needs_data(&self) -> bool {
-        false
+        true
     }
 
-    fn passes(&self, metadata: &[u8], _data: Option<&[u8]>) -> bool {
-        assert!(!String::from_utf8_lossy(metadata).contains(self.0), "the test wants the filter to die");
+    fn passes(&self, _metadata: &[u8], data: Option<&[u8]>) -> bool {
+        assert!(!String::from_utf8_lossy(data.unwrap()).contains(self.0), "the test wants the filter to die");
         true
     }
 }

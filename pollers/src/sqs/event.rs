@@ -52,12 +52,23 @@ pub(super) struct SqsRenderer {
 
 impl Renderer for SqsRenderer {
     fn render(&self, record: &RawRecord, out: &mut Vec<u8>) {
-        self.write(record, out).expect("a vector takes everything");
+        self.write(record, Data::Whole, out).expect("a vector takes everything");
+    }
+
+    fn render_without_data(&self, record: &RawRecord, out: &mut Vec<u8>) {
+        self.write(record, Data::LeftOut, out).expect("a vector takes everything");
     }
 }
 
+/// What stands as the body.
+enum Data {
+    Whole,
+    /// An empty text.
+    LeftOut,
+}
+
 impl SqsRenderer {
-    fn write(&self, record: &RawRecord, out: &mut Vec<u8>) -> std::io::Result<()> {
+    fn write(&self, record: &RawRecord, data: Data, out: &mut Vec<u8>) -> std::io::Result<()> {
         let facts: &(dyn Any + Send + Sync) = record.facts.as_ref();
         let Facts { received, arn, region } = facts.downcast_ref().expect("this source's reader made the record");
         out.extend_from_slice(b"{\"messageId\":");
@@ -65,7 +76,10 @@ impl SqsRenderer {
         out.extend_from_slice(b",\"receiptHandle\":");
         text(out, &received.handle)?;
         out.extend_from_slice(b",\"body\":");
-        text(out, &received.body)?;
+        match data {
+            Data::Whole => text(out, &received.body)?,
+            Data::LeftOut => text(out, "")?,
+        }
         out.extend_from_slice(b",\"attributes\":{");
         let known = SYSTEM.iter().filter_map(|name| received.system.get_key_value(*name));
         let others = received.system.iter().filter(|(name, _)| !SYSTEM.contains(&name.as_str()));

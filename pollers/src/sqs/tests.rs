@@ -198,6 +198,18 @@ fn message(id: &str, body: &str) -> Received {
     }
 }
 
+#[test]
+fn a_filter_sees_all_but_the_body_that_it_is_handed() {
+    let raw = raw(message("a", "{\"a\":1}"));
+    let (mut whole, mut shown) = (Vec::new(), Vec::new());
+    SqsRenderer { has_window: true }.render(&raw, &mut whole);
+    SqsRenderer { has_window: true }.render_without_data(&raw, &mut shown);
+    let mut expected: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+    assert_ne!(expected["body"], "");
+    expected["body"] = "".into();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&shown).unwrap(), expected);
+}
+
 fn rendered(received: Received, has_window: bool) -> String {
     let mut bytes = Vec::new();
     SqsRenderer { has_window }.render(&raw(received), &mut bytes);
