@@ -11,8 +11,12 @@ use forebay_clients::caught;
 use super::subscription::{RecordFilter, lets_through};
 use crate::source::{RawRecord, Renderer};
 
-/// Bytes after which an arena's chunk is closed, so that one slow record pins little more than itself.
-const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes of an arena's chunk, unless one record has more: it has a chunk of its own. So one slow record pins little more than itself.
+const CHUNK_BYTES: usize = 32 << 10;
+/// What a chunk begins with at least, so that it seldom grows.
+const CHUNK_BYTES_MIN: usize = 4 << 10;
+/// What a record's JSON is guessed to have beside its data.
+const FRAME_BYTES: usize = 1 << 10;
 
 /// How far an answer got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +73,7 @@ impl<'a> Answer<'a> {
         }
         let lane = lane_of(&raw.key, &raw.position, self.order.lanes) as usize;
         let arena = &mut self.lanes[lane];
-        arena.close_if_full();
+        arena.make_room(raw.data.len());
         let start = arena.open.len();
         self.renderer.render(raw, &mut arena.open);
         let n_bytes = (arena.open.len() - start) as u64;
@@ -113,10 +117,16 @@ impl<'a> Answer<'a> {
 }
 
 impl Arena {
-    fn close_if_full(&mut self) {
-        if self.open.len() >= CHUNK_BYTES {
+    /// Room for a record with so much data.
+    fn make_room(&mut self, data_bytes: usize) {
+        // An eighth more for what is escaped in the data.
+        let guess = data_bytes + data_bytes / 8 + FRAME_BYTES;
+        if !self.open.is_empty() && self.open.len() + guess > CHUNK_BYTES {
             let full = std::mem::take(&mut self.open);
             self.closed.push(freeze(full));
+        }
+        if self.open.capacity() == 0 {
+            self.open.reserve(guess.max(CHUNK_BYTES_MIN));
         }
     }
 
