@@ -34,8 +34,6 @@ const READ_BYTES_IDLE: u64 = 64 << 10;
 const STARVED_MAX: Duration = Duration::from_secs(1);
 /// How long such a read may wait for records: others wait for its place.
 const GUEST_WAIT_MAX: Duration = Duration::from_millis(20);
-/// Memory that a record costs beside its bytes.
-pub(crate) const RECORD_OVERHEAD_BYTES: u64 = 160;
 
 /// All tracks of a machine.
 #[derive(Debug, Default)]

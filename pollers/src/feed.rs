@@ -11,6 +11,8 @@ mod behind;
 mod behind_tests;
 mod contained;
 mod desk;
+#[cfg(test)]
+mod held_tests;
 mod inbox;
 #[cfg(test)]
 mod listing_tests;
@@ -39,7 +41,7 @@ use crate::source::{Source, TrackInfo};
 pub struct FeedLimits {
     /// The most raw bytes that one read asks for; one record may go over it.
     pub raw_bytes_max: u64,
-    /// Raw bytes of reads kept for subscribers that lag, over all tracks; one that lags further gets a reader of its own.
+    /// Memory of the raw reads that are kept for subscribers that lag, over all tracks; one that lags further gets a reader of its own.
     pub shared_bytes_max: u64,
 }
 

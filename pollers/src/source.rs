@@ -278,6 +278,17 @@ pub struct RawRecord {
     pub facts: Arc<dyn Any + Send + Sync>,
 }
 
+impl RawRecord {
+    /// What it takes in memory beside its place in a list.
+    pub(crate) fn heap_bytes(&self) -> u64 {
+        let key = match &self.key {
+            OrderKey::Key(key) => key.len(),
+            OrderKey::Free => 0,
+        };
+        (self.data.len() + key) as u64 + self.id.0.heap_bytes() + self.position.0.heap_bytes()
+    }
+}
+
 /// Renders records as JSON for one mapping, and shows them to its filter. Pure.
 pub trait Renderer: Send + Sync {
     /// Appends the record's JSON, as it stands in the event, to `out`.

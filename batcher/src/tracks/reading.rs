@@ -58,7 +58,7 @@ impl Machine {
             let position = position.clone();
             let lane = lane_of(&record.key, &position, n_lanes);
             track.open.open(position.clone());
-            self.held_bytes += record.n_bytes() + RECORD_OVERHEAD_BYTES;
+            self.held_bytes += record.held_bytes();
             touched.insert(lane);
             let unit = &mut track.lanes[lane as usize];
             let filling = unit.chain.and_then(|id| self.chains.get_mut(&id)).and_then(|chain| filling_for(chain, idx, lane, &position));
@@ -193,7 +193,7 @@ impl Machine {
 
     /// Gives room back; tracks that waited for it read again.
     pub(crate) fn give_room(&mut self, records: &[Record]) {
-        let bytes: u64 = records.iter().map(|record| record.n_bytes() + RECORD_OVERHEAD_BYTES).sum();
+        let bytes: u64 = records.iter().map(Record::held_bytes).sum();
         // N-1: nothing is given back that was not held.
         crate::rule!(N1, bytes <= self.held_bytes);
         self.held_bytes = self.held_bytes.saturating_sub(bytes);

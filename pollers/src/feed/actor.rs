@@ -64,7 +64,7 @@ pub(super) struct Actor {
     pub(super) members: BTreeMap<SubscriberId, Box<Member>>,
     tracks: BTreeMap<TrackName, Box<Track>>,
     alarms: BTreeSet<(Instant, TrackName)>,
-    /// Raw bytes of the reads that are held, over all tracks.
+    /// What the reads that are held take in memory, over all tracks.
     held_bytes: u64,
     pub(super) rows: FuturesUnordered<BoxFuture<'static, Row>>,
     /// The queue, when the source is one.
