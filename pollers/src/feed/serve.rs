@@ -13,7 +13,7 @@ use crate::source::{RawRecord, Renderer};
 
 /// Bytes of an arena's chunk, unless one record has more: it has a chunk of its own. So one slow record pins little more than itself.
 const CHUNK_BYTES: usize = 32 << 10;
-/// What a chunk begins with at least, so that it seldom grows.
+/// What a lane's first chunk begins with at least; the next ones begin with all that a chunk has.
 const CHUNK_BYTES_MIN: usize = 4 << 10;
 /// What a record's JSON is guessed to have beside its data.
 const FRAME_BYTES: usize = 1 << 10;
@@ -126,7 +126,8 @@ impl Arena {
             self.closed.push(freeze(full));
         }
         if self.open.capacity() == 0 {
-            self.open.reserve(guess.max(CHUNK_BYTES_MIN));
+            let is_first = self.closed.is_empty();
+            self.open.reserve(guess.max(if is_first { CHUNK_BYTES_MIN } else { CHUNK_BYTES }));
         }
     }
 
