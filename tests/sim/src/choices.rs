@@ -29,17 +29,18 @@ enum Origin {
     Replayed { at: usize, from: Vec<u32> },
 }
 
-/// Stands between the choices and the later ones in the list of a run; far above any number that a world chooses.
+/// Stands between the streams in the list of a run; far above any number that a world chooses.
 const LATER: u32 = u32::MAX;
 
 /// The choices of one run. All that a world leaves to chance goes through here, so the list of numbers is the run.
 ///
-/// What a world has learnt to choose since runs were first kept is drawn from [`Choices::later`]: a stream of its own, so that the runs kept
-/// before mean what they meant.
+/// What a world has learnt to choose since runs were first kept is drawn from [`Choices::later`] and, since it knows syncs, from
+/// [`Choices::power`]: streams of their own, so that the runs kept before mean what they meant.
 #[derive(Debug, Clone)]
 pub struct Choices {
     first: Stream,
     later: Stream,
+    power: Stream,
 }
 
 /// One stream of choices.
@@ -53,14 +54,25 @@ impl Choices {
     /// Choices drawn from a seed.
     pub fn seeded(seed: u64) -> Self {
         let later = Rng::new(seed.rotate_left(32) ^ 0x006c_6174_6572).draw();
-        Self { first: Stream::new(Origin::Drawn(Rng::new(seed)), 2048), later: Stream::new(Origin::Drawn(Rng::new(later)), 128) }
+        let power = Rng::new(seed.rotate_left(16) ^ 0x0070_6f77_6572).draw();
+        let drawn = |seed, n_expected| Stream::new(Origin::Drawn(Rng::new(seed)), n_expected);
+        Self { first: drawn(seed, 2048), later: drawn(later, 128), power: drawn(power, 64) }
     }
 
     /// Choices made before.
     pub fn replayed(mut from: Vec<u32>) -> Self {
-        let later = from.iter().position(|value| *value == LATER).map(|at| from.split_off(at).split_off(1)).unwrap_or_default();
+        let cut = |from: &mut Vec<u32>| {
+            from.iter().position(|value| *value == LATER).map(|at| from.split_off(at).split_off(1)).unwrap_or_default()
+        };
+        let mut later = cut(&mut from);
+        let power = cut(&mut later);
         let replay = |from| Stream::new(Origin::Replayed { at: 0, from }, 0);
-        Self { first: replay(from), later: replay(later) }
+        Self { first: replay(from), later: replay(later), power: replay(power) }
+    }
+
+    /// The stream of what the store's syncs and the power do.
+    pub fn power(&mut self) -> &mut Stream {
+        &mut self.power
     }
 
     /// The stream of what worlds learnt to choose later.
@@ -91,9 +103,14 @@ impl Choices {
     /// What was chosen so far.
     pub fn made(&self) -> Vec<u32> {
         let mut made = self.first.made.clone();
-        if self.later.made.iter().any(|value| *value != 0) {
+        let (has_later, has_power) = (self.later.is_wild(), self.power.is_wild());
+        if has_later || has_power {
             made.push(LATER);
             made.extend(&self.later.made);
+        }
+        if has_power {
+            made.push(LATER);
+            made.extend(&self.power.made);
         }
         made
     }
@@ -102,6 +119,11 @@ impl Choices {
 impl Stream {
     fn new(origin: Origin, n_expected: usize) -> Self {
         Self { origin, made: Vec::with_capacity(n_expected) }
+    }
+
+    /// It has chosen something else than what is tame.
+    fn is_wild(&self) -> bool {
+        self.made.iter().any(|value| *value != 0)
     }
 
     /// A number below `n`; zero is the tame one.
@@ -143,7 +165,7 @@ impl Stream {
     }
 }
 
-/// The choices as one word: numbers with commas, `n*m` for m times n, without the zeros at the end; the later ones after a `/`.
+/// The choices as one word: numbers with commas, `n*m` for m times n, without the zeros at the end; the later ones each after a `/`.
 pub fn format_choices(choices: &[u32]) -> String {
     if let Some(at) = choices.iter().position(|value| *value == LATER) {
         return format!("{}/{}", format_choices(&choices[..at]), format_choices(&choices[at + 1..]));
@@ -197,6 +219,11 @@ mod tests {
         assert_eq!(later, (0..9).map(|_| replayed.later().below(9)).collect::<Vec<_>>());
         assert_eq!(first, (0..9).map(|_| replayed.below(9)).collect::<Vec<_>>());
         assert_eq!(Choices::replayed(plain.made()).later().below(9), 0);
+        let mut last = Choices::seeded(7);
+        let power: Vec<u32> = (0..9).map(|_| last.power().below(9)).collect();
+        let mut replayed = Choices::replayed(parse_choices(&format_choices(&last.made())).expect("it was written so"));
+        assert_eq!(power, (0..9).map(|_| replayed.power().below(9)).collect::<Vec<_>>());
+        assert_eq!(replayed.later().below(9), 0);
     }
 
     #[test]

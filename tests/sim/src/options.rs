@@ -111,6 +111,8 @@ pub struct Options {
     pub stubborn: Stubborn,
     /// When a message that failed is shown again; `None`: when its visibility is over.
     pub retry_after: Option<Duration>,
+    /// How often the store syncs what it has written; zero: each write.
+    pub sync_every_ms: u32,
     pub faults: Faults,
     pub plan: Plan,
 }
@@ -154,12 +156,16 @@ impl Options {
             cramped: later.cramped,
             stubborn: later.stubborn,
             retry_after: None,
+            sync_every_ms: 0,
             faults,
             plan,
         };
         if let Some(safety_ms) = options.safety_ms.checked_sub(SLOW) {
             options.safety_ms = safety_ms;
             options.draw_slowness(choices);
+        }
+        if kind == Kind::Tracks {
+            options.sync_every_ms = choices.power().pick(&[0, 50, 50, 600, 3000]);
         }
         options
     }
