@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout_at;
+use tokio::time::{sleep_until, timeout_at};
 
 use super::RocksOptions;
 use super::database::{Database, SyncWhen};
@@ -134,8 +134,8 @@ impl Writer {
 
     async fn next(&mut self) -> Next {
         if let Some(until) = self.rest_until.take() {
-            // Asleep, so that nobody who asks meanwhile wakes it.
-            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+            // It listens to nobody meanwhile, so that nobody wakes it.
+            sleep_until(until.into()).await;
         }
         let due = self.down.as_ref().map(|down| (down.probe_at, Next::Due)).into_iter();
         let due = due.chain(self.sync_at.map(|at| (at, Next::SyncDue))).min_by_key(|(at, _)| *at);
