@@ -178,7 +178,7 @@ impl Machine {
     /// The store answered.
     pub fn handle_committed(&mut self, id: CommitId, answer: Committed, now: Now) {
         self.begin(now);
-        if let Some(idx) = self.tracks.commits.remove(&id) {
+        if let Some(idx) = self.tracks.commits.get(&id).copied() {
             self.committed(idx, id, answer);
         }
     }

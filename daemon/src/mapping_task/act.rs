@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use forebay_batcher::{Action, Attempt, Checkpoint, CommitId, Committed, Delivery, Fault, Notice, SlotId, TrackIdx};
-use forebay_checkpoints::{StoreError, TrackKey};
+use forebay_batcher::{Action, Attempt, Delivery, Fault, Notice, SlotId, TrackIdx};
+use forebay_checkpoints::TrackKey;
 use forebay_config::Code;
 use forebay_invoker::{Event, Slot, outcome_of};
 use forebay_pollers::{Known, Listing, Source};
@@ -80,20 +80,6 @@ impl Life<'_> {
         });
     }
 
-    fn commit(&mut self, id: CommitId, track: TrackIdx, checkpoint: Checkpoint) {
-        let Some(row) = self.tracks.row(track) else { return };
-        let key = TrackKey(row.name.0.clone());
-        let wiring = Arc::clone(&self.wiring);
-        let lease = self.lease.clone();
-        self.jobs.spawn(About::Commit(id, track), async move {
-            let (answer, error) = match wiring.store.commit(&lease, &key, checkpoint.encode()).await {
-                Ok(()) => (Committed::Durable, None),
-                Err(error) => (committed(&error), Some(Fault::new(Code(error.code()), chain(&error)))),
-            };
-            Done::Committed { id, track, checkpoint: Some(Box::new(checkpoint)), answer, error }
-        });
-    }
-
     /// Forgets the ended tracks that the source does not list any more.
     pub(super) fn forget(&mut self) {
         self.forget_at = None;
@@ -132,16 +118,4 @@ async fn invoke(wiring: Arc<Wiring>, source: Arc<dyn Source>, slot: Slot, attemp
     let outcome = outcome_of(answer, attempt.partial_responses, &attempt.slice, &|reported| source.identify(reported));
     slot.settle(&outcome);
     Done::Invoked { id: attempt.id, outcome, took: Some(began.elapsed()) }
-}
-
-fn committed(error: &StoreError) -> Committed {
-    match error {
-        StoreError::Fenced { .. } => Committed::Fenced,
-        StoreError::Full { .. } => Committed::Full,
-        StoreError::Damaged { .. }
-        | StoreError::RolledBack { .. }
-        | StoreError::InUse { .. }
-        | StoreError::Io { .. }
-        | StoreError::OutOfTurn { .. } => Committed::Failed,
-    }
 }

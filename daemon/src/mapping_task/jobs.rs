@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::future::{Future, pending};
 use std::time::Duration;
 
-use forebay_batcher::{AttemptId, Checkpoint, CommitId, Committed, Delivery, Failure, Fault, NoticeId, Outcome, Reply, TrackIdx};
+use forebay_batcher::{AttemptId, Checkpoint, CommitId, Committed, Delivery, Failure, NoticeId, Outcome, Reply, TrackIdx};
+use forebay_checkpoints::WriteNumber;
 use forebay_pollers::TrackName;
 use tokio::task::{Id, JoinError, JoinSet};
+
+use super::commits::Refused;
 
 /// What a job brought back.
 #[derive(Debug)]
@@ -33,12 +36,10 @@ pub(crate) enum Done {
         id: CommitId,
         /// Of which track.
         track: TrackIdx,
-        /// What is durable when the answer says so.
+        /// What is written when the answer says so.
         checkpoint: Option<Box<Checkpoint>>,
         /// What it said.
-        answer: Committed,
-        /// Why, when it did not take it.
-        error: Option<Fault>,
+        written: Result<WriteNumber, Refused>,
     },
     /// Ended tracks that the source does not list any more, and that the store has forgotten.
     Forgotten(Vec<TrackName>),
@@ -107,7 +108,9 @@ fn died(about: About, error: JoinError) -> Done {
             Done::Invoked { id, outcome: Outcome::Failed { how: Failure::Unknown, reply }, took: None }
         }
         About::Deliver(id) => Done::Delivered { id, answer: Delivery::Refused { error: text.into() } },
-        About::Commit(id, track) => Done::Committed { id, track, checkpoint: None, answer: Committed::Failed, error: Some(text.into()) },
+        About::Commit(id, track) => {
+            Done::Committed { id, track, checkpoint: None, written: Err(Refused { answer: Committed::Failed, error: text.into() }) }
+        }
         About::Forget => Done::Forgotten(Vec::new()),
     }
 }
@@ -127,10 +130,10 @@ mod tests {
     async fn a_job_that_panics_is_answered_for() {
         let mut jobs = Jobs::default();
         jobs.spawn(About::Commit(CommitId(3), TrackIdx(1)), async { panic!("store broke") });
-        let Done::Committed { id: CommitId(3), track: TrackIdx(1), answer: Committed::Failed, error: Some(error), .. } = jobs.next().await
-        else {
+        let Done::Committed { id: CommitId(3), track: TrackIdx(1), written: Err(Refused { answer, error }), .. } = jobs.next().await else {
             panic!("a commit must be answered")
         };
+        assert_eq!(answer, Committed::Failed);
         assert!(error.text.contains("store broke"), "{error}");
         jobs.spawn(About::Invoke(AttemptId(5)), async { panic!("executor broke") });
         assert_eq!(jobs.n_invocations(), 1);

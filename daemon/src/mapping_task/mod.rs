@@ -2,6 +2,7 @@
 //! a machine and its ports; the loop alone touches the machine, so there is no lock.
 
 mod act;
+mod commits;
 mod jobs;
 mod news;
 mod queue;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{AttemptId, Close, Condition, Machine, NoticeId, Place, Plan, ReadId, Slice, SlotId, Tick, TrackIdx, UnixMillis};
-use forebay_checkpoints::Lease;
+use forebay_checkpoints::{Lease, Synced};
 use forebay_invoker::{GateSeat, Slot};
 use forebay_pollers::{Feed, FeedEvent, Subscriber};
 use tokio::sync::{mpsc, watch};
@@ -28,6 +29,7 @@ pub use wiring::Wiring;
 use crate::budget::Allowance;
 use crate::logs::Repeats;
 use crate::registry::{Command, Entry, Lifecycle};
+use commits::Unsynced;
 use jobs::Done;
 use tracks::Tracks;
 
@@ -81,6 +83,8 @@ pub(crate) async fn live(
         sent: BTreeMap::new(),
         noticed: BTreeMap::new(),
         repeats: Repeats::default(),
+        unsynced: Vec::new(),
+        synced: wiring.store.synced(),
         closing: None,
         forget_at: None,
         iterator_age_ms: 0,
@@ -129,6 +133,9 @@ struct Life<'a> {
     /// Notices on their way, for the log.
     noticed: BTreeMap<NoticeId, (Work, Condition)>,
     repeats: Repeats,
+    /// Checkpoints that are written and not synced.
+    unsynced: Vec<Unsynced>,
+    synced: watch::Receiver<Synced>,
     closing: Option<Close>,
     /// When ended tracks are next compared with what the source lists; `None` while that runs and while none has ended.
     forget_at: Option<Tick>,
@@ -162,6 +169,7 @@ enum News {
     Done(Done),
     Slot(Slot),
     Feed(Option<FeedEvent>),
+    Synced,
     Due,
     ForgetDue,
     Replanned,
@@ -215,6 +223,8 @@ impl Life<'_> {
             done = self.jobs.next() => News::Done(done),
             slot = self.seat.granted() => News::Slot(slot),
             event = self.subscriber.events.recv() => News::Feed(event),
+            // The store lives as long as the wiring. Who waits for no sync is not woken by one.
+            Ok(()) = self.synced.changed(), if !self.unsynced.is_empty() => News::Synced,
             () = due => News::Due,
             () = forget => News::ForgetDue,
             // The wiring holds the sender as long as this lives.

@@ -1,6 +1,6 @@
 //! Hands news to the machine: one arm for each kind.
 
-use forebay_batcher::{Close, Committed, Delivery, Fault, Lost, Outcome, SourceNotice, TrackState};
+use forebay_batcher::{Close, Delivery, Fault, Lost, Outcome, SourceNotice, TrackState};
 use forebay_config::Code;
 use forebay_pollers::{FeedEvent, TrackName};
 
@@ -32,6 +32,7 @@ impl Life<'_> {
             }
             News::Feed(Some(event)) => self.hear_feed(event),
             News::Feed(None) => return Err(LifeError::FeedEnded),
+            News::Synced => self.hear_synced(),
             News::Due => self.machine.handle_timeout(now),
             News::ForgetDue => self.forget(),
             News::Replanned => self.replan(),
@@ -59,30 +60,13 @@ impl Life<'_> {
                 }
                 self.machine.handle_delivered(id, answer, now);
             }
-            Done::Committed { id, track, checkpoint, answer, error } => {
-                self.tell_commit(track, answer, error.as_ref());
-                match answer {
-                    Committed::Durable => {
-                        self.store_failing = false;
-                        self.committed_at = Some(now.unix);
-                        if let Some(checkpoint) = checkpoint {
-                            self.tracks.committed(track, *checkpoint);
-                        }
-                    }
-                    Committed::Full | Committed::Failed => self.store_failing = true,
-                    Committed::Fenced => self.is_fenced = true,
-                }
-                self.machine.handle_committed(id, answer, now);
-                if answer == Committed::Fenced {
-                    self.fence();
-                }
-            }
+            Done::Committed { id, track, checkpoint, written } => self.hear_written(id, track, checkpoint, written),
             Done::Forgotten(names) => self.hear_forgotten(&names),
         }
     }
 
     /// Another owner has the mapping, so with one track it has lost them all: none is read or invoked for any more.
-    fn fence(&mut self) {
+    pub(super) fn fence(&mut self) {
         let now = self.wiring.clock.now();
         for idx in self.tracks.open() {
             if self.machine.state(idx) != TrackState::Fenced {
