@@ -1,5 +1,6 @@
 //! Stories of a machine: inputs as lines, actions as a snapshot.
 
+mod crowds;
 mod lapses;
 mod parts;
 mod queues;
