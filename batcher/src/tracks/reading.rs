@@ -118,8 +118,8 @@ impl Machine {
         }
         let must_read = self.is_filling(track);
         let starved_since = self.tracks.starved.remove(&idx);
-        let is_hungry =
-            track.n_waiting < self.n_waiting_max(track) || track.lanes.iter().any(|lane| lane.waiting.is_empty() && lane.chain.is_none());
+        let is_hungry = track.n_waiting <= self.n_waiting_max(track) / 2
+            || track.lanes.iter().any(|lane| lane.waiting.is_empty() && lane.chain.is_none());
         if !must_read && (!is_hungry || track.open.n_finished_ahead() >= self.plan.ahead_max as usize) {
             return;
         }
@@ -132,8 +132,10 @@ impl Machine {
         self.send_read(idx, READ_WAIT_MAX);
     }
 
+    /// Two batches for each lane, and so many that a read costs little for each record. Half of them is read at once.
     fn n_waiting_max(&self, track: &Track) -> usize {
-        self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize
+        let n_in_batches = self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize;
+        n_in_batches.max(AHEAD_RECORDS_MIN)
     }
 
     fn send_read(&mut self, idx: TrackIdx, wait: Duration) {

@@ -2,5 +2,6 @@
 
 mod lapses;
 mod queues;
+mod reads;
 mod script;
 mod tracks;
