@@ -4,6 +4,7 @@ mod crowds;
 mod lapses;
 mod parts;
 mod queues;
+mod reads;
 mod retries;
 mod script;
 mod stops;

@@ -62,7 +62,7 @@ impl Life<'_> {
         self.tell_sent(&attempt, work);
         self.sent.insert(id, work);
         let job = invoke(Arc::clone(&self.wiring), Arc::clone(self.feed.source()), slot, attempt);
-        self.jobs.spawn(About::Invoke(id), job);
+        self.jobs.start(About::Invoke(id), job);
     }
 
     fn deliver(&mut self, notice: Notice) {
@@ -70,7 +70,7 @@ impl Life<'_> {
         self.noticed.insert(id, (Work::of(&notice.slice), notice.condition));
         let wiring = Arc::clone(&self.wiring);
         let source = Arc::clone(self.feed.source());
-        self.jobs.spawn(About::Deliver(id), async move {
+        self.jobs.start(About::Deliver(id), async move {
             let outbox = wiring.outbox.as_ref().expect("a plan without destination makes no notices");
             let answer = match outbox.deliver(&notice, &*source, wiring.clock.now().unix).await {
                 Ok(()) => Delivery::Taken,
@@ -86,7 +86,7 @@ impl Life<'_> {
         let (wiring, lease) = (Arc::clone(&self.wiring), self.lease.clone());
         let source = Arc::clone(self.feed.source());
         let ended = self.tracks.ended_names();
-        self.jobs.spawn(About::Forget, async move {
+        self.jobs.start(About::Forget, async move {
             let gone = match source.tracks(&Known::default()).await {
                 // What cannot be seen may still be there.
                 Ok(Listing { tracks, trouble: None }) => tracks::unlisted(ended, &tracks),

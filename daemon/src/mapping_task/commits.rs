@@ -31,7 +31,7 @@ impl Life<'_> {
         let Some(row) = self.tracks.row(track) else { return };
         let key = TrackKey(row.name.0.clone());
         let (wiring, lease) = (Arc::clone(&self.wiring), self.lease.clone());
-        self.jobs.spawn(About::Commit(id, track), async move {
+        self.jobs.start(About::Commit(id, track), async move {
             let written = wiring.store.write(&lease, &key, checkpoint.encode()).await;
             Done::Committed { id, track, checkpoint: Some(Box::new(checkpoint)), written: written.map_err(|error| Refused::of(&error)) }
         });

@@ -6,7 +6,7 @@ use forebay_pollers::{FeedEvent, TrackName};
 
 use super::jobs::Done;
 use super::start::LifeError;
-use super::{Life, News};
+use super::{Due, Life, News};
 use crate::registry::Command;
 
 impl Life<'_> {
@@ -33,8 +33,8 @@ impl Life<'_> {
             News::Feed(Some(event)) => self.hear_feed(event),
             News::Feed(None) => return Err(LifeError::FeedEnded),
             News::Synced => self.hear_synced(),
-            News::Due => self.machine.handle_timeout(now),
-            News::ForgetDue => self.forget(),
+            News::Due(Due::Machine) => self.machine.handle_timeout(now),
+            News::Due(Due::Forget) => self.forget(),
             News::Replanned => self.replan(),
         }
         Ok(())

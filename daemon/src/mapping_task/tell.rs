@@ -281,7 +281,7 @@ impl Life<'_> {
         let gauges = Gauges {
             n_in_flight: self.jobs.n_invocations(),
             held_bytes: self.machine.held_bytes(),
-            n_tracks: self.tracks.open().len() as u64,
+            n_tracks: self.tracks.n_open(),
             iterator_age_ms: self.iterator_age_ms,
             committed_at: self.committed_at,
             store_failing: self.store_failing,
