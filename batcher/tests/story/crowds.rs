@@ -70,7 +70,7 @@ fn run(plan: &Plan) -> BTreeMap<TrackIdx, u64> {
             }
         }
         for order in orders {
-            let track = order.track.unwrap();
+            let track = order.track.expect("a read of tracks names one");
             let from = next.entry(track).or_insert(0);
             // A track that has no more keeps its read open.
             if *from < N_RECORDS {
@@ -114,7 +114,7 @@ fn now(tick: u64) -> Now {
 fn plan(mixes_tracks: bool) -> Plan {
     Plan {
         generation: 1,
-        batch: BatchPlan { records_max: NonZeroU32::new(100).unwrap(), bytes_max: 6_000_000, window: Duration::ZERO },
+        batch: BatchPlan { records_max: NonZeroU32::new(100).expect("not zero"), bytes_max: 6_000_000, window: Duration::ZERO },
         retry: RetryPlan {
             retries_max: None,
             record_age_max: None,
