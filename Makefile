@@ -8,7 +8,7 @@ export PATH := $(PATH):$(HOME)/.cache/forebay/tools/bin
 SEEDS ?= 200000
 LONG_MINUTES := 150
 
-.PHONY: demo demo-sqs demo-esm bench test long check sim faults fetch setup clients
+.PHONY: demo demo-sqs demo-esm bench bench-core file test long check sim faults fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -30,11 +30,24 @@ demo-esm:
 	@dev/build.sh -p forebay-daemon --no-default-features --features sqs
 	@python3 examples/replacement-esm/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
 
-# What it costs beside a plain loop over the same SDK. By hand: an optimised build takes ten minutes on two cores.
+# What it costs beside the least that the same work can cost: `make bench` a queue, `make bench file` a file. By hand: an optimised build takes
+# ten minutes on two cores.
+ifneq ($(filter file,$(MAKECMDGOALS)),)
+bench: setup
+	$(CARGO) build --locked --offline --profile speed -p forebay-daemon -p forebay-bench --no-default-features --features forebay-daemon/file
+	taskset -c 0 "$(CARGO_TARGET_DIR)/speed/forebay-bench" file
+file: bench
+	@:
+else
 bench: setup
 	@dev/servers.sh
 	$(CARGO) build --locked --offline --profile speed -p forebay-daemon -p forebay-bench
 	"$(CARGO_TARGET_DIR)/speed/forebay-bench" sqs
+endif
+
+# What the core costs for each record, at most what its targets say: ns, and instructions where valgrind is installed.
+bench-core: fetch
+	@dev/bench_core.py "$$($(CARGO) bench --locked --offline --profile speed -p forebay-batcher --bench core --no-run --message-format json 2>/dev/null | python3 dev/executable.py core)"
 
 # Everything, against real servers on loopback: a sample of each in at most 25 minutes once things are compiled.
 test: setup check clients

@@ -3,6 +3,8 @@
 //! `core [ROW [RECORDS]]`: the CPU time of a row, or of all rows, in ns for each record, the making of records left out. Under callgrind
 //! (`make bench-core`) one row is run with two numbers of records, and the difference of instructions counts.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::Arc;

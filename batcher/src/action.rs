@@ -202,7 +202,10 @@ pub struct Discard {
 /// What the store answered to a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Committed {
-    /// It is on disk.
+    /// It is kept, whatever becomes of the process, and a power cut may take it back: the answer for this commit or for a later one of its
+    /// track follows the sync. The track's next commit may go.
+    Written,
+    /// It is on disk, and so is every commit of its track before it.
     Durable,
     /// Another owner has the track; no further action for it.
     Fenced,

@@ -99,7 +99,7 @@ impl Machine {
     /// A track is ours from this checkpoint on.
     pub fn handle_assigned(&mut self, track: TrackIdx, from: Checkpoint, now: Now) {
         self.begin(now);
-        if !self.is_closing() && !self.tracks.by_idx.get(track).is_some() {
+        if !self.is_closing() && self.tracks.by_idx.get(track).is_none() {
             self.assign_track(track, from);
         }
     }
@@ -178,7 +178,7 @@ impl Machine {
     /// The store answered.
     pub fn handle_committed(&mut self, id: CommitId, answer: Committed, now: Now) {
         self.begin(now);
-        if let Some(idx) = self.tracks.commits.remove(&id) {
+        if let Some(idx) = self.tracks.commits.get(&id).copied() {
             self.committed(idx, id, answer);
         }
     }

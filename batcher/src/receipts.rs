@@ -24,7 +24,7 @@ use crate::record::{Generation, Place, Receipt, Record};
 use crate::scale::Scale;
 use crate::time::Tick;
 use crate::timers::Timer;
-use crate::tracks::{RECORD_OVERHEAD_BYTES, Waiting, describe};
+use crate::tracks::{Waiting, describe};
 
 /// What a machine knows about its queue.
 #[derive(Debug)]

@@ -109,6 +109,12 @@ pub struct Section {
     pub bytes: u32,
 }
 
+/// What a record on a track takes beside its bytes: itself, and its place among those that are open, with the room that lists grow by.
+const TRACK_RECORD_BYTES: u64 = 272;
+/// What a message takes beside its bytes: itself, and its receipt in the books of what is held and when it lapses. A node of a map is half empty
+/// when keys come in order.
+const MESSAGE_BYTES: u64 = 800;
+
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -130,5 +136,18 @@ impl Record {
     /// Its rendered size in bytes.
     pub fn n_bytes(&self) -> u64 {
         self.bytes.len() as u64
+    }
+
+    /// What it takes in memory from its read to its end, with what is kept of it elsewhere: what a mapping's share is charged for.
+    pub fn held_bytes(&self) -> u64 {
+        let key = match &self.key {
+            OrderKey::Key(key) => key.len() as u64,
+            OrderKey::Free => 0,
+        };
+        let place = match &self.place {
+            Place::Track(_, position) => TRACK_RECORD_BYTES + 2 * position.0.heap_bytes(),
+            Place::Queue { receipt, .. } => MESSAGE_BYTES + receipt.handle.len() as u64,
+        };
+        self.n_bytes() + self.id.0.heap_bytes() + key + place
     }
 }

@@ -9,6 +9,8 @@ pub enum Rule {
     W2,
     /// Where an idle track stands.
     W3,
+    /// Written and synced.
+    W4,
     /// Order of a key.
     O1,
     /// Lanes of an attempt.
@@ -87,10 +89,11 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::W1,
         Self::W2,
         Self::W3,
+        Self::W4,
         Self::O1,
         Self::O2,
         Self::B1,
@@ -136,6 +139,7 @@ impl Rule {
             Self::W1 => "W-1",
             Self::W2 => "W-2",
             Self::W3 => "W-3",
+            Self::W4 => "W-4",
             Self::O1 => "O-1",
             Self::O2 => "O-2",
             Self::B1 => "B-1",
@@ -185,6 +189,9 @@ impl Rule {
                  dropped it (counted); by nothing else"
             }
             Self::W3 => "a track without open records stands at `passed`",
+            Self::W4 => {
+                "what is finished goes to the store once the commit before is written; only a retry, a notice, an end and a close wait for its sync"
+            }
             Self::O1 => "records of one key are never in flight twice and never overtake",
             Self::O2 => "an attempt holds all its lanes; no lane is held twice",
             Self::B1 => "a batch keeps its record and byte limits, unless it is a single record",

@@ -29,6 +29,14 @@ impl ShortBytes {
         }
     }
 
+    /// What they take beside their own place.
+    pub fn heap_bytes(&self) -> u64 {
+        match &self.0 {
+            Repr::Inline { .. } => 0,
+            Repr::Heap(bytes) => bytes.len() as u64,
+        }
+    }
+
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
@@ -131,6 +139,7 @@ mod tests {
         let long = ShortBytes::new(&[7; INLINE_MAX + 1]);
         assert!(short < long);
         assert_eq!(long.as_slice().len(), INLINE_MAX + 1);
+        assert_eq!([short.heap_bytes(), long.heap_bytes()], [0, INLINE_MAX as u64 + 1]);
         assert_eq!(short, ShortBytes::new(short.as_slice()));
         assert!(ShortBytes::new(b"b") > ShortBytes::new(b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
     }

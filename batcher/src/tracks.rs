@@ -37,8 +37,8 @@ const READ_RECORDS_MAX: u32 = 10_000;
 /// The most bytes that one read is asked for, and what a track is asked for that had nothing the last time.
 const READ_BYTES_MAX: u64 = 1 << 20;
 const READ_BYTES_IDLE: u64 = 64 << 10;
-/// Memory that a record costs beside its bytes.
-pub(crate) const RECORD_OVERHEAD_BYTES: u64 = 160;
+/// However small the batches, as many records may wait on a track.
+const AHEAD_RECORDS_MIN: usize = 100;
 
 /// All tracks of a machine.
 #[derive(Debug, Default)]
@@ -106,6 +106,8 @@ pub(crate) enum Reading {
 pub(crate) struct Committing {
     /// The commit that is open, with the count of changes that it holds.
     open: Option<(CommitId, u64)>,
+    /// Commits that are written and wait for the store's sync, oldest first.
+    unsynced: Vec<(CommitId, u64)>,
     /// The count of changes that is durable.
     pub(crate) durable: u64,
     pub(crate) failing: Option<CommitFailing>,
@@ -153,9 +155,9 @@ impl Track {
         self.is_active() && self.reading == Reading::Idle && !self.is_at_end && self.committing.failing.is_none()
     }
 
-    /// No read and no commit is open, and nothing waits to be written.
+    /// No read and no commit is open, all that was written is synced, and nothing waits to be written.
     pub(crate) fn is_quiet(&self) -> bool {
-        !matches!(self.reading, Reading::Open(_)) && self.committing.open.is_none() && !self.has_news()
+        !matches!(self.reading, Reading::Open(_)) && self.committing.is_settled() && !self.has_news()
     }
 
     /// A checkpoint would say something new.
@@ -212,7 +214,9 @@ impl Machine {
         let lanes = track.lanes.replace(0);
         track.open = OpenRecords::default();
         track.is_dirty = false;
-        track.committing.open = None;
+        for (id, _) in track.committing.open.take().into_iter().chain(track.committing.unsynced.drain(..)) {
+            self.tracks.commits.remove(&id);
+        }
         track.committing.failing = None;
         self.timers.set(Timer::Reread(idx), None);
         self.timers.set(Timer::Recommit(idx), None);

@@ -1,7 +1,7 @@
 //! The store in memory: the same rules, nothing durable, and faults on demand for tests.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
@@ -9,13 +9,16 @@ use tokio::sync::watch;
 use crate::ledger::{self, Change};
 use crate::row::Name;
 use crate::staged::{Rows, Staged};
-use crate::store::{BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, StoreError, StoreHealth, TrackKey};
+use crate::store::{
+    BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, StoreError, StoreHealth, Synced, TrackKey, WriteNumber,
+};
 
 /// Keeps checkpoints as long as the process lives. Its folder is called `memory`.
 #[derive(Debug)]
 pub struct MemoryStore {
     inner: Mutex<Inner>,
     health: watch::Sender<StoreHealth>,
+    synced: watch::Sender<Synced>,
 }
 
 #[derive(Debug, Default)]
@@ -28,11 +31,13 @@ struct Inner {
     full: bool,
     closed: bool,
     n_writes: u64,
+    /// Nothing is told to be synced.
+    holds_syncs: bool,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self { inner: Mutex::default(), health: watch::Sender::new(StoreHealth::Ok) }
+        Self { inner: Mutex::default(), health: watch::Sender::new(StoreHealth::Ok), synced: watch::Sender::default() }
     }
 }
 
@@ -62,6 +67,26 @@ impl MemoryStore {
     pub fn empty(&self) {
         self.lock().full = false;
         self.health.send_replace(StoreHealth::Ok);
+    }
+
+    /// Tells of no sync until [`Self::sync`] or [`Self::fail_sync`].
+    pub fn hold_syncs(&self) {
+        self.lock().holds_syncs = true;
+    }
+
+    /// Tells that all is synced, and from now on so is each write.
+    pub fn sync(&self) {
+        let mut inner = self.lock();
+        inner.holds_syncs = false;
+        self.synced.send_modify(|synced| synced.upto = WriteNumber(inner.n_writes));
+    }
+
+    /// Tells that what was written is lost, for its sync failed; each write after it is synced.
+    pub fn fail_sync(&self) {
+        let mut inner = self.lock();
+        inner.holds_syncs = false;
+        let error = Arc::new(inner.io("written", "it was told to fail its sync"));
+        self.synced.send_modify(|synced| synced.lost = Some((WriteNumber(inner.n_writes), error)));
     }
 
     /// Grants the mapping to somebody else: whoever holds it is fenced.
@@ -178,6 +203,22 @@ impl CheckpointStore for MemoryStore {
 
     fn commit<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {
         self.change(lease, Change::Commit(track.clone(), checkpoint))
+    }
+
+    fn write<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<WriteNumber, StoreError>> {
+        Box::pin(async move {
+            let mut inner = self.lock();
+            inner.write(|staged| ledger::apply(staged, lease, Change::Commit(track.clone(), checkpoint)))?;
+            let number = WriteNumber(inner.n_writes);
+            if !inner.holds_syncs {
+                self.synced.send_modify(|synced| synced.upto = number);
+            }
+            Ok(number)
+        })
+    }
+
+    fn synced(&self) -> watch::Receiver<Synced> {
+        self.synced.subscribe()
     }
 
     fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -4,11 +4,13 @@
 //!
 //! What is promised, and by what:
 //!
-//! - An acknowledged write survives kill -9 and power loss: every group of writes is synced before its answers go out.
+//! - A write that is answered as durable survives kill -9 and power loss: its group is synced before the answers go out.
+//! - A checkpoint that is answered as written survives kill -9. One sync every [`RocksOptions::commit_interval`] makes all of them durable,
+//!   and says so; a power cut takes back what was written since the last one, newest first, and nothing else.
 //! - A flipped bit is refused: RocksDB checks its blocks and log records, every row carries a checksum over key and content.
 //! - A missing or older *row* is refused: each write carries, as its last row, the sum of all rows' fingerprints.
-//! - A database that is older *as a whole* is refused: the seal, outside of it, counts acknowledged writes. It is synced after each
-//!   group of writes and before the answers go out.
+//! - A database that is older *as a whole* is refused: the seal, outside of it, counts durable writes. It is synced after each sync of the
+//!   database and before the answers go out.
 //! - A whole folder brought back from a copy is a step back that nobody can see from inside: records repeat, and epochs are still
 //!   above the wall clock of their grant.
 
@@ -16,6 +18,7 @@ mod database;
 mod generation;
 #[cfg(test)]
 mod group_tests;
+mod kept;
 mod lock;
 mod refusal;
 mod repair;
@@ -34,7 +37,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ledger::Change;
-use crate::store::{BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, StoreError, StoreHealth, TrackKey};
+use crate::store::{
+    BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, StoreError, StoreHealth, Synced, TrackKey, WriteNumber,
+};
 
 pub use repair::{Repaired, repair};
 use request::{Request, Write};
@@ -53,12 +58,14 @@ pub struct RocksOptions {
     pub bytes_max: Option<u64>,
     /// How often a store that is full or failing looks whether it can come back.
     pub probe_interval: Duration,
+    /// How long a checkpoint that is written may wait for its sync; zero syncs each write. It is what a power cut may take back.
+    pub commit_interval: Duration,
 }
 
 impl RocksOptions {
-    /// A folder with the usual limits: the file system's room, a probe each second.
+    /// A folder with the usual limits: the file system's room, a probe each second, each write synced.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), bytes_max: None, probe_interval: Duration::from_secs(1) }
+        Self { folder: folder.into(), bytes_max: None, probe_interval: Duration::from_secs(1), commit_interval: Duration::ZERO }
     }
 }
 
@@ -68,6 +75,7 @@ pub struct RocksStore {
     folder: String,
     requests: mpsc::Sender<Request>,
     health: watch::Receiver<StoreHealth>,
+    synced: watch::Receiver<Synced>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -80,9 +88,10 @@ impl RocksStore {
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let (opened, opening) = oneshot::channel();
         let (health, watched) = watch::channel(StoreHealth::Ok);
+        let (told, synced) = watch::channel(Synced::default());
         let thread = std::thread::Builder::new()
             .name("checkpoints".to_owned())
-            .spawn(move || match Writer::open(options, inbox, health) {
+            .spawn(move || match Writer::open(options, inbox, health, told) {
                 Ok(mut writer) => {
                     if opened.send(Ok(())).is_ok() {
                         writer.keep_running();
@@ -93,7 +102,7 @@ impl RocksStore {
             })
             .map_err(|cause| failed(cause.into()))?;
         let refused = match opening.await {
-            Ok(Ok(())) => return Ok(Self { folder, requests, health: watched, thread: Mutex::new(Some(thread)) }),
+            Ok(Ok(())) => return Ok(Self { folder, requests, health: watched, synced, thread: Mutex::new(Some(thread)) }),
             Ok(Err(error)) => error,
             Err(_) => failed("its thread panicked".into()),
         };
@@ -146,6 +155,15 @@ impl CheckpointStore for RocksStore {
         self.change(lease, Change::Commit(track.clone(), checkpoint))
     }
 
+    fn write<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<WriteNumber, StoreError>> {
+        let change = Change::Commit(track.clone(), checkpoint);
+        Box::pin(self.ask(move |answer| Request::Write(Write::Checkpoint { lease: lease.clone(), change, answer })))
+    }
+
+    fn synced(&self) -> watch::Receiver<Synced> {
+        self.synced.clone()
+    }
+
     fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>> {
         self.change(lease, Change::Forget(tracks.to_vec()))
     }
@@ -195,6 +213,26 @@ impl Drop for RocksStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_waits_for_its_sync_when_the_database_is_lost_is_told_to_be_in_doubt() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = RocksOptions { commit_interval: Duration::from_secs(3600), ..RocksOptions::new(folder.path()) };
+        let store = RocksStore::open(options).await.unwrap();
+        let (mapping, track) = (MappingId("m".into()), TrackKey("t".into()));
+        let lease = store.acquire(&mapping).await.unwrap();
+        store.create(&lease, Vec::new()).await.unwrap();
+        let mut synced = store.synced();
+        let lost = store.write(&lease, &track, b"1".to_vec()).await.unwrap();
+        store.requests.send(Request::Panic).await.unwrap();
+        synced.wait_for(|it| it.of(lost).is_some()).await.unwrap();
+        assert!(matches!(synced.borrow().of(lost), Some(Err(error)) if matches!(*error, StoreError::Io { .. })));
+        store.health().wait_for(|it| *it == StoreHealth::Ok).await.unwrap();
+        let next = store.write(&lease, &track, b"2".to_vec()).await.unwrap();
+        assert!(synced.borrow().of(next).is_none(), "nothing is in doubt of what came later");
+        store.close().await;
+        assert!(synced.borrow().of(next).is_some_and(|it| it.is_ok()));
+    }
 
     #[tokio::test]
     async fn a_thread_that_panics_is_seen_and_the_store_comes_back_by_itself() {

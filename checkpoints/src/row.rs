@@ -54,6 +54,11 @@ impl Name {
         }
     }
 
+    /// Whether the rows of this kind of key may be large: their bodies are others'.
+    pub(crate) fn is_large(key: &[u8]) -> bool {
+        matches!(key.first(), Some(b'c' | b'd'))
+    }
+
     /// The beginning of the keys of all checkpoints of a mapping.
     pub(crate) fn checkpoints_of(mapping: &MappingId) -> Vec<u8> {
         sized(b'c', mapping)

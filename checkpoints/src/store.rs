@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::watch;
@@ -59,7 +60,31 @@ pub enum StoreHealth {
     },
 }
 
-/// Keeps places and proves ownership. Every write is durable when its future is ready.
+/// Which write of a store's life it was; it grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct WriteNumber(pub u64);
+
+/// What a store has synced.
+#[derive(Debug, Clone, Default)]
+pub struct Synced {
+    /// The last write that is on disk, and all before it but those that were lost.
+    pub upto: WriteNumber,
+    /// The last write of which nobody knows whether it is on disk, for its sync failed, and why.
+    pub lost: Option<(WriteNumber, Arc<StoreError>)>,
+}
+
+impl Synced {
+    /// What became of a write; `None` while it waits. Whoever looks late may be told of a failure that came after its sync, never of a sync
+    /// that was none.
+    pub fn of(&self, write: WriteNumber) -> Option<Result<(), Arc<StoreError>>> {
+        match &self.lost {
+            Some((lost, error)) if write <= *lost => Some(Err(Arc::clone(error))),
+            Some(_) | None => (write <= self.upto).then_some(Ok(())),
+        }
+    }
+}
+
+/// Keeps places and proves ownership. Every write but [`Self::write`] is durable when its future is ready.
 ///
 /// A write that fails with [`StoreError::Full`] or [`StoreError::Io`] may be on disk all the same; every write may be repeated.
 /// A dropped future takes nothing back: its write may still happen.
@@ -74,8 +99,14 @@ pub trait CheckpointStore: Send + Sync {
     fn load<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Option<Vec<KeptTrack>>, StoreError>>;
     /// Creates the mapping: its list of tracks and a checkpoint for each, in one write. Repeating the same creation is allowed, another one is not.
     fn create<'a>(&'a self, lease: &'a Lease, tracks: Vec<(TrackKey, Vec<u8>)>) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Writes a checkpoint; a track that is not on the list joins it in the same write. Concurrent commits share one sync.
+    /// Writes a checkpoint and syncs it; a track that is not on the list joins it in the same write. Concurrent commits share one sync.
     fn commit<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Writes a checkpoint as [`Self::commit`] does, and does not wait for the sync: when its future is ready a kill of the process takes
+    /// nothing back, and [`Self::synced`] tells when a power cut does not either. A pause of about a millisecond between such writes lets many
+    /// share one.
+    fn write<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<WriteNumber, StoreError>>;
+    /// Tells what is synced.
+    fn synced(&self) -> watch::Receiver<Synced>;
     /// Takes tracks off the list and their checkpoints away: they ended and the source does not have them any more.
     fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Deletes the mapping and all it kept, its note too, in one write. The lease ends with it.

@@ -42,6 +42,8 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// The folder of the checkpoints; `None` leaves it to the daemon.
     pub data_dir: Option<PathBuf>,
+    /// How long a checkpoint that is written may wait for its sync; zero syncs each.
+    pub commit_interval: Duration,
     /// How long running invocations get at the end.
     pub shutdown_grace: Duration,
     /// Bytes that records may take in memory.
@@ -150,6 +152,7 @@ impl<'d> Check<'d> {
         let top = [
             &settings::ADMIN,
             &settings::DATA_DIR,
+            &settings::COMMIT_INTERVAL,
             &settings::SHUTDOWN_GRACE,
             &settings::MEMORY_BUDGET,
             &settings::MEMORY_SHARE,

@@ -13,6 +13,10 @@ impl RecordFilter for Patterns {
         self.0.needs_data()
     }
 
+    fn needs_metadata(&self) -> bool {
+        self.0.needs_metadata()
+    }
+
     fn passes(&self, metadata: &[u8], data: Option<&[u8]>) -> bool {
         self.0.passes(metadata, data)
     }

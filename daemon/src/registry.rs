@@ -162,7 +162,7 @@ pub struct Entry {
     farewell: Mutex<Lifecycle>,
     last_error: Mutex<Option<LastError>>,
     outlook: Mutex<Option<Arc<Outlook>>>,
-    errands: Mutex<Option<mpsc::Sender<Errand>>>,
+    errands: Mutex<Option<mpsc::Sender<Box<Errand>>>>,
     calm: watch::Sender<Calm>,
     metrics: Arc<MappingMetrics>,
     commands: mpsc::Sender<Command>,
@@ -345,7 +345,7 @@ impl Entry {
     }
 
     /// The way to whoever keeps the mapping, running or not.
-    pub fn set_errands(&self, errands: mpsc::Sender<Errand>) {
+    pub fn set_errands(&self, errands: mpsc::Sender<Box<Errand>>) {
         *lock(&self.errands) = Some(errands);
     }
 
@@ -373,7 +373,7 @@ impl Entry {
     }
 
     fn run_errand(&self, errand: Errand) -> Option<()> {
-        lock(&self.errands).as_ref()?.try_send(errand).ok()
+        lock(&self.errands).as_ref()?.try_send(Box::new(errand)).ok()
     }
 
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {

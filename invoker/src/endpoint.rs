@@ -7,7 +7,7 @@ use forebay_clients::{Answer, ExchangeError, HttpClient, HttpClients, Limits, Pi
 use forebay_config::function::HttpSettings;
 use forebay_config::header;
 use forebay_config::url::{self, UrlMistake};
-use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Uri};
 
 /// An endpoint of the config file cannot be used.
@@ -72,13 +72,20 @@ impl Endpoint {
     }
 
     /// Posts once. `own` are headers of this request; those of the settings win over them.
-    pub(crate) async fn post(&self, own: HeaderMap, pieces: Vec<Bytes>, limits: Limits) -> Result<Answer, ExchangeError> {
+    pub(crate) async fn post(
+        &self,
+        own: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+        pieces: Vec<Bytes>,
+        limits: Limits,
+    ) -> Result<Answer, ExchangeError> {
         let mut request = Request::new(Pieces::new(pieces));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.url.clone();
         let headers = request.headers_mut();
-        *headers = own;
-        headers.extend(self.headers.clone());
+        headers.clone_from(&self.headers);
+        for (name, value) in own {
+            headers.entry(name).or_insert(value);
+        }
         self.client.exchange(request, limits).await
     }
 }

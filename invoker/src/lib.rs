@@ -8,6 +8,7 @@ pub mod executors;
 pub mod gate;
 pub mod notice;
 pub mod outcome;
+mod request_id;
 
 pub use destination::{DeliveryError, Destination, FailureRecord};
 pub use endpoint::EndpointError;

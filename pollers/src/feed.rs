@@ -11,6 +11,8 @@ mod behind;
 mod behind_tests;
 mod contained;
 mod desk;
+#[cfg(test)]
+mod held_tests;
 mod inbox;
 #[cfg(test)]
 mod listing_tests;
@@ -31,7 +33,7 @@ use tokio::task::JoinHandle;
 
 use self::actor::Actor;
 use self::inbox::{Command, Inbox};
-pub use self::subscription::{RecordFilter, Subscriber, Subscription};
+pub use self::subscription::{Events, RecordFilter, Subscriber, Subscription, lets_through};
 use crate::source::{Source, TrackInfo};
 
 /// Limits of a feed. The default suits all sources.
@@ -39,7 +41,7 @@ use crate::source::{Source, TrackInfo};
 pub struct FeedLimits {
     /// The most raw bytes that one read asks for; one record may go over it.
     pub raw_bytes_max: u64,
-    /// Raw bytes of reads kept for subscribers that lag, over all tracks; one that lags further gets a reader of its own.
+    /// Memory of the raw reads that are kept for subscribers that lag, over all tracks; one that lags further gets a reader of its own.
     pub shared_bytes_max: u64,
 }
 
@@ -65,7 +67,8 @@ impl Feed {
     /// Starts reading for whoever subscribes. Must be called within a tokio runtime.
     pub fn start(source: Arc<dyn Source>, limits: FeedLimits) -> Self {
         let inbox = Arc::new(Inbox::default());
-        let task = tokio::spawn(Actor::new(Arc::clone(&source), limits, Arc::clone(&inbox)).run());
+        let actor = Box::new(Actor::new(Arc::clone(&source), limits, Arc::clone(&inbox)));
+        let task = tokio::spawn(actor.run());
         Self { shared: Arc::new(Shared { source, inbox, task: Mutex::new(Some(task)) }) }
     }
 

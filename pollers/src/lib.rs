@@ -12,6 +12,6 @@ pub mod source;
 pub mod sqs;
 
 pub use catalog::kinds;
-pub use feed::{Feed, FeedEvent, FeedLimits, RecordFilter, Subscriber, Subscription};
+pub use feed::{Events, Feed, FeedEvent, FeedLimits, RecordFilter, Subscriber, Subscription, lets_through};
 pub use places::{Backlog, PlaceError, Stand};
 pub use source::*;

@@ -1,5 +1,8 @@
 //! Each bound, at its value and one beyond.
 
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use forebay_api::mapping::BODY_BYTES_MAX;
@@ -93,6 +96,44 @@ async fn connections_have_a_bound_and_those_beyond_it_wait() {
     open.pop();
     assert_eq!(waiting.await.status, 200);
     drop(open);
+    server.stop(LONG).await;
+}
+
+/// A log that panics over the first line that holds this: what writes the line dies where it stands.
+#[derive(Clone)]
+struct DiesOver(&'static str, Arc<AtomicBool>);
+
+impl Write for DiesOver {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let is_it = String::from_utf8_lossy(line).contains(self.0);
+        assert!(!is_it || self.1.swap(true, Ordering::SeqCst), "the test wants the listener to die");
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_panics_accepts_on() {
+    let log = DiesOver("FB-0521", Arc::default());
+    let has_died = Arc::clone(&log.1);
+    let _log = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || log.clone()).finish());
+    let world = World::open().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Listener::Tcp(listener, Tls::default()).serve_at_most(1, Via::Api, world.front.router(axum::Router::new()));
+    // With one connection it is full, says so, and dies over that.
+    let open = TcpStream::connect(address).await.unwrap();
+    while !has_died.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    drop(open);
+    for _ in 0..2 {
+        let next = TcpStream::connect(address).await.unwrap();
+        assert_eq!(exchange(next, &list(PATH, "")).await.status, 200);
+    }
     server.stop(LONG).await;
 }
 

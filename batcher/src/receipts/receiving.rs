@@ -60,7 +60,7 @@ impl Machine {
             let seq = self.next_id();
             self.receipts.held.insert(receipt.clone(), Held { visible_until: None, stage: Stage::Waiting(seq), is_extending: false });
             self.receipts.set_visible(&receipt, visible_until);
-            self.held_bytes += record.n_bytes() + RECORD_OVERHEAD_BYTES;
+            self.held_bytes += record.held_bytes();
             self.put_waiting(seq, record);
         }
     }

@@ -72,6 +72,9 @@ impl Machine {
         let first = unit.first().filter(|_| may_start && unit.chain().is_none());
         let now = first.map(|first| Counted { n_records: unit.n_waiting(), bytes: unit.waiting_bytes(), since: first.since, is_ended });
         let before = std::mem::replace(&mut unit.counted, now);
+        if now.is_some() && !std::mem::replace(&mut unit.is_in_line, true) {
+            self.tracks.group.stand_in_line((idx, lane));
+        }
         self.tracks.group.count((idx, lane), before, now);
     }
 
@@ -122,13 +125,15 @@ impl Machine {
         let mut filler = Filler::new(&self.plan);
         let mut holds = Vec::new();
         while let Some((idx, lane)) = self.tracks.group.next_lane() {
-            let unit = self.tracks.by_idx.get(idx).and_then(|track| track.lanes.get(lane));
-            if unit.is_none_or(|unit| unit.counted.is_none()) {
+            let Some(unit) = self.lane_mut(idx, lane) else { continue };
+            unit.is_in_line = false;
+            if unit.counted.is_none() {
                 continue;
             }
             let is_any = self.fill_from(idx, lane, &mut filler, &mut holds);
             if filler.closed().is_some() || filler.is_oversize() {
-                if !is_any {
+                if !is_any && let Some(unit) = self.lane_mut(idx, lane) {
+                    unit.is_in_line = true;
                     self.tracks.group.keeps_turn((idx, lane));
                 }
                 break;

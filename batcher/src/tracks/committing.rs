@@ -4,6 +4,27 @@ use super::batching::position;
 use super::*;
 use crate::attempt::Slice;
 
+impl Committing {
+    /// Every commit has had its last answer.
+    pub(super) fn is_settled(&self) -> bool {
+        self.open.is_none() && self.unsynced.is_empty()
+    }
+
+    /// The commits that an answer is about, its own last; none when it is not waited for. A sync speaks for all before it.
+    fn hear(&mut self, id: CommitId, answer: Committed) -> Vec<(CommitId, u64)> {
+        let Some(open) = self.open.take_if(|(open, _)| *open == id) else {
+            let at = self.unsynced.iter().position(|(it, _)| *it == id).filter(|_| answer != Committed::Written);
+            return at.map(|at| self.unsynced.drain(..=at).collect()).unwrap_or_default();
+        };
+        match answer {
+            Committed::Written => self.unsynced.push(open),
+            Committed::Durable => return self.unsynced.drain(..).chain([open]).collect(),
+            Committed::Fenced | Committed::Full | Committed::Failed => {}
+        }
+        vec![open]
+    }
+}
+
 impl Machine {
     /// Finishes records of one track, in ascending order of position.
     pub(crate) fn finish_on_track(&mut self, idx: TrackIdx, records: &[Record]) {
@@ -152,13 +173,20 @@ impl Machine {
         let now = self.now.tick;
         let seed = self.seed_of(u64::from(idx.0) ^ 0xc0);
         let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
-        let Some((_, mark)) = track.committing.open.take_if(|(open, _)| *open == id) else { return };
+        let heard = track.committing.hear(id, answer);
+        let Some((_, mark)) = heard.last().copied() else { return };
+        for (id, _) in heard.iter().filter(|_| answer != Committed::Written) {
+            self.tracks.commits.remove(id);
+        }
         match answer {
+            // W-4: the next one may go, and nothing else follows from it.
+            Committed::Written => {}
             Committed::Durable => {
                 self.counts.committed += 1;
                 let was_failing = track.committing.failing.take().is_some();
                 track.committing.durable = mark;
-                if track.is_end_written && !track.is_dirty {
+                // The last commit is the one that says it has ended.
+                if track.is_end_written && !track.is_dirty && track.committing.is_settled() {
                     track.status = TrackStatus::Ended;
                     self.actions.push_back(Action::Ended(idx));
                 }

@@ -54,15 +54,17 @@ impl Group {
             self.bytes += it.bytes;
             self.n_lanes += 1;
             self.n_ended += u32::from(it.is_ended);
-            if before.is_none() {
-                self.line.push_back(lane);
-            }
         }
         let (before, now) = (before.map(|it| it.since), now.map(|it| it.since));
         if before != now {
             before.map(|since| self.by_age.remove(&(since, lane.0, lane.1)));
             now.map(|since| self.by_age.insert((since, lane.0, lane.1)));
         }
+    }
+
+    /// A lane that came to have something gets its turn.
+    pub(crate) fn stand_in_line(&mut self, lane: (TrackIdx, u32)) {
+        self.line.push_back(lane);
     }
 
     /// The lane whose turn it is to give records.

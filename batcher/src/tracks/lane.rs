@@ -33,6 +33,8 @@ pub(crate) struct Lane {
     pub(crate) window_at: Option<Tick>,
     /// What of it is counted in the group, where batches mix tracks.
     pub(crate) counted: Option<Counted>,
+    /// It stands in the group's line.
+    pub(crate) is_in_line: bool,
 }
 
 /// A record that waits for its batch.
@@ -126,9 +128,9 @@ impl Lanes {
         Some(waiting)
     }
 
-    /// O-2: a chain takes a lane that no other has.
+    /// O-2: a chain takes a lane that no other has. Of a track that was stopped there is none.
     pub(crate) fn hold(&mut self, lane: u32, id: ChainId) {
-        let unit = &mut self.lanes[lane as usize];
+        let Some(unit) = self.lanes.get_mut(lane as usize) else { return };
         crate::rule!(O2, unit.chain.is_none());
         self.n_idle -= u32::from(unit.is_idle());
         unit.chain = Some(id);

@@ -61,7 +61,7 @@ impl Machine {
             let position = position.clone();
             let lane = lane_of(&record.key, &position, n_lanes);
             track.open.open(position.clone());
-            self.held_bytes += record.n_bytes() + RECORD_OVERHEAD_BYTES;
+            self.held_bytes += record.held_bytes();
             if touched.last() != Some(&lane) {
                 touched.push(lane);
             }
@@ -120,7 +120,7 @@ impl Machine {
             return;
         }
         let must_read = self.is_filling(track);
-        let is_below = track.lanes.n_waiting() < self.n_waiting_max(track);
+        let is_below = track.lanes.n_waiting() <= self.n_waiting_max(track) / 2;
         let starved_since = self.tracks.room.forget(idx);
         if !must_read && (!(is_below || track.lanes.is_any_idle()) || self.is_too_far_ahead(track)) {
             return;
@@ -151,8 +151,10 @@ impl Machine {
         }
     }
 
+    /// Two batches for each lane, and so many that a read costs little for each record. Half of them is read at once.
     fn n_waiting_max(&self, track: &Track) -> usize {
-        self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize
+        let n_in_batches = self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize;
+        n_in_batches.max(AHEAD_RECORDS_MIN)
     }
 
     pub(super) fn send_read(&mut self, idx: TrackIdx, wait: Duration) {

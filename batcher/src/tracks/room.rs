@@ -82,7 +82,7 @@ impl Machine {
 
     /// Gives room back; tracks that waited for it read again.
     pub(crate) fn give_room(&mut self, records: &[Record]) {
-        let bytes: u64 = records.iter().map(|record| record.n_bytes() + RECORD_OVERHEAD_BYTES).sum();
+        let bytes: u64 = records.iter().map(Record::held_bytes).sum();
         // N-1: nothing is given back that was not held.
         crate::rule!(N1, bytes <= self.held_bytes);
         self.held_bytes = self.held_bytes.saturating_sub(bytes);

@@ -1,105 +1,137 @@
-//! Stories of many tracks: who reads when another gives up its turn or its room.
+//! Many tracks at once, driven without a script: memory that is short for all of them, and batches that mix them.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::*;
+use forebay_config::{BatchPlan, Redelivery, RetryPlan};
 
-use crate::script::{count, plan};
-
-#[test]
-fn tracks_that_would_read_ahead_do_so_once_nothing_that_was_read_waits_for_a_slot() {
-    let mut crowd = Crowd::new(Plan { lanes: count(2), ..plan() }, 2);
-    crowd.answer_read(0, 16, 4);
-    crowd.answer_read(1, 16, 4);
-    assert!(crowd.reading().is_empty(), "both have enough to do, all of it on one lane");
-    crowd.slot();
-    assert!(crowd.reading().is_empty(), "one batch still waits");
-    crowd.slot();
-    assert_eq!(crowd.reading(), [0, 1], "the other lanes have nothing");
-}
+const N_TRACKS: u32 = 300;
+const N_RECORDS: u64 = 5;
 
 #[test]
-fn all_tracks_that_waited_for_memory_read_when_there_is_some_however_many_they_are() {
-    let mut crowd = Crowd::new(Plan { held_bytes_max: 1_000, ..plan() }, 1);
-    crowd.answer_read(0, 1, 2_000);
-    (1..=200).for_each(|track| crowd.assign(track));
-    assert!(crowd.reading().is_empty(), "one record takes all of the memory");
-    crowd.slot();
-    crowd.succeed();
-    assert!(crowd.reading().len() < 200, "not all of them at once");
-    // A moment later: no time passes, and each look wakes more.
-    while crowd.machine.poll_timeout().is_some_and(|(at, _)| at <= crowd.now.tick) {
-        crowd.machine.handle_timeout(crowd.now);
-        crowd.drain();
+fn where_memory_holds_a_few_records_of_hundreds_of_tracks_every_track_is_read_to_its_end() {
+    for mixes_tracks in [false, true] {
+        let done = run(&Plan { held_bytes_max: 20_000, ..plan(mixes_tracks) });
+        assert_eq!(done.len(), N_TRACKS as usize, "mixed: {mixes_tracks}");
+        assert!(done.values().all(|n| *n == N_RECORDS), "mixed: {mixes_tracks}, {done:?}");
     }
-    assert_eq!(crowd.reading(), Vec::from_iter(0..=200));
 }
 
-/// A machine with tracks of which each answers by itself; the clock stands.
-struct Crowd {
-    machine: Machine,
-    now: Now,
-    reads: BTreeMap<u32, ReadId>,
-    attempts: Vec<AttemptId>,
+#[test]
+fn records_of_many_tracks_fill_one_batch_and_ask_for_one_slot() {
+    let mut machine = Machine::new(Arc::new(Plan { held_bytes_max: 1 << 30, ..plan(true) }), 7);
+    for track in 0..100 {
+        machine.handle_assigned(TrackIdx(track), Checkpoint::at_origin(Origin(ShortBytes::new(b""))), now(1));
+    }
+    let mut orders = Vec::new();
+    while let Some(action) = machine.poll_action() {
+        if let Action::Read(order) = action {
+            orders.push(order);
+        }
+    }
+    for order in orders {
+        machine.handle_read(order.id, Ok(read(order.track.unwrap(), 0, 1)), now(2));
+    }
+    let mut want = 0;
+    while let Some(action) = machine.poll_action() {
+        if let Action::Want(n) = action {
+            want = n;
+        }
+    }
+    assert_eq!(want, 1);
+    machine.handle_slot(SlotId(1), now(3));
+    let n_records = std::iter::from_fn(|| machine.poll_action())
+        .find_map(|action| if let Action::Invoke(_, attempt) = action { Some(attempt.slice.n_records()) } else { None });
+    assert_eq!(n_records, Some(100));
 }
 
-impl Crowd {
-    fn new(plan: Plan, n_tracks: u32) -> Self {
-        let now = Now { tick: Tick(1_000_000), unix: UnixMillis(1_000_000) };
-        let mut crowd = Self { machine: Machine::new(Arc::new(plan), 7), now, reads: BTreeMap::new(), attempts: Vec::new() };
-        (0..n_tracks).for_each(|track| crowd.assign(track));
-        crowd
+/// How many records of each track a function finished that has two slots and always succeeds.
+fn run(plan: &Plan) -> BTreeMap<TrackIdx, u64> {
+    let mut machine = Machine::new(Arc::new(plan.clone()), 7);
+    for track in 0..N_TRACKS {
+        machine.handle_assigned(TrackIdx(track), Checkpoint::at_origin(Origin(ShortBytes::new(b""))), now(1));
     }
-
-    fn assign(&mut self, track: u32) {
-        self.machine.handle_assigned(TrackIdx(track), Checkpoint::at_origin(Origin(ShortBytes::new(b""))), self.now);
-        self.drain();
-    }
-
-    /// Answers a track's first read with so many records of one key.
-    fn answer_read(&mut self, track: u32, n_records: u64, n_bytes: usize) {
-        let record = |n: u64| Record {
-            id: RecordId::new(&n.to_be_bytes()),
-            place: Place::Track(TrackIdx(track), Position::number(n)),
-            key: OrderKey::Key(Bytes::new()),
-            arrival: self.now.unix,
-            bytes: Bytes::from(vec![b'x'; n_bytes]),
-            section: Section::default(),
-        };
-        let read = Read { records: (0..n_records).map(record).collect(), passed: Some(Position::number(n_records)), ..Read::default() };
-        let id = self.reads.remove(&track).expect("its read is open");
-        self.machine.handle_read(id, Ok(read), self.now);
-        self.drain();
-    }
-
-    fn slot(&mut self) {
-        self.machine.handle_slot(SlotId(1), self.now);
-        self.drain();
-    }
-
-    fn succeed(&mut self) {
-        let id = self.attempts.pop().expect("an attempt is open");
-        self.machine.handle_outcome(id, Outcome::Succeeded(Reply::default()), self.now);
-        self.drain();
-    }
-
-    /// The tracks of which a read is open.
-    fn reading(&self) -> Vec<u32> {
-        self.reads.keys().copied().collect()
-    }
-
-    fn drain(&mut self) {
-        while let Some(action) = self.machine.poll_action() {
+    let (mut tick, mut n_slots, mut want, mut next, mut done) = (1, 0, 0, BTreeMap::new(), BTreeMap::new());
+    let mut open = Vec::new();
+    for _ in 0..100_000 {
+        tick += 1_000;
+        let mut orders = Vec::new();
+        while let Some(action) = machine.poll_action() {
             match action {
-                Action::Read(ReadOrder { id, track: Some(track), .. }) => {
-                    self.reads.insert(track.0, id);
-                }
-                Action::Invoke(_, attempt) => self.attempts.push(attempt.id),
-                Action::Want(_) | Action::Commit(..) => {}
-                other => panic!("no part of these stories: {other:?}"),
+                Action::Read(order) => orders.push(order),
+                Action::Want(n) => want = n,
+                Action::Invoke(_, attempt) => open.push(attempt),
+                Action::Commit(id, ..) => machine.handle_committed(id, Committed::Durable, now(tick)),
+                _ => {}
             }
         }
+        for order in orders {
+            let track = order.track.expect("a read of tracks names one");
+            let from = next.entry(track).or_insert(0);
+            // A track that has no more keeps its read open.
+            if *from < N_RECORDS {
+                *from += 1;
+                machine.handle_read(order.id, Ok(read(track, *from - 1, 1)), now(tick));
+            }
+        }
+        if want > 0 && open.len() < 2 {
+            (want, n_slots) = (want - 1, n_slots + 1);
+            machine.handle_slot(SlotId(n_slots), now(tick));
+        } else if let Some(attempt) = open.pop() {
+            for record in attempt.slice.records() {
+                let Place::Track(track, _) = record.place else { unreachable!("all are of tracks") };
+                *done.entry(track).or_insert(0) += 1;
+            }
+            machine.handle_outcome(attempt.id, Outcome::Succeeded(Reply::default()), now(tick));
+        } else if let Some((at, _)) = machine.poll_timeout() {
+            tick = tick.max(at.0);
+            machine.handle_timeout(now(tick));
+        }
+    }
+    done
+}
+
+fn read(track: TrackIdx, from: u64, n: u64) -> Read {
+    let record = |i: u64| Record {
+        id: RecordId::new(&i.to_be_bytes()),
+        place: Place::Track(track, Position::number(i)),
+        key: OrderKey::Key(Bytes::new()),
+        arrival: UnixMillis(0),
+        bytes: Bytes::from(vec![b'x'; 1_000]),
+        section: Section::default(),
+    };
+    Read { records: (from..from + n).map(record).collect(), passed: Some(Position::number(from + n)), ..Read::default() }
+}
+
+fn now(tick: u64) -> Now {
+    Now { tick: Tick(tick), unix: UnixMillis(0) }
+}
+
+fn plan(mixes_tracks: bool) -> Plan {
+    Plan {
+        generation: 1,
+        batch: BatchPlan { records_max: NonZeroU32::new(100).expect("not zero"), bytes_max: 6_000_000, window: Duration::ZERO },
+        retry: RetryPlan {
+            retries_max: None,
+            record_age_max: None,
+            bisect: false,
+            partial_responses: false,
+            redelivery: Redelivery::ByUs,
+            drop_after_destination_failures: None,
+            stop_group_at_first_failure: false,
+        },
+        window: None,
+        lanes: NonZeroU32::MIN,
+        envelope_bytes: 14,
+        mixes_tracks,
+        concurrency_max: None,
+        has_destination: false,
+        held_bytes_max: 0,
+        ahead_max: 10_000,
+        queue: None,
     }
 }

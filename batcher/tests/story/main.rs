@@ -2,6 +2,11 @@
 
 mod crowds;
 mod lapses;
+mod parts;
 mod queues;
+mod reads;
+mod retries;
 mod script;
+mod stops;
 mod tracks;
+mod turns;

@@ -1,4 +1,4 @@
-//! The database: opened only when the seal and the sum of all rows agree with it, and written in groups, each with one sync.
+//! The database: opened only when the seal and the sum of all rows agree with it, written in groups, and synced with a group or later.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use rocksdb::{
 };
 
 use super::generation::Generation;
+use super::kept::{KeptRows, Known};
 use super::room::says_full;
 use super::seal::{Promise, Seal};
 use super::survey;
@@ -28,6 +29,16 @@ pub(super) struct Database {
     db: DB,
     generation: Generation,
     seal: Seal,
+    kept: KeptRows,
+}
+
+/// When a group is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SyncWhen {
+    /// Before the write returns, with all that was written before it.
+    Now,
+    /// With the next sync. A kill of the process takes nothing back, a power cut may.
+    Later,
 }
 
 impl Database {
@@ -51,19 +62,20 @@ impl Database {
             Some(generation) => generation,
             None => Generation { born: Seal::read(folder)?.map_or_else(nanoseconds_now, |promise| promise.born), ..Generation::default() },
         };
-        let mut database = Self { folder: name, db, generation, seal: Seal::open(folder)? };
+        let kept = KeptRows::read(&name, &db)?;
+        let mut database = Self { folder: name, db, generation, seal: Seal::open(folder)?, kept };
         database.generation.opened += 1;
-        database.write(Changes::new())?;
+        database.write(&Changes::new(), SyncWhen::Now)?;
         Ok(database)
     }
 
-    /// Writes a group and syncs it, the generation row last; then notes it in the seal. Both have to be synced before anybody is told.
-    pub(super) fn write(&mut self, changes: Changes) -> Result<(), StoreError> {
+    /// Writes a group, the generation row last. What is synced is noted in the seal, and both are on disk before anybody is told so.
+    pub(super) fn write(&mut self, changes: &Changes, sync: SyncWhen) -> Result<(), StoreError> {
         let mut batch = WriteBatch::default();
         let mut generation = self.generation;
-        for (key, changed) in &changes {
-            if let Some(old) = self.value(key)? {
-                generation.sum.take(&old);
+        for (key, changed) in changes {
+            if let Some(old) = self.kept.fingerprint(key) {
+                generation.sum.take(old);
             }
             match changed {
                 Some(new) => {
@@ -76,10 +88,25 @@ impl Database {
         generation.n_writes += 1;
         batch.put(Name::Generation.key(), generation.encode());
         let mut how = WriteOptions::default();
-        how.set_sync(true);
+        how.set_sync(sync == SyncWhen::Now);
         self.db.write_opt(batch, &how).map_err(|error| rocks_error(&self.folder, "written", error))?;
         self.generation = generation;
-        self.seal.note(&generation)
+        for (key, changed) in changes {
+            match changed {
+                Some(new) => self.kept.put(key, new),
+                None => self.kept.delete(key),
+            }
+        }
+        match sync {
+            SyncWhen::Now => self.seal.note(&generation),
+            SyncWhen::Later => Ok(()),
+        }
+    }
+
+    /// Syncs all that was written, then notes it in the seal.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        self.db.flush_wal(true).map_err(|error| rocks_error(&self.folder, "written", error))?;
+        self.seal.note(&self.generation)
     }
 
     /// Turns the log into tables, which keep one version of each row.
@@ -94,7 +121,11 @@ impl Rows for Database {
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db.get(key).map_err(|error| rocks_error(&self.folder, "read", error))
+        match self.kept.value(key) {
+            Known::Missing => Ok(None),
+            Known::Value(value) => Ok(Some(value.to_vec())),
+            Known::OnDisk => self.db.get(key).map_err(|error| rocks_error(&self.folder, "read", error)),
+        }
     }
 
     fn under(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
@@ -126,8 +157,9 @@ pub(super) fn options() -> Options {
     table.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
     let mut options = Options::default();
     options.create_if_missing(true);
-    // A torn record at the log's end is a write that nobody was told of; anything else that does not read is refused.
-    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    // The log is read up to the first record that does not read. After a power cut that is one of those written since the last sync, whose
+    // pages reach the disk in any order; where it is an earlier one, the database holds less than the seal says, and is refused.
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_recycle_log_file_num(0);
     options.set_paranoid_checks(true);
     options.set_block_based_table_factory(&table);

@@ -29,9 +29,10 @@ impl Sum {
         self.fingerprints = self.fingerprints.wrapping_add(fingerprint(value));
     }
 
-    pub(super) fn take(&mut self, value: &[u8]) {
+    /// Takes the row with this fingerprint off.
+    pub(super) fn take(&mut self, fingerprint: u64) {
         self.n_rows = self.n_rows.wrapping_sub(1);
-        self.fingerprints = self.fingerprints.wrapping_sub(fingerprint(value));
+        self.fingerprints = self.fingerprints.wrapping_sub(fingerprint);
     }
 }
 

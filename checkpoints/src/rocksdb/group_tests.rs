@@ -6,12 +6,13 @@ use super::RocksOptions;
 use super::request::{Request, Write};
 use super::writer::Writer;
 use crate::ledger::Change;
-use crate::store::{Epoch, Lease, MappingId, StoreError, StoreHealth, TrackKey};
+use crate::store::{Epoch, Lease, MappingId, StoreError, StoreHealth, Synced, TrackKey};
 
 fn writer(options: RocksOptions) -> (Writer, mpsc::Sender<Request>) {
     let (requests, inbox) = mpsc::channel(16);
     let (health, _) = watch::channel(StoreHealth::Ok);
-    (Writer::open(options, inbox, health).unwrap(), requests)
+    let (synced, _) = watch::channel(Synced::default());
+    (Writer::open(options, inbox, health, synced).unwrap(), requests)
 }
 
 fn send<T>(requests: &mpsc::Sender<Request>, request: impl FnOnce(super::request::Answer<T>) -> Request) -> Told<T> {

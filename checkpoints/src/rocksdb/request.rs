@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use crate::ledger::{self, Change};
 use crate::memory::seconds_now;
 use crate::staged::{Changes, Staged};
-use crate::store::{Epoch, KeptTrack, Lease, MappingId, StoreError};
+use crate::store::{Epoch, KeptTrack, Lease, MappingId, StoreError, WriteNumber};
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -48,6 +48,12 @@ pub(super) enum Write {
         change: Change,
         answer: Answer<()>,
     },
+    /// Answered when it is written.
+    Checkpoint {
+        lease: Lease,
+        change: Change,
+        answer: Answer<WriteNumber>,
+    },
     /// `None` takes the note away.
     Note {
         mapping: MappingId,
@@ -60,6 +66,7 @@ impl Write {
     pub(super) fn refuse(self, why: &Refusal, folder: &Path) {
         match self {
             Self::Acquire { answer, .. } => reply(answer, Err(why.error(folder))),
+            Self::Checkpoint { answer, .. } => reply(answer, Err(why.error(folder))),
             Self::Change { answer, .. } | Self::Note { answer, .. } => reply(answer, Err(why.error(folder))),
         }
     }
@@ -69,12 +76,22 @@ impl Write {
 pub(super) enum Waiting {
     Lease(Lease, Answer<Lease>),
     Done(Answer<()>),
+    Written(Answer<WriteNumber>),
 }
 
 impl Waiting {
-    pub(super) fn settle(self, refusal: Option<&Refusal>, folder: &Path) {
-        let error = refusal.map(|why| why.error(folder));
+    /// Its answer follows the sync.
+    pub(super) fn wants_sync(&self) -> bool {
         match self {
+            Self::Lease(..) | Self::Done(_) => true,
+            Self::Written(_) => false,
+        }
+    }
+
+    pub(super) fn settle(self, written: Result<WriteNumber, &Refusal>, folder: &Path) {
+        let error = written.err().map(|why| why.error(folder));
+        match self {
+            Self::Written(answer) => reply(answer, written.map_err(|why| why.error(folder))),
             Self::Lease(lease, answer) => reply(answer, error.map_or(Ok(lease), Err)),
             Self::Done(answer) => reply(answer, error.map_or(Ok(()), Err)),
         }
@@ -93,6 +110,10 @@ pub(super) fn stage(database: &Database, group: Vec<Write>) -> (Vec<Waiting>, Ch
             },
             Write::Change { lease, change, answer } => match ledger::apply(&mut staged, &lease, change) {
                 Ok(()) => waiting.push(Waiting::Done(answer)),
+                Err(error) => reply(answer, Err(error)),
+            },
+            Write::Checkpoint { lease, change, answer } => match ledger::apply(&mut staged, &lease, change) {
+                Ok(()) => waiting.push(Waiting::Written(answer)),
                 Err(error) => reply(answer, Err(error)),
             },
             Write::Note { mapping, note, answer } => {

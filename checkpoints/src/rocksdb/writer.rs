@@ -1,20 +1,21 @@
 //! The store's own thread: it answers all calls one after the other, groups writes, and brings the store back when it went down.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout_at;
+use tokio::time::{sleep_until, timeout_at};
 
 use super::RocksOptions;
-use super::database::Database;
+use super::database::{Database, SyncWhen};
 use super::lock::FolderLock;
 use super::refusal::Refusal;
-use super::request::{Answer, Request, Write, reply, stage};
+use super::request::{Answer, Request, Waiting, Write, reply, stage};
 use super::room::{folder_bytes, io_error, probe};
 use crate::ledger;
 use crate::staged::{Changes, Staged};
-use crate::store::{StoreError, StoreHealth};
+use crate::store::{StoreError, StoreHealth, Synced, WriteNumber};
 
 /// A store that is down does not look for room more often than this, whatever it is told.
 const PROBE_INTERVAL_MIN: Duration = Duration::from_millis(1);
@@ -22,6 +23,8 @@ const PROBE_INTERVAL_MIN: Duration = Duration::from_millis(1);
 const GROUP_MAX: usize = 256;
 /// A store that is damaged comes back only when somebody mends it, and looking costs a walk over all rows.
 const DAMAGED_PROBES: u32 = 30;
+/// The least time between two writes that are not synced: what comes meanwhile is one write and wakes the thread once.
+const WRITE_PAUSE: Duration = Duration::from_millis(1);
 /// After how many bytes written the folder is measured again.
 const MEASURE_BYTES: u64 = 256 << 10;
 
@@ -29,8 +32,14 @@ pub(super) struct Writer {
     options: RocksOptions,
     requests: mpsc::Receiver<Request>,
     health: watch::Sender<StoreHealth>,
+    synced: watch::Sender<Synced>,
     /// `None` while the database cannot be opened.
     database: Option<Database>,
+    n_written: WriteNumber,
+    /// When what was written is synced; `None` when all of it is.
+    sync_at: Option<Instant>,
+    /// No write before this.
+    rest_until: Option<Instant>,
     down: Option<Down>,
     measured: Measured,
     // The database is closed before the folder is given back.
@@ -58,10 +67,23 @@ impl Writer {
         options: RocksOptions,
         requests: mpsc::Receiver<Request>,
         health: watch::Sender<StoreHealth>,
+        synced: watch::Sender<Synced>,
     ) -> Result<Self, StoreError> {
         let lock = FolderLock::take(&options.folder)?;
         let opened = Database::open(&options.folder);
-        let mut writer = Self { options, requests, health, database: None, down: None, measured: Measured::default(), _lock: lock };
+        let mut writer = Self {
+            options,
+            requests,
+            health,
+            synced,
+            database: None,
+            n_written: WriteNumber(0),
+            sync_at: None,
+            rest_until: None,
+            down: None,
+            measured: Measured::default(),
+            _lock: lock,
+        };
         match opened {
             Ok(database) => writer.database = Some(database),
             Err(error @ StoreError::Full { .. }) => writer.go_down(&error, true),
@@ -98,9 +120,12 @@ impl Writer {
             match runtime.block_on(self.next()) {
                 Next::Asked(request) => closed = self.answer(request),
                 Next::Due => self.come_back_if_due(),
+                Next::SyncDue => {}
                 Next::Dropped => break,
             }
+            self.sync_if(|at| at <= Instant::now());
         }
+        self.sync_if(|_| true);
         self.database = None;
         if let Some(answer) = closed {
             reply(answer, Ok(()));
@@ -108,14 +133,39 @@ impl Writer {
     }
 
     async fn next(&mut self) -> Next {
-        let asked = match &self.down {
-            Some(down) => match timeout_at(down.probe_at.into(), self.requests.recv()).await {
+        if let Some(until) = self.rest_until.take() {
+            // It listens to nobody meanwhile, so that nobody wakes it.
+            sleep_until(until.into()).await;
+        }
+        let due = self.down.as_ref().map(|down| (down.probe_at, Next::Due)).into_iter();
+        let due = due.chain(self.sync_at.map(|at| (at, Next::SyncDue))).min_by_key(|(at, _)| *at);
+        let asked = match due {
+            Some((at, next)) => match timeout_at(at.into(), self.requests.recv()).await {
                 Ok(asked) => asked,
-                Err(_) => return Next::Due,
+                Err(_) => return next,
             },
             None => self.requests.recv().await,
         };
         asked.map_or(Next::Dropped, Next::Asked)
+    }
+
+    /// Syncs what was written when its time has come, and tells.
+    fn sync_if(&mut self, is_due: impl FnOnce(Instant) -> bool) {
+        if !self.sync_at.is_some_and(is_due) {
+            return;
+        }
+        self.sync_at = None;
+        match self.database.as_mut().map_or(Ok(()), Database::sync) {
+            Ok(()) => self.tell_synced(),
+            Err(error) => self.go_down(&error, true),
+        }
+    }
+
+    /// All that was written is on disk.
+    fn tell_synced(&mut self) {
+        self.sync_at = None;
+        let upto = self.n_written;
+        self.synced.send_if_modified(|synced| std::mem::replace(&mut synced.upto, upto) != upto);
     }
 
     /// Answers a request and those that are waiting behind it, all their writes in one group.
@@ -162,7 +212,7 @@ impl Writer {
         }
     }
 
-    /// Stages each call over those before it, writes what they change with one sync, and only then answers.
+    /// Stages each call over those before it, writes what they change at once, synced when one of them waits for that, and only then answers.
     fn write(&mut self, group: Vec<Write>) {
         if group.is_empty() {
             return;
@@ -172,7 +222,13 @@ impl Writer {
             (_, Some(down)) => return group.into_iter().for_each(|write| write.refuse(&down.why, &self.options.folder)),
             (None, None) => unreachable!("without a database the store is down"),
         };
-        let written = if changes.is_empty() { Ok(()) } else { self.write_changes(changes) };
+        let is_synced = self.options.commit_interval.is_zero() || waiting.iter().any(Waiting::wants_sync);
+        let sync = if is_synced { SyncWhen::Now } else { SyncWhen::Later };
+        // What changes nothing is as durable as what it found, which may wait for its sync still.
+        let written = match (changes.is_empty(), sync, self.sync_at) {
+            (true, SyncWhen::Later, _) | (true, SyncWhen::Now, None) => Ok(()),
+            (true, SyncWhen::Now, Some(_)) | (false, ..) => self.write_changes(&changes, sync),
+        };
         let refusal = written.err().map(|error| {
             // The limit is looked at before RocksDB is asked: then its handle is as good as before.
             if self.down.is_none() {
@@ -181,11 +237,11 @@ impl Writer {
             Refusal::of(&error)
         });
         for waiting in waiting {
-            waiting.settle(refusal.as_ref(), &self.options.folder);
+            waiting.settle(refusal.as_ref().map_or(Ok(self.n_written), Err), &self.options.folder);
         }
     }
 
-    fn write_changes(&mut self, changes: Changes) -> Result<(), StoreError> {
+    fn write_changes(&mut self, changes: &Changes, sync: SyncWhen) -> Result<(), StoreError> {
         let group_bytes: usize = changes.iter().map(|(key, changed)| key.len() + changed.as_ref().map_or(0, Vec::len)).sum();
         let group_bytes = u64::try_from(group_bytes).unwrap_or(u64::MAX);
         if !self.has_room(group_bytes)? {
@@ -194,7 +250,17 @@ impl Writer {
             return Err(full);
         }
         self.measured.since_bytes = self.measured.since_bytes.saturating_add(group_bytes);
-        self.database.as_mut().map_or(Ok(()), |database| database.write(changes))
+        self.database.as_mut().map_or(Ok(()), |database| database.write(changes, sync))?;
+        self.n_written.0 += 1;
+        match sync {
+            SyncWhen::Now => self.tell_synced(),
+            SyncWhen::Later => {
+                let now = Instant::now();
+                self.sync_at.get_or_insert(now + self.options.commit_interval);
+                self.rest_until = Some(now + WRITE_PAUSE);
+            }
+        }
+        Ok(())
     }
 
     /// Whether the folder may grow by so much. Before it says no, the log is made into tables, which are smaller.
@@ -253,6 +319,14 @@ impl Writer {
         if self.has_room(0)? { Ok(()) } else { Err(StoreError::Full { folder: self.options.folder.display().to_string() }) }
     }
 
+    /// Nobody knows what of the last writes is on disk.
+    fn lose_unsynced(&mut self, error: &StoreError) {
+        if self.sync_at.take().is_some() {
+            let error = Arc::new(Refusal::of(error).error(&self.options.folder));
+            self.synced.send_modify(|synced| synced.lost = Some((self.n_written, error)));
+        }
+    }
+
     fn go_down(&mut self, error: &StoreError, reopen: bool) {
         let why = Refusal::of(error);
         let folder = self.options.folder.display();
@@ -269,6 +343,9 @@ impl Writer {
                 StoreHealth::Failing { since: SystemTime::now(), error: why.text() }
             }
         };
+        if reopen {
+            self.lose_unsynced(error);
+        }
         let probe_interval = self.options.probe_interval.max(PROBE_INTERVAL_MIN);
         let wait = match why {
             Refusal::Full | Refusal::Io { .. } => probe_interval,
@@ -282,5 +359,6 @@ impl Writer {
 enum Next {
     Asked(Request),
     Due,
+    SyncDue,
     Dropped,
 }

@@ -44,6 +44,8 @@ contract! {
     a_fenced_removal_leaves_the_note
     mappings_do_not_see_each_others_tracks
     concurrent_commits_are_all_kept
+    a_checkpoint_that_is_written_is_there_at_once_and_told_to_be_synced
+    a_checkpoint_that_a_store_may_not_take_is_refused_when_it_is_written
     all_that_was_acknowledged_is_there_after_reopening
     a_healthy_store_says_so_and_a_closed_one_refuses
 }
@@ -314,6 +316,30 @@ async fn concurrent_commits_are_all_kept(bench: &dyn Bench) {
     assert_eq!(store.load(&lease).await.unwrap(), Some(wanted));
 }
 
+async fn a_checkpoint_that_is_written_is_there_at_once_and_told_to_be_synced(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = take(&*store, "quakes").await;
+    let mut synced = store.synced();
+    let first = store.write(&lease, &track("a"), b"1".to_vec()).await.unwrap();
+    let last = store.write(&lease, &track("a"), b"2".to_vec()).await.unwrap();
+    assert!(first < last, "each write has a number of its own");
+    assert_eq!(store.load(&lease).await.unwrap(), Some(vec![kept("a", "2")]));
+    synced.wait_for(|it| it.of(last).is_some()).await.unwrap();
+    assert!(synced.borrow().of(last).unwrap().is_ok() && synced.borrow().of(first).unwrap().is_ok());
+    let store = bench.reopen(store).await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap(), Some(vec![kept("a", "2")]));
+}
+
+async fn a_checkpoint_that_a_store_may_not_take_is_refused_when_it_is_written(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let old = store.acquire(&mapping("quakes")).await.unwrap();
+    assert!(matches!(store.write(&old, &track("a"), b"1".to_vec()).await, Err(StoreError::OutOfTurn { .. })));
+    store.create(&old, Vec::new()).await.unwrap();
+    store.acquire(&mapping("quakes")).await.unwrap();
+    assert!(matches!(store.write(&old, &track("a"), b"1".to_vec()).await, Err(StoreError::Fenced { .. })));
+}
+
 async fn all_that_was_acknowledged_is_there_after_reopening(bench: &dyn Bench) {
     let mut store = bench.open().await;
     take(&*store, "quakes").await;
@@ -367,6 +393,22 @@ mod faults {
         store.empty();
         store.commit(&lease, &track("a"), b"1".to_vec()).await.unwrap();
         assert_eq!(*store.health().borrow(), StoreHealth::Ok);
+    }
+
+    #[tokio::test]
+    async fn syncs_are_held_told_and_fail_as_a_test_says() {
+        let store = MemoryStore::default();
+        let lease = take(&store, "quakes").await;
+        store.hold_syncs();
+        let lost = store.write(&lease, &track("a"), b"1".to_vec()).await.unwrap();
+        assert!(store.synced().borrow().of(lost).is_none());
+        store.fail_sync();
+        assert!(store.synced().borrow().of(lost).is_some_and(|it| it.is_err()));
+        store.hold_syncs();
+        let held = store.write(&lease, &track("a"), b"2".to_vec()).await.unwrap();
+        assert!(store.synced().borrow().of(held).is_none(), "what failed before says nothing of it");
+        store.sync();
+        assert!(store.synced().borrow().of(held).is_some_and(|it| it.is_ok()));
     }
 
     #[tokio::test]

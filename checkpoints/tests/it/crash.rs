@@ -1,12 +1,14 @@
-//! Killed with -9 under load: every acknowledged write, of checkpoints and of notes, is there afterwards, and nothing goes back.
+//! Killed with -9 under load: every acknowledged write, of checkpoints and of notes, is there afterwards, and nothing goes back, whether it
+//! was synced or only written.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
-use forebay_checkpoints::{CheckpointStore, Lease};
+use forebay_checkpoints::{CheckpointStore, Lease, RocksOptions, RocksStore};
 use tokio::task::JoinSet;
 
 use super::bench::{Seed, child, child_folder, is_long, mapping, open, take, track};
@@ -17,14 +19,33 @@ const N_NOTED: usize = 2;
 #[tokio::test]
 async fn every_acknowledged_commit_survives_a_kill_and_nothing_goes_back() {
     if let Some(folder) = child_folder() {
-        return commit_until_killed(&folder).await;
+        return commit_until_killed(&folder, Answered::WhenSynced).await;
     }
+    kill_again_and_again("crash::every_acknowledged_commit_survives_a_kill_and_nothing_goes_back").await;
+}
+
+#[tokio::test]
+async fn every_checkpoint_that_was_written_survives_a_kill_before_its_sync() {
+    if let Some(folder) = child_folder() {
+        return commit_until_killed(&folder, Answered::WhenWritten).await;
+    }
+    kill_again_and_again("crash::every_checkpoint_that_was_written_survives_a_kill_before_its_sync").await;
+}
+
+/// When a child's commits are acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    WhenSynced,
+    WhenWritten,
+}
+
+async fn kill_again_and_again(test: &str) {
     let mut seed = Seed::fresh();
     let folder = tempfile::tempdir().unwrap();
     let mut kept: BTreeMap<String, u64> = BTreeMap::new();
     for round in 0..if is_long() { 50 } else { 8 } {
         let n_acknowledged = 1 + seed.below(if round % 4 == 0 { 20 } else { 1_500 });
-        let acknowledged = kill_after(folder.path(), n_acknowledged);
+        let acknowledged = kill_after(test, folder.path(), n_acknowledged);
         let store = open(folder.path()).await.unwrap();
         let lease = store.acquire(&mapping("quakes")).await.unwrap();
         let now = numbers(&store, &lease).await;
@@ -42,8 +63,7 @@ async fn every_acknowledged_commit_survives_a_kill_and_nothing_goes_back() {
 }
 
 /// Lets a child commit until so many commits were acknowledged, kills it, and returns the last number acknowledged for each track.
-fn kill_after(folder: &Path, n_acknowledged: u64) -> BTreeMap<String, u64> {
-    let test = "crash::every_acknowledged_commit_survives_a_kill_and_nothing_goes_back";
+fn kill_after(test: &str, folder: &Path, n_acknowledged: u64) -> BTreeMap<String, u64> {
     let mut child = child(test, folder).stdout(Stdio::piped()).spawn().unwrap();
     let mut acknowledged = BTreeMap::new();
     let mut n_seen = 0;
@@ -78,12 +98,15 @@ async fn numbers(store: &dyn CheckpointStore, lease: &Lease) -> BTreeMap<String,
 }
 
 /// What the child does: all tracks commit as fast as they can, some mappings are noted beside them, and each acknowledged write is a line.
-async fn commit_until_killed(folder: &Path) {
-    let store = Arc::new(open(folder).await.unwrap());
+async fn commit_until_killed(folder: &Path, answered: Answered) {
+    // No sync comes by itself before the kill.
+    let commit_interval = if answered == Answered::WhenWritten { Duration::from_secs(3600) } else { Duration::ZERO };
+    let store = Arc::new(RocksStore::open(RocksOptions { commit_interval, ..RocksOptions::new(folder) }).await.unwrap());
     let lease = take(&*store, "quakes").await;
     let begun = numbers(&*store, &lease).await;
     let mut tracks = JoinSet::new();
-    let noted = (0..N_NOTED).map(|it| (true, format!("noted-{it}")));
+    let n_noted = if answered == Answered::WhenWritten { 0 } else { N_NOTED };
+    let noted = (0..n_noted).map(|it| (true, format!("noted-{it}")));
     for (is_note, name) in (0..N_TRACKS).map(|it| (false, it.to_string())).chain(noted) {
         let (store, lease) = (Arc::clone(&store), lease.clone());
         let mut number = begun.get(&name).copied().unwrap_or(0);
@@ -95,6 +118,9 @@ async fn commit_until_killed(folder: &Path) {
                 let checkpoint = format!("{number} {}", "x".repeat(n_bytes));
                 match is_note {
                     true => store.note(&mapping(&name), checkpoint.into_bytes()).await.unwrap(),
+                    false if answered == Answered::WhenWritten => {
+                        store.write(&lease, &track(&name), checkpoint.into_bytes()).await.map(drop).unwrap();
+                    }
                     false => store.commit(&lease, &track(&name), checkpoint.into_bytes()).await.unwrap(),
                 }
                 let mut out = std::io::stdout().lock();

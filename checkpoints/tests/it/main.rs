@@ -11,3 +11,4 @@ mod folder;
 mod full;
 mod group;
 mod limits;
+mod power;

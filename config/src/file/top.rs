@@ -49,6 +49,8 @@ impl Check<'_> {
         }
         let top: Vec<_> = self.written.iter().collect();
         let find = |key: &str| top.iter().find(|(it, _)| **it == key).map(|(_, node)| **node);
+        let commit_interval =
+            one(&settings::COMMIT_INTERVAL, find("commit_interval"), findings, |reader| reader.seconds(&settings::COMMIT_INTERVAL));
         let grace = one(&settings::SHUTDOWN_GRACE, find("shutdown_grace"), findings, |reader| reader.seconds(&settings::SHUTDOWN_GRACE));
         let budget = one(&settings::MEMORY_BUDGET, find("memory_budget_mb"), findings, |reader| reader.integer(&settings::MEMORY_BUDGET));
         let share = one(&settings::MEMORY_SHARE, find("memory_share_mb"), findings, |reader| reader.integer(&settings::MEMORY_SHARE));
@@ -63,6 +65,7 @@ impl Check<'_> {
         Some(Settings {
             admin_listen: listen?,
             data_dir,
+            commit_interval: commit_interval?,
             shutdown_grace: grace?,
             memory_budget_bytes: budget << 20,
             memory_share_bytes: share.map(|it| it << 20),

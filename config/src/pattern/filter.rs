@@ -64,6 +64,8 @@ pub struct Filter {
     program: Program,
     /// The node of the data key, when a pattern has one.
     data_node: Option<usize>,
+    /// A pattern looks at another member than the data.
+    needs_metadata: bool,
     is_empty: bool,
 }
 
@@ -79,7 +81,9 @@ impl Filter {
         Self::check(patterns, rules)?;
         let program = Program::new(patterns.iter().map(|pattern| &pattern.rule));
         let data_node = rules.data_key.and_then(|key| program.descend(0, key));
-        Ok(Self { rules, program, data_node, is_empty: patterns.is_empty() })
+        let root = &program.nodes[0];
+        let needs_metadata = root.test.is_some() || root.children.iter().any(|(name, _)| Some(&**name) != rules.data_key);
+        Ok(Self { rules, program, data_node, needs_metadata, is_empty: patterns.is_empty() })
     }
 
     /// Refuses patterns that the source cannot have.
@@ -100,7 +104,13 @@ impl Filter {
         self.data_node.is_some()
     }
 
-    /// Whether a record passes: its JSON as it would be delivered, and the decoded bytes of its data key.
+    /// Whether any pattern looks at another member than the data; when none does and there is data, the record may be handed in as `{}`.
+    pub fn needs_metadata(&self) -> bool {
+        self.needs_metadata
+    }
+
+    /// Whether a record passes: its JSON as it would be delivered, and the decoded bytes of its data key. What stands under the data key in the
+    /// JSON is looked at only where there is no data beside it.
     pub fn passes(&self, record: &[u8], data: Option<&[u8]>) -> bool {
         self.passes_counted(record, data).0
     }

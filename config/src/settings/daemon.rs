@@ -16,6 +16,12 @@ pub(crate) static DATA_DIR: SettingSpec = SettingSpec::new(
     D::Absent("`/var/lib/forebay` for root, else `$XDG_STATE_HOME/forebay` or `~/.local/state/forebay`"),
     "The folder of the checkpoints. One process a folder. The flag `--data-dir` and the variable `FOREBAY_DATA_DIR` go before this setting.",
 );
+pub(crate) static COMMIT_INTERVAL: SettingSpec = SettingSpec::new(
+    "commit_interval",
+    Shape::Seconds { min_ms: 0, max_ms: 5_000 },
+    D::Millis(50),
+    "Seconds between two syncs of the checkpoints, all mappings together. A process that is killed repeats what it finished within its last millisecond at the most; after a power cut what was finished since the last sync is repeated, too. Retries, failure records and the end of a track wait for the sync, nothing else does. 0 syncs every checkpoint before the next one of its track: a flushed disk write for each few batches.",
+);
 pub(crate) static SHUTDOWN_GRACE: SettingSpec = SettingSpec::new(
     "shutdown_grace",
     Shape::Seconds { min_ms: 0, max_ms: 3_600_000 },
@@ -53,5 +59,15 @@ pub(crate) static EVENT_SOURCE_MAPPINGS: SettingSpec = SettingSpec::new(
     "The mappings: which source goes to which function, and how.",
 );
 
-pub(crate) static DAEMON_SETTINGS: &[&SettingSpec] =
-    &[&ADMIN, &ADMIN_LISTEN, &DATA_DIR, &SHUTDOWN_GRACE, &MEMORY_BUDGET, &MEMORY_SHARE, &WATCH_CONFIG, &FUNCTIONS, &EVENT_SOURCE_MAPPINGS];
+pub(crate) static DAEMON_SETTINGS: &[&SettingSpec] = &[
+    &ADMIN,
+    &ADMIN_LISTEN,
+    &DATA_DIR,
+    &COMMIT_INTERVAL,
+    &SHUTDOWN_GRACE,
+    &MEMORY_BUDGET,
+    &MEMORY_SHARE,
+    &WATCH_CONFIG,
+    &FUNCTIONS,
+    &EVENT_SOURCE_MAPPINGS,
+];

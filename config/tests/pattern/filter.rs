@@ -18,7 +18,22 @@ fn check(rules: FilterRules, patterns: &[&str], record: &str, cases: &[(Option<&
     let filter = filter(rules, patterns);
     for (data, expected) in cases {
         assert_eq!(filter.passes(record.as_bytes(), *data), *expected, "{patterns:?} on {data:?}");
+        if data.is_some() {
+            assert_eq!(filter.passes(&without_data(rules, record), *data), *expected, "{patterns:?} on {data:?} beside the rest");
+        }
+        if data.is_some() && !filter.needs_metadata() {
+            assert_eq!(filter.passes(b"{}", *data), *expected, "{patterns:?} on {data:?} alone");
+        }
     }
+}
+
+/// The record with an empty text for its data.
+fn without_data(rules: FilterRules, record: &str) -> Vec<u8> {
+    let mut record: serde_json::Value = serde_json::from_str(record).unwrap();
+    if let Some(data) = rules.data_key.and_then(|key| record.get_mut(key)) {
+        *data = "".into();
+    }
+    record.to_string().into_bytes()
 }
 
 const JSON: Option<&[u8]> = Some(br#" {"k":1} "#);
@@ -117,6 +132,17 @@ fn data_is_asked_for_only_when_a_pattern_looks_at_it() {
     let as_it_stands = FilterRules { data_key: None, ..SQS };
     assert!(!filter(as_it_stands, &[r#"{"body":["x"]}"#]).needs_data());
     assert!(filter(as_it_stands, &[r#"{"body":["x"]}"#]).passes(br#"{"body":"x"}"#, None));
+}
+
+#[test]
+fn the_rest_of_a_record_is_asked_for_only_when_a_pattern_looks_at_it() {
+    let needs = |rules, patterns: &[&str]| filter(rules, patterns).needs_metadata();
+    assert!(!needs(SQS, &[r#"{"body":["x"]}"#, r#"{"body":{"a":{"b":[1]}}}"#, r#"{"body.k":[1]}"#]));
+    assert!(!needs(SQS, &[r#"{"$or":[{"body":{"a":[1]}},{"body":["x"]}]}"#]));
+    assert!(needs(SQS, &[r#"{"body":["x"]}"#, r#"{"a":[1]}"#]));
+    assert!(needs(SQS, &[r#"{"body":["x"],"a":[{"exists":false}]}"#]));
+    assert!(needs(SQS, &[r#"{"messageId":["x"]}"#]));
+    assert!(needs(FilterRules { data_key: None, ..SQS }, &[r#"{"body":["x"]}"#]));
 }
 
 #[test]

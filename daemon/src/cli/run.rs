@@ -107,6 +107,7 @@ impl RunArgs {
             api: self.api_listen.map_or(blueprint.settings.api.listen, |it| it.0),
             data_flag: self.data.data_dir,
             data_dir: Some(folder.clone()),
+            commit_interval: blueprint.settings.commit_interval,
         };
         let begun = Begun { loaded, blueprint, names, watch, fixed, folder, watchdog: &watchdog };
         let whole = async {
@@ -217,7 +218,8 @@ async fn start(begun: Begun<'_>) -> Result<RunningProcess<'_>, Refusal> {
     let settings = Settings { shutdown_grace, watch_config };
     watch.also(&reload::named_files(&loaded, &blueprint));
     watch.set_enabled(watch_config);
-    let store: Arc<dyn CheckpointStore> = Arc::new(RocksStore::open(RocksOptions::new(&folder)).await?);
+    let options = RocksOptions { commit_interval: blueprint.settings.commit_interval, ..RocksOptions::new(&folder) };
+    let store: Arc<dyn CheckpointStore> = Arc::new(RocksStore::open(options).await?);
     // Before anything is read: a process whose place is taken touches nothing.
     let bound = Bound::bind(fixed.admin, &folder).await?;
     let prepared = Prepared::of(&blueprint.settings, fixed.api).await?;

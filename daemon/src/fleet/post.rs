@@ -134,15 +134,15 @@ impl Order {
 /// What a keeper hears.
 struct Told {
     orders: watch::Receiver<Order>,
-    errands: mpsc::Receiver<Errand>,
+    errands: mpsc::Receiver<Box<Errand>>,
     /// What is handed to those who have errands.
-    sender: mpsc::Sender<Errand>,
+    sender: mpsc::Sender<Box<Errand>>,
 }
 
 /// A mapping's tracks are to be put elsewhere as soon as what runs has ended.
 type Replay = (Reposition, oneshot::Sender<Result<(), RepositionError>>);
 
-fn register(ground: &Ground, facts: &Facts, errands: &mpsc::Sender<Errand>, former: Option<&Entry>) -> Registered {
+fn register(ground: &Ground, facts: &Facts, errands: &mpsc::Sender<Box<Errand>>, former: Option<&Entry>) -> Registered {
     let (source, function) = (facts.source.clone(), facts.function.clone());
     let (entry, commands) = match former {
         Some(former) => former.after(facts.source_kind, source, function),
@@ -170,7 +170,10 @@ struct Keeper {
 impl Keeper {
     /// Follows the orders to the end. A panic is told where the mapping's state is, and the last order begins anew.
     async fn keep_on(mut self, is_gone: Arc<AtomicBool>) {
-        while let Err(error) = caught(keep(&mut self, &is_gone)).await {
+        loop {
+            // In a box, beside which the task itself is small: its memory is kept as long as it may be asked for its end.
+            let kept = caught(Box::pin(keep(&mut self, &is_gone))).await;
+            let Err(error) = kept else { return };
             let entry = self.former.as_ref().or_else(|| self.first.as_ref().map(|(entry, _)| entry));
             error!(code = "FB-0501", mapping = entry.map(|it| it.name()), error, "a mapping's keeper died and is started again");
             if let Some(entry) = entry {
@@ -242,7 +245,7 @@ async fn rest(told: &mut Told, shelf: &mut Shelf) -> bool {
             biased;
             changed = told.orders.changed() => return changed.is_ok(),
             // It holds a sender itself, so there is always one.
-            Some(errand) = told.errands.recv() => shelf.run(errand).await,
+            Some(errand) = told.errands.recv() => shelf.run(*errand).await,
         }
     }
 }
@@ -275,7 +278,7 @@ async fn run(ground: &Ground, wired: &Wired, entry: Arc<Entry>, commands: mpsc::
                 is_heard = changed.is_ok();
                 if is_heard { told.orders.borrow_and_update().ending() } else { (Close::Finish, Lifecycle::Deleting { erased: false }) }
             }
-            Some(errand) = told.errands.recv() => match errand {
+            Some(errand) = told.errands.recv() => match *errand {
                 Errand::Reposition(reposition, answer) if reposition.replays && replay.is_none() => {
                     replay = Some((reposition, answer));
                     (Close::Finish, Lifecycle::Updating)

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use forebay_batcher::{Action, Attempt, Checkpoint, CommitId, Committed, Delivery, Fault, Notice, SlotId, TrackIdx};
-use forebay_checkpoints::{StoreError, TrackKey};
+use forebay_batcher::{Action, Attempt, Delivery, Fault, Notice, SlotId, TrackIdx};
+use forebay_checkpoints::TrackKey;
 use forebay_config::Code;
 use forebay_invoker::{Event, Slot, outcome_of};
 use forebay_pollers::{Known, Listing, Source};
@@ -62,7 +62,7 @@ impl Life<'_> {
         self.tell_sent(&attempt, work);
         self.sent.insert(id, work);
         let job = invoke(Arc::clone(&self.wiring), Arc::clone(self.feed.source()), slot, attempt);
-        self.jobs.spawn(About::Invoke(id), job);
+        self.jobs.start(About::Invoke(id), job);
     }
 
     fn deliver(&mut self, notice: Notice) {
@@ -70,7 +70,7 @@ impl Life<'_> {
         self.noticed.insert(id, (Work::of(&notice.slice), notice.condition));
         let wiring = Arc::clone(&self.wiring);
         let source = Arc::clone(self.feed.source());
-        self.jobs.spawn(About::Deliver(id), async move {
+        self.jobs.start(About::Deliver(id), async move {
             let outbox = wiring.outbox.as_ref().expect("a plan without destination makes no notices");
             let answer = match outbox.deliver(&notice, &*source, wiring.clock.now().unix).await {
                 Ok(()) => Delivery::Taken,
@@ -80,27 +80,13 @@ impl Life<'_> {
         });
     }
 
-    fn commit(&mut self, id: CommitId, track: TrackIdx, checkpoint: Checkpoint) {
-        let Some(row) = self.tracks.row(track) else { return };
-        let key = TrackKey(row.name.0.clone());
-        let wiring = Arc::clone(&self.wiring);
-        let lease = self.lease.clone();
-        self.jobs.spawn(About::Commit(id, track), async move {
-            let (answer, error) = match wiring.store.commit(&lease, &key, checkpoint.encode()).await {
-                Ok(()) => (Committed::Durable, None),
-                Err(error) => (committed(&error), Some(Fault::new(Code(error.code()), chain(&error)))),
-            };
-            Done::Committed { id, track, checkpoint: Some(Box::new(checkpoint)), answer, error }
-        });
-    }
-
     /// Forgets the ended tracks that the source does not list any more.
     pub(super) fn forget(&mut self) {
         self.forget_at = None;
         let (wiring, lease) = (Arc::clone(&self.wiring), self.lease.clone());
         let source = Arc::clone(self.feed.source());
         let ended = self.tracks.ended_names();
-        self.jobs.spawn(About::Forget, async move {
+        self.jobs.start(About::Forget, async move {
             let gone = match source.tracks(&Known::default()).await {
                 // What cannot be seen may still be there.
                 Ok(Listing { tracks, trouble: None }) => tracks::unlisted(ended, &tracks),
@@ -132,16 +118,4 @@ async fn invoke(wiring: Arc<Wiring>, source: Arc<dyn Source>, slot: Slot, attemp
     let outcome = outcome_of(answer, attempt.partial_responses, &attempt.slice, &|reported| source.identify(reported));
     slot.settle(&outcome);
     Done::Invoked { id: attempt.id, outcome, took: Some(began.elapsed()) }
-}
-
-fn committed(error: &StoreError) -> Committed {
-    match error {
-        StoreError::Fenced { .. } => Committed::Fenced,
-        StoreError::Full { .. } => Committed::Full,
-        StoreError::Damaged { .. }
-        | StoreError::RolledBack { .. }
-        | StoreError::InUse { .. }
-        | StoreError::Io { .. }
-        | StoreError::OutOfTurn { .. } => Committed::Failed,
-    }
 }

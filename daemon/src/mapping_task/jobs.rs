@@ -1,12 +1,17 @@
 //! Work that runs beside a mapping's loop and comes back as values: invocations, deliveries, commits.
 
-use std::collections::HashMap;
 use std::future::{Future, pending};
 use std::time::Duration;
 
-use forebay_batcher::{AttemptId, Checkpoint, CommitId, Committed, Delivery, Failure, Fault, NoticeId, Outcome, Reply, TrackIdx};
+use forebay_batcher::{AttemptId, Checkpoint, CommitId, Committed, Delivery, Failure, NoticeId, Outcome, Reply, TrackIdx};
+use forebay_checkpoints::WriteNumber;
+use forebay_clients::caught::caught;
 use forebay_pollers::TrackName;
-use tokio::task::{Id, JoinError, JoinSet};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use super::commits::Refused;
 
 /// What a job brought back.
 #[derive(Debug)]
@@ -33,12 +38,10 @@ pub(crate) enum Done {
         id: CommitId,
         /// Of which track.
         track: TrackIdx,
-        /// What is durable when the answer says so.
+        /// What is written when the answer says so.
         checkpoint: Option<Box<Checkpoint>>,
         /// What it said.
-        answer: Committed,
-        /// Why, when it did not take it.
-        error: Option<Fault>,
+        written: Result<WriteNumber, Refused>,
     },
     /// Ended tracks that the source does not list any more, and that the store has forgotten.
     Forgotten(Vec<TrackName>),
@@ -57,31 +60,27 @@ pub(crate) enum About {
     Forget,
 }
 
-/// All jobs of one mapping. They outlive the loop: a loop that dies is not replaced before its jobs have ended, so that two attempts of
-/// one key never run at once (O-1).
+/// All jobs of one mapping, run by whoever asks for the next answer: a job costs no task and no thread's wake. They outlive the loop: a loop
+/// that dies is not replaced before its jobs have ended, so that two attempts of one key never run at once (O-1).
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
-    set: JoinSet<Done>,
-    about: HashMap<Id, About>,
+    running: FuturesUnordered<BoxFuture<'static, Done>>,
+    n_invocations: u64,
 }
 
 impl Jobs {
-    /// Starts a job.
-    pub(crate) fn spawn(&mut self, about: About, job: impl Future<Output = Done> + Send + 'static) {
-        let handle = self.set.spawn(job);
-        self.about.insert(handle.id(), about);
+    /// Starts a job, which goes on while [`Jobs::next`] is awaited.
+    pub(crate) fn start(&mut self, about: About, job: impl Future<Output = Done> + Send + 'static) {
+        self.n_invocations += u64::from(matches!(about, About::Invoke(_)));
+        self.running.push(Box::pin(async move { caught(job).await.unwrap_or_else(|panic| died(about, panic)) }));
     }
 
-    /// The next answer; waits for ever while no job runs. Can be dropped without losing anything: a finished job stays in the set.
+    /// The next answer; waits for ever while no job runs. Can be dropped without losing anything: a job stays in the set.
     pub(crate) async fn next(&mut self) -> Done {
-        match self.set.join_next_with_id().await {
-            Some(Ok((id, done))) => {
-                self.about.remove(&id);
+        match self.running.next().await {
+            Some(done) => {
+                self.n_invocations -= u64::from(matches!(done, Done::Invoked { .. }));
                 done
-            }
-            Some(Err(error)) => {
-                let about = self.about.remove(&error.id()).expect("every job was entered when it was spawned");
-                died(about, error)
             }
             None => pending().await,
         }
@@ -89,33 +88,27 @@ impl Jobs {
 
     /// How many jobs run or wait to be fetched.
     pub(crate) fn n_running(&self) -> usize {
-        self.set.len()
+        self.running.len()
     }
 
     /// How many of them are invocations.
     pub(crate) fn n_invocations(&self) -> u64 {
-        self.about.values().filter(|it| matches!(it, About::Invoke(_))).count() as u64
+        self.n_invocations
     }
 }
 
 /// The answer for a job that panicked: nobody knows what it did.
-fn died(about: About, error: JoinError) -> Done {
-    let text = panic_text(error);
+fn died(about: About, text: String) -> Done {
     match about {
         About::Invoke(id) => {
             let reply = Reply { error: Some(text), ..Reply::default() };
             Done::Invoked { id, outcome: Outcome::Failed { how: Failure::Unknown, reply }, took: None }
         }
         About::Deliver(id) => Done::Delivered { id, answer: Delivery::Refused { error: text.into() } },
-        About::Commit(id, track) => Done::Committed { id, track, checkpoint: None, answer: Committed::Failed, error: Some(text.into()) },
+        About::Commit(id, track) => {
+            Done::Committed { id, track, checkpoint: None, written: Err(Refused { answer: Committed::Failed, error: text.into() }) }
+        }
         About::Forget => Done::Forgotten(Vec::new()),
-    }
-}
-
-fn panic_text(error: JoinError) -> String {
-    match error.try_into_panic() {
-        Ok(panic) => forebay_clients::caught::text(&*panic),
-        Err(error) => error.to_string(),
     }
 }
 
@@ -126,13 +119,13 @@ mod tests {
     #[tokio::test]
     async fn a_job_that_panics_is_answered_for() {
         let mut jobs = Jobs::default();
-        jobs.spawn(About::Commit(CommitId(3), TrackIdx(1)), async { panic!("store broke") });
-        let Done::Committed { id: CommitId(3), track: TrackIdx(1), answer: Committed::Failed, error: Some(error), .. } = jobs.next().await
-        else {
+        jobs.start(About::Commit(CommitId(3), TrackIdx(1)), async { panic!("store broke") });
+        let Done::Committed { id: CommitId(3), track: TrackIdx(1), written: Err(Refused { answer, error }), .. } = jobs.next().await else {
             panic!("a commit must be answered")
         };
+        assert_eq!(answer, Committed::Failed);
         assert!(error.text.contains("store broke"), "{error}");
-        jobs.spawn(About::Invoke(AttemptId(5)), async { panic!("executor broke") });
+        jobs.start(About::Invoke(AttemptId(5)), async { panic!("executor broke") });
         assert_eq!(jobs.n_invocations(), 1);
         let Done::Invoked { id: AttemptId(5), outcome: Outcome::Failed { how: Failure::Unknown, .. }, took: None } = jobs.next().await
         else {

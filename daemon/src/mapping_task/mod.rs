@@ -2,6 +2,8 @@
 //! a machine and its ports; the loop alone touches the machine, so there is no lock.
 
 mod act;
+mod alarm;
+mod commits;
 mod jobs;
 mod news;
 mod queue;
@@ -15,11 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{AttemptId, Close, Condition, Machine, NoticeId, Place, Plan, ReadId, Slice, SlotId, Tick, TrackIdx, UnixMillis};
-use forebay_checkpoints::Lease;
+use forebay_checkpoints::{Lease, Synced};
 use forebay_invoker::{GateSeat, Slot};
 use forebay_pollers::{Feed, FeedEvent, Subscriber};
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep_until;
 
 pub(crate) use jobs::Jobs;
 pub use start::LifeError;
@@ -28,6 +29,8 @@ pub use wiring::Wiring;
 use crate::budget::Allowance;
 use crate::logs::Repeats;
 use crate::registry::{Command, Entry, Lifecycle};
+use alarm::Alarm;
+use commits::Unsynced;
 use jobs::Done;
 use tracks::Tracks;
 
@@ -62,7 +65,7 @@ pub(crate) async fn live(
     let limits = queue::Limits { concurrency_max: own.concurrency_max, pollers: wiring.pollers };
     let queue_plan = queue.map(|facts| queue::plan(&facts, wiring.source.wait_max(), limits));
     let plan = Plan { envelope_bytes, held_bytes_max: allowance.bytes(), queue: queue_plan, ..own };
-    let mut life = Life {
+    let mut life = Box::new(Life {
         machine: Machine::new(Arc::new(plan.clone()), seed),
         plan,
         plans,
@@ -81,13 +84,16 @@ pub(crate) async fn live(
         sent: BTreeMap::new(),
         noticed: BTreeMap::new(),
         repeats: Repeats::default(),
+        unsynced: Vec::new(),
+        synced: wiring.store.synced(),
         closing: None,
         forget_at: None,
+        alarm: Alarm::new(wiring.clock),
         iterator_age_ms: 0,
         committed_at: None,
         store_failing: false,
         is_fenced: false,
-    };
+    });
     if let Some(facts) = queue {
         queue::tell_visibility(&life.entry, &facts, wiring.function_timeout);
         queue::tell_trap(&life.entry, wiring);
@@ -129,9 +135,13 @@ struct Life<'a> {
     /// Notices on their way, for the log.
     noticed: BTreeMap<NoticeId, (Work, Condition)>,
     repeats: Repeats,
+    /// Checkpoints that are written and not synced.
+    unsynced: Vec<Unsynced>,
+    synced: watch::Receiver<Synced>,
     closing: Option<Close>,
     /// When ended tracks are next compared with what the source lists; `None` while that runs and while none has ended.
     forget_at: Option<Tick>,
+    alarm: Alarm,
     iterator_age_ms: u64,
     committed_at: Option<UnixMillis>,
     store_failing: bool,
@@ -162,13 +172,21 @@ enum News {
     Done(Done),
     Slot(Slot),
     Feed(Option<FeedEvent>),
-    Due,
-    ForgetDue,
+    Synced,
+    Due(Due),
     Replanned,
 }
 
+/// What the alarm is set for; of two at one tick the first is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Machine,
+    Forget,
+}
+
 impl Life<'_> {
-    async fn run(mut self) -> Result<(), LifeError> {
+    /// In a box: a future keeps what it was given beside what it made of that, and a life is large.
+    async fn run(mut self: Box<Self>) -> Result<(), LifeError> {
         self.plan_forgetting();
         loop {
             self.act();
@@ -186,39 +204,33 @@ impl Life<'_> {
     }
 
     /// Waits for one piece of news. Every arm can be dropped without losing anything: channels and the set of jobs keep what was not
-    /// fetched, a slot not fetched stays with the gate, timers are made anew.
+    /// fetched, a slot not fetched stays with the gate, the alarm stays set.
     async fn next(&mut self) -> News {
-        let now = self.wiring.clock.now().tick;
-        let due = self.machine.poll_timeout().map(|(tick, _why)| tick);
+        let due = self.next_due();
         // What is due goes first, so that a flood of other news cannot hold a deadline up.
-        if due.is_some_and(|it| it <= now) {
-            return News::Due;
+        if let Some((_, due)) = due.filter(|(tick, _)| *tick <= self.wiring.clock.now().tick) {
+            return News::Due(due);
         }
-        let clock = self.wiring.clock;
-        let due = async move {
-            match due {
-                Some(tick) => sleep_until(clock.instant(tick)).await,
-                None => std::future::pending().await,
-            }
-        };
-        let forget_at = self.forget_at.filter(|_| self.closing.is_none());
-        let forget = async move {
-            match forget_at {
-                Some(tick) => sleep_until(clock.instant(tick)).await,
-                None => std::future::pending().await,
-            }
-        };
+        self.alarm.set(due.map(|(tick, _)| tick));
         tokio::select! {
             biased;
             command = self.commands.recv() => News::Command(command),
+            // Before what a batch's end sets going. The wiring holds the sender as long as this lives.
+            Ok(()) = self.plans.changed() => News::Replanned,
             done = self.jobs.next() => News::Done(done),
             slot = self.seat.granted() => News::Slot(slot),
             event = self.subscriber.events.recv() => News::Feed(event),
-            () = due => News::Due,
-            () = forget => News::ForgetDue,
-            // The wiring holds the sender as long as this lives.
-            Ok(()) = self.plans.changed() => News::Replanned,
+            // The store lives as long as the wiring. Who waits for no sync is not woken by one.
+            Ok(()) = self.synced.changed(), if !self.unsynced.is_empty() => News::Synced,
+            () = self.alarm.rings() => News::Due(due.expect("it was set").1),
         }
+    }
+
+    /// What is due next, and when.
+    fn next_due(&self) -> Option<(Tick, Due)> {
+        let machine = self.machine.poll_timeout().map(|(tick, _why)| (tick, Due::Machine));
+        let forget = self.forget_at.filter(|_| self.closing.is_none()).map(|tick| (tick, Due::Forget));
+        machine.into_iter().chain(forget).min()
     }
 
     /// Looks at ended tracks again later, while there are any.

@@ -1,12 +1,12 @@
 //! Hands news to the machine: one arm for each kind.
 
-use forebay_batcher::{Close, Committed, Delivery, Fault, Lost, Outcome, SourceNotice, TrackState};
+use forebay_batcher::{Close, Delivery, Fault, Lost, Outcome, SourceNotice, TrackState};
 use forebay_config::Code;
 use forebay_pollers::{FeedEvent, TrackName};
 
 use super::jobs::Done;
 use super::start::LifeError;
-use super::{Life, News};
+use super::{Due, Life, News};
 use crate::registry::Command;
 
 impl Life<'_> {
@@ -32,8 +32,9 @@ impl Life<'_> {
             }
             News::Feed(Some(event)) => self.hear_feed(event),
             News::Feed(None) => return Err(LifeError::FeedEnded),
-            News::Due => self.machine.handle_timeout(now),
-            News::ForgetDue => self.forget(),
+            News::Synced => self.hear_synced(),
+            News::Due(Due::Machine) => self.machine.handle_timeout(now),
+            News::Due(Due::Forget) => self.forget(),
             News::Replanned => self.replan(),
         }
         Ok(())
@@ -59,30 +60,13 @@ impl Life<'_> {
                 }
                 self.machine.handle_delivered(id, answer, now);
             }
-            Done::Committed { id, track, checkpoint, answer, error } => {
-                self.tell_commit(track, answer, error.as_ref());
-                match answer {
-                    Committed::Durable => {
-                        self.store_failing = false;
-                        self.committed_at = Some(now.unix);
-                        if let Some(checkpoint) = checkpoint {
-                            self.tracks.committed(track, *checkpoint);
-                        }
-                    }
-                    Committed::Full | Committed::Failed => self.store_failing = true,
-                    Committed::Fenced => self.is_fenced = true,
-                }
-                self.machine.handle_committed(id, answer, now);
-                if answer == Committed::Fenced {
-                    self.fence();
-                }
-            }
+            Done::Committed { id, track, checkpoint, written } => self.hear_written(id, track, checkpoint, written),
             Done::Forgotten(names) => self.hear_forgotten(&names),
         }
     }
 
     /// Another owner has the mapping, so with one track it has lost them all: none is read or invoked for any more.
-    fn fence(&mut self) {
+    pub(super) fn fence(&mut self) {
         let now = self.wiring.clock.now();
         for idx in self.tracks.open() {
             if self.machine.state(idx) != TrackState::Fenced {

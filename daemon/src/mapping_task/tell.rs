@@ -176,12 +176,13 @@ impl Life<'_> {
     }
 
     pub(super) fn tell_commit(&mut self, track: TrackIdx, answer: Committed, error: Option<&Fault>) {
-        if answer != Committed::Durable {
+        if let Committed::Full | Committed::Failed | Committed::Fenced = answer {
             self.note(ErrorOf::Store, Some(track), &error.cloned().unwrap_or_else(|| "".into()));
         }
         let error = error.map(|it| it.text.as_str());
         let now = self.wiring.clock.now().tick;
         let allowed = match answer {
+            Committed::Written => None,
             Committed::Durable => self.repeats.over((STORE, 0)),
             Committed::Full => self.repeats.allow((STORE, 0), &"full".into(), now),
             Committed::Failed => self.repeats.allow((STORE, 0), &error.unwrap_or_default().into(), now),
@@ -190,6 +191,7 @@ impl Life<'_> {
         let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.tracks.label(track));
         let Some(n_held_back) = allowed else { return };
         match answer {
+            Committed::Written => {}
             Committed::Durable => info!(mapping, source, n_held_back, "the data folder takes checkpoints again"),
             Committed::Full => {
                 error!(code = "FB-0402", mapping, source, track, error, n_held_back, "checkpoint refused: no room; no new work is taken")
@@ -279,7 +281,7 @@ impl Life<'_> {
         let gauges = Gauges {
             n_in_flight: self.jobs.n_invocations(),
             held_bytes: self.machine.held_bytes(),
-            n_tracks: self.tracks.open().len() as u64,
+            n_tracks: self.tracks.n_open(),
             iterator_age_ms: self.iterator_age_ms,
             committed_at: self.committed_at,
             store_failing: self.store_failing,

@@ -58,9 +58,13 @@ pub(crate) struct Start {
 /// All tracks of a mapping in this process.
 #[derive(Debug, Default)]
 pub(crate) struct Tracks {
-    rows: BTreeMap<TrackIdx, Row>,
+    /// In boxes: a node of a map keeps places for eleven, and most mappings have few tracks.
+    rows: BTreeMap<TrackIdx, Box<Row>>,
     by_name: BTreeMap<TrackName, TrackIdx>,
     next_idx: u32,
+    n_open: u64,
+    /// Something changed that may let a track start.
+    may_start: bool,
 }
 
 impl Tracks {
@@ -94,6 +98,7 @@ impl Tracks {
 
     /// The source lists these tracks: what is known of them gets its label and its parents; others are not taken in.
     pub(crate) fn describe(&mut self, listed: Vec<TrackInfo>) {
+        self.may_start = true;
         for TrackInfo { name, label, parents } in listed {
             if let Some(row) = self.by_name.get(&name).and_then(|idx| self.rows.get_mut(idx)) {
                 (row.label, row.parents) = (label, parents);
@@ -124,29 +129,36 @@ impl Tracks {
 
     /// The store has forgotten these.
     pub(crate) fn forgotten(&mut self, names: &[TrackName]) {
+        self.may_start = true;
         for name in names {
             if let Some(idx) = self.by_name.remove(name) {
-                self.rows.remove(&idx);
+                let row = self.rows.remove(&idx);
+                self.n_open -= u64::from(row.is_some_and(|row| matches!(row.phase, Phase::Open)));
             }
         }
     }
 
     fn insert(&mut self, row: Row) {
+        self.may_start = true;
         let idx = TrackIdx(self.next_idx);
         self.next_idx += 1;
         self.by_name.insert(row.name.clone(), idx);
-        self.rows.insert(idx, row);
+        self.rows.insert(idx, Box::new(row));
     }
 
     /// Tracks that may start now, each told once: a child starts after all its parents ended (T-1). A parent that neither the source nor
     /// the store knows is long gone.
     pub(crate) fn start(&mut self) -> Vec<Start> {
+        if !std::mem::take(&mut self.may_start) {
+            return Vec::new();
+        }
         let ready: Vec<_> =
             self.rows.iter().filter(|(_, row)| matches!(row.phase, Phase::Waiting(_)) && self.parents_ended(row)).map(|it| *it.0).collect();
         let mut starts = Vec::new();
         for idx in ready {
             let row = self.rows.get_mut(&idx).expect("ready rows come from the table");
             if let Phase::Waiting(from) = std::mem::replace(&mut row.phase, Phase::Open) {
+                self.n_open += 1;
                 starts.push(Start { idx, name: row.name.clone(), from: *from });
             }
         }
@@ -164,7 +176,9 @@ impl Tracks {
     /// The track is finished and that is durable.
     pub(crate) fn ended(&mut self, idx: TrackIdx) {
         if let Some(row) = self.rows.get_mut(&idx) {
+            self.n_open -= u64::from(matches!(row.phase, Phase::Open));
             row.phase = Phase::Ended;
+            self.may_start = true;
         }
     }
 
@@ -180,14 +194,19 @@ impl Tracks {
         self.rows.iter().filter(|(_, row)| matches!(row.phase, Phase::Open)).map(|it| *it.0).collect()
     }
 
+    /// How many of them there are.
+    pub(crate) fn n_open(&self) -> u64 {
+        self.n_open
+    }
+
     /// All rows, by number.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (TrackIdx, &Row)> {
-        self.rows.iter().map(|(idx, row)| (*idx, row))
+        self.rows.iter().map(|(idx, row)| (*idx, &**row))
     }
 
     /// One row.
     pub(crate) fn row(&self, idx: TrackIdx) -> Option<&Row> {
-        self.rows.get(&idx)
+        self.rows.get(&idx).map(|row| &**row)
     }
 
     /// What people call a track.

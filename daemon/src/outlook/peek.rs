@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use forebay_batcher::Watermark;
 use forebay_config::StartingPosition;
-use forebay_pollers::{PlaceError, RawRecord, Renderer, Room, Source, SourceError, TrackName};
+use forebay_pollers::{PlaceError, RawRecord, Renderer, Room, Source, SourceError, TrackName, lets_through};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -125,8 +125,8 @@ impl Outlook {
         let mut bytes = Vec::new();
         renderer.render(raw, &mut bytes);
         let passes = |filter: &std::sync::Arc<dyn forebay_pollers::RecordFilter>| {
-            let data = if filter.needs_data() { renderer.data(raw) } else { None };
-            filter.passes(&bytes, data.as_deref())
+            let mut scratch = Vec::new();
+            lets_through(filter.as_ref(), renderer, raw, &mut scratch)
         };
         Peeked {
             track: begin.track.0.clone(),

@@ -74,6 +74,8 @@ pub struct Fixed {
     pub data_flag: Option<PathBuf>,
     /// The data folder.
     pub data_dir: Option<PathBuf>,
+    /// How often the store syncs.
+    pub commit_interval: std::time::Duration,
 }
 
 /// Reads the config of the process again.
@@ -151,6 +153,7 @@ impl Reloader {
             ("admin.listen", admin != self.fixed.admin),
             ("api.listen", api != self.fixed.api),
             ("data_dir", data_dir != self.fixed.data_dir),
+            ("commit_interval", settings.commit_interval != self.fixed.commit_interval),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
@@ -232,6 +235,7 @@ mod tests {
             api: "127.0.0.1:9471".parse().ok(),
             data_flag: None,
             data_dir: Some(folder.into()),
+            commit_interval: std::time::Duration::from_millis(50),
         };
         let names = vec![name.to_owned()];
         Reloader::new(names.clone(), fixed, Clock::start_at(UnixMillis(0))).read(&mut Watch::new(&names))
@@ -254,6 +258,9 @@ mod tests {
         std::fs::write(&path, "data_dir: /d\nadmin: { listen: \"127.0.0.1:1\" }\nevent_source_mappings: []\n").unwrap();
         let refused = read(&name, "/d").err().map(|it| it.message).unwrap_or_default();
         assert!(refused.starts_with("FB-0516: `admin.listen`"), "{refused}");
+        std::fs::write(&path, "data_dir: /d\ncommit_interval: 0\nevent_source_mappings: []\n").unwrap();
+        let refused = read(&name, "/d").err().map(|it| it.message).unwrap_or_default();
+        assert!(refused.starts_with("FB-0516: `commit_interval`"), "{refused}");
         std::fs::write(&path, "data_dir: /d\napi: { listen: off }\nevent_source_mappings: []\n").unwrap();
         let refused = read(&name, "/d").err().map(|it| it.message).unwrap_or_default();
         assert!(refused.starts_with("FB-0516: `api.listen`"), "{refused}");

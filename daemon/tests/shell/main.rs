@@ -18,6 +18,7 @@ mod starts;
 mod stops;
 #[path = "fakes/store.rs"]
 mod store;
+mod syncs;
 mod troubles;
 mod watchdog;
 mod world;

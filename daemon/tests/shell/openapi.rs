@@ -129,7 +129,7 @@ fn keep(entry: &Entry) -> tokio::task::JoinHandle<()> {
     entry.set_errands(sender);
     tokio::spawn(async move {
         while let Some(errand) = errands.recv().await {
-            match errand {
+            match *errand {
                 Errand::Stood(answer) => drop(answer.send(Err(NotStood::NotNow))),
                 Errand::Reposition(reposition, answer) if reposition.replays => drop(answer.send(Ok(()))),
                 Errand::Reposition(_, answer) => drop(answer.send(Err(RepositionError::Runs))),

@@ -2,7 +2,7 @@
 
 use forebay_clients::{ExchangeError, HttpClients, Limits};
 use forebay_config::function::HttpSettings;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::DELIVERY_TIME_MAX;
 use crate::destination::{DeliveryError, Destination, FailureRecord};
@@ -34,7 +34,7 @@ impl HttpDestination {
 
     async fn post(&self, record: FailureRecord) -> Result<(), HttpError> {
         let limits = Limits { time: DELIVERY_TIME_MAX, answer_bytes: ANSWER_BYTES_MAX };
-        let answer = self.endpoint.post(HeaderMap::new(), vec![record.json], limits).await.map_err(HttpError::NoAnswer)?;
+        let answer = self.endpoint.post([], vec![record.json], limits).await.map_err(HttpError::NoAnswer)?;
         if answer.head.status.is_success() { Ok(()) } else { Err(HttpError::Status(answer.head.status)) }
     }
 }

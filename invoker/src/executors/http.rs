@@ -28,12 +28,12 @@ use forebay_batcher::Reply;
 use forebay_clients::{ExchangeError, HttpClients, Limits};
 use forebay_config::Function;
 use forebay_config::function::HttpSettings;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::executor::{BoxFuture, Event, Executor, InvokeError};
+use crate::request_id;
 
 /// How many invocations of an HTTP function run at once when its `reserved_concurrent_executions` is not set.
 pub const CONCURRENCY_DEFAULT: u32 = 10;
@@ -64,12 +64,13 @@ impl HttpExecutor {
     }
 
     async fn post(&self, event: Event) -> Result<Reply, InvokeError> {
-        let request_id = Uuid::new_v4().to_string();
+        let request_id = request_id::next();
         let deadline_ms = Timestamp::now().as_millisecond().saturating_add(i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX));
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(REQUEST_ID, HeaderValue::try_from(&request_id).expect("a UUID is a header value"));
-        headers.insert(DEADLINE_MS, HeaderValue::from(deadline_ms));
-        headers.insert(FUNCTION_ARN, self.arn_header.clone());
+        let headers = [
+            (REQUEST_ID, HeaderValue::try_from(&request_id).expect("a UUID is a header value")),
+            (DEADLINE_MS, HeaderValue::from(deadline_ms)),
+            (FUNCTION_ARN, self.arn_header.clone()),
+        ];
         let limits = Limits { time: self.timeout, answer_bytes: ANSWER_BYTES_MAX };
         let invocation = answer::Invocation { function: &self.function, request_id, timeout: self.timeout };
         match self.endpoint.post(headers, event.pieces, limits).await {

@@ -30,10 +30,10 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use uuid::Uuid;
 
 use super::http::ANSWER_BYTES_MAX;
 use crate::executor::{BoxFuture, Event, Executor, InvokeError};
+use crate::request_id;
 
 /// How many invocations of a Lambda function run at once when its `reserved_concurrent_executions` is not set: what an account has.
 pub const CONCURRENCY_DEFAULT: u32 = 1_000;
@@ -75,7 +75,7 @@ impl LambdaExecutor {
         headers.insert(INVOCATION_TYPE, HeaderValue::from_static("RequestResponse"));
         let limits = Limits { time: self.time, answer_bytes: ANSWER_BYTES_MAX };
         // Lambda makes the id; ours stands in where no answer brings it.
-        let invocation = answer::Invocation { function: &self.function, request_id: Uuid::new_v4().to_string() };
+        let invocation = answer::Invocation { function: &self.function, request_id: request_id::next() };
         match self.client.post(&self.path, headers, event.pieces, limits).await {
             Ok(answer) => invocation.judge(answer, Timestamp::now()),
             Err(ExchangeError::NotSent(cause)) => Err(invocation.not_connected(cause)),

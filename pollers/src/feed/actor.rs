@@ -30,7 +30,7 @@ const GRACE: std::time::Duration = std::time::Duration::from_millis(50);
 pub(super) enum Row {
     Read(TrackName, StretchId, Result<(Box<dyn Reader>, RawRead), SourceError>),
     Listed(SubscriberId, Result<Listing, SourceError>),
-    Room(SubscriberId, Option<mpsc::OwnedPermit<FeedEvent>>),
+    Room(SubscriberId, Option<mpsc::OwnedPermit<Box<FeedEvent>>>),
     /// The source may have other tracks.
     Changed,
     Queue(Called),
@@ -40,11 +40,11 @@ pub(super) struct Member {
     known: Known,
     pub(super) filter: Option<Arc<dyn super::RecordFilter>>,
     pub(super) zero: Instant,
-    pub(super) events: mpsc::Sender<FeedEvent>,
+    pub(super) events: mpsc::Sender<Box<FeedEvent>>,
     pub(super) renderer: Arc<dyn Renderer>,
     tracks: BTreeMap<TrackIdx, TrackName>,
     /// Events for which the channel has no room; a row waits for it when there are any.
-    late: VecDeque<FeedEvent>,
+    late: VecDeque<Box<FeedEvent>>,
     trouble: Option<SourceNotice>,
     /// `None` while a listing is under way.
     list_at: Option<Instant>,
@@ -60,10 +60,11 @@ pub(super) struct Actor {
     source: Arc<dyn Source>,
     limits: FeedLimits,
     inbox: Arc<Inbox>,
-    pub(super) members: BTreeMap<SubscriberId, Member>,
-    tracks: BTreeMap<TrackName, Track>,
+    /// In boxes, as all maps of large things here that mostly hold one: a node keeps places for eleven.
+    pub(super) members: BTreeMap<SubscriberId, Box<Member>>,
+    tracks: BTreeMap<TrackName, Box<Track>>,
     alarms: BTreeSet<(Instant, TrackName)>,
-    /// Raw bytes of the reads that are held, over all tracks.
+    /// What the reads that are held take in memory, over all tracks.
     held_bytes: u64,
     pub(super) rows: FuturesUnordered<BoxFuture<'static, Row>>,
     /// The queue, when the source is one.
@@ -96,7 +97,8 @@ impl Actor {
         }
     }
 
-    pub(super) async fn run(mut self) {
+    /// In a box: a future keeps what it was given beside what it made of that.
+    pub(super) async fn run(mut self: Box<Self>) {
         if self.queue.is_none() {
             self.rows.push(changed_row(Arc::clone(&self.source)));
         }
@@ -154,7 +156,7 @@ impl Actor {
         let (receives, is_resting, lists_again) = (BTreeSet::new(), false, false);
         let member =
             Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at, lists_again, receives, is_resting };
-        self.members.insert(who, member);
+        self.members.insert(who, Box::new(member));
         let left = self.desk.as_mut().map(|desk| desk.join(who, voter, Instant::now())).unwrap_or_default();
         self.conclude(left);
     }
@@ -289,7 +291,7 @@ impl Actor {
     }
 
     fn answer_overdue(&mut self, name: &TrackName, overdue: impl FnOnce(&mut Track) -> Vec<(SubscriberId, ReadOrder, Read)>) {
-        for (who, order, read) in self.tracks.get_mut(name).map(overdue).unwrap_or_default() {
+        for (who, order, read) in self.tracks.get_mut(name).map(|track| overdue(track)).unwrap_or_default() {
             self.tell(who, FeedEvent::Read(order.id, Ok(read)));
         }
     }
@@ -362,6 +364,7 @@ impl Actor {
     /// Sends an event, or keeps it until the channel has room; the order of events stays.
     pub(super) fn tell(&mut self, who: SubscriberId, event: FeedEvent) {
         let Some(member) = self.members.get_mut(&who) else { return };
+        let event = Box::new(event);
         if !member.late.is_empty() {
             return member.late.push_back(event);
         }
@@ -375,7 +378,7 @@ impl Actor {
         }
     }
 
-    fn handle_room(&mut self, who: SubscriberId, permit: Option<mpsc::OwnedPermit<FeedEvent>>) {
+    fn handle_room(&mut self, who: SubscriberId, permit: Option<mpsc::OwnedPermit<Box<FeedEvent>>>) {
         let Some(member) = self.members.get_mut(&who) else { return };
         let (Some(permit), Some(event)) = (permit, member.late.pop_front()) else { return };
         permit.send(event);
@@ -444,6 +447,6 @@ fn changed_row(source: Arc<dyn Source>) -> BoxFuture<'static, Row> {
     })
 }
 
-fn room_row(who: SubscriberId, events: mpsc::Sender<FeedEvent>) -> BoxFuture<'static, Row> {
+fn room_row(who: SubscriberId, events: mpsc::Sender<Box<FeedEvent>>) -> BoxFuture<'static, Row> {
     Box::pin(async move { Row::Room(who, events.reserve_owned().await.ok()) })
 }

@@ -121,7 +121,7 @@ impl Desk {
         seat.is_resting = true;
         let mut settlements = Vec::new();
         for record in seat.pending.drain(..) {
-            self.pending_bytes -= record.n_bytes();
+            self.pending_bytes -= record.held_bytes();
             let Place::Queue { receipt, .. } = record.place else { continue };
             if let Vote::Counted(last) = self.ballots.vote(&seat.voter, &Settlement { receipt, how: Settle::Release }) {
                 settlements.extend(last);
@@ -187,7 +187,7 @@ impl Desk {
         if is_full && may_wait && record.key == forebay_batcher::OrderKey::Free {
             return Wish::Absent;
         }
-        self.pending_bytes += record.n_bytes();
+        self.pending_bytes += record.held_bytes();
         seat.pending.push_back(record);
         Wish::Wants
     }
@@ -214,7 +214,7 @@ impl Desk {
         for seat in self.seats.values_mut() {
             seat.pending.retain(|it| {
                 let is_over = matches!(&it.place, Place::Queue { receipt: its, .. } if its == receipt);
-                self.pending_bytes -= if is_over { it.n_bytes() } else { 0 };
+                self.pending_bytes -= if is_over { it.held_bytes() } else { 0 };
                 !is_over
             });
         }
@@ -245,7 +245,7 @@ impl Desk {
                 let Some(Order { order, .. }) = seat.orders.remove(at) else { break };
                 let n = seat.pending.len().min(order.records_max.max(1) as usize);
                 let records: Vec<Record> = seat.pending.drain(..n).collect();
-                self.pending_bytes -= records.iter().map(Record::n_bytes).sum::<u64>();
+                self.pending_bytes -= records.iter().map(Record::held_bytes).sum::<u64>();
                 let read = Read { records, n_filtered: std::mem::take(&mut seat.n_filtered), ..Read::default() };
                 answers.push((*who, order, read));
             }

@@ -8,11 +8,15 @@ use forebay_batcher::{Place, Position, Read, ReadOrder, Record, lanes::lane_of};
 
 use forebay_clients::caught;
 
-use super::subscription::RecordFilter;
+use super::subscription::{RecordFilter, lets_through};
 use crate::source::{RawRecord, Renderer};
 
-/// Bytes after which an arena's chunk is closed, so that one slow record pins little more than itself.
-const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes of an arena's chunk, unless one record has more: it has a chunk of its own. So one slow record pins little more than itself.
+const CHUNK_BYTES: usize = 32 << 10;
+/// What a lane's first chunk begins with at least; the next ones begin with all that a chunk has.
+const CHUNK_BYTES_MIN: usize = 4 << 10;
+/// What a record's JSON is guessed to have beside its data.
+const FRAME_BYTES: usize = 1 << 10;
 
 /// How far an answer got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub(super) struct Answer<'a> {
     drafts: Vec<Draft>,
     bytes: u64,
     n_filtered: u32,
+    /// What a filter is shown.
+    scratch: Vec<u8>,
 }
 
 /// A record whose bytes still lie in an open arena.
@@ -53,7 +59,7 @@ struct Arena {
 impl<'a> Answer<'a> {
     pub(super) fn new(order: &'a ReadOrder, renderer: &'a dyn Renderer, filter: Option<&'a Arc<dyn RecordFilter>>) -> Self {
         let lanes = (0..order.lanes.max(1)).map(|_| Arena::default()).collect();
-        Self { order, renderer, filter, lanes, drafts: Vec::new(), bytes: 0, n_filtered: 0 }
+        Self { order, renderer, filter, lanes, drafts: Vec::new(), bytes: 0, n_filtered: 0, scratch: Vec::new() }
     }
 
     /// Reads past one record, or says that there is no room for it.
@@ -61,21 +67,16 @@ impl<'a> Answer<'a> {
         if self.drafts.len() >= self.order.records_max.max(1) as usize {
             return Took::NoRoom;
         }
+        if self.filter.is_some_and(|filter| !lets_through(filter.as_ref(), self.renderer, raw, &mut self.scratch)) {
+            self.n_filtered = self.n_filtered.saturating_add(1);
+            return Took::Filtered;
+        }
         let lane = lane_of(&raw.key, &raw.position, self.order.lanes) as usize;
         let arena = &mut self.lanes[lane];
-        arena.close_if_full();
+        arena.make_room(raw.data.len());
         let start = arena.open.len();
         self.renderer.render(raw, &mut arena.open);
-        let rendered = &arena.open[start..];
-        if let Some(filter) = self.filter {
-            let data = if filter.needs_data() { self.renderer.data(raw) } else { None };
-            if !filter.passes(rendered, data.as_deref()) {
-                arena.open.truncate(start);
-                self.n_filtered = self.n_filtered.saturating_add(1);
-                return Took::Filtered;
-            }
-        }
-        let n_bytes = rendered.len() as u64;
+        let n_bytes = (arena.open.len() - start) as u64;
         if !self.drafts.is_empty() && self.bytes + n_bytes > self.order.bytes_max {
             arena.open.truncate(start);
             return Took::NoRoom;
@@ -116,10 +117,17 @@ impl<'a> Answer<'a> {
 }
 
 impl Arena {
-    fn close_if_full(&mut self) {
-        if self.open.len() >= CHUNK_BYTES {
+    /// Room for a record with so much data.
+    fn make_room(&mut self, data_bytes: usize) {
+        // An eighth more for what is escaped in the data.
+        let guess = data_bytes + data_bytes / 8 + FRAME_BYTES;
+        if !self.open.is_empty() && self.open.len() + guess > CHUNK_BYTES {
             let full = std::mem::take(&mut self.open);
             self.closed.push(freeze(full));
+        }
+        if self.open.capacity() == 0 {
+            let is_first = self.closed.is_empty();
+            self.open.reserve(guess.max(if is_first { CHUNK_BYTES_MIN } else { CHUNK_BYTES }));
         }
     }
 
@@ -133,4 +141,79 @@ impl Arena {
 fn freeze(mut bytes: Vec<u8>) -> Bytes {
     bytes.shrink_to_fit();
     bytes.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use forebay_batcher::{OrderKey, ReadId, RecordId, TrackIdx, UnixMillis};
+
+    use super::*;
+
+    /// Counts what it renders: records as a whole, and without their data.
+    #[derive(Default)]
+    struct Counting([AtomicUsize; 2]);
+
+    impl Renderer for Counting {
+        fn render(&self, record: &RawRecord, out: &mut Vec<u8>) {
+            self.0[0].fetch_add(1, Ordering::SeqCst);
+            out.extend_from_slice(&record.data);
+        }
+
+        fn render_without_data(&self, _record: &RawRecord, out: &mut Vec<u8>) {
+            self.0[1].fetch_add(1, Ordering::SeqCst);
+            out.extend_from_slice(b"{}");
+        }
+    }
+
+    /// Lets one record through, and looks at its data, at the rest, or at both.
+    struct One {
+        needs_data: bool,
+        needs_metadata: bool,
+        n_asked: AtomicUsize,
+    }
+
+    impl RecordFilter for One {
+        fn needs_data(&self) -> bool {
+            self.needs_data
+        }
+
+        fn needs_metadata(&self) -> bool {
+            self.needs_metadata
+        }
+
+        fn passes(&self, metadata: &[u8], data: Option<&[u8]>) -> bool {
+            assert_eq!((metadata, data.is_some()), (&b"{}"[..], self.needs_data));
+            self.n_asked.fetch_add(1, Ordering::SeqCst) == 7
+        }
+    }
+
+    fn raw(number: u64) -> RawRecord {
+        RawRecord {
+            id: RecordId::new(b"id"),
+            position: Position::number(number),
+            key: OrderKey::Free,
+            arrival: UnixMillis(0),
+            data: Bytes::from_static(b"\"data\""),
+            facts: Arc::new(()),
+        }
+    }
+
+    #[test]
+    fn what_a_filter_drops_is_not_rendered_and_the_rest_only_where_it_is_looked_at() {
+        let wait = std::time::Duration::ZERO;
+        let order = ReadOrder { id: ReadId(0), track: None, records_max: 1_000, bytes_max: 1 << 20, wait, lanes: 3 };
+        for (needs_data, needs_metadata, n_shown) in [(true, false, 0), (true, true, 100), (false, true, 100)] {
+            let renderer = Counting::default();
+            let filter: Arc<dyn RecordFilter> = Arc::new(One { needs_data, needs_metadata, n_asked: AtomicUsize::new(0) });
+            let mut answer = Answer::new(&order, &renderer, Some(&filter));
+            let raws: Vec<RawRecord> = (0..100).map(raw).collect();
+            let took: Vec<Took> = raws.iter().map(|it| answer.take(it, || Place::Track(TrackIdx(0), it.position.clone()))).collect();
+            assert_eq!(took.iter().filter(|it| **it == Took::Record).count(), 1);
+            let read = answer.finish(None, false);
+            assert_eq!((read.records.len(), read.n_filtered, &*read.records[0].bytes), (1, 99, &b"\"data\""[..]));
+            assert_eq!(renderer.0.map(AtomicUsize::into_inner), [1, n_shown], "looks at data: {needs_data}, at the rest: {needs_metadata}");
+        }
+    }
 }

@@ -19,11 +19,11 @@ struct Contains(&'static str);
 
 impl RecordFilter for Contains {
     fn needs_data(&self) -> bool {
-        false
+        true
     }
 
-    fn passes(&self, metadata: &[u8], _data: Option<&[u8]>) -> bool {
-        String::from_utf8_lossy(metadata).contains(self.0)
+    fn passes(&self, _metadata: &[u8], data: Option<&[u8]>) -> bool {
+        String::from_utf8_lossy(data.unwrap()).contains(self.0)
     }
 }
 
@@ -32,11 +32,11 @@ struct PanicsOver(&'static str, Arc<AtomicBool>);
 
 impl RecordFilter for PanicsOver {
     fn needs_data(&self) -> bool {
-        false
+        true
     }
 
-    fn passes(&self, metadata: &[u8], _data: Option<&[u8]>) -> bool {
-        let panics = String::from_utf8_lossy(metadata).contains(self.0) && self.1.load(Ordering::SeqCst);
+    fn passes(&self, _metadata: &[u8], data: Option<&[u8]>) -> bool {
+        let panics = String::from_utf8_lossy(data.unwrap()).contains(self.0) && self.1.load(Ordering::SeqCst);
         assert!(!panics, "the test wants the filter to die");
         true
     }

@@ -9,14 +9,32 @@ use tokio::time::Instant;
 
 use super::FeedEvent;
 use super::inbox::{Command, Inbox, SubscriberId};
-use crate::source::{Known, TrackName};
+use crate::source::{Known, RawRecord, Renderer, TrackName};
 
 /// Decides which records a mapping wants. Pure.
 pub trait RecordFilter: Send + Sync {
     /// Whether `passes` looks at the data; if not it is not decoded.
     fn needs_data(&self) -> bool;
-    /// Whether the record is wanted. `metadata` is its JSON as it stands in the event, `data` what stands under the data key, decoded.
+    /// Whether `passes` looks at anything but the data; if not it is handed `{}` beside the data.
+    fn needs_metadata(&self) -> bool {
+        true
+    }
+    /// Whether the record is wanted. `metadata` is its JSON as it stands in the event, `data` what stands under the data key, decoded. Where
+    /// that is handed in, or not needed, an empty text stands under the key.
     fn passes(&self, metadata: &[u8], data: Option<&[u8]>) -> bool;
+}
+
+/// Asks a filter about a record, which is rendered into `scratch` as far as the filter looks at it: most records may be dropped.
+pub fn lets_through(filter: &dyn RecordFilter, renderer: &dyn Renderer, record: &RawRecord, scratch: &mut Vec<u8>) -> bool {
+    let data = if filter.needs_data() { renderer.data(record) } else { None };
+    scratch.clear();
+    match &data {
+        Some(_) if !filter.needs_metadata() => scratch.extend_from_slice(b"{}"),
+        // What has no data is looked at as it would be delivered.
+        None if filter.needs_data() => renderer.render(record, scratch),
+        Some(_) | None => renderer.render_without_data(record, scratch),
+    }
+    filter.passes(scratch, data.as_deref())
 }
 
 /// What a mapping wants of a feed.
@@ -42,7 +60,7 @@ pub(super) struct NewSeat {
     pub(super) filter: Option<Arc<dyn RecordFilter>>,
     pub(super) has_window: bool,
     pub(super) zero: Instant,
-    pub(super) events: mpsc::Sender<FeedEvent>,
+    pub(super) events: mpsc::Sender<Box<FeedEvent>>,
 }
 
 impl Subscription {
@@ -58,15 +76,31 @@ impl Subscription {
             events: sender,
         };
         inbox.push(Command::Subscribe(id, seat));
-        Subscriber { events, handle: Handle { id, inbox: Arc::clone(inbox) } }
+        Subscriber { events: Events(events), handle: Handle { id, inbox: Arc::clone(inbox) } }
     }
 }
 
 /// One mapping's way to a feed. Dropping it ends the subscription.
 pub struct Subscriber {
     /// What the feed tells; it ends when the feed does.
-    pub events: mpsc::Receiver<FeedEvent>,
+    pub events: Events,
     handle: Handle,
+}
+
+/// The receiving end of a subscriber's channel. Events lie in it in boxes: a channel keeps places for 32 of them from its beginning on, and
+/// most mappings are idle.
+pub struct Events(mpsc::Receiver<Box<FeedEvent>>);
+
+impl Events {
+    /// The next event; `None` when the feed has ended. May be dropped without losing anything.
+    pub async fn recv(&mut self) -> Option<FeedEvent> {
+        self.0.recv().await.map(|event| *event)
+    }
+
+    /// Takes no more; what was sent can still be received.
+    pub fn close(&mut self) {
+        self.0.close();
+    }
 }
 
 struct Handle {

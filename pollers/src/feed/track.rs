@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::inbox::SubscriberId;
 use super::serve::{Answer, Took};
 use super::subscription::RecordFilter;
-use crate::source::{RawRead, Reader, Renderer, TrackName};
+use crate::source::{RawRead, RawRecord, Reader, Renderer, TrackName};
 
 /// One subscriber on a track.
 pub(super) struct Seat {
@@ -71,7 +71,7 @@ pub(super) struct Taste<'a> {
 /// One track within a feed.
 #[derive(Default)]
 pub(super) struct Track {
-    pub(super) seats: BTreeMap<SubscriberId, Seat>,
+    pub(super) seats: BTreeMap<SubscriberId, Box<Seat>>,
     stretches: Vec<Stretch>,
     n_stretches: u64,
     /// Its part of the feed's sum of held bytes.
@@ -83,7 +83,7 @@ pub(super) struct Track {
 impl Track {
     /// Seats a subscriber; it may have been seated before.
     pub(super) fn open(&mut self, who: SubscriberId, idx: TrackIdx, at: Watermark) {
-        self.seats.insert(who, Seat { idx, at, order: None });
+        self.seats.insert(who, Box::new(Seat { idx, at, order: None }));
     }
 
     /// Takes an order.
@@ -201,7 +201,8 @@ impl Track {
         let from = stretch.to.clone();
         let to = read.passed.clone().map_or_else(|| from.clone(), Watermark::At);
         if to != from {
-            let bytes = read.records.iter().map(|it| it.data.len() as u64).sum();
+            let places = (read.records.capacity() * size_of::<RawRecord>()) as u64;
+            let bytes = places + read.records.iter().map(RawRecord::heap_bytes).sum::<u64>();
             stretch.reads.push_back(Held { from, read, to: to.clone(), bytes });
             stretch.to = to;
         }
@@ -241,7 +242,7 @@ impl Track {
         }
     }
 
-    /// Raw bytes of the reads that are held.
+    /// What the reads that are held take in memory.
     pub(super) fn held_bytes(&self) -> u64 {
         self.stretches.iter().map(Stretch::bytes).sum()
     }

@@ -51,11 +51,16 @@ pub(super) struct FileRenderer;
 
 impl Renderer for FileRenderer {
     fn render(&self, record: &RawRecord, out: &mut Vec<u8>) {
-        render(record, out).expect("a vector takes everything");
+        render(record, &record.data, out).expect("a vector takes everything");
+    }
+
+    fn render_without_data(&self, record: &RawRecord, out: &mut Vec<u8>) {
+        render(record, b"", out).expect("a vector takes everything");
     }
 }
 
-fn render(record: &RawRecord, out: &mut Vec<u8>) -> std::io::Result<()> {
+/// Renders a record with this in place of its data, but for what is said of the data.
+fn render(record: &RawRecord, data: &[u8], out: &mut Vec<u8>) -> std::io::Result<()> {
     let facts: &(dyn Any + Send + Sync) = record.facts.as_ref();
     let truncated = facts.downcast_ref::<Truncated>();
     let file = truncated.map(|it| it.file.as_ref()).or_else(|| facts.downcast_ref::<FileFacts>());
@@ -63,8 +68,9 @@ fn render(record: &RawRecord, out: &mut Vec<u8>) -> std::io::Result<()> {
     let offset = record.position.as_number().expect("this source's positions are offsets");
     write!(out, "{{\"eventID\":\"{}:{offset}\"{}{offset}\",\"body\":", file.id, file.before)?;
     match std::str::from_utf8(&record.data) {
+        Ok(_) if data.is_empty() => out.extend_from_slice(b"\"\""),
         Ok(body) => serde_json::to_writer(&mut *out, body)?,
-        Err(_) => write!(out, "\"{}\",\"bodyEncoding\":\"base64\"", STANDARD.encode(&record.data))?,
+        Err(_) => write!(out, "\"{}\",\"bodyEncoding\":\"base64\"", STANDARD.encode(data))?,
     }
     if let Some(Truncated { length, .. }) = truncated {
         write!(out, ",\"truncated\":true,\"length\":{length}")?;
@@ -163,6 +169,19 @@ mod tests {
         let example = manual.split("```json\n").nth(1).and_then(|it| it.split("```").next()).expect("the manual has an example");
         let compact: String = example.lines().map(str::trim_start).collect();
         assert_eq!(String::from_utf8(event).unwrap(), compact);
+    }
+
+    #[test]
+    fn a_filter_sees_all_but_the_body_that_it_is_handed() {
+        for raw in [raw(0, b"{\"a\":1}", facts()), raw(43, b"caf\xe9", facts()), long()] {
+            let (mut whole, mut shown) = (Vec::new(), Vec::new());
+            FileRenderer.render(&raw, &mut whole);
+            FileRenderer.render_without_data(&raw, &mut shown);
+            let mut expected: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+            assert_ne!(expected["body"], "");
+            expected["body"] = "".into();
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(&shown).unwrap(), expected);
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ mod open_files;
 mod origins;
 mod places;
 mod reader;
+#[cfg(test)]
+pub(crate) mod samples;
 mod settings;
 mod sightings;
 #[cfg(test)]

@@ -32,13 +32,14 @@ pub(super) struct Sightings {
     files: Arc<dyn FileSystem>,
     pattern: PathPattern,
     exclude: Exclude,
-    seen: BTreeMap<FileKey, Sighting>,
+    /// In boxes: a node of a map keeps places for eleven, and most mappings follow few files.
+    seen: BTreeMap<FileKey, Box<Sighting>>,
     /// The files of the last listing in which every folder could be read.
     listed: Option<BTreeSet<FileKey>>,
     /// Folders in which files were seen: a file that was renamed is looked for there.
     folders: BTreeSet<PathBuf>,
     /// Files that have no reader yet, kept open so that none is lost when it is renamed or deleted before it has one.
-    held: BTreeMap<FileKey, Held>,
+    held: BTreeMap<FileKey, Box<Held>>,
     hold_for: Duration,
     open_files: Arc<OpenFiles>,
     watching: Watching,
@@ -255,7 +256,7 @@ impl Sightings {
         };
         let stat = handle.file().map(|it| it.stat()).transpose().map_err(FileError::of)?;
         if stat.is_none_or(|it| it.key == key) {
-            self.held.insert(key, Held { path: path.to_owned(), handle, is_young, until });
+            self.held.insert(key, Box::new(Held { path: path.to_owned(), handle, is_young, until }));
         }
         Ok(())
     }
@@ -385,7 +386,7 @@ impl Sightings {
             .collect();
         let is_open = |it: &&(&TrackName, Identity, Standing)| it.2 == Standing::Open;
         let is_seen = |it: &Sighting| mine.iter().filter(is_open).any(|(name, ..)| it.fits.contains(*name) && !it.dead.contains(*name));
-        if self.seen.get(&stat.key).is_some_and(is_seen) {
+        if self.seen.get(&stat.key).is_some_and(|it| is_seen(it)) {
             return Ok(Sight::Known);
         }
         if stat.size == 0 {

@@ -1,6 +1,6 @@
 //! The calls to SQS that we make, and the one file that knows the SDK.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use aws_sdk_sqs::types::{
 use forebay_clients::{AwsAccess, CredentialsError, sdk_client};
 
 use super::error::SqsError;
+use super::message::{Attribute, Details, Received};
 use super::settings::Which;
 use crate::source::BoxFuture;
 
@@ -32,26 +33,6 @@ pub(super) struct Ask {
     /// In whole seconds.
     pub(super) wait: Duration,
     pub(super) visibility: Duration,
-}
-
-/// A message as the queue gives it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Received {
-    pub(super) id: String,
-    pub(super) handle: String,
-    pub(super) body: String,
-    pub(super) md5_of_body: Option<String>,
-    pub(super) md5_of_attributes: Option<String>,
-    pub(super) system: BTreeMap<String, String>,
-    pub(super) attributes: BTreeMap<String, Attribute>,
-}
-
-/// A message attribute.
-#[derive(Debug, Clone)]
-pub(super) struct Attribute {
-    pub(super) data_type: String,
-    pub(super) text: Option<String>,
-    pub(super) binary: Option<Vec<u8>>,
 }
 
 /// What a queue says of itself.
@@ -308,21 +289,24 @@ fn seconds(value: impl TryInto<i32>) -> i32 {
     value.try_into().unwrap_or(i32::MAX)
 }
 
-fn received(message: aws_sdk_sqs::types::Message) -> Received {
-    let system: HashMap<_, _> = message.attributes.unwrap_or_default();
-    let attributes: HashMap<_, _> = message.message_attributes.unwrap_or_default();
+/// All texts are moved, none is copied.
+pub(super) fn received(message: aws_sdk_sqs::types::Message) -> Received {
     let attribute = |it: aws_sdk_sqs::types::MessageAttributeValue| Attribute {
         data_type: it.data_type,
         text: it.string_value,
         binary: it.binary_value.map(aws_sdk_sqs::primitives::Blob::into_inner),
     };
+    let system = message.attributes.into_iter().flatten();
+    let attributes = message.message_attributes.into_iter().flatten();
     Received {
         id: message.message_id.unwrap_or_default(),
         handle: message.receipt_handle.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
-        md5_of_body: message.md5_of_body,
-        md5_of_attributes: message.md5_of_message_attributes,
-        system: system.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect(),
-        attributes: attributes.into_iter().map(|(name, it)| (name, attribute(it))).collect(),
+        details: Details {
+            md5_of_body: message.md5_of_body,
+            md5_of_attributes: message.md5_of_message_attributes,
+            system: system.collect(),
+            attributes: attributes.map(|(name, it)| (name, attribute(it))).collect(),
+        },
     }
 }

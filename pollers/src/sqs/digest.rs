@@ -1,46 +1,62 @@
 //! MD5 over bodies and message attributes as SQS computes it: the only integrity check there is from sender to receiver.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use md5::{Digest as _, Md5};
 
-use super::client::Attribute;
+use super::message::{Attribute, Attributes};
 
-pub(super) fn of_body(body: &str) -> String {
-    hex(Md5::digest(body.as_bytes()).as_slice())
+/// A digest as SQS writes it: small hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Digest([u8; 32]);
+
+impl Digest {
+    fn new(md5: Md5) -> Self {
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(md5.finalize()) {
+            pair.copy_from_slice(&[byte >> 4, byte & 15].map(|it| b"0123456789abcdef"[usize::from(it)]));
+        }
+        Self(digits)
+    }
+
+    pub(super) fn is(&self, text: &str) -> bool {
+        self.0 == text.as_bytes()
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|digit| f.write_char(char::from(*digit)))
+    }
+}
+
+pub(super) fn of_body(body: &[u8]) -> Digest {
+    Digest::new(Md5::new_with_prefix(body))
 }
 
 /// Names in order; of each its name, its type, how its value travels, and the value, all with their lengths.
-pub(super) fn of_attributes(attributes: &BTreeMap<String, Attribute>) -> String {
-    let mut bytes = Vec::new();
-    for (name, Attribute { data_type, text, binary }) in attributes {
-        push(&mut bytes, name.as_bytes());
-        push(&mut bytes, data_type.as_bytes());
+pub(super) fn of_attributes(attributes: &Attributes) -> Digest {
+    let mut md5 = Md5::new();
+    for (name, Attribute { data_type, text, binary }) in attributes.iter() {
+        push(&mut md5, name.as_bytes());
+        push(&mut md5, data_type.as_bytes());
         match binary {
             Some(binary) => {
-                bytes.push(2);
-                push(&mut bytes, binary);
+                md5.update([2]);
+                push(&mut md5, binary);
             }
             None => {
-                bytes.push(1);
-                push(&mut bytes, text.as_deref().unwrap_or_default().as_bytes());
+                md5.update([1]);
+                push(&mut md5, text.as_deref().unwrap_or_default().as_bytes());
             }
         }
     }
-    hex(Md5::digest(&bytes).as_slice())
+    Digest::new(md5)
 }
 
-fn push(out: &mut Vec<u8>, part: &[u8]) {
-    out.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-    out.extend_from_slice(part);
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
-        write!(out, "{byte:02x}").expect("a text takes everything");
-        out
-    })
+fn push(md5: &mut Md5, part: &[u8]) {
+    md5.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+    md5.update(part);
 }
 
 #[cfg(test)]
@@ -50,12 +66,14 @@ mod tests {
     #[test]
     fn the_digests_are_those_that_aws_gives() {
         let attribute = |data_type: &str, text: &str| Attribute { data_type: data_type.into(), text: Some(text.into()), binary: None };
-        let attributes = BTreeMap::from([
+        let attributes = Attributes::from_iter([
             ("WeeksOn".to_owned(), attribute("Number", "6")),
             ("Author".to_owned(), attribute("String", "John Grisham")),
             ("Title".to_owned(), attribute("String", "The Whistler")),
         ]);
-        assert_eq!(of_attributes(&attributes), "d25a6aea97eb8f585bfa92d314504a92");
-        assert_eq!(of_body("hello"), "5d41402abc4b2a76b9719d911017c592");
+        assert_eq!(of_attributes(&attributes).to_string(), "d25a6aea97eb8f585bfa92d314504a92");
+        let hello = of_body(b"hello");
+        assert_eq!(hello.to_string(), "5d41402abc4b2a76b9719d911017c592");
+        assert!(hello.is("5d41402abc4b2a76b9719d911017c592") && !hello.is("5d41402abc4b2a76b9719d911017c593") && !hello.is(""));
     }
 }

@@ -13,8 +13,8 @@ use forebay_batcher::{Record, RecordId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::client::Received;
 use super::digest;
+use super::message::Details;
 use crate::source::{RawRecord, Renderer};
 
 const HEAD: &[u8] = b"{\"Records\":[";
@@ -23,23 +23,11 @@ const TAIL: &[u8] = b"]}";
 /// Bytes of an event around its records and the commas between them.
 pub(super) const ENVELOPE_BYTES: u64 = (HEAD.len() + TAIL.len()) as u64;
 
-/// System attributes in Lambda's order; others follow by name.
-const SYSTEM: &[&str] = &[
-    "ApproximateReceiveCount",
-    "AWSTraceHeader",
-    "SentTimestamp",
-    "SequenceNumber",
-    "MessageGroupId",
-    "SenderId",
-    "MessageDeduplicationId",
-    "ApproximateFirstReceiveTimestamp",
-    "DeadLetterQueueSourceArn",
-];
-
 /// What the renderer needs beyond the body.
 #[derive(Debug)]
 pub(super) struct Facts {
-    pub(super) received: Received,
+    pub(super) handle: Bytes,
+    pub(super) details: Details,
     pub(super) arn: Arc<str>,
     pub(super) region: Arc<str>,
 }
@@ -52,31 +40,43 @@ pub(super) struct SqsRenderer {
 
 impl Renderer for SqsRenderer {
     fn render(&self, record: &RawRecord, out: &mut Vec<u8>) {
-        self.write(record, out).expect("a vector takes everything");
+        self.write(record, Data::Whole, out).expect("a vector takes everything");
+    }
+
+    fn render_without_data(&self, record: &RawRecord, out: &mut Vec<u8>) {
+        self.write(record, Data::LeftOut, out).expect("a vector takes everything");
     }
 }
 
+/// What stands as the body.
+enum Data {
+    Whole,
+    /// An empty text.
+    LeftOut,
+}
+
 impl SqsRenderer {
-    fn write(&self, record: &RawRecord, out: &mut Vec<u8>) -> std::io::Result<()> {
+    fn write(&self, record: &RawRecord, data: Data, out: &mut Vec<u8>) -> std::io::Result<()> {
         let facts: &(dyn Any + Send + Sync) = record.facts.as_ref();
-        let Facts { received, arn, region } = facts.downcast_ref().expect("this source's reader made the record");
+        let Facts { handle, details, arn, region } = facts.downcast_ref().expect("this source's reader made the record");
         out.extend_from_slice(b"{\"messageId\":");
-        text(out, &received.id)?;
+        bytes(out, record.id.0.as_slice())?;
         out.extend_from_slice(b",\"receiptHandle\":");
-        text(out, &received.handle)?;
+        bytes(out, handle)?;
         out.extend_from_slice(b",\"body\":");
-        text(out, &received.body)?;
+        match data {
+            Data::Whole => bytes(out, &record.data)?,
+            Data::LeftOut => text(out, "")?,
+        }
         out.extend_from_slice(b",\"attributes\":{");
-        let known = SYSTEM.iter().filter_map(|name| received.system.get_key_value(*name));
-        let others = received.system.iter().filter(|(name, _)| !SYSTEM.contains(&name.as_str()));
-        for (idx, (name, value)) in known.chain(others).enumerate() {
+        for (idx, (name, value)) in details.system.iter().enumerate() {
             comma(out, idx);
             text(out, name)?;
             out.push(b':');
             text(out, value)?;
         }
         out.extend_from_slice(b"},\"messageAttributes\":{");
-        for (idx, (name, it)) in received.attributes.iter().enumerate() {
+        for (idx, (name, it)) in details.attributes.iter().enumerate() {
             comma(out, idx);
             text(out, name)?;
             out.extend_from_slice(b":{");
@@ -93,14 +93,17 @@ impl SqsRenderer {
             out.push(b'}');
         }
         out.push(b'}');
-        match (&received.md5_of_attributes, received.attributes.is_empty()) {
+        match (&details.md5_of_attributes, details.attributes.is_empty()) {
             (Some(md5), false) => write!(out, ",\"md5OfMessageAttributes\":\"{md5}\"")?,
-            (None, false) => write!(out, ",\"md5OfMessageAttributes\":\"{}\"", digest::of_attributes(&received.attributes))?,
+            (None, false) => write!(out, ",\"md5OfMessageAttributes\":\"{}\"", digest::of_attributes(&details.attributes))?,
             (_, true) if self.has_window => out.extend_from_slice(b",\"md5OfMessageAttributes\":null"),
             (_, true) => {}
         }
-        let md5 = received.md5_of_body.clone().unwrap_or_else(|| digest::of_body(&received.body));
-        write!(out, ",\"md5OfBody\":\"{md5}\",\"eventSource\":\"aws:sqs\",\"eventSourceARN\":")?;
+        match &details.md5_of_body {
+            Some(md5) => write!(out, ",\"md5OfBody\":\"{md5}\"")?,
+            None => write!(out, ",\"md5OfBody\":\"{}\"", digest::of_body(&record.data))?,
+        }
+        out.extend_from_slice(b",\"eventSource\":\"aws:sqs\",\"eventSourceARN\":");
         text(out, arn)?;
         out.extend_from_slice(b",\"awsRegion\":");
         text(out, region)?;
@@ -111,6 +114,11 @@ impl SqsRenderer {
 
 fn text(out: &mut Vec<u8>, text: &str) -> std::io::Result<()> {
     Ok(serde_json::to_writer(out, text)?)
+}
+
+/// Bytes that came as a text.
+fn bytes(out: &mut Vec<u8>, bytes: &[u8]) -> std::io::Result<()> {
+    text(out, std::str::from_utf8(bytes).expect("this source's reader made it of a text"))
 }
 
 fn comma(out: &mut Vec<u8>, idx: usize) {

@@ -7,9 +7,10 @@ use forebay_models::sqs::{Action, Answered, Attributes, Fault, Refusal, Sent, Se
 use tokio::time::Instant;
 
 use super::SqsSource;
-use super::client::{Answers, Ask, Attribute, Description, EntryAnswer, Received, Sqs};
+use super::client::{Answers, Ask, Description, EntryAnswer, Sqs};
 use super::digest;
 use super::error::SqsError;
+use super::message::{Attribute, Details, Received};
 use super::reader::{QueueChoice, SqsQueue};
 use crate::contract::QueueSubject;
 use crate::source::{BoxFuture, Source};
@@ -69,11 +70,13 @@ impl FakeQueue {
             Received {
                 id: it.id,
                 handle: it.handle,
-                md5_of_body: Some(digest::of_body(&it.body)),
-                md5_of_attributes: None,
                 body: damaged.body,
-                system: it.system,
-                attributes,
+                details: Details {
+                    md5_of_body: Some(digest::of_body(it.body.as_bytes()).to_string()),
+                    md5_of_attributes: None,
+                    system: it.system.into_iter().collect(),
+                    attributes,
+                },
             }
         };
         Ok(received.into_iter().enumerate().map(show).collect())

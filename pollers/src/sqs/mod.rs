@@ -3,11 +3,14 @@
 //! `client` is the only file that knows the SDK; `reader` receives, settles and extends over it; `fake` is a queue in memory.
 
 mod client;
+#[cfg(test)]
+pub(crate) mod cost_tests;
 mod digest;
 mod error;
 mod event;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fake;
+mod message;
 mod reader;
 mod settings;
 #[cfg(test)]

@@ -9,8 +9,9 @@ use futures_util::future::join_all;
 use std::num::NonZeroU32;
 use tokio::time::Instant;
 
-use super::client::{Answers, Ask, Description, EntryAnswer, Received, Sqs};
+use super::client::{Answers, Ask, Description, EntryAnswer, Sqs};
 use super::event::Facts;
+use super::message::Received;
 use super::{digest, error::SqsError};
 use crate::source::{BoxFuture, Hidden, Message, Queue, QueueFacts, RawRecord, SourceError};
 
@@ -122,7 +123,7 @@ impl SqsQueue {
     /// A message whose digest is wrong is left to its queue: it comes again, and its redrive policy ends that. So is what came behind it of its
     /// group, which would overtake it.
     fn whole(&self, received: Vec<Received>) -> Vec<Message> {
-        let (mut messages, mut left) = (Vec::new(), Vec::new());
+        let (mut messages, mut left) = (Vec::with_capacity(received.len()), Vec::new());
         for it in received {
             let key = self.key(&it);
             if let Err(why) = check(&it) {
@@ -138,25 +139,26 @@ impl SqsQueue {
 
     /// The group of a message, where groups have an order.
     fn key(&self, received: &Received) -> OrderKey {
-        match received.system.get("MessageGroupId").filter(|_| self.arn.ends_with(".fifo")) {
+        match received.details.system.get("MessageGroupId").filter(|_| self.arn.ends_with(".fifo")) {
             Some(group) => OrderKey::Key(Bytes::copy_from_slice(group.as_bytes())),
             None => OrderKey::Free,
         }
     }
 
     fn message(&self, received: Received, key: OrderKey) -> Message {
-        let system = |name: &str| received.system.get(name).map(String::as_str);
-        let arrival = UnixMillis(system("SentTimestamp").and_then(|it| it.parse().ok()).unwrap_or_default());
-        let n_receives: Option<u32> = system("ApproximateReceiveCount").and_then(|it| it.parse().ok());
+        let Received { id, handle, body, details } = received;
+        let arrival = UnixMillis(details.system.get("SentTimestamp").and_then(|it| it.parse().ok()).unwrap_or_default());
+        let n_receives: Option<u32> = details.system.get("ApproximateReceiveCount").and_then(|it| it.parse().ok());
         let receives_left = self.receives_max.map(|max| max.saturating_sub(n_receives.unwrap_or(1)));
-        let receipt = Receipt { handle: Bytes::copy_from_slice(received.handle.as_bytes()), generation: Generation(0) };
+        let receipt = Receipt { handle: handle.into(), generation: Generation(0) };
+        let facts = Facts { handle: receipt.handle.clone(), details, arn: Arc::clone(&self.arn), region: Arc::clone(&self.region) };
         let record = RawRecord {
-            id: RecordId::new(received.id.as_bytes()),
+            id: RecordId::new(id.as_bytes()),
             position: Position::new(b""),
             key,
             arrival,
-            data: Bytes::copy_from_slice(received.body.as_bytes()),
-            facts: Arc::new(Facts { received, arn: Arc::clone(&self.arn), region: Arc::clone(&self.region) }),
+            data: body.into(),
+            facts: Arc::new(facts),
         };
         Message { record, receipt, receives_left, n_receives }
     }
@@ -249,10 +251,11 @@ fn check(received: &Received) -> Result<(), &'static str> {
     if received.handle.is_empty() {
         return Err("it has no receipt handle");
     }
-    if received.md5_of_body.as_deref().is_some_and(|it| it != digest::of_body(&received.body)) {
+    let details = &received.details;
+    if details.md5_of_body.as_deref().is_some_and(|it| !digest::of_body(received.body.as_bytes()).is(it)) {
         return Err("the MD5 of its body is another");
     }
-    if received.md5_of_attributes.as_deref().is_some_and(|it| it != digest::of_attributes(&received.attributes)) {
+    if details.md5_of_attributes.as_deref().is_some_and(|it| !digest::of_attributes(&details.attributes).is(it)) {
         return Err("the MD5 of its attributes is another");
     }
     Ok(())

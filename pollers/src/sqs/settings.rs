@@ -198,8 +198,8 @@ impl SourceSettings for SqsSettings {
         }
         match &self.aws.credentials {
             Some(AwsCredentials::Key(key)) => {
-                let digest = super::digest::of_body(&format!("{}\n{}", key.access_key_id, key.session_token.is_some()));
-                text = format!("{text} credentials={}", &digest[..8]);
+                let digest = super::digest::of_body(format!("{}\n{}", key.access_key_id, key.session_token.is_some()).as_bytes());
+                text = format!("{text} credentials={}", &digest.to_string()[..8]);
             }
             Some(AwsCredentials::Profile(name)) => text = format!("{text} profile={name}"),
             None => {}

@@ -11,10 +11,10 @@ use forebay_config::{Node, Place, StartingPosition};
 use forebay_models::sqs::{Action, Fault};
 
 use super::SqsKind;
-use super::client::{Attribute, Received};
 use super::error::SqsError;
 use super::event::{Facts, SqsRenderer, wrap};
 use super::fake::FakeSubject;
+use super::message::{Attribute, Details, Received};
 use crate::contract::{AnySubject, QueueSubject, check_queue};
 use crate::places::{Backlog, PlaceError};
 use crate::source::{Hidden, Known, Message, RawRecord, Renderer, SourceKind, TrackName};
@@ -176,8 +176,13 @@ fn raw(received: Received) -> RawRecord {
         position: Position::new(b""),
         key: OrderKey::Free,
         arrival: UnixMillis(1_545_082_649_183),
-        data: Bytes::copy_from_slice(received.body.as_bytes()),
-        facts: Arc::new(Facts { received, arn: "arn:aws:sqs:us-east-2:123456789012:my-queue".into(), region: "us-east-2".into() }),
+        data: received.body.into(),
+        facts: Arc::new(Facts {
+            handle: received.handle.into(),
+            details: received.details,
+            arn: "arn:aws:sqs:us-east-2:123456789012:my-queue".into(),
+            region: "us-east-2".into(),
+        }),
     }
 }
 
@@ -192,10 +197,24 @@ fn message(id: &str, body: &str) -> Received {
         id: id.to_owned(),
         handle: "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a".to_owned(),
         body: body.to_owned(),
-        md5_of_body: Some(super::digest::of_body(body)),
-        system: system.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        ..Received::default()
+        details: Details {
+            md5_of_body: Some(super::digest::of_body(body.as_bytes()).to_string()),
+            system: system.map(|(name, value)| (name, value.to_owned())).into_iter().collect(),
+            ..Details::default()
+        },
     }
+}
+
+#[test]
+fn a_filter_sees_all_but_the_body_that_it_is_handed() {
+    let raw = raw(message("a", "{\"a\":1}"));
+    let (mut whole, mut shown) = (Vec::new(), Vec::new());
+    SqsRenderer { has_window: true }.render(&raw, &mut whole);
+    SqsRenderer { has_window: true }.render_without_data(&raw, &mut shown);
+    let mut expected: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+    assert_ne!(expected["body"], "");
+    expected["body"] = "".into();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&shown).unwrap(), expected);
 }
 
 fn rendered(received: Received, has_window: bool) -> String {
@@ -212,12 +231,13 @@ fn the_documented_event_is_made_byte_for_byte() {
         text: text.map(str::to_owned),
         binary: binary.map(<[u8]>::to_vec),
     };
-    second.attributes = [
+    second.details.attributes = [
         ("Title".to_owned(), attribute("String", Some("The Whistler"), None)),
         ("Cover".to_owned(), attribute("Binary.png", None, Some(&[0xff, 0xd8]))),
     ]
-    .into();
-    second.md5_of_attributes = Some(super::digest::of_attributes(&second.attributes));
+    .into_iter()
+    .collect();
+    second.details.md5_of_attributes = Some(super::digest::of_attributes(&second.details.attributes).to_string());
     let first = message("059f36b4-87a3-44ab-83d2-661975830a7d", "Test message.");
     let record = |received: Received| {
         let raw = raw(received);
@@ -244,9 +264,10 @@ fn the_digest_of_no_attributes_is_null_with_a_window_and_absent_without() {
 #[test]
 fn a_message_keeps_all_system_attributes_known_or_not() {
     let mut received = message("a", "x");
-    for (name, value) in [("MessageGroupId", "7"), ("SequenceNumber", "18849496460467696128"), ("ZNew", "later")] {
-        received.system.insert(name.to_owned(), value.to_owned());
-    }
+    let more = [("ZNew", "later"), ("MessageGroupId", "7"), ("SequenceNumber", "18849496460467696128"), ("YNew", "too")];
+    let more = more.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let known = received.details.system.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    received.details.system = known.chain(more).collect();
     let text = rendered(received, false);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let names: Vec<&str> = json["attributes"].as_object().unwrap().keys().map(String::as_str).collect();
@@ -257,6 +278,7 @@ fn a_message_keeps_all_system_attributes_known_or_not() {
         "MessageGroupId",
         "SenderId",
         "ApproximateFirstReceiveTimestamp",
+        "YNew",
         "ZNew",
     ];
     assert_eq!(names, expected);

@@ -29,18 +29,20 @@ enum Origin {
     Replayed { at: usize, from: Vec<u32> },
 }
 
-/// Stands before the later and before the latest choices in the list of a run; far above any number that a world chooses.
+/// Stands between the streams in the list of a run; far above any number that a world chooses.
 const LATER: u32 = u32::MAX;
 
 /// The choices of one run. All that a world leaves to chance goes through here, so the list of numbers is the run.
 ///
-/// What a world has learnt to choose since runs were first kept is drawn from [`Choices::later`]: a stream of its own, so that the runs kept
-/// before mean what they meant. What it learnt after that comes from [`Choices::latest`], for the same reason.
+/// What a world has learnt to choose since runs were first kept is drawn from [`Choices::later`], what it learnt after that from
+/// [`Choices::latest`] and, since it knows syncs, from [`Choices::power`]: streams of their own, so that the runs kept before mean what they
+/// meant.
 #[derive(Debug, Clone)]
 pub struct Choices {
     first: Stream,
     later: Stream,
     latest: Stream,
+    power: Stream,
 }
 
 /// One stream of choices.
@@ -55,7 +57,8 @@ impl Choices {
     pub fn seeded(seed: u64) -> Self {
         let drawn = |seed, n_expected| Stream::new(Origin::Drawn(Rng::new(seed)), n_expected);
         let mut seeds = Rng::new(seed.rotate_left(32) ^ 0x006c_6174_6572);
-        Self { first: drawn(seed, 2048), later: drawn(seeds.draw(), 128), latest: drawn(seeds.draw(), 16) }
+        let power = Rng::new(seed.rotate_left(16) ^ 0x0070_6f77_6572).draw();
+        Self { first: drawn(seed, 2048), later: drawn(seeds.draw(), 128), latest: drawn(seeds.draw(), 16), power: drawn(power, 64) }
     }
 
     /// Choices made before.
@@ -64,9 +67,15 @@ impl Choices {
             from.iter().position(|value| *value == LATER).map(|at| from.split_off(at).split_off(1)).unwrap_or_default()
         };
         let mut later = rest(&mut from);
-        let latest = rest(&mut later);
+        let mut latest = rest(&mut later);
+        let power = rest(&mut latest);
         let replay = |from| Stream::new(Origin::Replayed { at: 0, from }, 0);
-        Self { first: replay(from), later: replay(later), latest: replay(latest) }
+        Self { first: replay(from), later: replay(later), latest: replay(latest), power: replay(power) }
+    }
+
+    /// The stream of what the store's syncs and the power do.
+    pub fn power(&mut self) -> &mut Stream {
+        &mut self.power
     }
 
     /// The stream of what worlds learnt to choose later.
@@ -102,14 +111,11 @@ impl Choices {
     /// What was chosen so far.
     pub fn made(&self) -> Vec<u32> {
         let mut made = self.first.made.clone();
-        let is_tame = |stream: &Stream| stream.made.iter().all(|value| *value == 0);
-        if !is_tame(&self.later) || !is_tame(&self.latest) {
+        let streams = [&self.later, &self.latest, &self.power];
+        let n_wild = streams.iter().rposition(|stream| stream.is_wild()).map_or(0, |last| last + 1);
+        for stream in &streams[..n_wild] {
             made.push(LATER);
-            made.extend(&self.later.made);
-        }
-        if !is_tame(&self.latest) {
-            made.push(LATER);
-            made.extend(&self.latest.made);
+            made.extend(&stream.made);
         }
         made
     }
@@ -118,6 +124,11 @@ impl Choices {
 impl Stream {
     fn new(origin: Origin, n_expected: usize) -> Self {
         Self { origin, made: Vec::with_capacity(n_expected) }
+    }
+
+    /// It has chosen something else than what is tame.
+    fn is_wild(&self) -> bool {
+        self.made.iter().any(|value| *value != 0)
     }
 
     /// A number below `n`; zero is the tame one.
@@ -159,7 +170,7 @@ impl Stream {
     }
 }
 
-/// The choices as one word: numbers with commas, `n*m` for m times n, without the zeros at the end; the later and the latest ones after a `/` each.
+/// The choices as one word: numbers with commas, `n*m` for m times n, without the zeros at the end; the later ones each after a `/`.
 pub fn format_choices(choices: &[u32]) -> String {
     if let Some(at) = choices.iter().position(|value| *value == LATER) {
         return format!("{}/{}", format_choices(&choices[..at]), format_choices(&choices[at + 1..]));
@@ -215,6 +226,11 @@ mod tests {
         assert_eq!(latest, (0..9).map(|_| replayed.latest().below(9)).collect::<Vec<_>>());
         assert_eq!(first, (0..9).map(|_| replayed.below(9)).collect::<Vec<_>>());
         assert_eq!(Choices::replayed(plain.made()).later().below(9), 0);
+        let mut last = Choices::seeded(7);
+        let power: Vec<u32> = (0..9).map(|_| last.power().below(9)).collect();
+        let mut replayed = Choices::replayed(parse_choices(&format_choices(&last.made())).expect("it was written so"));
+        assert_eq!(power, (0..9).map(|_| replayed.power().below(9)).collect::<Vec<_>>());
+        assert_eq!(replayed.later().below(9), 0);
     }
 
     #[test]

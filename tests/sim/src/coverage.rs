@@ -108,6 +108,9 @@ points! {
     SlowDestination "destination that takes seconds",
     NoticeAtStop "closed with a notice in flight",
     HeldAtStop "closed with messages that had not started",
+    SyncFailed "sync that failed",
+    PowerCut "power cut",
+    UnsyncedLost "checkpoint that a power cut took back",
     KeptAtStop "closed with a message that an open receive would end",
 }
 

@@ -115,6 +115,8 @@ pub struct Options {
     pub lanes_change: bool,
     /// When a message that failed is shown again; `None`: when its visibility is over.
     pub retry_after: Option<Duration>,
+    /// How often the store syncs what it has written; zero: each write.
+    pub sync_every_ms: u32,
     pub faults: Faults,
     pub plan: Plan,
 }
@@ -159,6 +161,7 @@ impl Options {
             stubborn: later.stubborn,
             lanes_change: false,
             retry_after: None,
+            sync_every_ms: 0,
             faults,
             plan,
         };
@@ -167,6 +170,9 @@ impl Options {
             options.draw_slowness(choices);
         }
         options.draw_latest(choices);
+        if kind == Kind::Tracks {
+            options.sync_every_ms = choices.power().pick(&[0, 50, 50, 600, 3000]);
+        }
         options
     }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use forebay_checkpoints::{BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, MemoryStore, StoreError, StoreHealth, TrackKey};
+use forebay_checkpoints::{
+    BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, MemoryStore, StoreError, StoreHealth, Synced, TrackKey, WriteNumber,
+};
 use forebay_daemon::registry::Registry;
 use tokio::sync::watch;
 
@@ -46,6 +48,13 @@ impl CheckpointStore for SpyStore {
     fn commit<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {
         self.hear("commit", &lease.mapping);
         self.inner.commit(lease, track, checkpoint)
+    }
+    fn write<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<WriteNumber, StoreError>> {
+        self.hear("commit", &lease.mapping);
+        self.inner.write(lease, track, checkpoint)
+    }
+    fn synced(&self) -> watch::Receiver<Synced> {
+        self.inner.synced()
     }
     fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>> {
         self.inner.forget(lease, tracks)

@@ -92,6 +92,11 @@ impl Environment {
         *self.fate.borrow()
     }
 
+    /// What is to become of it, and whatever is decided later.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Fate> {
+        self.fate.subscribe()
+    }
+
     /// Starts the process. `enter` makes it known before its end can be told; `gone` is dropped when nothing is left of it.
     pub(super) fn start<T>(
         ground: &Arc<Ground>,
@@ -168,7 +173,7 @@ impl Environment {
     }
 
     async fn watch_over(&self, child: &mut Child, process: u32) -> ExitStatus {
-        let mut fate = self.fate.subscribe();
+        let mut fate = self.subscribe();
         tokio::select! {
             status = child.wait() => return settled(status),
             // The sender lives in `self`, so waiting ends with a fate.

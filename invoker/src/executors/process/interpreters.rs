@@ -1,6 +1,7 @@
 //! What the interpreters of this machine said of themselves, asked once for each code folder: many functions share one.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -22,29 +23,30 @@ pub struct Interpreters {
 impl Interpreters {
     /// What the program prints, or why it prints nothing. It runs with the daemon's environment, in the code folder: that is where a
     /// version manager looks, so another folder is asked anew.
-    pub(super) async fn ask(&self, program: &Path, folder: &Path, probe: [&str; 2]) -> Result<String, String> {
+    pub(super) async fn ask(&self, program: &Path, folder: &Path, probe: [&str; 2]) -> Result<String, Unsaid> {
         let mut answers = self.answers.lock().await;
         let asked = (program.to_owned(), folder.to_owned());
         if let Some(answer) = answers.get(&asked) {
-            return answer.clone();
+            return answer.clone().map_err(Unsaid::Ever);
         }
         let answer = match run(program, folder, probe).await {
             Ok(said) => Ok(said),
             Err(Unsaid::Ever(why)) => Err(why),
             // It has nothing to do with the interpreter, which is asked again.
-            Err(Unsaid::Now(error)) => return Err(format!("it does not start: {error}")),
+            Err(now @ Unsaid::Now(_)) => return Err(now),
         };
         answers.insert(asked, answer.clone());
-        answer
+        answer.map_err(Unsaid::Ever)
     }
 }
 
 /// Why a program printed nothing.
-enum Unsaid {
+#[derive(Debug)]
+pub(super) enum Unsaid {
     /// It would not the next time.
     Ever(String),
     /// The system has no process to give now.
-    Now(String),
+    Now(io::Error),
 }
 
 async fn run(program: &Path, folder: &Path, probe: [&str; 2]) -> Result<String, Unsaid> {
@@ -53,7 +55,7 @@ async fn run(program: &Path, folder: &Path, probe: [&str; 2]) -> Result<String, 
     match tokio::time::timeout(PATIENCE, command.output()).await {
         Ok(Ok(output)) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         Ok(Ok(output)) => Err(Unsaid::Ever(format!("it fails: {}", String::from_utf8_lossy(&output.stderr).trim()))),
-        Ok(Err(error)) if lack_of(&error).is_some() => Err(Unsaid::Now(error.to_string())),
+        Ok(Err(error)) if lack_of(&error).is_some() => Err(Unsaid::Now(error)),
         Ok(Err(error)) => Err(Unsaid::Ever(format!("it does not start: {error}"))),
         Err(_) => Err(Unsaid::Ever("it does not answer".to_owned())),
     }
@@ -74,6 +76,6 @@ mod tests {
             assert_eq!(std::fs::read_to_string(at.path().join("log")).unwrap().lines().count(), n_asked);
         }
         let said = interpreters.ask(Path::new("/bin/sh"), folder.path(), ["-c", "never"]).await;
-        assert_eq!(said.as_deref(), Ok("asked\n"), "the answer is kept by program and folder");
+        assert_eq!(said.unwrap(), "asked\n", "the answer is kept by program and folder");
     }
 }

@@ -1,16 +1,16 @@
 //! How a function's process is started: which program with which arguments, found and checked before the first invoke, and again before each
 //! start: the paths of the settings may be links that lead elsewhere by then.
 
-use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use forebay_clients::Mark;
 use forebay_config::function::{ProcessSettings, Runtime};
 
 use super::error::ProcessError;
-use super::handler;
-use super::interpreters::Interpreters;
+use super::handler::{self, NoFile};
+use super::interpreters::{Interpreters, Unsaid};
 
 /// The bootstrap of `python3`: three files, read as one.
 const PYTHON_BOOTSTRAP: &str = concat!(
@@ -136,7 +136,11 @@ impl Launch {
     /// Whether the paths of the settings lead to what they led to when it was found: the same code folder, the same file of the handler, the same
     /// interpreter. Other files in the folder are not looked at.
     pub(super) fn is_current(&self) -> bool {
-        self.marks().is_ok_and(|it| it == self.marks)
+        match self.marks() {
+            Ok(marks) => marks == self.marks,
+            // What cannot be looked at now is not something else.
+            Err(error) => error.is_transient(),
+        }
     }
 
     fn marks(&self) -> Result<Marks, ProcessError> {
@@ -148,16 +152,22 @@ impl Launch {
 
     /// Where the code folder is now.
     fn folder(&self) -> Result<PathBuf, ProcessError> {
-        let unusable = |cause| ProcessError::CodeFolder { function: self.function.clone(), folder: self.code.clone(), cause };
-        // What cannot be looked into for want of descriptors is not gone.
-        let error = |cause| ProcessError::short(&self.function, cause).unwrap_or_else(unusable);
-        fs::canonicalize(&self.code).and_then(|it| fs::read_dir(&it).map(|_| it)).map_err(error)
+        fs::canonicalize(&self.code).and_then(|it| fs::read_dir(&it).map(|_| it)).map_err(|cause| self.unseen(self.code.clone(), cause))
+    }
+
+    /// What cannot be looked into for want of descriptors is not gone.
+    fn unseen(&self, folder: PathBuf, cause: io::Error) -> ProcessError {
+        let unusable = |cause| ProcessError::CodeFolder { function: self.function.clone(), folder, cause };
+        ProcessError::short(&self.function, cause).unwrap_or_else(unusable)
     }
 
     /// The file that a process begins with: the program, or the file of the handler.
     fn entry(&self, folder: &Path) -> Result<PathBuf, ProcessError> {
         let form = || ProcessError::HandlerForm { function: self.function.clone(), handler: self.handler.clone() };
-        let missing = |wanted| ProcessError::HandlerFile { function: self.function.clone(), handler: self.handler.clone(), wanted };
+        let missing = |no_file| match no_file {
+            NoFile::Missing(wanted) => ProcessError::HandlerFile { function: self.function.clone(), handler: self.handler.clone(), wanted },
+            NoFile::Unseen(folder, cause) => self.unseen(folder, cause),
+        };
         match self.runtime {
             Runtime::Python3 => handler::of_python(folder, &self.handler).ok_or_else(form)?.map_err(missing),
             Runtime::Nodejs => handler::of_node(folder, &self.handler).ok_or_else(form)?.map_err(missing),
@@ -183,14 +193,20 @@ impl Launch {
         let function = self.function.clone();
         let Some(path) = found else { return Err(ProcessError::InterpreterMissing { function, program, package }) };
         let unfit = |said| ProcessError::InterpreterUnfit { function, program, version_min, path: path.clone(), said };
-        match interpreters.ask(&path, folder, probe).await.as_deref().map(|it| it.trim().split_once('\n')) {
-            Ok(Some((program, version))) if version_of(version) >= version_of(version_min) => {
+        let said = match interpreters.ask(&path, folder, probe).await {
+            Ok(said) => said,
+            Err(Unsaid::Ever(said)) => return Err(unfit(said)),
+            Err(Unsaid::Now(cause)) => {
+                return Err(ProcessError::short(&self.function, cause).unwrap_or_else(|cause| unfit(cause.to_string())));
+            }
+        };
+        match said.trim().split_once('\n') {
+            Some((program, version)) if version_of(version) >= version_of(version_min) => {
                 self.interpreter = Some(Found { program: PathBuf::from(program.trim()), by_path: path });
                 Ok(version.trim().to_owned())
             }
-            Ok(Some((_, version))) => Err(unfit(format!("it is {}", version.trim()))),
-            Ok(None) => Err(unfit("it does not tell its version".to_owned())),
-            Err(said) => Err(unfit(said.to_owned())),
+            Some((_, version)) => Err(unfit(format!("it is {}", version.trim()))),
+            None => Err(unfit("it does not tell its version".to_owned())),
         }
     }
 }
@@ -279,6 +295,41 @@ mod tests {
         assert!(found.is_current());
         fs::remove_file(&program).unwrap();
         assert!(!found.is_current());
+    }
+
+    /// Set in the process that has no descriptor left.
+    const ALONE: &str = "FOREBAY_TEST_CODE_FOLDER";
+
+    #[test]
+    fn a_compiled_module_that_cannot_be_looked_for_is_not_missing() {
+        if let Some(code) = std::env::var_os(ALONE) {
+            return look_without_descriptors(Path::new(&code));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("app.pyc"), "").unwrap();
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let name = format!("{module}::a_compiled_module_that_cannot_be_looked_for_is_not_missing");
+        let alone =
+            std::process::Command::new(std::env::current_exe().unwrap()).args(["--exact", &name]).env(ALONE, folder.path()).output();
+        let alone = alone.unwrap();
+        let said = String::from_utf8_lossy(&alone.stdout);
+        assert!(alone.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&alone.stderr));
+    }
+
+    /// Takes every descriptor of its process.
+    fn look_without_descriptors(code: &Path) {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let mut launch = launch(code, Runtime::Python3, "app.handler");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..getrlimit(Resource::Nofile) }).unwrap();
+        let taken: Vec<fs::File> = std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
+        let error = launch.entry(code).unwrap_err();
+        assert_eq!(error.code().0, "FB-0313", "{error}");
+        assert!(launch.is_current(), "nobody can tell that it is another");
+        let error = runtime.block_on(launch.interpreter(&PYTHON, code, &Interpreters::default())).unwrap_err();
+        assert_eq!(error.code().0, "FB-0313", "{error}");
+        drop(taken);
+        assert_eq!(launch.entry(code).unwrap(), code.join("app.pyc"));
     }
 
     #[test]

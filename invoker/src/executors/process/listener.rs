@@ -275,3 +275,61 @@ fn answer(status: StatusCode, body: Bytes) -> Response<Pieces> {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A log that panics over the first line that holds this: what writes the line dies where it stands.
+    #[derive(Clone)]
+    struct DiesOver(&'static str, Arc<AtomicBool>);
+
+    impl Write for DiesOver {
+        fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+            let is_it = String::from_utf8_lossy(line).contains(self.0);
+            assert!(!is_it || self.1.swap(true, Ordering::SeqCst), "the test wants the Runtime API to die");
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What a client gets until its connection ends.
+    async fn ping(address: SocketAddr) -> String {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let mut answer = Vec::new();
+        // A connection that breaks off has no more to say.
+        let _ = client.write_all(b"GET /ping HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+        let _ = tokio::time::timeout(Duration::from_secs(20), client.read_to_end(&mut answer)).await.expect("the connection ends");
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_runtime_api_that_panics_answers_the_next_connection() {
+        let log = DiesOver("FB-0310", Arc::default());
+        let has_died = Arc::clone(&log.1);
+        let _log = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || log.clone()).finish());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut function = tokio::process::Command::new("sleep").arg("1000").kill_on_drop(true).spawn().unwrap();
+        let state = Arc::new(State::new(Box::new(|| {})));
+        // This process is a stranger to the function's, and over its connection the listener dies.
+        let served = Served { function: "f".to_owned(), environment: "f-1".to_owned(), process: function.id().unwrap(), state };
+        let over = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, address, Arc::new(served), over.clone()));
+        assert_eq!(ping(address).await, "");
+        assert!(has_died.load(Ordering::SeqCst));
+        let answer = ping(address).await;
+        assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
+        over.cancel();
+        serving.await.unwrap();
+        function.kill().await.unwrap();
+    }
+}

@@ -86,8 +86,7 @@ impl ProcessExecutor {
         let guard = Guard::start().map_err(|cause| ProcessError::Guard { function: name.clone(), cause })?;
         let pool = Pool::new(environments_max(function));
         let ProcessOptions { region, account, log, .. } = options;
-        let (reaped, idle_ttl) = (Arc::clone(&pool), settings.idle_ttl);
-        let reaper = tokio::spawn(async move { kept_alive("the end of idle environments", || reap(&reaped, idle_ttl)).await });
+        let reaper = reaper(&pool, settings.idle_ttl);
         let turns = Turns {
             arn: format!("arn:aws:lambda:{region}:{account}:function:{name}"),
             ground: Arc::new(Ground { function: name, launch, guard, sink: log, tasks: TaskTracker::new() }),
@@ -109,6 +108,12 @@ impl ProcessExecutor {
 fn environments_max(function: &Function) -> usize {
     let by_cpus = || std::thread::available_parallelism().map_or(2, |it| it.get() * 2);
     function.concurrency.map_or_else(by_cpus, |it| usize::try_from(it).unwrap_or(usize::MAX))
+}
+
+/// Ends environments that are idle, until the pool is closed.
+fn reaper(pool: &Arc<Pool>, idle_ttl: Duration) -> JoinHandle<()> {
+    let pool = Arc::clone(pool);
+    tokio::spawn(async move { kept_alive("the end of idle environments", || reap(&pool, idle_ttl)).await })
 }
 
 async fn reap(pool: &Pool, idle_ttl: Duration) {

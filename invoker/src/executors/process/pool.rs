@@ -34,6 +34,9 @@ struct Inner {
     n_failed_starts: u32,
     next_start: Option<Instant>,
     is_closed: bool,
+    /// The next look at idle environments panics.
+    #[cfg(test)]
+    dies_at_reap: bool,
 }
 
 struct Entry {
@@ -176,6 +179,8 @@ impl Pool {
     pub(super) fn reap(&self, ttl: Duration) -> Instant {
         let now = Instant::now();
         let mut inner = self.lock();
+        #[cfg(test)]
+        assert!(!std::mem::take(&mut inner.dies_at_reap), "the test wants the reaper to die");
         let n_expired = inner.idle.iter().take_while(|(since, _)| *since + ttl <= now).count();
         let expired: Vec<_> = inner.idle.drain(..n_expired).collect();
         for (_, number) in expired {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forebay_batcher::{AttemptId, Checkpoint, Committed, Condition, NoticeId, Outcome, Place, RecordId, Slice, TrackIdx};
+use forebay_batcher::{AttemptId, Checkpoint, CommitId, Committed, Condition, NoticeId, Outcome, Place, RecordId, Slice, TrackIdx};
 use forebay_config::Redelivery;
 
 use super::ownership::CommitFailing;
@@ -70,6 +70,10 @@ impl Oracle {
         }
         if let Some(first) = first {
             self.hear_ended(&ended, first, slice, outcome);
+        }
+        if let (Outcome::Succeeded(_), false) = (outcome, self.is_queue) {
+            let owners = flight.owner_of.iter().zip(&ended.alive).filter(|(_, alive)| **alive);
+            self.unsaid.extend(owners.map(|(owner, _)| TrackIdx(*owner)));
         }
         if !matches!(outcome, Outcome::Succeeded(_)) {
             self.failed_us = Some(now_us);
@@ -166,8 +170,27 @@ impl Oracle {
         limits.retries_max.is_some_and(|max| self.entries[entry].spent + 1 > max)
     }
 
-    /// The machine hears of a commit.
-    pub(crate) fn hear_committed(&mut self, track: TrackIdx, checkpoint: Arc<Checkpoint>, answer: Committed, now_us: u64) {
+    /// The machine hears of a commit; of one that was answered for good it has heard before.
+    pub(crate) fn hear_committed(&mut self, track: TrackIdx, id: CommitId, answer: Committed, now_us: u64) {
+        let is_open = self.commits.contains_key(&id);
+        let Some(checkpoint) = self.commits.remove(&id).map(|it| it.1).or_else(|| self.unsynced.get(&(track, id)).cloned()) else { return };
+        match answer {
+            Committed::Written if is_open => drop(self.unsynced.insert((track, id), checkpoint)),
+            Committed::Written => {}
+            // A sync speaks for all that was written before it.
+            Committed::Durable | Committed::Full | Committed::Failed if !is_open || answer == Committed::Durable => {
+                self.unsynced.retain(|(other, before), _| *other != track || *before > id);
+                self.hear_of_the_last(track, checkpoint, answer, now_us);
+            }
+            Committed::Durable | Committed::Full | Committed::Failed => self.hear_of_the_last(track, checkpoint, answer, now_us),
+            Committed::Fenced => {
+                self.unsynced.retain(|(other, _), _| *other != track);
+                self.hear_of_the_last(track, checkpoint, answer, now_us);
+            }
+        }
+    }
+
+    fn hear_of_the_last(&mut self, track: TrackIdx, checkpoint: Arc<Checkpoint>, answer: Committed, now_us: u64) {
         if answer == Committed::Fenced {
             self.end_ownership(track);
         }
@@ -185,7 +208,7 @@ impl Oracle {
                 let pause = Pause::after(now_us, OURS_FIRST_MS, n);
                 owner.commit_failing = Some(CommitFailing { n: n + 1, since_us, is_full: answer == Committed::Full, pause });
             }
-            Committed::Fenced => {}
+            Committed::Written | Committed::Fenced => {}
         }
     }
 

@@ -15,7 +15,7 @@ mod slowness;
 mod states;
 mod truth;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use forebay_batcher::{AttemptId, Checkpoint, CommitId, NoticeId, Plan, Rule, SettleId, SlotId, TrackIdx};
@@ -74,6 +74,10 @@ pub(crate) struct Oracle {
     pub(crate) flights: BTreeMap<AttemptId, Flight>,
     pub(crate) notices: BTreeMap<NoticeId, Vec<(usize, u32)>>,
     pub(crate) commits: BTreeMap<CommitId, (TrackIdx, Arc<Checkpoint>)>,
+    /// Commits of which the machine knows that they are written.
+    pub(crate) unsynced: BTreeMap<(TrackIdx, CommitId), Arc<Checkpoint>>,
+    /// Tracks of which something was finished that no commit has said.
+    pub(crate) unsaid: BTreeSet<TrackIdx>,
     /// Settlements that are open, with their receipts.
     pub(crate) settles: BTreeMap<SettleId, Vec<usize>>,
     pub(crate) slots: Vec<SlotId>,
@@ -121,6 +125,8 @@ impl Oracle {
             flights: BTreeMap::new(),
             notices: BTreeMap::new(),
             commits: BTreeMap::new(),
+            unsynced: BTreeMap::new(),
+            unsaid: BTreeSet::new(),
             settles: BTreeMap::new(),
             slots: Vec::new(),
             mixes_tracks: plan.mixes_tracks,
@@ -157,6 +163,8 @@ impl Oracle {
         self.flights.clear();
         self.notices.clear();
         self.commits.clear();
+        self.unsynced.clear();
+        self.unsaid.clear();
         self.settles.clear();
         self.slots.clear();
         self.closing = Closing::Open;

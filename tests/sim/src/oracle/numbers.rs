@@ -4,11 +4,14 @@ use forebay_batcher::lanes::lane_of;
 use forebay_batcher::{Attempt, Checkpoint, Condition, Counts, Discard, Notice, Now, OrderKey, Place, ReadOrder, Record, Rule, TrackIdx};
 
 use super::ownership::{is_finished_in, order_key};
-use super::truth::{Limits, Truth};
+use super::truth::{Limits, Truth, name};
 use super::{Closing, Oracle, Violation, holds};
 
-/// What a record costs beside its bytes.
-const OVERHEAD_BYTES: u64 = 160;
+/// What a record of a track and a message cost beside their bytes, names and receipts.
+const TRACK_RECORD_BYTES: u64 = 272;
+const MESSAGE_BYTES: u64 = 800;
+/// Names that are longer lie elsewhere.
+const NAME_BYTES_MAX: usize = 22;
 
 impl Oracle {
     /// N-1: held bytes are the sum of what is held.
@@ -25,16 +28,32 @@ impl Oracle {
                 let lapses_us = entry.believed_us.min(entry.handed_us.saturating_add(lapses_us / 2));
                 !entry.void && (entry.asked || (!entry.lost && !entry.excused && lapses_us > now_us))
             });
-            let held = of_life().filter(|entry| !entry.asked && !entry.finished);
-            let sum = held.map(|entry| u64::from(self.truths[entry.uid as usize].n_bytes.max(4)) + OVERHEAD_BYTES).sum();
+            let all = self.entries.iter().enumerate().filter(|(_, entry)| entry.life == self.life && entry.held);
+            let held = all.filter(|(_, entry)| !entry.asked && !entry.finished);
+            // A receipt's handle is its number in decimal.
+            let handle = |number: usize| number.checked_ilog10().map_or(1, |it| u64::from(it) + 1);
+            let sum = held.map(|(number, entry)| self.record_bytes(entry.uid, None) + MESSAGE_BYTES + handle(number)).sum();
             if is_sure { sum } else { held_bytes }
         } else {
             let owners = self.owners.values().filter(|owner| !owner.over && !owner.position_lost);
             let uids = owners.flat_map(|owner| self.by_track[owner.source].get(owner.first_open..).unwrap_or_default());
             let held = uids.filter(|uid| self.entries[**uid as usize].handed && !self.entries[**uid as usize].finished);
-            held.map(|uid| u64::from(self.truths[*uid as usize].n_bytes.max(4)) + OVERHEAD_BYTES).sum()
+            let track = |uid: u32| self.truths[uid as usize].track;
+            held.map(|uid| self.record_bytes(*uid, Some(track(*uid))) + TRACK_RECORD_BYTES).sum()
         };
         holds(Rule::N1, held_bytes == sum, || format!("the machine says that it holds {held_bytes} bytes, which are {sum}"))
+    }
+
+    /// The bytes of a record, its order key and its name; on a track the name is made of both numbers.
+    fn record_bytes(&self, uid: u32, track: Option<u32>) -> u64 {
+        let truth = &self.truths[uid as usize];
+        let name = name(track.map_or(truth.name, |track| truth.name * 64 + u64::from(track)));
+        let name_bytes = Some(name.0.as_slice().len()).filter(|n| *n > NAME_BYTES_MAX).unwrap_or_default();
+        let key_bytes = match truth.key.map_or(OrderKey::Free, order_key) {
+            OrderKey::Key(key) => key.len(),
+            OrderKey::Free => 0,
+        };
+        u64::from(truth.n_bytes.max(4)) + (name_bytes + key_bytes) as u64
     }
 
     /// N-1 and N-2: a track is read only where there is room for it, in memory and ahead of its watermark.

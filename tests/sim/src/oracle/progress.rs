@@ -1,4 +1,4 @@
-//! W-1, W-3, T-1 and the end of W-2: what a commit may say.
+//! W-1, W-3, W-4, T-1 and the end of W-2: what a commit may say, and when it goes.
 
 use std::sync::Arc;
 
@@ -57,6 +57,16 @@ impl Oracle {
         let open = seen.into_iter().any(|uid| self.is_open(*uid));
         let there = matches!(&checkpoint.watermark, Watermark::At(watermark) if watermark == passed);
         holds(Rule::W3, open || there, || format!("{track:?} has no open record and stands at {:?} below {passed:?}", checkpoint.watermark))
+    }
+
+    /// W-4: what is finished goes to the store at once, or when the commit before is written. A store that fails has its pauses.
+    pub(crate) fn w4_what_is_finished_is_on_its_way(&self) -> Result<(), Violation> {
+        for track in &self.unsaid {
+            let waits = self.owners.get(track).is_none_or(|owner| owner.over || owner.position_lost || owner.commit_failing.is_some())
+                || self.commits.values().any(|(other, _)| other == track);
+            holds(Rule::W4, waits, || format!("records of {track:?} are finished, no commit of it is open, and none says so"))?;
+        }
+        Ok(())
     }
 
     /// T-1: a track is told to have ended when that is durable, so that its children may start.

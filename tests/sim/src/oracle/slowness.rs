@@ -1,7 +1,7 @@
 //! S-1, S-3, S-4, S-5: nothing waits that could go on, and nothing goes on too soon.
 
 use forebay_batcher::lanes::lane_of;
-use forebay_batcher::{OrderKey, Read, Receives, Rule, TrackIdx};
+use forebay_batcher::{CommitId, OrderKey, Read, Receives, Rule, TrackIdx};
 
 use super::ownership::{CommitFailing, order_key};
 use super::truth::{Entry, OURS_FIRST_MS, Pause};
@@ -47,8 +47,9 @@ impl Oracle {
         if self.is_queue {
             self.due_of_queue(demand.now_us).into_iter().for_each(|(due_us, uid)| count(due_us, uid));
         } else {
-            for owner in self.owners.values().filter(|owner| !owner.over && !owner.position_lost && owner.commit_failing.is_none()) {
-                self.due_of_track(owner, demand.now_us).into_iter().for_each(|(due_us, uid)| count(due_us, uid));
+            let may_go_on = |owner: &Ownership| !owner.over && !owner.position_lost && owner.commit_failing.is_none();
+            for (track, owner) in self.owners.iter().filter(|(_, owner)| may_go_on(owner)) {
+                self.due_of_track(*track, owner, demand.now_us).into_iter().for_each(|(due_us, uid)| count(due_us, uid));
             }
         }
         // What is left of a mixed batch takes one slot for all of its lanes.
@@ -77,7 +78,7 @@ impl Oracle {
 
     /// What stands first on each lane of a track and should have been tried by now. Of the numbers of lanes that it may have the one counts by
     /// which least is due.
-    fn due_of_track(&self, owner: &Ownership, now_us: u64) -> Vec<(u64, u32)> {
+    fn due_of_track(&self, track: TrackIdx, owner: &Ownership, now_us: u64) -> Vec<(u64, u32)> {
         let mut numbers = vec![owner.first_lanes];
         for plan in &self.plans[owner.first_plan..] {
             if !numbers.contains(&plan.lanes.get()) {
@@ -89,7 +90,7 @@ impl Oracle {
             return Vec::new();
         };
         let due = |n_lanes: &u32| {
-            let mut due = self.due_by_lanes(owner, *n_lanes, since_us, now_us);
+            let mut due = self.due_by_lanes((track, owner), *n_lanes, since_us, now_us);
             due.retain(|(due_us, _)| due_us.saturating_add(SECOND_US) < now_us);
             due
         };
@@ -108,10 +109,12 @@ impl Oracle {
     }
 
     /// What stands first on each of so many lanes, and when it should have been tried.
-    fn due_by_lanes(&self, owner: &Ownership, n_lanes: u32, since_us: u64, now_us: u64) -> Vec<(u64, u32)> {
+    fn due_by_lanes(&self, (track, owner): (TrackIdx, &Ownership), n_lanes: u32, since_us: u64, now_us: u64) -> Vec<(u64, u32)> {
         let mut lanes = [Lane::Empty; LANES_MAX];
         let window_us = self.window_us();
         let is_filling = owner.restored_last.as_ref().is_some_and(|last| owner.passed.as_ref().is_none_or(|passed| passed <= last));
+        // W-4: a retry waits for the sync of its count, which the store does in its own time.
+        let waits_for_sync = self.waits_for_sync(track);
         for uid in self.by_track[owner.source].get(owner.first_open..).unwrap_or_default() {
             let (entry, truth) = (&self.entries[*uid as usize], &self.truths[*uid as usize]);
             let is_missing = entry.restored && !entry.handed && !entry.finished && is_filling;
@@ -125,6 +128,7 @@ impl Oracle {
                 || is_missing
                 || entry.in_flight
                 || entry.noticing
+                || (entry.begun && waits_for_sync)
                 // Where nobody knows the limits of a batch nobody knows its pauses.
                 || (entry.begun && (is_filling || self.mixes_tracks || entry.limits.is_none()));
             *lane = match *lane {
@@ -137,6 +141,11 @@ impl Oracle {
         }
         let due = lanes.into_iter().filter_map(|lane| if let Lane::Due(due_us, uid) = lane { Some((due_us, uid)) } else { None });
         due.collect()
+    }
+
+    /// A checkpoint of it is written and not synced.
+    fn waits_for_sync(&self, track: TrackIdx) -> bool {
+        self.unsynced.range((track, CommitId(0))..).next().is_some_and(|((other, _), _)| *other == track)
     }
 
     pub(super) fn may_be_given_up(&self, entry: &Entry, truth: &super::Truth, now_us: u64) -> bool {
@@ -173,7 +182,7 @@ impl Oracle {
         }
         for (track, owner) in self.owners.iter().filter(|(_, owner)| !owner.over && !owner.position_lost) {
             if let Some(CommitFailing { n, pause, .. }) = owner.commit_failing {
-                let is_open = self.commits.values().any(|(other, _)| other == track);
+                let is_open = self.commits.values().any(|(other, _)| other == track) || self.waits_for_sync(*track);
                 holds(Rule::S3, !is_late(pause) || is_open, || format!("{n} commits of {track:?} failed and none follows"))?;
             } else if let Some(pause) = owner.read_pause {
                 let late = is_late(pause) && owner.commits_us + SECOND_US < now_us && has_room && !self.has_open(*track);

@@ -87,6 +87,8 @@ impl World {
         holds(Rule::G1, self.oracle.slots.is_empty(), || format!("slots {:?} are neither used nor returned", self.oracle.slots))?;
         if self.oracle.is_queue {
             self.judge_the_drain()?;
+        } else if self.oracle.closing != Closing::Abandoned {
+            self.oracle.w4_what_is_finished_is_on_its_way()?;
         }
         match self.oracle.closing {
             Closing::Open => Ok(()),

@@ -44,6 +44,7 @@ impl World {
             Event::Answer { life, id, slice, outcome, done } => self.answer(life, id, &slice, *outcome, &done),
             Event::Delivered { life, id, answer, taken } => self.delivered(life, id, answer, &taken),
             Event::CommitLands { life, landing } => self.land(life, *landing),
+            Event::StoreSyncs => self.sync(),
             Event::Committed { life, id, owner, answer } => self.committed(life, id, owner, answer),
             Event::SettleLands { life, id, settlements } => self.settle_lands(life, id, settlements),
             Event::Settled { life, id, answers } => self.settled(life, id, answers),
@@ -188,6 +189,7 @@ fn summary(event: &Event) -> String {
         | Event::SlotFree { .. }
         | Event::GateOpens { .. }
         | Event::Delivered { .. }
+        | Event::StoreSyncs
         | Event::Committed { .. }
         | Event::SettleLands { .. }
         | Event::Settled { .. }

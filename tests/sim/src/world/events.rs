@@ -97,6 +97,8 @@ pub(crate) enum Event {
         life: u32,
         landing: Box<Landing>,
     },
+    /// The store syncs what it has written.
+    StoreSyncs,
     Committed {
         life: u32,
         id: CommitId,

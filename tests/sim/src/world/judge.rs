@@ -59,7 +59,7 @@ impl World {
         if !source.started || (source.log.is_ended() && !source.finished) {
             return false;
         }
-        let Some(durable) = &self.store.durable[track] else { return source.log.items().is_empty() };
+        let Some(durable) = &self.store.synced[track] else { return source.log.items().is_empty() };
         let end = match &durable.watermark {
             Watermark::Origin(origin) => forebay_models::stream::Log::<u32>::origin_idx(origin) >= source.log.items().len(),
             Watermark::At(watermark) => self.is_behind_all(track, watermark),

@@ -65,6 +65,7 @@ impl World {
         }
         self.trace.note(&[6, self.now_us], || format!("{:>12} CRASH", self.now_us));
         self.n_extra_calls += self.n_wanted();
+        self.cut_power();
         self.stop();
     }
 
@@ -91,7 +92,7 @@ impl World {
         let faults = &self.options.faults;
         let store_works = faults.commit_failed + faults.commit_unheard + faults.store_full + faults.fence == 0;
         if !self.oracle.is_queue && store_works {
-            self.oracle.d2_a_clean_stop_leaves_nothing_to_repeat(&self.store.durable)?;
+            self.oracle.d2_a_clean_stop_leaves_nothing_to_repeat(&self.store.synced)?;
         }
         self.stop();
         Ok(())
@@ -260,7 +261,7 @@ impl World {
         self.oracle.f1_no_action_after_the_track_is_lost(owner, "an end")?;
         let Some(source) = self.owners.get(&owner).map(|reader| reader.source) else { return Ok(()) };
         let end = self.tracks[source].log.items().last().map(|item| item.position.clone());
-        self.oracle.t1_an_end_is_told_when_it_is_durable(owner, self.store.durable[source].as_deref(), end.as_ref())?;
+        self.oracle.t1_an_end_is_told_when_it_is_durable(owner, self.store.synced[source].as_deref(), end.as_ref())?;
         holds(Rule::T1, self.tracks[source].log.is_ended(), || format!("{owner:?} is told to have ended and has not"))?;
         self.tracks[source].finished = true;
         if let Some(owner) = self.oracle.owners.get_mut(&owner) {

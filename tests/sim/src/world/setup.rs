@@ -70,8 +70,7 @@ impl World {
         let origin = log.origin_first();
         self.tracks.push(tracks::SourceTrack { log, origin, parents, started: false, finished: false, last_of_key });
         self.oracle.by_track.push(Vec::new());
-        self.store.durable.push(None);
-        self.store.epochs.push(0);
+        self.store.add_track();
         self.tracks.len() - 1
     }
 
@@ -94,7 +93,8 @@ impl World {
                 self.tracks[track].origin = self.tracks[track].log.origin_latest();
             }
             // Written in one go with the mapping's list of tracks, before it is enabled.
-            self.store.durable[track] = Some(Arc::new(Checkpoint::at_origin(self.tracks[track].origin.clone())));
+            let origin = Arc::new(Checkpoint::at_origin(self.tracks[track].origin.clone()));
+            (self.store.written[track], self.store.synced[track]) = (Some(Arc::clone(&origin)), Some(origin));
         }
     }
 

@@ -98,6 +98,7 @@ impl World {
             | Event::Heal
             | Event::GateOpens { .. }
             | Event::CommitLands { .. }
+            | Event::StoreSyncs
             | Event::SettleLands { .. }
             | Event::ExtendLands { .. }
             | Event::Stall { .. } => false,

@@ -93,8 +93,8 @@ impl World {
     pub(super) fn assign(&mut self, source: usize) {
         let track = &mut self.tracks[source];
         track.started = true;
-        self.store.epochs[source] += 1;
-        let from = self.store.durable[source].clone().unwrap_or_else(|| Arc::new(Checkpoint::at_origin(track.origin.clone())));
+        self.store.grant(source);
+        let from = self.store.written[source].clone().unwrap_or_else(|| Arc::new(Checkpoint::at_origin(track.origin.clone())));
         let owner = TrackIdx(self.next_owner);
         self.next_owner += 1;
         self.owners.insert(owner, Reader { source, cursor: track.log.open(&from.watermark) });

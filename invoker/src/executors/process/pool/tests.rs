@@ -46,6 +46,23 @@ async fn the_most_recently_used_is_handed_out_and_the_least_recently_used_is_end
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reaper_that_panics_ends_idle_environments_all_the_same() {
+    let pool = Pool::new(1);
+    let ttl = Duration::from_secs(10);
+    let reaper = crate::executors::process::reaper(&pool, ttl);
+    let (lease, _place) = start(&pool).await;
+    let environment = Arc::clone(&lease.environment);
+    finish(lease);
+    pool.lock().dies_at_reap = true;
+    let mut fate = environment.subscribe();
+    let ended = tokio::time::timeout(3 * ttl, fate.wait_for(|it| *it == Fate::Retires)).await;
+    assert!(ended.is_ok(), "nobody has ended it");
+    assert!(!pool.lock().dies_at_reap, "the reaper died before that");
+    pool.close();
+    reaper.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_about_to_return_is_waited_for_before_another_is_started() {
     let pool = Pool::new(2);
     let (lease, _place) = start(&pool).await;

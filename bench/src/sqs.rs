@@ -1,5 +1,7 @@
 //! Fills a queue, lets one side empty it into the function, and takes the CPU time of that side's process; in turn, several rounds.
 
+mod plain_loop;
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use forebay_tests::wait;
 use serde_json::{Value, json};
 
 use crate::cpu;
+
+pub(crate) use plain_loop::run as plain_loop;
 
 const ROUNDS: usize = 3;
 const BODY_BYTES: usize = 256;

@@ -1,0 +1,67 @@
+//! What is known of each row without asking the database: its fingerprint, which the sum of all rows needs at every change, and the value of
+//! those rows that every commit looks at. Checkpoints and notes are read from the database.
+
+use std::collections::HashMap;
+
+use rocksdb::{DB, IteratorMode};
+
+use super::database::{rocks_error, scan_options};
+use crate::row::{Name, fingerprint};
+use crate::store::StoreError;
+
+/// All rows but the generation row: about 150 bytes for each track.
+#[derive(Default)]
+pub(super) struct KeptRows {
+    rows: HashMap<Vec<u8>, Kept>,
+}
+
+struct Kept {
+    fingerprint: u64,
+    /// `None` where it is read from the database.
+    value: Option<Vec<u8>>,
+}
+
+/// What is known of a row's value.
+pub(super) enum Known<'a> {
+    Missing,
+    Value(&'a [u8]),
+    /// It is there, and the database has it.
+    OnDisk,
+}
+
+impl KeptRows {
+    pub(super) fn read(folder: &str, db: &DB) -> Result<Self, StoreError> {
+        let mut kept = Self::default();
+        for row in db.iterator_opt(IteratorMode::Start, scan_options()) {
+            let (key, value) = row.map_err(|error| rocks_error(folder, "read", error))?;
+            if *key != *Name::Generation.key() {
+                kept.put(&key, &value);
+            }
+        }
+        Ok(kept)
+    }
+
+    pub(super) fn put(&mut self, key: &[u8], value: &[u8]) {
+        let kept = Kept { fingerprint: fingerprint(value), value: (!Name::is_large(key)).then(|| value.to_vec()) };
+        match self.rows.get_mut(key) {
+            Some(before) => *before = kept,
+            None => drop(self.rows.insert(key.to_vec(), kept)),
+        }
+    }
+
+    pub(super) fn delete(&mut self, key: &[u8]) {
+        self.rows.remove(key);
+    }
+
+    pub(super) fn fingerprint(&self, key: &[u8]) -> Option<u64> {
+        self.rows.get(key).map(|kept| kept.fingerprint)
+    }
+
+    pub(super) fn value(&self, key: &[u8]) -> Known<'_> {
+        match self.rows.get(key) {
+            None => Known::Missing,
+            Some(Kept { value: Some(value), .. }) => Known::Value(value),
+            Some(Kept { value: None, .. }) => Known::OnDisk,
+        }
+    }
+}

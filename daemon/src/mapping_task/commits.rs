@@ -1,0 +1,116 @@
+//! Commits: the store answers twice, when a checkpoint is written and when it is synced.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use forebay_batcher::{Checkpoint, CommitId, Committed, Fault, TrackIdx};
+use forebay_checkpoints::{StoreError, TrackKey, WriteNumber};
+use forebay_config::Code;
+
+use super::Life;
+use super::jobs::{About, Done};
+use crate::sentence::chain;
+
+/// A checkpoint that is written and waits for its sync.
+pub(super) struct Unsynced {
+    number: WriteNumber,
+    id: CommitId,
+    track: TrackIdx,
+    checkpoint: Box<Checkpoint>,
+}
+
+/// A store's refusal, for the machine and for people.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) answer: Committed,
+    pub(crate) error: Fault,
+}
+
+impl Life<'_> {
+    pub(super) fn commit(&mut self, id: CommitId, track: TrackIdx, checkpoint: Checkpoint) {
+        let Some(row) = self.tracks.row(track) else { return };
+        let key = TrackKey(row.name.0.clone());
+        let (wiring, lease) = (Arc::clone(&self.wiring), self.lease.clone());
+        self.jobs.start(About::Commit(id, track), async move {
+            let written = wiring.store.write(&lease, &key, checkpoint.encode()).await;
+            Done::Committed { id, track, checkpoint: Some(Box::new(checkpoint)), written: written.map_err(|error| Refused::of(&error)) }
+        });
+    }
+
+    /// A checkpoint is written, or refused.
+    pub(super) fn hear_written(
+        &mut self,
+        id: CommitId,
+        track: TrackIdx,
+        checkpoint: Option<Box<Checkpoint>>,
+        written: Result<WriteNumber, Refused>,
+    ) {
+        match (written, checkpoint) {
+            (Ok(number), Some(checkpoint)) => {
+                self.unsynced.push(Unsynced { number, id, track, checkpoint });
+                // Where each write is synced it is durable by now.
+                if self.synced.borrow().of(number).is_some() {
+                    self.hear_synced();
+                } else {
+                    self.answer_commit(id, track, Committed::Written, None);
+                }
+            }
+            (Ok(_), None) => {}
+            (Err(refused), _) => self.answer_commit(id, track, refused.answer, Some(&refused.error)),
+        }
+    }
+
+    /// The store has synced, or failed to. Of each track the machine hears of the newest checkpoint, which speaks for those before it.
+    pub(super) fn hear_synced(&mut self) {
+        let synced = self.synced.borrow_and_update().clone();
+        let (told, waiting) = std::mem::take(&mut self.unsynced).into_iter().partition(|it| synced.of(it.number).is_some());
+        self.unsynced = waiting;
+        let told: Vec<Unsynced> = told;
+        let newest: BTreeMap<TrackIdx, Unsynced> = told.into_iter().map(|it| (it.track, it)).collect();
+        for (track, Unsynced { number, id, checkpoint, .. }) in newest {
+            match synced.of(number).expect("it was told apart above") {
+                Ok(()) => {
+                    self.tracks.committed(track, *checkpoint);
+                    self.answer_commit(id, track, Committed::Durable, None);
+                }
+                Err(error) => {
+                    let Refused { answer, error } = Refused::of(&error);
+                    self.answer_commit(id, track, answer, Some(&error));
+                }
+            }
+        }
+    }
+
+    fn answer_commit(&mut self, id: CommitId, track: TrackIdx, answer: Committed, error: Option<&Fault>) {
+        let now = self.wiring.clock.now();
+        match answer {
+            Committed::Written => {}
+            Committed::Durable => {
+                self.store_failing = false;
+                self.committed_at = Some(now.unix);
+            }
+            Committed::Full | Committed::Failed => self.store_failing = true,
+            Committed::Fenced => self.is_fenced = true,
+        }
+        self.tell_commit(track, answer, error);
+        self.machine.handle_committed(id, answer, now);
+        if answer == Committed::Fenced {
+            self.fence();
+        }
+    }
+}
+
+impl Refused {
+    fn of(error: &StoreError) -> Self {
+        let answer = match error {
+            StoreError::Fenced { .. } => Committed::Fenced,
+            StoreError::Full { .. } => Committed::Full,
+            StoreError::Damaged { .. }
+            | StoreError::RolledBack { .. }
+            | StoreError::InUse { .. }
+            | StoreError::Io { .. }
+            | StoreError::OutOfTurn { .. } => Committed::Failed,
+        };
+        Self { answer, error: Fault::new(Code(error.code()), chain(error)) }
+    }
+}
