@@ -11,8 +11,8 @@ use crate::script::{count, plan};
 #[test]
 fn tracks_that_would_read_ahead_do_so_once_nothing_that_was_read_waits_for_a_slot() {
     let mut crowd = Crowd::new(Plan { lanes: count(2), ..plan() }, 2);
-    crowd.answer_read(0, 16, 4);
-    crowd.answer_read(1, 16, 4);
+    crowd.answer_read(0, 200, 4);
+    crowd.answer_read(1, 200, 4);
     assert!(crowd.reading().is_empty(), "both have enough to do, all of it on one lane");
     crowd.slot();
     assert!(crowd.reading().is_empty(), "one batch still waits");
