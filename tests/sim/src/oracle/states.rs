@@ -54,7 +54,9 @@ impl Oracle {
                 // What did not reach the function may have been given up for its age since.
                 let is_it =
                     |entry: &super::Entry| entry.not_reached_us == Some(since.0) || ((self.has_expired || self.is_blurred) && entry.begun);
-                is_alive && is_calm && told().any(is_it)
+                // Of a mixed batch all that is left on this track may be what was given up for its age: its batch speaks for all of its tracks.
+                let is_of_others = self.mixes_tracks && self.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
+                is_alive && is_calm && (is_of_others || told().any(is_it))
             }
             TrackState::Retrying { n_failures, since, next, .. } => {
                 let is_it = |entry: &super::Entry| {
