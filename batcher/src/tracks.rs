@@ -30,8 +30,6 @@ const READ_RECORDS_MAX: u32 = 10_000;
 /// The most bytes that one read is asked for, and what a track is asked for that had nothing the last time.
 const READ_BYTES_MAX: u64 = 1 << 20;
 const READ_BYTES_IDLE: u64 = 64 << 10;
-/// However small the batches, as many records may wait on a track.
-const AHEAD_RECORDS_MIN: usize = 100;
 /// How long a track that holds nothing waits for memory before it reads without.
 const STARVED_MAX: Duration = Duration::from_secs(1);
 /// How long such a read may wait for records: others wait for its place.

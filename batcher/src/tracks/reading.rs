@@ -118,7 +118,8 @@ impl Machine {
         }
         let must_read = self.is_filling(track);
         let starved_since = self.tracks.starved.remove(&idx);
-        let is_hungry = track.n_waiting <= self.n_waiting_max(track) / 2
+        let is_hungry = track.n_waiting < self.n_in_batches(track)
+            || track.n_waiting <= self.plan.waiting_min as usize / 2
             || track.lanes.iter().any(|lane| lane.waiting.is_empty() && lane.chain.is_none());
         if !must_read && (!is_hungry || track.open.n_finished_ahead() >= self.plan.ahead_max as usize) {
             return;
@@ -132,16 +133,16 @@ impl Machine {
         self.send_read(idx, READ_WAIT_MAX);
     }
 
-    /// Two batches for each lane, and so many that a read costs little for each record. Half of them is read at once.
-    fn n_waiting_max(&self, track: &Track) -> usize {
-        let n_in_batches = self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize;
-        n_in_batches.max(AHEAD_RECORDS_MIN)
+    /// Two batches for each lane.
+    fn n_in_batches(&self, track: &Track) -> usize {
+        self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize
     }
 
     fn send_read(&mut self, idx: TrackIdx, wait: Duration) {
         let Some(track) = self.tracks.by_idx.get(&idx) else { return };
         let room_bytes = self.plan.held_bytes_max.saturating_sub(self.held_bytes);
-        let room = self.n_waiting_max(track).saturating_sub(track.n_waiting).max(self.plan.batch.records_max.get() as usize);
+        let n_waiting_max = self.n_in_batches(track).max(self.plan.waiting_min as usize);
+        let room = n_waiting_max.saturating_sub(track.n_waiting).max(self.plan.batch.records_max.get() as usize);
         let bytes_max = if track.idle_since.is_some() { READ_BYTES_IDLE } else { READ_BYTES_MAX };
         let id = ReadId(self.next_id());
         let track = self.tracks.by_idx.get_mut(&idx).expect("it was there above");
