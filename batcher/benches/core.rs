@@ -259,6 +259,7 @@ fn plan(row: &Row) -> Plan {
         has_destination: false,
         held_bytes_max: 4 << 30,
         ahead_max: 1_000_000,
+        waiting_min: 100,
         queue: None,
     }
 }

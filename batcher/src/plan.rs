@@ -29,6 +29,8 @@ pub struct Plan {
     pub held_bytes_max: u64,
     /// Finished records that may lie ahead of a track's watermark; at it the track stops reading.
     pub ahead_max: u32,
+    /// However small the batches, as many records may wait on a track: a read that brings few costs much for each.
+    pub waiting_min: u32,
     /// Queues only: how receives run.
     pub queue: Option<QueuePlan>,
 }

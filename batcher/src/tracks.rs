@@ -37,8 +37,6 @@ const READ_RECORDS_MAX: u32 = 10_000;
 /// The most bytes that one read is asked for, and what a track is asked for that had nothing the last time.
 const READ_BYTES_MAX: u64 = 1 << 20;
 const READ_BYTES_IDLE: u64 = 64 << 10;
-/// However small the batches, as many records may wait on a track.
-const AHEAD_RECORDS_MIN: usize = 100;
 
 /// All tracks of a machine.
 #[derive(Debug, Default)]

@@ -120,7 +120,8 @@ impl Machine {
             return;
         }
         let must_read = self.is_filling(track);
-        let is_below = track.lanes.n_waiting() <= self.n_waiting_max(track) / 2;
+        let n_waiting = track.lanes.n_waiting();
+        let is_below = n_waiting < self.n_in_batches(track) || n_waiting <= self.plan.waiting_min as usize / 2;
         let starved_since = self.tracks.room.forget(idx);
         if !must_read && (!(is_below || track.lanes.is_any_idle()) || self.is_too_far_ahead(track)) {
             return;
@@ -151,16 +152,16 @@ impl Machine {
         }
     }
 
-    /// Two batches for each lane, and so many that a read costs little for each record. Half of them is read at once.
-    fn n_waiting_max(&self, track: &Track) -> usize {
-        let n_in_batches = self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize;
-        n_in_batches.max(AHEAD_RECORDS_MIN)
+    /// Two batches for each lane.
+    fn n_in_batches(&self, track: &Track) -> usize {
+        self.plan.batch.records_max.get().saturating_mul(2).saturating_mul(track.n_lanes()) as usize
     }
 
     pub(super) fn send_read(&mut self, idx: TrackIdx, wait: Duration) {
         let Some(track) = self.tracks.by_idx.get(idx) else { return };
         let room_bytes = self.plan.held_bytes_max.saturating_sub(self.held_bytes);
-        let room = self.n_waiting_max(track).saturating_sub(track.lanes.n_waiting()).max(self.plan.batch.records_max.get() as usize);
+        let n_waiting_max = self.n_in_batches(track).max(self.plan.waiting_min as usize);
+        let room = n_waiting_max.saturating_sub(track.lanes.n_waiting()).max(self.plan.batch.records_max.get() as usize);
         let bytes_max = if track.is_idle { READ_BYTES_IDLE } else { READ_BYTES_MAX };
         let id = ReadId(self.next_id());
         let track = self.tracks.by_idx.get_mut(idx).expect("it was there above");

@@ -132,6 +132,7 @@ fn plan(mixes_tracks: bool) -> Plan {
         has_destination: false,
         held_bytes_max: 0,
         ahead_max: 10_000,
+        waiting_min: 100,
         queue: None,
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn plan() -> Plan {
         has_destination: true,
         held_bytes_max: 1 << 20,
         ahead_max: 100,
+        waiting_min: 0,
         queue: None,
     }
 }

@@ -47,6 +47,8 @@ use crate::registry::Registry;
 
 /// Finished records that may lie ahead of a track's watermark before its reading stops.
 const AHEAD_MAX: u32 = 100_000;
+/// Records that may wait on a track however small the batches: a read costs as much as fifty records do.
+const WAITING_MIN: u32 = 100;
 
 /// What one mapping is told.
 enum Told {
@@ -357,6 +359,7 @@ fn plan(mapping: &Mapping, profile: &SourceProfile, n_slots: u32, has_destinatio
         // The mapping's allowance comes with its task.
         held_bytes_max: 0,
         ahead_max: AHEAD_MAX,
+        waiting_min: WAITING_MIN,
         queue: None,
     }
 }

@@ -185,6 +185,7 @@ fn plan() -> Plan {
         has_destination: false,
         held_bytes_max: 0,
         ahead_max: 10_000,
+        waiting_min: 100,
         queue: None,
     }
 }

@@ -172,6 +172,7 @@ impl Options {
         options.draw_latest(choices);
         if kind == Kind::Tracks {
             options.sync_every_ms = choices.power().pick(&[0, 50, 50, 600, 3000]);
+            options.plan.waiting_min = choices.power().pick(&[0, 0, 10, 100]);
         }
         options
     }
@@ -356,6 +357,7 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
         has_destination,
         held_bytes_max: choices.pick(&[1 << 30, 2000, 20_000]),
         ahead_max: choices.pick(&[1000, 4, 20]),
+        waiting_min: 0,
         queue: queue
             .then(|| QueuePlan {
                 receive_max: count(choices.pick(&[10, 1, 3])),

@@ -127,6 +127,7 @@ fn plan(n: u32, retries_max: u32) -> Plan {
         has_destination: true,
         held_bytes_max: 1 << 20,
         ahead_max: 1000,
+        waiting_min: 0,
         queue: None,
     }
 }
