@@ -47,6 +47,7 @@ fn plan(queue: Option<QueuePlan>) -> Plan {
         has_destination: false,
         held_bytes_max: u64::MAX,
         ahead_max: 100_000,
+        waiting_min: 100,
         queue,
     }
 }
