@@ -177,7 +177,7 @@ def hunt_shell(folder, target, fault):
 
 def main():
     words = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    words.add_argument("--seeds", type=int, default=4000, help="fresh seeds for each fault of the core")
+    words.add_argument("--seeds", type=int, default=10_000, help="fresh seeds for each fault of the core")
     words.add_argument("--list", help="one list only, such as `queue`")
     words.add_argument("--only", help="one fault only")
     words.add_argument("--sample", type=int, help="so many of the faults, evenly taken and always the same")
