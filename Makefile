@@ -47,7 +47,7 @@ endif
 
 # What the core costs for each record, at most what its targets say: ns, and instructions where valgrind is installed.
 bench-core: fetch
-	@dev/bench_core.py "$$($(CARGO) bench --locked --offline --profile speed -p forebay-batcher --bench core --no-run --message-format json 2>/dev/null | python3 dev/executable.py core)"
+	@dev/bench_core.py "$$($(CARGO) bench --locked --offline --profile speed -p forebay-batcher --bench core --no-run --message-format json | python3 dev/executable.py core)"
 
 # Everything, against real servers on loopback: a sample of each in at most 25 minutes once things are compiled.
 test: setup check clients

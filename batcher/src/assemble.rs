@@ -63,7 +63,7 @@ impl Filler {
 
     /// Makes place for as many more at once, as far as the batch may hold them.
     pub(crate) fn expect(&mut self, n_more: usize) {
-        self.records.reserve(n_more.min(self.records_max - self.records.len().min(self.records_max)));
+        self.records.reserve(n_more.min(self.records_max.saturating_sub(self.records.len())));
     }
 
     /// Where the section of a record stands among those that the batch has, or would stand.

@@ -155,13 +155,13 @@ impl Machine {
 
     fn mark_chain_dirty(&mut self, id: ChainId) {
         let Some(chain) = self.chains.get(id) else { return };
-        let is_left = !chain.steps.is_empty();
-        for idx in chain.tracks() {
+        let tracks = chain.tracks();
+        if !chain.steps.is_empty() {
+            self.tell_of(id);
+        }
+        for idx in tracks {
             if let Some(track) = self.tracks.by_idx.get_mut(idx) {
                 track.is_dirty = true;
-                if is_left {
-                    track.lanes.tell(id);
-                }
             }
             self.pump_track(idx);
         }

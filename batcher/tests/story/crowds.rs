@@ -1,13 +1,13 @@
 //! Many tracks at once, driven without a script: memory that is short for all of them, and batches that mix them.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::*;
-use forebay_config::{BatchPlan, Redelivery, RetryPlan};
+use forebay_config::BatchPlan;
+
+use crate::script::{count, plan};
 
 const N_TRACKS: u32 = 300;
 const N_RECORDS: u64 = 5;
@@ -15,7 +15,7 @@ const N_RECORDS: u64 = 5;
 #[test]
 fn where_memory_holds_a_few_records_of_hundreds_of_tracks_every_track_is_read_to_its_end() {
     for mixes_tracks in [false, true] {
-        let done = run(&Plan { held_bytes_max: 20_000, ..plan(mixes_tracks) });
+        let done = run(&Plan { held_bytes_max: 20_000, ..crowd_plan(mixes_tracks) });
         assert_eq!(done.len(), N_TRACKS as usize, "mixed: {mixes_tracks}");
         assert!(done.values().all(|n| *n == N_RECORDS), "mixed: {mixes_tracks}, {done:?}");
     }
@@ -23,7 +23,7 @@ fn where_memory_holds_a_few_records_of_hundreds_of_tracks_every_track_is_read_to
 
 #[test]
 fn records_of_many_tracks_fill_one_batch_and_ask_for_one_slot() {
-    let mut machine = Machine::new(Arc::new(Plan { held_bytes_max: 1 << 30, ..plan(true) }), 7);
+    let mut machine = Machine::new(Arc::new(Plan { held_bytes_max: 1 << 30, ..crowd_plan(true) }), 7);
     for track in 0..100 {
         machine.handle_assigned(TrackIdx(track), Checkpoint::at_origin(Origin(ShortBytes::new(b""))), now(1));
     }
@@ -111,28 +111,7 @@ fn now(tick: u64) -> Now {
     Now { tick: Tick(tick), unix: UnixMillis(0) }
 }
 
-fn plan(mixes_tracks: bool) -> Plan {
-    Plan {
-        generation: 1,
-        batch: BatchPlan { records_max: NonZeroU32::new(100).expect("not zero"), bytes_max: 6_000_000, window: Duration::ZERO },
-        retry: RetryPlan {
-            retries_max: None,
-            record_age_max: None,
-            bisect: false,
-            partial_responses: false,
-            redelivery: Redelivery::ByUs,
-            drop_after_destination_failures: None,
-            stop_group_at_first_failure: false,
-        },
-        window: None,
-        lanes: NonZeroU32::MIN,
-        envelope_bytes: 14,
-        mixes_tracks,
-        concurrency_max: None,
-        has_destination: false,
-        held_bytes_max: 0,
-        ahead_max: 10_000,
-        waiting_min: 100,
-        queue: None,
-    }
+fn crowd_plan(mixes_tracks: bool) -> Plan {
+    let base = plan();
+    Plan { batch: BatchPlan { records_max: count(100), ..base.batch }, mixes_tracks, waiting_min: 100, ..base }
 }

@@ -34,6 +34,17 @@ impl Oracle {
 
     /// each earlier message of the group is gone, goes along, or was finished and nobody said that its receipt was lost.
     pub(crate) fn q4_nothing_goes_on_behind_a_lost_message(&self, queue: &Queue<u32>, entries: &[usize]) -> Result<(), Violation> {
+        self.each_earlier(entries, |uid, earlier| {
+            // Messages are numbered as they are sent.
+            let latest = queue.latest(earlier as usize).map(|handle| &self.entries[handle.0 as usize]);
+            let is_done = latest.is_some_and(|latest| latest.life == self.life && latest.finished && !latest.lost);
+            let group = self.truths[earlier as usize].key;
+            holds(Rule::Q4, is_done, || format!("record {uid} of group {group:?} goes on behind record {earlier}: {latest:?}"))
+        })
+    }
+
+    /// Judges each message beside the earlier ones of its group that its queue still has, back to one that goes along with it.
+    fn each_earlier(&self, entries: &[usize], judge: impl Fn(u32, u32) -> Result<(), Violation>) -> Result<(), Violation> {
         for (at, entry) in entries.iter().enumerate() {
             let uid = self.entries[*entry].uid;
             let mut before = self.truths[uid as usize].before;
@@ -46,10 +57,7 @@ impl Oracle {
                 if entries[..at].iter().any(|other| self.entries[*other].uid == earlier) {
                     break;
                 }
-                // Messages are numbered as they are sent.
-                let latest = queue.latest(earlier as usize).map(|handle| &self.entries[handle.0 as usize]);
-                let is_done = latest.is_some_and(|latest| latest.life == self.life && latest.finished && !latest.lost);
-                holds(Rule::Q4, is_done, || format!("record {uid} of group {:?} goes on behind record {earlier}: {latest:?}", truth.key))?;
+                judge(uid, earlier)?;
             }
         }
         Ok(())
@@ -59,26 +67,12 @@ impl Oracle {
     /// was tried before anybody said so runs on.
     pub(crate) fn q4_nothing_is_told_behind_a_lost_message(&self, entries: &[usize]) -> Result<(), Violation> {
         let of_life = &self.entries[self.first_of_life..];
-        for (at, entry) in entries.iter().enumerate() {
-            let uid = self.entries[*entry].uid;
-            let mut before = self.truths[uid as usize].before;
-            while let Some(earlier) = before {
-                let truth = &self.truths[earlier as usize];
-                before = truth.before;
-                if truth.gone || !truth.wanted {
-                    continue;
-                }
-                if entries[..at].iter().any(|other| self.entries[*other].uid == earlier) {
-                    break;
-                }
-                let last = of_life.iter().rfind(|held| held.uid == earlier && held.finished);
-                let is_lost = last.is_some_and(|last| last.lost);
-                holds(Rule::Q4, !is_lost, || {
-                    format!("record {uid} of group {:?} is told of behind record {earlier}: {last:?}", truth.key)
-                })?;
-            }
-        }
-        Ok(())
+        self.each_earlier(entries, |uid, earlier| {
+            let last = of_life.iter().rfind(|held| held.uid == earlier && held.finished);
+            let is_lost = last.is_some_and(|last| last.lost);
+            let group = self.truths[earlier as usize].key;
+            holds(Rule::Q4, !is_lost, || format!("record {uid} of group {group:?} is told of behind record {earlier}: {last:?}"))
+        })
     }
 
     /// what has not started is given back in the very moment of a close, and whatever stops running later too. Only a message that a
