@@ -343,9 +343,6 @@ impl Writer {
                 StoreHealth::Failing { since: SystemTime::now(), error: why.text() }
             }
         };
-        if reopen {
-            self.lose_unsynced(error);
-        }
         let probe_interval = self.options.probe_interval.max(PROBE_INTERVAL_MIN);
         let wait = match why {
             Refusal::Full | Refusal::Io { .. } => probe_interval,
@@ -353,6 +350,10 @@ impl Writer {
         };
         self.down = Some(Down { why, reopen, probe_at: Instant::now() + wait });
         self.health.send_if_modified(|kept| std::mem::replace(kept, health.clone()) != health);
+        // After its health: whoever hears that a write is in doubt must not find the store well still.
+        if reopen {
+            self.lose_unsynced(error);
+        }
     }
 }
 
