@@ -12,6 +12,10 @@ use crate::tracks::{Reading, Track, TrackStatus};
 impl Machine {
     /// Why nothing is happening on this track, or what is. A queue answers for every `TrackIdx`.
     pub fn state(&self, track: TrackIdx) -> TrackState {
+        self.told_with_rate(self.own_state(track))
+    }
+
+    fn own_state(&self, track: TrackIdx) -> TrackState {
         if self.plan.queue.is_some() {
             return self.queue_state();
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use forebay_config::Redelivery;
 
 use crate::action::*;
-use crate::attempt::{Condition, Next, Outcome, Slice, Then, Told, Tried, n_named, next};
+use crate::attempt::{Condition, Next, NotReached, Outcome, Slice, Then, Told, Tried, n_named, next};
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::chain::{Chain, ChainId, Hold, Status, Step, What, group_of};
 use crate::machine::{Machine, Ready};

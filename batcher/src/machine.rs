@@ -10,6 +10,7 @@ use crate::chain::{ChainId, Status};
 use crate::chains::Chains;
 use crate::checkpoint::Checkpoint;
 use crate::plan::Plan;
+use crate::rate::Rate;
 use crate::receipts::Receipts;
 use crate::record::{Receipt, TrackIdx};
 use crate::state::{Counts, Why};
@@ -44,6 +45,8 @@ pub struct Machine {
     closing: Closing,
     pub(crate) counts: Counts,
     pub(crate) held_bytes: u64,
+    /// What was started, against the plan's rate limit.
+    pub(crate) rate: Rate,
     pub(crate) tracks: Tracks,
     pub(crate) receipts: Receipts,
 }
@@ -85,6 +88,7 @@ impl Machine {
             closing: Closing::Open,
             counts: Counts::default(),
             held_bytes: 0,
+            rate: Rate::default(),
             tracks: Tracks::default(),
         }
     }
@@ -127,8 +131,8 @@ impl Machine {
     }
 
     fn next_attempt(&mut self) -> Option<Attempt> {
-        // C-1: nothing new begins after a close.
-        while !self.is_closing() {
+        // C-1: nothing new begins after a close. G-2: nor before the rate limit lets it.
+        while !self.is_closing() && self.rate_opens().is_none() {
             let id = match self.ready.pop_front() {
                 Some(Ready::Chain(id)) if self.is_ready(id) => Some(id),
                 Some(Ready::Chain(_)) => None,
@@ -242,7 +246,7 @@ impl Machine {
                 Timer::Recommit(idx) => self.pump_track(idx),
                 Timer::Visibility => self.extend_due(),
                 Timer::Resettle => self.resettle(),
-                Timer::QueueWindow | Timer::Rereceive => {}
+                Timer::QueueWindow | Timer::Rereceive | Timer::Rate => {}
                 Timer::Close => self.abandon(),
                 Timer::Guest => self.look_at_room(),
                 Timer::GroupWindow => self.end_group_window(),
@@ -303,6 +307,7 @@ impl Machine {
             return Some(action);
         }
         let want = if self.is_closing() { 0 } else { self.n_ready + self.n_pool_batches() + self.n_group_batches() };
+        let want = self.want_within_rate(want);
         if want == self.told_want {
             return None;
         }

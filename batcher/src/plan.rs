@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use forebay_config::{BatchPlan, RetryPlan, WindowPlan};
+use forebay_config::{BatchPlan, RatePlan, RetryPlan, WindowPlan};
 
 /// All limits that a machine obeys. The shell makes one from a `Mapping`, its source and its function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Plan {
     pub mixes_tracks: bool,
     /// Invocations of this mapping that may run at once: the least of its own limit and its function's, where known.
     pub concurrency_max: Option<NonZeroU32>,
+    /// How much may be started in a second; `None` for as much as there are slots for.
+    pub rate: Option<RatePlan>,
     /// Whether given-up records have a destination; without one they are discarded and counted.
     pub has_destination: bool,
     /// Bytes of records that this mapping may hold in memory.

@@ -29,6 +29,8 @@ impl Machine {
             partial_responses: chain.limits.partial_responses,
         };
         tried.n_invokes += 1;
+        let n_records = tried.slice.n_records();
+        self.take_rate(n_records);
         self.attempts.insert(attempt_id, id);
         self.tell_of(id);
         self.set_status(id, Status::InFlight { id: attempt_id, since: self.now.tick });
@@ -144,9 +146,12 @@ impl Machine {
                 self.counts.failed += n_records;
                 self.counts.halved += u64::from(bisects);
             }
-            Outcome::NotReached { .. } => {
+            Outcome::NotReached { why, .. } => {
                 self.counts.not_reached += 1;
                 self.slow_down();
+                if *why == NotReached::Throttled {
+                    self.rate.slow_down(self.now.tick);
+                }
             }
             Outcome::TooLarge => self.counts.halved += u64::from(tried.slice.n_records() > 1),
         }

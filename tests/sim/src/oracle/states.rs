@@ -76,7 +76,13 @@ impl Oracle {
                     && (self.mixes_tracks || *n_attempts as usize == n && first_us == Some(since.0))
                     && (self.mixes_tracks || again.as_ref().map_or(0, |it| it.n_failures) == most)
             }
+            TrackState::WaitingForSlot { .. } if !self.rate.is_unsure && self.rate_opens_us() > now_us => false,
             TrackState::WaitingForSlot { .. } => is_alive && is_calm && flights().next().is_none() && open().any(|entry| !entry.in_flight),
+            TrackState::RateLimited { until, .. } => {
+                let is_due = self.rate.is_unsure || (until.0 == self.rate_opens_us() && until.0 >= now_us);
+                is_alive && is_calm && is_due && machine.counts().rate_limited > 0 && flights().next().is_none()
+                    && open().any(|entry| !entry.in_flight)
+            }
             TrackState::Batching { until, n_records } => {
                 let is_first = |entry: &super::Entry| !entry.begun && entry.handed_us + self.window_us() == until.0;
                 let n_fresh = open().filter(|entry| !entry.begun).count();
@@ -150,6 +156,10 @@ impl Oracle {
                 self.of_life().any(|entry| entry.spent == *n_failures && entry.failed_us == Some(since.0))
             }
             TrackState::Invoking { since, .. } => self.flights.values().map(|flight| flight.since_us).min() == Some(since.0),
+            TrackState::WaitingForSlot { .. } if !self.rate.is_unsure && self.rate_opens_us() > now_us => false,
+            TrackState::RateLimited { until, .. } => {
+                (self.rate.is_unsure || until.0 == self.rate_opens_us()) && self.of_life().any(|entry| !entry.asked)
+            }
             TrackState::WaitingForSlot { .. } | TrackState::Batching { .. } => self.of_life().any(|entry| !entry.asked),
             TrackState::Unknown
             | TrackState::Fenced
