@@ -1,13 +1,21 @@
-//! How a machine keeps to its rate limit: it wants one slot at a time, none while what was started is not paid for, and a timer tells when it is.
+//! How a mapping keeps to its rate limit: it wants one slot at a time, none while what was started is not paid for, and a timer tells when it is.
 
-use crate::machine::Machine;
+use crate::context::Context;
 use crate::state::TrackState;
 use crate::time::Tick;
 use crate::timers::Timer;
 
-impl Machine {
+impl Context {
+    /// How many slots there is a use for, within the rate limit, when the gate was told another number; `n_pool` of them are for a queue's
+    /// messages.
+    pub(crate) fn want(&mut self, n_pool: u32) -> Option<u32> {
+        let n_wanted = if self.is_closing() { 0 } else { self.former.n_wanted(n_pool, &self.plan) };
+        let n_within = self.within_rate(n_wanted);
+        self.former.tell_want(n_within)
+    }
+
     /// Of the slots that could be used those that the rate lets it ask for. While the limit withholds them a timer is set.
-    pub(crate) fn want_within_rate(&mut self, n_wanted: u32) -> u32 {
+    fn within_rate(&mut self, n_wanted: u32) -> u32 {
         let opens = self.rate_opens().filter(|_| n_wanted > 0);
         if opens.is_some() && !self.timers.is_set(Timer::Rate) {
             self.counts.rate_limited += 1;
