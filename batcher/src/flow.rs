@@ -71,7 +71,7 @@ impl Machine {
         let was_ready = matches!(chain.status, Status::Ready { .. });
         let is_ready = matches!(status, Status::Ready { .. });
         let (before, now) = (deadlines(&chain.status), deadlines(&status));
-        let is_not_reached = chain.not_reached.is_some();
+        let is_not_reached = chain.not_reached().is_some();
         if status == Status::Durable {
             for idx in chain.tracks() {
                 if let Some(track) = self.tracks.by_idx.get_mut(idx) {

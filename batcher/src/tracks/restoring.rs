@@ -3,7 +3,11 @@
 use super::*;
 
 impl Machine {
-    pub(crate) fn assign_track(&mut self, idx: TrackIdx, from: Checkpoint) {
+    pub(crate) fn assign_track(&mut self, idx: TrackIdx, mut from: Checkpoint) {
+        // W-2: the source dropped the records of a slice that lies below the watermark before they were read again.
+        if let Watermark::At(watermark) = &from.watermark {
+            from.slices.retain(|slice| slice.last >= *watermark);
+        }
         let n_lanes = if from.slices.is_empty() { self.plan.lanes.get() } else { from.lanes };
         let mut track = Track::new(&from, n_lanes, self.now.tick);
         track.committing.durable = self.mark;
