@@ -125,7 +125,7 @@ impl Runs {
         let was_ready = matches!(chain.status, Status::Ready { .. });
         let is_ready = matches!(status, Status::Ready { .. });
         let (before, now) = (deadlines(&chain.status), deadlines(&status));
-        let is_not_reached = chain.not_reached.is_some();
+        let is_not_reached = chain.not_reached().is_some();
         if status == Status::Durable {
             for idx in chain.tracks() {
                 books.tracks.wait_for_commit(idx, id);

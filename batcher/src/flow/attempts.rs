@@ -94,7 +94,8 @@ impl Runs {
         let chain = self.chains.get_mut(id).expect("it was there above");
         chain.not_reached = match &outcome {
             Outcome::NotReached { why, error, .. } => {
-                let since = chain.not_reached.as_ref().map_or(now, |(_, since, _)| *since);
+                let before = chain.not_reached.as_ref().filter(|_| tried.why == BatchReason::NotReached);
+                let since = before.map_or(now, |(_, since, _)| *since);
                 Some((*why, since, error.clone()))
             }
             Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => None,

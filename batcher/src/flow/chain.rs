@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use crate::action::{AttemptId, NoticeId};
+use crate::action::{AttemptId, BatchReason, NoticeId};
 use crate::attempt::{Limits, NotReached, Slice, Told, Tried};
 use crate::checkpoint::OpenSlice;
 use crate::fault::Fault;
@@ -31,7 +31,7 @@ pub(super) struct Chain {
     pub(super) stopped: BTreeSet<Bytes>,
     /// Its first failure, for people.
     pub(super) failing_since: Option<Tick>,
-    /// The function was not reached by its last attempt.
+    /// The function was not reached by its last attempt; so for people while a step of that attempt is left.
     pub(super) not_reached: Option<(NotReached, Tick, Fault)>,
 }
 
@@ -158,6 +158,12 @@ impl Chain {
     pub(super) fn waits_after_refusal(&self) -> bool {
         let is_refused = matches!(self.steps.front(), Some(Step { what: What::Tell(told), .. }) if told.n_refused > 0);
         is_refused && matches!(self.status, Status::Redeliver { .. })
+    }
+
+    /// Why and since when the function is not reached; `None` once nothing is left that was to reach it.
+    pub(super) fn not_reached(&self) -> Option<&(NotReached, Tick, Fault)> {
+        let is_it = |step: &Step| matches!(&step.what, What::Try(tried) if tried.why == BatchReason::NotReached);
+        self.not_reached.as_ref().filter(|_| self.steps.iter().any(is_it))
     }
 
     /// Whether anything of it was tried or given up, so that order on its lanes depends on a memory of it.

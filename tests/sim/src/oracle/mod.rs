@@ -115,6 +115,8 @@ pub(crate) struct Oracle {
     /// When an attempt last ended otherwise than well.
     pub(crate) failed_us: Option<u64>,
     rate: rate::RateBook,
+    /// When the machine last heard of anything but what its source has, or gave something up.
+    pub(crate) stirred_us: u64,
 }
 
 impl Oracle {
@@ -154,6 +156,7 @@ impl Oracle {
             receive_pause: None,
             failed_us: None,
             rate: rate::RateBook::default(),
+            stirred_us: 0,
         }
     }
 

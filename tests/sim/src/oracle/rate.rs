@@ -1,6 +1,6 @@
 //! G-2: what starts keeps to the rate limit, and what the limit lets through may be waited for.
 
-use forebay_batcher::{NotReached, Outcome, Rule};
+use forebay_batcher::{BatchReason, Machine, NotReached, Outcome, Rule, TrackState};
 use forebay_config::RateUnit;
 
 use super::{Oracle, Violation, holds};
@@ -42,6 +42,21 @@ impl Oracle {
             // What belongs to tracks that are all lost is forgotten, unless the rest of its batch lives on another.
             self.rate.is_unsure |= !is_heard;
             self.rate.grows_us = Some(now_us);
+        }
+    }
+
+    /// What waits for the rate limit waits for a slot, and what waits for a slot does not wait for that limit: the state as it would be without
+    /// it. `None` when that is not so.
+    pub(super) fn but_for_the_rate(&self, state: &TrackState, machine: &Machine, now_us: u64) -> Option<TrackState> {
+        let opens_us = self.rate_opens_us();
+        match state {
+            TrackState::RateLimited { since, until } => {
+                let is_so = self.rate.is_unsure || (until.0 == opens_us && until.0 >= now_us);
+                let slot = TrackState::WaitingForSlot { since: *since, why: BatchReason::Window };
+                (is_so && machine.counts().rate_limited > 0).then_some(slot)
+            }
+            TrackState::WaitingForSlot { .. } if !self.rate.is_unsure && opens_us > now_us => None,
+            other => Some(other.clone()),
         }
     }
 

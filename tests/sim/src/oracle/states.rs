@@ -15,11 +15,13 @@ impl Oracle {
         }
         if self.is_queue {
             let state = machine.state(TrackIdx(0));
-            return holds(Rule::N9, self.is_so_of_queue(&state, now_us), || format!("the queue is said to be {state:?}, and is not"));
+            let is_so = self.but_for_the_rate(&state, machine, now_us).is_some_and(|state| self.is_so_of_queue(&state, now_us));
+            return holds(Rule::N9, is_so, || format!("the queue is said to be {state:?}, and is not"));
         }
         for (track, owner) in &self.owners {
             let state = machine.state(*track);
-            let is_so = self.is_so(*track, owner, &state, machine, now_us);
+            let plain = self.but_for_the_rate(&state, machine, now_us);
+            let is_so = plain.is_some_and(|state| self.is_so(*track, owner, &state, machine, now_us));
             holds(Rule::N9, is_so, || format!("{track:?} is said to be {state:?}, and is not: {owner:?}"))?;
         }
         Ok(())
@@ -50,14 +52,7 @@ impl Oracle {
                 };
                 is_alive && is_calm && told().any(is_it)
             }
-            TrackState::NotReached { since, .. } => {
-                // What did not reach the function may have been given up for its age since.
-                let is_it =
-                    |entry: &super::Entry| entry.not_reached_us == Some(since.0) || ((self.has_expired || self.is_blurred) && entry.begun);
-                // Of a mixed batch all that is left on this track may be what was given up for its age: its batch speaks for all of its tracks.
-                let is_of_others = self.mixes_tracks && self.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
-                is_alive && is_calm && (is_of_others || told().any(is_it))
-            }
+            TrackState::NotReached { since, .. } => is_alive && is_calm && told().any(|entry| entry.not_reached_us == Some(since.0)),
             TrackState::Retrying { n_failures, since, next, .. } => {
                 let is_it = |entry: &super::Entry| {
                     entry.begun && !entry.in_flight && entry.spent == *n_failures && entry.failed_us == Some(since.0)
@@ -76,12 +71,14 @@ impl Oracle {
                     && (self.mixes_tracks || *n_attempts as usize == n && first_us == Some(since.0))
                     && (self.mixes_tracks || again.as_ref().map_or(0, |it| it.n_failures) == most)
             }
-            TrackState::WaitingForSlot { .. } if !self.rate.is_unsure && self.rate_opens_us() > now_us => false,
-            TrackState::WaitingForSlot { .. } => is_alive && is_calm && flights().next().is_none() && open().any(|entry| !entry.in_flight),
-            TrackState::RateLimited { until, .. } => {
-                let is_due = self.rate.is_unsure || (until.0 == self.rate_opens_us() && until.0 >= now_us);
-                is_alive && is_calm && is_due && machine.counts().rate_limited > 0 && flights().next().is_none()
+            TrackState::WaitingForSlot { since, .. } => {
+                is_alive
+                    && is_calm
+                    && flights().next().is_none()
                     && open().any(|entry| !entry.in_flight)
+                    && since.0 <= now_us
+                    && told().any(|entry| !entry.in_flight && entry.handed_us <= since.0)
+                    && (self.mixes_tracks || since.0 <= self.waits_since_at_the_latest(track, owner))
             }
             TrackState::Batching { until, n_records } => {
                 let is_first = |entry: &super::Entry| !entry.begun && entry.handed_us + self.window_us() == until.0;
@@ -105,6 +102,8 @@ impl Oracle {
                     && owner.read_failed_us == since.0
                     && owner.read_pause.is_some_and(|pause| pause.until_us <= next.0 && next.0 <= pause.due_us)
             }
+            // It was judged by what it waits for.
+            TrackState::RateLimited { .. } => false,
             // Only queues hide.
             TrackState::Hidden { .. } => false,
             TrackState::AllFiltered { n_records, since } => {
@@ -123,6 +122,16 @@ impl Oracle {
                     && (self.mixes_tracks || !self.waits_for_a_batch(track, now_us))
             }
         }
+    }
+
+    /// When at the latest something of a track began to wait for a slot, if it does: a window or a pause ended, or whatever else than a read
+    /// happened last.
+    fn waits_since_at_the_latest(&self, track: TrackIdx, owner: &Ownership) -> u64 {
+        let firsts = self.firsts_of_lanes(track, owner);
+        // What is told of a former life, or is given up, waits for more than a pause.
+        let ripe = firsts.iter().map(|entry| if !entry.begun { entry.handed_us + self.window_us() } else { entry.pause.due_us });
+        let is_known = !firsts.is_empty() && firsts.iter().all(|entry| !entry.restored) && !self.has_expired;
+        if is_known { ripe.max().unwrap_or(u64::MAX).max(self.stirred_us) } else { u64::MAX }
     }
 
     /// A record that nothing gave up waits for its batch.
@@ -156,11 +165,11 @@ impl Oracle {
                 self.of_life().any(|entry| entry.spent == *n_failures && entry.failed_us == Some(since.0))
             }
             TrackState::Invoking { since, .. } => self.flights.values().map(|flight| flight.since_us).min() == Some(since.0),
-            TrackState::WaitingForSlot { .. } if !self.rate.is_unsure && self.rate_opens_us() > now_us => false,
-            TrackState::RateLimited { until, .. } => {
-                (self.rate.is_unsure || until.0 == self.rate_opens_us()) && self.of_life().any(|entry| !entry.asked)
+            TrackState::WaitingForSlot { since, .. } => {
+                let is_it = |entry: &super::Entry| if entry.begun { entry.handed_us <= since.0 } else { entry.handed_us == since.0 };
+                since.0 <= now_us && self.of_life().any(|entry| !entry.asked && is_it(entry))
             }
-            TrackState::WaitingForSlot { .. } | TrackState::Batching { .. } => self.of_life().any(|entry| !entry.asked),
+            TrackState::Batching { .. } => self.of_life().any(|entry| !entry.asked),
             TrackState::Unknown
             | TrackState::Fenced
             | TrackState::Closed
@@ -168,7 +177,8 @@ impl Oracle {
             | TrackState::PositionLost { .. }
             | TrackState::StoreFailing { .. }
             | TrackState::TooFarAhead { .. }
-            | TrackState::OutOfRoom { .. } => false,
+            | TrackState::OutOfRoom { .. }
+            | TrackState::RateLimited { .. } => false,
         }
     }
 
