@@ -213,10 +213,12 @@ impl Oracle {
     }
 
     /// The machine tells that it gave records up.
-    pub(crate) fn hear_of_a_giving_up(&mut self, entries: &[usize], condition: Condition) {
+    pub(crate) fn hear_of_a_giving_up(&mut self, entries: &[usize], condition: Condition, now_us: u64) {
+        self.stirred_us = now_us;
         self.has_expired |= condition == Condition::AgeExceeded;
         for entry in entries {
             let held = &mut self.entries[*entry];
+            held.not_reached_us = None;
             if held.tried == 0 && !held.given_up && !held.uninvoked {
                 held.uninvoked = true;
                 self.tally.given_up_uninvoked += 1;

@@ -113,6 +113,8 @@ pub(crate) struct Oracle {
     pub(crate) receive_pause: Option<Pause>,
     /// When an attempt last ended otherwise than well.
     pub(crate) failed_us: Option<u64>,
+    /// When the machine last heard of anything but what its source has, or gave something up.
+    pub(crate) stirred_us: u64,
 }
 
 impl Oracle {
@@ -151,6 +153,7 @@ impl Oracle {
             filtered: None,
             receive_pause: None,
             failed_us: None,
+            stirred_us: 0,
         }
     }
 

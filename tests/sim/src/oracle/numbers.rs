@@ -66,9 +66,7 @@ impl Oracle {
             format!("a read of {owner:?} beyond the limit: {held_bytes} bytes are held")
         })?;
         let is_short = order.wait.as_secs() < 1;
-        // A slice of a former life may be read for once more than its records need.
-        let was_restored = self.owners.get(&owner).is_some_and(|it| it.was_restored);
-        holds(Rule::S2, room > 0 || is_filling || was_restored || is_short, || {
+        holds(Rule::S2, room > 0 || is_filling || is_short, || {
             format!("a read of {owner:?} beyond the limit keeps its place from the others for {:?}", order.wait)
         })?;
         let n_ahead = self.n_ahead(owner);

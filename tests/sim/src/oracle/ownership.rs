@@ -37,8 +37,6 @@ pub(crate) struct Ownership {
     pub(crate) heard: Arc<Checkpoint>,
     /// The last place of a slice of a former life: until it was read, reading goes on whatever else holds it back.
     pub(crate) restored_last: Option<Position>,
-    /// It began with slices of a former life.
-    pub(crate) was_restored: bool,
     /// When all slices of a former life were read.
     pub(crate) filled_us: u64,
     pub(crate) commit_failing: Option<CommitFailing>,
@@ -114,7 +112,6 @@ impl Oracle {
             committed: from.watermark.clone(),
             first_open: 0,
             heard: Arc::clone(from),
-            was_restored: !from.slices.is_empty(),
             restored_last: from.slices.iter().map(|slice| slice.last.clone()).max(),
             filled_us: now.tick.0,
             commit_failing: None,

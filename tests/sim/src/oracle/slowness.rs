@@ -79,12 +79,7 @@ impl Oracle {
     /// What stands first on each lane of a track and should have been tried by now. Of the numbers of lanes that it may have the one counts by
     /// which least is due.
     fn due_of_track(&self, track: TrackIdx, owner: &Ownership, now_us: u64) -> Vec<(u64, u32)> {
-        let mut numbers = vec![owner.first_lanes];
-        for plan in &self.plans[owner.first_plan..] {
-            if !numbers.contains(&plan.lanes.get()) {
-                numbers.push(plan.lanes.get());
-            }
-        }
+        let numbers = self.numbers_of_lanes(owner);
         let since_us = owner.commits_us.max(owner.filled_us);
         let Some(since_us) = (if numbers.len() == 1 { Some(since_us) } else { self.lanes_awake(owner).map(|at| at.max(since_us)) }) else {
             return Vec::new();
@@ -95,6 +90,31 @@ impl Oracle {
             due
         };
         numbers.iter().map(due).min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    /// The numbers of lanes that a track may have.
+    fn numbers_of_lanes(&self, owner: &Ownership) -> Vec<u32> {
+        let mut numbers = vec![owner.first_lanes];
+        for plan in &self.plans[owner.first_plan..] {
+            if !numbers.contains(&plan.lanes.get()) {
+                numbers.push(plan.lanes.get());
+            }
+        }
+        numbers
+    }
+
+    /// The first open records of the lanes of a track; none where nobody knows how many lanes it has.
+    pub(super) fn firsts_of_lanes(&self, track: TrackIdx, owner: &Ownership) -> Vec<&Entry> {
+        let numbers = self.numbers_of_lanes(owner);
+        let [n_lanes] = numbers[..] else { return Vec::new() };
+        let mut lanes = [false; LANES_MAX];
+        let is_first = |uid: &usize| {
+            let truth = &self.truths[*uid];
+            let lane = lane_of(&truth.key.map_or(OrderKey::Free, order_key), &truth.position, n_lanes);
+            !std::mem::replace(&mut lanes[lane as usize % LANES_MAX], true)
+        };
+        let open = self.handed_of(track).filter(|uid| !self.entries[*uid].finished);
+        open.filter(is_first).map(|uid| &self.entries[uid]).collect()
     }
 
     /// Since when no lane waits for a change of their number: while something was tried and is open they go on as they are, and where nothing

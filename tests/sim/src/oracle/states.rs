@@ -50,14 +50,7 @@ impl Oracle {
                 };
                 is_alive && is_calm && told().any(is_it)
             }
-            TrackState::NotReached { since, .. } => {
-                // What did not reach the function may have been given up for its age since.
-                let is_it =
-                    |entry: &super::Entry| entry.not_reached_us == Some(since.0) || ((self.has_expired || self.is_blurred) && entry.begun);
-                // Of a mixed batch all that is left on this track may be what was given up for its age: its batch speaks for all of its tracks.
-                let is_of_others = self.mixes_tracks && self.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
-                is_alive && is_calm && (is_of_others || told().any(is_it))
-            }
+            TrackState::NotReached { since, .. } => is_alive && is_calm && told().any(|entry| entry.not_reached_us == Some(since.0)),
             TrackState::Retrying { n_failures, since, next, .. } => {
                 let is_it = |entry: &super::Entry| {
                     entry.begun && !entry.in_flight && entry.spent == *n_failures && entry.failed_us == Some(since.0)
@@ -76,7 +69,15 @@ impl Oracle {
                     && (self.mixes_tracks || *n_attempts as usize == n && first_us == Some(since.0))
                     && (self.mixes_tracks || again.as_ref().map_or(0, |it| it.n_failures) == most)
             }
-            TrackState::WaitingForSlot { .. } => is_alive && is_calm && flights().next().is_none() && open().any(|entry| !entry.in_flight),
+            TrackState::WaitingForSlot { since, .. } => {
+                is_alive
+                    && is_calm
+                    && flights().next().is_none()
+                    && open().any(|entry| !entry.in_flight)
+                    && since.0 <= now_us
+                    && told().any(|entry| !entry.in_flight && entry.handed_us <= since.0)
+                    && (self.mixes_tracks || since.0 <= self.waits_since_at_the_latest(track, owner))
+            }
             TrackState::Batching { until, n_records } => {
                 let is_first = |entry: &super::Entry| !entry.begun && entry.handed_us + self.window_us() == until.0;
                 let n_fresh = open().filter(|entry| !entry.begun).count();
@@ -119,6 +120,16 @@ impl Oracle {
         }
     }
 
+    /// When at the latest something of a track began to wait for a slot, if it does: a window or a pause ended, or whatever else than a read
+    /// happened last.
+    fn waits_since_at_the_latest(&self, track: TrackIdx, owner: &Ownership) -> u64 {
+        let firsts = self.firsts_of_lanes(track, owner);
+        // What is told of a former life, or is given up, waits for more than a pause.
+        let ripe = firsts.iter().map(|entry| if !entry.begun { entry.handed_us + self.window_us() } else { entry.pause.due_us });
+        let is_known = !firsts.is_empty() && firsts.iter().all(|entry| !entry.restored) && !self.has_expired;
+        if is_known { ripe.max().unwrap_or(u64::MAX).max(self.stirred_us) } else { u64::MAX }
+    }
+
     /// A record that nothing gave up waits for its batch.
     fn waits_for_a_batch(&self, track: TrackIdx, now_us: u64) -> bool {
         let mut open = self.handed_of(track).filter(|uid| !self.entries[*uid].finished);
@@ -150,7 +161,11 @@ impl Oracle {
                 self.of_life().any(|entry| entry.spent == *n_failures && entry.failed_us == Some(since.0))
             }
             TrackState::Invoking { since, .. } => self.flights.values().map(|flight| flight.since_us).min() == Some(since.0),
-            TrackState::WaitingForSlot { .. } | TrackState::Batching { .. } => self.of_life().any(|entry| !entry.asked),
+            TrackState::WaitingForSlot { since, .. } => {
+                let is_it = |entry: &super::Entry| if entry.begun { entry.handed_us <= since.0 } else { entry.handed_us == since.0 };
+                since.0 <= now_us && self.of_life().any(|entry| !entry.asked && is_it(entry))
+            }
+            TrackState::Batching { .. } => self.of_life().any(|entry| !entry.asked),
             TrackState::Unknown
             | TrackState::Fenced
             | TrackState::Closed

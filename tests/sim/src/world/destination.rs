@@ -28,7 +28,7 @@ impl World {
         if self.oracle.is_queue {
             self.oracle.q4_nothing_is_told_behind_a_lost_message(&entries)?;
         }
-        self.oracle.hear_of_a_giving_up(&entries, notice.condition);
+        self.oracle.hear_of_a_giving_up(&entries, notice.condition, self.now_us);
         for entry in &entries {
             let held = &mut self.oracle.entries[*entry];
             held.noticing = true;
@@ -91,7 +91,7 @@ impl World {
         self.oracle.w2_a_setting_discards(discard)?;
         self.oracle.n6_a_discard_counts_right(discard)?;
         let entries: Vec<usize> = discard.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
-        self.oracle.hear_of_a_giving_up(&entries, discard.condition);
+        self.oracle.hear_of_a_giving_up(&entries, discard.condition, self.now_us);
         self.hit_condition(discard.condition);
         self.coverage.hit(Point::Discarded);
         for record in discard.slice.records() {

@@ -12,6 +12,9 @@ impl World {
     pub(super) fn dispatch(&mut self, event: Event) -> Result<(), Violation> {
         self.trace.note(&[4, self.now_us], || format!("{:>12} {}", self.now_us, summary(&event)));
         let Some(event) = self.put_off(event) else { return Ok(()) };
+        if !event.is_of_the_source() {
+            self.oracle.stirred_us = self.now_us;
+        }
         match event {
             Event::Append { n, .. } if self.oracle.is_queue => self.send(n),
             Event::Append { track, n } => self.append(track, n),

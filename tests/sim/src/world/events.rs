@@ -134,6 +134,24 @@ pub(crate) enum Event {
     },
 }
 
+impl Event {
+    /// It changes nothing but what the source has, or what the machine has read of it.
+    pub(crate) fn is_of_the_source(&self) -> bool {
+        matches!(
+            self,
+            Self::Append { .. }
+                | Self::Control { .. }
+                | Self::Trim { .. }
+                | Self::Compact { .. }
+                | Self::EndTrack { .. }
+                | Self::ReadAnswer { .. }
+                | Self::ReadArrives { .. }
+                | Self::ReadFails { .. }
+                | Self::ReadAgain { .. }
+        )
+    }
+}
+
 /// A commit on its way to the disk.
 #[derive(Debug)]
 pub(crate) struct Landing {

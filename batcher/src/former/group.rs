@@ -22,7 +22,7 @@ pub(crate) struct Counted {
 
 /// All lanes that could start now, with running sums.
 #[derive(Debug, Default)]
-pub(crate) struct Group {
+pub(super) struct Group {
     /// Lanes in the order in which they came to have something that could start; entries that have nothing any more are skipped.
     line: VecDeque<(TrackIdx, u32)>,
     /// The same by the age of their first records, where a window makes a difference.
@@ -93,7 +93,8 @@ impl Group {
         } else {
             (closes <= now).then_some(BatchReason::Window)
         };
-        self.ready = why.map(|why| (self.ready.map_or(now, |(since, _)| since), why));
+        // Batch after batch may be taken of it; what is left has not waited longer than its oldest record.
+        self.ready = why.map(|why| (self.ready.map_or(now, |(since, _)| since.max(*oldest)), why));
         if self.ready.is_some() { None } else { Some(closes) }
     }
 
