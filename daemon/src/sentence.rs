@@ -71,7 +71,11 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
             format!("A batch, closed because {}, has waited {} for a free slot: {}.", reason(*why), for_(*since), gate.who_has_the_slots())
         }
         TrackState::RateLimited { since, until } => {
-            format!("A batch has been ready {}: rate limited, by `rate_limit` of the mapping; the next invocation starts {}.", for_(*since), in_(*until))
+            format!(
+                "A batch has been ready {}: rate limited, by `rate_limit` of the mapping; the next invocation starts {}.",
+                for_(*since),
+                in_(*until)
+            )
         }
         TrackState::Batching { until, n_records } => {
             format!("A batch of {} waits for more; its window ends {}.", records(*n_records), in_(*until))
@@ -123,7 +127,10 @@ impl Gate {
             "`reserved_concurrent_executions` of its function and `maximum_concurrency` of the mapping say how many there are";
         match &self.state {
             Some(GateState { rate_opens_in: Some(wait), slots, in_use, .. }) if in_use < slots => {
-                format!("`rate_limit` of its function lets the next invocation start in {}, in turn with those of other mappings", span(*wait))
+                format!(
+                    "`rate_limit` of its function lets the next invocation start in {}, in turn with those of other mappings",
+                    span(*wait)
+                )
             }
             Some(GateState { slots, in_use, .. }) if in_use >= slots && *in_use > self.n_own => {
                 let n_others = in_use - self.n_own;
@@ -289,7 +296,8 @@ mod tests {
 
     #[test]
     fn who_has_the_slots_is_told_and_when_a_closed_gate_is_tried() {
-        let gate = |in_use, n_own, closed| Gate { state: Some(GateState { slots: 4, in_use, waiting: 1, rate_opens_in: None, closed }), n_own };
+        let gate =
+            |in_use, n_own, closed| Gate { state: Some(GateState { slots: 4, in_use, waiting: 1, rate_opens_in: None, closed }), n_own };
         let waiting = TrackState::WaitingForSlot { since: NOW, why: BatchReason::Count };
         let told = |gate: &Gate| sentence(&waiting, gate, NOW);
         assert!(

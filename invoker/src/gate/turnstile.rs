@@ -90,7 +90,18 @@ struct Probing {
 impl Turnstile {
     pub(crate) fn new(seed: u64) -> Self {
         let last = SeatId(0);
-        Self { slots: 0, in_use: 0, seats: BTreeMap::new(), hungry: BTreeSet::new(), n_seats_ever: 0, last, closed: None, limiter: None, era: 0, seed }
+        Self {
+            slots: 0,
+            in_use: 0,
+            seats: BTreeMap::new(),
+            hungry: BTreeSet::new(),
+            n_seats_ever: 0,
+            last,
+            closed: None,
+            limiter: None,
+            era: 0,
+            seed,
+        }
     }
 
     /// Sets the function's slots. Slots granted and not yet picked up are taken back as far as they exceed it.
@@ -150,7 +161,8 @@ impl Turnstile {
         let mut granted = Vec::new();
         while self.in_use < self.slots
             && self.limiter.as_ref().is_none_or(|limiter| limiter.n_idle == 0 && limiter.rate.opens() <= now)
-            && self.closed.as_ref().is_none_or(|closed| !closed.probe_out && closed.until <= now) {
+            && self.closed.as_ref().is_none_or(|closed| !closed.probe_out && closed.until <= now)
+        {
             let Some(id) = self.whose_turn() else { break };
             let seat = self.seats.get_mut(&id).expect("whose_turn names seats");
             seat.wants -= 1;
