@@ -30,10 +30,11 @@ mod watermark;
 
 pub use action::*;
 pub use attempt::*;
+pub use backoff::Backoff;
 pub use checkpoint::{Checkpoint, CheckpointError, GivenUp, OpenSlice, Watermark};
 pub use fault::Fault;
 pub use machine::Machine;
-pub use plan::{Plan, QueuePlan};
+pub use plan::{BatchPlan, Plan, QueuePlan, Redelivery, RetryPlan, WindowPlan};
 pub use record::*;
 pub use rules::Rule;
 pub use short::ShortBytes;

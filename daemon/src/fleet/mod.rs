@@ -347,9 +347,9 @@ fn plan(mapping: &Mapping, profile: &SourceProfile, n_slots: u32, has_destinatio
     };
     Plan {
         generation,
-        batch: mapping.batch.clone(),
-        retry: mapping.retry.clone(),
-        window: mapping.window.clone(),
+        batch: (&mapping.batch).into(),
+        retry: (&mapping.retry).into(),
+        window: mapping.window.as_ref().map(Into::into),
         lanes: mapping.lanes,
         // The source's own number comes with its connection.
         envelope_bytes: 0,

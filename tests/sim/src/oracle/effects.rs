@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use forebay_batcher::{AttemptId, Checkpoint, CommitId, Committed, Condition, NoticeId, Outcome, Place, RecordId, Slice, TrackIdx};
-use forebay_config::Redelivery;
+use forebay_batcher::{
+    AttemptId, Checkpoint, CommitId, Committed, Condition, NoticeId, Outcome, Place, RecordId, Redelivery, Slice, TrackIdx,
+};
 
 use super::ownership::CommitFailing;
 use super::truth::{Limits, OURS_FIRST_MS, Pause, RETRY_FIRST_MS};
