@@ -255,6 +255,7 @@ fn plan(row: &Row) -> Plan {
         envelope_bytes: 14,
         mixes_tracks: row.mixes_tracks,
         concurrency_max: None,
+        rate: None,
         has_destination: false,
         held_bytes_max: 4 << 30,
         ahead_max: 1_000_000,

@@ -24,6 +24,8 @@ pub struct Plan {
     pub mixes_tracks: bool,
     /// Invocations of this mapping that may run at once: the least of its own limit and its function's, where known.
     pub concurrency_max: Option<NonZeroU32>,
+    /// How much may be started in a second; `None` for as much as there are slots for.
+    pub rate: Option<RatePlan>,
     /// Whether given-up records have a destination; without one they are discarded and counted.
     pub has_destination: bool,
     /// Bytes of records that this mapping may hold in memory.
@@ -80,6 +82,37 @@ pub enum Redelivery {
 pub struct WindowPlan {
     /// Length of one window.
     pub tumbling: Duration,
+}
+
+/// How much may be started in a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RatePlan {
+    /// What is counted.
+    pub unit: RateUnit,
+    /// So many in a second, once the rate has grown.
+    pub per_second: NonZeroU32,
+    /// How long it grows from a tenth to all of it, after a start and after the function was throttled; zero for at once.
+    pub ramp: Duration,
+}
+
+/// What a rate counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateUnit {
+    /// Records of the batches that start.
+    Records,
+    /// Attempts that start.
+    Invocations,
+}
+
+impl From<&config::RatePlan> for RatePlan {
+    fn from(plan: &config::RatePlan) -> Self {
+        let config::RatePlan { unit, per_second, ramp } = *plan;
+        let unit = match unit {
+            config::RateUnit::Records => RateUnit::Records,
+            config::RateUnit::Invocations => RateUnit::Invocations,
+        };
+        Self { unit, per_second, ramp }
+    }
 }
 
 impl From<&config::BatchPlan> for BatchPlan {

@@ -34,6 +34,8 @@ pub(crate) enum Timer {
     Close,
     /// A track has waited long enough for memory.
     Guest,
+    /// The rate limit lets something through again.
+    Rate,
 }
 
 impl Timer {
@@ -48,6 +50,7 @@ impl Timer {
             Self::Resettle => Why::Resettle,
             Self::Close => Why::Close,
             Self::Guest => Why::Room,
+            Self::Rate => Why::Rate,
         }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn plan() -> Plan {
         envelope_bytes: 14,
         mixes_tracks: false,
         concurrency_max: None,
+        rate: None,
         has_destination: true,
         held_bytes_max: 1 << 20,
         ahead_max: 100,

@@ -355,6 +355,7 @@ fn plan(mapping: &Mapping, profile: &SourceProfile, n_slots: u32, has_destinatio
         envelope_bytes: 0,
         mixes_tracks: profile.mixes_tracks,
         concurrency_max,
+        rate: mapping.rate.as_ref().map(Into::into),
         has_destination,
         // The mapping's allowance comes with its task.
         held_bytes_max: 0,

@@ -182,6 +182,7 @@ fn plan() -> Plan {
         envelope_bytes: 0,
         mixes_tracks: false,
         concurrency_max: None,
+        rate: None,
         has_destination: false,
         held_bytes_max: 0,
         ahead_max: 10_000,

@@ -43,6 +43,7 @@ fn plan(queue: Option<QueuePlan>) -> Plan {
         envelope_bytes: 14,
         mixes_tracks: false,
         concurrency_max: None,
+        rate: None,
         has_destination: false,
         held_bytes_max: u64::MAX,
         ahead_max: 100_000,

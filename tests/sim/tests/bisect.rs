@@ -123,6 +123,7 @@ fn plan(n: u32, retries_max: u32) -> Plan {
         envelope_bytes: 14,
         mixes_tracks: false,
         concurrency_max: None,
+        rate: None,
         has_destination: true,
         held_bytes_max: 1 << 20,
         ahead_max: 1000,

@@ -69,6 +69,7 @@ impl Oracle {
         for (entry, alive) in ended.entries.iter().zip(&ended.alive) {
             self.entries[*entry].in_flight &= !alive;
         }
+        self.hear_of_a_throttle(outcome, self.is_queue || ended.alive.contains(&true), now_us);
         if let Some(first) = first {
             self.hear_ended(&ended, first, slice, outcome);
         }
