@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::*;
-use forebay_config::{BatchPlan, Redelivery, RetryPlan};
 
 /// One kind of work.
 struct Row {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_config::{Redelivery, RetryPlan};
 
 use crate::action::BatchReason;
 use crate::fault::Fault;
 use crate::items::{ItemActions, is_rejected, longest_wait};
+use crate::plan::{Redelivery, RetryPlan};
 use crate::record::{OrderKey, Place, Record, RecordId};
 use crate::time::Tick;
 

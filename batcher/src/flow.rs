@@ -14,14 +14,13 @@ mod slices;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use forebay_config::Redelivery;
-
 use crate::action::*;
 use crate::attempt::{Condition, Limits, Next, NotReached, Outcome, Slice, Then, Told, Tried, n_named, next};
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::books::Books;
 use crate::former::{Batch, Ready};
 use crate::items::ItemActions;
+use crate::plan::Redelivery;
 use crate::receipts::Leaving;
 use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;

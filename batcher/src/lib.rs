@@ -33,11 +33,12 @@ mod watermark;
 
 pub use action::*;
 pub use attempt::*;
+pub use backoff::Backoff;
 pub use checkpoint::{Checkpoint, CheckpointError, GivenUp, OpenSlice, Watermark};
 pub use fault::Fault;
 pub use items::{ItemAction, ItemActions, RETRY_AFTER_MAX};
 pub use machine::Machine;
-pub use plan::{Plan, QueuePlan};
+pub use plan::{BatchPlan, Plan, QueuePlan, RatePlan, RateUnit, Redelivery, RetryPlan, WindowPlan};
 pub use rate::Rate;
 pub use record::*;
 pub use rules::Rule;

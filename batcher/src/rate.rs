@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_config::{RatePlan, RateUnit};
-
+use crate::plan::{RatePlan, RateUnit};
 use crate::time::Tick;
 
 /// What was not used of this long may be made up for, so that a caller who wakes a little late loses nothing of the rate.

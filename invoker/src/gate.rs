@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use forebay_batcher::{NotReached, Outcome, SlotId, Tick};
-use forebay_config::{FunctionName, RatePlan};
+use forebay_batcher::{NotReached, Outcome, RatePlan, SlotId, Tick};
+use forebay_config::FunctionName;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 

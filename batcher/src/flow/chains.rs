@@ -74,7 +74,7 @@ mod tests {
             bisect: false,
             partial_responses: false,
             item_actions: false,
-            redelivery: forebay_config::Redelivery::ByUs,
+            redelivery: crate::plan::Redelivery::ByUs,
             stop_group_at_first_failure: false,
         })
     }

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::*;
-use forebay_config::{BatchPlan, Redelivery, RetryPlan};
 
 pub(crate) fn plan() -> Plan {
     Plan {

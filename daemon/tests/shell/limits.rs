@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use forebay_config::{FunctionName, RatePlan, RateUnit};
+use forebay_batcher::{RatePlan, RateUnit};
+use forebay_config::FunctionName;
 use tokio::time::Instant;
 
 use crate::function::function;

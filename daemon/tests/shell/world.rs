@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{Close, Plan, UnixMillis};
+use forebay_batcher::{BatchPlan, Close, Plan, Redelivery, RetryPlan, UnixMillis};
 use forebay_checkpoints::MappingId;
-use forebay_config::{BatchPlan, FunctionName, Redelivery, RetryPlan, StartingPosition};
+use forebay_config::{FunctionName, StartingPosition};
 use forebay_daemon::budget::Budget;
 use forebay_daemon::clock::Clock;
 use forebay_daemon::feeds::Feeds;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use forebay_config::RateUnit;
+use forebay_batcher::RateUnit;
 
 use super::*;
 

@@ -5,8 +5,7 @@ use std::num::NonZeroU32;
 use std::ops::Bound;
 use std::time::Duration;
 
-use forebay_batcher::{NotReached, Rate, Tick};
-use forebay_config::RatePlan;
+use forebay_batcher::{NotReached, Rate, RatePlan, Tick};
 
 use super::delay::{asked_delay, probe_delay};
 use super::state::{Closed, GateState};

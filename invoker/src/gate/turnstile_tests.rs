@@ -1,6 +1,6 @@
 //! The turnstile against its rules: by value at the edges, by chance as a whole.
 
-use forebay_config::RateUnit;
+use forebay_batcher::RateUnit;
 use proptest::prelude::*;
 
 use super::*;

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{
-    Action, Attempt, Checkpoint, Machine, Now, Origin, Place, Plan, Position, QueuePlan, Read, ReadId, ReadOrder, ShortBytes, SlotId,
-    TrackIdx, Watermark,
+    Action, Attempt, BatchPlan, Checkpoint, Machine, Now, Origin, Place, Plan, Position, QueuePlan, Read, ReadId, ReadOrder, Redelivery,
+    RetryPlan, ShortBytes, SlotId, TrackIdx, Watermark,
 };
-use forebay_config::{BatchPlan, Redelivery, RetryPlan};
 
 use tokio::time::Instant;
 

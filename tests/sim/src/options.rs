@@ -6,8 +6,7 @@ mod latest;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use forebay_batcher::{Plan, QueuePlan};
-use forebay_config::{BatchPlan, Redelivery, RetryPlan};
+use forebay_batcher::{BatchPlan, Plan, QueuePlan, Redelivery, RetryPlan};
 
 use crate::choices::Choices;
 

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{
-    Action, Checkpoint, Committed, Condition, Delivery, Failure, Machine, Now, OrderKey, Origin, Outcome, Place, Plan, Position, Read,
-    Record, RecordId, Reply, Section, ShortBytes, Tick, TrackIdx, UnixMillis, Watermark,
+    Action, BatchPlan, Checkpoint, Committed, Condition, Delivery, Failure, Machine, Now, OrderKey, Origin, Outcome, Place, Plan, Position,
+    Read, Record, RecordId, Redelivery, Reply, RetryPlan, Section, ShortBytes, Tick, TrackIdx, UnixMillis, Watermark,
 };
-use forebay_config::{BatchPlan, Redelivery, RetryPlan};
 
 const N_RECORDS: u32 = 12;
 

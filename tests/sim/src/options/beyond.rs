@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_config::{RatePlan, RateUnit};
+use forebay_batcher::{RatePlan, RateUnit};
 
 use super::{Options, Stubborn, count};
 use crate::choices::{Choices, Stream};

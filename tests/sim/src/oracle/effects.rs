@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use forebay_batcher::{
-    AttemptId, Checkpoint, CommitId, Committed, Condition, ItemAction, ItemActions, NoticeId, Outcome, Place, Record, RecordId, Slice,
-    TrackIdx,
+    AttemptId, Checkpoint, CommitId, Committed, Condition, ItemAction, ItemActions, NoticeId, Outcome, Place, Record, RecordId, Redelivery,
+    Slice, TrackIdx,
 };
-use forebay_config::Redelivery;
 
 use super::ownership::CommitFailing;
 use super::truth::{Limits, OURS_FIRST_MS, Pause, RETRY_FIRST_MS};

@@ -1,7 +1,7 @@
 //! G-2: what starts keeps to the rate limit, and what the limit lets through may be waited for.
 
+use forebay_batcher::RateUnit;
 use forebay_batcher::{BatchReason, Machine, NotReached, Outcome, Rule, TrackState};
-use forebay_config::RateUnit;
 
 use super::{Oracle, Violation, holds};
 
