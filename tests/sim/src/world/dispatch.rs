@@ -13,7 +13,7 @@ impl World {
         self.trace.note(&[4, self.now_us], || format!("{:>12} {}", self.now_us, summary(&event)));
         let Some(event) = self.put_off(event) else { return Ok(()) };
         if !event.is_of_the_source() {
-            self.oracle.stirred_us = self.now_us;
+            self.oracle.stirred_us = self.oracle.stirred_us.max(self.now_us);
         }
         match event {
             Event::Append { n, .. } if self.oracle.is_queue => self.send(n),
