@@ -44,7 +44,7 @@ impl Machine {
 
     fn ended_state(&self, track: &Track) -> Option<TrackState> {
         match &track.status {
-            TrackStatus::Active => self.is_closing().then_some(TrackState::Closed),
+            TrackStatus::Active => (self.is_closing() || track.is_draining).then_some(TrackState::Closed),
             TrackStatus::PositionLost { error } => Some(TrackState::PositionLost { error: error.clone() }),
             TrackStatus::Fenced => Some(TrackState::Fenced),
             TrackStatus::Ended => Some(TrackState::Ended),

@@ -43,6 +43,8 @@ impl Machine {
             };
             let status = match &step.what {
                 What::Filling(_) => Status::Filling,
+                // C-2: what is left of a track that was closed is its next owner's.
+                What::Try(_) if self.is_draining(chain) => Status::New,
                 What::Try(tried) if tried.n_invokes > 0 && !self.is_durable(chain, step) => Status::Durable,
                 What::Try(tried) if tried.not_before > self.now.tick => Status::Retry { until: tried.not_before },
                 What::Try(_) => Status::Ready { since: self.now.tick },
@@ -56,6 +58,7 @@ impl Machine {
                 {
                     chain.status.clone()
                 }
+                What::Tell(_) if self.is_draining(chain) => Status::New,
                 What::Tell(_) => {
                     self.deliver(id);
                     return;
@@ -178,7 +181,7 @@ impl Machine {
     }
 
     /// W-2: finished by success or by delivery.
-    pub(crate) fn finish(&mut self, records: &[Record]) {
+    pub(crate) fn finish(&mut self, id: ChainId, records: &[Record]) {
         let mut rest = records;
         while let Some(first) = rest.first() {
             let Place::Track(idx, _) = first.place else {
@@ -186,7 +189,9 @@ impl Machine {
                 break;
             };
             let n = rest.iter().take_while(|record| matches!(record.place, Place::Track(it, _) if it == idx)).count();
-            self.finish_on_track(idx, &rest[..n]);
+            if !self.chains.get(id).is_some_and(|chain| chain.lost.contains(&idx)) {
+                self.finish_on_track(idx, &rest[..n]);
+            }
             rest = &rest[n..];
         }
         self.give_room(records);

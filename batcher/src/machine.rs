@@ -15,7 +15,7 @@ use crate::record::{Receipt, TrackIdx};
 use crate::state::{Counts, Why};
 use crate::time::{Now, Tick};
 use crate::timers::{Timer, Timers};
-use crate::tracks::{TrackStatus, Tracks};
+use crate::tracks::{Track, Tracks};
 
 /// One mapping in this process.
 ///
@@ -96,10 +96,11 @@ impl Machine {
         self.pump_queue();
     }
 
-    /// A track is ours from this checkpoint on.
+    /// A track is ours from this checkpoint on. One that it has already stays as it is; one that was lost or closed, or that ended in any other
+    /// way, begins anew, and late answers to its former life are ignored.
     pub fn handle_assigned(&mut self, track: TrackIdx, from: Checkpoint, now: Now) {
         self.begin(now);
-        if !self.is_closing() && self.tracks.by_idx.get(track).is_none() {
+        if !self.is_closing() && !self.tracks.by_idx.get(track).is_some_and(Track::is_active) {
             self.assign_track(track, from);
         }
     }
@@ -201,7 +202,7 @@ impl Machine {
     pub fn handle_lost(&mut self, scope: Lost, now: Now) {
         self.begin(now);
         match scope {
-            Lost::Track(idx) => self.stop_track(idx, TrackStatus::Closed),
+            Lost::Track(idx) => self.lose_track(idx),
             Lost::Generation(generation) => self.lose_generation(generation),
         }
         self.pump_queue();
@@ -244,6 +245,7 @@ impl Machine {
                 Timer::Resettle => self.resettle(),
                 Timer::QueueWindow | Timer::Rereceive => {}
                 Timer::Close => self.abandon(),
+                Timer::CloseTrack(idx) => self.let_go(idx),
                 Timer::Guest => self.look_at_room(),
                 Timer::GroupWindow => self.end_group_window(),
             }
@@ -251,7 +253,22 @@ impl Machine {
         self.pump_queue();
     }
 
-    /// Ends everything. A single track ends by `handle_lost`.
+    /// Ends one track, which others may have from then on: nothing new of it begins, what runs is awaited, and its last checkpoint is written
+    /// and synced. Then, at the time of [`Close::Within`] or with [`Close::Abandon`] at once, it is let go, with whatever is not durable by then
+    /// left to its next owner; [`Action::Drained`] tells so, once. What runs of it is not awaited after that. While a batch mixes its records with
+    /// those of other tracks, what is left of that batch waits for it.
+    ///
+    /// A track that is not this process's any more is lost instead: [`Machine::handle_lost`].
+    pub fn close_track(&mut self, track: TrackIdx, how: Close, now: Now) {
+        self.begin(now);
+        match how {
+            Close::Abandon => self.let_go(track),
+            Close::Finish => self.drain_track(track, None),
+            Close::Within(at) => self.drain_track(track, Some(at)),
+        }
+    }
+
+    /// Ends everything. A single track ends by [`Machine::close_track`].
     pub fn close(&mut self, how: Close, now: Now) {
         self.begin(now);
         match how {
@@ -299,6 +316,7 @@ impl Machine {
             return Some(action);
         }
         self.feed_hungry();
+        self.end_drains();
         if let Some(action) = self.actions.pop_front() {
             return Some(action);
         }
@@ -321,6 +339,7 @@ impl Machine {
             && self.attempts.is_empty()
             && self.notices.is_empty()
             && self.tracks.by_idx.iter().all(|(_, track)| track.is_quiet())
+            && self.tracks.draining.is_empty()
             && self.receipts.is_quiet();
         crate::rule!(Q5, !is_quiet || !self.is_closing() || self.receipts.is_given_back());
         is_quiet

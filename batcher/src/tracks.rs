@@ -2,6 +2,7 @@
 
 mod batching;
 mod committing;
+mod draining;
 mod group;
 mod lane;
 mod reading;
@@ -50,6 +51,8 @@ pub(crate) struct Tracks {
     room: Room,
     /// Tracks that would read ahead once nothing of what was read could start.
     hungry: BTreeSet<TrackIdx>,
+    /// Tracks that were closed and are not let go yet.
+    pub(crate) draining: BTreeSet<TrackIdx>,
     /// All lanes, where batches mix tracks.
     pub(crate) group: Group,
 }
@@ -71,6 +74,8 @@ pub(crate) struct Track {
     /// Failed reads in a row, and the first one's time.
     read_failing: Option<(u32, Tick)>,
     pub(crate) is_at_end: bool,
+    /// It was closed: nothing of it begins any more.
+    pub(crate) is_draining: bool,
     pub(crate) is_dirty: bool,
     /// The last commit said that the track has ended.
     is_end_written: bool,
@@ -100,18 +105,29 @@ pub(crate) enum Reading {
 }
 
 /// What is known about a track's checkpoints.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Committing {
-    /// The commit that is open, with the count of changes that it holds.
-    open: Option<(CommitId, u64)>,
+    /// The commit that is open.
+    open: Option<Sent>,
     /// Commits that are written and wait for the store's sync, oldest first.
-    unsynced: Vec<(CommitId, u64)>,
+    unsynced: Vec<Sent>,
     /// The count of changes that is durable.
     pub(crate) durable: u64,
+    /// How far what is finished is durable.
+    reaches: Watermark,
     pub(crate) failing: Option<CommitFailing>,
     last: Option<Position>,
     /// Chains that go on once a commit is durable.
     waiting: Vec<ChainId>,
+}
+
+/// A commit on its way.
+#[derive(Debug)]
+struct Sent {
+    id: CommitId,
+    /// The count of changes that it holds.
+    mark: u64,
+    watermark: Watermark,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -135,9 +151,10 @@ impl Track {
             reading: Reading::Idle,
             read_failing: None,
             is_at_end: from.ended,
+            is_draining: false,
             is_dirty: false,
             is_end_written: from.ended,
-            committing: Committing::default(),
+            committing: Committing::new(from.watermark.clone()),
             is_idle: false,
             none_since: now,
             filtered: Filtered::default(),
@@ -150,7 +167,7 @@ impl Track {
 
     /// Nothing of its own state keeps it from being read.
     fn may_read(&self) -> bool {
-        self.is_active() && self.reading == Reading::Idle && !self.is_at_end && self.committing.failing.is_none()
+        self.is_active() && !self.is_draining && self.reading == Reading::Idle && !self.is_at_end && self.committing.failing.is_none()
     }
 
     /// No read and no commit is open, all that was written is synced, and nothing waits to be written.
@@ -212,8 +229,8 @@ impl Machine {
         let lanes = track.lanes.replace(0);
         track.open = OpenRecords::default();
         track.is_dirty = false;
-        for (id, _) in track.committing.open.take().into_iter().chain(track.committing.unsynced.drain(..)) {
-            self.tracks.commits.remove(&id);
+        for sent in track.committing.open.take().into_iter().chain(track.committing.unsynced.drain(..)) {
+            self.tracks.commits.remove(&sent.id);
         }
         track.committing.failing = None;
         self.timers.set(Timer::Reread(idx), None);
@@ -229,8 +246,10 @@ impl Machine {
         }
         self.look_at_group();
         for id in chains {
+            self.lose_records(id, idx);
             self.drop_dead_records(id);
         }
+        self.tracks.room.forget(idx);
         self.choose_guest();
     }
 }

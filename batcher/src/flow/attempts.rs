@@ -94,7 +94,7 @@ impl Machine {
         if let Some(done) = &done {
             self.counts.succeeded += done.n_records() as u64;
             lost = self.lost_groups(done.records());
-            self.finish(done.records());
+            self.finish(id, done.records());
         }
         if let Some(left) = &left {
             self.leave(left.records(), id, &error);

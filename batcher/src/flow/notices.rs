@@ -24,7 +24,7 @@ impl Machine {
         let records = told.slice.clone();
         let Told { slice, condition, n_invokes, reply, .. } = told;
         self.actions.push_back(Action::Discarded(Discard { condition, slice, n_invokes, reply }));
-        self.finish(records.records());
+        self.finish(id, records.records());
         self.after_pop(id);
     }
 
@@ -55,7 +55,7 @@ impl Machine {
                 self.counts.delivered += told.slice.n_records() as u64;
                 // What stopped meanwhile has gone back, and what came since stands behind the message that was lost.
                 let lost = self.lost_groups(told.slice.records());
-                self.finish(told.slice.records());
+                self.finish(id, told.slice.records());
                 self.set_status(id, Status::New);
                 self.stop_groups(id, &lost);
                 self.after_pop(id);

@@ -40,7 +40,7 @@ impl Machine {
     /// Takes away the first step's records whose track or receipt is gone.
     pub(super) fn drop_dead(&mut self, id: ChainId) {
         let Some(chain) = self.chains.get(id).filter(|chain| chain.is_hit) else { return };
-        let is_dead = |record: &Record| !self.is_alive(record);
+        let is_dead = |record: &Record| chain.has_lost(record) || !self.is_alive(record);
         let Some(at) = chain.steps.iter().position(|step| step.records().iter().any(is_dead)) else { return };
         if matches!(chain.status, Status::InFlight { .. } | Status::Delivering { .. }) && at == 0 {
             return;
@@ -63,13 +63,20 @@ impl Machine {
         self.send_groups_back(&gone);
     }
 
+    /// A track is lost: its lanes are not this chain's any more, nor are its records.
+    pub(crate) fn lose_records(&mut self, id: ChainId, idx: TrackIdx) {
+        let Some(chain) = self.chains.get_mut(id) else { return };
+        chain.lost.insert(idx);
+        chain.holds.retain(|hold| !matches!(hold, Hold::Lane(it, _) if *it == idx));
+    }
+
     /// A track or receipts died: their chains forget them.
     pub(crate) fn drop_dead_records(&mut self, id: ChainId) {
         let Some(chain) = self.chains.get_mut(id) else { return };
         chain.is_hit = true;
         let chain = self.chains.get(id).expect("it was there above");
         match chain.status {
-            Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|record| self.is_alive(record)) => {}
+            Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|it| !chain.has_lost(it) && self.is_alive(it)) => {}
             // What comes again of a group waits until the attempt has ended: it runs on, whoever has the message by now.
             Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|it| matches!(it.place, Place::Queue { .. })) => {}
             Status::InFlight { .. } | Status::Delivering { .. } => {

@@ -58,6 +58,7 @@ impl Machine {
     fn may_start(&self, idx: TrackIdx) -> bool {
         let Some(track) = self.tracks.by_idx.get(idx) else { return false };
         track.is_active()
+            && !track.is_draining
             && !self.is_closing()
             && track.committing.failing.is_none()
             && (track.n_lanes() == self.plan.lanes.get() || self.is_any_in_retry(idx))

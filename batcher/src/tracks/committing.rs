@@ -5,23 +5,34 @@ use super::*;
 use crate::attempt::Slice;
 
 impl Committing {
+    pub(super) fn new(reaches: Watermark) -> Self {
+        Self { open: None, unsynced: Vec::new(), durable: 0, reaches, failing: None, last: None, waiting: Vec::new() }
+    }
+
+    /// How far what is finished is durable.
+    pub(super) fn reaches(&self) -> &Watermark {
+        &self.reaches
+    }
+
     /// Every commit has had its last answer.
     pub(super) fn is_settled(&self) -> bool {
         self.open.is_none() && self.unsynced.is_empty()
     }
 
     /// The commits that an answer is about, its own last; none when it is not waited for. A sync speaks for all before it.
-    fn hear(&mut self, id: CommitId, answer: Committed) -> Vec<(CommitId, u64)> {
-        let Some(open) = self.open.take_if(|(open, _)| *open == id) else {
-            let at = self.unsynced.iter().position(|(it, _)| *it == id).filter(|_| answer != Committed::Written);
+    fn hear(&mut self, id: CommitId, answer: Committed) -> Vec<Sent> {
+        let Some(open) = self.open.take_if(|open| open.id == id) else {
+            let at = self.unsynced.iter().position(|it| it.id == id).filter(|_| answer != Committed::Written);
             return at.map(|at| self.unsynced.drain(..=at).collect()).unwrap_or_default();
         };
         match answer {
-            Committed::Written => self.unsynced.push(open),
-            Committed::Durable => return self.unsynced.drain(..).chain([open]).collect(),
-            Committed::Fenced | Committed::Full | Committed::Failed => {}
+            Committed::Written => {
+                self.unsynced.push(open);
+                Vec::new()
+            }
+            Committed::Durable => self.unsynced.drain(..).chain([open]).collect(),
+            Committed::Fenced | Committed::Full | Committed::Failed => vec![open],
         }
-        vec![open]
     }
 }
 
@@ -54,7 +65,7 @@ impl Machine {
         }
         track.is_dirty = false;
         track.is_end_written = checkpoint.ended;
-        track.committing.open = Some((id, mark));
+        track.committing.open = Some(Sent { id, mark, watermark: checkpoint.watermark.clone() });
         self.tracks.commits.insert(id, idx);
         self.actions.push_back(Action::Commit(id, idx, checkpoint));
     }
@@ -147,7 +158,7 @@ impl Machine {
         track: &Track,
         places: Option<&BTreeMap<u32, Vec<&Position>>>,
     ) -> Vec<(u32, Position, Position)> {
-        if let (None, [Hold::Lane(_, lane)]) = (places, chain.holds.as_slice())
+        if let (None, true, [Hold::Lane(_, lane)]) = (places, chain.lost.is_empty(), chain.holds.as_slice())
             && let Some(first) = slice.records().first().and_then(position)
             && let Some(last) = slice.records().last().and_then(position)
         {
@@ -173,18 +184,28 @@ impl Machine {
         let now = self.now.tick;
         let seed = self.seed_of(u64::from(idx.0) ^ 0xc0);
         let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
+        let is_open = track.committing.open.as_ref().is_some_and(|open| open.id == id);
         let heard = track.committing.hear(id, answer);
-        let Some((_, mark)) = heard.last().copied() else { return };
-        for (id, _) in heard.iter().filter(|_| answer != Committed::Written) {
-            self.tracks.commits.remove(id);
+        for sent in &heard {
+            self.tracks.commits.remove(&sent.id);
         }
+        let Some(last) = heard.into_iter().last() else {
+            // W-4: what is written lets the next one go, and nothing else follows from it.
+            if is_open {
+                self.pump_track(idx);
+            }
+            return;
+        };
         match answer {
-            // W-4: the next one may go, and nothing else follows from it.
             Committed::Written => {}
             Committed::Durable => {
                 self.counts.committed += 1;
                 let was_failing = track.committing.failing.take().is_some();
-                track.committing.durable = mark;
+                track.committing.durable = last.mark;
+                if last.watermark != track.committing.reaches {
+                    track.committing.reaches = last.watermark.clone();
+                    self.actions.push_back(Action::Durable(idx, last.watermark));
+                }
                 // The last commit is the one that says it has ended.
                 if track.is_end_written && !track.is_dirty && track.committing.is_settled() {
                     track.status = TrackStatus::Ended;

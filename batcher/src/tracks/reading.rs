@@ -16,8 +16,8 @@ impl Machine {
             return;
         }
         match read {
-            // C-1: what comes after a close is read again by the next life.
-            Ok(_) if is_closing => {}
+            // C-1, C-2: what comes after a close is read again by the next life.
+            Ok(_) if is_closing || track.is_draining => {}
             Ok(read) => self.take_read(idx, read),
             Err(SourceNotice::PositionLost { error }) => self.stop_track(idx, TrackStatus::PositionLost { error }),
             Err(notice) => {

@@ -12,6 +12,11 @@ impl Machine {
         let mut track = Track::new(&from, n_lanes, self.now.tick);
         track.committing.durable = self.mark;
         let is_ended = from.ended;
+        // What was read for a former life is not for this one.
+        if let Some(Reading::Open(read)) = self.tracks.by_idx.get(idx).map(|former| &former.reading) {
+            self.tracks.reads.remove(read);
+        }
+        self.tracks.draining.remove(&idx);
         self.tracks.by_idx.insert(idx, track);
         let mut slices = from.slices;
         slices.sort_by(|a, b| a.first.cmp(&b.first));

@@ -71,6 +71,7 @@ impl World {
             Event::ReadAnswer { .. } => !self.oracle.is_queue,
             Event::Regain { .. }
             | Event::LoseTrack { .. }
+            | Event::Revoke { .. }
             | Event::ChannelDies
             | Event::ChangePlan
             | Event::ChangeLanes
