@@ -1,75 +1,131 @@
 //! How a chain goes on: from its first step to the next, to a slot, a destination or its end.
 
 mod attempts;
+mod chain;
+mod chains;
+mod draining;
+mod explain;
+mod groups;
+mod news;
 mod notices;
 mod parting;
 mod remains;
+mod restoring;
+mod slices;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use forebay_config::Redelivery;
 
 use crate::action::*;
-use crate::attempt::{Condition, Next, Outcome, Slice, Then, Told, Tried, n_named, next};
+use crate::attempt::{Condition, Limits, Next, Outcome, Slice, Then, Told, Tried, n_named, next};
 use crate::backoff::{ask_again_delay, retry_delay};
-use crate::chain::{Chain, ChainId, Hold, Status, Step, What, group_of};
-use crate::machine::{Machine, Ready};
-use crate::record::{Place, Record, TrackIdx};
+use crate::books::Books;
+use crate::former::{Batch, Ready};
+use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
 use crate::timers::Timer;
-use crate::tracks::Track;
+use crate::tracks::Effect;
 
-impl Machine {
-    pub(crate) fn add_chain(&mut self, chain: Chain) -> ChainId {
-        let number = self.next_id();
+use self::chain::{Chain, Filling, Status, Step, What};
+pub(crate) use self::chain::{ChainId, Hold};
+use self::chains::Chains;
+use self::draining::is_draining;
+pub(crate) use self::slices::Its;
+
+/// The runs: every chain, with what of it is out at the function or at a destination.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    chains: Chains,
+    attempts: BTreeMap<AttemptId, ChainId>,
+    notices: BTreeMap<NoticeId, ChainId>,
+}
+
+impl Runs {
+    /// No attempt and no notice is out.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.attempts.is_empty() && self.notices.is_empty()
+    }
+
+    /// How many batches are not at their end.
+    pub(crate) fn n_chains(&self) -> usize {
+        self.chains.len()
+    }
+
+    /// Whether anything of a chain was tried or given up.
+    pub(crate) fn is_in_retry(&self, id: ChainId) -> bool {
+        self.chains.get(id).is_some_and(Chain::is_in_retry)
+    }
+
+    /// Whether records of a former life are still missing.
+    pub(crate) fn is_filling(&self, id: ChainId) -> bool {
+        self.chains.get(id).is_some_and(Chain::is_filling)
+    }
+
+    /// The slices of a former life that a chain still has: their tracks and their last records.
+    pub(crate) fn missing(&self, id: ChainId) -> impl Iterator<Item = (TrackIdx, &Position)> {
+        let steps = self.chains.get(id).into_iter().flat_map(|chain| &chain.steps);
+        steps.filter_map(|step| match &step.what {
+            What::Filling(filling) => Some((filling.track, &filling.slice.last)),
+            What::Try(_) | What::Tell(_) => None,
+        })
+    }
+
+    /// Whether a slice of a former life of this chain has this place in it.
+    pub(crate) fn waits_for(&self, id: ChainId, idx: TrackIdx, lane: u32, position: &Position) -> bool {
+        self.chains.get(id).is_some_and(|chain| chain.steps.iter().any(|step| step.waits_for(idx, lane, position)))
+    }
+
+    fn add_chain(&mut self, chain: Chain, books: &mut Books) -> ChainId {
+        let number = books.cx.next_id();
         self.chains.insert(number, chain)
     }
 
     /// Looks at a chain's first step and puts the chain where it must wait; ends it when nothing is left.
-    pub(crate) fn advance(&mut self, id: ChainId) {
-        if self.is_closing() {
-            self.hand_back(id);
+    fn advance(&mut self, id: ChainId, books: &mut Books) {
+        if books.cx.is_closing() {
+            self.hand_back(id, books);
         }
         loop {
-            self.convert_filled(id);
-            self.drop_dead(id);
-            if let Some(parted) = self.part(id) {
-                self.advance(parted);
+            self.convert_filled(id, books);
+            self.drop_dead(id, books);
+            if let Some(parted) = self.part(id, books) {
+                self.advance(parted, books);
             }
             let Some(chain) = self.chains.get(id) else { return };
             let Some(step) = chain.steps.front() else {
-                self.end_chain(id);
+                self.end_chain(id, books);
                 return;
             };
             let status = match &step.what {
                 What::Filling(_) => Status::Filling,
                 // C-2: what is left of a track that was closed is its next owner's.
-                What::Try(_) if self.is_draining(chain) => Status::New,
-                What::Try(tried) if tried.n_invokes > 0 && !self.is_durable(chain, step) => Status::Durable,
-                What::Try(tried) if tried.not_before > self.now.tick => Status::Retry { until: tried.not_before },
-                What::Try(_) => Status::Ready { since: self.now.tick },
-                What::Tell(told) if !self.has_taker(told) => {
-                    self.discard_first(id);
+                What::Try(_) if is_draining(chain, books) => Status::New,
+                What::Try(tried) if tried.n_invokes > 0 && !self.is_durable(chain, step, books) => Status::Durable,
+                What::Try(tried) if tried.not_before > books.cx.now.tick => Status::Retry { until: tried.not_before },
+                What::Try(_) => Status::Ready { since: books.cx.now.tick },
+                What::Tell(told) if !self.has_taker(told, books) => {
+                    self.discard_first(id, books);
                     continue;
                 }
-                What::Tell(_) if !self.is_durable(chain, step) => Status::Durable,
+                What::Tell(_) if !self.is_durable(chain, step, books) => Status::Durable,
                 What::Tell(told)
-                    if told.n_refused > 0 && matches!(&chain.status, Status::Redeliver { until, .. } if *until > self.now.tick) =>
+                    if told.n_refused > 0 && matches!(&chain.status, Status::Redeliver { until, .. } if *until > books.cx.now.tick) =>
                 {
                     chain.status.clone()
                 }
-                What::Tell(_) if self.is_draining(chain) => Status::New,
+                What::Tell(_) if is_draining(chain, books) => Status::New,
                 What::Tell(_) => {
-                    self.deliver(id);
+                    self.deliver(id, books);
                     return;
                 }
             };
-            self.set_status(id, status);
+            self.set_status(id, status, books);
             return;
         }
     }
 
-    fn set_status(&mut self, id: ChainId, status: Status) {
+    fn set_status(&mut self, id: ChainId, status: Status, books: &mut Books) {
         let Some(chain) = self.chains.get_mut(id) else { return };
         let was_ready = matches!(chain.status, Status::Ready { .. });
         let is_ready = matches!(status, Status::Ready { .. });
@@ -77,9 +133,7 @@ impl Machine {
         let is_not_reached = chain.not_reached().is_some();
         if status == Status::Durable {
             for idx in chain.tracks() {
-                if let Some(track) = self.tracks.by_idx.get_mut(idx) {
-                    track.wait_for_commit(id);
-                }
+                books.tracks.wait_for_commit(idx, id);
             }
         }
         if !(was_ready && is_ready) {
@@ -87,126 +141,111 @@ impl Machine {
         }
         for (timer, before, now) in [(Timer::Retry(id), before.0, now.0), (Timer::Redeliver(id), before.1, now.1)] {
             if before.is_some() || now.is_some() {
-                self.timers.set(timer, now);
+                books.cx.timers.set(timer, now);
             }
         }
         match (was_ready, is_ready) {
             (false, true) => {
-                self.n_ready += 1;
                 // A slice that did not reach the function keeps its place.
-                if is_not_reached { self.ready.push_front(Ready::Chain(id)) } else { self.ready.push_back(Ready::Chain(id)) }
+                if is_not_reached { books.cx.former.stand_first(Ready::Chain(id)) } else { books.cx.former.stand(Ready::Chain(id)) }
             }
-            (true, false) => self.n_ready -= 1,
+            (true, false) => books.cx.former.withdraw(true),
             (true, true) | (false, false) => {}
         }
     }
 
     /// Whether the step is in a durable checkpoint of every track that it touches.
-    fn is_durable(&self, chain: &Chain, step: &Step) -> bool {
+    fn is_durable(&self, chain: &Chain, step: &Step, books: &Books) -> bool {
         chain.holds.iter().all(|hold| match hold {
-            // A track that is not ours any more keeps nothing waiting.
-            Hold::Lane(idx, _) => {
-                self.tracks.by_idx.get(*idx).is_none_or(|track| !track.is_active() || track.committing.durable >= step.mark)
-            }
+            Hold::Lane(idx, _) => books.tracks.is_durable(*idx, step.mark),
             Hold::Group(_) => true,
         })
     }
 
     /// Nothing is left of a chain: its lanes and groups are free.
-    fn end_chain(&mut self, id: ChainId) {
-        self.set_status(id, Status::New);
+    fn end_chain(&mut self, id: ChainId, books: &mut Books) {
+        self.set_status(id, Status::New, books);
         let Some(chain) = self.chains.remove(id) else { return };
-        self.release(id, chain.holds);
+        self.release(id, chain.holds, books);
     }
 
-    fn release(&mut self, id: ChainId, holds: Vec<Hold>) {
+    fn release(&mut self, id: ChainId, holds: Vec<Hold>, books: &mut Books) {
         for hold in holds {
             match hold {
-                Hold::Lane(idx, lane) => {
-                    if let Some(track) = self.tracks.by_idx.get_mut(idx) {
-                        track.lanes.free(lane, id);
-                    }
-                    self.pump_track(idx);
-                    self.touch_lane(idx, lane);
-                }
-                Hold::Group(group) => self.release_group(&group),
+                Hold::Lane(idx, lane) => books.tracks.free_lane(idx, lane, id, self, &mut books.cx),
+                Hold::Group(group) => books.receipts.release_group(&group),
             }
         }
     }
 
     /// Lets go of what no step of a chain needs any more.
-    pub(crate) fn release_unneeded(&mut self, id: ChainId) {
+    pub(crate) fn release_unneeded(&mut self, id: ChainId, books: &mut Books) {
         let Some(chain) = self.chains.get_mut(id) else { return };
         if chain.holds.len() < 2 || chain.steps.is_empty() {
             // With the last step all of it ends.
             return;
         }
-        let n_lanes = |idx: TrackIdx| self.tracks.by_idx.get(idx).map_or(1, Track::n_lanes);
+        let n_lanes = |idx: TrackIdx| books.tracks.n_lanes(idx);
         let needed: BTreeSet<Hold> = chain
             .steps
             .iter()
             .flat_map(|step| step.records())
             .filter_map(|record| match &record.place {
                 Place::Track(idx, position) => Some(Hold::Lane(*idx, crate::lanes::lane_of(&record.key, position, n_lanes(*idx)))),
-                Place::Queue { .. } => group_of(record).cloned().map(Hold::Group),
+                Place::Queue { .. } => record.group().cloned().map(Hold::Group),
             })
             .collect();
         let (kept, free) = std::mem::take(&mut chain.holds).into_iter().partition(|hold| needed.contains(hold));
         chain.holds = kept;
-        self.release(id, free);
+        self.release(id, free, books);
     }
 
-    fn mark_chain_dirty(&mut self, id: ChainId) {
+    fn mark_chain_dirty(&mut self, id: ChainId, books: &mut Books) {
         let Some(chain) = self.chains.get(id) else { return };
         let tracks = chain.tracks();
         if !chain.steps.is_empty() {
-            self.tell_of(id);
+            self.tell_of(id, books);
         }
         for idx in tracks {
-            if let Some(track) = self.tracks.by_idx.get_mut(idx) {
-                track.is_dirty = true;
-            }
-            self.pump_track(idx);
+            books.tracks.handle_change(idx, self, &mut books.cx);
         }
     }
 
     /// From now on the checkpoints of a chain's tracks speak of it.
-    pub(crate) fn tell_of(&mut self, id: ChainId) {
+    pub(crate) fn tell_of(&mut self, id: ChainId, books: &mut Books) {
         let Some(chain) = self.chains.get(id) else { return };
         for idx in chain.tracks() {
-            if let Some(track) = self.tracks.by_idx.get_mut(idx) {
-                track.lanes.tell(id);
-            }
+            books.tracks.tell(idx, id);
         }
     }
 
     /// W-2: finished by success or by delivery.
-    pub(crate) fn finish(&mut self, id: ChainId, records: &[Record]) {
+    pub(crate) fn finish(&mut self, id: ChainId, records: &[Record], books: &mut Books) {
         let mut rest = records;
         while let Some(first) = rest.first() {
             let Place::Track(idx, _) = first.place else {
-                self.settle_all(records, Settle::Delete);
+                books.receipts.settle_all(records, Settle::Delete);
                 break;
             };
             let n = rest.iter().take_while(|record| matches!(record.place, Place::Track(it, _) if it == idx)).count();
             if !self.chains.get(id).is_some_and(|chain| chain.lost.contains(&idx)) {
-                self.finish_on_track(idx, &rest[..n]);
+                books.tracks.finish_on_track(idx, &rest[..n]);
             }
             rest = &rest[n..];
         }
-        self.give_room(records);
+        books.tracks.give_room(records, self, &mut books.cx);
     }
 
-    fn after_pop(&mut self, id: ChainId) {
-        self.set_status(id, Status::New);
-        self.mark_chain_dirty(id);
-        self.release_unneeded(id);
+    fn after_pop(&mut self, id: ChainId, books: &mut Books) {
+        self.set_status(id, Status::New, books);
+        self.mark_chain_dirty(id, books);
+        self.release_unneeded(id, books);
     }
 
     /// Looks at a chain anew: what it waited for is over, or its first step is another. S-5: not at one that waits after a refusal.
-    pub(crate) fn look_again(&mut self, id: ChainId) {
-        self.set_status(id, Status::New);
-        self.advance(id);
+    pub(crate) fn look_again(&mut self, id: ChainId, books: &mut Books) {
+        self.set_status(id, Status::New, books);
+        self.advance(id, books);
     }
 }
 

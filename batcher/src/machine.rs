@@ -1,98 +1,44 @@
-//! One mapping in this process: all its tracks or receipts, what is in flight, and what must be done next.
+//! One mapping in this process: takes news, asks the machine that owns what it is about, hands what follows to the next, gives out actions.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::action::*;
 use crate::attempt::Outcome;
-use crate::backoff::mix;
-use crate::chain::{ChainId, Status};
-use crate::chains::Chains;
+use crate::books::Books;
 use crate::checkpoint::Checkpoint;
+use crate::flow::Runs;
+use crate::former::Ready;
 use crate::plan::Plan;
-use crate::receipts::Receipts;
 use crate::record::{Receipt, TrackIdx};
-use crate::state::{Counts, Why};
+use crate::state::{Counts, Receives, TrackState, Why};
 use crate::time::{Now, Tick};
-use crate::timers::{Timer, Timers};
-use crate::tracks::{Track, Tracks};
+use crate::timers::Timer;
+use crate::tracks::Effect;
 
 /// One mapping in this process.
 ///
 /// News comes in by `handle_*`, work goes out by [`Machine::poll_action`], which must be drained after every call; then
 /// [`Machine::poll_timeout`] says when to call [`Machine::handle_timeout`]. Ticks never run backwards between calls. Answers to unknown or
 /// answered ids are ignored, so that a late or doubled answer harms nothing.
+///
+/// It decides nothing itself: the ledger of tracks, the ledger of receipts, the batch former and the runs own their state, and what news of a
+/// ledger means for the runs is what its `handle_*` returned.
 #[derive(Debug)]
 pub struct Machine {
-    pub(crate) plan: Arc<Plan>,
-    seed: u64,
-    pub(crate) now: Now,
-    pub(crate) actions: VecDeque<Action>,
-    pub(crate) timers: Timers,
-    pub(crate) chains: Chains,
-    pub(crate) attempts: BTreeMap<AttemptId, ChainId>,
-    pub(crate) notices: BTreeMap<NoticeId, ChainId>,
-    /// What could use a slot, oldest first; entries that are no longer so are skipped.
-    pub(crate) ready: VecDeque<Ready>,
-    /// How many entries of `ready` are so; batches of a queue's pool are counted apart.
-    pub(crate) n_ready: u32,
-    /// What the gate was told and has not granted yet.
-    told_want: u32,
-    pub(crate) next_id: u64,
-    /// Grows with every change that a checkpoint must say.
-    pub(crate) mark: u64,
-    closing: Closing,
-    pub(crate) counts: Counts,
-    pub(crate) held_bytes: u64,
-    pub(crate) tracks: Tracks,
-    pub(crate) receipts: Receipts,
-}
-
-/// Something that could use a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ready {
-    /// A slice that was tried before.
-    Chain(ChainId),
-    /// A fresh batch of a lane.
-    Lane(TrackIdx, u32),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Closing {
-    Open,
-    Finishing,
-    Abandoned,
+    runs: Runs,
+    books: Books,
 }
 
 impl Machine {
     /// A machine without tracks. `seed` drives the jitter of its delays and nothing else.
     pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
-        Self {
-            receipts: Receipts::new(&plan),
-            plan,
-            seed,
-            now: Now::default(),
-            actions: VecDeque::new(),
-            timers: Timers::default(),
-            chains: Chains::default(),
-            attempts: BTreeMap::new(),
-            notices: BTreeMap::new(),
-            ready: VecDeque::new(),
-            n_ready: 0,
-            told_want: 0,
-            next_id: 1,
-            mark: 1,
-            closing: Closing::Open,
-            counts: Counts::default(),
-            held_bytes: 0,
-            tracks: Tracks::default(),
-        }
+        Self { runs: Runs::default(), books: Books::new(plan, seed) }
     }
 
     /// A queue may be received from now on. Tracks need no such call: they start when they are assigned.
     pub fn handle_opened(&mut self, now: Now) {
         self.begin(now);
-        (self.receipts.is_open, self.receipts.none_since) = (true, now.tick);
+        self.books.receipts.handle_opened(&self.books.cx);
         self.pump_queue();
     }
 
@@ -100,110 +46,115 @@ impl Machine {
     /// way, begins anew, and late answers to its former life are ignored.
     pub fn handle_assigned(&mut self, track: TrackIdx, from: Checkpoint, now: Now) {
         self.begin(now);
-        if !self.is_closing() && !self.tracks.by_idx.get(track).is_some_and(Track::is_active) {
-            self.assign_track(track, from);
+        if self.books.cx.is_closing() || self.books.tracks.is_active(track) {
+            return;
         }
+        let slices = self.books.tracks.handle_assigned(track, from, &mut self.books.cx);
+        self.runs.restore(track, slices, &mut self.books);
+        self.books.tracks.start(track, &self.runs, &mut self.books.cx);
     }
 
     /// A read came back.
     pub fn handle_read(&mut self, id: ReadId, read: Result<Read, SourceNotice>, now: Now) {
         self.begin(now);
-        if let Some(idx) = self.tracks.reads.remove(&id) {
-            self.read_track(idx, read);
+        let Books { tracks, receipts, cx } = &mut self.books;
+        if let Some(track) = tracks.take_order(id) {
+            let effect = tracks.handle_read(track, read, &self.runs, cx);
+            self.follow(track, effect);
         } else {
-            self.received(id, read);
+            receipts.handle_received(id, read, &self.runs, cx);
         }
     }
 
     /// The gate granted a slot. The machine answers with `Invoke` or `Return`.
     pub fn handle_slot(&mut self, slot: SlotId, now: Now) {
         self.begin(now);
-        self.told_want = self.told_want.saturating_sub(1);
+        self.books.cx.former.handle_slot();
         let action = match self.next_attempt() {
             Some(attempt) => Action::Invoke(slot, attempt),
             None => Action::Return(slot),
         };
-        self.actions.push_back(action);
+        self.books.cx.actions.push_back(action);
         self.pump_queue();
     }
 
     fn next_attempt(&mut self) -> Option<Attempt> {
         // C-1: nothing new begins after a close.
-        while !self.is_closing() {
-            let id = match self.ready.pop_front() {
-                Some(Ready::Chain(id)) if self.is_ready(id) => Some(id),
-                Some(Ready::Chain(_)) => None,
-                Some(Ready::Lane(idx, lane)) => {
-                    let id = self.take_batch(idx, lane);
-                    if let Some(id) = id {
-                        self.advance(id);
+        while !self.books.cx.is_closing() {
+            let Books { tracks, receipts, cx } = &mut self.books;
+            let batch = match cx.former.next() {
+                Some(Ready::Chain(id)) => {
+                    let attempt = self.runs.begin(id, &mut self.books);
+                    if attempt.is_some() {
+                        return attempt;
                     }
-                    id.filter(|id| self.is_ready(*id))
+                    continue;
                 }
-                None if self.tracks.group.ready().is_some() => {
-                    let id = self.take_group_batch()?;
-                    self.advance(id);
-                    Some(id).filter(|id| self.is_ready(*id))
-                }
-                None => Some(self.take_pool_batch()?).filter(|id| self.is_ready(*id)),
+                Some(Ready::Lane(idx, lane)) => tracks.take_batch(idx, lane, cx),
+                None if cx.former.group_ready().is_some() => Some(tracks.take_group_batch(cx)?),
+                None => Some(receipts.take_batch(cx)?),
             };
-            if let Some(attempt) = id.and_then(|id| self.start(id)) {
-                return Some(attempt);
+            let attempt = batch.and_then(|batch| self.runs.handle_batch(batch, &mut self.books));
+            if attempt.is_some() {
+                return attempt;
             }
         }
         None
     }
 
-    fn is_ready(&self, id: ChainId) -> bool {
-        self.chains.get(id).is_some_and(|chain| matches!(chain.status, Status::Ready { .. }))
-    }
-
     /// An attempt ended.
     pub fn handle_outcome(&mut self, id: AttemptId, outcome: Outcome, now: Now) {
         self.begin(now);
-        if let Some(chain) = self.attempts.remove(&id) {
-            self.end_attempt(chain, outcome);
-        }
+        self.runs.handle_outcome(id, outcome, &mut self.books);
         self.pump_queue();
     }
 
     /// A destination answered.
     pub fn handle_delivered(&mut self, id: NoticeId, answer: Delivery, now: Now) {
         self.begin(now);
-        if let Some(chain) = self.notices.remove(&id) {
-            self.delivered(chain, answer);
-        }
+        self.runs.handle_delivered(id, answer, &mut self.books);
         self.pump_queue();
     }
 
     /// The store answered.
     pub fn handle_committed(&mut self, id: CommitId, answer: Committed, now: Now) {
         self.begin(now);
-        if let Some(idx) = self.tracks.commits.get(&id).copied() {
-            self.committed(idx, id, answer);
+        let Books { tracks, cx, .. } = &mut self.books;
+        if let Some(track) = tracks.track_of(id) {
+            let effect = tracks.handle_committed(track, id, answer, &self.runs, cx);
+            self.follow(track, effect);
         }
     }
 
     /// The queue answered to a settlement.
     pub fn handle_settled(&mut self, id: SettleId, answers: Vec<(Receipt, Settled)>, now: Now) {
         self.begin(now);
-        self.settled(id, answers);
+        let lost = self.books.receipts.handle_settled(id, answers, &mut self.books.cx);
+        self.runs.handle_groups_lost(&lost, &mut self.books);
         self.pump_queue();
     }
 
     /// The queue answered to an extension.
     pub fn handle_extended(&mut self, id: ExtendId, answers: Vec<(Receipt, Extended)>, now: Now) {
         self.begin(now);
-        self.extended(id, answers);
+        let lost = self.books.receipts.handle_extended(id, answers, &mut self.books.cx);
+        self.runs.handle_receipts_lost(lost, &mut self.books);
         self.pump_queue();
     }
 
     /// A track or a generation of receipts is gone.
     pub fn handle_lost(&mut self, scope: Lost, now: Now) {
         self.begin(now);
+        let Books { tracks, receipts, cx } = &mut self.books;
         match scope {
-            Lost::Track(idx) => self.lose_track(idx),
-            Lost::Generation(generation) => self.lose_generation(generation),
+            Lost::Track(track) => {
+                let effect = tracks.handle_lost(track, &self.runs, cx);
+                self.runs.handle_track(effect, &mut self.books);
+            }
+            Lost::Generation(generation) => {
+                let lost = receipts.handle_generation_lost(generation, cx);
+                self.runs.handle_receipts_lost(lost, &mut self.books);
+            }
         }
         self.pump_queue();
     }
@@ -211,46 +162,37 @@ impl Machine {
     /// A new plan: new slices take it, slices in retry keep theirs.
     pub fn handle_plan(&mut self, plan: Arc<Plan>, now: Now) {
         self.begin(now);
-        self.plan = plan;
-        for (idx, n_lanes) in self.lanes_of_tracks() {
-            for lane in 0..n_lanes {
-                self.touch_lane(idx, lane);
-            }
-            self.pump_track(idx);
-        }
-        self.receipts.handle_plan(&self.plan);
+        let Books { tracks, receipts, cx } = &mut self.books;
+        cx.plan = plan;
+        tracks.handle_plan(&self.runs, cx);
+        receipts.handle_plan(&cx.plan);
         self.pump_queue();
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
         self.begin(now);
-        while let Some(timer) = self.timers.take_due(self.now.tick) {
-            match timer {
-                Timer::LaneWindow(idx, lane) => {
-                    if let Some(unit) = self.lane_mut(idx, lane) {
-                        unit.window_at = None;
-                    }
-                    self.touch_lane(idx, lane);
-                }
-                Timer::Retry(id) | Timer::Redeliver(id) => self.look_again(id),
-                Timer::Reread(idx) => {
-                    if let Some(track) = self.tracks.by_idx.get_mut(idx) {
-                        track.reading = crate::tracks::Reading::Idle;
-                    }
-                    self.pump_track(idx);
-                }
-                Timer::Recommit(idx) => self.pump_track(idx),
-                Timer::Visibility => self.extend_due(),
-                Timer::Resettle => self.resettle(),
-                Timer::QueueWindow | Timer::Rereceive => {}
-                Timer::Close => self.abandon(),
-                Timer::CloseTrack(idx) => self.let_go(idx),
-                Timer::Guest => self.look_at_room(),
-                Timer::GroupWindow => self.end_group_window(),
-            }
+        while let Some(timer) = self.books.cx.timers.take_due(now.tick) {
+            self.handle_timer(timer);
         }
         self.pump_queue();
+    }
+
+    fn handle_timer(&mut self, timer: Timer) {
+        let Books { tracks, receipts, cx } = &mut self.books;
+        match timer {
+            Timer::LaneWindow(idx, lane) => tracks.end_window(idx, lane, &self.runs, cx),
+            Timer::GroupWindow => cx.end_group_window(),
+            Timer::Retry(id) | Timer::Redeliver(id) => self.runs.look_again(id, &mut self.books),
+            Timer::Reread(idx) => tracks.read_again(idx, &self.runs, cx),
+            Timer::Recommit(idx) => tracks.pump_track(idx, &self.runs, cx),
+            Timer::Guest => tracks.look_at_room(&self.runs, cx),
+            Timer::Visibility => receipts.extend_due(cx),
+            Timer::Resettle => receipts.resettle(),
+            Timer::QueueWindow | Timer::Rereceive => {}
+            Timer::Close => self.abandon(),
+            Timer::CloseTrack(track) => self.let_go(track),
+        }
     }
 
     /// Ends one track, which others may have from then on: nothing new of it begins, what runs is awaited, and its last checkpoint is written
@@ -261,11 +203,21 @@ impl Machine {
     /// A track that is not this process's any more is lost instead: [`Machine::handle_lost`].
     pub fn close_track(&mut self, track: TrackIdx, how: Close, now: Now) {
         self.begin(now);
-        match how {
-            Close::Abandon => self.let_go(track),
-            Close::Finish => self.drain_track(track, None),
-            Close::Within(at) => self.drain_track(track, Some(at)),
-        }
+        let Books { tracks, cx, .. } = &mut self.books;
+        let until = match how {
+            Close::Abandon => return self.let_go(track),
+            Close::Finish => None,
+            Close::Within(at) => Some(at),
+        };
+        tracks.handle_drain(track, until, &self.runs, cx);
+        self.runs.handle_drain(track, &mut self.books);
+        self.books.tracks.pump_track(track, &self.runs, &mut self.books.cx);
+    }
+
+    /// A track that was closed is let go as it stands.
+    fn let_go(&mut self, track: TrackIdx) {
+        let effect = self.books.tracks.let_go(track, &self.runs, &mut self.books.cx);
+        self.runs.handle_track(effect, &mut self.books);
     }
 
     /// Ends everything. A single track ends by [`Machine::close_track`].
@@ -276,101 +228,92 @@ impl Machine {
             Close::Finish => self.close_all(),
             Close::Within(at) => {
                 self.close_all();
-                self.timers.set(Timer::Close, Some(at));
+                self.books.cx.timers.set(Timer::Close, Some(at));
             }
         }
     }
 
-    fn lanes_of_tracks(&self) -> Vec<(TrackIdx, u32)> {
-        self.tracks.by_idx.iter().map(|(idx, track)| (idx, track.n_lanes())).collect()
-    }
-
     fn close_all(&mut self) {
-        if self.closing == Closing::Open {
-            self.closing = Closing::Finishing;
-            for (idx, n_lanes) in self.lanes_of_tracks() {
-                (0..n_lanes).for_each(|lane| self.touch_lane(idx, lane));
-            }
-            self.close_queue();
+        let Books { tracks, receipts, cx } = &mut self.books;
+        if cx.close() {
+            tracks.handle_close(&self.runs, cx);
+            // What has not started goes back at once; what runs is awaited.
+            receipts.send_waiting_back(cx);
+            self.runs.handle_close(&mut self.books);
+            self.pump_queue();
         }
     }
 
     fn abandon(&mut self) {
-        self.closing = Closing::Abandoned;
-        self.told_want = 0;
-        self.actions.clear();
-        self.timers.clear();
-        self.ready.clear();
-        self.n_ready = 0;
-        self.chains = Chains::default();
-        self.attempts.clear();
-        self.notices.clear();
-        self.tracks = Tracks::default();
-        self.receipts = Receipts::new(&self.plan);
-        self.held_bytes = 0;
+        self.runs = Runs::default();
+        self.books.abandon();
     }
 
     /// What to do next; drain after every call.
     pub fn poll_action(&mut self) -> Option<Action> {
-        if let Some(action) = self.actions.pop_front() {
+        let Books { tracks, cx, .. } = &mut self.books;
+        if let Some(action) = cx.actions.pop_front() {
             return Some(action);
         }
-        self.feed_hungry();
-        self.end_drains();
-        if let Some(action) = self.actions.pop_front() {
+        tracks.feed_hungry(&self.runs, cx);
+        while let Some(track) = self.books.tracks.drained(&self.runs) {
+            self.let_go(track);
+        }
+        let Books { receipts, cx, .. } = &mut self.books;
+        if let Some(action) = cx.actions.pop_front() {
             return Some(action);
         }
-        let want = if self.is_closing() { 0 } else { self.n_ready + self.n_pool_batches() + self.n_group_batches() };
-        if want == self.told_want {
-            return None;
-        }
-        self.told_want = want;
-        Some(Action::Want(want))
+        let n_pool = receipts.n_batches(cx);
+        cx.former.want(n_pool, cx.is_closing(), &cx.plan).map(Action::Want)
     }
 
     /// When to call `handle_timeout`, and why.
     pub fn poll_timeout(&self) -> Option<(Tick, Why)> {
-        self.timers.next().map(|(at, timer)| (at, timer.why()))
+        self.books.cx.timers.next().map(|(at, timer)| (at, timer.why()))
     }
 
     /// No read, attempt, notice, commit, settlement or extension is open, and nothing waits to be written or settled.
     pub fn is_quiet(&self) -> bool {
-        let is_quiet = self.actions.is_empty()
-            && self.attempts.is_empty()
-            && self.notices.is_empty()
-            && self.tracks.by_idx.iter().all(|(_, track)| track.is_quiet())
-            && self.tracks.draining.is_empty()
-            && self.receipts.is_quiet();
-        crate::rule!(Q5, !is_quiet || !self.is_closing() || self.receipts.is_given_back());
+        let Books { tracks, receipts, cx } = &self.books;
+        let is_quiet = cx.actions.is_empty() && self.runs.is_quiet() && tracks.is_quiet() && receipts.is_quiet();
+        crate::rule!(Q5, !is_quiet || !cx.is_closing() || receipts.is_given_back());
         is_quiet
     }
 
     /// What it has done so far.
     pub fn counts(&self) -> Counts {
-        self.counts
+        self.books.cx.counts
     }
 
     /// Bytes of records that it holds, with what each record costs beside them.
     pub fn held_bytes(&self) -> u64 {
-        self.held_bytes
+        self.books.cx.held_bytes
+    }
+
+    /// Why nothing is happening on this track, or what is. A queue answers for every `TrackIdx`.
+    pub fn state(&self, track: TrackIdx) -> TrackState {
+        let Books { tracks, receipts, cx } = &self.books;
+        if cx.plan.queue.is_some() { receipts.state(&self.runs, cx) } else { tracks.state(track, &self.runs, cx) }
+    }
+
+    /// The receives of the queue; `None` for tracks.
+    pub fn receives(&self) -> Option<Receives> {
+        self.books.receipts.receives(&self.books.cx)
     }
 
     fn begin(&mut self, now: Now) {
-        debug_assert!(now.tick >= self.now.tick, "ticks never run backwards");
-        self.now = now;
+        debug_assert!(now.tick >= self.books.cx.now.tick, "ticks never run backwards");
+        self.books.cx.now = now;
     }
 
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing != Closing::Open
+    /// What news of a track means: the runs go on first, then the track does.
+    fn follow(&mut self, track: TrackIdx, effect: Option<Effect>) {
+        let Some(effect) = effect else { return };
+        self.runs.handle_track(effect, &mut self.books);
+        self.books.tracks.go_on(track, &self.runs, &mut self.books.cx);
     }
 
-    pub(crate) fn next_id(&mut self) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
-        id
-    }
-
-    pub(crate) fn seed_of(&self, what: u64) -> u64 {
-        mix(self.seed ^ what.rotate_left(32))
+    fn pump_queue(&mut self) {
+        self.books.receipts.pump_queue(&self.runs, &mut self.books.cx);
     }
 }

@@ -1,5 +1,6 @@
 //! The ledger of receipts: messages held by visibility, groups in order, credits for receives, settlements until they took effect.
 
+mod explain;
 mod hiding;
 mod left;
 mod pool;
@@ -13,29 +14,29 @@ use bytes::Bytes;
 use self::left::Left;
 use crate::action::*;
 use crate::assemble::{Filler, bytes_in_batch};
-use crate::attempt::{Limits, Slice, Tried};
 use crate::backoff::ask_again_delay;
-use crate::chain::{Chain, ChainId, Hold, Step, What, group_of};
+use crate::context::Context;
 use crate::fault::Fault;
 use crate::filtered::Filtered;
-use crate::machine::Machine;
+use crate::flow::{ChainId, Hold, Runs};
+use crate::former::{Batch, Waiting};
 use crate::plan::{Plan, QueuePlan};
 use crate::record::{Generation, Place, Receipt, Record};
 use crate::scale::Scale;
 use crate::time::Tick;
 use crate::timers::Timer;
-use crate::tracks::{Waiting, describe};
+use crate::tracks::describe;
 
 /// What a machine knows about its queue.
 #[derive(Debug)]
 pub(crate) struct Receipts {
-    pub(crate) is_open: bool,
+    is_open: bool,
     /// Every message that we have a receipt for, until its settlement took effect.
     held: BTreeMap<Receipt, Held>,
     /// Messages by the tick at which they should be hidden for longer.
     lapses: BTreeSet<(Tick, Receipt)>,
     /// Messages that wait for a batch, in the order they came.
-    pub(crate) waiting: BTreeMap<u64, Waiting>,
+    waiting: BTreeMap<u64, Waiting>,
     waiting_bytes: u64,
     /// Groups that a chain holds.
     groups: BTreeMap<Bytes, ChainId>,
@@ -50,12 +51,12 @@ pub(crate) struct Receipts {
     no_extension_until: Tick,
     /// The last channel that died: what it brought and what only arrives now is void.
     dead: Option<Generation>,
-    pub(crate) scale: Option<Scale>,
-    pub(crate) failing: Option<Failing>,
+    scale: Option<Scale>,
+    failing: Option<Failing>,
     /// When a receive last brought messages, or the queue was opened.
-    pub(crate) none_since: Tick,
-    pub(crate) left: Left,
-    pub(crate) filtered: Filtered,
+    none_since: Tick,
+    left: Left,
+    filtered: Filtered,
 }
 
 #[derive(Debug)]
@@ -88,11 +89,20 @@ struct Receive {
 
 /// A queue that cannot be received from.
 #[derive(Debug)]
-pub(crate) struct Failing {
-    pub(crate) since: Tick,
-    pub(crate) until: Tick,
+struct Failing {
+    since: Tick,
+    until: Tick,
     n: u32,
-    pub(crate) error: Fault,
+    error: Fault,
+}
+
+/// Receipts that are void, as the runs must hear of it.
+#[derive(Debug, Default)]
+pub(crate) struct LostReceipts {
+    /// Messages that waited for a batch.
+    pub(crate) waiting: Vec<Record>,
+    /// A chain had one of them.
+    pub(crate) is_in_chain: bool,
 }
 
 impl Receipts {
@@ -118,11 +128,6 @@ impl Receipts {
             left: Left::default(),
             filtered: Filtered::default(),
         }
-    }
-
-    /// Receives that are open.
-    pub(crate) fn n_receives(&self) -> usize {
-        self.reads.len()
     }
 
     pub(crate) fn handle_plan(&mut self, plan: &Plan) {
@@ -170,37 +175,38 @@ impl Receipts {
     }
 }
 
-impl Machine {
-    fn queue(&self) -> Option<QueuePlan> {
-        self.plan.queue.clone()
+impl Receipts {
+    /// A queue may be received from, from now on.
+    pub(crate) fn handle_opened(&mut self, cx: &Context) {
+        (self.is_open, self.none_since) = (true, cx.now.tick);
     }
 
     /// The function failed or was not reached: fewer receives.
-    pub(crate) fn slow_down(&mut self) {
-        if let (Some(scale), Some(queue)) = (&mut self.receipts.scale, &self.plan.queue) {
-            scale.failed(queue, self.now.tick);
+    pub(crate) fn slow_down(&mut self, cx: &mut Context) {
+        if let (Some(scale), Some(queue)) = (&mut self.scale, &cx.plan.queue) {
+            scale.failed(queue, cx.now.tick);
         }
     }
 
     /// Receives, settles and extends where that is due.
-    pub(crate) fn pump_queue(&mut self) {
-        let Some(queue) = self.queue() else { return };
-        if !self.receipts.to_settle.is_empty() {
-            let endings = std::mem::take(&mut self.receipts.to_settle);
+    pub(crate) fn pump_queue(&mut self, runs: &Runs, cx: &mut Context) {
+        let Some(queue) = cx.plan.queue.clone() else { return };
+        if !self.to_settle.is_empty() {
+            let endings = std::mem::take(&mut self.to_settle);
             let settlements = endings.iter().map(|it| Settlement { receipt: it.receipt.clone(), how: it.how }).collect();
-            let id = SettleId(self.next_id());
-            self.receipts.settles.insert(id, endings);
-            self.actions.push_back(Action::Settle(id, settlements));
+            let id = SettleId(cx.next_id());
+            self.settles.insert(id, endings);
+            cx.actions.push_back(Action::Settle(id, settlements));
         }
-        self.order_receives(&queue);
-        let window = self.window_end().filter(|end| *end > self.now.tick);
-        self.timers.set(Timer::QueueWindow, window);
+        self.order_receives(&queue, runs, cx);
+        let window = self.window_end(cx).filter(|end| *end > cx.now.tick);
+        cx.timers.set(Timer::QueueWindow, window);
         let lapse = queue.visibility.and_then(|visibility| {
-            let mut lapses = self.receipts.lapses.iter();
-            let next = lapses.find(|(_, receipt)| self.receipts.held.get(receipt).is_some_and(|held| !held.is_extending))?;
+            let mut lapses = self.lapses.iter();
+            let next = lapses.find(|(_, receipt)| self.held.get(receipt).is_some_and(|held| !held.is_extending))?;
             let early = Tick(next.0.0.saturating_sub(u64::try_from(visibility.as_micros() / 2).unwrap_or(u64::MAX)));
-            Some(early.max(self.receipts.no_extension_until))
+            Some(early.max(self.no_extension_until))
         });
-        self.timers.set(Timer::Visibility, lapse);
+        cx.timers.set(Timer::Visibility, lapse);
     }
 }

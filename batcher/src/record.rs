@@ -138,6 +138,22 @@ impl Record {
         self.bytes.len() as u64
     }
 
+    /// Its place on its track; `None` for a message of a queue.
+    pub fn position(&self) -> Option<&Position> {
+        match &self.place {
+            Place::Track(_, position) => Some(position),
+            Place::Queue { .. } => None,
+        }
+    }
+
+    /// The group that orders a message; `None` for one that nothing orders, and on a track.
+    pub(crate) fn group(&self) -> Option<&Bytes> {
+        match (&self.place, &self.key) {
+            (Place::Queue { .. }, OrderKey::Key(key)) => Some(key),
+            (Place::Queue { .. }, OrderKey::Free) | (Place::Track(..), _) => None,
+        }
+    }
+
     /// What it takes in memory from its read to its end, with what is kept of it elsewhere: what a mapping's share is charged for.
     pub fn held_bytes(&self) -> u64 {
         let key = match &self.key {

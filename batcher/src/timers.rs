@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::chain::ChainId;
+use crate::flow::ChainId;
 use crate::record::TrackIdx;
 use crate::state::Why;
 use crate::time::Tick;

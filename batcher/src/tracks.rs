@@ -3,7 +3,8 @@
 mod batching;
 mod committing;
 mod draining;
-mod group;
+mod explain;
+mod holding;
 mod lane;
 mod reading;
 mod restoring;
@@ -15,19 +16,19 @@ use std::time::Duration;
 
 use crate::action::*;
 use crate::backoff::ask_again_delay;
-use crate::chain::{Chain, ChainId, Filling, Hold, Status, Step, What};
-use crate::checkpoint::{Checkpoint, GivenUp, OpenSlice, Watermark};
+use crate::checkpoint::{Checkpoint, OpenSlice, Watermark};
+use crate::context::Context;
 use crate::fault::Fault;
 use crate::filtered::Filtered;
+use crate::flow::{ChainId, Hold, Runs};
+use crate::former::{Batch, Counted, Ready};
 use crate::lanes::lane_of;
-use crate::machine::{Machine, Ready};
 use crate::record::{Place, Position, Record, TrackIdx};
-use crate::time::{Now, Tick, UnixMillis};
+use crate::time::Tick;
 use crate::timers::Timer;
 use crate::watermark::{OpenRecords, join};
 
-use self::group::Group;
-pub(crate) use self::lane::{Lane, Lanes, Waiting};
+use self::lane::{Lane, Lanes};
 use self::room::Room;
 use self::table::Table;
 
@@ -42,54 +43,54 @@ const READ_BYTES_IDLE: u64 = 64 << 10;
 /// All tracks of a machine.
 #[derive(Debug, Default)]
 pub(crate) struct Tracks {
-    pub(crate) by_idx: Table,
+    by_idx: Table,
     /// Reads that are open.
-    pub(crate) reads: BTreeMap<ReadId, TrackIdx>,
+    reads: BTreeMap<ReadId, TrackIdx>,
     /// Commits that are open.
-    pub(crate) commits: BTreeMap<CommitId, TrackIdx>,
+    commits: BTreeMap<CommitId, TrackIdx>,
     /// Tracks that would read but for want of memory.
     room: Room,
     /// Tracks that would read ahead once nothing of what was read could start.
     hungry: BTreeSet<TrackIdx>,
     /// Tracks that were closed and are not let go yet.
-    pub(crate) draining: BTreeSet<TrackIdx>,
-    /// All lanes, where batches mix tracks.
-    pub(crate) group: Group,
+    draining: BTreeSet<TrackIdx>,
+    /// Lanes to be looked at once the runs have gone on.
+    touched: Vec<u32>,
 }
 
 /// One track.
 #[derive(Debug)]
-pub(crate) struct Track {
-    pub(crate) status: TrackStatus,
+struct Track {
+    status: TrackStatus,
     /// What the last checkpoint said, until something is read.
     base: Watermark,
-    pub(crate) open: OpenRecords,
+    open: OpenRecords,
     passed: Option<Position>,
     /// Finished stretches of a former life that were not read again yet.
     restored: Vec<(Position, Position)>,
-    pub(crate) lanes: Lanes,
+    lanes: Lanes,
     /// Chains of a former life, some of which lack records.
     refilling: Vec<ChainId>,
-    pub(crate) reading: Reading,
+    reading: Reading,
     /// Failed reads in a row, and the first one's time.
     read_failing: Option<(u32, Tick)>,
-    pub(crate) is_at_end: bool,
+    is_at_end: bool,
     /// It was closed: nothing of it begins any more.
-    pub(crate) is_draining: bool,
-    pub(crate) is_dirty: bool,
+    is_draining: bool,
+    is_dirty: bool,
     /// The last commit said that the track has ended.
     is_end_written: bool,
-    pub(crate) committing: Committing,
+    committing: Committing,
     /// The last read brought nothing.
     is_idle: bool,
     /// When a read last brought records, or the track came.
-    pub(crate) none_since: Tick,
-    pub(crate) filtered: Filtered,
+    none_since: Tick,
+    filtered: Filtered,
 }
 
 /// Whether a track may act.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum TrackStatus {
+enum TrackStatus {
     Active,
     PositionLost { error: String },
     Fenced,
@@ -98,7 +99,7 @@ pub(crate) enum TrackStatus {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reading {
+enum Reading {
     Idle,
     Open(ReadId),
     Backoff { until: Tick, since: Tick, error: Fault },
@@ -106,16 +107,16 @@ pub(crate) enum Reading {
 
 /// What is known about a track's checkpoints.
 #[derive(Debug)]
-pub(crate) struct Committing {
+struct Committing {
     /// The commit that is open.
     open: Option<Sent>,
     /// Commits that are written and wait for the store's sync, oldest first.
     unsynced: Vec<Sent>,
     /// The count of changes that is durable.
-    pub(crate) durable: u64,
+    durable: u64,
     /// How far what is finished is durable.
     reaches: Watermark,
-    pub(crate) failing: Option<CommitFailing>,
+    failing: Option<CommitFailing>,
     last: Option<Position>,
     /// Chains that go on once a commit is durable.
     waiting: Vec<ChainId>,
@@ -131,11 +132,29 @@ struct Sent {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct CommitFailing {
-    pub(crate) is_full: bool,
-    pub(crate) since: Tick,
+struct CommitFailing {
+    is_full: bool,
+    since: Tick,
     n: u32,
     until: Tick,
+}
+
+/// What news of a track means for the runs; the track itself goes on after them, by [`Tracks::go_on`].
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Nothing.
+    None,
+    /// Records of a former life came again.
+    Refilled {
+        /// Each with the chain that waits for it and its lane.
+        records: Vec<(ChainId, u32, Record)>,
+        /// All that wait for such records: some may have them all by now.
+        chains: Vec<ChainId>,
+    },
+    /// What these wait for is in a durable checkpoint.
+    Durable(Vec<ChainId>),
+    /// A track is gone, and with it what these have of it.
+    Gone(TrackIdx, BTreeSet<ChainId>),
 }
 
 impl Track {
@@ -161,7 +180,7 @@ impl Track {
         }
     }
 
-    pub(crate) fn is_active(&self) -> bool {
+    fn is_active(&self) -> bool {
         self.status == TrackStatus::Active
     }
 
@@ -171,7 +190,7 @@ impl Track {
     }
 
     /// No read and no commit is open, all that was written is synced, and nothing waits to be written.
-    pub(crate) fn is_quiet(&self) -> bool {
+    fn is_quiet(&self) -> bool {
         !matches!(self.reading, Reading::Open(_)) && self.committing.is_settled() && !self.has_news()
     }
 
@@ -180,7 +199,7 @@ impl Track {
         self.is_active() && (self.is_dirty || (self.is_finished() && !self.is_end_written))
     }
 
-    pub(crate) fn n_lanes(&self) -> u32 {
+    fn n_lanes(&self) -> u32 {
         self.lanes.n_lanes()
     }
 
@@ -192,7 +211,7 @@ impl Track {
     }
 
     /// A chain goes on once a commit is durable.
-    pub(crate) fn wait_for_commit(&mut self, id: ChainId) {
+    fn wait_for_commit(&mut self, id: ChainId) {
         if !self.committing.waiting.contains(&id) {
             self.committing.waiting.push(id);
         }
@@ -204,53 +223,101 @@ impl Track {
     }
 }
 
-impl Machine {
-    pub(crate) fn lane_mut(&mut self, idx: TrackIdx, lane: u32) -> Option<&mut Lane> {
-        self.tracks.by_idx.get_mut(idx)?.lanes.get_mut(lane)
+impl Tracks {
+    fn lane_mut(&mut self, idx: TrackIdx, lane: u32) -> Option<&mut Lane> {
+        self.by_idx.get_mut(idx)?.lanes.get_mut(lane)
     }
 
-    /// The chains that hold lanes of a track.
-    pub(crate) fn chains_of(&self, idx: TrackIdx) -> Vec<ChainId> {
-        self.tracks.by_idx.get(idx).map_or_else(Vec::new, |track| track.lanes.chains().collect())
+    /// Whether a track is ours and may act.
+    pub(crate) fn is_active(&self, idx: TrackIdx) -> bool {
+        self.by_idx.get(idx).is_some_and(Track::is_active)
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.draining.is_empty() && self.by_idx.iter().all(|(_, track)| track.is_quiet())
+    }
+
+    /// How many lanes a track has; one that is not known any more has one.
+    pub(crate) fn n_lanes(&self, idx: TrackIdx) -> u32 {
+        self.by_idx.get(idx).map_or(1, Track::n_lanes)
+    }
+
+    /// What a checkpoint says of a chain has changed.
+    pub(crate) fn handle_change(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) {
+        if let Some(track) = self.by_idx.get_mut(idx) {
+            track.is_dirty = true;
+        }
+        self.pump_track(idx, runs, cx);
+    }
+
+    /// A new plan: other limits, other lanes.
+    pub(crate) fn handle_plan(&mut self, runs: &Runs, cx: &mut Context) {
+        for (idx, n_lanes) in self.lanes_of_tracks() {
+            for lane in 0..n_lanes {
+                self.touch_lane(idx, lane, runs, cx);
+            }
+            self.pump_track(idx, runs, cx);
+        }
+    }
+
+    /// Nothing starts any more.
+    pub(crate) fn handle_close(&mut self, runs: &Runs, cx: &mut Context) {
+        for (idx, n_lanes) in self.lanes_of_tracks() {
+            (0..n_lanes).for_each(|lane| self.touch_lane(idx, lane, runs, cx));
+        }
+    }
+
+    fn lanes_of_tracks(&self) -> Vec<(TrackIdx, u32)> {
+        self.by_idx.iter().map(|(idx, track)| (idx, track.n_lanes())).collect()
+    }
+
+    /// A track goes on after news of it, when the runs have.
+    pub(crate) fn go_on(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) {
+        for lane in std::mem::take(&mut self.touched) {
+            self.touch_lane(idx, lane, runs, cx);
+        }
+        self.pump_track(idx, runs, cx);
+    }
+
+    /// Another owner has the track: nobody waits for what runs.
+    pub(crate) fn handle_lost(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) -> Effect {
+        self.forget_drain(idx, cx);
+        self.stop_track(idx, TrackStatus::Closed, runs, cx)
     }
 
     /// Reads, writes and ends a track where that is due.
-    pub(crate) fn pump_track(&mut self, idx: TrackIdx) {
-        self.change_lanes(idx);
-        self.wake_old_lanes(idx);
-        self.order_read(idx);
-        self.commit_if_due(idx);
+    pub(crate) fn pump_track(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) {
+        self.change_lanes(idx, runs, cx);
+        self.wake_old_lanes(idx, runs, cx);
+        self.order_read(idx, runs, cx);
+        self.commit_if_due(idx, runs, cx);
     }
 
     /// Ends all action for a track; what it held is forgotten.
-    pub(crate) fn stop_track(&mut self, idx: TrackIdx, status: TrackStatus) {
-        let Some(track) = self.tracks.by_idx.get_mut(idx) else { return };
+    fn stop_track(&mut self, idx: TrackIdx, status: TrackStatus, runs: &Runs, cx: &mut Context) -> Effect {
+        let Some(track) = self.by_idx.get_mut(idx) else { return Effect::None };
         track.status = status;
         let lanes = track.lanes.replace(0);
         track.open = OpenRecords::default();
         track.is_dirty = false;
         for sent in track.committing.open.take().into_iter().chain(track.committing.unsynced.drain(..)) {
-            self.tracks.commits.remove(&sent.id);
+            self.commits.remove(&sent.id);
         }
         track.committing.failing = None;
-        self.timers.set(Timer::Reread(idx), None);
-        self.timers.set(Timer::Recommit(idx), None);
+        cx.timers.set(Timer::Reread(idx), None);
+        cx.timers.set(Timer::Recommit(idx), None);
         let mut chains = BTreeSet::new();
         for (lane, unit) in (0u32..).zip(lanes) {
-            self.n_ready -= u32::from(unit.ready.is_some());
-            self.timers.set(Timer::LaneWindow(idx, lane), None);
-            self.tracks.group.count((idx, lane), unit.counted, None);
+            cx.former.withdraw(unit.ready.is_some());
+            cx.timers.set(Timer::LaneWindow(idx, lane), None);
+            cx.former.count((idx, lane), unit.counted, None);
             chains.extend(unit.chain());
             let records: Vec<Record> = unit.into_waiting().into_iter().map(|it| it.record).collect();
-            self.give_room(&records);
+            self.give_room(&records, runs, cx);
         }
-        self.look_at_group();
-        for id in chains {
-            self.lose_records(id, idx);
-            self.drop_dead_records(id);
-        }
-        self.tracks.room.forget(idx);
-        self.choose_guest();
+        self.room.forget(idx);
+        cx.look_at_group();
+        Effect::Gone(idx, chains)
     }
 }
 

@@ -2,25 +2,25 @@
 
 use super::*;
 
-impl Machine {
+impl Runs {
     /// Starts the attempt of a chain that has a slot: what is too old or gone is looked at now. `None` when nothing is left to try.
-    pub(crate) fn start(&mut self, id: ChainId) -> Option<Attempt> {
-        self.split_expired(id);
-        if self.forget_lapsed(id) {
+    pub(super) fn start(&mut self, id: ChainId, books: &mut Books) -> Option<Attempt> {
+        self.split_expired(id, books);
+        if self.forget_lapsed(id, books) {
             // It was taken out of the line; what is left of it stands in it anew.
-            self.set_status(id, Status::New);
-            self.advance(id);
+            self.set_status(id, Status::New, books);
+            self.advance(id, books);
             return None;
         }
         let chain = self.chains.get_mut(id)?;
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.front_mut() else {
-            self.advance(id);
+            self.advance(id, books);
             return None;
         };
         debug_assert!(tried.slice.n_records() > 0, "what is left of a chain holds records");
-        crate::rule!(Q2, tried.slice.records().iter().all(|it| self.receipts.is_hidden(it, self.now.tick)));
-        let attempt_id = AttemptId(self.next_id);
-        self.next_id += 1;
+        crate::rule!(Q2, tried.slice.records().iter().all(|it| books.receipts.is_hidden(it, books.cx.now.tick)));
+        let attempt_id = AttemptId(books.cx.next_id);
+        books.cx.next_id += 1;
         let attempt = Attempt {
             id: attempt_id,
             slice: tried.slice.clone(),
@@ -30,14 +30,23 @@ impl Machine {
         };
         tried.n_invokes += 1;
         self.attempts.insert(attempt_id, id);
-        self.tell_of(id);
-        self.set_status(id, Status::InFlight { id: attempt_id, since: self.now.tick });
+        self.tell_of(id, books);
+        self.set_status(id, Status::InFlight { id: attempt_id, since: books.cx.now.tick }, books);
         Some(attempt)
     }
 
+    /// Forgets the messages of a batch about to start whose visibility has lapsed. Whether there were any.
+    fn forget_lapsed(&mut self, id: ChainId, books: &mut Books) -> bool {
+        let Some(chain) = self.chains.get_mut(id) else { return false };
+        let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return false };
+        let any = books.receipts.forget_lapsed(tried.slice.records(), &mut books.cx);
+        chain.is_hit |= any;
+        any
+    }
+
     /// no record older than the limit is tried; the expired ones are given up first, the others keep their order.
-    pub(super) fn split_expired(&mut self, id: ChainId) {
-        let now = self.now.unix;
+    pub(super) fn split_expired(&mut self, id: ChainId, books: &mut Books) {
+        let now = books.cx.now.unix;
         let Some(chain) = self.chains.get_mut(id) else { return };
         let Some(age_max) = chain.limits.record_age_max else { return };
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return };
@@ -48,32 +57,39 @@ impl Machine {
         let tried = tried.clone();
         let (expired, fresh): (Vec<Record>, Vec<Record>) = tried.slice.records().iter().cloned().partition(is_expired);
         if tried.n_invokes == 0 {
-            self.counts.given_up_uninvoked += expired.len() as u64;
+            books.cx.counts.given_up_uninvoked += expired.len() as u64;
         }
         // The attempt that was refused for age counts: so AWS was recorded to do.
         let told = Told {
             n_invokes: tried.n_invokes + 1,
             ..Tried { slice: Slice::new(expired), reply: None, ..tried }.give_up(Condition::AgeExceeded)
         };
-        self.mark += 1;
-        let mark = self.mark;
+        books.cx.mark += 1;
+        let mark = books.cx.mark;
         let old = chain.steps.pop_front().expect("it was looked at");
         if !fresh.is_empty() {
             chain.steps.push_front(Step { what: What::Try(Tried { slice: Slice::new(fresh), ..tried }), mark: old.mark });
         }
         chain.steps.push_front(Step { what: What::Tell(told), mark });
-        self.mark_chain_dirty(id);
+        self.mark_chain_dirty(id, books);
+    }
+
+    /// An attempt came back.
+    pub(crate) fn handle_outcome(&mut self, id: AttemptId, outcome: Outcome, books: &mut Books) {
+        if let Some(chain) = self.attempts.remove(&id) {
+            self.end_attempt(chain, outcome, books);
+        }
     }
 
     /// An attempt ended.
-    pub(crate) fn end_attempt(&mut self, id: ChainId, outcome: Outcome) {
+    fn end_attempt(&mut self, id: ChainId, outcome: Outcome, books: &mut Books) {
         let Some(chain) = self.chains.get_mut(id) else { return };
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.pop_front() else { return };
-        let now = self.now.tick;
-        self.set_status(id, Status::New);
+        let now = books.cx.now.tick;
+        self.set_status(id, Status::New, books);
         let Some(chain) = self.chains.get(id) else { return };
         let bisects = chain.limits.bisect && tried.slice.n_records() > 1;
-        self.count_outcome(&tried, &outcome, bisects);
+        self.count_outcome(&tried, &outcome, bisects, books);
         let chain = self.chains.get_mut(id).expect("it was there above");
         chain.not_reached = match &outcome {
             Outcome::NotReached { why, error, .. } => {
@@ -92,34 +108,34 @@ impl Machine {
         let Next { done, left, then } = next(tried, outcome, &limits);
         let mut lost = BTreeSet::new();
         if let Some(done) = &done {
-            self.counts.succeeded += done.n_records() as u64;
-            lost = self.lost_groups(done.records());
-            self.finish(id, done.records());
+            books.cx.counts.succeeded += done.n_records() as u64;
+            lost = books.receipts.lost_groups(done.records(), &books.cx);
+            self.finish(id, done.records(), books);
         }
         if let Some(left) = &left {
-            self.leave(left.records(), id, &error);
+            self.leave(left.records(), id, &error, books);
         }
-        let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id)).collect();
+        let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id, books)).collect();
         let chain = self.chains.get_mut(id).expect("it was there above");
         for step in steps.into_iter().rev() {
             chain.steps.push_front(step);
         }
         lost.append(&mut self.chains.get_mut(id).map(|chain| std::mem::take(&mut chain.stopped)).unwrap_or_default());
-        self.stop_groups(id, &lost);
+        self.stop_groups(id, &lost, books);
         if has_changed {
-            self.mark_chain_dirty(id);
+            self.mark_chain_dirty(id, books);
         }
-        self.release_unneeded(id);
-        self.advance(id);
+        self.release_unneeded(id, books);
+        self.advance(id, books);
     }
 
-    pub(super) fn step_for(&mut self, then: Then, id: ChainId) -> Step {
-        self.mark += 1;
+    pub(super) fn step_for(&mut self, then: Then, id: ChainId, books: &mut Books) -> Step {
+        books.cx.mark += 1;
         let what = match then {
             Then::Again(mut tried) => {
-                self.counts.retried += 1;
-                let delay = retry_delay(tried.n_failures.saturating_sub(1), self.seed_of(id.number));
-                tried.not_before = self.now.tick.after(delay);
+                books.cx.counts.retried += 1;
+                let delay = retry_delay(tried.n_failures.saturating_sub(1), books.cx.seed_of(id.number));
+                tried.not_before = books.cx.now.tick.after(delay);
                 What::Try(tried)
             }
             Then::Half(tried) => What::Try(tried),
@@ -129,27 +145,27 @@ impl Machine {
             }
             Then::GivenUp(told) => What::Tell(told),
         };
-        Step { what, mark: self.mark }
+        Step { what, mark: books.cx.mark }
     }
 
-    pub(super) fn count_outcome(&mut self, tried: &Tried, outcome: &Outcome, bisects: bool) {
+    pub(super) fn count_outcome(&mut self, tried: &Tried, outcome: &Outcome, bisects: bool, books: &mut Books) {
         let n_records = tried.slice.n_records() as u64;
         if !matches!(outcome, Outcome::NotReached { .. }) {
-            self.counts.invoked += n_records;
-            self.counts.invoked_first += if tried.n_invokes == 1 { n_records } else { 0 };
+            books.cx.counts.invoked += n_records;
+            books.cx.counts.invoked_first += if tried.n_invokes == 1 { n_records } else { 0 };
         }
         match outcome {
             Outcome::Succeeded(_) => {}
-            Outcome::PartlyFailed { failed, .. } => self.counts.failed += n_named(&tried.slice, failed),
+            Outcome::PartlyFailed { failed, .. } => books.cx.counts.failed += n_named(&tried.slice, failed),
             Outcome::Failed { .. } => {
-                self.counts.failed += n_records;
-                self.counts.halved += u64::from(bisects);
+                books.cx.counts.failed += n_records;
+                books.cx.counts.halved += u64::from(bisects);
             }
             Outcome::NotReached { .. } => {
-                self.counts.not_reached += 1;
-                self.slow_down();
+                books.cx.counts.not_reached += 1;
+                books.receipts.slow_down(&mut books.cx);
             }
-            Outcome::TooLarge => self.counts.halved += u64::from(tried.slice.n_records() > 1),
+            Outcome::TooLarge => books.cx.counts.halved += u64::from(tried.slice.n_records() > 1),
         }
     }
 }

@@ -4,17 +4,14 @@ use std::collections::VecDeque;
 
 use super::*;
 
-impl Machine {
+impl Runs {
     /// S-2: takes what needs no lane of its first step out of a chain, as a chain of its own: a part of a mixed batch that fails for ever,
     /// or whose destination refuses it, stops no other lane. A checkpoint says the same before and after, for it is written by lanes.
-    pub(super) fn part(&mut self, id: ChainId) -> Option<ChainId> {
+    pub(super) fn part(&mut self, id: ChainId, books: &mut Books) -> Option<ChainId> {
         let chain = self.chains.get_mut(id).filter(|chain| chain.holds.len() > 1 && chain.steps.len() > 1)?;
-        let tracks = &self.tracks;
+        let tracks = &books.tracks;
         let lane = |record: &Record| match &record.place {
-            Place::Track(idx, position) => {
-                let n_lanes = tracks.by_idx.get(*idx).map_or(1, Track::n_lanes);
-                Some(Hold::Lane(*idx, crate::lanes::lane_of(&record.key, position, n_lanes)))
-            }
+            Place::Track(idx, position) => Some(Hold::Lane(*idx, crate::lanes::lane_of(&record.key, position, tracks.n_lanes(*idx)))),
             Place::Queue { .. } => None,
         };
         let first: BTreeSet<Hold> = chain.steps.front()?.records().iter().filter_map(lane).collect();
@@ -35,17 +32,13 @@ impl Machine {
             ..Chain::new(chain.limits.clone())
         };
         let lanes = parted.holds.clone();
-        let parted = self.add_chain(parted);
+        let parted = self.add_chain(parted, books);
         for hold in lanes {
-            if let Hold::Lane(idx, lane) = hold
-                && let Some(track) = self.tracks.by_idx.get_mut(idx)
-            {
-                // O-2: a lane goes from one chain to the other.
-                track.lanes.free(lane, id);
-                track.lanes.hold(lane, parted);
+            if let Hold::Lane(idx, lane) = hold {
+                books.tracks.pass_lane(idx, lane, id, parted);
             }
         }
-        self.tell_of(parted);
+        self.tell_of(parted, books);
         Some(parted)
     }
 }

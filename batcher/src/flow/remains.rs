@@ -2,16 +2,16 @@
 
 use super::*;
 
-impl Machine {
+impl Runs {
     /// Turns the first steps whose records are all read again into what they were.
-    pub(super) fn convert_filled(&mut self, id: ChainId) {
+    pub(super) fn convert_filled(&mut self, id: ChainId, books: &mut Books) {
         let Some(chain) = self.chains.get(id) else { return };
         if !chain.is_filling() {
             return;
         }
         let filled: Vec<usize> = (0..)
             .zip(&chain.steps)
-            .filter(|(_, step)| matches!(&step.what, What::Filling(it) if self.is_filled(it)))
+            .filter(|(_, step)| matches!(&step.what, What::Filling(it) if books.tracks.is_filled(it.track, &it.slice.last)))
             .map(|(at, _)| at)
             .collect();
         let chain = self.chains.get_mut(id).expect("it was there above");
@@ -33,14 +33,14 @@ impl Machine {
         let n_before = chain.steps.len();
         chain.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.records().is_empty());
         if chain.steps.len() < n_before {
-            self.mark_chain_dirty(id);
+            self.mark_chain_dirty(id, books);
         }
     }
 
     /// Takes away the first step's records whose track or receipt is gone.
-    pub(super) fn drop_dead(&mut self, id: ChainId) {
+    pub(super) fn drop_dead(&mut self, id: ChainId, books: &mut Books) {
         let Some(chain) = self.chains.get(id).filter(|chain| chain.is_hit) else { return };
-        let is_dead = |record: &Record| chain.has_lost(record) || !self.is_alive(record);
+        let is_dead = |record: &Record| chain.has_lost(record) || !books.is_alive(record);
         let Some(at) = chain.steps.iter().position(|step| step.records().iter().any(is_dead)) else { return };
         if matches!(chain.status, Status::InFlight { .. } | Status::Delivering { .. }) && at == 0 {
             return;
@@ -54,59 +54,46 @@ impl Machine {
                 return true;
             }
             // Behind a message that comes again none of its group goes on.
-            group_of(record).is_some_and(|group| gone.iter().any(|it| group_of(it) == Some(group)))
+            record.group().is_some_and(|group| gone.iter().any(|it| it.group() == Some(group)))
         });
-        let tracks = &self.tracks;
-        let is_track_gone = |track: &TrackIdx| tracks.by_idx.get(*track).is_none_or(|track| !track.is_active());
+        let tracks = &books.tracks;
+        let is_track_gone = |track: &TrackIdx| !tracks.is_active(*track);
         chain.steps.retain(|step| !matches!(&step.what, What::Filling(filling) if is_track_gone(&filling.track)));
-        self.give_back(taken);
-        self.send_groups_back(&gone);
-    }
-
-    /// A track is lost: its lanes are not this chain's any more, nor are its records.
-    pub(crate) fn lose_records(&mut self, id: ChainId, idx: TrackIdx) {
-        let Some(chain) = self.chains.get_mut(id) else { return };
-        chain.lost.insert(idx);
-        chain.holds.retain(|hold| !matches!(hold, Hold::Lane(it, _) if *it == idx));
+        books.receipts.give_back(taken, &mut books.cx);
+        books.tracks.handle_room(self, &mut books.cx);
+        books.receipts.send_groups_back(&gone, &mut books.cx);
     }
 
     /// A track or receipts died: their chains forget them.
-    pub(crate) fn drop_dead_records(&mut self, id: ChainId) {
+    pub(super) fn drop_dead_records(&mut self, id: ChainId, books: &mut Books) {
         let Some(chain) = self.chains.get_mut(id) else { return };
         chain.is_hit = true;
         let chain = self.chains.get(id).expect("it was there above");
         match chain.status {
-            Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|it| !chain.has_lost(it) && self.is_alive(it)) => {}
+            Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|it| !chain.has_lost(it) && books.is_alive(it)) => {}
             // What comes again of a group waits until the attempt has ended: it runs on, whoever has the message by now.
             Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|it| matches!(it.place, Place::Queue { .. })) => {}
             Status::InFlight { .. } | Status::Delivering { .. } => {
                 let records: Vec<Record> = chain.records().cloned().collect();
                 self.attempts.retain(|_, chain| *chain != id);
                 self.notices.retain(|_, chain| *chain != id);
-                self.give_room(&records);
+                books.tracks.give_room(&records, self, &mut books.cx);
                 self.chains.get_mut(id).expect("it was there above").steps.clear();
-                self.end_chain(id);
+                self.end_chain(id, books);
             }
             Status::New | Status::Filling | Status::Durable | Status::Retry { .. } | Status::Ready { .. } | Status::Redeliver { .. } => {
                 let chain = self.chains.get_mut(id).expect("it was there above");
-                let tracks = &self.tracks;
+                let tracks = &books.tracks;
                 chain.steps.retain(|step| match &step.what {
                     // One that holds records gives their room back first.
-                    What::Filling(it) => !it.records.is_empty() || tracks.by_idx.get(it.track).is_some_and(|track| track.is_active()),
+                    What::Filling(it) => !it.records.is_empty() || tracks.is_active(it.track),
                     What::Try(_) | What::Tell(_) => true,
                 });
-                self.drop_dead(id);
+                self.drop_dead(id, books);
                 if !self.chains.get(id).is_some_and(Chain::waits_after_refusal) {
-                    self.advance(id);
+                    self.advance(id, books);
                 }
             }
-        }
-    }
-
-    pub(crate) fn is_alive(&self, record: &Record) -> bool {
-        match &record.place {
-            Place::Track(idx, _) => self.tracks.by_idx.get(*idx).is_some_and(|track| track.is_active()),
-            Place::Queue { receipt, .. } => self.receipts.is_held(receipt),
         }
     }
 }

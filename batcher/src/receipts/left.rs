@@ -11,7 +11,7 @@ const GRACE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What failed and is hidden.
 #[derive(Debug, Default)]
-pub(crate) struct Left(BTreeMap<RecordId, Failed>);
+pub(super) struct Left(BTreeMap<RecordId, Failed>);
 
 #[derive(Debug)]
 struct Failed {
@@ -38,7 +38,7 @@ impl Left {
         self.0.retain(|_, it| !it.is_gone(now));
     }
 
-    pub(crate) fn state(&self, now: Tick) -> Option<TrackState> {
+    pub(super) fn state(&self, now: Tick) -> Option<TrackState> {
         let hidden = || self.0.values().filter(|it| !it.is_gone(now));
         let first = hidden().min_by_key(|it| (it.next.is_none(), it.next))?;
         Some(TrackState::Hidden {
@@ -57,17 +57,17 @@ impl Failed {
     }
 }
 
-impl Machine {
+impl Receipts {
     /// Remembers messages that failed and that their queue brings again.
-    pub(super) fn note_left(&mut self, left: &[Record], error: &str) {
-        let now = self.now.tick;
-        let retry_after = self.plan.queue.as_ref().and_then(|queue| queue.retry_after);
+    pub(super) fn note_left(&mut self, left: &[Record], error: &str, cx: &Context) {
+        let now = cx.now.tick;
+        let retry_after = cx.plan.queue.as_ref().and_then(|queue| queue.retry_after);
         for record in left {
             let Place::Queue { receipt, visible_until, n_receives, .. } = &record.place else { continue };
             // It was hidden for longer since it came.
-            let until = self.receipts.held.get(receipt).map_or(*visible_until, |held| held.visible_until);
+            let until = self.held.get(receipt).map_or(*visible_until, |held| held.visible_until);
             let next = retry_after.map(|it| now.after(it)).or(until);
-            self.receipts.left.note(&record.id, Failed { since: now, next, n_receives: *n_receives, error: error.to_owned() });
+            self.left.note(&record.id, Failed { since: now, next, n_receives: *n_receives, error: error.to_owned() });
         }
     }
 }

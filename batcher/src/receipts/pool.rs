@@ -2,60 +2,59 @@
 
 use super::*;
 
-impl Machine {
-    pub(super) fn put_waiting(&mut self, seq: u64, record: Record) {
-        self.receipts.waiting_bytes += bytes_in_batch(&record);
-        self.receipts.waiting.insert(seq, Waiting { record, since: self.now.tick });
+impl Receipts {
+    pub(super) fn put_waiting(&mut self, seq: u64, record: Record, cx: &Context) {
+        self.waiting_bytes += bytes_in_batch(&record);
+        self.waiting.insert(seq, Waiting { record, since: cx.now.tick });
     }
 
     pub(super) fn take_waiting(&mut self, seq: u64) -> Option<Waiting> {
-        let waiting = self.receipts.waiting.remove(&seq)?;
-        self.receipts.waiting_bytes -= bytes_in_batch(&waiting.record);
+        let waiting = self.waiting.remove(&seq)?;
+        self.waiting_bytes -= bytes_in_batch(&waiting.record);
         Some(waiting)
     }
 
     /// How many batches of waiting messages are ready.
-    pub(crate) fn n_pool_batches(&self) -> u32 {
+    pub(crate) fn n_batches(&self, cx: &Context) -> u32 {
         let n_free = self.n_free_messages();
         if n_free == 0 {
             return 0;
         }
-        let records_max = self.plan.batch.records_max.get() as usize;
-        let n_full =
-            (n_free / records_max).max(usize::try_from(self.receipts.waiting_bytes / self.plan.batch.bytes_max.max(1)).unwrap_or(0));
-        let has_part = !n_free.is_multiple_of(records_max) && self.is_window_over();
+        let records_max = cx.plan.batch.records_max.get() as usize;
+        let n_full = (n_free / records_max).max(usize::try_from(self.waiting_bytes / cx.plan.batch.bytes_max.max(1)).unwrap_or(0));
+        let has_part = !n_free.is_multiple_of(records_max) && self.is_window_over(cx);
         u32::try_from(n_full + usize::from(has_part)).unwrap_or(u32::MAX).max(u32::from(has_part))
     }
 
     pub(super) fn n_free_messages(&self) -> usize {
-        if self.receipts.groups.is_empty() {
-            return self.receipts.waiting.len();
+        if self.groups.is_empty() {
+            return self.waiting.len();
         }
-        self.receipts.waiting.values().filter(|it| !self.is_group_held(&it.record)).count()
+        self.waiting.values().filter(|it| !self.is_group_held(&it.record)).count()
     }
 
     pub(super) fn is_group_held(&self, record: &Record) -> bool {
-        group_of(record).is_some_and(|group| self.receipts.groups.contains_key(group))
+        record.group().is_some_and(|group| self.groups.contains_key(group))
     }
 
-    pub(super) fn window_end(&self) -> Option<Tick> {
-        let first = self.receipts.waiting.values().find(|it| !self.is_group_held(&it.record))?;
-        Some(first.since.after(self.plan.batch.window))
+    pub(super) fn window_end(&self, cx: &Context) -> Option<Tick> {
+        let first = self.waiting.values().find(|it| !self.is_group_held(&it.record))?;
+        Some(first.since.after(cx.plan.batch.window))
     }
 
-    pub(super) fn is_window_over(&self) -> bool {
-        self.held_bytes >= self.plan.held_bytes_max || self.window_end().is_some_and(|end| end <= self.now.tick)
+    pub(super) fn is_window_over(&self, cx: &Context) -> bool {
+        cx.held_bytes >= cx.plan.held_bytes_max || self.window_end(cx).is_some_and(|end| end <= cx.now.tick)
     }
 
     /// Takes the next batch of waiting messages: no two batches share a group.
-    pub(crate) fn take_pool_batch(&mut self) -> Option<ChainId> {
-        if self.n_pool_batches() == 0 {
+    pub(crate) fn take_batch(&mut self, cx: &mut Context) -> Option<Batch> {
+        if self.n_batches(cx) == 0 {
             return None;
         }
-        self.lose_lapsed_waiting();
-        let mut filler = Filler::new(&self.plan);
+        self.lose_lapsed_waiting(cx);
+        let mut filler = Filler::new(&cx.plan);
         let (mut taken, mut why) = (Vec::new(), BatchReason::Window);
-        for (seq, it) in &self.receipts.waiting {
+        for (seq, it) in &self.waiting {
             if self.is_group_held(&it.record) {
                 continue;
             }
@@ -69,7 +68,7 @@ impl Machine {
                 break;
             }
         }
-        if taken.len() == self.plan.batch.records_max.get() as usize {
+        if taken.len() == cx.plan.batch.records_max.get() as usize {
             why = BatchReason::Count;
         }
         for seq in taken {
@@ -79,96 +78,89 @@ impl Machine {
             return None;
         }
         let is_oversize = filler.is_oversize();
-        self.counts.given_up_uninvoked += u64::from(is_oversize);
         let records = filler.into_records();
-        let mut chain = Chain::new(Limits::of(&self.plan.retry));
+        let mut holds = Vec::new();
         for record in &records {
             if let Place::Queue { receipt, .. } = &record.place
-                && let Some(held) = self.receipts.held.get_mut(receipt)
+                && let Some(held) = self.held.get_mut(receipt)
             {
                 held.stage = Stage::InChain;
             }
-            if let Some(group) = group_of(record).filter(|group| !chain.holds.contains(&Hold::Group((*group).clone()))) {
-                chain.holds.push(Hold::Group(group.clone()));
+            if let Some(group) = record.group().filter(|group| !holds.contains(&Hold::Group((*group).clone()))) {
+                holds.push(Hold::Group(group.clone()));
             }
         }
-        let tried = Tried { slice: Slice::new(records), n_failures: 0, n_invokes: 0, why, not_before: Tick::default(), reply: None };
-        let what = if is_oversize { What::Tell(tried.give_up(crate::attempt::Condition::PayloadTooLarge)) } else { What::Try(tried) };
-        chain.steps.push_back(Step { what, mark: 0 });
-        let holds = chain.holds.clone();
-        let id = self.add_chain(chain);
+        Some(Batch { records, holds, why, is_oversize })
+    }
+
+    /// A batch that was taken is a chain from now on, which holds its groups.
+    pub(crate) fn hold_batch(&mut self, id: ChainId, holds: &[Hold]) {
         for hold in holds {
             if let Hold::Group(group) = hold {
-                let before = self.receipts.groups.insert(group, id);
+                let before = self.groups.insert(group.clone(), id);
                 // O-1: no group is in two batches.
                 crate::rule!(O1, before.is_none());
             }
         }
-        self.advance(id);
-        Some(id)
+    }
+
+    /// The chain that holds a group.
+    pub(crate) fn holder(&self, group: &Bytes) -> Option<ChainId> {
+        self.groups.get(group).copied()
     }
 
     pub(crate) fn release_group(&mut self, group: &Bytes) {
-        self.receipts.groups.remove(group);
+        self.groups.remove(group);
     }
 
     /// Forgets the messages of a batch about to start whose visibility has lapsed: they are another's by now. Whether there were any.
-    pub(crate) fn forget_lapsed(&mut self, id: ChainId) -> bool {
-        let now = self.now.tick;
-        let Some(chain) = self.chains.get(id) else { return false };
-        let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return false };
-        let slice = tried.slice.clone();
+    pub(crate) fn forget_lapsed(&mut self, records: &[Record], cx: &mut Context) -> bool {
+        let now = cx.now.tick;
         let mut any = false;
-        for record in slice.records() {
+        for record in records {
             let Place::Queue { receipt, .. } = &record.place else { continue };
-            let is_lapsed = self.receipts.held.get(receipt).is_none_or(|held| held.visible_until.is_some_and(|until| until <= now));
+            let is_lapsed = self.held.get(receipt).is_none_or(|held| held.visible_until.is_some_and(|until| until <= now));
             if is_lapsed {
-                self.counts.receipts_lost += u64::from(self.receipts.forget(receipt).is_some());
+                cx.counts.receipts_lost += u64::from(self.forget(receipt).is_some());
                 any = true;
             }
-        }
-        if let Some(chain) = self.chains.get_mut(id) {
-            chain.is_hit |= any;
         }
         any
     }
 
     /// Waiting messages whose visibility has lapsed are another's by now.
-    fn lose_lapsed_waiting(&mut self) {
-        let now = self.now.tick;
-        let is_waiting = |it: &Receipt| self.receipts.held.get(it).is_some_and(|held| matches!(held.stage, Stage::Waiting(_)));
-        let lapsed = self.receipts.lapses.iter().take_while(|(until, _)| *until <= now).map(|(_, it)| it);
+    fn lose_lapsed_waiting(&mut self, cx: &mut Context) {
+        let now = cx.now.tick;
+        let is_waiting = |it: &Receipt| self.held.get(it).is_some_and(|held| matches!(held.stage, Stage::Waiting(_)));
+        let lapsed = self.lapses.iter().take_while(|(until, _)| *until <= now).map(|(_, it)| it);
         let lapsed: Vec<Receipt> = lapsed.filter(|it| is_waiting(it)).cloned().collect();
-        self.lose_receipts(lapsed);
+        let lost = self.lose_receipts(lapsed, cx);
+        self.send_groups_back(&lost.waiting, cx);
+        cx.give_room(&lost.waiting);
     }
 
     /// O-1: these messages come again, so all that wait of their groups go back to their queue, and none overtakes them.
-    pub(crate) fn send_groups_back(&mut self, gone: &[Record]) {
-        let groups: BTreeSet<Bytes> = gone.iter().filter_map(group_of).cloned().collect();
-        self.send_waiting_of_groups_back(&groups);
+    pub(crate) fn send_groups_back(&mut self, gone: &[Record], cx: &mut Context) {
+        let groups: BTreeSet<Bytes> = gone.iter().filter_map(Record::group).cloned().collect();
+        self.send_waiting_of_groups_back(&groups, cx);
     }
 
-    pub(super) fn send_waiting_of_groups_back(&mut self, groups: &BTreeSet<Bytes>) {
+    pub(crate) fn send_waiting_of_groups_back(&mut self, groups: &BTreeSet<Bytes>, cx: &mut Context) {
         if groups.is_empty() {
             return;
         }
-        if self.is_closing() {
-            return self.send_waiting_back();
+        if cx.is_closing() {
+            return self.send_waiting_back(cx);
         }
-        let is_stopped = |it: &Waiting| group_of(&it.record).is_some_and(|group| groups.contains(group));
-        let seqs: Vec<u64> = self.receipts.waiting.iter().filter(|(_, it)| is_stopped(it)).map(|(seq, _)| *seq).collect();
+        let is_stopped = |it: &Waiting| it.record.group().is_some_and(|group| groups.contains(group));
+        let seqs: Vec<u64> = self.waiting.iter().filter(|(_, it)| is_stopped(it)).map(|(seq, _)| *seq).collect();
         let back: Vec<Record> = seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
-        self.send_back(&back);
+        self.send_back(&back, cx);
     }
 
     /// Messages that were not tried are shown to their queue's readers at once.
-    pub(crate) fn send_back(&mut self, records: &[Record]) {
+    pub(crate) fn send_back(&mut self, records: &[Record], cx: &mut Context) {
         self.settle_all(records, Settle::Release);
-        self.give_room(records);
-    }
-
-    /// Messages held, for operators.
-    pub(crate) fn n_messages_waiting(&self) -> usize {
-        self.receipts.waiting.len()
+        cx.give_room(records);
     }
 }

@@ -2,16 +2,15 @@
 
 use std::collections::VecDeque;
 
-use super::group::Counted;
 use crate::action::BatchReason;
 use crate::assemble::bytes_in_batch;
-use crate::chain::ChainId;
-use crate::record::Record;
+use crate::flow::ChainId;
+use crate::former::{Counted, Waiting};
 use crate::time::Tick;
 
 /// The lanes of one track. What changes a lane goes through here, so that the sums are always those of the lanes.
 #[derive(Debug)]
-pub(crate) struct Lanes {
+pub(super) struct Lanes {
     lanes: Vec<Lane>,
     /// The chains that hold any of them, in the order in which they were made.
     holders: Vec<Holder>,
@@ -23,26 +22,18 @@ pub(crate) struct Lanes {
 
 /// One lane: records of some keys, strictly in order.
 #[derive(Debug, Default)]
-pub(crate) struct Lane {
+pub(super) struct Lane {
     waiting: VecDeque<Waiting>,
     waiting_bytes: u64,
     chain: Option<ChainId>,
     /// Set while a fresh batch of it waits for a slot.
-    pub(crate) ready: Option<(Tick, BatchReason)>,
+    pub(super) ready: Option<(Tick, BatchReason)>,
     /// The deadline of its batching window, as the timers know it.
-    pub(crate) window_at: Option<Tick>,
+    pub(super) window_at: Option<Tick>,
     /// What of it is counted in the group, where batches mix tracks.
-    pub(crate) counted: Option<Counted>,
+    pub(super) counted: Option<Counted>,
     /// It stands in the group's line.
-    pub(crate) is_in_line: bool,
-}
-
-/// A record that waits for its batch.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) record: Record,
-    /// When it was read: a batching window counts from its first record.
-    pub(crate) since: Tick,
+    pub(super) is_in_line: bool,
 }
 
 #[derive(Debug)]
@@ -54,63 +45,63 @@ struct Holder {
 }
 
 impl Lanes {
-    pub(crate) fn new(n_lanes: u32) -> Self {
+    pub(super) fn new(n_lanes: u32) -> Self {
         Self { lanes: (0..n_lanes).map(|_| Lane::default()).collect(), holders: Vec::new(), n_waiting: 0, n_held: 0, n_idle: n_lanes }
     }
 
-    pub(crate) fn n_lanes(&self) -> u32 {
+    pub(super) fn n_lanes(&self) -> u32 {
         u32::try_from(self.lanes.len()).expect("lanes were made from a u32")
     }
 
-    pub(crate) fn get(&self, lane: u32) -> Option<&Lane> {
+    pub(super) fn get(&self, lane: u32) -> Option<&Lane> {
         self.lanes.get(lane as usize)
     }
 
-    pub(crate) fn get_mut(&mut self, lane: u32) -> Option<&mut Lane> {
+    pub(super) fn get_mut(&mut self, lane: u32) -> Option<&mut Lane> {
         self.lanes.get_mut(lane as usize)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Lane> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Lane> {
         self.lanes.iter()
     }
 
     /// How many records wait in all of them.
-    pub(crate) fn n_waiting(&self) -> usize {
+    pub(super) fn n_waiting(&self) -> usize {
         self.n_waiting
     }
 
-    pub(crate) fn is_any_held(&self) -> bool {
+    pub(super) fn is_any_held(&self) -> bool {
         self.n_held > 0
     }
 
-    pub(crate) fn is_any_idle(&self) -> bool {
+    pub(super) fn is_any_idle(&self) -> bool {
         self.n_idle > 0
     }
 
     /// Nothing waits and nothing is held.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.n_waiting == 0 && self.n_held == 0
     }
 
     /// The chains that hold any of them, in the order in which they were made.
-    pub(crate) fn chains(&self) -> impl Iterator<Item = ChainId> {
+    pub(super) fn chains(&self) -> impl Iterator<Item = ChainId> {
         self.holders.iter().map(|it| it.id)
     }
 
     /// Those of which a checkpoint must speak.
-    pub(crate) fn told(&self) -> impl Iterator<Item = ChainId> {
+    pub(super) fn told(&self) -> impl Iterator<Item = ChainId> {
         self.holders.iter().filter(|it| it.is_told).map(|it| it.id)
     }
 
     /// From now on a checkpoint must speak of this chain.
-    pub(crate) fn tell(&mut self, id: ChainId) {
+    pub(super) fn tell(&mut self, id: ChainId) {
         if let Ok(at) = self.holder(id) {
             self.holders[at].is_told = true;
         }
     }
 
     /// A record waits in a lane.
-    pub(crate) fn push(&mut self, lane: u32, waiting: Waiting) {
+    pub(super) fn push(&mut self, lane: u32, waiting: Waiting) {
         let unit = &mut self.lanes[lane as usize];
         self.n_idle -= u32::from(unit.is_idle());
         unit.waiting_bytes += bytes_in_batch(&waiting.record);
@@ -119,7 +110,7 @@ impl Lanes {
     }
 
     /// Takes the record that has waited longest in a lane.
-    pub(crate) fn pop(&mut self, lane: u32) -> Option<Waiting> {
+    pub(super) fn pop(&mut self, lane: u32) -> Option<Waiting> {
         let unit = &mut self.lanes[lane as usize];
         let waiting = unit.waiting.pop_front()?;
         unit.waiting_bytes -= bytes_in_batch(&waiting.record);
@@ -129,7 +120,7 @@ impl Lanes {
     }
 
     /// O-2: a chain takes a lane that no other has. Of a track that was stopped there is none.
-    pub(crate) fn hold(&mut self, lane: u32, id: ChainId) {
+    pub(super) fn hold(&mut self, lane: u32, id: ChainId) {
         let Some(unit) = self.lanes.get_mut(lane as usize) else { return };
         crate::rule!(O2, unit.chain.is_none());
         self.n_idle -= u32::from(unit.is_idle());
@@ -142,7 +133,7 @@ impl Lanes {
     }
 
     /// A chain lets go of a lane.
-    pub(crate) fn free(&mut self, lane: u32, id: ChainId) {
+    pub(super) fn free(&mut self, lane: u32, id: ChainId) {
         let Some(unit) = self.lanes.get_mut(lane as usize) else { return };
         debug_assert!(unit.chain == Some(id), "a lane is let go of by the chain that holds it");
         unit.chain = None;
@@ -161,7 +152,7 @@ impl Lanes {
     }
 
     /// All that waits, lane by lane; the lanes are as new, as many as are wanted now.
-    pub(crate) fn replace(&mut self, n_lanes: u32) -> Vec<Lane> {
+    pub(super) fn replace(&mut self, n_lanes: u32) -> Vec<Lane> {
         std::mem::replace(self, Self::new(n_lanes)).lanes
     }
 }
@@ -171,23 +162,23 @@ impl Lane {
         self.waiting.is_empty() && self.chain.is_none()
     }
 
-    pub(crate) fn chain(&self) -> Option<ChainId> {
+    pub(super) fn chain(&self) -> Option<ChainId> {
         self.chain
     }
 
-    pub(crate) fn first(&self) -> Option<&Waiting> {
+    pub(super) fn first(&self) -> Option<&Waiting> {
         self.waiting.front()
     }
 
-    pub(crate) fn n_waiting(&self) -> usize {
+    pub(super) fn n_waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    pub(crate) fn waiting_bytes(&self) -> u64 {
+    pub(super) fn waiting_bytes(&self) -> u64 {
         self.waiting_bytes
     }
 
-    pub(crate) fn into_waiting(self) -> VecDeque<Waiting> {
+    pub(super) fn into_waiting(self) -> VecDeque<Waiting> {
         self.waiting
     }
 }

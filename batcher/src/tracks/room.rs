@@ -40,70 +40,72 @@ impl Room {
     }
 }
 
-impl Machine {
+impl Tracks {
     /// A track waits for memory, since it first did.
-    pub(super) fn wait_for_room(&mut self, idx: TrackIdx, since: Tick) {
-        let is_empty = self.tracks.by_idx.get(idx).is_some_and(|track| track.lanes.is_empty());
-        self.tracks.room.wait(idx, since, is_empty);
-        self.choose_guest();
+    pub(super) fn wait_for_room(&mut self, idx: TrackIdx, since: Tick, runs: &Runs, cx: &mut Context) {
+        let is_empty = self.by_idx.get(idx).is_some_and(|track| track.lanes.is_empty());
+        self.room.wait(idx, since, is_empty);
+        self.choose_guest(runs, cx);
     }
 
     /// S-2: those that hold all of the memory, and may hold it for ever, stop no other: one track at a time that holds nothing may read a
     /// little beyond the limit, when it has waited a second, by turns.
-    pub(crate) fn choose_guest(&mut self) {
-        if self.is_closing() || self.is_guest_busy() {
+    pub(crate) fn choose_guest(&mut self, runs: &Runs, cx: &mut Context) {
+        if cx.is_closing() || self.is_guest_busy(runs) {
             return;
         }
-        while let Some((since, idx)) = self.tracks.room.empty.first().copied() {
-            if !self.tracks.by_idx.get(idx).is_some_and(|track| track.may_read() && track.lanes.is_empty()) {
-                self.tracks.room.empty.remove(&(since, idx));
+        while let Some((since, idx)) = self.room.empty.first().copied() {
+            if !self.by_idx.get(idx).is_some_and(|track| track.may_read() && track.lanes.is_empty()) {
+                self.room.empty.remove(&(since, idx));
                 continue;
             }
             let at = since.after(STARVED_MAX);
-            if at > self.now.tick {
-                self.timers.set(Timer::Guest, Some(at));
+            if at > cx.now.tick {
+                cx.timers.set(Timer::Guest, Some(at));
             } else {
-                self.tracks.room.forget(idx);
-                self.tracks.room.guest = Some(idx);
-                self.send_read(idx, GUEST_WAIT_MAX);
+                self.room.forget(idx);
+                self.room.guest = Some(idx);
+                self.send_read(idx, GUEST_WAIT_MAX, cx);
             }
             return;
         }
     }
 
     /// Whether the one that read last although there was no room still has what it read.
-    fn is_guest_busy(&self) -> bool {
-        let Some(idx) = self.tracks.room.guest else { return false };
-        let Some(guest) = self.tracks.by_idx.get(idx) else { return false };
+    fn is_guest_busy(&self, runs: &Runs) -> bool {
+        let Some(idx) = self.room.guest else { return false };
+        let Some(guest) = self.by_idx.get(idx) else { return false };
         // One that fails itself keeps what it has and makes place.
-        let is_busy = !guest.lanes.is_empty() && !self.is_any_in_retry(idx);
+        let is_busy = !guest.lanes.is_empty() && !self.is_any_in_retry(idx, runs);
         guest.is_active() && (is_busy || matches!(guest.reading, Reading::Open(_)))
     }
 
     /// Gives room back; tracks that waited for it read again.
-    pub(crate) fn give_room(&mut self, records: &[Record]) {
-        let bytes: u64 = records.iter().map(Record::held_bytes).sum();
-        // N-1: nothing is given back that was not held.
-        crate::rule!(N1, bytes <= self.held_bytes);
-        self.held_bytes = self.held_bytes.saturating_sub(bytes);
-        if self.held_bytes < self.plan.held_bytes_max {
-            self.tracks.room.guest = None;
-            self.wake_starved();
+    pub(crate) fn give_room(&mut self, records: &[Record], runs: &Runs, cx: &mut Context) {
+        cx.give_room(records);
+        self.handle_room(runs, cx);
+    }
+
+    /// Room was given back.
+    pub(crate) fn handle_room(&mut self, runs: &Runs, cx: &mut Context) {
+        if cx.held_bytes < cx.plan.held_bytes_max {
+            self.room.guest = None;
+            self.wake_starved(runs, cx);
         }
     }
 
     /// Time is over for who waits for memory: there is some again, or one may read without.
-    pub(crate) fn look_at_room(&mut self) {
-        if self.held_bytes < self.plan.held_bytes_max { self.wake_starved() } else { self.choose_guest() }
+    pub(crate) fn look_at_room(&mut self, runs: &Runs, cx: &mut Context) {
+        if cx.held_bytes < cx.plan.held_bytes_max { self.wake_starved(runs, cx) } else { self.choose_guest(runs, cx) }
     }
 
-    fn wake_starved(&mut self) {
-        let room = &self.tracks.room;
+    fn wake_starved(&mut self, runs: &Runs, cx: &mut Context) {
+        let room = &self.room;
         let mut woken: Vec<TrackIdx> = room.by_age.iter().take(WOKEN_MAX).map(|(_, idx)| *idx).collect();
         if room.by_age.len() > WOKEN_MAX {
-            self.timers.set(Timer::Guest, Some(self.now.tick));
+            cx.timers.set(Timer::Guest, Some(cx.now.tick));
         }
         woken.sort_unstable();
-        woken.into_iter().for_each(|idx| self.order_read(idx));
+        woken.into_iter().for_each(|idx| self.order_read(idx, runs, cx));
     }
 }

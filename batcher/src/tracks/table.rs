@@ -5,18 +5,18 @@ use crate::record::TrackIdx;
 
 /// Tracks by their number.
 #[derive(Debug, Default)]
-pub(crate) struct Table(Vec<Option<Box<Track>>>);
+pub(super) struct Table(Vec<Option<Box<Track>>>);
 
 impl Table {
-    pub(crate) fn get(&self, idx: TrackIdx) -> Option<&Track> {
+    pub(super) fn get(&self, idx: TrackIdx) -> Option<&Track> {
         self.0.get(idx.0 as usize)?.as_deref()
     }
 
-    pub(crate) fn get_mut(&mut self, idx: TrackIdx) -> Option<&mut Track> {
+    pub(super) fn get_mut(&mut self, idx: TrackIdx) -> Option<&mut Track> {
         self.0.get_mut(idx.0 as usize)?.as_deref_mut()
     }
 
-    pub(crate) fn insert(&mut self, idx: TrackIdx, track: Track) {
+    pub(super) fn insert(&mut self, idx: TrackIdx, track: Track) {
         let at = idx.0 as usize;
         if self.0.len() <= at {
             self.0.resize_with(at + 1, || None);
@@ -25,7 +25,7 @@ impl Table {
     }
 
     /// In the order of their numbers.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (TrackIdx, &Track)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (TrackIdx, &Track)> {
         (0u32..).zip(&self.0).filter_map(|(at, track)| Some((TrackIdx(at), track.as_deref()?)))
     }
 }

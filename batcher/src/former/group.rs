@@ -22,7 +22,7 @@ pub(crate) struct Counted {
 
 /// All lanes that could start now, with running sums.
 #[derive(Debug, Default)]
-pub(crate) struct Group {
+pub(super) struct Group {
     /// Lanes in the order in which they came to have something that could start; entries that have nothing any more are skipped.
     line: VecDeque<(TrackIdx, u32)>,
     /// The same by the age of their first records, where a window makes a difference.

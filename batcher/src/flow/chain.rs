@@ -8,45 +8,45 @@ use crate::action::{AttemptId, BatchReason, NoticeId};
 use crate::attempt::{Limits, NotReached, Slice, Told, Tried};
 use crate::checkpoint::OpenSlice;
 use crate::fault::Fault;
-use crate::record::{OrderKey, Place, Record, TrackIdx};
+use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
 
 /// Names a chain; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ChainId {
-    pub(crate) number: u64,
-    pub(crate) slot: u32,
+    pub(super) number: u64,
+    pub(super) slot: u32,
 }
 
 /// What is left of one batch.
 #[derive(Debug)]
-pub(crate) struct Chain {
-    pub(crate) steps: VecDeque<Step>,
-    pub(crate) status: Status,
-    pub(crate) limits: Limits,
-    pub(crate) holds: Vec<Hold>,
+pub(super) struct Chain {
+    pub(super) steps: VecDeque<Step>,
+    pub(super) status: Status,
+    pub(super) limits: Limits,
+    pub(super) holds: Vec<Hold>,
     /// A track or a receipt of it was lost: what it has of them must be looked for.
-    pub(crate) is_hit: bool,
+    pub(super) is_hit: bool,
     /// Tracks that were lost while it was out; what it has of them is not theirs any more, even where they came back.
-    pub(crate) lost: BTreeSet<TrackIdx>,
+    pub(super) lost: BTreeSet<TrackIdx>,
     /// Groups of which a message was lost while the first step was out: unless that step ends them, they go back.
-    pub(crate) stopped: BTreeSet<Bytes>,
+    pub(super) stopped: BTreeSet<Bytes>,
     /// Its first failure, for people.
-    pub(crate) failing_since: Option<Tick>,
+    pub(super) failing_since: Option<Tick>,
     /// The function was not reached by its last attempt; so for people while a step of that attempt is left.
-    pub(crate) not_reached: Option<(NotReached, Tick, Fault)>,
+    pub(super) not_reached: Option<(NotReached, Tick, Fault)>,
 }
 
 /// One thing to do for a chain; the first must be done before the next.
 #[derive(Debug)]
-pub(crate) struct Step {
-    pub(crate) what: What,
+pub(super) struct Step {
+    pub(super) what: What,
     /// The machine's count of changes when this step came to be: it may go on when a checkpoint with this count is durable.
-    pub(crate) mark: u64,
+    pub(super) mark: u64,
 }
 
 #[derive(Debug)]
-pub(crate) enum What {
+pub(super) enum What {
     /// A slice of a former life whose records are being read again.
     Filling(Filling),
     /// To be tried.
@@ -57,16 +57,16 @@ pub(crate) enum What {
 
 /// A slice of a former life whose records are being read again.
 #[derive(Debug)]
-pub(crate) struct Filling {
-    pub(crate) track: TrackIdx,
-    pub(crate) slice: OpenSlice,
-    pub(crate) not_before: Tick,
-    pub(crate) records: Vec<Record>,
+pub(super) struct Filling {
+    pub(super) track: TrackIdx,
+    pub(super) slice: OpenSlice,
+    pub(super) not_before: Tick,
+    pub(super) records: Vec<Record>,
 }
 
 /// What the first step of a chain waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Status {
+pub(super) enum Status {
     /// Not looked at yet.
     New,
     /// For the records of a former life.
@@ -95,7 +95,7 @@ pub(crate) enum Hold {
 }
 
 impl Chain {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
             steps: VecDeque::new(),
             status: Status::New,
@@ -110,12 +110,12 @@ impl Chain {
     }
 
     /// Whether records of a former life are still missing.
-    pub(crate) fn is_filling(&self) -> bool {
+    pub(super) fn is_filling(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.what, What::Filling(_)))
     }
 
     /// The tracks of which it holds lanes, each once.
-    pub(crate) fn tracks(&self) -> Vec<TrackIdx> {
+    pub(super) fn tracks(&self) -> Vec<TrackIdx> {
         let lanes = self.holds.iter().filter_map(|hold| if let Hold::Lane(idx, _) = hold { Some(*idx) } else { None });
         let mut tracks: Vec<TrackIdx> = lanes.collect();
         tracks.sort_unstable();
@@ -124,12 +124,12 @@ impl Chain {
     }
 
     /// The records of all its steps.
-    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
         self.steps.iter().flat_map(Step::records)
     }
 
     /// Takes the records that match out of its steps, in order; a step that has none left is gone.
-    pub(crate) fn take_records(&mut self, mut matches: impl FnMut(&Record) -> bool) -> Vec<Record> {
+    pub(super) fn take_records(&mut self, mut matches: impl FnMut(&Record) -> bool) -> Vec<Record> {
         let mut taken = Vec::new();
         for step in &mut self.steps {
             let (out, kept): (Vec<Record>, Vec<Record>) = step.records().iter().cloned().partition(&mut matches);
@@ -148,34 +148,34 @@ impl Chain {
     }
 
     /// Whether a record of it is of a track that was lost.
-    pub(crate) fn has_lost(&self, record: &Record) -> bool {
+    pub(super) fn has_lost(&self, record: &Record) -> bool {
         matches!(record.place, Place::Track(idx, _) if self.lost.contains(&idx))
     }
 
     /// Whether its first step is with the function or the destination.
-    pub(crate) fn is_out(&self) -> bool {
+    pub(super) fn is_out(&self) -> bool {
         matches!(self.status, Status::InFlight { .. } | Status::Delivering { .. })
     }
 
     /// How many of its records, the first ones, are with the function or the destination.
-    pub(crate) fn n_out(&self) -> usize {
+    pub(super) fn n_out(&self) -> usize {
         self.steps.front().filter(|_| self.is_out()).map_or(0, |step| step.records().len())
     }
 
     /// Whether its first step was refused and waits to be told of again, whatever became of the other records.
-    pub(crate) fn waits_after_refusal(&self) -> bool {
+    pub(super) fn waits_after_refusal(&self) -> bool {
         let is_refused = matches!(self.steps.front(), Some(Step { what: What::Tell(told), .. }) if told.n_refused > 0);
         is_refused && matches!(self.status, Status::Redeliver { .. })
     }
 
     /// Why and since when the function is not reached; `None` once nothing is left that was to reach it.
-    pub(crate) fn not_reached(&self) -> Option<&(NotReached, Tick, Fault)> {
+    pub(super) fn not_reached(&self) -> Option<&(NotReached, Tick, Fault)> {
         let is_it = |step: &Step| matches!(&step.what, What::Try(tried) if tried.why == BatchReason::NotReached);
         self.not_reached.as_ref().filter(|_| self.steps.iter().any(is_it))
     }
 
     /// Whether anything of it was tried or given up, so that order on its lanes depends on a memory of it.
-    pub(crate) fn is_in_retry(&self) -> bool {
+    pub(super) fn is_in_retry(&self) -> bool {
         self.steps.iter().any(|step| match &step.what {
             What::Filling(_) | What::Tell(_) => true,
             What::Try(tried) => tried.n_failures > 0 || self.failing_since.is_some(),
@@ -185,7 +185,7 @@ impl Chain {
 
 impl Step {
     /// Takes the records that match out of this step, as a step of the same kind and counts; `None` when there are none.
-    pub(crate) fn take_part(&mut self, matches: impl Fn(&Record) -> bool) -> Option<Self> {
+    pub(super) fn take_part(&mut self, matches: impl Fn(&Record) -> bool) -> Option<Self> {
         let (out, kept): (Vec<Record>, Vec<Record>) = self.records().iter().cloned().partition(matches);
         if out.is_empty() {
             return None;
@@ -204,19 +204,19 @@ impl Step {
         Some(Self { what, mark: self.mark })
     }
 
-    pub(crate) fn records(&self) -> &[Record] {
+    /// Whether it is a slice of a former life with this place in it.
+    pub(super) fn waits_for(&self, idx: TrackIdx, lane: u32, position: &Position) -> bool {
+        match &self.what {
+            What::Filling(it) => it.track == idx && it.slice.lane == lane && it.slice.first <= *position && *position <= it.slice.last,
+            What::Try(_) | What::Tell(_) => false,
+        }
+    }
+
+    pub(super) fn records(&self) -> &[Record] {
         match &self.what {
             What::Filling(filling) => &filling.records,
             What::Try(tried) => tried.slice.records(),
             What::Tell(told) => told.slice.records(),
         }
-    }
-}
-
-/// The group that orders a message; `None` for one that nothing orders.
-pub(crate) fn group_of(record: &Record) -> Option<&Bytes> {
-    match (&record.place, &record.key) {
-        (Place::Queue { .. }, OrderKey::Key(key)) => Some(key),
-        (Place::Queue { .. }, OrderKey::Free) | (Place::Track(..), _) => None,
     }
 }

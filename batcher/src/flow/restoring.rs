@@ -1,0 +1,60 @@
+//! What a former life left open of a track: chains whose records must be read again.
+
+use std::time::Duration;
+
+use super::*;
+use crate::checkpoint::OpenSlice;
+use crate::time::{Now, UnixMillis};
+
+impl Runs {
+    /// What was left open of a track is to be tried or told of again, once its records were read again.
+    pub(crate) fn restore(&mut self, idx: TrackIdx, slices: Vec<OpenSlice>, books: &mut Books) {
+        for slice in slices {
+            self.restore_slice(idx, slice, books);
+        }
+        if books.tracks.is_active(idx) {
+            for id in books.tracks.chains_of(idx) {
+                self.advance(id, books);
+            }
+        }
+    }
+
+    /// A record of a former life came again.
+    pub(super) fn refill(&mut self, id: ChainId, lane: u32, record: Record) {
+        let (Some(chain), Place::Track(idx, position)) = (self.chains.get_mut(id), &record.place) else { return };
+        let step = chain.steps.iter_mut().find(|step| step.waits_for(*idx, lane, position));
+        if let Some(Step { what: What::Filling(filling), .. }) = step {
+            filling.records.push(record);
+        }
+    }
+
+    fn restore_slice(&mut self, idx: TrackIdx, slice: OpenSlice, books: &mut Books) {
+        let not_before = books.cx.now.tick.after(delay_until(slice.not_before, books.cx.now));
+        let lane = slice.lane;
+        let limits = Limits {
+            retries_max: slice.retries_max,
+            record_age_max: slice.record_age_max_ms.map(Duration::from_millis),
+            bisect: slice.bisect,
+            ..Limits::of(&books.cx.plan.retry)
+        };
+        let Some(held) = books.tracks.holder(idx, lane) else { return };
+        let id = match held {
+            Some(id) => id,
+            None => {
+                let mut chain = Chain::new(limits);
+                chain.failing_since = Some(books.cx.now.tick);
+                chain.holds.push(Hold::Lane(idx, lane));
+                let id = self.add_chain(chain, books);
+                books.tracks.refill(idx, lane, id);
+                id
+            }
+        };
+        let what = What::Filling(Filling { track: idx, slice, not_before, records: Vec::new() });
+        self.chains.get_mut(id).expect("a lane's chain exists").steps.push_back(Step { what, mark: 0 });
+    }
+}
+
+/// What is left of a delay that was kept as wall-clock time; a clock that jumped stretches it to the longest backoff at most.
+fn delay_until(not_before: UnixMillis, now: Now) -> Duration {
+    now.unix.age(not_before).min(crate::backoff::DELAY_MAX)
+}

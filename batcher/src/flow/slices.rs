@@ -1,0 +1,110 @@
+//! What a checkpoint says of a chain: the slices of it that are open on one track.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::checkpoint::{GivenUp, OpenSlice};
+use crate::context::Context;
+use crate::lanes::lane_of;
+use crate::record::Position;
+use crate::time::UnixMillis;
+
+/// The track that a checkpoint is of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Its {
+    pub(crate) idx: TrackIdx,
+    pub(crate) n_lanes: u32,
+}
+
+impl Runs {
+    /// Adds what a chain leaves open on a track.
+    pub(crate) fn open_slices(&self, id: ChainId, its: Its, cx: &Context, out: &mut Vec<OpenSlice>) {
+        let Some(chain) = self.chains.get(id) else { return };
+        let places = (chain.steps.len() > 1).then(|| places_of(chain, its));
+        for step in &chain.steps {
+            open_slices_of(chain, step, its, places.as_ref(), cx, out);
+        }
+    }
+}
+
+/// Where the records of a chain stand on the lanes of a track, in reading order.
+fn places_of<'a>(chain: &'a Chain, its: Its) -> BTreeMap<u32, Vec<&'a Position>> {
+    let mut places: BTreeMap<u32, Vec<&Position>> = BTreeMap::new();
+    for record in chain.records() {
+        if let Some((lane, position)) = lane_on(record, its) {
+            places.entry(lane).or_default().push(position);
+        }
+    }
+    places.values_mut().for_each(|places| places.sort_unstable());
+    places
+}
+
+/// The lane and position of a record on this track; `None` on any other.
+fn lane_on<'a>(record: &'a Record, its: Its) -> Option<(u32, &'a Position)> {
+    let Place::Track(idx, position) = &record.place else { return None };
+    (*idx == its.idx).then(|| (lane_of(&record.key, position, its.n_lanes), position))
+}
+
+/// What a step leaves open on this track. A slice holds all that is open from its first to its last record on its lane: where records of
+/// another step stand between, as with records that were too old among others that were not, it is written in parts.
+fn open_slices_of(
+    chain: &Chain,
+    step: &Step,
+    its: Its,
+    places: Option<&BTreeMap<u32, Vec<&Position>>>,
+    cx: &Context,
+    out: &mut Vec<OpenSlice>,
+) {
+    let (slice, n_failures, n_invokes, not_before, given_up) = match &step.what {
+        What::Filling(filling) if filling.track == its.idx => {
+            out.push(filling.slice.clone());
+            return;
+        }
+        What::Filling(_) => return,
+        What::Try(tried) if tried.n_invokes == 0 => return,
+        What::Try(tried) => (&tried.slice, tried.n_failures, tried.n_invokes, tried.not_before, None),
+        What::Tell(told) => {
+            let reply = told.reply.clone().map(|reply| crate::attempt::Reply { payload: None, ..reply });
+            (&told.slice, 0, told.n_invokes, Tick::default(), Some(GivenUp { condition: told.condition, reply }))
+        }
+    };
+    let wait = cx.now.tick.until(not_before);
+    let not_before = UnixMillis(cx.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
+    let parts = parts_of(slice, chain, its, places).into_iter();
+    out.extend(parts.map(|(lane, first, last)| OpenSlice {
+        lane,
+        first,
+        last,
+        n_failures,
+        n_invokes,
+        not_before,
+        retries_max: chain.limits.retries_max,
+        record_age_max_ms: chain.limits.record_age_max.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        bisect: chain.limits.bisect,
+        given_up: given_up.clone(),
+    }));
+}
+
+/// The lanes of a slice on this track, and from where to where it stands on each.
+fn parts_of(slice: &Slice, chain: &Chain, its: Its, places: Option<&BTreeMap<u32, Vec<&Position>>>) -> Vec<(u32, Position, Position)> {
+    if let (None, true, [Hold::Lane(_, lane)]) = (places, chain.lost.is_empty(), chain.holds.as_slice())
+        && let Some(first) = slice.records().first().and_then(Record::position)
+        && let Some(last) = slice.records().last().and_then(Record::position)
+    {
+        return vec![(*lane, first.clone(), last.clone())];
+    }
+    let mut parts: BTreeMap<u32, Vec<(Position, Position)>> = BTreeMap::new();
+    for (lane, position) in slice.records().iter().filter_map(|record| lane_on(record, its)) {
+        let is_next = |last: &Position| {
+            let places = places.and_then(|places| places.get(&lane));
+            places.is_none_or(|places| places.get(places.partition_point(|it| *it <= last)).is_none_or(|next| *next == position))
+        };
+        let parts = parts.entry(lane).or_default();
+        match parts.last_mut() {
+            Some((_, last)) if is_next(last) => *last = position.clone(),
+            Some(_) | None => parts.push((position.clone(), position.clone())),
+        }
+    }
+    let parts = parts.into_iter().flat_map(|(lane, parts)| parts.into_iter().map(move |(first, last)| (lane, first, last)));
+    parts.collect()
+}

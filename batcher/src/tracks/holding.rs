@@ -1,0 +1,77 @@
+//! Which chain holds which lane, and which of them a checkpoint speaks of or lets go on.
+
+use super::*;
+
+impl Tracks {
+    /// A batch that was taken is a chain from now on, which holds its lanes.
+    pub(crate) fn hold_batch(&mut self, id: ChainId, holds: &[Hold], is_oversize: bool, runs: &Runs, cx: &mut Context) {
+        let lanes = || holds.iter().filter_map(|hold| if let Hold::Lane(idx, lane) = hold { Some((*idx, *lane)) } else { None });
+        for (idx, lane) in lanes() {
+            let track = self.by_idx.get_mut(idx).expect("records were taken from it");
+            track.lanes.hold(lane, id);
+            track.is_dirty |= is_oversize;
+            if is_oversize {
+                track.lanes.tell(id);
+            }
+        }
+        // All lanes are held before any track goes on.
+        for (idx, lane) in lanes() {
+            self.touch_lane(idx, lane, runs, cx);
+            self.pump_track(idx, runs, cx);
+        }
+    }
+
+    /// A chain of a former life has a lane; its records are to be read again.
+    pub(crate) fn refill(&mut self, idx: TrackIdx, lane: u32, id: ChainId) {
+        let track = self.by_idx.get_mut(idx).expect("it was assigned");
+        track.lanes.hold(lane, id);
+        track.lanes.tell(id);
+        track.refilling.push(id);
+    }
+
+    /// The chains that hold lanes of a track.
+    pub(crate) fn chains_of(&self, idx: TrackIdx) -> Vec<ChainId> {
+        self.by_idx.get(idx).map_or_else(Vec::new, |track| track.lanes.chains().collect())
+    }
+
+    /// The chain that holds a lane; `None` when there is no such lane.
+    pub(crate) fn holder(&self, idx: TrackIdx, lane: u32) -> Option<Option<ChainId>> {
+        Some(self.by_idx.get(idx)?.lanes.get(lane)?.chain())
+    }
+
+    /// From now on the checkpoints of a track speak of a chain.
+    pub(crate) fn tell(&mut self, idx: TrackIdx, id: ChainId) {
+        if let Some(track) = self.by_idx.get_mut(idx) {
+            track.lanes.tell(id);
+        }
+    }
+
+    /// A chain goes on once a commit of the track is durable.
+    pub(crate) fn wait_for_commit(&mut self, idx: TrackIdx, id: ChainId) {
+        if let Some(track) = self.by_idx.get_mut(idx) {
+            track.wait_for_commit(id);
+        }
+    }
+
+    /// Whether a change is in a durable checkpoint. A track that is not ours any more keeps nothing waiting.
+    pub(crate) fn is_durable(&self, idx: TrackIdx, mark: u64) -> bool {
+        self.by_idx.get(idx).is_none_or(|track| !track.is_active() || track.committing.durable >= mark)
+    }
+
+    /// A chain lets go of a lane.
+    pub(crate) fn free_lane(&mut self, idx: TrackIdx, lane: u32, id: ChainId, runs: &Runs, cx: &mut Context) {
+        if let Some(track) = self.by_idx.get_mut(idx) {
+            track.lanes.free(lane, id);
+        }
+        self.pump_track(idx, runs, cx);
+        self.touch_lane(idx, lane, runs, cx);
+    }
+
+    /// O-2: a lane goes from one chain to the other.
+    pub(crate) fn pass_lane(&mut self, idx: TrackIdx, lane: u32, from: ChainId, to: ChainId) {
+        if let Some(track) = self.by_idx.get_mut(idx) {
+            track.lanes.free(lane, from);
+            track.lanes.hold(lane, to);
+        }
+    }
+}
