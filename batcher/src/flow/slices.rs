@@ -28,7 +28,7 @@ impl Runs {
 }
 
 /// Where the records of a chain stand on the lanes of a track, in reading order.
-fn places_of<'a>(chain: &'a Chain, its: Its) -> BTreeMap<u32, Vec<&'a Position>> {
+fn places_of(chain: &Chain, its: Its) -> BTreeMap<u32, Vec<&Position>> {
     let mut places: BTreeMap<u32, Vec<&Position>> = BTreeMap::new();
     for record in chain.records() {
         if let Some((lane, position)) = lane_on(record, its) {
@@ -40,7 +40,7 @@ fn places_of<'a>(chain: &'a Chain, its: Its) -> BTreeMap<u32, Vec<&'a Position>>
 }
 
 /// The lane and position of a record on this track; `None` on any other.
-fn lane_on<'a>(record: &'a Record, its: Its) -> Option<(u32, &'a Position)> {
+fn lane_on(record: &Record, its: Its) -> Option<(u32, &Position)> {
     let Place::Track(idx, position) = &record.place else { return None };
     (*idx == its.idx).then(|| (lane_of(&record.key, position, its.n_lanes), position))
 }
