@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::*;
-use forebay_config::{BatchPlan, Redelivery, RetryPlan};
 
 /// One kind of work.
 struct Row {
@@ -262,6 +261,7 @@ fn plan(row: &Row) -> Plan {
         envelope_bytes: 14,
         mixes_tracks: row.mixes_tracks,
         concurrency_max: None,
+        rate: None,
         has_destination: false,
         held_bytes_max: 4 << 30,
         ahead_max: 1_000_000,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_config::{Redelivery, RetryPlan};
 
 use crate::action::BatchReason;
 use crate::fault::Fault;
+use crate::plan::{Redelivery, RetryPlan};
 use crate::record::{OrderKey, Place, Record, RecordId};
 use crate::time::Tick;
 

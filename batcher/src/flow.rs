@@ -15,13 +15,12 @@ mod slices;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use forebay_config::Redelivery;
-
 use crate::action::*;
-use crate::attempt::{Condition, Limits, Next, Outcome, Slice, Then, Told, Tried, n_named, next};
+use crate::attempt::{Condition, Limits, Next, NotReached, Outcome, Slice, Then, Told, Tried, n_named, next};
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::books::Books;
 use crate::former::{Batch, Ready};
+use crate::plan::Redelivery;
 use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
 use crate::timers::Timer;

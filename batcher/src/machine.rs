@@ -79,8 +79,8 @@ impl Machine {
     }
 
     fn next_attempt(&mut self) -> Option<Attempt> {
-        // C-1: nothing new begins after a close.
-        while !self.books.cx.is_closing() {
+        // C-1: nothing new begins after a close. G-2: nor before the rate limit lets it.
+        while !self.books.cx.is_closing() && self.books.cx.rate_opens().is_none() {
             let Books { tracks, receipts, cx } = &mut self.books;
             let batch = match cx.former.next() {
                 Some(Ready::Chain(id)) => {
@@ -189,7 +189,7 @@ impl Machine {
             Timer::Guest => tracks.look_at_room(&self.runs, cx),
             Timer::Visibility => receipts.extend_due(cx),
             Timer::Resettle => receipts.resettle(),
-            Timer::QueueWindow | Timer::Rereceive => {}
+            Timer::QueueWindow | Timer::Rereceive | Timer::Rate => {}
             Timer::Close => self.abandon(),
             Timer::CloseTrack(track) => self.let_go(track),
         }
@@ -264,7 +264,7 @@ impl Machine {
             return Some(action);
         }
         let n_pool = receipts.n_batches(cx);
-        cx.former.want(n_pool, cx.is_closing(), &cx.plan).map(Action::Want)
+        cx.want(n_pool).map(Action::Want)
     }
 
     /// When to call `handle_timeout`, and why.
@@ -293,7 +293,8 @@ impl Machine {
     /// Why nothing is happening on this track, or what is. A queue answers for every `TrackIdx`.
     pub fn state(&self, track: TrackIdx) -> TrackState {
         let Books { tracks, receipts, cx } = &self.books;
-        if cx.plan.queue.is_some() { receipts.state(&self.runs, cx) } else { tracks.state(track, &self.runs, cx) }
+        let state = if cx.plan.queue.is_some() { receipts.state(&self.runs, cx) } else { tracks.state(track, &self.runs, cx) };
+        cx.told_with_rate(state)
     }
 
     /// The receives of the queue; `None` for tracks.

@@ -1,8 +1,9 @@
-//! All limits that a machine obeys: the mapping's own and those of its source, function and process.
+//! All limits that a machine obeys: the mapping's own and those of its source, function and process. `config`'s types end here.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
-use forebay_config::{BatchPlan, RetryPlan, WindowPlan};
+use forebay_config as config;
 
 /// All limits that a machine obeys. The shell makes one from a `Mapping`, its source and its function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Plan {
     pub mixes_tracks: bool,
     /// Invocations of this mapping that may run at once: the least of its own limit and its function's, where known.
     pub concurrency_max: Option<NonZeroU32>,
+    /// How much may be started in a second; `None` for as much as there are slots for.
+    pub rate: Option<RatePlan>,
     /// Whether given-up records have a destination; without one they are discarded and counted.
     pub has_destination: bool,
     /// Bytes of records that this mapping may hold in memory.
@@ -35,17 +38,141 @@ pub struct Plan {
     pub queue: Option<QueuePlan>,
 }
 
+/// When a batch closes: at the first of these limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchPlan {
+    /// The most records in one batch.
+    pub records_max: NonZeroU32,
+    /// The most bytes of one event, envelope included.
+    pub bytes_max: u64,
+    /// How long a batch may wait for more records, counted from its first one; zero sends what one read brought.
+    pub window: Duration,
+}
+
+/// What follows a failed attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPlan {
+    /// Retries after the first attempt; `None` retries without end.
+    pub retries_max: Option<u32>,
+    /// A record older than this is given up before it is tried; `None` never.
+    pub record_age_max: Option<Duration>,
+    /// Halve a failed batch before retrying it.
+    pub bisect: bool,
+    /// Read `batchItemFailures` in the function's answer.
+    pub partial_responses: bool,
+    /// Who brings a failed record back.
+    pub redelivery: Redelivery,
+    /// Refusals of a destination after which its records are dropped and counted; `None` never drops.
+    pub drop_after_destination_failures: Option<NonZeroU32>,
+    /// Queues with groups: treat later messages of a group as failed when an earlier one failed.
+    pub stop_group_at_first_failure: bool,
+}
+
+/// Who brings a failed record back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redelivery {
+    /// We keep it and try again.
+    ByUs,
+    /// Its queue hands it out again after its visibility has lapsed.
+    BySource,
+}
+
+/// Tumbling windows with a state that the function carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowPlan {
+    /// Length of one window.
+    pub tumbling: Duration,
+}
+
+/// How much may be started in a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RatePlan {
+    /// What is counted.
+    pub unit: RateUnit,
+    /// So many in a second, once the rate has grown.
+    pub per_second: NonZeroU32,
+    /// How long it grows from a tenth to all of it, after a start and after the function was throttled; zero for at once.
+    pub ramp: Duration,
+}
+
+/// What a rate counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateUnit {
+    /// Records of the batches that start.
+    Records,
+    /// Attempts that start.
+    Invocations,
+}
+
+impl From<&config::RatePlan> for RatePlan {
+    fn from(plan: &config::RatePlan) -> Self {
+        let config::RatePlan { unit, per_second, ramp } = *plan;
+        let unit = match unit {
+            config::RateUnit::Records => RateUnit::Records,
+            config::RateUnit::Invocations => RateUnit::Invocations,
+        };
+        Self { unit, per_second, ramp }
+    }
+}
+
+impl From<&config::BatchPlan> for BatchPlan {
+    fn from(plan: &config::BatchPlan) -> Self {
+        let config::BatchPlan { records_max, bytes_max, window } = plan.clone();
+        Self { records_max, bytes_max, window }
+    }
+}
+
+impl From<&config::RetryPlan> for RetryPlan {
+    fn from(plan: &config::RetryPlan) -> Self {
+        // Every member by name: one that config gets and the core does not know is an error here.
+        let config::RetryPlan {
+            retries_max,
+            record_age_max,
+            bisect,
+            partial_responses,
+            redelivery,
+            drop_after_destination_failures,
+            stop_group_at_first_failure,
+        } = plan.clone();
+        Self {
+            retries_max,
+            record_age_max,
+            bisect,
+            partial_responses,
+            redelivery: redelivery.into(),
+            drop_after_destination_failures,
+            stop_group_at_first_failure,
+        }
+    }
+}
+
+impl From<config::Redelivery> for Redelivery {
+    fn from(redelivery: config::Redelivery) -> Self {
+        match redelivery {
+            config::Redelivery::ByUs => Self::ByUs,
+            config::Redelivery::BySource => Self::BySource,
+        }
+    }
+}
+
+impl From<&config::WindowPlan> for WindowPlan {
+    fn from(plan: &config::WindowPlan) -> Self {
+        let config::WindowPlan { tumbling } = *plan;
+        Self { tumbling }
+    }
+}
+
 /// How a queue is received from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuePlan {
     /// The most messages that one receive may bring (SQS: 10).
     pub receive_max: NonZeroU32,
     /// The longest that a receive may wait for messages.
-    pub wait_max: std::time::Duration,
+    pub wait_max: Duration,
     /// How long a received message stays hidden, and by how much an extension hides it again; `None` where receipts do not lapse by time.
-    pub visibility: Option<std::time::Duration>,
+    pub visibility: Option<Duration>,
     /// How long after it was left a message that failed is shown again; `None` when its visibility is over.
-    pub retry_after: Option<std::time::Duration>,
+    pub retry_after: Option<Duration>,
     /// Receives that may run when there is work, before growth.
     pub pollers_start: NonZeroU32,
     /// The most receives at once.

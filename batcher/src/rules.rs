@@ -49,6 +49,8 @@ pub enum Rule {
     F2,
     /// Slots of the gate.
     G1,
+    /// The rate limit.
+    G2,
     /// Children and parents.
     T1,
     /// No start at the wrong end.
@@ -93,7 +95,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::W1,
         Self::W2,
         Self::W3,
@@ -117,6 +119,7 @@ impl Rule {
         Self::F1,
         Self::F2,
         Self::G1,
+        Self::G2,
         Self::T1,
         Self::P1,
         Self::C1,
@@ -165,6 +168,7 @@ impl Rule {
             Self::F1 => "F-1",
             Self::F2 => "F-2",
             Self::G1 => "G-1",
+            Self::G2 => "G-2",
             Self::T1 => "T-1",
             Self::P1 => "P-1",
             Self::C1 => "C-1",
@@ -228,6 +232,7 @@ impl Rule {
             Self::F1 => "the store accepts nothing under an epoch below the highest granted",
             Self::F2 => "while its store fails a track takes no new work: nothing is read, nothing is tried for the first time",
             Self::G1 => "never more in flight than the gate allows; every slot comes back",
+            Self::G2 => "no attempt begins before the rate limit lets it, ramp and debt included; a second after it does one begins",
             Self::T1 => "a child track starts only after all its parents ended",
             Self::P1 => "a start at LATEST or TRIM_HORIZON only when no position ever existed",
             Self::C1 => "no invocation begins after a close was answered; a new plan holds from the next batch",

@@ -36,6 +36,8 @@ pub(crate) enum Timer {
     CloseTrack(TrackIdx),
     /// A track has waited long enough for memory.
     Guest,
+    /// The rate limit lets something through again.
+    Rate,
 }
 
 impl Timer {
@@ -50,6 +52,7 @@ impl Timer {
             Self::Resettle => Why::Resettle,
             Self::Close | Self::CloseTrack(_) => Why::Close,
             Self::Guest => Why::Room,
+            Self::Rate => Why::Rate,
         }
     }
 }

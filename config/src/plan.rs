@@ -36,6 +36,27 @@ pub struct RetryPlan {
     pub stop_group_at_first_failure: bool,
 }
 
+/// How much may be started in a second: by a mapping, or of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RatePlan {
+    /// What is counted.
+    pub unit: RateUnit,
+    /// How many of them a second, once the ramp is over.
+    pub per_second: NonZeroU32,
+    /// How long the rate takes to grow from a tenth of it to all of it, after the first invocation and after a throttle; zero: it is all of it
+    /// at once.
+    pub ramp: Duration,
+}
+
+/// What a rate limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateUnit {
+    /// Records, each as often as it is tried.
+    Records,
+    /// Invocations, whatever they hold.
+    Invocations,
+}
+
 /// Who brings a failed record back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redelivery {

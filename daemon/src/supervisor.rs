@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_batcher::{Close, Fault};
+use forebay_batcher::{Backoff, Close, Fault};
 use forebay_invoker::GateSeat;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -14,10 +14,6 @@ use crate::registry::{Command, Entry, Lifecycle};
 use crate::sentence::chain;
 use forebay_clients::caught::caught;
 
-/// The first delay before a mapping is started again.
-const DELAY_MIN: Duration = Duration::from_secs(1);
-/// The longest delay before a mapping is started again.
-const DELAY_MAX: Duration = Duration::from_secs(60);
 /// A life this long was a good one: the next death counts as the first.
 const GOOD_LIFE: Duration = Duration::from_secs(60);
 
@@ -68,7 +64,7 @@ pub async fn supervise(
             }
             Err(panic) => died(&entry, panic, n_failures),
         }
-        let next = Instant::now() + delay(n_failures);
+        let next = Instant::now() + Backoff::LIFE.delay(n_failures.saturating_sub(1), 0);
         if finish_jobs(&mut jobs, &mut commands).await || wait(next, &mut commands).await {
             return;
         }
@@ -86,10 +82,6 @@ fn died(entry: &Entry, error: String, n_failures: u32) {
     );
     entry.metrics().restarted();
     entry.set_lifecycle(Lifecycle::Restarting { error });
-}
-
-fn delay(n_failures: u32) -> Duration {
-    DELAY_MIN.saturating_mul(1 << n_failures.saturating_sub(1).min(16)).min(DELAY_MAX)
 }
 
 /// Waits for the jobs of a former life. What they bring is lost with it: their records are read again from the last checkpoint. `true` when
@@ -129,16 +121,5 @@ async fn closed(commands: &mut mpsc::Receiver<Command>) -> Close {
             Some(Command::State(_) | Command::Places(_)) => {}
             None => return Close::Finish,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_delay_doubles_up_to_a_minute() {
-        let delays: Vec<_> = [1, 2, 3, 6, 7, 100].map(|it| delay(it).as_secs()).into();
-        assert_eq!(delays, [1, 2, 4, 32, 60, 60]);
     }
 }

@@ -29,6 +29,7 @@ fn executor(url: &str, timeout_ms: u64) -> HttpExecutor {
         executor: ExecutorSettings::Http(settings.clone()),
         timeout: Duration::from_millis(timeout_ms),
         concurrency: None,
+        rate: None,
     };
     HttpExecutor::new(&function, &settings, ARN.to_owned(), &HttpClients::new()).unwrap()
 }

@@ -14,6 +14,7 @@ use forebay_batcher::{
     Fault, Gap, OrderKey, Origin, Position, Receipt, Record, RecordId, Section, Settled, Settlement, SourceNotice, UnixMillis, Watermark,
 };
 use forebay_clients::Clients;
+use forebay_config::aws::AwsWords;
 use forebay_config::settings::SettingSpec;
 use forebay_config::{Code, Finding, Node, SourceProfile, StartingPosition};
 use serde_json::value::RawValue;
@@ -32,6 +33,10 @@ pub trait SourceKind: Send + Sync {
     /// What it can do with these settings, where that differs (an SQS FIFO queue); its `kind` is the same.
     fn profile_of(&self, _settings: &Node) -> &'static SourceProfile {
         self.profile()
+    }
+    /// What Lambda's API says of each type of event source that it reads; none where AWS has no such source.
+    fn aws_words(&self) -> &'static [&'static AwsWords] {
+        &[]
     }
     /// Reads its settings, without IO. Findings name them from `source` on, such as `source.file.path`; `base` is the folder of the config
     /// file, for relative paths.

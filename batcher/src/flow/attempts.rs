@@ -29,6 +29,7 @@ impl Runs {
             partial_responses: chain.limits.partial_responses,
         };
         tried.n_invokes += 1;
+        books.cx.take_rate(tried.slice.n_records());
         self.attempts.insert(attempt_id, id);
         self.tell_of(id, books);
         self.set_status(id, Status::InFlight { id: attempt_id, since: books.cx.now.tick }, books);
@@ -161,9 +162,12 @@ impl Runs {
                 books.cx.counts.failed += n_records;
                 books.cx.counts.halved += u64::from(bisects);
             }
-            Outcome::NotReached { .. } => {
+            Outcome::NotReached { why, .. } => {
                 books.cx.counts.not_reached += 1;
                 books.receipts.slow_down(&mut books.cx);
+                if *why == NotReached::Throttled {
+                    books.cx.rate.slow_down(books.cx.now.tick);
+                }
             }
             Outcome::TooLarge => books.cx.counts.halved += u64::from(tried.slice.n_records() > 1),
         }

@@ -73,7 +73,7 @@ mod tests {
             record_age_max: None,
             bisect: false,
             partial_responses: false,
-            redelivery: forebay_config::Redelivery::ByUs,
+            redelivery: crate::plan::Redelivery::ByUs,
             stop_group_at_first_failure: false,
         })
     }

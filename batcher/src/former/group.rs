@@ -3,9 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use forebay_config::BatchPlan;
-
 use crate::action::BatchReason;
+use crate::plan::BatchPlan;
 use crate::record::TrackIdx;
 use crate::time::Tick;
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use forebay_batcher::*;
-use forebay_config::BatchPlan;
 
 use crate::script::{count, plan};
 

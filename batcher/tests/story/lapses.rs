@@ -1,8 +1,7 @@
 //! Stories on messages that their queue has again before we are done with them, and on what a close gives back.
 
 use expect_test::expect;
-use forebay_batcher::Plan;
-use forebay_config::{BatchPlan, Redelivery};
+use forebay_batcher::{BatchPlan, Plan, Redelivery};
 
 use crate::script::{check, count, queue_plan};
 

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use expect_test::expect;
-use forebay_batcher::Plan;
-use forebay_config::{BatchPlan, RetryPlan};
+use forebay_batcher::{BatchPlan, Plan, RetryPlan};
 
 use crate::script::{check, count, plan};
 

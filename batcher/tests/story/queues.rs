@@ -1,8 +1,7 @@
 //! Stories on queues.
 
 use expect_test::expect;
-use forebay_batcher::Plan;
-use forebay_config::{Redelivery, RetryPlan};
+use forebay_batcher::{Plan, Redelivery, RetryPlan};
 
 use crate::script::{check, queue_plan};
 

@@ -41,7 +41,7 @@ fn next_read(machine: &mut Machine, n_invoked: &mut u64) -> Option<ReadOrder> {
 
 #[test]
 fn however_small_the_batches_a_track_is_read_in_stretches_of_fifty_records_at_least() {
-    let batch = forebay_config::BatchPlan { records_max: NonZeroU32::MIN, ..plan().batch };
+    let batch = BatchPlan { records_max: NonZeroU32::MIN, ..plan().batch };
     let mut machine = Machine::new(Arc::new(Plan { batch, waiting_min: 100, ..plan() }), 1);
     machine.handle_assigned(TrackIdx(0), Checkpoint::at_origin(Origin(ShortBytes::new(b"first"))), now());
     let (mut n_invoked, mut n_read, mut n_slots) = (0, 0, 0);

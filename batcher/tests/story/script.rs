@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::*;
-use forebay_config::{BatchPlan, Redelivery, RetryPlan};
 
 pub(crate) fn plan() -> Plan {
     Plan {
@@ -33,6 +32,7 @@ pub(crate) fn plan() -> Plan {
         envelope_bytes: 14,
         mixes_tracks: false,
         concurrency_max: None,
+        rate: None,
         has_destination: true,
         held_bytes_max: 1 << 20,
         ahead_max: 100,

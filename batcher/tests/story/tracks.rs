@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use expect_test::expect;
-use forebay_batcher::Plan;
-use forebay_config::BatchPlan;
+use forebay_batcher::{BatchPlan, Plan};
 
 use crate::script::{check, plan};
 

@@ -12,6 +12,7 @@ use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item, decimal_millis, suggest, validation, words};
 use crate::plan::{BatchPlan, EVENT_BYTES_MAX, Redelivery, RetryPlan, WindowPlan};
 use crate::profile::{Setting, SourceProfile, SourceShape};
+use crate::rate::read_rate;
 use crate::settings::{self, Reader, SettingSpec};
 use crate::source::Sources;
 use crate::timestamp::epoch_millis;
@@ -58,6 +59,7 @@ impl Mapping {
             let window = reader.integer(&settings::TUMBLING_WINDOW).and_then(|it| u64::try_from(it).ok()).filter(|it| *it > 0);
             let lanes = reader.integer(&settings::PARALLELIZATION_FACTOR).and_then(non_zero);
             let (concurrency_max, pollers) = read_scale(&mut reader);
+            let rate = reader.written(&settings::RATE_LIMIT, |it| read_rate(it, &settings::RATE_SPECS));
             let filters = reader.written(&settings::FILTER_CRITERIA, |it| read_filters(it, profile));
             Some(Self {
                 name: name?,
@@ -72,6 +74,7 @@ impl Mapping {
                 window: window.map(|it| WindowPlan { tumbling: Duration::from_secs(it) }),
                 lanes: lanes?,
                 concurrency_max,
+                rate,
                 pollers,
                 filters: filters.unwrap_or_default(),
                 on_failure,

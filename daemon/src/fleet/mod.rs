@@ -347,14 +347,15 @@ fn plan(mapping: &Mapping, profile: &SourceProfile, n_slots: u32, has_destinatio
     };
     Plan {
         generation,
-        batch: mapping.batch.clone(),
-        retry: mapping.retry.clone(),
-        window: mapping.window.clone(),
+        batch: (&mapping.batch).into(),
+        retry: (&mapping.retry).into(),
+        window: mapping.window.as_ref().map(Into::into),
         lanes: mapping.lanes,
         // The source's own number comes with its connection.
         envelope_bytes: 0,
         mixes_tracks: profile.mixes_tracks,
         concurrency_max,
+        rate: mapping.rate.as_ref().map(Into::into),
         has_destination,
         // The mapping's allowance comes with its task.
         held_bytes_max: 0,

@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_batcher::Backoff;
+
 use super::buffer::Buffer;
 
-/// A write that failed is tried again after this, and after twice as long each time.
-const AGAIN_MIN: Duration = Duration::from_millis(10);
-/// And at the latest after this.
+/// After a panic the next life of the loop begins after this.
 const AGAIN_MAX: Duration = Duration::from_secs(1);
 
 /// Starts the thread over standard error. It lives as long as the process: whoever wants the log to be whole flushes it.
@@ -50,12 +50,12 @@ fn write_all(buffer: &Buffer, chunk: &mut Chunk, out: &mut impl Write) {
 
 /// Writes one chunk, however long that takes: what a full disk or a reader that went away did not take is tried again.
 fn write(buffer: &Buffer, chunk: &mut Chunk, out: &mut impl Write) {
-    let mut again = AGAIN_MIN;
+    let mut n_failures = 0;
     while !chunk.rest().is_empty() {
         let error = match out.write(chunk.rest()) {
             Ok(n @ 1..) => {
                 chunk.n_written += n;
-                again = AGAIN_MIN;
+                n_failures = 0;
                 continue;
             }
             Ok(0) => ErrorKind::WriteZero.into(),
@@ -66,8 +66,8 @@ fn write(buffer: &Buffer, chunk: &mut Chunk, out: &mut impl Write) {
             chunk.rewind();
         }
         buffer.failed(&error);
-        buffer.rest(again);
-        again = (again * 2).min(AGAIN_MAX);
+        buffer.rest(Backoff::LOG.delay(n_failures, 0));
+        n_failures = n_failures.saturating_add(1);
     }
 }
 

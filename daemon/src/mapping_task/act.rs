@@ -58,7 +58,8 @@ impl Life<'_> {
     }
 
     fn invoke(&mut self, slot: SlotId, attempt: Attempt) {
-        let slot = self.slots.remove(&slot).expect("the machine was granted the slots that it uses");
+        let mut slot = self.slots.remove(&slot).expect("the machine was granted the slots that it uses");
+        slot.begin(attempt.slice.n_records());
         let id = attempt.id;
         let work = Work::of(&attempt.slice);
         self.tell_sent(&attempt, work);

@@ -7,6 +7,7 @@ mod admin;
 #[path = "fakes/function.rs"]
 mod function;
 mod laws;
+mod limits;
 mod log;
 mod openapi;
 mod operators;

@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{Close, Plan, UnixMillis};
+use forebay_batcher::{BatchPlan, Close, Plan, Redelivery, RetryPlan, UnixMillis};
 use forebay_checkpoints::MappingId;
-use forebay_config::{BatchPlan, FunctionName, Redelivery, RetryPlan, StartingPosition};
+use forebay_config::{FunctionName, StartingPosition};
 use forebay_daemon::budget::Budget;
 use forebay_daemon::clock::Clock;
 use forebay_daemon::feeds::Feeds;
@@ -182,6 +182,7 @@ fn plan() -> Plan {
         envelope_bytes: 0,
         mixes_tracks: false,
         concurrency_max: None,
+        rate: None,
         has_destination: false,
         held_bytes_max: 0,
         ahead_max: 10_000,

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{
-    Action, Attempt, Checkpoint, Machine, Now, Origin, Place, Plan, Position, QueuePlan, Read, ReadId, ReadOrder, ShortBytes, SlotId,
-    TrackIdx, Watermark,
+    Action, Attempt, BatchPlan, Checkpoint, Machine, Now, Origin, Place, Plan, Position, QueuePlan, Read, ReadId, ReadOrder, Redelivery,
+    RetryPlan, ShortBytes, SlotId, TrackIdx, Watermark,
 };
-use forebay_config::{BatchPlan, Redelivery, RetryPlan};
 
 use tokio::time::Instant;
 
@@ -44,6 +43,7 @@ fn plan(queue: Option<QueuePlan>) -> Plan {
         envelope_bytes: 14,
         mixes_tracks: false,
         concurrency_max: None,
+        rate: None,
         has_destination: false,
         held_bytes_max: u64::MAX,
         ahead_max: 100_000,

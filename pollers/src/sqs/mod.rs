@@ -15,6 +15,7 @@ mod reader;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::{Origin, Record, RecordId, ShortBytes, Watermark};
+use forebay_config::aws::AwsWords;
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
 use forebay_config::settings::SettingSpec;
 use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
@@ -83,6 +85,10 @@ impl SourceKind for SqsKind {
 
     fn settings(&self) -> &'static [SettingSpec] {
         &settings::SPECS
+    }
+
+    fn aws_words(&self) -> &'static [&'static AwsWords] {
+        &words::ALL
     }
 
     fn profile_of(&self, settings: &Node) -> &'static SourceProfile {

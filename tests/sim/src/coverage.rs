@@ -119,6 +119,9 @@ points! {
     SyncFailed "sync that failed",
     PowerCut "power cut",
     UnsyncedLost "checkpoint that a power cut took back",
+    RateLimited "attempt that waited for the rate limit",
+    RateRamped "throttle under a rate limit",
+    RateChanged "rate limit changed",
     KeptAtStop "closed with a message that an open receive would end",
 }
 

@@ -1,14 +1,16 @@
 //! What kind of world a seed makes: source, plan and a subset of the fault kinds, each with its own intensity.
 
+mod beyond;
 mod latest;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use forebay_batcher::{Plan, QueuePlan};
-use forebay_config::{BatchPlan, Redelivery, RetryPlan};
+use forebay_batcher::{BatchPlan, Plan, QueuePlan, Redelivery, RetryPlan};
 
 use crate::choices::Choices;
+
+pub(crate) use beyond::draw_rate;
 
 /// Marks the length of a slow world: those drawn without it keep their meaning in kept lines.
 const SLOW: u32 = 1_000_000;
@@ -174,6 +176,7 @@ impl Options {
             options.draw_slowness(choices);
         }
         options.draw_latest(choices);
+        options.draw_beyond(choices);
         if kind == Kind::Tracks {
             options.sync_every_ms = choices.power().pick(&[0, 50, 50, 600, 3000]);
             options.plan.waiting_min = choices.power().pick(&[0, 0, 10, 100]);
@@ -369,6 +372,7 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
         envelope_bytes: 14,
         mixes_tracks: !queue && choices.chance(250),
         concurrency_max: if choices.chance(800) { NonZeroU32::new(choices.between(1, 6)) } else { None },
+        rate: None,
         has_destination,
         held_bytes_max: choices.pick(&[1 << 30, 2000, 20_000]),
         ahead_max: choices.pick(&[1000, 4, 20]),

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{
-    Action, Checkpoint, Committed, Condition, Delivery, Failure, Machine, Now, OrderKey, Origin, Outcome, Place, Plan, Position, Read,
-    Record, RecordId, Reply, Section, ShortBytes, Tick, TrackIdx, UnixMillis, Watermark,
+    Action, BatchPlan, Checkpoint, Committed, Condition, Delivery, Failure, Machine, Now, OrderKey, Origin, Outcome, Place, Plan, Position,
+    Read, Record, RecordId, Redelivery, Reply, RetryPlan, Section, ShortBytes, Tick, TrackIdx, UnixMillis, Watermark,
 };
-use forebay_config::{BatchPlan, Redelivery, RetryPlan};
 
 const N_RECORDS: u32 = 12;
 
@@ -124,6 +123,7 @@ fn plan(n: u32, retries_max: u32) -> Plan {
         envelope_bytes: 14,
         mixes_tracks: false,
         concurrency_max: None,
+        rate: None,
         has_destination: true,
         held_bytes_max: 1 << 20,
         ahead_max: 1000,

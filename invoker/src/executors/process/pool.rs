@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use forebay_batcher::Backoff;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -11,10 +12,6 @@ use super::environment::{Environment, Fate};
 
 /// How long an environment that has just answered is waited for before another one is started.
 const RETURN_PATIENCE: Duration = Duration::from_millis(50);
-/// The delay after the first failed start; it doubles with each further one.
-const START_DELAY_MIN: Duration = Duration::from_millis(100);
-/// The longest delay between failed starts.
-const START_DELAY_MAX: Duration = Duration::from_secs(10);
 
 /// The environments of one function.
 pub(super) struct Pool {
@@ -200,8 +197,8 @@ impl Pool {
     /// A runtime did not start, within a turn.
     pub(super) fn start_failed(&self) {
         let mut inner = self.lock();
-        let delay = START_DELAY_MIN.saturating_mul(1 << inner.n_failed_starts.min(16)).min(START_DELAY_MAX);
-        inner.n_failed_starts += 1;
+        let delay = Backoff::START.delay(inner.n_failed_starts, 0);
+        inner.n_failed_starts = inner.n_failed_starts.saturating_add(1);
         inner.next_start = Some(Instant::now() + delay);
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_config::Redelivery;
+use forebay_batcher::Redelivery;
 
 use super::{Kind, Options, Stubborn, count};
 use crate::choices::{Choices, Stream};

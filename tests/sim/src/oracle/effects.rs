@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use forebay_batcher::{AttemptId, Checkpoint, CommitId, Committed, Condition, NoticeId, Outcome, Place, RecordId, Slice, TrackIdx};
-use forebay_config::Redelivery;
+use forebay_batcher::{
+    AttemptId, Checkpoint, CommitId, Committed, Condition, NoticeId, Outcome, Place, RecordId, Redelivery, Slice, TrackIdx,
+};
 
 use super::ownership::CommitFailing;
 use super::truth::{Limits, OURS_FIRST_MS, Pause, RETRY_FIRST_MS};
@@ -68,6 +69,7 @@ impl Oracle {
         for (entry, alive) in ended.entries.iter().zip(&ended.alive) {
             self.entries[*entry].in_flight &= !alive;
         }
+        self.hear_of_a_throttle(outcome, self.is_queue || ended.alive.contains(&true), now_us);
         if let Some(first) = first {
             self.hear_ended(&ended, first, slice, outcome);
         }

@@ -1,7 +1,6 @@
 //! what the queue itself thinks of the receipts that the machine holds. The machine's belief counts nowhere here.
 
-use forebay_batcher::{ReadOrder, Rule, Settle, Settlement};
-use forebay_config::Redelivery;
+use forebay_batcher::{ReadOrder, Redelivery, Rule, Settle, Settlement};
 use forebay_models::queue::{Handle, Queue};
 
 use super::truth::handle_number;

@@ -10,6 +10,7 @@ mod numbers;
 mod order;
 mod ownership;
 mod progress;
+mod rate;
 mod reasons;
 mod receipts;
 mod slowness;
@@ -117,6 +118,7 @@ pub(crate) struct Oracle {
     pub(crate) receive_pause: Option<Pause>,
     /// When an attempt last ended otherwise than well.
     pub(crate) failed_us: Option<u64>,
+    rate: rate::RateBook,
     /// When the machine last heard of anything but what its source has, or gave something up.
     pub(crate) stirred_us: u64,
 }
@@ -158,6 +160,7 @@ impl Oracle {
             filtered: None,
             receive_pause: None,
             failed_us: None,
+            rate: rate::RateBook::default(),
             stirred_us: 0,
         }
     }
@@ -178,6 +181,7 @@ impl Oracle {
         self.closing = Closing::Open;
         self.tally = Tally::default();
         (self.is_blurred, self.has_expired, self.is_unsure, self.has_lost, self.plan_changed) = (false, false, false, false, false);
+        self.rate = rate::RateBook::default();
         (self.n_receive_failed, self.receive_pause, self.failed_us, self.full_us) = (0, None, None, None);
         for entry in &mut self.entries {
             entry.in_flight = false;

@@ -39,6 +39,7 @@ impl Oracle {
         let mut n_due = 0;
         let mut worst = (u64::MAX, 0);
         let mut count = |due_us: u64, uid: u32| {
+            let due_us = due_us.max(self.rate_opens_us());
             if due_us.saturating_add(SECOND_US) < demand.now_us {
                 n_due += 1;
                 worst = worst.min((due_us, uid));
@@ -54,8 +55,8 @@ impl Oracle {
                 self.due_of_track(*track, owner, demand.now_us).into_iter().for_each(|(due_us, uid)| count(due_us, uid));
             }
         }
-        // What is left of a mixed batch takes one slot for all of its lanes.
-        let n_needed = if self.mixes_tracks { n_due.min(1) } else { n_due };
+        // What is left of a mixed batch takes one slot for all of its lanes; within a rate limit one starts after the other.
+        let n_needed = if self.mixes_tracks || self.plan().rate.is_some() { n_due.min(1) } else { n_due };
         holds(Rule::S1, n_needed <= demand.want, || {
             let (due_us, uid) = worst;
             format!("{n_due} batches could be tried, record {uid} since {due_us} us, and the machine wants {} slots", demand.want)

@@ -15,11 +15,13 @@ impl Oracle {
         }
         if self.is_queue {
             let state = machine.state(TrackIdx(0));
-            return holds(Rule::N9, self.is_so_of_queue(&state, now_us), || format!("the queue is said to be {state:?}, and is not"));
+            let is_so = self.but_for_the_rate(&state, machine, now_us).is_some_and(|state| self.is_so_of_queue(&state, now_us));
+            return holds(Rule::N9, is_so, || format!("the queue is said to be {state:?}, and is not"));
         }
         for (track, owner) in &self.owners {
             let state = machine.state(*track);
-            let is_so = self.is_so(*track, owner, &state, machine, now_us);
+            let plain = self.but_for_the_rate(&state, machine, now_us);
+            let is_so = plain.is_some_and(|state| self.is_so(*track, owner, &state, machine, now_us));
             holds(Rule::N9, is_so, || format!("{track:?} is said to be {state:?}, and is not: {owner:?}"))?;
         }
         Ok(())
@@ -101,6 +103,8 @@ impl Oracle {
                     && owner.read_failed_us == since.0
                     && owner.read_pause.is_some_and(|pause| pause.until_us <= next.0 && next.0 <= pause.due_us)
             }
+            // It was judged by what it waits for.
+            TrackState::RateLimited { .. } => false,
             // Only queues hide.
             TrackState::Hidden { .. } => false,
             TrackState::AllFiltered { n_records, since } => {
@@ -174,7 +178,8 @@ impl Oracle {
             | TrackState::PositionLost { .. }
             | TrackState::StoreFailing { .. }
             | TrackState::TooFarAhead { .. }
-            | TrackState::OutOfRoom { .. } => false,
+            | TrackState::OutOfRoom { .. }
+            | TrackState::RateLimited { .. } => false,
         }
     }
 

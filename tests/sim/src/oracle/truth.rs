@@ -1,7 +1,6 @@
 //! What is true about one record, and about one holding of it by the machine.
 
-use forebay_batcher::{Place, Position, Record, RecordId, UnixMillis};
-use forebay_config::RetryPlan;
+use forebay_batcher::{Place, Position, Record, RecordId, RetryPlan, UnixMillis};
 
 use super::Oracle;
 

@@ -1,6 +1,6 @@
 //! What the machine asks for, carried out.
 
-use forebay_batcher::{Action, Place, Rule};
+use forebay_batcher::{Action, Machine, Place, Rule};
 
 use super::World;
 use crate::coverage::Point;
@@ -108,7 +108,7 @@ impl World {
                 self.stop();
                 Ok(())
             }
-            Closing::Ending if self.machine.as_ref().is_some_and(forebay_batcher::Machine::is_quiet) => self.stop_cleanly(),
+            Closing::Ending if self.machine.as_ref().is_some_and(Machine::is_quiet) => self.stop_cleanly(),
             Closing::Ending => Ok(()),
         }
     }

@@ -112,6 +112,7 @@ impl World {
         }
         self.oracle.b2_a_batch_is_what_its_reason_says(attempt, &entries, self.now_us)?;
         self.oracle.n6_n7_an_attempt_is_what_it_says(attempt, &entries)?;
+        self.oracle.g2_an_attempt_keeps_to_the_rate(entries.len(), self.now_us)?;
         self.oracle.s5_pauses_are_kept(&entries, self.now_us, "tried")?;
         let limits = self.oracle.limits_of_a_fresh_batch();
         for entry in &entries {
@@ -151,6 +152,9 @@ impl World {
             let asked = self.choices.chance(300);
             if asked {
                 self.coverage.hit(Point::RetryAfter);
+            }
+            if self.plan.rate.is_some() {
+                self.coverage.hit(Point::RateRamped);
             }
             let retry_after = asked.then(|| Duration::from_secs(u64::from(self.choices.between(1, 20))));
             return (Outcome::NotReached { why: NotReached::Throttled, retry_after, error: "429".into() }, Vec::new());

@@ -295,8 +295,8 @@ impl World {
         self.changed = true;
         self.begin_stubbornness();
         let endless = match self.plan.retry.redelivery {
-            forebay_config::Redelivery::ByUs => self.oracle.plans.iter().any(|plan| plan.retry.retries_max.is_none()),
-            forebay_config::Redelivery::BySource => self.options.receives_max.is_none(),
+            forebay_batcher::Redelivery::ByUs => self.oracle.plans.iter().any(|plan| plan.retry.retries_max.is_none()),
+            forebay_batcher::Redelivery::BySource => self.options.receives_max.is_none(),
         };
         if endless {
             let victim = self.victim();

@@ -8,6 +8,7 @@ use forebay_batcher::{Machine, Plan};
 
 use super::{Phase, World};
 use crate::coverage::Point;
+use crate::options::draw_rate;
 
 impl World {
     /// A new plan.
@@ -17,7 +18,10 @@ impl World {
         }
         let mut plan = (*self.plan).clone();
         plan.generation += 1;
-        if self.options.lanes_change && self.choices.latest().chance(700) {
+        if plan.rate.is_some() && self.choices.beyond().chance(400) {
+            plan.rate = Some(draw_rate(self.choices.beyond())).filter(|_| !self.choices.beyond().chance(200));
+            self.coverage.hit(Point::RateChanged);
+        } else if self.options.lanes_change && self.choices.latest().chance(700) {
             self.change_lanes(&mut plan);
         } else if self.options.wild_plans && self.choices.later().chance(600) {
             self.change_limits(&mut plan);
@@ -69,7 +73,7 @@ impl World {
                 plan.lanes = count(self.choices.pick(&[1, 3, 8]));
                 self.coverage.hit(Point::LanesChanged);
             }
-            3 if plan.retry.redelivery == forebay_config::Redelivery::ByUs && !plan.retry.bisect => {
+            3 if plan.retry.redelivery == forebay_batcher::Redelivery::ByUs && !plan.retry.bisect => {
                 plan.retry.retries_max = self.choices.pick(&[Some(0), Some(1), Some(3), None]);
             }
             4 => plan.ahead_max = self.choices.pick(&[1000, 8]),
@@ -88,7 +92,7 @@ impl World {
         match later.below(5) {
             0 if has_age => retry.record_age_max = Some(Duration::from_secs(later.pick(&[600, 60, 5]))),
             1 if !self.oracle.is_queue && !has_age => retry.bisect = !retry.bisect,
-            2 if retry.redelivery == forebay_config::Redelivery::ByUs && !has_age => {
+            2 if retry.redelivery == forebay_batcher::Redelivery::ByUs && !has_age => {
                 retry.retries_max = later.pick(&[Some(0), Some(1), Some(3), None]);
             }
             3 => retry.partial_responses = !retry.partial_responses,
