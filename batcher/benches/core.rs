@@ -179,7 +179,13 @@ impl<'a> Bench<'a> {
                     self.n_checkpoint_bytes += checkpoint.encode().len() as u64;
                     self.commits.push(id);
                 }
-                Action::Deliver(_) | Action::Discarded(_) | Action::Settle(..) | Action::Extend(..) | Action::Ended(_) => {}
+                Action::Deliver(_)
+                | Action::Discarded(_)
+                | Action::Settle(..)
+                | Action::Extend(..)
+                | Action::Ended(_)
+                | Action::Durable(..)
+                | Action::Drained(..) => {}
             }
         }
         has_acted

@@ -129,7 +129,7 @@ impl Crowd {
                     self.reads.insert(track.0, id);
                 }
                 Action::Invoke(_, attempt) => self.attempts.push(attempt.id),
-                Action::Want(_) | Action::Commit(..) => {}
+                Action::Want(_) | Action::Commit(..) | Action::Durable(..) => {}
                 other => panic!("no part of these stories: {other:?}"),
             }
         }
