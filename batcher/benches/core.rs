@@ -252,6 +252,7 @@ fn plan(row: &Row) -> Plan {
             record_age_max: None,
             bisect: false,
             partial_responses: true,
+            item_actions: false,
             redelivery: Redelivery::ByUs,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,

@@ -118,7 +118,7 @@ async fn invoke(wiring: Arc<Wiring>, source: Arc<dyn Source>, slot: Slot, attemp
     let event = Event { pieces: source.wrap(attempt.slice.records()) };
     let began = Instant::now();
     let answer = wiring.executor.invoke(event).await;
-    let outcome = outcome_of(answer, attempt.partial_responses, &attempt.slice, &|reported| source.identify(reported));
+    let outcome = outcome_of(answer, attempt.response_types(), &attempt.slice, &|reported| source.identify(reported));
     slot.settle(&outcome);
     Done::Invoked { id: attempt.id, outcome, took: Some(began.elapsed()) }
 }

@@ -85,7 +85,7 @@ impl Life<'_> {
             Outcome::Succeeded(reply) => {
                 debug!(mapping, source, track, batch_id, request_id = reply.request_id, n_records, took_ms, "batch succeeded")
             }
-            Outcome::PartlyFailed { failed, reply } => {
+            Outcome::PartlyFailed { failed, reply, .. } => {
                 let n_failed = failed.len();
                 warn!(
                     mapping,

@@ -6,6 +6,7 @@
 mod admin;
 #[path = "fakes/function.rs"]
 mod function;
+mod items;
 mod laws;
 mod limits;
 mod log;

@@ -173,6 +173,7 @@ fn plan() -> Plan {
             record_age_max: None,
             bisect: true,
             partial_responses: true,
+            item_actions: false,
             redelivery: Redelivery::ByUs,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,

@@ -114,6 +114,7 @@ fn plan(n: u32, retries_max: u32) -> Plan {
             record_age_max: None,
             bisect: true,
             partial_responses: false,
+            item_actions: false,
             redelivery: Redelivery::ByUs,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,
