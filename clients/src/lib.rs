@@ -3,11 +3,13 @@
 pub mod address;
 pub mod aws;
 pub mod caught;
+mod connection;
 pub mod descriptors;
 pub mod exchange;
 pub mod http;
 pub mod mark;
 pub mod pieces;
+mod pool;
 pub mod secret;
 pub mod stream;
 pub mod tls;
@@ -19,6 +21,7 @@ pub use exchange::{Answer, BodyError, ExchangeError, Limits, coding_of, compress
 pub use http::{HttpClient, HttpClients};
 pub use mark::Mark;
 pub use pieces::{Pieces, Sent};
+pub use pool::host;
 pub use secret::{Secret, SecretError};
 pub use stream::{StreamBody, StreamError};
 pub use tls::TlsError;

@@ -10,6 +10,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::http::HttpClient;
 use crate::pieces::Pieces;
+use crate::pool::SendError;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -34,9 +35,15 @@ impl HttpClient {
     /// # Errors
     /// See [`StreamError`].
     pub async fn stream(&self, request: Request<StreamBody>) -> Result<Response<Incoming>, StreamError> {
-        self.send_body(request.map(Outgoing::Stream))
-            .await
-            .map_err(|error| if error.is_connect() { StreamError::NotSent(error.into()) } else { StreamError::NoAnswer(error.into()) })
+        match self.pool.send(request.map(Outgoing::Stream)).await {
+            Ok((connection, response)) => {
+                // The answer comes while the connection is driven, and whoever reads the answer knows of none.
+                self.pool.keep_later(connection);
+                Ok(response)
+            }
+            Err(error @ (SendError::Connect(_) | SendError::NoServer)) => Err(StreamError::NotSent(error.into())),
+            Err(error @ SendError::Broken(_)) => Err(StreamError::NoAnswer(error.into())),
+        }
     }
 }
 
