@@ -20,7 +20,7 @@ pub use descriptors::{Descriptor, Descriptors};
 pub use exchange::{Answer, BodyError, ExchangeError, Limits, coding_of, compressed};
 pub use http::{HttpClient, HttpClients};
 pub use mark::Mark;
-pub use pieces::{Pieces, Sent};
+pub use pieces::{Pieces, Sent, Vectored};
 pub use pool::host;
 pub use secret::{Secret, SecretError};
 pub use stream::{StreamBody, StreamError};

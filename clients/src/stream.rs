@@ -9,7 +9,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::http::HttpClient;
-use crate::pieces::Pieces;
+use crate::pieces::{Pieces, Vectored};
 use crate::pool::SendError;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -57,13 +57,13 @@ pub(crate) enum Outgoing {
 }
 
 impl Body for Outgoing {
-    type Data = Bytes;
+    type Data = Vectored;
     type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Vectored>, BoxError>>> {
         match self.get_mut() {
             Self::Pieces(it) => Pin::new(it).poll_frame(context).map_err(Into::into),
-            Self::Stream(it) => Pin::new(it).poll_frame(context),
+            Self::Stream(it) => Pin::new(it).poll_frame(context).map_ok(|frame| frame.map_data(|data| Vectored::new(vec![data]))),
         }
     }
 
