@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use forebay_batcher::{
     Fault, Gap, OrderKey, Origin, Position, Receipt, Record, RecordId, Section, Settled, Settlement, SourceNotice, UnixMillis, Watermark,
 };
@@ -391,33 +391,31 @@ impl SourceError {
     }
 }
 
-/// From this size on a record is a piece of its own. Below it a copy is cheaper than what each further piece costs on its way to the socket.
-const PIECE_BYTES_MIN: usize = 16 << 10;
-
-/// The event of a batch whose records stand in one list: what is before it, the records with a comma between two, what is behind it.
+/// The event of a batch whose records stand in one list: what is before it, the records with a comma between two, what is behind it. Nothing is
+/// copied, and records that were rendered beside one another are one piece.
 pub fn wrap_list(head: &'static [u8], batch: &[Record], tail: &'static [u8]) -> Vec<Bytes> {
-    let n_small: usize = batch.iter().map(|record| record.bytes.len()).filter(|n_bytes| *n_bytes < PIECE_BYTES_MIN).sum();
-    let mut pieces = Vec::new();
-    let mut joined = BytesMut::with_capacity(head.len() + n_small + batch.len() + tail.len());
-    joined.extend_from_slice(head);
-    for (idx, record) in batch.iter().enumerate() {
-        if idx > 0 {
-            joined.extend_from_slice(b",");
+    const COMMA: &[u8] = b",";
+    let mut pieces = vec![Bytes::from_static(head)];
+    let mut rest = batch.iter().map(|record| &record.bytes).peekable();
+    while let Some(first) = rest.next() {
+        let mut range = first.range();
+        let has_comma = |end: usize| first.chunk().get(end) == Some(&b',');
+        while let Some(next) = rest.next_if(|it| it.is_beside(first) && it.range().start == range.end + 1 && has_comma(range.end)) {
+            range.end = next.range().end;
         }
-        if record.bytes.len() < PIECE_BYTES_MIN {
-            joined.extend_from_slice(&record.bytes);
-        } else {
-            pieces.extend([joined.split().freeze(), record.bytes.clone()]);
+        match rest.peek() {
+            Some(_) if has_comma(range.end) => pieces.push(first.chunk().slice(range.start..range.end + 1)),
+            Some(_) => pieces.extend([first.chunk().slice(range), Bytes::from_static(COMMA)]),
+            None => pieces.push(first.chunk().slice(range)),
         }
     }
-    joined.extend_from_slice(tail);
-    pieces.push(joined.freeze());
+    pieces.push(Bytes::from_static(tail));
     pieces
 }
 
 #[cfg(test)]
 mod tests {
-    use forebay_batcher::{OrderKey, Place, Position, RecordId, Section, TrackIdx, UnixMillis};
+    use forebay_batcher::{OrderKey, Place, Position, RecordId, Rendered, Section, TrackIdx, UnixMillis};
 
     use super::*;
 
@@ -432,20 +430,32 @@ mod tests {
         }
     }
 
+    /// Records of `texts` as they lie in one chunk with commas between them.
+    fn rendered(texts: &[&str]) -> Vec<Record> {
+        let chunk = Bytes::from(texts.join(","));
+        let mut at = 0;
+        let place = |text: &&str| {
+            let range = at..at + text.len();
+            at = range.end + 1;
+            Record { bytes: Rendered::part(chunk.clone(), range), ..record(0) }
+        };
+        texts.iter().map(place).collect()
+    }
+
     #[test]
-    fn small_records_are_one_piece_of_an_event_and_large_ones_are_not_copied() {
-        let small: Vec<Record> = (0..100).map(|_| record(1_000)).collect();
-        let pieces = wrap_list(b"[", &small, b"]");
-        assert_eq!((pieces.len(), pieces[0].len()), (1, 2 + 100 * 1_000 + 99));
-        let mixed = [record(3), record(PIECE_BYTES_MIN), record(2), record(PIECE_BYTES_MIN - 1), record(PIECE_BYTES_MIN)];
-        let pieces = wrap_list(b"[", &mixed, b"]");
-        assert_eq!(pieces.iter().map(Bytes::len).collect::<Vec<_>>(), [5, PIECE_BYTES_MIN, PIECE_BYTES_MIN + 4, PIECE_BYTES_MIN, 1]);
-        assert!(
-            pieces[1].as_ptr() == mixed[1].bytes.as_ptr() && pieces[3].as_ptr() == mixed[4].bytes.as_ptr(),
-            "they are the records' own"
-        );
-        let expected: Vec<&[u8]> = mixed.iter().map(|record| &record.bytes[..]).collect();
-        assert_eq!(pieces.concat(), [&b"["[..], &expected.join(&b','), b"]"].concat());
-        assert_eq!(wrap_list(b"[", &[], b"]").concat(), b"[]");
+    fn neighbours_are_one_piece_of_an_event_and_nothing_is_copied() {
+        let pieces = |batch: &[Record]| wrap_list(b"[", batch, b"]");
+        let texts = |batch: &[Record]| pieces(batch).iter().map(|it| String::from_utf8(it.to_vec()).unwrap()).collect::<Vec<_>>();
+        let [a, b] = [rendered(&["1", "22", "333", "4"]), rendered(&["5", "6"])];
+        assert_eq!(texts(&a), ["[", "1,22,333,4", "]"]);
+        assert_eq!(pieces(&a)[1].as_ptr(), a[0].bytes.as_ptr(), "it is where it was rendered");
+        let pick = |which: &[&Record]| which.iter().map(|it| Record::clone(it)).collect::<Vec<_>>();
+        assert_eq!(texts(&pick(&[&a[0], &a[1], &b[0], &b[1], &a[3]])), ["[", "1,22,", "5,6", ",", "4", "]"]);
+        assert_eq!(texts(&pick(&[&a[0], &a[2], &a[1]])), ["[", "1,", "333,", "22", "]"], "one that was left out parts them");
+        assert_eq!(texts(&pick(&[&a[0], &a[0]])), ["[", "1,", "1", "]"]);
+        assert_eq!(texts(&[]), ["[", "]"]);
+        let beside = Record { bytes: Rendered::part(Bytes::from("7;8"), 0..1), ..record(0) };
+        let other = Record { bytes: Rendered::part(beside.bytes.chunk().clone(), 2..3), ..record(0) };
+        assert_eq!(texts(&[beside, other]), ["[", "7", ",", "8", "]"], "what lies between them is no comma");
     }
 }

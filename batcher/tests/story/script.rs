@@ -256,7 +256,7 @@ impl Stage {
             place,
             key,
             arrival: UnixMillis(self.now.unix.0 + age * 1_000),
-            bytes: Bytes::from(vec![b'x'; size]),
+            bytes: vec![b'x'; size].into(),
             section: Section::default(),
         }
     }

@@ -26,7 +26,7 @@ impl Life<'_> {
                     self.reads.extend(order.track.map(|track| (order.id, track)));
                     self.subscriber.read(order);
                 }
-                Action::Want(n) => self.seat.want(n),
+                Action::Want(n) => self.want(n),
                 Action::Invoke(slot, attempt) => self.invoke(slot, attempt),
                 Action::Return(slot) => {
                     if let Some(slot) = self.slots.remove(&slot) {
@@ -54,6 +54,17 @@ impl Life<'_> {
             info!(mapping = self.entry.name(), source = self.entry.source_kind(), track = self.tracks.label(idx), at, "track started");
             self.subscriber.open(idx, name, from.watermark.clone());
             self.machine.handle_assigned(idx, from, self.wiring.clock.now());
+        }
+    }
+
+    /// Slots that are free are taken at once, without a turn of the loop for each.
+    fn want(&mut self, n: u32) {
+        self.seat.want(n);
+        // Other limits are heard of before what a batch's end sets going.
+        if n > 0 && !self.plans.has_changed().unwrap_or(false) {
+            while let Some(slot) = self.seat.free() {
+                self.hear_slot(slot);
+            }
         }
     }
 
