@@ -101,7 +101,12 @@ impl Life<'_> {
         let source = Arc::clone(self.feed.source());
         let ended = self.tracks.ended_names();
         self.jobs.start(About::Forget, async move {
-            let gone = match source.tracks(&Known::default()).await {
+            let known = Known::default();
+            let listing = match source.tracks() {
+                Some(tracks) => tracks.list(&known).await,
+                None => Ok(Listing::default()),
+            };
+            let gone = match listing {
                 // What cannot be seen may still be there.
                 Ok(Listing { tracks, trouble: None }) => tracks::unlisted(ended, &tracks),
                 Ok(Listing { trouble: Some(_), .. }) | Err(_) => Vec::new(),
@@ -126,10 +131,10 @@ impl Life<'_> {
 
 /// Invokes once and gives the slot back with what that told about the function.
 async fn invoke(wiring: Arc<Wiring>, source: Arc<dyn Source>, slot: Slot, attempt: Attempt) -> Done {
-    let event = Event { pieces: source.wrap(attempt.slice.records()) };
+    let event = Event { pieces: source.format().wrap(attempt.slice.records()) };
     let began = Instant::now();
     let answer = wiring.executor.invoke(event).await;
-    let outcome = outcome_of(answer, attempt.response_types(), &attempt.slice, &|reported| source.identify(reported));
+    let outcome = outcome_of(answer, attempt.response_types(), &attempt.slice, &|reported| source.format().identify(reported));
     slot.settle(&outcome);
     Done::Invoked { id: attempt.id, outcome, took: Some(began.elapsed()) }
 }

@@ -60,7 +60,7 @@ pub(crate) async fn live(
     entry.set_lifecycle(Lifecycle::Enabled);
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let allowance = wiring.budget.allowance();
-    let envelope_bytes = started.feed.source().envelope_bytes();
+    let envelope_bytes = started.feed.source().format().envelope_bytes();
     let queue = started.feed.source().queue().map(|queue| queue.facts());
     let mut plans = wiring.plan.subscribe();
     let own = plans.borrow_and_update().clone();
@@ -251,8 +251,8 @@ impl Life<'_> {
 
     /// Looks at ended tracks again later, while there are any.
     fn plan_forgetting(&mut self) {
-        let every = self.feed.source().rediscover_every().max(FORGET_EVERY_MIN);
-        self.forget_at = self.tracks.has_ended().then(|| self.wiring.clock.now().tick.after(every));
+        let every = self.feed.source().tracks().map(|tracks| tracks.rediscover_every().max(FORGET_EVERY_MIN));
+        self.forget_at = every.filter(|_| self.tracks.has_ended()).map(|every| self.wiring.clock.now().tick.after(every));
     }
 
     /// Goes on with other limits: new batches take them, batches in retry keep theirs.

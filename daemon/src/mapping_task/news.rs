@@ -94,8 +94,9 @@ impl Life<'_> {
         match event {
             FeedEvent::Discovered(found) => {
                 self.tell_discovered(&found);
-                let first = self.feed.source().first();
-                self.tracks.discovered(found, &first);
+                if let Some(tracks) = self.feed.source().tracks() {
+                    self.tracks.discovered(found, &tracks.first());
+                }
             }
             FeedEvent::Read(id, read) => {
                 let track = self.reads.remove(&id);

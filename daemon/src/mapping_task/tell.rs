@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use forebay_batcher::{
-    Attempt, AttemptId, Committed, Delivery, Discard, Fault, Gap, NoticeId, Now, Outcome, Position, SourceNotice, Tick, TrackIdx,
-    TrackState, Watermark,
+    Attempt, AttemptId, Committed, Delivery, Discard, Fault, Gap, NoticeId, Now, Origin, Outcome, Position, ShortBytes, SourceNotice, Tick,
+    TrackIdx, TrackState, Watermark,
 };
 use forebay_pollers::TrackInfo;
 use tracing::{debug, error, info, warn};
@@ -317,7 +317,9 @@ impl Life<'_> {
         if self.plan.queue.is_some() {
             // A machine with a queue answers for it under any number.
             let state = self.machine.state(TrackIdx(0));
-            let status = TrackStatus::new("queue", "queue", &state, &Watermark::Origin(self.feed.source().first()), &gate, now);
+            // It keeps no position.
+            let nowhere = Watermark::Origin(Origin(ShortBytes::new(b"")));
+            let status = TrackStatus::new("queue", "queue", &state, &nowhere, &gate, now);
             return vec![status.with_receives(self.machine.receives())];
         }
         let status = |(idx, row): (TrackIdx, &super::tracks::Row)| {

@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
-use forebay_batcher::{Plan, Reply};
-use forebay_config::BatchPlan;
+use forebay_batcher::{BatchPlan, Plan, Reply};
 use forebay_daemon::budget::Budget;
 use forebay_invoker::executor::BoxFuture;
 use forebay_invoker::{Event, Executor, InvokeError};

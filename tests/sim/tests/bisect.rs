@@ -100,7 +100,7 @@ fn record(at: u32) -> Record {
         place: Place::Track(TrackIdx(0), Position::number(u64::from(at))),
         key: OrderKey::Key(bytes::Bytes::from_static(b"k")),
         arrival: UnixMillis(1_700_000_000_000),
-        bytes: bytes::Bytes::from_static(b"{}"),
+        bytes: bytes::Bytes::from_static(b"{}").into(),
         section: Section::default(),
     }
 }

@@ -10,8 +10,8 @@ use forebay_batcher::{OrderKey, Origin, Position, Record, RecordId, ShortBytes, 
 use forebay_clients::Clients;
 use forebay_config::StartingPosition;
 use forebay_pollers::{
-    BoxFuture, Known, Listing, RawRead, RawRecord, Reader, Renderer, Room, Source, SourceError, SourceSettings, TrackInfo, TrackName,
-    source::wrap_list,
+    Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, RawRead, RawRecord, Reader, Renderer, Room, Source, SourceError,
+    SourceSettings, Stand, TrackInfo, TrackName, Tracks, source::wrap_list,
 };
 use serde_json::value::RawValue;
 use tokio::sync::watch;
@@ -56,7 +56,21 @@ impl SourceSettings for Crowd {
 }
 
 impl Source for Crowd {
-    fn tracks<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
+    fn input(&self) -> Input<'_> {
+        Input::Tracks(self)
+    }
+
+    fn format(&self) -> &dyn EventFormat {
+        self
+    }
+
+    fn explorer(&self) -> &dyn Explorer {
+        self
+    }
+}
+
+impl Tracks for Crowd {
+    fn list<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
         let names = (0..self.0.n_tracks).map(|n| TrackName(format!("{n:05}"))).filter(|name| !known.0.contains_key(name));
         let tracks = names.map(|name| TrackInfo { label: name.0.clone(), name, parents: Vec::new() }).collect();
         Box::pin(async move { Ok(Listing { tracks, trouble: None }) })
@@ -64,10 +78,6 @@ impl Source for Crowd {
 
     fn rediscover_every(&self) -> Duration {
         Duration::from_secs(3_600)
-    }
-
-    fn origins(&self, _start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
-        Box::pin(async move { Ok((0..self.0.n_tracks).map(|n| (TrackName(format!("{n:05}")), self.first())).collect()) })
     }
 
     fn first(&self) -> Origin {
@@ -83,8 +93,20 @@ impl Source for Crowd {
             async move { Ok(Box::new(CrowdReader { crowd: self.clone(), length: self.0.length.subscribe(), next }) as Box<dyn Reader>) },
         )
     }
+}
 
-    fn renderer(&self) -> Arc<dyn Renderer> {
+impl Explorer for Crowd {
+    fn origins(&self, _start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
+        Box::pin(async move { Ok((0..self.0.n_tracks).map(|n| (TrackName(format!("{n:05}")), self.first())).collect()) })
+    }
+
+    fn backlog<'a>(&'a self, _stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
+        Box::pin(async { Ok(Backlog::default()) })
+    }
+}
+
+impl EventFormat for Crowd {
+    fn renderer(&self, _has_window: bool) -> Arc<dyn Renderer> {
         Arc::new(self.clone())
     }
 
@@ -102,10 +124,6 @@ impl Source for Crowd {
 
     fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value) {
         ("CrowdBatchInfo", serde_json::json!({ "batchSize": records.len() }))
-    }
-
-    fn original_key(&self, _record: &Record) -> Option<Bytes> {
-        None
     }
 }
 
