@@ -73,7 +73,7 @@ fn check(poison: u32, n: u32, retries_max: u32) {
                     durable = Some(checkpoint.watermark);
                     machine.handle_committed(id, Committed::Durable, now(tick));
                 }
-                Action::Read(_) | Action::Return(_) => {}
+                Action::Read(_) | Action::Return(_) | Action::Durable(..) => {}
                 other => panic!("nobody asked for {other:?}"),
             }
         }
