@@ -100,7 +100,7 @@ impl Maker {
             place: Place::Track(track, Position::number(i)),
             key: OrderKey::Key(self.keys[key].clone()),
             arrival: UnixMillis(1_700_000_000_000),
-            bytes: self.arena.slice(at..at + RECORD_BYTES),
+            bytes: self.arena.slice(at..at + RECORD_BYTES).into(),
             section: Section { idx: track.0, bytes: 20 },
         }
     }
@@ -179,7 +179,13 @@ impl<'a> Bench<'a> {
                     self.n_checkpoint_bytes += checkpoint.encode().len() as u64;
                     self.commits.push(id);
                 }
-                Action::Deliver(_) | Action::Discarded(_) | Action::Settle(..) | Action::Extend(..) | Action::Ended(_) => {}
+                Action::Deliver(_)
+                | Action::Discarded(_)
+                | Action::Settle(..)
+                | Action::Extend(..)
+                | Action::Ended(_)
+                | Action::Durable(..)
+                | Action::Drained(..) => {}
             }
         }
         has_acted

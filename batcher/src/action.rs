@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::attempt::{Condition, Reply, Slice};
+use crate::checkpoint::Watermark;
 use crate::fault::Fault;
 use crate::record::{Position, Receipt, Record, TrackIdx};
 use crate::response::ResponseTypes;
@@ -33,7 +34,8 @@ ids! {
     ExtendId,
 }
 
-/// All that the shell ever has to do. Every action but `Want`, `Return`, `Discarded` and `Ended` comes back as an answer.
+/// All that the shell ever has to do. Every action but `Want`, `Return`, `Discarded`, `Ended`,
+/// `Durable` and `Drained` comes back as an answer.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Read once; answered by `handle_read`.
@@ -56,6 +58,12 @@ pub enum Action {
     Extend(ExtendId, Vec<Receipt>, Duration),
     /// The track is finished and that is durable: its children may start, its reader may close.
     Ended(TrackIdx),
+    /// All records of the track below this are finished and that is durable, as it was not before: a source that keeps places of its own may
+    /// be told.
+    Durable(TrackIdx, Watermark),
+    /// A track that was closed is let go: nothing of it begins, runs or is committed any more. What is durable of it reaches to here; it may be
+    /// given to another owner, or assigned again.
+    Drained(TrackIdx, Watermark),
 }
 
 /// What one read may bring and how long it may wait.

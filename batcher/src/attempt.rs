@@ -427,7 +427,7 @@ mod tests {
             place: Place::Track(TrackIdx(0), Position::number(n)),
             key: OrderKey::Key(Bytes::new()),
             arrival: UnixMillis(0),
-            bytes: Bytes::new(),
+            bytes: crate::Rendered::default(),
             section: Section::default(),
         };
         let slice = Slice::new((0..n_records).map(record).collect());
@@ -467,7 +467,7 @@ mod tests {
             place: Place::Track(TrackIdx(0), Position::number(u64::from(name))),
             key: OrderKey::Key(Bytes::new()),
             arrival: UnixMillis(0),
-            bytes: Bytes::new(),
+            bytes: crate::Rendered::default(),
             section: Section::default(),
         };
         let n_failures = if settings.contains("last") { 2 } else { 0 };

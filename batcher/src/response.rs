@@ -254,7 +254,7 @@ mod tests {
             place: Place::Track(TrackIdx(0), Position::number(0)),
             key: OrderKey::Free,
             arrival: UnixMillis(0),
-            bytes: Bytes::new(),
+            bytes: crate::Rendered::default(),
             section: Section::default(),
         };
         Slice::new(vec![record("1"), record("2"), record("3")])

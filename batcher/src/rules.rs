@@ -11,6 +11,8 @@ pub enum Rule {
     W3,
     /// Written and synced.
     W4,
+    /// What is told to be durable.
+    W5,
     /// Order of a key.
     O1,
     /// Lanes of an attempt.
@@ -55,6 +57,8 @@ pub enum Rule {
     P1,
     /// Closing, and new plans.
     C1,
+    /// Closing one track.
+    C2,
     /// Liveness.
     L1,
     /// Determinism.
@@ -91,11 +95,12 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 44] = [
         Self::W1,
         Self::W2,
         Self::W3,
         Self::W4,
+        Self::W5,
         Self::O1,
         Self::O2,
         Self::B1,
@@ -118,6 +123,7 @@ impl Rule {
         Self::T1,
         Self::P1,
         Self::C1,
+        Self::C2,
         Self::L1,
         Self::D1,
         Self::S1,
@@ -143,6 +149,7 @@ impl Rule {
             Self::W2 => "W-2",
             Self::W3 => "W-3",
             Self::W4 => "W-4",
+            Self::W5 => "W-5",
             Self::O1 => "O-1",
             Self::O2 => "O-2",
             Self::B1 => "B-1",
@@ -165,6 +172,7 @@ impl Rule {
             Self::T1 => "T-1",
             Self::P1 => "P-1",
             Self::C1 => "C-1",
+            Self::C2 => "C-2",
             Self::L1 => "L-1",
             Self::D1 => "D-1",
             Self::S1 => "S-1",
@@ -196,6 +204,7 @@ impl Rule {
             Self::W4 => {
                 "what is finished goes to the store once the commit before is written; only a retry, a notice, an end and a close wait for its sync"
             }
+            Self::W5 => "how far a track is durable is told as soon as it is so, never before, and never backwards",
             Self::O1 => "records of one key are never in flight twice and never overtake",
             Self::O2 => "an attempt holds all its lanes; no lane is held twice",
             Self::B1 => "a batch keeps its record and byte limits, unless it is a single record",
@@ -227,6 +236,10 @@ impl Rule {
             Self::T1 => "a child track starts only after all its parents ended",
             Self::P1 => "a start at LATEST or TRIM_HORIZON only when no position ever existed",
             Self::C1 => "no invocation begins after a close was answered; a new plan holds from the next batch",
+            Self::C2 => {
+                "nothing begins on a track that was closed; it is let go when all that ran of it is durable, at its time at the latest, and that \
+                 is told once"
+            }
             Self::L1 => "when the function recovers or the plan is finite, everything is committed; a fresh record goes through",
             Self::D1 => "the same seed gives the same run",
             Self::S1 => {

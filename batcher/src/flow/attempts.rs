@@ -112,7 +112,7 @@ impl Runs {
         if let Some(done) = &done {
             books.cx.counts.succeeded += done.n_records() as u64;
             lost = books.receipts.lost_groups(done.records(), &books.cx);
-            self.finish(done.records(), books);
+            self.finish(id, done.records(), books);
         }
         if let Some(left) = &left {
             self.leave(left.records(), id, Leaving { error: &error, asked: &asked }, books);

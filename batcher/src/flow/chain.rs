@@ -8,7 +8,7 @@ use crate::action::{AttemptId, BatchReason, NoticeId};
 use crate::attempt::{Limits, NotReached, Slice, Told, Tried};
 use crate::checkpoint::OpenSlice;
 use crate::fault::Fault;
-use crate::record::{Position, Record, TrackIdx};
+use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
 
 /// Names a chain; never used twice.
@@ -27,6 +27,8 @@ pub(super) struct Chain {
     pub(super) holds: Vec<Hold>,
     /// A track or a receipt of it was lost: what it has of them must be looked for.
     pub(super) is_hit: bool,
+    /// Tracks that were lost while it was out; what it has of them is not theirs any more, even where they came back.
+    pub(super) lost: BTreeSet<TrackIdx>,
     /// Groups of which a message was lost while the first step was out: unless that step ends them, they go back.
     pub(super) stopped: BTreeSet<Bytes>,
     /// Its first failure, for people.
@@ -100,6 +102,7 @@ impl Chain {
             limits,
             holds: Vec::new(),
             is_hit: false,
+            lost: BTreeSet::new(),
             stopped: BTreeSet::new(),
             failing_since: None,
             not_reached: None,
@@ -142,6 +145,11 @@ impl Chain {
         }
         self.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.records().is_empty());
         taken
+    }
+
+    /// Whether a record of it is of a track that was lost.
+    pub(super) fn has_lost(&self, record: &Record) -> bool {
+        matches!(record.place, Place::Track(idx, _) if self.lost.contains(&idx))
     }
 
     /// Whether its first step is with the function or the destination.

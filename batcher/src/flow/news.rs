@@ -24,8 +24,9 @@ impl Runs {
                     }
                 }
             }
-            Effect::Gone(chains) => {
+            Effect::Gone(track, chains) => {
                 for id in chains {
+                    self.lose_records(id, track);
                     self.drop_dead_records(id, books);
                 }
                 books.tracks.choose_guest(self, &mut books.cx);

@@ -24,7 +24,7 @@ impl Runs {
         let records = told.slice.clone();
         let Told { slice, condition, n_invokes, reply, .. } = told;
         books.cx.actions.push_back(Action::Discarded(Discard { condition, slice, n_invokes, reply }));
-        self.finish(records.records(), books);
+        self.finish(id, records.records(), books);
         self.after_pop(id, books);
     }
 
@@ -62,7 +62,7 @@ impl Runs {
                 books.cx.counts.delivered += told.slice.n_records() as u64;
                 // What stopped meanwhile has gone back, and what came since stands behind the message that was lost.
                 let lost = books.receipts.lost_groups(told.slice.records(), &books.cx);
-                self.finish(told.slice.records(), books);
+                self.finish(id, told.slice.records(), books);
                 self.set_status(id, Status::New, books);
                 self.stop_groups(id, &lost, books);
                 self.after_pop(id, books);

@@ -42,7 +42,7 @@ impl Runs {
     /// Takes away the first step's records whose track or receipt is gone.
     pub(super) fn drop_dead(&mut self, id: ChainId, books: &mut Books) {
         let Some(chain) = self.chains.get(id).filter(|chain| chain.is_hit) else { return };
-        let is_dead = |record: &Record| !books.is_alive(record);
+        let is_dead = |record: &Record| chain.has_lost(record) || !books.is_alive(record);
         let Some(at) = chain.steps.iter().position(|step| step.records().iter().any(is_dead)) else { return };
         if matches!(chain.status, Status::InFlight { .. } | Status::Delivering { .. }) && at == 0 {
             return;
@@ -72,7 +72,7 @@ impl Runs {
         chain.is_hit = true;
         let chain = self.chains.get(id).expect("it was there above");
         match chain.status {
-            Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|record| books.is_alive(record)) => {}
+            Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|it| !chain.has_lost(it) && books.is_alive(it)) => {}
             // What comes again of a group waits until the attempt has ended: it runs on, whoever has the message by now.
             Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|it| matches!(it.place, Place::Queue { .. })) => {}
             Status::InFlight { .. } | Status::Delivering { .. } => {

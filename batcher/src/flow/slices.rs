@@ -28,7 +28,7 @@ impl Runs {
 }
 
 /// Where the records of a chain stand on the lanes of a track, in reading order.
-fn places_of<'a>(chain: &'a Chain, its: Its) -> BTreeMap<u32, Vec<&'a Position>> {
+fn places_of(chain: &Chain, its: Its) -> BTreeMap<u32, Vec<&Position>> {
     let mut places: BTreeMap<u32, Vec<&Position>> = BTreeMap::new();
     for record in chain.records() {
         if let Some((lane, position)) = lane_on(record, its) {
@@ -40,7 +40,7 @@ fn places_of<'a>(chain: &'a Chain, its: Its) -> BTreeMap<u32, Vec<&'a Position>>
 }
 
 /// The lane and position of a record on this track; `None` on any other.
-fn lane_on<'a>(record: &'a Record, its: Its) -> Option<(u32, &'a Position)> {
+fn lane_on(record: &Record, its: Its) -> Option<(u32, &Position)> {
     let Place::Track(idx, position) = &record.place else { return None };
     (*idx == its.idx).then(|| (lane_of(&record.key, position, its.n_lanes), position))
 }
@@ -87,7 +87,7 @@ fn open_slices_of(
 
 /// The lanes of a slice on this track, and from where to where it stands on each.
 fn parts_of(slice: &Slice, chain: &Chain, its: Its, places: Option<&BTreeMap<u32, Vec<&Position>>>) -> Vec<(u32, Position, Position)> {
-    if let (None, [Hold::Lane(_, lane)]) = (places, chain.holds.as_slice())
+    if let (None, true, [Hold::Lane(_, lane)]) = (places, chain.lost.is_empty(), chain.holds.as_slice())
         && let Some(first) = slice.records().first().and_then(Record::position)
         && let Some(last) = slice.records().last().and_then(Record::position)
     {

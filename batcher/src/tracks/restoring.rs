@@ -12,6 +12,11 @@ impl Tracks {
         let n_lanes = if from.slices.is_empty() { cx.plan.lanes.get() } else { from.lanes };
         let mut track = Track::new(&from, n_lanes, cx.now.tick);
         track.committing.durable = cx.mark;
+        // What was read for a former life is not for this one.
+        if let Some(Reading::Open(read)) = self.by_idx.get(idx).map(|former| &former.reading) {
+            self.reads.remove(read);
+        }
+        self.forget_drain(idx, cx);
         self.by_idx.insert(idx, track);
         let mut slices = from.slices;
         slices.sort_by(|a, b| a.first.cmp(&b.first));

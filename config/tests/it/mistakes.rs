@@ -455,5 +455,11 @@ event_source_mappings:
   - { name: c, source: { queue: { name: s } }, function_name: f, rate_limit: 5 }
   - { name: d, source: { queue: { name: s } }, function_name: f, batch_item_actions: true }
 "#;
-    expect![[""]].assert_eq(&lines(&check(text).unwrap_err()));
+    expect![[r#"
+        forebay.yaml:3:71 FB-0108 functions.f.rate_limit: must hold exactly one of `records_per_second`, `invocations_per_second` (say how many: `records_per_second: 100`)
+        forebay.yaml:5:78 FB-0108 event_source_mappings[0].rate_limit: must hold exactly one of `records_per_second`, `invocations_per_second` (keep one of them)
+        forebay.yaml:6:100 FB-0106 event_source_mappings[1].rate_limit.records_per_second: must be from 1 to 1000000, not 0
+        forebay.yaml:7:78 FB-0105 event_source_mappings[2].rate_limit: must be a map of settings, not a number
+        forebay.yaml:8:66 FB-0110 event_source_mappings[3].batch_item_actions: without partial responses the function names no record that it could ask something for (add `function_response_types: [ReportBatchItemFailures]`, or remove this setting)
+    "#]].assert_eq(&lines(&check(text).unwrap_err()));
 }

@@ -61,6 +61,7 @@ pub struct Faults {
     pub stall: u32,
     pub slow_destination: u32,
     pub slow_function: u32,
+    pub revoke: u32,
 }
 
 /// Which ledger the world exercises.
@@ -119,6 +120,8 @@ pub struct Options {
     pub retry_after: Option<Duration>,
     /// How often the store syncs what it has written; zero: each write.
     pub sync_every_ms: u32,
+    /// A track that comes back in one life of the machine has the number that it had.
+    pub comes_back: bool,
     pub faults: Faults,
     pub plan: Plan,
 }
@@ -164,6 +167,7 @@ impl Options {
             lanes_change: false,
             retry_after: None,
             sync_every_ms: 0,
+            comes_back: false,
             faults,
             plan,
         };
@@ -176,6 +180,7 @@ impl Options {
         if kind == Kind::Tracks {
             options.sync_every_ms = choices.power().pick(&[0, 50, 50, 600, 3000]);
             options.plan.waiting_min = choices.power().pick(&[0, 0, 10, 100]);
+            options.draw_hands(choices);
         }
         options
     }
@@ -211,6 +216,16 @@ impl Options {
         }
         if is_queue && self.plan.retry.redelivery == Redelivery::BySource && choices.chance(400) {
             self.retry_after = Some(Duration::from_secs(choices.pick(&[1, 5, 40, 300])));
+        }
+    }
+
+    /// A world whose tracks are closed for another owner and come back, as those of a consumer group.
+    fn draw_hands(&mut self, choices: &mut Choices) {
+        let hands = choices.hands();
+        self.comes_back = hands.chance(500);
+        let is_revoked = hands.chance(if self.plan.mixes_tracks { 400 } else { 150 });
+        if is_revoked && self.stubborn == Stubborn::Nothing {
+            self.faults.revoke = hands.pick(&[1000, 500]);
         }
     }
 

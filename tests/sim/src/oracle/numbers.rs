@@ -87,7 +87,7 @@ impl Oracle {
     }
 
     /// Records of a track that were handed over in this ownership, in order, from about the first open one on.
-    pub(super) fn handed_of(&self, owner: TrackIdx) -> impl Iterator<Item = usize> + Clone + '_ {
+    pub(crate) fn handed_of(&self, owner: TrackIdx) -> impl Iterator<Item = usize> + Clone + '_ {
         let owner = self.owners.get(&owner);
         let uids = owner.map(|owner| self.by_track[owner.source].get(owner.first_open..).unwrap_or_default()).unwrap_or_default();
         uids.iter().map(|uid| *uid as usize).filter(|uid| self.entries[*uid].handed)
@@ -304,7 +304,7 @@ impl Oracle {
         }
         // What was given up last may not have been told yet, and what a lost track gave up never is.
         let (machine, world) = (counts.given_up_uninvoked, tally.given_up_uninvoked);
-        let is_sure = is_end && self.owners.values().all(|owner| !owner.over && !owner.position_lost) && !self.is_queue;
+        let is_sure = is_end && !self.has_lost && self.owners.values().all(|owner| !owner.position_lost) && !self.is_queue;
         holds(Rule::N5, machine == world || (!is_sure && machine > world), || {
             format!("the machine counts given_up_uninvoked = {machine}, the world {world}")
         })

@@ -28,6 +28,10 @@ pub(crate) struct Ownership {
     /// The machine was told that it lost the track.
     pub(crate) over: bool,
     pub(crate) position_lost: bool,
+    /// It was closed, with time until then.
+    pub(crate) closed_until_us: Option<u64>,
+    /// How far it was told to be durable.
+    pub(crate) told: Watermark,
     /// The bound above all that was handed over.
     pub(crate) passed: Option<Position>,
     pub(crate) committed: Watermark,
@@ -110,6 +114,8 @@ impl Oracle {
             epoch,
             over: false,
             position_lost: false,
+            closed_until_us: None,
+            told: from.watermark.clone(),
             passed,
             committed: from.watermark.clone(),
             first_open: 0,
@@ -136,6 +142,7 @@ impl Oracle {
         if let Some(owner) = self.owners.get_mut(&track) {
             self.is_blurred |= !owner.over && self.mixes_tracks;
             owner.over = true;
+            self.has_lost = true;
         }
     }
 

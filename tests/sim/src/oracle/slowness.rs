@@ -48,7 +48,9 @@ impl Oracle {
         if self.is_queue {
             self.due_of_queue(demand.now_us).into_iter().for_each(|(due_us, uid)| count(due_us, uid));
         } else {
-            let may_go_on = |owner: &Ownership| !owner.over && !owner.position_lost && owner.commit_failing.is_none();
+            let may_go_on = |owner: &Ownership| {
+                !owner.over && !owner.position_lost && owner.closed_until_us.is_none() && owner.commit_failing.is_none()
+            };
             for (track, owner) in self.owners.iter().filter(|(_, owner)| may_go_on(owner)) {
                 self.due_of_track(*track, owner, demand.now_us).into_iter().for_each(|(due_us, uid)| count(due_us, uid));
             }
@@ -205,11 +207,16 @@ impl Oracle {
             if let Some(CommitFailing { n, pause, .. }) = owner.commit_failing {
                 let is_open = self.commits.values().any(|(other, _)| other == track) || self.waits_for_sync(*track);
                 holds(Rule::S3, !is_late(pause) || is_open, || format!("{n} commits of {track:?} failed and none follows"))?;
-            } else if let Some(pause) = owner.read_pause {
+            } else if let Some(pause) = owner.read_pause.filter(|_| owner.closed_until_us.is_none()) {
                 let late = is_late(pause) && owner.commits_us + SECOND_US < now_us && has_room && !self.has_open(*track);
                 holds(Rule::S3, !late || is_read(Some(*track)), || {
                     format!("{} reads of {track:?} failed and none follows", owner.n_read_failed)
                 })?;
+            }
+            // What is left of a batch of a closed track waits until that is let go.
+            let is_closed = |other: &TrackIdx| (other == track || self.mixes_tracks) && self.is_closed(*other);
+            if self.owners.keys().any(is_closed) {
+                continue;
             }
             for uid in self.handed_of(*track) {
                 let entry = &self.entries[uid];

@@ -39,7 +39,8 @@ impl Oracle {
         };
         match state {
             TrackState::Unknown => false,
-            TrackState::Fenced | TrackState::Closed => owner.over,
+            TrackState::Fenced => owner.over,
+            TrackState::Closed => owner.over || owner.closed_until_us.is_some(),
             TrackState::PositionLost { .. } => owner.position_lost,
             TrackState::Ended => owner.told_ended,
             TrackState::StoreFailing { full, since } => {

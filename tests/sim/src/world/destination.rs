@@ -15,6 +15,7 @@ impl World {
         for record in notice.slice.records() {
             if let forebay_batcher::Place::Track(track, _) = &record.place {
                 self.oracle.f1_no_action_after_the_track_is_lost(*track, "a notice")?;
+                self.oracle.c2_nothing_begins_on_a_closed_track(*track, "a notice")?;
             }
         }
         self.oracle.w2_only_what_a_limit_gives_up_is_given_up(notice.condition, &notice.slice, now)?;

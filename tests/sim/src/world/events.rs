@@ -38,6 +38,10 @@ pub(crate) enum Event {
     LoseTrack {
         track: usize,
     },
+    /// Another process is to have the track.
+    Revoke {
+        track: usize,
+    },
     ChannelDies,
     QueueWakes,
     PoisonHeals,

@@ -9,7 +9,7 @@ use forebay_batcher::{
 use super::events::Event;
 use super::{Phase, World};
 use crate::coverage::Point;
-use crate::oracle::{Flight, Poison, Violation, holds};
+use crate::oracle::{FORMER, Flight, Poison, Violation, holds};
 
 /// A slow function outlasts a visibility, and a close still awaits it.
 const SLOW_MOST_US: u64 = 150_000_000;
@@ -49,6 +49,9 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
+        if self.oracle.flights.get(&id).is_some_and(|flight| flight.owner_of.contains(&FORMER)) {
+            self.coverage.hit(Point::LateForFormer);
+        }
         let tried = self.oracle.flights.get(&id).filter(|_| self.oracle.is_queue).map_or(Vec::new(), |flight| flight.entries.clone());
         if self.oracle.hear_outcome(id, slice, &outcome, self.now_us) {
             self.oracle.lose_what_lapsed_meanwhile(&tried, self.now_us);
@@ -86,6 +89,7 @@ impl World {
             };
             if owner != u32::MAX && owner_of.last() != Some(&owner) {
                 self.oracle.f1_no_action_after_the_track_is_lost(forebay_batcher::TrackIdx(owner), "an attempt")?;
+                self.oracle.c2_nothing_begins_on_a_closed_track(forebay_batcher::TrackIdx(owner), "an attempt")?;
             }
             owner_of.push(owner);
         }

@@ -6,6 +6,7 @@ mod dispatch;
 mod events;
 mod function;
 mod gate;
+mod hands;
 mod judge;
 mod operator;
 mod plans;
