@@ -181,8 +181,8 @@ pub(crate) struct Tried {
     pub(crate) n_invokes: u32,
     pub(crate) why: BatchReason,
     pub(crate) not_before: Tick,
-    /// What the last attempt told.
-    pub(crate) reply: Option<Reply>,
+    /// What the last attempt told; most have none, so it takes no place of its own.
+    pub(crate) reply: Option<Box<Reply>>,
 }
 
 impl Tried {
@@ -201,7 +201,7 @@ pub(crate) struct Told {
     pub(crate) slice: Slice,
     pub(crate) condition: Condition,
     pub(crate) n_invokes: u32,
-    pub(crate) reply: Option<Reply>,
+    pub(crate) reply: Option<Box<Reply>>,
     pub(crate) n_refused: u32,
     /// The first refusal.
     pub(crate) refused_since: Option<Tick>,
@@ -245,7 +245,7 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
         Outcome::TooLarge if tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
         Outcome::TooLarge => Next { then: vec![Then::GivenUp(tried.give_up(Condition::PayloadTooLarge))], ..nothing() },
         Outcome::Failed { reply, .. } => {
-            tried.reply = Some(reply);
+            tried.reply = Some(Box::new(reply));
             match limits.redelivery {
                 Redelivery::BySource => Next { left: Some(tried.slice), ..nothing() },
                 Redelivery::ByUs if limits.bisect && tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
@@ -253,7 +253,7 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
             }
         }
         Outcome::PartlyFailed { failed, reply } => {
-            tried.reply = Some(reply);
+            tried.reply = Some(Box::new(reply));
             let failed: BTreeSet<&RecordId> = failed.iter().collect();
             let (done, rest) = split_partial(&tried.slice, &failed, limits);
             let done = Some(done).filter(|done| done.n_records() > 0);
