@@ -7,6 +7,9 @@ CARGO := dev/cargo
 export PATH := $(PATH):$(HOME)/.cache/forebay/tools/bin
 SEEDS ?= 200000
 LONG_MINUTES := 150
+# The worlds of `make test` follow from the sources: the same tree passes or fails the same, and every change of it sees other worlds. `make sim`
+# and `make long` draw theirs by the clock.
+SEED_BASE = $(shell find batcher/src config/src tests/models/src tests/sim/src -name '*.rs' | LC_ALL=C sort | xargs cat | cksum | cut -d' ' -f1)
 
 .PHONY: demo demo-sqs demo-esm bench bench-core file test long check sim faults fetch setup clients
 
@@ -52,7 +55,7 @@ bench-core: fetch
 # Everything, against real servers on loopback: a sample of each in at most 25 minutes once things are compiled.
 test: setup check clients
 	$(CARGO) test --locked --offline --workspace --no-fail-fast
-	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 100000
+	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 100000 --base $(SEED_BASE)
 	dev/faults.py --sample 12
 	@echo "test: all of it passed"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plants the faults of tests/sim/faults/*.txt, one at a time, in a copy of the core, and sees that the simulator finds each by a rule.
 
-    dev/faults.py [--seeds N] [--list NAME] [--only ID] [--sample N] [--fit]
+    dev/faults.py [--seeds N] [--list NAME] [--only ID] [--sample N] [--fit | --compile]
 
 A list is a text file of entries; the old text must stand exactly once in the file, so a list that no longer fits the code is an error:
 
@@ -163,6 +163,15 @@ def hunt_core(folder, target, fault, seeds):
     return found[:140] if code and " breaks " in found else None
 
 
+def compile_core(folder, target, fault):
+    """Whether the core compiles with it: seconds for each, where a hunt takes five times as long."""
+    package = f"forebay-{fault.file.split('/')[0]}"
+    code, said = run(["cargo", "check", "--offline", "-q", "-p", package], folder, target, 900)
+    if code != 0:
+        raise WrongList(f"{fault.place}: with `{fault.id}` the core does not compile:\n{said[-1500:]}")
+    return "compiles"
+
+
 def hunt_shell(folder, target, fault):
     code, said = run(fault.check, folder, target, 1800)
     if code is None:
@@ -182,6 +191,7 @@ def main():
     words.add_argument("--only", help="one fault only")
     words.add_argument("--sample", type=int, help="so many of the faults, evenly taken and always the same")
     words.add_argument("--fit", action="store_true", help="only see that every old text stands once in its file")
+    words.add_argument("--compile", action="store_true", help="only see that the core compiles with each, after a change that moved code")
     told = words.parse_args()
     paths = [LISTS / f"{told.list}.txt"] if told.list else sorted(LISTS.glob("*.txt"))
     faults = [it for path in paths for it in read_list(path) if not told.only or it.id == told.only]
@@ -210,13 +220,24 @@ def main():
             before, after = planted(copy, fault)
             (copy / fault.file).write_text(after)
             try:
-                found = hunt_shell(copy, base / "whole", fault) if fault.check else hunt_core(copy, base / "core", fault, told.seeds)
+                if fault.check:
+                    found = hunt_shell(copy, base / "whole", fault)
+                elif told.compile:
+                    found = compile_core(copy, base / "core", fault)
+                else:
+                    found = hunt_core(copy, base / "core", fault, told.seeds)
+            except WrongList as wrong:
+                # The others are hunted all the same.
+                found = None
+                print(f"faults: {wrong}", file=sys.stderr, flush=True)
             finally:
                 (copy / fault.file).write_text(before)
             if not found:
                 missed.append(fault.id)
             print(f"{n} of {len(faults)}, {time.monotonic() - start:.0f} s  {fault.id}: {found or 'NOT FOUND: ' + fault.words}", flush=True)
-    print(f"{len(faults) - len(missed)} of {len(faults)} planted faults found")
+    print(f"{len(faults) - len(missed)} of {len(faults)} planted faults {'compile' if told.compile else 'found'}")
+    if missed:
+        print(f"not so: {', '.join(missed)}")
     return 1 if missed else 0
 
 

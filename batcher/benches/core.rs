@@ -100,7 +100,7 @@ impl Maker {
             place: Place::Track(track, Position::number(i)),
             key: OrderKey::Key(self.keys[key].clone()),
             arrival: UnixMillis(1_700_000_000_000),
-            bytes: self.arena.slice(at..at + RECORD_BYTES),
+            bytes: self.arena.slice(at..at + RECORD_BYTES).into(),
             section: Section { idx: track.0, bytes: 20 },
         }
     }
@@ -179,7 +179,13 @@ impl<'a> Bench<'a> {
                     self.n_checkpoint_bytes += checkpoint.encode().len() as u64;
                     self.commits.push(id);
                 }
-                Action::Deliver(_) | Action::Discarded(_) | Action::Settle(..) | Action::Extend(..) | Action::Ended(_) => {}
+                Action::Deliver(_)
+                | Action::Discarded(_)
+                | Action::Settle(..)
+                | Action::Extend(..)
+                | Action::Ended(_)
+                | Action::Durable(..)
+                | Action::Drained(..) => {}
             }
         }
         has_acted
@@ -246,6 +252,7 @@ fn plan(row: &Row) -> Plan {
             record_age_max: None,
             bisect: false,
             partial_responses: true,
+            item_actions: false,
             redelivery: Redelivery::ByUs,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,
@@ -255,6 +262,7 @@ fn plan(row: &Row) -> Plan {
         envelope_bytes: 14,
         mixes_tracks: row.mixes_tracks,
         concurrency_max: None,
+        rate: None,
         has_destination: false,
         held_bytes_max: 4 << 30,
         ahead_max: 1_000_000,

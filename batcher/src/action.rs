@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::attempt::{Condition, Reply, Slice};
+use crate::checkpoint::Watermark;
 use crate::fault::Fault;
 use crate::record::{Position, Receipt, Record, TrackIdx};
+use crate::response::ResponseTypes;
 use crate::time::Tick;
 
 macro_rules! ids {
@@ -32,7 +34,8 @@ ids! {
     ExtendId,
 }
 
-/// All that the shell ever has to do. Every action but `Want`, `Return`, `Discarded` and `Ended` comes back as an answer.
+/// All that the shell ever has to do. Every action but `Want`, `Return`, `Discarded`, `Ended`,
+/// `Durable` and `Drained` comes back as an answer.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Read once; answered by `handle_read`.
@@ -55,6 +58,12 @@ pub enum Action {
     Extend(ExtendId, Vec<Receipt>, Duration),
     /// The track is finished and that is durable: its children may start, its reader may close.
     Ended(TrackIdx),
+    /// All records of the track below this are finished and that is durable, as it was not before: a source that keeps places of its own may
+    /// be told.
+    Durable(TrackIdx, Watermark),
+    /// A track that was closed is let go: nothing of it begins, runs or is committed any more. What is durable of it reaches to here; it may be
+    /// given to another owner, or assigned again.
+    Drained(TrackIdx, Watermark),
 }
 
 /// What one read may bring and how long it may wait.
@@ -134,6 +143,19 @@ pub struct Attempt {
     pub n_before: u32,
     /// Whether an answer may name what failed (`ReportBatchItemFailures`), as the plan said when the batch was cut.
     pub partial_responses: bool,
+    /// Whether it may also ask for something for what failed (`batch_item_actions`).
+    pub item_actions: bool,
+}
+
+impl Attempt {
+    /// How much of the function's answer is read.
+    pub fn response_types(&self) -> ResponseTypes {
+        match (self.partial_responses, self.item_actions) {
+            (false, _) => ResponseTypes::Nothing,
+            (true, false) => ResponseTypes::ItemFailures,
+            (true, true) => ResponseTypes::ItemActions,
+        }
+    }
 }
 
 /// Why a batch was closed and tried.
@@ -231,6 +253,8 @@ pub enum Settle {
     Delete,
     /// Its visibility is left to lapse.
     Leave,
+    /// It is shown to others when this long has passed.
+    ShowAfter(Duration),
     /// It is shown to others at once.
     Release,
     /// It is refused; the queue decides (requeue, dead letter).

@@ -7,6 +7,7 @@ use crate::action::Action;
 use crate::backoff::mix;
 use crate::former::Former;
 use crate::plan::Plan;
+use crate::rate::Rate;
 use crate::record::Record;
 use crate::state::Counts;
 use crate::time::Now;
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     closing: Closing,
     pub(crate) counts: Counts,
     pub(crate) held_bytes: u64,
+    /// What was started, against the plan's rate limit.
+    pub(crate) rate: Rate,
     pub(crate) former: Former,
 }
 
@@ -50,6 +53,7 @@ impl Context {
             closing: Closing::Open,
             counts: Counts::default(),
             held_bytes: 0,
+            rate: Rate::default(),
             former: Former::default(),
         }
     }

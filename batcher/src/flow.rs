@@ -3,6 +3,7 @@
 mod attempts;
 mod chain;
 mod chains;
+mod draining;
 mod explain;
 mod groups;
 mod news;
@@ -15,11 +16,13 @@ mod slices;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::*;
-use crate::attempt::{Condition, Limits, Next, Outcome, Slice, Then, Told, Tried, n_named, next};
+use crate::attempt::{Condition, Limits, Next, NotReached, Outcome, Slice, Then, Told, Tried, n_named, next};
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::books::Books;
 use crate::former::{Batch, Ready};
+use crate::items::ItemActions;
 use crate::plan::Redelivery;
+use crate::receipts::Leaving;
 use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
 use crate::timers::Timer;
@@ -28,6 +31,7 @@ use crate::tracks::Effect;
 use self::chain::{Chain, Filling, Status, Step, What};
 pub(crate) use self::chain::{ChainId, Hold};
 use self::chains::Chains;
+use self::draining::is_draining;
 pub(crate) use self::slices::Its;
 
 /// The runs: every chain, with what of it is out at the function or at a destination.
@@ -96,6 +100,8 @@ impl Runs {
             };
             let status = match &step.what {
                 What::Filling(_) => Status::Filling,
+                // C-2: what is left of a track that was closed is its next owner's.
+                What::Try(_) if is_draining(chain, books) => Status::New,
                 What::Try(tried) if tried.n_invokes > 0 && !self.is_durable(chain, step, books) => Status::Durable,
                 What::Try(tried) if tried.not_before > books.cx.now.tick => Status::Retry { until: tried.not_before },
                 What::Try(_) => Status::Ready { since: books.cx.now.tick },
@@ -109,6 +115,7 @@ impl Runs {
                 {
                     chain.status.clone()
                 }
+                What::Tell(_) if is_draining(chain, books) => Status::New,
                 What::Tell(_) => {
                     self.deliver(id, books);
                     return;
@@ -124,7 +131,7 @@ impl Runs {
         let was_ready = matches!(chain.status, Status::Ready { .. });
         let is_ready = matches!(status, Status::Ready { .. });
         let (before, now) = (deadlines(&chain.status), deadlines(&status));
-        let is_not_reached = chain.not_reached.is_some();
+        let is_not_reached = chain.not_reached().is_some();
         if status == Status::Durable {
             for idx in chain.tracks() {
                 books.tracks.wait_for_commit(idx, id);
@@ -214,7 +221,7 @@ impl Runs {
     }
 
     /// W-2: finished by success or by delivery.
-    pub(crate) fn finish(&mut self, records: &[Record], books: &mut Books) {
+    pub(crate) fn finish(&mut self, id: ChainId, records: &[Record], books: &mut Books) {
         let mut rest = records;
         while let Some(first) = rest.first() {
             let Place::Track(idx, _) = first.place else {
@@ -222,7 +229,9 @@ impl Runs {
                 break;
             };
             let n = rest.iter().take_while(|record| matches!(record.place, Place::Track(it, _) if it == idx)).count();
-            books.tracks.finish_on_track(idx, &rest[..n]);
+            if !self.chains.get(id).is_some_and(|chain| chain.lost.contains(&idx)) {
+                books.tracks.finish_on_track(idx, &rest[..n]);
+            }
             rest = &rest[n..];
         }
         books.tracks.give_room(records, self, &mut books.cx);

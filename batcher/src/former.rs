@@ -114,9 +114,13 @@ impl Former {
         self.told_want = self.told_want.saturating_sub(1);
     }
 
-    /// How many slots there is a use for, when the gate was told another number; `n_pool` of them are for a queue's messages.
-    pub(crate) fn want(&mut self, n_pool: u32, is_closing: bool, plan: &Plan) -> Option<u32> {
-        let want = if is_closing { 0 } else { self.n_ready + n_pool + self.group.n_batches(&plan.batch) };
+    /// How many slots there is a use for; `n_pool` of them are for a queue's messages.
+    pub(crate) fn n_wanted(&self, n_pool: u32, plan: &Plan) -> u32 {
+        self.n_ready + n_pool + self.group.n_batches(&plan.batch)
+    }
+
+    /// What the gate is to be told, when it was told another number.
+    pub(crate) fn tell_want(&mut self, want: u32) -> Option<u32> {
         if want == self.told_want {
             return None;
         }

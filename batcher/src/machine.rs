@@ -42,10 +42,11 @@ impl Machine {
         self.pump_queue();
     }
 
-    /// A track is ours from this checkpoint on.
+    /// A track is ours from this checkpoint on. One that it has already stays as it is; one that was lost or closed, or that ended in any other
+    /// way, begins anew, and late answers to its former life are ignored.
     pub fn handle_assigned(&mut self, track: TrackIdx, from: Checkpoint, now: Now) {
         self.begin(now);
-        if self.books.cx.is_closing() || self.books.tracks.is_known(track) {
+        if self.books.cx.is_closing() || self.books.tracks.is_active(track) {
             return;
         }
         let slices = self.books.tracks.handle_assigned(track, from, &mut self.books.cx);
@@ -78,8 +79,8 @@ impl Machine {
     }
 
     fn next_attempt(&mut self) -> Option<Attempt> {
-        // C-1: nothing new begins after a close.
-        while !self.books.cx.is_closing() {
+        // C-1: nothing new begins after a close. G-2: nor before the rate limit lets it.
+        while !self.books.cx.is_closing() && self.books.cx.rate_opens().is_none() {
             let Books { tracks, receipts, cx } = &mut self.books;
             let batch = match cx.former.next() {
                 Some(Ready::Chain(id)) => {
@@ -188,12 +189,38 @@ impl Machine {
             Timer::Guest => tracks.look_at_room(&self.runs, cx),
             Timer::Visibility => receipts.extend_due(cx),
             Timer::Resettle => receipts.resettle(),
-            Timer::QueueWindow | Timer::Rereceive => {}
+            Timer::QueueWindow | Timer::Rereceive | Timer::Rate => {}
             Timer::Close => self.abandon(),
+            Timer::CloseTrack(track) => self.let_go(track),
         }
     }
 
-    /// Ends everything. A single track ends by `handle_lost`.
+    /// Ends one track, which others may have from then on: nothing new of it begins, what runs is awaited, and its last checkpoint is written
+    /// and synced. Then, at the time of [`Close::Within`] or with [`Close::Abandon`] at once, it is let go, with whatever is not durable by then
+    /// left to its next owner; [`Action::Drained`] tells so, once. What runs of it is not awaited after that. While a batch mixes its records with
+    /// those of other tracks, what is left of that batch waits for it.
+    ///
+    /// A track that is not this process's any more is lost instead: [`Machine::handle_lost`].
+    pub fn close_track(&mut self, track: TrackIdx, how: Close, now: Now) {
+        self.begin(now);
+        let Books { tracks, cx, .. } = &mut self.books;
+        let until = match how {
+            Close::Abandon => return self.let_go(track),
+            Close::Finish => None,
+            Close::Within(at) => Some(at),
+        };
+        tracks.handle_drain(track, until, &self.runs, cx);
+        self.runs.handle_drain(track, &mut self.books);
+        self.books.tracks.pump_track(track, &self.runs, &mut self.books.cx);
+    }
+
+    /// A track that was closed is let go as it stands.
+    fn let_go(&mut self, track: TrackIdx) {
+        let effect = self.books.tracks.let_go(track, &self.runs, &mut self.books.cx);
+        self.runs.handle_track(effect, &mut self.books);
+    }
+
+    /// Ends everything. A single track ends by [`Machine::close_track`].
     pub fn close(&mut self, how: Close, now: Now) {
         self.begin(now);
         match how {
@@ -224,16 +251,20 @@ impl Machine {
 
     /// What to do next; drain after every call.
     pub fn poll_action(&mut self) -> Option<Action> {
-        let Books { tracks, receipts, cx } = &mut self.books;
+        let Books { tracks, cx, .. } = &mut self.books;
         if let Some(action) = cx.actions.pop_front() {
             return Some(action);
         }
         tracks.feed_hungry(&self.runs, cx);
+        while let Some(track) = self.books.tracks.drained(&self.runs) {
+            self.let_go(track);
+        }
+        let Books { receipts, cx, .. } = &mut self.books;
         if let Some(action) = cx.actions.pop_front() {
             return Some(action);
         }
         let n_pool = receipts.n_batches(cx);
-        cx.former.want(n_pool, cx.is_closing(), &cx.plan).map(Action::Want)
+        cx.want(n_pool).map(Action::Want)
     }
 
     /// When to call `handle_timeout`, and why.
@@ -262,7 +293,8 @@ impl Machine {
     /// Why nothing is happening on this track, or what is. A queue answers for every `TrackIdx`.
     pub fn state(&self, track: TrackIdx) -> TrackState {
         let Books { tracks, receipts, cx } = &self.books;
-        if cx.plan.queue.is_some() { receipts.state(&self.runs, cx) } else { tracks.state(track, &self.runs, cx) }
+        let state = if cx.plan.queue.is_some() { receipts.state(&self.runs, cx) } else { tracks.state(track, &self.runs, cx) };
+        cx.told_with_rate(state)
     }
 
     /// The receives of the queue; `None` for tracks.

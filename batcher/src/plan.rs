@@ -24,6 +24,8 @@ pub struct Plan {
     pub mixes_tracks: bool,
     /// Invocations of this mapping that may run at once: the least of its own limit and its function's, where known.
     pub concurrency_max: Option<NonZeroU32>,
+    /// How much may be started in a second; `None` for as much as there are slots for.
+    pub rate: Option<RatePlan>,
     /// Whether given-up records have a destination; without one they are discarded and counted.
     pub has_destination: bool,
     /// Bytes of records that this mapping may hold in memory.
@@ -58,6 +60,8 @@ pub struct RetryPlan {
     pub bisect: bool,
     /// Read `batchItemFailures` in the function's answer.
     pub partial_responses: bool,
+    /// Read there, beside a record's name, when it may be tried again and whether it is to be given up at once.
+    pub item_actions: bool,
     /// Who brings a failed record back.
     pub redelivery: Redelivery,
     /// Refusals of a destination after which its records are dropped and counted; `None` never drops.
@@ -82,6 +86,37 @@ pub struct WindowPlan {
     pub tumbling: Duration,
 }
 
+/// How much may be started in a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RatePlan {
+    /// What is counted.
+    pub unit: RateUnit,
+    /// So many in a second, once the rate has grown.
+    pub per_second: NonZeroU32,
+    /// How long it grows from a tenth to all of it, after a start and after the function was throttled; zero for at once.
+    pub ramp: Duration,
+}
+
+/// What a rate counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateUnit {
+    /// Records of the batches that start.
+    Records,
+    /// Attempts that start.
+    Invocations,
+}
+
+impl From<&config::RatePlan> for RatePlan {
+    fn from(plan: &config::RatePlan) -> Self {
+        let config::RatePlan { unit, per_second, ramp } = *plan;
+        let unit = match unit {
+            config::RateUnit::Records => RateUnit::Records,
+            config::RateUnit::Invocations => RateUnit::Invocations,
+        };
+        Self { unit, per_second, ramp }
+    }
+}
+
 impl From<&config::BatchPlan> for BatchPlan {
     fn from(plan: &config::BatchPlan) -> Self {
         let config::BatchPlan { records_max, bytes_max, window } = plan.clone();
@@ -97,6 +132,7 @@ impl From<&config::RetryPlan> for RetryPlan {
             record_age_max,
             bisect,
             partial_responses,
+            item_actions,
             redelivery,
             drop_after_destination_failures,
             stop_group_at_first_failure,
@@ -106,6 +142,7 @@ impl From<&config::RetryPlan> for RetryPlan {
             record_age_max,
             bisect,
             partial_responses,
+            item_actions,
             redelivery: redelivery.into(),
             drop_after_destination_failures,
             stop_group_at_first_failure,

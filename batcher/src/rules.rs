@@ -11,6 +11,8 @@ pub enum Rule {
     W3,
     /// Written and synced.
     W4,
+    /// What is told to be durable.
+    W5,
     /// Order of a key.
     O1,
     /// Lanes of an attempt.
@@ -47,12 +49,16 @@ pub enum Rule {
     F2,
     /// Slots of the gate.
     G1,
+    /// The rate limit.
+    G2,
     /// Children and parents.
     T1,
     /// No start at the wrong end.
     P1,
     /// Closing, and new plans.
     C1,
+    /// Closing one track.
+    C2,
     /// Liveness.
     L1,
     /// Determinism.
@@ -89,11 +95,12 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 44] = [
         Self::W1,
         Self::W2,
         Self::W3,
         Self::W4,
+        Self::W5,
         Self::O1,
         Self::O2,
         Self::B1,
@@ -112,9 +119,11 @@ impl Rule {
         Self::F1,
         Self::F2,
         Self::G1,
+        Self::G2,
         Self::T1,
         Self::P1,
         Self::C1,
+        Self::C2,
         Self::L1,
         Self::D1,
         Self::S1,
@@ -140,6 +149,7 @@ impl Rule {
             Self::W2 => "W-2",
             Self::W3 => "W-3",
             Self::W4 => "W-4",
+            Self::W5 => "W-5",
             Self::O1 => "O-1",
             Self::O2 => "O-2",
             Self::B1 => "B-1",
@@ -158,9 +168,11 @@ impl Rule {
             Self::F1 => "F-1",
             Self::F2 => "F-2",
             Self::G1 => "G-1",
+            Self::G2 => "G-2",
             Self::T1 => "T-1",
             Self::P1 => "P-1",
             Self::C1 => "C-1",
+            Self::C2 => "C-2",
             Self::L1 => "L-1",
             Self::D1 => "D-1",
             Self::S1 => "S-1",
@@ -192,6 +204,7 @@ impl Rule {
             Self::W4 => {
                 "what is finished goes to the store once the commit before is written; only a retry, a notice, an end and a close wait for its sync"
             }
+            Self::W5 => "how far a track is durable is told as soon as it is so, never before, and never backwards",
             Self::O1 => "records of one key are never in flight twice and never overtake",
             Self::O2 => "an attempt holds all its lanes; no lane is held twice",
             Self::B1 => "a batch keeps its record and byte limits, unless it is a single record",
@@ -219,9 +232,14 @@ impl Rule {
             Self::F1 => "the store accepts nothing under an epoch below the highest granted",
             Self::F2 => "while its store fails a track takes no new work: nothing is read, nothing is tried for the first time",
             Self::G1 => "never more in flight than the gate allows; every slot comes back",
+            Self::G2 => "no attempt begins before the rate limit lets it, ramp and debt included; a second after it does one begins",
             Self::T1 => "a child track starts only after all its parents ended",
             Self::P1 => "a start at LATEST or TRIM_HORIZON only when no position ever existed",
             Self::C1 => "no invocation begins after a close was answered; a new plan holds from the next batch",
+            Self::C2 => {
+                "nothing begins on a track that was closed; it is let go when all that ran of it is durable, at its time at the latest, and that \
+                 is told once"
+            }
             Self::L1 => "when the function recovers or the plan is finite, everything is committed; a fresh record goes through",
             Self::D1 => "the same seed gives the same run",
             Self::S1 => {

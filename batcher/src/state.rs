@@ -75,6 +75,13 @@ pub enum TrackState {
         /// Why it was closed.
         why: BatchReason,
     },
+    /// A batch is ready and the mapping's rate limit lets nothing through.
+    RateLimited {
+        /// Since when it is ready.
+        since: Tick,
+        /// When the next invocation may start.
+        until: Tick,
+    },
     /// A batch waits for more records.
     Batching {
         /// When its window ends.
@@ -171,6 +178,8 @@ pub enum Why {
     Close,
     /// A track has waited long enough for memory.
     Room,
+    /// The rate limit lets something through again.
+    Rate,
 }
 
 /// What a machine has done since it was made. Sums obey the conservation laws of Lambda's metrics.
@@ -214,6 +223,8 @@ pub struct Counts {
     pub retried: u64,
     /// Attempts that did not reach the function.
     pub not_reached: u64,
+    /// Times that something could have been tried and waited for the rate limit.
+    pub rate_limited: u64,
     /// Checkpoints that became durable.
     pub committed: u64,
 }

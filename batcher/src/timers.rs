@@ -32,8 +32,12 @@ pub(crate) enum Timer {
     Resettle,
     /// The time to close is over.
     Close,
+    /// The time to close a track is over.
+    CloseTrack(TrackIdx),
     /// A track has waited long enough for memory.
     Guest,
+    /// The rate limit lets something through again.
+    Rate,
 }
 
 impl Timer {
@@ -46,8 +50,9 @@ impl Timer {
             Self::Recommit(_) => Why::Recommit,
             Self::Visibility => Why::Visibility,
             Self::Resettle => Why::Resettle,
-            Self::Close => Why::Close,
+            Self::Close | Self::CloseTrack(_) => Why::Close,
             Self::Guest => Why::Room,
+            Self::Rate => Why::Rate,
         }
     }
 }

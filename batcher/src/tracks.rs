@@ -2,6 +2,7 @@
 
 mod batching;
 mod committing;
+mod draining;
 mod explain;
 mod holding;
 mod lane;
@@ -51,6 +52,8 @@ pub(crate) struct Tracks {
     room: Room,
     /// Tracks that would read ahead once nothing of what was read could start.
     hungry: BTreeSet<TrackIdx>,
+    /// Tracks that were closed and are not let go yet.
+    draining: BTreeSet<TrackIdx>,
     /// Lanes to be looked at once the runs have gone on.
     touched: Vec<u32>,
 }
@@ -72,6 +75,8 @@ struct Track {
     /// Failed reads in a row, and the first one's time.
     read_failing: Option<(u32, Tick)>,
     is_at_end: bool,
+    /// It was closed: nothing of it begins any more.
+    is_draining: bool,
     is_dirty: bool,
     /// The last commit said that the track has ended.
     is_end_written: bool,
@@ -101,18 +106,29 @@ enum Reading {
 }
 
 /// What is known about a track's checkpoints.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Committing {
-    /// The commit that is open, with the count of changes that it holds.
-    open: Option<(CommitId, u64)>,
+    /// The commit that is open.
+    open: Option<Sent>,
     /// Commits that are written and wait for the store's sync, oldest first.
-    unsynced: Vec<(CommitId, u64)>,
+    unsynced: Vec<Sent>,
     /// The count of changes that is durable.
     durable: u64,
+    /// How far what is finished is durable.
+    reaches: Watermark,
     failing: Option<CommitFailing>,
     last: Option<Position>,
     /// Chains that go on once a commit is durable.
     waiting: Vec<ChainId>,
+}
+
+/// A commit on its way.
+#[derive(Debug)]
+struct Sent {
+    id: CommitId,
+    /// The count of changes that it holds.
+    mark: u64,
+    watermark: Watermark,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -137,8 +153,8 @@ pub(crate) enum Effect {
     },
     /// What these wait for is in a durable checkpoint.
     Durable(Vec<ChainId>),
-    /// The track of these is gone.
-    Gone(BTreeSet<ChainId>),
+    /// A track is gone, and with it what these have of it.
+    Gone(TrackIdx, BTreeSet<ChainId>),
 }
 
 impl Track {
@@ -154,9 +170,10 @@ impl Track {
             reading: Reading::Idle,
             read_failing: None,
             is_at_end: from.ended,
+            is_draining: false,
             is_dirty: false,
             is_end_written: from.ended,
-            committing: Committing::default(),
+            committing: Committing::new(from.watermark.clone()),
             is_idle: false,
             none_since: now,
             filtered: Filtered::default(),
@@ -169,7 +186,7 @@ impl Track {
 
     /// Nothing of its own state keeps it from being read.
     fn may_read(&self) -> bool {
-        self.is_active() && self.reading == Reading::Idle && !self.is_at_end && self.committing.failing.is_none()
+        self.is_active() && !self.is_draining && self.reading == Reading::Idle && !self.is_at_end && self.committing.failing.is_none()
     }
 
     /// No read and no commit is open, all that was written is synced, and nothing waits to be written.
@@ -211,17 +228,13 @@ impl Tracks {
         self.by_idx.get_mut(idx)?.lanes.get_mut(lane)
     }
 
-    pub(crate) fn is_known(&self, idx: TrackIdx) -> bool {
-        self.by_idx.get(idx).is_some()
-    }
-
     /// Whether a track is ours and may act.
     pub(crate) fn is_active(&self, idx: TrackIdx) -> bool {
         self.by_idx.get(idx).is_some_and(Track::is_active)
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
-        self.by_idx.iter().all(|(_, track)| track.is_quiet())
+        self.draining.is_empty() && self.by_idx.iter().all(|(_, track)| track.is_quiet())
     }
 
     /// How many lanes a track has; one that is not known any more has one.
@@ -266,8 +279,9 @@ impl Tracks {
         self.pump_track(idx, runs, cx);
     }
 
-    /// A track is gone.
+    /// Another owner has the track: nobody waits for what runs.
     pub(crate) fn handle_lost(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) -> Effect {
+        self.forget_drain(idx, cx);
         self.stop_track(idx, TrackStatus::Closed, runs, cx)
     }
 
@@ -286,8 +300,8 @@ impl Tracks {
         let lanes = track.lanes.replace(0);
         track.open = OpenRecords::default();
         track.is_dirty = false;
-        for (id, _) in track.committing.open.take().into_iter().chain(track.committing.unsynced.drain(..)) {
-            self.commits.remove(&id);
+        for sent in track.committing.open.take().into_iter().chain(track.committing.unsynced.drain(..)) {
+            self.commits.remove(&sent.id);
         }
         track.committing.failing = None;
         cx.timers.set(Timer::Reread(idx), None);
@@ -301,8 +315,9 @@ impl Tracks {
             let records: Vec<Record> = unit.into_waiting().into_iter().map(|it| it.record).collect();
             self.give_room(&records, runs, cx);
         }
+        self.room.forget(idx);
         cx.look_at_group();
-        Effect::Gone(chains)
+        Effect::Gone(idx, chains)
     }
 }
 

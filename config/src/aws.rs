@@ -3,6 +3,7 @@
 mod arn;
 mod queue;
 mod read;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ pub(crate) use arn::is_resource;
 pub use arn::{Arn, is_region, partition_of};
 pub use queue::{QUEUE_NAME_CHARS_MAX, QueueUrl, QueueUrlMistake, is_queue_name};
 pub(crate) use read::agree;
+pub use words::AwsWords;
 
 /// An `aws:` block: that of the top level holds for every call, that of a source, a function or a destination says what differs there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -14,6 +14,8 @@ pub(crate) use http::read_http;
 pub(crate) use lambda::NAME_CHARS_MAX as FUNCTION_NAME_CHARS_MAX;
 pub use lambda::{LambdaName, LambdaSettings};
 
+use crate::plan::RatePlan;
+
 /// The longest that Lambda lets a function run.
 const TIMEOUT_MAX: Duration = Duration::from_secs(900);
 
@@ -43,7 +45,7 @@ impl Function {
     /// A function of Lambda of which nothing is known but its name. Lambda itself bounds its time, with 900 seconds at most.
     pub(crate) fn of_lambda(name: FunctionName, function: LambdaName, qualifier: Option<String>) -> Self {
         let executor = Executor::Lambda(LambdaSettings { function, qualifier, aws: Box::default() });
-        Self { name, executor, timeout: TIMEOUT_MAX, concurrency: None }
+        Self { name, executor, timeout: TIMEOUT_MAX, concurrency: None, rate: None }
     }
 }
 
@@ -64,6 +66,8 @@ pub struct Function {
     pub timeout: Duration,
     /// The most invocations at once; `None` for the executor's own default, zero never invokes.
     pub concurrency: Option<u32>,
+    /// How much may be started of it in a second, by all mappings together; `None` for as much as there are slots for.
+    pub rate: Option<RatePlan>,
 }
 
 /// How a function is run.

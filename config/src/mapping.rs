@@ -9,7 +9,7 @@ use crate::destination::DestinationSettings;
 use crate::document::{Node, Place};
 use crate::function::FunctionName;
 use crate::pattern::Pattern;
-use crate::plan::{BatchPlan, RetryPlan, WindowPlan};
+use crate::plan::{BatchPlan, RatePlan, RetryPlan, WindowPlan};
 
 /// The name of a mapping: unique in a daemon, 1 to 140 characters of `[a-zA-Z0-9-_.]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +90,8 @@ pub struct Mapping {
     pub lanes: NonZeroU32,
     /// The most invocations of this mapping at once; `None` leaves it to the function.
     pub concurrency_max: Option<NonZeroU32>,
+    /// How much it may start in a second; `None` for as much as there are slots for.
+    pub rate: Option<RatePlan>,
     /// How many readers are kept; `None` leaves it to the source.
     pub pollers: Option<PollerPlan>,
     /// Filter patterns, ORed; empty lets everything through.
@@ -114,6 +116,7 @@ impl Mapping {
             window,
             lanes,
             concurrency_max,
+            rate,
             pollers,
             filters,
             on_failure,
@@ -130,8 +133,8 @@ impl Mapping {
                     &other.retry,
                     &other.window,
                 )
-            && (lanes, concurrency_max, pollers, filters, on_failure)
-                == (&other.lanes, &other.concurrency_max, &other.pollers, &other.filters, &other.on_failure)
+            && (lanes, concurrency_max, rate, pollers, filters, on_failure)
+                == (&other.lanes, &other.concurrency_max, &other.rate, &other.pollers, &other.filters, &other.on_failure)
     }
 }
 

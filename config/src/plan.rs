@@ -28,12 +28,35 @@ pub struct RetryPlan {
     pub bisect: bool,
     /// Read `batchItemFailures` in the function's answer.
     pub partial_responses: bool,
+    /// Read what `batchItemFailures` asks for single records: `retryAfterSeconds` and `action`.
+    pub item_actions: bool,
     /// Who brings a failed record back.
     pub redelivery: Redelivery,
     /// Refusals of a destination after which its records are dropped and counted; `None` never drops.
     pub drop_after_destination_failures: Option<NonZeroU32>,
     /// Queues with groups: treat later messages of a group as failed when an earlier one failed.
     pub stop_group_at_first_failure: bool,
+}
+
+/// How much may be started in a second: by a mapping, or of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RatePlan {
+    /// What is counted.
+    pub unit: RateUnit,
+    /// How many of them a second, once the ramp is over.
+    pub per_second: NonZeroU32,
+    /// How long the rate takes to grow from a tenth of it to all of it, after the first invocation and after a throttle; zero: it is all of it
+    /// at once.
+    pub ramp: Duration,
+}
+
+/// What a rate limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateUnit {
+    /// Records, each as often as it is tried.
+    Records,
+    /// Invocations, whatever they hold.
+    Invocations,
 }
 
 /// Who brings a failed record back.

@@ -1,7 +1,10 @@
 //! The kinds of source that are built in, as the config must know them.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
+use forebay_api::mapping::UNBUILT;
+use forebay_config::aws::AwsWords;
 use forebay_config::{Finding, Node, SourceProfile, Sources};
 use forebay_pollers::SourceKind;
 
@@ -14,7 +17,18 @@ impl BuiltIn {
     pub fn kind(kind: &str) -> Option<&'static dyn SourceKind> {
         forebay_pollers::kinds().iter().copied().find(|it| it.profile().kind == kind)
     }
+
+    /// What Lambda's API says of each type of event source that is known.
+    pub fn aws_words() -> &'static [&'static AwsWords] {
+        &AWS_WORDS
+    }
 }
+
+/// What Lambda's API says of sources: first of those that are built in.
+static AWS_WORDS: LazyLock<Vec<&'static AwsWords>> = LazyLock::new(|| {
+    let built_in = forebay_pollers::kinds().iter().flat_map(|it| it.aws_words());
+    built_in.chain(UNBUILT).copied().collect()
+});
 
 impl Sources for BuiltIn {
     fn kinds(&self) -> Vec<&'static str> {

@@ -73,7 +73,7 @@ impl Functions {
         }
         self.retired.retain(|it| it.strong_count() > 0);
         for (name, built) in new {
-            gate.renew(&name, built.n_slots);
+            gate.renew(&name, built.n_slots, built.function.rate.as_ref().map(Into::into));
             if let Some(former) = self.running.insert(name, built) {
                 self.retire(former);
             }

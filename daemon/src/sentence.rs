@@ -70,6 +70,13 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
         TrackState::WaitingForSlot { since, why } => {
             format!("A batch, closed because {}, has waited {} for a free slot: {}.", reason(*why), for_(*since), gate.who_has_the_slots())
         }
+        TrackState::RateLimited { since, until } => {
+            format!(
+                "A batch has been ready {}: rate limited, by `rate_limit` of the mapping; the next invocation starts {}.",
+                for_(*since),
+                in_(*until)
+            )
+        }
         TrackState::Batching { until, n_records } => {
             format!("A batch of {} waits for more; its window ends {}.", records(*n_records), in_(*until))
         }
@@ -119,6 +126,12 @@ impl Gate {
         const LIMITS: &str =
             "`reserved_concurrent_executions` of its function and `maximum_concurrency` of the mapping say how many there are";
         match &self.state {
+            Some(GateState { rate_opens_in: Some(wait), slots, in_use, .. }) if in_use < slots => {
+                format!(
+                    "`rate_limit` of its function lets the next invocation start in {}, in turn with those of other mappings",
+                    span(*wait)
+                )
+            }
             Some(GateState { slots, in_use, .. }) if in_use >= slots && *in_use > self.n_own => {
                 let n_others = in_use - self.n_own;
                 format!("all {slots} of its function are in use, {n_others} of them by other mappings; {LIMITS}")
@@ -146,6 +159,7 @@ pub fn word(state: &TrackState) -> &'static str {
         TrackState::Retrying { .. } => "Retrying",
         TrackState::Invoking { .. } => "Invoking",
         TrackState::WaitingForSlot { .. } => "WaitingForSlot",
+        TrackState::RateLimited { .. } => "RateLimited",
         TrackState::Batching { .. } => "Batching",
         TrackState::TooFarAhead { .. } => "TooFarAhead",
         TrackState::OutOfRoom { .. } => "OutOfRoom",
@@ -249,6 +263,10 @@ mod tests {
              and `maximum_concurrency` of the mapping say how many there are.",
         );
         check(
+            TrackState::RateLimited { since, until: next },
+            "A batch has been ready for 1 min 0 s: rate limited, by `rate_limit` of the mapping; the next invocation starts in 2.5 s.",
+        );
+        check(
             TrackState::AllFiltered { n_records: 12, since },
             "Waiting for records; the last 12 that were read were all dropped by the filter, for 1 min 0 s.",
         );
@@ -278,7 +296,8 @@ mod tests {
 
     #[test]
     fn who_has_the_slots_is_told_and_when_a_closed_gate_is_tried() {
-        let gate = |in_use, n_own, closed| Gate { state: Some(GateState { slots: 4, in_use, waiting: 1, closed }), n_own };
+        let gate =
+            |in_use, n_own, closed| Gate { state: Some(GateState { slots: 4, in_use, waiting: 1, rate_opens_in: None, closed }), n_own };
         let waiting = TrackState::WaitingForSlot { since: NOW, why: BatchReason::Count };
         let told = |gate: &Gate| sentence(&waiting, gate, NOW);
         assert!(
@@ -288,6 +307,12 @@ mod tests {
         );
         assert!(told(&gate(4, 4, None)).contains("all 4 of its function are in use by this mapping"));
         assert!(told(&gate(2, 2, None)).contains("free slot: `reserved_concurrent_executions`"), "its own limit is the lower one");
+        let limited = |in_use, wait_s| {
+            let rate_opens_in = Some(Duration::from_secs(wait_s));
+            told(&Gate { state: Some(GateState { slots: 4, in_use, waiting: 1, rate_opens_in, closed: None }), n_own: 1 })
+        };
+        assert!(limited(2, 5).contains("`rate_limit` of its function lets the next invocation start in 5.0 s"), "{}", limited(2, 5));
+        assert!(limited(4, 5).contains("all 4 of its function are in use"), "{}", limited(4, 5));
         let closed = |probe_in, probe_out| Some(Closed { why: NotReached::Throttled, n_failures: 3, probe_in, probe_out });
         let throttled = TrackState::NotReached { why: NotReached::Throttled, since: NOW, error: "429".into() };
         let told = |closed| sentence(&throttled, &gate(0, 0, closed), NOW);

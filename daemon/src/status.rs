@@ -150,6 +150,7 @@ impl<'a> Told<'a> {
             }
             TrackState::Batching { until, .. } => Self { until: Some(*until), ..Self::new(Weight::Works) },
             TrackState::Invoking { since, again: None, .. } => Self { since: Some(*since), ..Self::new(Weight::Works) },
+            TrackState::RateLimited { since, until } => Self { since: Some(*since), until: Some(*until), ..Self::new(Weight::Waits) },
             TrackState::WaitingForSlot { since, .. } => Self { since: Some(*since), ..Self::new(Weight::Waits) },
             TrackState::OutOfRoom { .. } | TrackState::TooFarAhead { .. } => Self::new(Weight::Waits),
             TrackState::Invoking { again: Some(again), .. } => {

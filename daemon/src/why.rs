@@ -143,6 +143,7 @@ fn advice(track: &TrackStatus) -> Option<&'static str> {
              comes again, `maximum_retry_attempts` lets Forebay try it."
         }
         "WaitingForSlot" => "Raise `reserved_concurrent_executions` or `maximum_concurrency`, or make the function faster.",
+        "RateLimited" => "Nothing, if that is what the limit is for; else raise `rate_limit` of the mapping.",
         "OutOfRoom" => "Wait for the function, or raise `memory_budget_mb`.",
         "TooFarAhead" => "Look at what holds the lane: what is ahead of it is finished and waits.",
         _ => return None,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use forebay_batcher::{NotReached, Outcome, SlotId, Tick};
+use forebay_batcher::{NotReached, Outcome, RatePlan, SlotId, Tick};
 use forebay_config::FunctionName;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -71,11 +71,14 @@ impl Gate {
         self.door(function).change(|turnstile, _| turnstile.limit(slots));
     }
 
-    /// A function is run in another way from here on: it has all its slots again, whatever was told about its former self. Whoever holds a
-    /// place or a slot keeps those of the former one.
-    pub fn renew(&self, function: &FunctionName, slots: u32) {
+    /// A function is run in another way from here on: it has all its slots again, and starts within `rate`, whatever was told about its
+    /// former self. Whoever holds a place or a slot keeps those of the former one.
+    pub fn renew(&self, function: &FunctionName, slots: u32, rate: Option<RatePlan>) {
         self.forget(function);
-        self.limit(function, slots);
+        self.door(function).change(|turnstile, _| {
+            turnstile.limit(slots);
+            turnstile.rate(rate);
+        });
     }
 
     /// A function is gone. Whoever holds a place or a slot keeps it.
@@ -136,13 +139,18 @@ impl GateSeat {
         }
     }
 
+    /// A slot that can be had at once.
+    pub fn free(&self) -> Option<Slot> {
+        self.take().ok()
+    }
+
     /// A slot that is ready; else when time alone may change that.
     fn take(&self) -> Result<Slot, Option<Instant>> {
         let now = self.door.clock.now();
         let mut inner = self.door.lock();
         inner.turn(now);
         let Some(ticket) = inner.turnstile.take(self.id) else {
-            return Err(inner.turnstile.opens_at(now).map(|at| self.door.clock.instant(at)));
+            return Err(inner.turnstile.waits(self.id, now).map(|at| self.door.clock.instant(at)));
         };
         drop(inner);
         let id = SlotId(self.gate.n_slots_ever.fetch_add(1, Ordering::Relaxed));
@@ -158,6 +166,13 @@ impl Drop for GateSeat {
 }
 
 impl Slot {
+    /// The invocation begins, with so many records: what the function's rate limit counts.
+    pub fn begin(&mut self, n_records: usize) {
+        if let Some(ticket) = &mut self.ticket {
+            self.door.change(|turnstile, now| turnstile.begin(ticket, n_records, now));
+        }
+    }
+
     /// Gives the slot back with what its attempt told about the function.
     pub fn settle(self, outcome: &Outcome) {
         match outcome {
@@ -195,15 +210,19 @@ impl Door {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the turnstile, hands out what that set free, and wakes everyone when the time to wait for has changed.
+    /// Changes the turnstile, hands out what that set free, and wakes everyone when the time to wait for has changed; within a rate limit
+    /// only who waits for it.
     fn change(&self, change: impl FnOnce(&mut Turnstile, Tick)) {
         let now = self.clock.now();
         let mut inner = self.lock();
-        let opened_at = inner.turnstile.opens_at(now);
+        let before = inner.turnstile.outlook(now);
         change(&mut inner.turnstile, now);
         inner.turn(now);
-        if inner.turnstile.opens_at(now) != opened_at {
-            inner.bells.values().for_each(|bell| bell.notify_one());
+        let outlook = inner.turnstile.outlook(now);
+        match outlook {
+            _ if outlook == before => {}
+            (_, Some(next)) if !inner.turnstile.is_closed(now) => inner.bells.get(&next).into_iter().for_each(|bell| bell.notify_one()),
+            (_, Some(_) | None) => inner.bells.values().for_each(|bell| bell.notify_one()),
         }
     }
 }

@@ -39,6 +39,7 @@ async fn executor(address: &str, name: &str) -> LambdaExecutor {
         executor: ExecutorSettings::Lambda(settings.clone()),
         timeout: Duration::from_secs(3),
         concurrency: None,
+        rate: None,
     };
     LambdaExecutor::new(&function, &settings, &clients(address)).await.unwrap()
 }

@@ -82,7 +82,9 @@ impl AwsTools {
 
     /// boto3 in a process that takes one call after the other.
     pub fn boto(&self) -> Boto {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/boto/calls.py");
+        // Asked at run time: a target folder shared by two checkouts keeps what was compiled for the other.
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo tells a test its package");
+        let script = Path::new(&package).join("clients/boto/calls.py");
         let mut child = self.command("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3 starts");
         let to = child.stdin.take().expect("it is piped");
         let from = BufReader::new(child.stdout.take().expect("it is piped"));

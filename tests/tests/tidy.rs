@@ -140,17 +140,77 @@ fn nothing_looks_for_a_code_in_a_text() {
 fn every_source_is_one_folder_of_the_same_shape_and_one_feature() {
     let pollers = root().join("pollers");
     let manifest = manifest(&pollers.join("Cargo.toml"));
-    for folder in fs::read_dir(pollers.join("src")).expect("pollers has sources").flatten().map(|it| it.path()).filter(|it| it.is_dir()) {
-        if folder.ends_with("feed") || folder.ends_with("contract") {
-            continue;
-        }
+    for kind in kinds() {
+        let folder = pollers.join("src").join(&kind);
         for file in ["mod.rs", "settings.rs", "client.rs", "reader.rs", "event.rs", "fake.rs"] {
             assert!(folder.join(file).exists(), "{} has no {file}", shown(&folder));
         }
-        let kind = folder.file_name().and_then(|it| it.to_str()).expect("a folder of ASCII name");
-        assert!(manifest.get("features").and_then(|it| it.get(kind)).is_some(), "pollers has no feature {kind}");
+        assert!(manifest.get("features").and_then(|it| it.get(&kind)).is_some(), "pollers has no feature {kind}");
         assert!(root().join(format!("docs/sources/{kind}.md")).exists(), "docs/sources/{kind}.md is missing");
     }
+}
+
+/// A kind of source is known to its own folder and to the catalog, so that the next one is a folder and a line. Destinations and services of
+/// AWS that are called alike are something else, and stand in these places.
+#[test]
+fn no_kind_of_source_is_named_outside_its_folder() {
+    const OTHERS: &[&str] = &[
+        // Destinations.
+        "config/src/destination",
+        "config/src/settings/mapping.rs",
+        "invoker/src/destinations",
+        // Services of AWS, and URLs of theirs.
+        "config/src/aws/",
+        "config/src/settings/aws.rs",
+        "clients/src/aws.rs",
+        // A member of a diagnostic: the file that it is about.
+        "config/src/diagnostic.rs",
+        // The catalog, and the modules behind it.
+        "pollers/src/catalog.rs",
+        "pollers/src/lib.rs",
+    ];
+    let kinds = kinds();
+    assert!(kinds.len() >= 2, "the folders of {kinds:?}");
+    let mut wrong = Vec::new();
+    for path in sources() {
+        let shown = shown(&path);
+        let is_product = ["config", "batcher", "pollers", "invoker", "checkpoints", "api", "clients", "daemon"]
+            .iter()
+            .any(|it| shown.starts_with(&format!("{it}/src/")));
+        if !is_product || shown.ends_with("tests.rs") || shown.contains("/tests/") || OTHERS.iter().any(|it| shown.starts_with(it)) {
+            continue;
+        }
+        let code = code_of(&fs::read_to_string(&path).expect("a source file can be read"));
+        for kind in kinds.iter().filter(|kind| !shown.starts_with(&format!("pollers/src/{kind}/"))) {
+            wrong.extend(names_of(kind).into_iter().filter(|name| code.contains(name)).map(|name| format!("{shown}: {name}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The folders of the kinds of source.
+fn kinds() -> Vec<String> {
+    let folders = fs::read_dir(root().join("pollers/src")).expect("pollers has sources").flatten().map(|it| it.path());
+    let names = folders.filter(|it| it.is_dir()).filter_map(|it| Some(it.file_name()?.to_str()?.to_owned()));
+    let mut kinds: Vec<String> = names.filter(|it| !["feed", "contract", "source"].contains(&it.as_str())).collect();
+    kinds.sort();
+    kinds
+}
+
+/// What code calls a kind by: its word, its settings, its module, its types, and AWS's name for it where that is no word of English.
+fn names_of(kind: &str) -> Vec<String> {
+    let camel = format!("{}{}", kind[..1].to_uppercase(), &kind[1..]);
+    let mut names = vec![
+        format!("\"{kind}\""),
+        format!("source.{kind}"),
+        format!("forebay_pollers::{kind}"),
+        format!("{camel}Kind"),
+        format!("{camel}Source"),
+    ];
+    if kind != "file" {
+        names.extend([kind.to_uppercase(), format!("\"{kind}:"), format!("SourceType::{camel}")]);
+    }
+    names
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use forebay_config::aws::words::AwsWords;
 use serde::{Deserialize, Serialize};
 
 use super::parts::{Destination, DestinationConfig, EpochMillis, StartingPosition};
 use super::request::{CreateMapping, Settings, SourceSettings, UpdateMapping};
-use super::source::SourceType;
 
 /// EventSourceMappingConfiguration: all that the API shows of a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,16 +81,15 @@ pub struct Identity<'a> {
 
 impl MappingConfiguration {
     /// The mapping that a checked create makes: its defaults filled in, its state the first one.
-    pub fn created(create: CreateMapping, source: SourceType, identity: Identity<'_>, now: EpochMillis) -> Self {
+    pub fn created(create: CreateMapping, source: &AwsWords, identity: Identity<'_>, now: EpochMillis) -> Self {
         let CreateMapping { enabled, source: mut place, settings: asked, .. } = create;
         let mut settings = defaults(source, identity.uuid);
         asked.over(&mut settings);
-        if source == SourceType::SelfManagedKafka {
+        if source.starts.is_some_and(|it| it.first_is_default) {
             place.starting_position = place.starting_position.or(Some(StartingPosition::TrimHorizon));
         }
         // Recorded for queues; streams are Creating first and Disabled then.
-        let is_queue = matches!(source, SourceType::Sqs | SourceType::SqsFifo);
-        let state = if is_queue && enabled == Some(false) { "Disabled" } else { "Creating" };
+        let state = if source.is_queue && enabled == Some(false) { "Disabled" } else { "Creating" };
         Self {
             uuid: identity.uuid.to_owned(),
             event_source_mapping_arn: identity.arn.to_owned(),
@@ -98,15 +97,15 @@ impl MappingConfiguration {
             source: place,
             settings,
             last_modified: now,
-            last_processing_result: (!is_queue).then(|| "No records processed".to_owned()),
+            last_processing_result: (!source.is_queue).then(|| "No records processed".to_owned()),
             state: state.to_owned(),
-            state_transition_reason: source.user_reason().to_owned(),
+            state_transition_reason: source.user_reason.to_owned(),
             filter_criteria_error: None,
         }
     }
 
     /// Makes it what a checked update asks for. `function_arn` is that of the function the update names, if it names one.
-    pub fn update(&mut self, update: &UpdateMapping, source: SourceType, function_arn: Option<String>, now: EpochMillis) {
+    pub fn update(&mut self, update: &UpdateMapping, source: &AwsWords, function_arn: Option<String>, now: EpochMillis) {
         update.settings.over(&mut self.settings);
         if let Some(function_arn) = function_arn {
             self.function_arn = function_arn;
@@ -118,7 +117,7 @@ impl MappingConfiguration {
             Some(true | false) | None => "Updating",
         }
         .to_owned();
-        source.user_reason().clone_into(&mut self.state_transition_reason);
+        source.user_reason.clone_into(&mut self.state_transition_reason);
         self.last_modified = now;
     }
 
@@ -147,37 +146,9 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// What AWS shows of a mapping that asks for nothing.
-fn defaults(source: SourceType, uuid: &str) -> Settings {
-    let common = Settings { batch_size: Some(100), ..Settings::default() };
-    match source {
-        SourceType::Sqs | SourceType::SqsFifo => Settings {
-            batch_size: Some(10),
-            function_response_types: Some(Vec::new()),
-            maximum_batching_window_in_seconds: Some(0),
-            ..common
-        },
-        SourceType::Kinesis | SourceType::DynamoDb => Settings {
-            bisect_batch_on_function_error: Some(false),
-            destination_config: Some(no_destination()),
-            function_response_types: Some(Vec::new()),
-            maximum_batching_window_in_seconds: Some(0),
-            maximum_record_age_in_seconds: Some(-1),
-            maximum_retry_attempts: Some(-1),
-            parallelization_factor: Some(1),
-            tumbling_window_in_seconds: Some(0),
-            ..common
-        },
-        // Half a second of window, which has no member: it is shown once it was set.
-        SourceType::ManagedKafka => {
-            let group = super::parts::ManagedKafkaConfig { consumer_group_id: Some(uuid.to_owned()), ..<_>::default() };
-            Settings { amazon_managed_kafka_event_source_config: Some(group), ..common }
-        }
-        SourceType::SelfManagedKafka => {
-            let group = super::parts::SelfManagedKafkaConfig { consumer_group_id: Some(uuid.to_owned()), ..<_>::default() };
-            Settings { self_managed_kafka_event_source_config: Some(group), ..common }
-        }
-        SourceType::Mq | SourceType::DocumentDb => common,
-    }
+fn defaults(source: &AwsWords, uuid: &str) -> Settings {
+    // A kind's words are code: a test reads the defaults of each.
+    serde_json::from_value((source.defaults)(uuid)).expect("defaults are settings")
 }
 
 fn no_destination() -> DestinationConfig {

@@ -9,10 +9,11 @@
 //! | 7, 8 | the source exists, no mapping is there twice | the caller |
 
 use forebay_config::Pattern;
+use forebay_config::aws::words::{AwsLimits, AwsWords};
 
 use super::parts::{EpochMillis, FilterCriteria, StartingPosition};
 use super::request::{CreateMapping, Settings, UpdateMapping};
-use super::source::{SourceType, asked, asked_of_create, has_position};
+use super::source::{asked, asked_of_create, has_position};
 use crate::error::{ApiError, ErrorType};
 
 const FILTERS_MAX: usize = 10;
@@ -23,22 +24,18 @@ pub fn no_function() -> ApiError {
     ApiError::invalid("Function does not exist")
 }
 
-/// Recognises the source of a create and checks that every parameter goes with it, and with the others.
-pub fn parameters_of_create(create: &CreateMapping) -> Result<SourceType, ApiError> {
-    let source = SourceType::of(&create.source)?;
+/// Recognises the source of a create among those that are known, and checks that every parameter goes with it, and with the others.
+pub fn parameters_of_create(create: &CreateMapping, known: &[&'static AwsWords]) -> Result<&'static AwsWords, ApiError> {
+    let source = create.source.words(known)?;
     refuse_unknown(&create.unknown)?;
-    refuse_unfit(&asked_of_create(create, source))?;
-    let has_access = create.settings.source_access_configurations.is_some();
-    if source == SourceType::SelfManagedKafka && !has_access {
-        return Err(ApiError::invalid("Required 'sourceAccessConfigurations' parameter is missing."));
-    }
-    let it = &create.source;
-    let named = match source {
-        SourceType::ManagedKafka | SourceType::SelfManagedKafka => it.topics.is_none().then_some("topics"),
-        SourceType::Mq => it.queues.is_none().then_some("queues"),
-        SourceType::Sqs | SourceType::SqsFifo | SourceType::Kinesis | SourceType::DynamoDb | SourceType::DocumentDb => None,
+    refuse_unfit(&asked_of_create(create), source)?;
+    let is_missing = |name: &&&str| match **name {
+        "queues" => create.source.queues.is_none(),
+        "topics" => create.source.topics.is_none(),
+        "sourceAccessConfigurations" => create.settings.source_access_configurations.is_none(),
+        _ => false,
     };
-    if let Some(name) = named {
+    if let Some(name) = source.required.iter().find(is_missing) {
         return Err(ApiError::invalid(format!("Required '{name}' parameter is missing.")));
     }
     together(&create.settings, source)?;
@@ -46,9 +43,9 @@ pub fn parameters_of_create(create: &CreateMapping) -> Result<SourceType, ApiErr
 }
 
 /// Checks an update of a mapping that has this source and these settings.
-pub fn parameters_of_update(update: &UpdateMapping, source: SourceType, standing: &Settings) -> Result<(), ApiError> {
+pub fn parameters_of_update(update: &UpdateMapping, source: &AwsWords, standing: &Settings) -> Result<(), ApiError> {
     refuse_unknown(&update.unknown)?;
-    refuse_unfit(&asked(&update.settings, source))?;
+    refuse_unfit(&asked(&update.settings), source)?;
     refuse_create_only(&update.settings, standing)?;
     let mut settings = standing.clone();
     update.settings.over(&mut settings);
@@ -56,11 +53,10 @@ pub fn parameters_of_update(update: &UpdateMapping, source: SourceType, standing
 }
 
 /// Checks where a create starts, and its filters.
-pub fn position_and_filters(create: &CreateMapping, source: SourceType, now: EpochMillis) -> Result<(), ApiError> {
+pub fn position_and_filters(create: &CreateMapping, source: &AwsWords, now: EpochMillis) -> Result<(), ApiError> {
     let it = &create.source;
     match it.starting_position {
-        // A Kafka cluster of one's own starts at its first record where nothing is said.
-        None if source.is_stream() && source != SourceType::SelfManagedKafka => return Err(no_position()),
+        None if source.starts.is_some_and(|it| !it.first_is_default) => return Err(no_position()),
         Some(position) if !has_position(source, position) => {
             let arn = it.event_source_arn.as_deref().unwrap_or_default();
             return Err(ApiError::invalid(format!("Unsupported starting position for arn type: {arn}")));
@@ -104,8 +100,8 @@ fn refuse_unknown(unknown: &[String]) -> Result<(), ApiError> {
     unknown.first().map_or(Ok(()), |name| Err(unsupported(name)))
 }
 
-fn refuse_unfit(asked: &[(&'static str, bool)]) -> Result<(), ApiError> {
-    asked.iter().find(|(_, fits)| !fits).map_or(Ok(()), |(name, _)| Err(unsupported(name)))
+fn refuse_unfit(asked: &[&'static str], source: &AwsWords) -> Result<(), ApiError> {
+    asked.iter().find(|name| !source.has(name)).map_or(Ok(()), |name| Err(unsupported(name)))
 }
 
 /// Members inside a structure that an update may repeat but not change.
@@ -132,48 +128,33 @@ fn refuse_create_only(update: &Settings, standing: &Settings) -> Result<(), ApiE
 }
 
 /// Settings that exclude or need each other.
-fn together(it: &Settings, source: SourceType) -> Result<(), ApiError> {
-    let window = it.maximum_batching_window_in_seconds.unwrap_or(0);
-    let batch = it.batch_size.unwrap_or(1);
+fn together(it: &Settings, source: &AwsWords) -> Result<(), ApiError> {
+    let limits = AwsLimits { batch_size: it.batch_size.unwrap_or(1), window_seconds: it.maximum_batching_window_in_seconds.unwrap_or(0) };
     let refuse = |text: &str| Err(ApiError::invalid(text));
-    match source {
-        SourceType::SqsFifo if window > 0 => return refuse("Batching window is not supported for FIFO queues"),
-        SourceType::SqsFifo if batch > 10 => return refuse("Batch size must not be greater than 10 for FIFO queues"),
-        SourceType::Sqs if batch > 10 && window == 0 => {
-            return refuse("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10");
-        }
-        SourceType::Sqs
-        | SourceType::SqsFifo
-        | SourceType::Kinesis
-        | SourceType::DynamoDb
-        | SourceType::ManagedKafka
-        | SourceType::SelfManagedKafka
-        | SourceType::Mq
-        | SourceType::DocumentDb => {}
+    if let Some(text) = (source.limits)(&limits) {
+        return refuse(text);
     }
     if let Some(age) = it.maximum_record_age_in_seconds.filter(|it| (0..RECORD_AGE_MIN).contains(it)) {
         return refuse(&format!("MaximumRecordAgeInSeconds must be -1 or at least {RECORD_AGE_MIN}, not {age}"));
     }
     let has_concurrency = it.scaling_config.as_ref().is_some_and(|it| it.maximum_concurrency.is_some());
     let pollers = it.provisioned_poller_config.clone().unwrap_or_default();
-    if has_concurrency && it.provisioned_poller_config.as_ref().is_some_and(|it| *it != <_>::default()) {
+    if has_concurrency && pollers != <_>::default() {
         return refuse("ScalingConfig and ProvisionedPollerConfig cannot be used together.");
     }
     if matches!((pollers.minimum_pollers, pollers.maximum_pollers), (Some(min), Some(max)) if min > max) {
         return refuse("MinimumPollers cannot be greater than MaximumPollers.");
     }
-    let metrics = it.metrics_config.iter().flat_map(|it| it.metrics.iter().flatten());
-    let is_kafka = matches!(source, SourceType::ManagedKafka | SourceType::SelfManagedKafka);
-    if let Some(metric) = metrics.filter(|_| !is_kafka).find(|it| *it != "EventCount") {
+    let mut metrics = it.metrics_config.iter().flat_map(|it| it.metrics.iter().flatten());
+    if let Some(metric) = metrics.find(|it| !source.metrics.contains(&it.as_str())) {
         return Err(unsupported(&format!("MetricsConfig.Metrics {metric}")));
     }
-    if matches!(source, SourceType::Sqs | SourceType::SqsFifo) {
-        if pollers.poller_group_name.is_some_and(|it| !it.is_empty()) {
-            return Err(unsupported("ProvisionedPollerConfig.PollerGroupName"));
-        }
-        if pollers.minimum_pollers == Some(1) || pollers.maximum_pollers == Some(1) {
-            return refuse("MinimumPollers and MaximumPollers of a queue must be at least 2.");
-        }
+    let of_group = "ProvisionedPollerConfig.PollerGroupName";
+    if pollers.poller_group_name.is_some_and(|it| !it.is_empty()) && !source.has(of_group) {
+        return Err(unsupported(of_group));
+    }
+    if [pollers.minimum_pollers, pollers.maximum_pollers].into_iter().flatten().any(|it| it < source.pollers_min) {
+        return refuse(&format!("MinimumPollers and MaximumPollers of a queue must be at least {}.", source.pollers_min));
     }
     let to_success = it.destination_config.as_ref().and_then(|it| it.on_success.as_ref()).and_then(|it| it.destination.as_ref());
     match to_success.is_some_and(|it| !it.is_empty()) {

@@ -1,12 +1,12 @@
 //! A mapping of the API in the words of a config file: what runs is made of this, and `forebay export` writes it.
 
 use forebay_config::Arn;
+use forebay_config::aws::words::AwsWords;
 use serde_json::{Map, Value, json};
 
 use super::answer::MappingConfiguration;
 use super::parts::{EpochMillis, StartingPosition};
 use super::request::Settings;
-use super::source::SourceType;
 use crate::error::ApiError;
 
 /// A mapping that this daemon cannot run, however well it is asked for.
@@ -15,12 +15,11 @@ fn not_built_in(what: &str) -> ApiError {
 }
 
 impl MappingConfiguration {
-    /// The mapping as a config file has it, under this name and with this word for its function.
+    /// The mapping of this source as a config file has it, under this name and with this word for its function.
     ///
     /// # Errors
     /// Its source is not built in, or a setting has no meaning here: it is refused, not ignored.
-    pub fn as_config(&self, name: &str, is_enabled: bool, function_name: &str) -> Result<Value, ApiError> {
-        let source = SourceType::of(&self.source)?;
+    pub fn as_config(&self, source: &AwsWords, name: &str, is_enabled: bool, function_name: &str) -> Result<Value, ApiError> {
         let mut config = Map::new();
         config.insert("name".to_owned(), json!(name));
         config.insert("enabled".to_owned(), json!(is_enabled));
@@ -36,20 +35,11 @@ impl MappingConfiguration {
         Ok(Value::Object(config))
     }
 
-    /// What stands under `source`. Whoever adds a kind of source to the daemon adds its line here.
-    fn source_as_config(&self, source: SourceType) -> Result<Value, ApiError> {
-        let text = self.source.event_source_arn.as_deref().unwrap_or_default();
-        match source {
-            SourceType::Sqs | SourceType::SqsFifo => {
-                let arn = Arn::parse(text).ok_or_else(|| ApiError::invalid("Unrecognized event source."))?;
-                Ok(json!({ "sqs": { "queue": arn.resource, "aws": { "region": arn.region, "account_id": arn.account } } }))
-            }
-            SourceType::Kinesis => Err(not_built_in("Kinesis streams")),
-            SourceType::DynamoDb => Err(not_built_in("DynamoDB streams")),
-            SourceType::ManagedKafka | SourceType::SelfManagedKafka => Err(not_built_in("Kafka topics")),
-            SourceType::Mq => Err(not_built_in("Amazon MQ queues")),
-            SourceType::DocumentDb => Err(not_built_in("DocumentDB change streams")),
-        }
+    /// What stands under `source`.
+    fn source_as_config(&self, source: &AwsWords) -> Result<Value, ApiError> {
+        let as_config = source.source.ok_or_else(|| not_built_in(source.what))?;
+        let arn = self.source.event_source_arn.as_deref().and_then(Arn::parse);
+        arn.map(|arn| as_config(&arn)).ok_or_else(|| ApiError::invalid("Unrecognized event source."))
     }
 }
 

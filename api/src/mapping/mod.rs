@@ -7,6 +7,7 @@ mod config;
 mod parts;
 mod request;
 mod source;
+mod unbuilt;
 
 pub use answer::{FilterCriteriaError, Identity, MappingConfiguration, MappingList, TagList};
 pub use call::{BODY_BYTES_MAX, Call, Operation};
@@ -16,4 +17,4 @@ pub use parts::{
     SelfManagedEventSource, SelfManagedKafkaConfig, SourceAccessConfiguration, StartingPosition,
 };
 pub use request::{CreateMapping, ListMappings, Settings, SourceSettings, UpdateMapping};
-pub use source::SourceType;
+pub use unbuilt::UNBUILT;

@@ -1,6 +1,7 @@
 //! What is answered about a mapping: the keys and values that were recorded for each kind of source.
 
-use forebay_api::mapping::{EpochMillis, Identity, MappingConfiguration, MappingList, SourceType, TagList};
+use forebay_api::mapping::{EpochMillis, Identity, MappingConfiguration, MappingList, TagList};
+use forebay_config::aws::AwsWords;
 use serde_json::{Value, json};
 
 use crate::{ID, NOW, QUEUE, STREAM, body, create, own_kafka, update};
@@ -12,7 +13,7 @@ pub(crate) fn identity() -> Identity<'static> {
     Identity { uuid: ID, arn: ARN, function_arn: FUNCTION }
 }
 
-fn created(body: &Value) -> (MappingConfiguration, SourceType) {
+fn created(body: &Value) -> (MappingConfiguration, &'static AwsWords) {
     let (create, source) = create(body).expect("the create is good");
     (MappingConfiguration::created(create, source, identity(), NOW), source)
 }

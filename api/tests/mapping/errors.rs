@@ -1,7 +1,8 @@
 //! Each error text that needs nothing but the request, and which of two errors is told.
 
 use forebay_api::error::{ApiError, ErrorType};
-use forebay_api::mapping::{MappingConfiguration, Operation, SourceType, checks};
+use forebay_api::mapping::{MappingConfiguration, Operation, checks};
+use forebay_config::aws::words::AwsNamed;
 use serde_json::{Value, json};
 
 use crate::{CLUSTER, ID, PATH, QUEUE, STREAM, TABLE, body, create, own_kafka, update};
@@ -175,7 +176,7 @@ fn an_invalid_filter_is_refused_in_every_form() {
 fn kafka_of_ones_own_needs_access_and_topics() {
     check_invalid(&own_kafka(json!({})), "Required 'sourceAccessConfigurations' parameter is missing.");
     let (_, source) = create(&own_kafka(json!({ "SourceAccessConfigurations": [] }))).unwrap();
-    assert_eq!(source, SourceType::SelfManagedKafka);
+    assert!(matches!(source.named, AwsNamed::Servers));
     check_invalid(&body(CLUSTER, json!({ "StartingPosition": "LATEST" })), "Required 'topics' parameter is missing.");
 }
 
@@ -233,9 +234,10 @@ fn an_unknown_id_and_a_malformed_arn_are_told_as_recorded() {
 
 #[test]
 fn an_update_cannot_change_what_only_a_create_says() {
+    let (_, queue) = create(&body(QUEUE, json!({}))).unwrap();
     for name in ["EventSourceArn", "Topics", "Queues", "StartingPosition", "SelfManagedEventSource", "Tags"] {
         let update = update(&json!({ name: "x" })).unwrap();
-        let error = checks::parameters_of_update(&update, SourceType::Sqs, &<_>::default()).unwrap_err();
+        let error = checks::parameters_of_update(&update, queue, &<_>::default()).unwrap_err();
         assert_eq!(error.message, format!("Unsupported {name} parameter for given event source mapping type."));
     }
     let (create, source) = create(&own_kafka(json!({ "SourceAccessConfigurations": [] }))).unwrap();

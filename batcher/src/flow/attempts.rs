@@ -27,8 +27,10 @@ impl Runs {
             why: tried.why,
             n_before: tried.n_invokes,
             partial_responses: chain.limits.partial_responses,
+            item_actions: chain.limits.item_actions,
         };
         tried.n_invokes += 1;
+        books.cx.take_rate(tried.slice.n_records());
         self.attempts.insert(attempt_id, id);
         self.tell_of(id, books);
         self.set_status(id, Status::InFlight { id: attempt_id, since: books.cx.now.tick }, books);
@@ -93,7 +95,8 @@ impl Runs {
         let chain = self.chains.get_mut(id).expect("it was there above");
         chain.not_reached = match &outcome {
             Outcome::NotReached { why, error, .. } => {
-                let since = chain.not_reached.as_ref().map_or(now, |(_, since, _)| *since);
+                let before = chain.not_reached.as_ref().filter(|_| tried.why == BatchReason::NotReached);
+                let since = before.map_or(now, |(_, since, _)| *since);
                 Some((*why, since, error.clone()))
             }
             Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => None,
@@ -104,15 +107,15 @@ impl Runs {
         let error = said(&outcome);
         let has_changed = !matches!(outcome, Outcome::NotReached { .. });
         let limits = chain.limits.clone();
-        let Next { done, left, then } = next(tried, outcome, &limits);
+        let Next { done, left, asked, then } = next(tried, outcome, &limits);
         let mut lost = BTreeSet::new();
         if let Some(done) = &done {
             books.cx.counts.succeeded += done.n_records() as u64;
             lost = books.receipts.lost_groups(done.records(), &books.cx);
-            self.finish(done.records(), books);
+            self.finish(id, done.records(), books);
         }
         if let Some(left) = &left {
-            self.leave(left.records(), id, &error, books);
+            self.leave(left.records(), id, Leaving { error: &error, asked: &asked }, books);
         }
         let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id, books)).collect();
         let chain = self.chains.get_mut(id).expect("it was there above");
@@ -133,11 +136,16 @@ impl Runs {
         let what = match then {
             Then::Again(mut tried) => {
                 books.cx.counts.retried += 1;
-                let delay = retry_delay(tried.n_failures.saturating_sub(1), books.cx.seed_of(id.number));
+                let delay =
+                    retry_delay(tried.n_failures.saturating_sub(1), books.cx.seed_of(id.number)).max(std::mem::take(&mut tried.asked_wait));
                 tried.not_before = books.cx.now.tick.after(delay);
                 What::Try(tried)
             }
-            Then::Half(tried) => What::Try(tried),
+            Then::Half(mut tried) => {
+                let wait = std::mem::take(&mut tried.asked_wait);
+                tried.not_before = if wait.is_zero() { tried.not_before } else { books.cx.now.tick.after(wait) };
+                What::Try(tried)
+            }
             Then::NotReached(tried) => {
                 // It is as durable as it was: nothing about it changed.
                 return Step { what: What::Try(tried), mark: 0 };
@@ -160,9 +168,12 @@ impl Runs {
                 books.cx.counts.failed += n_records;
                 books.cx.counts.halved += u64::from(bisects);
             }
-            Outcome::NotReached { .. } => {
+            Outcome::NotReached { why, .. } => {
                 books.cx.counts.not_reached += 1;
                 books.receipts.slow_down(&mut books.cx);
+                if *why == NotReached::Throttled {
+                    books.cx.rate.slow_down(books.cx.now.tick);
+                }
             }
             Outcome::TooLarge => books.cx.counts.halved += u64::from(tried.slice.n_records() > 1),
         }

@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use crate::action::{AttemptId, NoticeId};
+use crate::action::{AttemptId, BatchReason, NoticeId};
 use crate::attempt::{Limits, NotReached, Slice, Told, Tried};
 use crate::checkpoint::OpenSlice;
 use crate::fault::Fault;
-use crate::record::{Position, Record, TrackIdx};
+use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
 
 /// Names a chain; never used twice.
@@ -27,11 +27,13 @@ pub(super) struct Chain {
     pub(super) holds: Vec<Hold>,
     /// A track or a receipt of it was lost: what it has of them must be looked for.
     pub(super) is_hit: bool,
+    /// Tracks that were lost while it was out; what it has of them is not theirs any more, even where they came back.
+    pub(super) lost: BTreeSet<TrackIdx>,
     /// Groups of which a message was lost while the first step was out: unless that step ends them, they go back.
     pub(super) stopped: BTreeSet<Bytes>,
     /// Its first failure, for people.
     pub(super) failing_since: Option<Tick>,
-    /// The function was not reached by its last attempt.
+    /// The function was not reached by its last attempt; so for people while a step of that attempt is left.
     pub(super) not_reached: Option<(NotReached, Tick, Fault)>,
 }
 
@@ -100,6 +102,7 @@ impl Chain {
             limits,
             holds: Vec::new(),
             is_hit: false,
+            lost: BTreeSet::new(),
             stopped: BTreeSet::new(),
             failing_since: None,
             not_reached: None,
@@ -149,6 +152,11 @@ impl Chain {
         taken
     }
 
+    /// Whether a record of it is of a track that was lost.
+    pub(super) fn has_lost(&self, record: &Record) -> bool {
+        matches!(record.place, Place::Track(idx, _) if self.lost.contains(&idx))
+    }
+
     /// Whether its first step is with the function or the destination.
     pub(super) fn is_out(&self) -> bool {
         matches!(self.status, Status::InFlight { .. } | Status::Delivering { .. })
@@ -163,6 +171,12 @@ impl Chain {
     pub(super) fn waits_after_refusal(&self) -> bool {
         let is_refused = matches!(self.steps.front(), Some(Step { what: What::Tell(told), .. }) if told.n_refused > 0);
         is_refused && matches!(self.status, Status::Redeliver { .. })
+    }
+
+    /// Why and since when the function is not reached; `None` once nothing is left that was to reach it.
+    pub(super) fn not_reached(&self) -> Option<&(NotReached, Tick, Fault)> {
+        let is_it = |step: &Step| matches!(&step.what, What::Try(tried) if tried.why == BatchReason::NotReached);
+        self.not_reached.as_ref().filter(|_| self.steps.iter().any(is_it))
     }
 
     /// Whether anything of it was tried or given up, so that order on its lanes depends on a memory of it.

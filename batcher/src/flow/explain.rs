@@ -26,7 +26,7 @@ fn chains_state(chains: &[&Chain]) -> Option<TrackState> {
         _ => None,
     });
     let not_reached = || {
-        let (why, since, error) = chains.iter().find_map(|chain| chain.not_reached.clone())?;
+        let (why, since, error) = chains.iter().find_map(|chain| chain.not_reached().cloned())?;
         Some(TrackState::NotReached { why, since, error })
     };
     let retrying = || {

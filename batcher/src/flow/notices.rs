@@ -16,7 +16,7 @@ impl Runs {
         let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
         if told.condition == Condition::PayloadTooLarge && chain.limits.redelivery == Redelivery::BySource {
             // Nobody asked us to drop it: its queue's own limit of receives decides.
-            self.leave(told.slice.records(), id, TOO_LARGE, books);
+            self.leave(told.slice.records(), id, Leaving { error: TOO_LARGE, asked: &ItemActions::new() }, books);
             self.after_pop(id, books);
             return;
         }
@@ -25,7 +25,7 @@ impl Runs {
         let Told { slice, condition, n_invokes, reply, .. } = told;
         let reply = reply.map(|it| *it);
         books.cx.actions.push_back(Action::Discarded(Discard { condition, slice, n_invokes, reply }));
-        self.finish(records.records(), books);
+        self.finish(id, records.records(), books);
         self.after_pop(id, books);
     }
 
@@ -64,7 +64,7 @@ impl Runs {
                 books.cx.counts.delivered += told.slice.n_records() as u64;
                 // What stopped meanwhile has gone back, and what came since stands behind the message that was lost.
                 let lost = books.receipts.lost_groups(told.slice.records(), &books.cx);
-                self.finish(told.slice.records(), books);
+                self.finish(id, told.slice.records(), books);
                 self.set_status(id, Status::New, books);
                 self.stop_groups(id, &lost, books);
                 self.after_pop(id, books);

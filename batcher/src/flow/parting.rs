@@ -24,7 +24,13 @@ impl Runs {
         let needed: BTreeSet<Hold> = steps.iter().flat_map(Step::records).filter_map(lane).collect();
         let (holds, kept) = std::mem::take(&mut chain.holds).into_iter().partition(|hold| needed.contains(hold));
         chain.holds = kept;
-        let parted = Chain { steps, holds, failing_since: chain.failing_since, ..Chain::new(chain.limits.clone()) };
+        let parted = Chain {
+            steps,
+            holds,
+            failing_since: chain.failing_since,
+            not_reached: chain.not_reached.clone(),
+            ..Chain::new(chain.limits.clone())
+        };
         let lanes = parted.holds.clone();
         let parted = self.add_chain(parted, books);
         for hold in lanes {

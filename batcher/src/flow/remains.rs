@@ -1,5 +1,7 @@
 //! What is left of a chain: records that were read again, records whose track or receipt is gone.
 
+use std::time::Duration;
+
 use super::*;
 
 impl Runs {
@@ -23,7 +25,7 @@ impl Runs {
             let given_up = kept.given_up.clone();
             let reply = given_up.as_ref().and_then(|it| it.reply.clone()).map(Box::new);
             let (n_failures, n_invokes, not_before) = (kept.n_failures, kept.n_invokes.max(1), filling.not_before);
-            let tried = Tried { slice, n_failures, n_invokes, why: BatchReason::Retry, not_before, reply };
+            let tried = Tried { slice, n_failures, n_invokes, why: BatchReason::Retry, not_before, asked_wait: Duration::ZERO, reply };
             step.what = match given_up {
                 Some(it) => What::Tell(Told { n_invokes: kept.n_invokes, ..tried.give_up(it.condition) }),
                 None => What::Try(tried),
@@ -40,7 +42,7 @@ impl Runs {
     /// Takes away the first step's records whose track or receipt is gone.
     pub(super) fn drop_dead(&mut self, id: ChainId, books: &mut Books) {
         let Some(chain) = self.chains.get(id).filter(|chain| chain.is_hit) else { return };
-        let is_dead = |record: &Record| !books.is_alive(record);
+        let is_dead = |record: &Record| chain.has_lost(record) || !books.is_alive(record);
         let Some(at) = chain.steps.iter().position(|step| step.records().iter().any(is_dead)) else { return };
         if matches!(chain.status, Status::InFlight { .. } | Status::Delivering { .. }) && at == 0 {
             return;
@@ -70,7 +72,7 @@ impl Runs {
         chain.is_hit = true;
         let chain = self.chains.get(id).expect("it was there above");
         match chain.status {
-            Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|record| books.is_alive(record)) => {}
+            Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|it| !chain.has_lost(it) && books.is_alive(it)) => {}
             // What comes again of a group waits until the attempt has ended: it runs on, whoever has the message by now.
             Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|it| matches!(it.place, Place::Queue { .. })) => {}
             Status::InFlight { .. } | Status::Delivering { .. } => {

@@ -87,7 +87,7 @@ fn open_slices_of(
 
 /// The lanes of a slice on this track, and from where to where it stands on each.
 fn parts_of(slice: &Slice, chain: &Chain, its: Its, places: Option<&BTreeMap<u32, Vec<&Position>>>) -> Vec<(u32, Position, Position)> {
-    if let (None, [Hold::Lane(_, lane)]) = (places, chain.holds.as_slice())
+    if let (None, true, [Hold::Lane(_, lane)]) = (places, chain.lost.is_empty(), chain.holds.as_slice())
         && let Some(first) = slice.records().first().and_then(Record::position)
         && let Some(last) = slice.records().last().and_then(Record::position)
     {

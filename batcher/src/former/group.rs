@@ -92,7 +92,8 @@ impl Group {
         } else {
             (closes <= now).then_some(BatchReason::Window)
         };
-        self.ready = why.map(|why| (self.ready.map_or(now, |(since, _)| since), why));
+        // Batch after batch may be taken of it; what is left has not waited longer than its oldest record.
+        self.ready = why.map(|why| (self.ready.map_or(now, |(since, _)| since.max(*oldest)), why));
         if self.ready.is_some() { None } else { Some(closes) }
     }
 

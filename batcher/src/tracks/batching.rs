@@ -56,6 +56,7 @@ impl Tracks {
     fn may_start(&self, idx: TrackIdx, runs: &Runs, cx: &Context) -> bool {
         let Some(track) = self.by_idx.get(idx) else { return false };
         track.is_active()
+            && !track.is_draining
             && !cx.is_closing()
             && track.committing.failing.is_none()
             && (track.n_lanes() == cx.plan.lanes.get() || self.is_any_in_retry(idx, runs))

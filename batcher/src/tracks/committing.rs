@@ -4,23 +4,33 @@ use super::*;
 use crate::flow::Its;
 
 impl Committing {
+    pub(super) fn new(reaches: Watermark) -> Self {
+        Self { open: None, unsynced: Vec::new(), durable: 0, reaches, failing: None, last: None, waiting: Vec::new() }
+    }
+
     /// Every commit has had its last answer.
     pub(super) fn is_settled(&self) -> bool {
         self.open.is_none() && self.unsynced.is_empty()
     }
 
-    /// The commits that an answer is about, its own last; none when it is not waited for. A sync speaks for all before it.
-    fn hear(&mut self, id: CommitId, answer: Committed) -> Vec<(CommitId, u64)> {
-        let Some(open) = self.open.take_if(|(open, _)| *open == id) else {
-            let at = self.unsynced.iter().position(|(it, _)| *it == id).filter(|_| answer != Committed::Written);
-            return at.map(|at| self.unsynced.drain(..=at).collect()).unwrap_or_default();
-        };
-        match answer {
-            Committed::Written => self.unsynced.push(open),
-            Committed::Durable => return self.unsynced.drain(..).chain([open]).collect(),
-            Committed::Fenced | Committed::Full | Committed::Failed => {}
+    /// The open commit is written and waits for its sync; whether it was this one.
+    fn handle_written(&mut self, id: CommitId) -> bool {
+        let written = self.open.take_if(|open| open.id == id);
+        let is_it = written.is_some();
+        self.unsynced.extend(written);
+        is_it
+    }
+
+    /// The commits that a last answer is about, its own last; none when it is not waited for. A sync speaks for all before it.
+    fn hear(&mut self, id: CommitId, answer: Committed) -> Vec<Sent> {
+        match self.open.take_if(|open| open.id == id) {
+            Some(open) if answer == Committed::Durable => self.unsynced.drain(..).chain([open]).collect(),
+            Some(open) => vec![open],
+            None => {
+                let at = self.unsynced.iter().position(|it| it.id == id);
+                at.map(|at| self.unsynced.drain(..=at).collect()).unwrap_or_default()
+            }
         }
-        vec![open]
     }
 }
 
@@ -53,7 +63,7 @@ impl Tracks {
         }
         track.is_dirty = false;
         track.is_end_written = checkpoint.ended;
-        track.committing.open = Some((id, mark));
+        track.committing.open = Some(Sent { id, mark, watermark: checkpoint.watermark.clone() });
         self.commits.insert(id, idx);
         cx.actions.push_back(Action::Commit(id, idx, checkpoint));
     }
@@ -92,18 +102,26 @@ impl Tracks {
         let now = cx.now.tick;
         let seed = cx.seed_of(u64::from(idx.0) ^ 0xc0);
         let track = self.by_idx.get_mut(idx)?;
-        let heard = track.committing.hear(id, answer);
-        let (_, mark) = heard.last().copied()?;
-        for (id, _) in heard.iter().filter(|_| answer != Committed::Written) {
-            self.commits.remove(id);
-        }
-        let effect = match answer {
+        if answer == Committed::Written {
             // W-4: the next one may go, and nothing else follows from it.
+            return track.committing.handle_written(id).then_some(Effect::None);
+        }
+        let heard = track.committing.hear(id, answer);
+        for sent in &heard {
+            self.commits.remove(&sent.id);
+        }
+        let last = heard.into_iter().last()?;
+        let effect = match answer {
             Committed::Written => Effect::None,
             Committed::Durable => {
                 cx.counts.committed += 1;
                 let was_failing = track.committing.failing.take().is_some();
-                track.committing.durable = mark;
+                track.committing.durable = last.mark;
+                // W-5
+                if last.watermark != track.committing.reaches {
+                    track.committing.reaches = last.watermark.clone();
+                    cx.actions.push_back(Action::Durable(idx, last.watermark));
+                }
                 // The last commit is the one that says it has ended.
                 if track.is_end_written && !track.is_dirty && track.committing.is_settled() {
                     track.status = TrackStatus::Ended;

@@ -52,7 +52,7 @@ fn ready_state(track: &Track, cx: &Context) -> Option<TrackState> {
 
 fn ended_state(track: &Track, cx: &Context) -> Option<TrackState> {
     match &track.status {
-        TrackStatus::Active => cx.is_closing().then_some(TrackState::Closed),
+        TrackStatus::Active => (cx.is_closing() || track.is_draining).then_some(TrackState::Closed),
         TrackStatus::PositionLost { error } => Some(TrackState::PositionLost { error: error.clone() }),
         TrackStatus::Fenced => Some(TrackState::Fenced),
         TrackStatus::Ended => Some(TrackState::Ended),

@@ -23,8 +23,8 @@ impl Tracks {
             return None;
         }
         let effect = match read {
-            // C-1: what comes after a close is read again by the next life.
-            Ok(_) if is_closing => Effect::None,
+            // C-1, C-2: what comes after a close is read again by the next life.
+            Ok(_) if is_closing || track.is_draining => Effect::None,
             Ok(read) => self.take_read(idx, read, runs, cx),
             Err(SourceNotice::PositionLost { error }) => self.stop_track(idx, TrackStatus::PositionLost { error }, runs, cx),
             Err(notice) => {

@@ -6,6 +6,7 @@ mod parts;
 mod queues;
 mod reads;
 mod retries;
+mod revocations;
 mod script;
 mod stops;
 mod tracks;

@@ -47,6 +47,7 @@ fn bisect_isolates_the_poison() {
             > fail
               commit at 1 open 1..2#0 failures 0 invokes 1 open 3..4#0 failures 0 invokes 1
             > durable
+              durable at 1
               want 1
             > slot
               invoke r1+r2 on slot 2 (Half, before 1)
@@ -57,6 +58,7 @@ fn bisect_isolates_the_poison() {
               invoke r3+r4 on slot 3 (Half, before 1)
             > fail
             > durable
+              durable at 3
               commit at 3 open 3..3#0 failures 0 invokes 2 open 4..4#0 failures 0 invokes 2
             > durable
               want 1
@@ -73,8 +75,10 @@ fn bisect_isolates_the_poison() {
               invoke r4 on slot 5 (Half, before 2)
             > ok
             > durable
+              durable at 4
               commit at 5
             > durable
+              durable at 5
         "#]],
     );
 }
@@ -104,6 +108,7 @@ fn expired_records_are_given_up_and_the_rest_is_tried() {
               commit at 1 given up 1..2#0 failures 0 invokes 1
               return slot 1
             > durable
+              durable at 1
               deliver r1+r2 RecordAgeExceeded after 1 invokes
             > taken
               commit at 3
@@ -112,8 +117,10 @@ fn expired_records_are_given_up_and_the_rest_is_tried() {
               invoke r3 on slot 2 (Count, before 0)
             > ok
             > durable
+              durable at 3
               commit at 4
             > durable
+              durable at 4
         "#]],
     );
 }
@@ -146,6 +153,7 @@ fn what_was_too_old_is_given_up_alone_and_a_crash_gives_up_nothing_that_stood_be
               commit at 1 given up 1..1#0 failures 0 invokes 1 given up 3..3#0 failures 0 invokes 1
               return slot 1
             > durable
+              durable at 1
               deliver r1+r3 RecordAgeExceeded after 1 invokes
             > crash
             > assign
@@ -159,6 +167,7 @@ fn what_was_too_old_is_given_up_alone_and_a_crash_gives_up_nothing_that_stood_be
             > taken
               want 1
             > durable
+              durable at 2
               commit at 2 done 3..3
             > slot
               invoke r2 on slot 2 (Window, before 0)
@@ -189,6 +198,7 @@ fn a_batch_of_two_lanes_is_in_reading_order_and_a_partial_answer_keeps_all_behin
             > partly r3
               commit at 3 open 3..3#0 failures 1 invokes 1 open 4..4#1 failures 1 invokes 1
             > durable
+              durable at 3
         "#]],
     );
 }
@@ -227,6 +237,7 @@ fn a_part_of_a_mixed_batch_that_fails_for_ever_stops_no_other_lane() {
             > fail
               commit at 1 open 1..1#0 failures 0 invokes 1 open 2..2#1 failures 0 invokes 1
             > durable
+              durable at 1
               want 2
             > slot
               invoke r1 on slot 2 (Half, before 1)

@@ -32,6 +32,7 @@ fn a_batch_that_is_tried_again_says_so_while_it_runs() {
             > fail
               commit at 1 open 1..1#0 failures 1 invokes 1
             > durable
+              durable at 1
             > state
               Retrying { n_failures: 1, since: Tick(1000000), next: Tick(1400500), error: "boom" }
             > +500ms
@@ -79,6 +80,7 @@ fn a_retry_starts_only_when_its_count_is_durable_and_its_delay_is_over() {
             > slot
               return slot 2
             > durable
+              durable at 1
               want 1
             > slot
               invoke r1+r2 on slot 3 (Retry, before 1)
@@ -96,6 +98,7 @@ fn a_retry_starts_only_when_its_count_is_durable_and_its_delay_is_over() {
             > taken
               commit at 3
             > durable
+              durable at 3
             > state
               NoRecords { since: Tick(1000000) }
         "#]],
@@ -138,6 +141,7 @@ fn a_crash_forgets_no_attempt_and_repeats_nothing_that_is_finished() {
               commit at 1 open 1..3#0 failures 1 invokes 1 open 2..2#1 failures 0 invokes 1 open 4..4#2 failures 0 invokes 1
             > ok
             > durable
+              durable at 1
               commit at 1 done 2..2 open 1..3#0 failures 1 invokes 1 open 4..4#2 failures 0 invokes 1
             > crash
             > assign
@@ -185,6 +189,7 @@ fn a_batch_is_tried_again_as_it_was_cut_when_answers_are_read_in_another_way_mea
             > fail
               commit at 1 open 1..3#0 failures 1 invokes 1
             > durable
+              durable at 1
             > +2000ms
               want 1
             > slot
@@ -192,6 +197,7 @@ fn a_batch_is_tried_again_as_it_was_cut_when_answers_are_read_in_another_way_mea
             > ok
               commit at 4
             > durable
+              durable at 4
             > read r4 r5 r6
               read
               want 1

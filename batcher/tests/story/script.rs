@@ -3,7 +3,7 @@
 //! A line is one input: `assign`, `open`, `read r1 r2 …` (answers the open read; `r1/k` gives a key, `r1*40` a size, `r1@-90` an arrival in
 //! seconds), `slot`, `ok`, `fail`, `partly r2`, `throttle`, `large`, `taken`, `refused`, `durable`, `full`, `fenced`, `settled`, `void`,
 //! `extended`, `lapsed m1`, `channel-dies`, `+500ms`,
-//! `close`, `crash`. Answers go to the oldest open question of their kind.
+//! `close`, `revoke`, `revoke 500ms`, `lost`, `crash`. Answers go to the oldest open question of their kind.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -23,6 +23,7 @@ pub(crate) fn plan() -> Plan {
             record_age_max: None,
             bisect: false,
             partial_responses: true,
+            item_actions: false,
             redelivery: Redelivery::ByUs,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,
@@ -32,6 +33,7 @@ pub(crate) fn plan() -> Plan {
         envelope_bytes: 14,
         mixes_tracks: false,
         concurrency_max: None,
+        rate: None,
         has_destination: true,
         held_bytes_max: 1 << 20,
         ahead_max: 100,
@@ -127,7 +129,7 @@ impl Stage {
                 .outcome(Outcome::Failed { how: Failure::FunctionError, reply: Reply { error: Some("boom".into()), ..Reply::default() } }),
             "partly" => {
                 let failed = rest.split(' ').map(|it| RecordId::new(it.as_bytes())).collect();
-                self.outcome(Outcome::PartlyFailed { failed, reply: Reply::default() });
+                self.outcome(Outcome::PartlyFailed { failed, asked: ItemActions::new(), reply: Reply::default() });
             }
             "throttle" => self.outcome(Outcome::NotReached { why: NotReached::Throttled, retry_after: None, error: "429".into() }),
             "large" => self.outcome(Outcome::TooLarge),
@@ -162,6 +164,12 @@ impl Stage {
                 self.machine.handle_extended(id, asked.into_iter().map(|it| (it, Extended::Until(until))).collect(), now);
             }
             "close" => self.machine.close(Close::Finish, now),
+            "revoke" if rest.is_empty() => self.machine.close_track(TrackIdx(0), Close::Finish, now),
+            "revoke" => {
+                let span = Duration::from_millis(rest.trim_end_matches("ms").parse().expect("a time"));
+                self.machine.close_track(TrackIdx(0), Close::Within(now.tick.after(span)), now);
+            }
+            "lost" => self.machine.handle_lost(Lost::Track(TrackIdx(0)), now),
             "lanes" => {
                 let plan = Plan { lanes: count(rest.parse().expect("a number")), ..Plan::clone(&self.plan) };
                 self.plan = Arc::new(plan);
@@ -248,7 +256,7 @@ impl Stage {
             place,
             key,
             arrival: UnixMillis(self.now.unix.0 + age * 1_000),
-            bytes: Bytes::from(vec![b'x'; size]),
+            bytes: vec![b'x'; size].into(),
             section: Section::default(),
         }
     }
@@ -307,6 +315,8 @@ impl Stage {
                 line
             }
             Action::Ended(_) => "ended".to_owned(),
+            Action::Durable(_, reaches) => format!("durable {}", describe_watermark(&reaches)),
+            Action::Drained(_, reaches) => format!("drained {}", describe_watermark(&reaches)),
         }
     }
 }
@@ -315,12 +325,19 @@ fn names(records: &[Record]) -> String {
     records.iter().map(|it| String::from_utf8_lossy(it.id.0.as_slice()).into_owned()).collect::<Vec<_>>().join("+")
 }
 
-fn describe_checkpoint(it: &Checkpoint) -> String {
-    let place = |position: &Position| position.as_number().map_or_else(|| format!("{position:?}"), |n| n.to_string());
-    let mut line = match &it.watermark {
+fn place(position: &Position) -> String {
+    position.as_number().map_or_else(|| format!("{position:?}"), |n| n.to_string())
+}
+
+fn describe_watermark(it: &Watermark) -> String {
+    match it {
         Watermark::Origin(_) => "origin".to_owned(),
         Watermark::At(position) => format!("at {}", place(position)),
-    };
+    }
+}
+
+fn describe_checkpoint(it: &Checkpoint) -> String {
+    let mut line = describe_watermark(&it.watermark);
     for (first, last) in &it.finished {
         write!(line, " done {}..{}", place(first), place(last)).expect("writing to a string");
     }

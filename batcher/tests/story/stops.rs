@@ -38,6 +38,7 @@ fn a_store_without_room_stops_new_work_until_there_is_some() {
             > +300ms
               commit at 4
             > durable
+              durable at 4
               want 1
             > slot
               invoke r4 on slot 3 (Window, before 0)
@@ -99,11 +100,13 @@ fn a_track_that_nobody_wants_still_moves_on_and_ends() {
               read
               commit at 9
             > durable
+              durable at 9
             > read passed:9
               read
             > read filtered passed:12 end
               commit at 12 ended
             > durable
+              durable at 12
               ended
             > state
               Ended
@@ -142,6 +145,7 @@ fn closing_awaits_what_runs_and_starts_nothing() {
             > quiet
               quiet: false
             > durable
+              durable at 1
             > quiet
               quiet: true
         "#]],

@@ -37,8 +37,10 @@ fn records_are_batched_invoked_and_committed() {
               invoke r4 on slot 3 (Window, before 0)
             > ok
             > durable
+              durable at 4
               commit at 5
             > durable
+              durable at 5
         "#]],
     );
 }
@@ -113,8 +115,10 @@ fn an_oversize_record_is_given_up_without_an_attempt() {
             > slot
               return slot 3
             > durable
+              durable at 3
               commit at 4 given up 4..4#0 failures 0 invokes 0
             > durable
+              durable at 4
               deliver r4 MaximumPayloadSizeExceeded after 0 invokes
             > taken
               commit at 5
@@ -192,6 +196,7 @@ fn what_the_filter_dropped_is_told_until_a_record_comes_through() {
               invoke r4 on slot 1 (Window, before 0)
             > ok
             > durable
+              durable at 3
               commit at 5
             > state
               NoRecords { since: Tick(1500000) }

@@ -37,6 +37,34 @@ fn all_tracks_that_waited_for_memory_read_when_there_is_some_however_many_they_a
     assert_eq!(crowd.reading(), Vec::from_iter(0..=200));
 }
 
+#[test]
+fn a_slice_below_the_watermark_lacks_no_record_and_its_track_waits_for_memory_as_any_other() {
+    let mut crowd = Crowd::new(Plan { held_bytes_max: 1_000, ..plan() }, 1);
+    crowd.answer_read(0, 1, 2_000);
+    let slice = |at: u64| OpenSlice {
+        lane: 0,
+        first: Position::number(at),
+        last: Position::number(at),
+        n_failures: 1,
+        n_invokes: 1,
+        not_before: crowd.now.unix,
+        retries_max: None,
+        record_age_max_ms: None,
+        bisect: false,
+        given_up: None,
+    };
+    let from = |at: u64| Checkpoint { watermark: Watermark::At(Position::number(10)), slices: vec![slice(at)], ..at_origin() };
+    let (below, at) = (from(9), from(10));
+    crowd.assign_from(1, below);
+    assert!(crowd.reading().is_empty(), "its source dropped what the slice had");
+    crowd.assign_from(2, at);
+    assert_eq!(crowd.reading(), [2], "what a slice lacks is read whatever is held");
+}
+
+fn at_origin() -> Checkpoint {
+    Checkpoint::at_origin(Origin(ShortBytes::new(b"")))
+}
+
 /// A machine with tracks of which each answers by itself; the clock stands.
 struct Crowd {
     machine: Machine,
@@ -54,7 +82,11 @@ impl Crowd {
     }
 
     fn assign(&mut self, track: u32) {
-        self.machine.handle_assigned(TrackIdx(track), Checkpoint::at_origin(Origin(ShortBytes::new(b""))), self.now);
+        self.assign_from(track, at_origin());
+    }
+
+    fn assign_from(&mut self, track: u32, from: Checkpoint) {
+        self.machine.handle_assigned(TrackIdx(track), from, self.now);
         self.drain();
     }
 
@@ -65,7 +97,7 @@ impl Crowd {
             place: Place::Track(TrackIdx(track), Position::number(n)),
             key: OrderKey::Key(Bytes::new()),
             arrival: self.now.unix,
-            bytes: Bytes::from(vec![b'x'; n_bytes]),
+            bytes: vec![b'x'; n_bytes].into(),
             section: Section::default(),
         };
         let read = Read { records: (0..n_records).map(record).collect(), passed: Some(Position::number(n_records)), ..Read::default() };
@@ -97,7 +129,7 @@ impl Crowd {
                     self.reads.insert(track.0, id);
                 }
                 Action::Invoke(_, attempt) => self.attempts.push(attempt.id),
-                Action::Want(_) | Action::Commit(..) => {}
+                Action::Want(_) | Action::Commit(..) | Action::Durable(..) => {}
                 other => panic!("no part of these stories: {other:?}"),
             }
         }

@@ -10,6 +10,7 @@ use super::{Executor, Function, FunctionName, ProcessSettings, Runtime, Sandbox,
 use crate::document::{Node, Value};
 use crate::error::{Code, Finding};
 use crate::fields::{Fields, Item};
+use crate::rate::read_rate;
 use crate::settings::{self, Reader};
 
 /// The most characters of a handler.
@@ -35,11 +36,13 @@ impl Function {
             });
             let timeout = reader.integer(&settings::TIMEOUT);
             let concurrency = reader.integer(&settings::RESERVED_CONCURRENCY);
+            let rate = reader.written(&settings::FUNCTION_RATE_LIMIT, |it| read_rate(it, &settings::FUNCTION_RATE_SPECS));
             Some(Self {
                 name,
                 executor: executor?,
                 timeout: Duration::from_secs(u64::try_from(timeout?).ok()?),
                 concurrency: concurrency.and_then(|it| u32::try_from(it).ok()),
+                rate,
             })
         })
     }

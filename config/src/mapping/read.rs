@@ -12,6 +12,7 @@ use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item, decimal_millis, suggest, validation, words};
 use crate::plan::{BatchPlan, EVENT_BYTES_MAX, Redelivery, RetryPlan, WindowPlan};
 use crate::profile::{Setting, SourceProfile, SourceShape};
+use crate::rate::read_rate;
 use crate::settings::{self, Reader, SettingSpec};
 use crate::source::Sources;
 use crate::timestamp::epoch_millis;
@@ -58,6 +59,7 @@ impl Mapping {
             let window = reader.integer(&settings::TUMBLING_WINDOW).and_then(|it| u64::try_from(it).ok()).filter(|it| *it > 0);
             let lanes = reader.integer(&settings::PARALLELIZATION_FACTOR).and_then(non_zero);
             let (concurrency_max, pollers) = read_scale(&mut reader);
+            let rate = reader.written(&settings::RATE_LIMIT, |it| read_rate(it, &settings::RATE_SPECS));
             let filters = reader.written(&settings::FILTER_CRITERIA, |it| read_filters(it, profile));
             Some(Self {
                 name: name?,
@@ -72,6 +74,7 @@ impl Mapping {
                 window: window.map(|it| WindowPlan { tumbling: Duration::from_secs(it) }),
                 lanes: lanes?,
                 concurrency_max,
+                rate,
                 pollers,
                 filters: filters.unwrap_or_default(),
                 on_failure,
@@ -228,6 +231,12 @@ fn read_retry(reader: &mut Reader<'_, '_>) -> Option<RetryPlan> {
         let fix = "add `function_response_types: [ReportBatchItemFailures]`, or remove this setting";
         conflict(reader, &settings::FIFO_STOP, message.to_owned(), fix.to_owned());
     }
+    let item_actions = reader.switch(&settings::ITEM_ACTIONS);
+    if item_actions && !partial_responses {
+        let message = "without partial responses the function names no record that it could ask something for";
+        let fix = "add `function_response_types: [ReportBatchItemFailures]`, or remove this setting";
+        conflict(reader, &settings::ITEM_ACTIONS, message.to_owned(), fix.to_owned());
+    }
     // Who wrote when to give up wants us to count; else the queue counts, as on AWS.
     let counts_itself = reader.fields.has(settings::RETRY_ATTEMPTS.key()) || reader.fields.has(settings::RECORD_AGE.key());
     let is_queue = reader.profile.is_some_and(|it| it.shape != SourceShape::Tracks);
@@ -236,6 +245,7 @@ fn read_retry(reader: &mut Reader<'_, '_>) -> Option<RetryPlan> {
         record_age_max: u64::try_from(age).ok().map(Duration::from_secs),
         bisect,
         partial_responses,
+        item_actions,
         redelivery: if is_queue && !counts_itself { Redelivery::BySource } else { Redelivery::ByUs },
         drop_after_destination_failures: drop_after,
         stop_group_at_first_failure: stop_group,

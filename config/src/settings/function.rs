@@ -1,6 +1,7 @@
 //! The settings of a function.
 
 use crate::aws::AwsScope;
+use crate::rate::RateSpecs;
 
 use super::{DefaultValue as D, SettingSpec, Shape};
 
@@ -126,6 +127,33 @@ pub(crate) static LAMBDA_AWS: SettingSpec = SettingSpec::new(
     "What differs from the top level's `aws` for this function.",
 );
 
+pub(crate) static FUNCTION_RATE_LIMIT: SettingSpec = SettingSpec::new(
+    "functions.*.rate_limit",
+    Shape::Group,
+    D::Absent("as fast as there are slots"),
+    "How much may be started of the function in a second, by all of its mappings together: they get their turns one after the other. Attempts after a failure count too. What is called through Lambda's API of this daemon and as a destination does not count. Ours.",
+);
+pub(crate) static FUNCTION_RATE_RECORDS: SettingSpec = SettingSpec::new(
+    "functions.*.rate_limit.records_per_second",
+    Shape::Integer { min: 1, max: 1_000_000 },
+    D::Absent("records are not counted"),
+    "The most records a second. A batch of more starts all the same, and what follows waits until it is paid for. Either this or `invocations_per_second`.",
+);
+pub(crate) static FUNCTION_RATE_INVOCATIONS: SettingSpec = SettingSpec::new(
+    "functions.*.rate_limit.invocations_per_second",
+    Shape::Integer { min: 1, max: 100_000 },
+    D::Absent("invocations are not counted"),
+    "The most invocations a second, however many records they hold. They are spread evenly: what was not used of the last tenth of a second may be made up for.",
+);
+pub(crate) static FUNCTION_RATE_RAMP: SettingSpec = SettingSpec::new(
+    "functions.*.rate_limit.ramp_up_in_seconds",
+    Shape::Seconds { min_ms: 0, max_ms: 3_600_000 },
+    D::Millis(0),
+    "Seconds in which the rate grows from a tenth of the limit to all of it, after the first invocation and again after each throttle; `0` for all of it at once.",
+);
+pub(crate) static FUNCTION_RATE_SPECS: RateSpecs =
+    RateSpecs { records: &FUNCTION_RATE_RECORDS, invocations: &FUNCTION_RATE_INVOCATIONS, ramp: &FUNCTION_RATE_RAMP };
+
 pub(crate) static FUNCTION_SETTINGS: &[&SettingSpec] = &[
     &EXECUTOR,
     &PROCESS,
@@ -146,4 +174,8 @@ pub(crate) static FUNCTION_SETTINGS: &[&SettingSpec] = &[
     &LAMBDA_AWS,
     &TIMEOUT,
     &RESERVED_CONCURRENCY,
+    &FUNCTION_RATE_LIMIT,
+    &FUNCTION_RATE_RECORDS,
+    &FUNCTION_RATE_INVOCATIONS,
+    &FUNCTION_RATE_RAMP,
 ];

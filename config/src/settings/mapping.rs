@@ -3,6 +3,7 @@
 use super::{DefaultValue as D, SettingSpec, Shape};
 use crate::aws::AwsScope;
 use crate::profile::Setting;
+use crate::rate::RateSpecs;
 
 /// The largest `parallelization_factor`. AWS stops at 10.
 pub(crate) const PARALLELIZATION_FACTOR_MAX: u32 = 256;
@@ -304,6 +305,40 @@ pub(crate) static FIFO_STOP: SettingSpec = SettingSpec::new(
     "For queues with ordered groups and `ReportBatchItemFailures`: later messages of a group count as failed when an earlier one failed, so that order holds even when the function forgets to report them. Ours.",
 );
 
+pub(crate) static ITEM_ACTIONS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].batch_item_actions",
+    Shape::Switch,
+    D::Switch(false),
+    "With `ReportBatchItemFailures`: whether an entry of `batchItemFailures` may say what becomes of its record: `\"retryAfterSeconds\": n` (0 to 900) lets it wait so long before its next try, `\"action\": \"reject\"` gives it up at once. Without this setting such members are ignored, as on AWS. Ours.",
+)
+.needs(Setting::ResponseTypes);
+pub(crate) static RATE_LIMIT: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].rate_limit",
+    Shape::Group,
+    D::Absent("as fast as there are slots"),
+    "How much the mapping may start in a second: its invocations wait for it, in order, and `why` says until when. Attempts after a failure count too. A function's own `rate_limit` is shared by its mappings. Ours.",
+);
+pub(crate) static RATE_RECORDS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].rate_limit.records_per_second",
+    Shape::Integer { min: 1, max: 1_000_000 },
+    D::Absent("records are not counted"),
+    "The most records a second. A batch of more starts all the same, and what follows waits until it is paid for. Either this or `invocations_per_second`.",
+);
+pub(crate) static RATE_INVOCATIONS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].rate_limit.invocations_per_second",
+    Shape::Integer { min: 1, max: 100_000 },
+    D::Absent("invocations are not counted"),
+    "The most invocations a second, however many records they hold. They are spread evenly: what was not used of the last tenth of a second may be made up for.",
+);
+pub(crate) static RATE_RAMP: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].rate_limit.ramp_up_in_seconds",
+    Shape::Seconds { min_ms: 0, max_ms: 3_600_000 },
+    D::Millis(0),
+    "Seconds in which the rate grows from a tenth of the limit to all of it, after the first invocation and again after each throttle; `0` for all of it at once.",
+);
+
+pub(crate) static RATE_SPECS: RateSpecs = RateSpecs { records: &RATE_RECORDS, invocations: &RATE_INVOCATIONS, ramp: &RATE_RAMP };
+
 const URL_TEXT: &str = "Where to: `http://` or `https://`, without user, password and fragment.";
 
 pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
@@ -350,4 +385,9 @@ pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
     &MAXIMUM_POLLERS,
     &DROP_AFTER,
     &FIFO_STOP,
+    &ITEM_ACTIONS,
+    &RATE_LIMIT,
+    &RATE_RECORDS,
+    &RATE_INVOCATIONS,
+    &RATE_RAMP,
 ];

@@ -67,7 +67,8 @@ pub(super) fn draw(definition: &Definition, file: &Blueprint) -> Result<Drawn, U
 /// A mapping in the words of a config file. A function of the config file goes by its name there.
 pub(super) fn config(definition: &Definition, file: &Blueprint) -> Result<serde_json::Value, ApiError> {
     let it = &definition.configuration;
-    it.as_config(definition.uuid(), definition.enabled, &function_name(&it.function_arn, file))
+    let source = it.source.words(BuiltIn::aws_words())?;
+    it.as_config(source, definition.uuid(), definition.enabled, &function_name(&it.function_arn, file))
 }
 
 /// How a config file names a function: by what stands under `functions:`, else by its ARN. `Added::check` looks there for an ARN too; a bare

@@ -7,6 +7,7 @@ use forebay_api::error::{ApiError, ErrorType};
 use forebay_api::mapping::checks::no_function;
 use forebay_clients::{AwsTarget, Clients, Limits};
 use forebay_config::AwsSettings;
+use forebay_config::aws::AwsWords;
 use forebay_config::function::LambdaName;
 use forebay_pollers::{Source, SourceError};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -87,13 +88,14 @@ fn with_qualifier(arn: String, qualifier: Option<&str>) -> String {
 /// Whether the source is there, may be read, and goes with the function. A source that cannot be reached just now is no error: the mapping
 /// waits for it and says so. The source, where it was reached.
 pub(super) async fn source(
+    words: &AwsWords,
     blueprint: &MappingBlueprint,
     timeout: Duration,
     clients: &Clients,
 ) -> Result<Option<Arc<dyn Source>>, ApiError> {
     match time::timeout(SOURCE_MAX, blueprint.source.connect(clients)).await {
         Ok(Ok(source)) => long_enough(&*source, timeout).map(|()| Some(source)),
-        Ok(Err(error)) => refusal(&error, timeout).map_or(Ok(None), Err),
+        Ok(Err(error)) => refusal(words, &error, timeout).map_or(Ok(None), Err),
         Err(_) => Ok(None),
     }
 }
@@ -114,19 +116,8 @@ fn long_enough(source: &dyn Source, timeout: Duration) -> Result<(), ApiError> {
 }
 
 /// What AWS says of a source that is not there or may not be read.
-fn refusal(error: &SourceError, timeout: Duration) -> Option<ApiError> {
-    match error.code().0 {
-        "FB-0210" => Some(ApiError::invalid(
-            "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified \
-             queue does not exist.",
-        )),
-        "FB-0211" => {
-            let text = chain(error);
-            Some(ApiError::invalid(format!("The execution role does not have permissions to call ReceiveMessage on SQS ({text})")))
-        }
-        "FB-0215" => Some(too_short(Duration::ZERO, timeout)),
-        _ => None,
-    }
+fn refusal(words: &AwsWords, error: &SourceError, timeout: Duration) -> Option<ApiError> {
+    words.refusal(error.code(), &chain(error), timeout.as_secs()).map(ApiError::invalid)
 }
 
 fn too_short(visibility: Duration, timeout: Duration) -> ApiError {
@@ -139,11 +130,14 @@ mod tests {
     use forebay_config::Code;
 
     use super::*;
+    use crate::built_in::BuiltIn;
 
     #[test]
     fn a_queue_that_is_called_like_a_code_is_not_taken_for_one_that_is_not_there() {
+        let words = BuiltIn::aws_words().iter().find(|it| it.is_queue).unwrap();
         let refused = |what: &str, code, cause: &str| {
-            refusal(&SourceError::Down { what: what.to_owned(), code: Code(code), cause: cause.into() }, Duration::from_secs(3))
+            let error = SourceError::Down { what: what.to_owned(), code: Code(code), cause: cause.into() };
+            refusal(words, &error, Duration::from_secs(3))
         };
         assert_eq!(refused("queue FB-0210", "FB-0212", "FB-0212: no answer from the queue: http://FB-0211"), None);
         assert_eq!(refused("queue q", "FB-0212", "FB-0210 is what http://FB-0211 is called"), None);

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use forebay_api::error::{ApiError, ErrorType};
 use forebay_api::mapping::{
-    CreateMapping, EpochMillis, Identity, ListMappings, MappingConfiguration, MappingList, SourceType, TagList, UpdateMapping, checks,
+    CreateMapping, EpochMillis, Identity, ListMappings, MappingConfiguration, MappingList, TagList, UpdateMapping, checks,
 };
 use forebay_api::service::{BoxFuture, MappingService};
 use forebay_clients::Clients;
+use forebay_config::aws::AwsWords;
 
 use super::note::Definition;
 use super::{ChangeError, Control, draw, list, resolve, twice, view};
 use crate::app::App;
 use crate::blueprint::{Blueprint, MappingBlueprint};
+use crate::built_in::BuiltIn;
 
 /// As many mappings may be there.
 const MAPPINGS_MAX: usize = 10_000;
@@ -55,7 +57,7 @@ impl Service {
     }
 
     async fn make(&self, create: CreateMapping) -> Result<MappingConfiguration, ApiError> {
-        let source = checks::parameters_of_create(&create)?;
+        let source = checks::parameters_of_create(&create, BuiltIn::aws_words())?;
         let around = self.surroundings().await;
         let function = resolve::function(&create.function_name, &around.file, &around.clients).await?;
         checks::position_and_filters(&create, source, self.now())?;
@@ -67,12 +69,12 @@ impl Service {
         let configuration = MappingConfiguration::created(create, source, identity, self.now());
         let definition = Definition { configuration, enabled, tags, deleting: false };
         let drawn = draw::draw(&definition, &around.file)?;
-        let source = resolve::source(&drawn.blueprint, function.timeout, &around.clients).await?;
+        let connected = resolve::source(source, &drawn.blueprint, function.timeout, &around.clients).await?;
         let mut control = self.app.control().lock().await;
         control.forget_gone();
         check_twice(&control, &definition.configuration)?;
-        if let Some(source) = source {
-            control.check_company(&source).map_err(|error| ApiError::invalid(error.to_string()))?;
+        if let Some(connected) = connected {
+            control.check_company(&connected).map_err(|error| ApiError::invalid(error.to_string()))?;
         }
         if control.made.len() + control.file.mappings.len() >= MAPPINGS_MAX {
             return Err(ApiError::invalid(format!("There are {MAPPINGS_MAX} event source mappings already, which is the most.")));
@@ -87,7 +89,7 @@ impl Service {
             let control = self.app.control().lock().await;
             (Surroundings::of(&control), standing(&control, uuid, UPDATE)?)
         };
-        let source = SourceType::of(&standing.configuration.source)?;
+        let source = standing.configuration.source.words(BuiltIn::aws_words())?;
         checks::parameters_of_update(&update, source, &standing.configuration.settings)?;
         let function = match &update.function_name {
             Some(name) => Some(resolve::function(name, &around.file, &around.clients).await?),
@@ -97,7 +99,7 @@ impl Service {
         let wanted = changed(standing.clone(), &update, source, function.as_ref().map(|it| it.arn.clone()), self.now());
         let drawn = draw::draw(&wanted, &around.file)?;
         match &function {
-            Some(function) => drop(resolve::source(&drawn.blueprint, function.timeout, &around.clients).await?),
+            Some(function) => drop(resolve::source(source, &drawn.blueprint, function.timeout, &around.clients).await?),
             // What was there when it was made may be gone by now, which keeps nobody from changing it.
             None if wanted.enabled => {
                 if let Ok(function) = resolve::function(&standing.configuration.function_arn, &around.file, &around.clients).await {
@@ -220,7 +222,7 @@ fn check_twice(control: &Control, new: &MappingConfiguration) -> Result<(), ApiE
 }
 
 /// What an update makes of a mapping.
-fn changed(mut it: Definition, update: &UpdateMapping, source: SourceType, function_arn: Option<String>, now: EpochMillis) -> Definition {
+fn changed(mut it: Definition, update: &UpdateMapping, source: &AwsWords, function_arn: Option<String>, now: EpochMillis) -> Definition {
     it.configuration.update(update, source, function_arn, now);
     it.enabled = update.enabled.unwrap_or(it.enabled);
     it

@@ -1,7 +1,7 @@
 //! Mappings of both owners side by side: made, shown, changed, paused, deleted, recalled. Their queue answers nobody, which keeps none from being.
 
 use forebay_api::error::ErrorType;
-use forebay_api::mapping::{Call, CreateMapping, EpochMillis, Identity, ListMappings, Operation, SourceType, UpdateMapping};
+use forebay_api::mapping::{Call, CreateMapping, EpochMillis, Identity, ListMappings, Operation, UpdateMapping};
 use forebay_api::service::MappingService;
 use forebay_checkpoints::MemoryStore;
 use forebay_config::Format;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::app::App;
 use crate::blueprint;
+use crate::built_in::BuiltIn;
 use crate::config_files::Loaded;
 use crate::why::Why;
 
@@ -63,7 +64,8 @@ impl World {
         let tags = create.tags.clone().unwrap_or_default();
         let arn = view::arn("eu-west-1", "123456789012", uuid);
         let identity = Identity { uuid, arn: &arn, function_arn: FUNCTION };
-        let configuration = forebay_api::mapping::MappingConfiguration::created(create, SourceType::Sqs, identity, EPOCH);
+        let words = create.source.words(BuiltIn::aws_words()).unwrap();
+        let configuration = forebay_api::mapping::MappingConfiguration::created(create, words, identity, EPOCH);
         let definition = Definition { configuration, enabled, tags, deleting: false };
         self.app.control().lock().await.put(definition).await.unwrap();
     }

@@ -1,38 +1,38 @@
 //! No source goes to one function twice: what AWS says when it would.
 
 use forebay_api::error::{ApiError, ErrorType};
-use forebay_api::mapping::{MappingConfiguration, SourceType};
+use forebay_api::mapping::MappingConfiguration;
+use forebay_config::aws::words::AwsNamed;
+
+use crate::built_in::BuiltIn;
 
 /// What stands against a mapping beside another one; `None` when both may be there.
 pub(super) fn conflict(new: &MappingConfiguration, other: &MappingConfiguration) -> Option<ApiError> {
     if new.uuid == other.uuid || new.function_arn != other.function_arn {
         return None;
     }
-    let source = SourceType::of(&new.source).ok()?;
-    let uuid = &other.uuid;
-    let advice = format!("already exists. Please update or delete the existing mapping with UUID {uuid}");
-    let message = if source == SourceType::SelfManagedKafka {
-        let servers = overlap(new, other)?;
-        let topics = new.source.topics.as_ref().filter(|topics| other.source.topics.as_ref() == Some(topics))?.join(",");
-        let function = &new.function_arn;
-        format!("An event source mapping with event source (\"{servers}\"), function (\"{function}\"), topics (\"{topics}\") {advice}")
-    } else {
-        let arn = new.source.event_source_arn.as_ref().filter(|arn| other.source.event_source_arn.as_ref() == Some(arn))?;
-        let function = new.function_arn.split(':').skip(6).collect::<Vec<_>>().join(":");
-        match source {
-            SourceType::Sqs | SourceType::SqsFifo => {
-                format!("An event source mapping with SQS arn (\" {arn} \") and function (\" {function} \") {advice}")
-            }
-            SourceType::Kinesis
-            | SourceType::DynamoDb
-            | SourceType::ManagedKafka
-            | SourceType::SelfManagedKafka
-            | SourceType::Mq
-            | SourceType::DocumentDb => {
-                format!("The event source arn (\" {arn} \") and function (\" {function} \") provided mapping {advice}")
-            }
+    let words = new.source.words(BuiltIn::aws_words()).ok()?;
+    let (arn, servers, topics) = match words.named {
+        AwsNamed::Arn(_) => {
+            let arn = new.source.event_source_arn.as_ref().filter(|arn| other.source.event_source_arn.as_ref() == Some(arn))?;
+            (arn.as_str(), String::new(), String::new())
+        }
+        AwsNamed::Servers => {
+            let topics = new.source.topics.as_ref().filter(|topics| other.source.topics.as_ref() == Some(topics))?;
+            ("", overlap(new, other)?, topics.join(","))
         }
     };
+    let function = new.function_arn.split(':').skip(6).collect::<Vec<_>>().join(":");
+    let told = [
+        ("{function_arn}", new.function_arn.as_str()),
+        ("{function}", &function),
+        ("{arn}", arn),
+        ("{servers}", &servers),
+        ("{topics}", &topics),
+    ];
+    let what = told.into_iter().fold(words.twice.to_owned(), |text, (place, value)| text.replace(place, value));
+    let uuid = &other.uuid;
+    let message = format!("{what} already exists. Please update or delete the existing mapping with UUID {uuid}");
     Some(ApiError::new(ErrorType::ResourceConflict, message))
 }
 

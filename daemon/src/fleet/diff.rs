@@ -182,6 +182,7 @@ fn differ_in_plan(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
     let mut like_new = old.mapping.clone();
     like_new.batch = new.mapping.batch.clone();
     like_new.lanes = new.mapping.lanes;
+    like_new.rate = new.mapping.rate;
     like_new.retry = RetryPlan { redelivery: old.mapping.retry.redelivery, ..new.mapping.retry.clone() };
     // What an event looks like may depend on whether there is a window.
     has_window(old) == has_window(new) && like_new.runs_like(&new.mapping) && reads_like(old, new) && old.rest == new.rest

@@ -6,7 +6,7 @@ use forebay_batcher::Counts;
 pub type Counter = (&'static str, &'static str, fn(&Counts) -> u64);
 
 /// Every count of the core. AWS's names where AWS has one.
-pub const COUNTERS: [Counter; 20] = [
+pub const COUNTERS: [Counter; 21] = [
     ("polled_event_count", "Records read from the source, filtered ones included", |it| it.polled),
     ("filtered_out_event_count", "Records that matched no filter", |it| it.filtered_out),
     ("skipped_event_count", "Records read again that were already finished", |it| it.skipped),
@@ -26,6 +26,7 @@ pub const COUNTERS: [Counter; 20] = [
     ("halved_batches", "Failed batches that were halved", |it| it.halved),
     ("retries", "Retries spent", |it| it.retried),
     ("not_reached_invokes", "Attempts that did not reach the function", |it| it.not_reached),
+    ("rate_limited", "Times that a batch was ready and waited for the mapping's rate limit", |it| it.rate_limited),
     ("checkpoints_committed", "Checkpoints that became durable", |it| it.committed),
 ];
 

@@ -13,6 +13,8 @@ pub struct GateState {
     pub in_use: u32,
     /// How many more the mappings want.
     pub waiting: u32,
+    /// Until the function's rate limit lets the next one start; `None` when it does now, or there is none.
+    pub rate_opens_in: Option<Duration>,
     /// Set while the function is not reached.
     pub closed: Option<Closed>,
 }

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use forebay_batcher::RateUnit;
+
 use super::*;
 
 fn function() -> FunctionName {
@@ -99,7 +101,7 @@ async fn a_closed_gate_lets_one_probe_through_when_the_platform_said_so() {
     assert!(ready(&mut seat).is_none(), "one probe at a time");
     drop(probe);
     let all = (seat.granted().await, seat.granted().await);
-    assert_eq!(gate.state(&function()), GateState { slots: 3, in_use: 2, waiting: 0, closed: None });
+    assert_eq!(gate.state(&function()), GateState { slots: 3, in_use: 2, waiting: 0, rate_opens_in: None, closed: None });
     drop(all);
 }
 
@@ -164,7 +166,7 @@ async fn many_tasks_on_few_slots_all_come_through_and_never_too_many_at_once() {
     while let Some(done) = tasks.join_next().await {
         done.unwrap();
     }
-    assert_eq!(gate.state(&function()), GateState { slots: 3, in_use: 0, waiting: 0, closed: None });
+    assert_eq!(gate.state(&function()), GateState { slots: 3, in_use: 0, waiting: 0, rate_opens_in: None, closed: None });
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,7 +175,7 @@ async fn a_function_that_is_run_in_another_way_has_all_its_slots_and_no_delay() 
     let mut former = gate.join(&function(), None);
     former.want(2);
     former.granted().await.not_reached(NotReached::Throttled, Some(Duration::from_secs(600)));
-    gate.renew(&function(), 2);
+    gate.renew(&function(), 2, None);
     let mut seat = gate.join(&function(), None);
     seat.want(3);
     let slots = (ready(&mut seat), ready(&mut seat));
@@ -181,4 +183,66 @@ async fn a_function_that_is_run_in_another_way_has_all_its_slots_and_no_delay() 
     assert!(ready(&mut former).is_none(), "who still has the former one waits for that");
     gate.forget(&function());
     assert_eq!(gate.state(&function()).in_use, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn mappings_of_a_limited_function_start_in_turn_as_often_as_the_limit_says() {
+    let gate = Gate::new(7);
+    // A second has passed, so that what may be made up for is known.
+    tokio::time::advance(Duration::from_secs(1)).await;
+    gate.renew(&function(), 100, Some(per_second(RateUnit::Invocations, 5)));
+    let mut seats: Vec<GateSeat> = (0..3).map(|_| gate.join(&function(), None)).collect();
+    seats.iter().for_each(|seat| seat.want(4));
+    let began = Instant::now();
+    let tasks = seats.drain(..).enumerate().map(|(at, mut seat)| {
+        tokio::spawn(async move {
+            let mut starts = Vec::new();
+            for _ in 0..4 {
+                let mut slot = seat.granted().await;
+                slot.begin(1_000);
+                starts.push((began.elapsed().as_millis(), at));
+                drop(slot);
+            }
+            starts
+        })
+    });
+    let mut starts = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        starts.extend(task.await.unwrap());
+    }
+    starts.sort_unstable();
+    let order: Vec<usize> = starts.iter().map(|(_, at)| *at).collect();
+    assert_eq!(order, [0, 1, 2].repeat(4), "{starts:?}");
+    for (n, (at, _)) in (0_u128..).zip(&starts) {
+        // The first is caught up with by a tenth of a second.
+        let due = (200 * n).saturating_sub(100);
+        assert!((due..due + 10).contains(at), "start {n} at {at} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_was_not_used_costs_nothing_of_the_rate_and_one_that_was_is_paid_for_by_its_records() {
+    let gate = Gate::new(7);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    gate.renew(&function(), 100, Some(per_second(RateUnit::Records, 100)));
+    let mut seat = gate.join(&function(), None);
+    seat.want(10);
+    for _ in 0..5 {
+        seat.granted().await.unused();
+        seat.want(10);
+    }
+    let mut slot = seat.granted().await;
+    assert!(ready(&mut seat).is_none(), "how much it takes is not known yet");
+    slot.begin(250);
+    assert!(ready(&mut seat).is_none());
+    assert_eq!(gate.state(&function()).rate_opens_in, Some(Duration::from_millis(2_400)));
+    let began = Instant::now();
+    let next = seat.granted().await;
+    let waited = began.elapsed();
+    assert!((Duration::from_millis(2_400)..Duration::from_millis(2_410)).contains(&waited), "{waited:?}");
+    drop((slot, next));
+}
+
+fn per_second(unit: RateUnit, n: u32) -> RatePlan {
+    RatePlan { unit, per_second: NonZeroU32::new(n).unwrap(), ramp: Duration::ZERO }
 }

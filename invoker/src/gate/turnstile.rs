@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::ops::Bound;
 use std::time::Duration;
 
-use forebay_batcher::{NotReached, Tick};
+use forebay_batcher::{NotReached, Rate, RatePlan, Tick};
 
 use super::delay::{asked_delay, probe_delay};
 use super::state::{Closed, GateState};
@@ -19,6 +19,7 @@ pub(crate) struct SeatId(u32);
 pub(crate) struct Ticket {
     seat: SeatId,
     era: u64,
+    is_begun: bool,
 }
 
 /// How a slot ended.
@@ -49,6 +50,7 @@ pub(crate) struct Turnstile {
     /// Who got the last slot: the next one goes to the seat after it.
     last: SeatId,
     closed: Option<Probing>,
+    limiter: Option<Limiter>,
     /// Grows when the turnstile closes: what slots of an earlier era bring back is old news.
     era: u64,
     seed: u64,
@@ -62,6 +64,15 @@ struct Seat {
     in_use: u32,
     /// Granted and not yet picked up.
     ready: u32,
+}
+
+/// The rate limit of the function. How many records a slot is for is known when it is used: until then no other is granted.
+#[derive(Debug)]
+struct Limiter {
+    plan: RatePlan,
+    rate: Rate,
+    /// Slots that were granted and whose invocation has not begun.
+    n_idle: u32,
 }
 
 /// The function was not reached: one probe at a time, the next one at `until`.
@@ -78,13 +89,39 @@ struct Probing {
 impl Turnstile {
     pub(crate) fn new(seed: u64) -> Self {
         let last = SeatId(0);
-        Self { slots: 0, in_use: 0, seats: BTreeMap::new(), hungry: BTreeSet::new(), n_seats_ever: 0, last, closed: None, era: 0, seed }
+        Self {
+            slots: 0,
+            in_use: 0,
+            seats: BTreeMap::new(),
+            hungry: BTreeSet::new(),
+            n_seats_ever: 0,
+            last,
+            closed: None,
+            limiter: None,
+            era: 0,
+            seed,
+        }
     }
 
     /// Sets the function's slots. Slots granted and not yet picked up are taken back as far as they exceed it.
     pub(crate) fn limit(&mut self, slots: u32) {
         self.slots = slots;
         self.take_back(self.in_use.saturating_sub(slots));
+    }
+
+    /// Sets how much may be started of the function in a second.
+    pub(crate) fn rate(&mut self, plan: Option<RatePlan>) {
+        let idle = self.seats.values().fold(0, |sum, seat| sum + seat.ready);
+        self.limiter = plan.map(|plan| Limiter { plan, rate: Rate::default(), n_idle: idle });
+    }
+
+    /// The invocation of a slot begins, with so many records.
+    pub(crate) fn begin(&mut self, ticket: &mut Ticket, n_records: usize, now: Tick) {
+        ticket.is_begun = true;
+        if let Some(limiter) = &mut self.limiter {
+            limiter.n_idle = limiter.n_idle.saturating_sub(1);
+            limiter.rate.take(&limiter.plan, n_records, now);
+        }
     }
 
     /// A new mapping, which wants nothing yet.
@@ -114,13 +151,17 @@ impl Turnstile {
             self.hungry.insert(id);
         }
         self.in_use -= n_surplus;
+        self.not_idle(n_surplus);
         self.probe_withdrawn(n_surplus);
     }
 
     /// Grants all that can be granted, and names whom. To be called after every other change.
     pub(crate) fn turn(&mut self, now: Tick) -> Vec<SeatId> {
         let mut granted = Vec::new();
-        while self.in_use < self.slots && self.closed.as_ref().is_none_or(|closed| !closed.probe_out && closed.until <= now) {
+        while self.in_use < self.slots
+            && self.limiter.as_ref().is_none_or(|limiter| limiter.n_idle == 0 && limiter.rate.opens() <= now)
+            && self.closed.as_ref().is_none_or(|closed| !closed.probe_out && closed.until <= now)
+        {
             let Some(id) = self.whose_turn() else { break };
             let seat = self.seats.get_mut(&id).expect("whose_turn names seats");
             seat.wants -= 1;
@@ -131,6 +172,9 @@ impl Turnstile {
             seat.in_use += 1;
             self.in_use += 1;
             self.last = id;
+            if let Some(limiter) = &mut self.limiter {
+                limiter.n_idle += 1;
+            }
             if let Some(closed) = &mut self.closed {
                 closed.probe_out = true;
             }
@@ -151,7 +195,7 @@ impl Turnstile {
     pub(crate) fn take(&mut self, id: SeatId) -> Option<Ticket> {
         let seat = self.seats.get_mut(&id).filter(|seat| seat.ready > 0)?;
         seat.ready -= 1;
-        Some(Ticket { seat: id, era: self.era })
+        Some(Ticket { seat: id, era: self.era, is_begun: false })
     }
 
     /// A slot comes back.
@@ -159,6 +203,10 @@ impl Turnstile {
         self.in_use -= 1;
         if let Some(seat) = self.seats.get_mut(&ticket.seat) {
             seat.in_use -= 1;
+        }
+        self.not_idle(u32::from(!ticket.is_begun));
+        if let (Some(limiter), Ending::NotReached { why: NotReached::Throttled, .. }) = (&mut self.limiter, ending) {
+            limiter.rate.slow_down(now);
         }
         let is_news = ticket.era == self.era;
         match (&mut self.closed, ending) {
@@ -199,7 +247,15 @@ impl Turnstile {
             self.in_use -= n_back;
             n_left -= n_back;
         }
+        self.not_idle(n - n_left);
         self.probe_withdrawn(n - n_left);
+    }
+
+    /// So many slots were given back that no invocation has used.
+    fn not_idle(&mut self, n: u32) {
+        if let Some(limiter) = &mut self.limiter {
+            limiter.n_idle = limiter.n_idle.saturating_sub(n);
+        }
     }
 
     /// While closed the only slot that can wait to be picked up is the probe.
@@ -209,9 +265,30 @@ impl Turnstile {
         }
     }
 
-    /// When the next probe may go; `None` when time alone changes nothing.
+    /// When the next slot may go, as far as time alone decides that; `None` when it changes nothing.
     pub(crate) fn opens_at(&self, now: Tick) -> Option<Tick> {
-        self.closed.as_ref().filter(|closed| !closed.probe_out && closed.until > now).map(|closed| closed.until)
+        let probe = self.closed.as_ref().filter(|closed| !closed.probe_out && closed.until > now).map(|closed| closed.until);
+        if self.closed.as_ref().is_some_and(|closed| closed.probe_out) { None } else { probe.max(self.rate_opens_at(now)) }
+    }
+
+    /// When the rate limit lets the next one start; `None` when it does now.
+    fn rate_opens_at(&self, now: Tick) -> Option<Tick> {
+        self.limiter.as_ref().map(|limiter| limiter.rate.opens()).filter(|opens| *opens > now)
+    }
+
+    /// Nobody gets a slot, for the function was not reached.
+    pub(crate) fn is_closed(&self, now: Tick) -> bool {
+        self.closed.as_ref().is_some_and(|closed| closed.until > now)
+    }
+
+    /// Who waits for the time at which the next slot may go: while the rate limit alone holds it, only who gets it.
+    pub(crate) fn waits(&self, id: SeatId, now: Tick) -> Option<Tick> {
+        self.opens_at(now).filter(|_| self.is_closed(now) || self.whose_turn() == Some(id))
+    }
+
+    /// What those who wait must know of: when the next slot may go, and whose turn it is where that alone matters.
+    pub(crate) fn outlook(&self, now: Tick) -> (Option<Tick>, Option<SeatId>) {
+        (self.opens_at(now), self.limiter.as_ref().and_then(|_| self.whose_turn()))
     }
 
     pub(crate) fn state(&self, now: Tick) -> GateState {
@@ -219,6 +296,7 @@ impl Turnstile {
             slots: self.slots,
             in_use: self.in_use,
             waiting: self.seats.values().fold(0, |sum, seat| sum.saturating_add(seat.wants)),
+            rate_opens_in: self.rate_opens_at(now).map(|opens| now.until(opens)),
             closed: self.closed.as_ref().map(|closed| Closed {
                 why: closed.why,
                 n_failures: closed.n_failures,

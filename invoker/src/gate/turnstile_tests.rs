@@ -1,5 +1,6 @@
 //! The turnstile against its rules: by value at the edges, by chance as a whole.
 
+use forebay_batcher::RateUnit;
 use proptest::prelude::*;
 
 use super::*;
@@ -51,6 +52,29 @@ fn a_mapping_that_asks_for_much_first_does_not_starve_the_one_that_comes_later()
         ticket = take(&mut turnstile, granted);
     }
     assert_eq!(order, [ids[1], ids[0], ids[1], ids[0], ids[1], ids[0]]);
+}
+
+#[test]
+fn a_throttle_makes_the_rate_of_a_function_grow_anew() {
+    let (mut turnstile, ids) = seats(9, &[0]);
+    let limit = RatePlan { unit: RateUnit::Invocations, per_second: NonZeroU32::new(10).unwrap(), ramp: Duration::from_secs(10) };
+    turnstile.rate(Some(limit));
+    let start = |turnstile: &mut Turnstile, second: u64| {
+        let now = Tick(second * SECOND);
+        turnstile.want(ids[0], 1);
+        assert_eq!(turnstile.turn(now), ids[..1]);
+        let mut ticket = take(turnstile, ids[0]);
+        turnstile.begin(&mut ticket, 1, now);
+        (ticket, turnstile.rate_opens_at(now).map(|at| now.until(at).as_millis()))
+    };
+    let (first, opens) = start(&mut turnstile, 1);
+    assert_eq!(opens, Some(900));
+    turnstile.finish(first, Ending::Reached, Tick(2 * SECOND));
+    let (second, opens) = start(&mut turnstile, 20);
+    assert_eq!(opens, None, "all of it");
+    turnstile.finish(second, Ending::NotReached { why: NotReached::Throttled, retry_after: None }, Tick(30 * SECOND));
+    let (_, opens) = start(&mut turnstile, 32);
+    assert_eq!(opens, Some(257));
 }
 
 #[test]

@@ -91,6 +91,7 @@ impl Setup {
             executor: ExecutorSettings::Process(settings.clone()),
             timeout: self.timeout,
             concurrency: self.concurrency,
+            rate: None,
         };
         let lines = Arc::new(Lines::default());
         let options = ProcessOptions {

@@ -35,14 +35,16 @@ const LATER: u32 = u32::MAX;
 /// The choices of one run. All that a world leaves to chance goes through here, so the list of numbers is the run.
 ///
 /// What a world has learnt to choose since runs were first kept is drawn from [`Choices::later`], what it learnt after that from
-/// [`Choices::latest`] and, since it knows syncs, from [`Choices::power`]: streams of their own, so that the runs kept before mean what they
-/// meant.
+/// [`Choices::latest`], since it knows syncs from [`Choices::power`], what a mapping may ask for beyond AWS from [`Choices::beyond`], and since
+/// tracks come back from [`Choices::hands`]: streams of their own, so that the runs kept before mean what they meant.
 #[derive(Debug, Clone)]
 pub struct Choices {
     first: Stream,
     later: Stream,
     latest: Stream,
     power: Stream,
+    beyond: Stream,
+    hands: Stream,
 }
 
 /// One stream of choices.
@@ -58,7 +60,11 @@ impl Choices {
         let drawn = |seed, n_expected| Stream::new(Origin::Drawn(Rng::new(seed)), n_expected);
         let mut seeds = Rng::new(seed.rotate_left(32) ^ 0x006c_6174_6572);
         let power = Rng::new(seed.rotate_left(16) ^ 0x0070_6f77_6572).draw();
-        Self { first: drawn(seed, 2048), later: drawn(seeds.draw(), 128), latest: drawn(seeds.draw(), 16), power: drawn(power, 64) }
+        let beyond = Rng::new(seed.rotate_left(48) ^ 0x6265_796f_6e64).draw();
+        let hands = Rng::new(seed.rotate_left(8) ^ 0x0068_616e_6473).draw();
+        let (later, latest) = (drawn(seeds.draw(), 128), drawn(seeds.draw(), 16));
+        let (power, beyond, hands) = (drawn(power, 64), drawn(beyond, 16), drawn(hands, 32));
+        Self { first: drawn(seed, 2048), later, latest, power, beyond, hands }
     }
 
     /// Choices made before.
@@ -68,14 +74,27 @@ impl Choices {
         };
         let mut later = rest(&mut from);
         let mut latest = rest(&mut later);
-        let power = rest(&mut latest);
+        let mut power = rest(&mut latest);
+        let mut beyond = rest(&mut power);
+        let hands = rest(&mut beyond);
         let replay = |from| Stream::new(Origin::Replayed { at: 0, from }, 0);
-        Self { first: replay(from), later: replay(later), latest: replay(latest), power: replay(power) }
+        let (later, latest, power) = (replay(later), replay(latest), replay(power));
+        Self { first: replay(from), later, latest, power, beyond: replay(beyond), hands: replay(hands) }
+    }
+
+    /// The stream of how tracks change hands.
+    pub fn hands(&mut self) -> &mut Stream {
+        &mut self.hands
     }
 
     /// The stream of what the store's syncs and the power do.
     pub fn power(&mut self) -> &mut Stream {
         &mut self.power
+    }
+
+    /// The stream of what mappings may ask for that AWS's may not, and of what comes of it.
+    pub fn beyond(&mut self) -> &mut Stream {
+        &mut self.beyond
     }
 
     /// The stream of what worlds learnt to choose later.
@@ -111,7 +130,7 @@ impl Choices {
     /// What was chosen so far.
     pub fn made(&self) -> Vec<u32> {
         let mut made = self.first.made.clone();
-        let streams = [&self.later, &self.latest, &self.power];
+        let streams = [&self.later, &self.latest, &self.power, &self.beyond, &self.hands];
         let n_wild = streams.iter().rposition(|stream| stream.is_wild()).map_or(0, |last| last + 1);
         for stream in &streams[..n_wild] {
             made.push(LATER);
@@ -231,6 +250,10 @@ mod tests {
         let mut replayed = Choices::replayed(parse_choices(&format_choices(&last.made())).expect("it was written so"));
         assert_eq!(power, (0..9).map(|_| replayed.power().below(9)).collect::<Vec<_>>());
         assert_eq!(replayed.later().below(9), 0);
+        let mut last = Choices::seeded(7);
+        let hands: Vec<u32> = (0..9).map(|_| last.hands().below(9)).collect();
+        let mut replayed = Choices::replayed(parse_choices(&format_choices(&last.made())).expect("it was written so"));
+        assert_eq!(hands, (0..9).map(|_| replayed.hands().below(9)).collect::<Vec<_>>());
     }
 
     #[test]

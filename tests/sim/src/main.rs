@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use forebay_sim::coverage::{Coverage, Point};
 use forebay_sim::trace::Keep;
-use forebay_sim::{Report, report, run_seed, seeds};
+use forebay_sim::{Report, report, run_choices, run_seed, seeds};
 
 const USAGE: &str = "usage: forebay-sim run --seeds N [--base B] [--threads 2]
        forebay-sim survey --seeds N [--base B]
        forebay-sim hunt --seeds N [--base B]
-       forebay-sim seed N [--trace]";
+       forebay-sim seed N [--trace]
+       forebay-sim kept ORIGIN";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         ["survey", ..] => number(&words, "--seeds").map_or_else(usage, |n_seeds| survey(n_seeds, number(&words, "--base").unwrap_or(1))),
         ["hunt", ..] => number(&words, "--seeds").map_or_else(usage, |n_seeds| hunt(n_seeds, number(&words, "--base").unwrap_or(1))),
         ["seed", seed, ..] => seed.parse().map_or_else(|_| usage(), |seed| show(seed, words.contains(&"--trace"))),
+        ["kept", origin] => show_kept(origin),
         _ => usage(),
     }
 }
@@ -155,6 +157,22 @@ fn show(seed: u64, trace: bool) -> ExitCode {
         }
         None => ExitCode::SUCCESS,
     }
+}
+
+/// The story of the kept lines of this origin, such as `seed:17`.
+fn show_kept(origin: &str) -> ExitCode {
+    let mut code = ExitCode::from(2);
+    for line in seeds::kept().iter().filter(|line| line.origin == origin) {
+        let report = run_choices(&line.choices, Keep::Lines);
+        println!("{:?}", report.options);
+        report.lines.iter().for_each(|line| println!("{line}"));
+        match &report.violation {
+            Some(violation) => println!("breaks {}: {}", violation.rule, violation.what),
+            None => println!("breaks nothing"),
+        }
+        code = ExitCode::from(u8::from(report.violation.is_some()));
+    }
+    code
 }
 
 fn print_coverage(coverage: &Coverage) {

@@ -1,5 +1,6 @@
 //! What kind of world a seed makes: source, plan and a subset of the fault kinds, each with its own intensity.
 
+mod beyond;
 mod latest;
 
 use std::num::NonZeroU32;
@@ -8,6 +9,8 @@ use std::time::Duration;
 use forebay_batcher::{BatchPlan, Plan, QueuePlan, Redelivery, RetryPlan};
 
 use crate::choices::Choices;
+
+pub(crate) use beyond::draw_rate;
 
 /// Marks the length of a slow world: those drawn without it keep their meaning in kept lines.
 const SLOW: u32 = 1_000_000;
@@ -58,6 +61,7 @@ pub struct Faults {
     pub stall: u32,
     pub slow_destination: u32,
     pub slow_function: u32,
+    pub revoke: u32,
 }
 
 /// Which ledger the world exercises.
@@ -116,6 +120,8 @@ pub struct Options {
     pub retry_after: Option<Duration>,
     /// How often the store syncs what it has written; zero: each write.
     pub sync_every_ms: u32,
+    /// A track that comes back in one life of the machine has the number that it had.
+    pub comes_back: bool,
     pub faults: Faults,
     pub plan: Plan,
 }
@@ -161,6 +167,7 @@ impl Options {
             lanes_change: false,
             retry_after: None,
             sync_every_ms: 0,
+            comes_back: false,
             faults,
             plan,
         };
@@ -169,9 +176,11 @@ impl Options {
             options.draw_slowness(choices);
         }
         options.draw_latest(choices);
+        options.draw_beyond(choices);
         if kind == Kind::Tracks {
             options.sync_every_ms = choices.power().pick(&[0, 50, 50, 600, 3000]);
             options.plan.waiting_min = choices.power().pick(&[0, 0, 10, 100]);
+            options.draw_hands(choices);
         }
         options
     }
@@ -207,6 +216,16 @@ impl Options {
         }
         if is_queue && self.plan.retry.redelivery == Redelivery::BySource && choices.chance(400) {
             self.retry_after = Some(Duration::from_secs(choices.pick(&[1, 5, 40, 300])));
+        }
+    }
+
+    /// A world whose tracks are closed for another owner and come back, as those of a consumer group.
+    fn draw_hands(&mut self, choices: &mut Choices) {
+        let hands = choices.hands();
+        self.comes_back = hands.chance(500);
+        let is_revoked = hands.chance(if self.plan.mixes_tracks { 400 } else { 150 });
+        if is_revoked && self.stubborn == Stubborn::Nothing {
+            self.faults.revoke = hands.pick(&[1000, 500]);
         }
     }
 
@@ -344,6 +363,7 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
             record_age_max: if queue || !choices.chance(250) { None } else { Some(Duration::from_secs(choices.pick(&[60, 5, 600]))) },
             bisect: !queue && choices.chance(500),
             partial_responses: choices.chance(400),
+            item_actions: false,
             redelivery,
             drop_after_destination_failures: if choices.chance(150) { NonZeroU32::new(choices.between(1, 3)) } else { None },
             stop_group_at_first_failure: queue && choices.chance(300),
@@ -353,6 +373,7 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
         envelope_bytes: 14,
         mixes_tracks: !queue && choices.chance(250),
         concurrency_max: if choices.chance(800) { NonZeroU32::new(choices.between(1, 6)) } else { None },
+        rate: None,
         has_destination,
         held_bytes_max: choices.pick(&[1 << 30, 2000, 20_000]),
         ahead_max: choices.pick(&[1000, 4, 20]),

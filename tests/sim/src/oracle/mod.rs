@@ -2,6 +2,7 @@
 //! was told; never what the machine believes.
 
 mod effects;
+mod hands;
 mod hidden;
 mod limits;
 mod notices;
@@ -9,6 +10,7 @@ mod numbers;
 mod order;
 mod ownership;
 mod progress;
+mod rate;
 mod reasons;
 mod receipts;
 mod slowness;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use forebay_batcher::{AttemptId, Checkpoint, CommitId, NoticeId, Plan, Rule, SettleId, SlotId, TrackIdx};
 
 pub use effects::Tally;
+pub(crate) use hands::FORMER;
 pub(crate) use hidden::CALL_US;
 pub(crate) use ownership::{Ownership, order_key};
 pub(crate) use slowness::{Demand, note_what_came};
@@ -99,6 +102,8 @@ pub(crate) struct Oracle {
     pub(crate) has_expired: bool,
     /// An attempt ended of which nobody knows the limits.
     pub(crate) is_unsure: bool,
+    /// A track was lost or let go in this life: what it had given up is told by its next owner.
+    pub(crate) has_lost: bool,
     /// The plan changed in this life.
     pub(crate) plan_changed: bool,
     /// When the memory was used up last.
@@ -113,6 +118,9 @@ pub(crate) struct Oracle {
     pub(crate) receive_pause: Option<Pause>,
     /// When an attempt last ended otherwise than well.
     pub(crate) failed_us: Option<u64>,
+    rate: rate::RateBook,
+    /// When the machine last heard of anything but what its source has, or gave something up.
+    pub(crate) stirred_us: u64,
 }
 
 impl Oracle {
@@ -143,6 +151,7 @@ impl Oracle {
             is_blurred: false,
             has_expired: false,
             is_unsure: false,
+            has_lost: false,
             plan_changed: false,
             full_us: None,
             n_receive_failed: 0,
@@ -151,6 +160,8 @@ impl Oracle {
             filtered: None,
             receive_pause: None,
             failed_us: None,
+            rate: rate::RateBook::default(),
+            stirred_us: 0,
         }
     }
 
@@ -169,7 +180,8 @@ impl Oracle {
         self.slots.clear();
         self.closing = Closing::Open;
         self.tally = Tally::default();
-        (self.is_blurred, self.has_expired, self.is_unsure, self.plan_changed) = (false, false, false, false);
+        (self.is_blurred, self.has_expired, self.is_unsure, self.has_lost, self.plan_changed) = (false, false, false, false, false);
+        self.rate = rate::RateBook::default();
         (self.n_receive_failed, self.receive_pause, self.failed_us, self.full_us) = (0, None, None, None);
         for entry in &mut self.entries {
             entry.in_flight = false;

@@ -66,9 +66,7 @@ impl Oracle {
             format!("a read of {owner:?} beyond the limit: {held_bytes} bytes are held")
         })?;
         let is_short = order.wait.as_secs() < 1;
-        // A slice of a former life may be read for once more than its records need.
-        let was_restored = self.owners.get(&owner).is_some_and(|it| it.was_restored);
-        holds(Rule::S2, room > 0 || is_filling || was_restored || is_short, || {
+        holds(Rule::S2, room > 0 || is_filling || is_short, || {
             format!("a read of {owner:?} beyond the limit keeps its place from the others for {:?}", order.wait)
         })?;
         let n_ahead = self.n_ahead(owner);
@@ -89,7 +87,7 @@ impl Oracle {
     }
 
     /// Records of a track that were handed over in this ownership, in order, from about the first open one on.
-    pub(super) fn handed_of(&self, owner: TrackIdx) -> impl Iterator<Item = usize> + Clone + '_ {
+    pub(crate) fn handed_of(&self, owner: TrackIdx) -> impl Iterator<Item = usize> + Clone + '_ {
         let owner = self.owners.get(&owner);
         let uids = owner.map(|owner| self.by_track[owner.source].get(owner.first_open..).unwrap_or_default()).unwrap_or_default();
         uids.iter().map(|uid| *uid as usize).filter(|uid| self.entries[*uid].handed)
@@ -231,6 +229,10 @@ impl Oracle {
                 format!("an attempt says that record {} was tried {} times, not {}", held.uid, attempt.n_before, held.tried)
             })?;
             let partial = held.limits.map(|limits| limits.partial);
+            let actions = held.limits.map(|limits| limits.actions);
+            holds(Rule::N7, actions.is_none_or(|actions| actions == attempt.item_actions), || {
+                format!("a batch in retry takes up what is asked for single records {} on its way", attempt.item_actions)
+            })?;
             holds(Rule::N7, partial.is_none_or(|partial| partial == attempt.partial_responses), || {
                 format!("a batch in retry takes up partial answers {} on its way", attempt.partial_responses)
             })?;
@@ -302,7 +304,7 @@ impl Oracle {
         }
         // What was given up last may not have been told yet, and what a lost track gave up never is.
         let (machine, world) = (counts.given_up_uninvoked, tally.given_up_uninvoked);
-        let is_sure = is_end && self.owners.values().all(|owner| !owner.over && !owner.position_lost) && !self.is_queue;
+        let is_sure = is_end && !self.has_lost && self.owners.values().all(|owner| !owner.position_lost) && !self.is_queue;
         holds(Rule::N5, machine == world || (!is_sure && machine > world), || {
             format!("the machine counts given_up_uninvoked = {machine}, the world {world}")
         })

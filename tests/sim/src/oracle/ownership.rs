@@ -28,6 +28,10 @@ pub(crate) struct Ownership {
     /// The machine was told that it lost the track.
     pub(crate) over: bool,
     pub(crate) position_lost: bool,
+    /// It was closed, with time until then.
+    pub(crate) closed_until_us: Option<u64>,
+    /// How far it was told to be durable.
+    pub(crate) told: Watermark,
     /// The bound above all that was handed over.
     pub(crate) passed: Option<Position>,
     pub(crate) committed: Watermark,
@@ -37,8 +41,6 @@ pub(crate) struct Ownership {
     pub(crate) heard: Arc<Checkpoint>,
     /// The last place of a slice of a former life: until it was read, reading goes on whatever else holds it back.
     pub(crate) restored_last: Option<Position>,
-    /// It began with slices of a former life.
-    pub(crate) was_restored: bool,
     /// When all slices of a former life were read.
     pub(crate) filled_us: u64,
     pub(crate) commit_failing: Option<CommitFailing>,
@@ -64,7 +66,8 @@ pub(crate) struct Ownership {
 impl Oracle {
     /// The machine gets a track: the checkpoint is all that it knows.
     pub(crate) fn assign(&mut self, track: TrackIdx, source: usize, epoch: u64, from: &Arc<Checkpoint>, now: Now) {
-        let partial = self.plan().retry.partial_responses;
+        let (partial, actions) = (self.plan().retry.partial_responses, self.plan().retry.item_actions);
+        let wait_max_ms = if actions { 900_000 } else { 60_000 };
         for uid in self.by_track[source].clone() {
             let truth = &self.truths[uid as usize];
             let finished = is_finished_in(from, &truth.position);
@@ -93,9 +96,10 @@ impl Oracle {
                     age_max_ms: slice.record_age_max_ms,
                     bisect: slice.bisect,
                     partial,
+                    actions,
                 }),
                 pause: slice.filter(|slice| slice.given_up.is_none()).map_or_else(Pause::default, |slice| {
-                    let left_ms = u64::try_from(slice.not_before.0 - now.unix.0).unwrap_or(0).min(60_000);
+                    let left_ms = u64::try_from(slice.not_before.0 - now.unix.0).unwrap_or(0).min(wait_max_ms);
                     Pause { until_us: now.tick.0 + (1000 * left_ms).saturating_sub(1000), due_us: now.tick.0 + 1000 * left_ms }
                 }),
                 ..Entry::default()
@@ -110,11 +114,12 @@ impl Oracle {
             epoch,
             over: false,
             position_lost: false,
+            closed_until_us: None,
+            told: from.watermark.clone(),
             passed,
             committed: from.watermark.clone(),
             first_open: 0,
             heard: Arc::clone(from),
-            was_restored: !from.slices.is_empty(),
             restored_last: from.slices.iter().map(|slice| slice.last.clone()).max(),
             filled_us: now.tick.0,
             commit_failing: None,
@@ -137,6 +142,7 @@ impl Oracle {
         if let Some(owner) = self.owners.get_mut(&track) {
             self.is_blurred |= !owner.over && self.mixes_tracks;
             owner.over = true;
+            self.has_lost = true;
         }
     }
 

@@ -39,6 +39,7 @@ impl Oracle {
         let mut n_due = 0;
         let mut worst = (u64::MAX, 0);
         let mut count = |due_us: u64, uid: u32| {
+            let due_us = due_us.max(self.rate_opens_us());
             if due_us.saturating_add(SECOND_US) < demand.now_us {
                 n_due += 1;
                 worst = worst.min((due_us, uid));
@@ -47,13 +48,15 @@ impl Oracle {
         if self.is_queue {
             self.due_of_queue(demand.now_us).into_iter().for_each(|(due_us, uid)| count(due_us, uid));
         } else {
-            let may_go_on = |owner: &Ownership| !owner.over && !owner.position_lost && owner.commit_failing.is_none();
+            let may_go_on = |owner: &Ownership| {
+                !owner.over && !owner.position_lost && owner.closed_until_us.is_none() && owner.commit_failing.is_none()
+            };
             for (track, owner) in self.owners.iter().filter(|(_, owner)| may_go_on(owner)) {
                 self.due_of_track(*track, owner, demand.now_us).into_iter().for_each(|(due_us, uid)| count(due_us, uid));
             }
         }
-        // What is left of a mixed batch takes one slot for all of its lanes.
-        let n_needed = if self.mixes_tracks { n_due.min(1) } else { n_due };
+        // What is left of a mixed batch takes one slot for all of its lanes; within a rate limit one starts after the other.
+        let n_needed = if self.mixes_tracks || self.plan().rate.is_some() { n_due.min(1) } else { n_due };
         holds(Rule::S1, n_needed <= demand.want, || {
             let (due_us, uid) = worst;
             format!("{n_due} batches could be tried, record {uid} since {due_us} us, and the machine wants {} slots", demand.want)
@@ -79,12 +82,7 @@ impl Oracle {
     /// What stands first on each lane of a track and should have been tried by now. Of the numbers of lanes that it may have the one counts by
     /// which least is due.
     fn due_of_track(&self, track: TrackIdx, owner: &Ownership, now_us: u64) -> Vec<(u64, u32)> {
-        let mut numbers = vec![owner.first_lanes];
-        for plan in &self.plans[owner.first_plan..] {
-            if !numbers.contains(&plan.lanes.get()) {
-                numbers.push(plan.lanes.get());
-            }
-        }
+        let numbers = self.numbers_of_lanes(owner);
         let since_us = owner.commits_us.max(owner.filled_us);
         let Some(since_us) = (if numbers.len() == 1 { Some(since_us) } else { self.lanes_awake(owner).map(|at| at.max(since_us)) }) else {
             return Vec::new();
@@ -95,6 +93,31 @@ impl Oracle {
             due
         };
         numbers.iter().map(due).min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    /// The numbers of lanes that a track may have.
+    fn numbers_of_lanes(&self, owner: &Ownership) -> Vec<u32> {
+        let mut numbers = vec![owner.first_lanes];
+        for plan in &self.plans[owner.first_plan..] {
+            if !numbers.contains(&plan.lanes.get()) {
+                numbers.push(plan.lanes.get());
+            }
+        }
+        numbers
+    }
+
+    /// The first open records of the lanes of a track; none where nobody knows how many lanes it has.
+    pub(super) fn firsts_of_lanes(&self, track: TrackIdx, owner: &Ownership) -> Vec<&Entry> {
+        let numbers = self.numbers_of_lanes(owner);
+        let [n_lanes] = numbers[..] else { return Vec::new() };
+        let mut lanes = [false; LANES_MAX];
+        let is_first = |uid: &usize| {
+            let truth = &self.truths[*uid];
+            let lane = lane_of(&truth.key.map_or(OrderKey::Free, order_key), &truth.position, n_lanes);
+            !std::mem::replace(&mut lanes[lane as usize % LANES_MAX], true)
+        };
+        let open = self.handed_of(track).filter(|uid| !self.entries[*uid].finished);
+        open.filter(is_first).map(|uid| &self.entries[uid]).collect()
     }
 
     /// Since when no lane waits for a change of their number: while something was tried and is open they go on as they are, and where nothing
@@ -155,7 +178,7 @@ impl Oracle {
         });
         let is_spent = entry.limits.is_some_and(|limits| limits.retries_max.is_some_and(|max| entry.spent > max));
         let is_large = self.plans.iter().any(|plan| plan.envelope_bytes + u64::from(truth.n_bytes) + 12 > plan.batch.bytes_max);
-        is_old || is_spent || is_large || entry.too_large || entry.given_up || entry.n_refused > 0
+        entry.rejected || is_old || is_spent || is_large || entry.too_large || entry.given_up || entry.n_refused > 0
     }
 
     /// The wall clock where it does not step.
@@ -184,11 +207,16 @@ impl Oracle {
             if let Some(CommitFailing { n, pause, .. }) = owner.commit_failing {
                 let is_open = self.commits.values().any(|(other, _)| other == track) || self.waits_for_sync(*track);
                 holds(Rule::S3, !is_late(pause) || is_open, || format!("{n} commits of {track:?} failed and none follows"))?;
-            } else if let Some(pause) = owner.read_pause {
+            } else if let Some(pause) = owner.read_pause.filter(|_| owner.closed_until_us.is_none()) {
                 let late = is_late(pause) && owner.commits_us + SECOND_US < now_us && has_room && !self.has_open(*track);
                 holds(Rule::S3, !late || is_read(Some(*track)), || {
                     format!("{} reads of {track:?} failed and none follows", owner.n_read_failed)
                 })?;
+            }
+            // What is left of a batch of a closed track waits until that is let go.
+            let is_closed = |other: &TrackIdx| (other == track || self.mixes_tracks) && self.is_closed(*other);
+            if self.owners.keys().any(is_closed) {
+                continue;
             }
             for uid in self.handed_of(*track) {
                 let entry = &self.entries[uid];

@@ -2,7 +2,7 @@
 
 use forebay_batcher::{Again, Machine, Rule, TrackIdx, TrackState};
 
-use super::{Closing, Oracle, Ownership, Violation, holds};
+use super::{Closing, Entry, Oracle, Ownership, Violation, holds};
 
 /// How long after its time a message that failed is waited for, and how long a machine may hear nothing meanwhile.
 const GRACE_US: u64 = 130_000_000;
@@ -15,11 +15,13 @@ impl Oracle {
         }
         if self.is_queue {
             let state = machine.state(TrackIdx(0));
-            return holds(Rule::N9, self.is_so_of_queue(&state, now_us), || format!("the queue is said to be {state:?}, and is not"));
+            let is_so = self.but_for_the_rate(&state, machine, now_us).is_some_and(|state| self.is_so_of_queue(&state, now_us));
+            return holds(Rule::N9, is_so, || format!("the queue is said to be {state:?}, and is not"));
         }
         for (track, owner) in &self.owners {
             let state = machine.state(*track);
-            let is_so = self.is_so(*track, owner, &state, machine, now_us);
+            let plain = self.but_for_the_rate(&state, machine, now_us);
+            let is_so = plain.is_some_and(|state| self.is_so(*track, owner, &state, machine, now_us));
             holds(Rule::N9, is_so, || format!("{track:?} is said to be {state:?}, and is not: {owner:?}"))?;
         }
         Ok(())
@@ -37,32 +39,25 @@ impl Oracle {
         };
         match state {
             TrackState::Unknown => false,
-            TrackState::Fenced | TrackState::Closed => owner.over,
+            TrackState::Fenced => owner.over,
+            TrackState::Closed => owner.over || owner.closed_until_us.is_some(),
             TrackState::PositionLost { .. } => owner.position_lost,
             TrackState::Ended => owner.told_ended,
             TrackState::StoreFailing { full, since } => {
                 owner.commit_failing.is_some_and(|it| it.is_full == *full && it.since_us == since.0)
             }
             TrackState::DestinationRefuses { n_refused, since, next, .. } => {
-                let is_it = |entry: &super::Entry| {
+                let is_it = |entry: &Entry| {
                     let is_due = entry.pause.until_us <= next.0 && next.0 <= entry.pause.due_us;
                     entry.n_refused == *n_refused && entry.refused_us == since.0 && !entry.noticing && is_due
                 };
                 is_alive && is_calm && told().any(is_it)
             }
-            TrackState::NotReached { since, .. } => {
-                // What did not reach the function may have been given up for its age since.
-                let is_it =
-                    |entry: &super::Entry| entry.not_reached_us == Some(since.0) || ((self.has_expired || self.is_blurred) && entry.begun);
-                // Of a mixed batch all that is left on this track may be what was given up for its age: its batch speaks for all of its tracks.
-                let is_of_others = self.mixes_tracks && self.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
-                is_alive && is_calm && (is_of_others || told().any(is_it))
-            }
+            TrackState::NotReached { since, .. } => is_alive && is_calm && told().any(|entry| entry.not_reached_us == Some(since.0)),
             TrackState::Retrying { n_failures, since, next, .. } => {
-                let is_it = |entry: &super::Entry| {
-                    entry.begun && !entry.in_flight && entry.spent == *n_failures && entry.failed_us == Some(since.0)
-                };
-                is_alive && is_calm && told().any(is_it) && (next.0 == 0 || next.0 <= now_us + 60_000_000)
+                let is_it =
+                    |entry: &Entry| entry.begun && !entry.in_flight && entry.spent == *n_failures && entry.failed_us == Some(since.0);
+                is_alive && is_calm && told().any(is_it) && (next.0 == 0 || next.0 <= now_us + self.longest_retry_us())
             }
             TrackState::Invoking { n_attempts, since, again } => {
                 let n = flights().count();
@@ -76,9 +71,17 @@ impl Oracle {
                     && (self.mixes_tracks || *n_attempts as usize == n && first_us == Some(since.0))
                     && (self.mixes_tracks || again.as_ref().map_or(0, |it| it.n_failures) == most)
             }
-            TrackState::WaitingForSlot { .. } => is_alive && is_calm && flights().next().is_none() && open().any(|entry| !entry.in_flight),
+            TrackState::WaitingForSlot { since, .. } => {
+                is_alive
+                    && is_calm
+                    && flights().next().is_none()
+                    && open().any(|entry| !entry.in_flight)
+                    && since.0 <= now_us
+                    && told().any(|entry| !entry.in_flight && entry.handed_us <= since.0)
+                    && (self.mixes_tracks || since.0 <= self.waits_since_at_the_latest(track, owner))
+            }
             TrackState::Batching { until, n_records } => {
-                let is_first = |entry: &super::Entry| !entry.begun && entry.handed_us + self.window_us() == until.0;
+                let is_first = |entry: &Entry| !entry.begun && entry.handed_us + self.window_us() == until.0;
                 let n_fresh = open().filter(|entry| !entry.begun).count();
                 is_alive
                     && is_calm
@@ -99,6 +102,8 @@ impl Oracle {
                     && owner.read_failed_us == since.0
                     && owner.read_pause.is_some_and(|pause| pause.until_us <= next.0 && next.0 <= pause.due_us)
             }
+            // It was judged by what it waits for.
+            TrackState::RateLimited { .. } => false,
             // Only queues hide.
             TrackState::Hidden { .. } => false,
             TrackState::AllFiltered { n_records, since } => {
@@ -119,6 +124,21 @@ impl Oracle {
         }
     }
 
+    /// When at the latest something of a track began to wait for a slot, if it does: a window or a pause ended, or whatever else than a read
+    /// happened last.
+    fn waits_since_at_the_latest(&self, track: TrackIdx, owner: &Ownership) -> u64 {
+        let firsts = self.firsts_of_lanes(track, owner);
+        // What is told of a former life, or is given up, waits for more than a pause.
+        let ripe = firsts.iter().map(|entry| if !entry.begun { entry.handed_us + self.window_us() } else { entry.pause.due_us });
+        let is_known = !firsts.is_empty() && firsts.iter().all(|entry| !entry.restored) && !self.has_expired;
+        if is_known { ripe.max().unwrap_or(u64::MAX).max(self.stirred_us) } else { u64::MAX }
+    }
+
+    /// The longest that a retry may wait: a minute, or what a function may ask for.
+    fn longest_retry_us(&self) -> u64 {
+        if self.plans.iter().any(|plan| plan.retry.item_actions) { 900_000_000 } else { 60_000_000 }
+    }
+
     /// A record that nothing gave up waits for its batch.
     fn waits_for_a_batch(&self, track: TrackIdx, now_us: u64) -> bool {
         let mut open = self.handed_of(track).filter(|uid| !self.entries[*uid].finished);
@@ -132,8 +152,7 @@ impl Oracle {
         match state {
             TrackState::Hidden { n_messages, since, next, .. } => {
                 let hidden = || self.hidden(now_us);
-                let is_it =
-                    |entry: &super::Entry| entry.left_us == Some(since.0) && next.is_none_or(|next| next.0 <= entry.believed_most_us);
+                let is_it = |entry: &Entry| entry.left_us == Some(since.0) && next.is_none_or(|next| next.0 <= shown_us(entry));
                 is_void || (hidden().any(is_it) && *n_messages as usize <= hidden().count())
             }
             // What a channel that died had on its way is not counted.
@@ -150,7 +169,11 @@ impl Oracle {
                 self.of_life().any(|entry| entry.spent == *n_failures && entry.failed_us == Some(since.0))
             }
             TrackState::Invoking { since, .. } => self.flights.values().map(|flight| flight.since_us).min() == Some(since.0),
-            TrackState::WaitingForSlot { .. } | TrackState::Batching { .. } => self.of_life().any(|entry| !entry.asked),
+            TrackState::WaitingForSlot { since, .. } => {
+                let is_it = |entry: &Entry| if entry.begun { entry.handed_us <= since.0 } else { entry.handed_us == since.0 };
+                since.0 <= now_us && self.of_life().any(|entry| !entry.asked && is_it(entry))
+            }
+            TrackState::Batching { .. } => self.of_life().any(|entry| !entry.asked),
             TrackState::Unknown
             | TrackState::Fenced
             | TrackState::Closed
@@ -158,25 +181,32 @@ impl Oracle {
             | TrackState::PositionLost { .. }
             | TrackState::StoreFailing { .. }
             | TrackState::TooFarAhead { .. }
-            | TrackState::OutOfRoom { .. } => false,
+            | TrackState::OutOfRoom { .. }
+            | TrackState::RateLimited { .. } => false,
         }
     }
 
     /// Messages that failed in this life, did not come again, and may still do so.
-    fn hidden(&self, now_us: u64) -> impl Iterator<Item = &super::Entry> {
+    fn hidden(&self, now_us: u64) -> impl Iterator<Item = &Entry> {
         let of_life = &self.entries[self.first_of_life..];
-        let is_last = move |at: usize, entry: &super::Entry| {
-            let came = |other: &super::Entry| other.uid == entry.uid && other.held && Some(other.handed_us) > entry.left_us;
+        let is_last = move |at: usize, entry: &Entry| {
+            let came = |other: &Entry| other.uid == entry.uid && other.held && Some(other.handed_us) > entry.left_us;
             !of_life[at + 1..].iter().any(came)
         };
-        let comes_again = move |entry: &super::Entry| {
-            let next_us = if entry.believed_most_us == u64::MAX { entry.left_us } else { Some(entry.believed_most_us) };
+        let comes_again = move |entry: &Entry| {
+            let next_us = if shown_us(entry) == u64::MAX { entry.left_us } else { Some(shown_us(entry)) };
             entry.left_us.is_some() && next_us.is_some_and(|next_us| next_us + GRACE_US >= now_us)
         };
         of_life.iter().enumerate().filter(move |(at, entry)| comes_again(entry) && is_last(*at, entry)).map(|(_, entry)| entry)
     }
 
-    fn of_life(&self) -> impl Iterator<Item = &super::Entry> {
+    fn of_life(&self) -> impl Iterator<Item = &Entry> {
         self.entries[self.first_of_life..].iter().filter(|entry| entry.held)
     }
+}
+
+/// When a message that was left is shown again at the latest: when its visibility ends, or when the function asked for it.
+fn shown_us(entry: &Entry) -> u64 {
+    let asked_us = entry.left_us.zip(entry.asked_us).map_or(0, |(left_us, asked_us)| left_us + asked_us);
+    if asked_us > 0 { asked_us.max(entry.believed_most_us) } else { entry.believed_most_us }
 }

@@ -1,6 +1,6 @@
 //! What the machine asks for, carried out.
 
-use forebay_batcher::{Action, Place, Rule};
+use forebay_batcher::{Action, Machine, Place, Rule};
 
 use super::World;
 use crate::coverage::Point;
@@ -76,6 +76,14 @@ impl World {
                 self.trace.note(&[19, u64::from(owner.0)], || format!("{:>12}   -> ended {}", self.now_us, owner.0));
                 self.hear_of_an_end(owner)
             }
+            Action::Durable(owner, reaches) => {
+                self.trace.note(&[21, u64::from(owner.0)], || format!("{:>12}   -> durable {}: {reaches:?}", self.now_us, owner.0));
+                self.oracle.w5_what_is_told_is_durable(owner, reaches)
+            }
+            Action::Drained(owner, reaches) => {
+                self.trace.note(&[22, u64::from(owner.0)], || format!("{:>12}   -> drained {}: {reaches:?}", self.now_us, owner.0));
+                self.hear_of_a_drain(owner, &reaches)
+            }
         }
     }
 
@@ -89,6 +97,10 @@ impl World {
             self.judge_the_drain()?;
         } else if self.oracle.closing != Closing::Abandoned {
             self.oracle.w4_what_is_finished_is_on_its_way()?;
+            self.oracle.w5_what_is_durable_is_told()?;
+            if !self.may_be_behind() {
+                self.oracle.c2_a_closed_track_keeps_its_time(self.now_us)?;
+            }
         }
         match self.oracle.closing {
             Closing::Open => Ok(()),
@@ -96,7 +108,7 @@ impl World {
                 self.stop();
                 Ok(())
             }
-            Closing::Ending if self.machine.as_ref().is_some_and(forebay_batcher::Machine::is_quiet) => self.stop_cleanly(),
+            Closing::Ending if self.machine.as_ref().is_some_and(Machine::is_quiet) => self.stop_cleanly(),
             Closing::Ending => Ok(()),
         }
     }

@@ -15,6 +15,7 @@ impl World {
         for record in notice.slice.records() {
             if let forebay_batcher::Place::Track(track, _) = &record.place {
                 self.oracle.f1_no_action_after_the_track_is_lost(*track, "a notice")?;
+                self.oracle.c2_nothing_begins_on_a_closed_track(*track, "a notice")?;
             }
         }
         self.oracle.w2_only_what_a_limit_gives_up_is_given_up(notice.condition, &notice.slice, now)?;
@@ -28,7 +29,7 @@ impl World {
         if self.oracle.is_queue {
             self.oracle.q4_nothing_is_told_behind_a_lost_message(&entries)?;
         }
-        self.oracle.hear_of_a_giving_up(&entries, notice.condition);
+        self.oracle.hear_of_a_giving_up(&entries, notice.condition, self.now_us);
         for entry in &entries {
             let held = &mut self.oracle.entries[*entry];
             held.noticing = true;
@@ -91,7 +92,7 @@ impl World {
         self.oracle.w2_a_setting_discards(discard)?;
         self.oracle.n6_a_discard_counts_right(discard)?;
         let entries: Vec<usize> = discard.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
-        self.oracle.hear_of_a_giving_up(&entries, discard.condition);
+        self.oracle.hear_of_a_giving_up(&entries, discard.condition, self.now_us);
         self.hit_condition(discard.condition);
         self.coverage.hit(Point::Discarded);
         for record in discard.slice.records() {
@@ -109,6 +110,7 @@ impl World {
     fn hit_condition(&mut self, condition: forebay_batcher::Condition) {
         self.coverage.hit(match condition {
             forebay_batcher::Condition::RetriesExhausted => Point::RetriesExhausted,
+            forebay_batcher::Condition::Rejected => Point::RejectedTold,
             forebay_batcher::Condition::AgeExceeded => Point::AgeExceeded,
             forebay_batcher::Condition::PayloadTooLarge => Point::Oversize,
         });

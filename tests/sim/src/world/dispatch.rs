@@ -12,6 +12,9 @@ impl World {
     pub(super) fn dispatch(&mut self, event: Event) -> Result<(), Violation> {
         self.trace.note(&[4, self.now_us], || format!("{:>12} {}", self.now_us, summary(&event)));
         let Some(event) = self.put_off(event) else { return Ok(()) };
+        if !event.is_of_the_source() {
+            self.oracle.stirred_us = self.oracle.stirred_us.max(self.now_us);
+        }
         match event {
             Event::Append { n, .. } if self.oracle.is_queue => self.send(n),
             Event::Append { track, n } => self.append(track, n),
@@ -22,6 +25,7 @@ impl World {
             Event::Fence { track } => self.fence(track),
             Event::Regain { track } => self.regain(track),
             Event::LoseTrack { track } => self.lose_track(track),
+            Event::Revoke { track } => self.revoke(track),
             Event::ChannelDies => self.channel_dies(),
             Event::QueueWakes => self.wake_queue(),
             Event::PoisonHeals => self.poison_healed = true,
@@ -61,7 +65,19 @@ impl World {
             return;
         }
         let Some(open) = self.reads.remove(&id) else { return };
+        if let Some((owner, reader)) = &open.former {
+            self.coverage.hit(Point::ReadForFormer);
+            let read = self.read_in_vain(&open.order, *owner, reader);
+            return self.give_read(life, id, Ok(read));
+        }
         let Some(owner) = open.order.track else { return };
+        if self.oracle.is_closed(owner)
+            && let Some(reader) = self.owners.get(&owner).cloned()
+        {
+            let read = self.read_in_vain(&open.order, owner, &reader);
+            self.oracle.hear_of_a_read(open.order.track);
+            return self.give_read(life, id, Ok(read));
+        }
         let read = self.read_from_track(&open.order, owner);
         if let Ok(read) = &read {
             let owner_lives = self.oracle.owners.get(&owner).is_some_and(|owner| !owner.over);
@@ -103,6 +119,10 @@ impl World {
     fn fail_read(&mut self, life: u32, id: ReadId, notice: SourceNotice) {
         let Some(open) = self.reads.get(&id).filter(|_| self.is_alive(life)) else { return };
         let owner = open.order.track;
+        if open.former.is_some() {
+            self.reads.remove(&id);
+            return self.give_read(life, id, Err(notice));
+        }
         self.queue.is_failing = true;
         self.reads.remove(&id);
         let asked_us = match &notice {
@@ -154,7 +174,7 @@ fn summary(event: &Event) -> String {
     match event {
         Event::Answer { life, id, outcome, done, .. } => {
             let outcome = match &**outcome {
-                forebay_batcher::Outcome::PartlyFailed { failed, .. } => format!("PartlyFailed {failed:?}"),
+                forebay_batcher::Outcome::PartlyFailed { failed, asked, .. } => format!("PartlyFailed {failed:?} {asked:?}"),
                 forebay_batcher::Outcome::Succeeded(_) => "Succeeded".to_owned(),
                 forebay_batcher::Outcome::Failed { how, .. } => format!("Failed {how:?}"),
                 forebay_batcher::Outcome::NotReached { why, retry_after, .. } => format!("NotReached {why:?} {retry_after:?}"),
@@ -173,6 +193,7 @@ fn summary(event: &Event) -> String {
         | Event::Fence { .. }
         | Event::Regain { .. }
         | Event::LoseTrack { .. }
+        | Event::Revoke { .. }
         | Event::ChannelDies
         | Event::QueueWakes
         | Event::PoisonHeals

@@ -38,6 +38,10 @@ pub(crate) enum Event {
     LoseTrack {
         track: usize,
     },
+    /// Another process is to have the track.
+    Revoke {
+        track: usize,
+    },
     ChannelDies,
     QueueWakes,
     PoisonHeals,
@@ -132,6 +136,24 @@ pub(crate) enum Event {
         seconds: u32,
         timeouts_first: bool,
     },
+}
+
+impl Event {
+    /// It changes nothing but what the source has, or what the machine has read of it.
+    pub(crate) fn is_of_the_source(&self) -> bool {
+        matches!(
+            self,
+            Self::Append { .. }
+                | Self::Control { .. }
+                | Self::Trim { .. }
+                | Self::Compact { .. }
+                | Self::EndTrack { .. }
+                | Self::ReadAnswer { .. }
+                | Self::ReadArrives { .. }
+                | Self::ReadFails { .. }
+                | Self::ReadAgain { .. }
+        )
+    }
 }
 
 /// A commit on its way to the disk.

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use forebay_batcher::{Attempt, AttemptId, Failure, NotReached, Outcome, Place, RecordId, Reply, Rule, Slice, SlotId};
+use forebay_batcher::{
+    Attempt, AttemptId, Failure, ItemAction, ItemActions, NotReached, Outcome, Place, RecordId, Reply, Rule, Slice, SlotId,
+};
 
-use super::World;
 use super::events::Event;
+use super::{Phase, World};
 use crate::coverage::Point;
-use crate::oracle::{Flight, Poison, Violation, holds};
+use crate::oracle::{FORMER, Flight, Poison, Violation, holds};
 
 /// A slow function outlasts a visibility, and a close still awaits it.
 const SLOW_MOST_US: u64 = 150_000_000;
@@ -47,6 +49,9 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
+        if self.oracle.flights.get(&id).is_some_and(|flight| flight.owner_of.contains(&FORMER)) {
+            self.coverage.hit(Point::LateForFormer);
+        }
         let tried = self.oracle.flights.get(&id).filter(|_| self.oracle.is_queue).map_or(Vec::new(), |flight| flight.entries.clone());
         if self.oracle.hear_outcome(id, slice, &outcome, self.now_us) {
             self.oracle.lose_what_lapsed_meanwhile(&tried, self.now_us);
@@ -84,6 +89,7 @@ impl World {
             };
             if owner != u32::MAX && owner_of.last() != Some(&owner) {
                 self.oracle.f1_no_action_after_the_track_is_lost(forebay_batcher::TrackIdx(owner), "an attempt")?;
+                self.oracle.c2_nothing_begins_on_a_closed_track(forebay_batcher::TrackIdx(owner), "an attempt")?;
             }
             owner_of.push(owner);
         }
@@ -108,6 +114,7 @@ impl World {
         }
         self.oracle.b2_a_batch_is_what_its_reason_says(attempt, &entries, self.now_us)?;
         self.oracle.n6_n7_an_attempt_is_what_it_says(attempt, &entries)?;
+        self.oracle.g2_an_attempt_keeps_to_the_rate(entries.len(), self.now_us)?;
         self.oracle.s5_pauses_are_kept(&entries, self.now_us, "tried")?;
         let limits = self.oracle.limits_of_a_fresh_batch();
         for entry in &entries {
@@ -148,6 +155,9 @@ impl World {
             if asked {
                 self.coverage.hit(Point::RetryAfter);
             }
+            if self.plan.rate.is_some() {
+                self.coverage.hit(Point::RateRamped);
+            }
             let retry_after = asked.then(|| Duration::from_secs(u64::from(self.choices.between(1, 20))));
             return (Outcome::NotReached { why: NotReached::Throttled, retry_after, error: "429".into() }, Vec::new());
         }
@@ -184,7 +194,7 @@ impl World {
         if partial && self.strikes(faults.partial, Point::Partial) {
             let first = self.choices.below(u32::try_from(uids.len()).expect("batches are short")) as usize;
             let more = self.choices.chance(300);
-            return self.report(slice, uids, |at| at == first || (more && at % 3 == first % 3));
+            return self.report(attempt, uids, |at| at == first || (more && at % 3 == first % 3));
         }
         (Outcome::Succeeded(Reply::default()), uids.to_vec())
     }
@@ -193,17 +203,33 @@ impl World {
         if attempt.partial_responses && self.options.poison_names_itself {
             let poison: Vec<bool> = uids.iter().map(|uid| self.is_poison(*uid)).collect();
             self.coverage.hit(Point::Partial);
-            return self.report(&attempt.slice, uids, |at| poison[at]);
+            return self.report(attempt, uids, |at| poison[at]);
         }
         (failed(Failure::FunctionError, "poison"), uids[..first].to_vec())
     }
 
     /// A partial answer: it names these records, and all whose name is the same.
-    fn report(&self, slice: &Slice, uids: &[u32], is_failed: impl Fn(usize) -> bool) -> (Outcome, Vec<u32>) {
-        let records = slice.records();
+    fn report(&mut self, attempt: &Attempt, uids: &[u32], is_failed: impl Fn(usize) -> bool) -> (Outcome, Vec<u32>) {
+        let records = attempt.slice.records();
         let names: Vec<RecordId> = (0..records.len()).filter(|at| is_failed(*at)).map(|at| records[at].id.clone()).collect();
         let done = uids.iter().zip(records).filter(|(_, record)| !names.contains(&record.id)).map(|(uid, _)| *uid).collect();
-        (Outcome::PartlyFailed { failed: names, reply: Reply::default() }, done)
+        let asked = if attempt.item_actions && self.phase == Phase::Safety { self.ask_for_some(&names) } else { ItemActions::new() };
+        (Outcome::PartlyFailed { failed: names, asked, reply: Reply::default() }, done)
+    }
+
+    /// What the function asks for some of the records that failed.
+    fn ask_for_some(&mut self, names: &[RecordId]) -> ItemActions {
+        let mut asked = ItemActions::new();
+        for name in names {
+            if !self.choices.beyond().chance(600) {
+                continue;
+            }
+            let seconds = self.choices.beyond().pick(&[None, Some(20), Some(0), Some(1), Some(100)]);
+            let action = seconds.map_or(ItemAction::Reject, |it| ItemAction::RetryAfter(Duration::from_secs(it)));
+            self.coverage.hit(if action == ItemAction::Reject { Point::Rejected } else { Point::AskedToWait });
+            asked.insert(name.clone(), action);
+        }
+        asked
     }
 
     fn is_poison(&self, uid: u32) -> bool {

@@ -100,7 +100,10 @@ impl World {
         let hidden = visibility.max(self.options.retry_after.map_or(0, |after| after.as_secs()));
         let per_record = 30 + 2 * hidden * u64::from(self.options.receives_max.unwrap_or(1));
         let stubborn = if self.options.stubborn == crate::options::Stubborn::Nothing { 0 } else { 10_000 };
-        600 + n_records * per_record + stubborn
+        // With ramps and retries a record a second is a hundred of a slow one.
+        let limited = if self.oracle.plans.iter().any(|plan| plan.rate.is_some()) { 100 * n_records } else { 0 };
+        let asked = if self.oracle.plans.iter().any(|plan| plan.retry.item_actions) { 1000 + 100 * n_records } else { 0 };
+        600 + n_records * per_record + stubborn + limited + asked
     }
 
     pub(super) fn stuck(&self, what: &str) -> Violation {

@@ -6,6 +6,7 @@ mod dispatch;
 mod events;
 mod function;
 mod gate;
+mod hands;
 mod judge;
 mod operator;
 mod plans;
@@ -21,7 +22,7 @@ mod waits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_batcher::{Machine, Now, Plan, Rule, Tick, TrackIdx, UnixMillis};
+use forebay_batcher::{Machine, Now, Plan, Rule, Tick, TrackIdx, UnixMillis, Why};
 
 use crate::choices::Choices;
 use crate::coverage::{Coverage, Point};
@@ -133,6 +134,9 @@ impl World {
             let before = self.now_us;
             if let (true, Some((tick, why))) = (timeout_first, timeout) {
                 self.now_us = self.now_us.max(tick.0);
+                if why == Why::Rate {
+                    self.coverage.hit(Point::RateLimited);
+                }
                 self.trace.note(&[1, self.now_us, why as u64], || format!("{:>12} timeout {why:?}", self.now_us));
                 let now = self.now();
                 if let Some(machine) = self.machine.as_mut() {

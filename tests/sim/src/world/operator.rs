@@ -203,8 +203,10 @@ impl World {
         self.regain(track);
     }
 
-    fn give_up(&mut self, owner: TrackIdx) {
-        self.owners.remove(&owner);
+    pub(super) fn give_up(&mut self, owner: TrackIdx) {
+        if let Some(reader) = self.owners.remove(&owner).filter(|_| self.options.comes_back) {
+            self.leave_reads_behind(owner, &reader);
+        }
         self.oracle.end_ownership(owner);
         let now = self.now();
         if let Some(machine) = self.machine.as_mut() {
@@ -306,7 +308,7 @@ impl World {
         }
     }
 
-    fn n_wanted(&self) -> u64 {
+    pub(super) fn n_wanted(&self) -> u64 {
         self.oracle.truths.iter().filter(|truth| truth.wanted).count() as u64
     }
 

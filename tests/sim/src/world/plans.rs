@@ -8,6 +8,7 @@ use forebay_batcher::{Machine, Plan};
 
 use super::{Phase, World};
 use crate::coverage::Point;
+use crate::options::draw_rate;
 
 impl World {
     /// A new plan.
@@ -17,7 +18,10 @@ impl World {
         }
         let mut plan = (*self.plan).clone();
         plan.generation += 1;
-        if self.options.lanes_change && self.choices.latest().chance(700) {
+        if plan.rate.is_some() && self.choices.beyond().chance(400) {
+            plan.rate = Some(draw_rate(self.choices.beyond())).filter(|_| !self.choices.beyond().chance(200));
+            self.coverage.hit(Point::RateChanged);
+        } else if self.options.lanes_change && self.choices.latest().chance(700) {
             self.change_lanes(&mut plan);
         } else if self.options.wild_plans && self.choices.later().chance(600) {
             self.change_limits(&mut plan);

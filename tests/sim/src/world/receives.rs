@@ -24,12 +24,12 @@ impl World {
             let at = self.soon(20);
             let notice = SourceNotice::Down { error: "no route".into() };
             self.events.push(at, Event::ReadFails { life, id, notice });
-            self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: false, is_answered: true });
+            self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: false, is_answered: true, former: None });
             return Ok(());
         }
         let wait_us = u64::try_from(order.wait.as_micros()).unwrap_or(u64::MAX);
         self.events.push(self.now_us + wait_us.max(1000), Event::ReadAnswer { life, id });
-        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: true, is_answered: false });
+        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: true, is_answered: false, former: None });
         self.wake_queue();
         Ok(())
     }
@@ -149,7 +149,7 @@ impl World {
                     place: Place::Queue { receipt, visible_until, receives_left, n_receives: Some(n_receives) },
                     key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
                     arrival: truth.arrival,
-                    bytes: body(uid, truth.n_bytes),
+                    bytes: body(uid, truth.n_bytes).into(),
                     section: Section::default(),
                 });
             } else {

@@ -138,6 +138,7 @@ impl World {
         self.schedule(faults.end_track, |choices| Event::EndTrack { track: choices.below(n_tracks) as usize });
         self.schedule(faults.fence, |choices| Event::Fence { track: choices.below(n_tracks) as usize });
         self.schedule(faults.lose_track, |choices| Event::LoseTrack { track: choices.below(n_tracks) as usize });
+        self.schedule_revocations(faults.revoke);
         self.schedule(faults.plan_change, |_| Event::ChangePlan);
         self.schedule(faults.close, |_| Event::Close);
         self.schedule(faults.clock_step, |_| Event::StepClock);

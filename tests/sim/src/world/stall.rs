@@ -35,6 +35,7 @@ impl World {
         self.coverage.hit(Point::Stalled);
         let until_us = self.now_us + 1_000_000 * u64::from(seconds);
         self.stall = Stall { until_us, timeouts_first };
+        self.oracle.stirred_us = until_us;
         if self.oracle.excuse_what_lapses(&self.queue.queue, self.now_us, until_us) {
             self.coverage.hit(Point::LapsedInStall);
         }
@@ -70,6 +71,7 @@ impl World {
             Event::ReadAnswer { .. } => !self.oracle.is_queue,
             Event::Regain { .. }
             | Event::LoseTrack { .. }
+            | Event::Revoke { .. }
             | Event::ChannelDies
             | Event::ChangePlan
             | Event::ChangeLanes

@@ -26,7 +26,7 @@ pub(super) struct SourceTrack {
 }
 
 /// A reader of a track, for one ownership.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Reader {
     pub(super) source: usize,
     pub(super) cursor: Cursor,
@@ -41,6 +41,8 @@ pub(super) struct OpenRead {
     pub(super) parked: bool,
     /// Its answer is on its way.
     pub(super) is_answered: bool,
+    /// It was sent by a former ownership of its track's number, from this place.
+    pub(super) former: Option<(TrackIdx, Reader)>,
 }
 
 impl World {
@@ -95,8 +97,8 @@ impl World {
         track.started = true;
         self.store.grant(source);
         let from = self.store.written[source].clone().unwrap_or_else(|| Arc::new(Checkpoint::at_origin(track.origin.clone())));
-        let owner = TrackIdx(self.next_owner);
-        self.next_owner += 1;
+        let owner = self.number_for(source);
+        let track = &mut self.tracks[source];
         self.owners.insert(owner, Reader { source, cursor: track.log.open(&from.watermark) });
         self.oracle.assign(owner, source, self.store.epochs[source], &from, self.now());
         if !from.slices.is_empty() {
@@ -131,6 +133,7 @@ impl World {
     pub(super) fn read_track(&mut self, order: ReadOrder, owner: TrackIdx) -> Result<(), Violation> {
         self.oracle.f1_no_action_after_the_track_is_lost(owner, "a read")?;
         self.oracle.p1_no_read_after_the_position_is_lost(owner)?;
+        self.oracle.c2_nothing_begins_on_a_closed_track(owner, "a read")?;
         self.oracle.s5_a_read_waits(Some(owner), self.now_us)?;
         self.oracle.f2_a_failing_store_takes_no_new_work(owner, "a read")?;
         let held_bytes = self.machine.as_ref().map_or(0, forebay_batcher::Machine::held_bytes);
@@ -168,7 +171,7 @@ impl World {
             }
             None => self.events.push(at, Event::ReadAnswer { life, id }),
         }
-        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: idle, is_answered: false });
+        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: idle, is_answered: false, former: None });
         Ok(())
     }
 
@@ -214,6 +217,19 @@ impl World {
             }
         }
         Ok(read)
+    }
+
+    /// What a read brings that nobody hears of: that of a former ownership, or of a track that was closed meanwhile.
+    pub(super) fn read_in_vain(&self, order: &ReadOrder, owner: TrackIdx, reader: &Reader) -> Read {
+        let (mut cursor, mut n_records) = (reader.cursor.clone(), 0);
+        let log = &self.tracks[reader.source].log;
+        let passage = log.read(&mut cursor, |_| {
+            n_records += 1;
+            n_records <= order.records_max
+        });
+        let uids = passage.items.into_iter().map(|idx| log.items()[idx].value);
+        let records = uids.filter(|uid| self.oracle.truths[*uid as usize].wanted).map(|uid| self.render(uid, owner)).collect();
+        Read { records, passed: passage.passed, ended: passage.ended, ..Read::default() }
     }
 
     /// A read of the living machine brings this record.
@@ -287,7 +303,7 @@ impl World {
             place: Place::Track(owner, truth.position.clone()),
             key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
             arrival: truth.arrival,
-            bytes: body(uid, truth.n_bytes),
+            bytes: body(uid, truth.n_bytes).into(),
             section,
         }
     }

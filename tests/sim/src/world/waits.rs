@@ -40,7 +40,8 @@ impl World {
         let has_room = machine.held_bytes() < self.plan.held_bytes_max;
         for (owner, reader) in &self.owners {
             let Some(it) = self.oracle.owners.get(owner) else { continue };
-            let may_read = !it.over && !it.position_lost && it.read_pause.is_none() && it.commit_failing.is_none();
+            let may_act = !it.over && !it.position_lost && it.closed_until_us.is_none();
+            let may_read = may_act && it.read_pause.is_none() && it.commit_failing.is_none();
             let waits = self.tracks[reader.source].log.is_behind(&reader.cursor);
             let is_read = || self.reads.values().any(|read| read.order.track == Some(*owner));
             let is_owed = self.oracle.is_filling(*owner) || (has_room && !self.oracle.has_open(*owner));

@@ -1,0 +1,148 @@
+//! Sources that AWS has and that no kind of this engine reads yet: their mappings are checked as AWS checks them, then refused by name.
+//!
+//! Whoever builds a kind moves its words into the kind's folder and gives them a `source`.
+
+use forebay_config::aws::words::{AwsNamed, AwsStarts, AwsWords, no_rule};
+use serde_json::{Value, json};
+
+const EVENT_COUNT: &[&str] = &["EventCount"];
+const OF_KAFKA: &[&str] = &["EventCount", "ErrorCount", "KafkaMetrics"];
+const BY_ARN: &str = "The event source arn (\" {arn} \") and function (\" {function} \") provided mapping";
+const STARTS: Option<AwsStarts> = Some(AwsStarts { at_timestamp: true, first_is_default: false });
+
+/// What is said of them.
+pub const UNBUILT: &[&AwsWords] = &[&KINESIS, &DYNAMODB, &MANAGED_KAFKA, &OWN_KAFKA, &MQ, &DOCUMENT_DB];
+
+static KINESIS: AwsWords = AwsWords {
+    what: "Kinesis streams",
+    named: AwsNamed::Arn(|arn| arn.service == "kinesis" && arn.resource.starts_with("stream/")),
+    is_queue: false,
+    starts: STARTS,
+    parameters: &[
+        "BisectBatchOnFunctionError",
+        "DestinationConfig",
+        "FilterCriteria",
+        "FunctionResponseTypes",
+        "KMSKeyArn",
+        "MaximumRecordAgeInSeconds",
+        "MaximumRetryAttempts",
+        "MetricsConfig",
+        "ParallelizationFactor",
+        "TumblingWindowInSeconds",
+    ],
+    metrics: EVENT_COUNT,
+    required: &[],
+    limits: no_rule,
+    pollers_min: 1,
+    defaults: of_shards,
+    user_reason: "User action",
+    twice: BY_ARN,
+    refusals: &[],
+    source: None,
+};
+
+static DYNAMODB: AwsWords = AwsWords {
+    what: "DynamoDB streams",
+    named: AwsNamed::Arn(|arn| arn.service == "dynamodb" && arn.resource.starts_with("table/") && arn.resource.contains("/stream/")),
+    starts: Some(AwsStarts { at_timestamp: false, first_is_default: false }),
+    ..KINESIS
+};
+
+static MANAGED_KAFKA: AwsWords = AwsWords {
+    what: "Kafka topics",
+    named: AwsNamed::Arn(|arn| arn.service == "kafka" && arn.resource.starts_with("cluster/")),
+    is_queue: false,
+    starts: STARTS,
+    parameters: &[
+        "AmazonManagedKafkaEventSourceConfig",
+        "BisectBatchOnFunctionError",
+        "DestinationConfig",
+        "FilterCriteria",
+        "FunctionResponseTypes",
+        "KMSKeyArn",
+        "LoggingConfig",
+        "MaximumRecordAgeInSeconds",
+        "MaximumRetryAttempts",
+        "MetricsConfig",
+        "ProvisionedPollerConfig",
+        "ProvisionedPollerConfig.PollerGroupName",
+        "SourceAccessConfigurations",
+        "Topics",
+    ],
+    metrics: OF_KAFKA,
+    required: &["topics"],
+    limits: no_rule,
+    pollers_min: 1,
+    // Half a second of window, which has no member: it is shown once it was set.
+    defaults: |uuid| json!({ "BatchSize": 100, "AmazonManagedKafkaEventSourceConfig": { "ConsumerGroupId": uuid } }),
+    user_reason: "USER_INITIATED",
+    twice: BY_ARN,
+    refusals: &[],
+    source: None,
+};
+
+static OWN_KAFKA: AwsWords = AwsWords {
+    named: AwsNamed::Servers,
+    // A cluster of one's own starts at its first record where nothing is said.
+    starts: Some(AwsStarts { at_timestamp: true, first_is_default: true }),
+    parameters: &[
+        "BisectBatchOnFunctionError",
+        "DestinationConfig",
+        "FilterCriteria",
+        "FunctionResponseTypes",
+        "KMSKeyArn",
+        "LoggingConfig",
+        "MaximumRecordAgeInSeconds",
+        "MaximumRetryAttempts",
+        "MetricsConfig",
+        "ProvisionedPollerConfig",
+        "ProvisionedPollerConfig.PollerGroupName",
+        "SelfManagedKafkaEventSourceConfig",
+        "SourceAccessConfigurations",
+        "Topics",
+    ],
+    required: &["sourceAccessConfigurations", "topics"],
+    defaults: |uuid| json!({ "BatchSize": 100, "SelfManagedKafkaEventSourceConfig": { "ConsumerGroupId": uuid } }),
+    twice: "An event source mapping with event source (\"{servers}\"), function (\"{function_arn}\"), topics (\"{topics}\")",
+    ..MANAGED_KAFKA
+};
+
+static MQ: AwsWords = AwsWords {
+    what: "Amazon MQ queues",
+    named: AwsNamed::Arn(|arn| arn.service == "mq" && arn.resource.starts_with("broker:")),
+    is_queue: false,
+    starts: None,
+    parameters: &["FilterCriteria", "KMSKeyArn", "Queues", "SourceAccessConfigurations"],
+    metrics: EVENT_COUNT,
+    required: &["queues"],
+    limits: no_rule,
+    pollers_min: 1,
+    defaults: |_uuid| json!({ "BatchSize": 100 }),
+    user_reason: "USER_INITIATED",
+    twice: BY_ARN,
+    refusals: &[],
+    source: None,
+};
+
+static DOCUMENT_DB: AwsWords = AwsWords {
+    what: "DocumentDB change streams",
+    named: AwsNamed::Arn(|arn| arn.service == "rds" && arn.resource.starts_with("cluster:")),
+    starts: STARTS,
+    parameters: &["DocumentDBEventSourceConfig", "SourceAccessConfigurations"],
+    required: &[],
+    ..MQ
+};
+
+fn of_shards(_uuid: &str) -> Value {
+    json!({
+        "BatchSize": 100,
+        "BisectBatchOnFunctionError": false,
+        "DestinationConfig": { "OnFailure": {} },
+        "FunctionResponseTypes": [],
+        "MaximumBatchingWindowInSeconds": 0,
+        "MaximumRecordAgeInSeconds": -1,
+        "MaximumRetryAttempts": -1,
+        "ParallelizationFactor": 1,
+        "TumblingWindowInSeconds": 0,
+    })
+}
