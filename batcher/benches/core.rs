@@ -100,7 +100,7 @@ impl Maker {
             place: Place::Track(track, Position::number(i)),
             key: OrderKey::Key(self.keys[key].clone()),
             arrival: UnixMillis(1_700_000_000_000),
-            bytes: self.arena.slice(at..at + RECORD_BYTES),
+            bytes: self.arena.slice(at..at + RECORD_BYTES).into(),
             section: Section { idx: track.0, bytes: 20 },
         }
     }
@@ -252,6 +252,7 @@ fn plan(row: &Row) -> Plan {
             record_age_max: None,
             bisect: false,
             partial_responses: true,
+            item_actions: false,
             redelivery: Redelivery::ByUs,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,

@@ -6,6 +6,7 @@ use crate::attempt::{Condition, Reply, Slice};
 use crate::checkpoint::Watermark;
 use crate::fault::Fault;
 use crate::record::{Position, Receipt, Record, TrackIdx};
+use crate::response::ResponseTypes;
 use crate::time::Tick;
 
 macro_rules! ids {
@@ -142,6 +143,19 @@ pub struct Attempt {
     pub n_before: u32,
     /// Whether an answer may name what failed (`ReportBatchItemFailures`), as the plan said when the batch was cut.
     pub partial_responses: bool,
+    /// Whether it may also ask for something for what failed (`batch_item_actions`).
+    pub item_actions: bool,
+}
+
+impl Attempt {
+    /// How much of the function's answer is read.
+    pub fn response_types(&self) -> ResponseTypes {
+        match (self.partial_responses, self.item_actions) {
+            (false, _) => ResponseTypes::Nothing,
+            (true, false) => ResponseTypes::ItemFailures,
+            (true, true) => ResponseTypes::ItemActions,
+        }
+    }
 }
 
 /// Why a batch was closed and tried.
@@ -239,6 +253,8 @@ pub enum Settle {
     Delete,
     /// Its visibility is left to lapse.
     Leave,
+    /// It is shown to others when this long has passed.
+    ShowAfter(Duration),
     /// It is shown to others at once.
     Release,
     /// It is refused; the queue decides (requeue, dead letter).

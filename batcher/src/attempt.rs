@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::action::BatchReason;
 use crate::fault::Fault;
+use crate::items::{ItemActions, is_rejected, longest_wait};
 use crate::plan::{Redelivery, RetryPlan};
 use crate::record::{OrderKey, Place, Record, RecordId};
 use crate::time::Tick;
@@ -70,6 +71,8 @@ pub enum Outcome {
     PartlyFailed {
         /// The names it gave.
         failed: Vec<RecordId>,
+        /// What it asks for some of them; empty unless the plan lets it ask.
+        asked: ItemActions,
         /// What the executor told.
         reply: Reply,
     },
@@ -130,15 +133,18 @@ pub enum Condition {
     AgeExceeded,
     /// `MaximumPayloadSizeExceeded`
     PayloadTooLarge,
+    /// `RecordRejected`: the function asked for it. Ours.
+    Rejected,
 }
 
 impl Condition {
-    /// The word that AWS writes into a failure record.
+    /// The word that stands in a failure record: AWS's, where AWS has one.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RetriesExhausted => "RetryAttemptsExhausted",
             Self::AgeExceeded => "RecordAgeExceeded",
             Self::PayloadTooLarge => "MaximumPayloadSizeExceeded",
+            Self::Rejected => "RecordRejected",
         }
     }
 }
@@ -150,6 +156,7 @@ pub(crate) struct Limits {
     pub(crate) record_age_max: Option<Duration>,
     pub(crate) bisect: bool,
     pub(crate) partial_responses: bool,
+    pub(crate) item_actions: bool,
     pub(crate) redelivery: Redelivery,
     pub(crate) stop_group_at_first_failure: bool,
 }
@@ -161,6 +168,7 @@ impl Limits {
             record_age_max: plan.record_age_max,
             bisect: plan.bisect,
             partial_responses: plan.partial_responses,
+            item_actions: plan.item_actions,
             redelivery: plan.redelivery,
             stop_group_at_first_failure: plan.stop_group_at_first_failure,
         }
@@ -181,13 +189,16 @@ pub(crate) struct Tried {
     pub(crate) n_invokes: u32,
     pub(crate) why: BatchReason,
     pub(crate) not_before: Tick,
+    /// How long the function asked it to wait before it is tried again.
+    pub(crate) asked_wait: Duration,
     /// What the last attempt told.
     pub(crate) reply: Option<Reply>,
 }
 
 impl Tried {
     fn part(&self, slice: Slice, why: BatchReason) -> Self {
-        Self { slice, n_failures: self.n_failures, n_invokes: self.n_invokes, why, not_before: Tick::default(), reply: self.reply.clone() }
+        let (not_before, asked_wait) = (Tick::default(), Duration::ZERO);
+        Self { slice, n_failures: self.n_failures, n_invokes: self.n_invokes, why, not_before, asked_wait, reply: self.reply.clone() }
     }
 
     pub(crate) fn give_up(self, condition: Condition) -> Told {
@@ -214,6 +225,8 @@ pub(crate) struct Next {
     pub(crate) done: Option<Slice>,
     /// Messages that their queue brings again.
     pub(crate) left: Option<Slice>,
+    /// What was asked for some of them.
+    pub(crate) asked: ItemActions,
     /// What takes the slice's place, in order.
     pub(crate) then: Vec<Then>,
 }
@@ -233,7 +246,7 @@ pub(crate) enum Then {
 /// Decides what follows. With bisect a failed slice of more than one record is halved (the first half is the smaller) and no retry is
 /// spent; partial answers split exactly at the failed record.
 pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next {
-    let nothing = || Next { done: None, left: None, then: Vec::new() };
+    let nothing = || Next { done: None, left: None, asked: ItemActions::new(), then: Vec::new() };
     match outcome {
         Outcome::Succeeded(_) => Next { done: Some(tried.slice), ..nothing() },
         Outcome::NotReached { .. } => {
@@ -252,16 +265,20 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
                 Redelivery::ByUs => Next { then: vec![spend(tried, limits)], ..nothing() },
             }
         }
-        Outcome::PartlyFailed { failed, reply } => {
+        Outcome::PartlyFailed { failed, asked, reply } => {
             tried.reply = Some(reply);
             let failed: BTreeSet<&RecordId> = failed.iter().collect();
-            let (done, rest) = split_partial(&tried.slice, &failed, limits);
+            let Parts { done, rejected, rest } = split_partial(&tried.slice, &failed, &asked, limits);
             let done = Some(done).filter(|done| done.n_records() > 0);
+            let rejected = Some(rejected).filter(|rejected| rejected.n_records() > 0);
+            let given_up = rejected.map(|slice| Then::GivenUp(tried.part(slice, BatchReason::Half).give_up(Condition::Rejected)));
             match limits.redelivery {
-                Redelivery::BySource => Next { done, left: Some(rest), ..nothing() },
+                Redelivery::BySource => Next { done, left: Some(rest), asked, then: given_up.into_iter().collect() },
                 Redelivery::ByUs => {
                     tried.slice = rest;
-                    Next { done, then: after_partial(tried, &failed, limits), ..nothing() }
+                    // What was rejected is told of first: nothing of the rest need wait for its retries to end.
+                    let then = given_up.into_iter().chain(after_partial(tried, &failed, &asked, limits)).collect();
+                    Next { done, then, ..nothing() }
                 }
             }
         }
@@ -281,7 +298,11 @@ fn spend(mut tried: Tried, limits: &Limits) -> Then {
 
 /// The remainder of a partial answer. When its retries are used up, bisect gives up the named record alone and tries the others once
 /// more, as a half: healthy neighbours are not discarded with it (P10 of the promises).
-fn after_partial(tried: Tried, failed: &BTreeSet<&RecordId>, limits: &Limits) -> Vec<Then> {
+fn after_partial(mut tried: Tried, failed: &BTreeSet<&RecordId>, asked: &ItemActions, limits: &Limits) -> Vec<Then> {
+    if tried.slice.n_records() == 0 {
+        return Vec::new();
+    }
+    tried.asked_wait = longest_wait(asked, tried.slice.records());
     let is_last_try = limits.is_exhausted(tried.n_failures + 1);
     let on_track = tried.slice.records().iter().all(|record| matches!(record.place, Place::Track(..)));
     if !(is_last_try && on_track && limits.bisect && tried.slice.n_records() > 1) {
@@ -293,44 +314,58 @@ fn after_partial(tried: Tried, failed: &BTreeSet<&RecordId>, limits: &Limits) ->
     let parts = [(before, false), (named, true), (after, false)].into_iter().filter(|(part, _)| part.n_records() > 0);
     parts
         .map(|(part, is_named)| {
-            let part = tried.part(part, BatchReason::Half);
+            let asked_wait = longest_wait(asked, part.records());
+            let part = Tried { asked_wait, ..tried.part(part, BatchReason::Half) };
             if is_named { Then::GivenUp(part.give_up(Condition::RetriesExhausted)) } else { Then::Half(part) }
         })
         .collect()
 }
 
+/// What a partial answer makes of a slice.
+struct Parts {
+    done: Slice,
+    rejected: Slice,
+    /// What is to be tried again.
+    rest: Slice,
+}
+
 /// Splits a slice by the names that failed: on a track everything from its lowest failed record on stays; in queues only what was named,
-/// and with the group guard what follows it in its group.
-fn split_partial(slice: &Slice, failed: &BTreeSet<&RecordId>, limits: &Limits) -> (Slice, Slice) {
+/// and with the group guard what follows it in its group. What is rejected is neither and keeps nothing back, unless the guard counts it as
+/// failed behind another.
+fn split_partial(slice: &Slice, failed: &BTreeSet<&RecordId>, asked: &ItemActions, limits: &Limits) -> Parts {
     let records = slice.records();
     let track = |record: &Record| if let Place::Track(track, _) = record.place { Some(track) } else { None };
     let first = records.first().and_then(track);
-    if first.is_some() && records.iter().all(|record| track(record) == first) {
+    if asked.is_empty() && first.is_some() && records.iter().all(|record| track(record) == first) {
         let (done, rest) = slice.split_at(records.iter().position(|record| failed.contains(&record.id)).unwrap_or(records.len()));
         // What is done is not kept in memory by what may fail for long.
-        return (done, Slice::new(rest.records().to_vec()));
+        return Parts { done, rejected: Slice::new(Vec::new()), rest: Slice::new(rest.records().to_vec()) };
     }
     let mut stopped = BTreeSet::new();
-    let (mut done, mut rest) = (Vec::new(), Vec::new());
+    let (mut done, mut rejected, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for record in records {
         let unit = match (&record.place, &record.key) {
             (Place::Track(track, _), _) => Some((track.0, None)),
             (Place::Queue { .. }, OrderKey::Key(key)) if limits.stop_group_at_first_failure => Some((0, Some(key))),
             (Place::Queue { .. }, _) => None,
         };
-        if failed.contains(&record.id) || unit.is_some_and(|unit| stopped.contains(&unit)) {
+        let is_stopped = unit.is_some_and(|unit| stopped.contains(&unit));
+        if is_rejected(asked, record) && (!is_stopped || track(record).is_some()) {
+            rejected.push(record.clone());
+        } else if failed.contains(&record.id) || is_stopped {
             stopped.extend(unit);
             rest.push(record.clone());
         } else {
             done.push(record.clone());
         }
     }
-    (Slice::new(done), Slice::new(rest))
+    Parts { done: Slice::new(done), rejected: Slice::new(rejected), rest: Slice::new(rest) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::items::ItemAction;
     use crate::record::{Position, Section, TrackIdx};
     use crate::time::UnixMillis;
 
@@ -363,6 +398,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_rejected_is_given_up_at_once_and_keeps_nothing_back() {
+        check("12345", "3!", "", "done 1245; rejected 3");
+        check("12345", "2!4", "", "done 13; rejected 2, again 45 (1)");
+        check("12345", "24!5!", "", "done 1; rejected 45, again 23 (1)");
+        check("12345", "23!", "last bisect", "done 1; rejected 3, gave up 2, half 45");
+        check("1", "1!", "bisect", "rejected 1");
+    }
+
+    #[test]
+    fn a_slice_waits_as_long_as_was_asked_for_any_of_its_records() {
+        check("12345", "3~", "", "done 12; again 345 (1) after 60 s");
+        check("12345", "24~", "", "done 1; again 2345 (1) after 60 s");
+        check("12345", "23~", "last bisect", "done 1; gave up 2, half 345 after 60 s");
+    }
+
+    #[test]
     fn not_reaching_the_function_spends_nothing() {
         check("12", "throttle", "last bisect", "not reached 12");
     }
@@ -376,7 +427,7 @@ mod tests {
             place: Place::Track(TrackIdx(0), Position::number(n)),
             key: OrderKey::Key(Bytes::new()),
             arrival: UnixMillis(0),
-            bytes: Bytes::new(),
+            bytes: crate::Rendered::default(),
             section: Section::default(),
         };
         let slice = Slice::new((0..n_records).map(record).collect());
@@ -384,19 +435,27 @@ mod tests {
         for (redelivery, bisect, retries_max) in
             [(Redelivery::ByUs, true, 0), (Redelivery::ByUs, false, 9), (Redelivery::BySource, false, 0)]
         {
-            let tried =
-                Tried { slice: slice.clone(), n_failures: 0, n_invokes: 1, why: BatchReason::Count, not_before: Tick(0), reply: None };
+            let tried = Tried {
+                slice: slice.clone(),
+                n_failures: 0,
+                n_invokes: 1,
+                why: BatchReason::Count,
+                not_before: Tick(0),
+                asked_wait: Duration::ZERO,
+                reply: None,
+            };
             let limits = Limits {
                 retries_max: Some(retries_max),
                 record_age_max: None,
                 bisect,
                 partial_responses: true,
+                item_actions: false,
                 redelivery,
                 stop_group_at_first_failure: false,
             };
             let before = crate::short::n_compared();
             assert_eq!(n_named(&slice, &failed), n_records);
-            next(tried, Outcome::PartlyFailed { failed: failed.clone(), reply: Reply::default() }, &limits);
+            next(tried, Outcome::PartlyFailed { failed: failed.clone(), asked: ItemActions::new(), reply: Reply::default() }, &limits);
             let n = crate::short::n_compared() - before;
             assert!(n < 100 * n_records as usize, "{n} comparisons for {n_records} records");
         }
@@ -408,17 +467,26 @@ mod tests {
             place: Place::Track(TrackIdx(0), Position::number(u64::from(name))),
             key: OrderKey::Key(Bytes::new()),
             arrival: UnixMillis(0),
-            bytes: Bytes::new(),
+            bytes: crate::Rendered::default(),
             section: Section::default(),
         };
         let n_failures = if settings.contains("last") { 2 } else { 0 };
         let slice = Slice::new(records.chars().map(record).collect());
-        let tried = Tried { slice, n_failures, n_invokes: 3, why: BatchReason::Count, not_before: Tick(0), reply: None };
+        let tried = Tried {
+            slice,
+            n_failures,
+            n_invokes: 3,
+            why: BatchReason::Count,
+            not_before: Tick(0),
+            asked_wait: Duration::ZERO,
+            reply: None,
+        };
         let limits = Limits {
             retries_max: Some(2),
             record_age_max: None,
             bisect: settings.contains("bisect"),
             partial_responses: true,
+            item_actions: true,
             redelivery: Redelivery::ByUs,
             stop_group_at_first_failure: false,
         };
@@ -427,18 +495,36 @@ mod tests {
             "fail" => Outcome::Failed { how: Failure::FunctionError, reply },
             "large" => Outcome::TooLarge,
             "throttle" => Outcome::NotReached { why: NotReached::Throttled, retry_after: None, error: "".into() },
-            names => Outcome::PartlyFailed { failed: names.chars().map(|it| record(it).id).collect(), reply },
+            // A name, what is asked for it after it: `!` to reject it, `~` to wait for a minute.
+            names => {
+                let mut failed: Vec<RecordId> = Vec::new();
+                let mut asked = ItemActions::new();
+                for it in names.chars() {
+                    let action = match it {
+                        '!' => ItemAction::Reject,
+                        '~' => ItemAction::RetryAfter(Duration::from_secs(60)),
+                        name => {
+                            failed.push(record(name).id);
+                            continue;
+                        }
+                    };
+                    asked.insert(failed.last().expect("a name stands before it").clone(), action);
+                }
+                Outcome::PartlyFailed { failed, asked, reply }
+            }
         };
         let next = next(tried, outcome, &limits);
         let names =
             |records: &[Record]| records.iter().map(|it| String::from_utf8_lossy(it.id.0.as_slice()).into_owned()).collect::<String>();
+        let after = |it: &Tried| if it.asked_wait.is_zero() { String::new() } else { format!(" after {} s", it.asked_wait.as_secs()) };
         let then: Vec<String> = next
             .then
             .iter()
             .map(|then| match then {
-                Then::Again(it) => format!("again {} ({})", names(it.slice.records()), it.n_failures),
-                Then::Half(it) => format!("half {}", names(it.slice.records())),
+                Then::Again(it) => format!("again {} ({}){}", names(it.slice.records()), it.n_failures, after(it)),
+                Then::Half(it) => format!("half {}{}", names(it.slice.records()), after(it)),
                 Then::NotReached(it) => format!("not reached {}", names(it.slice.records())),
+                Then::GivenUp(it) if it.condition == Condition::Rejected => format!("rejected {}", names(it.slice.records())),
                 Then::GivenUp(it) => format!("gave up {}", names(it.slice.records())),
             })
             .collect();

@@ -20,7 +20,9 @@ use crate::attempt::{Condition, Limits, Next, NotReached, Outcome, Slice, Then, 
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::books::Books;
 use crate::former::{Batch, Ready};
+use crate::items::ItemActions;
 use crate::plan::Redelivery;
+use crate::receipts::Leaving;
 use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
 use crate::timers::Timer;

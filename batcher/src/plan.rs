@@ -60,6 +60,8 @@ pub struct RetryPlan {
     pub bisect: bool,
     /// Read `batchItemFailures` in the function's answer.
     pub partial_responses: bool,
+    /// Read there, beside a record's name, when it may be tried again and whether it is to be given up at once.
+    pub item_actions: bool,
     /// Who brings a failed record back.
     pub redelivery: Redelivery,
     /// Refusals of a destination after which its records are dropped and counted; `None` never drops.
@@ -130,6 +132,7 @@ impl From<&config::RetryPlan> for RetryPlan {
             record_age_max,
             bisect,
             partial_responses,
+            item_actions,
             redelivery,
             drop_after_destination_failures,
             stop_group_at_first_failure,
@@ -139,6 +142,7 @@ impl From<&config::RetryPlan> for RetryPlan {
             record_age_max,
             bisect,
             partial_responses,
+            item_actions,
             redelivery: redelivery.into(),
             drop_after_destination_failures,
             stop_group_at_first_failure,

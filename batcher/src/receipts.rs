@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use self::left::Left;
+pub(crate) use self::settling::Leaving;
 use crate::action::*;
 use crate::assemble::{Filler, bytes_in_batch};
 use crate::backoff::ask_again_delay;
@@ -20,6 +21,7 @@ use crate::fault::Fault;
 use crate::filtered::Filtered;
 use crate::flow::{ChainId, Hold, Runs};
 use crate::former::{Batch, Waiting};
+use crate::items::{ItemActions, wait_of};
 use crate::plan::{Plan, QueuePlan};
 use crate::record::{Generation, Place, Receipt, Record};
 use crate::scale::Scale;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::rendered::Rendered;
 use crate::short::ShortBytes;
 use crate::time::{Tick, UnixMillis};
 
@@ -127,7 +128,7 @@ pub struct Record {
     /// When it reached the source, as the source says.
     pub arrival: UnixMillis,
     /// Its rendered JSON, as it stands in the event.
-    pub bytes: Bytes,
+    pub bytes: Rendered,
     /// The part of the event it stands in.
     pub section: Section,
 }

@@ -5,57 +5,85 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::value::RawValue;
 
 use crate::attempt::{Failure, Outcome, Reply, Slice};
+use crate::items::{ItemActions, read_action};
 use crate::record::RecordId;
 
-/// Reads the answer of a function that was reached. `partial` is the setting `ReportBatchItemFailures`; `identify` is the source's way to
+/// How much of a function's answer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseTypes {
+    /// Nothing: the batch succeeds as a whole.
+    Nothing,
+    /// Which records failed: the setting `ReportBatchItemFailures`.
+    ItemFailures,
+    /// Also what is asked for them: the setting `batch_item_actions`.
+    ItemActions,
+}
+
+/// Reads the answer of a function that was reached, as far as `types` says; `identify` is the source's way to
 /// turn what stands under `itemIdentifier` into a record's name. After AWS's guides on reporting batch item failures.
 ///
 /// | answer | outcome |
 /// |---|---|
 /// | function error | `Failed(FunctionError)`, whatever the body says |
-/// | `partial` off | `Succeeded` |
+/// | nothing of it is read | `Succeeded` |
 /// | no body, `""`, `[]`, `null`, `{}`, other scalars and lists, an object without `batchItemFailures` | `Succeeded` |
 /// | `batchItemFailures` null or empty | `Succeeded` |
 /// | names, each of this slice, repeated or not | `PartlyFailed` |
 /// | an unknown, empty, null or missing name; not a list; not JSON | `Failed(InvalidResponse)` |
-pub fn read_reply(reply: Reply, partial: bool, slice: &Slice, identify: &dyn Fn(&RawValue) -> Option<RecordId>) -> Outcome {
+/// | with `ItemActions`: a `retryAfterSeconds` or an `action` that is none, both in one entry, a name with one and then another | `Failed(InvalidResponse)` |
+pub fn read_reply(reply: Reply, types: ResponseTypes, slice: &Slice, identify: &dyn Fn(&RawValue) -> Option<RecordId>) -> Outcome {
     if reply.function_error.is_some() {
         return Outcome::Failed { how: Failure::FunctionError, reply };
     }
     let payload = reply.payload.clone().unwrap_or_default();
-    if !partial || payload.iter().all(u8::is_ascii_whitespace) {
+    if types == ResponseTypes::Nothing || payload.iter().all(u8::is_ascii_whitespace) {
         return Outcome::Succeeded(reply);
     }
-    match failed_names(&payload, slice, identify) {
-        Ok(failed) if failed.is_empty() => Outcome::Succeeded(reply),
-        Ok(failed) => Outcome::PartlyFailed { failed, reply },
+    match failed_names(&payload, types, slice, identify) {
+        Ok((failed, _)) if failed.is_empty() => Outcome::Succeeded(reply),
+        Ok((failed, asked)) => Outcome::PartlyFailed { failed, asked, reply },
         Err(why) => Outcome::Failed { how: Failure::InvalidResponse, reply: Reply { error: Some(why), ..reply } },
     }
 }
 
 /// What an answer reports, entry by entry, each name once: an answer may say one of them as often as six megabytes hold. A member that stands twice is read by its last value, as most JSON readers do.
-fn failed_names(payload: &[u8], slice: &Slice, identify: &dyn Fn(&RawValue) -> Option<RecordId>) -> Result<Vec<RecordId>, String> {
+fn failed_names(
+    payload: &[u8],
+    types: ResponseTypes,
+    slice: &Slice,
+    identify: &dyn Fn(&RawValue) -> Option<RecordId>,
+) -> Result<(Vec<RecordId>, ItemActions), String> {
     let answer: &RawValue = serde_json::from_slice(payload).map_err(|error| format!("the answer is not JSON: {error}"))?;
     if !answer.get().starts_with('{') {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     let members: BTreeMap<String, &RawValue> =
         serde_json::from_str(answer.get()).map_err(|error| format!("the answer is not JSON: {error}"))?;
-    let Some(list) = members.get("batchItemFailures").filter(|list| list.get() != "null") else { return Ok(Vec::new()) };
+    let Some(list) = members.get("batchItemFailures").filter(|list| list.get() != "null") else { return Ok(Default::default()) };
     let items: Vec<&RawValue> = serde_json::from_str(list.get()).map_err(|_| "batchItemFailures is not a list".to_owned())?;
     let known: BTreeSet<&RecordId> = slice.records().iter().map(|record| &record.id).collect();
-    let (mut failed, mut told) = (Vec::new(), BTreeSet::new());
+    let (mut failed, mut asked, mut told) = (Vec::new(), ItemActions::new(), BTreeSet::new());
     for item in items {
         let item: BTreeMap<String, &RawValue> =
             serde_json::from_str(item.get()).map_err(|_| "an entry of batchItemFailures is not an object".to_owned())?;
         let name = item.get("itemIdentifier").ok_or_else(|| "an entry of batchItemFailures has no itemIdentifier".to_owned())?;
         match identify(name).filter(|id| known.contains(id)) {
-            Some(id) if told.insert(id.clone()) => failed.push(id),
-            Some(_) => {}
+            Some(id) => {
+                let action = if types == ResponseTypes::ItemActions { read_action(&item)? } else { None };
+                if told.insert(id.clone()) {
+                    action.map(|action| asked.insert(id.clone(), action));
+                    failed.push(id);
+                } else if asked.get(&id) != action.as_ref() {
+                    return Err(format!(
+                        "itemIdentifier {} stands in batchItemFailures with one action and with another",
+                        shortened(name.get())
+                    ));
+                }
+            }
             None => return Err(format!("itemIdentifier {} is not in the batch", shortened(name.get()))),
         }
     }
-    Ok(failed)
+    Ok((failed, asked))
 }
 
 fn shortened(text: &str) -> String {
@@ -69,6 +97,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::items::ItemAction;
     use crate::record::{OrderKey, Place, Position, Record, Section, TrackIdx};
     use crate::time::UnixMillis;
 
@@ -141,9 +170,47 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_for_a_record_is_read_where_the_plan_says_so_and_ignored_where_not() {
+        let answer = |entries: &str| format!(r#"{{"batchItemFailures":[{entries}]}}"#);
+        for (entries, plain, want) in [
+            (r#"{"itemIdentifier":"1","action":"reject"},{"itemIdentifier":"3","retryAfterSeconds":0}"#, "partly 13", "partly 1!3~0"),
+            (r#"{"itemIdentifier":"2","retryAfterSeconds":900,"action":null},{"itemIdentifier":"1"}"#, "partly 21", "partly 2~9001"),
+            (r#"{"itemIdentifier":"2","action":"reject"},{"itemIdentifier":"2","action":"reject"}"#, "partly 2", "partly 2!"),
+        ] {
+            check_read(&answer(entries), ResponseTypes::ItemActions, want);
+            check(&answer(entries), plain);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_for_fails_the_whole_batch() {
+        for members in [
+            r#""retryAfterSeconds":901"#,
+            r#""retryAfterSeconds":-1"#,
+            r#""retryAfterSeconds":1.5"#,
+            r#""retryAfterSeconds":"5""#,
+            r#""retryAfterSeconds":99999999999999999999999"#,
+            r#""retryAfterSeconds":[]"#,
+            r#""action":"skip""#,
+            r#""action":"""#,
+            r#""action":1"#,
+            r#""action":"reject","retryAfterSeconds":5"#,
+        ] {
+            let answer = format!(r#"{{"batchItemFailures":[{{"itemIdentifier":"1"}},{{"itemIdentifier":"2",{members}}}]}}"#);
+            check_read(&answer, ResponseTypes::ItemActions, "invalid");
+            check(&answer, "partly 12");
+        }
+        let twice = r#"{"batchItemFailures":[{"itemIdentifier":"1","action":"reject"},{"itemIdentifier":"1"}]}"#;
+        check_read(twice, ResponseTypes::ItemActions, "invalid");
+    }
+
+    #[test]
     fn a_function_error_counts_whatever_the_body_says() {
         let reply = Reply { function_error: Some("Unhandled".into()), payload: Some(Bytes::from_static(b"{}")), ..Reply::default() };
-        assert!(matches!(read_reply(reply, true, &slice(), &identify), Outcome::Failed { how: Failure::FunctionError, .. }));
+        assert!(matches!(
+            read_reply(reply, ResponseTypes::ItemFailures, &slice(), &identify),
+            Outcome::Failed { how: Failure::FunctionError, .. }
+        ));
     }
 
     #[test]
@@ -153,17 +220,27 @@ mod tests {
     }
 
     fn check(answer: &str, want: &str) {
+        check_read(answer, ResponseTypes::ItemFailures, want);
+    }
+
+    fn check_read(answer: &str, types: ResponseTypes, want: &str) {
         let reply = Reply { payload: Some(Bytes::copy_from_slice(answer.as_bytes())), ..Reply::default() };
-        let got = match read_reply(reply.clone(), true, &slice(), &identify) {
+        let got = match read_reply(reply.clone(), types, &slice(), &identify) {
             Outcome::Succeeded(_) => "ok".to_owned(),
-            Outcome::PartlyFailed { failed, .. } => {
-                format!("partly {}", failed.iter().map(|id| String::from_utf8_lossy(id.0.as_slice()).into_owned()).collect::<String>())
+            Outcome::PartlyFailed { failed, asked, .. } => {
+                let told = |id: &RecordId| match asked.get(id) {
+                    Some(ItemAction::Reject) => "!".to_owned(),
+                    Some(ItemAction::RetryAfter(wait)) => format!("~{}", wait.as_secs()),
+                    None => String::new(),
+                };
+                let names = failed.iter().map(|id| String::from_utf8_lossy(id.0.as_slice()).into_owned() + &told(id));
+                format!("partly {}", names.collect::<String>())
             }
             Outcome::Failed { how: Failure::InvalidResponse, .. } => "invalid".to_owned(),
             other => format!("{other:?}"),
         };
         assert_eq!(got, want, "for {}", shortened(answer));
-        assert!(matches!(read_reply(reply, false, &slice(), &identify), Outcome::Succeeded(_)));
+        assert!(matches!(read_reply(reply, ResponseTypes::Nothing, &slice(), &identify), Outcome::Succeeded(_)));
     }
 
     fn identify(name: &RawValue) -> Option<RecordId> {
@@ -177,7 +254,7 @@ mod tests {
             place: Place::Track(TrackIdx(0), Position::number(0)),
             key: OrderKey::Free,
             arrival: UnixMillis(0),
-            bytes: Bytes::new(),
+            bytes: crate::Rendered::default(),
             section: Section::default(),
         };
         Slice::new(vec![record("1"), record("2"), record("3")])

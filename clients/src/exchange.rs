@@ -1,5 +1,7 @@
 //! One request and its answer under one deadline, with the proof whether the request can have reached anyone.
 
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -8,10 +10,11 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
 use http::response::Parts;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Sleep, sleep};
 
 use crate::http::HttpClient;
 use crate::pieces::Pieces;
+use crate::stream::Outgoing;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -89,20 +92,32 @@ impl HttpClient {
     pub async fn exchange(&self, mut request: Request<Pieces>, limits: Limits) -> Result<Answer, ExchangeError> {
         // Without it a server may take any.
         request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
-        let deadline = Instant::now() + limits.time;
         let sent = request.body().sent();
-        // The future is gone when `withdraw` is asked: a connection that picks the request up later finds a body that gives nothing.
-        match timeout_at(deadline, self.send(request)).await {
-            Ok(Ok(response)) => {
-                let (head, body) = response.into_parts();
-                let body = timeout_at(deadline, read(body, limits.answer_bytes)).await.unwrap_or(Err(BodyError::TimedOut));
-                Ok(Answer { head, body })
-            }
-            Ok(Err(error)) if sent.withdraw() => Err(ExchangeError::NotSent(error.into())),
-            Ok(Err(error)) => Err(ExchangeError::NoAnswer(error.into())),
-            Err(_) if sent.withdraw() => Err(ExchangeError::NotSent(NoConnection(limits.time).into())),
-            Err(_) => Err(ExchangeError::TimedOut),
+        // One timer for all of it, and none where the answer is there at once.
+        let mut deadline = pin!(sleep(limits.time));
+        // The connection is gone when `withdraw` is asked, so that nothing takes the request up later.
+        let (mut connection, response) = match before(deadline.as_mut(), self.pool.send(request.map(Outgoing::Pieces))).await {
+            Some(Ok(answering)) => answering,
+            Some(Err(error)) if sent.withdraw() => return Err(ExchangeError::NotSent(error.into())),
+            Some(Err(error)) => return Err(ExchangeError::NoAnswer(error.into())),
+            None if sent.withdraw() => return Err(ExchangeError::NotSent(NoConnection(limits.time).into())),
+            None => return Err(ExchangeError::TimedOut),
+        };
+        let (head, body) = response.into_parts();
+        let body = before(deadline, connection.drive(read(body, limits.answer_bytes))).await.unwrap_or(Err(BodyError::TimedOut));
+        if body.is_ok() {
+            self.pool.keep(connection);
         }
+        Ok(Answer { head, body })
+    }
+}
+
+/// What `future` brings; `None` when the deadline passes before.
+async fn before<T>(deadline: Pin<&mut Sleep>, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        it = future => Some(it),
+        () = deadline => None,
     }
 }
 

@@ -2,30 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Request, Response, Uri};
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use http::Uri;
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, Error};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::address::JudgingResolver;
 use crate::mark::Mark;
-use crate::pieces::Pieces;
-use crate::stream::Outgoing;
+use crate::pool::Pool;
 use crate::tls::{TlsError, Trust};
 
-/// Idle connections are closed after this: before the 5 s after which the most impatient of the common servers closes them, so that a
-/// request seldom meets a connection that its server is just closing.
-pub const IDLE_MAX: Duration = Duration::from_secs(4);
 /// The longest that one connection may take to be made.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// Idle connections kept for one host.
-pub const IDLE_CONNECTIONS_MAX: usize = 1_024;
-
 /// All HTTP clients of a process: one for each set of trusted roots, so that connections are shared wherever they may be.
 /// Certificates are read when a client is first asked for: a reload of the configuration begins with a new `HttpClients`.
 #[derive(Debug, Default)]
@@ -68,7 +58,7 @@ impl HttpClients {
 /// One HTTP client with its connections; clones share them.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
-    inner: Client<HttpsConnector<HttpConnector<JudgingResolver>>, Outgoing>,
+    pub(crate) pool: Arc<Pool>,
 }
 
 impl HttpClient {
@@ -79,22 +69,7 @@ impl HttpClient {
         tcp.set_keepalive(Some(Duration::from_secs(60)));
         tcp.set_connect_timeout(Some(CONNECT_MAX));
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
-        let inner = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_MAX)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .build(connector);
-        Self { inner }
-    }
-
-    /// Sends once. A kept-alive connection that turns out closed before it took the request is replaced by a new one; a request that a
-    /// connection has taken is never sent again.
-    pub(crate) async fn send(&self, request: Request<Pieces>) -> Result<Response<Incoming>, Error> {
-        self.send_body(request.map(Outgoing::Pieces)).await
-    }
-
-    pub(crate) async fn send_body(&self, request: Request<Outgoing>) -> Result<Response<Incoming>, Error> {
-        self.inner.request(request).await
+        Self { pool: Pool::new(connector) }
     }
 }
 

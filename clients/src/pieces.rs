@@ -1,31 +1,76 @@
-//! A request body made of pieces that are sent one after the other without a copy, and the proof whether any of them was handed out.
+//! A request body made of pieces that are sent together without a copy, and the proof whether they were handed out.
 
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 
 const WAITING: u8 = 0;
 const BEGUN: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
-/// A request body made of pieces. Its length is known, so it is sent with `Content-Length`.
+/// A request body made of pieces, handed out at once. Its length is known, so it is sent with `Content-Length`.
 #[derive(Debug)]
 pub struct Pieces {
-    pieces: std::vec::IntoIter<Bytes>,
-    n_bytes_left: u64,
+    left: Option<Vectored>,
     sent: Sent,
+}
+
+/// Pieces that go out one after the other, with one call where the connection can.
+#[derive(Debug)]
+pub struct Vectored {
+    /// None of them is empty.
+    pieces: std::vec::IntoIter<Bytes>,
+    n_bytes: usize,
+}
+
+impl Vectored {
+    /// These, in this order.
+    pub fn new(mut pieces: Vec<Bytes>) -> Self {
+        pieces.retain(|piece| !piece.is_empty());
+        let n_bytes = pieces.iter().map(Bytes::len).sum();
+        Self { pieces: pieces.into_iter(), n_bytes }
+    }
+}
+
+impl Buf for Vectored {
+    fn remaining(&self) -> usize {
+        self.n_bytes
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.pieces.as_slice().first().map_or(&[], |piece| piece)
+    }
+
+    fn chunks_vectored<'a>(&'a self, out: &mut [IoSlice<'a>]) -> usize {
+        let filled = out.iter_mut().zip(self.pieces.as_slice());
+        filled.map(|(slot, piece)| *slot = IoSlice::new(piece)).count()
+    }
+
+    fn advance(&mut self, n_bytes: usize) {
+        self.n_bytes -= n_bytes;
+        let mut n_left = n_bytes;
+        while let Some(piece) = self.pieces.as_mut_slice().first_mut() {
+            if piece.len() > n_left {
+                piece.advance(n_left);
+                return;
+            }
+            n_left -= piece.len();
+            self.pieces.next();
+        }
+    }
 }
 
 impl Pieces {
     /// A body of these bytes. Without any byte it counts as sent from the start: nobody could tell.
     pub fn new(pieces: Vec<Bytes>) -> Self {
-        let n_bytes_left = pieces.iter().map(|piece| piece.len() as u64).sum();
-        let state = if n_bytes_left == 0 { BEGUN } else { WAITING };
-        Self { pieces: pieces.into_iter(), n_bytes_left, sent: Sent(Arc::new(AtomicU8::new(state))) }
+        let left = Some(Vectored::new(pieces)).filter(|it| it.n_bytes > 0);
+        let state = if left.is_none() { BEGUN } else { WAITING };
+        Self { left, sent: Sent(Arc::new(AtomicU8::new(state))) }
     }
 
     /// Tells later whether any byte was handed to a connection.
@@ -55,24 +100,22 @@ impl Sent {
 pub struct Withdrawn;
 
 impl Body for Pieces {
-    type Data = Bytes;
+    type Data = Vectored;
     type Error = Withdrawn;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Withdrawn>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Vectored>, Withdrawn>>> {
         if !self.sent.begin() {
             return Poll::Ready(Some(Err(Withdrawn)));
         }
-        let piece = self.pieces.find(|piece| !piece.is_empty());
-        self.n_bytes_left -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        Poll::Ready(self.left.take().map(|all| Ok(Frame::data(all))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.n_bytes_left == 0
+        self.left.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.n_bytes_left)
+        SizeHint::with_exact(self.left.as_ref().map_or(0, |left| left.n_bytes as u64))
     }
 }
 
@@ -82,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    fn next(body: &mut Pieces) -> Option<Result<Bytes, Withdrawn>> {
+    fn next(body: &mut Pieces) -> Option<Result<Vectored, Withdrawn>> {
         match Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(frame) => frame.map(|frame| frame.map(|frame| frame.into_data().unwrap())),
             Poll::Pending => panic!("pieces are always ready"),
@@ -93,11 +136,27 @@ mod tests {
     fn pieces_come_in_order_and_the_length_is_exact() {
         let mut body = Pieces::new(vec![Bytes::from("ab"), Bytes::new(), Bytes::from("c")]);
         assert_eq!(body.size_hint().exact(), Some(3));
-        assert_eq!(next(&mut body).unwrap().unwrap(), "ab");
         assert!(!body.is_end_stream());
-        assert_eq!(next(&mut body).unwrap().unwrap(), "c");
+        let mut all = next(&mut body).unwrap().unwrap();
+        assert_eq!(all.copy_to_bytes(all.remaining()), "abc");
         assert!(body.is_end_stream());
         assert!(next(&mut body).is_none());
+    }
+
+    #[test]
+    fn what_one_call_did_not_take_is_what_the_next_one_gets() {
+        let texts = ["", "ab", "", "cde", "f"];
+        for n_first in 0..=6 {
+            let mut all = Vectored::new(texts.map(Bytes::from).to_vec());
+            all.advance(n_first);
+            let mut slots = [IoSlice::new(&[]); 8];
+            let n_slots = all.chunks_vectored(&mut slots);
+            let left: Vec<u8> = slots[..n_slots].iter().flat_map(|slot| slot.to_vec()).collect();
+            assert_eq!(left, &b"abcdef"[n_first..]);
+            assert_eq!((all.remaining(), all.chunk().is_empty()), (6 - n_first, n_first == 6));
+        }
+        let few = Vectored::new(texts.map(Bytes::from).to_vec());
+        assert_eq!(few.chunks_vectored(&mut [IoSlice::new(&[]); 2]), 2, "no more than there is room for");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::http::HttpClient;
-use crate::pieces::Pieces;
+use crate::pieces::{Pieces, Vectored};
+use crate::pool::SendError;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -34,9 +35,15 @@ impl HttpClient {
     /// # Errors
     /// See [`StreamError`].
     pub async fn stream(&self, request: Request<StreamBody>) -> Result<Response<Incoming>, StreamError> {
-        self.send_body(request.map(Outgoing::Stream))
-            .await
-            .map_err(|error| if error.is_connect() { StreamError::NotSent(error.into()) } else { StreamError::NoAnswer(error.into()) })
+        match self.pool.send(request.map(Outgoing::Stream)).await {
+            Ok((connection, response)) => {
+                // The answer comes while the connection is driven, and whoever reads the answer knows of none.
+                self.pool.keep_later(connection);
+                Ok(response)
+            }
+            Err(error @ (SendError::Connect(_) | SendError::NoServer)) => Err(StreamError::NotSent(error.into())),
+            Err(error @ SendError::Broken(_)) => Err(StreamError::NoAnswer(error.into())),
+        }
     }
 }
 
@@ -50,13 +57,13 @@ pub(crate) enum Outgoing {
 }
 
 impl Body for Outgoing {
-    type Data = Bytes;
+    type Data = Vectored;
     type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Vectored>, BoxError>>> {
         match self.get_mut() {
             Self::Pieces(it) => Pin::new(it).poll_frame(context).map_err(Into::into),
-            Self::Stream(it) => Pin::new(it).poll_frame(context),
+            Self::Stream(it) => Pin::new(it).poll_frame(context).map_ok(|frame| frame.map_data(|data| Vectored::new(vec![data]))),
         }
     }
 

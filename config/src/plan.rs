@@ -28,6 +28,8 @@ pub struct RetryPlan {
     pub bisect: bool,
     /// Read `batchItemFailures` in the function's answer.
     pub partial_responses: bool,
+    /// Read what `batchItemFailures` asks for single records: `retryAfterSeconds` and `action`.
+    pub item_actions: bool,
     /// Who brings a failed record back.
     pub redelivery: Redelivery,
     /// Refusals of a destination after which its records are dropped and counted; `None` never drops.

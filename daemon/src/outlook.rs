@@ -82,12 +82,12 @@ impl Outlook {
     async fn ask_backlog(&self, places: Option<&[KeptPlace]>) -> Result<Backlog, SourceError> {
         let source = self.source().await?;
         let stands = self.stands(&*source, places).await?;
-        source.backlog(&stands).await
+        source.explorer().backlog(&stands).await
     }
 
     /// The same places with what people call the tracks, where the source can be asked.
     pub async fn describe(&self, mut places: Vec<KeptPlace>) -> Vec<KeptPlace> {
-        let asked = async { self.source().await?.describe(&known(&places)).await };
+        let asked = async { self.source().await?.explorer().describe(&known(&places)).await };
         let described = match timeout(DESCRIBE_WAIT_MAX, asked).await {
             Ok(Ok(described)) => described,
             // Their names in the store do as well.
@@ -107,7 +107,7 @@ impl Outlook {
             return Ok(places.iter().filter_map(KeptPlace::stand).collect());
         }
         let Some(start) = self.start else { return Ok(Vec::new()) };
-        let origins = source.origins(start).await?;
+        let origins = source.explorer().origins(start).await?;
         let stand = |(track, origin)| Stand { track, bound: forebay_batcher::Watermark::Origin(origin), standing: Standing::Open };
         Ok(origins.into_iter().map(stand).collect())
     }

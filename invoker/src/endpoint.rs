@@ -7,7 +7,7 @@ use forebay_clients::{Answer, ExchangeError, HttpClient, HttpClients, Limits, Pi
 use forebay_config::function::HttpSettings;
 use forebay_config::header;
 use forebay_config::url::{self, UrlMistake};
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Uri};
 
 /// An endpoint of the config file cannot be used.
@@ -60,7 +60,7 @@ impl Endpoint {
         let url = url::parse(&settings.url).map_err(EndpointError::Url)?;
         // The query stays out of what people see: keys are often passed there.
         let label = format!("{}://{}{}", url.scheme_str().unwrap_or_default(), url.authority().map_or("", |it| it.as_str()), url.path());
-        let headers = headers(settings, &label)?;
+        let headers = headers(settings, &url, &label)?;
         let client =
             clients.client(&url, settings.ca_file.as_deref()).map_err(|cause| EndpointError::Tls { endpoint: label.clone(), cause })?;
         Ok(Self { client, url, headers, label })
@@ -97,9 +97,11 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// What is sent with every request: ours, then the operator's.
-fn headers(settings: &HttpSettings, label: &str) -> Result<HeaderMap, EndpointError> {
+/// What is sent with every request: ours, then the operator's. What a client adds where it is missing stands here already, made once.
+fn headers(settings: &HttpSettings, url: &Uri, label: &str) -> Result<HeaderMap, EndpointError> {
     let mut headers = HeaderMap::new();
+    headers.extend(forebay_clients::host(url).map(|host| (HOST, host)));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("forebay/", env!("CARGO_PKG_VERSION"))));
     for (name, value) in &settings.headers {

@@ -139,6 +139,11 @@ impl GateSeat {
         }
     }
 
+    /// A slot that can be had at once.
+    pub fn free(&self) -> Option<Slot> {
+        self.take().ok()
+    }
+
     /// A slot that is ready; else when time alone may change that.
     fn take(&self) -> Result<Slot, Option<Instant>> {
         let now = self.door.clock.now();

@@ -52,7 +52,7 @@ impl Serialize for FailureJson<'_> {
             },
         )?;
         match notice.condition {
-            Condition::RetriesExhausted => {
+            Condition::RetriesExhausted | Condition::Rejected => {
                 map.serialize_entry("responseContext", &notice.reply.as_ref().and_then(ResponseContext::of))?;
             }
             Condition::PayloadTooLarge => map.serialize_entry("responseContext", &Value::Null)?,

@@ -2,17 +2,17 @@
 
 use std::error::Error;
 
-use forebay_batcher::response::read_reply;
+use forebay_batcher::response::{ResponseTypes, read_reply};
 use forebay_batcher::{Failure, Fault, Outcome, RecordId, Reply, Slice};
 use serde_json::value::RawValue;
 
 use crate::executor::InvokeError;
 
-/// What an invocation means for its slice. `partial` is the setting `ReportBatchItemFailures`; `identify` is the source's way to turn what
+/// What an invocation means for its slice. `types` says how much of the answer is read; `identify` is the source's way to turn what
 /// stands under `itemIdentifier` into a record's name.
 pub fn outcome_of(
     result: Result<Reply, InvokeError>,
-    partial: bool,
+    types: ResponseTypes,
     slice: &Slice,
     identify: &dyn Fn(&RawValue) -> Option<RecordId>,
 ) -> Outcome {
@@ -20,7 +20,7 @@ pub fn outcome_of(
         Ok(mut reply) => {
             // Of a success it tells why its answer cannot be read, if somebody wants to.
             let unreadable = reply.function_error.is_none().then(|| reply.error.take()).flatten();
-            match (read_reply(reply, partial, slice, identify), unreadable) {
+            match (read_reply(reply, types, slice, identify), unreadable) {
                 (Outcome::Failed { how: Failure::InvalidResponse, reply }, Some(why)) => {
                     Outcome::Failed { how: Failure::InvalidResponse, reply: Reply { error: Some(why), ..reply } }
                 }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn outcome(error: InvokeError) -> Outcome {
-        outcome_of(Err(error), true, &Slice::new(Vec::new()), &|_| None)
+        outcome_of(Err(error), ResponseTypes::ItemFailures, &Slice::new(Vec::new()), &|_| None)
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
     fn the_answer_of_a_function_that_was_reached_is_read_by_the_core() {
         let outcome = |function_error: Option<&str>, payload: &'static str| {
             let reply = Reply { function_error: function_error.map(str::to_owned), payload: Some(payload.into()), ..Reply::default() };
-            outcome_of(Ok(reply), true, &Slice::new(Vec::new()), &|_| None)
+            outcome_of(Ok(reply), ResponseTypes::ItemFailures, &Slice::new(Vec::new()), &|_| None)
         };
         assert!(matches!(outcome(None, ""), Outcome::Succeeded(_)), "a 204 has no body");
         assert!(matches!(outcome(Some("Unhandled"), "{}"), Outcome::Failed { how: Failure::FunctionError, .. }));
@@ -96,13 +96,13 @@ mod tests {
     #[test]
     fn an_answer_that_cannot_be_read_fails_with_the_reason_that_the_executor_saw_and_only_where_it_is_wanted() {
         let reply = Reply { error: Some("it is compressed".into()), payload: Some("\u{1f}".into()), ..Reply::default() };
-        let told = |partial| match outcome_of(Ok(reply.clone()), partial, &Slice::new(Vec::new()), &|_| None) {
+        let told = |types| match outcome_of(Ok(reply.clone()), types, &Slice::new(Vec::new()), &|_| None) {
             Outcome::Failed { reply, .. } => reply.error,
             Outcome::Succeeded(reply) => Some(format!("succeeded {:?}", reply.error)),
             other => panic!("{other:?}"),
         };
-        assert_eq!(told(true).as_deref(), Some("it is compressed"));
-        assert_eq!(told(false).as_deref(), Some("succeeded None"));
+        assert_eq!(told(ResponseTypes::ItemFailures).as_deref(), Some("it is compressed"));
+        assert_eq!(told(ResponseTypes::Nothing).as_deref(), Some("succeeded None"));
     }
 
     #[test]

@@ -123,7 +123,7 @@ async fn a_compressed_answer_is_named_as_such() {
     let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 5\r\n\r\n".to_vec();
     bytes.extend(b"\x1f\x8b\x08\x00\xff");
     let result = invoke_once(Act::Answer(bytes)).await.0;
-    let outcome = outcome_of(result, true, &Slice::new(Vec::new()), &|_| None);
+    let outcome = outcome_of(result, forebay_batcher::response::ResponseTypes::ItemFailures, &Slice::new(Vec::new()), &|_| None);
     let Outcome::Failed { how: Failure::InvalidResponse, reply } = outcome else { panic!("{outcome:?}") };
     assert!(reply.error.unwrap().starts_with("the answer is compressed (Content-Encoding: gzip)"));
     let mut bytes = b"HTTP/1.1 500 Oh\r\ncontent-encoding: br\r\ncontent-length: 1\r\n\r\n".to_vec();

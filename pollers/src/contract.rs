@@ -117,7 +117,7 @@ pub async fn nothing_is_lost_or_repeated(mut subject: Box<dyn Subject>, seed: u6
 pub async fn latest_gives_exactly_what_comes_after(mut subject: Box<dyn Subject>) {
     let track = subject.add_track();
     subject.append(track, 9);
-    let origins = subject.source().origins(StartingPosition::Latest).await.expect("the source works");
+    let origins = subject.source().explorer().origins(StartingPosition::Latest).await.expect("the source works");
     let [(name, origin)] = <[(TrackName, Origin); 1]>::try_from(origins).expect("there is one track");
     subject.append(track, 5);
     subject.restart();
@@ -125,7 +125,7 @@ pub async fn latest_gives_exactly_what_comes_after(mut subject: Box<dyn Subject>
     let read = read_rest(source.as_ref(), &name, &Watermark::Origin(origin)).await;
     assert_eq!(data(&read), subject.written(track)[9..]);
 
-    let origins = source.origins(StartingPosition::TrimHorizon).await.expect("the source works");
+    let origins = source.explorer().origins(StartingPosition::TrimHorizon).await.expect("the source works");
     let (name, origin) = origins.into_iter().next().expect("there is one track");
     assert_eq!(data(&read_rest(source.as_ref(), &name, &Watermark::Origin(origin)).await), subject.written(track));
 }
@@ -135,11 +135,11 @@ pub async fn a_new_track_is_read_from_its_first_record(mut subject: Box<dyn Subj
     let old = subject.add_track();
     subject.append(old, 2);
     let source = subject.source();
-    let origins = source.origins(StartingPosition::Latest).await.expect("the source works");
+    let origins = source.explorer().origins(StartingPosition::Latest).await.expect("the source works");
     let known = Known(origins.into_iter().map(|(name, _)| (name, Standing::Open)).collect());
     let new = subject.add_track();
     subject.append(new, 3);
-    let listing = source.tracks(&known).await.expect("the source works");
+    let listing = source.tracks().expect("it has tracks").list(&known).await.expect("the source works");
     assert_eq!(listing.tracks.len(), 1, "the new track and no other is told");
     let read = read_rest(source.as_ref(), &listing.tracks[0].name, &first(source.as_ref())).await;
     assert_eq!(data(&read), subject.written(new));
@@ -152,7 +152,7 @@ pub async fn a_known_track_is_not_told_again(mut subject: Box<dyn Subject>) {
     let known = Known([(only_track(subject.source().as_ref()).await, Standing::Open)].into());
     for _ in 0..3 {
         subject.append(track, 40);
-        let listing = subject.source().tracks(&known).await.expect("the source works");
+        let listing = subject.source().tracks().expect("it has tracks").list(&known).await.expect("the source works");
         assert_eq!(listing.tracks, [], "a track is told once");
         subject.restart();
     }
@@ -167,7 +167,7 @@ pub async fn an_ended_track_says_so(mut subject: Box<dyn Subject>) {
     let mut reader = open(source.as_ref(), &name, &first(source.as_ref())).await;
     let mut reads = vec![reader.read(room(3)).await.expect("the source works")];
     subject.end(track);
-    source.tracks(&Known::default()).await.expect("the source works");
+    source.tracks().expect("it has tracks").list(&Known::default()).await.expect("the source works");
     while !reads.last().is_some_and(|read| read.ended) {
         assert!(reads.len() < 1000, "an ended track must say so");
         reads.push(reader.read(room(3)).await.expect("the source works"));
@@ -199,7 +199,7 @@ pub async fn a_broken_source_goes_on_where_it_stood(mut subject: Box<dyn Subject
     subject.append(track, 6);
     subject.set_broken(true);
     let known = Known([(name.clone(), Standing::Open)].into());
-    let listing = source.tracks(&known).await;
+    let listing = source.tracks().expect("it has tracks").list(&known).await;
     assert!(listing.map_or_else(|error| error.is_transient(), |it| it.trouble.is_some()), "a broken source does not look empty");
     let error = loop {
         match reader.read(room(100)).await {
@@ -225,7 +225,7 @@ pub async fn the_event_has_exactly_the_promised_bytes(mut subject: Box<dyn Subje
     let source = subject.source();
     let name = only_track(source.as_ref()).await;
     let raws = read_rest(source.as_ref(), &name, &first(source.as_ref())).await;
-    let renderer = source.renderer();
+    let renderer = source.format().renderer(false);
     let render = |raw: &RawRecord| {
         let mut bytes = b"before".to_vec();
         renderer.render(raw, &mut bytes);
@@ -242,21 +242,22 @@ pub async fn the_event_has_exactly_the_promised_bytes(mut subject: Box<dyn Subje
     let records: Vec<Record> = raws.iter().map(render).collect();
     for n_records in 1..=records.len() {
         let batch = &records[..n_records];
-        let event = source.wrap(batch).concat();
+        let event = source.format().wrap(batch).concat();
         let sections: std::collections::BTreeMap<u32, u64> = batch.iter().map(|it| (it.section.idx, it.section.bytes.into())).collect();
-        let promised: u64 = source.envelope_bytes() + batch.iter().map(Record::n_bytes).sum::<u64>() + sections.values().sum::<u64>();
+        let promised: u64 =
+            source.format().envelope_bytes() + batch.iter().map(Record::n_bytes).sum::<u64>() + sections.values().sum::<u64>();
         assert_eq!(event.len() as u64, promised + n_records as u64 - 1);
         serde_json::from_slice::<serde_json::Value>(&event).expect("an event is valid JSON");
-        let (key, info) = source.batch_info(batch);
+        let (key, info) = source.format().batch_info(batch);
         assert!(key.ends_with("BatchInfo") && info["batchSize"] == n_records, "{key}: {info}");
     }
     for record in &records {
         let name = serde_json::value::to_raw_value(&String::from_utf8_lossy(record.id.0.as_slice())).expect("a text is JSON");
-        assert_eq!(source.identify(&name).as_ref(), Some(&record.id), "a record answers to its name");
+        assert_eq!(source.format().identify(&name).as_ref(), Some(&record.id), "a record answers to its name");
     }
     for other in ["null", "{}", "[]", "true", "\"\""] {
         let other = RawValue::from_string(other.to_owned()).expect("it is JSON");
-        assert_eq!(source.identify(&other), None, "{other} names no record");
+        assert_eq!(source.format().identify(&other), None, "{other} names no record");
     }
 }
 
@@ -282,18 +283,18 @@ pub async fn read_rest(source: &dyn Source, name: &TrackName, from: &Watermark) 
 }
 
 async fn only_track(source: &dyn Source) -> TrackName {
-    let listing = source.tracks(&Known::default()).await.expect("the source works");
+    let listing = source.tracks().expect("it has tracks").list(&Known::default()).await.expect("the source works");
     let [track] = <[_; 1]>::try_from(listing.tracks).expect("there is one track");
     track.name
 }
 
 async fn open(source: &dyn Source, name: &TrackName, from: &Watermark) -> Box<dyn crate::source::Reader> {
-    let opened: Result<_, SourceError> = source.open(name, from).await;
+    let opened: Result<_, SourceError> = source.tracks().expect("it has tracks").open(name, from).await;
     opened.expect("the source works")
 }
 
 fn first(source: &dyn Source) -> Watermark {
-    Watermark::Origin(source.first())
+    Watermark::Origin(source.tracks().expect("it has tracks").first())
 }
 
 fn data(records: &[RawRecord]) -> Vec<Vec<u8>> {

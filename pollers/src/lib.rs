@@ -6,12 +6,10 @@ pub mod contract;
 pub mod feed;
 #[cfg(feature = "file")]
 pub mod file;
-pub mod places;
 pub mod source;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 
 pub use catalog::kinds;
 pub use feed::{Events, Feed, FeedEvent, FeedLimits, RecordFilter, Subscriber, Subscription, lets_through};
-pub use places::{Backlog, PlaceError, Stand};
 pub use source::*;

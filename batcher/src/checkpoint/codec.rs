@@ -143,6 +143,7 @@ impl Writer {
                 Condition::RetriesExhausted => 0,
                 Condition::AgeExceeded => 1,
                 Condition::PayloadTooLarge => 2,
+                Condition::Rejected => 3,
             });
             self.option(given_up.reply.as_ref(), Self::reply);
         }
@@ -278,6 +279,7 @@ impl<'a> Cursor<'a> {
             0 => Condition::RetriesExhausted,
             1 => Condition::AgeExceeded,
             2 => Condition::PayloadTooLarge,
+            3 => Condition::Rejected,
             _ => return Err(self.malformed()),
         };
         Ok(GivenUp { condition, reply: self.option(Self::reply)? })

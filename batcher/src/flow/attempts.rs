@@ -27,6 +27,7 @@ impl Runs {
             why: tried.why,
             n_before: tried.n_invokes,
             partial_responses: chain.limits.partial_responses,
+            item_actions: chain.limits.item_actions,
         };
         tried.n_invokes += 1;
         books.cx.take_rate(tried.slice.n_records());
@@ -106,7 +107,7 @@ impl Runs {
         let error = said(&outcome);
         let has_changed = !matches!(outcome, Outcome::NotReached { .. });
         let limits = chain.limits.clone();
-        let Next { done, left, then } = next(tried, outcome, &limits);
+        let Next { done, left, asked, then } = next(tried, outcome, &limits);
         let mut lost = BTreeSet::new();
         if let Some(done) = &done {
             books.cx.counts.succeeded += done.n_records() as u64;
@@ -114,7 +115,7 @@ impl Runs {
             self.finish(id, done.records(), books);
         }
         if let Some(left) = &left {
-            self.leave(left.records(), id, &error, books);
+            self.leave(left.records(), id, Leaving { error: &error, asked: &asked }, books);
         }
         let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id, books)).collect();
         let chain = self.chains.get_mut(id).expect("it was there above");
@@ -135,11 +136,16 @@ impl Runs {
         let what = match then {
             Then::Again(mut tried) => {
                 books.cx.counts.retried += 1;
-                let delay = retry_delay(tried.n_failures.saturating_sub(1), books.cx.seed_of(id.number));
+                let delay =
+                    retry_delay(tried.n_failures.saturating_sub(1), books.cx.seed_of(id.number)).max(std::mem::take(&mut tried.asked_wait));
                 tried.not_before = books.cx.now.tick.after(delay);
                 What::Try(tried)
             }
-            Then::Half(tried) => What::Try(tried),
+            Then::Half(mut tried) => {
+                let wait = std::mem::take(&mut tried.asked_wait);
+                tried.not_before = if wait.is_zero() { tried.not_before } else { books.cx.now.tick.after(wait) };
+                What::Try(tried)
+            }
             Then::NotReached(tried) => {
                 // It is as durable as it was: nothing about it changed.
                 return Step { what: What::Try(tried), mark: 0 };

@@ -73,6 +73,7 @@ mod tests {
             record_age_max: None,
             bisect: false,
             partial_responses: false,
+            item_actions: false,
             redelivery: crate::plan::Redelivery::ByUs,
             stop_group_at_first_failure: false,
         })

@@ -7,11 +7,11 @@ use crate::receipts::LostReceipts;
 
 impl Runs {
     /// Messages that failed and that their queue brings again; later messages of their groups go back too, so that none overtakes.
-    pub(super) fn leave(&mut self, left: &[Record], id: ChainId, error: &str, books: &mut Books) {
+    pub(super) fn leave(&mut self, left: &[Record], id: ChainId, leaving: Leaving<'_>, books: &mut Books) {
         if left.is_empty() {
             return;
         }
-        books.receipts.leave(left, error, &mut books.cx);
+        books.receipts.leave(left, leaving, &mut books.cx);
         let groups: BTreeSet<Bytes> = left.iter().filter_map(Record::group).cloned().collect();
         self.take_groups_out(id, &groups, books);
         books.receipts.send_groups_back(left, &mut books.cx);

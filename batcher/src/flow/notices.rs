@@ -16,7 +16,7 @@ impl Runs {
         let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
         if told.condition == Condition::PayloadTooLarge && chain.limits.redelivery == Redelivery::BySource {
             // Nobody asked us to drop it: its queue's own limit of receives decides.
-            self.leave(told.slice.records(), id, TOO_LARGE, books);
+            self.leave(told.slice.records(), id, Leaving { error: TOO_LARGE, asked: &ItemActions::new() }, books);
             self.after_pop(id, books);
             return;
         }

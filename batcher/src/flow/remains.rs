@@ -1,5 +1,7 @@
 //! What is left of a chain: records that were read again, records whose track or receipt is gone.
 
+use std::time::Duration;
+
 use super::*;
 
 impl Runs {
@@ -23,7 +25,7 @@ impl Runs {
             let given_up = kept.given_up.clone();
             let reply = given_up.as_ref().and_then(|it| it.reply.clone());
             let (n_failures, n_invokes, not_before) = (kept.n_failures, kept.n_invokes.max(1), filling.not_before);
-            let tried = Tried { slice, n_failures, n_invokes, why: BatchReason::Retry, not_before, reply };
+            let tried = Tried { slice, n_failures, n_invokes, why: BatchReason::Retry, not_before, asked_wait: Duration::ZERO, reply };
             step.what = match given_up {
                 Some(it) => What::Tell(Told { n_invokes: kept.n_invokes, ..tried.give_up(it.condition) }),
                 None => What::Try(tried),

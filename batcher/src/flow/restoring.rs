@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::backoff::DELAY_MAX;
 use crate::checkpoint::OpenSlice;
+use crate::items::RETRY_AFTER_MAX;
 use crate::time::{Now, UnixMillis};
 
 impl Runs {
@@ -29,7 +31,8 @@ impl Runs {
     }
 
     fn restore_slice(&mut self, idx: TrackIdx, slice: OpenSlice, books: &mut Books) {
-        let not_before = books.cx.now.tick.after(delay_until(slice.not_before, books.cx.now));
+        let delay_max = if books.cx.plan.retry.item_actions { RETRY_AFTER_MAX } else { DELAY_MAX };
+        let not_before = books.cx.now.tick.after(delay_until(slice.not_before, books.cx.now).min(delay_max));
         let lane = slice.lane;
         let limits = Limits {
             retries_max: slice.retries_max,
@@ -54,7 +57,7 @@ impl Runs {
     }
 }
 
-/// What is left of a delay that was kept as wall-clock time; a clock that jumped stretches it to the longest backoff at most.
+/// What is left of a delay that was kept as wall-clock time. A clock that jumped may stretch it: whoever asks knows the longest that it can be.
 fn delay_until(not_before: UnixMillis, now: Now) -> Duration {
-    now.unix.age(not_before).min(crate::backoff::DELAY_MAX)
+    now.unix.age(not_before)
 }

@@ -59,15 +59,15 @@ impl Failed {
 
 impl Receipts {
     /// Remembers messages that failed and that their queue brings again.
-    pub(super) fn note_left(&mut self, left: &[Record], error: &str, cx: &Context) {
+    pub(super) fn note_left(&mut self, left: &[Record], leaving: Leaving<'_>, cx: &Context) {
         let now = cx.now.tick;
         let retry_after = cx.plan.queue.as_ref().and_then(|queue| queue.retry_after);
         for record in left {
             let Place::Queue { receipt, visible_until, n_receives, .. } = &record.place else { continue };
             // It was hidden for longer since it came.
             let until = self.held.get(receipt).map_or(*visible_until, |held| held.visible_until);
-            let next = retry_after.map(|it| now.after(it)).or(until);
-            self.left.note(&record.id, Failed { since: now, next, n_receives: *n_receives, error: error.to_owned() });
+            let next = wait_of(leaving.asked, record).or(retry_after).map(|it| now.after(it)).or(until);
+            self.left.note(&record.id, Failed { since: now, next, n_receives: *n_receives, error: leaving.error.to_owned() });
         }
     }
 }

@@ -2,6 +2,15 @@
 
 use super::*;
 
+/// What is known of messages that failed and are left to their queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaving<'a> {
+    /// What was said of them, for people.
+    pub(crate) error: &'a str,
+    /// What the function asked for some of them.
+    pub(crate) asked: &'a ItemActions,
+}
+
 impl Receipts {
     /// Settles messages, those whose receipt is still ours.
     pub(crate) fn settle_all(&mut self, records: &[Record], how: Settle) {
@@ -23,13 +32,16 @@ impl Receipts {
         }
     }
 
-    /// Messages that failed and that their queue brings again.
-    pub(crate) fn leave(&mut self, left: &[Record], error: &str, cx: &mut Context) {
-        self.note_left(left, error, cx);
+    /// Messages that failed and that their queue brings again: when the function asked for it, else in the queue's own time.
+    pub(crate) fn leave(&mut self, left: &[Record], leaving: Leaving<'_>, cx: &mut Context) {
+        self.note_left(left, leaving, cx);
         if let (Some(scale), Some(queue)) = (&mut self.scale, &cx.plan.queue) {
             scale.failed(queue, cx.now.tick);
         }
-        self.settle_all(left, Settle::Leave);
+        for record in left {
+            let how = wait_of(leaving.asked, record).map_or(Settle::Leave, Settle::ShowAfter);
+            self.settle_all(std::slice::from_ref(record), how);
+        }
         cx.give_room(left);
     }
 
@@ -67,7 +79,7 @@ impl Receipts {
                     self.forget(&settlement.receipt);
                     match settlement.how {
                         Settle::Delete => cx.counts.deleted += 1,
-                        Settle::Leave | Settle::Release | Settle::Nack => cx.counts.handed_back += 1,
+                        Settle::Leave | Settle::ShowAfter(_) | Settle::Release | Settle::Nack => cx.counts.handed_back += 1,
                     }
                 }
                 Settled::Lost => {

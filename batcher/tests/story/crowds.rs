@@ -100,7 +100,7 @@ fn read(track: TrackIdx, from: u64, n: u64) -> Read {
         place: Place::Track(track, Position::number(i)),
         key: OrderKey::Key(Bytes::new()),
         arrival: UnixMillis(0),
-        bytes: Bytes::from(vec![b'x'; 1_000]),
+        bytes: vec![b'x'; 1_000].into(),
         section: Section::default(),
     };
     Read { records: (from..from + n).map(record).collect(), passed: Some(Position::number(from + n)), ..Read::default() }

@@ -17,7 +17,7 @@ fn record(n: u64) -> Record {
         place: Place::Track(TrackIdx(0), Position::number(n)),
         key: OrderKey::Free,
         arrival: UnixMillis(0),
-        bytes: bytes::Bytes::from_static(b"x"),
+        bytes: bytes::Bytes::from_static(b"x").into(),
         section: Section::default(),
     }
 }

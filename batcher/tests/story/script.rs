@@ -23,6 +23,7 @@ pub(crate) fn plan() -> Plan {
             record_age_max: None,
             bisect: false,
             partial_responses: true,
+            item_actions: false,
             redelivery: Redelivery::ByUs,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,
@@ -128,7 +129,7 @@ impl Stage {
                 .outcome(Outcome::Failed { how: Failure::FunctionError, reply: Reply { error: Some("boom".into()), ..Reply::default() } }),
             "partly" => {
                 let failed = rest.split(' ').map(|it| RecordId::new(it.as_bytes())).collect();
-                self.outcome(Outcome::PartlyFailed { failed, reply: Reply::default() });
+                self.outcome(Outcome::PartlyFailed { failed, asked: ItemActions::new(), reply: Reply::default() });
             }
             "throttle" => self.outcome(Outcome::NotReached { why: NotReached::Throttled, retry_after: None, error: "429".into() }),
             "large" => self.outcome(Outcome::TooLarge),
@@ -255,7 +256,7 @@ impl Stage {
             place,
             key,
             arrival: UnixMillis(self.now.unix.0 + age * 1_000),
-            bytes: Bytes::from(vec![b'x'; size]),
+            bytes: vec![b'x'; size].into(),
             section: Section::default(),
         }
     }

@@ -97,7 +97,7 @@ impl Crowd {
             place: Place::Track(TrackIdx(track), Position::number(n)),
             key: OrderKey::Key(Bytes::new()),
             arrival: self.now.unix,
-            bytes: Bytes::from(vec![b'x'; n_bytes]),
+            bytes: vec![b'x'; n_bytes].into(),
             section: Section::default(),
         };
         let read = Read { records: (0..n_records).map(record).collect(), passed: Some(Position::number(n_records)), ..Read::default() };

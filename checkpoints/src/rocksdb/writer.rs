@@ -24,7 +24,7 @@ const GROUP_MAX: usize = 256;
 /// A store that is damaged comes back only when somebody mends it, and looking costs a walk over all rows.
 const DAMAGED_PROBES: u32 = 30;
 /// The least time between two writes that are not synced: what comes meanwhile is one write and wakes the thread once.
-const WRITE_PAUSE: Duration = Duration::from_millis(1);
+const WRITE_PAUSE: Duration = Duration::from_millis(5);
 /// After how many bytes written the folder is measured again.
 const MEASURE_BYTES: u64 = 256 << 10;
 

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::http::HttpClient;
 use crate::pieces::Pieces;
+use crate::stream::Outgoing;
 
 /// Our client, for the SDK.
 pub fn sdk_client(http: HttpClient) -> SharedHttpClient {
@@ -56,12 +57,18 @@ impl Connector {
         let (head, body) = request.into_parts();
         // All that the SDK sends for us is in memory already.
         let body: Bytes = body.collect().await.map_err(ConnectorError::user)?.to_bytes();
-        let sending = self.http.send(http::Request::from_parts(head, Pieces::new(vec![body])));
-        let answer = match self.time {
+        let request = http::Request::from_parts(head, Outgoing::Pieces(Pieces::new(vec![body])));
+        let sending = self.http.pool.send(request);
+        let answered = match self.time {
             Some(time) => timeout(time, sending).await.map_err(|_| ConnectorError::timeout(NoAnswer(time).into()))?,
             None => sending.await,
         };
-        let answer = answer.map_err(|error| ConnectorError::io(error.into()))?;
-        HttpResponse::try_from(answer.map(SdkBody::from_body_1_x)).map_err(|error| ConnectorError::other(error.into(), None))
+        let (mut connection, answer) = answered.map_err(|error| ConnectorError::io(error.into()))?;
+        // The SDK reads all of it before it looks at any of it, and it comes while the connection is driven.
+        let (head, body) = answer.into_parts();
+        let body = connection.drive(body.collect()).await.map_err(|error| ConnectorError::io(error.into()))?.to_bytes();
+        self.http.pool.keep(connection);
+        let answer = http::Response::from_parts(head, SdkBody::from(body));
+        HttpResponse::try_from(answer).map_err(|error| ConnectorError::other(error.into(), None))
     }
 }

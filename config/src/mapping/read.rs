@@ -231,6 +231,12 @@ fn read_retry(reader: &mut Reader<'_, '_>) -> Option<RetryPlan> {
         let fix = "add `function_response_types: [ReportBatchItemFailures]`, or remove this setting";
         conflict(reader, &settings::FIFO_STOP, message.to_owned(), fix.to_owned());
     }
+    let item_actions = reader.switch(&settings::ITEM_ACTIONS);
+    if item_actions && !partial_responses {
+        let message = "without partial responses the function names no record that it could ask something for";
+        let fix = "add `function_response_types: [ReportBatchItemFailures]`, or remove this setting";
+        conflict(reader, &settings::ITEM_ACTIONS, message.to_owned(), fix.to_owned());
+    }
     // Who wrote when to give up wants us to count; else the queue counts, as on AWS.
     let counts_itself = reader.fields.has(settings::RETRY_ATTEMPTS.key()) || reader.fields.has(settings::RECORD_AGE.key());
     let is_queue = reader.profile.is_some_and(|it| it.shape != SourceShape::Tracks);
@@ -239,6 +245,7 @@ fn read_retry(reader: &mut Reader<'_, '_>) -> Option<RetryPlan> {
         record_age_max: u64::try_from(age).ok().map(Duration::from_secs),
         bisect,
         partial_responses,
+        item_actions,
         redelivery: if is_queue && !counts_itself { Redelivery::BySource } else { Redelivery::ByUs },
         drop_after_destination_failures: drop_after,
         stop_group_at_first_failure: stop_group,

@@ -20,7 +20,7 @@ pub(crate) static COMMIT_INTERVAL: SettingSpec = SettingSpec::new(
     "commit_interval",
     Shape::Seconds { min_ms: 0, max_ms: 5_000 },
     D::Millis(50),
-    "Seconds between two syncs of the checkpoints, all mappings together. A process that is killed repeats what it finished within its last millisecond or two; after a power cut what was finished since the last sync is repeated, too. Retries, failure records and the end of a track wait for the sync, nothing else does. 0 syncs every checkpoint before the next one of its track: a flushed disk write for each few batches.",
+    "Seconds between two syncs of the checkpoints, all mappings together. A process that is killed repeats what it finished within its last five milliseconds or so; after a power cut what was finished since the last sync is repeated, too. Retries, failure records and the end of a track wait for the sync, nothing else does. 0 syncs every checkpoint before the next one of its track: a flushed disk write for each few batches.",
 );
 pub(crate) static SHUTDOWN_GRACE: SettingSpec = SettingSpec::new(
     "shutdown_grace",

@@ -305,6 +305,13 @@ pub(crate) static FIFO_STOP: SettingSpec = SettingSpec::new(
     "For queues with ordered groups and `ReportBatchItemFailures`: later messages of a group count as failed when an earlier one failed, so that order holds even when the function forgets to report them. Ours.",
 );
 
+pub(crate) static ITEM_ACTIONS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].batch_item_actions",
+    Shape::Switch,
+    D::Switch(false),
+    "With `ReportBatchItemFailures`: whether an entry of `batchItemFailures` may say what becomes of its record: `\"retryAfterSeconds\": n` (0 to 900) lets it wait so long before its next try, `\"action\": \"reject\"` gives it up at once. Without this setting such members are ignored, as on AWS. Ours.",
+)
+.needs(Setting::ResponseTypes);
 pub(crate) static RATE_LIMIT: SettingSpec = SettingSpec::new(
     "event_source_mappings[].rate_limit",
     Shape::Group,
@@ -378,6 +385,7 @@ pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
     &MAXIMUM_POLLERS,
     &DROP_AFTER,
     &FIFO_STOP,
+    &ITEM_ACTIONS,
     &RATE_LIMIT,
     &RATE_RECORDS,
     &RATE_INVOCATIONS,

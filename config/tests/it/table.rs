@@ -21,6 +21,9 @@ fn config_with(path: &str, value: &str) -> String {
         mapping(&mut root, "fifo");
         root["event_source_mappings"][0]["function_response_types"] = serde_json::json!(["ReportBatchItemFailures"]);
     }
+    if path.contains("batch_item_actions") {
+        root["event_source_mappings"][0]["function_response_types"] = serde_json::json!(["ReportBatchItemFailures"]);
+    }
     if path.contains("drop_after") {
         root["event_source_mappings"][0]["destination_config"] = serde_json::json!({ "on_failure": { "file": { "path": "x" } } });
     }
@@ -249,6 +252,7 @@ fn explain_says_where_every_value_comes_from() {
         filter_criteria.filter[0].pattern = {}  # f.yaml:9:41
         filter_criteria.complex_wildcards = refuse  # default
         drop_after_destination_failures = -  # never: a track waits for its destination
+        batch_item_actions = false  # default
         rate_limit = -  # as fast as there are slots
     "#]]
     .assert_eq(&show(&STREAM_PROFILE));

@@ -101,7 +101,7 @@ pub(super) async fn resolve(entry: &Entry, target: &Target) -> Result<Vec<Put>, 
     let refuse = |error| no_place(error, StatusCode::UNPROCESSABLE_ENTITY, "FB-0526");
     match target {
         Target::Start(start) => {
-            let origins = source.places(&known(&places), *start).await.map_err(refuse)?;
+            let origins = source.explorer().places(&known(&places), *start).await.map_err(refuse)?;
             Ok(origins.into_iter().map(|(track, origin)| Put { label: label(&track), track, bound: Watermark::Origin(origin) }).collect())
         }
         Target::Places(wanted) => {
@@ -110,7 +110,7 @@ pub(super) async fn resolve(entry: &Entry, target: &Target) -> Result<Vec<Put>, 
                 let Some(place) = places.iter().find(|it| it.label == *name || it.track.0 == *name) else {
                     return Err(refused(StatusCode::NOT_FOUND, &format!("there is no track {name:?} of this mapping")));
                 };
-                let bound = source.bound(&place.track, position).await.map_err(refuse)?;
+                let bound = source.explorer().bound(&place.track, position).await.map_err(refuse)?;
                 puts.push(Put { track: place.track.clone(), label: place.label.clone(), bound });
             }
             Ok(puts)

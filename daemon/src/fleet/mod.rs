@@ -47,8 +47,9 @@ use crate::registry::Registry;
 
 /// Finished records that may lie ahead of a track's watermark before its reading stops.
 const AHEAD_MAX: u32 = 100_000;
-/// Records that may wait on a track however small the batches: a read costs as much as fifty records do.
-const WAITING_MIN: u32 = 100;
+/// Records that may wait on a track however small the batches: a read, with its way to the threads that look at files and back, costs as much as
+/// fifty records do. How much may be held in all is the budget's to say.
+const WAITING_MIN: u32 = 400;
 
 /// What one mapping is told.
 enum Told {

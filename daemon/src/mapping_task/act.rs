@@ -26,7 +26,7 @@ impl Life<'_> {
                     self.reads.extend(order.track.map(|track| (order.id, track)));
                     self.subscriber.read(order);
                 }
-                Action::Want(n) => self.seat.want(n),
+                Action::Want(n) => self.want(n),
                 Action::Invoke(slot, attempt) => self.invoke(slot, attempt),
                 Action::Return(slot) => {
                     if let Some(slot) = self.slots.remove(&slot) {
@@ -54,6 +54,17 @@ impl Life<'_> {
             info!(mapping = self.entry.name(), source = self.entry.source_kind(), track = self.tracks.label(idx), at, "track started");
             self.subscriber.open(idx, name, from.watermark.clone());
             self.machine.handle_assigned(idx, from, self.wiring.clock.now());
+        }
+    }
+
+    /// Slots that are free are taken at once, without a turn of the loop for each.
+    fn want(&mut self, n: u32) {
+        self.seat.want(n);
+        // Other limits are heard of before what a batch's end sets going.
+        if n > 0 && !self.plans.has_changed().unwrap_or(false) {
+            while let Some(slot) = self.seat.free() {
+                self.hear_slot(slot);
+            }
         }
     }
 
@@ -90,7 +101,12 @@ impl Life<'_> {
         let source = Arc::clone(self.feed.source());
         let ended = self.tracks.ended_names();
         self.jobs.start(About::Forget, async move {
-            let gone = match source.tracks(&Known::default()).await {
+            let known = Known::default();
+            let listing = match source.tracks() {
+                Some(tracks) => tracks.list(&known).await,
+                None => Ok(Listing::default()),
+            };
+            let gone = match listing {
                 // What cannot be seen may still be there.
                 Ok(Listing { tracks, trouble: None }) => tracks::unlisted(ended, &tracks),
                 Ok(Listing { trouble: Some(_), .. }) | Err(_) => Vec::new(),
@@ -115,10 +131,10 @@ impl Life<'_> {
 
 /// Invokes once and gives the slot back with what that told about the function.
 async fn invoke(wiring: Arc<Wiring>, source: Arc<dyn Source>, slot: Slot, attempt: Attempt) -> Done {
-    let event = Event { pieces: source.wrap(attempt.slice.records()) };
+    let event = Event { pieces: source.format().wrap(attempt.slice.records()) };
     let began = Instant::now();
     let answer = wiring.executor.invoke(event).await;
-    let outcome = outcome_of(answer, attempt.partial_responses, &attempt.slice, &|reported| source.identify(reported));
+    let outcome = outcome_of(answer, attempt.response_types(), &attempt.slice, &|reported| source.format().identify(reported));
     slot.settle(&outcome);
     Done::Invoked { id: attempt.id, outcome, took: Some(began.elapsed()) }
 }

@@ -83,6 +83,7 @@ impl Life<'_> {
 
     fn answer_commit(&mut self, id: CommitId, track: TrackIdx, answer: Committed, error: Option<&Fault>) {
         let now = self.wiring.clock.now();
+        let was_failing = self.store_failing;
         match answer {
             Committed::Written => {}
             Committed::Durable => {
@@ -91,6 +92,10 @@ impl Life<'_> {
             }
             Committed::Full | Committed::Failed => self.store_failing = true,
             Committed::Fenced => self.is_fenced = true,
+        }
+        if self.store_failing != was_failing {
+            // Whether the process is healthy hangs on it.
+            self.publish_at = now.tick;
         }
         self.tell_commit(track, answer, error);
         self.machine.handle_committed(id, answer, now);

@@ -28,12 +28,14 @@ pub use wiring::Wiring;
 
 use crate::budget::Allowance;
 use crate::logs::Repeats;
-use crate::registry::{Command, Entry, Lifecycle};
+use crate::registry::{Calm, Command, Entry, Lifecycle};
 use alarm::Alarm;
 use commits::Unsynced;
 use jobs::Done;
 use tracks::Tracks;
 
+/// How often counts and gauges are published while they change: a scrape in seconds needs no more.
+const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// How often ended tracks are compared with what the source lists, at most.
 const FORGET_EVERY_MIN: Duration = Duration::from_secs(60);
 
@@ -58,7 +60,7 @@ pub(crate) async fn live(
     entry.set_lifecycle(Lifecycle::Enabled);
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let allowance = wiring.budget.allowance();
-    let envelope_bytes = started.feed.source().envelope_bytes();
+    let envelope_bytes = started.feed.source().format().envelope_bytes();
     let queue = started.feed.source().queue().map(|queue| queue.facts());
     let mut plans = wiring.plan.subscribe();
     let own = plans.borrow_and_update().clone();
@@ -88,6 +90,9 @@ pub(crate) async fn live(
         synced: wiring.store.synced(),
         closing: None,
         forget_at: None,
+        publish_at: Tick::default(),
+        is_unpublished: true,
+        calm: None,
         alarm: Alarm::new(wiring.clock),
         iterator_age_ms: 0,
         committed_at: None,
@@ -141,6 +146,12 @@ struct Life<'a> {
     closing: Option<Close>,
     /// When ended tracks are next compared with what the source lists; `None` while that runs and while none has ended.
     forget_at: Option<Tick>,
+    /// Not before this are counts and gauges published again.
+    publish_at: Tick,
+    /// Something has happened since they were.
+    is_unpublished: bool,
+    /// What was said last of how far this life is from its end.
+    calm: Option<Calm>,
     alarm: Alarm,
     iterator_age_ms: u64,
     committed_at: Option<UnixMillis>,
@@ -182,6 +193,7 @@ enum News {
 enum Due {
     Machine,
     Forget,
+    Publish,
 }
 
 impl Life<'_> {
@@ -191,24 +203,27 @@ impl Life<'_> {
         loop {
             self.act();
             self.fit_allowance();
-            self.measure();
+            self.tell_calm();
             if self.is_over() {
                 if !self.is_quiet() {
                     self.tell_left();
                 }
                 return Ok(());
             }
-            let news = self.next().await;
+            let now = self.wiring.clock.now().tick;
+            self.publish_if_due(now);
+            let news = self.next(now).await;
+            self.is_unpublished = true;
             self.hear(news)?;
         }
     }
 
     /// Waits for one piece of news. Every arm can be dropped without losing anything: channels and the set of jobs keep what was not
     /// fetched, a slot not fetched stays with the gate, the alarm stays set.
-    async fn next(&mut self) -> News {
+    async fn next(&mut self, now: Tick) -> News {
         let due = self.next_due();
         // What is due goes first, so that a flood of other news cannot hold a deadline up.
-        if let Some((_, due)) = due.filter(|(tick, _)| *tick <= self.wiring.clock.now().tick) {
+        if let Some((_, due)) = due.filter(|(tick, _)| *tick <= now) {
             return News::Due(due);
         }
         self.alarm.set(due.map(|(tick, _)| tick));
@@ -230,13 +245,14 @@ impl Life<'_> {
     fn next_due(&self) -> Option<(Tick, Due)> {
         let machine = self.machine.poll_timeout().map(|(tick, _why)| (tick, Due::Machine));
         let forget = self.forget_at.filter(|_| self.closing.is_none()).map(|tick| (tick, Due::Forget));
-        machine.into_iter().chain(forget).min()
+        let publish = self.is_unpublished.then_some((self.publish_at, Due::Publish));
+        machine.into_iter().chain(forget).chain(publish).min()
     }
 
     /// Looks at ended tracks again later, while there are any.
     fn plan_forgetting(&mut self) {
-        let every = self.feed.source().rediscover_every().max(FORGET_EVERY_MIN);
-        self.forget_at = self.tracks.has_ended().then(|| self.wiring.clock.now().tick.after(every));
+        let every = self.feed.source().tracks().map(|tracks| tracks.rediscover_every().max(FORGET_EVERY_MIN));
+        self.forget_at = every.filter(|_| self.tracks.has_ended()).map(|every| self.wiring.clock.now().tick.after(every));
     }
 
     /// Goes on with other limits: new batches take them, batches in retry keep theirs.
@@ -278,5 +294,12 @@ impl Life<'_> {
             self.subscriber.forget(idx);
         }
         self.subscriber.rest();
+    }
+}
+
+/// However a life ends, what it did is counted.
+impl Drop for Life<'_> {
+    fn drop(&mut self) {
+        self.publish();
     }
 }

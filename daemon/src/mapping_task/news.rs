@@ -2,6 +2,7 @@
 
 use forebay_batcher::{Close, Delivery, Fault, Lost, Outcome, SourceNotice, TrackState};
 use forebay_config::Code;
+use forebay_invoker::Slot;
 use forebay_pollers::{FeedEvent, TrackName};
 
 use super::jobs::Done;
@@ -25,19 +26,23 @@ impl Life<'_> {
             // Nobody can close the mapping any more: it ends as it would on a close.
             News::Command(None) => self.close(Close::Finish),
             News::Done(done) => self.hear_done(done),
-            News::Slot(slot) => {
-                let id = slot.id;
-                self.slots.insert(id, slot);
-                self.machine.handle_slot(id, now);
-            }
+            News::Slot(slot) => self.hear_slot(slot),
             News::Feed(Some(event)) => self.hear_feed(event),
             News::Feed(None) => return Err(LifeError::FeedEnded),
             News::Synced => self.hear_synced(),
             News::Due(Due::Machine) => self.machine.handle_timeout(now),
             News::Due(Due::Forget) => self.forget(),
+            // Before it waits again.
+            News::Due(Due::Publish) => {}
             News::Replanned => self.replan(),
         }
         Ok(())
+    }
+
+    pub(super) fn hear_slot(&mut self, slot: Slot) {
+        let id = slot.id;
+        self.slots.insert(id, slot);
+        self.machine.handle_slot(id, self.wiring.clock.now());
     }
 
     fn hear_done(&mut self, done: Done) {
@@ -89,8 +94,9 @@ impl Life<'_> {
         match event {
             FeedEvent::Discovered(found) => {
                 self.tell_discovered(&found);
-                let first = self.feed.source().first();
-                self.tracks.discovered(found, &first);
+                if let Some(tracks) = self.feed.source().tracks() {
+                    self.tracks.discovered(found, &tracks.first());
+                }
             }
             FeedEvent::Read(id, read) => {
                 let track = self.reads.remove(&id);

@@ -75,7 +75,7 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
     };
     let mut tracks = Tracks::new(kept);
     // What the store keeps of a track is its name; what people call it and which tracks go before it, the source knows.
-    tracks.describe(feed.source().describe(&tracks.known()).await?);
+    tracks.describe(feed.source().explorer().describe(&tracks.known()).await?);
     let subscription = Subscription {
         voter: wiring.id.0.as_str().into(),
         known: tracks.known(),
@@ -90,7 +90,7 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
 
 async fn create(wiring: &Wiring, lease: &Lease, feed: &Feed) -> Result<BTreeMap<TrackName, Kept>, LifeError> {
     let origins = match wiring.start {
-        Some(start) => feed.source().origins(start).await?,
+        Some(start) => feed.source().explorer().origins(start).await?,
         None => Vec::new(),
     };
     let checkpoints: BTreeMap<_, _> = origins.into_iter().map(|(name, origin)| (name, Checkpoint::at_origin(origin))).collect();
@@ -104,7 +104,10 @@ async fn create(wiring: &Wiring, lease: &Lease, feed: &Feed) -> Result<BTreeMap<
 fn resume(wiring: &Wiring, source: &dyn Source, row: KeptTrack) -> (TrackName, Kept) {
     let track = TrackName(row.track.0);
     let kept = match row.checkpoint.as_deref().map(Checkpoint::decode) {
-        Some(Ok(checkpoint)) => Kept::Checkpoint(Box::new(as_written_today(checkpoint, |end| source.end_of_stretch(end)))),
+        Some(Ok(checkpoint)) => Kept::Checkpoint(Box::new(as_written_today(checkpoint, |end| match source.tracks() {
+            Some(tracks) => tracks.end_of_stretch(end),
+            None => end,
+        }))),
         Some(Err(error)) => Kept::Lost(format!("its checkpoint cannot be read: {}", crate::sentence::chain(&error))),
         None => Kept::Lost("its checkpoint is missing".into()),
     };

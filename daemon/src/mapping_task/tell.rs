@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use forebay_batcher::{
-    Attempt, AttemptId, Committed, Delivery, Discard, Fault, Gap, NoticeId, Now, Outcome, Position, SourceNotice, TrackIdx, TrackState,
-    Watermark,
+    Attempt, AttemptId, Committed, Delivery, Discard, Fault, Gap, NoticeId, Now, Origin, Outcome, Position, ShortBytes, SourceNotice, Tick,
+    TrackIdx, TrackState, Watermark,
 };
 use forebay_pollers::TrackInfo;
 use tracing::{debug, error, info, warn};
 
 use super::news::source_trouble;
 use super::tracks::Phase;
-use super::{Life, Work};
+use super::{Life, PUBLISH_EVERY, Work};
 use crate::last_error::{ErrorOf, LastError};
 use crate::metrics::Gauges;
 use crate::positions::KeptPlace;
@@ -85,7 +85,7 @@ impl Life<'_> {
             Outcome::Succeeded(reply) => {
                 debug!(mapping, source, track, batch_id, request_id = reply.request_id, n_records, took_ms, "batch succeeded")
             }
-            Outcome::PartlyFailed { failed, reply } => {
+            Outcome::PartlyFailed { failed, reply, .. } => {
                 let n_failed = failed.len();
                 warn!(
                     mapping,
@@ -276,8 +276,17 @@ impl Life<'_> {
         info!(mapping = self.entry.name(), source = self.entry.source_kind(), n_held_back, "the source's tracks can be listed again");
     }
 
+    /// Publishes what has changed, if it is time to: the first change at once, those that follow it together.
+    pub(super) fn publish_if_due(&mut self, now: Tick) {
+        if self.is_unpublished && now >= self.publish_at {
+            self.publish();
+            self.is_unpublished = false;
+            self.publish_at = now.after(PUBLISH_EVERY);
+        }
+    }
+
     /// Publishes the counts and the values of this moment.
-    pub(super) fn measure(&self) {
+    pub(super) fn publish(&self) {
         let gauges = Gauges {
             n_in_flight: self.jobs.n_invocations(),
             held_bytes: self.machine.held_bytes(),
@@ -287,11 +296,18 @@ impl Life<'_> {
             store_failing: self.store_failing,
         };
         self.entry.metrics().set(self.machine.counts(), gauges);
-        self.entry.set_calm(match (self.closing, self.jobs.n_invocations()) {
+    }
+
+    /// Says how far this life is from its end, where that has changed: whoever ends it waits for that.
+    pub(super) fn tell_calm(&mut self) {
+        let calm = match (self.closing, self.jobs.n_invocations()) {
             (None, _) => Calm::Busy,
             (Some(_), 0) => Calm::Still,
             (Some(_), _) => Calm::Closing,
-        });
+        };
+        if self.calm.replace(calm) != Some(calm) {
+            self.entry.set_calm(calm);
+        }
     }
 
     /// The state of every track.
@@ -301,7 +317,9 @@ impl Life<'_> {
         if self.plan.queue.is_some() {
             // A machine with a queue answers for it under any number.
             let state = self.machine.state(TrackIdx(0));
-            let status = TrackStatus::new("queue", "queue", &state, &Watermark::Origin(self.feed.source().first()), &gate, now);
+            // It keeps no position.
+            let nowhere = Watermark::Origin(Origin(ShortBytes::new(b"")));
+            let status = TrackStatus::new("queue", "queue", &state, &nowhere, &gate, now);
             return vec![status.with_receives(self.machine.receives())];
         }
         let status = |(idx, row): (TrackIdx, &super::tracks::Row)| {

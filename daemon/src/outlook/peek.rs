@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use forebay_batcher::Watermark;
 use forebay_config::StartingPosition;
-use forebay_pollers::{PlaceError, RawRecord, Renderer, Room, Source, SourceError, TrackName, lets_through};
+use forebay_pollers::{PlaceError, RawRecord, Renderer, Room, Source, SourceError, TrackName, Tracks, lets_through};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -91,15 +91,13 @@ impl Outlook {
     /// See [`PeekError`].
     pub async fn peek(&self, places: &[KeptPlace], glimpse: &Glimpse) -> Result<Vec<Peeked>, PeekError> {
         let source = self.source().await?;
-        if source.queue().is_some() {
-            return Err(PeekError::Queue);
-        }
-        let begins = begins(&*source, places, glimpse).await?;
-        let renderer = source.renderer_for(self.has_window);
+        let tracks = source.tracks().ok_or(PeekError::Queue)?;
+        let begins = begins(&*source, tracks, places, glimpse).await?;
+        let renderer = source.format().renderer(self.has_window);
         let n_max = glimpse.n.min(RECORDS_MAX);
         let (mut seen, mut n_bytes) = (Vec::new(), 0);
         for begin in begins {
-            let mut reader = source.open(&begin.track, &begin.bound).await?;
+            let mut reader = tracks.open(&begin.track, &begin.bound).await?;
             let mut n_empty = 0;
             while seen.len() < n_max && n_bytes < BYTES_MAX && n_empty < EMPTY_READS_MAX {
                 let records_max = u32::try_from(n_max - seen.len()).unwrap_or(u32::MAX);
@@ -140,10 +138,10 @@ impl Outlook {
 }
 
 /// Where the look begins in each track, those included that the mapping was not told of yet.
-async fn begins(source: &dyn Source, places: &[KeptPlace], glimpse: &Glimpse) -> Result<Vec<Begin>, PeekError> {
+async fn begins(source: &dyn Source, tracks: &dyn Tracks, places: &[KeptPlace], glimpse: &Glimpse) -> Result<Vec<Begin>, PeekError> {
     let known = known(places);
-    let listed = source.tracks(&known).await?.tracks;
-    let new = listed.into_iter().map(|it| Begin { track: it.name, label: it.label, bound: Watermark::Origin(source.first()) });
+    let listed = tracks.list(&known).await?.tracks;
+    let new = listed.into_iter().map(|it| Begin { track: it.name, label: it.label, bound: Watermark::Origin(tracks.first()) });
     let kept = places.iter().filter_map(|it| {
         let bound = it.stand()?.bound;
         Some(Begin { track: it.track.clone(), label: it.label.clone(), bound })
@@ -156,11 +154,11 @@ async fn begins(source: &dyn Source, places: &[KeptPlace], glimpse: &Glimpse) ->
     match &glimpse.from {
         PeekFrom::Here => {}
         PeekFrom::Start(start) => {
-            let mut starts: std::collections::BTreeMap<_, _> = source.places(&known, *start).await?.into_iter().collect();
+            let mut starts: std::collections::BTreeMap<_, _> = source.explorer().places(&known, *start).await?.into_iter().collect();
             begins.retain_mut(|it| starts.remove(&it.track).map(|origin| it.bound = Watermark::Origin(origin)).is_some());
         }
         PeekFrom::Place(told) => match &mut begins[..] {
-            [one] => one.bound = source.bound(&one.track, told).await?,
+            [one] => one.bound = source.explorer().bound(&one.track, told).await?,
             _ => return Err(PeekError::WhichTrack),
         },
     }

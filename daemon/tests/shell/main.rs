@@ -4,8 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may: its panic is the finding")]
 
 mod admin;
+#[path = "fakes/crowd.rs"]
+mod crowd;
+mod crowds;
 #[path = "fakes/function.rs"]
 mod function;
+mod items;
 mod laws;
 mod limits;
 mod log;

@@ -17,7 +17,7 @@ use forebay_daemon::registry::{Entry, Registry};
 use forebay_daemon::status::TrackStatus;
 use forebay_daemon::supervisor::supervise;
 use forebay_invoker::{Executor, Gate};
-use forebay_pollers::RecordFilter;
+use forebay_pollers::{RecordFilter, SourceSettings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -91,9 +91,15 @@ impl World {
 
     /// Starts a mapping. Its function, of the mapping's own name, has two slots.
     pub(crate) fn run(&self, order: Order) -> Running {
+        let (source, function) = (Arc::new(order.source.clone()), Arc::clone(&order.function));
+        self.run_with(order, source, function)
+    }
+
+    /// The same over another source, with another function.
+    pub(crate) fn run_with(&self, order: Order, source: Arc<dyn SourceSettings>, executor: Arc<dyn Executor>) -> Running {
         let (entry, commands) = Entry::new(order.name, "fake", "fake".into(), order.name.into());
         entry.set_outlook(Arc::new(Outlook {
-            source: Arc::new(order.source.clone()),
+            source: Arc::clone(&source),
             feeds: Arc::clone(&self.feeds),
             filter: order.filter.clone(),
             has_window: !order.plan.batch.window.is_zero(),
@@ -104,7 +110,7 @@ impl World {
         let function = FunctionName::parse(order.name).unwrap();
         self.gate.limit(&function, 2);
         let seat = self.gate.join(&function, None);
-        let arn = order.function.function_arn().to_owned();
+        let arn = executor.function_arn().to_owned();
         let wiring = Arc::new(Wiring {
             id: MappingId(order.name.into()),
             function_timeout: Some(Duration::from_secs(3)),
@@ -112,10 +118,10 @@ impl World {
             budget: Arc::clone(&self.budget),
             start: Some(order.start),
             pollers: None,
-            source: Arc::new(order.source),
+            source,
             feeds: Arc::clone(&self.feeds),
             filter: order.filter,
-            executor: order.function,
+            executor,
             outbox: order.destination.map(|it| Outbox::new(it, arn, false)),
             store: Arc::clone(&self.store) as _,
             clock: self.clock,
@@ -173,6 +179,7 @@ fn plan() -> Plan {
             record_age_max: None,
             bisect: true,
             partial_responses: true,
+            item_actions: false,
             redelivery: Redelivery::ByUs,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,

@@ -176,7 +176,7 @@ async fn the_event_of_messages_has_exactly_the_promised_bytes(mut subject: Box<d
     let source = subject.source();
     let messages = receive(&*queue(subject.as_ref()), 10).await;
     for has_window in [false, true] {
-        let renderer = source.renderer_for(has_window);
+        let renderer = source.format().renderer(has_window);
         let render = |Message { record, receipt, .. }: &Message| {
             let mut bytes = b"before".to_vec();
             renderer.render(record, &mut bytes);
@@ -186,20 +186,20 @@ async fn the_event_of_messages_has_exactly_the_promised_bytes(mut subject: Box<d
             Record { id, place, key, arrival, bytes: bytes.split_off(6).into(), section: renderer.section(record) }
         };
         let records: Vec<Record> = messages.iter().map(render).collect();
-        let event = source.wrap(&records).concat();
-        let promised = source.envelope_bytes() + records.iter().map(Record::n_bytes).sum::<u64>() + records.len() as u64 - 1;
+        let event = source.format().wrap(&records).concat();
+        let promised = source.format().envelope_bytes() + records.iter().map(Record::n_bytes).sum::<u64>() + records.len() as u64 - 1;
         assert_eq!(event.len() as u64, promised);
         serde_json::from_slice::<serde_json::Value>(&event).expect("an event is valid JSON");
-        let (key, info) = source.batch_info(&records);
+        let (key, info) = source.format().batch_info(&records);
         assert!(key.ends_with("BatchInfo") && info["batchSize"] == records.len(), "{key}: {info}");
         for record in &records {
             let name = serde_json::value::to_raw_value(&String::from_utf8_lossy(record.id.0.as_slice())).expect("a text is JSON");
-            assert_eq!(source.identify(&name).as_ref(), Some(&record.id), "a message answers to its name");
+            assert_eq!(source.format().identify(&name).as_ref(), Some(&record.id), "a message answers to its name");
         }
     }
     for other in ["null", "{}", "[]", "true", "\"\"", "7"] {
         let other = RawValue::from_string(other.to_owned()).expect("it is JSON");
-        assert_eq!(source.identify(&other), None, "{other} names no message");
+        assert_eq!(source.format().identify(&other), None, "{other} names no message");
     }
 }
 

@@ -21,7 +21,7 @@ use super::queue::Called;
 use super::subscription::NewSeat;
 use super::track::{Start, StretchId, Taste, Track};
 use super::{FeedEvent, FeedLimits};
-use crate::source::{BoxFuture, Known, Listing, Queue, RawRead, Reader, Renderer, Room, Source, SourceError, Standing, TrackName};
+use crate::source::{BoxFuture, Known, Listing, Queue, RawRead, Reader, Renderer, Room, Source, SourceError, Standing, TrackName, Tracks};
 
 /// How much longer than its wait an order may be open: the read that was started for it answers first where it can.
 const GRACE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -150,9 +150,9 @@ impl Actor {
 
     fn subscribe(&mut self, who: SubscriberId, seat: NewSeat) {
         let NewSeat { voter, known, filter, has_window, zero, events } = seat;
-        let renderer = self.source.renderer_for(has_window);
+        let renderer = self.source.format().renderer(has_window);
         let (tracks, late) = (BTreeMap::new(), VecDeque::new());
-        let list_at = Some(Instant::now());
+        let list_at = self.source.tracks().map(|_| Instant::now());
         let (receives, is_resting, lists_again) = (BTreeSet::new(), false, false);
         let member =
             Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at, lists_again, receives, is_resting };
@@ -344,8 +344,9 @@ impl Actor {
 
     fn handle_listing(&mut self, who: SubscriberId, listing: Result<Listing, SourceError>) {
         let Some(member) = self.members.get_mut(&who) else { return };
-        let pause = if std::mem::take(&mut member.lists_again) { std::time::Duration::ZERO } else { self.source.rediscover_every() };
-        member.list_at = Some(Instant::now() + pause);
+        let is_due = std::mem::take(&mut member.lists_again);
+        let pause = |tracks: &dyn Tracks| if is_due { std::time::Duration::ZERO } else { tracks.rediscover_every() };
+        member.list_at = self.source.tracks().map(|tracks| Instant::now() + pause(tracks));
         let listing = listing.unwrap_or_else(|error| Listing { tracks: Vec::new(), trouble: Some(error) });
         // A track may have been opened while the listing ran.
         let new: Vec<_> = listing.tracks.into_iter().filter(|it| member.known.0.get(&it.name) != Some(&Standing::Open)).collect();
@@ -421,7 +422,7 @@ fn read_row(source: Arc<dyn Source>, start: Start) -> BoxFuture<'static, Row> {
         let result = async {
             let mut reader = match reader {
                 Some(reader) => reader,
-                None => source.open(&track, &from).await?,
+                None => tracks_of(&*source)?.open(&track, &from).await?,
             };
             let wait = until.saturating_duration_since(Instant::now());
             let read = reader.read(Room { records_max, bytes_max, wait }).await?;
@@ -433,16 +434,26 @@ fn read_row(source: Arc<dyn Source>, start: Start) -> BoxFuture<'static, Row> {
     })
 }
 
+/// The tracks of a source that is read by tracks.
+fn tracks_of(source: &dyn Source) -> Result<&dyn Tracks, SourceError> {
+    let none =
+        || SourceError::Down { what: "the source".to_owned(), code: SourceError::DOWN, cause: "it is a queue and has no tracks".into() };
+    source.tracks().ok_or_else(none)
+}
+
 fn list_row(source: Arc<dyn Source>, who: SubscriberId, known: Known) -> BoxFuture<'static, Row> {
     Box::pin(async move {
-        let listing = caught(source.tracks(&known)).await;
+        let listing = caught(async { tracks_of(&*source)?.list(&known).await }).await;
         Row::Listed(who, listing.unwrap_or_else(|panic| Err(SourceError::died("the list of tracks", panic))))
     })
 }
 
 fn changed_row(source: Arc<dyn Source>) -> BoxFuture<'static, Row> {
     Box::pin(async move {
-        source.changed().await;
+        match source.tracks() {
+            Some(tracks) => tracks.changed().await,
+            None => std::future::pending().await,
+        }
         Row::Changed
     })
 }

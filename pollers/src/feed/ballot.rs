@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use forebay_batcher::{Receipt, RecordId, Settle, Settlement};
 
@@ -50,6 +51,8 @@ struct Round {
     is_missed: bool,
     /// One of them wants it to be shown at once.
     is_released: bool,
+    /// The longest that one of them asked for before it is shown again.
+    show_after: Option<Duration>,
 }
 
 /// What a vote was.
@@ -114,7 +117,14 @@ impl Ballots {
         if let Some(old) = ballot.round.take() {
             self.by_receipt.remove(&old.receipt);
         }
-        let mut round = Round { receipt: receipt.clone(), open: BTreeSet::new(), is_left: false, is_missed: false, is_released: false };
+        let mut round = Round {
+            receipt: receipt.clone(),
+            open: BTreeSet::new(),
+            is_left: false,
+            is_missed: false,
+            is_released: false,
+            show_after: None,
+        };
         for (voter, wish) in wishes {
             match wish {
                 Wish::Wants if !ballot.done.contains(&voter) => _ = round.open.insert(voter),
@@ -137,6 +147,7 @@ impl Ballots {
         match settlement.how {
             Settle::Delete => _ = ballot.done.insert(Arc::clone(voter)),
             Settle::Leave => round.is_left = true,
+            Settle::ShowAfter(wait) => (round.is_left, round.show_after) = (true, round.show_after.max(Some(wait))),
             Settle::Release | Settle::Nack => (round.is_left, round.is_released) = (true, true),
         }
         Vote::Counted(self.conclude(&id))
@@ -177,7 +188,7 @@ impl Ballots {
             (false, false) => Settle::Delete,
             (_, _) if round.is_released => Settle::Release,
             (false, true) if self.shows_missed => Settle::Release,
-            (_, _) => Settle::Leave,
+            (_, _) => round.show_after.map_or(Settle::Leave, Settle::ShowAfter),
         };
         let receipt = round.receipt.clone();
         if how != Settle::Delete {

@@ -34,6 +34,7 @@ fn plan(queue: Option<QueuePlan>) -> Plan {
             record_age_max: None,
             bisect: false,
             partial_responses: true,
+            item_actions: false,
             redelivery: if queue.is_some() { Redelivery::BySource } else { Redelivery::ByUs },
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,

@@ -4,16 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use forebay_batcher::{Origin, Record, RecordId, Watermark};
-use forebay_config::StartingPosition;
-use serde_json::value::RawValue;
+use forebay_batcher::{Origin, Watermark};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::*;
 use crate::file::fake::FakeFiles;
-use crate::source::{BoxFuture, Known, Listing, Reader, Renderer, Source, SourceError, TrackName};
+use crate::source::{BoxFuture, EventFormat, Explorer, Input, Known, Listing, Reader, Source, SourceError, TrackName, Tracks};
 
 /// Files whose listing looks at once and answers when it is let, and that say that they changed when they are told to.
 struct Slow {
@@ -28,10 +25,28 @@ async fn pass(gate: &Semaphore) {
     gate.acquire().await.expect("nobody closes it").forget();
 }
 
+impl Slow {
+    fn tracks(&self) -> &dyn Tracks {
+        self.files.tracks().expect("files are tracks")
+    }
+}
+
 impl Source for Slow {
-    fn tracks<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
+    fn input(&self) -> Input<'_> {
+        Input::Tracks(self)
+    }
+    fn format(&self) -> &dyn EventFormat {
+        self.files.format()
+    }
+    fn explorer(&self) -> &dyn Explorer {
+        self.files.explorer()
+    }
+}
+
+impl Tracks for Slow {
+    fn list<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
         Box::pin(async move {
-            let listing = self.files.tracks(known).await;
+            let listing = self.tracks().list(known).await;
             self.looked.add_permits(1);
             pass(&self.may_answer).await;
             listing
@@ -44,32 +59,11 @@ impl Source for Slow {
         self.waits_for_change.add_permits(1);
         Box::pin(pass(&self.may_change))
     }
-    fn origins(&self, start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
-        self.files.origins(start)
-    }
     fn first(&self) -> Origin {
-        self.files.first()
+        self.tracks().first()
     }
     fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
-        self.files.open(track, from)
-    }
-    fn renderer(&self) -> Arc<dyn Renderer> {
-        self.files.renderer()
-    }
-    fn envelope_bytes(&self) -> u64 {
-        self.files.envelope_bytes()
-    }
-    fn wrap(&self, batch: &[Record]) -> Vec<Bytes> {
-        self.files.wrap(batch)
-    }
-    fn identify(&self, reported: &RawValue) -> Option<RecordId> {
-        self.files.identify(reported)
-    }
-    fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value) {
-        self.files.batch_info(records)
-    }
-    fn original_key(&self, record: &Record) -> Option<Bytes> {
-        self.files.original_key(record)
+        self.tracks().open(track, from)
     }
 }
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use forebay_batcher::{Place, Position, Read, ReadOrder, Record, lanes::lane_of};
+use forebay_batcher::{Place, Position, Read, ReadOrder, Record, Rendered, lanes::lane_of};
 
 use forebay_clients::caught;
 
@@ -87,10 +87,12 @@ impl<'a> Answer<'a> {
             place: place(),
             key: raw.key.clone(),
             arrival: raw.arrival,
-            bytes: Bytes::new(),
+            bytes: Rendered::default(),
             section: self.renderer.section(raw),
         };
         self.drafts.push(Draft { record, lane, chunk: arena.closed.len(), range: start..arena.open.len() });
+        // So that it and its neighbour can go out as one piece.
+        arena.open.push(b',');
         Took::Record
     }
 
@@ -107,10 +109,10 @@ impl<'a> Answer<'a> {
         })
     }
 
-    /// The answer: the records as slices of their lanes' arenas.
+    /// The answer: the records as parts of their lanes' arenas.
     pub(super) fn finish(self, passed: Option<Position>, ended: bool) -> Read {
         let chunks: Vec<Vec<Bytes>> = self.lanes.into_iter().map(Arena::finish).collect();
-        let place = |draft: Draft| Record { bytes: chunks[draft.lane][draft.chunk].slice(draft.range), ..draft.record };
+        let place = |draft: Draft| Record { bytes: Rendered::part(chunks[draft.lane][draft.chunk].clone(), draft.range), ..draft.record };
         let records = self.drafts.into_iter().map(place).collect();
         Read { records, filtered: Vec::new(), n_filtered: self.n_filtered, passed, ended, gap: None }
     }

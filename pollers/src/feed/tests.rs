@@ -69,7 +69,7 @@ async fn read(subscriber: &mut Subscriber, id: u64) -> Result<Read, SourceNotice
 async fn open_only(feed: &Feed, subscriber: &mut Subscriber) -> TrackName {
     let FeedEvent::Discovered(tracks) = next(subscriber).await else { panic!("a track is discovered first") };
     let name = tracks[0].name.clone();
-    subscriber.open(TrackIdx(0), name.clone(), Watermark::Origin(feed.source().first()));
+    subscriber.open(TrackIdx(0), name.clone(), Watermark::Origin(feed.source().tracks().expect("it has tracks").first()));
     name
 }
 
@@ -297,7 +297,7 @@ async fn events_wait_for_room_in_the_channel_and_keep_their_order() {
     let mut subscriber = feed.subscribe(Subscription { events_max: 1, ..subscription(Known::default()) });
     let FeedEvent::Discovered(tracks) = next(&mut subscriber).await else { panic!("tracks are discovered first") };
     for (idx, track) in (0..).zip(tracks) {
-        subscriber.open(TrackIdx(idx), track.name, Watermark::Origin(feed.source().first()));
+        subscriber.open(TrackIdx(idx), track.name, Watermark::Origin(feed.source().tracks().expect("it has tracks").first()));
         subscriber.read(order(idx.into(), idx, 100, LONG));
     }
     let mut answered = Vec::new();
@@ -504,7 +504,7 @@ async fn an_answer_keeps_to_its_bytes_exactly() {
     let two = read(&mut subscriber, 0).await.unwrap();
     let bytes: u64 = two.records.iter().map(forebay_batcher::Record::n_bytes).sum();
     for (id, bytes_max, expected) in [(1, bytes - 1, 1), (2, bytes, 2), (3, bytes + 1, 2)] {
-        subscriber.open(TrackIdx(0), name.clone(), Watermark::Origin(feed.source().first()));
+        subscriber.open(TrackIdx(0), name.clone(), Watermark::Origin(feed.source().tracks().expect("it has tracks").first()));
         subscriber.read(ReadOrder { bytes_max, ..order(id, 0, 100, LONG) });
         assert_eq!(read(&mut subscriber, id).await.unwrap().records.len(), expected, "{bytes_max} bytes");
     }

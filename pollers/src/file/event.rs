@@ -13,7 +13,7 @@ use forebay_batcher::{Record, RecordId, UnixMillis};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::source::{RawRecord, Renderer, TrackName};
+use crate::source::{EventFormat, RawRecord, Renderer, TrackName};
 
 const HEAD: &[u8] = b"{\"Records\":[";
 const TAIL: &[u8] = b"]}";
@@ -56,6 +56,31 @@ impl Renderer for FileRenderer {
 
     fn render_without_data(&self, record: &RawRecord, out: &mut Vec<u8>) {
         render(record, b"", out).expect("a vector takes everything");
+    }
+}
+
+/// The event of a batch of lines.
+pub(super) struct FileFormat;
+
+impl EventFormat for FileFormat {
+    fn renderer(&self, _has_window: bool) -> Arc<dyn Renderer> {
+        Arc::new(FileRenderer)
+    }
+
+    fn envelope_bytes(&self) -> u64 {
+        ENVELOPE_BYTES
+    }
+
+    fn wrap(&self, batch: &[Record]) -> Vec<Bytes> {
+        wrap(batch)
+    }
+
+    fn identify(&self, reported: &RawValue) -> Option<RecordId> {
+        identify(reported)
+    }
+
+    fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value) {
+        ("FileBatchInfo", batch_info(records))
     }
 }
 

@@ -38,12 +38,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use forebay_batcher::{Origin, Position, Record, RecordId, ShortBytes, UnixMillis, Watermark};
+use forebay_batcher::{Origin, Position, ShortBytes, UnixMillis, Watermark};
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
 use forebay_config::settings::SettingSpec;
 use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
-use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use self::attention::Attention;
@@ -60,8 +58,10 @@ use self::settings::FileSettings;
 use self::sightings::{Found, Sightings};
 use self::walk::{Listed, Route, Walk};
 use self::watching::Watching;
-use crate::places::{Backlog, PlaceError, Stand};
-use crate::source::{BoxFuture, Known, Listing, Reader, Renderer, Source, SourceError, SourceKind, SourceSettings, TrackInfo, TrackName};
+use crate::source::{
+    Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, PlaceError, Reader, Source, SourceError, SourceKind, SourceSettings,
+    Stand, TrackInfo, TrackName, Tracks,
+};
 
 /// `source: { file: … }`
 #[derive(Debug)]
@@ -247,14 +247,23 @@ impl FileSource {
 }
 
 impl Source for FileSource {
-    fn tracks<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
-        let known = known.clone();
-        self.run_listed(move |sightings, listed| sightings.tracks(listed, &known, now()))
+    fn input(&self) -> Input<'_> {
+        Input::Tracks(self)
     }
 
-    fn describe<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Vec<TrackInfo>, SourceError>> {
+    fn format(&self) -> &dyn EventFormat {
+        &event::FileFormat
+    }
+
+    fn explorer(&self) -> &dyn Explorer {
+        self
+    }
+}
+
+impl Tracks for FileSource {
+    fn list<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
         let known = known.clone();
-        self.run_listed(move |sightings, listed| sightings.describe(listed, &known))
+        self.run_listed(move |sightings, listed| sightings.tracks(listed, &known, now()))
     }
 
     fn rediscover_every(&self) -> Duration {
@@ -270,31 +279,8 @@ impl Source for FileSource {
         })
     }
 
-    fn origins(&self, start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
-        let origins = self.run_listed(move |sightings, listed| sightings.origins(listed, start, now()));
-        Box::pin(async move { origins.await? })
-    }
-
     fn first(&self) -> Origin {
         Origin(ShortBytes::new(b""))
-    }
-
-    fn places<'a>(&'a self, known: &'a Known, start: StartingPosition) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
-        let known = known.clone();
-        let places = self.run_listed(move |sightings, listed| places::of(sightings, listed, &known, start, now()));
-        Box::pin(async move { places.await? })
-    }
-
-    fn bound<'a>(&'a self, track: &'a TrackName, told: &'a str) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
-        let (track, told) = (track.clone(), told.to_owned());
-        let bound = self.run_listed(move |sightings, listed| places::bound(sightings, listed, &track, &told));
-        Box::pin(async move { bound.await? })
-    }
-
-    fn backlog<'a>(&'a self, stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
-        let stands = stands.to_vec();
-        let n_bytes = self.run_listed(move |sightings, listed| places::n_bytes_behind(sightings, listed, &stands, now()));
-        Box::pin(async move { Ok(Backlog { records: None, bytes: Some(n_bytes.await??) }) })
     }
 
     fn end_of_stretch(&self, kept: Position) -> Position {
@@ -317,29 +303,35 @@ impl Source for FileSource {
             Ok(reader)
         })
     }
+}
 
-    fn renderer(&self) -> Arc<dyn Renderer> {
-        Arc::new(event::FileRenderer)
+impl Explorer for FileSource {
+    fn describe<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Vec<TrackInfo>, SourceError>> {
+        let known = known.clone();
+        self.run_listed(move |sightings, listed| sightings.describe(listed, &known))
     }
 
-    fn envelope_bytes(&self) -> u64 {
-        event::ENVELOPE_BYTES
+    fn origins(&self, start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
+        let origins = self.run_listed(move |sightings, listed| sightings.origins(listed, start, now()));
+        Box::pin(async move { origins.await? })
     }
 
-    fn wrap(&self, batch: &[Record]) -> Vec<Bytes> {
-        event::wrap(batch)
+    fn places<'a>(&'a self, known: &'a Known, start: StartingPosition) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
+        let known = known.clone();
+        let places = self.run_listed(move |sightings, listed| places::of(sightings, listed, &known, start, now()));
+        Box::pin(async move { places.await? })
     }
 
-    fn identify(&self, reported: &RawValue) -> Option<RecordId> {
-        event::identify(reported)
+    fn bound<'a>(&'a self, track: &'a TrackName, told: &'a str) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
+        let (track, told) = (track.clone(), told.to_owned());
+        let bound = self.run_listed(move |sightings, listed| places::bound(sightings, listed, &track, &told));
+        Box::pin(async move { bound.await? })
     }
 
-    fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value) {
-        ("FileBatchInfo", event::batch_info(records))
-    }
-
-    fn original_key(&self, _record: &Record) -> Option<Bytes> {
-        None
+    fn backlog<'a>(&'a self, stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
+        let stands = stands.to_vec();
+        let n_bytes = self.run_listed(move |sightings, listed| places::n_bytes_behind(sightings, listed, &stands, now()));
+        Box::pin(async move { Ok(Backlog { records: None, bytes: Some(n_bytes.await??) }) })
     }
 }
 

@@ -9,8 +9,8 @@ use super::evidence::{Start, place_in};
 use super::identity::Identity;
 use super::sightings::{Sightings, end_of_lines_before};
 use super::walk::Listed;
-use crate::places::{PlaceError, Stand};
 use crate::source::{Known, SourceError, Standing, TrackName};
+use crate::source::{PlaceError, Stand};
 
 /// Where each file begins, those that were read to their end and are still there included.
 pub(super) fn of(

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::digest;
 use super::message::Details;
-use crate::source::{RawRecord, Renderer};
+use crate::source::{EventFormat, RawRecord, Renderer};
 
 const HEAD: &[u8] = b"{\"Records\":[";
 const TAIL: &[u8] = b"]}";
@@ -45,6 +45,31 @@ impl Renderer for SqsRenderer {
 
     fn render_without_data(&self, record: &RawRecord, out: &mut Vec<u8>) {
         self.write(record, Data::LeftOut, out).expect("a vector takes everything");
+    }
+}
+
+/// The event that Lambda's functions know.
+pub(super) struct SqsFormat;
+
+impl EventFormat for SqsFormat {
+    fn renderer(&self, has_window: bool) -> Arc<dyn Renderer> {
+        Arc::new(SqsRenderer { has_window })
+    }
+
+    fn envelope_bytes(&self) -> u64 {
+        ENVELOPE_BYTES
+    }
+
+    fn wrap(&self, batch: &[Record]) -> Vec<Bytes> {
+        wrap(batch)
+    }
+
+    fn identify(&self, reported: &RawValue) -> Option<RecordId> {
+        identify(reported)
+    }
+
+    fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value) {
+        ("SQSBatchInfo", batch_info(records))
     }
 }
 

@@ -19,22 +19,17 @@ mod words;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use forebay_batcher::{Origin, Record, RecordId, ShortBytes, Watermark};
 use forebay_config::aws::AwsWords;
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
 use forebay_config::settings::SettingSpec;
-use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
-use serde_json::value::RawValue;
+use forebay_config::{Finding, Node, SourceProfile};
 
 use self::client::{Description, Sqs};
 use self::error::SqsError;
 use self::reader::{QueueChoice, SqsQueue};
 use self::settings::SqsSettings;
-use crate::places::{Backlog, PlaceError, Stand};
-use crate::source::{BoxFuture, Known, Listing, Queue, Reader, Renderer, Source, SourceError, SourceKind, SourceSettings, TrackName};
+use crate::source::{Backlog, BoxFuture, EventFormat, Explorer, Input, Queue, Source, SourceError, SourceKind, SourceSettings, Stand};
 
 /// `source: { sqs: … }`
 #[derive(Debug)]
@@ -109,7 +104,7 @@ impl SourceKind for SqsKind {
 pub(crate) struct SqsSource {
     sqs: Arc<dyn Sqs>,
     what: String,
-    queue: Arc<SqsQueue>,
+    queue: Arc<dyn Queue>,
     name: String,
     terms: String,
 }
@@ -142,73 +137,25 @@ impl Source for SqsSource {
         &self.terms
     }
 
-    fn tracks<'a>(&'a self, _known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
-        Box::pin(async { Ok(Listing::default()) })
+    fn input(&self) -> Input<'_> {
+        Input::Queue(&self.queue)
     }
 
-    fn rediscover_every(&self) -> Duration {
-        // A queue has no tracks that could appear.
-        Duration::from_secs(24 * 60 * 60)
+    fn format(&self) -> &dyn EventFormat {
+        &event::SqsFormat
     }
 
-    fn origins(&self, _start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
-        Box::pin(async { Ok(Vec::new()) })
+    fn explorer(&self) -> &dyn Explorer {
+        self
     }
+}
 
-    fn first(&self) -> Origin {
-        Origin(ShortBytes::new(b""))
-    }
-
-    fn places<'a>(&'a self, _known: &'a Known, _start: StartingPosition) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
-        Box::pin(async { Err(PlaceError::queue()) })
-    }
-
-    fn bound<'a>(&'a self, _track: &'a TrackName, _told: &'a str) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
-        Box::pin(async { Err(PlaceError::queue()) })
-    }
-
+impl Explorer for SqsSource {
     /// Messages that nobody has received; those in flight are claimed.
     fn backlog<'a>(&'a self, _stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
         Box::pin(async {
             let n_visible = self.sqs.n_visible().await.map_err(|error| error.on(&self.what))?;
             Ok(Backlog { records: Some(n_visible), bytes: None })
         })
-    }
-
-    fn open<'a>(&'a self, track: &'a TrackName, _from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
-        let error = SourceError::PositionLost { what: format!("track {}", track.0), why: "a queue has no tracks".to_owned() };
-        Box::pin(async { Err(error) })
-    }
-
-    fn renderer(&self) -> Arc<dyn Renderer> {
-        self.renderer_for(false)
-    }
-
-    fn renderer_for(&self, has_window: bool) -> Arc<dyn Renderer> {
-        Arc::new(event::SqsRenderer { has_window })
-    }
-
-    fn queue(&self) -> Option<Arc<dyn Queue>> {
-        Some(Arc::clone(&self.queue) as Arc<dyn Queue>)
-    }
-
-    fn envelope_bytes(&self) -> u64 {
-        event::ENVELOPE_BYTES
-    }
-
-    fn wrap(&self, batch: &[Record]) -> Vec<Bytes> {
-        event::wrap(batch)
-    }
-
-    fn identify(&self, reported: &RawValue) -> Option<RecordId> {
-        event::identify(reported)
-    }
-
-    fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value) {
-        ("SQSBatchInfo", event::batch_info(records))
-    }
-
-    fn original_key(&self, _record: &Record) -> Option<Bytes> {
-        None
     }
 }

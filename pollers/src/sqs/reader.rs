@@ -1,5 +1,6 @@
 //! Receives, settles and extends: what the feed asks of a queue, in calls of ten.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -195,22 +196,28 @@ impl SqsQueue {
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Vec<(Receipt, Settled)> {
-        let (mut delete, mut show, mut later, mut answers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut delete, mut show, mut later, mut answers) = (Vec::new(), Vec::new(), BTreeMap::<_, Vec<_>>::new(), Vec::new());
         for Settlement { receipt, how } in settlements {
             match how {
                 Settle::Delete => delete.push(receipt),
                 Settle::Release | Settle::Nack => show.push(receipt),
-                Settle::Leave if self.retry_after.is_some() => later.push(receipt),
-                // As AWS does: its visibility lapses.
-                Settle::Leave => answers.push((receipt, Settled::Done)),
+                Settle::ShowAfter(wait) if wait.is_zero() => show.push(receipt),
+                Settle::ShowAfter(wait) => later.entry(wait).or_default().push(receipt),
+                Settle::Leave => match self.retry_after {
+                    Some(wait) => later.entry(wait).or_default().push(receipt),
+                    // As AWS does: its visibility lapses.
+                    None => answers.push((receipt, Settled::Done)),
+                },
             }
         }
         for calls in tens(delete).chunks(CALLS_MAX) {
             let done = join_all(calls.iter().map(|it| self.delete(it.clone()))).await;
             answers.extend(done.into_iter().flatten().map(settled));
         }
-        for call in tens(later) {
-            answers.extend(self.hide(call, self.retry_after.unwrap_or_default()).await.into_iter().map(settled));
+        for (wait, receipts) in later {
+            for call in tens(receipts) {
+                answers.extend(self.hide(call, wait).await.into_iter().map(settled));
+            }
         }
         // One after the other and in order, for a group gives its messages in order.
         for call in tens(show) {

@@ -16,7 +16,7 @@ use super::event::{Facts, SqsRenderer, wrap};
 use super::fake::FakeSubject;
 use super::message::{Attribute, Details, Received};
 use crate::contract::{AnySubject, QueueSubject, check_queue};
-use crate::places::{Backlog, PlaceError};
+use crate::source::{Backlog, PlaceError};
 use crate::source::{Hidden, Known, Message, RawRecord, Renderer, SourceKind, TrackName};
 
 fn node(entries: &[(&str, &str)]) -> Node {
@@ -291,10 +291,10 @@ async fn the_backlog_is_what_nobody_has_received_and_a_queue_has_no_places() {
         subject.send(body, None);
     }
     let source = subject.source();
-    assert_eq!(source.backlog(&[]).await.unwrap(), Backlog { records: Some(3), bytes: None });
+    assert_eq!(source.explorer().backlog(&[]).await.unwrap(), Backlog { records: Some(3), bytes: None });
     let taken = source.queue().unwrap().receive(2, Duration::ZERO).await.unwrap();
-    assert_eq!(source.backlog(&[]).await.unwrap().records, Some(3 - taken.len() as u64), "what is in flight is claimed");
+    assert_eq!(source.explorer().backlog(&[]).await.unwrap().records, Some(3 - taken.len() as u64), "what is in flight is claimed");
     let track = TrackName("q".to_owned());
-    assert!(matches!(source.bound(&track, "0").await, Err(PlaceError::None(_))));
-    assert!(matches!(source.places(&Known::default(), StartingPosition::TrimHorizon).await, Err(PlaceError::None(_))));
+    assert!(matches!(source.explorer().bound(&track, "0").await, Err(PlaceError::None(_))));
+    assert!(matches!(source.explorer().places(&Known::default(), StartingPosition::TrimHorizon).await, Err(PlaceError::None(_))));
 }

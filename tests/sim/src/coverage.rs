@@ -122,6 +122,10 @@ points! {
     RateLimited "attempt that waited for the rate limit",
     RateRamped "throttle under a rate limit",
     RateChanged "rate limit changed",
+    Rejected "record that the function rejected",
+    RejectedTold "rejected record told of or dropped",
+    AskedToWait "record that the function asked to wait",
+    ShownAfter "left message shown again when the function asked for it",
     KeptAtStop "closed with a message that an open receive would end",
 }
 

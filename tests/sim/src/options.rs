@@ -363,6 +363,7 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
             record_age_max: if queue || !choices.chance(250) { None } else { Some(Duration::from_secs(choices.pick(&[60, 5, 600]))) },
             bisect: !queue && choices.chance(500),
             partial_responses: choices.chance(400),
+            item_actions: false,
             redelivery,
             drop_after_destination_failures: if choices.chance(150) { NonZeroU32::new(choices.between(1, 3)) } else { None },
             stop_group_at_first_failure: queue && choices.chance(300),

@@ -73,7 +73,7 @@ fn check(poison: u32, n: u32, retries_max: u32) {
                     durable = Some(checkpoint.watermark);
                     machine.handle_committed(id, Committed::Durable, now(tick));
                 }
-                Action::Read(_) | Action::Return(_) => {}
+                Action::Read(_) | Action::Return(_) | Action::Durable(..) => {}
                 other => panic!("nobody asked for {other:?}"),
             }
         }
@@ -100,7 +100,7 @@ fn record(at: u32) -> Record {
         place: Place::Track(TrackIdx(0), Position::number(u64::from(at))),
         key: OrderKey::Key(bytes::Bytes::from_static(b"k")),
         arrival: UnixMillis(1_700_000_000_000),
-        bytes: bytes::Bytes::from_static(b"{}"),
+        bytes: bytes::Bytes::from_static(b"{}").into(),
         section: Section::default(),
     }
 }
@@ -114,6 +114,7 @@ fn plan(n: u32, retries_max: u32) -> Plan {
             record_age_max: None,
             bisect: true,
             partial_responses: false,
+            item_actions: false,
             redelivery: Redelivery::ByUs,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,

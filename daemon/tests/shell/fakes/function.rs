@@ -9,13 +9,14 @@ use forebay_invoker::executor::BoxFuture;
 use forebay_invoker::{DeliveryError, Destination, Event, Executor, FailureRecord, InvokeError};
 use tokio::sync::Notify;
 
-/// Fails a batch with a record `poison…`, reports records `half…` as failed, panics at `panic…`, hangs at `hang…` until released.
+/// Fails a batch with a record `poison…`, reports records `half…` as failed, rejects those `reject…`, asks those `later…` to wait for a minute the first time, panics at `panic…`, hangs at `hang…` until released.
 #[derive(Default)]
 pub(crate) struct FakeFunction {
     batches: Mutex<Vec<Vec<String>>>,
     n_running: AtomicU32,
     released: AtomicBool,
     throttled: AtomicU32,
+    asked: AtomicBool,
     bell: Notify,
 }
 
@@ -56,8 +57,15 @@ impl FakeFunction {
         if has("poison") {
             return Reply { function_error: Some("Unhandled".into()), error: Some("poisoned".into()), ..reply };
         }
-        let failed: Vec<_> =
-            records.iter().filter(|it| it.starts_with("half")).map(|it| serde_json::json!({"itemIdentifier": it})).collect();
+        let entry = |it: &String| match it.as_str() {
+            word if word.starts_with("half") => Some(serde_json::json!({"itemIdentifier": it})),
+            word if word.starts_with("reject") => Some(serde_json::json!({"itemIdentifier": it, "action": "reject"})),
+            word if word.starts_with("later") && !self.asked.swap(true, Ordering::SeqCst) => {
+                Some(serde_json::json!({"itemIdentifier": it, "retryAfterSeconds": 60}))
+            }
+            _ => None,
+        };
+        let failed: Vec<_> = records.iter().filter_map(entry).collect();
         let answer = serde_json::json!({ "batchItemFailures": failed }).to_string();
         Reply { payload: Some(answer.into()), ..reply }
     }

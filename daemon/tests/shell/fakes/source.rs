@@ -12,8 +12,8 @@ use forebay_clients::Clients;
 use forebay_config::StartingPosition;
 use forebay_daemon::clock::Clock;
 use forebay_pollers::{
-    Backlog, BoxFuture, Known, Listing, PlaceError, RawRead, RawRecord, Reader, RecordFilter, Renderer, Room, Source, SourceError,
-    SourceSettings, Stand, TrackInfo, TrackName,
+    Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, PlaceError, RawRead, RawRecord, Reader, RecordFilter, Renderer, Room,
+    Source, SourceError, SourceSettings, Stand, TrackInfo, TrackName, Tracks,
 };
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
@@ -175,7 +175,21 @@ impl SourceSettings for FakeSource {
 }
 
 impl Source for FakeSource {
-    fn tracks<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
+    fn input(&self) -> Input<'_> {
+        Input::Tracks(self)
+    }
+
+    fn format(&self) -> &dyn EventFormat {
+        self
+    }
+
+    fn explorer(&self) -> &dyn Explorer {
+        self
+    }
+}
+
+impl Tracks for FakeSource {
+    fn list<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
         Box::pin(async move {
             self.check()?;
             let tracks = self.0.tracks.lock().unwrap();
@@ -192,6 +206,25 @@ impl Source for FakeSource {
         Duration::from_secs(1)
     }
 
+    fn first(&self) -> Origin {
+        assert!(!take_one(&self.0.n_panics_in_first), "the test wants the loop to die");
+        origin_at(0)
+    }
+
+    fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
+        Box::pin(async move {
+            self.check()?;
+            Ok(Box::new(FakeReader { source: self.clone(), track: track.0.clone(), next: index(from) }) as Box<dyn Reader>)
+        })
+    }
+}
+
+impl Explorer for FakeSource {
+    fn describe<'a>(&'a self, _known: &'a Known) -> BoxFuture<'a, Result<Vec<TrackInfo>, SourceError>> {
+        static NONE: Known = Known(BTreeMap::new());
+        Box::pin(async { Ok(self.list(&NONE).await?.tracks) })
+    }
+
     fn origins(&self, start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
         Box::pin(async move {
             self.check()?;
@@ -204,9 +237,8 @@ impl Source for FakeSource {
         })
     }
 
-    fn first(&self) -> Origin {
-        assert!(!take_one(&self.0.n_panics_in_first), "the test wants the loop to die");
-        origin_at(0)
+    fn places<'a>(&'a self, _known: &'a Known, start: StartingPosition) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
+        Box::pin(async move { Ok(self.origins(start).await?) })
     }
 
     fn bound<'a>(&'a self, track: &'a TrackName, told: &'a str) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
@@ -224,15 +256,10 @@ impl Source for FakeSource {
             Ok(Backlog { records: Some(stands.iter().map(behind).sum()), bytes: None })
         })
     }
+}
 
-    fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
-        Box::pin(async move {
-            self.check()?;
-            Ok(Box::new(FakeReader { source: self.clone(), track: track.0.clone(), next: index(from) }) as Box<dyn Reader>)
-        })
-    }
-
-    fn renderer(&self) -> Arc<dyn Renderer> {
+impl EventFormat for FakeSource {
+    fn renderer(&self, _has_window: bool) -> Arc<dyn Renderer> {
         Arc::new(self.clone())
     }
 
@@ -252,10 +279,6 @@ impl Source for FakeSource {
 
     fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value) {
         ("FakeBatchInfo", serde_json::json!({ "batchSize": records.len() }))
-    }
-
-    fn original_key(&self, _record: &Record) -> Option<Bytes> {
-        None
     }
 }
 

@@ -26,6 +26,11 @@ impl SpyStore {
         self.asked.lock().unwrap().clone()
     }
 
+    /// Forgets what was asked.
+    pub(crate) fn forget_asked(&self) {
+        *self.asked.lock().unwrap() = Vec::new();
+    }
+
     fn hear(&self, what: &str, mapping: &MappingId) {
         let state = self.registry.entry(&mapping.0).map_or("gone", |it| it.lifecycle().word());
         self.asked.lock().unwrap().push(format!("{what} of {} while {state}", mapping.0));

@@ -91,14 +91,14 @@ async fn latest_holds_for_the_file_that_was_there_and_not_for_one_written_anew()
     let head = "# the same banner in every life of this file\n".repeat(50);
     files.disk().append(PATH, head.as_bytes());
     write(&files, &head, &rows("aaaa", 20));
-    let origins = files.source(PATH, NOW).unwrap().origins(StartingPosition::Latest).await.unwrap();
+    let origins = files.source(PATH, NOW).unwrap().explorer().origins(StartingPosition::Latest).await.unwrap();
     let (name, origin) = origins.into_iter().next().unwrap();
     let mut follower = Follower::new(files.source(PATH, NOW).unwrap());
     follower.known.0.insert(name.clone(), crate::source::Standing::Open);
     assert!(read_rest(follower.source.as_ref(), &name, &Watermark::Origin(origin.clone())).await.is_empty());
     write(&files, &head, &rows("bbbb", 50));
     let source = files.source(PATH, NOW).unwrap();
-    let mut reader = source.open(&name, &Watermark::Origin(origin)).await.unwrap();
+    let mut reader = source.tracks().expect("it has tracks").open(&name, &Watermark::Origin(origin)).await.unwrap();
     let read = reader.read(crate::contract::room(100)).await.unwrap();
     assert!(read.ended && read.records.is_empty());
     follower.source = source;
@@ -126,7 +126,7 @@ async fn a_place_that_an_operator_names_is_kept_with_its_evidence() {
     let mut follower = Follower::new(files.source(PATH, NOW).unwrap());
     follower.discover().await;
     let name = follower.names[0].clone();
-    let bound = follower.source.bound(&name, "7").await.unwrap();
+    let bound = follower.source.explorer().bound(&name, "7").await.unwrap();
     let second = read_rest(follower.source.as_ref(), &name, &bound).await.remove(0).position;
     assert_eq!(bound, Watermark::At(second));
 }

@@ -45,7 +45,7 @@ async fn what_is_no_file_is_left_out_by_a_pattern_and_holds_nothing_up() {
         make(&folder.path().join("a.log"));
         std::fs::write(folder.path().join("good.log"), "old\n").unwrap();
         let source = local(folder.path(), "*.log", NOW);
-        let origins = source.origins(StartingPosition::Latest).await.unwrap();
+        let origins = source.explorer().origins(StartingPosition::Latest).await.unwrap();
         std::fs::write(folder.path().join("good.log"), "old\nnew\n").unwrap();
         assert_eq!(after_latest(source.as_ref(), &origins).await, [["new"]]);
         let mut follower = Follower::new(source);
@@ -60,7 +60,7 @@ async fn a_path_that_names_what_is_no_file_is_told_by_name() {
         let folder = tempfile::tempdir().unwrap();
         make(&folder.path().join("a.log"));
         let source = local(folder.path(), "a.log", NOW);
-        let error = source.origins(StartingPosition::Latest).await.unwrap_err();
+        let error = source.explorer().origins(StartingPosition::Latest).await.unwrap_err();
         assert!(error.is_transient() && format!("{:?}", error.to_notice()).contains(code));
         let mut follower = Follower::new(source);
         follower.catch_up().await;
@@ -79,14 +79,14 @@ async fn latest_holds_for_a_file_that_cannot_be_read_until_later() {
         files.disk().append("/logs/good.log", b"old\n");
         files.disk().deny("/logs/a.log");
         let source = files.source("/logs/*.log", NOW).unwrap();
-        let origins = source.origins(StartingPosition::Latest).await.unwrap();
+        let origins = source.explorer().origins(StartingPosition::Latest).await.unwrap();
         assert_eq!(origins.len(), 2);
         files.disk().append("/logs/a.log", meanwhile.as_bytes());
         files.disk().append("/logs/good.log", b"new\n");
         // Another process looks: what is kept must be enough.
         let source = files.source("/logs/*.log", NOW).unwrap();
         for (name, origin) in &origins {
-            if let Err(error) = source.open(name, &Watermark::Origin(origin.clone())).await.map(drop) {
+            if let Err(error) = source.tracks().expect("it has tracks").open(name, &Watermark::Origin(origin.clone())).await.map(drop) {
                 assert!(error.is_transient() && format!("{:?}", error.to_notice()).contains("FB-0202"));
             }
         }
@@ -97,7 +97,11 @@ async fn latest_holds_for_a_file_that_cannot_be_read_until_later() {
             "{lines:?}"
         );
         let known = Known(origins.into_iter().map(|(name, _)| (name, Standing::Open)).collect());
-        assert_eq!(source.tracks(&known).await.unwrap().tracks, [], "it is known by the name that it was given");
+        assert_eq!(
+            source.tracks().expect("it has tracks").list(&known).await.unwrap().tracks,
+            [],
+            "it is known by the name that it was given"
+        );
     }
 }
 
@@ -105,16 +109,16 @@ async fn latest_holds_for_a_file_that_cannot_be_read_until_later() {
 async fn latest_waits_for_a_folder_that_cannot_be_read_and_takes_a_missing_one_as_empty() {
     let files = FakeFiles::new();
     let source = files.source("/logs/in/*.log", NOW).unwrap();
-    assert_eq!(source.origins(StartingPosition::Latest).await.unwrap(), []);
+    assert_eq!(source.explorer().origins(StartingPosition::Latest).await.unwrap(), []);
     files.disk().make_folder("/logs");
     files.disk().make_folder("/logs/in");
     files.disk().append("/logs/in/a.log", b"one\n");
     for hidden in ["/logs/in", "/logs"] {
         files.disk().deny(hidden);
-        assert!(source.origins(StartingPosition::Latest).await.is_err(), "{hidden}");
+        assert!(source.explorer().origins(StartingPosition::Latest).await.is_err(), "{hidden}");
         files.disk().allow(hidden);
     }
-    assert_eq!(source.origins(StartingPosition::Latest).await.unwrap().len(), 1);
+    assert_eq!(source.explorer().origins(StartingPosition::Latest).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -126,7 +130,7 @@ async fn a_folder_within_the_pattern_that_cannot_be_read_holds_up_nothing_else()
     files.disk().append("/logs/hidden/c.log", b"old\n");
     files.disk().deny("/logs/hidden");
     let source = files.source("/logs/**/*.log", NOW).unwrap();
-    let origins = source.origins(StartingPosition::Latest).await.unwrap();
+    let origins = source.explorer().origins(StartingPosition::Latest).await.unwrap();
     assert_eq!(origins.len(), 2);
     // What was rotated away is finished though something else cannot be seen.
     let mut follower = Follower::new(source);
@@ -156,7 +160,7 @@ async fn an_operator_sets_all_files_to_latest_though_one_of_them_cannot_be_read(
     follower.catch_up().await;
     files.disk().deny("/logs/b.log");
     let source = files.source("/logs/*.log", NOW).unwrap();
-    let places = source.places(&follower.known, StartingPosition::Latest).await.unwrap();
+    let places = source.explorer().places(&follower.known, StartingPosition::Latest).await.unwrap();
     assert_eq!(places.len(), 3, "two that it knows and one that nobody has read so far");
     assert!(follower.names.iter().all(|name| places.iter().any(|it| it.0 == *name)));
     for name in ["a", "b", "c"] {
@@ -165,7 +169,7 @@ async fn an_operator_sets_all_files_to_latest_though_one_of_them_cannot_be_read(
     }
     assert_eq!(after_latest(source.as_ref(), &places).await, [["new"], ["new"], ["new"]]);
     files.disk().deny("/logs/b.log");
-    let first = source.places(&follower.known, StartingPosition::TrimHorizon).await.unwrap();
+    let first = source.explorer().places(&follower.known, StartingPosition::TrimHorizon).await.unwrap();
     assert!(follower.names.iter().all(|name| first.iter().any(|it| it.0 == *name)));
 }
 

@@ -47,12 +47,12 @@ impl Follower {
     }
 
     pub(in crate::file) async fn discover_or_fail(&mut self) -> Result<bool, SourceError> {
-        let listing = self.source.tracks(&self.known).await?;
+        let listing = self.source.tracks().expect("it has tracks").list(&self.known).await?;
         self.trouble = listing.trouble.map(|it| format!("{:?}", it.to_notice()));
         let has_news = !listing.tracks.is_empty();
         for track in listing.tracks {
             self.known.0.insert(track.name.clone(), Standing::Open);
-            let at = Watermark::Origin(self.source.first());
+            let at = Watermark::Origin(self.source.tracks().expect("it has tracks").first());
             let (records, label) = (Vec::new(), track.label);
             self.names.push(track.name.clone());
             self.tracks.insert(track.name, Track { label, at, records, ended: false, gap: None, reader: None });
@@ -64,7 +64,7 @@ impl Follower {
         let mut has_moved = false;
         for (name, track) in self.tracks.iter_mut().filter(|(_, track)| !track.ended) {
             if track.reader.is_none() {
-                track.reader = self.source.open(name, &track.at).await.ok();
+                track.reader = self.source.tracks().expect("it has tracks").open(name, &track.at).await.ok();
             }
             let Some(reader) = &mut track.reader else { continue };
             let Ok(read) = reader.read(room(3)).await else {
@@ -76,7 +76,8 @@ impl Follower {
             track.gap = track.gap.take().or(read.gap);
             track.ended = read.ended;
             if let Some(passed) = read.passed {
-                has_moved |= track.at != Watermark::At(passed.clone()) && track.at != Watermark::Origin(self.source.first());
+                has_moved |= track.at != Watermark::At(passed.clone())
+                    && track.at != Watermark::Origin(self.source.tracks().expect("it has tracks").first());
                 track.at = Watermark::At(passed);
             }
             if read.ended {

@@ -109,7 +109,7 @@ async fn nul_bytes_within_a_line_are_data_and_count_for_its_length() {
     append(&path, "tial\nlast\n");
     follower.catch_up().await;
     let seen = seen(&follower).remove(0);
-    let renderer = follower.source.renderer();
+    let renderer = follower.source.format().renderer(false);
     let mut bytes = Vec::new();
     renderer.render(&follower.tracks[&follower.names[0]].records[2], &mut bytes);
     let cut: serde_json::Value = serde_json::from_slice(&bytes).unwrap();

@@ -24,7 +24,7 @@ async fn follow(write: impl FnOnce(&Path)) -> (tempfile::TempDir, Follower) {
 
 /// The records of the other file, as the function gets them.
 fn bodies(follower: &Follower) -> Vec<serde_json::Value> {
-    let renderer = follower.source.renderer();
+    let renderer = follower.source.format().renderer(false);
     let render = |raw| {
         let mut bytes = Vec::new();
         renderer.render(raw, &mut bytes);
@@ -166,7 +166,14 @@ async fn a_file_whose_permission_is_lost_goes_on_by_itself_when_it_is_back() {
     follower.catch_up().await;
     assert_eq!(follower.lines(), [vec!["one"], vec!["good", "better"]]);
     assert!(follower.trouble.as_ref().is_some_and(|it| it.contains("FB-0202")), "{:?}", follower.trouble);
-    let error = follower.source.open(&follower.names[0], &follower.tracks[&follower.names[0]].at).await.err().unwrap();
+    let error = follower
+        .source
+        .tracks()
+        .expect("it has tracks")
+        .open(&follower.names[0], &follower.tracks[&follower.names[0]].at)
+        .await
+        .err()
+        .unwrap();
     assert!(error.is_transient() && format!("{:?}", error.to_notice()).contains("FB-0202"));
     files.disk().allow("/logs/a.log");
     follower.catch_up().await;

@@ -34,7 +34,7 @@ async fn a_panic_is_an_error_of_who_met_it_and_the_threads_go_on() {
     sick.catch_up().await;
     bad.panic_at(Some("/logs/a.log"));
     for _ in 0..3 {
-        let error = sick.source.tracks(&Known::default()).await.unwrap_err();
+        let error = sick.source.tracks().expect("it has tracks").list(&Known::default()).await.unwrap_err();
         assert!(error.is_transient() && told(&error).contains("FB-0234") && told(&error).contains("met an unwrap"), "{error:?}");
     }
     well.catch_up().await;
@@ -53,9 +53,9 @@ async fn a_file_system_that_hangs_is_named_and_stops_no_other() {
     good.disk().append("/logs/a.log", b"good\n");
     let sick = hung.source_on(&io, "/logs/*.log");
     hung.hang_at(Some("/logs/a.log"));
-    let error = sick.tracks(&Known::default()).await.unwrap_err();
+    let error = sick.tracks().expect("it has tracks").list(&Known::default()).await.unwrap_err();
     assert!(error.is_transient() && told(&error).contains("FB-0230"), "{error:?}");
-    let at_once = sick.tracks(&Known::default()).await.unwrap_err();
+    let at_once = sick.tracks().expect("it has tracks").list(&Known::default()).await.unwrap_err();
     assert!(told(&at_once).contains("FB-0230"), "{at_once:?}");
     let mut well = Follower::new(good.source_on(&io, "/logs/*.log"));
     well.catch_up().await;

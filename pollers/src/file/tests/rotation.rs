@@ -131,10 +131,10 @@ async fn a_kept_place_that_is_not_behind_a_line_belongs_to_another_life() {
     let young = crate::file::identity::Identity::parse(&name).unwrap();
     let young = crate::file::identity::Identity::new(young.key, b"header\n", 0).name();
     let source = files.source("/logs/app.log", NOW).unwrap();
-    let mut reader = source.open(&young, &Watermark::At(Position::number(11))).await.unwrap();
+    let mut reader = source.tracks().expect("it has tracks").open(&young, &Watermark::At(Position::number(11))).await.unwrap();
     let read = reader.read(crate::contract::room(10)).await.unwrap();
     assert!(read.ended && read.records.is_empty());
-    let listing = source.tracks(&Known([(young, Standing::Ended)].into())).await.unwrap();
+    let listing = source.tracks().expect("it has tracks").list(&Known([(young, Standing::Ended)].into())).await.unwrap();
     assert_eq!(listing.tracks.len(), 1);
 }
 
@@ -146,7 +146,12 @@ async fn what_was_seen_of_a_truncated_file_but_not_read_is_told_as_a_gap() {
     let mut follower = follow(&files, "/logs/app.log", NOW);
     follower.discover().await;
     let source = files.source("/logs/app.log", NOW).unwrap();
-    let mut reader = source.open(&follower.names[0], &Watermark::Origin(source.first())).await.unwrap();
+    let mut reader = source
+        .tracks()
+        .expect("it has tracks")
+        .open(&follower.names[0], &Watermark::Origin(source.tracks().expect("it has tracks").first()))
+        .await
+        .unwrap();
     let first = reader.read(crate::contract::room(10)).await.unwrap();
     files.disk().truncate("/logs/app.log", 0);
     let mut n_records = first.records.len();
@@ -243,7 +248,7 @@ async fn latest_begins_behind_the_last_whole_line() {
     let files = files();
     files.disk().append("/logs/app.log", &[&[b'x'; 100_000][..], b"\none\nhalf a"].concat());
     let source = files.source("/logs/app.log", NOW).unwrap();
-    let origins = source.origins(forebay_config::StartingPosition::Latest).await.unwrap();
+    let origins = source.explorer().origins(forebay_config::StartingPosition::Latest).await.unwrap();
     files.disk().append("/logs/app.log", b" line\nnext\n");
     let read = crate::contract::read_rest(source.as_ref(), &origins[0].0, &Watermark::Origin(origins[0].1.clone())).await;
     assert_eq!(read.iter().map(|it| &it.data[..]).collect::<Vec<_>>(), [&b"half a line"[..], b"next"]);

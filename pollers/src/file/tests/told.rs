@@ -18,11 +18,11 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// Lists until every change will be told.
 async fn settle(follower: &mut Follower) {
-    while follower.source.rediscover_every() < LONG / 2 {
+    while follower.source.tracks().expect("it has tracks").rediscover_every() < LONG / 2 {
         follower.catch_up().await;
     }
     // The watches themselves ring once: nothing may have been missed while they began.
-    while tokio::time::timeout(Duration::ZERO, follower.source.changed()).await.is_ok() {}
+    while tokio::time::timeout(Duration::ZERO, follower.source.tracks().expect("it has tracks").changed()).await.is_ok() {}
     follower.catch_up().await;
 }
 
@@ -34,16 +34,16 @@ async fn a_line_a_new_file_and_a_first_line_are_told() {
     let mut follower = Follower::new(local(folder.path(), "*.log", Duration::ZERO));
     settle(&mut follower).await;
     let at = follower.tracks[&follower.names[0]].at.clone();
-    let mut reader = follower.source.open(&follower.names[0], &at).await.unwrap();
+    let mut reader = follower.source.tracks().expect("it has tracks").open(&follower.names[0], &at).await.unwrap();
     assert!(reader.read(room(10)).await.unwrap().records.is_empty());
     let (path, far) = (folder.path().join("a.log"), Room { wait: LONG, ..room(10) });
     let (read, ()) = tokio::join!(reader.read(far), async { append(&path, "two\n") });
     assert_eq!(read.unwrap().records.len(), 1);
     append(&folder.path().join("b.log"), "new\n");
-    tokio::time::timeout(LONG, follower.source.changed()).await.unwrap();
+    tokio::time::timeout(LONG, follower.source.tracks().expect("it has tracks").changed()).await.unwrap();
     follower.catch_up().await;
     append(&folder.path().join("young.log"), "grown\n");
-    tokio::time::timeout(LONG, follower.source.changed()).await.unwrap();
+    tokio::time::timeout(LONG, follower.source.tracks().expect("it has tracks").changed()).await.unwrap();
     follower.catch_up().await;
     assert_eq!(follower.lines(), [vec!["one", "two"], vec!["new"], vec!["grown"]]);
 }
@@ -57,10 +57,14 @@ async fn a_file_that_was_truncated_is_listed_at_once_and_what_comes_next_is_told
     settle(&mut follower).await;
     std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
     follower.catch_up().await;
-    tokio::time::timeout(LONG, follower.source.changed()).await.expect("the end of a life asks for a listing");
+    tokio::time::timeout(LONG, follower.source.tracks().expect("it has tracks").changed())
+        .await
+        .expect("the end of a life asks for a listing");
     settle(&mut follower).await;
     append(&path, "two\n");
-    tokio::time::timeout(LONG, follower.source.changed()).await.expect("an empty file that is written to is told");
+    tokio::time::timeout(LONG, follower.source.tracks().expect("it has tracks").changed())
+        .await
+        .expect("an empty file that is written to is told");
     follower.catch_up().await;
     assert_eq!(follower.lines(), [vec!["one"], vec!["two"]]);
 }
@@ -71,10 +75,10 @@ async fn a_file_without_a_whole_line_is_looked_at_until_it_is_a_track() {
     let mut follower = Follower::new(local(folder.path(), "*.log", Duration::ZERO));
     settle(&mut follower).await;
     append(&folder.path().join("a.log"), "no end");
-    tokio::time::timeout(LONG, follower.source.changed()).await.unwrap();
+    tokio::time::timeout(LONG, follower.source.tracks().expect("it has tracks").changed()).await.unwrap();
     follower.catch_up().await;
     assert!(follower.names.is_empty(), "it may grow a line yet");
-    assert!(follower.source.rediscover_every() < LONG / 2, "nothing tells of its age");
+    assert!(follower.source.tracks().expect("it has tracks").rediscover_every() < LONG / 2, "nothing tells of its age");
 }
 
 #[tokio::test]
@@ -91,7 +95,7 @@ async fn two_rotations_in_one_instant_lose_nothing() {
         rename("app.log.1", "app.log.2");
         rename("app.log", "app.log.1");
         append(&path("app.log"), third);
-        tokio::time::timeout(LONG, follower.source.changed()).await.unwrap();
+        tokio::time::timeout(LONG, follower.source.tracks().expect("it has tracks").changed()).await.unwrap();
         follower.catch_up().await;
     }
     let mut lines = follower.lines().concat();
@@ -109,7 +113,7 @@ async fn a_file_that_came_and_was_deleted_before_it_was_opened_is_told() {
     append(&folder.path().join("b.log"), "lost\n");
     std::fs::remove_file(folder.path().join("b.log")).unwrap();
     while follower.trouble.is_none() {
-        tokio::time::timeout(LONG, follower.source.changed()).await.unwrap();
+        tokio::time::timeout(LONG, follower.source.tracks().expect("it has tracks").changed()).await.unwrap();
         follower.discover().await;
     }
     let trouble = follower.trouble.clone().unwrap();
@@ -124,8 +128,8 @@ async fn where_a_link_was_followed_files_are_still_looked_for() {
     append(&folder.path().join("real"), "one\n");
     std::os::unix::fs::symlink("real", folder.path().join("a.log")).unwrap();
     let source = local(folder.path(), "*.log", Duration::ZERO);
-    source.tracks(&Known::default()).await.unwrap();
-    assert!(source.rediscover_every() <= Duration::from_secs(1));
+    source.tracks().expect("it has tracks").list(&Known::default()).await.unwrap();
+    assert!(source.tracks().expect("it has tracks").rediscover_every() <= Duration::from_secs(1));
 }
 
 #[tokio::test]
@@ -138,10 +142,10 @@ async fn a_folder_that_is_replaced_is_watched_again() {
     settle(&mut follower).await;
     std::fs::rename(&logs, folder.path().join("old")).unwrap();
     std::fs::create_dir(&logs).unwrap();
-    tokio::time::timeout(LONG, follower.source.changed()).await.unwrap();
+    tokio::time::timeout(LONG, follower.source.tracks().expect("it has tracks").changed()).await.unwrap();
     settle(&mut follower).await;
     append(&logs.join("b.log"), "two\n");
-    tokio::time::timeout(LONG, follower.source.changed()).await.unwrap();
+    tokio::time::timeout(LONG, follower.source.tracks().expect("it has tracks").changed()).await.unwrap();
     follower.catch_up().await;
     assert_eq!(follower.lines(), [["one"], ["two"]]);
 }

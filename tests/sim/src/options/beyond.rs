@@ -1,4 +1,4 @@
-//! What a mapping may ask for that AWS's may not: worlds with a rate limit.
+//! What a mapping may ask for that AWS's may not: a rate limit, and a function that asks for single records.
 
 use std::time::Duration;
 
@@ -14,6 +14,10 @@ impl Options {
         // What fails for ever is tried a thousand times within a time that a limit would stretch.
         if self.stubborn == Stubborn::Nothing && beyond.chance(80) {
             self.plan.rate = Some(draw_rate(beyond));
+        }
+        if self.plan.retry.partial_responses && self.stubborn == Stubborn::Nothing && beyond.chance(300) {
+            self.plan.retry.item_actions = true;
+            self.faults.partial = self.faults.partial.max(beyond.pick(&[0, 200, 500]));
         }
     }
 }

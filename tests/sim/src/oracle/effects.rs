@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use forebay_batcher::{
-    AttemptId, Checkpoint, CommitId, Committed, Condition, NoticeId, Outcome, Place, RecordId, Redelivery, Slice, TrackIdx,
+    AttemptId, Checkpoint, CommitId, Committed, Condition, ItemAction, ItemActions, NoticeId, Outcome, Place, Record, RecordId, Redelivery,
+    Slice, TrackIdx,
 };
 
 use super::ownership::CommitFailing;
@@ -44,6 +45,15 @@ enum Verdict {
     Split,
     /// The function was not reached.
     Untouched,
+    /// Given up, for the function asked for it.
+    Rejected,
+}
+
+/// How long the function asked one record to wait, and the longest that it asked of those that are tried again with it.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    own_us: Option<u64>,
+    most_us: u64,
 }
 
 /// An attempt that ended, and what the machine knows of it.
@@ -118,32 +128,44 @@ impl Oracle {
                 self.hear_of_leaving(ended, |_| n == 1);
                 self.enter_all(ended, &Verdict::Split);
             }
-            Outcome::PartlyFailed { failed, .. } => self.hear_partial(ended, first, slice, failed),
+            Outcome::PartlyFailed { failed, asked, .. } => self.hear_partial(ended, first, slice, (failed, asked)),
         }
     }
 
     /// A partial answer: on a track everything from the lowest named record on is tried again, for a function may stop there; in queues what
-    /// was named, and with the group guard what follows it in its group.
-    fn hear_partial(&mut self, ended: &Ended, first: usize, slice: &Slice, failed: &[RecordId]) {
-        let named: Vec<bool> = slice.records().iter().map(|record| failed.contains(&record.id)).collect();
-        let stays: Vec<bool> = (0..named.len()).map(|at| named[at] || self.is_behind_a_named_one(slice, &named, at)).collect();
+    /// was named, and with the group guard what follows it in its group. What was rejected is given up and keeps nothing back.
+    fn hear_partial(&mut self, ended: &Ended, first: usize, slice: &Slice, (failed, asked): (&[RecordId], &ItemActions)) {
+        let records = slice.records();
+        let is_rejected = |record: &Record| asked.get(&record.id) == Some(&ItemAction::Reject);
+        let named: Vec<bool> = records.iter().map(|record| failed.contains(&record.id)).collect();
+        let fails: Vec<bool> = records.iter().zip(&named).map(|(record, named)| *named && !is_rejected(record)).collect();
+        let is_behind: Vec<bool> = (0..named.len()).map(|at| self.is_behind_a_named_one(slice, &fails, at)).collect();
+        // Behind one that failed the guard of a group counts all of it as failed.
+        let rejected: Vec<bool> = (0..named.len()).map(|at| is_rejected(&records[at]) && !(self.is_queue && is_behind[at])).collect();
+        let stays: Vec<bool> = (0..named.len()).map(|at| !rejected[at] && (fails[at] || is_behind[at])).collect();
         let n_rest = stays.iter().filter(|stays| **stays).count();
         let by_us = self.plan().retry.redelivery == Redelivery::ByUs;
         let is_last_try = by_us && self.is_last_try(first, ended.limits);
         let splits = !self.is_queue && ended.limits.bisect && n_rest > 1 && is_last_try;
         self.tally.failed += named.iter().filter(|named| **named).count() as u64;
-        self.tally.succeeded += (named.len() - n_rest) as u64;
-        self.tally.retried += u64::from(by_us && !is_last_try);
+        self.tally.succeeded += (0..named.len()).filter(|at| !rejected[*at] && !stays[*at]).count() as u64;
+        self.tally.retried += u64::from(by_us && !is_last_try && n_rest > 0);
         // With bisect the last try gives up the named record alone; the others go on as halves.
-        let given_up = named.iter().position(|named| *named);
+        let given_up = fails.iter().position(|fails| *fails);
         self.hear_of_leaving(ended, |at| stays[at]);
+        let wait_us = |at: usize| match asked.get(&records[at].id) {
+            Some(ItemAction::RetryAfter(wait)) => Some(u64::try_from(wait.as_micros()).expect("a short time")),
+            Some(ItemAction::Reject) | None => None,
+        };
+        let most_us = (0..named.len()).filter(|at| stays[*at]).filter_map(wait_us).max().unwrap_or(0);
         for (at, entry) in ended.entries.iter().enumerate().filter(|(at, _)| ended.alive[*at]) {
             let verdict = match (stays[at], by_us) {
+                (false, _) if rejected[at] => Verdict::Rejected,
                 (false, _) => Verdict::Done,
                 (true, true) if splits && given_up != Some(at) => Verdict::Split,
                 (true, _) => Verdict::Spent,
             };
-            self.enter(*entry, &verdict, ended);
+            self.enter(*entry, &verdict, ended, Asked { own_us: wait_us(at), most_us });
         }
     }
 
@@ -261,19 +283,20 @@ impl Oracle {
 
     fn enter_all(&mut self, ended: &Ended, verdict: &Verdict) {
         for (entry, _) in ended.entries.iter().zip(&ended.alive).filter(|(_, alive)| **alive) {
-            self.enter(*entry, verdict, ended);
+            self.enter(*entry, verdict, ended, Asked::default());
         }
     }
 
-    fn enter(&mut self, entry: usize, verdict: &Verdict, ended: &Ended) {
+    fn enter(&mut self, entry: usize, verdict: &Verdict, ended: &Ended, asked: Asked) {
         let (now_us, is_last_try) = (ended.now_us, self.is_last_try(entry, ended.limits));
         let held = &mut self.entries[entry];
         held.pause = Pause::of(now_us, 0);
         match verdict {
             Verdict::Done => {}
-            Verdict::Spent | Verdict::Split => held.failed_us = held.failed_us.or(Some(now_us)),
+            Verdict::Spent | Verdict::Split | Verdict::Rejected => held.failed_us = held.failed_us.or(Some(now_us)),
             Verdict::Untouched => held.not_reached_us = held.not_reached_us.or(Some(now_us)),
         }
+        held.asked_us = asked.own_us;
         held.not_reached_us = held.not_reached_us.filter(|_| matches!(verdict, Verdict::Untouched));
         match verdict {
             Verdict::Done => {
@@ -283,11 +306,19 @@ impl Oracle {
             Verdict::Spent => {
                 if !is_last_try && held.limits.is_some() {
                     held.pause = Pause::after(now_us, RETRY_FIRST_MS, held.spent);
+                    held.pause = held.pause.at_least(now_us, asked.own_us.unwrap_or(0), asked.most_us);
                 }
                 held.tried += 1;
                 held.spent += 1;
             }
-            Verdict::Split => held.tried += 1,
+            Verdict::Split => {
+                held.tried += 1;
+                held.pause = held.pause.at_least(now_us, asked.own_us.unwrap_or(0), asked.most_us);
+            }
+            Verdict::Rejected => {
+                held.tried += 1;
+                held.rejected = true;
+            }
             Verdict::Untouched => {}
         }
     }

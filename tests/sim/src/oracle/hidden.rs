@@ -132,7 +132,10 @@ impl Oracle {
             let by_source = self.plan().retry.redelivery == Redelivery::BySource;
             let fits = match settlement.how {
                 Settle::Delete => true,
-                Settle::Leave => by_source && failed,
+                Settle::Leave => by_source && failed && held.asked_us.is_none(),
+                Settle::ShowAfter(wait) => {
+                    by_source && failed && held.asked_us.is_some_and(|asked_us| u128::from(asked_us) == wait.as_micros())
+                }
                 Settle::Release | Settle::Nack => !by_source || !failed,
             };
             holds(Rule::Q7, fits, || format!("record {} is settled by {:?} after {} attempts", held.uid, settlement.how, held.spent))?;

@@ -37,6 +37,7 @@ impl Oracle {
         let most_of_all = self.plans.iter().map(|plan| plan.retry.retries_max).reduce(|most, max| Some(most?.max(max?))).flatten();
         for entry in entries {
             let held = &self.entries[*entry];
+            holds(Rule::W2, !held.rejected, || format!("record {} was rejected and is tried again", held.uid))?;
             let most = held.limits.map_or(most_of_all, |limits| limits.retries_max);
             holds(Rule::R1, most.is_none_or(|most| held.spent <= most), || {
                 format!("record {} is tried after {} failures of at most {most:?}", held.uid, held.spent)

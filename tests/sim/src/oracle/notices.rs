@@ -32,6 +32,7 @@ impl Oracle {
                     Some(limits) => limits.retries_max.is_some_and(|max| held.spent > max),
                     None => plans().any(|retry| retry.retries_max.is_some_and(|max| held.spent > max)),
                 },
+                Condition::Rejected => held.rejected,
                 Condition::AgeExceeded => {
                     let age = truth.arrival.age(now.unix);
                     let is_over = |max: Option<Duration>| max.is_some_and(|max| age > max);

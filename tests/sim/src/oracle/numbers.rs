@@ -229,6 +229,10 @@ impl Oracle {
                 format!("an attempt says that record {} was tried {} times, not {}", held.uid, attempt.n_before, held.tried)
             })?;
             let partial = held.limits.map(|limits| limits.partial);
+            let actions = held.limits.map(|limits| limits.actions);
+            holds(Rule::N7, actions.is_none_or(|actions| actions == attempt.item_actions), || {
+                format!("a batch in retry takes up what is asked for single records {} on its way", attempt.item_actions)
+            })?;
             holds(Rule::N7, partial.is_none_or(|partial| partial == attempt.partial_responses), || {
                 format!("a batch in retry takes up partial answers {} on its way", attempt.partial_responses)
             })?;

@@ -66,7 +66,8 @@ pub(crate) struct Ownership {
 impl Oracle {
     /// The machine gets a track: the checkpoint is all that it knows.
     pub(crate) fn assign(&mut self, track: TrackIdx, source: usize, epoch: u64, from: &Arc<Checkpoint>, now: Now) {
-        let partial = self.plan().retry.partial_responses;
+        let (partial, actions) = (self.plan().retry.partial_responses, self.plan().retry.item_actions);
+        let wait_max_ms = if actions { 900_000 } else { 60_000 };
         for uid in self.by_track[source].clone() {
             let truth = &self.truths[uid as usize];
             let finished = is_finished_in(from, &truth.position);
@@ -95,9 +96,10 @@ impl Oracle {
                     age_max_ms: slice.record_age_max_ms,
                     bisect: slice.bisect,
                     partial,
+                    actions,
                 }),
                 pause: slice.filter(|slice| slice.given_up.is_none()).map_or_else(Pause::default, |slice| {
-                    let left_ms = u64::try_from(slice.not_before.0 - now.unix.0).unwrap_or(0).min(60_000);
+                    let left_ms = u64::try_from(slice.not_before.0 - now.unix.0).unwrap_or(0).min(wait_max_ms);
                     Pause { until_us: now.tick.0 + (1000 * left_ms).saturating_sub(1000), due_us: now.tick.0 + 1000 * left_ms }
                 }),
                 ..Entry::default()

@@ -178,7 +178,7 @@ impl Oracle {
         });
         let is_spent = entry.limits.is_some_and(|limits| limits.retries_max.is_some_and(|max| entry.spent > max));
         let is_large = self.plans.iter().any(|plan| plan.envelope_bytes + u64::from(truth.n_bytes) + 12 > plan.batch.bytes_max);
-        is_old || is_spent || is_large || entry.too_large || entry.given_up || entry.n_refused > 0
+        entry.rejected || is_old || is_spent || is_large || entry.too_large || entry.given_up || entry.n_refused > 0
     }
 
     /// The wall clock where it does not step.

@@ -2,7 +2,7 @@
 
 use forebay_batcher::{Again, Machine, Rule, TrackIdx, TrackState};
 
-use super::{Closing, Oracle, Ownership, Violation, holds};
+use super::{Closing, Entry, Oracle, Ownership, Violation, holds};
 
 /// How long after its time a message that failed is waited for, and how long a machine may hear nothing meanwhile.
 const GRACE_US: u64 = 130_000_000;
@@ -47,7 +47,7 @@ impl Oracle {
                 owner.commit_failing.is_some_and(|it| it.is_full == *full && it.since_us == since.0)
             }
             TrackState::DestinationRefuses { n_refused, since, next, .. } => {
-                let is_it = |entry: &super::Entry| {
+                let is_it = |entry: &Entry| {
                     let is_due = entry.pause.until_us <= next.0 && next.0 <= entry.pause.due_us;
                     entry.n_refused == *n_refused && entry.refused_us == since.0 && !entry.noticing && is_due
                 };
@@ -55,10 +55,9 @@ impl Oracle {
             }
             TrackState::NotReached { since, .. } => is_alive && is_calm && told().any(|entry| entry.not_reached_us == Some(since.0)),
             TrackState::Retrying { n_failures, since, next, .. } => {
-                let is_it = |entry: &super::Entry| {
-                    entry.begun && !entry.in_flight && entry.spent == *n_failures && entry.failed_us == Some(since.0)
-                };
-                is_alive && is_calm && told().any(is_it) && (next.0 == 0 || next.0 <= now_us + 60_000_000)
+                let is_it =
+                    |entry: &Entry| entry.begun && !entry.in_flight && entry.spent == *n_failures && entry.failed_us == Some(since.0);
+                is_alive && is_calm && told().any(is_it) && (next.0 == 0 || next.0 <= now_us + self.longest_retry_us())
             }
             TrackState::Invoking { n_attempts, since, again } => {
                 let n = flights().count();
@@ -82,7 +81,7 @@ impl Oracle {
                     && (self.mixes_tracks || since.0 <= self.waits_since_at_the_latest(track, owner))
             }
             TrackState::Batching { until, n_records } => {
-                let is_first = |entry: &super::Entry| !entry.begun && entry.handed_us + self.window_us() == until.0;
+                let is_first = |entry: &Entry| !entry.begun && entry.handed_us + self.window_us() == until.0;
                 let n_fresh = open().filter(|entry| !entry.begun).count();
                 is_alive
                     && is_calm
@@ -135,6 +134,11 @@ impl Oracle {
         if is_known { ripe.max().unwrap_or(u64::MAX).max(self.stirred_us) } else { u64::MAX }
     }
 
+    /// The longest that a retry may wait: a minute, or what a function may ask for.
+    fn longest_retry_us(&self) -> u64 {
+        if self.plans.iter().any(|plan| plan.retry.item_actions) { 900_000_000 } else { 60_000_000 }
+    }
+
     /// A record that nothing gave up waits for its batch.
     fn waits_for_a_batch(&self, track: TrackIdx, now_us: u64) -> bool {
         let mut open = self.handed_of(track).filter(|uid| !self.entries[*uid].finished);
@@ -148,8 +152,7 @@ impl Oracle {
         match state {
             TrackState::Hidden { n_messages, since, next, .. } => {
                 let hidden = || self.hidden(now_us);
-                let is_it =
-                    |entry: &super::Entry| entry.left_us == Some(since.0) && next.is_none_or(|next| next.0 <= entry.believed_most_us);
+                let is_it = |entry: &Entry| entry.left_us == Some(since.0) && next.is_none_or(|next| next.0 <= shown_us(entry));
                 is_void || (hidden().any(is_it) && *n_messages as usize <= hidden().count())
             }
             // What a channel that died had on its way is not counted.
@@ -167,7 +170,7 @@ impl Oracle {
             }
             TrackState::Invoking { since, .. } => self.flights.values().map(|flight| flight.since_us).min() == Some(since.0),
             TrackState::WaitingForSlot { since, .. } => {
-                let is_it = |entry: &super::Entry| if entry.begun { entry.handed_us <= since.0 } else { entry.handed_us == since.0 };
+                let is_it = |entry: &Entry| if entry.begun { entry.handed_us <= since.0 } else { entry.handed_us == since.0 };
                 since.0 <= now_us && self.of_life().any(|entry| !entry.asked && is_it(entry))
             }
             TrackState::Batching { .. } => self.of_life().any(|entry| !entry.asked),
@@ -184,20 +187,26 @@ impl Oracle {
     }
 
     /// Messages that failed in this life, did not come again, and may still do so.
-    fn hidden(&self, now_us: u64) -> impl Iterator<Item = &super::Entry> {
+    fn hidden(&self, now_us: u64) -> impl Iterator<Item = &Entry> {
         let of_life = &self.entries[self.first_of_life..];
-        let is_last = move |at: usize, entry: &super::Entry| {
-            let came = |other: &super::Entry| other.uid == entry.uid && other.held && Some(other.handed_us) > entry.left_us;
+        let is_last = move |at: usize, entry: &Entry| {
+            let came = |other: &Entry| other.uid == entry.uid && other.held && Some(other.handed_us) > entry.left_us;
             !of_life[at + 1..].iter().any(came)
         };
-        let comes_again = move |entry: &super::Entry| {
-            let next_us = if entry.believed_most_us == u64::MAX { entry.left_us } else { Some(entry.believed_most_us) };
+        let comes_again = move |entry: &Entry| {
+            let next_us = if shown_us(entry) == u64::MAX { entry.left_us } else { Some(shown_us(entry)) };
             entry.left_us.is_some() && next_us.is_some_and(|next_us| next_us + GRACE_US >= now_us)
         };
         of_life.iter().enumerate().filter(move |(at, entry)| comes_again(entry) && is_last(*at, entry)).map(|(_, entry)| entry)
     }
 
-    fn of_life(&self) -> impl Iterator<Item = &super::Entry> {
+    fn of_life(&self) -> impl Iterator<Item = &Entry> {
         self.entries[self.first_of_life..].iter().filter(|entry| entry.held)
     }
+}
+
+/// When a message that was left is shown again at the latest: when its visibility ends, or when the function asked for it.
+fn shown_us(entry: &Entry) -> u64 {
+    let asked_us = entry.left_us.zip(entry.asked_us).map_or(0, |(left_us, asked_us)| left_us + asked_us);
+    if asked_us > 0 { asked_us.max(entry.believed_most_us) } else { entry.believed_most_us }
 }

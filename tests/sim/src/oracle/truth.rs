@@ -56,6 +56,10 @@ pub(crate) struct Entry {
     pub(crate) noticing: bool,
     /// It alone was refused for size.
     pub(crate) too_large: bool,
+    /// The function rejected it.
+    pub(crate) rejected: bool,
+    /// How long the function asked it to wait when it failed last.
+    pub(crate) asked_us: Option<u64>,
     /// The checkpoint says that it was given up.
     pub(crate) given_up: bool,
     /// Queues: the life that received it, its channel, its settlements.
@@ -114,12 +118,13 @@ pub(crate) struct Limits {
     pub(crate) age_max_ms: Option<u64>,
     pub(crate) bisect: bool,
     pub(crate) partial: bool,
+    pub(crate) actions: bool,
 }
 
 impl Limits {
     pub(crate) fn of(plan: &RetryPlan) -> Self {
         let age_max_ms = plan.record_age_max.map(|age| u64::try_from(age.as_millis()).expect("ages are short"));
-        Self { retries_max: plan.retries_max, age_max_ms, bisect: plan.bisect, partial: plan.partial_responses }
+        Self { retries_max: plan.retries_max, age_max_ms, bisect: plan.bisect, partial: plan.partial_responses, actions: plan.item_actions }
     }
 }
 
@@ -135,6 +140,11 @@ impl Pause {
     pub(crate) fn after(now_us: u64, first_ms: u64, n: u32) -> Self {
         let full_us = (1000 * first_ms).saturating_mul(1 << n.min(20)).min(60_000_000);
         Self { until_us: now_us + full_us / 5 * 4, due_us: now_us + full_us }
+    }
+
+    /// The same, and as long as was asked for: of it itself at least, of all that it is tried again with at most.
+    pub(crate) fn at_least(self, now_us: u64, asked_us: u64, most_asked_us: u64) -> Self {
+        Self { until_us: self.until_us.max(now_us + asked_us), due_us: self.due_us.max(now_us + most_asked_us) }
     }
 
     /// Exactly this long.

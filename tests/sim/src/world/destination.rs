@@ -110,6 +110,7 @@ impl World {
     fn hit_condition(&mut self, condition: forebay_batcher::Condition) {
         self.coverage.hit(match condition {
             forebay_batcher::Condition::RetriesExhausted => Point::RetriesExhausted,
+            forebay_batcher::Condition::Rejected => Point::RejectedTold,
             forebay_batcher::Condition::AgeExceeded => Point::AgeExceeded,
             forebay_batcher::Condition::PayloadTooLarge => Point::Oversize,
         });

@@ -174,7 +174,7 @@ fn summary(event: &Event) -> String {
     match event {
         Event::Answer { life, id, outcome, done, .. } => {
             let outcome = match &**outcome {
-                forebay_batcher::Outcome::PartlyFailed { failed, .. } => format!("PartlyFailed {failed:?}"),
+                forebay_batcher::Outcome::PartlyFailed { failed, asked, .. } => format!("PartlyFailed {failed:?} {asked:?}"),
                 forebay_batcher::Outcome::Succeeded(_) => "Succeeded".to_owned(),
                 forebay_batcher::Outcome::Failed { how, .. } => format!("Failed {how:?}"),
                 forebay_batcher::Outcome::NotReached { why, retry_after, .. } => format!("NotReached {why:?} {retry_after:?}"),

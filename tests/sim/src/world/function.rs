@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use forebay_batcher::{Attempt, AttemptId, Failure, NotReached, Outcome, Place, RecordId, Reply, Rule, Slice, SlotId};
+use forebay_batcher::{
+    Attempt, AttemptId, Failure, ItemAction, ItemActions, NotReached, Outcome, Place, RecordId, Reply, Rule, Slice, SlotId,
+};
 
-use super::World;
 use super::events::Event;
+use super::{Phase, World};
 use crate::coverage::Point;
 use crate::oracle::{FORMER, Flight, Poison, Violation, holds};
 
@@ -192,7 +194,7 @@ impl World {
         if partial && self.strikes(faults.partial, Point::Partial) {
             let first = self.choices.below(u32::try_from(uids.len()).expect("batches are short")) as usize;
             let more = self.choices.chance(300);
-            return self.report(slice, uids, |at| at == first || (more && at % 3 == first % 3));
+            return self.report(attempt, uids, |at| at == first || (more && at % 3 == first % 3));
         }
         (Outcome::Succeeded(Reply::default()), uids.to_vec())
     }
@@ -201,17 +203,33 @@ impl World {
         if attempt.partial_responses && self.options.poison_names_itself {
             let poison: Vec<bool> = uids.iter().map(|uid| self.is_poison(*uid)).collect();
             self.coverage.hit(Point::Partial);
-            return self.report(&attempt.slice, uids, |at| poison[at]);
+            return self.report(attempt, uids, |at| poison[at]);
         }
         (failed(Failure::FunctionError, "poison"), uids[..first].to_vec())
     }
 
     /// A partial answer: it names these records, and all whose name is the same.
-    fn report(&self, slice: &Slice, uids: &[u32], is_failed: impl Fn(usize) -> bool) -> (Outcome, Vec<u32>) {
-        let records = slice.records();
+    fn report(&mut self, attempt: &Attempt, uids: &[u32], is_failed: impl Fn(usize) -> bool) -> (Outcome, Vec<u32>) {
+        let records = attempt.slice.records();
         let names: Vec<RecordId> = (0..records.len()).filter(|at| is_failed(*at)).map(|at| records[at].id.clone()).collect();
         let done = uids.iter().zip(records).filter(|(_, record)| !names.contains(&record.id)).map(|(uid, _)| *uid).collect();
-        (Outcome::PartlyFailed { failed: names, reply: Reply::default() }, done)
+        let asked = if attempt.item_actions && self.phase == Phase::Safety { self.ask_for_some(&names) } else { ItemActions::new() };
+        (Outcome::PartlyFailed { failed: names, asked, reply: Reply::default() }, done)
+    }
+
+    /// What the function asks for some of the records that failed.
+    fn ask_for_some(&mut self, names: &[RecordId]) -> ItemActions {
+        let mut asked = ItemActions::new();
+        for name in names {
+            if !self.choices.beyond().chance(600) {
+                continue;
+            }
+            let seconds = self.choices.beyond().pick(&[None, Some(20), Some(0), Some(1), Some(100)]);
+            let action = seconds.map_or(ItemAction::Reject, |it| ItemAction::RetryAfter(Duration::from_secs(it)));
+            self.coverage.hit(if action == ItemAction::Reject { Point::Rejected } else { Point::AskedToWait });
+            asked.insert(name.clone(), action);
+        }
+        asked
     }
 
     fn is_poison(&self, uid: u32) -> bool {

@@ -102,7 +102,8 @@ impl World {
         let stubborn = if self.options.stubborn == crate::options::Stubborn::Nothing { 0 } else { 10_000 };
         // With ramps and retries a record a second is a hundred of a slow one.
         let limited = if self.oracle.plans.iter().any(|plan| plan.rate.is_some()) { 100 * n_records } else { 0 };
-        600 + n_records * per_record + stubborn + limited
+        let asked = if self.oracle.plans.iter().any(|plan| plan.retry.item_actions) { 1000 + 100 * n_records } else { 0 };
+        600 + n_records * per_record + stubborn + limited + asked
     }
 
     pub(super) fn stuck(&self, what: &str) -> Violation {

@@ -64,8 +64,9 @@ impl World {
             }
             let entry = &mut self.oracle.entries[at];
             (entry.settling, entry.asked) = (true, true);
-            entry.left |= settlement.how == Settle::Leave;
-            if settlement.how == Settle::Leave {
+            let is_left = matches!(settlement.how, Settle::Leave | Settle::ShowAfter(_));
+            entry.left |= is_left;
+            if is_left {
                 entry.left_us = entry.left_us.or(Some(self.now_us));
             }
             receipts.push(at);
@@ -274,6 +275,10 @@ impl World {
                 }
                 None => Ok(()),
             },
+            Settle::ShowAfter(wait) => {
+                self.coverage.hit(Point::ShownAfter);
+                queue.hide(handle, self.now_us, u64::try_from(wait.as_micros()).expect("a short time")).map(|_| ())
+            }
             Settle::Release | Settle::Nack => queue.hide(handle, self.now_us, 0).map(|_| ()),
         };
         applied.map_or(Settled::Lost, |()| Settled::Done)

@@ -149,7 +149,7 @@ impl World {
                     place: Place::Queue { receipt, visible_until, receives_left, n_receives: Some(n_receives) },
                     key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
                     arrival: truth.arrival,
-                    bytes: body(uid, truth.n_bytes),
+                    bytes: body(uid, truth.n_bytes).into(),
                     section: Section::default(),
                 });
             } else {

@@ -303,7 +303,7 @@ impl World {
             place: Place::Track(owner, truth.position.clone()),
             key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
             arrival: truth.arrival,
-            bytes: body(uid, truth.n_bytes),
+            bytes: body(uid, truth.n_bytes).into(),
             section,
         }
     }

@@ -1,0 +1,128 @@
+//! What a source of tracks is to the rest: tracks that come and end, and readers at a bound.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use forebay_batcher::{Gap, OrderKey, Origin, Position, RecordId, UnixMillis, Watermark};
+
+use super::{BoxFuture, SourceError};
+
+/// The name of a track under which its checkpoint is kept: it holds the source's identity, so that a recreated one inherits nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackName(pub String);
+
+/// What a mapping knows of a track that it was told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is read, or waits to be read.
+    Open,
+    /// It was read to its end.
+    Ended,
+}
+
+/// The tracks that a mapping was told of: its list of tracks in the store, and what was discovered since. A source that names a track by
+/// what it saw first (a file) finds its own names in it again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known(pub BTreeMap<TrackName, Standing>);
+
+/// A track that the source has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackInfo {
+    /// Its name in the store.
+    pub name: TrackName,
+    /// What people call it: a path, a shard id.
+    pub label: String,
+    /// Tracks that must be finished before this one starts (T-1).
+    pub parents: Vec<TrackName>,
+}
+
+/// What a source has that a mapping was not told of.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The new tracks, in the order of their creation where the source knows it, else by label.
+    pub tracks: Vec<TrackInfo>,
+    /// Something else that should be there cannot be seen.
+    pub trouble: Option<SourceError>,
+}
+
+/// The tracks of a source.
+pub trait Tracks: Send + Sync {
+    /// Tracks that exist now and that `known` does not hold.
+    fn list<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>>;
+    /// How often `list` is asked again.
+    fn rediscover_every(&self) -> Duration;
+    /// Ends when `list` may have something new before that; never for a source that is not told. May be dropped without losing anything.
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+    /// Where a track begins that appeared after the mapping was made: its first record.
+    fn first(&self) -> Origin;
+    /// The end of a stretch that a checkpoint holds, both ends included, as this version writes positions: what the store kept may be older.
+    fn end_of_stretch(&self, kept: Position) -> Position {
+        kept
+    }
+    /// Opens a reader at a bound.
+    fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>>;
+}
+
+/// Room for one raw read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// The most records.
+    pub records_max: u32,
+    /// The most raw bytes; one record may go over it.
+    pub bytes_max: u64,
+    /// How long to wait when there is nothing.
+    pub wait: Duration,
+}
+
+/// Reads one track or queue.
+pub trait Reader: Send {
+    /// Reads once. It answers as soon as it has records, has moved its bound or has ended; else when the wait is over. May be dropped
+    /// while it waits without losing anything. After an error the reader is not used again.
+    fn read(&mut self, room: Room) -> BoxFuture<'_, Result<RawRead, SourceError>>;
+}
+
+/// What a reader brought, before any mapping's filter.
+#[derive(Debug, Clone, Default)]
+pub struct RawRead {
+    /// The records, in reading order.
+    pub records: Vec<RawRecord>,
+    /// A bound above all that was read and not above what is to come.
+    pub passed: Option<Position>,
+    /// The track has no more.
+    pub ended: bool,
+    /// The source had already dropped what was wanted.
+    pub gap: Option<Gap>,
+}
+
+/// One record as the source gave it.
+#[derive(Debug, Clone)]
+pub struct RawRecord {
+    /// What the function may call it.
+    pub id: RecordId,
+    /// Its place.
+    pub position: Position,
+    /// What orders it.
+    pub key: OrderKey,
+    /// When it reached the source.
+    pub arrival: UnixMillis,
+    /// Its data as it came.
+    pub data: Bytes,
+    /// What else the source's own renderer needs to know.
+    pub facts: Arc<dyn Any + Send + Sync>,
+}
+
+impl RawRecord {
+    /// What it takes in memory beside its place in a list.
+    pub(crate) fn heap_bytes(&self) -> u64 {
+        let key = match &self.key {
+            OrderKey::Key(key) => key.len(),
+            OrderKey::Free => 0,
+        };
+        (self.data.len() + key) as u64 + self.id.0.heap_bytes() + self.position.0.heap_bytes()
+    }
+}
