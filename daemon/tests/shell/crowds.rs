@@ -64,7 +64,7 @@ fn cost_of(n_tracks: u32) -> Cost {
     let start = measure(|| {
         let (world, crowd, counter) =
             (runtime.block_on(async { World::with_budget(budget()) }), crowd(n_tracks), Arc::<Counter>::default());
-        let running = runtime.block_on(start(&world, &crowd, &counter));
+        let running = runtime.block_on(async { start(&world, &crowd, &counter) });
         runtime.block_on(until("all tracks are read", || crowd.n_reads() >= u64::from(n_tracks)));
         let of_track = |n: u64| n as f64 / f64::from(n_tracks);
         let n_reads = crowd.n_reads();
@@ -109,7 +109,7 @@ fn budget() -> Arc<Budget> {
     Budget::new(64 << 20, Some(64 << 20), 1).unwrap()
 }
 
-async fn start(world: &World, crowd: &Crowd, counter: &Arc<Counter>) -> Running {
+fn start(world: &World, crowd: &Crowd, counter: &Arc<Counter>) -> Running {
     // What the crowd and the counter stand in for.
     let (source, function) = (world.source(), function());
     let order = world.order("m", &source, &function);
