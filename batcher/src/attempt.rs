@@ -191,8 +191,8 @@ pub(crate) struct Tried {
     pub(crate) not_before: Tick,
     /// How long the function asked it to wait before it is tried again.
     pub(crate) asked_wait: Duration,
-    /// What the last attempt told.
-    pub(crate) reply: Option<Reply>,
+    /// What the last attempt told; most have none, so it takes no place of its own.
+    pub(crate) reply: Option<Box<Reply>>,
 }
 
 impl Tried {
@@ -212,7 +212,7 @@ pub(crate) struct Told {
     pub(crate) slice: Slice,
     pub(crate) condition: Condition,
     pub(crate) n_invokes: u32,
-    pub(crate) reply: Option<Reply>,
+    pub(crate) reply: Option<Box<Reply>>,
     pub(crate) n_refused: u32,
     /// The first refusal.
     pub(crate) refused_since: Option<Tick>,
@@ -258,7 +258,7 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
         Outcome::TooLarge if tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
         Outcome::TooLarge => Next { then: vec![Then::GivenUp(tried.give_up(Condition::PayloadTooLarge))], ..nothing() },
         Outcome::Failed { reply, .. } => {
-            tried.reply = Some(reply);
+            tried.reply = Some(Box::new(reply));
             match limits.redelivery {
                 Redelivery::BySource => Next { left: Some(tried.slice), ..nothing() },
                 Redelivery::ByUs if limits.bisect && tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
@@ -266,7 +266,7 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
             }
         }
         Outcome::PartlyFailed { failed, asked, reply } => {
-            tried.reply = Some(reply);
+            tried.reply = Some(Box::new(reply));
             let failed: BTreeSet<&RecordId> = failed.iter().collect();
             let Parts { done, rejected, rest } = split_partial(&tried.slice, &failed, &asked, limits);
             let done = Some(done).filter(|done| done.n_records() > 0);

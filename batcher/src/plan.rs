@@ -60,7 +60,7 @@ pub struct RetryPlan {
     pub bisect: bool,
     /// Read `batchItemFailures` in the function's answer.
     pub partial_responses: bool,
-    /// Read there, beside a record's name, when it may be tried again and whether it is to be given up at once.
+    /// Read what `batchItemFailures` asks for single records: `retryAfterSeconds` and `action`.
     pub item_actions: bool,
     /// Who brings a failed record back.
     pub redelivery: Redelivery,

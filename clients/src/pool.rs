@@ -11,6 +11,7 @@ use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
+use crate::caught::kept_alive;
 use crate::connection::{Connection, Connector, Origin};
 use crate::stream::Outgoing;
 
@@ -46,6 +47,7 @@ pub(crate) struct Pool {
 
 /// The newest of one server stands last and is used first.
 #[derive(Default)]
+#[allow(clippy::vec_box, reason = "a connection is large, and is handed from here to its user and back for each exchange")]
 struct Idle {
     connections: HashMap<Origin, Vec<Box<Connection>>>,
     /// A task looks through them; it ends when there are none.
@@ -96,7 +98,8 @@ impl Pool {
             None => _ = idle.connections.insert(connection.origin.clone(), vec![connection]),
         }
         if !std::mem::replace(&mut idle.is_swept, true) {
-            tokio::spawn(sweep(Arc::downgrade(self)));
+            let pool = Arc::downgrade(self);
+            tokio::spawn(kept_alive("closing idle connections", move || sweep(Weak::clone(&pool))));
         }
     }
 

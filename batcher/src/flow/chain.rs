@@ -48,7 +48,7 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) enum What {
     /// A slice of a former life whose records are being read again.
-    Filling(Filling),
+    Filling(Box<Filling>),
     /// To be tried.
     Try(Tried),
     /// Given up; its destination must have it first.
@@ -115,12 +115,17 @@ impl Chain {
     }
 
     /// The tracks of which it holds lanes, each once.
-    pub(super) fn tracks(&self) -> Vec<TrackIdx> {
-        let lanes = self.holds.iter().filter_map(|hold| if let Hold::Lane(idx, _) = hold { Some(*idx) } else { None });
-        let mut tracks: Vec<TrackIdx> = lanes.collect();
-        tracks.sort_unstable();
-        tracks.dedup();
-        tracks
+    pub(super) fn tracks(&self) -> impl Iterator<Item = TrackIdx> + use<> {
+        let mut lanes = self.holds.iter().filter_map(|hold| if let Hold::Lane(idx, _) = hold { Some(*idx) } else { None });
+        // Most hold one lane, and need no list.
+        let first = lanes.next();
+        let mut others: Vec<TrackIdx> = lanes.collect();
+        if !others.is_empty() {
+            others.extend(first);
+            others.sort_unstable();
+            others.dedup();
+        }
+        first.filter(|_| others.is_empty()).into_iter().chain(others)
     }
 
     /// The records of all its steps.

@@ -23,6 +23,7 @@ impl Runs {
         books.cx.counts.dropped += told.slice.n_records() as u64;
         let records = told.slice.clone();
         let Told { slice, condition, n_invokes, reply, .. } = told;
+        let reply = reply.map(|it| *it);
         books.cx.actions.push_back(Action::Discarded(Discard { condition, slice, n_invokes, reply }));
         self.finish(id, records.records(), books);
         self.after_pop(id, books);
@@ -39,6 +40,7 @@ impl Runs {
         // N-4: told only when it is durable that it was given up.
         crate::rule!(N4, self.is_durable(chain, step, books));
         let Told { slice, condition, n_invokes, reply, n_refused, refused_since: _ } = told.clone();
+        let reply = reply.map(|it| *it);
         books.cx.actions.push_back(Action::Deliver(Notice { id: notice_id, condition, slice, n_invokes, reply, n_refused }));
         self.notices.insert(notice_id, id);
         self.set_status(id, Status::Delivering { id: notice_id, since: books.cx.now.tick }, books);

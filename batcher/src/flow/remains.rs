@@ -23,7 +23,7 @@ impl Runs {
             let slice = Slice::new(std::mem::take(&mut filling.records));
             let kept = &filling.slice;
             let given_up = kept.given_up.clone();
-            let reply = given_up.as_ref().and_then(|it| it.reply.clone());
+            let reply = given_up.as_ref().and_then(|it| it.reply.clone()).map(Box::new);
             let (n_failures, n_invokes, not_before) = (kept.n_failures, kept.n_invokes.max(1), filling.not_before);
             let tried = Tried { slice, n_failures, n_invokes, why: BatchReason::Retry, not_before, asked_wait: Duration::ZERO, reply };
             step.what = match given_up {

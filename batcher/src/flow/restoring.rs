@@ -52,7 +52,7 @@ impl Runs {
                 id
             }
         };
-        let what = What::Filling(Filling { track: idx, slice, not_before, records: Vec::new() });
+        let what = What::Filling(Box::new(Filling { track: idx, slice, not_before, records: Vec::new() }));
         self.chains.get_mut(id).expect("a lane's chain exists").steps.push_back(Step { what, mark: 0 });
     }
 }

@@ -64,7 +64,7 @@ fn open_slices_of(
         What::Try(tried) if tried.n_invokes == 0 => return,
         What::Try(tried) => (&tried.slice, tried.n_failures, tried.n_invokes, tried.not_before, None),
         What::Tell(told) => {
-            let reply = told.reply.clone().map(|reply| crate::attempt::Reply { payload: None, ..reply });
+            let reply = told.reply.clone().map(|reply| crate::attempt::Reply { payload: None, ..*reply });
             (&told.slice, 0, told.n_invokes, Tick::default(), Some(GivenUp { condition: told.condition, reply }))
         }
     };

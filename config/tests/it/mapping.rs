@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::common::{Variables, check, check_all};
 use forebay_config::destination::DestinationTarget;
 use forebay_config::function::{Runtime, Sandbox};
-use forebay_config::{Config, Executor, Mapping, Redelivery, StartingPosition};
+use forebay_config::{Config, Executor, Mapping, RatePlan, RateUnit, Redelivery, StartingPosition};
 
 const FUNCTIONS: &str = "functions: { f: { executor: { http: { url: 'http://h' } } } }\n";
 
@@ -201,6 +201,11 @@ fn our_own_settings_are_read() {
         // So AWS shows a mapping of a FIFO queue.
         assert_eq!(mapping("fifo", &format!("maximum_batching_window_in_seconds: {zero}")).unwrap().batch.window, Duration::ZERO);
     }
+    let limited = mapping("queue", "rate_limit: { invocations_per_second: 7, ramp_up_in_seconds: 1.5 }").unwrap();
+    let ramp = Duration::from_millis(1500);
+    assert_eq!(limited.rate, Some(RatePlan { unit: RateUnit::Invocations, per_second: NonZeroU32::new(7).unwrap(), ramp }));
+    let asking = mapping("queue", "batch_item_actions: true\nfunction_response_types: [ReportBatchItemFailures]").unwrap();
+    assert!(asking.retry.item_actions && !limited.retry.item_actions);
     let queue = mapping("queue", "scaling_config: { maximum_concurrency: 1 }").unwrap();
     assert_eq!(queue.concurrency_max, NonZeroU32::new(1));
     let pollers = mapping("queue", "provisioned_poller_config: { minimum_pollers: 2 }").unwrap().pollers.unwrap();

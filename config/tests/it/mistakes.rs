@@ -443,3 +443,17 @@ fn a_listener_that_others_could_reach_is_a_mistake_of_the_config() {
         assert_eq!((findings.len(), findings[0].code.0, &*findings[0].path), (1, "FB-0106", "admin.listen"), "{address}");
     }
 }
+
+#[test]
+fn a_rate_limit_counts_one_thing_and_item_actions_need_named_items() {
+    let text = r#"
+functions:
+  f: { executor: { http: { url: "http://127.0.0.1:9" } }, rate_limit: { ramp_up_in_seconds: 5 } }
+event_source_mappings:
+  - { name: a, source: { queue: { name: s } }, function_name: f, rate_limit: { records_per_second: 5, invocations_per_second: 5 } }
+  - { name: b, source: { queue: { name: s } }, function_name: f, rate_limit: { records_per_second: 0 } }
+  - { name: c, source: { queue: { name: s } }, function_name: f, rate_limit: 5 }
+  - { name: d, source: { queue: { name: s } }, function_name: f, batch_item_actions: true }
+"#;
+    expect![[""]].assert_eq(&lines(&check(text).unwrap_err()));
+}

@@ -30,6 +30,7 @@ pub async fn check_queue(subject: impl Fn() -> Box<dyn QueueSubject>) {
     a_group_gives_its_messages_in_order(subject()).await;
     what_is_released_comes_at_once(subject()).await;
     what_is_extended_stays_hidden(subject()).await;
+    what_is_shown_after_a_time_comes_then_and_not_before(subject()).await;
     a_void_receipt_is_lost(subject()).await;
     an_empty_receive_waits_to_its_end(subject()).await;
     a_broken_queue_says_so_and_heals(subject()).await;
@@ -124,6 +125,28 @@ async fn what_is_extended_stays_hidden(mut subject: Box<dyn QueueSubject>) {
     let again = queue.receive(10, Duration::ZERO).await.expect("the queue works");
     assert_eq!(again.iter().map(|it| &it.record.data).collect::<Vec<_>>(), [&left.record.data]);
     assert_eq!(queue.settle(vec![settlement(kept.receipt, Settle::Delete)]).await[0].1, Settled::Done);
+}
+
+/// Messages that are to be shown after a time come when each one's is over, however long they would have been hidden.
+async fn what_is_shown_after_a_time_comes_then_and_not_before(mut subject: Box<dyn QueueSubject>) {
+    ["at once", "soon", "late"].into_iter().for_each(|body| subject.send(body, None));
+    let queue = queue(subject.as_ref());
+    let visibility = queue.facts().visibility.expect("this suite is for queues with visibility");
+    let messages = receive(&*queue, 10).await;
+    assert_eq!(messages.len(), 3);
+    let waits = [Duration::ZERO, visibility / 2, visibility * 2];
+    let settlements = messages.iter().zip(waits).map(|(it, wait)| settlement(it.receipt.clone(), Settle::ShowAfter(wait))).collect();
+    assert!(queue.settle(settlements).await.iter().all(|(_, answer)| *answer == Settled::Done));
+    let mut come = Vec::new();
+    for _ in 0..3 {
+        let again = queue.receive(10, Duration::ZERO).await.expect("the queue works");
+        // What came is deleted, so that it does not come once more.
+        queue.settle(again.iter().map(|it| settlement(it.receipt.clone(), Settle::Delete)).collect()).await;
+        come.push(again.into_iter().map(|it| it.record.data).collect::<Vec<_>>());
+        tokio::time::sleep(visibility + Duration::from_millis(1)).await;
+    }
+    let data: Vec<_> = messages.into_iter().map(|it| vec![it.record.data]).collect();
+    assert_eq!(come, data);
 }
 
 /// A receipt whose message is gone cannot hide it for longer, and takes nothing else with it. Deleting what is deleted may be called done.

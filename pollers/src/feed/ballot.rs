@@ -291,6 +291,19 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_shown_again_when_the_longest_wait_that_was_asked_for_is_over() {
+        let mut ballots = Ballots::new(9);
+        let after = |seconds| Settle::ShowAfter(Duration::from_secs(seconds));
+        begin(&mut ballots, 1, &[Wish::Wants, Wish::Wants, Wish::Wants]);
+        assert_eq!(vote(&mut ballots, 0, 1, after(5)), Vote::Counted(None));
+        assert_eq!(vote(&mut ballots, 1, 1, after(60)), Vote::Counted(None));
+        assert_eq!(vote(&mut ballots, 2, 1, Settle::Leave), Vote::Counted(settle(1, after(60))));
+        begin(&mut ballots, 2, &[Wish::Wants, Wish::Wants]);
+        assert_eq!(vote(&mut ballots, 0, 2, after(5)), Vote::Counted(None));
+        assert_eq!(vote(&mut ballots, 1, 2, Settle::Release), Vote::Counted(settle(2, Settle::Release)));
+    }
+
+    #[test]
     fn who_is_absent_keeps_the_message_in_its_queue() {
         let mut ballots = Ballots::new(9);
         begin(&mut ballots, 1, &[Wish::Wants, Wish::Absent]);
