@@ -227,6 +227,10 @@ impl Options {
         if is_revoked && self.stubborn == Stubborn::Nothing {
             self.faults.revoke = hands.pick(&[1000, 500]);
         }
+        if self.plan.mixes_tracks && hands.chance(300) {
+            // An attempt lasts until one of its tracks was lost, came back and was read again.
+            (self.comes_back, self.latency_max_ms) = (true, 3000);
+        }
     }
 
     /// Poison alone decides what fails: no chance, no time, no setting that drops.
