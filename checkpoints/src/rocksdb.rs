@@ -20,6 +20,7 @@ mod generation;
 mod group_tests;
 mod kept;
 mod lock;
+mod logs;
 mod refusal;
 mod repair;
 mod request;

@@ -8,6 +8,7 @@ use rocksdb::{DB, WriteBatch, WriteOptions};
 use super::database::{exists, nanoseconds_now, open_error, options, path, rocks_error};
 use super::generation::{Generation, Sum};
 use super::lock::FolderLock;
+use super::logs;
 use super::seal::{Promise, Seal};
 use super::survey::{Fault, Survey, judge, survey, survey_rows};
 use crate::row::{Name, Row};
@@ -48,6 +49,7 @@ pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
     };
     let Some(refusal) = refusal else { return Ok(Repaired::default()) };
     if !readable {
+        logs::cut(folder)?;
         DB::repair(&options(), path(folder)).map_err(|error| open_error(folder, error))?;
     }
     let db = DB::open(&options(), path(folder)).map_err(|error| open_error(folder, error))?;

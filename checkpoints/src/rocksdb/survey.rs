@@ -7,6 +7,7 @@ use rocksdb::{DB, IteratorMode};
 
 use super::database::{exists, open_error, options, path, scan_options};
 use super::generation::{Generation, Sum};
+use super::logs;
 use super::seal::{Promise, Seal};
 use crate::row::{Name, Row};
 use crate::staged::nameless;
@@ -116,6 +117,7 @@ pub(super) fn survey(folder: &Path, visit: &mut dyn FnMut(Name, Option<Row>)) ->
     if !path(folder).join("CURRENT").exists() {
         return Ok(survey);
     }
+    logs::check(folder)?;
     let db = DB::open_for_read_only(&options(), path(folder), false).map_err(|error| open_error(folder, error))?;
     survey_rows(&db, folder, &mut survey, visit);
     Ok(survey)

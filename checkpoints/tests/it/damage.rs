@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use forebay_checkpoints::rocksdb::repair;
+use forebay_checkpoints::rocksdb::{repair, verify};
 use forebay_checkpoints::{CheckpointStore, KeptTrack, MappingId, StoreError};
 
 use super::bench::{Seed, copy_folder, is_long, kept, mapping, open, take, track};
@@ -36,6 +36,32 @@ async fn a_damaged_store_opens_identical_or_is_refused_by_name() {
     }
     println!("{n_identical} identical, {n_refused} refused by name");
     assert!(n_refused > 0);
+}
+
+/// The kind of a record in the log, a bit of which makes it one of a reused log: RocksDB read it again and again and never ended.
+#[tokio::test]
+async fn a_log_that_the_database_would_read_without_end_is_refused_by_name_and_mended() {
+    let (template, wanted) = killed_store().await;
+    let log = files(template.path()).into_iter().find(|path| path.extension().is_some_and(|it| it == "log")).unwrap();
+    let log = log.file_name().unwrap().to_owned();
+    let (mut at, mut n_refused) = (0, 0);
+    loop {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(template.path(), folder.path());
+        let path = folder.path().join("db").join(&log);
+        let mut bytes = fs::read(&path).unwrap();
+        let Some(header) = bytes.get(at..at + 7) else { break };
+        assert_eq!(header[6], 1, "a whole record begins at byte {at}");
+        let next = at + 7 + usize::from(u16::from_le_bytes([header[4], header[5]]));
+        bytes[at + 6] = 5;
+        fs::write(&path, bytes).unwrap();
+        let error = open(folder.path()).await.map(drop).unwrap_err();
+        assert!(matches!(&error, StoreError::Damaged { row, .. } if row.contains(&format!("from byte {at} on"))), "{error:?}");
+        assert!(verify(folder.path()).unwrap().unwrap().refusal.is_some());
+        mend(folder.path(), &wanted, &format!("the record at {at}")).await;
+        (at, n_refused) = (next, n_refused + 1);
+    }
+    assert!(n_refused > 10, "{n_refused} records in the log");
 }
 
 /// A mended store opens, and knows no track with a place that it never had.
@@ -90,12 +116,18 @@ fn place(generation: u32, number: u32) -> String {
     format!("{generation} {number:0300}")
 }
 
-/// Flips a bit of a random file or cuts it; says what it did.
-fn damage(folder: &Path, seed: &mut Seed) -> String {
+/// All files with something in them, in the order of their names.
+fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder.join("db")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.push(folder.join("seal"));
     files.retain(|path| fs::metadata(path).unwrap().len() > 0);
     files.sort();
+    files
+}
+
+/// Flips a bit of a random file or cuts it; says what it did.
+fn damage(folder: &Path, seed: &mut Seed) -> String {
+    let files = files(folder);
     let path = &files[usize::try_from(seed.below(files.len() as u64)).unwrap()];
     let n_bytes = fs::metadata(path).unwrap().len();
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
