@@ -56,7 +56,7 @@ enum Told {
     /// An order in place of the one before.
     Anew(Order),
     /// Other limits for what it does.
-    Limits(Plan),
+    Limits(Box<Plan>),
 }
 
 /// All mappings and functions that run.
@@ -207,7 +207,7 @@ impl Fleet {
                     let function = &functions[&it.mapping.function];
                     let has_outbox = it.mapping.on_failure.is_some();
                     let plan = plan(&it.mapping, it.profile, function.n_slots, has_outbox, self.n_applied + 1);
-                    told.push((name.clone(), Told::Limits(plan)));
+                    told.push((name.clone(), Told::Limits(Box::new(plan))));
                     continue;
                 }
                 (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) if it.runs() => {
@@ -291,7 +291,7 @@ impl Fleet {
         }
         for (name, told) in told {
             match (told, self.posts.get(&name)) {
-                (Told::Limits(plan), Some(post)) => post.replan(plan),
+                (Told::Limits(plan), Some(post)) => post.replan(*plan),
                 (Told::Limits(_), None) => {}
                 (Told::Anew(order), Some(post)) => post.tell(order),
                 (Told::Anew(order), None) => {

@@ -104,7 +104,7 @@ mod tests {
         let [a, b] = [rendered(&["1", "22", "333", "4"]), rendered(&["5", "6"])];
         assert_eq!(texts(&a), ["[", "1,22,333,4", "]"]);
         assert_eq!(pieces(&a)[1].as_ptr(), a[0].bytes.as_ptr(), "it is where it was rendered");
-        let pick = |which: &[&Record]| which.iter().map(|it| Record::clone(it)).collect::<Vec<_>>();
+        let pick = |which: &[&Record]| which.iter().copied().cloned().collect::<Vec<_>>();
         assert_eq!(texts(&pick(&[&a[0], &a[1], &b[0], &b[1], &a[3]])), ["[", "1,22,", "5,6", ",", "4", "]"]);
         assert_eq!(texts(&pick(&[&a[0], &a[2], &a[1]])), ["[", "1,", "333,", "22", "]"], "one that was left out parts them");
         assert_eq!(texts(&pick(&[&a[0], &a[0]])), ["[", "1,", "1", "]"]);
