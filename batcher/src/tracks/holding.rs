@@ -53,9 +53,9 @@ impl Tracks {
         }
     }
 
-    /// Whether a change is in a durable checkpoint. A track that is not ours any more keeps nothing waiting.
+    /// Whether a change is in a durable checkpoint. A track that is not ours any more keeps nothing waiting: no chain holds a lane of it.
     pub(crate) fn is_durable(&self, idx: TrackIdx, mark: u64) -> bool {
-        self.by_idx.get(idx).is_none_or(|track| !track.is_active() || track.committing.durable >= mark)
+        self.by_idx.get(idx).is_none_or(|track| track.committing.durable >= mark)
     }
 
     /// A chain lets go of a lane.
