@@ -17,9 +17,11 @@ impl Tracks {
             self.reads.remove(read);
         }
         self.forget_drain(idx, cx);
-        self.by_idx.insert(idx, track);
         let mut slices = from.slices;
         slices.sort_by(|a, b| a.first.cmp(&b.first));
+        // S-2: for a slice whose records never come its track would read beyond the memory, and wait there.
+        crate::rule!(S2, slices.iter().all(|slice| !matches!(track.watermark(), Watermark::At(at) if slice.last < at)));
+        self.by_idx.insert(idx, track);
         slices
     }
 
