@@ -226,7 +226,9 @@ mod tests {
         let mut synced = store.synced();
         let lost = store.write(&lease, &track, b"1".to_vec()).await.unwrap();
         store.requests.send(Request::Panic).await.unwrap();
-        synced.wait_for(|it| it.of(lost).is_some()).await.unwrap();
+        // With an end: who breaks this sees it fail, not hang.
+        let told = synced.wait_for(|it| it.of(lost).is_some());
+        tokio::time::timeout(Duration::from_secs(60), told).await.expect("it is told").unwrap();
         assert!(matches!(synced.borrow().of(lost), Some(Err(error)) if matches!(*error, StoreError::Io { .. })));
         store.health().wait_for(|it| *it == StoreHealth::Ok).await.unwrap();
         let next = store.write(&lease, &track, b"2".to_vec()).await.unwrap();
