@@ -151,11 +151,16 @@ def run(command, folder, target, seconds):
     return done.returncode, done.stdout + done.stderr
 
 
-def hunt_core(folder, target, fault, seeds):
-    """How it was found, or None; a copy that does not compile is an error of the list."""
-    code, said = run(["cargo", "build", "--offline", "-q", "-p", "forebay-sim"], folder, target, 900)
+def must_compile(command, folder, target, fault):
+    """A copy that does not compile is an error of the list."""
+    code, said = run(["cargo", *command, "--offline", "-q"], folder, target, 900)
     if code != 0:
         raise WrongList(f"{fault.place}: with `{fault.id}` the core does not compile:\n{said[-1500:]}")
+
+
+def hunt_core(folder, target, fault, seeds):
+    """How it was found, or None."""
+    must_compile(["build", "-p", "forebay-sim"], folder, target, fault)
     simulator = target / "debug/forebay-sim"
     code, said = run([str(simulator), "hunt", "--seeds", str(seeds)], folder, target, 600)
     # Only a rule counts: neither a run without an end nor a crash of the simulator itself.
@@ -165,10 +170,7 @@ def hunt_core(folder, target, fault, seeds):
 
 def compile_core(folder, target, fault):
     """Whether the core compiles with it: seconds for each, where a hunt takes five times as long."""
-    package = f"forebay-{fault.file.split('/')[0]}"
-    code, said = run(["cargo", "check", "--offline", "-q", "-p", package], folder, target, 900)
-    if code != 0:
-        raise WrongList(f"{fault.place}: with `{fault.id}` the core does not compile:\n{said[-1500:]}")
+    must_compile(["check", "-p", f"forebay-{fault.file.split('/')[0]}"], folder, target, fault)
     return "compiles"
 
 

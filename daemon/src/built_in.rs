@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use forebay_api::mapping::UNBUILT;
+use forebay_api::mapping::known_sources;
 use forebay_config::aws::AwsWords;
 use forebay_config::{Finding, Node, SourceProfile, Sources};
 use forebay_pollers::SourceKind;
@@ -25,10 +25,7 @@ impl BuiltIn {
 }
 
 /// What Lambda's API says of sources: first of those that are built in.
-static AWS_WORDS: LazyLock<Vec<&'static AwsWords>> = LazyLock::new(|| {
-    let built_in = forebay_pollers::kinds().iter().flat_map(|it| it.aws_words());
-    built_in.chain(UNBUILT).copied().collect()
-});
+static AWS_WORDS: LazyLock<Vec<&'static AwsWords>> = LazyLock::new(|| known_sources(forebay_pollers::aws_words()));
 
 impl Sources for BuiltIn {
     fn kinds(&self) -> Vec<&'static str> {

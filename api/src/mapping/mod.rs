@@ -17,4 +17,4 @@ pub use parts::{
     SelfManagedEventSource, SelfManagedKafkaConfig, SourceAccessConfiguration, StartingPosition,
 };
 pub use request::{CreateMapping, ListMappings, Settings, SourceSettings, UpdateMapping};
-pub use unbuilt::UNBUILT;
+pub use unbuilt::known_sources;

@@ -5,18 +5,44 @@
 use forebay_config::aws::words::{AwsNamed, AwsStarts, AwsWords, no_rule};
 use serde_json::{Value, json};
 
-const EVENT_COUNT: &[&str] = &["EventCount"];
 const OF_KAFKA: &[&str] = &["EventCount", "ErrorCount", "KafkaMetrics"];
-const BY_ARN: &str = "The event source arn (\" {arn} \") and function (\" {function} \") provided mapping";
 const STARTS: Option<AwsStarts> = Some(AwsStarts { at_timestamp: true, first_is_default: false });
 
-/// What is said of them.
-pub const UNBUILT: &[&AwsWords] = &[&KINESIS, &DYNAMODB, &MANAGED_KAFKA, &OWN_KAFKA, &MQ, &DOCUMENT_DB];
+/// What is known of event sources: of those that are built in first, then of these.
+pub fn known_sources(built_in: impl IntoIterator<Item = &'static AwsWords>) -> Vec<&'static AwsWords> {
+    built_in.into_iter().chain([&KINESIS, &DYNAMODB, &MANAGED_KAFKA, &OWN_KAFKA, &MQ, &DOCUMENT_DB]).collect()
+}
+
+/// What the others do not say is as here.
+static MQ: AwsWords = AwsWords {
+    what: "Amazon MQ queues",
+    named: AwsNamed::Arn(|arn| arn.service == "mq" && arn.resource.starts_with("broker:")),
+    is_queue: false,
+    starts: None,
+    parameters: &["FilterCriteria", "KMSKeyArn", "Queues", "SourceAccessConfigurations"],
+    metrics: &["EventCount"],
+    required: &["queues"],
+    limits: no_rule,
+    pollers_min: 1,
+    defaults: |_uuid| json!({ "BatchSize": 100 }),
+    user_reason: "USER_INITIATED",
+    twice: "The event source arn (\" {arn} \") and function (\" {function} \") provided mapping",
+    refusals: &[],
+    source: None,
+};
+
+static DOCUMENT_DB: AwsWords = AwsWords {
+    what: "DocumentDB change streams",
+    named: AwsNamed::Arn(|arn| arn.service == "rds" && arn.resource.starts_with("cluster:")),
+    starts: STARTS,
+    parameters: &["DocumentDBEventSourceConfig", "SourceAccessConfigurations"],
+    required: &[],
+    ..MQ
+};
 
 static KINESIS: AwsWords = AwsWords {
     what: "Kinesis streams",
     named: AwsNamed::Arn(|arn| arn.service == "kinesis" && arn.resource.starts_with("stream/")),
-    is_queue: false,
     starts: STARTS,
     parameters: &[
         "BisectBatchOnFunctionError",
@@ -30,15 +56,10 @@ static KINESIS: AwsWords = AwsWords {
         "ParallelizationFactor",
         "TumblingWindowInSeconds",
     ],
-    metrics: EVENT_COUNT,
     required: &[],
-    limits: no_rule,
-    pollers_min: 1,
     defaults: of_shards,
     user_reason: "User action",
-    twice: BY_ARN,
-    refusals: &[],
-    source: None,
+    ..MQ
 };
 
 static DYNAMODB: AwsWords = AwsWords {
@@ -51,7 +72,6 @@ static DYNAMODB: AwsWords = AwsWords {
 static MANAGED_KAFKA: AwsWords = AwsWords {
     what: "Kafka topics",
     named: AwsNamed::Arn(|arn| arn.service == "kafka" && arn.resource.starts_with("cluster/")),
-    is_queue: false,
     starts: STARTS,
     parameters: &[
         "AmazonManagedKafkaEventSourceConfig",
@@ -71,14 +91,9 @@ static MANAGED_KAFKA: AwsWords = AwsWords {
     ],
     metrics: OF_KAFKA,
     required: &["topics"],
-    limits: no_rule,
-    pollers_min: 1,
     // Half a second of window, which has no member: it is shown once it was set.
     defaults: |uuid| json!({ "BatchSize": 100, "AmazonManagedKafkaEventSourceConfig": { "ConsumerGroupId": uuid } }),
-    user_reason: "USER_INITIATED",
-    twice: BY_ARN,
-    refusals: &[],
-    source: None,
+    ..MQ
 };
 
 static OWN_KAFKA: AwsWords = AwsWords {
@@ -105,32 +120,6 @@ static OWN_KAFKA: AwsWords = AwsWords {
     defaults: |uuid| json!({ "BatchSize": 100, "SelfManagedKafkaEventSourceConfig": { "ConsumerGroupId": uuid } }),
     twice: "An event source mapping with event source (\"{servers}\"), function (\"{function_arn}\"), topics (\"{topics}\")",
     ..MANAGED_KAFKA
-};
-
-static MQ: AwsWords = AwsWords {
-    what: "Amazon MQ queues",
-    named: AwsNamed::Arn(|arn| arn.service == "mq" && arn.resource.starts_with("broker:")),
-    is_queue: false,
-    starts: None,
-    parameters: &["FilterCriteria", "KMSKeyArn", "Queues", "SourceAccessConfigurations"],
-    metrics: EVENT_COUNT,
-    required: &["queues"],
-    limits: no_rule,
-    pollers_min: 1,
-    defaults: |_uuid| json!({ "BatchSize": 100 }),
-    user_reason: "USER_INITIATED",
-    twice: BY_ARN,
-    refusals: &[],
-    source: None,
-};
-
-static DOCUMENT_DB: AwsWords = AwsWords {
-    what: "DocumentDB change streams",
-    named: AwsNamed::Arn(|arn| arn.service == "rds" && arn.resource.starts_with("cluster:")),
-    starts: STARTS,
-    parameters: &["DocumentDBEventSourceConfig", "SourceAccessConfigurations"],
-    required: &[],
-    ..MQ
 };
 
 fn of_shards(_uuid: &str) -> Value {

@@ -6,7 +6,7 @@ mod errors;
 mod hostile;
 
 use forebay_api::error::ApiError;
-use forebay_api::mapping::{Call, CreateMapping, EpochMillis, Operation, UNBUILT, UpdateMapping, checks};
+use forebay_api::mapping::{Call, CreateMapping, EpochMillis, Operation, UpdateMapping, checks, known_sources};
 use forebay_config::aws::AwsWords;
 use serde_json::{Value, json};
 
@@ -24,16 +24,10 @@ pub(crate) fn read(method: &str, target: &str, body: &[u8]) -> Result<Option<Cal
     Operation::find(method, path)?.map(|it| it.read(query, body)).transpose()
 }
 
-/// What is known of sources, as the daemon knows it.
-pub(crate) fn known() -> Vec<&'static AwsWords> {
-    let built_in = forebay_pollers::kinds().iter().flat_map(|it| it.aws_words());
-    built_in.chain(UNBUILT).copied().collect()
-}
-
 /// A create of this body, taken through every check in AWS's order; the function is there.
 pub(crate) fn create(body: &Value) -> Result<(CreateMapping, &'static AwsWords), ApiError> {
     let Some(Call::Create(create)) = read("POST", PATH, body.to_string().as_bytes())? else { panic!("{body} is a create") };
-    let source = checks::parameters_of_create(&create, &known())?;
+    let source = checks::parameters_of_create(&create, &known_sources(forebay_pollers::aws_words()))?;
     checks::position_and_filters(&create, source, NOW)?;
     Ok((*create, source))
 }

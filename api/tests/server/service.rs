@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use forebay_api::error::{ApiError, ErrorType};
 use forebay_api::mapping::{
-    CreateMapping, EpochMillis, Identity, ListMappings, MappingConfiguration, MappingList, TagList, UNBUILT, UpdateMapping, checks,
+    CreateMapping, EpochMillis, Identity, ListMappings, MappingConfiguration, MappingList, TagList, UpdateMapping, checks, known_sources,
 };
 use forebay_api::service::{BoxFuture, MappingService};
-use forebay_config::aws::AwsWords;
 use tokio::sync::Semaphore;
 
 pub(crate) const ID: &str = "14e0db71-5d35-4eb5-b481-8945cf9d10c2";
@@ -46,16 +45,10 @@ impl Fake {
     }
 }
 
-/// What is known of sources, as the daemon knows it.
-fn known() -> Vec<&'static AwsWords> {
-    let built_in = forebay_pollers::kinds().iter().flat_map(|it| it.aws_words());
-    built_in.chain(UNBUILT).copied().collect()
-}
-
 impl MappingService for Fake {
     fn create(&self, create: CreateMapping) -> BoxFuture<'_, Result<MappingConfiguration, ApiError>> {
         Box::pin(async move {
-            let source = checks::parameters_of_create(&create, &known())?;
+            let source = checks::parameters_of_create(&create, &known_sources(forebay_pollers::aws_words()))?;
             assert_ne!(create.function_name, "panics", "this one panics");
             if create.function_name == "held" {
                 self.begun.0.add_permits(1);

@@ -35,13 +35,18 @@ use crate::source::{Backlog, BoxFuture, EventFormat, Explorer, Input, Queue, Sou
 #[derive(Debug)]
 pub struct SqsKind;
 
+/// A larger batch of a standard queue needs a window.
+const BATCH_SIZE_WITHOUT_WINDOW_MAX: u32 = 10;
+/// A FIFO queue has no larger one.
+const FIFO_BATCH_SIZE_MAX: u32 = 10;
+
 static STANDARD: SourceProfile = SourceProfile {
     kind: "sqs",
     shape: SourceShape::Queue,
     batch_size_default: 10,
     batch_size_max: 10_000,
     window_ms_default: 0,
-    batch_size_without_window_max: Some(10),
+    batch_size_without_window_max: Some(BATCH_SIZE_WITHOUT_WINDOW_MAX),
     settings: &[
         Setting::BatchingWindow,
         Setting::RetryAttempts,
@@ -60,7 +65,7 @@ static STANDARD: SourceProfile = SourceProfile {
 
 static FIFO: SourceProfile = SourceProfile {
     shape: SourceShape::GroupQueue,
-    batch_size_max: 10,
+    batch_size_max: FIFO_BATCH_SIZE_MAX,
     batch_size_without_window_max: None,
     settings: &[
         Setting::RetryAttempts,

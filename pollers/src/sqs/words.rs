@@ -4,8 +4,7 @@ use forebay_config::aws::words::{AwsLimits, AwsNamed, AwsWords};
 use forebay_config::{Arn, Code};
 use serde_json::{Value, json};
 
-/// From this size on a batch needs a window.
-const BATCH_SIZE_WITHOUT_WINDOW_MAX: u32 = 10;
+use super::{BATCH_SIZE_WITHOUT_WINDOW_MAX, FIFO_BATCH_SIZE_MAX};
 
 pub(super) static ALL: [&AwsWords; 2] = [&STANDARD, &FIFO];
 
@@ -51,7 +50,7 @@ fn of_fifo(it: &AwsLimits) -> Option<&'static str> {
     if it.window_seconds > 0 {
         return Some("Batching window is not supported for FIFO queues");
     }
-    if it.batch_size > BATCH_SIZE_WITHOUT_WINDOW_MAX {
+    if it.batch_size > FIFO_BATCH_SIZE_MAX {
         return Some("Batch size must not be greater than 10 for FIFO queues");
     }
     None
