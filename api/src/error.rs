@@ -125,7 +125,10 @@ impl ErrorType {
             | Self::Serialization
             | Self::IncompleteSignature
             | Self::BadRequest => 400,
-            Self::AccessDenied | Self::MissingAuthenticationToken | Self::InvalidSignature | Self::UnrecognizedClient => 403,
+            Self::AccessDenied
+            | Self::MissingAuthenticationToken
+            | Self::InvalidSignature
+            | Self::UnrecognizedClient => 403,
             Self::ResourceNotFound | Self::UnknownOperation => 404,
             Self::ResourceConflict => 409,
             Self::RequestTooLarge => 413,
@@ -141,8 +144,15 @@ impl ErrorType {
 
     fn shape(self) -> Shape {
         match self {
-            Self::InvalidParameterValue | Self::ResourceConflict | Self::TooManyRequests | Self::RequestTooLarge => Shape::TypeAndLowerCase,
-            Self::ResourceInUse | Self::ResourceNotFound | Self::Service | Self::BadGateway | Self::Unavailable => Shape::TypeAndCapital,
+            Self::InvalidParameterValue
+            | Self::ResourceConflict
+            | Self::TooManyRequests
+            | Self::RequestTooLarge => Shape::TypeAndLowerCase,
+            Self::ResourceInUse
+            | Self::ResourceNotFound
+            | Self::Service
+            | Self::BadGateway
+            | Self::Unavailable => Shape::TypeAndCapital,
             Self::Validation
             | Self::MissingAuthenticationToken
             | Self::IncompleteSignature
@@ -187,7 +197,10 @@ impl ApiError {
 
     /// A mapping that is changing just now: `verb` is what cannot be done to it.
     pub fn in_use(verb: &str) -> Self {
-        Self::new(ErrorType::ResourceInUse, format!("Cannot {verb} the event source mapping because it is in use."))
+        Self::new(
+            ErrorType::ResourceInUse,
+            format!("Cannot {verb} the event source mapping because it is in use."),
+        )
     }
 
     /// Too much at once; try again after a while.
@@ -202,7 +215,10 @@ impl ApiError {
 
     /// The headers that say what it is; the caller adds the length and the request id.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
-        let mut headers = vec![("content-type", "application/json".to_owned()), ("x-amzn-errortype", self.error_type.name().to_owned())];
+        let mut headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("x-amzn-errortype", self.error_type.name().to_owned()),
+        ];
         if let Some(wait) = self.retry_after {
             // Rounded up: a client that comes early is sent away again.
             headers.push(("retry-after", wait.as_millis().div_ceil(1000).to_string()));
@@ -238,13 +254,25 @@ mod tests {
     #[test]
     fn errors_have_the_bodies_that_were_recorded() {
         let body = |error: ApiError| String::from_utf8(error.body()).unwrap();
-        assert_eq!(body(ApiError::invalid("Function does not exist")), r#"{"Type":"User","message":"Function does not exist"}"#);
-        assert_eq!(body(ApiError::no_mapping()), r#"{"Type":"User","Message":"The resource you requested does not exist."}"#);
+        assert_eq!(
+            body(ApiError::invalid("Function does not exist")),
+            r#"{"Type":"User","message":"Function does not exist"}"#
+        );
+        assert_eq!(
+            body(ApiError::no_mapping()),
+            r#"{"Type":"User","Message":"The resource you requested does not exist."}"#
+        );
         assert_eq!(body(ApiError::new(ErrorType::Validation, "1 \"x\"")), r#"{"message":"1 \"x\""}"#);
         assert_eq!(body(ApiError::new(ErrorType::Service, "x")), r#"{"Type":"Service","Message":"x"}"#);
         let throttled = ApiError::throttled("Rate exceeded", Duration::from_millis(1001));
         assert_eq!(throttled.headers()[2], ("retry-after", "2".to_owned()));
-        assert_eq!(body(throttled), r#"{"Reason":"CallerRateLimitExceeded","Type":"User","message":"Rate exceeded"}"#);
-        assert_eq!(ApiError::no_mapping().headers()[1], ("x-amzn-errortype", "ResourceNotFoundException".to_owned()));
+        assert_eq!(
+            body(throttled),
+            r#"{"Reason":"CallerRateLimitExceeded","Type":"User","message":"Rate exceeded"}"#
+        );
+        assert_eq!(
+            ApiError::no_mapping().headers()[1],
+            ("x-amzn-errortype", "ResourceNotFoundException".to_owned())
+        );
     }
 }

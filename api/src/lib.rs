@@ -1,4 +1,5 @@
-//! Lambda's API for event source mappings: HTTP turned into typed calls, answers and errors in AWS's words; no store, no poller.
+//! Lambda's API for event source mappings: HTTP turned into typed calls, answers and errors in AWS's words;
+//! no store, no poller.
 
 pub mod auth;
 pub mod error;

@@ -5,15 +5,18 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::error::ApiError;
-use crate::mapping::{CreateMapping, ListMappings, MappingConfiguration, MappingList, TagList, UpdateMapping};
+use crate::mapping::{
+    CreateMapping, ListMappings, MappingConfiguration, MappingList, TagList, UpdateMapping,
+};
 
 /// A boxed future, so that the trait stays object-safe without a macro.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Keeps mappings and runs them.
 ///
-/// What changes something is durable and holds when its future is ready. Whoever calls sees to it that the future ends, also when the client hangs
-/// up: one that is dropped in its middle may have kept a change that does not hold yet.
+/// What changes something is durable and holds when its future is ready. Whoever calls sees to it that the
+/// future ends, also when the client hangs up: one that is dropped in its middle may have kept a change that
+/// does not hold yet.
 pub trait MappingService: Send + Sync {
     /// Makes a mapping, after every check in AWS's order.
     ///
@@ -34,7 +37,11 @@ pub trait MappingService: Send + Sync {
     ///
     /// # Errors
     /// In AWS's words; nothing has changed then.
-    fn update<'a>(&'a self, uuid: &'a str, update: UpdateMapping) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>>;
+    fn update<'a>(
+        &'a self,
+        uuid: &'a str,
+        update: UpdateMapping,
+    ) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>>;
     /// Deletes a mapping: it finishes what runs, then it is gone with its positions.
     ///
     /// # Errors
@@ -49,7 +56,8 @@ pub trait MappingService: Send + Sync {
     ///
     /// # Errors
     /// There is none of this ARN, it belongs to the config file, or it would have more than 50.
-    fn tag<'a>(&'a self, arn: &'a str, tags: BTreeMap<String, String>) -> BoxFuture<'a, Result<(), ApiError>>;
+    fn tag<'a>(&'a self, arn: &'a str, tags: BTreeMap<String, String>)
+    -> BoxFuture<'a, Result<(), ApiError>>;
     /// Takes tags from a mapping; those that it does not have do not matter.
     ///
     /// # Errors

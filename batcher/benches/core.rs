@@ -1,7 +1,9 @@
-//! What the core costs for each record: a machine on tracks that are never empty, with a function that always succeeds.
+//! What the core costs for each record: a machine on tracks that are never empty, with a function that always
+//! succeeds.
 //!
-//! `core [ROW [RECORDS]]`: the CPU time of a row, or of all rows, in ns for each record, the making of records left out. Under callgrind
-//! (`make bench-core`) one row is run with two numbers of records, and the difference of instructions counts.
+//! `core [ROW [RECORDS]]`: the CPU time of a row, or of all rows, in ns for each record, the making of
+//! records left out. Under callgrind (`make bench-core`) one row is run with two numbers of records, and the
+//! difference of instructions counts.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -31,7 +33,18 @@ struct Row {
 }
 
 const fn row(name: &'static str, n_tracks: u32, n_lanes: u32, batch: u32, mixes_tracks: bool) -> Row {
-    Row { name, n_tracks, n_lanes, batch, mixes_tracks, n_read: 1_000, n_slots: 16, n_records: 1_000_000, lag: 200, target: 150 }
+    Row {
+        name,
+        n_tracks,
+        n_lanes,
+        batch,
+        mixes_tracks,
+        n_read: 1_000,
+        n_slots: 16,
+        n_records: 1_000_000,
+        lag: 200,
+        target: 150,
+    }
 }
 
 const ROWS: &[Row] = &[
@@ -39,8 +52,17 @@ const ROWS: &[Row] = &[
     Row { n_slots: 4, target: 220, ..row("16 tracks, batches of 10", 16, 1, 10, true) },
     Row { target: 800, n_records: 500_000, ..row("16 tracks, one by one", 16, 1, 1, false) },
     Row { n_slots: 40, target: 200, ..row("16 tracks of 10 lanes, batches of 100", 16, 10, 100, false) },
-    Row { n_slots: 40, target: 250, ..row("16 tracks of 100 lanes, mixed, batches of 100", 16, 100, 100, true) },
-    Row { n_slots: 100, target: 1_000, n_records: 500_000, ..row("16 tracks of 100 lanes, one by one", 16, 100, 1, false) },
+    Row {
+        n_slots: 40,
+        target: 250,
+        ..row("16 tracks of 100 lanes, mixed, batches of 100", 16, 100, 100, true)
+    },
+    Row {
+        n_slots: 100,
+        target: 1_000,
+        n_records: 500_000,
+        ..row("16 tracks of 100 lanes, one by one", 16, 100, 1, false)
+    },
     Row {
         n_slots: 100,
         target: 1_000,
@@ -50,15 +72,29 @@ const ROWS: &[Row] = &[
     },
     Row { n_read: 500, target: 200, ..row("1,000 tracks, batches of 100", 1_000, 1, 100, false) },
     Row { n_read: 500, target: 250, ..row("1,000 tracks, mixed, batches of 100", 1_000, 1, 100, true) },
-    Row { n_read: 100, target: 300, n_records: 4_000_000, ..row("10,000 tracks, batches of 100", 10_000, 1, 100, false) },
-    Row { n_read: 100, target: 300, n_records: 4_000_000, ..row("10,000 tracks, mixed, batches of 100", 10_000, 1, 100, true) },
+    Row {
+        n_read: 100,
+        target: 300,
+        n_records: 4_000_000,
+        ..row("10,000 tracks, batches of 100", 10_000, 1, 100, false)
+    },
+    Row {
+        n_read: 100,
+        target: 300,
+        n_records: 4_000_000,
+        ..row("10,000 tracks, mixed, batches of 100", 10_000, 1, 100, true)
+    },
     Row {
         n_read: 100,
         target: 400,
         n_records: 4_000_000,
         ..row("10,000 tracks of 10 lanes, mixed, batches of 100", 10_000, 10, 100, true)
     },
-    Row { n_read: 1, target: 1_000, ..row("1,000 tracks of which each read brings one record, mixed", 1_000, 1, 100, true) },
+    Row {
+        n_read: 1,
+        target: 1_000,
+        ..row("1,000 tracks of which each read brings one record, mixed", 1_000, 1, 100, true)
+    },
 ];
 
 const RECORD_BYTES: usize = 1_400;
@@ -112,7 +148,8 @@ fn cpu() -> Duration {
     Duration::from_nanos(stat.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(0))
 }
 
-/// A machine and the world around it: reads are answered at once, attempts in their order, commits after `lag` attempts.
+/// A machine and the world around it: reads are answered at once, attempts in their order, commits after
+/// `lag` attempts.
 struct Bench<'a> {
     row: &'a Row,
     machine: Machine,
@@ -133,7 +170,11 @@ impl<'a> Bench<'a> {
     fn new(row: &'a Row) -> Self {
         let mut machine = Machine::new(Arc::new(plan(row)), 7);
         for track in 0..row.n_tracks {
-            machine.handle_assigned(TrackIdx(track), Checkpoint::at_origin(Origin(ShortBytes::new(b""))), now(1));
+            machine.handle_assigned(
+                TrackIdx(track),
+                Checkpoint::at_origin(Origin(ShortBytes::new(b""))),
+                now(1),
+            );
         }
         Self {
             row,
@@ -173,7 +214,9 @@ impl<'a> Bench<'a> {
             match action {
                 Action::Read(order) => self.read(&order),
                 Action::Want(n) => self.want = n,
-                Action::Invoke(_, attempt) => self.open.push_back((attempt.id, attempt.slice.n_records() as u64)),
+                Action::Invoke(_, attempt) => {
+                    self.open.push_back((attempt.id, attempt.slice.n_records() as u64))
+                }
                 Action::Return(_) => self.n_granted -= 1,
                 Action::Commit(id, _, checkpoint) => {
                     self.n_checkpoint_bytes += checkpoint.encode().len() as u64;
@@ -280,7 +323,8 @@ fn main() {
         // What is paid once, such as the first read of each track, is no cost of a record.
         let n_warm = args.get(1).copied().unwrap_or(row.n_records / 4);
         bench.run(n_warm);
-        let (begun, n_made, n_before, n_bytes) = (cpu(), bench.maker.n_made, bench.n_done, bench.n_checkpoint_bytes);
+        let (begun, n_made, n_before, n_bytes) =
+            (cpu(), bench.maker.n_made, bench.n_done, bench.n_checkpoint_bytes);
         if args.get(1).is_none() {
             bench.run(row.n_records);
         }

@@ -40,15 +40,18 @@ ids! {
 pub enum Action {
     /// Read once; answered by `handle_read`.
     Read(ReadOrder),
-    /// Slots that the machine could use now, in all. Replaces the last `Want`; zero withdraws; a slot granted lowers it by one.
+    /// Slots that the machine could use now, in all. Replaces the last `Want`; zero withdraws; a slot granted
+    /// lowers it by one.
     Want(u32),
-    /// Invoke the function on a slot; answered by `handle_outcome`. A used slot ends with its outcome: the shell gives it back.
+    /// Invoke the function on a slot; answered by `handle_outcome`. A used slot ends with its outcome: the
+    /// shell gives it back.
     Invoke(SlotId, Attempt),
     /// This slot is not needed; the shell gives it back.
     Return(SlotId),
     /// Hand a notice to the destination; answered by `handle_delivered`.
     Deliver(Notice),
-    /// Records were given up with no destination to take them (or after it refused too often, where a setting says so).
+    /// Records were given up with no destination to take them (or after it refused too often, where a setting
+    /// says so).
     Discarded(Discard),
     /// Write a checkpoint; answered by `handle_committed`.
     Commit(CommitId, TrackIdx, crate::checkpoint::Checkpoint),
@@ -58,11 +61,11 @@ pub enum Action {
     Extend(ExtendId, Vec<Receipt>, Duration),
     /// The track is finished and that is durable: its children may start, its reader may close.
     Ended(TrackIdx),
-    /// All records of the track below this are finished and that is durable, as it was not before: a source that keeps places of its own may
-    /// be told.
+    /// All records of the track below this are finished and that is durable, as it was not before: a source
+    /// that keeps places of its own may be told.
     Durable(TrackIdx, Watermark),
-    /// A track that was closed is let go: nothing of it begins, runs or is committed any more. What is durable of it reaches to here; it may be
-    /// given to another owner, or assigned again.
+    /// A track that was closed is let go: nothing of it begins, runs or is committed any more. What is
+    /// durable of it reaches to here; it may be given to another owner, or assigned again.
     Drained(TrackIdx, Watermark),
 }
 
@@ -92,8 +95,8 @@ pub struct Read {
     pub filtered: Vec<Receipt>,
     /// How many records did not pass the filter.
     pub n_filtered: u32,
-    /// Tracks: a bound above all that was read, filtered and control records too, and not above what is to come; `None` when nothing was
-    /// ever read.
+    /// Tracks: a bound above all that was read, filtered and control records too, and not above what is to
+    /// come; `None` when nothing was ever read.
     pub passed: Option<Position>,
     /// The track has no more.
     pub ended: bool,
@@ -110,7 +113,8 @@ pub struct Gap {
     pub to: Position,
 }
 
-/// Why a read brought nothing. The machine shows it and reads again after a growing delay, except for `PositionLost`.
+/// Why a read brought nothing. The machine shows it and reads again after a growing delay, except for
+/// `PositionLost`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceNotice {
     /// The source cannot be reached or refuses for now.
@@ -123,7 +127,8 @@ pub enum SourceNotice {
         /// When it asked to come back.
         retry_after: Option<Duration>,
     },
-    /// The place that we kept does not belong to this source any more: the track stops in a named state (P-1).
+    /// The place that we kept does not belong to this source any more: the track stops in a named state
+    /// (P-1).
     PositionLost {
         /// What went wrong, for people.
         error: String,
@@ -141,7 +146,8 @@ pub struct Attempt {
     pub why: BatchReason,
     /// How often these records were part of an attempt before.
     pub n_before: u32,
-    /// Whether an answer may name what failed (`ReportBatchItemFailures`), as the plan said when the batch was cut.
+    /// Whether an answer may name what failed (`ReportBatchItemFailures`), as the plan said when the batch
+    /// was cut.
     pub partial_responses: bool,
     /// Whether it may also ask for something for what failed (`batch_item_actions`).
     pub item_actions: bool,
@@ -224,8 +230,8 @@ pub struct Discard {
 /// What the store answered to a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Committed {
-    /// It is kept, whatever becomes of the process, and a power cut may take it back: the answer for this commit or for a later one of its
-    /// track follows the sync. The track's next commit may go.
+    /// It is kept, whatever becomes of the process, and a power cut may take it back: the answer for this
+    /// commit or for a later one of its track follows the sync. The track's next commit may go.
     Written,
     /// It is on disk, and so is every commit of its track before it.
     Durable,
@@ -295,8 +301,9 @@ pub enum Lost {
 /// How a close ends what runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {
-    /// Attempts, notices and reads already sent are awaited, their results committed or settled; nothing new starts. A refused notice and
-    /// a failed attempt stay in the checkpoint; receipts not finished are released.
+    /// Attempts, notices and reads already sent are awaited, their results committed or settled; nothing new
+    /// starts. A refused notice and a failed attempt stay in the checkpoint; receipts not finished are
+    /// released.
     Finish,
     /// The same until this tick, then as `Abandon`.
     Within(Tick),

@@ -4,7 +4,8 @@ use crate::action::BatchReason;
 use crate::plan::Plan;
 use crate::record::{Place, Position, Record, TrackIdx};
 
-/// A batch being filled. Its size is that of the event: the envelope, each record, a comma between two, and a section's own bytes once.
+/// A batch being filled. Its size is that of the event: the envelope, each record, a comma between two, and a
+/// section's own bytes once.
 #[derive(Debug)]
 pub(crate) struct Filler {
     records: Vec<Record>,
@@ -80,13 +81,20 @@ impl Filler {
         self.records.is_empty()
     }
 
-    /// The records, those of one section together, those of one track in reading order, and otherwise in the order they came.
+    /// The records, those of one section together, those of one track in reading order, and otherwise in the
+    /// order they came.
     pub(crate) fn into_records(mut self) -> Vec<Record> {
         // B-1: a batch keeps its limits, unless it is a single record.
-        crate::rule!(B1, self.records.len() == 1 || (self.records.len() <= self.records_max && self.event_bytes <= self.bytes_max));
+        crate::rule!(
+            B1,
+            self.records.len() == 1
+                || (self.records.len() <= self.records_max && self.event_bytes <= self.bytes_max)
+        );
         if self.is_mixed || self.sections.len() > 1 {
-            // N-8: what a partial answer names as failed stands before all that is tried again with it, on whatever lane it is.
-            self.records.sort_by(|a, b| (a.section.idx, reading_order(a)).cmp(&(b.section.idx, reading_order(b))));
+            // N-8: what a partial answer names as failed stands before all that is tried again with it, on
+            // whatever lane it is.
+            self.records
+                .sort_by(|a, b| (a.section.idx, reading_order(a)).cmp(&(b.section.idx, reading_order(b))));
         }
         crate::rule!(N8, self.records.windows(2).all(|pair| !is_out_of_order(&pair[0], &pair[1])));
         self.records

@@ -56,7 +56,8 @@ pub struct Reply {
     pub executed_version: Option<String>,
     /// `Unhandled` or `Handled` when the function failed by itself.
     pub function_error: Option<String>,
-    /// The first line of what went wrong, for people; of an answer without a `function_error`, why it cannot be read.
+    /// The first line of what went wrong, for people; of an answer without a `function_error`, why it cannot
+    /// be read.
     pub error: Option<String>,
     /// The function's answer, kept where a window state or a destination on success needs it.
     pub payload: Option<Bytes>,
@@ -76,7 +77,8 @@ pub enum Outcome {
         /// What the executor told.
         reply: Reply,
     },
-    /// The whole attempt failed: halved with bisect while more than one record is left, else a retry is spent.
+    /// The whole attempt failed: halved with bisect while more than one record is left, else a retry is
+    /// spent.
     Failed {
         /// In which way.
         how: Failure,
@@ -198,11 +200,26 @@ pub(crate) struct Tried {
 impl Tried {
     fn part(&self, slice: Slice, why: BatchReason) -> Self {
         let (not_before, asked_wait) = (Tick::default(), Duration::ZERO);
-        Self { slice, n_failures: self.n_failures, n_invokes: self.n_invokes, why, not_before, asked_wait, reply: self.reply.clone() }
+        Self {
+            slice,
+            n_failures: self.n_failures,
+            n_invokes: self.n_invokes,
+            why,
+            not_before,
+            asked_wait,
+            reply: self.reply.clone(),
+        }
     }
 
     pub(crate) fn give_up(self, condition: Condition) -> Told {
-        Told { slice: self.slice, condition, n_invokes: self.n_invokes, reply: self.reply, n_refused: 0, refused_since: None }
+        Told {
+            slice: self.slice,
+            condition,
+            n_invokes: self.n_invokes,
+            reply: self.reply,
+            n_refused: 0,
+            refused_since: None,
+        }
     }
 }
 
@@ -243,8 +260,8 @@ pub(crate) enum Then {
     GivenUp(Told),
 }
 
-/// Decides what follows. With bisect a failed slice of more than one record is halved (the first half is the smaller) and no retry is
-/// spent; partial answers split exactly at the failed record.
+/// Decides what follows. With bisect a failed slice of more than one record is halved (the first half is the
+/// smaller) and no retry is spent; partial answers split exactly at the failed record.
 pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next {
     let nothing = || Next { done: None, left: None, asked: ItemActions::new(), then: Vec::new() };
     match outcome {
@@ -256,12 +273,16 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
             Next { then: vec![Then::NotReached(tried)], ..nothing() }
         }
         Outcome::TooLarge if tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
-        Outcome::TooLarge => Next { then: vec![Then::GivenUp(tried.give_up(Condition::PayloadTooLarge))], ..nothing() },
+        Outcome::TooLarge => {
+            Next { then: vec![Then::GivenUp(tried.give_up(Condition::PayloadTooLarge))], ..nothing() }
+        }
         Outcome::Failed { reply, .. } => {
             tried.reply = Some(Box::new(reply));
             match limits.redelivery {
                 Redelivery::BySource => Next { left: Some(tried.slice), ..nothing() },
-                Redelivery::ByUs if limits.bisect && tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
+                Redelivery::ByUs if limits.bisect && tried.slice.n_records() > 1 => {
+                    Next { then: halves(&tried), ..nothing() }
+                }
                 Redelivery::ByUs => Next { then: vec![spend(tried, limits)], ..nothing() },
             }
         }
@@ -271,13 +292,19 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
             let Parts { done, rejected, rest } = split_partial(&tried.slice, &failed, &asked, limits);
             let done = Some(done).filter(|done| done.n_records() > 0);
             let rejected = Some(rejected).filter(|rejected| rejected.n_records() > 0);
-            let given_up = rejected.map(|slice| Then::GivenUp(tried.part(slice, BatchReason::Half).give_up(Condition::Rejected)));
+            let given_up = rejected.map(|slice| {
+                Then::GivenUp(tried.part(slice, BatchReason::Half).give_up(Condition::Rejected))
+            });
             match limits.redelivery {
-                Redelivery::BySource => Next { done, left: Some(rest), asked, then: given_up.into_iter().collect() },
+                Redelivery::BySource => {
+                    Next { done, left: Some(rest), asked, then: given_up.into_iter().collect() }
+                }
                 Redelivery::ByUs => {
                     tried.slice = rest;
-                    // What was rejected is told of first: nothing of the rest need wait for its retries to end.
-                    let then = given_up.into_iter().chain(after_partial(tried, &failed, &asked, limits)).collect();
+                    // What was rejected is told of first: nothing of the rest need wait for its retries to
+                    // end.
+                    let then =
+                        given_up.into_iter().chain(after_partial(tried, &failed, &asked, limits)).collect();
                     Next { done, then, ..nothing() }
                 }
             }
@@ -293,12 +320,22 @@ fn halves(tried: &Tried) -> Vec<Then> {
 fn spend(mut tried: Tried, limits: &Limits) -> Then {
     tried.n_failures += 1;
     tried.why = BatchReason::Retry;
-    if limits.is_exhausted(tried.n_failures) { Then::GivenUp(tried.give_up(Condition::RetriesExhausted)) } else { Then::Again(tried) }
+    if limits.is_exhausted(tried.n_failures) {
+        Then::GivenUp(tried.give_up(Condition::RetriesExhausted))
+    } else {
+        Then::Again(tried)
+    }
 }
 
-/// The remainder of a partial answer. When its retries are used up, bisect gives up the named record alone and tries the others once
-/// more, as a half: healthy neighbours are not discarded with it (P10 of the promises).
-fn after_partial(mut tried: Tried, failed: &BTreeSet<&RecordId>, asked: &ItemActions, limits: &Limits) -> Vec<Then> {
+/// The remainder of a partial answer. When its retries are used up, bisect gives up the named record alone
+/// and tries the others once more, as a half: healthy neighbours are not discarded with it (P10 of the
+/// promises).
+fn after_partial(
+    mut tried: Tried,
+    failed: &BTreeSet<&RecordId>,
+    asked: &ItemActions,
+    limits: &Limits,
+) -> Vec<Then> {
     if tried.slice.n_records() == 0 {
         return Vec::new();
     }
@@ -311,7 +348,8 @@ fn after_partial(mut tried: Tried, failed: &BTreeSet<&RecordId>, asked: &ItemAct
     let named = tried.slice.records().iter().position(|record| failed.contains(&record.id)).unwrap_or(0);
     let (before, from_named) = tried.slice.split_at(named);
     let (named, after) = from_named.split_at(1);
-    let parts = [(before, false), (named, true), (after, false)].into_iter().filter(|(part, _)| part.n_records() > 0);
+    let parts =
+        [(before, false), (named, true), (after, false)].into_iter().filter(|(part, _)| part.n_records() > 0);
     parts
         .map(|(part, is_named)| {
             let asked_wait = longest_wait(asked, part.records());
@@ -329,15 +367,16 @@ struct Parts {
     rest: Slice,
 }
 
-/// Splits a slice by the names that failed: on a track everything from its lowest failed record on stays; in queues only what was named,
-/// and with the group guard what follows it in its group. What is rejected is neither and keeps nothing back, unless the guard counts it as
-/// failed behind another.
+/// Splits a slice by the names that failed: on a track everything from its lowest failed record on stays; in
+/// queues only what was named, and with the group guard what follows it in its group. What is rejected is
+/// neither and keeps nothing back, unless the guard counts it as failed behind another.
 fn split_partial(slice: &Slice, failed: &BTreeSet<&RecordId>, asked: &ItemActions, limits: &Limits) -> Parts {
     let records = slice.records();
     let track = |record: &Record| if let Place::Track(track, _) = record.place { Some(track) } else { None };
     let first = records.first().and_then(track);
     if asked.is_empty() && first.is_some() && records.iter().all(|record| track(record) == first) {
-        let (done, rest) = slice.split_at(records.iter().position(|record| failed.contains(&record.id)).unwrap_or(records.len()));
+        let (done, rest) = slice
+            .split_at(records.iter().position(|record| failed.contains(&record.id)).unwrap_or(records.len()));
         // What is done is not kept in memory by what may fail for long.
         return Parts { done, rejected: Slice::new(Vec::new()), rest: Slice::new(rest.records().to_vec()) };
     }
@@ -346,7 +385,9 @@ fn split_partial(slice: &Slice, failed: &BTreeSet<&RecordId>, asked: &ItemAction
     for record in records {
         let unit = match (&record.place, &record.key) {
             (Place::Track(track, _), _) => Some((track.0, None)),
-            (Place::Queue { .. }, OrderKey::Key(key)) if limits.stop_group_at_first_failure => Some((0, Some(key))),
+            (Place::Queue { .. }, OrderKey::Key(key)) if limits.stop_group_at_first_failure => {
+                Some((0, Some(key)))
+            }
             (Place::Queue { .. }, _) => None,
         };
         let is_stopped = unit.is_some_and(|unit| stopped.contains(&unit));
@@ -455,7 +496,15 @@ mod tests {
             };
             let before = crate::short::n_compared();
             assert_eq!(n_named(&slice, &failed), n_records);
-            next(tried, Outcome::PartlyFailed { failed: failed.clone(), asked: ItemActions::new(), reply: Reply::default() }, &limits);
+            next(
+                tried,
+                Outcome::PartlyFailed {
+                    failed: failed.clone(),
+                    asked: ItemActions::new(),
+                    reply: Reply::default(),
+                },
+                &limits,
+            );
             let n = crate::short::n_compared() - before;
             assert!(n < 100 * n_records as usize, "{n} comparisons for {n_records} records");
         }
@@ -494,7 +543,9 @@ mod tests {
         let outcome = match answer {
             "fail" => Outcome::Failed { how: Failure::FunctionError, reply },
             "large" => Outcome::TooLarge,
-            "throttle" => Outcome::NotReached { why: NotReached::Throttled, retry_after: None, error: "".into() },
+            "throttle" => {
+                Outcome::NotReached { why: NotReached::Throttled, retry_after: None, error: "".into() }
+            }
             // A name, what is asked for it after it: `!` to reject it, `~` to wait for a minute.
             names => {
                 let mut failed: Vec<RecordId> = Vec::new();
@@ -514,17 +565,31 @@ mod tests {
             }
         };
         let next = next(tried, outcome, &limits);
-        let names =
-            |records: &[Record]| records.iter().map(|it| String::from_utf8_lossy(it.id.0.as_slice()).into_owned()).collect::<String>();
-        let after = |it: &Tried| if it.asked_wait.is_zero() { String::new() } else { format!(" after {} s", it.asked_wait.as_secs()) };
+        let names = |records: &[Record]| {
+            records
+                .iter()
+                .map(|it| String::from_utf8_lossy(it.id.0.as_slice()).into_owned())
+                .collect::<String>()
+        };
+        let after = |it: &Tried| {
+            if it.asked_wait.is_zero() {
+                String::new()
+            } else {
+                format!(" after {} s", it.asked_wait.as_secs())
+            }
+        };
         let then: Vec<String> = next
             .then
             .iter()
             .map(|then| match then {
-                Then::Again(it) => format!("again {} ({}){}", names(it.slice.records()), it.n_failures, after(it)),
+                Then::Again(it) => {
+                    format!("again {} ({}){}", names(it.slice.records()), it.n_failures, after(it))
+                }
                 Then::Half(it) => format!("half {}{}", names(it.slice.records()), after(it)),
                 Then::NotReached(it) => format!("not reached {}", names(it.slice.records())),
-                Then::GivenUp(it) if it.condition == Condition::Rejected => format!("rejected {}", names(it.slice.records())),
+                Then::GivenUp(it) if it.condition == Condition::Rejected => {
+                    format!("rejected {}", names(it.slice.records()))
+                }
                 Then::GivenUp(it) => format!("gave up {}", names(it.slice.records())),
             })
             .collect();

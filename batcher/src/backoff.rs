@@ -1,4 +1,5 @@
-//! How long to wait after the n-th failure in a row: doubling up to a bound, with jitter from a seed. All delays of the house come from here.
+//! How long to wait after the n-th failure in a row: doubling up to a bound, with jitter from a seed. All
+//! delays of the house come from here.
 
 use std::time::Duration;
 
@@ -15,11 +16,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Before a failed batch is tried again: AWS does not document its own; seven tries within a minute were recorded, which this gives.
+    /// Before a failed batch is tried again: AWS does not document its own; seven tries within a minute were
+    /// recorded, which this gives.
     pub const RETRY: Self = Self::new(500, DELAY_MAX, 200);
     /// Before a source, a store, a queue or a destination that failed is asked again.
     pub const ASK_AGAIN: Self = Self::new(200, DELAY_MAX, 200);
-    /// Before a function that was not reached is probed: many functions do not probe one platform at the same moment.
+    /// Before a function that was not reached is probed: many functions do not probe one platform at the same
+    /// moment.
     pub const PROBE: Self = Self::new(1_000, DELAY_MAX, 500);
     /// Before a process that did not start is started again.
     pub const START: Self = Self::new(100, Duration::from_secs(10), 0);
@@ -50,7 +53,8 @@ pub(crate) fn retry_delay(n: u32, seed: u64) -> Duration {
     checked(Backoff::RETRY, n, seed)
 }
 
-/// Before asking a source, a store, a queue or a destination again that failed for the `n`-th time, from 0: 0.2 s doubling to 60 s.
+/// Before asking a source, a store, a queue or a destination again that failed for the `n`-th time, from 0:
+/// 0.2 s doubling to 60 s.
 pub(crate) fn ask_again_delay(n: u32, seed: u64) -> Duration {
     checked(Backoff::ASK_AGAIN, n, seed)
 }
@@ -96,7 +100,10 @@ mod tests {
         for (n, whole) in (0..).zip([1, 2, 4, 8, 16, 32, 60, 60]).chain([(4_000_000_000, 60)]) {
             let delays: Vec<_> = (0..200).map(|seed| Backoff::PROBE.delay(n, seed)).collect();
             let (min, max) = (*delays.iter().min().expect("some"), *delays.iter().max().expect("some"));
-            assert!(min >= Duration::from_secs(whole) / 2 && max <= Duration::from_secs(whole), "{n}: {min:?}..{max:?}");
+            assert!(
+                min >= Duration::from_secs(whole) / 2 && max <= Duration::from_secs(whole),
+                "{n}: {min:?}..{max:?}"
+            );
             assert!(max - min > Duration::from_secs(whole) / 4, "{n}: the jitter spreads");
             assert_eq!(Backoff::PROBE.delay(n, 7), Backoff::PROBE.delay(n, 7));
         }

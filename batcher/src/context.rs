@@ -1,4 +1,5 @@
-//! What all machines of one mapping share: its plan, the time, the ids, the deadlines, the memory, the counts and what must be done next.
+//! What all machines of one mapping share: its plan, the time, the ids, the deadlines, the memory, the counts
+//! and what must be done next.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use crate::state::Counts;
 use crate::time::Now;
 use crate::timers::Timers;
 
-/// What all machines of one mapping share. Nothing here belongs to one of them; the batch former stands here because each of them brings it
-/// what could use a slot, and it asks none of them anything.
+/// What all machines of one mapping share. Nothing here belongs to one of them; the batch former stands here
+/// because each of them brings it what could use a slot, and it asks none of them anything.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) plan: Arc<Plan>,

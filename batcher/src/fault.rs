@@ -1,10 +1,12 @@
-//! What went wrong outside, as it is passed on: words for people, and the code of the page that explains them. The core reads neither.
+//! What went wrong outside, as it is passed on: words for people, and the code of the page that explains
+//! them. The core reads neither.
 
 use std::fmt;
 
 use forebay_config::Code;
 
-/// What went wrong outside. Its code goes beside the words: what a path, a queue or a server calls itself is no code, whatever it looks like.
+/// What went wrong outside. Its code goes beside the words: what a path, a queue or a server calls itself is
+/// no code, whatever it looks like.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fault {
     /// What went wrong, for people.

@@ -74,7 +74,9 @@ impl Runs {
 
     /// Whether a slice of a former life of this chain has this place in it.
     pub(crate) fn waits_for(&self, id: ChainId, idx: TrackIdx, lane: u32, position: &Position) -> bool {
-        self.chains.get(id).is_some_and(|chain| chain.steps.iter().any(|step| step.waits_for(idx, lane, position)))
+        self.chains
+            .get(id)
+            .is_some_and(|chain| chain.steps.iter().any(|step| step.waits_for(idx, lane, position)))
     }
 
     fn add_chain(&mut self, chain: Chain, books: &mut Books) -> ChainId {
@@ -102,8 +104,12 @@ impl Runs {
                 What::Filling(_) => Status::Filling,
                 // C-2: what is left of a track that was closed is its next owner's.
                 What::Try(_) if is_draining(chain, books) => Status::New,
-                What::Try(tried) if tried.n_invokes > 0 && !self.is_durable(chain, step, books) => Status::Durable,
-                What::Try(tried) if tried.not_before > books.cx.now.tick => Status::Retry { until: tried.not_before },
+                What::Try(tried) if tried.n_invokes > 0 && !self.is_durable(chain, step, books) => {
+                    Status::Durable
+                }
+                What::Try(tried) if tried.not_before > books.cx.now.tick => {
+                    Status::Retry { until: tried.not_before }
+                }
                 What::Try(_) => Status::Ready { since: books.cx.now.tick },
                 What::Tell(told) if !self.has_taker(told, books) => {
                     self.discard_first(id, books);
@@ -111,7 +117,8 @@ impl Runs {
                 }
                 What::Tell(_) if !self.is_durable(chain, step, books) => Status::Durable,
                 What::Tell(told)
-                    if told.n_refused > 0 && matches!(&chain.status, Status::Redeliver { until, .. } if *until > books.cx.now.tick) =>
+                    if told.n_refused > 0
+                        && matches!(&chain.status, Status::Redeliver { until, .. } if *until > books.cx.now.tick) =>
                 {
                     chain.status.clone()
                 }
@@ -140,7 +147,9 @@ impl Runs {
         if !(was_ready && is_ready) {
             chain.status = status;
         }
-        for (timer, before, now) in [(Timer::Retry(id), before.0, now.0), (Timer::Redeliver(id), before.1, now.1)] {
+        for (timer, before, now) in
+            [(Timer::Retry(id), before.0, now.0), (Timer::Redeliver(id), before.1, now.1)]
+        {
             if before.is_some() || now.is_some() {
                 books.cx.timers.set(timer, now);
             }
@@ -148,7 +157,11 @@ impl Runs {
         match (was_ready, is_ready) {
             (false, true) => {
                 // A slice that did not reach the function keeps its place.
-                if is_not_reached { books.cx.former.stand_first(Ready::Chain(id)) } else { books.cx.former.stand(Ready::Chain(id)) }
+                if is_not_reached {
+                    books.cx.former.stand_first(Ready::Chain(id))
+                } else {
+                    books.cx.former.stand(Ready::Chain(id))
+                }
             }
             (true, false) => books.cx.former.withdraw(true),
             (true, true) | (false, false) => {}
@@ -192,11 +205,14 @@ impl Runs {
             .iter()
             .flat_map(|step| step.records())
             .filter_map(|record| match &record.place {
-                Place::Track(idx, position) => Some(Hold::Lane(*idx, crate::lanes::lane_of(&record.key, position, n_lanes(*idx)))),
+                Place::Track(idx, position) => {
+                    Some(Hold::Lane(*idx, crate::lanes::lane_of(&record.key, position, n_lanes(*idx))))
+                }
                 Place::Queue { .. } => record.group().cloned().map(Hold::Group),
             })
             .collect();
-        let (kept, free) = std::mem::take(&mut chain.holds).into_iter().partition(|hold| needed.contains(hold));
+        let (kept, free) =
+            std::mem::take(&mut chain.holds).into_iter().partition(|hold| needed.contains(hold));
         chain.holds = kept;
         self.release(id, free, books);
     }
@@ -228,7 +244,10 @@ impl Runs {
                 books.receipts.settle_all(records, Settle::Delete);
                 break;
             };
-            let n = rest.iter().take_while(|record| matches!(record.place, Place::Track(it, _) if it == idx)).count();
+            let n = rest
+                .iter()
+                .take_while(|record| matches!(record.place, Place::Track(it, _) if it == idx))
+                .count();
             if !self.chains.get(id).is_some_and(|chain| chain.lost.contains(&idx)) {
                 books.tracks.finish_on_track(idx, &rest[..n]);
             }
@@ -243,7 +262,8 @@ impl Runs {
         self.release_unneeded(id, books);
     }
 
-    /// Looks at a chain anew: what it waited for is over, or its first step is another. S-5: not at one that waits after a refusal.
+    /// Looks at a chain anew: what it waited for is over, or its first step is another. S-5: not at one that
+    /// waits after a refusal.
     pub(crate) fn look_again(&mut self, id: ChainId, books: &mut Books) {
         self.set_status(id, Status::New, books);
         self.advance(id, books);
@@ -255,8 +275,11 @@ fn deadlines(status: &Status) -> (Option<Tick>, Option<Tick>) {
     match status {
         Status::Retry { until } => (Some(*until), None),
         Status::Redeliver { until, .. } => (None, Some(*until)),
-        Status::New | Status::Filling | Status::Durable | Status::Ready { .. } | Status::InFlight { .. } | Status::Delivering { .. } => {
-            (None, None)
-        }
+        Status::New
+        | Status::Filling
+        | Status::Durable
+        | Status::Ready { .. }
+        | Status::InFlight { .. }
+        | Status::Delivering { .. } => (None, None),
     }
 }

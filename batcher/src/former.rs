@@ -1,4 +1,5 @@
-//! The batch former: what could use a slot, in which order, and how many slots that makes. It knows lanes and chains by their names only.
+//! The batch former: what could use a slot, in which order, and how many slots that makes. It knows lanes and
+//! chains by their names only.
 
 mod group;
 
@@ -133,7 +134,8 @@ impl Context {
     /// Looks whether the group has a batch that is ready, and when it will.
     pub(crate) fn look_at_group(&mut self) {
         let is_out_of_room = self.held_bytes >= self.plan.held_bytes_max;
-        let closes = self.former.group.look(&self.plan.batch, self.plan.envelope_bytes, is_out_of_room, self.now.tick);
+        let closes =
+            self.former.group.look(&self.plan.batch, self.plan.envelope_bytes, is_out_of_room, self.now.tick);
         if self.former.group.window_at != closes {
             self.former.group.window_at = closes;
             self.timers.set(Timer::GroupWindow, closes);

@@ -1,5 +1,5 @@
-//! The sans-IO core: batches, retries, order, checkpoints of one mapping. It decides and never acts: it knows no source, reads no clock,
-//! draws no number; the same calls give the same actions.
+//! The sans-IO core: batches, retries, order, checkpoints of one mapping. It decides and never acts: it knows
+//! no source, reads no clock, draws no number; the same calls give the same actions.
 
 pub mod action;
 mod assemble;

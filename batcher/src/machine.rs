@@ -1,4 +1,5 @@
-//! One mapping in this process: takes news, asks the machine that owns what it is about, hands what follows to the next, gives out actions.
+//! One mapping in this process: takes news, asks the machine that owns what it is about, hands what follows
+//! to the next, gives out actions.
 
 use std::sync::Arc;
 
@@ -17,12 +18,13 @@ use crate::tracks::Effect;
 
 /// One mapping in this process.
 ///
-/// News comes in by `handle_*`, work goes out by [`Machine::poll_action`], which must be drained after every call; then
-/// [`Machine::poll_timeout`] says when to call [`Machine::handle_timeout`]. Ticks never run backwards between calls. Answers to unknown or
-/// answered ids are ignored, so that a late or doubled answer harms nothing.
+/// News comes in by `handle_*`, work goes out by [`Machine::poll_action`], which must be drained after every
+/// call; then [`Machine::poll_timeout`] says when to call [`Machine::handle_timeout`]. Ticks never run
+/// backwards between calls. Answers to unknown or answered ids are ignored, so that a late or doubled answer
+/// harms nothing.
 ///
-/// It decides nothing itself: the ledger of tracks, the ledger of receipts, the batch former and the runs own their state, and what news of a
-/// ledger means for the runs is what its `handle_*` returned.
+/// It decides nothing itself: the ledger of tracks, the ledger of receipts, the batch former and the runs own
+/// their state, and what news of a ledger means for the runs is what its `handle_*` returned.
 #[derive(Debug)]
 pub struct Machine {
     runs: Runs,
@@ -42,8 +44,8 @@ impl Machine {
         self.pump_queue();
     }
 
-    /// A track is ours from this checkpoint on. One that it has already stays as it is; one that was lost or closed, or that ended in any other
-    /// way, begins anew, and late answers to its former life are ignored.
+    /// A track is ours from this checkpoint on. One that it has already stays as it is; one that was lost or
+    /// closed, or that ended in any other way, begins anew, and late answers to its former life are ignored.
     pub fn handle_assigned(&mut self, track: TrackIdx, from: Checkpoint, now: Now) {
         self.begin(now);
         if self.books.cx.is_closing() || self.books.tracks.is_active(track) {
@@ -195,10 +197,11 @@ impl Machine {
         }
     }
 
-    /// Ends one track, which others may have from then on: nothing new of it begins, what runs is awaited, and its last checkpoint is written
-    /// and synced. Then, at the time of [`Close::Within`] or with [`Close::Abandon`] at once, it is let go, with whatever is not durable by then
-    /// left to its next owner; [`Action::Drained`] tells so, once. What runs of it is not awaited after that. While a batch mixes its records with
-    /// those of other tracks, what is left of that batch waits for it.
+    /// Ends one track, which others may have from then on: nothing new of it begins, what runs is awaited,
+    /// and its last checkpoint is written and synced. Then, at the time of [`Close::Within`] or with
+    /// [`Close::Abandon`] at once, it is let go, with whatever is not durable by then left to its next owner;
+    /// [`Action::Drained`] tells so, once. What runs of it is not awaited after that. While a batch mixes its
+    /// records with those of other tracks, what is left of that batch waits for it.
     ///
     /// A track that is not this process's any more is lost instead: [`Machine::handle_lost`].
     pub fn close_track(&mut self, track: TrackIdx, how: Close, now: Now) {
@@ -272,10 +275,12 @@ impl Machine {
         self.books.cx.timers.next().map(|(at, timer)| (at, timer.why()))
     }
 
-    /// No read, attempt, notice, commit, settlement or extension is open, and nothing waits to be written or settled.
+    /// No read, attempt, notice, commit, settlement or extension is open, and nothing waits to be written or
+    /// settled.
     pub fn is_quiet(&self) -> bool {
         let Books { tracks, receipts, cx } = &self.books;
-        let is_quiet = cx.actions.is_empty() && self.runs.is_quiet() && tracks.is_quiet() && receipts.is_quiet();
+        let is_quiet =
+            cx.actions.is_empty() && self.runs.is_quiet() && tracks.is_quiet() && receipts.is_quiet();
         crate::rule!(Q5, !is_quiet || !cx.is_closing() || receipts.is_given_back());
         is_quiet
     }
@@ -293,7 +298,11 @@ impl Machine {
     /// Why nothing is happening on this track, or what is. A queue answers for every `TrackIdx`.
     pub fn state(&self, track: TrackIdx) -> TrackState {
         let Books { tracks, receipts, cx } = &self.books;
-        let state = if cx.plan.queue.is_some() { receipts.state(&self.runs, cx) } else { tracks.state(track, &self.runs, cx) };
+        let state = if cx.plan.queue.is_some() {
+            receipts.state(&self.runs, cx)
+        } else {
+            tracks.state(track, &self.runs, cx)
+        };
         cx.told_with_rate(state)
     }
 

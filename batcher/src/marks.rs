@@ -67,9 +67,15 @@ mod tests {
     fn marks_are_counted_over_the_ends_of_words_and_after_the_first_are_forgotten() {
         let mut marks = Marks::default();
         (60..200).for_each(|at| marks.set(at));
-        assert_eq!((marks.n_clear_from(0), marks.n_set_from(60), marks.is_set(59), marks.is_set(200)), (60, 140, false, false));
+        assert_eq!(
+            (marks.n_clear_from(0), marks.n_set_from(60), marks.is_set(59), marks.is_set(200)),
+            (60, 140, false, false)
+        );
         marks.forget(59);
-        assert_eq!((marks.n_clear_from(0), marks.n_set_from(1), marks.is_set(0), marks.is_set(141)), (1, 140, false, false));
+        assert_eq!(
+            (marks.n_clear_from(0), marks.n_set_from(1), marks.is_set(0), marks.is_set(141)),
+            (1, 140, false, false)
+        );
         marks.forget(100);
         assert_eq!(marks.n_set_from(0), 41);
         marks.forget(41);

@@ -1,4 +1,5 @@
-//! All limits that a machine obeys: the mapping's own and those of its source, function and process. `config`'s types end here.
+//! All limits that a machine obeys: the mapping's own and those of its source, function and process.
+//! `config`'s types end here.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -22,7 +23,8 @@ pub struct Plan {
     pub envelope_bytes: u64,
     /// A batch may hold records of several tracks.
     pub mixes_tracks: bool,
-    /// Invocations of this mapping that may run at once: the least of its own limit and its function's, where known.
+    /// Invocations of this mapping that may run at once: the least of its own limit and its function's, where
+    /// known.
     pub concurrency_max: Option<NonZeroU32>,
     /// How much may be started in a second; `None` for as much as there are slots for.
     pub rate: Option<RatePlan>,
@@ -32,7 +34,8 @@ pub struct Plan {
     pub held_bytes_max: u64,
     /// Finished records that may lie ahead of a track's watermark; at it the track stops reading.
     pub ahead_max: u32,
-    /// However small the batches, as many records may wait on a track: a read that brings few costs much for each.
+    /// However small the batches, as many records may wait on a track: a read that brings few costs much for
+    /// each.
     pub waiting_min: u32,
     /// Queues only: how receives run.
     pub queue: Option<QueuePlan>,
@@ -45,7 +48,8 @@ pub struct BatchPlan {
     pub records_max: NonZeroU32,
     /// The most bytes of one event, envelope included.
     pub bytes_max: u64,
-    /// How long a batch may wait for more records, counted from its first one; zero sends what one read brought.
+    /// How long a batch may wait for more records, counted from its first one; zero sends what one read
+    /// brought.
     pub window: Duration,
 }
 
@@ -93,7 +97,8 @@ pub struct RatePlan {
     pub unit: RateUnit,
     /// So many in a second, once the rate has grown.
     pub per_second: NonZeroU32,
-    /// How long it grows from a tenth to all of it, after a start and after the function was throttled; zero for at once.
+    /// How long it grows from a tenth to all of it, after a start and after the function was throttled; zero
+    /// for at once.
     pub ramp: Duration,
 }
 
@@ -173,7 +178,8 @@ pub struct QueuePlan {
     pub receive_max: NonZeroU32,
     /// The longest that a receive may wait for messages.
     pub wait_max: Duration,
-    /// How long a received message stays hidden, and by how much an extension hides it again; `None` where receipts do not lapse by time.
+    /// How long a received message stays hidden, and by how much an extension hides it again; `None` where
+    /// receipts do not lapse by time.
     pub visibility: Option<Duration>,
     /// How long after it was left a message that failed is shown again; `None` when its visibility is over.
     pub retry_after: Option<Duration>,

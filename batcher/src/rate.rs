@@ -1,14 +1,17 @@
-//! A rate limit as a token bucket that may be in debt: when the next invocation may start. Pure: it is told the time and sets no timer.
+//! A rate limit as a token bucket that may be in debt: when the next invocation may start. Pure: it is told
+//! the time and sets no timer.
 
 use std::time::Duration;
 
 use crate::plan::{RatePlan, RateUnit};
 use crate::time::Tick;
 
-/// What was not used of this long may be made up for, so that a caller who wakes a little late loses nothing of the rate.
+/// What was not used of this long may be made up for, so that a caller who wakes a little late loses nothing
+/// of the rate.
 const CAUGHT_UP: Duration = Duration::from_millis(100);
 
-/// When the next invocation may start. What starts is paid for afterwards, so that a batch larger than a second's worth can start at all.
+/// When the next invocation may start. What starts is paid for afterwards, so that a batch larger than a
+/// second's worth can start at all.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rate {
     /// When what was taken is paid for.
@@ -31,8 +34,10 @@ impl Rate {
             RateUnit::Invocations => 1,
         };
         let cost_us = (n_units * 1_000_000_000).div_ceil(per_thousand_seconds(plan, since.until(now)));
-        let earliest = Tick(now.0.saturating_sub(u64::try_from(CAUGHT_UP.as_micros()).expect("a tenth of a second")));
-        self.paid = self.paid.max(earliest).after(Duration::from_micros(u64::try_from(cost_us).unwrap_or(u64::MAX)));
+        let earliest =
+            Tick(now.0.saturating_sub(u64::try_from(CAUGHT_UP.as_micros()).expect("a tenth of a second")));
+        self.paid =
+            self.paid.max(earliest).after(Duration::from_micros(u64::try_from(cost_us).unwrap_or(u64::MAX)));
     }
 
     /// The function was throttled: the rate grows anew.
@@ -41,7 +46,8 @@ impl Rate {
     }
 }
 
-/// How many units a thousand seconds let through, so long after the rate began to grow: a tenth of the limit at first, all of it at the end.
+/// How many units a thousand seconds let through, so long after the rate began to grow: a tenth of the limit
+/// at first, all of it at the end.
 fn per_thousand_seconds(plan: &RatePlan, grown: Duration) -> u128 {
     let full = u128::from(plan.per_second.get()) * 1_000;
     if grown >= plan.ramp {
@@ -113,7 +119,11 @@ mod tests {
     }
 
     fn plan(unit: RateUnit, per_second: u32, ramp_s: u64) -> RatePlan {
-        RatePlan { unit, per_second: NonZeroU32::new(per_second).expect("not zero"), ramp: Duration::from_secs(ramp_s) }
+        RatePlan {
+            unit,
+            per_second: NonZeroU32::new(per_second).expect("not zero"),
+            ramp: Duration::from_secs(ramp_s),
+        }
     }
 
     /// A process has run for a while before its clock says zero here.

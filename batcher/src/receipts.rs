@@ -1,4 +1,5 @@
-//! The ledger of receipts: messages held by visibility, groups in order, credits for receives, settlements until they took effect.
+//! The ledger of receipts: messages held by visibility, groups in order, credits for receives, settlements
+//! until they took effect.
 
 mod explain;
 mod hiding;
@@ -75,7 +76,8 @@ enum Stage {
     Settling,
 }
 
-/// A settlement that has not taken effect yet, with the group that it stops when its receipt proves to be lost.
+/// A settlement that has not taken effect yet, with the group that it stops when its receipt proves to be
+/// lost.
 #[derive(Debug, Clone)]
 struct Ending {
     receipt: Receipt,
@@ -146,7 +148,9 @@ impl Receipts {
     /// Whether a message is ours and hidden as far as we know; what stands on a track always is.
     pub(crate) fn is_hidden(&self, record: &Record, now: Tick) -> bool {
         let Place::Queue { receipt, .. } = &record.place else { return true };
-        self.held.get(receipt).is_some_and(|held| held.stage == Stage::InChain && held.visible_until.is_none_or(|until| until > now))
+        self.held.get(receipt).is_some_and(|held| {
+            held.stage == Stage::InChain && held.visible_until.is_none_or(|until| until > now)
+        })
     }
 
     /// Whether all that is held is on its way to its end.
@@ -155,7 +159,11 @@ impl Receipts {
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
-        self.reads.is_empty() && self.settles.is_empty() && self.to_settle.is_empty() && self.failed.is_empty() && self.extends.is_empty()
+        self.reads.is_empty()
+            && self.settles.is_empty()
+            && self.to_settle.is_empty()
+            && self.failed.is_empty()
+            && self.extends.is_empty()
     }
 
     fn forget(&mut self, receipt: &Receipt) -> Option<Held> {
@@ -195,7 +203,8 @@ impl Receipts {
         let Some(queue) = cx.plan.queue.clone() else { return };
         if !self.to_settle.is_empty() {
             let endings = std::mem::take(&mut self.to_settle);
-            let settlements = endings.iter().map(|it| Settlement { receipt: it.receipt.clone(), how: it.how }).collect();
+            let settlements =
+                endings.iter().map(|it| Settlement { receipt: it.receipt.clone(), how: it.how }).collect();
             let id = SettleId(cx.next_id());
             self.settles.insert(id, endings);
             cx.actions.push_back(Action::Settle(id, settlements));
@@ -205,8 +214,10 @@ impl Receipts {
         cx.timers.set(Timer::QueueWindow, window);
         let lapse = queue.visibility.and_then(|visibility| {
             let mut lapses = self.lapses.iter();
-            let next = lapses.find(|(_, receipt)| self.held.get(receipt).is_some_and(|held| !held.is_extending))?;
-            let early = Tick(next.0.0.saturating_sub(u64::try_from(visibility.as_micros() / 2).unwrap_or(u64::MAX)));
+            let next =
+                lapses.find(|(_, receipt)| self.held.get(receipt).is_some_and(|held| !held.is_extending))?;
+            let early =
+                Tick(next.0.0.saturating_sub(u64::try_from(visibility.as_micros() / 2).unwrap_or(u64::MAX)));
             Some(early.max(self.no_extension_until))
         });
         cx.timers.set(Timer::Visibility, lapse);

@@ -6,8 +6,8 @@ use crate::rendered::Rendered;
 use crate::short::ShortBytes;
 use crate::time::{Tick, UnixMillis};
 
-/// The name of a record that a function may report in `batchItemFailures`. It may repeat (records of one aggregate share a sequence
-/// number); the core compares it and never looks inside.
+/// The name of a record that a function may report in `batchItemFailures`. It may repeat (records of one
+/// aggregate share a sequence number); the core compares it and never looks inside.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId(pub ShortBytes);
 
@@ -18,7 +18,8 @@ impl RecordId {
     }
 }
 
-/// The place of a record in its track: the source's own bytes, unique in the track. **Byte order is reading order.**
+/// The place of a record in its track: the source's own bytes, unique in the track. **Byte order is reading
+/// order.**
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub ShortBytes);
 
@@ -37,7 +38,8 @@ impl Position {
         Self::new(&number.to_be_bytes())
     }
 
-    /// The same, followed by what the source tells the place apart by: the order is still that of the numbers.
+    /// The same, followed by what the source tells the place apart by: the order is still that of the
+    /// numbers.
     pub fn checked_number(number: u64, check: [u8; 4]) -> Self {
         let mut bytes = [0; 12];
         bytes[..8].copy_from_slice(&number.to_be_bytes());
@@ -59,13 +61,15 @@ pub struct Origin(pub ShortBytes);
 /// What orders a record within its track or queue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum OrderKey {
-    /// Records of one key keep their order: a partition key, a FIFO group, or one constant key for a whole track.
+    /// Records of one key keep their order: a partition key, a FIFO group, or one constant key for a whole
+    /// track.
     Key(Bytes),
     /// Nothing orders this record.
     Free,
 }
 
-/// A track of this mapping in this process: a shard, a partition, a file. The shell gives the numbers and never uses one twice.
+/// A track of this mapping in this process: a shard, a partition, a file. The shell gives the numbers and
+/// never uses one twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackIdx(pub u32);
 
@@ -87,21 +91,24 @@ pub struct Receipt {
 pub enum Place {
     /// On a track: finished when the checkpoint may pass it.
     Track(TrackIdx, Position),
-    /// In a queue: finished when its receipt is settled. `visible_until` is counted from before the receive was sent; `None` for receipts
-    /// that do not lapse by time.
+    /// In a queue: finished when its receipt is settled. `visible_until` is counted from before the receive
+    /// was sent; `None` for receipts that do not lapse by time.
     Queue {
         /// What settles it.
         receipt: Receipt,
         /// When the queue shows it to others again.
         visible_until: Option<Tick>,
-        /// How often the queue still gives the message out before it takes it away to its dead letters; `None` where it never does.
+        /// How often the queue still gives the message out before it takes it away to its dead letters;
+        /// `None` where it never does.
         receives_left: Option<u32>,
-        /// How often the queue has given the message out, this time included, as it says; `None` where it does not.
+        /// How often the queue has given the message out, this time included, as it says; `None` where it
+        /// does not.
         n_receives: Option<u32>,
     },
 }
 
-/// A part of the event that records are kept under, such as Kafka's `topic-0`; `Section::default()` where events have one list.
+/// A part of the event that records are kept under, such as Kafka's `topic-0`; `Section::default()` where
+/// events have one list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Section {
     /// Which part; records of one part stand together in a batch.
@@ -110,10 +117,11 @@ pub struct Section {
     pub bytes: u32,
 }
 
-/// What a record on a track takes beside its bytes: itself, and its place among those that are open, with the room that lists grow by.
+/// What a record on a track takes beside its bytes: itself, and its place among those that are open, with the
+/// room that lists grow by.
 const TRACK_RECORD_BYTES: u64 = 272;
-/// What a message takes beside its bytes: itself, and its receipt in the books of what is held and when it lapses. A node of a map is half empty
-/// when keys come in order.
+/// What a message takes beside its bytes: itself, and its receipt in the books of what is held and when it
+/// lapses. A node of a map is half empty when keys come in order.
 const MESSAGE_BYTES: u64 = 800;
 
 /// One record.
@@ -155,7 +163,8 @@ impl Record {
         }
     }
 
-    /// What it takes in memory from its read to its end, with what is kept of it elsewhere: what a mapping's share is charged for.
+    /// What it takes in memory from its read to its end, with what is kept of it elsewhere: what a mapping's
+    /// share is charged for.
     pub fn held_bytes(&self) -> u64 {
         let key = match &self.key {
             OrderKey::Key(key) => key.len() as u64,

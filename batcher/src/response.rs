@@ -20,7 +20,8 @@ pub enum ResponseTypes {
 }
 
 /// Reads the answer of a function that was reached, as far as `types` says; `identify` is the source's way to
-/// turn what stands under `itemIdentifier` into a record's name. After AWS's guides on reporting batch item failures.
+/// turn what stands under `itemIdentifier` into a record's name. After AWS's guides on reporting batch item
+/// failures.
 ///
 /// | answer | outcome |
 /// |---|---|
@@ -31,7 +32,12 @@ pub enum ResponseTypes {
 /// | names, each of this slice, repeated or not | `PartlyFailed` |
 /// | an unknown, empty, null or missing name; not a list; not JSON | `Failed(InvalidResponse)` |
 /// | with `ItemActions`: a `retryAfterSeconds` or an `action` that is none, both in one entry, a name with one and then another | `Failed(InvalidResponse)` |
-pub fn read_reply(reply: Reply, types: ResponseTypes, slice: &Slice, identify: &dyn Fn(&RawValue) -> Option<RecordId>) -> Outcome {
+pub fn read_reply(
+    reply: Reply,
+    types: ResponseTypes,
+    slice: &Slice,
+    identify: &dyn Fn(&RawValue) -> Option<RecordId>,
+) -> Outcome {
     if reply.function_error.is_some() {
         return Outcome::Failed { how: Failure::FunctionError, reply };
     }
@@ -42,31 +48,40 @@ pub fn read_reply(reply: Reply, types: ResponseTypes, slice: &Slice, identify: &
     match failed_names(&payload, types, slice, identify) {
         Ok((failed, _)) if failed.is_empty() => Outcome::Succeeded(reply),
         Ok((failed, asked)) => Outcome::PartlyFailed { failed, asked, reply },
-        Err(why) => Outcome::Failed { how: Failure::InvalidResponse, reply: Reply { error: Some(why), ..reply } },
+        Err(why) => {
+            Outcome::Failed { how: Failure::InvalidResponse, reply: Reply { error: Some(why), ..reply } }
+        }
     }
 }
 
-/// What an answer reports, entry by entry, each name once: an answer may say one of them as often as six megabytes hold. A member that stands twice is read by its last value, as most JSON readers do.
+/// What an answer reports, entry by entry, each name once: an answer may say one of them as often as six
+/// megabytes hold. A member that stands twice is read by its last value, as most JSON readers do.
 fn failed_names(
     payload: &[u8],
     types: ResponseTypes,
     slice: &Slice,
     identify: &dyn Fn(&RawValue) -> Option<RecordId>,
 ) -> Result<(Vec<RecordId>, ItemActions), String> {
-    let answer: &RawValue = serde_json::from_slice(payload).map_err(|error| format!("the answer is not JSON: {error}"))?;
+    let answer: &RawValue =
+        serde_json::from_slice(payload).map_err(|error| format!("the answer is not JSON: {error}"))?;
     if !answer.get().starts_with('{') {
         return Ok(Default::default());
     }
     let members: BTreeMap<String, &RawValue> =
         serde_json::from_str(answer.get()).map_err(|error| format!("the answer is not JSON: {error}"))?;
-    let Some(list) = members.get("batchItemFailures").filter(|list| list.get() != "null") else { return Ok(Default::default()) };
-    let items: Vec<&RawValue> = serde_json::from_str(list.get()).map_err(|_| "batchItemFailures is not a list".to_owned())?;
+    let Some(list) = members.get("batchItemFailures").filter(|list| list.get() != "null") else {
+        return Ok(Default::default());
+    };
+    let items: Vec<&RawValue> =
+        serde_json::from_str(list.get()).map_err(|_| "batchItemFailures is not a list".to_owned())?;
     let known: BTreeSet<&RecordId> = slice.records().iter().map(|record| &record.id).collect();
     let (mut failed, mut asked, mut told) = (Vec::new(), ItemActions::new(), BTreeSet::new());
     for item in items {
-        let item: BTreeMap<String, &RawValue> =
-            serde_json::from_str(item.get()).map_err(|_| "an entry of batchItemFailures is not an object".to_owned())?;
-        let name = item.get("itemIdentifier").ok_or_else(|| "an entry of batchItemFailures has no itemIdentifier".to_owned())?;
+        let item: BTreeMap<String, &RawValue> = serde_json::from_str(item.get())
+            .map_err(|_| "an entry of batchItemFailures is not an object".to_owned())?;
+        let name = item
+            .get("itemIdentifier")
+            .ok_or_else(|| "an entry of batchItemFailures has no itemIdentifier".to_owned())?;
         match identify(name).filter(|id| known.contains(id)) {
             Some(id) => {
                 let action = if types == ResponseTypes::ItemActions { read_action(&item)? } else { None };
@@ -162,7 +177,10 @@ mod tests {
     #[test]
     fn one_name_said_a_hundred_thousand_times_costs_each_of_them_a_few_comparisons() {
         let n_times = 110_000;
-        let answer = format!(r#"{{"batchItemFailures":[{}{{"itemIdentifier":"3"}}]}}"#, r#"{"itemIdentifier":"2"},"#.repeat(n_times));
+        let answer = format!(
+            r#"{{"batchItemFailures":[{}{{"itemIdentifier":"3"}}]}}"#,
+            r#"{"itemIdentifier":"2"},"#.repeat(n_times)
+        );
         let before = crate::short::n_compared();
         check(&answer, "partly 23");
         let n = crate::short::n_compared() - before;
@@ -173,9 +191,21 @@ mod tests {
     fn what_is_asked_for_a_record_is_read_where_the_plan_says_so_and_ignored_where_not() {
         let answer = |entries: &str| format!(r#"{{"batchItemFailures":[{entries}]}}"#);
         for (entries, plain, want) in [
-            (r#"{"itemIdentifier":"1","action":"reject"},{"itemIdentifier":"3","retryAfterSeconds":0}"#, "partly 13", "partly 1!3~0"),
-            (r#"{"itemIdentifier":"2","retryAfterSeconds":900,"action":null},{"itemIdentifier":"1"}"#, "partly 21", "partly 2~9001"),
-            (r#"{"itemIdentifier":"2","action":"reject"},{"itemIdentifier":"2","action":"reject"}"#, "partly 2", "partly 2!"),
+            (
+                r#"{"itemIdentifier":"1","action":"reject"},{"itemIdentifier":"3","retryAfterSeconds":0}"#,
+                "partly 13",
+                "partly 1!3~0",
+            ),
+            (
+                r#"{"itemIdentifier":"2","retryAfterSeconds":900,"action":null},{"itemIdentifier":"1"}"#,
+                "partly 21",
+                "partly 2~9001",
+            ),
+            (
+                r#"{"itemIdentifier":"2","action":"reject"},{"itemIdentifier":"2","action":"reject"}"#,
+                "partly 2",
+                "partly 2!",
+            ),
         ] {
             check_read(&answer(entries), ResponseTypes::ItemActions, want);
             check(&answer(entries), plain);
@@ -196,17 +226,24 @@ mod tests {
             r#""action":1"#,
             r#""action":"reject","retryAfterSeconds":5"#,
         ] {
-            let answer = format!(r#"{{"batchItemFailures":[{{"itemIdentifier":"1"}},{{"itemIdentifier":"2",{members}}}]}}"#);
+            let answer = format!(
+                r#"{{"batchItemFailures":[{{"itemIdentifier":"1"}},{{"itemIdentifier":"2",{members}}}]}}"#
+            );
             check_read(&answer, ResponseTypes::ItemActions, "invalid");
             check(&answer, "partly 12");
         }
-        let twice = r#"{"batchItemFailures":[{"itemIdentifier":"1","action":"reject"},{"itemIdentifier":"1"}]}"#;
+        let twice =
+            r#"{"batchItemFailures":[{"itemIdentifier":"1","action":"reject"},{"itemIdentifier":"1"}]}"#;
         check_read(twice, ResponseTypes::ItemActions, "invalid");
     }
 
     #[test]
     fn a_function_error_counts_whatever_the_body_says() {
-        let reply = Reply { function_error: Some("Unhandled".into()), payload: Some(Bytes::from_static(b"{}")), ..Reply::default() };
+        let reply = Reply {
+            function_error: Some("Unhandled".into()),
+            payload: Some(Bytes::from_static(b"{}")),
+            ..Reply::default()
+        };
         assert!(matches!(
             read_reply(reply, ResponseTypes::ItemFailures, &slice(), &identify),
             Outcome::Failed { how: Failure::FunctionError, .. }
@@ -233,14 +270,18 @@ mod tests {
                     Some(ItemAction::RetryAfter(wait)) => format!("~{}", wait.as_secs()),
                     None => String::new(),
                 };
-                let names = failed.iter().map(|id| String::from_utf8_lossy(id.0.as_slice()).into_owned() + &told(id));
+                let names =
+                    failed.iter().map(|id| String::from_utf8_lossy(id.0.as_slice()).into_owned() + &told(id));
                 format!("partly {}", names.collect::<String>())
             }
             Outcome::Failed { how: Failure::InvalidResponse, .. } => "invalid".to_owned(),
             other => format!("{other:?}"),
         };
         assert_eq!(got, want, "for {}", shortened(answer));
-        assert!(matches!(read_reply(reply, ResponseTypes::Nothing, &slice(), &identify), Outcome::Succeeded(_)));
+        assert!(matches!(
+            read_reply(reply, ResponseTypes::Nothing, &slice(), &identify),
+            Outcome::Succeeded(_)
+        ));
     }
 
     fn identify(name: &RawValue) -> Option<RecordId> {

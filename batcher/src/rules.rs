@@ -1,4 +1,5 @@
-//! The rules that hold at every step: one id and one sentence each, shared by the core's assertions, the simulator's oracle and counters.
+//! The rules that hold at every step: one id and one sentence each, shared by the core's assertions, the
+//! simulator's oracle and counters.
 
 /// A rule. Break one and a record is lost, repeated, reordered or stranded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -204,7 +205,9 @@ impl Rule {
             Self::W4 => {
                 "what is finished goes to the store once the commit before is written; only a retry, a notice, an end and a close wait for its sync"
             }
-            Self::W5 => "how far a track is durable is told as soon as it is so, never before, and never backwards",
+            Self::W5 => {
+                "how far a track is durable is told as soon as it is so, never before, and never backwards"
+            }
             Self::O1 => "records of one key are never in flight twice and never overtake",
             Self::O2 => "an attempt holds all its lanes; no lane is held twice",
             Self::B1 => "a batch keeps its record and byte limits, unless it is a single record",
@@ -221,33 +224,49 @@ impl Rule {
                 "a receipt has at most one settlement open and at most one that took effect; nothing is deleted that was not finished"
             }
             Self::Q2 => "an attempt begins only with receipts that the queue still honours",
-            Self::Q3 => "no message comes again while it is held or tried, unless its extensions failed or came too late",
-            Self::Q4 => "behind a message of a group that was lost before it was finished nothing of that group goes on",
-            Self::Q5 => "after a close nothing stays hidden that is not running, was not left, and whose receives do not forbid it",
+            Self::Q3 => {
+                "no message comes again while it is held or tried, unless its extensions failed or came too late"
+            }
+            Self::Q4 => {
+                "behind a message of a group that was lost before it was finished nothing of that group goes on"
+            }
+            Self::Q5 => {
+                "after a close nothing stays hidden that is not running, was not left, and whose receives do not forbid it"
+            }
             Self::Q6 => {
                 "no more is received than the function can start; while there is room a receive is open, and no more than may be while \
                  the queue is empty"
             }
             Self::Q7 => "what failed is left to its queue's own time; what was not tried is shown at once",
             Self::F1 => "the store accepts nothing under an epoch below the highest granted",
-            Self::F2 => "while its store fails a track takes no new work: nothing is read, nothing is tried for the first time",
+            Self::F2 => {
+                "while its store fails a track takes no new work: nothing is read, nothing is tried for the first time"
+            }
             Self::G1 => "never more in flight than the gate allows; every slot comes back",
-            Self::G2 => "no attempt begins before the rate limit lets it, ramp and debt included; a second after it does one begins",
+            Self::G2 => {
+                "no attempt begins before the rate limit lets it, ramp and debt included; a second after it does one begins"
+            }
             Self::T1 => "a child track starts only after all its parents ended",
             Self::P1 => "a start at LATEST or TRIM_HORIZON only when no position ever existed",
-            Self::C1 => "no invocation begins after a close was answered; a new plan holds from the next batch",
+            Self::C1 => {
+                "no invocation begins after a close was answered; a new plan holds from the next batch"
+            }
             Self::C2 => {
                 "nothing begins on a track that was closed; it is let go when all that ran of it is durable, at its time at the latest, and that \
                  is told once"
             }
-            Self::L1 => "when the function recovers or the plan is finite, everything is committed; a fresh record goes through",
+            Self::L1 => {
+                "when the function recovers or the plan is finite, everything is committed; a fresh record goes through"
+            }
             Self::D1 => "the same seed gives the same run",
             Self::S1 => {
                 "with a free slot no fresh record waits longer than its window and a second, and no other longer than its pause and a second; what is there is read"
             }
             Self::S2 => "a key, lane or track that fails for ever stops no other",
             Self::S3 => "a hundred failures in a row still end in a next try",
-            Self::S4 => "a second after the last failure, a receive that brings messages brings the rate back",
+            Self::S4 => {
+                "a second after the last failure, a receive that brings messages brings the rate back"
+            }
             Self::S5 => "every pause is at least 0.8 of its backoff, or all of the time that was asked for",
             Self::N1 => {
                 "held bytes are the sum of what is held; nothing is read beyond the limit but for the slices of a former life; at the end they are zero"
@@ -256,7 +275,9 @@ impl Rule {
             Self::N3 => "no commit forgets a finished record",
             Self::N4 => "a notice leaves only after the checkpoint that says given up is durable",
             Self::N5 => "every counter equals what happened",
-            Self::N6 => "attempts, notices and checkpoints say how often their records were tried and refused",
+            Self::N6 => {
+                "attempts, notices and checkpoints say how often their records were tried and refused"
+            }
             Self::N7 => "a batch in retry keeps the limits of its first attempt, over a restart too",
             Self::N8 => "an attempt holds the records of a track in reading order",
             Self::N9 => "what is told of the state of a track is so",
@@ -279,7 +300,12 @@ impl std::fmt::Display for Rule {
 #[macro_export]
 macro_rules! rule {
     ($rule:ident, $holds:expr) => {
-        debug_assert!($holds, "{}: {}", $crate::rules::Rule::$rule.id(), $crate::rules::Rule::$rule.sentence())
+        debug_assert!(
+            $holds,
+            "{}: {}",
+            $crate::rules::Rule::$rule.id(),
+            $crate::rules::Rule::$rule.sentence()
+        )
     };
 }
 

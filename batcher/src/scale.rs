@@ -1,4 +1,5 @@
-//! How many receives of a queue run at once: more while messages come, fewer when it is empty or the function fails.
+//! How many receives of a queue run at once: more while messages come, fewer when it is empty or the function
+//! fails.
 
 use crate::plan::QueuePlan;
 use crate::time::Tick;
@@ -25,7 +26,9 @@ impl Scale {
 
     /// How many may run now.
     pub(crate) fn target(&self, plan: &QueuePlan) -> usize {
-        let level = self.level.clamp(u64::from(plan.pollers_min.get()) * ONE, u64::from(plan.pollers_max.get()) * ONE);
+        let level = self
+            .level
+            .clamp(u64::from(plan.pollers_min.get()) * ONE, u64::from(plan.pollers_max.get()) * ONE);
         usize::try_from(level / ONE).unwrap_or(usize::MAX)
     }
 
@@ -36,7 +39,11 @@ impl Scale {
         let start = u64::from(plan.pollers_start.get().min(plan.pollers_max.get())) * ONE;
         let grown = self.level + u64::from(plan.pollers_growth.get()) * ONE * elapsed / MINUTE;
         let is_resting = self.decreased.is_some_and(|at| now.0.saturating_sub(at.0) < SECOND);
-        self.level = if is_resting { self.level } else { grown.max(start).min(u64::from(plan.pollers_max.get()) * ONE) };
+        self.level = if is_resting {
+            self.level
+        } else {
+            grown.max(start).min(u64::from(plan.pollers_max.get()) * ONE)
+        };
     }
 
     /// A receive waited to its end and brought nothing.

@@ -1,4 +1,5 @@
-//! Opaque bytes that are mostly short: names and positions of records, kept without an allocation up to 22 bytes.
+//! Opaque bytes that are mostly short: names and positions of records, kept without an allocation up to 22
+//! bytes.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -50,7 +51,9 @@ impl PartialEq for ShortBytes {
     fn eq(&self, other: &Self) -> bool {
         count();
         match (&self.0, &other.0) {
-            (Repr::Inline { len, bytes }, Repr::Inline { len: other_len, bytes: other }) => len == other_len && bytes == other,
+            (Repr::Inline { len, bytes }, Repr::Inline { len: other_len, bytes: other }) => {
+                len == other_len && bytes == other
+            }
             _ => self.as_slice() == other.as_slice(),
         }
     }
@@ -69,11 +72,16 @@ impl Ord for ShortBytes {
     fn cmp(&self, other: &Self) -> Ordering {
         count();
         match (&self.0, &other.0) {
-            // What is not used is zero, so that a shorter one differs from a longer one by its length alone, if at all.
+            // What is not used is zero, so that a shorter one differs from a longer one by its length alone,
+            // if at all.
             (Repr::Inline { len, bytes }, Repr::Inline { len: other_len, bytes: other }) => {
                 let (ours, theirs) = (words(bytes), words(other));
                 // Most are decided by their first eight bytes.
-                if ours.0 == theirs.0 { ours.cmp(&theirs).then(len.cmp(other_len)) } else { ours.0.cmp(&theirs.0) }
+                if ours.0 == theirs.0 {
+                    ours.cmp(&theirs).then(len.cmp(other_len))
+                } else {
+                    ours.0.cmp(&theirs.0)
+                }
             }
             _ => self.as_slice().cmp(other.as_slice()),
         }

@@ -1,4 +1,5 @@
-//! The ledger of tracks: what was read, what waits in which lane, what a checkpoint says, when to read and to commit.
+//! The ledger of tracks: what was read, what waits in which lane, what a checkpoint says, when to read and to
+//! commit.
 
 mod batching;
 mod committing;
@@ -186,7 +187,11 @@ impl Track {
 
     /// Nothing of its own state keeps it from being read.
     fn may_read(&self) -> bool {
-        self.is_active() && !self.is_draining && self.reading == Reading::Idle && !self.is_at_end && self.committing.failing.is_none()
+        self.is_active()
+            && !self.is_draining
+            && self.reading == Reading::Idle
+            && !self.is_at_end
+            && self.committing.failing.is_none()
     }
 
     /// No read and no commit is open, all that was written is synced, and nothing waits to be written.

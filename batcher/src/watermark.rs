@@ -1,4 +1,5 @@
-//! The records of a track that were read and lie at or above its watermark: which are open, and which finished ahead of it, as stretches.
+//! The records of a track that were read and lie at or above its watermark: which are open, and which
+//! finished ahead of it, as stretches.
 
 use std::collections::VecDeque;
 
@@ -18,7 +19,10 @@ pub(crate) struct OpenRecords {
 impl OpenRecords {
     /// A record was read that is not finished.
     pub(crate) fn open(&mut self, position: Position) {
-        debug_assert!(self.positions.back().is_none_or(|last| *last < position), "byte order is reading order");
+        debug_assert!(
+            self.positions.back().is_none_or(|last| *last < position),
+            "byte order is reading order"
+        );
         self.positions.push_back(position);
     }
 
@@ -48,7 +52,8 @@ impl OpenRecords {
         }
     }
 
-    /// Where a position stands, looked for from a place on near which it mostly is; behind the last when it is nowhere.
+    /// Where a position stands, looked for from a place on near which it mostly is; behind the last when it
+    /// is nowhere.
     fn find(&self, position: &Position, from: usize) -> usize {
         let is_below = |at: usize| self.positions.get(at).is_some_and(|it| it < position);
         if from > 0 && !is_below(from - 1) {
@@ -78,7 +83,8 @@ impl OpenRecords {
     }
 
     fn finish_ahead(&mut self, at: usize) {
-        let n_neighbours = usize::from(self.finished.is_set(at - 1)) + usize::from(self.finished.is_set(at + 1));
+        let n_neighbours =
+            usize::from(self.finished.is_set(at - 1)) + usize::from(self.finished.is_set(at + 1));
         self.finished.set(at);
         self.n_finished += 1;
         // It begins a stretch, goes on with one, or joins two.
@@ -116,7 +122,10 @@ impl OpenRecords {
 }
 
 /// Joins stretches that overlap; both lists ascend.
-pub(crate) fn join(stretches: Vec<(Position, Position)>, more: &[(Position, Position)]) -> Vec<(Position, Position)> {
+pub(crate) fn join(
+    stretches: Vec<(Position, Position)>,
+    more: &[(Position, Position)],
+) -> Vec<(Position, Position)> {
     if more.is_empty() {
         return stretches;
     }
@@ -144,7 +153,10 @@ mod tests {
         records.finish([Position::number(3), Position::number(4), Position::number(10)].iter());
         assert_eq!(records.first(), Some(&Position::number(1)));
         assert_eq!(records.n_finished_ahead(), 3);
-        assert_eq!(records.finished(), vec![(Position::number(3), Position::number(4)), (Position::number(10), Position::number(10))]);
+        assert_eq!(
+            records.finished(),
+            vec![(Position::number(3), Position::number(4)), (Position::number(10), Position::number(10))]
+        );
         records.finish([Position::number(1)].iter());
         assert_eq!(records.first(), Some(&Position::number(9)));
         records.finish([Position::number(9), Position::number(77)].iter());
@@ -179,12 +191,22 @@ mod tests {
                 }
                 let n_done = open.iter().take_while(|(_, is_finished)| *is_finished).count();
                 open.drain(..n_done);
-                let stretches: Vec<(u64, u64)> =
-                    open.chunk_by(|a, b| a.1 == b.1).filter(|part| part[0].1).map(|part| (part[0].0, part[part.len() - 1].0)).collect();
-                let told: Vec<(u64, u64)> =
-                    records.finished().iter().map(|(a, b)| (a.as_number().unwrap(), b.as_number().unwrap())).collect();
+                let stretches: Vec<(u64, u64)> = open
+                    .chunk_by(|a, b| a.1 == b.1)
+                    .filter(|part| part[0].1)
+                    .map(|part| (part[0].0, part[part.len() - 1].0))
+                    .collect();
+                let told: Vec<(u64, u64)> = records
+                    .finished()
+                    .iter()
+                    .map(|(a, b)| (a.as_number().unwrap(), b.as_number().unwrap()))
+                    .collect();
                 assert_eq!(told, stretches, "seed {seed}");
-                assert_eq!(records.first().and_then(Position::as_number), open.first().map(|it| it.0), "seed {seed}");
+                assert_eq!(
+                    records.first().and_then(Position::as_number),
+                    open.first().map(|it| it.0),
+                    "seed {seed}"
+                );
                 assert_eq!(records.n_finished_ahead(), open.iter().filter(|it| it.1).count(), "seed {seed}");
             }
         }

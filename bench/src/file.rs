@@ -1,4 +1,5 @@
-//! A file of lines to an HTTP function: Forebay and the limit program in turn, everything on one core, pair after pair.
+//! A file of lines to an HTTP function: Forebay and the limit program in turn, everything on one core, pair
+//! after pair.
 
 mod limit;
 mod sink;
@@ -25,13 +26,17 @@ const LINE_BYTES: usize = 1024;
 /// Small batches cost more each: fewer records are as telling.
 const RECORDS_MAX_PER_BATCHED: usize = 20_000;
 
-/// Prints CPU seconds per million records of both sides for each pair, and the median of the ratios with the smallest and the largest.
+/// Prints CPU seconds per million records of both sides for each pair, and the median of the ratios with the
+/// smallest and the largest.
 ///
 /// # Panics
 /// When more than one core is there for it: between two cores each wake-up costs what hides the rest.
 pub(crate) fn run(n_records_max: usize, batches: &[usize]) {
     let n_cores = available_parallelism().map_or(0, usize::from);
-    assert!(n_cores == 1, "{n_cores} cores are there for it, and it measures on one: taskset -c 0 forebay-bench file");
+    assert!(
+        n_cores == 1,
+        "{n_cores} cores are there for it, and it measures on one: taskset -c 0 forebay-bench file"
+    );
     let sink = Sink::start();
     for batch in batches {
         let n = n_records_max.min(RECORDS_MAX_PER_BATCHED.saturating_mul(*batch).max(100_000));
@@ -45,7 +50,10 @@ pub(crate) fn run(n_records_max: usize, batches: &[usize]) {
         let mut ratios: Vec<f64> = ratios.collect();
         ratios.sort_by(f64::total_cmp);
         let (low, high) = (ratios[0], ratios[PAIRS - 1]);
-        eprintln!("batches of {batch:3}: {:.2} times the limit ({low:.2} to {high:.2}), {n} records", ratios[PAIRS / 2]);
+        eprintln!(
+            "batches of {batch:3}: {:.2} times the limit ({low:.2} to {high:.2}), {n} records",
+            ratios[PAIRS / 2]
+        );
     }
 }
 
@@ -68,8 +76,12 @@ impl Lines {
         let mut whole = Tally::default();
         for line in 0..n {
             // Text without anything to escape, each line another.
-            writeln!(file, "{line:010}{}", "abcdefghij klmnopqrstuvwxyz 0123456789".repeat(28).split_at(LINE_BYTES - 11).0)
-                .expect("it can be written");
+            writeln!(
+                file,
+                "{line:010}{}",
+                "abcdefghij klmnopqrstuvwxyz 0123456789".repeat(28).split_at(LINE_BYTES - 11).0
+            )
+            .expect("it can be written");
             whole.enter((line * LINE_BYTES) as u64);
         }
         file.flush().expect("it can be written");
@@ -78,7 +90,8 @@ impl Lines {
 
     fn through_forebay(&self, sink: &Sink, batch: usize) -> f64 {
         let folder = tempfile::tempdir_in(self.folder.path()).expect("a folder can be made");
-        std::fs::write(folder.path().join("forebay.yaml"), config(&self.path, sink, batch)).expect("a file can be written");
+        std::fs::write(folder.path().join("forebay.yaml"), config(&self.path, sink, batch))
+            .expect("a file can be written");
         let log_level = [("FOREBAY_LOG", "warn".to_owned())];
         let daemon = Daemon::spawn_with(folder.path(), &log_level);
         let seconds = self.taken_by(daemon.pid(), sink);

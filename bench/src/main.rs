@@ -1,5 +1,6 @@
-//! What Forebay costs beside the least that the same work can cost, in CPU time: a queue beside a loop of receive, POST, delete through the
-//! same SDK, a file beside a program that reads, renders and POSTs. Each side is a process of its own, against one server and one function.
+//! What Forebay costs beside the least that the same work can cost, in CPU time: a queue beside a loop of
+//! receive, POST, delete through the same SDK, a file beside a program that reads, renders and POSTs. Each
+//! side is a process of its own, against one server and one function.
 
 mod cpu;
 mod file;
@@ -25,7 +26,9 @@ fn main() -> ExitCode {
         // What the contests start.
         #[cfg(feature = "sqs")]
         ["loop", endpoint, queue, function] => sqs::plain_loop(endpoint, queue, function),
-        ["post", path, address, batch] => file::post(path, address, batch.parse().expect("a batch is a number")),
+        ["post", path, address, batch] => {
+            file::post(path, address, batch.parse().expect("a batch is a number"))
+        }
         ["file", ..] => {
             let numbers: Result<Vec<usize>, _> = words[1..].iter().map(|it| it.parse()).collect();
             match numbers.as_deref() {

@@ -1,4 +1,5 @@
-//! Fills a queue, lets one side empty it into the function, and takes the CPU time of that side's process; in turn, several rounds.
+//! Fills a queue, lets one side empty it into the function, and takes the CPU time of that side's process; in
+//! turn, several rounds.
 
 mod plain_loop;
 
@@ -56,14 +57,19 @@ pub(crate) fn run(n: usize) {
         }
     });
     let arena = Arena { server: ElasticMq::start_with_heap(HEAP_MB), function, seen, n };
-    eprintln!("{n} messages of {BODY_BYTES} bytes a round; CPU is user and system time of the side's own process");
+    eprintln!(
+        "{n} messages of {BODY_BYTES} bytes a round; CPU is user and system time of the side's own process"
+    );
     let (mut forebay, mut plain) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         forebay.push(arena.tell("forebay", arena.forebay(&format!("forebay-{round}"))));
         plain.push(arena.tell("loop", arena.plain_loop(&format!("loop-{round}"))));
     }
     let (forebay, plain) = (median(forebay), median(plain));
-    eprintln!("medians: forebay {forebay:.1}, loop {plain:.1} CPU seconds per million messages; ratio {:.2}", forebay / plain);
+    eprintln!(
+        "medians: forebay {forebay:.1}, loop {plain:.1} CPU seconds per million messages; ratio {:.2}",
+        forebay / plain
+    );
 }
 
 impl Arena {

@@ -1,4 +1,5 @@
-//! The rules that every store shares: who may write, and what a write changes. It stages changes and writes nothing itself.
+//! The rules that every store shares: who may write, and what a write changes. It stages changes and writes
+//! nothing itself.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,14 @@ pub(crate) enum Change {
     Remove,
 }
 
-/// Grants an epoch above every one granted before, above the wall clock and above the source's own generation.
-pub(crate) fn acquire(staged: &mut Staged<'_>, mapping: &MappingId, generation: Epoch, now_seconds: u64) -> Result<Lease, StoreError> {
+/// Grants an epoch above every one granted before, above the wall clock and above the source's own
+/// generation.
+pub(crate) fn acquire(
+    staged: &mut Staged<'_>,
+    mapping: &MappingId,
+    generation: Epoch,
+    now_seconds: u64,
+) -> Result<Lease, StoreError> {
     let name = Name::Mapping(mapping.clone());
     let kept = staged.row(&name)?;
     let stored = match &kept {
@@ -34,7 +41,12 @@ pub(crate) fn load(staged: &Staged<'_>, lease: &Lease) -> Result<Option<Vec<Kept
     if !is_created(&authorise(staged, lease)?) {
         return Ok(None);
     }
-    Ok(Some(tracks(staged, &lease.mapping)?.into_iter().map(|(track, checkpoint)| KeptTrack { track, checkpoint }).collect()))
+    Ok(Some(
+        tracks(staged, &lease.mapping)?
+            .into_iter()
+            .map(|(track, checkpoint)| KeptTrack { track, checkpoint })
+            .collect(),
+    ))
 }
 
 /// Stages a change; when it fails, nothing is staged.
@@ -44,7 +56,10 @@ pub(crate) fn apply(staged: &mut Staged<'_>, lease: &Lease, change: Change) -> R
         Change::Create(tracks) => create(staged, lease, row, tracks),
         Change::Commit(track, checkpoint) => {
             if !is_created(&row) {
-                return Err(StoreError::OutOfTurn { mapping: lease.mapping.clone(), why: "is not created yet" });
+                return Err(StoreError::OutOfTurn {
+                    mapping: lease.mapping.clone(),
+                    why: "is not created yet",
+                });
             }
             if staged.row(&listed(lease, &track))?.is_none() {
                 staged.put(&listed(lease, &track), &Row { epoch: lease.epoch, body: Vec::new() });
@@ -86,7 +101,12 @@ pub(crate) fn note(staged: &mut Staged<'_>, mapping: MappingId, note: Option<Vec
 /// All notes.
 pub(crate) fn notes(staged: &Staged<'_>) -> Result<BTreeMap<MappingId, Vec<u8>>, StoreError> {
     let rows = staged.under(&Name::notes())?;
-    Ok(rows.into_iter().filter_map(|(name, row)| if let Name::Note(mapping) = name { Some((mapping, row.body)) } else { None }).collect())
+    Ok(rows
+        .into_iter()
+        .filter_map(
+            |(name, row)| if let Name::Note(mapping) = name { Some((mapping, row.body)) } else { None },
+        )
+        .collect())
 }
 
 /// All mappings with the highest epoch granted.
@@ -94,17 +114,28 @@ pub(crate) fn mappings(staged: &Staged<'_>) -> Result<Vec<(MappingId, Epoch)>, S
     let rows = staged.under(&Name::mappings())?;
     Ok(rows
         .into_iter()
-        .filter_map(|(name, row)| if let Name::Mapping(mapping) = name { Some((mapping, row.epoch)) } else { None })
+        .filter_map(
+            |(name, row)| if let Name::Mapping(mapping) = name { Some((mapping, row.epoch)) } else { None },
+        )
         .collect())
 }
 
-fn create(staged: &mut Staged<'_>, lease: &Lease, row: Row, new: Vec<(TrackKey, Vec<u8>)>) -> Result<(), StoreError> {
+fn create(
+    staged: &mut Staged<'_>,
+    lease: &Lease,
+    row: Row,
+    new: Vec<(TrackKey, Vec<u8>)>,
+) -> Result<(), StoreError> {
     if is_created(&row) {
-        let new: BTreeMap<_, _> = new.into_iter().map(|(track, checkpoint)| (track, Some(checkpoint))).collect();
+        let new: BTreeMap<_, _> =
+            new.into_iter().map(|(track, checkpoint)| (track, Some(checkpoint))).collect();
         if tracks(staged, &lease.mapping)? == new {
             return Ok(());
         }
-        return Err(StoreError::OutOfTurn { mapping: lease.mapping.clone(), why: "was created already, with other checkpoints" });
+        return Err(StoreError::OutOfTurn {
+            mapping: lease.mapping.clone(),
+            why: "was created already, with other checkpoints",
+        });
     }
     for (track, checkpoint) in new {
         staged.put(&listed(lease, &track), &Row { epoch: lease.epoch, body: Vec::new() });
@@ -123,7 +154,9 @@ fn authorise(staged: &Staged<'_>, lease: &Lease) -> Result<Row, StoreError> {
     };
     match row {
         Some(row) if row.epoch == lease.epoch => Ok(row),
-        Some(_) | None => Err(StoreError::Fenced { mapping: lease.mapping.clone(), granted, ours: lease.epoch }),
+        Some(_) | None => {
+            Err(StoreError::Fenced { mapping: lease.mapping.clone(), granted, ours: lease.epoch })
+        }
     }
 }
 
@@ -135,7 +168,10 @@ fn is_created(row: &Row) -> bool {
     row.body == [1]
 }
 
-fn tracks(staged: &Staged<'_>, mapping: &MappingId) -> Result<BTreeMap<TrackKey, Option<Vec<u8>>>, StoreError> {
+fn tracks(
+    staged: &Staged<'_>,
+    mapping: &MappingId,
+) -> Result<BTreeMap<TrackKey, Option<Vec<u8>>>, StoreError> {
     let mut tracks = BTreeMap::new();
     for (name, _) in staged.under(&Name::list_of(mapping))? {
         if let Name::Listed(_, track) = name {

@@ -1,4 +1,5 @@
-//! Keeps places and proves ownership: checkpoints as bytes under a track's identity. It never looks inside a position.
+//! Keeps places and proves ownership: checkpoints as bytes under a track's identity. It never looks inside a
+//! position.
 
 mod ledger;
 pub mod memory;

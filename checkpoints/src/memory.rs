@@ -10,7 +10,8 @@ use crate::ledger::{self, Change};
 use crate::row::Name;
 use crate::staged::{Rows, Staged};
 use crate::store::{
-    BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, StoreError, StoreHealth, Synced, TrackKey, WriteNumber,
+    BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, StoreError, StoreHealth, Synced,
+    TrackKey, WriteNumber,
 };
 
 /// Keeps checkpoints as long as the process lives. Its folder is called `memory`.
@@ -37,7 +38,11 @@ struct Inner {
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self { inner: Mutex::default(), health: watch::Sender::new(StoreHealth::Ok), synced: watch::Sender::default() }
+        Self {
+            inner: Mutex::default(),
+            health: watch::Sender::new(StoreHealth::Ok),
+            synced: watch::Sender::default(),
+        }
     }
 }
 
@@ -123,7 +128,11 @@ impl MemoryStore {
         })
     }
 
-    fn write_note<'a>(&'a self, mapping: &'a MappingId, note: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn write_note<'a>(
+        &'a self,
+        mapping: &'a MappingId,
+        note: Option<Vec<u8>>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             self.lock().write(|staged| {
                 ledger::note(staged, mapping.clone(), note);
@@ -141,7 +150,10 @@ impl Inner {
         read(&Staged::over(self))
     }
 
-    fn write<T>(&mut self, stage: impl FnOnce(&mut Staged<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn write<T>(
+        &mut self,
+        stage: impl FnOnce(&mut Staged<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         if self.closed {
             return Err(self.io("written", "the store is closed"));
         }
@@ -189,23 +201,43 @@ impl Rows for Inner {
 }
 
 impl CheckpointStore for MemoryStore {
-    fn acquire_above<'a>(&'a self, mapping: &'a MappingId, generation: Epoch) -> BoxFuture<'a, Result<Lease, StoreError>> {
-        Box::pin(async move { self.lock().write(|staged| ledger::acquire(staged, mapping, generation, seconds_now())) })
+    fn acquire_above<'a>(
+        &'a self,
+        mapping: &'a MappingId,
+        generation: Epoch,
+    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        Box::pin(async move {
+            self.lock().write(|staged| ledger::acquire(staged, mapping, generation, seconds_now()))
+        })
     }
 
     fn load<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Option<Vec<KeptTrack>>, StoreError>> {
         Box::pin(async move { self.lock().read(|staged| ledger::load(staged, lease)) })
     }
 
-    fn create<'a>(&'a self, lease: &'a Lease, tracks: Vec<(TrackKey, Vec<u8>)>) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn create<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: Vec<(TrackKey, Vec<u8>)>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.change(lease, Change::Create(tracks))
     }
 
-    fn commit<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn commit<'a>(
+        &'a self,
+        lease: &'a Lease,
+        track: &'a TrackKey,
+        checkpoint: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.change(lease, Change::Commit(track.clone(), checkpoint))
     }
 
-    fn write<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<WriteNumber, StoreError>> {
+    fn write<'a>(
+        &'a self,
+        lease: &'a Lease,
+        track: &'a TrackKey,
+        checkpoint: Vec<u8>,
+    ) -> BoxFuture<'a, Result<WriteNumber, StoreError>> {
         Box::pin(async move {
             let mut inner = self.lock();
             inner.write(|staged| ledger::apply(staged, lease, Change::Commit(track.clone(), checkpoint)))?;
@@ -221,7 +253,11 @@ impl CheckpointStore for MemoryStore {
         self.synced.subscribe()
     }
 
-    fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn forget<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: &'a [TrackKey],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.change(lease, Change::Forget(tracks.to_vec()))
     }
 

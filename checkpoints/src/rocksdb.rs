@@ -1,18 +1,23 @@
 //! The durable store: RocksDB in a data folder, written by one thread of its own.
 //!
-//! The folder holds `lock` (one process at a time), `seal` (what was acknowledged, beside the database) and `db/` (RocksDB).
+//! The folder holds `lock` (one process at a time), `seal` (what was acknowledged, beside the database) and
+//! `db/` (RocksDB).
 //!
 //! What is promised, and by what:
 //!
-//! - A write that is answered as durable survives kill -9 and power loss: its group is synced before the answers go out.
-//! - A checkpoint that is answered as written survives kill -9. One sync every [`RocksOptions::commit_interval`] makes all of them durable,
-//!   and says so; a power cut takes back what was written since the last one, newest first, and nothing else.
-//! - A flipped bit is refused: RocksDB checks its blocks and log records, every row carries a checksum over key and content.
-//! - A missing or older *row* is refused: each write carries, as its last row, the sum of all rows' fingerprints.
-//! - A database that is older *as a whole* is refused: the seal, outside of it, counts durable writes. It is synced after each sync of the
-//!   database and before the answers go out.
-//! - A whole folder brought back from a copy is a step back that nobody can see from inside: records repeat, and epochs are still
-//!   above the wall clock of their grant.
+//! - A write that is answered as durable survives kill -9 and power loss: its group is synced before the
+//!   answers go out.
+//! - A checkpoint that is answered as written survives kill -9. One sync every
+//!   [`RocksOptions::commit_interval`] makes all of them durable, and says so; a power cut takes back what
+//!   was written since the last one, newest first, and nothing else.
+//! - A flipped bit is refused: RocksDB checks its blocks and log records, every row carries a checksum over
+//!   key and content.
+//! - A missing or older *row* is refused: each write carries, as its last row, the sum of all rows'
+//!   fingerprints.
+//! - A database that is older *as a whole* is refused: the seal, outside of it, counts durable writes. It is
+//!   synced after each sync of the database and before the answers go out.
+//! - A whole folder brought back from a copy is a step back that nobody can see from inside: records repeat,
+//!   and epochs are still above the wall clock of their grant.
 
 mod database;
 mod generation;
@@ -39,7 +44,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ledger::Change;
 use crate::store::{
-    BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, StoreError, StoreHealth, Synced, TrackKey, WriteNumber,
+    BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, StoreError, StoreHealth, Synced,
+    TrackKey, WriteNumber,
 };
 
 pub use repair::{Repaired, repair};
@@ -59,18 +65,25 @@ pub struct RocksOptions {
     pub bytes_max: Option<u64>,
     /// How often a store that is full or failing looks whether it can come back.
     pub probe_interval: Duration,
-    /// How long a checkpoint that is written may wait for its sync; zero syncs each write. It is what a power cut may take back.
+    /// How long a checkpoint that is written may wait for its sync; zero syncs each write. It is what a power
+    /// cut may take back.
     pub commit_interval: Duration,
 }
 
 impl RocksOptions {
     /// A folder with the usual limits: the file system's room, a probe each second, each write synced.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), bytes_max: None, probe_interval: Duration::from_secs(1), commit_interval: Duration::ZERO }
+        Self {
+            folder: folder.into(),
+            bytes_max: None,
+            probe_interval: Duration::from_secs(1),
+            commit_interval: Duration::ZERO,
+        }
     }
 }
 
-/// Keeps checkpoints in RocksDB. Dropping it waits for the write under way; [`CheckpointStore::close`] does so without blocking.
+/// Keeps checkpoints in RocksDB. Dropping it waits for the write under way; [`CheckpointStore::close`] does
+/// so without blocking.
 #[derive(Debug)]
 pub struct RocksStore {
     folder: String,
@@ -81,11 +94,16 @@ pub struct RocksStore {
 }
 
 impl RocksStore {
-    /// Opens or makes the store. It fails when another process has the folder, or when what is inside is damaged or older than what was
-    /// acknowledged. On a full disk it opens in the state [`StoreHealth::Full`] and comes back by itself.
+    /// Opens or makes the store. It fails when another process has the folder, or when what is inside is
+    /// damaged or older than what was acknowledged. On a full disk it opens in the state
+    /// [`StoreHealth::Full`] and comes back by itself.
     pub async fn open(options: RocksOptions) -> Result<Self, StoreError> {
         let folder = options.folder.display().to_string();
-        let failed = |cause: Box<dyn std::error::Error + Send + Sync>| StoreError::Io { folder: folder.clone(), doing: "opened", cause };
+        let failed = |cause: Box<dyn std::error::Error + Send + Sync>| StoreError::Io {
+            folder: folder.clone(),
+            doing: "opened",
+            cause,
+        };
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let (opened, opening) = oneshot::channel();
         let (health, watched) = watch::channel(StoreHealth::Ok);
@@ -103,7 +121,15 @@ impl RocksStore {
             })
             .map_err(|cause| failed(cause.into()))?;
         let refused = match opening.await {
-            Ok(Ok(())) => return Ok(Self { folder, requests, health: watched, synced, thread: Mutex::new(Some(thread)) }),
+            Ok(Ok(())) => {
+                return Ok(Self {
+                    folder,
+                    requests,
+                    health: watched,
+                    synced,
+                    thread: Mutex::new(Some(thread)),
+                });
+            }
             Ok(Err(error)) => error,
             Err(_) => failed("its thread panicked".into()),
         };
@@ -112,7 +138,10 @@ impl RocksStore {
         Err(refused)
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request) -> Result<T, StoreError> {
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request,
+    ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let closed = || StoreError::Io {
             folder: self.folder.clone(),
@@ -124,11 +153,19 @@ impl RocksStore {
     }
 
     fn change<'a>(&'a self, lease: &'a Lease, change: Change) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.ask(move |answer| Request::Write(Write::Change { lease: lease.clone(), change, answer })))
+        Box::pin(
+            self.ask(move |answer| Request::Write(Write::Change { lease: lease.clone(), change, answer })),
+        )
     }
 
-    fn write_note<'a>(&'a self, mapping: &'a MappingId, note: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.ask(move |answer| Request::Write(Write::Note { mapping: mapping.clone(), note, answer })))
+    fn write_note<'a>(
+        &'a self,
+        mapping: &'a MappingId,
+        note: Option<Vec<u8>>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(
+            self.ask(move |answer| Request::Write(Write::Note { mapping: mapping.clone(), note, answer })),
+        )
     }
 
     fn join(&self) {
@@ -140,32 +177,60 @@ impl RocksStore {
 }
 
 impl CheckpointStore for RocksStore {
-    fn acquire_above<'a>(&'a self, mapping: &'a MappingId, generation: Epoch) -> BoxFuture<'a, Result<Lease, StoreError>> {
-        Box::pin(self.ask(move |answer| Request::Write(Write::Acquire { mapping: mapping.clone(), generation, answer })))
+    fn acquire_above<'a>(
+        &'a self,
+        mapping: &'a MappingId,
+        generation: Epoch,
+    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        Box::pin(self.ask(move |answer| {
+            Request::Write(Write::Acquire { mapping: mapping.clone(), generation, answer })
+        }))
     }
 
     fn load<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Option<Vec<KeptTrack>>, StoreError>> {
         Box::pin(self.ask(|answer| Request::Load { lease: lease.clone(), answer }))
     }
 
-    fn create<'a>(&'a self, lease: &'a Lease, tracks: Vec<(TrackKey, Vec<u8>)>) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn create<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: Vec<(TrackKey, Vec<u8>)>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.change(lease, Change::Create(tracks))
     }
 
-    fn commit<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn commit<'a>(
+        &'a self,
+        lease: &'a Lease,
+        track: &'a TrackKey,
+        checkpoint: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.change(lease, Change::Commit(track.clone(), checkpoint))
     }
 
-    fn write<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<WriteNumber, StoreError>> {
+    fn write<'a>(
+        &'a self,
+        lease: &'a Lease,
+        track: &'a TrackKey,
+        checkpoint: Vec<u8>,
+    ) -> BoxFuture<'a, Result<WriteNumber, StoreError>> {
         let change = Change::Commit(track.clone(), checkpoint);
-        Box::pin(self.ask(move |answer| Request::Write(Write::Checkpoint { lease: lease.clone(), change, answer })))
+        Box::pin(
+            self.ask(move |answer| {
+                Request::Write(Write::Checkpoint { lease: lease.clone(), change, answer })
+            }),
+        )
     }
 
     fn synced(&self) -> watch::Receiver<Synced> {
         self.synced.clone()
     }
 
-    fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn forget<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: &'a [TrackKey],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.change(lease, Change::Forget(tracks.to_vec()))
     }
 
@@ -218,7 +283,8 @@ mod tests {
     #[tokio::test]
     async fn what_waits_for_its_sync_when_the_database_is_lost_is_told_to_be_in_doubt() {
         let folder = tempfile::tempdir().unwrap();
-        let options = RocksOptions { commit_interval: Duration::from_secs(3600), ..RocksOptions::new(folder.path()) };
+        let options =
+            RocksOptions { commit_interval: Duration::from_secs(3600), ..RocksOptions::new(folder.path()) };
         let store = RocksStore::open(options).await.unwrap();
         let (mapping, track) = (MappingId("m".into()), TrackKey("t".into()));
         let lease = store.acquire(&mapping).await.unwrap();
@@ -229,7 +295,9 @@ mod tests {
         // With an end: who breaks this sees it fail, not hang.
         let told = synced.wait_for(|it| it.of(lost).is_some());
         tokio::time::timeout(Duration::from_secs(60), told).await.expect("it is told").unwrap();
-        assert!(matches!(synced.borrow().of(lost), Some(Err(error)) if matches!(*error, StoreError::Io { .. })));
+        assert!(
+            matches!(synced.borrow().of(lost), Some(Err(error)) if matches!(*error, StoreError::Io { .. }))
+        );
         store.health().wait_for(|it| *it == StoreHealth::Ok).await.unwrap();
         let next = store.write(&lease, &track, b"2".to_vec()).await.unwrap();
         assert!(synced.borrow().of(next).is_none(), "nothing is in doubt of what came later");
@@ -240,7 +308,8 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_panics_is_seen_and_the_store_comes_back_by_itself() {
         let folder = tempfile::tempdir().unwrap();
-        let options = RocksOptions { probe_interval: Duration::from_secs(2), ..RocksOptions::new(folder.path()) };
+        let options =
+            RocksOptions { probe_interval: Duration::from_secs(2), ..RocksOptions::new(folder.path()) };
         let store = RocksStore::open(options).await.unwrap();
         let (mapping, track) = (MappingId("m".into()), TrackKey("t".into()));
         let lease = store.acquire(&mapping).await.unwrap();
@@ -255,7 +324,11 @@ mod tests {
         health.wait_for(|it| *it == StoreHealth::Ok).await.unwrap();
         store.commit(&lease, &track, b"2".to_vec()).await.unwrap();
         let kept = store.load(&lease).await.unwrap().unwrap();
-        assert_eq!(kept[0].checkpoint.as_deref(), Some(&b"2"[..]), "what was kept is there, and what comes is taken");
+        assert_eq!(
+            kept[0].checkpoint.as_deref(),
+            Some(&b"2"[..]),
+            "what was kept is there, and what comes is taken"
+        );
         store.close().await;
     }
 }

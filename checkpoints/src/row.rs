@@ -10,7 +10,8 @@
 //! | `z` | the generation row; it sorts last and is written last |
 //!
 //! In a key a mapping's id follows its length (four bytes, big-endian), so that no id is a prefix of another.
-//! A value is: version byte, epoch, mapping id after its length, body, and the CRC-32 of the key and all before.
+//! A value is: version byte, epoch, mapping id after its length, body, and the CRC-32 of the key and all
+//! before.
 
 use std::fmt;
 
@@ -81,7 +82,10 @@ impl Name {
 
     fn mapping(&self) -> &str {
         match self {
-            Self::Checkpoint(mapping, _) | Self::Note(mapping) | Self::Mapping(mapping) | Self::Listed(mapping, _) => &mapping.0,
+            Self::Checkpoint(mapping, _)
+            | Self::Note(mapping)
+            | Self::Mapping(mapping)
+            | Self::Listed(mapping, _) => &mapping.0,
             Self::EpochFloor | Self::Generation => "",
         }
     }
@@ -90,11 +94,15 @@ impl Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Checkpoint(mapping, track) => write!(f, "the checkpoint of track {} of mapping {}", track.0, mapping.0),
+            Self::Checkpoint(mapping, track) => {
+                write!(f, "the checkpoint of track {} of mapping {}", track.0, mapping.0)
+            }
             Self::Note(mapping) => write!(f, "the note of mapping {}", mapping.0),
             Self::EpochFloor => write!(f, "the epoch floor"),
             Self::Mapping(mapping) => write!(f, "the row of mapping {}", mapping.0),
-            Self::Listed(mapping, track) => write!(f, "the list entry of track {} of mapping {}", track.0, mapping.0),
+            Self::Listed(mapping, track) => {
+                write!(f, "the list entry of track {} of mapping {}", track.0, mapping.0)
+            }
             Self::Generation => write!(f, "the generation row"),
         }
     }
@@ -173,7 +181,9 @@ impl Row {
             return Err("it is too short".to_owned());
         };
         if version != VERSION {
-            return Err(format!("it was written in version {version}, and this program reads version {VERSION}"));
+            return Err(format!(
+                "it was written in version {version}, and this program reads version {VERSION}"
+            ));
         }
         if mapping != name.mapping().as_bytes() {
             return Err(format!("it belongs to mapping {}", String::from_utf8_lossy(mapping)));
@@ -189,7 +199,8 @@ fn checksum(key: &[u8], content: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// A number for a value such that the sum over all rows tells whether one of them is missing or older: its checksum, spread over 64 bits.
+/// A number for a value such that the sum over all rows tells whether one of them is missing or older: its
+/// checksum, spread over 64 bits.
 pub(crate) fn fingerprint(value: &[u8]) -> u64 {
     let checksum = value.last_chunk::<4>().map_or(0, |kept| u32::from_be_bytes(*kept));
     let mut it = u64::from(checksum).wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -222,7 +233,9 @@ mod tests {
         }
         assert_eq!(Name::parse(b""), None);
         assert_eq!(Name::parse(b"q"), None);
-        for damaged in [&b"m\0\0\0\x09short"[..], b"m\0\0\0\x01along", b"d\0\0\0\x09short", b"d\0\0\0\x01along", b"d"] {
+        for damaged in
+            [&b"m\0\0\0\x09short"[..], b"m\0\0\0\x01along", b"d\0\0\0\x09short", b"d\0\0\0\x01along", b"d"]
+        {
             assert_eq!(Name::parse(damaged), None, "{}", damaged.escape_ascii());
         }
     }

@@ -1,4 +1,5 @@
-//! Changes laid over a store's rows before they are written: a later change of the same group sees the earlier ones.
+//! Changes laid over a store's rows before they are written: a later change of the same group sees the
+//! earlier ones.
 
 use std::collections::BTreeMap;
 
@@ -33,13 +34,17 @@ impl<'a> Staged<'a> {
             Some(changed) => changed.clone(),
             None => self.rows.value(&key)?,
         };
-        value.map(|value| Row::decode(name, &value).map_err(|why| damaged(self.rows.folder(), name, why))).transpose()
+        value
+            .map(|value| Row::decode(name, &value).map_err(|why| damaged(self.rows.folder(), name, why)))
+            .transpose()
     }
 
     /// The named rows whose key begins with `prefix`, in the order of their keys.
     pub(crate) fn under(&self, prefix: &[u8]) -> Result<Vec<(Name, Row)>, StoreError> {
         let mut values = self.rows.under(prefix)?;
-        for (key, changed) in self.changes.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix)) {
+        for (key, changed) in
+            self.changes.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix))
+        {
             match changed {
                 Some(value) => values.insert(key.clone(), value.clone()),
                 None => values.remove(key),
@@ -53,7 +58,8 @@ impl<'a> Staged<'a> {
                     row: nameless(&key),
                     why: "its key cannot be read".to_owned(),
                 })?;
-                let row = Row::decode(&name, &value).map_err(|why| damaged(self.rows.folder(), &name, why))?;
+                let row =
+                    Row::decode(&name, &value).map_err(|why| damaged(self.rows.folder(), &name, why))?;
                 Ok((name, row))
             })
             .collect()

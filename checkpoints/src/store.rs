@@ -19,7 +19,8 @@ pub struct MappingId(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackKey(pub String);
 
-/// A proof of ownership that only grows: max(stored, wall-clock seconds, the source's own generation) + 1 at every grant.
+/// A proof of ownership that only grows: max(stored, wall-clock seconds, the source's own generation) + 1 at
+/// every grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
@@ -37,7 +38,8 @@ pub struct Lease {
 pub struct KeptTrack {
     /// Which track.
     pub track: TrackKey,
-    /// Its checkpoint; `None` when it is on the list and its checkpoint is missing (the track must stop in the state `PositionLost`).
+    /// Its checkpoint; `None` when it is on the list and its checkpoint is missing (the track must stop in
+    /// the state `PositionLost`).
     pub checkpoint: Option<Vec<u8>>,
 }
 
@@ -74,8 +76,8 @@ pub struct Synced {
 }
 
 impl Synced {
-    /// What became of a write; `None` while it waits. Whoever looks late may be told of a failure that came after its sync, never of a sync
-    /// that was none.
+    /// What became of a write; `None` while it waits. Whoever looks late may be told of a failure that came
+    /// after its sync, never of a sync that was none.
     pub fn of(&self, write: WriteNumber) -> Option<Result<(), Arc<StoreError>>> {
         match &self.lost {
             Some((lost, error)) if write <= *lost => Some(Err(Arc::clone(error))),
@@ -86,33 +88,59 @@ impl Synced {
 
 /// Keeps places and proves ownership. Every write but [`Self::write`] is durable when its future is ready.
 ///
-/// A write that fails with [`StoreError::Full`] or [`StoreError::Io`] may be on disk all the same; every write may be repeated.
-/// A dropped future takes nothing back: its write may still happen.
+/// A write that fails with [`StoreError::Full`] or [`StoreError::Io`] may be on disk all the same; every
+/// write may be repeated. A dropped future takes nothing back: its write may still happen.
 pub trait CheckpointStore: Send + Sync {
     /// Takes a mapping over: grants an epoch above every one granted before.
     fn acquire<'a>(&'a self, mapping: &'a MappingId) -> BoxFuture<'a, Result<Lease, StoreError>> {
         self.acquire_above(mapping, Epoch(0))
     }
     /// Takes a mapping over, with an epoch above the source's own generation too.
-    fn acquire_above<'a>(&'a self, mapping: &'a MappingId, generation: Epoch) -> BoxFuture<'a, Result<Lease, StoreError>>;
-    /// The mapping's tracks, in the order of their keys; `None` when the mapping was never created here (and only then may it start afresh).
+    fn acquire_above<'a>(
+        &'a self,
+        mapping: &'a MappingId,
+        generation: Epoch,
+    ) -> BoxFuture<'a, Result<Lease, StoreError>>;
+    /// The mapping's tracks, in the order of their keys; `None` when the mapping was never created here (and
+    /// only then may it start afresh).
     fn load<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Option<Vec<KeptTrack>>, StoreError>>;
-    /// Creates the mapping: its list of tracks and a checkpoint for each, in one write. Repeating the same creation is allowed, another one is not.
-    fn create<'a>(&'a self, lease: &'a Lease, tracks: Vec<(TrackKey, Vec<u8>)>) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Writes a checkpoint and syncs it; a track that is not on the list joins it in the same write. Concurrent commits share one sync.
-    fn commit<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Writes a checkpoint as [`Self::commit`] does, and does not wait for the sync: when its future is ready a kill of the process takes
-    /// nothing back, and [`Self::synced`] tells when a power cut does not either. A pause of about a millisecond between such writes lets many
-    /// share one.
-    fn write<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<WriteNumber, StoreError>>;
+    /// Creates the mapping: its list of tracks and a checkpoint for each, in one write. Repeating the same
+    /// creation is allowed, another one is not.
+    fn create<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: Vec<(TrackKey, Vec<u8>)>,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Writes a checkpoint and syncs it; a track that is not on the list joins it in the same write.
+    /// Concurrent commits share one sync.
+    fn commit<'a>(
+        &'a self,
+        lease: &'a Lease,
+        track: &'a TrackKey,
+        checkpoint: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Writes a checkpoint as [`Self::commit`] does, and does not wait for the sync: when its future is ready
+    /// a kill of the process takes nothing back, and [`Self::synced`] tells when a power cut does not either.
+    /// A pause of about a millisecond between such writes lets many share one.
+    fn write<'a>(
+        &'a self,
+        lease: &'a Lease,
+        track: &'a TrackKey,
+        checkpoint: Vec<u8>,
+    ) -> BoxFuture<'a, Result<WriteNumber, StoreError>>;
     /// Tells what is synced.
     fn synced(&self) -> watch::Receiver<Synced>;
-    /// Takes tracks off the list and their checkpoints away: they ended and the source does not have them any more.
-    fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Takes tracks off the list and their checkpoints away: they ended and the source does not have them any
+    /// more.
+    fn forget<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: &'a [TrackKey],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Deletes the mapping and all it kept, its note too, in one write. The lease ends with it.
     fn remove<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Keeps a note of a mapping beside its checkpoints, in place of the one before; it needs no lease, for the mapping may be running or
-    /// not be created yet. The store does not look inside.
+    /// Keeps a note of a mapping beside its checkpoints, in place of the one before; it needs no lease, for
+    /// the mapping may be running or not be created yet. The store does not look inside.
     fn note<'a>(&'a self, mapping: &'a MappingId, note: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Takes a mapping's note away; without one nothing happens.
     fn unnote<'a>(&'a self, mapping: &'a MappingId) -> BoxFuture<'a, Result<(), StoreError>>;
@@ -168,7 +196,9 @@ pub enum StoreError {
         why: String,
     },
     /// Another process has the folder.
-    #[error("{folder} is in use by process {pid}: stop it first, or give this process a data folder of its own")]
+    #[error(
+        "{folder} is in use by process {pid}: stop it first, or give this process a data folder of its own"
+    )]
     InUse {
         /// Which folder.
         folder: String,
@@ -201,7 +231,11 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Full { .. } | Self::Io { .. } => true,
-            Self::Fenced { .. } | Self::Damaged { .. } | Self::RolledBack { .. } | Self::InUse { .. } | Self::OutOfTurn { .. } => false,
+            Self::Fenced { .. }
+            | Self::Damaged { .. }
+            | Self::RolledBack { .. }
+            | Self::InUse { .. }
+            | Self::OutOfTurn { .. } => false,
         }
     }
 

@@ -35,7 +35,8 @@ const ACCOUNT: &str = "000000000000";
 /// The region of servers of one's own where none is known: it has no meaning there but must be signed for.
 const REGION: &str = "us-east-1";
 /// The services that are called, and how the variables of their endpoints end.
-const SERVICES: [(&str, &str); 4] = [("lambda", "LAMBDA"), ("secretsmanager", "SECRETS_MANAGER"), ("sns", "SNS"), ("sqs", "SQS")];
+const SERVICES: [(&str, &str); 4] =
+    [("lambda", "LAMBDA"), ("secretsmanager", "SECRETS_MANAGER"), ("sns", "SNS"), ("sqs", "SQS")];
 
 /// The variables that name credentials.
 const CREDENTIALS: [&str; 5] = [
@@ -47,7 +48,8 @@ const CREDENTIALS: [&str; 5] = [
 ];
 
 /// The variables that name AWS's shared files, and where these are below the home without them.
-const SHARED_FILES: [(&str, &str); 2] = [("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"), ("AWS_CONFIG_FILE", ".aws/config")];
+const SHARED_FILES: [(&str, &str); 2] =
+    [("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"), ("AWS_CONFIG_FILE", ".aws/config")];
 
 /// What is called.
 #[derive(Debug, Clone, Copy)]
@@ -98,11 +100,13 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Fills what the settings leave out. `variable` looks a variable of the environment up; an empty one counts as not set. Credentials are
-    /// looked for when something is called.
+    /// Fills what the settings leave out. `variable` looks a variable of the environment up; an empty one
+    /// counts as not set. Credentials are looked for when something is called.
     pub fn new(settings: &AwsSettings, variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let of_service = |(service, end): &(&str, &str)| Some(((*service).to_owned(), variable(&format!("AWS_ENDPOINT_URL_{end}"))?));
+        let of_service = |(service, end): &(&str, &str)| {
+            Some(((*service).to_owned(), variable(&format!("AWS_ENDPOINT_URL_{end}"))?))
+        };
         let environment = AwsSettings {
             region: variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")),
             account_id: None,
@@ -113,7 +117,9 @@ impl Aws {
         };
         let has_ambient = CREDENTIALS.iter().any(|name| variable(name).is_some());
         let home = variable("HOME").map(PathBuf::from).unwrap_or_default();
-        let shared_files = SHARED_FILES.map(|(name, path)| variable(name).map_or_else(|| home.join(path), PathBuf::from)).into();
+        let shared_files = SHARED_FILES
+            .map(|(name, path)| variable(name).map_or_else(|| home.join(path), PathBuf::from))
+            .into();
         Self { common: settings.over(&environment), has_ambient, shared_files, ..Self::default() }
     }
 
@@ -137,7 +143,8 @@ impl Aws {
         own.account_id.as_deref().unwrap_or_else(|| self.common_account())
     }
 
-    /// What one thing is called with, its credentials seen to be there. For a source that connects, and tries again by itself.
+    /// What one thing is called with, its credentials seen to be there. For a source that connects, and tries
+    /// again by itself.
     ///
     /// # Errors
     /// What is missing or cannot be used.
@@ -147,20 +154,29 @@ impl Aws {
         Ok(access)
     }
 
-    /// A client for one thing that is called. For start and reload: who gives credentials and does not answer in time is asked again by the
-    /// first call.
+    /// A client for one thing that is called. For start and reload: who gives credentials and does not answer
+    /// in time is asked again by the first call.
     ///
     /// # Errors
     /// What is missing or cannot be used.
     pub async fn client(&self, target: AwsTarget<'_>, clients: &HttpClients) -> Result<AwsClient, AwsError> {
         let (access, service) = (self.prepare(target, clients).await?, target.service);
         match access.credentials.get().await {
-            Err(cause @ (CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))) => {
+            Err(
+                cause @ (CredentialsError::CredentialsNotLoaded(_)
+                | CredentialsError::InvalidConfiguration(_)),
+            ) => {
                 return Err(access.without_credentials(service, cause));
             }
             Err(error) => {
                 let tried = access.credentials.tried();
-                warn!(code = "FB-0360", service, tried, error = chain(&error), "no credentials yet; they are asked for again");
+                warn!(
+                    code = "FB-0360",
+                    service,
+                    tried,
+                    error = chain(&error),
+                    "no credentials yet; they are asked for again"
+                );
             }
             Ok(_) => {}
         }
@@ -172,12 +188,19 @@ impl Aws {
         let service = target.service;
         let settings = target.own.over(&self.common);
         let written = settings.endpoint_of(service).or(target.endpoint);
-        let region = target.own.region.as_deref().or(target.region).or(self.common.region.as_deref()).map(str::to_owned);
+        let region = target
+            .own
+            .region
+            .as_deref()
+            .or(target.region)
+            .or(self.common.region.as_deref())
+            .map(str::to_owned);
         let region = match region {
             Some(region) => Some(region),
             None => provider::region_of_profile(settings.credentials.as_ref()).await,
         };
-        let region = region.or_else(|| written.map(|_| REGION.to_owned())).ok_or(AwsError::Region { service })?;
+        let region =
+            region.or_else(|| written.map(|_| REGION.to_owned())).ok_or(AwsError::Region { service })?;
         let endpoint = written.map_or_else(|| own_endpoint(service, &region), str::to_owned);
         let url = judged(service, &endpoint)?;
         let http = clients.client(&url, settings.ca_file.as_deref());
@@ -243,9 +266,15 @@ impl AwsClient {
         &self.access.endpoint
     }
 
-    /// Posts once, signed with the time of now. `path` is encoded already. Redirects are answers like any other. Without credentials nothing
-    /// is sent.
-    pub async fn post(&self, path: &str, headers: HeaderMap, pieces: Vec<Bytes>, limits: Limits) -> Result<Answer, ExchangeError> {
+    /// Posts once, signed with the time of now. `path` is encoded already. Redirects are answers like any
+    /// other. Without credentials nothing is sent.
+    pub async fn post(
+        &self,
+        path: &str,
+        headers: HeaderMap,
+        pieces: Vec<Bytes>,
+        limits: Limits,
+    ) -> Result<Answer, ExchangeError> {
         self.send(Method::POST, path, headers, pieces, limits).await
     }
 
@@ -264,17 +293,22 @@ impl AwsClient {
     ) -> Result<Answer, ExchangeError> {
         let AwsAccess { http, endpoint, region, credentials } = &self.access;
         let hash = sign::hash(&pieces);
-        let none = |cause| ExchangeError::NotSent(self.access.without_credentials(self.service, cause).into());
+        let none =
+            |cause| ExchangeError::NotSent(self.access.without_credentials(self.service, cause).into());
         let identity = credentials.get().await.map_err(none)?;
         let mut request = Request::new(Pieces::new(pieces));
         *request.method_mut() = method;
-        *request.uri_mut() =
-            format!("{endpoint}{path}").parse().map_err(|error: http::uri::InvalidUri| ExchangeError::NotSent(error.into()))?;
+        *request.uri_mut() = format!("{endpoint}{path}")
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| ExchangeError::NotSent(error.into()))?;
         *request.headers_mut() = headers;
         let scope = sign::Scope { service: self.service, region, identity: &identity.into() };
-        sign::sign(&mut request, hash, &scope, std::time::SystemTime::now()).map_err(ExchangeError::NotSent)?;
+        sign::sign(&mut request, hash, &scope, std::time::SystemTime::now())
+            .map_err(ExchangeError::NotSent)?;
         // After the signature, which does not cover it: proxies change it.
-        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(concat!("forebay/", env!("CARGO_PKG_VERSION"))));
+        request
+            .headers_mut()
+            .insert(USER_AGENT, HeaderValue::from_static(concat!("forebay/", env!("CARGO_PKG_VERSION"))));
         http.exchange(request, limits).await
     }
 }
@@ -286,8 +320,13 @@ mod tests {
     use super::*;
 
     fn settings() -> AwsSettings {
-        let key = AwsKey { access_key_id: "a".into(), secret_access_key: "s3cret".into(), session_token: None };
-        AwsSettings { region: Some("eu-west-1".into()), credentials: Some(AwsCredentials::Key(key)), ..AwsSettings::default() }
+        let key =
+            AwsKey { access_key_id: "a".into(), secret_access_key: "s3cret".into(), session_token: None };
+        AwsSettings {
+            region: Some("eu-west-1".into()),
+            credentials: Some(AwsCredentials::Key(key)),
+            ..AwsSettings::default()
+        }
     }
 
     fn at(endpoint: &str) -> AwsSettings {
@@ -310,12 +349,17 @@ mod tests {
     async fn the_nearest_endpoint_is_taken() {
         let nothing = AwsSettings::default();
         let common = aws(AwsSettings { endpoint: Some("http://common:1".into()), ..settings() });
-        let endpoint = async |aws: &Aws, own: &AwsSettings| access(aws, own, Some("http://home:1")).await.unwrap().endpoint;
+        let endpoint = async |aws: &Aws, own: &AwsSettings| {
+            access(aws, own, Some("http://home:1")).await.unwrap().endpoint
+        };
         assert_eq!(endpoint(&common, &at("http://own:1/")).await, "http://own:1");
         assert_eq!(endpoint(&common, &nothing).await, "http://common:1");
         assert_eq!(endpoint(&aws(settings()), &nothing).await, "http://home:1");
-        let environment =
-            variables(&[("AWS_ENDPOINT_URL", "http://variable:1"), ("AWS_ENDPOINT_URL_SQS", "http://queues:1"), ("AWS_REGION", "")]);
+        let environment = variables(&[
+            ("AWS_ENDPOINT_URL", "http://variable:1"),
+            ("AWS_ENDPOINT_URL_SQS", "http://queues:1"),
+            ("AWS_REGION", ""),
+        ]);
         assert_eq!(endpoint(&Aws::new(&settings(), &environment), &nothing).await, "http://queues:1");
         let common = AwsSettings { endpoint: Some("http://common:1".into()), ..settings() };
         assert_eq!(endpoint(&Aws::new(&common, &environment), &nothing).await, "http://common:1");
@@ -335,15 +379,25 @@ mod tests {
         assert_eq!(region(&common, None, Some("named")).await, "named");
         assert_eq!(region(&common, None, None).await, "eu-west-1");
         let none = AwsSettings { region: None, ..settings() };
-        assert_eq!(region(&Aws::new(&none, variables(&[("AWS_DEFAULT_REGION", "r")])), None, None).await, "r");
+        assert_eq!(
+            region(&Aws::new(&none, variables(&[("AWS_DEFAULT_REGION", "r")])), None, None).await,
+            "r"
+        );
     }
 
     #[tokio::test]
     async fn what_is_missing_or_cannot_be_called_is_refused_by_its_code() {
         for endpoint in ["h", "ftp://h", "http://h/path", "http://u:p@h", "http://169.254.169.254"] {
-            assert_eq!(access(&aws(settings()), &at(endpoint), None).await.unwrap_err().code(), "FB-0362", "{endpoint}");
+            assert_eq!(
+                access(&aws(settings()), &at(endpoint), None).await.unwrap_err().code(),
+                "FB-0362",
+                "{endpoint}"
+            );
         }
-        let unknown = AwsSettings { credentials: Some(AwsCredentials::Profile("no-such-profile".to_owned())), ..settings() };
+        let unknown = AwsSettings {
+            credentials: Some(AwsCredentials::Profile("no-such-profile".to_owned())),
+            ..settings()
+        };
         let error = access(&aws(unknown), &at("http://h"), None).await.unwrap_err();
         assert_eq!(error.code(), "FB-0360");
         assert!(error.to_string().contains("tried: profile no-such-profile"), "{error}");
@@ -352,7 +406,11 @@ mod tests {
     #[tokio::test]
     async fn whoever_names_the_same_credentials_shares_them() {
         let aws = aws(settings());
-        for own in [at("http://a"), at("http://b"), AwsSettings { credentials: settings().credentials, ..at("http://c") }] {
+        for own in [
+            at("http://a"),
+            at("http://b"),
+            AwsSettings { credentials: settings().credentials, ..at("http://c") },
+        ] {
             access(&aws, &own, None).await.unwrap();
         }
         assert_eq!(aws.providers.lock().await.len(), 1);
@@ -367,13 +425,29 @@ mod tests {
             "HOME" => Some(folder.path().display().to_string()),
             _ => None,
         };
-        let profile = AwsSettings { credentials: Some(AwsCredentials::Profile("p".to_owned())), ..AwsSettings::default() };
+        let profile = AwsSettings {
+            credentials: Some(AwsCredentials::Profile("p".to_owned())),
+            ..AwsSettings::default()
+        };
         let aws = Aws::new(&settings(), variable);
-        aws.prepare(AwsTarget { service: "sqs", own: &at("http://h"), region: None, endpoint: None }, &HttpClients::new()).await.unwrap();
+        aws.prepare(
+            AwsTarget { service: "sqs", own: &at("http://h"), region: None, endpoint: None },
+            &HttpClients::new(),
+        )
+        .await
+        .unwrap();
         assert!(aws.file_marks().is_empty(), "a key that is written needs no file");
         let own = AwsSettings { endpoint: Some("http://h".into()), ..profile };
-        aws.prepare(AwsTarget { service: "sqs", own: &own, region: None, endpoint: None }, &HttpClients::new()).await.unwrap();
-        assert_eq!(aws.file_marks(), [(folder.path().join(".aws/config"), None), (path.clone(), None)].into());
+        aws.prepare(
+            AwsTarget { service: "sqs", own: &own, region: None, endpoint: None },
+            &HttpClients::new(),
+        )
+        .await
+        .unwrap();
+        assert_eq!(
+            aws.file_marks(),
+            [(folder.path().join(".aws/config"), None), (path.clone(), None)].into()
+        );
         std::fs::write(&path, "[p]").unwrap();
         assert_ne!(Mark::of(&path), aws.file_marks()[&path]);
     }

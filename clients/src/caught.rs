@@ -10,7 +10,8 @@ use std::time::Duration;
 /// A life that panicked is followed by the next one after this.
 const NEXT_LIFE: Duration = Duration::from_millis(100);
 
-/// Runs `future`; `Err` is the text of its panic. The future is dropped where it stood: what it borrowed must stay good without it.
+/// Runs `future`; `Err` is the text of its panic. The future is dropped where it stood: what it borrowed must
+/// stay good without it.
 pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| {

@@ -1,4 +1,5 @@
-//! One connection of HTTP/1.1. Whoever uses it drives it, so an exchange is the work of one task, without a hop to another and back.
+//! One connection of HTTP/1.1. Whoever uses it drives it, so an exchange is the work of one task, without a
+//! hop to another and back.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -41,15 +42,23 @@ impl Connection {
     /// Connects. In a box: it is handed from place to place, and hyper's part of it is large.
     pub(crate) async fn open(mut connector: Connector, origin: Origin) -> Result<Box<Self>, BoxError> {
         let (scheme, authority) = origin.clone();
-        let url = Uri::builder().scheme(scheme).authority(authority).path_and_query(PathAndQuery::from_static("/")).build()?;
+        let url = Uri::builder()
+            .scheme(scheme)
+            .authority(authority)
+            .path_and_query(PathAndQuery::from_static("/"))
+            .build()?;
         poll_fn(|context| connector.poll_ready(context)).await?;
         let stream = connector.call(url).await?;
         let (sender, driver) = http1::handshake(stream).await?;
         Ok(Box::new(Self { origin, idle_since: Instant::now(), sender, driver, is_over: false }))
     }
 
-    /// Sends a request and waits for the head of its answer. The error has the request where nothing of it was taken.
-    pub(crate) async fn send(&mut self, request: Request<Outgoing>) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
+    /// Sends a request and waits for the head of its answer. The error has the request where nothing of it
+    /// was taken.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Outgoing>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
         let answer = self.sender.try_send_request(request);
         self.drive(answer).await
     }

@@ -36,8 +36,9 @@ pub struct Answer {
     pub body: Result<Bytes, BodyError>,
 }
 
-/// In what form the body of an answer is compressed, as its head says. Every request of [`HttpClient::exchange`] asks for none, and nothing is
-/// decompressed: whoever cannot read a body says this of it.
+/// In what form the body of an answer is compressed, as its head says. Every request of
+/// [`HttpClient::exchange`] asks for none, and nothing is decompressed: whoever cannot read a body says this
+/// of it.
 pub fn coding_of(head: &Parts) -> Option<&str> {
     let coding = head.headers.get(CONTENT_ENCODING)?.to_str().ok()?.trim();
     (!coding.is_empty() && !coding.eq_ignore_ascii_case("identity")).then_some(coding)
@@ -73,7 +74,8 @@ pub enum ExchangeError {
     /// No byte of the body was handed to a connection, and none will be.
     #[error("nothing was sent")]
     NotSent(#[source] BoxError),
-    /// The request was sent, in part at least; then the connection failed or brought something that is not HTTP.
+    /// The request was sent, in part at least; then the connection failed or brought something that is not
+    /// HTTP.
     #[error("the request was sent and no answer came")]
     NoAnswer(#[source] BoxError),
     /// The request was sent, in part at least, and the deadline passed.
@@ -87,24 +89,33 @@ pub enum ExchangeError {
 struct NoConnection(Duration);
 
 impl HttpClient {
-    /// Sends a request and reads its answer. Ends within `limits.time`. Redirects are answers like any other. Dropping it closes the
-    /// connection and leaves open whether the request was received.
-    pub async fn exchange(&self, mut request: Request<Pieces>, limits: Limits) -> Result<Answer, ExchangeError> {
+    /// Sends a request and reads its answer. Ends within `limits.time`. Redirects are answers like any other.
+    /// Dropping it closes the connection and leaves open whether the request was received.
+    pub async fn exchange(
+        &self,
+        mut request: Request<Pieces>,
+        limits: Limits,
+    ) -> Result<Answer, ExchangeError> {
         // Without it a server may take any.
         request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
         let sent = request.body().sent();
         // One timer for all of it, and none where the answer is there at once.
         let mut deadline = pin!(sleep(limits.time));
         // The connection is gone when `withdraw` is asked, so that nothing takes the request up later.
-        let (mut connection, response) = match before(deadline.as_mut(), self.pool.send(request.map(Outgoing::Pieces))).await {
-            Some(Ok(answering)) => answering,
-            Some(Err(error)) if sent.withdraw() => return Err(ExchangeError::NotSent(error.into())),
-            Some(Err(error)) => return Err(ExchangeError::NoAnswer(error.into())),
-            None if sent.withdraw() => return Err(ExchangeError::NotSent(NoConnection(limits.time).into())),
-            None => return Err(ExchangeError::TimedOut),
-        };
+        let (mut connection, response) =
+            match before(deadline.as_mut(), self.pool.send(request.map(Outgoing::Pieces))).await {
+                Some(Ok(answering)) => answering,
+                Some(Err(error)) if sent.withdraw() => return Err(ExchangeError::NotSent(error.into())),
+                Some(Err(error)) => return Err(ExchangeError::NoAnswer(error.into())),
+                None if sent.withdraw() => {
+                    return Err(ExchangeError::NotSent(NoConnection(limits.time).into()));
+                }
+                None => return Err(ExchangeError::TimedOut),
+            };
         let (head, body) = response.into_parts();
-        let body = before(deadline, connection.drive(read(body, limits.answer_bytes))).await.unwrap_or(Err(BodyError::TimedOut));
+        let body = before(deadline, connection.drive(read(body, limits.answer_bytes)))
+            .await
+            .unwrap_or(Err(BodyError::TimedOut));
         if body.is_ok() {
             self.pool.keep(connection);
         }
@@ -121,7 +132,8 @@ async fn before<T>(deadline: Pin<&mut Sleep>, future: impl Future<Output = T>) -
     }
 }
 
-/// Reads a body up to `bytes_max`; one that says that it is longer is not read at all. A body of one frame is not copied.
+/// Reads a body up to `bytes_max`; one that says that it is longer is not read at all. A body of one frame is
+/// not copied.
 async fn read(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
     let too_large = BodyError::TooLarge { bytes_max };
     if hyper::body::Body::size_hint(&body).lower() > bytes_max as u64 {

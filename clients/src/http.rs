@@ -1,4 +1,5 @@
-//! The one HTTP client: HTTP/1.1 on kept-alive connections, TLS by the trust store, no proxies, no redirects, no forbidden addresses.
+//! The one HTTP client: HTTP/1.1 on kept-alive connections, TLS by the trust store, no proxies, no redirects,
+//! no forbidden addresses.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,9 @@ use crate::tls::{TlsError, Trust};
 
 /// The longest that one connection may take to be made.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// All HTTP clients of a process: one for each set of trusted roots, so that connections are shared wherever they may be.
-/// Certificates are read when a client is first asked for: a reload of the configuration begins with a new `HttpClients`.
+/// All HTTP clients of a process: one for each set of trusted roots, so that connections are shared wherever
+/// they may be. Certificates are read when a client is first asked for: a reload of the configuration begins
+/// with a new `HttpClients`.
 #[derive(Debug, Default)]
 pub struct HttpClients {
     trust: Trust,
@@ -68,7 +70,11 @@ impl HttpClient {
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(60)));
         tcp.set_connect_timeout(Some(CONNECT_MAX));
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
         Self { pool: Pool::new(connector) }
     }
 }
@@ -81,7 +87,10 @@ mod tests {
     fn what_a_ca_file_was_when_it_was_read_is_known_until_the_clients_go() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
-        let write = || std::fs::write(&path, rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap().cert.pem()).unwrap();
+        let write = || {
+            std::fs::write(&path, rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap().cert.pem())
+                .unwrap()
+        };
         write();
         let clients = HttpClients::new();
         let url = Uri::from_static("https://a/");

@@ -14,7 +14,9 @@ pub mod secret;
 pub mod stream;
 pub mod tls;
 
-pub use aws::{Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, KeptCredentials, RelayError, sdk_client};
+pub use aws::{
+    Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, KeptCredentials, RelayError, sdk_client,
+};
 pub use aws_credential_types::provider::error::CredentialsError;
 pub use descriptors::{Descriptor, Descriptors};
 pub use exchange::{Answer, BodyError, ExchangeError, Limits, coding_of, compressed};

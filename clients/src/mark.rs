@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What a path led to when it was looked at: which file or folder, and of a file when it was written last. Two marks of a path differ when it leads
-/// elsewhere or its file was written in between.
+/// What a path led to when it was looked at: which file or folder, and of a file when it was written last.
+/// Two marks of a path differ when it leads elsewhere or its file was written in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     real: PathBuf,

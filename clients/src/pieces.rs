@@ -1,4 +1,5 @@
-//! A request body made of pieces that are sent together without a copy, and the proof whether they were handed out.
+//! A request body made of pieces that are sent together without a copy, and the proof whether they were
+//! handed out.
 
 use std::io::IoSlice;
 use std::pin::Pin;
@@ -13,7 +14,8 @@ const WAITING: u8 = 0;
 const BEGUN: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
-/// A request body made of pieces, handed out at once. Its length is known, so it is sent with `Content-Length`.
+/// A request body made of pieces, handed out at once. Its length is known, so it is sent with
+/// `Content-Length`.
 #[derive(Debug)]
 pub struct Pieces {
     left: Option<Vectored>,
@@ -84,7 +86,8 @@ impl Pieces {
 pub struct Sent(Arc<AtomicU8>);
 
 impl Sent {
-    /// Takes the body back. `true`: no byte of it was handed to a connection, and none ever will be. `false`: it is too late to tell.
+    /// Takes the body back. `true`: no byte of it was handed to a connection, and none ever will be. `false`:
+    /// it is too late to tell.
     pub fn withdraw(&self) -> bool {
         self.0.compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire) != Err(BEGUN)
     }
@@ -103,7 +106,10 @@ impl Body for Pieces {
     type Data = Vectored;
     type Error = Withdrawn;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Vectored>, Withdrawn>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Vectored>, Withdrawn>>> {
         if !self.sent.begin() {
             return Poll::Ready(Some(Err(Withdrawn)));
         }

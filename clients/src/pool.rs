@@ -1,4 +1,5 @@
-//! Connections that wait for the next request to their server, and the way of a request onto one of them or onto a new one.
+//! Connections that wait for the next request to their server, and the way of a request onto one of them or
+//! onto a new one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,8 +18,8 @@ use crate::stream::Outgoing;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Idle connections are closed after this: before the 5 s after which the most impatient of the common servers closes them, so that a
-/// request seldom meets a connection that its server is just closing.
+/// Idle connections are closed after this: before the 5 s after which the most impatient of the common
+/// servers closes them, so that a request seldom meets a connection that its server is just closing.
 const IDLE_MAX: Duration = Duration::from_secs(4);
 /// Idle connections kept for one host.
 const IDLE_CONNECTIONS_MAX: usize = 1_024;
@@ -47,7 +48,10 @@ pub(crate) struct Pool {
 
 /// The newest of one server stands last and is used first.
 #[derive(Default)]
-#[allow(clippy::vec_box, reason = "a connection is large, and is handed from here to its user and back for each exchange")]
+#[allow(
+    clippy::vec_box,
+    reason = "a connection is large, and is handed from here to its user and back for each exchange"
+)]
 struct Idle {
     connections: HashMap<Origin, Vec<Box<Connection>>>,
     /// A task looks through them; it ends when there are none.
@@ -59,9 +63,13 @@ impl Pool {
         Arc::new(Self { connector, idle: Mutex::default() })
     }
 
-    /// Sends once. A kept connection that turns out closed before it took the request is replaced; a request that a connection has taken is
-    /// never sent again. The answer's body comes as long as the connection is driven. Dropping it closes the connection.
-    pub(crate) async fn send(&self, mut request: Request<Outgoing>) -> Result<(Box<Connection>, Response<Incoming>), SendError> {
+    /// Sends once. A kept connection that turns out closed before it took the request is replaced; a request
+    /// that a connection has taken is never sent again. The answer's body comes as long as the connection is
+    /// driven. Dropping it closes the connection.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Outgoing>,
+    ) -> Result<(Box<Connection>, Response<Incoming>), SendError> {
         let origin = address(&mut request)?;
         while let Some(mut connection) = self.take(&origin) {
             match connection.send(request).await {
@@ -72,7 +80,8 @@ impl Pool {
                 },
             }
         }
-        let mut connection = Connection::open(self.connector.clone(), origin).await.map_err(SendError::Connect)?;
+        let mut connection =
+            Connection::open(self.connector.clone(), origin).await.map_err(SendError::Connect)?;
         match connection.send(request).await {
             Ok(response) => Ok((connection, response)),
             Err(error) => Err(SendError::Broken(error.into_error())),
@@ -141,10 +150,13 @@ async fn sweep(pool: Weak<Pool>) {
     }
 }
 
-/// Where a request goes, which its head says as a server wants it from there on: the path in its first line, the host in a header.
+/// Where a request goes, which its head says as a server wants it from there on: the path in its first line,
+/// the host in a header.
 fn address(request: &mut Request<Outgoing>) -> Result<Origin, SendError> {
     let uri = request.uri();
-    let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority().cloned()) else { return Err(SendError::NoServer) };
+    let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority().cloned()) else {
+        return Err(SendError::NoServer);
+    };
     let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     if !request.headers().contains_key(HOST) {
         let host = host(uri).ok_or(SendError::NoServer)?;

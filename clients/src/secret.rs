@@ -54,7 +54,9 @@ pub enum SecretError {
         cause: std::io::Error,
     },
     /// FB-0366
-    #[error("the secret file {path} has the mode {mode:04o}: group and others must have no right to it (chmod 600)")]
+    #[error(
+        "the secret file {path} has the mode {mode:04o}: group and others must have no right to it (chmod 600)"
+    )]
     Mode {
         /// Which file.
         path: PathBuf,
@@ -143,9 +145,16 @@ impl SecretError {
 ///
 /// # Errors
 /// It is not there, or not kept as a secret should be.
-pub async fn look_up(reference: &SecretRef, variable: impl Fn(&str) -> Option<String>, clients: &Clients) -> Result<Secret, SecretError> {
+pub async fn look_up(
+    reference: &SecretRef,
+    variable: impl Fn(&str) -> Option<String>,
+    clients: &Clients,
+) -> Result<Secret, SecretError> {
     match reference {
-        SecretRef::Env(name) => variable(name).filter(|it| !it.is_empty()).map(Secret).ok_or_else(|| SecretError::Variable(name.clone())),
+        SecretRef::Env(name) => variable(name)
+            .filter(|it| !it.is_empty())
+            .map(Secret)
+            .ok_or_else(|| SecretError::Variable(name.clone())),
         SecretRef::File(path) => in_file(path),
         SecretRef::SecretsManager(arn) => in_secrets_manager(arn, clients).await,
     }
@@ -156,7 +165,8 @@ pub async fn look_up(reference: &SecretRef, variable: impl Fn(&str) -> Option<St
 /// # Errors
 /// They have, or it cannot be looked at.
 pub fn check_mode(path: &Path) -> Result<(), SecretError> {
-    let metadata = std::fs::metadata(path).map_err(|cause| SecretError::File { path: path.to_owned(), cause })?;
+    let metadata =
+        std::fs::metadata(path).map_err(|cause| SecretError::File { path: path.to_owned(), cause })?;
     judge_mode(path, &metadata)
 }
 
@@ -190,12 +200,19 @@ fn in_file(path: &Path) -> Result<Secret, SecretError> {
 async fn in_secrets_manager(arn: &str, clients: &Clients) -> Result<Secret, SecretError> {
     let region = Arn::parse(arn).map(|it| it.region);
     let own = AwsSettings::default();
-    let target = AwsTarget { service: "secretsmanager", own: &own, region: region.as_deref(), endpoint: None };
-    let client = clients.aws_client(target).await.map_err(|cause| SecretError::Access { arn: arn.to_owned(), cause })?;
+    let target =
+        AwsTarget { service: "secretsmanager", own: &own, region: region.as_deref(), endpoint: None };
+    let client = clients
+        .aws_client(target)
+        .await
+        .map_err(|cause| SecretError::Access { arn: arn.to_owned(), cause })?;
     let (arn, endpoint) = (arn.to_owned(), client.endpoint().to_owned());
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
-    headers.insert(HeaderName::from_static("x-amz-target"), HeaderValue::from_static("secretsmanager.GetSecretValue"));
+    headers.insert(
+        HeaderName::from_static("x-amz-target"),
+        HeaderValue::from_static("secretsmanager.GetSecretValue"),
+    );
     let body = serde_json::json!({ "SecretId": arn }).to_string();
     let answer = match client.post("/", headers, vec![Bytes::from(body)], LIMITS).await {
         Ok(answer) => answer,
@@ -204,21 +221,27 @@ async fn in_secrets_manager(arn: &str, clients: &Clients) -> Result<Secret, Secr
     let status = answer.head.status;
     let body = match answer.body {
         Ok(body) => body,
-        Err(BodyError::TooLarge { .. }) => return Err(SecretError::Answer { arn, endpoint, what: "is too long" }),
+        Err(BodyError::TooLarge { .. }) => {
+            return Err(SecretError::Answer { arn, endpoint, what: "is too long" });
+        }
         Err(BodyError::Broken(_) | BodyError::TimedOut) => {
             return Err(SecretError::NoAnswer { arn, endpoint, cause: ExchangeError::TimedOut });
         }
     };
     // The body may hold the secret whatever else is wrong with it: no error of it is shown.
-    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&body).unwrap_or_default();
+    let members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&body).unwrap_or_default();
     if !status.is_success() {
-        let named = members.get("__type").and_then(|it| it.as_str()).map(|it| it.rsplit('#').next().unwrap_or(it));
+        let named =
+            members.get("__type").and_then(|it| it.as_str()).map(|it| it.rsplit('#').next().unwrap_or(it));
         let is_name = |it: &&str| it.len() <= 100 && it.bytes().all(|it| it.is_ascii_alphanumeric());
         let error_type = named.filter(is_name).unwrap_or("no type of error").to_owned();
         return Err(SecretError::Refused { arn, endpoint, error_type, status: status.as_u16() });
     }
     match members.get("SecretString").and_then(|it| it.as_str()) {
-        Some(secret) if !secret.is_empty() && secret.len() <= SECRET_BYTES_MAX => Ok(Secret(secret.to_owned())),
+        Some(secret) if !secret.is_empty() && secret.len() <= SECRET_BYTES_MAX => {
+            Ok(Secret(secret.to_owned()))
+        }
         Some(_) => Err(SecretError::Answer { arn, endpoint, what: "is empty or too long" }),
         None => Err(SecretError::Answer { arn, endpoint, what: "holds no SecretString" }),
     }
@@ -239,7 +262,12 @@ mod tests {
     #[tokio::test]
     async fn a_variable_gives_its_text() {
         assert_eq!(found(SecretRef::Env("KEY".to_owned())).await.as_deref(), Ok("hunter2"));
-        assert!(found(SecretRef::Env("OTHER".to_owned())).await.unwrap_err().starts_with("FB-0365 the variable OTHER"));
+        assert!(
+            found(SecretRef::Env("OTHER".to_owned()))
+                .await
+                .unwrap_err()
+                .starts_with("FB-0365 the variable OTHER")
+        );
     }
 
     #[tokio::test]
@@ -255,11 +283,19 @@ mod tests {
         assert_eq!(write(b" hunter2\r\n", 0o400).await.as_deref(), Ok(" hunter2"));
         for mode in [0o640, 0o604, 0o620, 0o660, 0o666, 0o601] {
             let error = write(b"hunter2", mode).await.unwrap_err();
-            assert!(error.starts_with("FB-0366") && error.contains(&format!("{mode:04o}")) && !error.contains("hunter2"), "{error}");
+            assert!(
+                error.starts_with("FB-0366")
+                    && error.contains(&format!("{mode:04o}"))
+                    && !error.contains("hunter2"),
+                "{error}"
+            );
         }
         let refused = async |content: &[u8], what: &str| {
             let error = write(content, 0o600).await.unwrap_err();
-            assert!(error.starts_with("FB-0365") && error.contains(what) && !error.contains("hunter2"), "{error}");
+            assert!(
+                error.starts_with("FB-0365") && error.contains(what) && !error.contains("hunter2"),
+                "{error}"
+            );
         };
         refused(b"", "is empty").await;
         refused(b"\n", "is empty").await;

@@ -23,25 +23,30 @@ pub enum StreamError {
     /// No connection could be made, so nobody has seen the request.
     #[error("no connection could be made")]
     NotSent(#[source] BoxError),
-    /// The request was sent, in part at least; then the connection failed or brought something that is not HTTP.
+    /// The request was sent, in part at least; then the connection failed or brought something that is not
+    /// HTTP.
     #[error("the request was sent and no answer came")]
     NoAnswer(#[source] BoxError),
 }
 
 impl HttpClient {
-    /// Sends a request whose body is read as it goes out, and gives the answer with its body unread. Nothing but connecting has a deadline:
-    /// whoever calls has its own. Redirects are answers like any other. Dropping it closes the connection.
+    /// Sends a request whose body is read as it goes out, and gives the answer with its body unread. Nothing
+    /// but connecting has a deadline: whoever calls has its own. Redirects are answers like any other.
+    /// Dropping it closes the connection.
     ///
     /// # Errors
     /// See [`StreamError`].
     pub async fn stream(&self, request: Request<StreamBody>) -> Result<Response<Incoming>, StreamError> {
         match self.pool.send(request.map(Outgoing::Stream)).await {
             Ok((connection, response)) => {
-                // The answer comes while the connection is driven, and whoever reads the answer knows of none.
+                // The answer comes while the connection is driven, and whoever reads the answer knows of
+                // none.
                 self.pool.keep_later(connection);
                 Ok(response)
             }
-            Err(error @ (SendError::Connect(_) | SendError::NoServer)) => Err(StreamError::NotSent(error.into())),
+            Err(error @ (SendError::Connect(_) | SendError::NoServer)) => {
+                Err(StreamError::NotSent(error.into()))
+            }
             Err(error @ SendError::Broken(_)) => Err(StreamError::NoAnswer(error.into())),
         }
     }
@@ -60,10 +65,15 @@ impl Body for Outgoing {
     type Data = Vectored;
     type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Vectored>, BoxError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Vectored>, BoxError>>> {
         match self.get_mut() {
             Self::Pieces(it) => Pin::new(it).poll_frame(context).map_err(Into::into),
-            Self::Stream(it) => Pin::new(it).poll_frame(context).map_ok(|frame| frame.map_data(|data| Vectored::new(vec![data]))),
+            Self::Stream(it) => Pin::new(it)
+                .poll_frame(context)
+                .map_ok(|frame| frame.map_data(|data| Vectored::new(vec![data]))),
         }
     }
 

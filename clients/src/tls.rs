@@ -48,8 +48,13 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// A client's TLS: the machine's roots and those of `ca_file`. `needed` says that a connection will use it, so it must trust someone.
-    pub(crate) fn client_config(&self, ca_file: Option<&Path>, needed: bool) -> Result<ClientConfig, TlsError> {
+    /// A client's TLS: the machine's roots and those of `ca_file`. `needed` says that a connection will use
+    /// it, so it must trust someone.
+    pub(crate) fn client_config(
+        &self,
+        ca_file: Option<&Path>,
+        needed: bool,
+    ) -> Result<ClientConfig, TlsError> {
         let mut roots = self.native.get_or_init(native_roots).clone();
         if let Some(path) = ca_file {
             add_file(&mut roots, path)?;
@@ -58,7 +63,9 @@ impl Trust {
             return Err(TlsError::NoRoots);
         }
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(TlsError::Setup)?;
+        let versions = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Setup)?;
         Ok(versions.with_root_certificates(roots).with_no_client_auth())
     }
 }
@@ -72,9 +79,14 @@ fn native_roots() -> RootCertStore {
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
     let broken = |cause| TlsError::CaFile { path: path.to_owned(), cause };
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(path).map_err(broken)?.collect::<Result<_, _>>().map_err(broken)?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_file_iter(path).map_err(broken)?.collect::<Result<_, _>>().map_err(broken)?;
     let (n_added, n_ignored) = roots.add_parsable_certificates(certificates);
-    if n_added == 0 || n_ignored > 0 { Err(TlsError::NoCertificate { path: path.to_owned() }) } else { Ok(()) }
+    if n_added == 0 || n_ignored > 0 {
+        Err(TlsError::NoCertificate { path: path.to_owned() })
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -93,9 +105,17 @@ mod tests {
     fn a_ca_file_without_a_certificate_is_refused_by_name() {
         assert!(matches!(refused(b""), TlsError::NoCertificate { .. }));
         assert!(matches!(refused(b"hello"), TlsError::NoCertificate { .. }));
-        assert!(matches!(refused(b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n"), TlsError::CaFile { .. }));
-        assert!(matches!(refused(b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n"), TlsError::NoCertificate { .. }));
-        let missing = Trust::default().client_config(Some(Path::new("/nonexistent/ca.pem")), true).expect_err("no such file");
+        assert!(matches!(
+            refused(b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n"),
+            TlsError::CaFile { .. }
+        ));
+        assert!(matches!(
+            refused(b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n"),
+            TlsError::NoCertificate { .. }
+        ));
+        let missing = Trust::default()
+            .client_config(Some(Path::new("/nonexistent/ca.pem")), true)
+            .expect_err("no such file");
         assert_eq!(missing.to_string(), "the certificates of /nonexistent/ca.pem cannot be read");
     }
 }

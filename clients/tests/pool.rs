@@ -1,5 +1,5 @@
-//! How exchanges share connections: one after the other one, side by side several, and none that its server has closed or that was left in the
-//! middle of an answer.
+//! How exchanges share connections: one after the other one, side by side several, and none that its server
+//! has closed or that was left in the middle of an answer.
 #![allow(clippy::unwrap_used)] // a test
 
 use std::sync::Arc;
@@ -92,12 +92,13 @@ async fn one_after_the_other_takes_one_connection_and_side_by_side_several() {
         assert_eq!(server.ask(&client, LONG).await.unwrap().body.unwrap(), "ok");
     }
     assert_eq!(server.counts(), (1, 3));
-    let (both, _) = tokio::join!(async { tokio::join!(server.ask(&client, LONG), server.ask(&client, LONG)) }, async {
-        while server.counts().1 < 5 {
-            tokio::task::yield_now().await;
-        }
-        server.may_answer.add_permits(2);
-    });
+    let (both, _) =
+        tokio::join!(async { tokio::join!(server.ask(&client, LONG), server.ask(&client, LONG)) }, async {
+            while server.counts().1 < 5 {
+                tokio::task::yield_now().await;
+            }
+            server.may_answer.add_permits(2);
+        });
     assert!(both.0.unwrap().body.is_ok() && both.1.unwrap().body.is_ok());
     assert_eq!(server.counts(), (2, 5));
 }

@@ -37,7 +37,8 @@ impl Server {
         ca_file.write_all(cert.pem().as_bytes()).unwrap();
         let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = config.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -48,7 +49,10 @@ impl Server {
                 let mut buffer = vec![0; 4096];
                 let n_read = stream.read(&mut buffer).await.unwrap();
                 assert!(n_read > 0 && buffer.starts_with(b"POST / HTTP/1.1\r\n"));
-                stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi").await.unwrap();
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi")
+                    .await
+                    .unwrap();
                 stream.shutdown().await.unwrap();
             }
         });
@@ -57,7 +61,8 @@ impl Server {
 
     async fn post(&self, host: &str, ca_file: Option<&Path>) -> Result<Answer, ExchangeError> {
         let url: http::Uri = format!("https://{host}:{}/", self.address.port()).parse().unwrap();
-        // A machine without roots trusts nobody; then any certificate makes a client that does not trust this server either.
+        // A machine without roots trusts nobody; then any certificate makes a client that does not trust this
+        // server either.
         let other = Self::certificate_of_someone_else();
         let client = HttpClients::new().client(&url, Some(ca_file.unwrap_or_else(|| other.path()))).unwrap();
         let request = Request::post(url).body(Pieces::new(vec![Bytes::from_static(b"{}")])).unwrap();
@@ -88,7 +93,10 @@ async fn a_server_that_is_not_trusted_gets_nothing() {
 #[tokio::test]
 async fn a_certificate_for_another_name_is_not_enough() {
     let server = Server::start(&["elsewhere.invalid"]).await;
-    assert!(matches!(server.post("localhost", Some(server.ca_file.path())).await, Err(ExchangeError::NotSent(_))));
+    assert!(matches!(
+        server.post("localhost", Some(server.ca_file.path())).await,
+        Err(ExchangeError::NotSent(_))
+    ));
 }
 
 #[tokio::test]

@@ -12,14 +12,19 @@ pub struct ForbiddenAddress {
     pub address: IpAddr,
 }
 
-/// Link-local and cloud metadata addresses, as IPv4, IPv6, IPv4 mapped or embedded into IPv6 (`::a.b.c.d`, NAT64).
+/// Link-local and cloud metadata addresses, as IPv4, IPv6, IPv4 mapped or embedded into IPv6 (`::a.b.c.d`,
+/// NAT64).
 pub fn is_forbidden(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_forbidden_v4(address),
         IpAddr::V6(address) => {
-            const METADATA: [Ipv6Addr; 2] =
-                [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
-            address.is_unicast_link_local() || METADATA.contains(&address) || embedded_v4(address).is_some_and(is_forbidden_v4)
+            const METADATA: [Ipv6Addr; 2] = [
+                Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+                Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+            ];
+            address.is_unicast_link_local()
+                || METADATA.contains(&address)
+                || embedded_v4(address).is_some_and(is_forbidden_v4)
         }
     }
 }
@@ -33,7 +38,9 @@ fn is_forbidden_v4(address: Ipv4Addr) -> bool {
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let from = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
-        [0, 0, 0, 0, 0, 0xffff | 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(from(high, low)),
+        [0, 0, 0, 0, 0, 0xffff | 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(from(high, low))
+        }
         [0x2002, high, low, ..] => Some(from(high, low)),
         _ => None,
     }
@@ -67,8 +74,16 @@ mod tests {
         ] {
             assert!(judge_host(written).is_err(), "{written}");
         }
-        for written in ["127.0.0.1", "10.0.0.1", "192.168.1.1", "[::1]", "[fd12::1]", "[::ffff:10.0.0.1]", "example.invalid", "169.255.0.1"]
-        {
+        for written in [
+            "127.0.0.1",
+            "10.0.0.1",
+            "192.168.1.1",
+            "[::1]",
+            "[fd12::1]",
+            "[::ffff:10.0.0.1]",
+            "example.invalid",
+            "169.255.0.1",
+        ] {
             assert_eq!(judge_host(written), Ok(()), "{written}");
         }
     }

@@ -118,8 +118,12 @@ impl ApiSettings {
                 None => default_listen(),
             };
             let tls = reader.written(&settings::API_TLS, |it| read_tls(it, base));
-            let allowed_hosts = reader.written(&settings::API_ALLOWED_HOSTS, |it| it.list(read_host)).unwrap_or_default();
-            let (per_second, burst) = (reader.integer(&settings::API_REQUESTS_PER_SECOND), reader.integer(&settings::API_REQUESTS_BURST));
+            let allowed_hosts =
+                reader.written(&settings::API_ALLOWED_HOSTS, |it| it.list(read_host)).unwrap_or_default();
+            let (per_second, burst) = (
+                reader.integer(&settings::API_REQUESTS_PER_SECOND),
+                reader.integer(&settings::API_REQUESTS_BURST),
+            );
             let (requests_per_second, requests_burst) = (positive(per_second), positive(burst));
             Some(Self { listen, tls, allowed_hosts, requests_per_second, requests_burst, keys: Vec::new() })
         })
@@ -130,7 +134,12 @@ impl ApiSettings {
         let listen = self.listen?;
         let missing = self.missing_for(listen)?;
         let path = join(settings::API.key(), settings::API_LISTEN.key());
-        let finding = Finding::new(Code::EXPOSED, path, place, format!("others can reach {listen}, and {missing} are not written"));
+        let finding = Finding::new(
+            Code::EXPOSED,
+            path,
+            place,
+            format!("others can reach {listen}, and {missing} are not written"),
+        );
         Some(finding.fix(format!("write {missing}, or listen on loopback: `127.0.0.1:9471`")))
     }
 }
@@ -201,7 +210,11 @@ fn read_host(mut it: Item<'_, '_>) -> Option<String> {
     if is_address || text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'-' | b'_')) {
         return Some(text.to_ascii_lowercase());
     }
-    it.wrong(Code::NOT_ALLOWED, "must be a host's name or address without a port", Some("write `lambda.example.com`".to_owned()));
+    it.wrong(
+        Code::NOT_ALLOWED,
+        "must be a host's name or address without a port",
+        Some("write `lambda.example.com`".to_owned()),
+    );
     None
 }
 
@@ -217,7 +230,8 @@ pub(crate) fn read_keys(mut it: Item<'_, '_>, base: &Path) -> Option<Vec<ApiKey>
             KeyProof::Token { name, .. } => (true, name.clone()),
         };
         if let Some(first) = known.get(&(is_token, name.clone())) {
-            let finding = Finding::new(Code::DUPLICATE_NAME, path, &place, format!("a second key is named `{name}`"));
+            let finding =
+                Finding::new(Code::DUPLICATE_NAME, path, &place, format!("a second key is named `{name}`"));
             twice.push(finding.fix("rename or remove one of them").also(first, "first written here"));
         }
         known.entry((is_token, name)).or_insert(place);
@@ -234,14 +248,20 @@ fn read_key(fields: &mut Fields<'_>, base: &Path) -> Option<ApiKey> {
     let roles = [("reader", KeyRole::Reader), ("operator", KeyRole::Operator), ("admin", KeyRole::Admin)];
     let mut reader = Reader { fields, profile: None };
     let role = reader.required(&settings::KEY_ROLE, |it| it.word(&roles));
-    let is_token = reader.fields.has(settings::KEY_NAME.key()) || reader.fields.has(settings::KEY_TOKEN_SHA256.key());
+    let is_token =
+        reader.fields.has(settings::KEY_NAME.key()) || reader.fields.has(settings::KEY_TOKEN_SHA256.key());
     let signs = [&settings::KEY_ID, &settings::KEY_SECRET, &settings::KEY_SESSION_TOKEN];
     if is_token {
         for spec in signs {
             if let Some(key) = reader.fields.key(spec.key()) {
                 let path = join(reader.fields.path(), spec.key());
-                let message = format!("`{}` is of a key that signs; one with a `name` has a `token_sha256`", spec.key());
-                reader.fields.push(Finding::new(Code::CONFLICT, path, &key.place, message).fix("make two keys of it"));
+                let message = format!(
+                    "`{}` is of a key that signs; one with a `name` has a `token_sha256`",
+                    spec.key()
+                );
+                reader
+                    .fields
+                    .push(Finding::new(Code::CONFLICT, path, &key.place, message).fix("make two keys of it"));
             }
         }
         let name = reader.required(&settings::KEY_NAME, read_name);
@@ -256,7 +276,9 @@ fn read_key(fields: &mut Fields<'_>, base: &Path) -> Option<ApiKey> {
 
 fn read_name(mut it: Item<'_, '_>) -> Option<String> {
     let text = it.again().text()?;
-    if text.len() <= NAME_CHARS_MAX && text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'.')) {
+    if text.len() <= NAME_CHARS_MAX
+        && text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'.'))
+    {
         return Some(text);
     }
     it.wrong(Code::NOT_ALLOWED, format!("has 1 to {NAME_CHARS_MAX} letters, digits, `-`, `_` and `.`"), None);

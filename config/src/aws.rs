@@ -1,4 +1,5 @@
-//! What every call of an AWS service needs: region, endpoint, credentials. One block of settings, wherever it stands.
+//! What every call of an AWS service needs: region, endpoint, credentials. One block of settings, wherever it
+//! stands.
 
 mod arn;
 mod queue;
@@ -14,7 +15,8 @@ pub use queue::{QUEUE_NAME_CHARS_MAX, QueueUrl, QueueUrlMistake, is_queue_name};
 pub(crate) use read::agree;
 pub use words::AwsWords;
 
-/// An `aws:` block: that of the top level holds for every call, that of a source, a function or a destination says what differs there.
+/// An `aws:` block: that of the top level holds for every call, that of a source, a function or a destination
+/// says what differs there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwsSettings {
     /// The region.
@@ -80,7 +82,8 @@ pub struct AwsKey {
 }
 
 impl AwsSettings {
-    /// What holds where this block stands: each of its settings, then those of `common`. Its endpoint goes before every endpoint of `common`.
+    /// What holds where this block stands: each of its settings, then those of `common`. Its endpoint goes
+    /// before every endpoint of `common`.
     #[must_use]
     pub fn over(&self, common: &Self) -> Self {
         let mut endpoints = if self.endpoint.is_none() { common.endpoints.clone() } else { BTreeMap::new() };
@@ -134,11 +137,19 @@ mod tests {
             ..AwsSettings::default()
         };
         let both = own.over(&common);
-        assert_eq!((both.region.as_deref(), both.account_id.as_deref()), (Some("us-east-1"), Some("123456789012")));
+        assert_eq!(
+            (both.region.as_deref(), both.account_id.as_deref()),
+            (Some("us-east-1"), Some("123456789012"))
+        );
         assert_eq!((both.credentials, both.ca_file), (own.credentials.clone(), common.ca_file.clone()));
-        let of = |settings: &AwsSettings| ["sqs", "sns", "lambda"].map(|it| settings.endpoint_of(it).map(str::to_owned));
+        let of = |settings: &AwsSettings| {
+            ["sqs", "sns", "lambda"].map(|it| settings.endpoint_of(it).map(str::to_owned))
+        };
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(of(&own.over(&common)), [some("http://own"), some("http://topics"), some("http://common")]);
+        assert_eq!(
+            of(&own.over(&common)),
+            [some("http://own"), some("http://topics"), some("http://common")]
+        );
         let whole = AwsSettings { endpoint: some("http://all"), ..own };
         assert_eq!(of(&whole.over(&common)), [some("http://own"), some("http://all"), some("http://all")]);
     }

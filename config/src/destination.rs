@@ -44,7 +44,8 @@ impl DestinationSettings {
             let include_payload = reader.switch(&settings::INCLUDE_PAYLOAD);
             let file = reader.written(&settings::FAILURE_FILE, |it| {
                 it.fields(|fields| {
-                    let path = Reader { fields, profile: None }.required(&settings::FAILURE_FILE_PATH, |it| it.file_path(base));
+                    let path = Reader { fields, profile: None }
+                        .required(&settings::FAILURE_FILE_PATH, |it| it.file_path(base));
                     Some(DestinationTarget::File(path?))
                 })
             });
@@ -54,7 +55,8 @@ impl DestinationSettings {
             });
             let function = reader.written(&settings::FAILURE_FUNCTION, |it| {
                 it.fields(|fields| {
-                    let name = Reader { fields, profile: None }.required(&settings::FAILURE_FUNCTION_NAME, read_function_name);
+                    let name = Reader { fields, profile: None }
+                        .required(&settings::FAILURE_FUNCTION_NAME, read_function_name);
                     Some(DestinationTarget::Function(name?))
                 })
             });
@@ -62,7 +64,10 @@ impl DestinationSettings {
             let sns = reader.written(&settings::FAILURE_SNS, |it| aws::read_sns(it, base));
             let arn = reader.written(&settings::FAILURE_ARN, aws::read_arn);
             one_target(reader.fields);
-            Some(Self { target: [file, http, function, sqs, sns, arn].into_iter().flatten().next()?, include_payload })
+            Some(Self {
+                target: [file, http, function, sqs, sns, arn].into_iter().flatten().next()?,
+                include_payload,
+            })
         })
     }
 }
@@ -84,15 +89,18 @@ fn one_target(fields: &mut Fields<'_>) {
     if let [_, second, ..] = written.as_slice() {
         fields.push(Finding::new(Code::ONE_OF, path, &second.place, message).fix("keep one of them"));
     } else if written.is_empty() && fields.is_map() {
-        fields.push(Finding::new(Code::ONE_OF, path, fields.place(), message).fix("say where to: `file: { path: dead.ndjson }`"));
+        fields.push(
+            Finding::new(Code::ONE_OF, path, fields.place(), message)
+                .fix("say where to: `file: { path: dead.ndjson }`"),
+        );
     }
 }
 
 /// What AWS says of a name of a function that is none.
 const NAME_PATTERN: &str = r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?";
 
-/// A function as a mapping names it: by its name under `functions:` or in one of AWS's longer forms. Which it is shows when all functions are
-/// known.
+/// A function as a mapping names it: by its name under `functions:` or in one of AWS's longer forms. Which it
+/// is shows when all functions are known.
 pub(crate) fn read_function_name(mut it: Item<'_, '_>) -> Option<FunctionName> {
     let text = it.again().text()?;
     if LambdaName::parse(&text).is_some() {
@@ -100,12 +108,19 @@ pub(crate) fn read_function_name(mut it: Item<'_, '_>) -> Option<FunctionName> {
     }
     let shown = if matches!(it.node().value, Value::Expanded(_)) { "(expanded)" } else { &text };
     let message = if text.chars().count() > FUNCTION_NAME_CHARS_MAX {
-        validation(&shown.chars().take(40).collect::<String>(), "functionName", "have length less than or equal to 256")
+        validation(
+            &shown.chars().take(40).collect::<String>(),
+            "functionName",
+            "have length less than or equal to 256",
+        )
     } else {
-        validation(&shown.escape_debug().to_string(), "functionName", &format!("satisfy regular expression pattern: {NAME_PATTERN}"))
+        validation(
+            &shown.escape_debug().to_string(),
+            "functionName",
+            &format!("satisfy regular expression pattern: {NAME_PATTERN}"),
+        )
     };
-    let fix =
-        "write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda";
+    let fix = "write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda";
     it.wrong(Code::NOT_ALLOWED, message, Some(fix.to_owned()));
     None
 }

@@ -1,4 +1,5 @@
-//! Findings for people and for programs: drawn like the compiler's, as JSON, or as annotations of a code host.
+//! Findings for people and for programs: drawn like the compiler's, as JSON, or as annotations of a code
+//! host.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,7 +27,8 @@ pub enum Style {
     Coloured,
 }
 
-/// Draws findings over the texts in which they stand, by file. Expanded values are not in those texts, so none is shown.
+/// Draws findings over the texts in which they stand, by file. Expanded values are not in those texts, so
+/// none is shown.
 pub fn draw(findings: &[Finding], texts: &BTreeMap<String, String>, style: Style) -> String {
     let renderer = match style {
         Style::Plain => Renderer::plain(),
@@ -34,7 +36,8 @@ pub fn draw(findings: &[Finding], texts: &BTreeMap<String, String>, style: Style
     };
     let mut out = String::new();
     for finding in findings.iter().take(DRAWN_MAX) {
-        let mut group = Group::with_title(Level::ERROR.primary_title(finding.message.as_str()).id(finding.code.0));
+        let mut group =
+            Group::with_title(Level::ERROR.primary_title(finding.message.as_str()).id(finding.code.0));
         group = point(group, &finding.place, &finding.path, AnnotationKind::Primary, texts);
         if let Some((place, what)) = &finding.also {
             group = point(group, place, what, AnnotationKind::Context, texts);
@@ -56,7 +59,13 @@ pub fn draw(findings: &[Finding], texts: &BTreeMap<String, String>, style: Style
 }
 
 /// Adds the line of a place and what is said about it.
-fn point<'a>(group: Group<'a>, place: &'a Place, label: &'a str, kind: AnnotationKind, texts: &'a BTreeMap<String, String>) -> Group<'a> {
+fn point<'a>(
+    group: Group<'a>,
+    place: &'a Place,
+    label: &'a str,
+    kind: AnnotationKind,
+    texts: &'a BTreeMap<String, String>,
+) -> Group<'a> {
     let line = texts.get(&*place.file).and_then(|text| line_at(text, place));
     let line = line.filter(|(line, _)| !may_hold_secret(line, label));
     let Some((line, from)) = line else {
@@ -69,7 +78,9 @@ fn point<'a>(group: Group<'a>, place: &'a Place, label: &'a str, kind: Annotatio
     if !label.is_empty() {
         annotation = annotation.label(label);
     }
-    group.element(Snippet::source(line).path(&*place.file).line_start(number(place.line)).annotation(annotation))
+    group.element(
+        Snippet::source(line).path(&*place.file).line_start(number(place.line)).annotation(annotation),
+    )
 }
 
 /// Whether a line could hold a secret: one that names any, or a URL with a user or a query.
@@ -78,7 +89,8 @@ fn may_hold_secret(line: &str, label: &str) -> bool {
     is_named || line.contains("://") && line.contains(['@', '?'])
 }
 
-/// The line in which a place begins and the byte at which that line begins; `None` when it is too long to draw.
+/// The line in which a place begins and the byte at which that line begins; `None` when it is too long to
+/// draw.
 fn line_at<'t>(text: &'t str, place: &Place) -> Option<(&'t str, usize)> {
     let before = text.get(..place.span.start)?;
     let from = before.rfind('\n').map_or(0, |at| at + 1);
@@ -108,9 +120,14 @@ pub fn github(findings: &[Finding]) -> String {
     let mut out = String::new();
     for it in findings {
         let fix = it.fix.as_ref().map(|fix| format!("; {fix}")).unwrap_or_default();
-        let (file, message) = (property(&it.place.file), escape(&format!("{}: {}{fix}", it.path, it.message)));
+        let (file, message) =
+            (property(&it.place.file), escape(&format!("{}: {}{fix}", it.path, it.message)));
         // Writing to a string cannot fail.
-        let _infallible = writeln!(out, "::error file={file},line={},col={},title={}::{message}", it.place.line, it.place.column, it.code);
+        let _infallible = writeln!(
+            out,
+            "::error file={file},line={},col={},title={}::{message}",
+            it.place.line, it.place.column, it.code
+        );
     }
     out
 }

@@ -55,10 +55,18 @@ impl Document {
         let lines = Lines::new(file, text);
         if text.len() > DOCUMENT_BYTES_MAX {
             let message = format!("the document has {} bytes; {DOCUMENT_BYTES_MAX} is the most", text.len());
-            return Err(vec![Finding::new(Code::TOO_LARGE, "", &lines.place(0..0), message).fix("split it into several files")]);
+            return Err(vec![
+                Finding::new(Code::TOO_LARGE, "", &lines.place(0..0), message)
+                    .fix("split it into several files"),
+            ]);
         }
         if let Some(at) = text.find('\0') {
-            return Err(vec![Finding::new(Code::SYNTAX, "", &lines.place(at..at + 1), "the document holds a NUL character")]);
+            return Err(vec![Finding::new(
+                Code::SYNTAX,
+                "",
+                &lines.place(at..at + 1),
+                "the document holds a NUL character",
+            )]);
         }
         let root = match format {
             Format::Yaml => yaml::parse(&lines),
@@ -96,11 +104,13 @@ impl Node {
     pub fn says_the_same(&self, other: &Self) -> bool {
         match (&self.value, &other.value) {
             (Value::List(here), Value::List(there)) => {
-                here.len() == there.len() && here.iter().zip(there).all(|(here, there)| here.says_the_same(there))
+                here.len() == there.len()
+                    && here.iter().zip(there).all(|(here, there)| here.says_the_same(there))
             }
             (Value::Map(here), Value::Map(there)) => {
-                let is_same =
-                    |((key, here), (other, there)): (&(Key, Self), &(Key, Self))| key.name == other.name && here.says_the_same(there);
+                let is_same = |((key, here), (other, there)): (&(Key, Self), &(Key, Self))| {
+                    key.name == other.name && here.says_the_same(there)
+                };
                 here.len() == there.len() && here.iter().zip(there).all(is_same)
             }
             (here, there) => here == there,
@@ -178,7 +188,8 @@ pub(crate) mod testing {
     }
 
     pub(crate) fn map(entries: &[(&str, Node)]) -> Node {
-        let entry = |(name, node): &(&str, Node)| (Key { name: (*name).to_owned(), place: place() }, node.clone());
+        let entry =
+            |(name, node): &(&str, Node)| (Key { name: (*name).to_owned(), place: place() }, node.clone());
         node(Value::Map(entries.iter().map(entry).collect()))
     }
 }

@@ -98,5 +98,9 @@ impl Finding {
 
 /// The path of a child, without a dot where either side is empty or the child is an index.
 pub(crate) fn join(parent: &str, child: &str) -> String {
-    if parent.is_empty() || child.is_empty() || child.starts_with('[') { format!("{parent}{child}") } else { format!("{parent}.{child}") }
+    if parent.is_empty() || child.is_empty() || child.starts_with('[') {
+        format!("{parent}{child}")
+    } else {
+        format!("{parent}.{child}")
+    }
 }

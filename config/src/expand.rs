@@ -8,8 +8,8 @@
 //! | `$${anything}` | `${anything}`, untouched |
 //! | `$NAME`, `$LATEST`, `$or` | themselves: only braces make a placeholder |
 //!
-//! A value that held a placeholder is read as whatever type its setting has and is never shown in a message. What a placeholder gave is not
-//! looked at again, so a variable cannot bring in another one.
+//! A value that held a placeholder is read as whatever type its setting has and is never shown in a message.
+//! What a placeholder gave is not looked at again, so a variable cannot bring in another one.
 
 use std::path::Path;
 
@@ -51,11 +51,18 @@ impl Walk<'_> {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Expanded(_) => {}
             Value::String(text) if text.contains("${") => match self.text(text) {
                 Ok(value) => node.value = value,
-                Err((message, fix)) => self.findings.push(Finding::new(Code::EXPANSION, path, &node.place, message).fix(fix)),
+                Err((message, fix)) => {
+                    self.findings.push(Finding::new(Code::EXPANSION, path, &node.place, message).fix(fix))
+                }
             },
             Value::String(_) => {}
-            Value::List(nodes) => nodes.iter_mut().enumerate().for_each(|(idx, node)| self.node(node, &format!("{path}[{idx}]"))),
-            Value::Map(entries) => entries.iter_mut().for_each(|(key, node)| self.node(node, &join(path, &key.name))),
+            Value::List(nodes) => nodes
+                .iter_mut()
+                .enumerate()
+                .for_each(|(idx, node)| self.node(node, &format!("{path}[{idx}]"))),
+            Value::Map(entries) => {
+                entries.iter_mut().for_each(|(key, node)| self.node(node, &join(path, &key.name)))
+            }
         }
     }
 
@@ -81,7 +88,8 @@ impl Walk<'_> {
             let value = self.placeholder(&rest[at + 2..at + end])?;
             self.n_bytes += value.len();
             if self.n_bytes > DOCUMENT_BYTES_MAX {
-                let message = format!("the placeholders of this document give more than {DOCUMENT_BYTES_MAX} bytes");
+                let message =
+                    format!("the placeholders of this document give more than {DOCUMENT_BYTES_MAX} bytes");
                 return Err((message, "keep large data out of the config".to_owned()));
             }
             filled.push_str(&value);
@@ -99,8 +107,10 @@ impl Walk<'_> {
             if path.is_empty() || path.contains('\0') {
                 return Err((format!("`${{{shown}}}` names no file"), fix()));
             }
-            let text =
-                self.lookup.file(&self.base.join(path)).map_err(|reason| (format!("`${{{shown}}}` cannot be read: {reason}"), fix()))?;
+            let text = self
+                .lookup
+                .file(&self.base.join(path))
+                .map_err(|reason| (format!("`${{{shown}}}` cannot be read: {reason}"), fix()))?;
             let line = text.strip_suffix('\n').map(|it| it.strip_suffix('\r').unwrap_or(it));
             return Ok(line.unwrap_or(&text).to_owned());
         }
@@ -124,9 +134,10 @@ impl Walk<'_> {
             (Some(value), None) => Ok(value),
             (Some(value), Some(_)) if !value.is_empty() => Ok(value),
             (Some(_) | None, Some(default)) => Ok(default.to_owned()),
-            (None, None) => {
-                Err((format!("`${{{name}}}` is not set"), format!("set the environment variable, or write `${{{name}:-default}}`")))
-            }
+            (None, None) => Err((
+                format!("`${{{name}}}` is not set"),
+                format!("set the environment variable, or write `${{{name}:-default}}`"),
+            )),
         }
     }
 }
@@ -173,14 +184,18 @@ mod tests {
     fn placeholders_are_filled_in_all_three_languages_quoted_or_not() {
         let filled = vec![Value::Expanded("8080".to_owned()), Value::Expanded("http://h:8080/x".to_owned())];
         assert_eq!(expand("a: ${PORT}\nb: \"http://h:${PORT}/x\"\n", Format::Yaml), Ok(filled.clone()));
-        assert_eq!(expand("{\"a\": \"${PORT}\", \"b\": \"http://h:${PORT}/x\"}", Format::Json), Ok(filled.clone()));
+        assert_eq!(
+            expand("{\"a\": \"${PORT}\", \"b\": \"http://h:${PORT}/x\"}", Format::Json),
+            Ok(filled.clone())
+        );
         assert_eq!(expand("a = '${PORT}'\nb = \"http://h:${PORT}/x\"\n", Format::Toml), Ok(filled));
     }
 
     #[test]
     fn only_braces_make_a_placeholder_and_two_dollars_escape_it() {
         let text = "a: arn:function:f:$LATEST\nb: '{\"$or\": 1}'\nc: $${PORT}\nd: $$${PORT}\ne: $PORT $$\nf: ${PORT}$${x}\n";
-        let strings = ["arn:function:f:$LATEST", "{\"$or\": 1}", "${PORT}", "$${PORT}", "$PORT $$"].map(|it| Value::String(it.to_owned()));
+        let strings = ["arn:function:f:$LATEST", "{\"$or\": 1}", "${PORT}", "$${PORT}", "$PORT $$"]
+            .map(|it| Value::String(it.to_owned()));
         let values = expand(text, Format::Yaml).unwrap();
         assert_eq!(values[..5], strings);
         assert_eq!(values[5], Value::Expanded("8080${x}".to_owned()));
@@ -188,13 +203,20 @@ mod tests {
 
     #[test]
     fn a_default_stands_in_for_what_is_not_set_or_empty() {
-        let values = expand("a: ${NONE:-x}\nb: ${EMPTY:-y}\nc: '${PORT:-z}'\nd: '${NONE:-}'\ne: ${EMPTY}\n", Format::Yaml).unwrap();
+        let values = expand(
+            "a: ${NONE:-x}\nb: ${EMPTY:-y}\nc: '${PORT:-z}'\nd: '${NONE:-}'\ne: ${EMPTY}\n",
+            Format::Yaml,
+        )
+        .unwrap();
         assert_eq!(values, ["x", "y", "8080", "", ""].map(|it| Value::Expanded(it.to_owned())));
     }
 
     #[test]
     fn a_file_gives_its_text_without_the_last_line_break() {
-        assert_eq!(expand("a: ${file:token}\n", Format::Yaml), Ok(vec![Value::Expanded("s3cret".to_owned())]));
+        assert_eq!(
+            expand("a: ${file:token}\n", Format::Yaml),
+            Ok(vec![Value::Expanded("s3cret".to_owned())])
+        );
     }
 
     #[test]

@@ -19,7 +19,8 @@ use crate::settings;
 use crate::source::Sources;
 
 /// Where a mapping names functions.
-const FUNCTION_REFERENCES: [&[&str]; 2] = [&["function_name"], &["destination_config", "on_failure", "function", "function_name"]];
+const FUNCTION_REFERENCES: [&[&str]; 2] =
+    [&["function_name"], &["destination_config", "on_failure", "function", "function_name"]];
 
 /// After so many findings no further mapping is looked at.
 const FINDINGS_MAX: usize = 1_000;
@@ -62,8 +63,9 @@ impl Config {
     /// Checks documents together: later ones add functions and mappings; nothing is silently overridden.
     ///
     /// # Errors
-    /// All that is wrong with all of them, in the order of documents and lines. What [`Document::expand`] found is not repeated, and a
-    /// config with unfilled placeholders is an error even when nothing else is wrong.
+    /// All that is wrong with all of them, in the order of documents and lines. What [`Document::expand`]
+    /// found is not repeated, and a config with unfilled placeholders is an error even when nothing else is
+    /// wrong.
     pub fn check(documents: &[Document], sources: &dyn Sources) -> Result<Self, Vec<Finding>> {
         let mut check = Check::new(sources);
         for document in documents {
@@ -83,7 +85,8 @@ pub struct Added {
 }
 
 impl Added {
-    /// Checks a document that is one mapping, such as one made over the API, against the functions of a config.
+    /// Checks a document that is one mapping, such as one made over the API, against the functions of a
+    /// config.
     ///
     /// # Errors
     /// All that is wrong with it.
@@ -95,10 +98,12 @@ impl Added {
     ) -> Result<Self, Vec<Finding>> {
         let mut check = Check::new(sources);
         check.mapping(&document.root, String::new(), document);
-        let named: Vec<_> = check.references.iter().filter_map(|(_, node)| LambdaName::parse(text_of(node)?)).collect();
+        let named: Vec<_> =
+            check.references.iter().filter_map(|(_, node)| LambdaName::parse(text_of(node)?)).collect();
         let written = named.iter().filter_map(|(name, _)| functions.get(&FunctionName::parse(name.bare())?));
         let place = &document.root.place;
-        check.functions = written.map(|it| (it.name.as_str().to_owned(), (Some(it.clone()), place))).collect();
+        check.functions =
+            written.map(|it| (it.name.as_str().to_owned(), (Some(it.clone()), place))).collect();
         check.check_references(aws);
         let functions = check.resolve(aws);
         check.check_timeouts();
@@ -112,7 +117,8 @@ impl Added {
 /// The mapping of this name as it is written, for `explain`.
 pub fn mapping_node<'d>(documents: &'d [Document], name: &str) -> Option<&'d Node> {
     let lists = documents.iter().filter_map(|it| member(&it.root, &[settings::EVENT_SOURCE_MAPPINGS.key()]));
-    let mut mappings = lists.filter_map(|it| if let Value::List(nodes) = &it.value { Some(nodes) } else { None }).flatten();
+    let mut mappings =
+        lists.filter_map(|it| if let Value::List(nodes) = &it.value { Some(nodes) } else { None }).flatten();
     mappings.find(|it| member(it, &[settings::NAME.key()]).and_then(text_of) == Some(name))
 }
 
@@ -165,8 +171,12 @@ impl<'d> Check<'d> {
             let Some(node) = fields.node(spec.key()) else { continue };
             match self.written.get(spec.key()) {
                 Some(first) => {
-                    let finding =
-                        Finding::new(Code::DUPLICATE_NAME, spec.key(), &node.place, format!("`{}` is written in two files", spec.key()));
+                    let finding = Finding::new(
+                        Code::DUPLICATE_NAME,
+                        spec.key(),
+                        &node.place,
+                        format!("`{}` is written in two files", spec.key()),
+                    );
                     fields.push(finding.fix("keep one of them").also(&first.place, "first written here"));
                 }
                 None => {
@@ -188,8 +198,10 @@ impl<'d> Check<'d> {
     fn functions(&mut self, node: &'d Node, document: &'d Document) {
         let path = settings::FUNCTIONS.key();
         let Value::Map(entries) = &node.value else {
-            let finding = Finding::new(Code::WRONG_TYPE, path, &node.place, "must be a map from names to functions");
-            self.findings.push(finding.fix("write each function under its name: `functions: { summarise: { … } }`"));
+            let finding =
+                Finding::new(Code::WRONG_TYPE, path, &node.place, "must be a map from names to functions");
+            self.findings
+                .push(finding.fix("write each function under its name: `functions: { summarise: { … } }`"));
             return;
         };
         for (key, node) in entries {
@@ -203,11 +215,17 @@ impl<'d> Check<'d> {
                 continue;
             };
             if let Some((_, first)) = self.functions.get(&key.name) {
-                let finding = Finding::new(Code::DUPLICATE_NAME, path, &key.place, format!("a second function is named `{name}`"));
+                let finding = Finding::new(
+                    Code::DUPLICATE_NAME,
+                    path,
+                    &key.place,
+                    format!("a second function is named `{name}`"),
+                );
                 self.findings.push(finding.fix("rename one of them").also(first, "first written here"));
                 continue;
             }
-            let function = Function::check(name, node, &path, &document.base).map_err(|findings| self.findings.extend(findings));
+            let function = Function::check(name, node, &path, &document.base)
+                .map_err(|findings| self.findings.extend(findings));
             self.functions.insert(key.name.clone(), (function.ok(), &key.place));
         }
     }
@@ -249,7 +267,11 @@ impl<'d> Check<'d> {
         if let Some(first) = self.names.get(text) {
             let message = format!("a second mapping is named `{}`", shown(name));
             let finding = Finding::new(Code::DUPLICATE_NAME, join(path, "name"), &name.place, message);
-            self.findings.push(finding.fix("rename one of them: checkpoints are kept under the name").also(first, "first written here"));
+            self.findings.push(
+                finding
+                    .fix("rename one of them: checkpoints are kept under the name")
+                    .also(first, "first written here"),
+            );
             return;
         }
         self.names.insert(text.to_owned(), &name.place);
@@ -262,24 +284,30 @@ impl<'d> Check<'d> {
         let called = self.resolve(&aws);
         self.check_timeouts();
         // Whoever writes `api` makes the mappings there.
-        let has_work = [&settings::EVENT_SOURCE_MAPPINGS, &settings::API].iter().any(|it| self.written.contains_key(it.key()));
+        let has_work = [&settings::EVENT_SOURCE_MAPPINGS, &settings::API]
+            .iter()
+            .any(|it| self.written.contains_key(it.key()));
         if !has_work && self.findings.is_empty() {
             self.findings.push(nothing_to_do(documents));
         }
-        // What a placeholder left unfilled is a finding of the expansion; what follows from it is none of its own.
+        // What a placeholder left unfilled is a finding of the expansion; what follows from it is none of its
+        // own.
         let place_of = |it: &Place| (it.file.clone(), it.span.start);
         let unfilled: BTreeSet<_> = documents.iter().flat_map(|it| &it.unfilled).map(place_of).collect();
         self.findings.retain(|it| !unfilled.contains(&place_of(&it.place)));
-        let order: BTreeMap<_, _> = documents.iter().enumerate().map(|(idx, it)| (it.root.place.file.clone(), idx)).collect();
+        let order: BTreeMap<_, _> =
+            documents.iter().enumerate().map(|(idx, it)| (it.root.place.file.clone(), idx)).collect();
         self.findings.sort_by_key(|it| (order.get(&it.place.file).copied(), it.place.span.start));
         let mut functions = called;
         for (function, _) in self.functions.into_values() {
             functions.extend(function.map(|it| (it.name.clone(), it)));
         }
         match settings {
-            Some(settings) if self.findings.is_empty() && unfilled.is_empty() => {
-                Ok(Config { settings, functions, mappings: self.mappings.into_iter().map(|(mapping, _)| mapping).collect() })
-            }
+            Some(settings) if self.findings.is_empty() && unfilled.is_empty() => Ok(Config {
+                settings,
+                functions,
+                mappings: self.mappings.into_iter().map(|(mapping, _)| mapping).collect(),
+            }),
             Some(_) | None => Err(self.findings),
         }
     }
@@ -287,13 +315,25 @@ impl<'d> Check<'d> {
     /// Sources bound the time of their functions; AWS allows 840 s with Kafka and the broker queues.
     fn check_timeouts(&mut self) {
         for (mapping, path) in &self.mappings {
-            let Some((Some(function), place)) = self.functions.get(mapping.function.as_str()) else { continue };
-            let Some(profile) = self.sources.profile(&mapping.source.kind, &mapping.source.settings) else { continue };
+            let Some((Some(function), place)) = self.functions.get(mapping.function.as_str()) else {
+                continue;
+            };
+            let Some(profile) = self.sources.profile(&mapping.source.kind, &mapping.source.settings) else {
+                continue;
+            };
             let (timeout, max) = (function.timeout.as_secs(), u64::from(profile.function_timeout_max));
             if timeout > max {
-                let message = format!("the function may run {timeout} s; with a `{}` source {max} s is the most", profile.kind);
-                let finding = Finding::new(Code::CONFLICT, join(path, "function_name"), &mapping.place, message);
-                self.findings.push(finding.fix(format!("lower the function's `timeout` to {max}")).also(place, "the function"));
+                let message = format!(
+                    "the function may run {timeout} s; with a `{}` source {max} s is the most",
+                    profile.kind
+                );
+                let finding =
+                    Finding::new(Code::CONFLICT, join(path, "function_name"), &mapping.place, message);
+                self.findings.push(
+                    finding
+                        .fix(format!("lower the function's `timeout` to {max}"))
+                        .also(place, "the function"),
+                );
             }
         }
     }

@@ -19,7 +19,8 @@ use crate::plan::RatePlan;
 /// The longest that Lambda lets a function run.
 const TIMEOUT_MAX: Duration = Duration::from_secs(900);
 
-/// The name of a function of the config file, 1 to 64 characters of `[a-zA-Z0-9-_]`; or the ARN by which a mapping names one of Lambda.
+/// The name of a function of the config file, 1 to 64 characters of `[a-zA-Z0-9-_]`; or the ARN by which a
+/// mapping names one of Lambda.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FunctionName(pub(crate) String);
 
@@ -42,7 +43,8 @@ impl FunctionName {
 }
 
 impl Function {
-    /// A function of Lambda of which nothing is known but its name. Lambda itself bounds its time, with 900 seconds at most.
+    /// A function of Lambda of which nothing is known but its name. Lambda itself bounds its time, with 900
+    /// seconds at most.
     pub(crate) fn of_lambda(name: FunctionName, function: LambdaName, qualifier: Option<String>) -> Self {
         let executor = Executor::Lambda(LambdaSettings { function, qualifier, aws: Box::default() });
         Self { name, executor, timeout: TIMEOUT_MAX, concurrency: None, rate: None }
@@ -66,7 +68,8 @@ pub struct Function {
     pub timeout: Duration,
     /// The most invocations at once; `None` for the executor's own default, zero never invokes.
     pub concurrency: Option<u32>,
-    /// How much may be started of it in a second, by all mappings together; `None` for as much as there are slots for.
+    /// How much may be started of it in a second, by all mappings together; `None` for as much as there are
+    /// slots for.
     pub rate: Option<RatePlan>,
 }
 

@@ -1,4 +1,5 @@
-//! Headers that a request to a function or a destination may carry: one rule for who reads them from a config and who sends them.
+//! Headers that a request to a function or a destination may carry: one rule for who reads them from a config
+//! and who sends them.
 
 use http::{HeaderName, HeaderValue};
 
@@ -82,7 +83,11 @@ mod tests {
     #[test]
     fn a_value_breaks_no_line() {
         for text in ["", "a\tb", "Bearer s3cret", "é", " a "] {
-            assert_eq!(value(text).map(|it| it.as_bytes().to_owned()), Ok(text.as_bytes().to_owned()), "{text:?}");
+            assert_eq!(
+                value(text).map(|it| it.as_bytes().to_owned()),
+                Ok(text.as_bytes().to_owned()),
+                "{text:?}"
+            );
         }
         for text in ["a\n", "a\r\nx: b", "\0", "\u{7f}", "\u{85}"] {
             assert_eq!(value(text), Err(HeaderMistake::Value), "{text:?}");

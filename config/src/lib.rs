@@ -1,4 +1,5 @@
-//! What a mapping says: documents with positions, checked settings, plans and filter patterns; no IO, no clock.
+//! What a mapping says: documents with positions, checked settings, plans and filter patterns; no IO, no
+//! clock.
 
 pub mod address;
 pub mod api;

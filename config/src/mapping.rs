@@ -18,7 +18,9 @@ pub struct MappingName(pub(crate) String);
 impl MappingName {
     /// The name, if it keeps the rule.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_name = !text.is_empty() && text.len() <= 140 && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(&it));
+        let is_name = !text.is_empty()
+            && text.len() <= 140
+            && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(&it));
         is_name.then(|| Self(text.to_owned()))
     }
 
@@ -134,7 +136,14 @@ impl Mapping {
                     &other.window,
                 )
             && (lanes, concurrency_max, rate, pollers, filters, on_failure)
-                == (&other.lanes, &other.concurrency_max, &other.rate, &other.pollers, &other.filters, &other.on_failure)
+                == (
+                    &other.lanes,
+                    &other.concurrency_max,
+                    &other.rate,
+                    &other.pollers,
+                    &other.filters,
+                    &other.on_failure,
+                )
     }
 }
 

@@ -13,7 +13,8 @@ pub struct BatchPlan {
     pub records_max: NonZeroU32,
     /// The most bytes of one event, envelope included.
     pub bytes_max: u64,
-    /// How long a batch may wait for more records, counted from its first one; zero sends what one read brought.
+    /// How long a batch may wait for more records, counted from its first one; zero sends what one read
+    /// brought.
     pub window: Duration,
 }
 
@@ -45,8 +46,8 @@ pub struct RatePlan {
     pub unit: RateUnit,
     /// How many of them a second, once the ramp is over.
     pub per_second: NonZeroU32,
-    /// How long the rate takes to grow from a tenth of it to all of it, after the first invocation and after a throttle; zero: it is all of it
-    /// at once.
+    /// How long the rate takes to grow from a tenth of it to all of it, after the first invocation and after
+    /// a throttle; zero: it is all of it at once.
     pub ramp: Duration,
 }
 

@@ -39,9 +39,16 @@ impl SecretRef {
             return if is_name && begins { Ok(Self::Env(name.to_owned())) } else { Err(NoSecretRef) };
         }
         if let Some(path) = text.strip_prefix("file:") {
-            return if path.is_empty() || path.contains('\0') { Err(NoSecretRef) } else { Ok(Self::File(base.join(path))) };
+            return if path.is_empty() || path.contains('\0') {
+                Err(NoSecretRef)
+            } else {
+                Ok(Self::File(base.join(path)))
+            };
         }
-        let is_secret = |it: &Arn| it.service == "secretsmanager" && it.resource.strip_prefix("secret:").is_some_and(|it| !it.is_empty());
+        let is_secret = |it: &Arn| {
+            it.service == "secretsmanager"
+                && it.resource.strip_prefix("secret:").is_some_and(|it| !it.is_empty())
+        };
         Arn::parse(text).filter(is_secret).map(|it| Self::SecretsManager(it.to_string())).ok_or(NoSecretRef)
     }
 
@@ -75,7 +82,9 @@ mod tests {
     #[test]
     fn a_reference_says_where_and_is_written_as_it_was_read() {
         let parse = |text: &str| SecretRef::parse(text, Path::new("/base")).map(|it| it.to_string());
-        for text in ["env:KEY_1", "file:/run/key", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-x1Y2z3"] {
+        for text in
+            ["env:KEY_1", "file:/run/key", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-x1Y2z3"]
+        {
             assert_eq!(parse(text).as_deref(), Ok(text));
         }
         assert_eq!(parse("file:key").as_deref(), Ok("file:/base/key"));
@@ -83,9 +92,16 @@ mod tests {
 
     #[test]
     fn a_secret_in_place_of_a_reference_is_refused_and_not_repeated() {
-        for text in
-            ["hunter2", "", "env:", "env:1A", "env:A-B", "file:", "file:a\0b", "arn:aws:secretsmanager:eu-west-1:123456789012:hunter2"]
-        {
+        for text in [
+            "hunter2",
+            "",
+            "env:",
+            "env:1A",
+            "env:A-B",
+            "file:",
+            "file:a\0b",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:hunter2",
+        ] {
             let error = SecretRef::parse(text, Path::new("/")).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"));
         }

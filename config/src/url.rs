@@ -1,4 +1,5 @@
-//! URLs that requests are sent to: one rule for who reads them from a config, who checks them and who calls them.
+//! URLs that requests are sent to: one rule for who reads them from a config, who checks them and who calls
+//! them.
 
 use http::Uri;
 
@@ -56,7 +57,8 @@ impl UrlMistake {
 /// The first thing that is wrong with it.
 pub fn parse(text: &str) -> Result<Uri, UrlMistake> {
     let lower = text.to_ascii_lowercase();
-    let rest = lower.strip_prefix("http://").or_else(|| lower.strip_prefix("https://")).ok_or(UrlMistake::Scheme)?;
+    let rest =
+        lower.strip_prefix("http://").or_else(|| lower.strip_prefix("https://")).ok_or(UrlMistake::Scheme)?;
     if text.len() > URL_BYTES_MAX {
         return Err(UrlMistake::TooLong { max: URL_BYTES_MAX });
     }
@@ -75,12 +77,17 @@ pub fn parse(text: &str) -> Result<Uri, UrlMistake> {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         Some(_) | None => (authority, None),
     };
-    let is_address = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).is_some_and(|it| it.parse::<core::net::Ipv6Addr>().is_ok());
-    let is_name = !host.is_empty() && host.bytes().all(|it| it.is_ascii_alphanumeric() || b"-._~".contains(&it));
+    let is_address = host
+        .strip_prefix('[')
+        .and_then(|it| it.strip_suffix(']'))
+        .is_some_and(|it| it.parse::<core::net::Ipv6Addr>().is_ok());
+    let is_name =
+        !host.is_empty() && host.bytes().all(|it| it.is_ascii_alphanumeric() || b"-._~".contains(&it));
     if !is_address && !is_name {
         return Err(UrlMistake::NoHost);
     }
-    if port.is_some_and(|it| !it.bytes().all(|it| it.is_ascii_digit()) || it.parse::<u16>().unwrap_or(0) == 0) {
+    if port.is_some_and(|it| !it.bytes().all(|it| it.is_ascii_digit()) || it.parse::<u16>().unwrap_or(0) == 0)
+    {
         return Err(UrlMistake::Port);
     }
     judge_host(host)?;
@@ -152,7 +159,9 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_bare() {
-        for (url, bare) in [("http://h:1", "http://h:1"), ("https://h/", "https://h"), ("http://[::1]:9/", "http://[::1]:9")] {
+        for (url, bare) in
+            [("http://h:1", "http://h:1"), ("https://h/", "https://h"), ("http://[::1]:9/", "http://[::1]:9")]
+        {
             assert_eq!(endpoint(url).map(|(_, it)| it), Ok(bare), "{url}");
         }
         for url in ["http://h/x", "http://h//", "http://h?", "http://h/?x", "http://h?x=/"] {

@@ -1,4 +1,5 @@
-//! What `validate` accepts, `run` builds: configs drawn from seeds, up to the point where somebody must answer.
+//! What `validate` accepts, `run` builds: configs drawn from seeds, up to the point where somebody must
+//! answer.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -56,10 +57,25 @@ const URL: Values = Values {
 };
 const HEADER: Values = Values {
     good: &["x-key", "Authorization", "a!#$%&'*+-.^_`|~b", "Content-Type"],
-    bad: &["", "a b", "a:b", "é", "a\n", "Host", "EXPECT", "content-encoding", "Proxy-Connection", "te", "Transfer-Encoding", "\u{0}"],
+    bad: &[
+        "",
+        "a b",
+        "a:b",
+        "é",
+        "a\n",
+        "Host",
+        "EXPECT",
+        "content-encoding",
+        "Proxy-Connection",
+        "te",
+        "Transfer-Encoding",
+        "\u{0}",
+    ],
 };
-const HEADER_VALUE: Values =
-    Values { good: &["", "s3cret", "a\tb", "é", " a "], bad: &["a\nb", "a\r\nx: 1", "\u{0}", "\u{7f}", "\u{85}"] };
+const HEADER_VALUE: Values = Values {
+    good: &["", "s3cret", "a\tb", "é", " a "],
+    bad: &["a\nb", "a\r\nx: 1", "\u{0}", "\u{7f}", "\u{85}"],
+};
 const ENDPOINT: Values = Values {
     good: &["http://127.0.0.1:1", "https://h/", "http://[::1]:9/", "HTTPS://h.example:443"],
     bad: &[
@@ -148,10 +164,21 @@ const TOPIC: Values = Values {
 };
 const TARGET_ARN: Values = Values {
     good: &["arn:aws:sqs:eu-west-1:123456789012:dead", "arn:aws:sns:eu-west-1:123456789012:dead"],
-    bad: &["arn:aws:s3:::b", "kafka://t", "arn:aws:sqs:a-:123456789012:dead", "arn:aws:sqs:eu-west-1:123456789012:d.fifo", "arn:"],
+    bad: &[
+        "arn:aws:s3:::b",
+        "kafka://t",
+        "arn:aws:sqs:a-:123456789012:dead",
+        "arn:aws:sqs:eu-west-1:123456789012:d.fifo",
+        "arn:",
+    ],
 };
 const LAMBDA: Values = Values {
-    good: &["f", "f:$LATEST", "123456789012:function:f:7", "arn:aws:lambda:eu-west-1:123456789012:function:f:live"],
+    good: &[
+        "f",
+        "f:$LATEST",
+        "123456789012:function:f:7",
+        "arn:aws:lambda:eu-west-1:123456789012:function:f:live",
+    ],
     bad: &[
         "",
         "a b",
@@ -163,22 +190,38 @@ const LAMBDA: Values = Values {
         "arn:aws:sqs:eu-west-1:123456789012:f",
     ],
 };
-const PATH: Values = Values { good: &["dead.ndjson", "/var/log/a.log", "é/日 本", "a\nb"], bad: &["", "a\u{0}b"] };
-const PATTERN: Values =
-    Values { good: &["a.log", "/var/log/*.log", "logs/**/[a-c]?.log"], bad: &["", "a\u{0}b", "a/[b", "a**", "a/***/b"] };
+const PATH: Values =
+    Values { good: &["dead.ndjson", "/var/log/a.log", "é/日 本", "a\nb"], bad: &["", "a\u{0}b"] };
+const PATTERN: Values = Values {
+    good: &["a.log", "/var/log/*.log", "logs/**/[a-c]?.log"],
+    bad: &["", "a\u{0}b", "a/[b", "a**", "a/***/b"],
+};
 const LISTEN: Values = Values {
     good: &["127.0.0.1:9471", "[::1]:0", "off"],
     bad: &["9471", "localhost:9471", "127.0.0.1", "127.0.0.1:65536", "0.0.0.0:9471", "[::1", ""],
 };
-const ADMIN: Values = Values { good: &["127.0.0.1:9470", "[::1]:0"], bad: &["off", "0.0.0.0:9470", "127.0.0.1:", "::1:1", ""] };
-const HOST: Values = Values { good: &["lambda.example.com", "[::1]", "10.0.0.1"], bad: &["h:80", "a/b", "", "é", "http://h", "[::1]:80"] };
+const ADMIN: Values =
+    Values { good: &["127.0.0.1:9470", "[::1]:0"], bad: &["off", "0.0.0.0:9470", "127.0.0.1:", "::1:1", ""] };
+const HOST: Values = Values {
+    good: &["lambda.example.com", "[::1]", "10.0.0.1"],
+    bad: &["h:80", "a/b", "", "é", "http://h", "[::1]:80"],
+};
 const SECRET: Values = Values {
     good: &["env:KEY", "file:/run/key", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a"],
-    bad: &["hunter2", "env:", "env:1", "file:", "file:a\u{0}", "arn:aws:secretsmanager:-:123456789012:secret:a"],
+    bad: &[
+        "hunter2",
+        "env:",
+        "env:1",
+        "file:",
+        "file:a\u{0}",
+        "arn:aws:secretsmanager:-:123456789012:secret:a",
+    ],
 };
 const KEY: Values = Values { good: &["AKIDEXAMPLE", "a/+=b"], bad: &["a b", "a\n", "é", ""] };
-const SIZE: Values =
-    Values { good: &["16", "256", "1048576"], bad: &["15", "1048577", "-1", "1.5", "1e99", "\"16\"", "99999999999999999999"] };
+const SIZE: Values = Values {
+    good: &["16", "256", "1048576"],
+    bad: &["15", "1048577", "-1", "1.5", "1e99", "\"16\"", "99999999999999999999"],
+};
 const SECONDS: Values = Values { good: &["1", "3", "900"], bad: &["0", "901", "-1", "1.5", "\"1\"", "true"] };
 
 /// Draws by a seed; now and then a value that must not be taken.
@@ -288,7 +331,8 @@ impl Draw {
     }
 
     fn config(&mut self) -> Value {
-        // The region of all is written, and so are credentials: neither comes from the machine that the test runs on.
+        // The region of all is written, and so are credentials: neither comes from the machine that the test
+        // runs on.
         let mut aws = json!({ "region": self.text(&REGION), "access_key_id": self.text(&KEY), "secret_access_key": self.text(&KEY) });
         self.maybe(&mut aws, "account_id", |it| json!(it.text(&ACCOUNT)));
         self.maybe(&mut aws, "endpoint", |it| json!(it.text(&ENDPOINT)));
@@ -300,8 +344,16 @@ impl Draw {
         self.maybe(&mut config, "data_dir", |it| json!(it.text(&PATH)));
         self.maybe(&mut config, "memory_budget_mb", |it| it.raw(&SIZE));
         self.maybe(&mut config, "admin", |it| json!({ "listen": it.text(&ADMIN) }));
-        self.maybe(&mut config, "api", |it| json!({ "listen": it.text(&LISTEN), "allowed_hosts": [it.text(&HOST)] }));
-        self.maybe(&mut config, "keys", |it| json!([{ "id": "k", "secret": it.text(&SECRET), "role": "admin" }]));
+        self.maybe(
+            &mut config,
+            "api",
+            |it| json!({ "listen": it.text(&LISTEN), "allowed_hosts": [it.text(&HOST)] }),
+        );
+        self.maybe(
+            &mut config,
+            "keys",
+            |it| json!([{ "id": "k", "secret": it.text(&SECRET), "role": "admin" }]),
+        );
         config
     }
 }
@@ -311,13 +363,16 @@ fn validated(text: &str) -> Result<Blueprint, Vec<Finding>> {
     blueprint::draw(loaded.check()?, &loaded)
 }
 
-/// Builds all that `run` builds before it asks anybody: `Err` says what it would not start with, or would ask in vain for ever.
+/// Builds all that `run` builds before it asks anybody: `Err` says what it would not start with, or would ask
+/// in vain for ever.
 async fn built(blueprint: &Blueprint, clients: &mut Clients) -> Result<(), String> {
     clients.aws = Aws::new(&blueprint.settings.aws, |_| None);
     let clients = &*clients;
     let (budget, share) = (blueprint.settings.memory_budget_bytes, blueprint.settings.memory_share_bytes);
     Division::new(budget, share, blueprint.mappings.len()).map_err(|error| chain(&error))?;
-    let functions = functions::build(blueprint.functions.values(), clients).await.map_err(|error| format!("{} {error:?}", error.code()))?;
+    let functions = functions::build(blueprint.functions.values(), clients)
+        .await
+        .map_err(|error| format!("{} {error:?}", error.code()))?;
     let (files, gate) = (FileDestinations::new(), Gate::new(1));
     let destinations = Destinations { files: &files, clients, functions: &functions, gate: &gate };
     for it in &blueprint.mappings {
@@ -341,7 +396,8 @@ async fn built(blueprint: &Blueprint, clients: &mut Clients) -> Result<(), Strin
 
 /// What is wrong with what becomes of the config of a seed.
 async fn judged(seed: u64, clients: &mut Clients) -> Result<bool, String> {
-    let mut draw = Draw { state: seed, bad_every: [0, 12, 40][usize::try_from(seed % 3).unwrap()], bad: Vec::new() };
+    let mut draw =
+        Draw { state: seed, bad_every: [0, 12, 40][usize::try_from(seed % 3).unwrap()], bad: Vec::new() };
     let config = serde_json::to_string_pretty(&draw.config()).unwrap();
     let told = |what: String| Err(format!("seed {seed}: {what}\nbad values: {:?}\n{config}", draw.bad));
     match validated(&config) {
@@ -354,7 +410,9 @@ async fn judged(seed: u64, clients: &mut Clients) -> Result<bool, String> {
         Err(findings) => {
             // What a value must be is its fix.
             let says_how = |it: &Finding| it.fix.is_some() || it.message.starts_with("must be ");
-            let is_helpful = |it: &Finding| it.place.line > 1 && it.place.column > 0 && !it.place.span.is_empty() && says_how(it);
+            let is_helpful = |it: &Finding| {
+                it.place.line > 1 && it.place.column > 0 && !it.place.span.is_empty() && says_how(it)
+            };
             match findings.iter().find(|it| !is_helpful(it)) {
                 None => Ok(false),
                 Some(it) => told(format!("refused without place and fix: {it:?}")),
@@ -365,7 +423,8 @@ async fn judged(seed: u64, clients: &mut Clients) -> Result<bool, String> {
 
 #[tokio::test]
 async fn what_validate_accepts_run_builds_and_what_it_refuses_has_place_and_fix() {
-    let n_seeds: u64 = std::env::var("FOREBAY_DRAWN_CONFIGS").ok().and_then(|it| it.parse().ok()).unwrap_or(200);
+    let n_seeds: u64 =
+        std::env::var("FOREBAY_DRAWN_CONFIGS").ok().and_then(|it| it.parse().ok()).unwrap_or(200);
     // The machine's roots are read once.
     let (mut n_taken, mut wrong, mut clients) = (0, Vec::new(), Clients::default());
     for seed in 0..n_seeds {
@@ -374,7 +433,12 @@ async fn what_validate_accepts_run_builds_and_what_it_refuses_has_place_and_fix(
             Err(what) => wrong.push(what),
         }
     }
-    assert!(wrong.is_empty(), "{} of {n_seeds}:\n{}", wrong.len(), wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {n_seeds}:\n{}",
+        wrong.len(),
+        wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n")
+    );
     // Both happen often, so that neither is proved of nothing.
     assert!(n_taken > n_seeds / 4 && n_taken < n_seeds * 3 / 4, "{n_taken} of {n_seeds} were taken");
 }
@@ -385,7 +449,8 @@ fn the_values_of_a_config_file_stand_at_their_places() {
         "{\n\"functions\": { \"f\": { \"executor\": { \"http\": { \"url\": \"http://169.254.169.254/\" } } } },\n\"event_source_mappings\": []\n}",
     );
     let Err(findings) = findings else { panic!("a metadata address was taken") };
-    let told: Vec<_> = findings.iter().map(|it| (it.place.line, it.path.as_str(), it.message.as_str())).collect();
+    let told: Vec<_> =
+        findings.iter().map(|it| (it.place.line, it.path.as_str(), it.message.as_str())).collect();
     let message = "169.254.169.254 is the link-local or metadata address 169.254.169.254, which nothing is ever sent to";
     assert_eq!(told, [(2, "functions.f.executor.http.url", message)]);
 }

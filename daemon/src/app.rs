@@ -1,5 +1,5 @@
-//! The process: a fleet of mappings and functions, started from a checked config and what the API made, changed by another config or over the
-//! API, drained.
+//! The process: a fleet of mappings and functions, started from a checked config and what the API made,
+//! changed by another config or over the API, drained.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +51,9 @@ pub enum BuildError {
     #[error("{} of the functions cannot be run", .0.len())]
     Functions(Vec<Self>),
     /// A mapping of the config file has the name of one that was made over the API.
-    #[error("the mapping {0} was made over the API: delete it there first, or give the one of the config file another name")]
+    #[error(
+        "the mapping {0} was made over the API: delete it there first, or give the one of the config file another name"
+    )]
     NameTaken(String),
     /// The memory does not suffice.
     #[error(transparent)]
@@ -98,14 +100,20 @@ impl App {
     /// Builds everything and starts the mappings that are enabled, those that the API made too.
     ///
     /// # Errors
-    /// See [`StartError`]; nothing was started then. A mapping of the API that cannot be run any more is no error: it is shown with its reason.
-    pub async fn start(blueprint: Blueprint, store: Arc<dyn CheckpointStore>, clock: Clock) -> Result<Arc<Self>, StartError> {
+    /// See [`StartError`]; nothing was started then. A mapping of the API that cannot be run any more is no
+    /// error: it is shown with its reason.
+    pub async fn start(
+        blueprint: Blueprint,
+        store: Arc<dyn CheckpointStore>,
+        clock: Clock,
+    ) -> Result<Arc<Self>, StartError> {
         let control = Control::start(blueprint, Arc::clone(&store), clock).await?;
         let registry = Arc::clone(control.registry());
         Ok(Arc::new(Self { control: Mutex::new(control), registry, store, clock }))
     }
 
-    /// Goes on with another config: only what differs is touched. May be dropped; then all or nothing of it has happened.
+    /// Goes on with another config: only what differs is touched. May be dropped; then all or nothing of it
+    /// has happened.
     ///
     /// # Errors
     /// See [`BuildError`]; nothing has changed then.
@@ -154,12 +162,15 @@ impl App {
         &self.store
     }
 
-    /// Ends everything: polling stops at once, what runs may finish within `grace`, what is finished is committed.
+    /// Ends everything: polling stops at once, what runs may finish within `grace`, what is finished is
+    /// committed.
     pub async fn drain(&self, grace: Duration) {
         let until = Instant::now() + grace;
         match timeout_at(until, self.control.lock()).await {
             Ok(mut control) => self.drain_fleet(control.ending_fleet(), grace, until).await,
-            Err(_) => warn!("a change that is under way does not end: mappings are left as they are; their records come again"),
+            Err(_) => warn!(
+                "a change that is under way does not end: mappings are left as they are; their records come again"
+            ),
         }
         // It answers at once unless its disk does not.
         if timeout(CLOSING_MAX, self.store.close()).await.is_err() {
@@ -173,12 +184,15 @@ impl App {
         fleet.end(Close::Within(self.clock.now().tick.after(work_until)));
         if timeout_at(until, fleet.ended()).await.is_err() {
             let n_open = fleet.n_tasks();
-            warn!(n_open, "the grace time is over: mappings that have not ended are left; their records come again");
+            warn!(
+                n_open,
+                "the grace time is over: mappings that have not ended are left; their records come again"
+            );
             // A task that blocks its thread does not hear that it is over.
             let _ = timeout(CLOSING_MAX, fleet.abandon()).await;
         }
-        // A long poll that is still open is awaited while there is time, for a shared one may outlive the mappings that it was sent for; what
-        // it would bring later shows itself when its visibility is over.
+        // A long poll that is still open is awaited while there is time, for a shared one may outlive the
+        // mappings that it was sent for; what it would bring later shows itself when its visibility is over.
         if timeout_at(until.max(Instant::now() + CLOSING_MAX), fleet.stop_feeds()).await.is_err() {
             warn!("a source is still being read: its messages come again when their visibility is over");
         }
@@ -196,7 +210,15 @@ impl App {
             let (mapping, source) = (entry.name(), entry.source_kind());
             info!(mapping, source, state = lifecycle.word(), "{lifecycle}");
             for track in entry.tracks().await.unwrap_or_default() {
-                info!(mapping, source, track = track.label, state = track.state, position = track.position, "{}", track.sentence);
+                info!(
+                    mapping,
+                    source,
+                    track = track.label,
+                    state = track.state,
+                    position = track.position,
+                    "{}",
+                    track.sentence
+                );
             }
         }
     }

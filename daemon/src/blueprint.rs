@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use forebay_batcher::Fault;
-use forebay_config::{Config, Finding, Function, FunctionName, Mapping, Settings, SourceProfile, error::Code};
+use forebay_config::{
+    Config, Finding, Function, FunctionName, Mapping, Settings, SourceProfile, error::Code,
+};
 use forebay_pollers::{RecordFilter, SourceSettings};
 
 use crate::built_in::BuiltIn;
@@ -21,7 +23,8 @@ pub struct Blueprint {
     pub functions: BTreeMap<FunctionName, Function>,
     /// The mappings.
     pub mappings: Vec<Arc<MappingBlueprint>>,
-    /// Mappings that are gone for good: their positions go with them. Those of others stay in the store, to be found again.
+    /// Mappings that are gone for good: their positions go with them. Those of others stay in the store, to
+    /// be found again.
     pub erased: BTreeSet<String>,
 }
 
@@ -52,12 +55,14 @@ pub struct MappingBlueprint {
 }
 
 impl MappingBlueprint {
-    /// Reads the source's settings and the filters of a checked mapping. `base` is the folder from which its relative paths are taken.
+    /// Reads the source's settings and the filters of a checked mapping. `base` is the folder from which its
+    /// relative paths are taken.
     ///
     /// # Errors
     /// What only source and filter together can tell, all at once.
     pub fn draw(mapping: Mapping, base: PathBuf) -> Result<Self, Vec<Finding>> {
-        let kind = BuiltIn::kind(&mapping.source.kind).expect("the mapping was checked against the built-in kinds");
+        let kind =
+            BuiltIn::kind(&mapping.source.kind).expect("the mapping was checked against the built-in kinds");
         let profile = kind.profile_of(&mapping.source.settings);
         let source = Arc::from(kind.parse(&mapping.source.settings, &base)?);
         let filter = filter::of(&mapping.filters, profile).map_err(|error| {
@@ -88,7 +93,12 @@ pub fn draw(config: Config, loaded: &Loaded) -> Result<Blueprint, Vec<Finding>> 
         }
     }
     if findings.is_empty() {
-        Ok(Blueprint { settings: config.settings, functions: config.functions, mappings, erased: BTreeSet::new() })
+        Ok(Blueprint {
+            settings: config.settings,
+            functions: config.functions,
+            mappings,
+            erased: BTreeSet::new(),
+        })
     } else {
         Err(findings)
     }

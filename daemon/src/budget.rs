@@ -1,4 +1,5 @@
-//! The bytes that records may take in memory: a guaranteed share for each mapping, and a common rest that is lent in steps to who needs it.
+//! The bytes that records may take in memory: a guaranteed share for each mapping, and a common rest that is
+//! lent in steps to who needs it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -30,7 +31,9 @@ pub struct Budget {
 
 /// The shares together are more than the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("memory_budget_mb is {budget_mb} and {n_mappings} mappings are guaranteed {share_mb} MB each: {needed_mb} MB are needed")]
+#[error(
+    "memory_budget_mb is {budget_mb} and {n_mappings} mappings are guaranteed {share_mb} MB each: {needed_mb} MB are needed"
+)]
 pub struct BudgetTooSmall {
     budget_mb: u64,
     n_mappings: u64,
@@ -39,8 +42,8 @@ pub struct BudgetTooSmall {
 }
 
 impl Division {
-    /// `bytes` with a guaranteed share for each of `n_mappings`; where none is said, half of all is divided, so that many mappings fit into
-    /// a small budget and those that are busy borrow the other half.
+    /// `bytes` with a guaranteed share for each of `n_mappings`; where none is said, half of all is divided,
+    /// so that many mappings fit into a small budget and those that are busy borrow the other half.
     ///
     /// # Errors
     /// The shares that were said do not fit.
@@ -70,7 +73,8 @@ impl Budget {
         Ok(budget)
     }
 
-    /// Divides it anew. What is lent stays lent and comes back as its records are finished; nothing more is lent before that.
+    /// Divides it anew. What is lent stays lent and comes back as its records are finished; nothing more is
+    /// lent before that.
     pub fn divide(&self, division: Division) {
         let former = std::mem::replace(&mut *lock(&self.division), division);
         self.share.store(division.share, Ordering::Relaxed);
@@ -98,8 +102,9 @@ impl Allowance {
         self.told
     }
 
-    /// Fits the allowance to what is held: a step more when less than half a step (of a small share: half of it) is free and the rest has one, a
-    /// step less when two would stay free, nothing is held or more is lent than there is. `true` when it changed, or its share did.
+    /// Fits the allowance to what is held: a step more when less than half a step (of a small share: half of
+    /// it) is free and the rest has one, a step less when two would stay free, nothing is held or more is
+    /// lent than there is. `true` when it changed, or its share did.
     pub fn fit(&mut self, held_bytes: u64) -> bool {
         let rest = &self.budget.rest;
         let share = self.budget.share.load(Ordering::Relaxed);
@@ -177,6 +182,9 @@ mod tests {
     fn shares_that_do_not_fit_are_refused() {
         assert!(Budget::new(20 * MB, Some(10 * MB), 2).is_ok());
         let refused = Budget::new(20 * MB, Some(10 * MB), 3).unwrap_err();
-        assert_eq!(refused.to_string(), "memory_budget_mb is 20 and 3 mappings are guaranteed 10 MB each: 30 MB are needed");
+        assert_eq!(
+            refused.to_string(),
+            "memory_budget_mb is 20 and 3 mappings are guaranteed 10 MB each: 30 MB are needed"
+        );
     }
 }

@@ -25,7 +25,8 @@ impl BuiltIn {
 }
 
 /// What Lambda's API says of sources: first of those that are built in.
-static AWS_WORDS: LazyLock<Vec<&'static AwsWords>> = LazyLock::new(|| known_sources(forebay_pollers::aws_words()));
+static AWS_WORDS: LazyLock<Vec<&'static AwsWords>> =
+    LazyLock::new(|| known_sources(forebay_pollers::aws_words()));
 
 impl Sources for BuiltIn {
     fn kinds(&self) -> Vec<&'static str> {

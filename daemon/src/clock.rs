@@ -15,7 +15,8 @@ pub struct Clock {
 #[derive(Debug, Clone, Copy)]
 enum Wall {
     System,
-    /// The wall clock read this at the origin and runs with the monotonic clock; for tests on tokio's paused clock.
+    /// The wall clock read this at the origin and runs with the monotonic clock; for tests on tokio's paused
+    /// clock.
     Since(UnixMillis),
 }
 
@@ -49,7 +50,9 @@ impl Clock {
     pub fn instant(&self, tick: Tick) -> Instant {
         let span = Tick::default().until(tick);
         // A tick centuries ahead stands for "never": a timer far away serves as well.
-        self.origin.checked_add(span).unwrap_or_else(|| self.origin + std::time::Duration::from_secs(60 * 60 * 24 * 365))
+        self.origin
+            .checked_add(span)
+            .unwrap_or_else(|| self.origin + std::time::Duration::from_secs(60 * 60 * 24 * 365))
     }
 }
 

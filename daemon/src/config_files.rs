@@ -49,7 +49,9 @@ pub struct Loaded {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// Nobody said where, and the usual places have none.
-    #[error("there is no config: say -c FILE, set {VARIABLE}, or write ./forebay.yaml; to begin with:\n\n{STARTER}")]
+    #[error(
+        "there is no config: say -c FILE, set {VARIABLE}, or write ./forebay.yaml; to begin with:\n\n{STARTER}"
+    )]
     Nowhere,
     /// A file, folder or variable cannot be read.
     #[error("{what} cannot be read: {why}")]
@@ -191,13 +193,16 @@ pub fn chosen(flags: &[String]) -> Result<Vec<String>, LoadError> {
     Ok(vec![(*usual).to_owned()])
 }
 
-/// The config files of a folder, by name; folders inside it are not looked into. Names that begin with a dot are left out: they are what
-/// editors, macOS (`._a.yaml`) and mounts leave beside the files that people mean.
+/// The config files of a folder, by name; folders inside it are not looked into. Names that begin with a dot
+/// are left out: they are what editors, macOS (`._a.yaml`) and mounts leave beside the files that people
+/// mean.
 pub(crate) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let is_config = path.extension().is_some_and(|it| ["yaml", "yml", "json", "toml"].iter().any(|known| it == *known));
+        let is_config = path
+            .extension()
+            .is_some_and(|it| ["yaml", "yml", "json", "toml"].iter().any(|known| it == *known));
         let is_hidden = path.file_name().is_some_and(|it| it.as_encoded_bytes().starts_with(b"."));
         if is_config && !is_hidden && path.is_file() {
             files.push(path);
@@ -213,7 +218,8 @@ fn text_of(from: impl Read) -> Result<String, String> {
     if bytes.len() as u64 > BYTES_MAX {
         return Err(format!("it is larger than {BYTES_MAX} bytes"));
     }
-    String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
+    String::from_utf8(bytes)
+        .map_err(|error| format!("it is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
 }
 
 /// Placeholders are filled from the variables and files of this machine.
@@ -241,7 +247,10 @@ mod tests {
     fn the_starter_is_a_valid_config_of_ten_lines() {
         let mut loaded = Loaded::default();
         loaded.add("starter", STARTER.to_owned(), Format::Yaml, Path::new("."));
-        assert_eq!(loaded.check().map(|it| it.mappings.len()).map_err(|findings| format!("{findings:?}")), Ok(1));
+        assert_eq!(
+            loaded.check().map(|it| it.mappings.len()).map_err(|findings| format!("{findings:?}")),
+            Ok(1)
+        );
         assert_eq!(STARTER.lines().count(), 10);
     }
 
@@ -252,7 +261,8 @@ mod tests {
             fs::write(folder.path().join(name), "").unwrap();
         }
         fs::create_dir(folder.path().join("d.yaml")).unwrap();
-        let names: Vec<_> = files_in(folder.path()).unwrap().iter().map(|it| it.file_name().unwrap().to_owned()).collect();
+        let names: Vec<_> =
+            files_in(folder.path()).unwrap().iter().map(|it| it.file_name().unwrap().to_owned()).collect();
         assert_eq!(names, ["a.yaml", "b.toml", "c.json"]);
     }
 
@@ -265,7 +275,17 @@ mod tests {
         fs::write(data.join("a.yaml"), STARTER).unwrap();
         std::os::unix::fs::symlink("..2026_01_01", folder.path().join("..data")).unwrap();
         std::os::unix::fs::symlink("..data/a.yaml", folder.path().join("a.yaml")).unwrap();
-        for name in ["._a.yaml", ".a.yaml.swp", ".#a.yaml", ".a.yaml", "a.yaml~", "#a.yaml#", "a.yaml.bak", "a.yaml.orig", ".hidden.json"] {
+        for name in [
+            "._a.yaml",
+            ".a.yaml.swp",
+            ".#a.yaml",
+            ".a.yaml",
+            "a.yaml~",
+            "#a.yaml#",
+            "a.yaml.bak",
+            "a.yaml.orig",
+            ".hidden.json",
+        ] {
             fs::write(folder.path().join(name), b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X").unwrap();
         }
         assert_eq!(files_in(folder.path()).unwrap(), [folder.path().join("a.yaml")]);

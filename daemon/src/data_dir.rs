@@ -3,9 +3,12 @@
 use std::env;
 use std::path::PathBuf;
 
-/// The data folder: the flag or `FOREBAY_DATA_DIR`, else the config's, else the user's own. `None` when the user has no home either.
+/// The data folder: the flag or `FOREBAY_DATA_DIR`, else the config's, else the user's own. `None` when the
+/// user has no home either.
 pub fn choose(flag: Option<PathBuf>, config: Option<PathBuf>) -> Option<PathBuf> {
-    flag.or(config).or_else(|| default_of(rustix::process::geteuid().is_root(), variable("XDG_STATE_HOME"), variable("HOME")))
+    flag.or(config).or_else(|| {
+        default_of(rustix::process::geteuid().is_root(), variable("XDG_STATE_HOME"), variable("HOME"))
+    })
 }
 
 fn variable(name: &str) -> Option<PathBuf> {

@@ -24,20 +24,33 @@ pub(crate) struct Destinations<'a> {
 
 impl Destinations<'_> {
     /// The destination of one mapping.
-    pub(crate) async fn build(&self, mapping: &str, target: &DestinationTarget) -> Result<Arc<dyn Destination>, BuildError> {
+    pub(crate) async fn build(
+        &self,
+        mapping: &str,
+        target: &DestinationTarget,
+    ) -> Result<Arc<dyn Destination>, BuildError> {
         Ok(match target {
             DestinationTarget::File(path) => self.files.destination(path),
             DestinationTarget::Http(settings) => {
                 let built = HttpDestination::new(settings, &self.clients.http);
-                Arc::new(built.map_err(|cause| BuildError::Endpoint { who: format!("the destination of mapping {mapping}"), cause })?)
+                Arc::new(built.map_err(|cause| BuildError::Endpoint {
+                    who: format!("the destination of mapping {mapping}"),
+                    cause,
+                })?)
             }
             DestinationTarget::Sqs(target) => {
                 let built = SqsDestination::new(target, self.clients).await;
-                Arc::new(built.map_err(|cause| BuildError::Aws { who: format!("the destination of mapping {mapping}"), cause })?)
+                Arc::new(built.map_err(|cause| BuildError::Aws {
+                    who: format!("the destination of mapping {mapping}"),
+                    cause,
+                })?)
             }
             DestinationTarget::Sns(target) => {
                 let built = SnsDestination::new(target, self.clients).await;
-                Arc::new(built.map_err(|cause| BuildError::Aws { who: format!("the destination of mapping {mapping}"), cause })?)
+                Arc::new(built.map_err(|cause| BuildError::Aws {
+                    who: format!("the destination of mapping {mapping}"),
+                    cause,
+                })?)
             }
             DestinationTarget::Function(function) => {
                 let executor = Arc::clone(&self.functions[function].executor);

@@ -7,9 +7,16 @@ use crate::blueprint::Blueprint;
 use crate::config_files::Loaded;
 
 /// The effective settings of a mapping.
-pub(crate) fn rows(loaded: &Loaded, blueprint: &Blueprint, mapping: &str) -> Option<Vec<settings::Explained>> {
+pub(crate) fn rows(
+    loaded: &Loaded,
+    blueprint: &Blueprint,
+    mapping: &str,
+) -> Option<Vec<settings::Explained>> {
     let profile = blueprint.mappings.iter().find(|it| it.mapping.name.as_str() == mapping)?.profile;
-    let of_source = forebay_pollers::kinds().iter().find(|it| it.profile().kind == profile.kind).map_or(&[][..], |it| it.settings());
+    let of_source = forebay_pollers::kinds()
+        .iter()
+        .find(|it| it.profile().kind == profile.kind)
+        .map_or(&[][..], |it| it.settings());
     Some(settings::explain(mapping_node(&loaded.documents, mapping)?, profile, of_source))
 }
 
@@ -32,7 +39,11 @@ impl Line {
 pub(crate) fn lines(loaded: &Loaded, blueprint: &Blueprint) -> Vec<Line> {
     let line = |name: &str, source| {
         let rows = rows(loaded, blueprint, name).unwrap_or_default();
-        let settings: Vec<_> = rows.iter().filter(|it| !it.value.is_empty()).map(|it| format!("{}={}", it.path, it.value)).collect();
+        let settings: Vec<_> = rows
+            .iter()
+            .filter(|it| !it.value.is_empty())
+            .map(|it| format!("{}={}", it.path, it.value))
+            .collect();
         Line { mapping: name.to_owned(), source, settings: settings.join(" ") }
     };
     blueprint.mappings.iter().map(|it| line(it.mapping.name.as_str(), it.profile.kind)).collect()

@@ -1,6 +1,8 @@
-//! What a mapping's keeper is asked beside its orders: where the tracks stand while nothing runs, and to put them elsewhere.
+//! What a mapping's keeper is asked beside its orders: where the tracks stand while nothing runs, and to put
+//! them elsewhere.
 //!
-//! Whoever keeps a mapping is the only one that starts its lives, so between two lives nobody else writes its positions.
+//! Whoever keeps a mapping is the only one that starts its lives, so between two lives nobody else writes its
+//! positions.
 
 use std::sync::Arc;
 

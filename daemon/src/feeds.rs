@@ -1,4 +1,5 @@
-//! The feeds of this process: one for each identity of a source, shared by all mappings that read it, ended when none does any more.
+//! The feeds of this process: one for each identity of a source, shared by all mappings that read it, ended
+//! when none does any more.
 
 mod company;
 
@@ -27,7 +28,8 @@ pub struct Feeds {
     ending: TaskTracker,
 }
 
-/// Sources that connect at once: enough to have a thousand queues soon, few enough not to be taken for an attack.
+/// Sources that connect at once: enough to have a thousand queues soon, few enough not to be taken for an
+/// attack.
 const CONNECTING_MAX: usize = 16;
 
 struct Slots(Semaphore);
@@ -65,7 +67,8 @@ impl Feeds {
         *lock(&self.clients) = clients;
     }
 
-    /// A mapping with these filters will join: where mappings share a queue, no message is finished without it from the first receive on.
+    /// A mapping with these filters will join: where mappings share a queue, no message is finished without
+    /// it from the first receive on.
     pub fn expect(&self, identity: &str, mapping: &str, filters: &str) {
         let mut places = lock(&self.by_identity);
         let place = places.entry(identity.to_owned()).or_default();
@@ -87,8 +90,8 @@ impl Feeds {
         self.end_unread(identity);
     }
 
-    /// The source is to be connected anew, since its settings have changed: whoever joins waits until those who hold the feed have left it, so
-    /// that the votes on a shared queue are never split.
+    /// The source is to be connected anew, since its settings have changed: whoever joins waits until those
+    /// who hold the feed have left it, so that the votes on a shared queue are never split.
     pub fn renew(&self, identity: &str) {
         if let Some(place) = lock(&self.by_identity).get_mut(identity) {
             place.is_stale = place.feed.is_some();
@@ -100,13 +103,15 @@ impl Feeds {
     /// The feed of a source, connected when nobody reads it yet.
     ///
     /// # Errors
-    /// The source cannot be connected to, or is read by mappings that do not agree about it; the next call tries again.
+    /// The source cannot be connected to, or is read by mappings that do not agree about it; the next call
+    /// tries again.
     pub async fn join(&self, settings: &dyn SourceSettings, mapping: &str) -> Result<Feed, SourceError> {
         let identity = settings.identity();
         self.await_fresh(&identity).await;
         let connecting = Arc::clone(&lock(&self.by_identity).entry(identity.clone()).or_default().connecting);
         let _alone = connecting.lock().await;
-        if let Some(feed) = lock(&self.by_identity).get_mut(&identity).and_then(|place| place.enter(mapping)) {
+        if let Some(feed) = lock(&self.by_identity).get_mut(&identity).and_then(|place| place.enter(mapping))
+        {
             return Ok(feed);
         }
         let n_renewed = self.n_renewed(&identity);
@@ -128,8 +133,15 @@ impl Feeds {
         }
     }
 
-    /// The feed that a mapping reads a connected source with; `None` while those who want something else of it are leaving.
-    fn enter(&self, identity: &str, mapping: &str, source: &Arc<dyn Source>, n_renewed: u64) -> Result<Option<Feed>, SourceError> {
+    /// The feed that a mapping reads a connected source with; `None` while those who want something else of
+    /// it are leaving.
+    fn enter(
+        &self,
+        identity: &str,
+        mapping: &str,
+        source: &Arc<dyn Source>,
+        n_renewed: u64,
+    ) -> Result<Option<Feed>, SourceError> {
         let mut places = lock(&self.by_identity);
         if places.get(identity).map_or(0, |place| place.n_renewed) != n_renewed {
             return Err(SourceError::Down {
@@ -143,7 +155,11 @@ impl Feeds {
             Company::Same(feed) => feed,
             Company::Leaving => return Ok(None),
             Company::Differs(terms) => {
-                return Err(SourceError::Down { what: identity.to_owned(), code: OtherTerms::CODE, cause: Box::new(terms) });
+                return Err(SourceError::Down {
+                    what: identity.to_owned(),
+                    code: OtherTerms::CODE,
+                    cause: Box::new(terms),
+                });
             }
         };
         let place = places.entry(identity.to_owned()).or_default();
@@ -171,12 +187,16 @@ impl Feeds {
         Trap::of(&lock(&self.by_identity), identity, mapping)
     }
 
-    /// The source itself, for whoever looks at it without reading for a mapping: the one that is read, else a connection of its own.
+    /// The source itself, for whoever looks at it without reading for a mapping: the one that is read, else a
+    /// connection of its own.
     ///
     /// # Errors
     /// The source cannot be connected to.
     pub async fn look(&self, settings: &dyn SourceSettings) -> Result<Arc<dyn Source>, SourceError> {
-        let feed = lock(&self.by_identity).get(&settings.identity()).filter(|it| !it.is_stale).and_then(|place| place.feed.clone());
+        let feed = lock(&self.by_identity)
+            .get(&settings.identity())
+            .filter(|it| !it.is_stale)
+            .and_then(|place| place.feed.clone());
         if let Some(feed) = feed {
             return Ok(Arc::clone(feed.source()));
         }
@@ -196,11 +216,14 @@ impl Feeds {
         self.end_unread(identity);
     }
 
-    /// A feed has ended against its will: the next to join connects anew. Mappings that still hold it keep it. One that another mapping has
-    /// connected since is not touched: what shares a queue must not be read by two.
+    /// A feed has ended against its will: the next to join connects anew. Mappings that still hold it keep
+    /// it. One that another mapping has connected since is not touched: what shares a queue must not be read
+    /// by two.
     pub fn discard(&self, settings: &dyn SourceSettings) {
         let mut places = lock(&self.by_identity);
-        let gone = places.get_mut(&settings.identity()).and_then(|place| place.feed.take_if(|feed| feed.has_ended()));
+        let gone = places
+            .get_mut(&settings.identity())
+            .and_then(|place| place.feed.take_if(|feed| feed.has_ended()));
         let Some(gone) = gone else { return };
         for place in places.values_mut() {
             place.feed.take_if(|feed| feed.is(&gone));
@@ -249,7 +272,9 @@ impl Feeds {
             places.remove(identity);
         }
         // Under another of its names somebody may read it.
-        if let Some(feed) = feed.filter(|feed| !places.values().any(|it| it.feed.as_ref().is_some_and(|other| other.is(feed)))) {
+        if let Some(feed) = feed
+            .filter(|feed| !places.values().any(|it| it.feed.as_ref().is_some_and(|other| other.is(feed))))
+        {
             self.ending.spawn(async move { feed.stop().await });
         }
         drop(places);

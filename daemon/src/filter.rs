@@ -26,7 +26,10 @@ impl RecordFilter for Patterns {
 ///
 /// # Errors
 /// A pattern that this source cannot have.
-pub fn of(patterns: &[Pattern], profile: &SourceProfile) -> Result<Option<Arc<dyn RecordFilter>>, FilterError> {
+pub fn of(
+    patterns: &[Pattern],
+    profile: &SourceProfile,
+) -> Result<Option<Arc<dyn RecordFilter>>, FilterError> {
     if patterns.is_empty() {
         return Ok(None);
     }

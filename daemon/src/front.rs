@@ -10,7 +10,8 @@ use std::time::Duration;
 use axum::Router;
 use forebay_api::auth::{Key, Keys, Role, Rules, Secret, Verifier};
 use forebay_api::server::{
-    Access, Certificate, CertificateError, Front, Guard, Hosts, Listener, PassOn, Policy, Rate, Server, Socket, Tls, Token, Via,
+    Access, Certificate, CertificateError, Front, Guard, Hosts, Listener, PassOn, Policy, Rate, Server,
+    Socket, Tls, Token, Via,
 };
 use forebay_api::service::MappingService;
 use forebay_clients::{Aws, AwsError, Clients, HttpClients, SecretError, secret};
@@ -103,7 +104,11 @@ impl FrontError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Secret { cause, .. } => cause.is_transient(),
-            Self::Exposed { .. } | Self::Bind { .. } | Self::AddressFile { .. } | Self::Certificate(_) | Self::PassOn(_) => false,
+            Self::Exposed { .. }
+            | Self::Bind { .. }
+            | Self::AddressFile { .. }
+            | Self::Certificate(_)
+            | Self::PassOn(_) => false,
         }
     }
 }
@@ -118,7 +123,8 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Looks up the keys' secrets, reads the certificate and finds the endpoint for other calls. `listen` is where the listener stands.
+    /// Looks up the keys' secrets, reads the certificate and finds the endpoint for other calls. `listen` is
+    /// where the listener stands.
     ///
     /// # Errors
     /// See [`FrontError`].
@@ -135,7 +141,8 @@ impl Prepared {
             hosts: Hosts::new(api.allowed_hosts.clone()),
             rate: Rate { requests_per_second: api.requests_per_second, requests_burst: api.requests_burst },
         };
-        let certificate = api.tls.as_ref().map(Certificate::read).transpose().map_err(FrontError::Certificate)?;
+        let certificate =
+            api.tls.as_ref().map(Certificate::read).transpose().map_err(FrontError::Certificate)?;
         let relay = clients.aws.relay("lambda", &clients.http).await.map_err(FrontError::PassOn)?;
         Ok(Self { policy, certificate, pass_on: PassOn::new(relay), region })
     }
@@ -166,13 +173,20 @@ async fn access(api: &ApiSettings, region: &str, clients: &Clients) -> Result<Ac
                 };
                 keys.insert(id.clone(), Key { role, secret, session_token });
             }
-            KeyProof::Token { name, sha256 } => tokens.push(Token { name: name.clone(), role, sha256: *sha256 }),
+            KeyProof::Token { name, sha256 } => {
+                tokens.push(Token { name: name.clone(), role, sha256: *sha256 })
+            }
         }
     }
     Ok(Access::Keys { verifier: Verifier::new(Rules::lambda(region), keys), tokens })
 }
 
-async fn looked_up(reference: &SecretRef, id: &str, what: &'static str, clients: &Clients) -> Result<Secret, FrontError> {
+async fn looked_up(
+    reference: &SecretRef,
+    id: &str,
+    what: &'static str,
+    clients: &Clients,
+) -> Result<Secret, FrontError> {
     let found = secret::look_up(reference, variable, clients).await;
     let found = found.map_err(|cause| FrontError::Secret { id: id.to_owned(), what, cause })?;
     Ok(Secret::new(found.expose().to_owned()))
@@ -195,8 +209,8 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Takes the address; port 0 takes a free one, which is logged and written to `api.addr` in the data folder. Makes the socket there, in
-    /// any case.
+    /// Takes the address; port 0 takes a free one, which is logged and written to `api.addr` in the data
+    /// folder. Makes the socket there, in any case.
     ///
     /// # Errors
     /// See [`FrontError`].
@@ -224,7 +238,13 @@ impl Bound {
     }
 
     /// Answers from here on: what is not one of `pages` goes to the service, or is passed on.
-    pub fn serve(self, prepared: Prepared, guard: Guard, pages: &Router, service: Arc<dyn MappingService>) -> Running {
+    pub fn serve(
+        self,
+        prepared: Prepared,
+        guard: Guard,
+        pages: &Router,
+        service: Arc<dyn MappingService>,
+    ) -> Running {
         let tls = Tls::default();
         let how = Served::of(&prepared);
         tls.set(prepared.certificate);
@@ -275,7 +295,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Goes on with another config: keys, hosts, the endpoint of other calls and the certificate of new connections.
+    /// Goes on with another config: keys, hosts, the endpoint of other calls and the certificate of new
+    /// connections.
     pub fn change(&self, prepared: Prepared) {
         self.tls.set(prepared.certificate);
         self.front.set_pass_on(prepared.pass_on);

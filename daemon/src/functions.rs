@@ -1,4 +1,5 @@
-//! The functions of the process: built from the config, replaced when their settings change, stopped when nobody uses them any more.
+//! The functions of the process: built from the config, replaced when their settings change, stopped when
+//! nobody uses them any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -60,11 +61,15 @@ impl Functions {
 
     /// Those whose files are not the ones any more that they were made from.
     pub(crate) fn stale(&self) -> BTreeSet<FunctionName> {
-        self.running.iter().filter(|(_, it)| !it.executor.is_current()).map(|(name, _)| name.clone()).collect()
+        self.running
+            .iter()
+            .filter(|(_, it)| !it.executor.is_current())
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
-    /// Puts new ones in the place of former ones of their name and ends those that `names` does not hold. A former one is stopped when the
-    /// mappings that use it have let it go.
+    /// Puts new ones in the place of former ones of their name and ends those that `names` does not hold. A
+    /// former one is stopped when the mappings that use it have let it go.
     pub(crate) fn install(&mut self, new: Shelf, names: &BTreeSet<FunctionName>, gate: &Gate) {
         while let Some(retired) = self.retiring.try_join_next() {
             if let Err(error) = retired {
@@ -93,7 +98,10 @@ impl Functions {
             former.users.close();
             former.users.wait().await;
             former.executor.stop(RETIRE_MAX).await;
-            info!(function = former.function.name.as_str(), "a function that nobody uses any more was stopped");
+            info!(
+                function = former.function.name.as_str(),
+                "a function that nobody uses any more was stopped"
+            );
         });
     }
 
@@ -101,8 +109,14 @@ impl Functions {
     pub(crate) async fn stop(&mut self, grace: Duration) {
         // Whoever still waits for its users is stopped here.
         self.retiring.shutdown().await;
-        stop_all(self.running.values().map(|it| Arc::clone(&it.executor)).chain(self.retired.iter().filter_map(Weak::upgrade)), grace)
-            .await;
+        stop_all(
+            self.running
+                .values()
+                .map(|it| Arc::clone(&it.executor))
+                .chain(self.retired.iter().filter_map(Weak::upgrade)),
+            grace,
+        )
+        .await;
     }
 }
 
@@ -123,7 +137,10 @@ pub(crate) async fn stop_all(executors: impl Iterator<Item = Arc<dyn Executor>>,
 ///
 /// # Errors
 /// All functions that cannot be run, at once; the others are stopped again then.
-pub(crate) async fn build(functions: impl Iterator<Item = &Function>, clients: &Clients) -> Result<Shelf, BuildError> {
+pub(crate) async fn build(
+    functions: impl Iterator<Item = &Function>,
+    clients: &Clients,
+) -> Result<Shelf, BuildError> {
     let interpreters = Arc::new(Interpreters::default());
     let mut built = BTreeMap::new();
     let mut refused = Vec::new();
@@ -171,12 +188,16 @@ async fn build_one(
             let name = LambdaName::Bare(function.name.to_string());
             let arn = name.arn(clients.aws.region(), clients.aws.common_account());
             let executor = HttpExecutor::new(function, settings, arn, &clients.http);
-            let executor = executor.map_err(|cause| BuildError::Endpoint { who: format!("function {}", function.name), cause })?;
+            let executor = executor.map_err(|cause| BuildError::Endpoint {
+                who: format!("function {}", function.name),
+                cause,
+            })?;
             (Arc::new(executor), function.concurrency.unwrap_or(http::CONCURRENCY_DEFAULT))
         }
         Settings::Lambda(settings) => {
             let executor = LambdaExecutor::new(function, settings, clients).await;
-            let executor = executor.map_err(|cause| BuildError::Aws { who: format!("function {}", function.name), cause })?;
+            let executor = executor
+                .map_err(|cause| BuildError::Aws { who: format!("function {}", function.name), cause })?;
             (Arc::new(executor), function.concurrency.unwrap_or(lambda::CONCURRENCY_DEFAULT))
         }
     })
@@ -203,7 +224,10 @@ event_source_mappings: []
         let config = Config::check(&[document], &BuiltIn).unwrap();
         let built = build(config.functions.values(), &Clients::default()).await;
         let Err(BuildError::Functions(all)) = built else { panic!("it was built") };
-        let told: Vec<_> = all.iter().map(|it| (it.code(), it.to_string().contains(&*folder.path().to_string_lossy()))).collect();
+        let told: Vec<_> = all
+            .iter()
+            .map(|it| (it.code(), it.to_string().contains(&*folder.path().to_string_lossy())))
+            .collect();
         assert_eq!(told, [("FB-0301", true), ("FB-0305", true)]);
     }
 }

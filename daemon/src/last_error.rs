@@ -41,8 +41,15 @@ pub struct LastError {
 impl LastError {
     /// Something that went wrong.
     pub fn new(of: ErrorOf, track: &str, error: &Fault, at: UnixMillis) -> Self {
-        let first = error.text.lines().map(str::trim).find(|it| !it.is_empty()).unwrap_or("no error was told");
-        Self { of, track: (!track.is_empty()).then(|| track.to_owned()), message: one_line(first), code: error.code, at: wall_time(at) }
+        let first =
+            error.text.lines().map(str::trim).find(|it| !it.is_empty()).unwrap_or("no error was told");
+        Self {
+            of,
+            track: (!track.is_empty()).then(|| track.to_owned()),
+            message: one_line(first),
+            code: error.code,
+            at: wall_time(at),
+        }
     }
 }
 
@@ -52,12 +59,23 @@ mod tests {
 
     #[test]
     fn an_error_is_its_first_line_that_says_something() {
-        let told = LastError::new(ErrorOf::Function, "", &"\n  ValueError: bad\n  at line 1\n".into(), UnixMillis(1_500));
-        assert_eq!((told.message.as_str(), told.track, told.at.as_str()), ("ValueError: bad", None, "1970-01-01T00:00:01.500Z"));
+        let told = LastError::new(
+            ErrorOf::Function,
+            "",
+            &"\n  ValueError: bad\n  at line 1\n".into(),
+            UnixMillis(1_500),
+        );
+        assert_eq!(
+            (told.message.as_str(), told.track, told.at.as_str()),
+            ("ValueError: bad", None, "1970-01-01T00:00:01.500Z")
+        );
         let fault = Fault::new(Code("FB-0402"), "there is no room left in /FB-0301");
         let told = LastError::new(ErrorOf::Store, "a", &fault, UnixMillis(0));
         assert_eq!((told.code, told.track.as_deref()), (Some(Code("FB-0402")), Some("a")));
         assert_eq!(LastError::new(ErrorOf::Function, "", &"FB-0210: mine".into(), UnixMillis(0)).code, None);
-        assert_eq!(LastError::new(ErrorOf::Source, "", &"".into(), UnixMillis(0)).message, "no error was told");
+        assert_eq!(
+            LastError::new(ErrorOf::Source, "", &"".into(), UnixMillis(0)).message,
+            "no error was told"
+        );
     }
 }

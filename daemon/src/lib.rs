@@ -1,5 +1,5 @@
-//! The shell of Forebay: it wires sources, functions, destinations and the store to one core machine for each mapping. It decides nothing
-//! about records; only the loop of a mapping's task touches its machine.
+//! The shell of Forebay: it wires sources, functions, destinations and the store to one core machine for each
+//! mapping. It decides nothing about records; only the loop of a mapping's task touches its machine.
 
 #[cfg(test)]
 mod accepted_tests;

@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks a value that no panic can leave half changed: every critical section here is an assignment or a read.
+/// Locks a value that no panic can leave half changed: every critical section here is an assignment or a
+/// read.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,5 @@
-//! How many files the process may have open: as many as the system lets it, for functions and followed files take several each.
+//! How many files the process may have open: as many as the system lets it, for functions and followed files
+//! take several each.
 
 use forebay_clients::Descriptors;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -16,7 +17,8 @@ pub(crate) struct OpenFiles {
 pub(crate) fn raise() -> OpenFiles {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: maximum, maximum };
-    let all = if current == maximum || setrlimit(Resource::Nofile, raised).is_err() { current } else { maximum };
+    let all =
+        if current == maximum || setrlimit(Resource::Nofile, raised).is_err() { current } else { maximum };
     OpenFiles { all, followed: Descriptors::of_process().divide(all) }
 }
 

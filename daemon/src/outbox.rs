@@ -30,11 +30,21 @@ impl Outbox {
     ///
     /// # Errors
     /// The destination did not take them, or nobody knows.
-    pub async fn deliver(&self, notice: &Notice, source: &dyn Source, now: UnixMillis) -> Result<(), DeliveryError> {
+    pub async fn deliver(
+        &self,
+        notice: &Notice,
+        source: &dyn Source,
+        now: UnixMillis,
+    ) -> Result<(), DeliveryError> {
         let records = notice.slice.records();
         let (key, info) = source.format().batch_info(records);
         let payload = self.include_payload.then(|| source.format().wrap(records).concat());
-        let context = NoticeContext { function_arn: &self.function_arn, batch_info: (key, &info), payload: payload.as_deref(), now };
+        let context = NoticeContext {
+            function_arn: &self.function_arn,
+            batch_info: (key, &info),
+            payload: payload.as_deref(),
+            now,
+        };
         let json = notice::render(notice, &context);
         let original_key = records.first().and_then(|record| source.format().original_key(record));
         self.destination.deliver(FailureRecord { json, original_key }).await

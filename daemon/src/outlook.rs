@@ -1,5 +1,5 @@
-//! Looks at a mapping's source without reading it for the mapping: how much waits, what the next records are. It works whether the mapping
-//! runs or not, and moves nothing.
+//! Looks at a mapping's source without reading it for the mapping: how much waits, what the next records are.
+//! It works whether the mapping runs or not, and moves nothing.
 
 mod peek;
 
@@ -34,7 +34,8 @@ pub struct Outlook {
     pub has_window: bool,
     /// Where it starts when no position was ever kept.
     pub start: Option<StartingPosition>,
-    /// What was told last of the backlog; held while it is asked for, so that many who ask ask once, of a source that is down too.
+    /// What was told last of the backlog; held while it is asked for, so that many who ask ask once, of a
+    /// source that is down too.
     pub told: Mutex<Option<Told>>,
 }
 
@@ -102,13 +103,21 @@ impl Outlook {
         places
     }
 
-    async fn stands(&self, source: &dyn Source, places: Option<&[KeptPlace]>) -> Result<Vec<Stand>, SourceError> {
+    async fn stands(
+        &self,
+        source: &dyn Source,
+        places: Option<&[KeptPlace]>,
+    ) -> Result<Vec<Stand>, SourceError> {
         if let Some(places) = places {
             return Ok(places.iter().filter_map(KeptPlace::stand).collect());
         }
         let Some(start) = self.start else { return Ok(Vec::new()) };
         let origins = source.explorer().origins(start).await?;
-        let stand = |(track, origin)| Stand { track, bound: forebay_batcher::Watermark::Origin(origin), standing: Standing::Open };
+        let stand = |(track, origin)| Stand {
+            track,
+            bound: forebay_batcher::Watermark::Origin(origin),
+            standing: Standing::Open,
+        };
         Ok(origins.into_iter().map(stand).collect())
     }
 }

@@ -82,9 +82,15 @@ impl TrackPosition {
                 in_retry: it.slices.iter().map(OpenBatch::of).collect(),
                 lost: None,
             },
-            Err(why) => {
-                Self { track, label, position: None, ended: false, finished_above: 0, in_retry: Vec::new(), lost: Some(why.clone()) }
-            }
+            Err(why) => Self {
+                track,
+                label,
+                position: None,
+                ended: false,
+                finished_above: 0,
+                in_retry: Vec::new(),
+                lost: Some(why.clone()),
+            },
         }
     }
 }

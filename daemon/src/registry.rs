@@ -97,7 +97,12 @@ impl Lifecycle {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Creating | Self::Disabling | Self::Updating | Self::Deleting { .. } => true,
-            Self::Enabling { .. } | Self::Enabled | Self::Restarting { .. } | Self::Disabled | Self::Paused | Self::Unfit { .. } => false,
+            Self::Enabling { .. }
+            | Self::Enabled
+            | Self::Restarting { .. }
+            | Self::Disabled
+            | Self::Paused
+            | Self::Unfit { .. } => false,
         }
     }
 
@@ -121,17 +126,27 @@ impl fmt::Display for Lifecycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Creating => f.write_str("Being started."),
-            Self::Enabling { error, n_failures: 1 } => write!(f, "Could not be started ({error}); tried again."),
-            Self::Enabling { error, n_failures } => write!(f, "Could not be started {n_failures} times in a row ({error}); tried again."),
+            Self::Enabling { error, n_failures: 1 } => {
+                write!(f, "Could not be started ({error}); tried again.")
+            }
+            Self::Enabling { error, n_failures } => {
+                write!(f, "Could not be started {n_failures} times in a row ({error}); tried again.")
+            }
             Self::Enabled => f.write_str("Running."),
             Self::Restarting { error } => write!(f, "Its task died ({error}) and is being started again."),
             Self::Disabled => f.write_str("Disabled: nothing is read."),
             Self::Disabling => f.write_str("Finishing what runs; nothing new is taken."),
             Self::Updating => f.write_str("Finishing what runs; it goes on with changed settings then."),
-            Self::Deleting { erased: false } => f.write_str("Finishing what runs; it is gone then. Its positions are kept."),
-            Self::Deleting { erased: true } => f.write_str("Finishing what runs; it is gone then, and its positions with it."),
+            Self::Deleting { erased: false } => {
+                f.write_str("Finishing what runs; it is gone then. Its positions are kept.")
+            }
+            Self::Deleting { erased: true } => {
+                f.write_str("Finishing what runs; it is gone then, and its positions with it.")
+            }
             Self::Paused => f.write_str("Paused: nothing is read before it is resumed."),
-            Self::Unfit { error } => write!(f, "It cannot be run as it is written ({error}). Change it, or what it needs."),
+            Self::Unfit { error } => {
+                write!(f, "It cannot be run as it is written ({error}). Change it, or what it needs.")
+            }
         }
     }
 }
@@ -170,13 +185,24 @@ pub struct Entry {
 
 impl Entry {
     /// A mapping of `source` (what people call it) for `function`, and the far end of its commands.
-    pub fn new(name: &str, source_kind: &'static str, source: String, function: String) -> (Arc<Self>, mpsc::Receiver<Command>) {
+    pub fn new(
+        name: &str,
+        source_kind: &'static str,
+        source: String,
+        function: String,
+    ) -> (Arc<Self>, mpsc::Receiver<Command>) {
         Self::make(name, source_kind, source, function, Arc::default())
     }
 
     /// The same mapping after a change: its counters go on, unless another kind of source labels them.
-    pub fn after(&self, source_kind: &'static str, source: String, function: String) -> (Arc<Self>, mpsc::Receiver<Command>) {
-        let metrics = if source_kind == self.source_kind { Arc::clone(&self.metrics) } else { Arc::default() };
+    pub fn after(
+        &self,
+        source_kind: &'static str,
+        source: String,
+        function: String,
+    ) -> (Arc<Self>, mpsc::Receiver<Command>) {
+        let metrics =
+            if source_kind == self.source_kind { Arc::clone(&self.metrics) } else { Arc::default() };
         let (entry, receiver) = Self::make(&self.name, source_kind, source, function, metrics);
         entry.set_last_result(self.last_result());
         (*lock(&entry.last_error)).clone_from(&self.last_error());
@@ -329,7 +355,8 @@ impl Entry {
     /// Waits, once this life was told to end, until none of its invocations begins any more.
     pub async fn await_end_of_invocations(&self) {
         let mut calm = self.calm.subscribe();
-        // The sender is its own, so waiting cannot fail; and late is as good as never, for the caller has a client that waits.
+        // The sender is its own, so waiting cannot fail; and late is as good as never, for the caller has a
+        // client that waits.
         let _ = timeout(HEARD_MAX, calm.wait_for(|it| *it >= Calm::Closing)).await;
         let _ = timeout(STILL_MAX, calm.wait_for(|it| *it >= Calm::Still)).await;
     }
@@ -413,7 +440,8 @@ impl Registry {
 
     /// Every mapping that the process began with has been tried once, successfully or not.
     pub fn is_started(&self) -> bool {
-        let is_started = self.was_started.load(Ordering::Relaxed) || self.entries().iter().all(|it| it.lifecycle() != Lifecycle::Creating);
+        let is_started = self.was_started.load(Ordering::Relaxed)
+            || self.entries().iter().all(|it| it.lifecycle() != Lifecycle::Creating);
         if is_started {
             self.was_started.store(true, Ordering::Relaxed);
         }

@@ -23,15 +23,24 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
         TrackState::Unknown => "Not started yet.".into(),
         TrackState::Fenced => "Stopped: another owner has taken this mapping over.".into(),
         TrackState::PositionLost { error } => {
-            format!("Stopped: its position is lost ({}); it does not start afresh by itself.", one_line(error))
+            format!(
+                "Stopped: its position is lost ({}); it does not start afresh by itself.",
+                one_line(error)
+            )
         }
         TrackState::Ended => "Finished: the track has no more records and all of them are done.".into(),
         TrackState::Closed => "Closed.".into(),
         TrackState::StoreFailing { full: true, since } => {
-            format!("The disk of the data folder has been full {}: no new work is taken until there is room.", for_(*since))
+            format!(
+                "The disk of the data folder has been full {}: no new work is taken until there is room.",
+                for_(*since)
+            )
         }
         TrackState::StoreFailing { full: false, since } => {
-            format!("The data folder has taken no checkpoint {}: no new work is taken until it does.", for_(*since))
+            format!(
+                "The data folder has taken no checkpoint {}: no new work is taken until it does.",
+                for_(*since)
+            )
         }
         TrackState::DestinationRefuses { n_refused, since, error, next } => format!(
             "The destination has refused a failure record {} {} ({}); it is asked again {}.",
@@ -57,18 +66,28 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
             in_(*next)
         ),
         TrackState::Invoking { n_attempts, since, again } => {
-            let batches = if *n_attempts == 1 { "1 batch".to_owned() } else { format!("{n_attempts} batches") };
+            let batches =
+                if *n_attempts == 1 { "1 batch".to_owned() } else { format!("{n_attempts} batches") };
             let works = format!("The function works on {batches}, the oldest {}", for_(*since));
             match again {
                 None => format!("{works}."),
                 Some(Again { n_failures, since, error }) => {
                     let attempt = n_failures.saturating_add(1);
-                    format!("{works}; one is in attempt {attempt} and has been failing {} ({}).", for_(*since), one_line(error))
+                    format!(
+                        "{works}; one is in attempt {attempt} and has been failing {} ({}).",
+                        for_(*since),
+                        one_line(error)
+                    )
                 }
             }
         }
         TrackState::WaitingForSlot { since, why } => {
-            format!("A batch, closed because {}, has waited {} for a free slot: {}.", reason(*why), for_(*since), gate.who_has_the_slots())
+            format!(
+                "A batch, closed because {}, has waited {} for a free slot: {}.",
+                reason(*why),
+                for_(*since),
+                gate.who_has_the_slots()
+            )
         }
         TrackState::RateLimited { since, until } => {
             format!(
@@ -81,11 +100,21 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
             format!("A batch of {} waits for more; its window ends {}.", records(*n_records), in_(*until))
         }
         TrackState::TooFarAhead { lane, n_ahead } => {
-            format!("Reading has stopped: {} are finished ahead of one that is open in lane {lane}.", records(*n_ahead))
+            format!(
+                "Reading has stopped: {} are finished ahead of one that is open in lane {lane}.",
+                records(*n_ahead)
+            )
         }
-        TrackState::OutOfRoom { held_bytes } => format!("Reading has stopped: the mapping holds {held_bytes} bytes, which is its share."),
+        TrackState::OutOfRoom { held_bytes } => {
+            format!("Reading has stopped: the mapping holds {held_bytes} bytes, which is its share.")
+        }
         TrackState::SourceDown { since, next, error } => {
-            format!("The source has not been readable {} ({}); it is asked again {}.", for_(*since), advice(&error.text), in_(*next))
+            format!(
+                "The source has not been readable {} ({}); it is asked again {}.",
+                for_(*since),
+                advice(&error.text),
+                in_(*next)
+            )
         }
         TrackState::Hidden { n_messages, n_receives, since, next, error } => {
             let came = n_receives.map_or(String::new(), |n| format!(", after it had come {}", times(n)));
@@ -95,7 +124,11 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
                 None => "comes again when its queue shows it".to_owned(),
             };
             match n_messages {
-                1 => format!("A message failed {} ago{came} ({}); it is hidden and {again}.", span(since.until(now)), one_line(error)),
+                1 => format!(
+                    "A message failed {} ago{came} ({}); it is hidden and {again}.",
+                    span(since.until(now)),
+                    one_line(error)
+                ),
                 n => format!(
                     "{n} messages failed and are hidden; the next failed {} ago{came} ({}) and {again}.",
                     span(since.until(now)),
@@ -104,27 +137,36 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
             }
         }
         TrackState::AllFiltered { n_records: 1, since } => {
-            format!("Waiting for records; the last one that was read was dropped by the filter {} ago.", span(since.until(now)))
+            format!(
+                "Waiting for records; the last one that was read was dropped by the filter {} ago.",
+                span(since.until(now))
+            )
         }
         TrackState::AllFiltered { n_records, since } => {
-            format!("Waiting for records; the last {n_records} that were read were all dropped by the filter, {}.", for_(*since))
+            format!(
+                "Waiting for records; the last {n_records} that were read were all dropped by the filter, {}.",
+                for_(*since)
+            )
         }
-        TrackState::NoRecords { since } => format!("Waiting for records; the source has had none {}.", for_(*since)),
+        TrackState::NoRecords { since } => {
+            format!("Waiting for records; the source has had none {}.", for_(*since))
+        }
     }
 }
 
 impl Gate {
     fn next_probe(&self) -> String {
         match self.state.as_ref().and_then(|it| it.closed.as_ref()) {
-            Some(closed) if !closed.probe_in.is_zero() => format!("; it is asked again in {}", span(closed.probe_in)),
+            Some(closed) if !closed.probe_in.is_zero() => {
+                format!("; it is asked again in {}", span(closed.probe_in))
+            }
             Some(closed) if closed.probe_out => "; it is being asked".into(),
             Some(_) | None => String::new(),
         }
     }
 
     fn who_has_the_slots(&self) -> String {
-        const LIMITS: &str =
-            "`reserved_concurrent_executions` of its function and `maximum_concurrency` of the mapping say how many there are";
+        const LIMITS: &str = "`reserved_concurrent_executions` of its function and `maximum_concurrency` of the mapping say how many there are";
         match &self.state {
             Some(GateState { rate_opens_in: Some(wait), slots, in_use, .. }) if in_use < slots => {
                 format!(
@@ -134,7 +176,9 @@ impl Gate {
             }
             Some(GateState { slots, in_use, .. }) if in_use >= slots && *in_use > self.n_own => {
                 let n_others = in_use - self.n_own;
-                format!("all {slots} of its function are in use, {n_others} of them by other mappings; {LIMITS}")
+                format!(
+                    "all {slots} of its function are in use, {n_others} of them by other mappings; {LIMITS}"
+                )
             }
             Some(GateState { slots, in_use, .. }) if in_use >= slots && *slots > 0 => {
                 format!("all {slots} of its function are in use by this mapping; {LIMITS}")
@@ -219,7 +263,8 @@ fn advice(text: &str) -> String {
 }
 
 fn cut(text: &str, n_chars_max: usize) -> String {
-    let mut line: String = text.chars().take(n_chars_max).map(|it| if it.is_control() { ' ' } else { it }).collect();
+    let mut line: String =
+        text.chars().take(n_chars_max).map(|it| if it.is_control() { ' ' } else { it }).collect();
     if text.chars().nth(n_chars_max).is_some() {
         line.push('…');
     }
@@ -256,7 +301,10 @@ mod tests {
             TrackState::DestinationRefuses { n_refused: 3, since, error: "disk".into(), next },
             "The destination has refused a failure record 3 times for 1 min 0 s (disk); it is asked again in 2.5 s.",
         );
-        check(TrackState::Batching { until: next, n_records: 1 }, "A batch of 1 record waits for more; its window ends in 2.5 s.");
+        check(
+            TrackState::Batching { until: next, n_records: 1 },
+            "A batch of 1 record waits for more; its window ends in 2.5 s.",
+        );
         check(
             TrackState::WaitingForSlot { since, why: BatchReason::Count },
             "A batch, closed because it was full, has waited for 1 min 0 s for a free slot: `reserved_concurrent_executions` of its function \
@@ -279,7 +327,13 @@ mod tests {
     #[test]
     fn what_is_hidden_is_told_with_its_failure_when_it_comes_again_and_how_often_it_came() {
         let since = Tick(40_000_000);
-        let hidden = |n_messages, n_receives, next| TrackState::Hidden { n_messages, n_receives, since, next, error: "boom".into() };
+        let hidden = |n_messages, n_receives, next| TrackState::Hidden {
+            n_messages,
+            n_receives,
+            since,
+            next,
+            error: "boom".into(),
+        };
         check(
             hidden(1, Some(3), Some(Tick(112_000_000))),
             "A message failed 1 min 0 s ago, after it had come 3 times (boom); it is hidden and comes again in 12 s.",
@@ -296,8 +350,10 @@ mod tests {
 
     #[test]
     fn who_has_the_slots_is_told_and_when_a_closed_gate_is_tried() {
-        let gate =
-            |in_use, n_own, closed| Gate { state: Some(GateState { slots: 4, in_use, waiting: 1, rate_opens_in: None, closed }), n_own };
+        let gate = |in_use, n_own, closed| Gate {
+            state: Some(GateState { slots: 4, in_use, waiting: 1, rate_opens_in: None, closed }),
+            n_own,
+        };
         let waiting = TrackState::WaitingForSlot { since: NOW, why: BatchReason::Count };
         let told = |gate: &Gate| sentence(&waiting, gate, NOW);
         assert!(
@@ -306,21 +362,37 @@ mod tests {
             told(&gate(4, 1, None))
         );
         assert!(told(&gate(4, 4, None)).contains("all 4 of its function are in use by this mapping"));
-        assert!(told(&gate(2, 2, None)).contains("free slot: `reserved_concurrent_executions`"), "its own limit is the lower one");
+        assert!(
+            told(&gate(2, 2, None)).contains("free slot: `reserved_concurrent_executions`"),
+            "its own limit is the lower one"
+        );
         let limited = |in_use, wait_s| {
             let rate_opens_in = Some(Duration::from_secs(wait_s));
-            told(&Gate { state: Some(GateState { slots: 4, in_use, waiting: 1, rate_opens_in, closed: None }), n_own: 1 })
+            told(&Gate {
+                state: Some(GateState { slots: 4, in_use, waiting: 1, rate_opens_in, closed: None }),
+                n_own: 1,
+            })
         };
-        assert!(limited(2, 5).contains("`rate_limit` of its function lets the next invocation start in 5.0 s"), "{}", limited(2, 5));
+        assert!(
+            limited(2, 5).contains("`rate_limit` of its function lets the next invocation start in 5.0 s"),
+            "{}",
+            limited(2, 5)
+        );
         assert!(limited(4, 5).contains("all 4 of its function are in use"), "{}", limited(4, 5));
-        let closed = |probe_in, probe_out| Some(Closed { why: NotReached::Throttled, n_failures: 3, probe_in, probe_out });
-        let throttled = TrackState::NotReached { why: NotReached::Throttled, since: NOW, error: "429".into() };
+        let closed = |probe_in, probe_out| {
+            Some(Closed { why: NotReached::Throttled, n_failures: 3, probe_in, probe_out })
+        };
+        let throttled =
+            TrackState::NotReached { why: NotReached::Throttled, since: NOW, error: "429".into() };
         let told = |closed| sentence(&throttled, &gate(0, 0, closed), NOW);
         assert_eq!(
             told(closed(Duration::from_secs(5), false)),
             "The function has no free concurrency for 0 ms (429); it is asked again in 5.0 s."
         );
-        assert_eq!(told(closed(Duration::ZERO, true)), "The function has no free concurrency for 0 ms (429); it is being asked.");
+        assert_eq!(
+            told(closed(Duration::ZERO, true)),
+            "The function has no free concurrency for 0 ms (429); it is being asked."
+        );
         assert_eq!(told(None), "The function has no free concurrency for 0 ms (429).");
     }
 
@@ -328,13 +400,30 @@ mod tests {
     fn spans_are_short_at_every_size() {
         let spans = [0, 999, 1_000, 9_999, 10_000, 59_999, 60_000, 3_599_999, 3_600_000, 90_000_000];
         let told: Vec<_> = spans.iter().map(|ms| span(Duration::from_millis(*ms))).collect();
-        assert_eq!(told, ["0 ms", "999 ms", "1.0 s", "9.9 s", "10 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "25 h 0 min"]);
+        assert_eq!(
+            told,
+            [
+                "0 ms",
+                "999 ms",
+                "1.0 s",
+                "9.9 s",
+                "10 s",
+                "59 s",
+                "1 min 0 s",
+                "59 min 59 s",
+                "1 h 0 min",
+                "25 h 0 min"
+            ]
+        );
     }
 
     #[test]
     fn what_a_function_says_cannot_break_the_line() {
-        let state =
-            TrackState::NotReached { why: NotReached::Platform, since: NOW, error: format!("\u{1b}[31m{}", "x".repeat(300)).into() };
+        let state = TrackState::NotReached {
+            why: NotReached::Platform,
+            since: NOW,
+            error: format!("\u{1b}[31m{}", "x".repeat(300)).into(),
+        };
         let said = sentence(&state, &Gate::default(), NOW);
         assert!(said.chars().count() < 300 && !said.chars().any(char::is_control), "{said}");
     }

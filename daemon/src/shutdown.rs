@@ -1,4 +1,5 @@
-//! Signals: the first SIGTERM or SIGINT drains, the second quits now; SIGUSR1 tells the state, SIGHUP reloads.
+//! Signals: the first SIGTERM or SIGINT drains, the second quits now; SIGUSR1 tells the state, SIGHUP
+//! reloads.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -28,7 +29,8 @@ impl Signals {
     /// # Errors
     /// The system refuses.
     pub fn listen() -> std::io::Result<Self> {
-        // A file that may not grow any more is an error of that write and not the end of the process, which is what the system does by itself.
+        // A file that may not grow any more is an error of that write and not the end of the process, which
+        // is what the system does by itself.
         drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,

@@ -86,7 +86,14 @@ pub enum Weight {
 
 impl TrackStatus {
     /// The status of a track that the machine answers for.
-    pub fn new(track: &str, label: &str, state: &TrackState, durable: &Watermark, gate: &Gate, now: Now) -> Self {
+    pub fn new(
+        track: &str,
+        label: &str,
+        state: &TrackState,
+        durable: &Watermark,
+        gate: &Gate,
+        now: Now,
+    ) -> Self {
         let told = Told::of(state);
         let wall = |tick: Option<Tick>| tick.map(|it| wall_time(wall_of(it, now)));
         Self {
@@ -109,7 +116,10 @@ impl TrackStatus {
 
     /// The same with the receives of its queue.
     pub fn with_receives(self, receives: Option<Receives>) -> Self {
-        Self { receives: receives.map(|Receives { n_open, n_max }| ReceivesStatus { open: n_open, max: n_max }), ..self }
+        Self {
+            receives: receives.map(|Receives { n_open, n_max }| ReceivesStatus { open: n_open, max: n_max }),
+            ..self
+        }
     }
 }
 
@@ -127,7 +137,16 @@ struct Told<'a> {
 
 impl<'a> Told<'a> {
     const fn new(weight: Weight) -> Self {
-        Self { weight, since: None, until: None, attempt: None, error: None, code: None, hidden: None, filtered: None }
+        Self {
+            weight,
+            since: None,
+            until: None,
+            attempt: None,
+            error: None,
+            code: None,
+            hidden: None,
+            filtered: None,
+        }
     }
 
     /// Something outside is the trouble: its own page goes before that of the state.
@@ -149,9 +168,15 @@ impl<'a> Told<'a> {
                 Self { since: Some(*since), until: *next, error: Some(error), hidden, ..trouble(1) }
             }
             TrackState::Batching { until, .. } => Self { until: Some(*until), ..Self::new(Weight::Works) },
-            TrackState::Invoking { since, again: None, .. } => Self { since: Some(*since), ..Self::new(Weight::Works) },
-            TrackState::RateLimited { since, until } => Self { since: Some(*since), until: Some(*until), ..Self::new(Weight::Waits) },
-            TrackState::WaitingForSlot { since, .. } => Self { since: Some(*since), ..Self::new(Weight::Waits) },
+            TrackState::Invoking { since, again: None, .. } => {
+                Self { since: Some(*since), ..Self::new(Weight::Works) }
+            }
+            TrackState::RateLimited { since, until } => {
+                Self { since: Some(*since), until: Some(*until), ..Self::new(Weight::Waits) }
+            }
+            TrackState::WaitingForSlot { since, .. } => {
+                Self { since: Some(*since), ..Self::new(Weight::Waits) }
+            }
             TrackState::OutOfRoom { .. } | TrackState::TooFarAhead { .. } => Self::new(Weight::Waits),
             TrackState::Invoking { again: Some(again), .. } => {
                 let attempt = Some(again.n_failures.saturating_add(1));
@@ -165,15 +190,23 @@ impl<'a> Told<'a> {
                 Self { since: Some(*since), ..trouble(3) }.of_fault(error, InvokeError::NOT_REACHED)
             }
             TrackState::SourceDown { since, next, error } => {
-                Self { since: Some(*since), until: Some(*next), ..trouble(4) }.of_fault(error, SourceError::DOWN)
+                Self { since: Some(*since), until: Some(*next), ..trouble(4) }
+                    .of_fault(error, SourceError::DOWN)
             }
             TrackState::DestinationRefuses { since, error, next, .. } => {
-                Self { since: Some(*since), until: Some(*next), ..trouble(5) }.of_fault(error, Code("FB-0503"))
+                Self { since: Some(*since), until: Some(*next), ..trouble(5) }
+                    .of_fault(error, Code("FB-0503"))
             }
-            TrackState::StoreFailing { full: true, since } => Self { since: Some(*since), code: Some(Code("FB-0402")), ..trouble(6) },
-            TrackState::StoreFailing { full: false, since } => Self { since: Some(*since), code: Some(Code("FB-0405")), ..trouble(6) },
+            TrackState::StoreFailing { full: true, since } => {
+                Self { since: Some(*since), code: Some(Code("FB-0402")), ..trouble(6) }
+            }
+            TrackState::StoreFailing { full: false, since } => {
+                Self { since: Some(*since), code: Some(Code("FB-0405")), ..trouble(6) }
+            }
             TrackState::Fenced => Self { code: Some(Code("FB-0401")), ..trouble(7) },
-            TrackState::PositionLost { error } => Self { error: Some(error), code: Some(Code("FB-0502")), ..trouble(8) },
+            TrackState::PositionLost { error } => {
+                Self { error: Some(error), code: Some(Code("FB-0502")), ..trouble(8) }
+            }
         }
     }
 }
@@ -182,7 +215,9 @@ impl<'a> Told<'a> {
 pub fn position(durable: &Watermark) -> Option<String> {
     match durable {
         Watermark::Origin(_) => None,
-        Watermark::At(position) => Some(position.as_number().map_or_else(|| format!("{:?}", position.0), |it| it.to_string())),
+        Watermark::At(position) => {
+            Some(position.as_number().map_or_else(|| format!("{:?}", position.0), |it| it.to_string()))
+        }
     }
 }
 
@@ -219,8 +254,15 @@ mod tests {
     #[test]
     fn a_trouble_is_told_in_parts_and_with_its_page() {
         let now = Now { tick: Tick(10_000_000), unix: UnixMillis(100_000) };
-        let status = |state| TrackStatus::new("t", "t", &state, &Watermark::At(Position::number(1)), &Gate::default(), now);
-        let retrying = TrackState::Retrying { n_failures: 6, since: Tick(4_000_000), next: Tick(12_500_000), error: "a\nb".into() };
+        let status = |state| {
+            TrackStatus::new("t", "t", &state, &Watermark::At(Position::number(1)), &Gate::default(), now)
+        };
+        let retrying = TrackState::Retrying {
+            n_failures: 6,
+            since: Tick(4_000_000),
+            next: Tick(12_500_000),
+            error: "a\nb".into(),
+        };
         let told = status(retrying);
         assert_eq!((told.attempt, told.error.as_deref(), told.code), (Some(7), Some("a b"), None));
         assert_eq!(told.since.as_deref(), Some("1970-01-01T00:01:34.000Z"));
@@ -230,7 +272,12 @@ mod tests {
         assert_eq!(status(down(named)).code, Some(Code("FB-0212")));
         // What somebody calls a queue, a path or an error is no code.
         assert_eq!(status(down("/FB-0301/broken".into())).code, Some(Code("FB-0504")));
-        let failed = TrackState::Retrying { n_failures: 1, since: Tick(0), next: Tick(0), error: "FB-0210: mine".into() };
+        let failed = TrackState::Retrying {
+            n_failures: 1,
+            since: Tick(0),
+            next: Tick(0),
+            error: "FB-0210: mine".into(),
+        };
         assert_eq!(status(failed).code, None);
     }
 
@@ -246,7 +293,13 @@ mod tests {
             invoking(None),
             TrackState::OutOfRoom { held_bytes: 1 },
             invoking(again),
-            TrackState::Hidden { n_messages: 1, n_receives: None, since: at, next: None, error: String::new() },
+            TrackState::Hidden {
+                n_messages: 1,
+                n_receives: None,
+                since: at,
+                next: None,
+                error: String::new(),
+            },
             TrackState::Retrying { n_failures: 1, since: at, next: at, error: String::new() },
             TrackState::StoreFailing { full: true, since: at },
             TrackState::PositionLost { error: String::new() },

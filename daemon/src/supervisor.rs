@@ -1,4 +1,5 @@
-//! Keeps one mapping alive: starts its task, starts it again after a death, with a growing delay, and says so. Other mappings never notice.
+//! Keeps one mapping alive: starts its task, starts it again after a death, with a growing delay, and says
+//! so. Other mappings never notice.
 
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ pub async fn supervise(
         let mut jobs = Jobs::default();
         let began = Instant::now();
         // In a box: a future that is handed on is kept once for each hand, and this one is large.
-        let life = caught(Box::pin(mapping_task::live(&wiring, &entry, &mut commands, &mut seat, &mut jobs))).await;
+        let life =
+            caught(Box::pin(mapping_task::live(&wiring, &entry, &mut commands, &mut seat, &mut jobs))).await;
         seat.want(0);
         if began.elapsed() >= GOOD_LIFE {
             n_failures = 0;
@@ -52,7 +54,9 @@ pub async fn supervise(
                 let of = if reason.is_source() { ErrorOf::Source } else { ErrorOf::Store };
                 entry.note_error(LastError::new(of, "", &error, wiring.clock.now().unix));
                 if reason.is_source() {
-                    entry.set_last_result("PROBLEM: Connection error. Please check your event source connection configuration.");
+                    entry.set_last_result(
+                        "PROBLEM: Connection error. Please check your event source connection configuration.",
+                    );
                 }
                 entry.metrics().end_life();
                 entry.set_lifecycle(Lifecycle::Enabling { error, n_failures });
@@ -84,8 +88,8 @@ fn died(entry: &Entry, error: String, n_failures: u32) {
     entry.set_lifecycle(Lifecycle::Restarting { error });
 }
 
-/// Waits for the jobs of a former life. What they bring is lost with it: their records are read again from the last checkpoint. `true` when
-/// the mapping was closed meanwhile.
+/// Waits for the jobs of a former life. What they bring is lost with it: their records are read again from
+/// the last checkpoint. `true` when the mapping was closed meanwhile.
 async fn finish_jobs(jobs: &mut Jobs, commands: &mut mpsc::Receiver<Command>) -> bool {
     let mut is_closed = false;
     while jobs.n_running() > 0 {
@@ -112,8 +116,8 @@ async fn wait(next: Instant, commands: &mut mpsc::Receiver<Command>) -> bool {
     }
 }
 
-/// The next command to close. While no task runs, nobody answers for its tracks: such questions are dropped, which tells the asker.
-/// Can be dropped without losing a close.
+/// The next command to close. While no task runs, nobody answers for its tracks: such questions are dropped,
+/// which tells the asker. Can be dropped without losing a close.
 async fn closed(commands: &mut mpsc::Receiver<Command>) -> Close {
     loop {
         match commands.recv().await {

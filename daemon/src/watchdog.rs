@@ -1,5 +1,5 @@
-//! Ends the process when nothing else does: a thread of its own that hears the same signals as the runtime and knows when the process has to
-//! be gone, whatever any other thread waits for.
+//! Ends the process when nothing else does: a thread of its own that hears the same signals as the runtime
+//! and knows when the process has to be gone, whatever any other thread waits for.
 //!
 //! | what came | the process is gone | with |
 //! | --- | --- | --- |
@@ -56,7 +56,8 @@ impl Watchdog {
     /// The system has no thread or no socket to give.
     pub fn start(grace: Duration) -> io::Result<Self> {
         let (bell, ear) = UnixStream::pair()?;
-        let shared = Arc::new(Shared { grace: Mutex::new(grace), exit: Mutex::default(), signal: Arc::default() });
+        let shared =
+            Arc::new(Shared { grace: Mutex::new(grace), exit: Mutex::default(), signal: Arc::default() });
         let its = Arc::clone(&shared);
         std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || end(its.watch(ear)))?;
         Ok(Self { bell, shared })
@@ -104,7 +105,9 @@ impl Shared {
                 Ok(1..) if rung[0] == END => countdown.handle_end(*lock(&self.exit), Instant::now()),
                 Ok(1..) => countdown.handle_signal(self.exit_of_signal(), *lock(&self.grace), Instant::now()),
                 // The time is over, or a signal interrupted the wait.
-                Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted].contains(&error.kind()) => {}
+                Err(error)
+                    if [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted]
+                        .contains(&error.kind()) => {}
                 // Whoever rings lives as long as the process.
                 Ok(0) | Err(_) => std::thread::park_timeout(left.unwrap_or(END_MAX)),
             }
@@ -151,9 +154,14 @@ impl Countdown {
     }
 }
 
-/// Ends the process without asking anybody: no destructor and no other thread can hold it. Its functions' processes end with it.
+/// Ends the process without asking anybody: no destructor and no other thread can hold it. Its functions'
+/// processes end with it.
 fn end(exit: Exit) {
-    error!(code = "FB-0542", exit_code = exit.code(), "the process did not end within its time: it is ended by force");
+    error!(
+        code = "FB-0542",
+        exit_code = exit.code(),
+        "the process did not end within its time: it is ended by force"
+    );
     logs::flush(LAST_WORDS_MAX);
     low_level::exit(exit.code().into())
 }
@@ -205,7 +213,11 @@ mod tests {
             let its = Arc::clone(shared);
             (bell, std::thread::spawn(move || its.watch(ear)))
         };
-        let shared = Arc::new(Shared { grace: Mutex::new(Duration::MAX), exit: Mutex::default(), signal: Arc::default() });
+        let shared = Arc::new(Shared {
+            grace: Mutex::new(Duration::MAX),
+            exit: Mutex::default(),
+            signal: Arc::default(),
+        });
         shared.signal.store(15, Ordering::SeqCst);
         let (mut bell, watching) = watchdog(&shared);
         bell.write_all(b"XXX").unwrap();

@@ -60,14 +60,29 @@ impl Why {
                 );
             }
             Lifecycle::Disabled => {
-                return Self::new(lifecycle.to_string(), Severity::Waiting, Some("Set `enabled: true` to let it run."), None);
+                return Self::new(
+                    lifecycle.to_string(),
+                    Severity::Waiting,
+                    Some("Set `enabled: true` to let it run."),
+                    None,
+                );
             }
             Lifecycle::Paused => {
-                return Self::new(lifecycle.to_string(), Severity::Waiting, Some("Resume it: `POST /v1/mappings/NAME/resume`."), None);
+                return Self::new(
+                    lifecycle.to_string(),
+                    Severity::Waiting,
+                    Some("Resume it: `POST /v1/mappings/NAME/resume`."),
+                    None,
+                );
             }
             Lifecycle::Unfit { error } => {
                 let advice = Some("Change the mapping, or what the error names, and reload.");
-                return Self::new(lifecycle.to_string(), Severity::Trouble, advice, error.code.or(Some(Code("FB-0537"))));
+                return Self::new(
+                    lifecycle.to_string(),
+                    Severity::Trouble,
+                    advice,
+                    error.code.or(Some(Code("FB-0537"))),
+                );
             }
             Lifecycle::Creating | Lifecycle::Disabling | Lifecycle::Updating | Lifecycle::Deleting { .. } => {
                 return Self::new(lifecycle.to_string(), Severity::Waiting, None, None);
@@ -89,7 +104,12 @@ impl Why {
         }
         match worst {
             Some(worst) => Self::of_tracks(worst, tracks),
-            None => Self::new("Waiting for records: the source has no tracks yet.".into(), Severity::None, None, None),
+            None => Self::new(
+                "Waiting for records: the source has no tracks yet.".into(),
+                Severity::None,
+                None,
+                None,
+            ),
         }
     }
 
@@ -110,7 +130,11 @@ impl Why {
             1 => " (1 other track says the same)".to_owned(),
             n => format!(" ({n} other tracks say the same)"),
         };
-        let sentence = if tracks.len() == 1 { worst.sentence.clone() } else { format!("{}{others}: {}", worst.label, worst.sentence) };
+        let sentence = if tracks.len() == 1 {
+            worst.sentence.clone()
+        } else {
+            format!("{}{others}: {}", worst.label, worst.sentence)
+        };
         Self::new(sentence, severity, advice(worst), worst.code)
     }
 
@@ -122,7 +146,9 @@ impl Why {
 /// What to do about a state, where something is to be done.
 fn advice(track: &TrackStatus) -> Option<&'static str> {
     if track.state == "AllFiltered" {
-        return Some("Nothing, if that is what the filter is for; else try its pattern on a record: `forebay pattern test`.");
+        return Some(
+            "Nothing, if that is what the filter is for; else try its pattern on a record: `forebay pattern test`.",
+        );
     }
     if track.weight < Weight::Waits {
         return None;
@@ -134,7 +160,9 @@ fn advice(track: &TrackStatus) -> Option<&'static str> {
         "StoreFailing" => "Look at the disk of the data folder and its permissions; it goes on by itself.",
         "DestinationRefuses" => "Mend the destination; the record is offered again by itself.",
         "SourceDown" => "Mend what the error names; it is asked again by itself.",
-        "NotReached" => "See that the function can be reached and has free concurrency; no retry is spent meanwhile.",
+        "NotReached" => {
+            "See that the function can be reached and has free concurrency; no retry is spent meanwhile."
+        }
         "Retrying" | "Invoking" => {
             "Look at the function's error. `maximum_retry_attempts`, `maximum_record_age_in_seconds` and `on_failure` say when it is given up."
         }
@@ -142,7 +170,9 @@ fn advice(track: &TrackStatus) -> Option<&'static str> {
             "Look at the function's error. The queue's redrive policy ends a message that always fails; `retry_after` of the source says when it \
              comes again, `maximum_retry_attempts` lets Forebay try it."
         }
-        "WaitingForSlot" => "Raise `reserved_concurrent_executions` or `maximum_concurrency`, or make the function faster.",
+        "WaitingForSlot" => {
+            "Raise `reserved_concurrent_executions` or `maximum_concurrency`, or make the function faster."
+        }
         "RateLimited" => "Nothing, if that is what the limit is for; else raise `rate_limit` of the mapping.",
         "OutOfRoom" => "Wait for the function, or raise `memory_budget_mb`.",
         "TooFarAhead" => "Look at what holds the lane: what is ahead of it is finished and waits.",

@@ -59,10 +59,16 @@ impl Endpoint {
     pub(crate) fn new(settings: &HttpSettings, clients: &HttpClients) -> Result<Self, EndpointError> {
         let url = url::parse(&settings.url).map_err(EndpointError::Url)?;
         // The query stays out of what people see: keys are often passed there.
-        let label = format!("{}://{}{}", url.scheme_str().unwrap_or_default(), url.authority().map_or("", |it| it.as_str()), url.path());
+        let label = format!(
+            "{}://{}{}",
+            url.scheme_str().unwrap_or_default(),
+            url.authority().map_or("", |it| it.as_str()),
+            url.path()
+        );
         let headers = headers(settings, &url, &label)?;
-        let client =
-            clients.client(&url, settings.ca_file.as_deref()).map_err(|cause| EndpointError::Tls { endpoint: label.clone(), cause })?;
+        let client = clients
+            .client(&url, settings.ca_file.as_deref())
+            .map_err(|cause| EndpointError::Tls { endpoint: label.clone(), cause })?;
         Ok(Self { client, url, headers, label })
     }
 
@@ -97,7 +103,8 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// What is sent with every request: ours, then the operator's. What a client adds where it is missing stands here already, made once.
+/// What is sent with every request: ours, then the operator's. What a client adds where it is missing stands
+/// here already, made once.
 fn headers(settings: &HttpSettings, url: &Uri, label: &str) -> Result<HeaderMap, EndpointError> {
     let mut headers = HeaderMap::new();
     headers.extend(forebay_clients::host(url).map(|host| (HOST, host)));
@@ -125,9 +132,17 @@ mod tests {
 
     #[test]
     fn a_url_that_cannot_be_posted_to_is_refused() {
-        for url in
-            ["", "example", "/path", "ftp://a/", "http://", "http://user:secret@a/", "http://a b/", "mailto:a", "http://169.254.169.254/"]
-        {
+        for url in [
+            "",
+            "example",
+            "/path",
+            "ftp://a/",
+            "http://",
+            "http://user:secret@a/",
+            "http://a b/",
+            "mailto:a",
+            "http://169.254.169.254/",
+        ] {
             let error = endpoint(url, "x-key", "1").expect_err(url);
             assert_eq!(error.code(), "FB-0330", "{url}");
             assert!(!error.to_string().contains("secret"));
@@ -136,9 +151,13 @@ mod tests {
 
     #[test]
     fn a_header_that_would_break_the_exchange_is_refused_by_name_and_never_by_value() {
-        for (name, value) in
-            [("Content-Length", "1"), ("transfer-encoding", "chunked"), ("bad name", "1"), ("", "1"), ("x-key", "secret\r\nx: 1")]
-        {
+        for (name, value) in [
+            ("Content-Length", "1"),
+            ("transfer-encoding", "chunked"),
+            ("bad name", "1"),
+            ("", "1"),
+            ("x-key", "secret\r\nx: 1"),
+        ] {
             let error = endpoint("http://a/", name, value).expect_err(name);
             assert_eq!(error.to_string(), format!("header {name} cannot be sent to http://a/"));
         }

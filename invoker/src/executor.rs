@@ -25,14 +25,16 @@ impl Event {
     }
 }
 
-/// Runs a function on one event. The answer of a function that was reached is a `Reply`, its own failures included; `Err` means that
-/// nobody knows or that it was not reached.
+/// Runs a function on one event. The answer of a function that was reached is a `Reply`, its own failures
+/// included; `Err` means that nobody knows or that it was not reached.
 pub trait Executor: Send + Sync {
-    /// Invokes once. It always ends by itself, at the latest a little after the function's timeout; it must not be dropped before.
+    /// Invokes once. It always ends by itself, at the latest a little after the function's timeout; it must
+    /// not be dropped before.
     fn invoke(&self, event: Event) -> BoxFuture<'_, Result<Reply, InvokeError>>;
     /// The ARN that failure records name.
     fn function_arn(&self) -> &str;
-    /// Whether the files that its settings name are those that it was made from. Asked at a reload: it looks at them, and reads none.
+    /// Whether the files that its settings name are those that it was made from. Asked at a reload: it looks
+    /// at them, and reads none.
     fn is_current(&self) -> bool {
         true
     }

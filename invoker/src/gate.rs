@@ -65,14 +65,15 @@ impl Gate {
         Arc::new(Self { doors: Mutex::default(), n_slots_ever: AtomicU64::new(0), clock, seed })
     }
 
-    /// Sets how many invocations of a function may run at once; zero runs none, and so does a function whose limit was never set. A new
-    /// limit holds from the next slot.
+    /// Sets how many invocations of a function may run at once; zero runs none, and so does a function whose
+    /// limit was never set. A new limit holds from the next slot.
     pub fn limit(&self, function: &FunctionName, slots: u32) {
         self.door(function).change(|turnstile, _| turnstile.limit(slots));
     }
 
-    /// A function is run in another way from here on: it has all its slots again, and starts within `rate`, whatever was told about its
-    /// former self. Whoever holds a place or a slot keeps those of the former one.
+    /// A function is run in another way from here on: it has all its slots again, and starts within `rate`,
+    /// whatever was told about its former self. Whoever holds a place or a slot keeps those of the former
+    /// one.
     pub fn renew(&self, function: &FunctionName, slots: u32, rate: Option<RatePlan>) {
         self.forget(function);
         self.door(function).change(|turnstile, _| {
@@ -105,14 +106,17 @@ impl Gate {
     fn door(&self, function: &FunctionName) -> Arc<Door> {
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         let seed = self.seed.wrapping_add(doors.len() as u64);
-        let new = || Door { inner: Mutex::new(Inner { turnstile: Turnstile::new(seed), bells: BTreeMap::new() }), clock: self.clock };
+        let new = || Door {
+            inner: Mutex::new(Inner { turnstile: Turnstile::new(seed), bells: BTreeMap::new() }),
+            clock: self.clock,
+        };
         Arc::clone(doors.entry(function.clone()).or_insert_with(|| Arc::new(new())))
     }
 }
 
 impl GateSeat {
-    /// Replaces what the mapping wants: the slots that it could use besides those it was handed. Zero withdraws; a slot handed out lowers
-    /// it by one.
+    /// Replaces what the mapping wants: the slots that it could use besides those it was handed. Zero
+    /// withdraws; a slot handed out lowers it by one.
     pub fn want(&self, n: u32) {
         self.door.change(|turnstile, _| turnstile.want(self.id, n));
     }
@@ -176,13 +180,17 @@ impl Slot {
     /// Gives the slot back with what its attempt told about the function.
     pub fn settle(self, outcome: &Outcome) {
         match outcome {
-            Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => drop(self),
+            Outcome::Succeeded(_)
+            | Outcome::PartlyFailed { .. }
+            | Outcome::Failed { .. }
+            | Outcome::TooLarge => drop(self),
             Outcome::NotReached { why, retry_after, .. } => self.not_reached(*why, *retry_after),
         }
     }
 
-    /// Gives the slot back after an attempt that did not reach the function: the function's slots open again one at a time, after
-    /// `retry_after` or a growing delay; the first attempt that reaches it opens them all.
+    /// Gives the slot back after an attempt that did not reach the function: the function's slots open again
+    /// one at a time, after `retry_after` or a growing delay; the first attempt that reaches it opens them
+    /// all.
     pub fn not_reached(mut self, why: NotReached, retry_after: Option<Duration>) {
         self.finish(Ending::NotReached { why, retry_after });
     }
@@ -210,8 +218,8 @@ impl Door {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the turnstile, hands out what that set free, and wakes everyone when the time to wait for has changed; within a rate limit
-    /// only who waits for it.
+    /// Changes the turnstile, hands out what that set free, and wakes everyone when the time to wait for has
+    /// changed; within a rate limit only who waits for it.
     fn change(&self, change: impl FnOnce(&mut Turnstile, Tick)) {
         let now = self.clock.now();
         let mut inner = self.lock();
@@ -221,7 +229,9 @@ impl Door {
         let outlook = inner.turnstile.outlook(now);
         match outlook {
             _ if outlook == before => {}
-            (_, Some(next)) if !inner.turnstile.is_closed(now) => inner.bells.get(&next).into_iter().for_each(|bell| bell.notify_one()),
+            (_, Some(next)) if !inner.turnstile.is_closed(now) => {
+                inner.bells.get(&next).into_iter().for_each(|bell| bell.notify_one())
+            }
             (_, Some(_) | None) => inner.bells.values().for_each(|bell| bell.notify_one()),
         }
     }

@@ -1,4 +1,5 @@
-//! Functions and destinations: executors, the gate, failure records. It never reads a source and never decides about a retry.
+//! Functions and destinations: executors, the gate, failure records. It never reads a source and never
+//! decides about a retry.
 
 pub mod destination;
 pub mod destinations;

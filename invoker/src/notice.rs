@@ -29,7 +29,8 @@ pub struct NoticeContext<'a> {
 /// | `responseContext.functionError` | `null` when the function ended well and reported records as failed |
 /// | `payload` | the event as an escaped JSON string, only when asked for |
 pub fn render(notice: &Notice, context: &NoticeContext<'_>) -> Bytes {
-    let json = serde_json::to_vec(&FailureJson { notice, context }).expect("strings and numbers only, written to memory");
+    let json = serde_json::to_vec(&FailureJson { notice, context })
+        .expect("strings and numbers only, written to memory");
     Bytes::from(json)
 }
 
@@ -97,16 +98,19 @@ impl<'a> ResponseContext<'a> {
     }
 }
 
-/// The last invocation's id. Records that were never tried get one that is the same whenever their notice is made again, so that a
-/// destination can tell a repeat.
+/// The last invocation's id. Records that were never tried get one that is the same whenever their notice is
+/// made again, so that a destination can tell a repeat.
 fn request_id(notice: &Notice, context: &NoticeContext<'_>) -> String {
     match &notice.reply {
         Some(reply) if !reply.request_id.is_empty() => reply.request_id.clone(),
         Some(_) | None => {
             let (key, value) = context.batch_info;
             let text = format!("{}\n{}\n{key}\n{value}", context.function_arn, notice.condition.as_str());
-            let half = |salt: u64| text.bytes().fold(salt, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-            let bits = u128::from(half(0xcbf2_9ce4_8422_2325)) << 64 | u128::from(half(0x6c62_272e_07bb_0142));
+            let half = |salt: u64| {
+                text.bytes().fold(salt, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+            };
+            let bits =
+                u128::from(half(0xcbf2_9ce4_8422_2325)) << 64 | u128::from(half(0x6c62_272e_07bb_0142));
             uuid::Builder::from_custom_bytes(bits.to_be_bytes()).into_uuid().to_string()
         }
     }

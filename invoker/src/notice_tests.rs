@@ -17,8 +17,15 @@ fn reply() -> Reply {
     }
 }
 
-fn check(condition: Condition, n_invokes: u32, reply: Option<Reply>, payload: Option<&[u8]>, expected: Expect) {
-    let notice = Notice { id: NoticeId(1), condition, slice: Slice::new(Vec::new()), n_invokes, reply, n_refused: 0 };
+fn check(
+    condition: Condition,
+    n_invokes: u32,
+    reply: Option<Reply>,
+    payload: Option<&[u8]>,
+    expected: Expect,
+) {
+    let notice =
+        Notice { id: NoticeId(1), condition, slice: Slice::new(Vec::new()), n_invokes, reply, n_refused: 0 };
     let info = json!({ "path": "/var/log/a.ndjson", "startOffset": "0", "endOffset": "90", "batchSize": 3 });
     let context = NoticeContext {
         function_arn: "arn:aws:lambda:us-east-1:000000000000:function:resize",
@@ -124,10 +131,22 @@ fn bytes_that_are_no_text_do_not_spoil_the_record() {
 
 #[test]
 fn a_notice_made_again_has_the_same_request_id_and_another_has_another() {
-    let notice = |condition| Notice { id: NoticeId(1), condition, slice: Slice::new(Vec::new()), n_invokes: 1, reply: None, n_refused: 0 };
+    let notice = |condition| Notice {
+        id: NoticeId(1),
+        condition,
+        slice: Slice::new(Vec::new()),
+        n_invokes: 1,
+        reply: None,
+        n_refused: 0,
+    };
     let id = |condition, now, offset: u64| {
         let info = json!({ "startOffset": offset });
-        let context = NoticeContext { function_arn: "arn", batch_info: ("FileBatchInfo", &info), payload: None, now: UnixMillis(now) };
+        let context = NoticeContext {
+            function_arn: "arn",
+            batch_info: ("FileBatchInfo", &info),
+            payload: None,
+            now: UnixMillis(now),
+        };
         request_id(&notice(condition), &context)
     };
     let first = id(Condition::AgeExceeded, 1, 0);

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::executor::InvokeError;
 
-/// What an invocation means for its slice. `types` says how much of the answer is read; `identify` is the source's way to turn what
-/// stands under `itemIdentifier` into a record's name.
+/// What an invocation means for its slice. `types` says how much of the answer is read; `identify` is the
+/// source's way to turn what stands under `itemIdentifier` into a record's name.
 pub fn outcome_of(
     result: Result<Reply, InvokeError>,
     types: ResponseTypes,
@@ -21,9 +21,10 @@ pub fn outcome_of(
             // Of a success it tells why its answer cannot be read, if somebody wants to.
             let unreadable = reply.function_error.is_none().then(|| reply.error.take()).flatten();
             match (read_reply(reply, types, slice, identify), unreadable) {
-                (Outcome::Failed { how: Failure::InvalidResponse, reply }, Some(why)) => {
-                    Outcome::Failed { how: Failure::InvalidResponse, reply: Reply { error: Some(why), ..reply } }
-                }
+                (Outcome::Failed { how: Failure::InvalidResponse, reply }, Some(why)) => Outcome::Failed {
+                    how: Failure::InvalidResponse,
+                    reply: Reply { error: Some(why), ..reply },
+                },
                 (outcome, _) => outcome,
             }
         }
@@ -68,16 +69,29 @@ mod tests {
 
     #[test]
     fn an_answer_that_never_came_spends_a_retry_and_keeps_its_request_id() {
-        let error = InvokeError::Unknown { function: "resize".into(), request_id: "r-1".into(), cause: "reset".into() };
+        let error = InvokeError::Unknown {
+            function: "resize".into(),
+            request_id: "r-1".into(),
+            cause: "reset".into(),
+        };
         let Outcome::Failed { how, reply } = outcome(error) else { panic!("it failed") };
-        assert_eq!((how, reply.request_id.as_str(), reply.status, reply.error.as_deref()), (Failure::Unknown, "r-1", None, Some("reset")));
+        assert_eq!(
+            (how, reply.request_id.as_str(), reply.status, reply.error.as_deref()),
+            (Failure::Unknown, "r-1", None, Some("reset"))
+        );
     }
 
     #[test]
     fn a_function_that_was_not_reached_and_an_event_that_is_too_large_spend_none() {
         let retry_after = Some(Duration::from_secs(3));
         let (why, code) = (NotReached::Throttled, InvokeError::NOT_REACHED);
-        let error = InvokeError::NotReached { function: "resize".into(), why, code, retry_after, cause: "busy".into() };
+        let error = InvokeError::NotReached {
+            function: "resize".into(),
+            why,
+            code,
+            retry_after,
+            cause: "busy".into(),
+        };
         assert_eq!(outcome(error), Outcome::NotReached { why, retry_after, error: Fault::new(code, "busy") });
         assert_eq!(outcome(InvokeError::TooLarge { function: "resize".into() }), Outcome::TooLarge);
     }
@@ -85,17 +99,29 @@ mod tests {
     #[test]
     fn the_answer_of_a_function_that_was_reached_is_read_by_the_core() {
         let outcome = |function_error: Option<&str>, payload: &'static str| {
-            let reply = Reply { function_error: function_error.map(str::to_owned), payload: Some(payload.into()), ..Reply::default() };
+            let reply = Reply {
+                function_error: function_error.map(str::to_owned),
+                payload: Some(payload.into()),
+                ..Reply::default()
+            };
             outcome_of(Ok(reply), ResponseTypes::ItemFailures, &Slice::new(Vec::new()), &|_| None)
         };
         assert!(matches!(outcome(None, ""), Outcome::Succeeded(_)), "a 204 has no body");
-        assert!(matches!(outcome(Some("Unhandled"), "{}"), Outcome::Failed { how: Failure::FunctionError, .. }));
+        assert!(matches!(
+            outcome(Some("Unhandled"), "{}"),
+            Outcome::Failed { how: Failure::FunctionError, .. }
+        ));
         assert!(matches!(outcome(None, "Accepted"), Outcome::Failed { how: Failure::InvalidResponse, .. }));
     }
 
     #[test]
-    fn an_answer_that_cannot_be_read_fails_with_the_reason_that_the_executor_saw_and_only_where_it_is_wanted() {
-        let reply = Reply { error: Some("it is compressed".into()), payload: Some("\u{1f}".into()), ..Reply::default() };
+    fn an_answer_that_cannot_be_read_fails_with_the_reason_that_the_executor_saw_and_only_where_it_is_wanted()
+    {
+        let reply = Reply {
+            error: Some("it is compressed".into()),
+            payload: Some("\u{1f}".into()),
+            ..Reply::default()
+        };
         let told = |types| match outcome_of(Ok(reply.clone()), types, &Slice::new(Vec::new()), &|_| None) {
             Outcome::Failed { reply, .. } => reply.error,
             Outcome::Succeeded(reply) => Some(format!("succeeded {:?}", reply.error)),
@@ -108,7 +134,11 @@ mod tests {
     #[test]
     fn a_chain_names_every_cause_once() {
         let inner = std::io::Error::other("no route");
-        let error = InvokeError::Unknown { function: "resize".into(), request_id: String::new(), cause: inner.into() };
+        let error = InvokeError::Unknown {
+            function: "resize".into(),
+            request_id: String::new(),
+            cause: inner.into(),
+        };
         assert_eq!(chain(&error), "function resize took the event and gave no answer: no route");
     }
 }

@@ -1,4 +1,5 @@
-//! The Lambda executor and the destinations SQS and SNS against a server on loopback: what they send, and what each answer means.
+//! The Lambda executor and the destinations SQS and SNS against a server on loopback: what they send, and
+//! what each answer means.
 #![allow(clippy::unwrap_used)] // a test
 
 #[allow(dead_code, reason = "the tests of HTTP functions use more of it")]
@@ -11,7 +12,9 @@ use forebay_batcher::{NotReached, Reply};
 use forebay_clients::{Aws, Clients, HttpClients};
 use forebay_config::destination::{QueueName, SnsTarget, SqsTarget};
 use forebay_config::function::{LambdaName, LambdaSettings};
-use forebay_config::{Arn, AwsCredentials, AwsKey, AwsSettings, Executor as ExecutorSettings, Function, FunctionName};
+use forebay_config::{
+    Arn, AwsCredentials, AwsKey, AwsSettings, Executor as ExecutorSettings, Function, FunctionName,
+};
 use forebay_invoker::destinations::{SnsDestination, SqsDestination, sns, sqs};
 use forebay_invoker::executors::http::ANSWER_BYTES_MAX;
 use forebay_invoker::executors::lambda::LambdaExecutor;
@@ -20,7 +23,11 @@ use forebay_invoker::{Destination, Event, Executor, FailureRecord, InvokeError};
 use server::{Act, Seen, Server, answer};
 
 fn clients(address: &str) -> Clients {
-    let key = AwsKey { access_key_id: "AKID".into(), secret_access_key: "s3cret".into(), session_token: Some("token".into()) };
+    let key = AwsKey {
+        access_key_id: "AKID".into(),
+        secret_access_key: "s3cret".into(),
+        session_token: Some("token".into()),
+    };
     let settings = AwsSettings {
         region: Some("eu-west-1".into()),
         account_id: Some("123456789012".into()),
@@ -46,7 +53,9 @@ async fn executor(address: &str, name: &str) -> LambdaExecutor {
 
 async fn invoke(act: Act) -> (Result<Reply, InvokeError>, Server) {
     let server = Server::start([act]).await;
-    let event = Event { pieces: ["{\"Records\":[", "1", "]}"].map(|piece| Bytes::from_static(piece.as_bytes())).into() };
+    let event = Event {
+        pieces: ["{\"Records\":[", "1", "]}"].map(|piece| Bytes::from_static(piece.as_bytes())).into(),
+    };
     let result = executor(&server.address.to_string(), "f").await.invoke(event).await;
     (result, server)
 }
@@ -59,7 +68,9 @@ fn header<'a>(seen: &'a Seen, name: &str) -> &'a str {
 #[track_caller]
 fn not_reached(result: Result<Reply, InvokeError>) -> (NotReached, Option<u64>, String) {
     match result {
-        Err(InvokeError::NotReached { why, retry_after, cause, .. }) => (why, retry_after.map(|it| it.as_secs()), cause.to_string()),
+        Err(InvokeError::NotReached { why, retry_after, cause, .. }) => {
+            (why, retry_after.map(|it| it.as_secs()), cause.to_string())
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -74,7 +85,8 @@ fn unknown(result: Result<Reply, InvokeError>) -> String {
 
 #[tokio::test]
 async fn an_invoke_is_a_signed_post_to_the_functions_path() {
-    let act = Act::Answer(answer("200 OK", &["X-Amz-Executed-Version: 7", "x-amzn-RequestId: r-1"], "{\"a\":1}"));
+    let act =
+        Act::Answer(answer("200 OK", &["X-Amz-Executed-Version: 7", "x-amzn-RequestId: r-1"], "{\"a\":1}"));
     let (reply, server) = invoke(act).await;
     let seen = server.seen().remove(0);
     assert!(seen.head.starts_with("post /2015-03-31/functions/f/invocations http/1.1\r\n"), "{}", seen.head);
@@ -83,19 +95,30 @@ async fn an_invoke_is_a_signed_post_to_the_functions_path() {
     assert_eq!(header(&seen, "content-type"), "application/json");
     assert_eq!(header(&seen, "content-length"), "15");
     assert_eq!(header(&seen, "x-amz-security-token"), "token");
-    let signed = "signedheaders=content-type;host;x-amz-date;x-amz-invocation-type;x-amz-security-token, signature=";
+    let signed =
+        "signedheaders=content-type;host;x-amz-date;x-amz-invocation-type;x-amz-security-token, signature=";
     let authorization = header(&seen, "authorization");
-    assert!(authorization.contains(signed) && authorization.contains("/eu-west-1/lambda/aws4_request"), "{authorization}");
+    assert!(
+        authorization.contains(signed) && authorization.contains("/eu-west-1/lambda/aws4_request"),
+        "{authorization}"
+    );
     let reply = reply.unwrap();
     assert_eq!((reply.request_id.as_str(), reply.executed_version.as_deref()), ("r-1", Some("7")));
-    assert_eq!((reply.status, reply.function_error, reply.payload), (Some(200), None, Some("{\"a\":1}".into())));
+    assert_eq!(
+        (reply.status, reply.function_error, reply.payload),
+        (Some(200), None, Some("{\"a\":1}".into()))
+    );
 }
 
 #[tokio::test]
 async fn every_form_of_a_name_has_its_path_and_its_arn() {
     let arn = "arn:aws:lambda:us-east-2:210987654321:function:f";
     for (name, path, function_arn) in [
-        ("f:$LATEST", "f/invocations?qualifier=%24latest", "arn:aws:lambda:eu-west-1:123456789012:function:f:$LATEST"),
+        (
+            "f:$LATEST",
+            "f/invocations?qualifier=%24latest",
+            "arn:aws:lambda:eu-west-1:123456789012:function:f:$LATEST",
+        ),
         (
             "210987654321:function:f",
             "arn%3aaws%3alambda%3aeu-west-1%3a210987654321%3afunction%3af/invocations",
@@ -112,7 +135,10 @@ async fn every_form_of_a_name_has_its_path_and_its_arn() {
         let executor = executor(&server.address.to_string(), name).await;
         executor.invoke(Event { pieces: vec!["{}".into()] }).await.unwrap();
         let head = server.seen().remove(0).head;
-        assert!(head.starts_with(&format!("post /2015-03-31/functions/{path} http/1.1\r\n")), "{name}: {head}");
+        assert!(
+            head.starts_with(&format!("post /2015-03-31/functions/{path} http/1.1\r\n")),
+            "{name}: {head}"
+        );
         assert_eq!(executor.function_arn(), function_arn);
     }
 }
@@ -120,8 +146,12 @@ async fn every_form_of_a_name_has_its_path_and_its_arn() {
 #[tokio::test]
 async fn a_failed_function_and_an_answer_that_is_too_long_are_function_errors() {
     let body = r#"{"errorType":"KeyError","errorMessage":"a"}"#;
-    let reply = invoke(Act::Answer(answer("200 OK", &["X-Amz-Function-Error: Unhandled"], body))).await.0.unwrap();
-    assert_eq!((reply.function_error.as_deref(), reply.error.as_deref()), (Some("Unhandled"), Some("KeyError: a")));
+    let reply =
+        invoke(Act::Answer(answer("200 OK", &["X-Amz-Function-Error: Unhandled"], body))).await.0.unwrap();
+    assert_eq!(
+        (reply.function_error.as_deref(), reply.error.as_deref()),
+        (Some("Unhandled"), Some("KeyError: a"))
+    );
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", ANSWER_BYTES_MAX + 1);
     let reply = invoke(Act::AnswerAndClose(head.into_bytes())).await.0.unwrap();
     assert!(reply.error.unwrap().starts_with("Function.ResponseSizeTooLarge: "));
@@ -130,7 +160,12 @@ async fn a_failed_function_and_an_answer_that_is_too_long_are_function_errors() 
 #[tokio::test]
 async fn a_function_that_was_not_reached_says_in_which_way_and_spends_no_retry() {
     for (status, headers, why, after) in [
-        ("429 Too Many Requests", vec!["x-amzn-ErrorType: TooManyRequestsException", "Retry-After: 7"], NotReached::Throttled, Some(7)),
+        (
+            "429 Too Many Requests",
+            vec!["x-amzn-ErrorType: TooManyRequestsException", "Retry-After: 7"],
+            NotReached::Throttled,
+            Some(7),
+        ),
         ("500 Internal Server Error", vec!["x-amzn-ErrorType: ServiceException"], NotReached::Platform, None),
         ("502 Bad Gateway", vec!["x-amzn-ErrorType: ENILimitReachedException"], NotReached::Platform, None),
         ("503 Service Unavailable", vec![], NotReached::Platform, None),
@@ -139,7 +174,8 @@ async fn a_function_that_was_not_reached_says_in_which_way_and_spends_no_retry()
         ("409 Conflict", vec!["x-amzn-ErrorType: ResourceConflictException"], NotReached::Config, None),
         ("301 Moved Permanently", vec!["Location: http://127.0.0.1:1/"], NotReached::Config, None),
     ] {
-        let (result, server) = invoke(Act::Answer(answer(status, &headers, r#"{"Type":"User","message":"because"}"#))).await;
+        let (result, server) =
+            invoke(Act::Answer(answer(status, &headers, r#"{"Type":"User","message":"because"}"#))).await;
         let (found, found_after, cause) = not_reached(result);
         assert_eq!((found, found_after, server.counts().requests), (why, after, 1), "{status}");
         assert!(cause.ends_with("because"), "{cause}");
@@ -160,9 +196,12 @@ async fn a_port_where_nobody_listens_is_not_reached() {
 #[tokio::test]
 async fn a_request_that_was_sent_and_not_answered_is_never_sent_again() {
     let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec();
-    for act in
-        [Act::Reset, Act::AnswerAndClose(cut), Act::Answer(b"SSH-2.0\r\n\r\n".to_vec()), Act::Answer(answer("202 Accepted", &[], ""))]
-    {
+    for act in [
+        Act::Reset,
+        Act::AnswerAndClose(cut),
+        Act::Answer(b"SSH-2.0\r\n\r\n".to_vec()),
+        Act::Answer(answer("202 Accepted", &[], "")),
+    ] {
         let (result, server) = invoke(act.clone()).await;
         unknown(result);
         assert_eq!(server.counts().requests, 1, "{act:?}");
@@ -187,12 +226,18 @@ async fn an_answer_is_waited_for_ten_seconds_beyond_the_functions_timeout() {
 }
 
 async fn queue(address: &str) -> SqsDestination {
-    let target = SqsTarget { queue: QueueName::Arn(Arn::parse("arn:aws:sqs:us-east-2:123456789012:dead").unwrap()), aws: Box::default() };
+    let target = SqsTarget {
+        queue: QueueName::Arn(Arn::parse("arn:aws:sqs:us-east-2:123456789012:dead").unwrap()),
+        aws: Box::default(),
+    };
     SqsDestination::new(&target, &clients(address)).await.unwrap()
 }
 
 async fn topic(address: &str) -> SnsDestination {
-    let target = SnsTarget { topic: Arn::parse("arn:aws:sns:us-east-2:123456789012:dead").unwrap(), aws: Box::default() };
+    let target = SnsTarget {
+        topic: Arn::parse("arn:aws:sns:us-east-2:123456789012:dead").unwrap(),
+        aws: Box::default(),
+    };
     SnsDestination::new(&target, &clients(address)).await.unwrap()
 }
 
@@ -229,20 +274,28 @@ async fn a_queue_has_a_record_when_it_says_so_with_the_right_md5() {
     assert_eq!(header(&seen, "content-type"), "application/x-amz-json-1.0");
     assert!(header(&seen, "authorization").contains("/us-east-2/sqs/aws4_request"));
     let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
-    assert_eq!(body, serde_json::json!({ "QueueUrl": format!("http://{address}/123456789012/dead"), "MessageBody": json }));
+    assert_eq!(
+        body,
+        serde_json::json!({ "QueueUrl": format!("http://{address}/123456789012/dead"), "MessageBody": json })
+    );
     let label = format!("destination queue http://{address}/123456789012/dead did not take a failure record");
     let mut refused = Vec::new();
     for _ in 1..6 {
         let error = deliver(&queue, json).await.unwrap_err();
-        refused.push(error.strip_prefix(&format!("FB-0363 {label}: ")).unwrap_or_else(|| panic!("{error}")).to_owned());
+        refused.push(
+            error.strip_prefix(&format!("FB-0363 {label}: ")).unwrap_or_else(|| panic!("{error}")).to_owned(),
+        );
     }
     assert_eq!(
         refused,
         [
-            format!("what it took is not what was sent: MD5 00000000000000000000000000000000 instead of {md5}"),
+            format!(
+                "what it took is not what was sent: MD5 00000000000000000000000000000000 instead of {md5}"
+            ),
             "it answered without a message id".to_owned(),
             "it answered without a message id".to_owned(),
-            "it answered with status 400 Bad Request: QueueDoesNotExist: The specified queue does not exist.".to_owned(),
+            "it answered with status 400 Bad Request: QueueDoesNotExist: The specified queue does not exist."
+                .to_owned(),
             "it answered with status 204 No Content: ".to_owned(),
         ]
     );
@@ -250,9 +303,9 @@ async fn a_queue_has_a_record_when_it_says_so_with_the_right_md5() {
 
 #[tokio::test]
 async fn a_topic_has_a_record_when_it_answers_with_a_message_id() {
-    let taken = "<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>";
-    let error =
-        "<ErrorResponse><Error><Type>Sender</Type><Code>NotFound</Code><Message>Topic does not exist</Message></Error></ErrorResponse>";
+    let taken =
+        "<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>";
+    let error = "<ErrorResponse><Error><Type>Sender</Type><Code>NotFound</Code><Message>Topic does not exist</Message></Error></ErrorResponse>";
     let acts = [
         answer("200 OK", &[], taken),
         answer("200 OK", &[], "<PublishResponse><MessageId></MessageId></PublishResponse>"),
@@ -284,7 +337,8 @@ async fn a_record_that_is_too_long_goes_without_its_payload_and_one_that_still_i
     let taken = "<MessageId>m-1</MessageId>";
     let server = Server::start([Act::Answer(answer("200 OK", &[], taken))]).await;
     let topic = topic(&server.address.to_string()).await;
-    let with_payload = format!("{{\"version\":\"1.0\",\"payload\":\"{}\"}}", "x".repeat(sns::MESSAGE_BYTES_MAX));
+    let with_payload =
+        format!("{{\"version\":\"1.0\",\"payload\":\"{}\"}}", "x".repeat(sns::MESSAGE_BYTES_MAX));
     assert_eq!(deliver(&topic, &with_payload).await, Ok(()));
     assert!(server.seen()[0].body.ends_with(b"&Message=%7B%22version%22%3A%221.0%22%7D"));
     let without = format!("{{\"a\":\"{}\"}}", "x".repeat(sqs::MESSAGE_BYTES_MAX));

@@ -1,4 +1,5 @@
-//! The HTTP executor and destination against a server on loopback that behaves in every way a server can: each row of the executor's table.
+//! The HTTP executor and destination against a server on loopback that behaves in every way a server can:
+//! each row of the executor's table.
 #![allow(clippy::unwrap_used)] // a test
 
 mod server;
@@ -19,7 +20,11 @@ use server::{Act, Server, answer};
 const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:resize";
 
 fn settings(url: &str) -> HttpSettings {
-    HttpSettings { url: url.to_owned(), headers: [("X-Api-Key".to_owned(), "s3cret".to_owned())].into(), ca_file: None }
+    HttpSettings {
+        url: url.to_owned(),
+        headers: [("X-Api-Key".to_owned(), "s3cret".to_owned())].into(),
+        ca_file: None,
+    }
 }
 
 fn executor(url: &str, timeout_ms: u64) -> HttpExecutor {
@@ -47,7 +52,9 @@ async fn invoke_once(act: Act) -> (Result<Reply, InvokeError>, Server) {
 #[track_caller]
 fn not_reached(result: Result<Reply, InvokeError>) -> (NotReached, Option<u64>) {
     match result {
-        Err(InvokeError::NotReached { why, retry_after, .. }) => (why, retry_after.map(|after| after.as_secs())),
+        Err(InvokeError::NotReached { why, retry_after, .. }) => {
+            (why, retry_after.map(|after| after.as_secs()))
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -69,12 +76,22 @@ fn unknown(result: Result<Reply, InvokeError>) -> String {
 
 #[tokio::test]
 async fn the_event_is_posted_piece_by_piece_with_the_facts_of_its_invocation() {
-    let server = Server::start([Act::Answer(answer("200 OK", &["X-Amz-Executed-Version: 7"], "{\"a\":1}"))]).await;
-    let event = Event { pieces: ["{\"Records\":[", "1", "", ",2", "]}"].map(|piece| Bytes::from_static(piece.as_bytes())).into() };
+    let server =
+        Server::start([Act::Answer(answer("200 OK", &["X-Amz-Executed-Version: 7"], "{\"a\":1}"))]).await;
+    let event = Event {
+        pieces: ["{\"Records\":[", "1", "", ",2", "]}"]
+            .map(|piece| Bytes::from_static(piece.as_bytes()))
+            .into(),
+    };
     let reply = executor(&server.url(), 3_000).invoke(event).await.unwrap();
     let seen = server.seen().remove(0);
     assert_eq!(seen.body, b"{\"Records\":[1,2]}");
-    let header = |name: &str| seen.head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {}", seen.head));
+    let header = |name: &str| {
+        seen.head
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_else(|| panic!("{name}: {}", seen.head))
+    };
     assert!(seen.head.starts_with("post /run?key=secret http/1.1\r\n"), "{}", seen.head);
     assert_eq!(header("content-type: "), "application/json");
     assert_eq!(header("content-length: "), "17");
@@ -82,10 +99,14 @@ async fn the_event_is_posted_piece_by_piece_with_the_facts_of_its_invocation() {
     assert_eq!(header("x-api-key: "), "s3cret");
     assert_eq!(header("lambda-runtime-invoked-function-arn: "), ARN);
     assert_eq!(header("lambda-runtime-aws-request-id: "), reply.request_id);
-    let deadline = header("lambda-runtime-deadline-ms: ").parse::<i64>().unwrap() - jiff::Timestamp::now().as_millisecond();
+    let deadline = header("lambda-runtime-deadline-ms: ").parse::<i64>().unwrap()
+        - jiff::Timestamp::now().as_millisecond();
     assert!((0..=3_000).contains(&deadline), "{deadline}");
     assert_eq!(reply.status, Some(200));
-    assert_eq!((reply.executed_version.as_deref(), reply.function_error, reply.payload), (Some("7"), None, Some("{\"a\":1}".into())));
+    assert_eq!(
+        (reply.executed_version.as_deref(), reply.function_error, reply.payload),
+        (Some("7"), None, Some("{\"a\":1}".into()))
+    );
 }
 
 #[tokio::test]
@@ -106,12 +127,15 @@ async fn an_answer_without_a_body_is_a_success() {
     }
 }
 
-/// RFC 9112, 6.3: such a body is over when the connection is, and so is that of a server that died behind the head.
+/// RFC 9112, 6.3: such a body is over when the connection is, and so is that of a server that died behind the
+/// head.
 #[tokio::test]
 async fn an_answer_of_which_only_the_head_came_is_none() {
     let error = invoke_once(Act::AnswerAndClose("HTTP/1.1 200 OK\r\nserver: x\r\n\r\n".into())).await.0;
     assert!(unknown(error).contains("the connection ended behind the head of the answer"));
-    for head in ["HTTP/1.0 200 OK\r\n", "HTTP/1.1 200 OK\r\nconnection: close\r\n", "HTTP/1.1 204 No Content\r\n"] {
+    for head in
+        ["HTTP/1.0 200 OK\r\n", "HTTP/1.1 200 OK\r\nconnection: close\r\n", "HTTP/1.1 204 No Content\r\n"]
+    {
         let reply = invoke_once(Act::AnswerAndClose(format!("{head}\r\n").into())).await.0.unwrap();
         assert_eq!((reply.function_error, reply.payload), (None, Some(Bytes::new())), "{head}");
     }
@@ -123,12 +147,20 @@ async fn a_compressed_answer_is_named_as_such() {
     let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 5\r\n\r\n".to_vec();
     bytes.extend(b"\x1f\x8b\x08\x00\xff");
     let result = invoke_once(Act::Answer(bytes)).await.0;
-    let outcome = outcome_of(result, forebay_batcher::response::ResponseTypes::ItemFailures, &Slice::new(Vec::new()), &|_| None);
+    let outcome = outcome_of(
+        result,
+        forebay_batcher::response::ResponseTypes::ItemFailures,
+        &Slice::new(Vec::new()),
+        &|_| None,
+    );
     let Outcome::Failed { how: Failure::InvalidResponse, reply } = outcome else { panic!("{outcome:?}") };
     assert!(reply.error.unwrap().starts_with("the answer is compressed (Content-Encoding: gzip)"));
     let mut bytes = b"HTTP/1.1 500 Oh\r\ncontent-encoding: br\r\ncontent-length: 1\r\n\r\n".to_vec();
     bytes.push(0xff);
-    assert!(function_error(invoke_once(Act::Answer(bytes)).await.0).starts_with("the answer is compressed (Content-Encoding: br)"));
+    assert!(
+        function_error(invoke_once(Act::Answer(bytes)).await.0)
+            .starts_with("the answer is compressed (Content-Encoding: br)")
+    );
 }
 
 #[tokio::test]
@@ -167,7 +199,9 @@ async fn a_connection_that_never_comes_about_is_not_reached() {
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let mut waiting = Vec::new();
-    while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await {
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await
+    {
         waiting.push(stream);
     }
     let error = executor(&format!("http://{address}/"), 100).invoke(event("{}")).await.unwrap_err();
@@ -217,7 +251,9 @@ async fn a_connection_that_breaks_after_the_request_leaves_it_unknown() {
 
 #[tokio::test]
 async fn half_an_answer_leaves_it_unknown_unless_its_status_says_enough() {
-    let half = |status: &str| Act::AnswerAndClose(format!("HTTP/1.1 {status}\r\ncontent-length: 100\r\n\r\n{{\"batch").into_bytes());
+    let half = |status: &str| {
+        Act::AnswerAndClose(format!("HTTP/1.1 {status}\r\ncontent-length: 100\r\n\r\n{{\"batch").into_bytes())
+    };
     assert!(unknown(invoke_once(half("200 OK")).await.0).contains("broke off"));
     assert_eq!(not_reached(invoke_once(half("503 Busy")).await.0), (NotReached::Platform, None));
     assert_eq!(function_error(invoke_once(half("500 Oops")).await.0), "status 500 Internal Server Error");
@@ -236,7 +272,8 @@ async fn a_function_over_its_time_has_failed_and_its_connection_is_closed() {
 
 #[tokio::test]
 async fn an_answer_may_be_as_long_as_lambdas_and_not_a_byte_longer() {
-    let fits = invoke_once(Act::Answer(answer("200 OK", &[], &"1".repeat(ANSWER_BYTES_MAX)))).await.0.unwrap();
+    let fits =
+        invoke_once(Act::Answer(answer("200 OK", &[], &"1".repeat(ANSWER_BYTES_MAX)))).await.0.unwrap();
     assert_eq!(fits.payload.map(|payload| payload.len()), Some(ANSWER_BYTES_MAX));
     let over = invoke_once(Act::Answer(answer("200 OK", &[], &"1".repeat(ANSWER_BYTES_MAX + 1)))).await.0;
     assert!(function_error(over).starts_with("Function.ResponseSizeTooLarge"));
@@ -245,7 +282,10 @@ async fn an_answer_may_be_as_long_as_lambdas_and_not_a_byte_longer() {
 #[tokio::test]
 async fn an_answer_without_end_is_cut() {
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(65_536)).into_bytes();
-    for head in ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n"] {
+    for head in [
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n",
+    ] {
         let (result, server) = invoke_once(Act::AnswerForEver(head.into(), chunk.clone())).await;
         assert!(function_error(result).starts_with("Function.ResponseSizeTooLarge"));
         server.until(|counts| counts.closed == 1).await;
@@ -265,15 +305,23 @@ async fn answers_that_are_not_http_are_as_good_as_none() {
     for bytes in garbage {
         unknown(invoke_once(Act::AnswerAndClose(bytes.to_vec())).await.0);
     }
-    let endless_head =
-        Act::AnswerForEver(b"HTTP/1.1 200 OK\r\n".to_vec(), b"x-filler: 0123456789012345678901234567890123456789\r\n".to_vec());
+    let endless_head = Act::AnswerForEver(
+        b"HTTP/1.1 200 OK\r\n".to_vec(),
+        b"x-filler: 0123456789012345678901234567890123456789\r\n".to_vec(),
+    );
     unknown(invoke_once(endless_head).await.0);
 }
 
 #[tokio::test]
 async fn a_redirect_is_never_followed() {
     let elsewhere = Server::start([Act::Answer(answer("200 OK", &[], "{}"))]).await;
-    for status in ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"] {
+    for status in [
+        "301 Moved Permanently",
+        "302 Found",
+        "303 See Other",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ] {
         let location = format!("location: {}", elsewhere.url());
         let error = function_error(invoke_once(Act::Answer(answer(status, &[&location], ""))).await.0);
         assert_eq!(error, format!("status {status}"));
@@ -289,7 +337,11 @@ async fn an_event_that_is_refused_for_its_size_is_too_large() {
 
 #[tokio::test]
 async fn an_answer_that_comes_before_the_event_was_sent_counts() {
-    let server = Server::start([Act::AnswerEarly(1_000, answer("413 Payload Too Large", &["connection: close"], "no"))]).await;
+    let server = Server::start([Act::AnswerEarly(
+        1_000,
+        answer("413 Payload Too Large", &["connection: close"], "no"),
+    )])
+    .await;
     let event = Event { pieces: vec![Bytes::from(vec![b'1'; 64 << 10]); 90] };
     let result = executor(&server.url(), 10_000).invoke(event).await;
     assert!(matches!(result, Err(InvokeError::TooLarge { .. })), "{result:?}");
@@ -313,15 +365,28 @@ async fn what_the_platform_refuses_is_not_reached_and_its_retry_after_is_kept() 
         ("409 Conflict", &[], (NotReached::Config, None)),
         ("410 Gone", &[], (NotReached::Config, None)),
     ] {
-        assert_eq!(not_reached(invoke_once(Act::Answer(answer(status, headers, "{}"))).await.0), expected, "{status}");
+        assert_eq!(
+            not_reached(invoke_once(Act::Answer(answer(status, headers, "{}"))).await.0),
+            expected,
+            "{status}"
+        );
     }
 }
 
 #[tokio::test]
 async fn what_the_function_itself_answers_badly_is_its_error() {
     let body = r#"{"errorType":"ValueError","errorMessage":"bad record"}"#;
-    for status in ["500 Internal Server Error", "400 Bad Request", "422 Unprocessable Entity", "418 I'm a teapot", "501 Not Implemented"] {
-        assert_eq!(function_error(invoke_once(Act::Answer(answer(status, &[], body))).await.0), "ValueError: bad record");
+    for status in [
+        "500 Internal Server Error",
+        "400 Bad Request",
+        "422 Unprocessable Entity",
+        "418 I'm a teapot",
+        "501 Not Implemented",
+    ] {
+        assert_eq!(
+            function_error(invoke_once(Act::Answer(answer(status, &[], body))).await.0),
+            "ValueError: bad record"
+        );
     }
     let unhandled = Act::Answer(answer("200 OK", &["X-Amz-Function-Error: Unhandled"], body));
     let reply = invoke_once(unhandled).await.0.unwrap();
@@ -333,7 +398,8 @@ async fn what_the_function_itself_answers_badly_is_its_error() {
 
 #[tokio::test]
 async fn one_hostile_function_does_not_slow_another() {
-    let (hanging, quick) = (Server::start([Act::Hang]).await, Server::start([Act::Answer(answer("200 OK", &[], "{}"))]).await);
+    let (hanging, quick) =
+        (Server::start([Act::Hang]).await, Server::start([Act::Answer(answer("200 OK", &[], "{}"))]).await);
     let (slow, fast) = (executor(&hanging.url(), 60_000), executor(&quick.url(), 10_000));
     let mut stuck = std::pin::pin!(slow.invoke(event("{}")));
     let work = async {
@@ -353,25 +419,45 @@ async fn deliver(act: Act) -> Result<(), String> {
     let destination = HttpDestination::new(&settings(&server.url()), &HttpClients::new()).unwrap();
     let record = FailureRecord { json: Bytes::from_static(b"{\"version\":\"1.0\"}"), original_key: None };
     let result = destination.deliver(record).await.map_err(|error| chain(&error));
-    assert!(server.seen().iter().all(|seen| seen.body == b"{\"version\":\"1.0\"}" && seen.head.contains("content-type: application/json")));
+    assert!(
+        server.seen().iter().all(|seen| seen.body == b"{\"version\":\"1.0\"}"
+            && seen.head.contains("content-type: application/json"))
+    );
     result.map_err(|error| error.replace(&server.address.to_string(), "HOST"))
 }
 
 #[tokio::test]
 async fn a_destination_has_the_record_when_it_says_2xx_and_only_then() {
-    for taken in
-        [answer("200 OK", &[], "thanks"), b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(), answer("202 Accepted", &[], &"x".repeat(1 << 20))]
-    {
+    for taken in [
+        answer("200 OK", &[], "thanks"),
+        b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),
+        answer("202 Accepted", &[], &"x".repeat(1 << 20)),
+    ] {
         assert_eq!(deliver(Act::Answer(taken)).await, Ok(()));
     }
-    for refused in
-        ["301 Moved Permanently", "400 Bad Request", "413 Payload Too Large", "429 Too Many Requests", "500 Internal Server Error"]
-    {
-        let error = deliver(Act::Answer(answer(refused, &["location: http://127.0.0.1:1/"], ""))).await.unwrap_err();
-        assert_eq!(error, format!("destination http://HOST/run did not take a failure record: it answered with status {refused}"));
+    for refused in [
+        "301 Moved Permanently",
+        "400 Bad Request",
+        "413 Payload Too Large",
+        "429 Too Many Requests",
+        "500 Internal Server Error",
+    ] {
+        let error =
+            deliver(Act::Answer(answer(refused, &["location: http://127.0.0.1:1/"], ""))).await.unwrap_err();
+        assert_eq!(
+            error,
+            format!(
+                "destination http://HOST/run did not take a failure record: it answered with status {refused}"
+            )
+        );
     }
-    for broken in [Act::Reset, Act::AnswerAndClose(Vec::new()), Act::AnswerAndClose(b"no http\r\n\r\n".to_vec())] {
+    for broken in
+        [Act::Reset, Act::AnswerAndClose(Vec::new()), Act::AnswerAndClose(b"no http\r\n\r\n".to_vec())]
+    {
         let error = deliver(broken).await.unwrap_err();
-        assert!(error.starts_with("destination http://HOST/run did not take a failure record: no answer"), "{error}");
+        assert!(
+            error.starts_with("destination http://HOST/run did not take a failure record: no answer"),
+            "{error}"
+        );
     }
 }

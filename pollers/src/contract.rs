@@ -1,4 +1,5 @@
-//! What every source must do, as a suite: run over each kind's fake, and by tests over the real thing. It panics where a rule is broken.
+//! What every source must do, as a suite: run over each kind's fake, and by tests over the real thing. It
+//! panics where a rule is broken.
 
 mod queue;
 
@@ -53,7 +54,8 @@ pub async fn check(subject: impl Fn() -> Box<dyn Subject>) {
     the_event_has_exactly_the_promised_bytes(subject()).await;
 }
 
-/// Byte order of positions is reading order, `passed` lies above all that was read and not above what is to come.
+/// Byte order of positions is reading order, `passed` lies above all that was read and not above what is to
+/// come.
 pub async fn positions_are_in_reading_order(mut subject: Box<dyn Subject>) {
     let track = subject.add_track();
     subject.append(track, 50);
@@ -67,8 +69,14 @@ pub async fn positions_are_in_reading_order(mut subject: Box<dyn Subject>) {
         for pair in read.records.windows(2) {
             assert!(pair[0].position < pair[1].position, "positions must ascend in reading order");
         }
-        assert!(read.records.len() <= n_records as usize, "a read brings no more records than there is room for");
-        assert!(read.records.iter().all(|it| it.position < passed), "passed must lie above every record that was read");
+        assert!(
+            read.records.len() <= n_records as usize,
+            "a read brings no more records than there is room for"
+        );
+        assert!(
+            read.records.iter().all(|it| it.position < passed),
+            "passed must lie above every record that was read"
+        );
         let lowest = read.records.first().map(|it| it.position.clone());
         assert!(lowest >= bound.filter(|_| lowest.is_some()), "passed must not lie above what is to come");
         bound = Some(passed);
@@ -98,7 +106,8 @@ pub async fn nothing_is_lost_or_repeated(mut subject: Box<dyn Subject>, seed: u6
                 let n_records = u32::try_from(1 + draw.below(12)).expect("it is small");
                 let read = reader.read(room(n_records)).await.expect("the source works");
                 // The bound may be the first open record as well as `passed`: give some records back.
-                let kept = if draw.below(3) == 0 { draw.below(read.records.len() + 1) } else { read.records.len() };
+                let kept =
+                    if draw.below(3) == 0 { draw.below(read.records.len() + 1) } else { read.records.len() };
                 seen.extend(read.records[..kept].iter().map(|it| it.data.to_vec()));
                 if let Some(back) = read.records.get(kept) {
                     at = Watermark::At(back.position.clone());
@@ -117,7 +126,8 @@ pub async fn nothing_is_lost_or_repeated(mut subject: Box<dyn Subject>, seed: u6
 pub async fn latest_gives_exactly_what_comes_after(mut subject: Box<dyn Subject>) {
     let track = subject.add_track();
     subject.append(track, 9);
-    let origins = subject.source().explorer().origins(StartingPosition::Latest).await.expect("the source works");
+    let origins =
+        subject.source().explorer().origins(StartingPosition::Latest).await.expect("the source works");
     let [(name, origin)] = <[(TrackName, Origin); 1]>::try_from(origins).expect("there is one track");
     subject.append(track, 5);
     subject.restart();
@@ -127,7 +137,10 @@ pub async fn latest_gives_exactly_what_comes_after(mut subject: Box<dyn Subject>
 
     let origins = source.explorer().origins(StartingPosition::TrimHorizon).await.expect("the source works");
     let (name, origin) = origins.into_iter().next().expect("there is one track");
-    assert_eq!(data(&read_rest(source.as_ref(), &name, &Watermark::Origin(origin)).await), subject.written(track));
+    assert_eq!(
+        data(&read_rest(source.as_ref(), &name, &Watermark::Origin(origin)).await),
+        subject.written(track)
+    );
 }
 
 /// A track that was not there when the mapping began is read from its first record.
@@ -152,13 +165,15 @@ pub async fn a_known_track_is_not_told_again(mut subject: Box<dyn Subject>) {
     let known = Known([(only_track(subject.source().as_ref()).await, Standing::Open)].into());
     for _ in 0..3 {
         subject.append(track, 40);
-        let listing = subject.source().tracks().expect("it has tracks").list(&known).await.expect("the source works");
+        let listing =
+            subject.source().tracks().expect("it has tracks").list(&known).await.expect("the source works");
         assert_eq!(listing.tracks, [], "a track is told once");
         subject.restart();
     }
 }
 
-/// A track that has ended is read to its last record, then says so, also to a reader that opens it afterwards.
+/// A track that has ended is read to its last record, then says so, also to a reader that opens it
+/// afterwards.
 pub async fn an_ended_track_says_so(mut subject: Box<dyn Subject>) {
     let track = subject.add_track();
     subject.append(track, 8);
@@ -188,7 +203,8 @@ pub async fn an_empty_read_stands_where_it_stood(mut subject: Box<dyn Subject>) 
     assert_eq!((nothing.records.len(), nothing.passed, nothing.ended), (0, all.passed, false));
 }
 
-/// While the source is broken every read is an error that may heal; then a reader goes on where the last one stood.
+/// While the source is broken every read is an error that may heal; then a reader goes on where the last one
+/// stood.
 pub async fn a_broken_source_goes_on_where_it_stood(mut subject: Box<dyn Subject>) {
     let track = subject.add_track();
     subject.append(track, 6);
@@ -200,7 +216,10 @@ pub async fn a_broken_source_goes_on_where_it_stood(mut subject: Box<dyn Subject
     subject.set_broken(true);
     let known = Known([(name.clone(), Standing::Open)].into());
     let listing = source.tracks().expect("it has tracks").list(&known).await;
-    assert!(listing.map_or_else(|error| error.is_transient(), |it| it.trouble.is_some()), "a broken source does not look empty");
+    assert!(
+        listing.map_or_else(|error| error.is_transient(), |it| it.trouble.is_some()),
+        "a broken source does not look empty"
+    );
     let error = loop {
         match reader.read(room(100)).await {
             Ok(read) if read.records.is_empty() => {}
@@ -218,7 +237,8 @@ pub async fn a_broken_source_goes_on_where_it_stood(mut subject: Box<dyn Subject
     assert_eq!(data(&seen.records), subject.written(track));
 }
 
-/// An event of n records has `envelope_bytes`, theirs and n − 1 commas; it is valid JSON, and each record answers to its name.
+/// An event of n records has `envelope_bytes`, theirs and n − 1 commas; it is valid JSON, and each record
+/// answers to its name.
 pub async fn the_event_has_exactly_the_promised_bytes(mut subject: Box<dyn Subject>) {
     let track = subject.add_track();
     subject.append(track, 12);
@@ -243,17 +263,24 @@ pub async fn the_event_has_exactly_the_promised_bytes(mut subject: Box<dyn Subje
     for n_records in 1..=records.len() {
         let batch = &records[..n_records];
         let event = source.format().wrap(batch).concat();
-        let sections: std::collections::BTreeMap<u32, u64> = batch.iter().map(|it| (it.section.idx, it.section.bytes.into())).collect();
-        let promised: u64 =
-            source.format().envelope_bytes() + batch.iter().map(Record::n_bytes).sum::<u64>() + sections.values().sum::<u64>();
+        let sections: std::collections::BTreeMap<u32, u64> =
+            batch.iter().map(|it| (it.section.idx, it.section.bytes.into())).collect();
+        let promised: u64 = source.format().envelope_bytes()
+            + batch.iter().map(Record::n_bytes).sum::<u64>()
+            + sections.values().sum::<u64>();
         assert_eq!(event.len() as u64, promised + n_records as u64 - 1);
         serde_json::from_slice::<serde_json::Value>(&event).expect("an event is valid JSON");
         let (key, info) = source.format().batch_info(batch);
         assert!(key.ends_with("BatchInfo") && info["batchSize"] == n_records, "{key}: {info}");
     }
     for record in &records {
-        let name = serde_json::value::to_raw_value(&String::from_utf8_lossy(record.id.0.as_slice())).expect("a text is JSON");
-        assert_eq!(source.format().identify(&name).as_ref(), Some(&record.id), "a record answers to its name");
+        let name = serde_json::value::to_raw_value(&String::from_utf8_lossy(record.id.0.as_slice()))
+            .expect("a text is JSON");
+        assert_eq!(
+            source.format().identify(&name).as_ref(),
+            Some(&record.id),
+            "a record answers to its name"
+        );
     }
     for other in ["null", "{}", "[]", "true", "\"\""] {
         let other = RawValue::from_string(other.to_owned()).expect("it is JSON");
@@ -283,7 +310,8 @@ pub async fn read_rest(source: &dyn Source, name: &TrackName, from: &Watermark) 
 }
 
 async fn only_track(source: &dyn Source) -> TrackName {
-    let listing = source.tracks().expect("it has tracks").list(&Known::default()).await.expect("the source works");
+    let listing =
+        source.tracks().expect("it has tracks").list(&Known::default()).await.expect("the source works");
     let [track] = <[_; 1]>::try_from(listing.tracks).expect("there is one track");
     track.name
 }

@@ -1,8 +1,10 @@
-//! One reader, many mappings: reads a track once and hands each subscriber what its own filter lets through, rendered for it.
+//! One reader, many mappings: reads a track once and hands each subscriber what its own filter lets through,
+//! rendered for it.
 //!
-//! It decides nothing about batches and keeps no position longer than a subscription: a subscriber says where it opens a track. A read
-//! is shared by all that stand in it; one that lags past the shared reads gets a reader of its own until the places meet again. Messages of
-//! a queue are given to all who want them and deleted when all have finished (`ballot`, `desk`, `shared`), or competed for (`queue`).
+//! It decides nothing about batches and keeps no position longer than a subscription: a subscriber says where
+//! it opens a track. A read is shared by all that stand in it; one that lags past the shared reads gets a
+//! reader of its own until the places meet again. Messages of a queue are given to all who want them and
+//! deleted when all have finished (`ballot`, `desk`, `shared`), or competed for (`queue`).
 
 mod actor;
 mod ballot;
@@ -41,7 +43,8 @@ use crate::source::{Source, TrackInfo};
 pub struct FeedLimits {
     /// The most raw bytes that one read asks for; one record may go over it.
     pub raw_bytes_max: u64,
-    /// Memory of the raw reads that are kept for subscribers that lag, over all tracks; one that lags further gets a reader of its own.
+    /// Memory of the raw reads that are kept for subscribers that lag, over all tracks; one that lags further
+    /// gets a reader of its own.
     pub shared_bytes_max: u64,
 }
 
@@ -77,7 +80,8 @@ impl Feed {
         &self.shared.source
     }
 
-    /// Begins a subscription. What the source has beyond [`Subscription::known`] comes as [`FeedEvent::Discovered`].
+    /// Begins a subscription. What the source has beyond [`Subscription::known`] comes as
+    /// [`FeedEvent::Discovered`].
     pub fn subscribe(&self, subscription: Subscription) -> Subscriber {
         subscription.start(&self.shared.inbox)
     }
@@ -87,8 +91,8 @@ impl Feed {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    /// A mapping will subscribe under this name. Where mappings share a queue, no message is deleted that it has not finished, whether it is
-    /// there or not.
+    /// A mapping will subscribe under this name. Where mappings share a queue, no message is deleted that it
+    /// has not finished, whether it is there or not.
     pub fn expect(&self, voter: Arc<str>) {
         self.shared.inbox.push(Command::Expect(voter));
     }
@@ -98,7 +102,8 @@ impl Feed {
         self.shared.inbox.push(Command::Dismiss(voter));
     }
 
-    /// Ends the feed and waits for it: open reads are answered as far as the subscribers' channels have room, then these close.
+    /// Ends the feed and waits for it: open reads are answered as far as the subscribers' channels have room,
+    /// then these close.
     pub async fn stop(&self) {
         self.shared.inbox.push(Command::Stop);
         let task = self.shared.task.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,4 +1,5 @@
-//! Sources: kinds, readers, and the feed that reads once for many mappings. It never calls a function and never writes a checkpoint.
+//! Sources: kinds, readers, and the feed that reads once for many mappings. It never calls a function and
+//! never writes a checkpoint.
 
 pub mod catalog;
 #[cfg(any(test, feature = "fakes"))]

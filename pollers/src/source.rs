@@ -1,5 +1,6 @@
-//! What a source is to the rest: a kind with a profile, settings without IO, and a connection that is four things: what is read (tracks or a
-//! queue), how it becomes an event, what operators ask of it, and what it is called.
+//! What a source is to the rest: a kind with a profile, settings without IO, and a connection that is four
+//! things: what is read (tracks or a queue), how it becomes an event, what operators ask of it, and what it
+//! is called.
 
 mod error;
 mod explorer;
@@ -30,7 +31,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait SourceKind: Send + Sync {
     /// What it can do; its `kind` is the word under `source:`.
     fn profile(&self) -> &'static SourceProfile;
-    /// The settings under its word, for `explain`, the schema and the manual; `parse` takes ranges and defaults from them.
+    /// The settings under its word, for `explain`, the schema and the manual; `parse` takes ranges and
+    /// defaults from them.
     fn settings(&self) -> &'static [SettingSpec];
     /// What it can do with these settings, where that differs (an SQS FIFO queue); its `kind` is the same.
     fn profile_of(&self, _settings: &Node) -> &'static SourceProfile {
@@ -40,12 +42,13 @@ pub trait SourceKind: Send + Sync {
     fn aws_words(&self) -> &'static [&'static AwsWords] {
         &[]
     }
-    /// Reads its settings, without IO. Findings name them from `source` on, such as `source.file.path`; `base` is the folder of the config
-    /// file, for relative paths.
+    /// Reads its settings, without IO. Findings name them from `source` on, such as `source.file.path`;
+    /// `base` is the folder of the config file, for relative paths.
     ///
     /// # Errors
     /// All findings at once.
-    fn parse(&self, settings: &Node, base: &std::path::Path) -> Result<Box<dyn SourceSettings>, Vec<Finding>>;
+    fn parse(&self, settings: &Node, base: &std::path::Path)
+    -> Result<Box<dyn SourceSettings>, Vec<Finding>>;
     /// Its fake, with a hand in it, for the suite that every source must pass.
     #[cfg(any(test, feature = "fakes"))]
     fn subject(&self) -> crate::contract::AnySubject;
@@ -55,7 +58,8 @@ pub trait SourceKind: Send + Sync {
 pub trait SourceSettings: Send + Sync + std::fmt::Debug {
     /// Names what is read, for people and for sharing: two mappings with the same identity share one feed.
     fn identity(&self) -> String;
-    /// The ARN of what is read, as far as the settings tell; region and account fill what they leave out. `None` for what has no ARN.
+    /// The ARN of what is read, as far as the settings tell; region and account fill what they leave out.
+    /// `None` for what has no ARN.
     fn arn(&self, _region: &str, _account: &str) -> Option<String> {
         None
     }
@@ -63,19 +67,21 @@ pub trait SourceSettings: Send + Sync + std::fmt::Debug {
     fn wait_max(&self) -> Option<Duration> {
         None
     }
-    /// Connects, over the connections and with the credentials that all share. Cheap for sources that have nothing to connect to.
+    /// Connects, over the connections and with the credentials that all share. Cheap for sources that have
+    /// nothing to connect to.
     fn connect<'a>(&'a self, clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>>;
 }
 
 /// A connected source.
 pub trait Source: Send + Sync {
-    /// What it is called by itself, where it is known only now and settings can name the same in several ways: sources of one name are one.
-    /// Mappings share such a source, unless it is a queue that they compete for.
+    /// What it is called by itself, where it is known only now and settings can name the same in several
+    /// ways: sources of one name are one. Mappings share such a source, unless it is a queue that they
+    /// compete for.
     fn name(&self) -> Option<&str> {
         None
     }
-    /// What all must agree on who share it, as people read it; settings that differ in it cannot share. Those who compete need not agree, but
-    /// nobody shares what others compete for.
+    /// What all must agree on who share it, as people read it; settings that differ in it cannot share. Those
+    /// who compete need not agree, but nobody shares what others compete for.
     fn terms(&self) -> &str {
         ""
     }
@@ -113,7 +119,8 @@ impl dyn Source + '_ {
         }
     }
 
-    /// Each record is for one of the mappings that read it, as on AWS: it is a queue whose messages are not fanned out.
+    /// Each record is for one of the mappings that read it, as on AWS: it is a queue whose messages are not
+    /// fanned out.
     pub fn is_competed_for(&self) -> bool {
         self.queue().is_some_and(|queue| !queue.facts().fans_out)
     }

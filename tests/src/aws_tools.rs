@@ -44,7 +44,11 @@ impl Ran {
 impl Default for AwsTools {
     /// Without a key, and with nowhere to go.
     fn default() -> Self {
-        Self { home: tempfile::tempdir().expect("a folder can be made"), variables: Vec::new(), has_key: false }
+        Self {
+            home: tempfile::tempdir().expect("a folder can be made"),
+            variables: Vec::new(),
+            has_key: false,
+        }
     }
 }
 
@@ -59,7 +63,10 @@ impl AwsTools {
     /// Signs with this key. Without one nothing is signed.
     #[must_use]
     pub fn with_key(mut self, id: &str, secret: &str) -> Self {
-        self.variables.extend([("AWS_ACCESS_KEY_ID".to_owned(), id.to_owned()), ("AWS_SECRET_ACCESS_KEY".to_owned(), secret.to_owned())]);
+        self.variables.extend([
+            ("AWS_ACCESS_KEY_ID".to_owned(), id.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY".to_owned(), secret.to_owned()),
+        ]);
         self.has_key = true;
         self
     }
@@ -71,13 +78,24 @@ impl AwsTools {
             command.arg("--no-sign-request");
         }
         // Past its time a command that hangs ends by itself.
-        let output = command.args(["--cli-read-timeout", "60"]).args(arguments).stdin(Stdio::null()).output().expect("the aws CLI starts");
+        let output = command
+            .args(["--cli-read-timeout", "60"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the aws CLI starts");
         ran(output)
     }
 
     /// Runs a script of Python that has boto3.
     pub fn python(&self, script: &Path, arguments: &[&str]) -> Ran {
-        ran(self.command("python3").arg(script).args(arguments).stdin(Stdio::null()).output().expect("python3 starts"))
+        ran(self
+            .command("python3")
+            .arg(script)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("python3 starts"))
     }
 
     /// boto3 in a process that takes one call after the other.
@@ -85,7 +103,13 @@ impl AwsTools {
         // Asked at run time: a target folder shared by two checkouts keeps what was compiled for the other.
         let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo tells a test its package");
         let script = Path::new(&package).join("clients/boto/calls.py");
-        let mut child = self.command("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3 starts");
+        let mut child = self
+            .command("python3")
+            .arg(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 starts");
         let to = child.stdin.take().expect("it is piped");
         let from = BufReader::new(child.stdout.take().expect("it is piped"));
         Boto { child, to: Some(to), from, is_signed: self.has_key }
@@ -144,7 +168,13 @@ impl Boto {
     ///
     /// # Errors
     /// The service refused it.
-    pub fn pages(&mut self, client: &str, call: &str, page: u32, arguments: Value) -> Result<Vec<Value>, Refused> {
+    pub fn pages(
+        &mut self,
+        client: &str,
+        call: &str,
+        page: u32,
+        arguments: Value,
+    ) -> Result<Vec<Value>, Refused> {
         let pages = self.ask(json!({ "client": client, "call": call, "args": arguments, "signed": self.is_signed, "paginate": page }))?;
         Ok(pages.as_array().cloned().unwrap_or_default())
     }

@@ -1,4 +1,5 @@
-//! The real binary, started as a user starts it, with a folder of its own; it and its children end with the test.
+//! The real binary, started as a user starts it, with a folder of its own; it and its children end with the
+//! test.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,17 @@ pub struct Daemon {
 }
 
 /// How it is run when nothing else is said.
-const ARGUMENTS: [&str; 9] =
-    ["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"];
+const ARGUMENTS: [&str; 9] = [
+    "run",
+    "-c",
+    "forebay.yaml",
+    "--data-dir",
+    "data",
+    "--admin-listen",
+    "127.0.0.1:0",
+    "--api-listen",
+    "127.0.0.1:0",
+];
 
 /// The binary under test.
 ///
@@ -29,7 +39,8 @@ pub fn binary() -> PathBuf {
     let me = std::env::current_exe().expect("a test knows its own path");
     let folder = me.parent().expect("a program has a folder");
     // target/debug/deps/test, or target/debug/program.
-    let path = if folder.ends_with("deps") { folder.with_file_name("forebay") } else { folder.join("forebay") };
+    let path =
+        if folder.ends_with("deps") { folder.with_file_name("forebay") } else { folder.join("forebay") };
     assert!(path.exists(), "{} is missing: cargo build -p forebay-daemon", path.display());
     path
 }
@@ -61,7 +72,17 @@ impl Daemon {
 
     /// The same with the config at `config`, a file or folder in `folder`.
     pub fn start_from(folder: &Path, config: &str) -> Self {
-        let arguments = ["run", "-c", config, "--data-dir", "data", "--admin-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"];
+        let arguments = [
+            "run",
+            "-c",
+            config,
+            "--data-dir",
+            "data",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--api-listen",
+            "127.0.0.1:0",
+        ];
         Self::spawn_as(folder, &arguments, &[]).ready()
     }
 
@@ -97,7 +118,8 @@ impl Daemon {
         Self::spawn_with(folder, &[])
     }
 
-    /// The same with variables of its own. Those of AWS's tools that the test has are not passed on, and no metadata service is asked.
+    /// The same with variables of its own. Those of AWS's tools that the test has are not passed on, and no
+    /// metadata service is asked.
     pub fn spawn_with(folder: &Path, variables: &[(&str, String)]) -> Self {
         Self::spawn_as(folder, &ARGUMENTS, variables)
     }
@@ -112,11 +134,21 @@ impl Daemon {
     }
 
     fn spawn_by(command: Command, folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
-        let log = File::options().create(true).append(true).open(folder.join("log")).expect("the log can be written");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join("log"))
+            .expect("the log can be written");
         Self::spawn_onto(command, folder, arguments, variables, log)
     }
 
-    fn spawn_onto(mut command: Command, folder: &Path, arguments: &[&str], variables: &[(&str, String)], log: File) -> Self {
+    fn spawn_onto(
+        mut command: Command,
+        folder: &Path,
+        arguments: &[&str],
+        variables: &[(&str, String)],
+        log: File,
+    ) -> Self {
         for name in ["admin.addr", "api.addr"] {
             let _ = std::fs::remove_file(folder.join("data").join(name));
         }
@@ -144,7 +176,9 @@ impl Daemon {
     /// Where it answers Lambda's API.
     pub fn api(&self) -> LambdaApi {
         let address = self.folder.join("data/api.addr");
-        LambdaApi::Tcp(wait::until("the listener for Lambda's API", || Some(std::fs::read_to_string(&address).ok()?.trim().to_owned())))
+        LambdaApi::Tcp(wait::until("the listener for Lambda's API", || {
+            Some(std::fs::read_to_string(&address).ok()?.trim().to_owned())
+        }))
     }
 
     /// The same through the socket in its data folder.
@@ -164,7 +198,10 @@ impl Daemon {
 
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().expect("kill runs");
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status()
+            .expect("kill runs");
         assert!(status.success(), "kill -{name} failed");
     }
 

@@ -1,4 +1,5 @@
-//! ElasticMQ on a free loopback port, and the few calls to SQS that a test makes by itself: nothing is shared with the code under test.
+//! ElasticMQ on a free loopback port, and the few calls to SQS that a test makes by itself: nothing is shared
+//! with the code under test.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -57,7 +58,11 @@ impl ElasticMq {
         let lib = home.join(".cache/forebay/servers/elasticmq-1.7.1/lib");
         assert!(lib.exists(), "{} is missing: dev/servers.sh", lib.display());
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port is free").local_addr().expect("it has an address").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .expect("a port is free")
+            .local_addr()
+            .expect("it has an address")
+            .port();
         let config = format!(
             "include classpath(\"application.conf\")\n\
              node-address {{ protocol = http, host = \"127.0.0.1\", port = {port}, context-path = \"\" }}\n\
@@ -72,7 +77,15 @@ impl ElasticMq {
         std::fs::write(&path, config).expect("a file can be written");
         let log = File::create(folder.path().join("log")).expect("a file can be made");
         let guard = Command::new("sh")
-            .args(["-c", GUARD, "guard", "java", &format!("-Xmx{heap_mb}m"), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .args([
+                "-c",
+                GUARD,
+                "guard",
+                "java",
+                &format!("-Xmx{heap_mb}m"),
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+            ])
             .arg(format!("-Dconfig.file={}", path.display()))
             .args(["-cp", &format!("{}/*", lib.display()), "org.elasticmq.server.Main"])
             .stdin(Stdio::piped())
@@ -81,7 +94,9 @@ impl ElasticMq {
             .spawn()
             .expect("java starts");
         let server = Self { guard, port, folder };
-        wait::until("ElasticMQ", || server.try_call("ListQueues", &json!({})).filter(|(status, _)| *status == 200));
+        wait::until("ElasticMQ", || {
+            server.try_call("ListQueues", &json!({})).filter(|(status, _)| *status == 200)
+        });
         server
     }
 
@@ -122,7 +137,8 @@ impl ElasticMq {
 
     /// Deletes up to ten messages.
     pub fn delete(&self, url: &str, messages: &[Received]) {
-        let entry = |(idx, it): (usize, &Received)| json!({ "Id": idx.to_string(), "ReceiptHandle": it.handle });
+        let entry =
+            |(idx, it): (usize, &Received)| json!({ "Id": idx.to_string(), "ReceiptHandle": it.handle });
         let entries: Vec<Value> = messages.iter().enumerate().map(entry).collect();
         let answer = self.call("DeleteMessageBatch", &json!({ "QueueUrl": url, "Entries": entries }));
         assert_eq!(answer["Successful"].as_array().map(Vec::len), Some(messages.len()), "{answer}");

@@ -1,4 +1,5 @@
-//! A function behind an HTTP endpoint, in the test's own process: a closure answers each event. Nothing is shared with the code under test.
+//! A function behind an HTTP endpoint, in the test's own process: a closure answers each event. Nothing is
+//! shared with the code under test.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,7 +20,8 @@ pub enum Answer {
     Failed,
 }
 
-/// A function that listens. Dropping it ends the listening; invocations that hang go on until the process ends.
+/// A function that listens. Dropping it ends the listening; invocations that hang go on until the process
+/// ends.
 #[derive(Debug)]
 pub struct Function {
     address: SocketAddr,
@@ -61,7 +63,9 @@ pub fn lambda_of_nothing() -> &'static str {
     static ENDPOINT: LazyLock<String> = LazyLock::new(|| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
-        thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(thread::spawn(|| know_nothing(stream)))));
+        thread::spawn(move || {
+            listener.incoming().flatten().for_each(|stream| drop(thread::spawn(|| know_nothing(stream))))
+        });
         format!("http://{address}")
     });
     &ENDPOINT
@@ -76,7 +80,8 @@ fn know_nothing(mut stream: TcpStream) {
     );
     for line in BufReader::new(reader).lines() {
         // A GET has no body: an empty line is its end.
-        if line.is_err() || line.is_ok_and(|it| it.is_empty() && stream.write_all(answer.as_bytes()).is_err()) {
+        if line.is_err() || line.is_ok_and(|it| it.is_empty() && stream.write_all(answer.as_bytes()).is_err())
+        {
             return;
         }
     }
@@ -96,7 +101,9 @@ fn serve(stream: TcpStream, answer: &dyn Fn(&Value) -> Answer) {
     while let Some(event) = read(&mut reader) {
         let (status, headers, body) = match answer(&event) {
             Answer::Done(body) => ("200 OK", String::new(), body),
-            Answer::Throttled(seconds) => ("429 Too Many Requests", format!("Retry-After: {seconds}\r\n"), String::new()),
+            Answer::Throttled(seconds) => {
+                ("429 Too Many Requests", format!("Retry-After: {seconds}\r\n"), String::new())
+            }
             Answer::Failed => ("500 Internal Server Error", String::new(), "it failed".to_owned()),
         };
         let length = body.len();

@@ -52,7 +52,11 @@ pub fn parse(answer: &[u8]) -> Option<(u16, String)> {
     let answer = String::from_utf8_lossy(answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") { unchunk(body) } else { body.to_owned() };
+    let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        unchunk(body)
+    } else {
+        body.to_owned()
+    };
     Some((status, body))
 }
 
@@ -73,13 +77,18 @@ fn unchunk(mut body: &str) -> String {
 pub fn metric(page: &str, name: &str, label: &str) -> f64 {
     let is_it = |line: &&str| {
         let rest = line.strip_prefix(name);
-        rest.is_some_and(|rest| rest.starts_with(['{', ' ']) || rest.starts_with("_total")) && line.contains(label)
+        rest.is_some_and(|rest| rest.starts_with(['{', ' ']) || rest.starts_with("_total"))
+            && line.contains(label)
     };
-    page.lines().filter(|line| !line.starts_with('#')).filter(is_it).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    page.lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter(is_it)
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
 }
 
-/// Sends a request to `localhost` over TLS and reads to the end; `None` when whoever answers is not one that `roots` signed. Python has TLS;
-/// these tests have none of their own.
+/// Sends a request to `localhost` over TLS and reads to the end; `None` when whoever answers is not one that
+/// `roots` signed. Python has TLS; these tests have none of their own.
 ///
 /// # Panics
 /// Where there is no Python.

@@ -1,4 +1,5 @@
-//! Lambda's API for mappings over a plain socket, without a signature, as raw as a test wants it: nothing is shared with the code under test.
+//! Lambda's API for mappings over a plain socket, without a signature, as raw as a test wants it: nothing is
+//! shared with the code under test.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -54,7 +55,8 @@ impl Answer {
     /// Status, type and text of an error.
     pub fn refusal(&self) -> (u16, String, String) {
         let body = self.json();
-        let text = body["message"].as_str().or_else(|| body["Message"].as_str()).unwrap_or_default().to_owned();
+        let text =
+            body["message"].as_str().or_else(|| body["Message"].as_str()).unwrap_or_default().to_owned();
         (self.status, self.header("x-amzn-errortype").unwrap_or_default().to_owned(), text)
     }
 
@@ -182,7 +184,9 @@ impl LambdaApi {
         let (status, body) = http::parse(&answer)?;
         let text = String::from_utf8_lossy(&answer);
         let head = text.split_once("\r\n\r\n")?.0;
-        let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+        let header = |line: &str| {
+            line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        };
         Some(Answer { status, headers: head.lines().skip(1).filter_map(header).collect(), body })
     }
 }
@@ -190,6 +194,12 @@ impl LambdaApi {
 /// Percent-encodes all but letters, digits and what the RFC leaves alone.
 pub fn percent(text: &str) -> String {
     text.bytes()
-        .map(|it| if it.is_ascii_alphanumeric() || b"-._~".contains(&it) { char::from(it).to_string() } else { format!("%{it:02X}") })
+        .map(|it| {
+            if it.is_ascii_alphanumeric() || b"-._~".contains(&it) {
+                char::from(it).to_string()
+            } else {
+                format!("%{it:02X}")
+            }
+        })
         .collect()
 }

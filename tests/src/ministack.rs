@@ -1,11 +1,12 @@
-//! MiniStack on a free loopback port, with permissions and signatures checked, and the few calls that a test makes by itself: nothing is
-//! shared with the code under test.
+//! MiniStack on a free loopback port, with permissions and signatures checked, and the few calls that a test
+//! makes by itself: nothing is shared with the code under test.
 //!
 //! Where it differs from AWS, so that no test relies on it:
 //! - A key whose id is `test` is root, and its signature is not checked; those of users are.
 //! - An old receipt handle is refused after a message was received again; AWS takes it.
 //! - A function of Python runs in a process of the machine's own Python, whatever version it asks for.
-//! - Invocations beyond a function's reserved concurrency are throttled as on AWS; an account's cap is 10 by default, not 1,000.
+//! - Invocations beyond a function's reserved concurrency are throttled as on AWS; an account's cap is 10 by
+//!   default, not 1,000.
 //! - A topic's signature is a word.
 
 use std::fs::File;
@@ -62,13 +63,21 @@ impl MiniStack {
     /// When it was not fetched, naming the command.
     pub fn start_with_tls(certificates: &Path) -> Self {
         let path = |name: &str| certificates.join(name).display().to_string();
-        let tls = [("USE_SSL", "1".to_owned()), ("MINISTACK_SSL_CERT", path("leaf.pem")), ("MINISTACK_SSL_KEY", path("leaf.key"))];
+        let tls = [
+            ("USE_SSL", "1".to_owned()),
+            ("MINISTACK_SSL_CERT", path("leaf.pem")),
+            ("MINISTACK_SSL_KEY", path("leaf.key")),
+        ];
         Self::launch(Some(certificates.join("roots.pem")), &tls)
     }
 
     fn launch(roots: Option<PathBuf>, variables: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port is free").local_addr().expect("it has an address").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .expect("a port is free")
+            .local_addr()
+            .expect("it has an address")
+            .port();
         let log = File::create(folder.path().join("log")).expect("a file can be made");
         let child = Command::new(program("ministack"))
             .env_clear()
@@ -90,7 +99,10 @@ impl MiniStack {
         wait::until("MiniStack", || {
             let ended = server.child.try_wait().expect("it can be waited for");
             assert!(ended.is_none(), "MiniStack ended with {ended:?}: {}", server.log());
-            server.send("GET", "/_ministack/health", "sqs", &[], "").filter(|(status, _)| *status == 200).map(|_| ())
+            server
+                .send("GET", "/_ministack/health", "sqs", &[], "")
+                .filter(|(status, _)| *status == 200)
+                .map(|_| ())
         });
         server
     }
@@ -101,12 +113,17 @@ impl MiniStack {
         format!("{scheme}://localhost:{}", self.port)
     }
 
-    /// A new role that may do everything and that root may take, or who has a token of `https://tokens.example`; its ARN.
+    /// A new role that may do everything and that root may take, or who has a token of
+    /// `https://tokens.example`; its ARN.
     pub fn role(&self, name: &str) -> String {
         let provider = format!("arn:aws:iam::{ACCOUNT}:oidc-provider/tokens.example");
         let trust = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Principal": { "AWS": "*", "Federated": provider },
                             "Action": ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"] }] });
-        self.form("iam", "CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", &trust.to_string())]);
+        self.form(
+            "iam",
+            "CreateRole",
+            &[("RoleName", name), ("AssumeRolePolicyDocument", &trust.to_string())],
+        );
         self.allow("Role", name, "*");
         format!("arn:aws:iam::{ACCOUNT}:role/{name}")
     }
@@ -114,7 +131,11 @@ impl MiniStack {
     /// Takes a role.
     pub fn session(&self, role_arn: &str) -> Key {
         let answer = self.form("sts", "AssumeRole", &[("RoleArn", role_arn), ("RoleSessionName", "test")]);
-        Key { id: element(&answer, "AccessKeyId"), secret: element(&answer, "SecretAccessKey"), token: element(&answer, "SessionToken") }
+        Key {
+            id: element(&answer, "AccessKeyId"),
+            secret: element(&answer, "SecretAccessKey"),
+            token: element(&answer, "SessionToken"),
+        }
     }
 
     /// A new user who may do this, such as `sqs:*`, or nothing; its key.
@@ -124,17 +145,23 @@ impl MiniStack {
             self.allow("User", name, actions);
         }
         let answer = self.form("iam", "CreateAccessKey", &[("UserName", name)]);
-        Key { id: element(&answer, "AccessKeyId"), secret: element(&answer, "SecretAccessKey"), token: String::new() }
+        Key {
+            id: element(&answer, "AccessKeyId"),
+            secret: element(&answer, "SecretAccessKey"),
+            token: String::new(),
+        }
     }
 
     /// Lets a `User` or a `Role` do this and nothing else.
     pub fn allow(&self, whom: &str, name: &str, actions: &str) {
         let policy = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": [actions], "Resource": "*" }] });
-        let parameters = [(&*format!("{whom}Name"), name), ("PolicyName", "all"), ("PolicyDocument", &policy.to_string())];
+        let parameters =
+            [(&*format!("{whom}Name"), name), ("PolicyName", "all"), ("PolicyDocument", &policy.to_string())];
         self.form("iam", &format!("Put{whom}Policy"), &parameters);
     }
 
-    /// A new function of Python; its ARN. The code has a `handler`; a version of it stands behind the alias `live`.
+    /// A new function of Python; its ARN. The code has a `handler`; a version of it stands behind the alias
+    /// `live`.
     pub fn function(&self, name: &str, code: &str) -> String {
         let zip = self.folder.path().join(format!("{name}.py"));
         std::fs::write(&zip, code).expect("a file can be written");
@@ -147,7 +174,11 @@ impl MiniStack {
                                "Code": { "ZipFile": zip } });
         let made = self.rest("POST", "/2015-03-31/functions", &function);
         self.rest("POST", &format!("/2015-03-31/functions/{name}/versions"), &json!({}));
-        self.rest("POST", &format!("/2015-03-31/functions/{name}/aliases"), &json!({ "Name": "live", "FunctionVersion": "1" }));
+        self.rest(
+            "POST",
+            &format!("/2015-03-31/functions/{name}/aliases"),
+            &json!({ "Name": "live", "FunctionVersion": "1" }),
+        );
         made["FunctionArn"].as_str().expect("a function has an ARN").to_owned()
     }
 
@@ -217,15 +248,23 @@ impl MiniStack {
     /// # Panics
     /// When it is refused.
     pub fn secret(&self, name: &str, value: &str) -> String {
-        let headers = [("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", "secretsmanager.CreateSecret")];
-        let answer = self.must("POST", "/", "secretsmanager", &headers, &json!({ "Name": name, "SecretString": value }).to_string());
+        let headers =
+            [("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", "secretsmanager.CreateSecret")];
+        let answer = self.must(
+            "POST",
+            "/",
+            "secretsmanager",
+            &headers,
+            &json!({ "Name": name, "SecretString": value }).to_string(),
+        );
         let answer: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
         answer["ARN"].as_str().expect("a secret has an ARN").to_owned()
     }
 
     /// One call of Lambda.
     fn rest(&self, method: &str, path: &str, body: &Value) -> Value {
-        let answer = self.must(method, path, "lambda", &[("Content-Type", "application/json")], &body.to_string());
+        let answer =
+            self.must(method, path, "lambda", &[("Content-Type", "application/json")], &body.to_string());
         serde_json::from_str(&answer).unwrap_or(Value::Null)
     }
 
@@ -237,7 +276,8 @@ impl MiniStack {
             _ => "2010-03-31",
         };
         let encoded = |text: &str| text.bytes().map(|it| format!("%{it:02X}")).collect::<String>();
-        let parameters: String = parameters.iter().map(|(name, value)| format!("&{name}={}", encoded(value))).collect();
+        let parameters: String =
+            parameters.iter().map(|(name, value)| format!("&{name}={}", encoded(value))).collect();
         let headers = [("Content-Type", "application/x-www-form-urlencoded")];
         self.must("POST", "/", service, &headers, &format!("Action={action}&Version={version}{parameters}"))
     }
@@ -249,7 +289,14 @@ impl MiniStack {
     }
 
     /// As root, whose signature is not looked at.
-    fn send(&self, method: &str, path: &str, service: &str, headers: &[(&str, &str)], body: &str) -> Option<(u16, String)> {
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        service: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Option<(u16, String)> {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\nX-Amz-Date: 20260101T000000Z\r\n\
@@ -298,6 +345,7 @@ fn program(name: &str) -> PathBuf {
 
 /// What the first element of this name holds.
 fn element(xml: &str, name: &str) -> String {
-    let found = xml.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once(&format!("</{name}>")));
+    let found =
+        xml.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once(&format!("</{name}>")));
     found.unwrap_or_else(|| panic!("no {name} in {xml}")).0.to_owned()
 }

@@ -1,4 +1,5 @@
-//! Calls to SQS that tests make by themselves, over whatever server's `call`: nothing is shared with the code under test.
+//! Calls to SQS that tests make by themselves, over whatever server's `call`: nothing is shared with the code
+//! under test.
 
 use serde_json::{Value, json};
 
@@ -26,6 +27,7 @@ pub fn send(call: impl Fn(&str, &Value) -> Value, url: &str, messages: &[(String
 pub fn counts(call: impl Fn(&str, &Value) -> Value, url: &str) -> (u64, u64) {
     let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
     let answer = call("GetQueueAttributes", &json!({ "QueueUrl": url, "AttributeNames": names }));
-    let count = |name: &str| answer["Attributes"][name].as_str().and_then(|it| it.parse().ok()).expect("a count");
+    let count =
+        |name: &str| answer["Attributes"][name].as_str().and_then(|it| it.parse().ok()).expect("a count");
     (count(names[0]), count(names[1]))
 }

@@ -1,6 +1,8 @@
-//! The strict model of SQS behind AWS JSON on a loopback port, with faults that a test plants and a journal of every call.
+//! The strict model of SQS behind AWS JSON on a loopback port, with faults that a test plants and a journal
+//! of every call.
 //!
-//! `http` listens and speaks HTTP, `wire` turns JSON into calls of the model and back. Signatures must be there; they are not computed.
+//! `http` listens and speaks HTTP, `wire` turns JSON into calls of the model and back. Signatures must be
+//! there; they are not computed.
 
 mod http;
 mod wire;
@@ -74,8 +76,11 @@ impl StrictSqs {
 
     /// Starts it with a clock that is late by this: its messages are as old.
     pub fn start_late(by: Duration) -> Self {
-        let epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970") - by;
-        let service = Service::new(u64::try_from(epoch.as_millis()).expect("it is before the year 500,000,000"));
+        let epoch =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970")
+                - by;
+        let service =
+            Service::new(u64::try_from(epoch.as_millis()).expect("it is before the year 500,000,000"));
         let state = Mutex::new(State { service, journal: Vec::new() });
         let shared = Arc::new(Shared { state, changed: Condvar::new(), zero: Instant::now() });
         let listening = Listening::start(Arc::clone(&shared), "127.0.0.1:0".parse().expect("an address"));
@@ -109,10 +114,15 @@ impl StrictSqs {
 
     /// Sends messages.
     pub fn send(&self, queue: &str, messages: impl IntoIterator<Item = Sent>) {
-        self.with(|service, now| messages.into_iter().for_each(|it| drop(service.send(queue, it, now).expect("the message is taken"))));
+        self.with(|service, now| {
+            messages
+                .into_iter()
+                .for_each(|it| drop(service.send(queue, it, now).expect("the message is taken")))
+        });
     }
 
-    /// From now on calls of this action, or of all, go wrong this way: so often, or until [`StrictSqs::heal`].
+    /// From now on calls of this action, or of all, go wrong this way: so often, or until
+    /// [`StrictSqs::heal`].
     pub fn plant(&self, action: impl Into<Option<Action>>, fault: Fault, times: Option<u32>) {
         self.with(|service, _| service.faults.plant(action.into(), fault, times));
     }

@@ -31,9 +31,13 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("forebay-bench", &["forebay-clients", "forebay-tests"]),
 ];
 
-/// What the two pure crates may import beside the house: no runtime, no file, no socket, no clock, no randomness, no logging.
+/// What the two pure crates may import beside the house: no runtime, no file, no socket, no clock, no
+/// randomness, no logging.
 const PURE: &[(&str, &[&str])] = &[
-    ("forebay-config", &["annotate-snippets", "http", "saphyr-parser", "serde", "serde_json", "thiserror", "toml", "bytes"]),
+    (
+        "forebay-config",
+        &["annotate-snippets", "http", "saphyr-parser", "serde", "serde_json", "thiserror", "toml", "bytes"],
+    ),
     ("forebay-batcher", &["bytes", "serde", "serde_json", "thiserror"]),
 ];
 
@@ -44,7 +48,9 @@ fn no_crate_imports_sideways_or_up() {
         let allowed = FLOORS.iter().find(|(it, _)| *it == name).map_or(&[][..], |(_, allowed)| allowed);
         assert!(FLOORS.iter().any(|(it, _)| *it == name), "{name} stands on no floor: add it to FLOORS");
         let house = dependencies.iter().filter(|it| it.starts_with("forebay-"));
-        wrong.extend(house.filter(|it| !allowed.contains(&it.as_str())).map(|it| format!("{name} imports {it}")));
+        wrong.extend(
+            house.filter(|it| !allowed.contains(&it.as_str())).map(|it| format!("{name} imports {it}")),
+        );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -53,21 +59,39 @@ fn no_crate_imports_sideways_or_up() {
 fn the_pure_crates_import_nothing_that_acts() {
     for (name, dependencies) in manifests() {
         let Some((_, allowed)) = PURE.iter().find(|(it, _)| *it == name) else { continue };
-        let wrong: Vec<_> = dependencies.iter().filter(|it| !it.starts_with("forebay-") && !allowed.contains(&it.as_str())).collect();
+        let wrong: Vec<_> = dependencies
+            .iter()
+            .filter(|it| !it.starts_with("forebay-") && !allowed.contains(&it.as_str()))
+            .collect();
         assert!(wrong.is_empty(), "{name} imports {wrong:?}: a fifth needs an ADR");
     }
 }
 
 #[test]
 fn the_pure_crates_name_no_clock_file_socket_or_thread() {
-    const BANNED: &[&str] =
-        &["std::fs", "std::net", "std::thread", "std::env", "Instant::now", "SystemTime", "HashMap", "HashSet", "println!", "std::process"];
+    const BANNED: &[&str] = &[
+        "std::fs",
+        "std::net",
+        "std::thread",
+        "std::env",
+        "Instant::now",
+        "SystemTime",
+        "HashMap",
+        "HashSet",
+        "println!",
+        "std::process",
+    ];
     let mut wrong = Vec::new();
-    for path in
-        sources().into_iter().filter(|path| path.starts_with(root().join("config/src")) || path.starts_with(root().join("batcher/src")))
-    {
+    for path in sources().into_iter().filter(|path| {
+        path.starts_with(root().join("config/src")) || path.starts_with(root().join("batcher/src"))
+    }) {
         let text = code_of(&fs::read_to_string(&path).expect("a source file can be read"));
-        wrong.extend(BANNED.iter().filter(|word| text.contains(**word)).map(|word| format!("{}: {word}", shown(&path))));
+        wrong.extend(
+            BANNED
+                .iter()
+                .filter(|word| text.contains(**word))
+                .map(|word| format!("{}: {word}", shown(&path))),
+        );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -75,10 +99,17 @@ fn the_pure_crates_name_no_clock_file_socket_or_thread() {
 #[test]
 fn only_tests_turn_the_fakes_of_the_pollers_on() {
     let mut wrong = Vec::new();
-    for path in files_below(&root(), "toml").into_iter().filter(|it| it.ends_with("Cargo.toml") && !it.starts_with(root().join("tests"))) {
+    for path in files_below(&root(), "toml")
+        .into_iter()
+        .filter(|it| it.ends_with("Cargo.toml") && !it.starts_with(root().join("tests")))
+    {
         let manifest = manifest(&path);
         let dependency = manifest.get("dependencies").and_then(|it| it.get("forebay-pollers"));
-        let features = dependency.and_then(|it| it.get("features")).and_then(toml::Value::as_array).into_iter().flatten();
+        let features = dependency
+            .and_then(|it| it.get("features"))
+            .and_then(toml::Value::as_array)
+            .into_iter()
+            .flatten();
         wrong.extend(features.filter(|it| it.as_str() == Some("fakes")).map(|_| shown(&path)));
     }
     assert!(wrong.is_empty(), "{wrong:?}");
@@ -97,11 +128,21 @@ fn every_file_opens_with_a_sentence() {
 #[test]
 fn nothing_is_left_to_do() {
     // Put together here, so that this file does not name them.
-    let words = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["#[ig", "nore"].concat(), ["FIX", "ME"].concat()];
+    let words = [
+        ["to", "do!("].concat(),
+        ["unimple", "mented!("].concat(),
+        ["#[ig", "nore"].concat(),
+        ["FIX", "ME"].concat(),
+    ];
     let mut wrong = Vec::new();
     for path in sources() {
         let text = fs::read_to_string(&path).expect("a source file can be read");
-        wrong.extend(words.iter().filter(|word| text.contains(word.as_str())).map(|word| format!("{}: {word}", shown(&path))));
+        wrong.extend(
+            words
+                .iter()
+                .filter(|word| text.contains(word.as_str()))
+                .map(|word| format!("{}: {word}", shown(&path))),
+        );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -119,19 +160,34 @@ fn every_error_code_has_a_page_and_every_page_a_code() {
         .collect();
     let without_page: Vec<_> = used.difference(&pages).collect();
     let without_code: Vec<_> = pages.difference(&used).collect();
-    assert!(without_page.is_empty() && without_code.is_empty(), "without a page: {without_page:?}; pages without a code: {without_code:?}");
+    assert!(
+        without_page.is_empty() && without_code.is_empty(),
+        "without a page: {without_page:?}; pages without a code: {without_code:?}"
+    );
 }
 
 /// A code stands beside a text. One that is looked for in it is found in the name of a queue, too.
 #[test]
 fn nothing_looks_for_a_code_in_a_text() {
-    const LOOKS: &[&str] =
-        &["find(\"FB-", "contains(\"FB-", "starts_with(\"FB-", "strip_prefix(\"FB-", "split(\"FB-", "split_once(\"FB-", "matches(\"FB-"];
+    const LOOKS: &[&str] = &[
+        "find(\"FB-",
+        "contains(\"FB-",
+        "starts_with(\"FB-",
+        "strip_prefix(\"FB-",
+        "split(\"FB-",
+        "split_once(\"FB-",
+        "matches(\"FB-",
+    ];
     let mut wrong = Vec::new();
     for path in sources().into_iter().filter(|path| !path.components().any(|it| it.as_os_str() == "tests")) {
         let text = code_of(&fs::read_to_string(&path).expect("a source file can be read"));
         let is_test = path.file_stem().is_some_and(|it| it.to_string_lossy().ends_with("tests"));
-        wrong.extend(LOOKS.iter().filter(|look| !is_test && text.contains(**look)).map(|look| format!("{}: {look}", shown(&path))));
+        wrong.extend(
+            LOOKS
+                .iter()
+                .filter(|look| !is_test && text.contains(**look))
+                .map(|look| format!("{}: {look}", shown(&path))),
+        );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -145,13 +201,17 @@ fn every_source_is_one_folder_of_the_same_shape_and_one_feature() {
         for file in ["mod.rs", "settings.rs", "client.rs", "reader.rs", "event.rs", "fake.rs"] {
             assert!(folder.join(file).exists(), "{} has no {file}", shown(&folder));
         }
-        assert!(manifest.get("features").and_then(|it| it.get(&kind)).is_some(), "pollers has no feature {kind}");
+        assert!(
+            manifest.get("features").and_then(|it| it.get(&kind)).is_some(),
+            "pollers has no feature {kind}"
+        );
         assert!(root().join(format!("docs/sources/{kind}.md")).exists(), "docs/sources/{kind}.md is missing");
     }
 }
 
-/// A kind of source is known to its own folder and to the catalog, so that the next one is a folder and a line. Destinations and services of
-/// AWS that are called alike are something else, and stand in these places.
+/// A kind of source is known to its own folder and to the catalog, so that the next one is a folder and a
+/// line. Destinations and services of AWS that are called alike are something else, and stand in these
+/// places.
 #[test]
 fn no_kind_of_source_is_named_outside_its_folder() {
     const OTHERS: &[&str] = &[
@@ -174,15 +234,25 @@ fn no_kind_of_source_is_named_outside_its_folder() {
     let mut wrong = Vec::new();
     for path in sources() {
         let shown = shown(&path);
-        let is_product = ["config", "batcher", "pollers", "invoker", "checkpoints", "api", "clients", "daemon"]
-            .iter()
-            .any(|it| shown.starts_with(&format!("{it}/src/")));
-        if !is_product || shown.ends_with("tests.rs") || shown.contains("/tests/") || OTHERS.iter().any(|it| shown.starts_with(it)) {
+        let is_product =
+            ["config", "batcher", "pollers", "invoker", "checkpoints", "api", "clients", "daemon"]
+                .iter()
+                .any(|it| shown.starts_with(&format!("{it}/src/")));
+        if !is_product
+            || shown.ends_with("tests.rs")
+            || shown.contains("/tests/")
+            || OTHERS.iter().any(|it| shown.starts_with(it))
+        {
             continue;
         }
         let code = code_of(&fs::read_to_string(&path).expect("a source file can be read"));
         for kind in kinds.iter().filter(|kind| !shown.starts_with(&format!("pollers/src/{kind}/"))) {
-            wrong.extend(names_of(kind).into_iter().filter(|name| code.contains(name)).map(|name| format!("{shown}: {name}")));
+            wrong.extend(
+                names_of(kind)
+                    .into_iter()
+                    .filter(|name| code.contains(name))
+                    .map(|name| format!("{shown}: {name}")),
+            );
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -190,14 +260,17 @@ fn no_kind_of_source_is_named_outside_its_folder() {
 
 /// The folders of the kinds of source.
 fn kinds() -> Vec<String> {
-    let folders = fs::read_dir(root().join("pollers/src")).expect("pollers has sources").flatten().map(|it| it.path());
+    let folders =
+        fs::read_dir(root().join("pollers/src")).expect("pollers has sources").flatten().map(|it| it.path());
     let names = folders.filter(|it| it.is_dir()).filter_map(|it| Some(it.file_name()?.to_str()?.to_owned()));
-    let mut kinds: Vec<String> = names.filter(|it| !["feed", "contract", "source"].contains(&it.as_str())).collect();
+    let mut kinds: Vec<String> =
+        names.filter(|it| !["feed", "contract", "source"].contains(&it.as_str())).collect();
     kinds.sort();
     kinds
 }
 
-/// What code calls a kind by: its word, its settings, its module, its types, and AWS's name for it where that is no word of English.
+/// What code calls a kind by: its word, its settings, its module, its types, and AWS's name for it where that
+/// is no word of English.
 fn names_of(kind: &str) -> Vec<String> {
     let camel = format!("{}{}", kind[..1].to_uppercase(), &kind[1..]);
     let mut names = vec![
@@ -220,7 +293,12 @@ fn the_project_stands_alone() {
     for extension in ["rs", "md", "toml", "yaml", "py", "sh", "mjs"] {
         for path in files_below(&root(), extension) {
             let text = fs::read_to_string(&path).unwrap_or_default();
-            wrong.extend(words.iter().filter(|word| text.contains(word.as_str())).map(|word| format!("{}: {word}", shown(&path))));
+            wrong.extend(
+                words
+                    .iter()
+                    .filter(|word| text.contains(word.as_str()))
+                    .map(|word| format!("{}: {word}", shown(&path))),
+            );
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -232,7 +310,11 @@ fn the_readme_names_its_two_commands_and_what_it_links_to_exists() {
     assert!(readme.contains("make demo") && readme.contains("make test"));
     for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
         let text = fs::read_to_string(root().join(page)).expect("the page is there");
-        for link in text.split("](").skip(1).filter_map(|it| it.split(')').next()).filter(|it| !it.contains("://") && !it.starts_with('#'))
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|it| it.split(')').next())
+            .filter(|it| !it.contains("://") && !it.starts_with('#'))
         {
             let path = link.split('#').next().expect("split gives one part");
             assert!(root().join(path).exists(), "{page} links to {link}, which is not there");
@@ -243,13 +325,23 @@ fn the_readme_names_its_two_commands_and_what_it_links_to_exists() {
 #[test]
 fn architecture_names_a_test_for_each_promise_and_the_test_is_there() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("there is an ARCHITECTURE");
-    let rows: Vec<&str> =
-        text.lines().filter(|line| line.strip_prefix("| P").is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit()))).collect();
+    let rows: Vec<&str> = text
+        .lines()
+        .filter(|line| {
+            line.strip_prefix("| P").is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit()))
+        })
+        .collect();
     let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
-    let promised: BTreeSet<&str> = readme.lines().filter_map(|line| line.strip_prefix("| P")?.split(' ').next()).collect();
-    let backed: BTreeSet<&str> = rows.iter().filter_map(|line| line.strip_prefix("| P")?.split(' ').next()).collect();
-    assert!(!promised.is_empty() && promised.is_subset(&backed), "README promises {promised:?}, ARCHITECTURE backs {backed:?}");
-    let code: String = sources().iter().map(|path| fs::read_to_string(path).expect("a source file can be read")).collect();
+    let promised: BTreeSet<&str> =
+        readme.lines().filter_map(|line| line.strip_prefix("| P")?.split(' ').next()).collect();
+    let backed: BTreeSet<&str> =
+        rows.iter().filter_map(|line| line.strip_prefix("| P")?.split(' ').next()).collect();
+    assert!(
+        !promised.is_empty() && promised.is_subset(&backed),
+        "README promises {promised:?}, ARCHITECTURE backs {backed:?}"
+    );
+    let code: String =
+        sources().iter().map(|path| fs::read_to_string(path).expect("a source file can be read")).collect();
     for row in rows {
         let tests: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "no test in {row}");
@@ -272,7 +364,10 @@ fn shown(path: &Path) -> String {
 
 /// Every Rust file of the house; clients that others' tools build are not of the house.
 fn sources() -> Vec<PathBuf> {
-    files_below(&root(), "rs").into_iter().filter(|path| !path.starts_with(root().join("tests/clients"))).collect()
+    files_below(&root(), "rs")
+        .into_iter()
+        .filter(|path| !path.starts_with(root().join("tests/clients")))
+        .collect()
 }
 
 fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
@@ -297,7 +392,8 @@ fn manifest(path: &Path) -> toml::Table {
     text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Each package of the workspace with what it depends on, for some platforms or for its build too; dev-dependencies are the tests' business.
+/// Each package of the workspace with what it depends on, for some platforms or for its build too;
+/// dev-dependencies are the tests' business.
 fn manifests() -> BTreeMap<String, Vec<String>> {
     let workspace = manifest(&root().join("Cargo.toml"));
     let members = workspace["workspace"]["members"].as_array().expect("members is a list");
@@ -306,10 +402,15 @@ fn manifests() -> BTreeMap<String, Vec<String>> {
         .map(|folder| {
             let manifest = manifest(&root().join(folder).join("Cargo.toml"));
             let name = manifest["package"]["name"].as_str().expect("a package has a name").to_owned();
-            let tables = manifest.get("target").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::values);
+            let tables = manifest
+                .get("target")
+                .and_then(toml::Value::as_table)
+                .into_iter()
+                .flat_map(toml::Table::values);
             let tables = tables.filter_map(toml::Value::as_table).chain([&manifest]);
             let tables = tables.flat_map(|it| [it.get("dependencies"), it.get("build-dependencies")]);
-            let dependencies = tables.flatten().filter_map(toml::Value::as_table).flat_map(|it| it.keys().cloned());
+            let dependencies =
+                tables.flatten().filter_map(toml::Value::as_table).flat_map(|it| it.keys().cloned());
             (name, dependencies.collect())
         })
         .collect()

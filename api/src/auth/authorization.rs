@@ -1,4 +1,5 @@
-//! The `Authorization` header of Signature Version 4, taken apart. Every character counts: what no client sends is refused.
+//! The `Authorization` header of Signature Version 4, taken apart. Every character counts: what no client
+//! sends is refused.
 
 use super::denied::{Denied, Part};
 
@@ -29,7 +30,10 @@ pub(super) struct Scope<'a> {
 impl<'a> Authorization<'a> {
     /// Takes the header apart; fails when a part is missing, stands twice or has another form.
     pub(super) fn parse(value: &'a [u8]) -> Result<Self, Denied> {
-        let text = std::str::from_utf8(value).ok().filter(|it| it.len() <= HEADER_BYTES_MAX).ok_or(Denied::Malformed)?;
+        let text = std::str::from_utf8(value)
+            .ok()
+            .filter(|it| it.len() <= HEADER_BYTES_MAX)
+            .ok_or(Denied::Malformed)?;
         let (algorithm, rest) = text.split_once(' ').unwrap_or((text, ""));
         if algorithm != ALGORITHM {
             return Err(Denied::Algorithm);
@@ -51,7 +55,12 @@ impl<'a> Authorization<'a> {
         let signature = signature.ok_or(Denied::Missing(Part::Signature))?;
         let signed_headers = signed_headers.ok_or(Denied::Missing(Part::SignedHeaders))?;
         let (key_id, scope) = parse_credential(credential)?;
-        Ok(Self { key_id, scope, signed_headers: parse_names(signed_headers)?, signature: parse_signature(signature)? })
+        Ok(Self {
+            key_id,
+            scope,
+            signed_headers: parse_names(signed_headers)?,
+            signature: parse_signature(signature)?,
+        })
     }
 
     /// Whether the signature covers a header.
@@ -73,7 +82,8 @@ fn parse_credential(text: &str) -> Result<(&str, Scope<'_>), Denied> {
 
 fn parse_names(text: &str) -> Result<Vec<&str>, Denied> {
     let names: Vec<&str> = text.split(';').collect();
-    let is_name = |it: &&str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_graphic() && !it.is_ascii_uppercase());
+    let is_name =
+        |it: &&str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_graphic() && !it.is_ascii_uppercase());
     let in_order = names.windows(2).all(|pair| pair[0] < pair[1]);
     if names.iter().all(is_name) && in_order { Ok(names) } else { Err(Denied::Malformed) }
 }

@@ -1,4 +1,5 @@
-//! The canonical form of a request: the text that both sides make of it, so that a signature covers every part that counts.
+//! The canonical form of a request: the text that both sides make of it, so that a signature covers every
+//! part that counts.
 
 use std::borrow::Cow;
 
@@ -19,9 +20,17 @@ pub enum Paths {
     AsSent,
 }
 
-/// The canonical request over the headers named by the signature, with the hash of the body in hexadecimal digits.
-pub(super) fn canonical_request(head: &Head<'_>, signed_headers: &[&str], paths: Paths, body_hash: &str) -> Vec<u8> {
-    let mut text = format!("{}\n{}\n{}\n", head.method, canonical_path(head.path, paths), canonical_query(head.query)).into_bytes();
+/// The canonical request over the headers named by the signature, with the hash of the body in hexadecimal
+/// digits.
+pub(super) fn canonical_request(
+    head: &Head<'_>,
+    signed_headers: &[&str],
+    paths: Paths,
+    body_hash: &str,
+) -> Vec<u8> {
+    let mut text =
+        format!("{}\n{}\n{}\n", head.method, canonical_path(head.path, paths), canonical_query(head.query))
+            .into_bytes();
     for name in signed_headers {
         text.extend_from_slice(name.as_bytes());
         text.push(b':');
@@ -63,7 +72,8 @@ fn without_dots(path: &str) -> String {
     format!("/{}{}", kept.join("/"), if is_folder { "/" } else { "" })
 }
 
-/// Every name and value decoded and encoded again in one spelling, then put in order. A `+` is a plus, as clients that sign have it.
+/// Every name and value decoded and encoded again in one spelling, then put in order. A `+` is a plus, as
+/// clients that sign have it.
 fn canonical_query(query: Option<&str>) -> String {
     let again = |text: &str| percent_encode(&unescaped(text.as_bytes()), RESERVED).to_string();
     let mut pairs: Vec<(String, String)> = query
@@ -77,8 +87,8 @@ fn canonical_query(query: Option<&str>) -> String {
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-/// The bytes behind escapes in capitals, which is how every client that signs writes them. `%3a` stays as it is and so has a signature of
-/// its own: of two spellings only one is what was signed.
+/// The bytes behind escapes in capitals, which is how every client that signs writes them. `%3a` stays as it
+/// is and so has a signature of its own: of two spellings only one is what was signed.
 fn unescaped(mut text: &[u8]) -> Vec<u8> {
     let digit = |it: u8| match it {
         b'0'..=b'9' => Some(it - b'0'),

@@ -11,7 +11,8 @@ use crate::error::{ApiError, ErrorType};
 /// | wrong signature, unknown key, wrong algorithm, wrong scope, wrong time, wrong body | `InvalidSignatureException` | 403 |
 /// | the session token is not that of the key | `UnrecognizedClientException` | 403 |
 ///
-/// A signature of an unknown key and a wrong one of a known key are one case, so that nobody learns which keys exist.
+/// A signature of an unknown key and a wrong one of a known key are one case, so that nobody learns which
+/// keys exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// No `Authorization` header and no signature in the query.
@@ -39,7 +40,9 @@ pub enum Denied {
     #[error("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term")]
     Credential,
     /// The header that says when it was signed is missing or is no time.
-    #[error("Authorization header requires existence of an 'X-Amz-Date' header of the form YYYYMMDD'T'HHMMSS'Z'")]
+    #[error(
+        "Authorization header requires existence of an 'X-Amz-Date' header of the form YYYYMMDD'T'HHMMSS'Z'"
+    )]
     Date,
     /// A header that must be covered is not.
     #[error("'{0}' must be a 'SignedHeader' in the AWS Authorization")]
@@ -48,7 +51,9 @@ pub enum Denied {
     #[error("The signed header '{0}' is not in the request")]
     NotSent(String),
     /// The scope names another day than the header.
-    #[error("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{scope}' != '{header}'")]
+    #[error(
+        "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{scope}' != '{header}'"
+    )]
     ScopeDate {
         /// The day of the scope.
         scope: String,
@@ -89,7 +94,9 @@ pub enum Denied {
         minutes: u64,
     },
     /// The payload hash is a placeholder: the body would not be covered.
-    #[error("The payload must be signed: 'x-amz-content-sha256' must be the SHA-256 of the body in hexadecimal digits")]
+    #[error(
+        "The payload must be signed: 'x-amz-content-sha256' must be the SHA-256 of the body in hexadecimal digits"
+    )]
     UnsignedPayload,
     /// The payload hash is of another body.
     #[error("The provided 'x-amz-content-sha256' header does not match what was computed.")]

@@ -22,7 +22,9 @@ impl Secret {
     pub(super) fn signing_key(&self, scope: &Scope<'_>) -> Hmac<Sha256> {
         let seed = [b"AWS4", self.0.as_bytes()].concat();
         let steps = [scope.date, scope.region, scope.service, scope.terminator];
-        steps.iter().fold(keyed(&seed), |key, step| keyed(&key.chain_update(step.as_bytes()).finalize().into_bytes()))
+        steps
+            .iter()
+            .fold(keyed(&seed), |key, step| keyed(&key.chain_update(step.as_bytes()).finalize().into_bytes()))
     }
 }
 
@@ -90,7 +92,10 @@ mod tests {
         let secret = || Secret::new("canary".to_owned());
         let mut keys = Keys::default();
         assert!(keys.is_empty());
-        keys.insert("AKID".to_owned(), Key { role: Role::Admin, secret: secret(), session_token: Some(secret()) });
+        keys.insert(
+            "AKID".to_owned(),
+            Key { role: Role::Admin, secret: secret(), session_token: Some(secret()) },
+        );
         let shown = format!("{keys:?}");
         assert!(shown.contains("AKID") && !shown.contains("canary"), "{shown}");
     }
@@ -103,6 +108,10 @@ mod tests {
             session_token: token.map(|it| Secret::new(it.to_owned())),
         };
         assert!(key(None).has_token(None) && key(Some("a")).has_token(Some(b"a")));
-        assert!(!key(None).has_token(Some(b"a")) && !key(Some("a")).has_token(None) && !key(Some("a")).has_token(Some(b"b")));
+        assert!(
+            !key(None).has_token(Some(b"a"))
+                && !key(Some("a")).has_token(None)
+                && !key(Some("a")).has_token(Some(b"b"))
+        );
     }
 }

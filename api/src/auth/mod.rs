@@ -1,7 +1,8 @@
 //! Who sent a request: AWS Signature Version 4 in its header form, verified; and what each key may do.
 //!
-//! Pure: the clock, the region, the service and the form of paths are arguments. The daemon reads the keys from its config, makes one
-//! [`Verifier`] and asks it about each request, first about the head, then with the body's hash.
+//! Pure: the clock, the region, the service and the form of paths are arguments. The daemon reads the keys
+//! from its config, makes one [`Verifier`] and asks it about each request, first about the head, then with
+//! the body's hash.
 
 mod authorization;
 mod canonical;

@@ -16,7 +16,8 @@ pub enum Remembered {
     Full,
 }
 
-/// Signatures seen. A signature outlives the time in which its request would be accepted, so forgetting it lets nothing in.
+/// Signatures seen. A signature outlives the time in which its request would be accepted, so forgetting it
+/// lets nothing in.
 #[derive(Debug)]
 pub struct Replays {
     seen: BTreeMap<[u8; 32], SystemTime>,
@@ -26,10 +27,16 @@ pub struct Replays {
 }
 
 impl Replays {
-    /// For a verifier that accepts clocks `skew` apart. A request is good from `skew` before its date to `skew` after it.
+    /// For a verifier that accepts clocks `skew` apart. A request is good from `skew` before its date to
+    /// `skew` after it.
     pub fn new(skew: Duration, seen_max: usize) -> Self {
         // One second more: dates are whole seconds.
-        Self { seen: BTreeMap::new(), in_order: VecDeque::new(), span: skew * 2 + Duration::from_secs(1), seen_max }
+        Self {
+            seen: BTreeMap::new(),
+            in_order: VecDeque::new(),
+            span: skew * 2 + Duration::from_secs(1),
+            seen_max,
+        }
     }
 
     /// Remembers a signature that was verified just now.

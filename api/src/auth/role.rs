@@ -7,9 +7,11 @@ use crate::error::{ApiError, ErrorType};
 pub enum Role {
     /// Looks: mappings, tags and states; no record's content.
     Reader,
-    /// Runs mappings: makes, changes and deletes them, tags them, pauses and replays them, looks into records.
+    /// Runs mappings: makes, changes and deletes them, tags them, pauses and replays them, looks into
+    /// records.
     Operator,
-    /// Everything: beyond that, the calls passed on to Lambda, which may deploy and run code, and the reload of the config file.
+    /// Everything: beyond that, the calls passed on to Lambda, which may deploy and run code, and the reload
+    /// of the config file.
     Admin,
 }
 
@@ -85,11 +87,16 @@ impl Action {
         }
     }
 
-    /// Whether it changes something here: it is written to the audit, and its signature counts once. What is passed on is not known; the
-    /// endpoint behind decides.
+    /// Whether it changes something here: it is written to the audit, and its signature counts once. What is
+    /// passed on is not known; the endpoint behind decides.
     pub fn is_mutating(self) -> bool {
         match self {
-            Self::ListMappings | Self::GetMapping | Self::ListTags | Self::Inspect | Self::Peek | Self::PassOn => false,
+            Self::ListMappings
+            | Self::GetMapping
+            | Self::ListTags
+            | Self::Inspect
+            | Self::Peek
+            | Self::PassOn => false,
             Self::CreateMapping
             | Self::UpdateMapping
             | Self::DeleteMapping

@@ -31,7 +31,12 @@ pub struct Rules {
 impl Rules {
     /// Those of Lambda's API: clocks may be five minutes apart.
     pub fn lambda(region: impl Into<String>) -> Self {
-        Self { region: region.into(), service: "lambda".to_owned(), paths: Paths::Normalised, skew: Duration::from_secs(300) }
+        Self {
+            region: region.into(),
+            service: "lambda".to_owned(),
+            paths: Paths::Normalised,
+            skew: Duration::from_secs(300),
+        }
     }
 }
 
@@ -86,7 +91,9 @@ impl Verifier {
             (None, false) => return Err(Denied::Unsigned),
         };
         let authorization = Authorization::parse(value)?;
-        let date = one(head, "x-amz-date")?.and_then(|it| std::str::from_utf8(it.trim_ascii()).ok()).ok_or(Denied::Date)?;
+        let date = one(head, "x-amz-date")?
+            .and_then(|it| std::str::from_utf8(it.trim_ascii()).ok())
+            .ok_or(Denied::Date)?;
         let signed_at = parse_date(date).ok_or(Denied::Date)?.as_second();
         one(head, "host")?;
         // A path that is none could be cleaned into one that is.
@@ -99,7 +106,8 @@ impl Verifier {
         self.check_scope(&authorization, date)?;
         self.check_time(date, signed_at, now)?;
         // `UNSIGNED-PAYLOAD` and every `STREAMING-…` too: a hash has 64 digits.
-        let is_hash = |it: &[u8]| it.len() == 64 && it.iter().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+        let is_hash =
+            |it: &[u8]| it.len() == 64 && it.iter().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
         if payload.is_some_and(|it| !is_hash(it)) {
             return Err(Denied::UnsignedPayload);
         }
@@ -112,7 +120,9 @@ impl Verifier {
             return Err(Denied::NotCovered("Host".to_owned()));
         }
         let is_aws = |name: &str| name.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("x-amz-"));
-        if let Some((name, _)) = head.headers.iter().find(|(name, _)| is_aws(name) && !authorization.covers(name)) {
+        if let Some((name, _)) =
+            head.headers.iter().find(|(name, _)| is_aws(name) && !authorization.covers(name))
+        {
             return Err(Denied::NotCovered(name.to_ascii_lowercase()));
         }
         match authorization.signed_headers.iter().find(|name| head.values(name).next().is_none()) {
@@ -138,14 +148,26 @@ impl Verifier {
     }
 
     fn check_time(&self, date: &str, signed: i64, now: SystemTime) -> Result<(), Denied> {
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |it| i64::try_from(it.as_secs()).unwrap_or(i64::MAX));
+        let now = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |it| i64::try_from(it.as_secs()).unwrap_or(i64::MAX));
         let skew = i64::try_from(self.rules.skew.as_secs()).unwrap_or(i64::MAX);
         let (earliest, latest) = (now.saturating_sub(skew), now.saturating_add(skew));
         let minutes = self.rules.skew.as_secs() / 60;
         if signed < earliest {
-            Err(Denied::Expired { signed: date.to_owned(), bound: show_date(earliest), now: show_date(now), minutes })
+            Err(Denied::Expired {
+                signed: date.to_owned(),
+                bound: show_date(earliest),
+                now: show_date(now),
+                minutes,
+            })
         } else if signed > latest {
-            Err(Denied::NotYet { signed: date.to_owned(), bound: show_date(latest), now: show_date(now), minutes })
+            Err(Denied::NotYet {
+                signed: date.to_owned(),
+                bound: show_date(latest),
+                now: show_date(now),
+                minutes,
+            })
         } else {
             Ok(())
         }
@@ -166,13 +188,17 @@ impl HeadChecked<'_> {
         let found = self.verifier.keys.find(key_id);
         let key = found.map_or(&self.verifier.nobody, |(_, key)| key);
         // Compares in constant time, for a key that is there and for one that is not.
-        let is_right = key.secret.signing_key(scope).chain_update(text.as_bytes()).verify_slice(signature).is_ok();
+        let is_right =
+            key.secret.signing_key(scope).chain_update(text.as_bytes()).verify_slice(signature).is_ok();
         match found {
             Some((id, key)) if is_right => {
                 if !key.has_token(self.token) {
                     return Err(Denied::Token);
                 }
-                Ok(Verified { principal: Principal { key_id: id.to_owned(), role: key.role }, signature: *signature })
+                Ok(Verified {
+                    principal: Principal { key_id: id.to_owned(), role: key.role },
+                    signature: *signature,
+                })
             }
             Some(_) | None => Err(Denied::Mismatch),
         }
@@ -199,7 +225,8 @@ pub(crate) fn has_query_signature(query: Option<&str>) -> bool {
     ];
     query.unwrap_or_default().split('&').any(|pair| {
         let name = pair.split('=').next().unwrap_or_default();
-        let name: Vec<u8> = percent_encoding::percent_decode_str(name).map(|it| it.to_ascii_lowercase()).collect();
+        let name: Vec<u8> =
+            percent_encoding::percent_decode_str(name).map(|it| it.to_ascii_lowercase()).collect();
         NAMES.contains(&name.as_slice())
     })
 }
@@ -215,10 +242,15 @@ fn parse_date(text: &str) -> Option<Timestamp> {
 }
 
 fn show_date(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |it| it.strftime("%Y%m%dT%H%M%SZ").to_string())
+    Timestamp::from_second(seconds)
+        .map_or_else(|_| seconds.to_string(), |it| it.strftime("%Y%m%dT%H%M%SZ").to_string())
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).map(char::from).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+        .map(char::from)
+        .collect()
 }

@@ -81,7 +81,12 @@ pub struct Identity<'a> {
 
 impl MappingConfiguration {
     /// The mapping that a checked create makes: its defaults filled in, its state the first one.
-    pub fn created(create: CreateMapping, source: &AwsWords, identity: Identity<'_>, now: EpochMillis) -> Self {
+    pub fn created(
+        create: CreateMapping,
+        source: &AwsWords,
+        identity: Identity<'_>,
+        now: EpochMillis,
+    ) -> Self {
         let CreateMapping { enabled, source: mut place, settings: asked, .. } = create;
         let mut settings = defaults(source, identity.uuid);
         asked.over(&mut settings);
@@ -104,8 +109,15 @@ impl MappingConfiguration {
         }
     }
 
-    /// Makes it what a checked update asks for. `function_arn` is that of the function the update names, if it names one.
-    pub fn update(&mut self, update: &UpdateMapping, source: &AwsWords, function_arn: Option<String>, now: EpochMillis) {
+    /// Makes it what a checked update asks for. `function_arn` is that of the function the update names, if
+    /// it names one.
+    pub fn update(
+        &mut self,
+        update: &UpdateMapping,
+        source: &AwsWords,
+        function_arn: Option<String>,
+        now: EpochMillis,
+    ) {
         update.settings.over(&mut self.settings);
         if let Some(function_arn) = function_arn {
             self.function_arn = function_arn;
@@ -172,34 +184,48 @@ impl Settings {
         if let Some(new) = &it.amazon_managed_kafka_event_source_config {
             let old = to.amazon_managed_kafka_event_source_config.get_or_insert_default();
             take(new.consumer_group_id.as_ref(), &mut old.consumer_group_id);
-            put(new.schema_registry_config.as_ref(), &mut old.schema_registry_config, |it| *it == <_>::default());
+            put(new.schema_registry_config.as_ref(), &mut old.schema_registry_config, |it| {
+                *it == <_>::default()
+            });
         }
         if let Some(new) = &it.self_managed_kafka_event_source_config {
             let old = to.self_managed_kafka_event_source_config.get_or_insert_default();
             take(new.consumer_group_id.as_ref(), &mut old.consumer_group_id);
             take(new.consumption_mode.as_ref(), &mut old.consumption_mode);
-            put(new.schema_registry_config.as_ref(), &mut old.schema_registry_config, |it| *it == <_>::default());
+            put(new.schema_registry_config.as_ref(), &mut old.schema_registry_config, |it| {
+                *it == <_>::default()
+            });
         }
         take(it.batch_size.as_ref(), &mut to.batch_size);
         take(it.bisect_batch_on_function_error.as_ref(), &mut to.bisect_batch_on_function_error);
         if let Some(new) = &it.destination_config {
-            let to_failure = new.on_failure.as_ref().and_then(|it| it.destination.clone()).filter(|it| !it.is_empty());
-            let shown = DestinationConfig { on_failure: Some(Destination { destination: to_failure }), on_success: None };
+            let to_failure =
+                new.on_failure.as_ref().and_then(|it| it.destination.clone()).filter(|it| !it.is_empty());
+            let shown = DestinationConfig {
+                on_failure: Some(Destination { destination: to_failure }),
+                on_success: None,
+            };
             // A source that shows no destination at first shows none again.
             let has_one = to.destination_config.is_some() || shown != no_destination();
             to.destination_config = has_one.then_some(shown);
         }
         take(it.document_db_event_source_config.as_ref(), &mut to.document_db_event_source_config);
-        put(it.filter_criteria.as_ref(), &mut to.filter_criteria, |it| it.filters.as_ref().is_none_or(Vec::is_empty));
+        put(it.filter_criteria.as_ref(), &mut to.filter_criteria, |it| {
+            it.filters.as_ref().is_none_or(Vec::is_empty)
+        });
         take(it.function_response_types.as_ref(), &mut to.function_response_types);
         put(it.kms_key_arn.as_ref(), &mut to.kms_key_arn, String::is_empty);
         put(it.logging_config.as_ref(), &mut to.logging_config, |it| it.system_log_level.is_none());
         take(it.maximum_batching_window_in_seconds.as_ref(), &mut to.maximum_batching_window_in_seconds);
         take(it.maximum_record_age_in_seconds.as_ref(), &mut to.maximum_record_age_in_seconds);
         take(it.maximum_retry_attempts.as_ref(), &mut to.maximum_retry_attempts);
-        put(it.metrics_config.as_ref(), &mut to.metrics_config, |it| it.metrics.as_ref().is_none_or(Vec::is_empty));
+        put(it.metrics_config.as_ref(), &mut to.metrics_config, |it| {
+            it.metrics.as_ref().is_none_or(Vec::is_empty)
+        });
         take(it.parallelization_factor.as_ref(), &mut to.parallelization_factor);
-        put(it.provisioned_poller_config.as_ref(), &mut to.provisioned_poller_config, |it| *it == <_>::default());
+        put(it.provisioned_poller_config.as_ref(), &mut to.provisioned_poller_config, |it| {
+            *it == <_>::default()
+        });
         put(it.scaling_config.as_ref(), &mut to.scaling_config, |it| it.maximum_concurrency.is_none());
         put(it.source_access_configurations.as_ref(), &mut to.source_access_configurations, Vec::is_empty);
         take(it.tumbling_window_in_seconds.as_ref(), &mut to.tumbling_window_in_seconds);

@@ -1,4 +1,5 @@
-//! Calls of the mapping API: first which one, from method and path alone, then the whole of it, from query and body.
+//! Calls of the mapping API: first which one, from method and path alone, then the whole of it, from query
+//! and body.
 
 use std::collections::BTreeMap;
 
@@ -60,10 +61,13 @@ pub enum Call {
 }
 
 impl Operation {
-    /// The call of a method and a raw path; `None` when it is not about mappings: such calls are passed on to Lambda. Tags of other things
-    /// than mappings are among those.
+    /// The call of a method and a raw path; `None` when it is not about mappings: such calls are passed on to
+    /// Lambda. Tags of other things than mappings are among those.
     pub fn find(method: &str, path: &str) -> Result<Option<Self>, ApiError> {
-        if let Some(rest) = path.strip_prefix("/2015-03-31/event-source-mappings").filter(|it| it.is_empty() || it.starts_with('/')) {
+        if let Some(rest) = path
+            .strip_prefix("/2015-03-31/event-source-mappings")
+            .filter(|it| it.is_empty() || it.starts_with('/'))
+        {
             let id = rest.strip_prefix('/').unwrap_or_default();
             if id.contains('/') {
                 return Err(no_such_call());
@@ -71,7 +75,9 @@ impl Operation {
             return Self::of_mapping(method, decoded(id)?).map(Some);
         }
         // The ARN is one segment: it is decoded after the path was split.
-        let Some(segment) = path.strip_prefix("/2017-03-31/tags/").filter(|it| !it.contains('/')) else { return Ok(None) };
+        let Some(segment) = path.strip_prefix("/2017-03-31/tags/").filter(|it| !it.contains('/')) else {
+            return Ok(None);
+        };
         let arn = decoded(segment)?;
         let mut checked = Checked::default();
         model::check(&model::TAGGABLE, &Value::from(arn.as_str()), "resource", &mut checked)?;
@@ -134,14 +140,20 @@ impl Operation {
     pub fn read(self, query: Option<&str>, body: &[u8]) -> Result<Call, ApiError> {
         if body.len() > BODY_BYTES_MAX {
             let name = self.action().name().trim_start_matches("lambda:");
-            let message = format!("Request must be smaller than {BODY_BYTES_MAX} bytes for the {name} operation");
+            let message =
+                format!("Request must be smaller than {BODY_BYTES_MAX} bytes for the {name} operation");
             return Err(ApiError::new(ErrorType::RequestTooLarge, message));
         }
         let pairs = parse_query(query)?;
         let allowed: &[&str] = match self {
             Self::List => &["EventSourceArn", "FunctionName", "Marker", "MaxItems"],
             Self::Untag(_) => &["tagKeys"],
-            Self::Create | Self::Get(_) | Self::Update(_) | Self::Delete(_) | Self::ListTags(_) | Self::Tag(_) => &[],
+            Self::Create
+            | Self::Get(_)
+            | Self::Update(_)
+            | Self::Delete(_)
+            | Self::ListTags(_)
+            | Self::Tag(_) => &[],
         };
         if let Some((name, _)) = pairs.iter().find(|(name, _)| !allowed.contains(&name.as_str())) {
             return Err(ApiError::invalid(format!("Unsupported {name} parameter.")));
@@ -179,13 +191,16 @@ struct Tags {
     tags: BTreeMap<String, String>,
 }
 
-/// A value that keeps its shape as the type that was made for it, and the members that the shape does not have.
+/// A value that keeps its shape as the type that was made for it, and the members that the shape does not
+/// have.
 fn typed<T: DeserializeOwned>(shape: &Shape, value: Value) -> Result<(T, Vec<String>), ApiError> {
     let mut checked = Checked::default();
     model::check(shape, &value, "", &mut checked)?;
     checked.violations.into_result()?;
-    // The types have every member of the tables (a test holds them together), so what fails here is a number beyond its type.
-    let typed = serde_json::from_value(value).map_err(|it| ApiError::new(ErrorType::Serialization, it.to_string()))?;
+    // The types have every member of the tables (a test holds them together), so what fails here is a number
+    // beyond its type.
+    let typed = serde_json::from_value(value)
+        .map_err(|it| ApiError::new(ErrorType::Serialization, it.to_string()))?;
     Ok((typed, checked.unknown))
 }
 
@@ -201,7 +216,9 @@ fn parse_body(body: &[u8]) -> Result<Value, ApiError> {
     match serde_json::from_slice(body) {
         Ok(value @ Value::Object(_)) => Ok(value),
         Ok(Value::Array(_)) => refuse("Start of list found where not expected."),
-        Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => refuse("The request body must be a JSON object."),
+        Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            refuse("The request body must be a JSON object.")
+        }
         Err(error) => refuse(&format!("Could not parse request body into json: {error}")),
     }
 }
@@ -228,7 +245,10 @@ fn depth(body: &[u8]) -> usize {
 /// Names and values, decoded. A `+` is a plus.
 fn parse_query(query: Option<&str>) -> Result<Vec<(String, String)>, ApiError> {
     let pairs = query.unwrap_or_default().split('&').filter(|it| !it.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| Ok((decoded(name)?, decoded(value)?))).collect()
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| Ok((decoded(name)?, decoded(value)?)))
+        .collect()
 }
 
 /// The query of a list as the members that it stands for.
@@ -237,7 +257,9 @@ fn list_query(pairs: Vec<(String, String)>) -> Result<Value, ApiError> {
     for (name, value) in pairs {
         let value = if name == "MaxItems" {
             let number = value.parse::<i64>();
-            Value::from(number.map_err(|_| ApiError::new(ErrorType::Serialization, "STRING_VALUE cannot be converted to Integer"))?)
+            Value::from(number.map_err(|_| {
+                ApiError::new(ErrorType::Serialization, "STRING_VALUE cannot be converted to Integer")
+            })?)
         } else {
             Value::from(value)
         };
@@ -263,7 +285,9 @@ fn untag(arn: String, pairs: Vec<(String, String)>) -> Result<Call, ApiError> {
 
 fn decoded(text: &str) -> Result<String, ApiError> {
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(|it| it.into_owned()).map_err(|_| ApiError::new(ErrorType::Serialization, "The request's address is not UTF-8."))
+    decoded
+        .map(|it| it.into_owned())
+        .map_err(|_| ApiError::new(ErrorType::Serialization, "The request's address is not UTF-8."))
 }
 
 fn no_such_call() -> ApiError {

@@ -24,8 +24,12 @@ pub fn no_function() -> ApiError {
     ApiError::invalid("Function does not exist")
 }
 
-/// Recognises the source of a create among those that are known, and checks that every parameter goes with it, and with the others.
-pub fn parameters_of_create(create: &CreateMapping, known: &[&'static AwsWords]) -> Result<&'static AwsWords, ApiError> {
+/// Recognises the source of a create among those that are known, and checks that every parameter goes with
+/// it, and with the others.
+pub fn parameters_of_create(
+    create: &CreateMapping,
+    known: &[&'static AwsWords],
+) -> Result<&'static AwsWords, ApiError> {
     let source = create.source.words(known)?;
     refuse_unknown(&create.unknown)?;
     refuse_unfit(&asked_of_create(create), source)?;
@@ -43,7 +47,11 @@ pub fn parameters_of_create(create: &CreateMapping, known: &[&'static AwsWords])
 }
 
 /// Checks an update of a mapping that has this source and these settings.
-pub fn parameters_of_update(update: &UpdateMapping, source: &AwsWords, standing: &Settings) -> Result<(), ApiError> {
+pub fn parameters_of_update(
+    update: &UpdateMapping,
+    source: &AwsWords,
+    standing: &Settings,
+) -> Result<(), ApiError> {
     refuse_unknown(&update.unknown)?;
     refuse_unfit(&asked(&update.settings), source)?;
     refuse_create_only(&update.settings, standing)?;
@@ -53,7 +61,11 @@ pub fn parameters_of_update(update: &UpdateMapping, source: &AwsWords, standing:
 }
 
 /// Checks where a create starts, and its filters.
-pub fn position_and_filters(create: &CreateMapping, source: &AwsWords, now: EpochMillis) -> Result<(), ApiError> {
+pub fn position_and_filters(
+    create: &CreateMapping,
+    source: &AwsWords,
+    now: EpochMillis,
+) -> Result<(), ApiError> {
     let it = &create.source;
     match it.starting_position {
         None if source.starts.is_some_and(|it| !it.first_is_default) => return Err(no_position()),
@@ -64,9 +76,19 @@ pub fn position_and_filters(create: &CreateMapping, source: &AwsWords, now: Epoc
         None | Some(_) => {}
     }
     match (it.starting_position == Some(StartingPosition::AtTimestamp), it.starting_position_timestamp) {
-        (true, None) => return Err(ApiError::invalid("StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP.")),
-        (true, Some(at)) if at > now => return Err(ApiError::invalid("StartingPositionTimestamp cannot be in the future.")),
-        (false, Some(_)) => return Err(ApiError::invalid("StartingPositionTimestamp goes with StartingPosition AT_TIMESTAMP only.")),
+        (true, None) => {
+            return Err(ApiError::invalid(
+                "StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP.",
+            ));
+        }
+        (true, Some(at)) if at > now => {
+            return Err(ApiError::invalid("StartingPositionTimestamp cannot be in the future."));
+        }
+        (false, Some(_)) => {
+            return Err(ApiError::invalid(
+                "StartingPositionTimestamp goes with StartingPosition AT_TIMESTAMP only.",
+            ));
+        }
         (true, Some(_)) | (false, None) => {}
     }
     filters(create.settings.filter_criteria.as_ref())
@@ -76,7 +98,9 @@ pub fn position_and_filters(create: &CreateMapping, source: &AwsWords, now: Epoc
 pub fn filters(criteria: Option<&FilterCriteria>) -> Result<(), ApiError> {
     let filters = criteria.and_then(|it| it.filters.as_deref()).unwrap_or_default();
     if filters.len() > FILTERS_MAX {
-        return Err(ApiError::invalid(format!("FilterCriteria must have no more than {FILTERS_MAX} filters.")));
+        return Err(ApiError::invalid(format!(
+            "FilterCriteria must have no more than {FILTERS_MAX} filters."
+        )));
     }
     let is_valid = |pattern: Option<&str>| pattern.is_some_and(|it| Pattern::parse(it).is_ok());
     match filters.iter().all(|it| is_valid(it.pattern.as_deref())) {
@@ -107,11 +131,15 @@ fn refuse_unfit(asked: &[&'static str], source: &AwsWords) -> Result<(), ApiErro
 /// Members inside a structure that an update may repeat but not change.
 fn refuse_create_only(update: &Settings, standing: &Settings) -> Result<(), ApiError> {
     let differs = |new: Option<&String>, old: Option<&String>| new.is_some() && new != old;
-    let managed = |it: &Settings| it.amazon_managed_kafka_event_source_config.clone().unwrap_or_default().consumer_group_id;
+    let managed = |it: &Settings| {
+        it.amazon_managed_kafka_event_source_config.clone().unwrap_or_default().consumer_group_id
+    };
     let own = |it: &Settings| it.self_managed_kafka_event_source_config.clone().unwrap_or_default();
     let hosts = |it: &Settings| {
         let all = it.source_access_configurations.iter().flatten();
-        all.filter(|it| it.access_type.as_deref() == Some("VIRTUAL_HOST")).map(|it| it.uri.clone()).collect::<Vec<_>>()
+        all.filter(|it| it.access_type.as_deref() == Some("VIRTUAL_HOST"))
+            .map(|it| it.uri.clone())
+            .collect::<Vec<_>>()
     };
     let changed = if differs(managed(update).as_ref(), managed(standing).as_ref())
         || differs(own(update).consumer_group_id.as_ref(), own(standing).consumer_group_id.as_ref())
@@ -129,13 +157,18 @@ fn refuse_create_only(update: &Settings, standing: &Settings) -> Result<(), ApiE
 
 /// Settings that exclude or need each other.
 fn together(it: &Settings, source: &AwsWords) -> Result<(), ApiError> {
-    let limits = AwsLimits { batch_size: it.batch_size.unwrap_or(1), window_seconds: it.maximum_batching_window_in_seconds.unwrap_or(0) };
+    let limits = AwsLimits {
+        batch_size: it.batch_size.unwrap_or(1),
+        window_seconds: it.maximum_batching_window_in_seconds.unwrap_or(0),
+    };
     let refuse = |text: &str| Err(ApiError::invalid(text));
     if let Some(text) = (source.limits)(&limits) {
         return refuse(text);
     }
     if let Some(age) = it.maximum_record_age_in_seconds.filter(|it| (0..RECORD_AGE_MIN).contains(it)) {
-        return refuse(&format!("MaximumRecordAgeInSeconds must be -1 or at least {RECORD_AGE_MIN}, not {age}"));
+        return refuse(&format!(
+            "MaximumRecordAgeInSeconds must be -1 or at least {RECORD_AGE_MIN}, not {age}"
+        ));
     }
     let has_concurrency = it.scaling_config.as_ref().is_some_and(|it| it.maximum_concurrency.is_some());
     let pollers = it.provisioned_poller_config.clone().unwrap_or_default();
@@ -153,10 +186,21 @@ fn together(it: &Settings, source: &AwsWords) -> Result<(), ApiError> {
     if pollers.poller_group_name.is_some_and(|it| !it.is_empty()) && !source.has(of_group) {
         return Err(unsupported(of_group));
     }
-    if [pollers.minimum_pollers, pollers.maximum_pollers].into_iter().flatten().any(|it| it < source.pollers_min) {
-        return refuse(&format!("MinimumPollers and MaximumPollers of a queue must be at least {}.", source.pollers_min));
+    if [pollers.minimum_pollers, pollers.maximum_pollers]
+        .into_iter()
+        .flatten()
+        .any(|it| it < source.pollers_min)
+    {
+        return refuse(&format!(
+            "MinimumPollers and MaximumPollers of a queue must be at least {}.",
+            source.pollers_min
+        ));
     }
-    let to_success = it.destination_config.as_ref().and_then(|it| it.on_success.as_ref()).and_then(|it| it.destination.as_ref());
+    let to_success = it
+        .destination_config
+        .as_ref()
+        .and_then(|it| it.on_success.as_ref())
+        .and_then(|it| it.destination.as_ref());
     match to_success.is_some_and(|it| !it.is_empty()) {
         true => Err(unsupported("DestinationConfig.OnSuccess")),
         false => Ok(()),

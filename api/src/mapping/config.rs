@@ -1,4 +1,5 @@
-//! A mapping of the API in the words of a config file: what runs is made of this, and `forebay export` writes it.
+//! A mapping of the API in the words of a config file: what runs is made of this, and `forebay export` writes
+//! it.
 
 use forebay_config::Arn;
 use forebay_config::aws::words::AwsWords;
@@ -15,11 +16,18 @@ fn not_built_in(what: &str) -> ApiError {
 }
 
 impl MappingConfiguration {
-    /// The mapping of this source as a config file has it, under this name and with this word for its function.
+    /// The mapping of this source as a config file has it, under this name and with this word for its
+    /// function.
     ///
     /// # Errors
     /// Its source is not built in, or a setting has no meaning here: it is refused, not ignored.
-    pub fn as_config(&self, source: &AwsWords, name: &str, is_enabled: bool, function_name: &str) -> Result<Value, ApiError> {
+    pub fn as_config(
+        &self,
+        source: &AwsWords,
+        name: &str,
+        is_enabled: bool,
+        function_name: &str,
+    ) -> Result<Value, ApiError> {
         let mut config = Map::new();
         config.insert("name".to_owned(), json!(name));
         config.insert("enabled".to_owned(), json!(is_enabled));
@@ -27,7 +35,9 @@ impl MappingConfiguration {
         config.insert("function_name".to_owned(), json!(function_name));
         if let Some(start) = self.source.starting_position {
             config.insert("starting_position".to_owned(), serde_json::to_value(start).unwrap_or_default());
-            if let (StartingPosition::AtTimestamp, Some(EpochMillis(at))) = (start, self.source.starting_position_timestamp) {
+            if let (StartingPosition::AtTimestamp, Some(EpochMillis(at))) =
+                (start, self.source.starting_position_timestamp)
+            {
                 config.insert("starting_position_timestamp".to_owned(), seconds(at));
             }
         }
@@ -51,14 +61,21 @@ fn settings_as_config(it: &Settings, config: &mut Map<String, Value>) -> Result<
         }
     };
     put("batch_size", it.batch_size.map(Value::from));
-    put("maximum_batching_window_in_seconds", it.maximum_batching_window_in_seconds.filter(|it| *it > 0).map(Value::from));
+    put(
+        "maximum_batching_window_in_seconds",
+        it.maximum_batching_window_in_seconds.filter(|it| *it > 0).map(Value::from),
+    );
     put("parallelization_factor", it.parallelization_factor.map(Value::from));
     put("tumbling_window_in_seconds", it.tumbling_window_in_seconds.filter(|it| *it > 0).map(Value::from));
     put("maximum_retry_attempts", it.maximum_retry_attempts.map(Value::from));
     put("maximum_record_age_in_seconds", it.maximum_record_age_in_seconds.map(Value::from));
     put("bisect_batch_on_function_error", it.bisect_batch_on_function_error.map(Value::from));
-    put("function_response_types", it.function_response_types.as_ref().filter(|it| !it.is_empty()).map(|it| json!(it)));
-    let destination = it.destination_config.as_ref().and_then(|it| it.on_failure.as_ref()?.destination.as_ref());
+    put(
+        "function_response_types",
+        it.function_response_types.as_ref().filter(|it| !it.is_empty()).map(|it| json!(it)),
+    );
+    let destination =
+        it.destination_config.as_ref().and_then(|it| it.on_failure.as_ref()?.destination.as_ref());
     put("destination_config", destination.map(|arn| json!({ "on_failure": { "destination_arn": arn } })));
     let filters = it.filter_criteria.as_ref().and_then(|it| it.filters.as_ref()).filter(|it| !it.is_empty());
     let patterns = filters.map(|it| it.iter().map(|it| json!({ "pattern": it.pattern })).collect::<Vec<_>>());
@@ -67,10 +84,14 @@ fn settings_as_config(it: &Settings, config: &mut Map<String, Value>) -> Result<
     put("scaling_config", concurrency.map(|it| json!({ "maximum_concurrency": it })));
     let pollers = it.provisioned_poller_config.as_ref().map(|it| {
         let bounds = [("minimum_pollers", it.minimum_pollers), ("maximum_pollers", it.maximum_pollers)];
-        bounds.into_iter().filter_map(|(key, bound)| Some((key.to_owned(), Value::from(bound?)))).collect::<Map<_, _>>()
+        bounds
+            .into_iter()
+            .filter_map(|(key, bound)| Some((key.to_owned(), Value::from(bound?))))
+            .collect::<Map<_, _>>()
     });
     put("provisioned_poller_config", pollers.filter(|it| !it.is_empty()).map(Value::Object));
-    // `MetricsConfig` has no counterpart: metrics of every group are always there, so whoever asks for some has them.
+    // `MetricsConfig` has no counterpart: metrics of every group are always there, so whoever asks for some
+    // has them.
     match &it.kms_key_arn {
         Some(key) if !key.is_empty() => Err(ApiError::invalid(
             "Unsupported KMSKeyArn parameter: filter criteria are not encrypted by this event source mapping engine.",

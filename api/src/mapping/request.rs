@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::parts::{
-    DestinationConfig, DocumentDbConfig, EpochMillis, FilterCriteria, LoggingConfig, ManagedKafkaConfig, MetricsConfig,
-    ProvisionedPollerConfig, ScalingConfig, SelfManagedEventSource, SelfManagedKafkaConfig, SourceAccessConfiguration, StartingPosition,
+    DestinationConfig, DocumentDbConfig, EpochMillis, FilterCriteria, LoggingConfig, ManagedKafkaConfig,
+    MetricsConfig, ProvisionedPollerConfig, ScalingConfig, SelfManagedEventSource, SelfManagedKafkaConfig,
+    SourceAccessConfiguration, StartingPosition,
 };
 
-/// The settings that a mapping is created with and that an update may change. What an update leaves out stays; what it gives empty is
-/// cleared.
+/// The settings that a mapping is created with and that an update may change. What an update leaves out
+/// stays; what it gives empty is cleared.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "members are named and documented by AWS")]

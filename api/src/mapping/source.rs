@@ -1,4 +1,5 @@
-//! Which source a mapping names, and which parameters go with it: by the words that each kind of source brings along.
+//! Which source a mapping names, and which parameters go with it: by the words that each kind of source
+//! brings along.
 
 use forebay_config::Arn;
 use forebay_config::aws::words::{AwsNamed, AwsWords};
@@ -14,7 +15,9 @@ impl SourceSettings {
     /// It names none that is known, or two.
     pub fn words(&self, known: &[&'static AwsWords]) -> Result<&'static AwsWords, ApiError> {
         let found = match (&self.event_source_arn, &self.self_managed_event_source) {
-            (None, Some(cluster)) if cluster.endpoints.is_some() => known.iter().find(|it| matches!(it.named, AwsNamed::Servers)),
+            (None, Some(cluster)) if cluster.endpoints.is_some() => {
+                known.iter().find(|it| matches!(it.named, AwsNamed::Servers))
+            }
             (Some(arn), None) => Arn::parse(arn).and_then(|arn| known.iter().find(|it| it.claims(&arn))),
             (None, Some(_) | None) | (Some(_), Some(_)) => None,
         };
@@ -38,10 +41,13 @@ pub(super) fn asked_of_create(create: &CreateMapping) -> Vec<&'static str> {
 
 /// The settings that ask for something and that do not go with every source. Empty ones ask for nothing.
 pub(super) fn asked(it: &Settings) -> Vec<&'static str> {
-    let destinations = it.destination_config.as_ref().is_some_and(|it| it.on_failure.is_some() || it.on_success.is_some());
+    let destinations =
+        it.destination_config.as_ref().is_some_and(|it| it.on_failure.is_some() || it.on_success.is_some());
     let accesses = it.source_access_configurations.as_ref().is_some_and(|it| !it.is_empty());
-    let filters = it.filter_criteria.as_ref().is_some_and(|it| it.filters.as_ref().is_some_and(|it| !it.is_empty()));
-    let metrics = it.metrics_config.as_ref().is_some_and(|it| it.metrics.as_ref().is_some_and(|it| !it.is_empty()));
+    let filters =
+        it.filter_criteria.as_ref().is_some_and(|it| it.filters.as_ref().is_some_and(|it| !it.is_empty()));
+    let metrics =
+        it.metrics_config.as_ref().is_some_and(|it| it.metrics.as_ref().is_some_and(|it| !it.is_empty()));
     let all = [
         ("AmazonManagedKafkaEventSourceConfig", it.amazon_managed_kafka_event_source_config.is_some()),
         ("BisectBatchOnFunctionError", it.bisect_batch_on_function_error.is_some()),
@@ -55,7 +61,10 @@ pub(super) fn asked(it: &Settings) -> Vec<&'static str> {
         ("MaximumRetryAttempts", it.maximum_retry_attempts.is_some()),
         ("MetricsConfig", metrics),
         ("ParallelizationFactor", it.parallelization_factor.is_some()),
-        ("ProvisionedPollerConfig", it.provisioned_poller_config.as_ref().is_some_and(|it| *it != <_>::default())),
+        (
+            "ProvisionedPollerConfig",
+            it.provisioned_poller_config.as_ref().is_some_and(|it| *it != <_>::default()),
+        ),
         ("ScalingConfig", it.scaling_config.as_ref().is_some_and(|it| it.maximum_concurrency.is_some())),
         ("SelfManagedKafkaEventSourceConfig", it.self_managed_kafka_event_source_config.is_some()),
         ("SourceAccessConfigurations", accesses),

@@ -1,4 +1,5 @@
-//! Sources that AWS has and that no kind of this engine reads yet: their mappings are checked as AWS checks them, then refused by name.
+//! Sources that AWS has and that no kind of this engine reads yet: their mappings are checked as AWS checks
+//! them, then refused by name.
 //!
 //! Whoever builds a kind moves its words into the kind's folder and gives them a `source`.
 
@@ -64,7 +65,9 @@ static KINESIS: AwsWords = AwsWords {
 
 static DYNAMODB: AwsWords = AwsWords {
     what: "DynamoDB streams",
-    named: AwsNamed::Arn(|arn| arn.service == "dynamodb" && arn.resource.starts_with("table/") && arn.resource.contains("/stream/")),
+    named: AwsNamed::Arn(|arn| {
+        arn.service == "dynamodb" && arn.resource.starts_with("table/") && arn.resource.contains("/stream/")
+    }),
     starts: Some(AwsStarts { at_timestamp: false, first_is_default: false }),
     ..KINESIS
 };

@@ -8,7 +8,9 @@ use super::shape::{Member, Shape};
 use super::tables::{ANY, CREATE, LIST, TAG, TAG_KEYS, TAGGABLE, UPDATE, UUID};
 use super::{Checked, check};
 use crate::error::{ApiError, ErrorType};
-use crate::mapping::{CreateMapping, ListMappings, MappingConfiguration, MappingList, Operation, TagList, UpdateMapping};
+use crate::mapping::{
+    CreateMapping, ListMappings, MappingConfiguration, MappingList, Operation, TagList, UpdateMapping,
+};
 
 /// Where the recorded text of an error differs from the model of this release: kinds of resource come and go.
 const RECORDED_OTHERWISE: &[&str] = &["TaggableResource"];
@@ -22,7 +24,9 @@ fn model() -> Value {
 /// Compares a shape with the model's one of this name; tells every difference.
 fn compare(model: &Value, name: &str, shape: &Shape, wrong: &mut Vec<String>) {
     let theirs = &model["shapes"][name];
-    let bounds = |min: usize, max: usize| (Some(min as u64).filter(|it| *it > 0), Some(max as u64).filter(|_| max < usize::MAX));
+    let bounds = |min: usize, max: usize| {
+        (Some(min as u64).filter(|it| *it > 0), Some(max as u64).filter(|_| max < usize::MAX))
+    };
     let their_bounds = (theirs["min"].as_u64().filter(|it| *it > 0), theirs["max"].as_u64());
     let inner = |key: &str| theirs[key]["shape"].as_str().unwrap_or_default();
     let mut expect = |what: &str, is_same: bool| {
@@ -38,7 +42,8 @@ fn compare(model: &Value, name: &str, shape: &Shape, wrong: &mut Vec<String>) {
             expect("pattern", is_same || RECORDED_OTHERWISE.contains(&name));
         }
         Shape::Enum(names) => {
-            let theirs: BTreeSet<&str> = theirs["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let theirs: BTreeSet<&str> =
+                theirs["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             expect("values", theirs == names.iter().copied().collect());
         }
         Shape::Integer { min, max } => {
@@ -67,11 +72,17 @@ fn compare(model: &Value, name: &str, shape: &Shape, wrong: &mut Vec<String>) {
 
 fn compare_members(model: &Value, name: &str, members: &[Member], wrong: &mut Vec<String>) {
     let theirs = model["shapes"][name]["members"].as_object().unwrap();
-    let required: BTreeSet<&str> = model["shapes"][name]["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: BTreeSet<&str> = model["shapes"][name]["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     for (member, place) in theirs {
         let shape = place["shape"].as_str().unwrap();
         let in_path = IN_PATH.iter().find(|(it, _)| place["location"] == "uri" && it == member);
-        let in_query = (place["location"] == "querystring" && place["locationName"] == "tagKeys").then_some(&TAG_KEYS);
+        let in_query =
+            (place["location"] == "querystring" && place["locationName"] == "tagKeys").then_some(&TAG_KEYS);
         match (members.iter().find(|it| it.name == member), in_path.map(|(_, it)| *it).or(in_query)) {
             (Some(ours), None) => {
                 compare(model, shape, ours.shape, wrong);
@@ -84,7 +95,12 @@ fn compare_members(model: &Value, name: &str, members: &[Member], wrong: &mut Ve
             (Some(_), Some(_)) => wrong.push(format!("{name}.{member} stands twice")),
         }
     }
-    wrong.extend(members.iter().filter(|it| !theirs.contains_key(it.name)).map(|it| format!("{name}.{} is not in the model", it.name)));
+    wrong.extend(
+        members
+            .iter()
+            .filter(|it| !theirs.contains_key(it.name))
+            .map(|it| format!("{name}.{} is not in the model", it.name)),
+    );
 }
 
 #[test]
@@ -97,7 +113,11 @@ fn every_member_of_every_request_is_as_in_botocores_model() {
     for (name, operation) in operations {
         let id = "14e0db71-5d35-4eb5-b481-8945cf9d10c2";
         let arn = format!("arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Aevent-source-mapping%3A{id}");
-        let path = operation["http"]["requestUri"].as_str().unwrap().replace("{UUID}", id).replace("{Resource}", &arn);
+        let path = operation["http"]["requestUri"]
+            .as_str()
+            .unwrap()
+            .replace("{UUID}", id)
+            .replace("{Resource}", &arn);
         let ours = Operation::find(operation["http"]["method"].as_str().unwrap(), &path).unwrap().unwrap();
         assert_eq!(ours.action().name(), format!("lambda:{name}"));
         assert_eq!(u64::from(ours.status()), operation["http"]["responseCode"].as_u64().unwrap(), "{name}");
@@ -106,7 +126,9 @@ fn every_member_of_every_request_is_as_in_botocores_model() {
             Operation::Update(_) => &UPDATE,
             Operation::List => &LIST,
             Operation::Tag(_) => &TAG,
-            Operation::Get(_) | Operation::Delete(_) | Operation::ListTags(_) | Operation::Untag(_) => &NOTHING,
+            Operation::Get(_) | Operation::Delete(_) | Operation::ListTags(_) | Operation::Untag(_) => {
+                &NOTHING
+            }
         };
         compare(&model, operation["input"]["shape"].as_str().unwrap(), table, &mut wrong);
     }
@@ -121,10 +143,22 @@ fn every_error_of_the_model_has_its_status_and_members() {
         for error in operation["errors"].as_array().unwrap() {
             let name = error["shape"].as_str().unwrap();
             let shape = &model["shapes"][name];
-            let ours = ErrorType::ALL.into_iter().find(|it| it.name() == name).unwrap_or_else(|| panic!("{name} is missing"));
-            assert_eq!(u64::from(ours.status()), shape["error"]["httpStatusCode"].as_u64().unwrap(), "{name}");
+            let ours = ErrorType::ALL
+                .into_iter()
+                .find(|it| it.name() == name)
+                .unwrap_or_else(|| panic!("{name} is missing"));
+            assert_eq!(
+                u64::from(ours.status()),
+                shape["error"]["httpStatusCode"].as_u64().unwrap(),
+                "{name}"
+            );
             let body: Map<String, Value> = serde_json::from_slice(&ApiError::new(ours, "x").body()).unwrap();
-            let in_body = shape["members"].as_object().unwrap().iter().filter(|(_, it)| it["location"] != "header").map(|(name, _)| name);
+            let in_body = shape["members"]
+                .as_object()
+                .unwrap()
+                .iter()
+                .filter(|(_, it)| it["location"] != "header")
+                .map(|(name, _)| name);
             assert_eq!(body.keys().collect::<BTreeSet<_>>(), in_body.collect(), "{name}");
             n_compared += 1;
         }
@@ -151,14 +185,18 @@ fn fits(shape: &Shape, text: &str) -> bool {
 /// A value with every member that a shape has.
 fn sample(shape: &Shape) -> Value {
     match shape {
-        Shape::Text { .. } => json!(TEXTS.iter().find(|it| fits(shape, it)).unwrap_or_else(|| panic!("no text fits {shape:?}"))),
+        Shape::Text { .. } => {
+            json!(TEXTS.iter().find(|it| fits(shape, it)).unwrap_or_else(|| panic!("no text fits {shape:?}")))
+        }
         Shape::Enum(names) => json!(names[0]),
         Shape::Integer { max, .. } => json!(max),
         Shape::Boolean => json!(true),
         Shape::Timestamp => json!(1_767_225_600.5),
         Shape::List { member, .. } => json!([sample(member)]),
         Shape::Map { key, value, .. } => json!({ sample(key).as_str().unwrap(): sample(value) }),
-        Shape::Structure(members) => members.iter().map(|it| (it.name.to_owned(), sample(it.shape))).collect(),
+        Shape::Structure(members) => {
+            members.iter().map(|it| (it.name.to_owned(), sample(it.shape))).collect()
+        }
     }
 }
 
@@ -175,7 +213,9 @@ fn sample_of_model(model: &Value, name: &str) -> Value {
         "map" => json!({ inner("key").as_str().unwrap(): inner("value") }),
         "structure" => {
             let members = shape["members"].as_object().unwrap().iter();
-            members.map(|(name, it)| (name.clone(), sample_of_model(model, it["shape"].as_str().unwrap()))).collect()
+            members
+                .map(|(name, it)| (name.clone(), sample_of_model(model, it["shape"].as_str().unwrap())))
+                .collect()
         }
         other => panic!("{other}"),
     }
@@ -186,9 +226,11 @@ fn the_types_keep_every_member_of_the_tables() {
     fn again<T: serde::de::DeserializeOwned + serde::Serialize>(value: &Value) -> Value {
         serde_json::to_value(serde_json::from_value::<T>(value.clone()).unwrap()).unwrap()
     }
-    for (shape, again) in
-        [(&CREATE, again::<CreateMapping> as fn(&Value) -> Value), (&UPDATE, again::<UpdateMapping>), (&LIST, again::<ListMappings>)]
-    {
+    for (shape, again) in [
+        (&CREATE, again::<CreateMapping> as fn(&Value) -> Value),
+        (&UPDATE, again::<UpdateMapping>),
+        (&LIST, again::<ListMappings>),
+    ] {
         let whole = sample(shape);
         let mut checked = Checked::default();
         check(shape, &whole, "", &mut checked).unwrap();
@@ -206,7 +248,12 @@ fn the_types_keep_every_member_of_the_tables() {
         assert_eq!(again(&whole), whole, "{name}");
     }
     // The model has no further answers.
-    let outputs: BTreeSet<_> = model["operations"].as_object().unwrap().values().filter_map(|it| it["output"]["shape"].as_str()).collect();
+    let outputs: BTreeSet<_> = model["operations"]
+        .as_object()
+        .unwrap()
+        .values()
+        .filter_map(|it| it["output"]["shape"].as_str())
+        .collect();
     assert_eq!(outputs.len(), 3, "{outputs:?}");
     assert!(fits(&ANY, ""));
 }
@@ -233,5 +280,10 @@ fn patterns_match_whole_texts_and_every_one_compiles() {
     }
     let Shape::Structure(documents) = of("DocumentDBEventSourceConfig") else { panic!("a structure") };
     let collection = documents.iter().find(|it| it.name == "CollectionName").unwrap().shape;
-    assert!(fits(collection, "things") && fits(collection, "system") && !fits(collection, "system.views") && !fits(collection, "a$"));
+    assert!(
+        fits(collection, "things")
+            && fits(collection, "system")
+            && !fits(collection, "system.views")
+            && !fits(collection, "a$")
+    );
 }

@@ -1,6 +1,7 @@
 //! The constraints of the API's model: what each member may be, and how a violation is told.
 //!
-//! Lambda publishes this model with its SDKs. It is written down here as tables, a test compares them with that model member by member.
+//! Lambda publishes this model with its SDKs. It is written down here as tables, a test compares them with
+//! that model member by member.
 
 #[cfg(test)]
 mod compared;

@@ -9,7 +9,8 @@ use regex::Regex;
 pub(crate) struct Pattern {
     /// As AWS writes it.
     pub(crate) text: &'static str,
-    /// What stands for a look-ahead of the text, which our matcher does not have: the same without it, and the prefix that it refuses.
+    /// What stands for a look-ahead of the text, which our matcher does not have: the same without it, and
+    /// the prefix that it refuses.
     without_look_ahead: Option<(&'static str, &'static str)>,
     compiled: OnceLock<Regex>,
 }
@@ -30,7 +31,8 @@ impl Pattern {
         };
         // A digit is an ASCII digit for AWS.
         let regex = self.compiled.get_or_init(|| {
-            Regex::new(&format!("^(?:{})$", expression.replace(r"\d", "[0-9]"))).expect("a test compiles every expression of the tables")
+            Regex::new(&format!("^(?:{})$", expression.replace(r"\d", "[0-9]")))
+                .expect("a test compiles every expression of the tables")
         });
         refused.is_none_or(|it| !text.starts_with(it)) && regex.is_match(text)
     }

@@ -12,8 +12,9 @@ const fn text(min: usize, max: usize, pattern: &'static Pattern) -> Shape {
     Shape::Text { min, max, pattern: Some(pattern) }
 }
 
-static ARN_PATTERN: Pattern =
-    Pattern::new(r"arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)");
+static ARN_PATTERN: Pattern = Pattern::new(
+    r"arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)",
+);
 static ARN: Shape = text(0, 10_000, &ARN_PATTERN);
 
 static FUNCTION_NAME_PATTERN: Pattern = Pattern::new(
@@ -40,8 +41,9 @@ static MAX_ITEMS: Shape = Shape::Integer { min: 1, max: 10_000 };
 /// In the order of a recorded error.
 static STARTING_POSITION: Shape = Shape::Enum(&["LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"]);
 
-static ENDPOINT_PATTERN: Pattern =
-    Pattern::new(r"(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9])\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\-]*[A-Za-z0-9]):[0-9]{1,5}");
+static ENDPOINT_PATTERN: Pattern = Pattern::new(
+    r"(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9])\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\-]*[A-Za-z0-9]):[0-9]{1,5}",
+);
 static ENDPOINT: Shape = text(1, 300, &ENDPOINT_PATTERN);
 static ENDPOINT_LIST: Shape = Shape::List { member: &ENDPOINT, min: 1, max: 10 };
 static ENDPOINT_TYPE: Shape = Shape::Enum(&["KAFKA_BOOTSTRAP_SERVERS"]);
@@ -78,8 +80,12 @@ static ACCESSES: Shape = Shape::List { member: &ACCESS, min: 0, max: 23 };
 static REGISTRY_URI_PATTERN: Pattern = Pattern::new(r"[a-zA-Z0-9-\/*:_+=.@-]*");
 static REGISTRY_URI: Shape = text(1, 10_000, &REGISTRY_URI_PATTERN);
 static RECORD_FORMAT: Shape = Shape::Enum(&["JSON", "SOURCE"]);
-static REGISTRY_ACCESS_TYPE: Shape =
-    Shape::Enum(&["BASIC_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH", "SERVER_ROOT_CA_CERTIFICATE", "OAUTHBEARER_AUTH"]);
+static REGISTRY_ACCESS_TYPE: Shape = Shape::Enum(&[
+    "BASIC_AUTH",
+    "CLIENT_CERTIFICATE_TLS_AUTH",
+    "SERVER_ROOT_CA_CERTIFICATE",
+    "OAUTHBEARER_AUTH",
+]);
 static REGISTRY_ACCESS: Shape = Shape::Structure(&[may("Type", &REGISTRY_ACCESS_TYPE), may("URI", &ARN)]);
 static REGISTRY_ACCESSES: Shape = Shape::List { member: &REGISTRY_ACCESS, min: 0, max: MANY };
 static VALIDATED: Shape = Shape::Enum(&["KEY", "VALUE"]);
@@ -91,25 +97,34 @@ static REGISTRY: Shape = Shape::Structure(&[
     may("SchemaRegistryURI", &REGISTRY_URI),
     may("SchemaValidationConfigs", &VALIDATIONS),
 ]);
-static MANAGED_KAFKA: Shape = Shape::Structure(&[may("ConsumerGroupId", &URI), may("SchemaRegistryConfig", &REGISTRY)]);
+static MANAGED_KAFKA: Shape =
+    Shape::Structure(&[may("ConsumerGroupId", &URI), may("SchemaRegistryConfig", &REGISTRY)]);
 static CONSUMPTION: Shape = Shape::Enum(&["Stream", "Queue"]);
-static SELF_MANAGED_KAFKA: Shape =
-    Shape::Structure(&[may("ConsumerGroupId", &URI), may("ConsumptionMode", &CONSUMPTION), may("SchemaRegistryConfig", &REGISTRY)]);
+static SELF_MANAGED_KAFKA: Shape = Shape::Structure(&[
+    may("ConsumerGroupId", &URI),
+    may("ConsumptionMode", &CONSUMPTION),
+    may("SchemaRegistryConfig", &REGISTRY),
+]);
 
 static DESTINATION_PATTERN: Pattern = Pattern::new(
     r"$|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)",
 );
 static DESTINATION_ARN: Shape = text(0, 350, &DESTINATION_PATTERN);
 static DESTINATION: Shape = Shape::Structure(&[may("Destination", &DESTINATION_ARN)]);
-static DESTINATIONS: Shape = Shape::Structure(&[may("OnFailure", &DESTINATION), may("OnSuccess", &DESTINATION)]);
+static DESTINATIONS: Shape =
+    Shape::Structure(&[may("OnFailure", &DESTINATION), may("OnSuccess", &DESTINATION)]);
 
 static DATABASE_PATTERN: Pattern = Pattern::new(r"[^ /\.$\x22]*");
 static DATABASE: Shape = text(1, 63, &DATABASE_PATTERN);
-static COLLECTION_PATTERN: Pattern = Pattern::refusing(r"(^(?!(system\x2e)))(^[_a-zA-Z0-9])([^$]*)", r"[_a-zA-Z0-9][^$]*", "system.");
+static COLLECTION_PATTERN: Pattern =
+    Pattern::refusing(r"(^(?!(system\x2e)))(^[_a-zA-Z0-9])([^$]*)", r"[_a-zA-Z0-9][^$]*", "system.");
 static COLLECTION: Shape = text(1, 57, &COLLECTION_PATTERN);
 static FULL_DOCUMENT: Shape = Shape::Enum(&["UpdateLookup", "Default"]);
-static DOCUMENTS: Shape =
-    Shape::Structure(&[may("CollectionName", &COLLECTION), may("DatabaseName", &DATABASE), may("FullDocument", &FULL_DOCUMENT)]);
+static DOCUMENTS: Shape = Shape::Structure(&[
+    may("CollectionName", &COLLECTION),
+    may("DatabaseName", &DATABASE),
+    may("FullDocument", &FULL_DOCUMENT),
+]);
 
 static FILTER_TEXT: Shape = text(0, 4096, &ANYTHING_PATTERN);
 static FILTER: Shape = Shape::Structure(&[may("Pattern", &FILTER_TEXT)]);
@@ -131,8 +146,11 @@ static POLLERS_MIN: Shape = Shape::Integer { min: 1, max: 200 };
 static POLLERS_MAX: Shape = Shape::Integer { min: 1, max: 10_000 };
 static POLLER_GROUP_PATTERN: Pattern = Pattern::new(r"[a-zA-Z0-9-_]*");
 static POLLER_GROUP: Shape = text(0, 128, &POLLER_GROUP_PATTERN);
-static POLLERS: Shape =
-    Shape::Structure(&[may("MaximumPollers", &POLLERS_MAX), may("MinimumPollers", &POLLERS_MIN), may("PollerGroupName", &POLLER_GROUP)]);
+static POLLERS: Shape = Shape::Structure(&[
+    may("MaximumPollers", &POLLERS_MAX),
+    may("MinimumPollers", &POLLERS_MIN),
+    may("PollerGroupName", &POLLER_GROUP),
+]);
 
 static TAG_PATTERN: Pattern = Pattern::new(r"([\p{L}\p{Z}\p{N}_.:/=+\-@]*)");
 static TAG_KEY: Shape = text(1, 128, &TAG_PATTERN);
@@ -209,8 +227,12 @@ static UPDATE_MEMBERS: [Member; 21] = [
 
 /// ListEventSourceMappingsRequest; all of it in the query.
 pub(crate) static LIST: Shape = Shape::Structure(&LIST_MEMBERS);
-static LIST_MEMBERS: [Member; 4] =
-    [may("EventSourceArn", &ARN), may("FunctionName", &FUNCTION_NAME), may("Marker", &ANY), may("MaxItems", &MAX_ITEMS)];
+static LIST_MEMBERS: [Member; 4] = [
+    may("EventSourceArn", &ARN),
+    may("FunctionName", &FUNCTION_NAME),
+    may("Marker", &ANY),
+    may("MaxItems", &MAX_ITEMS),
+];
 
 /// TagResourceRequest without the resource, which stands in the path.
 pub(crate) static TAG: Shape = Shape::Structure(&TAG_MEMBERS);

@@ -24,7 +24,10 @@ impl Violations {
             0 => Ok(()),
             _ => {
                 let noun = if n == 1 { "error" } else { "errors" };
-                Err(ApiError::new(ErrorType::Validation, format!("{n} validation {noun} detected: {}", self.0.join("; "))))
+                Err(ApiError::new(
+                    ErrorType::Validation,
+                    format!("{n} validation {noun} detected: {}", self.0.join("; ")),
+                ))
             }
         }
     }

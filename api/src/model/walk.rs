@@ -1,4 +1,5 @@
-//! Walks a JSON value along a shape: types first refuse it whole, constraints are all told at once, unknown members are kept by name.
+//! Walks a JSON value along a shape: types first refuse it whole, constraints are all told at once, unknown
+//! members are kept by name.
 
 use serde_json::Value;
 
@@ -15,7 +16,12 @@ pub(crate) struct Checked {
 }
 
 /// Walks a value; `place` is where it stands, empty for the request itself.
-pub(crate) fn check(shape: &Shape, value: &Value, place: &str, checked: &mut Checked) -> Result<(), ApiError> {
+pub(crate) fn check(
+    shape: &Shape,
+    value: &Value,
+    place: &str,
+    checked: &mut Checked,
+) -> Result<(), ApiError> {
     match (shape, value) {
         (Shape::Text { .. } | Shape::Enum(_), Value::String(text)) => {
             for constraint in text_constraints(shape, text) {
@@ -26,10 +32,18 @@ pub(crate) fn check(shape: &Shape, value: &Value, place: &str, checked: &mut Che
         (Shape::Integer { min, max }, Value::Number(number)) => {
             let number = whole(number).ok_or_else(|| mismatch("NUMBER_VALUE", "Integer"))?;
             if number < *min {
-                checked.violations.add(&number.to_string(), place, &format!("Member must have value greater than or equal to {min}"));
+                checked.violations.add(
+                    &number.to_string(),
+                    place,
+                    &format!("Member must have value greater than or equal to {min}"),
+                );
             }
             if number > *max {
-                checked.violations.add(&number.to_string(), place, &format!("Member must have value less than or equal to {max}"));
+                checked.violations.add(
+                    &number.to_string(),
+                    place,
+                    &format!("Member must have value less than or equal to {max}"),
+                );
             }
             Ok(())
         }
@@ -59,7 +73,10 @@ pub(crate) fn check(shape: &Shape, value: &Value, place: &str, checked: &mut Che
             }
         }
         (Shape::Map { key, value, min, max }, Value::Object(entries)) => {
-            let shown = format!("{{{}}}", entries.iter().map(|(key, it)| format!("{key}={}", shown(it))).collect::<Vec<_>>().join(", "));
+            let shown = format!(
+                "{{{}}}",
+                entries.iter().map(|(key, it)| format!("{key}={}", shown(it))).collect::<Vec<_>>().join(", ")
+            );
             for constraint in length_constraints(entries.len(), *min, *max) {
                 checked.violations.add(&shown, place, &constraint);
             }
@@ -86,9 +103,18 @@ pub(crate) fn check(shape: &Shape, value: &Value, place: &str, checked: &mut Che
     }
 }
 
-fn check_members(members: &[Member], entries: &serde_json::Map<String, Value>, place: &str, checked: &mut Checked) -> Result<(), ApiError> {
+fn check_members(
+    members: &[Member],
+    entries: &serde_json::Map<String, Value>,
+    place: &str,
+    checked: &mut Checked,
+) -> Result<(), ApiError> {
     for member in members {
-        let place = if place.is_empty() { decapitalised(member.name) } else { format!("{place}.{}", decapitalised(member.name)) };
+        let place = if place.is_empty() {
+            decapitalised(member.name)
+        } else {
+            format!("{place}.{}", decapitalised(member.name))
+        };
         match entries.get(member.name) {
             // A null is a member left out.
             None | Some(Value::Null) if member.required => checked.violations.add_null(&place),
@@ -100,25 +126,47 @@ fn check_members(members: &[Member], entries: &serde_json::Map<String, Value>, p
 }
 
 /// The texts of a list: a violation shows the whole list.
-fn check_texts(member: &Shape, values: &[Value], place: &str, shown: &dyn Fn() -> String, checked: &mut Checked) -> Result<(), ApiError> {
+fn check_texts(
+    member: &Shape,
+    values: &[Value],
+    place: &str,
+    shown: &dyn Fn() -> String,
+    checked: &mut Checked,
+) -> Result<(), ApiError> {
     let mut constraints = Vec::new();
     for value in values {
         match value {
             Value::Null => constraints.push("Member must not be null".to_owned()),
             Value::String(text) if text_constraints(member, text).is_empty() => {}
             Value::String(_) => constraints = all_constraints(member),
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => return Err(wrong_type(member, value)),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                return Err(wrong_type(member, value));
+            }
         }
     }
     if !constraints.is_empty() {
-        checked.violations.add(&shown(), place, &format!("Member must satisfy constraint: [{}]", constraints.join(", ")));
+        checked.violations.add(
+            &shown(),
+            place,
+            &format!("Member must satisfy constraint: [{}]", constraints.join(", ")),
+        );
     }
     Ok(())
 }
 
-fn check_keys<'a>(shape: &Shape, keys: impl Iterator<Item = &'a String>, place: &str, shown: &str, checked: &mut Checked) {
+fn check_keys<'a>(
+    shape: &Shape,
+    keys: impl Iterator<Item = &'a String>,
+    place: &str,
+    shown: &str,
+    checked: &mut Checked,
+) {
     if keys.into_iter().any(|it| !text_constraints(shape, it).is_empty()) {
-        checked.violations.add(shown, place, &format!("Map keys must satisfy constraint: [{}]", all_constraints(shape).join(", ")));
+        checked.violations.add(
+            shown,
+            place,
+            &format!("Map keys must satisfy constraint: [{}]", all_constraints(shape).join(", ")),
+        );
     }
 }
 
@@ -133,12 +181,18 @@ fn check_values(
     for (key, value) in entries {
         match (shape, value) {
             (_, Value::Null) => checked.violations.add_null(&format!("{place}.{key}.member")),
-            (Shape::Text { .. } | Shape::Enum(_), Value::String(text)) => is_violated |= !text_constraints(shape, text).is_empty(),
+            (Shape::Text { .. } | Shape::Enum(_), Value::String(text)) => {
+                is_violated |= !text_constraints(shape, text).is_empty()
+            }
             (_, value) => check(shape, value, &format!("{place}.{key}.member"), checked)?,
         }
     }
     if is_violated {
-        checked.violations.add(shown, place, &format!("Map value must satisfy constraint: [{}]", all_constraints(shape).join(", ")));
+        checked.violations.add(
+            shown,
+            place,
+            &format!("Map value must satisfy constraint: [{}]", all_constraints(shape).join(", ")),
+        );
     }
     Ok(())
 }
@@ -153,9 +207,12 @@ fn text_constraints(shape: &Shape, text: &str) -> Vec<String> {
             violated.extend(pattern.filter(|it| !it.matches(text)).map(|it| pattern_constraint(it.text)));
             violated
         }
-        Shape::Integer { .. } | Shape::Boolean | Shape::Timestamp | Shape::List { .. } | Shape::Map { .. } | Shape::Structure(_) => {
-            Vec::new()
-        }
+        Shape::Integer { .. }
+        | Shape::Boolean
+        | Shape::Timestamp
+        | Shape::List { .. }
+        | Shape::Map { .. }
+        | Shape::Structure(_) => Vec::new(),
     }
 }
 
@@ -168,9 +225,12 @@ fn all_constraints(shape: &Shape) -> Vec<String> {
             all.extend(pattern.map(|it| pattern_constraint(it.text)));
             all
         }
-        Shape::Integer { .. } | Shape::Boolean | Shape::Timestamp | Shape::List { .. } | Shape::Map { .. } | Shape::Structure(_) => {
-            Vec::new()
-        }
+        Shape::Integer { .. }
+        | Shape::Boolean
+        | Shape::Timestamp
+        | Shape::List { .. }
+        | Shape::Map { .. }
+        | Shape::Structure(_) => Vec::new(),
     }
 }
 
@@ -230,7 +290,9 @@ fn serialization(message: impl Into<String>) -> ApiError {
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
     }
 }
 
@@ -241,7 +303,9 @@ fn decapitalised(name: &str) -> String {
 
 /// The way to an unknown member, in the words of the request.
 fn unknown_name(place: &str, name: &str) -> String {
-    let parents = place.split('.').filter(|it| !it.is_empty() && *it != "member" && it.parse::<usize>().is_err());
-    let capitalised = |it: &str| it.get(..1).map(str::to_uppercase).unwrap_or_default() + it.get(1..).unwrap_or_default();
+    let parents =
+        place.split('.').filter(|it| !it.is_empty() && *it != "member" && it.parse::<usize>().is_err());
+    let capitalised =
+        |it: &str| it.get(..1).map(str::to_uppercase).unwrap_or_default() + it.get(1..).unwrap_or_default();
     parents.map(capitalised).chain([name.to_owned()]).collect::<Vec<_>>().join(".")
 }

@@ -1,4 +1,5 @@
-//! Who a request comes from: nobody asks on loopback, a signature or a token where there are keys, the socket's owner through the socket.
+//! Who a request comes from: nobody asks on loopback, a signature or a token where there are keys, the
+//! socket's owner through the socket.
 
 use std::time::SystemTime;
 
@@ -45,7 +46,13 @@ pub(super) enum Shown<'a> {
 
 impl Access {
     /// Looks at the head. `head` is made by [`head_of`].
-    pub(super) fn look<'a>(&'a self, via: Via, head: &'a Head<'a>, headers: &HeaderMap, now: SystemTime) -> Result<Shown<'a>, Denied> {
+    pub(super) fn look<'a>(
+        &'a self,
+        via: Via,
+        head: &'a Head<'a>,
+        headers: &HeaderMap,
+        now: SystemTime,
+    ) -> Result<Shown<'a>, Denied> {
         let everything = |name: &str| Ok(Shown::Is(Principal { key_id: name.to_owned(), role: Role::Admin }));
         let (verifier, tokens) = match (via, self) {
             (Via::Socket, _) => return everything("unix socket"),
@@ -55,14 +62,17 @@ impl Access {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let token = values.next().and_then(|it| tokens::of_header(it.as_bytes()));
         match token {
-            Some(_) if values.next().is_some() || has_query_signature(head.query) => Err(Denied::Repeated("authorization")),
+            Some(_) if values.next().is_some() || has_query_signature(head.query) => {
+                Err(Denied::Repeated("authorization"))
+            }
             Some(token) => tokens::find(tokens, token).map(Shown::Is).ok_or(Denied::Token),
             None => verifier.check_head(head, now).map(Shown::Signed),
         }
     }
 }
 
-/// Proves a signature when the body is known; the signature is given back, for it counts once where it changes something.
+/// Proves a signature when the body is known; the signature is given back, for it counts once where it
+/// changes something.
 pub(super) fn prove(shown: Shown<'_>, body: &[u8]) -> Result<(Principal, Option<[u8; 32]>), Denied> {
     match shown {
         Shown::Is(principal) => Ok((principal, None)),

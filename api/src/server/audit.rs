@@ -1,4 +1,5 @@
-//! The audit: a line for each request that changes something, and for each that is sent away; never anything secret.
+//! The audit: a line for each request that changes something, and for each that is sent away; never anything
+//! secret.
 
 use tracing::info;
 

@@ -35,11 +35,16 @@ const BODY_MAX: Duration = Duration::from_secs(300);
 pub(super) fn check_head(parts: &Parts) -> Result<(), ApiError> {
     let uri_bytes = parts.uri.path_and_query().map_or(0, |it| it.as_str().len());
     if uri_bytes > URI_BYTES_MAX {
-        return Err(ApiError::new(ErrorType::UriTooLong, format!("The address of a request has at most {URI_BYTES_MAX} bytes")));
+        return Err(ApiError::new(
+            ErrorType::UriTooLong,
+            format!("The address of a request has at most {URI_BYTES_MAX} bytes"),
+        ));
     }
-    let header_bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let header_bytes: usize =
+        parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if parts.headers.len() > HEADERS_MAX || header_bytes > HEADER_BYTES_MAX {
-        let message = format!("A request has at most {HEADERS_MAX} headers of {HEADER_BYTES_MAX} bytes together");
+        let message =
+            format!("A request has at most {HEADERS_MAX} headers of {HEADER_BYTES_MAX} bytes together");
         return Err(ApiError::new(ErrorType::HeadTooLarge, message));
     }
     let ambiguous = |message: &str| Err(ApiError::new(ErrorType::BadRequest, message));
@@ -78,8 +83,12 @@ impl Bodies {
 
     /// Reads a body of at most `bytes_max`. One that says that it is longer is not read at all.
     pub(super) async fn read(&self, mut body: Body, bytes_max: usize) -> Result<ReadBody, ApiError> {
-        let too_large =
-            || ApiError::new(ErrorType::RequestTooLarge, format!("Request must be smaller than {bytes_max} bytes for this operation"));
+        let too_large = || {
+            ApiError::new(
+                ErrorType::RequestTooLarge,
+                format!("Request must be smaller than {bytes_max} bytes for this operation"),
+            )
+        };
         if body.size_hint().lower() > bytes_max as u64 {
             return Err(too_large());
         }
@@ -88,9 +97,13 @@ impl Bodies {
         loop {
             let next = timeout_at(deadline, timeout(PIECE_MAX, body.frame())).await;
             let broken = |message: &str| ApiError::new(ErrorType::BadRequest, message);
-            let Ok(Ok(frame)) = next else { return Err(broken("The body of the request did not come in time")) };
+            let Ok(Ok(frame)) = next else {
+                return Err(broken("The body of the request did not come in time"));
+            };
             let Some(frame) = frame else { break };
-            let Ok(data) = frame.map_err(|_| broken("The body of the request broke off"))?.into_data() else { continue };
+            let Ok(data) = frame.map_err(|_| broken("The body of the request broke off"))?.into_data() else {
+                continue;
+            };
             if bytes.len() + data.len() > bytes_max {
                 return Err(too_large());
             }
@@ -119,7 +132,10 @@ mod tests {
         assert_eq!(first.bytes.len(), 3 * UNIT);
         let second = read(UNIT).await.unwrap();
         let refused = read(1).await.unwrap_err();
-        assert_eq!((refused.error_type, refused.retry_after), (ErrorType::TooManyRequests, Some(Duration::from_secs(1))));
+        assert_eq!(
+            (refused.error_type, refused.retry_after),
+            (ErrorType::TooManyRequests, Some(Duration::from_secs(1)))
+        );
         drop((first, second));
         assert!(read(4 * UNIT).await.is_ok());
         assert_eq!(read(4 * UNIT + 1).await.unwrap_err().error_type, ErrorType::TooManyRequests);

@@ -19,7 +19,8 @@ use crate::error::{ApiError, ErrorType};
 use crate::mapping::{BODY_BYTES_MAX, Call, Operation};
 use crate::service::MappingService;
 
-/// Lambda's API: the calls about mappings are answered by a service, all others passed on. Clones are the same front.
+/// Lambda's API: the calls about mappings are answered by a service, all others passed on. Clones are the
+/// same front.
 #[derive(Clone)]
 pub struct Front(Arc<Inner>);
 
@@ -60,7 +61,9 @@ impl Front {
         let request_id = id_of(&request);
         let path = request.uri().path();
         let found = match Operation::find(request.method().as_str(), path) {
-            Ok(None) if stays_here(path) => Err(ApiError::new(ErrorType::UnknownOperation, "There is no such path.")),
+            Ok(None) if stays_here(path) => {
+                Err(ApiError::new(ErrorType::UnknownOperation, "There is no such path."))
+            }
             found => found,
         };
         let (action, resource) = match &found {
@@ -89,7 +92,12 @@ impl Front {
     }
 
     /// A call about mappings.
-    async fn call(&self, request: Request, asked: &Asked, operation: Operation) -> Result<Response<Body>, ApiError> {
+    async fn call(
+        &self,
+        request: Request,
+        asked: &Asked,
+        operation: Operation,
+    ) -> Result<Response<Body>, ApiError> {
         let action = operation.action();
         let rule = BodyRule { bytes_max: BODY_BYTES_MAX, streams: false };
         let Admitted { principal, parts, body } = self.admit(request, asked, rule).await?;
@@ -150,15 +158,20 @@ impl Front {
     fn resource_of(&self, operation: &Operation) -> String {
         match operation {
             Operation::Create | Operation::List => "*".to_owned(),
-            Operation::Get(uuid) | Operation::Update(uuid) | Operation::Delete(uuid) => format!("event-source-mapping:{}", plain(uuid)),
+            Operation::Get(uuid) | Operation::Update(uuid) | Operation::Delete(uuid) => {
+                format!("event-source-mapping:{}", plain(uuid))
+            }
             Operation::ListTags(arn) | Operation::Tag(arn) | Operation::Untag(arn) => plain(arn),
         }
     }
 }
 
-/// Whether a call runs a function: there are too many of these for the audit, and the endpoint behind keeps their log.
+/// Whether a call runs a function: there are too many of these for the audit, and the endpoint behind keeps
+/// their log.
 fn is_invoke(path: &str) -> bool {
-    ["/invocations", "/invoke-async", "/invoke-async/", "/response-streaming-invocations"].iter().any(|end| path.ends_with(end))
+    ["/invocations", "/invoke-async", "/invoke-async/", "/response-streaming-invocations"]
+        .iter()
+        .any(|end| path.ends_with(end))
 }
 
 async fn perform(service: &dyn MappingService, call: Call) -> Result<Vec<u8>, ApiError> {

@@ -1,4 +1,5 @@
-//! The way in: bounds, hosts, who it is, what it may, and that nothing which changes something stops in its middle.
+//! The way in: bounds, hosts, who it is, what it may, and that nothing which changes something stops in its
+//! middle.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -113,7 +114,8 @@ impl Guard {
         }))
     }
 
-    /// Holds another policy from the next request on. Signatures that were used stay used, and so do requests that were counted.
+    /// Holds another policy from the next request on. Signatures that were used stay used, and so do requests
+    /// that were counted.
     pub fn set(&self, policy: Policy) {
         *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
@@ -128,7 +130,8 @@ impl Guard {
         matches!(self.policy().access, Access::Keys { .. })
     }
 
-    /// Refuses from now on what changes something; what has begun goes on, and [`Guard::settled`] waits for it.
+    /// Refuses from now on what changes something; what has begun goes on, and [`Guard::settled`] waits for
+    /// it.
     pub fn drain(&self) {
         *self.draining() = true;
         self.0.writes.close();
@@ -152,18 +155,23 @@ impl Guard {
             Via::Admin => Hosts::default().allow(host),
             Via::Api => self.policy().hosts.allow(host),
         };
-        let is_called = host.is_some_and(is_allowed) && parts.uri.authority().is_none_or(|it| is_allowed(it.as_str()));
+        let is_called =
+            host.is_some_and(is_allowed) && parts.uri.authority().is_none_or(|it| is_allowed(it.as_str()));
         if is_called || via(parts) == Via::Socket {
             return Ok(());
         }
-        let message =
-            "This listener does not answer to this host: call it 127.0.0.1, [::1] or localhost, or add the name to api.allowed_hosts";
+        let message = "This listener does not answer to this host: call it 127.0.0.1, [::1] or localhost, or add the name to api.allowed_hosts";
         Err(ApiError::new(ErrorType::Misdirected, message))
     }
 
-    /// Who it is and whether it may, before and after the body. `asked.action` is `None` for a call that does not exist: who is nobody does not
-    /// learn even that.
-    pub(super) async fn admit(&self, request: Request, asked: &Asked, rule: BodyRule) -> Result<Admitted, Refused> {
+    /// Who it is and whether it may, before and after the body. `asked.action` is `None` for a call that does
+    /// not exist: who is nobody does not learn even that.
+    pub(super) async fn admit(
+        &self,
+        request: Request,
+        asked: &Asked,
+        rule: BodyRule,
+    ) -> Result<Admitted, Refused> {
         let mut asked = asked.clone();
         let (parts, body) = request.into_parts();
         match self.judge(&parts, body, &mut asked, rule).await {
@@ -172,7 +180,13 @@ impl Guard {
         }
     }
 
-    async fn judge(&self, parts: &Parts, body: Body, asked: &mut Asked, rule: BodyRule) -> Result<(Principal, Payload), ApiError> {
+    async fn judge(
+        &self,
+        parts: &Parts,
+        body: Body,
+        asked: &mut Asked,
+        rule: BodyRule,
+    ) -> Result<(Principal, Payload), ApiError> {
         if parts.headers.contains_key(ORIGIN) && changes(asked.action, &parts.method) {
             return Err(ApiError::new(ErrorType::AccessDenied, "A web page may not change anything here"));
         }
@@ -202,12 +216,14 @@ impl Guard {
         Ok((principal, Payload::Read(body)))
     }
 
-    /// Counts a request of one who is known: by its key where there are keys, else by its address. Whoever is on this host and needs no key is
-    /// not counted.
+    /// Counts a request of one who is known: by its key where there are keys, else by its address. Whoever is
+    /// on this host and needs no key is not counted.
     fn count(&self, principal: &Principal, parts: &Parts, policy: &Policy) -> Result<(), ApiError> {
         match (via(parts), &policy.access) {
             (Via::Socket, _) => Ok(()),
-            (Via::Api | Via::Admin, Access::Open) => self.count_peer(&parts.extensions, policy, Peer::is_loopback),
+            (Via::Api | Via::Admin, Access::Open) => {
+                self.count_peer(&parts.extensions, policy, Peer::is_loopback)
+            }
             (Via::Api | Via::Admin, Access::Keys { .. }) => {
                 let mut of_keys = self.0.of_keys.lock().unwrap_or_else(PoisonError::into_inner);
                 of_keys.take(&principal.key_id, policy.rate, (self.0.clock.0)())
@@ -215,7 +231,8 @@ impl Guard {
         }
     }
 
-    /// Counts a request of one who did not show who it is. That is never counted to the key it names, which is another's.
+    /// Counts a request of one who did not show who it is. That is never counted to the key it names, which
+    /// is another's.
     fn refuse(&self, denied: Denied, parts: &Parts, policy: &Policy) -> ApiError {
         self.count_peer(&parts.extensions, policy, |_| false).err().unwrap_or_else(|| denied.into())
     }
@@ -225,7 +242,12 @@ impl Guard {
         self.count_peer(extensions, &self.policy(), Peer::is_loopback)
     }
 
-    fn count_peer(&self, extensions: &Extensions, policy: &Policy, is_free: impl Fn(Peer) -> bool) -> Result<(), ApiError> {
+    fn count_peer(
+        &self,
+        extensions: &Extensions,
+        policy: &Policy,
+        is_free: impl Fn(Peer) -> bool,
+    ) -> Result<(), ApiError> {
         match extensions.get::<Peer>() {
             Some(peer) if !is_free(*peer) => {
                 let mut of_peers = self.0.of_peers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -237,7 +259,10 @@ impl Guard {
     }
 
     /// Does what changes something. It goes on when the client hangs up, and when this future is dropped.
-    pub(super) async fn carry_out<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, ApiError> {
+    pub(super) async fn carry_out<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let task = {
             let draining = self.draining();
             if *draining {
@@ -256,7 +281,10 @@ impl Guard {
 }
 
 /// Runs a handler; a panic in it is an error of ours, and nobody else's concern.
-pub(super) async fn caught<T>(asked: &Asked, work: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+pub(super) async fn caught<T>(
+    asked: &Asked,
+    work: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
         error!(code = "FB-0518", request_id = %asked.request_id, "a request was given up: its handler panicked");
         Err(internal())

@@ -1,4 +1,5 @@
-//! The names by which requests may call a listener, so that no web page can reach it through a name of its own.
+//! The names by which requests may call a listener, so that no web page can reach it through a name of its
+//! own.
 
 use std::net::IpAddr;
 
@@ -26,7 +27,8 @@ impl Hosts {
 
 fn is_loopback(name: &str) -> bool {
     let bare = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-    name.eq_ignore_ascii_case("localhost") || bare.unwrap_or(name).parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || bare.unwrap_or(name).parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
 }
 
 #[cfg(test)]
@@ -39,8 +41,16 @@ mod tests {
         for host in ["127.0.0.1", "127.0.0.1:9471", "localhost:1", "LOCALHOST", "[::1]", "[::1]:9471"] {
             assert!(none.allow(host), "{host}");
         }
-        let others =
-            ["", "example.com", "127.0.0.1.example.com:9471", "10.0.0.1:9471", "[::2]:1", "localhost.evil:80", "[localhost", "localhost:"];
+        let others = [
+            "",
+            "example.com",
+            "127.0.0.1.example.com:9471",
+            "10.0.0.1:9471",
+            "[::2]:1",
+            "localhost.evil:80",
+            "[localhost",
+            "localhost:",
+        ];
         for host in others {
             assert!(!none.allow(host), "{host}");
         }

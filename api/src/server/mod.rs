@@ -6,8 +6,9 @@
 //! | who comes in: bounds, hosts, signatures and tokens, rates, roles, the audit | [`Guard`], [`Policy`], [`Access`], [`Hosts`], [`Rate`] |
 //! | the calls about mappings, and the others, which are passed on | [`Front`], [`PassOn`] |
 //!
-//! The order of a request: its size, its host, the web page that sent it, its signature as far as the head tells, its body, the whole
-//! signature, how many its key or address sent, the role, whether it came before, then the call.
+//! The order of a request: its size, its host, the web page that sent it, its signature as far as the head
+//! tells, its body, the whole signature, how many its key or address sent, the role, whether it came before,
+//! then the call.
 
 mod access;
 mod answer;

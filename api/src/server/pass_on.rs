@@ -3,7 +3,9 @@
 use std::error::Error;
 
 use axum::body::Body;
-use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, VIA};
+use axum::http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, VIA,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, Response, Uri};
 use forebay_clients::{AwsRelay, RelayError, StreamBody, StreamError};
@@ -54,11 +56,18 @@ impl PassOn {
     }
 
     /// Passes a call on; the answer's body is unread.
-    pub(super) async fn pass(&self, parts: Parts, body: Payload, bodies: &Bodies) -> Result<Response<Body>, ApiError> {
+    pub(super) async fn pass(
+        &self,
+        parts: Parts,
+        body: Payload,
+        bodies: &Bodies,
+    ) -> Result<Response<Body>, ApiError> {
         let Some(relay) = &self.relay else { return Err(no_endpoint(&parts.method, &parts.uri)) };
         if parts.headers.get_all(VIA).iter().any(|it| it.as_bytes() == self.name.as_bytes()) {
-            let message =
-                format!("{} leads back here: aws.endpoints.lambda must name a server of Lambda, not this process", relay.endpoint());
+            let message = format!(
+                "{} leads back here: aws.endpoints.lambda must name a server of Lambda, not this process",
+                relay.endpoint()
+            );
             return Err(ApiError::new(ErrorType::BadGateway, message));
         }
         let (hash, body, memory) = match body {
@@ -70,7 +79,9 @@ impl PassOn {
                 }
             },
             Payload::Unread(body) => (None, body, None),
-            Payload::Read(read) => (relay.signs().then(|| hash_of(&read.bytes)), Body::from(read.bytes), read.memory),
+            Payload::Read(read) => {
+                (relay.signs().then(|| hash_of(&read.bytes)), Body::from(read.bytes), read.memory)
+            }
         };
         let request = self.request(parts, body);
         let sent = relay.send(request, hash).await;
@@ -80,7 +91,8 @@ impl PassOn {
         Ok(Response::from_parts(parts, Body::new(body)))
     }
 
-    /// The call as it goes out: method, path, query, headers and body as they came, less what was about the connection.
+    /// The call as it goes out: method, path, query, headers and body as they came, less what was about the
+    /// connection.
     fn request(&self, parts: Parts, body: Body) -> Request<StreamBody> {
         let n_bytes = body.size_hint().exact();
         let mut request = Request::new(InTime::new(body).boxed_unsync());
@@ -160,11 +172,15 @@ fn refusal(endpoint: &str, error: &RelayError) -> ApiError {
         RelayError::Stream(StreamError::NoAnswer(_)) => ErrorType::BadGateway,
         RelayError::Request(_) => ErrorType::BadRequest,
     };
-    ApiError::new(error_type, format!("The call could not be passed on to Lambda's endpoint {endpoint}: {text}"))
+    ApiError::new(
+        error_type,
+        format!("The call could not be passed on to Lambda's endpoint {endpoint}: {text}"),
+    )
 }
 
-/// Whether a call is not passed on although nobody here answers it: its path would be one of the mapping API for a server that reads paths more
-/// generously, which would make mappings behind our back; or it asks for a page of `/v1/` that there is not.
+/// Whether a call is not passed on although nobody here answers it: its path would be one of the mapping API
+/// for a server that reads paths more generously, which would make mappings behind our back; or it asks for a
+/// page of `/v1/` that there is not.
 pub(super) fn stays_here(path: &str) -> bool {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let mut segments: Vec<&str> = Vec::new();

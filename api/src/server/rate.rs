@@ -1,4 +1,5 @@
-//! How many requests each caller may make: a bucket of tokens for each key and for each address, in bounded memory.
+//! How many requests each caller may make: a bucket of tokens for each key and for each address, in bounded
+//! memory.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -41,7 +42,9 @@ impl Peer {
     /// One host has a whole /64 of IPv6: it is one caller.
     pub(super) fn new(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
-            IpAddr::V6(address) if !address.is_loopback() => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+            IpAddr::V6(address) if !address.is_loopback() => {
+                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+            }
             address => address,
         })
     }
@@ -71,7 +74,9 @@ impl<C: Ord + Clone> Buckets<C> {
         if let Some(full_at) = self.full_at.get_mut(caller) {
             return take(full_at, rate, now);
         }
-        if self.full_at.len() >= self.buckets_max && self.swept.is_none_or(|it| now.saturating_duration_since(it) >= SWEEP_MIN) {
+        if self.full_at.len() >= self.buckets_max
+            && self.swept.is_none_or(|it| now.saturating_duration_since(it) >= SWEEP_MIN)
+        {
             self.swept = Some(now);
             self.full_at.retain(|_, full_at| *full_at > now);
         }
@@ -105,7 +110,13 @@ mod tests {
     }
 
     /// How many of `n` requests are let in.
-    fn n_taken<C: Ord + Clone>(buckets: &mut Buckets<C>, caller: &C, n: u32, rate: Rate, now: Instant) -> usize {
+    fn n_taken<C: Ord + Clone>(
+        buckets: &mut Buckets<C>,
+        caller: &C,
+        n: u32,
+        rate: Rate,
+        now: Instant,
+    ) -> usize {
         (0..n).filter(|_| buckets.take(caller, rate, now).is_ok()).count()
     }
 
@@ -114,7 +125,10 @@ mod tests {
         let (mut buckets, start, rate) = (Buckets::new(), Instant::now(), rate(4, 10));
         assert_eq!(n_taken(&mut buckets, &"a", 10, rate, start), 10);
         let refused = buckets.take(&"a", rate, start).unwrap_err();
-        assert_eq!((refused.error_type, refused.status(), refused.retry_after), (ErrorType::TooManyRequests, 429, Some(rate.interval())));
+        assert_eq!(
+            (refused.error_type, refused.status(), refused.retry_after),
+            (ErrorType::TooManyRequests, 429, Some(rate.interval()))
+        );
         assert_eq!(n_taken(&mut buckets, &"b", 11, rate, start), 10, "each has a bucket of its own");
         let at = |millis| start + Duration::from_millis(millis);
         assert_eq!(n_taken(&mut buckets, &"a", 2, rate, at(249)), 0);
@@ -130,14 +144,20 @@ mod tests {
         assert_eq!(n_taken(&mut buckets, &"a", 11, rate(1, 20), now), 10);
         let quick = rate(1000, 5);
         assert_eq!(n_taken(&mut buckets, &"a", 9, quick, now), 0);
-        assert_eq!(n_taken(&mut buckets, &"a", 9, quick, now + Duration::from_millis(5)), 5, "old debts are not kept");
+        assert_eq!(
+            n_taken(&mut buckets, &"a", 9, quick, now + Duration::from_millis(5)),
+            5,
+            "old debts are not kept"
+        );
     }
 
     #[test]
     fn callers_without_end_hold_no_more_memory_and_cost_those_who_are_known_nothing() {
-        let (mut buckets, start, rate) = (Buckets { buckets_max: 3, ..Buckets::new() }, Instant::now(), rate(1, 2));
+        let (mut buckets, start, rate) =
+            (Buckets { buckets_max: 3, ..Buckets::new() }, Instant::now(), rate(1, 2));
         assert_eq!(n_taken(&mut buckets, &0, 1, rate, start), 1);
-        let taken: Vec<usize> = (1..100).map(|caller| n_taken(&mut buckets, &caller, 3, rate, start)).collect();
+        let taken: Vec<usize> =
+            (1..100).map(|caller| n_taken(&mut buckets, &caller, 3, rate, start)).collect();
         assert_eq!((buckets.full_at.len(), &taken[..4]), (3, &[2, 2, 2, 0][..]), "those beyond share one");
         assert_eq!(taken[4..].iter().sum::<usize>(), 0);
         assert_eq!(n_taken(&mut buckets, &0, 3, rate, start), 1, "the first has what it had");
@@ -153,7 +173,11 @@ mod tests {
         assert_ne!(peer("2001:db8::1"), peer("2001:db8:0:1::1"));
         assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
         assert_ne!(peer("192.0.2.1"), peer("192.0.2.2"));
-        assert!(peer("::1").is_loopback() && peer("127.0.0.1").is_loopback() && peer("::ffff:127.0.0.1").is_loopback());
+        assert!(
+            peer("::1").is_loopback()
+                && peer("127.0.0.1").is_loopback()
+                && peer("::ffff:127.0.0.1").is_loopback()
+        );
         assert!(!peer("192.0.2.1").is_loopback());
     }
 }

@@ -1,4 +1,5 @@
-//! Routes of one's own behind the same guard: each has a line that says what it needs, and one without is never run.
+//! Routes of one's own behind the same guard: each has a line that says what it needs, and one without is
+//! never run.
 
 use std::sync::Arc;
 
@@ -23,7 +24,8 @@ use crate::mapping::BODY_BYTES_MAX;
 pub enum Needs {
     /// Nothing. Where there are keys, its query is dropped for whoever comes over the API's listener.
     Nothing,
-    /// Nothing on the admin listener, which stands on loopback, so that those who watch processes need no key; this elsewhere.
+    /// Nothing on the admin listener, which stands on loopback, so that those who watch processes need no
+    /// key; this elsewhere.
     ButOnAdmin(Action),
     /// That one may do this.
     Action(Action),
@@ -34,7 +36,11 @@ pub type Rule = (Method, &'static str, Needs);
 
 impl Guard {
     /// Stands before every route of a router. A route without a rule is never run.
-    pub fn over<S: Clone + Send + Sync + 'static>(&self, router: Router<S>, rules: impl IntoIterator<Item = Rule>) -> Router<S> {
+    pub fn over<S: Clone + Send + Sync + 'static>(
+        &self,
+        router: Router<S>,
+        rules: impl IntoIterator<Item = Rule>,
+    ) -> Router<S> {
         let rules: Arc<[Rule]> = rules.into_iter().collect();
         router.layer(middleware::from_fn_with_state((self.clone(), rules), check))
     }
@@ -63,7 +69,11 @@ pub(super) fn id_of(request: &Request) -> RequestId {
     request.extensions().get::<RequestId>().copied().unwrap_or_else(RequestId::new)
 }
 
-async fn check(State((guard, rules)): State<(Guard, Arc<[Rule]>)>, mut request: Request, next: Next) -> Response<Body> {
+async fn check(
+    State((guard, rules)): State<(Guard, Arc<[Rule]>)>,
+    mut request: Request,
+    next: Next,
+) -> Response<Body> {
     let Some(path) = request.extensions().get::<MatchedPath>().map(|it| it.as_str().to_owned()) else {
         // No route is here: the fallback says so.
         return next.run(request).await;
@@ -72,7 +82,10 @@ async fn check(State((guard, rules)): State<(Guard, Arc<[Rule]>)>, mut request: 
     let needs = match rules.iter().find(|(it, of, _)| *it == method && *of == path) {
         Some((_, _, needs)) => *needs,
         None if rules.iter().any(|(_, of, _)| *of == path) => {
-            let mut response = answer::of_error(&ApiError::new(ErrorType::UnknownOperation, "There is no such method here."));
+            let mut response = answer::of_error(&ApiError::new(
+                ErrorType::UnknownOperation,
+                "There is no such method here.",
+            ));
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
             return response;
         }
@@ -82,7 +95,9 @@ async fn check(State((guard, rules)): State<(Guard, Arc<[Rule]>)>, mut request: 
         }
     };
     let action = match (needs, request.extensions().get::<Via>()) {
-        (Needs::Nothing, Some(Via::Admin | Via::Socket)) | (Needs::ButOnAdmin(_), Some(Via::Admin)) => return next.run(request).await,
+        (Needs::Nothing, Some(Via::Admin | Via::Socket)) | (Needs::ButOnAdmin(_), Some(Via::Admin)) => {
+            return next.run(request).await;
+        }
         (Needs::Nothing, Some(Via::Api) | None) => {
             if let Err(error) = guard.count_nobody(request.extensions()) {
                 return answer::of_error(&error);
@@ -97,7 +112,12 @@ async fn check(State((guard, rules)): State<(Guard, Arc<[Rule]>)>, mut request: 
         }
         (Needs::ButOnAdmin(action) | Needs::Action(action), _) => action,
     };
-    let asked = Asked { principal: None, action: Some(action), resource: plain(request.uri().path()), request_id: id_of(&request) };
+    let asked = Asked {
+        principal: None,
+        action: Some(action),
+        resource: plain(request.uri().path()),
+        request_id: id_of(&request),
+    };
     let rule = BodyRule { bytes_max: BODY_BYTES_MAX, streams: false };
     match guard.admit(request, &asked, rule).await {
         Ok(admitted) => run(&guard, &asked, action, admitted, next).await,
@@ -124,7 +144,9 @@ async fn run(guard: &Guard, asked: &Asked, action: Action, admitted: Admitted, n
             let answered = caught(&asked, async { Ok(next.run(request).await) }).await;
             if action.is_mutating() {
                 match &answered {
-                    Ok(response) if response.status().is_success() => asked.ended(response.status().as_u16(), "ok"),
+                    Ok(response) if response.status().is_success() => {
+                        asked.ended(response.status().as_u16(), "ok")
+                    }
                     Ok(response) => asked.ended(response.status().as_u16(), "refused"),
                     Err(error) => asked.failed(error),
                 }
@@ -132,7 +154,8 @@ async fn run(guard: &Guard, asked: &Asked, action: Action, admitted: Admitted, n
             answered
         }
     };
-    let answered = if action.is_mutating() { guard.carry_out(answered).await.and_then(|it| it) } else { answered.await };
+    let answered =
+        if action.is_mutating() { guard.carry_out(answered).await.and_then(|it| it) } else { answered.await };
     answered.unwrap_or_else(|error| {
         if error.error_type == ErrorType::Unavailable {
             asked.failed(&error);

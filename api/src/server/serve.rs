@@ -1,4 +1,5 @@
-//! Serves a router on a listener: TCP with or without TLS, or a Unix socket; connections counted, slow clients sent away, an end with a bound.
+//! Serves a router on a listener: TCP with or without TLS, or a Unix socket; connections counted, slow
+//! clients sent away, an end with a bound.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,8 @@ const HEAD_MAX: Duration = Duration::from_secs(30);
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// When the system gives no connection, it is asked again after this.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-/// Beyond these the head is not even read; what is between these and our own bounds gets an answer that says so.
+/// Beyond these the head is not even read; what is between these and our own bounds gets an answer that says
+/// so.
 const HARD_HEADERS_MAX: usize = 256;
 const HARD_HEAD_BYTES_MAX: usize = 4 * HEADER_BYTES_MAX;
 
@@ -73,7 +75,12 @@ impl Listener {
     pub fn serve_at_most(self, connections_max: usize, via: Via, router: Router) -> Server {
         let (ends, connections) = (Ends::default(), TaskTracker::new());
         let room = Arc::new(Semaphore::new(connections_max));
-        let server = Serving { router: router.layer(Extension(via)), room, ends: ends.clone(), connections: connections.clone() };
+        let server = Serving {
+            router: router.layer(Extension(via)),
+            room,
+            ends: ends.clone(),
+            connections: connections.clone(),
+        };
         let accepting = tokio::spawn(async move {
             let stopped = server.ends.soon.clone();
             tokio::select! {
@@ -86,7 +93,8 @@ impl Listener {
 }
 
 impl Server {
-    /// Ends it: no connection is taken any more, those that are open finish their request within this time and are cut then.
+    /// Ends it: no connection is taken any more, those that are open finish their request within this time
+    /// and are cut then.
     pub async fn stop(self, within: Duration) {
         self.ends.soon.cancel();
         self.connections.close();
@@ -169,7 +177,12 @@ impl Serving {
 }
 
 /// One connection, to its end.
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Option<Peer>, router: Router, stop: CancellationToken) {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Option<Peer>,
+    router: Router,
+    stop: CancellationToken,
+) {
     let router = TowerToHyperService::new(router);
     let marked = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         if let Some(peer) = peer {

@@ -9,7 +9,8 @@ use tokio::net::UnixListener;
 
 /// Its name in the data folder.
 pub const SOCKET_FILE: &str = "forebay.sock";
-/// A folder for the moment in which it is made. Short, for the path of a socket may have only some hundred bytes.
+/// A folder for the moment in which it is made. Short, for the path of a socket may have only some hundred
+/// bytes.
 const CRADLE: &str = ".sock";
 
 /// A socket that stands.
@@ -21,8 +22,8 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Makes the socket, in place of one that a dead process left: the data folder has one process at a time. It comes to its place by a
-    /// rename, with its rights.
+    /// Makes the socket, in place of one that a dead process left: the data folder has one process at a time.
+    /// It comes to its place by a rename, with its rights.
     ///
     /// # Errors
     /// The path is too long for a socket, something else has the name, or the folder cannot be written.
@@ -30,7 +31,10 @@ impl Socket {
         let path = folder.join(SOCKET_FILE);
         match fs::symlink_metadata(&path) {
             Ok(found) if !found.file_type().is_socket() => {
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket has its name"));
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "something that is no socket has its name",
+                ));
             }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -69,7 +73,8 @@ mod tests {
             let socket = Socket::bind(folder.path()).unwrap();
             let mode = fs::metadata(&socket.path).unwrap().permissions().mode();
             assert_eq!(mode & 0o7777, 0o600);
-            let (connected, accepted) = tokio::join!(tokio::net::UnixStream::connect(&socket.path), socket.listener.accept());
+            let (connected, accepted) =
+                tokio::join!(tokio::net::UnixStream::connect(&socket.path), socket.listener.accept());
             assert!(connected.is_ok() && accepted.is_ok());
             // Dropped without removing its file, as by a process that was killed.
             drop(socket);

@@ -65,7 +65,9 @@ impl Certificate {
     pub fn read(files: &TlsFiles) -> Result<Self, CertificateError> {
         let path = &files.cert_file;
         let broken = |path: &Path, cause| CertificateError::File { path: path.to_owned(), cause };
-        let chain = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|it| broken(path, it))?;
+        let chain = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|it| broken(path, it))?;
         if chain.is_empty() {
             return Err(CertificateError::Empty { path: path.clone() });
         }
@@ -73,7 +75,9 @@ impl Certificate {
         let key = PrivateKeyDer::from_pem_file(&files.key_file).map_err(|it| broken(&files.key_file, it))?;
         let pair = |cause| CertificateError::Pair { path: path.clone(), cause };
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(pair)?;
+        let versions = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(pair)?;
         let mut config = versions.with_no_client_auth().with_single_cert(chain, key).map_err(pair)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(Arc::new(config)))

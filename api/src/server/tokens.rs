@@ -29,12 +29,19 @@ pub(super) fn of_header(value: &[u8]) -> Option<&[u8]> {
 pub(super) fn find(tokens: &[Token], presented: &[u8]) -> Option<Principal> {
     let has_prefix = presented.starts_with(PREFIX.as_bytes());
     let presented: [u8; 32] = Sha256::digest(presented).into();
-    let matching = tokens.iter().fold(None, |found, it| if is_equal(&it.sha256, &presented) { Some(it) } else { found });
-    matching.filter(|_| has_prefix).map(|it| Principal { key_id: format!("token:{}", it.name), role: it.role })
+    let matching =
+        tokens.iter().fold(None, |found, it| if is_equal(&it.sha256, &presented) { Some(it) } else { found });
+    matching
+        .filter(|_| has_prefix)
+        .map(|it| Principal { key_id: format!("token:{}", it.name), role: it.role })
 }
 
 fn is_equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
-    let digest = |it: &[u8; 32]| Hmac::<Sha256>::new_from_slice(b"bearer token").expect("a key of any length is a key").chain_update(it);
+    let digest = |it: &[u8; 32]| {
+        Hmac::<Sha256>::new_from_slice(b"bearer token")
+            .expect("a key of any length is a key")
+            .chain_update(it)
+    };
     digest(one).verify_slice(&digest(other).finalize().into_bytes()).is_ok()
 }
 
@@ -44,7 +51,11 @@ mod tests {
 
     #[test]
     fn a_token_is_known_by_its_hash() {
-        let token = |name: &str, token: &str| Token { name: name.to_owned(), role: Role::Reader, sha256: Sha256::digest(token).into() };
+        let token = |name: &str, token: &str| Token {
+            name: name.to_owned(),
+            role: Role::Reader,
+            sha256: Sha256::digest(token).into(),
+        };
         let tokens = [token("a", "fbt_one"), token("b", "fbt_two"), token("c", "three")];
         assert_eq!(find(&tokens, b"fbt_two").map(|it| it.key_id).as_deref(), Some("token:b"));
         for other in [&b"fbt_on"[..], b"fbt_three", b"", b"three"] {

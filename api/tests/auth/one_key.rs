@@ -8,6 +8,9 @@ use crate::signed::{KEY_ID, SECRET};
 pub(crate) fn verifier(rules: Rules, token: Option<&str>) -> Verifier {
     let mut keys = Keys::default();
     let session_token = token.map(|it| Secret::new(it.to_owned()));
-    keys.insert(KEY_ID.to_owned(), Key { role: Role::Operator, secret: Secret::new(SECRET.to_owned()), session_token });
+    keys.insert(
+        KEY_ID.to_owned(),
+        Key { role: Role::Operator, secret: Secret::new(SECRET.to_owned()), session_token },
+    );
     Verifier::new(rules, keys)
 }

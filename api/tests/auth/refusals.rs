@@ -30,7 +30,11 @@ fn with(change: impl FnOnce(&mut Request)) -> Request {
 }
 
 fn replace(request: &mut Request, name: &str, from: &str, to: &str) {
-    let (_, value) = request.headers.iter_mut().find(|(it, _)| it.eq_ignore_ascii_case(name)).expect("a request of a test");
+    let (_, value) = request
+        .headers
+        .iter_mut()
+        .find(|(it, _)| it.eq_ignore_ascii_case(name))
+        .expect("a request of a test");
     let text = String::from_utf8(value.clone()).expect("a request of a test");
     assert!(text.contains(from), "{text} has no {from}");
     *value = text.replace(from, to).into_bytes();
@@ -56,7 +60,8 @@ fn an_unsigned_request_is_refused() {
 fn what_stands_twice_is_refused() {
     let header = |name: &'static str| {
         with(|it| {
-            let value = it.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).unwrap().1.clone();
+            let value =
+                it.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).unwrap().1.clone();
             it.headers.push((name.to_uppercase(), value));
         })
     };
@@ -78,9 +83,21 @@ fn another_algorithm_and_a_broken_header_are_refused() {
         check(&with(|it| replace(it, "authorization", from, to)), denied, error_type, status);
     };
     check_with("AWS4-HMAC-SHA256", "AWS4-HMAC-Sha256", Denied::Algorithm, ErrorType::InvalidSignature, 403);
-    check_with("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256", Denied::Algorithm, ErrorType::InvalidSignature, 403);
+    check_with(
+        "AWS4-HMAC-SHA256",
+        "AWS4-ECDSA-P256-SHA256",
+        Denied::Algorithm,
+        ErrorType::InvalidSignature,
+        403,
+    );
     check_with("Signature=", "", Denied::Malformed, ErrorType::IncompleteSignature, 400);
-    check_with(", SignedHeaders=", "", Denied::Missing(Part::SignedHeaders), ErrorType::IncompleteSignature, 400);
+    check_with(
+        ", SignedHeaders=",
+        "",
+        Denied::Missing(Part::SignedHeaders),
+        ErrorType::IncompleteSignature,
+        400,
+    );
     check_with("/aws4_request", "", Denied::Credential, ErrorType::IncompleteSignature, 400);
 }
 
@@ -98,7 +115,8 @@ fn a_scope_for_something_else_is_refused() {
 
 #[test]
 fn clocks_may_be_five_minutes_apart() {
-    let verify = |seconds| signed_list().verify(&verifier(Rules::lambda("eu-west-1"), None), at(seconds)).map(|_| ());
+    let verify =
+        |seconds| signed_list().verify(&verifier(Rules::lambda("eu-west-1"), None), at(seconds)).map(|_| ());
     assert_eq!((verify(AT - 300), verify(AT + 300)), (Ok(()), Ok(())));
     let message = |seconds| ApiError::from(verify(seconds).unwrap_err()).to_string();
     assert_eq!(
@@ -113,10 +131,22 @@ fn clocks_may_be_five_minutes_apart() {
 
 #[test]
 fn a_date_of_another_form_is_refused() {
-    for (from, to) in [("20261118T110640Z", "2026-11-18T11:06:40Z"), ("T110640Z", "T116140Z"), ("Z", ""), ("Z", "z")] {
-        check(&with(|it| replace(it, "x-amz-date", from, to)), Denied::Date, ErrorType::IncompleteSignature, 400);
+    for (from, to) in
+        [("20261118T110640Z", "2026-11-18T11:06:40Z"), ("T110640Z", "T116140Z"), ("Z", ""), ("Z", "z")]
+    {
+        check(
+            &with(|it| replace(it, "x-amz-date", from, to)),
+            Denied::Date,
+            ErrorType::IncompleteSignature,
+            400,
+        );
     }
-    check(&with(|it| it.headers.retain(|(name, _)| name != "x-amz-date")), Denied::Date, ErrorType::IncompleteSignature, 400);
+    check(
+        &with(|it| it.headers.retain(|(name, _)| name != "x-amz-date")),
+        Denied::Date,
+        ErrorType::IncompleteSignature,
+        400,
+    );
 }
 
 #[test]
@@ -124,7 +154,12 @@ fn a_path_that_is_none_is_refused() {
     let request = sign(&Request::new("GET", "/", ""), "eu-west-1", None, false, at(AT));
     assert_eq!(answer(&request), Ok(KEY_ID.to_owned()));
     for path in ["", ".", "a/.."] {
-        check(&Request { path: path.into(), ..request.clone() }, Denied::Path, ErrorType::IncompleteSignature, 400);
+        check(
+            &Request { path: path.into(), ..request.clone() },
+            Denied::Path,
+            ErrorType::IncompleteSignature,
+            400,
+        );
     }
 }
 
@@ -148,9 +183,16 @@ fn the_body_is_always_covered() {
         let mut request = sign(&create, "eu-west-1", None, with_hash, at(AT));
         assert!(answer(&request).is_ok());
         request.body = b"{ }".to_vec();
-        check(&request, if with_hash { Denied::PayloadHash } else { Denied::Mismatch }, ErrorType::InvalidSignature, 403);
+        check(
+            &request,
+            if with_hash { Denied::PayloadHash } else { Denied::Mismatch },
+            ErrorType::InvalidSignature,
+            403,
+        );
     }
-    for placeholder in ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", ""] {
+    for placeholder in
+        ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", ""]
+    {
         let mut request = create.clone();
         add(&mut request, "x-amz-content-sha256", placeholder);
         let request = sign(&request, "eu-west-1", None, false, at(AT));
@@ -163,12 +205,18 @@ fn an_unknown_key_and_a_wrong_secret_are_answered_alike() {
     let request = signed_list();
     let verify = |id: &str, secret: &str| {
         let mut keys = Keys::default();
-        keys.insert(id.to_owned(), Key { role: Role::Admin, secret: Secret::new(secret.to_owned()), session_token: None });
+        keys.insert(
+            id.to_owned(),
+            Key { role: Role::Admin, secret: Secret::new(secret.to_owned()), session_token: None },
+        );
         request.verify(&Verifier::new(Rules::lambda("eu-west-1"), keys), at(AT)).map_err(ApiError::from)
     };
     let unknown = verify("AKIDOTHER", signed::SECRET).unwrap_err();
     let wrong = verify(KEY_ID, "another secret").unwrap_err();
-    assert_eq!((unknown.status(), unknown.headers(), unknown.body()), (wrong.status(), wrong.headers(), wrong.body()));
+    assert_eq!(
+        (unknown.status(), unknown.headers(), unknown.body()),
+        (wrong.status(), wrong.headers(), wrong.body())
+    );
     assert_eq!((wrong.error_type, wrong.status()), (ErrorType::InvalidSignature, 403));
     let nobody = request.verify(&Verifier::new(Rules::lambda("eu-west-1"), Keys::default()), at(AT));
     assert_eq!(nobody, Err(Denied::Mismatch), "without any key nobody is let in");
@@ -190,6 +238,7 @@ fn a_token_that_is_not_the_keys_is_refused_once_the_signature_is_right() {
 #[test]
 fn the_head_alone_is_refused_before_a_body_is_read() {
     let verifier = verifier(Rules::lambda("eu-west-1"), None);
-    let head = forebay_api::auth::Head { method: "POST", path: LIST, query: None, headers: vec![("host", b"x")] };
+    let head =
+        forebay_api::auth::Head { method: "POST", path: LIST, query: None, headers: vec![("host", b"x")] };
     assert_eq!(verifier.check_head(&head, at(AT)).map(|_| ()), Err(Denied::Unsigned));
 }

@@ -1,4 +1,5 @@
-//! The verifier against AWS's own suite of signatures, against two signers that others wrote, and against requests changed by one bit.
+//! The verifier against AWS's own suite of signatures, against two signers that others wrote, and against
+//! requests changed by one bit.
 
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -20,7 +21,9 @@ fn suite() -> std::path::PathBuf {
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
     let packages = metadata["packages"].as_array().expect("a list");
     let package = packages.iter().find(|it| it["name"] == "aws-sigv4").expect("aws-sigv4 is a dependency");
-    std::path::Path::new(package["manifest_path"].as_str().expect("a path")).with_file_name("aws-signing-test-suite").join("v4")
+    std::path::Path::new(package["manifest_path"].as_str().expect("a path"))
+        .with_file_name("aws-signing-test-suite")
+        .join("v4")
 }
 
 #[test]
@@ -46,9 +49,14 @@ fn every_vector_of_awss_suite_is_verified() {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160);
         let mut request = Request::parse(&read("header-signed-request.txt"));
         let verified = if context["omit_session_token"] == true {
-            // The token was added after the signature. We want every x-amz- header covered; without the token the signature is right.
+            // The token was added after the signature. We want every x-amz- header covered; without the token
+            // the signature is right.
             let with_token = verifier(rules.clone(), token);
-            assert_eq!(request.verify(&with_token, at), Err(Denied::NotCovered("x-amz-security-token".to_owned())), "{name}");
+            assert_eq!(
+                request.verify(&with_token, at),
+                Err(Denied::NotCovered("x-amz-security-token".to_owned())),
+                "{name}"
+            );
             request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("x-amz-security-token"));
             assert_eq!(request.verify(&with_token, at), Err(Denied::Token), "{name}");
             request.verify(&verifier(rules, None), at)
@@ -58,7 +66,8 @@ fn every_vector_of_awss_suite_is_verified() {
         assert_eq!(verified.as_ref().map(|it| it.principal.key_id.as_str()), Ok(KEY_ID), "{name}");
         n_verified += 1;
         let in_query = Request::parse(&read("query-signed-request.txt"));
-        let rules = Rules { region: "us-east-1".to_owned(), service: "service".to_owned(), ..Rules::lambda("") };
+        let rules =
+            Rules { region: "us-east-1".to_owned(), service: "service".to_owned(), ..Rules::lambda("") };
         assert_eq!(in_query.verify(&verifier(rules, token), at), Err(Denied::QueryForm), "{name}");
     }
     assert!(n_verified >= 36, "only {n_verified} vectors were found");
@@ -66,7 +75,9 @@ fn every_vector_of_awss_suite_is_verified() {
 
 #[test]
 fn a_path_with_an_encoded_arn_is_encoded_twice_as_in_awss_suite() {
-    let request = Request::parse(&std::fs::read_to_string(suite().join("double-url-encode/header-signed-request.txt")).unwrap());
+    let request = Request::parse(
+        &std::fs::read_to_string(suite().join("double-url-encode/header-signed-request.txt")).unwrap(),
+    );
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_620_747_645);
     let verified = request.verify(&verifier(Rules::lambda("us-east-2"), None), at);
     assert_eq!(verified.map(|it| it.principal.key_id), Ok(KEY_ID.to_owned()));
@@ -85,17 +96,22 @@ fn requests_signed_by_botocore_are_verified() {
         let verified = request.verify(&verifier(Rules::lambda("eu-west-1"), token), at);
         assert_eq!(verified.map(|it| it.principal.key_id), Ok(KEY_ID.to_owned()), "{it}");
         let other = if token.is_some() { None } else { Some("a token") };
-        assert_eq!(request.verify(&verifier(Rules::lambda("eu-west-1"), other), at), Err(Denied::Token), "{it}");
+        assert_eq!(
+            request.verify(&verifier(Rules::lambda("eu-west-1"), other), at),
+            Err(Denied::Token),
+            "{it}"
+        );
     }
 }
 
-/// Requests of every shape that the API knows. None has segments of dots, which are signed as if they were not there.
+/// Requests of every shape that the API knows. None has segments of dots, which are signed as if they were
+/// not there.
 fn requests() -> Vec<Request> {
     let mapping = "/2015-03-31/event-source-mappings/14e0db71-5d35-4eb5-b481-8945cf9d10c2";
-    let tags =
-        "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Aevent-source-mapping%3A14e0db71-5d35-4eb5-b481-8945cf9d10c2";
+    let tags = "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Aevent-source-mapping%3A14e0db71-5d35-4eb5-b481-8945cf9d10c2";
     let list = "/2015-03-31/event-source-mappings/?EventSourceArn=arn%3Aaws%3Asqs%3Aeu-west-1%3A123456789012%3Aq&FunctionName=f&MaxItems=5";
-    let body = r#"{"EventSourceArn":"arn:aws:sqs:eu-west-1:123456789012:q","FunctionName":"f","BatchSize":5}"#;
+    let body =
+        r#"{"EventSourceArn":"arn:aws:sqs:eu-west-1:123456789012:q","FunctionName":"f","BatchSize":5}"#;
     [
         ("GET", list, ""),
         ("POST", "/2015-03-31/event-source-mappings", body),
@@ -124,12 +140,14 @@ fn requests_signed_by_the_sdks_signer_are_verified() {
     }
 }
 
-/// 6. of the security requirements: method, path, query, host, every signed header, the signature itself and the body.
+/// 6. of the security requirements: method, path, query, host, every signed header, the signature itself and
+///    the body.
 #[test]
 fn ten_thousand_requests_changed_by_one_bit_are_all_refused() {
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
     let verifier = verifier(Rules::lambda("eu-west-1"), Some("a token/+="));
-    let signed: Vec<Request> = requests().iter().map(|it| sign(it, "eu-west-1", Some("a token/+="), true, at)).collect();
+    let signed: Vec<Request> =
+        requests().iter().map(|it| sign(it, "eu-west-1", Some("a token/+="), true, at)).collect();
     // A fixed seed: the same bits every time.
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut draw = |below: usize| {
@@ -150,7 +168,10 @@ fn ten_thousand_requests_changed_by_one_bit_are_all_refused() {
         let at_byte = draw(bytes.len());
         bytes[at_byte] ^= 1 << bit;
         let answer = changed.verify(&verifier, at);
-        assert!(answer.is_err(), "accepted with bit {bit} of byte {at_byte} of part {part} changed: {changed:?}\nit was {whole:?}");
+        assert!(
+            answer.is_err(),
+            "accepted with bit {bit} of byte {at_byte} of part {part} changed: {changed:?}\nit was {whole:?}"
+        );
         n_refused += 1;
     }
     signed.iter().for_each(|it| assert!(it.verify(&verifier, at).is_ok(), "{it:?}"));

@@ -3,7 +3,9 @@
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign as signature};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign as signature,
+};
 use aws_sigv4::sign::v4;
 use forebay_api::auth::{Denied, Head, Verified, Verifier};
 use serde_json::Value;
@@ -24,8 +26,13 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn new(method: &str, target: &str, body: &str) -> Self {
-        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query.as_bytes().to_vec())));
-        let headers = vec![("Host".to_owned(), b"127.0.0.1:9471".to_vec()), ("Content-Type".to_owned(), b"application/json".to_vec())];
+        let (path, query) = target
+            .split_once('?')
+            .map_or((target, None), |(path, query)| (path, Some(query.as_bytes().to_vec())));
+        let headers = vec![
+            ("Host".to_owned(), b"127.0.0.1:9471".to_vec()),
+            ("Content-Type".to_owned(), b"application/json".to_vec()),
+        ];
         Self { method: method.into(), path: path.into(), query, headers, body: body.into() }
     }
 
@@ -34,7 +41,11 @@ impl Request {
         let (head, body) = text.split_once("\n\n").unwrap_or_else(|| (text.trim_end_matches('\n'), ""));
         let (first, lines) = head.split_once('\n').expect("a request of a test");
         let (method, target) = first.split_once(' ').expect("a request of a test");
-        let mut request = Self::new(method, target.strip_suffix(" HTTP/1.1").unwrap_or(target), body.trim_end_matches('\n'));
+        let mut request = Self::new(
+            method,
+            target.strip_suffix(" HTTP/1.1").unwrap_or(target),
+            body.trim_end_matches('\n'),
+        );
         request.headers.clear();
         for line in lines.lines() {
             if line.starts_with(' ') {
@@ -51,10 +62,20 @@ impl Request {
     /// Reads the form of `data/botocore.json`.
     pub(crate) fn of_json(value: &Value) -> Self {
         let text = |it: &Value| it.as_str().expect("a request of a test").to_owned();
-        let headers =
-            value["headers"].as_array().expect("a request of a test").iter().map(|it| (text(&it[0]), text(&it[1]).into_bytes())).collect();
+        let headers = value["headers"]
+            .as_array()
+            .expect("a request of a test")
+            .iter()
+            .map(|it| (text(&it[0]), text(&it[1]).into_bytes()))
+            .collect();
         let query = value["query"].as_str().map(|it| it.as_bytes().to_vec());
-        Self { method: text(&value["method"]).into(), path: text(&value["path"]).into(), query, headers, body: text(&value["body"]).into() }
+        Self {
+            method: text(&value["method"]).into(),
+            path: text(&value["path"]).into(),
+            query,
+            headers,
+            body: text(&value["body"]).into(),
+        }
     }
 
     /// Verifies it. A head that is no text never comes out of an HTTP server; it counts as malformed.
@@ -87,11 +108,18 @@ impl Request {
 }
 
 /// Signs it with the signer of AWS's SDK for Rust, which is the one our clients use.
-pub(crate) fn sign(request: &Request, region: &str, token: Option<&str>, with_hash: bool, at: SystemTime) -> Request {
+pub(crate) fn sign(
+    request: &Request,
+    region: &str,
+    token: Option<&str>,
+    with_hash: bool,
+    at: SystemTime,
+) -> Request {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("a request of a test");
     let identity = Credentials::new(KEY_ID, SECRET, token.map(str::to_owned), None, "test").into();
     let mut settings = SigningSettings::default();
-    settings.payload_checksum_kind = if with_hash { PayloadChecksumKind::XAmzSha256 } else { PayloadChecksumKind::NoHeader };
+    settings.payload_checksum_kind =
+        if with_hash { PayloadChecksumKind::XAmzSha256 } else { PayloadChecksumKind::NoHeader };
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(region)
@@ -102,12 +130,16 @@ pub(crate) fn sign(request: &Request, region: &str, token: Option<&str>, with_ha
         .expect("a request of a test");
     let query = request.query.as_deref().map(|it| format!("?{}", text(it))).unwrap_or_default();
     let url = format!("http://127.0.0.1:9471{}{query}", text(&request.path));
-    let headers: Vec<(&str, String)> = request.headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+    let headers: Vec<(&str, String)> =
+        request.headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
     let method = text(&request.method);
     let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
-    let signable = SignableRequest::new(&method, &url, headers, SignableBody::Bytes(&request.body)).expect("a request of a test");
+    let signable = SignableRequest::new(&method, &url, headers, SignableBody::Bytes(&request.body))
+        .expect("a request of a test");
     let (instructions, _) = signature(signable, &params.into()).expect("a request of a test").into_parts();
     let mut signed = request.clone();
-    signed.headers.extend(instructions.headers().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())));
+    signed
+        .headers
+        .extend(instructions.headers().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())));
     signed
 }

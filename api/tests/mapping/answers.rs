@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{ID, NOW, QUEUE, STREAM, body, create, own_kafka, update};
 
-const ARN: &str = "arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:14e0db71-5d35-4eb5-b481-8945cf9d10c2";
+const ARN: &str =
+    "arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:14e0db71-5d35-4eb5-b481-8945cf9d10c2";
 const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:f";
 
 pub(crate) fn identity() -> Identity<'static> {
@@ -24,8 +25,7 @@ fn shown(mapping: &MappingConfiguration) -> Value {
 
 /// The keys that every answer has, and those of one source.
 fn with(more: Value) -> Value {
-    let mut all =
-        json!({ "UUID": ID, "EventSourceMappingArn": ARN, "FunctionArn": FUNCTION, "LastModified": 1_795_000_000.25, "State": "Creating" });
+    let mut all = json!({ "UUID": ID, "EventSourceMappingArn": ARN, "FunctionArn": FUNCTION, "LastModified": 1_795_000_000.25, "State": "Creating" });
     if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
         all.extend(more);
     }
@@ -39,8 +39,12 @@ fn a_mapping_of_a_queue_shows_its_keys() {
         "StateTransitionReason": "USER_INITIATED",
     });
     assert_eq!(shown(&created(&body(QUEUE, json!({ "FilterCriteria": { "Filters": [] } }))).0), with(wanted));
-    let disabled = created(&body(QUEUE, json!({ "Enabled": false, "ScalingConfig": { "MaximumConcurrency": 5 } }))).0;
-    assert_eq!((disabled.state.as_str(), &shown(&disabled)["ScalingConfig"]), ("Disabled", &json!({ "MaximumConcurrency": 5 })));
+    let disabled =
+        created(&body(QUEUE, json!({ "Enabled": false, "ScalingConfig": { "MaximumConcurrency": 5 } }))).0;
+    assert_eq!(
+        (disabled.state.as_str(), &shown(&disabled)["ScalingConfig"]),
+        ("Disabled", &json!({ "MaximumConcurrency": 5 }))
+    );
 }
 
 #[test]
@@ -70,20 +74,32 @@ fn a_mapping_of_kafka_of_ones_own_shows_its_keys() {
 #[test]
 fn an_update_keeps_what_it_leaves_out_and_clears_what_it_gives_empty() {
     let filter = json!({ "Filters": [{ "Pattern": "{\"body\":[\"x\"]}" }] });
-    let asked =
-        json!({ "BatchSize": 5, "FilterCriteria": filter, "ScalingConfig": { "MaximumConcurrency": 5 }, "KMSKeyArn": "arn:aws:kms:x" });
+    let asked = json!({ "BatchSize": 5, "FilterCriteria": filter, "ScalingConfig": { "MaximumConcurrency": 5 }, "KMSKeyArn": "arn:aws:kms:x" });
     let (mut mapping, source) = created(&body(QUEUE, asked));
     let before = mapping.settings.clone();
     let now = EpochMillis(NOW.0 + 1);
     mapping.update(&update(&json!({ "BatchSize": 6, "ScalingConfig": null })).unwrap(), source, None, now);
-    assert_eq!((mapping.settings.batch_size, &mapping.settings.scaling_config), (Some(6), &before.scaling_config));
+    assert_eq!(
+        (mapping.settings.batch_size, &mapping.settings.scaling_config),
+        (Some(6), &before.scaling_config)
+    );
     assert_eq!((mapping.state.as_str(), mapping.last_modified), ("Updating", now));
-    mapping.update(&update(&json!({ "FilterCriteria": {}, "ScalingConfig": {}, "KMSKeyArn": "" })).unwrap(), source, None, now);
+    mapping.update(
+        &update(&json!({ "FilterCriteria": {}, "ScalingConfig": {}, "KMSKeyArn": "" })).unwrap(),
+        source,
+        None,
+        now,
+    );
     let shown = shown(&mapping);
-    assert!(["FilterCriteria", "ScalingConfig", "KMSKeyArn"].iter().all(|it| shown.get(it).is_none()), "{shown}");
+    assert!(
+        ["FilterCriteria", "ScalingConfig", "KMSKeyArn"].iter().all(|it| shown.get(it).is_none()),
+        "{shown}"
+    );
     assert_eq!(shown["BatchSize"], 6);
     let (mut stream, source) = created(&body(STREAM, json!({ "StartingPosition": "LATEST" })));
-    for (to, wanted) in [(QUEUE, json!({ "OnFailure": { "Destination": QUEUE } })), ("", json!({ "OnFailure": {} }))] {
+    for (to, wanted) in
+        [(QUEUE, json!({ "OnFailure": { "Destination": QUEUE } })), ("", json!({ "OnFailure": {} }))]
+    {
         let body = json!({ "DestinationConfig": { "OnFailure": { "Destination": to } } });
         stream.update(&update(&body).unwrap(), source, None, now);
         assert_eq!(crate::answers::shown(&stream)["DestinationConfig"], wanted);
@@ -103,7 +119,10 @@ fn enabling_and_disabling_have_their_states_and_another_function_its_arn() {
     "Disabled".clone_into(&mut mapping.state);
     assert_eq!(enabled(&mut mapping, json!({ "BatchSize": 1 }), None), "Updating");
     "Disabled".clone_into(&mut mapping.state);
-    assert_eq!(enabled(&mut mapping, json!({ "Enabled": true, "FunctionName": "g" }), Some("arn:g")), "Enabling");
+    assert_eq!(
+        enabled(&mut mapping, json!({ "Enabled": true, "FunctionName": "g" }), Some("arn:g")),
+        "Enabling"
+    );
     assert_eq!(mapping.function_arn, "arn:g");
 }
 

@@ -36,16 +36,23 @@ fn an_arn_is_one_segment_and_decoded_after_the_path_was_split() {
         let untag = read("DELETE", &format!("{path}?tagKeys=a%20b&tagKeys=c+d%2B"), b"").unwrap();
         assert_eq!(untag, Some(Call::Untag(arn(), vec!["a b".to_owned(), "c+d+".to_owned()])));
     }
-    let tag = read("POST", &format!("/2017-03-31/tags/{}", encoded(&arn())), r#"{"Tags":{"a":"é"}}"#.as_bytes()).unwrap();
+    let tag =
+        read("POST", &format!("/2017-03-31/tags/{}", encoded(&arn())), r#"{"Tags":{"a":"é"}}"#.as_bytes())
+            .unwrap();
     assert_eq!(tag, Some(Call::Tag(arn(), [("a".to_owned(), "é".to_owned())].into())));
 }
 
 #[test]
 fn what_is_not_about_mappings_is_passed_on() {
-    let of_function = format!("/2017-03-31/tags/{}", encoded("arn:aws:lambda:eu-west-1:123456789012:function:f"));
-    for path in
-        ["/", "/2015-03-31/functions", "/2015-03-31/functions/f/invocations", "/2015-03-31/event-source-mappings-other", &of_function]
-    {
+    let of_function =
+        format!("/2017-03-31/tags/{}", encoded("arn:aws:lambda:eu-west-1:123456789012:function:f"));
+    for path in [
+        "/",
+        "/2015-03-31/functions",
+        "/2015-03-31/functions/f/invocations",
+        "/2015-03-31/event-source-mappings-other",
+        &of_function,
+    ] {
         assert_eq!(Operation::find("POST", path), Ok(None), "{path}");
     }
 }
@@ -75,15 +82,25 @@ fn a_list_takes_its_filters_from_the_query() {
     };
     assert_eq!(list("?MaxItems=0").unwrap_err(), at("0", "greater than or equal to 1"));
     assert_eq!(list("?MaxItems=10001").unwrap_err(), at("10001", "less than or equal to 10000"));
-    assert_eq!(list("?MaxItems=x").unwrap_err(), "SerializationException: STRING_VALUE cannot be converted to Integer");
-    assert!(list("?FunctionName=a&FunctionName=b").is_err() && list("?Other=1").is_err() && list("?FunctionName=a%20b").is_err());
+    assert_eq!(
+        list("?MaxItems=x").unwrap_err(),
+        "SerializationException: STRING_VALUE cannot be converted to Integer"
+    );
+    assert!(
+        list("?FunctionName=a&FunctionName=b").is_err()
+            && list("?Other=1").is_err()
+            && list("?FunctionName=a%20b").is_err()
+    );
 }
 
 #[test]
 fn other_methods_and_deeper_paths_are_no_calls() {
-    for (method, path) in
-        [("PATCH", PATH.to_owned()), ("POST", format!("{PATH}/{ID}")), ("GET", format!("{PATH}/{ID}/x")), ("PUT", PATH.to_owned())]
-    {
+    for (method, path) in [
+        ("PATCH", PATH.to_owned()),
+        ("POST", format!("{PATH}/{ID}")),
+        ("GET", format!("{PATH}/{ID}/x")),
+        ("PUT", PATH.to_owned()),
+    ] {
         let error = Operation::find(method, &path).unwrap_err();
         assert_eq!((error.error_type, error.status()), (ErrorType::UnknownOperation, 404), "{method} {path}");
     }
@@ -93,8 +110,12 @@ fn other_methods_and_deeper_paths_are_no_calls() {
 
 #[test]
 fn a_null_is_a_member_left_out_and_a_time_has_a_fraction() {
-    let (create, _) = create(&body(QUEUE, json!({ "BatchSize": null, "FilterCriteria": null, "Tags": null }))).unwrap();
-    assert_eq!((create.settings.batch_size, create.settings.filter_criteria, create.tags), (None, None, None));
+    let (create, _) =
+        create(&body(QUEUE, json!({ "BatchSize": null, "FilterCriteria": null, "Tags": null }))).unwrap();
+    assert_eq!(
+        (create.settings.batch_size, create.settings.filter_criteria, create.tags),
+        (None, None, None)
+    );
     let more = json!({ "StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1_767_225_600.5 });
     let (create, _) = crate::create(&body(crate::STREAM, more)).unwrap();
     assert_eq!(create.source.starting_position_timestamp, Some(EpochMillis(1_767_225_600_500)));
@@ -112,8 +133,13 @@ fn every_call_of_botocore_is_read() {
         assert_eq!(name, text("operation").replace('_', ""));
         calls.push(operation.read(request["query"].as_str(), text("body").as_bytes()).unwrap());
     }
-    let Some(Call::Create(create)) = calls.iter().find(|it| matches!(it, Call::Create(_))) else { panic!("{calls:?}") };
-    assert_eq!((create.settings.batch_size, create.source.event_source_arn.as_deref()), (Some(5), Some(QUEUE)));
+    let Some(Call::Create(create)) = calls.iter().find(|it| matches!(it, Call::Create(_))) else {
+        panic!("{calls:?}")
+    };
+    assert_eq!(
+        (create.settings.batch_size, create.source.event_source_arn.as_deref()),
+        (Some(5), Some(QUEUE))
+    );
     assert_eq!(create.tags, Some([("a".to_owned(), "é".to_owned())].into()));
     let keys = ["b+c", "a d", "é"].map(str::to_owned).to_vec();
     assert!(calls.contains(&Call::Untag(arn(), keys)), "{calls:?}");

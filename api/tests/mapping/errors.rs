@@ -22,12 +22,15 @@ fn check_violation(body: &Value, message: &str) {
 
 #[test]
 fn sqs_batch_above_ten_needs_a_window_on_create_and_on_update() {
-    let text = "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10";
+    let text =
+        "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10";
     check_invalid(&body(QUEUE, json!({ "BatchSize": 11 })), text);
     check_invalid(&body(QUEUE, json!({ "BatchSize": 11, "MaximumBatchingWindowInSeconds": 0 })), text);
-    let (with_window, source) = create(&body(QUEUE, json!({ "BatchSize": 11, "MaximumBatchingWindowInSeconds": 1 }))).unwrap();
+    let (with_window, source) =
+        create(&body(QUEUE, json!({ "BatchSize": 11, "MaximumBatchingWindowInSeconds": 1 }))).unwrap();
     assert!(create(&body(QUEUE, json!({ "BatchSize": 10 }))).is_ok());
-    let update = |body: Value| checks::parameters_of_update(&update(&body).unwrap(), source, &with_window.settings);
+    let update =
+        |body: Value| checks::parameters_of_update(&update(&body).unwrap(), source, &with_window.settings);
     assert_eq!(update(json!({ "MaximumBatchingWindowInSeconds": 0 })), Err(ApiError::invalid(text)));
     assert_eq!(update(json!({ "MaximumBatchingWindowInSeconds": 0, "BatchSize": 10 })), Ok(()));
 }
@@ -74,7 +77,10 @@ fn a_parameter_that_is_not_for_the_source_is_refused_by_name() {
         body
     };
     check_invalid(&latest(json!({ "ScalingConfig": { "MaximumConcurrency": 2 } })), &text("ScalingConfig"));
-    check_invalid(&latest(json!({ "ProvisionedPollerConfig": { "MinimumPollers": 2 } })), &text("ProvisionedPollerConfig"));
+    check_invalid(
+        &latest(json!({ "ProvisionedPollerConfig": { "MinimumPollers": 2 } })),
+        &text("ProvisionedPollerConfig"),
+    );
     let inner = json!({ "DestinationConfig": { "OnFailure": { "Destination": QUEUE, "Other": 1 } } });
     check_invalid(&latest(inner), &text("DestinationConfig.OnFailure.Other"));
     for metric in ["ErrorCount", "KafkaMetrics"] {
@@ -83,7 +89,13 @@ fn a_parameter_that_is_not_for_the_source_is_refused_by_name() {
     }
     assert!(create(&body(QUEUE, json!({ "MetricsConfig": { "Metrics": ["EventCount"] } }))).is_ok());
     // What is empty asks for nothing.
-    assert!(create(&body(QUEUE, json!({ "DestinationConfig": {}, "SourceAccessConfigurations": [], "KMSKeyArn": "" }))).is_ok());
+    assert!(
+        create(&body(
+            QUEUE,
+            json!({ "DestinationConfig": {}, "SourceAccessConfigurations": [], "KMSKeyArn": "" })
+        ))
+        .is_ok()
+    );
 }
 
 #[test]
@@ -94,7 +106,10 @@ fn a_stream_needs_a_starting_position() {
     }
     check_invalid(&body(CLUSTER, json!({ "Topics": ["tt"] })), text);
     let at_time = json!({ "StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1 });
-    check_invalid(&body(TABLE, at_time.clone()), &format!("Unsupported starting position for arn type: {TABLE}"));
+    check_invalid(
+        &body(TABLE, at_time.clone()),
+        &format!("Unsupported starting position for arn type: {TABLE}"),
+    );
     assert!(create(&body(STREAM, at_time)).is_ok());
     for more in [
         json!({ "StartingPosition": "AT_TIMESTAMP" }),
@@ -117,8 +132,9 @@ fn a_value_outside_of_its_set_is_told_as_recorded() {
 
 #[test]
 fn ranges_are_told_with_their_bound() {
-    let text =
-        |value: &str, at: &str, bound: &str| format!("Value '{value}' at '{at}' failed to satisfy constraint: Member must have {bound}");
+    let text = |value: &str, at: &str, bound: &str| {
+        format!("Value '{value}' at '{at}' failed to satisfy constraint: Member must have {bound}")
+    };
     for (more, wanted) in [
         (json!({ "BatchSize": 0 }), text("0", "batchSize", "value greater than or equal to 1")),
         (json!({ "BatchSize": 10_001 }), text("10001", "batchSize", "value less than or equal to 10000")),
@@ -130,13 +146,19 @@ fn ranges_are_told_with_their_bound() {
             json!({ "ScalingConfig": { "MaximumConcurrency": 1 } }),
             text("1", "scalingConfig.maximumConcurrency", "value greater than or equal to 2"),
         ),
-        (json!({ "FunctionName": "f".repeat(257) }), text(&"f".repeat(257), "functionName", "length less than or equal to 256")),
+        (
+            json!({ "FunctionName": "f".repeat(257) }),
+            text(&"f".repeat(257), "functionName", "length less than or equal to 256"),
+        ),
     ] {
         check_violation(&body(QUEUE, more), &wanted);
     }
     let long = "x".repeat(4097);
     let more = json!({ "FilterCriteria": { "Filters": [{ "Pattern": "{}" }, { "Pattern": long }] } });
-    check_violation(&body(QUEUE, more), &text(&long, "filterCriteria.filters.2.member.pattern", "length less than or equal to 4096"));
+    check_violation(
+        &body(QUEUE, more),
+        &text(&long, "filterCriteria.filters.2.member.pattern", "length less than or equal to 4096"),
+    );
     check_violation(
         &body(QUEUE, json!({ "FunctionResponseTypes": ["x"] })),
         "Value '[x]' at 'functionResponseTypes' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy enum \
@@ -146,7 +168,12 @@ fn ranges_are_told_with_their_bound() {
     let keys = "Value '{=x, k=é*}' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less \
                 than or equal to 128, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: ";
     assert!(error.message.starts_with(&format!("2 validation errors detected: {keys}")), "{error}");
-    assert!(error.message.contains("Map value must satisfy constraint: [Member must have length less than or equal to 256, "), "{error}");
+    assert!(
+        error.message.contains(
+            "Map value must satisfy constraint: [Member must have length less than or equal to 256, "
+        ),
+        "{error}"
+    );
 }
 
 #[test]
@@ -168,7 +195,9 @@ fn an_invalid_filter_is_refused_in_every_form() {
     }
     check_invalid(&with(json!({})), "Invalid filter pattern definition.");
     assert!(create(&with(json!({ "Pattern": "{\"body\": {\"a\": [1]}}" }))).is_ok());
-    let many = |n: usize| body(QUEUE, json!({ "FilterCriteria": { "Filters": vec![json!({ "Pattern": "{\"a\":[1]}" }); n] } }));
+    let many = |n: usize| {
+        body(QUEUE, json!({ "FilterCriteria": { "Filters": vec![json!({ "Pattern": "{\"a\":[1]}" }); n] } }))
+    };
     assert!(create(&many(10)).is_ok() && create(&many(11)).is_err());
 }
 
@@ -177,14 +206,23 @@ fn kafka_of_ones_own_needs_access_and_topics() {
     check_invalid(&own_kafka(json!({})), "Required 'sourceAccessConfigurations' parameter is missing.");
     let (_, source) = create(&own_kafka(json!({ "SourceAccessConfigurations": [] }))).unwrap();
     assert!(matches!(source.named, AwsNamed::Servers));
-    check_invalid(&body(CLUSTER, json!({ "StartingPosition": "LATEST" })), "Required 'topics' parameter is missing.");
+    check_invalid(
+        &body(CLUSTER, json!({ "StartingPosition": "LATEST" })),
+        "Required 'topics' parameter is missing.",
+    );
 }
 
 #[test]
 fn a_fifo_queue_has_no_window_and_ten_records() {
     let fifo = format!("{QUEUE}.fifo");
-    check_invalid(&body(&fifo, json!({ "MaximumBatchingWindowInSeconds": 1 })), "Batching window is not supported for FIFO queues");
-    assert!(create(&body(&fifo, json!({ "BatchSize": 11 }))).is_err() && create(&body(&fifo, json!({ "BatchSize": 10 }))).is_ok());
+    check_invalid(
+        &body(&fifo, json!({ "MaximumBatchingWindowInSeconds": 1 })),
+        "Batching window is not supported for FIFO queues",
+    );
+    assert!(
+        create(&body(&fifo, json!({ "BatchSize": 11 }))).is_err()
+            && create(&body(&fifo, json!({ "BatchSize": 10 }))).is_ok()
+    );
 }
 
 #[test]
@@ -197,8 +235,15 @@ fn settings_that_exclude_each_other_are_refused() {
     ] {
         assert!(create(&body(QUEUE, more.clone())).is_err(), "{more}");
     }
-    let stream = |more: Value| create(&body(STREAM, json!({ "StartingPosition": "LATEST", "MaximumRecordAgeInSeconds": more })));
-    assert!(stream(json!(59)).is_err() && stream(json!(0)).is_err() && stream(json!(60)).is_ok() && stream(json!(-1)).is_ok());
+    let stream = |more: Value| {
+        create(&body(STREAM, json!({ "StartingPosition": "LATEST", "MaximumRecordAgeInSeconds": more })))
+    };
+    assert!(
+        stream(json!(59)).is_err()
+            && stream(json!(0)).is_err()
+            && stream(json!(60)).is_ok()
+            && stream(json!(-1)).is_ok()
+    );
     let success = json!({ "StartingPosition": "LATEST", "DestinationConfig": { "OnSuccess": { "Destination": QUEUE } } });
     assert!(create(&body(STREAM, success)).is_err());
 }
@@ -229,7 +274,10 @@ fn an_unknown_id_and_a_malformed_arn_are_told_as_recorded() {
     assert_eq!(error.error_type, ErrorType::Validation);
     let text = "1 validation error detected: Value 'arn:aws:something' at 'resource' failed to satisfy constraint: Member must satisfy \
                 regular expression pattern: arn:(aws[a-zA-Z-]*):lambda:(eusc-)?";
-    assert!(error.message.starts_with(text) && error.message.ends_with("|capacity-provider:[a-zA-Z0-9-_]+)"), "{error}");
+    assert!(
+        error.message.starts_with(text) && error.message.ends_with("|capacity-provider:[a-zA-Z0-9-_]+)"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -238,13 +286,17 @@ fn an_update_cannot_change_what_only_a_create_says() {
     for name in ["EventSourceArn", "Topics", "Queues", "StartingPosition", "SelfManagedEventSource", "Tags"] {
         let update = update(&json!({ name: "x" })).unwrap();
         let error = checks::parameters_of_update(&update, queue, &<_>::default()).unwrap_err();
-        assert_eq!(error.message, format!("Unsupported {name} parameter for given event source mapping type."));
+        assert_eq!(
+            error.message,
+            format!("Unsupported {name} parameter for given event source mapping type.")
+        );
     }
     let (create, source) = create(&own_kafka(json!({ "SourceAccessConfigurations": [] }))).unwrap();
     let identity = crate::answers::identity();
     let mapping = MappingConfiguration::created(create, source, identity, crate::NOW);
     let check = |group: &str| {
-        let update = update(&json!({ "SelfManagedKafkaEventSourceConfig": { "ConsumerGroupId": group } })).unwrap();
+        let update =
+            update(&json!({ "SelfManagedKafkaEventSourceConfig": { "ConsumerGroupId": group } })).unwrap();
         checks::parameters_of_update(&update, source, &mapping.settings)
     };
     assert!(check(ID).is_ok(), "the same group may be said again");

@@ -31,7 +31,12 @@ fn bodies_that_are_no_request_are_refused() {
         (deep(1_000_000).as_bytes(), ErrorType::Serialization),
         (&long, ErrorType::RequestTooLarge),
     ] {
-        assert_eq!(refused("POST", PATH, body), error_type, "{}", String::from_utf8_lossy(&body[..body.len().min(40)]));
+        assert_eq!(
+            refused("POST", PATH, body),
+            error_type,
+            "{}",
+            String::from_utf8_lossy(&body[..body.len().min(40)])
+        );
     }
     assert_eq!(
         read("POST", PATH, &long).unwrap_err().message,
@@ -41,7 +46,8 @@ fn bodies_that_are_no_request_are_refused() {
     assert_eq!(message(63), "Start of list found where not expected.");
     assert_eq!(message(64), "The request body is nested too deeply.");
     // Brackets in a text are none.
-    let brackets = body(QUEUE, json!({ "FilterCriteria": { "Filters": [{ "Pattern": "[\"\\".repeat(100) }] } }));
+    let brackets =
+        body(QUEUE, json!({ "FilterCriteria": { "Filters": [{ "Pattern": "[\"\\".repeat(100) }] } }));
     assert!(read("POST", PATH, brackets.to_string().as_bytes()).is_ok());
 }
 
@@ -62,14 +68,20 @@ fn values_of_other_types_are_refused_whole() {
         ("Tags", json!({ "a": 1 }), "NUMBER_VALUE cannot be converted to String"),
         ("StartingPositionTimestamp", json!("2026-01-01"), "STRING_VALUE cannot be converted to Timestamp"),
     ] {
-        let error = read("POST", PATH, body(QUEUE, json!({ name: value })).to_string().as_bytes()).unwrap_err();
+        let error =
+            read("POST", PATH, body(QUEUE, json!({ name: value })).to_string().as_bytes()).unwrap_err();
         assert_eq!((error.error_type, error.message.as_str()), (ErrorType::Serialization, message), "{name}");
     }
     // Numbers beyond every integer are out of range or no integers, never another number.
-    for number in ["18446744073709551615", "-9223372036854775808", "99999999999999999999", "1e400", "4294967297"] {
+    for number in
+        ["18446744073709551615", "-9223372036854775808", "99999999999999999999", "1e400", "4294967297"]
+    {
         let body = format!("{{\"FunctionName\":\"f\",\"BatchSize\":{number}}}");
         let error_type = refused("POST", PATH, body.as_bytes());
-        assert!(matches!(error_type, ErrorType::Validation | ErrorType::Serialization), "{number}: {error_type:?}");
+        assert!(
+            matches!(error_type, ErrorType::Validation | ErrorType::Serialization),
+            "{number}: {error_type:?}"
+        );
     }
     let nulls = body(QUEUE, json!({ "Topics": [null], "Tags": { "a": null } }));
     assert_eq!(refused("POST", PATH, nulls.to_string().as_bytes()), ErrorType::Validation);
@@ -77,15 +89,31 @@ fn values_of_other_types_are_refused_whole() {
 
 #[test]
 fn paths_and_queries_that_play_tricks_are_refused_or_passed_on_as_they_are() {
-    for path in
-        [format!("{PATH}/%ff"), format!("{PATH}/../functions"), format!("{PATH}//{ID}"), format!("{PATH}/{ID}%2f.."), format!("{PATH}/%00")]
-    {
+    for path in [
+        format!("{PATH}/%ff"),
+        format!("{PATH}/../functions"),
+        format!("{PATH}//{ID}"),
+        format!("{PATH}/{ID}%2f.."),
+        format!("{PATH}/%00"),
+    ] {
         assert!(Operation::find("GET", &path).is_err(), "{path}");
     }
-    for path in ["/2015-03-31//event-source-mappings", "/2015-03-31/./event-source-mappings", "/2015-03-31/EVENT-SOURCE-MAPPINGS", ""] {
+    for path in [
+        "/2015-03-31//event-source-mappings",
+        "/2015-03-31/./event-source-mappings",
+        "/2015-03-31/EVENT-SOURCE-MAPPINGS",
+        "",
+    ] {
         assert_eq!(Operation::find("GET", path), Ok(None), "{path}");
     }
-    for query in ["?Marker=%ff", "?MaxItems=", "?MaxItems=1e3", "?MaxItems=99999999999999999999", "?EventSourceArn=x", "?FunctionName="] {
+    for query in [
+        "?Marker=%ff",
+        "?MaxItems=",
+        "?MaxItems=1e3",
+        "?MaxItems=99999999999999999999",
+        "?EventSourceArn=x",
+        "?FunctionName=",
+    ] {
         refused("GET", &format!("{PATH}{query}"), b"");
     }
     let tags = format!("/2017-03-31/tags/arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:{ID}");

@@ -26,7 +26,10 @@ impl Write for Log {
 impl Log {
     fn start(&self) -> tracing::subscriber::DefaultGuard {
         let log = self.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(LevelFilter::TRACE).with_writer(move || log.clone());
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(LevelFilter::TRACE)
+            .with_writer(move || log.clone());
         tracing::subscriber::set_default(subscriber.finish())
     }
 
@@ -55,7 +58,9 @@ async fn each_call_that_changes_something_has_a_line_and_so_has_each_that_is_sen
     let create = Request::new("POST", PATH, &create_body("f"));
     world.send(&sign(&create)).await;
     world.send(&sign(&Request::new("GET", PATH, ""))).await;
-    world.send(&sign(&Request::new("PUT", &format!("{PATH}/00000000-5d35-4eb5-b481-8945cf9d10c2"), "{}"))).await;
+    world
+        .send(&sign(&Request::new("PUT", &format!("{PATH}/00000000-5d35-4eb5-b481-8945cf9d10c2"), "{}")))
+        .await;
     world.send(&sign_as("READER", &Request::new("DELETE", &format!("{PATH}/{ID}"), ""))).await;
     world.send(&bearer(TOKEN, create.clone())).await;
     world.send(&create).await;
@@ -76,7 +81,13 @@ async fn each_call_that_changes_something_has_a_line_and_so_has_each_that_is_sen
             "ResourceNotFoundException",
             404,
         ),
-        text("READER", "lambda:DeleteEventSourceMapping", &format!("event-source-mapping:{ID}"), "AccessDeniedException", 403),
+        text(
+            "READER",
+            "lambda:DeleteEventSourceMapping",
+            &format!("event-source-mapping:{ID}"),
+            "AccessDeniedException",
+            403,
+        ),
         text("token:curl", "lambda:CreateEventSourceMapping", "*", "AccessDeniedException", 403),
         text("-", "lambda:CreateEventSourceMapping", "*", "MissingAuthenticationTokenException", 403),
         text("AKIDEXAMPLE", "lambda:CreateEventSourceMapping", "*", "ServiceException", 500),

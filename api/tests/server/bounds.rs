@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use forebay_api::mapping::BODY_BYTES_MAX;
-use forebay_api::server::{HEADER_BYTES_MAX, HEADERS_MAX, Listener, PASSED_BYTES_MAX, Tls, URI_BYTES_MAX, Via};
+use forebay_api::server::{
+    HEADER_BYTES_MAX, HEADERS_MAX, Listener, PASSED_BYTES_MAX, Tls, URI_BYTES_MAX, Via,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -28,12 +30,14 @@ async fn heads_have_bounds() {
     assert_eq!(n_headers(HEADERS_MAX + 1).await.refusal(), too_many);
     assert_eq!(n_headers(10_000).await.status, 431);
     let others = "host".len() + "localhost".len() + "connection".len() + "close".len();
-    let n_bytes = async |n: usize| world.raw(&list(PATH, &format!("a: {}\r\n", "b".repeat(n - others - 1)))).await;
+    let n_bytes =
+        async |n: usize| world.raw(&list(PATH, &format!("a: {}\r\n", "b".repeat(n - others - 1)))).await;
     assert_eq!(n_bytes(HEADER_BYTES_MAX).await.status, 200);
     assert_eq!(n_bytes(HEADER_BYTES_MAX + 1).await.refusal(), too_many);
     assert_eq!(n_bytes(10 * HEADER_BYTES_MAX).await.status, 431);
     let begin = format!("{PATH}?FunctionName=f&Marker=");
-    let n_uri = async |n: usize| world.raw(&list(&format!("{begin}{}", "m".repeat(n - begin.len())), "")).await;
+    let n_uri =
+        async |n: usize| world.raw(&list(&format!("{begin}{}", "m".repeat(n - begin.len())), "")).await;
     assert_eq!(n_uri(URI_BYTES_MAX).await.message(), "Invalid Marker");
     assert_eq!(n_uri(URI_BYTES_MAX + 1).await.refusal(), (414, "RequestURITooLongException".to_owned()));
     world.works().await;
@@ -43,18 +47,31 @@ async fn heads_have_bounds() {
 async fn bodies_have_bounds() {
     let world = World::open().await;
     let create = |n: usize| {
-        let mut body = br#"{"FunctionName":"f","EventSourceArn":"arn:aws:sqs:eu-west-1:123456789012:q"}"#.to_vec();
+        let mut body =
+            br#"{"FunctionName":"f","EventSourceArn":"arn:aws:sqs:eu-west-1:123456789012:q"}"#.to_vec();
         body.resize(n, b' ');
-        [format!("POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {n}\r\n\r\n").into_bytes(), body].concat()
+        [
+            format!(
+                "POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {n}\r\n\r\n"
+            )
+            .into_bytes(),
+            body,
+        ]
+        .concat()
     };
     assert_eq!(world.raw(&create(BODY_BYTES_MAX)).await.status, 202);
     let too_large = (413, "RequestTooLargeException".to_owned());
     assert_eq!(world.raw(&create(BODY_BYTES_MAX + 1)).await.refusal(), too_large);
-    // What says that it is too long is not waited for; what does not say so is read to the bound and no further.
-    let head = format!("POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 999999999999\r\n\r\n");
+    // What says that it is too long is not waited for; what does not say so is read to the bound and no
+    // further.
+    let head = format!(
+        "POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 999999999999\r\n\r\n"
+    );
     assert_eq!(world.raw(head.as_bytes()).await.refusal(), too_large);
     let chunk = [b"100000\r\n".as_slice(), &vec![b' '; 1 << 20], b"\r\n"].concat();
-    let head = format!("POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n");
+    let head = format!(
+        "POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
     let endless = [head.as_bytes(), &chunk.repeat(10)].concat();
     assert_eq!(world.raw(&endless).await.refusal(), too_large);
     world.works().await;
@@ -63,9 +80,12 @@ async fn bodies_have_bounds() {
 #[tokio::test]
 async fn what_is_passed_on_after_it_was_verified_has_a_bound() {
     let world = World::keyed().await;
-    let request = crate::wire::sign_as("ADMIN", &crate::signed::Request::new("POST", "/2015-03-31/functions", ""));
+    let request =
+        crate::wire::sign_as("ADMIN", &crate::signed::Request::new("POST", "/2015-03-31/functions", ""));
     let mut bytes = crate::wire::bytes_of(&request);
-    let text = String::from_utf8(bytes).unwrap().replace("content-length: 0", &format!("content-length: {}", PASSED_BYTES_MAX + 1));
+    let text = String::from_utf8(bytes)
+        .unwrap()
+        .replace("content-length: 0", &format!("content-length: {}", PASSED_BYTES_MAX + 1));
     bytes = text.into_bytes();
     assert_eq!(world.raw(&bytes).await.refusal(), (413, "RequestTooLargeException".to_owned()));
 }
@@ -75,7 +95,11 @@ async fn connections_have_a_bound_and_those_beyond_it_wait() {
     let world = World::open().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Listener::Tcp(listener, Tls::default()).serve_at_most(2, Via::Api, world.front.router(axum::Router::new()));
+    let server = Listener::Tcp(listener, Tls::default()).serve_at_most(
+        2,
+        Via::Api,
+        world.front.router(axum::Router::new()),
+    );
     let keep = format!("GET {PATH} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     let mut open = Vec::new();
     for _ in 0..2 {
@@ -119,11 +143,16 @@ impl Write for DiesOver {
 async fn a_listener_that_panics_accepts_on() {
     let log = DiesOver("FB-0521", Arc::default());
     let has_died = Arc::clone(&log.1);
-    let _log = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || log.clone()).finish());
+    let _log =
+        tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || log.clone()).finish());
     let world = World::open().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Listener::Tcp(listener, Tls::default()).serve_at_most(1, Via::Api, world.front.router(axum::Router::new()));
+    let server = Listener::Tcp(listener, Tls::default()).serve_at_most(
+        1,
+        Via::Api,
+        world.front.router(axum::Router::new()),
+    );
     // With one connection it is full, says so, and dies over that.
     let open = TcpStream::connect(address).await.unwrap();
     while !has_died.load(Ordering::SeqCst) {
@@ -145,14 +174,22 @@ async fn a_client_that_sends_no_head_or_no_body_is_sent_away() {
         connection.write_all(begin.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         let start = tokio::time::Instant::now();
-        timeout(Duration::from_secs(60), connection.read_to_end(&mut answer)).await.expect("it is closed").unwrap();
+        timeout(Duration::from_secs(60), connection.read_to_end(&mut answer))
+            .await
+            .expect("it is closed")
+            .unwrap();
         assert!(start.elapsed() >= Duration::from_secs(29), "{begin:?} after {:?}", start.elapsed());
     }
     let mut connection = TcpStream::connect(world.address).await.unwrap();
-    let head = format!("POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 100\r\n\r\n{{");
+    let head = format!(
+        "POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 100\r\n\r\n{{"
+    );
     connection.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    timeout(Duration::from_secs(60), connection.read_to_end(&mut answer)).await.expect("it is answered").unwrap();
+    timeout(Duration::from_secs(60), connection.read_to_end(&mut answer))
+        .await
+        .expect("it is answered")
+        .unwrap();
     assert_eq!(parse(&answer).refusal(), (400, "BadRequestException".to_owned()));
 }
 

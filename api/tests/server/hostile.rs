@@ -1,14 +1,15 @@
-//! Requests that no client sends, ten and more a route: each gets an error of AWS's shape, and the next good request is answered.
+//! Requests that no client sends, ten and more a route: each gets an error of AWS's shape, and the next good
+//! request is answered.
 
 use crate::service::{ID, PATH};
 use crate::signed::Request;
 use crate::wire::{World, create_body, sign_as};
 
-const TAGS: &str =
-    "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aeu-west-1%3A000000000000%3Aevent-source-mapping%3A14e0db71-5d35-4eb5-b481-8945cf9d10c2";
+const TAGS: &str = "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aeu-west-1%3A000000000000%3Aevent-source-mapping%3A14e0db71-5d35-4eb5-b481-8945cf9d10c2";
 
 fn bodies() -> Vec<Vec<u8>> {
-    let deep = |n: usize| format!("{{\"FunctionName\":{}{},\"Tags\":1}}", "[".repeat(n), "]".repeat(n)).into_bytes();
+    let deep =
+        |n: usize| format!("{{\"FunctionName\":{}{},\"Tags\":1}}", "[".repeat(n), "]".repeat(n)).into_bytes();
     vec![
         b"\xff\xfe\x00".to_vec(),
         b"{\"FunctionName\":\"\xff\",\"Tags\":\"\xff\"}".to_vec(),
@@ -31,7 +32,9 @@ fn bodies() -> Vec<Vec<u8>> {
 async fn bodies_that_are_no_request_are_refused_on_every_route_that_reads_one() {
     for keyed in [false, true] {
         let world = if keyed { World::keyed().await } else { World::open().await };
-        for (method, target) in [("POST", PATH.to_owned()), ("PUT", format!("{PATH}/{ID}")), ("POST", TAGS.to_owned())] {
+        for (method, target) in
+            [("POST", PATH.to_owned()), ("PUT", format!("{PATH}/{ID}")), ("POST", TAGS.to_owned())]
+        {
             for body in bodies() {
                 let mut request = Request::new(method, &target, "");
                 request.body = body;
@@ -95,13 +98,17 @@ async fn paths_queries_and_methods_that_play_tricks_are_refused() {
     assert_eq!(world.service.n_mappings(), 0);
 }
 
-/// What hyper itself refuses has no body, for there is no request yet; it is refused all the same and its connection closed.
+/// What hyper itself refuses has no body, for there is no request yet; it is refused all the same and its
+/// connection closed.
 #[tokio::test]
 async fn heads_that_two_servers_could_read_in_two_ways_are_refused() {
     let world = World::open().await;
     let body = create_body("f");
     let n = body.len();
-    let head = |lines: &str| format!("POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{lines}\r\n{body}").into_bytes();
+    let head = |lines: &str| {
+        format!("POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{lines}\r\n{body}")
+            .into_bytes()
+    };
     for lines in [
         format!("content-length: {n}\r\ncontent-length: {}\r\n", n + 1),
         format!("content-length: {n}\r\ntransfer-encoding: identity\r\n"),

@@ -36,7 +36,13 @@ async fn signed_requests_of_a_key_and_tokens_are_let_in() {
     assert_eq!(world.send(&sign(&list())).await.status, 200);
     assert_eq!(world.send(&sign(&Request::new("POST", PATH, &create_body("f")))).await.status, 202);
     assert_eq!(world.send(&with_token(list(), TOKEN)).await.status, 200);
-    let hashed = signed::sign(&Request::new("POST", PATH, &create_body("g")), "eu-west-1", None, true, SystemTime::now());
+    let hashed = signed::sign(
+        &Request::new("POST", PATH, &create_body("g")),
+        "eu-west-1",
+        None,
+        true,
+        SystemTime::now(),
+    );
     assert_eq!(world.send(&hashed).await.status, 202);
 }
 
@@ -57,10 +63,16 @@ async fn every_header_of_aws_must_be_signed_on_every_route() {
         ("POST", "/2015-03-31/functions/f/invocations"),
         ("GET", "/anything/else"),
     ] {
-        let answer = world.send(&add(sign(&Request::new(method, target, "{}")), "X-Amz-Invocation-Type", "Event")).await;
+        let answer = world
+            .send(&add(sign(&Request::new(method, target, "{}")), "X-Amz-Invocation-Type", "Event"))
+            .await;
         assert_eq!(answer.refusal(), (403, "InvalidSignatureException".to_owned()), "{method} {target}");
         let unsigned = world.call(method, target, "{}").await;
-        assert_eq!(unsigned.refusal(), (403, "MissingAuthenticationTokenException".to_owned()), "{method} {target}");
+        assert_eq!(
+            unsigned.refusal(),
+            (403, "MissingAuthenticationTokenException".to_owned()),
+            "{method} {target}"
+        );
     }
     assert_eq!(world.service.n_mappings(), 0);
 }
@@ -68,9 +80,18 @@ async fn every_header_of_aws_must_be_signed_on_every_route() {
 #[tokio::test]
 async fn a_body_that_is_not_covered_is_refused() {
     let world = World::keyed().await;
-    for hash in ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", &"0".repeat(64)] {
+    for hash in [
+        "UNSIGNED-PAYLOAD",
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        &"0".repeat(64),
+    ] {
         let request = add(Request::new("POST", PATH, &create_body("f")), "x-amz-content-sha256", hash);
-        assert_eq!(world.send(&sign(&request)).await.refusal(), (403, "InvalidSignatureException".to_owned()), "{hash}");
+        assert_eq!(
+            world.send(&sign(&request)).await.refusal(),
+            (403, "InvalidSignatureException".to_owned()),
+            "{hash}"
+        );
     }
     let mut changed = sign(&Request::new("POST", PATH, &create_body("f")));
     changed.body[20] ^= 1;
@@ -82,10 +103,16 @@ async fn a_body_that_is_not_covered_is_refused() {
 async fn what_stands_twice_or_in_two_places_is_refused() {
     let world = World::keyed().await;
     let signed = sign(&list());
-    let value = |name: &str| String::from_utf8(signed.headers.iter().find(|(it, _)| it == name).unwrap().1.clone()).unwrap();
+    let value = |name: &str| {
+        String::from_utf8(signed.headers.iter().find(|(it, _)| it == name).unwrap().1.clone()).unwrap()
+    };
     let incomplete = (400, "IncompleteSignatureException".to_owned());
     for name in ["authorization", "x-amz-date"] {
-        assert_eq!(world.send(&add(signed.clone(), name, &value(name))).await.refusal(), incomplete, "{name}");
+        assert_eq!(
+            world.send(&add(signed.clone(), name, &value(name))).await.refusal(),
+            incomplete,
+            "{name}"
+        );
     }
     assert_eq!(world.send(&add(signed.clone(), "Host", "127.0.0.1:9471")).await.refusal().0, 400);
     let in_query = |mut it: Request| {
@@ -109,10 +136,16 @@ async fn another_time_scope_or_algorithm_is_refused() {
     assert!(late.refusal() == refused && late.message().starts_with("Signature expired"), "{late:?}");
     let early = signed::sign(&list(), "eu-west-1", None, false, SystemTime::now() + Duration::from_secs(310));
     assert_eq!(world.send(&early).await.refusal(), refused);
-    assert_eq!(world.send(&signed::sign(&list(), "us-east-1", None, false, SystemTime::now())).await.refusal(), refused);
-    for (from, to) in
-        [("/lambda/", "/sqs/"), ("AWS4-HMAC-SHA256", "aws4-hmac-sha256"), ("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"), ("aws4_request", "aws4")]
-    {
+    assert_eq!(
+        world.send(&signed::sign(&list(), "us-east-1", None, false, SystemTime::now())).await.refusal(),
+        refused
+    );
+    for (from, to) in [
+        ("/lambda/", "/sqs/"),
+        ("AWS4-HMAC-SHA256", "aws4-hmac-sha256"),
+        ("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"),
+        ("aws4_request", "aws4"),
+    ] {
         assert_eq!(world.send(&replace(sign(&list()), from, to)).await.refusal(), refused, "{to}");
     }
 }
@@ -122,7 +155,9 @@ async fn an_unknown_key_and_a_wrong_signature_are_told_alike() {
     let world = World::keyed().await;
     let unknown = world.send(&sign_as("NOBODY", &list())).await;
     let signed = sign(&list());
-    let value = String::from_utf8(signed.headers.iter().find(|(it, _)| it == "authorization").unwrap().1.clone()).unwrap();
+    let value =
+        String::from_utf8(signed.headers.iter().find(|(it, _)| it == "authorization").unwrap().1.clone())
+            .unwrap();
     let last = if value.ends_with('0') { "1" } else { "0" };
     let wrong = replace(signed, &value, &format!("{}{last}", &value[..value.len() - 1]));
     let wrong = world.send(&wrong).await;
@@ -160,7 +195,10 @@ fn an_unknown_key_and_a_wrong_signature_take_as_long() {
     });
     // A machine that does other things meanwhile blurs few rounds more than many.
     let bound = if n_rounds > 1_000 { 0.05 } else { 0.5 };
-    assert!((wrong / unknown - 1.0).abs() < bound, "{wrong} s with a wrong signature, {unknown} s with an unknown key");
+    assert!(
+        (wrong / unknown - 1.0).abs() < bound,
+        "{wrong} s with a wrong signature, {unknown} s with an unknown key"
+    );
 }
 
 #[tokio::test]
@@ -180,7 +218,10 @@ async fn each_role_may_what_its_row_says() {
     let invoke = Request::new("POST", "/2015-03-31/functions/f/invocations", "{}");
     assert_eq!(world.send(&sign(&invoke)).await.refusal(), (403, "AccessDeniedException".to_owned()));
     // An admin comes as far as the endpoint that is not there.
-    assert_eq!(world.send(&sign_as("ADMIN", &invoke)).await.refusal(), (404, "UnknownOperationException".to_owned()));
+    assert_eq!(
+        world.send(&sign_as("ADMIN", &invoke)).await.refusal(),
+        (404, "UnknownOperationException".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -189,7 +230,11 @@ async fn a_write_counts_once() {
     let create = sign(&Request::new("POST", PATH, &create_body("f")));
     assert_eq!(world.send(&create).await.status, 202);
     let again = world.send(&create).await;
-    assert!(again.refusal() == (403, "InvalidSignatureException".to_owned()) && again.message().contains("was used before"), "{again:?}");
+    assert!(
+        again.refusal() == (403, "InvalidSignatureException".to_owned())
+            && again.message().contains("was used before"),
+        "{again:?}"
+    );
     // A reload of the keys forgets none.
     world.guard.set(policy(crate::wire::keyed()));
     assert_eq!(world.send(&create).await.refusal().0, 403);

@@ -1,4 +1,5 @@
-//! Calls that are not about mappings: passed on as they came, streamed both ways, signed anew where that is asked for.
+//! Calls that are not about mappings: passed on as they came, streamed both ways, signed anew where that is
+//! asked for.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -57,7 +58,10 @@ async fn read_request(connection: &mut TcpStream) -> Vec<u8> {
         let end = bytes.windows(4).position(|it| it == b"\r\n\r\n");
         if let Some(end) = end {
             let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-            let n = head.lines().find_map(|it| it.strip_prefix("content-length: ")).map_or(0, |it| it.parse::<usize>().unwrap());
+            let n = head
+                .lines()
+                .find_map(|it| it.strip_prefix("content-length: "))
+                .map_or(0, |it| it.parse::<usize>().unwrap());
             if bytes.len() >= end + 4 + n {
                 return bytes;
             }
@@ -90,7 +94,11 @@ const OK: &[u8] =
 async fn a_call_goes_out_and_its_answer_comes_back_as_they_are() {
     let mut behind = Behind::start(OK).await;
     let world = World::start(Access::Open, to(behind.address, None).await, Router::new()).await;
-    let mut request = Request::new("PUT", "/2015-03-31/functions/arn%3Aaws%3Af/./x//y?Qualifier=%24LATEST&a=b%20c&&", "{\"a\": 1}");
+    let mut request = Request::new(
+        "PUT",
+        "/2015-03-31/functions/arn%3Aaws%3Af/./x//y?Qualifier=%24LATEST&a=b%20c&&",
+        "{\"a\": 1}",
+    );
     for (name, value) in [
         ("X-Amz-Invocation-Type", "Event"),
         ("Authorization", "AWS4-HMAC-SHA256 Credential=theirs"),
@@ -104,16 +112,27 @@ async fn a_call_goes_out_and_its_answer_comes_back_as_they_are() {
         request.headers.push((name.to_owned(), value.as_bytes().to_vec()));
     }
     let mut bytes = crate::wire::bytes_of(&request);
-    bytes = String::from_utf8(bytes).unwrap().replace("connection: close", "connection: close, x-mine\r\nx-mine: 1").into_bytes();
+    bytes = String::from_utf8(bytes)
+        .unwrap()
+        .replace("connection: close", "connection: close, x-mine\r\nx-mine: 1")
+        .into_bytes();
     let answer = world.raw(&bytes).await;
     // 100 Continue comes first.
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     assert_eq!(answer.status, 100, "{answer:?}");
     assert!(text.starts_with("HTTP/1.1 201 Created") && text.ends_with("\"hi\""), "{text}");
-    assert!(text.contains("x-amzn-requestid: theirs") && text.contains("x-amz-function-error: Unhandled"), "{text}");
+    assert!(
+        text.contains("x-amzn-requestid: theirs") && text.contains("x-amz-function-error: Unhandled"),
+        "{text}"
+    );
     assert!(!text.contains("x-hop") && !text.contains("keep-alive"), "{text}");
     let seen = behind.seen().await;
-    assert!(seen.starts_with("PUT /2015-03-31/functions/arn%3Aaws%3Af/./x//y?Qualifier=%24LATEST&a=b%20c&& HTTP/1.1\r\n"), "{seen}");
+    assert!(
+        seen.starts_with(
+            "PUT /2015-03-31/functions/arn%3Aaws%3Af/./x//y?Qualifier=%24LATEST&a=b%20c&& HTTP/1.1\r\n"
+        ),
+        "{seen}"
+    );
     assert!(seen.ends_with("\r\n\r\n{\"a\": 1}"), "{seen}");
     let lower = seen.to_ascii_lowercase();
     let wanted = [
@@ -135,7 +154,8 @@ async fn a_call_goes_out_and_its_answer_comes_back_as_they_are() {
 async fn a_call_is_signed_anew_and_verifies_behind() {
     let mut behind = Behind::start(OK).await;
     let world = World::start(keyed(), to(behind.address, Some(key())).await, Router::new()).await;
-    let mut request = Request::new("POST", "/2015-03-31/functions/a%3Ab/invocations?Qualifier=1", "{\"a\":1}");
+    let mut request =
+        Request::new("POST", "/2015-03-31/functions/a%3Ab/invocations?Qualifier=1", "{\"a\":1}");
     request.headers.push(("X-Amz-Log-Type".to_owned(), b"Tail".to_vec()));
     assert_eq!(world.send(&sign_as("ADMIN", &request)).await.status, 201);
     let seen = behind.seen().await;
@@ -145,7 +165,8 @@ async fn a_call_is_signed_anew_and_verifies_behind() {
     let mut keys = Keys::default();
     let secret = Secret::new(key().secret_access_key);
     keys.insert("BEHIND".to_owned(), Key { role: Role::Admin, secret, session_token: None });
-    let verified = as_sent.verify(&Verifier::new(Rules::lambda("eu-west-1"), keys), std::time::SystemTime::now());
+    let verified =
+        as_sent.verify(&Verifier::new(Rules::lambda("eu-west-1"), keys), std::time::SystemTime::now());
     assert_eq!(verified.map(|it| it.principal.key_id), Ok("BEHIND".to_owned()), "{seen}");
 }
 
@@ -171,10 +192,14 @@ async fn a_token_of_ours_is_not_passed_on() {
 async fn tags_of_functions_are_passed_on_and_tags_of_mappings_are_not() {
     let mut behind = Behind::start(OK).await;
     let world = World::start(Access::Open, to(behind.address, None).await, Router::new()).await;
-    let tags = |kind: &str| format!("/2017-03-31/tags/arn%3Aaws%3Alambda%3Aeu-west-1%3A000000000000%3A{kind}");
+    let tags =
+        |kind: &str| format!("/2017-03-31/tags/arn%3Aaws%3Alambda%3Aeu-west-1%3A000000000000%3A{kind}");
     assert_eq!(world.call("GET", &tags("function%3Af"), "").await.status, 201);
     assert!(behind.seen().await.contains("function%3Af"));
-    assert_eq!(world.call("GET", &tags(&format!("event-source-mapping%3A{}", crate::service::ID)), "").await.status, 200);
+    assert_eq!(
+        world.call("GET", &tags(&format!("event-source-mapping%3A{}", crate::service::ID)), "").await.status,
+        200
+    );
     assert_eq!(world.call("GET", PATH, "").await.status, 200);
 }
 
@@ -182,7 +207,8 @@ async fn tags_of_functions_are_passed_on_and_tags_of_mappings_are_not() {
 async fn a_hundred_megabytes_go_through_both_ways_and_are_never_held() {
     const PIECE: usize = 1 << 20;
     const PIECES: usize = 100;
-    // Behind is an echo that reads nothing more before what it has sent was taken: held back anywhere, all stands still.
+    // Behind is an echo that reads nothing more before what it has sent was taken: held back anywhere, all
+    // stands still.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let n_behind = Arc::new(AtomicUsize::new(0));
@@ -206,7 +232,10 @@ async fn a_hundred_megabytes_go_through_both_ways_and_are_never_held() {
     });
     let world = World::start(Access::Open, to(address, None).await, Router::new()).await;
     let mut connection = TcpStream::connect(world.address).await.unwrap();
-    let head = format!("POST /2021-11-15/functions/f HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", PIECE * PIECES);
+    let head = format!(
+        "POST /2021-11-15/functions/f HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n",
+        PIECE * PIECES
+    );
     connection.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
@@ -306,15 +335,28 @@ async fn what_another_server_could_read_as_a_call_about_mappings_is_not_passed_o
         "/x/%2e%2e/2015-03-31/Event-Source-Mappings",
         "/2015-03-31%2fevent-source-mappings",
     ] {
-        assert_eq!(world.call("POST", path, "{}").await.refusal(), (404, "UnknownOperationException".to_owned()), "{path}");
+        assert_eq!(
+            world.call("POST", path, "{}").await.refusal(),
+            (404, "UnknownOperationException".to_owned()),
+            "{path}"
+        );
     }
-    assert_eq!(world.call("POST", "/2015-03-31/functions/event-source-mappings/invocations", "{}").await.status, 201);
-    assert!(behind.seen().await.starts_with("POST /2015-03-31/functions/event-source-mappings/"), "nothing else came through");
+    assert_eq!(
+        world.call("POST", "/2015-03-31/functions/event-source-mappings/invocations", "{}").await.status,
+        201
+    );
+    assert!(
+        behind.seen().await.starts_with("POST /2015-03-31/functions/event-source-mappings/"),
+        "nothing else came through"
+    );
 }
 
 #[tokio::test]
 async fn redirects_are_answers_and_are_not_followed() {
-    let mut behind = Behind::start(b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").await;
+    let mut behind = Behind::start(
+        b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+    )
+    .await;
     let world = World::start(Access::Open, to(behind.address, None).await, Router::new()).await;
     let answer = world.call("GET", "/2015-03-31/functions", "").await;
     assert_eq!((answer.status, answer.header("location")), (307, Some("http://127.0.0.1:1/")));
@@ -336,7 +378,11 @@ async fn a_call_that_came_back_is_known_at_its_first_return() {
     let world = World::start(Access::Open, to(behind.address, None).await, Router::new()).await;
     assert_eq!(world.call("GET", "/2015-03-31/functions", "").await.status, 201);
     let seen = behind.seen().await;
-    let ours = seen.lines().find_map(|it| it.strip_prefix("via: ")).unwrap_or_else(|| panic!("no Via in {seen}")).to_owned();
+    let ours = seen
+        .lines()
+        .find_map(|it| it.strip_prefix("via: "))
+        .unwrap_or_else(|| panic!("no Via in {seen}"))
+        .to_owned();
     let via = |values: &[&str]| {
         let mut request = Request::new("GET", "/2015-03-31/functions", "");
         request.headers.extend(values.iter().map(|it| ("Via".to_owned(), it.as_bytes().to_vec())));

@@ -15,7 +15,9 @@ use crate::wire::{TOKEN, World, keyed, policy, rate, sign, sign_as};
 async fn world(access: Access) -> (World, Arc<AtomicU64>) {
     let (millis, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
     let clock = Arc::clone(&millis);
-    let guard = Guard::with_clock(limited(access), move || start + Duration::from_millis(clock.load(Ordering::SeqCst)));
+    let guard = Guard::with_clock(limited(access), move || {
+        start + Duration::from_millis(clock.load(Ordering::SeqCst))
+    });
     (World::start_with(guard, PassOn::new(None), Router::new()).await, millis)
 }
 
@@ -50,7 +52,10 @@ async fn the_last_request_of_a_key_passes_the_next_is_told_when_to_come_back() {
     let (world, millis) = world(keyed()).await;
     assert_eq!(statuses(&world, (0..3).map(|_| sign(&list()))).await, [200; 3]);
     let refused = world.send(&sign(&list())).await;
-    assert_eq!((refused.refusal(), refused.header("retry-after")), ((429, "TooManyRequestsException".to_owned()), Some("1")));
+    assert_eq!(
+        (refused.refusal(), refused.header("retry-after")),
+        ((429, "TooManyRequestsException".to_owned()), Some("1"))
+    );
     assert_eq!(refused.message(), "Rate exceeded");
     // Others are not hit: a second key, a token.
     assert_eq!(statuses(&world, four(|| sign_as("READER", &list()))).await, [200, 200, 200, 429]);
@@ -82,7 +87,11 @@ async fn a_flood_of_strangers_is_refused_and_starves_no_key() {
     for request in [wrong(), list(), with_token("fbt_other")] {
         assert_eq!(world.send(&request).await.refusal().0, 429, "all of them count for their address");
     }
-    assert_eq!(statuses(&world, four(|| sign(&list()))).await, [200, 200, 200, 429], "the key that was named has all it may");
+    assert_eq!(
+        statuses(&world, four(|| sign(&list()))).await,
+        [200, 200, 200, 429],
+        "the key that was named has all it may"
+    );
 }
 
 #[tokio::test]

@@ -47,12 +47,19 @@ fn text(body: &[u8]) -> String {
 async fn a_route_needs_what_its_rule_says() {
     let world = world(keyed()).await;
     let live = world.call("GET", "/livez?verbose", "").await;
-    assert_eq!((live.status, text(&live.body)), (200, "ok".to_owned()), "a query asks for more than everybody is told");
+    assert_eq!(
+        (live.status, text(&live.body)),
+        (200, "ok".to_owned()),
+        "a query asks for more than everybody is told"
+    );
     for (method, target) in [("GET", "/metrics"), ("HEAD", "/metrics"), ("GET", "/v1/a"), ("POST", "/v1/a")] {
         assert_eq!(world.call(method, target, "").await.status, 403, "{method} {target}");
     }
     let steer = Request::new("POST", "/v1/a", "abc");
-    assert_eq!(world.send(&sign_as("READER", &steer)).await.refusal(), (403, "AccessDeniedException".to_owned()));
+    assert_eq!(
+        world.send(&sign_as("READER", &steer)).await.refusal(),
+        (403, "AccessDeniedException".to_owned())
+    );
     let done = world.send(&sign(&steer)).await;
     assert_eq!((done.status, text(&done.body)), (200, "AKIDEXAMPLE 3".to_owned()));
     let mut look = Request::new("GET", "/v1/a", "");
@@ -60,7 +67,10 @@ async fn a_route_needs_what_its_rule_says() {
     let looked = world.send(&look).await;
     assert_eq!((looked.status, text(&looked.body)), (200, "token:curl 0".to_owned()));
     // What is ours and has no route is nobody else's.
-    assert_eq!(world.send(&sign(&Request::new("GET", "/v1/a/b/c", ""))).await.refusal(), (404, "UnknownOperationException".to_owned()));
+    assert_eq!(
+        world.send(&sign(&Request::new("GET", "/v1/a/b/c", ""))).await.refusal(),
+        (404, "UnknownOperationException".to_owned())
+    );
     assert_eq!(world.call("GET", "/v1/a/b/c", "").await.refusal().0, 403);
     // What no route has goes on to the calls of Lambda.
     assert_eq!(world.send(&sign_as("ADMIN", &Request::new("GET", "/v2/a", ""))).await.refusal().0, 404);
@@ -69,7 +79,10 @@ async fn a_route_needs_what_its_rule_says() {
 #[tokio::test]
 async fn a_route_or_method_without_a_rule_is_never_run() {
     let world = world(Access::Open).await;
-    assert_eq!(world.call("POST", "/v1/a/forgotten", "").await.refusal(), (500, "ServiceException".to_owned()));
+    assert_eq!(
+        world.call("POST", "/v1/a/forgotten", "").await.refusal(),
+        (500, "ServiceException".to_owned())
+    );
     assert_eq!(world.call("GET", "/v1/panics", "").await.refusal().0, 500);
     assert_eq!(world.call("PUT", "/v1/a", "").await.refusal().0, 405);
     let open = world.call("POST", "/v1/a", "").await;
@@ -80,7 +93,10 @@ async fn a_route_or_method_without_a_rule_is_never_run() {
 async fn what_changes_something_is_refused_while_the_process_ends() {
     let world = world(Access::Open).await;
     world.guard.drain();
-    assert_eq!(world.call("POST", "/v1/a", "").await.refusal(), (503, "ServiceUnavailableException".to_owned()));
+    assert_eq!(
+        world.call("POST", "/v1/a", "").await.refusal(),
+        (503, "ServiceUnavailableException".to_owned())
+    );
     assert_eq!(world.call("GET", "/v1/a", "").await.status, 200);
 }
 

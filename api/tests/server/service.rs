@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use forebay_api::error::{ApiError, ErrorType};
 use forebay_api::mapping::{
-    CreateMapping, EpochMillis, Identity, ListMappings, MappingConfiguration, MappingList, TagList, UpdateMapping, checks, known_sources,
+    CreateMapping, EpochMillis, Identity, ListMappings, MappingConfiguration, MappingList, TagList,
+    UpdateMapping, checks, known_sources,
 };
 use forebay_api::service::{BoxFuture, MappingService};
 use tokio::sync::Semaphore;
@@ -57,7 +58,11 @@ impl MappingService for Fake {
             let n = self.n_mappings();
             let uuid = if n == 0 { ID.to_owned() } else { format!("{n:08x}-5d35-4eb5-b481-8945cf9d10c2") };
             let arn = format!("arn:aws:lambda:eu-west-1:000000000000:event-source-mapping:{uuid}");
-            let identity = Identity { uuid: &uuid, arn: &arn, function_arn: "arn:aws:lambda:eu-west-1:000000000000:function:f" };
+            let identity = Identity {
+                uuid: &uuid,
+                arn: &arn,
+                function_arn: "arn:aws:lambda:eu-west-1:000000000000:function:f",
+            };
             let made = MappingConfiguration::created(create, source, identity, EpochMillis(0));
             self.mappings.lock().unwrap().insert(uuid.clone(), made.clone());
             Ok(made)
@@ -69,7 +74,10 @@ impl MappingService for Fake {
             if list.marker.is_some() {
                 return Err(ApiError::invalid("Invalid Marker"));
             }
-            Ok(MappingList { next_marker: None, event_source_mappings: self.mappings.lock().unwrap().values().cloned().collect() })
+            Ok(MappingList {
+                next_marker: None,
+                event_source_mappings: self.mappings.lock().unwrap().values().cloned().collect(),
+            })
         })
     }
 
@@ -80,7 +88,11 @@ impl MappingService for Fake {
         })
     }
 
-    fn update<'a>(&'a self, uuid: &'a str, _: UpdateMapping) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>> {
+    fn update<'a>(
+        &'a self,
+        uuid: &'a str,
+        _: UpdateMapping,
+    ) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>> {
         Box::pin(async move { self.find(uuid) })
     }
 
@@ -98,7 +110,11 @@ impl MappingService for Fake {
 
     fn untag<'a>(&'a self, _: &'a str, keys: Vec<String>) -> BoxFuture<'a, Result<(), ApiError>> {
         Box::pin(async move {
-            if keys.contains(&"conflict".to_owned()) { Err(ApiError::new(ErrorType::ResourceConflict, "no")) } else { Ok(()) }
+            if keys.contains(&"conflict".to_owned()) {
+                Err(ApiError::new(ErrorType::ResourceConflict, "no"))
+            } else {
+                Ok(())
+            }
         })
     }
 }

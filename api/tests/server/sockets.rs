@@ -25,7 +25,9 @@ async fn the_owner_of_the_socket_may_do_everything_without_a_key() {
     let socket = Socket::bind(folder.path()).unwrap();
     let path = socket.path.clone();
     let server = Listener::Unix(socket).serve(Via::Socket, world.front.router(Router::new()));
-    let send = async |request: &Request| exchange(UnixStream::connect(&path).await.unwrap(), &bytes_of(request)).await;
+    let send = async |request: &Request| {
+        exchange(UnixStream::connect(&path).await.unwrap(), &bytes_of(request)).await
+    };
     assert_eq!(send(&Request::new("POST", PATH, &create_body("f"))).await.status, 202);
     let mut other_host = Request::new("GET", PATH, "");
     other_host.headers[0].1 = b"forebay".to_vec();
@@ -36,8 +38,12 @@ async fn the_owner_of_the_socket_may_do_everything_without_a_key() {
 }
 
 fn write(folder: &Path, name: &str) -> TlsFiles {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let files = TlsFiles { cert_file: folder.join(format!("{name}.pem")), key_file: folder.join(format!("{name}.key")) };
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let files = TlsFiles {
+        cert_file: folder.join(format!("{name}.pem")),
+        key_file: folder.join(format!("{name}.key")),
+    };
     std::fs::write(&files.cert_file, cert.pem()).unwrap();
     std::fs::write(&files.key_file, signing_key.serialize_pem()).unwrap();
     std::fs::set_permissions(&files.key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -45,7 +51,11 @@ fn write(folder: &Path, name: &str) -> TlsFiles {
 }
 
 /// A list over TLS that trusts one certificate; `None` when the handshake fails.
-async fn list(address: std::net::SocketAddr, trusted: &TlsFiles, version: &'static SupportedProtocolVersion) -> Option<Answer> {
+async fn list(
+    address: std::net::SocketAddr,
+    trusted: &TlsFiles,
+    version: &'static SupportedProtocolVersion,
+) -> Option<Answer> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&trusted.cert_file).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -20,7 +20,9 @@ async fn each_call_is_answered_with_its_status_and_its_body() {
     assert_eq!(made.header("content-type"), Some("application/json"));
     assert!(uuid_like(made.header("x-amzn-requestid").unwrap_or_default()), "{made:?}");
     let one = format!("{PATH}/{ID}");
-    let tags = format!("/2017-03-31/tags/arn%3Aaws%3Alambda%3Aeu-west-1%3A000000000000%3Aevent-source-mapping%3A{ID}");
+    let tags = format!(
+        "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aeu-west-1%3A000000000000%3Aevent-source-mapping%3A{ID}"
+    );
     for (method, target, body, status) in [
         ("GET", PATH.to_owned(), "", 200),
         ("GET", one.clone(), "", 200),
@@ -77,7 +79,8 @@ async fn a_create_goes_on_when_the_client_hangs_up() {
     connection.write_all(&bytes_of(&Request::new("POST", PATH, &create_body("held")))).await.unwrap();
     timeout(LONG, world.service.begun.0.acquire()).await.unwrap().unwrap().forget();
     drop(connection);
-    // The next request is answered after the server has seen the end of the one before, or not: either way the create goes on.
+    // The next request is answered after the server has seen the end of the one before, or not: either way
+    // the create goes on.
     world.works().await;
     assert_eq!(world.service.n_mappings(), 0);
     world.service.go_on.0.add_permits(1);
@@ -116,9 +119,13 @@ async fn only_hosts_of_loopback_and_those_allowed_are_answered() {
     for host in ["rebound.example.com", "10.0.0.1:9471", "", "lambda.us-east-1.amazonaws.com", "-"] {
         assert_eq!(as_host(host).await.refusal(), (421, "MisdirectedRequestException".to_owned()), "{host}");
     }
-    let absolute = format!("GET http://evil.example.com{PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let absolute =
+        format!("GET http://evil.example.com{PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     assert_eq!(world.raw(absolute.as_bytes()).await.status, 421);
-    world.guard.set(forebay_api::server::Policy { hosts: forebay_api::server::Hosts::default(), ..crate::wire::policy(Access::Open) });
+    world.guard.set(forebay_api::server::Policy {
+        hosts: forebay_api::server::Hosts::default(),
+        ..crate::wire::policy(Access::Open)
+    });
     assert_eq!(as_host("lambda.example.com").await.status, 421, "a reload takes names away");
 }
 
@@ -142,6 +149,11 @@ async fn the_way_in_is_said_by_the_listener_not_by_the_request() {
     assert_ne!(Via::Socket, Via::Api);
     let world = World::keyed().await;
     // Nothing in a request makes it one of the socket's.
-    let answer = world.raw(format!("GET {PATH} HTTP/1.1\r\nhost: localhost\r\nvia: socket\r\nconnection: close\r\n\r\n").as_bytes()).await;
+    let answer = world
+        .raw(
+            format!("GET {PATH} HTTP/1.1\r\nhost: localhost\r\nvia: socket\r\nconnection: close\r\n\r\n")
+                .as_bytes(),
+        )
+        .await;
     assert_eq!(answer.refusal(), (403, "MissingAuthenticationTokenException".to_owned()));
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use forebay_api::auth::{Key, Keys, Role, Rules, Secret, Verifier};
-use forebay_api::server::{Access, Front, Guard, Hosts, Listener, PassOn, Policy, Rate, Server, Tls, Token, Via};
+use forebay_api::server::{
+    Access, Front, Guard, Hosts, Listener, PassOn, Policy, Rate, Server, Tls, Token, Via,
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -141,7 +143,8 @@ impl World {
 pub(crate) fn bytes_of(request: &Request) -> Vec<u8> {
     let text = |it: &[u8]| String::from_utf8_lossy(it).into_owned();
     let query = request.query.as_deref().map(|it| format!("?{}", text(it))).unwrap_or_default();
-    let mut bytes = format!("{} {}{query} HTTP/1.1\r\n", text(&request.method), text(&request.path)).into_bytes();
+    let mut bytes =
+        format!("{} {}{query} HTTP/1.1\r\n", text(&request.method), text(&request.path)).into_bytes();
     for (name, value) in &request.headers {
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(b": ");
@@ -158,12 +161,19 @@ pub(crate) fn bytes_of(request: &Request) -> Vec<u8> {
 }
 
 /// As [`exchange_bytes`], taken apart.
-pub(crate) async fn exchange(connection: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin, request: &[u8]) -> Answer {
+pub(crate) async fn exchange(
+    connection: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    request: &[u8],
+) -> Answer {
     parse(&exchange_bytes(connection, request).await)
 }
 
-/// Writes a request and reads until the other end closes. That it closes before all was written is no failure: it has heard enough.
-async fn exchange_bytes(connection: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin, request: &[u8]) -> Vec<u8> {
+/// Writes a request and reads until the other end closes. That it closes before all was written is no
+/// failure: it has heard enough.
+async fn exchange_bytes(
+    connection: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    request: &[u8],
+) -> Vec<u8> {
     let (mut reader, mut writer) = tokio::io::split(connection);
     let write = async {
         let _ = writer.write_all(request).await;
@@ -185,10 +195,13 @@ async fn exchange_bytes(connection: impl tokio::io::AsyncRead + tokio::io::Async
 }
 
 pub(crate) fn parse(answer: &[u8]) -> Answer {
-    let end =
-        answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap_or_else(|| panic!("no answer: {}", String::from_utf8_lossy(answer)));
+    let end = answer
+        .windows(4)
+        .position(|it| it == b"\r\n\r\n")
+        .unwrap_or_else(|| panic!("no answer: {}", String::from_utf8_lossy(answer)));
     let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-    let status = head.get(9..12).and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("no status: {head}"));
+    let status =
+        head.get(9..12).and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("no status: {head}"));
     Answer { status, head, body: answer[end + 4..].to_vec() }
 }
 

@@ -1,4 +1,5 @@
-//! A checkpoint as bytes: a version byte, then members of fixed order. Places are written against the one before, for most begin alike.
+//! A checkpoint as bytes: a version byte, then members of fixed order. Places are written against the one
+//! before, for most begin alike.
 
 use super::*;
 
@@ -10,8 +11,8 @@ const VERSION_IN_FULL: u8 = 1;
 const LONG: u8 = 0xff;
 
 impl Checkpoint {
-    /// Its bytes: a version byte, then members of fixed order; numbers are big-endian, texts carry their length, a place carries how much
-    /// of the place before it begins alike.
+    /// Its bytes: a version byte, then members of fixed order; numbers are big-endian, texts carry their
+    /// length, a place carries how much of the place before it begins alike.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer(vec![VERSION]);
         let mut before: &[u8] = &[];
@@ -58,7 +59,10 @@ impl Checkpoint {
         let window = from.option(|from| Ok(from.bytes()?.to_vec()))?;
         let mut before = Vec::new();
         let (finished, slices) = if is_in_full {
-            (from.list(|from| Ok((Position(from.short()?), Position(from.short()?))))?, from.list(Cursor::slice_in_full)?)
+            (
+                from.list(|from| Ok((Position(from.short()?), Position(from.short()?))))?,
+                from.list(Cursor::slice_in_full)?,
+            )
         } else {
             let finished = from.list(|from| Ok((from.place(&mut before)?, from.place(&mut before)?)))?;
             (finished, from.list(|from| from.slice(&mut before))?)
@@ -128,7 +132,8 @@ impl Writer {
     }
 
     fn slice<'a>(&mut self, before: &mut &'a [u8], it: &'a OpenSlice) {
-        let members = [it.bisect, it.retries_max.is_some(), it.record_age_max_ms.is_some(), it.given_up.is_some()];
+        let members =
+            [it.bisect, it.retries_max.is_some(), it.record_age_max_ms.is_some(), it.given_up.is_some()];
         self.0.push((0..).zip(members).map(|(bit, is_so)| u8::from(is_so) << bit).sum());
         self.number(u64::from(it.lane));
         self.place(before, &it.first);
@@ -169,7 +174,8 @@ impl<'a> Cursor<'a> {
     }
 
     fn take(&mut self, n: usize) -> Result<&'a [u8], CheckpointError> {
-        let taken = self.bytes.get(self.at..).and_then(|rest| rest.get(..n)).ok_or_else(|| self.malformed())?;
+        let taken =
+            self.bytes.get(self.at..).and_then(|rest| rest.get(..n)).ok_or_else(|| self.malformed())?;
         self.at += n;
         Ok(taken)
     }
@@ -207,12 +213,18 @@ impl<'a> Cursor<'a> {
         String::from_utf8(self.bytes()?.to_vec()).map_err(|_| self.malformed())
     }
 
-    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, CheckpointError>) -> Result<Option<T>, CheckpointError> {
+    fn option<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, CheckpointError>,
+    ) -> Result<Option<T>, CheckpointError> {
         if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
 
     /// Grows with what is really there, so that a length that lies allocates nothing.
-    fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Result<T, CheckpointError>) -> Result<Vec<T>, CheckpointError> {
+    fn list<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<T, CheckpointError>,
+    ) -> Result<Vec<T>, CheckpointError> {
         (0..self.u32()?).map(|_| read(self)).collect()
     }
 
@@ -303,7 +315,8 @@ impl<'a> Cursor<'a> {
     fn reply(&mut self) -> Result<Reply, CheckpointError> {
         let request_id = self.text()?;
         let status = self.option(Self::u32)?.map(u16::try_from).transpose().map_err(|_| self.malformed())?;
-        let [executed_version, function_error, error] = [self.option(Self::text)?, self.option(Self::text)?, self.option(Self::text)?];
+        let [executed_version, function_error, error] =
+            [self.option(Self::text)?, self.option(Self::text)?, self.option(Self::text)?];
         Ok(Reply { request_id, status, executed_version, function_error, error, payload: None })
     }
 }
@@ -364,9 +377,17 @@ mod tests {
 
     #[test]
     fn places_that_begin_alike_take_few_bytes_and_any_place_comes_back() {
-        let places =
-            [vec![], vec![0; 20], vec![0; 21], vec![7; 300], [vec![7; 299], vec![9; 40]].concat(), vec![1, 2]].map(|it| Position::new(&it));
-        let finished: Vec<(Position, Position)> = places.windows(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        let places = [
+            vec![],
+            vec![0; 20],
+            vec![0; 21],
+            vec![7; 300],
+            [vec![7; 299], vec![9; 40]].concat(),
+            vec![1, 2],
+        ]
+        .map(|it| Position::new(&it));
+        let finished: Vec<(Position, Position)> =
+            places.windows(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
         let checkpoint = Checkpoint { finished, ..full() };
         assert_eq!(Checkpoint::decode(&checkpoint.encode()), Ok(checkpoint));
         let stretch = |n: u64| (Position::number(1 << 40 | (3 * n)), Position::number(1 << 40 | (3 * n + 1)));
@@ -392,7 +413,12 @@ mod tests {
     }
 
     fn full() -> Checkpoint {
-        let reply = Reply { request_id: "r-1".into(), status: Some(200), function_error: Some("Unhandled".into()), ..Reply::default() };
+        let reply = Reply {
+            request_id: "r-1".into(),
+            status: Some(200),
+            function_error: Some("Unhandled".into()),
+            ..Reply::default()
+        };
         let slice = OpenSlice {
             lane: 3,
             first: Position::number(7),

@@ -3,7 +3,8 @@
 use super::*;
 
 impl Runs {
-    /// Starts the attempt of a chain that has a slot: what is too old or gone is looked at now. `None` when nothing is left to try.
+    /// Starts the attempt of a chain that has a slot: what is too old or gone is looked at now. `None` when
+    /// nothing is left to try.
     pub(super) fn start(&mut self, id: ChainId, books: &mut Books) -> Option<Attempt> {
         self.split_expired(id, books);
         if self.forget_lapsed(id, books) {
@@ -18,7 +19,10 @@ impl Runs {
             return None;
         };
         debug_assert!(tried.slice.n_records() > 0, "what is left of a chain holds records");
-        crate::rule!(Q2, tried.slice.records().iter().all(|it| books.receipts.is_hidden(it, books.cx.now.tick)));
+        crate::rule!(
+            Q2,
+            tried.slice.records().iter().all(|it| books.receipts.is_hidden(it, books.cx.now.tick))
+        );
         let attempt_id = AttemptId(books.cx.next_id);
         books.cx.next_id += 1;
         let attempt = Attempt {
@@ -46,7 +50,8 @@ impl Runs {
         any
     }
 
-    /// no record older than the limit is tried; the expired ones are given up first, the others keep their order.
+    /// no record older than the limit is tried; the expired ones are given up first, the others keep
+    /// their order.
     pub(super) fn split_expired(&mut self, id: ChainId, books: &mut Books) {
         let now = books.cx.now.unix;
         let Some(chain) = self.chains.get_mut(id) else { return };
@@ -57,7 +62,8 @@ impl Runs {
             return;
         }
         let tried = tried.clone();
-        let (expired, fresh): (Vec<Record>, Vec<Record>) = tried.slice.records().iter().cloned().partition(is_expired);
+        let (expired, fresh): (Vec<Record>, Vec<Record>) =
+            tried.slice.records().iter().cloned().partition(is_expired);
         if tried.n_invokes == 0 {
             books.cx.counts.given_up_uninvoked += expired.len() as u64;
         }
@@ -70,7 +76,10 @@ impl Runs {
         let mark = books.cx.mark;
         let old = chain.steps.pop_front().expect("it was looked at");
         if !fresh.is_empty() {
-            chain.steps.push_front(Step { what: What::Try(Tried { slice: Slice::new(fresh), ..tried }), mark: old.mark });
+            chain.steps.push_front(Step {
+                what: What::Try(Tried { slice: Slice::new(fresh), ..tried }),
+                mark: old.mark,
+            });
         }
         chain.steps.push_front(Step { what: What::Tell(told), mark });
         self.mark_chain_dirty(id, books);
@@ -99,7 +108,10 @@ impl Runs {
                 let since = before.map_or(now, |(_, since, _)| *since);
                 Some((*why, since, error.clone()))
             }
-            Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => None,
+            Outcome::Succeeded(_)
+            | Outcome::PartlyFailed { .. }
+            | Outcome::Failed { .. }
+            | Outcome::TooLarge => None,
         };
         if matches!(outcome, Outcome::Failed { .. } | Outcome::PartlyFailed { .. } | Outcome::TooLarge) {
             chain.failing_since.get_or_insert(now);
@@ -122,7 +134,9 @@ impl Runs {
         for step in steps.into_iter().rev() {
             chain.steps.push_front(step);
         }
-        lost.append(&mut self.chains.get_mut(id).map(|chain| std::mem::take(&mut chain.stopped)).unwrap_or_default());
+        lost.append(
+            &mut self.chains.get_mut(id).map(|chain| std::mem::take(&mut chain.stopped)).unwrap_or_default(),
+        );
         self.stop_groups(id, &lost, books);
         if has_changed {
             self.mark_chain_dirty(id, books);
@@ -136,14 +150,15 @@ impl Runs {
         let what = match then {
             Then::Again(mut tried) => {
                 books.cx.counts.retried += 1;
-                let delay =
-                    retry_delay(tried.n_failures.saturating_sub(1), books.cx.seed_of(id.number)).max(std::mem::take(&mut tried.asked_wait));
+                let delay = retry_delay(tried.n_failures.saturating_sub(1), books.cx.seed_of(id.number))
+                    .max(std::mem::take(&mut tried.asked_wait));
                 tried.not_before = books.cx.now.tick.after(delay);
                 What::Try(tried)
             }
             Then::Half(mut tried) => {
                 let wait = std::mem::take(&mut tried.asked_wait);
-                tried.not_before = if wait.is_zero() { tried.not_before } else { books.cx.now.tick.after(wait) };
+                tried.not_before =
+                    if wait.is_zero() { tried.not_before } else { books.cx.now.tick.after(wait) };
                 What::Try(tried)
             }
             Then::NotReached(tried) => {
@@ -155,7 +170,13 @@ impl Runs {
         Step { what, mark: books.cx.mark }
     }
 
-    pub(super) fn count_outcome(&mut self, tried: &Tried, outcome: &Outcome, bisects: bool, books: &mut Books) {
+    pub(super) fn count_outcome(
+        &mut self,
+        tried: &Tried,
+        outcome: &Outcome,
+        bisects: bool,
+        books: &mut Books,
+    ) {
         let n_records = tried.slice.n_records() as u64;
         if !matches!(outcome, Outcome::NotReached { .. }) {
             books.cx.counts.invoked += n_records;

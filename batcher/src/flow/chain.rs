@@ -1,4 +1,5 @@
-//! What is left of one batch: its slices and notices in order. A chain holds its lanes until nothing is left, so nothing overtakes it.
+//! What is left of one batch: its slices and notices in order. A chain holds its lanes until nothing is left,
+//! so nothing overtakes it.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -27,9 +28,11 @@ pub(super) struct Chain {
     pub(super) holds: Vec<Hold>,
     /// A track or a receipt of it was lost: what it has of them must be looked for.
     pub(super) is_hit: bool,
-    /// Tracks that were lost while it was out; what it has of them is not theirs any more, even where they came back.
+    /// Tracks that were lost while it was out; what it has of them is not theirs any more, even where they
+    /// came back.
     pub(super) lost: BTreeSet<TrackIdx>,
-    /// Groups of which a message was lost while the first step was out: unless that step ends them, they go back.
+    /// Groups of which a message was lost while the first step was out: unless that step ends them, they go
+    /// back.
     pub(super) stopped: BTreeSet<Bytes>,
     /// Its first failure, for people.
     pub(super) failing_since: Option<Tick>,
@@ -41,7 +44,8 @@ pub(super) struct Chain {
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) what: What,
-    /// The machine's count of changes when this step came to be: it may go on when a checkpoint with this count is durable.
+    /// The machine's count of changes when this step came to be: it may go on when a checkpoint with this
+    /// count is durable.
     pub(super) mark: u64,
 }
 
@@ -116,7 +120,10 @@ impl Chain {
 
     /// The tracks of which it holds lanes, each once.
     pub(super) fn tracks(&self) -> impl Iterator<Item = TrackIdx> + use<> {
-        let mut lanes = self.holds.iter().filter_map(|hold| if let Hold::Lane(idx, _) = hold { Some(*idx) } else { None });
+        let mut lanes = self
+            .holds
+            .iter()
+            .filter_map(|hold| if let Hold::Lane(idx, _) = hold { Some(*idx) } else { None });
         // Most hold one lane, and need no list.
         let first = lanes.next();
         let mut others: Vec<TrackIdx> = lanes.collect();
@@ -137,7 +144,8 @@ impl Chain {
     pub(super) fn take_records(&mut self, mut matches: impl FnMut(&Record) -> bool) -> Vec<Record> {
         let mut taken = Vec::new();
         for step in &mut self.steps {
-            let (out, kept): (Vec<Record>, Vec<Record>) = step.records().iter().cloned().partition(&mut matches);
+            let (out, kept): (Vec<Record>, Vec<Record>) =
+                step.records().iter().cloned().partition(&mut matches);
             if out.is_empty() {
                 continue;
             }
@@ -167,15 +175,18 @@ impl Chain {
         self.steps.front().filter(|_| self.is_out()).map_or(0, |step| step.records().len())
     }
 
-    /// Whether its first step was refused and waits to be told of again, whatever became of the other records.
+    /// Whether its first step was refused and waits to be told of again, whatever became of the other
+    /// records.
     pub(super) fn waits_after_refusal(&self) -> bool {
-        let is_refused = matches!(self.steps.front(), Some(Step { what: What::Tell(told), .. }) if told.n_refused > 0);
+        let is_refused =
+            matches!(self.steps.front(), Some(Step { what: What::Tell(told), .. }) if told.n_refused > 0);
         is_refused && matches!(self.status, Status::Redeliver { .. })
     }
 
     /// Why and since when the function is not reached; `None` once nothing is left that was to reach it.
     pub(super) fn not_reached(&self) -> Option<&(NotReached, Tick, Fault)> {
-        let is_it = |step: &Step| matches!(&step.what, What::Try(tried) if tried.why == BatchReason::NotReached);
+        let is_it =
+            |step: &Step| matches!(&step.what, What::Try(tried) if tried.why == BatchReason::NotReached);
         self.not_reached.as_ref().filter(|_| self.steps.iter().any(is_it))
     }
 
@@ -189,7 +200,8 @@ impl Chain {
 }
 
 impl Step {
-    /// Takes the records that match out of this step, as a step of the same kind and counts; `None` when there are none.
+    /// Takes the records that match out of this step, as a step of the same kind and counts; `None` when
+    /// there are none.
     pub(super) fn take_part(&mut self, matches: impl Fn(&Record) -> bool) -> Option<Self> {
         let (out, kept): (Vec<Record>, Vec<Record>) = self.records().iter().cloned().partition(matches);
         if out.is_empty() {
@@ -212,7 +224,12 @@ impl Step {
     /// Whether it is a slice of a former life with this place in it.
     pub(super) fn waits_for(&self, idx: TrackIdx, lane: u32, position: &Position) -> bool {
         match &self.what {
-            What::Filling(it) => it.track == idx && it.slice.lane == lane && it.slice.first <= *position && *position <= it.slice.last,
+            What::Filling(it) => {
+                it.track == idx
+                    && it.slice.lane == lane
+                    && it.slice.first <= *position
+                    && *position <= it.slice.last
+            }
             What::Try(_) | What::Tell(_) => false,
         }
     }

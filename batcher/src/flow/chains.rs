@@ -1,4 +1,5 @@
-//! All chains of a machine, each in a slot that its id names: a look is an index, and an id that is over is known by its number.
+//! All chains of a machine, each in a slot that its id names: a look is an index, and an id that is over is
+//! known by its number.
 
 use super::chain::{Chain, ChainId};
 
@@ -62,7 +63,9 @@ mod tests {
         assert!(chains.remove(first).is_some());
         let next = chains.insert(9, chain());
         assert_eq!(next.slot, first.slot);
-        assert!(chains.get(first).is_none() && chains.get_mut(first).is_none() && chains.remove(first).is_none());
+        assert!(
+            chains.get(first).is_none() && chains.get_mut(first).is_none() && chains.remove(first).is_none()
+        );
         assert_eq!(chains.in_order().into_iter().map(|(id, _)| id).collect::<Vec<_>>(), [other, next]);
         assert_eq!(chains.len(), 2);
     }

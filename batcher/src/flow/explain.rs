@@ -20,9 +20,12 @@ impl Runs {
 /// The chain in the worst trouble speaks for all.
 fn chains_state(chains: &[&Chain]) -> Option<TrackState> {
     let refused = chains.iter().find_map(|chain| match (&chain.status, n_refused(chain)) {
-        (Status::Redeliver { until, since, error }, n_refused) => {
-            Some(TrackState::DestinationRefuses { n_refused, since: *since, error: error.clone(), next: *until })
-        }
+        (Status::Redeliver { until, since, error }, n_refused) => Some(TrackState::DestinationRefuses {
+            n_refused,
+            since: *since,
+            error: error.clone(),
+            next: *until,
+        }),
         _ => None,
     });
     let not_reached = || {
@@ -31,14 +34,16 @@ fn chains_state(chains: &[&Chain]) -> Option<TrackState> {
     };
     let retrying = || {
         chains.iter().find_map(|chain| {
-            let tried = tried(chain).filter(|_| matches!(chain.status, Status::Retry { .. } | Status::Durable))?;
+            let tried =
+                tried(chain).filter(|_| matches!(chain.status, Status::Retry { .. } | Status::Durable))?;
             let (next, since) = (tried.not_before, chain.failing_since.unwrap_or(tried.not_before));
             Some(TrackState::Retrying { n_failures: tried.n_failures, since, next, error: error_of(tried) })
         })
     };
     let invoking = || {
-        let in_flight =
-            chains.iter().filter_map(|chain| if let Status::InFlight { since, .. } = chain.status { Some((chain, since)) } else { None });
+        let in_flight = chains.iter().filter_map(|chain| {
+            if let Status::InFlight { since, .. } = chain.status { Some((chain, since)) } else { None }
+        });
         let n_attempts = u32::try_from(in_flight.clone().count()).unwrap_or(u32::MAX);
         let since = in_flight.clone().map(|(_, since)| since).min()?;
         let again = in_flight.filter_map(|(chain, _)| again(chain)).max_by_key(|it| it.n_failures);
@@ -46,9 +51,10 @@ fn chains_state(chains: &[&Chain]) -> Option<TrackState> {
     };
     let waiting = || {
         chains.iter().find_map(|chain| match chain.status {
-            Status::Ready { since } => {
-                Some(TrackState::WaitingForSlot { since, why: tried(chain).map_or(BatchReason::Retry, |tried| tried.why) })
-            }
+            Status::Ready { since } => Some(TrackState::WaitingForSlot {
+                since,
+                why: tried(chain).map_or(BatchReason::Retry, |tried| tried.why),
+            }),
             _ => None,
         })
     };
@@ -68,7 +74,11 @@ fn error_of(tried: &Tried) -> String {
 
 fn again(chain: &Chain) -> Option<Again> {
     let tried = tried(chain).filter(|it| it.n_failures > 0)?;
-    Some(Again { n_failures: tried.n_failures, since: chain.failing_since.unwrap_or(tried.not_before), error: error_of(tried) })
+    Some(Again {
+        n_failures: tried.n_failures,
+        since: chain.failing_since.unwrap_or(tried.not_before),
+        error: error_of(tried),
+    })
 }
 
 fn n_refused(chain: &Chain) -> u32 {

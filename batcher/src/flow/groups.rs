@@ -1,4 +1,5 @@
-//! Messages of a queue whose chains do not go on as they were: left, lost, stopped behind a lost one of their group, handed back at a close.
+//! Messages of a queue whose chains do not go on as they were: left, lost, stopped behind a lost one of their
+//! group, handed back at a close.
 
 use bytes::Bytes;
 
@@ -6,7 +7,8 @@ use super::*;
 use crate::receipts::LostReceipts;
 
 impl Runs {
-    /// Messages that failed and that their queue brings again; later messages of their groups go back too, so that none overtakes.
+    /// Messages that failed and that their queue brings again; later messages of their groups go back too, so
+    /// that none overtakes.
     pub(super) fn leave(&mut self, left: &[Record], id: ChainId, leaving: Leaving<'_>, books: &mut Books) {
         if left.is_empty() {
             return;
@@ -38,10 +40,11 @@ impl Runs {
         self.release_unneeded(id, books);
     }
 
-    /// messages that were finished could not be deleted in time and come again; what is held of their groups and has not started goes
-    /// back, so that they are repeated before anything that follows them.
+    /// messages that were finished could not be deleted in time and come again; what is held of their
+    /// groups and has not started goes back, so that they are repeated before anything that follows them.
     pub(crate) fn handle_groups_lost(&mut self, groups: &BTreeSet<Bytes>, books: &mut Books) {
-        let chains: BTreeSet<ChainId> = groups.iter().filter_map(|group| books.receipts.holder(group)).collect();
+        let chains: BTreeSet<ChainId> =
+            groups.iter().filter_map(|group| books.receipts.holder(group)).collect();
         books.receipts.send_waiting_of_groups_back(groups, &mut books.cx);
         for id in chains {
             self.take_groups_out(id, groups, books);
@@ -54,7 +57,8 @@ impl Runs {
         }
     }
 
-    /// gives back what is left of a queue's batch; of one whose first step is still out, the steps behind it.
+    /// gives back what is left of a queue's batch; of one whose first step is still out, the steps
+    /// behind it.
     pub(super) fn hand_back(&mut self, id: ChainId, books: &mut Books) {
         let Some(chain) = self.chains.get_mut(id) else { return };
         if !chain.records().any(|it| matches!(it.place, Place::Queue { .. })) {
@@ -85,7 +89,13 @@ impl Runs {
     pub(crate) fn handle_receipts_lost(&mut self, lost: LostReceipts, books: &mut Books) {
         if lost.is_in_chain {
             let is_hit = |chain: &Chain| chain.records().any(|record| !books.is_alive(record));
-            let hit: Vec<ChainId> = self.chains.in_order().into_iter().filter(|(_, chain)| is_hit(chain)).map(|(id, _)| id).collect();
+            let hit: Vec<ChainId> = self
+                .chains
+                .in_order()
+                .into_iter()
+                .filter(|(_, chain)| is_hit(chain))
+                .map(|(id, _)| id)
+                .collect();
             for id in hit {
                 self.drop_dead_records(id, books);
             }

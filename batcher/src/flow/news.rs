@@ -39,8 +39,20 @@ impl Runs {
         let Batch { records, holds, why, is_oversize } = batch;
         books.cx.counts.given_up_uninvoked += u64::from(is_oversize);
         let slice = Slice::new(records);
-        let tried = Tried { slice, n_failures: 0, n_invokes: 0, why, not_before: Tick::default(), asked_wait: Duration::ZERO, reply: None };
-        let what = if is_oversize { What::Tell(tried.give_up(Condition::PayloadTooLarge)) } else { What::Try(tried) };
+        let tried = Tried {
+            slice,
+            n_failures: 0,
+            n_invokes: 0,
+            why,
+            not_before: Tick::default(),
+            asked_wait: Duration::ZERO,
+            reply: None,
+        };
+        let what = if is_oversize {
+            What::Tell(tried.give_up(Condition::PayloadTooLarge))
+        } else {
+            What::Try(tried)
+        };
         books.cx.mark += 1;
         let mut chain = Chain::new(Limits::of(&books.cx.plan.retry));
         chain.steps.push_back(Step { what, mark: books.cx.mark });

@@ -7,7 +7,12 @@ const TOO_LARGE: &str = "it is larger than an event may be";
 
 impl Runs {
     pub(super) fn has_taker(&self, told: &Told, books: &Books) -> bool {
-        let is_dropped = books.cx.plan.retry.drop_after_destination_failures.is_some_and(|max| told.n_refused >= max.get());
+        let is_dropped = books
+            .cx
+            .plan
+            .retry
+            .drop_after_destination_failures
+            .is_some_and(|max| told.n_refused >= max.get());
         books.cx.plan.has_destination && !is_dropped
     }
 
@@ -16,7 +21,12 @@ impl Runs {
         let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
         if told.condition == Condition::PayloadTooLarge && chain.limits.redelivery == Redelivery::BySource {
             // Nobody asked us to drop it: its queue's own limit of receives decides.
-            self.leave(told.slice.records(), id, Leaving { error: TOO_LARGE, asked: &ItemActions::new() }, books);
+            self.leave(
+                told.slice.records(),
+                id,
+                Leaving { error: TOO_LARGE, asked: &ItemActions::new() },
+                books,
+            );
             self.after_pop(id, books);
             return;
         }
@@ -41,7 +51,14 @@ impl Runs {
         crate::rule!(N4, self.is_durable(chain, step, books));
         let Told { slice, condition, n_invokes, reply, n_refused, refused_since: _ } = told.clone();
         let reply = reply.map(|it| *it);
-        books.cx.actions.push_back(Action::Deliver(Notice { id: notice_id, condition, slice, n_invokes, reply, n_refused }));
+        books.cx.actions.push_back(Action::Deliver(Notice {
+            id: notice_id,
+            condition,
+            slice,
+            n_invokes,
+            reply,
+            n_refused,
+        }));
         self.notices.insert(notice_id, id);
         self.set_status(id, Status::Delivering { id: notice_id, since: books.cx.now.tick }, books);
     }
@@ -62,7 +79,8 @@ impl Runs {
             Delivery::Taken => {
                 let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
                 books.cx.counts.delivered += told.slice.n_records() as u64;
-                // What stopped meanwhile has gone back, and what came since stands behind the message that was lost.
+                // What stopped meanwhile has gone back, and what came since stands behind the message that
+                // was lost.
                 let lost = books.receipts.lost_groups(told.slice.records(), &books.cx);
                 self.finish(id, told.slice.records(), books);
                 self.set_status(id, Status::New, books);

@@ -24,8 +24,17 @@ impl Runs {
             let kept = &filling.slice;
             let given_up = kept.given_up.clone();
             let reply = given_up.as_ref().and_then(|it| it.reply.clone()).map(Box::new);
-            let (n_failures, n_invokes, not_before) = (kept.n_failures, kept.n_invokes.max(1), filling.not_before);
-            let tried = Tried { slice, n_failures, n_invokes, why: BatchReason::Retry, not_before, asked_wait: Duration::ZERO, reply };
+            let (n_failures, n_invokes, not_before) =
+                (kept.n_failures, kept.n_invokes.max(1), filling.not_before);
+            let tried = Tried {
+                slice,
+                n_failures,
+                n_invokes,
+                why: BatchReason::Retry,
+                not_before,
+                asked_wait: Duration::ZERO,
+                reply,
+            };
             step.what = match given_up {
                 Some(it) => What::Tell(Told { n_invokes: kept.n_invokes, ..tried.give_up(it.condition) }),
                 None => What::Try(tried),
@@ -60,7 +69,9 @@ impl Runs {
         });
         let tracks = &books.tracks;
         let is_track_gone = |track: &TrackIdx| !tracks.is_active(*track);
-        chain.steps.retain(|step| !matches!(&step.what, What::Filling(filling) if is_track_gone(&filling.track)));
+        chain
+            .steps
+            .retain(|step| !matches!(&step.what, What::Filling(filling) if is_track_gone(&filling.track)));
         books.receipts.give_back(taken, &mut books.cx);
         books.tracks.handle_room(self, &mut books.cx);
         books.receipts.send_groups_back(&gone, &mut books.cx);
@@ -72,9 +83,12 @@ impl Runs {
         chain.is_hit = true;
         let chain = self.chains.get(id).expect("it was there above");
         match chain.status {
-            Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|it| !chain.has_lost(it) && books.is_alive(it)) => {}
-            // What comes again of a group waits until the attempt has ended: it runs on, whoever has the message by now.
-            Status::InFlight { .. } | Status::Delivering { .. } if chain.records().any(|it| matches!(it.place, Place::Queue { .. })) => {}
+            Status::InFlight { .. } | Status::Delivering { .. }
+                if chain.records().any(|it| !chain.has_lost(it) && books.is_alive(it)) => {}
+            // What comes again of a group waits until the attempt has ended: it runs on, whoever has the
+            // message by now.
+            Status::InFlight { .. } | Status::Delivering { .. }
+                if chain.records().any(|it| matches!(it.place, Place::Queue { .. })) => {}
             Status::InFlight { .. } | Status::Delivering { .. } => {
                 let records: Vec<Record> = chain.records().cloned().collect();
                 self.attempts.retain(|_, chain| *chain != id);
@@ -83,7 +97,12 @@ impl Runs {
                 self.chains.get_mut(id).expect("it was there above").steps.clear();
                 self.end_chain(id, books);
             }
-            Status::New | Status::Filling | Status::Durable | Status::Retry { .. } | Status::Ready { .. } | Status::Redeliver { .. } => {
+            Status::New
+            | Status::Filling
+            | Status::Durable
+            | Status::Retry { .. }
+            | Status::Ready { .. }
+            | Status::Redeliver { .. } => {
                 let chain = self.chains.get_mut(id).expect("it was there above");
                 let tracks = &books.tracks;
                 chain.steps.retain(|step| match &step.what {

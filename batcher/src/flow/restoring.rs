@@ -23,7 +23,9 @@ impl Runs {
 
     /// A record of a former life came again.
     pub(super) fn refill(&mut self, id: ChainId, lane: u32, record: Record) {
-        let (Some(chain), Place::Track(idx, position)) = (self.chains.get_mut(id), &record.place) else { return };
+        let (Some(chain), Place::Track(idx, position)) = (self.chains.get_mut(id), &record.place) else {
+            return;
+        };
         let step = chain.steps.iter_mut().find(|step| step.waits_for(*idx, lane, position));
         if let Some(Step { what: What::Filling(filling), .. }) = step {
             filling.records.push(record);
@@ -57,7 +59,8 @@ impl Runs {
     }
 }
 
-/// What is left of a delay that was kept as wall-clock time. A clock that jumped may stretch it: whoever asks knows the longest that it can be.
+/// What is left of a delay that was kept as wall-clock time. A clock that jumped may stretch it: whoever asks
+/// knows the longest that it can be.
 fn delay_until(not_before: UnixMillis, now: Now) -> Duration {
     now.unix.age(not_before)
 }

@@ -45,8 +45,9 @@ fn lane_on(record: &Record, its: Its) -> Option<(u32, &Position)> {
     (*idx == its.idx).then(|| (lane_of(&record.key, position, its.n_lanes), position))
 }
 
-/// What a step leaves open on this track. A slice holds all that is open from its first to its last record on its lane: where records of
-/// another step stand between, as with records that were too old among others that were not, it is written in parts.
+/// What a step leaves open on this track. A slice holds all that is open from its first to its last record on
+/// its lane: where records of another step stand between, as with records that were too old among others that
+/// were not, it is written in parts.
 fn open_slices_of(
     chain: &Chain,
     step: &Step,
@@ -65,11 +66,18 @@ fn open_slices_of(
         What::Try(tried) => (&tried.slice, tried.n_failures, tried.n_invokes, tried.not_before, None),
         What::Tell(told) => {
             let reply = told.reply.clone().map(|reply| crate::attempt::Reply { payload: None, ..*reply });
-            (&told.slice, 0, told.n_invokes, Tick::default(), Some(GivenUp { condition: told.condition, reply }))
+            (
+                &told.slice,
+                0,
+                told.n_invokes,
+                Tick::default(),
+                Some(GivenUp { condition: told.condition, reply }),
+            )
         }
     };
     let wait = cx.now.tick.until(not_before);
-    let not_before = UnixMillis(cx.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
+    let not_before =
+        UnixMillis(cx.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
     let parts = parts_of(slice, chain, its, places).into_iter();
     out.extend(parts.map(|(lane, first, last)| OpenSlice {
         lane,
@@ -79,14 +87,20 @@ fn open_slices_of(
         n_invokes,
         not_before,
         retries_max: chain.limits.retries_max,
-        record_age_max_ms: chain.limits.record_age_max.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        record_age_max_ms:
+            chain.limits.record_age_max.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
         bisect: chain.limits.bisect,
         given_up: given_up.clone(),
     }));
 }
 
 /// The lanes of a slice on this track, and from where to where it stands on each.
-fn parts_of(slice: &Slice, chain: &Chain, its: Its, places: Option<&BTreeMap<u32, Vec<&Position>>>) -> Vec<(u32, Position, Position)> {
+fn parts_of(
+    slice: &Slice,
+    chain: &Chain,
+    its: Its,
+    places: Option<&BTreeMap<u32, Vec<&Position>>>,
+) -> Vec<(u32, Position, Position)> {
     if let (None, true, [Hold::Lane(_, lane)]) = (places, chain.lost.is_empty(), chain.holds.as_slice())
         && let Some(first) = slice.records().first().and_then(Record::position)
         && let Some(last) = slice.records().last().and_then(Record::position)
@@ -97,7 +111,9 @@ fn parts_of(slice: &Slice, chain: &Chain, its: Its, places: Option<&BTreeMap<u32
     for (lane, position) in slice.records().iter().filter_map(|record| lane_on(record, its)) {
         let is_next = |last: &Position| {
             let places = places.and_then(|places| places.get(&lane));
-            places.is_none_or(|places| places.get(places.partition_point(|it| *it <= last)).is_none_or(|next| *next == position))
+            places.is_none_or(|places| {
+                places.get(places.partition_point(|it| *it <= last)).is_none_or(|next| *next == position)
+            })
         };
         let parts = parts.entry(lane).or_default();
         match parts.last_mut() {
@@ -105,6 +121,8 @@ fn parts_of(slice: &Slice, chain: &Chain, its: Its, places: Option<&BTreeMap<u32
             Some(_) | None => parts.push((position.clone(), position.clone())),
         }
     }
-    let parts = parts.into_iter().flat_map(|(lane, parts)| parts.into_iter().map(move |(first, last)| (lane, first, last)));
+    let parts = parts
+        .into_iter()
+        .flat_map(|(lane, parts)| parts.into_iter().map(move |(first, last)| (lane, first, last)));
     parts.collect()
 }

@@ -1,4 +1,5 @@
-//! Where batches mix tracks, all lanes form one group: what could start now of all of them fills one batch after the other.
+//! Where batches mix tracks, all lanes form one group: what could start now of all of them fills one batch
+//! after the other.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -22,7 +23,8 @@ pub(crate) struct Counted {
 /// All lanes that could start now, with running sums.
 #[derive(Debug, Default)]
 pub(super) struct Group {
-    /// Lanes in the order in which they came to have something that could start; entries that have nothing any more are skipped.
+    /// Lanes in the order in which they came to have something that could start; entries that have nothing
+    /// any more are skipped.
     line: VecDeque<(TrackIdx, u32)>,
     /// The same by the age of their first records, where a window makes a difference.
     by_age: BTreeSet<(Tick, TrackIdx, u32)>,
@@ -77,7 +79,13 @@ impl Group {
     }
 
     /// Looks whether a batch could be made now, and when one could.
-    pub(crate) fn look(&mut self, plan: &BatchPlan, envelope_bytes: u64, is_out_of_room: bool, now: Tick) -> Option<Tick> {
+    pub(crate) fn look(
+        &mut self,
+        plan: &BatchPlan,
+        envelope_bytes: u64,
+        is_out_of_room: bool,
+        now: Tick,
+    ) -> Option<Tick> {
         let Some((oldest, ..)) = self.by_age.first().filter(|_| self.n_records > 0) else {
             self.ready = None;
             return None;
@@ -102,12 +110,13 @@ impl Group {
         self.ready
     }
 
-    /// How many batches could be made now: as many as are full, one more for what is left when that need not wait, and never more than
-    /// there are lanes, for no lane is in two.
+    /// How many batches could be made now: as many as are full, one more for what is left when that need not
+    /// wait, and never more than there are lanes, for no lane is in two.
     pub(crate) fn n_batches(&self, plan: &BatchPlan) -> u32 {
         let Some((_, why)) = self.ready else { return 0 };
         let records_max = plan.records_max.get() as usize;
-        let n_full = (self.n_records / records_max).max(usize::try_from(self.bytes / plan.bytes_max.max(1)).unwrap_or(0));
+        let n_full = (self.n_records / records_max)
+            .max(usize::try_from(self.bytes / plan.bytes_max.max(1)).unwrap_or(0));
         let waits = plan.window > Duration::ZERO && why == BatchReason::Count;
         let has_part = !waits && !self.n_records.is_multiple_of(records_max);
         u32::try_from(n_full + usize::from(has_part)).unwrap_or(u32::MAX).clamp(1, self.n_lanes.max(1))
@@ -135,7 +144,11 @@ mod tests {
                 group.count((TrackIdx(track), 0), None, Some(counted));
             }
             group.look(&plan, 0, false, Tick::default().after(Duration::from_millis(age_ms)));
-            assert_eq!(group.n_batches(&plan), n_batches, "{lanes:?}, a window of {window_ms} ms, {age_ms} ms old");
+            assert_eq!(
+                group.n_batches(&plan),
+                n_batches,
+                "{lanes:?}, a window of {window_ms} ms, {age_ms} ms old"
+            );
         };
         check(&[], 0, 0, 0);
         check(&[(4, 40); 5], 0, 0, 2);

@@ -18,7 +18,13 @@ impl Receipts {
         }
         let down = self.failing.as_ref().filter(|failing| failing.until > cx.now.tick);
         runs.state()
-            .or_else(|| down.map(|it| TrackState::SourceDown { since: it.since, next: it.until, error: it.error.clone() }))
+            .or_else(|| {
+                down.map(|it| TrackState::SourceDown {
+                    since: it.since,
+                    next: it.until,
+                    error: it.error.clone(),
+                })
+            })
             .or_else(|| {
                 let first = self.waiting.values().next()?;
                 let until = first.since.after(cx.plan.batch.window);

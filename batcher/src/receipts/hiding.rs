@@ -10,7 +10,8 @@ impl Receipts {
         let soon = cx.now.tick.after(visibility / 2 + visibility / 10);
         let mut due = Vec::new();
         for (_, receipt) in self.lapses.iter().take_while(|(until, _)| *until <= soon) {
-            if self.held.get(receipt).is_some_and(|held| !held.is_extending && held.stage != Stage::Settling) {
+            if self.held.get(receipt).is_some_and(|held| !held.is_extending && held.stage != Stage::Settling)
+            {
                 due.push(receipt.clone());
             }
         }
@@ -28,7 +29,12 @@ impl Receipts {
     }
 
     /// The queue answered to an extension. These receipts are void.
-    pub(crate) fn handle_extended(&mut self, id: ExtendId, answers: Vec<(Receipt, Extended)>, cx: &mut Context) -> LostReceipts {
+    pub(crate) fn handle_extended(
+        &mut self,
+        id: ExtendId,
+        answers: Vec<(Receipt, Extended)>,
+        cx: &mut Context,
+    ) -> LostReceipts {
         let Some(asked) = self.extends.remove(&id) else { return LostReceipts::default() };
         let answers: BTreeMap<Receipt, Extended> = answers.into_iter().collect();
         let (mut lost, mut has_failed) = (Vec::new(), false);
@@ -42,13 +48,16 @@ impl Receipts {
                 Extended::Lost => lost.push(receipt),
             }
         }
-        if let Some(visibility) = cx.plan.queue.as_ref().and_then(|queue| queue.visibility).filter(|_| has_failed) {
+        if let Some(visibility) =
+            cx.plan.queue.as_ref().and_then(|queue| queue.visibility).filter(|_| has_failed)
+        {
             self.no_extension_until = cx.now.tick.after(visibility / 20);
         }
         self.lose_receipts(lost, cx)
     }
 
-    /// Receipts are void: their messages are forgotten. All are before any chain goes on, so that none settles a receipt that is void as well.
+    /// Receipts are void: their messages are forgotten. All are before any chain goes on, so that none
+    /// settles a receipt that is void as well.
     pub(super) fn lose_receipts(&mut self, receipts: Vec<Receipt>, cx: &mut Context) -> LostReceipts {
         let mut lost = LostReceipts::default();
         for receipt in receipts {
@@ -64,9 +73,14 @@ impl Receipts {
     }
 
     /// A channel died: all that it brought is void.
-    pub(crate) fn handle_generation_lost(&mut self, generation: Generation, cx: &mut Context) -> LostReceipts {
+    pub(crate) fn handle_generation_lost(
+        &mut self,
+        generation: Generation,
+        cx: &mut Context,
+    ) -> LostReceipts {
         self.dead = self.dead.max(Some(generation));
-        let gone: Vec<Receipt> = self.held.keys().filter(|receipt| receipt.generation == generation).cloned().collect();
+        let gone: Vec<Receipt> =
+            self.held.keys().filter(|receipt| receipt.generation == generation).cloned().collect();
         self.to_settle.retain(|it| it.receipt.generation != generation);
         self.failed.retain(|it| it.receipt.generation != generation);
         self.lose_receipts(gone, cx)

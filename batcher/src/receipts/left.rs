@@ -1,4 +1,5 @@
-//! Messages that failed and were left to their queue, remembered for people until they come again: nothing is decided by it.
+//! Messages that failed and were left to their queue, remembered for people until they come again: nothing is
+//! decided by it.
 
 use super::*;
 use crate::record::RecordId;
@@ -6,7 +7,8 @@ use crate::state::TrackState;
 
 /// As many are remembered; those that come again first make room.
 const LEFT_MAX: usize = 1_000;
-/// How long after it was to come again a message is waited for. One that its queue took away, or that another reader has, never comes.
+/// How long after it was to come again a message is waited for. One that its queue took away, or that another
+/// reader has, never comes.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What failed and is hidden.
@@ -67,7 +69,10 @@ impl Receipts {
             // It was hidden for longer since it came.
             let until = self.held.get(receipt).map_or(*visible_until, |held| held.visible_until);
             let next = wait_of(leaving.asked, record).or(retry_after).map(|it| now.after(it)).or(until);
-            self.left.note(&record.id, Failed { since: now, next, n_receives: *n_receives, error: leaving.error.to_owned() });
+            self.left.note(
+                &record.id,
+                Failed { since: now, next, n_receives: *n_receives, error: leaving.error.to_owned() },
+            );
         }
     }
 }

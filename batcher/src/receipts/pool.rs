@@ -21,7 +21,8 @@ impl Receipts {
             return 0;
         }
         let records_max = cx.plan.batch.records_max.get() as usize;
-        let n_full = (n_free / records_max).max(usize::try_from(self.waiting_bytes / cx.plan.batch.bytes_max.max(1)).unwrap_or(0));
+        let n_full = (n_free / records_max)
+            .max(usize::try_from(self.waiting_bytes / cx.plan.batch.bytes_max.max(1)).unwrap_or(0));
         let has_part = !n_free.is_multiple_of(records_max) && self.is_window_over(cx);
         u32::try_from(n_full + usize::from(has_part)).unwrap_or(u32::MAX).max(u32::from(has_part))
     }
@@ -86,7 +87,9 @@ impl Receipts {
             {
                 held.stage = Stage::InChain;
             }
-            if let Some(group) = record.group().filter(|group| !holds.contains(&Hold::Group((*group).clone()))) {
+            if let Some(group) =
+                record.group().filter(|group| !holds.contains(&Hold::Group((*group).clone())))
+            {
                 holds.push(Hold::Group(group.clone()));
             }
         }
@@ -113,13 +116,17 @@ impl Receipts {
         self.groups.remove(group);
     }
 
-    /// Forgets the messages of a batch about to start whose visibility has lapsed: they are another's by now. Whether there were any.
+    /// Forgets the messages of a batch about to start whose visibility has lapsed: they are another's by now.
+    /// Whether there were any.
     pub(crate) fn forget_lapsed(&mut self, records: &[Record], cx: &mut Context) -> bool {
         let now = cx.now.tick;
         let mut any = false;
         for record in records {
             let Place::Queue { receipt, .. } = &record.place else { continue };
-            let is_lapsed = self.held.get(receipt).is_none_or(|held| held.visible_until.is_some_and(|until| until <= now));
+            let is_lapsed = self
+                .held
+                .get(receipt)
+                .is_none_or(|held| held.visible_until.is_some_and(|until| until <= now));
             if is_lapsed {
                 cx.counts.receipts_lost += u64::from(self.forget(receipt).is_some());
                 any = true;
@@ -131,7 +138,8 @@ impl Receipts {
     /// Waiting messages whose visibility has lapsed are another's by now.
     fn lose_lapsed_waiting(&mut self, cx: &mut Context) {
         let now = cx.now.tick;
-        let is_waiting = |it: &Receipt| self.held.get(it).is_some_and(|held| matches!(held.stage, Stage::Waiting(_)));
+        let is_waiting =
+            |it: &Receipt| self.held.get(it).is_some_and(|held| matches!(held.stage, Stage::Waiting(_)));
         let lapsed = self.lapses.iter().take_while(|(until, _)| *until <= now).map(|(_, it)| it);
         let lapsed: Vec<Receipt> = lapsed.filter(|it| is_waiting(it)).cloned().collect();
         let lost = self.lose_receipts(lapsed, cx);
@@ -139,7 +147,8 @@ impl Receipts {
         cx.give_room(&lost.waiting);
     }
 
-    /// O-1: these messages come again, so all that wait of their groups go back to their queue, and none overtakes them.
+    /// O-1: these messages come again, so all that wait of their groups go back to their queue, and none
+    /// overtakes them.
     pub(crate) fn send_groups_back(&mut self, gone: &[Record], cx: &mut Context) {
         let groups: BTreeSet<Bytes> = gone.iter().filter_map(Record::group).cloned().collect();
         self.send_waiting_of_groups_back(&groups, cx);
@@ -153,8 +162,10 @@ impl Receipts {
             return self.send_waiting_back(cx);
         }
         let is_stopped = |it: &Waiting| it.record.group().is_some_and(|group| groups.contains(group));
-        let seqs: Vec<u64> = self.waiting.iter().filter(|(_, it)| is_stopped(it)).map(|(seq, _)| *seq).collect();
-        let back: Vec<Record> = seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
+        let seqs: Vec<u64> =
+            self.waiting.iter().filter(|(_, it)| is_stopped(it)).map(|(seq, _)| *seq).collect();
+        let back: Vec<Record> =
+            seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
         self.send_back(&back, cx);
     }
 

@@ -32,7 +32,8 @@ impl Receipts {
         }
     }
 
-    /// Messages that failed and that their queue brings again: when the function asked for it, else in the queue's own time.
+    /// Messages that failed and that their queue brings again: when the function asked for it, else in the
+    /// queue's own time.
     pub(crate) fn leave(&mut self, left: &[Record], leaving: Leaving<'_>, cx: &mut Context) {
         self.note_left(left, leaving, cx);
         if let (Some(scale), Some(queue)) = (&mut self.scale, &cx.plan.queue) {
@@ -45,18 +46,21 @@ impl Receipts {
         cx.give_room(left);
     }
 
-    /// The groups of records whose receipts were lost while they were tried or told of: the queue has them again, so they come again, and
-    /// what stands behind them must not overtake them.
+    /// The groups of records whose receipts were lost while they were tried or told of: the queue has them
+    /// again, so they come again, and what stands behind them must not overtake them.
     pub(crate) fn lost_groups(&self, records: &[Record], cx: &Context) -> BTreeSet<Bytes> {
         let now = cx.now.tick;
         let is_lost = |record: &&Record| match &record.place {
-            Place::Queue { receipt, .. } => self.held.get(receipt).is_none_or(|held| held.visible_until.is_some_and(|until| until <= now)),
+            Place::Queue { receipt, .. } => {
+                self.held.get(receipt).is_none_or(|held| held.visible_until.is_some_and(|until| until <= now))
+            }
             Place::Track(..) => false,
         };
         records.iter().filter(is_lost).filter_map(Record::group).cloned().collect()
     }
 
-    /// Messages of a batch that will not go on are shown to their queue's readers: at once, unless a close must wait for its receives.
+    /// Messages of a batch that will not go on are shown to their queue's readers: at once, unless a close
+    /// must wait for its receives.
     pub(crate) fn give_back(&mut self, records: Vec<Record>, cx: &mut Context) {
         if !cx.is_closing() {
             return self.send_back(&records, cx);
@@ -67,8 +71,14 @@ impl Receipts {
         self.send_waiting_back(cx);
     }
 
-    /// The queue answered to a settlement. Messages of these groups were finished, could not be deleted in time and come again.
-    pub(crate) fn handle_settled(&mut self, id: SettleId, answers: Vec<(Receipt, Settled)>, cx: &mut Context) -> BTreeSet<Bytes> {
+    /// The queue answered to a settlement. Messages of these groups were finished, could not be deleted in
+    /// time and come again.
+    pub(crate) fn handle_settled(
+        &mut self,
+        id: SettleId,
+        answers: Vec<(Receipt, Settled)>,
+        cx: &mut Context,
+    ) -> BTreeSet<Bytes> {
         let Some(asked) = self.settles.remove(&id) else { return BTreeSet::new() };
         let answers: BTreeMap<Receipt, Settled> = answers.into_iter().collect();
         let now = cx.now.tick;
@@ -79,7 +89,9 @@ impl Receipts {
                     self.forget(&settlement.receipt);
                     match settlement.how {
                         Settle::Delete => cx.counts.deleted += 1,
-                        Settle::Leave | Settle::ShowAfter(_) | Settle::Release | Settle::Nack => cx.counts.handed_back += 1,
+                        Settle::Leave | Settle::ShowAfter(_) | Settle::Release | Settle::Nack => {
+                            cx.counts.handed_back += 1
+                        }
                     }
                 }
                 Settled::Lost => {
@@ -106,7 +118,8 @@ impl Receipts {
         if !has_failed {
             self.n_failed = 0;
         } else if !cx.timers.is_set(Timer::Resettle) {
-            // All that fails until then is sent again with it: many failures at once are one, and none puts the others off.
+            // All that fails until then is sent again with it: many failures at once are one, and none puts
+            // the others off.
             let delay = ask_again_delay(self.n_failed, cx.seed_of(0x5e));
             self.n_failed += 1;
             cx.timers.set(Timer::Resettle, Some(now.after(delay)));
@@ -121,16 +134,24 @@ impl Receipts {
         self.to_settle.extend(failed);
     }
 
-    /// Sends back what waits. Each receive that is still open may bring such a message once more: one that its queue would take away for
-    /// that stays hidden until they are all answered.
+    /// Sends back what waits. Each receive that is still open may bring such a message once more: one that
+    /// its queue would take away for that stays hidden until they are all answered.
     pub(crate) fn send_waiting_back(&mut self, cx: &mut Context) {
         let n_open = self.reads.len();
         let may_go = |record: &Record| match &record.place {
-            Place::Queue { receives_left: Some(left), .. } => usize::try_from(*left).unwrap_or(usize::MAX) > n_open,
+            Place::Queue { receives_left: Some(left), .. } => {
+                usize::try_from(*left).unwrap_or(usize::MAX) > n_open
+            }
             Place::Queue { receives_left: None, .. } | Place::Track(..) => true,
         };
-        let seqs: Vec<u64> = self.waiting.iter().filter(|(_, it)| n_open == 0 || may_go(&it.record)).map(|(seq, _)| *seq).collect();
-        let back: Vec<Record> = seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
+        let seqs: Vec<u64> = self
+            .waiting
+            .iter()
+            .filter(|(_, it)| n_open == 0 || may_go(&it.record))
+            .map(|(seq, _)| *seq)
+            .collect();
+        let back: Vec<Record> =
+            seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
         self.send_back(&back, cx);
     }
 

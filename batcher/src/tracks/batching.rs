@@ -22,7 +22,9 @@ impl Tracks {
                 let closes = first.since.after(cx.plan.batch.window);
                 if unit.n_waiting() >= cx.plan.batch.records_max.get() as usize {
                     Ok(BatchReason::Count)
-                } else if cx.plan.envelope_bytes + unit.waiting_bytes() > cx.plan.batch.bytes_max || is_out_of_room {
+                } else if cx.plan.envelope_bytes + unit.waiting_bytes() > cx.plan.batch.bytes_max
+                    || is_out_of_room
+                {
                     Ok(BatchReason::Bytes)
                 } else if is_at_end {
                     Ok(BatchReason::Ended)
@@ -36,7 +38,8 @@ impl Tracks {
         };
         let window_at = readiness.err().flatten();
         match readiness {
-            // B-2: the reason is that of the batch as it is, which may have filled up or have another plan by now.
+            // B-2: the reason is that of the batch as it is, which may have filled up or have another plan by
+            // now.
             Ok(why) => match unit.ready {
                 Some((since, _)) => unit.ready = Some((since, why)),
                 None => {
@@ -69,7 +72,12 @@ impl Tracks {
         let is_ended = track.is_at_end;
         let Some(unit) = track.lanes.get_mut(lane) else { return };
         let first = unit.first().filter(|_| may_start && unit.chain().is_none());
-        let now = first.map(|first| Counted { n_records: unit.n_waiting(), bytes: unit.waiting_bytes(), since: first.since, is_ended });
+        let now = first.map(|first| Counted {
+            n_records: unit.n_waiting(),
+            bytes: unit.waiting_bytes(),
+            since: first.since,
+            is_ended,
+        });
         let before = std::mem::replace(&mut unit.counted, now);
         if now.is_some() && !std::mem::replace(&mut unit.is_in_line, true) {
             cx.former.stand_in_line((idx, lane));
@@ -147,7 +155,8 @@ impl Tracks {
         is_any
     }
 
-    /// Lanes that wait for a change of their count go on as they are while something of the track is in retry.
+    /// Lanes that wait for a change of their count go on as they are while something of the track is in
+    /// retry.
     pub(super) fn wake_old_lanes(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) {
         let Some(n_lanes) = self.by_idx.get(idx).map(Track::n_lanes) else { return };
         if n_lanes != cx.plan.lanes.get() {

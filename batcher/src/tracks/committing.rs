@@ -5,7 +5,15 @@ use crate::flow::Its;
 
 impl Committing {
     pub(super) fn new(reaches: Watermark) -> Self {
-        Self { open: None, unsynced: Vec::new(), durable: 0, reaches, failing: None, last: None, waiting: Vec::new() }
+        Self {
+            open: None,
+            unsynced: Vec::new(),
+            durable: 0,
+            reaches,
+            failing: None,
+            last: None,
+            waiting: Vec::new(),
+        }
     }
 
     /// Every commit has had its last answer.
@@ -21,7 +29,8 @@ impl Committing {
         is_it
     }
 
-    /// The commits that a last answer is about, its own last; none when it is not waited for. A sync speaks for all before it.
+    /// The commits that a last answer is about, its own last; none when it is not waited for. A sync speaks
+    /// for all before it.
     fn hear(&mut self, id: CommitId, answer: Committed) -> Vec<Sent> {
         match self.open.take_if(|open| open.id == id) {
             Some(open) if answer == Committed::Durable => self.unsynced.drain(..).chain([open]).collect(),
@@ -139,9 +148,11 @@ impl Tracks {
             }
             Committed::Fenced => self.stop_track(idx, TrackStatus::Fenced, runs, cx),
             Committed::Full | Committed::Failed => {
-                let (n, since) = track.committing.failing.map_or((0, now), |failing| (failing.n + 1, failing.since));
+                let (n, since) =
+                    track.committing.failing.map_or((0, now), |failing| (failing.n + 1, failing.since));
                 let until = now.after(ask_again_delay(n, seed));
-                track.committing.failing = Some(CommitFailing { is_full: answer == Committed::Full, since, n, until });
+                track.committing.failing =
+                    Some(CommitFailing { is_full: answer == Committed::Full, since, n, until });
                 track.is_dirty = true;
                 let n_lanes = track.n_lanes();
                 cx.timers.set(Timer::Recommit(idx), Some(until));

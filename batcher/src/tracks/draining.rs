@@ -21,7 +21,10 @@ impl Tracks {
     pub(crate) fn drained(&self, runs: &Runs) -> Option<TrackIdx> {
         let is_done = |idx: &TrackIdx| {
             let Some(track) = self.by_idx.get(*idx) else { return true };
-            !track.is_active() || (!runs.is_any_out(track.lanes.chains()) && track.committing.is_settled() && !track.has_news())
+            !track.is_active()
+                || (!runs.is_any_out(track.lanes.chains())
+                    && track.committing.is_settled()
+                    && !track.has_news())
         };
         self.draining.iter().copied().find(is_done)
     }
@@ -31,7 +34,11 @@ impl Tracks {
         self.forget_drain(idx, cx);
         let Some(track) = self.by_idx.get(idx) else { return Effect::None };
         let reaches = track.committing.reaches.clone();
-        let effect = if track.is_active() { self.stop_track(idx, TrackStatus::Closed, runs, cx) } else { Effect::None };
+        let effect = if track.is_active() {
+            self.stop_track(idx, TrackStatus::Closed, runs, cx)
+        } else {
+            Effect::None
+        };
         cx.actions.push_back(Action::Drained(idx, reaches));
         effect
     }

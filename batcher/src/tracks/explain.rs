@@ -27,7 +27,10 @@ impl Tracks {
             return Some(TrackState::Batching { until, n_records });
         }
         if self.is_too_far_ahead(track, cx) {
-            let lane = (0u32..).zip(track.lanes.iter()).find(|(_, lane)| lane.chain().is_some()).map_or(0, |(lane, _)| lane);
+            let lane = (0u32..)
+                .zip(track.lanes.iter())
+                .find(|(_, lane)| lane.chain().is_some())
+                .map_or(0, |(lane, _)| lane);
             let n_ahead = u32::try_from(track.open.n_finished_ahead()).unwrap_or(u32::MAX);
             return Some(TrackState::TooFarAhead { lane, n_ahead });
         }

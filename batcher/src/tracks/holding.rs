@@ -4,8 +4,19 @@ use super::*;
 
 impl Tracks {
     /// A batch that was taken is a chain from now on, which holds its lanes.
-    pub(crate) fn hold_batch(&mut self, id: ChainId, holds: &[Hold], is_oversize: bool, runs: &Runs, cx: &mut Context) {
-        let lanes = || holds.iter().filter_map(|hold| if let Hold::Lane(idx, lane) = hold { Some((*idx, *lane)) } else { None });
+    pub(crate) fn hold_batch(
+        &mut self,
+        id: ChainId,
+        holds: &[Hold],
+        is_oversize: bool,
+        runs: &Runs,
+        cx: &mut Context,
+    ) {
+        let lanes = || {
+            holds
+                .iter()
+                .filter_map(|hold| if let Hold::Lane(idx, lane) = hold { Some((*idx, *lane)) } else { None })
+        };
         for (idx, lane) in lanes() {
             let track = self.by_idx.get_mut(idx).expect("records were taken from it");
             track.lanes.hold(lane, id);
@@ -53,7 +64,8 @@ impl Tracks {
         }
     }
 
-    /// Whether a change is in a durable checkpoint. A track that is not ours any more keeps nothing waiting: no chain holds a lane of it.
+    /// Whether a change is in a durable checkpoint. A track that is not ours any more keeps nothing waiting:
+    /// no chain holds a lane of it.
     pub(crate) fn is_durable(&self, idx: TrackIdx, mark: u64) -> bool {
         self.by_idx.get(idx).is_none_or(|track| track.committing.durable >= mark)
     }

@@ -1,4 +1,5 @@
-//! The lanes of one track: what waits in each, which chain holds it, and the sums that spare a walk over all of them.
+//! The lanes of one track: what waits in each, which chain holds it, and the sums that spare a walk over all
+//! of them.
 
 use std::collections::VecDeque;
 
@@ -8,7 +9,8 @@ use crate::flow::ChainId;
 use crate::former::{Counted, Waiting};
 use crate::time::Tick;
 
-/// The lanes of one track. What changes a lane goes through here, so that the sums are always those of the lanes.
+/// The lanes of one track. What changes a lane goes through here, so that the sums are always those of the
+/// lanes.
 #[derive(Debug)]
 pub(super) struct Lanes {
     lanes: Vec<Lane>,
@@ -46,7 +48,13 @@ struct Holder {
 
 impl Lanes {
     pub(super) fn new(n_lanes: u32) -> Self {
-        Self { lanes: (0..n_lanes).map(|_| Lane::default()).collect(), holders: Vec::new(), n_waiting: 0, n_held: 0, n_idle: n_lanes }
+        Self {
+            lanes: (0..n_lanes).map(|_| Lane::default()).collect(),
+            holders: Vec::new(),
+            n_waiting: 0,
+            n_held: 0,
+            n_idle: n_lanes,
+        }
     }
 
     pub(super) fn n_lanes(&self) -> u32 {

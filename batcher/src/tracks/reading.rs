@@ -3,7 +3,8 @@
 use super::*;
 use crate::former::Waiting;
 
-/// What finished stretches may take of a checkpoint before their track stops reading ahead; with all else it stays below 64 KiB.
+/// What finished stretches may take of a checkpoint before their track stops reading ahead; with all else it
+/// stays below 64 KiB.
 const AHEAD_BYTES_MAX: usize = 48 << 10;
 
 impl Tracks {
@@ -13,7 +14,13 @@ impl Tracks {
     }
 
     /// A read of a track came back. `None`: of one that does not act any more.
-    pub(crate) fn handle_read(&mut self, idx: TrackIdx, read: Result<Read, SourceNotice>, runs: &Runs, cx: &mut Context) -> Option<Effect> {
+    pub(crate) fn handle_read(
+        &mut self,
+        idx: TrackIdx,
+        read: Result<Read, SourceNotice>,
+        runs: &Runs,
+        cx: &mut Context,
+    ) -> Option<Effect> {
         let now = cx.now;
         let seed = cx.seed_of(u64::from(idx.0));
         let is_closing = cx.is_closing();
@@ -26,7 +33,9 @@ impl Tracks {
             // C-1, C-2: what comes after a close is read again by the next life.
             Ok(_) if is_closing || track.is_draining => Effect::None,
             Ok(read) => self.take_read(idx, read, runs, cx),
-            Err(SourceNotice::PositionLost { error }) => self.stop_track(idx, TrackStatus::PositionLost { error }, runs, cx),
+            Err(SourceNotice::PositionLost { error }) => {
+                self.stop_track(idx, TrackStatus::PositionLost { error }, runs, cx)
+            }
             Err(notice) => {
                 let (n, since) = track.read_failing.map_or((0, now.tick), |(n, since)| (n + 1, since));
                 let (error, asked) = describe(notice);
@@ -91,7 +100,8 @@ impl Tracks {
             }
         }
         if let Some(passed) = read.passed {
-            track.passed = Some(track.passed.take().map_or_else(|| passed.clone(), |before| before.max(passed.clone())));
+            track.passed =
+                Some(track.passed.take().map_or_else(|| passed.clone(), |before| before.max(passed.clone())));
         }
         // The source dropped what lies before: those slices' records will never come.
         if let Some(passed) = &track.passed {
@@ -112,7 +122,9 @@ impl Tracks {
 
     /// Whether all records of a slice that ends there were read again.
     pub(crate) fn is_filled(&self, idx: TrackIdx, last: &Position) -> bool {
-        self.by_idx.get(idx).is_some_and(|track| track.is_at_end || track.passed.as_ref().is_some_and(|passed| *passed > *last))
+        self.by_idx.get(idx).is_some_and(|track| {
+            track.is_at_end || track.passed.as_ref().is_some_and(|passed| *passed > *last)
+        })
     }
 
     pub(super) fn order_read(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) {
@@ -125,12 +137,14 @@ impl Tracks {
         }
         let must_read = self.is_filling(track, runs);
         let n_waiting = track.lanes.n_waiting();
-        let is_below = n_waiting < self.n_in_batches(track, cx) || n_waiting <= cx.plan.waiting_min as usize / 2;
+        let is_below =
+            n_waiting < self.n_in_batches(track, cx) || n_waiting <= cx.plan.waiting_min as usize / 2;
         let starved_since = self.room.forget(idx);
         if !must_read && (!(is_below || track.lanes.is_any_idle()) || self.is_too_far_ahead(track, cx)) {
             return;
         }
-        // Beyond what waits a track reads for lanes that have nothing, and only once what was read leaves slots without work.
+        // Beyond what waits a track reads for lanes that have nothing, and only once what was read leaves
+        // slots without work.
         if !must_read && !is_below && cx.former.is_any_ready() {
             self.hungry.insert(idx);
             return;
@@ -145,7 +159,8 @@ impl Tracks {
 
     /// Too many finished records lie ahead of the watermark, or they take too much of a checkpoint.
     pub(super) fn is_too_far_ahead(&self, track: &Track, cx: &Context) -> bool {
-        track.open.n_finished_ahead() >= cx.plan.ahead_max as usize || track.open.n_bytes_ahead() >= AHEAD_BYTES_MAX
+        track.open.n_finished_ahead() >= cx.plan.ahead_max as usize
+            || track.open.n_bytes_ahead() >= AHEAD_BYTES_MAX
     }
 
     /// Tracks that would read ahead do so once nothing that was read could start.
@@ -165,7 +180,9 @@ impl Tracks {
         let Some(track) = self.by_idx.get(idx) else { return };
         let room_bytes = cx.plan.held_bytes_max.saturating_sub(cx.held_bytes);
         let n_waiting_max = self.n_in_batches(track, cx).max(cx.plan.waiting_min as usize);
-        let room = n_waiting_max.saturating_sub(track.lanes.n_waiting()).max(cx.plan.batch.records_max.get() as usize);
+        let room = n_waiting_max
+            .saturating_sub(track.lanes.n_waiting())
+            .max(cx.plan.batch.records_max.get() as usize);
         let bytes_max = if track.is_idle { READ_BYTES_IDLE } else { READ_BYTES_MAX };
         let id = ReadId(cx.next_id());
         let track = self.by_idx.get_mut(idx).expect("it was there above");
@@ -181,7 +198,8 @@ impl Tracks {
         }));
     }
 
-    /// Slices of a former life lack records. One that has them all may stand so for long behind a slice that is being tried.
+    /// Slices of a former life lack records. One that has them all may stand so for long behind a slice that
+    /// is being tried.
     pub(super) fn is_filling(&self, track: &Track, runs: &Runs) -> bool {
         track.refilling.iter().flat_map(|id| runs.missing(*id)).any(|(idx, last)| !self.is_filled(idx, last))
     }

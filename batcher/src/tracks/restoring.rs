@@ -3,9 +3,16 @@
 use super::*;
 
 impl Tracks {
-    /// A track is ours from this checkpoint on. What it left open, in reading order: each is to be restored before the track starts.
-    pub(crate) fn handle_assigned(&mut self, idx: TrackIdx, mut from: Checkpoint, cx: &mut Context) -> Vec<OpenSlice> {
-        // W-2: the source dropped the records of a slice that lies below the watermark before they were read again.
+    /// A track is ours from this checkpoint on. What it left open, in reading order: each is to be restored
+    /// before the track starts.
+    pub(crate) fn handle_assigned(
+        &mut self,
+        idx: TrackIdx,
+        mut from: Checkpoint,
+        cx: &mut Context,
+    ) -> Vec<OpenSlice> {
+        // W-2: the source dropped the records of a slice that lies below the watermark before they were read
+        // again.
         if let Watermark::At(watermark) = &from.watermark {
             from.slices.retain(|slice| slice.last >= *watermark);
         }
@@ -20,7 +27,10 @@ impl Tracks {
         let mut slices = from.slices;
         slices.sort_by(|a, b| a.first.cmp(&b.first));
         // S-2: for a slice whose records never come its track would read beyond the memory, and wait there.
-        crate::rule!(S2, slices.iter().all(|slice| !matches!(track.watermark(), Watermark::At(at) if slice.last < at)));
+        crate::rule!(
+            S2,
+            slices.iter().all(|slice| !matches!(track.watermark(), Watermark::At(at) if slice.last < at))
+        );
         self.by_idx.insert(idx, track);
         slices
     }

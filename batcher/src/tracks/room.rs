@@ -1,4 +1,5 @@
-//! Memory that tracks wait for: who would read but for want of it, and whose turn it is to read a little beyond the limit.
+//! Memory that tracks wait for: who would read but for want of it, and whose turn it is to read a little
+//! beyond the limit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,8 +49,8 @@ impl Tracks {
         self.choose_guest(runs, cx);
     }
 
-    /// S-2: those that hold all of the memory, and may hold it for ever, stop no other: one track at a time that holds nothing may read a
-    /// little beyond the limit, when it has waited a second, by turns.
+    /// S-2: those that hold all of the memory, and may hold it for ever, stop no other: one track at a time
+    /// that holds nothing may read a little beyond the limit, when it has waited a second, by turns.
     pub(crate) fn choose_guest(&mut self, runs: &Runs, cx: &mut Context) {
         if cx.is_closing() || self.is_guest_busy(runs) {
             return;
@@ -96,7 +97,11 @@ impl Tracks {
 
     /// Time is over for who waits for memory: there is some again, or one may read without.
     pub(crate) fn look_at_room(&mut self, runs: &Runs, cx: &mut Context) {
-        if cx.held_bytes < cx.plan.held_bytes_max { self.wake_starved(runs, cx) } else { self.choose_guest(runs, cx) }
+        if cx.held_bytes < cx.plan.held_bytes_max {
+            self.wake_starved(runs, cx)
+        } else {
+            self.choose_guest(runs, cx)
+        }
     }
 
     fn wake_starved(&mut self, runs: &Runs, cx: &mut Context) {

@@ -1,4 +1,5 @@
-//! Many tracks at once, driven without a script: memory that is short for all of them, and batches that mix them.
+//! Many tracks at once, driven without a script: memory that is short for all of them, and batches that mix
+//! them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,8 +44,9 @@ fn records_of_many_tracks_fill_one_batch_and_ask_for_one_slot() {
     }
     assert_eq!(want, 1);
     machine.handle_slot(SlotId(1), now(3));
-    let n_records = std::iter::from_fn(|| machine.poll_action())
-        .find_map(|action| if let Action::Invoke(_, attempt) = action { Some(attempt.slice.n_records()) } else { None });
+    let n_records = std::iter::from_fn(|| machine.poll_action()).find_map(|action| {
+        if let Action::Invoke(_, attempt) = action { Some(attempt.slice.n_records()) } else { None }
+    });
     assert_eq!(n_records, Some(100));
 }
 
@@ -103,7 +105,11 @@ fn read(track: TrackIdx, from: u64, n: u64) -> Read {
         bytes: vec![b'x'; 1_000].into(),
         section: Section::default(),
     };
-    Read { records: (from..from + n).map(record).collect(), passed: Some(Position::number(from + n)), ..Read::default() }
+    Read {
+        records: (from..from + n).map(record).collect(),
+        passed: Some(Position::number(from + n)),
+        ..Read::default()
+    }
 }
 
 fn now(tick: u64) -> Now {
@@ -112,5 +118,10 @@ fn now(tick: u64) -> Now {
 
 fn crowd_plan(mixes_tracks: bool) -> Plan {
     let base = plan();
-    Plan { batch: BatchPlan { records_max: count(100), ..base.batch }, mixes_tracks, waiting_min: 100, ..base }
+    Plan {
+        batch: BatchPlan { records_max: count(100), ..base.batch },
+        mixes_tracks,
+        waiting_min: 100,
+        ..base
+    }
 }

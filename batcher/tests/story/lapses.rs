@@ -1,4 +1,5 @@
-//! Stories on messages that their queue has again before we are done with them, and on what a close gives back.
+//! Stories on messages that their queue has again before we are done with them, and on what a close gives
+//! back.
 
 use expect_test::expect;
 use forebay_batcher::{BatchPlan, Plan, Redelivery};
@@ -166,7 +167,11 @@ fn what_a_dead_channel_had_on_its_way_is_not_tried() {
 fn a_batch_is_not_filled_up_beyond_what_can_start() {
     let base = one_by_one();
     let window = std::time::Duration::from_secs(5);
-    let plan = Plan { batch: BatchPlan { records_max: count(3), bytes_max: 30, window }, concurrency_max: Some(count(1)), ..base };
+    let plan = Plan {
+        batch: BatchPlan { records_max: count(3), bytes_max: 30, window },
+        concurrency_max: Some(count(1)),
+        ..base
+    };
     check(
         plan,
         "open

@@ -1,4 +1,5 @@
-//! Stories on tracks: batches that part, since some of their records fail, are too old or are in the way of others.
+//! Stories on tracks: batches that part, since some of their records fail, are too old or are in the way of
+//! others.
 
 use std::time::Duration;
 
@@ -86,7 +87,8 @@ fn bisect_isolates_the_poison() {
 #[test]
 fn expired_records_are_given_up_and_the_rest_is_tried() {
     let base = plan();
-    let plan = Plan { retry: RetryPlan { record_age_max: Some(Duration::from_secs(60)), ..base.retry }, ..base };
+    let plan =
+        Plan { retry: RetryPlan { record_age_max: Some(Duration::from_secs(60)), ..base.retry }, ..base };
     check(
         plan,
         "assign
@@ -128,7 +130,8 @@ fn expired_records_are_given_up_and_the_rest_is_tried() {
 #[test]
 fn what_was_too_old_is_given_up_alone_and_a_crash_gives_up_nothing_that_stood_between() {
     let base = plan();
-    let plan = Plan { retry: RetryPlan { record_age_max: Some(Duration::from_secs(60)), ..base.retry }, ..base };
+    let plan =
+        Plan { retry: RetryPlan { record_age_max: Some(Duration::from_secs(60)), ..base.retry }, ..base };
     check(
         plan,
         "assign
@@ -179,7 +182,12 @@ fn what_was_too_old_is_given_up_alone_and_a_crash_gives_up_nothing_that_stood_be
 #[test]
 fn a_batch_of_two_lanes_is_in_reading_order_and_a_partial_answer_keeps_all_behind_its_lowest_failure() {
     let base = plan();
-    let plan = Plan { lanes: count(2), mixes_tracks: true, batch: BatchPlan { records_max: count(4), ..base.batch }, ..base };
+    let plan = Plan {
+        lanes: count(2),
+        mixes_tracks: true,
+        batch: BatchPlan { records_max: count(4), ..base.batch },
+        ..base
+    };
     check(
         plan,
         "assign

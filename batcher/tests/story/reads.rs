@@ -22,7 +22,8 @@ fn record(n: u64) -> Record {
     }
 }
 
-/// The read that the machine asks for, its other wishes aside; a batch that it sends succeeds, a commit is durable.
+/// The read that the machine asks for, its other wishes aside; a batch that it sends succeeds, a commit is
+/// durable.
 fn next_read(machine: &mut Machine, n_invoked: &mut u64) -> Option<ReadOrder> {
     let mut read = None;
     while let Some(action) = machine.poll_action() {
@@ -52,12 +53,20 @@ fn however_small_the_batches_a_track_is_read_in_stretches_of_fifty_records_at_le
             orders.push((n_invoked, order.records_max));
             let records = (n_read..n_read + u64::from(order.records_max)).map(record).collect();
             n_read += u64::from(order.records_max);
-            machine.handle_read(order.id, Ok(Read { records, passed: Some(Position::number(n_read)), ..Read::default() }), now());
+            machine.handle_read(
+                order.id,
+                Ok(Read { records, passed: Some(Position::number(n_read)), ..Read::default() }),
+                now(),
+            );
         } else {
             n_slots += 1;
             machine.handle_slot(SlotId(n_slots), now());
         }
         open = next_read(&mut machine, &mut n_invoked);
     }
-    assert_eq!(orders, [(0, 100), (50, 50), (100, 50), (150, 50)], "how many were invoked before, and how many are asked for");
+    assert_eq!(
+        orders,
+        [(0, 100), (50, 50), (100, 50), (150, 50)],
+        "how many were invoked before, and how many are asked for"
+    );
 }

@@ -1,9 +1,10 @@
 //! Runs a script of inputs against a machine and writes down what it answers.
 //!
-//! A line is one input: `assign`, `open`, `read r1 r2 …` (answers the open read; `r1/k` gives a key, `r1*40` a size, `r1@-90` an arrival in
-//! seconds), `slot`, `ok`, `fail`, `partly r2`, `throttle`, `large`, `taken`, `refused`, `durable`, `full`, `fenced`, `settled`, `void`,
-//! `extended`, `lapsed m1`, `channel-dies`, `+500ms`,
-//! `close`, `revoke`, `revoke 500ms`, `lost`, `crash`. Answers go to the oldest open question of their kind.
+//! A line is one input: `assign`, `open`, `read r1 r2 …` (answers the open read; `r1/k` gives a key, `r1*40`
+//! a size, `r1@-90` an arrival in seconds), `slot`, `ok`, `fail`, `partly r2`, `throttle`, `large`, `taken`,
+//! `refused`, `durable`, `full`, `fenced`, `settled`, `void`, `extended`, `lapsed m1`, `channel-dies`,
+//! `+500ms`, `close`, `revoke`, `revoke 500ms`, `lost`, `crash`. Answers go to the oldest open question of
+//! their kind.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -125,13 +126,23 @@ impl Stage {
                 self.machine.handle_slot(SlotId(self.n_slots), now);
             }
             "ok" => self.outcome(Outcome::Succeeded(Reply::default())),
-            "fail" => self
-                .outcome(Outcome::Failed { how: Failure::FunctionError, reply: Reply { error: Some("boom".into()), ..Reply::default() } }),
+            "fail" => self.outcome(Outcome::Failed {
+                how: Failure::FunctionError,
+                reply: Reply { error: Some("boom".into()), ..Reply::default() },
+            }),
             "partly" => {
                 let failed = rest.split(' ').map(|it| RecordId::new(it.as_bytes())).collect();
-                self.outcome(Outcome::PartlyFailed { failed, asked: ItemActions::new(), reply: Reply::default() });
+                self.outcome(Outcome::PartlyFailed {
+                    failed,
+                    asked: ItemActions::new(),
+                    reply: Reply::default(),
+                });
             }
-            "throttle" => self.outcome(Outcome::NotReached { why: NotReached::Throttled, retry_after: None, error: "429".into() }),
+            "throttle" => self.outcome(Outcome::NotReached {
+                why: NotReached::Throttled,
+                retry_after: None,
+                error: "429".into(),
+            }),
             "large" => self.outcome(Outcome::TooLarge),
             "taken" => self.deliver(Delivery::Taken),
             "refused" => self.deliver(Delivery::Refused { error: "no".into() }),
@@ -140,28 +151,46 @@ impl Stage {
             "fenced" => self.commit(Committed::Fenced),
             "settled" => {
                 let (id, asked) = self.settles.pop_front().expect("a settlement is open");
-                self.machine.handle_settled(id, asked.into_iter().map(|it| (it.receipt, Settled::Done)).collect(), now);
+                self.machine.handle_settled(
+                    id,
+                    asked.into_iter().map(|it| (it.receipt, Settled::Done)).collect(),
+                    now,
+                );
             }
             "unsettled" => {
                 let (id, asked) = self.settles.pop_front().expect("a settlement is open");
-                self.machine.handle_settled(id, asked.into_iter().map(|it| (it.receipt, Settled::Failed)).collect(), now);
+                self.machine.handle_settled(
+                    id,
+                    asked.into_iter().map(|it| (it.receipt, Settled::Failed)).collect(),
+                    now,
+                );
             }
             "void" => {
                 let (id, asked) = self.settles.pop_front().expect("a settlement is open");
-                self.machine.handle_settled(id, asked.into_iter().map(|it| (it.receipt, Settled::Lost)).collect(), now);
+                self.machine.handle_settled(
+                    id,
+                    asked.into_iter().map(|it| (it.receipt, Settled::Lost)).collect(),
+                    now,
+                );
             }
             "lapsed" => {
                 let (id, asked) = self.extends.pop_front().expect("an extension is open");
                 let until = now.tick.after(Duration::from_secs(30));
                 let is_lapsed = |it: &Receipt| it.handle[1..] == *rest.as_bytes();
-                let answer = |it: Receipt| if is_lapsed(&it) { (it, Extended::Lost) } else { (it, Extended::Until(until)) };
+                let answer = |it: Receipt| {
+                    if is_lapsed(&it) { (it, Extended::Lost) } else { (it, Extended::Until(until)) }
+                };
                 self.machine.handle_extended(id, asked.into_iter().map(answer).collect(), now);
             }
             "channel-dies" => self.machine.handle_lost(Lost::Generation(Generation(0)), now),
             "extended" => {
                 let (id, asked) = self.extends.pop_front().expect("an extension is open");
                 let until = now.tick.after(Duration::from_secs(30));
-                self.machine.handle_extended(id, asked.into_iter().map(|it| (it, Extended::Until(until))).collect(), now);
+                self.machine.handle_extended(
+                    id,
+                    asked.into_iter().map(|it| (it, Extended::Until(until))).collect(),
+                    now,
+                );
             }
             "close" => self.machine.close(Close::Finish, now),
             "revoke" if rest.is_empty() => self.machine.close_track(TrackIdx(0), Close::Finish, now),
@@ -177,18 +206,32 @@ impl Stage {
             }
             "whole" => {
                 let base = Plan::clone(&self.plan);
-                self.plan = Arc::new(Plan { retry: RetryPlan { partial_responses: false, ..base.retry }, ..base });
+                self.plan =
+                    Arc::new(Plan { retry: RetryPlan { partial_responses: false, ..base.retry }, ..base });
                 self.machine.handle_plan(Arc::clone(&self.plan), now);
             }
             "crash" => {
-                let fresh = Self { durable: self.durable.clone(), now, n_slots: self.n_slots, ..Self::new(Plan::clone(&self.plan)) };
+                let fresh = Self {
+                    durable: self.durable.clone(),
+                    now,
+                    n_slots: self.n_slots,
+                    ..Self::new(Plan::clone(&self.plan))
+                };
                 let log = std::mem::take(&mut self.log);
                 *self = Self { log, ..fresh };
             }
-            "state" => writeln!(self.log, "  {:?}", self.machine.state(TrackIdx(0))).expect("writing to a string"),
-            "quiet" => writeln!(self.log, "  quiet: {}", self.machine.is_quiet()).expect("writing to a string"),
+            "state" => {
+                writeln!(self.log, "  {:?}", self.machine.state(TrackIdx(0))).expect("writing to a string")
+            }
+            "quiet" => {
+                writeln!(self.log, "  quiet: {}", self.machine.is_quiet()).expect("writing to a string")
+            }
             _ => {
-                let millis: u64 = word.trim_start_matches('+').trim_end_matches("ms").parse().expect("a known word or a time");
+                let millis: u64 = word
+                    .trim_start_matches('+')
+                    .trim_end_matches("ms")
+                    .parse()
+                    .expect("a known word or a time");
                 self.now.tick = self.now.tick.after(Duration::from_millis(millis));
                 self.now.unix.0 += i64::try_from(millis).expect("a short time");
                 self.machine.handle_timeout(self.now);
@@ -222,7 +265,9 @@ impl Stage {
             match word {
                 "end" => read.ended = true,
                 "filtered" => read.n_filtered += 1,
-                word if word.starts_with("passed:") => read.passed = Some(Position::number(word[7..].parse().expect("a number"))),
+                word if word.starts_with("passed:") => {
+                    read.passed = Some(Position::number(word[7..].parse().expect("a number")))
+                }
                 word => read.records.push(self.record(word, order.track)),
             }
         }
@@ -234,13 +279,18 @@ impl Stage {
     }
 
     fn record(&self, word: &str, track: Option<TrackIdx>) -> Record {
-        let (word, age) = word.split_once('@').map_or((word, 0), |(word, age)| (word, age.parse().expect("a number")));
-        let (word, size) = word.split_once('*').map_or((word, 4), |(word, size)| (word, size.parse().expect("a number")));
+        let (word, age) =
+            word.split_once('@').map_or((word, 0), |(word, age)| (word, age.parse().expect("a number")));
+        let (word, size) =
+            word.split_once('*').map_or((word, 4), |(word, size)| (word, size.parse().expect("a number")));
         let (name, key) = word.split_once('/').map_or((word, None), |(name, key)| (name, Some(key)));
         let place = match track {
             Some(track) => Place::Track(track, Position::number(name[1..].parse().expect("a number"))),
             None => Place::Queue {
-                receipt: Receipt { handle: Bytes::copy_from_slice(format!("h{name}").as_bytes()), generation: Generation(0) },
+                receipt: Receipt {
+                    handle: Bytes::copy_from_slice(format!("h{name}").as_bytes()),
+                    generation: Generation(0),
+                },
                 visible_until: Some(self.now.tick.after(Duration::from_secs(30))),
                 receives_left: None,
                 n_receives: None,
@@ -293,10 +343,20 @@ impl Stage {
             Action::Return(slot) => format!("return slot {}", slot.0),
             Action::Deliver(notice) => {
                 self.notices.push_back(notice.id);
-                format!("deliver {} {} after {} invokes", names(notice.slice.records()), notice.condition.as_str(), notice.n_invokes)
+                format!(
+                    "deliver {} {} after {} invokes",
+                    names(notice.slice.records()),
+                    notice.condition.as_str(),
+                    notice.n_invokes
+                )
             }
             Action::Discarded(it) => {
-                format!("discard {} {} after {} invokes", names(it.slice.records()), it.condition.as_str(), it.n_invokes)
+                format!(
+                    "discard {} {} after {} invokes",
+                    names(it.slice.records()),
+                    it.condition.as_str(),
+                    it.n_invokes
+                )
             }
             Action::Commit(id, _, checkpoint) => {
                 let line = format!("commit {}", describe_checkpoint(&checkpoint));
@@ -304,8 +364,10 @@ impl Stage {
                 line
             }
             Action::Settle(id, settlements) => {
-                let words: Vec<String> =
-                    settlements.iter().map(|it| format!("{:?} {}", it.how, String::from_utf8_lossy(&it.receipt.handle[1..]))).collect();
+                let words: Vec<String> = settlements
+                    .iter()
+                    .map(|it| format!("{:?} {}", it.how, String::from_utf8_lossy(&it.receipt.handle[1..])))
+                    .collect();
                 self.settles.push_back((id, settlements));
                 format!("settle {}", words.join(", "))
             }
@@ -322,7 +384,11 @@ impl Stage {
 }
 
 fn names(records: &[Record]) -> String {
-    records.iter().map(|it| String::from_utf8_lossy(it.id.0.as_slice()).into_owned()).collect::<Vec<_>>().join("+")
+    records
+        .iter()
+        .map(|it| String::from_utf8_lossy(it.id.0.as_slice()).into_owned())
+        .collect::<Vec<_>>()
+        .join("+")
 }
 
 fn place(position: &Position) -> String {
@@ -344,7 +410,12 @@ fn describe_checkpoint(it: &Checkpoint) -> String {
     for slice in &it.slices {
         let kind = if slice.given_up.is_some() { "given up" } else { "open" };
         let (first, last) = (place(&slice.first), place(&slice.last));
-        write!(line, " {kind} {first}..{last}#{} failures {} invokes {}", slice.lane, slice.n_failures, slice.n_invokes).expect("writing");
+        write!(
+            line,
+            " {kind} {first}..{last}#{} failures {} invokes {}",
+            slice.lane, slice.n_failures, slice.n_invokes
+        )
+        .expect("writing");
     }
     if it.ended {
         line.push_str(" ended");

@@ -53,7 +53,11 @@ fn a_slice_below_the_watermark_lacks_no_record_and_its_track_waits_for_memory_as
         bisect: false,
         given_up: None,
     };
-    let from = |at: u64| Checkpoint { watermark: Watermark::At(Position::number(10)), slices: vec![slice(at)], ..at_origin() };
+    let from = |at: u64| Checkpoint {
+        watermark: Watermark::At(Position::number(10)),
+        slices: vec![slice(at)],
+        ..at_origin()
+    };
     let (below, at) = (from(9), from(10));
     crowd.assign_from(1, below);
     assert!(crowd.reading().is_empty(), "its source dropped what the slice had");
@@ -76,7 +80,12 @@ struct Crowd {
 impl Crowd {
     fn new(plan: Plan, n_tracks: u32) -> Self {
         let now = Now { tick: Tick(1_000_000), unix: UnixMillis(1_000_000) };
-        let mut crowd = Self { machine: Machine::new(Arc::new(plan), 7), now, reads: BTreeMap::new(), attempts: Vec::new() };
+        let mut crowd = Self {
+            machine: Machine::new(Arc::new(plan), 7),
+            now,
+            reads: BTreeMap::new(),
+            attempts: Vec::new(),
+        };
         (0..n_tracks).for_each(|track| crowd.assign(track));
         crowd
     }
@@ -100,7 +109,11 @@ impl Crowd {
             bytes: vec![b'x'; n_bytes].into(),
             section: Section::default(),
         };
-        let read = Read { records: (0..n_records).map(record).collect(), passed: Some(Position::number(n_records)), ..Read::default() };
+        let read = Read {
+            records: (0..n_records).map(record).collect(),
+            passed: Some(Position::number(n_records)),
+            ..Read::default()
+        };
         let id = self.reads.remove(&track).expect("its read is open");
         self.machine.handle_read(id, Ok(read), self.now);
         self.drain();

@@ -1,5 +1,5 @@
-//! The least that the work can cost: read a file, render its lines as the event of the file source, POST them over one kept connection,
-//! one after the other.
+//! The least that the work can cost: read a file, render its lines as the event of the file source, POST them
+//! over one kept connection, one after the other.
 
 use std::fs::File;
 use std::io::{IoSlice, Read as _, Write as _};
@@ -47,7 +47,8 @@ fn render(event: &mut Vec<u8>, before: &str, offset: u64, line: &[u8]) {
     let body = std::str::from_utf8(line).expect("the lines are text");
     // As long a name as a track has.
     let id = "file-801-2a-175f-9-0123456789abcdef0123456789abcdef-0";
-    write!(event, "{{\"eventID\":\"{id}:{offset}\"{before}{offset}\",\"body\":").expect("a vector takes everything");
+    write!(event, "{{\"eventID\":\"{id}:{offset}\"{before}{offset}\",\"body\":")
+        .expect("a vector takes everything");
     serde_json::to_writer(&mut *event, body).expect("a vector takes everything");
     event.extend_from_slice(b",\"approximateArrivalTimestamp\":1700000000.123}");
 }
@@ -74,9 +75,13 @@ impl Poster {
             self.address,
             event.len()
         );
-        let mut n_sent = self.stream.write_vectored(&[IoSlice::new(head.as_bytes()), IoSlice::new(event)]).expect("the function reads");
+        let mut n_sent = self
+            .stream
+            .write_vectored(&[IoSlice::new(head.as_bytes()), IoSlice::new(event)])
+            .expect("the function reads");
         while n_sent < head.len() + event.len() {
-            let left = if n_sent < head.len() { &head.as_bytes()[n_sent..] } else { &event[n_sent - head.len()..] };
+            let left =
+                if n_sent < head.len() { &head.as_bytes()[n_sent..] } else { &event[n_sent - head.len()..] };
             n_sent += self.stream.write(left).expect("the function reads");
         }
         let mut n_read = 0;

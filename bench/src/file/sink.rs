@@ -1,4 +1,5 @@
-//! The function: counts records and sums their offsets without reading JSON, and answers that none has failed.
+//! The function: counts records and sums their offsets without reading JSON, and answers that none has
+//! failed.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -66,7 +67,9 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Tally>) {
         let end = loop {
             if let Some((head, end)) = lengths(&held).filter(|(_, end)| held.len() >= *end) {
                 let mut tally = Tally::default();
-                offset.find_iter(&held[head..end]).for_each(|at| tally.enter(number(&held[head + at + 10..])));
+                offset
+                    .find_iter(&held[head..end])
+                    .for_each(|at| tally.enter(number(&held[head + at + 10..])));
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
                 seen.n_records += tally.n_records;
                 seen.offsets = seen.offsets.wrapping_add(tally.offsets);
@@ -88,10 +91,14 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Tally>) {
 fn lengths(held: &[u8]) -> Option<(usize, usize)> {
     let head = memmem::find(held, b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&held[..head]).to_ascii_lowercase();
-    let length = text.split("\r\n").find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    let length = text
+        .split("\r\n")
+        .find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
     Some((head, head + length.expect("an event has a length")))
 }
 
 fn number(text: &[u8]) -> u64 {
-    text.iter().take_while(|it| it.is_ascii_digit()).fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+    text.iter()
+        .take_while(|it| it.is_ascii_digit())
+        .fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }

@@ -1,12 +1,13 @@
-//! The database: opened only when the seal and the sum of all rows agree with it, written in groups, and synced with a group or later.
+//! The database: opened only when the seal and the sum of all rows agree with it, written in groups, and
+//! synced with a group or later.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, Direction, ErrorKind, InfoLogger, IteratorMode, LogLevel, Options,
-    ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, Direction, ErrorKind, InfoLogger,
+    IteratorMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use super::generation::Generation;
@@ -42,7 +43,8 @@ pub(super) enum SyncWhen {
 }
 
 impl Database {
-    /// Opens the database, or makes it in a folder that never had one. What is older or damaged is refused before anything is changed.
+    /// Opens the database, or makes it in a folder that never had one. What is older or damaged is refused
+    /// before anything is changed.
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
         let found = match Seal::read(folder)? {
             None if !exists(folder) => {
@@ -56,11 +58,17 @@ impl Database {
         let kept = db.get(Name::Generation.key()).map_err(|error| rocks_error(&name, "read", error))?;
         let generation = kept.map(|value| Generation::decode(&name, &value)).transpose()?;
         if generation != found {
-            return Err(StoreError::RolledBack { folder: name, why: "opening the database changed it".to_owned() });
+            return Err(StoreError::RolledBack {
+                folder: name,
+                why: "opening the database changed it".to_owned(),
+            });
         }
         let generation = match generation {
             Some(generation) => generation,
-            None => Generation { born: Seal::read(folder)?.map_or_else(nanoseconds_now, |promise| promise.born), ..Generation::default() },
+            None => Generation {
+                born: Seal::read(folder)?.map_or_else(nanoseconds_now, |promise| promise.born),
+                ..Generation::default()
+            },
         };
         let kept = KeptRows::read(&name, &db)?;
         let mut database = Self { folder: name, db, generation, seal: Seal::open(folder)?, kept };
@@ -69,7 +77,8 @@ impl Database {
         Ok(database)
     }
 
-    /// Writes a group, the generation row last. What is synced is noted in the seal, and both are on disk before anybody is told so.
+    /// Writes a group, the generation row last. What is synced is noted in the seal, and both are on disk
+    /// before anybody is told so.
     pub(super) fn write(&mut self, changes: &Changes, sync: SyncWhen) -> Result<(), StoreError> {
         let mut batch = WriteBatch::default();
         let mut generation = self.generation;
@@ -157,8 +166,9 @@ pub(super) fn options() -> Options {
     table.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
     let mut options = Options::default();
     options.create_if_missing(true);
-    // The log is read up to the first record that does not read. After a power cut that is one of those written since the last sync, whose
-    // pages reach the disk in any order; where it is an earlier one, the database holds less than the seal says, and is refused.
+    // The log is read up to the first record that does not read. After a power cut that is one of those
+    // written since the last sync, whose pages reach the disk in any order; where it is an earlier one, the
+    // database holds less than the seal says, and is refused.
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_recycle_log_file_num(0);
     options.set_paranoid_checks(true);
@@ -174,7 +184,9 @@ pub(super) fn options() -> Options {
     options.set_stats_persist_period_sec(0);
     options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, |level, line| match level {
         LogLevel::Error | LogLevel::Fatal => tracing::warn!(target: "rocksdb", "{}", line.trim_end()),
-        LogLevel::Debug | LogLevel::Info | LogLevel::Warn | LogLevel::Header => tracing::debug!(target: "rocksdb", "{}", line.trim_end()),
+        LogLevel::Debug | LogLevel::Info | LogLevel::Warn | LogLevel::Header => {
+            tracing::debug!(target: "rocksdb", "{}", line.trim_end())
+        }
     }));
     options
 }
@@ -203,7 +215,9 @@ pub(super) fn open_error(folder: &Path, error: rocksdb::Error) -> StoreError {
     let name = folder.display().to_string();
     let missing = error.kind() == ErrorKind::IOError && error.as_ref().contains("No such file");
     match error.kind() {
-        ErrorKind::InvalidArgument | ErrorKind::NotSupported | ErrorKind::NotFound => database_damaged(&name, error.into_string()),
+        ErrorKind::InvalidArgument | ErrorKind::NotSupported | ErrorKind::NotFound => {
+            database_damaged(&name, error.into_string())
+        }
         _ if missing => database_damaged(&name, error.into_string()),
         _ => rocks_error(&name, "opened", error),
     }

@@ -1,4 +1,5 @@
-//! The generation row: written as the last row of every write, it says how often the store was opened and written, and what all rows sum up to.
+//! The generation row: written as the last row of every write, it says how often the store was opened and
+//! written, and what all rows sum up to.
 
 use crate::row::{Name, Row, fingerprint};
 use crate::staged::damaged;
@@ -39,13 +40,18 @@ impl Sum {
 impl Generation {
     pub(super) fn encode(&self) -> Vec<u8> {
         let Sum { n_rows, fingerprints } = self.sum;
-        let body = [self.born, self.opened, self.n_writes, n_rows, fingerprints].iter().flat_map(|number| number.to_be_bytes()).collect();
+        let body = [self.born, self.opened, self.n_writes, n_rows, fingerprints]
+            .iter()
+            .flat_map(|number| number.to_be_bytes())
+            .collect();
         Row { epoch: Epoch(0), body }.encode(&Name::Generation)
     }
 
     pub(super) fn decode(folder: &str, value: &[u8]) -> Result<Self, StoreError> {
-        let row = Row::decode(&Name::Generation, value).map_err(|why| damaged(folder, &Name::Generation, why))?;
-        let numbers: Vec<u64> = row.body.as_chunks::<8>().0.iter().map(|bytes| u64::from_be_bytes(*bytes)).collect();
+        let row =
+            Row::decode(&Name::Generation, value).map_err(|why| damaged(folder, &Name::Generation, why))?;
+        let numbers: Vec<u64> =
+            row.body.as_chunks::<8>().0.iter().map(|bytes| u64::from_be_bytes(*bytes)).collect();
         let &[born, opened, n_writes, n_rows, fingerprints] = &numbers[..] else {
             return Err(damaged(folder, &Name::Generation, format!("it has {} bytes", row.body.len())));
         };

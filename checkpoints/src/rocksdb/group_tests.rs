@@ -15,7 +15,10 @@ fn writer(options: RocksOptions) -> (Writer, mpsc::Sender<Request>) {
     (Writer::open(options, inbox, health, synced).unwrap(), requests)
 }
 
-fn send<T>(requests: &mpsc::Sender<Request>, request: impl FnOnce(super::request::Answer<T>) -> Request) -> Told<T> {
+fn send<T>(
+    requests: &mpsc::Sender<Request>,
+    request: impl FnOnce(super::request::Answer<T>) -> Request,
+) -> Told<T> {
     let (answer, told) = oneshot::channel();
     requests.try_send(request(answer)).unwrap();
     told
@@ -65,9 +68,12 @@ fn each_writer_of_a_group_that_fails_hears_of_it_and_nothing_of_it_is_kept() {
         told(created).unwrap();
     }
     // There is no room for a single byte.
-    let (mut full, requests) = writer(RocksOptions { bytes_max: Some(1), ..RocksOptions::new(folder.path()) });
+    let (mut full, requests) =
+        writer(RocksOptions { bytes_max: Some(1), ..RocksOptions::new(folder.path()) });
     let (one, other) = (commit(&requests, &lease, "one"), commit(&requests, &lease, "other"));
-    let noted = send(&requests, |answer| Request::Write(Write::Note { mapping: quakes(), note: Some(b"n".to_vec()), answer }));
+    let noted = send(&requests, |answer| {
+        Request::Write(Write::Note { mapping: quakes(), note: Some(b"n".to_vec()), answer })
+    });
     let another = acquire(&requests, MappingId("another".to_owned()));
     let last = commit(&requests, &lease, "last");
     let kept = send(&requests, |answer| Request::Load { lease: lease.clone(), answer });

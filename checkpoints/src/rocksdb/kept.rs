@@ -1,5 +1,6 @@
-//! What is known of each row without asking the database: its fingerprint, which the sum of all rows needs at every change, and the value of
-//! those rows that every commit looks at. Checkpoints and notes are read from the database.
+//! What is known of each row without asking the database: its fingerprint, which the sum of all rows needs at
+//! every change, and the value of those rows that every commit looks at. Checkpoints and notes are read from
+//! the database.
 
 use std::collections::HashMap;
 
@@ -42,7 +43,8 @@ impl KeptRows {
     }
 
     pub(super) fn put(&mut self, key: &[u8], value: &[u8]) {
-        let kept = Kept { fingerprint: fingerprint(value), value: (!Name::is_large(key)).then(|| value.to_vec()) };
+        let kept =
+            Kept { fingerprint: fingerprint(value), value: (!Name::is_large(key)).then(|| value.to_vec()) };
         match self.rows.get_mut(key) {
             Some(before) => *before = kept,
             None => drop(self.rows.insert(key.to_vec(), kept)),

@@ -1,4 +1,5 @@
-//! One process a data folder: a lock that the operating system gives back however the process ends, with the process's id inside.
+//! One process a data folder: a lock that the operating system gives back however the process ends, with the
+//! process's id inside.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -18,8 +19,8 @@ pub(super) struct FolderLock {
 }
 
 impl Drop for FolderLock {
-    /// Closing would do, but for a child that another thread is just starting: until it has become its own program it holds a copy of the
-    /// file, and with it the lock.
+    /// Closing would do, but for a child that another thread is just starting: until it has become its own
+    /// program it holds a copy of the file, and with it the lock.
     fn drop(&mut self) {
         if let Err(error) = flock(&self.file, FlockOperation::Unlock) {
             tracing::debug!(%error, "the lock of the data folder is left to the operating system");
@@ -33,7 +34,14 @@ impl FolderLock {
         let failed = |cause| io_error(folder, "locked", cause);
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         let path = folder.join("lock");
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 // The id is for people; a full disk must not keep the store from opening.
@@ -42,7 +50,9 @@ impl FolderLock {
                 }
                 Ok(Self { file })
             }
-            Err(Errno::WOULDBLOCK) => Err(StoreError::InUse { folder: folder.display().to_string(), pid: noted_process(&mut file) }),
+            Err(Errno::WOULDBLOCK) => {
+                Err(StoreError::InUse { folder: folder.display().to_string(), pid: noted_process(&mut file) })
+            }
             Err(errno) => Err(failed(errno.into())),
         }
     }
@@ -55,5 +65,9 @@ fn note_process(file: &mut File) -> std::io::Result<()> {
 
 fn noted_process(file: &mut File) -> u32 {
     let mut text = String::new();
-    file.rewind().and_then(|()| file.read_to_string(&mut text)).ok().and_then(|_| text.trim().parse().ok()).unwrap_or(0)
+    file.rewind()
+        .and_then(|()| file.read_to_string(&mut text))
+        .ok()
+        .and_then(|_| text.trim().parse().ok())
+        .unwrap_or(0)
 }

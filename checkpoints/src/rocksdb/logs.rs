@@ -1,5 +1,6 @@
-//! Looks through the write-ahead logs before RocksDB does: one bit of a record's kind makes it one of a reused log, and RocksDB reads such a
-//! record again and again without end. We let it reuse no log, so there is none to be read.
+//! Looks through the write-ahead logs before RocksDB does: one bit of a record's kind makes it one of a
+//! reused log, and RocksDB reads such a record again and again without end. We let it reuse no log, so there
+//! is none to be read.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -12,7 +13,8 @@ use crate::store::StoreError;
 const BLOCK_BYTES: usize = 32 << 10;
 /// Checksum, length and kind of a part of a record.
 const HEADER_BYTES: usize = 4 + 2 + 1;
-/// The kinds of parts in a log whose file was used before: whole, first, middle, last; sizes of timestamps; what is said of the log before.
+/// The kinds of parts in a log whose file was used before: whole, first, middle, last; sizes of timestamps;
+/// what is said of the log before.
 const OF_REUSED_LOGS: [u8; 6] = [5, 6, 7, 8, 11, 131];
 
 /// Refuses a database with a log that RocksDB would not come to the end of.

@@ -1,4 +1,5 @@
-//! Mending a damaged store: what cannot be read is dropped by name, and a track without its checkpoint stays on its mapping's list.
+//! Mending a damaged store: what cannot be read is dropped by name, and a track without its checkpoint stays
+//! on its mapping's list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,14 +22,16 @@ pub struct Repaired {
     pub refusal: Option<StoreError>,
     /// What could not be read and was dropped.
     pub dropped: Vec<Fault>,
-    /// Tracks that are on a list without a checkpoint: they stop in the state `PositionLost` until an operator says where to begin.
+    /// Tracks that are on a list without a checkpoint: they stop in the state `PositionLost` until an
+    /// operator says where to begin.
     pub lost: Vec<(MappingId, TrackKey)>,
-    /// The mappings that the store knows. One that is missing here begins at its starting position, like a new one.
+    /// The mappings that the store knows. One that is missing here begins at its starting position, like a
+    /// new one.
     pub mappings: Vec<MappingId>,
 }
 
-/// Makes a damaged or older store open again, with what can be read of it. Checkpoints may be older than the last acknowledged: their
-/// records repeat. Copy the folder before.
+/// Makes a damaged or older store open again, with what can be read of it. Checkpoints may be older than the
+/// last acknowledged: their records repeat. Copy the folder before.
 pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
     let name = folder.display().to_string();
     let _lock = FolderLock::take(folder)?;
@@ -80,7 +83,10 @@ pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
     how.set_sync(true);
     db.write_opt(batch, &how).map_err(|error| rocks_error(&name, "mended", error))?;
     drop(db);
-    Seal::replace(folder, Promise { n_writes: generation.n_writes, opened: generation.opened, born: generation.born })?;
+    Seal::replace(
+        folder,
+        Promise { n_writes: generation.n_writes, opened: generation.opened, born: generation.born },
+    )?;
     Ok(repaired)
 }
 
@@ -106,7 +112,8 @@ impl Found {
         }
     }
 
-    /// The rows that a store with this content has: every track that was seen is listed, every mapping that had a track is created.
+    /// The rows that a store with this content has: every track that was seen is listed, every mapping that
+    /// had a track is created.
     fn mend(self) -> (Vec<(Name, Row)>, Repaired) {
         let mut rows = Vec::new();
         let mut epochs: BTreeMap<MappingId, Epoch> = BTreeMap::new();
@@ -122,7 +129,10 @@ impl Found {
         let with_tracks: BTreeSet<MappingId> = tracks.iter().map(|(mapping, _)| mapping.clone()).collect();
         let mut repaired = Repaired { mappings: epochs.keys().cloned().collect(), ..Repaired::default() };
         for (mapping, epoch) in epochs {
-            let only_acquired = self.mappings.get(&mapping).is_some_and(|row| row.as_ref().is_some_and(|row| row.body == [0]));
+            let only_acquired = self
+                .mappings
+                .get(&mapping)
+                .is_some_and(|row| row.as_ref().is_some_and(|row| row.body == [0]));
             let body = vec![u8::from(with_tracks.contains(&mapping) || !only_acquired)];
             rows.push((Name::Mapping(mapping), Row { epoch, body }));
         }

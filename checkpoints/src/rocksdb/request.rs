@@ -104,10 +104,12 @@ pub(super) fn stage(database: &Database, group: Vec<Write>) -> (Vec<Waiting>, Ch
     let mut waiting = Vec::new();
     for write in group {
         match write {
-            Write::Acquire { mapping, generation, answer } => match ledger::acquire(&mut staged, &mapping, generation, seconds_now()) {
-                Ok(lease) => waiting.push(Waiting::Lease(lease, answer)),
-                Err(error) => reply(answer, Err(error)),
-            },
+            Write::Acquire { mapping, generation, answer } => {
+                match ledger::acquire(&mut staged, &mapping, generation, seconds_now()) {
+                    Ok(lease) => waiting.push(Waiting::Lease(lease, answer)),
+                    Err(error) => reply(answer, Err(error)),
+                }
+            }
             Write::Change { lease, change, answer } => match ledger::apply(&mut staged, &lease, change) {
                 Ok(()) => waiting.push(Waiting::Done(answer)),
                 Err(error) => reply(answer, Err(error)),

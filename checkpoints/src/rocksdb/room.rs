@@ -13,17 +13,23 @@ const PROBE_BYTES: usize = 4 << 20;
 pub(super) fn io_error(folder: &Path, doing: &'static str, cause: io::Error) -> StoreError {
     let folder = folder.display().to_string();
     match cause.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => StoreError::Full { folder },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            StoreError::Full { folder }
+        }
         _ => StoreError::Io { folder, doing, cause: cause.into() },
     }
 }
 
-/// Whether RocksDB's words say that there is no room on the disk, in the quota, or in the process's limit of a file's size.
+/// Whether RocksDB's words say that there is no room on the disk, in the quota, or in the process's limit of
+/// a file's size.
 pub(super) fn says_full(message: &str) -> bool {
-    ["No space left on device", "Disk quota exceeded", "File too large", "NoSpace"].iter().any(|words| message.contains(words))
+    ["No space left on device", "Disk quota exceeded", "File too large", "NoSpace"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
-/// The size of all files in the folder and in the folders in it. A file that goes away meanwhile counts as gone.
+/// The size of all files in the folder and in the folders in it. A file that goes away meanwhile counts as
+/// gone.
 pub(super) fn folder_bytes(folder: &Path) -> io::Result<u64> {
     let mut n_bytes = 0;
     for entry in fs::read_dir(folder)? {

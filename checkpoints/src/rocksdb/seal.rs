@@ -1,7 +1,8 @@
-//! The seal: a small file beside the database that says which store it is and how many writes were acknowledged at least.
+//! The seal: a small file beside the database that says which store it is and how many writes were
+//! acknowledged at least.
 //!
-//! Two slots are written in turn, each with its checksum, so that a torn write leaves the other. The database is always written first:
-//! it may be ahead of the seal and never behind.
+//! Two slots are written in turn, each with its checksum, so that a torn write leaves the other. The database
+//! is always written first: it may be ahead of the seal and never behind.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -54,8 +55,10 @@ impl Seal {
     pub(super) fn replace(folder: &Path, promise: Promise) -> Result<(), StoreError> {
         let made = folder.join("seal.new");
         let make = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&made)?;
-            let mut bytes = vec![0; usize::try_from(SLOT_OFFSETS[1]).expect("a page's offset fits") + SLOT_BYTES];
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&made)?;
+            let mut bytes =
+                vec![0; usize::try_from(SLOT_OFFSETS[1]).expect("a page's offset fits") + SLOT_BYTES];
             bytes[..SLOT_BYTES].copy_from_slice(&encode(promise));
             file.write_all(&bytes)?;
             file.sync_all()?;
@@ -74,10 +77,15 @@ impl Seal {
         Ok(Self { folder: folder.to_owned(), file, next_slot })
     }
 
-    /// Notes a write that the database has synced, and syncs the note: only now may the write be acknowledged.
+    /// Notes a write that the database has synced, and syncs the note: only now may the write be
+    /// acknowledged.
     pub(super) fn note(&mut self, generation: &Generation) -> Result<(), StoreError> {
-        let promise = Promise { n_writes: generation.n_writes, opened: generation.opened, born: generation.born };
-        let written = self.file.write_all_at(&encode(promise), SLOT_OFFSETS[self.next_slot]).and_then(|()| self.file.sync_data());
+        let promise =
+            Promise { n_writes: generation.n_writes, opened: generation.opened, born: generation.born };
+        let written = self
+            .file
+            .write_all_at(&encode(promise), SLOT_OFFSETS[self.next_slot])
+            .and_then(|()| self.file.sync_data());
         written.map_err(|error| io_error(&self.folder, "sealed", error))?;
         self.next_slot = 1 - self.next_slot;
         Ok(())

@@ -1,4 +1,5 @@
-//! Reading a store from the outside, without changing it: what is inside, and whether it is whole. It takes no lock.
+//! Reading a store from the outside, without changing it: what is inside, and whether it is whole. It takes
+//! no lock.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +14,8 @@ use crate::row::{Name, Row};
 use crate::staged::nameless;
 use crate::store::{Epoch, KeptTrack, MappingId, StoreError, TrackKey};
 
-/// How often a store is read again that does not seem whole: a process that uses it may take files away under the reader.
+/// How often a store is read again that does not seem whole: a process that uses it may take files away under
+/// the reader.
 const LIVE_TRIES: usize = 5;
 
 /// One thing that is damaged.
@@ -54,7 +56,8 @@ pub struct Shown {
 pub struct KeptMapping {
     /// Which mapping.
     pub mapping: MappingId,
-    /// The highest epoch granted; `None` when its row is damaged or missing, as that of a mapping with a note that nobody took over yet.
+    /// The highest epoch granted; `None` when its row is damaged or missing, as that of a mapping with a note
+    /// that nobody took over yet.
     pub epoch: Option<Epoch>,
     /// Whether it was created, and not only acquired.
     pub created: bool,
@@ -64,12 +67,14 @@ pub struct KeptMapping {
     pub note: Option<Vec<u8>>,
 }
 
-/// Whether the store in a folder is whole; `None` when there is no store. It works beside a process that uses the store.
+/// Whether the store in a folder is whole; `None` when there is no store. It works beside a process that uses
+/// the store.
 pub fn verify(folder: &Path) -> Result<Option<Verified>, StoreError> {
     Ok(show(folder)?.map(|shown| shown.verified))
 }
 
-/// What the store in a folder holds; `None` when there is no store. It works beside a process that uses the store.
+/// What the store in a folder holds; `None` when there is no store. It works beside a process that uses the
+/// store.
 pub fn show(folder: &Path) -> Result<Option<Shown>, StoreError> {
     let mut shown = show_once(folder)?;
     for _ in 1..LIVE_TRIES {
@@ -96,8 +101,13 @@ fn show_once(folder: &Path) -> Result<Option<Shown>, StoreError> {
     };
     let refusal = seal_fault.or(unread).or_else(|| judge(folder, sealed, &survey).err());
     let generation = survey.generation.unwrap_or_default();
-    let verified =
-        Verified { opened: generation.opened, n_writes: generation.n_writes, n_rows: survey.sum.n_rows, faults: survey.faults, refusal };
+    let verified = Verified {
+        opened: generation.opened,
+        n_writes: generation.n_writes,
+        n_rows: survey.sum.n_rows,
+        faults: survey.faults,
+        refusal,
+    };
     Ok(Some(Shown { verified, mappings: mappings.finish() }))
 }
 
@@ -111,19 +121,26 @@ pub(super) struct Survey {
     pub(super) cut_short: bool,
 }
 
-/// Walks over all rows of a database that it does not change; a row that cannot be read is visited without its content.
+/// Walks over all rows of a database that it does not change; a row that cannot be read is visited without
+/// its content.
 pub(super) fn survey(folder: &Path, visit: &mut dyn FnMut(Name, Option<Row>)) -> Result<Survey, StoreError> {
     let mut survey = Survey::default();
     if !path(folder).join("CURRENT").exists() {
         return Ok(survey);
     }
     logs::check(folder)?;
-    let db = DB::open_for_read_only(&options(), path(folder), false).map_err(|error| open_error(folder, error))?;
+    let db =
+        DB::open_for_read_only(&options(), path(folder), false).map_err(|error| open_error(folder, error))?;
     survey_rows(&db, folder, &mut survey, visit);
     Ok(survey)
 }
 
-pub(super) fn survey_rows(db: &DB, folder: &Path, survey: &mut Survey, visit: &mut dyn FnMut(Name, Option<Row>)) {
+pub(super) fn survey_rows(
+    db: &DB,
+    folder: &Path,
+    survey: &mut Survey,
+    visit: &mut dyn FnMut(Name, Option<Row>),
+) {
     let mut last = "the first row".to_owned();
     for row in db.iterator_opt(IteratorMode::Start, scan_options()) {
         let (key, value) = match row {
@@ -164,9 +181,16 @@ pub(super) fn judged(folder: &Path, sealed: Option<Promise>) -> Result<Option<Ge
 }
 
 /// Compares a database with its seal and with its own sum.
-pub(super) fn judge(folder: &Path, sealed: Option<Promise>, survey: &Survey) -> Result<Option<Generation>, StoreError> {
-    let damaged =
-        |row: &str, why: &str| StoreError::Damaged { folder: folder.display().to_string(), row: row.to_owned(), why: why.to_owned() };
+pub(super) fn judge(
+    folder: &Path,
+    sealed: Option<Promise>,
+    survey: &Survey,
+) -> Result<Option<Generation>, StoreError> {
+    let damaged = |row: &str, why: &str| StoreError::Damaged {
+        folder: folder.display().to_string(),
+        row: row.to_owned(),
+        why: why.to_owned(),
+    };
     let rolled_back = |why: String| Err(StoreError::RolledBack { folder: folder.display().to_string(), why });
     if let Some(fault) = survey.faults.first() {
         return Err(damaged(&fault.row, &fault.why));
@@ -177,7 +201,9 @@ pub(super) fn judge(folder: &Path, sealed: Option<Promise>, survey: &Survey) -> 
     let Some(generation) = survey.generation else {
         return match (sealed.n_writes, survey.sum.n_rows) {
             (0, 0) => Ok(None),
-            (n_writes, 0) => rolled_back(format!("the database is missing or empty, and {n_writes} writes were acknowledged")),
+            (n_writes, 0) => rolled_back(format!(
+                "the database is missing or empty, and {n_writes} writes were acknowledged"
+            )),
             _ => Err(damaged(&Name::Generation.to_string(), "it is missing")),
         };
     };
@@ -185,10 +211,16 @@ pub(super) fn judge(folder: &Path, sealed: Option<Promise>, survey: &Survey) -> 
         return rolled_back("the database and the file `seal` are of two different stores".to_owned());
     }
     if generation.n_writes < sealed.n_writes {
-        return rolled_back(format!("the database holds {} writes, and {} were acknowledged", generation.n_writes, sealed.n_writes));
+        return rolled_back(format!(
+            "the database holds {} writes, and {} were acknowledged",
+            generation.n_writes, sealed.n_writes
+        ));
     }
     if generation.sum != survey.sum {
-        return rolled_back(format!("of its {} rows some are missing or older than the last write says", generation.sum.n_rows));
+        return rolled_back(format!(
+            "of its {} rows some are missing or older than the last write says",
+            generation.sum.n_rows
+        ));
     }
     Ok(Some(generation))
 }
@@ -208,7 +240,9 @@ struct GatheredMapping {
 impl Mappings {
     fn gather(&mut self, name: Name, row: Option<Row>) {
         match name {
-            Name::Checkpoint(mapping, track) => drop(self.of(mapping).tracks.insert(track, row.map(|row| row.body))),
+            Name::Checkpoint(mapping, track) => {
+                drop(self.of(mapping).tracks.insert(track, row.map(|row| row.body)))
+            }
             Name::Listed(mapping, track) => drop(self.of(mapping).tracks.entry(track).or_insert(None)),
             Name::Mapping(mapping) => {
                 let it = self.of(mapping);

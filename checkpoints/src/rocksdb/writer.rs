@@ -1,4 +1,5 @@
-//! The store's own thread: it answers all calls one after the other, groups writes, and brings the store back when it went down.
+//! The store's own thread: it answers all calls one after the other, groups writes, and brings the store back
+//! when it went down.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,7 +24,8 @@ const PROBE_INTERVAL_MIN: Duration = Duration::from_millis(1);
 const GROUP_MAX: usize = 256;
 /// A store that is damaged comes back only when somebody mends it, and looking costs a walk over all rows.
 const DAMAGED_PROBES: u32 = 30;
-/// The least time between two writes that are not synced: what comes meanwhile is one write and wakes the thread once.
+/// The least time between two writes that are not synced: what comes meanwhile is one write and wakes the
+/// thread once.
 const WRITE_PAUSE: Duration = Duration::from_millis(5);
 /// After how many bytes written the folder is measured again.
 const MEASURE_BYTES: u64 = 256 << 10;
@@ -92,11 +94,14 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Answers calls until the store is closed or dropped. A panic, of the database or of ours, takes the store down as a failing disk does:
-    /// the callers that waited are told, and the database is opened again.
+    /// Answers calls until the store is closed or dropped. A panic, of the database or of ours, takes the
+    /// store down as a failing disk does: the callers that waited are told, and the database is opened again.
     pub(super) fn keep_running(&mut self) {
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run())) {
-            let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+            let said = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
             let cause = format!("its thread panicked: {}", said.unwrap_or("it did not say why"));
             tracing::error!(code = "FB-0501", folder = %self.options.folder.display(), error = cause, "the store's thread died and is started again");
             self.fail(cause.into());
@@ -212,14 +217,17 @@ impl Writer {
         }
     }
 
-    /// Stages each call over those before it, writes what they change at once, synced when one of them waits for that, and only then answers.
+    /// Stages each call over those before it, writes what they change at once, synced when one of them waits
+    /// for that, and only then answers.
     fn write(&mut self, group: Vec<Write>) {
         if group.is_empty() {
             return;
         }
         let (waiting, changes) = match (&self.database, &self.down) {
             (Some(database), None) => stage(database, group),
-            (_, Some(down)) => return group.into_iter().for_each(|write| write.refuse(&down.why, &self.options.folder)),
+            (_, Some(down)) => {
+                return group.into_iter().for_each(|write| write.refuse(&down.why, &self.options.folder));
+            }
             (None, None) => unreachable!("without a database the store is down"),
         };
         let is_synced = self.options.commit_interval.is_zero() || waiting.iter().any(Waiting::wants_sync);
@@ -242,7 +250,8 @@ impl Writer {
     }
 
     fn write_changes(&mut self, changes: &Changes, sync: SyncWhen) -> Result<(), StoreError> {
-        let group_bytes: usize = changes.iter().map(|(key, changed)| key.len() + changed.as_ref().map_or(0, Vec::len)).sum();
+        let group_bytes: usize =
+            changes.iter().map(|(key, changed)| key.len() + changed.as_ref().map_or(0, Vec::len)).sum();
         let group_bytes = u64::try_from(group_bytes).unwrap_or(u64::MAX);
         if !self.has_room(group_bytes)? {
             let full = StoreError::Full { folder: self.options.folder.display().to_string() };
@@ -263,10 +272,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether the folder may grow by so much. Before it says no, the log is made into tables, which are smaller.
+    /// Whether the folder may grow by so much. Before it says no, the log is made into tables, which are
+    /// smaller.
     fn has_room(&mut self, group_bytes: u64) -> Result<bool, StoreError> {
         let Some(bytes_max) = self.options.bytes_max else { return Ok(true) };
-        let fits = |folder_bytes: u64, since_bytes: u64| folder_bytes.saturating_add(since_bytes).saturating_add(group_bytes) <= bytes_max;
+        let fits = |folder_bytes: u64, since_bytes: u64| {
+            folder_bytes.saturating_add(since_bytes).saturating_add(group_bytes) <= bytes_max
+        };
         if let Some(known) = self.measured.folder_bytes
             && self.measured.since_bytes < MEASURE_BYTES
             && fits(known, self.measured.since_bytes)
@@ -283,7 +295,8 @@ impl Writer {
     }
 
     fn measure(&mut self) -> Result<u64, StoreError> {
-        let bytes = folder_bytes(&self.options.folder).map_err(|error| io_error(&self.options.folder, "measured", error))?;
+        let bytes = folder_bytes(&self.options.folder)
+            .map_err(|error| io_error(&self.options.folder, "measured", error))?;
         self.measured = Measured { folder_bytes: Some(bytes), since_bytes: 0 };
         Ok(bytes)
     }
@@ -316,7 +329,11 @@ impl Writer {
             self.database = Some(Database::open(&self.options.folder)?);
             down.reopen = false;
         }
-        if self.has_room(0)? { Ok(()) } else { Err(StoreError::Full { folder: self.options.folder.display().to_string() }) }
+        if self.has_room(0)? {
+            Ok(())
+        } else {
+            Err(StoreError::Full { folder: self.options.folder.display().to_string() })
+        }
     }
 
     /// Nobody knows what of the last writes is on disk.

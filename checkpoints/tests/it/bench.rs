@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use forebay_checkpoints::{
-    BoxFuture, CheckpointStore, KeptTrack, Lease, MappingId, MemoryStore, RocksOptions, RocksStore, StoreError, StoreHealth, TrackKey,
+    BoxFuture, CheckpointStore, KeptTrack, Lease, MappingId, MemoryStore, RocksOptions, RocksStore,
+    StoreError, StoreHealth, TrackKey,
 };
 use tempfile::TempDir;
 
@@ -93,12 +94,14 @@ pub(crate) async fn wait_health(store: &dyn CheckpointStore, wanted: fn(&StoreHe
     waited.unwrap_or_else(|_| panic!("the store stays {seen:?}")).unwrap();
 }
 
-/// In a child that [`child`] started: the folder to work in. A test that needs a process of its own begins by asking this.
+/// In a child that [`child`] started: the folder to work in. A test that needs a process of its own begins by
+/// asking this.
 pub(crate) fn child_folder() -> Option<PathBuf> {
     std::env::var_os(CHILD_FOLDER).map(PathBuf::from)
 }
 
-/// This binary again, to run the same test as a child. A shell ignores the signal of the file size limit for it.
+/// This binary again, to run the same test as a child. A shell ignores the signal of the file size limit for
+/// it.
 pub(crate) fn child(test: &str, folder: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; exec \"$0\" --exact \"$1\" --nocapture"]);
@@ -129,7 +132,9 @@ impl Seed {
     pub(crate) fn fresh() -> Self {
         let seed = match std::env::var("FOREBAY_SEED") {
             Ok(seed) => seed.parse().unwrap(),
-            Err(_) => u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap(),
+            Err(_) => {
+                u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap()
+            }
         };
         println!("FOREBAY_SEED={seed}");
         Self(seed)

@@ -80,7 +80,11 @@ async fn a_creation_may_be_repeated_and_another_one_is_refused(bench: &dyn Bench
     let lease = store.acquire(&mapping("quakes")).await.unwrap();
     store.create(&lease, vec![(track("a"), b"1".to_vec())]).await.unwrap();
     store.create(&lease, vec![(track("a"), b"1".to_vec())]).await.unwrap();
-    for other in [vec![(track("a"), b"0".to_vec())], vec![], vec![(track("a"), b"1".to_vec()), (track("b"), b"1".to_vec())]] {
+    for other in [
+        vec![(track("a"), b"0".to_vec())],
+        vec![],
+        vec![(track("a"), b"1".to_vec()), (track("b"), b"1".to_vec())],
+    ] {
         assert!(matches!(store.create(&lease, other).await, Err(StoreError::OutOfTurn { .. })));
     }
     assert_eq!(store.load(&lease).await.unwrap(), Some(vec![kept("a", "1")]));
@@ -90,14 +94,20 @@ async fn a_creation_under_an_old_epoch_leaves_nothing(bench: &dyn Bench) {
     let store = bench.open().await;
     let old = store.acquire(&mapping("quakes")).await.unwrap();
     let new = store.acquire(&mapping("quakes")).await.unwrap();
-    assert!(matches!(store.create(&old, vec![(track("a"), b"1".to_vec())]).await, Err(StoreError::Fenced { .. })));
+    assert!(matches!(
+        store.create(&old, vec![(track("a"), b"1".to_vec())]).await,
+        Err(StoreError::Fenced { .. })
+    ));
     assert_eq!(store.load(&new).await.unwrap(), None);
 }
 
 async fn a_commit_before_the_creation_is_refused(bench: &dyn Bench) {
     let store = bench.open().await;
     let lease = store.acquire(&mapping("quakes")).await.unwrap();
-    assert!(matches!(store.commit(&lease, &track("a"), b"1".to_vec()).await, Err(StoreError::OutOfTurn { .. })));
+    assert!(matches!(
+        store.commit(&lease, &track("a"), b"1".to_vec()).await,
+        Err(StoreError::OutOfTurn { .. })
+    ));
     assert_eq!(store.load(&lease).await.unwrap(), None);
 }
 
@@ -141,7 +151,12 @@ async fn a_mapping_made_anew_stands_above_its_last_epoch_whichever_was_removed_s
     store.remove(&far).await.unwrap();
     store.remove(&near).await.unwrap();
     let anew = store.acquire(&mapping("far")).await.unwrap();
-    assert!(anew.epoch > far.epoch, "{:?} after {:?}: the former owner could still write", anew.epoch, far.epoch);
+    assert!(
+        anew.epoch > far.epoch,
+        "{:?} after {:?}: the former owner could still write",
+        anew.epoch,
+        far.epoch
+    );
 }
 
 async fn an_old_epoch_is_fenced_in_every_call(bench: &dyn Bench) {
@@ -151,7 +166,9 @@ async fn an_old_epoch_is_fenced_in_every_call(bench: &dyn Bench) {
     let store = bench.reopen(store).await;
     let new = store.acquire(&mapping("quakes")).await.unwrap();
     let fenced = |error: StoreError| match error {
-        StoreError::Fenced { mapping: of, granted, ours } => (of, granted, ours) == (mapping("quakes"), new.epoch, old.epoch),
+        StoreError::Fenced { mapping: of, granted, ours } => {
+            (of, granted, ours) == (mapping("quakes"), new.epoch, old.epoch)
+        }
         _ => false,
     };
     assert!(fenced(store.commit(&old, &track("a"), b"0".to_vec()).await.unwrap_err()));
@@ -167,7 +184,8 @@ async fn nothing_under_an_old_epoch_lands_after_the_grant_of_a_new_one(bench: &d
     let mut commits = JoinSet::new();
     for number in 0..200_u32 {
         let (store, old) = (Arc::clone(&store), old.clone());
-        commits.spawn(async move { store.commit(&old, &track(&format!("{number:03}")), b"1".to_vec()).await });
+        commits
+            .spawn(async move { store.commit(&old, &track(&format!("{number:03}")), b"1".to_vec()).await });
     }
     tokio::task::yield_now().await;
     let new = store.acquire(&mapping("quakes")).await.unwrap();
@@ -291,7 +309,11 @@ async fn mappings_do_not_see_each_others_tracks(bench: &dyn Bench) {
     }
     for name in names {
         let lease = store.acquire(&mapping(name)).await.unwrap();
-        assert_eq!(store.load(&lease).await.unwrap(), Some(vec![kept("\0c", name), kept("c", name)]), "{name:?}");
+        assert_eq!(
+            store.load(&lease).await.unwrap(),
+            Some(vec![kept("\0c", name), kept("c", name)]),
+            "{name:?}"
+        );
     }
     let lease = store.acquire(&mapping("ab")).await.unwrap();
     store.remove(&lease).await.unwrap();
@@ -307,12 +329,15 @@ async fn concurrent_commits_are_all_kept(bench: &dyn Bench) {
     let mut commits = JoinSet::new();
     for number in 0..300_u32 {
         let (store, lease) = (Arc::clone(&store), lease.clone());
-        commits.spawn(async move { store.commit(&lease, &track(&format!("{number:03}")), number.to_string().into_bytes()).await });
+        commits.spawn(async move {
+            store.commit(&lease, &track(&format!("{number:03}")), number.to_string().into_bytes()).await
+        });
     }
     assert!(commits.join_all().await.into_iter().all(|committed| committed.is_ok()));
     let store = bench.reopen(store).await;
     let lease = store.acquire(&mapping("quakes")).await.unwrap();
-    let wanted: Vec<_> = (0..300_u32).map(|number| kept(&format!("{number:03}"), &number.to_string())).collect();
+    let wanted: Vec<_> =
+        (0..300_u32).map(|number| kept(&format!("{number:03}"), &number.to_string())).collect();
     assert_eq!(store.load(&lease).await.unwrap(), Some(wanted));
 }
 
@@ -387,7 +412,10 @@ mod faults {
         let store = MemoryStore::default();
         let lease = take(&store, "quakes").await;
         store.fill();
-        assert!(matches!(store.commit(&lease, &track("a"), b"1".to_vec()).await, Err(StoreError::Full { .. })));
+        assert!(matches!(
+            store.commit(&lease, &track("a"), b"1".to_vec()).await,
+            Err(StoreError::Full { .. })
+        ));
         assert!(matches!(*store.health().borrow(), StoreHealth::Full { .. }));
         assert_eq!(store.load(&lease).await.unwrap(), Some(Vec::new()));
         store.empty();
@@ -417,8 +445,14 @@ mod faults {
         let lease = take(&store, "quakes").await;
         store.commit(&lease, &track("a"), b"1".to_vec()).await.unwrap();
         store.lose(&mapping("quakes"), &track("a"));
-        assert_eq!(store.load(&lease).await.unwrap(), Some(vec![KeptTrack { track: track("a"), checkpoint: None }]));
+        assert_eq!(
+            store.load(&lease).await.unwrap(),
+            Some(vec![KeptTrack { track: track("a"), checkpoint: None }])
+        );
         store.fence(&mapping("quakes")).unwrap();
-        assert!(matches!(store.commit(&lease, &track("a"), b"2".to_vec()).await, Err(StoreError::Fenced { .. })));
+        assert!(matches!(
+            store.commit(&lease, &track("a"), b"2".to_vec()).await,
+            Err(StoreError::Fenced { .. })
+        ));
     }
 }

@@ -1,5 +1,5 @@
-//! Killed with -9 under load: every acknowledged write, of checkpoints and of notes, is there afterwards, and nothing goes back, whether it
-//! was synced or only written.
+//! Killed with -9 under load: every acknowledged write, of checkpoints and of notes, is there afterwards, and
+//! nothing goes back, whether it was synced or only written.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -50,11 +50,23 @@ async fn kill_again_and_again(test: &str) {
         let lease = store.acquire(&mapping("quakes")).await.unwrap();
         let now = numbers(&store, &lease).await;
         for (track, number) in &kept {
-            assert!(now[track] >= *number, "round {round}: track {track} went back from {number} to {}", now[track]);
+            assert!(
+                now[track] >= *number,
+                "round {round}: track {track} went back from {number} to {}",
+                now[track]
+            );
         }
         for (track, number) in &acknowledged {
-            assert!(now[track] >= *number, "round {round}: track {track} is at {}, and {number} was acknowledged", now[track]);
-            assert!(now[track] <= number + 1, "round {round}: track {track} is at {}, and only {number} was acknowledged", now[track]);
+            assert!(
+                now[track] >= *number,
+                "round {round}: track {track} is at {}, and {number} was acknowledged",
+                now[track]
+            );
+            assert!(
+                now[track] <= number + 1,
+                "round {round}: track {track} is at {}, and only {number} was acknowledged",
+                now[track]
+            );
         }
         store.close().await;
         kept = now;
@@ -62,7 +74,8 @@ async fn kill_again_and_again(test: &str) {
     assert!(!kept.is_empty());
 }
 
-/// Lets a child commit until so many commits were acknowledged, kills it, and returns the last number acknowledged for each track.
+/// Lets a child commit until so many commits were acknowledged, kills it, and returns the last number
+/// acknowledged for each track.
 fn kill_after(test: &str, folder: &Path, n_acknowledged: u64) -> BTreeMap<String, u64> {
     let mut child = child(test, folder).stdout(Stdio::piped()).spawn().unwrap();
     let mut acknowledged = BTreeMap::new();
@@ -70,7 +83,10 @@ fn kill_after(test: &str, folder: &Path, n_acknowledged: u64) -> BTreeMap<String
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         // Half a line may be the last thing a killed process wrote; its dot is missing.
-        let Some((track, number)) = line.strip_prefix("committed ").and_then(|it| it.strip_suffix('.')).and_then(|it| it.split_once(' '))
+        let Some((track, number)) = line
+            .strip_prefix("committed ")
+            .and_then(|it| it.strip_suffix('.'))
+            .and_then(|it| it.split_once(' '))
         else {
             continue;
         };
@@ -86,7 +102,13 @@ fn kill_after(test: &str, folder: &Path, n_acknowledged: u64) -> BTreeMap<String
 }
 
 async fn numbers(store: &dyn CheckpointStore, lease: &Lease) -> BTreeMap<String, u64> {
-    let tracks = store.load(lease).await.unwrap().unwrap_or_default().into_iter().map(|it| (it.track.0, it.checkpoint.unwrap()));
+    let tracks = store
+        .load(lease)
+        .await
+        .unwrap()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|it| (it.track.0, it.checkpoint.unwrap()));
     let notes = store.notes().await.unwrap().into_iter().map(|(mapping, note)| (mapping.0, note));
     tracks
         .chain(notes)
@@ -97,11 +119,15 @@ async fn numbers(store: &dyn CheckpointStore, lease: &Lease) -> BTreeMap<String,
         .collect()
 }
 
-/// What the child does: all tracks commit as fast as they can, some mappings are noted beside them, and each acknowledged write is a line.
+/// What the child does: all tracks commit as fast as they can, some mappings are noted beside them, and each
+/// acknowledged write is a line.
 async fn commit_until_killed(folder: &Path, answered: Answered) {
     // No sync comes by itself before the kill.
-    let commit_interval = if answered == Answered::WhenWritten { Duration::from_secs(3600) } else { Duration::ZERO };
-    let store = Arc::new(RocksStore::open(RocksOptions { commit_interval, ..RocksOptions::new(folder) }).await.unwrap());
+    let commit_interval =
+        if answered == Answered::WhenWritten { Duration::from_secs(3600) } else { Duration::ZERO };
+    let store = Arc::new(
+        RocksStore::open(RocksOptions { commit_interval, ..RocksOptions::new(folder) }).await.unwrap(),
+    );
     let lease = take(&*store, "quakes").await;
     let begun = numbers(&*store, &lease).await;
     let mut tracks = JoinSet::new();
@@ -124,7 +150,9 @@ async fn commit_until_killed(folder: &Path, answered: Answered) {
                     false => store.commit(&lease, &track(&name), checkpoint.into_bytes()).await.unwrap(),
                 }
                 let mut out = std::io::stdout().lock();
-                out.write_all(format!("\ncommitted {name} {number}.\n").as_bytes()).and_then(|()| out.flush()).unwrap();
+                out.write_all(format!("\ncommitted {name} {number}.\n").as_bytes())
+                    .and_then(|()| out.flush())
+                    .unwrap();
             }
         });
     }

@@ -1,4 +1,5 @@
-//! Flipped bits and cut files: what opens is identical, what is not is refused by name; nothing is silently older.
+//! Flipped bits and cut files: what opens is identical, what is not is refused by name; nothing is silently
+//! older.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -21,13 +22,22 @@ async fn a_damaged_store_opens_identical_or_is_refused_by_name() {
         match open(folder.path()).await {
             Ok(store) => {
                 let lease = store.acquire(&mapping("quakes")).await.unwrap();
-                assert!(store.load(&lease).await.unwrap().as_ref() == Some(&wanted), "trial {trial}: {what} went unseen");
-                assert!(store.notes().await.unwrap() == noted(), "trial {trial}: {what} went unseen in the notes");
+                assert!(
+                    store.load(&lease).await.unwrap().as_ref() == Some(&wanted),
+                    "trial {trial}: {what} went unseen"
+                );
+                assert!(
+                    store.notes().await.unwrap() == noted(),
+                    "trial {trial}: {what} went unseen in the notes"
+                );
                 n_identical += 1;
                 store.close().await;
             }
             Err(error @ (StoreError::Damaged { .. } | StoreError::RolledBack { .. })) => {
-                assert!(error.to_string().contains(&folder.path().display().to_string()), "trial {trial}: {what}: {error}");
+                assert!(
+                    error.to_string().contains(&folder.path().display().to_string()),
+                    "trial {trial}: {what}: {error}"
+                );
                 n_refused += 1;
                 mend(folder.path(), &wanted, &what).await;
             }
@@ -38,11 +48,15 @@ async fn a_damaged_store_opens_identical_or_is_refused_by_name() {
     assert!(n_refused > 0);
 }
 
-/// The kind of a record in the log, a bit of which makes it one of a reused log: RocksDB read it again and again and never ended.
+/// The kind of a record in the log, a bit of which makes it one of a reused log: RocksDB read it again and
+/// again and never ended.
 #[tokio::test]
 async fn a_log_that_the_database_would_read_without_end_is_refused_by_name_and_mended() {
     let (template, wanted) = killed_store().await;
-    let log = files(template.path()).into_iter().find(|path| path.extension().is_some_and(|it| it == "log")).unwrap();
+    let log = files(template.path())
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|it| it == "log"))
+        .unwrap();
     let log = log.file_name().unwrap().to_owned();
     let (mut at, mut n_refused) = (0, 0);
     loop {
@@ -56,7 +70,10 @@ async fn a_log_that_the_database_would_read_without_end_is_refused_by_name_and_m
         bytes[at + 6] = 5;
         fs::write(&path, bytes).unwrap();
         let error = open(folder.path()).await.map(drop).unwrap_err();
-        assert!(matches!(&error, StoreError::Damaged { row, .. } if row.contains(&format!("from byte {at} on"))), "{error:?}");
+        assert!(
+            matches!(&error, StoreError::Damaged { row, .. } if row.contains(&format!("from byte {at} on"))),
+            "{error:?}"
+        );
         assert!(verify(folder.path()).unwrap().unwrap().refusal.is_some());
         mend(folder.path(), &wanted, &format!("the record at {at}")).await;
         (at, n_refused) = (next, n_refused + 1);
@@ -80,14 +97,18 @@ async fn mend(folder: &Path, wanted: &[KeptTrack], what: &str) {
     store.close().await;
 }
 
-/// A folder as a kill leaves it: tables and a log, and in the log newer checkpoints of tracks that are in the tables.
+/// A folder as a kill leaves it: tables and a log, and in the log newer checkpoints of tracks that are in the
+/// tables.
 async fn killed_store() -> (tempfile::TempDir, Vec<KeptTrack>) {
     let folder = tempfile::tempdir().unwrap();
     for generation in 0..3 {
         let store = open(folder.path()).await.unwrap();
         let lease = take(&store, "quakes").await;
         for number in 0..20 {
-            store.commit(&lease, &track(&format!("{number:02}")), place(generation, number).into_bytes()).await.unwrap();
+            store
+                .commit(&lease, &track(&format!("{number:02}")), place(generation, number).into_bytes())
+                .await
+                .unwrap();
         }
         for (mapping, note) in noted_in(generation) {
             store.note(&mapping, note).await.unwrap();
@@ -109,7 +130,9 @@ fn noted() -> BTreeMap<MappingId, Vec<u8>> {
 }
 
 fn noted_in(generation: u32) -> BTreeMap<MappingId, Vec<u8>> {
-    (0..10).map(|number| (mapping(&format!("noted {number}")), place(generation, number).into_bytes())).collect()
+    (0..10)
+        .map(|number| (mapping(&format!("noted {number}")), place(generation, number).into_bytes()))
+        .collect()
 }
 
 fn place(generation: u32, number: u32) -> String {
@@ -118,7 +141,8 @@ fn place(generation: u32, number: u32) -> String {
 
 /// All files with something in them, in the order of their names.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder.join("db")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder.join("db")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.push(folder.join("seal"));
     files.retain(|path| fs::metadata(path).unwrap().len() > 0);
     files.sort();

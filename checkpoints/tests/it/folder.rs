@@ -1,4 +1,5 @@
-//! The data folder: one process at a time, what operators see, and what is refused when parts of it are missing or old.
+//! The data folder: one process at a time, what operators see, and what is refused when parts of it are
+//! missing or old.
 
 use std::fs;
 use std::path::Path;
@@ -60,10 +61,16 @@ async fn operators_see_mappings_tracks_and_epochs_beside_a_running_store() {
     let shown = show(folder.path()).unwrap().unwrap();
     assert!(shown.verified.refusal.is_none(), "{:?}", shown.verified);
     let [quakes, tides, winds] = &shown.mappings[..] else { panic!("{:?}", shown.mappings) };
-    assert_eq!((quakes.epoch, quakes.created, &quakes.tracks[..]), (Some(lease.epoch), true, &[kept("a", "1")][..]));
+    assert_eq!(
+        (quakes.epoch, quakes.created, &quakes.tracks[..]),
+        (Some(lease.epoch), true, &[kept("a", "1")][..])
+    );
     assert_eq!((tides.epoch, tides.created, tides.tracks.len()), (Some(acquired.epoch), false, 0));
     assert_eq!((&quakes.note, &tides.note), (&None, &Some(b"told".to_vec())));
-    assert_eq!((winds.epoch, winds.created, winds.tracks.len(), &winds.note), (None, false, 0, &Some(b"only noted".to_vec())));
+    assert_eq!(
+        (winds.epoch, winds.created, winds.tracks.len(), &winds.note),
+        (None, false, 0, &Some(b"only noted".to_vec()))
+    );
     // Two mappings, a list entry, a checkpoint and two notes.
     assert_eq!((shown.verified.n_rows, shown.verified.opened), (6, 1));
     store.commit(&lease, &track("a"), b"2".to_vec()).await.unwrap();
@@ -213,11 +220,16 @@ async fn a_damaged_note_is_refused_by_name_and_mending_keeps_the_others() {
     db.put(key(b'd', "tides", ""), b"nonsense").unwrap();
     drop(db);
     match open(folder.path()).await {
-        Err(error @ StoreError::Damaged { .. }) => assert!(error.to_string().contains("the note of mapping tides"), "{error}"),
+        Err(error @ StoreError::Damaged { .. }) => {
+            assert!(error.to_string().contains("the note of mapping tides"), "{error}")
+        }
         other => panic!("{other:?}"),
     }
     let repaired = repair(folder.path()).unwrap();
-    assert_eq!(repaired.dropped.iter().map(|it| it.row.as_str()).collect::<Vec<_>>(), ["the note of mapping tides"]);
+    assert_eq!(
+        repaired.dropped.iter().map(|it| it.row.as_str()).collect::<Vec<_>>(),
+        ["the note of mapping tides"]
+    );
     assert_eq!((repaired.mappings, repaired.lost), (vec![mapping("quakes")], vec![]));
     let store = open(folder.path()).await.unwrap();
     let kept: Vec<_> = store.notes().await.unwrap().into_keys().map(|mapping| mapping.0).collect();

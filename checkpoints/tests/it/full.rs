@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use forebay_checkpoints::{CheckpointStore, KeptTrack, Lease, RocksOptions, RocksStore, StoreError, StoreHealth};
+use forebay_checkpoints::{
+    CheckpointStore, KeptTrack, Lease, RocksOptions, RocksStore, StoreError, StoreHealth,
+};
 
 use super::bench::{Seed, is_long, mapping, open, take, track, wait_health};
 
@@ -21,7 +23,12 @@ pub(crate) async fn commit_until_full(store: &dyn CheckpointStore, lease: &Lease
 }
 
 /// The same; `squeeze` is called now and then, to take what the store itself has freed meanwhile.
-async fn commit_until_full_while(store: &dyn CheckpointStore, lease: &Lease, mut number: u64, mut squeeze: impl FnMut()) -> u64 {
+async fn commit_until_full_while(
+    store: &dyn CheckpointStore,
+    lease: &Lease,
+    mut number: u64,
+    mut squeeze: impl FnMut(),
+) -> u64 {
     for n in 0..20_000 {
         if n % 100 == 99 {
             squeeze();
@@ -45,7 +52,8 @@ pub(crate) async fn kept_number(store: &dyn CheckpointStore, lease: &Lease) -> u
 async fn at_the_size_limit_it_refuses_reads_on_and_comes_back_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let probe_interval = Duration::from_millis(10);
-    let options = RocksOptions { bytes_max: Some(8 << 20), probe_interval, ..RocksOptions::new(folder.path()) };
+    let options =
+        RocksOptions { bytes_max: Some(8 << 20), probe_interval, ..RocksOptions::new(folder.path()) };
     let store = RocksStore::open(options).await.unwrap();
     let lease = take(&store, "quakes").await;
     let mut number = 0;
@@ -71,7 +79,10 @@ async fn at_the_size_limit_it_refuses_reads_on_and_comes_back_by_itself() {
 #[tokio::test]
 async fn one_track_may_be_rewritten_for_ever_within_the_limit() {
     let folder = tempfile::tempdir().unwrap();
-    let store = RocksStore::open(RocksOptions { bytes_max: Some(3 << 20), ..RocksOptions::new(folder.path()) }).await.unwrap();
+    let store =
+        RocksStore::open(RocksOptions { bytes_max: Some(3 << 20), ..RocksOptions::new(folder.path()) })
+            .await
+            .unwrap();
     let lease = take(&store, "quakes").await;
     for number in 0..400 {
         store.commit(&lease, &track("a"), place(number)).await.unwrap();
@@ -136,8 +147,11 @@ struct SmallDisk(tempfile::TempDir);
 impl SmallDisk {
     fn mount() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "forebay-small-disk"]).arg(folder.path()).status().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=48m", "forebay-small-disk"])
+            .arg(folder.path())
+            .status()
+            .unwrap();
         assert!(mounted.success(), "mounting needs root: run it without FOREBAY_LONG otherwise");
         Self(folder)
     }

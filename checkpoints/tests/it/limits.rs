@@ -1,4 +1,5 @@
-//! Writes that fail in the middle, made by limits of the process: each test runs its body in a child, whose limits are its own.
+//! Writes that fail in the middle, made by limits of the process: each test runs its body in a child, whose
+//! limits are its own.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +15,8 @@ async fn after_a_failed_log_write_it_opens_the_database_again_by_itself() {
     let Some(folder) = child_folder() else {
         return pass_in_child("limits::after_a_failed_log_write_it_opens_the_database_again_by_itself");
     };
-    // The limit of a file's size stands in for a full disk: RocksDB's log fails the same way, and no mount is needed.
+    // The limit of a file's size stands in for a full disk: RocksDB's log fails the same way, and no mount is
+    // needed.
     let store = quick_store(&folder).await;
     let lease = take(&store, "quakes").await;
     let mut number = 0;
@@ -35,7 +37,9 @@ async fn after_a_failed_log_write_it_opens_the_database_again_by_itself() {
 #[tokio::test]
 async fn a_store_that_cannot_open_files_says_that_it_fails_and_comes_back_by_itself() {
     let Some(folder) = child_folder() else {
-        return pass_in_child("limits::a_store_that_cannot_open_files_says_that_it_fails_and_comes_back_by_itself");
+        return pass_in_child(
+            "limits::a_store_that_cannot_open_files_says_that_it_fails_and_comes_back_by_itself",
+        );
     };
     let store = quick_store(&folder).await;
     let lease = take(&store, "quakes").await;
@@ -51,7 +55,9 @@ async fn a_store_that_cannot_open_files_says_that_it_fails_and_comes_back_by_its
         assert!(number < 20_000);
     };
     assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
-    assert!(matches!(&*store.health().borrow(), StoreHealth::Failing { error, .. } if error.contains("Too many open files")));
+    assert!(
+        matches!(&*store.health().borrow(), StoreHealth::Failing { error, .. } if error.contains("Too many open files"))
+    );
     assert!(matches!(store.load(&lease).await, Err(StoreError::Io { .. })));
     limit(Resource::Nofile, before);
     wait_health(&store, |health| *health == StoreHealth::Ok).await;
@@ -61,14 +67,20 @@ async fn a_store_that_cannot_open_files_says_that_it_fails_and_comes_back_by_its
 }
 
 async fn quick_store(folder: &Path) -> RocksStore {
-    RocksStore::open(RocksOptions { probe_interval: Duration::from_millis(10), ..RocksOptions::new(folder) }).await.unwrap()
+    RocksStore::open(RocksOptions { probe_interval: Duration::from_millis(10), ..RocksOptions::new(folder) })
+        .await
+        .unwrap()
 }
 
 fn pass_in_child(test: &str) {
     let folder = tempfile::tempdir().unwrap();
     let child = child(test, folder.path()).output().unwrap();
     let out = String::from_utf8_lossy(&child.stdout);
-    assert!(child.status.success() && out.contains("1 passed"), "{out}\n{}", String::from_utf8_lossy(&child.stderr));
+    assert!(
+        child.status.success() && out.contains("1 passed"),
+        "{out}\n{}",
+        String::from_utf8_lossy(&child.stderr)
+    );
 }
 
 fn limit(resource: Resource, current: Option<u64>) {

@@ -1,5 +1,6 @@
-//! Power cuts: what was synced is there afterwards; of what was written since, some is, in order. A copy of the folder whose log is cut or
-//! torn behind the last sync stands for the disk after a cut: the pages written last reach it in any order, or not at all.
+//! Power cuts: what was synced is there afterwards; of what was written since, some is, in order. A copy of
+//! the folder whose log is cut or torn behind the last sync stands for the disk after a cut: the pages
+//! written last reach it in any order, or not at all.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = RocksOptions { commit_interval: Duration::from_secs(3600), ..RocksOptions::new(folder.path()) };
+        let options =
+            RocksOptions { commit_interval: Duration::from_secs(3600), ..RocksOptions::new(folder.path()) };
         let store = RocksStore::open(options).await.unwrap();
         let lease = take(&store, "quakes").await;
         for number in 1..=N_SYNCED {
@@ -58,7 +60,8 @@ fn place(number: u32) -> Vec<u8> {
 /// The only log, and its length.
 fn log(folder: &Path) -> (PathBuf, u64) {
     let entries = fs::read_dir(folder.join("db")).unwrap().flatten();
-    let logs: Vec<_> = entries.map(|it| it.path()).filter(|it| it.extension().is_some_and(|it| it == "log")).collect();
+    let logs: Vec<_> =
+        entries.map(|it| it.path()).filter(|it| it.extension().is_some_and(|it| it == "log")).collect();
     assert_eq!(logs.len(), 1, "so little is one log: {logs:?}");
     (logs[0].clone(), fs::metadata(&logs[0]).unwrap().len())
 }
@@ -77,17 +80,26 @@ async fn found(folder: &Path) -> u32 {
 async fn a_power_cut_takes_back_what_was_not_synced_newest_first_and_nothing_else() {
     let scene = Scene::new().await;
     let whole = log(scene.folder.path()).1;
-    assert_eq!(found(scene.after_a_cut(|_| {}).path()).await, N_SYNCED + N_UNSYNCED, "a kill takes nothing back");
+    assert_eq!(
+        found(scene.after_a_cut(|_| {}).path()).await,
+        N_SYNCED + N_UNSYNCED,
+        "a kill takes nothing back"
+    );
     let mut seed = Seed::fresh();
     let mut before = 0;
     let n_cuts: u64 = if is_long() { 200 } else { 20 };
     for cut in 0..=n_cuts {
         let length = scene.synced_bytes + (whole - scene.synced_bytes) * cut / n_cuts;
-        let number = found(scene.after_a_cut(|bytes| bytes.truncate(usize::try_from(length).unwrap())).path()).await;
-        assert!((N_SYNCED..=N_SYNCED + N_UNSYNCED).contains(&number) && number >= before, "{number} after {before}");
+        let number =
+            found(scene.after_a_cut(|bytes| bytes.truncate(usize::try_from(length).unwrap())).path()).await;
+        assert!(
+            (N_SYNCED..=N_SYNCED + N_UNSYNCED).contains(&number) && number >= before,
+            "{number} after {before}"
+        );
         before = number;
         // A page that never reached the disk, and others behind it that did.
-        let page = scene.synced_bytes.next_multiple_of(4096) + 4096 * seed.below((whole - scene.synced_bytes) / 4096 - 1);
+        let page = scene.synced_bytes.next_multiple_of(4096)
+            + 4096 * seed.below((whole - scene.synced_bytes) / 4096 - 1);
         let tear = |bytes: &mut Vec<u8>| {
             let page = usize::try_from(page).unwrap();
             let end = bytes.len().min(page + 4096);
@@ -116,7 +128,10 @@ async fn a_call_that_is_answered_as_durable_makes_durable_what_was_written_befor
     scene.store.note(&mapping("quakes"), b"n".to_vec()).await.unwrap();
     assert!(synced.borrow().of(scene.last).unwrap().is_ok());
     let short = scene.after_a_cut(|bytes| bytes.truncate(bytes.len() - 1));
-    assert!(matches!(open(short.path()).await, Err(StoreError::RolledBack { .. })), "its last byte was synced");
+    assert!(
+        matches!(open(short.path()).await, Err(StoreError::RolledBack { .. })),
+        "its last byte was synced"
+    );
 }
 
 #[tokio::test]
@@ -126,13 +141,17 @@ async fn a_close_syncs_what_was_written() {
     scene.store.close().await;
     assert!(synced.borrow().of(scene.last).unwrap().is_ok());
     let short = scene.after_a_cut(|bytes| bytes.truncate(bytes.len() - 1));
-    assert!(matches!(open(short.path()).await, Err(StoreError::RolledBack { .. })), "its last byte was synced");
+    assert!(
+        matches!(open(short.path()).await, Err(StoreError::RolledBack { .. })),
+        "its last byte was synced"
+    );
 }
 
 #[tokio::test]
 async fn one_sync_follows_by_itself_within_the_interval_and_none_when_nothing_was_written() {
     let folder = tempfile::tempdir().unwrap();
-    let options = RocksOptions { commit_interval: Duration::from_millis(20), ..RocksOptions::new(folder.path()) };
+    let options =
+        RocksOptions { commit_interval: Duration::from_millis(20), ..RocksOptions::new(folder.path()) };
     let store = RocksStore::open(options).await.unwrap();
     let lease = take(&store, "quakes").await;
     let mut synced = store.synced();

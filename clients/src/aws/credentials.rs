@@ -1,4 +1,5 @@
-//! Credentials that are fetched once, kept, and fetched anew before they expire; shared by all that sign with them.
+//! Credentials that are fetched once, kept, and fetched anew before they expire; shared by all that sign with
+//! them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -69,8 +70,8 @@ impl KeptCredentials {
         &self.shared.tried
     }
 
-    /// Credentials that are good now. Those that are about to end are fetched anew by the first who asks; the others take what is still good
-    /// meanwhile, and so do all when fetching fails.
+    /// Credentials that are good now. Those that are about to end are fetched anew by the first who asks; the
+    /// others take what is still good meanwhile, and so do all when fetching fails.
     ///
     /// # Errors
     /// There are none, or they could not be fetched in time.
@@ -158,7 +159,9 @@ mod tests {
                     return Err(CredentialsError::provider_error("no answer"));
                 }
                 let n = self.0.n.fetch_add(1, Ordering::SeqCst) + 1;
-                let end = Some(self.0.life.load(Ordering::SeqCst)).filter(|it| *it > 0).map(|it| START + Duration::from_secs(it));
+                let end = Some(self.0.life.load(Ordering::SeqCst))
+                    .filter(|it| *it > 0)
+                    .map(|it| START + Duration::from_secs(it));
                 Ok(Credentials::new(n.to_string(), "secret", None, end, "test"))
             })
         }
@@ -171,7 +174,9 @@ mod tests {
     }
 
     async fn key(kept: &KeptCredentials, second: u64) -> String {
-        kept.at(|| START + Duration::from_secs(second)).await.map_or_else(|error| error.to_string(), |it| it.access_key_id().to_owned())
+        kept.at(|| START + Duration::from_secs(second))
+            .await
+            .map_or_else(|error| error.to_string(), |it| it.access_key_id().to_owned())
     }
 
     #[tokio::test]
@@ -187,7 +192,10 @@ mod tests {
         giver.0.life.store(7_200, Ordering::SeqCst);
         assert_eq!((key(&long, 3_300).await.as_str(), key(&long, 3_600).await.as_str()), ("2", "2"));
         let (short, _) = kept(10);
-        assert_eq!((key(&short, 0).await.as_str(), key(&short, 7).await.as_str(), key(&short, 8).await.as_str()), ("1", "1", "2"));
+        assert_eq!(
+            (key(&short, 0).await.as_str(), key(&short, 7).await.as_str(), key(&short, 8).await.as_str()),
+            ("1", "1", "2")
+        );
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! Who gives credentials: the settings, a profile, or AWS's own chain of places, which ends with the metadata service.
+//! Who gives credentials: the settings, a profile, or AWS's own chain of places, which ends with the metadata
+//! service.
 
 use std::time::Duration;
 
@@ -24,16 +25,28 @@ const METADATA_MAX: Duration = Duration::from_secs(1);
 /// Tries of each.
 const TRIES: u32 = 2;
 
-/// Whoever gives the credentials that are written, else those of the daemon's surroundings. Asks nobody yet, but reads the shared files.
-pub(super) async fn credentials(written: Option<&AwsCredentials>, region: &str, http: HttpClient) -> KeptCredentials {
+/// Whoever gives the credentials that are written, else those of the daemon's surroundings. Asks nobody yet,
+/// but reads the shared files.
+pub(super) async fn credentials(
+    written: Option<&AwsCredentials>,
+    region: &str,
+    http: HttpClient,
+) -> KeptCredentials {
     match written {
         Some(AwsCredentials::Key(AwsKey { access_key_id, secret_access_key, session_token })) => {
-            let key = Credentials::new(access_key_id.as_str(), secret_access_key.as_str(), session_token.clone(), None, "forebay");
+            let key = Credentials::new(
+                access_key_id.as_str(),
+                secret_access_key.as_str(),
+                session_token.clone(),
+                None,
+                "forebay",
+            );
             KeptCredentials::new(key, "the settings".to_owned())
         }
         Some(AwsCredentials::Profile(name)) => {
             let config = config(region, http);
-            let provider = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(name).build();
+            let provider =
+                ProfileFileCredentialsProvider::builder().configure(&config).profile_name(name).build();
             KeptCredentials::new(provider, format!("profile {name} of AWS's shared files"))
         }
         None => {
@@ -42,14 +55,14 @@ pub(super) async fn credentials(written: Option<&AwsCredentials>, region: &str, 
             let metadata = metadata.connect_timeout(METADATA_MAX).read_timeout(METADATA_MAX).build();
             let chain = DefaultCredentialsChain::builder().configure(config.clone()).imds_client(metadata);
             let chain = chain.region(Region::new(region.to_owned())).build().await;
-            let tried =
-                "environment variables, AWS's shared files, a web identity token, the container's and the machine's metadata service";
+            let tried = "environment variables, AWS's shared files, a web identity token, the container's and the machine's metadata service";
             KeptCredentials::new(chain, tried.to_owned())
         }
     }
 }
 
-/// The region that a profile of the shared files names: the one that is written, else that of the surroundings.
+/// The region that a profile of the shared files names: the one that is written, else that of the
+/// surroundings.
 pub(super) async fn region_of_profile(written: Option<&AwsCredentials>) -> Option<String> {
     let builder = ProfileFileRegionProvider::builder();
     let builder = match written {

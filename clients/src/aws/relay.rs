@@ -39,17 +39,23 @@ pub enum RelayError {
 }
 
 impl Aws {
-    /// Whoever passes calls on to the endpoint that is written for a service, or named by the environment; `None` where neither says one:
-    /// nothing is ever sent to AWS itself unasked. It signs anew where credentials are written or named by the environment.
+    /// Whoever passes calls on to the endpoint that is written for a service, or named by the environment;
+    /// `None` where neither says one: nothing is ever sent to AWS itself unasked. It signs anew where
+    /// credentials are written or named by the environment.
     ///
     /// # Errors
     /// What cannot be used.
-    pub async fn relay(&self, service: &'static str, clients: &HttpClients) -> Result<Option<AwsRelay>, AwsError> {
+    pub async fn relay(
+        &self,
+        service: &'static str,
+        clients: &HttpClients,
+    ) -> Result<Option<AwsRelay>, AwsError> {
         if self.common.endpoint_of(service).is_none() {
             return Ok(None);
         }
         let own = AwsSettings::default();
-        let access = self.prepare(AwsTarget { service, own: &own, region: None, endpoint: None }, clients).await?;
+        let access =
+            self.prepare(AwsTarget { service, own: &own, region: None, endpoint: None }, clients).await?;
         let signs = self.common.credentials.is_some() || self.has_ambient;
         Ok(Some(AwsRelay { access, service, signs }))
     }
@@ -66,24 +72,32 @@ impl AwsRelay {
         self.signs
     }
 
-    /// Sends a request. Its address is path and query only, and they go out as they are; `body_hash` is that of its body in hexadecimal
-    /// digits. Nothing but connecting has a deadline.
+    /// Sends a request. Its address is path and query only, and they go out as they are; `body_hash` is that
+    /// of its body in hexadecimal digits. Nothing but connecting has a deadline.
     ///
     /// # Errors
     /// See [`RelayError`].
-    pub async fn send(&self, mut request: Request<StreamBody>, body_hash: Option<String>) -> Result<Response<Incoming>, RelayError> {
+    pub async fn send(
+        &self,
+        mut request: Request<StreamBody>,
+        body_hash: Option<String>,
+    ) -> Result<Response<Incoming>, RelayError> {
         let target = request.uri().path_and_query().map_or("/", |it| it.as_str());
         let url = format!("{}{target}", self.access.endpoint);
-        *request.uri_mut() = url.parse().map_err(|error: http::uri::InvalidUri| RelayError::Request(error.into()))?;
+        *request.uri_mut() =
+            url.parse().map_err(|error: http::uri::InvalidUri| RelayError::Request(error.into()))?;
         if let (true, Some(hash)) = (self.signs, body_hash) {
             let credentials = self.access.credentials.get().await;
-            let credentials = credentials.map_err(|cause| RelayError::Credentials(self.access.without_credentials(self.service, cause)))?;
+            let credentials = credentials.map_err(|cause| {
+                RelayError::Credentials(self.access.without_credentials(self.service, cause))
+            })?;
             self.sign(&mut request, hash, credentials, SystemTime::now()).map_err(RelayError::Request)?;
         }
         Ok(self.access.http.stream(request).await?)
     }
 
-    /// Puts our signature in place of the client's. It covers what a service looks at: who knows what else a client sends.
+    /// Puts our signature in place of the client's. It covers what a service looks at: who knows what else a
+    /// client sends.
     fn sign<B>(
         &self,
         request: &mut Request<B>,
@@ -95,11 +109,16 @@ impl AwsRelay {
             request.headers_mut().remove(name);
         }
         let is_covered = |name: &HeaderName| *name == CONTENT_TYPE || name.as_str().starts_with("x-amz-");
-        let covered: HeaderMap =
-            request.headers().iter().filter(|(name, _)| is_covered(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
+        let covered: HeaderMap = request
+            .headers()
+            .iter()
+            .filter(|(name, _)| is_covered(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         let mut signed = Request::builder().method(request.method()).uri(request.uri()).body(())?;
         *signed.headers_mut() = covered;
-        let scope = sign::Scope { service: self.service, region: &self.access.region, identity: &credentials.into() };
+        let scope =
+            sign::Scope { service: self.service, region: &self.access.region, identity: &credentials.into() };
         sign::sign(&mut signed, hash, &scope, now)?;
         for name in [AUTHORIZATION, DATE, TOKEN] {
             if let Some(value) = signed.headers_mut().remove(&name) {
@@ -119,14 +138,20 @@ mod tests {
     use super::*;
 
     async fn relay(settings: &AwsSettings, variables: &[(&str, &str)]) -> Option<AwsRelay> {
-        let variable = |name: &str| variables.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned());
+        let variable =
+            |name: &str| variables.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned());
         Aws::new(settings, variable).relay("lambda", &HttpClients::new()).await.unwrap()
     }
 
     #[tokio::test]
     async fn nothing_is_passed_on_to_aws_unasked() {
-        assert!(relay(&AwsSettings::default(), &[("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "a")]).await.is_none());
-        let named = relay(&AwsSettings::default(), &[("AWS_ENDPOINT_URL_LAMBDA", "http://h:1")]).await.unwrap();
+        assert!(
+            relay(&AwsSettings::default(), &[("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "a")])
+                .await
+                .is_none()
+        );
+        let named =
+            relay(&AwsSettings::default(), &[("AWS_ENDPOINT_URL_LAMBDA", "http://h:1")]).await.unwrap();
         assert_eq!((named.endpoint(), named.signs()), ("http://h:1", false));
         let key = [("AWS_ENDPOINT_URL", "http://h:1/"), ("AWS_ACCESS_KEY_ID", "a")];
         assert!(relay(&AwsSettings::default(), &key).await.unwrap().signs());
@@ -134,9 +159,16 @@ mod tests {
 
     #[tokio::test]
     async fn our_signature_takes_the_place_of_the_clients() {
-        let key = AwsKey { access_key_id: "AKIDEXAMPLE".into(), secret_access_key: "s".into(), session_token: None };
-        let settings =
-            AwsSettings { endpoint: Some("http://h:1".into()), credentials: Some(AwsCredentials::Key(key)), ..AwsSettings::default() };
+        let key = AwsKey {
+            access_key_id: "AKIDEXAMPLE".into(),
+            secret_access_key: "s".into(),
+            session_token: None,
+        };
+        let settings = AwsSettings {
+            endpoint: Some("http://h:1".into()),
+            credentials: Some(AwsCredentials::Key(key)),
+            ..AwsSettings::default()
+        };
         let relay = relay(&settings, &[]).await.unwrap();
         let request = Request::post("http://h:1/2015-03-31/functions/a%2Fb/invocations?Qualifier=1")
             .header("authorization", "AWS4-HMAC-SHA256 theirs")
@@ -145,7 +177,14 @@ mod tests {
             .header("x-other", &b"\xff"[..]);
         let mut request = request.body(()).unwrap();
         let credentials = relay.access.credentials.get().await.unwrap();
-        relay.sign(&mut request, "0".repeat(64), credentials, SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160)).unwrap();
+        relay
+            .sign(
+                &mut request,
+                "0".repeat(64),
+                credentials,
+                SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160),
+            )
+            .unwrap();
         let authorization = request.headers()["authorization"].to_str().unwrap();
         let expected = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/lambda/aws4_request, \
                         SignedHeaders=host;x-amz-date;x-amz-invocation-type, Signature=";

@@ -1,9 +1,11 @@
-//! Our HTTP client as AWS's SDK wants it, so that whatever the SDK does uses the same connections, trust store and forbidden addresses.
+//! Our HTTP client as AWS's SDK wants it, so that whatever the SDK does uses the same connections, trust
+//! store and forbidden addresses.
 
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
-    HttpClient as SdkClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpClient as SdkClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -26,7 +28,11 @@ pub fn sdk_client(http: HttpClient) -> SharedHttpClient {
 struct Ours(HttpClient);
 
 impl SdkClient for Ours {
-    fn http_connector(&self, settings: &HttpConnectorSettings, _components: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        _components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         // Connecting is not told apart from waiting for the head of an answer.
         let time = settings.read_timeout().map(|read| read + settings.connect_timeout().unwrap_or_default());
         SharedHttpConnector::new(Connector { http: self.0.clone(), time })
@@ -60,13 +66,19 @@ impl Connector {
         let request = http::Request::from_parts(head, Outgoing::Pieces(Pieces::new(vec![body])));
         let sending = self.http.pool.send(request);
         let answered = match self.time {
-            Some(time) => timeout(time, sending).await.map_err(|_| ConnectorError::timeout(NoAnswer(time).into()))?,
+            Some(time) => {
+                timeout(time, sending).await.map_err(|_| ConnectorError::timeout(NoAnswer(time).into()))?
+            }
             None => sending.await,
         };
         let (mut connection, answer) = answered.map_err(|error| ConnectorError::io(error.into()))?;
         // The SDK reads all of it before it looks at any of it, and it comes while the connection is driven.
         let (head, body) = answer.into_parts();
-        let body = connection.drive(body.collect()).await.map_err(|error| ConnectorError::io(error.into()))?.to_bytes();
+        let body = connection
+            .drive(body.collect())
+            .await
+            .map_err(|error| ConnectorError::io(error.into()))?
+            .to_bytes();
         self.http.pool.keep(connection);
         let answer = http::Response::from_parts(head, SdkBody::from(body));
         HttpResponse::try_from(answer).map_err(|error| ConnectorError::other(error.into(), None))

@@ -31,7 +31,12 @@ pub(super) fn hash(pieces: &[Bytes]) -> String {
 }
 
 /// Adds the signature's headers. All headers that the request has by then are covered.
-pub(super) fn sign<B>(request: &mut Request<B>, body_hash: String, scope: &Scope<'_>, now: SystemTime) -> Result<(), BoxError> {
+pub(super) fn sign<B>(
+    request: &mut Request<B>,
+    body_hash: String,
+    scope: &Scope<'_>,
+    now: SystemTime,
+) -> Result<(), BoxError> {
     let params = v4::SigningParams::builder()
         .identity(scope.identity)
         .region(scope.region)
@@ -45,7 +50,12 @@ pub(super) fn sign<B>(request: &mut Request<B>, body_hash: String, scope: &Scope
         headers.push((name.as_str(), value.to_str()?));
     }
     let url = request.uri().to_string();
-    let signable = SignableRequest::new(request.method().as_str(), &url, headers.into_iter(), SignableBody::Precomputed(body_hash))?;
+    let signable = SignableRequest::new(
+        request.method().as_str(),
+        &url,
+        headers.into_iter(),
+        SignableBody::Precomputed(body_hash),
+    )?;
     let (instructions, _) = signature(signable, &params)?.into_parts();
     instructions.apply_to_request_http1x(request);
     Ok(())
@@ -59,7 +69,12 @@ mod tests {
 
     use super::*;
 
-    fn signed(service: &'static str, token: Option<&str>, mut request: Request<()>, body: &'static [u8]) -> Request<()> {
+    fn signed(
+        service: &'static str,
+        token: Option<&str>,
+        mut request: Request<()>,
+        body: &'static [u8],
+    ) -> Request<()> {
         let key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
         let identity = Credentials::new("AKIDEXAMPLE", key, token.map(str::to_owned), None, "test").into();
         // 2015-08-30T12:36:00Z, the moment of AWS's test suite.
@@ -86,13 +101,20 @@ mod tests {
     #[test]
     fn headers_token_path_and_body_are_covered() {
         let request = |path: &str| {
-            let request = Request::post(format!("http://127.0.0.1:4566{path}")).header("x-amz-target", "AmazonSQS.SendMessage");
+            let request = Request::post(format!("http://127.0.0.1:4566{path}"))
+                .header("x-amz-target", "AmazonSQS.SendMessage");
             request.body(()).unwrap()
         };
         let first = signed("sqs", Some("token"), request("/"), b"a");
-        assert!(authorization(&first).contains("SignedHeaders=host;x-amz-date;x-amz-security-token;x-amz-target"), "{first:?}");
+        assert!(
+            authorization(&first).contains("SignedHeaders=host;x-amz-date;x-amz-security-token;x-amz-target"),
+            "{first:?}"
+        );
         assert_eq!(first.headers()["x-amz-security-token"], "token");
-        for other in [signed("sqs", Some("token"), request("/"), b"b"), signed("sqs", Some("token"), request("/x"), b"a")] {
+        for other in [
+            signed("sqs", Some("token"), request("/"), b"b"),
+            signed("sqs", Some("token"), request("/x"), b"a"),
+        ] {
             assert_ne!(authorization(&first), authorization(&other));
         }
     }

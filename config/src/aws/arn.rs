@@ -20,10 +20,19 @@ impl Arn {
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(6, ':');
         let mut next = || parts.next().filter(|it| !it.is_empty()).map(str::to_owned);
-        let (head, partition, service, region, account, resource) = (next()?, next()?, next()?, next()?, next()?, next()?);
-        let is_plain = |it: &String| it.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-');
-        let is_arn = head == "arn" && partition.starts_with("aws") && [&partition, &service].into_iter().all(is_plain);
-        (is_arn && is_region(&region) && is_account(&account)).then_some(Self { partition, service, region, account, resource })
+        let (head, partition, service, region, account, resource) =
+            (next()?, next()?, next()?, next()?, next()?, next()?);
+        let is_plain =
+            |it: &String| it.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-');
+        let is_arn =
+            head == "arn" && partition.starts_with("aws") && [&partition, &service].into_iter().all(is_plain);
+        (is_arn && is_region(&region) && is_account(&account)).then_some(Self {
+            partition,
+            service,
+            region,
+            account,
+            resource,
+        })
     }
 }
 
@@ -47,14 +56,17 @@ pub fn partition_of(region: &str) -> &'static str {
 
 /// A region's name. It goes into host names and signatures, so only what belongs there is taken.
 pub fn is_region(text: &str) -> bool {
-    let is_name = (1..=32).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-');
+    let is_name = (1..=32).contains(&text.len())
+        && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-');
     is_name && !text.starts_with('-') && !text.ends_with('-')
 }
 
 /// A queue's or topic's name, with `.fifo` or without.
 pub(crate) fn is_resource(name: &str, chars_max: usize) -> bool {
     let bare = name.strip_suffix(".fifo").unwrap_or(name);
-    !bare.is_empty() && name.len() <= chars_max && bare.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_')
+    !bare.is_empty()
+        && name.len() <= chars_max
+        && bare.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_')
 }
 
 /// Twelve digits.
@@ -68,7 +80,10 @@ mod tests {
 
     #[test]
     fn an_arn_is_taken_apart_and_put_together_again() {
-        for text in ["arn:aws:sqs:eu-west-1:123456789012:dead", "arn:aws-cn:lambda:cn-north-1:123456789012:function:f:$LATEST"] {
+        for text in [
+            "arn:aws:sqs:eu-west-1:123456789012:dead",
+            "arn:aws-cn:lambda:cn-north-1:123456789012:function:f:$LATEST",
+        ] {
             assert_eq!(Arn::parse(text).unwrap().to_string(), text);
         }
         for text in [

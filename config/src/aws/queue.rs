@@ -118,7 +118,13 @@ mod tests {
     fn a_url_tells_server_region_account_and_name() {
         let at_aws = "https://sqs.eu-west-1.amazonaws.com";
         for (url, origin, region, account, name) in [
-            ("https://sqs.eu-west-1.amazonaws.com/123456789012/dead", at_aws, Some("eu-west-1"), Some("123456789012"), "dead"),
+            (
+                "https://sqs.eu-west-1.amazonaws.com/123456789012/dead",
+                at_aws,
+                Some("eu-west-1"),
+                Some("123456789012"),
+                "dead",
+            ),
             (
                 "https://sqs.cn-north-1.amazonaws.com.cn/1/q.fifo",
                 "https://sqs.cn-north-1.amazonaws.com.cn",
@@ -126,7 +132,13 @@ mod tests {
                 None,
                 "q.fifo",
             ),
-            ("http://127.0.0.1:9324/000000000000/orders", "http://127.0.0.1:9324", None, Some("000000000000"), "orders"),
+            (
+                "http://127.0.0.1:9324/000000000000/orders",
+                "http://127.0.0.1:9324",
+                None,
+                Some("000000000000"),
+                "orders",
+            ),
             ("http://[::1]:9324/queue/orders", "http://[::1]:9324", None, None, "orders"),
             ("http://h/a_b-1", "http://h", None, None, "a_b-1"),
             (
@@ -137,14 +149,32 @@ mod tests {
                 "q",
             ),
             ("https://sqs.a.b.amazonaws.com/1/q", "https://sqs.a.b.amazonaws.com", None, None, "q"),
-            ("https://sqs.eu-west-1.amazonaws.com.evil.example/1/q", "https://sqs.eu-west-1.amazonaws.com.evil.example", None, None, "q"),
+            (
+                "https://sqs.eu-west-1.amazonaws.com.evil.example/1/q",
+                "https://sqs.eu-west-1.amazonaws.com.evil.example",
+                None,
+                None,
+                "q",
+            ),
         ] {
             let it = QueueUrl::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-            assert_eq!((it.origin(), it.region(), it.account(), it.name()), (origin, region, account, name), "{url}");
+            assert_eq!(
+                (it.origin(), it.region(), it.account(), it.name()),
+                (origin, region, account, name),
+                "{url}"
+            );
             assert_eq!((it.to_string().as_str(), it.is_fifo()), (url, url.ends_with(".fifo")));
         }
         let long = format!("http://h/1/{}", "x".repeat(81));
-        for url in ["http://h", "http://h/", "http://h/1/", "http://h/1/q?a=b", "http://h/1/a.b", "http://h/1/a%20b", &long] {
+        for url in [
+            "http://h",
+            "http://h/",
+            "http://h/1/",
+            "http://h/1/q?a=b",
+            "http://h/1/a.b",
+            "http://h/1/a%20b",
+            &long,
+        ] {
             assert_eq!(QueueUrl::parse(url), Err(QueueUrlMistake::NoQueue), "{url}");
         }
         assert_eq!(QueueUrl::parse("sqs.x/1/q"), Err(QueueUrlMistake::Url(UrlMistake::Scheme)));

@@ -11,14 +11,17 @@ use crate::settings::{self, Reader, SettingSpec};
 use crate::url;
 
 impl AwsSettings {
-    /// Reads an `aws:` block, as far as its settings have a meaning where it stands. Relative paths begin at `base`.
+    /// Reads an `aws:` block, as far as its settings have a meaning where it stands. Relative paths begin at
+    /// `base`.
     pub fn read(it: Item<'_, '_>, scope: AwsScope, base: &Path) -> Option<Self> {
         it.fields(|fields| {
             let mut reader = Reader { fields, profile: None };
             let region = reader.written(&settings::AWS_REGION, read_region);
-            let account_id = if scope.names_account { reader.written(&settings::AWS_ACCOUNT, read_account) } else { None };
+            let account_id =
+                if scope.names_account { reader.written(&settings::AWS_ACCOUNT, read_account) } else { None };
             let endpoint = reader.written(&settings::AWS_ENDPOINT, read_endpoint);
-            let endpoints = reader.written(&settings::AWS_ENDPOINTS, |it| read_endpoints(it, scope)).unwrap_or_default();
+            let endpoints =
+                reader.written(&settings::AWS_ENDPOINTS, |it| read_endpoints(it, scope)).unwrap_or_default();
             let credentials = read_credentials(&mut reader);
             let ca_file = reader.written(&settings::AWS_CA_FILE, |it| it.file_path(base));
             Some(Self { region, account_id, endpoint, endpoints, credentials, ca_file })
@@ -26,7 +29,8 @@ impl AwsSettings {
     }
 }
 
-/// Notes when an `aws:` block says something else than the name beside it. AWS has a sentence of its own for functions' regions.
+/// Notes when an `aws:` block says something else than the name beside it. AWS has a sentence of its own for
+/// functions' regions.
 pub(crate) fn agree(
     reader: &mut Reader<'_, '_>,
     spec: &'static SettingSpec,
@@ -34,11 +38,15 @@ pub(crate) fn agree(
     region: Option<&str>,
     account: Option<&str>,
 ) -> Option<()> {
-    let differs = |own: &Option<String>, named: Option<&str>| named.is_some() && own.is_some() && own.as_deref() != named;
+    let differs = |own: &Option<String>, named: Option<&str>| {
+        named.is_some() && own.is_some() && own.as_deref() != named
+    };
     let mut note = |key: &str, message: String| {
         let place = reader.fields.node(spec.key()).map_or_else(|| reader.fields.place(), |it| &it.place);
         let path = join(&join(reader.fields.path(), spec.key()), key);
-        reader.fields.push(Finding::new(Code::CONFLICT, path, place, message).fix("remove it: the name says it"));
+        reader
+            .fields
+            .push(Finding::new(Code::CONFLICT, path, place, message).fix("remove it: the name says it"));
     };
     let (region_differs, account_differs) = (differs(&own.region, region), differs(&own.account_id, account));
     if let (true, Some(named), Some(own)) = (region_differs, region, &own.region) {
@@ -60,7 +68,9 @@ fn read_endpoints(it: Item<'_, '_>, scope: AwsScope) -> Option<BTreeMap<String, 
         let mut reader = Reader { fields, profile: None };
         let mut endpoints = BTreeMap::new();
         for spec in settings::AWS_ENDPOINTS_OF.iter().filter(|spec| scope.calls(spec.key())) {
-            endpoints.extend(reader.written(spec, read_endpoint).map(|endpoint| (spec.key().to_owned(), endpoint)));
+            endpoints.extend(
+                reader.written(spec, read_endpoint).map(|endpoint| (spec.key().to_owned(), endpoint)),
+            );
         }
         Some(endpoints)
     })
@@ -102,7 +112,11 @@ fn read_region(mut it: Item<'_, '_>) -> Option<String> {
     if is_region(&text) {
         return Some(text);
     }
-    it.wrong(Code::NOT_ALLOWED, "a region has lower-case letters, digits and `-`", Some("write it like `eu-west-1`".to_owned()));
+    it.wrong(
+        Code::NOT_ALLOWED,
+        "a region has lower-case letters, digits and `-`",
+        Some("write it like `eu-west-1`".to_owned()),
+    );
     None
 }
 
@@ -123,7 +137,11 @@ fn read_account(mut it: Item<'_, '_>) -> Option<String> {
     if is_account(&text) {
         return Some(text);
     }
-    it.wrong(Code::NOT_ALLOWED, "an account has twelve digits", Some("write it in quotes: `\"123456789012\"`".to_owned()));
+    it.wrong(
+        Code::NOT_ALLOWED,
+        "an account has twelve digits",
+        Some("write it in quotes: `\"123456789012\"`".to_owned()),
+    );
     None
 }
 
@@ -133,6 +151,10 @@ fn read_word(mut it: Item<'_, '_>) -> Option<String> {
     if text.bytes().all(|it| it.is_ascii_graphic()) {
         return Some(text);
     }
-    it.wrong(Code::NOT_ALLOWED, "credentials hold printable ASCII without white space only", Some("copy them again".to_owned()));
+    it.wrong(
+        Code::NOT_ALLOWED,
+        "credentials hold printable ASCII without white space only",
+        Some("copy them again".to_owned()),
+    );
     None
 }

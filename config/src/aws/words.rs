@@ -1,7 +1,8 @@
-//! What Lambda's API says of one type of event source: its ARNs, the parameters that go with it, its defaults and its sentences.
+//! What Lambda's API says of one type of event source: its ARNs, the parameters that go with it, its defaults
+//! and its sentences.
 //!
-//! Data only. The kind of source that reads such a source keeps these words in its own folder; the API checks and answers by them and
-//! knows no kind by name.
+//! Data only. The kind of source that reads such a source keeps these words in its own folder; the API checks
+//! and answers by them and knows no kind by name.
 
 use super::Arn;
 use crate::error::Code;
@@ -13,31 +14,37 @@ pub struct AwsWords {
     pub what: &'static str,
     /// How a request names it.
     pub named: AwsNamed,
-    /// It is received from by receipts: it has no position, and a mapping that is made disabled is Disabled at once.
+    /// It is received from by receipts: it has no position, and a mapping that is made disabled is Disabled
+    /// at once.
     pub is_queue: bool,
     /// Where a mapping of it may start; `None` for what has no positions.
     pub starts: Option<AwsStarts>,
-    /// The parameters that go with it, by AWS's names, beside those that go with every source; a member of one by its path.
+    /// The parameters that go with it, by AWS's names, beside those that go with every source; a member of
+    /// one by its path.
     pub parameters: &'static [&'static str],
     /// The groups that `MetricsConfig` may name.
     pub metrics: &'static [&'static str],
-    /// The parameters without which none is made, as the sentence about it spells them, in the order in which they are missed.
+    /// The parameters without which none is made, as the sentence about it spells them, in the order in which
+    /// they are missed.
     pub required: &'static [&'static str],
     /// Which limits exclude each other: the sentence of the first that does.
     pub limits: fn(&AwsLimits) -> Option<&'static str>,
     /// The least that `MinimumPollers` and `MaximumPollers` may be.
     pub pollers_min: u32,
-    /// The members of EventSourceMappingConfiguration that are shown of a mapping that asks for nothing; it is given the mapping's UUID.
+    /// The members of EventSourceMappingConfiguration that are shown of a mapping that asks for nothing; it
+    /// is given the mapping's UUID.
     pub defaults: fn(&str) -> serde_json::Value,
     /// `StateTransitionReason` of what a user brought about; AWS has two words for it.
     pub user_reason: &'static str,
-    /// How the sentence begins that refuses a second mapping of a source and a function. `{arn}`, `{function}` (name and qualifier),
-    /// `{function_arn}`, `{servers}` and `{topics}` stand for those of the new one.
+    /// How the sentence begins that refuses a second mapping of a source and a function. `{arn}`,
+    /// `{function}` (name and qualifier), `{function_arn}`, `{servers}` and `{topics}` stand for those of the
+    /// new one.
     pub twice: &'static str,
-    /// What is said of a source that is not there or may not be read, by the code of our error. `{cause}` stands for its text, `{timeout}`
-    /// for the function's time in seconds.
+    /// What is said of a source that is not there or may not be read, by the code of our error. `{cause}`
+    /// stands for its text, `{timeout}` for the function's time in seconds.
     pub refusals: &'static [(Code, &'static str)],
-    /// What a config file says under `source` for an ARN of it; `None` when no kind that is built in reads it.
+    /// What a config file says under `source` for an ARN of it; `None` when no kind that is built in reads
+    /// it.
     pub source: Option<fn(&Arn) -> serde_json::Value>,
 }
 

@@ -8,7 +8,8 @@ use crate::error::Code;
 use crate::fields::Item;
 use crate::settings::{self, Reader};
 
-/// AWS takes the settings of a mapping with such a destination and then fails each delivery; here they are refused.
+/// AWS takes the settings of a mapping with such a destination and then fails each delivery; here they are
+/// refused.
 const FIFO: &str = "FIFO queues and topics take no failure records";
 
 /// A queue that gets each failure record as a message.
@@ -44,7 +45,9 @@ pub(super) fn read_sqs(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarge
         let mut reader = Reader { fields, profile: None };
         let url = reader.required(&settings::FAILURE_QUEUE_URL, read_queue_url);
         let aws: Box<AwsSettings> = reader
-            .written(&settings::FAILURE_SQS_AWS, |it| AwsSettings::read(it, settings::FAILURE_SQS_SCOPE, base))
+            .written(&settings::FAILURE_SQS_AWS, |it| {
+                AwsSettings::read(it, settings::FAILURE_SQS_SCOPE, base)
+            })
             .unwrap_or_default()
             .into();
         Some(DestinationTarget::Sqs(SqsTarget { queue: QueueName::Url(url?), aws }))
@@ -57,7 +60,9 @@ pub(super) fn read_sns(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarge
         let mut reader = Reader { fields, profile: None };
         let topic = reader.required(&settings::FAILURE_TOPIC_ARN, |mut it| {
             let text = it.again().text()?;
-            let Some(topic) = Arn::parse(&text).filter(|arn| arn.service == "sns" && is_resource(&arn.resource, 256)) else {
+            let Some(topic) =
+                Arn::parse(&text).filter(|arn| arn.service == "sns" && is_resource(&arn.resource, 256))
+            else {
                 let fix = "write `arn:aws:sns:region:account:topic`";
                 it.wrong(Code::NOT_ALLOWED, "is no ARN of a topic", Some(fix.to_owned()));
                 return None;
@@ -65,7 +70,9 @@ pub(super) fn read_sns(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarge
             standard(topic, it)
         });
         let aws: Box<AwsSettings> = reader
-            .written(&settings::FAILURE_SNS_AWS, |it| AwsSettings::read(it, settings::FAILURE_SNS_SCOPE, base))
+            .written(&settings::FAILURE_SNS_AWS, |it| {
+                AwsSettings::read(it, settings::FAILURE_SNS_SCOPE, base)
+            })
             .unwrap_or_default()
             .into();
         let topic = topic?;
@@ -79,7 +86,11 @@ pub(super) fn read_arn(mut it: Item<'_, '_>) -> Option<DestinationTarget> {
     let text = it.again().text()?;
     if text.starts_with("kafka://") || text.split(':').nth(2) == Some("s3") {
         let fix = "write the ARN of a queue or a topic, or one of the other destinations";
-        it.wrong(Code::NOT_BUILT_IN, "buckets of S3 and Kafka topics are not built in as destinations", Some(fix.to_owned()));
+        it.wrong(
+            Code::NOT_BUILT_IN,
+            "buckets of S3 and Kafka topics are not built in as destinations",
+            Some(fix.to_owned()),
+        );
         return None;
     }
     match Arn::parse(&text) {
@@ -121,5 +132,9 @@ fn standard(arn: Arn, it: Item<'_, '_>) -> Option<Arn> {
 }
 
 fn refuse_fifo(mut it: Item<'_, '_>) {
-    it.wrong(Code::NOT_ALLOWED, FIFO, Some("write a standard one: failure records come from many groups and need no order".to_owned()));
+    it.wrong(
+        Code::NOT_ALLOWED,
+        FIFO,
+        Some("write a standard one: failure records come from many groups and need no order".to_owned()),
+    );
 }

@@ -6,7 +6,8 @@ use super::{Fields, suggest, words};
 use crate::document::{Key, Node, Place, Value};
 use crate::error::{Code, Finding, join};
 
-/// One value under a key, on its way to a type. Each reader gives `None` and notes a finding when the value is not of that type.
+/// One value under a key, on its way to a type. Each reader gives `None` and notes a finding when the value
+/// is not of that type.
 #[derive(Debug)]
 pub struct Item<'n, 'f> {
     pub(super) node: &'n Node,
@@ -59,7 +60,12 @@ impl<'n, 'f> Item<'n, 'f> {
 
     /// The same value again, for a second look after a reader has taken the first.
     pub fn again(&mut self) -> Item<'n, '_> {
-        Item { node: self.node, path: self.path.clone(), aws_name: self.aws_name.clone(), findings: self.findings }
+        Item {
+            node: self.node,
+            path: self.path.clone(),
+            aws_name: self.aws_name.clone(),
+            findings: self.findings,
+        }
     }
 
     /// Adds findings made elsewhere.
@@ -109,14 +115,22 @@ impl<'n, 'f> Item<'n, 'f> {
     }
 
     /// A map with keys of the operator's choice, each value read by `read`.
-    pub fn entries<T>(self, mut read: impl FnMut(&'n Key, Item<'n, '_>) -> Option<T>) -> Option<BTreeMap<String, T>> {
+    pub fn entries<T>(
+        self,
+        mut read: impl FnMut(&'n Key, Item<'n, '_>) -> Option<T>,
+    ) -> Option<BTreeMap<String, T>> {
         let Value::Map(entries) = &self.node.value else {
             self.not("a map", None);
             return None;
         };
         let mut values = Vec::with_capacity(entries.len());
         for (key, node) in entries {
-            let item = Item { node, path: join(&self.path, &key.name), aws_name: self.aws_name.clone(), findings: self.findings };
+            let item = Item {
+                node,
+                path: join(&self.path, &key.name),
+                aws_name: self.aws_name.clone(),
+                findings: self.findings,
+            };
             values.push(read(key, item).map(|value| (key.name.clone(), value)));
         }
         values.into_iter().collect()
@@ -126,19 +140,30 @@ impl<'n, 'f> Item<'n, 'f> {
     pub fn text_map(self) -> Option<BTreeMap<String, String>> {
         self.entries(|_, it| match &it.node.value {
             Value::Number(number) => Some(number.clone()),
-            Value::Null | Value::Bool(_) | Value::String(_) | Value::Expanded(_) | Value::List(_) | Value::Map(_) => it.string(),
+            Value::Null
+            | Value::Bool(_)
+            | Value::String(_)
+            | Value::Expanded(_)
+            | Value::List(_)
+            | Value::Map(_) => it.string(),
         })
     }
 
-    /// An externally tagged choice, `{ file: {…} }`: exactly one of `known` is written, and `read` gets the word and what stands under it.
-    pub fn choice<T>(mut self, known: &[&'static str], read: impl FnOnce(&'static str, Item<'n, '_>) -> Option<T>) -> Option<T> {
+    /// An externally tagged choice, `{ file: {…} }`: exactly one of `known` is written, and `read` gets the
+    /// word and what stands under it.
+    pub fn choice<T>(
+        mut self,
+        known: &[&'static str],
+        read: impl FnOnce(&'static str, Item<'n, '_>) -> Option<T>,
+    ) -> Option<T> {
         let one_of = format!("exactly one of {}", words(known));
         let Value::Map(entries) = &self.node.value else {
             self.not(&format!("a map with {one_of}"), None);
             return None;
         };
         if let Some((second, _)) = entries.get(1) {
-            let finding = Finding::new(Code::ONE_OF, self.path.clone(), &second.place, format!("must hold {one_of}"));
+            let finding =
+                Finding::new(Code::ONE_OF, self.path.clone(), &second.place, format!("must hold {one_of}"));
             self.findings.push(finding.fix("keep one of them"));
             return None;
         }
@@ -147,9 +172,13 @@ impl<'n, 'f> Item<'n, 'f> {
             return None;
         };
         let Some(word) = known.iter().find(|word| **word == key.name) else {
-            let fix = suggest(&key.name, known).map_or_else(|| format!("write {one_of}"), |word| format!("did you mean `{word}`?"));
+            let fix = suggest(&key.name, known)
+                .map_or_else(|| format!("write {one_of}"), |word| format!("did you mean `{word}`?"));
             let message = format!("there is no `{}` here", key.name.escape_debug());
-            self.findings.push(Finding::new(Code::UNKNOWN_SETTING, join(&self.path, &key.name), &key.place, message).fix(fix));
+            self.findings.push(
+                Finding::new(Code::UNKNOWN_SETTING, join(&self.path, &key.name), &key.place, message)
+                    .fix(fix),
+            );
             return None;
         };
         read(word, Item { node, path: join(&self.path, word), aws_name: None, findings: self.findings })
@@ -177,8 +206,12 @@ mod tests {
     fn read<T>(node: &Node, read: impl FnOnce(Item<'_, '_>) -> Option<T>) -> Result<T, Vec<String>> {
         let mut findings = Vec::new();
         let value = read(Item::new(node, "it", &mut findings));
-        value
-            .ok_or_else(|| findings.iter().map(|it| format!("{}: {} ({})", it.path, it.message, it.fix.as_deref().unwrap_or(""))).collect())
+        value.ok_or_else(|| {
+            findings
+                .iter()
+                .map(|it| format!("{}: {} ({})", it.path, it.message, it.fix.as_deref().unwrap_or("")))
+                .collect()
+        })
     }
 
     #[test]
@@ -186,29 +219,45 @@ mod tests {
         let found = read(&list(&[text("a"), number("1"), text(""), text("b")]), |it| it.texts()).unwrap_err();
         assert_eq!(
             found,
-            ["it[1]: must be text, not a number (write it in quotes)", "it[2]: must not be empty (write a value, or remove the setting)"]
+            [
+                "it[1]: must be text, not a number (write it in quotes)",
+                "it[2]: must not be empty (write a value, or remove the setting)"
+            ]
         );
         assert_eq!(read(&list(&[text("a"), text("b")]), |it| it.texts()).unwrap(), ["a", "b"]);
     }
 
     #[test]
     fn a_choice_takes_exactly_one_known_word() {
-        let choose = |node: &Node| read(node, |it| it.choice(&["file", "http"], |word, it| Some((word, it.text()?))));
+        let choose =
+            |node: &Node| read(node, |it| it.choice(&["file", "http"], |word, it| Some((word, it.text()?))));
         assert_eq!(choose(&map(&[("file", text("x"))])).unwrap(), ("file", "x".to_owned()));
         assert_eq!(choose(&map(&[])).unwrap_err(), ["it: must hold exactly one of `file`, `http` ()"]);
         assert_eq!(
             choose(&map(&[("file", text("x")), ("http", text("y"))])).unwrap_err(),
             ["it: must hold exactly one of `file`, `http` (keep one of them)"]
         );
-        assert_eq!(choose(&map(&[("flie", text("x"))])).unwrap_err(), ["it.flie: there is no `flie` here (did you mean `file`?)"]);
-        assert_eq!(choose(&text("file")).unwrap_err(), ["it: must be a map with exactly one of `file`, `http`, not text ()"]);
-        assert_eq!(choose(&map(&[("file", number("1"))])).unwrap_err(), ["it.file: must be text, not a number (write it in quotes)"]);
+        assert_eq!(
+            choose(&map(&[("flie", text("x"))])).unwrap_err(),
+            ["it.flie: there is no `flie` here (did you mean `file`?)"]
+        );
+        assert_eq!(
+            choose(&text("file")).unwrap_err(),
+            ["it: must be a map with exactly one of `file`, `http`, not text ()"]
+        );
+        assert_eq!(
+            choose(&map(&[("file", number("1"))])).unwrap_err(),
+            ["it.file: must be text, not a number (write it in quotes)"]
+        );
     }
 
     #[test]
     fn a_text_map_takes_numbers_as_written_and_refuses_the_rest() {
         let values = read(&map(&[("A", text("x")), ("B", number("010"))]), |it| it.text_map()).unwrap();
-        assert_eq!(values.into_iter().collect::<Vec<_>>(), [("A".to_owned(), "x".to_owned()), ("B".to_owned(), "010".to_owned())]);
+        assert_eq!(
+            values.into_iter().collect::<Vec<_>>(),
+            [("A".to_owned(), "x".to_owned()), ("B".to_owned(), "010".to_owned())]
+        );
         let found = read(&map(&[("A", node(Value::Bool(true)))]), |it| it.text_map()).unwrap_err();
         assert_eq!(found, ["it.A: must be text, not true or false (write it in quotes)"]);
     }

@@ -1,4 +1,5 @@
-//! Reads the settings of one map and collects all that is wrong with them, unknown keys included; never stops at the first.
+//! Reads the settings of one map and collects all that is wrong with them, unknown keys included; never stops
+//! at the first.
 //!
 //! ```
 //! # use forebay_config::{Fields, Finding, Node};
@@ -13,7 +14,8 @@
 //! }
 //! ```
 //!
-//! Every taker is called before the first `?`, so that one mistake does not hide the next. A key whose value is null counts as not written.
+//! Every taker is called before the first `?`, so that one mistake does not hide the next. A key whose value
+//! is null counts as not written.
 
 mod item;
 mod number;
@@ -46,15 +48,26 @@ pub struct Fields<'n> {
 }
 
 impl<'n> Fields<'n> {
-    /// Starts on a map; null counts as an empty one, anything else is a finding. `path` names the map in findings.
+    /// Starts on a map; null counts as an empty one, anything else is a finding. `path` names the map in
+    /// findings.
     pub fn new(node: &'n Node, path: impl Into<String>) -> Self {
         let path = path.into();
         let (entries, is_map): (&[_], _) = match &node.value {
             Value::Map(entries) => (entries, true),
             Value::Null => (&[], true),
-            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Expanded(_) | Value::List(_) => (&[], false),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Expanded(_) | Value::List(_) => {
+                (&[], false)
+            }
         };
-        let mut fields = Self { node, path, entries, is_map, known: Vec::new(), refused: Vec::new(), findings: Vec::new() };
+        let mut fields = Self {
+            node,
+            path,
+            entries,
+            is_map,
+            known: Vec::new(),
+            refused: Vec::new(),
+            findings: Vec::new(),
+        };
         if !is_map {
             let message = format!("must be a map of settings, not {}", item::kind(&node.value));
             fields.findings.push(Finding::new(Code::WRONG_TYPE, fields.path.clone(), &node.place, message));
@@ -66,7 +79,11 @@ impl<'n> Fields<'n> {
     ///
     /// # Errors
     /// All findings; the value is given back only when there are none.
-    pub fn read<T>(node: &'n Node, path: impl Into<String>, read: impl FnOnce(&mut Self) -> Option<T>) -> Result<T, Vec<Finding>> {
+    pub fn read<T>(
+        node: &'n Node,
+        path: impl Into<String>,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Result<T, Vec<Finding>> {
         let mut fields = Self::new(node, path);
         let value = read(&mut fields);
         let findings = fields.finish();
@@ -106,7 +123,8 @@ impl<'n> Fields<'n> {
         self.entry(key).map(|(key, _)| key)
     }
 
-    /// The key of a setting that others have and we refuse, with a finding of the caller's own; it is not named as known.
+    /// The key of a setting that others have and we refuse, with a finding of the caller's own; it is not
+    /// named as known.
     pub fn refused(&mut self, key: &'static str) -> Option<&'n Key> {
         self.refused.push(key);
         self.entries.iter().map(|(it, _)| it).find(|it| it.name == key)
@@ -118,13 +136,21 @@ impl<'n> Fields<'n> {
     }
 
     /// Reads a setting when it is written.
-    pub fn optional<T>(&mut self, key: &'static str, read: impl FnOnce(Item<'n, '_>) -> Option<T>) -> Option<T> {
+    pub fn optional<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(Item<'n, '_>) -> Option<T>,
+    ) -> Option<T> {
         let node = self.node(key)?;
         read(Item::new(node, join(&self.path, key), &mut self.findings))
     }
 
     /// Reads a setting; its absence is a finding.
-    pub fn required<T>(&mut self, key: &'static str, read: impl FnOnce(Item<'n, '_>) -> Option<T>) -> Option<T> {
+    pub fn required<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(Item<'n, '_>) -> Option<T>,
+    ) -> Option<T> {
         if !self.has(key) && self.is_map {
             self.missing(key, format!("`{key}` is missing"));
             return None;
@@ -135,7 +161,8 @@ impl<'n> Fields<'n> {
     /// Notes that a setting is missing, in the given words.
     pub fn missing(&mut self, key: &'static str, message: impl Into<String>) {
         let path = join(&self.path, key);
-        self.findings.push(Finding::new(Code::MISSING, path, &self.node.place, message).fix(format!("add `{key}:`")));
+        self.findings
+            .push(Finding::new(Code::MISSING, path, &self.node.place, message).fix(format!("add `{key}:`")));
     }
 
     /// Adds a finding of the caller's own.
@@ -150,7 +177,8 @@ impl<'n> Fields<'n> {
 
     /// Ends the map: keys that no taker asked for are unknown settings.
     pub fn finish(mut self) -> Vec<Finding> {
-        let is_unknown = |it: &&Key| !self.known.contains(&it.name.as_str()) && !self.refused.contains(&it.name.as_str());
+        let is_unknown =
+            |it: &&Key| !self.known.contains(&it.name.as_str()) && !self.refused.contains(&it.name.as_str());
         let unknown: Vec<&Key> = self.entries.iter().map(|(key, _)| key).filter(is_unknown).collect();
         if let Some(key) = unknown.get(UNKNOWN_MAX) {
             let message = format!("{} more settings from here on are unknown", unknown.len() - UNKNOWN_MAX);
@@ -167,7 +195,10 @@ impl<'n> Fields<'n> {
                 None => format!("known here: {}", words(&self.known)),
             };
             let message = format!("there is no setting `{}`", key.name.escape_debug());
-            self.findings.push(Finding::new(Code::UNKNOWN_SETTING, join(&self.path, &key.name), &key.place, message).fix(fix));
+            self.findings.push(
+                Finding::new(Code::UNKNOWN_SETTING, join(&self.path, &key.name), &key.place, message)
+                    .fix(fix),
+            );
         }
         self.findings
     }
@@ -193,7 +224,12 @@ mod tests {
     use crate::document::testing::{map, node, number, text};
 
     fn show(findings: &[Finding]) -> Vec<String> {
-        findings.iter().map(|it| format!("{} {}: {} ({})", it.code, it.path, it.message, it.fix.as_deref().unwrap_or(""))).collect()
+        findings
+            .iter()
+            .map(|it| {
+                format!("{} {}: {} ({})", it.code, it.path, it.message, it.fix.as_deref().unwrap_or(""))
+            })
+            .collect()
     }
 
     #[test]
@@ -221,7 +257,10 @@ mod tests {
     fn a_slip_in_a_required_key_is_one_mistake() {
         let node = map(&[("pth", text("x"))]);
         let read = Fields::read(&node, "", |fields| fields.required("path", |it| it.text()));
-        assert_eq!(show(&read.unwrap_err()), ["FB-0104 pth: there is no setting `pth` (did you mean `path`?)"]);
+        assert_eq!(
+            show(&read.unwrap_err()),
+            ["FB-0104 pth: there is no setting `pth` (did you mean `path`?)"]
+        );
     }
 
     #[test]

@@ -59,7 +59,16 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_read_in_every_spelling() {
-        for (text, value) in [("12", 12), ("+3", 3), ("-1", -1), ("0x1f", 31), ("0o17", 15), ("0b11", 3), ("1_000", 1000), ("007", 7)] {
+        for (text, value) in [
+            ("12", 12),
+            ("+3", 3),
+            ("-1", -1),
+            ("0x1f", 31),
+            ("0o17", 15),
+            ("0b11", 3),
+            ("1_000", 1000),
+            ("007", 7),
+        ] {
             assert_eq!(integer_of(text), Some(value), "{text}");
         }
         for text in ["", "-", "+", "--1", "+-1", "1.0", "1e3", "0x", "x", "_1", "٣", "0x-1", ".inf"] {
@@ -69,8 +78,16 @@ mod tests {
 
     #[test]
     fn times_are_read_exactly() {
-        let cases =
-            [("0.5", 500), ("1.", 1000), (".25", 250), ("2e-3", 2), ("1.5E2", 150_000), ("0.1000", 100), ("0e99999", 0), ("-0.001", -1)];
+        let cases = [
+            ("0.5", 500),
+            ("1.", 1000),
+            (".25", 250),
+            ("2e-3", 2),
+            ("1.5E2", 150_000),
+            ("0.1000", 100),
+            ("0e99999", 0),
+            ("-0.001", -1),
+        ];
         for (text, millis) in cases {
             assert_eq!(decimal_millis(text), Some(Ok(millis)), "{text}");
         }

@@ -31,7 +31,11 @@ impl Item<'_, '_> {
         if let Value::String(text) | Value::Expanded(text) = &self.node.value
             && text.is_empty()
         {
-            self.wrong(Code::NOT_ALLOWED, "must not be empty", Some("write a value, or remove the setting".to_owned()));
+            self.wrong(
+                Code::NOT_ALLOWED,
+                "must not be empty",
+                Some("write a value, or remove the setting".to_owned()),
+            );
             return None;
         }
         self.string()
@@ -63,7 +67,12 @@ impl Item<'_, '_> {
                 self.not("`true` or `false`", Some("write it without quotes"));
                 None
             }
-            Value::Null | Value::Number(_) | Value::String(_) | Value::Expanded(_) | Value::List(_) | Value::Map(_) => {
+            Value::Null
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Expanded(_)
+            | Value::List(_)
+            | Value::Map(_) => {
                 self.not("`true` or `false`", None);
                 None
             }
@@ -110,7 +119,11 @@ impl Item<'_, '_> {
             return None;
         };
         let Ok(millis) = value else {
-            self.wrong(Code::NOT_ALLOWED, "a time has no more than three decimals: a millisecond is the shortest", None);
+            self.wrong(
+                Code::NOT_ALLOWED,
+                "a time has no more than three decimals: a millisecond is the shortest",
+                None,
+            );
             return None;
         };
         let (min, max) = (range.start().as_millis().cast_signed(), range.end().as_millis().cast_signed());
@@ -132,7 +145,9 @@ impl Item<'_, '_> {
         }
         let names: Vec<&'static str> = known.iter().map(|(word, _)| *word).collect();
         let message = match &self.aws_name {
-            Some(name) => validation(&self.shown(), name, &format!("satisfy enum value set: [{}]", names.join(", "))),
+            Some(name) => {
+                validation(&self.shown(), name, &format!("satisfy enum value set: [{}]", names.join(", ")))
+            }
             None if known.len() == 1 => format!("must be {}", words(&names)),
             None => format!("must be one of {}", words(&names)),
         };
@@ -152,7 +167,9 @@ impl Item<'_, '_> {
     /// The value for a message; never what a placeholder gave.
     fn shown(&self) -> String {
         match &self.node.value {
-            Value::Number(text) | Value::String(text) => text.chars().take(80).flat_map(char::escape_debug).collect(),
+            Value::Number(text) | Value::String(text) => {
+                text.chars().take(80).flat_map(char::escape_debug).collect()
+            }
             Value::Bool(value) => value.to_string(),
             Value::Expanded(_) => "(expanded)".to_owned(),
             Value::Null | Value::List(_) | Value::Map(_) => String::new(),
@@ -162,7 +179,12 @@ impl Item<'_, '_> {
     fn not_a_number(mut self, wanted: &str) {
         let message = match &self.node.value {
             Value::Expanded(_) => format!("what the placeholder gave is not {wanted}"),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::List(_) | Value::Map(_) => {
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::List(_)
+            | Value::Map(_) => {
                 format!("must be {wanted}, not {}", self.shown())
             }
         };
@@ -184,7 +206,9 @@ impl Item<'_, '_> {
 
 /// AWS's sentence for a value that breaks a constraint of its model.
 pub(crate) fn validation(value: &str, name: &str, must: &str) -> String {
-    format!("1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: Member must {must}")
+    format!(
+        "1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: Member must {must}"
+    )
 }
 
 fn as_seconds(time: Duration) -> String {
@@ -230,7 +254,10 @@ mod tests {
     fn what_a_placeholder_gave_takes_the_type_of_the_setting_and_is_never_shown() {
         assert_eq!(read(&expanded("12"), |it| it.integer(1u32..=100)), Ok(12));
         assert_eq!(read(&expanded("true"), |it| it.bool()), Ok(true));
-        assert_eq!(read(&expanded("0.25"), |it| it.seconds(Duration::ZERO..=Duration::from_secs(1))), Ok(Duration::from_millis(250)));
+        assert_eq!(
+            read(&expanded("0.25"), |it| it.seconds(Duration::ZERO..=Duration::from_secs(1))),
+            Ok(Duration::from_millis(250))
+        );
         assert_eq!(read(&expanded("abc"), |it| it.text()), Ok("abc".to_owned()));
         for wrong in [
             read(&expanded("s3cret"), |it| it.integer(1u32..=100)).unwrap_err(),
@@ -246,20 +273,26 @@ mod tests {
 
     #[test]
     fn seconds_have_a_millisecond_as_their_finest() {
-        let window = |text: &str| read(&number(text), |it| it.seconds(Duration::ZERO..=Duration::from_secs(300)));
+        let window =
+            |text: &str| read(&number(text), |it| it.seconds(Duration::ZERO..=Duration::from_secs(300)));
         assert_eq!(window("0"), Ok(Duration::ZERO));
         assert_eq!(window("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(window("300"), Ok(Duration::from_secs(300)));
         assert_eq!(window("1e1"), Ok(Duration::from_secs(10)));
         assert_eq!(window("300.001"), Err("must be from 0 to 300, not 300.001".to_owned()));
         assert_eq!(window("-0.001"), Err("must be from 0 to 300, not -0.001".to_owned()));
-        assert_eq!(window("0.0005"), Err("a time has no more than three decimals: a millisecond is the shortest".to_owned()));
+        assert_eq!(
+            window("0.0005"),
+            Err("a time has no more than three decimals: a millisecond is the shortest".to_owned())
+        );
         assert_eq!(window(".inf"), Err("must be a number of seconds, not .inf".to_owned()));
     }
 
     #[test]
     fn words_are_taken_exactly() {
-        let read = |node: &Node| read(node, |it| it.aws("startingPosition").word(&[("LATEST", 1), ("TRIM_HORIZON", 2)]));
+        let read = |node: &Node| {
+            read(node, |it| it.aws("startingPosition").word(&[("LATEST", 1), ("TRIM_HORIZON", 2)]))
+        };
         assert_eq!(read(&text("LATEST")), Ok(1));
         let wrong = "1 validation error detected: Value 'latest' at 'startingPosition' failed to satisfy constraint: \
                      Member must satisfy enum value set: [LATEST, TRIM_HORIZON]";

@@ -12,7 +12,10 @@ pub(crate) fn suggest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
         return None;
     }
     let folded = fold(written);
-    let near = known.iter().map(|word| (distance(&folded, &fold(word)), *word)).min_by_key(|(distance, _)| *distance);
+    let near = known
+        .iter()
+        .map(|word| (distance(&folded, &fold(word)), *word))
+        .min_by_key(|(distance, _)| *distance);
     near.filter(|(distance, word)| *distance <= word.chars().count().max(n_chars) / 3).map(|(_, word)| word)
 }
 

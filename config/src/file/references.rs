@@ -21,13 +21,17 @@ impl Check<'_> {
             // What is no name was told when the mapping was read.
             let Some((named, qualifier)) = LambdaName::parse(text) else { continue };
             if self.lists(&named, aws) {
-                let own = self.functions.get(named.bare()).and_then(|(function, _)| lambda_qualifier(function.as_ref()?));
+                let own = self
+                    .functions
+                    .get(named.bare())
+                    .and_then(|(function, _)| lambda_qualifier(function.as_ref()?));
                 if let (Some(own), Some(_)) = (own, &qualifier)
                     && own != qualifier
                 {
                     let message = "The derived qualifier from the function name does not match the specified qualifier.";
                     let fix = "write the version or alias under the function, as `qualifier` of its `lambda`";
-                    self.findings.push(Finding::new(Code::CONFLICT, path.clone(), &node.place, message).fix(fix));
+                    self.findings
+                        .push(Finding::new(Code::CONFLICT, path.clone(), &node.place, message).fix(fix));
                 }
                 continue;
             }
@@ -40,17 +44,21 @@ impl Check<'_> {
                 None => format!("known functions: {}", words(&known)),
             };
             let message = format!("Function does not exist: `{}`", shown(node));
-            self.findings.push(Finding::new(Code::UNKNOWN_FUNCTION, path.clone(), &node.place, message).fix(fix));
+            self.findings
+                .push(Finding::new(Code::UNKNOWN_FUNCTION, path.clone(), &node.place, message).fix(fix));
         }
     }
 
-    /// Gives each mapping the function that it means; those of Lambda that stand nowhere under `functions:` come back.
+    /// Gives each mapping the function that it means; those of Lambda that stand nowhere under `functions:`
+    /// come back.
     pub(super) fn resolve(&mut self, aws: &AwsSettings) -> BTreeMap<FunctionName, Function> {
         let mut called = BTreeMap::new();
         let mut mappings = std::mem::take(&mut self.mappings);
         for (mapping, _) in &mut mappings {
             mapping.function_qualifier = self.find(&mut mapping.function, aws, &mut called);
-            if let Some(DestinationTarget::Function(function)) = mapping.on_failure.as_mut().map(|it| &mut it.target) {
+            if let Some(DestinationTarget::Function(function)) =
+                mapping.on_failure.as_mut().map(|it| &mut it.target)
+            {
                 self.find(function, aws, &mut called);
             }
         }
@@ -59,7 +67,12 @@ impl Check<'_> {
     }
 
     /// The version or alias that is asked of a function of the config file which has but one.
-    fn find(&self, name: &mut FunctionName, aws: &AwsSettings, called: &mut BTreeMap<FunctionName, Function>) -> Option<String> {
+    fn find(
+        &self,
+        name: &mut FunctionName,
+        aws: &AwsSettings,
+        called: &mut BTreeMap<FunctionName, Function>,
+    ) -> Option<String> {
         let (named, qualifier) = LambdaName::parse(name.as_str())?;
         if self.lists(&named, aws) {
             let function = self.functions.get(named.bare()).and_then(|(function, _)| function.as_ref());
@@ -72,7 +85,8 @@ impl Check<'_> {
         None
     }
 
-    /// Whether a function of the config file answers to the name. A region and an account must be those of `aws`, where it names them.
+    /// Whether a function of the config file answers to the name. A region and an account must be those of
+    /// `aws`, where it names them.
     fn lists(&self, named: &LambdaName, aws: &AwsSettings) -> bool {
         self.functions.contains_key(named.bare()) && named.agrees_with(aws)
     }

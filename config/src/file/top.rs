@@ -25,20 +25,29 @@ impl Check<'_> {
         let nowhere = PathBuf::new();
         let base = |key: &str| self.bases.get(key).unwrap_or(&nowhere);
         let data_dir = self.written.get(settings::DATA_DIR.key());
-        let data_dir =
-            data_dir.and_then(|node| Item::new(node, settings::DATA_DIR.key(), findings).file_path(base(settings::DATA_DIR.key())));
+        let data_dir = data_dir.and_then(|node| {
+            Item::new(node, settings::DATA_DIR.key(), findings).file_path(base(settings::DATA_DIR.key()))
+        });
         let aws = match self.written.get(settings::AWS.key()) {
-            Some(node) => AwsSettings::read(Item::new(node, settings::AWS.key(), findings), AwsScope::TOP, base(settings::AWS.key())),
+            Some(node) => AwsSettings::read(
+                Item::new(node, settings::AWS.key(), findings),
+                AwsScope::TOP,
+                base(settings::AWS.key()),
+            ),
             None => Some(AwsSettings::default()),
         };
         let api = self.written.get(settings::API.key());
         let mut api = match api {
-            Some(node) => ApiSettings::read(Item::new(node, settings::API.key(), findings), base(settings::API.key())),
+            Some(node) => {
+                ApiSettings::read(Item::new(node, settings::API.key(), findings), base(settings::API.key()))
+            }
             None => Some(ApiSettings::default()),
         };
         let keys = self.written.get(settings::KEYS.key());
         let keys = match keys {
-            Some(node) => api::read_keys(Item::new(node, settings::KEYS.key(), findings), base(settings::KEYS.key())),
+            Some(node) => {
+                api::read_keys(Item::new(node, settings::KEYS.key(), findings), base(settings::KEYS.key()))
+            }
             None => Some(Vec::new()),
         };
         let are_keys_read = keys.is_some();
@@ -49,13 +58,21 @@ impl Check<'_> {
         }
         let top: Vec<_> = self.written.iter().collect();
         let find = |key: &str| top.iter().find(|(it, _)| **it == key).map(|(_, node)| **node);
-        let commit_interval =
-            one(&settings::COMMIT_INTERVAL, find("commit_interval"), findings, |reader| reader.seconds(&settings::COMMIT_INTERVAL));
-        let grace = one(&settings::SHUTDOWN_GRACE, find("shutdown_grace"), findings, |reader| reader.seconds(&settings::SHUTDOWN_GRACE));
-        let budget = one(&settings::MEMORY_BUDGET, find("memory_budget_mb"), findings, |reader| reader.integer(&settings::MEMORY_BUDGET));
-        let share = one(&settings::MEMORY_SHARE, find("memory_share_mb"), findings, |reader| reader.integer(&settings::MEMORY_SHARE));
-        let watch_config =
-            one(&settings::WATCH_CONFIG, find("watch_config"), findings, |reader| Some(reader.switch(&settings::WATCH_CONFIG)));
+        let commit_interval = one(&settings::COMMIT_INTERVAL, find("commit_interval"), findings, |reader| {
+            reader.seconds(&settings::COMMIT_INTERVAL)
+        });
+        let grace = one(&settings::SHUTDOWN_GRACE, find("shutdown_grace"), findings, |reader| {
+            reader.seconds(&settings::SHUTDOWN_GRACE)
+        });
+        let budget = one(&settings::MEMORY_BUDGET, find("memory_budget_mb"), findings, |reader| {
+            reader.integer(&settings::MEMORY_BUDGET)
+        });
+        let share = one(&settings::MEMORY_SHARE, find("memory_share_mb"), findings, |reader| {
+            reader.integer(&settings::MEMORY_SHARE)
+        });
+        let watch_config = one(&settings::WATCH_CONFIG, find("watch_config"), findings, |reader| {
+            Some(reader.switch(&settings::WATCH_CONFIG))
+        });
         let budget = u64::try_from(budget?).ok()?;
         let n_mappings = u64::try_from(self.n_mappings).ok()?.max(1);
         let share = share.and_then(|it| u64::try_from(it).ok());
@@ -76,11 +93,22 @@ impl Check<'_> {
     }
 
     fn over_budget(&mut self, budget: u64, share: u64, n_mappings: u64) {
-        let keys = [settings::MEMORY_BUDGET.key(), settings::MEMORY_SHARE.key(), settings::EVENT_SOURCE_MAPPINGS.key()];
-        let Some((key, node)) = keys.iter().find_map(|key| self.written.get(key).map(|node| (*key, *node))) else { return };
-        let message = format!("{n_mappings} mappings with {share} MB each need more memory than the budget of {budget} MB");
+        let keys = [
+            settings::MEMORY_BUDGET.key(),
+            settings::MEMORY_SHARE.key(),
+            settings::EVENT_SOURCE_MAPPINGS.key(),
+        ];
+        let Some((key, node)) = keys.iter().find_map(|key| self.written.get(key).map(|node| (*key, *node)))
+        else {
+            return;
+        };
+        let message = format!(
+            "{n_mappings} mappings with {share} MB each need more memory than the budget of {budget} MB"
+        );
         let finding = Finding::new(Code::CONFLICT, key, &node.place, message);
-        self.findings.push(finding.fix(format!("write `memory_budget_mb: {}` or more", share.saturating_mul(n_mappings))));
+        self.findings.push(
+            finding.fix(format!("write `memory_budget_mb: {}` or more", share.saturating_mul(n_mappings))),
+        );
     }
 }
 
@@ -91,7 +119,8 @@ fn one<T>(
     findings: &mut Vec<Finding>,
     read: impl FnOnce(&mut Reader<'_, '_>) -> Option<T>,
 ) -> Option<T> {
-    let nothing = Node { value: Value::Null, place: Place { file: "".into(), line: 1, column: 1, span: 0..0 } };
+    let nothing =
+        Node { value: Value::Null, place: Place { file: "".into(), line: 1, column: 1, span: 0..0 } };
     let node = node.unwrap_or(&nothing);
     let key = crate::document::Key { name: spec.key().to_owned(), place: node.place.clone() };
     let map = Node { value: Value::Map(vec![(key, node.clone())]), place: node.place.clone() };

@@ -1,4 +1,5 @@
-//! The environment variables that an operator gives a function: which names are free, and how much they may hold.
+//! The environment variables that an operator gives a function: which names are free, and how much they may
+//! hold.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +10,11 @@ use crate::fields::Item;
 /// The most bytes of all names and values together, as JSON.
 const ENVIRONMENT_BYTES_MAX: usize = 4_096;
 
-/// Names that the host of the Runtime API sets by itself. AWS also reserves region and credentials, which it hands out; we have no credentials
-/// to hand out and a region only as a default, so these are free for the operator.
-const RESERVED: &[&str] = &["AWS_EXECUTION_ENV", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "_HANDLER", "_X_AMZN_TRACE_ID"];
+/// Names that the host of the Runtime API sets by itself. AWS also reserves region and credentials, which it
+/// hands out; we have no credentials to hand out and a region only as a default, so these are free for the
+/// operator.
+const RESERVED: &[&str] =
+    &["AWS_EXECUTION_ENV", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "_HANDLER", "_X_AMZN_TRACE_ID"];
 const RESERVED_PREFIX: &str = "AWS_LAMBDA_";
 
 pub(super) fn read_environment(mut it: Item<'_, '_>) -> Option<BTreeMap<String, String>> {
@@ -21,7 +24,12 @@ pub(super) fn read_environment(mut it: Item<'_, '_>) -> Option<BTreeMap<String, 
             && matches!(node.value, Value::Map(_))
         {
             let fix = "remove the level `variables:`".to_owned();
-            it.wrong_key(key, Code::WRONG_TYPE, "the variables stand directly under `environment`", Some(fix));
+            it.wrong_key(
+                key,
+                Code::WRONG_TYPE,
+                "the variables stand directly under `environment`",
+                Some(fix),
+            );
             return None;
         }
         for (key, _) in entries {
@@ -31,8 +39,13 @@ pub(super) fn read_environment(mut it: Item<'_, '_>) -> Option<BTreeMap<String, 
     let variables = it.again().text_map()?;
     let n_bytes = serde_json::to_string(&variables).map_or(usize::MAX, |json| json.len());
     if n_bytes > ENVIRONMENT_BYTES_MAX {
-        let message = format!("the variables have {n_bytes} bytes as JSON; {ENVIRONMENT_BYTES_MAX} is the most");
-        it.wrong(Code::NOT_ALLOWED, message, Some("put large values into a file of the code folder".to_owned()));
+        let message =
+            format!("the variables have {n_bytes} bytes as JSON; {ENVIRONMENT_BYTES_MAX} is the most");
+        it.wrong(
+            Code::NOT_ALLOWED,
+            message,
+            Some("put large values into a file of the code folder".to_owned()),
+        );
     }
     Some(variables)
 }

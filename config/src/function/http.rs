@@ -11,7 +11,11 @@ use crate::settings::{Reader, SettingSpec};
 use crate::{header, url};
 
 /// Reads an endpoint by the specs of its URL, headers and trusted roots.
-pub(crate) fn read_http(it: Item<'_, '_>, specs: [&'static SettingSpec; 3], base: &Path) -> Option<HttpSettings> {
+pub(crate) fn read_http(
+    it: Item<'_, '_>,
+    specs: [&'static SettingSpec; 3],
+    base: &Path,
+) -> Option<HttpSettings> {
     let [url, headers, ca_file] = specs;
     it.fields(|fields| {
         let mut reader = Reader { fields, profile: None };
@@ -39,7 +43,9 @@ fn read_headers(mut it: Item<'_, '_>) -> Option<BTreeMap<String, String>> {
     if let Value::Map(entries) = &it.node().value {
         for (key, _) in entries {
             match header::name(&key.name) {
-                Err(mistake) => it.wrong_key(key, Code::NOT_ALLOWED, mistake.to_string(), Some(mistake.fix().to_owned())),
+                Err(mistake) => {
+                    it.wrong_key(key, Code::NOT_ALLOWED, mistake.to_string(), Some(mistake.fix().to_owned()))
+                }
                 Ok(name) if seen.contains(&name) => {
                     let message = format!("the header `{name}` is written twice");
                     it.wrong_key(key, Code::DUPLICATE_KEY, message, Some("keep one of them".to_owned()));

@@ -89,11 +89,13 @@ impl LambdaName {
 
     /// Whether the region and the account that the name holds are those of `aws`, where both say one.
     pub fn agrees_with(&self, aws: &AwsSettings) -> bool {
-        let agrees = |named: Option<&str>, ours: Option<&str>| named.is_none() || ours.is_none() || named == ours;
+        let agrees =
+            |named: Option<&str>, ours: Option<&str>| named.is_none() || ours.is_none() || named == ours;
         agrees(self.region(), aws.region.as_deref()) && agrees(self.account(), aws.account_id.as_deref())
     }
 
-    /// The name as every server takes it: bare, or an ARN where it names an account. Not all know the partial form.
+    /// The name as every server takes it: bare, or an ARN where it names an account. Not all know the partial
+    /// form.
     pub fn wire(&self, region: &str) -> String {
         match self {
             Self::Bare(name) => name.clone(),
@@ -107,7 +109,9 @@ impl LambdaName {
         let partition = crate::aws::partition_of(region);
         match self {
             Self::Bare(name) => format!("arn:{partition}:lambda:{region}:{account}:function:{name}"),
-            Self::Partial { account, name } => format!("arn:{partition}:lambda:{region}:{account}:function:{name}"),
+            Self::Partial { account, name } => {
+                format!("arn:{partition}:lambda:{region}:{account}:function:{name}")
+            }
             Self::Arn(arn) => arn.to_string(),
         }
     }
@@ -115,7 +119,8 @@ impl LambdaName {
 
 /// `name` or `name:qualifier`.
 fn bare(text: &str) -> Option<(String, Option<String>)> {
-    let (name, qualifier) = text.split_once(':').map_or((text, None), |(name, qualifier)| (name, Some(qualifier)));
+    let (name, qualifier) =
+        text.split_once(':').map_or((text, None), |(name, qualifier)| (name, Some(qualifier)));
     let is_name = (1..=BARE_NAME_CHARS_MAX).contains(&name.len()) && is_word(name);
     (is_name && qualifier.is_none_or(is_qualifier)).then(|| (name.to_owned(), qualifier.map(str::to_owned)))
 }
@@ -125,7 +130,8 @@ fn is_word(text: &str) -> bool {
 }
 
 fn is_qualifier(text: &str) -> bool {
-    matches!(text, "$LATEST" | "$LATEST.PUBLISHED") || ((1..=QUALIFIER_CHARS_MAX).contains(&text.len()) && is_word(text))
+    matches!(text, "$LATEST" | "$LATEST.PUBLISHED")
+        || ((1..=QUALIFIER_CHARS_MAX).contains(&text.len()) && is_word(text))
 }
 
 /// Reads what stands under `lambda`.
@@ -134,15 +140,22 @@ pub(super) fn read_lambda(it: Item<'_, '_>, base: &Path) -> Option<LambdaSetting
         let mut reader = Reader { fields, profile: None };
         let named = reader.required(&settings::LAMBDA_NAME, read_name);
         let qualifier = reader.written(&settings::LAMBDA_QUALIFIER, read_qualifier);
-        let aws: Box<AwsSettings> =
-            reader.written(&settings::LAMBDA_AWS, |it| AwsSettings::read(it, settings::LAMBDA_SCOPE, base)).unwrap_or_default().into();
+        let aws: Box<AwsSettings> = reader
+            .written(&settings::LAMBDA_AWS, |it| AwsSettings::read(it, settings::LAMBDA_SCOPE, base))
+            .unwrap_or_default()
+            .into();
         let (function, derived) = named?;
-        if let (Some(derived), Some(qualifier), Some(key)) = (&derived, &qualifier, reader.fields.key(settings::LAMBDA_QUALIFIER.key()))
+        if let (Some(derived), Some(qualifier), Some(key)) =
+            (&derived, &qualifier, reader.fields.key(settings::LAMBDA_QUALIFIER.key()))
             && derived != qualifier
         {
-            let message = "The derived qualifier from the function name does not match the specified qualifier.";
+            let message =
+                "The derived qualifier from the function name does not match the specified qualifier.";
             let path = join(reader.fields.path(), settings::LAMBDA_QUALIFIER.key());
-            reader.fields.push(Finding::new(Code::CONFLICT, path, &key.place, message).fix("write it in one of the two places"));
+            reader.fields.push(
+                Finding::new(Code::CONFLICT, path, &key.place, message)
+                    .fix("write it in one of the two places"),
+            );
         }
         agree(&mut reader, &settings::LAMBDA_AWS, &aws, function.region(), function.account())?;
         Some(LambdaSettings { function, qualifier: qualifier.or(derived), aws })
@@ -153,8 +166,7 @@ fn read_name(mut it: Item<'_, '_>) -> Option<(LambdaName, Option<String>)> {
     let text = it.again().text()?;
     let name = LambdaName::parse(&text);
     if name.is_none() {
-        let fix =
-            "write `name`, `name:qualifier`, `account:function:name` or an ARN; the bare name has up to 64 letters, digits, `-` and `_`";
+        let fix = "write `name`, `name:qualifier`, `account:function:name` or an ARN; the bare name has up to 64 letters, digits, `-` and `_`";
         it.wrong(Code::NOT_ALLOWED, "is no name of a Lambda function", Some(fix.to_owned()));
     }
     name
@@ -165,7 +177,11 @@ fn read_qualifier(mut it: Item<'_, '_>) -> Option<String> {
     if is_qualifier(&text) {
         return Some(text);
     }
-    it.wrong(Code::NOT_ALLOWED, "is no version and no alias", Some("write a number in quotes, an alias or `$LATEST`".to_owned()));
+    it.wrong(
+        Code::NOT_ALLOWED,
+        "is no version and no alias",
+        Some("write a number in quotes, an alias or `$LATEST`".to_owned()),
+    );
     None
 }
 
@@ -193,13 +209,21 @@ mod tests {
                 "arn:aws:lambda:us-east-1:123456789012:function:f",
             ),
             (arn, arn, None, arn),
-            ("arn:aws:lambda:eu-west-1:123456789012:function:f:$LATEST.PUBLISHED", arn, Some("$LATEST.PUBLISHED"), arn),
+            (
+                "arn:aws:lambda:eu-west-1:123456789012:function:f:$LATEST.PUBLISHED",
+                arn,
+                Some("$LATEST.PUBLISHED"),
+                arn,
+            ),
         ] {
             let (name, found) = LambdaName::parse(text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!((name.wire("us-east-1").as_str(), found.as_deref()), (wire, qualifier), "{text}");
             assert_eq!(name.arn("us-east-1", "000000000000"), full, "{text}");
         }
-        assert_eq!(LambdaName::Bare("f".to_owned()).arn("cn-north-1", "1"), "arn:aws-cn:lambda:cn-north-1:1:function:f");
+        assert_eq!(
+            LambdaName::Bare("f".to_owned()).arn("cn-north-1", "1"),
+            "arn:aws-cn:lambda:cn-north-1:1:function:f"
+        );
         let long = "x".repeat(65);
         for text in [
             "",

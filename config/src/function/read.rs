@@ -17,7 +17,8 @@ use crate::settings::{self, Reader};
 const HANDLER_CHARS_MAX: usize = 128;
 
 impl Function {
-    /// Reads the function of this name. `path` names its node in findings, `base` is where relative paths begin.
+    /// Reads the function of this name. `path` names its node in findings, `base` is where relative paths
+    /// begin.
     ///
     /// # Errors
     /// All that is wrong with it.
@@ -25,18 +26,22 @@ impl Function {
         Fields::read(node, path, |fields| {
             let mut reader = Reader { fields, profile: None };
             let executor = reader.required(&settings::EXECUTOR, |it| {
-                it.choice(&[settings::PROCESS.key(), settings::HTTP.key(), settings::LAMBDA.key()], |word, it| match word {
-                    "process" => read_process(it, base).map(Executor::Process),
-                    "lambda" => read_lambda(it, base).map(Executor::Lambda),
-                    _ => {
-                        let specs = [&settings::URL, &settings::HEADERS, &settings::CA_FILE];
-                        read_http(it, specs, base).map(Executor::Http)
-                    }
-                })
+                it.choice(
+                    &[settings::PROCESS.key(), settings::HTTP.key(), settings::LAMBDA.key()],
+                    |word, it| match word {
+                        "process" => read_process(it, base).map(Executor::Process),
+                        "lambda" => read_lambda(it, base).map(Executor::Lambda),
+                        _ => {
+                            let specs = [&settings::URL, &settings::HEADERS, &settings::CA_FILE];
+                            read_http(it, specs, base).map(Executor::Http)
+                        }
+                    },
+                )
             });
             let timeout = reader.integer(&settings::TIMEOUT);
             let concurrency = reader.integer(&settings::RESERVED_CONCURRENCY);
-            let rate = reader.written(&settings::FUNCTION_RATE_LIMIT, |it| read_rate(it, &settings::FUNCTION_RATE_SPECS));
+            let rate = reader
+                .written(&settings::FUNCTION_RATE_LIMIT, |it| read_rate(it, &settings::FUNCTION_RATE_SPECS));
             Some(Self {
                 name,
                 executor: executor?,
@@ -51,7 +56,8 @@ impl Function {
 fn read_process(it: Item<'_, '_>, base: &Path) -> Option<ProcessSettings> {
     it.fields(|fields| {
         let mut reader = Reader { fields, profile: None };
-        let known = [("python3", Runtime::Python3), ("nodejs", Runtime::Nodejs), ("provided", Runtime::Provided)];
+        let known =
+            [("python3", Runtime::Python3), ("nodejs", Runtime::Nodejs), ("provided", Runtime::Provided)];
         let runtime = reader.required(&settings::RUNTIME, |it| it.word(&known));
         let handler = match runtime {
             Some(Runtime::Provided) => {
@@ -84,7 +90,9 @@ fn read_handler(mut it: Item<'_, '_>, runtime: Runtime) -> Option<String> {
     let (file, function) = text.rsplit_once('.').unwrap_or((text, ""));
     let is_dotted = !file.is_empty() && !function.is_empty() && !file.split(['.', '/']).any(str::is_empty);
     let message = match runtime {
-        _ if text.chars().count() > HANDLER_CHARS_MAX => format!("a handler has {HANDLER_CHARS_MAX} characters at most"),
+        _ if text.chars().count() > HANDLER_CHARS_MAX => {
+            format!("a handler has {HANDLER_CHARS_MAX} characters at most")
+        }
         _ if text.is_empty() || text.contains(|it: char| it.is_whitespace() || it.is_control()) => {
             "a handler holds no white space".to_owned()
         }
@@ -97,13 +105,19 @@ fn read_handler(mut it: Item<'_, '_>, runtime: Runtime) -> Option<String> {
     None
 }
 
-/// Only `none` is built in; the other words are known from container platforms and get a sentence of their own.
+/// Only `none` is built in; the other words are known from container platforms and get a sentence of their
+/// own.
 fn read_sandbox(mut it: Item<'_, '_>) -> Option<()> {
     if let Value::String(text) = &it.node().value
         && text != "none"
     {
-        let message = "this build runs functions as plain processes; no other sandbox than `none` is built in";
-        it.wrong(Code::NOT_BUILT_IN, message, Some("write `none`, or run the daemon itself inside a container".to_owned()));
+        let message =
+            "this build runs functions as plain processes; no other sandbox than `none` is built in";
+        it.wrong(
+            Code::NOT_BUILT_IN,
+            message,
+            Some("write `none`, or run the daemon itself inside a container".to_owned()),
+        );
         return None;
     }
     it.word(&[("none", ())])

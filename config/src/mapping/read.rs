@@ -45,7 +45,12 @@ impl Mapping {
             let profile = source.as_ref().map(|(_, profile)| *profile);
             for (key, why) in NOT_HERE {
                 if let Some(written) = fields.refused(key) {
-                    let finding = Finding::new(Code::NOT_BUILT_IN, join(path, key), &written.place, format!("`{key}` has no meaning here"));
+                    let finding = Finding::new(
+                        Code::NOT_BUILT_IN,
+                        join(path, key),
+                        &written.place,
+                        format!("`{key}` has no meaning here"),
+                    );
                     fields.push(finding.fix(format!("remove it: {why}")));
                 }
             }
@@ -56,7 +61,10 @@ impl Mapping {
             let batch = read_batch(&mut reader);
             let on_failure = read_on_failure(&mut reader, base);
             let retry = read_retry(&mut reader);
-            let window = reader.integer(&settings::TUMBLING_WINDOW).and_then(|it| u64::try_from(it).ok()).filter(|it| *it > 0);
+            let window = reader
+                .integer(&settings::TUMBLING_WINDOW)
+                .and_then(|it| u64::try_from(it).ok())
+                .filter(|it| *it > 0);
             let lanes = reader.integer(&settings::PARALLELIZATION_FACTOR).and_then(non_zero);
             let (concurrency_max, pollers) = read_scale(&mut reader);
             let rate = reader.written(&settings::RATE_LIMIT, |it| read_rate(it, &settings::RATE_SPECS));
@@ -92,17 +100,34 @@ fn read_name(mut it: Item<'_, '_>) -> Option<MappingName> {
     name
 }
 
-fn read_source(mut it: Item<'_, '_>, sources: &dyn Sources, base: &Path) -> Option<(SourceRef, &'static SourceProfile)> {
+fn read_source(
+    mut it: Item<'_, '_>,
+    sources: &dyn Sources,
+    base: &Path,
+) -> Option<(SourceRef, &'static SourceProfile)> {
     let kinds = sources.kinds();
     let entries = match &it.node().value {
         Value::Map(entries) => entries.as_slice(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Expanded(_) | Value::List(_) => {
-            it.wrong(Code::WRONG_TYPE, "must be a map with the kind of source", Some(format!("known kinds: {}", words(&kinds))));
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Expanded(_)
+        | Value::List(_) => {
+            it.wrong(
+                Code::WRONG_TYPE,
+                "must be a map with the kind of source",
+                Some(format!("known kinds: {}", words(&kinds))),
+            );
             return None;
         }
     };
     let [(key, settings)] = entries else {
-        it.wrong(Code::ONE_OF, "must name exactly one kind of source", Some(format!("known kinds: {}", words(&kinds))));
+        it.wrong(
+            Code::ONE_OF,
+            "must name exactly one kind of source",
+            Some(format!("known kinds: {}", words(&kinds))),
+        );
         return None;
     };
     let Some(profile) = sources.profile(&key.name, settings) else {
@@ -110,7 +135,12 @@ fn read_source(mut it: Item<'_, '_>, sources: &dyn Sources, base: &Path) -> Opti
             Some(kind) => format!("did you mean `{kind}`? known kinds: {}", words(&kinds)),
             None => format!("known kinds: {}", words(&kinds)),
         };
-        it.wrong_key(key, Code::UNKNOWN_SOURCE, format!("no source of kind `{}` is built in", key.name.escape_debug()), Some(fix));
+        it.wrong_key(
+            key,
+            Code::UNKNOWN_SOURCE,
+            format!("no source of kind `{}` is built in", key.name.escape_debug()),
+            Some(fix),
+        );
         return None;
     };
     let parent = it.path().to_owned();
@@ -130,24 +160,35 @@ fn read_start(reader: &mut Reader<'_, '_>) -> Option<StartingPosition> {
         reader.is_obeyed(&settings::STARTING_POSITION_TIMESTAMP);
         return None;
     }
-    let (position, timestamp) = (settings::STARTING_POSITION.key(), settings::STARTING_POSITION_TIMESTAMP.key());
+    let (position, timestamp) =
+        (settings::STARTING_POSITION.key(), settings::STARTING_POSITION_TIMESTAMP.key());
     if !reader.fields.has(position) && reader.profile.is_some() && reader.fields.is_map() {
-        let message =
-            "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.";
+        let message = "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.";
         reader.fields.missing(position, message);
     }
-    let known = [("LATEST", Word::Latest), ("AT_TIMESTAMP", Word::AtTimestamp), ("TRIM_HORIZON", Word::TrimHorizon)];
+    let known =
+        [("LATEST", Word::Latest), ("AT_TIMESTAMP", Word::AtTimestamp), ("TRIM_HORIZON", Word::TrimHorizon)];
     let word = reader.written(&settings::STARTING_POSITION, |it| it.word(&known));
     let kind = reader.profile.map_or("", |it| it.kind);
-    if word == Some(Word::AtTimestamp) && reader.profile.is_some_and(|it| !it.settings.contains(&Setting::AtTimestamp)) {
+    if word == Some(Word::AtTimestamp)
+        && reader.profile.is_some_and(|it| !it.settings.contains(&Setting::AtTimestamp))
+    {
         let message = format!("Unsupported starting position for arn type: {kind}");
-        note(reader, &settings::STARTING_POSITION, Code::UNSUPPORTED, message, "choose `TRIM_HORIZON` or `LATEST`".to_owned());
+        note(
+            reader,
+            &settings::STARTING_POSITION,
+            Code::UNSUPPORTED,
+            message,
+            "choose `TRIM_HORIZON` or `LATEST`".to_owned(),
+        );
     }
     let written = reader.fields.key(timestamp);
     let at = reader.written(&settings::STARTING_POSITION_TIMESTAMP, read_time);
     match (word, written) {
         (Some(Word::AtTimestamp), None) => {
-            reader.fields.missing(timestamp, "`starting_position: AT_TIMESTAMP` needs `starting_position_timestamp`");
+            reader
+                .fields
+                .missing(timestamp, "`starting_position: AT_TIMESTAMP` needs `starting_position_timestamp`");
         }
         (Some(Word::Latest | Word::TrimHorizon), Some(_)) => {
             let message = "a time has a meaning only with `starting_position: AT_TIMESTAMP`".to_owned();
@@ -167,7 +208,9 @@ fn read_time(mut it: Item<'_, '_>) -> Option<i64> {
     let millis = match &it.node().value {
         Value::Number(text) => decimal_millis(text),
         Value::String(text) => epoch_millis(text).map(|it| Ok(i128::from(it))),
-        Value::Expanded(text) => decimal_millis(text).or_else(|| epoch_millis(text).map(|it| Ok(i128::from(it)))),
+        Value::Expanded(text) => {
+            decimal_millis(text).or_else(|| epoch_millis(text).map(|it| Ok(i128::from(it))))
+        }
         Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => None,
     };
     // Year 1 to year 9999, as RFC 3339 has them.
@@ -191,11 +234,18 @@ fn read_batch(reader: &mut Reader<'_, '_>) -> Option<BatchPlan> {
         && n_records > i64::from(max)
         && window < Duration::from_secs(1)
     {
-        let message = format!("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than {max}");
-        let fix = format!("write `maximum_batching_window_in_seconds: 1` or more, or `batch_size: {max}` or less");
+        let message = format!(
+            "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than {max}"
+        );
+        let fix =
+            format!("write `maximum_batching_window_in_seconds: 1` or more, or `batch_size: {max}` or less");
         conflict(reader, &settings::BATCH_SIZE, message, fix);
     }
-    Some(BatchPlan { records_max: n_records.and_then(non_zero)?, bytes_max: EVENT_BYTES_MAX, window: window? })
+    Some(BatchPlan {
+        records_max: n_records.and_then(non_zero)?,
+        bytes_max: EVENT_BYTES_MAX,
+        window: window?,
+    })
 }
 
 fn read_on_failure(reader: &mut Reader<'_, '_>, base: &Path) -> Option<DestinationSettings> {
@@ -203,10 +253,12 @@ fn read_on_failure(reader: &mut Reader<'_, '_>, base: &Path) -> Option<Destinati
         it.fields(|fields| {
             if let Some(key) = fields.refused("on_success") {
                 let message = "a mapping has no destination for what succeeded";
-                let finding = Finding::new(Code::NOT_BUILT_IN, join(fields.path(), "on_success"), &key.place, message);
+                let finding =
+                    Finding::new(Code::NOT_BUILT_IN, join(fields.path(), "on_success"), &key.place, message);
                 fields.push(finding.fix("remove it"));
             }
-            Reader { fields, profile: None }.required(&settings::ON_FAILURE, |it| DestinationSettings::read(it, base))
+            Reader { fields, profile: None }
+                .required(&settings::ON_FAILURE, |it| DestinationSettings::read(it, base))
         })
     })
 }
@@ -217,9 +269,15 @@ fn read_retry(reader: &mut Reader<'_, '_>) -> Option<RetryPlan> {
     let bisect = reader.switch(&settings::BISECT);
     let partial_responses = reader.written(&settings::RESPONSE_TYPES, read_response_types).unwrap_or(false);
     let drop_after = reader.integer(&settings::DROP_AFTER).and_then(non_zero);
-    if reader.fields.has(settings::DROP_AFTER.key()) && !reader.fields.has(settings::DESTINATION_CONFIG.key()) {
+    if reader.fields.has(settings::DROP_AFTER.key()) && !reader.fields.has(settings::DESTINATION_CONFIG.key())
+    {
         let message = "there is no destination that could refuse";
-        conflict(reader, &settings::DROP_AFTER, message.to_owned(), "add `destination_config:`, or remove this setting".to_owned());
+        conflict(
+            reader,
+            &settings::DROP_AFTER,
+            message.to_owned(),
+            "add `destination_config:`, or remove this setting".to_owned(),
+        );
     }
     let stop_group = reader.switch(&settings::FIFO_STOP);
     if stop_group && reader.profile.is_some_and(|it| it.shape != SourceShape::GroupQueue) {
@@ -233,12 +291,14 @@ fn read_retry(reader: &mut Reader<'_, '_>) -> Option<RetryPlan> {
     }
     let item_actions = reader.switch(&settings::ITEM_ACTIONS);
     if item_actions && !partial_responses {
-        let message = "without partial responses the function names no record that it could ask something for";
+        let message =
+            "without partial responses the function names no record that it could ask something for";
         let fix = "add `function_response_types: [ReportBatchItemFailures]`, or remove this setting";
         conflict(reader, &settings::ITEM_ACTIONS, message.to_owned(), fix.to_owned());
     }
     // Who wrote when to give up wants us to count; else the queue counts, as on AWS.
-    let counts_itself = reader.fields.has(settings::RETRY_ATTEMPTS.key()) || reader.fields.has(settings::RECORD_AGE.key());
+    let counts_itself =
+        reader.fields.has(settings::RETRY_ATTEMPTS.key()) || reader.fields.has(settings::RECORD_AGE.key());
     let is_queue = reader.profile.is_some_and(|it| it.shape != SourceShape::Tracks);
     Some(RetryPlan {
         retries_max: u32::try_from(retries?).ok(),
@@ -257,7 +317,11 @@ fn read_age(mut it: Item<'_, '_>) -> Option<i64> {
     let (min, max) = settings::integer_range(&settings::RECORD_AGE);
     let age = it.again().integer(min..=max)?;
     if (0..60).contains(&age) {
-        it.wrong(Code::NOT_ALLOWED, "must be -1, or from 60 to 604800", Some("write `-1` for no limit, or at least 60".to_owned()));
+        it.wrong(
+            Code::NOT_ALLOWED,
+            "must be -1, or from 60 to 604800",
+            Some("write `-1` for no limit, or at least 60".to_owned()),
+        );
         return None;
     }
     Some(age)
@@ -285,7 +349,12 @@ fn read_scale(reader: &mut Reader<'_, '_>) -> (Option<NonZeroU32>, Option<Poller
             let max = reader.integer(&settings::MAXIMUM_POLLERS).and_then(non_zero);
             if min > max && min.is_some() && max.is_some() {
                 let message = "`minimum_pollers` is more than `maximum_pollers`".to_owned();
-                conflict(&mut reader, &settings::MINIMUM_POLLERS, message, "lower it, or raise `maximum_pollers`".to_owned());
+                conflict(
+                    &mut reader,
+                    &settings::MINIMUM_POLLERS,
+                    message,
+                    "lower it, or raise `maximum_pollers`".to_owned(),
+                );
             }
             Some(PollerPlan { min: min?, max: max? })
         })

@@ -5,9 +5,10 @@ use saphyr_parser::{Input, StrInput};
 
 /// A text in which the blanks behind a token count as white space, whatever they are.
 ///
-/// YAML separates tokens of a line by spaces and tabs alike; a tab is refused in an indentation only. The parser asks, behind a `:` that a tab
-/// follows and nowhere else, whether a space was among the blanks too, and refuses a word there when none was. What must not stand in the
-/// line of a key, a list or a second key, it refuses for itself. Places are counted as ever: no character changes.
+/// YAML separates tokens of a line by spaces and tabs alike; a tab is refused in an indentation only. The
+/// parser asks, behind a `:` that a tab follows and nowhere else, whether a space was among the blanks too,
+/// and refuses a word there when none was. What must not stand in the line of a key, a list or a second key,
+/// it refuses for itself. Places are counted as ever: no character changes.
 pub(super) struct Blanks<'t>(StrInput<'t>);
 
 impl<'t> Blanks<'t> {
@@ -19,7 +20,10 @@ impl<'t> Blanks<'t> {
 impl Input for Blanks<'_> {
     fn skip_ws_to_eol(&mut self, skip_tabs: SkipTabs) -> (usize, Result<SkipTabs, &'static str>) {
         let (n_chars, skipped) = self.0.skip_ws_to_eol(skip_tabs);
-        (n_chars, skipped.map(|it| SkipTabs::Result(it.found_tabs(), it.found_tabs() || it.has_valid_yaml_ws())))
+        (
+            n_chars,
+            skipped.map(|it| SkipTabs::Result(it.found_tabs(), it.found_tabs() || it.has_valid_yaml_ws())),
+        )
     }
 
     fn lookahead(&mut self, count: usize) {

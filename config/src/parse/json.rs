@@ -137,7 +137,11 @@ impl Reader<'_, '_> {
                 Ok(text)
             }
             Err(error) => {
-                let reason = if error.is_eof() { "it ends too early" } else { "a control character or an escape that JSON does not know" };
+                let reason = if error.is_eof() {
+                    "it ends too early"
+                } else {
+                    "a control character or an escape that JSON does not know"
+                };
                 let span = self.at..self.at + quoted.find('\n').unwrap_or(quoted.len());
                 Err(self.tree.stop(Code::SYNTAX, span, format!("this text is no JSON: {reason}")))
             }
@@ -146,7 +150,9 @@ impl Reader<'_, '_> {
 
     fn number(&mut self) -> Result<String, Stop> {
         let rest = &self.tree.lines.text[self.at..];
-        let end = rest.find(|it: char| !matches!(it, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')).unwrap_or(rest.len());
+        let end = rest
+            .find(|it: char| !matches!(it, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'))
+            .unwrap_or(rest.len());
         let text = &rest[..end];
         // A raw value keeps every digit and checks the grammar.
         if serde_json::from_str::<&serde_json::value::RawValue>(text).is_err() {
@@ -159,13 +165,18 @@ impl Reader<'_, '_> {
     /// The next byte that is no white space; `at` stands on it.
     fn peek(&mut self) -> Option<u8> {
         let rest = &self.tree.lines.text.as_bytes()[self.at..];
-        let skipped = rest.iter().position(|it| !matches!(it, b' ' | b'\t' | b'\n' | b'\r')).unwrap_or(rest.len());
+        let skipped =
+            rest.iter().position(|it| !matches!(it, b' ' | b'\t' | b'\n' | b'\r')).unwrap_or(rest.len());
         self.at += skipped;
         rest.get(skipped).copied()
     }
 
     fn wrong(&mut self, message: &str) -> Stop {
-        let message = if self.at == self.tree.lines.text.len() { "the document ends too early".to_owned() } else { message.to_owned() };
+        let message = if self.at == self.tree.lines.text.len() {
+            "the document ends too early".to_owned()
+        } else {
+            message.to_owned()
+        };
         self.tree.stop(Code::SYNTAX, self.at..self.at + 1, message)
     }
 }

@@ -43,7 +43,11 @@ impl<'t> Lines<'t> {
 
     /// The place of a map or list: what stands on its first line.
     pub(crate) fn first_line(&self, span: Range<usize>) -> Place {
-        let end = self.text.get(span.clone()).and_then(|text| text.find(['\n', '\r'])).map_or(span.end, |at| span.start + at);
+        let end = self
+            .text
+            .get(span.clone())
+            .and_then(|text| text.find(['\n', '\r']))
+            .map_or(span.end, |at| span.start + at);
         self.place(span.start..end)
     }
 

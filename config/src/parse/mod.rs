@@ -1,4 +1,5 @@
-//! The three languages of a document, each read into the same tree; depth, size and the number of findings are bounded.
+//! The three languages of a document, each read into the same tree; depth, size and the number of findings
+//! are bounded.
 
 mod blanks;
 pub(crate) mod json;

@@ -46,7 +46,10 @@ mod tests {
         for text in ["0", "-12", "+3", "0o17", "0x1F", "1.", ".5", "1.5e-3", "-.inf", ".NaN", "012", "1E5"] {
             assert_eq!(resolve(text), Value::Number(text.to_owned()), "{text}");
         }
-        for text in ["yes", "no", "on", "off", "1_000", "0b1", "1e", ".", "e5", "-", "1.2.3", "12:30", "tRue", "nil", "0x", "+0x1", "٣"] {
+        for text in [
+            "yes", "no", "on", "off", "1_000", "0b1", "1e", ".", "e5", "-", "1.2.3", "12:30", "tRue", "nil",
+            "0x", "+0x1", "٣",
+        ] {
             assert_eq!(resolve(text), Value::String(text.to_owned()), "{text}");
         }
         assert_eq!(resolve("Null"), Value::Null);

@@ -33,7 +33,9 @@ impl Reader<'_, '_> {
         let at = self.moved(error.span().unwrap_or(0..0));
         let (code, message) = match error.message() {
             "duplicate key" => (Code::DUPLICATE_KEY, "this key is written twice in its table".to_owned()),
-            it if it.contains("recurs") => (Code::TOO_LARGE, "too many tables and lists stand inside one another".to_owned()),
+            it if it.contains("recurs") => {
+                (Code::TOO_LARGE, "too many tables and lists stand inside one another".to_owned())
+            }
             it => (Code::SYNTAX, format!("this is no TOML: {it}")),
         };
         Finding::new(code, "", &self.lines.place(at), message)
@@ -67,7 +69,10 @@ impl Reader<'_, '_> {
         let mut entries = Vec::with_capacity(written.len());
         for (key, value) in written {
             let place = self.lines.place(self.moved(key.span()));
-            entries.push((Key { name: key.get_ref().clone().into_owned(), place }, self.node(value, depth + 1)?));
+            entries.push((
+                Key { name: key.get_ref().clone().into_owned(), place },
+                self.node(value, depth + 1)?,
+            ));
         }
         self.made(Value::Map(entries), span)
     }
@@ -77,7 +82,12 @@ impl Reader<'_, '_> {
             return Ok(());
         }
         let message = format!("more than {DEPTH_MAX} tables and lists stand inside one another");
-        Err(Box::new(Finding::new(Code::TOO_LARGE, "", &self.lines.first_line(self.moved(span.clone())), message)))
+        Err(Box::new(Finding::new(
+            Code::TOO_LARGE,
+            "",
+            &self.lines.first_line(self.moved(span.clone())),
+            message,
+        )))
     }
 
     fn made(&mut self, value: Value, span: Range<usize>) -> Result<Node, Box<Finding>> {

@@ -59,7 +59,12 @@ impl<'l, 't> Tree<'l, 't> {
     }
 
     /// Notes a finding; after too many, reading stops.
-    pub(super) fn note(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) -> Result<(), Stop> {
+    pub(super) fn note(
+        &mut self,
+        code: Code,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> Result<(), Stop> {
         self.findings.push(Finding::new(code, "", &self.lines.place(span), message));
         if self.findings.len() < SYNTAX_FINDINGS_MAX { Ok(()) } else { Err(Stop) }
     }
@@ -75,7 +80,11 @@ impl<'l, 't> Tree<'l, 't> {
     }
 
     pub(super) fn open_map(&mut self, start: usize, anchor: usize) -> Result<(), Stop> {
-        self.open(Open { start, anchor, content: Content::Map { entries: Vec::new(), first: BTreeMap::new(), key: None } })
+        self.open(Open {
+            start,
+            anchor,
+            content: Content::Map { entries: Vec::new(), first: BTreeMap::new(), key: None },
+        })
     }
 
     fn open(&mut self, open: Open) -> Result<(), Stop> {
@@ -117,8 +126,11 @@ impl<'l, 't> Tree<'l, 't> {
         }
         let Some((first, name)) = twice else { return Ok(()) };
         let message = format!("the key `{name}` is written twice in this map");
-        self.findings
-            .push(Finding::new(Code::DUPLICATE_KEY, "", &place, message).fix("keep one of them").also(&first, "first written here"));
+        self.findings.push(
+            Finding::new(Code::DUPLICATE_KEY, "", &place, message)
+                .fix("keep one of them")
+                .also(&first, "first written here"),
+        );
         if self.findings.len() < SYNTAX_FINDINGS_MAX { Ok(()) } else { Err(Stop) }
     }
 

@@ -1,4 +1,5 @@
-//! YAML 1.2: one document, keys that are text, aliases within a budget; merge keys and tags of one's own are refused.
+//! YAML 1.2: one document, keys that are text, aliases within a budget; merge keys and tags of one's own are
+//! refused.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,8 +15,12 @@ use crate::error::{Code, Finding};
 
 /// Reads a text as YAML.
 pub(crate) fn parse(lines: &Lines<'_>) -> Result<Node, Vec<Finding>> {
-    let mut reader =
-        Reader { tree: Tree::new(lines), anchors: BTreeMap::new(), n_documents: 0, skipped: lines.text.len() - body(lines).len() };
+    let mut reader = Reader {
+        tree: Tree::new(lines),
+        anchors: BTreeMap::new(),
+        n_documents: 0,
+        skipped: lines.text.len() - body(lines).len(),
+    };
     let mut parser = Parser::new(Blanks::new(body(lines)));
     while let Some(event) = parser.next_event() {
         let step = match event {
@@ -27,7 +32,8 @@ pub(crate) fn parse(lines: &Lines<'_>) -> Result<Node, Vec<Finding>> {
                 let at = reader.at(error.marker().index());
                 Err(match error.info() {
                     "recursion limit exceeded" => {
-                        let message = format!("more than {DEPTH_MAX} maps and lists stand inside one another");
+                        let message =
+                            format!("more than {DEPTH_MAX} maps and lists stand inside one another");
                         reader.tree.stop(Code::TOO_LARGE, at..at + 1, message)
                     }
                     info => reader.tree.stop(Code::SYNTAX, at..at + 1, format!("this is no YAML: {info}")),
@@ -78,10 +84,16 @@ impl Reader<'_, '_> {
                 if self.n_documents == 1 {
                     return Ok(());
                 }
-                Err(self.tree.stop(Code::SYNTAX, span, "a second document begins here; a config file holds one"))
+                Err(self.tree.stop(
+                    Code::SYNTAX,
+                    span,
+                    "a second document begins here; a config file holds one",
+                ))
             }
             Event::Alias(anchor) => self.alias(anchor, span),
-            Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_deref(), span),
+            Event::Scalar(text, style, anchor, tag) => {
+                self.scalar(&text, style, anchor, tag.as_deref(), span)
+            }
             Event::SequenceStart(anchor, tag) => {
                 self.collection_tag(tag.as_deref(), "seq", span.clone())?;
                 self.tree.open_list(span.start, anchor)
@@ -100,11 +112,22 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, tag: Option<&Tag>, span: Range<usize>) -> Result<(), Stop> {
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        span: Range<usize>,
+    ) -> Result<(), Stop> {
         let is_plain = style == ScalarStyle::Plain;
         if self.tree.wants_key() {
             if is_plain && text == "<<" {
-                self.tree.note(Code::SYNTAX, span.clone(), "merge keys (`<<`) are no part of YAML 1.2; write the settings out")?;
+                self.tree.note(
+                    Code::SYNTAX,
+                    span.clone(),
+                    "merge keys (`<<`) are no part of YAML 1.2; write the settings out",
+                )?;
             }
             return self.tree.key(text.to_owned(), span);
         }
@@ -127,7 +150,11 @@ impl Reader<'_, '_> {
         match (&plain, tag.suffix.as_str()) {
             (_, "str") if is_core => Ok(Value::String(text.to_owned())),
             (_, "") if tag.handle == "!" => Ok(Value::String(text.to_owned())),
-            (Value::Number(_), "int" | "float") | (Value::Bool(_), "bool") | (Value::Null, "null") if is_core => Ok(plain),
+            (Value::Number(_), "int" | "float") | (Value::Bool(_), "bool") | (Value::Null, "null")
+                if is_core =>
+            {
+                Ok(plain)
+            }
             _ => {
                 self.tree.note(Code::SYNTAX, span, format!("the tag `{}` does not fit here", shown(tag)))?;
                 Ok(plain)
@@ -150,11 +177,16 @@ impl Reader<'_, '_> {
             return Err(self.tree.stop(Code::SYNTAX, span, "a key must be text, not an alias"));
         }
         let Some(anchored) = self.anchors.get(&anchor) else {
-            return Err(self.tree.stop(Code::SYNTAX, span, "this alias stands inside the value that it repeats"));
+            return Err(self.tree.stop(
+                Code::SYNTAX,
+                span,
+                "this alias stands inside the value that it repeats",
+            ));
         };
         let (depth, n_nodes) = (anchored.depth, anchored.n_nodes);
         if self.tree.depth() + depth > DEPTH_MAX {
-            let message = format!("with this alias more than {DEPTH_MAX} maps and lists stand inside one another");
+            let message =
+                format!("with this alias more than {DEPTH_MAX} maps and lists stand inside one another");
             return Err(self.tree.stop(Code::TOO_LARGE, span, message));
         }
         self.tree.spend(n_nodes, span)?;
@@ -172,7 +204,12 @@ fn measure(node: &Node) -> (usize, usize) {
     let children: Vec<&Node> = match &node.value {
         Value::List(nodes) => nodes.iter().collect(),
         Value::Map(entries) => entries.iter().map(|(_, node)| node).collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Expanded(_) => return (0, 1),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Expanded(_) => {
+            return (0, 1);
+        }
     };
-    children.into_iter().map(measure).fold((1, 1), |(depth, n), (below, n_below)| (depth.max(below + 1), n + n_below))
+    children
+        .into_iter()
+        .map(measure)
+        .fold((1, 1), |(depth, n), (below, n_below)| (depth.max(below + 1), n + n_below))
 }

@@ -8,7 +8,9 @@ use super::error::Reason;
 
 /// All addresses of a network; bits of the address below the mask do not matter.
 pub(super) fn range(cidr: &str) -> Result<Interval<IpAddr>, Reason> {
-    let Some((address, mask)) = cidr.split_once('/').filter(|(_, mask)| !mask.contains('/')) else { return Err(Reason::CidrSlash) };
+    let Some((address, mask)) = cidr.split_once('/').filter(|(_, mask)| !mask.contains('/')) else {
+        return Err(Reason::CidrSlash);
+    };
     let mask: i64 = mask.parse().map_err(|_| Reason::CidrMaskNotAnInteger)?;
     if mask < 0 {
         return Err(Reason::CidrMaskNegative);

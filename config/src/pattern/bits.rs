@@ -43,7 +43,8 @@ impl Unions {
         }
         for parent in (1..n_rows).rev() {
             for word in 0..width {
-                tree[parent * width + word] = tree[2 * parent * width + word] | tree[(2 * parent + 1) * width + word];
+                tree[parent * width + word] =
+                    tree[2 * parent * width + word] | tree[(2 * parent + 1) * width + word];
             }
         }
         Self { n_rows, width, tree }
@@ -86,7 +87,11 @@ mod tests {
                 for to in from..=n_rows {
                     let mut union = [0];
                     unions.or_run(from, to, &mut union);
-                    assert_eq!(union[0], (from..to).fold(0, |union, row| union | 1 << row), "{n_rows} rows, {from}..{to}");
+                    assert_eq!(
+                        union[0],
+                        (from..to).fold(0, |union, row| union | 1 << row),
+                        "{n_rows} rows, {from}..{to}"
+                    );
                 }
             }
         }

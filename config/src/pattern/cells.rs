@@ -1,4 +1,5 @@
-//! Intervals over an ordered kind of value, cut into cells so that one search finds all intervals that hold a value.
+//! Intervals over an ordered kind of value, cut into cells so that one search finds all intervals that hold a
+//! value.
 
 use std::ops::Bound;
 
@@ -96,7 +97,8 @@ mod tests {
                     Unbounded => true,
                 })
             };
-            let expected = intervals.iter().enumerate().fold(0, |row, (idx, it)| row | u64::from(holds(it)) << idx);
+            let expected =
+                intervals.iter().enumerate().fold(0, |row, (idx, it)| row | u64::from(holds(it)) << idx);
             assert_eq!(cells.row(cells.points().binary_search(&value)), [expected], "{value}");
         }
     }

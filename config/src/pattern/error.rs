@@ -29,7 +29,10 @@ impl PatternError {
     /// The code that the operator can look up.
     pub fn code(&self) -> Code {
         match self.reason {
-            Reason::TooLong { .. } | Reason::TooDeep { .. } | Reason::TooManyCombinations { .. } | Reason::TooComplex => Code("FB-0151"),
+            Reason::TooLong { .. }
+            | Reason::TooDeep { .. }
+            | Reason::TooManyCombinations { .. }
+            | Reason::TooComplex => Code("FB-0151"),
             _ => Code("FB-0150"),
         }
     }
@@ -50,7 +53,9 @@ pub enum Reason {
     TooDeep { max: usize },
     #[error("Pattern has {n} combinations of $or branches, at most {max} are allowed")]
     TooManyCombinations { n: u64, max: u64 },
-    #[error("Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences after a wildcard character")]
+    #[error(
+        "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences after a wildcard character"
+    )]
     TooComplex,
     // Shape.
     #[error("Pattern is not valid JSON")]

@@ -29,8 +29,8 @@ pub(super) struct Scratch {
     glob: glob::Scratch,
 }
 
-/// All matchers at one path. A row has `width` words of alternatives that are satisfied, then a bit for each `anything-but`
-/// whose excluded values were met.
+/// All matchers at one path. A row has `width` words of alternatives that are satisfied, then a bit for each
+/// `anything-but` whose excluded values were met.
 #[derive(Debug, Clone)]
 pub(super) struct FieldTest {
     width: usize,
@@ -53,8 +53,10 @@ pub(super) struct FieldTest {
 impl FieldTest {
     /// Every matcher comes with the alternatives that have it.
     pub(super) fn new(width: usize, matchers: &[(&Matcher, &[u64])]) -> Self {
-        let excluding: Vec<&[u64]> =
-            matchers.iter().filter_map(|(matcher, row)| matches!(matcher, Matcher::AnythingBut(_)).then_some(*row)).collect();
+        let excluding: Vec<&[u64]> = matchers
+            .iter()
+            .filter_map(|(matcher, row)| matches!(matcher, Matcher::AnythingBut(_)).then_some(*row))
+            .collect();
         let row_width = width + excluding.len().div_ceil(64);
         let mut parts = Parts::new(width, row_width);
         let mut anything_but_idx = 0;
@@ -138,7 +140,8 @@ impl FieldTest {
             return steps;
         }
         if text.is_ascii() {
-            return steps + self.folded.or_matches(text.bytes().map(|byte| byte.to_ascii_lowercase()), glob, row);
+            return steps
+                + self.folded.or_matches(text.bytes().map(|byte| byte.to_ascii_lowercase()), glob, row);
         }
         let lower = text.chars().flat_map(char::to_lowercase).flat_map(|char| {
             let mut utf8 = [0; 4];

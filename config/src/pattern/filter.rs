@@ -1,4 +1,5 @@
-//! The filters of one mapping: several patterns, of which one must match, and what happens when data and pattern differ in kind.
+//! The filters of one mapping: several patterns, of which one must match, and what happens when data and
+//! pattern differ in kind.
 
 use crate::error::Code;
 use crate::profile::{FilterMismatch, SourceProfile};
@@ -20,7 +21,11 @@ pub struct FilterRules {
 
 impl From<&SourceProfile> for FilterRules {
     fn from(profile: &SourceProfile) -> Self {
-        Self { data_key: profile.data_key, mismatch: profile.filter_mismatch, plain_data_patterns: profile.plain_data_patterns }
+        Self {
+            data_key: profile.data_key,
+            mismatch: profile.filter_mismatch,
+            plain_data_patterns: profile.plain_data_patterns,
+        }
     }
 }
 
@@ -56,8 +61,8 @@ impl FilterError {
 /// | other text | mismatch | matched |
 /// | not UTF-8, or none (a tombstone) | mismatch | mismatch |
 ///
-/// At a mismatch [`FilterMismatch::Drop`] fails that alternative and [`FilterMismatch::MetadataOnly`] leaves its data part out.
-/// A source with `Drop` that hands in no data is matched as delivered.
+/// At a mismatch [`FilterMismatch::Drop`] fails that alternative and [`FilterMismatch::MetadataOnly`] leaves
+/// its data part out. A source with `Drop` that hands in no data is matched as delivered.
 #[derive(Clone)]
 pub struct Filter {
     rules: FilterRules,
@@ -71,7 +76,10 @@ pub struct Filter {
 
 impl std::fmt::Debug for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Filter").field("rules", &self.rules).field("is_empty", &self.is_empty).finish_non_exhaustive()
+        f.debug_struct("Filter")
+            .field("rules", &self.rules)
+            .field("is_empty", &self.is_empty)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,7 +90,8 @@ impl Filter {
         let program = Program::new(patterns.iter().map(|pattern| &pattern.rule));
         let data_node = rules.data_key.and_then(|key| program.descend(0, key));
         let root = &program.nodes[0];
-        let needs_metadata = root.test.is_some() || root.children.iter().any(|(name, _)| Some(&**name) != rules.data_key);
+        let needs_metadata =
+            root.test.is_some() || root.children.iter().any(|(name, _)| Some(&**name) != rules.data_key);
         Ok(Self { rules, program, data_node, needs_metadata, is_empty: patterns.is_empty() })
     }
 
@@ -104,13 +113,14 @@ impl Filter {
         self.data_node.is_some()
     }
 
-    /// Whether any pattern looks at another member than the data; when none does and there is data, the record may be handed in as `{}`.
+    /// Whether any pattern looks at another member than the data; when none does and there is data, the
+    /// record may be handed in as `{}`.
     pub fn needs_metadata(&self) -> bool {
         self.needs_metadata
     }
 
-    /// Whether a record passes: its JSON as it would be delivered, and the decoded bytes of its data key. What stands under the data key in the
-    /// JSON is looked at only where there is no data beside it.
+    /// Whether a record passes: its JSON as it would be delivered, and the decoded bytes of its data key.
+    /// What stands under the data key in the JSON is looked at only where there is no data beside it.
     pub fn passes(&self, record: &[u8], data: Option<&[u8]>) -> bool {
         self.passes_counted(record, data).0
     }
@@ -124,7 +134,8 @@ impl Filter {
         let Some(node) = self.data_node else {
             return self.run(Input { record, data_key: "", data: DataPart::AsDelivered, met: None }, &[]);
         };
-        let (own, below, total) = (self.program.needs.own(node), self.program.needs.below(node), self.program.needs.total(node));
+        let (own, below, total) =
+            (self.program.needs.own(node), self.program.needs.below(node), self.program.needs.total(node));
         let (data, mismatched) = match (data.map(part), self.rules.mismatch) {
             (None, FilterMismatch::Drop) => (DataPart::AsDelivered, &[][..]),
             (None, FilterMismatch::MetadataOnly) | (Some(None), _) => (DataPart::Nothing, total),
@@ -142,7 +153,8 @@ impl Filter {
     fn run(&self, input: Input<'_>, failed: &[u64]) -> (bool, u64) {
         let Ok(answer) = walk::run(&self.program, input) else { return (false, 0) };
         let failed = failed.iter().chain(std::iter::repeat(&0));
-        let is_match = answer.satisfied.iter().zip(failed).any(|(satisfied, failed)| satisfied & !failed != 0);
+        let is_match =
+            answer.satisfied.iter().zip(failed).any(|(satisfied, failed)| satisfied & !failed != 0);
         (is_match, answer.steps)
     }
 }

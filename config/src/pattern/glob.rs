@@ -1,7 +1,9 @@
-//! Texts with stars, all of a field at once: a bit for each place in each text, one pass over the value, no backtracking.
+//! Texts with stars, all of a field at once: a bit for each place in each text, one pass over the value, no
+//! backtracking.
 //!
-//! Prefixes, suffixes and wildcards are all texts with a star or more; texts without one are welcome too. The cost is bytes of the value times
-//! words that are live, at most one word for 64 bytes of pattern; it does not depend on where the stars stand.
+//! Prefixes, suffixes and wildcards are all texts with a star or more; texts without one are welcome too. The
+//! cost is bytes of the value times words that are live, at most one word for 64 bytes of pattern; it does
+//! not depend on where the stars stand.
 
 use super::bits;
 
@@ -73,7 +75,12 @@ impl Globs {
     }
 
     /// `into |=` the rows of all texts that match; gives the words it touched.
-    pub(super) fn or_matches(&self, value: impl Iterator<Item = u8>, scratch: &mut Scratch, into: &mut [u64]) -> u64 {
+    pub(super) fn or_matches(
+        &self,
+        value: impl Iterator<Item = u8>,
+        scratch: &mut Scratch,
+        into: &mut [u64],
+    ) -> u64 {
         match self.n_words {
             0 => 0,
             1 => self.pass_narrow(value, into),
@@ -86,7 +93,8 @@ impl Globs {
         let mut steps = 0;
         for place in bits::ones(&[live & self.ends[word_idx]]) {
             let place = word_idx * 64 + place;
-            let row = self.rows.binary_search_by_key(&place, |(end, _)| *end).expect("an end place has a row");
+            let row =
+                self.rows.binary_search_by_key(&place, |(end, _)| *end).expect("an end place has a row");
             bits::or(into, &self.rows[row].1);
             steps += into.len() as u64;
         }
@@ -108,8 +116,8 @@ impl Globs {
     }
 
     /// Places over several words; only the words between the lowest and the highest live place are touched.
-    /// `here` and `next` hold one more word in front, always zero, from which the first one borrows its carry. Between passes, and
-    /// outside of the live words, both are zero.
+    /// `here` and `next` hold one more word in front, always zero, from which the first one borrows its
+    /// carry. Between passes, and outside of the live words, both are zero.
     fn pass_wide(&self, value: impl Iterator<Item = u8>, scratch: &mut Scratch, into: &mut [u64]) -> u64 {
         let Scratch { here, next } = scratch;
         here.resize(here.len().max(self.n_words + 1), 0);
@@ -123,7 +131,9 @@ impl Globs {
             let reached = &self.reached[usize::from(byte) * self.n_words..][low..high];
             let places = here[low + 1..=high].iter().zip(&here[low..high]);
             let tables = reached.iter().zip(&self.stays[low..high]);
-            for ((next, (here, below)), (reached, stays)) in next[low + 1..=high].iter_mut().zip(places).zip(tables) {
+            for ((next, (here, below)), (reached, stays)) in
+                next[low + 1..=high].iter_mut().zip(places).zip(tables)
+            {
                 *next = (here << 1 | below >> 63) & reached | here & stays;
             }
             steps += (high - low) as u64;
@@ -158,14 +168,17 @@ mod tests {
     fn slow(glob: &[Piece], value: &[u8]) -> bool {
         match (glob.split_first(), value.split_first()) {
             (None, None) => true,
-            (Some((Piece::Star, rest)), _) => slow(rest, value) || value.split_first().is_some_and(|(_, value)| slow(glob, value)),
+            (Some((Piece::Star, rest)), _) => {
+                slow(rest, value) || value.split_first().is_some_and(|(_, value)| slow(glob, value))
+            }
             (Some((Piece::Byte(byte), rest)), Some((first, value))) => byte == first && slow(rest, value),
             (None, Some(_)) | (Some((Piece::Byte(_), _)), None) => false,
         }
     }
 
     fn glob() -> impl Strategy<Value = Vec<Piece>> {
-        let piece = prop_oneof![3 => Just(Piece::Byte(b'a')), 1 => Just(Piece::Byte(b'b')), 1 => Just(Piece::Star)];
+        let piece =
+            prop_oneof![3 => Just(Piece::Byte(b'a')), 1 => Just(Piece::Byte(b'b')), 1 => Just(Piece::Star)];
         proptest::collection::vec(piece, 0..90).prop_map(|mut glob| {
             glob.dedup_by(|a, b| *a == Piece::Star && *b == Piece::Star);
             // The slow matcher backtracks.

@@ -69,9 +69,10 @@ impl Grammar<'_> {
         }
         let part = match value.value {
             JsonValue::Object(members) => Part::Nested(self.object(members, value.offset)?),
-            JsonValue::Array(elements) => {
-                Part::Field(Field { path: self.path.clone(), matchers: self.matchers.all(elements, value.offset)? })
-            }
+            JsonValue::Array(elements) => Part::Field(Field {
+                path: self.path.clone(),
+                matchers: self.matchers.all(elements, value.offset)?,
+            }),
             JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {
                 return Err(PatternError::new(Reason::NotObjectOrArray(key), value.offset, self.text));
             }
@@ -95,8 +96,14 @@ impl Grammar<'_> {
 fn is_or(value: &Json) -> bool {
     let JsonValue::Array(branches) = &value.value else { return false };
     let is_branch = |branch: &Json| match &branch.value {
-        JsonValue::Object(members) => members.iter().all(|member| !RESERVED_IN_OR.contains(&member.key.as_str())),
-        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) | JsonValue::Array(_) => false,
+        JsonValue::Object(members) => {
+            members.iter().all(|member| !RESERVED_IN_OR.contains(&member.key.as_str()))
+        }
+        JsonValue::Null
+        | JsonValue::Bool(_)
+        | JsonValue::Number(_)
+        | JsonValue::String(_)
+        | JsonValue::Array(_) => false,
     };
     branches.len() >= 2 && branches.iter().all(is_branch)
 }

@@ -1,4 +1,5 @@
-//! Walks JSON text in place: tokens, escapes and skipping, without a tree, an allocation per value or recursion.
+//! Walks JSON text in place: tokens, escapes and skipping, without a tree, an allocation per value or
+//! recursion.
 
 /// The text is not JSON: where it stops being so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +13,8 @@ pub(super) struct RawString<'a> {
 }
 
 impl<'a> RawString<'a> {
-    /// The text that the string stands for; `buffer` is used when there are escapes. Half a surrogate pair becomes U+FFFD.
+    /// The text that the string stands for; `buffer` is used when there are escapes. Half a surrogate pair
+    /// becomes U+FFFD.
     pub(super) fn unescape<'b>(self, buffer: &'b mut String) -> &'b str
     where
         'a: 'b,
@@ -35,7 +37,10 @@ impl<'a> RawString<'a> {
                 b'u' => {
                     let mut unit = hex4(rest);
                     rest = &rest[4..];
-                    if (0xd800..0xdc00).contains(&unit) && rest.starts_with("\\u") && (0xdc00..0xe000).contains(&hex4(&rest[2..])) {
+                    if (0xd800..0xdc00).contains(&unit)
+                        && rest.starts_with("\\u")
+                        && (0xdc00..0xe000).contains(&hex4(&rest[2..]))
+                    {
                         unit = 0x1_0000 + ((unit - 0xd800) << 10) + (hex4(&rest[2..]) - 0xdc00);
                         rest = &rest[6..];
                     }
@@ -247,7 +252,8 @@ fn closer(opener: u8) -> u8 {
     if opener == b'{' { b'}' } else { b']' }
 }
 
-/// How many bytes from the start need no look: no quote, no backslash, no control character. Eight bytes at a time.
+/// How many bytes from the start need no look: no quote, no backslash, no control character. Eight bytes at a
+/// time.
 fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
@@ -257,14 +263,19 @@ fn plain_run(bytes: &[u8]) -> usize {
         let mut word = [0; 8];
         word.copy_from_slice(chunk);
         let word = u64::from_le_bytes(word);
-        let stops = zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c)) | (word.wrapping_sub(ONES * 0x20) & !word & HIGHS);
+        let stops = zeros(word ^ (ONES * 0x22))
+            | zeros(word ^ (ONES * 0x5c))
+            | (word.wrapping_sub(ONES * 0x20) & !word & HIGHS);
         if stops != 0 {
             // The lowest stop is exact; only those above it may be false.
             return at + (stops.trailing_zeros() / 8) as usize;
         }
         at += 8;
     }
-    at + bytes[at..].iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\').unwrap_or(bytes.len() - at)
+    at + bytes[at..]
+        .iter()
+        .position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')
+        .unwrap_or(bytes.len() - at)
 }
 
 /// Whether `text` is one JSON object or array from end to end.
@@ -290,8 +301,13 @@ mod tests {
     #[test]
     fn half_a_surrogate_pair_becomes_the_replacement_character() {
         let mut buffer = String::new();
-        let unescape = |text: &'static str, buffer: &mut String| Scanner::new(text).string().unwrap().unescape(buffer).to_owned();
-        assert_eq!(unescape(r#""\ud83d\ude00|\ud83d|\ud83d\u0041|\/\"\u00e9""#, &mut buffer), "😀|\u{fffd}|\u{fffd}A|/\"é");
+        let unescape = |text: &'static str, buffer: &mut String| {
+            Scanner::new(text).string().unwrap().unescape(buffer).to_owned()
+        };
+        assert_eq!(
+            unescape(r#""\ud83d\ude00|\ud83d|\ud83d\u0041|\/\"\u00e9""#, &mut buffer),
+            "😀|\u{fffd}|\u{fffd}A|/\"é"
+        );
     }
 
     proptest! {

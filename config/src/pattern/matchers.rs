@@ -1,4 +1,5 @@
-//! The grammar of one matcher: `{"prefix": "a"}`, `{"numeric": [">", 1]}`, `{"anything-but": ["a"]}` and the others.
+//! The grammar of one matcher: `{"prefix": "a"}`, `{"numeric": [">", 1]}`, `{"anything-but": ["a"]}` and the
+//! others.
 
 use std::ops::Bound;
 
@@ -50,7 +51,9 @@ impl Matchers<'_> {
 
     fn operator(&self, members: Vec<Member>, offset: usize) -> Result<Matcher, PatternError> {
         let mut members = members.into_iter();
-        let Some(Member { key, offset, value }) = members.next() else { return self.refuse(Reason::NoMatchType, offset) };
+        let Some(Member { key, offset, value }) = members.next() else {
+            return self.refuse(Reason::NoMatchType, offset);
+        };
         let matcher = match key.as_str() {
             "exactly" => Matcher::Text(Text::exact(&self.string(value, Reason::NotAString("exact"))?)),
             "prefix" => Matcher::Text(self.affix(value, Affix::Prefix)?),
@@ -69,7 +72,11 @@ impl Matchers<'_> {
             "exists" => match value.value {
                 JsonValue::Bool(true) => Matcher::Present,
                 JsonValue::Bool(false) => Matcher::Absent,
-                JsonValue::Null | JsonValue::Number(_) | JsonValue::String(_) | JsonValue::Array(_) | JsonValue::Object(_) => {
+                JsonValue::Null
+                | JsonValue::Number(_)
+                | JsonValue::String(_)
+                | JsonValue::Array(_)
+                | JsonValue::Object(_) => {
                     return self.refuse(Reason::NotABool, value.offset);
                 }
             },
@@ -77,7 +84,11 @@ impl Matchers<'_> {
             _ => return self.refuse(Reason::UnknownMatchType(key), offset),
         };
         // AWS has one sentence for both of these.
-        let many = if matches!(key.as_str(), "numeric" | "anything-but") { Reason::TooManyNumericElements } else { Reason::SecondKey };
+        let many = if matches!(key.as_str(), "numeric" | "anything-but") {
+            Reason::TooManyNumericElements
+        } else {
+            Reason::SecondKey
+        };
         self.no_more(members.next(), many)?;
         Ok(matcher)
     }
@@ -100,9 +111,16 @@ impl Matchers<'_> {
         }
     }
 
-    fn affix_ignoring_case(&self, members: Vec<Member>, offset: usize, affix: Affix) -> Result<Text, PatternError> {
+    fn affix_ignoring_case(
+        &self,
+        members: Vec<Member>,
+        offset: usize,
+        affix: Affix,
+    ) -> Result<Text, PatternError> {
         let mut members = members.into_iter();
-        let Some(Member { key, offset, value }) = members.next() else { return self.refuse(Reason::NoAffixName(affix.title()), offset) };
+        let Some(Member { key, offset, value }) = members.next() else {
+            return self.refuse(Reason::NoAffixName(affix.title()), offset);
+        };
         if key != "equals-ignore-case" {
             return self.refuse(Reason::UnsupportedAffix { name: affix.name(), inner: key }, offset);
         }
@@ -141,7 +159,9 @@ impl Matchers<'_> {
     }
 
     fn numeric(&self, value: Json) -> Result<Interval<Number>, PatternError> {
-        let JsonValue::Array(elements) = value.value else { return self.refuse(Reason::NumericNotAnArray, value.offset) };
+        let JsonValue::Array(elements) = value.value else {
+            return self.refuse(Reason::NumericNotAnArray, value.offset);
+        };
         let mut elements = elements.into_iter();
         let (operator, offset) = match elements.next() {
             Some(Json { value: JsonValue::String(operator), offset }) => (operator, offset),
@@ -239,23 +259,31 @@ impl Matchers<'_> {
 
     fn anything_but_operator(&self, members: Vec<Member>, offset: usize) -> Result<Excluded, PatternError> {
         let mut members = members.into_iter();
-        let Some(Member { key, offset, value }) = members.next() else { return self.refuse(Reason::NoAnythingButName, offset) };
+        let Some(Member { key, offset, value }) = members.next() else {
+            return self.refuse(Reason::NoAnythingButName, offset);
+        };
         if !matches!(key.as_str(), "prefix" | "suffix" | "equals-ignore-case" | "wildcard") {
             return self.refuse(Reason::UnsupportedAnythingBut(key), offset);
         }
         let offset = value.offset;
         let values = match value.value {
-            JsonValue::Array(elements) if elements.is_empty() => return self.refuse(Reason::EmptyArray, offset),
+            JsonValue::Array(elements) if elements.is_empty() => {
+                return self.refuse(Reason::EmptyArray, offset);
+            }
             JsonValue::Array(elements) => elements,
             JsonValue::String(_) | JsonValue::Number(_) => vec![value],
             // `{"prefix": {"equals-ignore-case": "a"}}` is a matcher, and none that can be turned round.
-            JsonValue::Null | JsonValue::Bool(_) | JsonValue::Object(_) => return self.refuse(Reason::NotAnythingBut, offset),
+            JsonValue::Null | JsonValue::Bool(_) | JsonValue::Object(_) => {
+                return self.refuse(Reason::NotAnythingBut, offset);
+            }
         };
         let text = |value: Json| match key.as_str() {
             "prefix" => self.excluded_affix(value, Affix::Prefix),
             "suffix" => self.excluded_affix(value, Affix::Suffix),
             "wildcard" => self.wildcard(value, Reason::BadWildcardValue),
-            _ => self.string(value, Reason::BadIgnoreCaseValue).map(|text| Text::affix_ignoring_case(&text, Affix::None)),
+            _ => self
+                .string(value, Reason::BadIgnoreCaseValue)
+                .map(|text| Text::affix_ignoring_case(&text, Affix::None)),
         };
         let texts = values.into_iter().map(text).collect::<Result<_, _>>()?;
         self.no_more(members.next(), Reason::TooManyNumericElements)?;

@@ -1,4 +1,5 @@
-//! Filter patterns: EventBridge's grammar and matching rules over a record's JSON, in one pass and bounded work.
+//! Filter patterns: EventBridge's grammar and matching rules over a record's JSON, in one pass and bounded
+//! work.
 //!
 //! | Limit | Bound | Beyond it |
 //! | --- | --- | --- |
@@ -8,8 +9,9 @@
 //! | stars in one wildcard | 4 | refused unless [`ParseOptions::allow_complex_wildcards`] |
 //! | nesting of a record | none | any depth is read without recursion |
 //!
-//! Matching costs a few steps for each byte of the record, times the words that a row of alternatives has (one for 64), and
-//! for texts one more step for each 32 bytes of the pattern at most: see [`Pattern::steps_max`].
+//! Matching costs a few steps for each byte of the record, times the words that a row of alternatives has
+//! (one for 64), and for texts one more step for each 32 bytes of the pattern at most: see
+//! [`Pattern::steps_max`].
 
 mod address;
 mod bits;
@@ -44,7 +46,8 @@ const ROWS_A_BYTE: u64 = 12;
 /// What is allowed beyond AWS's grammar.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ParseOptions {
-    /// Five stars or more in one wildcard, which AWS refuses as too complex; here they cost no more than others.
+    /// Five stars or more in one wildcard, which AWS refuses as too complex; here they cost no more than
+    /// others.
     pub allow_complex_wildcards: bool,
 }
 
@@ -97,7 +100,11 @@ impl Pattern {
         let rule = grammar::check(json, text, options)?;
         let n = program::n_alternatives(&rule);
         if n > program::ALTERNATIVES_MAX {
-            return Err(PatternError::new(Reason::TooManyCombinations { n, max: program::ALTERNATIVES_MAX }, 0, text));
+            return Err(PatternError::new(
+                Reason::TooManyCombinations { n, max: program::ALTERNATIVES_MAX },
+                0,
+                text,
+            ));
         }
         let program = Program::new([&rule]);
         Ok(Self { text: text.to_owned(), rule, program, warnings })
@@ -120,14 +127,16 @@ impl Pattern {
 
     /// The most steps that a record of so many bytes can take, whatever is in it.
     ///
-    /// A byte is read at most twice (three times as text), and costs a step for each 32 bytes of the pattern at most, for the
-    /// texts that it compares with. A row of alternatives has a word for each 64 of them, and a byte costs at most a few rows.
+    /// A byte is read at most twice (three times as text), and costs a step for each 32 bytes of the pattern
+    /// at most, for the texts that it compares with. A row of alternatives has a word for each 64 of them,
+    /// and a byte costs at most a few rows.
     pub fn steps_max(&self, record_bytes: usize) -> u64 {
         let (rows, texts) = (self.program.width as u64, (self.text.len() as u64).div_ceil(32));
         (record_bytes as u64 + self.text.len() as u64) * (4 + ROWS_A_BYTE * rows + texts)
     }
 
-    /// Whether a record matches, with the work done in steps: bytes read and words of bits touched, within [`Self::steps_max`].
+    /// Whether a record matches, with the work done in steps: bytes read and words of bits touched, within
+    /// [`Self::steps_max`].
     pub fn matches_counted(&self, view: &View<'_>) -> (bool, u64) {
         let Ok(record) = std::str::from_utf8(view.record) else { return (false, 0) };
         let (data_key, data) = match view.data {
@@ -135,7 +144,8 @@ impl Pattern {
             Some((key, bytes)) => (key, part(bytes).unwrap_or(DataPart::Nothing)),
         };
         let input = Input { record, data_key, data, met: None };
-        walk::run(&self.program, input).map_or((false, 0), |answer| (answer.satisfied.iter().any(|&word| word != 0), answer.steps))
+        walk::run(&self.program, input)
+            .map_or((false, 0), |answer| (answer.satisfied.iter().any(|&word| word != 0), answer.steps))
     }
 }
 

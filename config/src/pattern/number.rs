@@ -1,4 +1,5 @@
-//! Numbers of JSON text, compared exactly: through `f64` where that decides, digit by digit where it does not.
+//! Numbers of JSON text, compared exactly: through `f64` where that decides, digit by digit where it does
+//! not.
 
 use std::cmp::Ordering;
 
@@ -22,10 +23,12 @@ impl<'a> NumberRef<'a> {
         Self { approx: approximate(text), text }
     }
 
-    /// Rounding to `f64` keeps order, so unequal approximations decide. Equal ones decide when neither text has more
-    /// digits than `f64` tells apart (15) nor leaves its range.
+    /// Rounding to `f64` keeps order, so unequal approximations decide. Equal ones decide when neither text
+    /// has more digits than `f64` tells apart (15) nor leaves its range.
     pub(super) fn order(self, other: NumberRef<'_>) -> Ordering {
-        let Some(order) = self.approx.partial_cmp(&other.approx) else { return Decimal::new(self.text).cmp(&Decimal::new(other.text)) };
+        let Some(order) = self.approx.partial_cmp(&other.approx) else {
+            return Decimal::new(self.text).cmp(&Decimal::new(other.text));
+        };
         if order != Ordering::Equal || self.text == other.text {
             return order;
         }
@@ -111,9 +114,15 @@ impl Decimal {
         if n_leading == digits.len() {
             return Self { is_negative: false, exponent: 0, digits: Vec::new() };
         }
-        let exponent = exponent.parse().unwrap_or_else(|_| if exponent.starts_with('-') { i64::MIN / 2 } else { i64::MAX / 2 });
+        let exponent = exponent
+            .parse()
+            .unwrap_or_else(|_| if exponent.starts_with('-') { i64::MIN / 2 } else { i64::MAX / 2 });
         let point = whole.len() as i64 - n_leading as i64;
-        Self { is_negative, exponent: exponent.saturating_add(point), digits: digits[n_leading..n_kept].to_vec() }
+        Self {
+            is_negative,
+            exponent: exponent.saturating_add(point),
+            digits: digits[n_leading..n_kept].to_vec(),
+        }
     }
 
     /// Where zero stands between the negative and the positive numbers.
@@ -127,7 +136,9 @@ impl Decimal {
 
     fn cmp(&self, other: &Self) -> Ordering {
         let magnitude = || self.exponent.cmp(&other.exponent).then_with(|| self.digits.cmp(&other.digits));
-        self.sign().cmp(&other.sign()).then_with(|| if self.is_negative { magnitude().reverse() } else { magnitude() })
+        self.sign()
+            .cmp(&other.sign())
+            .then_with(|| if self.is_negative { magnitude().reverse() } else { magnitude() })
     }
 }
 
@@ -160,11 +171,27 @@ mod tests {
 
     #[test]
     fn the_index_finds_what_a_plain_search_finds() {
-        let texts = ["-1e400", "-2", "0", "1e-400", "9007199254740991", "9007199254740992", "9007199254740993", "1e400", "1e500"];
+        let texts = [
+            "-1e400",
+            "-2",
+            "0",
+            "1e-400",
+            "9007199254740991",
+            "9007199254740992",
+            "9007199254740993",
+            "1e400",
+            "1e500",
+        ];
         let sorted: Vec<_> = texts.iter().map(|text| Number::new(text)).collect();
         let index = Index::new(&sorted);
-        for text in texts.into_iter().chain(["-1e500", "-1", "1e-500", "1", "9007199254740992.5", "1e450", "1e600"]) {
-            assert_eq!(index.find(&sorted, NumberRef::new(text)), sorted.binary_search(&Number::new(text)), "{text}");
+        for text in
+            texts.into_iter().chain(["-1e500", "-1", "1e-500", "1", "9007199254740992.5", "1e450", "1e600"])
+        {
+            assert_eq!(
+                index.find(&sorted, NumberRef::new(text)),
+                sorted.binary_search(&Number::new(text)),
+                "{text}"
+            );
         }
     }
 }

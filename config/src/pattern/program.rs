@@ -1,7 +1,7 @@
 //! Patterns made ready to run: the tree of the paths that they ask for, a bit for each alternative.
 //!
-//! `$or` is expanded into alternatives, each a map from paths to matchers, at most [`ALTERNATIVES_MAX`] for one pattern. Where
-//! a path stands twice in one alternative, the one written last is obeyed.
+//! `$or` is expanded into alternatives, each a map from paths to matchers, at most [`ALTERNATIVES_MAX`] for
+//! one pattern. Where a path stands twice in one alternative, the one written last is obeyed.
 
 use std::collections::BTreeMap;
 
@@ -65,7 +65,8 @@ impl Program {
         let mut owners: Vec<Vec<u64>> = vec![vec![0; width]; fields.len()];
         for (alternative_idx, alternative) in alternatives.iter().enumerate() {
             bits::set(&mut all, alternative_idx);
-            let obeyed: BTreeMap<&[String], usize> = alternative.iter().map(|&field| (fields[field].path.as_slice(), field)).collect();
+            let obeyed: BTreeMap<&[String], usize> =
+                alternative.iter().map(|&field| (fields[field].path.as_slice(), field)).collect();
             obeyed.into_values().for_each(|field| bits::set(&mut owners[field], alternative_idx));
         }
         for (field, owners) in fields.into_iter().zip(&owners) {
@@ -99,7 +100,9 @@ fn expand<'a>(rule: &'a Rule, mut ways: Vec<Vec<usize>>, fields: &mut Vec<&'a Fi
                 fields.push(field);
             }
             Part::Nested(rule) => ways = expand(rule, ways, fields),
-            Part::Or(branches) => ways = branches.iter().flat_map(|branch| expand(branch, ways.clone(), fields)).collect(),
+            Part::Or(branches) => {
+                ways = branches.iter().flat_map(|branch| expand(branch, ways.clone(), fields)).collect()
+            }
         }
     }
     ways
@@ -132,7 +135,11 @@ impl<'a> Sketch<'a> {
         let test = (!matchers.is_empty()).then(|| FieldTest::new(width, &matchers));
         let node = nodes.len();
         nodes.push(Node { children: Vec::new(), end: 0, test, own, absent });
-        let children = self.children.into_iter().map(|(name, child)| (name.into(), child.number(width, nodes))).collect();
+        let children = self
+            .children
+            .into_iter()
+            .map(|(name, child)| (name.into(), child.number(width, nodes)))
+            .collect();
         nodes[node].children = children;
         nodes[node].end = nodes.len();
         node
@@ -151,17 +158,27 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    /// `seen` tells at which nodes the record has a leaf: where it has none, those that ask for absence need nothing.
+    /// `seen` tells at which nodes the record has a leaf: where it has none, those that ask for absence need
+    /// nothing.
     pub(super) fn new(nodes: &[Node], width: usize, seen: Option<&[bool]>) -> Self {
         let rows = || vec![0; nodes.len() * width];
-        let mut needs = Self { width, own: rows(), below: rows(), total: rows(), children: vec![Unions::default(); nodes.len()] };
+        let mut needs = Self {
+            width,
+            own: rows(),
+            below: rows(),
+            total: rows(),
+            children: vec![Unions::default(); nodes.len()],
+        };
         // Children come after their parent, so backwards they are complete when the parent asks.
         for (idx, node) in nodes.iter().enumerate().rev() {
             let row = idx * width..(idx + 1) * width;
             let is_absent = seen.is_some_and(|seen| !seen[idx]);
             for (word, at) in row.clone().enumerate() {
                 needs.own[at] = if is_absent { node.own[word] & !node.absent[word] } else { node.own[word] };
-                needs.below[at] = node.children.iter().fold(0, |below, (_, child)| below | needs.total[child * width + word]);
+                needs.below[at] = node
+                    .children
+                    .iter()
+                    .fold(0, |below, (_, child)| below | needs.total[child * width + word]);
                 needs.total[at] = needs.own[at] | needs.below[at];
             }
             let children = node.children.iter().map(|(_, child)| &needs.total[child * width..][..width]);

@@ -53,7 +53,8 @@ impl Warning {
 
 /// Reads the whole text.
 pub(super) fn parse(text: &str) -> Result<(Json, Vec<Warning>), PatternError> {
-    let mut reader = Reader { scanner: Scanner::new(text), text, warnings: Vec::new(), buffer: String::new() };
+    let mut reader =
+        Reader { scanner: Scanner::new(text), text, warnings: Vec::new(), buffer: String::new() };
     let json = reader.value(0)?;
     reader.scanner.finish().map_err(|malformed| reader.malformed(malformed))?;
     Ok((json, reader.warnings))

@@ -1,13 +1,14 @@
 //! One walk over a record, which descends only into paths that the patterns ask for.
 //!
-//! The rule of arrays, that the fields of an alternative must agree on one element of every array they share, makes an array a
-//! choice: *some* element satisfies all that the alternative needs at that path and below. So the walk works in scopes: the
-//! record, and each array element. Leaves of a scope are put together by path; at its end every alternative whose needs below
-//! the scope's node are all met keeps its bit; an array ors the bits of its elements. Nothing is tried twice and nothing
-//! backtracks: the work is bytes of the record times words of a row.
+//! The rule of arrays, that the fields of an alternative must agree on one element of every array they share,
+//! makes an array a choice: *some* element satisfies all that the alternative needs at that path and below.
+//! So the walk works in scopes: the record, and each array element. Leaves of a scope are put together by
+//! path; at its end every alternative whose needs below the scope's node are all met keeps its bit; an array
+//! ors the bits of its elements. Nothing is tried twice and nothing backtracks: the work is bytes of the
+//! record times words of a row.
 //!
-//! When a record spells one path in two ways in one object (`"a": [...]` beside `"a.b"`), leaves beside an array do not complete
-//! what an element of that array lacks. Keys that stand twice in a record both count.
+//! When a record spells one path in two ways in one object (`"a": [...]` beside `"a.b"`), leaves beside an
+//! array do not complete what an element of that array lacks. Keys that stand twice in a record both count.
 
 use std::borrow::Cow;
 
@@ -93,7 +94,16 @@ struct Walk<'p> {
 impl<'p> Walk<'p> {
     fn new(program: &'p Program, needs: &'p Needs, seen: Option<Vec<bool>>) -> Self {
         let leaf = field::Scratch::default();
-        Self { program, needs, seen, found: Vec::new(), rows: Vec::new(), leaf, buffer: String::new(), steps: 0 }
+        Self {
+            program,
+            needs,
+            seen,
+            found: Vec::new(),
+            rows: Vec::new(),
+            leaf,
+            buffer: String::new(),
+            steps: 0,
+        }
     }
 
     fn input(&mut self, input: Input<'_>) -> Result<(), Malformed> {
@@ -105,7 +115,10 @@ impl<'p> Walk<'p> {
         self.object(0, &mut scanner, replaced)?;
         scanner.finish()?;
         self.steps += input.record.len() as u64;
-        let Some(node) = self.program.descend(0, input.data_key).filter(|_| !input.data_key.is_empty()) else { return Ok(()) };
+        let Some(node) = self.program.descend(0, input.data_key).filter(|_| !input.data_key.is_empty())
+        else {
+            return Ok(());
+        };
         if let Some(met) = input.met {
             let row = self.push_row(0);
             self.rows[row..].copy_from_slice(met);
@@ -130,7 +143,12 @@ impl<'p> Walk<'p> {
         row
     }
 
-    fn object(&mut self, node: usize, scanner: &mut Scanner<'_>, replaced: Option<&str>) -> Result<(), Malformed> {
+    fn object(
+        &mut self,
+        node: usize,
+        scanner: &mut Scanner<'_>,
+        replaced: Option<&str>,
+    ) -> Result<(), Malformed> {
         let mut has_more = scanner.open(b'{')?;
         while has_more {
             let key = scanner.key()?;
@@ -228,7 +246,12 @@ impl<'p> Walk<'p> {
     }
 
     /// A leaf in an array: it satisfies those that need nothing below.
-    fn leaf_element(&mut self, node: usize, array_row: usize, scanner: &mut Scanner<'_>) -> Result<(), Malformed> {
+    fn leaf_element(
+        &mut self,
+        node: usize,
+        array_row: usize,
+        scanner: &mut Scanner<'_>,
+    ) -> Result<(), Malformed> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let leaf = read_leaf(scanner, &mut buffer);
         if let (Ok(leaf), Some(_)) = (leaf, &self.program.nodes[node].test) {
@@ -249,7 +272,8 @@ impl<'p> Walk<'p> {
         read
     }
 
-    /// Puts together what a scope found at and below its node, from `found[first..]`: a row of alternatives whose needs are met.
+    /// Puts together what a scope found at and below its node, from `found[first..]`: a row of alternatives
+    /// whose needs are met.
     fn close_scope(&mut self, node: usize, first: usize) -> usize {
         if !self.found[first..].is_sorted_by_key(|found| found.node) {
             self.found[first..].sort_by_key(|found| found.node);
@@ -293,7 +317,8 @@ impl<'p> Walk<'p> {
         }
         self.steps += needs.children[node].or_run(slot, children.len(), &mut self.rows[missing..][..width]);
         for (word, needed) in needs.own(node).iter().enumerate() {
-            let is_met = self.rows[met + word] & !self.rows[missing + word] & (self.rows[own + word] | !needed);
+            let is_met =
+                self.rows[met + word] & !self.rows[missing + word] & (self.rows[own + word] | !needed);
             self.rows[met + word] = (is_met | self.rows[whole + word]) & program.all[word];
         }
         self.steps += (6 * width) as u64;

@@ -20,8 +20,12 @@ pub(crate) static API_TLS: SettingSpec = SettingSpec::new(
     D::Absent("plain HTTP"),
     "The certificate of the listener. A reload reads it again; connections that are open keep the former one.",
 );
-pub(crate) static API_CERT_FILE: SettingSpec =
-    SettingSpec::new("api.tls.cert_file", Shape::Path, D::Required, "A PEM file with the certificate and those that lead to its root.");
+pub(crate) static API_CERT_FILE: SettingSpec = SettingSpec::new(
+    "api.tls.cert_file",
+    Shape::Path,
+    D::Required,
+    "A PEM file with the certificate and those that lead to its root.",
+);
 pub(crate) static API_KEY_FILE: SettingSpec = SettingSpec::new(
     "api.tls.key_file",
     Shape::Path,

@@ -88,7 +88,8 @@ pub(crate) static AWS_CA_FILE: SettingSpec = SettingSpec::new(
 );
 
 /// One for each service that is called; the last part of the path is its name.
-pub(crate) static AWS_ENDPOINTS_OF: &[&SettingSpec] = &[&AWS_ENDPOINT_LAMBDA, &AWS_ENDPOINT_SECRETS, &AWS_ENDPOINT_SNS, &AWS_ENDPOINT_SQS];
+pub(crate) static AWS_ENDPOINTS_OF: &[&SettingSpec] =
+    &[&AWS_ENDPOINT_LAMBDA, &AWS_ENDPOINT_SECRETS, &AWS_ENDPOINT_SNS, &AWS_ENDPOINT_SQS];
 
 pub(crate) static AWS_SETTINGS: &[&SettingSpec] = &[
     &AWS,

@@ -2,8 +2,12 @@
 
 use super::{DefaultValue as D, SettingSpec, Shape};
 
-pub(crate) static ADMIN: SettingSpec =
-    SettingSpec::new("admin", Shape::Group, D::Absent("its members have defaults"), "The listener for health, metrics and operators.");
+pub(crate) static ADMIN: SettingSpec = SettingSpec::new(
+    "admin",
+    Shape::Group,
+    D::Absent("its members have defaults"),
+    "The listener for health, metrics and operators.",
+);
 pub(crate) static ADMIN_LISTEN: SettingSpec = SettingSpec::new(
     "admin.listen",
     Shape::Text,

@@ -42,8 +42,9 @@ impl std::fmt::Display for From {
     }
 }
 
-/// All settings of a mapping that its source obeys: the written ones first to last as in the manual, with the defaults between them.
-/// `of_source` are the settings under its kind, which end the list where they are not written.
+/// All settings of a mapping that its source obeys: the written ones first to last as in the manual, with the
+/// defaults between them. `of_source` are the settings under its kind, which end the list where they are not
+/// written.
 pub fn explain(node: &Node, profile: &'static SourceProfile, of_source: &[SettingSpec]) -> Vec<Explained> {
     let mut all = of_mapping(node, profile);
     for spec in of_source {
@@ -61,7 +62,9 @@ fn of_mapping(node: &Node, profile: &'static SourceProfile) -> Vec<Explained> {
     let mut all = Vec::new();
     for spec in MAPPING_SETTINGS {
         let has_groups = profile.shape == SourceShape::GroupQueue;
-        if spec.needs.is_some_and(|it| !profile.settings.contains(&it)) || (spec.key() == FIFO_STOP.key() && !has_groups) {
+        if spec.needs.is_some_and(|it| !profile.settings.contains(&it))
+            || (spec.key() == FIFO_STOP.key() && !has_groups)
+        {
             continue;
         }
         let path = spec.path.strip_prefix(PREFIX).unwrap_or(spec.path);
@@ -76,7 +79,8 @@ fn of_mapping(node: &Node, profile: &'static SourceProfile) -> Vec<Explained> {
             }
             continue;
         }
-        let is_top = !path.contains('.') || find(node, path.rsplit_once('.').map_or("", |(parent, _)| parent)).len() == 1;
+        let is_top = !path.contains('.')
+            || find(node, path.rsplit_once('.').map_or("", |(parent, _)| parent)).len() == 1;
         let is_untaken_choice = path.contains('.') && matches!(spec.shape, Shape::Group | Shape::Aws(_));
         if is_top && !is_untaken_choice {
             all.extend(default(spec, path, profile));
@@ -103,10 +107,16 @@ fn find<'n>(node: &'n Node, path: &str) -> Vec<(String, &'n Node)> {
         let mut next = Vec::new();
         for (path, node) in at {
             let Value::Map(entries) = &node.value else { continue };
-            let Some((_, child)) = entries.iter().find(|(it, child)| it.name == key && child.value != Value::Null) else { continue };
+            let Some((_, child)) =
+                entries.iter().find(|(it, child)| it.name == key && child.value != Value::Null)
+            else {
+                continue;
+            };
             let path = crate::error::join(&path, key);
             match &child.value {
-                Value::List(nodes) if is_list => next.extend(nodes.iter().enumerate().map(|(idx, it)| (format!("{path}[{idx}]"), it))),
+                Value::List(nodes) if is_list => {
+                    next.extend(nodes.iter().enumerate().map(|(idx, it)| (format!("{path}[{idx}]"), it)))
+                }
                 _ => next.push((path, child)),
             }
         }
@@ -118,7 +128,8 @@ fn find<'n>(node: &'n Node, path: &str) -> Vec<(String, &'n Node)> {
 /// What is not shown even when it is written out.
 fn is_secret(path: &str) -> bool {
     let mut parts = path.rsplit('.');
-    let is_of_aws = parts.next().is_some_and(|last| [&AWS_SECRET, &AWS_TOKEN].iter().any(|spec| spec.key() == last));
+    let is_of_aws =
+        parts.next().is_some_and(|last| [&AWS_SECRET, &AWS_TOKEN].iter().any(|spec| spec.key() == last));
     is_of_aws || parts.any(|it| it == FAILURE_HEADERS.key())
 }
 
@@ -134,10 +145,15 @@ fn plain(text: &str) -> String {
 fn written(path: String, node: &Node, all: &mut Vec<Explained>) {
     let value = match &node.value {
         Value::Map(entries) if !entries.is_empty() => {
-            return entries.iter().for_each(|(key, node)| written(crate::error::join(&path, &key.name), node, all));
+            return entries
+                .iter()
+                .for_each(|(key, node)| written(crate::error::join(&path, &key.name), node, all));
         }
         Value::List(nodes) if !nodes.is_empty() => {
-            return nodes.iter().enumerate().for_each(|(idx, node)| written(format!("{path}[{idx}]"), node, all));
+            return nodes
+                .iter()
+                .enumerate()
+                .for_each(|(idx, node)| written(format!("{path}[{idx}]"), node, all));
         }
         Value::Map(_) => "{}".to_owned(),
         Value::List(_) => "[]".to_owned(),

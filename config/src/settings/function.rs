@@ -5,8 +5,12 @@ use crate::rate::RateSpecs;
 
 use super::{DefaultValue as D, SettingSpec, Shape};
 
-pub(crate) static EXECUTOR: SettingSpec =
-    SettingSpec::new("functions.*.executor", Shape::Choice, D::Required, "How the function is run: `process`, `http` or `lambda`.");
+pub(crate) static EXECUTOR: SettingSpec = SettingSpec::new(
+    "functions.*.executor",
+    Shape::Choice,
+    D::Required,
+    "How the function is run: `process`, `http` or `lambda`.",
+);
 pub(crate) static TIMEOUT: SettingSpec = SettingSpec::new(
     "functions.*.timeout",
     Shape::Integer { min: 1, max: 900 },
@@ -151,8 +155,11 @@ pub(crate) static FUNCTION_RATE_RAMP: SettingSpec = SettingSpec::new(
     D::Millis(0),
     "Seconds in which the rate grows from a tenth of the limit to all of it, after the first invocation and again after each throttle; `0` for all of it at once.",
 );
-pub(crate) static FUNCTION_RATE_SPECS: RateSpecs =
-    RateSpecs { records: &FUNCTION_RATE_RECORDS, invocations: &FUNCTION_RATE_INVOCATIONS, ramp: &FUNCTION_RATE_RAMP };
+pub(crate) static FUNCTION_RATE_SPECS: RateSpecs = RateSpecs {
+    records: &FUNCTION_RATE_RECORDS,
+    invocations: &FUNCTION_RATE_INVOCATIONS,
+    ramp: &FUNCTION_RATE_RAMP,
+};
 
 pub(crate) static FUNCTION_SETTINGS: &[&SettingSpec] = &[
     &EXECUTOR,

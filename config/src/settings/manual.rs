@@ -32,7 +32,9 @@ fn value_of(shape: Shape) -> String {
     match shape {
         Shape::Switch => "`true` or `false`".to_owned(),
         Shape::Integer { min, max } => format!("a whole number from {min} to {max}"),
-        Shape::Seconds { min_ms, max_ms } => format!("seconds from {} to {}, fractions allowed", seconds(min_ms), seconds(max_ms)),
+        Shape::Seconds { min_ms, max_ms } => {
+            format!("seconds from {} to {}, fractions allowed", seconds(min_ms), seconds(max_ms))
+        }
         Shape::Text => "text".to_owned(),
         Shape::Path => "a path, relative to the config file".to_owned(),
         Shape::Time => "RFC 3339 text or epoch seconds".to_owned(),
@@ -53,11 +55,17 @@ fn default_of(spec: &SettingSpec) -> String {
     match (spec.default, spec.default_written(None)) {
         (_, Some(value)) => format!("`{value}`"),
         (DefaultValue::Required, None) => "none; it must be written".to_owned(),
-        (DefaultValue::RequiredWhereAllowed, None) => "none; it must be written where the source has it".to_owned(),
+        (DefaultValue::RequiredWhereAllowed, None) => {
+            "none; it must be written where the source has it".to_owned()
+        }
         (DefaultValue::Absent(meaning), None) => meaning.to_owned(),
         (DefaultValue::OfSource(_), None) => "the source's own".to_owned(),
         (
-            DefaultValue::Integer(_) | DefaultValue::Millis(_) | DefaultValue::Switch(_) | DefaultValue::Word(_) | DefaultValue::Texts(_),
+            DefaultValue::Integer(_)
+            | DefaultValue::Millis(_)
+            | DefaultValue::Switch(_)
+            | DefaultValue::Word(_)
+            | DefaultValue::Texts(_),
             None,
         ) => String::new(),
     }

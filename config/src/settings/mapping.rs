@@ -155,8 +155,12 @@ pub(crate) static FAILURE_HTTP: SettingSpec = SettingSpec::new(
     D::Absent("no endpoint"),
     "An endpoint that gets the failure record as a POST.",
 );
-pub(crate) static FAILURE_URL: SettingSpec =
-    SettingSpec::new("event_source_mappings[].destination_config.on_failure.http.url", Shape::Text, D::Required, URL_TEXT);
+pub(crate) static FAILURE_URL: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.http.url",
+    Shape::Text,
+    D::Required,
+    URL_TEXT,
+);
 pub(crate) static FAILURE_HEADERS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.http.headers",
     Shape::Texts,
@@ -337,7 +341,8 @@ pub(crate) static RATE_RAMP: SettingSpec = SettingSpec::new(
     "Seconds in which the rate grows from a tenth of the limit to all of it, after the first invocation and again after each throttle; `0` for all of it at once.",
 );
 
-pub(crate) static RATE_SPECS: RateSpecs = RateSpecs { records: &RATE_RECORDS, invocations: &RATE_INVOCATIONS, ramp: &RATE_RAMP };
+pub(crate) static RATE_SPECS: RateSpecs =
+    RateSpecs { records: &RATE_RECORDS, invocations: &RATE_INVOCATIONS, ramp: &RATE_RAMP };
 
 const URL_TEXT: &str = "Where to: `http://` or `https://`, without user, password and fragment.";
 

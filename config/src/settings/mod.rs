@@ -1,7 +1,7 @@
 //! Every setting, once: type, range, default, AWS's name, which sources obey it, and its page in the manual.
 //!
-//! The readers take ranges and defaults from here, and so do `explain`, the JSON schema and the manual. A test walks the table and
-//! holds the readers to it.
+//! The readers take ranges and defaults from here, and so do `explain`, the JSON schema and the manual. A
+//! test walks the table and holds the readers to it.
 
 mod api;
 mod aws;
@@ -139,7 +139,10 @@ impl SettingSpec {
     pub(crate) fn aws_member(&self) -> Option<String> {
         let lower = |part: &str| {
             let mut chars = part.chars();
-            chars.next().map(|first| first.to_ascii_lowercase().to_string() + chars.as_str()).unwrap_or_default()
+            chars
+                .next()
+                .map(|first| first.to_ascii_lowercase().to_string() + chars.as_str())
+                .unwrap_or_default()
         };
         self.aws_name.map(|name| name.split('.').map(lower).collect::<Vec<_>>().join("."))
     }
@@ -152,13 +155,17 @@ impl SettingSpec {
     /// The default as it would be written; `None` when there is none.
     pub fn default_written(&self, profile: Option<&SourceProfile>) -> Option<String> {
         match (self.default, self.shape) {
-            (DefaultValue::Required | DefaultValue::RequiredWhereAllowed | DefaultValue::Absent(_), _) => None,
+            (DefaultValue::Required | DefaultValue::RequiredWhereAllowed | DefaultValue::Absent(_), _) => {
+                None
+            }
             (DefaultValue::Integer(value), _) => Some(value.to_string()),
             (DefaultValue::Millis(millis), _) => Some(seconds(millis)),
             (DefaultValue::Switch(value), _) => Some(value.to_string()),
             (DefaultValue::Word(word), _) => Some(word.to_owned()),
             (DefaultValue::Texts(texts), _) => Some(format!("{texts:?}")),
-            (DefaultValue::OfSource(of), Shape::Seconds { .. }) => profile.map(|it| seconds(of(it).unsigned_abs())),
+            (DefaultValue::OfSource(of), Shape::Seconds { .. }) => {
+                profile.map(|it| seconds(of(it).unsigned_abs()))
+            }
             (DefaultValue::OfSource(of), _) => profile.map(|it| of(it).to_string()),
         }
     }
@@ -166,7 +173,10 @@ impl SettingSpec {
 
 /// All settings but those that stand under a kind of source, in the order of the manual.
 pub fn all() -> impl Iterator<Item = &'static SettingSpec> {
-    [DAEMON_SETTINGS, API_SETTINGS, AWS_SETTINGS, FUNCTION_SETTINGS, MAPPING_SETTINGS].into_iter().flatten().copied()
+    [DAEMON_SETTINGS, API_SETTINGS, AWS_SETTINGS, FUNCTION_SETTINGS, MAPPING_SETTINGS]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// Milliseconds as seconds, without needless zeros.

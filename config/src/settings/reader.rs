@@ -1,4 +1,5 @@
-//! Reads settings as the table has them: range and default come from the spec, and what the source cannot do is refused.
+//! Reads settings as the table has them: range and default come from the spec, and what the source cannot do
+//! is refused.
 
 use std::time::Duration;
 
@@ -17,7 +18,11 @@ pub(crate) struct Reader<'f, 'n> {
 
 impl<'n> Reader<'_, 'n> {
     /// Reads a setting when it is written and the source obeys it.
-    pub(crate) fn written<T>(&mut self, spec: &'static SettingSpec, read: impl FnOnce(Item<'n, '_>) -> Option<T>) -> Option<T> {
+    pub(crate) fn written<T>(
+        &mut self,
+        spec: &'static SettingSpec,
+        read: impl FnOnce(Item<'n, '_>) -> Option<T>,
+    ) -> Option<T> {
         if !self.is_obeyed(spec) {
             return None;
         }
@@ -25,7 +30,11 @@ impl<'n> Reader<'_, 'n> {
     }
 
     /// Reads a setting that must be written.
-    pub(crate) fn required<T>(&mut self, spec: &'static SettingSpec, read: impl FnOnce(Item<'n, '_>) -> Option<T>) -> Option<T> {
+    pub(crate) fn required<T>(
+        &mut self,
+        spec: &'static SettingSpec,
+        read: impl FnOnce(Item<'n, '_>) -> Option<T>,
+    ) -> Option<T> {
         self.fields.required(spec.key(), |it| read(named(spec, it)))
     }
 
@@ -74,7 +83,8 @@ impl<'n> Reader<'_, 'n> {
         if profile.settings.contains(&needed) {
             return true;
         }
-        let is_window_of_groups = spec.key() == super::BATCHING_WINDOW.key() && profile.shape == SourceShape::GroupQueue;
+        let is_window_of_groups =
+            spec.key() == super::BATCHING_WINDOW.key() && profile.shape == SourceShape::GroupQueue;
         if is_window_of_groups && self.fields.node(spec.key()).is_some_and(is_zero) {
             // AWS shows it so for such a mapping: no window, which is what a FIFO queue has.
             return false;
@@ -83,7 +93,10 @@ impl<'n> Reader<'_, 'n> {
             let message = if is_window_of_groups {
                 "Batching window is not supported for FIFO queues".to_owned()
             } else {
-                format!("Unsupported {} parameter for given event source mapping type.", spec.aws_parameter().unwrap_or_else(|| spec.key()))
+                format!(
+                    "Unsupported {} parameter for given event source mapping type.",
+                    spec.aws_parameter().unwrap_or_else(|| spec.key())
+                )
             };
             let path = join(self.fields.path(), spec.key());
             let fix = format!("remove `{}`: a `{}` source cannot obey it", spec.key(), profile.kind);

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::{AWS_ACCOUNT, AWS_ENDPOINTS_OF, AWS_SETTINGS, DefaultValue, SettingSpec, Shape, all, seconds};
 
-/// The schema. `kinds` are the sources that are built in; `of_sources` are the settings that stand under them.
+/// The schema. `kinds` are the sources that are built in; `of_sources` are the settings that stand under
+/// them.
 pub fn schema(kinds: &[&str], of_sources: &[SettingSpec]) -> Value {
     let mut root = map_schema("A Forebay config file.");
     root["$schema"] = json!("http://json-schema.org/draft-07/schema#");
@@ -47,10 +48,12 @@ fn insert(parent: &mut Value, parts: &[&str], spec: &SettingSpec, kinds: &[&str]
 fn of(spec: &SettingSpec, kinds: &[&str]) -> Value {
     let mut schema = match spec.shape {
         Shape::Switch => or_placeholder(json!({ "type": "boolean" })),
-        Shape::Integer { min, max } => or_placeholder(json!({ "type": "integer", "minimum": min, "maximum": max })),
-        Shape::Seconds { min_ms, max_ms } => {
-            or_placeholder(json!({ "type": "number", "minimum": number(&seconds(min_ms)), "maximum": number(&seconds(max_ms)) }))
+        Shape::Integer { min, max } => {
+            or_placeholder(json!({ "type": "integer", "minimum": min, "maximum": max }))
         }
+        Shape::Seconds { min_ms, max_ms } => or_placeholder(
+            json!({ "type": "number", "minimum": number(&seconds(min_ms)), "maximum": number(&seconds(max_ms)) }),
+        ),
         Shape::Text | Shape::Path => json!({ "type": "string", "minLength": 1 }),
         Shape::Time => json!({ "type": ["string", "number"] }),
         Shape::Word(words) => or_placeholder(json!({ "enum": words })),
@@ -68,7 +71,8 @@ fn of(spec: &SettingSpec, kinds: &[&str]) -> Value {
         Shape::List => json!({ "type": "array", "items": map_schema("") }),
         Shape::Named => json!({ "type": "object", "additionalProperties": map_schema("") }),
         Shape::Source => {
-            let properties: Map<String, Value> = kinds.iter().map(|kind| ((*kind).to_owned(), map_schema(""))).collect();
+            let properties: Map<String, Value> =
+                kinds.iter().map(|kind| ((*kind).to_owned(), map_schema(""))).collect();
             json!({ "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false, "properties": properties })
         }
     };
@@ -79,7 +83,10 @@ fn of(spec: &SettingSpec, kinds: &[&str]) -> Value {
         DefaultValue::Switch(value) => schema["default"] = json!(value),
         DefaultValue::Word(word) => schema["default"] = json!(word),
         DefaultValue::Texts(texts) => schema["default"] = json!(texts),
-        DefaultValue::Required | DefaultValue::RequiredWhereAllowed | DefaultValue::Absent(_) | DefaultValue::OfSource(_) => {}
+        DefaultValue::Required
+        | DefaultValue::RequiredWhereAllowed
+        | DefaultValue::Absent(_)
+        | DefaultValue::OfSource(_) => {}
     }
     schema
 }
@@ -89,7 +96,11 @@ fn aws_block(scope: AwsScope) -> Value {
     let mut root = map_schema("");
     let is_endpoint = |spec: &SettingSpec| AWS_ENDPOINTS_OF.iter().any(|it| it.path == spec.path);
     for spec in AWS_SETTINGS {
-        let has_meaning = if is_endpoint(spec) { scope.calls(spec.key()) } else { scope.names_account || spec.path != AWS_ACCOUNT.path };
+        let has_meaning = if is_endpoint(spec) {
+            scope.calls(spec.key())
+        } else {
+            scope.names_account || spec.path != AWS_ACCOUNT.path
+        };
         if has_meaning {
             insert(&mut root, &spec.path.split('.').collect::<Vec<_>>(), spec, &[]);
         }

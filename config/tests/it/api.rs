@@ -7,7 +7,11 @@ const HASH: &str = "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789ab
 
 fn found(text: &str) -> String {
     let text = format!("{text}\nevent_source_mappings: []\n");
-    lines(&check_all(&[("forebay.yaml", &text)], &Variables(&[("SECRET", "hunter2")])).err().unwrap_or_default())
+    lines(
+        &check_all(&[("forebay.yaml", &text)], &Variables(&[("SECRET", "hunter2")]))
+            .err()
+            .unwrap_or_default(),
+    )
 }
 
 #[test]
@@ -35,16 +39,28 @@ fn keys_say_who_they_are_and_where_their_secrets_are() {
     assert_eq!((tls.cert_file.to_str(), tls.key_file.to_str()), (Some("/base/c.pem"), Some("/k.pem")));
     assert_eq!((api.keys[0].role, api.keys[1].role), (KeyRole::Operator, KeyRole::Reader));
     let secret = SecretRef::File("/base/key".into());
-    let signature = KeyProof::Signature { id: "AKID".to_owned(), secret, session_token: Some(SecretRef::Env("TOKEN".to_owned())) };
+    let signature = KeyProof::Signature {
+        id: "AKID".to_owned(),
+        secret,
+        session_token: Some(SecretRef::Env("TOKEN".to_owned())),
+    };
     assert_eq!(api.keys[0].proof, signature);
-    assert!(matches!(&api.keys[1].proof, KeyProof::Token { name, sha256 } if name == "curl" && sha256[..3] == [0x01, 0x23, 0x45]));
+    assert!(
+        matches!(&api.keys[1].proof, KeyProof::Token { name, sha256 } if name == "curl" && sha256[..3] == [0x01, 0x23, 0x45])
+    );
 }
 
 #[test]
 fn a_secret_in_place_of_its_reference_is_refused_and_not_repeated() {
-    for secret in ["hunter2", "${SECRET}", "env:hunter-2", "arn:aws:secretsmanager:eu-west-1:1:secret:hunter2"] {
+    for secret in
+        ["hunter2", "${SECRET}", "env:hunter-2", "arn:aws:secretsmanager:eu-west-1:1:secret:hunter2"]
+    {
         let found = found(&format!("keys: [{{ id: k, role: admin, secret: \"{secret}\" }}]"));
-        assert!(found.contains("FB-0106 keys[0].secret: must say where the secret is") && !found.contains("hunter"), "{found}");
+        assert!(
+            found.contains("FB-0106 keys[0].secret: must say where the secret is")
+                && !found.contains("hunter"),
+            "{found}"
+        );
     }
     let found = found("keys: [{ name: n, role: admin, token_sha256: fbt_hunter2 }]");
     assert!(found.contains("FB-0106 keys[0].token_sha256") && !found.contains("hunter"), "{found}");
@@ -73,7 +89,12 @@ fn what_others_can_reach_needs_keys_and_a_certificate() {
     let tls = "tls: { cert_file: c, key_file: k }";
     let exposed = |text: String, missing: &str| {
         let found = found(&text);
-        assert!(found.contains(&format!("FB-0517 api.listen: others can reach 0.0.0.0:1, and {missing} are not written")), "{found}");
+        assert!(
+            found.contains(&format!(
+                "FB-0517 api.listen: others can reach 0.0.0.0:1, and {missing} are not written"
+            )),
+            "{found}"
+        );
     };
     exposed("api: { listen: \"0.0.0.0:1\" }".to_owned(), "`keys` and `api.tls`");
     exposed(format!("api: {{ listen: \"0.0.0.0:1\", {tls} }}"), "`keys`");

@@ -28,15 +28,32 @@ fn a_lambda_function_takes_its_place_from_its_own_settings() {
     let aws = &config.settings.aws;
     assert_eq!(aws.endpoint.as_deref(), Some("http://127.0.0.1:4566"));
     assert_eq!(aws.ca_file.as_deref(), Some(std::path::Path::new("/base/roots.pem")));
-    assert_eq!((aws.endpoint_of("sqs"), aws.endpoint_of("sns")), (Some("http://127.0.0.1:9324"), Some("http://127.0.0.1:4566")));
+    assert_eq!(
+        (aws.endpoint_of("sqs"), aws.endpoint_of("sns")),
+        (Some("http://127.0.0.1:9324"), Some("http://127.0.0.1:4566"))
+    );
     let Some(AwsCredentials::Key(credentials)) = &aws.credentials else { panic!("no key") };
-    assert_eq!((credentials.secret_access_key.as_str(), credentials.session_token.as_deref()), ("s3cret", Some("token")));
+    assert_eq!(
+        (credentials.secret_access_key.as_str(), credentials.session_token.as_deref()),
+        ("s3cret", Some("token"))
+    );
     assert!(!format!("{aws:?}").contains("s3cret") && !format!("{aws:?}").contains("\"token\""), "{aws:?}");
-    let Executor::Lambda(lambda) = &config.functions.values().next().unwrap().executor else { panic!("no Lambda") };
-    assert_eq!((&lambda.function, lambda.qualifier.as_deref()), (&LambdaName::Bare("f".to_owned()), Some("live")));
+    let Executor::Lambda(lambda) = &config.functions.values().next().unwrap().executor else {
+        panic!("no Lambda")
+    };
+    assert_eq!(
+        (&lambda.function, lambda.qualifier.as_deref()),
+        (&LambdaName::Bare("f".to_owned()), Some("live"))
+    );
     let both = lambda.aws.over(aws);
-    assert_eq!((both.region.as_deref(), both.endpoint_of("lambda")), (Some("eu-west-2"), Some("https://h:1")));
-    assert_eq!((both.credentials, both.account_id.as_deref()), (Some(AwsCredentials::Profile("p".to_owned())), Some("123456789012")));
+    assert_eq!(
+        (both.region.as_deref(), both.endpoint_of("lambda")),
+        (Some("eu-west-2"), Some("https://h:1"))
+    );
+    assert_eq!(
+        (both.credentials, both.account_id.as_deref()),
+        (Some(AwsCredentials::Profile("p".to_owned())), Some("123456789012"))
+    );
     assert_eq!(both.ca_file.as_deref(), Some(std::path::Path::new("/base/own.pem")));
     let DestinationTarget::Sqs(sqs) = target(config) else { panic!("no queue") };
     assert_eq!(sqs.queue, QueueName::Arn(Arn::parse("arn:aws:sqs:eu-west-1:123456789012:dead").unwrap()));
@@ -45,15 +62,23 @@ fn a_lambda_function_takes_its_place_from_its_own_settings() {
 #[test]
 fn a_topic_is_named_in_full_or_by_its_arn_alone() {
     let topic = "arn:aws:sns:eu-west-1:123456789012:dead";
-    for on_failure in [format!("{{ sns: {{ topic_arn: \"{topic}\" }} }}"), format!("{{ destination_arn: \"{topic}\" }}")] {
-        let DestinationTarget::Sns(sns) = target(check(&config("", "{ function_name: f }", &on_failure)).unwrap()) else {
+    for on_failure in
+        [format!("{{ sns: {{ topic_arn: \"{topic}\" }} }}"), format!("{{ destination_arn: \"{topic}\" }}")]
+    {
+        let DestinationTarget::Sns(sns) =
+            target(check(&config("", "{ function_name: f }", &on_failure)).unwrap())
+        else {
             panic!("no topic")
         };
         assert_eq!(sns.topic.to_string(), topic);
     }
     let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead";
     let on_failure = format!("{{ sqs: {{ queue_url: \"{url}\" }} }}");
-    let DestinationTarget::Sqs(sqs) = target(check(&config("", "{ function_name: f }", &on_failure)).unwrap()) else { panic!("no queue") };
+    let DestinationTarget::Sqs(sqs) =
+        target(check(&config("", "{ function_name: f }", &on_failure)).unwrap())
+    else {
+        panic!("no queue")
+    };
     assert_eq!(sqs.queue, QueueName::Url(forebay_config::QueueUrl::parse(url).unwrap()));
 }
 
@@ -78,7 +103,11 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         ("", "{ function_name: \"a/b\" }", file),
         ("", "{ function_name: \"f:1\", qualifier: \"2\" }", file),
         ("", "{ function_name: f, qualifier: \"$HEAD\" }", file),
-        ("", "{ function_name: \"arn:aws:lambda:eu-west-1:123456789012:function:f\", aws: { region: us-east-1 } }", file),
+        (
+            "",
+            "{ function_name: \"arn:aws:lambda:eu-west-1:123456789012:function:f\", aws: { region: us-east-1 } }",
+            file,
+        ),
         ("", f, "{ destination_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead.fifo\" }"),
         ("", f, "{ destination_arn: \"arn:aws:sns:eu-west-1:123456789012:dead.fifo\" }"),
         ("", f, "{ destination_arn: \"arn:aws:s3:::bucket\" }"),
@@ -88,10 +117,17 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         ("", f, "{ sqs: { queue_url: \"http://h\" } }"),
         ("", f, "{ sqs: { queue_url: \"http://h/1/a?b=c\" } }"),
         ("", f, "{ sns: { topic_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead\" } }"),
-        ("", f, "{ sns: { topic_arn: \"arn:aws:sns:eu-west-1:123456789012:dead\", aws: { region: us-east-1 } } }"),
+        (
+            "",
+            f,
+            "{ sns: { topic_arn: \"arn:aws:sns:eu-west-1:123456789012:dead\", aws: { region: us-east-1 } } }",
+        ),
         ("", f, "{ file: { path: x }, destination_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead\" }"),
     ];
-    let found: String = cases.iter().map(|(top, lambda, target)| lines(&check(&config(top, lambda, target)).unwrap_err())).collect();
+    let found: String = cases
+        .iter()
+        .map(|(top, lambda, target)| lines(&check(&config(top, lambda, target)).unwrap_err()))
+        .collect();
     expect![[r#"
         forebay.yaml:1:16 FB-0106 aws.region: a region has lower-case letters, digits and `-` (write it like `eu-west-1`)
         forebay.yaml:1:20 FB-0106 aws.account_id: an account has twelve digits (write it in quotes: `"123456789012"`)
@@ -157,12 +193,16 @@ fn a_mapping_may_name_a_function_by_its_arn_which_is_one_of_the_file_or_of_lambd
         .map(|(top, name)| {
             let config = check(&naming(top, name, name)).unwrap();
             let mapping = &config.mappings[0];
-            let Some(DestinationTarget::Function(destination)) = mapping.on_failure.as_ref().map(|it| &it.target) else {
+            let Some(DestinationTarget::Function(destination)) =
+                mapping.on_failure.as_ref().map(|it| &it.target)
+            else {
                 panic!("no function")
             };
             assert_eq!(*destination, mapping.function);
             let called = match &config.functions[&mapping.function].executor {
-                Executor::Lambda(lambda) => format!("Lambda {} {:?}", lambda.function.wire("REGION"), lambda.qualifier),
+                Executor::Lambda(lambda) => {
+                    format!("Lambda {} {:?}", lambda.function.wire("REGION"), lambda.qualifier)
+                }
                 Executor::Http(_) | Executor::Process(_) => "here".to_owned(),
             };
             format!("{name} -> {} {:?}: {called}\n", mapping.function, mapping.function_qualifier)

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
-use forebay_config::{Config, Document, Fields, Finding, Format, Lookup, Node, SourceProfile, Sources, diagnostic};
+use forebay_config::{
+    Config, Document, Fields, Finding, Format, Lookup, Node, SourceProfile, Sources, diagnostic,
+};
 
 const STREAM: &[Setting] = &[
     Setting::BatchingWindow,
@@ -42,7 +44,12 @@ pub(crate) static QUEUE_PROFILE: SourceProfile = SourceProfile {
     shape: SourceShape::Queue,
     batch_size_default: 10,
     batch_size_without_window_max: Some(10),
-    settings: &[Setting::BatchingWindow, Setting::ResponseTypes, Setting::MaximumConcurrency, Setting::ProvisionedPollers],
+    settings: &[
+        Setting::BatchingWindow,
+        Setting::ResponseTypes,
+        Setting::MaximumConcurrency,
+        Setting::ProvisionedPollers,
+    ],
     data_key: Some("body"),
     plain_data_patterns: true,
     ..BASE
@@ -72,10 +79,14 @@ impl Sources for Fakes {
         vec!["stream", "queue", "fifo", "broker"]
     }
     fn profile(&self, kind: &str, _settings: &Node) -> Option<&'static SourceProfile> {
-        [&STREAM_PROFILE, &QUEUE_PROFILE, &FIFO_PROFILE, &BROKER_PROFILE].into_iter().find(|it| it.kind == kind)
+        [&STREAM_PROFILE, &QUEUE_PROFILE, &FIFO_PROFILE, &BROKER_PROFILE]
+            .into_iter()
+            .find(|it| it.kind == kind)
     }
     fn check(&self, kind: &str, settings: &Node, _base: &Path) -> Vec<Finding> {
-        Fields::read(settings, kind, |fields| fields.required("name", |it| it.text())).err().unwrap_or_default()
+        Fields::read(settings, kind, |fields| fields.required("name", |it| it.text()))
+            .err()
+            .unwrap_or_default()
     }
 }
 
@@ -123,13 +134,17 @@ pub(crate) fn check(text: &str) -> Result<Config, Vec<Finding>> {
 pub(crate) fn lines(findings: &[Finding]) -> String {
     let line = |it: &Finding| {
         let fix = it.fix.as_deref().map(|fix| format!(" ({fix})")).unwrap_or_default();
-        format!("{}:{}:{} {} {}: {}{fix}\n", it.place.file, it.place.line, it.place.column, it.code, it.path, it.message)
+        format!(
+            "{}:{}:{} {} {}: {}{fix}\n",
+            it.place.file, it.place.line, it.place.column, it.code, it.path, it.message
+        )
     };
     findings.iter().map(line).collect()
 }
 
 /// The findings as drawn over their texts.
 pub(crate) fn drawn(texts: &[(&str, &str)], findings: &[Finding]) -> String {
-    let texts: BTreeMap<String, String> = texts.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect();
+    let texts: BTreeMap<String, String> =
+        texts.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect();
     diagnostic::draw(findings, &texts, diagnostic::Style::Plain)
 }

@@ -35,8 +35,12 @@ fn read(text: &str, format: Format) -> String {
         Err(findings) => {
             assert!(!findings.is_empty());
             for it in findings {
-                let also = it.also.map(|(place, what)| format!(" [{what} {}:{}]", place.line, place.column)).unwrap_or_default();
-                writeln!(out, "{} {}:{} {}{also}", it.code, it.place.line, it.place.column, it.message).unwrap();
+                let also = it
+                    .also
+                    .map(|(place, what)| format!(" [{what} {}:{}]", place.line, place.column))
+                    .unwrap_or_default();
+                writeln!(out, "{} {}:{} {}{also}", it.code, it.place.line, it.place.column, it.message)
+                    .unwrap();
             }
         }
     }
@@ -136,7 +140,8 @@ fn a_tab_parts_a_key_from_its_value_as_a_space_does() {
         assert_eq!(with_spaces(&tabs).replace("\\t", " "), spaces, "{text:?}");
         assert!(!tabs.contains("FB-"), "{text:?}: {tabs}");
     }
-    // What may not stand behind a key in its line may not stand there behind a tab either, and what is wrong has its place.
+    // What may not stand behind a key in its line may not stand there behind a tab either, and what is wrong
+    // has its place.
     let mut out = String::new();
     for text in ["a:\t- b\n", "a:\tb: c\n", "a:\n\tb: c\n", "a:\tb\n\tc: d\n", "a:\tb\nc:\t!secret d\n"] {
         write!(out, "{text:?}: {}", read(text, Format::Yaml)).unwrap();
@@ -305,7 +310,11 @@ fn hostile_documents_are_refused_and_break_nothing() {
         ("deep toml", format!("a = {}", "[".repeat(1_000_000)), Format::Toml),
         ("deep toml keys", format!("{} = 1", vec!["a"; 1_000_000].join(".")), Format::Toml),
         ("deep toml inline", format!("a = {}", "{a = ".repeat(100_000)), Format::Toml),
-        ("deep toml mixed", format!("a = {}", format!("{{{} = ", vec!["a"; 70].join(".")).repeat(70)), Format::Toml),
+        (
+            "deep toml mixed",
+            format!("a = {}", format!("{{{} = ", vec!["a"; 70].join(".")).repeat(70)),
+            Format::Toml,
+        ),
         ("10 MB string", format!("a: \"{}\"", "x".repeat(10_000_000)), Format::Yaml),
         ("many values", format!("[{}]", "1,".repeat(600_000)), Format::Yaml),
         ("many duplicates", "a: 1\n".repeat(100_000), Format::Yaml),
@@ -358,9 +367,13 @@ fn a_large_document_on_one_line_is_read_in_linear_time() {
 
 #[test]
 fn the_extension_tells_the_format() {
-    for (path, format) in
-        [("a.json", Format::Json), ("a.TOML", Format::Toml), ("a.yaml", Format::Yaml), ("a", Format::Yaml), ("-", Format::Yaml)]
-    {
+    for (path, format) in [
+        ("a.json", Format::Json),
+        ("a.TOML", Format::Toml),
+        ("a.yaml", Format::Yaml),
+        ("a", Format::Yaml),
+        ("-", Format::Yaml),
+    ] {
         assert_eq!(Format::of_path(Path::new(path)), format);
     }
 }

@@ -78,25 +78,39 @@ filter_criteria.filter = [ { pattern = '{"data": {"mag": [{"numeric": [">", 5]}]
     "filter_criteria": {"filter": [{"pattern": "{\"data\": {\"mag\": [{\"numeric\": [\">\", 5]}]}}"}]}}]
 }"#;
     for (file, text) in [("f.yaml", yaml), ("f.toml", toml), ("f.json", json)] {
-        let config = check_all(&[(file, text)], &Variables(&[("SIZE", "250")])).unwrap_or_else(|it| panic!("{file}: {it:?}"));
+        let config = check_all(&[(file, text)], &Variables(&[("SIZE", "250")]))
+            .unwrap_or_else(|it| panic!("{file}: {it:?}"));
         let function = config.functions.values().next().unwrap();
         let Executor::Process(process) = &function.executor else { panic!("{function:?}") };
-        assert_eq!((process.runtime, process.handler.as_str(), process.sandbox), (Runtime::Python3, "app.handler", Sandbox::None));
+        assert_eq!(
+            (process.runtime, process.handler.as_str(), process.sandbox),
+            (Runtime::Python3, "app.handler", Sandbox::None)
+        );
         assert_eq!(process.code.to_str(), Some("/base/./code"));
         assert_eq!((process.memory_size.get(), process.idle_ttl), (128, Duration::from_secs(600)));
         assert_eq!((function.timeout, function.concurrency), (Duration::from_secs(30), Some(2)));
 
         let mapping = &config.mappings[0];
         assert!(mapping.enabled);
-        assert_eq!((mapping.name.as_str(), mapping.source.kind.as_str(), mapping.function.as_str()), ("quakes", "stream", "summarise"));
+        assert_eq!(
+            (mapping.name.as_str(), mapping.source.kind.as_str(), mapping.function.as_str()),
+            ("quakes", "stream", "summarise")
+        );
         assert_eq!(mapping.starting_position, Some(StartingPosition::TrimHorizon));
         assert_eq!(
             (mapping.batch.records_max.get(), mapping.batch.bytes_max, mapping.batch.window),
             (250, 6_291_456, Duration::from_millis(500))
         );
         assert_eq!((mapping.retry.retries_max, mapping.retry.record_age_max), (Some(2), None));
-        assert!(mapping.retry.bisect && mapping.retry.partial_responses && !mapping.retry.stop_group_at_first_failure);
-        assert_eq!((mapping.retry.redelivery, mapping.retry.drop_after_destination_failures), (Redelivery::ByUs, None));
+        assert!(
+            mapping.retry.bisect
+                && mapping.retry.partial_responses
+                && !mapping.retry.stop_group_at_first_failure
+        );
+        assert_eq!(
+            (mapping.retry.redelivery, mapping.retry.drop_after_destination_failures),
+            (Redelivery::ByUs, None)
+        );
         assert_eq!((mapping.lanes.get(), mapping.concurrency_max, mapping.pollers), (1, None, None));
         assert!(mapping.window.is_none());
         assert_eq!(mapping.filters.len(), 1);
@@ -105,18 +119,33 @@ filter_criteria.filter = [ { pattern = '{"data": {"mag": [{"numeric": [">", 5]}]
         assert_eq!(on_failure.target, DestinationTarget::File("/base/dead.ndjson".into()));
 
         assert_eq!(config.settings.admin_listen.to_string(), "127.0.0.1:9470");
-        assert_eq!((config.settings.data_dir, config.settings.shutdown_grace), (None, Duration::from_secs(25)));
-        assert_eq!((config.settings.memory_budget_bytes, config.settings.memory_share_bytes), (256 << 20, None));
+        assert_eq!(
+            (config.settings.data_dir, config.settings.shutdown_grace),
+            (None, Duration::from_secs(25))
+        );
+        assert_eq!(
+            (config.settings.memory_budget_bytes, config.settings.memory_share_bytes),
+            (256 << 20, None)
+        );
     }
 }
 
 #[test]
 fn the_defaults_of_a_mapping_are_those_of_its_source() {
-    for (kind, size, window) in [("stream", 100, 0), ("queue", 10, 0), ("fifo", 10, 0), ("broker", 100, 500)] {
+    for (kind, size, window) in [("stream", 100, 0), ("queue", 10, 0), ("fifo", 10, 0), ("broker", 100, 500)]
+    {
         let mapping = mapping(kind, "").unwrap();
-        assert_eq!((mapping.batch.records_max.get(), mapping.batch.window), (size, Duration::from_millis(window)), "{kind}");
-        assert_eq!((mapping.retry.retries_max, mapping.retry.bisect, mapping.retry.partial_responses), (None, false, false));
-        let redelivery = if matches!(kind, "queue" | "fifo") { Redelivery::BySource } else { Redelivery::ByUs };
+        assert_eq!(
+            (mapping.batch.records_max.get(), mapping.batch.window),
+            (size, Duration::from_millis(window)),
+            "{kind}"
+        );
+        assert_eq!(
+            (mapping.retry.retries_max, mapping.retry.bisect, mapping.retry.partial_responses),
+            (None, false, false)
+        );
+        let redelivery =
+            if matches!(kind, "queue" | "fifo") { Redelivery::BySource } else { Redelivery::ByUs };
         assert_eq!(mapping.retry.redelivery, redelivery, "{kind}");
     }
 }
@@ -126,7 +155,12 @@ fn every_range_of_a_mapping_holds_at_its_edges() {
     let cases: &[(&str, &str, &[&str], &[&str])] = &[
         ("stream", "batch_size", &["1", "10000"], &["0", "10001", "-1", "1.5", "true", "'5'"]),
         ("fifo", "batch_size", &["1", "10"], &["0", "11"]),
-        ("stream", "maximum_batching_window_in_seconds", &["0", "0.001", "300"], &["-0.001", "300.001", "0.0001"]),
+        (
+            "stream",
+            "maximum_batching_window_in_seconds",
+            &["0", "0.001", "300"],
+            &["-0.001", "300.001", "0.0001"],
+        ),
         ("stream", "parallelization_factor", &["1", "11", "256"], &["0", "257"]),
         ("stream", "tumbling_window_in_seconds", &["0", "900"], &["-1", "901", "0.5"]),
         ("stream", "maximum_retry_attempts", &["-1", "0", "10000"], &["-2", "10001"]),
@@ -155,10 +189,13 @@ fn every_range_of_a_mapping_holds_at_its_edges() {
     ];
     for (kind, key, good, bad) in cases {
         for value in *good {
-            mapping(kind, &format!("{key}: {value}")).unwrap_or_else(|it| panic!("{kind} {key}: {value}: {it:?}"));
+            mapping(kind, &format!("{key}: {value}"))
+                .unwrap_or_else(|it| panic!("{kind} {key}: {value}: {it:?}"));
         }
         for value in *bad {
-            let found = mapping(kind, &format!("{key}: {value}")).err().unwrap_or_else(|| panic!("{kind} {key}: {value} was taken"));
+            let found = mapping(kind, &format!("{key}: {value}"))
+                .err()
+                .unwrap_or_else(|| panic!("{kind} {key}: {value} was taken"));
             assert_eq!(found.len(), 1, "{kind} {key}: {value}: {found:?}");
         }
     }
@@ -166,10 +203,14 @@ fn every_range_of_a_mapping_holds_at_its_edges() {
 
 #[test]
 fn a_large_batch_of_a_queue_needs_a_window() {
-    let text = "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10";
+    let text =
+        "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10";
     assert!(mapping("queue", "batch_size: 10").is_ok());
     assert_eq!(mapping("queue", "batch_size: 11").unwrap_err(), [text]);
-    assert_eq!(mapping("queue", "batch_size: 11\nmaximum_batching_window_in_seconds: 0.999").unwrap_err(), [text]);
+    assert_eq!(
+        mapping("queue", "batch_size: 11\nmaximum_batching_window_in_seconds: 0.999").unwrap_err(),
+        [text]
+    );
     assert!(mapping("queue", "batch_size: 11\nmaximum_batching_window_in_seconds: 1").is_ok());
     assert!(mapping("stream", "batch_size: 10000").is_ok());
 }
@@ -177,7 +218,8 @@ fn a_large_batch_of_a_queue_needs_a_window() {
 #[test]
 fn a_time_to_start_at_is_text_or_epoch_seconds() {
     let at = |time: &str| {
-        mapping("stream", &format!("starting_position: AT_TIMESTAMP\nstarting_position_timestamp: {time}")).map(|it| it.starting_position)
+        mapping("stream", &format!("starting_position: AT_TIMESTAMP\nstarting_position_timestamp: {time}"))
+            .map(|it| it.starting_position)
     };
     for time in ["1714521600", "1714521600.0", "2024-05-01T00:00:00Z", "'2024-05-01T02:00:00+02:00'"] {
         assert_eq!(at(time), Ok(Some(StartingPosition::AtTimestamp(1_714_521_600_000))), "{time}");
@@ -194,32 +236,54 @@ fn our_own_settings_are_read() {
         mapping("stream", "drop_after_destination_failures: 3\ndestination_config: { on_failure: { function: { function_name: f } } }")
             .unwrap();
     assert_eq!(mapping_.retry.drop_after_destination_failures, NonZeroU32::new(3));
-    assert!(matches!(mapping_.on_failure.unwrap().target, DestinationTarget::Function(name) if name.as_str() == "f"));
-    let fifo = mapping("fifo", "fifo_stop_at_first_failure: true\nfunction_response_types: [ReportBatchItemFailures]").unwrap();
+    assert!(
+        matches!(mapping_.on_failure.unwrap().target, DestinationTarget::Function(name) if name.as_str() == "f")
+    );
+    let fifo = mapping(
+        "fifo",
+        "fifo_stop_at_first_failure: true\nfunction_response_types: [ReportBatchItemFailures]",
+    )
+    .unwrap();
     assert!(fifo.retry.stop_group_at_first_failure);
     for zero in ["0", "0.0"] {
         // So AWS shows a mapping of a FIFO queue.
-        assert_eq!(mapping("fifo", &format!("maximum_batching_window_in_seconds: {zero}")).unwrap().batch.window, Duration::ZERO);
+        assert_eq!(
+            mapping("fifo", &format!("maximum_batching_window_in_seconds: {zero}")).unwrap().batch.window,
+            Duration::ZERO
+        );
     }
-    let limited = mapping("queue", "rate_limit: { invocations_per_second: 7, ramp_up_in_seconds: 1.5 }").unwrap();
+    let limited =
+        mapping("queue", "rate_limit: { invocations_per_second: 7, ramp_up_in_seconds: 1.5 }").unwrap();
     let ramp = Duration::from_millis(1500);
-    assert_eq!(limited.rate, Some(RatePlan { unit: RateUnit::Invocations, per_second: NonZeroU32::new(7).unwrap(), ramp }));
-    let asking = mapping("queue", "batch_item_actions: true\nfunction_response_types: [ReportBatchItemFailures]").unwrap();
+    assert_eq!(
+        limited.rate,
+        Some(RatePlan { unit: RateUnit::Invocations, per_second: NonZeroU32::new(7).unwrap(), ramp })
+    );
+    let asking =
+        mapping("queue", "batch_item_actions: true\nfunction_response_types: [ReportBatchItemFailures]")
+            .unwrap();
     assert!(asking.retry.item_actions && !limited.retry.item_actions);
     let queue = mapping("queue", "scaling_config: { maximum_concurrency: 1 }").unwrap();
     assert_eq!(queue.concurrency_max, NonZeroU32::new(1));
-    let pollers = mapping("queue", "provisioned_poller_config: { minimum_pollers: 2 }").unwrap().pollers.unwrap();
+    let pollers =
+        mapping("queue", "provisioned_poller_config: { minimum_pollers: 2 }").unwrap().pollers.unwrap();
     assert_eq!((pollers.min.get(), pollers.max.get()), (2, 200));
-    let stream =
-        mapping("stream", "tumbling_window_in_seconds: 30\nparallelization_factor: 12\nmaximum_record_age_in_seconds: 60").unwrap();
+    let stream = mapping(
+        "stream",
+        "tumbling_window_in_seconds: 30\nparallelization_factor: 12\nmaximum_record_age_in_seconds: 60",
+    )
+    .unwrap();
     assert_eq!((stream.window.unwrap().tumbling, stream.lanes.get()), (Duration::from_secs(30), 12));
     assert_eq!(stream.retry.record_age_max, Some(Duration::from_secs(60)));
 }
 
 #[test]
 fn wildcards_of_five_stars_are_refused_unless_allowed() {
-    let filters =
-        |more: &str| format!("filter_criteria: {{ filter: [ {{ pattern: '{{\"a\": [{{\"wildcard\": \"*a*b*c*d*\"}}]}}' }} ]{more} }}");
+    let filters = |more: &str| {
+        format!(
+            "filter_criteria: {{ filter: [ {{ pattern: '{{\"a\": [{{\"wildcard\": \"*a*b*c*d*\"}}]}}' }} ]{more} }}"
+        )
+    };
     assert_eq!(mapping("stream", &filters("")).unwrap_err().len(), 1);
     assert_eq!(mapping("stream", &filters(", complex_wildcards: refuse")).unwrap_err().len(), 1);
     assert_eq!(mapping("stream", &filters(", complex_wildcards: allow")).unwrap().filters.len(), 1);
@@ -227,16 +291,22 @@ fn wildcards_of_five_stars_are_refused_unless_allowed() {
 
 #[test]
 fn filters_are_bounded_in_number_and_length() {
-    let filters = |n: usize| format!("filter_criteria: {{ filter: [{}] }}", vec!["{ pattern: '{\"a\": [1]}' }"; n].join(", "));
+    let filters = |n: usize| {
+        format!("filter_criteria: {{ filter: [{}] }}", vec!["{ pattern: '{\"a\": [1]}' }"; n].join(", "))
+    };
     assert_eq!(mapping("stream", &filters(10)).unwrap().filters.len(), 10);
     assert_eq!(mapping("stream", &filters(11)).unwrap_err(), ["a mapping has 10 filters at most, not 11"]);
     assert!(mapping("stream", "filter_criteria: {}").unwrap().filters.is_empty());
-    let long = |n: usize| format!("filter_criteria: {{ filter: [ {{ pattern: '{{\"a\": [\"{}\"]}}' }} ] }}", "é".repeat(n - 11));
+    let long = |n: usize| {
+        format!("filter_criteria: {{ filter: [ {{ pattern: '{{\"a\": [\"{}\"]}}' }} ] }}", "é".repeat(n - 11))
+    };
     assert!(mapping("stream", &long(4096)).is_ok());
     assert_eq!(mapping("stream", &long(4097)).unwrap_err().len(), 1);
     for pattern in ["''", "'null'", "'\"x\"'", "'{'", "{ a: [1] }", "5"] {
         assert_eq!(
-            mapping("stream", &format!("filter_criteria: {{ filter: [ {{ pattern: {pattern} }} ] }}")).unwrap_err().len(),
+            mapping("stream", &format!("filter_criteria: {{ filter: [ {{ pattern: {pattern} }} ] }}"))
+                .unwrap_err()
+                .len(),
             1,
             "{pattern}"
         );

@@ -348,7 +348,10 @@ fn a_config_without_mappings_is_met_with_a_starter() {
 #[test]
 fn the_starter_that_is_proposed_is_a_good_config() {
     let fix = check("").unwrap_err().remove(0).fix.unwrap();
-    let starter = fix.strip_prefix("begin with:\n").unwrap().replace("source: { file: { path:", "source: { stream: { name:");
+    let starter = fix
+        .strip_prefix("begin with:\n")
+        .unwrap()
+        .replace("source: { file: { path:", "source: { stream: { name:");
     check(&starter).unwrap();
 }
 
@@ -375,8 +378,10 @@ event_source_mappings:
     destination_config: { on_failure: { function: { function_name: "${S}" }, include_payload: "${S}" } }
 "#;
     let findings = check_all(&[("f.yaml", text)], &variables).unwrap_err();
-    let told =
-        drawn(&[("f.yaml", text)], &findings) + &diagnostic::json(&findings) + &diagnostic::github(&findings) + &format!("{findings:?}");
+    let told = drawn(&[("f.yaml", text)], &findings)
+        + &diagnostic::json(&findings)
+        + &diagnostic::github(&findings)
+        + &format!("{findings:?}");
     assert!(!told.contains("hunter2"), "{told}");
     assert!(findings.len() >= 18, "{}", lines(&findings));
 }
@@ -403,7 +408,8 @@ fn a_line_too_long_to_draw_is_named_by_its_place() {
 fn a_config_with_very_many_mistakes_gives_a_bounded_answer() {
     let keys: String = (0..100_000).map(|n| format!("colour{n}: 1\n")).collect();
     let functions: String = (0..30_000).map(|n| format!("  f{n}: {{}}\n")).collect();
-    let mapping = |n: usize| format!("  - {{ name: m{n}, source: {{ queue: {{ name: q }} }}, function_name: g{n} }}\n");
+    let mapping =
+        |n: usize| format!("  - {{ name: m{n}, source: {{ queue: {{ name: q }} }}, function_name: g{n} }}\n");
     let mappings: String = (0..30_000).map(mapping).collect();
     for text in [keys, format!("functions:\n{functions}"), format!("event_source_mappings:\n{mappings}")] {
         let findings = check(&text).unwrap_err();
@@ -434,13 +440,18 @@ proptest! {
 
 #[test]
 fn a_listener_that_others_could_reach_is_a_mistake_of_the_config() {
-    let check = |address: &str| check(&format!("admin: {{ listen: \"{address}\" }}\nevent_source_mappings: []\n"));
+    let check =
+        |address: &str| check(&format!("admin: {{ listen: \"{address}\" }}\nevent_source_mappings: []\n"));
     for address in ["127.0.0.1:0", "127.8.9.10:9470", "[::1]:9470"] {
         assert_eq!(check(address).unwrap().settings.admin_listen.to_string(), address);
     }
     for address in ["0.0.0.0:9470", "[::]:9470", "192.168.1.2:9470", "localhost:9470", "127.0.0.1"] {
         let findings = check(address).unwrap_err();
-        assert_eq!((findings.len(), findings[0].code.0, &*findings[0].path), (1, "FB-0106", "admin.listen"), "{address}");
+        assert_eq!(
+            (findings.len(), findings[0].code.0, &*findings[0].path),
+            (1, "FB-0106", "admin.listen"),
+            "{address}"
+        );
     }
 }
 

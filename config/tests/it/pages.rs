@@ -22,7 +22,8 @@ fn every_code_has_a_page_that_says_what_to_do() {
     codes.dedup();
     assert!(codes.len() >= 20, "{codes:?}");
     for code in codes {
-        let page = fs::read_to_string(root.join(format!("../docs/errors/{code}.md"))).unwrap_or_else(|it| panic!("{code}: {it}"));
+        let page = fs::read_to_string(root.join(format!("../docs/errors/{code}.md")))
+            .unwrap_or_else(|it| panic!("{code}: {it}"));
         assert!(page.starts_with(&format!("# {code}: ")), "{code}: the title");
         assert!(page.contains("\n**What to do.** "), "{code}: what to do");
     }

@@ -1,4 +1,5 @@
-//! The table of settings is true: each is documented, obeyed at its edges, in the schema, in the manual, and explained.
+//! The table of settings is true: each is documented, obeyed at its edges, in the schema, in the manual, and
+//! explained.
 
 use crate::common::{QUEUE_PROFILE, STREAM_PROFILE, check};
 use expect_test::{expect, expect_file};
@@ -12,20 +13,24 @@ fn config_with(path: &str, value: &str) -> String {
         "event_source_mappings": [{ "name": "m", "source": { "stream": { "name": "x" } }, "function_name": "f", "starting_position": "LATEST" }],
     });
     let mapping = |root: &mut serde_json::Value, kind: &str| {
-        root["event_source_mappings"][0] = serde_json::json!({ "name": "m", "source": { kind: { "name": "x" } }, "function_name": "f" });
+        root["event_source_mappings"][0] =
+            serde_json::json!({ "name": "m", "source": { kind: { "name": "x" } }, "function_name": "f" });
     };
     if path.contains("scaling_config") || path.contains("provisioned_poller_config") {
         mapping(&mut root, "queue");
     }
     if path.contains("fifo_stop") {
         mapping(&mut root, "fifo");
-        root["event_source_mappings"][0]["function_response_types"] = serde_json::json!(["ReportBatchItemFailures"]);
+        root["event_source_mappings"][0]["function_response_types"] =
+            serde_json::json!(["ReportBatchItemFailures"]);
     }
     if path.contains("batch_item_actions") {
-        root["event_source_mappings"][0]["function_response_types"] = serde_json::json!(["ReportBatchItemFailures"]);
+        root["event_source_mappings"][0]["function_response_types"] =
+            serde_json::json!(["ReportBatchItemFailures"]);
     }
     if path.contains("drop_after") {
-        root["event_source_mappings"][0]["destination_config"] = serde_json::json!({ "on_failure": { "file": { "path": "x" } } });
+        root["event_source_mappings"][0]["destination_config"] =
+            serde_json::json!({ "on_failure": { "file": { "path": "x" } } });
     }
     let rate = serde_json::json!({ "records_per_second": 5 });
     if path.ends_with("ramp_up_in_seconds") && path.starts_with("functions") {
@@ -37,23 +42,29 @@ fn config_with(path: &str, value: &str) -> String {
         root["event_source_mappings"][0]["starting_position"] = serde_json::json!("AT_TIMESTAMP");
     }
     if path.contains("include_payload") || path.ends_with("on_failure") {
-        root["event_source_mappings"][0]["destination_config"] = serde_json::json!({ "on_failure": { "file": { "path": "x" } } });
+        root["event_source_mappings"][0]["destination_config"] =
+            serde_json::json!({ "on_failure": { "file": { "path": "x" } } });
     }
     if path.contains("executor.process") {
-        root["functions"]["f"]["executor"] = serde_json::json!({ "process": { "runtime": "python3", "handler": "a.b", "code": "c" } });
+        root["functions"]["f"]["executor"] =
+            serde_json::json!({ "process": { "runtime": "python3", "handler": "a.b", "code": "c" } });
     }
     if path.contains("executor.lambda") {
         root["functions"]["f"]["executor"] = serde_json::json!({ "lambda": { "function_name": "f" } });
     }
     let on_failure = [
         ("on_failure.sqs", serde_json::json!({ "sqs": { "queue_url": "http://h/1/q" } })),
-        ("on_failure.sns", serde_json::json!({ "sns": { "topic_arn": "arn:aws:sns:eu-west-1:123456789012:t" } })),
+        (
+            "on_failure.sns",
+            serde_json::json!({ "sns": { "topic_arn": "arn:aws:sns:eu-west-1:123456789012:t" } }),
+        ),
     ];
     if let Some((_, target)) = on_failure.into_iter().find(|(part, _)| path.contains(part)) {
         root["event_source_mappings"][0]["destination_config"] = serde_json::json!({ "on_failure": target });
     }
     if path.contains("on_failure.http") {
-        root["event_source_mappings"][0]["destination_config"] = serde_json::json!({ "on_failure": { "http": { "url": "http://h" } } });
+        root["event_source_mappings"][0]["destination_config"] =
+            serde_json::json!({ "on_failure": { "http": { "url": "http://h" } } });
     }
     if path == "keys[].name" || path.contains("token_sha256") {
         root["keys"] = serde_json::json!([{ "name": "n", "token_sha256": "0".repeat(64), "role": "admin" }]);
@@ -82,7 +93,12 @@ fn config_with(path: &str, value: &str) -> String {
 }
 
 fn found(spec: &SettingSpec, value: &str) -> Vec<String> {
-    check(&config_with(spec.path, value)).err().unwrap_or_default().into_iter().map(|it| format!("{}: {}", it.path, it.message)).collect()
+    check(&config_with(spec.path, value))
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|it| format!("{}: {}", it.path, it.message))
+        .collect()
 }
 
 #[test]
@@ -115,17 +131,38 @@ fn every_setting_is_obeyed_at_the_edges_of_its_range() {
                 let below = if min_ms == 0 { "-0.001".to_owned() } else { millis(min_ms - 1) };
                 (vec![millis(min_ms), millis(max_ms)], vec![below, millis(max_ms + 1)])
             }
-            Shape::Switch => (vec!["true".to_owned(), "false".to_owned()], vec!["1".to_owned(), "\"yes\"".to_owned()]),
+            Shape::Switch => {
+                (vec!["true".to_owned(), "false".to_owned()], vec!["1".to_owned(), "\"yes\"".to_owned()])
+            }
             Shape::Word(words) => {
                 let is_good = |word: &&&str| **word != "AT_TIMESTAMP";
-                (words.iter().filter(is_good).map(|it| format!("\"{it}\"")).collect(), vec!["\"wrong\"".to_owned(), "5".to_owned()])
+                (
+                    words.iter().filter(is_good).map(|it| format!("\"{it}\"")).collect(),
+                    vec!["\"wrong\"".to_owned(), "5".to_owned()],
+                )
             }
-            Shape::Words(words) => (vec![format!("[\"{}\"]", words[0]), "[]".to_owned()], vec!["[\"wrong\"]".to_owned(), "5".to_owned()]),
-            Shape::Text | Shape::Path => (Vec::new(), vec!["5".to_owned(), "\"\"".to_owned(), "[]".to_owned()]),
-            Shape::TextList => (vec!["[]".to_owned(), "[\"a\"]".to_owned()], vec!["5".to_owned(), "[5]".to_owned(), "[\"\"]".to_owned()]),
-            Shape::Time => (vec!["5".to_owned(), "\"2024-01-01T00:00:00Z\"".to_owned()], vec!["\"soon\"".to_owned(), "true".to_owned()]),
-            Shape::Texts => (vec!["{}".to_owned(), "{\"AB\": \"c\"}".to_owned()], vec!["5".to_owned(), "{\"AB\": true}".to_owned()]),
-            Shape::Group | Shape::Aws(_) | Shape::Choice | Shape::Source => (Vec::new(), vec!["5".to_owned(), "{\"zzzz\": 1}".to_owned()]),
+            Shape::Words(words) => (
+                vec![format!("[\"{}\"]", words[0]), "[]".to_owned()],
+                vec!["[\"wrong\"]".to_owned(), "5".to_owned()],
+            ),
+            Shape::Text | Shape::Path => {
+                (Vec::new(), vec!["5".to_owned(), "\"\"".to_owned(), "[]".to_owned()])
+            }
+            Shape::TextList => (
+                vec!["[]".to_owned(), "[\"a\"]".to_owned()],
+                vec!["5".to_owned(), "[5]".to_owned(), "[\"\"]".to_owned()],
+            ),
+            Shape::Time => (
+                vec!["5".to_owned(), "\"2024-01-01T00:00:00Z\"".to_owned()],
+                vec!["\"soon\"".to_owned(), "true".to_owned()],
+            ),
+            Shape::Texts => (
+                vec!["{}".to_owned(), "{\"AB\": \"c\"}".to_owned()],
+                vec!["5".to_owned(), "{\"AB\": true}".to_owned()],
+            ),
+            Shape::Group | Shape::Aws(_) | Shape::Choice | Shape::Source => {
+                (Vec::new(), vec!["5".to_owned(), "{\"zzzz\": 1}".to_owned()])
+            }
             Shape::List => (vec!["[]".to_owned()], vec!["5".to_owned(), "{}".to_owned(), "[5]".to_owned()]),
             Shape::Named => (Vec::new(), vec!["5".to_owned(), "{\"a\": 5}".to_owned()]),
         };
@@ -211,8 +248,14 @@ fn the_schema_has_every_setting() {
         mapping["properties"]["source"]["properties"],
         serde_json::json!({ "file": { "type": "object", "description": "", "additionalProperties": false, "properties": {} } })
     );
-    assert_eq!(mapping["properties"]["batch_size"]["anyOf"][0], serde_json::json!({ "type": "integer", "minimum": 1, "maximum": 10000 }));
-    assert_eq!(schema["properties"]["functions"]["additionalProperties"]["required"], serde_json::json!(["executor"]));
+    assert_eq!(
+        mapping["properties"]["batch_size"]["anyOf"][0],
+        serde_json::json!({ "type": "integer", "minimum": 1, "maximum": 10000 })
+    );
+    assert_eq!(
+        schema["properties"]["functions"]["additionalProperties"]["required"],
+        serde_json::json!(["executor"])
+    );
 }
 
 #[test]

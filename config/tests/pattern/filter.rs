@@ -3,10 +3,17 @@
 use forebay_config::pattern::{Filter, FilterError, FilterRules, Pattern};
 use forebay_config::profile::FilterMismatch;
 
-const SQS: FilterRules = FilterRules { data_key: Some("body"), mismatch: FilterMismatch::Drop, plain_data_patterns: true };
-const KINESIS: FilterRules = FilterRules { data_key: Some("data"), mismatch: FilterMismatch::Drop, plain_data_patterns: false };
-const DYNAMODB: FilterRules = FilterRules { data_key: Some("dynamodb"), mismatch: FilterMismatch::Drop, plain_data_patterns: false };
-const KAFKA: FilterRules = FilterRules { data_key: Some("value"), mismatch: FilterMismatch::MetadataOnly, plain_data_patterns: true };
+const SQS: FilterRules =
+    FilterRules { data_key: Some("body"), mismatch: FilterMismatch::Drop, plain_data_patterns: true };
+const KINESIS: FilterRules =
+    FilterRules { data_key: Some("data"), mismatch: FilterMismatch::Drop, plain_data_patterns: false };
+const DYNAMODB: FilterRules =
+    FilterRules { data_key: Some("dynamodb"), mismatch: FilterMismatch::Drop, plain_data_patterns: false };
+const KAFKA: FilterRules = FilterRules {
+    data_key: Some("value"),
+    mismatch: FilterMismatch::MetadataOnly,
+    plain_data_patterns: true,
+};
 
 fn filter(rules: FilterRules, patterns: &[&str]) -> Filter {
     let patterns: Vec<_> = patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect();
@@ -19,7 +26,11 @@ fn check(rules: FilterRules, patterns: &[&str], record: &str, cases: &[(Option<&
     for (data, expected) in cases {
         assert_eq!(filter.passes(record.as_bytes(), *data), *expected, "{patterns:?} on {data:?}");
         if data.is_some() {
-            assert_eq!(filter.passes(&without_data(rules, record), *data), *expected, "{patterns:?} on {data:?} beside the rest");
+            assert_eq!(
+                filter.passes(&without_data(rules, record), *data),
+                *expected,
+                "{patterns:?} on {data:?} beside the rest"
+            );
         }
         if data.is_some() && !filter.needs_metadata() {
             assert_eq!(filter.passes(b"{}", *data), *expected, "{patterns:?} on {data:?} alone");
@@ -54,8 +65,18 @@ fn sqs_and_files_drop_what_is_not_of_the_patterns_kind() {
     check(SQS, &[r#"{"body":["hello",{"prefix":"x"}]}"#], record, &with([false, false, true, false, false]));
     check(SQS, &[r#"{"eventSource":["aws:sqs"]}"#], record, &with([true; 5]));
     check(SQS, &[r#"{"eventSource":["aws:kinesis"]}"#], record, &with([false; 5]));
-    check(SQS, &[r#"{"body":{"k":[1]}}"#, r#"{"body":["hello"]}"#], record, &with([true, false, true, false, false]));
-    check(SQS, &[r#"{"$or":[{"body":{"k":[1]}},{"body":["hello"]}]}"#], record, &with([true, false, true, false, false]));
+    check(
+        SQS,
+        &[r#"{"body":{"k":[1]}}"#, r#"{"body":["hello"]}"#],
+        record,
+        &with([true, false, true, false, false]),
+    );
+    check(
+        SQS,
+        &[r#"{"$or":[{"body":{"k":[1]}},{"body":["hello"]}]}"#],
+        record,
+        &with([true, false, true, false, false]),
+    );
     // Absence inside the data is no match for text.
     check(SQS, &[r#"{"body":{"x":[{"exists":false}]}}"#], record, &with([true, true, false, false, false]));
     check(SQS, &[r#"{"body":["as delivered"]}"#], record, &with([false; 5]));
@@ -85,15 +106,30 @@ fn only_objects_and_arrays_count_as_json_data() {
 fn kinesis_drops_what_is_not_json_and_has_its_data_at_the_top() {
     let record = r#"{"kinesis":{"partitionKey":"p","data":"aGVsbG8="},"eventSource":"aws:kinesis"}"#;
     check(KINESIS, &[r#"{"data":{"k":[1]}}"#], record, &with([true, false, false, false, false]));
-    check(KINESIS, &[r#"{"data":{"k":[1]},"kinesis":{"partitionKey":["p"]}}"#], record, &with([true, false, false, false, false]));
+    check(
+        KINESIS,
+        &[r#"{"data":{"k":[1]},"kinesis":{"partitionKey":["p"]}}"#],
+        record,
+        &with([true, false, false, false, false]),
+    );
     check(KINESIS, &[r#"{"kinesis":{"partitionKey":["p"]}}"#], record, &with([true; 5]));
 }
 
 #[test]
 fn dynamodb_is_matched_as_delivered() {
     let record = r#"{"eventName":"INSERT","dynamodb":{"NewImage":{"k":{"S":"x"},"n":{"N":"101"}}}}"#;
-    check(DYNAMODB, &[r#"{"eventName":["INSERT"],"dynamodb":{"NewImage":{"k":{"S":["x"]}}}}"#], record, &[(None, true)]);
-    check(DYNAMODB, &[r#"{"dynamodb":{"NewImage":{"n":{"N":[{"numeric":[">",100]}]}}}}"#], record, &[(None, false)]);
+    check(
+        DYNAMODB,
+        &[r#"{"eventName":["INSERT"],"dynamodb":{"NewImage":{"k":{"S":["x"]}}}}"#],
+        record,
+        &[(None, true)],
+    );
+    check(
+        DYNAMODB,
+        &[r#"{"dynamodb":{"NewImage":{"n":{"N":[{"numeric":[">",100]}]}}}}"#],
+        record,
+        &[(None, false)],
+    );
     check(DYNAMODB, &[r#"{"eventName":["REMOVE"]}"#], record, &[(None, false)]);
 }
 
@@ -105,7 +141,12 @@ fn kafka_and_mq_leave_the_data_part_out_when_kinds_differ() {
     check(KAFKA, &[r#"{"value":{"k":[1]},"topic":["u"]}"#], record, &with([false; 5]));
     check(KAFKA, &[r#"{"topic":["t"]}"#], record, &with([true; 5]));
     // Each filter is judged on its own.
-    check(KAFKA, &[r#"{"value":{"k":[1]},"topic":["u"]}"#, r#"{"value":["hello"]}"#], record, &with([true, true, true, false, true]));
+    check(
+        KAFKA,
+        &[r#"{"value":{"k":[1]},"topic":["u"]}"#, r#"{"value":["hello"]}"#],
+        record,
+        &with([true, true, true, false, true]),
+    );
     // A tombstone has no data.
     check(KAFKA, &[r#"{"value":{"k":[1]}}"#], r#"{"topic":"t"}"#, &[(None, true)]);
     check(KAFKA, &[r#"{"value":{"k":[1]},"topic":["u"]}"#], r#"{"topic":"t"}"#, &[(None, false)]);
@@ -113,8 +154,8 @@ fn kafka_and_mq_leave_the_data_part_out_when_kinds_differ() {
 
 #[test]
 fn plain_patterns_are_refused_where_data_is_json_or_dropped() {
-    let patterns =
-        [r#"{"kinesis":{"partitionKey":["p"]}}"#, r#"{"$or":[{"data":["x"]},{"a":[1]}]}"#].map(|text| Pattern::parse(text).unwrap());
+    let patterns = [r#"{"kinesis":{"partitionKey":["p"]}}"#, r#"{"$or":[{"data":["x"]},{"a":[1]}]}"#]
+        .map(|text| Pattern::parse(text).unwrap());
     let error = Filter::new(&patterns, KINESIS).unwrap_err();
     assert_eq!(error, FilterError::PlainPattern { pattern_idx: 1, data_key: "data" });
     assert_eq!(error.code().0, "FB-0152");
@@ -147,10 +188,14 @@ fn the_rest_of_a_record_is_asked_for_only_when_a_pattern_looks_at_it() {
 
 #[test]
 fn ten_filters_are_one_program_with_rows_of_several_words() {
-    let texts: Vec<String> = (0..200).map(|idx| format!(r#"{{"x":{{"a":[{idx}],"b":[{}]}}}}"#, idx + 1)).collect();
+    let texts: Vec<String> =
+        (0..200).map(|idx| format!(r#"{{"x":{{"a":[{idx}],"b":[{}]}}}}"#, idx + 1)).collect();
     let many = filter(SQS, &texts.iter().map(String::as_str).collect::<Vec<_>>());
     for idx in [0, 63, 64, 199] {
-        assert!(many.passes(format!(r#"{{"x":[{{"a":{idx},"b":0}},{{"a":{idx},"b":{}}}]}}"#, idx + 1).as_bytes(), None));
+        assert!(many.passes(
+            format!(r#"{{"x":[{{"a":{idx},"b":0}},{{"a":{idx},"b":{}}}]}}"#, idx + 1).as_bytes(),
+            None
+        ));
         assert!(!many.passes(format!(r#"{{"x":[{{"a":{idx}}},{{"b":{}}}]}}"#, idx + 1).as_bytes(), None));
     }
 }

@@ -36,7 +36,8 @@ fn scrap() -> impl Strategy<Value = String> {
         "\"\\ud800\"",
         "é",
     ];
-    proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..40).prop_map(|pieces| pieces.concat())
+    proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..40)
+        .prop_map(|pieces| pieces.concat())
 }
 
 proptest! {
@@ -68,7 +69,9 @@ fn a_record_of_any_depth_is_matched_without_recursion() {
     let (open, close) = ("[".repeat(depth), "]".repeat(depth));
     let pattern = Pattern::parse(r#"{"a":{"b":[1]},"c":[2]}"#).unwrap();
     let matches = |a: &str, c: &str| {
-        pattern.matches(&View::new(format!(r#"{{"a":{open}{a}{close},"c":{open}{c}{close},"d":{open}{close}}}"#).as_bytes()))
+        pattern.matches(&View::new(
+            format!(r#"{{"a":{open}{a}{close},"c":{open}{c}{close},"d":{open}{close}}}"#).as_bytes(),
+        ))
     };
     assert!(matches(r#"{"b":1}"#, "2"));
     assert!(!matches(r#"{"b":1}"#, "3"));

@@ -50,13 +50,22 @@ fn matchers_are_refused_in_eventbridge_words() {
         (r#"{"a":[{"prefix":1}]}"#, "prefix match pattern must be a string"),
         (r#"{"a":[{"prefix":["a"]}]}"#, "prefix match pattern must be a string"),
         (r#"{"a":[{"prefix":{"suffix":"a"}}]}"#, "Unsupported prefix pattern: suffix"),
-        (r#"{"a":[{"suffix":{"wildcard":"a","equals-ignore-case":"b"}}]}"#, "Unsupported suffix pattern: wildcard"),
+        (
+            r#"{"a":[{"suffix":{"wildcard":"a","equals-ignore-case":"b"}}]}"#,
+            "Unsupported suffix pattern: wildcard",
+        ),
         (r#"{"a":[{"prefix":{}}]}"#, "Prefix expression name not found"),
         (r#"{"a":[{"suffix":{}}]}"#, "Suffix expression name not found"),
-        (r#"{"a":[{"prefix":{"equals-ignore-case":"a","x":1}}]}"#, "Only one key allowed in match expression"),
+        (
+            r#"{"a":[{"prefix":{"equals-ignore-case":"a","x":1}}]}"#,
+            "Only one key allowed in match expression",
+        ),
         (r#"{"a":[{"suffix":null}]}"#, "suffix match pattern must be a string"),
         (r#"{"a":[{"equals-ignore-case":["a"]}]}"#, "equals-ignore-case match pattern must be a string"),
-        (r#"{"a":[{"prefix":{"equals-ignore-case":1}}]}"#, "equals-ignore-case match pattern must be a string"),
+        (
+            r#"{"a":[{"prefix":{"equals-ignore-case":1}}]}"#,
+            "equals-ignore-case match pattern must be a string",
+        ),
         (r#"{"a":[{"wildcard":1}]}"#, "wildcard match pattern must be a string"),
         (r#"{"a":[{"cidr":1}]}"#, "prefix match pattern must be a string"),
         (r#"{"a":[{"exists":"true"}]}"#, "exists match pattern must be either true or false."),
@@ -102,14 +111,26 @@ fn numeric_is_refused_in_eventbridge_words() {
 #[test]
 fn anything_but_is_refused_in_eventbridge_words() {
     check(&[
-        (r#"{"a":[{"anything-but":null}]}"#, "Value of anything-but must be an array or single string/number value."),
-        (r#"{"a":[{"anything-but":[true]}]}"#, "Inside anything but list, start|null|boolean is not supported."),
-        (r#"{"a":[{"anything-but":[["x"]]}]}"#, "Inside anything but list, start|null|boolean is not supported."),
+        (
+            r#"{"a":[{"anything-but":null}]}"#,
+            "Value of anything-but must be an array or single string/number value.",
+        ),
+        (
+            r#"{"a":[{"anything-but":[true]}]}"#,
+            "Inside anything but list, start|null|boolean is not supported.",
+        ),
+        (
+            r#"{"a":[{"anything-but":[["x"]]}]}"#,
+            "Inside anything but list, start|null|boolean is not supported.",
+        ),
         (
             r#"{"a":[{"anything-but":["x",1]}]}"#,
             "Inside anything but list, either all values are number or string, mixed type is not supported",
         ),
-        (r#"{"a":[{"anything-but":[]}]}"#, "Inside anything but list, either all values are number or string, mixed type is not supported"),
+        (
+            r#"{"a":[{"anything-but":[]}]}"#,
+            "Inside anything but list, either all values are number or string, mixed type is not supported",
+        ),
         (
             r#"{"a":[{"anything-but":{"equals-ignore-case":[1]}}]}"#,
             "Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported.",
@@ -124,14 +145,23 @@ fn anything_but_is_refused_in_eventbridge_words() {
             r#"{"a":[{"anything-but":{"suffix":{"equals-ignore-case":".png"}}}]}"#,
             "Value of anything-but must be an array or single string/number value.",
         ),
-        (r#"{"a":[{"anything-but":{"wildcard":null}}]}"#, "Value of anything-but must be an array or single string/number value."),
+        (
+            r#"{"a":[{"anything-but":{"wildcard":null}}]}"#,
+            "Value of anything-but must be an array or single string/number value.",
+        ),
         (
             r#"{"a":[{"anything-but":{"equals-ignore-case":true}}]}"#,
             "Value of anything-but must be an array or single string/number value.",
         ),
-        (r#"{"a":[{"anything-but":{"prefix":[{"equals-ignore-case":"a"}]}}]}"#, "prefix/suffix match pattern must be a string"),
+        (
+            r#"{"a":[{"anything-but":{"prefix":[{"equals-ignore-case":"a"}]}}]}"#,
+            "prefix/suffix match pattern must be a string",
+        ),
         // AWS's sentence, though nothing numeric is near.
-        (r#"{"a":[{"anything-but":{"prefix":"a","suffix":"b"}}]}"#, "Too many elements in numeric expression"),
+        (
+            r#"{"a":[{"anything-but":{"prefix":"a","suffix":"b"}}]}"#,
+            "Too many elements in numeric expression",
+        ),
         (r#"{"a":[{"anything-but":"a","prefix":"b"}]}"#, "Too many elements in numeric expression"),
         (r#"{"a":[{"anything-but":{"prefix":1}}]}"#, "prefix/suffix match pattern must be a string"),
         (r#"{"a":[{"anything-but":{"suffix":[]}}]}"#, "Empty arrays are not allowed"),
@@ -166,7 +196,10 @@ fn limits_refuse_the_first_pattern_beyond_them() {
     };
     assert!(Pattern::parse(&of_last(10)).is_ok());
     let too_many = refused(&of_last(11));
-    assert_eq!(too_many.to_string(), "Pattern has 1100 combinations of $or branches, at most 1000 are allowed");
+    assert_eq!(
+        too_many.to_string(),
+        "Pattern has 1100 combinations of $or branches, at most 1000 are allowed"
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A slow matcher written from the rules alone: flatten the event, expand `$or`, try every choice of leaves. Ours must agree.
+//! A slow matcher written from the rules alone: flatten the event, expand `$or`, try every choice of leaves.
+//! Ours must agree.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -28,9 +29,13 @@ impl fmt::Display for Json {
             Bool(value) => write!(f, "{value}"),
             Number(text) => f.write_str(text),
             Text(text) => write!(f, "{}", serde_json::to_string(text).unwrap()),
-            Array(elements) => write!(f, "[{}]", elements.iter().map(Self::to_string).collect::<Vec<_>>().join(",")),
+            Array(elements) => {
+                write!(f, "[{}]", elements.iter().map(Self::to_string).collect::<Vec<_>>().join(","))
+            }
             Object(members) => {
-                let members = members.iter().map(|(key, value)| format!("{}:{value}", serde_json::to_string(key).unwrap()));
+                let members = members
+                    .iter()
+                    .map(|(key, value)| format!("{}:{value}", serde_json::to_string(key).unwrap()));
                 write!(f, "{{{}}}", members.collect::<Vec<_>>().join(","))
             }
         }
@@ -80,12 +85,16 @@ impl<'a> Flat<'a> {
         }
     }
 
-    /// Whether an array and a leaf that is not in it stand at one path in one place: there, and only there, ours may miss a match.
+    /// Whether an array and a leaf that is not in it stand at one path in one place: there, and only there,
+    /// ours may miss a match.
     fn spells_an_array_twice(&self) -> bool {
         self.arrays.iter().any(|around| {
             self.triples.iter().any(|triple| {
-                let is_under = triple.path == around.path || triple.path.starts_with(&format!("{}.", around.path));
-                is_under && !triple.elements.contains_key(&around.array) && agree(&triple.elements, &around.elements)
+                let is_under =
+                    triple.path == around.path || triple.path.starts_with(&format!("{}.", around.path));
+                is_under
+                    && !triple.elements.contains_key(&around.array)
+                    && agree(&triple.elements, &around.elements)
             })
         })
     }
@@ -97,14 +106,24 @@ fn agree(one: &BTreeMap<usize, usize>, other: &BTreeMap<usize, usize>) -> bool {
 
 type Alternative<'a> = BTreeMap<String, &'a [Json]>;
 
-fn expand<'a>(path: &str, members: &'a [(String, Json)], mut alternatives: Vec<Alternative<'a>>) -> Vec<Alternative<'a>> {
+fn expand<'a>(
+    path: &str,
+    members: &'a [(String, Json)],
+    mut alternatives: Vec<Alternative<'a>>,
+) -> Vec<Alternative<'a>> {
     for (key, value) in members {
         let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         match value {
             Array(branches) if key == "$or" && branches.iter().all(|branch| matches!(branch, Object(_))) => {
                 alternatives = branches
                     .iter()
-                    .flat_map(|branch| if let Object(members) = branch { expand(path, members, alternatives.clone()) } else { Vec::new() })
+                    .flat_map(|branch| {
+                        if let Object(members) = branch {
+                            expand(path, members, alternatives.clone())
+                        } else {
+                            Vec::new()
+                        }
+                    })
                     .collect();
             }
             Array(matchers) => alternatives.iter_mut().for_each(|it| {
@@ -122,11 +141,13 @@ fn choose(wanted: &[(&String, &&[Json])], chosen: &BTreeMap<usize, usize>, tripl
     let Some(((path, matchers), rest)) = wanted.split_first() else { return true };
     let mut at_path = triples.iter().filter(|triple| triple.path == **path).peekable();
     if at_path.peek().is_none() {
-        return matchers.iter().any(|it| it.to_string() == r#"{"exists":false}"#) && choose(rest, chosen, triples);
+        return matchers.iter().any(|it| it.to_string() == r#"{"exists":false}"#)
+            && choose(rest, chosen, triples);
     }
     at_path.any(|triple| {
         agree(&triple.elements, chosen) && matchers.iter().any(|it| satisfies(it, triple.leaf)) && {
-            let chosen = chosen.iter().chain(&triple.elements).map(|(array, element)| (*array, *element)).collect();
+            let chosen =
+                chosen.iter().chain(&triple.elements).map(|(array, element)| (*array, *element)).collect();
             choose(rest, &chosen, triples)
         }
     })
@@ -149,7 +170,9 @@ fn satisfies(matcher: &Json, leaf: &Json) -> bool {
     }
     if operator == "anything-but" {
         return match operand {
-            Object(inner) => each(&inner[0].1).iter().all(|it| !satisfies(&Object(vec![(inner[0].0.clone(), (*it).clone())]), leaf)),
+            Object(inner) => each(&inner[0].1)
+                .iter()
+                .all(|it| !satisfies(&Object(vec![(inner[0].0.clone(), (*it).clone())]), leaf)),
             values => each(values).iter().all(|value| !satisfies(value, leaf)),
         };
     }
@@ -198,12 +221,15 @@ fn is_wild(wildcard: &[u8], text: &[u8]) -> bool {
     match wildcard {
         [] => text.is_empty(),
         [b'*', rest @ ..] => (0..=text.len()).any(|skipped| is_wild(rest, &text[skipped..])),
-        [b'\\', byte, rest @ ..] | [byte, rest @ ..] => text.first() == Some(byte) && is_wild(rest, &text[1..]),
+        [b'\\', byte, rest @ ..] | [byte, rest @ ..] => {
+            text.first() == Some(byte) && is_wild(rest, &text[1..])
+        }
     }
 }
 
 fn name() -> impl Strategy<Value = String> {
-    prop_oneof![8 => Just("a"), 6 => Just("b"), 2 => Just("c"), 1 => Just("a.b"), 1 => Just("b.c")].prop_map(str::to_owned)
+    prop_oneof![8 => Just("a"), 6 => Just("b"), 2 => Just("c"), 1 => Just("a.b"), 1 => Just("b.c")]
+        .prop_map(str::to_owned)
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -237,10 +263,18 @@ fn op(name: &str, operand: Json) -> Json {
 }
 
 fn matcher() -> impl Strategy<Value = Json> {
-    let wildcard = proptest::sample::select(vec!["", "*", "a*", "*b", "a*b", "*a*", "a\\*b"]).prop_map(|text| Text(text.to_owned()));
-    let texts = prop_oneof![text().prop_map(Text), proptest::collection::vec(text().prop_map(Text), 1..3).prop_map(Array)];
-    let full = text().prop_filter("anything-but takes no empty affix", |text| !text.is_empty()).prop_map(Text);
-    let numbers = prop_oneof![numeral().prop_map(Number), proptest::collection::vec(numeral().prop_map(Number), 1..3).prop_map(Array)];
+    let wildcard = proptest::sample::select(vec!["", "*", "a*", "*b", "a*b", "*a*", "a\\*b"])
+        .prop_map(|text| Text(text.to_owned()));
+    let texts = prop_oneof![
+        text().prop_map(Text),
+        proptest::collection::vec(text().prop_map(Text), 1..3).prop_map(Array)
+    ];
+    let full =
+        text().prop_filter("anything-but takes no empty affix", |text| !text.is_empty()).prop_map(Text);
+    let numbers = prop_oneof![
+        numeral().prop_map(Number),
+        proptest::collection::vec(numeral().prop_map(Number), 1..3).prop_map(Array)
+    ];
     let affix = proptest::sample::select(vec!["prefix", "suffix"]);
     let bound = (proptest::sample::select(vec!["=", "<", "<=", ">", ">="]), numeral());
     prop_oneof![
@@ -263,9 +297,14 @@ fn matcher() -> impl Strategy<Value = Json> {
 
 fn pattern() -> impl Strategy<Value = Json> {
     let field = proptest::collection::vec(matcher(), 1..5).prop_map(Array);
-    let objects = |value: BoxedStrategy<Json>| proptest::collection::vec((name(), value), 1..3).prop_map(object);
+    let objects =
+        |value: BoxedStrategy<Json>| proptest::collection::vec((name(), value), 1..3).prop_map(object);
     let nested = field.prop_recursive(3, 16, 3, move |inner| {
-        let or = (proptest::collection::vec(objects(inner.clone().boxed()), 2..4), any::<bool>(), objects(inner.clone().boxed()));
+        let or = (
+            proptest::collection::vec(objects(inner.clone().boxed()), 2..4),
+            any::<bool>(),
+            objects(inner.clone().boxed()),
+        );
         let with_or = or.prop_map(|(branches, is_first, rest)| {
             let Object(mut members) = rest else { unreachable!("objects are objects") };
             members.insert(if is_first { 0 } else { members.len() }, ("$or".to_owned(), Array(branches)));
@@ -273,11 +312,12 @@ fn pattern() -> impl Strategy<Value = Json> {
         });
         prop_oneof![2 => objects(inner.boxed()), 1 => with_or]
     });
-    nested.prop_map(|json| if matches!(json, Object(_)) { json } else { Object(vec![("a".to_owned(), json)]) })
+    nested
+        .prop_map(|json| if matches!(json, Object(_)) { json } else { Object(vec![("a".to_owned(), json)]) })
 }
 
-/// An event that the pattern likely matches: every field gets a value that one of its matchers takes, and some values stand in an
-/// array beside others.
+/// An event that the pattern likely matches: every field gets a value that one of its matchers takes, and
+/// some values stand in an array beside others.
 fn witness(members: &[(String, Json)], picks: &mut impl Iterator<Item = u8>) -> Vec<(String, Json)> {
     let mut event = Vec::new();
     for (key, value) in members {
@@ -323,35 +363,45 @@ fn taken(matcher: &Json) -> Json {
 
 #[test]
 fn ours_agrees_with_the_slow_reference() {
-    let config = ProptestConfig { cases: 4_000, rng_seed: RngSeed::Fixed(3), failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: 4_000,
+        rng_seed: RngSeed::Fixed(3),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     let (n_matches, n_missed) = (Cell::new(0), Cell::new(0));
     let picks = proptest::collection::vec(any::<u8>(), 40);
-    let outcome = TestRunner::new(config).run(&(pattern(), proptest::collection::vec(event(), 2), picks), |(pattern, events, picks)| {
-        let Object(members) = &pattern else { panic!("{pattern} is no object") };
-        let alternatives = expand("", members, vec![BTreeMap::new()]);
-        let text = pattern.to_string();
-        if text.len() > 4096 || alternatives.len() > 1000 {
-            return Ok(());
-        }
-        let mut picks = picks.into_iter();
-        let witnesses = [Object(witness(members, &mut picks)), Object(witness(members, &mut picks))];
-        for event in events.into_iter().chain(witnesses) {
-            let mut flat = Flat::default();
-            flat.add("", &event, &BTreeMap::new());
-            let expected = alternatives.iter().any(|it| choose(&it.iter().collect::<Vec<_>>(), &BTreeMap::new(), &flat.triples));
-            let answer = explain(&text, event.to_string().as_bytes(), ParseOptions::default());
-            n_matches.set(n_matches.get() + u32::from(expected));
-            if expected && answer == Ok(false) && flat.spells_an_array_twice() {
-                n_missed.set(n_missed.get() + 1);
-                continue;
+    let outcome = TestRunner::new(config).run(
+        &(pattern(), proptest::collection::vec(event(), 2), picks),
+        |(pattern, events, picks)| {
+            let Object(members) = &pattern else { panic!("{pattern} is no object") };
+            let alternatives = expand("", members, vec![BTreeMap::new()]);
+            let text = pattern.to_string();
+            if text.len() > 4096 || alternatives.len() > 1000 {
+                return Ok(());
             }
-            prop_assert_eq!(answer, Ok(expected), "{} on {}", text, event);
-        }
-        Ok(())
-    });
+            let mut picks = picks.into_iter();
+            let witnesses = [Object(witness(members, &mut picks)), Object(witness(members, &mut picks))];
+            for event in events.into_iter().chain(witnesses) {
+                let mut flat = Flat::default();
+                flat.add("", &event, &BTreeMap::new());
+                let expected = alternatives
+                    .iter()
+                    .any(|it| choose(&it.iter().collect::<Vec<_>>(), &BTreeMap::new(), &flat.triples));
+                let answer = explain(&text, event.to_string().as_bytes(), ParseOptions::default());
+                n_matches.set(n_matches.get() + u32::from(expected));
+                if expected && answer == Ok(false) && flat.spells_an_array_twice() {
+                    n_missed.set(n_missed.get() + 1);
+                    continue;
+                }
+                prop_assert_eq!(answer, Ok(expected), "{} on {}", text, event);
+            }
+            Ok(())
+        },
+    );
     outcome.unwrap();
-    // The cases must be worth something: both answers often, the documented difference only where names with dots meet arrays,
-    // which witnesses are made to do.
+    // The cases must be worth something: both answers often, the documented difference only where names with
+    // dots meet arrays, which witnesses are made to do.
     assert!((3_000..13_000).contains(&n_matches.get()), "{} of 16,000 match", n_matches.get());
     assert!(n_missed.get() < 800, "{} of 16,000 differ where an array is spelled twice", n_missed.get());
 }

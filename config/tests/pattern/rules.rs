@@ -12,7 +12,8 @@ fn check(cases: &[(&str, &str, bool)]) {
 
 #[test]
 fn rule_1_any_element_of_an_array_may_match_and_fields_agree_on_the_element() {
-    let employees = r#"{"employees":[{"firstName":"Anna","lastName":"Smith"},{"firstName":"Peter","lastName":"Jones"}]}"#;
+    let employees =
+        r#"{"employees":[{"firstName":"Anna","lastName":"Smith"},{"firstName":"Peter","lastName":"Jones"}]}"#;
     let both = r#"{"employees":{"firstName":["Anna"],"lastName":["Jones"]}}"#;
     check(&[
         (r#"{"a":[2]}"#, r#"{"a":[1,2,3]}"#, true),
@@ -139,13 +140,25 @@ fn rule_7_exists_asks_for_a_leaf() {
         (r#"{"a":[{"anything-but":["x"]},{"exists":false}]}"#, r#"{}"#, true),
         (r#"{"a":[{"anything-but":["x"]},{"exists":false}]}"#, r#"{"a":"y"}"#, true),
         (r#"{"a":[{"anything-but":["x"]},{"exists":false}]}"#, r#"{"a":"x"}"#, false),
-        (r#"{"Organizations":{"L":{"S":[{"exists":true}]}}}"#, r#"{"Organizations":{"L":[{"S":"abc"}]}}"#, true),
+        (
+            r#"{"Organizations":{"L":{"S":[{"exists":true}]}}}"#,
+            r#"{"Organizations":{"L":[{"S":"abc"}]}}"#,
+            true,
+        ),
     ]);
 }
 
 #[test]
 fn rule_8_anything_but_needs_a_leaf_and_takes_other_types() {
-    let operators = [r#""x""#, r#"["x","y"]"#, "1", "[1,2]", r#"{"prefix":"x"}"#, r#"{"suffix":["x"]}"#, r#"{"equals-ignore-case":"X"}"#];
+    let operators = [
+        r#""x""#,
+        r#"["x","y"]"#,
+        "1",
+        "[1,2]",
+        r#"{"prefix":"x"}"#,
+        r#"{"suffix":["x"]}"#,
+        r#"{"equals-ignore-case":"X"}"#,
+    ];
     for operator in operators.into_iter().chain([r#"{"wildcard":"x*"}"#]) {
         let pattern = format!(r#"{{"a":[{{"anything-but":{operator}}}]}}"#);
         check(&[
@@ -154,8 +167,13 @@ fn rule_8_anything_but_needs_a_leaf_and_takes_other_types() {
             (&pattern, r#"{"a":true}"#, true),
             (&pattern, r#"{"a":"z"}"#, true),
         ]);
-        check(&[(&pattern, r#"{"a":7}"#, true), (&pattern, r#"{"a":{"x":1}}"#, false), (&pattern, r#"{"a":["x",1,"z"]}"#, true)]);
-        let excluded = if operator.contains('x') || operator.contains('X') { r#"{"a":"x"}"# } else { r#"{"a":1.0}"# };
+        check(&[
+            (&pattern, r#"{"a":7}"#, true),
+            (&pattern, r#"{"a":{"x":1}}"#, false),
+            (&pattern, r#"{"a":["x",1,"z"]}"#, true),
+        ]);
+        let excluded =
+            if operator.contains('x') || operator.contains('X') { r#"{"a":"x"}"# } else { r#"{"a":1.0}"# };
         check(&[(&pattern, excluded, false)]);
     }
     check(&[
@@ -194,7 +212,8 @@ fn rule_10_a_star_is_any_run_and_escapes_are_literal() {
 
 #[test]
 fn rule_11_or_combines_with_its_siblings_at_any_level() {
-    let or = r#"{"s":["x"],"$or":[{"a":[1]},{"b":[2],"$or":[{"c":[3]},{"d":{"$or":[{"e":[4]},{"f":[5]}]}}]}]}"#;
+    let or =
+        r#"{"s":["x"],"$or":[{"a":[1]},{"b":[2],"$or":[{"c":[3]},{"d":{"$or":[{"e":[4]},{"f":[5]}]}}]}]}"#;
     check(&[
         (or, r#"{"s":"x","a":1}"#, true),
         (or, r#"{"s":"y","a":1}"#, false),
@@ -223,7 +242,10 @@ fn rule_12_what_the_pattern_does_not_ask_for_is_ignored() {
 
 #[test]
 fn rule_13_json_in_a_text_is_a_text() {
-    check(&[(r#"{"a":{"b":[1]}}"#, r#"{"a":"{\"b\":1}"}"#, false), (r#"{"a":["{\"b\":1}"]}"#, r#"{"a":"{\"b\":1}"}"#, true)]);
+    check(&[
+        (r#"{"a":{"b":[1]}}"#, r#"{"a":"{\"b\":1}"}"#, false),
+        (r#"{"a":["{\"b\":1}"]}"#, r#"{"a":"{\"b\":1}"}"#, true),
+    ]);
 }
 
 #[test]
@@ -244,7 +266,8 @@ fn of_equal_keys_in_a_pattern_the_last_is_obeyed_with_a_warning() {
     let pattern = Pattern::parse(text).unwrap();
     assert!(pattern.matches(&View::new(br#"{"location":"Paris","b":1}"#)));
     assert!(!pattern.matches(&View::new(br#"{"location":"never","b":1}"#)));
-    let warnings: Vec<_> = pattern.warnings().iter().map(|warning| (warning.key.as_str(), warning.offset)).collect();
+    let warnings: Vec<_> =
+        pattern.warnings().iter().map(|warning| (warning.key.as_str(), warning.offset)).collect();
     assert_eq!(warnings, [("location", 1)]);
     assert_eq!(pattern.warnings()[0].code().0, "FB-0153");
     assert!(Pattern::parse(r#"{"a":[1],"b":[1]}"#).unwrap().warnings().is_empty());

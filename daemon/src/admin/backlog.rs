@@ -43,20 +43,26 @@ pub(super) async fn ask(entry: &Arc<Entry>) -> Result<Backlog, NoBacklog> {
     outlook.backlog(places.as_deref()).await.map_err(NoBacklog::Source)
 }
 
-/// 200 with records where the source counts them, else with bytes; 501 where it counts neither, 503 when it cannot be asked.
+/// 200 with records where the source counts them, else with bytes; 501 where it counts neither, 503 when it
+/// cannot be asked.
 pub(super) async fn backlog(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
     let Some(entry) = settled(&shown, &name).await else { return no_mapping() };
     match timeout(WAIT_MAX, ask(&entry)).await {
-        Ok(Ok(Backlog { records: Some(n), bytes })) => json(&BacklogJson { backlog: n, unit: "records", records: Some(n), bytes }),
+        Ok(Ok(Backlog { records: Some(n), bytes })) => {
+            json(&BacklogJson { backlog: n, unit: "records", records: Some(n), bytes })
+        }
         Ok(Ok(Backlog { records: None, bytes: Some(n) })) => {
             json(&BacklogJson { backlog: n, unit: "bytes", records: None, bytes: Some(n) })
         }
         Ok(Ok(Backlog { records: None, bytes: None })) => {
-            let message = format!("a source of kind {} does not tell how much waits in it", entry.source_kind());
+            let message =
+                format!("a source of kind {} does not tell how much waits in it", entry.source_kind());
             refused_with(StatusCode::NOT_IMPLEMENTED, "FB-0525", &message)
         }
         Ok(Err(NoBacklog::Source(error))) => down(&error),
         Ok(Err(NoBacklog::Stood(error))) => refused(StatusCode::SERVICE_UNAVAILABLE, &chain(&error)),
-        Err(_) => refused_with(StatusCode::SERVICE_UNAVAILABLE, "FB-0504", "the source has not answered in time"),
+        Err(_) => {
+            refused_with(StatusCode::SERVICE_UNAVAILABLE, "FB-0504", "the source has not answered in time")
+        }
     }
 }

@@ -14,11 +14,16 @@ pub(super) async fn livez() -> &'static str {
 
 /// 200 when every mapping has been tried once; 503 before.
 pub(super) async fn startupz(State(shown): State<Shown>) -> (StatusCode, &'static str) {
-    if shown.registry.is_started() { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "mappings are being started\n") }
+    if shown.registry.is_started() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "mappings are being started\n")
+    }
 }
 
-/// 200 when work is taken. A source or function that is down does not count against it; a data folder that takes no checkpoint does, and so
-/// does a process that drains. `?verbose` lists the mappings, and says why a changed config is not in use.
+/// 200 when work is taken. A source or function that is down does not count against it; a data folder that
+/// takes no checkpoint does, and so does a process that drains. `?verbose` lists the mappings, and says why a
+/// changed config is not in use.
 pub(super) async fn readyz(State(shown): State<Shown>, RawQuery(query): RawQuery) -> (StatusCode, String) {
     let refusal = no_checkpoints(&shown);
     let (status, mut text) = if shown.draining.is_cancelled() {
@@ -33,7 +38,10 @@ pub(super) async fn readyz(State(shown): State<Shown>, RawQuery(query): RawQuery
     if is_verbose(query.as_deref()) {
         if let Some(rejection) = shown.reloads.status.rejection() {
             let at = wall_time(rejection.at);
-            text.push_str(&format!("config [Rejected] What was read at {at} is not in use, the former config is: {}\n", rejection.message));
+            text.push_str(&format!(
+                "config [Rejected] What was read at {at} is not in use, the former config is: {}\n",
+                rejection.message
+            ));
         }
         if let Some(trouble) = crate::logs::trouble() {
             text.push_str(&format!("log [Failing] FB-0541: {trouble}\n"));
@@ -57,13 +65,20 @@ pub(super) async fn readyz(State(shown): State<Shown>, RawQuery(query): RawQuery
 fn no_checkpoints(shown: &Shown) -> Option<String> {
     match &*shown.store.borrow() {
         StoreHealth::Ok => {}
-        StoreHealth::Full { .. } => return Some("the disk of the data folder is full: no new work is taken\n".into()),
-        StoreHealth::Failing { error, .. } => return Some(format!("the data folder fails ({error}): no new work is taken\n")),
+        StoreHealth::Full { .. } => {
+            return Some("the disk of the data folder is full: no new work is taken\n".into());
+        }
+        StoreHealth::Failing { error, .. } => {
+            return Some(format!("the data folder fails ({error}): no new work is taken\n"));
+        }
     }
     let failing = shown.registry.store_failing();
     let first = failing.first()?;
     let more = failing.len() - 1;
-    Some(format!("the data folder takes no checkpoints (mapping {} and {more} more): no new work is taken\n", first.name()))
+    Some(format!(
+        "the data folder takes no checkpoints (mapping {} and {more} more): no new work is taken\n",
+        first.name()
+    ))
 }
 
 fn is_verbose(query: Option<&str>) -> bool {

@@ -47,7 +47,8 @@ impl MappingJson {
             function_name: entry.function().to_owned(),
             state: lifecycle.word(),
             sentence: lifecycle.to_string(),
-            why: Why::of(&lifecycle, trouble.as_ref(), tracks).with_note(entry.outlook().and_then(|it| it.trap(entry.name()))),
+            why: Why::of(&lifecycle, trouble.as_ref(), tracks)
+                .with_note(entry.outlook().and_then(|it| it.trap(entry.name()))),
             last_processing_result: entry.last_result(),
             trouble: trouble.map(|it| it.text),
         }

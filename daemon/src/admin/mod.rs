@@ -1,4 +1,5 @@
-//! The admin listener: health, metrics, a look at the mappings, and reloads. On loopback only, and only for requests that name it so.
+//! The admin listener: health, metrics, a look at the mappings, and reloads. On loopback only, and only for
+//! requests that name it so.
 
 mod answer;
 mod backlog;
@@ -34,7 +35,8 @@ use crate::registry::Registry;
 use crate::reload::{ReloadStatus, Requests};
 
 /// Where the admin listener stands when nothing else is said.
-pub const ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9470);
+pub const ADDRESS_DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9470);
 /// The file in the data folder that holds the listener's address while the process runs.
 pub const ADDRESS_FILE: &str = "admin.addr";
 /// How long open requests may take once the process ends.
@@ -44,7 +46,9 @@ const CLOSE_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// It would be reachable from elsewhere, and it asks nobody who they are.
-    #[error("the admin listener cannot stand on {0}: it asks for no password yet, so it stands on loopback only, such as 127.0.0.1:9470")]
+    #[error(
+        "the admin listener cannot stand on {0}: it asks for no password yet, so it stands on loopback only, such as 127.0.0.1:9470"
+    )]
     NotLoopback(SocketAddr),
     /// The address is taken or not ours.
     #[error("the admin listener cannot stand on {address}")]
@@ -131,7 +135,8 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Takes the address; port 0 takes a free one. It is logged and written to `admin.addr` in the data folder.
+    /// Takes the address; port 0 takes a free one. It is logged and written to `admin.addr` in the data
+    /// folder.
     ///
     /// # Errors
     /// See [`AdminError`].
@@ -157,7 +162,8 @@ impl Bound {
         let Sights { registry, store, clock, draining, reloads, steering } = sights;
         let exporter = Arc::new(Exporter::new(Arc::clone(&registry), Arc::clone(&reloads.status), clock));
         let pages = pages(guard, Shown { registry, store, exporter, draining, reloads, steering, clock });
-        let server = Listener::Tcp(self.listener, Tls::default()).serve(Via::Admin, guard.door(pages.clone()));
+        let server =
+            Listener::Tcp(self.listener, Tls::default()).serve(Via::Admin, guard.door(pages.clone()));
         Admin { address: self.address, address_file: self.address_file, server, pages }
     }
 }
@@ -176,7 +182,8 @@ impl Admin {
     /// Ends the listener; open requests get a moment.
     pub async fn stop(self) {
         self.server.stop(CLOSE_MAX).await;
-        // Without the file nobody asks a listener that is gone; if it cannot be removed the next start writes it anew.
+        // Without the file nobody asks a listener that is gone; if it cannot be removed the next start writes
+        // it anew.
         let _ = tokio::fs::remove_file(&self.address_file).await;
     }
 }

@@ -48,7 +48,9 @@ pub(super) async fn peek(
         return refused(StatusCode::BAD_REQUEST, &format!("`n` is 1 to {RECORDS_MAX}"));
     }
     let Some(entry) = settled(&shown, &name).await else { return no_mapping() };
-    let Some(outlook) = entry.outlook() else { return refused(StatusCode::SERVICE_UNAVAILABLE, &NotStood::NotNow.to_string()) };
+    let Some(outlook) = entry.outlook() else {
+        return refused(StatusCode::SERVICE_UNAVAILABLE, &NotStood::NotNow.to_string());
+    };
     let places = match stood(&entry).await {
         Ok(places) => places,
         Err(refusal) => return refusal,
@@ -66,10 +68,14 @@ pub(super) async fn peek(
                 PeekError::Queue => refused_with(StatusCode::NOT_IMPLEMENTED, "FB-0525", &message),
                 PeekError::NoTrack(_) => refused(StatusCode::NOT_FOUND, &message),
                 PeekError::WhichTrack => refused(StatusCode::BAD_REQUEST, &message),
-                PeekError::Place(PlaceError::None(_)) => refused_with(StatusCode::UNPROCESSABLE_ENTITY, "FB-0526", &message),
+                PeekError::Place(PlaceError::None(_)) => {
+                    refused_with(StatusCode::UNPROCESSABLE_ENTITY, "FB-0526", &message)
+                }
                 PeekError::Place(PlaceError::Source(error)) | PeekError::Source(error) => down(&error),
             }
         }
-        Err(_) => refused_with(StatusCode::SERVICE_UNAVAILABLE, "FB-0504", "the source has not answered in time"),
+        Err(_) => {
+            refused_with(StatusCode::SERVICE_UNAVAILABLE, "FB-0504", "the source has not answered in time")
+        }
     }
 }

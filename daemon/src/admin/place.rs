@@ -63,7 +63,11 @@ pub(super) async fn settled(shown: &Shown, name: &str) -> Option<Arc<Entry>> {
 }
 
 /// The mapping once this holds of it, or as it is when that takes longer; `None` when there is none.
-pub(super) async fn awaited(shown: &Shown, name: &str, holds: impl Fn(&Lifecycle) -> bool) -> Option<Arc<Entry>> {
+pub(super) async fn awaited(
+    shown: &Shown,
+    name: &str,
+    holds: impl Fn(&Lifecycle) -> bool,
+) -> Option<Arc<Entry>> {
     let until = Instant::now() + SETTLE_MAX;
     loop {
         // Another entry stands in its place after each change.
@@ -79,11 +83,17 @@ pub(super) async fn awaited(shown: &Shown, name: &str, holds: impl Fn(&Lifecycle
 pub(super) async fn stood(entry: &Entry) -> Result<Option<Vec<KeptPlace>>, Response> {
     let places = match entry.stood().await {
         Ok(places) => places,
-        Err(NotStood::Store(error)) => return Err(refused_with(StatusCode::SERVICE_UNAVAILABLE, error.code(), &chain(&*error))),
-        Err(error @ NotStood::NotNow) => return Err(refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())),
+        Err(NotStood::Store(error)) => {
+            return Err(refused_with(StatusCode::SERVICE_UNAVAILABLE, error.code(), &chain(&*error)));
+        }
+        Err(error @ NotStood::NotNow) => {
+            return Err(refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()));
+        }
     };
     Ok(match (places, entry.outlook()) {
-        (Some(places), Some(outlook)) if entry.lifecycle().is_resting() => Some(outlook.describe(places).await),
+        (Some(places), Some(outlook)) if entry.lifecycle().is_resting() => {
+            Some(outlook.describe(places).await)
+        }
         (places, _) => places,
     })
 }
@@ -97,18 +107,26 @@ pub(super) async fn resolve(entry: &Entry, target: &Target) -> Result<Vec<Put>, 
         return Err(no_place(PlaceError::queue(), StatusCode::NOT_IMPLEMENTED, "FB-0525"));
     }
     let places = stood(entry).await?.unwrap_or_default();
-    let label = |track: &TrackName| places.iter().find(|it| it.track == *track).map_or_else(|| track.0.clone(), |it| it.label.clone());
+    let label = |track: &TrackName| {
+        places.iter().find(|it| it.track == *track).map_or_else(|| track.0.clone(), |it| it.label.clone())
+    };
     let refuse = |error| no_place(error, StatusCode::UNPROCESSABLE_ENTITY, "FB-0526");
     match target {
         Target::Start(start) => {
             let origins = source.explorer().places(&known(&places), *start).await.map_err(refuse)?;
-            Ok(origins.into_iter().map(|(track, origin)| Put { label: label(&track), track, bound: Watermark::Origin(origin) }).collect())
+            Ok(origins
+                .into_iter()
+                .map(|(track, origin)| Put { label: label(&track), track, bound: Watermark::Origin(origin) })
+                .collect())
         }
         Target::Places(wanted) => {
             let mut puts = Vec::new();
             for TrackPlace { track: name, position } in wanted {
                 let Some(place) = places.iter().find(|it| it.label == *name || it.track.0 == *name) else {
-                    return Err(refused(StatusCode::NOT_FOUND, &format!("there is no track {name:?} of this mapping")));
+                    return Err(refused(
+                        StatusCode::NOT_FOUND,
+                        &format!("there is no track {name:?} of this mapping"),
+                    ));
                 };
                 let bound = source.explorer().bound(&place.track, position).await.map_err(refuse)?;
                 puts.push(Put { track: place.track.clone(), label: place.label.clone(), bound });

@@ -1,4 +1,5 @@
-//! Where a mapping's tracks stand; to put them elsewhere while it rests; to replay, which does the same to one that runs.
+//! Where a mapping's tracks stand; to put them elsewhere while it rests; to replay, which does the same to
+//! one that runs.
 
 use std::time::Duration;
 
@@ -69,7 +70,9 @@ enum ReplayFrom {
 pub(super) async fn show(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
     let Some(entry) = settled(&shown, &name).await else { return no_mapping() };
     match stood(&entry).await {
-        Ok(places) => json(&PositionsJson { positions: places.unwrap_or_default().iter().map(TrackPosition::of).collect() }),
+        Ok(places) => json(&PositionsJson {
+            positions: places.unwrap_or_default().iter().map(TrackPosition::of).collect(),
+        }),
         Err(refusal) => refusal,
     }
 }
@@ -84,9 +87,16 @@ pub(super) async fn set(State(shown): State<Shown>, Path(name): Path<String>, bo
         Ok(Wanted { positions: Some(places), to: None }) if !places.is_empty() => Target::Places(places),
         Ok(Wanted { positions: None, to: Some(to) }) => match start_of(&to) {
             Some(start) => Target::Start(start),
-            None => return refused(StatusCode::BAD_REQUEST, "`to` is TRIM_HORIZON, LATEST or a time such as 2026-07-01T12:00:00Z"),
+            None => {
+                return refused(
+                    StatusCode::BAD_REQUEST,
+                    "`to` is TRIM_HORIZON, LATEST or a time such as 2026-07-01T12:00:00Z",
+                );
+            }
         },
-        Ok(_) => return refused(StatusCode::BAD_REQUEST, "say either `positions`, with a track each, or `to`"),
+        Ok(_) => {
+            return refused(StatusCode::BAD_REQUEST, "say either `positions`, with a track each, or `to`");
+        }
         Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let is_resting = settled(&shown, &name).await.map(|it| it.lifecycle().is_resting());
@@ -103,12 +113,18 @@ pub(super) async fn replay(State(shown): State<Shown>, Path(name): Path<String>,
         Ok(body) => body,
         Err(error) => return unread(&error),
     };
-    let wrong =
-        || refused(StatusCode::BAD_REQUEST, "`from` is TRIM_HORIZON, a time such as 2026-07-01T12:00:00Z, or a track and its position");
+    let wrong = || {
+        refused(
+            StatusCode::BAD_REQUEST,
+            "`from` is TRIM_HORIZON, a time such as 2026-07-01T12:00:00Z, or a track and its position",
+        )
+    };
     let target = match serde_json::from_slice(&body) {
         Ok(Replay { from: ReplayFrom::Place(place) }) => Target::Places(vec![place]),
         Ok(Replay { from: ReplayFrom::Start(from) }) => match start_of(&from) {
-            Some(start @ (StartingPosition::TrimHorizon | StartingPosition::AtTimestamp(_))) => Target::Start(start),
+            Some(start @ (StartingPosition::TrimHorizon | StartingPosition::AtTimestamp(_))) => {
+                Target::Start(start)
+            }
             Some(StartingPosition::Latest) | None => return wrong(),
         },
         Err(_) => return wrong(),
@@ -128,22 +144,33 @@ async fn reposition(shown: &Shown, name: &str, target: &Target, replays: bool) -
     };
     let places = puts.iter().map(|it| (it.track.clone(), it.bound.clone())).collect();
     let told = |status, sentence| {
-        let shown = |it: &Put| PutTrack { track: it.track.0.clone(), label: it.label.clone(), position: position(&it.bound) };
+        let shown = |it: &Put| PutTrack {
+            track: it.track.0.clone(),
+            label: it.label.clone(),
+            position: position(&it.bound),
+        };
         (status, json(&PutJson { positions: puts.iter().map(shown).collect(), sentence })).into_response()
     };
     match timeout(REPLAY_WAIT_MAX, entry.reposition(Reposition { places, replays })).await {
         Ok(Ok(())) if replays => told(StatusCode::OK, "The mapping goes on from these places."),
         Ok(Ok(())) => told(StatusCode::OK, "The mapping goes on from these places when it runs again."),
         Ok(Err(error)) => failed(&error),
-        Err(_) => told(StatusCode::ACCEPTED, "The mapping still finishes what runs; then it goes on from these places."),
+        Err(_) => told(
+            StatusCode::ACCEPTED,
+            "The mapping still finishes what runs; then it goes on from these places.",
+        ),
     }
 }
 
 fn failed(error: &RepositionError) -> Response {
     let message = chain(error);
     match error {
-        RepositionError::Runs | RepositionError::NeverRan => refused_with(StatusCode::CONFLICT, "FB-0527", &message),
+        RepositionError::Runs | RepositionError::NeverRan => {
+            refused_with(StatusCode::CONFLICT, "FB-0527", &message)
+        }
         RepositionError::NotNow => refused(StatusCode::SERVICE_UNAVAILABLE, &message),
-        RepositionError::Store(error) => refused_with(StatusCode::SERVICE_UNAVAILABLE, error.code(), &message),
+        RepositionError::Store(error) => {
+            refused_with(StatusCode::SERVICE_UNAVAILABLE, error.code(), &message)
+        }
     }
 }

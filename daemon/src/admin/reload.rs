@@ -9,7 +9,8 @@ use super::Shown;
 use super::answer::{json, refused};
 use crate::reload::Outcome;
 
-/// 200 when the config holds, 422 when it was rejected, both with the outcome as JSON; 503 when the process drains.
+/// 200 when the config holds, 422 when it was rejected, both with the outcome as JSON; 503 when the process
+/// drains.
 pub(super) async fn reload(State(shown): State<Shown>) -> Response {
     let (answer, told) = oneshot::channel();
     let is_sent = shown.reloads.requests.send(answer).await.is_ok();

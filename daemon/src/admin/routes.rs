@@ -1,4 +1,5 @@
-//! Every page of the admin listener in one table: how it is asked for, what the asker must be allowed to do, who answers.
+//! Every page of the admin listener in one table: how it is asked for, what the asker must be allowed to do,
+//! who answers.
 
 use axum::Router;
 use axum::http::Method;
@@ -77,7 +78,12 @@ mod tests {
     #[test]
     fn every_page_beyond_health_asks_for_a_right_and_what_is_posted_or_put_changes_something() {
         for route in &ROUTES {
-            assert_eq!(route.action.is_none(), route.path.ends_with('z') && route.path.matches('/').count() == 1, "{}", route.path);
+            assert_eq!(
+                route.action.is_none(),
+                route.path.ends_with('z') && route.path.matches('/').count() == 1,
+                "{}",
+                route.path
+            );
             let is_mutating = route.action.is_some_and(Action::is_mutating);
             assert_eq!(is_mutating, *route.method != Method::GET, "{} {}", route.method, route.path);
         }

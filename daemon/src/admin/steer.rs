@@ -38,7 +38,8 @@ impl Steering for App {
     }
 }
 
-/// 200 with the mapping once that is durable; what runs may still be finished then. Pausing a paused mapping changes nothing.
+/// 200 with the mapping once that is durable; what runs may still be finished then. Pausing a paused mapping
+/// changes nothing.
 pub(super) async fn pause(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
     if let Err(error) = shown.steering.pause(&name).await {
         return failed(&error);

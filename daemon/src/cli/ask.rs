@@ -1,4 +1,5 @@
-//! Asks a running process over its Unix socket or its admin listener, for commands that need no client library.
+//! Asks a running process over its Unix socket or its admin listener, for commands that need no client
+//! library.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -21,7 +22,8 @@ const ANSWER_MAX: u64 = 64 << 20;
 /// Which process.
 #[derive(Debug, Args)]
 pub(super) struct Listener {
-    /// The admin listener. Default: the socket in the data folder, else the address that the process wrote there, else 127.0.0.1:9470.
+    /// The admin listener. Default: the socket in the data folder, else the address that the process wrote
+    /// there, else 127.0.0.1:9470.
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
     #[command(flatten)]
@@ -33,7 +35,9 @@ impl Listener {
     pub(super) fn address(&self) -> Result<Address, Exit> {
         match self.admin_listen {
             Some(admin) => Ok(Address::at(admin)),
-            None => self.folder.choose().map(|folder| Address::in_folder(&folder, ADDRESS_FILE, ADDRESS_DEFAULT)),
+            None => {
+                self.folder.choose().map(|folder| Address::in_folder(&folder, ADDRESS_FILE, ADDRESS_DEFAULT))
+            }
         }
     }
 }
@@ -52,7 +56,8 @@ impl Address {
         Self { socket: None, listener }
     }
 
-    /// What the process with this data folder left in it: its socket, and in this file the address of a listener; else the usual address.
+    /// What the process with this data folder left in it: its socket, and in this file the address of a
+    /// listener; else the usual address.
     pub(super) fn in_folder(folder: &Path, address_file: &str, usual: SocketAddr) -> Self {
         let socket = folder.join(SOCKET_FILE);
         let written = std::fs::read_to_string(folder.join(address_file)).ok();
@@ -91,7 +96,8 @@ pub(super) fn ask(address: &Address, question: Question<'_>) -> io::Result<(u16,
                 stream.set_write_timeout(Some(question.wait_max))?;
                 return converse(stream, question);
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {}
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {}
             Err(error) => return Err(error),
         }
     }
@@ -110,7 +116,9 @@ fn converse(mut stream: impl Read + Write, question: Question<'_>) -> io::Result
     let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
     let length = body.len();
     // In one piece: small ones wait for each other's acknowledgement.
-    let request = format!("{method} {path} HTTP/1.1\r\nhost: {HOST}\r\n{kind}content-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {HOST}\r\n{kind}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.take(ANSWER_MAX).read_to_string(&mut answer)?;
@@ -129,7 +137,9 @@ pub(super) fn escaped(part: &str) -> String {
     let mut text = String::with_capacity(part.len());
     for byte in part.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => text.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                text.push(char::from(byte))
+            }
             _ => text.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -142,11 +152,15 @@ mod tests {
 
     use super::*;
 
-    const QUESTION: Question<'_> = Question { method: "PUT", path: "/p", body: Some("{}"), wait_max: Duration::from_secs(10) };
+    const QUESTION: Question<'_> =
+        Question { method: "PUT", path: "/p", body: Some("{}"), wait_max: Duration::from_secs(10) };
 
     #[test]
     fn an_answer_is_a_status_and_a_body() {
-        assert_eq!(parse("HTTP/1.1 503 Service Unavailable\r\na: b\r\n\r\ndraining\n"), Some((503, "draining\n".into())));
+        assert_eq!(
+            parse("HTTP/1.1 503 Service Unavailable\r\na: b\r\n\r\ndraining\n"),
+            Some((503, "draining\n".into()))
+        );
         assert_eq!(parse("SSH-2.0-something\r\n"), None);
     }
 
@@ -165,7 +179,8 @@ mod tests {
             stream.write_all(format!("HTTP/1.1 200 OK\r\n\r\n{word}").as_bytes()).unwrap();
         };
         let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        std::fs::write(folder.path().join(ADDRESS_FILE), format!("{}\n", admin.local_addr().unwrap())).unwrap();
+        std::fs::write(folder.path().join(ADDRESS_FILE), format!("{}\n", admin.local_addr().unwrap()))
+            .unwrap();
         let socket = UnixListener::bind(folder.path().join(SOCKET_FILE)).unwrap();
         let address = Address::in_folder(folder.path(), ADDRESS_FILE, ADDRESS_DEFAULT);
         let asking = std::thread::spawn({

@@ -18,8 +18,8 @@ use crate::exit::Exit;
 /// Which config.
 #[derive(Debug, Args)]
 pub(super) struct ConfigArgs {
-    /// A config file, a folder of them, `-` for standard input, `env:NAME` for a variable; may be given more than once. Default:
-    /// $FOREBAY_CONFIG, else ./forebay.yaml, else /etc/forebay/config.yaml.
+    /// A config file, a folder of them, `-` for standard input, `env:NAME` for a variable; may be given more
+    /// than once. Default: $FOREBAY_CONFIG, else ./forebay.yaml, else /etc/forebay/config.yaml.
     #[arg(short, long = "config", value_name = "FILE")]
     config: Vec<String>,
 }
@@ -47,7 +47,8 @@ impl ConfigArgs {
         }
     }
 
-    /// The data folder that the config names; `None` when it names none, or when there is no config. `Err` when it is wrong and that was said.
+    /// The data folder that the config names; `None` when it names none, or when there is no config. `Err`
+    /// when it is wrong and that was said.
     pub(super) fn data_dir(&self) -> Result<Option<PathBuf>, Exit> {
         let loaded = match Loaded::read(&self.config) {
             Ok(loaded) => loaded,
@@ -146,11 +147,15 @@ impl ExplainArgs {
         };
         let Some(rows) = rows(&loaded, &blueprint, &self.mapping) else {
             let names: Vec<_> = blueprint.mappings.iter().map(|it| it.mapping.name.as_str()).collect();
-            output::complain(Some("FB-0511"), format!("there is no mapping `{}`; known mappings: {}", self.mapping, names.join(", ")));
+            output::complain(
+                Some("FB-0511"),
+                format!("there is no mapping `{}`; known mappings: {}", self.mapping, names.join(", ")),
+            );
             return Exit::Config;
         };
         let width = |of: fn(&settings::Explained) -> usize| rows.iter().map(of).max().unwrap_or(0);
-        let (path, value) = (width(|it| it.path.chars().count()), width(|it| it.value.chars().count()).min(60));
+        let (path, value) =
+            (width(|it| it.path.chars().count()), width(|it| it.value.chars().count()).min(60));
         for it in &rows {
             output::print(format!("{:path$}  {:value$}  # {}", it.path, it.value, it.from));
         }
@@ -171,7 +176,9 @@ impl SchemaArgs {
         let Self {} = self;
         let kinds = forebay_config::Sources::kinds(&BuiltIn);
         let schema = settings::schema(&kinds, &source_settings());
-        output::print(serde_json::to_string_pretty(&schema).expect("strings and numbers only, written to memory"));
+        output::print(
+            serde_json::to_string_pretty(&schema).expect("strings and numbers only, written to memory"),
+        );
         Exit::Done
     }
 }

@@ -21,9 +21,11 @@ use clap::{Args, Parser, Subcommand};
 use crate::data_dir;
 use crate::exit::Exit;
 
-/// AWS Lambda's event source mappings, outside AWS: records from sources, in batches, to functions, with retries and checkpoints.
+/// AWS Lambda's event source mappings, outside AWS: records from sources, in batches, to functions, with
+/// retries and checkpoints.
 ///
-/// Exit codes: 0 done; 1 failed; 2 wrong usage; 70 ended by force when its time was over; 75 failed for now; 78 wrong config; 130 and 143 after a second signal.
+/// Exit codes: 0 done; 1 failed; 2 wrong usage; 70 ended by force when its time was over; 75 failed for now;
+/// 78 wrong config; 130 and 143 after a second signal.
 #[derive(Debug, Parser)]
 #[command(name = "forebay", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -51,11 +53,13 @@ enum Command {
     Health(health::HealthArgs),
     /// Ask a running process why a mapping does nothing, or what it does, and what to do about it.
     Why(why::WhyArgs),
-    /// Have a running process read its config again; exit 0 when it holds, 78 when it was rejected and the former one stays in use.
+    /// Have a running process read its config again; exit 0 when it holds, 78 when it was rejected and the
+    /// former one stays in use.
     Reload(reload::ReloadArgs),
     /// Make, show and change the mappings of a running process over Lambda's API.
     Mappings(mappings::MappingsArgs),
-    /// Write mappings as config: those of the config as they are written there, those of the API from a running process.
+    /// Write mappings as config: those of the config as they are written there, those of the API from a
+    /// running process.
     Export(export::ExportArgs),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
@@ -64,7 +68,8 @@ enum Command {
 /// Where the data folder is.
 #[derive(Debug, Args)]
 pub(crate) struct DataDir {
-    /// The folder of the checkpoints. Default: the config's `data_dir`, else /var/lib/forebay for root, else $XDG_STATE_HOME/forebay.
+    /// The folder of the checkpoints. Default: the config's `data_dir`, else /var/lib/forebay for root, else
+    /// $XDG_STATE_HOME/forebay.
     #[arg(long, env = "FOREBAY_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }
@@ -79,8 +84,8 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// The folder that `run` takes with the same words. A config is asked only when nothing goes before it; `Err` when that failed and was
-    /// said.
+    /// The folder that `run` takes with the same words. A config is asked only when nothing goes before it;
+    /// `Err` when that failed and was said.
     fn choose(&self) -> Result<PathBuf, Exit> {
         let config = if self.data.data_dir.is_some() { None } else { self.config.data_dir()? };
         data_dir::choose(self.data.data_dir.clone(), config).ok_or_else(|| {
@@ -91,7 +96,8 @@ impl Folder {
 }
 
 impl Cli {
-    /// Reads the arguments of the process and does what they ask for. `Failed` when the results could not be written.
+    /// Reads the arguments of the process and does what they ask for. `Failed` when the results could not be
+    /// written.
     pub fn run() -> ExitCode {
         match Self::try_parse() {
             Ok(cli) => output::settle(cli.execute().code()),

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use crate::exit::Exit;
 use crate::lock::lock;
 
-/// Why results could not be written, the first time; told at the end by [`settle`], for whoever reads them elsewhere must not take a part, or
-/// nothing, for the whole.
+/// Why results could not be written, the first time; told at the end by [`settle`], for whoever reads them
+/// elsewhere must not take a part, or nothing, for the whole.
 static UNWRITTEN: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Prints a result.
@@ -27,7 +27,8 @@ pub(super) fn printed(result: io::Result<()>) {
     }
 }
 
-/// The exit code of a command that ends with `code`: not 0 when results could not be written, which is told here.
+/// The exit code of a command that ends with `code`: not 0 when results could not be written, which is told
+/// here.
 pub(super) fn settle(code: u8) -> u8 {
     printed(io::stdout().lock().flush());
     let Some(error) = lock(&UNWRITTEN).take() else { return code };

@@ -22,11 +22,13 @@ pub(super) struct PatternArgs {
 
 #[derive(Debug, Subcommand)]
 enum PatternCommand {
-    /// Match an event against a pattern. Prints `match` (exit 0), `no match` (exit 1), or why the pattern is invalid (exit 78).
+    /// Match an event against a pattern. Prints `match` (exit 0), `no match` (exit 1), or why the pattern is
+    /// invalid (exit 78).
     Test {
         /// The file of the pattern, `-` for standard input.
         pattern: String,
-        /// The file of the event, one record as the function gets it; `-` for standard input. Taken as it stands.
+        /// The file of the event, one record as the function gets it; `-` for standard input. Taken as it
+        /// stands.
         event: String,
         /// Decode the record's data first, as a mapping of this kind of source does, such as `file`.
         #[arg(long, value_name = "KIND")]
@@ -84,13 +86,14 @@ fn test(pattern: &str, event: &str, source: Option<&str>, options: ParseOptions)
         output::remark(format!("warning: {warning}"));
     }
     let record = read(event)?;
-    let value: Value = serde_json::from_slice(&record).map_err(|error| Refusal::plain(format!("{event} is not JSON: {error}")))?;
+    let value: Value = serde_json::from_slice(&record)
+        .map_err(|error| Refusal::plain(format!("{event} is not JSON: {error}")))?;
     if !value.is_object() {
         return Err(Refusal::plain(format!("{event} is not a JSON object")));
     }
     let Some(rules) = rules else { return Ok(parsed.matches(&View::new(&record))) };
-    let filter =
-        Filter::new(&[parsed], rules).map_err(|error| Refusal { code: Some(error.code().to_string()), text: error.to_string() })?;
+    let filter = Filter::new(&[parsed], rules)
+        .map_err(|error| Refusal { code: Some(error.code().to_string()), text: error.to_string() })?;
     let data = rules.data_key.and_then(|key| value.get(key)).and_then(Value::as_str).map(str::as_bytes);
     Ok(filter.passes(&record, data))
 }
@@ -101,7 +104,10 @@ fn rules(kind: &str) -> Result<FilterRules, Refusal> {
         Some(it) => Ok(FilterRules::from(it.profile())),
         None => {
             let built_in: Vec<_> = kinds.iter().map(|it| it.profile().kind).collect();
-            Err(Refusal::plain(format!("there is no kind of source `{kind}`; built in: {}", built_in.join(", "))))
+            Err(Refusal::plain(format!(
+                "there is no kind of source `{kind}`; built in: {}",
+                built_in.join(", ")
+            )))
         }
     }
 }
@@ -109,8 +115,11 @@ fn rules(kind: &str) -> Result<FilterRules, Refusal> {
 fn read(path: &str) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     let take = |from: &mut dyn Read, bytes: &mut Vec<u8>| from.take(EVENT_BYTES_MAX + 1).read_to_end(bytes);
-    let read =
-        if path == "-" { take(&mut io::stdin().lock(), &mut bytes) } else { File::open(path).and_then(|mut it| take(&mut it, &mut bytes)) };
+    let read = if path == "-" {
+        take(&mut io::stdin().lock(), &mut bytes)
+    } else {
+        File::open(path).and_then(|mut it| take(&mut it, &mut bytes))
+    };
     read.map_err(|error| Refusal::plain(format!("{path} cannot be read: {error}")))?;
     if bytes.len() as u64 > EVENT_BYTES_MAX {
         return Err(Refusal::plain(format!("{path} is larger than {EVENT_BYTES_MAX} bytes")));

@@ -48,10 +48,12 @@ pub(super) struct RunArgs {
     config: ConfigArgs,
     #[command(flatten)]
     data: DataDir,
-    /// The admin listener; port 0 takes a free one. Default: the config's `admin.listen`, else 127.0.0.1:9470.
+    /// The admin listener; port 0 takes a free one. Default: the config's `admin.listen`, else
+    /// 127.0.0.1:9470.
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
-    /// The listener for Lambda's API, or `off`; port 0 takes a free one. Default: the config's `api.listen`, else 127.0.0.1:9471.
+    /// The listener for Lambda's API, or `off`; port 0 takes a free one. Default: the config's `api.listen`,
+    /// else 127.0.0.1:9471.
     #[arg(long, value_name = "ADDRESS")]
     api_listen: Option<Listen>,
     /// How the log is written. Default: text on a terminal, JSON otherwise. $FOREBAY_LOG filters it.
@@ -79,20 +81,24 @@ impl RunArgs {
     }
 
     fn run(self) -> Exit {
-        // Looked at before it is read, so that no change is missed. Where nobody says what to read, reading it says so.
+        // Looked at before it is read, so that no change is missed. Where nobody says what to read, reading
+        // it says so.
         let names = config_files::chosen(self.config.flags()).unwrap_or_default();
         let watch = Watch::new(&names);
         let (loaded, blueprint) = match self.config.read() {
             Ok(read) => read,
             Err(exit) => return exit,
         };
-        let Some(folder) = data_dir::choose(self.data.data_dir.clone(), blueprint.settings.data_dir.clone()) else {
+        let Some(folder) = data_dir::choose(self.data.data_dir.clone(), blueprint.settings.data_dir.clone())
+        else {
             error!(code = "FB-0508", "there is no home folder to keep data in: say --data-dir");
             return Exit::Config;
         };
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let started = runtime.enable_all().thread_name("forebay-work").max_blocking_threads(BLOCKING_MAX).build();
-        let started = started.and_then(|runtime| Ok((runtime, Watchdog::start(blueprint.settings.shutdown_grace)?)));
+        let started =
+            runtime.enable_all().thread_name("forebay-work").max_blocking_threads(BLOCKING_MAX).build();
+        let started =
+            started.and_then(|runtime| Ok((runtime, Watchdog::start(blueprint.settings.shutdown_grace)?)));
         let (runtime, watchdog) = match started {
             Ok(started) => started,
             Err(error) => {
@@ -166,7 +172,9 @@ impl Refusal {
             Self::Admin(it @ AdminError::NotLoopback(_)) => (it.code(), Exit::Config),
             Self::Admin(it) => (it.code(), Exit::Failed),
             Self::Front(it) if it.is_transient() => (it.code(), Exit::Temporary),
-            Self::Front(it @ (FrontError::Bind { .. } | FrontError::AddressFile { .. })) => (it.code(), Exit::Failed),
+            Self::Front(it @ (FrontError::Bind { .. } | FrontError::AddressFile { .. })) => {
+                (it.code(), Exit::Failed)
+            }
             Self::Front(it) => (it.code(), Exit::Config),
             Self::Signals(_) => ("FB-0513", Exit::Failed),
         };
@@ -218,7 +226,8 @@ async fn start(begun: Begun<'_>) -> Result<RunningProcess<'_>, Refusal> {
     let settings = Settings { shutdown_grace, watch_config };
     watch.also(&reload::named_files(&loaded, &blueprint));
     watch.set_enabled(watch_config);
-    let options = RocksOptions { commit_interval: blueprint.settings.commit_interval, ..RocksOptions::new(&folder) };
+    let options =
+        RocksOptions { commit_interval: blueprint.settings.commit_interval, ..RocksOptions::new(&folder) };
     let store: Arc<dyn CheckpointStore> = Arc::new(RocksStore::open(options).await?);
     // Before anything is read: a process whose place is taken touches nothing.
     let bound = Bound::bind(fixed.admin, &folder).await?;
@@ -254,7 +263,8 @@ enum News {
 impl RunningProcess<'_> {
     async fn serve(mut self) -> Exit {
         loop {
-            // Each branch may be dropped: signals, requests and changes that were not fetched stay to be fetched.
+            // Each branch may be dropped: signals, requests and changes that were not fetched stay to be
+            // fetched.
             let news = tokio::select! {
                 biased;
                 wish = self.signals.next() => News::Wish(wish),

@@ -31,7 +31,8 @@ enum StateCommand {
 
 impl StateArgs {
     pub(super) fn execute(self) -> Exit {
-        let (StateCommand::Verify(data) | StateCommand::Show(data) | StateCommand::Repair(data)) = &self.command;
+        let (StateCommand::Verify(data) | StateCommand::Show(data) | StateCommand::Repair(data)) =
+            &self.command;
         let folder = match data.choose() {
             Ok(folder) => folder,
             Err(exit) => return exit,
@@ -53,12 +54,15 @@ impl StateArgs {
 
 fn verify(folder: &Path) -> Result<Exit, StoreError> {
     let Some(shown) = rocksdb::show(folder)? else { return Ok(nothing(folder)) };
-    let mut faults: Vec<String> = shown.verified.faults.iter().map(|it| format!("{}: {}", it.row, it.why)).collect();
+    let mut faults: Vec<String> =
+        shown.verified.faults.iter().map(|it| format!("{}: {}", it.row, it.why)).collect();
     // The store does not look inside a checkpoint; the core does.
     for (mapping, track, checkpoint) in checkpoints(&shown) {
         match checkpoint.map(Checkpoint::decode) {
             Some(Ok(_)) => {}
-            Some(Err(error)) => faults.push(format!("checkpoint of {track} of mapping {mapping}: {}", chain(&error))),
+            Some(Err(error)) => {
+                faults.push(format!("checkpoint of {track} of mapping {mapping}: {}", chain(&error)))
+            }
             None => faults.push(format!("checkpoint of {track} of mapping {mapping}: it is missing")),
         }
     }
@@ -71,15 +75,22 @@ fn verify(folder: &Path) -> Result<Exit, StoreError> {
     }
     let whole = faults.is_empty() && verified.refusal.is_none();
     let judgement = if whole { "whole" } else { "damaged" };
-    output::print(format!("{}: {} rows, {} mappings, {judgement}", folder.display(), verified.n_rows, shown.mappings.len()));
+    output::print(format!(
+        "{}: {} rows, {} mappings, {judgement}",
+        folder.display(),
+        verified.n_rows,
+        shown.mappings.len()
+    ));
     Ok(if whole { Exit::Done } else { Exit::Failed })
 }
 
 fn checkpoints(shown: &rocksdb::Shown) -> impl Iterator<Item = (&str, &str, Option<&[u8]>)> {
-    shown
-        .mappings
-        .iter()
-        .flat_map(|mapping| mapping.tracks.iter().map(|it| (mapping.mapping.0.as_str(), it.track.0.as_str(), it.checkpoint.as_deref())))
+    shown.mappings.iter().flat_map(|mapping| {
+        mapping
+            .tracks
+            .iter()
+            .map(|it| (mapping.mapping.0.as_str(), it.track.0.as_str(), it.checkpoint.as_deref()))
+    })
 }
 
 fn show(folder: &Path) -> Result<Exit, StoreError> {
@@ -101,7 +112,8 @@ fn show(folder: &Path) -> Result<Exit, StoreError> {
 
 /// A note for people: what the daemon writes is JSON.
 fn noted(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap_or_else(|_| json!({"unreadable": format!("{} bytes that are not JSON", bytes.len())}))
+    serde_json::from_slice(bytes)
+        .unwrap_or_else(|_| json!({"unreadable": format!("{} bytes that are not JSON", bytes.len())}))
 }
 
 /// A checkpoint for people.
@@ -112,7 +124,8 @@ fn told(bytes: Option<&[u8]>) -> Value {
         Err(error) => return json!({"unreadable": chain(&error)}),
     };
     let at = |it: &forebay_batcher::Position| position(&Watermark::At(it.clone()));
-    let finished: Vec<Value> = checkpoint.finished.iter().map(|(first, last)| json!([at(first), at(last)])).collect();
+    let finished: Vec<Value> =
+        checkpoint.finished.iter().map(|(first, last)| json!([at(first), at(last)])).collect();
     let slices: Vec<OpenBatch> = checkpoint.slices.iter().map(OpenBatch::of).collect();
     json!({
         "position": position(&checkpoint.watermark),

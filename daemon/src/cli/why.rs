@@ -55,7 +55,9 @@ impl WhyArgs {
             }
         };
         match (self.output, &self.mapping) {
-            (Format::Json, _) => output::print(serde_json::to_string_pretty(&told).expect("it was JSON, written to memory")),
+            (Format::Json, _) => {
+                output::print(serde_json::to_string_pretty(&told).expect("it was JSON, written to memory"))
+            }
             (Format::Text, Some(_)) => output::print(one(&told).trim_end()),
             (Format::Text, None) => output::print(all(&told).trim_end()),
         }
@@ -66,8 +68,10 @@ impl WhyArgs {
 /// The answer as JSON, or what to say of it.
 fn get(address: &Address, path: &str) -> Result<Value, String> {
     let question = Question { method: "GET", path, body: None, wait_max: WAIT_MAX };
-    let (status, body) = ask(address, question).map_err(|error| format!("{address} does not answer: {error}"))?;
-    let told: Value = serde_json::from_str(&body).map_err(|error| format!("{address} answers something else: {error}"))?;
+    let (status, body) =
+        ask(address, question).map_err(|error| format!("{address} does not answer: {error}"))?;
+    let told: Value =
+        serde_json::from_str(&body).map_err(|error| format!("{address} answers something else: {error}"))?;
     match status {
         200 => Ok(told),
         404 => Err("there is no such mapping: `forebay mappings list` lists them".to_owned()),
@@ -85,7 +89,9 @@ fn head(it: &Value) -> String {
     match (text(it, "advice"), text(it, "code")) {
         ("", "") => {}
         (advice, "") => writeln!(lines, "  what to do: {advice}").expect("writing to a string"),
-        (advice, code) => writeln!(lines, "  what to do: {advice} See docs/errors/{code}.md.").expect("writing to a string"),
+        (advice, code) => {
+            writeln!(lines, "  what to do: {advice} See docs/errors/{code}.md.").expect("writing to a string")
+        }
     }
     if let Some(note) = it["note"].as_str() {
         writeln!(lines, "  note: {note}").expect("writing to a string");
@@ -110,18 +116,27 @@ fn one(it: &Value) -> String {
     fact("behind", behind(&it["lag"]));
     let checkpoint = it["checkpoint_age_seconds"].as_f64();
     fact("last checkpoint", checkpoint.map(|age| format!("{age:.1} s ago")).unwrap_or_default());
-    fact("invocations that run", it["in_flight_invokes"].as_u64().filter(|it| *it > 0).map(|it| it.to_string()).unwrap_or_default());
+    fact(
+        "invocations that run",
+        it["in_flight_invokes"].as_u64().filter(|it| *it > 0).map(|it| it.to_string()).unwrap_or_default(),
+    );
     let error = &it["last_error"];
     if error.is_object() {
-        let track = if error["track"].is_null() { String::new() } else { format!(", {}", text(error, "track")) };
-        fact("last error", format!("{} ({}{track}, {})", text(error, "message"), text(error, "of"), text(error, "at")));
+        let track =
+            if error["track"].is_null() { String::new() } else { format!(", {}", text(error, "track")) };
+        fact(
+            "last error",
+            format!("{} ({}{track}, {})", text(error, "message"), text(error, "of"), text(error, "at")),
+        );
     }
     let tracks = it["tracks"].as_array().map(Vec::as_slice).unwrap_or_default();
     for track in tracks.iter().take(TRACKS_MAX) {
-        writeln!(lines, "  {} [{}] {}", text(track, "label"), text(track, "state"), text(track, "sentence")).expect("writing to a string");
+        writeln!(lines, "  {} [{}] {}", text(track, "label"), text(track, "state"), text(track, "sentence"))
+            .expect("writing to a string");
     }
     if tracks.len() > TRACKS_MAX {
-        writeln!(lines, "  and {} more: `--output json` has all", tracks.len() - TRACKS_MAX).expect("writing to a string");
+        writeln!(lines, "  and {} more: `--output json` has all", tracks.len() - TRACKS_MAX)
+            .expect("writing to a string");
     }
     lines
 }
@@ -160,6 +175,9 @@ mod tests {
     #[test]
     fn where_all_is_well_that_is_said() {
         assert_eq!(all(&json!({ "mappings": [] })), "All mappings run.");
-        assert_eq!(all(&json!({ "mappings": [{ "name": "m", "state": "Paused", "why": "Paused." }] })), "m [Paused] Paused.\n");
+        assert_eq!(
+            all(&json!({ "mappings": [{ "name": "m", "state": "Paused", "why": "Paused." }] })),
+            "m [Paused] Paused.\n"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! From what the API made to what runs: the words of a config file are the way between, so that one set of checks serves both owners.
+//! From what the API made to what runs: the words of a config file are the way between, so that one set of
+//! checks serves both owners.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -58,9 +59,12 @@ pub(super) fn draw(definition: &Definition, file: &Blueprint) -> Result<Drawn, U
     let name = format!("api:{}", definition.uuid());
     // No relative path can be asked for over the API.
     let base = Path::new("/");
-    let document = Document::parse(&name, &config.to_string(), Format::Json, base).map_err(|findings| refused(&findings))?;
-    let added = Added::check(&document, &file.functions, &file.settings.aws, &BuiltIn).map_err(|findings| refused(&findings))?;
-    let blueprint = MappingBlueprint::draw(added.mapping, base.to_owned()).map_err(|findings| refused(&findings))?;
+    let document = Document::parse(&name, &config.to_string(), Format::Json, base)
+        .map_err(|findings| refused(&findings))?;
+    let added = Added::check(&document, &file.functions, &file.settings.aws, &BuiltIn)
+        .map_err(|findings| refused(&findings))?;
+    let blueprint =
+        MappingBlueprint::draw(added.mapping, base.to_owned()).map_err(|findings| refused(&findings))?;
     Ok(Drawn { blueprint: Arc::new(blueprint), functions: added.functions })
 }
 
@@ -71,21 +75,25 @@ pub(super) fn config(definition: &Definition, file: &Blueprint) -> Result<serde_
     it.as_config(source, definition.uuid(), definition.enabled, &function_name(&it.function_arn, file))
 }
 
-/// How a config file names a function: by what stands under `functions:`, else by its ARN. `Added::check` looks there for an ARN too; a bare
-/// name is what a person would write.
+/// How a config file names a function: by what stands under `functions:`, else by its ARN. `Added::check`
+/// looks there for an ARN too; a bare name is what a person would write.
 fn function_name(arn: &str, file: &Blueprint) -> String {
-    let named = LambdaName::parse(arn).filter(|(name, qualifier)| qualifier.is_none() && is_listed(name, file));
+    let named =
+        LambdaName::parse(arn).filter(|(name, qualifier)| qualifier.is_none() && is_listed(name, file));
     named.map_or_else(|| arn.to_owned(), |(name, _)| name.bare().to_owned())
 }
 
 /// Whether a function of the config file answers to a name.
 pub(super) fn is_listed(name: &LambdaName, file: &Blueprint) -> bool {
-    name.agrees_with(&file.settings.aws) && FunctionName::parse(name.bare()).is_some_and(|it| file.functions.contains_key(&it))
+    name.agrees_with(&file.settings.aws)
+        && FunctionName::parse(name.bare()).is_some_and(|it| file.functions.contains_key(&it))
 }
 
 /// The first finding, in AWS's words where it has some.
 fn refused(findings: &[Finding]) -> Undrawable {
-    let Some(first) = findings.first() else { return ApiError::invalid("The event source mapping cannot be run here.").into() };
+    let Some(first) = findings.first() else {
+        return ApiError::invalid("The event source mapping cannot be run here.").into();
+    };
     let api = if first.path.starts_with("filter_criteria") {
         ApiError::invalid("Invalid filter pattern definition.")
     } else if first.code == Code::UNKNOWN_FUNCTION {

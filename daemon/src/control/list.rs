@@ -16,7 +16,10 @@ const MARK_BYTES: usize = 8;
 ///
 /// # Errors
 /// The marker is none, or of another list.
-pub(super) fn page(all: &BTreeMap<String, MappingConfiguration>, asked: &ListMappings) -> Result<MappingList, ApiError> {
+pub(super) fn page(
+    all: &BTreeMap<String, MappingConfiguration>,
+    asked: &ListMappings,
+) -> Result<MappingList, ApiError> {
     let after = asked.marker.as_deref().map(|marker| read(marker, asked)).transpose()?;
     let fits = |it: &&MappingConfiguration| {
         asked.event_source_arn.as_ref().is_none_or(|arn| it.source.event_source_arn.as_ref() == Some(arn))
@@ -28,10 +31,12 @@ pub(super) fn page(all: &BTreeMap<String, MappingConfiguration>, asked: &ListMap
     Ok(MappingList { next_marker: last.map(|it| write(&it.uuid, asked)), event_source_mappings })
 }
 
-/// Whether a name means a function, with the same version or alias or none. A name that holds no region or account means it wherever it is:
-/// the Lambda endpoint that it was found at says these, not the config.
+/// Whether a name means a function, with the same version or alias or none. A name that holds no region or
+/// account means it wherever it is: the Lambda endpoint that it was found at says these, not the config.
 fn is_called(function_arn: &str, name: &str) -> bool {
-    let (Some((function, qualifier)), Some((asked, asked_qualifier))) = (LambdaName::parse(function_arn), LambdaName::parse(name)) else {
+    let (Some((function, qualifier)), Some((asked, asked_qualifier))) =
+        (LambdaName::parse(function_arn), LambdaName::parse(name))
+    else {
         return false;
     };
     function.bare() == asked.bare()
@@ -67,9 +72,18 @@ mod tests {
         let arn = "arn:aws:lambda:eu-west-1:123456789012:function:f";
         for name in ["f", "123456789012:function:f", arn] {
             assert!(is_called(arn, name), "{name}");
-            assert!(!is_called(&format!("{arn}:1"), name) && is_called(&format!("{arn}:1"), &format!("{name}:1")), "{name}");
+            assert!(
+                !is_called(&format!("{arn}:1"), name) && is_called(&format!("{arn}:1"), &format!("{name}:1")),
+                "{name}"
+            );
         }
-        for other in ["g", "f:1", "000000000000:function:f", "arn:aws:lambda:us-east-1:123456789012:function:f", "no name"] {
+        for other in [
+            "g",
+            "f:1",
+            "000000000000:function:f",
+            "arn:aws:lambda:us-east-1:123456789012:function:f",
+            "no name",
+        ] {
             assert!(!is_called(arn, other), "{other}");
         }
     }

@@ -1,5 +1,6 @@
-//! What is to run, from both owners: the config file says its part whole, the API makes, changes and deletes one mapping after the other. Each
-//! change is durable before it is answered, and the fleet is told the whole each time.
+//! What is to run, from both owners: the config file says its part whole, the API makes, changes and deletes
+//! one mapping after the other. Each change is durable before it is answered, and the fleet is told the whole
+//! each time.
 
 mod draw;
 mod list;
@@ -59,7 +60,10 @@ impl Made {
         let drawn = &self.drawn.as_ref()?.blueprint;
         Some(match &self.unfit {
             None => Arc::clone(drawn),
-            Some(why) => Arc::new(MappingBlueprint { rest: Some(Rest::Unfit(why.clone())), ..MappingBlueprint::clone(drawn) }),
+            Some(why) => Arc::new(MappingBlueprint {
+                rest: Some(Rest::Unfit(why.clone())),
+                ..MappingBlueprint::clone(drawn)
+            }),
         })
     }
 }
@@ -74,7 +78,8 @@ pub(crate) struct Control {
     made: BTreeMap<String, Made>,
     /// Mappings of either owner that somebody paused.
     paused: BTreeSet<String>,
-    /// Mappings of which the store may keep another note than what stands: a write that failed may be on disk all the same.
+    /// Mappings of which the store may keep another note than what stands: a write that failed may be on disk
+    /// all the same.
     doubtful: BTreeSet<String>,
     clock: Clock,
     /// When the config file was read last.
@@ -104,7 +109,11 @@ pub enum ChangeError {
 
 impl Control {
     /// Builds everything and starts what is enabled.
-    pub(crate) async fn start(file: Blueprint, store: Arc<dyn CheckpointStore>, clock: Clock) -> Result<Self, StartError> {
+    pub(crate) async fn start(
+        file: Blueprint,
+        store: Arc<dyn CheckpointStore>,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
         let mut control = Self {
             fleet: Fleet::new(Arc::default(), Arc::clone(&store), clock),
             store,
@@ -165,7 +174,8 @@ impl Control {
         Ok(())
     }
 
-    /// A name is one mapping's: what is exported may be written into the config file once it is deleted over the API, and gone.
+    /// A name is one mapping's: what is exported may be written into the config file once it is deleted over
+    /// the API, and gone.
     fn check_names(&self, file: &Blueprint) -> Result<(), BuildError> {
         let mut names = file.mappings.iter().map(|it| it.mapping.name.as_str());
         let taken = names.find(|name| self.made.contains_key(*name));
@@ -186,13 +196,18 @@ impl Control {
             }
             wanted.mappings.extend(made.blueprint());
         }
-        for it in wanted.mappings.iter_mut().filter(|it| it.rest.is_none() && self.paused.contains(it.mapping.name.as_str())) {
+        for it in wanted
+            .mappings
+            .iter_mut()
+            .filter(|it| it.rest.is_none() && self.paused.contains(it.mapping.name.as_str()))
+        {
             *it = Arc::new(MappingBlueprint { rest: Some(Rest::Paused), ..MappingBlueprint::clone(it) });
         }
         wanted
     }
 
-    /// Goes on with another config file. What the API made is drawn anew, for the functions that it names may be others now.
+    /// Goes on with another config file. What the API made is drawn anew, for the functions that it names may
+    /// be others now.
     pub(crate) async fn change(&mut self, file: Blueprint) -> Result<Changes, BuildError> {
         self.forget_gone();
         self.check_names(&file)?;
@@ -212,7 +227,12 @@ impl Control {
         for made in self.made.values().filter(|it| !it.definition.deleting) {
             let Some(error) = &made.unfit else { continue };
             let (mapping, it) = (made.definition.uuid(), &made.definition.configuration);
-            error!(code = "FB-0537", mapping, error = error.text, "a mapping of the API cannot be run as it is written");
+            error!(
+                code = "FB-0537",
+                mapping,
+                error = error.text,
+                "a mapping of the API cannot be run as it is written"
+            );
             if made.drawn.is_none() {
                 let source = it.source.event_source_arn.clone().unwrap_or_default();
                 let (entry, _) = Entry::new(mapping, UNFIT_KIND, source, it.function_arn.clone());
@@ -243,7 +263,9 @@ impl Control {
         let (uuid, is_deleting) = (definition.uuid().to_owned(), definition.deleting);
         let drawn = match is_deleting {
             true => None,
-            false => Some(draw::draw(&definition, &self.file).map_err(|error| ChangeError::Unfit(error.api.message))?),
+            false => Some(
+                draw::draw(&definition, &self.file).map_err(|error| ChangeError::Unfit(error.api.message))?,
+            ),
         };
         self.hold(&uuid, Some(Made { definition, drawn, unfit: None }), is_paused).await?;
         // One that could not be run from the start has no task that would clear away what it left.
@@ -270,15 +292,16 @@ impl Control {
         self.hold(name, None, is_paused).await
     }
 
-    /// Makes this hold of one mapping, which stays as it was made where `made` is `None`: durable first, then running. What cannot run is taken
-    /// back from both.
+    /// Makes this hold of one mapping, which stays as it was made where `made` is `None`: durable first, then
+    /// running. What cannot run is taken back from both.
     async fn hold(&mut self, name: &str, made: Option<Made>, is_paused: bool) -> Result<(), ChangeError> {
         // What is not known of a change that failed must not outlive this one.
         self.settle_doubts().await?;
         let definition = made.as_ref().or_else(|| self.made.get(name)).map(|it| it.definition.clone());
         self.doubtful.insert(name.to_owned());
         self.keep(name, &Note::new(is_paused, definition)).await?;
-        let (former, was_paused) = (made.map(|made| self.made.insert(name.to_owned(), made)), self.paused.contains(name));
+        let (former, was_paused) =
+            (made.map(|made| self.made.insert(name.to_owned(), made)), self.paused.contains(name));
         self.pause_is(name, is_paused);
         let wanted = self.wanted(&self.file, &self.made);
         if let Err(error) = self.fleet.apply(wanted).await {
@@ -326,8 +349,8 @@ impl Control {
         draw::config(definition, &self.file).ok()
     }
 
-    /// Deleted mappings that are gone altogether are known no more. A pause of a mapping that left the config file stays, as its note does: it may
-    /// come back.
+    /// Deleted mappings that are gone altogether are known no more. A pause of a mapping that left the config
+    /// file stays, as its note does: it may come back.
     fn forget_gone(&mut self) {
         let registry = Arc::clone(self.registry());
         let Self { made, paused, .. } = self;
@@ -357,10 +380,16 @@ impl Control {
     }
 }
 
-/// Ends a deletion that has no task. What the store refuses is ended by the next start, which reads in the note that it was begun.
+/// Ends a deletion that has no task. What the store refuses is ended by the next start, which reads in the
+/// note that it was begun.
 async fn erase_or_leave(store: &dyn CheckpointStore, id: &MappingId) {
     if let Err(error) = erase(store, id).await {
         let (code, mapping) = (error.code(), &id.0);
-        warn!(code, mapping, error = chain(&error), "a deleted mapping's positions cannot be removed yet; the next start tries again");
+        warn!(
+            code,
+            mapping,
+            error = chain(&error),
+            "a deleted mapping's positions cannot be removed yet; the next start tries again"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What the store keeps of a mapping beside its positions: whether it is paused, and, for one that the API made, all that it is.
+//! What the store keeps of a mapping beside its positions: whether it is paused, and, for one that the API
+//! made, all that it is.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +68,8 @@ impl Note {
 
     pub(crate) fn decode(mapping: &MappingId, bytes: &[u8]) -> Result<Self, NoteError> {
         let wrong = |why: String| NoteError { mapping: mapping.clone(), why };
-        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+        let value: serde_json::Value =
+            serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
         match value.get("version").and_then(serde_json::Value::as_u64) {
             Some(version) if version == u64::from(VERSION) => {}
             version => {
@@ -91,7 +93,10 @@ mod tests {
         assert!(!note.is_empty() && Note::new(false, None).is_empty());
         let later = Note { version: 2, ..note };
         let error = Note::decode(&id, &later.encode()).unwrap_err().to_string();
-        assert_eq!(error, "what the data folder keeps of mapping m cannot be read: it is of version 2, and this program reads version 1");
+        assert_eq!(
+            error,
+            "what the data folder keeps of mapping m cannot be read: it is of version 2, and this program reads version 1"
+        );
         assert!(Note::decode(&id, b"{").is_err());
     }
 }

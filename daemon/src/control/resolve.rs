@@ -1,4 +1,5 @@
-//! Finds what a call names: the function in the config file, else at the Lambda endpoint; the source at its service.
+//! Finds what a call names: the function in the config file, else at the Lambda endpoint; the source at its
+//! service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use crate::sentence::chain;
 /// What Lambda is asked, it answers at once; a longer wait is a fault that the caller should hear of.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), answer_bytes: 1 << 20 };
 
-/// A source that takes longer to answer cannot be reached just now; AWS's clients wait for a minute and then ask again.
+/// A source that takes longer to answer cannot be reached just now; AWS's clients wait for a minute and then
+/// ask again.
 const SOURCE_MAX: Duration = Duration::from_secs(10);
 
 /// A function that was found.
@@ -45,7 +47,8 @@ struct FunctionConfiguration {
 pub(super) async fn function(name: &str, file: &Blueprint, clients: &Clients) -> Result<Found, ApiError> {
     let (named, qualifier) = LambdaName::parse(name).ok_or_else(no_function)?;
     if is_listed(&named, file) {
-        let function = file.functions.values().find(|it| it.name.as_str() == named.bare()).ok_or_else(no_function)?;
+        let function =
+            file.functions.values().find(|it| it.name.as_str() == named.bare()).ok_or_else(no_function)?;
         let bare = LambdaName::Bare(named.bare().to_owned());
         let arn = bare.arn(clients.aws.region(), clients.aws.common_account());
         return Ok(Found { arn: with_qualifier(arn, qualifier.as_deref()), timeout: function.timeout });
@@ -53,7 +56,11 @@ pub(super) async fn function(name: &str, file: &Blueprint, clients: &Clients) ->
     at_lambda(&named, qualifier.as_deref(), clients).await
 }
 
-async fn at_lambda(named: &LambdaName, qualifier: Option<&str>, clients: &Clients) -> Result<Found, ApiError> {
+async fn at_lambda(
+    named: &LambdaName,
+    qualifier: Option<&str>,
+    clients: &Clients,
+) -> Result<Found, ApiError> {
     let nothing = AwsSettings::default();
     let target = AwsTarget { service: "lambda", own: &nothing, region: named.region(), endpoint: None };
     // Without region or credentials nobody can have meant a function of Lambda.
@@ -64,14 +71,20 @@ async fn at_lambda(named: &LambdaName, qualifier: Option<&str>, clients: &Client
         path = format!("{path}?Qualifier={}", encode(qualifier));
     }
     let endpoint = client.endpoint();
-    let down =
-        |why: String| ApiError::new(ErrorType::Service, format!("The Lambda endpoint {endpoint} cannot be asked for the function: {why}"));
+    let down = |why: String| {
+        ApiError::new(
+            ErrorType::Service,
+            format!("The Lambda endpoint {endpoint} cannot be asked for the function: {why}"),
+        )
+    };
     let answer = client.get(&path, LIMITS).await.map_err(|error| down(chain(&error)))?;
     match answer.head.status.as_u16() {
         200 => {
             let body = answer.body.map_err(|error| down(error.to_string()))?;
-            let found: FunctionConfiguration = serde_json::from_slice(&body).map_err(|error| down(error.to_string()))?;
-            let (bare, _) = LambdaName::parse(&found.function_arn).ok_or_else(|| down("its answer has no ARN".to_owned()))?;
+            let found: FunctionConfiguration =
+                serde_json::from_slice(&body).map_err(|error| down(error.to_string()))?;
+            let (bare, _) = LambdaName::parse(&found.function_arn)
+                .ok_or_else(|| down("its answer has no ARN".to_owned()))?;
             let arn = with_qualifier(bare.arn("", ""), qualifier);
             Ok(Found { arn, timeout: Duration::from_secs(found.timeout.unwrap_or(3)) })
         }
@@ -85,8 +98,8 @@ fn with_qualifier(arn: String, qualifier: Option<&str>) -> String {
     qualifier.map_or_else(|| arn.clone(), |it| format!("{arn}:{it}"))
 }
 
-/// Whether the source is there, may be read, and goes with the function. A source that cannot be reached just now is no error: the mapping
-/// waits for it and says so. The source, where it was reached.
+/// Whether the source is there, may be read, and goes with the function. A source that cannot be reached just
+/// now is no error: the mapping waits for it and says so. The source, where it was reached.
 pub(super) async fn source(
     words: &AwsWords,
     blueprint: &MappingBlueprint,
@@ -101,7 +114,11 @@ pub(super) async fn source(
 }
 
 /// Whether a queue hides its messages for as long as the function may run, where that can be told now.
-pub(super) async fn visibility(blueprint: &MappingBlueprint, timeout: Duration, clients: &Clients) -> Result<(), ApiError> {
+pub(super) async fn visibility(
+    blueprint: &MappingBlueprint,
+    timeout: Duration,
+    clients: &Clients,
+) -> Result<(), ApiError> {
     match time::timeout(SOURCE_MAX, blueprint.source.connect(clients)).await {
         Ok(Ok(source)) => long_enough(&*source, timeout),
         Ok(Err(_)) | Err(_) => Ok(()),
@@ -122,7 +139,9 @@ fn refusal(words: &AwsWords, error: &SourceError, timeout: Duration) -> Option<A
 
 fn too_short(visibility: Duration, timeout: Duration) -> ApiError {
     let (visibility, timeout) = (visibility.as_secs(), timeout.as_secs());
-    ApiError::invalid(format!("Queue visibility timeout: {visibility} seconds is less than Function timeout: {timeout} seconds"))
+    ApiError::invalid(format!(
+        "Queue visibility timeout: {visibility} seconds is less than Function timeout: {timeout} seconds"
+    ))
 }
 
 #[cfg(test)]
@@ -139,11 +158,17 @@ mod tests {
             let error = SourceError::Down { what: what.to_owned(), code: Code(code), cause: cause.into() };
             refusal(words, &error, Duration::from_secs(3))
         };
-        assert_eq!(refused("queue FB-0210", "FB-0212", "FB-0212: no answer from the queue: http://FB-0211"), None);
+        assert_eq!(
+            refused("queue FB-0210", "FB-0212", "FB-0212: no answer from the queue: http://FB-0211"),
+            None
+        );
         assert_eq!(refused("queue q", "FB-0212", "FB-0210 is what http://FB-0211 is called"), None);
         let missing = refused("queue q", "FB-0210", "FB-0210: the specified queue does not exist").unwrap();
         assert!(missing.message.contains("NonExistentQueue"), "{missing}");
         let hidden = refused("queue q", "FB-0215", "FB-0215: 0 seconds").unwrap();
-        assert_eq!(hidden.message, "Queue visibility timeout: 0 seconds is less than Function timeout: 3 seconds");
+        assert_eq!(
+            hidden.message,
+            "Queue visibility timeout: 0 seconds is less than Function timeout: 3 seconds"
+        );
     }
 }

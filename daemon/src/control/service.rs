@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use forebay_api::error::{ApiError, ErrorType};
 use forebay_api::mapping::{
-    CreateMapping, EpochMillis, Identity, ListMappings, MappingConfiguration, MappingList, TagList, UpdateMapping, checks,
+    CreateMapping, EpochMillis, Identity, ListMappings, MappingConfiguration, MappingList, TagList,
+    UpdateMapping, checks,
 };
 use forebay_api::service::{BoxFuture, MappingService};
 use forebay_clients::Clients;
@@ -77,7 +78,9 @@ impl Service {
             control.check_company(&connected).map_err(|error| ApiError::invalid(error.to_string()))?;
         }
         if control.made.len() + control.file.mappings.len() >= MAPPINGS_MAX {
-            return Err(ApiError::invalid(format!("There are {MAPPINGS_MAX} event source mappings already, which is the most.")));
+            return Err(ApiError::invalid(format!(
+                "There are {MAPPINGS_MAX} event source mappings already, which is the most."
+            )));
         }
         let answer = definition.configuration.clone();
         control.put(definition).await.map_err(refused)?;
@@ -96,13 +99,24 @@ impl Service {
             None => None,
         };
         checks::filters(update.settings.filter_criteria.as_ref())?;
-        let wanted = changed(standing.clone(), &update, source, function.as_ref().map(|it| it.arn.clone()), self.now());
+        let wanted = changed(
+            standing.clone(),
+            &update,
+            source,
+            function.as_ref().map(|it| it.arn.clone()),
+            self.now(),
+        );
         let drawn = draw::draw(&wanted, &around.file)?;
         match &function {
-            Some(function) => drop(resolve::source(source, &drawn.blueprint, function.timeout, &around.clients).await?),
+            Some(function) => {
+                drop(resolve::source(source, &drawn.blueprint, function.timeout, &around.clients).await?)
+            }
             // What was there when it was made may be gone by now, which keeps nobody from changing it.
             None if wanted.enabled => {
-                if let Ok(function) = resolve::function(&standing.configuration.function_arn, &around.file, &around.clients).await {
+                if let Ok(function) =
+                    resolve::function(&standing.configuration.function_arn, &around.file, &around.clients)
+                        .await
+                {
                     resolve::visibility(&drawn.blueprint, function.timeout, &around.clients).await?;
                 }
             }
@@ -114,7 +128,8 @@ impl Service {
         checks::parameters_of_update(&update, source, &standing.configuration.settings)?;
         let (was_enabled, names_function) = (standing.enabled, function.is_some());
         let wanted = changed(standing, &update, source, function.map(|it| it.arn), self.now());
-        // A mapping of the config file that came later keeps nobody from changing this one, or from disabling it.
+        // A mapping of the config file that came later keeps nobody from changing this one, or from disabling
+        // it.
         if names_function {
             check_twice(&control, &wanted.configuration)?;
         }
@@ -155,7 +170,10 @@ impl Service {
         control.forget_gone();
         let clients = control.clients();
         let registry = control.registry();
-        let made = control.made.values().map(|it| view::of_definition(&it.definition, registry.entry(it.definition.uuid()).as_deref()));
+        let made = control
+            .made
+            .values()
+            .map(|it| view::of_definition(&it.definition, registry.entry(it.definition.uuid()).as_deref()));
         let of_file = control.file.mappings.iter().map(|it| show(&control, it, &clients));
         made.chain(of_file).map(|it| (it.uuid.clone(), it)).collect()
     }
@@ -171,7 +189,11 @@ impl Service {
     }
 
     /// Changes the tags of a mapping of the API.
-    async fn retag(&self, arn: &str, change: impl FnOnce(&mut BTreeMap<String, String>) + Send) -> Result<(), ApiError> {
+    async fn retag(
+        &self,
+        arn: &str,
+        change: impl FnOnce(&mut BTreeMap<String, String>) + Send,
+    ) -> Result<(), ApiError> {
         let mut control = self.app.control().lock().await;
         let uuid = tagged(&control, arn)?;
         let mut definition = standing(&control, &uuid, UPDATE)?;
@@ -187,7 +209,8 @@ fn show(control: &Control, it: &MappingBlueprint, clients: &Clients) -> MappingC
     view::of_file(it, entry.as_deref(), clients, EpochMillis(control.read_at.0))
 }
 
-/// The mapping of the API with this id, if it can be changed. `verb` is what is asked for, for AWS's sentence about one that is being deleted.
+/// The mapping of the API with this id, if it can be changed. `verb` is what is asked for, for AWS's sentence
+/// about one that is being deleted.
 fn standing(control: &Control, uuid: &str, verb: &str) -> Result<Definition, ApiError> {
     match control.made.get(uuid) {
         Some(made) if made.definition.deleting => Err(ApiError::in_use(verb)),
@@ -202,7 +225,10 @@ fn standing(control: &Control, uuid: &str, verb: &str) -> Result<Definition, Api
             let (name, place) = (&it.mapping.name, &it.mapping.place);
             ApiError::new(
                 ErrorType::ResourceConflict,
-                format!("The event source mapping {name} is written in {}:{}: change it there and reload.", place.file, place.line),
+                format!(
+                    "The event source mapping {name} is written in {}:{}: change it there and reload.",
+                    place.file, place.line
+                ),
             )
         })),
     }
@@ -217,12 +243,19 @@ fn check_twice(control: &Control, new: &MappingConfiguration) -> Result<(), ApiE
     let mut made = control.made.values().filter(|it| !it.definition.deleting);
     let conflict = made.find_map(|it| twice::conflict(new, &it.definition.configuration));
     let clients = control.clients();
-    let of_file = || control.file.mappings.iter().find_map(|it| twice::conflict(new, &show(control, it, &clients)));
+    let of_file =
+        || control.file.mappings.iter().find_map(|it| twice::conflict(new, &show(control, it, &clients)));
     conflict.or_else(of_file).map_or(Ok(()), Err)
 }
 
 /// What an update makes of a mapping.
-fn changed(mut it: Definition, update: &UpdateMapping, source: &AwsWords, function_arn: Option<String>, now: EpochMillis) -> Definition {
+fn changed(
+    mut it: Definition,
+    update: &UpdateMapping,
+    source: &AwsWords,
+    function_arn: Option<String>,
+    now: EpochMillis,
+) -> Definition {
     it.configuration.update(update, source, function_arn, now);
     it.enabled = update.enabled.unwrap_or(it.enabled);
     it
@@ -230,12 +263,17 @@ fn changed(mut it: Definition, update: &UpdateMapping, source: &AwsWords, functi
 
 /// The id of the mapping that an ARN names.
 fn tagged(control: &Control, arn: &str) -> Result<String, ApiError> {
-    let unknown = || ApiError::new(ErrorType::ResourceNotFound, format!("Event source mapping not found: {arn}"));
+    let unknown =
+        || ApiError::new(ErrorType::ResourceNotFound, format!("Event source mapping not found: {arn}"));
     let uuid = arn.rsplit(':').next().unwrap_or_default();
-    let is_made =
-        control.made.get(uuid).is_some_and(|it| !it.definition.deleting && it.definition.configuration.event_source_mapping_arn == arn);
+    let is_made = control.made.get(uuid).is_some_and(|it| {
+        !it.definition.deleting && it.definition.configuration.event_source_mapping_arn == arn
+    });
     let clients = control.clients();
-    let is_of_file = || view::arn(clients.aws.region(), clients.aws.common_account(), uuid) == arn && of_file(control, uuid).is_some();
+    let is_of_file = || {
+        view::arn(clients.aws.region(), clients.aws.common_account(), uuid) == arn
+            && of_file(control, uuid).is_some()
+    };
     if is_made || is_of_file() { Ok(uuid.to_owned()) } else { Err(unknown()) }
 }
 
@@ -246,17 +284,23 @@ fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), ApiError> {
             tags.len()
         )));
     }
-    tags.keys()
-        .find(|key| key.starts_with("aws:"))
-        .map_or(Ok(()), |key| Err(ApiError::invalid(format!("The tag key {key} is reserved: it must not begin with aws:"))))
+    tags.keys().find(|key| key.starts_with("aws:")).map_or(Ok(()), |key| {
+        Err(ApiError::invalid(format!("The tag key {key} is reserved: it must not begin with aws:")))
+    })
 }
 
 fn refused(error: ChangeError) -> ApiError {
     match error {
         ChangeError::Unfit(text) => ApiError::invalid(text),
-        ChangeError::Build(error) => ApiError::invalid(format!("{}: {}", error.code(), crate::sentence::chain(&error))),
-        ChangeError::Store(error) => ApiError::new(ErrorType::Service, format!("{}: {}", error.code(), crate::sentence::chain(&error))),
-        ChangeError::Ending => ApiError::new(ErrorType::Unavailable, "The process is draining; ask again when it is back."),
+        ChangeError::Build(error) => {
+            ApiError::invalid(format!("{}: {}", error.code(), crate::sentence::chain(&error)))
+        }
+        ChangeError::Store(error) => {
+            ApiError::new(ErrorType::Service, format!("{}: {}", error.code(), crate::sentence::chain(&error)))
+        }
+        ChangeError::Ending => {
+            ApiError::new(ErrorType::Unavailable, "The process is draining; ask again when it is back.")
+        }
         ChangeError::Unknown => ApiError::no_mapping(),
     }
 }
@@ -274,7 +318,11 @@ impl MappingService for Service {
         Box::pin(self.one(uuid))
     }
 
-    fn update<'a>(&'a self, uuid: &'a str, update: UpdateMapping) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>> {
+    fn update<'a>(
+        &'a self,
+        uuid: &'a str,
+        update: UpdateMapping,
+    ) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>> {
         Box::pin(self.change(uuid, update))
     }
 
@@ -291,7 +339,11 @@ impl MappingService for Service {
         })
     }
 
-    fn tag<'a>(&'a self, arn: &'a str, tags: BTreeMap<String, String>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn tag<'a>(
+        &'a self,
+        arn: &'a str,
+        tags: BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
         Box::pin(self.retag(arn, |all| all.extend(tags)))
     }
 

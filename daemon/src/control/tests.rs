@@ -1,7 +1,10 @@
-//! Mappings of both owners side by side: made, shown, changed, paused, deleted, recalled. Their queue answers nobody, which keeps none from being.
+//! Mappings of both owners side by side: made, shown, changed, paused, deleted, recalled. Their queue answers
+//! nobody, which keeps none from being.
 
 use forebay_api::error::ErrorType;
-use forebay_api::mapping::{Call, CreateMapping, EpochMillis, Identity, ListMappings, Operation, UpdateMapping};
+use forebay_api::mapping::{
+    Call, CreateMapping, EpochMillis, Identity, ListMappings, Operation, UpdateMapping,
+};
 use forebay_api::service::MappingService;
 use forebay_checkpoints::MemoryStore;
 use forebay_config::Format;
@@ -16,8 +19,7 @@ use crate::why::Why;
 
 const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:q";
 const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:f";
-const LINES: &str =
-    "  - { name: lines, source: { file: { path: \"/nowhere/*\" } }, function_name: f, starting_position: LATEST, batch_size: 7 }\n";
+const LINES: &str = "  - { name: lines, source: { file: { path: \"/nowhere/*\" } }, function_name: f, starting_position: LATEST, batch_size: 7 }\n";
 
 fn config(mappings: &str, function: &str) -> Blueprint {
     let text = format!(
@@ -65,14 +67,18 @@ impl World {
         let arn = view::arn("eu-west-1", "123456789012", uuid);
         let identity = Identity { uuid, arn: &arn, function_arn: FUNCTION };
         let words = create.source.words(BuiltIn::aws_words()).unwrap();
-        let configuration = forebay_api::mapping::MappingConfiguration::created(create, words, identity, EPOCH);
+        let configuration =
+            forebay_api::mapping::MappingConfiguration::created(create, words, identity, EPOCH);
         let definition = Definition { configuration, enabled, tags, deleting: false };
         self.app.control().lock().await.put(definition).await.unwrap();
     }
 
     async fn get(&self, uuid: &str) -> Value {
         let shown = self.service.get(uuid).await;
-        shown.map_or_else(|error| json!(error.to_string()), |it| serde_json::from_slice(&it.to_json()).unwrap())
+        shown.map_or_else(
+            |error| json!(error.to_string()),
+            |it| serde_json::from_slice(&it.to_json()).unwrap(),
+        )
     }
 
     async fn update(&self, uuid: &str, body: Value) -> Result<Value, String> {
@@ -120,8 +126,14 @@ async fn a_mapping_is_kept_with_all_that_was_asked_and_is_there_again_after_a_ki
     world.make(&uuid(1), json!({ "BatchSize": 5, "Enabled": false, "Tags": { "a": "b" }, "FilterCriteria": { "Filters": [{ "Pattern": "{\"body\":[1]}" }] } })).await;
     let world = world.again(config(LINES, "f")).await;
     let shown = world.get(&uuid(1)).await;
-    assert_eq!((&shown["BatchSize"], &shown["FunctionArn"], &shown["EventSourceArn"]), (&json!(5), &json!(FUNCTION), &json!(QUEUE)));
-    assert_eq!((&shown["State"], &shown["FilterCriteria"]["Filters"][0]["Pattern"]), (&json!("Disabled"), &json!("{\"body\":[1]}")));
+    assert_eq!(
+        (&shown["BatchSize"], &shown["FunctionArn"], &shown["EventSourceArn"]),
+        (&json!(5), &json!(FUNCTION), &json!(QUEUE))
+    );
+    assert_eq!(
+        (&shown["State"], &shown["FilterCriteria"]["Filters"][0]["Pattern"]),
+        (&json!("Disabled"), &json!("{\"body\":[1]}"))
+    );
     let tags = world.service.tags(shown["EventSourceMappingArn"].as_str().unwrap()).await.unwrap().tags;
     assert_eq!(tags, [("a".to_owned(), "b".to_owned())].into());
     let exported = world.app.exported(&uuid(1)).await.unwrap();
@@ -136,10 +148,16 @@ async fn an_update_keeps_what_it_leaves_out_and_is_durable() {
     let world = World::begin(config("", "f")).await;
     world.make(&uuid(1), json!({ "BatchSize": 5, "ScalingConfig": { "MaximumConcurrency": 3 } })).await;
     assert_eq!(world.update(&uuid(1), json!({ "BatchSize": 6 })).await.unwrap()["State"], "Updating");
-    assert_eq!(world.update(&uuid(1), json!({ "Enabled": false, "ScalingConfig": {} })).await.unwrap()["State"], "Disabling");
+    assert_eq!(
+        world.update(&uuid(1), json!({ "Enabled": false, "ScalingConfig": {} })).await.unwrap()["State"],
+        "Disabling"
+    );
     let world = world.again(config("", "f")).await;
     let shown = world.get(&uuid(1)).await;
-    assert_eq!((&shown["BatchSize"], &shown["State"], shown.get("ScalingConfig")), (&json!(6), &json!("Disabled"), None));
+    assert_eq!(
+        (&shown["BatchSize"], &shown["State"], shown.get("ScalingConfig")),
+        (&json!(6), &json!("Disabled"), None)
+    );
     assert_eq!(world.update(&uuid(1), json!({ "Enabled": true })).await.unwrap()["State"], "Enabling");
     let refused = world.update(&uuid(1), json!({ "BatchSize": 100 })).await.unwrap_err();
     assert!(refused.contains("Maximum batch window in seconds must be greater than 0"), "{refused}");
@@ -178,7 +196,10 @@ async fn mappings_of_the_config_file_are_shown_and_name_their_line_to_whoever_wo
     let (uuids, _) = world.listed(ListMappings::default()).await;
     assert_eq!(uuids, [uuid_of("lines")]);
     let shown = world.get(&uuids[0]).await;
-    assert_eq!((&shown["BatchSize"], &shown["StartingPosition"], &shown["FunctionArn"]), (&json!(7), &json!("LATEST"), &json!(FUNCTION)));
+    assert_eq!(
+        (&shown["BatchSize"], &shown["StartingPosition"], &shown["FunctionArn"]),
+        (&json!(7), &json!("LATEST"), &json!(FUNCTION))
+    );
     for refused in [
         world.update(&uuids[0], json!({ "BatchSize": 1 })).await.unwrap_err(),
         world.service.delete(&uuids[0]).await.unwrap_err().to_string(),
@@ -217,7 +238,10 @@ async fn a_list_has_pages_and_filters_and_a_marker_belongs_to_its_list() {
     let (_, marker) = world.listed(asked(None, Some("f"))).await;
     for wrong in [marker, Some("!".to_owned()), Some(String::new())] {
         let error = world.service.list(asked(wrong, None)).await.unwrap_err();
-        assert_eq!(error.to_string(), "InvalidParameterValueException: Invalid marker: it is none of this list.");
+        assert_eq!(
+            error.to_string(),
+            "InvalidParameterValueException: Invalid marker: it is none of this list."
+        );
     }
     assert_eq!(world.listed(asked(None, Some("123456789012:function:f:1"))).await, (Vec::new(), None));
     assert_eq!(world.listed(asked(None, Some("g"))).await, (Vec::new(), None));
@@ -227,11 +251,17 @@ async fn a_list_has_pages_and_filters_and_a_marker_belongs_to_its_list() {
 async fn a_function_that_a_reload_takes_away_makes_its_mapping_unfit_and_its_return_fit_again() {
     let world = World::begin(config("", "f")).await;
     world.make(&uuid(1), json!({ "BatchSize": 5 })).await;
-    // Without credentials of Lambda's the ARN means nothing; here it means a function of Lambda, so the mapping goes on with that.
-    world.app.change(config(LINES.replace("function_name: f", "function_name: g").as_str(), "g")).await.unwrap();
+    // Without credentials of Lambda's the ARN means nothing; here it means a function of Lambda, so the
+    // mapping goes on with that.
+    world
+        .app
+        .change(config(LINES.replace("function_name: f", "function_name: g").as_str(), "g"))
+        .await
+        .unwrap();
     assert_eq!(world.get(&uuid(1)).await["FunctionArn"], FUNCTION);
     let mut control = world.app.control().lock().await;
-    control.made.get_mut(&uuid(1)).unwrap().definition.configuration.settings.kms_key_arn = Some("key".to_owned());
+    control.made.get_mut(&uuid(1)).unwrap().definition.configuration.settings.kms_key_arn =
+        Some("key".to_owned());
     control.change(config("", "f")).await.unwrap();
     drop(control);
     while world.get(&uuid(1)).await["StateTransitionReason"] != "ESM_CONFIG_NOT_VALID" {
@@ -270,7 +300,11 @@ async fn a_pause_outlives_the_process_for_both_owners_and_enabling_ends_it() {
     world.app.resume("lines").await.unwrap();
     let world = world.again(config(LINES, "f")).await;
     assert!(world.app.control().lock().await.paused.is_empty());
-    assert_eq!(world.store.notes().await.unwrap().len(), 1, "a mapping of the config file that is not paused has no note");
+    assert_eq!(
+        world.store.notes().await.unwrap().len(),
+        1,
+        "a mapping of the config file that is not paused has no note"
+    );
 }
 
 #[tokio::test]
@@ -374,7 +408,11 @@ async fn a_mapping_of_the_config_file_was_modified_when_the_file_was_read() {
 async fn a_later_mapping_of_the_file_keeps_nobody_from_disabling_the_one_of_the_api() {
     let world = World::begin(config("", "f")).await;
     world.make(&uuid(1), json!({})).await;
-    world.app.change(config("  - { name: same, source: { sqs: { queue: q } }, function_name: f }\n", "f")).await.unwrap();
+    world
+        .app
+        .change(config("  - { name: same, source: { sqs: { queue: q } }, function_name: f }\n", "f"))
+        .await
+        .unwrap();
     assert_eq!(world.update(&uuid(1), json!({ "Enabled": false })).await.unwrap()["State"], "Disabling");
     let deleted = world.service.delete(&uuid(1)).await.unwrap();
     assert_eq!(deleted.state, "Deleting");
@@ -434,9 +472,15 @@ async fn a_mapping_that_is_being_deleted_is_in_use_in_the_words_of_aws() {
     store.fill();
     drop(control);
     let refused = world.service.delete(&uuid(1)).await.unwrap_err();
-    assert_eq!(refused.to_string(), "ResourceInUseException: Cannot delete the event source mapping because it is in use.");
+    assert_eq!(
+        refused.to_string(),
+        "ResourceInUseException: Cannot delete the event source mapping because it is in use."
+    );
     let refused = world.update(&uuid(1), json!({ "BatchSize": 1 })).await.unwrap_err();
-    assert_eq!(refused, "ResourceInUseException: Cannot update the event source mapping because it is in use.");
+    assert_eq!(
+        refused,
+        "ResourceInUseException: Cannot update the event source mapping because it is in use."
+    );
 }
 
 #[tokio::test]

@@ -14,11 +14,16 @@ pub(super) fn conflict(new: &MappingConfiguration, other: &MappingConfiguration)
     let words = new.source.words(BuiltIn::aws_words()).ok()?;
     let (arn, servers, topics) = match words.named {
         AwsNamed::Arn(_) => {
-            let arn = new.source.event_source_arn.as_ref().filter(|arn| other.source.event_source_arn.as_ref() == Some(arn))?;
+            let arn = new
+                .source
+                .event_source_arn
+                .as_ref()
+                .filter(|arn| other.source.event_source_arn.as_ref() == Some(arn))?;
             (arn.as_str(), String::new(), String::new())
         }
         AwsNamed::Servers => {
-            let topics = new.source.topics.as_ref().filter(|topics| other.source.topics.as_ref() == Some(topics))?;
+            let topics =
+                new.source.topics.as_ref().filter(|topics| other.source.topics.as_ref() == Some(topics))?;
             ("", overlap(new, other)?, topics.join(","))
         }
     };
@@ -30,16 +35,23 @@ pub(super) fn conflict(new: &MappingConfiguration, other: &MappingConfiguration)
         ("{servers}", &servers),
         ("{topics}", &topics),
     ];
-    let what = told.into_iter().fold(words.twice.to_owned(), |text, (place, value)| text.replace(place, value));
+    let what =
+        told.into_iter().fold(words.twice.to_owned(), |text, (place, value)| text.replace(place, value));
     let uuid = &other.uuid;
-    let message = format!("{what} already exists. Please update or delete the existing mapping with UUID {uuid}");
+    let message =
+        format!("{what} already exists. Please update or delete the existing mapping with UUID {uuid}");
     Some(ApiError::new(ErrorType::ResourceConflict, message))
 }
 
 /// The servers of the new mapping when both name one of them.
 fn overlap(new: &MappingConfiguration, other: &MappingConfiguration) -> Option<String> {
     let servers = |it: &MappingConfiguration| {
-        let endpoints = it.source.self_managed_event_source.as_ref().and_then(|it| it.endpoints.clone()).unwrap_or_default();
+        let endpoints = it
+            .source
+            .self_managed_event_source
+            .as_ref()
+            .and_then(|it| it.endpoints.clone())
+            .unwrap_or_default();
         endpoints.into_values().flatten().collect::<Vec<_>>()
     };
     let (new, other) = (servers(new), servers(other));

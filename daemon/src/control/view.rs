@@ -1,8 +1,8 @@
 //! Mappings of both owners as Lambda's API shows them.
 
 use forebay_api::mapping::{
-    Destination, DestinationConfig, EpochMillis, Filter, FilterCriteria, MappingConfiguration, ProvisionedPollerConfig, ScalingConfig,
-    Settings, SourceSettings, StartingPosition,
+    Destination, DestinationConfig, EpochMillis, Filter, FilterCriteria, MappingConfiguration,
+    ProvisionedPollerConfig, ScalingConfig, Settings, SourceSettings, StartingPosition,
 };
 use forebay_clients::Clients;
 use forebay_config::destination::{DestinationTarget, QueueName};
@@ -25,7 +25,12 @@ pub(super) fn of_definition(definition: &Definition, entry: Option<&Entry>) -> M
 }
 
 /// A mapping of the config file, as far as AWS has words for it.
-pub(super) fn of_file(it: &MappingBlueprint, entry: Option<&Entry>, clients: &Clients, read_at: EpochMillis) -> MappingConfiguration {
+pub(super) fn of_file(
+    it: &MappingBlueprint,
+    entry: Option<&Entry>,
+    clients: &Clients,
+    read_at: EpochMillis,
+) -> MappingConfiguration {
     let (region, account) = (clients.aws.region(), clients.aws.common_account());
     let mapping = &it.mapping;
     let uuid = uuid_of(mapping.name.as_str());
@@ -57,7 +62,8 @@ pub(super) fn of_file(it: &MappingBlueprint, entry: Option<&Entry>, clients: &Cl
     shown
 }
 
-/// The id under which the API shows a mapping of the config file: it follows from the name, so that it stays the same.
+/// The id under which the API shows a mapping of the config file: it follows from the name, so that it stays
+/// the same.
 pub(crate) fn uuid_of(name: &str) -> String {
     let digest = Sha256::digest(format!("forebay mapping {name}"));
     let bytes = digest.first_chunk::<16>().copied().unwrap_or_default();
@@ -111,22 +117,32 @@ fn settings(it: &Mapping) -> Settings {
     let is_stream = it.starting_position.is_some();
     let of_stream = |value: i32| is_stream.then_some(value);
     let limit = |value: Option<i64>| i32::try_from(value.unwrap_or(-1)).unwrap_or(i32::MAX);
-    let filters: Vec<_> = it.filters.iter().map(|it| Filter { pattern: Some(it.text().to_owned()) }).collect();
+    let filters: Vec<_> =
+        it.filters.iter().map(|it| Filter { pattern: Some(it.text().to_owned()) }).collect();
     let destination = it.on_failure.as_ref().map(|it| destination(&it.target));
     Settings {
         batch_size: Some(it.batch.records_max.get()),
         // AWS has whole seconds; what is begun counts.
         maximum_batching_window_in_seconds: u32::try_from(it.batch.window.as_millis().div_ceil(1000)).ok(),
         bisect_batch_on_function_error: is_stream.then_some(it.retry.bisect),
-        destination_config: (is_stream || destination.is_some())
-            .then(|| DestinationConfig { on_failure: Some(Destination { destination: destination.flatten() }), on_success: None }),
+        destination_config: (is_stream || destination.is_some()).then(|| DestinationConfig {
+            on_failure: Some(Destination { destination: destination.flatten() }),
+            on_success: None,
+        }),
         filter_criteria: (!filters.is_empty()).then_some(FilterCriteria { filters: Some(filters) }),
-        function_response_types: Some(if it.retry.partial_responses { vec!["ReportBatchItemFailures".to_owned()] } else { Vec::new() }),
-        maximum_record_age_in_seconds: of_stream(limit(it.retry.record_age_max.and_then(|it| i64::try_from(it.as_secs()).ok()))),
+        function_response_types: Some(if it.retry.partial_responses {
+            vec!["ReportBatchItemFailures".to_owned()]
+        } else {
+            Vec::new()
+        }),
+        maximum_record_age_in_seconds: of_stream(limit(
+            it.retry.record_age_max.and_then(|it| i64::try_from(it.as_secs()).ok()),
+        )),
         maximum_retry_attempts: of_stream(limit(it.retry.retries_max.map(i64::from))),
         parallelization_factor: is_stream.then(|| it.lanes.get()),
-        tumbling_window_in_seconds: is_stream
-            .then(|| it.window.as_ref().map_or(0, |it| u32::try_from(it.tumbling.as_secs()).unwrap_or(u32::MAX))),
+        tumbling_window_in_seconds: is_stream.then(|| {
+            it.window.as_ref().map_or(0, |it| u32::try_from(it.tumbling.as_secs()).unwrap_or(u32::MAX))
+        }),
         scaling_config: it.concurrency_max.map(|it| ScalingConfig { maximum_concurrency: Some(it.get()) }),
         provisioned_poller_config: it.pollers.map(|it| ProvisionedPollerConfig {
             minimum_pollers: Some(it.min.get()),

@@ -1,4 +1,5 @@
-//! Several mappings of one source, however their settings name it: who shares it, who competes for it, and who must not do either.
+//! Several mappings of one source, however their settings name it: who shares it, who competes for it, and
+//! who must not do either.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,7 +51,10 @@ impl Company {
         let mut found = Self::None;
         for (place, feed) in places.values().filter_map(|place| Some((place, place.feed.as_ref()?))) {
             let theirs = feed.source();
-            if theirs.name().is_none() || theirs.name() != source.name() || (theirs.is_competed_for() && source.is_competed_for()) {
+            if theirs.name().is_none()
+                || theirs.name() != source.name()
+                || (theirs.is_competed_for() && source.is_competed_for())
+            {
                 continue;
             }
             if theirs.terms() == source.terms() {
@@ -58,15 +62,18 @@ impl Company {
             } else if place.is_stale || place.expected.is_empty() {
                 found = Self::Leaving;
             } else {
-                return Self::Differs(OtherTerms { theirs: theirs.terms().to_owned(), ours: source.terms().to_owned() });
+                return Self::Differs(OtherTerms {
+                    theirs: theirs.terms().to_owned(),
+                    ours: source.terms().to_owned(),
+                });
             }
         }
         found
     }
 }
 
-/// Mappings compete for a queue and do not let the same messages through: what one of them receives and does not want is deleted, as on AWS,
-/// and those who want it never see it.
+/// Mappings compete for a queue and do not let the same messages through: what one of them receives and does
+/// not want is deleted, as on AWS, and those who want it never see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trap {
     /// The others, by name.
@@ -82,18 +89,25 @@ impl Trap {
             return None;
         }
         let reads_it = |(key, place): &(&String, &Place)| {
-            *key == identity || place.feed.as_ref().is_some_and(|it| it.source().name().is_some() && it.source().name() == source.name())
+            *key == identity
+                || place
+                    .feed
+                    .as_ref()
+                    .is_some_and(|it| it.source().name().is_some() && it.source().name() == source.name())
         };
         let readers = places.iter().filter(reads_it).flat_map(|(_, place)| &place.expected);
-        let others: Vec<Arc<str>> =
-            readers.filter(|(name, filters)| &***name != mapping && *filters != own).map(|it| Arc::clone(it.0)).collect();
+        let others: Vec<Arc<str>> = readers
+            .filter(|(name, filters)| &***name != mapping && *filters != own)
+            .map(|it| Arc::clone(it.0))
+            .collect();
         (!others.is_empty()).then_some(Self { others })
     }
 }
 
 impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = self.others.iter().take(NAMED_MAX).map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
+        let named =
+            self.others.iter().take(NAMED_MAX).map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
         let more = match self.others.len().saturating_sub(NAMED_MAX) {
             0 => String::new(),
             n => format!(" and {n} more"),

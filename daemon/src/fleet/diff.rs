@@ -66,7 +66,10 @@ impl Changes {
             ("functions", &self.functions),
             ("functions removed", &self.functions_removed),
         ];
-        let told = lists.iter().filter(|(_, names)| !names.is_empty()).map(|(word, names)| format!("{word}: {}", names.join(", ")));
+        let told = lists
+            .iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(word, names)| format!("{word}: {}", names.join(", ")));
         let unchanged = format!("unchanged: {}", self.n_unchanged);
         told.chain([unchanged]).collect::<Vec<_>>().join("; ")
     }
@@ -101,16 +104,29 @@ pub(crate) struct Diff {
 }
 
 impl Diff {
-    /// What has to be done so that what `running` is becomes what is `wanted`, and what is stale is made anew.
+    /// What has to be done so that what `running` is becomes what is `wanted`, and what is stale is made
+    /// anew.
     pub(crate) fn between(running: &Set<'_>, wanted: &Set<'_>, stale: &Stale) -> Self {
         let is_stale = |name: &FunctionName| stale.all || stale.functions.contains(name);
-        let is_kept = |name: &FunctionName, function: &Function| !is_stale(name) && running.functions.get(name) == Some(&function);
-        let rebuilt: BTreeSet<_> =
-            wanted.functions.iter().filter(|(name, it)| !is_kept(name, it)).map(|(name, _)| (*name).clone()).collect();
-        let retired = running.functions.keys().filter(|name| !wanted.functions.contains_key(*name)).map(|it| (*it).clone()).collect();
+        let is_kept = |name: &FunctionName, function: &Function| {
+            !is_stale(name) && running.functions.get(name) == Some(&function)
+        };
+        let rebuilt: BTreeSet<_> = wanted
+            .functions
+            .iter()
+            .filter(|(name, it)| !is_kept(name, it))
+            .map(|(name, _)| (*name).clone())
+            .collect();
+        let retired = running
+            .functions
+            .keys()
+            .filter(|name| !wanted.functions.contains_key(*name))
+            .map(|it| (*it).clone())
+            .collect();
         let mut renewed = BTreeSet::new();
         for (name, new) in &wanted.mappings {
-            let same = running.mappings.get(name).filter(|old| old.source.identity() == new.source.identity());
+            let same =
+                running.mappings.get(name).filter(|old| old.source.identity() == new.source.identity());
             if same.is_some_and(|old| stale.all || !(Arc::ptr_eq(old, new) || reads_like(old, new))) {
                 renewed.insert(new.source.identity());
             }
@@ -127,7 +143,8 @@ impl Diff {
                     }
                 }
                 Some(old) => {
-                    let is_touched = used_by(&new.mapping).any(|it| rebuilt.contains(it)) || renewed.contains(&new.source.identity());
+                    let is_touched = used_by(&new.mapping).any(|it| rebuilt.contains(it))
+                        || renewed.contains(&new.source.identity());
                     let is_same = Arc::ptr_eq(old, new) || (runs_like(old, new) && reads_like(old, new));
                     match (is_same, new.runs() && is_touched) {
                         (true, false) => Change::Unchanged,
@@ -145,7 +162,13 @@ impl Diff {
 
     /// The same for people.
     pub(crate) fn told(&self) -> Changes {
-        let of = |change: Change| self.mappings.iter().filter(|(_, it)| **it == change).map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let of = |change: Change| {
+            self.mappings
+                .iter()
+                .filter(|(_, it)| **it == change)
+                .map(|(name, _)| name.clone())
+                .collect::<Vec<_>>()
+        };
         let mut changed = [of(Change::Changed), of(Change::Replanned)].concat();
         changed.sort();
         let names = |functions: &BTreeSet<FunctionName>| functions.iter().map(ToString::to_string).collect();
@@ -166,7 +189,10 @@ impl Diff {
 pub(crate) fn used_by(mapping: &Mapping) -> impl Iterator<Item = &FunctionName> {
     let taker = mapping.on_failure.as_ref().and_then(|it| match &it.target {
         DestinationTarget::Function(function) => Some(function),
-        DestinationTarget::File(_) | DestinationTarget::Http(_) | DestinationTarget::Sqs(_) | DestinationTarget::Sns(_) => None,
+        DestinationTarget::File(_)
+        | DestinationTarget::Http(_)
+        | DestinationTarget::Sqs(_)
+        | DestinationTarget::Sns(_) => None,
     });
     [&mapping.function].into_iter().chain(taker)
 }
@@ -185,12 +211,17 @@ fn differ_in_plan(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
     like_new.rate = new.mapping.rate;
     like_new.retry = RetryPlan { redelivery: old.mapping.retry.redelivery, ..new.mapping.retry.clone() };
     // What an event looks like may depend on whether there is a window.
-    has_window(old) == has_window(new) && like_new.runs_like(&new.mapping) && reads_like(old, new) && old.rest == new.rest
+    has_window(old) == has_window(new)
+        && like_new.runs_like(&new.mapping)
+        && reads_like(old, new)
+        && old.rest == new.rest
 }
 
 /// Whether both read the same in the same way. Relative paths count from the folder of their file.
 fn reads_like(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
-    old.mapping.source.says_the_same(&new.mapping.source) && old.base == new.base && old.source.identity() == new.source.identity()
+    old.mapping.source.says_the_same(&new.mapping.source)
+        && old.base == new.base
+        && old.source.identity() == new.source.identity()
 }
 
 #[cfg(test)]

@@ -48,7 +48,13 @@ fn two() -> String {
 
 #[test]
 fn the_same_settings_in_another_place_or_with_written_defaults_change_nothing() {
-    let moved = ["# a comment\n", FUNCTIONS, &mapping("b", "g", ", enabled: true, batch_size: 100"), &mapping("a", "f", "")].concat();
+    let moved = [
+        "# a comment\n",
+        FUNCTIONS,
+        &mapping("b", "g", ", enabled: true, batch_size: 100"),
+        &mapping("a", "f", ""),
+    ]
+    .concat();
     check(&two(), &moved, "unchanged: 2");
 }
 
@@ -56,8 +62,11 @@ fn the_same_settings_in_another_place_or_with_written_defaults_change_nothing() 
 fn only_what_differs_is_touched() {
     let changed = [FUNCTIONS, &mapping("a", "f", ", batch_size: 7"), &mapping("b", "g", "")].concat();
     check(&two(), &changed, "changed: a; unchanged: 1");
-    let filtered =
-        [FUNCTIONS, &mapping("a", "f", ""), &mapping("b", "g", ", filter_criteria: { filter: [{ pattern: '{\"body\":[\"x\"]}' }] }")];
+    let filtered = [
+        FUNCTIONS,
+        &mapping("a", "f", ""),
+        &mapping("b", "g", ", filter_criteria: { filter: [{ pattern: '{\"body\":[\"x\"]}' }] }"),
+    ];
     check(&two(), &filtered.concat(), "changed: b; unchanged: 1");
     let read = two().replacen("file: { path: \"a/*\"", "file: { rotate_wait: 9, path: \"a/*\"", 1);
     check(&two(), &read, "changed: a; unchanged: 1");
@@ -72,10 +81,15 @@ fn only_what_differs_is_touched() {
 #[test]
 fn limits_are_taken_over_by_a_mapping_that_goes_on_and_all_else_begins_it_anew() {
     let change = |more: &str| {
-        let (old, new) = (drawn(&two()), drawn(&[FUNCTIONS, &mapping("a", "f", more), &mapping("b", "g", "")].concat()));
+        let (old, new) =
+            (drawn(&two()), drawn(&[FUNCTIONS, &mapping("a", "f", more), &mapping("b", "g", "")].concat()));
         Diff::between(&set(&old), &set(&new), &Stale::default()).mappings["a"]
     };
-    for limits in [", batch_size: 7", ", maximum_retry_attempts: 1", ", batch_size: 9, bisect_batch_on_function_error: true"] {
+    for limits in [
+        ", batch_size: 7",
+        ", maximum_retry_attempts: 1",
+        ", batch_size: 9, bisect_batch_on_function_error: true",
+    ] {
         assert_eq!(change(limits), Change::Replanned, "{limits}");
     }
     let destination = ", batch_size: 7, destination_config: { on_failure: { file: { path: /d } } }";
@@ -95,7 +109,8 @@ fn a_changed_function_touches_the_mappings_that_use_it_and_no_other_function() {
 #[test]
 fn a_function_that_goes_is_told_and_touches_nobody_else() {
     let alone = [FUNCTIONS, &mapping("a", "f", "")].concat();
-    let without: String = alone.lines().filter(|it| !it.contains("  g: ")).map(|it| format!("{it}\n")).collect();
+    let without: String =
+        alone.lines().filter(|it| !it.contains("  g: ")).map(|it| format!("{it}\n")).collect();
     check(&alone, &without, "functions removed: g; unchanged: 1");
 }
 
@@ -111,5 +126,8 @@ fn when_what_all_share_has_changed_everything_is_begun_anew() {
 fn a_function_whose_files_are_others_is_begun_anew_with_the_mappings_that_use_it() {
     let (old, new) = (drawn(&two()), drawn(&two()));
     let stale = Stale { functions: [FunctionName::parse("g").unwrap()].into(), ..Stale::default() };
-    assert_eq!(Diff::between(&set(&old), &set(&new), &stale).told().sentence(), "changed: b; functions: g; unchanged: 1");
+    assert_eq!(
+        Diff::between(&set(&old), &set(&new), &stale).told().sentence(),
+        "changed: b; functions: g; unchanged: 1"
+    );
 }

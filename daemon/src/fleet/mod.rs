@@ -1,5 +1,5 @@
-//! The living set of mappings and the functions that they use: what is wanted is said whole, what differs from what runs is started, replaced
-//! or ended; the rest never notices.
+//! The living set of mappings and the functions that they use: what is wanted is said whole, what differs
+//! from what runs is started, replaced or ended; the rest never notices.
 //!
 //! | a mapping that | does |
 //! | --- | --- |
@@ -9,7 +9,8 @@
 //! | is disabled, paused or unfit | finishes what runs and takes nothing new |
 //! | is gone | the same; its positions stay in the store, unless they are to be erased |
 //!
-//! A batch that failed and waits for its next try stays in its track's checkpoint with the limits that it was cut with.
+//! A batch that failed and waits for its next try stays in its track's checkpoint with the limits that it was
+//! cut with.
 
 mod diff;
 mod post;
@@ -47,8 +48,8 @@ use crate::registry::Registry;
 
 /// Finished records that may lie ahead of a track's watermark before its reading stops.
 const AHEAD_MAX: u32 = 100_000;
-/// Records that may wait on a track however small the batches: a read, with its way to the threads that look at files and back, costs as much as
-/// fifty records do. How much may be held in all is the budget's to say.
+/// Records that may wait on a track however small the batches: a read, with its way to the threads that look
+/// at files and back, costs as much as fifty records do. How much may be held in all is the budget's to say.
 const WAITING_MIN: u32 = 400;
 
 /// What one mapping is told.
@@ -109,8 +110,9 @@ impl Fleet {
         self.clients.as_ref().map(|(_, clients)| Arc::clone(clients))
     }
 
-    /// Looks at the files that the settings name: functions whose code or interpreter is another are begun anew by the next set, and everything when
-    /// a CA file or one of AWS's shared files is another. What is built from here on reads certificates again and makes its own connections.
+    /// Looks at the files that the settings name: functions whose code or interpreter is another are begun
+    /// anew by the next set, and everything when a CA file or one of AWS's shared files is another. What is
+    /// built from here on reads certificates again and makes its own connections.
     pub fn look_again(&mut self) {
         let Some((_, clients)) = &mut self.clients else { return };
         for (path, mark) in clients.http.ca_marks().into_iter().chain(clients.aws.file_marks()) {
@@ -131,8 +133,8 @@ impl Fleet {
         &self.ground.registry
     }
 
-    /// Makes what runs what `wanted` says. All that can fail comes first: after an error nothing has changed. It does not wait for what
-    /// still finishes; it may be dropped, and then all or nothing has happened.
+    /// Makes what runs what `wanted` says. All that can fail comes first: after an error nothing has changed.
+    /// It does not wait for what still finishes; it may be dropped, and then all or nothing has happened.
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -154,8 +156,10 @@ impl Fleet {
         };
         let mappings: BTreeMap<String, Arc<MappingBlueprint>> =
             wanted.mappings.into_iter().map(|it| (it.mapping.name.as_str().to_owned(), it)).collect();
-        let set =
-            Set { functions: wanted.functions.iter().collect(), mappings: mappings.iter().map(|(name, it)| (name.as_str(), it)).collect() };
+        let set = Set {
+            functions: wanted.functions.iter().collect(),
+            mappings: mappings.iter().map(|(name, it)| (name.as_str(), it)).collect(),
+        };
         let diff = Diff::between(&self.running_set(), &set, &stale);
         let new = functions::build(diff.rebuilt.iter().map(|name| &wanted.functions[name]), &clients).await?;
         let mut shelf = self.functions.running().clone();
@@ -206,21 +210,31 @@ impl Fleet {
                 (Change::Replanned, Some(it)) => {
                     let function = &functions[&it.mapping.function];
                     let has_outbox = it.mapping.on_failure.is_some();
-                    let plan = plan(&it.mapping, it.profile, function.n_slots, has_outbox, self.n_applied + 1);
+                    let plan =
+                        plan(&it.mapping, it.profile, function.n_slots, has_outbox, self.n_applied + 1);
                     told.push((name.clone(), Told::Limits(Box::new(plan))));
                     continue;
                 }
-                (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) if it.runs() => {
+                (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it))
+                    if it.runs() =>
+                {
                     Order::Run(Arc::new(self.wire(it, functions, &destinations).await?))
                 }
-                (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) => Order::Rest(Arc::new(self.facts(it))),
+                (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) => {
+                    Order::Rest(Arc::new(self.facts(it)))
+                }
             };
             told.push((name.clone(), Told::Anew(order)));
         }
         Ok(told)
     }
 
-    async fn wire(&self, it: &MappingBlueprint, functions: &Shelf, destinations: &Destinations<'_>) -> Result<Wired, BuildError> {
+    async fn wire(
+        &self,
+        it: &MappingBlueprint,
+        functions: &Shelf,
+        destinations: &Destinations<'_>,
+    ) -> Result<Wired, BuildError> {
         let mapping = &it.mapping;
         let function = &functions[&mapping.function];
         let outbox = match &mapping.on_failure {
@@ -236,7 +250,13 @@ impl Fleet {
         };
         let wiring = Wiring {
             id: MappingId(mapping.name.as_str().to_owned()),
-            plan: watch::Sender::new(plan(mapping, it.profile, function.n_slots, outbox.is_some(), self.n_applied + 1)),
+            plan: watch::Sender::new(plan(
+                mapping,
+                it.profile,
+                function.n_slots,
+                outbox.is_some(),
+                self.n_applied + 1,
+            )),
             budget: Arc::clone(&self.budget),
             start: mapping.starting_position,
             pollers: mapping.pollers,
@@ -278,12 +298,20 @@ impl Fleet {
     }
 
     /// Gives the orders. Whoever will read a source is expected before anybody begins.
-    fn command(&mut self, diff: &Diff, mappings: &BTreeMap<String, Arc<MappingBlueprint>>, told: Vec<(String, Told)>) {
+    fn command(
+        &mut self,
+        diff: &Diff,
+        mappings: &BTreeMap<String, Arc<MappingBlueprint>>,
+        told: Vec<(String, Told)>,
+    ) {
         for identity in &diff.renewed {
             self.feeds.renew(identity);
         }
         let reads = |it: &Arc<MappingBlueprint>| it.runs().then(|| it.source.identity());
-        for (name, it) in mappings.iter().filter(|(name, _)| !matches!(diff.mappings[*name], Change::Unchanged | Change::Replanned)) {
+        for (name, it) in mappings
+            .iter()
+            .filter(|(name, _)| !matches!(diff.mappings[*name], Change::Unchanged | Change::Replanned))
+        {
             if let Some(identity) = reads(it) {
                 let filters: Vec<_> = it.mapping.filters.iter().map(|it| it.text()).collect();
                 self.feeds.expect(&identity, name, &filters.join("\n"));
@@ -301,7 +329,8 @@ impl Fleet {
                 }
             }
             let former = self.running.get(&name).and_then(reads);
-            if let Some(former) = former.filter(|it| mappings.get(&name).and_then(reads).as_ref() != Some(it)) {
+            if let Some(former) = former.filter(|it| mappings.get(&name).and_then(reads).as_ref() != Some(it))
+            {
                 self.feeds.dismiss(&former, &name);
             }
         }
@@ -340,7 +369,13 @@ impl Fleet {
     }
 }
 
-fn plan(mapping: &Mapping, profile: &SourceProfile, n_slots: u32, has_destination: bool, generation: u64) -> Plan {
+fn plan(
+    mapping: &Mapping,
+    profile: &SourceProfile,
+    n_slots: u32,
+    has_destination: bool,
+    generation: u64,
+) -> Plan {
     let function = NonZeroU32::new(n_slots);
     let concurrency_max = match (mapping.concurrency_max, function) {
         (Some(own), Some(function)) => Some(own.min(function)),

@@ -1,4 +1,5 @@
-//! One mapping's place in the fleet: a task that runs it as it was last told, and changes from one order to the next in good order.
+//! One mapping's place in the fleet: a task that runs it as it was last told, and changes from one order to
+//! the next in good order.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -82,12 +83,20 @@ type Registered = (Arc<Entry>, mpsc::Receiver<Command>);
 
 impl Post {
     /// A place for a new mapping, which others see from here on; the future runs it until the end.
-    pub(super) fn new(ground: &Arc<Ground>, order: Order) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn new(
+        ground: &Arc<Ground>,
+        order: Order,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (sender, errands) = mpsc::channel(ERRANDS_MAX);
         let first = order.facts().map(|facts| register(ground, facts, &sender, None));
         let (orders, told) = watch::channel(order);
         let is_gone = Arc::new(AtomicBool::new(false));
-        let keeper = Keeper { ground: Arc::clone(ground), told: Told { orders: told, errands, sender }, first, former: None };
+        let keeper = Keeper {
+            ground: Arc::clone(ground),
+            told: Told { orders: told, errands, sender },
+            first,
+            former: None,
+        };
         let run = keeper.keep_on(Arc::clone(&is_gone));
         (Self { orders, is_gone }, run)
     }
@@ -142,7 +151,12 @@ struct Told {
 /// A mapping's tracks are to be put elsewhere as soon as what runs has ended.
 type Replay = (Reposition, oneshot::Sender<Result<(), RepositionError>>);
 
-fn register(ground: &Ground, facts: &Facts, errands: &mpsc::Sender<Box<Errand>>, former: Option<&Entry>) -> Registered {
+fn register(
+    ground: &Ground,
+    facts: &Facts,
+    errands: &mpsc::Sender<Box<Errand>>,
+    former: Option<&Entry>,
+) -> Registered {
     let (source, function) = (facts.source.clone(), facts.function.clone());
     let (entry, commands) = match former {
         Some(former) => former.after(facts.source_kind, source, function),
@@ -168,14 +182,21 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// Follows the orders to the end. A panic is told where the mapping's state is, and the last order begins anew.
+    /// Follows the orders to the end. A panic is told where the mapping's state is, and the last order begins
+    /// anew.
     async fn keep_on(mut self, is_gone: Arc<AtomicBool>) {
         loop {
-            // In a box, beside which the task itself is small: its memory is kept as long as it may be asked for its end.
+            // In a box, beside which the task itself is small: its memory is kept as long as it may be asked
+            // for its end.
             let kept = caught(Box::pin(keep(&mut self, &is_gone))).await;
             let Err(error) = kept else { return };
             let entry = self.former.as_ref().or_else(|| self.first.as_ref().map(|(entry, _)| entry));
-            error!(code = "FB-0501", mapping = entry.map(|it| it.name()), error, "a mapping's keeper died and is started again");
+            error!(
+                code = "FB-0501",
+                mapping = entry.map(|it| it.name()),
+                error,
+                "a mapping's keeper died and is started again"
+            );
             if let Some(entry) = entry {
                 entry.set_lifecycle(Lifecycle::Restarting { error });
             }
@@ -189,13 +210,15 @@ async fn keep(keeper: &mut Keeper, is_gone: &AtomicBool) {
     let Keeper { ground, told, first, former } = keeper;
     loop {
         let order = told.orders.borrow_and_update().clone();
-        let registered =
-            order.facts().map(|facts| first.take().unwrap_or_else(|| register(ground, facts, &told.sender, former.as_deref())));
+        let registered = order.facts().map(|facts| {
+            first.take().unwrap_or_else(|| register(ground, facts, &told.sender, former.as_deref()))
+        });
         match (order, registered) {
             (Order::Run(wired), Some((entry, commands))) => {
                 *former = Some(Arc::clone(&entry));
                 let replay = run(ground, &wired, Arc::clone(&entry), commands, told).await;
-                // Where the process ends or the mapping goes meanwhile, the one who asked is told by the answer's end.
+                // Where the process ends or the mapping goes meanwhile, the one who asked is told by the
+                // answer's end.
                 let goes_on = told.orders.borrow().facts().is_some();
                 if let Some((reposition, answer)) = replay.filter(|_| goes_on) {
                     let _ = answer.send(Shelf::new(&ground.store, entry.name()).put(reposition.places).await);
@@ -263,7 +286,13 @@ async fn be_gone(told: &mut Told) -> bool {
 }
 
 /// Runs one order until the next one has come, or tracks are to be put elsewhere, and what ran has ended.
-async fn run(ground: &Ground, wired: &Wired, entry: Arc<Entry>, commands: mpsc::Receiver<Command>, told: &mut Told) -> Option<Replay> {
+async fn run(
+    ground: &Ground,
+    wired: &Wired,
+    entry: Arc<Entry>,
+    commands: mpsc::Receiver<Command>,
+    told: &mut Told,
+) -> Option<Replay> {
     let seat = ground.gate.join(&wired.function, wired.concurrency_max);
     let life = supervise(Arc::clone(&wired.wiring), Arc::clone(&entry), commands, seat);
     tokio::pin!(life);
@@ -307,7 +336,8 @@ async fn run(ground: &Ground, wired: &Wired, entry: Arc<Entry>, commands: mpsc::
     replay
 }
 
-/// Takes all that the store kept of a mapping away, as often as it takes; `false` when another order came before that was done.
+/// Takes all that the store kept of a mapping away, as often as it takes; `false` when another order came
+/// before that was done.
 async fn erased(ground: &Ground, gone: &Entry, orders: &mut watch::Receiver<Order>) -> bool {
     let id = MappingId(gone.name().to_owned());
     gone.set_lifecycle(Lifecycle::Deleting { erased: true });
@@ -318,9 +348,17 @@ async fn erased(ground: &Ground, gone: &Entry, orders: &mut watch::Receiver<Orde
             Err(error) => error,
         };
         let error = chain(&refusal);
-        if let Some(n_held_back) = repeats.allow(("erase", 0), &error.as_str().into(), Tick::default().after(began.elapsed())) {
+        if let Some(n_held_back) =
+            repeats.allow(("erase", 0), &error.as_str().into(), Tick::default().after(began.elapsed()))
+        {
             let code = refusal.code();
-            warn!(code, mapping = id.0, error, n_held_back, "a deleted mapping's positions cannot be removed yet; tried again");
+            warn!(
+                code,
+                mapping = id.0,
+                error,
+                n_held_back,
+                "a deleted mapping's positions cannot be removed yet; tried again"
+            );
         }
         tokio::select! {
             biased;

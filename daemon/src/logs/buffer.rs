@@ -1,5 +1,5 @@
-//! The lines that wait to be written: bounded in bytes, so that nobody waits for whoever reads the log; what does not fit is dropped, counted
-//! and told.
+//! The lines that wait to be written: bounded in bytes, so that nobody waits for whoever reads the log; what
+//! does not fit is dropped, counted and told.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,7 +12,8 @@ use crate::lock::lock;
 
 /// The most that waits to be written, in bytes: lines of a minute or two at the usual pace.
 pub const BUFFER_BYTES_MAX: usize = 4 << 20;
-/// What functions print may fill so much of it, so that one that prints without end leaves room for what Forebay has to say.
+/// What functions print may fill so much of it, so that one that prints without end leaves room for what
+/// Forebay has to say.
 pub const PRINTED_BYTES_MAX: usize = BUFFER_BYTES_MAX / 2;
 /// What a line costs beside its bytes.
 const LINE_COST: usize = 32;
@@ -28,7 +29,8 @@ pub(super) enum Voice {
     Function,
 }
 
-/// Lines on their way from all threads to the one that writes. The lock is held for a few moves of memory, never while anything is written.
+/// Lines on their way from all threads to the one that writes. The lock is held for a few moves of memory,
+/// never while anything is written.
 #[derive(Debug)]
 pub(super) struct Buffer {
     state: Mutex<State>,
@@ -56,7 +58,8 @@ struct State {
     notice: Notice,
 }
 
-/// Lets lines of one voice in. Once shut it opens when a quarter of its room is free, so that one notice stands for many lines.
+/// Lets lines of one voice in. Once shut it opens when a quarter of its room is free, so that one notice
+/// stands for many lines.
 #[derive(Debug)]
 struct Door {
     bytes_max: usize,
@@ -142,7 +145,8 @@ impl Buffer {
         cost
     }
 
-    /// Lines of this cost were written: there is room again, and a word about what was lost meanwhile stands where it is missing.
+    /// Lines of this cost were written: there is room again, and a word about what was lost meanwhile stands
+    /// where it is missing.
     pub(super) fn written(&self, cost: usize) {
         let mut state = self.lock();
         state.bytes = state.bytes.saturating_sub(cost);
@@ -208,10 +212,14 @@ impl Buffer {
         let state = self.lock();
         let n_waiting = state.lines.len();
         match &state.failing {
-            Some((n, error)) => Some(format!("it could not be written {n} times in a row ({error}); {n_waiting} lines wait")),
+            Some((n, error)) => {
+                Some(format!("it could not be written {n} times in a row ({error}); {n_waiting} lines wait"))
+            }
             None if state.own.is_shut || state.printed.is_shut => {
                 let n_dropped = state.own.n_dropped + state.printed.n_dropped;
-                Some(format!("nobody reads it fast enough: {n_waiting} lines wait, {n_dropped} more were dropped"))
+                Some(format!(
+                    "nobody reads it fast enough: {n_waiting} lines wait, {n_dropped} more were dropped"
+                ))
             }
             None => None,
         }

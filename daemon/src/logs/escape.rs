@@ -26,7 +26,11 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 
     fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line<'a> {
-        let voice = if event.target() == forebay_invoker::executors::process::LOG_TARGET { Voice::Function } else { Voice::Own };
+        let voice = if event.target() == forebay_invoker::executors::process::LOG_TARGET {
+            Voice::Function
+        } else {
+            Voice::Own
+        };
         Line { buffer: &self.0, voice }
     }
 }

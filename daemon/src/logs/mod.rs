@@ -1,5 +1,5 @@
-//! The log: text on a terminal, JSON otherwise, filtered by `FOREBAY_LOG`; control characters never reach the output as they are, and nobody
-//! waits for it to be written.
+//! The log: text on a terminal, JSON otherwise, filtered by `FOREBAY_LOG`; control characters never reach the
+//! output as they are, and nobody waits for it to be written.
 
 mod buffer;
 mod escape;
@@ -64,23 +64,32 @@ pub enum LogError {
 /// See [`LogError`].
 pub fn start(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
     let filter = filter.filter(|it| !it.is_empty()).unwrap_or(FILTER_DEFAULT);
-    let filter =
-        EnvFilter::builder().parse(filter).map_err(|error| LogError::Filter { filter: filter.to_owned(), error: error.to_string() })?;
+    let filter = EnvFilter::builder()
+        .parse(filter)
+        .map_err(|error| LogError::Filter { filter: filter.to_owned(), error: error.to_string() })?;
     let buffer = Arc::new(Buffer::new(notice::Notice(format)));
     writer::start(&buffer).map_err(LogError::Thread)?;
     let lines = escape::Lines(Arc::clone(LOG.get_or_init(|| buffer)));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_span_events(FmtSpan::NONE);
-    // Nothing else may print on standard error: a print that fails is a panic, and one that blocks is a thread lost.
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_span_events(FmtSpan::NONE);
+    // Nothing else may print on standard error: a print that fails is a panic, and one that blocks is a
+    // thread lost.
     let log = log.log_internal_errors(false);
     match format {
-        // No colours: an escape character in the output would then be ours or a record's, and nobody could tell.
+        // No colours: an escape character in the output would then be ours or a record's, and nobody could
+        // tell.
         LogFormat::Text => log.with_ansi(false).with_target(false).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
     // A panic is a line of the log like any other; who caught it says what follows.
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string);
-        tracing::error!(code = "FB-0501", at, panic = forebay_clients::caught::text(panic.payload()), "a task panicked");
+        tracing::error!(
+            code = "FB-0501",
+            at,
+            panic = forebay_clients::caught::text(panic.payload()),
+            "a task panicked"
+        );
     }));
     Ok(())
 }

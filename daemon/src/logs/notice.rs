@@ -1,4 +1,5 @@
-//! What the log says about itself: lines made here and not by an event, so that they stand at their place and no filter hides them.
+//! What the log says about itself: lines made here and not by an event, so that they stand at their place and
+//! no filter hides them.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -25,7 +26,10 @@ impl Notice {
 
     /// Lines came late.
     pub(super) fn unwritable(self, n_failures: u64, error: &str) -> Box<[u8]> {
-        self.line(n_failures, &format!("the log could not be written for a while ({error}; failed tries: {n_failures})"))
+        self.line(
+            n_failures,
+            &format!("the log could not be written for a while ({error}; failed tries: {n_failures})"),
+        )
     }
 
     fn line(self, n: u64, message: &str) -> Box<[u8]> {

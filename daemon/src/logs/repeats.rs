@@ -1,4 +1,5 @@
-//! Holds repeating warnings back and counts them. One that says something else is another warning, not a repeat.
+//! Holds repeating warnings back and counts them. One that says something else is another warning, not a
+//! repeat.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use forebay_batcher::{Fault, Tick};
 
 /// A warning that repeats is logged once in this time, with the number held back.
 const EVERY: Duration = Duration::from_secs(60);
-/// So many reasons of one topic are told apart; what comes beyond in that time is counted with the next that is told, so that reasons that
-/// never repeat cannot fill the log.
+/// So many reasons of one topic are told apart; what comes beyond in that time is counted with the next that
+/// is told, so that reasons that never repeat cannot fill the log.
 const REASONS_MAX: usize = 8;
 /// So much of a reason tells it from others.
 const REASON_CHARS_MAX: usize = 200;
@@ -38,7 +39,8 @@ struct Seen {
 }
 
 impl Repeats {
-    /// Whether to log now: `Some(n)` says yes, and that `n` like it, or of reasons that have no line of their own, were held back.
+    /// Whether to log now: `Some(n)` says yes, and that `n` like it, or of reasons that have no line of their
+    /// own, were held back.
     pub(crate) fn allow(&mut self, topic: Topic, reason: &Fault, now: Tick) -> Option<u64> {
         self.topics.entry(topic).or_default().allow(essence(reason), now)
     }
@@ -73,8 +75,8 @@ impl Reasons {
     }
 }
 
-/// What tells a reason from others: its page, and its words without those that hold digits, such as ids, counts and times, which differ each
-/// time.
+/// What tells a reason from others: its page, and its words without those that hold digits, such as ids,
+/// counts and times, which differ each time.
 fn essence(reason: &Fault) -> Fault {
     let text: String = reason.text.chars().take(REASON_CHARS_MAX).collect();
     let is_of_word = |it: char| it.is_alphanumeric() || it == '-';
@@ -100,7 +102,10 @@ mod tests {
     /// What is told of warnings that come at these seconds for these reasons.
     fn told(warnings: &[(u64, &str)]) -> Vec<Option<u64>> {
         let mut repeats = Repeats::default();
-        warnings.iter().map(|(seconds, reason)| repeats.allow(TOPIC, &(*reason).into(), at(*seconds))).collect()
+        warnings
+            .iter()
+            .map(|(seconds, reason)| repeats.allow(TOPIC, &(*reason).into(), at(*seconds)))
+            .collect()
     }
 
     #[test]
@@ -111,11 +116,18 @@ mod tests {
 
     #[test]
     fn repeats_are_counted_and_told_once_a_minute() {
-        assert_eq!(told(&[(0, "a"), (1, "a"), (59, "a"), (60, "a"), (61, "a")]), [Some(0), None, None, Some(2), None]);
+        assert_eq!(
+            told(&[(0, "a"), (1, "a"), (59, "a"), (60, "a"), (61, "a")]),
+            [Some(0), None, None, Some(2), None]
+        );
         let mut repeats = Repeats::default();
         assert_eq!(repeats.allow(TOPIC, &"a".into(), at(0)), Some(0));
         assert_eq!(repeats.allow(TOPIC, &"a".into(), at(1)), None);
-        assert_eq!(repeats.allow(("source down", 1), &"a".into(), at(1)), Some(0), "another track is another topic");
+        assert_eq!(
+            repeats.allow(("source down", 1), &"a".into(), at(1)),
+            Some(0),
+            "another track is another topic"
+        );
         assert_eq!(repeats.over(TOPIC), Some(1));
         assert_eq!(repeats.over(TOPIC), None);
         assert_eq!(repeats.allow(TOPIC, &"a".into(), at(2)), Some(0), "a new trouble is told at once");
@@ -125,11 +137,16 @@ mod tests {
     fn reasons_without_end_are_bounded_and_the_oldest_makes_room() {
         let mut repeats = Repeats::default();
         let names: Vec<String> = ('a'..='z').map(String::from).collect();
-        let n_told = names.iter().filter(|it| repeats.allow(TOPIC, &it.as_str().into(), at(0)).is_some()).count();
+        let n_told =
+            names.iter().filter(|it| repeats.allow(TOPIC, &it.as_str().into(), at(0)).is_some()).count();
         assert_eq!(n_told, REASONS_MAX);
         assert_eq!(repeats.allow(TOPIC, &"a".into(), at(1)), None);
         let n_others = (names.len() - REASONS_MAX) as u64;
-        assert_eq!(repeats.allow(TOPIC, &"another".into(), at(60)), Some(n_others + 1), "the oldest is forgotten, its count is not");
+        assert_eq!(
+            repeats.allow(TOPIC, &"another".into(), at(60)),
+            Some(n_others + 1),
+            "the oldest is forgotten, its count is not"
+        );
         assert_eq!(repeats.topics[&TOPIC].seen.len(), REASONS_MAX);
     }
 
@@ -139,7 +156,8 @@ mod tests {
         check("KeyError: 'id'", "KeyError: 'id'");
         check("3 of 10 records failed", "# of # records failed");
         check("no answer from 10.0.0.7:80 (request 8f2c-77)", "no answer from #.#.#.#:# (request #)");
-        let [one, other] = ["FB-0210", "FB-0211"].map(|code| essence(&Fault::new(forebay_config::Code(code), "x")));
+        let [one, other] =
+            ["FB-0210", "FB-0211"].map(|code| essence(&Fault::new(forebay_config::Code(code), "x")));
         assert_ne!(one, other, "another page is another reason");
     }
 }

@@ -1,4 +1,5 @@
-//! The one thread that writes the log. It may wait for whoever reads it as long as it likes: nobody waits for it.
+//! The one thread that writes the log. It may wait for whoever reads it as long as it likes: nobody waits for
+//! it.
 
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
@@ -13,12 +14,14 @@ use super::buffer::Buffer;
 /// After a panic the next life of the loop begins after this.
 const AGAIN_MAX: Duration = Duration::from_secs(1);
 
-/// Starts the thread over standard error. It lives as long as the process: whoever wants the log to be whole flushes it.
+/// Starts the thread over standard error. It lives as long as the process: whoever wants the log to be whole
+/// flushes it.
 ///
 /// # Errors
 /// The system has no thread or no descriptor to give.
 pub(super) fn start(buffer: &Arc<Buffer>) -> io::Result<()> {
-    // A descriptor of its own: the library's handle holds a lock while it writes, and who else prints would wait for that.
+    // A descriptor of its own: the library's handle holds a lock while it writes, and who else prints would
+    // wait for that.
     let out = std::fs::File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let buffer = Arc::clone(buffer);
     std::thread::Builder::new().name("log".to_owned()).spawn(move || keep_writing(&buffer, out))?;
@@ -48,7 +51,8 @@ fn write_all(buffer: &Buffer, chunk: &mut Chunk, out: &mut impl Write) {
     }
 }
 
-/// Writes one chunk, however long that takes: what a full disk or a reader that went away did not take is tried again.
+/// Writes one chunk, however long that takes: what a full disk or a reader that went away did not take is
+/// tried again.
 fn write(buffer: &Buffer, chunk: &mut Chunk, out: &mut impl Write) {
     let mut n_failures = 0;
     while !chunk.rest().is_empty() {
@@ -87,7 +91,8 @@ impl Chunk {
 
     /// Back to the beginning of a line that was written in part: the next reader gets it whole.
     fn rewind(&mut self) {
-        self.n_written = self.bytes[..self.n_written].iter().rposition(|it| *it == b'\n').map_or(0, |at| at + 1);
+        self.n_written =
+            self.bytes[..self.n_written].iter().rposition(|it| *it == b'\n').map_or(0, |at| at + 1);
     }
 }
 
@@ -195,7 +200,11 @@ mod tests {
         assert_eq!(world.buffer.counts().0, n_dropped, "it was taken");
         let text = world.read();
         assert!(text.contains("\na word of ours\n"));
-        assert!(text.contains(&format!("{n_dropped} lines that functions printed were dropped here")), "{}", &text[text.len() - 500..]);
+        assert!(
+            text.contains(&format!("{n_dropped} lines that functions printed were dropped here")),
+            "{}",
+            &text[text.len() - 500..]
+        );
     }
 
     #[test]

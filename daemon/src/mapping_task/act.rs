@@ -51,7 +51,13 @@ impl Life<'_> {
         }
         for Start { idx, name, from } in self.tracks.start() {
             let at = crate::status::position(&from.watermark);
-            info!(mapping = self.entry.name(), source = self.entry.source_kind(), track = self.tracks.label(idx), at, "track started");
+            info!(
+                mapping = self.entry.name(),
+                source = self.entry.source_kind(),
+                track = self.tracks.label(idx),
+                at,
+                "track started"
+            );
             self.subscriber.open(idx, name, from.watermark.clone());
             self.machine.handle_assigned(idx, from, self.wiring.clock.now());
         }
@@ -88,7 +94,9 @@ impl Life<'_> {
             let outbox = wiring.outbox.as_ref().expect("a plan without destination makes no notices");
             let answer = match outbox.deliver(&notice, &*source, wiring.clock.now().unix).await {
                 Ok(()) => Delivery::Taken,
-                Err(error) => Delivery::Refused { error: Fault::new(Code(error.code), format!("{} ({})", chain(&error), error.code)) },
+                Err(error) => Delivery::Refused {
+                    error: Fault::new(Code(error.code), format!("{} ({})", chain(&error), error.code)),
+                },
             };
             Done::Delivered { id, answer }
         });
@@ -119,7 +127,12 @@ impl Life<'_> {
 
     fn end_track(&mut self, track: TrackIdx) {
         let label = self.tracks.label(track);
-        info!(mapping = self.entry.name(), source = self.entry.source_kind(), track = label, "track ended; all its records are finished");
+        info!(
+            mapping = self.entry.name(),
+            source = self.entry.source_kind(),
+            track = label,
+            "track ended; all its records are finished"
+        );
         self.subscriber.forget(track);
         self.tracks.ended(track);
         if self.forget_at.is_none() {
@@ -134,7 +147,9 @@ async fn invoke(wiring: Arc<Wiring>, source: Arc<dyn Source>, slot: Slot, attemp
     let event = Event { pieces: source.format().wrap(attempt.slice.records()) };
     let began = Instant::now();
     let answer = wiring.executor.invoke(event).await;
-    let outcome = outcome_of(answer, attempt.response_types(), &attempt.slice, &|reported| source.format().identify(reported));
+    let outcome = outcome_of(answer, attempt.response_types(), &attempt.slice, &|reported| {
+        source.format().identify(reported)
+    });
     slot.settle(&outcome);
     Done::Invoked { id: attempt.id, outcome, took: Some(began.elapsed()) }
 }

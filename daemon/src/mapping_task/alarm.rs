@@ -28,8 +28,8 @@ impl Alarm {
         self.at = at;
     }
 
-    /// Waits for its tick, for ever when it is set for none. Can be dropped without losing anything: it stays set, and one that has rung rings
-    /// again until it is set for another tick.
+    /// Waits for its tick, for ever when it is set for none. Can be dropped without losing anything: it stays
+    /// set, and one that has rung rings again until it is set for another tick.
     pub(super) async fn rings(&mut self) {
         match self.at {
             Some(_) => self.timer.as_mut().await,

@@ -33,7 +33,12 @@ impl Life<'_> {
         let (wiring, lease) = (Arc::clone(&self.wiring), self.lease.clone());
         self.jobs.start(About::Commit(id, track), async move {
             let written = wiring.store.write(&lease, &key, checkpoint.encode()).await;
-            Done::Committed { id, track, checkpoint: Some(Box::new(checkpoint)), written: written.map_err(|error| Refused::of(&error)) }
+            Done::Committed {
+                id,
+                track,
+                checkpoint: Some(Box::new(checkpoint)),
+                written: written.map_err(|error| Refused::of(&error)),
+            }
         });
     }
 
@@ -60,10 +65,12 @@ impl Life<'_> {
         }
     }
 
-    /// The store has synced, or failed to. Of each track the machine hears of the newest checkpoint, which speaks for those before it.
+    /// The store has synced, or failed to. Of each track the machine hears of the newest checkpoint, which
+    /// speaks for those before it.
     pub(super) fn hear_synced(&mut self) {
         let synced = self.synced.borrow_and_update().clone();
-        let (told, waiting) = std::mem::take(&mut self.unsynced).into_iter().partition(|it| synced.of(it.number).is_some());
+        let (told, waiting) =
+            std::mem::take(&mut self.unsynced).into_iter().partition(|it| synced.of(it.number).is_some());
         self.unsynced = waiting;
         let told: Vec<Unsynced> = told;
         let newest: BTreeMap<TrackIdx, Unsynced> = told.into_iter().map(|it| (it.track, it)).collect();

@@ -3,7 +3,9 @@
 use std::future::{Future, pending};
 use std::time::Duration;
 
-use forebay_batcher::{AttemptId, Checkpoint, CommitId, Committed, Delivery, Failure, NoticeId, Outcome, Reply, TrackIdx};
+use forebay_batcher::{
+    AttemptId, Checkpoint, CommitId, Committed, Delivery, Failure, NoticeId, Outcome, Reply, TrackIdx,
+};
 use forebay_checkpoints::WriteNumber;
 use forebay_clients::caught::caught;
 use forebay_pollers::TrackName;
@@ -60,8 +62,9 @@ pub(crate) enum About {
     Forget,
 }
 
-/// All jobs of one mapping, run by whoever asks for the next answer: a job costs no task and no thread's wake. They outlive the loop: a loop
-/// that dies is not replaced before its jobs have ended, so that two attempts of one key never run at once (O-1).
+/// All jobs of one mapping, run by whoever asks for the next answer: a job costs no task and no thread's
+/// wake. They outlive the loop: a loop that dies is not replaced before its jobs have ended, so that two
+/// attempts of one key never run at once (O-1).
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     running: FuturesUnordered<BoxFuture<'static, Done>>,
@@ -72,10 +75,12 @@ impl Jobs {
     /// Starts a job, which goes on while [`Jobs::next`] is awaited.
     pub(crate) fn start(&mut self, about: About, job: impl Future<Output = Done> + Send + 'static) {
         self.n_invocations += u64::from(matches!(about, About::Invoke(_)));
-        self.running.push(Box::pin(async move { caught(job).await.unwrap_or_else(|panic| died(about, panic)) }));
+        self.running
+            .push(Box::pin(async move { caught(job).await.unwrap_or_else(|panic| died(about, panic)) }));
     }
 
-    /// The next answer; waits for ever while no job runs. Can be dropped without losing anything: a job stays in the set.
+    /// The next answer; waits for ever while no job runs. Can be dropped without losing anything: a job stays
+    /// in the set.
     pub(crate) async fn next(&mut self) -> Done {
         match self.running.next().await {
             Some(done) => {
@@ -105,9 +110,12 @@ fn died(about: About, text: String) -> Done {
             Done::Invoked { id, outcome: Outcome::Failed { how: Failure::Unknown, reply }, took: None }
         }
         About::Deliver(id) => Done::Delivered { id, answer: Delivery::Refused { error: text.into() } },
-        About::Commit(id, track) => {
-            Done::Committed { id, track, checkpoint: None, written: Err(Refused { answer: Committed::Failed, error: text.into() }) }
-        }
+        About::Commit(id, track) => Done::Committed {
+            id,
+            track,
+            checkpoint: None,
+            written: Err(Refused { answer: Committed::Failed, error: text.into() }),
+        },
         About::Forget => Done::Forgotten(Vec::new()),
     }
 }
@@ -120,14 +128,24 @@ mod tests {
     async fn a_job_that_panics_is_answered_for() {
         let mut jobs = Jobs::default();
         jobs.start(About::Commit(CommitId(3), TrackIdx(1)), async { panic!("store broke") });
-        let Done::Committed { id: CommitId(3), track: TrackIdx(1), written: Err(Refused { answer, error }), .. } = jobs.next().await else {
+        let Done::Committed {
+            id: CommitId(3),
+            track: TrackIdx(1),
+            written: Err(Refused { answer, error }),
+            ..
+        } = jobs.next().await
+        else {
             panic!("a commit must be answered")
         };
         assert_eq!(answer, Committed::Failed);
         assert!(error.text.contains("store broke"), "{error}");
         jobs.start(About::Invoke(AttemptId(5)), async { panic!("executor broke") });
         assert_eq!(jobs.n_invocations(), 1);
-        let Done::Invoked { id: AttemptId(5), outcome: Outcome::Failed { how: Failure::Unknown, .. }, took: None } = jobs.next().await
+        let Done::Invoked {
+            id: AttemptId(5),
+            outcome: Outcome::Failed { how: Failure::Unknown, .. },
+            took: None,
+        } = jobs.next().await
         else {
             panic!("an attempt must be answered")
         };

@@ -1,5 +1,6 @@
-//! One task for each mapping: drains the machine's actions, then waits for one piece of news and hands it in. The only place that holds both
-//! a machine and its ports; the loop alone touches the machine, so there is no lock.
+//! One task for each mapping: drains the machine's actions, then waits for one piece of news and hands it in.
+//! The only place that holds both a machine and its ports; the loop alone touches the machine, so there is no
+//! lock.
 
 mod act;
 mod alarm;
@@ -16,7 +17,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{AttemptId, Close, Condition, Machine, NoticeId, Place, Plan, ReadId, Slice, SlotId, Tick, TrackIdx, UnixMillis};
+use forebay_batcher::{
+    AttemptId, Close, Condition, Machine, NoticeId, Place, Plan, ReadId, Slice, SlotId, Tick, TrackIdx,
+    UnixMillis,
+};
 use forebay_checkpoints::{Lease, Synced};
 use forebay_invoker::{GateSeat, Slot};
 use forebay_pollers::{Feed, FeedEvent, Subscriber};
@@ -39,7 +43,8 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// How often ended tracks are compared with what the source lists, at most.
 const FORGET_EVERY_MIN: Duration = Duration::from_secs(60);
 
-/// One life of a mapping: from its lease to its close. `Err` when it could not start or cannot go on; the supervisor starts the next one.
+/// One life of a mapping: from its lease to its close. `Err` when it could not start or cannot go on; the
+/// supervisor starts the next one.
 ///
 /// # Errors
 /// See [`LifeError`].
@@ -52,7 +57,8 @@ pub(crate) async fn live(
 ) -> Result<(), LifeError> {
     let started = tokio::select! {
         biased;
-        // Nothing that a start does is half done when it is dropped: the store's writes are whole, and the next start reads them.
+        // Nothing that a start does is half done when it is dropped: the store's writes are whole, and the
+        // next start reads them.
         () = closed(commands) => return Ok(()),
         // In a box of its own: it is large, and a life that runs needs it no more.
         started = Box::pin(start::start(wiring)) => started?,
@@ -144,7 +150,8 @@ struct Life<'a> {
     unsynced: Vec<Unsynced>,
     synced: watch::Receiver<Synced>,
     closing: Option<Close>,
-    /// When ended tracks are next compared with what the source lists; `None` while that runs and while none has ended.
+    /// When ended tracks are next compared with what the source lists; `None` while that runs and while none
+    /// has ended.
     forget_at: Option<Tick>,
     /// Not before this are counts and gauges published again.
     publish_at: Tick,
@@ -218,8 +225,8 @@ impl Life<'_> {
         }
     }
 
-    /// Waits for one piece of news. Every arm can be dropped without losing anything: channels and the set of jobs keep what was not
-    /// fetched, a slot not fetched stays with the gate, the alarm stays set.
+    /// Waits for one piece of news. Every arm can be dropped without losing anything: channels and the set of
+    /// jobs keep what was not fetched, a slot not fetched stays with the gate, the alarm stays set.
     async fn next(&mut self, now: Tick) -> News {
         let due = self.next_due();
         // What is due goes first, so that a flood of other news cannot hold a deadline up.
@@ -252,7 +259,8 @@ impl Life<'_> {
     /// Looks at ended tracks again later, while there are any.
     fn plan_forgetting(&mut self) {
         let every = self.feed.source().tracks().map(|tracks| tracks.rediscover_every().max(FORGET_EVERY_MIN));
-        self.forget_at = every.filter(|_| self.tracks.has_ended()).map(|every| self.wiring.clock.now().tick.after(every));
+        self.forget_at =
+            every.filter(|_| self.tracks.has_ended()).map(|every| self.wiring.clock.now().tick.after(every));
     }
 
     /// Goes on with other limits: new batches take them, batches in retry keep theirs.

@@ -52,9 +52,10 @@ impl Life<'_> {
                 self.tell_outcome(id, &outcome, took);
                 self.entry.set_last_result(match outcome {
                     Outcome::Succeeded(_) => "OK",
-                    Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::NotReached { .. } | Outcome::TooLarge => {
-                        "PROBLEM: Function call failed"
-                    }
+                    Outcome::PartlyFailed { .. }
+                    | Outcome::Failed { .. }
+                    | Outcome::NotReached { .. }
+                    | Outcome::TooLarge => "PROBLEM: Function call failed",
                 });
                 self.machine.handle_outcome(id, outcome, now);
             }
@@ -65,12 +66,15 @@ impl Life<'_> {
                 }
                 self.machine.handle_delivered(id, answer, now);
             }
-            Done::Committed { id, track, checkpoint, written } => self.hear_written(id, track, checkpoint, written),
+            Done::Committed { id, track, checkpoint, written } => {
+                self.hear_written(id, track, checkpoint, written)
+            }
             Done::Forgotten(names) => self.hear_forgotten(&names),
         }
     }
 
-    /// Another owner has the mapping, so with one track it has lost them all: none is read or invoked for any more.
+    /// Another owner has the mapping, so with one track it has lost them all: none is read or invoked for any
+    /// more.
     pub(super) fn fence(&mut self) {
         let now = self.wiring.clock.now();
         for idx in self.tracks.open() {

@@ -1,4 +1,5 @@
-//! What a queue asks of a mapping that tracks do not: how it is received from, its one line of state, and a word about its visibility.
+//! What a queue asks of a mapping that tracks do not: how it is received from, its one line of state, and a
+//! word about its visibility.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -23,11 +24,13 @@ const PROVISIONED_GROWTH: NonZeroU32 = NonZeroU32::new(100).expect("it is not ze
 /// Batches that one poller of the provisioned mode may have out.
 const PROVISIONED_BATCHES: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
 
-/// How the queue is received from: five receives at first, one when it is idle, never more than batches may run; or as many as the
-/// operator says are kept.
+/// How the queue is received from: five receives at first, one when it is idle, never more than batches may
+/// run; or as many as the operator says are kept.
 pub(super) fn plan(facts: &QueueFacts, wait_max: Option<Duration>, limits: Limits) -> QueuePlan {
     let (pollers_min, pollers_start, pollers_max, pollers_growth, batches_max) = match limits.pollers {
-        Some(PollerPlan { min, max }) => (min, min, max, PROVISIONED_GROWTH, max.saturating_mul(PROVISIONED_BATCHES)),
+        Some(PollerPlan { min, max }) => {
+            (min, min, max, PROVISIONED_GROWTH, max.saturating_mul(PROVISIONED_BATCHES))
+        }
         None => {
             let max = limits.concurrency_max.map_or(POLLERS_MAX, |it| it.min(POLLERS_MAX));
             (NonZeroU32::MIN, POLLERS_START.min(max), max, GROWTH, max)
@@ -53,10 +56,11 @@ pub(super) struct Limits {
     pub(super) pollers: Option<PollerPlan>,
 }
 
-/// AWS refuses a mapping whose function may outlast the visibility of its messages. Here they are hidden for longer while it runs, so it is
-/// a warning: whoever else reads the queue may rely on the timeout.
+/// AWS refuses a mapping whose function may outlast the visibility of its messages. Here they are hidden for
+/// longer while it runs, so it is a warning: whoever else reads the queue may rely on the timeout.
 pub(super) fn tell_visibility(entry: &Entry, facts: &QueueFacts, function_timeout: Option<Duration>) {
-    let Some((visibility, timeout)) = facts.visibility_set.zip(function_timeout).filter(|(visibility, timeout)| visibility < timeout)
+    let Some((visibility, timeout)) =
+        facts.visibility_set.zip(function_timeout).filter(|(visibility, timeout)| visibility < timeout)
     else {
         return;
     };
@@ -91,7 +95,8 @@ mod tests {
             fans_out: false,
         };
         let pollers = |max: Option<u32>| {
-            let plan = plan(&facts, None, Limits { concurrency_max: max.and_then(NonZeroU32::new), pollers: None });
+            let plan =
+                plan(&facts, None, Limits { concurrency_max: max.and_then(NonZeroU32::new), pollers: None });
             (plan.pollers_min.get(), plan.pollers_start.get(), plan.pollers_max.get())
         };
         assert_eq!(pollers(None), (1, 5, 1_250));
@@ -99,7 +104,11 @@ mod tests {
         assert_eq!(pollers(Some(40)), (1, 5, 40));
         let kept = PollerPlan { min: NonZeroU32::new(2).unwrap(), max: NonZeroU32::new(20).unwrap() };
         let plan = plan(&facts, None, Limits { concurrency_max: None, pollers: Some(kept) });
-        assert_eq!((plan.pollers_min.get(), plan.pollers_start.get(), plan.pollers_max.get()), (2, 2, 20), "as provisioned");
+        assert_eq!(
+            (plan.pollers_min.get(), plan.pollers_start.get(), plan.pollers_max.get()),
+            (2, 2, 20),
+            "as provisioned"
+        );
         assert_eq!((plan.batches_max.get(), plan.pollers_growth.get()), (200, 100));
     }
 }

@@ -1,4 +1,5 @@
-//! How a life of a mapping begins: its lease, what was kept, and, the first time, where every track begins, written before it is Enabled.
+//! How a life of a mapping begins: its lease, what was kept, and, the first time, where every track begins,
+//! written before it is Enabled.
 
 use std::collections::BTreeMap;
 
@@ -63,8 +64,9 @@ pub(super) struct Started {
     pub(super) tracks: Tracks,
 }
 
-/// Takes the mapping over and finds out where its tracks stand. A mapping that was never created here is created, durably, before this
-/// returns (P-1); one that was goes on from what was kept, whatever its starting position says.
+/// Takes the mapping over and finds out where its tracks stand. A mapping that was never created here is
+/// created, durably, before this returns (P-1); one that was goes on from what was kept, whatever its
+/// starting position says.
 pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
     let lease = wiring.store.acquire(&wiring.id).await?;
     let kept = wiring.store.load(&lease).await?;
@@ -74,7 +76,8 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
         None => create(wiring, &lease, &feed).await?,
     };
     let mut tracks = Tracks::new(kept);
-    // What the store keeps of a track is its name; what people call it and which tracks go before it, the source knows.
+    // What the store keeps of a track is its name; what people call it and which tracks go before it, the
+    // source knows.
     tracks.describe(feed.source().explorer().describe(&tracks.known()).await?);
     let subscription = Subscription {
         voter: wiring.id.0.as_str().into(),
@@ -93,26 +96,44 @@ async fn create(wiring: &Wiring, lease: &Lease, feed: &Feed) -> Result<BTreeMap<
         Some(start) => feed.source().explorer().origins(start).await?,
         None => Vec::new(),
     };
-    let checkpoints: BTreeMap<_, _> = origins.into_iter().map(|(name, origin)| (name, Checkpoint::at_origin(origin))).collect();
-    let rows = checkpoints.iter().map(|(name, checkpoint)| (TrackKey(name.0.clone()), checkpoint.encode())).collect();
+    let checkpoints: BTreeMap<_, _> =
+        origins.into_iter().map(|(name, origin)| (name, Checkpoint::at_origin(origin))).collect();
+    let rows = checkpoints
+        .iter()
+        .map(|(name, checkpoint)| (TrackKey(name.0.clone()), checkpoint.encode()))
+        .collect();
     wiring.store.create(lease, rows).await?;
     info!(mapping = wiring.id.0, n_tracks = checkpoints.len(), "mapping created");
-    Ok(checkpoints.into_iter().map(|(name, checkpoint)| (name, Kept::Checkpoint(Box::new(checkpoint)))).collect())
+    Ok(checkpoints
+        .into_iter()
+        .map(|(name, checkpoint)| (name, Kept::Checkpoint(Box::new(checkpoint))))
+        .collect())
 }
 
-/// What the store kept of a track; without a checkpoint that can be read it is lost and never starts afresh (P-1).
+/// What the store kept of a track; without a checkpoint that can be read it is lost and never starts afresh
+/// (P-1).
 fn resume(wiring: &Wiring, source: &dyn Source, row: KeptTrack) -> (TrackName, Kept) {
     let track = TrackName(row.track.0);
     let kept = match row.checkpoint.as_deref().map(Checkpoint::decode) {
-        Some(Ok(checkpoint)) => Kept::Checkpoint(Box::new(as_written_today(checkpoint, |end| match source.tracks() {
-            Some(tracks) => tracks.end_of_stretch(end),
-            None => end,
-        }))),
-        Some(Err(error)) => Kept::Lost(format!("its checkpoint cannot be read: {}", crate::sentence::chain(&error))),
+        Some(Ok(checkpoint)) => {
+            Kept::Checkpoint(Box::new(as_written_today(checkpoint, |end| match source.tracks() {
+                Some(tracks) => tracks.end_of_stretch(end),
+                None => end,
+            })))
+        }
+        Some(Err(error)) => {
+            Kept::Lost(format!("its checkpoint cannot be read: {}", crate::sentence::chain(&error)))
+        }
         None => Kept::Lost("its checkpoint is missing".into()),
     };
     if let Kept::Lost(why) = &kept {
-        error!(code = "FB-0502", mapping = wiring.id.0, track = track.0, why, "position lost: the track stays stopped");
+        error!(
+            code = "FB-0502",
+            mapping = wiring.id.0,
+            track = track.0,
+            why,
+            "position lost: the track stays stopped"
+        );
     }
     (track, kept)
 }

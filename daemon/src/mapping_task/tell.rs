@@ -1,10 +1,11 @@
-//! Tells operators what happens: a log line for each decision, repeats held back, and the values of this moment.
+//! Tells operators what happens: a log line for each decision, repeats held back, and the values of this
+//! moment.
 
 use std::time::Duration;
 
 use forebay_batcher::{
-    Attempt, AttemptId, Committed, Delivery, Discard, Fault, Gap, NoticeId, Now, Origin, Outcome, Position, ShortBytes, SourceNotice, Tick,
-    TrackIdx, TrackState, Watermark,
+    Attempt, AttemptId, Committed, Delivery, Discard, Fault, Gap, NoticeId, Now, Origin, Outcome, Position,
+    ShortBytes, SourceNotice, Tick, TrackIdx, TrackState, Watermark,
 };
 use forebay_pollers::TrackInfo;
 use tracing::{debug, error, info, warn};
@@ -46,7 +47,16 @@ impl Life<'_> {
         self.entry.metrics().batch_records.observe(f64::from(n_records));
         let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.label(work.track));
         let why = reason(attempt.why);
-        debug!(mapping, source, track, batch_id = attempt.id.0, n_records, n_before = attempt.n_before, why, "batch sent");
+        debug!(
+            mapping,
+            source,
+            track,
+            batch_id = attempt.id.0,
+            n_records,
+            n_before = attempt.n_before,
+            why,
+            "batch sent"
+        );
     }
 
     pub(super) fn tell_outcome(&mut self, id: AttemptId, outcome: &Outcome, took: Option<Duration>) {
@@ -66,13 +76,16 @@ impl Life<'_> {
                 self.repeats.allow(topic_of(FUNCTION), error.as_ref().unwrap_or(&NO_FAULT), now)
             }
             // All tracks wait for the same function: one line speaks for them.
-            Outcome::NotReached { .. } => self.repeats.allow((REACH, 0), error.as_ref().unwrap_or(&NO_FAULT), now),
+            Outcome::NotReached { .. } => {
+                self.repeats.allow((REACH, 0), error.as_ref().unwrap_or(&NO_FAULT), now)
+            }
         };
         let reached_again = match outcome {
             Outcome::NotReached { .. } => None,
-            Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => {
-                self.repeats.over((REACH, 0))
-            }
+            Outcome::Succeeded(_)
+            | Outcome::PartlyFailed { .. }
+            | Outcome::Failed { .. }
+            | Outcome::TooLarge => self.repeats.over((REACH, 0)),
         };
         let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.label(work.track));
         let (batch_id, n_records) = (id.0, work.n_records);
@@ -83,7 +96,16 @@ impl Life<'_> {
         let Some(n_held_back) = allowed else { return };
         match outcome {
             Outcome::Succeeded(reply) => {
-                debug!(mapping, source, track, batch_id, request_id = reply.request_id, n_records, took_ms, "batch succeeded")
+                debug!(
+                    mapping,
+                    source,
+                    track,
+                    batch_id,
+                    request_id = reply.request_id,
+                    n_records,
+                    took_ms,
+                    "batch succeeded"
+                )
             }
             Outcome::PartlyFailed { failed, reply, .. } => {
                 let n_failed = failed.len();
@@ -128,7 +150,9 @@ impl Life<'_> {
                     "function not reached; no retry is spent"
                 );
             }
-            Outcome::TooLarge => warn!(mapping, source, track, batch_id, n_records, n_held_back, "batch refused for its size"),
+            Outcome::TooLarge => {
+                warn!(mapping, source, track, batch_id, n_records, n_held_back, "batch refused for its size")
+            }
         }
     }
 
@@ -143,13 +167,22 @@ impl Life<'_> {
             Delivery::Taken => self.repeats.over(topic).or(Some(0)),
             Delivery::Refused { error } => self.repeats.allow(topic, error, now),
         };
-        let (mapping, source, track, n_records) = (self.entry.name(), self.entry.source_kind(), self.label(work.track), work.n_records);
+        let (mapping, source, track, n_records) =
+            (self.entry.name(), self.entry.source_kind(), self.label(work.track), work.n_records);
         let destination = self.wiring.outbox.as_ref().map(crate::outbox::Outbox::label);
         let Some(n_held_back) = allowed else { return };
         match answer {
             Delivery::Taken => {
                 let condition = condition.as_str();
-                warn!(mapping, source, track, n_records, condition, destination, "records given up; the destination has them");
+                warn!(
+                    mapping,
+                    source,
+                    track,
+                    n_records,
+                    condition,
+                    destination,
+                    "records given up; the destination has them"
+                );
             }
             Delivery::Refused { error } => {
                 warn!(
@@ -169,10 +202,20 @@ impl Life<'_> {
 
     pub(super) fn tell_discarded(&self, discard: &Discard) {
         let work = Work::of(&discard.slice);
-        let (mapping, source, track, n_records) = (self.entry.name(), self.entry.source_kind(), self.label(work.track), work.n_records);
+        let (mapping, source, track, n_records) =
+            (self.entry.name(), self.entry.source_kind(), self.label(work.track), work.n_records);
         let request_id = discard.reply.as_ref().map(|it| it.request_id.as_str());
         let condition = discard.condition.as_str();
-        warn!(mapping, source, track, n_records, condition, n_invokes = discard.n_invokes, request_id, "records discarded");
+        warn!(
+            mapping,
+            source,
+            track,
+            n_records,
+            condition,
+            n_invokes = discard.n_invokes,
+            request_id,
+            "records discarded"
+        );
     }
 
     pub(super) fn tell_commit(&mut self, track: TrackIdx, answer: Committed, error: Option<&Fault>) {
@@ -188,28 +231,51 @@ impl Life<'_> {
             Committed::Failed => self.repeats.allow((STORE, 0), &error.unwrap_or_default().into(), now),
             Committed::Fenced => Some(0),
         };
-        let (mapping, source, track) = (self.entry.name(), self.entry.source_kind(), self.tracks.label(track));
+        let (mapping, source, track) =
+            (self.entry.name(), self.entry.source_kind(), self.tracks.label(track));
         let Some(n_held_back) = allowed else { return };
         match answer {
             Committed::Written => {}
-            Committed::Durable => info!(mapping, source, n_held_back, "the data folder takes checkpoints again"),
+            Committed::Durable => {
+                info!(mapping, source, n_held_back, "the data folder takes checkpoints again")
+            }
             Committed::Full => {
-                error!(code = "FB-0402", mapping, source, track, error, n_held_back, "checkpoint refused: no room; no new work is taken")
+                error!(
+                    code = "FB-0402",
+                    mapping,
+                    source,
+                    track,
+                    error,
+                    n_held_back,
+                    "checkpoint refused: no room; no new work is taken"
+                )
             }
             Committed::Failed => {
-                error!(code = "FB-0405", mapping, source, track, error, n_held_back, "checkpoint failed; no new work is taken")
+                error!(
+                    code = "FB-0405",
+                    mapping, source, track, error, n_held_back, "checkpoint failed; no new work is taken"
+                )
             }
-            Committed::Fenced => error!(code = "FB-0401", mapping, source, track, error, "another owner has the mapping; the track stops"),
+            Committed::Fenced => error!(
+                code = "FB-0401",
+                mapping, source, track, error, "another owner has the mapping; the track stops"
+            ),
         }
     }
 
     pub(super) fn tell_discovered(&self, found: &[TrackInfo]) {
         for it in found {
-            debug!(mapping = self.entry.name(), source = self.entry.source_kind(), track = it.label, "track discovered");
+            debug!(
+                mapping = self.entry.name(),
+                source = self.entry.source_kind(),
+                track = it.label,
+                "track discovered"
+            );
         }
     }
 
-    /// Tracks are told one by one: a file that cannot be read says nothing about the one beside it, nor the other way round.
+    /// Tracks are told one by one: a file that cannot be read says nothing about the one beside it, nor the
+    /// other way round.
     pub(super) fn tell_read(&mut self, track: Option<TrackIdx>, trouble: Option<&SourceNotice>) {
         if let Some(notice) = trouble {
             self.note(ErrorOf::Source, track, &source_trouble(notice));
@@ -229,11 +295,17 @@ impl Life<'_> {
             None => info!(mapping, source, track, n_held_back, "source readable again"),
             Some(notice @ SourceNotice::PositionLost { .. }) => {
                 let error = source_trouble(notice).text;
-                error!(code = "FB-0502", mapping, source, track, error, "position lost: the track stays stopped");
+                error!(
+                    code = "FB-0502",
+                    mapping, source, track, error, "position lost: the track stays stopped"
+                );
             }
             Some(notice @ (SourceNotice::Down { .. } | SourceNotice::Throttled { .. })) => {
                 let error = source_trouble(notice).text;
-                warn!(code = "FB-0504", mapping, source, track, error, n_held_back, "source not readable; asked again");
+                warn!(
+                    code = "FB-0504",
+                    mapping, source, track, error, n_held_back, "source not readable; asked again"
+                );
             }
         }
     }
@@ -242,7 +314,10 @@ impl Life<'_> {
     pub(super) fn tell_gap(&self, track: Option<TrackIdx>, gap: &Gap) {
         let at = |it: &Position| position(&Watermark::At(it.clone())).unwrap_or_default();
         let from = gap.from.as_ref().map_or_else(|| "where it stood".to_owned(), at);
-        let error = format!("position trimmed: the source had dropped what lay from {from} to {} before it was read", at(&gap.to));
+        let error = format!(
+            "position trimmed: the source had dropped what lay from {from} to {} before it was read",
+            at(&gap.to)
+        );
         let (mapping, source, track_label) = (self.entry.name(), self.entry.source_kind(), self.label(track));
         warn!(mapping, source, track = track_label, error, "records were lost in the source");
         self.note(ErrorOf::Source, track, &error.into());
@@ -250,7 +325,9 @@ impl Life<'_> {
 
     pub(super) fn tell_trouble(&mut self, error: &Fault) {
         self.note(ErrorOf::Source, None, error);
-        let Some(n_held_back) = self.repeats.allow((LISTING, 0), error, self.wiring.clock.now().tick) else { return };
+        let Some(n_held_back) = self.repeats.allow((LISTING, 0), error, self.wiring.clock.now().tick) else {
+            return;
+        };
         warn!(
             code = "FB-0504",
             mapping = self.entry.name(),
@@ -263,17 +340,31 @@ impl Life<'_> {
 
     pub(super) fn tell_forgotten(&self, n_tracks: usize) {
         let (mapping, source) = (self.entry.name(), self.entry.source_kind());
-        info!(mapping, source, n_tracks, "ended tracks that the source does not have any more were forgotten");
+        info!(
+            mapping,
+            source, n_tracks, "ended tracks that the source does not have any more were forgotten"
+        );
     }
 
     pub(super) fn tell_left(&self) {
-        let (mapping, source, n_in_flight) = (self.entry.name(), self.entry.source_kind(), self.jobs.n_invocations());
-        warn!(mapping, source, n_in_flight, "the time to close is over: what still runs is left, and its records come again");
+        let (mapping, source, n_in_flight) =
+            (self.entry.name(), self.entry.source_kind(), self.jobs.n_invocations());
+        warn!(
+            mapping,
+            source,
+            n_in_flight,
+            "the time to close is over: what still runs is left, and its records come again"
+        );
     }
 
     pub(super) fn tell_healed(&mut self) {
         let n_held_back = self.repeats.over((LISTING, 0)).unwrap_or_default();
-        info!(mapping = self.entry.name(), source = self.entry.source_kind(), n_held_back, "the source's tracks can be listed again");
+        info!(
+            mapping = self.entry.name(),
+            source = self.entry.source_kind(),
+            n_held_back,
+            "the source's tracks can be listed again"
+        );
     }
 
     /// Publishes what has changed, if it is time to: the first change at once, those that follow it together.
@@ -353,9 +444,13 @@ impl Life<'_> {
 fn error_of(outcome: &Outcome, work: Work) -> Option<Fault> {
     match outcome {
         Outcome::Succeeded(_) => None,
-        Outcome::PartlyFailed { failed, .. } => Some(format!("{} of {} records failed", failed.len(), work.n_records).into()),
+        Outcome::PartlyFailed { failed, .. } => {
+            Some(format!("{} of {} records failed", failed.len(), work.n_records).into())
+        }
         Outcome::Failed { reply, .. } => Some(reply.error.clone().unwrap_or_default().into()),
         Outcome::NotReached { error, .. } => Some(error.clone()),
-        Outcome::TooLarge => Some(format!("a batch of {} records was refused for its size", work.n_records).into()),
+        Outcome::TooLarge => {
+            Some(format!("a batch of {} records was refused for its size", work.n_records).into())
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The table of a mapping's tracks: numbers, parents before children, what was kept for them. Plain values, no IO.
+//! The table of a mapping's tracks: numbers, parents before children, what was kept for them. Plain values,
+//! no IO.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,8 @@ const FORGET_MAX: usize = 1_000;
 pub(crate) enum Kept {
     /// A checkpoint.
     Checkpoint(Box<Checkpoint>),
-    /// The track is on the list and its checkpoint is missing or cannot be read: it stops in a named state (P-1).
+    /// The track is on the list and its checkpoint is missing or cannot be read: it stops in a named state
+    /// (P-1).
     Lost(String),
 }
 
@@ -79,7 +81,9 @@ impl Tracks {
                     let durable = Checkpoint::clone(&it);
                     (Phase::Waiting(it), durable)
                 }
-                Kept::Lost(error) => (Phase::Lost(error), Checkpoint::at_origin(Origin(ShortBytes::new(&[])))),
+                Kept::Lost(error) => {
+                    (Phase::Lost(error), Checkpoint::at_origin(Origin(ShortBytes::new(&[]))))
+                }
             };
             tracks.insert(Row { name, label, phase, durable, parents: Vec::new() });
         }
@@ -96,7 +100,8 @@ impl Tracks {
         Known(self.rows.values().map(|row| (row.name.clone(), standing(row))).collect())
     }
 
-    /// The source lists these tracks: what is known of them gets its label and its parents; others are not taken in.
+    /// The source lists these tracks: what is known of them gets its label and its parents; others are not
+    /// taken in.
     pub(crate) fn describe(&mut self, listed: Vec<TrackInfo>) {
         self.may_start = true;
         for TrackInfo { name, label, parents } in listed {
@@ -111,7 +116,13 @@ impl Tracks {
         for TrackInfo { name, label, parents } in found {
             if !self.by_name.contains_key(&name) {
                 let durable = Checkpoint::at_origin(first.clone());
-                self.insert(Row { name, label, phase: Phase::Waiting(Box::new(durable.clone())), durable, parents });
+                self.insert(Row {
+                    name,
+                    label,
+                    phase: Phase::Waiting(Box::new(durable.clone())),
+                    durable,
+                    parents,
+                });
             }
         }
     }
@@ -146,14 +157,18 @@ impl Tracks {
         self.rows.insert(idx, Box::new(row));
     }
 
-    /// Tracks that may start now, each told once: a child starts after all its parents ended (T-1). A parent that neither the source nor
-    /// the store knows is long gone.
+    /// Tracks that may start now, each told once: a child starts after all its parents ended (T-1). A parent
+    /// that neither the source nor the store knows is long gone.
     pub(crate) fn start(&mut self) -> Vec<Start> {
         if !std::mem::take(&mut self.may_start) {
             return Vec::new();
         }
-        let ready: Vec<_> =
-            self.rows.iter().filter(|(_, row)| matches!(row.phase, Phase::Waiting(_)) && self.parents_ended(row)).map(|it| *it.0).collect();
+        let ready: Vec<_> = self
+            .rows
+            .iter()
+            .filter(|(_, row)| matches!(row.phase, Phase::Waiting(_)) && self.parents_ended(row))
+            .map(|it| *it.0)
+            .collect();
         let mut starts = Vec::new();
         for idx in ready {
             let row = self.rows.get_mut(&idx).expect("ready rows come from the table");
@@ -287,8 +302,12 @@ mod tests {
     #[test]
     fn a_kept_track_that_is_done_lets_its_children_start_and_is_not_read_again() {
         let done = Checkpoint { ended: true, ..at(9) };
-        let half = Checkpoint { ended: true, finished: vec![(Position::number(11), Position::number(12))], ..at(9) };
-        let mut tracks = Tracks::new(kept(&[("done", Kept::Checkpoint(Box::new(done))), ("half", Kept::Checkpoint(Box::new(half)))]));
+        let half =
+            Checkpoint { ended: true, finished: vec![(Position::number(11), Position::number(12))], ..at(9) };
+        let mut tracks = Tracks::new(kept(&[
+            ("done", Kept::Checkpoint(Box::new(done))),
+            ("half", Kept::Checkpoint(Box::new(half))),
+        ]));
         tracks.discovered(vec![info("child of done", &["done"]), info("child of half", &["half"])], &first());
         assert_eq!(names(&tracks.start()), ["half", "child of done"]);
         assert_eq!(tracks.known().0[&TrackName("done".into())], Standing::Ended);
@@ -296,9 +315,15 @@ mod tests {
 
     #[test]
     fn a_kept_child_waits_for_its_kept_parent_once_the_source_described_them() {
-        let both = kept(&[("child", Kept::Checkpoint(Box::new(at(0)))), ("parent", Kept::Checkpoint(Box::new(at(3))))]);
+        let both = kept(&[
+            ("child", Kept::Checkpoint(Box::new(at(0)))),
+            ("parent", Kept::Checkpoint(Box::new(at(3)))),
+        ]);
         let mut tracks = Tracks::new(both);
-        tracks.describe(vec![TrackInfo { label: "shard 2".into(), ..info("child", &["parent"]) }, info("unknown", &[])]);
+        tracks.describe(vec![
+            TrackInfo { label: "shard 2".into(), ..info("child", &["parent"]) },
+            info("unknown", &[]),
+        ]);
         assert_eq!(names(&tracks.start()), ["parent"]);
         assert_eq!(tracks.label(TrackIdx(0)), "shard 2");
         assert_eq!(tracks.rows().count(), 2, "what is not known comes by discovery alone");

@@ -19,7 +19,8 @@ use crate::outbox::Outbox;
 pub struct Wiring {
     /// Its identity in the store.
     pub id: MappingId,
-    /// Its limits, which may change while it lives; those that the source and the budget set are filled in by the life.
+    /// Its limits, which may change while it lives; those that the source and the budget set are filled in by
+    /// the life.
     pub plan: watch::Sender<Plan>,
     /// The memory of the process, of which it has its share.
     pub budget: Arc<Budget>,

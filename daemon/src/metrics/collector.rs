@@ -33,7 +33,8 @@ impl Exporter {
     /// All series as OpenMetrics text.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a String takes all that is written");
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("a String takes all that is written");
         text
     }
 }
@@ -50,17 +51,34 @@ type Labels = [(&'static str, String); 2];
 impl Series {
     fn each(&self, write: &mut dyn FnMut(&Labels, &Entry) -> fmt::Result) -> fmt::Result {
         for entry in self.registry.entries() {
-            write(&[("mapping", entry.name().to_owned()), ("source", entry.source_kind().to_owned())], &entry)?;
+            write(
+                &[("mapping", entry.name().to_owned()), ("source", entry.source_kind().to_owned())],
+                &entry,
+            )?;
         }
         Ok(())
     }
 
-    fn counter(&self, to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: &dyn Fn(&MappingMetrics) -> u64) -> fmt::Result {
+    fn counter(
+        &self,
+        to: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        value: &dyn Fn(&MappingMetrics) -> u64,
+    ) -> fmt::Result {
         let mut series = to.encode_descriptor(name, help, None, MetricType::Counter)?;
-        self.each(&mut |labels, entry| ConstCounter::new(value(entry.metrics())).encode(series.encode_family(labels)?))
+        self.each(&mut |labels, entry| {
+            ConstCounter::new(value(entry.metrics())).encode(series.encode_family(labels)?)
+        })
     }
 
-    fn gauge(&self, to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: &dyn Fn(&Entry, Gauges) -> Option<f64>) -> fmt::Result {
+    fn gauge(
+        &self,
+        to: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        value: &dyn Fn(&Entry, Gauges) -> Option<f64>,
+    ) -> fmt::Result {
         let mut series = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
         self.each(&mut |labels, entry| match value(entry, entry.metrics().gauges()) {
             Some(value) => ConstGauge::new(value).encode(series.encode_family(labels)?),
@@ -70,14 +88,18 @@ impl Series {
 
     fn gauges(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let now = self.clock.now().unix;
-        self.gauge(to, "enabled", "1 while the mapping reads its source", &|entry, _| Some(f64::from(u8::from(entry.is_enabled()))))?;
+        self.gauge(to, "enabled", "1 while the mapping reads its source", &|entry, _| {
+            Some(f64::from(u8::from(entry.is_enabled())))
+        })?;
         self.gauge(to, "in_flight_invokes", "Invocations that run", &|_, it| Some(float(it.n_in_flight)))?;
         self.gauge(to, "held_bytes", "Bytes of records held in memory", &|_, it| Some(float(it.held_bytes)))?;
         self.gauge(to, "tracks", "Tracks that are read", &|_, it| Some(float(it.n_tracks)))?;
         let help = "Age of the last record of the batch sent last, when it was sent";
         self.gauge(to, "iterator_age_milliseconds", help, &|_, it| Some(float(it.iterator_age_ms)))?;
         let help = "Time since a checkpoint last became durable";
-        self.gauge(to, "checkpoint_age_seconds", help, &|_, it| it.committed_at.map(|at| at.age(now).as_secs_f64()))?;
+        self.gauge(to, "checkpoint_age_seconds", help, &|_, it| {
+            it.committed_at.map(|at| at.age(now).as_secs_f64())
+        })?;
         let help = "1 while the data folder takes no checkpoints";
         self.gauge(to, "store_failing", help, &|_, it| Some(f64::from(u8::from(it.store_failing))))
     }
@@ -94,7 +116,12 @@ impl Series {
         }
         let help = "1 while a changed config was rejected and the former one stays in use";
         let is_rejected = f64::from(u8::from(self.reloads.rejection().is_some()));
-        ConstGauge::new(is_rejected).encode(to.encode_descriptor("config_rejected", help, None, MetricType::Gauge)?)
+        ConstGauge::new(is_rejected).encode(to.encode_descriptor(
+            "config_rejected",
+            help,
+            None,
+            MetricType::Gauge,
+        )?)
     }
 }
 
@@ -102,9 +129,19 @@ impl Series {
 fn log(to: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let (n_dropped, n_failures) = crate::logs::counts();
     let help = "Lines of the log that were dropped since nobody took them in time";
-    ConstCounter::new(n_dropped).encode(to.encode_descriptor("log_lines_dropped", help, None, MetricType::Counter)?)?;
+    ConstCounter::new(n_dropped).encode(to.encode_descriptor(
+        "log_lines_dropped",
+        help,
+        None,
+        MetricType::Counter,
+    )?)?;
     let help = "Writes of the log that failed and were tried again";
-    ConstCounter::new(n_failures).encode(to.encode_descriptor("log_write_failures", help, None, MetricType::Counter)?)
+    ConstCounter::new(n_failures).encode(to.encode_descriptor(
+        "log_write_failures",
+        help,
+        None,
+        MetricType::Counter,
+    )?)
 }
 
 /// Tasks of the runtime that are alive: a number that only grows is a leak.
@@ -112,7 +149,12 @@ fn runtime_tasks(to: &mut DescriptorEncoder<'_>) -> fmt::Result {
     // Whoever scrapes is answered by a task, so there is a runtime.
     let n_tasks = Handle::try_current().map_or(0, |it| it.metrics().num_alive_tasks());
     let help = "Tasks of the process that are alive: a few for each mapping and each open connection";
-    ConstGauge::new(float(n_tasks as u64)).encode(to.encode_descriptor("runtime_tasks", help, None, MetricType::Gauge)?)
+    ConstGauge::new(float(n_tasks as u64)).encode(to.encode_descriptor(
+        "runtime_tasks",
+        help,
+        None,
+        MetricType::Gauge,
+    )?)
 }
 
 impl Collector for Series {
@@ -123,12 +165,23 @@ impl Collector for Series {
         for (at, (name, help, _)) in COUNTERS.iter().enumerate() {
             self.counter(&mut encoder, name, help, &|it| it.values()[at])?;
         }
-        self.counter(&mut encoder, "task_restarts", "Times the mapping's task died and was started again", &MappingMetrics::n_restarts)?;
+        self.counter(
+            &mut encoder,
+            "task_restarts",
+            "Times the mapping's task died and was started again",
+            &MappingMetrics::n_restarts,
+        )?;
         self.gauges(&mut encoder)?;
-        let mut series = encoder.encode_descriptor("batch_records", "Records in each batch sent", None, MetricType::Histogram)?;
+        let mut series = encoder.encode_descriptor(
+            "batch_records",
+            "Records in each batch sent",
+            None,
+            MetricType::Histogram,
+        )?;
         self.each(&mut |labels, entry| entry.metrics().batch_records.encode(series.encode_family(labels)?))?;
         let help = "How long invocations took, in seconds";
-        let mut series = encoder.encode_descriptor("invoke_duration_seconds", help, None, MetricType::Histogram)?;
+        let mut series =
+            encoder.encode_descriptor("invoke_duration_seconds", help, None, MetricType::Histogram)?;
         self.each(&mut |labels, entry| entry.metrics().invoke_seconds.encode(series.encode_family(labels)?))
     }
 }
@@ -151,11 +204,13 @@ mod tests {
     fn the_manual_names_every_series_and_no_other() {
         let registry = Arc::new(Registry::default());
         let text = Exporter::new(registry, Arc::default(), Clock::start_at(UnixMillis(0))).text();
-        let exported: BTreeSet<&str> = text.lines().filter_map(|it| it.strip_prefix("# TYPE forebay_")?.split(' ').next()).collect();
+        let exported: BTreeSet<&str> =
+            text.lines().filter_map(|it| it.strip_prefix("# TYPE forebay_")?.split(' ').next()).collect();
         let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo tells a test its package");
         let manual = std::fs::read_to_string(format!("{package}/../docs/operations.md")).unwrap();
         let metrics = manual.split("\n## Metrics\n").nth(1).unwrap();
-        let named: BTreeSet<&str> = metrics.lines().filter_map(|it| it.strip_prefix("| `")?.split('`').next()).collect();
+        let named: BTreeSet<&str> =
+            metrics.lines().filter_map(|it| it.strip_prefix("| `")?.split('`').next()).collect();
         assert!(exported.len() > COUNTERS.len());
         assert_eq!(named, exported);
     }

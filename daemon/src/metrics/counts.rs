@@ -12,13 +12,23 @@ pub const COUNTERS: [Counter; 21] = [
     ("skipped_event_count", "Records read again that were already finished", |it| it.skipped),
     ("restored_event_count", "Records of batches that were tried before the last start", |it| it.restored),
     ("invoked_event_count", "Records sent to the function, counted again at every retry", |it| it.invoked),
-    ("first_invoked_event_count", "Records sent to the function for the first time since start", |it| it.invoked_first),
-    ("failed_invoke_event_count", "Records in failed attempts and records that a function reported as failed", |it| it.failed),
+    ("first_invoked_event_count", "Records sent to the function for the first time since start", |it| {
+        it.invoked_first
+    }),
+    (
+        "failed_invoke_event_count",
+        "Records in failed attempts and records that a function reported as failed",
+        |it| it.failed,
+    ),
     ("succeeded_event_count", "Records whose attempt succeeded", |it| it.succeeded),
-    ("given_up_uninvoked_event_count", "Records given up before any attempt since start", |it| it.given_up_uninvoked),
+    ("given_up_uninvoked_event_count", "Records given up before any attempt since start", |it| {
+        it.given_up_uninvoked
+    }),
     ("dropped_event_count", "Records discarded because a setting says so", |it| it.dropped),
     ("on_failure_destination_delivered_event_count", "Records that a destination took", |it| it.delivered),
-    ("destination_delivery_failures", "Failure records that a destination refused", |it| it.delivery_failures),
+    ("destination_delivery_failures", "Failure records that a destination refused", |it| {
+        it.delivery_failures
+    }),
     ("deleted_event_count", "Messages deleted from their queue", |it| it.deleted),
     ("handed_back_event_count", "Messages given back to their queue unfinished", |it| it.handed_back),
     ("receipts_lost", "Messages whose receipt became void while they were held", |it| it.receipts_lost),
@@ -26,7 +36,9 @@ pub const COUNTERS: [Counter; 21] = [
     ("halved_batches", "Failed batches that were halved", |it| it.halved),
     ("retries", "Retries spent", |it| it.retried),
     ("not_reached_invokes", "Attempts that did not reach the function", |it| it.not_reached),
-    ("rate_limited", "Times that a batch was ready and waited for the mapping's rate limit", |it| it.rate_limited),
+    ("rate_limited", "Times that a batch was ready and waited for the mapping's rate limit", |it| {
+        it.rate_limited
+    }),
     ("checkpoints_committed", "Checkpoints that became durable", |it| it.committed),
 ];
 
@@ -71,7 +83,8 @@ mod tests {
 
     #[test]
     fn every_count_of_the_core_is_exported_once() {
-        // One field at a time is set by its place in the debug text, so that a field added to the core fails here.
+        // One field at a time is set by its place in the debug text, so that a field added to the core fails
+        // here.
         let n_fields = format!("{:?}", Counts::default()).matches(": ").count();
         assert_eq!(n_fields, COUNTERS.len());
         let names: std::collections::BTreeSet<_> = COUNTERS.iter().map(|it| it.0).collect();

@@ -1,4 +1,5 @@
-//! What `/metrics` shows: Lambda's metric names in snake case and a few of our own. Series live and vanish with their mapping.
+//! What `/metrics` shows: Lambda's metric names in snake case and a few of our own. Series live and vanish
+//! with their mapping.
 
 mod collector;
 mod counts;

@@ -1,10 +1,13 @@
-//! A few records as the function would see them, read beside the mapping: nothing is consumed, no position moves.
+//! A few records as the function would see them, read beside the mapping: nothing is consumed, no position
+//! moves.
 
 use std::time::Duration;
 
 use forebay_batcher::Watermark;
 use forebay_config::StartingPosition;
-use forebay_pollers::{PlaceError, RawRecord, Renderer, Room, Source, SourceError, TrackName, Tracks, lets_through};
+use forebay_pollers::{
+    PlaceError, RawRecord, Renderer, Room, Source, SourceError, TrackName, Tracks, lets_through,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -62,7 +65,9 @@ pub struct Peeked {
 #[derive(Debug, thiserror::Error)]
 pub enum PeekError {
     /// A queue gives a message by hiding it from others and counting a receive.
-    #[error("a queue's messages cannot be looked at without receiving them, which counts as a receive and hides them from the mapping")]
+    #[error(
+        "a queue's messages cannot be looked at without receiving them, which counts as a receive and hides them from the mapping"
+    )]
     Queue,
     /// The mapping has no such track.
     #[error("there is no track {0:?} of this mapping")]
@@ -101,7 +106,9 @@ impl Outlook {
             let mut n_empty = 0;
             while seen.len() < n_max && n_bytes < BYTES_MAX && n_empty < EMPTY_READS_MAX {
                 let records_max = u32::try_from(n_max - seen.len()).unwrap_or(u32::MAX);
-                let read = reader.read(Room { records_max, bytes_max: BYTES_MAX - n_bytes, wait: Duration::ZERO }).await?;
+                let read = reader
+                    .read(Room { records_max, bytes_max: BYTES_MAX - n_bytes, wait: Duration::ZERO })
+                    .await?;
                 n_empty = if read.records.is_empty() { n_empty + 1 } else { 0 };
                 for record in read.records.iter().take(n_max - seen.len()) {
                     n_bytes += record.data.len() as u64;
@@ -132,21 +139,32 @@ impl Outlook {
             position: position(&Watermark::At(raw.position.clone())),
             arrival: wall_time(raw.arrival),
             matches_filter: self.filter.as_ref().is_none_or(passes),
-            record: serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned())),
+            record: serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned())),
         }
     }
 }
 
 /// Where the look begins in each track, those included that the mapping was not told of yet.
-async fn begins(source: &dyn Source, tracks: &dyn Tracks, places: &[KeptPlace], glimpse: &Glimpse) -> Result<Vec<Begin>, PeekError> {
+async fn begins(
+    source: &dyn Source,
+    tracks: &dyn Tracks,
+    places: &[KeptPlace],
+    glimpse: &Glimpse,
+) -> Result<Vec<Begin>, PeekError> {
     let known = known(places);
     let listed = tracks.list(&known).await?.tracks;
-    let new = listed.into_iter().map(|it| Begin { track: it.name, label: it.label, bound: Watermark::Origin(tracks.first()) });
+    let new = listed.into_iter().map(|it| Begin {
+        track: it.name,
+        label: it.label,
+        bound: Watermark::Origin(tracks.first()),
+    });
     let kept = places.iter().filter_map(|it| {
         let bound = it.stand()?.bound;
         Some(Begin { track: it.track.clone(), label: it.label.clone(), bound })
     });
-    let is_wanted = |it: &Begin| glimpse.track.as_ref().is_none_or(|name| *name == it.label || *name == it.track.0);
+    let is_wanted =
+        |it: &Begin| glimpse.track.as_ref().is_none_or(|name| *name == it.label || *name == it.track.0);
     let mut begins: Vec<Begin> = kept.chain(new).filter(is_wanted).collect();
     if let (Some(name), true) = (&glimpse.track, begins.is_empty()) {
         return Err(PeekError::NoTrack(name.clone()));
@@ -154,8 +172,11 @@ async fn begins(source: &dyn Source, tracks: &dyn Tracks, places: &[KeptPlace], 
     match &glimpse.from {
         PeekFrom::Here => {}
         PeekFrom::Start(start) => {
-            let mut starts: std::collections::BTreeMap<_, _> = source.explorer().places(&known, *start).await?.into_iter().collect();
-            begins.retain_mut(|it| starts.remove(&it.track).map(|origin| it.bound = Watermark::Origin(origin)).is_some());
+            let mut starts: std::collections::BTreeMap<_, _> =
+                source.explorer().places(&known, *start).await?.into_iter().collect();
+            begins.retain_mut(|it| {
+                starts.remove(&it.track).map(|origin| it.bound = Watermark::Origin(origin)).is_some()
+            });
         }
         PeekFrom::Place(told) => match &mut begins[..] {
             [one] => one.bound = source.explorer().bound(&one.track, told).await?,

@@ -1,4 +1,5 @@
-//! Reading the config again while running: all or nothing, and whoever asked or looks is told what became of it.
+//! Reading the config again while running: all or nothing, and whoever asked or looks is told what became of
+//! it.
 
 mod outcome;
 mod status;
@@ -109,9 +110,17 @@ impl Reloader {
         &self.names
     }
 
-    /// Reads the config and goes on with it, or keeps the former one. It returns as soon as what differs has been told so; what still runs
-    /// finishes by itself. May be dropped; then all or nothing has happened and nobody is told.
-    pub async fn reload(&self, app: &App, front: &Running, settings: &mut Settings, watch: &mut Watch, cause: Cause) -> Outcome {
+    /// Reads the config and goes on with it, or keeps the former one. It returns as soon as what differs has
+    /// been told so; what still runs finishes by itself. May be dropped; then all or nothing has happened and
+    /// nobody is told.
+    pub async fn reload(
+        &self,
+        app: &App,
+        front: &Running,
+        settings: &mut Settings,
+        watch: &mut Watch,
+        cause: Cause,
+    ) -> Outcome {
         watch.rest();
         let outcome = match self.read(watch) {
             Ok(read) => self.change(app, front, settings, read).await,
@@ -131,7 +140,10 @@ impl Reloader {
 
     fn read(&self, watch: &mut Watch) -> Result<Read, Refused> {
         if self.names.iter().any(|name| name == "-") {
-            return Err(Refused::unreadable("FB-0510", "standard input cannot be read a second time: give the config as a file"));
+            return Err(Refused::unreadable(
+                "FB-0510",
+                "standard input cannot be read a second time: give the config as a file",
+            ));
         }
         let loaded = block_in_place(|| Loaded::read_named(&self.names));
         let loaded = loaded.map_err(|error| Refused::unreadable(error.code(), error.to_string()))?;
@@ -166,14 +178,19 @@ impl Reloader {
             Ok(prepared) => prepared,
             Err(error) => return Outcome::Rejected(Refused::front(&error)),
         };
-        let wanted =
-            Settings { shutdown_grace: read.blueprint.settings.shutdown_grace, watch_config: read.blueprint.settings.watch_config };
+        let wanted = Settings {
+            shutdown_grace: read.blueprint.settings.shutdown_grace,
+            watch_config: read.blueprint.settings.watch_config,
+        };
         match app.change(read.blueprint).await {
             Ok(changes) => {
                 front.change(prepared);
                 *settings = wanted;
-                let is_told =
-                    |line: &&Line| [&changes.added, &changes.changed, &changes.enabled].iter().any(|it| it.contains(&line.mapping));
+                let is_told = |line: &&Line| {
+                    [&changes.added, &changes.changed, &changes.enabled]
+                        .iter()
+                        .any(|it| it.contains(&line.mapping))
+                };
                 read.lines.iter().filter(is_told).for_each(Line::tell);
                 Outcome::Applied(changes)
             }
@@ -187,20 +204,28 @@ impl Reloader {
             Outcome::Applied(changes) if changes.is_empty() && cause == Cause::Files => {
                 debug!("config files were touched: nothing differs")
             }
-            Outcome::Applied(changes) => info!(cause = cause_word, changes = changes.sentence(), "config reloaded"),
+            Outcome::Applied(changes) => {
+                info!(cause = cause_word, changes = changes.sentence(), "config reloaded")
+            }
             Outcome::Rejected(refused) => {
                 for it in &refused.details {
                     error!(code = it.code, place = it.place, "{}", it.message);
                 }
                 let error = &refused.message;
-                error!(code = "FB-0514", cause = cause_word, error, "reload rejected: the former config stays in use");
+                error!(
+                    code = "FB-0514",
+                    cause = cause_word,
+                    error,
+                    "reload rejected: the former config stays in use"
+                );
             }
         }
         self.status.note(outcome, self.clock.now().unix);
     }
 }
 
-/// The files besides the config's own whose change is one of the config, and the code folders, which may be links.
+/// The files besides the config's own whose change is one of the config, and the code folders, which may be
+/// links.
 pub fn named_files(loaded: &Loaded, blueprint: &Blueprint) -> BTreeSet<PathBuf> {
     let of_function = |it: &Function| match &it.executor {
         Executor::Process(settings) => Some(settings.code.clone()),
@@ -208,7 +233,10 @@ pub fn named_files(loaded: &Loaded, blueprint: &Blueprint) -> BTreeSet<PathBuf> 
         Executor::Lambda(settings) => settings.aws.ca_file.clone(),
     };
     let files = loaded.named_files().iter().cloned().chain(blueprint.settings.api.files());
-    files.chain(blueprint.functions.values().filter_map(of_function)).chain(blueprint.settings.aws.ca_file.clone()).collect()
+    files
+        .chain(blueprint.functions.values().filter_map(of_function))
+        .chain(blueprint.settings.aws.ca_file.clone())
+        .collect()
 }
 
 /// What concerns the process and may change while it runs.
@@ -255,7 +283,11 @@ mod tests {
         assert!(read(&name, "/d").is_ok());
         let refused = read(&name, "/other").err().map(|it| it.message).unwrap_or_default();
         assert!(refused.starts_with("FB-0516: `data_dir`"), "{refused}");
-        std::fs::write(&path, "data_dir: /d\nadmin: { listen: \"127.0.0.1:1\" }\nevent_source_mappings: []\n").unwrap();
+        std::fs::write(
+            &path,
+            "data_dir: /d\nadmin: { listen: \"127.0.0.1:1\" }\nevent_source_mappings: []\n",
+        )
+        .unwrap();
         let refused = read(&name, "/d").err().map(|it| it.message).unwrap_or_default();
         assert!(refused.starts_with("FB-0516: `admin.listen`"), "{refused}");
         std::fs::write(&path, "data_dir: /d\ncommit_interval: 0\nevent_source_mappings: []\n").unwrap();

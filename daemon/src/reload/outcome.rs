@@ -69,14 +69,17 @@ impl Refused {
         let detail = |name: &&str| Detail {
             code: "FB-0516".to_owned(),
             place: String::new(),
-            message: format!("`{name}` cannot change while the process runs: restart it, or write what was there"),
+            message: format!(
+                "`{name}` cannot change while the process runs: restart it, or write what was there"
+            ),
         };
         Self::of(settings.iter().map(detail).collect(), None)
     }
 
     /// Something of it cannot be built.
     pub(super) fn build(error: &BuildError) -> Self {
-        let detail = |it: &BuildError| Detail { code: it.code().to_owned(), place: String::new(), message: chain(it) };
+        let detail =
+            |it: &BuildError| Detail { code: it.code().to_owned(), place: String::new(), message: chain(it) };
         let details = match error {
             BuildError::Functions(all) => all.iter().map(detail).collect(),
             other => vec![detail(other)],
@@ -86,7 +89,10 @@ impl Refused {
 
     /// The API cannot be served as it says.
     pub(super) fn front(error: &FrontError) -> Self {
-        Self::of(vec![Detail { code: error.code().to_owned(), place: String::new(), message: chain(error) }], None)
+        Self::of(
+            vec![Detail { code: error.code().to_owned(), place: String::new(), message: chain(error) }],
+            None,
+        )
     }
 
     fn of(details: Vec<Detail>, drawn: Option<String>) -> Self {
@@ -99,7 +105,9 @@ impl Refused {
             0 | 1 => first,
             n => format!("{first} (and {} more)", n - 1),
         };
-        let drawn = drawn.unwrap_or_else(|| details.iter().map(|it| format!("error[{}]: {}\n", it.code, it.message)).collect());
+        let drawn = drawn.unwrap_or_else(|| {
+            details.iter().map(|it| format!("error[{}]: {}\n", it.code, it.message)).collect()
+        });
         let code = details.first().map(|it| it.code.clone()).unwrap_or_default();
         Self { code, message, details, drawn }
     }
@@ -111,7 +119,8 @@ mod tests {
 
     #[test]
     fn an_outcome_is_read_back_as_it_was_written() {
-        let applied = Outcome::Applied(Changes { added: vec!["a".into()], n_unchanged: 2, ..Changes::default() });
+        let applied =
+            Outcome::Applied(Changes { added: vec!["a".into()], n_unchanged: 2, ..Changes::default() });
         let rejected = Outcome::Rejected(Refused::needs_restart(&["admin.listen", "data_dir"]));
         for outcome in [applied, rejected] {
             let text = serde_json::to_string(&outcome).unwrap();
@@ -122,7 +131,12 @@ mod tests {
     #[test]
     fn one_line_names_the_first_mistake_and_counts_the_others() {
         let refused = Refused::needs_restart(&["admin.listen", "data_dir"]);
-        assert!(refused.message.starts_with("FB-0516: `admin.listen`") && refused.message.ends_with("(and 1 more)"), "{}", refused.message);
+        assert!(
+            refused.message.starts_with("FB-0516: `admin.listen`")
+                && refused.message.ends_with("(and 1 more)"),
+            "{}",
+            refused.message
+        );
         assert_eq!(refused.drawn.lines().count(), 2);
     }
 }

@@ -1,7 +1,8 @@
-//! Watches the config files by looking at them: names, what symbolic links lead to, and the marks of a change.
+//! Watches the config files by looking at them: names, what symbolic links lead to, and the marks of a
+//! change.
 //!
-//! A change counts when two looks in a row see the same, so that a file is not read while it is being written. Kubernetes swaps a link
-//! beside the files; what a name leads to is part of what is looked at.
+//! A change counts when two looks in a row see the same, so that a file is not read while it is being
+//! written. Kubernetes swaps a link beside the files; what a name leads to is part of what is looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -34,12 +35,20 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches what `names` say, files and folders; made before they are read. Standard input and variables do not change.
+    /// Watches what `names` say, files and folders; made before they are read. Standard input and variables
+    /// do not change.
     pub fn new(names: &[String]) -> Self {
         let is_path = |name: &&String| *name != "-" && !name.starts_with("env:");
         let names: Vec<PathBuf> = names.iter().filter(is_path).map(PathBuf::from).collect();
         let read = look(&names, &BTreeSet::new());
-        Self { names, also: BTreeSet::new(), is_enabled: false, read, last: None, next: Instant::now() + EVERY }
+        Self {
+            names,
+            also: BTreeSet::new(),
+            is_enabled: false,
+            read,
+            last: None,
+            next: Instant::now() + EVERY,
+        }
     }
 
     /// Whether it looks at all.
@@ -98,7 +107,9 @@ fn look(names: &[PathBuf], also: &BTreeSet<PathBuf>) -> Look {
     for name in names {
         look.insert(name.clone(), Mark::of(name));
         if name.is_dir() {
-            look.extend(files_in(name).unwrap_or_default().into_iter().map(|file| (file.clone(), Mark::of(&file))));
+            look.extend(
+                files_in(name).unwrap_or_default().into_iter().map(|file| (file.clone(), Mark::of(&file))),
+            );
         }
     }
     look.extend(also.iter().map(|file| (file.clone(), Mark::of(file))));

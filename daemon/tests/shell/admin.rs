@@ -30,7 +30,8 @@ pub(crate) struct Listening {
     status: Arc<ReloadStatus>,
 }
 
-/// Pauses nothing, and the API made one mapping, `made`: what a real one does is seen where the whole daemon runs.
+/// Pauses nothing, and the API made one mapping, `made`: what a real one does is seen where the whole daemon
+/// runs.
 struct NoSteering;
 
 impl Steering for NoSteering {
@@ -117,18 +118,29 @@ async fn readiness_follows_start_store_and_drain_and_not_a_remote_source() {
     assert_eq!(it.get("/livez").await.0, 200);
     assert_eq!((it.get("/startupz").await.0, it.get("/readyz").await.0), (503, 503), "not tried yet");
     it.entry.set_lifecycle(Lifecycle::Enabling { error: "no route".into(), n_failures: 2 });
-    assert_eq!((it.get("/startupz").await.0, it.get("/readyz").await.0), (200, 200), "a source that is down does not count");
+    assert_eq!(
+        (it.get("/startupz").await.0, it.get("/readyz").await.0),
+        (200, 200),
+        "a source that is down does not count"
+    );
     let (_, verbose) = it.get("/readyz?verbose").await;
     assert_eq!(verbose, "ok\nm [Enabling] Could not be started 2 times in a row (no route); tried again.\n");
     it.entry.set_lifecycle(Lifecycle::Enabled);
     it.registry.insert(Entry::new("late", "fake", "fake:there".into(), "f".into()).0);
-    assert_eq!((it.get("/startupz").await.0, it.get("/readyz").await.0), (200, 200), "nor does a mapping that comes later");
+    assert_eq!(
+        (it.get("/startupz").await.0, it.get("/readyz").await.0),
+        (200, 200),
+        "nor does a mapping that comes later"
+    );
     it.entry.metrics().set(Default::default(), Gauges { store_failing: true, ..Gauges::default() });
     let (status, body) = it.get("/readyz").await;
     assert!(status == 503 && body.contains("no new work is taken"), "{body}");
     it.entry.metrics().set(Default::default(), Gauges::default());
     it.store.fill();
-    assert_eq!(it.get("/readyz").await, (503, "the disk of the data folder is full: no new work is taken\n".into()));
+    assert_eq!(
+        it.get("/readyz").await,
+        (503, "the disk of the data folder is full: no new work is taken\n".into())
+    );
     it.store.empty();
     assert_eq!(it.get("/readyz").await.0, 200);
     it.draining.cancel();
@@ -141,7 +153,10 @@ async fn mappings_and_metrics_are_told() {
     let it = listening().await;
     let (status, body) = it.get("/v1/mappings/m/status").await;
     let told: serde_json::Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((status, &told["state"], &told["last_processing_result"]), (200, &"Creating".into(), &"No records processed".into()));
+    assert_eq!(
+        (status, &told["state"], &told["last_processing_result"]),
+        (200, &"Creating".into(), &"No records processed".into())
+    );
     assert_eq!(told["counts"]["polled_event_count"], 0);
     let (_, list) = it.get("/v1/mappings").await;
     assert_eq!(serde_json::from_str::<serde_json::Value>(&list).unwrap()["mappings"][0]["name"], "m");
@@ -176,7 +191,8 @@ async fn the_address_is_written_down_while_the_listener_stands() {
 
 #[tokio::test]
 async fn an_address_that_others_can_reach_is_refused() {
-    let refused = Bound::bind("0.0.0.0:0".parse().unwrap(), std::path::Path::new("/nowhere")).await.unwrap_err();
+    let refused =
+        Bound::bind("0.0.0.0:0".parse().unwrap(), std::path::Path::new("/nowhere")).await.unwrap_err();
     assert!(matches!(refused, AdminError::NotLoopback(_)), "{refused}");
 }
 
@@ -207,10 +223,15 @@ async fn a_reload_is_answered_with_what_became_of_it_and_a_rejection_stays_visib
     );
     let page = it.get("/metrics").await.1;
     assert!(
-        page.contains("forebay_config_reloads_total{outcome=\"rejected\"} 1\n") && page.contains("forebay_config_rejected 1.0\n"),
+        page.contains("forebay_config_reloads_total{outcome=\"rejected\"} 1\n")
+            && page.contains("forebay_config_rejected 1.0\n"),
         "{page}"
     );
-    assert_eq!(it.post("/v1/reload", "origin: http://example.com\r\n").await.0, 403, "no web page asks for it");
+    assert_eq!(
+        it.post("/v1/reload", "origin: http://example.com\r\n").await.0,
+        403,
+        "no web page asks for it"
+    );
     assert_eq!(it.get("/v1/reload").await.0, 405);
     assert_eq!(it.post("/v1/reload", "").await.0, 200);
     assert!(!it.get("/readyz?verbose").await.1.contains("Rejected"));

@@ -1,5 +1,5 @@
-//! Ten thousand tracks of one mapping: what they cost at rest, and what a record costs in their midst. Measured in allocations and reads, which
-//! are the same on every machine.
+//! Ten thousand tracks of one mapping: what they cost at rest, and what a record costs in their midst.
+//! Measured in allocations and reads, which are the same on every machine.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -57,13 +57,18 @@ struct Cost {
     held: [f64; 2],
 }
 
-/// Runs a mapping over so many tracks: a rest, then rounds in which each lane of each track gets a record, a rest after each.
+/// Runs a mapping over so many tracks: a rest, then rounds in which each lane of each track gets a record, a
+/// rest after each.
 fn cost_of(n_tracks: u32) -> Cost {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let (mut rest, mut rounds, mut held) = ([0.0; 2], [[0.0; 2]; 2], [0.0; 2]);
     let start = measure(|| {
-        let (world, crowd, counter) =
-            (runtime.block_on(async { World::with_budget(budget()) }), crowd(n_tracks), Arc::<Counter>::default());
+        let (world, crowd, counter) = (
+            runtime.block_on(async { World::with_budget(budget()) }),
+            crowd(n_tracks),
+            Arc::<Counter>::default(),
+        );
         let running = runtime.block_on(async { start(&world, &crowd, &counter) });
         runtime.block_on(until("all tracks are read", || crowd.n_reads() >= u64::from(n_tracks)));
         let of_track = |n: u64| n as f64 / f64::from(n_tracks);
@@ -87,7 +92,13 @@ fn cost_of(n_tracks: u32) -> Cost {
 }
 
 /// One record for each lane of each track, and the time until that is synced.
-fn round_of(runtime: &Runtime, world: &World, running: &Running, (crowd, counter): (&Crowd, &Counter), n_tracks: u64) -> AllocationInfo {
+fn round_of(
+    runtime: &Runtime,
+    world: &World,
+    running: &Running,
+    (crowd, counter): (&Crowd, &Counter),
+    n_tracks: u64,
+) -> AllocationInfo {
     let n_records = n_tracks * u64::from(N_LANES);
     let before = running.count("succeeded_event_count");
     measure(|| {
@@ -116,23 +127,35 @@ fn start(world: &World, crowd: &Crowd, counter: &Arc<Counter>) -> Running {
     // Long enough for the records of several tracks to meet in a batch.
     let window = Duration::from_secs(1);
     let batch = BatchPlan { records_max: NonZeroU32::new(BATCH).unwrap(), window, ..order.plan.batch };
-    let plan = Plan { batch, lanes: NonZeroU32::new(N_LANES).unwrap(), mixes_tracks: true, ..order.plan.clone() };
+    let plan =
+        Plan { batch, lanes: NonZeroU32::new(N_LANES).unwrap(), mixes_tracks: true, ..order.plan.clone() };
     world.run_with(Order { plan, ..order }, Arc::new(crowd.clone()), Arc::clone(counter) as _)
 }
 
 #[test]
-fn among_ten_thousand_tracks_of_ten_lanes_a_record_costs_what_it_costs_among_a_hundred_and_rest_costs_next_to_nothing() {
+fn among_ten_thousand_tracks_of_ten_lanes_a_record_costs_what_it_costs_among_a_hundred_and_rest_costs_next_to_nothing()
+ {
     let (few, many) = (cost_of(100), cost_of(10_000));
     for cost in [&few, &many] {
         let Cost { rest: [n_reads, n_allocations], rounds: [first, last], held } = cost;
-        println!("rest {n_reads:.1} reads, {n_allocations:.1} allocations; {first:.2?}, {last:.2?} allocations, batch; {held:.0?} bytes");
+        println!(
+            "rest {n_reads:.1} reads, {n_allocations:.1} allocations; {first:.2?}, {last:.2?} allocations, batch; {held:.0?} bytes"
+        );
         assert!(*n_reads <= 40.0, "{n_reads} reads of a track at rest");
         assert!(*n_allocations <= 40.0 * n_reads, "{n_allocations} allocations of a track at rest");
-        assert!(last[0] <= first[0] * 1.1, "a record costs {first:?} in the first round and {last:?} in the last");
+        assert!(
+            last[0] <= first[0] * 1.1,
+            "a record costs {first:?} in the first round and {last:?} in the last"
+        );
         assert!(held[1] <= held[0] * 1.1 + 16.0, "a track holds {held:?} bytes");
     }
     let per_record = |cost: &Cost| cost.rounds[1][0];
-    assert!(per_record(&many) <= per_record(&few) * 1.2, "{} and {} allocations a record", per_record(&few), per_record(&many));
+    assert!(
+        per_record(&many) <= per_record(&few) * 1.2,
+        "{} and {} allocations a record",
+        per_record(&few),
+        per_record(&many)
+    );
     assert!(many.rounds[1][1] >= 0.9 * f64::from(BATCH), "batches of {} records", many.rounds[1][1]);
     assert!(many.held[1] <= few.held[1] * 1.2 + 16.0, "{:?} and {:?} bytes a track", few.held, many.held);
 }

@@ -13,7 +13,8 @@ async fn a_rejected_record_goes_to_the_destination_at_once_and_what_is_asked_to_
     let world = World::new();
     let (source, function, destination) = (world.source(), function(), Arc::new(FakeDestination::default()));
     source.append("a", &["1", "reject me", "later", "2"]);
-    let mut order = Order { destination: Some(Arc::clone(&destination)), ..world.order("m", &source, &function) };
+    let mut order =
+        Order { destination: Some(Arc::clone(&destination)), ..world.order("m", &source, &function) };
     order.plan.retry.item_actions = true;
     let began = Instant::now();
     let running = world.run(order);
@@ -25,7 +26,10 @@ async fn a_rejected_record_goes_to_the_destination_at_once_and_what_is_asked_to_
     until("the rest was tried again", || function.batches().len() == 2).await;
     assert!(began.elapsed() >= Duration::from_secs(60), "{:?}", began.elapsed());
     assert_eq!(function.batches()[1], ["later", "2"]);
-    assert_eq!((running.count("on_failure_destination_delivered_event_count"), running.count("retries")), (1, 1));
+    assert_eq!(
+        (running.count("on_failure_destination_delivered_event_count"), running.count("retries")),
+        (1, 1)
+    );
     running.close().await;
 }
 

@@ -25,10 +25,16 @@ async fn a_mapping_starts_no_more_than_its_rate_limit_says_and_tells_until_when_
     let began = Instant::now();
     let running = world.run(order);
     let limited = running.track("a", "RateLimited").await;
-    assert!(limited.sentence.contains("rate limited, by `rate_limit` of the mapping; the next invocation starts in"), "{limited:?}");
+    assert!(
+        limited
+            .sentence
+            .contains("rate limited, by `rate_limit` of the mapping; the next invocation starts in"),
+        "{limited:?}"
+    );
     assert!(limited.until > limited.since, "{limited:?}");
     until("all was seen", || function.seen().len() == 8).await;
-    // Each of the first three batches is paid for with two seconds, but for the tenth that may be made up for.
+    // Each of the first three batches is paid for with two seconds, but for the tenth that may be made up
+    // for.
     let took = began.elapsed();
     assert!((Duration::from_millis(5_900)..Duration::from_millis(6_100)).contains(&took), "{took:?}");
     assert_eq!(function.seen(), ["1", "2", "3", "4", "5", "6", "7", "8"]);
@@ -47,7 +53,11 @@ async fn a_function_is_started_no_more_often_than_its_rate_limit_says_and_why_na
     let began = Instant::now();
     let running = world.run(order);
     let waiting = running.track("a", "WaitingForSlot").await;
-    assert!(waiting.sentence.contains("`rate_limit` of its function lets the next invocation start in"), "{}", waiting.sentence);
+    assert!(
+        waiting.sentence.contains("`rate_limit` of its function lets the next invocation start in"),
+        "{}",
+        waiting.sentence
+    );
     until("all was seen", || function.seen().len() == 4).await;
     let took = began.elapsed();
     assert!((Duration::from_millis(2_890)..Duration::from_millis(3_100)).contains(&took), "{took:?}");

@@ -12,7 +12,9 @@ impl Log {
     /// Takes what this thread logs until the guard is dropped.
     pub(crate) fn listen(&self) -> DefaultGuard {
         let log = self.clone();
-        tracing::subscriber::set_default(tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish())
+        tracing::subscriber::set_default(
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish(),
+        )
     }
 
     /// How many lines hold this text.

@@ -1,5 +1,5 @@
-//! The shell's stories: the loop of a mapping and its supervisor with real feeds and gates, a fake source, function and destination, and the
-//! store in memory, on tokio's paused clock.
+//! The shell's stories: the loop of a mapping and its supervisor with real feeds and gates, a fake source,
+//! function and destination, and the store in memory, on tokio's paused clock.
 
 #![allow(clippy::unwrap_used, reason = "a test may: its panic is the finding")]
 

@@ -1,4 +1,5 @@
-//! `docs/openapi.yaml` against the process: every page stands there and no other, examples and real answers fit the schemas.
+//! `docs/openapi.yaml` against the process: every page stands there and no other, examples and real answers
+//! fit the schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -51,7 +52,8 @@ fn answers(file: &Value, schemas: &Schemas<'_>) -> BTreeMap<Answer, Value> {
             for (status, response) in operation["responses"].as_object().unwrap() {
                 let content = schemas.resolve(response)["content"]["application/json"].clone();
                 if let Some(schema) = content.get("schema") {
-                    let answer = Answer { method: method.to_uppercase(), path: path.clone(), status: status.clone() };
+                    let answer =
+                        Answer { method: method.to_uppercase(), path: path.clone(), status: status.clone() };
                     all.insert(answer, schema.clone());
                 }
             }
@@ -67,11 +69,17 @@ fn every_page_stands_in_the_file_with_what_it_asks_for_and_no_other_does() {
         .as_object()
         .unwrap()
         .iter()
-        .flat_map(|(path, methods)| methods.as_object().unwrap().iter().map(move |(method, it)| (path, method, it)))
-        .map(|(path, method, it)| ((method.to_uppercase(), path.clone()), it["x-action"].as_str().map(str::to_owned)))
+        .flat_map(|(path, methods)| {
+            methods.as_object().unwrap().iter().map(move |(method, it)| (path, method, it))
+        })
+        .map(|(path, method, it)| {
+            ((method.to_uppercase(), path.clone()), it["x-action"].as_str().map(str::to_owned))
+        })
         .collect();
-    let real: BTreeMap<_, _> =
-        ROUTES.iter().map(|it| ((it.method.to_string(), it.path.to_owned()), it.action.map(|it| it.name().to_owned()))).collect();
+    let real: BTreeMap<_, _> = ROUTES
+        .iter()
+        .map(|it| ((it.method.to_string(), it.path.to_owned()), it.action.map(|it| it.name().to_owned())))
+        .collect();
     assert_eq!(documented, real);
     let ids: BTreeSet<_> = file["paths"]
         .as_object()
@@ -95,7 +103,9 @@ fn every_example_fits_its_schema() {
             n_checked += 1;
         }
         match it {
-            Value::Object(members) => walk.extend(members.iter().map(|(name, it)| (format!("{place}/{name}"), it))),
+            Value::Object(members) => {
+                walk.extend(members.iter().map(|(name, it)| (format!("{place}/{name}"), it)))
+            }
             Value::Array(items) => walk.extend(items.iter().map(|it| (place.clone(), it))),
             _ => {}
         }
@@ -110,13 +120,16 @@ fn a_schema_refuses_what_does_not_fit() {
     let backlog = json!({ "$ref": "#/components/schemas/Backlog" });
     let good = json!({ "backlog": 1, "unit": "bytes", "records": null, "bytes": 1 });
     assert_eq!(check(&schemas, &backlog, &good), Ok(()));
-    for (member, value) in [("backlog", json!(-1)), ("unit", json!("lines")), ("records", json!("1")), ("more", json!(1))] {
+    for (member, value) in
+        [("backlog", json!(-1)), ("unit", json!("lines")), ("records", json!("1")), ("more", json!(1))]
+    {
         let mut bad = good.clone();
         bad[member] = value;
         assert!(check(&schemas, &backlog, &bad).is_err(), "{bad}");
     }
     let mapping = json!({ "$ref": "#/components/schemas/Mapping" });
-    let mut whole = file["components"]["responses"]["Mapping"]["content"]["application/json"]["example"].clone();
+    let mut whole =
+        file["components"]["responses"]["Mapping"]["content"]["application/json"]["example"].clone();
     assert_eq!(check(&schemas, &mapping, &whole), Ok(()));
     whole["more"] = json!(1);
     assert!(check(&schemas, &mapping, &whole).is_err());
@@ -152,14 +165,23 @@ impl Heard {
         self.send(method, template, name, query, "", body).await
     }
 
-    async fn send(&mut self, method: &str, template: &str, name: &str, query: &str, header: &str, body: &str) -> u16 {
+    async fn send(
+        &mut self,
+        method: &str,
+        template: &str,
+        name: &str,
+        query: &str,
+        header: &str,
+        body: &str,
+    ) -> u16 {
         let path = template.replace("{name}", name);
         let request = format!(
             "{method} {path}{query} HTTP/1.1\r\nhost: localhost\r\n{header}content-length: {}\r\nconnection: close\r\n\r\n{body}",
             body.len()
         );
         let (status, answer) = self.listening.ask(&request).await;
-        let answer = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error} in {answer:?} to {method} {path}"));
+        let answer = serde_json::from_str(&answer)
+            .unwrap_or_else(|error| panic!("{error} in {answer:?} to {method} {path}"));
         let key = Answer { method: method.to_owned(), path: template.to_owned(), status: status.to_string() };
         self.heard.entry(key).or_default().push(answer);
         status
@@ -190,7 +212,11 @@ async fn real_answers_fit_their_schemas_and_every_good_one_was_heard() {
         assert_eq!(it.ask("GET", &mapping(page), "other", "", "").await, 404, "{page}");
     }
     assert_eq!(it.ask("GET", &mapping("config"), "made", "", "").await, 200);
-    assert_eq!(it.ask("GET", &mapping("config"), "m", "", "").await, 404, "one of the config file stands there");
+    assert_eq!(
+        it.ask("GET", &mapping("config"), "m", "", "").await,
+        404,
+        "one of the config file stands there"
+    );
     it.ask("GET", &mapping("status"), "resting", "", "").await;
     assert_eq!(it.ask("GET", &mapping("peek"), "m", "?n=0", "").await, 400);
     assert_eq!(it.ask("GET", &mapping("peek"), "m", "?track=a&from=77", "").await, 422);
@@ -208,7 +234,12 @@ async fn real_answers_fit_their_schemas_and_every_good_one_was_heard() {
             assert_eq!(it.ask(method, &mapping(page), "m", "", body).await, 400, "{page} {body:.40}");
         }
         assert_eq!(it.ask(method, &mapping(page), "m", "", &long).await, 413, "{page}");
-        assert_eq!(it.ask(method, &mapping(page), "..%2Fm", "", "{\"to\":\"LATEST\",\"from\":\"TRIM_HORIZON\"}").await, 400, "{page}");
+        assert_eq!(
+            it.ask(method, &mapping(page), "..%2Fm", "", "{\"to\":\"LATEST\",\"from\":\"TRIM_HORIZON\"}")
+                .await,
+            400,
+            "{page}"
+        );
         assert_eq!(it.ask_as_a_page(method, &mapping(page), "m").await, 403, "{page}");
     }
     assert_eq!(it.ask("GET", &mapping("status"), "..%2F..%2Fv1", "", "").await, 404);
@@ -232,7 +263,10 @@ async fn real_answers_fit_their_schemas_and_every_good_one_was_heard() {
         }
     }
     let heard: Vec<&Value> = it.heard.keys().map(|it| &documented[it]).collect();
-    let unheard: Vec<_> = documented.iter().filter(|(it, schema)| it.status.starts_with('2') && !heard.contains(schema)).collect();
+    let unheard: Vec<_> = documented
+        .iter()
+        .filter(|(it, schema)| it.status.starts_with('2') && !heard.contains(schema))
+        .collect();
     assert!(unheard.is_empty(), "{unheard:?}");
     it.listening.admin.stop().await;
     keeper.abort();

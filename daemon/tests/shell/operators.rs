@@ -1,4 +1,5 @@
-//! What operators are told: the worst first, the last error, what waits, the next records; and that looking changes nothing.
+//! What operators are told: the worst first, the last error, what waits, the next records; and that looking
+//! changes nothing.
 
 use std::time::Duration;
 
@@ -37,18 +38,29 @@ async fn the_worst_track_speaks_for_the_mapping() {
     source.append("poisoned", &["poison"]);
     running.track("poisoned", "Retrying").await;
     let why = running.why().await;
-    assert!(why.severity == Severity::Trouble && why.why.starts_with("poisoned: A batch has failed"), "{why:?}");
+    assert!(
+        why.severity == Severity::Trouble && why.why.starts_with("poisoned: A batch has failed"),
+        "{why:?}"
+    );
     assert!(why.why.contains("(poisoned); attempt 2 of it is in") && why.advice.is_some(), "{why:?}");
     source.append("broken", &["1"]);
     source.take_down("broken");
     running.track("broken", "SourceDown").await;
     let why = running.why().await;
-    assert!(why.why.starts_with("broken: The source has not been readable") && why.code.is_some_and(|it| it.0 == "FB-0504"), "{why:?}");
+    assert!(
+        why.why.starts_with("broken: The source has not been readable")
+            && why.code.is_some_and(|it| it.0 == "FB-0504"),
+        "{why:?}"
+    );
     world.store.inner.fill();
     source.append("fine", &["2"]);
     running.track("fine", "StoreFull").await;
     let why = running.why().await;
-    assert!(why.why.contains("The disk of the data folder has been full") && why.code.is_some_and(|it| it.0 == "FB-0402"), "{why:?}");
+    assert!(
+        why.why.contains("The disk of the data folder has been full")
+            && why.code.is_some_and(|it| it.0 == "FB-0402"),
+        "{why:?}"
+    );
     world.store.inner.empty();
     running.close().await;
 }
@@ -66,9 +78,16 @@ async fn a_batch_in_retry_tells_its_attempt_and_since_when_while_it_runs() {
     let status = running.track("a", "Retrying").await;
     assert_eq!((status.attempt, status.error.as_deref()), (Some(7), Some("poisoned")));
     assert!(status.since.unwrap() < status.until.unwrap());
-    assert!(status.sentence.contains("failed 6 times") && status.sentence.contains("attempt 7 of it is in"), "{}", status.sentence);
+    assert!(
+        status.sentence.contains("failed 6 times") && status.sentence.contains("attempt 7 of it is in"),
+        "{}",
+        status.sentence
+    );
     let error = running.entry.last_error().unwrap();
-    assert_eq!((error.of, error.track.as_deref(), error.message.as_str()), (ErrorOf::Function, Some("a"), "poisoned"));
+    assert_eq!(
+        (error.of, error.track.as_deref(), error.message.as_str()),
+        (ErrorOf::Function, Some("a"), "poisoned")
+    );
     running.close().await;
 }
 
@@ -81,8 +100,19 @@ async fn whoever_waits_for_a_slot_is_told_who_has_it() {
     source.append("c", &["3"]);
     let running = world.run(world.order("m", &source, &function));
     until("both slots are taken", || function.n_running() == 2).await;
-    let waiting = running.entry.tracks().await.unwrap().into_iter().find(|it| it.state == "WaitingForSlot").expect("one waits");
-    assert!(waiting.sentence.contains("all 2 of its function are in use by this mapping"), "{}", waiting.sentence);
+    let waiting = running
+        .entry
+        .tracks()
+        .await
+        .unwrap()
+        .into_iter()
+        .find(|it| it.state == "WaitingForSlot")
+        .expect("one waits");
+    assert!(
+        waiting.sentence.contains("all 2 of its function are in use by this mapping"),
+        "{}",
+        waiting.sentence
+    );
     assert_eq!(running.why().await.severity, Severity::Waiting);
     function.release();
     running.close().await;
@@ -94,15 +124,26 @@ async fn peeking_shows_what_comes_next_as_the_function_would_see_it_and_consumes
     let (source, function) = (world.source(), function());
     source.append("a", &["1", "hang", "drop me", "2", "3", "4"]);
     source.append("b", &["5"]);
-    let mut order = Order { filter: Some(std::sync::Arc::new(Without("drop"))), ..world.order("m", &source, &function) };
+    let mut order =
+        Order { filter: Some(std::sync::Arc::new(Without("drop"))), ..world.order("m", &source, &function) };
     order.plan.batch.records_max = 1.try_into().unwrap();
     let running = world.run(order);
-    until("it hangs and the rest is durable", || function.n_running() == 1 && running.count("checkpoints_committed") >= 2).await;
+    until("it hangs and the rest is durable", || {
+        function.n_running() == 1 && running.count("checkpoints_committed") >= 2
+    })
+    .await;
     let outlook = running.entry.outlook().unwrap();
     let peek = async |glimpse: Glimpse| outlook.peek(&running.entry.places().await.unwrap(), &glimpse).await;
     let seen = peek(glimpse(3, Some("a"), PeekFrom::Here)).await.unwrap();
-    let told: Vec<_> = seen.iter().map(|it| (it.record.as_str().unwrap(), it.position.as_deref().unwrap(), it.matches_filter)).collect();
-    assert_eq!(told, [("hang", "1", true), ("drop me", "2", false), ("2", "3", true)], "from what is not finished");
+    let told: Vec<_> = seen
+        .iter()
+        .map(|it| (it.record.as_str().unwrap(), it.position.as_deref().unwrap(), it.matches_filter))
+        .collect();
+    assert_eq!(
+        told,
+        [("hang", "1", true), ("drop me", "2", false), ("2", "3", true)],
+        "from what is not finished"
+    );
     let bodies = async |glimpse: Glimpse| -> Vec<String> {
         peek(glimpse).await.unwrap().iter().map(|it| it.record.as_str().unwrap().to_owned()).collect()
     };
@@ -144,9 +185,13 @@ async fn the_backlog_is_what_is_not_finished_and_many_who_ask_within_a_second_as
     let mut order = world.order("m", &source, &function);
     order.plan.batch.records_max = 1.try_into().unwrap();
     let running = world.run(order);
-    until("it hangs and the rest is durable", || function.n_running() == 1 && running.count("checkpoints_committed") >= 1).await;
+    until("it hangs and the rest is durable", || {
+        function.n_running() == 1 && running.count("checkpoints_committed") >= 1
+    })
+    .await;
     let outlook = running.entry.outlook().unwrap();
-    let backlog = async || outlook.backlog(running.entry.stood().await.unwrap().as_deref()).await.unwrap().records;
+    let backlog =
+        async || outlook.backlog(running.entry.stood().await.unwrap().as_deref()).await.unwrap().records;
     for _ in 0..10 {
         assert_eq!(backlog().await, Some(3));
     }
@@ -179,8 +224,15 @@ async fn positions_tell_what_is_durable_and_which_batches_are_in_retry() {
     running.track("a", "Retrying").await;
     let places = running.entry.places().await.unwrap();
     let told = serde_json::to_value(places.iter().map(TrackPosition::of).collect::<Vec<_>>()).unwrap();
-    assert_eq!((&told[0]["label"], &told[0]["position"], &told[0]["finished_above"]), (&"a".into(), &"4".into(), &0.into()));
+    assert_eq!(
+        (&told[0]["label"], &told[0]["position"], &told[0]["finished_above"]),
+        (&"a".into(), &"4".into(), &0.into())
+    );
     let batch = &told[0]["in_retry"][0];
-    assert_eq!((&batch["first"], &batch["last"], &batch["retries_spent"]), (&"4".into(), &"5".into(), &3.into()), "{told}");
+    assert_eq!(
+        (&batch["first"], &batch["last"], &batch["retries_spent"]),
+        (&"4".into(), &"5".into(), &3.into()),
+        "{told}"
+    );
     running.close().await;
 }

@@ -1,4 +1,5 @@
-//! Every call of Lambda's API and every page, asked for by each role and by nobody, on both listeners, against the table of roles.
+//! Every call of Lambda's API and every page, asked for by each role and by nobody, on both listeners,
+//! against the table of roles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -7,7 +8,9 @@ use std::sync::Arc;
 
 use forebay_api::auth::{Action, Keys, Role, Rules, Verifier};
 use forebay_api::error::ApiError;
-use forebay_api::mapping::{CreateMapping, ListMappings, MappingConfiguration, MappingList, Operation, TagList, UpdateMapping};
+use forebay_api::mapping::{
+    CreateMapping, ListMappings, MappingConfiguration, MappingList, Operation, TagList, UpdateMapping,
+};
 use forebay_api::server::{Access, Front, Guard, Hosts, Listener, PassOn, Policy, Rate, Tls, Token, Via};
 use forebay_api::service::{BoxFuture, MappingService};
 use forebay_daemon::admin::routes::ROUTES;
@@ -39,7 +42,11 @@ impl MappingService for Empty {
         Box::pin(async { Err(ApiError::no_mapping()) })
     }
 
-    fn update<'a>(&'a self, _: &'a str, _: UpdateMapping) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>> {
+    fn update<'a>(
+        &'a self,
+        _: &'a str,
+        _: UpdateMapping,
+    ) -> BoxFuture<'a, Result<MappingConfiguration, ApiError>> {
         Box::pin(async { Err(ApiError::no_mapping()) })
     }
 
@@ -65,8 +72,15 @@ fn token(role: Role) -> String {
 }
 
 fn guard() -> Guard {
-    let tokens = ROLES.map(|role| Token { name: role.name().to_owned(), role, sha256: Sha256::digest(token(role)).into() });
-    let access = Access::Keys { verifier: Verifier::new(Rules::lambda("eu-west-1"), Keys::default()), tokens: tokens.to_vec() };
+    let tokens = ROLES.map(|role| Token {
+        name: role.name().to_owned(),
+        role,
+        sha256: Sha256::digest(token(role)).into(),
+    });
+    let access = Access::Keys {
+        verifier: Verifier::new(Rules::lambda("eu-west-1"), Keys::default()),
+        tokens: tokens.to_vec(),
+    };
     let rate = Rate { requests_per_second: NonZeroU32::MAX, requests_burst: NonZeroU32::MAX };
     Guard::new(Policy { account: "000000000000".to_owned(), access, hosts: Hosts::default(), rate })
 }
@@ -95,8 +109,9 @@ fn calls() -> Vec<(String, String, Option<Action>)> {
 /// Status and body.
 async fn ask(address: SocketAddr, method: &str, path: &str, role: Option<Role>) -> (u16, String) {
     let authorization = role.map(|it| format!("authorization: Bearer {}\r\n", token(it))).unwrap_or_default();
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{authorization}content-length: 2\r\n\r\n{{}}");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{authorization}content-length: 2\r\n\r\n{{}}"
+    );
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -115,11 +130,15 @@ async fn each_role_may_on_each_route_what_the_table_of_roles_says() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api = listener.local_addr().unwrap();
     let front = Front::new(guard, Arc::new(Empty), PassOn::new(None));
-    let _server = Listener::Tcp(listener, Tls::default()).serve(Via::Api, front.router(listening.admin.pages().clone()));
+    let _server = Listener::Tcp(listener, Tls::default())
+        .serve(Via::Api, front.router(listening.admin.pages().clone()));
 
-    let pages = ROUTES.iter().map(|it| (it.method.to_string(), it.path.replace("{name}", "nobody"), it.action));
+    let pages =
+        ROUTES.iter().map(|it| (it.method.to_string(), it.path.replace("{name}", "nobody"), it.action));
     // Who collects metrics on loopback needs no key.
-    let at_admin = pages.clone().map(|(method, path, action)| (method, path.clone(), action.filter(|_| path != "/metrics")));
+    let at_admin = pages
+        .clone()
+        .map(|(method, path, action)| (method, path.clone(), action.filter(|_| path != "/metrics")));
     let at_admin = at_admin.map(|it| (it, listening.admin.address()));
     let at_api = pages.chain(calls()).map(|it| (it, api));
     let mut seen = BTreeSet::new();

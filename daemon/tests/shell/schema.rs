@@ -1,4 +1,5 @@
-//! As much of JSON Schema as `docs/openapi.yaml` uses. A keyword that is not known here is an error: nothing stands there unchecked.
+//! As much of JSON Schema as `docs/openapi.yaml` uses. A keyword that is not known here is an error: nothing
+//! stands there unchecked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +24,9 @@ impl<'a> Schemas<'a> {
         'a: 'b,
     {
         match it["$ref"].as_str() {
-            Some(path) => self.file.pointer(path.trim_start_matches('#')).unwrap_or_else(|| panic!("{path} is nowhere")),
+            Some(path) => {
+                self.file.pointer(path.trim_start_matches('#')).unwrap_or_else(|| panic!("{path} is nowhere"))
+            }
             None => it,
         }
     }
@@ -39,7 +42,9 @@ struct Members<'a> {
 impl<'a> Members<'a> {
     fn gather(&mut self, schemas: &Schemas<'a>, schema: &'a Value) {
         let schema = schemas.resolve(schema);
-        self.properties.extend(schema["properties"].as_object().into_iter().flatten().map(|(name, it)| (name.as_str(), it)));
+        self.properties.extend(
+            schema["properties"].as_object().into_iter().flatten().map(|(name, it)| (name.as_str(), it)),
+        );
         self.required.extend(schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str));
         schema["allOf"].as_array().into_iter().flatten().for_each(|it| self.gather(schemas, it));
     }
@@ -54,7 +59,9 @@ pub(crate) fn check<'a>(schemas: &Schemas<'a>, schema: &'a Value, value: &Value)
             "enum" => rule.as_array().expect("a list").contains(value),
             "minimum" => value.as_f64().is_none_or(|it| it >= rule.as_f64().expect("a number")),
             "maximum" => value.as_f64().is_none_or(|it| it <= rule.as_f64().expect("a number")),
-            "minItems" => value.as_array().is_none_or(|it| it.len() as u64 >= rule.as_u64().expect("a count")),
+            "minItems" => {
+                value.as_array().is_none_or(|it| it.len() as u64 >= rule.as_u64().expect("a count"))
+            }
             "items" => {
                 for (idx, it) in value.as_array().into_iter().flatten().enumerate() {
                     check(schemas, rule, it).map_err(|why| format!("[{idx}] {why}"))?;
@@ -62,7 +69,12 @@ pub(crate) fn check<'a>(schemas: &Schemas<'a>, schema: &'a Value, value: &Value)
                 true
             }
             "oneOf" => {
-                let n = rule.as_array().expect("a list").iter().filter(|it| check(schemas, it, value).is_ok()).count();
+                let n = rule
+                    .as_array()
+                    .expect("a list")
+                    .iter()
+                    .filter(|it| check(schemas, it, value).is_ok())
+                    .count();
                 n == 1
             }
             "properties" | "required" | "allOf" | "additionalProperties" | "unevaluatedProperties" => true,
@@ -107,7 +119,9 @@ fn check_members<'a>(schemas: &Schemas<'a>, schema: &'a Value, value: &Value) ->
         match members.properties.get(name.as_str()) {
             Some(rule) => check(schemas, rule, it).map_err(|why| format!("{name}: {why}"))?,
             None if is_closed => return Err(format!("{name} is not known")),
-            None if others.is_object() => check(schemas, others, it).map_err(|why| format!("{name}: {why}"))?,
+            None if others.is_object() => {
+                check(schemas, others, it).map_err(|why| format!("{name}: {why}"))?
+            }
             None => {}
         }
     }

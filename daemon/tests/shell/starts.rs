@@ -15,7 +15,10 @@ async fn a_mapping_is_created_durably_before_it_is_enabled() {
     let running = world.run(world.order("m", &source, &function));
     until("both records were seen", || function.seen() == ["1", "2"]).await;
     let asked = world.store.asked();
-    assert_eq!(asked[..3], ["acquire of m while Creating", "load of m while Creating", "create of m while Creating"]);
+    assert_eq!(
+        asked[..3],
+        ["acquire of m while Creating", "load of m while Creating", "create of m while Creating"]
+    );
     running.close().await;
 }
 
@@ -24,7 +27,8 @@ async fn latest_is_where_the_source_stood_when_the_mapping_was_created_and_stays
     let world = World::new();
     let (source, function) = (world.source(), function());
     source.append("a", &["old"]);
-    let order = || crate::world::Order { start: StartingPosition::Latest, ..world.order("m", &source, &function) };
+    let order =
+        || crate::world::Order { start: StartingPosition::Latest, ..world.order("m", &source, &function) };
     let running = world.run(order());
     until("it is enabled", || running.entry.is_enabled()).await;
     running.close().await;
@@ -68,7 +72,10 @@ async fn a_track_without_its_checkpoint_stays_stopped_and_others_run() {
     source.append("b", &["b2"]);
     let running = world.run(world.order("m", &source, &function));
     let lost = running.track("a", "PositionLost").await;
-    assert_eq!(lost.sentence, "Stopped: its position is lost (its checkpoint is missing); it does not start afresh by itself.");
+    assert_eq!(
+        lost.sentence,
+        "Stopped: its position is lost (its checkpoint is missing); it does not start afresh by itself."
+    );
     until("the other track went on", || function.seen().contains(&"b2".to_owned())).await;
     running.close().await;
     assert!(!function.seen().contains(&"a2".to_owned()));
@@ -82,8 +89,15 @@ async fn a_source_that_is_down_at_the_start_is_tried_again_and_said_so() {
     source.append("a", &["1"]);
     source.set_down(true);
     let running = world.run(world.order("m", &source, &function));
-    until("two starts failed", || matches!(running.entry.lifecycle(), Lifecycle::Enabling { n_failures: 2.., .. })).await;
-    assert!(running.entry.lifecycle().to_string().contains("pulled the plug"), "{}", running.entry.lifecycle());
+    until("two starts failed", || {
+        matches!(running.entry.lifecycle(), Lifecycle::Enabling { n_failures: 2.., .. })
+    })
+    .await;
+    assert!(
+        running.entry.lifecycle().to_string().contains("pulled the plug"),
+        "{}",
+        running.entry.lifecycle()
+    );
     assert!(world.registry.is_started(), "a source that is down does not hold the start up");
     source.set_down(false);
     until("the record was seen", || function.seen() == ["1"]).await;

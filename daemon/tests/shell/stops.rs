@@ -56,7 +56,11 @@ async fn an_idle_mapping_closes_at_once() {
     running.track("a", "NoRecords").await;
     let began = Instant::now();
     running.close().await;
-    assert!(began.elapsed() < Duration::from_millis(100), "an open read is answered, not waited out: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_millis(100),
+        "an open read is answered, not waited out: {:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]

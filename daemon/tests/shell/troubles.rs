@@ -81,13 +81,17 @@ async fn a_destination_that_refuses_holds_the_track_until_it_takes() {
     let destination = Arc::new(FakeDestination::default());
     destination.refuse(3);
     source.append("a", &["1", "poison", "2"]);
-    let running = world.run(Order { destination: Some(Arc::clone(&destination)), ..world.order("m", &source, &function) });
+    let running = world
+        .run(Order { destination: Some(Arc::clone(&destination)), ..world.order("m", &source, &function) });
     let refused = running.track("a", "DestinationRefuses").await;
     assert!(refused.sentence.contains("no thanks"), "{}", refused.sentence);
     until("the poison was taken", || destination.taken().len() == 1).await;
     assert_eq!(destination.taken()[0]["requestContext"]["condition"], "RetryAttemptsExhausted");
     assert_eq!(destination.taken()[0]["FakeBatchInfo"]["batchSize"], 1);
-    until("the track is committed past it", || running.count("on_failure_destination_delivered_event_count") == 1).await;
+    until("the track is committed past it", || {
+        running.count("on_failure_destination_delivered_event_count") == 1
+    })
+    .await;
     assert_eq!(running.count("destination_delivery_failures"), 3);
     running.close().await;
 }
@@ -119,7 +123,9 @@ async fn a_loop_that_dies_is_started_again_after_its_invocations_ended() {
     source.panic_in_first();
     source.append("b", &["b1"]);
     until("the task died", || running.entry.metrics().n_restarts() == 1).await;
-    let Lifecycle::Restarting { error } = running.entry.lifecycle() else { panic!("{:?}", running.entry.lifecycle()) };
+    let Lifecycle::Restarting { error } = running.entry.lifecycle() else {
+        panic!("{:?}", running.entry.lifecycle())
+    };
     assert!(error.contains("the test wants the loop to die"), "{error}");
     other_source.append("x", &["x1"]);
     until("another mapping never noticed", || other_function.seen() == ["x1"]).await;
@@ -172,8 +178,13 @@ async fn a_panic_over_one_track_or_record_stops_that_track_and_no_other() {
         source.append("bad", &["b1", "b2", "b3"]);
         let running = world.run(world.order("m", &source, &function));
         let down = running.track("bad", "SourceDown").await;
-        assert!(down.sentence.contains(&format!("the test wants {what} to be its death")), "{}", down.sentence);
-        let seen_of = |word: char| function.seen().into_iter().filter(|it| it.starts_with(word)).collect::<Vec<_>>();
+        assert!(
+            down.sentence.contains(&format!("the test wants {what} to be its death")),
+            "{}",
+            down.sentence
+        );
+        let seen_of =
+            |word: char| function.seen().into_iter().filter(|it| it.starts_with(word)).collect::<Vec<_>>();
         assert_eq!(
             seen_of('b'),
             if what == "b2" { vec!["b1"] } else { vec![] },
@@ -198,7 +209,8 @@ async fn failures_that_differ_are_told_once_each_and_not_in_turns() {
     let mut n_seen = 0;
     for word in ["poison", "half", "poison", "half", "poison", "half"] {
         source.append("a", &[word]);
-        // A first attempt and two retries, which come after a second and more: less than a minute for all of it.
+        // A first attempt and two retries, which come after a second and more: less than a minute for all of
+        // it.
         n_seen += 3;
         until("it was given up", || running.count("dropped_event_count") == n_seen / 3).await;
     }
@@ -246,7 +258,8 @@ async fn a_function_that_hangs_fills_its_share_and_what_may_be_lent_and_no_more(
     let world = World::with_budget(Budget::new(20 * MB, Some(8 * MB), 2).unwrap());
     let (source, function) = (world.source(), function());
     let long = "x".repeat(100_000);
-    let records: Vec<_> = (0..400).map(|it| if it == 0 { "hang".to_owned() } else { format!("{it} {long}") }).collect();
+    let records: Vec<_> =
+        (0..400).map(|it| if it == 0 { "hang".to_owned() } else { format!("{it} {long}") }).collect();
     source.append("a", &records.iter().map(String::as_str).collect::<Vec<_>>());
     let mut order = world.order("m", &source, &function);
     order.plan.batch.records_max = 1_000.try_into().unwrap();
@@ -290,7 +303,12 @@ async fn a_running_mapping_that_is_fenced_stops_with_all_its_tracks_and_says_so(
     source.append("b", &["b2"]);
     source.append("new", &["c1"]);
     tokio::time::sleep(std::time::Duration::from_secs(600)).await;
-    assert_eq!((function.seen().len(), n_commits()), (n_seen, n_asked), "nothing goes on: {:?}", function.seen());
+    assert_eq!(
+        (function.seen().len(), n_commits()),
+        (n_seen, n_asked),
+        "nothing goes on: {:?}",
+        function.seen()
+    );
     assert_eq!(log.n_lines("another owner has the mapping"), 1);
     let why = Why::of(&running.entry.lifecycle(), None, running.entry.tracks().await.as_deref());
     assert_eq!((why.severity, why.code.map(|it| it.0)), (Severity::Trouble, Some("FB-0401")));

@@ -1,4 +1,5 @@
-//! The watchdog in a process of its own whose runtime hears nothing: this program again, told by a variable to hang.
+//! The watchdog in a process of its own whose runtime hears nothing: this program again, told by a variable
+//! to hang.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -51,7 +52,8 @@ fn code_of(how: &str, signals: &[&str]) -> Option<i32> {
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(lines.map_while(Result::ok).any(|it| it == "hanging"), "the child never came so far");
     for signal in signals {
-        let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+        let sent =
+            Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
     child.wait().unwrap().code()

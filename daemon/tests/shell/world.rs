@@ -77,7 +77,12 @@ impl World {
         FakeSource::new(self.clock)
     }
 
-    pub(crate) fn order(&self, name: &'static str, source: &FakeSource, function: &Arc<FakeFunction>) -> Order {
+    pub(crate) fn order(
+        &self,
+        name: &'static str,
+        source: &FakeSource,
+        function: &Arc<FakeFunction>,
+    ) -> Order {
         Order {
             name,
             source: source.clone(),
@@ -96,7 +101,12 @@ impl World {
     }
 
     /// The same over another source, with another function.
-    pub(crate) fn run_with(&self, order: Order, source: Arc<dyn SourceSettings>, executor: Arc<dyn Executor>) -> Running {
+    pub(crate) fn run_with(
+        &self,
+        order: Order,
+        source: Arc<dyn SourceSettings>,
+        executor: Arc<dyn Executor>,
+    ) -> Running {
         let (entry, commands) = Entry::new(order.name, "fake", "fake".into(), order.name.into());
         entry.set_outlook(Arc::new(Outlook {
             source: Arc::clone(&source),
@@ -140,7 +150,8 @@ impl Running {
 
     /// The value of an exported counter.
     pub(crate) fn count(&self, name: &str) -> u64 {
-        let at = forebay_daemon::metrics::COUNTERS.iter().position(|it| it.0 == name).expect("the counter exists");
+        let at =
+            forebay_daemon::metrics::COUNTERS.iter().position(|it| it.0 == name).expect("the counter exists");
         self.entry.metrics().values()[at]
     }
 
@@ -173,7 +184,11 @@ pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
 fn plan() -> Plan {
     Plan {
         generation: 1,
-        batch: BatchPlan { records_max: NonZeroU32::new(4).unwrap(), bytes_max: 6_291_456, window: Duration::ZERO },
+        batch: BatchPlan {
+            records_max: NonZeroU32::new(4).unwrap(),
+            bytes_max: 6_291_456,
+            window: Duration::ZERO,
+        },
         retry: RetryPlan {
             retries_max: Some(2),
             record_age_max: None,

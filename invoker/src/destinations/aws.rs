@@ -26,7 +26,8 @@ pub(super) enum AwsDeliveryError {
     Garbled { ours: String, theirs: String },
 }
 
-/// The record as a message: what services refuse in text is escaped, and a record that is too long goes without its payload.
+/// The record as a message: what services refuse in text is escaped, and a record that is too long goes
+/// without its payload.
 pub(super) fn message(json: &Bytes, n_bytes_max: usize) -> Result<String, AwsDeliveryError> {
     let text = String::from_utf8_lossy(json);
     // Both stand in strings only, where an escape means the same.
@@ -41,7 +42,11 @@ pub(super) fn message(json: &Bytes, n_bytes_max: usize) -> Result<String, AwsDel
         }
         Ok(_) | Err(_) => text,
     };
-    if bare.len() <= n_bytes_max { Ok(bare) } else { Err(AwsDeliveryError::TooLarge { n_bytes: bare.len(), n_bytes_max }) }
+    if bare.len() <= n_bytes_max {
+        Ok(bare)
+    } else {
+        Err(AwsDeliveryError::TooLarge { n_bytes: bare.len(), n_bytes_max })
+    }
 }
 
 /// Posts to the root of a service; the body of an answer with status 200.
@@ -54,7 +59,8 @@ pub(super) async fn call(
 ) -> Result<String, AwsDeliveryError> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     let limits = Limits { time: DELIVERY_TIME_MAX, answer_bytes: ANSWER_BYTES_MAX };
-    let answer = client.post("/", headers, vec![body.into()], limits).await.map_err(AwsDeliveryError::NoAnswer)?;
+    let answer =
+        client.post("/", headers, vec![body.into()], limits).await.map_err(AwsDeliveryError::NoAnswer)?;
     let Answer { head, body } = answer;
     let body = body.unwrap_or_default();
     let coding = coding_of(&head).filter(|_| std::str::from_utf8(&body).is_err());
@@ -75,7 +81,8 @@ mod tests {
 
     #[test]
     fn a_record_that_is_too_long_goes_without_its_payload_and_keeps_its_order() {
-        let json = Bytes::from(format!("{{\"version\":\"1.0\",\"payload\":\"{}\",\"a\":1}}", "x".repeat(100)));
+        let json =
+            Bytes::from(format!("{{\"version\":\"1.0\",\"payload\":\"{}\",\"a\":1}}", "x".repeat(100)));
         assert_eq!(message(&json, 1_000).unwrap().as_bytes(), json);
         assert_eq!(message(&json, 50).unwrap(), "{\"version\":\"1.0\",\"a\":1}");
         let error = message(&json, 10).unwrap_err();

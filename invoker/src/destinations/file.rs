@@ -42,8 +42,9 @@ impl FileDestinations {
 
 /// A file that gets one JSON line per failure record.
 ///
-/// Lines are appended with one write each and synced before they count as taken. A file that was moved away is followed by a new one at
-/// the path. A line that a crash or a full disk cut short is closed with a newline before the next one, so that it spoils no other.
+/// Lines are appended with one write each and synced before they count as taken. A file that was moved away
+/// is followed by a new one at the path. A line that a crash or a full disk cut short is closed with a
+/// newline before the next one, so that it spoils no other.
 #[derive(Debug)]
 pub struct FileDestination {
     path: PathBuf,
@@ -76,7 +77,8 @@ enum FileError {
 impl FileDestination {
     async fn append(&self, json: &[u8]) -> Result<(), FileError> {
         let mut open = self.open.lock().await;
-        // Taken out first: after any failure, and after a drop in the middle, the next record opens the file afresh.
+        // Taken out first: after any failure, and after a drop in the middle, the next record opens the file
+        // afresh.
         let mut current = match open.take() {
             Some(current) if self.identity_at_path().await == Some(current.identity) => current,
             Some(_) | None => self.open_file().await?,
@@ -94,7 +96,8 @@ impl FileDestination {
         let folder = self.path.parent().unwrap_or(&self.path);
         fs::create_dir_all(folder).await.map_err(|error| FileError::Folder(folder.to_owned(), error))?;
         let open = async {
-            let file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(&self.path).await?;
+            let file =
+                OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(&self.path).await?;
             let metadata = file.metadata().await?;
             if metadata.is_file() {
                 // A new file's name is durable only with its folder.
@@ -139,7 +142,11 @@ impl Destination for FileDestination {
     fn deliver(&self, record: FailureRecord) -> BoxFuture<'_, Result<(), DeliveryError>> {
         let json: Bytes = record.json;
         Box::pin(async move {
-            let refused = |error: FileError| DeliveryError { destination: self.label(), code: "FB-0340", cause: error.into() };
+            let refused = |error: FileError| DeliveryError {
+                destination: self.label(),
+                code: "FB-0340",
+                cause: error.into(),
+            };
             self.append(&json).await.map_err(refused)
         })
     }

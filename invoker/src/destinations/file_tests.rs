@@ -96,7 +96,11 @@ async fn a_full_disk_refuses_and_the_next_record_is_taken_when_there_is_room() {
     std::os::unix::fs::symlink("/dev/full", folder.path()).unwrap();
     let destination = folder.destination();
     let refused = deliver(&destination, "1").await.unwrap_err();
-    assert!(refused.contains("did not take a failure record: cannot write to") && refused.contains("No space left"), "{refused}");
+    assert!(
+        refused.contains("did not take a failure record: cannot write to")
+            && refused.contains("No space left"),
+        "{refused}"
+    );
     std::fs::remove_file(folder.path()).unwrap();
     deliver(&destination, "1").await.unwrap();
     assert_eq!(folder.content(), "1\n");

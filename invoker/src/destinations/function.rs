@@ -11,8 +11,8 @@ use crate::destination::{DeliveryError, Destination, FailureRecord};
 use crate::executor::{BoxFuture, Event, Executor, InvokeError};
 use crate::gate::Gate;
 
-/// A function that gets each failure record as its event, on a slot of its gate like any other invocation. It has the record when it ended
-/// without an error.
+/// A function that gets each failure record as its event, on a slot of its gate like any other invocation. It
+/// has the record when it ended without an error.
 pub struct FunctionDestination {
     function: FunctionName,
     executor: Arc<dyn Executor>,
@@ -41,7 +41,9 @@ impl FunctionDestination {
         let slot = timeout(DELIVERY_TIME_MAX, seat.granted()).await.map_err(|_| FunctionError::NoSlot)?;
         match self.executor.invoke(Event { pieces: vec![record.json] }).await {
             Ok(Reply { function_error: None, .. }) => Ok(()),
-            Ok(Reply { function_error: Some(kind), error, .. }) => Err(FunctionError::Failed(error.unwrap_or(kind))),
+            Ok(Reply { function_error: Some(kind), error, .. }) => {
+                Err(FunctionError::Failed(error.unwrap_or(kind)))
+            }
             Err(error) => {
                 if let InvokeError::NotReached { why, retry_after, .. } = &error {
                     slot.not_reached(*why, *retry_after);
@@ -55,7 +57,11 @@ impl FunctionDestination {
 impl Destination for FunctionDestination {
     fn deliver(&self, record: FailureRecord) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
-            let refused = |error: FunctionError| DeliveryError { destination: self.label(), code: "FB-0342", cause: error.into() };
+            let refused = |error: FunctionError| DeliveryError {
+                destination: self.label(),
+                code: "FB-0342",
+                cause: error.into(),
+            };
             self.invoke(record).await.map_err(refused)
         })
     }

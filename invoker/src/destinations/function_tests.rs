@@ -31,11 +31,18 @@ fn name() -> FunctionName {
     FunctionName::parse("undertaker").unwrap()
 }
 
-fn destination(slots: u32, answers: Vec<Result<Reply, InvokeError>>) -> (FunctionDestination, Arc<Gate>, Arc<Scripted>) {
+fn destination(
+    slots: u32,
+    answers: Vec<Result<Reply, InvokeError>>,
+) -> (FunctionDestination, Arc<Gate>, Arc<Scripted>) {
     let gate = Gate::new(1);
     gate.limit(&name(), slots);
     let executor = Arc::new(Scripted { answers: Mutex::new(answers), events: Mutex::default() });
-    (FunctionDestination::new(name(), Arc::clone(&executor) as Arc<dyn Executor>, Arc::clone(&gate)), gate, executor)
+    (
+        FunctionDestination::new(name(), Arc::clone(&executor) as Arc<dyn Executor>, Arc::clone(&gate)),
+        gate,
+        executor,
+    )
 }
 
 async fn deliver(destination: &FunctionDestination) -> Result<(), String> {
@@ -53,7 +60,11 @@ async fn a_function_that_ends_well_has_the_record() {
 
 #[tokio::test(start_paused = true)]
 async fn a_function_that_fails_has_not() {
-    let failed = Reply { function_error: Some("Unhandled".into()), error: Some("KeyError: a".into()), ..Reply::default() };
+    let failed = Reply {
+        function_error: Some("Unhandled".into()),
+        error: Some("KeyError: a".into()),
+        ..Reply::default()
+    };
     let (destination, gate, _) = destination(1, vec![Ok(failed)]);
     assert_eq!(
         deliver(&destination).await.unwrap_err(),
@@ -65,7 +76,13 @@ async fn a_function_that_fails_has_not() {
 #[tokio::test(start_paused = true)]
 async fn a_function_that_is_not_reached_closes_its_gate_for_everyone() {
     let (why, code) = (NotReached::Config, InvokeError::NOT_REACHED);
-    let gone = InvokeError::NotReached { function: "undertaker".into(), why, code, retry_after: None, cause: "gone".into() };
+    let gone = InvokeError::NotReached {
+        function: "undertaker".into(),
+        why,
+        code,
+        retry_after: None,
+        cause: "gone".into(),
+    };
     let (destination, gate, _) = destination(1, vec![Err(gone), Ok(Reply::default())]);
     assert!(deliver(&destination).await.unwrap_err().ends_with("function undertaker was not reached: gone"));
     assert_eq!(gate.state(&name()).closed.unwrap().why, NotReached::Config);
@@ -76,7 +93,9 @@ async fn a_function_that_is_not_reached_closes_its_gate_for_everyone() {
 #[tokio::test(start_paused = true)]
 async fn a_delivery_without_a_slot_ends_by_itself_and_leaves_the_gate() {
     let (destination, gate, executor) = destination(0, Vec::new());
-    assert!(deliver(&destination).await.unwrap_err().ends_with("no slot of the function was free within 30s"));
+    assert!(
+        deliver(&destination).await.unwrap_err().ends_with("no slot of the function was free within 30s")
+    );
     assert!(executor.events.lock().unwrap().is_empty());
     assert_eq!(gate.state(&name()).waiting, 0);
 }

@@ -12,7 +12,8 @@ use crate::executor::BoxFuture;
 /// Answers are not looked at; this much is read so that the connection can be used again.
 const ANSWER_BYTES_MAX: usize = 65_536;
 
-/// An endpoint that gets each failure record as a POST. Any 2xx means that it has it; everything else, redirects included, that it has not.
+/// An endpoint that gets each failure record as a POST. Any 2xx means that it has it; everything else,
+/// redirects included, that it has not.
 #[derive(Debug)]
 pub struct HttpDestination {
     endpoint: Endpoint,
@@ -42,7 +43,11 @@ impl HttpDestination {
 impl Destination for HttpDestination {
     fn deliver(&self, record: FailureRecord) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
-            let refused = |error: HttpError| DeliveryError { destination: self.label(), code: "FB-0341", cause: error.into() };
+            let refused = |error: HttpError| DeliveryError {
+                destination: self.label(),
+                code: "FB-0341",
+                cause: error.into(),
+            };
             self.post(record).await.map_err(refused)
         })
     }

@@ -15,5 +15,6 @@ pub use http::HttpDestination;
 pub use sns::SnsDestination;
 pub use sqs::SqsDestination;
 
-/// The longest that one delivery may take, a wait for a slot of a function apart; after it the record counts as not taken.
+/// The longest that one delivery may take, a wait for a slot of a function apart; after it the record counts
+/// as not taken.
 pub const DELIVERY_TIME_MAX: Duration = Duration::from_secs(30);

@@ -25,15 +25,31 @@ pub struct SnsDestination {
 impl SnsDestination {
     /// Checks the settings and looks for credentials; the topic is not called. Meant for start and reload.
     pub async fn new(target: &SnsTarget, clients: &Clients) -> Result<Self, AwsError> {
-        let service = AwsTarget { service: "sns", own: &target.aws, region: Some(&target.topic.region), endpoint: None };
+        let service = AwsTarget {
+            service: "sns",
+            own: &target.aws,
+            region: Some(&target.topic.region),
+            endpoint: None,
+        };
         Ok(Self { client: clients.aws_client(service).await?, topic_arn: target.topic.to_string() })
     }
 
     async fn publish(&self, record: FailureRecord) -> Result<(), AwsDeliveryError> {
         let text = message(&record.json, MESSAGE_BYTES_MAX)?;
         let encoded = |text| utf8_percent_encode(text, ENCODED);
-        let body = format!("Action=Publish&Version=2010-03-31&TopicArn={}&Message={}", encoded(&self.topic_arn), encoded(&text));
-        let answer = call(&self.client, "application/x-www-form-urlencoded; charset=utf-8", HeaderMap::new(), body, said).await?;
+        let body = format!(
+            "Action=Publish&Version=2010-03-31&TopicArn={}&Message={}",
+            encoded(&self.topic_arn),
+            encoded(&text)
+        );
+        let answer = call(
+            &self.client,
+            "application/x-www-form-urlencoded; charset=utf-8",
+            HeaderMap::new(),
+            body,
+            said,
+        )
+        .await?;
         match element(&answer, "MessageId") {
             Some(id) if !id.trim().is_empty() => Ok(()),
             Some(_) | None => Err(AwsDeliveryError::NoMessageId),
@@ -44,7 +60,11 @@ impl SnsDestination {
 impl Destination for SnsDestination {
     fn deliver(&self, record: FailureRecord) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
-            let refused = |error: AwsDeliveryError| DeliveryError { destination: self.label(), code: "FB-0364", cause: error.into() };
+            let refused = |error: AwsDeliveryError| DeliveryError {
+                destination: self.label(),
+                code: "FB-0364",
+                cause: error.into(),
+            };
             self.publish(record).await.map_err(refused)
         })
     }
@@ -63,7 +83,8 @@ fn said(answer: &str) -> String {
     }
 }
 
-/// What the first element of this name holds. Answers of the query protocol are flat, and these elements have no attributes.
+/// What the first element of this name holds. Answers of the query protocol are flat, and these elements have
+/// no attributes.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     Some(rest.split_once(&format!("</{name}>"))?.0)

@@ -28,7 +28,8 @@ impl SqsDestination {
             QueueName::Url(url) => (Some(url.origin()), url.region()),
             QueueName::Arn(arn) => (None, Some(arn.region.as_str())),
         };
-        let client = clients.aws_client(AwsTarget { service: "sqs", own: &target.aws, region, endpoint }).await?;
+        let client =
+            clients.aws_client(AwsTarget { service: "sqs", own: &target.aws, region, endpoint }).await?;
         let queue_url = match &target.queue {
             QueueName::Url(url) => url.to_string(),
             QueueName::Arn(arn) => format!("{}/{}/{}", client.endpoint(), arn.account, arn.resource),
@@ -54,14 +55,22 @@ impl SqsDestination {
         if sent.message_id.is_empty() {
             return Err(AwsDeliveryError::NoMessageId);
         }
-        if sent.md5.eq_ignore_ascii_case(&ours) { Ok(()) } else { Err(AwsDeliveryError::Garbled { ours, theirs: sent.md5 }) }
+        if sent.md5.eq_ignore_ascii_case(&ours) {
+            Ok(())
+        } else {
+            Err(AwsDeliveryError::Garbled { ours, theirs: sent.md5 })
+        }
     }
 }
 
 impl Destination for SqsDestination {
     fn deliver(&self, record: FailureRecord) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
-            let refused = |error: AwsDeliveryError| DeliveryError { destination: self.label(), code: "FB-0363", cause: error.into() };
+            let refused = |error: AwsDeliveryError| DeliveryError {
+                destination: self.label(),
+                code: "FB-0363",
+                cause: error.into(),
+            };
             self.send(record).await.map_err(refused)
         })
     }
@@ -85,7 +94,9 @@ fn said(answer: &str) -> String {
         message: String,
     }
     match serde_json::from_str(answer) {
-        Ok(ErrorBody { kind, message }) => format!("{}: {message}", kind.rsplit('#').next().unwrap_or_default()),
+        Ok(ErrorBody { kind, message }) => {
+            format!("{}: {message}", kind.rsplit('#').next().unwrap_or_default())
+        }
         Err(_) => answer.to_owned(),
     }
 }

@@ -17,8 +17,8 @@
 //! | the connection breaks after the request was begun, or brings something that is not HTTP | taken, and no answer | yes |
 //! | the function's timeout passes after the request was begun | function error | yes |
 //!
-//! `Retry-After`, in seconds or as a date, is honoured wherever the function was not reached. Whatever spends no retry slows the function's
-//! gate: one probe at a time.
+//! `Retry-After`, in seconds or as a date, is honoured wherever the function was not reached. Whatever spends
+//! no retry slows the function's gate: one probe at a time.
 
 mod answer;
 
@@ -56,16 +56,32 @@ pub struct HttpExecutor {
 
 impl HttpExecutor {
     /// Checks the settings; nothing is sent. Reads the CA file, so it is meant for start and reload.
-    pub fn new(function: &Function, settings: &HttpSettings, function_arn: String, clients: &HttpClients) -> Result<Self, EndpointError> {
+    pub fn new(
+        function: &Function,
+        settings: &HttpSettings,
+        function_arn: String,
+        clients: &HttpClients,
+    ) -> Result<Self, EndpointError> {
         let endpoint = Endpoint::new(settings, clients)?;
-        let refused = |_| EndpointError::Header { endpoint: endpoint.label().to_owned(), name: FUNCTION_ARN.to_string() };
+        let refused = |_| EndpointError::Header {
+            endpoint: endpoint.label().to_owned(),
+            name: FUNCTION_ARN.to_string(),
+        };
         let arn_header = HeaderValue::from_str(&function_arn).map_err(refused)?;
-        Ok(Self { endpoint, function: function.name.to_string(), function_arn, arn_header, timeout: function.timeout })
+        Ok(Self {
+            endpoint,
+            function: function.name.to_string(),
+            function_arn,
+            arn_header,
+            timeout: function.timeout,
+        })
     }
 
     async fn post(&self, event: Event) -> Result<Reply, InvokeError> {
         let request_id = request_id::next();
-        let deadline_ms = Timestamp::now().as_millisecond().saturating_add(i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX));
+        let deadline_ms = Timestamp::now()
+            .as_millisecond()
+            .saturating_add(i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX));
         let headers = [
             (REQUEST_ID, HeaderValue::try_from(&request_id).expect("a UUID is a header value")),
             (DEADLINE_MS, HeaderValue::from(deadline_ms)),

@@ -1,4 +1,5 @@
-//! Runs a function of Lambda: the event is sent as a signed Invoke, the answer is judged by its status and the type of its error.
+//! Runs a function of Lambda: the event is sent as a signed Invoke, the answer is judged by its status and
+//! the type of its error.
 //!
 //! | What happens | What it counts as | Spends a retry |
 //! |---|---|---|
@@ -15,8 +16,9 @@
 //! | the connection breaks after the request was begun, or brings something that is not HTTP | taken, and no answer | yes |
 //! | no answer within the function's timeout and 10 seconds | taken, and no answer | yes |
 //!
-//! The type of an error, `x-amzn-ErrorType` or `__type`, goes before its status. `Retry-After`, in seconds or as a date, is honoured wherever
-//! the function was not reached. Whatever spends no retry slows the function's gate: one probe at a time.
+//! The type of an error, `x-amzn-ErrorType` or `__type`, goes before its status. `Retry-After`, in seconds or
+//! as a date, is honoured wherever the function was not reached. Whatever spends no retry slows the
+//! function's gate: one probe at a time.
 
 mod answer;
 
@@ -35,7 +37,8 @@ use super::http::ANSWER_BYTES_MAX;
 use crate::executor::{BoxFuture, Event, Executor, InvokeError};
 use crate::request_id;
 
-/// How many invocations of a Lambda function run at once when its `reserved_concurrent_executions` is not set: what an account has.
+/// How many invocations of a Lambda function run at once when its `reserved_concurrent_executions` is not
+/// set: what an account has.
 pub const CONCURRENCY_DEFAULT: u32 = 1_000;
 /// Lambda stops a function at the function's timeout and answers a little later; so long is waited beyond it.
 pub const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -56,17 +59,31 @@ pub struct LambdaExecutor {
 
 impl LambdaExecutor {
     /// Checks the settings and looks for credentials; the function is not called. Meant for start and reload.
-    pub async fn new(function: &Function, settings: &LambdaSettings, clients: &Clients) -> Result<Self, AwsError> {
+    pub async fn new(
+        function: &Function,
+        settings: &LambdaSettings,
+        clients: &Clients,
+    ) -> Result<Self, AwsError> {
         let region = settings.function.region();
-        let client = clients.aws_client(AwsTarget { service: "lambda", own: &settings.aws, region, endpoint: None }).await?;
+        let client = clients
+            .aws_client(AwsTarget { service: "lambda", own: &settings.aws, region, endpoint: None })
+            .await?;
         let mut function_arn = settings.function.arn(client.region(), clients.aws.account(&settings.aws));
-        let mut path =
-            format!("/2015-03-31/functions/{}/invocations", utf8_percent_encode(&settings.function.wire(client.region()), ENCODED));
+        let mut path = format!(
+            "/2015-03-31/functions/{}/invocations",
+            utf8_percent_encode(&settings.function.wire(client.region()), ENCODED)
+        );
         if let Some(qualifier) = &settings.qualifier {
             function_arn = format!("{function_arn}:{qualifier}");
             path = format!("{path}?Qualifier={}", utf8_percent_encode(qualifier, ENCODED));
         }
-        Ok(Self { client, path, function: function.name.to_string(), function_arn, time: function.timeout.saturating_add(ANSWER_TIME) })
+        Ok(Self {
+            client,
+            path,
+            function: function.name.to_string(),
+            function_arn,
+            time: function.timeout.saturating_add(ANSWER_TIME),
+        })
     }
 
     async fn send(&self, event: Event) -> Result<Reply, InvokeError> {
@@ -79,7 +96,9 @@ impl LambdaExecutor {
         match self.client.post(&self.path, headers, event.pieces, limits).await {
             Ok(answer) => invocation.judge(answer, Timestamp::now()),
             Err(ExchangeError::NotSent(cause)) => Err(invocation.not_connected(cause)),
-            Err(error @ (ExchangeError::NoAnswer(_) | ExchangeError::TimedOut)) => Err(invocation.unknown(error.into())),
+            Err(error @ (ExchangeError::NoAnswer(_) | ExchangeError::TimedOut)) => {
+                Err(invocation.unknown(error.into()))
+            }
         }
     }
 }

@@ -10,5 +10,8 @@ mod words;
 #[cfg(test)]
 fn rows(text: &str) -> Vec<&str> {
     let lines = text.lines().map(|line| line.trim_start_matches("//! "));
-    lines.skip_while(|line| !line.starts_with("| What happens")).take_while(|line| line.starts_with('|')).collect()
+    lines
+        .skip_while(|line| !line.starts_with("| What happens"))
+        .take_while(|line| line.starts_with('|'))
+        .collect()
 }

@@ -7,7 +7,8 @@ use http::header::RETRY_AFTER;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
-/// How long the platform asks to stay away; `None` when it does not say so in a way that can be understood. A date that has passed is now.
+/// How long the platform asks to stay away; `None` when it does not say so in a way that can be understood. A
+/// date that has passed is now.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -22,9 +22,11 @@ impl Refused {
 /// What an answer is called that [`has_end`] is not true of.
 pub(super) const ONLY_A_HEAD: &str = "the connection ended behind the head of the answer";
 
-/// Whether a body without a byte is over for another reason than the end of the connection, which is also what a server that dies leaves.
+/// Whether a body without a byte is over for another reason than the end of the connection, which is also
+/// what a server that dies leaves.
 pub(super) fn has_end(head: &Parts) -> bool {
-    let says_close = || head.headers.get_all(CONNECTION).iter().any(|it| it.as_bytes().eq_ignore_ascii_case(b"close"));
+    let says_close =
+        || head.headers.get_all(CONNECTION).iter().any(|it| it.as_bytes().eq_ignore_ascii_case(b"close"));
     head.version < Version::HTTP_11
         || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT)
         || [CONTENT_LENGTH, TRANSFER_ENCODING].into_iter().any(|it| head.headers.contains_key(it))
@@ -81,7 +83,10 @@ mod tests {
     #[test]
     fn what_the_function_said_is_found_and_cut_to_one_short_line() {
         let said = |body: &'static str| said(&Bytes::from_static(body.as_bytes()));
-        assert_eq!(said(r#"{"errorType":"ValueError","errorMessage":"bad\nline","stackTrace":[]}"#), "ValueError: bad");
+        assert_eq!(
+            said(r#"{"errorType":"ValueError","errorMessage":"bad\nline","stackTrace":[]}"#),
+            "ValueError: bad"
+        );
         assert_eq!(said("\n  <html>\u{7}\n<body>"), "<html>");
         assert_eq!(said(r#"{"errorMessage":7}"#), r#"{"errorMessage":7}"#);
         assert_eq!(first_line(&Bytes::from(vec![b'x'; 1 << 20])).len(), 256);

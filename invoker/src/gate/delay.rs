@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use forebay_batcher::Backoff;
 
-/// A platform may ask for a pause between these; a shorter one would hammer it, a longer one could hold a function shut for ever.
+/// A platform may ask for a pause between these; a shorter one would hammer it, a longer one could hold a
+/// function shut for ever.
 const ASKED_MIN: Duration = Duration::from_millis(500);
 const ASKED_MAX: Duration = Duration::from_secs(900);
 

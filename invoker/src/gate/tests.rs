@@ -94,14 +94,20 @@ async fn a_closed_gate_lets_one_probe_through_when_the_platform_said_so() {
     seat.granted().await.not_reached(NotReached::Throttled, Some(Duration::from_secs(20)));
     seat.want(3);
     let closed = gate.state(&function()).closed.unwrap();
-    assert_eq!((closed.why, closed.probe_in, closed.probe_out), (NotReached::Throttled, Duration::from_secs(20), false));
+    assert_eq!(
+        (closed.why, closed.probe_in, closed.probe_out),
+        (NotReached::Throttled, Duration::from_secs(20), false)
+    );
     let start = Instant::now();
     let probe = seat.granted().await;
     assert!((20_000..20_010).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     assert!(ready(&mut seat).is_none(), "one probe at a time");
     drop(probe);
     let all = (seat.granted().await, seat.granted().await);
-    assert_eq!(gate.state(&function()), GateState { slots: 3, in_use: 2, waiting: 0, rate_opens_in: None, closed: None });
+    assert_eq!(
+        gate.state(&function()),
+        GateState { slots: 3, in_use: 2, waiting: 0, rate_opens_in: None, closed: None }
+    );
     drop(all);
 }
 
@@ -114,7 +120,8 @@ async fn who_waited_before_the_gate_closed_gets_the_probe_when_the_pause_ends() 
     let slot = first.granted().await;
     let start = Instant::now();
     let waiting = tokio::spawn(async move {
-        let slot = tokio::time::timeout(Duration::from_secs(3_600), second.granted()).await.expect("the probe");
+        let slot =
+            tokio::time::timeout(Duration::from_secs(3_600), second.granted()).await.expect("the probe");
         (start.elapsed().as_secs(), slot)
     });
     tokio::task::yield_now().await;
@@ -166,7 +173,10 @@ async fn many_tasks_on_few_slots_all_come_through_and_never_too_many_at_once() {
     while let Some(done) = tasks.join_next().await {
         done.unwrap();
     }
-    assert_eq!(gate.state(&function()), GateState { slots: 3, in_use: 0, waiting: 0, rate_opens_in: None, closed: None });
+    assert_eq!(
+        gate.state(&function()),
+        GateState { slots: 3, in_use: 0, waiting: 0, rate_opens_in: None, closed: None }
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,7 +66,8 @@ struct Seat {
     ready: u32,
 }
 
-/// The rate limit of the function. How many records a slot is for is known when it is used: until then no other is granted.
+/// The rate limit of the function. How many records a slot is for is known when it is used: until then no
+/// other is granted.
 #[derive(Debug)]
 struct Limiter {
     plan: RatePlan,
@@ -103,7 +104,8 @@ impl Turnstile {
         }
     }
 
-    /// Sets the function's slots. Slots granted and not yet picked up are taken back as far as they exceed it.
+    /// Sets the function's slots. Slots granted and not yet picked up are taken back as far as they exceed
+    /// it.
     pub(crate) fn limit(&mut self, slots: u32) {
         self.slots = slots;
         self.take_back(self.in_use.saturating_sub(slots));
@@ -128,7 +130,8 @@ impl Turnstile {
     pub(crate) fn join(&mut self, max: Option<NonZeroU32>) -> SeatId {
         self.n_seats_ever += 1;
         let id = SeatId(self.n_seats_ever);
-        self.seats.insert(id, Seat { max: max.map_or(u32::MAX, NonZeroU32::get), wants: 0, in_use: 0, ready: 0 });
+        self.seats
+            .insert(id, Seat { max: max.map_or(u32::MAX, NonZeroU32::get), wants: 0, in_use: 0, ready: 0 });
         id
     }
 
@@ -187,7 +190,8 @@ impl Turnstile {
     fn whose_turn(&self) -> Option<SeatId> {
         let after = self.hungry.range((Bound::Excluded(self.last), Bound::Unbounded));
         let up_to = self.hungry.range(..=self.last);
-        let may = |id: &&SeatId| self.seats.get(id).is_some_and(|seat| seat.wants > 0 && seat.in_use < seat.max);
+        let may =
+            |id: &&SeatId| self.seats.get(id).is_some_and(|seat| seat.wants > 0 && seat.in_use < seat.max);
         after.chain(up_to).find(may).copied()
     }
 
@@ -205,7 +209,9 @@ impl Turnstile {
             seat.in_use -= 1;
         }
         self.not_idle(u32::from(!ticket.is_begun));
-        if let (Some(limiter), Ending::NotReached { why: NotReached::Throttled, .. }) = (&mut self.limiter, ending) {
+        if let (Some(limiter), Ending::NotReached { why: NotReached::Throttled, .. }) =
+            (&mut self.limiter, ending)
+        {
             limiter.rate.slow_down(now);
         }
         let is_news = ticket.era == self.era;
@@ -230,7 +236,13 @@ impl Turnstile {
         let delay = retry_after.map_or_else(|| probe_delay(n_failures, self.seed ^ self.era), asked_delay);
         self.era += 1;
         let n_failures = n_failures.saturating_add(1);
-        self.closed = Some(Probing { until: now.after(delay), why, n_failures, asked: retry_after.is_some(), probe_out: false });
+        self.closed = Some(Probing {
+            until: now.after(delay),
+            why,
+            n_failures,
+            asked: retry_after.is_some(),
+            probe_out: false,
+        });
     }
 
     /// Takes up to `n` slots back that are granted and not yet picked up; their seats want them again.
@@ -267,8 +279,16 @@ impl Turnstile {
 
     /// When the next slot may go, as far as time alone decides that; `None` when it changes nothing.
     pub(crate) fn opens_at(&self, now: Tick) -> Option<Tick> {
-        let probe = self.closed.as_ref().filter(|closed| !closed.probe_out && closed.until > now).map(|closed| closed.until);
-        if self.closed.as_ref().is_some_and(|closed| closed.probe_out) { None } else { probe.max(self.rate_opens_at(now)) }
+        let probe = self
+            .closed
+            .as_ref()
+            .filter(|closed| !closed.probe_out && closed.until > now)
+            .map(|closed| closed.until);
+        if self.closed.as_ref().is_some_and(|closed| closed.probe_out) {
+            None
+        } else {
+            probe.max(self.rate_opens_at(now))
+        }
     }
 
     /// When the rate limit lets the next one start; `None` when it does now.
@@ -281,12 +301,14 @@ impl Turnstile {
         self.closed.as_ref().is_some_and(|closed| closed.until > now)
     }
 
-    /// Who waits for the time at which the next slot may go: while the rate limit alone holds it, only who gets it.
+    /// Who waits for the time at which the next slot may go: while the rate limit alone holds it, only who
+    /// gets it.
     pub(crate) fn waits(&self, id: SeatId, now: Tick) -> Option<Tick> {
         self.opens_at(now).filter(|_| self.is_closed(now) || self.whose_turn() == Some(id))
     }
 
-    /// What those who wait must know of: when the next slot may go, and whose turn it is where that alone matters.
+    /// What those who wait must know of: when the next slot may go, and whose turn it is where that alone
+    /// matters.
     pub(crate) fn outlook(&self, now: Tick) -> (Option<Tick>, Option<SeatId>) {
         (self.opens_at(now), self.limiter.as_ref().and_then(|_| self.whose_turn()))
     }

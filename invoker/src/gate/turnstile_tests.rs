@@ -57,7 +57,11 @@ fn a_mapping_that_asks_for_much_first_does_not_starve_the_one_that_comes_later()
 #[test]
 fn a_throttle_makes_the_rate_of_a_function_grow_anew() {
     let (mut turnstile, ids) = seats(9, &[0]);
-    let limit = RatePlan { unit: RateUnit::Invocations, per_second: NonZeroU32::new(10).unwrap(), ramp: Duration::from_secs(10) };
+    let limit = RatePlan {
+        unit: RateUnit::Invocations,
+        per_second: NonZeroU32::new(10).unwrap(),
+        ramp: Duration::from_secs(10),
+    };
     turnstile.rate(Some(limit));
     let start = |turnstile: &mut Turnstile, second: u64| {
         let now = Tick(second * SECOND);
@@ -72,7 +76,11 @@ fn a_throttle_makes_the_rate_of_a_function_grow_anew() {
     turnstile.finish(first, Ending::Reached, Tick(2 * SECOND));
     let (second, opens) = start(&mut turnstile, 20);
     assert_eq!(opens, None, "all of it");
-    turnstile.finish(second, Ending::NotReached { why: NotReached::Throttled, retry_after: None }, Tick(30 * SECOND));
+    turnstile.finish(
+        second,
+        Ending::NotReached { why: NotReached::Throttled, retry_after: None },
+        Tick(30 * SECOND),
+    );
     let (_, opens) = start(&mut turnstile, 32);
     assert_eq!(opens, Some(257));
 }
@@ -195,7 +203,10 @@ fn a_probe_that_nobody_uses_goes_to_the_next_who_wants() {
     turnstile.finish(probe, Ending::Unused, later);
     assert_eq!(turnstile.turn(later), [ids[0]]);
     turnstile.leave(ids[0]);
-    assert!(turnstile.state(later).closed.is_some_and(|closed| !closed.probe_out), "a probe dies with its mapping");
+    assert!(
+        turnstile.state(later).closed.is_some_and(|closed| !closed.probe_out),
+        "a probe dies with its mapping"
+    );
 }
 
 #[derive(Debug, Clone)]
@@ -231,13 +242,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// What must hold after every step.
 fn check(turnstile: &Turnstile, n_out: usize, now: Tick) {
     let n_ready: u32 = turnstile.seats.values().map(|seat| seat.ready).sum();
-    assert_eq!(turnstile.in_use as usize, n_out + n_ready as usize, "every slot is out or ready: {turnstile:?}");
+    assert_eq!(
+        turnstile.in_use as usize,
+        n_out + n_ready as usize,
+        "every slot is out or ready: {turnstile:?}"
+    );
     for seat in turnstile.seats.values() {
         assert!(seat.in_use <= seat.max && seat.ready <= seat.in_use, "{turnstile:?}");
     }
     let open = turnstile.closed.as_ref().is_none_or(|closed| !closed.probe_out && closed.until <= now);
     let someone_waits = turnstile.seats.values().any(|seat| seat.wants > 0 && seat.in_use < seat.max);
-    assert!(!(open && someone_waits && turnstile.in_use < turnstile.slots), "nobody waits at an open turnstile with room: {turnstile:?}");
+    assert!(
+        !(open && someone_waits && turnstile.in_use < turnstile.slots),
+        "nobody waits at an open turnstile with room: {turnstile:?}"
+    );
     if let Some(closed) = &turnstile.closed {
         assert!(n_ready <= u32::from(closed.probe_out), "only a probe is ready while closed: {turnstile:?}");
     }

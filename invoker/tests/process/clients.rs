@@ -1,4 +1,5 @@
-//! Five clients of the Runtime API that others wrote, unchanged: awslambdaric, aws-lambda-ric, `lambda_runtime`, aws-lambda-go and the one of Java.
+//! Five clients of the Runtime API that others wrote, unchanged: awslambdaric, aws-lambda-ric,
+//! `lambda_runtime`, aws-lambda-go and the one of Java.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -73,7 +74,13 @@ fn java() -> Client {
 
 async fn start(client: &Client, handler: &'static str) -> Host {
     let environment = [("CLIENT".to_owned(), client.folder.to_str().unwrap().to_owned())].into();
-    let setup = Setup { handler, environment, code: Some(client.code.clone()), timeout: Duration::from_secs(40), ..Setup::provided("") };
+    let setup = Setup {
+        handler,
+        environment,
+        code: Some(client.code.clone()),
+        timeout: Duration::from_secs(40),
+        ..Setup::provided("")
+    };
     setup.start().await
 }
 
@@ -87,7 +94,11 @@ async fn check(client: Client) {
     // UTF-8 both ways, and the context.
     let reply = host.invoke(&json!({"text": "é 😀"}).to_string()).await;
     let answer = payload(&reply);
-    assert_eq!((&answer["text"], &answer["request_id"]), (&json!("é 😀"), &json!(reply.request_id)), "{answer}");
+    assert_eq!(
+        (&answer["text"], &answer["request_id"]),
+        (&json!("é 😀"), &json!(reply.request_id)),
+        "{answer}"
+    );
     let process = answer["pid"].clone();
 
     // One environment for many events, over the connections it keeps.
@@ -117,7 +128,10 @@ async fn check(client: Client) {
     // A process that ends.
     let error = host.error(r#"{"do": "exit"}"#).await;
     assert_eq!(error["errorType"], "Runtime.ExitError");
-    assert!(error["errorMessage"].as_str().unwrap().ends_with("Runtime exited with error: exit status 3"), "{error}");
+    assert!(
+        error["errorMessage"].as_str().unwrap().ends_with("Runtime exited with error: exit status 3"),
+        "{error}"
+    );
     assert_ne!(call(json!({"text": "again"})).await["pid"], process);
     host.stop().await;
 
@@ -164,7 +178,8 @@ async fn the_classes_of_aws_lambda_java_events_read_a_batch_of_a_queue_and_name_
         })
     };
     let host = start(&java(), "Queue::handleRequest").await;
-    let answer = host.answer(&json!({"Records": [message("m-1", "good é"), message("m-2", "bad")]}).to_string()).await;
+    let answer =
+        host.answer(&json!({"Records": [message("m-1", "good é"), message("m-2", "bad")]}).to_string()).await;
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "m-2"}]}));
     host.lines.starting("message m-2 bad arn:aws:sqs:eu-north-1:1:orders 2 order").await;
     host.stop().await;
@@ -185,7 +200,8 @@ async fn the_classes_of_aws_lambda_java_events_read_a_batch_of_a_stream_and_name
     };
     let host = start(&java(), "Stream::handleRequest").await;
     // In base64: good, bad.
-    let answer = host.answer(&json!({"Records": [record("41", "Z29vZA=="), record("42", "YmFk")]}).to_string()).await;
+    let answer =
+        host.answer(&json!({"Records": [record("41", "Z29vZA=="), record("42", "YmFk")]}).to_string()).await;
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "42"}]}));
     host.lines.starting("record 42 bad key 1760000000500").await;
     host.stop().await;

@@ -1,5 +1,5 @@
-//! What a function does to the process that it shares with the bootstrap: names of the standard library taken, globals replaced, variables
-//! cleared. The next event is served all the same, by the same process.
+//! What a function does to the process that it shares with the bootstrap: names of the standard library
+//! taken, globals replaced, variables cleared. The next event is served all the same, by the same process.
 
 use std::process::Command;
 
@@ -61,7 +61,11 @@ async fn files_named_like_modules_of_python_do_not_touch_the_bootstrap() {
 #[tokio::test]
 async fn a_folder_of_pythonpath_hides_no_module_of_the_bootstrap_and_is_searched_for_the_functions_own() {
     let mut setup = Setup::python(&format!("import mine\n{PLAIN}"));
-    for (name, text) in [("lib/token.py", "raise RuntimeError"), ("lib/decimal.py", "raise RuntimeError"), ("lib/mine.py", "")] {
+    for (name, text) in [
+        ("lib/token.py", "raise RuntimeError"),
+        ("lib/decimal.py", "raise RuntimeError"),
+        ("lib/mine.py", ""),
+    ] {
         setup.files.push((name, text.to_owned()));
     }
     // It is relative to the working directory, which is the code folder.

@@ -11,7 +11,9 @@ use super::support::{Host, Setup};
 const INVALID_ID: &str = "{\"errorMessage\":\"Invalid request ID\",\"errorType\":\"InvalidRequestID\"}\n";
 
 fn transition(from: &str, to: &str) -> String {
-    let text = format!("State transition from {from} to {to} failed for runtime. Error: State transition is not allowed");
+    let text = format!(
+        "State transition from {from} to {to} failed for runtime. Error: State transition is not allowed"
+    );
     format!("{{\"errorMessage\":\"{text}\",\"errorType\":\"InvalidStateTransition\"}}\n")
 }
 
@@ -30,7 +32,8 @@ async fn serves_on(host: &Host) {
 
 /// Runs a client that spoils the first event, and gives the error the caller got.
 async fn spoilt(script: &str) -> (Host, Value) {
-    let host = Setup::raw(&format!("it = Connection()\nid, _ = it.next()\n{script}\nserve_on(it)")).start().await;
+    let host =
+        Setup::raw(&format!("it = Connection()\nid, _ = it.next()\n{script}\nserve_on(it)")).start().await;
     let error = host.error("{}").await;
     (host, error)
 }
@@ -45,7 +48,10 @@ async fn a_wrong_id_is_refused_and_the_right_one_still_counts() {
 
 #[tokio::test]
 async fn an_answer_before_the_first_event_is_refused() {
-    assert_eq!(seen("early = it.answer('1-1', 1)\nid, _ = it.next()\nit.answer(id, early)").await, json!([400, INVALID_ID]));
+    assert_eq!(
+        seen("early = it.answer('1-1', 1)\nid, _ = it.next()\nit.answer(id, early)").await,
+        json!([400, INVALID_ID])
+    );
 }
 
 #[tokio::test]
@@ -128,7 +134,9 @@ print('told', *half.read())"
         );
         let (host, error) = spoilt(&script).await;
         assert_eq!(error["errorType"], "Runtime.TruncatedResponse");
-        assert!(error["errorMessage"].as_str().unwrap().ends_with("Error: HTTP request detected as truncated"));
+        assert!(
+            error["errorMessage"].as_str().unwrap().ends_with("Error: HTTP request detected as truncated")
+        );
         serves_on(&host).await;
     }
 }
@@ -168,7 +176,8 @@ async fn an_answer_at_the_limit_passes_and_one_byte_more_does_not() {
 
 #[tokio::test]
 async fn an_unknown_mode_is_refused_and_streaming_is_collected() {
-    let (host, error) = spoilt("print('told', *it.answer(id, 1, 'Lambda-Runtime-Function-Response-Mode: fast\\r\\n'))").await;
+    let (host, error) =
+        spoilt("print('told', *it.answer(id, 1, 'Lambda-Runtime-Function-Response-Mode: fast\\r\\n'))").await;
     assert_eq!(error["errorType"], "Runtime.InvalidResponseModeHeader");
     host.lines
         .starting("told 400 {\"errorMessage\":\"Invalid function response mode\",\"errorType\":\"InvalidFunctionResponseMode\"}")
@@ -240,7 +249,10 @@ it.answer(id, PORT)";
     stream.write_all(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     let reading = stream.read_to_string(&mut answer);
-    tokio::time::timeout(Duration::from_secs(20), reading).await.expect("a stranger is not left waiting").unwrap();
+    tokio::time::timeout(Duration::from_secs(20), reading)
+        .await
+        .expect("a stranger is not left waiting")
+        .unwrap();
     assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
     serves_on(&host).await;
 }
@@ -305,7 +317,10 @@ it.answer(id2, [headers, 25000 < left <= 30000, len(id), sorted(headers)])";
     let told = host.answer("{}").await;
     let headers = &told[0];
     assert_eq!(headers["lambda-runtime-aws-request-id"], *reply.request_id);
-    assert_eq!(headers["lambda-runtime-invoked-function-arn"], "arn:aws:lambda:eu-north-1:123456789012:function:tested");
+    assert_eq!(
+        headers["lambda-runtime-invoked-function-arn"],
+        "arn:aws:lambda:eu-north-1:123456789012:function:tested"
+    );
     assert_eq!(headers["content-type"], "application/json");
     assert_eq!(headers["content-length"], "7");
     let trace = headers["lambda-runtime-trace-id"].as_str().unwrap();

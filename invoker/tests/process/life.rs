@@ -75,7 +75,10 @@ def handler(event, context):
 async fn a_function_without_concurrency_is_throttled_at_once() {
     let host = Setup { concurrency: Some(0), ..Setup::python("handler = print") }.start().await;
     let refused = host.try_invoke("{}").await;
-    assert!(matches!(refused, Err(InvokeError::NotReached { why: NotReached::Throttled, .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(InvokeError::NotReached { why: NotReached::Throttled, .. })),
+        "{refused:?}"
+    );
     host.stop().await;
 }
 
@@ -142,7 +145,9 @@ async fn a_start_that_fails_is_tried_twice_and_later_ones_wait() {
 
 #[tokio::test]
 async fn a_runtime_that_leaves_before_its_first_event_is_an_exit_error() {
-    for (status, text) in [(0, "Runtime exited without providing a reason"), (7, "Runtime exited with error: exit status 7")] {
+    for (status, text) in
+        [(0, "Runtime exited without providing a reason"), (7, "Runtime exited with error: exit status 7")]
+    {
         let host = Setup::provided(&format!("#!/bin/sh\nexit {status}\n")).start().await;
         let reply = host.invoke("{}").await;
         let text = format!("RequestId: {} Error: {text}", reply.request_id);
@@ -168,7 +173,10 @@ async fn a_file_that_is_no_program_is_not_reached() {
     for bootstrap in ["\u{7f}ELF and nothing more", "#!/nowhere/interpreter\n"] {
         let host = Setup::provided(bootstrap).start().await;
         let refused = host.try_invoke("{}").await;
-        assert!(matches!(refused, Err(InvokeError::NotReached { why: NotReached::Config, .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(InvokeError::NotReached { why: NotReached::Config, .. })),
+            "{refused:?}"
+        );
         host.stop().await;
     }
 }
@@ -180,7 +188,10 @@ async fn what_a_function_lacks_is_found_before_the_first_event() {
         (Setup { handler: "handler", ..Setup::python("") }, "FB-0302"),
         (Setup { handler: "other.handler", ..Setup::node("") }, "FB-0302"),
         (Setup { code: Some("nowhere".into()), ..Setup::python("") }, "FB-0301"),
-        (Setup { files: vec![("readme", String::new())], handler: "absent", ..Setup::provided("") }, "FB-0305"),
+        (
+            Setup { files: vec![("readme", String::new())], handler: "absent", ..Setup::provided("") },
+            "FB-0305",
+        ),
     ];
     for (setup, code) in cases {
         let Err(error) = setup.try_start().await else { panic!("{code} is expected") };
@@ -277,6 +288,9 @@ async fn an_invocation_that_is_dropped_frees_its_place() {
 /// The processes that run in the function's folder.
 fn processes_in(host: &Host) -> Vec<u64> {
     let folder = host.folder.path().canonicalize().unwrap();
-    let processes = fs::read_dir("/proc").unwrap().filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
-    processes.filter(|it: &u64| fs::read_link(format!("/proc/{it}/cwd")).is_ok_and(|it| it == folder)).collect()
+    let processes =
+        fs::read_dir("/proc").unwrap().filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
+    processes
+        .filter(|it: &u64| fs::read_link(format!("/proc/{it}/cwd")).is_ok_and(|it| it == folder))
+        .collect()
 }

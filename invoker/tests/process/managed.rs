@@ -44,12 +44,19 @@ def handler(event, context):
     let error = super::support::payload(&reply);
     assert_eq!((&error["errorType"], &error["errorMessage"]), (&json!("Odd"), &json!("boom é")));
     assert_eq!(error["requestId"], *reply.request_id);
-    let trace: Vec<_> = error["stackTrace"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    let trace: Vec<_> =
+        error["stackTrace"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
     assert_eq!(trace.len(), 2, "{trace:?}");
-    assert!(trace[0].contains("app.py\", line 6, in handler") && trace[1].contains("app.py\", line 4, in fail"), "{trace:?}");
+    assert!(
+        trace[0].contains("app.py\", line 6, in handler") && trace[1].contains("app.py\", line 4, in fail"),
+        "{trace:?}"
+    );
     let error = host.error("\"set\"").await;
     assert_eq!(error["errorType"], "Runtime.MarshalError");
-    assert_eq!(error["errorMessage"], "Unable to marshal response: Object of type set is not JSON serializable");
+    assert_eq!(
+        error["errorMessage"],
+        "Unable to marshal response: Object of type set is not JSON serializable"
+    );
     assert_eq!(host.error("not json").await["errorType"], "Runtime.UnmarshalError");
     assert_eq!(host.answer("1").await, process);
     host.stop().await;
@@ -71,7 +78,11 @@ async fn python_handlers_live_in_packages_too() {
 #[tokio::test]
 async fn a_python_module_that_does_not_start_tells_why() {
     let cases = [
-        ("import nowhere_to_be_found", "Runtime.ImportModuleError", "Unable to import module 'app': No module named 'nowhere_to_be_found'"),
+        (
+            "import nowhere_to_be_found",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'app': No module named 'nowhere_to_be_found'",
+        ),
         ("def handler(:", "Runtime.UserCodeSyntaxError", "Syntax error in module 'app': "),
         ("other = 1", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'app'"),
         ("raise ValueError('no')", "ValueError", "no"),
@@ -90,7 +101,10 @@ async fn a_python_module_that_does_not_start_tells_why() {
 async fn a_python_handler_that_leaves_is_an_exit_error() {
     let host = Setup::python("import sys\ndef handler(event, context): sys.exit(event)").start().await;
     let error = host.error("4").await;
-    assert!(error["errorMessage"].as_str().unwrap().ends_with("Runtime exited with error: exit status 4"), "{error}");
+    assert!(
+        error["errorMessage"].as_str().unwrap().ends_with("Runtime exited with error: exit status 4"),
+        "{error}"
+    );
     host.stop().await;
 }
 
@@ -143,8 +157,14 @@ exports.handler = async (event) => {
     let error = host.error("\"fail\"").await;
     assert_eq!((&error["errorType"], &error["errorMessage"]), (&json!("Odd"), &json!("boom é")));
     let trace = error["trace"].as_array().unwrap();
-    assert!(trace[0].as_str().unwrap().contains("boom é") && trace[1].as_str().unwrap().contains("app.js:4"), "{trace:?}");
-    assert_eq!(host.error("\"text\"").await, json!({"errorType": "string", "errorMessage": "just text", "trace": []}));
+    assert!(
+        trace[0].as_str().unwrap().contains("boom é") && trace[1].as_str().unwrap().contains("app.js:4"),
+        "{trace:?}"
+    );
+    assert_eq!(
+        host.error("\"text\"").await,
+        json!({"errorType": "string", "errorMessage": "just text", "trace": []})
+    );
     assert_eq!(host.error("\"big\"").await["errorType"], "Runtime.MarshalError");
     assert_eq!(host.error("not json").await["errorType"], "Runtime.UnmarshalError");
     assert_eq!(host.answer("\"nothing\"").await, json!(null));
@@ -168,7 +188,10 @@ exports.handler = (event, context, callback) => {
     let after = host.answer("1").await;
     assert_ne!(after, process);
     let error = host.error("\"reject\"").await;
-    assert_eq!((&error["errorType"], &error["errorMessage"]), (&json!("Runtime.UnhandledPromiseRejection"), &json!("TypeError: later")));
+    assert_eq!(
+        (&error["errorType"], &error["errorMessage"]),
+        (&json!("Runtime.UnhandledPromiseRejection"), &json!("TypeError: later"))
+    );
     assert_ne!(host.answer("1").await, after);
     host.stop().await;
 }
@@ -182,8 +205,16 @@ async fn node_modules_of_both_kinds_are_found() {
         ("app.handler", files(&[("app.cjs", common)]), "app.cjs"),
         ("app.handler", files(&[("app.mjs", module)]), "app.mjs"),
         ("app.handler", files(&[("app.js", module), ("package.json", r#"{"type": "module"}"#)]), "app.js"),
-        ("pkg/sub/idx.deep.handler", files(&[("pkg/sub/idx.js", "exports.deep = { handler: async () => 'deep' };")]), "deep"),
-        ("app.handler", files(&[("app.mjs", "export default { handler: async () => 'default' };")]), "default"),
+        (
+            "pkg/sub/idx.deep.handler",
+            files(&[("pkg/sub/idx.js", "exports.deep = { handler: async () => 'deep' };")]),
+            "deep",
+        ),
+        (
+            "app.handler",
+            files(&[("app.mjs", "export default { handler: async () => 'default' };")]),
+            "default",
+        ),
     ];
     for (handler, files, answer) in cases {
         let host = Setup::new(Runtime::Nodejs, handler, files).start().await;
@@ -195,11 +226,26 @@ async fn node_modules_of_both_kinds_are_found() {
 #[tokio::test]
 async fn a_node_module_that_does_not_start_tells_why() {
     let cases = [
-        ("app.js", "require('nowhere-to-be-found')", "Runtime.ImportModuleError", "Error: Cannot find module 'nowhere-to-be-found'"),
-        ("app.mjs", "import 'nowhere-to-be-found'", "Runtime.ImportModuleError", "Error [ERR_MODULE_NOT_FOUND]: Cannot find package"),
+        (
+            "app.js",
+            "require('nowhere-to-be-found')",
+            "Runtime.ImportModuleError",
+            "Error: Cannot find module 'nowhere-to-be-found'",
+        ),
+        (
+            "app.mjs",
+            "import 'nowhere-to-be-found'",
+            "Runtime.ImportModuleError",
+            "Error [ERR_MODULE_NOT_FOUND]: Cannot find package",
+        ),
         ("app.js", "exports.handler = (", "Runtime.UserCodeSyntaxError", "SyntaxError: "),
         ("app.mjs", "export const handler = (", "Runtime.UserCodeSyntaxError", "SyntaxError: "),
-        ("app.js", "exports.other = 1", "Runtime.HandlerNotFound", "app.handler is undefined or not exported"),
+        (
+            "app.js",
+            "exports.other = 1",
+            "Runtime.HandlerNotFound",
+            "app.handler is undefined or not exported",
+        ),
         ("app.js", "throw new RangeError('no')", "RangeError", "no"),
     ];
     for (file, app, kind, message) in cases {

@@ -1,4 +1,5 @@
-//! Results of handlers, from our bootstraps and from Lambda's own clients side by side: the same bytes, or the same refusal.
+//! Results of handlers, from our bootstraps and from Lambda's own clients side by side: the same bytes, or
+//! the same refusal.
 
 use forebay_config::function::Runtime;
 use serde_json::Value;
@@ -147,7 +148,13 @@ def handler(event, context): return eval(RESULTS[event])
 "#;
 
 /// The same function behind our bootstrap and behind Lambda's client.
-async fn both(runtime: Runtime, app: (&'static str, &str), results: &str, folder: &str, command: &str) -> [Host; 2] {
+async fn both(
+    runtime: Runtime,
+    app: (&'static str, &str),
+    results: &str,
+    folder: &str,
+    command: &str,
+) -> [Host; 2] {
     let bootstrap = format!("#!/bin/sh\nexec {command} \"$_HANDLER\"\n");
     let files = vec![(app.0, app.1.to_owned()), ("results", results.to_owned()), ("bootstrap", bootstrap)];
     let ours = Setup::new(runtime, "app.handler", files.clone()).start().await;
@@ -171,7 +178,8 @@ async fn told(host: &Host, event: usize) -> Result<String, (String, String)> {
 #[tokio::test]
 async fn results_of_python_are_encoded_as_awslambdaric_encodes_them() {
     let command = "\"$CLIENT/bin/python\" -m awslambdaric";
-    let [ours, theirs] = both(Runtime::Python3, ("app.py", PYTHON_APP), PYTHON_RESULTS, "awslambdaric-4.2.2", command).await;
+    let [ours, theirs] =
+        both(Runtime::Python3, ("app.py", PYTHON_APP), PYTHON_RESULTS, "awslambdaric-4.2.2", command).await;
     let mut differing = Vec::new();
     let mut n_refused = 0;
     for (event, value) in PYTHON_RESULTS.trim().lines().enumerate() {
@@ -242,7 +250,8 @@ exports.handler = async (event) => eval(`(${results[event]})`);
 #[tokio::test]
 async fn results_of_node_are_encoded_as_aws_lambda_ric_encodes_them() {
     let command = "\"$CLIENT/node\" \"$CLIENT/node_modules/aws-lambda-ric/bin/index.mjs\"";
-    let [ours, theirs] = both(Runtime::Nodejs, ("app.js", NODE_APP), NODE_RESULTS, "aws-lambda-ric-3.3.0", command).await;
+    let [ours, theirs] =
+        both(Runtime::Nodejs, ("app.js", NODE_APP), NODE_RESULTS, "aws-lambda-ric-3.3.0", command).await;
     let mut differing = Vec::new();
     for (event, value) in NODE_RESULTS.trim().lines().enumerate() {
         let (our, their) = (told(&ours, event).await, told(&theirs, event).await);
@@ -250,7 +259,8 @@ async fn results_of_node_are_encoded_as_aws_lambda_ric_encodes_them() {
             (Ok(ours), Ok(theirs)) if ours == theirs => {}
             // Both refuse; ours says why, and calls it by the name that the other languages use.
             (Err((kind, message)), Err(_))
-                if kind == "Runtime.MarshalError" && message.starts_with("Unable to stringify response body: ") => {}
+                if kind == "Runtime.MarshalError"
+                    && message.starts_with("Unable to stringify response body: ") => {}
             _ => differing.push(format!("{value}\n  ours   {our:?}\n  theirs {their:?}")),
         }
     }

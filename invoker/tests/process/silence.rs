@@ -1,4 +1,5 @@
-//! Ways in which a function can end without an answer: each is a failure, for a success would delete its messages.
+//! Ways in which a function can end without an answer: each is a failure, for a success would delete its
+//! messages.
 
 use forebay_config::function::Runtime;
 use serde_json::{Value, json};
@@ -10,7 +11,10 @@ async fn silent(host: &Host, way: &str) -> (String, String) {
     let error = host.error(&json!(way).to_string()).await;
     let text = |name: &str| error[name].as_str().unwrap().to_owned();
     let message = text("errorMessage");
-    (text("errorType"), message.split_once(" Error: ").map_or_else(|| message.clone(), |(_, text)| text.to_owned()))
+    (
+        text("errorType"),
+        message.split_once(" Error: ").map_or_else(|| message.clone(), |(_, text)| text.to_owned()),
+    )
 }
 
 #[tokio::test]
@@ -75,11 +79,19 @@ async fn a_node_function_that_ends_without_an_answer_has_failed() {
         assert_eq!(kind, "Runtime.NodeJsExit", "{way}");
         assert!(text.contains("promise was never settled"), "{text}");
         let next = host.answer("0").await;
-        assert_ne!(next, std::mem::replace(&mut process, next.clone()), "what it waits for in vain ends with it");
+        assert_ne!(
+            next,
+            std::mem::replace(&mut process, next.clone()),
+            "what it waits for in vain ends with it"
+        );
     }
     for way in ["exit", "exit 0", "exit at the end", "nobody listens", "a callback and nobody listens"] {
         let told = silent(&host, way).await;
-        assert_eq!((told.0.as_str(), told.1.as_str()), ("Runtime.ExitError", "Runtime exited without providing a reason"), "{way}");
+        assert_eq!(
+            (told.0.as_str(), told.1.as_str()),
+            ("Runtime.ExitError", "Runtime exited without providing a reason"),
+            "{way}"
+        );
     }
     for way in ["a function", "a symbol", "no JSON of its own"] {
         let (kind, text) = silent(&host, way).await;
@@ -124,7 +136,11 @@ exports.handler = (event, context, callback) => ways[event](event, context, call
         "callback and wait without end",
         "settled at the very end",
     ] {
-        assert_eq!(host.answer(&json!(way).to_string()).await, json!({"batchItemFailures": [{"itemIdentifier": "1"}]}), "{way}");
+        assert_eq!(
+            host.answer(&json!(way).to_string()).await,
+            json!({"batchItemFailures": [{"itemIdentifier": "1"}]}),
+            "{way}"
+        );
     }
     host.stop().await;
 }
@@ -155,7 +171,11 @@ async fn a_program_of_ones_own_that_ends_without_an_answer_has_failed() {
     for end in after {
         let host = Setup::raw(&format!("it = Connection()\nid, _ = it.next()\n{end}")).start().await;
         let error = host.error("{}").await;
-        assert!(["Runtime.ExitError", "Runtime.TruncatedResponse"].contains(&error["errorType"].as_str().unwrap()), "{end}: {error}");
+        assert!(
+            ["Runtime.ExitError", "Runtime.TruncatedResponse"]
+                .contains(&error["errorType"].as_str().unwrap()),
+            "{end}: {error}"
+        );
         host.stop().await;
     }
     let never = Setup { runtime: Runtime::Provided, ..Setup::provided("#!/bin/sh\nexit 0\n") }.start().await;

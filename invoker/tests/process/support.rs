@@ -12,7 +12,9 @@ use bytes::Bytes;
 use forebay_batcher::Reply;
 use forebay_config::FunctionName;
 use forebay_config::function::{Executor as ExecutorSettings, Function, ProcessSettings, Runtime, Sandbox};
-use forebay_invoker::executors::process::{FunctionLine, LogSink, ProcessError, ProcessExecutor, ProcessOptions, Stream};
+use forebay_invoker::executors::process::{
+    FunctionLine, LogSink, ProcessError, ProcessExecutor, ProcessOptions, Stream,
+};
 use forebay_invoker::{Event, Executor, InvokeError};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -38,10 +40,15 @@ impl Setup {
         Self::new(Runtime::Python3, "app.handler", vec![("app.py", app.to_owned())])
     }
 
-    /// A client of the Runtime API that a test writes itself: `app` runs instead of our bootstrap's loop, with `raw.py` at hand.
+    /// A client of the Runtime API that a test writes itself: `app` runs instead of our bootstrap's loop,
+    /// with `raw.py` at hand.
     pub(crate) fn raw(app: &str) -> Self {
         let app = format!("from raw import *\n{app}");
-        Self::new(Runtime::Python3, "app.handler", vec![("raw.py", include_str!("raw.py").to_owned()), ("app.py", app)])
+        Self::new(
+            Runtime::Python3,
+            "app.handler",
+            vec![("raw.py", include_str!("raw.py").to_owned()), ("app.py", app)],
+        )
     }
 
     pub(crate) fn node(app: &str) -> Self {
@@ -118,7 +125,9 @@ impl Host {
         // In two pieces, as a batch arrives.
         let (head, tail) = event.split_at(event.len() / 2);
         let pieces = vec![Bytes::copy_from_slice(head.as_bytes()), Bytes::copy_from_slice(tail.as_bytes())];
-        tokio::time::timeout(PATIENCE, self.executor.invoke(Event { pieces })).await.expect("an invocation ends by itself")
+        tokio::time::timeout(PATIENCE, self.executor.invoke(Event { pieces }))
+            .await
+            .expect("an invocation ends by itself")
     }
 
     pub(crate) async fn invoke(&self, event: &str) -> Reply {
@@ -139,7 +148,10 @@ impl Host {
         assert_eq!((reply.status, reply.executed_version.as_deref()), (Some(200), Some("$LATEST")));
         let error = payload(&reply);
         let text = |name: &str| error[name].as_str().unwrap().lines().next().unwrap_or_default().to_owned();
-        assert_eq!(reply.error.as_deref(), Some(&*format!("{}: {}", text("errorType"), text("errorMessage"))));
+        assert_eq!(
+            reply.error.as_deref(),
+            Some(&*format!("{}: {}", text("errorType"), text("errorMessage")))
+        );
         error
     }
 
@@ -148,7 +160,9 @@ impl Host {
     }
 
     pub(crate) async fn stop(&self) {
-        tokio::time::timeout(PATIENCE, self.executor.stop(Duration::from_secs(5))).await.expect("a stop ends by itself");
+        tokio::time::timeout(PATIENCE, self.executor.stop(Duration::from_secs(5)))
+            .await
+            .expect("a stop ends by itself");
     }
 }
 
@@ -186,7 +200,11 @@ impl Lines {
     /// The first line that starts so, once it is there.
     pub(crate) async fn starting(&self, start: &str) -> Line {
         let found = || self.0.lock().unwrap().iter().find(|it| it.text.starts_with(start)).cloned();
-        eventually(&format!("a line that starts with {start:?}; there are {:?}", self.0.lock().unwrap()), found).await
+        eventually(
+            &format!("a line that starts with {start:?}; there are {:?}", self.0.lock().unwrap()),
+            found,
+        )
+        .await
     }
 }
 
@@ -212,7 +230,10 @@ pub(crate) fn is_running(process: u64) -> bool {
 /// Waits until none of the processes runs, and tells how long that took.
 pub(crate) async fn gone(processes: &[u64]) -> Duration {
     let start = Instant::now();
-    eventually(&format!("the end of {processes:?}"), || (!processes.iter().any(|it| is_running(*it))).then_some(())).await;
+    eventually(&format!("the end of {processes:?}"), || {
+        (!processes.iter().any(|it| is_running(*it))).then_some(())
+    })
+    .await;
     start.elapsed()
 }
 
@@ -224,7 +245,8 @@ pub(crate) fn client(name: &str) -> PathBuf {
     folder
 }
 
-/// The repository's root. Asked at run time: a target folder shared by two checkouts keeps what was compiled for the other.
+/// The repository's root. Asked at run time: a target folder shared by two checkouts keeps what was compiled
+/// for the other.
 pub(crate) fn root() -> PathBuf {
     Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).parent().unwrap().to_owned()
 }

@@ -104,10 +104,15 @@ def handler(event, context):
     assert!(starting.is_none_or(|it| it == first.request_id));
     for (start, stream) in [("to stdout 1", Stream::Stdout), ("to stderr 1", Stream::Stderr)] {
         let line = host.lines.starting(start).await;
-        assert_eq!((line.request_id, line.stream, line.is_cut), (Some(first.request_id.clone()), stream, false));
+        assert_eq!(
+            (line.request_id, line.stream, line.is_cut),
+            (Some(first.request_id.clone()), stream, false)
+        );
         assert_eq!(line.environment, "tested-1");
     }
-    assert!(host.lines.starting("[INFO]\t").await.text.ends_with(&format!("Z\t{}\tlogged 1", first.request_id)));
+    assert!(
+        host.lines.starting("[INFO]\t").await.text.ends_with(&format!("Z\t{}\tlogged 1", first.request_id))
+    );
     let second = host.invoke("2").await;
     assert_eq!(host.lines.starting("to stdout 2").await.request_id, Some(second.request_id));
     let long = host.lines.starting("longx").await;

@@ -1,4 +1,5 @@
-//! A server on loopback that does to each request what a script says, byte by byte, and remembers what it was sent.
+//! A server on loopback that does to each request what a script says, byte by byte, and remembers what it was
+//! sent.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -65,7 +66,11 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let (count, counts) = watch::channel(Counts::default());
-        let script = Script { acts: Arc::new(Mutex::new(acts.into_iter().collect())), seen: Arc::clone(&seen), count: Arc::new(count) };
+        let script = Script {
+            acts: Arc::new(Mutex::new(acts.into_iter().collect())),
+            seen: Arc::clone(&seen),
+            count: Arc::new(count),
+        };
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
@@ -179,7 +184,10 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<(String,
     };
     let mut body = bytes.split_off(end);
     let head = String::from_utf8(bytes).unwrap().to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |length| length.parse().unwrap());
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |length| length.parse().unwrap());
     let n_read = body.len();
     body.resize(length, 0);
     stream.read_exact(&mut body[n_read..]).await?;

@@ -37,7 +37,8 @@ pub async fn check_queue(subject: impl Fn() -> Box<dyn QueueSubject>) {
     the_event_of_messages_has_exactly_the_promised_bytes(subject()).await;
 }
 
-/// Random receives, deletes, releases and lapses: in the end each message was deleted once, and none was lost.
+/// Random receives, deletes, releases and lapses: in the end each message was deleted once, and none was
+/// lost.
 async fn every_message_is_finished_once_or_comes_again(mut subject: Box<dyn QueueSubject>, seed: u64) {
     let mut draw = Draw(seed);
     let n_messages = 20 + draw.below(30);
@@ -66,7 +67,11 @@ async fn every_message_is_finished_once_or_comes_again(mut subject: Box<dyn Queu
         assert_eq!(answers.len(), n_settled, "seed {seed}: every receipt is answered");
         assert!(answers.iter().all(|(_, it)| *it == Settled::Done), "seed {seed}: {answers:?}");
     }
-    assert_eq!((finished.len(), subject.n_left()), (n_messages, 0), "seed {seed}: none is lost, none is left");
+    assert_eq!(
+        (finished.len(), subject.n_left()),
+        (n_messages, 0),
+        "seed {seed}: none is lost, none is left"
+    );
     assert!(finished.values().all(|n| *n == 1), "seed {seed}: what was deleted never comes again");
 }
 
@@ -88,7 +93,11 @@ async fn a_group_gives_its_messages_in_order(mut subject: Box<dyn QueueSubject>)
             let (group, n) = body.split_once(' ').expect("two parts");
             seen.entry(group.to_owned()).or_default().push(n.parse().expect("a number"));
         }
-        queue.settle(first.into_iter().chain(second).map(|it| settlement(it.receipt, Settle::Delete)).collect()).await;
+        queue
+            .settle(
+                first.into_iter().chain(second).map(|it| settlement(it.receipt, Settle::Delete)).collect(),
+            )
+            .await;
     }
     assert!(seen.len() == 4 && seen.values().all(|it| *it == (0..10).collect::<Vec<_>>()), "{seen:?}");
 }
@@ -102,7 +111,8 @@ async fn what_is_released_comes_at_once(mut subject: Box<dyn QueueSubject>) {
         receipts.extend(receive(&*queue, 10).await.into_iter().map(|it| it.receipt));
     }
     assert_eq!(receipts.len(), 25, "a receive brings what there is, ten at most");
-    let answers = queue.settle(receipts.iter().cloned().map(|it| settlement(it, Settle::Release)).collect()).await;
+    let answers =
+        queue.settle(receipts.iter().cloned().map(|it| settlement(it, Settle::Release)).collect()).await;
     assert!(answers.len() == 25 && answers.iter().all(|(_, it)| *it == Settled::Done));
     let again = queue.receive(10, Duration::ZERO).await.expect("the queue works");
     assert_eq!(again.len(), 10, "they come at once");
@@ -127,7 +137,8 @@ async fn what_is_extended_stays_hidden(mut subject: Box<dyn QueueSubject>) {
     assert_eq!(queue.settle(vec![settlement(kept.receipt, Settle::Delete)]).await[0].1, Settled::Done);
 }
 
-/// Messages that are to be shown after a time come when each one's is over, however long they would have been hidden.
+/// Messages that are to be shown after a time come when each one's is over, however long they would have been
+/// hidden.
 async fn what_is_shown_after_a_time_comes_then_and_not_before(mut subject: Box<dyn QueueSubject>) {
     ["at once", "soon", "late"].into_iter().for_each(|body| subject.send(body, None));
     let queue = queue(subject.as_ref());
@@ -135,7 +146,11 @@ async fn what_is_shown_after_a_time_comes_then_and_not_before(mut subject: Box<d
     let messages = receive(&*queue, 10).await;
     assert_eq!(messages.len(), 3);
     let waits = [Duration::ZERO, visibility / 2, visibility * 2];
-    let settlements = messages.iter().zip(waits).map(|(it, wait)| settlement(it.receipt.clone(), Settle::ShowAfter(wait))).collect();
+    let settlements = messages
+        .iter()
+        .zip(waits)
+        .map(|(it, wait)| settlement(it.receipt.clone(), Settle::ShowAfter(wait)))
+        .collect();
     assert!(queue.settle(settlements).await.iter().all(|(_, answer)| *answer == Settled::Done));
     let mut come = Vec::new();
     for _ in 0..3 {
@@ -149,7 +164,8 @@ async fn what_is_shown_after_a_time_comes_then_and_not_before(mut subject: Box<d
     assert_eq!(come, data);
 }
 
-/// A receipt whose message is gone cannot hide it for longer, and takes nothing else with it. Deleting what is deleted may be called done.
+/// A receipt whose message is gone cannot hide it for longer, and takes nothing else with it. Deleting what
+/// is deleted may be called done.
 async fn a_void_receipt_is_lost(mut subject: Box<dyn QueueSubject>) {
     subject.send("a", None);
     subject.send("b", None);
@@ -157,7 +173,8 @@ async fn a_void_receipt_is_lost(mut subject: Box<dyn QueueSubject>) {
     let [a, b] = <[Message; 2]>::try_from(receive(&*queue, 10).await).expect("two messages");
     queue.settle(vec![settlement(a.receipt.clone(), Settle::Delete)]).await;
     let visibility = Duration::from_secs(30);
-    let extended: BTreeMap<_, _> = queue.extend(vec![a.receipt.clone(), b.receipt.clone()], visibility).await.into_iter().collect();
+    let extended: BTreeMap<_, _> =
+        queue.extend(vec![a.receipt.clone(), b.receipt.clone()], visibility).await.into_iter().collect();
     assert_eq!((extended[&a.receipt], extended[&b.receipt]), (Hidden::Lost, Hidden::Done));
     let both = [a.receipt.clone(), b.receipt.clone()].map(|it| settlement(it, Settle::Delete)).to_vec();
     let settled: BTreeMap<_, _> = queue.settle(both).await.into_iter().collect();
@@ -165,7 +182,8 @@ async fn a_void_receipt_is_lost(mut subject: Box<dyn QueueSubject>) {
     assert_eq!(settled[&b.receipt], Settled::Done);
 }
 
-/// An order that brings nothing is answered when its wait is over, fractions of a second too: an empty queue is not asked in a circle.
+/// An order that brings nothing is answered when its wait is over, fractions of a second too: an empty queue
+/// is not asked in a circle.
 async fn an_empty_receive_waits_to_its_end(subject: Box<dyn QueueSubject>) {
     let queue = queue(subject.as_ref());
     for wait in [Duration::from_millis(2_700), Duration::from_millis(300)] {
@@ -185,13 +203,17 @@ async fn a_broken_queue_says_so_and_heals(mut subject: Box<dyn QueueSubject>) {
     assert!(error.is_transient(), "{error}");
     let delete = || vec![settlement(message.receipt.clone(), Settle::Delete)];
     assert_eq!(queue.settle(delete()).await, [(message.receipt.clone(), Settled::Failed)]);
-    assert_eq!(queue.extend(vec![message.receipt.clone()], Duration::from_secs(9)).await, [(message.receipt.clone(), Hidden::Failed)]);
+    assert_eq!(
+        queue.extend(vec![message.receipt.clone()], Duration::from_secs(9)).await,
+        [(message.receipt.clone(), Hidden::Failed)]
+    );
     subject.set_broken(false);
     assert_eq!(queue.settle(delete()).await, [(message.receipt.clone(), Settled::Done)]);
     assert_eq!(subject.n_left(), 0);
 }
 
-/// An event of n messages has `envelope_bytes`, theirs and n − 1 commas; it is valid JSON, and each message answers to its name.
+/// An event of n messages has `envelope_bytes`, theirs and n − 1 commas; it is valid JSON, and each message
+/// answers to its name.
 async fn the_event_of_messages_has_exactly_the_promised_bytes(mut subject: Box<dyn QueueSubject>) {
     for body in ["plain", "{\"a\": 1}", "\"\\\n\u{7f}", "\u{1f600}", " "] {
         subject.send(body, None);
@@ -204,20 +226,40 @@ async fn the_event_of_messages_has_exactly_the_promised_bytes(mut subject: Box<d
             let mut bytes = b"before".to_vec();
             renderer.render(record, &mut bytes);
             assert!(bytes.starts_with(b"before"), "rendering appends");
-            let place = Place::Queue { receipt: receipt.clone(), visible_until: None, receives_left: None, n_receives: None };
+            let place = Place::Queue {
+                receipt: receipt.clone(),
+                visible_until: None,
+                receives_left: None,
+                n_receives: None,
+            };
             let (id, key, arrival) = (record.id.clone(), record.key.clone(), record.arrival);
-            Record { id, place, key, arrival, bytes: bytes.split_off(6).into(), section: renderer.section(record) }
+            Record {
+                id,
+                place,
+                key,
+                arrival,
+                bytes: bytes.split_off(6).into(),
+                section: renderer.section(record),
+            }
         };
         let records: Vec<Record> = messages.iter().map(render).collect();
         let event = source.format().wrap(&records).concat();
-        let promised = source.format().envelope_bytes() + records.iter().map(Record::n_bytes).sum::<u64>() + records.len() as u64 - 1;
+        let promised = source.format().envelope_bytes()
+            + records.iter().map(Record::n_bytes).sum::<u64>()
+            + records.len() as u64
+            - 1;
         assert_eq!(event.len() as u64, promised);
         serde_json::from_slice::<serde_json::Value>(&event).expect("an event is valid JSON");
         let (key, info) = source.format().batch_info(&records);
         assert!(key.ends_with("BatchInfo") && info["batchSize"] == records.len(), "{key}: {info}");
         for record in &records {
-            let name = serde_json::value::to_raw_value(&String::from_utf8_lossy(record.id.0.as_slice())).expect("a text is JSON");
-            assert_eq!(source.format().identify(&name).as_ref(), Some(&record.id), "a message answers to its name");
+            let name = serde_json::value::to_raw_value(&String::from_utf8_lossy(record.id.0.as_slice()))
+                .expect("a text is JSON");
+            assert_eq!(
+                source.format().identify(&name).as_ref(),
+                Some(&record.id),
+                "a message answers to its name"
+            );
         }
     }
     for other in ["null", "{}", "[]", "true", "\"\"", "7"] {

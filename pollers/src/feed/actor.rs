@@ -1,7 +1,8 @@
 //! The feed's one task: commands in, raw reads and listings as rows of one set of futures, events out.
 //!
-//! After everything that happens to a track, [`Actor::settle_track`] brings it to rest: orders are served from what is held, raw reads
-//! are started for the rest. Nothing waits for an event that was not looked at before.
+//! After everything that happens to a track, [`Actor::settle_track`] brings it to rest: orders are served
+//! from what is held, raw reads are started for the rest. Nothing waits for an event that was not looked at
+//! before.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -21,9 +22,13 @@ use super::queue::Called;
 use super::subscription::NewSeat;
 use super::track::{Start, StretchId, Taste, Track};
 use super::{FeedEvent, FeedLimits};
-use crate::source::{BoxFuture, Known, Listing, Queue, RawRead, Reader, Renderer, Room, Source, SourceError, Standing, TrackName, Tracks};
+use crate::source::{
+    BoxFuture, Known, Listing, Queue, RawRead, Reader, Renderer, Room, Source, SourceError, Standing,
+    TrackName, Tracks,
+};
 
-/// How much longer than its wait an order may be open: the read that was started for it answers first where it can.
+/// How much longer than its wait an order may be open: the read that was started for it answers first where
+/// it can.
 const GRACE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// One thing that came back.
@@ -106,7 +111,8 @@ impl Actor {
         while !self.stops || self.n_calls > 0 {
             let deadline = self.deadline();
             let inbox = Arc::clone(&self.inbox);
-            // Each branch may be dropped: the bell keeps its ring, a row stays in the set, the deadline is asked anew.
+            // Each branch may be dropped: the bell keeps its ring, a row stays in the set, the deadline is
+            // asked anew.
             tokio::select! {
                 () = inbox.rung() => {}
                 Some(row) = self.rows.next() => self.handle_row(row),
@@ -154,8 +160,20 @@ impl Actor {
         let (tracks, late) = (BTreeMap::new(), VecDeque::new());
         let list_at = self.source.tracks().map(|_| Instant::now());
         let (receives, is_resting, lists_again) = (BTreeSet::new(), false, false);
-        let member =
-            Member { known, filter, zero, events, renderer, tracks, late, trouble: None, list_at, lists_again, receives, is_resting };
+        let member = Member {
+            known,
+            filter,
+            zero,
+            events,
+            renderer,
+            tracks,
+            late,
+            trouble: None,
+            list_at,
+            lists_again,
+            receives,
+            is_resting,
+        };
         self.members.insert(who, Box::new(member));
         let left = self.desk.as_mut().map(|desk| desk.join(who, voter, Instant::now())).unwrap_or_default();
         self.conclude(left);
@@ -181,10 +199,15 @@ impl Actor {
 
     fn order(&mut self, who: SubscriberId, order: ReadOrder) {
         if order.track.is_none() && self.queue.is_some() {
-            return if self.shared_desk().is_some() { self.order_shared(who, order) } else { self.receive(who, order) };
+            return if self.shared_desk().is_some() {
+                self.order_shared(who, order)
+            } else {
+                self.receive(who, order)
+            };
         }
         let name = order.track.and_then(|idx| self.members.get(&who)?.tracks.get(&idx).cloned());
-        let Some((name, track)) = name.and_then(|name| self.tracks.get_mut(&name).map(|track| (name, track))) else {
+        let Some((name, track)) = name.and_then(|name| self.tracks.get_mut(&name).map(|track| (name, track)))
+        else {
             let error = Fault::new(SourceError::DOWN, "the read names no open track");
             return self.tell(who, FeedEvent::Read(order.id, Err(SourceNotice::Down { error })));
         };
@@ -239,7 +262,12 @@ impl Actor {
         self.rows.push(changed_row(Arc::clone(&self.source)));
     }
 
-    fn handle_read(&mut self, name: &TrackName, stretch: StretchId, result: Result<(Box<dyn Reader>, RawRead), SourceError>) {
+    fn handle_read(
+        &mut self,
+        name: &TrackName,
+        stretch: StretchId,
+        result: Result<(Box<dyn Reader>, RawRead), SourceError>,
+    ) {
         let Some(track) = self.tracks.get_mut(name) else { return };
         match result {
             Ok((reader, read)) => {
@@ -257,7 +285,8 @@ impl Actor {
         self.settle_track(name);
     }
 
-    /// Brings a track to rest: what can be served is served, the rest is read for, what nobody needs is dropped.
+    /// Brings a track to rest: what can be served is served, the rest is read for, what nobody needs is
+    /// dropped.
     fn settle_track(&mut self, name: &TrackName) {
         self.serve(name);
         let Some(track) = self.tracks.get_mut(name) else { return };
@@ -265,7 +294,9 @@ impl Actor {
             self.rows.push(read_row(Arc::clone(&self.source), start));
         }
         track.prune();
-        if let Some(alarm) = track.first_overdue().map(|at| at + GRACE).filter(|at| track.alarm.is_none_or(|old| *at < old)) {
+        if let Some(alarm) =
+            track.first_overdue().map(|at| at + GRACE).filter(|at| track.alarm.is_none_or(|old| *at < old))
+        {
             track.alarm = Some(alarm);
             self.alarms.insert((alarm, name.clone()));
         }
@@ -290,7 +321,11 @@ impl Actor {
         }
     }
 
-    fn answer_overdue(&mut self, name: &TrackName, overdue: impl FnOnce(&mut Track) -> Vec<(SubscriberId, ReadOrder, Read)>) {
+    fn answer_overdue(
+        &mut self,
+        name: &TrackName,
+        overdue: impl FnOnce(&mut Track) -> Vec<(SubscriberId, ReadOrder, Read)>,
+    ) {
         for (who, order, read) in self.tracks.get_mut(name).map(|track| overdue(track)).unwrap_or_default() {
             self.tell(who, FeedEvent::Read(order.id, Ok(read)));
         }
@@ -310,7 +345,9 @@ impl Actor {
     fn evict(&mut self) {
         while self.held_bytes > self.limits.shared_bytes_max {
             let fullest = self.tracks.iter_mut().max_by_key(|(_, track)| track.evictable_bytes());
-            let Some((name, track)) = fullest.filter(|(_, track)| track.evictable_bytes() > 0) else { return };
+            let Some((name, track)) = fullest.filter(|(_, track)| track.evictable_bytes() > 0) else {
+                return;
+            };
             track.evict();
             track.prune();
             let name = name.clone();
@@ -345,14 +382,20 @@ impl Actor {
     fn handle_listing(&mut self, who: SubscriberId, listing: Result<Listing, SourceError>) {
         let Some(member) = self.members.get_mut(&who) else { return };
         let is_due = std::mem::take(&mut member.lists_again);
-        let pause = |tracks: &dyn Tracks| if is_due { std::time::Duration::ZERO } else { tracks.rediscover_every() };
+        let pause =
+            |tracks: &dyn Tracks| if is_due { std::time::Duration::ZERO } else { tracks.rediscover_every() };
         member.list_at = self.source.tracks().map(|tracks| Instant::now() + pause(tracks));
         let listing = listing.unwrap_or_else(|error| Listing { tracks: Vec::new(), trouble: Some(error) });
         // A track may have been opened while the listing ran.
-        let new: Vec<_> = listing.tracks.into_iter().filter(|it| member.known.0.get(&it.name) != Some(&Standing::Open)).collect();
+        let new: Vec<_> = listing
+            .tracks
+            .into_iter()
+            .filter(|it| member.known.0.get(&it.name) != Some(&Standing::Open))
+            .collect();
         member.known.0.extend(new.iter().map(|it| (it.name.clone(), Standing::Open)));
         let trouble = listing.trouble.map(|error| error.to_notice());
-        let news = (trouble != member.trouble).then(|| trouble.clone().map_or(FeedEvent::Healed, FeedEvent::Trouble));
+        let news = (trouble != member.trouble)
+            .then(|| trouble.clone().map_or(FeedEvent::Healed, FeedEvent::Trouble));
         member.trouble = trouble;
         if !new.is_empty() {
             self.tell(who, FeedEvent::Discovered(new));
@@ -436,8 +479,11 @@ fn read_row(source: Arc<dyn Source>, start: Start) -> BoxFuture<'static, Row> {
 
 /// The tracks of a source that is read by tracks.
 fn tracks_of(source: &dyn Source) -> Result<&dyn Tracks, SourceError> {
-    let none =
-        || SourceError::Down { what: "the source".to_owned(), code: SourceError::DOWN, cause: "it is a queue and has no tracks".into() };
+    let none = || SourceError::Down {
+        what: "the source".to_owned(),
+        code: SourceError::DOWN,
+        cause: "it is a queue and has no tracks".into(),
+    };
     source.tracks().ok_or_else(none)
 }
 

@@ -1,8 +1,9 @@
-//! Who has finished a message that several mappings share: it is deleted when all have, and comes again only for those who have not.
+//! Who has finished a message that several mappings share: it is deleted when all have, and comes again only
+//! for those who have not.
 //!
-//! A round lasts from a receive until every mapping that was given the message has voted with its settlement. Until then only extensions
-//! reach the queue. What a mapping finished is remembered over the rounds, for a bounded number of messages: a forgotten one is a repeat,
-//! never a loss.
+//! A round lasts from a receive until every mapping that was given the message has voted with its settlement.
+//! Until then only extensions reach the queue. What a mapping finished is remembered over the rounds, for a
+//! bounded number of messages: a forgotten one is a repeat, never a loss.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +27,8 @@ pub(super) struct Ballots {
     n_rests: u64,
     max: usize,
     n_forgotten: u64,
-    /// A message that only somebody absent has not finished is shown at once, not left: whoever it is will soon be there, or all are leaving.
+    /// A message that only somebody absent has not finished is shown at once, not left: whoever it is will
+    /// soon be there, or all are leaving.
     pub(super) shows_missed: bool,
 }
 
@@ -107,8 +109,14 @@ impl Ballots {
         self.by_id.get(id).is_some_and(|ballot| ballot.done.contains(voter))
     }
 
-    /// A message came: begins its round. What is returned is the settlement of a message that nobody is given.
-    pub(super) fn begin(&mut self, id: &RecordId, receipt: Receipt, wishes: impl IntoIterator<Item = (Voter, Wish)>) -> Option<Settlement> {
+    /// A message came: begins its round. What is returned is the settlement of a message that nobody is
+    /// given.
+    pub(super) fn begin(
+        &mut self,
+        id: &RecordId,
+        receipt: Receipt,
+        wishes: impl IntoIterator<Item = (Voter, Wish)>,
+    ) -> Option<Settlement> {
         let ballot = self.by_id.entry(id.clone()).or_default();
         if let Some(rest) = ballot.rest.take() {
             self.resting.remove(&rest);
@@ -142,12 +150,16 @@ impl Ballots {
     pub(super) fn vote(&mut self, voter: &Voter, settlement: &Settlement) -> Vote {
         let Some(id) = self.by_receipt.get(&settlement.receipt).cloned() else { return Vote::Late };
         let Some(ballot) = self.by_id.get_mut(&id) else { return Vote::Late };
-        let Some(round) = ballot.round.as_mut().filter(|round| round.open.contains(voter)) else { return Vote::Late };
+        let Some(round) = ballot.round.as_mut().filter(|round| round.open.contains(voter)) else {
+            return Vote::Late;
+        };
         round.open.remove(voter);
         match settlement.how {
             Settle::Delete => _ = ballot.done.insert(Arc::clone(voter)),
             Settle::Leave => round.is_left = true,
-            Settle::ShowAfter(wait) => (round.is_left, round.show_after) = (true, round.show_after.max(Some(wait))),
+            Settle::ShowAfter(wait) => {
+                (round.is_left, round.show_after) = (true, round.show_after.max(Some(wait)))
+            }
             Settle::Release | Settle::Nack => (round.is_left, round.is_released) = (true, true),
         }
         Vote::Counted(self.conclude(&id))
@@ -156,7 +168,8 @@ impl Ballots {
     /// A mapping is gone: what it was given and did not finish comes again.
     pub(super) fn leave(&mut self, voter: &Voter) -> Vec<Settlement> {
         let is_hit = |ballot: &Ballot| ballot.round.as_ref().is_some_and(|round| round.open.contains(voter));
-        let hit: Vec<RecordId> = self.by_id.iter().filter(|(_, ballot)| is_hit(ballot)).map(|(id, _)| id.clone()).collect();
+        let hit: Vec<RecordId> =
+            self.by_id.iter().filter(|(_, ballot)| is_hit(ballot)).map(|(id, _)| id.clone()).collect();
         let mut settlements = Vec::new();
         for id in hit {
             if let Some(round) = self.by_id.get_mut(&id).and_then(|ballot| ballot.round.as_mut()) {
@@ -180,8 +193,8 @@ impl Ballots {
         self.remove(&id);
     }
 
-    /// Ends a round in which all have voted. A deletion stays in the books until [`Self::forget`] or [`Self::lose`]: while it has not taken
-    /// effect the message can come again, and then nobody wants it.
+    /// Ends a round in which all have voted. A deletion stays in the books until [`Self::forget`] or
+    /// [`Self::lose`]: while it has not taken effect the message can come again, and then nobody wants it.
     fn conclude(&mut self, id: &RecordId) -> Option<Settlement> {
         let round = self.by_id.get(id)?.round.as_ref().filter(|round| round.open.is_empty())?;
         let how = match (round.is_left, round.is_missed) {
@@ -198,7 +211,8 @@ impl Ballots {
         Some(Settlement { receipt, how })
     }
 
-    /// Remembers who has finished the message until it comes again; the oldest is forgotten where there is no room.
+    /// Remembers who has finished the message until it comes again; the oldest is forgotten where there is no
+    /// room.
     fn rest(&mut self, id: &RecordId) {
         let Some(ballot) = self.by_id.get_mut(id) else { return };
         ballot.round = None;
@@ -249,7 +263,11 @@ mod tests {
     const ID: [u8; 1] = [7];
 
     fn begin(ballots: &mut Ballots, n: u64, wishes: &[Wish]) -> Option<Settlement> {
-        ballots.begin(&RecordId::new(&ID), receipt(n), wishes.iter().enumerate().map(|(at, wish)| (voter(at), *wish)))
+        ballots.begin(
+            &RecordId::new(&ID),
+            receipt(n),
+            wishes.iter().enumerate().map(|(at, wish)| (voter(at), *wish)),
+        )
     }
 
     #[test]
@@ -278,7 +296,11 @@ mod tests {
         assert!(ballots.has_finished(&RecordId::new(&ID), &voter(0)));
         begin(&mut ballots, 2, &[Wish::Wants, Wish::Wants]);
         assert_eq!(vote(&mut ballots, 0, 2, Settle::Delete), Vote::Late, "it was not given it again");
-        assert_eq!(vote(&mut ballots, 1, 1, Settle::Delete), Vote::Late, "that receipt is of the round before");
+        assert_eq!(
+            vote(&mut ballots, 1, 1, Settle::Delete),
+            Vote::Late,
+            "that receipt is of the round before"
+        );
         assert_eq!(vote(&mut ballots, 1, 2, Settle::Delete), Vote::Counted(settle(2, Settle::Delete)));
     }
 
@@ -309,7 +331,11 @@ mod tests {
         begin(&mut ballots, 1, &[Wish::Wants, Wish::Absent]);
         assert_eq!(vote(&mut ballots, 0, 1, Settle::Delete), Vote::Counted(settle(1, Settle::Leave)));
         ballots.shows_missed = true;
-        assert_eq!(begin(&mut ballots, 2, &[Wish::Wants, Wish::Absent]), settle(2, Settle::Release), "it will soon be there");
+        assert_eq!(
+            begin(&mut ballots, 2, &[Wish::Wants, Wish::Absent]),
+            settle(2, Settle::Release),
+            "it will soon be there"
+        );
         assert_eq!(begin(&mut ballots, 2, &[Wish::Wants, Wish::Wants]), None);
         assert_eq!(ballots.leave(&voter(1)), [Settlement { receipt: receipt(2), how: Settle::Leave }]);
     }
@@ -332,11 +358,15 @@ mod tests {
             vote(&mut ballots, 0, n, Settle::Delete);
             vote(&mut ballots, 1, n, Settle::Leave);
         }
-        assert_eq!((ballots.n_forgotten(), ballots.has_finished(&RecordId::new(&1_u64.to_be_bytes()), &voter(0))), (1, false));
+        assert_eq!(
+            (ballots.n_forgotten(), ballots.has_finished(&RecordId::new(&1_u64.to_be_bytes()), &voter(0))),
+            (1, false)
+        );
         assert!(ballots.has_finished(&RecordId::new(&3_u64.to_be_bytes()), &voter(0)));
     }
 
-    /// Random rounds against the plain statement: deleted if and only if each mapping filtered or finished it, one settlement a round.
+    /// Random rounds against the plain statement: deleted if and only if each mapping filtered or finished
+    /// it, one settlement a round.
     #[test]
     fn random_rounds_delete_exactly_what_all_have_finished() {
         for seed in 0..2_000 {
@@ -346,9 +376,12 @@ mod tests {
             let mut finished = vec![false; n_voters];
             let mut is_deleted = false;
             for round in 1..=12_u64 {
-                let wishes: Vec<Wish> = (0..n_voters).map(|_| [Wish::Wants, Wish::Wants, Wish::Absent][draw.below(3)]).collect();
-                let mut settled: Vec<Settle> = begin(&mut ballots, round, &wishes).into_iter().map(|it| it.how).collect();
-                let mut open: Vec<usize> = (0..n_voters).filter(|it| wishes[*it] == Wish::Wants && !finished[*it]).collect();
+                let wishes: Vec<Wish> =
+                    (0..n_voters).map(|_| [Wish::Wants, Wish::Wants, Wish::Absent][draw.below(3)]).collect();
+                let mut settled: Vec<Settle> =
+                    begin(&mut ballots, round, &wishes).into_iter().map(|it| it.how).collect();
+                let mut open: Vec<usize> =
+                    (0..n_voters).filter(|it| wishes[*it] == Wish::Wants && !finished[*it]).collect();
                 while !open.is_empty() && draw.below(20) > 0 {
                     let who = open.swap_remove(draw.below(open.len()));
                     let how = [Settle::Delete, Settle::Delete, Settle::Leave, Settle::Release][draw.below(4)];
@@ -358,7 +391,11 @@ mod tests {
                         Vote::Late => panic!("seed {seed}: a first vote on the newest receipt counts"),
                     }
                 }
-                assert_eq!(settled.len(), usize::from(open.is_empty()), "seed {seed}: one settlement when all have voted");
+                assert_eq!(
+                    settled.len(),
+                    usize::from(open.is_empty()),
+                    "seed {seed}: one settlement when all have voted"
+                );
                 let is_last = settled.first() == Some(&Settle::Delete);
                 assert_eq!(is_last, open.is_empty() && finished.iter().all(|it| *it), "seed {seed}");
                 if is_last && draw.below(2) == 0 {

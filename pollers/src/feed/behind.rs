@@ -1,8 +1,8 @@
-//! Receives that are still open when nobody wants what they bring any more. They are awaited behind the back of whoever ordered them, and what
-//! comes is shown to others at once.
+//! Receives that are still open when nobody wants what they bring any more. They are awaited behind the back
+//! of whoever ordered them, and what comes is shown to others at once.
 //!
-//! A message that is shown may come once more with each of them. One that its queue would take away for that, untried, stays hidden until so
-//! few are open that it can be shown.
+//! A message that is shown may come once more with each of them. One that its queue would take away for that,
+//! untried, stays hidden until so few are open that it can be shown.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,8 @@ use super::inbox::SubscriberId;
 use super::queue::Called;
 use crate::source::{Message, SourceError};
 
-/// Of so many messages that are out it is known how often their queue still gives them; the oldest are forgotten.
+/// Of so many messages that are out it is known how often their queue still gives them; the oldest are
+/// forgotten.
 const KNOWN_MAX: usize = 20_000;
 
 /// The books of what nobody waits for.
@@ -100,7 +101,8 @@ impl Actor {
 
     /// Shows at once what nobody wants any more.
     pub(super) fn hand_back(&mut self, messages: Vec<Message>) {
-        let back = messages.into_iter().map(|it| Settlement { receipt: it.receipt, how: Settle::Release }).collect();
+        let back =
+            messages.into_iter().map(|it| Settlement { receipt: it.receipt, how: Settle::Release }).collect();
         let (back, _) = self.hold_back(back);
         self.show(back);
     }
@@ -111,7 +113,12 @@ impl Actor {
         let (mut go, mut held) = (Vec::new(), Vec::new());
         for settlement in settlements {
             let is_shown = matches!(settlement.how, Settle::Release | Settle::Nack);
-            match self.behind.left.of(&desk::own(&settlement.receipt)).filter(|left| is_shown && !may_be_shown(*left, n_open)) {
+            match self
+                .behind
+                .left
+                .of(&desk::own(&settlement.receipt))
+                .filter(|left| is_shown && !may_be_shown(*left, n_open))
+            {
                 Some(left) => {
                     self.behind.held_back.push((desk::own(&settlement.receipt), left));
                     held.push(settlement.receipt);
@@ -128,7 +135,9 @@ impl Actor {
             return;
         }
         let n_open = self.n_bouncing();
-        let (go, stay) = std::mem::take(&mut self.behind.held_back).into_iter().partition(|(_, left)| may_be_shown(*left, n_open));
+        let (go, stay) = std::mem::take(&mut self.behind.held_back)
+            .into_iter()
+            .partition(|(_, left)| may_be_shown(*left, n_open));
         self.behind.held_back = stay;
         let go: Vec<(Receipt, u32)> = go;
         self.show(go.into_iter().map(|(receipt, _)| Settlement { receipt, how: Settle::Release }).collect());
@@ -162,7 +171,11 @@ impl Actor {
 
     /// Receives that are open and whose messages nobody will start.
     fn n_bouncing(&self) -> usize {
-        let shared = self.desk.as_ref().filter(|desk| self.stops() || !desk.has_takers()).map_or(0, |desk| desk.n_receives);
+        let shared = self
+            .desk
+            .as_ref()
+            .filter(|desk| self.stops() || !desk.has_takers())
+            .map_or(0, |desk| desk.n_receives);
         self.behind.n_open + shared
     }
 

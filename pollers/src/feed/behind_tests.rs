@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{ExtendId, Extended, Place, Read, ReadId, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement, Tick};
+use forebay_batcher::{
+    ExtendId, Extended, Place, Read, ReadId, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement, Tick,
+};
 use tokio::time::Instant;
 
 use super::*;
@@ -28,12 +30,20 @@ impl Mapping {
     fn join_with(feed: &Feed, name: &str, filter: Option<Arc<dyn RecordFilter>>) -> Self {
         let zero = Instant::now();
         let known = Known::default();
-        let subscription = Subscription { voter: name.into(), known, filter, has_window: false, zero, events_max: 16 };
+        let subscription =
+            Subscription { voter: name.into(), known, filter, has_window: false, zero, events_max: 16 };
         Self { subscriber: feed.subscribe(subscription), zero }
     }
 
     fn order(&self, id: u64) {
-        self.subscriber.read(ReadOrder { id: ReadId(id), track: None, records_max: 10, bytes_max: u64::MAX, wait: WAIT, lanes: 1 });
+        self.subscriber.read(ReadOrder {
+            id: ReadId(id),
+            track: None,
+            records_max: 10,
+            bytes_max: u64::MAX,
+            wait: WAIT,
+            lanes: 1,
+        });
     }
 
     /// The next event, which comes without the clock being moved.
@@ -100,15 +110,24 @@ async fn who_rests_is_answered_at_once_and_what_its_receives_bring_is_shown_at_o
     settle_down().await;
     mapping.subscriber.rest();
     for id in 1..=3 {
-        let FeedEvent::Read(ReadId(answered), Ok(read)) = mapping.event().await else { panic!("each order is answered") };
+        let FeedEvent::Read(ReadId(answered), Ok(read)) = mapping.event().await else {
+            panic!("each order is answered")
+        };
         assert_eq!((answered, read.records.len()), (id, 0));
     }
     mapping.order(4);
-    assert!(matches!(mapping.event().await, FeedEvent::Read(ReadId(4), Ok(_))), "nothing is received any more");
+    assert!(
+        matches!(mapping.event().await, FeedEvent::Read(ReadId(4), Ok(_))),
+        "nothing is received any more"
+    );
     drop(mapping);
     subject.send("late", None);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!((subject.n_left(), subject.n_visible()), (1, 1), "an open receive brought it, and it was shown");
+    assert_eq!(
+        (subject.n_left(), subject.n_visible()),
+        (1, 1),
+        "an open receive brought it, and it was shown"
+    );
     feed.stop().await;
 }
 
@@ -144,17 +163,21 @@ impl RecordFilter for DiesOver {
 #[tokio::test(start_paused = true)]
 async fn what_stands_behind_a_message_of_its_group_that_could_not_be_rendered_does_not_overtake_it() {
     let mut subject = FakeSubject::competed_for(None);
-    [("poison", 1), ("behind", 1), ("other", 2)].into_iter().for_each(|(body, group)| subject.send(body, Some(group)));
+    [("poison", 1), ("behind", 1), ("other", 2)]
+        .into_iter()
+        .for_each(|(body, group)| subject.send(body, Some(group)));
     let feed = Feed::start(subject.source(), FeedLimits::default());
     let mut mapping = Mapping::join_with(&feed, "m", Some(Arc::new(DiesOver("poison"))));
     mapping.order(1);
     let read = mapping.read().await;
-    let bodies: Vec<serde_json::Value> = read.records.iter().map(|it| serde_json::from_slice(&it.bytes).unwrap()).collect();
+    let bodies: Vec<serde_json::Value> =
+        read.records.iter().map(|it| serde_json::from_slice(&it.bytes).unwrap()).collect();
     assert_eq!(bodies.iter().map(|it| it["body"].as_str()).collect::<Vec<_>>(), [Some("other")]);
     feed.stop().await;
 }
 
-/// A message that its queue gives out so often: a mapping has it, with one of these used up, and rests while three more receives are open.
+/// A message that its queue gives out so often: a mapping has it, with one of these used up, and rests while
+/// three more receives are open.
 async fn rest_with_three_receives_open(receives_max: u32) -> (FakeSubject, Feed, Mapping, Read) {
     let mut subject = FakeSubject::competed_for(Some(receives_max));
     let feed = Feed::start(subject.source(), FeedLimits::default());
@@ -174,7 +197,11 @@ async fn rest_with_three_receives_open(receives_max: u32) -> (FakeSubject, Feed,
 #[tokio::test(start_paused = true)]
 async fn what_its_queue_would_take_away_is_shown_when_the_last_receive_is_back() {
     let (subject, feed, mut mapping, read) = rest_with_three_receives_open(4).await;
-    assert_eq!(mapping.settle(&receipts(&read), Settle::Release).await, [Settled::Done], "the mapping need not wait");
+    assert_eq!(
+        mapping.settle(&receipts(&read), Settle::Release).await,
+        [Settled::Done],
+        "the mapping need not wait"
+    );
     drop(mapping);
     tokio::time::sleep(WAIT - Duration::from_secs(1)).await;
     assert_eq!(subject.n_visible(), 0, "three receives could use up the three that are left");
@@ -253,14 +280,17 @@ async fn visibility_counts_from_before_a_slow_extension_was_sent() {
         let feed = Feed::start(subject.source(), FeedLimits::default());
         let names = ["m", "n"];
         names[..n_mappings].iter().for_each(|it| feed.expect((*it).into()));
-        let mut mappings: Vec<Mapping> = names[..n_mappings].iter().map(|it| Mapping::join(&feed, it)).collect();
+        let mut mappings: Vec<Mapping> =
+            names[..n_mappings].iter().map(|it| Mapping::join(&feed, it)).collect();
         mappings.iter().for_each(|it| it.order(1));
         let mapping = &mut mappings[0];
         let read = mapping.read().await;
         subject.set_lag(Duration::from_secs(7));
         let sent = Instant::now();
         mapping.subscriber.extend(ExtendId(1), receipts(&read), VISIBILITY);
-        let FeedEvent::Extended(ExtendId(1), answers) = mapping.event_in_time().await else { panic!("an extension") };
+        let FeedEvent::Extended(ExtendId(1), answers) = mapping.event_in_time().await else {
+            panic!("an extension")
+        };
         assert!(sent.elapsed() >= Duration::from_secs(7));
         let [(_, Extended::Until(until))] = answers[..] else { panic!("{answers:?}") };
         assert!(until <= mapping.tick(sent + VISIBILITY), "{until:?}");
@@ -300,6 +330,9 @@ async fn what_waits_for_a_mapping_counts_from_before_its_slow_extension_was_sent
     busy.order(1);
     let until = visible_until(&busy.read().await);
     let longest = busy.tick(sent + VISIBILITY / 3 + VISIBILITY);
-    assert!(until.is_some_and(|it| it > busy.tick(sent + VISIBILITY) && it <= longest), "{until:?}, and {longest:?} is the longest");
+    assert!(
+        until.is_some_and(|it| it > busy.tick(sent + VISIBILITY) && it <= longest),
+        "{until:?}, and {longest:?} is the longest"
+    );
     feed.stop().await;
 }

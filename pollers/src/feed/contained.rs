@@ -1,4 +1,5 @@
-//! A queue whose panics are errors of the call: what speaks to a server is foreign in part, and one answer must not end the feed for all.
+//! A queue whose panics are errors of the call: what speaks to a server is foreign in part, and one answer
+//! must not end the feed for all.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
-//! The books of a queue that several mappings share: who is expected, what each has ordered, what waits for it, what is hidden until when.
+//! The books of a queue that several mappings share: who is expected, what each has ordered, what waits for
+//! it, what is hidden until when.
 //!
-//! It calls nothing; `shared` does. A mapping that lags keeps nobody back: beyond [`PENDING_MAX`] messages or [`PENDING_BYTES_MAX`] the
-//! queue keeps what it lacks, and it gets that when its visibility is over.
+//! It calls nothing; `shared` does. A mapping that lags keeps nobody back: beyond [`PENDING_MAX`] messages or
+//! [`PENDING_BYTES_MAX`] the queue keeps what it lacks, and it gets that when its visibility is over.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -14,7 +15,8 @@ use super::inbox::SubscriberId;
 
 /// Messages that may wait for one mapping.
 const PENDING_MAX: usize = 1_000;
-/// Bytes of messages that may wait for mappings, over all; what must be kept may fill as much again before receiving stops.
+/// Bytes of messages that may wait for mappings, over all; what must be kept may fill as much again before
+/// receiving stops.
 const PENDING_BYTES_MAX: u64 = 8 << 20;
 /// Messages that may be out at once; at it nothing more is received.
 const OPEN_MAX: usize = 20_000;
@@ -99,7 +101,16 @@ impl Desk {
         let old = self.seats.iter().find(|(_, seat)| seat.voter == voter).map(|(who, _)| *who);
         let settlements = old.map(|old| self.leave(old, now)).unwrap_or_default();
         self.expect(Voter::clone(&voter));
-        self.seats.insert(who, Seat { voter, orders: VecDeque::new(), pending: VecDeque::new(), n_filtered: 0, is_resting: false });
+        self.seats.insert(
+            who,
+            Seat {
+                voter,
+                orders: VecDeque::new(),
+                pending: VecDeque::new(),
+                n_filtered: 0,
+                is_resting: false,
+            },
+        );
         settlements
     }
 
@@ -112,8 +123,8 @@ impl Desk {
         settlements
     }
 
-    /// A mapping takes nothing more: its open orders are over, and what it was never given can be shown at once. It may come back, or all may
-    /// be leaving: for a while nothing is received without it.
+    /// A mapping takes nothing more: its open orders are over, and what it was never given can be shown at
+    /// once. It may come back, or all may be leaving: for a while nothing is received without it.
     pub(super) fn rest(&mut self, who: SubscriberId, now: Instant) -> (Vec<ReadOrder>, Vec<Settlement>) {
         let Some(seat) = self.seats.get_mut(&who) else { return (Vec::new(), Vec::new()) };
         self.patient_until = now + PATIENCE;
@@ -123,7 +134,9 @@ impl Desk {
         for record in seat.pending.drain(..) {
             self.pending_bytes -= record.held_bytes();
             let Place::Queue { receipt, .. } = record.place else { continue };
-            if let Vote::Counted(last) = self.ballots.vote(&seat.voter, &Settlement { receipt, how: Settle::Release }) {
+            if let Vote::Counted(last) =
+                self.ballots.vote(&seat.voter, &Settlement { receipt, how: Settle::Release })
+            {
                 settlements.extend(last);
             }
         }
@@ -137,7 +150,8 @@ impl Desk {
     /// Who is asked about a message: each mapping that is expected, with its subscriber if it is there.
     pub(super) fn asked(&self) -> Vec<(Voter, Option<SubscriberId>)> {
         let is_there = |seat: &Seat, voter: &Voter| seat.voter == *voter && !seat.is_resting;
-        let who = |voter: &Voter| self.seats.iter().find(|(_, seat)| is_there(seat, voter)).map(|(who, _)| *who);
+        let who =
+            |voter: &Voter| self.seats.iter().find(|(_, seat)| is_there(seat, voter)).map(|(who, _)| *who);
         self.electorate.iter().map(|voter| (Voter::clone(voter), who(voter))).collect()
     }
 
@@ -158,13 +172,18 @@ impl Desk {
         self.ballots.shows_missed = now < self.patient_until;
     }
 
-    /// The next receive to send: as many run as the mapping with the most open orders has. Its room and its wait.
+    /// The next receive to send: as many run as the mapping with the most open orders has. Its room and its
+    /// wait.
     pub(super) fn next_receive(&mut self, now: Instant) -> Option<(u32, Duration)> {
         let is_full = self.ballots.n_open() >= OPEN_MAX || self.pending_bytes >= 2 * PENDING_BYTES_MAX;
         if is_full || (now < self.patient_until && self.asked().iter().any(|(_, who)| who.is_none())) {
             return None;
         }
-        let seat = self.seats.values_mut().max_by_key(|seat| seat.orders.len()).filter(|seat| seat.orders.len() > self.n_receives)?;
+        let seat = self
+            .seats
+            .values_mut()
+            .max_by_key(|seat| seat.orders.len())
+            .filter(|seat| seat.orders.len() > self.n_receives)?;
         let order = seat.orders.iter_mut().find(|it| !it.is_tried || it.until > now)?;
         order.is_tried = true;
         self.n_receives += 1;
@@ -228,8 +247,10 @@ impl Desk {
     /// What waits for mappings and should be hidden for longer.
     pub(super) fn due(&self, soon: Instant) -> Vec<Receipt> {
         let waiting = self.seats.values().flat_map(|seat| &seat.pending);
-        let receipts = waiting.filter_map(|it| if let Place::Queue { receipt, .. } = &it.place { Some(receipt) } else { None });
-        let due: BTreeSet<&Receipt> = receipts.filter(|it| self.hidden.get(*it).is_some_and(|until| *until <= soon)).collect();
+        let receipts = waiting
+            .filter_map(|it| if let Place::Queue { receipt, .. } = &it.place { Some(receipt) } else { None });
+        let due: BTreeSet<&Receipt> =
+            receipts.filter(|it| self.hidden.get(*it).is_some_and(|until| *until <= soon)).collect();
         due.into_iter().cloned().collect()
     }
 
@@ -241,12 +262,15 @@ impl Desk {
     pub(super) fn answers(&mut self, now: Instant) -> Vec<(SubscriberId, ReadOrder, Read)> {
         let mut answers = Vec::new();
         for (who, seat) in &mut self.seats {
-            while let Some(at) = seat.orders.iter().position(|it| !seat.pending.is_empty() || it.until + GRACE <= now) {
+            while let Some(at) =
+                seat.orders.iter().position(|it| !seat.pending.is_empty() || it.until + GRACE <= now)
+            {
                 let Some(Order { order, .. }) = seat.orders.remove(at) else { break };
                 let n = seat.pending.len().min(order.records_max.max(1) as usize);
                 let records: Vec<Record> = seat.pending.drain(..n).collect();
                 self.pending_bytes -= records.iter().map(Record::held_bytes).sum::<u64>();
-                let read = Read { records, n_filtered: std::mem::take(&mut seat.n_filtered), ..Read::default() };
+                let read =
+                    Read { records, n_filtered: std::mem::take(&mut seat.n_filtered), ..Read::default() };
                 answers.push((*who, order, read));
             }
         }
@@ -259,7 +283,9 @@ impl Desk {
     }
 
     pub(super) fn all_orders(&mut self) -> Vec<(SubscriberId, ReadOrder)> {
-        let orders = |(who, seat): (&SubscriberId, &mut Seat)| seat.orders.drain(..).map(|it| (*who, it.order)).collect::<Vec<_>>();
+        let orders = |(who, seat): (&SubscriberId, &mut Seat)| {
+            seat.orders.drain(..).map(|it| (*who, it.order)).collect::<Vec<_>>()
+        };
         self.seats.iter_mut().flat_map(orders).collect()
     }
 
@@ -317,7 +343,11 @@ mod tests {
 
     fn order(desk: &mut Desk, who: SubscriberId, now: Instant) {
         let wait = Duration::from_secs(20);
-        desk.order(who, ReadOrder { id: ReadId(1), track: None, records_max: 10, bytes_max: u64::MAX, wait, lanes: 1 }, now);
+        desk.order(
+            who,
+            ReadOrder { id: ReadId(1), track: None, records_max: 10, bytes_max: u64::MAX, wait, lanes: 1 },
+            now,
+        );
     }
 
     #[test]

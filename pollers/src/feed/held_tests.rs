@@ -1,4 +1,5 @@
-//! What is charged for records that are held, beside what they really take: within a fifth, for small and for large bodies.
+//! What is charged for records that are held, beside what they really take: within a fifth, for small and for
+//! large bodies.
 #![cfg(all(feature = "file", feature = "sqs"))]
 
 use std::num::NonZeroU32;
@@ -6,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{
-    Action, Attempt, BatchPlan, Checkpoint, Machine, Now, Origin, Place, Plan, Position, QueuePlan, Read, ReadId, ReadOrder, Redelivery,
-    RetryPlan, ShortBytes, SlotId, TrackIdx, Watermark,
+    Action, Attempt, BatchPlan, Checkpoint, Machine, Now, Origin, Place, Plan, Position, QueuePlan, Read,
+    ReadId, ReadOrder, Redelivery, RetryPlan, ShortBytes, SlotId, TrackIdx, Watermark,
 };
 
 use tokio::time::Instant;
@@ -82,7 +83,11 @@ impl Life {
         if is_queue {
             machine.handle_opened(Now::default());
         } else {
-            machine.handle_assigned(TRACK, Checkpoint::at_origin(Origin(ShortBytes::new(b""))), Now::default());
+            machine.handle_assigned(
+                TRACK,
+                Checkpoint::at_origin(Origin(ShortBytes::new(b""))),
+                Now::default(),
+            );
         }
         Self { machine, orders: Vec::new(), attempts: Vec::new(), n_slots: has_slots.then_some(0) }
     }
@@ -121,7 +126,14 @@ impl Life {
 /// Lines of a file as the feed hands them to a mapping.
 fn lines(first: usize, n: usize, line_bytes: usize) -> Read {
     let wait = Duration::ZERO;
-    let order = ReadOrder { id: ReadId(0), track: Some(TRACK), records_max: 10_000, bytes_max: u64::MAX, wait, lanes: 1 };
+    let order = ReadOrder {
+        id: ReadId(0),
+        track: Some(TRACK),
+        records_max: 10_000,
+        bytes_max: u64::MAX,
+        wait,
+        lanes: 1,
+    };
     let renderer = samples::renderer();
     let mut answer = Answer::new(&order, renderer.as_ref(), None);
     for raw in samples::lines(first, n, line_bytes) {
@@ -146,7 +158,9 @@ fn check(what: &str, (real, charged): (u64, u64)) {
 fn what_is_charged_for_a_record_is_within_a_fifth_of_what_it_takes() {
     for (body_bytes, n) in [(100, 400), (100, 1_000), (100, 1_500), (100, 3_000), (100_000, 50)] {
         for has_slots in [false, true] {
-            let what = |source: &str| format!("{n} records of {body_bytes} bytes of {source}, in flight: {has_slots}");
+            let what = |source: &str| {
+                format!("{n} records of {body_bytes} bytes of {source}, in flight: {has_slots}")
+            };
             let file = held(&mut Life::new(None, has_slots), |life| life.take(lines(0, n, body_bytes)));
             check(&what("a file"), file);
             let mut feed = None;
@@ -179,17 +193,35 @@ fn what_is_counted_for_a_mapping_that_lags_is_within_a_fifth_of_what_is_kept_for
         let info = allocation_counter::measure(|| {
             for read in 0..3 {
                 let wait = Duration::ZERO;
-                let order = ReadOrder { id: ReadId(0), track: Some(TRACK), records_max: 10_000, bytes_max: u64::MAX, wait, lanes: 1 };
+                let order = ReadOrder {
+                    id: ReadId(0),
+                    track: Some(TRACK),
+                    records_max: 10_000,
+                    bytes_max: u64::MAX,
+                    wait,
+                    lanes: 1,
+                };
                 track.order(fast, order, Instant::now());
-                let start = track.start(&TrackName("track".to_owned()), u64::MAX).pop().expect("it is read for");
-                let passed = Some(Position::checked_number(((read + 1) * n * (line_bytes + 1)) as u64, *b"abcd"));
+                let start =
+                    track.start(&TrackName("track".to_owned()), u64::MAX).pop().expect("it is read for");
+                let passed =
+                    Some(Position::checked_number(((read + 1) * n * (line_bytes + 1)) as u64, *b"abcd"));
                 let records = samples::lines(read * n, n, line_bytes);
-                track.handle_read(start.stretch, Box::new(Nothing), RawRead { records, passed, ..RawRead::default() });
-                let (_, served) = track.serve(fast, Taste { renderer: renderer.as_ref(), filter: None }).expect("it is served");
+                track.handle_read(
+                    start.stretch,
+                    Box::new(Nothing),
+                    RawRead { records, passed, ..RawRead::default() },
+                );
+                let (_, served) = track
+                    .serve(fast, Taste { renderer: renderer.as_ref(), filter: None })
+                    .expect("it is served");
                 assert_eq!(served.unwrap().records.len(), n);
                 track.prune();
             }
         });
-        check(&format!("{n} lines of {line_bytes} bytes, three times"), (u64::try_from(info.bytes_current).unwrap(), track.held_bytes()));
+        check(
+            &format!("{n} lines of {line_bytes} bytes, three times"),
+            (u64::try_from(info.bytes_current).unwrap(), track.held_bytes()),
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What subscribers ask of their feed: a list under a lock and a bell that rings when it is not empty.
 //!
-//! It needs no bound of its own: a subscriber has at most one order open per track or as many as its machine has receives on a
-//! queue, and opens and forgets a track once.
+//! It needs no bound of its own: a subscriber has at most one order open per track or as many as its machine
+//! has receives on a queue, and opens and forgets a track once.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -83,8 +83,9 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the bell. It keeps one ring, so what was pushed before the wait ends it at once; may be dropped without losing anything,
-    /// as long as the list is taken after every return of the surrounding `select!`.
+    /// Waits for the bell. It keeps one ring, so what was pushed before the wait ends it at once; may be
+    /// dropped without losing anything, as long as the list is taken after every return of the surrounding
+    /// `select!`.
     pub(super) async fn rung(&self) {
         self.bell.notified().await;
     }

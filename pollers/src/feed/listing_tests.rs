@@ -10,9 +10,12 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::file::fake::FakeFiles;
-use crate::source::{BoxFuture, EventFormat, Explorer, Input, Known, Listing, Reader, Source, SourceError, TrackName, Tracks};
+use crate::source::{
+    BoxFuture, EventFormat, Explorer, Input, Known, Listing, Reader, Source, SourceError, TrackName, Tracks,
+};
 
-/// Files whose listing looks at once and answers when it is let, and that say that they changed when they are told to.
+/// Files whose listing looks at once and answers when it is let, and that say that they changed when they are
+/// told to.
 struct Slow {
     files: Arc<dyn Source>,
     looked: Semaphore,
@@ -62,7 +65,11 @@ impl Tracks for Slow {
     fn first(&self) -> Origin {
         self.tracks().first()
     }
-    fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
+    fn open<'a>(
+        &'a self,
+        track: &'a TrackName,
+        from: &'a Watermark,
+    ) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
         self.tracks().open(track, from)
     }
 }
@@ -81,7 +88,14 @@ async fn a_change_that_is_told_of_while_the_source_is_listed_is_looked_at_afterw
     });
     let feed = Feed::start(Arc::clone(&slow) as _, FeedLimits::default());
     let known = Known::default();
-    let subscription = Subscription { voter: "m".into(), known, filter: None, has_window: false, zero: Instant::now(), events_max: 16 };
+    let subscription = Subscription {
+        voter: "m".into(),
+        known,
+        filter: None,
+        has_window: false,
+        zero: Instant::now(),
+        events_max: 16,
+    };
     let mut subscriber = feed.subscribe(subscription);
     pass(&slow.waits_for_change).await;
     pass(&slow.looked).await;

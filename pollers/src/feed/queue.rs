@@ -1,12 +1,16 @@
-//! Receives, settlements and extensions of a queue: each a call of its own, several open at once, none dropped once sent.
+//! Receives, settlements and extensions of a queue: each a call of its own, several open at once, none
+//! dropped once sent.
 //!
-//! Where mappings do not share the queue, each makes its own receives, so they compete for its messages as they do on AWS. What a receive
-//! brings for a subscriber that is gone is shown to others at once.
+//! Where mappings do not share the queue, each makes its own receives, so they compete for its messages as
+//! they do on AWS. What a receive brings for a subscriber that is gone is shown to others at once.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{ExtendId, Extended, OrderKey, Place, Read, ReadOrder, Receipt, RecordId, SettleId, Settled, Settlement, Tick};
+use forebay_batcher::{
+    ExtendId, Extended, OrderKey, Place, Read, ReadOrder, Receipt, RecordId, SettleId, Settled, Settlement,
+    Tick,
+};
 use tokio::time::Instant;
 
 use super::actor::{Actor, Member, Row};
@@ -69,11 +73,13 @@ impl Actor {
             let answers = settlements.into_iter().map(|it| (it.receipt, Settled::Lost)).collect();
             return self.tell(who, FeedEvent::Settled(id, answers));
         }
-        let (shared, own): (Vec<Settlement>, Vec<Settlement>) = settlements.into_iter().partition(|it| desk::is_shared(&it.receipt));
+        let (shared, own): (Vec<Settlement>, Vec<Settlement>) =
+            settlements.into_iter().partition(|it| desk::is_shared(&it.receipt));
         if !shared.is_empty() {
             self.settle_shared(who, id, &shared);
         }
-        // Both kinds in one call there are only while a second mapping joins; what is not answered is asked again.
+        // Both kinds in one call there are only while a second mapping joins; what is not answered is asked
+        // again.
         if own.is_empty() || !shared.is_empty() {
             return;
         }
@@ -116,7 +122,8 @@ impl Actor {
             Called::Extended { who, id, until, answers } => {
                 let Some(member) = self.members.get(&who) else { return };
                 let until = tick(member.zero, until);
-                let answers = answers.into_iter().map(|(receipt, hidden)| (receipt, extended(hidden, until))).collect();
+                let answers =
+                    answers.into_iter().map(|(receipt, hidden)| (receipt, extended(hidden, until))).collect();
                 self.tell(who, FeedEvent::Extended(id, answers));
             }
             Called::Shared { sent, result } => {
@@ -132,11 +139,18 @@ impl Actor {
         self.show_held_back();
     }
 
-    fn received(&mut self, who: SubscriberId, order: &ReadOrder, sent: Instant, result: Result<Vec<Message>, SourceError>) {
+    fn received(
+        &mut self,
+        who: SubscriberId,
+        order: &ReadOrder,
+        sent: Instant,
+        result: Result<Vec<Message>, SourceError>,
+    ) {
         self.note_receives_left(result.as_deref().unwrap_or_default());
         let visibility = self.queue.as_ref().and_then(|queue| queue.facts().visibility);
         let is_shared = self.shared_desk().is_some();
-        let Some(member) = self.members.get_mut(&who).filter(|member| member.receives.contains(&order.id)) else {
+        let Some(member) = self.members.get_mut(&who).filter(|member| member.receives.contains(&order.id))
+        else {
             return self.received_behind(sent, result);
         };
         member.receives.remove(&order.id);
@@ -147,7 +161,8 @@ impl Actor {
         if member.events.is_closed() {
             return self.hand_back(messages);
         }
-        // Another mapping has come to share the queue since the receive was sent: what it brought is for both.
+        // Another mapping has come to share the queue since the receive was sent: what it brought is for
+        // both.
         if is_shared && !messages.is_empty() {
             return self.share_received(who, order, sent, messages);
         }
@@ -157,7 +172,8 @@ impl Actor {
     }
 }
 
-/// What one receive is to one subscriber. Nothing is left out for want of room: the queue was asked for no more than there is.
+/// What one receive is to one subscriber. Nothing is left out for want of room: the queue was asked for no
+/// more than there is.
 fn read(member: &Member, order: &ReadOrder, messages: Vec<Message>, visible_until: Option<Tick>) -> Read {
     let order = ReadOrder { records_max: u32::MAX, bytes_max: u64::MAX, ..order.clone() };
     let mut answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
@@ -180,7 +196,8 @@ fn read(member: &Member, order: &ReadOrder, messages: Vec<Message>, visible_unti
     Read { filtered, ..answer.finish(None, false) }
 }
 
-/// What renders or filters a message panicked: it shows itself when its visibility is over, and its queue's own rules end that.
+/// What renders or filters a message panicked: it shows itself when its visibility is over, and its queue's
+/// own rules end that.
 pub(super) fn tell_left(message: &RecordId, panic: &str) {
     tracing::warn!(code = "FB-0501", message_id = %String::from_utf8_lossy(message.0.as_slice()), error = panic, "a message could not be rendered; it is left to its queue");
 }

@@ -1,4 +1,5 @@
-//! From raw reads to one subscriber's read: its own filter, then its own rendering, into an arena for each lane.
+//! From raw reads to one subscriber's read: its own filter, then its own rendering, into an arena for each
+//! lane.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use forebay_clients::caught;
 use super::subscription::{RecordFilter, lets_through};
 use crate::source::{RawRecord, Renderer};
 
-/// Bytes of an arena's chunk, unless one record has more: it has a chunk of its own. So one slow record pins little more than itself.
+/// Bytes of an arena's chunk, unless one record has more: it has a chunk of its own. So one slow record pins
+/// little more than itself.
 const CHUNK_BYTES: usize = 32 << 10;
 /// What a lane's first chunk begins with at least; the next ones begin with all that a chunk has.
 const CHUNK_BYTES_MIN: usize = 4 << 10;
@@ -57,9 +59,22 @@ struct Arena {
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn new(order: &'a ReadOrder, renderer: &'a dyn Renderer, filter: Option<&'a Arc<dyn RecordFilter>>) -> Self {
+    pub(super) fn new(
+        order: &'a ReadOrder,
+        renderer: &'a dyn Renderer,
+        filter: Option<&'a Arc<dyn RecordFilter>>,
+    ) -> Self {
         let lanes = (0..order.lanes.max(1)).map(|_| Arena::default()).collect();
-        Self { order, renderer, filter, lanes, drafts: Vec::new(), bytes: 0, n_filtered: 0, scratch: Vec::new() }
+        Self {
+            order,
+            renderer,
+            filter,
+            lanes,
+            drafts: Vec::new(),
+            bytes: 0,
+            n_filtered: 0,
+            scratch: Vec::new(),
+        }
     }
 
     /// Reads past one record, or says that there is no room for it.
@@ -67,7 +82,10 @@ impl<'a> Answer<'a> {
         if self.drafts.len() >= self.order.records_max.max(1) as usize {
             return Took::NoRoom;
         }
-        if self.filter.is_some_and(|filter| !lets_through(filter.as_ref(), self.renderer, raw, &mut self.scratch)) {
+        if self
+            .filter
+            .is_some_and(|filter| !lets_through(filter.as_ref(), self.renderer, raw, &mut self.scratch))
+        {
             self.n_filtered = self.n_filtered.saturating_add(1);
             return Took::Filtered;
         }
@@ -96,8 +114,13 @@ impl<'a> Answer<'a> {
         Took::Record
     }
 
-    /// As [`Answer::take`]; a panic of the renderer or the filter, which are foreign in part, is told and leaves the answer as it was.
-    pub(super) fn take_contained(&mut self, raw: &RawRecord, place: impl FnOnce() -> Place) -> Result<Took, String> {
+    /// As [`Answer::take`]; a panic of the renderer or the filter, which are foreign in part, is told and
+    /// leaves the answer as it was.
+    pub(super) fn take_contained(
+        &mut self,
+        raw: &RawRecord,
+        place: impl FnOnce() -> Place,
+    ) -> Result<Took, String> {
         let lane = lane_of(&raw.key, &raw.position, self.order.lanes) as usize;
         let n_closed = self.lanes[lane].closed.len();
         let start = self.lanes[lane].open.len();
@@ -112,7 +135,10 @@ impl<'a> Answer<'a> {
     /// The answer: the records as parts of their lanes' arenas.
     pub(super) fn finish(self, passed: Option<Position>, ended: bool) -> Read {
         let chunks: Vec<Vec<Bytes>> = self.lanes.into_iter().map(Arena::finish).collect();
-        let place = |draft: Draft| Record { bytes: Rendered::part(chunks[draft.lane][draft.chunk].clone(), draft.range), ..draft.record };
+        let place = |draft: Draft| Record {
+            bytes: Rendered::part(chunks[draft.lane][draft.chunk].clone(), draft.range),
+            ..draft.record
+        };
         let records = self.drafts.into_iter().map(place).collect();
         Read { records, filtered: Vec::new(), n_filtered: self.n_filtered, passed, ended, gap: None }
     }
@@ -205,17 +231,30 @@ mod tests {
     #[test]
     fn what_a_filter_drops_is_not_rendered_and_the_rest_only_where_it_is_looked_at() {
         let wait = std::time::Duration::ZERO;
-        let order = ReadOrder { id: ReadId(0), track: None, records_max: 1_000, bytes_max: 1 << 20, wait, lanes: 3 };
-        for (needs_data, needs_metadata, n_shown) in [(true, false, 0), (true, true, 100), (false, true, 100)] {
+        let order =
+            ReadOrder { id: ReadId(0), track: None, records_max: 1_000, bytes_max: 1 << 20, wait, lanes: 3 };
+        for (needs_data, needs_metadata, n_shown) in [(true, false, 0), (true, true, 100), (false, true, 100)]
+        {
             let renderer = Counting::default();
-            let filter: Arc<dyn RecordFilter> = Arc::new(One { needs_data, needs_metadata, n_asked: AtomicUsize::new(0) });
+            let filter: Arc<dyn RecordFilter> =
+                Arc::new(One { needs_data, needs_metadata, n_asked: AtomicUsize::new(0) });
             let mut answer = Answer::new(&order, &renderer, Some(&filter));
             let raws: Vec<RawRecord> = (0..100).map(raw).collect();
-            let took: Vec<Took> = raws.iter().map(|it| answer.take(it, || Place::Track(TrackIdx(0), it.position.clone()))).collect();
+            let took: Vec<Took> = raws
+                .iter()
+                .map(|it| answer.take(it, || Place::Track(TrackIdx(0), it.position.clone())))
+                .collect();
             assert_eq!(took.iter().filter(|it| **it == Took::Record).count(), 1);
             let read = answer.finish(None, false);
-            assert_eq!((read.records.len(), read.n_filtered, &*read.records[0].bytes), (1, 99, &b"\"data\""[..]));
-            assert_eq!(renderer.0.map(AtomicUsize::into_inner), [1, n_shown], "looks at data: {needs_data}, at the rest: {needs_metadata}");
+            assert_eq!(
+                (read.records.len(), read.n_filtered, &*read.records[0].bytes),
+                (1, 99, &b"\"data\""[..])
+            );
+            assert_eq!(
+                renderer.0.map(AtomicUsize::into_inner),
+                [1, n_shown],
+                "looks at data: {needs_data}, at the rest: {needs_metadata}"
+            );
         }
     }
 }

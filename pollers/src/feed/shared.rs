@@ -1,10 +1,12 @@
-//! One queue, several mappings: what one receive brings is given to each whose filter lets it through, and is deleted when all have
-//! finished it.
+//! One queue, several mappings: what one receive brings is given to each whose filter lets it through, and is
+//! deleted when all have finished it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use forebay_batcher::{ExtendId, Extended, Place, Read, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement};
+use forebay_batcher::{
+    ExtendId, Extended, Place, Read, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement,
+};
 use tokio::time::Instant;
 
 use super::FeedEvent;
@@ -40,7 +42,11 @@ impl Actor {
             let Some(zero) = self.members.get(&who).map(|member| member.zero) else { continue };
             for record in &mut read.records {
                 if let Place::Queue { receipt, visible_until, .. } = &mut record.place {
-                    *visible_until = self.desk.as_ref().and_then(|desk| desk.hidden_until(receipt)).map(|it| tick(zero, it));
+                    *visible_until = self
+                        .desk
+                        .as_ref()
+                        .and_then(|desk| desk.hidden_until(receipt))
+                        .map(|it| tick(zero, it));
                 }
             }
             self.tell(who, FeedEvent::Read(order.id, Ok(read)));
@@ -57,8 +63,15 @@ impl Actor {
         }
     }
 
-    /// What one mapping's own receive brought is given to all; it gets its part with its next order, unless it takes nothing more.
-    pub(super) fn share_received(&mut self, who: SubscriberId, order: &ReadOrder, sent: Instant, messages: Vec<Message>) {
+    /// What one mapping's own receive brought is given to all; it gets its part with its next order, unless
+    /// it takes nothing more.
+    pub(super) fn share_received(
+        &mut self,
+        who: SubscriberId,
+        order: &ReadOrder,
+        sent: Instant,
+        messages: Vec<Message>,
+    ) {
         self.tell(who, FeedEvent::Read(order.id, Ok(Read::default())));
         self.received_shared(sent, Ok(messages));
     }
@@ -86,7 +99,12 @@ impl Actor {
     }
 
     /// Gives one message to those of the `asked` who want it.
-    fn distribute(&mut self, message: &Message, sent: Instant, asked: &[(Voter, Option<SubscriberId>)]) -> Option<Settlement> {
+    fn distribute(
+        &mut self,
+        message: &Message,
+        sent: Instant,
+        asked: &[(Voter, Option<SubscriberId>)],
+    ) -> Option<Settlement> {
         let visibility = self.queue.as_ref()?.facts().visibility;
         let receipt = desk::shared(&message.receipt);
         let desk = self.desk.as_mut()?;
@@ -99,13 +117,19 @@ impl Actor {
         }
         let mut wishes = Vec::new();
         for (voter, who) in asked {
-            let member = who.and_then(|who| Some((who, self.members.get(&who).filter(|it| !it.events.is_closed())?)));
+            let member =
+                who.and_then(|who| Some((who, self.members.get(&who).filter(|it| !it.events.is_closed())?)));
             let wish = match member {
                 _ if desk.ballots.has_finished(&message.record.id, voter) => Wish::Wants,
                 None => Wish::Absent,
                 Some((who, member)) => {
                     let Message { receives_left, n_receives, .. } = *message;
-                    let place = || Place::Queue { receipt: receipt.clone(), visible_until: None, receives_left, n_receives };
+                    let place = || Place::Queue {
+                        receipt: receipt.clone(),
+                        visible_until: None,
+                        receives_left,
+                        n_receives,
+                    };
                     match render(member, message, place) {
                         Ok(record) => desk.give(who, record),
                         // It cannot have it for now: the message waits for it as for one that is not there.
@@ -123,7 +147,8 @@ impl Actor {
         settlement
     }
 
-    /// Does what the votes say. Leaving a message is nothing to do for some queues, so it is asked all the same.
+    /// Does what the votes say. Leaving a message is nothing to do for some queues, so it is asked all the
+    /// same.
     pub(super) fn conclude(&mut self, settlements: Vec<Settlement>) {
         if let Some(desk) = &mut self.desk {
             settlements.iter().for_each(|it| desk.show(&it.receipt));
@@ -134,7 +159,10 @@ impl Actor {
         }
         self.call(|queue| {
             Box::pin(async move {
-                let own = settlements.iter().map(|it| Settlement { receipt: desk::own(&it.receipt), how: it.how }).collect();
+                let own = settlements
+                    .iter()
+                    .map(|it| Settlement { receipt: desk::own(&it.receipt), how: it.how })
+                    .collect();
                 let answers = queue.settle(own).await;
                 Called::Concluded(settlements, answers)
             })
@@ -179,9 +207,16 @@ impl Actor {
     }
 
     /// Hides shared messages for longer; those whose round is over are lost.
-    pub(super) fn extend_shared(&mut self, who: SubscriberId, id: ExtendId, receipts: Vec<Receipt>, by: Duration) {
+    pub(super) fn extend_shared(
+        &mut self,
+        who: SubscriberId,
+        id: ExtendId,
+        receipts: Vec<Receipt>,
+        by: Duration,
+    ) {
         let Some(desk) = &self.desk else { return };
-        let (out, over): (Vec<Receipt>, Vec<Receipt>) = receipts.into_iter().partition(|it| desk.is_hidden(it));
+        let (out, over): (Vec<Receipt>, Vec<Receipt>) =
+            receipts.into_iter().partition(|it| desk.is_hidden(it));
         self.call(|queue| {
             Box::pin(async move {
                 let until = Instant::now() + by;
@@ -192,7 +227,12 @@ impl Actor {
         });
     }
 
-    pub(super) fn extended_shared(&mut self, asked: Option<(SubscriberId, ExtendId)>, until: Instant, answers: Vec<(Receipt, Hidden)>) {
+    pub(super) fn extended_shared(
+        &mut self,
+        asked: Option<(SubscriberId, ExtendId)>,
+        until: Instant,
+        answers: Vec<(Receipt, Hidden)>,
+    ) {
         let Some(desk) = &mut self.desk else { return };
         for (receipt, hidden) in answers.iter().filter(|(receipt, _)| desk::is_shared(receipt)) {
             match hidden {
@@ -207,7 +247,8 @@ impl Actor {
         let Some((who, id)) = asked else { return };
         let Some(zero) = self.members.get(&who).map(|member| member.zero) else { return };
         let until = tick(zero, until);
-        let answers: Vec<(Receipt, Extended)> = answers.into_iter().map(|(receipt, it)| (receipt, extended(it, until))).collect();
+        let answers: Vec<(Receipt, Extended)> =
+            answers.into_iter().map(|(receipt, it)| (receipt, extended(it, until))).collect();
         self.tell(who, FeedEvent::Extended(id, answers));
     }
 
@@ -215,7 +256,8 @@ impl Actor {
         self.desk.as_ref().filter(|desk| desk.is_shared()).and_then(|desk| desk.deadline(Instant::now()))
     }
 
-    /// What is due at the desk: orders whose wait is over, messages to hide for longer, deletions to ask again.
+    /// What is due at the desk: orders whose wait is over, messages to hide for longer, deletions to ask
+    /// again.
     pub(super) fn handle_desk_deadline(&mut self, now: Instant) {
         let visibility = self.queue.as_ref().and_then(|queue| queue.facts().visibility);
         let Some(desk) = self.shared_desk() else { return };
@@ -232,7 +274,11 @@ impl Actor {
                 self.call(|queue| {
                     Box::pin(async move {
                         let until = Instant::now() + visibility;
-                        Called::ExtendedShared { asked: None, until, answers: hide(queue.as_ref(), due, visibility).await }
+                        Called::ExtendedShared {
+                            asked: None,
+                            until,
+                            answers: hide(queue.as_ref(), due, visibility).await,
+                        }
                     })
                 });
             }
@@ -240,7 +286,8 @@ impl Actor {
         self.settle_desk();
     }
 
-    /// A mapping takes nothing more: all that it has ordered is over, and receives that were sent go on without it.
+    /// A mapping takes nothing more: all that it has ordered is over, and receives that were sent go on
+    /// without it.
     pub(super) fn rest(&mut self, who: SubscriberId) {
         self.rest_receives(who);
         let Some(desk) = self.shared_desk() else { return };
@@ -260,25 +307,36 @@ impl Actor {
 /// A vote that was forgotten makes a repeat: worth a word, not one each.
 fn tell_forgotten(n: u64) {
     if n > 0 && n.is_multiple_of(10_000) {
-        tracing::warn!(code = "FB-0220", n_messages = n, "votes on shared messages were forgotten; some are processed again");
+        tracing::warn!(
+            code = "FB-0220",
+            n_messages = n,
+            "votes on shared messages were forgotten; some are processed again"
+        );
     }
 }
 
 /// Hides messages under the receipts that mappings know them by.
-async fn hide(queue: &dyn crate::source::Queue, receipts: Vec<Receipt>, by: Duration) -> Vec<(Receipt, Hidden)> {
-    let answers: BTreeMap<Receipt, Hidden> = queue.extend(receipts.iter().map(desk::own).collect(), by).await.into_iter().collect();
+async fn hide(
+    queue: &dyn crate::source::Queue,
+    receipts: Vec<Receipt>,
+    by: Duration,
+) -> Vec<(Receipt, Hidden)> {
+    let answers: BTreeMap<Receipt, Hidden> =
+        queue.extend(receipts.iter().map(desk::own).collect(), by).await.into_iter().collect();
     let answer = |receipt: &Receipt| answers.get(&desk::own(receipt)).copied().unwrap_or(Hidden::Failed);
     receipts.iter().map(|it| (it.clone(), answer(it))).collect()
 }
 
-/// The message as one mapping sees it; `None` when its filter does not let it through, the text of the panic when that cannot be told.
+/// The message as one mapping sees it; `None` when its filter does not let it through, the text of the panic
+/// when that cannot be told.
 fn render(
     member: &super::actor::Member,
     message: &Message,
     place: impl FnOnce() -> Place,
 ) -> Result<Option<forebay_batcher::Record>, String> {
     let id = forebay_batcher::ReadId(0);
-    let order = ReadOrder { id, track: None, records_max: 1, bytes_max: u64::MAX, wait: Duration::ZERO, lanes: 1 };
+    let order =
+        ReadOrder { id, track: None, records_max: 1, bytes_max: u64::MAX, wait: Duration::ZERO, lanes: 1 };
     let mut answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
     let took = answer.take_contained(&message.record, place)?;
     debug_assert!(took != Took::NoRoom, "one record always has room");

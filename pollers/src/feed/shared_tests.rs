@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use forebay_batcher::{ExtendId, Extended, Place, ReadId, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement};
+use forebay_batcher::{
+    ExtendId, Extended, Place, ReadId, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement,
+};
 use tokio::time::Instant;
 
 use super::*;
@@ -59,36 +61,70 @@ impl Player {
 
     fn with_filter(feed: &Feed, name: &str, filter: Option<Arc<dyn RecordFilter>>) -> Self {
         let known = Known::default();
-        let subscription = Subscription { voter: name.into(), known, filter, has_window: false, zero: Instant::now(), events_max: 16 };
+        let subscription = Subscription {
+            voter: name.into(),
+            known,
+            filter,
+            has_window: false,
+            zero: Instant::now(),
+            events_max: 16,
+        };
         let subscriber = feed.subscribe(subscription);
-        Self { subscriber, n: 0, orders: BTreeSet::new(), held: Vec::new(), finished: BTreeMap::new(), settling: BTreeMap::new() }
+        Self {
+            subscriber,
+            n: 0,
+            orders: BTreeSet::new(),
+            held: Vec::new(),
+            finished: BTreeMap::new(),
+            settling: BTreeMap::new(),
+        }
     }
 
     fn order(&mut self, records_max: u32) {
         self.n += 1;
         self.orders.insert(self.n);
         let wait = Duration::from_secs(5);
-        self.subscriber.read(ReadOrder { id: ReadId(self.n), track: None, records_max, bytes_max: u64::MAX, wait, lanes: 1 });
+        self.subscriber.read(ReadOrder {
+            id: ReadId(self.n),
+            track: None,
+            records_max,
+            bytes_max: u64::MAX,
+            wait,
+            lanes: 1,
+        });
     }
 
     fn settle(&mut self, how: impl Fn(&str) -> Settle) {
         self.n += 1;
         let all: Vec<_> = self.held.drain(..).map(|(body, receipt)| (how(&body), body, receipt)).collect();
-        let settlements = all.iter().map(|(how, _, receipt)| Settlement { receipt: receipt.clone(), how: *how }).collect();
-        self.settling.insert(self.n, all.into_iter().map(|(how, body, receipt)| (body, receipt, how)).collect());
+        let settlements =
+            all.iter().map(|(how, _, receipt)| Settlement { receipt: receipt.clone(), how: *how }).collect();
+        self.settling
+            .insert(self.n, all.into_iter().map(|(how, body, receipt)| (body, receipt, how)).collect());
         self.subscriber.settle(SettleId(self.n), settlements);
     }
 
     /// Takes news until there is none for a moment.
     async fn listen(&mut self) {
-        while let Ok(event) = tokio::time::timeout(Duration::from_millis(200), self.subscriber.events.recv()).await {
+        while let Ok(event) =
+            tokio::time::timeout(Duration::from_millis(200), self.subscriber.events.recv()).await
+        {
             match event.expect("the feed lives") {
                 FeedEvent::Read(ReadId(id), read) => {
                     assert!(self.orders.remove(&id), "an order is answered once");
                     for record in read.map(|it| it.records).unwrap_or_default() {
-                        let body = serde_json::from_slice::<serde_json::Value>(&record.bytes).unwrap()["body"].as_str().unwrap().to_owned();
-                        assert!(!self.finished.contains_key(&body), "{body} came again after it was finished");
-                        let Place::Queue { receipt, visible_until, .. } = record.place else { panic!("a queue") };
+                        let body =
+                            serde_json::from_slice::<serde_json::Value>(&record.bytes).unwrap()["body"]
+                                .as_str()
+                                .unwrap()
+                                .to_owned();
+                        assert!(
+                            !self.finished.contains_key(&body),
+                            "{body} came again after it was finished"
+                        );
+                        let Place::Queue { receipt, visible_until, .. } = record.place else {
+                            panic!("a queue")
+                        };
                         assert!(visible_until.is_some());
                         self.held.retain(|(held, _)| *held != body);
                         self.held.push((body, receipt));
@@ -102,8 +138,11 @@ impl Player {
                         }
                     }
                 }
-                FeedEvent::Extended(_, answers) => assert!(answers.iter().all(|(_, it)| matches!(it, Extended::Until(_))), "{answers:?}"),
-                FeedEvent::Discovered(_) | FeedEvent::Lost(_) | FeedEvent::Trouble(_) | FeedEvent::Healed => {}
+                FeedEvent::Extended(_, answers) => {
+                    assert!(answers.iter().all(|(_, it)| matches!(it, Extended::Until(_))), "{answers:?}")
+                }
+                FeedEvent::Discovered(_) | FeedEvent::Lost(_) | FeedEvent::Trouble(_) | FeedEvent::Healed => {
+                }
             }
         }
     }
@@ -124,7 +163,8 @@ async fn a_shared_message_is_deleted_when_each_mapping_that_wants_it_has_finishe
     for name in ["all", "thirds"] {
         feed.expect(name.into());
     }
-    let (mut all, mut thirds) = (Player::new(&feed, "all", None), Player::new(&feed, "thirds", Some("third")));
+    let (mut all, mut thirds) =
+        (Player::new(&feed, "all", None), Player::new(&feed, "thirds", Some("third")));
     all.order(10);
     thirds.order(10);
     all.listen().await;
@@ -163,7 +203,8 @@ async fn a_panic_over_a_message_leaves_it_to_the_queue_and_holds_up_no_other() {
             feed.expect((*name).into());
         }
         let panics = Arc::new(AtomicBool::new(true));
-        let mut one = Player::with_filter(&feed, "one", Some(Arc::new(PanicsOver("third", Arc::clone(&panics)))));
+        let mut one =
+            Player::with_filter(&feed, "one", Some(Arc::new(PanicsOver("third", Arc::clone(&panics)))));
         let mut two = names.get(1).map(|name| Player::new(&feed, name, None));
         let mut players: Vec<&mut Player> = std::iter::once(&mut one).chain(two.as_mut()).collect();
         play_until(&mut players, &subject, 3).await;
@@ -224,7 +265,11 @@ async fn what_waits_for_a_busy_mapping_stays_hidden_and_keeps_the_others_going()
     busy.listen().await;
     assert_eq!(busy.held.len(), 5);
     busy.n += 1;
-    busy.subscriber.extend(ExtendId(busy.n), busy.held.iter().map(|(_, it)| it.clone()).collect(), Duration::from_secs(30));
+    busy.subscriber.extend(
+        ExtendId(busy.n),
+        busy.held.iter().map(|(_, it)| it.clone()).collect(),
+        Duration::from_secs(30),
+    );
     busy.settle(|_| Settle::Delete);
     busy.listen().await;
     assert_eq!(subject.n_left(), 0);
@@ -315,7 +360,8 @@ async fn what_waited_for_a_mapping_that_leaves_is_shown_at_once_and_what_it_was_
     assert_eq!(bodies, ["waiting"], "the other may still run");
 }
 
-/// Random play: whatever fails, is handed back, lapses or breaks, each mapping finishes what it wants once, and then the queue is empty.
+/// Random play: whatever fails, is handed back, lapses or breaks, each mapping finishes what it wants once,
+/// and then the queue is empty.
 #[tokio::test(start_paused = true)]
 async fn random_play_ends_with_everything_finished_once_by_each_who_wants_it() {
     for seed in 0..40 {
@@ -325,7 +371,8 @@ async fn random_play_ends_with_everything_finished_once_by_each_who_wants_it() {
             feed.expect(name.into());
         }
         let words = [("all", None), ("thirds", Some("third")), ("others", Some("other"))];
-        let mut players: Vec<Player> = words.iter().map(|(name, word)| Player::new(&feed, name, *word)).collect();
+        let mut players: Vec<Player> =
+            words.iter().map(|(name, word)| Player::new(&feed, name, *word)).collect();
         let mut rounds = 0;
         while subject.n_left() > 0 {
             rounds += 1;
@@ -344,7 +391,8 @@ async fn random_play_ends_with_everything_finished_once_by_each_who_wants_it() {
                 player.order(1 + u32::try_from(draw.below(10)).unwrap());
             }
             player.listen().await;
-            let how = [Settle::Delete, Settle::Delete, Settle::Delete, Settle::Leave, Settle::Release][draw.below(5)];
+            let how = [Settle::Delete, Settle::Delete, Settle::Delete, Settle::Leave, Settle::Release]
+                [draw.below(5)];
             player.settle(|_| how);
             player.listen().await;
             subject.set_broken(false);
@@ -373,7 +421,11 @@ async fn what_a_receive_brings_that_was_sent_before_a_second_mapping_came_is_for
     first.listen().await;
     first.settle(|_| Settle::Delete);
     first.listen().await;
-    assert_eq!((first.finished.len(), subject.n_left()), (4, 4), "nothing is deleted that the second has not finished");
+    assert_eq!(
+        (first.finished.len(), subject.n_left()),
+        (4, 4),
+        "nothing is deleted that the second has not finished"
+    );
     second.order(10);
     second.listen().await;
     second.settle(|_| Settle::Delete);

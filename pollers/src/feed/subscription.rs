@@ -19,13 +19,20 @@ pub trait RecordFilter: Send + Sync {
     fn needs_metadata(&self) -> bool {
         true
     }
-    /// Whether the record is wanted. `metadata` is its JSON as it stands in the event, `data` what stands under the data key, decoded. Where
-    /// that is handed in, or not needed, an empty text stands under the key.
+    /// Whether the record is wanted. `metadata` is its JSON as it stands in the event, `data` what stands
+    /// under the data key, decoded. Where that is handed in, or not needed, an empty text stands under the
+    /// key.
     fn passes(&self, metadata: &[u8], data: Option<&[u8]>) -> bool;
 }
 
-/// Asks a filter about a record, which is rendered into `scratch` as far as the filter looks at it: most records may be dropped.
-pub fn lets_through(filter: &dyn RecordFilter, renderer: &dyn Renderer, record: &RawRecord, scratch: &mut Vec<u8>) -> bool {
+/// Asks a filter about a record, which is rendered into `scratch` as far as the filter looks at it: most
+/// records may be dropped.
+pub fn lets_through(
+    filter: &dyn RecordFilter,
+    renderer: &dyn Renderer,
+    record: &RawRecord,
+    scratch: &mut Vec<u8>,
+) -> bool {
     let data = if filter.needs_data() { renderer.data(record) } else { None };
     scratch.clear();
     match &data {
@@ -49,7 +56,8 @@ pub struct Subscription {
     pub has_window: bool,
     /// When the subscriber's tick zero was, for receipts that lapse.
     pub zero: Instant,
-    /// Events that may wait in its channel. More wait within the feed: at most one for each open order and two of discovery.
+    /// Events that may wait in its channel. More wait within the feed: at most one for each open order and
+    /// two of discovery.
     pub events_max: usize,
 }
 
@@ -87,8 +95,8 @@ pub struct Subscriber {
     handle: Handle,
 }
 
-/// The receiving end of a subscriber's channel. Events lie in it in boxes: a channel keeps places for 32 of them from its beginning on, and
-/// most mappings are idle.
+/// The receiving end of a subscriber's channel. Events lie in it in boxes: a channel keeps places for 32 of
+/// them from its beginning on, and most mappings are idle.
 pub struct Events(mpsc::Receiver<Box<FeedEvent>>);
 
 impl Events {
@@ -120,8 +128,9 @@ impl Subscriber {
         self.ask(|id| Command::Open(id, idx, name, from));
     }
 
-    /// Orders a read; its answer comes as [`FeedEvent::Read`]. One order may be open per track, and any number on a queue: each is a
-    /// receive of the subscriber's own, unless mappings share the queue: then a receive for one brings messages for all.
+    /// Orders a read; its answer comes as [`FeedEvent::Read`]. One order may be open per track, and any
+    /// number on a queue: each is a receive of the subscriber's own, unless mappings share the queue: then a
+    /// receive for one brings messages for all.
     pub fn read(&self, order: ReadOrder) {
         self.ask(|id| Command::Read(id, order));
     }
@@ -141,8 +150,8 @@ impl Subscriber {
         self.ask(|id| Command::Forget(id, idx));
     }
 
-    /// No message is wanted any more; what was given is still settled. Open orders of a queue are answered at once; what their receives bring
-    /// is shown to others.
+    /// No message is wanted any more; what was given is still settled. Open orders of a queue are answered at
+    /// once; what their receives bring is shown to others.
     pub fn rest(&self) {
         self.ask(Command::Rest);
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{Gap, OrderKey, Position, Read, ReadId, ReadOrder, RecordId, SourceNotice, TrackIdx, UnixMillis, Watermark};
+use forebay_batcher::{
+    Gap, OrderKey, Position, Read, ReadId, ReadOrder, RecordId, SourceNotice, TrackIdx, UnixMillis, Watermark,
+};
 use tokio::time::Instant;
 
 use super::inbox::SubscriberId;
@@ -13,17 +15,33 @@ use super::track::{Start, Taste, Track};
 use super::*;
 use crate::contract::Draw;
 use crate::file::fake::FakeFiles;
-use crate::source::{BoxFuture, Known, RawRead, RawRecord, Reader, Renderer, Room, SourceError, Standing, TrackName};
+use crate::source::{
+    BoxFuture, Known, RawRead, RawRecord, Reader, Renderer, Room, SourceError, Standing, TrackName,
+};
 
 const LONG: Duration = Duration::from_secs(3600);
 const NONE: [u64; 0] = [];
 
 fn order(id: u64, track: u32, records_max: u32, wait: Duration) -> ReadOrder {
-    ReadOrder { id: ReadId(id), track: Some(TrackIdx(track)), records_max, bytes_max: 1 << 20, wait, lanes: 1 }
+    ReadOrder {
+        id: ReadId(id),
+        track: Some(TrackIdx(track)),
+        records_max,
+        bytes_max: 1 << 20,
+        wait,
+        lanes: 1,
+    }
 }
 
 fn subscription(known: Known) -> Subscription {
-    Subscription { voter: "mapping".into(), known, filter: None, has_window: false, zero: Instant::now(), events_max: 16 }
+    Subscription {
+        voter: "mapping".into(),
+        known,
+        filter: None,
+        has_window: false,
+        zero: Instant::now(),
+        events_max: 16,
+    }
 }
 
 fn logs() -> FakeFiles {
@@ -41,7 +59,9 @@ fn lines(range: std::ops::Range<usize>) -> Vec<u8> {
 }
 
 fn bodies(read: &Read) -> Vec<String> {
-    let body = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap()["body"].as_str().unwrap().to_owned();
+    let body = |bytes: &[u8]| {
+        serde_json::from_slice::<serde_json::Value>(bytes).unwrap()["body"].as_str().unwrap().to_owned()
+    };
     read.records.iter().map(|it| body(&it.bytes)).collect()
 }
 
@@ -69,7 +89,11 @@ async fn read(subscriber: &mut Subscriber, id: u64) -> Result<Read, SourceNotice
 async fn open_only(feed: &Feed, subscriber: &mut Subscriber) -> TrackName {
     let FeedEvent::Discovered(tracks) = next(subscriber).await else { panic!("a track is discovered first") };
     let name = tracks[0].name.clone();
-    subscriber.open(TrackIdx(0), name.clone(), Watermark::Origin(feed.source().tracks().expect("it has tracks").first()));
+    subscriber.open(
+        TrackIdx(0),
+        name.clone(),
+        Watermark::Origin(feed.source().tracks().expect("it has tracks").first()),
+    );
     name
 }
 
@@ -80,7 +104,8 @@ impl RecordFilter for Contains {
         true
     }
     fn passes(&self, metadata: &[u8], data: Option<&[u8]>) -> bool {
-        serde_json::from_slice::<serde_json::Value>(metadata).expect("a filter sees the record as the event has it");
+        serde_json::from_slice::<serde_json::Value>(metadata)
+            .expect("a filter sees the record as the event has it");
         std::str::from_utf8(data.unwrap()).unwrap().contains(self.0)
     }
 }
@@ -90,9 +115,12 @@ async fn each_subscriber_gets_what_its_own_filter_lets_through_and_all_move_on()
     let files = logs();
     files.disk().append("/logs/a.log", &lines(0..10));
     let feed = feed(&files, FeedLimits::default());
-    for (pattern, expected, n_filtered) in [("line 3", vec!["line 3"], 9), ("nothing", vec![], 10), ("", vec!["line 0"], 0)] {
+    for (pattern, expected, n_filtered) in
+        [("line 3", vec!["line 3"], 9), ("nothing", vec![], 10), ("", vec!["line 0"], 0)]
+    {
         let filter: Arc<dyn RecordFilter> = Arc::new(Contains(pattern));
-        let mut subscriber = feed.subscribe(Subscription { filter: Some(filter), ..subscription(Known::default()) });
+        let mut subscriber =
+            feed.subscribe(Subscription { filter: Some(filter), ..subscription(Known::default()) });
         open_only(&feed, &mut subscriber).await;
         subscriber.read(order(1, 0, 100, LONG));
         let read = read(&mut subscriber, 1).await.unwrap();
@@ -111,7 +139,9 @@ async fn what_does_not_fit_stays_for_the_next_order() {
     open_only(&feed, &mut subscriber).await;
     let mut seen = Vec::new();
     let one = 150;
-    for (id, records_max, bytes_max, expected) in [(1, 2, 1 << 20, 2), (2, 100, one, 1), (3, 100, 1, 1), (4, 100, 1 << 20, 1)] {
+    for (id, records_max, bytes_max, expected) in
+        [(1, 2, 1 << 20, 2), (2, 100, one, 1), (3, 100, 1, 1), (4, 100, 1 << 20, 1)]
+    {
         subscriber.read(ReadOrder { bytes_max, ..order(id, 0, records_max, LONG) });
         let read = read(&mut subscriber, id).await.unwrap();
         assert_eq!(read.records.len(), expected, "order {id}");
@@ -142,7 +172,10 @@ async fn subscribers_of_any_pace_see_every_record_once_and_in_order() {
             if seen.len() < 400 {
                 id += 1;
                 let records_max = u32::try_from(1 + draw.below(20 << idx)).unwrap();
-                subscriber.read(ReadOrder { lanes: 1 + u32::try_from(idx).unwrap(), ..order(id, 0, records_max, LONG) });
+                subscriber.read(ReadOrder {
+                    lanes: 1 + u32::try_from(idx).unwrap(),
+                    ..order(id, 0, records_max, LONG)
+                });
                 seen.extend(bodies(&read(subscriber, id).await.unwrap()));
             }
         }
@@ -243,7 +276,9 @@ async fn an_error_is_told_once_per_read_and_reading_goes_on_at_the_same_place() 
         subscriber.read(order(id, 0, 1, LONG));
         match read(&mut subscriber, id).await {
             Ok(read) => assert_eq!(bodies(&read), [format!("line {id}")]),
-            Err(SourceNotice::Down { error }) => break assert_eq!(error.code, Some(forebay_config::Code("FB-0206")), "{error}"),
+            Err(SourceNotice::Down { error }) => {
+                break assert_eq!(error.code, Some(forebay_config::Code("FB-0206")), "{error}");
+            }
             Err(other) => panic!("{other:?}"),
         }
         id += 1;
@@ -261,7 +296,9 @@ async fn trouble_is_told_once_and_so_is_its_end() {
     let files = FakeFiles::new();
     let feed = feed(&files, FeedLimits::default());
     let mut subscriber = feed.subscribe(subscription(Known::default()));
-    let FeedEvent::Trouble(SourceNotice::Down { error }) = next(&mut subscriber).await else { panic!("the folder is missing") };
+    let FeedEvent::Trouble(SourceNotice::Down { error }) = next(&mut subscriber).await else {
+        panic!("the folder is missing")
+    };
     assert!(error.code == Some(forebay_config::Code("FB-0201")) && error.text.contains("/logs"), "{error}");
     files.disk().make_folder("/logs");
     assert!(matches!(next(&mut subscriber).await, FeedEvent::Healed));
@@ -295,14 +332,22 @@ async fn events_wait_for_room_in_the_channel_and_keep_their_order() {
     }
     let feed = feed(&files, FeedLimits::default());
     let mut subscriber = feed.subscribe(Subscription { events_max: 1, ..subscription(Known::default()) });
-    let FeedEvent::Discovered(tracks) = next(&mut subscriber).await else { panic!("tracks are discovered first") };
+    let FeedEvent::Discovered(tracks) = next(&mut subscriber).await else {
+        panic!("tracks are discovered first")
+    };
     for (idx, track) in (0..).zip(tracks) {
-        subscriber.open(TrackIdx(idx), track.name, Watermark::Origin(feed.source().tracks().expect("it has tracks").first()));
+        subscriber.open(
+            TrackIdx(idx),
+            track.name,
+            Watermark::Origin(feed.source().tracks().expect("it has tracks").first()),
+        );
         subscriber.read(order(idx.into(), idx, 100, LONG));
     }
     let mut answered = Vec::new();
     while answered.len() < 50 {
-        let FeedEvent::Read(ReadId(id), Ok(read)) = next(&mut subscriber).await else { panic!("only reads were asked for") };
+        let FeedEvent::Read(ReadId(id), Ok(read)) = next(&mut subscriber).await else {
+            panic!("only reads were asked for")
+        };
         assert_eq!(read.records.len(), 1);
         answered.push(id);
     }
@@ -312,7 +357,9 @@ async fn events_wait_for_room_in_the_channel_and_keep_their_order() {
         subscriber.settle(SettleId(id), Vec::new());
     }
     for expected in 0..50 {
-        let FeedEvent::Settled(SettleId(id), answers) = next(&mut subscriber).await else { panic!("only settlements were asked for") };
+        let FeedEvent::Settled(SettleId(id), answers) = next(&mut subscriber).await else {
+            panic!("only settlements were asked for")
+        };
         assert_eq!((id, answers), (expected, vec![]));
     }
 }
@@ -351,7 +398,8 @@ impl Renderer for Plain {
     }
 }
 
-/// One track and its subscribers by number; each line of a story does one thing and says what is started and held.
+/// One track and its subscribers by number; each line of a story does one thing and says what is started and
+/// held.
 struct Story {
     track: Track,
     n_reads: u64,
@@ -375,14 +423,17 @@ impl Story {
             forebay_batcher::Place::Track(_, position) => position.as_number().unwrap(),
             forebay_batcher::Place::Queue { .. } => panic!("this is a track"),
         };
-        served.map(|(_, read)| read.expect("nothing panics").records.iter().map(place).collect()).unwrap_or_default()
+        served
+            .map(|(_, read)| read.expect("nothing panics").records.iter().map(place).collect())
+            .unwrap_or_default()
     }
 
     /// Starts what is to be started, and gives each reader the next ten records.
     fn run(&mut self) -> Vec<u64> {
         let starts = self.track.start(&TrackName("t".into()), 1 << 20);
         let places = starts.iter().map(|it| it.from.clone());
-        let places = places.map(|it| if let Watermark::At(it) = it { it.as_number().unwrap() } else { 0 }).collect();
+        let places =
+            places.map(|it| if let Watermark::At(it) = it { it.as_number().unwrap() } else { 0 }).collect();
         for Start { stretch, from, .. } in starts {
             let Watermark::At(from) = from else { panic!("the story begins at a place") };
             let from = from.as_number().unwrap();
@@ -504,7 +555,11 @@ async fn an_answer_keeps_to_its_bytes_exactly() {
     let two = read(&mut subscriber, 0).await.unwrap();
     let bytes: u64 = two.records.iter().map(forebay_batcher::Record::n_bytes).sum();
     for (id, bytes_max, expected) in [(1, bytes - 1, 1), (2, bytes, 2), (3, bytes + 1, 2)] {
-        subscriber.open(TrackIdx(0), name.clone(), Watermark::Origin(feed.source().tracks().expect("it has tracks").first()));
+        subscriber.open(
+            TrackIdx(0),
+            name.clone(),
+            Watermark::Origin(feed.source().tracks().expect("it has tracks").first()),
+        );
         subscriber.read(ReadOrder { bytes_max, ..order(id, 0, 100, LONG) });
         assert_eq!(read(&mut subscriber, id).await.unwrap().records.len(), expected, "{bytes_max} bytes");
     }

@@ -1,8 +1,9 @@
 //! One track within a feed: who stands where on it, and the stretches of raw reads that they share.
 //!
-//! A stretch is a reader and the reads before it that somebody still needs. A subscriber uses the furthest stretch that its place lies in;
-//! when it lies in none, a new stretch begins there. So one that lags past what is kept reads on its own, and joins again where the places
-//! meet. A stretch in which nobody stands is dropped. Nothing here does IO or looks at a clock.
+//! A stretch is a reader and the reads before it that somebody still needs. A subscriber uses the furthest
+//! stretch that its place lies in; when it lies in none, a new stretch begins there. So one that lags past
+//! what is kept reads on its own, and joins again where the places meet. A stretch in which nobody stands is
+//! dropped. Nothing here does IO or looks at a clock.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -108,7 +109,9 @@ impl Track {
 
     /// The same for those who stand at the end of a stretch, where a read has just brought nothing.
     pub(super) fn overdue_at(&mut self, id: StretchId, by: Instant) -> Vec<(SubscriberId, ReadOrder, Read)> {
-        let Some(to) = self.stretches.iter().find(|it| it.id == id).map(|it| it.to.clone()) else { return Vec::new() };
+        let Some(to) = self.stretches.iter().find(|it| it.id == id).map(|it| it.to.clone()) else {
+            return Vec::new();
+        };
         self.give_up_all(|seat| seat.at == to && seat.is_overdue(by))
     }
 
@@ -123,7 +126,11 @@ impl Track {
     }
 
     /// Serves an order from what is held. `None`: nothing is held for it, it waits for a raw read.
-    pub(super) fn serve(&mut self, who: SubscriberId, taste: Taste<'_>) -> Option<(ReadOrder, Result<Read, String>)> {
+    pub(super) fn serve(
+        &mut self,
+        who: SubscriberId,
+        taste: Taste<'_>,
+    ) -> Option<(ReadOrder, Result<Read, String>)> {
         let seat = self.seats.get_mut(&who)?;
         let (order, _) = seat.order.as_ref()?;
         let stretch = best(&self.stretches, &seat.at)?;
@@ -148,7 +155,8 @@ impl Track {
             at = held.to.clone();
         }
         let ended = !is_full && at == stretch.to && stretch.ended;
-        // What came before it is answered first; then it is the first and an error of this track for this subscriber.
+        // What came before it is answered first; then it is the first and an error of this track for this
+        // subscriber.
         if let Some(panic) = died.filter(|_| at == seat.at) {
             return seat.order.take().map(|(order, _)| (order, Err(panic)));
         }
@@ -176,12 +184,14 @@ impl Track {
             }
             let waiting = || {
                 let here = self.seats.values().filter(|seat| seat.at == stretch.to);
-                let here = here.filter(|seat| best(&self.stretches, &seat.at).is_some_and(|it| it.id == stretch.id));
+                let here =
+                    here.filter(|seat| best(&self.stretches, &seat.at).is_some_and(|it| it.id == stretch.id));
                 here.filter_map(|seat| seat.order.as_ref())
             };
             let Some(until) = waiting().map(|(_, until)| *until).max() else { continue };
             let records_max = waiting().map(|(order, _)| order.records_max).max().unwrap_or(1).max(1);
-            let bytes_max = waiting().map(|(order, _)| order.bytes_max).max().unwrap_or(1).clamp(1, raw_bytes_max);
+            let bytes_max =
+                waiting().map(|(order, _)| order.bytes_max).max().unwrap_or(1).clamp(1, raw_bytes_max);
             let stretch = &mut self.stretches[idx];
             let reader = match std::mem::replace(&mut stretch.reader, ReaderState::Reading) {
                 ReaderState::Idle(reader) => Some(reader),
@@ -208,7 +218,8 @@ impl Track {
         }
     }
 
-    /// A raw read failed: everyone who waited for it is told, and the next order opens a reader at the same place.
+    /// A raw read failed: everyone who waited for it is told, and the next order opens a reader at the same
+    /// place.
     pub(super) fn handle_failure(&mut self, id: StretchId) -> Vec<(SubscriberId, ReadOrder)> {
         let Some(stretch) = self.stretches.iter_mut().find(|it| it.id == id) else { return Vec::new() };
         stretch.reader = ReaderState::Closed;
@@ -225,7 +236,8 @@ impl Track {
                 stretch.reads.pop_front();
             }
         }
-        let needed: Vec<StretchId> = seats.values().filter_map(|seat| best(stretches, &seat.at).map(|it| it.id)).collect();
+        let needed: Vec<StretchId> =
+            seats.values().filter_map(|seat| best(stretches, &seat.at).map(|it| it.id)).collect();
         stretches.retain(|it| needed.contains(&it.id) || matches!(it.reader, ReaderState::Reading));
     }
 
@@ -284,7 +296,8 @@ impl Stretch {
 }
 
 impl Held {
-    /// Whether a bound lies in this read, so that its records from there on are exactly what follows the bound.
+    /// Whether a bound lies in this read, so that its records from there on are exactly what follows the
+    /// bound.
     fn holds(&self, at: &Watermark) -> bool {
         let Watermark::At(place) = at else { return self.from == *at };
         let is_after_start = match &self.from {
@@ -299,7 +312,10 @@ impl Held {
 /// The stretch that a bound lies in and that has come furthest.
 fn best<'a>(stretches: &'a [Stretch], at: &Watermark) -> Option<&'a Stretch> {
     let place = |stretch: &Stretch| position(&stretch.to);
-    stretches.iter().filter(|it| it.holds(at)).reduce(|best, it| if place(it) > place(best) { it } else { best })
+    stretches
+        .iter()
+        .filter(|it| it.holds(at))
+        .reduce(|best, it| if place(it) > place(best) { it } else { best })
 }
 
 fn is_at_or_after(position: &Position, bound: &Watermark) -> bool {

@@ -39,7 +39,12 @@ struct ReaderEar {
 
 impl Attention {
     pub(super) fn new(io: Io) -> Self {
-        let ear = ReaderEar { io: io.clone(), key: io.key(), is_stirred: AtomicBool::new(false), is_gone: AtomicBool::new(false) };
+        let ear = ReaderEar {
+            io: io.clone(),
+            key: io.key(),
+            is_stirred: AtomicBool::new(false),
+            is_gone: AtomicBool::new(false),
+        };
         Self { io, ear: Arc::new(ear), watch: Watching::NotYet, restless_until: None }
     }
 
@@ -47,7 +52,8 @@ impl Attention {
         self.ear.key
     }
 
-    /// Begins to watch the file; `true` when it is watched from now on, so that it must be looked at once more.
+    /// Begins to watch the file; `true` when it is watched from now on, so that it must be looked at once
+    /// more.
     pub(super) fn begin(&mut self, file: impl FnOnce() -> Option<Arc<dyn OpenFile>>) -> bool {
         if self.ear.is_gone.swap(false, Ordering::Relaxed) {
             self.watch = Watching::NotYet;

@@ -1,4 +1,5 @@
-//! The file system as this source needs it, and the machine's own. Calls block: only the threads of `io` make them.
+//! The file system as this source needs it, and the machine's own. Calls block: only the threads of `io` make
+//! them.
 
 use std::ffi::OsString;
 use std::fs::{DirEntry, File, Metadata, OpenOptions};
@@ -36,7 +37,8 @@ pub(super) enum EntryKind {
 pub(super) trait FileSystem: Send + Sync {
     /// Everything in one folder.
     fn folder(&self, folder: &Path) -> io::Result<Entries>;
-    /// Which of the file systems a folder lies on, told without looking at it, and whether it is one of this machine.
+    /// Which of the file systems a folder lies on, told without looking at it, and whether it is one of this
+    /// machine.
     fn lane(&self, folder: &Path) -> (LaneName, bool);
     /// Whether the system tells what happens to folders and files here.
     fn is_told(&self) -> bool;
@@ -139,7 +141,8 @@ impl Stat {
         };
         let born = it.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         let birth = born.map_or(0, |age| u64::try_from(age.as_nanos()).unwrap_or(0));
-        let modified = UnixMillis(it.mtime().saturating_mul(1000).saturating_add(it.mtime_nsec() / 1_000_000));
+        let modified =
+            UnixMillis(it.mtime().saturating_mul(1000).saturating_add(it.mtime_nsec() / 1_000_000));
         let key = FileKey { device: it.dev(), inode: it.ino(), birth };
         Self { kind, key, size: it.size(), modified, n_links: it.nlink() }
     }

@@ -14,7 +14,9 @@ pub(super) enum Told {
 pub(super) enum Content {
     #[error("file holds {0} data, no lines: leave it out (`exclude`), or have it unpacked")]
     Packed(&'static str),
-    #[error("file is UTF-16, its lines come garbled: have it written as UTF-8, or convert it (`iconv -f UTF-16 -t UTF-8`)")]
+    #[error(
+        "file is UTF-16, its lines come garbled: have it written as UTF-8, or convert it (`iconv -f UTF-16 -t UTF-8`)"
+    )]
     Utf16,
     #[error("file holds binary data, its lines come as base64: leave it out (`exclude`)")]
     Binary,
@@ -62,8 +64,8 @@ fn is_text(head: &[u8]) -> bool {
     head.iter().all(|byte| byte.is_ascii() && !is_control(*byte))
 }
 
-/// No character of a text: what terminals and editors use (tab, line ends, form feed, backspace, escape) is not among them, nor what
-/// separates fields (FIX messages have 0x01, others 0x1c to 0x1f).
+/// No character of a text: what terminals and editors use (tab, line ends, form feed, backspace, escape) is
+/// not among them, nor what separates fields (FIX messages have 0x01, others 0x1c to 0x1f).
 fn is_control(byte: u8) -> bool {
     matches!(byte, 0 | 2..=7 | 0x0e..=0x1a)
 }

@@ -1,4 +1,5 @@
-//! Reads one file from an offset on, line by line, and knows when the file's life is over. It runs on the threads of `io`.
+//! Reads one file from an offset on, line by line, and knows when the file's life is over. It runs on the
+//! threads of `io`.
 
 mod fill;
 
@@ -75,7 +76,8 @@ pub(super) struct Cursor {
     n_scanned: usize,
     /// NUL bytes between the offset and its line: filler, left by a writer that went on behind a truncation.
     n_filler: u64,
-    /// NUL bytes behind the window up to the end of the file, as far as it was looked at: reserved, perhaps, and not written yet.
+    /// NUL bytes behind the window up to the end of the file, as far as it was looked at: reserved, perhaps,
+    /// and not written yet.
     n_reserved: u64,
     /// Up to here NUL bytes are data: they were found in the middle of a line.
     data_to: u64,
@@ -120,7 +122,8 @@ impl Cursor {
             facts,
             limits,
             offset,
-            place: check.map_or_else(|| Position::number(offset), |check| Position::checked_number(offset, check)),
+            place: check
+                .map_or_else(|| Position::number(offset), |check| Position::checked_number(offset, check)),
             check,
             window: Window::default(),
             n_scanned: 0,
@@ -198,7 +201,8 @@ impl Cursor {
         while let Some(found) = memchr::memchr(b'\n', &self.window.rest()[self.n_scanned..]) {
             let end = self.n_scanned + found;
             let line_bytes = self.long.as_ref().map_or(end, |long| long.kept.len()) as u64;
-            let fits = records.is_empty() || (records.len() < room.records_max as usize && n_bytes + line_bytes <= room.bytes_max);
+            let fits = records.is_empty()
+                || (records.len() < room.records_max as usize && n_bytes + line_bytes <= room.bytes_max);
             if !fits {
                 self.n_scanned = end;
                 return records;
@@ -256,7 +260,12 @@ impl Cursor {
     /// The record of a line at the offset, unless it is empty.
     fn record(&self, line: &Bytes, beyond: u64) -> Option<RawRecord> {
         let file: Arc<FileFacts> = Arc::clone(&self.facts);
-        let (data, facts): (_, Arc<dyn std::any::Any + Send + Sync>) = match body(line, beyond, self.offset, self.limits.line_bytes_max) {
+        let (data, facts): (_, Arc<dyn std::any::Any + Send + Sync>) = match body(
+            line,
+            beyond,
+            self.offset,
+            self.limits.line_bytes_max,
+        ) {
             Body::Empty => return None,
             Body::Whole(data) => (data, file),
             Body::Truncated(data, length) => {
@@ -265,26 +274,44 @@ impl Cursor {
             }
         };
         let (id, position) = (record_id(self.offset), self.place.clone());
-        Some(RawRecord { id, position, key: OrderKey::Key(Bytes::from_static(KEY)), arrival: self.arrival, data, facts })
+        Some(RawRecord {
+            id,
+            position,
+            key: OrderKey::Key(Bytes::from_static(KEY)),
+            arrival: self.arrival,
+            data,
+            facts,
+        })
     }
 
-    /// The file was truncated or written anew. What was read of it is still handed on; what was seen but not read is told as a gap.
+    /// The file was truncated or written anew. What was read of it is still handed on; what was seen but not
+    /// read is told as a gap.
     fn end_life(&mut self, end: u64, why: &'static str) {
         tracing::warn!(path = %self.path.display(), read_to = end, "file ends here, what it holds now is read as a new one: {why}");
         lock(&self.sightings).end_life(&self.identity);
-        self.life = Life::Over { lost_to: self.seen.map(|seen| seen.size).filter(|size| *size > end + self.n_reserved) };
+        self.life = Life::Over {
+            lost_to: self.seen.map(|seen| seen.size).filter(|size| *size > end + self.n_reserved),
+        };
     }
 
-    /// Whether a file that was closed at its end stands there still, as its path tells: then it need not be opened.
+    /// Whether a file that was closed at its end stands there still, as its path tells: then it need not be
+    /// opened.
     fn is_still_at(&self, end: u64) -> bool {
         if self.handle.is_open() {
             return false;
         }
-        let stat = self.system.stat(&self.path).ok().filter(|it| it.kind == Kind::File && it.key.is_same(&self.identity.key));
-        stat.zip(self.seen).is_some_and(|(stat, seen)| stat.size == end && stat.size == seen.size && stat.modified == seen.modified)
+        let stat = self
+            .system
+            .stat(&self.path)
+            .ok()
+            .filter(|it| it.kind == Kind::File && it.key.is_same(&self.identity.key));
+        stat.zip(self.seen).is_some_and(|(stat, seen)| {
+            stat.size == end && stat.size == seen.size && stat.modified == seen.modified
+        })
     }
 
-    /// The file, opened again where it was closed for others; `None` when it is nowhere any more, which ends its life.
+    /// The file, opened again where it was closed for others; `None` when it is nowhere any more, which ends
+    /// its life.
     fn file(&mut self) -> Result<Option<Arc<dyn OpenFile>>, Stop> {
         if let Some(file) = self.handle.file() {
             return Ok(Some(file));
@@ -294,7 +321,8 @@ impl Cursor {
             self.life = Life::Over { lost_to: None };
             return Ok(None);
         };
-        let file = self.handle.open(self.system.as_ref(), &path).map_err(|error| Stop::Error(error.on(&path)))?;
+        let file =
+            self.handle.open(self.system.as_ref(), &path).map_err(|error| Stop::Error(error.on(&path)))?;
         // Between the look and the opening another may have taken its path.
         if !file.stat().map_err(|error| self.failed(error))?.key.is_same(&self.identity.key) {
             self.handle.close();

@@ -1,8 +1,8 @@
-//! What a source hears of its folders between two listings: whether to list at all, and where files went that were renamed before anybody
-//! could look.
+//! What a source hears of its folders between two listings: whether to list at all, and where files went that
+//! were renamed before anybody could look.
 //!
-//! A file that came under a name of the pattern and was renamed out of it is a *stray*: it is listed where it went, so that two rotations in
-//! one instant lose nothing.
+//! A file that came under a name of the pattern and was renamed out of it is a *stray*: it is listed where it
+//! went, so that two rotations in one instant lose nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -50,7 +50,8 @@ impl Ears {
         Arc::new(Self { route, heard: Mutex::default(), bell: Notify::new() })
     }
 
-    /// Waits until a listing may bring something new. It keeps one ring, so it may be dropped without losing any.
+    /// Waits until a listing may bring something new. It keeps one ring, so it may be dropped without losing
+    /// any.
     pub(super) async fn rung(&self) {
         self.bell.notified().await;
     }
@@ -59,7 +60,8 @@ impl Ears {
         self.bell.notify_one();
     }
 
-    /// To be asked before a listing: strays that went no longer than `kept_for` ago, and files that came and went unseen.
+    /// To be asked before a listing: strays that went no longer than `kept_for` ago, and files that came and
+    /// went unseen.
     pub(super) fn take(&self, kept_for: Duration) -> (Vec<PathBuf>, Vec<PathBuf>) {
         let mut heard = lock(&self.heard);
         heard.strays.retain(|_, since| since.elapsed() < kept_for);
@@ -91,7 +93,8 @@ impl Hears for FolderEar {
         let concerns = match news {
             News::Entry { name, what, is_folder } => {
                 let is_named = !is_folder && self.steps.iter().any(|step| self.ears.route.names(*step, name));
-                let is_stray = !is_folder && lock(&self.ears.heard).handle(self.folder.join(name), *what, is_named);
+                let is_stray =
+                    !is_folder && lock(&self.ears.heard).handle(self.folder.join(name), *what, is_named);
                 is_stray || self.steps.iter().any(|step| self.ears.route.concerns(*step, name, *is_folder))
             }
             News::Gone => {

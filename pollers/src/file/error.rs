@@ -22,7 +22,9 @@ pub(super) enum FileError {
     NotAFile(Kind),
     #[error("FB-0204: its symbolic links go in a circle: correct the link")]
     LinkLoop(#[source] io::Error),
-    #[error("FB-0205: too many open files: raise the limit (`ulimit -n`, `LimitNOFILE=`) or match fewer files")]
+    #[error(
+        "FB-0205: too many open files: raise the limit (`ulimit -n`, `LimitNOFILE=`) or match fewer files"
+    )]
     TooManyOpen(#[source] io::Error),
     #[error("FB-0206: the file system failed")]
     Io(#[source] io::Error),
@@ -30,7 +32,9 @@ pub(super) enum FileError {
     NoTimes,
     #[error("FB-0206: the thread that reads the files has died")]
     ThreadDied,
-    #[error("FB-0235: no thread can be started to look at it: raise the limit of threads (`ulimit -u`, `TasksMax=`)")]
+    #[error(
+        "FB-0235: no thread can be started to look at it: raise the limit of threads (`ulimit -u`, `TasksMax=`)"
+    )]
     NoThread(#[source] io::Error),
     #[error(
         "FB-0205: it waits for a file descriptor: all {n_files} that followed files may have are held by files renamed away or deleted"
@@ -38,7 +42,9 @@ pub(super) enum FileError {
     NoDescriptor { n_files: usize },
     #[error("FB-0230: the file system at {} has not answered for {} s", mount.display(), .since.as_secs())]
     Hangs { mount: PathBuf, since: Duration },
-    #[error("FB-0232: the listing was cut after {n_entries} entries, what lies behind is left out: name fewer folders in `path`")]
+    #[error(
+        "FB-0232: the listing was cut after {n_entries} entries, what lies behind is left out: name fewer folders in `path`"
+    )]
     ListingCut { n_entries: usize },
     #[error("FB-0233: it came and went between two looks, and lines that it may have held were not read")]
     MissedFile,

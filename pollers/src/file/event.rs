@@ -1,4 +1,5 @@
-//! From lines to the event: a record's JSON, the envelope, names that a function reports, and what a failure record says.
+//! From lines to the event: a record's JSON, the envelope, names that a function reports, and what a failure
+//! record says.
 //!
 //! `docs/sources/file.md` describes the event with an example; a test holds both to the same bytes.
 
@@ -33,7 +34,10 @@ pub(super) struct FileFacts {
 impl FileFacts {
     pub(super) fn new(track: &TrackName, path: &str) -> Self {
         let path = serde_json::Value::from(path);
-        Self { before: format!(",\"eventSource\":\"forebay:file\",\"path\":{path},\"offset\":\""), id: track.0.clone() }
+        Self {
+            before: format!(",\"eventSource\":\"forebay:file\",\"path\":{path},\"offset\":\""),
+            id: track.0.clone(),
+        }
     }
 }
 
@@ -133,8 +137,12 @@ struct Rendered {
 
 /// `FileBatchInfo` of a failure record.
 pub(super) fn batch_info(records: &[Record]) -> serde_json::Value {
-    let rendered = |record: &Record| serde_json::from_slice::<Rendered>(&record.bytes).expect("this source rendered the record");
-    let (Some(first), Some(last)) = (records.first(), records.last()) else { return serde_json::json!({ "batchSize": 0 }) };
+    let rendered = |record: &Record| {
+        serde_json::from_slice::<Rendered>(&record.bytes).expect("this source rendered the record")
+    };
+    let (Some(first), Some(last)) = (records.first(), records.last()) else {
+        return serde_json::json!({ "batchSize": 0 });
+    };
     let start = rendered(first);
     let track = start.event_id.rsplit_once(':').map_or("", |(track, _)| track);
     serde_json::json!({
@@ -171,14 +179,24 @@ mod tests {
     }
 
     fn facts() -> Arc<FileFacts> {
-        Arc::new(FileFacts::new(&TrackName("file-801-2a-175f-9-0123456789abcdef0123456789abcdef-0".into()), "/var/log/quakes.ndjson"))
+        Arc::new(FileFacts::new(
+            &TrackName("file-801-2a-175f-9-0123456789abcdef0123456789abcdef-0".into()),
+            "/var/log/quakes.ndjson",
+        ))
     }
 
     fn record(raw: &RawRecord) -> Record {
         let mut bytes = Vec::new();
         FileRenderer.render(raw, &mut bytes);
         let place = Place::Track(TrackIdx(0), raw.position.clone());
-        Record { id: raw.id.clone(), place, key: raw.key.clone(), arrival: raw.arrival, bytes: bytes.into(), section: Section::default() }
+        Record {
+            id: raw.id.clone(),
+            place,
+            key: raw.key.clone(),
+            arrival: raw.arrival,
+            bytes: bytes.into(),
+            section: Section::default(),
+        }
     }
 
     fn long() -> RawRecord {
@@ -187,11 +205,19 @@ mod tests {
 
     #[test]
     fn the_documented_event_is_made_byte_for_byte() {
-        let lines = [raw(0, br#"{"mag":4.5,"place":"12 km W of \"Adak\""}"#, facts()), raw(43, b"caf\xe9", facts()), long()];
+        let lines = [
+            raw(0, br#"{"mag":4.5,"place":"12 km W of \"Adak\""}"#, facts()),
+            raw(43, b"caf\xe9", facts()),
+            long(),
+        ];
         let records: Vec<Record> = lines.iter().map(record).collect();
         let event: Vec<u8> = wrap(&records).concat();
         let manual = include_str!("../../../docs/sources/file.md");
-        let example = manual.split("```json\n").nth(1).and_then(|it| it.split("```").next()).expect("the manual has an example");
+        let example = manual
+            .split("```json\n")
+            .nth(1)
+            .and_then(|it| it.split("```").next())
+            .expect("the manual has an example");
         let compact: String = example.lines().map(str::trim_start).collect();
         assert_eq!(String::from_utf8(event).unwrap(), compact);
     }
@@ -211,9 +237,14 @@ mod tests {
 
     #[test]
     fn the_documented_batch_info_is_made() {
-        let records: Vec<Record> = [raw(0, b"a", facts()), raw(2, b"b", facts())].iter().map(record).collect();
+        let records: Vec<Record> =
+            [raw(0, b"a", facts()), raw(2, b"b", facts())].iter().map(record).collect();
         let manual = include_str!("../../../docs/sources/file.md");
-        let example = manual.split("```json\n").nth(2).and_then(|it| it.split("```").next()).expect("the manual has an example");
+        let example = manual
+            .split("```json\n")
+            .nth(2)
+            .and_then(|it| it.split("```").next())
+            .expect("the manual has an example");
         let documented: serde_json::Value = serde_json::from_str(example).unwrap();
         assert_eq!(batch_info(&records), documented["FileBatchInfo"]);
     }
@@ -223,17 +254,39 @@ mod tests {
         let identify = |json: &str| identify(&RawValue::from_string(json.to_owned()).unwrap());
         assert_eq!(identify("\"43\""), Some(record_id(43)));
         assert_eq!(identify("\"0\""), Some(record_id(0)));
-        for bad in ["43", "\"043\"", "\"\"", "null", "\"+43\"", "\" 43\"", "[\"43\"]", "\"99999999999999999999999\"", "\"4a\""] {
+        for bad in [
+            "43",
+            "\"043\"",
+            "\"\"",
+            "null",
+            "\"+43\"",
+            "\" 43\"",
+            "[\"43\"]",
+            "\"99999999999999999999999\"",
+            "\"4a\"",
+        ] {
             assert_eq!(identify(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn every_body_is_valid_json_and_says_how_to_get_its_bytes_back() {
-        for body in [&b""[..], b"\0\x01\x1f\x7f", "\u{feff}\u{2028}\u{1f600}".as_bytes(), b"\xff\xfe", b"\\\"\t", &[0xc3]] {
-            let json: serde_json::Value = serde_json::from_slice(&record(&raw(5, body, facts())).bytes).unwrap();
+        for body in [
+            &b""[..],
+            b"\0\x01\x1f\x7f",
+            "\u{feff}\u{2028}\u{1f600}".as_bytes(),
+            b"\xff\xfe",
+            b"\\\"\t",
+            &[0xc3],
+        ] {
+            let json: serde_json::Value =
+                serde_json::from_slice(&record(&raw(5, body, facts())).bytes).unwrap();
             let text = json["body"].as_str().unwrap();
-            let bytes = if json["bodyEncoding"] == "base64" { STANDARD.decode(text).unwrap() } else { text.as_bytes().to_vec() };
+            let bytes = if json["bodyEncoding"] == "base64" {
+                STANDARD.decode(text).unwrap()
+            } else {
+                text.as_bytes().to_vec()
+            };
             assert_eq!(bytes, body);
         }
     }

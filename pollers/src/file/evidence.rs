@@ -1,8 +1,9 @@
-//! What a kept position tells of the bytes before it, so that a file that was written anew is not taken for the one that was read.
+//! What a kept position tells of the bytes before it, so that a file that was written anew is not taken for
+//! the one that was read.
 //!
-//! A position is the offset of a line and four bytes that stand for what lies before it: a checksum over the first bytes of the file (1 KiB
-//! at the most) and the last ones before the offset (256 at the most). So what tells a file apart grows with what was read of it, while its
-//! name holds for ever what the first sight saw.
+//! A position is the offset of a line and four bytes that stand for what lies before it: a checksum over the
+//! first bytes of the file (1 KiB at the most) and the last ones before the offset (256 at the most). So what
+//! tells a file apart grows with what was read of it, while its name holds for ever what the first sight saw.
 //!
 //! | What is kept | What it tells |
 //! |---|---|
@@ -38,7 +39,9 @@ impl Start {
     /// The start that a bound stands for; `None` when it is none of this source.
     pub(super) fn of(bound: &Watermark) -> Option<Self> {
         let bytes = match bound {
-            Watermark::Origin(Origin(bytes)) if bytes.as_slice().is_empty() => return Some(Self::At { offset: 0, check: None }),
+            Watermark::Origin(Origin(bytes)) if bytes.as_slice().is_empty() => {
+                return Some(Self::At { offset: 0, check: None });
+            }
             Watermark::Origin(Origin(bytes)) => bytes,
             Watermark::At(Position(bytes)) => bytes,
         };
@@ -84,7 +87,8 @@ pub(super) fn place_in(file: &dyn OpenFile, offset: u64) -> io::Result<Position>
     Ok(Evidence::new(&head).place(offset, &before))
 }
 
-/// The end of a kept stretch: one from before there was evidence still holds the record that begins there, whatever lies before it.
+/// The end of a kept stretch: one from before there was evidence still holds the record that begins there,
+/// whatever lies before it.
 pub(super) fn end_of_stretch(kept: Position) -> Position {
     match Start::of(&Watermark::At(kept.clone())) {
         Some(Start::At { offset, check: None }) => Position::checked_number(offset, [u8::MAX; 4]),
@@ -160,7 +164,11 @@ mod tests {
         for bad in [&b"1"[..], b"123456789", b"1234567890123"] {
             assert_eq!(Start::of(&Watermark::At(Position::new(bad))), None, "{bad:?}");
         }
-        assert_eq!(Start::of(&origin(b"<1234567")), at(u64::from_be_bytes(*b"<1234567"), None), "an offset may begin with any byte");
+        assert_eq!(
+            Start::of(&origin(b"<1234567")),
+            at(u64::from_be_bytes(*b"<1234567"), None),
+            "an offset may begin with any byte"
+        );
     }
 
     #[test]
@@ -180,7 +188,11 @@ mod tests {
         };
         for offset in [0, 1, 15, 255, 256, 257, 1023, 1024, 1025, 5000] {
             let kept = check(&file, offset);
-            assert_eq!(check(&file[..offset.max(1)], offset), kept, "a file that grows keeps its places: {offset}");
+            assert_eq!(
+                check(&file[..offset.max(1)], offset),
+                kept,
+                "a file that grows keeps its places: {offset}"
+            );
             let counts = (0..offset).filter(|it| *it < HEAD_MAX || *it >= offset - TAIL_MAX.min(offset));
             for changed in counts.step_by(7) {
                 let mut other = file.clone();

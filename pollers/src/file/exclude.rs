@@ -1,4 +1,5 @@
-//! Which files a pattern leaves out: archives that a rotation makes, what editors keep beside a file, and what an operator names.
+//! Which files a pattern leaves out: archives that a rotation makes, what editors keep beside a file, and
+//! what an operator names.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -6,11 +7,15 @@ use std::sync::{Arc, LazyLock};
 use super::settings::PathPattern;
 
 /// What is left out when nothing is written.
-pub(super) const DEFAULT: &[&str] = &["*.gz", "*.zst", "*.bz2", "*.xz", "*.zip", "*~", ".*.swp", "#*#", ".#*"];
+pub(super) const DEFAULT: &[&str] =
+    &["*.gz", "*.zst", "*.bz2", "*.xz", "*.zip", "*~", ".*.swp", "#*#", ".#*"];
 
 /// A name may begin with a dot here, as it is asked for.
-const NAMES: glob::MatchOptions =
-    glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
+const NAMES: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
 
 /// Patterns for what is left out. Cheap to clone: a thousand mappings most often have the same ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +33,9 @@ impl Exclude {
     /// What is left out when nothing is written.
     pub(super) fn default() -> Self {
         static PATTERNS: LazyLock<Exclude> = LazyLock::new(|| {
-            let parse = |it: &&str| Pattern::parse(it, Path::new("")).expect("the defaults are patterns, as a test sees");
+            let parse = |it: &&str| {
+                Pattern::parse(it, Path::new("")).expect("the defaults are patterns, as a test sees")
+            };
             Exclude(DEFAULT.iter().map(parse).collect())
         });
         PATTERNS.clone()
@@ -42,9 +49,13 @@ impl Exclude {
     /// Whether a path that a pattern found is left out.
     pub(super) fn leaves_out(&self, path: &Path) -> bool {
         self.0.iter().any(|pattern| match pattern {
-            Pattern::Name(name) => path.file_name().is_some_and(|it| name.matches_with(&it.to_string_lossy(), NAMES)),
+            Pattern::Name(name) => {
+                path.file_name().is_some_and(|it| name.matches_with(&it.to_string_lossy(), NAMES))
+            }
             Pattern::Path(PathPattern::One(one)) => one == path,
-            Pattern::Path(PathPattern::Glob { pattern, .. }) => pattern.matches_with(&path.to_string_lossy(), NAMES),
+            Pattern::Path(PathPattern::Glob { pattern, .. }) => {
+                pattern.matches_with(&path.to_string_lossy(), NAMES)
+            }
         })
     }
 }
@@ -76,7 +87,9 @@ impl Pattern {
         if text.contains('/') {
             return PathPattern::parse(text, base).map(Self::Path);
         }
-        glob::Pattern::new(text).map(Self::Name).map_err(|error| format!("is no valid pattern: {}", error.msg))
+        glob::Pattern::new(text)
+            .map(Self::Name)
+            .map_err(|error| format!("is no valid pattern: {}", error.msg))
     }
 }
 
@@ -87,7 +100,19 @@ mod tests {
     #[test]
     fn archives_and_what_editors_keep_are_left_out_by_default_and_logs_are_not() {
         let exclude = Exclude::default();
-        for out in ["app.log.1.gz", "a.zst", "a.bz2", "a.xz", "a.zip", "a.log~", ".a.log~", ".a.log.swp", "#a.log#", ".#a.log", ".gz"] {
+        for out in [
+            "app.log.1.gz",
+            "a.zst",
+            "a.bz2",
+            "a.xz",
+            "a.zip",
+            "a.log~",
+            ".a.log~",
+            ".a.log.swp",
+            "#a.log#",
+            ".#a.log",
+            ".gz",
+        ] {
             assert!(exclude.leaves_out(Path::new("/var/log").join(out).as_path()), "{out}");
         }
         for read in ["app.log", "app.log.1", "gz", "a.gz.log", "a#1.log", "swp", "~a", "2026-01-01", "b.GZ"] {
@@ -97,7 +122,8 @@ mod tests {
 
     #[test]
     fn a_pattern_with_a_slash_is_one_of_paths() {
-        let exclude = |text| Exclude::of(vec![ExcludePattern::parse(text, Path::new("/etc/fore[bay]")).unwrap()]);
+        let exclude =
+            |text| Exclude::of(vec![ExcludePattern::parse(text, Path::new("/etc/fore[bay]")).unwrap()]);
         assert!(exclude("old/*").leaves_out(Path::new("/etc/fore[bay]/old/a.log")));
         assert!(!exclude("old/*").leaves_out(Path::new("/etc/fore[bay]/old/deep/a.log")));
         assert!(exclude("/var/**/debug.log").leaves_out(Path::new("/var/log/x/debug.log")));

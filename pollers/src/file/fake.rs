@@ -36,7 +36,11 @@ struct Trap {
 
 impl Trap {
     fn meet(&self, path: &Path) {
-        assert!(lock(&self.panics).as_deref() != Some(path), "foreign data under {} met an unwrap", path.display());
+        assert!(
+            lock(&self.panics).as_deref() != Some(path),
+            "foreign data under {} met an unwrap",
+            path.display()
+        );
         let mut hangs = lock(&self.hangs);
         while hangs.as_deref() == Some(path) {
             hangs = self.freed.wait(hangs).unwrap_or_else(PoisonError::into_inner);
@@ -55,12 +59,14 @@ impl FakeFiles {
         lock(&self.disk)
     }
 
-    /// From now on whoever looks at a path panics, as a dependency does that foreign data took by surprise; `None`: nobody does.
+    /// From now on whoever looks at a path panics, as a dependency does that foreign data took by surprise;
+    /// `None`: nobody does.
     pub fn panic_at(&self, path: Option<&str>) {
         *lock(&self.trap.panics) = path.map(PathBuf::from);
     }
 
-    /// From now on whoever looks at a path gets no answer, as from a server that is away; `None`: all get theirs.
+    /// From now on whoever looks at a path gets no answer, as from a server that is away; `None`: all get
+    /// theirs.
     pub fn hang_at(&self, path: Option<&str>) {
         *lock(&self.trap.hangs) = path.map(PathBuf::from);
         self.trap.freed.notify_all();
@@ -82,7 +88,12 @@ impl FakeFiles {
     pub(super) fn source_on(&self, io: &super::io::Io, pattern: &str) -> Arc<dyn Source> {
         let path = PathPattern::parse(pattern, Path::new("")).expect("it is a pattern");
         let settings = FileSettings { rotate_wait: Duration::ZERO, ..FileSettings::for_path(path) };
-        Arc::new(FileSource::with(settings, Arc::new(self.clone()), io.clone(), super::open_files::OpenFiles::of_process()))
+        Arc::new(FileSource::with(
+            settings,
+            Arc::new(self.clone()),
+            io.clone(),
+            super::open_files::OpenFiles::of_process(),
+        ))
     }
 }
 
@@ -111,7 +122,11 @@ impl FileSystem for FakeFiles {
             Node::Folder => {
                 let mut hasher = DefaultHasher::new();
                 path.hash(&mut hasher);
-                Ok(Stat { kind: Kind::Folder, key: FileKey { inode: hasher.finish(), ..NOTHING.key }, ..NOTHING })
+                Ok(Stat {
+                    kind: Kind::Folder,
+                    key: FileKey { inode: hasher.finish(), ..NOTHING.key },
+                    ..NOTHING
+                })
             }
             Node::Fifo => Ok(Stat { kind: Kind::Other, ..NOTHING }),
         }
@@ -156,8 +171,13 @@ impl Drop for FakeFile {
     }
 }
 
-const NOTHING: Stat =
-    Stat { kind: Kind::Other, key: FileKey { device: 1, inode: 0, birth: 0 }, size: 0, modified: UnixMillis(0), n_links: 1 };
+const NOTHING: Stat = Stat {
+    kind: Kind::Other,
+    key: FileKey { device: 1, inode: 0, birth: 0 },
+    size: 0,
+    modified: UnixMillis(0),
+    n_links: 1,
+};
 
 fn stat(disk: &Disk, number: u64) -> io::Result<Stat> {
     if disk.is_broken {
@@ -165,7 +185,13 @@ fn stat(disk: &Disk, number: u64) -> io::Result<Stat> {
     }
     let inode = disk.inode(number).ok_or_else(|| error(Fault::NotFound))?;
     let key = FileKey { device: 1, inode: number, birth: inode.birth };
-    Ok(Stat { kind: Kind::File, key, size: inode.bytes.len() as u64, modified: UnixMillis(inode.modified), n_links: inode.n_links })
+    Ok(Stat {
+        kind: Kind::File,
+        key,
+        size: inode.bytes.len() as u64,
+        modified: UnixMillis(inode.modified),
+        n_links: inode.n_links,
+    })
 }
 
 fn entry(disk: &Disk, path: &str) -> Entry {

@@ -1,4 +1,5 @@
-//! Which file a track is: device, inode, time of birth and a fingerprint of its first bytes, written out as the track's name.
+//! Which file a track is: device, inode, time of birth and a fingerprint of its first bytes, written out as
+//! the track's name.
 //!
 //! | What happens | What the names say |
 //! |---|---|
@@ -111,7 +112,9 @@ mod tests {
             assert_eq!(Identity::parse(&identity.name()).as_ref(), Some(&identity));
             assert!(identity.name().0.starts_with(&KEY.prefix()));
         }
-        for bad in ["", "file-", "file-1-2-3-4-5-6", "shard-1", "file-1-2-3-ffff-00000000000000000000000000000000-0"] {
+        for bad in
+            ["", "file-", "file-1-2-3-4-5-6", "shard-1", "file-1-2-3-ffff-00000000000000000000000000000000-0"]
+        {
             assert_eq!(Identity::parse(&TrackName(bad.to_owned())), None, "{bad}");
         }
     }

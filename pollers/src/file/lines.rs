@@ -24,7 +24,8 @@ pub(super) enum Body {
     Truncated(Bytes, u64),
 }
 
-/// The body of a line that begins at `offset`. `line` is it without `\n`; `beyond` counts further bytes of it that were not kept.
+/// The body of a line that begins at `offset`. `line` is it without `\n`; `beyond` counts further bytes of it
+/// that were not kept.
 pub(super) fn body(line: &Bytes, beyond: u64, offset: u64, line_bytes_max: usize) -> Body {
     let mut line = line.clone();
     if offset == 0 && line.starts_with(BYTE_ORDER_MARK) {
@@ -49,7 +50,9 @@ pub(super) fn leading_nuls(line: &[u8]) -> usize {
 /// Leaves out a UTF-8 character that was cut in two at the end.
 fn whole_characters(line: Bytes) -> Bytes {
     match std::str::from_utf8(&line) {
-        Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => line.slice(..error.valid_up_to()),
+        Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => {
+            line.slice(..error.valid_up_to())
+        }
         Ok(_) | Err(_) => line,
     }
 }
@@ -69,7 +72,10 @@ mod tests {
         assert_eq!(cut(b"\xef\xbb\xbfabc", 0, 0), Body::Whole("abc".into()));
         assert_eq!(cut(b"\xef\xbb\xbfabc", 0, 7), Body::Whole("\u{feff}abc".into()));
         assert_eq!(cut(b" \0", 0, 7), Body::Whole(" \0".into()));
-        assert_eq!([cut(b"", 0, 3), cut(b"\r", 0, 3), cut(b"\xef\xbb\xbf\r", 0, 0)], [Body::Empty, Body::Empty, Body::Empty]);
+        assert_eq!(
+            [cut(b"", 0, 3), cut(b"\r", 0, 3), cut(b"\xef\xbb\xbf\r", 0, 0)],
+            [Body::Empty, Body::Empty, Body::Empty]
+        );
     }
 
     #[test]
@@ -82,6 +88,9 @@ mod tests {
     #[test]
     fn no_character_is_cut_in_two_but_bytes_that_are_no_text_stay() {
         assert_eq!(cut("1234567\u{e9}".as_bytes(), 0, 7), Body::Truncated("1234567".into(), 9));
-        assert_eq!(cut(b"\xff234567\xc3\xa9", 0, 7), Body::Truncated(Bytes::from_static(b"\xff234567\xc3"), 9));
+        assert_eq!(
+            cut(b"\xff234567\xc3\xa9", 0, 7),
+            Body::Truncated(Bytes::from_static(b"\xff234567\xc3"), 9)
+        );
     }
 }

@@ -21,7 +21,8 @@ impl Long {
         self.n_skipped += bytes.len() as u64;
     }
 
-    /// A line that may be over-long, and the bytes that were read of it last: what is kept, what is beyond, how many bytes it has.
+    /// A line that may be over-long, and the bytes that were read of it last: what is kept, what is beyond,
+    /// how many bytes it has.
     pub(super) fn join(long: Option<Self>, rest: Bytes) -> (Bytes, u64, u64) {
         let Some(mut long) = long else {
             let n_bytes = rest.len() as u64;

@@ -1,8 +1,9 @@
 //! Text files, followed as `tail -F` does: a record a line. `docs/sources/file.md` is the manual.
 //!
-//! A track is a file's identity (`identity`), a position the byte offset of a line, a batch holds one file. Everything that may block
-//! happens on a few threads that all file sources share (`io`); files are watched where the system can (`attention`, `watching`), and
-//! those at their end are closed when descriptors are short (`open_files`).
+//! A track is a file's identity (`identity`), a position the byte offset of a line, a batch holds one file.
+//! Everything that may block happens on a few threads that all file sources share (`io`); files are watched
+//! where the system can (`attention`, `watching`), and those at their end are closed when descriptors are
+//! short (`open_files`).
 
 mod attention;
 mod client;
@@ -59,15 +60,16 @@ use self::sightings::{Found, Sightings};
 use self::walk::{Listed, Route, Walk};
 use self::watching::Watching;
 use crate::source::{
-    Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, PlaceError, Reader, Source, SourceError, SourceKind, SourceSettings,
-    Stand, TrackInfo, TrackName, Tracks,
+    Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, PlaceError, Reader, Source,
+    SourceError, SourceKind, SourceSettings, Stand, TrackInfo, TrackName, Tracks,
 };
 
 /// `source: { file: … }`
 #[derive(Debug)]
 pub struct FileKind;
 
-/// `parallelization_factor` is not among them: the order of a file is that of its lines, so one batch of it runs at a time.
+/// `parallelization_factor` is not among them: the order of a file is that of its lines, so one batch of it
+/// runs at a time.
 static PROFILE: SourceProfile = SourceProfile {
     kind: "file",
     shape: SourceShape::Tracks,
@@ -111,11 +113,13 @@ impl SourceKind for FileKind {
     }
 }
 
-/// How often files are listed whose changes are told: changes of an ancestor of their folder, and what else nobody tells of.
+/// How often files are listed whose changes are told: changes of an ancestor of their folder, and what else
+/// nobody tells of.
 const LIST_TOLD: Duration = Duration::from_secs(30);
 /// The same where changes are not told.
 const LIST_UNTOLD: Duration = Duration::from_secs(1);
-/// Between two listings of a folder in which much happens: this many times what a listing takes, a second at most.
+/// Between two listings of a folder in which much happens: this many times what a listing takes, a second at
+/// most.
 const LIST_PAUSE: u32 = 4;
 const LIST_PAUSE_MAX: Duration = Duration::from_secs(1);
 
@@ -150,7 +154,8 @@ impl FileSource {
         let own = is_local.then(|| LaneName(shared.0.join(&what)));
         let is_settled = Arc::new(AtomicBool::new(false));
         let watching = Watching::new(io.clone(), Arc::clone(&ears), files.is_told(), Arc::clone(&is_settled));
-        let sightings = Sightings::new(Arc::clone(&files), (open_files, watching), path, exclude, rotate_wait);
+        let sightings =
+            Sightings::new(Arc::clone(&files), (open_files, watching), path, exclude, rotate_wait);
         Self {
             files,
             sightings: Arc::new(Mutex::new(sightings)),
@@ -166,7 +171,10 @@ impl FileSource {
     }
 
     /// Runs `job` where it may block.
-    fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut Sightings) -> T + Send + 'static) -> BoxFuture<'_, Result<T, SourceError>> {
+    fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Sightings) -> T + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, SourceError>> {
         let sightings = Arc::clone(&self.sightings);
         let (sender, receiver) = oneshot::channel();
         let mut work = Some((job, sender));
@@ -201,7 +209,10 @@ impl FileSource {
             if let Some((job, sender)) = work.take() {
                 drop(sender.send(job(&mut lock(&sightings), listed)));
             }
-            list_micros.store(u64::try_from((took + began.elapsed()).as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            list_micros.store(
+                u64::try_from((took + began.elapsed()).as_micros()).unwrap_or(u64::MAX),
+                Ordering::Relaxed,
+            );
             Tried::Done
         };
         self.asked(self.io.key(), attempt, receiver)
@@ -223,12 +234,16 @@ impl FileSource {
 
     /// A cursor in a track's file; `None` when there is no such file.
     async fn cursor(&self, identity: Identity, start: Start) -> Result<Option<Cursor>, SourceError> {
-        let (shared, limits, io, system) = (Arc::clone(&self.sightings), self.limits, self.io.clone(), Arc::clone(&self.files));
+        let (shared, limits, io, system) =
+            (Arc::clone(&self.sightings), self.limits, self.io.clone(), Arc::clone(&self.files));
         let wanted = identity.clone();
         let is_at_hand = self.run(move |sightings| sightings.is_at_hand(&wanted)).await?;
         let open = move |sightings: &mut Sightings| match sightings.find(&identity)? {
             Found::Here(path, handle) => {
-                let file = handle.file().map_or_else(|| handle.open(system.as_ref(), &path), Ok).map_err(|error| error.on(&path))?;
+                let file = handle
+                    .file()
+                    .map_or_else(|| handle.open(system.as_ref(), &path), Ok)
+                    .map_err(|error| error.on(&path))?;
                 let place = start.find(file.as_ref()).map_err(|error| FileError::of(error).on(&path))?;
                 let opened = Opened { system, handle, path, attention: Attention::new(io) };
                 Ok(Some(Cursor::new(opened, shared, identity, limits, place)))
@@ -287,8 +302,13 @@ impl Tracks for FileSource {
         evidence::end_of_stretch(kept)
     }
 
-    fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
-        let lost = |why: &str| SourceError::PositionLost { what: format!("track {}", track.0), why: why.to_owned() };
+    fn open<'a>(
+        &'a self,
+        track: &'a TrackName,
+        from: &'a Watermark,
+    ) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
+        let lost =
+            |why: &str| SourceError::PositionLost { what: format!("track {}", track.0), why: why.to_owned() };
         let identity = Identity::parse(track).ok_or_else(|| lost("its name is none of a file"));
         let start = Start::of(from).ok_or_else(|| lost("the position is no offset"));
         Box::pin(async move {
@@ -311,18 +331,30 @@ impl Explorer for FileSource {
         self.run_listed(move |sightings, listed| sightings.describe(listed, &known))
     }
 
-    fn origins(&self, start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
+    fn origins(
+        &self,
+        start: StartingPosition,
+    ) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
         let origins = self.run_listed(move |sightings, listed| sightings.origins(listed, start, now()));
         Box::pin(async move { origins.await? })
     }
 
-    fn places<'a>(&'a self, known: &'a Known, start: StartingPosition) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
+    fn places<'a>(
+        &'a self,
+        known: &'a Known,
+        start: StartingPosition,
+    ) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
         let known = known.clone();
-        let places = self.run_listed(move |sightings, listed| places::of(sightings, listed, &known, start, now()));
+        let places =
+            self.run_listed(move |sightings, listed| places::of(sightings, listed, &known, start, now()));
         Box::pin(async move { places.await? })
     }
 
-    fn bound<'a>(&'a self, track: &'a TrackName, told: &'a str) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
+    fn bound<'a>(
+        &'a self,
+        track: &'a TrackName,
+        told: &'a str,
+    ) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
         let (track, told) = (track.clone(), told.to_owned());
         let bound = self.run_listed(move |sightings, listed| places::bound(sightings, listed, &track, &told));
         Box::pin(async move { bound.await? })
@@ -330,7 +362,8 @@ impl Explorer for FileSource {
 
     fn backlog<'a>(&'a self, stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
         let stands = stands.to_vec();
-        let n_bytes = self.run_listed(move |sightings, listed| places::n_bytes_behind(sightings, listed, &stands, now()));
+        let n_bytes = self
+            .run_listed(move |sightings, listed| places::n_bytes_behind(sightings, listed, &stands, now()));
         Box::pin(async move { Ok(Backlog { records: None, bytes: Some(n_bytes.await??) }) })
     }
 }

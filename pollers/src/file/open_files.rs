@@ -1,5 +1,5 @@
-//! The files that are open, as a cache: a file that is at its end and whose turn was longest ago is closed when another needs its
-//! descriptor, and opened again when there is something to do.
+//! The files that are open, as a cache: a file that is at its end and whose turn was longest ago is closed
+//! when another needs its descriptor, and opened again when there is something to do.
 //!
 //! A file that has lost its path can only be read as long as it is open: it is *pinned* and stays.
 
@@ -53,7 +53,11 @@ impl OpenFiles {
     }
 
     /// Opens a path, and keeps it open as long as there are descriptors.
-    pub(super) fn open(self: &Arc<Self>, system: &dyn FileSystem, path: &Path) -> Result<Arc<Handle>, FileError> {
+    pub(super) fn open(
+        self: &Arc<Self>,
+        system: &dyn FileSystem,
+        path: &Path,
+    ) -> Result<Arc<Handle>, FileError> {
         let handle = Arc::new(Handle { files: Arc::clone(self), slot: Mutex::default() });
         handle.open(system, path)?;
         Ok(handle)
@@ -116,7 +120,11 @@ impl Handle {
     }
 
     /// Opens it again, at a path.
-    pub(super) fn open(self: &Arc<Self>, system: &dyn FileSystem, path: &Path) -> Result<Arc<dyn OpenFile>, FileError> {
+    pub(super) fn open(
+        self: &Arc<Self>,
+        system: &dyn FileSystem,
+        path: &Path,
+    ) -> Result<Arc<dyn OpenFile>, FileError> {
         let descriptor = self.files.take()?;
         let file = self.open_with_room(system, path)?;
         let mut slot = lock(&self.slot);
@@ -127,9 +135,13 @@ impl Handle {
 
     /// When the whole process has no descriptor left, some that files have are given back first.
     fn open_with_room(&self, system: &dyn FileSystem, path: &Path) -> Result<Arc<dyn OpenFile>, FileError> {
-        let is_full = |error: &io::Error| [Errno::MFILE, Errno::NFILE].iter().any(|it| error.raw_os_error() == Some(it.raw_os_error()));
+        let is_full = |error: &io::Error| {
+            [Errno::MFILE, Errno::NFILE].iter().any(|it| error.raw_os_error() == Some(it.raw_os_error()))
+        };
         match system.open(path) {
-            Err(error) if is_full(&error) && self.files.close_one() => system.open(path).map_err(FileError::of),
+            Err(error) if is_full(&error) && self.files.close_one() => {
+                system.open(path).map_err(FileError::of)
+            }
             other => other.map_err(FileError::of),
         }
     }
@@ -167,7 +179,10 @@ mod tests {
         let mut handles = handles(&files, folder.path(), 3);
         assert!(handles[0].file().is_some(), "its turn is now");
         let _fourth = files.open(&LocalFiles, &folder.path().join("0")).unwrap();
-        assert_eq!(handles.iter().map(|it| lock(&it.slot).open.is_some()).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(
+            handles.iter().map(|it| lock(&it.slot).open.is_some()).collect::<Vec<_>>(),
+            [true, false, true]
+        );
         assert!(handles[1].open(&LocalFiles, &folder.path().join("1")).is_ok());
         assert!(handles[2].file().is_none());
         handles.clear();
@@ -181,7 +196,10 @@ mod tests {
         let handles = handles(&files, folder.path(), 2);
         handles.iter().for_each(|it| it.pin(true));
         let refused = files.open(&LocalFiles, &folder.path().join("0")).err().unwrap();
-        assert!(refused.to_string().starts_with("FB-0205: it waits for a file descriptor: all 2"), "{refused}");
+        assert!(
+            refused.to_string().starts_with("FB-0205: it waits for a file descriptor: all 2"),
+            "{refused}"
+        );
         handles[1].pin(false);
         assert!(files.open(&LocalFiles, &folder.path().join("0")).is_ok());
     }

@@ -13,8 +13,8 @@ use super::walk::Listed;
 use crate::source::{Known, SourceError, Standing, TrackName};
 
 impl Sightings {
-    /// Where each file begins for a mapping that starts now. A file that is too young to be a track, or comes later, is read from its
-    /// first byte.
+    /// Where each file begins for a mapping that starts now. A file that is too young to be a track, or comes
+    /// later, is read from its first byte.
     pub(super) fn origins(
         &mut self,
         listed: Listed,
@@ -24,7 +24,12 @@ impl Sightings {
         match start {
             StartingPosition::TrimHorizon => {
                 let first = Origin(ShortBytes::new(b""));
-                Ok(self.tracks(listed, &Known::default(), now).tracks.into_iter().map(|it| (it.name, first.clone())).collect())
+                Ok(self
+                    .tracks(listed, &Known::default(), now)
+                    .tracks
+                    .into_iter()
+                    .map(|it| (it.name, first.clone()))
+                    .collect())
             }
             StartingPosition::Latest => {
                 let mut origins = Vec::new();
@@ -33,13 +38,21 @@ impl Sightings {
                 }
                 Ok(origins)
             }
-            StartingPosition::AtTimestamp(_) => Err(FileError::NoTimes.on(Path::new(&self.pattern().to_string()))),
+            StartingPosition::AtTimestamp(_) => {
+                Err(FileError::NoTimes.on(Path::new(&self.pattern().to_string())))
+            }
         }
     }
 
-    /// The tracks that `known` does not hold, those included whose files cannot be read: LATEST is to hold for them too when they can. Where
-    /// nothing can be seen it fails, as a file that is not seen now would be read from its first byte later.
-    pub(super) fn latest_tracks(&mut self, listed: Listed, known: &Known, now: UnixMillis) -> Result<Vec<TrackName>, SourceError> {
+    /// The tracks that `known` does not hold, those included whose files cannot be read: LATEST is to hold
+    /// for them too when they can. Where nothing can be seen it fails, as a file that is not seen now would
+    /// be read from its first byte later.
+    pub(super) fn latest_tracks(
+        &mut self,
+        listed: Listed,
+        known: &Known,
+        now: UnixMillis,
+    ) -> Result<Vec<TrackName>, SourceError> {
         let survey = self.survey(listed, known, now);
         if let Some(trouble) = survey.trouble.filter(|_| survey.is_blind) {
             return Err(trouble);
@@ -76,5 +89,7 @@ impl Sightings {
 fn is_open_in(known: &Known, key: &FileKey) -> bool {
     let prefix = key.prefix();
     let mine = known.0.range(TrackName(prefix.clone())..).take_while(|(name, _)| name.0.starts_with(&prefix));
-    mine.filter(|(_, standing)| **standing == Standing::Open).filter_map(|(name, _)| Identity::parse(name)).any(|it| it.key.is_same(key))
+    mine.filter(|(_, standing)| **standing == Standing::Open)
+        .filter_map(|(name, _)| Identity::parse(name))
+        .any(|it| it.key.is_same(key))
 }

@@ -44,7 +44,8 @@ impl Reader for FileReader {
             };
             done.map_err(|error| error.on(&self.path))?;
             let read = lock(&self.tray).take();
-            let read = read.unwrap_or_else(|| Ok(RawRead { passed: Some(self.passed.clone()), ..RawRead::default() }))?;
+            let read = read
+                .unwrap_or_else(|| Ok(RawRead { passed: Some(self.passed.clone()), ..RawRead::default() }))?;
             if let Some(passed) = &read.passed {
                 self.passed = passed.clone();
             }

@@ -1,4 +1,5 @@
-//! Records as a reader of a file makes them, for tests of others: lines that share the window they were cut from.
+//! Records as a reader of a file makes them, for tests of others: lines that share the window they were cut
+//! from.
 
 use std::sync::Arc;
 

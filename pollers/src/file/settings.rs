@@ -51,18 +51,22 @@ pub(super) static SPECS: [SettingSpec; 4] = [
 /// Settings of the file source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileSettings {
-    /// `path`, required: a file, or a pattern with `*`, `?`, `[…]` and `**`; relative to the folder of the config file. A `*` matches no
-    /// `/`; `[[]` matches the character `[`. Files that match later are read from their first byte.
+    /// `path`, required: a file, or a pattern with `*`, `?`, `[…]` and `**`; relative to the folder of the
+    /// config file. A `*` matches no `/`; `[[]` matches the character `[`. Files that match later are read
+    /// from their first byte.
     pub(super) path: PathPattern,
-    /// `exclude`: patterns of files that a pattern under `path` leaves out. One without a `/` is matched with a file's name, one with a `/` with
-    /// its path, relative to the folder of the config file. The default leaves out archives that a rotation makes and what editors keep
-    /// beside a file; what is written takes its place, and `[]` leaves nothing out. A path without special characters is never left out.
+    /// `exclude`: patterns of files that a pattern under `path` leaves out. One without a `/` is matched with
+    /// a file's name, one with a `/` with its path, relative to the folder of the config file. The default
+    /// leaves out archives that a rotation makes and what editors keep beside a file; what is written takes
+    /// its place, and `[]` leaves nothing out. A path without special characters is never left out.
     pub(super) exclude: Exclude,
-    /// `line_bytes_max`, 1 to 6,000,000, default 1,000,000: the part of a longer line that its record carries. The default leaves room for
-    /// the worst JSON escaping within Lambda's 6 MB; a line that does not fit even so is given up as too large.
+    /// `line_bytes_max`, 1 to 6,000,000, default 1,000,000: the part of a longer line that its record
+    /// carries. The default leaves room for the worst JSON escaping within Lambda's 6 MB; a line that does
+    /// not fit even so is given up as too large.
     pub(super) line_bytes_max: usize,
-    /// `rotate_wait`, in seconds with fractions, 0 to 86,400, default 30: how long a file that was renamed away or deleted must stay at
-    /// its end before it counts as finished. Raise it when a writer keeps its old file open for longer after a rotation.
+    /// `rotate_wait`, in seconds with fractions, 0 to 86,400, default 30: how long a file that was renamed
+    /// away or deleted must stay at its end before it counts as finished. Raise it when a writer keeps its
+    /// old file open for longer after a rotation.
     pub(super) rotate_wait: Duration,
 }
 
@@ -76,8 +80,11 @@ pub(super) enum PathPattern {
 }
 
 impl PathPattern {
-    pub(super) const OPTIONS: glob::MatchOptions =
-        glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+    pub(super) const OPTIONS: glob::MatchOptions = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
 
     /// A path or pattern below `base`.
     pub(super) fn parse(text: &str, base: &Path) -> Result<Self, String> {
@@ -87,17 +94,23 @@ impl PathPattern {
         let text = if Path::new(text).is_absolute() || base.as_os_str().is_empty() {
             text.to_owned()
         } else {
-            let base = base.to_str().ok_or("the folder of the config file is not UTF-8, which a pattern needs")?;
+            let base =
+                base.to_str().ok_or("the folder of the config file is not UTF-8, which a pattern needs")?;
             format!("{}/{text}", glob::Pattern::escape(base.trim_end_matches('/')))
         };
-        let pattern = glob::Pattern::new(&text).map_err(|error| format!("is no valid pattern: {}", error.msg))?;
+        let pattern =
+            glob::Pattern::new(&text).map_err(|error| format!("is no valid pattern: {}", error.msg))?;
         Ok(Self::Glob { text, pattern })
     }
 
     /// The folder below which everything lies that can match.
     pub(super) fn folder(&self) -> PathBuf {
         match self {
-            Self::One(path) => path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")).to_owned(),
+            Self::One(path) => path
+                .parent()
+                .filter(|it| !it.as_os_str().is_empty())
+                .unwrap_or_else(|| Path::new("."))
+                .to_owned(),
             Self::Glob { text, .. } => Self::folder_of(text),
         }
     }
@@ -131,13 +144,20 @@ impl FileSettings {
         Fields::read(settings, "source.file", |fields| {
             let text = fields.required("path", |it| it.path_text());
             let place = fields.node("path").map(|it| it.place.clone());
-            let exclude = fields.optional("exclude", |it| it.list(|it| read_exclude(it, base)).map(Exclude::of));
+            let exclude =
+                fields.optional("exclude", |it| it.list(|it| read_exclude(it, base)).map(Exclude::of));
             let line_bytes_max = fields.optional("line_bytes_max", |it| it.integer(1..=LINE_BYTES_LIMIT));
-            let rotate_wait = fields.optional("rotate_wait", |it| it.seconds(Duration::ZERO..=ROTATE_WAIT_LIMIT));
+            let rotate_wait =
+                fields.optional("rotate_wait", |it| it.seconds(Duration::ZERO..=ROTATE_WAIT_LIMIT));
             let path = match PathPattern::parse(&text?, base) {
                 Ok(path) => path,
                 Err(why) => {
-                    let finding = Finding::new(BAD_PATTERN, format!("{}.path", fields.path()), &place?, format!("`path` {why}"));
+                    let finding = Finding::new(
+                        BAD_PATTERN,
+                        format!("{}.path", fields.path()),
+                        &place?,
+                        format!("`path` {why}"),
+                    );
                     fields.push(finding.fix("write `[[]` where the character `[` is meant"));
                     return None;
                 }
@@ -154,7 +174,11 @@ fn read_exclude(mut it: Item<'_, '_>, base: &Path) -> Option<ExcludePattern> {
     match ExcludePattern::parse(&text, base) {
         Ok(pattern) => Some(pattern),
         Err(why) => {
-            it.wrong(BAD_PATTERN, format!("`exclude` {why}"), Some("write `[[]` where the character `[` is meant".to_owned()));
+            it.wrong(
+                BAD_PATTERN,
+                format!("`exclude` {why}"),
+                Some("write `[[]` where the character `[` is meant".to_owned()),
+            );
             None
         }
     }
@@ -163,7 +187,10 @@ fn read_exclude(mut it: Item<'_, '_>, base: &Path) -> Option<ExcludePattern> {
 impl SourceSettings for FileSettings {
     fn identity(&self) -> String {
         let Self { path, exclude, line_bytes_max, rotate_wait } = self;
-        format!("file:{path} exclude={exclude} line_bytes_max={line_bytes_max} rotate_wait={}", rotate_wait.as_secs_f64())
+        format!(
+            "file:{path} exclude={exclude} line_bytes_max={line_bytes_max} rotate_wait={}",
+            rotate_wait.as_secs_f64()
+        )
     }
 
     fn connect<'a>(&'a self, _clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
@@ -192,7 +219,8 @@ mod tests {
         };
         let node = node(Value::Map(entries.iter().map(entry).collect()));
         let told = |it: Finding| format!("{} {}: {}", it.code, it.path, it.message);
-        FileSettings::parse(&node, Path::new("/etc/fore[bay]")).map_err(|found| found.into_iter().map(told).collect())
+        FileSettings::parse(&node, Path::new("/etc/fore[bay]"))
+            .map_err(|found| found.into_iter().map(told).collect())
     }
 
     fn text(text: &str) -> Value {
@@ -217,13 +245,23 @@ mod tests {
 
     #[test]
     fn every_mistake_is_found_at_once() {
-        let found = settings(&[("line_bytes_max", number("0")), ("rotate_wait", text("soon")), ("pth", text("x"))]).unwrap_err();
+        let found =
+            settings(&[("line_bytes_max", number("0")), ("rotate_wait", text("soon")), ("pth", text("x"))])
+                .unwrap_err();
         // `pth` is taken for `path` misspelt, which is not said to be missing as well.
         assert_eq!(found.len(), 3, "{found:#?}");
-        assert!(settings(&[("rotate_wait", text("soon"))]).unwrap_err().iter().any(|it| it.contains("source.file.path")));
+        assert!(
+            settings(&[("rotate_wait", text("soon"))])
+                .unwrap_err()
+                .iter()
+                .any(|it| it.contains("source.file.path"))
+        );
         let list = |it: &str| Value::List(vec![node(text("*.gz")), node(text(it))]);
         let found = settings(&[("path", text("a")), ("exclude", list("a["))]).unwrap_err();
-        assert!(found[0].starts_with("FB-0207 source.file.exclude[1]: `exclude` is no valid pattern"), "{found:?}");
+        assert!(
+            found[0].starts_with("FB-0207 source.file.exclude[1]: `exclude` is no valid pattern"),
+            "{found:?}"
+        );
         let found = settings(&[("path", text("a/[b"))]).unwrap_err();
         assert!(found[0].starts_with("FB-0207 source.file.path: `path` is no valid pattern"), "{found:?}");
     }
@@ -235,7 +273,12 @@ mod tests {
         assert_eq!(parsed.exclude, Exclude::default());
         let parsed = settings(&[("path", text("a")), ("exclude", Value::List(Vec::new()))]).unwrap();
         assert_eq!(parsed.exclude, Exclude::of(Vec::new()));
-        let parsed = settings(&[("path", text("a")), ("line_bytes_max", number("6000000")), ("rotate_wait", number("0.25"))]).unwrap();
+        let parsed = settings(&[
+            ("path", text("a")),
+            ("line_bytes_max", number("6000000")),
+            ("rotate_wait", number("0.25")),
+        ])
+        .unwrap();
         assert_eq!((parsed.line_bytes_max, parsed.rotate_wait), (6_000_000, Duration::from_millis(250)));
         assert!(settings(&[("path", text("a")), ("line_bytes_max", number("6000001"))]).is_err());
         assert!(settings(&[("path", text("a")), ("rotate_wait", number("86401"))]).is_err());
@@ -245,22 +288,38 @@ mod tests {
     fn every_setting_is_in_the_table_and_in_the_manual_and_is_read() {
         let manual = include_str!("../../../docs/sources/file.md");
         for spec in &SPECS {
-            assert!(manual.contains(&format!("`{}`", spec.key())), "{} is not in docs/sources/file.md", spec.key());
+            assert!(
+                manual.contains(&format!("`{}`", spec.key())),
+                "{} is not in docs/sources/file.md",
+                spec.key()
+            );
             let path = ("path", text("a"));
             let wrong = (spec.key(), Value::Map(Vec::new()));
-            let found = if spec.key() == "path" { settings(&[wrong]) } else { settings(&[path, wrong]) }.unwrap_err();
+            let found =
+                if spec.key() == "path" { settings(&[wrong]) } else { settings(&[path, wrong]) }.unwrap_err();
             assert!(found.iter().any(|it| it.contains(spec.key())), "{} is not read: {found:?}", spec.key());
         }
-        assert!(settings(&[("path", text("a")), ("line_bytes_max", number("6000000")), ("rotate_wait", number("86400"))]).is_ok());
+        assert!(
+            settings(&[
+                ("path", text("a")),
+                ("line_bytes_max", number("6000000")),
+                ("rotate_wait", number("86400"))
+            ])
+            .is_ok()
+        );
     }
 
     #[test]
     fn mappings_share_a_feed_only_when_all_their_settings_agree() {
         let key = |name: &str| Key { name: name.to_owned(), place: node(Value::Null).place };
-        let identity_of = |entries| FileKind.parse(&node(Value::Map(entries)), Path::new("/")).unwrap().identity();
-        let identity =
-            |path: &str, wait: &str| identity_of(vec![(key("path"), node(text(path))), (key("rotate_wait"), node(number(wait)))]);
-        let without = |exclude: Vec<Node>| identity_of(vec![(key("path"), node(text("a"))), (key("exclude"), node(Value::List(exclude)))]);
+        let identity_of =
+            |entries| FileKind.parse(&node(Value::Map(entries)), Path::new("/")).unwrap().identity();
+        let identity = |path: &str, wait: &str| {
+            identity_of(vec![(key("path"), node(text(path))), (key("rotate_wait"), node(number(wait)))])
+        };
+        let without = |exclude: Vec<Node>| {
+            identity_of(vec![(key("path"), node(text("a"))), (key("exclude"), node(Value::List(exclude)))])
+        };
         let all: Vec<Node> = exclude::DEFAULT.iter().map(|it| node(text(it))).collect();
         assert_eq!(without(all), identity("a", "30"));
         assert_ne!(without(Vec::new()), identity("a", "30"));

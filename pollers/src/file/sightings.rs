@@ -1,4 +1,5 @@
-//! Which files there are and which tracks they are: turns a listing into identities, for each mapping by what it knows.
+//! Which files there are and which tracks they are: turns a listing into identities, for each mapping by what
+//! it knows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -21,7 +22,8 @@ use super::walk::Listed;
 use super::watching::Watching;
 use crate::source::{Known, Listing, SourceError, Standing, TrackInfo, TrackName};
 
-/// A file with neither a whole line nor enough bytes for a full fingerprint is taken as it is when it was not written to for this long.
+/// A file with neither a whole line nor enough bytes for a full fingerprint is taken as it is when it was not
+/// written to for this long.
 const YOUNG_MAX: Duration = Duration::from_secs(5);
 
 /// A file without a reader is kept open for at least this long once it was told as a track.
@@ -38,7 +40,8 @@ pub(super) struct Sightings {
     listed: Option<BTreeSet<FileKey>>,
     /// Folders in which files were seen: a file that was renamed is looked for there.
     folders: BTreeSet<PathBuf>,
-    /// Files that have no reader yet, kept open so that none is lost when it is renamed or deleted before it has one.
+    /// Files that have no reader yet, kept open so that none is lost when it is renamed or deleted before it
+    /// has one.
     held: BTreeMap<FileKey, Box<Held>>,
     hold_for: Duration,
     open_files: Arc<OpenFiles>,
@@ -161,9 +164,16 @@ impl Sightings {
         let mut look = self.look(listed);
         self.watching.saw(&look.files);
         if !is_watched {
-            self.watching.compare(self.files.as_ref(), &self.pattern, &look.files, known).into_iter().for_each(|it| look.add(it));
+            self.watching
+                .compare(self.files.as_ref(), &self.pattern, &look.files, known)
+                .into_iter()
+                .for_each(|it| look.add(it));
         }
-        heard.lost.iter().filter(|it| !self.is_excluded(it)).for_each(|it| look.add(FileError::MissedFile.on(it)));
+        heard
+            .lost
+            .iter()
+            .filter(|it| !self.is_excluded(it))
+            .for_each(|it| look.add(FileError::MissedFile.on(it)));
         self.add_strays(&mut look, heard.strays, known);
         self.add_held(&mut look);
         let Look { trouble, is_blind, unseen, has_links, .. } = look;
@@ -171,7 +181,11 @@ impl Sightings {
         for (path, stat) in look.files {
             match self.identify(&path, &stat, known, now) {
                 Ok(None) => {}
-                Ok(Some(name)) => survey.tracks.push(TrackInfo { name, label: path.display().to_string(), parents: Vec::new() }),
+                Ok(Some(name)) => survey.tracks.push(TrackInfo {
+                    name,
+                    label: path.display().to_string(),
+                    parents: Vec::new(),
+                }),
                 Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     survey.trouble = survey.trouble.or_else(|| Some(error.on(&path)));
@@ -184,13 +198,18 @@ impl Sightings {
         survey
     }
 
-    /// Files that were renamed out of the pattern before anybody saw them under it, unless the mapping knows them.
+    /// Files that were renamed out of the pattern before anybody saw them under it, unless the mapping knows
+    /// them.
     fn add_strays(&self, look: &mut Look, strays: Vec<PathBuf>, known: &Known) {
         for path in strays.into_iter().filter(|it| !self.is_excluded(it)) {
             let Ok(stat) = self.files.stat(&path) else { continue };
             let prefix = stat.key.prefix();
-            let names = known.0.range(TrackName(prefix.clone())..).take_while(|(name, _)| name.0.starts_with(&prefix));
-            let is_known = names.filter_map(|(name, _)| Identity::parse(name)).any(|it| it.key.is_same(&stat.key));
+            let names = known
+                .0
+                .range(TrackName(prefix.clone())..)
+                .take_while(|(name, _)| name.0.starts_with(&prefix));
+            let is_known =
+                names.filter_map(|(name, _)| Identity::parse(name)).any(|it| it.key.is_same(&stat.key));
             let is_listed = look.files.iter().any(|(_, it)| it.key == stat.key);
             if stat.kind == Kind::File && !is_known && !is_listed {
                 look.files.push((path, stat));
@@ -198,8 +217,8 @@ impl Sightings {
         }
     }
 
-    /// Watches the files that are no tracks yet; `false` when one of them must be looked at instead. One that holds something becomes a track
-    /// by its age alone, which nobody tells.
+    /// Watches the files that are no tracks yet; `false` when one of them must be looked at instead. One that
+    /// holds something becomes a track by its age alone, which nobody tells.
     fn watch_young(&mut self) -> bool {
         let Self { held, watching, .. } = self;
         held.values().filter(|it| it.is_young).all(|it| {
@@ -222,7 +241,8 @@ impl Sightings {
         known.0.keys().filter_map(info).collect()
     }
 
-    /// Adds the files that left their path before they had a reader, and lets go of those that nobody came for.
+    /// Adds the files that left their path before they had a reader, and lets go of those that nobody came
+    /// for.
     fn add_held(&mut self, look: &mut Look) {
         let now = Instant::now();
         let listed: BTreeSet<FileKey> = look.files.iter().map(|(_, stat)| stat.key).collect();
@@ -265,7 +285,9 @@ impl Sightings {
     pub(super) fn look(&mut self, listed: Listed) -> Look {
         let look = self.look_at(listed);
         let trouble = look.trouble.as_ref().filter(|_| look.is_partial);
-        self.unseen = trouble.map(|it| (it.code(), std::error::Error::source(it).map_or_else(|| it.to_string(), ToString::to_string)));
+        self.unseen = trouble.map(|it| {
+            (it.code(), std::error::Error::source(it).map_or_else(|| it.to_string(), ToString::to_string))
+        });
         look
     }
 
@@ -316,7 +338,8 @@ impl Sightings {
         self.folders.insert(folder);
         self.tell_oddities(&mut look);
         look.is_partial = !look.unseen.is_empty();
-        // What lies where nothing could be seen may be there still; everything else has been seen, or has left.
+        // What lies where nothing could be seen may be there still; everything else has been seen, or has
+        // left.
         let is_hidden = |it: &Sighting| look.unseen.iter().any(|above| it.path.starts_with(above));
         keys.extend(self.seen.iter().filter(|(_, it)| is_hidden(it)).map(|(key, _)| *key));
         self.seen.retain(|key, _| keys.contains(key));
@@ -368,24 +391,36 @@ impl Sightings {
         self.oddities = told;
     }
 
-    /// The name under which a mapping is told of a file; `None` when it knows the file, or when it is too young to tell.
-    fn identify(&mut self, path: &Path, stat: &Stat, known: &Known, now: UnixMillis) -> Result<Option<TrackName>, FileError> {
+    /// The name under which a mapping is told of a file; `None` when it knows the file, or when it is too
+    /// young to tell.
+    fn identify(
+        &mut self,
+        path: &Path,
+        stat: &Stat,
+        known: &Known,
+        now: UnixMillis,
+    ) -> Result<Option<TrackName>, FileError> {
         match self.recognise(path, stat, known, now).map_err(FileError::of)? {
             Sight::Known => Ok(None),
             Sight::Young => self.hold(path, stat.key, None).map(|()| None),
-            Sight::New(name) => self.hold(path, stat.key, Some(Instant::now() + self.hold_for)).map(|()| Some(name)),
+            Sight::New(name) => {
+                self.hold(path, stat.key, Some(Instant::now() + self.hold_for)).map(|()| Some(name))
+            }
         }
     }
 
     fn recognise(&mut self, path: &Path, stat: &Stat, known: &Known, now: UnixMillis) -> io::Result<Sight> {
         let prefix = stat.key.prefix();
-        let range = known.0.range(TrackName(prefix.clone())..).take_while(|(name, _)| name.0.starts_with(&prefix));
+        let range =
+            known.0.range(TrackName(prefix.clone())..).take_while(|(name, _)| name.0.starts_with(&prefix));
         let mine: Vec<(&TrackName, Identity, Standing)> = range
             .filter_map(|(name, standing)| Some((name, Identity::parse(name)?, *standing)))
             .filter(|(_, identity, _)| identity.key.is_same(&stat.key))
             .collect();
         let is_open = |it: &&(&TrackName, Identity, Standing)| it.2 == Standing::Open;
-        let is_seen = |it: &Sighting| mine.iter().filter(is_open).any(|(name, ..)| it.fits.contains(*name) && !it.dead.contains(*name));
+        let is_seen = |it: &Sighting| {
+            mine.iter().filter(is_open).any(|(name, ..)| it.fits.contains(*name) && !it.dead.contains(*name))
+        };
         if self.seen.get(&stat.key).is_some_and(|it| is_seen(it)) {
             return Ok(Sight::Known);
         }
@@ -413,7 +448,10 @@ impl Sightings {
         if is_young {
             return Ok(Sight::Young);
         }
-        let lives = mine.iter().map(|(_, identity, _)| identity.life).chain(sighting.current.as_ref().map(|it| it.life));
+        let lives = mine
+            .iter()
+            .map(|(_, identity, _)| identity.life)
+            .chain(sighting.current.as_ref().map(|it| it.life));
         let life = lives.max().map_or(0, |life| life + 1);
         // Space that was reserved and is not written yet will hold something else.
         let identity = Identity::new(stat.key, written(&head), life);
@@ -425,10 +463,13 @@ impl Sightings {
 
     /// Notes that a track's file was truncated or written anew: its next life is another track.
     pub(super) fn end_life(&mut self, identity: &Identity) {
-        for (_, sighting) in self.seen.range_mut(identity.key.births()).filter(|(key, _)| key.is_same(&identity.key)) {
+        for (_, sighting) in
+            self.seen.range_mut(identity.key.births()).filter(|(key, _)| key.is_same(&identity.key))
+        {
             sighting.dead.insert(identity.name());
         }
-        // Its reader heard of it, and nobody else: what the file holds now is a track as soon as it is listed.
+        // Its reader heard of it, and nobody else: what the file holds now is a track as soon as it is
+        // listed.
         self.watching.ring();
     }
 
@@ -445,7 +486,8 @@ impl Sightings {
 
     /// Looks for a track's file for its reader: where it is held for one, then as [`Sightings::seek`] does.
     pub(super) fn find(&mut self, identity: &Identity) -> Result<Found, SourceError> {
-        let held = self.held_for(identity).and_then(|key| self.held.remove(&key)).filter(|it| it.handle.is_open());
+        let held =
+            self.held_for(identity).and_then(|key| self.held.remove(&key)).filter(|it| it.handle.is_open());
         if let Some(held) = held {
             return Ok(Found::Here(held.path, held.handle));
         }
@@ -465,7 +507,8 @@ impl Sightings {
         Ok(Some((path, file)))
     }
 
-    /// Whether a track's file stands where the last listing saw it, or is held open: then it is found without another.
+    /// Whether a track's file stands where the last listing saw it, or is held open: then it is found without
+    /// another.
     pub(super) fn is_at_hand(&self, identity: &Identity) -> bool {
         self.held_for(identity).is_some() || self.seen_at(identity).is_some()
     }
@@ -489,21 +532,30 @@ impl Sightings {
         self.files.stat(path).ok().filter(|stat| stat.kind == Kind::File && stat.key.is_same(&identity.key))
     }
 
-    /// The path under which a track's file stands, and what it is: where the last listing saw it, then, by its inode, in the folders where
-    /// files were seen; `None` when it is nowhere.
+    /// The path under which a track's file stands, and what it is: where the last listing saw it, then, by
+    /// its inode, in the folders where files were seen; `None` when it is nowhere.
     pub(super) fn seek(&mut self, identity: &Identity) -> Result<Option<(PathBuf, Stat)>, SourceError> {
         if let Some(found) = self.seen_at(identity) {
             return Ok(Some(found));
         }
         for folder in &self.folders {
             let Ok(entries) = self.files.folder(folder) else { continue };
-            let mut paths = entries.filter_map(Result::ok).filter(|it| it.kind != EntryKind::Folder).map(|it| folder.join(it.name));
-            if let Some(found) = paths.find_map(|path| self.stat_if_it(&path, identity).map(|stat| (path, stat))) {
+            let mut paths = entries
+                .filter_map(Result::ok)
+                .filter(|it| it.kind != EntryKind::Folder)
+                .map(|it| folder.join(it.name));
+            if let Some(found) =
+                paths.find_map(|path| self.stat_if_it(&path, identity).map(|stat| (path, stat)))
+            {
                 return Ok(Some(found));
             }
         }
         match &self.unseen {
-            Some((code, why)) => Err(SourceError::Down { what: self.pattern.to_string(), code: *code, cause: why.clone().into() }),
+            Some((code, why)) => Err(SourceError::Down {
+                what: self.pattern.to_string(),
+                code: *code,
+                cause: why.clone().into(),
+            }),
             None => Ok(None),
         }
     }

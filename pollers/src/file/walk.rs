@@ -1,4 +1,5 @@
-//! Finds what a path or pattern names, a slice at a time: every folder once however many links lead to it, names as the bytes they are.
+//! Finds what a path or pattern names, a slice at a time: every folder once however many links lead to it,
+//! names as the bytes they are.
 //!
 //! | in the pattern | what it walks |
 //! |---|---|
@@ -6,8 +7,8 @@
 //! | `*`, `?`, `[…]` | the entries that match; bytes that are no UTF-8 match as one unknown character each |
 //! | `**` | the folder and all below it that are not hidden |
 //!
-//! Folders come before links to folders, so a folder that can be reached by both has its own path. A walk ends early at [`ENTRIES_MAX`] entries
-//! or after [`WALK_MAX`], and says so.
+//! Folders come before links to folders, so a folder that can be reached by both has its own path. A walk
+//! ends early at [`ENTRIES_MAX`] entries or after [`WALK_MAX`], and says so.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -86,13 +87,17 @@ impl Route {
         match pattern {
             PathPattern::One(path) => {
                 let name = path.file_name().map_or_else(OsString::new, OsStr::to_owned);
-                Self { folder: path.parent().map_or_else(PathBuf::new, Path::to_owned), steps: vec![Step::Name(name)] }
+                Self {
+                    folder: path.parent().map_or_else(PathBuf::new, Path::to_owned),
+                    steps: vec![Step::Name(name)],
+                }
             }
             PathPattern::Glob { text, .. } => {
                 let fixed = &text[..text.find(['*', '?', '[']).unwrap_or(text.len())];
                 let (folder, rest) = text.split_at(fixed.rfind('/').map_or(0, |end| end + 1));
                 let folder = if folder.len() > 1 { folder.trim_end_matches('/') } else { folder };
-                let mut steps: Vec<Step> = rest.split('/').filter(|it| !it.is_empty()).map(Step::of).collect();
+                let mut steps: Vec<Step> =
+                    rest.split('/').filter(|it| !it.is_empty()).map(Step::of).collect();
                 steps.dedup_by(|a, b| matches!((a, b), (Step::Deep, Step::Deep)));
                 Self { folder: PathBuf::from(folder), steps }
             }
@@ -102,13 +107,16 @@ impl Route {
     /// Whether news of an entry concerns a folder that was looked into for a step.
     pub(super) fn concerns(&self, step: usize, name: &OsStr, is_folder: bool) -> bool {
         match self.steps.get(step) {
-            Some(Step::Deep) => is_folder && !is_hidden(name) || self.steps.get(step + 1).is_some_and(|next| next.fits(name)),
+            Some(Step::Deep) => {
+                is_folder && !is_hidden(name) || self.steps.get(step + 1).is_some_and(|next| next.fits(name))
+            }
             Some(own) => own.fits(name),
             None => false,
         }
     }
 
-    /// Whether an entry of a folder that was looked into for a step is one of those that are read, by its name.
+    /// Whether an entry of a folder that was looked into for a step is one of those that are read, by its
+    /// name.
     pub(super) fn names(&self, step: usize, name: &OsStr) -> bool {
         let last = if matches!(self.steps.get(step), Some(Step::Deep)) { step + 1 } else { step };
         last + 1 == self.steps.len() && self.steps[last].fits(name)
@@ -275,7 +283,9 @@ impl Walk {
 }
 
 fn is_absence(error: &io::Error) -> bool {
-    [Errno::NOENT, Errno::NOTDIR, Errno::LOOP].iter().any(|it| error.raw_os_error() == Some(it.raw_os_error()))
+    [Errno::NOENT, Errno::NOTDIR, Errno::LOOP]
+        .iter()
+        .any(|it| error.raw_os_error() == Some(it.raw_os_error()))
 }
 
 #[cfg(test)]
@@ -287,7 +297,11 @@ mod tests {
         let pattern = PathPattern::parse(pattern, folder).unwrap();
         let mut walk = Walk::new(Arc::new(LocalFiles), Arc::new(Route::of(&pattern)));
         let listed = std::iter::from_fn(|| Some(walk.advance())).find_map(|it| it).unwrap();
-        let found = listed.found.iter().map(|it| it.as_ref().unwrap().strip_prefix(folder).unwrap().to_owned()).collect();
+        let found = listed
+            .found
+            .iter()
+            .map(|it| it.as_ref().unwrap().strip_prefix(folder).unwrap().to_owned())
+            .collect();
         (found, listed)
     }
 
@@ -304,12 +318,17 @@ mod tests {
     fn check(files: &[&[u8]], pattern: &str, wanted: &[&[u8]]) {
         let folder = folder(files);
         let (found, _) = walk(folder.path(), pattern);
-        assert_eq!(found, wanted.iter().map(|it| PathBuf::from(OsStr::from_bytes(it))).collect::<Vec<_>>(), "{pattern}");
+        assert_eq!(
+            found,
+            wanted.iter().map(|it| PathBuf::from(OsStr::from_bytes(it))).collect::<Vec<_>>(),
+            "{pattern}"
+        );
     }
 
     #[test]
     fn a_pattern_finds_what_it_names_and_nothing_hidden() {
-        let files: &[&[u8]] = &[b"a.log", b".hidden.log", b"b.txt", b"sub/c.log", b"sub/deep/d.log", b".git/e.log"];
+        let files: &[&[u8]] =
+            &[b"a.log", b".hidden.log", b"b.txt", b"sub/c.log", b"sub/deep/d.log", b".git/e.log"];
         check(files, "*.log", &[b"a.log"]);
         check(files, "**/*.log", &[b"a.log", b"sub/c.log", b"sub/deep/d.log"]);
         check(files, "**/**/d.log", &[b"sub/deep/d.log"]);
@@ -337,7 +356,11 @@ mod tests {
         }
         std::os::unix::fs::symlink("z", folder.path().join("b")).unwrap();
         let (found, listed) = walk(folder.path(), "**/*.log");
-        assert_eq!(found, ["a/x.log", "z/y.log"].map(PathBuf::from), "and a folder has its own path, not a link's");
+        assert_eq!(
+            found,
+            ["a/x.log", "z/y.log"].map(PathBuf::from),
+            "and a folder has its own path, not a link's"
+        );
         assert!(listed.has_links && listed.cut_at.is_none());
         assert!(listed.folders.len() == 3, "{:?}", listed.folders);
     }
@@ -367,10 +390,18 @@ mod tests {
     #[test]
     fn news_concern_what_the_pattern_could_name() {
         let route = |pattern: &str| Route::of(&PathPattern::parse(pattern, Path::new("/logs")).unwrap());
-        let concerns = |pattern: &str, step, name: &str, is_folder| route(pattern).concerns(step, OsStr::new(name), is_folder);
+        let concerns = |pattern: &str, step, name: &str, is_folder| {
+            route(pattern).concerns(step, OsStr::new(name), is_folder)
+        };
         assert!(concerns("a.log", 0, "a.log", false) && !concerns("a.log", 0, "b.log", false));
         assert!(concerns("*.log", 0, "b.log", false) && !concerns("*.log", 0, "b.txt", false));
-        assert!(concerns("**/*.log", 0, "sub", true) && concerns("**/*.log", 0, "b.log", false) && !concerns("**/*.log", 0, ".git", true));
-        assert!(route("**/*.log").names(0, OsStr::new("b.log")) && !route("*/x.log").names(0, OsStr::new("b")));
+        assert!(
+            concerns("**/*.log", 0, "sub", true)
+                && concerns("**/*.log", 0, "b.log", false)
+                && !concerns("**/*.log", 0, ".git", true)
+        );
+        assert!(
+            route("**/*.log").names(0, OsStr::new("b.log")) && !route("*/x.log").names(0, OsStr::new("b"))
+        );
     }
 }

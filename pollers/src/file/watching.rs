@@ -1,5 +1,5 @@
-//! How a source learns that its listing has changed: watches on the folders that were walked and on files that are no tracks yet; and what can
-//! still be told where nothing is watched.
+//! How a source learns that its listing has changed: watches on the folders that were walked and on files
+//! that are no tracks yet; and what can still be told where nothing is watched.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,14 +47,15 @@ impl Watching {
         Self { io, ears, is_told, folders: BTreeMap::new(), young: Vec::new(), is_settled, last: None }
     }
 
-    /// Watches the folders of a listing and no others; `false` when one of them cannot be watched. What changed in a folder before its watch
-    /// began is listed once more.
+    /// Watches the folders of a listing and no others; `false` when one of them cannot be watched. What
+    /// changed in a folder before its watch began is listed once more.
     pub(super) fn watch(&mut self, listed: &Listed) -> bool {
         if !self.is_told || listed.folders.len() > FOLDERS_MAX {
             self.folders.clear();
             return false;
         }
-        self.folders.retain(|folder, (ear, _)| listed.folders.get(folder).is_some_and(|steps| ear.is_good(steps)));
+        self.folders
+            .retain(|folder, (ear, _)| listed.folders.get(folder).is_some_and(|steps| ear.is_good(steps)));
         let mut is_watched = true;
         for (folder, steps) in &listed.folders {
             if self.folders.contains_key(folder) {
@@ -83,7 +84,9 @@ impl Watching {
             return true;
         }
         let ear: Arc<dyn Hears> = Arc::new(YoungEar(Arc::clone(&self.ears)));
-        let Some(Ok(watch)) = file.descriptor().map(|it| self.io.watches().file(it, &ear)) else { return false };
+        let Some(Ok(watch)) = file.descriptor().map(|it| self.io.watches().file(it, &ear)) else {
+            return false;
+        };
         self.young.push((Arc::downgrade(handle), ear, watch));
         // Its first line may have come before the watch.
         self.ears.ring();
@@ -111,8 +114,9 @@ impl Watching {
         self.is_settled.store(is_settled, Ordering::Relaxed);
     }
 
-    /// Where nothing is watched and one path is followed: files that must have stood there between the last listing and this one, for they
-    /// were born between the two that were seen, and lie in the same folder under a name that begins alike.
+    /// Where nothing is watched and one path is followed: files that must have stood there between the last
+    /// listing and this one, for they were born between the two that were seen, and lie in the same folder
+    /// under a name that begins alike.
     pub(super) fn compare(
         &mut self,
         files: &dyn FileSystem,
@@ -122,9 +126,14 @@ impl Watching {
     ) -> Vec<SourceError> {
         let (PathPattern::One(path), [(_, now)]) = (pattern, found) else { return Vec::new() };
         let last = self.last.replace(now.key);
-        let Some(last) = last.filter(|last| last.birth > 0 && last.birth < now.key.birth) else { return Vec::new() };
-        let between = |stat: &Stat| stat.kind == Kind::File && last.birth < stat.key.birth && stat.key.birth < now.key.birth;
-        let is_known = |stat: &Stat| known.0.keys().filter_map(Identity::parse).any(|it| it.key.is_same(&stat.key));
+        let Some(last) = last.filter(|last| last.birth > 0 && last.birth < now.key.birth) else {
+            return Vec::new();
+        };
+        let between = |stat: &Stat| {
+            stat.kind == Kind::File && last.birth < stat.key.birth && stat.key.birth < now.key.birth
+        };
+        let is_known =
+            |stat: &Stat| known.0.keys().filter_map(Identity::parse).any(|it| it.key.is_same(&stat.key));
         let missed = siblings(files, path).into_iter().filter_map(|it| Some((files.stat(&it).ok()?, it)));
         let missed = missed.filter(|(stat, _)| between(stat) && !is_known(stat)).map(|(_, it)| it);
         missed

@@ -1,10 +1,12 @@
-//! The stretch of a file that is in memory: some bytes that were read before, then those that are to be cut into lines.
+//! The stretch of a file that is in memory: some bytes that were read before, then those that are to be cut
+//! into lines.
 
 use bytes::Bytes;
 
 use super::evidence::TAIL_MAX;
 
-/// Part of a file. What lies before the place where it is cut next is kept as far as a position's evidence needs it.
+/// Part of a file. What lies before the place where it is cut next is kept as far as a position's evidence
+/// needs it.
 #[derive(Default)]
 pub(super) struct Window {
     bytes: Bytes,

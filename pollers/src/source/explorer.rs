@@ -1,27 +1,41 @@
-//! What operators ask of a source beside reading it: how much waits, where its tracks begin, whether a place can be named.
+//! What operators ask of a source beside reading it: how much waits, where its tracks begin, whether a place
+//! can be named.
 
 use forebay_batcher::{Origin, Watermark};
 use forebay_config::StartingPosition;
 
 use super::{BoxFuture, Known, SourceError, Standing, TrackInfo, TrackName};
 
-/// What operators ask of a source, and where its tracks begin. What is said here by default is true of a queue, which has no tracks.
+/// What operators ask of a source, and where its tracks begin. What is said here by default is true of a
+/// queue, which has no tracks.
 pub trait Explorer: Send + Sync {
     /// Tracks that a mapping was told of and that are there: what people call them and which go before them.
     fn describe<'a>(&'a self, _known: &'a Known) -> BoxFuture<'a, Result<Vec<TrackInfo>, SourceError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
-    /// Where each track begins for a mapping that starts at `start`; asked once, before the mapping is Enabled.
-    fn origins(&self, _start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
+    /// Where each track begins for a mapping that starts at `start`; asked once, before the mapping is
+    /// Enabled.
+    fn origins(
+        &self,
+        _start: StartingPosition,
+    ) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
-    /// Where each track that `known` holds, and that the source still has, begins for `start`, under the names of `known`; and so for tracks
-    /// that are new.
-    fn places<'a>(&'a self, _known: &'a Known, _start: StartingPosition) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
+    /// Where each track that `known` holds, and that the source still has, begins for `start`, under the
+    /// names of `known`; and so for tracks that are new.
+    fn places<'a>(
+        &'a self,
+        _known: &'a Known,
+        _start: StartingPosition,
+    ) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
         Box::pin(async { Err(PlaceError::queue()) })
     }
     /// The bound in a track that an operator names, such as an offset, when a record may begin there.
-    fn bound<'a>(&'a self, _track: &'a TrackName, _told: &'a str) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
+    fn bound<'a>(
+        &'a self,
+        _track: &'a TrackName,
+        _told: &'a str,
+    ) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
         Box::pin(async { Err(PlaceError::queue()) })
     }
     /// How much waits behind these places, tracks that the mapping was not told of included.

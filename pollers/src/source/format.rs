@@ -11,15 +11,18 @@ use super::RawRecord;
 
 /// How the records of a kind of source become an event, and what is said of them elsewhere. Pure.
 pub trait EventFormat: Send + Sync {
-    /// How records become JSON for a mapping with or without a batching window: some events depend on that (SQS).
+    /// How records become JSON for a mapping with or without a batching window: some events depend on that
+    /// (SQS).
     fn renderer(&self, has_window: bool) -> Arc<dyn Renderer>;
-    /// Bytes of an event around its records and the commas between them: an event of n records has these, theirs, and n − 1 more.
+    /// Bytes of an event around its records and the commas between them: an event of n records has these,
+    /// theirs, and n − 1 more.
     fn envelope_bytes(&self) -> u64;
     /// The event of a batch as pieces to be sent one after the other.
     fn wrap(&self, batch: &[Record]) -> Vec<Bytes>;
     /// The name of a record from what a function reported under `itemIdentifier`.
     fn identify(&self, reported: &RawValue) -> Option<RecordId>;
-    /// The member of a failure record that describes these records: its key, such as `FileBatchInfo`, and its value.
+    /// The member of a failure record that describes these records: its key, such as `FileBatchInfo`, and its
+    /// value.
     fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value);
     /// The key that the record had in its source, for destinations that keep keys; most sources have none.
     fn original_key(&self, _record: &Record) -> Option<Bytes> {
@@ -31,8 +34,8 @@ pub trait EventFormat: Send + Sync {
 pub trait Renderer: Send + Sync {
     /// Appends the record's JSON, as it stands in the event, to `out`.
     fn render(&self, record: &RawRecord, out: &mut Vec<u8>);
-    /// As [`Renderer::render`], with an empty text where the data stands, for a filter that is handed the data beside it. A source whose
-    /// profile names no data key renders all.
+    /// As [`Renderer::render`], with an empty text where the data stands, for a filter that is handed the
+    /// data beside it. A source whose profile names no data key renders all.
     fn render_without_data(&self, record: &RawRecord, out: &mut Vec<u8>) {
         self.render(record, out);
     }
@@ -46,8 +49,9 @@ pub trait Renderer: Send + Sync {
     }
 }
 
-/// The event of a batch whose records stand in one list: what is before it, the records with a comma between two, what is behind it. Nothing is
-/// copied, and records that were rendered beside one another are one piece.
+/// The event of a batch whose records stand in one list: what is before it, the records with a comma between
+/// two, what is behind it. Nothing is copied, and records that were rendered beside one another are one
+/// piece.
 pub fn wrap_list(head: &'static [u8], batch: &[Record], tail: &'static [u8]) -> Vec<Bytes> {
     const COMMA: &[u8] = b",";
     let mut pieces = vec![Bytes::from_static(head)];
@@ -55,7 +59,9 @@ pub fn wrap_list(head: &'static [u8], batch: &[Record], tail: &'static [u8]) -> 
     while let Some(first) = rest.next() {
         let mut range = first.range();
         let has_comma = |end: usize| first.chunk().get(end) == Some(&b',');
-        while let Some(next) = rest.next_if(|it| it.is_beside(first) && it.range().start == range.end + 1 && has_comma(range.end)) {
+        while let Some(next) = rest
+            .next_if(|it| it.is_beside(first) && it.range().start == range.end + 1 && has_comma(range.end))
+        {
             range.end = next.range().end;
         }
         match rest.peek() {
@@ -100,13 +106,19 @@ mod tests {
     #[test]
     fn neighbours_are_one_piece_of_an_event_and_nothing_is_copied() {
         let pieces = |batch: &[Record]| wrap_list(b"[", batch, b"]");
-        let texts = |batch: &[Record]| pieces(batch).iter().map(|it| String::from_utf8(it.to_vec()).unwrap()).collect::<Vec<_>>();
+        let texts = |batch: &[Record]| {
+            pieces(batch).iter().map(|it| String::from_utf8(it.to_vec()).unwrap()).collect::<Vec<_>>()
+        };
         let [a, b] = [rendered(&["1", "22", "333", "4"]), rendered(&["5", "6"])];
         assert_eq!(texts(&a), ["[", "1,22,333,4", "]"]);
         assert_eq!(pieces(&a)[1].as_ptr(), a[0].bytes.as_ptr(), "it is where it was rendered");
         let pick = |which: &[&Record]| which.iter().copied().cloned().collect::<Vec<_>>();
         assert_eq!(texts(&pick(&[&a[0], &a[1], &b[0], &b[1], &a[3]])), ["[", "1,22,", "5,6", ",", "4", "]"]);
-        assert_eq!(texts(&pick(&[&a[0], &a[2], &a[1]])), ["[", "1,", "333,", "22", "]"], "one that was left out parts them");
+        assert_eq!(
+            texts(&pick(&[&a[0], &a[2], &a[1]])),
+            ["[", "1,", "333,", "22", "]"],
+            "one that was left out parts them"
+        );
         assert_eq!(texts(&pick(&[&a[0], &a[0]])), ["[", "1,", "1", "]"]);
         assert_eq!(texts(&[]), ["[", "]"]);
         let beside = Record { bytes: Rendered::part(Bytes::from("7;8"), 0..1), ..record(0) };

@@ -7,12 +7,13 @@ use forebay_batcher::{Receipt, Settled, Settlement};
 
 use super::{BoxFuture, RawRecord, SourceError};
 
-/// A queue whose messages are held by receipts. Several calls may be open at once. **A call that was sent is never dropped**: a message
-/// that arrives where nobody waits any more would stay hidden from everybody.
+/// A queue whose messages are held by receipts. Several calls may be open at once. **A call that was sent is
+/// never dropped**: a message that arrives where nobody waits any more would stay hidden from everybody.
 pub trait Queue: Send + Sync {
     /// How it is received from.
     fn facts(&self) -> QueueFacts;
-    /// Receives once; answers as soon as there is something, else when the wait is over. A message is hidden for the queue's visibility.
+    /// Receives once; answers as soon as there is something, else when the wait is over. A message is hidden
+    /// for the queue's visibility.
     fn receive(&self, records_max: u32, wait: Duration) -> BoxFuture<'_, Result<Vec<Message>, SourceError>>;
     /// Settles messages, with an answer for each.
     fn settle(&self, settlements: Vec<Settlement>) -> BoxFuture<'_, Vec<(Receipt, Settled)>>;
@@ -33,8 +34,8 @@ pub struct QueueFacts {
     pub visibility_set: Option<Duration>,
     /// How long after it was left a message that failed is shown again; `None` when its visibility is over.
     pub retry_after: Option<Duration>,
-    /// Whether mappings that read the queue in one process each get every message, which is deleted when all have finished it. Otherwise
-    /// they compete for messages, as mappings on AWS do.
+    /// Whether mappings that read the queue in one process each get every message, which is deleted when all
+    /// have finished it. Otherwise they compete for messages, as mappings on AWS do.
     pub fans_out: bool,
 }
 
@@ -45,7 +46,8 @@ pub struct Message {
     pub record: RawRecord,
     /// What settles it.
     pub receipt: Receipt,
-    /// How often the queue still gives it out before it takes it away to its dead letters; `None` where it never does.
+    /// How often the queue still gives it out before it takes it away to its dead letters; `None` where it
+    /// never does.
     pub receives_left: Option<u32>,
     /// How often the queue has given it out, this time included; `None` where it does not say.
     pub n_receives: Option<u32>,

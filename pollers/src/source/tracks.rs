@@ -10,7 +10,8 @@ use forebay_batcher::{Gap, OrderKey, Origin, Position, RecordId, UnixMillis, Wat
 
 use super::{BoxFuture, SourceError};
 
-/// The name of a track under which its checkpoint is kept: it holds the source's identity, so that a recreated one inherits nothing.
+/// The name of a track under which its checkpoint is kept: it holds the source's identity, so that a
+/// recreated one inherits nothing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackName(pub String);
 
@@ -23,8 +24,8 @@ pub enum Standing {
     Ended,
 }
 
-/// The tracks that a mapping was told of: its list of tracks in the store, and what was discovered since. A source that names a track by
-/// what it saw first (a file) finds its own names in it again.
+/// The tracks that a mapping was told of: its list of tracks in the store, and what was discovered since. A
+/// source that names a track by what it saw first (a file) finds its own names in it again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known(pub BTreeMap<TrackName, Standing>);
 
@@ -54,18 +55,24 @@ pub trait Tracks: Send + Sync {
     fn list<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>>;
     /// How often `list` is asked again.
     fn rediscover_every(&self) -> Duration;
-    /// Ends when `list` may have something new before that; never for a source that is not told. May be dropped without losing anything.
+    /// Ends when `list` may have something new before that; never for a source that is not told. May be
+    /// dropped without losing anything.
     fn changed(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
     }
     /// Where a track begins that appeared after the mapping was made: its first record.
     fn first(&self) -> Origin;
-    /// The end of a stretch that a checkpoint holds, both ends included, as this version writes positions: what the store kept may be older.
+    /// The end of a stretch that a checkpoint holds, both ends included, as this version writes positions:
+    /// what the store kept may be older.
     fn end_of_stretch(&self, kept: Position) -> Position {
         kept
     }
     /// Opens a reader at a bound.
-    fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>>;
+    fn open<'a>(
+        &'a self,
+        track: &'a TrackName,
+        from: &'a Watermark,
+    ) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>>;
 }
 
 /// Room for one raw read.
@@ -81,8 +88,9 @@ pub struct Room {
 
 /// Reads one track or queue.
 pub trait Reader: Send {
-    /// Reads once. It answers as soon as it has records, has moved its bound or has ended; else when the wait is over. May be dropped
-    /// while it waits without losing anything. After an error the reader is not used again.
+    /// Reads once. It answers as soon as it has records, has moved its bound or has ended; else when the wait
+    /// is over. May be dropped while it waits without losing anything. After an error the reader is not used
+    /// again.
     fn read(&mut self, room: Room) -> BoxFuture<'_, Result<RawRead, SourceError>>;
 }
 

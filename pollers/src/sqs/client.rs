@@ -9,8 +9,8 @@ use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::config::{BehaviorVersion, IdentityCache, Region};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
-    QueueAttributeName,
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+    MessageSystemAttributeName, QueueAttributeName,
 };
 use forebay_clients::{AwsAccess, CredentialsError, sdk_client};
 
@@ -93,8 +93,8 @@ pub(super) struct SdkSqs {
     url: String,
 }
 
-/// Clients that receive, one for each length of a long poll, in whole seconds. Settings of a single call would make the SDK plan anew, which
-/// costs more than half a receive.
+/// Clients that receive, one for each length of a long poll, in whole seconds. Settings of a single call
+/// would make the SDK plan anew, which costs more than half a receive.
 struct Receivers {
     config: aws_sdk_sqs::Config,
     by_wait: Mutex<BTreeMap<Duration, aws_sdk_sqs::Client>>,
@@ -105,11 +105,13 @@ impl Receivers {
         Self { config, by_wait: Mutex::default() }
     }
 
-    /// A receive is never tried again by the SDK: an answer that was lost has hidden its messages, and the caller paces itself.
+    /// A receive is never tried again by the SDK: an answer that was lost has hidden its messages, and the
+    /// caller paces itself.
     fn of(&self, wait: Duration) -> aws_sdk_sqs::Client {
         let new = || {
             let timeouts = TimeoutConfig::builder().operation_attempt_timeout(wait + RECEIVE_SLACK).build();
-            let config = self.config.to_builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+            let config =
+                self.config.to_builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts);
             aws_sdk_sqs::Client::from_conf(config.build())
         };
         self.by_wait.lock().unwrap_or_else(PoisonError::into_inner).entry(wait).or_insert_with(new).clone()
@@ -117,8 +119,13 @@ impl Receivers {
 }
 
 impl SdkSqs {
-    /// Makes the client, and asks for the queue's URL when only its name is known, and its owner where it is another account.
-    pub(super) async fn connect(which: &Which, owner: Option<&str>, access: AwsAccess) -> Result<Self, SqsError> {
+    /// Makes the client, and asks for the queue's URL when only its name is known, and its owner where it is
+    /// another account.
+    pub(super) async fn connect(
+        which: &Which,
+        owner: Option<&str>,
+        access: AwsAccess,
+    ) -> Result<Self, SqsError> {
         let AwsAccess { http, endpoint, region, credentials } = access;
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(CALL_MAX).build();
         let config = aws_sdk_sqs::Config::builder()
@@ -150,15 +157,25 @@ impl SdkSqs {
     }
 
     async fn describe(&self) -> Result<Description, SqsError> {
-        let names = [QueueAttributeName::QueueArn, QueueAttributeName::VisibilityTimeout, QueueAttributeName::RedrivePolicy];
-        let call = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let names = [
+            QueueAttributeName::QueueArn,
+            QueueAttributeName::VisibilityTimeout,
+            QueueAttributeName::RedrivePolicy,
+        ];
+        let call =
+            self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
         let attributes = call.send().await.map_err(told)?.attributes.unwrap_or_default();
         let arn = attributes.get(&QueueAttributeName::QueueArn).cloned();
-        let visibility = attributes.get(&QueueAttributeName::VisibilityTimeout).and_then(|it| it.parse().ok());
+        let visibility =
+            attributes.get(&QueueAttributeName::VisibilityTimeout).and_then(|it| it.parse().ok());
         let receives_max = attributes.get(&QueueAttributeName::RedrivePolicy).and_then(|it| receives_max(it));
         match (arn, visibility) {
-            (Some(arn), Some(seconds)) => Ok(Description { arn, visibility: Duration::from_secs(seconds), receives_max }),
-            (_, _) => Err(SqsError::Refused("GetQueueAttributes tells no QueueArn or no VisibilityTimeout".to_owned())),
+            (Some(arn), Some(seconds)) => {
+                Ok(Description { arn, visibility: Duration::from_secs(seconds), receives_max })
+            }
+            (_, _) => Err(SqsError::Refused(
+                "GetQueueAttributes tells no QueueArn or no VisibilityTimeout".to_owned(),
+            )),
         }
     }
 
@@ -167,14 +184,20 @@ impl SdkSqs {
         let call = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone());
         let attributes = call.send().await.map_err(told)?.attributes.unwrap_or_default();
         let n = attributes.get(&name).and_then(|it| it.parse().ok());
-        n.ok_or_else(|| SqsError::Refused("GetQueueAttributes tells no ApproximateNumberOfMessages".to_owned()))
+        n.ok_or_else(|| {
+            SqsError::Refused("GetQueueAttributes tells no ApproximateNumberOfMessages".to_owned())
+        })
     }
 
     async fn receive(&self, ask: Ask) -> Result<Vec<Received>, SqsError> {
         let call = self.receivers.of(ask.wait).receive_message().queue_url(&self.url);
-        let call = call.max_number_of_messages(seconds(ask.records_max)).wait_time_seconds(seconds(ask.wait.as_secs()));
+        let call = call
+            .max_number_of_messages(seconds(ask.records_max))
+            .wait_time_seconds(seconds(ask.wait.as_secs()));
         let call = call.visibility_timeout(seconds(ask.visibility.as_secs()));
-        let call = call.message_system_attribute_names(MessageSystemAttributeName::All).message_attribute_names("All");
+        let call = call
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All");
         let answer = call.send().await.map_err(told)?;
         Ok(answer.messages.unwrap_or_default().into_iter().map(received).collect())
     }
@@ -183,7 +206,8 @@ impl SdkSqs {
         let n = handles.len();
         let mut call = self.client.delete_message_batch().queue_url(&self.url);
         for (idx, handle) in handles.into_iter().enumerate() {
-            let entry = DeleteMessageBatchRequestEntry::builder().id(idx.to_string()).receipt_handle(handle).build();
+            let entry =
+                DeleteMessageBatchRequestEntry::builder().id(idx.to_string()).receipt_handle(handle).build();
             call = call.entries(entry.map_err(|error| SqsError::Refused(error.to_string()))?);
         }
         let answer = call.send().await.map_err(told)?;
@@ -194,7 +218,9 @@ impl SdkSqs {
         let n = handles.len();
         let mut call = self.client.change_message_visibility_batch().queue_url(&self.url);
         for (idx, handle) in handles.into_iter().enumerate() {
-            let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(idx.to_string()).receipt_handle(handle);
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(idx.to_string())
+                .receipt_handle(handle);
             let entry = entry.visibility_timeout(seconds(by.as_secs())).build();
             call = call.entries(entry.map_err(|error| SqsError::Refused(error.to_string()))?);
         }
@@ -226,7 +252,11 @@ impl Sqs for SdkSqs {
 }
 
 /// Connects to a queue.
-pub(super) async fn connect(which: &Which, owner: Option<&str>, access: AwsAccess) -> Result<Arc<dyn Sqs>, SqsError> {
+pub(super) async fn connect(
+    which: &Which,
+    owner: Option<&str>,
+    access: AwsAccess,
+) -> Result<Arc<dyn Sqs>, SqsError> {
     Ok(Arc::new(SdkSqs::connect(which, owner, access).await?))
 }
 
@@ -247,7 +277,8 @@ fn answers<'a>(n: usize, done: impl Iterator<Item = &'a str>, failed: &[BatchRes
 /// The receipt has lapsed, or its message is gone.
 fn is_void(code: &str, message: &str) -> bool {
     ["ReceiptHandle", "NotInflight"].iter().any(|it| code.contains(it))
-        || (code.contains("InvalidParameterValue") && (message.contains("receipt") || message.contains("ReceiptHandle")))
+        || (code.contains("InvalidParameterValue")
+            && (message.contains("receipt") || message.contains("ReceiptHandle")))
 }
 
 fn told<E, R>(error: SdkError<E, R>) -> SqsError
@@ -256,9 +287,15 @@ where
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     match error.code().map(str::to_owned) {
-        Some(code) => SqsError::answered(&code, format!("{code}: {}", error.message().unwrap_or("no message"))),
-        None if matches!(error, SdkError::ServiceError(_) | SdkError::ResponseError(_)) => SqsError::Refused(chain(&error)),
-        None if causes(&error).any(|it| it.is::<CredentialsError>()) => SqsError::NoCredentials(chain(&error)),
+        Some(code) => {
+            SqsError::answered(&code, format!("{code}: {}", error.message().unwrap_or("no message")))
+        }
+        None if matches!(error, SdkError::ServiceError(_) | SdkError::ResponseError(_)) => {
+            SqsError::Refused(chain(&error))
+        }
+        None if causes(&error).any(|it| it.is::<CredentialsError>()) => {
+            SqsError::NoCredentials(chain(&error))
+        }
         None => SqsError::Unreachable(chain(&error)),
     }
 }
@@ -270,7 +307,9 @@ fn receives_max(policy: &str) -> Option<u32> {
     max.as_u64().and_then(|it| u32::try_from(it).ok()).or_else(|| max.as_str()?.parse().ok())
 }
 
-fn causes<'e>(error: &'e (dyn std::error::Error + 'static)) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+fn causes<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |it| it.source())
 }
 

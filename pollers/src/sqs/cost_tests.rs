@@ -55,7 +55,8 @@ pub(crate) fn message(number: usize, body_bytes: usize) -> Message {
 
 fn source(answers: Vec<Vec<Message>>) -> Arc<SqsSource> {
     let arn = "arn:aws:sqs:eu-north-1:123456789012:queue";
-    let description = Description { arn: arn.to_owned(), visibility: Duration::from_secs(30), receives_max: Some(3) };
+    let description =
+        Description { arn: arn.to_owned(), visibility: Duration::from_secs(30), receives_max: Some(3) };
     let sqs: Arc<dyn Sqs> = Arc::new(Answered(Mutex::new(answers)));
     let choice = QueueChoice { fans_out: false, retry_after: None };
     let queue = Arc::new(SqsQueue::new(Arc::clone(&sqs), &description, choice, "queue".to_owned()));
@@ -67,19 +68,28 @@ pub(crate) fn answers(n: usize, body_bytes: usize) -> Vec<Vec<Message>> {
     (0..n).map(|ten| (0..10).map(|it| message(10 * ten + it, body_bytes)).collect()).collect()
 }
 
-/// What a feed makes of these answers of the SDK, receive by receive, and the feed with what it keeps of them.
+/// What a feed makes of these answers of the SDK, receive by receive, and the feed with what it keeps of
+/// them.
 pub(crate) fn reads(answers: Vec<Vec<Message>>) -> ((Runtime, Subscriber), Vec<Read>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (subscriber, reads) = runtime.block_on(async {
         let n = answers.len() as u64;
         let feed = Feed::start(source(answers), FeedLimits::default());
         let (known, zero) = (Known::default(), Instant::now());
-        let subscription = Subscription { voter: "m".into(), known, filter: None, has_window: false, zero, events_max: 16 };
+        let subscription =
+            Subscription { voter: "m".into(), known, filter: None, has_window: false, zero, events_max: 16 };
         let mut subscriber = feed.subscribe(subscription);
         let mut reads = Vec::new();
         for id in (0..n).map(ReadId) {
             let wait = Duration::from_secs(1);
-            subscriber.read(ReadOrder { id, track: None, records_max: 10, bytes_max: u64::MAX, wait, lanes: 1 });
+            subscriber.read(ReadOrder {
+                id,
+                track: None,
+                records_max: 10,
+                bytes_max: u64::MAX,
+                wait,
+                lanes: 1,
+            });
             match subscriber.events.recv().await {
                 Some(FeedEvent::Read(_, Ok(read))) => reads.push(read),
                 other => panic!("{other:?} instead of a read"),
@@ -111,7 +121,8 @@ fn the_body_of_a_message_is_held_once_on_its_way_to_its_record() {
     // The messages are made within, so that what is given up of them counts as free.
     let info = allocation_counter::measure(|| read = Some(reads(answers(1, BODY_BYTES as usize))));
     let n_bodies = info.bytes_max as f64 / BODY_BYTES as f64;
-    // Ten of them, and two more for the one that is being rendered: as it came, and its room that is cut to size.
+    // Ten of them, and two more for the one that is being rendered: as it came, and its room that is cut to
+    // size.
     assert!(n_bodies < 12.5, "ten messages take the room of {n_bodies} at most");
     drop(read);
 }

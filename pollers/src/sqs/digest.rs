@@ -1,4 +1,5 @@
-//! MD5 over bodies and message attributes as SQS computes it: the only integrity check there is from sender to receiver.
+//! MD5 over bodies and message attributes as SQS computes it: the only integrity check there is from sender
+//! to receiver.
 
 use std::fmt::{self, Write as _};
 
@@ -65,7 +66,11 @@ mod tests {
 
     #[test]
     fn the_digests_are_those_that_aws_gives() {
-        let attribute = |data_type: &str, text: &str| Attribute { data_type: data_type.into(), text: Some(text.into()), binary: None };
+        let attribute = |data_type: &str, text: &str| Attribute {
+            data_type: data_type.into(),
+            text: Some(text.into()),
+            binary: None,
+        };
         let attributes = Attributes::from_iter([
             ("WeeksOn".to_owned(), attribute("Number", "6")),
             ("Author".to_owned(), attribute("String", "John Grisham")),
@@ -74,6 +79,10 @@ mod tests {
         assert_eq!(of_attributes(&attributes).to_string(), "d25a6aea97eb8f585bfa92d314504a92");
         let hello = of_body(b"hello");
         assert_eq!(hello.to_string(), "5d41402abc4b2a76b9719d911017c592");
-        assert!(hello.is("5d41402abc4b2a76b9719d911017c592") && !hello.is("5d41402abc4b2a76b9719d911017c593") && !hello.is(""));
+        assert!(
+            hello.is("5d41402abc4b2a76b9719d911017c592")
+                && !hello.is("5d41402abc4b2a76b9719d911017c593")
+                && !hello.is("")
+        );
     }
 }

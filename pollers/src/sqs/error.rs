@@ -27,7 +27,9 @@ pub(super) enum SqsError {
     NoCredentials(String),
     #[error("{}: it cannot be called", .0.code())]
     Aws(#[from] AwsError),
-    #[error("FB-0215: Queue visibility timeout: 0 seconds is less than Function timeout. Give the queue a visibility timeout")]
+    #[error(
+        "FB-0215: Queue visibility timeout: 0 seconds is less than Function timeout. Give the queue a visibility timeout"
+    )]
     NoVisibility,
     #[error("it asks to slow down")]
     Throttled,
@@ -76,7 +78,9 @@ impl SqsError {
     /// The same as the feed is told it.
     pub(super) fn on(self, what: &str) -> SourceError {
         match self {
-            Self::Throttled => SourceError::Throttled { what: what.to_owned(), retry_after: Some(Duration::from_secs(1)) },
+            Self::Throttled => {
+                SourceError::Throttled { what: what.to_owned(), retry_after: Some(Duration::from_secs(1)) }
+            }
             other => SourceError::Down { what: what.to_owned(), code: other.code(), cause: Box::new(other) },
         }
     }

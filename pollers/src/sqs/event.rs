@@ -32,7 +32,8 @@ pub(super) struct Facts {
     pub(super) region: Arc<str>,
 }
 
-/// Renders messages. AWS writes `md5OfMessageAttributes: null` for a message without attributes exactly when the mapping has a window.
+/// Renders messages. AWS writes `md5OfMessageAttributes: null` for a message without attributes exactly when
+/// the mapping has a window.
 #[derive(Debug)]
 pub(super) struct SqsRenderer {
     pub(super) has_window: bool,
@@ -83,7 +84,8 @@ enum Data {
 impl SqsRenderer {
     fn write(&self, record: &RawRecord, data: Data, out: &mut Vec<u8>) -> std::io::Result<()> {
         let facts: &(dyn Any + Send + Sync) = record.facts.as_ref();
-        let Facts { handle, details, arn, region } = facts.downcast_ref().expect("this source's reader made the record");
+        let Facts { handle, details, arn, region } =
+            facts.downcast_ref().expect("this source's reader made the record");
         out.extend_from_slice(b"{\"messageId\":");
         bytes(out, record.id.0.as_slice())?;
         out.extend_from_slice(b",\"receiptHandle\":");
@@ -120,7 +122,9 @@ impl SqsRenderer {
         out.push(b'}');
         match (&details.md5_of_attributes, details.attributes.is_empty()) {
             (Some(md5), false) => write!(out, ",\"md5OfMessageAttributes\":\"{md5}\"")?,
-            (None, false) => write!(out, ",\"md5OfMessageAttributes\":\"{}\"", digest::of_attributes(&details.attributes))?,
+            (None, false) => {
+                write!(out, ",\"md5OfMessageAttributes\":\"{}\"", digest::of_attributes(&details.attributes))?
+            }
             (_, true) if self.has_window => out.extend_from_slice(b",\"md5OfMessageAttributes\":null"),
             (_, true) => {}
         }
@@ -174,8 +178,12 @@ struct Rendered {
 
 /// `SQSBatchInfo` of a failure record: ours, for AWS has no destination for what came from a queue.
 pub(super) fn batch_info(records: &[Record]) -> serde_json::Value {
-    let rendered = |record: &Record| serde_json::from_slice::<Rendered>(&record.bytes).expect("this source rendered the record");
-    let (Some(first), Some(last)) = (records.first(), records.last()) else { return serde_json::json!({ "batchSize": 0 }) };
+    let rendered = |record: &Record| {
+        serde_json::from_slice::<Rendered>(&record.bytes).expect("this source rendered the record")
+    };
+    let (Some(first), Some(last)) = (records.first(), records.last()) else {
+        return serde_json::json!({ "batchSize": 0 });
+    };
     let (first, last) = (rendered(first), rendered(last));
     serde_json::json!({
         "queueArn": first.arn,

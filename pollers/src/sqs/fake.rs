@@ -65,7 +65,11 @@ impl FakeQueue {
             if idx == 0 {
                 damaged.damage(&struck);
             }
-            let attribute = |it: forebay_models::sqs::Attribute| Attribute { data_type: it.data_type, text: it.text, binary: it.binary };
+            let attribute = |it: forebay_models::sqs::Attribute| Attribute {
+                data_type: it.data_type,
+                text: it.text,
+                binary: it.binary,
+            };
             let attributes = damaged.attributes.into_iter().map(|(name, it)| (name, attribute(it))).collect();
             Received {
                 id: it.id,
@@ -85,7 +89,9 @@ impl FakeQueue {
 
 impl Sqs for FakeQueue {
     fn describe(&self) -> BoxFuture<'_, Result<Description, SqsError>> {
-        Box::pin(async { Ok(Description { arn: Service::arn(QUEUE), visibility: VISIBILITY, receives_max: None }) })
+        Box::pin(async {
+            Ok(Description { arn: Service::arn(QUEUE), visibility: VISIBILITY, receives_max: None })
+        })
     }
 
     fn n_visible(&self) -> BoxFuture<'_, Result<u64, SqsError>> {
@@ -123,7 +129,8 @@ impl Sqs for FakeQueue {
     fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Answers, SqsError>> {
         let (mut service, now) = (self.lock(), self.now());
         let struck = service.faults.strike(Action::ChangeMessageVisibilityBatch);
-        let entries = numbered(handles).into_iter().map(|(id, handle)| (id, (handle, by.as_secs()))).collect();
+        let entries =
+            numbered(handles).into_iter().map(|(id, handle)| (id, (handle, by.as_secs()))).collect();
         let answers = match &struck.refuse {
             Some(refusal) => Err(refusal.clone()),
             None => service.hide_batch(QUEUE, entries, &struck, now),
@@ -218,12 +225,14 @@ impl QueueSubject for FakeSubject {
     fn send(&mut self, body: &str, group: Option<u32>) {
         self.n_sent += 1;
         let group = group.map_or_else(|| format!("alone {}", self.n_sent), |it| it.to_string());
-        let sent = Sent { group: Some(group), deduplication: Some(self.n_sent.to_string()), ..Sent::plain(body) };
+        let sent =
+            Sent { group: Some(group), deduplication: Some(self.n_sent.to_string()), ..Sent::plain(body) };
         self.fake.lock().send(QUEUE, sent, self.fake.now()).expect("the message is taken");
     }
 
     fn n_left(&self) -> usize {
-        let (visible, in_flight, delayed) = self.fake.lock().counts(QUEUE, self.fake.now()).expect("the queue is there");
+        let (visible, in_flight, delayed) =
+            self.fake.lock().counts(QUEUE, self.fake.now()).expect("the queue is there");
         visible + in_flight + delayed
     }
 

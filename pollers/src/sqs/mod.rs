@@ -1,6 +1,7 @@
 //! SQS queues, standard and FIFO. `docs/sources/sqs.md` is the manual.
 //!
-//! `client` is the only file that knows the SDK; `reader` receives, settles and extends over it; `fake` is a queue in memory.
+//! `client` is the only file that knows the SDK; `reader` receives, settles and extends over it; `fake` is a
+//! queue in memory.
 
 mod client;
 #[cfg(test)]
@@ -29,7 +30,10 @@ use self::client::{Description, Sqs};
 use self::error::SqsError;
 use self::reader::{QueueChoice, SqsQueue};
 use self::settings::SqsSettings;
-use crate::source::{Backlog, BoxFuture, EventFormat, Explorer, Input, Queue, Source, SourceError, SourceKind, SourceSettings, Stand};
+use crate::source::{
+    Backlog, BoxFuture, EventFormat, Explorer, Input, Queue, Source, SourceError, SourceKind, SourceSettings,
+    Stand,
+};
 
 /// `source: { sqs: … }`
 #[derive(Debug)]

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{Generation, OrderKey, Position, Receipt, RecordId, Settle, Settled, Settlement, UnixMillis};
+use forebay_batcher::{
+    Generation, OrderKey, Position, Receipt, RecordId, Settle, Settled, Settlement, UnixMillis,
+};
 use futures_util::future::join_all;
 use std::num::NonZeroU32;
 use tokio::time::Instant;
@@ -49,7 +51,8 @@ pub(super) struct SqsQueue {
     told: Told,
 }
 
-/// When failed settlements were told last, for each reason: once a minute is enough, for they are asked again many times a second.
+/// When failed settlements were told last, for each reason: once a minute is enough, for they are asked again
+/// many times a second.
 #[derive(Default)]
 struct Told(Mutex<Vec<Reason>>);
 
@@ -59,7 +62,8 @@ struct Reason {
     n_held_back: u64,
 }
 
-/// So many reasons are told apart; what comes beyond within the time is counted with the one told longest ago.
+/// So many reasons are told apart; what comes beyond within the time is counted with the one told longest
+/// ago.
 const REASONS_MAX: usize = 8;
 
 impl Told {
@@ -83,9 +87,15 @@ impl Told {
 }
 
 impl SqsQueue {
-    pub(super) fn new(sqs: Arc<dyn Sqs>, description: &Description, choice: QueueChoice, what: String) -> Self {
+    pub(super) fn new(
+        sqs: Arc<dyn Sqs>,
+        description: &Description,
+        choice: QueueChoice,
+        what: String,
+    ) -> Self {
         let visibility = description.visibility.max(VISIBILITY_MIN);
-        // Visibility counts from before a receive was sent, for nobody knows when the queue hid the message: a long poll must leave most of it.
+        // Visibility counts from before a receive was sent, for nobody knows when the queue hid the message:
+        // a long poll must leave most of it.
         let third = Duration::from_secs(visibility.as_secs() / 3).max(SECOND);
         let facts = QueueFacts {
             receive_max: NonZeroU32::new(10).expect("ten is not zero"),
@@ -108,7 +118,8 @@ impl SqsQueue {
         }
     }
 
-    /// SQS waits in whole seconds; what is left of the wait is slept, so that an order never comes back early without a message.
+    /// SQS waits in whole seconds; what is left of the wait is slept, so that an order never comes back early
+    /// without a message.
     async fn receive(&self, records_max: u32, wait: Duration) -> Result<Vec<Message>, SourceError> {
         let until = Instant::now() + wait;
         let records_max = records_max.clamp(1, 10);
@@ -121,15 +132,21 @@ impl SqsQueue {
         Ok(self.whole(received))
     }
 
-    /// A message whose digest is wrong is left to its queue: it comes again, and its redrive policy ends that. So is what came behind it of its
-    /// group, which would overtake it.
+    /// A message whose digest is wrong is left to its queue: it comes again, and its redrive policy ends
+    /// that. So is what came behind it of its group, which would overtake it.
     fn whole(&self, received: Vec<Received>) -> Vec<Message> {
         let (mut messages, mut left) = (Vec::with_capacity(received.len()), Vec::new());
         for it in received {
             let key = self.key(&it);
             if let Err(why) = check(&it) {
                 let (queue, message_id) = (&self.what, &it.id);
-                tracing::warn!(code = "FB-0216", queue, message_id, why, "message damaged on its way; left to the queue");
+                tracing::warn!(
+                    code = "FB-0216",
+                    queue,
+                    message_id,
+                    why,
+                    "message damaged on its way; left to the queue"
+                );
                 left.push(key);
             } else if key == OrderKey::Free || !left.contains(&key) {
                 messages.push(self.message(it, key));
@@ -148,11 +165,19 @@ impl SqsQueue {
 
     fn message(&self, received: Received, key: OrderKey) -> Message {
         let Received { id, handle, body, details } = received;
-        let arrival = UnixMillis(details.system.get("SentTimestamp").and_then(|it| it.parse().ok()).unwrap_or_default());
-        let n_receives: Option<u32> = details.system.get("ApproximateReceiveCount").and_then(|it| it.parse().ok());
+        let arrival = UnixMillis(
+            details.system.get("SentTimestamp").and_then(|it| it.parse().ok()).unwrap_or_default(),
+        );
+        let n_receives: Option<u32> =
+            details.system.get("ApproximateReceiveCount").and_then(|it| it.parse().ok());
         let receives_left = self.receives_max.map(|max| max.saturating_sub(n_receives.unwrap_or(1)));
         let receipt = Receipt { handle: handle.into(), generation: Generation(0) };
-        let facts = Facts { handle: receipt.handle.clone(), details, arn: Arc::clone(&self.arn), region: Arc::clone(&self.region) };
+        let facts = Facts {
+            handle: receipt.handle.clone(),
+            details,
+            arn: Arc::clone(&self.arn),
+            region: Arc::clone(&self.region),
+        };
         let record = RawRecord {
             id: RecordId::new(id.as_bytes()),
             position: Position::new(b""),
@@ -176,9 +201,14 @@ impl SqsQueue {
     }
 
     /// A queue that is gone has taken its messages along: nothing is left to ask it for.
-    fn pair(&self, receipts: Vec<Receipt>, answers: Result<Answers, SqsError>) -> Vec<(Receipt, EntryAnswer)> {
+    fn pair(
+        &self,
+        receipts: Vec<Receipt>,
+        answers: Result<Answers, SqsError>,
+    ) -> Vec<(Receipt, EntryAnswer)> {
         let answers = answers.unwrap_or_else(|error| {
-            let answer = if matches!(error, SqsError::NoQueue(_)) { EntryAnswer::Void } else { EntryAnswer::Failed };
+            let answer =
+                if matches!(error, SqsError::NoQueue(_)) { EntryAnswer::Void } else { EntryAnswer::Failed };
             Answers::all(receipts.len(), answer, Some(error.to_string()))
         });
         if let Some(why) = answers.failure
@@ -192,11 +222,15 @@ impl SqsQueue {
                 "messages could not be deleted, shown or hidden for longer; asked again"
             );
         }
-        receipts.into_iter().zip(answers.entries.into_iter().chain(std::iter::repeat(EntryAnswer::Failed))).collect()
+        receipts
+            .into_iter()
+            .zip(answers.entries.into_iter().chain(std::iter::repeat(EntryAnswer::Failed)))
+            .collect()
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Vec<(Receipt, Settled)> {
-        let (mut delete, mut show, mut later, mut answers) = (Vec::new(), Vec::new(), BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        let (mut delete, mut show, mut later, mut answers) =
+            (Vec::new(), Vec::new(), BTreeMap::<_, Vec<_>>::new(), Vec::new());
         for Settlement { receipt, how } in settlements {
             match how {
                 Settle::Delete => delete.push(receipt),
@@ -262,7 +296,11 @@ fn check(received: &Received) -> Result<(), &'static str> {
     if details.md5_of_body.as_deref().is_some_and(|it| !digest::of_body(received.body.as_bytes()).is(it)) {
         return Err("the MD5 of its body is another");
     }
-    if details.md5_of_attributes.as_deref().is_some_and(|it| !digest::of_attributes(&details.attributes).is(it)) {
+    if details
+        .md5_of_attributes
+        .as_deref()
+        .is_some_and(|it| !digest::of_attributes(&details.attributes).is(it))
+    {
         return Err("the MD5 of its attributes is another");
     }
     Ok(())

@@ -71,12 +71,15 @@ pub(super) struct SqsSettings {
     pub(super) which: Which,
     /// `aws`: what it is called with, where that differs.
     pub(super) aws: AwsSettings,
-    /// `wait_time`, whole seconds, 1 to 20, default 20: the longest long poll. A third of the queue's visibility timeout is a limit too.
+    /// `wait_time`, whole seconds, 1 to 20, default 20: the longest long poll. A third of the queue's
+    /// visibility timeout is a limit too.
     pub(super) wait: Duration,
-    /// `share`, default `compete`: as on AWS, each message is for one of the mappings of a queue, and one that the filter of that mapping does
-    /// not let through is deleted. `fan_out`: they each get every message.
+    /// `share`, default `compete`: as on AWS, each message is for one of the mappings of a queue, and one
+    /// that the filter of that mapping does not let through is deleted. `fan_out`: they each get every
+    /// message.
     pub(super) fans_out: bool,
-    /// `retry_after`, whole seconds, 1 to 43,200: when a message that failed is shown again. Without it, when its visibility is over.
+    /// `retry_after`, whole seconds, 1 to 43,200: when a message that failed is shown again. Without it, when
+    /// its visibility is over.
     pub(super) retry_after: Option<Duration>,
 }
 
@@ -105,9 +108,11 @@ impl Which {
 /// Whether the settings name a FIFO queue, as far as they can be read.
 pub(super) fn names_fifo(settings: &Node) -> bool {
     let Value::Map(entries) = &settings.value else { return false };
-    entries.iter().filter(|(key, _)| key.name == "queue_url" || key.name == "queue").any(|(_, node)| match &node.value {
-        Value::String(text) | Value::Expanded(text) => text.ends_with(".fifo"),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => false,
+    entries.iter().filter(|(key, _)| key.name == "queue_url" || key.name == "queue").any(|(_, node)| {
+        match &node.value {
+            Value::String(text) | Value::Expanded(text) => text.ends_with(".fifo"),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => false,
+        }
     })
 }
 
@@ -122,8 +127,15 @@ impl SqsSettings {
             let retry_after = fields.optional("retry_after", |it| it.integer(1..=RETRY_AFTER_SECONDS_MAX));
             let share = fields.optional("share", |it| it.word(&[("fan_out", true), ("compete", false)]));
             let which = read_which(fields, url, name);
-            if let (Some(Which::Url(_)), Some(_)) = (&which, aws.as_ref().and_then(|it| it.account_id.as_ref())) {
-                wrong(fields, "aws", "`aws.account_id` has no meaning beside `queue_url`", "remove it: the URL names the account");
+            if let (Some(Which::Url(_)), Some(_)) =
+                (&which, aws.as_ref().and_then(|it| it.account_id.as_ref()))
+            {
+                wrong(
+                    fields,
+                    "aws",
+                    "`aws.account_id` has no meaning beside `queue_url`",
+                    "remove it: the URL names the account",
+                );
                 return None;
             }
             Some(Self {
@@ -198,7 +210,9 @@ impl SourceSettings for SqsSettings {
         }
         match &self.aws.credentials {
             Some(AwsCredentials::Key(key)) => {
-                let digest = super::digest::of_body(format!("{}\n{}", key.access_key_id, key.session_token.is_some()).as_bytes());
+                let digest = super::digest::of_body(
+                    format!("{}\n{}", key.access_key_id, key.session_token.is_some()).as_bytes(),
+                );
                 text = format!("{text} credentials={}", &digest.to_string()[..8]);
             }
             Some(AwsCredentials::Profile(name)) => text = format!("{text} profile={name}"),
@@ -235,7 +249,14 @@ impl SourceSettings for SqsSettings {
                 Which::Name(_) => (None, None),
             };
             let target = AwsTarget { service: "sqs", own: &self.aws, region, endpoint };
-            let sqs = async { client::connect(&self.which, self.aws.account_id.as_deref(), clients.aws_access(target).await?).await };
+            let sqs = async {
+                client::connect(
+                    &self.which,
+                    self.aws.account_id.as_deref(),
+                    clients.aws_access(target).await?,
+                )
+                .await
+            };
             let sqs = sqs.await.map_err(|error: SqsError| error.on(&what))?;
             Ok(Arc::new(SqsSource::connect(sqs, self, what).await?) as Arc<dyn Source>)
         })

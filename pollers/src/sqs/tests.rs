@@ -77,7 +77,8 @@ async fn no_message_is_hidden_for_longer_than_twelve_hours_from_its_receive_on()
     let mut subject = FakeSubject::new();
     subject.send("a", None);
     let queue = subject.source().queue().unwrap();
-    let [message] = <[Message; 1]>::try_from(queue.receive(10, Duration::ZERO).await.unwrap()).expect("one message");
+    let [message] =
+        <[Message; 1]>::try_from(queue.receive(10, Duration::ZERO).await.unwrap()).expect("one message");
     let hide = |seconds: u64| queue.extend(vec![message.receipt.clone()], Duration::from_secs(seconds));
     assert_eq!(hide(43_200).await[0].1, Hidden::Done);
     tokio::time::sleep(Duration::from_secs(43_190)).await;
@@ -94,7 +95,9 @@ async fn nothing_of_a_group_overtakes_its_damaged_message() {
     }
     subject.set_fault(Action::ReceiveMessage, Some(Fault::DamageBody));
     let queue = subject.source().queue().unwrap();
-    let bodies = |messages: Vec<Message>| messages.iter().map(|it| String::from_utf8(it.record.data.to_vec()).unwrap()).collect::<Vec<_>>();
+    let bodies = |messages: Vec<Message>| {
+        messages.iter().map(|it| String::from_utf8(it.record.data.to_vec()).unwrap()).collect::<Vec<_>>()
+    };
     assert_eq!(bodies(queue.receive(10, Duration::ZERO).await.unwrap()), ["b1", "b2"]);
     subject.set_fault(Action::ReceiveMessage, None);
     tokio::time::sleep(Duration::from_secs(29)).await;
@@ -113,9 +116,12 @@ async fn entries_that_the_queue_did_not_delete_are_asked_again_and_the_others_ar
         receipts.extend(queue.receive(10, Duration::ZERO).await.unwrap().into_iter().map(|it| it.receipt));
     }
     subject.set_fault(Action::DeleteMessageBatch, Some(Fault::FailEvery(3)));
-    let delete = |receipts: &[Receipt]| receipts.iter().map(|it| Settlement { receipt: it.clone(), how: Settle::Delete }).collect();
+    let delete = |receipts: &[Receipt]| {
+        receipts.iter().map(|it| Settlement { receipt: it.clone(), how: Settle::Delete }).collect()
+    };
     let answers = queue.settle(delete(&receipts)).await;
-    let failed: Vec<Receipt> = answers.iter().filter(|(_, it)| *it == Settled::Failed).map(|(it, _)| it.clone()).collect();
+    let failed: Vec<Receipt> =
+        answers.iter().filter(|(_, it)| *it == Settled::Failed).map(|(it, _)| it.clone()).collect();
     assert_eq!((answers.len(), failed.len(), subject.n_left()), (25, 7, 7));
     subject.set_fault(Action::DeleteMessageBatch, None);
     assert!(queue.settle(delete(&failed)).await.iter().all(|(_, it)| *it == Settled::Done));
@@ -132,16 +138,27 @@ fn mappings_of_a_queue_compete_unless_fan_out_is_written() {
 #[test]
 fn settings_name_one_queue_and_secrets_are_not_shown() {
     let url = "https://sqs.eu-west-1.amazonaws.com/1/orders";
-    let shown = parse(&[("queue_url", url), ("aws.access_key_id", "AKID"), ("aws.secret_access_key", "hush")]).unwrap();
-    assert!(shown.starts_with(&format!("sqs:{url} ")) && !shown.contains("hush") && !shown.contains("AKID"), "{shown}");
-    let codes = |entries: &[(&str, &str)]| parse(entries).unwrap_err().iter().map(|it| it[..7].to_owned()).collect::<Vec<_>>();
+    let shown =
+        parse(&[("queue_url", url), ("aws.access_key_id", "AKID"), ("aws.secret_access_key", "hush")])
+            .unwrap();
+    assert!(
+        shown.starts_with(&format!("sqs:{url} ")) && !shown.contains("hush") && !shown.contains("AKID"),
+        "{shown}"
+    );
+    let codes = |entries: &[(&str, &str)]| {
+        parse(entries).unwrap_err().iter().map(|it| it[..7].to_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(codes(&[("queue_url", url), ("queue", "orders")]), ["FB-0217"]);
     assert_eq!(codes(&[("queue", url)]), ["FB-0217"]);
     assert_eq!(codes(&[("queue_url", "orders")]), ["FB-0217"]);
     assert_eq!(codes(&[("queue", "orders"), ("aws.endpoint", "localhost:9324")]), ["FB-0106"]);
     assert_eq!(codes(&[("queue", "orders"), ("aws.access_key_id", "AKID")]), ["FB-0107"]);
     assert_eq!(codes(&[("queue_url", url), ("aws.account_id", "\"123456789012\"")]), ["FB-0217"]);
-    assert!(parse(&[("queue", "orders"), ("aws.account_id", "\"123456789012\"")]).unwrap().contains("account_id=123456789012"));
+    assert!(
+        parse(&[("queue", "orders"), ("aws.account_id", "\"123456789012\"")])
+            .unwrap()
+            .contains("account_id=123456789012")
+    );
     assert_eq!(codes(&[("queue", "orders"), ("endpoint", "http://localhost:9324")]), ["FB-0104"]);
     assert_eq!(parse(&[]).unwrap_err().len(), 1);
     assert_eq!(parse(&[("queue", "orders"), ("wait_time", "21")]).unwrap_err().len(), 1);
@@ -152,7 +169,10 @@ fn a_fifo_queue_has_groups_ten_messages_and_no_window() {
     let fifo = SqsKind.profile_of(&node(&[("queue", "orders.fifo")]));
     let standard = SqsKind.profile_of(&node(&[("queue_url", "https://sqs.x/1/orders")]));
     assert_eq!((fifo.shape, fifo.batch_size_max, fifo.kind), (SourceShape::GroupQueue, 10, "sqs"));
-    assert_eq!((standard.shape, standard.batch_size_max, standard.batch_size_without_window_max), (SourceShape::Queue, 10_000, Some(10)));
+    assert_eq!(
+        (standard.shape, standard.batch_size_max, standard.batch_size_without_window_max),
+        (SourceShape::Queue, 10_000, Some(10))
+    );
 }
 
 #[test]
@@ -162,7 +182,13 @@ fn errors_say_what_to_do() {
     assert!(text("QueueDoesNotExist").contains("The specified queue does not exist."));
     assert!(text("AccessDeniedException").starts_with("FB-0211"));
     assert!(text("InternalError").starts_with("FB-0213"));
-    for code in ["InvalidSignatureException", "InvalidClientTokenId", "ExpiredToken", "MissingAuthenticationToken", "KmsAccessDenied"] {
+    for code in [
+        "InvalidSignatureException",
+        "InvalidClientTokenId",
+        "ExpiredToken",
+        "MissingAuthenticationToken",
+        "KmsAccessDenied",
+    ] {
         assert!(text(code).starts_with("FB-0211"), "{code}");
     }
     for code in ["RequestThrottled", "ThrottlingException", "OverLimit", "KmsThrottled"] {
@@ -237,20 +263,37 @@ fn the_documented_event_is_made_byte_for_byte() {
     ]
     .into_iter()
     .collect();
-    second.details.md5_of_attributes = Some(super::digest::of_attributes(&second.details.attributes).to_string());
+    second.details.md5_of_attributes =
+        Some(super::digest::of_attributes(&second.details.attributes).to_string());
     let first = message("059f36b4-87a3-44ab-83d2-661975830a7d", "Test message.");
     let record = |received: Received| {
         let raw = raw(received);
         let mut bytes = Vec::new();
         SqsRenderer { has_window: false }.render(&raw, &mut bytes);
         let receipt = Receipt { handle: Bytes::new(), generation: forebay_batcher::Generation(0) };
-        let place = forebay_batcher::Place::Queue { receipt, visible_until: None, receives_left: None, n_receives: None };
+        let place = forebay_batcher::Place::Queue {
+            receipt,
+            visible_until: None,
+            receives_left: None,
+            n_receives: None,
+        };
         let section = forebay_batcher::Section::default();
-        forebay_batcher::Record { id: raw.id, place, key: raw.key, arrival: raw.arrival, bytes: bytes.into(), section }
+        forebay_batcher::Record {
+            id: raw.id,
+            place,
+            key: raw.key,
+            arrival: raw.arrival,
+            bytes: bytes.into(),
+            section,
+        }
     };
     let event = String::from_utf8(wrap(&[record(first), record(second)]).concat()).unwrap();
     let manual = include_str!("../../../docs/sources/sqs.md");
-    let example = manual.split("```json\n").nth(1).and_then(|it| it.split("```").next()).expect("the manual has an example");
+    let example = manual
+        .split("```json\n")
+        .nth(1)
+        .and_then(|it| it.split("```").next())
+        .expect("the manual has an example");
     let compact: String = example.lines().map(str::trim_start).collect();
     assert_eq!(event, compact);
 }
@@ -258,13 +301,21 @@ fn the_documented_event_is_made_byte_for_byte() {
 #[test]
 fn the_digest_of_no_attributes_is_null_with_a_window_and_absent_without() {
     assert!(!rendered(message("a", "x"), false).contains("md5OfMessageAttributes"));
-    assert!(rendered(message("a", "x"), true).contains("\"messageAttributes\":{},\"md5OfMessageAttributes\":null,\"md5OfBody\""));
+    assert!(
+        rendered(message("a", "x"), true)
+            .contains("\"messageAttributes\":{},\"md5OfMessageAttributes\":null,\"md5OfBody\"")
+    );
 }
 
 #[test]
 fn a_message_keeps_all_system_attributes_known_or_not() {
     let mut received = message("a", "x");
-    let more = [("ZNew", "later"), ("MessageGroupId", "7"), ("SequenceNumber", "18849496460467696128"), ("YNew", "too")];
+    let more = [
+        ("ZNew", "later"),
+        ("MessageGroupId", "7"),
+        ("SequenceNumber", "18849496460467696128"),
+        ("YNew", "too"),
+    ];
     let more = more.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let known = received.details.system.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     received.details.system = known.chain(more).collect();
@@ -293,8 +344,15 @@ async fn the_backlog_is_what_nobody_has_received_and_a_queue_has_no_places() {
     let source = subject.source();
     assert_eq!(source.explorer().backlog(&[]).await.unwrap(), Backlog { records: Some(3), bytes: None });
     let taken = source.queue().unwrap().receive(2, Duration::ZERO).await.unwrap();
-    assert_eq!(source.explorer().backlog(&[]).await.unwrap().records, Some(3 - taken.len() as u64), "what is in flight is claimed");
+    assert_eq!(
+        source.explorer().backlog(&[]).await.unwrap().records,
+        Some(3 - taken.len() as u64),
+        "what is in flight is claimed"
+    );
     let track = TrackName("q".to_owned());
     assert!(matches!(source.explorer().bound(&track, "0").await, Err(PlaceError::None(_))));
-    assert!(matches!(source.explorer().places(&Known::default(), StartingPosition::TrimHorizon).await, Err(PlaceError::None(_))));
+    assert!(matches!(
+        source.explorer().places(&Known::default(), StartingPosition::TrimHorizon).await,
+        Err(PlaceError::None(_))
+    ));
 }

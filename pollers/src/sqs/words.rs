@@ -13,7 +13,14 @@ static STANDARD: AwsWords = AwsWords {
     named: AwsNamed::Arn(|arn| arn.service == "sqs" && !is_fifo(arn)),
     is_queue: true,
     starts: None,
-    parameters: &["FilterCriteria", "FunctionResponseTypes", "KMSKeyArn", "MetricsConfig", "ProvisionedPollerConfig", "ScalingConfig"],
+    parameters: &[
+        "FilterCriteria",
+        "FunctionResponseTypes",
+        "KMSKeyArn",
+        "MetricsConfig",
+        "ProvisionedPollerConfig",
+        "ScalingConfig",
+    ],
     metrics: &["EventCount"],
     required: &[],
     limits: of_standard,
@@ -27,13 +34,25 @@ static STANDARD: AwsWords = AwsWords {
             "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The \
              specified queue does not exist.",
         ),
-        (Code("FB-0211"), "The execution role does not have permissions to call ReceiveMessage on SQS ({cause})"),
-        (Code("FB-0215"), "Queue visibility timeout: 0 seconds is less than Function timeout: {timeout} seconds"),
+        (
+            Code("FB-0211"),
+            "The execution role does not have permissions to call ReceiveMessage on SQS ({cause})",
+        ),
+        (
+            Code("FB-0215"),
+            "Queue visibility timeout: 0 seconds is less than Function timeout: {timeout} seconds",
+        ),
     ],
-    source: Some(|arn| json!({ "sqs": { "queue": arn.resource, "aws": { "region": arn.region, "account_id": arn.account } } })),
+    source: Some(
+        |arn| json!({ "sqs": { "queue": arn.resource, "aws": { "region": arn.region, "account_id": arn.account } } }),
+    ),
 };
 
-static FIFO: AwsWords = AwsWords { named: AwsNamed::Arn(|arn| arn.service == "sqs" && is_fifo(arn)), limits: of_fifo, ..STANDARD };
+static FIFO: AwsWords = AwsWords {
+    named: AwsNamed::Arn(|arn| arn.service == "sqs" && is_fifo(arn)),
+    limits: of_fifo,
+    ..STANDARD
+};
 
 fn is_fifo(arn: &Arn) -> bool {
     arn.resource.ends_with(".fifo")
@@ -41,7 +60,9 @@ fn is_fifo(arn: &Arn) -> bool {
 
 fn of_standard(it: &AwsLimits) -> Option<&'static str> {
     if it.batch_size > BATCH_SIZE_WITHOUT_WINDOW_MAX && it.window_seconds == 0 {
-        return Some("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10");
+        return Some(
+            "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
+        );
     }
     None
 }

@@ -1,5 +1,5 @@
-//! A strict model of a file system as far as a reader of files can tell: names, inodes that are used again, open files that outlive their
-//! names, folders that refuse.
+//! A strict model of a file system as far as a reader of files can tell: names, inodes that are used again,
+//! open files that outlive their names, folders that refuse.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,7 +103,10 @@ impl Disk {
     fn create(&mut self, path: &str) -> u64 {
         let number = (1..).find(|it| !self.inodes.contains_key(it)).unwrap_or(u64::MAX);
         self.n_births += 1;
-        self.inodes.insert(number, Inode { n_links: 1, birth: self.n_births, modified: self.now, ..Inode::default() });
+        self.inodes.insert(
+            number,
+            Inode { n_links: 1, birth: self.n_births, modified: self.now, ..Inode::default() },
+        );
         self.entries.insert(path.to_owned(), Entry::File(number));
         number
     }
@@ -229,7 +232,9 @@ impl Disk {
         if self.denied.contains(folder) {
             return Err(Fault::Denied);
         }
-        let below = |path: &&String| path.strip_prefix(folder).and_then(|it| it.strip_prefix('/')).is_some_and(|it| !it.contains('/'));
+        let below = |path: &&String| {
+            path.strip_prefix(folder).and_then(|it| it.strip_prefix('/')).is_some_and(|it| !it.contains('/'))
+        };
         Ok(self.entries.keys().filter(below).cloned().collect())
     }
 

@@ -1,6 +1,8 @@
-//! A visibility queue: a receipt per receive, group locks, receive counts, delays, redrive; as strict as SQS may be.
+//! A visibility queue: a receipt per receive, group locks, receive counts, delays, redrive; as strict as SQS
+//! may be.
 //!
-//! Time is a number of ticks that the caller gives and that never goes back. What the calls are called and refused with is `sqs`'s part.
+//! Time is a number of ticks that the caller gives and that never goes back. What the calls are called and
+//! refused with is `sqs`'s part.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,7 +90,16 @@ impl<T> Queue<T> {
     /// A queue with these rules.
     pub fn with(rules: Rules) -> Self {
         let (ready, hidden, locks) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-        Self { rules, messages: Vec::new(), ready, hidden, locks, handles: BTreeMap::new(), next_handle: 0, fresh_dead: Vec::new() }
+        Self {
+            rules,
+            messages: Vec::new(),
+            ready,
+            hidden,
+            locks,
+            handles: BTreeMap::new(),
+            next_handle: 0,
+            fresh_dead: Vec::new(),
+        }
     }
 
     /// From now on these rules hold.
@@ -104,7 +115,15 @@ impl<T> Queue<T> {
     /// Sends a message that is hidden until a tick.
     pub fn send_hidden(&mut self, value: T, group: Option<u32>, visible_at: u64) -> usize {
         let (idx, whereabouts) = (self.messages.len(), Whereabouts::Deleted);
-        self.messages.push(Message { value, group, n_receives: 0, first_received_at: None, whereabouts, received_at: 0, latest: None });
+        self.messages.push(Message {
+            value,
+            group,
+            n_receives: 0,
+            first_received_at: None,
+            whereabouts,
+            received_at: 0,
+            latest: None,
+        });
         self.place(idx, visible_at);
         idx
     }
@@ -133,7 +152,8 @@ impl<T> Queue<T> {
         (self.ready.len(), self.hidden.len() - n_delayed, n_delayed)
     }
 
-    /// Receives up to `n_max` messages and hides them for `visibility` ticks; `None` hides them until they are settled.
+    /// Receives up to `n_max` messages and hides them for `visibility` ticks; `None` hides them until they
+    /// are settled.
     pub fn receive(&mut self, now: u64, n_max: usize, visibility: Option<u64>) -> Vec<(usize, Handle)> {
         self.advance(now);
         let until = visibility.map_or(u64::MAX, |span| now + span);
@@ -160,7 +180,8 @@ impl<T> Queue<T> {
         chosen.into_iter().map(|idx| (idx, self.hand_out(idx, now, until))).collect()
     }
 
-    /// Hands out a hidden message once more, as a queue that promises no more than at-least-once may. Its newest receipt counts.
+    /// Hands out a hidden message once more, as a queue that promises no more than at-least-once may. Its
+    /// newest receipt counts.
     pub fn repeat(&mut self, idx: usize, now: u64, visibility: Option<u64>) -> Option<Handle> {
         let Message { group, whereabouts, .. } = &self.messages[idx];
         let may = group.is_none() && matches!(whereabouts, Whereabouts::Queued { .. });
@@ -201,7 +222,9 @@ impl<T> Queue<T> {
 
     /// Deletes all that is there.
     pub fn purge(&mut self) {
-        for idx in self.ready.iter().chain(self.hidden.iter().map(|(_, idx)| idx)).copied().collect::<Vec<_>>() {
+        for idx in
+            self.ready.iter().chain(self.hidden.iter().map(|(_, idx)| idx)).copied().collect::<Vec<_>>()
+        {
             self.withdraw(idx, Whereabouts::Deleted);
         }
     }
@@ -219,7 +242,9 @@ impl<T> Queue<T> {
     /// Some message could be received now.
     pub fn has_visible(&mut self, now: u64) -> bool {
         self.advance(now);
-        self.ready.iter().any(|idx| self.messages[*idx].group.is_none_or(|group| !self.locks.contains_key(&group)))
+        self.ready
+            .iter()
+            .any(|idx| self.messages[*idx].group.is_none_or(|group| !self.locks.contains_key(&group)))
     }
 
     /// The message of a receipt, valid or not.
@@ -227,9 +252,11 @@ impl<T> Queue<T> {
         self.handles.get(&handle).copied()
     }
 
-    /// Until when the message of this receipt stays hidden for whoever has it; an error when the queue honours the receipt no more.
+    /// Until when the message of this receipt stays hidden for whoever has it; an error when the queue
+    /// honours the receipt no more.
     pub fn honours(&self, handle: Handle, now: u64) -> Result<u64, Void> {
-        let Message { whereabouts, latest, .. } = &self.messages[*self.handles.get(&handle).ok_or(Void::Unknown)?];
+        let Message { whereabouts, latest, .. } =
+            &self.messages[*self.handles.get(&handle).ok_or(Void::Unknown)?];
         match whereabouts {
             Whereabouts::Queued { .. } if *latest != Some(handle) => Err(Void::Superseded),
             Whereabouts::Queued { visible_at } if *visible_at > now => Ok(*visible_at),
@@ -244,7 +271,9 @@ impl<T> Queue<T> {
     }
 
     fn advance(&mut self, now: u64) {
-        while let Some((visible_at, idx)) = self.hidden.first().copied().filter(|(visible_at, _)| *visible_at <= now) {
+        while let Some((visible_at, idx)) =
+            self.hidden.first().copied().filter(|(visible_at, _)| *visible_at <= now)
+        {
             self.unplace(idx);
             self.place_ready(idx, visible_at);
         }
@@ -271,7 +300,10 @@ impl<T> Queue<T> {
 
     fn unplace(&mut self, idx: usize) {
         self.ready.remove(&idx);
-        let Message { whereabouts: Whereabouts::Queued { visible_at }, group, .. } = &self.messages[idx] else { return };
+        let Message { whereabouts: Whereabouts::Queued { visible_at }, group, .. } = &self.messages[idx]
+        else {
+            return;
+        };
         if self.hidden.remove(&(*visible_at, idx))
             && let Some(group) = group
             && let Some(n_hidden) = self.locks.get_mut(group)
@@ -363,7 +395,10 @@ mod tests {
         let [(_, first)] = queue.receive(0, 9, Some(5))[..] else { panic!("one message") };
         assert_eq!((queue.honours(first, 4), queue.honours(first, 5)), (Ok(5), Err(Void::Lapsed)));
         let [(_, second)] = queue.receive(5, 9, Some(5))[..] else { panic!("the same again") };
-        assert_eq!((queue.honours(first, 6), queue.honours(second, 6), queue.latest(idx)), (Err(Void::Superseded), Ok(10), Some(second)));
+        assert_eq!(
+            (queue.honours(first, 6), queue.honours(second, 6), queue.latest(idx)),
+            (Err(Void::Superseded), Ok(10), Some(second))
+        );
         assert_eq!((queue.delete(second, 7), queue.honours(second, 7)), (Ok(0), Err(Void::Gone)));
     }
 
@@ -373,7 +408,10 @@ mod tests {
         queue.send((), None);
         assert_eq!(queue.receive(0, 9, Some(5)).len(), 1);
         assert!(queue.receive(5, 9, Some(5)).is_empty());
-        assert_eq!((queue.messages()[0].whereabouts, queue.take_dead(), queue.take_dead()), (Whereabouts::Dead, vec![0], vec![]));
+        assert_eq!(
+            (queue.messages()[0].whereabouts, queue.take_dead(), queue.take_dead()),
+            (Whereabouts::Dead, vec![0], vec![])
+        );
     }
 
     #[test]

@@ -7,7 +7,8 @@ use forebay_batcher::{Gap, Origin, Position, ShortBytes, Watermark};
 pub enum Style {
     /// Offsets, as Kafka's or a file's: `passed` is the next number.
     Numbers,
-    /// A sequence number and the index within an aggregate, as Kinesis': `passed` is the last position and one zero byte.
+    /// A sequence number and the index within an aggregate, as Kinesis': `passed` is the last position and
+    /// one zero byte.
     Aggregates,
 }
 
@@ -148,7 +149,8 @@ impl<T> Log<T> {
         cursor.next < self.items.len()
     }
 
-    /// Reads values that are there as long as `has_room` says so of the next one, skipping those that are gone.
+    /// Reads values that are there as long as `has_room` says so of the next one, skipping those that are
+    /// gone.
     pub fn read(&self, cursor: &mut Cursor, mut has_room: impl FnMut(&T) -> bool) -> Passage {
         let gap = self.gap(cursor);
         let mut items = Vec::new();
@@ -174,7 +176,10 @@ impl<T> Log<T> {
         let from = cursor.passed.clone().or_else(|| cursor.from.clone());
         cursor.next = self.n_trimmed;
         cursor.passed = Some(self.bound_after(self.n_trimmed - 1));
-        let to = self.items.get(self.n_trimmed).map_or_else(|| self.bound_after(self.n_trimmed - 1), |item| item.position.clone());
+        let to = self
+            .items
+            .get(self.n_trimmed)
+            .map_or_else(|| self.bound_after(self.n_trimmed - 1), |item| item.position.clone());
         Some(Gap { from, to })
     }
 

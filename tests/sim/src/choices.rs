@@ -1,4 +1,5 @@
-//! The stream of choices that a world is made of: drawn from a seed or replayed; where a replay runs out, nothing bad happens.
+//! The stream of choices that a world is made of: drawn from a seed or replayed; where a replay runs out,
+//! nothing bad happens.
 
 /// A generator that is the same everywhere and for ever: splitmix64.
 #[derive(Debug, Clone)]
@@ -32,11 +33,13 @@ enum Origin {
 /// Stands between the streams in the list of a run; far above any number that a world chooses.
 const LATER: u32 = u32::MAX;
 
-/// The choices of one run. All that a world leaves to chance goes through here, so the list of numbers is the run.
+/// The choices of one run. All that a world leaves to chance goes through here, so the list of numbers is the
+/// run.
 ///
-/// What a world has learnt to choose since runs were first kept is drawn from [`Choices::later`], what it learnt after that from
-/// [`Choices::latest`], since it knows syncs from [`Choices::power`], what a mapping may ask for beyond AWS from [`Choices::beyond`], and since
-/// tracks come back from [`Choices::hands`]: streams of their own, so that the runs kept before mean what they meant.
+/// What a world has learnt to choose since runs were first kept is drawn from [`Choices::later`], what it
+/// learnt after that from [`Choices::latest`], since it knows syncs from [`Choices::power`], what a mapping
+/// may ask for beyond AWS from [`Choices::beyond`], and since tracks come back from [`Choices::hands`]:
+/// streams of their own, so that the runs kept before mean what they meant.
 #[derive(Debug, Clone)]
 pub struct Choices {
     first: Stream,
@@ -70,7 +73,10 @@ impl Choices {
     /// Choices made before.
     pub fn replayed(mut from: Vec<u32>) -> Self {
         let rest = |from: &mut Vec<u32>| {
-            from.iter().position(|value| *value == LATER).map(|at| from.split_off(at).split_off(1)).unwrap_or_default()
+            from.iter()
+                .position(|value| *value == LATER)
+                .map(|at| from.split_off(at).split_off(1))
+                .unwrap_or_default()
         };
         let mut later = rest(&mut from);
         let mut latest = rest(&mut later);
@@ -189,7 +195,8 @@ impl Stream {
     }
 }
 
-/// The choices as one word: numbers with commas, `n*m` for m times n, without the zeros at the end; the later ones each after a `/`.
+/// The choices as one word: numbers with commas, `n*m` for m times n, without the zeros at the end; the later
+/// ones each after a `/`.
 pub fn format_choices(choices: &[u32]) -> String {
     if let Some(at) = choices.iter().position(|value| *value == LATER) {
         return format!("{}/{}", format_choices(&choices[..at]), format_choices(&choices[at + 1..]));
@@ -213,7 +220,9 @@ pub fn parse_choices(text: &str) -> Option<Vec<u32>> {
     let mut choices = Vec::new();
     for word in text.split(',').filter(|word| !word.is_empty()) {
         match word.split_once('*') {
-            Some((value, run)) => choices.extend(std::iter::repeat_n(value.parse::<u32>().ok()?, run.parse().ok()?)),
+            Some((value, run)) => {
+                choices.extend(std::iter::repeat_n(value.parse::<u32>().ok()?, run.parse().ok()?))
+            }
             None => choices.push(word.parse().ok()?),
         }
     }
@@ -240,19 +249,22 @@ mod tests {
         let latest: Vec<u32> = (0..9).map(|_| both.latest().below(9)).collect();
         let first: Vec<u32> = (0..9).map(|_| both.below(9)).collect();
         assert_eq!(first, (0..9).map(|_| plain.below(9)).collect::<Vec<_>>());
-        let mut replayed = Choices::replayed(parse_choices(&format_choices(&both.made())).expect("it was written so"));
+        let mut replayed =
+            Choices::replayed(parse_choices(&format_choices(&both.made())).expect("it was written so"));
         assert_eq!(later, (0..9).map(|_| replayed.later().below(9)).collect::<Vec<_>>());
         assert_eq!(latest, (0..9).map(|_| replayed.latest().below(9)).collect::<Vec<_>>());
         assert_eq!(first, (0..9).map(|_| replayed.below(9)).collect::<Vec<_>>());
         assert_eq!(Choices::replayed(plain.made()).later().below(9), 0);
         let mut last = Choices::seeded(7);
         let power: Vec<u32> = (0..9).map(|_| last.power().below(9)).collect();
-        let mut replayed = Choices::replayed(parse_choices(&format_choices(&last.made())).expect("it was written so"));
+        let mut replayed =
+            Choices::replayed(parse_choices(&format_choices(&last.made())).expect("it was written so"));
         assert_eq!(power, (0..9).map(|_| replayed.power().below(9)).collect::<Vec<_>>());
         assert_eq!(replayed.later().below(9), 0);
         let mut last = Choices::seeded(7);
         let hands: Vec<u32> = (0..9).map(|_| last.hands().below(9)).collect();
-        let mut replayed = Choices::replayed(parse_choices(&format_choices(&last.made())).expect("it was written so"));
+        let mut replayed =
+            Choices::replayed(parse_choices(&format_choices(&last.made())).expect("it was written so"));
         assert_eq!(hands, (0..9).map(|_| replayed.hands().below(9)).collect::<Vec<_>>());
     }
 

@@ -1,4 +1,5 @@
-//! The simulator: worlds of one machine and all that can go wrong around it, driven by a stream of choices and judged by rules.
+//! The simulator: worlds of one machine and all that can go wrong around it, driven by a stream of choices
+//! and judged by rules.
 
 pub mod choices;
 pub mod coverage;

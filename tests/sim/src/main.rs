@@ -19,13 +19,21 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["run", ..] => match (number(&words, "--seeds"), number(&words, "--base"), number(&words, "--threads")) {
-            (Some(n_seeds), base, threads) => run(n_seeds, base.unwrap_or_else(base_of_now), threads.unwrap_or(2)),
-            (None, ..) => usage(),
-        },
-        ["survey", ..] => number(&words, "--seeds").map_or_else(usage, |n_seeds| survey(n_seeds, number(&words, "--base").unwrap_or(1))),
-        ["hunt", ..] => number(&words, "--seeds").map_or_else(usage, |n_seeds| hunt(n_seeds, number(&words, "--base").unwrap_or(1))),
-        ["seed", seed, ..] => seed.parse().map_or_else(|_| usage(), |seed| show(seed, words.contains(&"--trace"))),
+        ["run", ..] => {
+            match (number(&words, "--seeds"), number(&words, "--base"), number(&words, "--threads")) {
+                (Some(n_seeds), base, threads) => {
+                    run(n_seeds, base.unwrap_or_else(base_of_now), threads.unwrap_or(2))
+                }
+                (None, ..) => usage(),
+            }
+        }
+        ["survey", ..] => number(&words, "--seeds")
+            .map_or_else(usage, |n_seeds| survey(n_seeds, number(&words, "--base").unwrap_or(1))),
+        ["hunt", ..] => number(&words, "--seeds")
+            .map_or_else(usage, |n_seeds| hunt(n_seeds, number(&words, "--base").unwrap_or(1))),
+        ["seed", seed, ..] => {
+            seed.parse().map_or_else(|_| usage(), |seed| show(seed, words.contains(&"--trace")))
+        }
         ["kept", origin] => show_kept(origin),
         _ => usage(),
     }
@@ -56,7 +64,9 @@ fn run(n_seeds: u64, base: u64, n_threads: u64) -> ExitCode {
     }
     println!("base seed {base}, {n_seeds} seeds on {n_threads} threads");
     let start = Instant::now();
-    let workers: Vec<_> = (0..n_threads).map(|thread| std::thread::spawn(move || work(base, n_seeds, thread, n_threads))).collect();
+    let workers: Vec<_> = (0..n_threads)
+        .map(|thread| std::thread::spawn(move || work(base, n_seeds, thread, n_threads)))
+        .collect();
     let mut coverage = Coverage::default();
     let mut failures = Vec::new();
     let mut busy = Duration::ZERO;
@@ -69,7 +79,11 @@ fn run(n_seeds: u64, base: u64, n_threads: u64) -> ExitCode {
         n_steps += share.n_steps;
     }
     let rate = n_seeds as f64 / busy.as_secs_f64().max(1e-9);
-    println!("{rate:.0} seeds per core-second, {} steps a seed, {:.1} s in all", n_steps / n_seeds.max(1), start.elapsed().as_secs_f64());
+    println!(
+        "{rate:.0} seeds per core-second, {} steps a seed, {:.1} s in all",
+        n_steps / n_seeds.max(1),
+        start.elapsed().as_secs_f64()
+    );
     print_coverage(&coverage);
     if let Some((seed, failed)) = failures.into_iter().min_by_key(|(seed, _)| *seed) {
         println!("{}", report::tell(&failed, seed, Duration::from_secs(30)).unwrap_or_default());
@@ -77,7 +91,10 @@ fn run(n_seeds: u64, base: u64, n_threads: u64) -> ExitCode {
     }
     let missed = coverage.missed();
     if n_seeds >= 20_000 && !missed.is_empty() {
-        println!("never reached: {}", missed.iter().map(|point| point.words()).collect::<Vec<_>>().join(", "));
+        println!(
+            "never reached: {}",
+            missed.iter().map(|point| point.words()).collect::<Vec<_>>().join(", ")
+        );
         return ExitCode::FAILURE;
     }
     println!("no rule broken");
@@ -94,7 +111,10 @@ struct Share {
 fn work(base: u64, n_seeds: u64, thread: u64, n_threads: u64) -> Share {
     let start = cpu_time();
     let mut share = Share { coverage: Coverage::default(), failure: None, busy: Duration::ZERO, n_steps: 0 };
-    for seed in (0..n_seeds).skip(usize::try_from(thread).unwrap_or(0)).step_by(usize::try_from(n_threads).unwrap_or(1)) {
+    for seed in (0..n_seeds)
+        .skip(usize::try_from(thread).unwrap_or(0))
+        .step_by(usize::try_from(n_threads).unwrap_or(1))
+    {
         let report = run_seed(base + seed, Keep::Hash);
         share.coverage.add(&report.coverage);
         share.n_steps += report.n_steps;
@@ -120,22 +140,30 @@ fn survey(n_seeds: u64, base: u64) -> ExitCode {
         let report = run_seed(seed, Keep::Hash);
         let Some(violation) = report.violation else { continue };
         let words: String = violation.what.chars().filter(|it| !it.is_ascii_digit()).take(45).collect();
-        let entry = broken.entry(format!("{} {words}", violation.rule)).or_insert((0, u64::MAX, seed, String::new()));
+        let entry =
+            broken.entry(format!("{} {words}", violation.rule)).or_insert((0, u64::MAX, seed, String::new()));
         entry.0 += 1;
         if report.n_steps < entry.1 {
             (entry.1, entry.2, entry.3) = (report.n_steps, seed, violation.what);
         }
     }
     for (name, (n, n_steps, seed, what)) in &broken {
-        println!("{n:>6} times {}, seed {seed} in {n_steps} steps: {}", &name[..3], what.chars().take(400).collect::<String>());
+        println!(
+            "{n:>6} times {}, seed {seed} in {n_steps} steps: {}",
+            &name[..3],
+            what.chars().take(400).collect::<String>()
+        );
     }
     if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Fails at the first rule that a kept line or a seed breaks and says no more of it: for faults that were planted.
+/// Fails at the first rule that a kept line or a seed breaks and says no more of it: for faults that were
+/// planted.
 fn hunt(n_seeds: u64, base: u64) -> ExitCode {
-    let kept = seeds::kept().into_iter().filter_map(|line| Some((line.origin.clone(), seeds::replay(&line)?)));
-    let fresh = (base..base + n_seeds).filter_map(|seed| Some((seed.to_string(), run_seed(seed, Keep::Hash).violation?)));
+    let kept =
+        seeds::kept().into_iter().filter_map(|line| Some((line.origin.clone(), seeds::replay(&line)?)));
+    let fresh = (base..base + n_seeds)
+        .filter_map(|seed| Some((seed.to_string(), run_seed(seed, Keep::Hash).violation?)));
     match kept.chain(fresh).next() {
         Some((origin, violation)) => {
             println!("{origin} breaks {}: {}", violation.rule, violation.what);

@@ -1,4 +1,5 @@
-//! What kind of world a seed makes: source, plan and a subset of the fault kinds, each with its own intensity.
+//! What kind of world a seed makes: source, plan and a subset of the fault kinds, each with its own
+//! intensity.
 
 mod beyond;
 mod latest;
@@ -142,7 +143,11 @@ impl Options {
         let limited = plan.batch.bytes_max < 100_000;
         let mut options = Self {
             kind,
-            n_tracks: if kind == Kind::Tracks { choices.between(1, 4).max(if later.cramped { 2 } else { 1 }) } else { 1 },
+            n_tracks: if kind == Kind::Tracks {
+                choices.between(1, 4).max(if later.cramped { 2 } else { 1 })
+            } else {
+                1
+            },
             n_records: choices.between(1, n_records),
             n_keys: choices.pick(&[1, 0, 2, 4, 12]),
             aggregates: kind == Kind::Tracks && choices.chance(250),
@@ -153,10 +158,27 @@ impl Options {
             poison_names_itself: choices.chance(500),
             old_records: if has_age { choices.pick(&[0, 100, 400]) } else { 0 },
             // A queue that redelivers by itself would bring it again for ever.
-            oversize: if limited && plan.retry.redelivery == Redelivery::ByUs { choices.pick(&[0, 30]) } else { 0 },
-            function_bytes_max: if limited && choices.chance(250) { Some(plan.batch.bytes_max / 2) } else { None },
+            oversize: if limited && plan.retry.redelivery == Redelivery::ByUs {
+                choices.pick(&[0, 30])
+            } else {
+                0
+            },
+            function_bytes_max: if limited && choices.chance(250) {
+                Some(plan.batch.bytes_max / 2)
+            } else {
+                None
+            },
             latency_max_ms: choices.pick(&[5, 50, 400, 3000]),
-            safety_ms: choices.pick(&[3000, 10_000, 30_000, 90_000, SLOW + 3000, SLOW + 10_000, SLOW + 30_000, SLOW + 90_000]),
+            safety_ms: choices.pick(&[
+                3000,
+                10_000,
+                30_000,
+                90_000,
+                SLOW + 3000,
+                SLOW + 10_000,
+                SLOW + 30_000,
+                SLOW + 90_000,
+            ]),
             n_control: if kind == Kind::Tracks { choices.pick(&[0, 3, 10]) } else { 0 },
             receives_max: if kind == Kind::Queue { choices.pick(&[None, Some(3), Some(6)]) } else { None },
             asks: later.asks,
@@ -190,7 +212,9 @@ impl Options {
         let is_queue = self.kind == Kind::Queue;
         // A receive whose answer was lost is made good by nothing but time.
         let lapses = self.plan.queue.as_ref().is_some_and(|queue| queue.visibility.is_some());
-        let mut draw = |applies: bool, intensities: &[u32]| if applies && choices.chance(300) { choices.pick(intensities) } else { 0 };
+        let mut draw = |applies: bool, intensities: &[u32]| {
+            if applies && choices.chance(300) { choices.pick(intensities) } else { 0 }
+        };
         let faults = &mut self.faults;
         faults.receive_late = draw(is_queue, &[50, 300]);
         faults.receive_unheard = draw(is_queue && lapses, &[20, 100]);
@@ -204,14 +228,17 @@ impl Options {
         faults.slow_function = draw(is_queue, &[100, 500]);
         if let Some(queue) = self.plan.queue.as_mut().filter(|_| lapses && choices.chance(600)) {
             let visibility = Duration::from_secs(choices.pick(&[10, 3]));
-            // A machine counts from before it sent the receive, so a long poll may last a third of a visibility and no more.
+            // A machine counts from before it sent the receive, so a long poll may last a third of a
+            // visibility and no more.
             (queue.visibility, queue.wait_max) = (Some(visibility), queue.wait_max.min(visibility / 3));
         }
         if lapses && choices.chance(300) {
-            // A receive brings more of a group than a batch takes, and what a batch does lasts: much stands behind each message.
+            // A receive brings more of a group than a batch takes, and what a batch does lasts: much stands
+            // behind each message.
             self.n_keys = choices.pick(&[2, 1, 4]);
             (self.plan.batch.records_max, self.plan.batch.bytes_max) = (count(choices.pick(&[10, 5])), 250);
-            (self.faults.slow_function, self.faults.settle_late) = (choices.pick(&[300, 600]), choices.pick(&[300, 0]));
+            (self.faults.slow_function, self.faults.settle_late) =
+                (choices.pick(&[300, 600]), choices.pick(&[300, 0]));
             self.faults.extend_never = choices.pick(&[0, 100]);
         }
         if is_queue && self.plan.retry.redelivery == Redelivery::BySource && choices.chance(400) {
@@ -236,7 +263,12 @@ impl Options {
     /// Poison alone decides what fails: no chance, no time, no setting that drops.
     pub fn is_pure(&self) -> bool {
         let faults = &self.faults;
-        let noise = faults.function_error + faults.partial + faults.invalid + faults.lost_answer + faults.timeout_done + faults.plan_change;
+        let noise = faults.function_error
+            + faults.partial
+            + faults.invalid
+            + faults.lost_answer
+            + faults.timeout_done
+            + faults.plan_change;
         let gone = faults.trim + faults.compact;
         noise == 0
             && gone == 0
@@ -353,8 +385,11 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
     let queue = kind == Kind::Queue;
     let has_destination = choices.chance(700);
     let redelivery = if queue && choices.chance(600) { Redelivery::BySource } else { Redelivery::ByUs };
-    let visibility =
-        if queue && (redelivery == Redelivery::BySource || choices.chance(600)) { Some(choices.pick(&[30, 60, 120])) } else { None };
+    let visibility = if queue && (redelivery == Redelivery::BySource || choices.chance(600)) {
+        Some(choices.pick(&[30, 60, 120]))
+    } else {
+        None
+    };
     Plan {
         generation: 1,
         batch: BatchPlan {
@@ -363,13 +398,25 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
             window: Duration::from_millis(choices.pick(&[0, 0, 200, 1000, 5000])),
         },
         retry: RetryPlan {
-            retries_max: if redelivery == Redelivery::BySource { None } else { choices.pick(&[Some(1), Some(0), Some(2), Some(4), None]) },
-            record_age_max: if queue || !choices.chance(250) { None } else { Some(Duration::from_secs(choices.pick(&[60, 5, 600]))) },
+            retries_max: if redelivery == Redelivery::BySource {
+                None
+            } else {
+                choices.pick(&[Some(1), Some(0), Some(2), Some(4), None])
+            },
+            record_age_max: if queue || !choices.chance(250) {
+                None
+            } else {
+                Some(Duration::from_secs(choices.pick(&[60, 5, 600])))
+            },
             bisect: !queue && choices.chance(500),
             partial_responses: choices.chance(400),
             item_actions: false,
             redelivery,
-            drop_after_destination_failures: if choices.chance(150) { NonZeroU32::new(choices.between(1, 3)) } else { None },
+            drop_after_destination_failures: if choices.chance(150) {
+                NonZeroU32::new(choices.between(1, 3))
+            } else {
+                None
+            },
             stop_group_at_first_failure: queue && choices.chance(300),
         },
         window: None,

@@ -1,4 +1,5 @@
-//! What a failing run prints: the rule, the world, a line for `seeds.txt`, and a scenario test that can be pasted.
+//! What a failing run prints: the rule, the world, a line for `seeds.txt`, and a scenario test that can be
+//! pasted.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -18,11 +19,13 @@ pub fn tell(report: &Report, seed: u64, budget: Duration) -> Option<String> {
     let small = shrink(&report.choices, violation.rule, budget);
     let again = run_choices(&small, Keep::Lines);
     let shrunk = again.violation.as_ref().unwrap_or(violation);
-    let line = Line { rule: violation.rule.to_string(), origin: format!("seed:{seed}"), choices: small.clone() };
+    let line =
+        Line { rule: violation.rule.to_string(), origin: format!("seed:{seed}"), choices: small.clone() };
     let mut text = String::new();
     let _ = writeln!(text, "seed {seed} breaks {}: {}", violation.rule, violation.rule.sentence());
     let _ = writeln!(text, "  {}", violation.what);
-    let _ = writeln!(text, "shrunk from {} to {} choices: {}", report.choices.len(), small.len(), shrunk.what);
+    let _ =
+        writeln!(text, "shrunk from {} to {} choices: {}", report.choices.len(), small.len(), shrunk.what);
     let _ = writeln!(text, "options of the shrunk run: {:?}", again.options);
     let _ = writeln!(text, "\n--- line for tests/sim/seeds.txt\n{line}");
     let _ = writeln!(text, "\n--- scenario test for tests/sim/tests/scenarios.rs");

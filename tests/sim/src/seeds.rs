@@ -27,7 +27,11 @@ impl std::fmt::Display for Line {
 /// # Panics
 /// When the file holds a line that is none: it is compiled in and tested.
 pub fn kept() -> Vec<Line> {
-    include_str!("../seeds.txt").lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()).map(parse).collect()
+    include_str!("../seeds.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
+        .map(parse)
+        .collect()
 }
 
 /// Replays a line; what it breaks, if it still does.
@@ -37,8 +41,10 @@ pub fn replay(line: &Line) -> Option<Violation> {
 
 fn parse(line: &str) -> Line {
     let mut words = line.split_whitespace();
-    let (rule, origin) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
-    let choices = parse_choices(words.next().unwrap_or_default()).unwrap_or_else(|| panic!("seeds.txt: not a line: {line}"));
+    let (rule, origin) =
+        (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
+    let choices = parse_choices(words.next().unwrap_or_default())
+        .unwrap_or_else(|| panic!("seeds.txt: not a line: {line}"));
     Line { rule, origin, choices }
 }
 

@@ -1,4 +1,5 @@
-//! Makes a failing run small: deletes blocks of choices, zeroes and halves single ones, as long as the same rule stays broken.
+//! Makes a failing run small: deletes blocks of choices, zeroes and halves single ones, as long as the same
+//! rule stays broken.
 
 use std::time::{Duration, Instant};
 

@@ -11,7 +11,11 @@ pub struct Trace {
 impl Trace {
     /// A trace that keeps its lines, or its hash only.
     pub fn new(keep: Keep) -> Self {
-        Self { hash: 0xcbf2_9ce4_8422_2325, lines: matches!(keep, Keep::Lines).then(Vec::new), n_lines_max: 100_000 }
+        Self {
+            hash: 0xcbf2_9ce4_8422_2325,
+            lines: matches!(keep, Keep::Lines).then(Vec::new),
+            n_lines_max: 100_000,
+        }
     }
 
     /// Notes one thing that happened: numbers for the hash, words for people.

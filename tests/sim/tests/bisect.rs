@@ -1,12 +1,14 @@
-//! Bisect, exhaustively: for every set of poison among twelve records the destination gets exactly the poison, in order, at few calls.
+//! Bisect, exhaustively: for every set of poison among twelve records the destination gets exactly the
+//! poison, in order, at few calls.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{
-    Action, BatchPlan, Checkpoint, Committed, Condition, Delivery, Failure, Machine, Now, OrderKey, Origin, Outcome, Place, Plan, Position,
-    Read, Record, RecordId, Redelivery, Reply, RetryPlan, Section, ShortBytes, Tick, TrackIdx, UnixMillis, Watermark,
+    Action, BatchPlan, Checkpoint, Committed, Condition, Delivery, Failure, Machine, Now, OrderKey, Origin,
+    Outcome, Place, Plan, Position, Read, Record, RecordId, Redelivery, Reply, RetryPlan, Section,
+    ShortBytes, Tick, TrackIdx, UnixMillis, Watermark,
 };
 
 const N_RECORDS: u32 = 12;
@@ -36,8 +38,10 @@ fn check(poison: u32, n: u32, retries_max: u32) {
     let (mut tick, mut slot, mut n_calls) = (1, 0, 0_u32);
     let (mut taken, mut done, mut durable) = (Vec::new(), Vec::new(), None);
     let mut is_read = false;
-    let now =
-        |tick| Now { tick: Tick(tick), unix: UnixMillis(1_700_000_000_000 + i64::try_from(tick / 1000).expect("simulated time is short")) };
+    let now = |tick| Now {
+        tick: Tick(tick),
+        unix: UnixMillis(1_700_000_000_000 + i64::try_from(tick / 1000).expect("simulated time is short")),
+    };
     machine.handle_assigned(TrackIdx(0), Checkpoint::at_origin(Origin(ShortBytes::new(b""))), now(tick));
     loop {
         while let Some(action) = machine.poll_action() {
@@ -45,7 +49,8 @@ fn check(poison: u32, n: u32, retries_max: u32) {
                 Action::Read(order) if !is_read => {
                     is_read = true;
                     let records = (0..n).map(record).collect();
-                    let read = Read { records, passed: Some(Position::number(u64::from(n))), ..Read::default() };
+                    let read =
+                        Read { records, passed: Some(Position::number(u64::from(n))), ..Read::default() };
                     machine.handle_read(order.id, Ok(read), now(tick));
                 }
                 Action::Want(n_slots) => {
@@ -108,7 +113,11 @@ fn record(at: u32) -> Record {
 fn plan(n: u32, retries_max: u32) -> Plan {
     Plan {
         generation: 1,
-        batch: BatchPlan { records_max: NonZeroU32::new(n).expect("at least one record"), bytes_max: 6_291_456, window: Duration::ZERO },
+        batch: BatchPlan {
+            records_max: NonZeroU32::new(n).expect("at least one record"),
+            bytes_max: 6_291_456,
+            window: Duration::ZERO,
+        },
         retry: RetryPlan {
             retries_max: Some(retries_max),
             record_age_max: None,

@@ -1,4 +1,5 @@
-//! Runs that taught something, each with its story: what went in and what the core asked for when the rule broke.
+//! Runs that taught something, each with its story: what went in and what the core asked for when the rule
+//! broke.
 
 use forebay_sim::choices::parse_choices;
 use forebay_sim::run_choices;
@@ -37,6 +38,9 @@ fn holds(choices: &str, story: &[&str]) {
     let report = run_choices(&parse_choices(choices).expect("choices are numbers"), Keep::Lines);
     if let Some(violation) = report.violation {
         let (lines, story) = (report.lines.join("\n"), story.join("\n"));
-        panic!("{} is broken: {}\n{lines}\n--- it once went like this:\n{story}", violation.rule, violation.what);
+        panic!(
+            "{} is broken: {}\n{lines}\n--- it once went like this:\n{story}",
+            violation.rule, violation.what
+        );
     }
 }

@@ -19,7 +19,11 @@ fn no_rule_breaks_in_the_runs_that_once_broke_one() {
 fn no_rule_breaks_in_two_thousand_worlds() {
     for seed in BASE..BASE + 2000 {
         let report = run_seed(seed, Keep::Hash);
-        assert!(report.violation.is_none(), "{}", report::tell(&report, seed, Duration::from_secs(20)).unwrap_or_default());
+        assert!(
+            report.violation.is_none(),
+            "{}",
+            report::tell(&report, seed, Duration::from_secs(20)).unwrap_or_default()
+        );
     }
 }
 
@@ -27,7 +31,11 @@ fn no_rule_breaks_in_two_thousand_worlds() {
 fn d1_the_same_seed_gives_the_same_run() {
     for seed in BASE..BASE + 200 {
         let (one, other) = (run_seed(seed, Keep::Hash), run_seed(seed, Keep::Hash));
-        assert_eq!((one.hash, one.n_steps, &one.choices), (other.hash, other.n_steps, &other.choices), "seed {seed}");
+        assert_eq!(
+            (one.hash, one.n_steps, &one.choices),
+            (other.hash, other.n_steps, &other.choices),
+            "seed {seed}"
+        );
         let replayed = run_choices(&one.choices, Keep::Hash);
         assert_eq!((one.hash, one.n_steps), (replayed.hash, replayed.n_steps), "the choices of seed {seed}");
     }

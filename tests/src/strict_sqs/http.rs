@@ -98,7 +98,9 @@ fn serve(stream: &TcpStream, shared: &Shared, is_closed: &dyn Fn() -> bool) -> s
     let mut writer = stream;
     while let Some(request) = read(&mut reader)? {
         // An answer that is lost closes the connection, as a broken network does.
-        let Some(Answer { status, query_error, body }) = wire::answer(shared, &request, is_closed) else { return Ok(()) };
+        let Some(Answer { status, query_error, body }) = wire::answer(shared, &request, is_closed) else {
+            return Ok(());
+        };
         let query_error = query_error.map(|it| format!("x-amzn-query-error: {it}\r\n")).unwrap_or_default();
         let head = format!(
             "HTTP/1.1 {status} x\r\ncontent-type: application/x-amz-json-1.0\r\n{query_error}content-length: {}\r\n\r\n",
@@ -113,7 +115,8 @@ fn serve(stream: &TcpStream, shared: &Shared, is_closed: &dyn Fn() -> bool) -> s
 }
 
 fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
-    let (mut target, mut is_signed, mut is_last, mut n_bytes, mut n_lines) = (String::new(), false, false, 0, 0);
+    let (mut target, mut is_signed, mut is_last, mut n_bytes, mut n_lines) =
+        (String::new(), false, false, 0, 0);
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -129,7 +132,9 @@ fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
             "x-amz-target" => target = value.trim().to_owned(),
             "connection" => is_last = value.trim().eq_ignore_ascii_case("close"),
             "content-length" => n_bytes = value.trim().parse().unwrap_or(0),
-            "authorization" => is_signed = value.contains("AWS4-HMAC-SHA256") && value.contains("/sqs/aws4_request"),
+            "authorization" => {
+                is_signed = value.contains("AWS4-HMAC-SHA256") && value.contains("/sqs/aws4_request")
+            }
             _ => {}
         }
     }

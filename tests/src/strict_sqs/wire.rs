@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use forebay_models::sqs::{Action, Answered, Ask, Attribute, Attributes, Received, Redrive, Refusal, Sent, Service, Struck, Taken};
+use forebay_models::sqs::{
+    Action, Answered, Ask, Attribute, Attributes, Received, Redrive, Refusal, Sent, Service, Struck, Taken,
+};
 use md5::{Digest as _, Md5};
 use serde_json::{Map, Value, json};
 
@@ -18,7 +20,8 @@ pub(super) fn answer(shared: &Shared, request: &Request, is_closed: &dyn Fn() ->
     let at = shared.now();
     let name = request.target.strip_prefix("AmazonSQS.").unwrap_or_default();
     let Some(action) = Action::named(name) else {
-        let refusal = Refusal::of("InvalidAction", format!("The action {name} is not valid for this endpoint."));
+        let refusal =
+            Refusal::of("InvalidAction", format!("The action {name} is not valid for this endpoint."));
         return Some(refused(&refusal));
     };
     let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
@@ -33,8 +36,16 @@ pub(super) fn answer(shared: &Shared, request: &Request, is_closed: &dyn Fn() ->
     if struck.late > 0 {
         std::thread::park_timeout(Duration::from_millis(struck.late));
     }
-    let mut call =
-        Call { action, queue, at, request: without_bodies(body), status: None, refused: None, received: Vec::new(), failed: Vec::new() };
+    let mut call = Call {
+        action,
+        queue,
+        at,
+        request: without_bodies(body),
+        status: None,
+        refused: None,
+        received: Vec::new(),
+        failed: Vec::new(),
+    };
     let answer = match result {
         Ok(value) => {
             note(&mut call, &value);
@@ -76,7 +87,9 @@ fn act(
         }
         Action::DeleteQueue => service.delete_queue(queue).map(|()| json!({})),
         Action::PurgeQueue => service.purge(queue).map(|()| json!({})),
-        Action::ListQueues => Ok(json!({ "QueueUrls": service.names().iter().map(|it| url(it)).collect::<Vec<_>>() })),
+        Action::ListQueues => {
+            Ok(json!({ "QueueUrls": service.names().iter().map(|it| url(it)).collect::<Vec<_>>() }))
+        }
         Action::GetQueueUrl => service.attributes(queue).map(|_| json!({ "QueueUrl": url(queue) })),
         Action::GetQueueAttributes => describe(service, queue, body, now),
         Action::SetQueueAttributes => {
@@ -92,17 +105,22 @@ fn act(
             let answers = service.send_batch(queue, sents.clone(), struck, now)?;
             Ok(batch(answers, |idx, it| told(&sents[idx].1, &it)))
         }
-        Action::DeleteMessage => service.delete(queue, &text(body, "ReceiptHandle")?, now).map(|()| json!({})),
+        Action::DeleteMessage => {
+            service.delete(queue, &text(body, "ReceiptHandle")?, now).map(|()| json!({}))
+        }
         Action::DeleteMessageBatch => {
             let handles = entries(body, |it| text(it, "ReceiptHandle"))?;
             Ok(batch(service.delete_batch(queue, handles, struck, now)?, |_, ()| json!({})))
         }
         Action::ChangeMessageVisibility => {
-            let seconds = number(body, "VisibilityTimeout").ok_or_else(|| Refusal::missing("VisibilityTimeout"))?;
+            let seconds =
+                number(body, "VisibilityTimeout").ok_or_else(|| Refusal::missing("VisibilityTimeout"))?;
             service.hide(queue, &text(body, "ReceiptHandle")?, seconds, now).map(|()| json!({}))
         }
         Action::ChangeMessageVisibilityBatch => {
-            let handles = entries(body, |it| Ok((text(it, "ReceiptHandle")?, number(it, "VisibilityTimeout").unwrap_or(0))))?;
+            let handles = entries(body, |it| {
+                Ok((text(it, "ReceiptHandle")?, number(it, "VisibilityTimeout").unwrap_or(0)))
+            })?;
             Ok(batch(service.hide_batch(queue, handles, struck, now)?, |_, ()| json!({})))
         }
         Action::ReceiveMessage => unreachable!("it waits, and was answered above"),
@@ -110,7 +128,13 @@ fn act(
 }
 
 /// Receives until there is something, the wait is over, or the server ends.
-fn receive(shared: &Shared, queue: &str, body: &Value, struck: &Struck, is_closed: &dyn Fn() -> bool) -> Result<Value, Refusal> {
+fn receive(
+    shared: &Shared,
+    queue: &str,
+    body: &Value,
+    struck: &Struck,
+    is_closed: &dyn Fn() -> bool,
+) -> Result<Value, Refusal> {
     let ask = Ask {
         n_max: number(body, "MaxNumberOfMessages").unwrap_or(1),
         wait_s: number(body, "WaitTimeSeconds"),
@@ -126,10 +150,12 @@ fn receive(shared: &Shared, queue: &str, body: &Value, struck: &Struck, is_close
             let digests: Vec<(String, Option<String>)> =
                 received.iter().map(|it| (of_body(&it.body), of_attributes(&it.attributes))).collect();
             received.iter_mut().take(1).for_each(|it| it.damage(struck));
-            let messages: Vec<Value> = received.iter().zip(digests).map(|(it, digests)| message(it, body, digests)).collect();
+            let messages: Vec<Value> =
+                received.iter().zip(digests).map(|(it, digests)| message(it, body, digests)).collect();
             return Ok(if messages.is_empty() { json!({}) } else { json!({ "Messages": messages }) });
         }
-        // Whoever sends or deletes wakes it; what becomes visible by itself is known; a server that ends is looked for now and then.
+        // Whoever sends or deletes wakes it; what becomes visible by itself is known; a server that ends is
+        // looked for now and then.
         let next = state.service.next_visible(queue, now).map_or(until, |it| it.min(until));
         let span = Duration::from_millis((next - now).clamp(1, 200));
         state = shared.changed.wait_timeout(state, span).expect("nothing panics under this lock").0;
@@ -143,9 +169,14 @@ fn message(it: &Received, body: &Value, (of_body, of_attributes): (String, Optio
         names.is_some_and(|names| names.iter().any(|it| it == "All" || it == ".*" || it == name))
     };
     let asks_system = |name: &str| asks("MessageSystemAttributeNames", name) || asks("AttributeNames", name);
-    let system: Map<String, Value> =
-        it.system.iter().filter(|(name, _)| asks_system(name)).map(|(name, value)| (name.clone(), json!(value))).collect();
-    let mut message = json!({ "MessageId": it.id, "ReceiptHandle": it.handle, "MD5OfBody": of_body, "Body": it.body });
+    let system: Map<String, Value> = it
+        .system
+        .iter()
+        .filter(|(name, _)| asks_system(name))
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect();
+    let mut message =
+        json!({ "MessageId": it.id, "ReceiptHandle": it.handle, "MD5OfBody": of_body, "Body": it.body });
     if !system.is_empty() {
         message["Attributes"] = Value::Object(system);
     }
@@ -189,18 +220,27 @@ fn describe(service: &mut Service, queue: &str, body: &Value, now: u64) -> Resul
         all.push(("ContentBasedDeduplication", it.content_deduplication.to_string()));
     }
     if let Some(Redrive { queue, receives_max }) = &it.redrive {
-        all.push(("RedrivePolicy", json!({ "deadLetterTargetArn": Service::arn(queue), "maxReceiveCount": receives_max }).to_string()));
+        all.push((
+            "RedrivePolicy",
+            json!({ "deadLetterTargetArn": Service::arn(queue), "maxReceiveCount": receives_max })
+                .to_string(),
+        ));
     }
     let names = body["AttributeNames"].as_array().cloned().unwrap_or_default();
     let asked = |name: &str| names.iter().any(|it| it == "All" || it == name);
-    let some: Map<String, Value> = all.into_iter().filter(|(name, _)| asked(name)).map(|(name, it)| (name.to_owned(), json!(it))).collect();
+    let some: Map<String, Value> = all
+        .into_iter()
+        .filter(|(name, _)| asked(name))
+        .map(|(name, it)| (name.to_owned(), json!(it)))
+        .collect();
     Ok(json!({ "Attributes": some }))
 }
 
 fn attributes(written: &Value, mut to: Attributes) -> Result<Attributes, Refusal> {
     for (name, value) in written.as_object().into_iter().flatten() {
         let text = value.as_str().unwrap_or_default();
-        let wrong = || Refusal::of("InvalidAttributeValue", format!("Invalid value for the parameter {name}."));
+        let wrong =
+            || Refusal::of("InvalidAttributeValue", format!("Invalid value for the parameter {name}."));
         let number = || text.parse::<u64>().map_err(|_| wrong());
         match name.as_str() {
             "VisibilityTimeout" => to.visibility_s = number()?,
@@ -213,7 +253,10 @@ fn attributes(written: &Value, mut to: Attributes) -> Result<Attributes, Refusal
                 let count = &policy["maxReceiveCount"];
                 let count = count.as_u64().or_else(|| count.as_str()?.parse().ok());
                 let arn = policy["deadLetterTargetArn"].as_str().and_then(|it| it.rsplit(':').next());
-                let (Some(queue), Some(receives_max)) = (arn, count.and_then(|it| u32::try_from(it).ok())) else { return Err(wrong()) };
+                let (Some(queue), Some(receives_max)) = (arn, count.and_then(|it| u32::try_from(it).ok()))
+                else {
+                    return Err(wrong());
+                };
                 to.redrive = Some(Redrive { queue: queue.to_owned(), receives_max });
             }
             _ => return Err(Refusal::of("InvalidAttributeName", format!("Unknown Attribute {name}."))),
@@ -226,7 +269,9 @@ fn sent(entry: &Value) -> Result<Sent, Refusal> {
     let mut attributes = BTreeMap::new();
     for (name, it) in entry["MessageAttributes"].as_object().into_iter().flatten() {
         let binary = it["BinaryValue"].as_str().map(|it| STANDARD.decode(it));
-        let binary = binary.transpose().map_err(|_| Refusal::of("InvalidParameterValue", format!("{name} is no base64.")))?;
+        let binary = binary
+            .transpose()
+            .map_err(|_| Refusal::of("InvalidParameterValue", format!("{name} is no base64.")))?;
         let text = it["StringValue"].as_str().map(str::to_owned);
         attributes.insert(name.clone(), Attribute { data_type: text_or_empty(it, "DataType"), text, binary });
     }
@@ -252,8 +297,16 @@ fn told(sent: &Sent, taken: &Taken) -> Value {
     value
 }
 
-fn entries<T>(body: &Value, read: impl Fn(&Value) -> Result<T, Refusal>) -> Result<Vec<(String, T)>, Refusal> {
-    body["Entries"].as_array().into_iter().flatten().map(|it| Ok((text_or_empty(it, "Id"), read(it)?))).collect()
+fn entries<T>(
+    body: &Value,
+    read: impl Fn(&Value) -> Result<T, Refusal>,
+) -> Result<Vec<(String, T)>, Refusal> {
+    body["Entries"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|it| Ok((text_or_empty(it, "Id"), read(it)?)))
+        .collect()
 }
 
 fn batch<A>(answers: Vec<Answered<A>>, show: impl Fn(usize, A) -> Value) -> Value {
@@ -309,7 +362,8 @@ fn without_bodies(mut body: Value) -> Value {
 fn note(call: &mut Call, answer: &Value) {
     let text = |it: &Value, name: &str| text_or_empty(it, name);
     for it in answer["Messages"].as_array().into_iter().flatten() {
-        let count = it["Attributes"]["ApproximateReceiveCount"].as_str().and_then(|it| it.parse().ok()).unwrap_or(0);
+        let count =
+            it["Attributes"]["ApproximateReceiveCount"].as_str().and_then(|it| it.parse().ok()).unwrap_or(0);
         call.received.push((text(it, "MessageId"), count));
     }
     for it in answer["Failed"].as_array().into_iter().flatten() {

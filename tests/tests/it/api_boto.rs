@@ -1,4 +1,5 @@
-//! boto3, unchanged, against the mapping API: unsigned, signed where nobody asks for it, signed where keys are asked for.
+//! boto3, unchanged, against the mapping API: unsigned, signed where nobody asks for it, signed where keys
+//! are asked for.
 
 use forebay_tests::aws_tools::{AwsTools, Boto, Refused};
 use serde_json::{Value, json};
@@ -35,18 +36,27 @@ fn boto3_without_a_key_with_a_wrong_one_or_with_too_small_a_role_is_refused() {
     let (_, arn) = scene.queue("q");
     let (_daemon, api) = scene.start();
     let tools = || AwsTools::default().with_endpoint("LAMBDA", &api.url());
-    let create =
-        |boto: &mut Boto| boto.call("lambda", "create_event_source_mapping", json!({ "EventSourceArn": arn, "FunctionName": "seen" }));
+    let create = |boto: &mut Boto| {
+        boto.call(
+            "lambda",
+            "create_event_source_mapping",
+            json!({ "EventSourceArn": arn, "FunctionName": "seen" }),
+        )
+    };
     let told = |refused: Refused| (refused.status, refused.code);
 
     let none = create(&mut tools().boto()).expect_err("it has no key");
     assert_eq!(told(none), (403, "MissingAuthenticationTokenException".to_owned()));
-    let wrong = create(&mut tools().with_key("AKIDADMIN", "readers secret").boto()).expect_err("its secret is wrong");
+    let wrong =
+        create(&mut tools().with_key("AKIDADMIN", "readers secret").boto()).expect_err("its secret is wrong");
     assert_eq!(told(wrong), (403, "InvalidSignatureException".to_owned()));
     let unknown = create(&mut tools().with_key("AKIDNOBODY", "x").boto()).expect_err("nobody knows its key");
     assert_eq!(told(unknown), (403, "InvalidSignatureException".to_owned()));
     let mut reader = tools().with_key("AKIDREADER", "readers secret").boto();
-    assert_eq!(told(create(&mut reader).expect_err("it may only read")), (403, "AccessDeniedException".to_owned()));
+    assert_eq!(
+        told(create(&mut reader).expect_err("it may only read")),
+        (403, "AccessDeniedException".to_owned())
+    );
     assert_eq!(reader.lambda("list_event_source_mappings", json!({}))["EventSourceMappings"], json!([]));
 }
 
@@ -59,7 +69,8 @@ fn write_keys(scene: &ApiScene) {
 /// Everything that is done to mappings, once.
 fn life_of_mappings(scene: &ApiScene, tools: AwsTools) {
     let fifo = json!({ "FifoQueue": "true", "VisibilityTimeout": "30" });
-    let queue = |n: usize| if n == FIFO { scene.queue_with("2.fifo", &fifo) } else { scene.queue(&n.to_string()) };
+    let queue =
+        |n: usize| if n == FIFO { scene.queue_with("2.fifo", &fifo) } else { scene.queue(&n.to_string()) };
     let queues: Vec<(String, String)> = (0..12).map(queue).collect();
     // The test looks through the socket, which asks for no key.
     let (daemon, api) = scene.start();
@@ -88,8 +99,10 @@ fn life_of_mappings(scene: &ApiScene, tools: AwsTools) {
     scene.await_given("for the one in order");
 
     // A change, twice around.
-    let changed =
-        boto.lambda("update_event_source_mapping", json!({ "UUID": uuids[0], "BatchSize": 5, "MaximumBatchingWindowInSeconds": 0 }));
+    let changed = boto.lambda(
+        "update_event_source_mapping",
+        json!({ "UUID": uuids[0], "BatchSize": 5, "MaximumBatchingWindowInSeconds": 0 }),
+    );
     assert_eq!((&changed["State"], &changed["BatchSize"]), (&json!("Updating"), &json!(5)), "{changed}");
     let got = boto.lambda("get_event_source_mapping", json!({ "UUID": uuids[0] }));
     assert_eq!((&got["BatchSize"], &got["MaximumBatchingWindowInSeconds"]), (&json!(5), &json!(0)), "{got}");
@@ -112,7 +125,8 @@ fn life_of_mappings(scene: &ApiScene, tools: AwsTools) {
     }
     // Together: each waits for the receive that is open.
     uuids.iter().for_each(|it| await_gone(&socket, it));
-    let refused = boto.call("lambda", "get_event_source_mapping", json!({ "UUID": uuids[0] })).expect_err("it is gone");
+    let refused =
+        boto.call("lambda", "get_event_source_mapping", json!({ "UUID": uuids[0] })).expect_err("it is gone");
     assert_eq!((refused.status, refused.kind.as_str()), (404, "ResourceNotFoundException"), "{refused:?}");
     assert_eq!(refused.message, "The resource you requested does not exist.");
     drop(daemon);
@@ -120,8 +134,11 @@ fn life_of_mappings(scene: &ApiScene, tools: AwsTools) {
 
 fn pages_of_mappings(boto: &mut Boto, queues: &[(String, String)], uuids: &[String]) {
     let of_pages = |pages: &[Value]| -> Vec<String> {
-        let mappings = pages.iter().flat_map(|page| page["EventSourceMappings"].as_array().expect("a page has mappings"));
-        let mut uuids: Vec<String> = mappings.map(|it| it["UUID"].as_str().expect("a mapping has an id").to_owned()).collect();
+        let mappings = pages
+            .iter()
+            .flat_map(|page| page["EventSourceMappings"].as_array().expect("a page has mappings"));
+        let mut uuids: Vec<String> =
+            mappings.map(|it| it["UUID"].as_str().expect("a mapping has an id").to_owned()).collect();
         uuids.sort();
         uuids
     };
@@ -130,19 +147,26 @@ fn pages_of_mappings(boto: &mut Boto, queues: &[(String, String)], uuids: &[Stri
         uuids.sort();
         uuids
     };
-    let mut list = |filter: Value| boto.pages("lambda", "list_event_source_mappings", 5, filter).expect("a list is answered");
+    let mut list = |filter: Value| {
+        boto.pages("lambda", "list_event_source_mappings", 5, filter).expect("a list is answered")
+    };
     let pages = list(json!({}));
-    let sizes: Vec<usize> = pages.iter().map(|page| page["EventSourceMappings"].as_array().map_or(0, Vec::len)).collect();
+    let sizes: Vec<usize> =
+        pages.iter().map(|page| page["EventSourceMappings"].as_array().map_or(0, Vec::len)).collect();
     assert_eq!(sizes, [5, 5, 2]);
     assert_eq!(of_pages(&pages), sorted(uuids), "each once");
     assert_eq!(of_pages(&list(json!({ "FunctionName": "seen" }))), sorted(&uuids[..7]));
-    assert_eq!(of_pages(&list(json!({ "FunctionName": "000000000000:function:other" }))), sorted(&uuids[7..]));
+    assert_eq!(
+        of_pages(&list(json!({ "FunctionName": "000000000000:function:other" }))),
+        sorted(&uuids[7..])
+    );
     assert_eq!(of_pages(&list(json!({ "EventSourceArn": queues[4].1 }))), uuids[4..5]);
     assert_eq!(of_pages(&list(json!({ "FunctionName": "nobody" }))), [""; 0]);
 }
 
 fn tags_of_a_mapping(boto: &mut Boto, uuid: &str) {
-    let arn = boto.lambda("get_event_source_mapping", json!({ "UUID": uuid }))["EventSourceMappingArn"].clone();
+    let arn =
+        boto.lambda("get_event_source_mapping", json!({ "UUID": uuid }))["EventSourceMappingArn"].clone();
     let tags = |boto: &mut Boto| boto.lambda("list_tags", json!({ "Resource": arn }))["Tags"].clone();
     assert_eq!(tags(boto), json!({ "n": "1" }));
     let tagged = boto.lambda("tag_resource", json!({ "Resource": arn, "Tags": { "team": "a b/ü" } }));

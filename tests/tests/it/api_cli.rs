@@ -15,7 +15,16 @@ fn the_aws_cli_makes_shows_changes_and_deletes_a_mapping() {
     let tools = AwsTools::default().with_endpoint("LAMBDA", &api.url()).with_key("any", "key");
     let lambda = |arguments: &[&str]| tools.aws(&[&["lambda"], arguments].concat());
 
-    let made = lambda(&["create-event-source-mapping", "--event-source-arn", &arn, "--function-name", "seen", "--batch-size", "5"]).json();
+    let made = lambda(&[
+        "create-event-source-mapping",
+        "--event-source-arn",
+        &arn,
+        "--function-name",
+        "seen",
+        "--batch-size",
+        "5",
+    ])
+    .json();
     let uuid = made["UUID"].as_str().expect("a mapping has an id");
     assert_eq!((&made["BatchSize"], &made["State"]), (&json!(5), &json!("Creating")), "{made}");
     let listed = lambda(&["list-event-source-mappings", "--event-source-arn", &arn]).json();
@@ -43,15 +52,33 @@ fn the_aws_cli_signs_with_a_key_or_is_refused() {
     let (_, arn) = scene.queue("q");
     let (_daemon, api) = scene.start();
     let tools = || AwsTools::default().with_endpoint("LAMBDA", &api.url());
-    let create = ["lambda", "create-event-source-mapping", "--event-source-arn", &arn, "--function-name", "seen", "--no-enabled"];
+    let create = [
+        "lambda",
+        "create-event-source-mapping",
+        "--event-source-arn",
+        &arn,
+        "--function-name",
+        "seen",
+        "--no-enabled",
+    ];
     let signed = tools().with_key("AKIDADMIN", "admins secret").aws(&create).json();
     assert_eq!(signed["State"], "Disabled", "{signed}");
     let refused = tools().aws(&create);
     assert!(refused.code != 0 && refused.err.contains("MissingAuthenticationToken"), "{refused:?}");
     let arn = signed["EventSourceMappingArn"].as_str().expect("a mapping has an ARN");
-    let tagged = tools().with_key("AKIDADMIN", "admins secret").aws(&["lambda", "tag-resource", "--resource", arn, "--tags", "team=blue"]);
+    let tagged = tools().with_key("AKIDADMIN", "admins secret").aws(&[
+        "lambda",
+        "tag-resource",
+        "--resource",
+        arn,
+        "--tags",
+        "team=blue",
+    ]);
     assert_eq!(tagged.code, 0, "{tagged:?}");
-    let tags = tools().with_key("AKIDADMIN", "admins secret").aws(&["lambda", "list-tags", "--resource", arn]).json();
+    let tags = tools()
+        .with_key("AKIDADMIN", "admins secret")
+        .aws(&["lambda", "list-tags", "--resource", arn])
+        .json();
     assert_eq!(tags["Tags"], json!({ "team": "blue" }));
 }
 
@@ -63,7 +90,8 @@ fn forebay(scene: &ApiScene, arguments: &[&str]) -> (i32, String) {
 
 /// The same with JSON that succeeds.
 fn forebay_json(scene: &ApiScene, arguments: &[&str]) -> Value {
-    let (code, out, err) = run(scene.scene.folder(), &[arguments, &["--data-dir", "data", "--output", "json"]].concat());
+    let (code, out, err) =
+        run(scene.scene.folder(), &[arguments, &["--data-dir", "data", "--output", "json"]].concat());
     assert_eq!(code, 0, "{arguments:?}: {out}{err}");
     serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out}"))
 }
@@ -76,8 +104,16 @@ fn forebay_mappings_makes_shows_changes_and_deletes_over_the_socket() {
     scene.write_config("event_source_mappings:\n- { name: mine, source: { sqs: { queue: cli-mine } }, function_name: other }\n");
     let (_daemon, api) = scene.start();
 
-    let flags =
-        ["--event-source-arn", &arn, "--function-name", "seen", "--batch-size", "3", "--filter", r#"{"body": [{"anything-but": ["no"]}]}"#];
+    let flags = [
+        "--event-source-arn",
+        &arn,
+        "--function-name",
+        "seen",
+        "--batch-size",
+        "3",
+        "--filter",
+        r#"{"body": [{"anything-but": ["no"]}]}"#,
+    ];
     let made = forebay_json(&scene, &[&["mappings", "create"], &flags[..]].concat());
     let uuid = made["UUID"].as_str().expect("a mapping has an id");
     assert_eq!((&made["BatchSize"], &made["State"]), (&json!(3), &json!("Creating")), "{made}");
@@ -89,7 +125,12 @@ fn forebay_mappings_makes_shows_changes_and_deletes_over_the_socket() {
     assert_eq!(code, 0, "{table}");
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines.len() == 3 && lines[0].starts_with("UUID"), "{table}");
-    assert!(lines.iter().any(|it| it.contains(uuid) && it.contains(" - ") && it.contains(&arn) && it.contains("seen")), "{table}");
+    assert!(
+        lines
+            .iter()
+            .any(|it| it.contains(uuid) && it.contains(" - ") && it.contains(&arn) && it.contains("seen")),
+        "{table}"
+    );
     assert!(lines.iter().any(|it| it.contains(" mine ") && it.contains("other")), "{table}");
 
     // By its name in the config, where it belongs to the file.
@@ -110,8 +151,12 @@ fn forebay_mappings_makes_shows_changes_and_deletes_over_the_socket() {
     scene.send(&url, "no");
     scene.await_given("no");
 
-    let (code, text) = forebay(&scene, &["mappings", "update", uuid, "--batch-size", "0", "--data-dir", "data"]);
-    assert!(code == 78 && text.contains("Member must have value greater than or equal to 1"), "{code} {text}");
+    let (code, text) =
+        forebay(&scene, &["mappings", "update", uuid, "--batch-size", "0", "--data-dir", "data"]);
+    assert!(
+        code == 78 && text.contains("Member must have value greater than or equal to 1"),
+        "{code} {text}"
+    );
     let (code, text) = forebay(&scene, &["mappings", "delete", uuid, "--data-dir", "data"]);
     assert!(code == 0 && text.contains(uuid) && text.contains("Deleting"), "{code} {text}");
     await_gone(&api, uuid);
@@ -143,7 +188,10 @@ fn what_is_exported_is_accepted_and_runs_in_place_of_what_the_api_made() {
     let (code, exported) = forebay(&scene, &["export", uuid, "--data-dir", "data", "-c", "forebay.yaml"]);
     assert!(code == 0 && !exported.contains("mine"), "{exported}");
     scene.scene.write("conf/exported.yaml", &exported);
-    scene.scene.write("conf/forebay.yaml", &std::fs::read_to_string(scene.scene.path("forebay.yaml")).expect("the config is there"));
+    scene.scene.write(
+        "conf/forebay.yaml",
+        &std::fs::read_to_string(scene.scene.path("forebay.yaml")).expect("the config is there"),
+    );
     let (code, text) = forebay(&scene, &["validate", "-c", "conf"]);
     assert_eq!(code, 0, "{text}");
 
@@ -156,8 +204,14 @@ fn what_is_exported_is_accepted_and_runs_in_place_of_what_the_api_made() {
     let api = daemon.api();
     let mappings = wait::until("both mappings", || Some(api.all()).filter(|it| it.len() == 2));
     let after = mappings.iter().find(|it| it["EventSourceArn"] == json!(arn)).expect("it is listed");
-    let settings =
-        ["BatchSize", "MaximumBatchingWindowInSeconds", "ScalingConfig", "FunctionResponseTypes", "FilterCriteria", "FunctionArn"];
+    let settings = [
+        "BatchSize",
+        "MaximumBatchingWindowInSeconds",
+        "ScalingConfig",
+        "FunctionResponseTypes",
+        "FilterCriteria",
+        "FunctionArn",
+    ];
     for name in settings {
         assert_eq!(before[name], after[name], "{name}");
     }
@@ -170,6 +224,9 @@ fn without_a_process_the_commands_say_so() {
     let scene = ApiScene::new("cli-nobody");
     for command in [&["mappings", "list"][..], &["export"]] {
         let (code, text) = forebay(&scene, &[command, &["--data-dir", "data"]].concat());
-        assert!(code == 1 && text.contains("FB-0507") && text.contains("does not answer"), "{command:?}: {code} {text}");
+        assert!(
+            code == 1 && text.contains("FB-0507") && text.contains("does not answer"),
+            "{command:?}: {code} {text}"
+        );
     }
 }

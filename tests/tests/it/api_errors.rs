@@ -70,7 +70,8 @@ fn assert_invalid(answer: &Answer, text: &str) {
 #[test]
 fn a_batch_size_above_10_with_window_0_in_create_and_update() {
     let world = World::new("errors-window");
-    let text = "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10";
+    let text =
+        "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10";
     assert_invalid(&world.create(json!({ "BatchSize": 11 })), text);
     let uuid = world.made();
     assert_invalid(&world.api.update(&uuid, &json!({ "BatchSize": 11 })), text);
@@ -150,16 +151,30 @@ fn a_missing_queue() {
     let world = World::new("errors-queue");
     let text = "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The \
                 specified queue does not exist.";
-    assert_invalid(&world.create(json!({ "EventSourceArn": "arn:aws:sqs:us-east-1:000000000000:errors-nowhere" })), text);
+    assert_invalid(
+        &world.create(json!({ "EventSourceArn": "arn:aws:sqs:us-east-1:000000000000:errors-nowhere" })),
+        text,
+    );
 }
 
 #[test]
 fn an_invalid_filter_pattern_in_all_forms() {
     let world = World::new("errors-filter");
     let uuid = world.made();
-    for pattern in ["", "not json", "[]", "{\"body\": \"x\"}", "{\"body\": [{\"prefix\": 1}]}", "{\"body\": []}", "{\"body\": {}}"] {
+    for pattern in [
+        "",
+        "not json",
+        "[]",
+        "{\"body\": \"x\"}",
+        "{\"body\": [{\"prefix\": 1}]}",
+        "{\"body\": []}",
+        "{\"body\": {}}",
+    ] {
         let filters = json!({ "FilterCriteria": { "Filters": [{ "Pattern": pattern }] } });
-        assert_invalid(&world.create(over(json!({ "FunctionName": "other" }), filters.clone())), "Invalid filter pattern definition.");
+        assert_invalid(
+            &world.create(over(json!({ "FunctionName": "other" }), filters.clone())),
+            "Invalid filter pattern definition.",
+        );
         assert_invalid(&world.api.update(&uuid, &filters), "Invalid filter pattern definition.");
     }
 }
@@ -180,7 +195,10 @@ fn a_visibility_below_the_functions_timeout_in_create_and_update() {
     assert_invalid(&world.create(json!({ "EventSourceArn": short })), text);
     let (url, arn) = world.scene.queue("shortened");
     let made = world.create(json!({ "EventSourceArn": arn })).expect(202);
-    world.scene.sqs.call("SetQueueAttributes", &json!({ "QueueUrl": url, "Attributes": { "VisibilityTimeout": "5" } }));
+    world
+        .scene
+        .sqs
+        .call("SetQueueAttributes", &json!({ "QueueUrl": url, "Attributes": { "VisibilityTimeout": "5" } }));
     let uuid = made["UUID"].as_str().expect("a mapping has an id");
     assert_invalid(&world.api.update(uuid, &json!({ "FunctionName": "other" })), text);
 }
@@ -188,7 +206,8 @@ fn a_visibility_below_the_functions_timeout_in_create_and_update() {
 #[test]
 fn a_window_on_a_fifo_queue() {
     let world = World::new("errors-fifo");
-    let (_, arn) = world.scene.queue_with("q.fifo", &json!({ "FifoQueue": "true", "VisibilityTimeout": "30" }));
+    let (_, arn) =
+        world.scene.queue_with("q.fifo", &json!({ "FifoQueue": "true", "VisibilityTimeout": "30" }));
     let asked = json!({ "EventSourceArn": arn, "MaximumBatchingWindowInSeconds": 1 });
     assert_invalid(&world.create(asked), "Batching window is not supported for FIFO queues");
 }
@@ -206,7 +225,9 @@ fn values_beyond_their_range() {
         ("ParallelizationFactor", "parallelizationFactor", 11, at_most(10)),
         ("MaximumRetryAttempts", "maximumRetryAttempts", -2, at_least(-1)),
     ] {
-        let text = format!("1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}");
+        let text = format!(
+            "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
+        );
         assert_refused(&world.create(json!({ name: value })), 400, "ValidationException", &text);
     }
 }
@@ -228,17 +249,32 @@ fn a_second_mapping_of_a_queue_to_a_function() {
 fn an_unknown_uuid() {
     let world = World::new("errors-uuid");
     let uuid = "00000000-0000-4000-8000-000000000000";
-    for answer in [world.api.get(uuid), world.api.update(uuid, &json!({ "BatchSize": 1 })), world.api.delete(uuid)] {
-        assert_refused(&answer, 404, "ResourceNotFoundException", "The resource you requested does not exist.");
+    for answer in
+        [world.api.get(uuid), world.api.update(uuid, &json!({ "BatchSize": 1 })), world.api.delete(uuid)]
+    {
+        assert_refused(
+            &answer,
+            404,
+            "ResourceNotFoundException",
+            "The resource you requested does not exist.",
+        );
     }
 }
 
 #[test]
 fn tags_of_an_unknown_mapping() {
     let world = World::new("errors-tags");
-    let arn = "arn:aws:lambda:us-east-1:000000000000:event-source-mapping:00000000-0000-4000-8000-000000000000";
-    for answer in [world.api.tags(arn), world.api.tag(arn, &json!({ "a": "b" })), world.api.untag(arn, &["a"])] {
-        assert_refused(&answer, 404, "ResourceNotFoundException", &format!("Event source mapping not found: {arn}"));
+    let arn =
+        "arn:aws:lambda:us-east-1:000000000000:event-source-mapping:00000000-0000-4000-8000-000000000000";
+    for answer in
+        [world.api.tags(arn), world.api.tag(arn, &json!({ "a": "b" })), world.api.untag(arn, &["a"])]
+    {
+        assert_refused(
+            &answer,
+            404,
+            "ResourceNotFoundException",
+            &format!("Event source mapping not found: {arn}"),
+        );
     }
 }
 
@@ -265,7 +301,10 @@ fn a_source_that_is_not_built_in() {
         (over(json!({ "EventSourceArn": cluster, "Topics": ["clicks"] }), horizon), "Kafka topics"),
         (json!({ "EventSourceArn": broker, "Queues": ["orders"] }), "Amazon MQ queues"),
     ] {
-        assert_invalid(&world.create(asked), &format!("{what} are not built into this event source mapping engine."));
+        assert_invalid(
+            &world.create(asked),
+            &format!("{what} are not built into this event source mapping engine."),
+        );
     }
     assert_eq!(world.api.all(), Vec::<Value>::new());
 }

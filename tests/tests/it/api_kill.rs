@@ -26,8 +26,10 @@ fn mappings_that_were_answered_survive_a_kill_and_none_is_there_twice() {
     let scene = ApiScene::new("kill");
     let arns: Vec<String> = (0..N_QUEUES).map(|n| scene.queue(&n.to_string()).1).collect();
     scene.write_functions(n_mappings / N_QUEUES);
-    let mut todo: Vec<Pair> =
-        (0..n_mappings / N_QUEUES).flat_map(|f| arns.iter().map(move |arn| (arn.clone(), format!("f{f}")))).rev().collect();
+    let mut todo: Vec<Pair> = (0..n_mappings / N_QUEUES)
+        .flat_map(|f| arns.iter().map(move |arn| (arn.clone(), format!("f{f}"))))
+        .rev()
+        .collect();
     let mut answered: BTreeMap<Pair, String> = BTreeMap::new();
     let mut seed = Seed::of_variable("FOREBAY_KILL_SEED");
     eprintln!("FOREBAY_KILL_SEED={}", seed.seed());
@@ -37,7 +39,8 @@ fn mappings_that_were_answered_survive_a_kill_and_none_is_there_twice() {
     let mut create_micros = 1_000;
     while let (Some(pair), Some((_, api))) = (todo.pop(), &world) {
         // Before, while or after the call is answered.
-        let kill_after = kills.remove(&answered.len()).then(|| Duration::from_micros(seed.below(2 * create_micros)));
+        let kill_after =
+            kills.remove(&answered.len()).then(|| Duration::from_micros(seed.below(2 * create_micros)));
         let asked = json!({ "EventSourceArn": pair.0, "FunctionName": pair.1 });
         let Some(kill_after) = kill_after else {
             let begun = Instant::now();
@@ -64,7 +67,10 @@ fn mappings_that_were_answered_survive_a_kill_and_none_is_there_twice() {
         let lost: Vec<_> = answered.iter().filter(|(pair, uuid)| listed.get(*pair) != Some(*uuid)).collect();
         assert!(lost.is_empty(), "lost: {lost:?}");
         let more: Vec<_> = listed.iter().filter(|(it, _)| !answered.contains_key(*it)).collect();
-        assert!(more.iter().all(|(it, _)| **it == pair) && more.len() <= 1, "not answered, and not in flight: {more:?}");
+        assert!(
+            more.iter().all(|(it, _)| **it == pair) && more.len() <= 1,
+            "not answered, and not in flight: {more:?}"
+        );
         match listed.get(&pair) {
             Some(uuid) => drop(answered.insert(pair, uuid.clone())),
             None => todo.push(pair),

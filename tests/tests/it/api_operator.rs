@@ -1,5 +1,5 @@
-//! An operator who makes, changes, switches and deletes mappings at random while messages come: none is lost, none is given to a mapping that
-//! was disabled or deleted, and nothing is left at the end.
+//! An operator who makes, changes, switches and deletes mappings at random while messages come: none is lost,
+//! none is given to a mapping that was disabled or deleted, and nothing is left at the end.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -102,7 +102,8 @@ impl World {
 
     fn write_config(&self, batch_size: u64) {
         let executor = self.function.executor();
-        let functions: String = (0..=N_QUEUES).map(|it| format!("  f{it}: {{ executor: {executor}, timeout: 2 }}\n")).collect();
+        let functions: String =
+            (0..=N_QUEUES).map(|it| format!("  f{it}: {{ executor: {executor}, timeout: 2 }}\n")).collect();
         let endpoint = self.sqs.endpoint();
         self.scene.write(
             "forebay.yaml",
@@ -190,8 +191,12 @@ impl World {
     }
 
     fn delete_all(&mut self, api: &LambdaApi) {
-        let there: Vec<(usize, String)> =
-            self.made.iter().enumerate().filter_map(|(idx, it)| Some((idx, it.as_ref()?.uuid.clone()))).collect();
+        let there: Vec<(usize, String)> = self
+            .made
+            .iter()
+            .enumerate()
+            .filter_map(|(idx, it)| Some((idx, it.as_ref()?.uuid.clone())))
+            .collect();
         there.iter().for_each(|(idx, _)| self.delete(api, *idx));
         // Together: each waits for what it runs.
         there.iter().for_each(|(_, uuid)| await_gone(api, uuid));
@@ -228,7 +233,8 @@ impl World {
     }
 
     fn send_to(&mut self, queue: &str) {
-        let bodies: Vec<String> = (0..1 + self.seed.below(20)).map(|n| format!("{queue} {} {n}", self.sent.len())).collect();
+        let bodies: Vec<String> =
+            (0..1 + self.seed.below(20)).map(|n| format!("{queue} {} {n}", self.sent.len())).collect();
         self.sqs.send(queue, bodies.iter().map(|body| Sent { body: body.clone(), ..Sent::default() }));
         self.sent.extend(bodies);
     }
@@ -239,11 +245,15 @@ impl World {
         self.offs.push(Off { queue: queue(idx), from: Instant::now(), until: None, why });
     }
 
-    /// From here on the queue's messages may be given again; nothing is known of the time before the next end.
+    /// From here on the queue's messages may be given again; nothing is known of the time before the next
+    /// end.
     fn end_of_off(&mut self, idx: usize) {
         let name = queue(idx);
         let now = Instant::now();
-        self.offs.iter_mut().filter(|it| it.queue == name && it.until.is_none()).for_each(|it| it.until = Some(now));
+        self.offs
+            .iter_mut()
+            .filter(|it| it.queue == name && it.until.is_none())
+            .for_each(|it| it.until = Some(now));
     }
 
     fn note(&mut self, what: String) {
@@ -262,35 +272,60 @@ impl World {
         };
         let seen = || format!("not given: {:?}; the operator did:\n{}", lost(), self.log.join("\n"));
         wait::until_told("every message", || lost().is_empty().then_some(()), seen);
-        let counts = || (0..N_QUEUES).map(queue).chain([STEADY.to_owned()]).map(|it| self.sqs.counts(&it)).collect::<Vec<_>>();
+        let counts = || {
+            (0..N_QUEUES)
+                .map(queue)
+                .chain([STEADY.to_owned()])
+                .map(|it| self.sqs.counts(&it))
+                .collect::<Vec<_>>()
+        };
         let seen = || format!("{:?}; the operator did:\n{}", counts(), self.log.join("\n"));
         wait::until_told("empty queues", || counts().iter().all(|it| *it == (0, 0, 0)).then_some(()), seen);
     }
 
     fn assert_nothing_was_given_to_what_was_off(&self) {
         let given = self.given();
-        let is_in = |off: &Off, it: &Given| it.queue == off.queue && it.at > off.from && off.until.is_none_or(|until| it.at < until);
+        let is_in = |off: &Off, it: &Given| {
+            it.queue == off.queue && it.at > off.from && off.until.is_none_or(|until| it.at < until)
+        };
         let wrong: Vec<_> = self
             .offs
             .iter()
-            .flat_map(|off| given.iter().filter(|it| is_in(off, it)).map(move |it| (&off.why, it.at - off.from, &it.body)))
+            .flat_map(|off| {
+                given.iter().filter(|it| is_in(off, it)).map(move |it| (&off.why, it.at - off.from, &it.body))
+            })
             .collect();
-        assert!(wrong.is_empty(), "given all the same: {wrong:?}; the operator did:\n{}", self.log.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "given all the same: {wrong:?}; the operator did:\n{}",
+            self.log.join("\n")
+        );
         eprintln!("{} messages, {} times in which a mapping was off", self.sent.len(), self.offs.len());
     }
 
     fn assert_nothing_is_left(&self, daemon: &Daemon, before: &Held) {
         let (_, shown, _) = run(self.scene.folder(), &["state", "show", "--data-dir", "data"]);
         let state: Value = serde_json::from_str(&shown).unwrap_or_else(|error| panic!("{error} in {shown}"));
-        let kept = state["mappings"].as_array().expect("a list").iter().filter(|it| it["mapping"] != STEADY).collect::<Vec<_>>();
+        let kept = state["mappings"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|it| it["mapping"] != STEADY)
+            .collect::<Vec<_>>();
         assert!(kept.is_empty(), "the store keeps {kept:?}");
         let metrics = daemon.metrics();
-        let series: Vec<&str> =
-            metrics.lines().filter(|it| it.contains("mapping=\"") && !it.contains(&format!("mapping=\"{STEADY}\""))).collect();
+        let series: Vec<&str> = metrics
+            .lines()
+            .filter(|it| it.contains("mapping=\"") && !it.contains(&format!("mapping=\"{STEADY}\"")))
+            .collect();
         assert!(series.is_empty(), "{series:#?}");
         // Connections that are kept for the next call end by themselves.
         let seen = || format!("{:?} before, {:?} now", before, Held::by(daemon));
-        wait::until_told("what was opened to be closed", || Held::by(daemon).is_within(before).then_some(()), seen);
+        wait::until_told(
+            "what was opened to be closed",
+            || Held::by(daemon).is_within(before).then_some(()),
+            seen,
+        );
         eprintln!("{}", seen());
     }
 }
@@ -310,10 +345,14 @@ const SLACK: usize = 8;
 impl Held {
     fn by(daemon: &Daemon) -> Self {
         let proc = format!("/proc/{}", daemon.pid());
-        let count = |folder: &str| fs::read_dir(format!("{proc}/{folder}")).expect("the process runs").count();
+        let count =
+            |folder: &str| fs::read_dir(format!("{proc}/{folder}")).expect("the process runs").count();
         let metrics = daemon.metrics();
         let n_series = metrics.lines().filter(|it| !it.starts_with('#')).count();
-        let n_tasks = metrics.lines().find_map(|it| it.strip_prefix("forebay_runtime_tasks ")).expect("it counts its tasks");
+        let n_tasks = metrics
+            .lines()
+            .find_map(|it| it.strip_prefix("forebay_runtime_tasks "))
+            .expect("it counts its tasks");
         Self {
             n_files: count("fd"),
             n_threads: count("task"),

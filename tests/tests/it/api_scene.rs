@@ -1,4 +1,5 @@
-//! A daemon with functions and without mappings, queues of ElasticMQ beside it, and what its functions were given.
+//! A daemon with functions and without mappings, queues of ElasticMQ beside it, and what its functions were
+//! given.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -40,7 +41,13 @@ impl ApiScene {
     /// With the functions `seen` and `other`, each of which answers at once.
     pub(crate) fn new(prefix: &'static str) -> Self {
         let journal = Journal::default();
-        let it = Self { scene: Scene::new(), sqs: ElasticMq::shared(), function: recorder(&journal), journal, prefix };
+        let it = Self {
+            scene: Scene::new(),
+            sqs: ElasticMq::shared(),
+            function: recorder(&journal),
+            journal,
+            prefix,
+        };
         it.write_config("");
         it
     }
@@ -56,9 +63,12 @@ impl ApiScene {
     }
 
     fn write_config_with(&self, functions: &[String], more: &str) {
-        let (endpoint, lambda, executor) = (self.sqs.endpoint(), lambda_of_nothing(), self.function.executor());
-        let functions: String = functions.iter().map(|it| format!("  {it}: {{ executor: {executor}, timeout: 10 }}\n")).collect();
-        let mappings = if more.contains("event_source_mappings:") { "" } else { "event_source_mappings: []\n" };
+        let (endpoint, lambda, executor) =
+            (self.sqs.endpoint(), lambda_of_nothing(), self.function.executor());
+        let functions: String =
+            functions.iter().map(|it| format!("  {it}: {{ executor: {executor}, timeout: 10 }}\n")).collect();
+        let mappings =
+            if more.contains("event_source_mappings:") { "" } else { "event_source_mappings: []\n" };
         let config = format!(
             "aws: {{ endpoints: {{ sqs: \"{endpoint}\", lambda: \"{lambda}\" }}, region: us-east-1, access_key_id: x, secret_access_key: x }}\nmemory_budget_mb: 10000\nfunctions:\n\
              {functions}{mappings}{more}"
@@ -110,7 +120,11 @@ pub(crate) fn slow_recorder(journal: &Journal, invocation: Duration) -> Function
         let text = |it: &Value| it.as_str().expect("a record has a body and a source").to_owned();
         let given = |it: &Value| {
             let arn = text(&it["eventSourceARN"]);
-            Given { at, queue: arn.rsplit(':').next().unwrap_or_default().to_owned(), body: text(&it["body"]) }
+            Given {
+                at,
+                queue: arn.rsplit(':').next().unwrap_or_default().to_owned(),
+                body: text(&it["body"]),
+            }
         };
         let given = event["Records"].as_array().into_iter().flatten().map(given);
         journal.lock().expect("nothing panics under this lock").extend(given);
@@ -127,5 +141,9 @@ pub(crate) fn await_state(api: &LambdaApi, uuid: &str, state: &str) -> Value {
 
 /// Waits until a mapping is gone.
 pub(crate) fn await_gone(api: &LambdaApi, uuid: &str) {
-    wait::until_told("the mapping's end", || (api.get(uuid).status == 404).then_some(()), || api.get(uuid).body);
+    wait::until_told(
+        "the mapping's end",
+        || (api.get(uuid).status == 404).then_some(()),
+        || api.get(uuid).body,
+    );
 }

@@ -1,5 +1,5 @@
-//! Queues, functions and topics of servers that speak like AWS: MiniStack, which checks signatures and permissions, and ElasticMQ beside it.
-//! What MiniStack does otherwise than AWS stands in its helper.
+//! Queues, functions and topics of servers that speak like AWS: MiniStack, which checks signatures and
+//! permissions, and ElasticMQ beside it. What MiniStack does otherwise than AWS stands in its helper.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,12 @@ impl World {
 
     /// The settings of `aws:` with the user's key.
     pub(crate) fn aws(&self) -> String {
-        format!("endpoint: \"{}\", access_key_id: {}, secret_access_key: {}", self.stack.endpoint(), self.key.id, self.key.secret)
+        format!(
+            "endpoint: \"{}\", access_key_id: {}, secret_access_key: {}",
+            self.stack.endpoint(),
+            self.key.id,
+            self.key.secret
+        )
     }
 
     /// A config with one mapping of the queue `orders`.
@@ -83,7 +88,11 @@ impl World {
 
     /// Waits until this queue is empty.
     pub(crate) fn await_empty(&self, url: &str) {
-        wait::until_told("an empty queue", || (self.stack.counts(url) == (0, 0)).then_some(()), || format!("{:?}", self.stack.counts(url)));
+        wait::until_told(
+            "an empty queue",
+            || (self.stack.counts(url) == (0, 0)).then_some(()),
+            || format!("{:?}", self.stack.counts(url)),
+        );
     }
 }
 
@@ -112,7 +121,11 @@ fn messages_of_one_server_reach_a_function_of_another_once() {
     let daemon = Daemon::start(world.scene.folder());
     world.await_seen(100, &daemon);
     wait::until("an empty queue", || (queues.counts(&url) == (0, 0)).then_some(()));
-    assert!(!daemon.log().contains("FB-0218"), "nobody knows the timeout of a function that is named by its ARN: {}", daemon.log());
+    assert!(
+        !daemon.log().contains("FB-0218"),
+        "nobody knows the timeout of a function that is named by its ARN: {}",
+        daemon.log()
+    );
     assert!(daemon.stop().success());
     assert_once(&world.seen(), 100);
 }
@@ -122,7 +135,9 @@ fn messages_that_a_function_of_lambda_names_as_failed_come_again_alone() {
     let world = World::new();
     let arn = world.function("resize");
     let url = world.stack.queue("orders", &json!({ "VisibilityTimeout": "3" }));
-    let messages: Vec<_> = (0..30).map(|n| (format!("{n} {}", if n % 7 == 0 { "fails once" } else { "is fine" }), None)).collect();
+    let messages: Vec<_> = (0..30)
+        .map(|n| (format!("{n} {}", if n % 7 == 0 { "fails once" } else { "is fine" }), None))
+        .collect();
     world.stack.send_messages(&url, &messages);
     world.config(&world.aws(), &arn, "function_response_types: [ReportBatchItemFailures]");
     let daemon = Daemon::start(world.scene.folder());
@@ -148,7 +163,9 @@ fn a_function_that_is_throttled_spends_no_receive() {
     world.config(&world.aws(), &arn, "");
     let daemon = Daemon::start(world.scene.folder());
     // Longer than the queue's visibility: what is held must be hidden anew.
-    wait::until("throttles", || (http::metric(&daemon.metrics(), "forebay_not_reached_invokes", "orders") >= 4.0).then_some(()));
+    wait::until("throttles", || {
+        (http::metric(&daemon.metrics(), "forebay_not_reached_invokes", "orders") >= 4.0).then_some(())
+    });
     assert!(world.seen().is_empty());
     world.stack.reserve("resize", None);
     world.await_seen(10, &daemon);
@@ -167,7 +184,11 @@ fn assert_record(record: &Value, function_arn: &str) {
     assert_eq!(record["responseContext"]["statusCode"], 200, "{record}");
     assert_eq!(record["responseContext"]["functionError"], "Unhandled", "{record}");
     assert_eq!(record["responseContext"]["executedVersion"], "1", "{record}");
-    assert_eq!((&record["version"], record["timestamp"].as_str().map(str::len)), (&json!("1.0"), Some(24)), "{record}");
+    assert_eq!(
+        (&record["version"], record["timestamp"].as_str().map(str::len)),
+        (&json!("1.0"), Some(24)),
+        "{record}"
+    );
     assert_eq!(record["SQSBatchInfo"]["batchSize"], 1, "{record}");
 }
 
@@ -178,7 +199,9 @@ fn what_a_function_of_lambda_cannot_take_arrives_at_a_queue_and_at_a_topic() {
     let dead = world.stack.queue("dead", &json!({}));
     let (topic, subscribed) = world.stack.topic("alarms");
     let url = world.stack.queue("orders", &json!({ "VisibilityTimeout": "30" }));
-    for (destination, at) in [(format!("arn:aws:sqs:{REGION}:{ACCOUNT}:dead"), &dead), (topic.clone(), &subscribed)] {
+    for (destination, at) in
+        [(format!("arn:aws:sqs:{REGION}:{ACCOUNT}:dead"), &dead), (topic.clone(), &subscribed)]
+    {
         let settings = format!(
             "batch_size: 1\nmaximum_retry_attempts: 1\ndestination_config: {{ on_failure: {{ destination_arn: \"{destination}\" }} }}"
         );
@@ -190,7 +213,10 @@ fn what_a_function_of_lambda_cannot_take_arrives_at_a_queue_and_at_a_topic() {
         assert!(daemon.stop().success());
         let mut record: Value = serde_json::from_str(&taken).expect("JSON");
         if destination == topic {
-            assert_eq!((&record["Type"], &record["TopicArn"], &record["Subject"]), (&json!("Notification"), &json!(topic), &Value::Null));
+            assert_eq!(
+                (&record["Type"], &record["TopicArn"], &record["Subject"]),
+                (&json!("Notification"), &json!(topic), &Value::Null)
+            );
             record = serde_json::from_str(record["Message"].as_str().expect("a message")).expect("JSON");
         }
         assert_record(&record, &arn);
@@ -213,7 +239,10 @@ fn fifo_destinations_are_refused_before_anything_runs() {
             ),
         );
         let (code, out, _) = daemon::run(scene.folder(), &["validate", "-c", "forebay.yaml"]);
-        assert!(code != 0 && out.contains("FIFO queues and topics take no failure records"), "{target}: {code} {out}");
+        assert!(
+            code != 0 && out.contains("FIFO queues and topics take no failure records"),
+            "{target}: {code} {out}"
+        );
     }
 }
 
@@ -225,7 +254,8 @@ fn a_second_opinion_on_queues_each_message_once_and_groups_in_order() {
     let standard = world.stack.queue("orders", &json!({ "VisibilityTimeout": "30" }));
     let fifo = world.stack.queue("groups.fifo", &json!({ "FifoQueue": "true", "VisibilityTimeout": "30" }));
     world.stack.send_messages(&standard, &plain(300));
-    let groups: Vec<_> = (0..200).map(|n| (format!("group {} {}", n % 20, n / 20), Some(format!("g{}", n % 20)))).collect();
+    let groups: Vec<_> =
+        (0..200).map(|n| (format!("group {} {}", n % 20, n / 20), Some(format!("g{}", n % 20)))).collect();
     world.stack.send_messages(&fifo, &groups);
     let text = format!(
         "aws: {{ {} }}\nfunctions:\n  seen: {{ executor: {{ process: {{ runtime: python3, handler: app.handler, code: ./code }} }}, timeout: 10 }}\n\

@@ -1,4 +1,5 @@
-//! The examples, run as a user runs them: the README's first command twice, the one with a queue from beginning to end.
+//! The examples, run as a user runs them: the README's first command twice, the one with a queue from
+//! beginning to end.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,9 +18,12 @@ fn the_demo_stops_half_way_and_goes_on_where_it_was() {
     let second = run(quickstart);
     assert!(second.contains("goes on where"), "the second goes on:\n{second}");
 
-    let dead = std::fs::read_to_string(quickstart.join("run/dead.ndjson")).expect("the dead-letter file is there");
-    let records: Vec<serde_json::Value> = dead.lines().map(|line| serde_json::from_str(line).expect("one JSON a line")).collect();
-    let sizes: Vec<u64> = records.iter().map(|it| it["FileBatchInfo"]["batchSize"].as_u64().expect("a number")).collect();
+    let dead =
+        std::fs::read_to_string(quickstart.join("run/dead.ndjson")).expect("the dead-letter file is there");
+    let records: Vec<serde_json::Value> =
+        dead.lines().map(|line| serde_json::from_str(line).expect("one JSON a line")).collect();
+    let sizes: Vec<u64> =
+        records.iter().map(|it| it["FileBatchInfo"]["batchSize"].as_u64().expect("a number")).collect();
     assert_eq!(sizes, [1, 1, 1, 1], "three malformed lines and the poison, each alone, none twice:\n{dead}");
     assert!(second.contains("72645") || second.contains("72,645"), "the position is told:\n{second}");
 }
@@ -28,7 +32,9 @@ fn the_demo_stops_half_way_and_goes_on_where_it_was() {
 fn the_example_with_a_queue_ships_all_orders_that_have_an_address() {
     let folder = example("sqs");
     let told = run(folder.path());
-    for words in ["400 orders sent", "0 orders left, 10 dead letters", "exit code 0", "10 of 10 orders shipped"] {
+    for words in
+        ["400 orders sent", "0 orders left, 10 dead letters", "exit code 0", "10 of 10 orders shipped"]
+    {
         assert!(told.contains(words), "{words:?} is not in:\n{told}");
     }
 }
@@ -53,7 +59,8 @@ fn the_example_with_a_queue_needs_only_its_endpoint_taken_away_for_aws() {
     let folder = example("sqs");
     let config = folder.path().join("forebay.yaml");
     let text = std::fs::read_to_string(&config).expect("the example has a config");
-    let kept: String = text.lines().filter(|line| !line.contains("endpoint")).map(|line| format!("{line}\n")).collect();
+    let kept: String =
+        text.lines().filter(|line| !line.contains("endpoint")).map(|line| format!("{line}\n")).collect();
     assert_eq!(kept.lines().count() + 1, text.lines().count(), "one line names the endpoint");
     std::fs::write(&config, kept).expect("a file can be written");
     let (code, out, err) = forebay(folder.path(), &["validate", "-c", "forebay.yaml"]);
@@ -62,7 +69,8 @@ fn the_example_with_a_queue_needs_only_its_endpoint_taken_away_for_aws() {
     // What AWS's own tools go by leads the same file to a server of ours: nothing in it does.
     let server = ElasticMq::start();
     let url = server.create("orders", &json!({ "VisibilityTimeout": "18" }));
-    let orders = (0..20).map(|n| (json!({ "order": n, "cents": 995, "address": "1 High Street" }).to_string(), None));
+    let orders =
+        (0..20).map(|n| (json!({ "order": n, "cents": 995, "address": "1 High Street" }).to_string(), None));
     server.send(&url, &orders.collect::<Vec<_>>());
     let variables = [
         ("AWS_ENDPOINT_URL_SQS", server.endpoint()),
@@ -86,8 +94,10 @@ fn example(name: &str) -> tempfile::TempDir {
 }
 
 fn run(example: &Path) -> String {
-    let output = Command::new("python3").arg(example.join("demo.py")).arg(binary()).output().expect("python3 runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let output =
+        Command::new("python3").arg(example.join("demo.py")).arg(binary()).output().expect("python3 runs");
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the demo failed:\n{text}");
     text
 }

@@ -1,4 +1,5 @@
-//! Files that the world treats badly, followed by a real daemon: written anew while nobody looked, and beside what is no file.
+//! Files that the world treats badly, followed by a real daemon: written anew while nobody looked, and beside
+//! what is no file.
 
 use std::path::Path;
 use std::process::Command;
@@ -20,7 +21,11 @@ fn bodies(scene: &Scene) -> Vec<String> {
 }
 
 fn await_bodies(scene: &Scene, n_bodies: usize) {
-    wait::until_told("the lines", || (scene.n_seen() >= n_bodies).then_some(()), || format!("there was {:?}", bodies(scene)));
+    wait::until_told(
+        "the lines",
+        || (scene.n_seen() >= n_bodies).then_some(()),
+        || format!("there was {:?}", bodies(scene)),
+    );
 }
 
 #[test]
@@ -51,7 +56,8 @@ fn a_row_that_was_in_flight_when_the_file_was_written_anew_is_not_taken_for_one_
     await_bodies(&scene, 21);
     scene.append("in/a.csv", "poison\n");
     wait::until("an attempt of the poison", || bodies(&scene).iter().any(|it| it == "poison").then_some(()));
-    let told = || http::get(&daemon.admin, "/v1/mappings/lines/backlog").map_or_else(String::new, |(_, body)| body);
+    let told =
+        || http::get(&daemon.admin, "/v1/mappings/lines/backlog").map_or_else(String::new, |(_, body)| body);
     let n_bytes = || serde_json::from_str::<serde_json::Value>(&told()).ok()?["backlog"].as_u64();
     wait::until_told("all but the poison to be finished", || (n_bytes() == Some(7)).then_some(()), told);
     daemon.kill();
@@ -80,19 +86,34 @@ fn latest_runs_beside_what_is_no_file_and_archives_are_left_out() {
         make(&scene.path(&format!("in/{name}")));
     }
     let daemon = Daemon::start(scene.folder());
-    wait::until_told("the mapping", || daemon.log().contains("mapping created").then_some(()), || daemon.log());
+    wait::until_told(
+        "the mapping",
+        || daemon.log().contains("mapping created").then_some(()),
+        || daemon.log(),
+    );
     scene.append("in/a.log", "new\n");
     await_bodies(&scene, 1);
     // One that is UTF-16 is told of, and read as it stands.
     let utf16: Vec<u8> = "\u{feff}wide\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     std::fs::write(scene.path("in/wide.log"), utf16).expect("a file can be written");
-    wait::until_told("the word of UTF-16", || daemon.log().contains("file is UTF-16").then_some(()), || daemon.log());
+    wait::until_told(
+        "the word of UTF-16",
+        || daemon.log().contains("file is UTF-16").then_some(()),
+        || daemon.log(),
+    );
     scene.append("in/a.log", "last\n");
-    wait::until_told("the last line", || bodies(&scene).contains(&"last".to_owned()).then_some(()), || format!("{:?}", bodies(&scene)));
+    wait::until_told(
+        "the last line",
+        || bodies(&scene).contains(&"last".to_owned()).then_some(()),
+        || format!("{:?}", bodies(&scene)),
+    );
     assert!(bodies(&scene).iter().all(|it| it != "old" && !it.contains("lines")), "{:?}", bodies(&scene));
     let log = daemon.log();
     for (name, _) in odd {
-        let told = log.lines().filter(|line| line.contains("leaves this out") && line.contains(&format!("in/{name}"))).count();
+        let told = log
+            .lines()
+            .filter(|line| line.contains("leaves this out") && line.contains(&format!("in/{name}")))
+            .count();
         assert_eq!(told, 1, "{name} is told once: {log}");
     }
     daemon.stop();

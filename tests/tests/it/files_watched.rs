@@ -1,4 +1,5 @@
-//! Followed files with the real binary: odd names, links in a circle, more files than descriptors, fast rotations, many idle mappings.
+//! Followed files with the real binary: odd names, links in a circle, more files than descriptors, fast
+//! rotations, many idle mappings.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -19,7 +20,11 @@ fn bodies(scene: &Scene) -> Vec<String> {
 }
 
 fn await_bodies(scene: &Scene, wanted: &[&str]) {
-    wait::until_told("all lines", || (bodies(scene) == wanted).then_some(()), || format!("{:?}", bodies(scene)));
+    wait::until_told(
+        "all lines",
+        || (bodies(scene) == wanted).then_some(()),
+        || format!("{:?}", bodies(scene)),
+    );
 }
 
 #[test]
@@ -84,7 +89,8 @@ fn a_path_that_is_rotated_twice_in_one_instant_loses_no_file() {
     scene.append("in/app.log", "A\n");
     let daemon = Daemon::start(scene.folder());
     await_bodies(&scene, &["A"]);
-    let rename = |from: &str, to: &str| fs::rename(scene.path(from), scene.path(to)).expect("a file can be renamed");
+    let rename =
+        |from: &str, to: &str| fs::rename(scene.path(from), scene.path(to)).expect("a file can be renamed");
     rename("in/app.log", "in/app.log.1");
     scene.append("in/app.log", "B\n");
     rename("in/app.log.1", "in/app.log.2");
@@ -110,7 +116,8 @@ fn many_idle_mappings_share_their_threads() {
     let daemon = Daemon::start(scene.folder());
     wait::until_count("all lines", n_mappings, || scene.n_seen());
     let threads = fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("it runs").flatten();
-    let names: Vec<String> = threads.filter_map(|it| fs::read_to_string(it.path().join("comm")).ok()).collect();
+    let names: Vec<String> =
+        threads.filter_map(|it| fs::read_to_string(it.path().join("comm")).ok()).collect();
     let n_files = names.iter().filter(|it| it.starts_with("forebay-files")).count();
     assert!((2..=9).contains(&n_files) && names.len() < 40, "{names:?}");
     for n in 0..n_mappings {

@@ -1,4 +1,5 @@
-//! Lambda's API of a running daemon: its listeners, its keys, what a reload changes of them, and where secrets come from.
+//! Lambda's API of a running daemon: its listeners, its keys, what a reload changes of them, and where
+//! secrets come from.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -48,7 +49,8 @@ fn boto(api: &str, id: &str, secret: &str) -> Boto {
 
 /// Status of a list with this `Authorization` header.
 fn list(api: &str, authorization: &str) -> u16 {
-    let line = if authorization.is_empty() { String::new() } else { format!("Authorization: {authorization}\r\n") };
+    let line =
+        if authorization.is_empty() { String::new() } else { format!("Authorization: {authorization}\r\n") };
     let request = format!("GET {MAPPINGS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{line}\r\n");
     LambdaApi::Tcp(api.to_owned()).exchange(request.as_bytes()).expect("it answers").status
 }
@@ -61,14 +63,25 @@ fn keys_are_asked_for_on_every_way_in_but_the_socket_and_never_shown() {
     let daemon = Daemon::start_with(scene.folder(), &[("FOREBAY_LOG", "trace".to_owned())]);
     let api = api_of(&daemon);
     // boto3, as it signs.
-    let mappings = boto(&api, "AKIDOPERATOR", SECRET).call("lambda", "list_event_source_mappings", json!({})).expect("the key is known");
+    let mappings = boto(&api, "AKIDOPERATOR", SECRET)
+        .call("lambda", "list_event_source_mappings", json!({}))
+        .expect("the key is known");
     assert_eq!(mappings["EventSourceMappings"].as_array().map(Vec::len), Some(1), "{mappings}");
     for (id, secret) in [("AKIDOPERATOR", "wrong"), ("AKIDNOBODY", SECRET)] {
-        let refused = boto(&api, id, secret).call("lambda", "list_event_source_mappings", json!({})).expect_err("it is refused");
-        assert_eq!((refused.code.as_str(), refused.status), ("InvalidSignatureException", 403), "{refused:?}");
+        let refused = boto(&api, id, secret)
+            .call("lambda", "list_event_source_mappings", json!({}))
+            .expect_err("it is refused");
+        assert_eq!(
+            (refused.code.as_str(), refused.status),
+            ("InvalidSignatureException", 403),
+            "{refused:?}"
+        );
     }
     // A token, and nothing.
-    assert_eq!((list(&api, &format!("Bearer {TOKEN}")), list(&api, "Bearer fbt_other"), list(&api, "")), (200, 403, 403));
+    assert_eq!(
+        (list(&api, &format!("Bearer {TOKEN}")), list(&api, "Bearer fbt_other"), list(&api, "")),
+        (200, 403, 403)
+    );
     // The admin listener tells those who watch, and nobody else.
     assert_eq!(http::get(&daemon.admin, "/metrics").map(|it| it.0), Some(200));
     assert_eq!(http::get(&daemon.admin, "/v1/mappings").map(|it| it.0), Some(403));
@@ -89,14 +102,26 @@ fn keys_are_asked_for_on_every_way_in_but_the_socket_and_never_shown() {
     );
     assert_eq!(refused.expect_err("there is none").status, 404);
     let log = daemon.log();
-    let audit = log.lines().find(|it| it.contains("forebay::audit") && it.contains("lambda:DeleteEventSourceMapping")).unwrap_or_default();
+    let audit = log
+        .lines()
+        .find(|it| it.contains("forebay::audit") && it.contains("lambda:DeleteEventSourceMapping"))
+        .unwrap_or_default();
     for part in ["AKIDOPERATOR", "ResourceNotFoundException", "event-source-mapping:14e0db71", "404"] {
         assert!(audit.contains(part), "{part} in {audit:?}");
     }
-    let shown = [log, daemon.metrics(), http::get(&api, "/readyz?verbose").map(|it| it.1).unwrap_or_default()].concat();
-    assert!(!shown.contains("canary"), "{}", shown.lines().find(|it| it.contains("canary")).unwrap_or_default());
+    let shown =
+        [log, daemon.metrics(), http::get(&api, "/readyz?verbose").map(|it| it.1).unwrap_or_default()]
+            .concat();
+    assert!(
+        !shown.contains("canary"),
+        "{}",
+        shown.lines().find(|it| it.contains("canary")).unwrap_or_default()
+    );
     assert!(daemon.stop().success());
-    assert!(!socket.exists() && !scene.path("data/api.addr").exists(), "who looks for the process finds none");
+    assert!(
+        !socket.exists() && !scene.path("data/api.addr").exists(),
+        "who looks for the process finds none"
+    );
 }
 
 #[test]
@@ -112,7 +137,8 @@ fn a_reload_changes_keys_and_keeps_them_when_they_cannot_be_had() {
     assert_eq!(reload().0, 0);
     assert_eq!((list(&api, ""), list(&api, &format!("Bearer {TOKEN}"))), (403, 200));
     // A secret that others may read, or that is not there, is a reload rejected.
-    fs::set_permissions(scene.path("secret"), fs::Permissions::from_mode(0o644)).expect("its mode can be set");
+    fs::set_permissions(scene.path("secret"), fs::Permissions::from_mode(0o644))
+        .expect("its mode can be set");
     let (code, out, err) = reload();
     assert!(code == 78 && [out, err].concat().contains("FB-0366"));
     config(&scene, &keys("file:nowhere"));
@@ -131,15 +157,21 @@ fn a_certificate_is_taken_anew_by_a_reload_and_a_broken_one_is_not() {
     let tls = "api: { tls: { cert_file: leaf.pem, key_file: leaf.key } }\n";
     let certify = |roots: &str| {
         make_certificates(scene.folder());
-        fs::set_permissions(scene.path("leaf.key"), fs::Permissions::from_mode(0o600)).expect("its mode can be set");
+        fs::set_permissions(scene.path("leaf.key"), fs::Permissions::from_mode(0o600))
+            .expect("its mode can be set");
         fs::copy(scene.path("roots.pem"), scene.path(roots)).expect("a file can be copied");
     };
     certify("first.pem");
     config(&scene, tls);
     let daemon = Daemon::start(scene.folder());
-    let port = api_of(&daemon).rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("it has a port");
+    let port =
+        api_of(&daemon).rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("it has a port");
     let request = format!("GET {MAPPINGS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    let status = |roots: &str| http::exchange_over_tls(port, &scene.path(roots), &request).and_then(|it| http::parse(&it)).map(|it| it.0);
+    let status = |roots: &str| {
+        http::exchange_over_tls(port, &scene.path(roots), &request)
+            .and_then(|it| http::parse(&it))
+            .map(|it| it.0)
+    };
     assert_eq!(status("first.pem"), Some(200));
     certify("second.pem");
     assert_eq!((status("first.pem"), status("second.pem")), (Some(200), None), "nobody has reloaded");
@@ -174,13 +206,26 @@ fn an_api_that_cannot_be_served_as_configured_keeps_the_process_from_starting() 
     let scene = Scene::new();
     let start = |more: &str, listen: &str| {
         config(&scene, more);
-        let arguments = ["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0", "--api-listen", listen];
+        let arguments = [
+            "run",
+            "-c",
+            "forebay.yaml",
+            "--data-dir",
+            "data",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--api-listen",
+            listen,
+        ];
         let (code, out, err) = run(scene.folder(), &arguments);
         (code, [out, err].concat())
     };
     let refused = |more: &str, listen: &str, exit: i32, code: &str, what: &str| {
         let (status, said) = start(more, listen);
-        assert!(status == exit && said.contains(code) && said.contains(what) && !said.contains("canary"), "{status}: {said}");
+        assert!(
+            status == exit && said.contains(code) && said.contains(what) && !said.contains("canary"),
+            "{status}: {said}"
+        );
     };
     refused("", "0.0.0.0:0", 78, "FB-0517", "`keys` and `api.tls`");
     write_secret(&scene.path("secret"), SECRET, 0o600);
@@ -197,7 +242,8 @@ fn an_api_that_cannot_be_served_as_configured_keeps_the_process_from_starting() 
 #[test]
 fn secrets_come_from_secrets_manager_and_other_calls_go_to_lambda_signed_anew() {
     let server = MiniStack::start();
-    let function = server.function("greet", "def handler(event, context):\n    return {'hello': event['name']}\n");
+    let function =
+        server.function("greet", "def handler(event, context):\n    return {'hello': event['name']}\n");
     let arn = server.secret("forebay/operator", SECRET);
     let user = server.user("forebay", "*");
     let scene = Scene::new();
@@ -211,21 +257,41 @@ fn secrets_come_from_secrets_manager_and_other_calls_go_to_lambda_signed_anew() 
     let daemon = Daemon::start(scene.folder());
     let api = api_of(&daemon);
     let mut boto = boto(&api, "AKIDADMIN", SECRET);
-    let functions = boto.call("lambda", "list_functions", json!({})).unwrap_or_else(|error| panic!("{error:?}"));
+    let functions =
+        boto.call("lambda", "list_functions", json!({})).unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(functions["Functions"][0]["FunctionArn"], json!(function), "{functions}");
     let listed = boto.call("lambda", "list_event_source_mappings", json!({})).expect("the API answers it");
-    assert_eq!(listed["EventSourceMappings"].as_array().map(Vec::len), Some(1), "those of this process, not of the endpoint: {listed}");
+    assert_eq!(
+        listed["EventSourceMappings"].as_array().map(Vec::len),
+        Some(1),
+        "those of this process, not of the endpoint: {listed}"
+    );
     let tags = boto.call("lambda", "list_tags", json!({ "Resource": function }));
     assert!(tags.is_ok(), "{tags:?}");
     assert!(!daemon.log().contains("canary"));
     daemon.kill();
     // A secret that is not there keeps the process from starting, and the message says whom it asked.
     config(&scene, &aws.replace(&arn, &format!("{arn}x")));
-    let (code, out, err) =
-        run(scene.folder(), &["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0", "--api-listen", "off"]);
+    let (code, out, err) = run(
+        scene.folder(),
+        &[
+            "run",
+            "-c",
+            "forebay.yaml",
+            "--data-dir",
+            "data",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--api-listen",
+            "off",
+        ],
+    );
     let said = [out, err].concat();
     assert!(
-        code == 78 && said.contains("FB-0367") && said.contains("ResourceNotFoundException") && said.contains(&server.endpoint()),
+        code == 78
+            && said.contains("FB-0367")
+            && said.contains("ResourceNotFoundException")
+            && said.contains(&server.endpoint()),
         "{code} {said}"
     );
 }

@@ -38,8 +38,11 @@ fn hostile_files_and_answers_harm_no_other_line_and_no_other_mapping() {
         "code/odd.py",
         "import os\nANSWERS = ['\"\"', '{', '[[[[', '{\"batchItemFailures\":[{\"itemIdentifier\":\"x\"}]}', 'null']\ndef handler(event, context):\n    body = event['Records'][0]['body']\n    if body == 'exit': os._exit(3)\n    if body == 'kill': os.kill(os.getpid(), 9)\n    if body == 'huge': return 'x' * 7_000_000\n    if body == 'raise': raise RuntimeError('\\x1b[31mred\\nline two')\n    if body == 'noise': os.write(1, b'\\xff\\x00' * 100_000)\n    if body == 'bad': return {'batchItemFailures': [{'itemIdentifier': 12}]}\n    if body == 'none': return {'batchItemFailures': 'x'}\n    return None\n",
     );
-    let process =
-        |handler: &str| format!("{{ executor: {{ process: {{ runtime: python3, handler: {handler}, code: ./code }} }}, timeout: 5 }}");
+    let process = |handler: &str| {
+        format!(
+            "{{ executor: {{ process: {{ runtime: python3, handler: {handler}, code: ./code }} }}, timeout: 5 }}"
+        )
+    };
     let mapping = |name: &str, function: &str, more: &str| {
         format!(
             "  - {{ name: {name}, source: {{ file: {{ path: \"{name}/*\" }} }}, function_name: {function}, starting_position: TRIM_HORIZON{more} }}\n"
@@ -65,7 +68,9 @@ fn hostile_files_and_answers_harm_no_other_line_and_no_other_mapping() {
     hostile.extend(b"\nlast\n");
     std::fs::write(scene.path("in/hostile"), hostile).expect("a file can be written");
     let daemon = Daemon::start(scene.folder());
-    wait::until("the last line of the hostile file", || scene.seen().iter().any(|it| it.body == "last").then_some(()));
+    wait::until("the last line of the hostile file", || {
+        scene.seen().iter().any(|it| it.body == "last").then_some(())
+    });
     wait::until("all hostile answers", || {
         let page = daemon.metrics();
         let done = http::metric(&page, "forebay_invoked_event_count", "mapping=\"odd\"");

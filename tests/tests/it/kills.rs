@@ -17,7 +17,9 @@ const BATCH: usize = 20;
 fn killed_again_and_again_it_loses_nothing_and_keeps_order() {
     let n_kills = if is_long() { 20 } else { 5 };
     let scene = Arc::new(Scene::new());
-    scene.config(&format!("starting_position: TRIM_HORIZON\nbatch_size: {BATCH}\nmaximum_batching_window_in_seconds: 0.05"));
+    scene.config(&format!(
+        "starting_position: TRIM_HORIZON\nbatch_size: {BATCH}\nmaximum_batching_window_in_seconds: 0.05"
+    ));
     let is_done = Arc::new(AtomicBool::new(false));
     let writer = thread::spawn({
         let (scene, is_done) = (Arc::clone(&scene), Arc::clone(&is_done));
@@ -66,7 +68,9 @@ fn distinct(scene: &Scene) -> usize {
 fn judge(scene: &Scene, n_lines: usize, n_kills: usize) {
     let mut n_repeated = 0;
     for (file, seen) in by_file(scene.seen()) {
-        let mut expected = (0..n_lines).map(|n| format!("line {n} of {file}")).chain((file == "f0").then(|| "one more".to_owned()));
+        let mut expected = (0..n_lines)
+            .map(|n| format!("line {n} of {file}"))
+            .chain((file == "f0").then(|| "one more".to_owned()));
         let mut next_offset = 0;
         let mut n_back = 0;
         for it in &seen {
@@ -80,7 +84,8 @@ fn judge(scene: &Scene, n_lines: usize, n_kills: usize) {
             next_offset += it.body.len() as u64 + 1;
         }
         assert_eq!(expected.next(), None, "{file} was not read to its end");
-        // P4: per kill at most the batches of this file that were finished and not yet durable, and the one in flight.
+        // P4: per kill at most the batches of this file that were finished and not yet durable, and the one
+        // in flight.
         assert!(n_back <= n_kills * 4 * BATCH, "{file}: {n_back} repeats after {n_kills} kills");
     }
     eprintln!("kills: {n_kills}, lines: {}, repeated: {n_repeated}", N_FILES * n_lines);

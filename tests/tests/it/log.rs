@@ -1,4 +1,5 @@
-//! A log that nobody takes: its reader went away, does not read, or its file may not grow. Work goes on and the process ends when told to.
+//! A log that nobody takes: its reader went away, does not read, or its file may not grow. Work goes on and
+//! the process ends when told to.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, PipeReader};
@@ -14,8 +15,9 @@ use crate::scene::Scene;
 fn scene_with_a_function_that_prints(n: usize) -> Scene {
     let scene = Scene::new();
     let code = std::fs::read_to_string(scene.path("code/app.py")).expect("the scene has a function");
-    let printing =
-        format!("def handler(event, context):\n    for start in range(0, {n}, 8000):\n        print('x' * min(8000, {n} - start))\n");
+    let printing = format!(
+        "def handler(event, context):\n    for start in range(0, {n}, 8000):\n        print('x' * min(8000, {n} - start))\n"
+    );
     scene.write("code/app.py", &code.replace("def handler(event, context):\n", &printing));
     scene.config("starting_position: TRIM_HORIZON\nbatch_size: 1");
     scene
@@ -78,8 +80,16 @@ fn what_a_full_log_has_no_room_for_is_dropped_counted_and_told_when_it_is_read_a
         serde_json::from_str::<serde_json::Value>(&line).unwrap_or_else(|error| panic!("{error} in {line:?}"))
     });
     let told = lines.find(|it| it["code"] == "FB-0541").expect("the log goes on");
-    assert!(told["message"].as_str().is_some_and(|it| it.contains("lines that functions printed were dropped here")), "{told}");
-    assert!(told["n"].as_u64().is_some_and(|it| (1..=count(&daemon, "log_lines_dropped")).contains(&it)), "{told}");
+    assert!(
+        told["message"]
+            .as_str()
+            .is_some_and(|it| it.contains("lines that functions printed were dropped here")),
+        "{told}"
+    );
+    assert!(
+        told["n"].as_u64().is_some_and(|it| (1..=count(&daemon, "log_lines_dropped")).contains(&it)),
+        "{told}"
+    );
     daemon.signal("TERM");
     assert!(lines.any(|it| it["message"] == "drained"), "what comes behind it is whole too");
     assert_eq!(daemon.wait().code(), Some(0));
@@ -92,7 +102,9 @@ fn a_log_that_may_not_grow_any_more_ends_nothing() {
     let mut daemon = Daemon::start(scene.folder());
     wait::until("the first line", || (scene.n_seen() == 1).then_some(()));
     let limit = |bytes: &str| {
-        let status = Command::new("prlimit").args(["--pid", &daemon.pid().to_string(), &format!("--fsize={bytes}:unlimited")]).status();
+        let status = Command::new("prlimit")
+            .args(["--pid", &daemon.pid().to_string(), &format!("--fsize={bytes}:unlimited")])
+            .status();
         assert!(status.expect("prlimit runs").success());
     };
     limit("1");

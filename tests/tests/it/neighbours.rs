@@ -23,9 +23,15 @@ fn a_function_that_hangs_does_not_slow_another_mapping() {
 /// Seconds that the good mapping took; the hanging one is still hanging when it is done.
 fn run(hangs: bool) -> f64 {
     let scene = Scene::new();
-    scene.write("code/bad.py", "import time\ndef handler(event, context):\n    while True:\n        time.sleep(60)\n");
-    let process =
-        |handler: &str| format!("executor: {{ process: {{ runtime: python3, handler: {handler}, code: ./code }} }}\n    timeout: 600");
+    scene.write(
+        "code/bad.py",
+        "import time\ndef handler(event, context):\n    while True:\n        time.sleep(60)\n",
+    );
+    let process = |handler: &str| {
+        format!(
+            "executor: {{ process: {{ runtime: python3, handler: {handler}, code: ./code }} }}\n    timeout: 600"
+        )
+    };
     let mapping = |name: &str, function: &str| {
         format!(
             "  - name: {name}\n    source: {{ file: {{ path: \"{name}/*\" }} }}\n    function_name: {function}\n    starting_position: TRIM_HORIZON\n"
@@ -35,7 +41,11 @@ fn run(hangs: bool) -> f64 {
     if hangs {
         mappings.push_str(&mapping("bad", "bad"));
     }
-    let functions = format!("functions:\n  good:\n    {}\n  bad:\n    {}\n", process("app.handler"), process("bad.handler"));
+    let functions = format!(
+        "functions:\n  good:\n    {}\n  bad:\n    {}\n",
+        process("app.handler"),
+        process("bad.handler")
+    );
     scene.write("forebay.yaml", &format!("shutdown_grace: 1\n{functions}event_source_mappings:\n{mappings}"));
     scene.write("good/one", "");
     let bad: String = (0..50_000).map(|n| format!("bad line {n} {}\n", "x".repeat(1_000))).collect();
@@ -54,7 +64,11 @@ fn run(hangs: bool) -> f64 {
     let took = start.elapsed().as_secs_f64();
     if hangs {
         let page = daemon.metrics();
-        assert_eq!(http::metric(&page, "forebay_invoked_event_count", "mapping=\"bad\""), 0.0, "it still hangs: nothing of it has ended");
+        assert_eq!(
+            http::metric(&page, "forebay_invoked_event_count", "mapping=\"bad\""),
+            0.0,
+            "it still hangs: nothing of it has ended"
+        );
     }
     took
 }

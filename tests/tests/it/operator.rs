@@ -85,14 +85,30 @@ fn it_tells_why_nothing_is_happening_and_what_is_in_its_state() {
     });
     let (_, status) = http::get(&daemon.admin, "/v1/mappings/lines/status").expect("the daemon answers");
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
-    assert!(status.to_string().contains("poison") || status.to_string().contains("ValueError"), "the last error is told: {status}");
+    assert!(
+        status.to_string().contains("poison") || status.to_string().contains("ValueError"),
+        "the last error is told: {status}"
+    );
 
     let (code, out, err) = run(
         scene.folder(),
-        &["run", "-c", "forebay.yaml", "--data-dir", "data", "--admin-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"],
+        &[
+            "run",
+            "-c",
+            "forebay.yaml",
+            "--data-dir",
+            "data",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--api-listen",
+            "127.0.0.1:0",
+        ],
     );
     assert_ne!(code, 0);
-    assert!((out + &err).contains(&daemon.pid().to_string()), "a second process is refused, naming the first");
+    assert!(
+        (out + &err).contains(&daemon.pid().to_string()),
+        "a second process is refused, naming the first"
+    );
     daemon.kill();
 
     let (code, out, err) = run(scene.folder(), &["state", "verify", "--data-dir", "data"]);
@@ -105,7 +121,10 @@ fn it_tells_why_nothing_is_happening_and_what_is_in_its_state() {
     assert!(code == 0 && out.contains("lines"), "the config's folder is looked into: {out}{err}");
     scene.write("broken.yaml", "data_dir: [data]\nevent_source_mappings: []\n");
     let (code, out, err) = run(scene.folder(), &["state", "show", "-c", "broken.yaml"]);
-    assert!(code == 78 && err.contains("broken.yaml:1"), "a config that is wrong is no empty folder: {out}{err}");
+    assert!(
+        code == 78 && err.contains("broken.yaml:1"),
+        "a config that is wrong is no empty folder: {out}{err}"
+    );
 }
 
 #[test]
@@ -114,8 +133,14 @@ fn explain_says_where_each_setting_came_from() {
     scene.config("starting_position: TRIM_HORIZON\nbatch_size: 7");
     let (code, out, err) = run(scene.folder(), &["explain", "lines", "-c", "forebay.yaml"]);
     assert_eq!(code, 0, "{out}{err}");
-    let row = out.lines().find(|line| line.contains("batch_size")).unwrap_or_else(|| panic!("no batch_size in {out}"));
+    let row = out
+        .lines()
+        .find(|line| line.contains("batch_size"))
+        .unwrap_or_else(|| panic!("no batch_size in {out}"));
     assert!(row.contains('7') && row.contains("forebay.yaml:"), "{row}");
-    let row = out.lines().find(|line| line.contains("maximum_retry_attempts")).unwrap_or_else(|| panic!("no retries in {out}"));
+    let row = out
+        .lines()
+        .find(|line| line.contains("maximum_retry_attempts"))
+        .unwrap_or_else(|| panic!("no retries in {out}"));
     assert!(row.contains("default"), "{row}");
 }

@@ -36,7 +36,12 @@ const COMMANDS: &[&str] = &[
 
 /// Runs a command with its results going to `out`: exit code and standard error.
 fn run_onto(scene: &Scene, command: &str, out: Stdio) -> (i32, String) {
-    let output = Command::new(binary()).args(command.split(' ')).current_dir(scene.folder()).stdin(Stdio::null()).stdout(out).output();
+    let output = Command::new(binary())
+        .args(command.split(' '))
+        .current_dir(scene.folder())
+        .stdin(Stdio::null())
+        .stdout(out)
+        .output();
     let output = output.expect("the binary runs");
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
 }
@@ -56,9 +61,16 @@ fn started(scene: &Scene) -> Daemon {
 #[test]
 fn every_command_prints_here() {
     let (_, help, _) = run(Scene::new().folder(), &["--help"]);
-    let listed = help.split("Commands:").nth(1).and_then(|it| it.split("Options:").next()).expect("the help lists commands");
+    let listed = help
+        .split("Commands:")
+        .nth(1)
+        .and_then(|it| it.split("Options:").next())
+        .expect("the help lists commands");
     // A command begins its line after two blanks, its description goes on after more.
-    let names = listed.lines().filter_map(|it| it.strip_prefix("  ")?.split(' ').next()).filter(|it| !it.is_empty() && *it != "run");
+    let names = listed
+        .lines()
+        .filter_map(|it| it.strip_prefix("  ")?.split(' ').next())
+        .filter(|it| !it.is_empty() && *it != "run");
     for name in names {
         assert!(COMMANDS.iter().any(|it| it.split(' ').next() == Some(name)), "{name} is not in the table");
     }
@@ -72,7 +84,12 @@ fn results_that_a_full_disk_does_not_take_are_a_failure_that_is_told() {
         let full = File::options().write(true).open("/dev/full").expect("the system has a full device");
         let (code, err) = run_onto(&scene, command, full.into());
         assert!(code != 0 && code != -1, "{command}: {code}");
-        assert!(err.contains("error[FB-0543]: the results could not be written to standard output: No space left"), "{command}: {err:?}");
+        assert!(
+            err.contains(
+                "error[FB-0543]: the results could not be written to standard output: No space left"
+            ),
+            "{command}: {err:?}"
+        );
     }
 }
 

@@ -9,8 +9,8 @@ use forebay_tests::wait;
 
 use crate::scene::Scene;
 
-/// Starts a daemon that reads its config again from a pipe into which nobody writes, as from a mount that hangs: its loop hears nothing more.
-/// Also the pipe's other end, and the id of a function's process.
+/// Starts a daemon that reads its config again from a pipe into which nobody writes, as from a mount that
+/// hangs: its loop hears nothing more. Also the pipe's other end, and the id of a function's process.
 fn hanging(scene: &Scene) -> (Daemon, File, u32) {
     scene.write(
         "code/app.py",
@@ -23,7 +23,8 @@ fn hanging(scene: &Scene) -> (Daemon, File, u32) {
     let daemon = Daemon::start(scene.folder());
     let pid = wait::until("the function", || scene.whole_lines("pid").trim().parse().ok());
     fs::remove_file(scene.path("forebay.yaml")).expect("it was written");
-    let made = std::process::Command::new("mkfifo").arg(scene.path("forebay.yaml")).status().expect("mkfifo runs");
+    let made =
+        std::process::Command::new("mkfifo").arg(scene.path("forebay.yaml")).status().expect("mkfifo runs");
     assert!(made.success());
     let (opened, opening) = channel();
     let path = scene.path("forebay.yaml");
@@ -37,7 +38,10 @@ fn hanging(scene: &Scene) -> (Daemon, File, u32) {
 fn await_end_of(pid: u32) {
     let stat = format!("/proc/{pid}/stat");
     // One that nobody has reaped yet has ended, too.
-    let is_gone = || fs::read_to_string(&stat).map_or(true, |it| it.rsplit(')').next().is_some_and(|it| it.starts_with(" Z")));
+    let is_gone = || {
+        fs::read_to_string(&stat)
+            .map_or(true, |it| it.rsplit(')').next().is_some_and(|it| it.starts_with(" Z")))
+    };
     wait::until("the end of the function's process", || is_gone().then_some(()));
 }
 

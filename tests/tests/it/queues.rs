@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::scene::Scene;
 
-/// Writes down what a function was given and how it ended, each with one write, so that a kill leaves whole lines or none.
+/// Writes down what a function was given and how it ended, each with one write, so that a kill leaves whole
+/// lines or none.
 const JOURNAL_PY: &str = r#"
 import json, os, pathlib, time
 
@@ -54,7 +55,13 @@ impl Queues {
 
     /// Makes a queue; a FIFO queue when its name says so.
     pub(crate) fn create(&self, name: &str, mut attributes: Value) -> Queue {
-        let own = self.scene.folder().file_name().and_then(|it| it.to_str()).expect("a folder has a name").replace('.', "");
+        let own = self
+            .scene
+            .folder()
+            .file_name()
+            .and_then(|it| it.to_str())
+            .expect("a folder has a name")
+            .replace('.', "");
         let name = format!("{own}-{name}");
         if name.ends_with(".fifo") {
             attributes["FifoQueue"] = json!("true");
@@ -65,15 +72,23 @@ impl Queues {
 
     /// Writes the config: functions as lines `name: { … }`, and mappings as [`Self::mapping`] makes them.
     pub(crate) fn config(&self, functions: &[String], mappings: &[String]) {
-        let aws = format!("aws: {{ endpoint: \"{}\", access_key_id: x, secret_access_key: x }}\n", self.server.endpoint());
+        let aws = format!(
+            "aws: {{ endpoint: \"{}\", access_key_id: x, secret_access_key: x }}\n",
+            self.server.endpoint()
+        );
         let functions: String = functions.iter().map(|it| format!("  {it}\n")).collect();
-        self.scene.write("forebay.yaml", &format!("{aws}functions:\n{functions}event_source_mappings:\n{}", mappings.concat()));
+        self.scene.write(
+            "forebay.yaml",
+            &format!("{aws}functions:\n{functions}event_source_mappings:\n{}", mappings.concat()),
+        );
     }
 
     /// A mapping, called like its function, with further settings of its own as a flow map's inside.
     pub(crate) fn mapping(&self, name: &str, queue: &Queue, wait_time: u32, settings: &str) -> String {
         let queue = &queue.name;
-        format!("  - {{ name: {name}, source: {{ sqs: {{ queue: {queue}, wait_time: {wait_time} }} }}, {settings} }}\n")
+        format!(
+            "  - {{ name: {name}, source: {{ sqs: {{ queue: {queue}, wait_time: {wait_time} }} }}, {settings} }}\n"
+        )
     }
 
     /// The same, and it shares the queue with the others of it.
@@ -82,13 +97,21 @@ impl Queues {
     }
 
     pub(crate) fn journal(&self) -> Journal {
-        Journal { path: self.scene.path("journal"), n_bytes: 0, batches: Vec::new(), idx_by_id: BTreeMap::new(), done: HashSet::new() }
+        Journal {
+            path: self.scene.path("journal"),
+            n_bytes: 0,
+            batches: Vec::new(),
+            idx_by_id: BTreeMap::new(),
+            done: HashSet::new(),
+        }
     }
 }
 
 /// A function `name` with the handler `app.handler` of the scene's code.
 pub(crate) fn python(name: &str, settings: &str) -> String {
-    format!("{name}: {{ executor: {{ process: {{ runtime: python3, handler: app.handler, code: ./code }} }}, {settings} }}")
+    format!(
+        "{name}: {{ executor: {{ process: {{ runtime: python3, handler: app.handler, code: ./code }} }}, {settings} }}"
+    )
 }
 
 impl Queue {
@@ -156,7 +179,8 @@ impl Journal {
     /// Reads on; how many messages are done.
     pub(crate) fn n_done(&mut self) -> usize {
         for line in grown(&self.path, &mut self.n_bytes).lines() {
-            let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
+            let line: Value =
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
             let id = line["batch"].as_str().expect("a batch has an id").to_owned();
             let at = line["at"].as_u64().expect("a time is a number");
             if let Some(messages) = line["messages"].as_array() {
@@ -171,7 +195,13 @@ impl Journal {
             }
             let batch = &mut self.batches[self.idx_by_id[&id]];
             batch.ended = Some(at);
-            batch.failed = line["failed"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+            batch.failed = line["failed"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect();
             let done = batch.messages.iter().map(|it| &it.body).filter(|it| !batch.failed.contains(*it));
             self.done.extend(done.cloned());
         }

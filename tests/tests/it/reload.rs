@@ -1,4 +1,5 @@
-//! The config is read again while records flow: only what differs is touched, nothing is lost or repeated, a mistake changes nothing and shows.
+//! The config is read again while records flow: only what differs is touched, nothing is lost or repeated, a
+//! mistake changes nothing and shows.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -54,7 +55,8 @@ impl Parts {
     fn new(names: &[&'static str]) -> Self {
         let scene = Scene::new();
         scene.write("code/app.py", FUNCTION);
-        let mut parts = Self { scene, functions: BTreeMap::new(), mappings: BTreeMap::new(), top: String::new() };
+        let mut parts =
+            Self { scene, functions: BTreeMap::new(), mappings: BTreeMap::new(), top: String::new() };
         for name in names {
             parts.function(name, "");
             parts.mapping(name, "");
@@ -63,15 +65,19 @@ impl Parts {
     }
 
     fn function(&mut self, name: &'static str, label: &str) {
-        let environment = if label.is_empty() { String::new() } else { format!(", environment: {{ LABEL: {label} }}") };
+        let environment =
+            if label.is_empty() { String::new() } else { format!(", environment: {{ LABEL: {label} }}") };
         let process = format!("{{ runtime: python3, handler: app.handler, code: ./code{environment} }}");
-        self.functions.insert(name, format!("  {name}: {{ timeout: 30, executor: {{ process: {process} }} }}\n"));
+        self.functions
+            .insert(name, format!("  {name}: {{ timeout: 30, executor: {{ process: {process} }} }}\n"));
     }
 
     fn mapping(&mut self, name: &'static str, more: &str) {
         fs::create_dir_all(self.scene.path(name)).expect("a folder can be made");
         let source = format!("{{ file: {{ path: \"{name}/*\" }} }}");
-        let text = format!("  - {{ name: {name}, source: {source}, function_name: {name}, starting_position: TRIM_HORIZON{more} }}\n");
+        let text = format!(
+            "  - {{ name: {name}, source: {source}, function_name: {name}, starting_position: TRIM_HORIZON{more} }}\n"
+        );
         self.mappings.insert(name, text);
     }
 
@@ -101,7 +107,12 @@ impl Parts {
             .map(|line| {
                 let mut parts = line.splitn(4, '\t').map(str::to_owned);
                 let mut part = || parts.next().unwrap_or_else(|| panic!("four parts in {line:?}"));
-                Given { pid: part(), label: part(), n_records: part().parse().expect("a number"), body: part() }
+                Given {
+                    pid: part(),
+                    label: part(),
+                    n_records: part().parse().expect("a number"),
+                    body: part(),
+                }
             })
             .collect()
     }
@@ -145,11 +156,17 @@ fn state(daemon: &Daemon, name: &str) -> Option<String> {
 
 fn await_state(daemon: &Daemon, name: &str, wanted: Option<&str>) {
     let is_wanted = || (state(daemon, name).as_deref() == wanted).then_some(());
-    wait::until_told(&format!("{name} to be {wanted:?}"), is_wanted, || format!("it is {:?}", state(daemon, name)));
+    wait::until_told(&format!("{name} to be {wanted:?}"), is_wanted, || {
+        format!("it is {:?}", state(daemon, name))
+    });
 }
 
 fn await_log(daemon: &Daemon, word: &str) {
-    wait::until_told(&format!("{word} in the log"), || daemon.log().contains(word).then_some(()), || daemon.log());
+    wait::until_told(
+        &format!("{word} in the log"),
+        || daemon.log().contains(word).then_some(()),
+        || daemon.log(),
+    );
 }
 
 fn count(daemon: &Daemon, outcome: &str) -> f64 {
@@ -164,8 +181,9 @@ fn mappings_come_change_rest_and_go_while_others_run_undisturbed() {
         parts.append(name, numbered(0..20));
         parts.await_bodies(name, &numbered(0..20));
     }
-    let metric =
-        |daemon: &Daemon, name: &str| http::metric(&daemon.metrics(), "forebay_succeeded_event_count", &format!("mapping=\"{name}\""));
+    let metric = |daemon: &Daemon, name: &str| {
+        http::metric(&daemon.metrics(), "forebay_succeeded_event_count", &format!("mapping=\"{name}\""))
+    };
 
     // Another batch size and another function for one, a new one beside; the third does not notice.
     parts.mapping("other", ", batch_size: 1");
@@ -183,11 +201,16 @@ fn mappings_come_change_rest_and_go_while_others_run_undisturbed() {
     parts.await_bodies("other", &numbered(0..40));
     let (still, other) = (parts.given("still"), parts.given("other"));
     assert!(still.iter().all(|it| it.pid == still[0].pid), "its process stayed: {still:?}");
-    assert!(other[..20].iter().all(|it| it.label == "-") && other[20..].iter().all(|it| it.label == "second"), "{other:?}");
+    assert!(
+        other[..20].iter().all(|it| it.label == "-") && other[20..].iter().all(|it| it.label == "second"),
+        "{other:?}"
+    );
     assert!(other[20..].iter().all(|it| it.n_records == 1), "the new batch size holds: {other:?}");
     wait::until("the counters of both lives", || (metric(&daemon, "other") >= 40.0).then_some(()));
     assert_eq!(metric(&daemon, "other"), 40.0, "a counter goes on over a change");
-    wait::until("the former process to be gone", || (!fs::exists(format!("/proc/{}", other[0].pid)).unwrap_or(true)).then_some(()));
+    wait::until("the former process to be gone", || {
+        (!fs::exists(format!("/proc/{}", other[0].pid)).unwrap_or(true)).then_some(())
+    });
 
     // Disabled, it takes nothing; enabled, it goes on where it stood.
     parts.mapping("other", ", batch_size: 1, enabled: false");
@@ -208,7 +231,10 @@ fn mappings_come_change_rest_and_go_while_others_run_undisturbed() {
     parts.mapping("late", "");
     parts.mapping("other", ", batch_size: 1");
     parts.write();
-    assert_eq!(parts.reload(), (0, "added: late; enabled: other; functions: late; unchanged: 1\n".to_owned()));
+    assert_eq!(
+        parts.reload(),
+        (0, "added: late; enabled: other; functions: late; unchanged: 1\n".to_owned())
+    );
     parts.await_bodies("other", &numbered(0..45));
     parts.await_bodies("late", &numbered(0..8));
     parts.append("still", numbered(40..41));
@@ -244,7 +270,8 @@ fn what_runs_ends_under_its_former_settings_and_the_reload_does_not_wait_for_it(
     assert_eq!(parts.reload(), (0, "changed: slow; unchanged: 0\n".to_owned()));
     assert_eq!(parts.tried("slow"), [2], "nothing begins beside what runs");
     parts.scene.write("go", "");
-    let wanted: Vec<String> = ["hold 0".to_owned(), "hold 1".to_owned()].into_iter().chain(numbered(2..8)).collect();
+    let wanted: Vec<String> =
+        ["hold 0".to_owned(), "hold 1".to_owned()].into_iter().chain(numbered(2..8)).collect();
     parts.await_bodies("slow", &wanted);
     assert_eq!(parts.tried("slow"), [2, 6]);
     await_state(&daemon, "slow", Some("Enabled"));
@@ -259,7 +286,8 @@ fn other_limits_hold_from_the_next_batch_on_while_the_mapping_goes_on() {
     assert_eq!(parts.reload(), (0, "changed: slow; unchanged: 0\n".to_owned()));
     assert_eq!(state(&daemon, "slow").as_deref(), Some("Enabled"));
     parts.scene.write("go", "");
-    let wanted: Vec<String> = ["hold 0".to_owned(), "hold 1".to_owned()].into_iter().chain(numbered(2..8)).collect();
+    let wanted: Vec<String> =
+        ["hold 0".to_owned(), "hold 1".to_owned()].into_iter().chain(numbered(2..8)).collect();
     parts.await_bodies("slow", &wanted);
     let tried = parts.tried("slow");
     assert!(tried[0] == 2 && tried[1..].contains(&3) && tried[1..].iter().all(|it| *it <= 3), "{tried:?}");
@@ -280,7 +308,11 @@ fn the_end_of_the_process_waits_no_longer_for_a_mapping_that_is_being_changed() 
     assert_eq!(state(&daemon, "idle").as_deref(), Some("Enabled"));
     let began = Instant::now();
     assert!(daemon.stop().success());
-    assert!(began.elapsed() < Duration::from_secs(15), "the function has 30 s and the new grace is 1 s: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "the function has 30 s and the new grace is 1 s: {:?}",
+        began.elapsed()
+    );
     parts.scene.write("go", "");
     let daemon = Daemon::start(parts.scene.folder());
     parts.await_bodies("stuck", &["hold".to_owned()]);
@@ -318,17 +350,26 @@ fn a_config_that_is_wrong_changes_nothing_and_shows_everywhere_until_it_is_mende
     parts.write();
     let (code, said) = parts.reload();
     assert_eq!(code, 78, "{said}");
-    assert!(said.contains("FB-0104") && said.contains("forebay.yaml:4:") && said.contains("error[FB-0514]"), "{said}");
+    assert!(
+        said.contains("FB-0104") && said.contains("forebay.yaml:4:") && said.contains("error[FB-0514]"),
+        "{said}"
+    );
     let (status, page) = http::get(&daemon.admin, "/readyz?verbose").expect("it answers");
     assert_eq!(status, 200, "what runs goes on: {page}");
     assert!(page.contains("config [Rejected]") && page.contains("FB-0104: forebay.yaml:4:"), "{page}");
-    assert_eq!((http::metric(&daemon.metrics(), "forebay_config_rejected", ""), count(&daemon, "rejected")), (1.0, 1.0));
+    assert_eq!(
+        (http::metric(&daemon.metrics(), "forebay_config_rejected", ""), count(&daemon, "rejected")),
+        (1.0, 1.0)
+    );
     let log = daemon.log();
     assert!(log.contains("FB-0514") && log.contains("FB-0104"), "{log}");
 
     // What is well written and cannot be built, and what holds from the start, are refused as a whole too.
     parts.mapping("m", ", batch_size: 3");
-    parts.functions.insert("none", "  none: { executor: { process: { runtime: provided, code: nowhere } } }\n".to_owned());
+    parts.functions.insert(
+        "none",
+        "  none: { executor: { process: { runtime: provided, code: nowhere } } }\n".to_owned(),
+    );
     parts.write();
     let (code, said) = parts.reload();
     assert!(code == 78 && said.contains("error[FB-0301]"), "{code} {said}");
@@ -347,7 +388,9 @@ fn a_config_that_is_wrong_changes_nothing_and_shows_everywhere_until_it_is_mende
     parts.await_bodies("m", &numbered(0..6));
     parts.scene.write("forebay.yaml", &whole);
     daemon.signal("HUP");
-    wait::until("the config to hold again", || (http::metric(&daemon.metrics(), "forebay_config_rejected", "") == 0.0).then_some(()));
+    wait::until("the config to hold again", || {
+        (http::metric(&daemon.metrics(), "forebay_config_rejected", "") == 0.0).then_some(())
+    });
     assert!(!http::get(&daemon.admin, "/readyz?verbose").expect("it answers").1.contains("Rejected"));
     await_log(&daemon, "config reloaded");
     parts.append("m", numbered(6..9));
@@ -373,7 +416,10 @@ fn the_data_folder_stays_where_it_is_and_a_process_that_is_gone_is_told() {
     parts.write();
     let (code, said) = parts.reload();
     assert_eq!(code, 78, "{said}");
-    assert!(said.contains("FB-0516") && said.contains("`data_dir`") && said.contains("`admin.listen`"), "{said}");
+    assert!(
+        said.contains("FB-0516") && said.contains("`data_dir`") && said.contains("`admin.listen`"),
+        "{said}"
+    );
     assert!(daemon.stop().success());
 }
 
@@ -396,7 +442,8 @@ fn a_watched_folder_follows_the_swap_of_a_link_and_tells_of_a_mistake_once() {
         fs::write(folder.join("config.yaml"), text).expect("a file can be written");
         fs::write(folder.join("label"), label).expect("a file can be written");
         symlink(name, parts.scene.path("etc/..tmp")).expect("a link can be made");
-        fs::rename(parts.scene.path("etc/..tmp"), parts.scene.path("etc/..data")).expect("a link can be moved");
+        fs::rename(parts.scene.path("etc/..tmp"), parts.scene.path("etc/..data"))
+            .expect("a link can be moved");
     };
     parts.function("m", "\"${file:label}\"");
     version(&parts, "..v1", "one");
@@ -419,7 +466,11 @@ fn a_watched_folder_follows_the_swap_of_a_link_and_tells_of_a_mistake_once() {
     wait::until_told("the rejection", || (count(&daemon, "rejected") == 1.0).then_some(()), || daemon.log());
     parts.mapping("m", ", batch_size: 1");
     version(&parts, "..v4", "two");
-    wait::until_told("the mended version", || (count(&daemon, "applied") == 2.0).then_some(()), || daemon.log());
+    wait::until_told(
+        "the mended version",
+        || (count(&daemon, "applied") == 2.0).then_some(()),
+        || daemon.log(),
+    );
     assert_eq!(count(&daemon, "rejected"), 1.0, "a mistake is read once");
     assert_eq!(daemon.log().matches("reload rejected").count(), 1);
     parts.append("m", numbered(6..8));
@@ -432,8 +483,12 @@ fn a_watched_folder_follows_the_swap_of_a_link_and_tells_of_a_mistake_once() {
 fn a_code_folder_that_is_a_link_is_followed_by_a_reload_and_its_former_release_may_go() {
     let mut parts = Parts::new(&["linked", "still"]);
     let release = |parts: &Parts, name: &str| {
-        let code = FUNCTION.replace("LABEL = os.environ.get(\"LABEL\", \"-\")", &format!("LABEL = \"{name}\""));
-        parts.scene.write(&format!("releases/{name}/app.py"), &code.replace(".parent.parent", ".parent.parent.parent"));
+        let code =
+            FUNCTION.replace("LABEL = os.environ.get(\"LABEL\", \"-\")", &format!("LABEL = \"{name}\""));
+        parts.scene.write(
+            &format!("releases/{name}/app.py"),
+            &code.replace(".parent.parent", ".parent.parent.parent"),
+        );
     };
     let swap = |parts: &Parts, name: &str| {
         symlink(format!("releases/{name}"), parts.scene.path("next")).expect("a link can be made");
@@ -443,7 +498,9 @@ fn a_code_folder_that_is_a_link_is_followed_by_a_reload_and_its_former_release_m
     release(&parts, "two");
     swap(&parts, "one");
     let process = "{ runtime: python3, handler: app.handler, code: ./current, idle_ttl: 1 }";
-    parts.functions.insert("linked", format!("  linked: {{ timeout: 30, executor: {{ process: {process} }} }}\n"));
+    parts
+        .functions
+        .insert("linked", format!("  linked: {{ timeout: 30, executor: {{ process: {process} }} }}\n"));
     let daemon = parts.start();
     parts.append("linked", numbered(0..1));
     parts.await_bodies("linked", &numbered(0..1));
@@ -455,10 +512,15 @@ fn a_code_folder_that_is_a_link_is_followed_by_a_reload_and_its_former_release_m
     parts.await_bodies("linked", &numbered(0..2));
     fs::remove_dir_all(parts.scene.path("releases/one")).expect("a release can go");
     let pid = parts.given("linked")[1].pid.clone();
-    wait::until("the idle environment to be gone", || (!fs::exists(format!("/proc/{pid}")).unwrap_or(true)).then_some(()));
+    wait::until("the idle environment to be gone", || {
+        (!fs::exists(format!("/proc/{pid}")).unwrap_or(true)).then_some(())
+    });
     parts.append("linked", numbered(2..3));
     parts.await_bodies("linked", &numbered(0..3));
-    assert_eq!(parts.given("linked").iter().map(|it| it.label.as_str()).collect::<Vec<_>>(), ["one", "two", "two"]);
+    assert_eq!(
+        parts.given("linked").iter().map(|it| it.label.as_str()).collect::<Vec<_>>(),
+        ["one", "two", "two"]
+    );
 
     // Written in place, it is other code too; a release that is not there is refused and changes nothing.
     release(&parts, "two");
@@ -478,12 +540,18 @@ fn with_watch_config_a_link_to_other_code_is_followed_without_a_word() {
     let mut parts = Parts::new(&["linked"]);
     parts.top = "watch_config: true\n".to_owned();
     for name in ["one", "two"] {
-        let code = FUNCTION.replace("LABEL = os.environ.get(\"LABEL\", \"-\")", &format!("LABEL = \"{name}\""));
-        parts.scene.write(&format!("releases/{name}/app.py"), &code.replace(".parent.parent", ".parent.parent.parent"));
+        let code =
+            FUNCTION.replace("LABEL = os.environ.get(\"LABEL\", \"-\")", &format!("LABEL = \"{name}\""));
+        parts.scene.write(
+            &format!("releases/{name}/app.py"),
+            &code.replace(".parent.parent", ".parent.parent.parent"),
+        );
     }
     symlink("releases/one", parts.scene.path("current")).expect("a link can be made");
     let process = "{ runtime: python3, handler: app.handler, code: ./current }";
-    parts.functions.insert("linked", format!("  linked: {{ timeout: 30, executor: {{ process: {process} }} }}\n"));
+    parts
+        .functions
+        .insert("linked", format!("  linked: {{ timeout: 30, executor: {{ process: {process} }} }}\n"));
     let daemon = parts.start();
     parts.append("linked", numbered(0..1));
     parts.await_bodies("linked", &numbered(0..1));
@@ -508,7 +576,10 @@ fn a_ca_file_that_was_written_again_begins_what_trusts_it_anew() {
     assert_eq!(parts.reload(), (0, "unchanged: 2\n".to_owned()));
     another(&parts);
     let (code, said) = parts.reload();
-    assert!(code == 0 && said.starts_with("changed: still, trusting; functions: still, trusting; "), "{code} {said}");
+    assert!(
+        code == 0 && said.starts_with("changed: still, trusting; functions: still, trusting; "),
+        "{code} {said}"
+    );
     assert_eq!(parts.reload(), (0, "unchanged: 2\n".to_owned()));
     parts.scene.write("roots.pem", "no certificate");
     let (code, said) = parts.reload();

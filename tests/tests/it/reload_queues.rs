@@ -1,4 +1,5 @@
-//! Mappings that share a queue come, change and go while it is read: who goes keeps nobody waiting, who stays misses nothing.
+//! Mappings that share a queue come, change and go while it is read: who goes keeps nobody waiting, who stays
+//! misses nothing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -26,7 +27,11 @@ fn function(seen: &Seen) -> Function {
 
 fn await_seen(seen: &Seen, wanted: usize) {
     let n = || seen.lock().expect("no holder panics").len();
-    wait::until_told(&format!("{wanted} messages"), || (n() >= wanted).then_some(()), || format!("there were {}", n()));
+    wait::until_told(
+        &format!("{wanted} messages"),
+        || (n() >= wanted).then_some(()),
+        || format!("there were {}", n()),
+    );
     let seen = seen.lock().expect("no holder panics");
     assert_eq!(seen.len(), wanted);
     assert!(seen.values().all(|n| *n == 1), "each once: {seen:?}");
@@ -38,9 +43,13 @@ fn a_shared_queue_follows_who_reads_it() {
     let (f, g) = (function(&one), function(&two));
     let queues = Queues::new();
     let queue = queues.create("living", json!({ "VisibilityTimeout": "20" }));
-    let functions =
-        [format!("one: {{ executor: {}, timeout: 10 }}", f.executor()), format!("two: {{ executor: {}, timeout: 10 }}", g.executor())];
-    let mapping = |name: &str, wait: u32, more: &str| queues.sharing(name, &queue, wait, &format!("function_name: {name}{more}"));
+    let functions = [
+        format!("one: {{ executor: {}, timeout: 10 }}", f.executor()),
+        format!("two: {{ executor: {}, timeout: 10 }}", g.executor()),
+    ];
+    let mapping = |name: &str, wait: u32, more: &str| {
+        queues.sharing(name, &queue, wait, &format!("function_name: {name}{more}"))
+    };
     let reload = |mappings: &[String], said: &str| {
         queues.config(&functions, mappings);
         let (code, out, err) = run(queues.scene.folder(), &["reload", "--data-dir", "data"]);

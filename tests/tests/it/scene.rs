@@ -39,7 +39,9 @@ pub(crate) struct Seen {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        let scene = Self { folder: tempfile::Builder::new().prefix("forebay-it-").tempdir().expect("a folder can be made") };
+        let scene = Self {
+            folder: tempfile::Builder::new().prefix("forebay-it-").tempdir().expect("a folder can be made"),
+        };
         scene.write("code/app.py", SEEN_PY);
         fs::create_dir(scene.path("in")).expect("a folder can be made");
         scene
@@ -62,11 +64,13 @@ impl Scene {
     /// A file that only its owner may read.
     pub(crate) fn write_secret(&self, name: &str, text: &str) {
         self.write(name, text);
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).expect("a file's mode can be set");
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600))
+            .expect("a file's mode can be set");
     }
 
     pub(crate) fn append(&self, name: &str, text: &str) {
-        let mut file = File::options().append(true).create(true).open(self.path(name)).expect("a file can be opened");
+        let mut file =
+            File::options().append(true).create(true).open(self.path(name)).expect("a file can be opened");
         file.write_all(text.as_bytes()).expect("a file can be written");
     }
 
@@ -87,8 +91,8 @@ impl Scene {
         );
     }
 
-    /// The whole lines of a file; none where there is none. A write of several pages shows itself page by page, so a line without its end is
-    /// still being written.
+    /// The whole lines of a file; none where there is none. A write of several pages shows itself page by
+    /// page, so a line without its end is still being written.
     pub(crate) fn whole_lines(&self, name: &str) -> String {
         let mut text = fs::read_to_string(self.path(name)).unwrap_or_default();
         text.truncate(text.rfind('\n').map_or(0, |it| it + 1));
@@ -101,7 +105,8 @@ impl Scene {
             .lines()
             .map(|line| {
                 let mut parts = line.splitn(3, '\t');
-                let mut part = || parts.next().unwrap_or_else(|| panic!("three parts in {line:?}")).to_owned();
+                let mut part =
+                    || parts.next().unwrap_or_else(|| panic!("three parts in {line:?}")).to_owned();
                 Seen { file: part(), offset: part().parse().expect("an offset is a number"), body: part() }
             })
             .collect()

@@ -1,4 +1,5 @@
-//! Two hundred secrets of every kind that a config can hold or name, and none of them anywhere that a person or a program can look.
+//! Two hundred secrets of every kind that a config can hold or name, and none of them anywhere that a person
+//! or a program can look.
 
 use std::cell::RefCell;
 use std::fs;
@@ -54,7 +55,11 @@ impl Secrets<'_> {
 
     /// One that a placeholder stands for: of a variable or of a file, in turns.
     fn placeholder(&mut self) -> String {
-        if self.n_made.is_multiple_of(2) { format!("${{{}}}", self.variable()) } else { format!("${{file:{}}}", self.file()) }
+        if self.n_made.is_multiple_of(2) {
+            format!("${{{}}}", self.variable())
+        } else {
+            format!("${{file:{}}}", self.file())
+        }
     }
 
     /// Either.
@@ -86,7 +91,9 @@ fn keys(secrets: &mut Secrets<'_>, stack: &MiniStack, tokens: &[String]) -> (Str
     let roles = ["reader", "operator", "admin"];
     let (mut text, mut admin) = ("keys:\n".to_owned(), String::new());
     for idx in 0..80 {
-        let reference = |it: &mut Secrets<'_>| if idx % 2 == 0 { format!("env:{}", it.variable()) } else { format!("file:{}", it.file()) };
+        let reference = |it: &mut Secrets<'_>| {
+            if idx % 2 == 0 { format!("env:{}", it.variable()) } else { format!("file:{}", it.file()) }
+        };
         let secret = match idx {
             1..=5 => {
                 let secret = secrets.literal();
@@ -97,11 +104,18 @@ fn keys(secrets: &mut Secrets<'_>, stack: &MiniStack, tokens: &[String]) -> (Str
         if idx == ADMIN {
             admin = secrets.variables.last().expect("it is of a variable").1.clone();
         }
-        let token = if idx % 2 == 1 { format!(", session_token: \"{}\"", reference(secrets)) } else { String::new() };
-        text.push_str(&format!("  - {{ id: AKID{idx}, role: {}, secret: \"{secret}\"{token} }}\n", roles[idx % 3]));
+        let token =
+            if idx % 2 == 1 { format!(", session_token: \"{}\"", reference(secrets)) } else { String::new() };
+        text.push_str(&format!(
+            "  - {{ id: AKID{idx}, role: {}, secret: \"{secret}\"{token} }}\n",
+            roles[idx % 3]
+        ));
     }
     for (idx, hash) in hashes(secrets.scene, tokens).iter().enumerate() {
-        text.push_str(&format!("  - {{ name: token{idx}, role: {}, token_sha256: {hash} }}\n", roles[idx % 3]));
+        text.push_str(&format!(
+            "  - {{ name: token{idx}, role: {}, token_sha256: {hash} }}\n",
+            roles[idx % 3]
+        ));
     }
     (text, admin)
 }
@@ -110,7 +124,8 @@ fn keys(secrets: &mut Secrets<'_>, stack: &MiniStack, tokens: &[String]) -> (Str
 fn hashes(scene: &Scene, tokens: &[String]) -> Vec<String> {
     let names: Vec<String> = (0..tokens.len()).map(|idx| format!("hashed/{idx}")).collect();
     names.iter().zip(tokens).for_each(|(name, token)| scene.write(name, token));
-    let output = Command::new("sha256sum").args(&names).current_dir(scene.folder()).output().expect("sha256sum runs");
+    let output =
+        Command::new("sha256sum").args(&names).current_dir(scene.folder()).output().expect("sha256sum runs");
     let text = String::from_utf8(output.stdout).expect("it is text");
     text.lines().map(|it| it.split(' ').next().unwrap_or_default().to_owned()).collect()
 }
@@ -118,7 +133,8 @@ fn hashes(scene: &Scene, tokens: &[String]) -> Vec<String> {
 fn config(secrets: &mut Secrets<'_>, stack: &MiniStack, own: &str) -> String {
     let endpoint = stack.endpoint();
     let (environment, headers) = (secrets.map("V", 30), secrets.map("x-key-", 12));
-    let (query, far, near, orders) = (secrets.placeholder(), secrets.credentials(), secrets.credentials(), secrets.credentials());
+    let (query, far, near, orders) =
+        (secrets.placeholder(), secrets.credentials(), secrets.credentials(), secrets.credentials());
     let (dead_query, dead_headers) = (secrets.placeholder(), secrets.map("x-key-", 12));
     let arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
     let of_file = "source: { file: { path: \"in/*\" } }, starting_position: TRIM_HORIZON, maximum_retry_attempts: 0, enabled: true";
@@ -178,8 +194,9 @@ impl Shown {
 fn look(shown: &Shown, api: &LambdaApi, headers: &str) -> Vec<u16> {
     let ask = |method: &str, path: &str, body: &str| {
         let length = body.len();
-        let request =
-            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+        );
         let answer = api.exchange(request.as_bytes()).expect("it answers");
         shown.add(format!("{method} {path} of {api:?}"), format!("{:?} {}", answer.headers, answer.body));
         answer
@@ -214,7 +231,9 @@ fn none_of_two_hundred_secrets_is_shown_or_stored() {
     let mut daemon = Daemon::spawn_with(scene.folder(), &variables);
     let data = scene.path("data");
     let socket = LambdaApi::Unix(data.join("forebay.sock"));
-    let status = |name: &str| socket.try_send("GET", &format!("/v1/mappings/{name}/status"), "").map_or(String::new(), |it| it.body);
+    let status = |name: &str| {
+        socket.try_send("GET", &format!("/v1/mappings/{name}/status"), "").map_or(String::new(), |it| it.body)
+    };
     wait::until_told(
         "records that were given and refused",
         || {
@@ -224,12 +243,17 @@ fn none_of_two_hundred_secrets_is_shown_or_stored() {
         },
         || format!("{} seen; {:?}", scene.n_seen(), NAMES.map(status)),
     );
-    let address = fs::read_to_string(data.join("api.addr")).expect("the API has an address").trim().to_owned();
+    let address =
+        fs::read_to_string(data.join("api.addr")).expect("the API has an address").trim().to_owned();
     let api = LambdaApi::Tcp(address.clone());
 
-    // Clients: who signs, rightly and wrongly; who has a token, has another, and has it in the wrong place; who has nothing.
-    let tools =
-        |secret: &str| AwsTools::default().with_endpoint("LAMBDA", &format!("http://{address}")).with_key(&format!("AKID{ADMIN}"), secret);
+    // Clients: who signs, rightly and wrongly; who has a token, has another, and has it in the wrong place;
+    // who has nothing.
+    let tools = |secret: &str| {
+        AwsTools::default()
+            .with_endpoint("LAMBDA", &format!("http://{address}"))
+            .with_key(&format!("AKID{ADMIN}"), secret)
+    };
     let mut boto = tools(&admin).boto();
     let create = json!({ "FunctionName": "hook", "EventSourceArn": "arn:aws:sqs:us-east-1:000000000000:orders", "Enabled": false });
     let made = boto.call("lambda", "create_event_source_mapping", create.clone()).expect("it is made");
@@ -243,10 +267,18 @@ fn none_of_two_hundred_secrets_is_shown_or_stored() {
     let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
     assert_eq!(look(&shown, &api, &bearer(&tokens[ADMIN_TOKEN]))[..4], [200, 200, 200, 200]);
     assert_eq!(look(&shown, &socket, "")[..4], [200, 200, 200, 200]);
-    for headers in [String::new(), bearer(&format!("{}x", tokens[ADMIN_TOKEN])), format!("X-Amz-Security-Token: {}\r\n", tokens[0])] {
+    for headers in [
+        String::new(),
+        bearer(&format!("{}x", tokens[ADMIN_TOKEN])),
+        format!("X-Amz-Security-Token: {}\r\n", tokens[0]),
+    ] {
         assert_eq!(look(&shown, &api, &headers)[0], 403);
     }
-    let in_query = api.send("GET", &format!("{MAPPINGS}?X-Amz-Security-Token={}&token={}", percent(&admin), tokens[1]), "");
+    let in_query = api.send(
+        "GET",
+        &format!("{MAPPINGS}?X-Amz-Security-Token={}&token={}", percent(&admin), tokens[1]),
+        "",
+    );
     shown.add("a token in the query", format!("{in_query:?}"));
     // A secret in place of its reference: what came is not kept, nor written to the log.
     let mut literal = create;
@@ -257,35 +289,63 @@ fn none_of_two_hundred_secrets_is_shown_or_stored() {
     let written: Vec<&str> = text.split('"').filter(|it| it.starts_with(MARK)).collect();
     let commands = |shown: &Shown| {
         let folder = ["--data-dir", "data"];
-        let mut all: Vec<Vec<&str>> =
-            vec![vec!["validate", "-c", "forebay.yaml"], vec!["export", "-c", "forebay.yaml", "--data-dir", "data"]];
+        let mut all: Vec<Vec<&str>> = vec![
+            vec!["validate", "-c", "forebay.yaml"],
+            vec!["export", "-c", "forebay.yaml", "--data-dir", "data"],
+        ];
         all.extend(NAMES.map(|name| vec!["explain", name, "-c", "forebay.yaml"]));
         all.extend(
-            [vec!["why"], vec!["why", "hook"], vec!["mappings", "list"], vec!["mappings", "list", "--output", "json"], vec!["reload"]]
-                .map(|it| [it, folder.to_vec()].concat()),
+            [
+                vec!["why"],
+                vec!["why", "hook"],
+                vec!["mappings", "list"],
+                vec!["mappings", "list", "--output", "json"],
+                vec!["reload"],
+            ]
+            .map(|it| [it, folder.to_vec()].concat()),
         );
         for arguments in all {
             let (code, out, err) = run_with(scene.folder(), &variables, &arguments);
             // An export is the config's own words: what is written out there is written out.
-            let out = if arguments[0] == "export" { written.iter().fold(out, |out, it| out.replace(it, "")) } else { out };
+            let out = if arguments[0] == "export" {
+                written.iter().fold(out, |out, it| out.replace(it, ""))
+            } else {
+                out
+            };
             shown.add(format!("forebay {} ({code})", arguments.join(" ")), [out, err].concat());
         }
     };
     commands(&shown);
     let codes = |shown: &Shown| {
-        shown.0.borrow().iter().filter(|(place, _)| place.starts_with("forebay ")).map(|it| it.0.clone()).collect::<Vec<_>>()
+        shown
+            .0
+            .borrow()
+            .iter()
+            .filter(|(place, _)| place.starts_with("forebay "))
+            .map(|it| it.0.clone())
+            .collect::<Vec<_>>()
     };
     let failed: Vec<String> = codes(&shown).into_iter().filter(|it| !it.ends_with("(0)")).collect();
     assert!(failed.iter().all(|it| it.starts_with("forebay why")), "{failed:?}");
-    let broken =
-        text.replace("role: admin", "role: root").replace("wait_time: 1", "wait_time: long").replace("runtime: python3", "runtime: cobol");
-    let short = format!("functions:\n  bad: {{ executor: {{ http: {{ url: \"ftp://a\", headers: {{ a: \"{}\" }} }} }} }}\n", written[0]);
+    let broken = text
+        .replace("role: admin", "role: root")
+        .replace("wait_time: 1", "wait_time: long")
+        .replace("runtime: python3", "runtime: cobol");
+    let short = format!(
+        "functions:\n  bad: {{ executor: {{ http: {{ url: \"ftp://a\", headers: {{ a: \"{}\" }} }} }} }}\n",
+        written[0]
+    );
     scene.write("forebay.yaml", &broken.replacen("functions:\n", &short, 1));
     commands(&shown);
-    assert!(codes(&shown).iter().any(|it| it.starts_with("forebay reload") && it.ends_with("(78)")), "{:?}", codes(&shown));
+    assert!(
+        codes(&shown).iter().any(|it| it.starts_with("forebay reload") && it.ends_with("(78)")),
+        "{:?}",
+        codes(&shown)
+    );
     scene.write("forebay.yaml", &text);
 
-    let n_told = || daemon.log().lines().filter(|it| it.contains("\"mapping\":") && it.contains("\"state\":")).count();
+    let n_told =
+        || daemon.log().lines().filter(|it| it.contains("\"mapping\":") && it.contains("\"state\":")).count();
     let before = n_told();
     daemon.signal("USR1");
     wait::until_count("the state of every mapping in the log", before + NAMES.len(), n_told);

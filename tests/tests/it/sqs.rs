@@ -1,4 +1,5 @@
-//! Queues of a real server, ElasticMQ, to a Python function: nothing lost, groups in order, partial failures, kills, clean stops.
+//! Queues of a real server, ElasticMQ, to a Python function: nothing lost, groups in order, partial failures,
+//! kills, clean stops.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -93,7 +94,11 @@ fn plain(n: usize) -> impl Iterator<Item = (String, Option<String>)> {
 
 #[test]
 fn every_message_of_a_queue_reaches_the_function_once_and_is_deleted() {
-    let world = World::new("orders", &json!({ "VisibilityTimeout": "30" }), "batch_size: 50\nmaximum_batching_window_in_seconds: 1");
+    let world = World::new(
+        "orders",
+        &json!({ "VisibilityTimeout": "30" }),
+        "batch_size: 50\nmaximum_batching_window_in_seconds: 1",
+    );
     let n = world.send(plain(2_000));
     let daemon = Daemon::start(world.scene.folder());
     wait::until("all messages", || (world.distinct() == n).then_some(()));
@@ -122,10 +127,17 @@ fn groups_of_a_fifo_queue_keep_their_order() {
 
 #[test]
 fn messages_named_as_failed_come_again_and_the_others_do_not() {
-    let world = World::new("orders", &json!({ "VisibilityTimeout": "3" }), "function_response_types: [ReportBatchItemFailures]");
-    let n = world.send((0..60).map(|n| (format!("{n} {}", if n % 7 == 0 { "fails once" } else { "is fine" }), None)));
+    let world = World::new(
+        "orders",
+        &json!({ "VisibilityTimeout": "3" }),
+        "function_response_types: [ReportBatchItemFailures]",
+    );
+    let n = world
+        .send((0..60).map(|n| (format!("{n} {}", if n % 7 == 0 { "fails once" } else { "is fine" }), None)));
     let daemon = Daemon::start(world.scene.folder());
-    wait::until("all messages", || (world.distinct() == n && world.server.counts(&world.url) == (0, 0)).then_some(()));
+    wait::until("all messages", || {
+        (world.distinct() == n && world.server.counts(&world.url) == (0, 0)).then_some(())
+    });
     assert!(daemon.log().contains("FB-0218"), "the short visibility is told");
     assert!(daemon.stop().success());
     let mut times: BTreeMap<String, Vec<u32>> = BTreeMap::new();
@@ -158,9 +170,15 @@ fn a_clean_stop_shows_at_once_what_was_not_started() {
     let world = World::new("orders", &json!({ "VisibilityTimeout": "600" }), settings);
     let n = world.send(plain(30));
     let daemon = Daemon::start(world.scene.folder());
-    wait::until("messages that wait for their window", || (world.server.counts(&world.url).1 > 0).then_some(()));
+    wait::until("messages that wait for their window", || {
+        (world.server.counts(&world.url).1 > 0).then_some(())
+    });
     assert!(daemon.stop().success());
-    assert_eq!(world.server.counts(&world.url), (n as u64, 0), "all are visible, though their visibility has minutes to go");
+    assert_eq!(
+        world.server.counts(&world.url),
+        (n as u64, 0),
+        "all are visible, though their visibility has minutes to go"
+    );
     assert!(world.given().is_empty());
 }
 
@@ -180,7 +198,8 @@ fn a_queue_that_is_missing_is_told_and_taken_once_it_is_there() {
 #[test]
 fn a_queue_deleted_while_it_is_read_is_told_and_read_again_once_it_is_made_again() {
     if !is_long() {
-        // ElasticMQ leaves open polls unanswered for 21 seconds. The strict model, which answers as AWS does, shows the same in three.
+        // ElasticMQ leaves open polls unanswered for 21 seconds. The strict model, which answers as AWS does,
+        // shows the same in three.
         return;
     }
     let world = World::new("orders", &json!({ "VisibilityTimeout": "30" }), "");

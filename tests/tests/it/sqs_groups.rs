@@ -10,7 +10,8 @@ use crate::scene::is_long;
 
 const N_GROUPS: usize = 200;
 
-/// One of twenty messages fails at its first receive. It is named, and so fails with it what follows in its group: by the mapping's guard.
+/// One of twenty messages fails at its first receive. It is named, and so fails with it what follows in its
+/// group: by the mapping's guard.
 const NAMES_IT: &str = r#"
 import time
 from journal import began, ended
@@ -67,14 +68,18 @@ fn run(app: &str, settings: &str) {
     let mut journal = queues.journal();
     journal.await_all(n, &queue, daemon);
     let failures: usize = journal.batches.iter().map(|it| it.failed.len()).sum();
-    eprintln!("sqs groups: {n} messages of {N_GROUPS} groups in {} batches, {failures} failed", journal.batches.len());
+    eprintln!(
+        "sqs groups: {n} messages of {N_GROUPS} groups in {} batches, {failures} failed",
+        journal.batches.len()
+    );
     assert!(failures >= n / 25, "too few failures to prove anything: {failures}");
 
     judge_order(&journal, n_each);
     judge_overlap(&journal);
 }
 
-/// In each group a message is done once, and after all before it: what follows a failed one in its batch does not count as done.
+/// In each group a message is done once, and after all before it: what follows a failed one in its batch does
+/// not count as done.
 fn judge_order(journal: &Journal, n_each: usize) {
     let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for batch in &journal.batches {
@@ -83,7 +88,12 @@ fn judge_order(journal: &Journal, n_each: usize) {
             if batch.failed.contains(&it.body) {
                 stopped.push(&it.group);
             } else if !stopped.contains(&it.group.as_str()) {
-                let n = it.body.split(' ').next().and_then(|it| it.parse().ok()).expect("a body begins with a number");
+                let n = it
+                    .body
+                    .split(' ')
+                    .next()
+                    .and_then(|it| it.parse().ok())
+                    .expect("a body begins with a number");
                 groups.entry(&it.group).or_default().push(n);
             }
         }

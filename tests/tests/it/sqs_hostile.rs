@@ -1,5 +1,6 @@
-//! Queues that are missing, refused, deleted, unreachable, damaged or half answered: each ends in the documented state, with a word that
-//! says what to do, and goes on by itself. Against the strict model, whose faults no real server can be asked for.
+//! Queues that are missing, refused, deleted, unreachable, damaged or half answered: each ends in the
+//! documented state, with a word that says what to do, and goes on by itself. Against the strict model, whose
+//! faults no real server can be asked for.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,10 @@ fn a_queue_that_is_asked_for_by_name_and_refused_is_told_and_taken_once_it_is_al
     world.send(10);
     let daemon = Daemon::start(world.scene.folder());
     let status = world.await_status(&daemon, "FB-0211");
-    assert!(status.contains("sqs:ReceiveMessage") && status.contains("is not authorized to perform"), "{status}");
+    assert!(
+        status.contains("sqs:ReceiveMessage") && status.contains("is not authorized to perform"),
+        "{status}"
+    );
     world.assert_ready_and_told(&daemon, "FB-0211");
     world.server.heal();
     world.ends_with_each_once(daemon, 10);
@@ -57,7 +61,9 @@ fn permissions_taken_away_while_it_runs_are_told_and_what_was_finished_is_delete
     }
     world.let_go();
     world.await_status(&daemon, "FB-0211");
-    wait::until("deletes that are refused", || (refused(&world, Action::DeleteMessageBatch) >= 2).then_some(()));
+    wait::until("deletes that are refused", || {
+        (refused(&world, Action::DeleteMessageBatch) >= 2).then_some(())
+    });
     assert_eq!(world.server.counts("orders"), (0, 10, 0), "nothing is deleted, nothing is shown");
     world.server.heal();
     world.ends_with_each_once(daemon, 10);
@@ -72,10 +78,16 @@ fn a_queue_that_is_gone_does_not_hold_a_stop_back() {
     world.await_given(5);
     world.server.delete_queue("orders");
     world.let_go();
-    wait::until("deletes without a queue", || (refused(&world, Action::DeleteMessageBatch) >= 1).then_some(()));
+    wait::until("deletes without a queue", || {
+        (refused(&world, Action::DeleteMessageBatch) >= 1).then_some(())
+    });
     let stopped = Instant::now();
     assert!(daemon.stop().success());
-    assert!(stopped.elapsed() < Duration::from_secs(15), "it took {:?}, with a grace of 25 s", stopped.elapsed());
+    assert!(
+        stopped.elapsed() < Duration::from_secs(15),
+        "it took {:?}, with a grace of 25 s",
+        stopped.elapsed()
+    );
 }
 
 #[test]
@@ -101,7 +113,9 @@ fn a_queue_deleted_while_it_runs_is_told_and_read_again_when_it_is_made_again() 
     world.let_go();
     let status = world.await_status(&daemon, "The specified queue does not exist.");
     assert!(status.contains("Create it, or correct `queue_url`"), "{status}");
-    wait::until("deletes without a queue", || (refused(&world, Action::DeleteMessageBatch) >= 1).then_some(()));
+    wait::until("deletes without a queue", || {
+        (refused(&world, Action::DeleteMessageBatch) >= 1).then_some(())
+    });
     world.server.create("orders", Attributes::default());
     world.send_one("after");
     wait::until("the message of the new queue", || world.times().contains_key("after").then_some(()));
@@ -169,8 +183,14 @@ fn a_group_whose_receipts_lapse_while_it_runs_keeps_its_order_and_never_runs_twi
     world.server.send("orders.fifo", (0..10).map(grouped));
     let daemon = Daemon::start(world.scene.folder());
     world.await_given(10);
-    wait::until("the messages' second receive", || world.server.fates("orders.fifo").iter().any(|it| it.n_receives > 1).then_some(()));
-    assert!(world.times().values().all(|it| *it == 1), "while its first batch runs, nothing else of a group does: {:?}", world.times());
+    wait::until("the messages' second receive", || {
+        world.server.fates("orders.fifo").iter().any(|it| it.n_receives > 1).then_some(())
+    });
+    assert!(
+        world.times().values().all(|it| *it == 1),
+        "while its first batch runs, nothing else of a group does: {:?}",
+        world.times()
+    );
     world.server.send("orders.fifo", (10..14).map(grouped));
     world.server.heal();
     world.let_go();
@@ -178,7 +198,8 @@ fn a_group_whose_receipts_lapse_while_it_runs_keeps_its_order_and_never_runs_twi
     world.await_empty();
     assert!(daemon.stop().success());
     for group in ["g0", "g1"] {
-        let given: Vec<String> = world.given().into_iter().filter(|it| it.group == group).map(|it| it.body).collect();
+        let given: Vec<String> =
+            world.given().into_iter().filter(|it| it.group == group).map(|it| it.body).collect();
         let last = |body: &String| given.iter().rposition(|it| it == body);
         let mut bodies = given.clone();
         bodies.sort();
@@ -186,13 +207,21 @@ fn a_group_whose_receipts_lapse_while_it_runs_keeps_its_order_and_never_runs_twi
         assert!(bodies.windows(2).all(|it| last(&it[0]) < last(&it[1])), "{given:?}");
     }
     for fate in world.server.fates("orders.fifo") {
-        assert!(world.times()[&fate.body] <= fate.n_receives as usize, "{fate:?} was given {} times", world.times()[&fate.body]);
+        assert!(
+            world.times()[&fate.body] <= fate.n_receives as usize,
+            "{fate:?} was given {} times",
+            world.times()[&fate.body]
+        );
     }
 }
 
 #[test]
 fn a_message_of_a_mebibyte_arrives_whole_and_a_batch_over_six_megabytes_is_split() {
-    let world = World::new("orders", visible_again_after(60), "batch_size: 20\nmaximum_batching_window_in_seconds: 2");
+    let world = World::new(
+        "orders",
+        visible_again_after(60),
+        "batch_size: 20\nmaximum_batching_window_in_seconds: 2",
+    );
     // To the byte, and in letters of two bytes.
     let n_letters = (MESSAGE_BYTES_MAX - 4) / 2;
     for n in 0..14 {
@@ -204,16 +233,23 @@ fn a_message_of_a_mebibyte_arrives_whole_and_a_batch_over_six_megabytes_is_split
     let given = world.given();
     let largest = given.iter().map(|it| it.event_bytes).max().expect("something was given");
     assert!((5 << 20..=EVENT_BYTES_MAX).contains(&largest), "the largest event has {largest} bytes");
-    assert!(given.iter().all(|it| it.body_chars == n_letters + 4 && it.event_bytes <= EVENT_BYTES_MAX), "every body is whole");
+    assert!(
+        given.iter().all(|it| it.body_chars == n_letters + 4 && it.event_bytes <= EVENT_BYTES_MAX),
+        "every body is whole"
+    );
 }
 
 #[test]
 fn a_damaged_message_is_told_left_to_the_queue_and_taken_when_it_comes_whole() {
     for fault in [Fault::DamageBody, Fault::DamageAttributes] {
         // One receive at a time: the first brings the message, and damaged.
-        let world = World::new("orders", visible_again_after(3), "scaling_config: { maximum_concurrency: 1 }");
+        let world =
+            World::new("orders", visible_again_after(3), "scaling_config: { maximum_concurrency: 1 }");
         world.server.plant(Action::ReceiveMessage, fault, Some(1));
-        let sent = Sent { attributes: [("Title".to_owned(), text("The Whistler"))].into(), ..Sent::plain("message") };
+        let sent = Sent {
+            attributes: [("Title".to_owned(), text("The Whistler"))].into(),
+            ..Sent::plain("message")
+        };
         world.server.send("orders", [sent]);
         let daemon = Daemon::start(world.scene.folder());
         world.await_given(1);
@@ -240,11 +276,17 @@ fn entries_that_were_not_deleted_are_deleted_later_and_no_message_comes_twice() 
 #[test]
 fn many_deletes_refused_at_once_are_made_soon_after_they_are_allowed() {
     let world = World::new("orders", Attributes::default(), "");
-    world.server.plant(Action::DeleteMessageBatch, Fault::Refuse(Refusal::access_denied("DeleteMessage")), None);
+    world.server.plant(
+        Action::DeleteMessageBatch,
+        Fault::Refuse(Refusal::access_denied("DeleteMessage")),
+        None,
+    );
     world.send(1_000);
     let daemon = Daemon::start(world.scene.folder());
     world.await_given(1_000);
-    wait::until("every delete to be refused", || (refused(&world, Action::DeleteMessageBatch) >= 100).then_some(()));
+    wait::until("every delete to be refused", || {
+        (refused(&world, Action::DeleteMessageBatch) >= 100).then_some(())
+    });
     world.server.heal();
     world.ends_with_each_once(daemon, 1_000);
 }
@@ -272,7 +314,9 @@ fn receipts_that_are_lost_while_the_function_runs_cost_one_repeat_each_and_are_t
     world.send(10);
     let daemon = Daemon::start(world.scene.folder());
     world.await_given(10);
-    wait::until("the messages' second receive", || world.server.fates("orders").iter().all(|it| it.n_receives > 1).then_some(()));
+    wait::until("the messages' second receive", || {
+        world.server.fates("orders").iter().all(|it| it.n_receives > 1).then_some(())
+    });
     world.server.heal();
     world.let_go();
     world.await_empty();
@@ -280,7 +324,11 @@ fn receipts_that_are_lost_while_the_function_runs_cost_one_repeat_each_and_are_t
     assert_eq!(log.matches("FB-0219").count(), 1, "told once, not at every try: {log}");
     assert!(daemon.stop().success());
     for fate in world.server.fates("orders") {
-        assert!(world.times()[&fate.body] <= fate.n_receives as usize, "{fate:?} was given {} times", world.times()[&fate.body]);
+        assert!(
+            world.times()[&fate.body] <= fate.n_receives as usize,
+            "{fate:?} was given {} times",
+            world.times()[&fate.body]
+        );
     }
 }
 
@@ -313,10 +361,16 @@ fn a_message_that_the_queue_hands_out_twice_is_deleted_in_the_end() {
 
 #[test]
 fn what_a_stop_gives_back_is_visible_at_once_and_counted_once() {
-    let world = World::new("orders", visible_again_after(600), "batch_size: 100\nmaximum_batching_window_in_seconds: 300");
+    let world = World::new(
+        "orders",
+        visible_again_after(600),
+        "batch_size: 100\nmaximum_batching_window_in_seconds: 300",
+    );
     world.send(30);
     let daemon = Daemon::start(world.scene.folder());
-    wait::until("messages that wait for their window", || (world.server.counts("orders").1 == 30).then_some(()));
+    wait::until("messages that wait for their window", || {
+        (world.server.counts("orders").1 == 30).then_some(())
+    });
     assert!(daemon.stop().success());
     assert_eq!(world.server.counts("orders"), (30, 0, 0));
     assert!(world.given().is_empty());
@@ -330,5 +384,9 @@ fn refused(world: &World, action: Action) -> usize {
 }
 
 fn text(text: &str) -> forebay_models::sqs::Attribute {
-    forebay_models::sqs::Attribute { data_type: "String".to_owned(), text: Some(text.to_owned()), binary: None }
+    forebay_models::sqs::Attribute {
+        data_type: "String".to_owned(),
+        text: Some(text.to_owned()),
+        binary: None,
+    }
 }

@@ -1,4 +1,5 @@
-//! The strict model of SQS against ElasticMQ: random scripts get the same answers from both, but where ElasticMQ is known to differ from AWS.
+//! The strict model of SQS against ElasticMQ: random scripts get the same answers from both, but where
+//! ElasticMQ is known to differ from AWS.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,8 @@ use crate::scene::is_long;
 
 const STEPS: usize = 40;
 
-/// What ElasticMQ does otherwise than AWS. Scripts keep off these places; the second test holds the list true.
+/// What ElasticMQ does otherwise than AWS. Scripts keep off these places; the second test holds the list
+/// true.
 ///
 /// | Place | ElasticMQ 1.7.1 | AWS, and the model |
 /// |---|---|---|
@@ -22,10 +24,11 @@ const STEPS: usize = 40;
 /// | hiding what was deleted | `ReceiptHandleIsInvalid` | `InvalidParameterValue` |
 /// | a group's first message shown while its second is in flight | given | held back |
 ///
-/// What is out of its range has code `InvalidAttributeValue` there and `InvalidParameterValue` here: only the status is compared.
-/// A dead letter has a new deduplication id there.
-/// Not checked, for ElasticMQ cannot do it: permissions, throttling, `OverLimit`, damaged answers, partial failures by the server's fault,
-/// messages handed out twice. Error codes are compared without their namespace, sequence numbers and senders not at all.
+/// What is out of its range has code `InvalidAttributeValue` there and `InvalidParameterValue` here: only the
+/// status is compared. A dead letter has a new deduplication id there. Not checked, for ElasticMQ cannot do
+/// it: permissions, throttling, `OverLimit`, damaged answers, partial failures by the server's fault,
+/// messages handed out twice. Error codes are compared without their namespace, sequence numbers and senders
+/// not at all.
 const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("empty batch", "200", "400 EmptyBatchRequest"),
     ("too long", "200", "400 InvalidParameterValue"),
@@ -54,7 +57,10 @@ fn random_scripts_get_the_same_answers_from_the_model_and_from_elasticmq() {
         n_refused += script.n_refused;
     }
     // The scripts do what they are for.
-    assert!(n_received > n_scripts * 10 && n_dead > n_scripts / 4 && n_refused > n_scripts, "{n_received} {n_dead} {n_refused}");
+    assert!(
+        n_received > n_scripts * 10 && n_dead > n_scripts / 4 && n_refused > n_scripts,
+        "{n_received} {n_dead} {n_refused}"
+    );
 }
 
 #[test]
@@ -71,7 +77,8 @@ fn elasticmq_differs_from_aws_where_the_list_says_so() {
     let receive = |hidden: u64| {
         both.call("SendMessage", "differences", |_| json!({ "MessageBody": "a" }));
         let answers = both.call("ReceiveMessage", "differences", |_| json!({ "VisibilityTimeout": hidden }));
-        answers.map(|it| it.value["Messages"][0]["ReceiptHandle"].as_str().expect("a message came").to_owned())
+        answers
+            .map(|it| it.value["Messages"][0]["ReceiptHandle"].as_str().expect("a message came").to_owned())
     };
     let first = receive(30);
     let by = |handles: &[String; 2], more: &Value| {
@@ -83,10 +90,20 @@ fn elasticmq_differs_from_aws_where_the_list_says_so() {
             body
         }
     };
-    note("too long", both.call("ChangeMessageVisibility", "differences", by(&first, &json!({ "VisibilityTimeout": 43_201 }))));
+    note(
+        "too long",
+        both.call(
+            "ChangeMessageVisibility",
+            "differences",
+            by(&first, &json!({ "VisibilityTimeout": 43_201 })),
+        ),
+    );
     both.call("DeleteMessage", "differences", by(&first, &json!({})));
     note("deleted twice", both.call("DeleteMessage", "differences", by(&first, &json!({}))));
-    note("hidden after delete", both.call("ChangeMessageVisibility", "differences", by(&first, &json!({ "VisibilityTimeout": 1 }))));
+    note(
+        "hidden after delete",
+        both.call("ChangeMessageVisibility", "differences", by(&first, &json!({ "VisibilityTimeout": 1 }))),
+    );
     let older = receive(0);
     both.call("ReceiveMessage", "differences", |_| json!({ "VisibilityTimeout": 30 }));
     note("deleted by an older receipt", both.call("DeleteMessage", "differences", by(&older, &json!({}))));
@@ -95,14 +112,24 @@ fn elasticmq_differs_from_aws_where_the_list_says_so() {
         let message = json!({ "MessageBody": body, "MessageGroupId": "g", "MessageDeduplicationId": body });
         both.call("SendMessage", "differences.fifo", |_| message.clone());
     }
-    let two = both.call("ReceiveMessage", "differences.fifo", |_| json!({ "MaxNumberOfMessages": 2, "VisibilityTimeout": 30 }));
+    let two = both.call(
+        "ReceiveMessage",
+        "differences.fifo",
+        |_| json!({ "MaxNumberOfMessages": 2, "VisibilityTimeout": 30 }),
+    );
     let firsts = two.map(|it| it.value["Messages"][0]["ReceiptHandle"].clone());
-    both.call("ChangeMessageVisibility", "differences.fifo", |side| json!({ "ReceiptHandle": firsts[side], "VisibilityTimeout": 0 }));
+    both.call(
+        "ChangeMessageVisibility",
+        "differences.fifo",
+        |side| json!({ "ReceiptHandle": firsts[side], "VisibilityTimeout": 0 }),
+    );
     let [strict, elastic] = both
         .call("ReceiveMessage", "differences.fifo", |_| json!({ "MaxNumberOfMessages": 2 }))
         .map(|it| format!("{} messages", it.value["Messages"].as_array().map_or(0, Vec::len)));
     found.insert("first of a group while its second is in flight".to_owned(), (elastic, strict));
-    let expected = DIFFERENCES.iter().map(|(place, elastic, strict)| ((*place).to_owned(), ((*elastic).to_owned(), (*strict).to_owned())));
+    let expected = DIFFERENCES
+        .iter()
+        .map(|(place, elastic, strict)| ((*place).to_owned(), ((*elastic).to_owned(), (*strict).to_owned())));
     assert_eq!(found, expected.collect::<BTreeMap<_, _>>());
 }
 
@@ -133,17 +160,26 @@ struct Both<'a> {
 impl Both<'_> {
     fn create(&self, name: &str, attributes: &Value) {
         let body = json!({ "QueueName": name, "Attributes": attributes });
-        let answers = [self.strict.try_call("CreateQueue", &body), self.elastic.try_call("CreateQueue", &body)];
+        let answers =
+            [self.strict.try_call("CreateQueue", &body), self.elastic.try_call("CreateQueue", &body)];
         assert!(answers.iter().flatten().filter(|(status, _)| *status == 200).count() == 2, "{answers:?}");
     }
 
     fn call(&self, action: &str, queue: &str, body: impl Fn(usize) -> Value) -> [Answer; 2] {
         let ask = |side: usize| {
             let mut body = body(side);
-            body["QueueUrl"] =
-                json!(if side == 0 { self.strict.url(queue) } else { format!("{}/000000000000/{queue}", self.elastic.endpoint()) });
-            let answer = if side == 0 { self.strict.try_call(action, &body) } else { self.elastic.try_call(action, &body) };
-            let (status, text) = answer.unwrap_or_else(|| panic!("no answer to {action} from {}", ["the model", "ElasticMQ"][side]));
+            body["QueueUrl"] = json!(if side == 0 {
+                self.strict.url(queue)
+            } else {
+                format!("{}/000000000000/{queue}", self.elastic.endpoint())
+            });
+            let answer = if side == 0 {
+                self.strict.try_call(action, &body)
+            } else {
+                self.elastic.try_call(action, &body)
+            };
+            let (status, text) = answer
+                .unwrap_or_else(|| panic!("no answer to {action} from {}", ["the model", "ElasticMQ"][side]));
             Answer { status, value: serde_json::from_str(&text).unwrap_or(Value::Null) }
         };
         [ask(0), ask(1)]
@@ -171,8 +207,11 @@ impl<'a> Script<'a> {
     fn new(strict: &'a StrictSqs, elastic: &'a ElasticMq, seed: u64) -> Self {
         let both = Both { strict, elastic };
         let is_fifo = seed.is_multiple_of(2);
-        let (queue, dead) =
-            if is_fifo { (format!("q{seed}.fifo"), format!("d{seed}.fifo")) } else { (format!("q{seed}"), format!("d{seed}")) };
+        let (queue, dead) = if is_fifo {
+            (format!("q{seed}.fifo"), format!("d{seed}.fifo"))
+        } else {
+            (format!("q{seed}"), format!("d{seed}"))
+        };
         let policy = json!({ "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:000000000000:{dead}"), "maxReceiveCount": 3 });
         let mut attributes = json!({ "VisibilityTimeout": "300", "RedrivePolicy": policy.to_string() });
         let mut of_dead = json!({});
@@ -183,7 +222,20 @@ impl<'a> Script<'a> {
         both.create(&dead, &of_dead);
         both.create(&queue, &attributes);
         let (held, log) = (BTreeMap::new(), Vec::new());
-        Self { both, seed, draw: seed, queue, is_fifo, n_sent: 0, held, n_waiting: 0, n_received: 0, n_dead: 0, n_refused: 0, log }
+        Self {
+            both,
+            seed,
+            draw: seed,
+            queue,
+            is_fifo,
+            n_sent: 0,
+            held,
+            n_waiting: 0,
+            n_received: 0,
+            n_dead: 0,
+            n_refused: 0,
+            log,
+        }
     }
 
     fn below(&mut self, n: u64) -> u64 {
@@ -212,7 +264,9 @@ impl<'a> Script<'a> {
         let entries: Vec<Value> = (0..n).map(|idx| self.entry(idx)).collect();
         let answers = self.call("SendMessageBatch", move |_| json!({ "Entries": entries }));
         let seen = |it: &Answer| {
-            let digests = |it: &Value| (it["Id"].clone(), it["MD5OfMessageBody"].clone(), it["MD5OfMessageAttributes"].clone());
+            let digests = |it: &Value| {
+                (it["Id"].clone(), it["MD5OfMessageBody"].clone(), it["MD5OfMessageAttributes"].clone())
+            };
             it.value["Successful"].as_array().map(|it| it.iter().map(digests).collect::<Vec<_>>())
         };
         assert_eq!(seen(&answers[0]), seen(&answers[1]), "{}", self.told());
@@ -253,7 +307,8 @@ impl<'a> Script<'a> {
         self.log.push(format!("ReceiveMessage {visibility} of {queue}"));
         let answers = self.both.call("ReceiveMessage", queue, move |_| ask.clone());
         let seen = answers.each_ref().map(|it| {
-            let mut messages: Vec<Vec<String>> = it.value["Messages"].as_array().into_iter().flatten().map(facts).collect();
+            let mut messages: Vec<Vec<String>> =
+                it.value["Messages"].as_array().into_iter().flatten().map(facts).collect();
             if !self.is_fifo {
                 messages.sort();
             }
@@ -268,7 +323,11 @@ impl<'a> Script<'a> {
             it.value["Messages"].as_array().into_iter().flatten().map(pair).collect::<BTreeMap<_, _>>()
         });
         let [strict, elastic] = receipts;
-        strict.into_iter().zip(elastic).map(|((body, strict), (_, elastic))| (body, [strict, elastic])).collect()
+        strict
+            .into_iter()
+            .zip(elastic)
+            .map(|((body, strict), (_, elastic))| (body, [strict, elastic]))
+            .collect()
     }
 
     /// Settles one message, or all that are held in one batch, now and then with a receipt that is none.
@@ -314,7 +373,8 @@ impl<'a> Script<'a> {
 
     /// A call that both refuse alike.
     fn wrong(&mut self) {
-        let eleven: Vec<Value> = (0..11).map(|idx| json!({ "Id": idx.to_string(), "ReceiptHandle": "x" })).collect();
+        let eleven: Vec<Value> =
+            (0..11).map(|idx| json!({ "Id": idx.to_string(), "ReceiptHandle": "x" })).collect();
         let twice: Vec<Value> = (0..2).map(|_| json!({ "Id": "same", "ReceiptHandle": "x" })).collect();
         let (action, body) = match self.below(20) {
             0..=3 => ("ReceiveMessage", json!({ "MaxNumberOfMessages": 11 })),
@@ -322,12 +382,14 @@ impl<'a> Script<'a> {
             7..=9 => ("DeleteMessageBatch", json!({ "Entries": eleven })),
             10..=12 => ("DeleteMessageBatch", json!({ "Entries": twice })),
             13..=15 => ("DeleteMessage", json!({ "ReceiptHandle": "nonsense" })),
-            16 => {
-                ("SendMessage", json!({ "MessageBody": "x".repeat((1 << 20) + 1), "MessageGroupId": "g", "MessageDeduplicationId": "d" }))
-            }
-            _ => {
-                ("SendMessage", json!({ "MessageBody": "late", "DelaySeconds": 901, "MessageGroupId": "g", "MessageDeduplicationId": "d" }))
-            }
+            16 => (
+                "SendMessage",
+                json!({ "MessageBody": "x".repeat((1 << 20) + 1), "MessageGroupId": "g", "MessageDeduplicationId": "d" }),
+            ),
+            _ => (
+                "SendMessage",
+                json!({ "MessageBody": "late", "DelaySeconds": 901, "MessageGroupId": "g", "MessageDeduplicationId": "d" }),
+            ),
         };
         let answers = self.both.call(action, &self.queue, |_| body.clone());
         self.n_refused += 1;
@@ -354,7 +416,10 @@ impl<'a> Script<'a> {
         let names = json!({ "AttributeNames": ["ApproximateNumberOfMessagesNotVisible"] });
         wait::until("all to lapse", || {
             let answers = self.both.call("GetQueueAttributes", &self.queue, |_| names.clone());
-            answers.iter().all(|it| it.value["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "0").then_some(())
+            answers
+                .iter()
+                .all(|it| it.value["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "0")
+                .then_some(())
         });
     }
 
@@ -366,14 +431,22 @@ impl<'a> Script<'a> {
         let dead = self.queue.replacen('q', "d", 1);
         self.n_dead = self.receive_from(&dead, 0).len() as u64;
         let names = json!({ "AttributeNames": ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"] });
-        let [strict, elastic] = self.call("GetQueueAttributes", move |_| names.clone()).map(|it| it.value["Attributes"].clone());
+        let [strict, elastic] =
+            self.call("GetQueueAttributes", move |_| names.clone()).map(|it| it.value["Attributes"].clone());
         assert_eq!(strict, elastic, "{}", self.told());
     }
 
     fn call(&mut self, action: &str, body: impl Fn(usize) -> Value) -> [Answer; 2] {
         self.log.push(format!("{action} {}", body(0)));
         let answers = self.both.call(action, &self.queue, body);
-        assert_eq!((answers[0].status, answers[1].status), (200, 200), "{} {} {}", answers[0].value, answers[1].value, self.told());
+        assert_eq!(
+            (answers[0].status, answers[1].status),
+            (200, 200),
+            "{} {} {}",
+            answers[0].value,
+            answers[1].value,
+            self.told()
+        );
         answers
     }
 

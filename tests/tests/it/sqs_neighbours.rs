@@ -17,11 +17,15 @@ fn n_messages() -> usize {
     if is_long() { 10_000 } else { 1_000 }
 }
 
-/// A busy machine must not fail a test: what is told is the ratio, what is tested is that it is of another kind than starving. A slot held
-/// through one long poll of the idle queue would cost twenty seconds for each batch.
+/// A busy machine must not fail a test: what is told is the ratio, what is tested is that it is of another
+/// kind than starving. A slot held through one long poll of the idle queue would cost twenty seconds for each
+/// batch.
 fn judge(what: &str, alone: Duration, beside: Duration) {
     let ratio = beside.as_secs_f64() / alone.as_secs_f64();
-    eprintln!("sqs {what}: {} messages took {alone:.2?} alone and {beside:.2?} beside ({ratio:.2}x)", n_messages());
+    eprintln!(
+        "sqs {what}: {} messages took {alone:.2?} alone and {beside:.2?} beside ({ratio:.2}x)",
+        n_messages()
+    );
     assert!(beside < alone * 4 + Duration::from_secs(5), "{what}: {alone:?} alone, {beside:?} beside");
 }
 
@@ -46,7 +50,13 @@ fn shared_slot(has_idle: bool) -> Duration {
         mappings.insert(0, queues.mapping("an-idle", &idle, 20, "function_name: seen"));
         mappings.push(queues.mapping("the-idle", &idler, 20, "function_name: seen"));
     }
-    queues.config(&[format!("seen: {{ executor: {}, timeout: 10, reserved_concurrent_executions: 1 }}", function.executor())], &mappings);
+    queues.config(
+        &[format!(
+            "seen: {{ executor: {}, timeout: 10, reserved_concurrent_executions: 1 }}",
+            function.executor()
+        )],
+        &mappings,
+    );
     let daemon = Daemon::start(queues.scene.folder());
     let took = pass(&full, &n_seen);
     if has_idle {
@@ -72,9 +82,21 @@ fn two_full_queues_take_turns_at_the_only_slot_of_their_function() {
         }
     });
     let queues = Queues::new();
-    let (a, b) = (queues.create("a", json!({ "VisibilityTimeout": "60" })), queues.create("b", json!({ "VisibilityTimeout": "60" })));
-    let mappings = [queues.mapping("a", &a, 2, "function_name: seen"), queues.mapping("b", &b, 2, "function_name: seen")];
-    queues.config(&[format!("seen: {{ executor: {}, timeout: 10, reserved_concurrent_executions: 1 }}", function.executor())], &mappings);
+    let (a, b) = (
+        queues.create("a", json!({ "VisibilityTimeout": "60" })),
+        queues.create("b", json!({ "VisibilityTimeout": "60" })),
+    );
+    let mappings = [
+        queues.mapping("a", &a, 2, "function_name: seen"),
+        queues.mapping("b", &b, 2, "function_name: seen"),
+    ];
+    queues.config(
+        &[format!(
+            "seen: {{ executor: {}, timeout: 10, reserved_concurrent_executions: 1 }}",
+            function.executor()
+        )],
+        &mappings,
+    );
     for (queue, name) in [(&a, 'a'), (&b, 'b')] {
         queue.send(&(0..300).map(|it| format!("{name} {it}")).collect::<Vec<_>>());
     }
@@ -88,7 +110,11 @@ fn two_full_queues_take_turns_at_the_only_slot_of_their_function() {
     let order = order.lock().expect("no holder panics");
     let both = order.len() - order.iter().rev().take_while(|it| **it == order[order.len() - 1]).count();
     let longest = order[..both].chunk_by(|one, next| one == next).map(<[char]>::len).max().unwrap_or(0);
-    assert!(longest <= 4, "one queue had the slot {longest} times in a row: {}", order.iter().collect::<String>());
+    assert!(
+        longest <= 4,
+        "one queue had the slot {longest} times in a row: {}",
+        order.iter().collect::<String>()
+    );
 }
 
 #[test]
@@ -98,7 +124,8 @@ fn a_queue_whose_function_hangs_does_not_slow_another() {
     judge("full beside hanging", alone, beside);
 }
 
-/// How long the good queue took; the hanging function still hangs when it is done, and its messages are still hidden.
+/// How long the good queue took; the hanging function still hangs when it is done, and its messages are still
+/// hidden.
 fn beside_hanging(hangs: bool) -> Duration {
     let (n_seen, n_hanging) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let good = counting(&n_seen);
@@ -118,8 +145,9 @@ fn beside_hanging(hangs: bool) -> Duration {
     if hangs {
         mappings.insert(0, queues.mapping("bad", &bad_queue, 1, "function_name: bad"));
     }
-    let function =
-        |name: &str, executor: String| format!("{name}: {{ executor: {executor}, timeout: 600, reserved_concurrent_executions: 5 }}");
+    let function = |name: &str, executor: String| {
+        format!("{name}: {{ executor: {executor}, timeout: 600, reserved_concurrent_executions: 5 }}")
+    };
     queues.config(&[function("good", good.executor()), function("bad", bad.executor())], &mappings);
     bad_queue.send(&(0..1_000).map(|it| format!("bad {it}")).collect::<Vec<_>>());
     let daemon = Daemon::start(queues.scene.folder());

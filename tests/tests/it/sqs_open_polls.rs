@@ -1,4 +1,5 @@
-//! Long polls that are open keep nobody waiting: a mapping is changed and deleted while they are, and what they bring is shown at once.
+//! Long polls that are open keep nobody waiting: a mapping is changed and deleted while they are, and what
+//! they bring is shown at once.
 
 use forebay_models::sqs::{Action, Attributes, Sent};
 use forebay_tests::daemon::Daemon;
@@ -25,9 +26,16 @@ fn status(daemon: &Daemon, uuid: &str) -> Value {
 
 /// Waits until the mapping invokes this function and its long polls are open.
 fn await_polls(daemon: &Daemon, uuid: &str, function: &str) {
-    let is_there =
-        |it: &Value| it["state"] == "Enabled" && it["function_name"] == function && it["tracks"][0]["receives"]["open"].as_u64() >= Some(1);
-    wait::until_told("open long polls", || is_there(&status(daemon, uuid)).then_some(()), || status(daemon, uuid).to_string());
+    let is_there = |it: &Value| {
+        it["state"] == "Enabled"
+            && it["function_name"] == function
+            && it["tracks"][0]["receives"]["open"].as_u64() >= Some(1)
+    };
+    wait::until_told(
+        "open long polls",
+        || is_there(&status(daemon, uuid)).then_some(()),
+        || status(daemon, uuid).to_string(),
+    );
 }
 
 #[test]
@@ -71,6 +79,8 @@ fn an_update_and_a_delete_do_not_wait_for_long_polls_and_what_these_bring_is_sho
         || (sqs.counts(QUEUE) == (1, 0, 0)).then_some(()),
         || format!("{:?}", sqs.counts(QUEUE)),
     );
-    assert!(old.lock().expect("no holder panics").is_empty() && new.lock().expect("no holder panics").is_empty());
+    assert!(
+        old.lock().expect("no holder panics").is_empty() && new.lock().expect("no holder panics").is_empty()
+    );
     assert!(daemon.stop().success());
 }

@@ -1,5 +1,5 @@
-//! SIGTERM during long polls, again and again: what was not started is visible at once, every receive is explained, and none ends among
-//! the dead letters untried.
+//! SIGTERM during long polls, again and again: what was not started is visible at once, every receive is
+//! explained, and none ends among the dead letters untried.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -42,11 +42,15 @@ fn what_a_stop_leaves_unstarted_is_visible_within_a_second() {
     let patient = queues.create("patient", json!({ "VisibilityTimeout": "600" }));
     let (mut n_back, mut n_received) = (0, 0);
     for stop in 0..n_stops {
-        // The last receive of each is the test's own. A message that was handed back may come once with each receive that is still open.
-        let (queue, receives_max) = if stop % 2 == 0 { (&strict, RECEIVES_MAX) } else { (&patient, 1 + N_POLLS + 1) };
+        // The last receive of each is the test's own. A message that was handed back may come once with each
+        // receive that is still open.
+        let (queue, receives_max) =
+            if stop % 2 == 0 { (&strict, RECEIVES_MAX) } else { (&patient, 1 + N_POLLS + 1) };
         // In one of four stops messages wait for their window too.
-        let window = if stop / 2 % 4 == 3 { ", batch_size: 100, maximum_batching_window_in_seconds: 60" } else { "" };
-        let settings = format!("function_name: seen, scaling_config: {{ maximum_concurrency: {N_POLLS} }}{window}");
+        let window =
+            if stop / 2 % 4 == 3 { ", batch_size: 100, maximum_batching_window_in_seconds: 60" } else { "" };
+        let settings =
+            format!("function_name: seen, scaling_config: {{ maximum_concurrency: {N_POLLS} }}{window}");
         queues.config(
             &[format!("seen: {{ executor: {}, timeout: 10 }}", function.executor())],
             &[queues.mapping("orders", queue, 3, &settings)],
@@ -62,17 +66,25 @@ fn what_a_stop_leaves_unstarted_is_visible_within_a_second() {
         n_back += back.len();
     }
     assert_eq!(dead.counts(), (0, 0), "a dead letter that was never tried");
-    eprintln!("sqs stops: {n_stops} stops, {n_back} messages unstarted, {n_received} of them received and handed back");
+    eprintln!(
+        "sqs stops: {n_stops} stops, {n_back} messages unstarted, {n_received} of them received and handed back"
+    );
     assert!(n_received >= n_stops, "long polls must have brought messages that could not start");
 }
 
 fn note(seen: &Seen, event: &Value) -> Answer {
-    let bodies = event["Records"].as_array().into_iter().flatten().filter_map(|it| it["body"].as_str()).map(str::to_owned);
+    let bodies = event["Records"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|it| it["body"].as_str())
+        .map(str::to_owned);
     seen.lock().expect("no holder panics").extend(bodies);
     Answer::Done(String::new())
 }
 
-/// Sends messages around the signal, at another place each time, and waits for the daemon's end. How many it sent.
+/// Sends messages around the signal, at another place each time, and waits for the daemon's end. How many it
+/// sent.
 fn stop_during_long_polls(daemon: Daemon, queue: &Queue, stop: usize, seen: &Seen) -> usize {
     let before = (stop / 4) % 4;
     let mut n_sent = N_MESSAGES;
@@ -82,10 +94,13 @@ fn stop_during_long_polls(daemon: Daemon, queue: &Queue, stop: usize, seen: &See
         }
     };
     match stop % 4 {
-        // Long polls are open for sure: a message went through them and nothing else is there. All is sent when it already drains.
+        // Long polls are open for sure: a message went through them and nothing else is there. All is sent
+        // when it already drains.
         0 => {
             queue.send(&["first".to_owned()]);
-            wait::until("the first message", || (!seen.lock().expect("no holder panics").is_empty()).then_some(()));
+            wait::until("the first message", || {
+                (!seen.lock().expect("no holder panics").is_empty()).then_some(())
+            });
             let n_drains = n_drains(&daemon);
             daemon.signal("TERM");
             wait::until("the drain in the log", || (self::n_drains(&daemon) > n_drains).then_some(()));
@@ -123,7 +138,14 @@ fn take_back(queues: &Queues, queue: &Queue, seen: &Seen, n_sent: usize) -> Vec<
     let mut back: Vec<Received> = Vec::new();
     while back.len() < n_left {
         let more = queues.server.receive(&queue.url);
-        let hidden = || format!("{} of {n_left} visible, counts {:?}, after {:?}", back.len(), queue.counts(), ended.elapsed());
+        let hidden = || {
+            format!(
+                "{} of {n_left} visible, counts {:?}, after {:?}",
+                back.len(),
+                queue.counts(),
+                ended.elapsed()
+            )
+        };
         assert!(!more.is_empty() || ended.elapsed() < SHOWN_WITHIN, "{}", hidden());
         if !more.is_empty() {
             queues.server.delete(&queue.url, &more);

@@ -1,4 +1,5 @@
-//! A function that throttles: no receive count is spent, and nothing reaches the dead-letter queue that was not tried.
+//! A function that throttles: no receive count is spent, and nothing reaches the dead-letter queue that was
+//! not tried.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -43,14 +44,19 @@ impl Doings {
         self.tried.lock().expect("no holder panics").len()
     }
 
-    /// Refuses until it was asked so many times more, each time for a pause of a second. The batch that waits stays hidden from all others.
+    /// Refuses until it was asked so many times more, each time for a pause of a second. The batch that waits
+    /// stays hidden from all others.
     fn throttle(&self, n_refusals: usize, queue: &Queue) {
         let before = self.n_refused.load(Ordering::SeqCst);
         self.is_throttled.store(true, Ordering::SeqCst);
         wait::until_count("refusals", before + n_refusals, || {
             let n_refused = self.n_refused.load(Ordering::SeqCst);
             let (n_visible, n_hidden) = queue.counts();
-            assert!(n_refused == before || n_hidden > 0, "after {} refusals: {n_visible} visible, none hidden", n_refused - before);
+            assert!(
+                n_refused == before || n_hidden > 0,
+                "after {} refusals: {n_visible} visible, none hidden",
+                n_refused - before
+            );
             n_refused
         });
         self.is_throttled.store(false, Ordering::SeqCst);
@@ -72,10 +78,14 @@ fn with_concurrency_one_a_throttled_function_sends_nothing_untried_to_the_dead_l
     let queue = queues.create("orders", json!({ "VisibilityTimeout": "3", "RedrivePolicy": redrive }));
     let settings = "function_name: seen, scaling_config: { maximum_concurrency: 1 }, function_response_types: [ReportBatchItemFailures]";
     queues.config(
-        &[format!("seen: {{ executor: {}, timeout: 2, reserved_concurrent_executions: 1 }}", function.executor())],
+        &[format!(
+            "seen: {{ executor: {}, timeout: 2, reserved_concurrent_executions: 1 }}",
+            function.executor()
+        )],
         &[queues.mapping("orders", &queue, 1, settings)],
     );
-    let bodies: Vec<String> = (0..n).map(|it| if it % 50 == 7 { format!("poison {it}") } else { format!("order {it}") }).collect();
+    let bodies: Vec<String> =
+        (0..n).map(|it| if it % 50 == 7 { format!("poison {it}") } else { format!("order {it}") }).collect();
     queue.send(&bodies);
 
     doings.is_throttled.store(true, Ordering::SeqCst);
@@ -96,10 +106,14 @@ fn with_concurrency_one_a_throttled_function_sends_nothing_untried_to_the_dead_l
         letters.extend(more.into_iter().map(|it| it.body));
     }
     let tried = doings.tried.lock().expect("no holder panics");
-    let wrong: Vec<_> = letters.iter().filter(|it| !it.starts_with("poison") || tried.get(*it) != Some(&3)).collect();
+    let wrong: Vec<_> =
+        letters.iter().filter(|it| !it.starts_with("poison") || tried.get(*it) != Some(&3)).collect();
     assert!(wrong.is_empty(), "each dead letter was tried three times: {wrong:?}");
-    let again: Vec<_> = tried.iter().filter(|(body, n_tries)| !body.starts_with("poison") && **n_tries != 1).collect();
+    let again: Vec<_> =
+        tried.iter().filter(|(body, n_tries)| !body.starts_with("poison") && **n_tries != 1).collect();
     assert!(again.is_empty(), "each of the others once: {again:?}");
     let n_refused = doings.n_refused.load(Ordering::SeqCst);
-    eprintln!("sqs throttled: {n} messages, {n_refused} refusals, {n_poison} dead letters, each tried three times");
+    eprintln!(
+        "sqs throttled: {n} messages, {n_refused} refusals, {n_poison} dead letters, each tried three times"
+    );
 }

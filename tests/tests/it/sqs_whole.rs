@@ -1,4 +1,5 @@
-//! Many messages through a real queue to a Python function: none lost, none deleted unfinished, and the same under kill -9.
+//! Many messages through a real queue to a Python function: none lost, none deleted unfinished, and the same
+//! under kill -9.
 
 use std::ops::Range;
 use std::thread;
@@ -97,11 +98,17 @@ fn feed(queue: &Queue, messages: Range<usize>, journal: &mut Journal, mut at: im
     });
 }
 
-/// None is lost: each was finished by the function. None was deleted unfinished: else it could not have been finished later. A message
-/// comes again only when the function failed it or a kill took its batch, and not before its visibility is over.
+/// None is lost: each was finished by the function. None was deleted unfinished: else it could not have been
+/// finished later. A message comes again only when the function failed it or a kill took its batch, and not
+/// before its visibility is over.
 fn judge(journal: &Journal, n: usize, kills: &[u64]) {
     let missing: Vec<String> = (0..n).map(body).filter(|it| !journal.done.contains(it)).collect();
-    assert!(missing.is_empty(), "{} were deleted unfinished, such as {:?}", missing.len(), &missing[..missing.len().min(5)]);
+    assert!(
+        missing.is_empty(),
+        "{} were deleted unfinished, such as {:?}",
+        missing.len(),
+        &missing[..missing.len().min(5)]
+    );
     assert_eq!(journal.done.len(), n, "nothing else came");
     let (mut n_failed, mut n_killed) = (0, 0);
     for (body, times) in journal.by_body() {
@@ -114,11 +121,18 @@ fn judge(journal: &Journal, n: usize, kills: &[u64]) {
             n_failed += usize::from(failed);
             n_killed += usize::from(killed && !failed);
             assert!(failed || killed, "it came again though it was done: {}", story());
-            assert!(after.began >= shown_again_at(message, before), "it came again before its visibility was over: {}", story());
+            assert!(
+                after.began >= shown_again_at(message, before),
+                "it came again before its visibility was over: {}",
+                story()
+            );
         }
     }
     let batches = journal.batches.len();
-    eprintln!("sqs: {n} messages in {batches} batches, {} kills: again after a failure {n_failed}, after a kill {n_killed}", kills.len());
+    eprintln!(
+        "sqs: {n} messages in {batches} batches, {} kills: again after a failure {n_failed}, after a kill {n_killed}",
+        kills.len()
+    );
     // Four environments of ten messages run; as many are finished and on their way to be deleted.
     assert!(n_killed <= kills.len() * 8 * 10, "no more is repeated than was in flight");
 }
@@ -129,11 +143,15 @@ fn was_in_flight(batch: &Batch, kill: u64) -> bool {
     batch.began <= kill && batch.ended.is_none_or(|ended| ended + SETTLING_US >= kill)
 }
 
-/// The earliest that a message can come again: for the first receive the queue itself says when that was. What waited for its function may
-/// have been hidden for longer half a visibility before.
+/// The earliest that a message can come again: for the first receive the queue itself says when that was.
+/// What waited for its function may have been hidden for longer half a visibility before.
 fn shown_again_at(message: &Message, batch: &Batch) -> u64 {
     let received_us = message.first_received * 1_000;
-    if message.n_receives == 1 { received_us + VISIBILITY_MS * 1_000 } else { batch.began + VISIBILITY_MS * 500 }
+    if message.n_receives == 1 {
+        received_us + VISIBILITY_MS * 1_000
+    } else {
+        batch.began + VISIBILITY_MS * 500
+    }
 }
 
 fn now() -> u64 {

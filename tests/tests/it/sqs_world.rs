@@ -1,4 +1,5 @@
-//! A daemon's folder with one mapping from a queue of the strict SQS model to a Python function that writes down what it was given.
+//! A daemon's folder with one mapping from a queue of the strict SQS model to a Python function that writes
+//! down what it was given.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,8 @@ use forebay_tests::{http, wait};
 
 use crate::scene::Scene;
 
-/// Writes down every message of a batch, then does what the bodies ask for; while there is a file `hold` it waits.
+/// Writes down every message of a batch, then does what the bodies ask for; while there is a file `hold` it
+/// waits.
 const APP: &str = r#"
 import json, os, pathlib, time
 
@@ -94,9 +96,11 @@ impl World {
         let given = |line: &str| {
             let mut parts = line.splitn(6, '\t').map(str::to_owned);
             let mut part = || parts.next().unwrap_or_else(|| panic!("six parts in {line:?}"));
-            let number = |text: String| text.parse::<usize>().unwrap_or_else(|error| panic!("{error} in {line:?}"));
+            let number =
+                |text: String| text.parse::<usize>().unwrap_or_else(|error| panic!("{error} in {line:?}"));
             let (batch, event_bytes, group) = (part(), number(part()), part());
-            let (n_receives, body_chars) = (u32::try_from(number(part())).expect("it is small"), number(part()));
+            let (n_receives, body_chars) =
+                (u32::try_from(number(part())).expect("it is small"), number(part()));
             Given { batch, event_bytes, group, n_receives, body_chars, body: part() }
         };
         text.lines().map(given).collect()
@@ -122,13 +126,21 @@ impl World {
                 last = self.server.counts(&self.queue);
                 (last == (0, 0, 0)).then_some(())
             },
-            || format!("visible, in flight, delayed: {:?}; the daemon's log:\n{}", self.server.counts(&self.queue), self.log()),
+            || {
+                format!(
+                    "visible, in flight, delayed: {:?}; the daemon's log:\n{}",
+                    self.server.counts(&self.queue),
+                    self.log()
+                )
+            },
         );
     }
 
     /// Waits until the status of the mapping holds these words, and gives it.
     pub(crate) fn await_status(&self, daemon: &Daemon, words: &str) -> String {
-        let status = || http::get(&daemon.admin, "/v1/mappings/messages/status").map(|(_, body)| body).unwrap_or_default();
+        let status = || {
+            http::get(&daemon.admin, "/v1/mappings/messages/status").map(|(_, body)| body).unwrap_or_default()
+        };
         wait::until_told(
             &format!("{words} in the status"),
             || Some(status()).filter(|it| it.contains(words)),
@@ -153,7 +165,11 @@ impl World {
     pub(crate) fn assert_each_once(&self, n: usize) {
         let given = self.given();
         assert!(given.len() == n && given.iter().all(|it| it.n_receives == 1), "{:?}", self.times());
-        assert!(self.server.fates(&self.queue).iter().all(|it| it.n_receives == 1), "{:?}", self.server.fates(&self.queue));
+        assert!(
+            self.server.fates(&self.queue).iter().all(|it| it.n_receives == 1),
+            "{:?}",
+            self.server.fates(&self.queue)
+        );
     }
 
     pub(crate) fn hold(&self) {

@@ -1,4 +1,5 @@
-//! An operator asks why nothing happens, looks at what comes next, pauses, puts positions elsewhere and replays, over `/v1/` of a real daemon.
+//! An operator asks why nothing happens, looks at what comes next, pauses, puts positions elsewhere and
+//! replays, over `/v1/` of a real daemon.
 
 use std::fs;
 
@@ -64,7 +65,11 @@ fn await_status(daemon: &Daemon, path: &str, what: &str, holds: impl Fn(&Value) 
 /// Waits until all that was read is durably finished.
 fn await_backlog(daemon: &Daemon, path: &str, wanted: u64) {
     let backlog = || get(daemon, &format!("{path}/backlog"))["backlog"].as_u64();
-    wait::until_told(&format!("a backlog of {wanted}"), || (backlog() == Some(wanted)).then_some(()), || format!("it is {:?}", backlog()));
+    wait::until_told(
+        &format!("a backlog of {wanted}"),
+        || (backlog() == Some(wanted)).then_some(()),
+        || format!("it is {:?}", backlog()),
+    );
 }
 
 #[test]
@@ -83,7 +88,10 @@ fn a_paused_mapping_stays_paused_over_a_restart_and_goes_on_where_it_stood() {
     assert_eq!((&status["state"], &status["severity"]), (&"Paused".into(), &"waiting".into()), "{status}");
     await_backlog(&daemon, LINES, 3 * 7);
     let (code, told, _) = run(scene.folder(), &["why", "--data-dir", "data"]);
-    assert!(code == 0 && told.starts_with("lines [Paused] Paused: nothing is read before it is resumed."), "{told}");
+    assert!(
+        code == 0 && told.starts_with("lines [Paused] Paused: nothing is read before it is resumed."),
+        "{told}"
+    );
     assert_eq!(seen(&scene).len(), 5, "nothing began");
     post(&daemon, &format!("{LINES}/resume"));
     await_seen(&scene, &[0, 1, 2, 3, 4, 5, 6, 7]);
@@ -109,7 +117,10 @@ fn positions_are_set_at_rest_only_and_the_mapping_goes_on_exactly_there() {
     assert_eq!(get(&daemon, &positions)["positions"][0]["position"], "42");
     let (status, refusal) = ask(&daemon, "PUT", &positions, &place("30"));
     assert_eq!((status, &refusal["code"]), (422, &"FB-0526".into()), "{refusal}");
-    assert!(refusal["message"].as_str().unwrap_or_default().ends_with("the one that holds it begins at 28"), "{refusal}");
+    assert!(
+        refusal["message"].as_str().unwrap_or_default().ends_with("the one that holds it begins at 28"),
+        "{refusal}"
+    );
     let (status, told) = ask(&daemon, "PUT", &positions, &place("28"));
     assert_eq!((status, &told["positions"][0]["position"]), (200, &"28".into()), "{told}");
     assert_eq!(get(&daemon, &positions)["positions"][0]["position"], "28");
@@ -129,7 +140,13 @@ fn positions_are_set_at_rest_only_and_the_mapping_goes_on_exactly_there() {
     lines(&scene, 9..10);
     wanted.push(9);
     await_seen(&scene, &wanted);
-    for wrong in [json!({}), json!({ "to": "2026" }), json!({ "to": "LATEST", "positions": [] }), json!({ "from": "LATEST" }), json!([])] {
+    for wrong in [
+        json!({}),
+        json!({ "to": "2026" }),
+        json!({ "to": "LATEST", "positions": [] }),
+        json!({ "from": "LATEST" }),
+        json!([]),
+    ] {
         assert_eq!(ask(&daemon, "PUT", &positions, &wrong).0, 400, "{wrong}");
     }
     daemon.stop();
@@ -151,7 +168,8 @@ fn a_replay_of_a_running_mapping_finishes_what_runs_and_begins_exactly_where_it_
     await_backlog(&daemon, LINES, 0);
     // The first ten lines have 7 bytes each.
     let track = scene.path("in/a.log").display().to_string();
-    let (status, told) = ask(&daemon, "POST", &replay, &json!({ "from": { "track": track, "position": "56" } }));
+    let (status, told) =
+        ask(&daemon, "POST", &replay, &json!({ "from": { "track": track, "position": "56" } }));
     assert_eq!(status, 200, "{told}");
     wanted.extend(8..20);
     await_seen(&scene, &wanted);
@@ -160,7 +178,10 @@ fn a_replay_of_a_running_mapping_finishes_what_runs_and_begins_exactly_where_it_
         assert_eq!(ask(&daemon, "POST", &replay, &wrong).0, 400, "{wrong}");
     }
     let (status, refusal) = ask(&daemon, "POST", &replay, &json!({ "from": "2026-07-01T12:00:00Z" }));
-    assert!(status == 422 && refusal["message"].as_str().is_some_and(|it| it.contains("no times")), "{refusal}");
+    assert!(
+        status == 422 && refusal["message"].as_str().is_some_and(|it| it.contains("no times")),
+        "{refusal}"
+    );
     lines(&scene, 20..21);
     wanted.push(20);
     await_seen(&scene, &wanted);
@@ -175,12 +196,17 @@ fn a_replay_in_the_middle_of_things_repeats_from_the_first_line_and_loses_and_sw
     std::thread::scope(|scope| {
         let writing = scope.spawn(|| (1..400).for_each(|n| lines(&scene, n..n + 1)));
         wait::until_count("some lines", 20, || scene.n_seen());
-        let (status, told) = ask(&daemon, "POST", &format!("{LINES}/replay"), &json!({ "from": "TRIM_HORIZON" }));
+        let (status, told) =
+            ask(&daemon, "POST", &format!("{LINES}/replay"), &json!({ "from": "TRIM_HORIZON" }));
         assert_eq!(status, 200, "{told}");
         writing.join().expect("all is written");
     });
     let all: Vec<usize> = (0..400).collect();
-    wait::until_told("the last line", || seen(&scene).ends_with(&[399]).then_some(()), || format!("there was {:?}", seen(&scene)));
+    wait::until_told(
+        "the last line",
+        || seen(&scene).ends_with(&[399]).then_some(()),
+        || format!("there was {:?}", seen(&scene)),
+    );
     await_backlog(&daemon, LINES, 0);
     let seen = seen(&scene);
     let n_before = seen.len().checked_sub(all.len()).unwrap_or_else(|| panic!("some are missing: {seen:?}"));
@@ -254,21 +280,36 @@ fn why_and_status_tell_a_failing_batch_and_peek_shows_it() {
     let scene = Scene::new();
     scene.append("in/a.log", "fine\npoison\nlater\n");
     let daemon = started(&scene, "batch_size: 1");
-    let status =
-        await_status(&daemon, LINES, "its retries to be told", |it| it["why"].as_str().is_some_and(|why| why.contains("attempt 3 of it")));
+    let status = await_status(&daemon, LINES, "its retries to be told", |it| {
+        it["why"].as_str().is_some_and(|why| why.contains("attempt 3 of it"))
+    });
     assert_eq!(status["severity"], "trouble", "{status}");
-    assert_eq!((&status["last_error"]["of"], &status["tracks"][0]["state"]), (&"function".into(), &"Retrying".into()), "{status}");
+    assert_eq!(
+        (&status["last_error"]["of"], &status["tracks"][0]["state"]),
+        (&"function".into(), &"Retrying".into()),
+        "{status}"
+    );
     assert!(status["last_error"]["message"].as_str().is_some_and(|it| it.contains("poison")), "{status}");
     await_backlog(&daemon, LINES, "poison\nlater\n".len() as u64);
     assert!(get(&daemon, &format!("{LINES}/status"))["lag"]["bytes"] == "poison\nlater\n".len());
     let (code, told, _) = run(scene.folder(), &["why", "lines", "--data-dir", "data"]);
-    assert!(code == 0 && told.contains("A batch has failed") && told.contains("what to do: Look at the function's error."), "{told}");
+    assert!(
+        code == 0
+            && told.contains("A batch has failed")
+            && told.contains("what to do: Look at the function's error."),
+        "{told}"
+    );
     let (_, json, _) = run(scene.folder(), &["why", "lines", "--data-dir", "data", "--output", "json"]);
     assert_eq!(serde_json::from_str::<Value>(&json).expect("it is JSON")["severity"], "trouble");
     let (code, _, complaint) = run(scene.folder(), &["why", "other", "--data-dir", "data"]);
     assert!(code == 1 && complaint.contains("there is no such mapping"), "{complaint}");
     let peeked = get(&daemon, &format!("{LINES}/peek?n=2"));
-    let records: Vec<_> = peeked["records"].as_array().expect("a list").iter().map(|it| (&it["position"], &it["record"]["body"])).collect();
+    let records: Vec<_> = peeked["records"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| (&it["position"], &it["record"]["body"]))
+        .collect();
     assert_eq!(records, [(&"5".into(), &"poison".into()), (&"12".into(), &"later".into())], "{peeked}");
     let first = get(&daemon, &format!("{LINES}/peek?n=1&from=TRIM_HORIZON"));
     assert_eq!(first["records"][0]["record"]["body"], "fine");
@@ -283,7 +324,9 @@ fn a_queue_tells_its_backlog_and_has_neither_positions_nor_anything_to_peek_at()
     let world = World::new("waiting", Attributes::default(), "");
     let daemon = Daemon::start(world.scene.folder());
     let path = "/v1/mappings/messages";
-    await_status(&daemon, path, "its receives", |it| it["tracks"][0]["receives"]["open"].as_u64().is_some_and(|n| n > 0));
+    await_status(&daemon, path, "its receives", |it| {
+        it["tracks"][0]["receives"]["open"].as_u64().is_some_and(|n| n > 0)
+    });
     post(&daemon, &format!("{path}/pause"));
     world.server.send("waiting", (0..5).map(|n| Sent::plain(&format!("message {n}"))));
     await_backlog(&daemon, path, 5);
@@ -298,7 +341,10 @@ fn a_queue_tells_its_backlog_and_has_neither_positions_nor_anything_to_peek_at()
         let (status, refusal) = ask(&daemon, method, &format!("{path}/{page}"), &body);
         assert_eq!((status, &refusal["code"]), (501, &"FB-0525".into()), "{refusal}");
     }
-    assert!(!world.scene.path("seen").exists() || fs::read_to_string(world.scene.path("seen")).unwrap_or_default().is_empty());
+    assert!(
+        !world.scene.path("seen").exists()
+            || fs::read_to_string(world.scene.path("seen")).unwrap_or_default().is_empty()
+    );
     post(&daemon, &format!("{path}/resume"));
     await_backlog(&daemon, path, 0);
     daemon.stop();
@@ -345,7 +391,9 @@ fn a_mapping_of_the_api_is_steered_by_its_uuid_and_stays_paused_over_a_restart()
     let api = |daemon: &Daemon| LambdaApi::Unix(daemon.folder.join("data/forebay.sock"));
     let queue = "arn:aws:sqs:us-east-1:000000000000:steered-by-uuid";
     // It has never run, so no long poll of a former life takes a message.
-    let made = api(&daemon).create(&json!({ "EventSourceArn": queue, "FunctionName": "seen", "Enabled": false })).expect(202);
+    let made = api(&daemon)
+        .create(&json!({ "EventSourceArn": queue, "FunctionName": "seen", "Enabled": false }))
+        .expect(202);
     let uuid = made["UUID"].as_str().expect("it has a UUID").to_owned();
     let path = format!("/v1/mappings/{uuid}");
     let paused = post(&daemon, &format!("{path}/pause"));
@@ -361,7 +409,11 @@ fn a_mapping_of_the_api_is_steered_by_its_uuid_and_stays_paused_over_a_restart()
     await_status(&daemon, &path, "it to be what it was", |it| it["state"] == "Disabled");
     api(&daemon).update(&uuid, &json!({ "Enabled": true })).expect(202);
     let bodies = || fs::read_to_string(scene.path("seen")).unwrap_or_default();
-    wait::until_told("both messages", || (bodies().lines().count() >= 2).then_some(()), || format!("there was {:?}", bodies()));
+    wait::until_told(
+        "both messages",
+        || (bodies().lines().count() >= 2).then_some(()),
+        || format!("there was {:?}", bodies()),
+    );
     await_backlog(&daemon, &path, 0);
     daemon.kill();
 }

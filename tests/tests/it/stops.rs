@@ -27,7 +27,11 @@ fn rolling_restarts_lose_and_repeat_nothing() {
     assert!(daemon.stop().success());
     let seen = scene.seen();
     let distinct: BTreeSet<u64> = seen.iter().map(|it| it.offset).collect();
-    assert_eq!((seen.len(), distinct.len()), (n_lines, n_lines), "P4: none lost, none repeated after clean stops");
+    assert_eq!(
+        (seen.len(), distinct.len()),
+        (n_lines, n_lines),
+        "P4: none lost, none repeated after clean stops"
+    );
 }
 
 #[test]

@@ -48,7 +48,10 @@ impl ExportArgs {
         let written = written::read(&self.listener.folder.config)?;
         let find = |name: &str| written.iter().find(|it| it.name == name);
         if !self.mappings.is_empty() {
-            let one = |name: &String| find(name).map_or_else(|| from_process(&self.listener.address()?, name), |it| Ok(as_written(it)));
+            let one = |name: &String| {
+                find(name)
+                    .map_or_else(|| from_process(&self.listener.address()?, name), |it| Ok(as_written(it)))
+            };
             return self.mappings.iter().map(one).collect();
         }
         let address = self.listener.address()?;
@@ -79,8 +82,11 @@ fn document(mappings: &[Exported]) -> String {
 
 /// The names of all mappings of a process.
 fn names(address: &Address) -> Result<Vec<String>, Exit> {
-    let answer: serde_json::Value = serde_json::from_str(&answer(address, "/v1/mappings")?).unwrap_or_default();
-    let Some(mappings) = answer["mappings"].as_array() else { return Err(no_answer(format!("{address} answers something else"))) };
+    let answer: serde_json::Value =
+        serde_json::from_str(&answer(address, "/v1/mappings")?).unwrap_or_default();
+    let Some(mappings) = answer["mappings"].as_array() else {
+        return Err(no_answer(format!("{address} answers something else")));
+    };
     Ok(mappings.iter().filter_map(|it| it["name"].as_str()).map(str::to_owned).collect())
 }
 
@@ -97,11 +103,16 @@ fn answer(address: &Address, path: &str) -> Result<String, Exit> {
     match ask(address, question) {
         Ok((200, body)) => Ok(body),
         Ok((404, _)) => {
-            output::complain(Some("FB-0511"), format!("neither the config nor the process knows what `{path}` names"));
+            output::complain(
+                Some("FB-0511"),
+                format!("neither the config nor the process knows what `{path}` names"),
+            );
             Err(Exit::Config)
         }
         Ok((status, body)) => Err(no_answer(format!("{address} answers {status}: {}", body.trim_end()))),
-        Err(error) => Err(no_answer(format!("{address} does not answer, and it knows the mappings of the API: {error}"))),
+        Err(error) => Err(no_answer(format!(
+            "{address} does not answer, and it knows the mappings of the API: {error}"
+        ))),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The mappings of a config as they are written: placeholders stay placeholders, so no secret that they stand for gets out.
+//! The mappings of a config as they are written: placeholders stay placeholders, so no secret that they stand
+//! for gets out.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,8 @@ pub(super) struct Written {
     pub(super) base: PathBuf,
 }
 
-/// All mappings of a config, in the order written; none where there is no config. `Err` when it cannot be read, and that was said.
+/// All mappings of a config, in the order written; none where there is no config. `Err` when it cannot be
+/// read, and that was said.
 pub(super) fn read(config: &ConfigArgs) -> Result<Vec<Written>, Exit> {
     let loaded = match config.load() {
         Ok(loaded) => loaded,
@@ -82,29 +84,39 @@ mod tests {
         fs::write(folder.path().join("1.yaml"), yaml.replace("a b", "one")).unwrap();
         let toml = "[[event_source_mappings]]\nname = \"${PATH:-x}\"\nfunction_name = \"f\"\nstarting_position = \"LATEST\"\nbatch_size = 1_000\n\
                     maximum_batching_window_in_seconds = 0.5\n[event_source_mappings.source.file]\npath = '''\n\\d*'''\n";
-        fs::write(folder.path().join("2.toml"), toml.replace("${PATH:-x}", "t-${NO_SUCH_VARIABLE_AT_ALL:-two}")).unwrap();
+        fs::write(
+            folder.path().join("2.toml"),
+            toml.replace("${PATH:-x}", "t-${NO_SUCH_VARIABLE_AT_ALL:-two}"),
+        )
+        .unwrap();
         let before = Loaded::read_named(&[folder.path().display().to_string()]).unwrap();
         let written = of_all(&before);
         assert_eq!(written.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["one", "t-two"]);
 
         let exported: Vec<Exported> = written.iter().map(as_written).collect();
         let text = document(&exported) + "\n";
-        assert!(text.contains("${PATH}/$${x}/*") && text.contains("t-${NO_SUCH_VARIABLE_AT_ALL:-two}"), "{text}");
+        assert!(
+            text.contains("${PATH}/$${x}/*") && text.contains("t-${NO_SUCH_VARIABLE_AT_ALL:-two}"),
+            "{text}"
+        );
         fs::remove_file(folder.path().join("2.toml")).unwrap();
         fs::write(folder.path().join("1.yaml"), &text).unwrap();
         let after = Loaded::read_named(&[folder.path().display().to_string()]).unwrap();
-        let (before, after) = (before.check().unwrap(), after.check().unwrap_or_else(|findings| panic!("{findings:?} in\n{text}")));
+        let (before, after) = (
+            before.check().unwrap(),
+            after.check().unwrap_or_else(|findings| panic!("{findings:?} in\n{text}")),
+        );
         assert_eq!(before.mappings.len(), 2);
         assert_eq!(after.mappings.len(), 2);
-        let is_same = before.mappings.iter().zip(&after.mappings).all(|(before, after)| before.runs_like(after));
+        let is_same =
+            before.mappings.iter().zip(&after.mappings).all(|(before, after)| before.runs_like(after));
         assert!(is_same, "{text}");
     }
 
     fn of_all(loaded: &Loaded) -> Vec<Written> {
-        let documents = loaded
-            .texts
-            .iter()
-            .map(|(file, text)| Document::parse(file, text, Format::of_path(Path::new(file)), loaded.base_of(file)).unwrap());
+        let documents = loaded.texts.iter().map(|(file, text)| {
+            Document::parse(file, text, Format::of_path(Path::new(file)), loaded.base_of(file)).unwrap()
+        });
         documents.flat_map(|it| of_document(&it, loaded)).collect()
     }
 }

@@ -16,7 +16,13 @@ pub(super) fn lines(node: &Node) -> Vec<String> {
             }
             lines
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Expanded(_) | Value::List(_) | Value::Map(_) => {
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Expanded(_)
+        | Value::List(_)
+        | Value::Map(_) => {
             vec![scalar(&node.value)]
         }
     }
@@ -24,7 +30,10 @@ pub(super) fn lines(node: &Node) -> Vec<String> {
 
 /// An item of a list.
 pub(super) fn dashed(lines: Vec<String>) -> impl Iterator<Item = String> {
-    lines.into_iter().enumerate().map(|(idx, line)| if idx == 0 { format!("- {line}") } else { format!("  {line}") })
+    lines
+        .into_iter()
+        .enumerate()
+        .map(|(idx, line)| if idx == 0 { format!("- {line}") } else { format!("  {line}") })
 }
 
 fn member(key: &str, node: &Node) -> Vec<String> {
@@ -34,7 +43,9 @@ fn member(key: &str, node: &Node) -> Vec<String> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Expanded(_) => false,
     };
     match is_block {
-        true => std::iter::once(format!("{key}:")).chain(lines(node).into_iter().map(|line| format!("  {line}"))).collect(),
+        true => std::iter::once(format!("{key}:"))
+            .chain(lines(node).into_iter().map(|line| format!("  {line}")))
+            .collect(),
         false => vec![format!("{key}: {}", scalar(&node.value))],
     }
 }
@@ -53,7 +64,8 @@ fn scalar(value: &Value) -> String {
 /// A text, in quotes unless it can only be read as text. What JSON writes in quotes YAML reads.
 fn text(text: &str) -> String {
     let begins_as_word = text.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_' || it == '/');
-    let is_word = text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-' | b'.' | b'/'));
+    let is_word =
+        text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-' | b'.' | b'/'));
     if begins_as_word && is_word && !RESERVED.iter().any(|it| it.eq_ignore_ascii_case(text)) {
         return text.to_owned();
     }
@@ -65,7 +77,9 @@ fn text(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
             // What breaks a line, orders text otherwise or is not printable is written by its number.
-            it if it.is_control() || matches!(it, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') => {
+            it if it.is_control()
+                || matches!(it, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
+            {
                 quoted.push_str(&format!("\\u{:04x}", u32::from(it)));
             }
             it => quoted.push(it),
@@ -84,7 +98,9 @@ mod tests {
     use super::*;
 
     fn parse(text: &str, format: Format) -> Node {
-        Document::parse("f", text, format, Path::new("/")).unwrap_or_else(|findings| panic!("{findings:?} in\n{text}")).root
+        Document::parse("f", text, format, Path::new("/"))
+            .unwrap_or_else(|findings| panic!("{findings:?} in\n{text}"))
+            .root
     }
 
     /// Reads JSON, writes YAML and reads that.
@@ -198,7 +214,9 @@ mod tests {
 
     #[test]
     fn lists_in_lists_and_maps_in_lists_come_back() {
-        comes_back(r#"{"a": [[1, [2, []]], [[]], {}, {"b": {"c": [{"d": null, "e": [1]}, 2]}}], "f": {"g": {}}}"#);
+        comes_back(
+            r#"{"a": [[1, [2, []]], [[]], {}, {"b": {"c": [{"d": null, "e": [1]}, 2]}}], "f": {"g": {}}}"#,
+        );
         comes_back(r#"[{"a": 1, "b": {"c": 2}}, [], "x"]"#);
         comes_back("3");
     }

@@ -106,7 +106,8 @@ impl SettingsArgs {
     pub(super) fn body(self) -> Result<Value, String> {
         let mut body = self.json.as_deref().map_or_else(|| Ok(Map::new()), read)?;
         let it = self;
-        let mut put = |name: &str, value: Option<Value>| body.extend(value.map(|value| (name.to_owned(), value)));
+        let mut put =
+            |name: &str, value: Option<Value>| body.extend(value.map(|value| (name.to_owned(), value)));
         put("FunctionName", it.function_name.map(Value::from));
         put("Enabled", switch(it.enabled, it.no_enabled));
         put("BatchSize", it.batch_size.map(Value::from));
@@ -114,19 +115,27 @@ impl SettingsArgs {
         put("ParallelizationFactor", it.parallelization_factor.map(Value::from));
         put("MaximumRetryAttempts", it.maximum_retry_attempts.map(Value::from));
         put("MaximumRecordAgeInSeconds", it.maximum_record_age_in_seconds.map(Value::from));
-        put("BisectBatchOnFunctionError", switch(it.bisect_batch_on_function_error, it.no_bisect_batch_on_function_error));
+        put(
+            "BisectBatchOnFunctionError",
+            switch(it.bisect_batch_on_function_error, it.no_bisect_batch_on_function_error),
+        );
         put("TumblingWindowInSeconds", it.tumbling_window_in_seconds.map(Value::from));
         put("FunctionResponseTypes", listed(&it.function_response_types).map(|it| json!(it)));
         put("DestinationConfig", it.on_failure.map(|arn| json!({ "OnFailure": { "Destination": arn } })));
-        let patterns: Vec<Value> = it.filters.into_iter().map(|pattern| json!({ "Pattern": pattern })).collect();
+        let patterns: Vec<Value> =
+            it.filters.into_iter().map(|pattern| json!({ "Pattern": pattern })).collect();
         put("FilterCriteria", (!patterns.is_empty()).then(|| json!({ "Filters": patterns })));
         put("FilterCriteria", it.no_filters.then(|| json!({})));
         put("ScalingConfig", it.maximum_concurrency.map(|n| json!({ "MaximumConcurrency": n })));
         put("ScalingConfig", it.no_maximum_concurrency.then(|| json!({})));
         let pollers = [("MinimumPollers", it.minimum_pollers), ("MaximumPollers", it.maximum_pollers)];
-        let pollers: Map<_, _> = pollers.into_iter().filter_map(|(name, n)| Some((name.to_owned(), Value::from(n?)))).collect();
+        let pollers: Map<_, _> =
+            pollers.into_iter().filter_map(|(name, n)| Some((name.to_owned(), Value::from(n?)))).collect();
         put("ProvisionedPollerConfig", (!pollers.is_empty()).then_some(Value::Object(pollers)));
-        let access = it.source_access_configurations.into_iter().map(|(kind, uri)| json!({ "Type": kind, "URI": uri }));
+        let access = it
+            .source_access_configurations
+            .into_iter()
+            .map(|(kind, uri)| json!({ "Type": kind, "URI": uri }));
         let access: Vec<Value> = access.collect();
         put("SourceAccessConfigurations", (!access.is_empty()).then_some(Value::Array(access)));
         match body.is_empty() {
@@ -141,10 +150,14 @@ impl CreateArgs {
     pub(super) fn body(self) -> Result<Value, String> {
         let mut body = Map::new();
         let it = self;
-        let mut put = |name: &str, value: Option<Value>| body.extend(value.map(|value| (name.to_owned(), value)));
+        let mut put =
+            |name: &str, value: Option<Value>| body.extend(value.map(|value| (name.to_owned(), value)));
         put("EventSourceArn", it.event_source_arn.map(Value::from));
         let servers = listed(&it.kafka_bootstrap_servers);
-        put("SelfManagedEventSource", servers.map(|it| json!({ "Endpoints": { "KAFKA_BOOTSTRAP_SERVERS": it } })));
+        put(
+            "SelfManagedEventSource",
+            servers.map(|it| json!({ "Endpoints": { "KAFKA_BOOTSTRAP_SERVERS": it } })),
+        );
         put("Topics", listed(&it.topics).map(|it| json!(it)));
         put("Queues", listed(&it.queues).map(|it| json!(it)));
         put("StartingPosition", it.starting_position.map(Value::from));
@@ -245,7 +258,8 @@ mod tests {
 
     #[test]
     fn what_is_cleared_is_sent_empty() {
-        let flags = ["--no-filters", "--no-maximum-concurrency", "--on-failure=", "--function-response-types="];
+        let flags =
+            ["--no-filters", "--no-maximum-concurrency", "--on-failure=", "--function-response-types="];
         let body = json!({
             "FilterCriteria": {}, "ScalingConfig": {}, "FunctionResponseTypes": [], "DestinationConfig": { "OnFailure": { "Destination": "" } },
         });
@@ -264,7 +278,10 @@ mod tests {
         let file = folder.path().join("body.json");
         std::fs::write(&file, r#"{"FunctionName": "f", "BatchSize": 1, "KMSKeyArn": "arn:k"}"#).unwrap();
         let json = format!("--json={}", file.display());
-        assert_eq!(create(&[&json, "--batch-size=2"]), Ok(json!({ "FunctionName": "f", "BatchSize": 2, "KMSKeyArn": "arn:k" })));
+        assert_eq!(
+            create(&[&json, "--batch-size=2"]),
+            Ok(json!({ "FunctionName": "f", "BatchSize": 2, "KMSKeyArn": "arn:k" }))
+        );
     }
 
     #[test]

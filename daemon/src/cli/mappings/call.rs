@@ -14,7 +14,8 @@ use crate::exit::Exit;
 
 /// The path of mappings.
 const MAPPINGS: &str = "/2015-03-31/event-source-mappings";
-/// The file in the data folder that holds the address of the listener for Lambda's API while the process runs.
+/// The file in the data folder that holds the address of the listener for Lambda's API while the process
+/// runs.
 const ADDRESS_FILE: &str = "api.addr";
 /// Where that listener stands when nothing else is said.
 const ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9471);
@@ -24,8 +25,9 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Which process.
 #[derive(Debug, Args)]
 pub(super) struct ApiListener {
-    /// The listener for Lambda's API; it takes no key from here, so with `keys` in the config the socket is the way in. Default: the socket in
-    /// the data folder, else the address that the process wrote there, else 127.0.0.1:9471.
+    /// The listener for Lambda's API; it takes no key from here, so with `keys` in the config the socket is
+    /// the way in. Default: the socket in the data folder, else the address that the process wrote there,
+    /// else 127.0.0.1:9471.
     #[arg(long, value_name = "ADDRESS")]
     api_listen: Option<SocketAddr>,
     #[command(flatten)]
@@ -53,13 +55,19 @@ impl Api {
     /// All mappings, page after page.
     pub(super) fn list(&self, source: Option<&str>, function: Option<&str>) -> Result<Vec<Value>, Exit> {
         let filters = [("EventSourceArn", source), ("FunctionName", function)];
-        let filters = filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped((*value)?))));
+        let filters =
+            filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped((*value)?))));
         let filters: Vec<String> = filters.collect();
         let mut mappings = Vec::new();
         let mut marker: Option<String> = None;
         loop {
-            let query: Vec<String> = filters.iter().cloned().chain(marker.map(|it| format!("Marker={}", escaped(&it)))).collect();
-            let path = if query.is_empty() { MAPPINGS.to_owned() } else { format!("{MAPPINGS}?{}", query.join("&")) };
+            let query: Vec<String> =
+                filters.iter().cloned().chain(marker.map(|it| format!("Marker={}", escaped(&it)))).collect();
+            let path = if query.is_empty() {
+                MAPPINGS.to_owned()
+            } else {
+                format!("{MAPPINGS}?{}", query.join("&"))
+            };
             let mut page = self.call("GET", &path, None)?;
             if let Value::Array(more) = page["EventSourceMappings"].take() {
                 mappings.extend(more);
@@ -71,7 +79,8 @@ impl Api {
         }
     }
 
-    /// The names that mappings have in the config, by UUID: Lambda's API has no word for them. None where nobody tells.
+    /// The names that mappings have in the config, by UUID: Lambda's API has no word for them. None where
+    /// nobody tells.
     pub(super) fn names(&self) -> Names {
         let question = Question { method: "GET", path: "/v1/mappings", body: None, wait_max: WAIT_MAX };
         let answer = ask(&self.address, question).ok().filter(|(status, _)| *status == 200);

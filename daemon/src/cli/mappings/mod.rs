@@ -1,4 +1,5 @@
-//! `forebay mappings`: makes, shows and changes the mappings of a running process, as a client of Lambda's API for them.
+//! `forebay mappings`: makes, shows and changes the mappings of a running process, as a client of Lambda's
+//! API for them.
 
 mod body;
 mod call;

@@ -15,18 +15,28 @@ pub(super) fn of_many(mappings: &[Value], names: &Names) -> String {
     if mappings.is_empty() {
         return "there are no mappings".to_owned();
     }
-    let mut rows = vec![["UUID", "NAME", "STATE", "FUNCTION", "SOURCE", "BATCH", "LAST RESULT"].map(str::to_owned)];
+    let mut rows =
+        vec![["UUID", "NAME", "STATE", "FUNCTION", "SOURCE", "BATCH", "LAST RESULT"].map(str::to_owned)];
     rows.extend(mappings.iter().map(|it| {
         let uuid = text(it, "UUID");
         let name = names.get(&uuid).cloned().unwrap_or_else(|| NOTHING.to_owned());
-        [uuid, name, text(it, "State"), function(it), source(it), text(it, "BatchSize"), text(it, "LastProcessingResult")]
+        [
+            uuid,
+            name,
+            text(it, "State"),
+            function(it),
+            source(it),
+            text(it, "BatchSize"),
+            text(it, "LastProcessingResult"),
+        ]
     }));
     let is_told = |column: usize| rows.iter().skip(1).any(|row| row[column] != NOTHING);
     let columns: Vec<usize> = (0..rows[0].len()).filter(|column| is_told(*column)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<(usize, usize)> = columns.into_iter().map(|column| (column, width(column))).collect();
     let lines = rows.iter().map(|row| {
-        let line: String = widths.iter().map(|(column, width)| format!("{:width$}  ", row[*column])).collect();
+        let line: String =
+            widths.iter().map(|(column, width)| format!("{:width$}  ", row[*column])).collect();
         line.trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -47,7 +57,13 @@ pub(super) fn of_one(mapping: &Value, names: &Names) -> String {
 
 /// What became of one.
 pub(super) fn line_of(mapping: &Value) -> String {
-    format!("{} {}: {} from {}", text(mapping, "UUID"), text(mapping, "State"), function(mapping), source(mapping))
+    format!(
+        "{} {}: {} from {}",
+        text(mapping, "UUID"),
+        text(mapping, "State"),
+        function(mapping),
+        source(mapping)
+    )
 }
 
 /// A function's name with its qualifier: what follows `:function:` in its ARN.
@@ -61,7 +77,9 @@ fn source(mapping: &Value) -> String {
     if let Some(arn) = mapping["EventSourceArn"].as_str() {
         return arn.to_owned();
     }
-    let words = |it: &Value| it.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(",");
+    let words = |it: &Value| {
+        it.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+    };
     let servers = words(&mapping["SelfManagedEventSource"]["Endpoints"]["KAFKA_BOOTSTRAP_SERVERS"]);
     match (words(&mapping["Topics"]), servers) {
         (_, servers) if servers.is_empty() => NOTHING.to_owned(),
@@ -108,7 +126,10 @@ mod tests {
         });
         let names = Names::from([("u2".to_owned(), "clicks".to_owned())]);
         let list = of_many(&[queue(), kafka.take()], &names);
-        let lines: Vec<Vec<&str>> = list.lines().map(|it| it.split("  ").map(str::trim).filter(|it| !it.is_empty()).collect()).collect();
+        let lines: Vec<Vec<&str>> = list
+            .lines()
+            .map(|it| it.split("  ").map(str::trim).filter(|it| !it.is_empty()).collect())
+            .collect();
         assert_eq!(lines[0], ["UUID", "NAME", "STATE", "FUNCTION", "SOURCE", "BATCH", "LAST RESULT"]);
         assert_eq!(lines[1].last(), Some(&"-"));
         assert_eq!(lines[2], ["u2", "clicks", "Creating", "f", "t at a:1,b:2", "100", "OK"]);

@@ -1,4 +1,5 @@
-//! A source of very many tracks whose records need no memory: record `n` of each track is the same for all, its key one of a few.
+//! A source of very many tracks whose records need no memory: record `n` of each track is the same for all,
+//! its key one of a few.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use forebay_batcher::{OrderKey, Origin, Position, Record, RecordId, ShortBytes, 
 use forebay_clients::Clients;
 use forebay_config::StartingPosition;
 use forebay_pollers::{
-    Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, RawRead, RawRecord, Reader, Renderer, Room, Source, SourceError,
-    SourceSettings, Stand, TrackInfo, TrackName, Tracks, source::wrap_list,
+    Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, RawRead, RawRecord, Reader, Renderer,
+    Room, Source, SourceError, SourceSettings, Stand, TrackInfo, TrackName, Tracks, source::wrap_list,
 };
 use serde_json::value::RawValue;
 use tokio::sync::watch;
@@ -71,8 +72,11 @@ impl Source for Crowd {
 
 impl Tracks for Crowd {
     fn list<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
-        let names = (0..self.0.n_tracks).map(|n| TrackName(format!("{n:05}"))).filter(|name| !known.0.contains_key(name));
-        let tracks = names.map(|name| TrackInfo { label: name.0.clone(), name, parents: Vec::new() }).collect();
+        let names = (0..self.0.n_tracks)
+            .map(|n| TrackName(format!("{n:05}")))
+            .filter(|name| !known.0.contains_key(name));
+        let tracks =
+            names.map(|name| TrackInfo { label: name.0.clone(), name, parents: Vec::new() }).collect();
         Box::pin(async move { Ok(Listing { tracks, trouble: None }) })
     }
 
@@ -84,20 +88,30 @@ impl Tracks for Crowd {
         Origin(ShortBytes::new(b""))
     }
 
-    fn open<'a>(&'a self, _track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
+    fn open<'a>(
+        &'a self,
+        _track: &'a TrackName,
+        from: &'a Watermark,
+    ) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
         let next = match from {
             Watermark::Origin(_) => 0,
             Watermark::At(position) => position.as_number().unwrap(),
         };
-        Box::pin(
-            async move { Ok(Box::new(CrowdReader { crowd: self.clone(), length: self.0.length.subscribe(), next }) as Box<dyn Reader>) },
-        )
+        Box::pin(async move {
+            Ok(Box::new(CrowdReader { crowd: self.clone(), length: self.0.length.subscribe(), next })
+                as Box<dyn Reader>)
+        })
     }
 }
 
 impl Explorer for Crowd {
-    fn origins(&self, _start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
-        Box::pin(async move { Ok((0..self.0.n_tracks).map(|n| (TrackName(format!("{n:05}")), self.first())).collect()) })
+    fn origins(
+        &self,
+        _start: StartingPosition,
+    ) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
+        Box::pin(async move {
+            Ok((0..self.0.n_tracks).map(|n| (TrackName(format!("{n:05}")), self.first())).collect())
+        })
     }
 
     fn backlog<'a>(&'a self, _stands: &'a [Stand]) -> BoxFuture<'a, Result<Backlog, SourceError>> {
@@ -146,7 +160,9 @@ impl Reader for CrowdReader {
             let next = self.next;
             // Nothing came in time: it stands where it stood.
             let more = self.length.wait_for(|length| *length > next);
-            let length = tokio::time::timeout(room.wait, more).await.map_or(next, |length| *length.expect("the test holds the source"));
+            let length = tokio::time::timeout(room.wait, more)
+                .await
+                .map_or(next, |length| *length.expect("the test holds the source"));
             let up_to = length.min(next + u64::from(room.records_max));
             let record = |n: u64| RawRecord {
                 id: RecordId::new(&n.to_be_bytes()),

@@ -9,7 +9,8 @@ use forebay_invoker::executor::BoxFuture;
 use forebay_invoker::{DeliveryError, Destination, Event, Executor, FailureRecord, InvokeError};
 use tokio::sync::Notify;
 
-/// Fails a batch with a record `poison…`, reports records `half…` as failed, rejects those `reject…`, asks those `later…` to wait for a minute the first time, panics at `panic…`, hangs at `hang…` until released.
+/// Fails a batch with a record `poison…`, reports records `half…` as failed, rejects those `reject…`, asks
+/// those `later…` to wait for a minute the first time, panics at `panic…`, hangs at `hang…` until released.
 #[derive(Default)]
 pub(crate) struct FakeFunction {
     batches: Mutex<Vec<Vec<String>>>,
@@ -55,11 +56,17 @@ impl FakeFunction {
         assert!(!has("panic"), "the test wants the executor to die");
         let reply = Reply { request_id: "r".into(), status: Some(200), ..Reply::default() };
         if has("poison") {
-            return Reply { function_error: Some("Unhandled".into()), error: Some("poisoned".into()), ..reply };
+            return Reply {
+                function_error: Some("Unhandled".into()),
+                error: Some("poisoned".into()),
+                ..reply
+            };
         }
         let entry = |it: &String| match it.as_str() {
             word if word.starts_with("half") => Some(serde_json::json!({"itemIdentifier": it})),
-            word if word.starts_with("reject") => Some(serde_json::json!({"itemIdentifier": it, "action": "reject"})),
+            word if word.starts_with("reject") => {
+                Some(serde_json::json!({"itemIdentifier": it, "action": "reject"}))
+            }
             word if word.starts_with("later") && !self.asked.swap(true, Ordering::SeqCst) => {
                 Some(serde_json::json!({"itemIdentifier": it, "retryAfterSeconds": 60}))
             }
@@ -74,12 +81,20 @@ impl FakeFunction {
 impl Executor for FakeFunction {
     fn invoke(&self, event: Event) -> BoxFuture<'_, Result<Reply, InvokeError>> {
         Box::pin(async move {
-            let throttled = self.throttled.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+            let throttled =
+                self.throttled.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
             if throttled {
                 let (why, code) = (NotReached::Throttled, InvokeError::NOT_REACHED);
-                return Err(InvokeError::NotReached { function: "fake".into(), why, code, retry_after: None, cause: "busy".into() });
+                return Err(InvokeError::NotReached {
+                    function: "fake".into(),
+                    why,
+                    code,
+                    retry_after: None,
+                    cause: "busy".into(),
+                });
             }
-            let records: Vec<String> = serde_json::from_slice(&event.pieces.concat()).expect("the event is a list of records");
+            let records: Vec<String> =
+                serde_json::from_slice(&event.pieces.concat()).expect("the event is a list of records");
             self.batches.lock().unwrap().push(records.clone());
             self.n_running.fetch_add(1, Ordering::SeqCst);
             let running = Running(&self.n_running);
@@ -128,10 +143,18 @@ impl FakeDestination {
 impl Destination for FakeDestination {
     fn deliver(&self, record: FailureRecord) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
-            if self.n_refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
-                return Err(DeliveryError { destination: self.label(), code: "FB-0300", cause: "no thanks".into() });
+            if self.n_refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok()
+            {
+                return Err(DeliveryError {
+                    destination: self.label(),
+                    code: "FB-0300",
+                    cause: "no thanks".into(),
+                });
             }
-            self.taken.lock().unwrap().push(serde_json::from_slice(&record.json).expect("a failure record is JSON"));
+            self.taken
+                .lock()
+                .unwrap()
+                .push(serde_json::from_slice(&record.json).expect("a failure record is JSON"));
             Ok(())
         })
     }

@@ -12,8 +12,8 @@ use forebay_clients::Clients;
 use forebay_config::StartingPosition;
 use forebay_daemon::clock::Clock;
 use forebay_pollers::{
-    Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, PlaceError, RawRead, RawRecord, Reader, RecordFilter, Renderer, Room,
-    Source, SourceError, SourceSettings, Stand, TrackInfo, TrackName, Tracks,
+    Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, PlaceError, RawRead, RawRecord, Reader,
+    RecordFilter, Renderer, Room, Source, SourceError, SourceSettings, Stand, TrackInfo, TrackName, Tracks,
 };
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
@@ -137,7 +137,11 @@ impl FakeSource {
 
     fn check(&self) -> Result<(), SourceError> {
         if self.0.down.load(Ordering::SeqCst) {
-            return Err(SourceError::Down { what: "the fake".into(), code: SourceError::DOWN, cause: "pulled the plug".into() });
+            return Err(SourceError::Down {
+                what: "the fake".into(),
+                code: SourceError::DOWN,
+                cause: "pulled the plug".into(),
+            });
         }
         Ok(())
     }
@@ -147,7 +151,11 @@ impl FakeSource {
             None => Ok(()),
             Some(n_failed) => {
                 *n_failed += 1;
-                Err(SourceError::Down { what: track.to_owned(), code: SourceError::DOWN, cause: "it was taken down".into() })
+                Err(SourceError::Down {
+                    what: track.to_owned(),
+                    code: SourceError::DOWN,
+                    cause: "it was taken down".into(),
+                })
             }
         }
     }
@@ -196,7 +204,8 @@ impl Tracks for FakeSource {
             let unlisted = self.0.unlisted.lock().unwrap();
             let listed = tracks.keys().filter(|it| !unlisted.contains(*it));
             let new = listed.map(|it| TrackName(it.clone())).filter(|it| !known.0.contains_key(it));
-            let tracks = new.map(|name| TrackInfo { label: name.0.clone(), name, parents: Vec::new() }).collect();
+            let tracks =
+                new.map(|name| TrackInfo { label: name.0.clone(), name, parents: Vec::new() }).collect();
             Ok(Listing { tracks, trouble: None })
         })
     }
@@ -211,10 +220,15 @@ impl Tracks for FakeSource {
         origin_at(0)
     }
 
-    fn open<'a>(&'a self, track: &'a TrackName, from: &'a Watermark) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
+    fn open<'a>(
+        &'a self,
+        track: &'a TrackName,
+        from: &'a Watermark,
+    ) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
         Box::pin(async move {
             self.check()?;
-            Ok(Box::new(FakeReader { source: self.clone(), track: track.0.clone(), next: index(from) }) as Box<dyn Reader>)
+            Ok(Box::new(FakeReader { source: self.clone(), track: track.0.clone(), next: index(from) })
+                as Box<dyn Reader>)
         })
     }
 }
@@ -225,7 +239,10 @@ impl Explorer for FakeSource {
         Box::pin(async { Ok(self.list(&NONE).await?.tracks) })
     }
 
-    fn origins(&self, start: StartingPosition) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
+    fn origins(
+        &self,
+        start: StartingPosition,
+    ) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
         Box::pin(async move {
             self.check()?;
             let tracks = self.0.tracks.lock().unwrap();
@@ -237,14 +254,23 @@ impl Explorer for FakeSource {
         })
     }
 
-    fn places<'a>(&'a self, _known: &'a Known, start: StartingPosition) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
+    fn places<'a>(
+        &'a self,
+        _known: &'a Known,
+        start: StartingPosition,
+    ) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, PlaceError>> {
         Box::pin(async move { Ok(self.origins(start).await?) })
     }
 
-    fn bound<'a>(&'a self, track: &'a TrackName, told: &'a str) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
+    fn bound<'a>(
+        &'a self,
+        track: &'a TrackName,
+        told: &'a str,
+    ) -> BoxFuture<'a, Result<Watermark, PlaceError>> {
         Box::pin(async move {
             let at = told.parse::<u64>().ok().filter(|at| *at <= self.len(&track.0));
-            at.map(|at| Watermark::At(Position::number(at))).ok_or_else(|| PlaceError::None(format!("{told} is no index of {}", track.0)))
+            at.map(|at| Watermark::At(Position::number(at)))
+                .ok_or_else(|| PlaceError::None(format!("{told} is no index of {}", track.0)))
         })
     }
 
@@ -292,14 +318,17 @@ impl Renderer for FakeSource {
     }
 }
 
-/// Seven bytes: shorter than a position, so that it sorts below every one with the same digits; a test's indices are small.
+/// Seven bytes: shorter than a position, so that it sorts below every one with the same digits; a test's
+/// indices are small.
 fn origin_at(index: u64) -> Origin {
     Origin(ShortBytes::new(&index.to_be_bytes()[1..]))
 }
 
 fn index(bound: &Watermark) -> u64 {
     match bound {
-        Watermark::Origin(Origin(bytes)) => bytes.as_slice().iter().fold(0, |n, byte| n << 8 | u64::from(*byte)),
+        Watermark::Origin(Origin(bytes)) => {
+            bytes.as_slice().iter().fold(0, |n, byte| n << 8 | u64::from(*byte))
+        }
         Watermark::At(position) => position.as_number().expect("positions are numbers"),
     }
 }
@@ -322,7 +351,10 @@ impl Reader for FakeReader {
                 self.source.check_track(&self.track)?;
                 self.source.check_panic(&self.track);
                 let ended = self.source.0.ended.lock().unwrap().contains(&self.track);
-                if ended || self.source.len(&self.track) > self.next || tokio::time::timeout_at(until, bell).await.is_err() {
+                if ended
+                    || self.source.len(&self.track) > self.next
+                    || tokio::time::timeout_at(until, bell).await.is_err()
+                {
                     break;
                 }
             }
@@ -344,7 +376,8 @@ impl Reader for FakeReader {
                 })
                 .collect();
             self.next += records.len() as u64;
-            let ended = self.source.0.ended.lock().unwrap().contains(&self.track) && self.next == log.len() as u64;
+            let ended =
+                self.source.0.ended.lock().unwrap().contains(&self.track) && self.next == log.len() as u64;
             Ok(RawRead { records, passed: Some(Position::number(self.next)), ended, gap: None })
         })
     }

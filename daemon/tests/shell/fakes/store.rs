@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use forebay_checkpoints::{
-    BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, MemoryStore, StoreError, StoreHealth, Synced, TrackKey, WriteNumber,
+    BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, MemoryStore, StoreError, StoreHealth,
+    Synced, TrackKey, WriteNumber,
 };
 use forebay_daemon::registry::Registry;
 use tokio::sync::watch;
@@ -38,7 +39,11 @@ impl SpyStore {
 }
 
 impl CheckpointStore for SpyStore {
-    fn acquire_above<'a>(&'a self, mapping: &'a MappingId, generation: Epoch) -> BoxFuture<'a, Result<Lease, StoreError>> {
+    fn acquire_above<'a>(
+        &'a self,
+        mapping: &'a MappingId,
+        generation: Epoch,
+    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
         self.hear("acquire", mapping);
         self.inner.acquire_above(mapping, generation)
     }
@@ -46,22 +51,40 @@ impl CheckpointStore for SpyStore {
         self.hear("load", &lease.mapping);
         self.inner.load(lease)
     }
-    fn create<'a>(&'a self, lease: &'a Lease, tracks: Vec<(TrackKey, Vec<u8>)>) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn create<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: Vec<(TrackKey, Vec<u8>)>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.hear("create", &lease.mapping);
         self.inner.create(lease, tracks)
     }
-    fn commit<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn commit<'a>(
+        &'a self,
+        lease: &'a Lease,
+        track: &'a TrackKey,
+        checkpoint: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.hear("commit", &lease.mapping);
         self.inner.commit(lease, track, checkpoint)
     }
-    fn write<'a>(&'a self, lease: &'a Lease, track: &'a TrackKey, checkpoint: Vec<u8>) -> BoxFuture<'a, Result<WriteNumber, StoreError>> {
+    fn write<'a>(
+        &'a self,
+        lease: &'a Lease,
+        track: &'a TrackKey,
+        checkpoint: Vec<u8>,
+    ) -> BoxFuture<'a, Result<WriteNumber, StoreError>> {
         self.hear("commit", &lease.mapping);
         self.inner.write(lease, track, checkpoint)
     }
     fn synced(&self) -> watch::Receiver<Synced> {
         self.inner.synced()
     }
-    fn forget<'a>(&'a self, lease: &'a Lease, tracks: &'a [TrackKey]) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn forget<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: &'a [TrackKey],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.inner.forget(lease, tracks)
     }
     fn remove<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -72,14 +72,19 @@ impl Invocation<'_> {
                 why,
                 code: InvokeError::NOT_REACHED,
                 retry_after: retry_after(&head.headers, now),
-                cause: Refused::new(head.status, &body.as_ref().map(|it| said_in(&head, it)).unwrap_or_default()).into(),
+                cause: Refused::new(
+                    head.status,
+                    &body.as_ref().map(|it| said_in(&head, it)).unwrap_or_default(),
+                )
+                .into(),
             }),
         }
     }
 
     /// What Lambda answers for a function that is over its time.
     pub(super) fn timed_out(self) -> Reply {
-        let error = format!("Sandbox.Timedout: Task timed out after {:.2} seconds", self.timeout.as_secs_f64());
+        let error =
+            format!("Sandbox.Timedout: Task timed out after {:.2} seconds", self.timeout.as_secs_f64());
         Reply {
             request_id: self.request_id,
             status: Some(200),
@@ -101,7 +106,12 @@ impl Invocation<'_> {
 
     fn function_error(self, head: &http::response::Parts, body: Option<Bytes>, error: String) -> Reply {
         let kind = word(&head.headers, "x-amz-function-error").unwrap_or_else(|| "Unhandled".to_owned());
-        Reply { function_error: Some(kind), error: Some(error), payload: body, ..self.reply(head, Bytes::new()) }
+        Reply {
+            function_error: Some(kind),
+            error: Some(error),
+            payload: body,
+            ..self.reply(head, Bytes::new())
+        }
     }
 
     /// The facts of the head; a platform's own request id and version win over ours.
@@ -129,7 +139,8 @@ mod tests {
             response = response.header(*name, *value);
         }
         let (head, ()) = response.body(()).unwrap().into_parts();
-        let invocation = Invocation { function: "resize", request_id: "ours".to_owned(), timeout: Duration::from_secs(3) };
+        let invocation =
+            Invocation { function: "resize", request_id: "ours".to_owned(), timeout: Duration::from_secs(3) };
         match invocation.judge(Answer { head, body }, Timestamp::UNIX_EPOCH) {
             Ok(reply) => format!(
                 "{} {:?} {} {}",
@@ -138,7 +149,9 @@ mod tests {
                 reply.function_error.unwrap_or_else(|| "ok".to_owned()),
                 reply.error.unwrap_or_default()
             ),
-            Err(InvokeError::NotReached { why, retry_after, cause, .. }) => format!("{why:?} {retry_after:?} {cause}"),
+            Err(InvokeError::NotReached { why, retry_after, cause, .. }) => {
+                format!("{why:?} {retry_after:?} {cause}")
+            }
             Err(error) => error.to_string(),
         }
     }
@@ -153,7 +166,8 @@ mod tests {
                 _ => lines.push((status, status, verdict)),
             }
         }
-        let table: Vec<_> = lines.iter().map(|(from, to, verdict)| format!("{from}-{to} {verdict}")).collect();
+        let table: Vec<_> =
+            lines.iter().map(|(from, to, verdict)| format!("{from}-{to} {verdict}")).collect();
         expect![[r#"
             200-299 Success
             300-400 FunctionError
@@ -189,7 +203,11 @@ mod tests {
             judged(200, &[("content-encoding", "gzip")], Ok(Bytes::from_static(b"\x1f\x8b"))),
             judged(200, &[("content-encoding", "gzip")], ok("{}")),
             judged(200, &[("content-encoding", "identity")], ok("no JSON")),
-            judged(429, &[("retry-after", "3")], ok(r#"{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}"#)),
+            judged(
+                429,
+                &[("retry-after", "3")],
+                ok(r#"{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}"#),
+            ),
             judged(200, &[], Err(BodyError::TooLarge { bytes_max: 3 })),
             judged(200, &[], Err(BodyError::TimedOut)),
             judged(200, &[], Err(BodyError::Broken("gone".into()))),

@@ -25,8 +25,16 @@ const THROTTLED: [&str; 6] = [
 ];
 const TOO_LARGE: [&str; 2] = ["RequestTooLargeException", "RequestEntityTooLargeException"];
 /// How the types of errors begin that are the platform's own.
-const PLATFORM: [&str; 8] =
-    ["ServiceException", "EC2", "ENILimitReached", "KMS", "SubnetIPAddressLimitReached", "InvalidRuntime", "InvalidZipFile", "SnapStart"];
+const PLATFORM: [&str; 8] = [
+    "ServiceException",
+    "EC2",
+    "ENILimitReached",
+    "KMS",
+    "SubnetIPAddressLimitReached",
+    "InvalidRuntime",
+    "InvalidZipFile",
+    "SnapStart",
+];
 
 /// One invocation, as far as its answer's meaning depends on it.
 pub(super) struct Invocation<'a> {
@@ -83,12 +91,16 @@ impl Invocation<'_> {
     fn ran(self, head: &Parts, body: Result<Bytes, BodyError>) -> Result<Reply, InvokeError> {
         let failed = word(&head.headers, "x-amz-function-error");
         let (function_error, error, payload) = match (failed, body) {
-            (None, Ok(body)) if body.is_empty() && !has_end(head) => return Err(self.unknown(ONLY_A_HEAD.into())),
+            (None, Ok(body)) if body.is_empty() && !has_end(head) => {
+                return Err(self.unknown(ONLY_A_HEAD.into()));
+            }
             (None, Ok(body)) => (None, unreadable(head, &body), Some(body)),
             (Some(kind), Ok(body)) => (Some(kind), Some(said_in(head, &body)), Some(body)),
-            (failed, Err(error @ BodyError::TooLarge { .. })) => {
-                (failed.or_else(|| Some("Unhandled".to_owned())), Some(format!("Function.ResponseSizeTooLarge: {error}")), None)
-            }
+            (failed, Err(error @ BodyError::TooLarge { .. })) => (
+                failed.or_else(|| Some("Unhandled".to_owned())),
+                Some(format!("Function.ResponseSizeTooLarge: {error}")),
+                None,
+            ),
             // That it failed is known; what it said is not.
             (Some(kind), Err(error)) => (Some(kind), Some(error.to_string()), None),
             (None, Err(error)) => return Err(self.unknown(error.into())),
@@ -142,7 +154,11 @@ mod tests {
 
     use super::*;
 
-    fn judged(status: u16, headers: &[(&'static str, &str)], body: Result<&'static str, BodyError>) -> String {
+    fn judged(
+        status: u16,
+        headers: &[(&'static str, &str)],
+        body: Result<&'static str, BodyError>,
+    ) -> String {
         let mut response = http::Response::builder().status(status);
         for (name, value) in headers {
             response = response.header(*name, *value);
@@ -151,7 +167,9 @@ mod tests {
         let invocation = Invocation { function: "resize", request_id: "ours".to_owned() };
         match invocation.judge(Answer { head, body: body.map(Bytes::from) }, Timestamp::UNIX_EPOCH) {
             Ok(reply) => format!("{reply:?}"),
-            Err(InvokeError::NotReached { why, retry_after, cause, .. }) => format!("{why:?} {retry_after:?} {cause}"),
+            Err(InvokeError::NotReached { why, retry_after, cause, .. }) => {
+                format!("{why:?} {retry_after:?} {cause}")
+            }
             Err(error) => crate::outcome::chain(&error),
         }
     }
@@ -166,7 +184,8 @@ mod tests {
                 _ => lines.push((status, status, verdict)),
             }
         }
-        let table: Vec<_> = lines.iter().map(|(from, to, verdict)| format!("{from}-{to} {verdict}")).collect();
+        let table: Vec<_> =
+            lines.iter().map(|(from, to, verdict)| format!("{from}-{to} {verdict}")).collect();
         expect![[r#"
             300-407 Some(Config)
             408-408 Some(Platform)
@@ -212,9 +231,16 @@ mod tests {
         let table: Vec<_> = cases
             .iter()
             .map(|(status, kind)| {
-                let header = judged(*status, &[("x-amzn-ErrorType", &format!("{kind}:http://internal.example/"))], Ok(""));
+                let header = judged(
+                    *status,
+                    &[("x-amzn-ErrorType", &format!("{kind}:http://internal.example/"))],
+                    Ok(""),
+                );
                 assert_eq!(
-                    why(StatusCode::from_u16(*status).unwrap(), bare(&format!("com.amazonaws.lambda#{kind}"))),
+                    why(
+                        StatusCode::from_u16(*status).unwrap(),
+                        bare(&format!("com.amazonaws.lambda#{kind}"))
+                    ),
                     why(StatusCode::from_u16(*status).unwrap(), kind)
                 );
                 header
@@ -252,7 +278,11 @@ mod tests {
     fn the_answer_of_a_function_that_ran_is_kept() {
         let lines = [
             judged(200, &[("x-amzn-RequestId", "theirs"), ("X-Amz-Executed-Version", "7")], Ok("{}")),
-            judged(200, &[("X-Amz-Function-Error", "Unhandled")], Ok(r#"{"errorType":"KeyError","errorMessage":"a"}"#)),
+            judged(
+                200,
+                &[("X-Amz-Function-Error", "Unhandled")],
+                Ok(r#"{"errorType":"KeyError","errorMessage":"a"}"#),
+            ),
             judged(200, &[("X-Amz-Function-Error", "Handled")], Err(BodyError::TimedOut)),
             judged(200, &[], Err(BodyError::TooLarge { bytes_max: 3 })),
             judged(200, &[], Err(BodyError::TimedOut)),
@@ -261,12 +291,16 @@ mod tests {
             judged(
                 429,
                 &[("retry-after", "3")],
-                Ok(r#"{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","message":"Rate Exceeded."}"#),
+                Ok(
+                    r#"{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","message":"Rate Exceeded."}"#,
+                ),
             ),
             judged(
                 400,
                 &[],
-                Ok(r#"{"__type":"com.amazon.coral.service#UnrecognizedClientException","message":"The security token is invalid."}"#),
+                Ok(
+                    r#"{"__type":"com.amazon.coral.service#UnrecognizedClientException","message":"The security token is invalid."}"#,
+                ),
             ),
             judged(
                 404,

@@ -35,14 +35,20 @@ impl Answer {
         let text = match (status.code(), status.signal()) {
             (Some(0), _) => "Runtime exited without providing a reason".to_owned(),
             (Some(code), _) => format!("Runtime exited with error: exit status {code}"),
-            (None, signal) => format!("Runtime exited with error: signal: {}", signal_name(signal.unwrap_or(0))),
+            (None, signal) => {
+                format!("Runtime exited with error: signal: {}", signal_name(signal.unwrap_or(0)))
+            }
         };
         Self::fault("Runtime.ExitError", request_id, &text)
     }
 
     /// No answer came in time.
     pub(super) fn timed_out(request_id: &str, timeout: Duration) -> Self {
-        Self::fault("Sandbox.Timedout", request_id, &format!("Task timed out after {:.2} seconds", timeout.as_secs_f64()))
+        Self::fault(
+            "Sandbox.Timedout",
+            request_id,
+            &format!("Task timed out after {:.2} seconds", timeout.as_secs_f64()),
+        )
     }
 
     /// The answer broke off.
@@ -57,8 +63,12 @@ impl Answer {
 
     /// The answer is larger than [`ANSWER_BYTES_MAX`].
     pub(super) fn too_large() -> Self {
-        let text = format!("Response payload size exceeded maximum allowed payload size ({ANSWER_BYTES_MAX} bytes).");
-        Self::Error(json!({ "errorMessage": text, "errorType": "Function.ResponseSizeTooLarge" }).to_string().into())
+        let text = format!(
+            "Response payload size exceeded maximum allowed payload size ({ANSWER_BYTES_MAX} bytes)."
+        );
+        Self::Error(
+            json!({ "errorMessage": text, "errorType": "Function.ResponseSizeTooLarge" }).to_string().into(),
+        )
     }
 
     /// The same, as the executor's caller gets it.
@@ -81,9 +91,13 @@ impl Answer {
 /// `Type: message` of an error payload, its first line, for people.
 fn first_line(payload: &[u8]) -> String {
     let said: Option<Value> = serde_json::from_slice(payload).ok();
-    let field = |name: &str| said.as_ref().and_then(|it| it.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let field = |name: &str| {
+        said.as_ref().and_then(|it| it.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
     let text = match (field("errorType"), field("errorMessage")) {
-        (kind, message) if kind.is_empty() && message.is_empty() => String::from_utf8_lossy(payload).into_owned(),
+        (kind, message) if kind.is_empty() && message.is_empty() => {
+            String::from_utf8_lossy(payload).into_owned()
+        }
         (kind, message) if kind.is_empty() => message,
         (kind, message) if message.is_empty() => kind,
         (kind, message) => format!("{kind}: {message}"),
@@ -136,7 +150,9 @@ mod tests {
         for (raw, words) in cases {
             assert_eq!(
                 text(Answer::exited("r-1", ExitStatus::from_raw(raw))),
-                format!(r#"{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: r-1 Error: {words}"}}"#)
+                format!(
+                    r#"{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: r-1 Error: {words}"}}"#
+                )
             );
         }
     }

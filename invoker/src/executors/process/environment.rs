@@ -1,4 +1,5 @@
-//! One environment: a process in a group of its own, the listener of its Runtime API, and the task that sees it to its end.
+//! One environment: a process in a group of its own, the listener of its Runtime API, and the task that sees
+//! it to its end.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,7 +24,8 @@ use super::state::{Over, State};
 
 /// How long a process may take to leave after SIGTERM.
 pub(super) const TERM_PATIENCE: Duration = Duration::from_millis(300);
-/// How long the output of a process that has ended is still read; only a descendant outside of its group can hold it open.
+/// How long the output of a process that has ended is still read; only a descendant outside of its group can
+/// hold it open.
 const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What is to become of an environment.
@@ -97,7 +99,8 @@ impl Environment {
         self.fate.subscribe()
     }
 
-    /// Starts the process. `enter` makes it known before its end can be told; `gone` is dropped when nothing is left of it.
+    /// Starts the process. `enter` makes it known before its end can be told; `gone` is dropped when nothing
+    /// is left of it.
     pub(super) fn start<T>(
         ground: &Arc<Ground>,
         number: u64,
@@ -136,8 +139,12 @@ impl Environment {
             outputs.spawn(until(over.clone(), read_lines(stderr, Stream::Stderr, origin)));
         }
         outputs.close();
-        let served =
-            Served { function: ground.function.clone(), environment: name.clone(), process, state: Arc::clone(&environment.state) };
+        let served = Served {
+            function: ground.function.clone(),
+            environment: name.clone(),
+            process,
+            state: Arc::clone(&environment.state),
+        };
         let serving = ground.tasks.spawn(serve(site.listener, site.address, Arc::new(served), over.clone()));
         tracing::debug!(function = ground.function, environment = name, process, "environment started");
 

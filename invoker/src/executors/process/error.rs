@@ -1,4 +1,5 @@
-//! Why a function cannot be run as a process on this machine: found before the first invoke, each with a code and a page.
+//! Why a function cannot be run as a process on this machine: found before the first invoke, each with a code
+//! and a page.
 
 use std::io;
 use std::path::PathBuf;
@@ -146,9 +147,12 @@ mod tests {
 
     #[test]
     fn what_the_system_lacks_is_named_and_heals_and_is_no_fault_of_the_program() {
-        for (errno, word) in
-            [(Errno::MFILE, "ulimit -n"), (Errno::NFILE, "fs.file-max"), (Errno::AGAIN, "ulimit -u"), (Errno::NOMEM, "memory")]
-        {
+        for (errno, word) in [
+            (Errno::MFILE, "ulimit -n"),
+            (Errno::NFILE, "fs.file-max"),
+            (Errno::AGAIN, "ulimit -u"),
+            (Errno::NOMEM, "memory"),
+        ] {
             let error = ProcessError::short("f", errno.into()).unwrap();
             assert!(error.is_transient() && error.to_string().contains(word), "{error}");
             assert_eq!(error.code().0, "FB-0313");

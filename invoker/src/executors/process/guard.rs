@@ -1,7 +1,9 @@
-//! Ends the processes of functions when the daemon dies, `kill -9` included: a small shell that outlives it by a moment.
+//! Ends the processes of functions when the daemon dies, `kill -9` included: a small shell that outlives it
+//! by a moment.
 //!
-//! The shell reads the process groups to end from a pipe. Only the daemon holds the other end of it, so the pipe closes with the
-//! daemon, however it goes; then the shell kills what is left of the groups. No function needs to help.
+//! The shell reads the process groups to end from a pipe. Only the daemon holds the other end of it, so the
+//! pipe closes with the daemon, however it goes; then the shell kills what is left of the groups. No function
+//! needs to help.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -40,7 +42,9 @@ impl Guard {
     /// Starts the shell.
     pub(super) fn start() -> io::Result<Self> {
         let (shell, pipe) = start_shell()?;
-        Ok(Self { inner: Mutex::new(Inner { shell: Some(shell), pipe: Some(pipe), groups: BTreeSet::new() }) })
+        Ok(Self {
+            inner: Mutex::new(Inner { shell: Some(shell), pipe: Some(pipe), groups: BTreeSet::new() }),
+        })
     }
 
     /// From here on the group dies with the daemon.
@@ -89,7 +93,9 @@ impl Inner {
                 }
                 (self.shell, self.pipe) = (Some(shell), Some(pipe));
             }
-            Err(error) => tracing::error!(%error, code = "FB-0306", "the guard of the functions' processes could not be replaced"),
+            Err(error) => {
+                tracing::error!(%error, code = "FB-0306", "the guard of the functions' processes could not be replaced")
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Which file a handler stands for, by the rules of the bootstraps: what is refused here would not start, and what is not is what they load.
+//! Which file a handler stands for, by the rules of the bootstraps: what is refused here would not start, and
+//! what is not is what they load.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -12,8 +13,8 @@ pub(super) enum NoFile {
     Unseen(PathBuf, io::Error),
 }
 
-/// The file of `pkg/file.function` or `pkg.file.function`: a module, or a package's `__init__`. `None` where it has not that form, and what is
-/// missing where there is none.
+/// The file of `pkg/file.function` or `pkg.file.function`: a module, or a package's `__init__`. `None` where
+/// it has not that form, and what is missing where there is none.
 pub(super) fn of_python(folder: &Path, handler: &str) -> Option<Result<PathBuf, NoFile>> {
     let (module, _) = handler.rsplit_once('.')?;
     let stem = folder.join(module.replace('.', "/"));
@@ -26,14 +27,16 @@ pub(super) fn of_python(folder: &Path, handler: &str) -> Option<Result<PathBuf, 
     Some(found.and_then(|it| it.ok_or_else(|| NoFile::Missing(with_ending(&stem, "py")))))
 }
 
-/// Source, or what a compiler made of it: `app.py`, `app.pyc`, `app.so`, `app.cpython-311-x86_64-linux-gnu.so`.
+/// Source, or what a compiler made of it: `app.py`, `app.pyc`, `app.so`,
+/// `app.cpython-311-x86_64-linux-gnu.so`.
 fn python_module(stem: &Path, name: &str) -> Result<Option<PathBuf>, NoFile> {
     let source = with_ending(stem, "py");
     if source.is_file() {
         return Ok(Some(source));
     }
     let dotted = format!("{name}.");
-    let is_compiled = |it: &str| it.starts_with(&dotted) && [".so", ".pyc"].iter().any(|ending| it.ends_with(ending));
+    let is_compiled =
+        |it: &str| it.starts_with(&dotted) && [".so", ".pyc"].iter().any(|ending| it.ends_with(ending));
     let folder = stem.parent().unwrap_or(stem);
     let find = || -> io::Result<Option<PathBuf>> {
         for entry in fs::read_dir(folder)? {
@@ -50,8 +53,9 @@ fn python_module(stem: &Path, name: &str) -> Result<Option<PathBuf>, NoFile> {
     })
 }
 
-/// The file of `dir/file.function` or `dir/file.object.function`: with an ending of JavaScript or without one, a folder with an `index.js` or a
-/// `package.json`, or a package of `node_modules` here or further up. `None` where it has not that form, and what is missing where there is none.
+/// The file of `dir/file.function` or `dir/file.object.function`: with an ending of JavaScript or without
+/// one, a folder with an `index.js` or a `package.json`, or a package of `node_modules` here or further up.
+/// `None` where it has not that form, and what is missing where there is none.
 pub(super) fn of_node(folder: &Path, handler: &str) -> Option<Result<PathBuf, NoFile>> {
     let (dir, name) = handler.rsplit_once('/').unwrap_or(("", handler));
     let (file, _) = name.split_once('.')?;
@@ -103,7 +107,14 @@ mod tests {
 
     #[test]
     fn a_handler_of_python_is_a_module_or_a_package_that_begins() {
-        let files = ["app.py", "pkg/mod.py", "whole/__init__.py", "whole.py", "fast.cpython-311-x86_64-linux-gnu.so", "notes.txt"];
+        let files = [
+            "app.py",
+            "pkg/mod.py",
+            "whole/__init__.py",
+            "whole.py",
+            "fast.cpython-311-x86_64-linux-gnu.so",
+            "notes.txt",
+        ];
         let cases = [
             ("app.handler", "app.py"),
             ("pkg/mod.handler", "pkg/mod.py"),

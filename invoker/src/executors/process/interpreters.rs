@@ -1,4 +1,5 @@
-//! What the interpreters of this machine said of themselves, asked once for each code folder: many functions share one.
+//! What the interpreters of this machine said of themselves, asked once for each code folder: many functions
+//! share one.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,9 +22,14 @@ pub struct Interpreters {
 }
 
 impl Interpreters {
-    /// What the program prints, or why it prints nothing. It runs with the daemon's environment, in the code folder: that is where a
-    /// version manager looks, so another folder is asked anew.
-    pub(super) async fn ask(&self, program: &Path, folder: &Path, probe: [&str; 2]) -> Result<String, Unsaid> {
+    /// What the program prints, or why it prints nothing. It runs with the daemon's environment, in the code
+    /// folder: that is where a version manager looks, so another folder is asked anew.
+    pub(super) async fn ask(
+        &self,
+        program: &Path,
+        folder: &Path,
+        probe: [&str; 2],
+    ) -> Result<String, Unsaid> {
         let mut answers = self.answers.lock().await;
         let asked = (program.to_owned(), folder.to_owned());
         if let Some(answer) = answers.get(&asked) {
@@ -54,7 +60,9 @@ async fn run(program: &Path, folder: &Path, probe: [&str; 2]) -> Result<String, 
     command.args(probe).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(PATIENCE, command.output()).await {
         Ok(Ok(output)) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        Ok(Ok(output)) => Err(Unsaid::Ever(format!("it fails: {}", String::from_utf8_lossy(&output.stderr).trim()))),
+        Ok(Ok(output)) => {
+            Err(Unsaid::Ever(format!("it fails: {}", String::from_utf8_lossy(&output.stderr).trim())))
+        }
         Ok(Err(error)) if lack_of(&error).is_some() => Err(Unsaid::Now(error)),
         Ok(Err(error)) => Err(Unsaid::Ever(format!("it does not start: {error}"))),
         Err(_) => Err(Unsaid::Ever("it does not answer".to_owned())),
@@ -71,7 +79,10 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         let interpreters = Interpreters::default();
         for (at, n_asked) in [(&folder, 1), (&folder, 1), (&other, 1), (&folder, 1)] {
-            let said = interpreters.ask(Path::new("/bin/sh"), at.path(), ["-c", "echo asked >> log; cat log"]).await.unwrap();
+            let said = interpreters
+                .ask(Path::new("/bin/sh"), at.path(), ["-c", "echo asked >> log; cat log"])
+                .await
+                .unwrap();
             assert_eq!(said.lines().count(), n_asked);
             assert_eq!(std::fs::read_to_string(at.path().join("log")).unwrap().lines().count(), n_asked);
         }

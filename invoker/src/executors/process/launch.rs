@@ -1,5 +1,6 @@
-//! How a function's process is started: which program with which arguments, found and checked before the first invoke, and again before each
-//! start: the paths of the settings may be links that lead elsewhere by then.
+//! How a function's process is started: which program with which arguments, found and checked before the
+//! first invoke, and again before each start: the paths of the settings may be links that lead elsewhere by
+//! then.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -117,7 +118,8 @@ impl Launch {
                 let version = launch.interpreter(&NODE, &folder, interpreters).await?;
                 let major = version.split('.').next().unwrap_or_default();
                 launch.execution_env = Some(format!("AWS_Lambda_nodejs{major}.x"));
-                launch.arguments = vec!["--input-type=module".to_owned(), "--eval".to_owned(), NODE_BOOTSTRAP.to_owned()];
+                launch.arguments =
+                    vec!["--input-type=module".to_owned(), "--eval".to_owned(), NODE_BOOTSTRAP.to_owned()];
             }
             Runtime::Provided => {}
         }
@@ -133,8 +135,8 @@ impl Launch {
         Ok(Spot { folder, program })
     }
 
-    /// Whether the paths of the settings lead to what they led to when it was found: the same code folder, the same file of the handler, the same
-    /// interpreter. Other files in the folder are not looked at.
+    /// Whether the paths of the settings lead to what they led to when it was found: the same code folder,
+    /// the same file of the handler, the same interpreter. Other files in the folder are not looked at.
     pub(super) fn is_current(&self) -> bool {
         match self.marks() {
             Ok(marks) => marks == self.marks,
@@ -147,12 +149,18 @@ impl Launch {
         let folder = self.folder()?;
         let handler = self.entry(&folder)?;
         let interpreter = |it: &Found| (Mark::of(&it.by_path), Mark::of(&it.program));
-        Ok(Marks { folder: Mark::of(&folder), handler: Mark::of(&handler), interpreter: self.interpreter.as_ref().map(interpreter) })
+        Ok(Marks {
+            folder: Mark::of(&folder),
+            handler: Mark::of(&handler),
+            interpreter: self.interpreter.as_ref().map(interpreter),
+        })
     }
 
     /// Where the code folder is now.
     fn folder(&self) -> Result<PathBuf, ProcessError> {
-        fs::canonicalize(&self.code).and_then(|it| fs::read_dir(&it).map(|_| it)).map_err(|cause| self.unseen(self.code.clone(), cause))
+        fs::canonicalize(&self.code)
+            .and_then(|it| fs::read_dir(&it).map(|_| it))
+            .map_err(|cause| self.unseen(self.code.clone(), cause))
     }
 
     /// What cannot be looked into for want of descriptors is not gone.
@@ -163,9 +171,14 @@ impl Launch {
 
     /// The file that a process begins with: the program, or the file of the handler.
     fn entry(&self, folder: &Path) -> Result<PathBuf, ProcessError> {
-        let form = || ProcessError::HandlerForm { function: self.function.clone(), handler: self.handler.clone() };
+        let form =
+            || ProcessError::HandlerForm { function: self.function.clone(), handler: self.handler.clone() };
         let missing = |no_file| match no_file {
-            NoFile::Missing(wanted) => ProcessError::HandlerFile { function: self.function.clone(), handler: self.handler.clone(), wanted },
+            NoFile::Missing(wanted) => ProcessError::HandlerFile {
+                function: self.function.clone(),
+                handler: self.handler.clone(),
+                wanted,
+            },
             NoFile::Unseen(folder, cause) => self.unseen(folder, cause),
         };
         match self.runtime {
@@ -186,18 +199,32 @@ impl Launch {
     }
 
     /// Finds the interpreter's own path, past version managers' shims; gives its version.
-    async fn interpreter(&mut self, interpreter: &Interpreter, folder: &Path, interpreters: &Interpreters) -> Result<String, ProcessError> {
+    async fn interpreter(
+        &mut self,
+        interpreter: &Interpreter,
+        folder: &Path,
+        interpreters: &Interpreters,
+    ) -> Result<String, ProcessError> {
         let Interpreter { program, package, version_min, probe } = *interpreter;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let found = std::env::split_paths(&path).map(|it| it.join(program)).find(|it| is_program(it));
         let function = self.function.clone();
-        let Some(path) = found else { return Err(ProcessError::InterpreterMissing { function, program, package }) };
-        let unfit = |said| ProcessError::InterpreterUnfit { function, program, version_min, path: path.clone(), said };
+        let Some(path) = found else {
+            return Err(ProcessError::InterpreterMissing { function, program, package });
+        };
+        let unfit = |said| ProcessError::InterpreterUnfit {
+            function,
+            program,
+            version_min,
+            path: path.clone(),
+            said,
+        };
         let said = match interpreters.ask(&path, folder, probe).await {
             Ok(said) => said,
             Err(Unsaid::Ever(said)) => return Err(unfit(said)),
             Err(Unsaid::Now(cause)) => {
-                return Err(ProcessError::short(&self.function, cause).unwrap_or_else(|cause| unfit(cause.to_string())));
+                return Err(ProcessError::short(&self.function, cause)
+                    .unwrap_or_else(|cause| unfit(cause.to_string())));
             }
         };
         match said.trim().split_once('\n') {
@@ -309,11 +336,17 @@ mod tests {
         fs::write(folder.path().join("app.pyc"), "").unwrap();
         let (_, module) = module_path!().split_once("::").unwrap();
         let name = format!("{module}::a_compiled_module_that_cannot_be_looked_for_is_not_missing");
-        let alone =
-            std::process::Command::new(std::env::current_exe().unwrap()).args(["--exact", &name]).env(ALONE, folder.path()).output();
+        let alone = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &name])
+            .env(ALONE, folder.path())
+            .output();
         let alone = alone.unwrap();
         let said = String::from_utf8_lossy(&alone.stdout);
-        assert!(alone.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&alone.stderr));
+        assert!(
+            alone.status.success() && said.contains("1 passed"),
+            "{said}{}",
+            String::from_utf8_lossy(&alone.stderr)
+        );
     }
 
     /// Takes every descriptor of its process.
@@ -326,7 +359,8 @@ mod tests {
         let error = launch.entry(code).unwrap_err();
         assert_eq!(error.code().0, "FB-0313", "{error}");
         assert!(launch.is_current(), "nobody can tell that it is another");
-        let error = runtime.block_on(launch.interpreter(&PYTHON, code, &Interpreters::default())).unwrap_err();
+        let error =
+            runtime.block_on(launch.interpreter(&PYTHON, code, &Interpreters::default())).unwrap_err();
         assert_eq!(error.code().0, "FB-0313", "{error}");
         drop(taken);
         assert_eq!(launch.entry(code).unwrap(), code.join("app.pyc"));

@@ -1,4 +1,5 @@
-//! The Runtime API of one environment over HTTP: connections, and which call a request is. What is legal when is `state.rs`.
+//! The Runtime API of one environment over HTTP: connections, and which call a request is. What is legal when
+//! is `state.rs`.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,7 +26,8 @@ use super::body::{BodyFault, Pieces, Whole, discard, read_whole};
 use super::peer::{self, Peer};
 use super::state::{Answering, Call, Refusal, State};
 
-/// The largest head of a request, up to twice as much when it comes in one piece: clients put up to 1 MiB of stack trace into a header.
+/// The largest head of a request, up to twice as much when it comes in one piece: clients put up to 1 MiB of
+/// stack trace into a header.
 const HEAD_BYTES_MAX: usize = 2 << 20;
 /// The most connections at once; a client has one or two.
 const CONNECTIONS_MAX: usize = 32;
@@ -48,8 +50,14 @@ pub(super) struct Served {
     pub(super) state: Arc<State>,
 }
 
-/// Serves until `over`, then reads what is still on its way, and ends. A panic ends the connections and nothing else.
-pub(super) async fn serve(listener: TcpListener, address: SocketAddr, served: Arc<Served>, over: CancellationToken) {
+/// Serves until `over`, then reads what is still on its way, and ends. A panic ends the connections and
+/// nothing else.
+pub(super) async fn serve(
+    listener: TcpListener,
+    address: SocketAddr,
+    served: Arc<Served>,
+    over: CancellationToken,
+) {
     kept_alive("a Runtime API", || accept(&listener, address, &served, &over)).await;
 }
 
@@ -96,7 +104,8 @@ async fn converse(stream: TcpStream, served: Arc<Served>) {
         let state = Arc::clone(&served.state);
         async move { Ok::<_, Infallible>(route(request, &state).await) }
     });
-    // An answer counts though its sender has left (half close); the head of a request is bounded, its number of bytes otherwise.
+    // An answer counts though its sender has left (half close); the head of a request is bounded, its number
+    // of bytes otherwise.
     let mut http = http1::Builder::new();
     http.half_close(true).max_buf_size(HEAD_BYTES_MAX);
     let conversation = http.serve_connection(TokioIo::new(stream), service);
@@ -107,7 +116,8 @@ async fn converse(stream: TcpStream, served: Arc<Served>) {
 
 async fn refuse_stranger(stream: TcpStream) {
     let service = service_fn(|_: Request<Incoming>| async {
-        let mut response = problem(StatusCode::FORBIDDEN, "Forbidden", "this Runtime API serves another process");
+        let mut response =
+            problem(StatusCode::FORBIDDEN, "Forbidden", "this Runtime API serves another process");
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         Ok::<_, Infallible>(response)
     });
@@ -123,17 +133,24 @@ async fn route(mut request: Request<Incoming>, state: &Arc<State>) -> Response<P
     match steps[..] {
         ["ping"] if is_get => Response::new(Bytes::from_static(b"pong").into()),
         ["2018-06-01", "runtime", "invocation", "next"] if is_get => next(state).await,
-        ["2018-06-01", "runtime", "invocation", id, "response"] if is_post => match state.begin(id, Call::Response) {
-            Ok(answering) => respond(&mut request, answering).await,
-            Err(refusal) => refuse(&mut request, &refusal).await,
-        },
-        ["2018-06-01", "runtime", "invocation", id, "error"] if is_post => match state.begin(id, Call::Error) {
+        ["2018-06-01", "runtime", "invocation", id, "response"] if is_post => {
+            match state.begin(id, Call::Response) {
+                Ok(answering) => respond(&mut request, answering).await,
+                Err(refusal) => refuse(&mut request, &refusal).await,
+            }
+        }
+        ["2018-06-01", "runtime", "invocation", id, "error"] if is_post => match state.begin(id, Call::Error)
+        {
             Ok(answering) => report(&mut request, answering).await,
             Err(refusal) => refuse(&mut request, &refusal).await,
         },
         ["2018-06-01", "runtime", "init", "error"] if is_post => init_error(&mut request, state).await,
-        ["2018-06-01", "runtime", "restore", "next"] if is_get => refuse(&mut request, &state.restore()).await,
-        ["2018-06-01", "runtime", "restore", "error"] if is_post => refuse(&mut request, &state.restore()).await,
+        ["2018-06-01", "runtime", "restore", "next"] if is_get => {
+            refuse(&mut request, &state.restore()).await
+        }
+        ["2018-06-01", "runtime", "restore", "error"] if is_post => {
+            refuse(&mut request, &state.restore()).await
+        }
         ["ping"]
         | ["2018-06-01", "runtime", "invocation", "next"]
         | ["2018-06-01", "runtime", "invocation", _, "response" | "error"]
@@ -166,7 +183,11 @@ async fn respond(request: &mut Request<Incoming>, answering: Answering) -> Respo
         discard(request.body_mut()).await;
         let answer = Answer::unknown_mode(answering.request_id());
         answering.complete(answer);
-        return problem(StatusCode::BAD_REQUEST, "InvalidFunctionResponseMode", "Invalid function response mode");
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "InvalidFunctionResponseMode",
+            "Invalid function response mode",
+        );
     }
     match read_whole(request.body_mut(), ANSWER_BYTES_MAX).await {
         Ok(Whole { bytes, trailers }) => {
@@ -206,10 +227,15 @@ async fn init_error(request: &mut Request<Incoming>, state: &State) -> Response<
 /// The error that a stream that broke half-way announces behind its body.
 fn error_of_trailers(trailers: &HeaderMap) -> Option<Bytes> {
     let kind = trailers.get("lambda-runtime-function-error-type");
-    let body = trailers.get("lambda-runtime-function-error-body").and_then(|it| STANDARD.decode(it.as_bytes()).ok());
+    let body =
+        trailers.get("lambda-runtime-function-error-body").and_then(|it| STANDARD.decode(it.as_bytes()).ok());
     match (kind, body) {
         (_, Some(body)) => Some(body.into()),
-        (Some(kind), None) => Some(json!({ "errorType": String::from_utf8_lossy(kind.as_bytes()), "errorMessage": "" }).to_string().into()),
+        (Some(kind), None) => Some(
+            json!({ "errorType": String::from_utf8_lossy(kind.as_bytes()), "errorMessage": "" })
+                .to_string()
+                .into(),
+        ),
         (None, None) => None,
     }
 }
@@ -243,11 +269,15 @@ async fn refuse(request: &mut Request<Incoming>, refusal: &Refusal) -> Response<
 
 fn refused(refusal: &Refusal) -> Response<Pieces> {
     match refusal {
-        Refusal::InvalidRequestId => problem(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID"),
+        Refusal::InvalidRequestId => {
+            problem(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
+        }
         Refusal::InvalidStateTransition { from, to } => problem(
             StatusCode::FORBIDDEN,
             "InvalidStateTransition",
-            &format!("State transition from {from} to {to} failed for runtime. Error: State transition is not allowed"),
+            &format!(
+                "State transition from {from} to {to} failed for runtime. Error: State transition is not allowed"
+            ),
         ),
     }
 }
@@ -307,7 +337,9 @@ mod tests {
         let mut answer = Vec::new();
         // A connection that breaks off has no more to say.
         let _ = client.write_all(b"GET /ping HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-        let _ = tokio::time::timeout(Duration::from_secs(20), client.read_to_end(&mut answer)).await.expect("the connection ends");
+        let _ = tokio::time::timeout(Duration::from_secs(20), client.read_to_end(&mut answer))
+            .await
+            .expect("the connection ends");
         String::from_utf8(answer).unwrap()
     }
 
@@ -315,13 +347,21 @@ mod tests {
     async fn a_runtime_api_that_panics_answers_the_next_connection() {
         let log = DiesOver("FB-0310", Arc::default());
         let has_died = Arc::clone(&log.1);
-        let _log = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || log.clone()).finish());
+        let _log = tracing::subscriber::set_default(
+            tracing_subscriber::fmt().with_writer(move || log.clone()).finish(),
+        );
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut function = tokio::process::Command::new("sleep").arg("1000").kill_on_drop(true).spawn().unwrap();
+        let mut function =
+            tokio::process::Command::new("sleep").arg("1000").kill_on_drop(true).spawn().unwrap();
         let state = Arc::new(State::new(Box::new(|| {})));
         // This process is a stranger to the function's, and over its connection the listener dies.
-        let served = Served { function: "f".to_owned(), environment: "f-1".to_owned(), process: function.id().unwrap(), state };
+        let served = Served {
+            function: "f".to_owned(),
+            environment: "f-1".to_owned(),
+            process: function.id().unwrap(),
+            state,
+        };
         let over = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, address, Arc::new(served), over.clone()));
         assert_eq!(ping(address).await, "");

@@ -1,7 +1,8 @@
-//! Runs a function as local processes that poll the Lambda Runtime API: started on demand, reused, ended when idle.
+//! Runs a function as local processes that poll the Lambda Runtime API: started on demand, reused, ended when
+//! idle.
 //!
-//! It isolates nothing (rung 0): the process runs as the daemon's user, in a process group of its own. `docs/functions/process.md`
-//! is the operator's page.
+//! It isolates nothing (rung 0): the process runs as the daemon's user, in a process group of its own.
+//! `docs/functions/process.md` is the operator's page.
 //!
 //! | what happens | what the caller gets |
 //! | --- | --- |
@@ -77,9 +78,13 @@ pub struct ProcessExecutor {
 impl ProcessExecutor {
     /// Finds the program and starts the guard; no environment yet. It must be called within a tokio runtime.
     ///
-    /// From here on the daemon's file descriptors close when a program is started, those included that the daemon inherited: a
-    /// function gets 0, 1 and 2 and nothing else.
-    pub async fn new(function: &Function, settings: &ProcessSettings, options: ProcessOptions) -> Result<Self, ProcessError> {
+    /// From here on the daemon's file descriptors close when a program is started, those included that the
+    /// daemon inherited: a function gets 0, 1 and 2 and nothing else.
+    pub async fn new(
+        function: &Function,
+        settings: &ProcessSettings,
+        options: ProcessOptions,
+    ) -> Result<Self, ProcessError> {
         let name = function.name.as_str().to_owned();
         let launch = Launch::find(&name, settings, &options.base, &options.interpreters).await?;
         close_fds::set_fds_cloexec_threadsafe(3, &[]);

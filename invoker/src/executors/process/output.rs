@@ -1,4 +1,5 @@
-//! What a function prints: lines of its standard output and error, bounded, each with the invocation it belongs to.
+//! What a function prints: lines of its standard output and error, bounded, each with the invocation it
+//! belongs to.
 
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,7 +21,8 @@ pub struct FunctionLine<'a> {
     pub function: &'a str,
     /// Which of its environments.
     pub environment: &'a str,
-    /// The invocation that the environment works on, or worked on last, when the line is read; `None` before the first one.
+    /// The invocation that the environment works on, or worked on last, when the line is read; `None` before
+    /// the first one.
     pub request_id: Option<&'a str>,
     /// Where it was printed.
     pub stream: Stream,
@@ -48,10 +50,12 @@ impl Stream {
     }
 }
 
-/// The target of the events that [`TracingSink`] makes, for filters and for logs that treat what functions print apart.
+/// The target of the events that [`TracingSink`] makes, for filters and for logs that treat what functions
+/// print apart.
 pub const LOG_TARGET: &str = "forebay::function";
 
-/// Takes what functions print. It is called from the tasks that read, which serve invocations too: it must not block.
+/// Takes what functions print. It is called from the tasks that read, which serve invocations too: it must
+/// not block.
 pub trait LogSink: Send + Sync {
     /// One line.
     fn line(&self, line: FunctionLine<'_>);
@@ -124,14 +128,16 @@ impl Line {
             text: &text,
             is_cut: self.is_cut,
         };
-        // A sink that panics loses a line: where nobody read on, the function would wait with its output for ever.
+        // A sink that panics loses a line: where nobody read on, the function would wait with its output for
+        // ever.
         let _ = catch_unwind(AssertUnwindSafe(|| origin.sink.line(line)));
         self.bytes.clear();
         self.is_cut = false;
     }
 }
 
-/// The text with control characters written out, so that a line of the log stays one line and colours nothing.
+/// The text with control characters written out, so that a line of the log stays one line and colours
+/// nothing.
 fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut printable = String::with_capacity(text.len());
@@ -175,7 +181,8 @@ mod tests {
 
     #[tokio::test]
     async fn output_is_cut_into_lines_and_a_last_one_without_end_counts() {
-        let expected = [("one", false), ("", false), ("two", false), ("three", false)].map(|(it, cut)| (it.to_owned(), cut));
+        let expected = [("one", false), ("", false), ("two", false), ("three", false)]
+            .map(|(it, cut)| (it.to_owned(), cut));
         assert_eq!(lines(b"one\n\ntwo\r\nthree").await, expected);
     }
 
@@ -201,13 +208,22 @@ mod tests {
 
     #[tokio::test]
     async fn colours_and_bytes_that_are_no_text_are_written_out() {
-        assert_eq!(lines(b"a\x1b[31m\tb\rc \xff\n").await, [("a\\u{1b}[31m\tb\\rc \u{fffd}".to_owned(), false)]);
+        assert_eq!(
+            lines(b"a\x1b[31m\tb\rc \xff\n").await,
+            [("a\\u{1b}[31m\tb\\rc \u{fffd}".to_owned(), false)]
+        );
     }
 
     #[tokio::test]
     async fn a_line_at_the_limit_is_whole_and_one_byte_more_is_cut() {
         let limit = "x".repeat(LINE_BYTES_MAX);
-        assert_eq!(lines(format!("{limit}\nnext\n").as_bytes()).await, [(limit.clone(), false), ("next".to_owned(), false)]);
-        assert_eq!(lines(format!("{limit}yz\nnext\n").as_bytes()).await, [(limit, true), ("next".to_owned(), false)]);
+        assert_eq!(
+            lines(format!("{limit}\nnext\n").as_bytes()).await,
+            [(limit.clone(), false), ("next".to_owned(), false)]
+        );
+        assert_eq!(
+            lines(format!("{limit}yz\nnext\n").as_bytes()).await,
+            [(limit, true), ("next".to_owned(), false)]
+        );
     }
 }

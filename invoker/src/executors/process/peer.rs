@@ -1,6 +1,8 @@
-//! Whose connection it is: a connection to a Runtime API must come from the process that the API serves, or from a descendant.
+//! Whose connection it is: a connection to a Runtime API must come from the process that the API serves, or
+//! from a descendant.
 //!
-//! Linux tells it in `/proc`: the address of the peer leads to a socket's inode, the inode to the process that holds it.
+//! Linux tells it in `/proc`: the address of the peer leads to a socket's inode, the inode to the process
+//! that holds it.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -24,8 +26,9 @@ pub(super) fn holder(process: u32, from: SocketAddr, to: SocketAddr) -> Peer {
         return Peer::Family;
     }
     let Ok(entries) = fs::read_dir("/proc") else { return Peer::Stranger };
-    let mut family =
-        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(|it| *it != process && is_family(*it, process));
+    let mut family = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|it| *it != process && is_family(*it, process));
     if family.any(|it| holds(it, &link)) { Peer::Family } else { Peer::Stranger }
 }
 
@@ -51,7 +54,8 @@ fn is_family(process: u32, leader: u32) -> bool {
     false
 }
 
-/// The fields of `/proc/<pid>/stat` that follow the name, which may hold anything but is closed by the last `)`.
+/// The fields of `/proc/<pid>/stat` that follow the name, which may hold anything but is closed by the last
+/// `)`.
 fn parent_and_group(process: u32) -> Option<(u32, u32)> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(1);
@@ -62,7 +66,8 @@ fn parent_and_group(process: u32) -> Option<(u32, u32)> {
 fn socket_inode(from: SocketAddr, to: SocketAddr) -> Option<u64> {
     // A program with an IPv6 socket (Java's default) reaches an IPv4 address as a mapped one.
     let mapped = |it: SocketAddr| format!("0000000000000000FFFF0000{}", hex(it).unwrap_or_default());
-    find_socket("/proc/net/tcp", &hex(from)?, &hex(to)?).or_else(|| find_socket("/proc/net/tcp6", &mapped(from), &mapped(to)))
+    find_socket("/proc/net/tcp", &hex(from)?, &hex(to)?)
+        .or_else(|| find_socket("/proc/net/tcp6", &mapped(from), &mapped(to)))
 }
 
 fn find_socket(table: &str, from: &str, to: &str) -> Option<u64> {
@@ -93,7 +98,8 @@ mod tests {
         let to = listener.local_addr().unwrap();
         let stream = TcpStream::connect(to).unwrap();
         let from = stream.local_addr().unwrap();
-        let mut other = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut other =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         assert_eq!(holder(std::process::id(), from, to), Peer::Family);
         assert_eq!(holder(other.id(), from, to), Peer::Stranger);
         drop(stream);
@@ -114,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_child_is_family_and_a_parent_is_not() {
-        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         assert!(is_family(child.id(), std::process::id()));
         assert!(!is_family(std::process::id(), child.id()));
         child.kill().unwrap();

@@ -1,4 +1,5 @@
-//! Which environments there are, who has which, and whether another may be started. Most recently used first; the rest fades away.
+//! Which environments there are, who has which, and whether another may be started. Most recently used first;
+//! the rest fades away.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -271,7 +272,8 @@ impl Pool {
 }
 
 impl Inner {
-    /// Ends environments that answered and did not come back in time; tells when the next one is due, if any is awaited.
+    /// Ends environments that answered and did not come back in time; tells when the next one is due, if any
+    /// is awaited.
     fn end_overdue(&mut self, now: Instant) -> Option<Instant> {
         let mut next = None;
         for entry in self.entries.values_mut() {

@@ -1,4 +1,5 @@
-//! The states of one runtime and the turn it works on: which call of the Runtime API is legal when. No socket, no clock.
+//! The states of one runtime and the turn it works on: which call of the Runtime API is legal when. No
+//! socket, no clock.
 
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -112,7 +113,8 @@ struct Inner {
     turn: Option<Turn>,
     /// The id of the turn before, for lines that are read late.
     last_id: Option<Arc<str>>,
-    /// Counts the calls of `next`: a newer one takes the place of one that waits, whose connection may be gone.
+    /// Counts the calls of `next`: a newer one takes the place of one that waits, whose connection may be
+    /// gone.
     n_next: u64,
     /// The process is gone, and what it sent before is still being read.
     is_leaving: bool,
@@ -130,10 +132,16 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(returned: Box<dyn Fn() + Send + Sync>) -> Self {
         let inner = Inner { phase: Phase::Started, turn: None, last_id: None, n_next: 0, is_leaving: false };
-        Self { inner: Mutex::new(inner), assigned: Notify::new(), start: watch::Sender::new(Start::Pending), returned }
+        Self {
+            inner: Mutex::new(inner),
+            assigned: Notify::new(),
+            start: watch::Sender::new(Start::Pending),
+            returned,
+        }
     }
 
-    /// Gives the runtime its next event. The environment must be free; a process that is gone already ends the turn at once.
+    /// Gives the runtime its next event. The environment must be free; a process that is gone already ends
+    /// the turn at once.
     pub(super) fn assign(&self, turn: Turn) {
         let mut inner = self.lock();
         match inner.phase {
@@ -159,7 +167,8 @@ impl State {
         inner.turn.as_ref().map(|turn| Arc::clone(&turn.request_id)).or_else(|| inner.last_id.clone())
     }
 
-    /// `next`: waits without limit for an event; an event that is not answered is given again. Can be dropped without losing anything.
+    /// `next`: waits without limit for an event; an event that is not answered is given again. Can be dropped
+    /// without losing anything.
     pub(super) async fn next(&self) -> Result<(HeaderMap, Event), Refusal> {
         let call = {
             let mut inner = self.lock();
@@ -212,9 +221,13 @@ impl State {
             }
             Phase::Responding(_) if is_current => Err(inner.phase.refuses(to.name())),
             Phase::Ready if is_last => Err(inner.phase.refuses(to.name())),
-            Phase::Started | Phase::InitError | Phase::Ready | Phase::Running | Phase::Responding(_) | Phase::Answered | Phase::Closed => {
-                Err(Refusal::InvalidRequestId)
-            }
+            Phase::Started
+            | Phase::InitError
+            | Phase::Ready
+            | Phase::Running
+            | Phase::Responding(_)
+            | Phase::Answered
+            | Phase::Closed => Err(Refusal::InvalidRequestId),
         }
     }
 

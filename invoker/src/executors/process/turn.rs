@@ -24,7 +24,8 @@ use crate::executor::{Event, InvokeError};
 
 /// How long a start may take before it is tried again within the turn.
 const START_PATIENCE: Duration = Duration::from_secs(10);
-/// How much longer than the function's timeout an environment is waited for: one that hangs is ended and replaced meanwhile.
+/// How much longer than the function's timeout an environment is waited for: one that hangs is ended and
+/// replaced meanwhile.
 const SEAT_SLACK: Duration = Duration::from_secs(5);
 /// The shortest time an environment that answered is given to come back.
 const RETURN_MIN: Duration = Duration::from_secs(1);
@@ -87,8 +88,8 @@ enum Tried {
 }
 
 impl Turns {
-    /// Invokes once. It ends with the function's timeout; waiting for a seat (5 s more than the timeout), for a start (10 s) and between
-    /// failing starts (10 s) comes on top.
+    /// Invokes once. It ends with the function's timeout; waiting for a seat (5 s more than the timeout), for
+    /// a start (10 s) and between failing starts (10 s) comes on top.
     pub(super) async fn invoke(&self, event: Event) -> Result<Reply, InvokeError> {
         if event.n_bytes() as u64 > EVENT_BYTES_MAX {
             return Err(InvokeError::TooLarge { function: self.ground.function.clone() });
@@ -101,7 +102,9 @@ impl Turns {
                 Err(NoSeat::Closed) => return Err(self.not_reached(NotReached::Platform, NoSeat::Closed)),
             };
             let tried = match seat {
-                Seat::Warm(lease) => self.run(lease, &event, &request_id, Instant::now() + self.timeout).await,
+                Seat::Warm(lease) => {
+                    self.run(lease, &event, &request_id, Instant::now() + self.timeout).await
+                }
                 Seat::New(place) => self.start_and_run(place, &event, &request_id).await?,
             };
             match tried {
@@ -113,11 +116,20 @@ impl Turns {
                 }
             }
         }
-        Err(self.not_reached(NotReached::Platform, io::Error::other("environment after environment died before it fetched the event")))
+        Err(self.not_reached(
+            NotReached::Platform,
+            io::Error::other("environment after environment died before it fetched the event"),
+        ))
     }
 
-    /// The first start is outside of the deadline; one that fails is repeated inside, and its error is the function's.
-    async fn start_and_run(&self, place: Place, event: &Event, request_id: &str) -> Result<Tried, InvokeError> {
+    /// The first start is outside of the deadline; one that fails is repeated inside, and its error is the
+    /// function's.
+    async fn start_and_run(
+        &self,
+        place: Place,
+        event: &Event,
+        request_id: &str,
+    ) -> Result<Tried, InvokeError> {
         let place = Arc::new(place);
         let first = self.start(&place).await.map_err(|error| self.start_failed(error))?;
         let started = tokio::time::timeout(START_PATIENCE, first.environment().state.started()).await;
@@ -125,7 +137,11 @@ impl Turns {
             self.pool.start_succeeded();
             return Ok(self.run(first, event, request_id, Instant::now() + self.timeout).await);
         }
-        tracing::warn!(function = self.ground.function, code = "FB-0312", "a start failed; it is tried again within the invocation");
+        tracing::warn!(
+            function = self.ground.function,
+            code = "FB-0312",
+            "a start failed; it is tried again within the invocation"
+        );
         first.environment().end(Fate::Killed);
         drop(first);
         let deadline = Instant::now() + self.timeout;
@@ -167,14 +183,17 @@ impl Turns {
                 pool.returned(number);
             }
         })));
-        let log_stream = format!("{}/[$LATEST]{}", Timestamp::now().strftime("%Y/%m/%d"), Uuid::new_v4().simple());
+        let log_stream =
+            format!("{}/[$LATEST]{}", Timestamp::now().strftime("%Y/%m/%d"), Uuid::new_v4().simple());
         let Self { ground, settings, region, .. } = self;
         let variables = variables(&ground.function, settings, &ground.launch, &site, region, &log_stream);
         let gone = Gone { number, pool: Arc::clone(&self.pool), _place: Arc::clone(place) };
         let enter = |environment| self.pool.enter(environment);
-        Environment::start(ground, number, state, site, variables, enter, gone).map_err(|error| match error.raw_os_error() {
-            Some(code) if is_of_the_program(code) => StartError::Entrypoint(error),
-            Some(_) | None => self.of_the_system(error),
+        Environment::start(ground, number, state, site, variables, enter, gone).map_err(|error| {
+            match error.raw_os_error() {
+                Some(code) if is_of_the_program(code) => StartError::Entrypoint(error),
+                Some(_) | None => self.of_the_system(error),
+            }
         })
     }
 
@@ -185,7 +204,12 @@ impl Turns {
     async fn run(&self, lease: Lease, event: &Event, request_id: &str, deadline: Instant) -> Tried {
         let (ended, end) = oneshot::channel();
         let head = self.head(request_id, deadline);
-        lease.environment().state.assign(Turn { request_id: request_id.into(), event: event.clone(), head, ended });
+        lease.environment().state.assign(Turn {
+            request_id: request_id.into(),
+            event: event.clone(),
+            head,
+            ended,
+        });
         match tokio::time::timeout_at(deadline, end).await {
             Ok(Ok(TurnEnd::Answered(answer))) => {
                 lease.answered(deadline.max(Instant::now() + RETURN_MIN));
@@ -203,7 +227,12 @@ impl Turns {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let deadline = since_epoch + deadline.saturating_duration_since(Instant::now());
         let [root, parent] = [Uuid::new_v4().simple().to_string(), Uuid::new_v4().simple().to_string()];
-        let trace = format!("Root=1-{:08x}-{};Parent={};Sampled=0", since_epoch.as_secs(), &root[..24], &parent[..16]);
+        let trace = format!(
+            "Root=1-{:08x}-{};Parent={};Sampled=0",
+            since_epoch.as_secs(),
+            &root[..24],
+            &parent[..16]
+        );
         let values = [
             ("content-type", "application/json"),
             ("lambda-runtime-aws-request-id", request_id),
@@ -213,7 +242,9 @@ impl Turns {
         ];
         values
             .into_iter()
-            .filter_map(|(name, value)| Some((http::HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)))
+            .filter_map(|(name, value)| {
+                Some((http::HeaderName::from_static(name), HeaderValue::from_str(value).ok()?))
+            })
             .collect()
     }
 
@@ -226,21 +257,46 @@ impl Turns {
         self.not_reached_for(why, error.code(), error)
     }
 
-    fn not_reached(&self, why: NotReached, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> InvokeError {
+    fn not_reached(
+        &self,
+        why: NotReached,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> InvokeError {
         self.not_reached_for(why, InvokeError::NOT_REACHED, cause)
     }
 
-    fn not_reached_for(&self, why: NotReached, code: Code, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> InvokeError {
-        InvokeError::NotReached { function: self.ground.function.clone(), why, code, retry_after: None, cause: cause.into() }
+    fn not_reached_for(
+        &self,
+        why: NotReached,
+        code: Code,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> InvokeError {
+        InvokeError::NotReached {
+            function: self.ground.function.clone(),
+            why,
+            code,
+            retry_after: None,
+            cause: cause.into(),
+        }
     }
 }
 
-/// Whether an error of `exec` speaks of the program (missing, not allowed, no known format), not of the system's resources.
+/// Whether an error of `exec` speaks of the program (missing, not allowed, no known format), not of the
+/// system's resources.
 fn is_of_the_program(code: i32) -> bool {
     use rustix::io::Errno;
-    [Errno::NOENT, Errno::ACCESS, Errno::PERM, Errno::NOEXEC, Errno::NOTDIR, Errno::ISDIR, Errno::LOOP, Errno::TOOBIG]
-        .into_iter()
-        .any(|it| it.raw_os_error() == code)
+    [
+        Errno::NOENT,
+        Errno::ACCESS,
+        Errno::PERM,
+        Errno::NOEXEC,
+        Errno::NOTDIR,
+        Errno::ISDIR,
+        Errno::LOOP,
+        Errno::TOOBIG,
+    ]
+    .into_iter()
+    .any(|it| it.raw_os_error() == code)
 }
 
 /// Takes an environment off the list when nothing is left of it, then frees its place.

@@ -1,4 +1,5 @@
-//! The environment variables of a function's process: the documented list and the operator's own, nothing of the daemon's.
+//! The environment variables of a function's process: the documented list and the operator's own, nothing of
+//! the daemon's.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +8,8 @@ use forebay_config::function::ProcessSettings;
 use super::environment::Site;
 use super::launch::Launch;
 
-/// The variables of one environment. The operator's win over the region, `LANG`, `PATH`, `TZ` and `AWS_XRAY_CONTEXT_MISSING` and over nothing
-/// else: the config refuses the other names.
+/// The variables of one environment. The operator's win over the region, `LANG`, `PATH`, `TZ` and
+/// `AWS_XRAY_CONTEXT_MISSING` and over nothing else: the config refuses the other names.
 pub(super) fn variables(
     function: &str,
     settings: &ProcessSettings,

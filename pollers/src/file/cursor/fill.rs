@@ -1,7 +1,8 @@
 //! Reads more of the file, and sees whether it is still the file that was read so far.
 //!
-//! NUL bytes at the end of a file are left where they are: space that was reserved is written later, and a hole is followed by a line in the
-//! end. What stands behind them tells which it was: before a line they are filler, in the middle of one they are data.
+//! NUL bytes at the end of a file are left where they are: space that was reserved is written later, and a
+//! hole is followed by a line in the end. What stands behind them tells which it was: before a line they are
+//! filler, in the middle of one they are data.
 
 use super::super::content::{self, Told};
 use super::super::evidence::{Evidence, tail_len, written};
@@ -13,7 +14,8 @@ use super::{Cursor, Long, OpenFile, Stat, Stop};
 const CHUNK_BYTES: usize = 256 << 10;
 
 impl Cursor {
-    /// Looks at more of the file behind the window: so many bytes. Zero: there is no more, or the file's life is over.
+    /// Looks at more of the file behind the window: so many bytes. Zero: there is no more, or the file's life
+    /// is over.
     pub(super) fn fill(&mut self) -> Result<u64, Stop> {
         let end = self.end();
         if self.n_reserved == 0 && self.is_still_at(end) {
@@ -29,14 +31,16 @@ impl Cursor {
         if stat.size < end + self.n_reserved {
             self.n_reserved = 0;
         }
-        let is_as_seen = self.seen.is_some_and(|seen| seen.size == stat.size && seen.modified == stat.modified);
+        let is_as_seen =
+            self.seen.is_some_and(|seen| seen.size == stat.size && seen.modified == stat.modified);
         if is_as_seen && stat.size == end {
             return Ok(0);
         }
         // Where space is reserved its first byte tells whether it is written now.
         let n_new = if self.n_reserved > 0 { 1 } else { up_to_chunk(stat.size - end) };
         let (read, n_known) = self.read_at(file, end, n_new)?;
-        // It is compared after the bytes were read: had the file been written anew in between, they would be of the wrong life.
+        // It is compared after the bytes were read: had the file been written anew in between, they would be
+        // of the wrong life.
         if let Some(why) = self.why_another(file, read.get(..n_known))? {
             self.end_life(end, why);
             return Ok(0);
@@ -54,13 +58,17 @@ impl Cursor {
 
     /// The end of what was read and kept, or set aside.
     fn end(&self) -> u64 {
-        self.offset + self.n_filler + self.long.as_ref().map_or(0, Long::n_bytes) + self.window.rest().len() as u64
+        self.offset
+            + self.n_filler
+            + self.long.as_ref().map_or(0, Long::n_bytes)
+            + self.window.rest().len() as u64
     }
 
     /// Reads `n` bytes, and before them those that are known already.
     fn read_at(&self, file: &dyn OpenFile, offset: u64, n: usize) -> Result<(Vec<u8>, usize), Stop> {
         let n_known = tail_len(offset);
-        let read = read_up_to(file, offset - n_known as u64, n_known + n).map_err(|error| self.failed(error))?;
+        let read =
+            read_up_to(file, offset - n_known as u64, n_known + n).map_err(|error| self.failed(error))?;
         Ok((read, n_known))
     }
 
@@ -88,7 +96,8 @@ impl Cursor {
     fn keep(&mut self, mut read: Vec<u8>, n_known: usize, n_filler: usize, stat: &Stat) -> u64 {
         let (end, new) = (self.end(), &read[n_known + n_filler..]);
         let n_new = new.len();
-        let n_data = usize::try_from(self.data_to.saturating_sub(end)).map_or(n_new, |n_data| n_data.min(n_new));
+        let n_data =
+            usize::try_from(self.data_to.saturating_sub(end)).map_or(n_new, |n_data| n_data.min(n_new));
         let n_kept = written(new).len().max(n_data);
         self.n_reserved = (n_new - n_kept) as u64;
         read.truncate(n_known + n_filler + n_kept);
@@ -100,9 +109,14 @@ impl Cursor {
         n_new as u64
     }
 
-    /// Whether the file is another one than was read so far, and how one can tell. `tail` is what lies before the end of the window. The first
-    /// time the name's fingerprint is compared, what is kept with the position, and that the offset begins a line.
-    fn why_another(&mut self, file: &dyn OpenFile, tail: Option<&[u8]>) -> Result<Option<&'static str>, Stop> {
+    /// Whether the file is another one than was read so far, and how one can tell. `tail` is what lies before
+    /// the end of the window. The first time the name's fingerprint is compared, what is kept with the
+    /// position, and that the offset begins a line.
+    fn why_another(
+        &mut self,
+        file: &dyn OpenFile,
+        tail: Option<&[u8]>,
+    ) -> Result<Option<&'static str>, Stop> {
         const HEAD: &str = "its first bytes have changed";
         const TAIL: &str = "the bytes before the place that was read to have changed";
         let head = read_up_to(file, 0, HEAD_MAX).map_err(|error| self.failed(error))?;
@@ -131,7 +145,9 @@ impl Cursor {
 
     /// Tells, once, of a file that holds no lines of text.
     fn tell_content(&self, head: &[u8]) {
-        let Some(content) = content::of(written(head)).filter(|_| self.tell_once(Told::Content)) else { return };
+        let Some(content) = content::of(written(head)).filter(|_| self.tell_once(Told::Content)) else {
+            return;
+        };
         tracing::warn!(code = "FB-0209", path = %self.path.display(), "{content}");
     }
 }

@@ -61,7 +61,8 @@ struct Running {
     is_rung: bool,
 }
 
-/// All jobs. A reader has at most one here, a subscriber at most one listing, so their number is bounded by them.
+/// All jobs. A reader has at most one here, a subscriber at most one listing, so their number is bounded by
+/// them.
 #[derive(Default)]
 pub(super) struct Lanes {
     lanes: BTreeMap<LaneName, Lane>,
@@ -106,7 +107,8 @@ impl Lanes {
 
     /// What became of a job. `true` when whoever waits must be up earlier than it thought.
     pub(super) fn file(&mut self, job: Job, tried: Result<Tried, Panicked>, now: Instant) -> bool {
-        let is_rung = self.lanes.get_mut(&job.lane).and_then(|it| it.running.take()).is_some_and(|it| it.is_rung);
+        let is_rung =
+            self.lanes.get_mut(&job.lane).and_then(|it| it.running.take()).is_some_and(|it| it.is_rung);
         if job.done.is_closed() {
             self.forget_idle(&job.lane);
             return false;
@@ -157,7 +159,8 @@ impl Lanes {
             self.again(job);
             return true;
         }
-        for running in self.lanes.values_mut().filter_map(|it| it.running.as_mut()).filter(|it| it.key == key) {
+        for running in self.lanes.values_mut().filter_map(|it| it.running.as_mut()).filter(|it| it.key == key)
+        {
             running.is_rung = true;
         }
         false
@@ -169,7 +172,8 @@ impl Lanes {
         over.into_iter().chain(self.tick.map(|(at, _)| at)).min()
     }
 
-    /// Answers those whose time is over, and makes ready what is looked at by ticks. `true` when there is a job to try now.
+    /// Answers those whose time is over, and makes ready what is looked at by ticks. `true` when there is a
+    /// job to try now.
     pub(super) fn handle_due(&mut self, now: Instant) -> bool {
         while let Some((_, key)) = self.by_time.first().filter(|(until, _)| *until <= now).copied() {
             if let Some(job) = self.unpark(key) {
@@ -177,7 +181,8 @@ impl Lanes {
             }
         }
         let Some((_, every)) = self.tick.filter(|(at, _)| *at <= now) else { return false };
-        let every = if std::mem::take(&mut self.has_found) { TICK_MIN } else { (every * 5 / 4).min(TICK_MAX) };
+        let every =
+            if std::mem::take(&mut self.has_found) { TICK_MIN } else { (every * 5 / 4).min(TICK_MAX) };
         self.tick = (!self.ticking.is_empty()).then(|| (now + every, every));
         for key in self.ticking.clone() {
             if let Some(job) = self.unpark(key) {
@@ -188,13 +193,20 @@ impl Lanes {
     }
 
     /// Since when a lane hangs: its job has run for too long, or all threads are held by such lanes.
-    pub(super) fn hangs_since(&self, lane: &LaneName, now: Instant, hang_max: Duration, workers_max: usize) -> Option<Duration> {
+    pub(super) fn hangs_since(
+        &self,
+        lane: &LaneName,
+        now: Instant,
+        hang_max: Duration,
+        workers_max: usize,
+    ) -> Option<Duration> {
         let hang = |it: &Running| Some(now.saturating_duration_since(it.since)).filter(|it| *it >= hang_max);
         let running = self.lanes.get(lane).and_then(|it| it.running.as_ref());
         match running {
             Some(running) => hang(running),
             None => {
-                let hanging: Vec<Duration> = self.lanes.values().filter_map(|it| it.running.as_ref()).filter_map(hang).collect();
+                let hanging: Vec<Duration> =
+                    self.lanes.values().filter_map(|it| it.running.as_ref()).filter_map(hang).collect();
                 hanging.iter().min().copied().filter(|_| hanging.len() >= workers_max)
             }
         }
@@ -220,10 +232,21 @@ impl Lanes {
 mod tests {
     use super::*;
 
-    fn job(lanes: &mut Lanes, key: u64, lane: &str, wait: Duration) -> oneshot::Receiver<Result<(), Panicked>> {
+    fn job(
+        lanes: &mut Lanes,
+        key: u64,
+        lane: &str,
+        wait: Duration,
+    ) -> oneshot::Receiver<Result<(), Panicked>> {
         let (done, receiver) = oneshot::channel();
         let until = Instant::now() + wait;
-        lanes.push(Job { key: Key(key), lane: LaneName(lane.into()), attempt: Box::new(|| Tried::Look), until, done });
+        lanes.push(Job {
+            key: Key(key),
+            lane: LaneName(lane.into()),
+            attempt: Box::new(|| Tried::Look),
+            until,
+            done,
+        });
         receiver
     }
 
@@ -233,11 +256,17 @@ mod tests {
     fn a_lane_whose_job_hangs_keeps_only_its_own_jobs_waiting() {
         let mut lanes = Lanes::default();
         let now = Instant::now();
-        let _jobs = [job(&mut lanes, 1, "/nfs", LONG), job(&mut lanes, 2, "/nfs", LONG), job(&mut lanes, 3, "/", LONG)];
+        let _jobs = [
+            job(&mut lanes, 1, "/nfs", LONG),
+            job(&mut lanes, 2, "/nfs", LONG),
+            job(&mut lanes, 3, "/", LONG),
+        ];
         let taken = [lanes.take(now).unwrap().key, lanes.take(now).unwrap().key];
         assert_eq!(taken.map(|it| it.0).into_iter().collect::<BTreeSet<_>>(), [1, 3].into());
         assert!(lanes.take(now).is_none() && !lanes.has_ready(), "the second of /nfs waits for the first");
-        let hangs = |lanes: &Lanes, lane: &str, n| lanes.hangs_since(&LaneName(lane.into()), now + 2 * LONG, LONG, n).is_some();
+        let hangs = |lanes: &Lanes, lane: &str, n| {
+            lanes.hangs_since(&LaneName(lane.into()), now + 2 * LONG, LONG, n).is_some()
+        };
         assert!(hangs(&lanes, "/nfs", 8) && !hangs(&lanes, "/home", 8));
         assert!(hangs(&lanes, "/home", 2), "no thread is left for it");
     }

@@ -1,13 +1,15 @@
-//! Everything that may block on a file system, for all file sources of the process: one thread that hears and waits, a few that look.
+//! Everything that may block on a file system, for all file sources of the process: one thread that hears and
+//! waits, a few that look.
 //!
 //! | thread | what it does | how many |
 //! |---|---|---|
 //! | `forebay-files` | hears what inotify tells, and knows when a wait is over; never touches a file system | one |
 //! | `forebay-files-N` | tries jobs, one after the other | one for each file system that is busy, [`WORKERS_MAX`] at most |
 //!
-//! A job belongs to a *lane*, its file system: of one lane one job runs at a time, so a file system that hangs (NFS whose server is away)
-//! holds one thread and its own lane, and is named to whoever asks for more of it. A job that panics is an error of who asked. Nobody
-//! joins these threads, for one may hang as long as its file system does; they end with the process.
+//! A job belongs to a *lane*, its file system: of one lane one job runs at a time, so a file system that
+//! hangs (NFS whose server is away) holds one thread and its own lane, and is named to whoever asks for more
+//! of it. A job that panics is an error of who asked. Nobody joins these threads, for one may hang as long as
+//! its file system does; they end with the process.
 
 mod lanes;
 mod mounts;
@@ -39,7 +41,8 @@ pub(super) struct Io {
     owner: Arc<Owner>,
 }
 
-/// What the threads share. They hold it for themselves, so that only [`Owner`] tells that nobody asks any more.
+/// What the threads share. They hold it for themselves, so that only [`Owner`] tells that nobody asks any
+/// more.
 struct Shared {
     lanes: Mutex<Lanes>,
     /// Rings when a job is ready.
@@ -59,7 +62,8 @@ struct Owner(Arc<Shared>);
 pub(super) struct Lane {
     /// With all others of its file system.
     pub(super) shared: LaneName,
-    /// By itself, when the shared one is held by somebody whose link led to a file system that hangs; `None` where all would hang alike.
+    /// By itself, when the shared one is held by somebody whose link led to a file system that hangs; `None`
+    /// where all would hang alike.
     pub(super) own: Option<LaneName>,
 }
 
@@ -128,8 +132,11 @@ impl Io {
         let (sender, done) = oneshot::channel();
         let mut lanes = self.owner.0.lanes();
         let hang_max = self.owner.0.hang_max;
-        let hangs =
-            |lane: &LaneName| lanes.hangs_since(lane, Instant::now(), hang_max, WORKERS_MAX).map(|since| FileError::hangs(lane, since));
+        let hangs = |lane: &LaneName| {
+            lanes
+                .hangs_since(lane, Instant::now(), hang_max, WORKERS_MAX)
+                .map(|since| FileError::hangs(lane, since))
+        };
         let lane = match (hangs(&lane.shared), &lane.own) {
             (None, _) => &lane.shared,
             (Some(error), None) => return Err(error),
@@ -156,7 +163,12 @@ impl Asked {
                 Ok(Ok(Err(Panicked(what)))) => return Err(FileError::Panicked(what)),
                 Ok(Err(_)) => return Err(FileError::ThreadDied),
                 Err(_) => {
-                    let since = self.io.owner.0.lanes().hangs_since(&self.lane, Instant::now(), hang_max, WORKERS_MAX);
+                    let since = self.io.owner.0.lanes().hangs_since(
+                        &self.lane,
+                        Instant::now(),
+                        hang_max,
+                        WORKERS_MAX,
+                    );
                     if let Some(since) = since {
                         return Err(FileError::hangs(&self.lane, since));
                     }
@@ -189,7 +201,8 @@ impl Drop for Owner {
     }
 }
 
-/// Whoever panicked under a lock has been answered for; what the lock holds is looked at anew by the next job.
+/// Whoever panicked under a lock has been answered for; what the lock holds is looked at anew by the next
+/// job.
 pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

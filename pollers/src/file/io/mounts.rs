@@ -1,4 +1,5 @@
-//! On which file system a path lies, and whether it is one of the network, told without touching it: what hangs cannot be asked.
+//! On which file system a path lies, and whether it is one of the network, told without touching it: what
+//! hangs cannot be asked.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -6,10 +7,13 @@ use std::path::{Path, PathBuf};
 
 use super::lanes::LaneName;
 
-/// Kinds of file systems of this machine. A link may lead from them to one that hangs, which is then not their fault.
-const LOCAL: [&str; 10] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs", "overlay", "ramfs"];
+/// Kinds of file systems of this machine. A link may lead from them to one that hangs, which is then not
+/// their fault.
+const LOCAL: [&str; 10] =
+    ["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs", "overlay", "ramfs"];
 
-/// Where the file system of a path is mounted, as far as its text tells (links are not followed), and whether it is one of this machine.
+/// Where the file system of a path is mounted, as far as its text tells (links are not followed), and whether
+/// it is one of this machine.
 pub(in crate::file) fn mount_of(path: &Path) -> (LaneName, bool) {
     // Where the system does not tell, all is one file system.
     let mounts = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
@@ -34,7 +38,9 @@ fn unescaped(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, tail)) = rest.split_first() {
-        let code = std::str::from_utf8(tail.get(..3).unwrap_or_default()).ok().and_then(|it| u8::from_str_radix(it, 8).ok());
+        let code = std::str::from_utf8(tail.get(..3).unwrap_or_default())
+            .ok()
+            .and_then(|it| u8::from_str_radix(it, 8).ok());
         match code.filter(|_| *first == b'\\') {
             Some(code) => {
                 bytes.push(code);

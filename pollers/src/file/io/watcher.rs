@@ -1,4 +1,5 @@
-//! The thread that waits: for what inotify tells, and for the end of somebody's time. It never touches a file system.
+//! The thread that waits: for what inotify tells, and for the end of somebody's time. It never touches a file
+//! system.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +10,8 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::Shared;
 
-/// The least time between two fetches of news: a writer of many short lines wakes its reader this often at most.
+/// The least time between two fetches of news: a writer of many short lines wakes its reader this often at
+/// most.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Wakes the thread.
@@ -72,8 +74,11 @@ fn wait(shared: &Shared, hears: bool, until: Option<Instant>) -> bool {
     let left = left.map(|it| Timespec::try_from(it).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 }));
     let alarm = shared.alarm.0.as_fd();
     let inotify = shared.watches.inotify().filter(|_| hears);
-    let mut fds: Vec<PollFd<'_>> =
-        [Some(alarm), inotify].into_iter().flatten().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    let mut fds: Vec<PollFd<'_>> = [Some(alarm), inotify]
+        .into_iter()
+        .flatten()
+        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+        .collect();
     if poll(&mut fds, left.as_ref()).is_err() {
         // Interrupted, which is as good as the alarm.
         return false;

@@ -1,5 +1,5 @@
-//! What inotify tells, and who wants to hear it. Watches of one folder or file are shared; where none can be had, whoever asked is told so
-//! and looks by itself.
+//! What inotify tells, and who wants to hear it. Watches of one folder or file are shared; where none can be
+//! had, whoever asked is told so and looks by itself.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -20,8 +20,8 @@ const ENDED_MAX: usize = 4096;
 /// Bytes of events fetched at once.
 const EVENTS_BYTES: usize = 64 << 10;
 
-/// File systems whose changes come from elsewhere, by the number that `statfs` gives: NFS, SMB 1 to 3, FUSE, 9P, Ceph, AFS, Coda, GFS2, OCFS2,
-/// Lustre.
+/// File systems whose changes come from elsewhere, by the number that `statfs` gives: NFS, SMB 1 to 3, FUSE,
+/// 9P, Ceph, AFS, Coda, GFS2, OCFS2, Lustre.
 const REMOTE: [u32; 12] = [
     0x6969,
     0x517b,
@@ -112,13 +112,22 @@ impl Watches {
         self.inotify.as_ref().ok().map(OwnedFd::as_fd)
     }
 
-    /// Watches which entries a folder has. What happened before this returned may be heard or not: look after it. It may block.
+    /// Watches which entries a folder has. What happened before this returned may be heard or not: look after
+    /// it. It may block.
     ///
     /// # Errors
     /// It must be looked at instead.
-    pub(in crate::file) fn folder(self: &Arc<Self>, folder: &Path, ear: &Arc<dyn Hears>) -> Result<Watch, WatchError> {
+    pub(in crate::file) fn folder(
+        self: &Arc<Self>,
+        folder: &Path,
+        ear: &Arc<dyn Hears>,
+    ) -> Result<Watch, WatchError> {
         self.check(rustix::fs::statfs(folder))?;
-        let flags = WatchFlags::CREATE | WatchFlags::MOVE | WatchFlags::DELETE | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
+        let flags = WatchFlags::CREATE
+            | WatchFlags::MOVE
+            | WatchFlags::DELETE
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF;
         self.add(folder, flags | WatchFlags::ONLYDIR, ear)
     }
 
@@ -126,7 +135,11 @@ impl Watches {
     ///
     /// # Errors
     /// It must be looked at instead.
-    pub(in crate::file) fn file(self: &Arc<Self>, file: BorrowedFd<'_>, ear: &Arc<dyn Hears>) -> Result<Watch, WatchError> {
+    pub(in crate::file) fn file(
+        self: &Arc<Self>,
+        file: BorrowedFd<'_>,
+        ear: &Arc<dyn Hears>,
+    ) -> Result<Watch, WatchError> {
         self.check(rustix::fs::fstatfs(file))?;
         // The descriptor's own link leads to this very file, were another to have taken its path.
         let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
@@ -140,8 +153,14 @@ impl Watches {
         if REMOTE.contains(&(stat.f_type as u32)) { Err(WatchError::Remote) } else { Ok(()) }
     }
 
-    fn add(self: &Arc<Self>, path: &Path, flags: WatchFlags, ear: &Arc<dyn Hears>) -> Result<Watch, WatchError> {
-        let inotify = self.inotify.as_ref().map_err(|error| self.tell(WatchError::Refused((*error).into())))?;
+    fn add(
+        self: &Arc<Self>,
+        path: &Path,
+        flags: WatchFlags,
+        ear: &Arc<dyn Hears>,
+    ) -> Result<Watch, WatchError> {
+        let inotify =
+            self.inotify.as_ref().map_err(|error| self.tell(WatchError::Refused((*error).into())))?;
         loop {
             let wd = match inotify::add_watch(inotify, path, flags | WatchFlags::MASK_ADD) {
                 Ok(wd) => wd,
@@ -164,7 +183,11 @@ impl Watches {
     fn tell(&self, error: WatchError) -> WatchError {
         if !self.has_told.swap(true, Ordering::Relaxed) {
             let cause = &error as &(dyn std::error::Error + 'static);
-            tracing::warn!(error = cause, code = "FB-0231", "some files cannot be watched: they are looked at twice a second or more");
+            tracing::warn!(
+                error = cause,
+                code = "FB-0231",
+                "some files cannot be watched: they are looked at twice a second or more"
+            );
         }
         error
     }
@@ -189,7 +212,10 @@ impl Watches {
     fn handle(&self, event: &inotify::Event<'_>) {
         let flags = event.events();
         if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
-            tracing::warn!(code = "FB-0231", "more happened to files than the system keeps: all are looked at");
+            tracing::warn!(
+                code = "FB-0231",
+                "more happened to files than the system keeps: all are looked at"
+            );
             let all: Vec<i32> = lock(&self.ears).by_wd.keys().copied().collect();
             return all.into_iter().for_each(|wd| self.tell_ears(wd, &News::Missed));
         }
@@ -204,7 +230,13 @@ impl Watches {
 
     fn tell_ears(&self, wd: i32, news: &News) {
         // Told without the lock: who hears may end a watch.
-        let ears: Vec<_> = lock(&self.ears).by_wd.get(&wd).into_iter().flatten().filter_map(|(_, ear)| ear.upgrade()).collect();
+        let ears: Vec<_> = lock(&self.ears)
+            .by_wd
+            .get(&wd)
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, ear)| ear.upgrade())
+            .collect();
         ears.iter().for_each(|ear| ear.hear(news));
     }
 }
@@ -224,7 +256,11 @@ fn news(event: &inotify::Event<'_>) -> Option<News> {
         return Some(News::Entry { name, what, is_folder: is(ReadFlags::ISDIR) });
     }
     match () {
-        () if is(ReadFlags::IGNORED) || is(ReadFlags::UNMOUNT) || is(ReadFlags::DELETE_SELF) || is(ReadFlags::MOVE_SELF) => {
+        () if is(ReadFlags::IGNORED)
+            || is(ReadFlags::UNMOUNT)
+            || is(ReadFlags::DELETE_SELF)
+            || is(ReadFlags::MOVE_SELF) =>
+        {
             Some(News::Gone)
         }
         () if is(ReadFlags::MODIFY) => Some(News::Written),

@@ -1,4 +1,5 @@
-//! The threads that try jobs: as many as file systems are busy, each ended when it has had nothing to do for a while.
+//! The threads that try jobs: as many as file systems are busy, each ended when it has had nothing to do for
+//! a while.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
@@ -36,8 +37,12 @@ fn run(shared: &Arc<Shared>) {
     while let Some(mut job) = next(shared) {
         let tried = catch_unwind(AssertUnwindSafe(|| (job.attempt)()));
         let tried = tried.map_err(|panic| {
-            // What the job holds may be half done: it is dropped here, guarded as well, and whoever asked begins anew.
-            let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+            // What the job holds may be half done: it is dropped here, guarded as well, and whoever asked
+            // begins anew.
+            let text = panic
+                .downcast_ref::<&str>()
+                .map(|it| (*it).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned());
             Panicked(text.unwrap_or_else(|| "it said nothing".to_owned()))
         });
         file(shared, job, tried);

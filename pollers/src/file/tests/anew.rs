@@ -1,4 +1,5 @@
-//! Files that are written anew and look like the ones that were read: same inode, same first bytes, same width of rows.
+//! Files that are written anew and look like the ones that were read: same inode, same first bytes, same
+//! width of rows.
 
 use std::time::Duration;
 
@@ -91,14 +92,16 @@ async fn latest_holds_for_the_file_that_was_there_and_not_for_one_written_anew()
     let head = "# the same banner in every life of this file\n".repeat(50);
     files.disk().append(PATH, head.as_bytes());
     write(&files, &head, &rows("aaaa", 20));
-    let origins = files.source(PATH, NOW).unwrap().explorer().origins(StartingPosition::Latest).await.unwrap();
+    let origins =
+        files.source(PATH, NOW).unwrap().explorer().origins(StartingPosition::Latest).await.unwrap();
     let (name, origin) = origins.into_iter().next().unwrap();
     let mut follower = Follower::new(files.source(PATH, NOW).unwrap());
     follower.known.0.insert(name.clone(), crate::source::Standing::Open);
     assert!(read_rest(follower.source.as_ref(), &name, &Watermark::Origin(origin.clone())).await.is_empty());
     write(&files, &head, &rows("bbbb", 50));
     let source = files.source(PATH, NOW).unwrap();
-    let mut reader = source.tracks().expect("it has tracks").open(&name, &Watermark::Origin(origin)).await.unwrap();
+    let mut reader =
+        source.tracks().expect("it has tracks").open(&name, &Watermark::Origin(origin)).await.unwrap();
     let read = reader.read(crate::contract::room(100)).await.unwrap();
     assert!(read.ended && read.records.is_empty());
     follower.source = source;

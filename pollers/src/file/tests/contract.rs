@@ -27,7 +27,12 @@ pub(super) fn local(folder: &Path, pattern: &str, rotate_wait: Duration) -> Arc<
 }
 
 /// The same with a share of descriptors.
-pub(super) fn local_with(folder: &Path, pattern: &str, rotate_wait: Duration, open_files: Arc<OpenFiles>) -> Arc<dyn Source> {
+pub(super) fn local_with(
+    folder: &Path,
+    pattern: &str,
+    rotate_wait: Duration,
+    open_files: Arc<OpenFiles>,
+) -> Arc<dyn Source> {
     let path = PathPattern::parse(pattern, folder).unwrap();
     let settings = FileSettings { rotate_wait, ..FileSettings::for_path(path) };
     Arc::new(FileSource::with(settings, Arc::new(LocalFiles), Io::of_process().unwrap(), open_files))
@@ -73,7 +78,8 @@ impl Subject for LocalSubject {
         std::fs::remove_file(self.folder.path().join(format!("{track:04}.log"))).unwrap();
     }
 
-    /// A folder that has gone is what breaks without help of root's rights; open files go on, so the reader's rule is the fake's to check.
+    /// A folder that has gone is what breaks without help of root's rights; open files go on, so the reader's
+    /// rule is the fake's to check.
     fn set_broken(&mut self, is_broken: bool) {
         let (here, away) = (self.folder.path().to_owned(), self.folder.path().with_extension("away"));
         let (from, to) = if is_broken { (here, away) } else { (away, here) };

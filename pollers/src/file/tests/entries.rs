@@ -1,4 +1,5 @@
-//! What a pattern finds beside files that can be read: each entry stands alone, under LATEST too, and what is excluded is left out.
+//! What a pattern finds beside files that can be read: each entry stands alone, under LATEST too, and what is
+//! excluded is left out.
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,7 +30,10 @@ fn files() -> FakeFiles {
 }
 
 /// The lines that come after the origins for LATEST, by track.
-async fn after_latest(source: &dyn Source, origins: &[(TrackName, forebay_batcher::Origin)]) -> Vec<Vec<String>> {
+async fn after_latest(
+    source: &dyn Source,
+    origins: &[(TrackName, forebay_batcher::Origin)],
+) -> Vec<Vec<String>> {
     let mut lines = Vec::new();
     for (name, origin) in origins {
         let records = read_rest(source, name, &Watermark::Origin(origin.clone())).await;
@@ -50,7 +54,10 @@ async fn what_is_no_file_is_left_out_by_a_pattern_and_holds_nothing_up() {
         assert_eq!(after_latest(source.as_ref(), &origins).await, [["new"]]);
         let mut follower = Follower::new(source);
         follower.catch_up().await;
-        assert_eq!((follower.lines(), follower.trouble.as_deref()), (vec![vec!["old".to_owned(), "new".to_owned()]], None));
+        assert_eq!(
+            (follower.lines(), follower.trouble.as_deref()),
+            (vec![vec!["old".to_owned(), "new".to_owned()]], None)
+        );
     }
 }
 
@@ -71,9 +78,11 @@ async fn a_path_that_names_what_is_no_file_is_told_by_name() {
 
 #[tokio::test]
 async fn latest_holds_for_a_file_that_cannot_be_read_until_later() {
-    for (before, meanwhile, wanted) in
-        [("old\n", "new\n", ["new"].as_slice()), ("old\nha", "lf\nnew\n", &["half", "new"]), ("", "new\n", &["new"])]
-    {
+    for (before, meanwhile, wanted) in [
+        ("old\n", "new\n", ["new"].as_slice()),
+        ("old\nha", "lf\nnew\n", &["half", "new"]),
+        ("", "new\n", &["new"]),
+    ] {
         let files = files();
         files.disk().append("/logs/a.log", before.as_bytes());
         files.disk().append("/logs/good.log", b"old\n");
@@ -86,14 +95,21 @@ async fn latest_holds_for_a_file_that_cannot_be_read_until_later() {
         // Another process looks: what is kept must be enough.
         let source = files.source("/logs/*.log", NOW).unwrap();
         for (name, origin) in &origins {
-            if let Err(error) = source.tracks().expect("it has tracks").open(name, &Watermark::Origin(origin.clone())).await.map(drop) {
+            if let Err(error) = source
+                .tracks()
+                .expect("it has tracks")
+                .open(name, &Watermark::Origin(origin.clone()))
+                .await
+                .map(drop)
+            {
                 assert!(error.is_transient() && format!("{:?}", error.to_notice()).contains("FB-0202"));
             }
         }
         files.disk().allow("/logs/a.log");
         let lines = after_latest(source.as_ref(), &origins).await;
         assert!(
-            lines.contains(&vec!["new".to_owned()]) && lines.contains(&wanted.iter().map(|it| (*it).to_owned()).collect()),
+            lines.contains(&vec!["new".to_owned()])
+                && lines.contains(&wanted.iter().map(|it| (*it).to_owned()).collect()),
             "{lines:?}"
         );
         let known = Known(origins.into_iter().map(|(name, _)| (name, Standing::Open)).collect());

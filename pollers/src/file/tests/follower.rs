@@ -1,4 +1,5 @@
-//! A mapping in miniature: discovers, opens and reads all tracks of a source until nothing moves; keeps what a checkpoint would.
+//! A mapping in miniature: discovers, opens and reads all tracks of a source until nothing moves; keeps what
+//! a checkpoint would.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,7 +56,8 @@ impl Follower {
             let at = Watermark::Origin(self.source.tracks().expect("it has tracks").first());
             let (records, label) = (Vec::new(), track.label);
             self.names.push(track.name.clone());
-            self.tracks.insert(track.name, Track { label, at, records, ended: false, gap: None, reader: None });
+            self.tracks
+                .insert(track.name, Track { label, at, records, ended: false, gap: None, reader: None });
         }
         Ok(has_news)
     }
@@ -88,8 +90,13 @@ impl Follower {
         has_moved
     }
 
-    /// A new process: readers and what the source remembered are gone; each open track goes back to one of its records, as after a crash.
-    pub(in crate::file) fn restart(&mut self, source: Arc<dyn Source>, mut back_to: impl FnMut(usize) -> usize) {
+    /// A new process: readers and what the source remembered are gone; each open track goes back to one of
+    /// its records, as after a crash.
+    pub(in crate::file) fn restart(
+        &mut self,
+        source: Arc<dyn Source>,
+        mut back_to: impl FnMut(usize) -> usize,
+    ) {
         self.source = source;
         for track in self.tracks.values_mut().filter(|track| !track.ended) {
             track.reader = None;

@@ -1,4 +1,5 @@
-//! NUL bytes in files: holes that a truncation leaves, space that a writer reserves, and NUL bytes that are data.
+//! NUL bytes in files: holes that a truncation leaves, space that a writer reserves, and NUL bytes that are
+//! data.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -47,7 +48,10 @@ async fn a_line_behind_a_hole_that_a_truncation_left_is_whole_and_the_hole_is_no
     follower.catch_up().await;
     writer.write_at(b"first after rotation\nsecond\n", HOLE).unwrap();
     follower.catch_up().await;
-    assert_eq!(seen(&follower)[1], [(0, "first after rotation".to_owned()), (HOLE + 21, "second".to_owned())]);
+    assert_eq!(
+        seen(&follower)[1],
+        [(0, "first after rotation".to_owned()), (HOLE + 21, "second".to_owned())]
+    );
 }
 
 #[tokio::test]
@@ -113,7 +117,10 @@ async fn nul_bytes_within_a_line_are_data_and_count_for_its_length() {
     let mut bytes = Vec::new();
     renderer.render(&follower.tracks[&follower.names[0]].records[2], &mut bytes);
     let cut: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!((&seen[0], &seen[1], &seen[3]), (&(0, "a\0b\0\0".into()), &(6, "next".into()), &(HOLE + 5, "last".into())));
+    assert_eq!(
+        (&seen[0], &seen[1], &seen[3]),
+        (&(0, "a\0b\0\0".into()), &(6, "next".into()), &(HOLE + 5, "last".into()))
+    );
     assert_eq!((cut["offset"].as_str(), cut["length"].as_u64()), (Some("11"), Some(HOLE + 4 - 11)));
 }
 
@@ -129,7 +136,10 @@ async fn only_what_a_line_holds_is_charged_to_its_limit() {
     follower.catch_up().await;
     let records = &follower.tracks[&follower.names[0]].records;
     let is_cut = |n: usize| records[n].facts.is::<crate::file::event::Truncated>();
-    assert_eq!((records[0].data.len(), is_cut(0), records[1].data.len(), is_cut(1)), (1_000_000, false, 1_000_000, true));
+    assert_eq!(
+        (records[0].data.len(), is_cut(0), records[1].data.len(), is_cut(1)),
+        (1_000_000, false, 1_000_000, true)
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Files that nobody should write: each gets its record or its clear answer, and a good file beside it is read all the same.
+//! Files that nobody should write: each gets its record or its clear answer, and a good file beside it is
+//! read all the same.
 
 use std::io::Write;
 use std::path::Path;
@@ -36,7 +37,9 @@ fn bodies(follower: &Follower) -> Vec<serde_json::Value> {
 #[tokio::test]
 async fn a_binary_file_comes_as_base64_line_by_line() {
     let bytes: Vec<u8> = (0..=255).rev().collect();
-    let (_folder, follower) = follow(|it| std::fs::write(it.join("a.log"), [&bytes[..], b"\n", &bytes, b"\n"].concat()).unwrap()).await;
+    let (_folder, follower) =
+        follow(|it| std::fs::write(it.join("a.log"), [&bytes[..], b"\n", &bytes, b"\n"].concat()).unwrap())
+            .await;
     let bodies = bodies(&follower);
     let line = |it: &serde_json::Value| match (it["bodyEncoding"].as_str(), it["body"].as_str().unwrap()) {
         (Some(_), body) => STANDARD.decode(body).unwrap(),
@@ -58,7 +61,10 @@ async fn a_line_of_64_mb_is_truncated_and_the_next_one_is_whole() {
     })
     .await;
     let bodies = bodies(&follower);
-    assert_eq!((bodies[0]["truncated"].as_bool(), bodies[0]["length"].as_u64()), (Some(true), Some(N_BYTES as u64)));
+    assert_eq!(
+        (bodies[0]["truncated"].as_bool(), bodies[0]["length"].as_u64()),
+        (Some(true), Some(N_BYTES as u64))
+    );
     assert_eq!(bodies[0]["body"].as_str().map(str::len), Some(1_000_000));
     assert_eq!((bodies[1]["body"].as_str(), bodies[1]["offset"].as_str()), (Some("next"), Some("67108866")));
 }
@@ -67,28 +73,38 @@ async fn a_line_of_64_mb_is_truncated_and_the_next_one_is_whole() {
 async fn lines_at_the_limit_are_whole_and_one_byte_more_is_truncated() {
     let (_folder, follower) = follow(|it| {
         let line = |n: usize, end: &str| format!("{}{end}", "y".repeat(n));
-        let lines = [line(999_999, "\n"), line(1_000_000, "\r\n"), line(1_000_001, "\n"), line(1_000_004, "\r\n"), line(1_000_005, "\n")];
+        let lines = [
+            line(999_999, "\n"),
+            line(1_000_000, "\r\n"),
+            line(1_000_001, "\n"),
+            line(1_000_004, "\r\n"),
+            line(1_000_005, "\n"),
+        ];
         std::fs::write(it.join("a.log"), lines.concat()).unwrap();
     })
     .await;
     let bodies = bodies(&follower);
-    let seen: Vec<_> = bodies.iter().map(|it| (it["body"].as_str().unwrap().len(), it["length"].as_u64())).collect();
+    let seen: Vec<_> =
+        bodies.iter().map(|it| (it["body"].as_str().unwrap().len(), it["length"].as_u64())).collect();
     let cut = |n| (1_000_000, Some(n));
     assert_eq!(seen, [(999_999, None), (1_000_000, None), cut(1_000_001), cut(1_000_004), cut(1_000_005)]);
 }
 
 #[tokio::test]
 async fn nuls_and_windows_line_ends_and_a_byte_order_mark_are_no_trouble() {
-    let (_folder, follower) = follow(|it| std::fs::write(it.join("a.log"), b"\xef\xbb\xbfa\0b\r\n\r\n\0\r\nc\n").unwrap()).await;
+    let (_folder, follower) =
+        follow(|it| std::fs::write(it.join("a.log"), b"\xef\xbb\xbfa\0b\r\n\r\n\0\r\nc\n").unwrap()).await;
     let bodies = bodies(&follower);
-    let seen: Vec<_> = bodies.iter().map(|it| (it["body"].as_str().unwrap(), it["offset"].as_str().unwrap())).collect();
+    let seen: Vec<_> =
+        bodies.iter().map(|it| (it["body"].as_str().unwrap(), it["offset"].as_str().unwrap())).collect();
     assert_eq!(seen, [("a\0b", "0"), ("c", "13")]);
 }
 
 #[tokio::test]
 async fn a_hundred_thousand_empty_lines_are_passed_without_a_record() {
     let (_folder, follower) = follow(|it| {
-        std::fs::write(it.join("a.log"), format!("{}last\n{}", "\n".repeat(100_000), "\r\n".repeat(100_000))).unwrap();
+        std::fs::write(it.join("a.log"), format!("{}last\n{}", "\n".repeat(100_000), "\r\n".repeat(100_000)))
+            .unwrap();
     })
     .await;
     assert_eq!(follower.lines()[0], ["last"]);
@@ -122,7 +138,10 @@ async fn a_file_replaced_by_a_folder_ends_and_the_path_is_named_as_a_folder() {
     std::fs::remove_dir(&path).unwrap();
     std::fs::write(&path, "two\n").unwrap();
     follower.catch_up().await;
-    assert_eq!((follower.trouble.clone(), follower.lines()), (None, vec![vec!["one".to_owned()], vec!["two".to_owned()]]));
+    assert_eq!(
+        (follower.trouble.clone(), follower.lines()),
+        (None, vec![vec!["one".to_owned()], vec!["two".to_owned()]])
+    );
 }
 
 #[tokio::test]
@@ -144,7 +163,8 @@ async fn a_name_that_is_no_utf_8_is_read_and_harms_no_other() {
 
 #[tokio::test]
 async fn a_link_to_nothing_is_a_file_that_has_yet_to_come() {
-    let (folder, mut follower) = follow(|it| std::os::unix::fs::symlink("target", it.join("a.log")).unwrap()).await;
+    let (folder, mut follower) =
+        follow(|it| std::os::unix::fs::symlink("target", it.join("a.log")).unwrap()).await;
     assert_eq!(follower.trouble, None);
     std::fs::write(folder.path().join("target"), "here\n").unwrap();
     follower.catch_up().await;

@@ -1,4 +1,5 @@
-//! What the machine does to whoever looks at files: panics of others' code, file systems that do not answer, too few descriptors.
+//! What the machine does to whoever looks at files: panics of others' code, file systems that do not answer,
+//! too few descriptors.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -35,7 +36,12 @@ async fn a_panic_is_an_error_of_who_met_it_and_the_threads_go_on() {
     bad.panic_at(Some("/logs/a.log"));
     for _ in 0..3 {
         let error = sick.source.tracks().expect("it has tracks").list(&Known::default()).await.unwrap_err();
-        assert!(error.is_transient() && told(&error).contains("FB-0234") && told(&error).contains("met an unwrap"), "{error:?}");
+        assert!(
+            error.is_transient()
+                && told(&error).contains("FB-0234")
+                && told(&error).contains("met an unwrap"),
+            "{error:?}"
+        );
     }
     well.catch_up().await;
     assert_eq!(well.lines(), [["good"]]);

@@ -1,4 +1,5 @@
-//! Stories of the file source: the contract over both file systems, rotations, hostile files, random scripts against the model.
+//! Stories of the file source: the contract over both file systems, rotations, hostile files, random scripts
+//! against the model.
 
 mod anew;
 mod contract;

@@ -18,7 +18,16 @@ fn append(path: &Path, text: &str) {
 }
 
 async fn tracks(source: &Arc<dyn Source>, known: &Known) -> Vec<TrackName> {
-    source.tracks().expect("it has tracks").list(known).await.unwrap().tracks.into_iter().map(|it| it.name).collect()
+    source
+        .tracks()
+        .expect("it has tracks")
+        .list(known)
+        .await
+        .unwrap()
+        .tracks
+        .into_iter()
+        .map(|it| it.name)
+        .collect()
 }
 
 fn stand(track: &TrackName, at: u64) -> Stand {
@@ -37,7 +46,11 @@ async fn what_is_not_finished_is_behind_and_a_file_that_nobody_was_told_of_too()
     let folder = tempfile::tempdir().unwrap();
     let source = local(folder.path(), "*.log", Duration::ZERO);
     append(&folder.path().join("a.log"), "one\ntwo\n");
-    assert_eq!(source.explorer().backlog(&[]).await.unwrap().bytes, Some(8), "a mapping that never ran has all before it");
+    assert_eq!(
+        source.explorer().backlog(&[]).await.unwrap().bytes,
+        Some(8),
+        "a mapping that never ran has all before it"
+    );
     let a = tracks(&source, &Known::default()).await.remove(0);
     assert_eq!(source.explorer().backlog(&[stand(&a, 4)]).await.unwrap().bytes, Some(4));
     append(&folder.path().join("b.log"), "three\n");
@@ -60,11 +73,17 @@ async fn an_offset_is_a_place_only_where_a_line_begins() {
     }
     let told = why(source.explorer().bound(&a, "5").await);
     assert!(told.ends_with("begins at byte 5; the one that holds it begins at 4"), "{told}");
-    assert!(why(source.explorer().bound(&a, "11").await).ends_with("begins at 8"), "a line without an end is still being written");
+    assert!(
+        why(source.explorer().bound(&a, "11").await).ends_with("begins at 8"),
+        "a line without an end is still being written"
+    );
     assert!(why(source.explorer().bound(&a, "12").await).ends_with("has 11 bytes only"));
     assert!(why(source.explorer().bound(&a, "-1").await).contains("is no offset"));
     std::fs::remove_file(folder.path().join("a.log")).unwrap();
-    assert_eq!(why(local(folder.path(), "*.log", Duration::ZERO).explorer().bound(&a, "0").await), "its file is gone");
+    assert_eq!(
+        why(local(folder.path(), "*.log", Duration::ZERO).explorer().bound(&a, "0").await),
+        "its file is gone"
+    );
 }
 
 #[tokio::test]
@@ -78,11 +97,17 @@ async fn a_known_file_keeps_its_name_though_it_has_grown() {
     let source = local(folder.path(), "*.log", Duration::ZERO);
     let known = Known([(a.clone(), Standing::Open)].into());
     let first = source.explorer().places(&known, StartingPosition::TrimHorizon).await.unwrap();
-    assert!(first.len() == 2 && first.contains(&(a.clone(), Origin(ShortBytes::new(b"")))), "one that is new begins too: {first:?}");
+    assert!(
+        first.len() == 2 && first.contains(&(a.clone(), Origin(ShortBytes::new(b"")))),
+        "one that is new begins too: {first:?}"
+    );
     let last = source.explorer().places(&known, StartingPosition::Latest).await.unwrap();
     let place = |it: &(TrackName, Origin)| super::number(&Watermark::Origin(it.1.clone()));
     assert_eq!(last.iter().find(|it| it.0 == a).and_then(place), Some(8), "{last:?}");
-    assert!(matches!(source.explorer().places(&known, StartingPosition::AtTimestamp(0)).await, Err(PlaceError::None(_))));
+    assert!(matches!(
+        source.explorer().places(&known, StartingPosition::AtTimestamp(0)).await,
+        Err(PlaceError::None(_))
+    ));
 }
 
 #[tokio::test]
@@ -91,9 +116,17 @@ async fn a_file_that_was_rotated_away_begins_again_and_one_life_of_a_file_begins
     append(&folder.path().join("a.log"), "one\n");
     let a = tracks(&local(folder.path(), "*.log", Duration::ZERO), &Known::default()).await.remove(0);
     let known = Known([(a.clone(), Standing::Ended)].into());
-    let again = local(folder.path(), "*.log", Duration::ZERO).explorer().places(&known, StartingPosition::TrimHorizon).await.unwrap();
+    let again = local(folder.path(), "*.log", Duration::ZERO)
+        .explorer()
+        .places(&known, StartingPosition::TrimHorizon)
+        .await
+        .unwrap();
     assert!(again.len() == 1 && again[0].0 != a, "it is here under a new life: {again:?}");
     std::fs::rename(folder.path().join("a.log"), folder.path().join("a.log.1")).unwrap();
-    let again = local(folder.path(), "*.log", Duration::ZERO).explorer().places(&known, StartingPosition::TrimHorizon).await.unwrap();
+    let again = local(folder.path(), "*.log", Duration::ZERO)
+        .explorer()
+        .places(&known, StartingPosition::TrimHorizon)
+        .await
+        .unwrap();
     assert_eq!(again, [(a, Origin(ShortBytes::new(b"")))]);
 }

@@ -131,10 +131,20 @@ async fn a_kept_place_that_is_not_behind_a_line_belongs_to_another_life() {
     let young = crate::file::identity::Identity::parse(&name).unwrap();
     let young = crate::file::identity::Identity::new(young.key, b"header\n", 0).name();
     let source = files.source("/logs/app.log", NOW).unwrap();
-    let mut reader = source.tracks().expect("it has tracks").open(&young, &Watermark::At(Position::number(11))).await.unwrap();
+    let mut reader = source
+        .tracks()
+        .expect("it has tracks")
+        .open(&young, &Watermark::At(Position::number(11)))
+        .await
+        .unwrap();
     let read = reader.read(crate::contract::room(10)).await.unwrap();
     assert!(read.ended && read.records.is_empty());
-    let listing = source.tracks().expect("it has tracks").list(&Known([(young, Standing::Ended)].into())).await.unwrap();
+    let listing = source
+        .tracks()
+        .expect("it has tracks")
+        .list(&Known([(young, Standing::Ended)].into()))
+        .await
+        .unwrap();
     assert_eq!(listing.tracks.len(), 1);
 }
 
@@ -250,7 +260,9 @@ async fn latest_begins_behind_the_last_whole_line() {
     let source = files.source("/logs/app.log", NOW).unwrap();
     let origins = source.explorer().origins(forebay_config::StartingPosition::Latest).await.unwrap();
     files.disk().append("/logs/app.log", b" line\nnext\n");
-    let read = crate::contract::read_rest(source.as_ref(), &origins[0].0, &Watermark::Origin(origins[0].1.clone())).await;
+    let read =
+        crate::contract::read_rest(source.as_ref(), &origins[0].0, &Watermark::Origin(origins[0].1.clone()))
+            .await;
     assert_eq!(read.iter().map(|it| &it.data[..]).collect::<Vec<_>>(), [&b"half a line"[..], b"next"]);
 }
 

@@ -1,4 +1,5 @@
-//! A thousand random scripts against the model: every whole line of every life of every file is seen exactly once and in order.
+//! A thousand random scripts against the model: every whole line of every life of every file is seen exactly
+//! once and in order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -129,8 +130,12 @@ impl Script {
     fn check(&self, seed: u64) {
         let mut seen: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for lines in self.follower.lines() {
-            let lives: Vec<usize> = lines.iter().map(|line| line.split(' ').nth(1).unwrap().parse().unwrap()).collect();
-            assert!(lives.windows(2).all(|it| it[0] == it[1]), "seed {seed}: a track holds one life: {lines:?}");
+            let lives: Vec<usize> =
+                lines.iter().map(|line| line.split(' ').nth(1).unwrap().parse().unwrap()).collect();
+            assert!(
+                lives.windows(2).all(|it| it[0] == it[1]),
+                "seed {seed}: a track holds one life: {lines:?}"
+            );
             if let Some(life) = lives.first() {
                 assert!(seen.insert(*life, lines).is_none(), "seed {seed}: life {life} is read twice");
             }

@@ -1,4 +1,5 @@
-//! Files of this machine whose changes are told: what comes at once, what two rotations in one instant leave, what is still looked for.
+//! Files of this machine whose changes are told: what comes at once, what two rotations in one instant leave,
+//! what is still looked for.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,7 +23,10 @@ async fn settle(follower: &mut Follower) {
         follower.catch_up().await;
     }
     // The watches themselves ring once: nothing may have been missed while they began.
-    while tokio::time::timeout(Duration::ZERO, follower.source.tracks().expect("it has tracks").changed()).await.is_ok() {}
+    while tokio::time::timeout(Duration::ZERO, follower.source.tracks().expect("it has tracks").changed())
+        .await
+        .is_ok()
+    {}
     follower.catch_up().await;
 }
 
@@ -34,7 +38,8 @@ async fn a_line_a_new_file_and_a_first_line_are_told() {
     let mut follower = Follower::new(local(folder.path(), "*.log", Duration::ZERO));
     settle(&mut follower).await;
     let at = follower.tracks[&follower.names[0]].at.clone();
-    let mut reader = follower.source.tracks().expect("it has tracks").open(&follower.names[0], &at).await.unwrap();
+    let mut reader =
+        follower.source.tracks().expect("it has tracks").open(&follower.names[0], &at).await.unwrap();
     assert!(reader.read(room(10)).await.unwrap().records.is_empty());
     let (path, far) = (folder.path().join("a.log"), Room { wait: LONG, ..room(10) });
     let (read, ()) = tokio::join!(reader.read(far), async { append(&path, "two\n") });
@@ -78,7 +83,10 @@ async fn a_file_without_a_whole_line_is_looked_at_until_it_is_a_track() {
     tokio::time::timeout(LONG, follower.source.tracks().expect("it has tracks").changed()).await.unwrap();
     follower.catch_up().await;
     assert!(follower.names.is_empty(), "it may grow a line yet");
-    assert!(follower.source.tracks().expect("it has tracks").rediscover_every() < LONG / 2, "nothing tells of its age");
+    assert!(
+        follower.source.tracks().expect("it has tracks").rediscover_every() < LONG / 2,
+        "nothing tells of its age"
+    );
 }
 
 #[tokio::test]

@@ -28,7 +28,8 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// From now on calls of this action, or of every action, go wrong this way: so often, or until [`Faults::clear`].
+    /// From now on calls of this action, or of every action, go wrong this way: so often, or until
+    /// [`Faults::clear`].
     pub fn plant(&mut self, action: Option<Action>, fault: Fault, times: Option<u32>) {
         self.planted.push((action, fault, times));
     }
@@ -41,7 +42,10 @@ impl Faults {
     /// What goes wrong with this call: asked once a call.
     pub fn strike(&mut self, action: Action) -> Struck {
         let mut struck = Struck::default();
-        for (_, fault, times) in self.planted.iter_mut().filter(|(only, _, times)| only.is_none_or(|it| it == action) && *times != Some(0))
+        for (_, fault, times) in self
+            .planted
+            .iter_mut()
+            .filter(|(only, _, times)| only.is_none_or(|it| it == action) && *times != Some(0))
         {
             if let Some(left) = times {
                 *left -= 1;

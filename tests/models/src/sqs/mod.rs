@@ -1,6 +1,8 @@
-//! SQS as a model: queues by name, its calls with their limits and refusals, faults that a test plants. No IO, no clock, no protocol.
+//! SQS as a model: queues by name, its calls with their limits and refusals, faults that a test plants. No
+//! IO, no clock, no protocol.
 //!
-//! Time is in milliseconds that the caller gives. Long polls are the caller's: it receives again when something may be visible.
+//! Time is in milliseconds that the caller gives. Long polls are the caller's: it receives again when
+//! something may be visible.
 
 mod faults;
 mod limits;
@@ -94,7 +96,14 @@ pub struct Attributes {
 
 impl Default for Attributes {
     fn default() -> Self {
-        Self { visibility_s: 30, delay_s: 0, wait_s: 0, content_deduplication: false, redrive: None, in_flight_max: IN_FLIGHT_MAX }
+        Self {
+            visibility_s: 30,
+            delay_s: 0,
+            wait_s: 0,
+            content_deduplication: false,
+            redrive: None,
+            in_flight_max: IN_FLIGHT_MAX,
+        }
     }
 }
 
@@ -143,8 +152,14 @@ impl Sent {
 
     /// Its size as SQS counts it: the body, and of each attribute its name, its type and its value.
     pub fn n_bytes(&self) -> usize {
-        let value = |it: &Attribute| it.text.as_ref().map_or(0, String::len) + it.binary.as_ref().map_or(0, Vec::len);
-        self.body.len() + self.attributes.iter().map(|(name, it)| name.len() + it.data_type.len() + value(it)).sum::<usize>()
+        let value =
+            |it: &Attribute| it.text.as_ref().map_or(0, String::len) + it.binary.as_ref().map_or(0, Vec::len);
+        self.body.len()
+            + self
+                .attributes
+                .iter()
+                .map(|(name, it)| name.len() + it.data_type.len() + value(it))
+                .sum::<usize>()
     }
 }
 

@@ -16,7 +16,12 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal whose code and name are the same.
     pub fn of(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), kind: format!("com.amazonaws.sqs#{code}"), message: message.into(), status: 400 }
+        Self {
+            code: code.to_owned(),
+            kind: format!("com.amazonaws.sqs#{code}"),
+            message: message.into(),
+            status: 400,
+        }
     }
 
     fn named(code: &str, kind: &str, status: u16, message: impl Into<String>) -> Self {
@@ -26,7 +31,12 @@ impl Refusal {
     /// There is no such queue.
     pub fn no_queue() -> Self {
         let kind = "com.amazonaws.sqs#QueueDoesNotExist";
-        Self::named("AWS.SimpleQueueService.NonExistentQueue", kind, 400, "The specified queue does not exist.")
+        Self::named(
+            "AWS.SimpleQueueService.NonExistentQueue",
+            kind,
+            400,
+            "The specified queue does not exist.",
+        )
     }
 
     /// The policy of the caller does not allow the call.
@@ -41,18 +51,33 @@ impl Refusal {
     /// The signature does not fit.
     pub fn bad_signature() -> Self {
         let message = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.";
-        Self::named("SignatureDoesNotMatch", "com.amazon.coral.service#InvalidSignatureException", 403, message)
+        Self::named(
+            "SignatureDoesNotMatch",
+            "com.amazon.coral.service#InvalidSignatureException",
+            403,
+            message,
+        )
     }
 
     /// Too many calls.
     pub fn throttled() -> Self {
-        Self::named("RequestThrottled", "com.amazonaws.sqs#RequestThrottled", 403, "The request was denied due to request throttling.")
+        Self::named(
+            "RequestThrottled",
+            "com.amazonaws.sqs#RequestThrottled",
+            403,
+            "The request was denied due to request throttling.",
+        )
     }
 
     /// Too many messages are in flight.
     pub fn over_limit() -> Self {
         let kind = "com.amazonaws.sqs#OverLimit";
-        Self::named("OverLimit", kind, 403, "Too many messages in flight. Try again after some have been processed and deleted.")
+        Self::named(
+            "OverLimit",
+            kind,
+            403,
+            "Too many messages in flight. Try again after some have been processed and deleted.",
+        )
     }
 
     /// It failed by itself.
@@ -63,7 +88,10 @@ impl Refusal {
 
     /// A value is not allowed.
     pub fn invalid(value: &str, parameter: &str, reason: &str) -> Self {
-        Self::of("InvalidParameterValue", format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}"))
+        Self::of(
+            "InvalidParameterValue",
+            format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}"),
+        )
     }
 
     /// A value is missing.
@@ -73,12 +101,20 @@ impl Refusal {
 
     /// Something in a batch is not as it must be.
     pub fn batch(what: &str, message: impl Into<String>) -> Self {
-        Self::named(&format!("AWS.SimpleQueueService.{what}"), &format!("com.amazonaws.sqs#{what}"), 400, message)
+        Self::named(
+            &format!("AWS.SimpleQueueService.{what}"),
+            &format!("com.amazonaws.sqs#{what}"),
+            400,
+            message,
+        )
     }
 
     /// The receipt is none.
     pub fn bad_handle(handle: &str) -> Self {
-        Self::of("ReceiptHandleIsInvalid", format!("The input receipt handle \"{handle}\" is not a valid receipt handle."))
+        Self::of(
+            "ReceiptHandleIsInvalid",
+            format!("The input receipt handle \"{handle}\" is not a valid receipt handle."),
+        )
     }
 
     /// Whether the caller is to blame.

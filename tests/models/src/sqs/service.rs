@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::limits::{self, DEDUPLICATION_MS, DELAY_MAX, TEN, VISIBILITY_MAX, WAIT_MAX};
-use super::{Answered, Ask, Attribute, Attributes, Fate, Faults, Received, Redrive, Refusal, Sent, Struck, Taken};
+use super::{
+    Answered, Ask, Attribute, Attributes, Fate, Faults, Received, Redrive, Refusal, Sent, Struck, Taken,
+};
 use crate::queue::{Handle, Message, Queue, Rules, Void};
 
 const SECOND: u64 = 1_000;
@@ -53,15 +55,21 @@ impl Service {
     /// Makes a queue; the same again is no error.
     pub fn create(&mut self, name: &str, attributes: Attributes) -> Result<(), Refusal> {
         let stem = name.strip_suffix(".fifo").unwrap_or(name);
-        let is_fine = (1..=80).contains(&name.len()) && stem.chars().all(|it| it.is_ascii_alphanumeric() || it == '-' || it == '_');
+        let is_fine = (1..=80).contains(&name.len())
+            && stem.chars().all(|it| it.is_ascii_alphanumeric() || it == '-' || it == '_');
         if !is_fine || stem.is_empty() {
-            let message = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
+            let message =
+                "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
             return Err(Refusal::of("InvalidParameterValue", message));
         }
         check(&attributes)?;
         if let Some(held) = self.queues.get(name) {
             let message = "A queue already exists with the same name and a different value for an attribute";
-            return if held.attributes == attributes { Ok(()) } else { Err(Refusal::of("QueueNameExists", message)) };
+            return if held.attributes == attributes {
+                Ok(())
+            } else {
+                Err(Refusal::of("QueueNameExists", message))
+            };
         }
         self.n_queues += 1;
         let held = Held {
@@ -171,7 +179,13 @@ impl Service {
     }
 
     /// Receives once, without waiting.
-    pub fn receive(&mut self, name: &str, ask: Ask, struck: &Struck, now: u64) -> Result<Vec<Received>, Refusal> {
+    pub fn receive(
+        &mut self,
+        name: &str,
+        ask: Ask,
+        struck: &Struck,
+        now: u64,
+    ) -> Result<Vec<Received>, Refusal> {
         let epoch_ms = self.epoch_ms;
         let held = self.held(name)?;
         limits::range(ask.n_max, "MaxNumberOfMessages", 1, TEN as u64)?;
@@ -201,14 +215,17 @@ impl Service {
         self.queues.get(name).and_then(|it| it.queue.next_visible(now))
     }
 
-    /// Deletes a message. A receipt that is void is taken, and deletes nothing, but one of a FIFO queue that has lapsed.
+    /// Deletes a message. A receipt that is void is taken, and deletes nothing, but one of a FIFO queue that
+    /// has lapsed.
     pub fn delete(&mut self, name: &str, handle: &str, now: u64) -> Result<(), Refusal> {
         let held = self.held(name)?;
         let number = held.number(handle)?;
         match held.queue.delete(number, now) {
             Ok(_) | Err(Void::Gone) => Ok(()),
             Err(Void::Superseded) if !held.is_fifo => Ok(()),
-            Err(Void::Superseded | Void::Lapsed) => Err(Refusal::invalid(handle, "ReceiptHandle", "The receipt handle has expired.")),
+            Err(Void::Superseded | Void::Lapsed) => {
+                Err(Refusal::invalid(handle, "ReceiptHandle", "The receipt handle has expired."))
+            }
             Err(Void::Unknown | Void::TooLong) => Err(Refusal::bad_handle(handle)),
         }
     }
@@ -258,14 +275,20 @@ impl Service {
         Ok(each(entries, struck, |(handle, seconds)| self.hide(name, &handle, seconds, now)))
     }
 
-    /// Takes what was received too often to the dead-letter queue, where it keeps its id, its attributes and its count.
+    /// Takes what was received too often to the dead-letter queue, where it keeps its id, its attributes and
+    /// its count.
     fn redrive(&mut self, name: &str, now: u64) {
         let Some(held) = self.queues.get_mut(name) else { return };
-        let dead: Vec<Message<Kept>> = held.queue.take_dead().into_iter().map(|idx| held.queue.messages()[idx].clone()).collect();
+        let dead: Vec<Message<Kept>> =
+            held.queue.take_dead().into_iter().map(|idx| held.queue.messages()[idx].clone()).collect();
         let Some(Redrive { queue, .. }) = held.attributes.redrive.clone() else { return };
         let Some(target) = self.queues.get_mut(&queue) else { return };
         for message in dead {
-            let kept = Kept { came_from: Some(Self::arn(name)), sent_at: message.value.sent_at.min(now), ..message.value };
+            let kept = Kept {
+                came_from: Some(Self::arn(name)),
+                sent_at: message.value.sent_at.min(now),
+                ..message.value
+            };
             let group = target.group(&kept.sent);
             target.queue.take_over(kept, group, message.n_receives);
         }
@@ -283,7 +306,11 @@ impl Held {
             // A group on a standard queue is for fairness only; a deduplication id means nothing there.
             let text = sent.deduplication.as_deref().unwrap_or_default();
             let reason = "The request include parameter that is not valid for this queue type";
-            return if text.is_empty() { Ok(None) } else { Err(Refusal::invalid(text, "MessageDeduplicationId", reason)) };
+            return if text.is_empty() {
+                Ok(None)
+            } else {
+                Err(Refusal::invalid(text, "MessageDeduplicationId", reason))
+            };
         }
         if sent.group.as_deref().unwrap_or_default().is_empty() {
             return Err(Refusal::missing("MessageGroupId"));
@@ -296,8 +323,7 @@ impl Held {
             Some(id) => Ok(Some(id.clone())),
             None if self.attributes.content_deduplication => Ok(Some(format!("content of {}", sent.body))),
             None => {
-                let message =
-                    "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly";
+                let message = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly";
                 Err(Refusal::of("InvalidParameterValue", message))
             }
         }
@@ -312,7 +338,8 @@ impl Held {
     /// A receipt names its queue and its number.
     fn number(&self, handle: &str) -> Result<Handle, Refusal> {
         let parts = handle.strip_prefix("AQEB").and_then(|it| it.split_once('-'));
-        let numbers = parts.and_then(|(queue, number)| Some((queue.parse::<u64>().ok()?, number.parse().ok()?)));
+        let numbers =
+            parts.and_then(|(queue, number)| Some((queue.parse::<u64>().ok()?, number.parse().ok()?)));
         match numbers {
             Some((queue, number)) if queue == self.incarnation => Ok(Handle(number)),
             Some(_) | None => Err(Refusal::bad_handle(handle)),
@@ -320,8 +347,12 @@ impl Held {
     }
 
     fn received(&self, idx: usize, handle: Handle, epoch_ms: u64) -> Received {
-        let Message { value: Kept { id, sent, sequence, sent_at, came_from }, n_receives, first_received_at, .. } =
-            &self.queue.messages()[idx];
+        let Message {
+            value: Kept { id, sent, sequence, sent_at, came_from },
+            n_receives,
+            first_received_at,
+            ..
+        } = &self.queue.messages()[idx];
         let time = |at: u64| (epoch_ms + at).to_string();
         let mut system = BTreeMap::from([
             ("ApproximateReceiveCount".to_owned(), n_receives.to_string()),
@@ -354,7 +385,8 @@ impl Received {
             self.body.push('x');
         }
         if struck.damage_attributes {
-            let attribute = Attribute { data_type: "String".to_owned(), text: Some("x".to_owned()), binary: None };
+            let attribute =
+                Attribute { data_type: "String".to_owned(), text: Some("x".to_owned()), binary: None };
             self.attributes.insert("Damage".to_owned(), attribute);
         }
     }
@@ -364,11 +396,17 @@ fn check(attributes: &Attributes) -> Result<(), Refusal> {
     limits::range(attributes.visibility_s, "VisibilityTimeout", 0, VISIBILITY_MAX)?;
     limits::range(attributes.delay_s, "DelaySeconds", 0, DELAY_MAX)?;
     limits::range(attributes.wait_s, "ReceiveMessageWaitTimeSeconds", 0, WAIT_MAX)?;
-    attributes.redrive.as_ref().map_or(Ok(()), |it| limits::range(it.receives_max.into(), "RedrivePolicy", 1, 1_000))
+    attributes
+        .redrive
+        .as_ref()
+        .map_or(Ok(()), |it| limits::range(it.receives_max.into(), "RedrivePolicy", 1, 1_000))
 }
 
 fn rules(attributes: &Attributes) -> Rules {
-    Rules { receives_max: attributes.redrive.as_ref().map(|it| it.receives_max), hidden_max: Some(VISIBILITY_MAX * SECOND) }
+    Rules {
+        receives_max: attributes.redrive.as_ref().map(|it| it.receives_max),
+        hidden_max: Some(VISIBILITY_MAX * SECOND),
+    }
 }
 
 fn ids<T>(entries: &[(String, T)]) -> Vec<String> {
@@ -376,7 +414,11 @@ fn ids<T>(entries: &[(String, T)]) -> Vec<String> {
 }
 
 /// Does a batch entry by entry; those that a fault names fail by the server's doing and have no effect.
-fn each<T, A>(entries: Vec<(String, T)>, struck: &Struck, mut act: impl FnMut(T) -> Result<A, Refusal>) -> Vec<Answered<A>> {
+fn each<T, A>(
+    entries: Vec<(String, T)>,
+    struck: &Struck,
+    mut act: impl FnMut(T) -> Result<A, Refusal>,
+) -> Vec<Answered<A>> {
     let answer = |(idx, (id, it)): (usize, (String, T))| {
         let answer = if struck.fails(idx) { Err(Refusal::internal()) } else { act(it) };
         Answered { id, answer }

@@ -2,8 +2,15 @@
 
 use super::*;
 
-const NO_FAULT: Struck =
-    Struck { refuse: None, unheard: false, fail_every: None, repeat: false, damage_body: false, damage_attributes: false, late: 0 };
+const NO_FAULT: Struck = Struck {
+    refuse: None,
+    unheard: false,
+    fail_every: None,
+    repeat: false,
+    damage_body: false,
+    damage_attributes: false,
+    late: 0,
+};
 
 fn ask(n_max: u64) -> Ask {
     Ask { n_max, wait_s: None, visibility_s: None }
@@ -54,7 +61,10 @@ fn a_duplicate_of_five_minutes_is_the_same_message_and_a_later_one_is_new() {
     assert_eq!(service.send("q.fifo", in_group("a", "g"), 299_999).unwrap(), first);
     assert_ne!(service.send("q.fifo", in_group("a", "g"), 300_000).unwrap(), first);
     assert_eq!(code(service.send("q.fifo", Sent::plain("a"), 0)), "MissingParameter");
-    assert_eq!(code(service.send("q.fifo", Sent { deduplication: None, ..in_group("b", "g") }, 0)), "InvalidParameterValue");
+    assert_eq!(
+        code(service.send("q.fifo", Sent { deduplication: None, ..in_group("b", "g") }, 0)),
+        "InvalidParameterValue"
+    );
 }
 
 #[test]
@@ -80,7 +90,8 @@ fn limits_are_kept_at_n_and_broken_at_n_and_one() {
     assert_eq!(code(service.send("q", long(MESSAGE_BYTES_MAX + 1), 0)), "InvalidParameterValue");
     assert_eq!(code(service.send("q", Sent::plain("\u{1}"), 0)), "InvalidMessageContents");
     let mut batch = |n: usize, n_bytes: usize, same: bool| {
-        let entries = (0..n).map(|idx| (if same { "0".to_owned() } else { idx.to_string() }, long(n_bytes))).collect();
+        let entries =
+            (0..n).map(|idx| (if same { "0".to_owned() } else { idx.to_string() }, long(n_bytes))).collect();
         service.send_batch("q", entries, &NO_FAULT, 0).map(|it| it.len())
     };
     assert_eq!((batch(10, 1, false), batch(2, MESSAGE_BYTES_MAX / 2, false)), (Ok(10), Ok(2)));
@@ -119,8 +130,12 @@ fn planted_faults_strike_so_often_and_only_what_they_name() {
     let struck = service.faults.strike(Action::ReceiveMessage);
     let received = service.receive("q", ask(4), &struck, 0).unwrap();
     assert_eq!(received.len(), 5);
-    assert_eq!((&received[0].id, received[4].system["ApproximateReceiveCount"].as_str()), (&received[4].id, "2"));
-    let entries = || received[1..].iter().enumerate().map(|(idx, it)| (idx.to_string(), it.handle.clone())).collect();
+    assert_eq!(
+        (&received[0].id, received[4].system["ApproximateReceiveCount"].as_str()),
+        (&received[4].id, "2")
+    );
+    let entries =
+        || received[1..].iter().enumerate().map(|(idx, it)| (idx.to_string(), it.handle.clone())).collect();
     let struck = service.faults.strike(Action::DeleteMessageBatch);
     let answers = service.delete_batch("q", entries(), &struck, 0).unwrap();
     assert_eq!(answers.iter().map(|it| it.answer.is_ok()).collect::<Vec<_>>(), [true, false, true, false]);

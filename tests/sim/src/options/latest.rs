@@ -26,7 +26,8 @@ impl Options {
             self.plan.lanes = count(latest.pick(&[2, 3, 5]));
             self.n_keys = latest.pick(&[12, 4, 0]);
             if self.stubborn == Stubborn::Nothing {
-                (self.faults.plan_change, self.faults.function_error) = (1000, self.faults.function_error.max(300));
+                (self.faults.plan_change, self.faults.function_error) =
+                    (1000, self.faults.function_error.max(300));
                 self.plan.retry.retries_max = latest.pick(&[None, Some(4)]);
             }
         }
@@ -45,7 +46,8 @@ impl Options {
         }
     }
 
-    /// Messages of few groups are given up and refused, while what was finished before them lapses before it is deleted.
+    /// Messages of few groups are given up and refused, while what was finished before them lapses before it
+    /// is deleted.
     fn refuse_what_is_lost(&mut self, latest: &mut Stream) {
         (self.n_keys, self.n_records) = (latest.pick(&[2, 1]), self.n_records.max(20));
         (self.filtered, self.receives_max, self.latency_max_ms, self.safety_ms) = (0, None, 50, 90_000);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use forebay_batcher::{
-    AttemptId, Checkpoint, CommitId, Committed, Condition, ItemAction, ItemActions, NoticeId, Outcome, Place, Record, RecordId, Redelivery,
-    Slice, TrackIdx,
+    AttemptId, Checkpoint, CommitId, Committed, Condition, ItemAction, ItemActions, NoticeId, Outcome, Place,
+    Record, RecordId, Redelivery, Slice, TrackIdx,
 };
 
 use super::ownership::CommitFailing;
@@ -49,7 +49,8 @@ enum Verdict {
     Rejected,
 }
 
-/// How long the function asked one record to wait, and the longest that it asked of those that are tried again with it.
+/// How long the function asked one record to wait, and the longest that it asked of those that are tried
+/// again with it.
 #[derive(Clone, Copy, Default)]
 struct Asked {
     own_us: Option<u64>,
@@ -67,14 +68,28 @@ struct Ended {
 
 impl Oracle {
     /// The machine hears of an outcome. The limits are those of the batch, whatever the plan says by now.
-    pub(crate) fn hear_outcome(&mut self, id: AttemptId, slice: &Slice, outcome: &Outcome, now_us: u64) -> bool {
+    pub(crate) fn hear_outcome(
+        &mut self,
+        id: AttemptId,
+        slice: &Slice,
+        outcome: &Outcome,
+        now_us: u64,
+    ) -> bool {
         let Some(flight) = self.flights.remove(&id) else { return false };
-        let alive: Vec<bool> = flight.entries.iter().zip(&flight.owner_of).map(|(entry, owner)| self.is_held(*entry, *owner)).collect();
+        let alive: Vec<bool> = flight
+            .entries
+            .iter()
+            .zip(&flight.owner_of)
+            .map(|(entry, owner)| self.is_held(*entry, *owner))
+            .collect();
         let first = flight.entries.iter().zip(&alive).find(|(_, alive)| **alive).map(|(entry, _)| *entry);
-        // An attempt whose tracks were all lost is forgotten; one whose receipts were goes on, by the limits that it was cut with.
+        // An attempt whose tracks were all lost is forgotten; one whose receipts were goes on, by the limits
+        // that it was cut with.
         let first = first.or_else(|| flight.entries.first().copied().filter(|_| self.is_queue));
         self.is_unsure |= first.is_some_and(|first| self.entries[first].limits.is_none());
-        let limits = first.and_then(|first| self.entries[first].limits).unwrap_or_else(|| Limits::of(&self.plan().retry));
+        let limits = first
+            .and_then(|first| self.entries[first].limits)
+            .unwrap_or_else(|| Limits::of(&self.plan().retry));
         let ended = Ended { entries: flight.entries, alive, limits, now_us };
         for (entry, alive) in ended.entries.iter().zip(&ended.alive) {
             self.entries[*entry].in_flight &= !alive;
@@ -115,7 +130,8 @@ impl Oracle {
             }
             Outcome::NotReached { .. } => {
                 self.tally.not_reached += 1;
-                // What its queue has taken back meanwhile was not reached either, and the rest of its batch is told of as that.
+                // What its queue has taken back meanwhile was not reached either, and the rest of its batch
+                // is told of as that.
                 for entry in ended.entries.iter().filter(|_| self.is_queue) {
                     let held = &mut self.entries[*entry];
                     held.not_reached_us = held.not_reached_us.or(Some(ended.now_us));
@@ -128,21 +144,35 @@ impl Oracle {
                 self.hear_of_leaving(ended, |_| n == 1);
                 self.enter_all(ended, &Verdict::Split);
             }
-            Outcome::PartlyFailed { failed, asked, .. } => self.hear_partial(ended, first, slice, (failed, asked)),
+            Outcome::PartlyFailed { failed, asked, .. } => {
+                self.hear_partial(ended, first, slice, (failed, asked))
+            }
         }
     }
 
-    /// A partial answer: on a track everything from the lowest named record on is tried again, for a function may stop there; in queues what
-    /// was named, and with the group guard what follows it in its group. What was rejected is given up and keeps nothing back.
-    fn hear_partial(&mut self, ended: &Ended, first: usize, slice: &Slice, (failed, asked): (&[RecordId], &ItemActions)) {
+    /// A partial answer: on a track everything from the lowest named record on is tried again, for a function
+    /// may stop there; in queues what was named, and with the group guard what follows it in its group. What
+    /// was rejected is given up and keeps nothing back.
+    fn hear_partial(
+        &mut self,
+        ended: &Ended,
+        first: usize,
+        slice: &Slice,
+        (failed, asked): (&[RecordId], &ItemActions),
+    ) {
         let records = slice.records();
         let is_rejected = |record: &Record| asked.get(&record.id) == Some(&ItemAction::Reject);
         let named: Vec<bool> = records.iter().map(|record| failed.contains(&record.id)).collect();
-        let fails: Vec<bool> = records.iter().zip(&named).map(|(record, named)| *named && !is_rejected(record)).collect();
-        let is_behind: Vec<bool> = (0..named.len()).map(|at| self.is_behind_a_named_one(slice, &fails, at)).collect();
+        let fails: Vec<bool> =
+            records.iter().zip(&named).map(|(record, named)| *named && !is_rejected(record)).collect();
+        let is_behind: Vec<bool> =
+            (0..named.len()).map(|at| self.is_behind_a_named_one(slice, &fails, at)).collect();
         // Behind one that failed the guard of a group counts all of it as failed.
-        let rejected: Vec<bool> = (0..named.len()).map(|at| is_rejected(&records[at]) && !(self.is_queue && is_behind[at])).collect();
-        let stays: Vec<bool> = (0..named.len()).map(|at| !rejected[at] && (fails[at] || is_behind[at])).collect();
+        let rejected: Vec<bool> = (0..named.len())
+            .map(|at| is_rejected(&records[at]) && !(self.is_queue && is_behind[at]))
+            .collect();
+        let stays: Vec<bool> =
+            (0..named.len()).map(|at| !rejected[at] && (fails[at] || is_behind[at])).collect();
         let n_rest = stays.iter().filter(|stays| **stays).count();
         let by_us = self.plan().retry.redelivery == Redelivery::ByUs;
         let is_last_try = by_us && self.is_last_try(first, ended.limits);
@@ -154,7 +184,9 @@ impl Oracle {
         let given_up = fails.iter().position(|fails| *fails);
         self.hear_of_leaving(ended, |at| stays[at]);
         let wait_us = |at: usize| match asked.get(&records[at].id) {
-            Some(ItemAction::RetryAfter(wait)) => Some(u64::try_from(wait.as_micros()).expect("a short time")),
+            Some(ItemAction::RetryAfter(wait)) => {
+                Some(u64::try_from(wait.as_micros()).expect("a short time"))
+            }
             Some(ItemAction::Reject) | None => None,
         };
         let most_us = (0..named.len()).filter(|at| stays[*at]).filter_map(wait_us).max().unwrap_or(0);
@@ -180,13 +212,19 @@ impl Oracle {
 
     fn is_behind_a_named_one(&self, slice: &Slice, named: &[bool], at: usize) -> bool {
         let guards = self.plan().retry.stop_group_at_first_failure;
-        slice.records().iter().zip(named).enumerate().any(|(other, (record, is_named))| match (&record.place, &slice.records()[at].place) {
-            (Place::Track(track, position), Place::Track(its, place)) => *is_named && track == its && position <= place,
-            (Place::Queue { receipt, .. }, Place::Queue { receipt: its, .. }) => {
-                let group = |receipt: &forebay_batcher::Receipt| self.truth_of(handle_number(&receipt.handle)).key;
-                *is_named && guards && other < at && group(its).is_some() && group(receipt) == group(its)
+        slice.records().iter().zip(named).enumerate().any(|(other, (record, is_named))| {
+            match (&record.place, &slice.records()[at].place) {
+                (Place::Track(track, position), Place::Track(its, place)) => {
+                    *is_named && track == its && position <= place
+                }
+                (Place::Queue { receipt, .. }, Place::Queue { receipt: its, .. }) => {
+                    let group = |receipt: &forebay_batcher::Receipt| {
+                        self.truth_of(handle_number(&receipt.handle)).key
+                    };
+                    *is_named && guards && other < at && group(its).is_some() && group(receipt) == group(its)
+                }
+                _ => false,
             }
-            _ => false,
         })
     }
 
@@ -197,16 +235,24 @@ impl Oracle {
     /// The machine hears of a commit; of one that was answered for good it has heard before.
     pub(crate) fn hear_committed(&mut self, track: TrackIdx, id: CommitId, answer: Committed, now_us: u64) {
         let is_open = self.commits.contains_key(&id);
-        let Some(checkpoint) = self.commits.remove(&id).map(|it| it.1).or_else(|| self.unsynced.get(&(track, id)).cloned()) else { return };
+        let Some(checkpoint) =
+            self.commits.remove(&id).map(|it| it.1).or_else(|| self.unsynced.get(&(track, id)).cloned())
+        else {
+            return;
+        };
         match answer {
             Committed::Written if is_open => drop(self.unsynced.insert((track, id), checkpoint)),
             Committed::Written => {}
             // A sync speaks for all that was written before it.
-            Committed::Durable | Committed::Full | Committed::Failed if !is_open || answer == Committed::Durable => {
+            Committed::Durable | Committed::Full | Committed::Failed
+                if !is_open || answer == Committed::Durable =>
+            {
                 self.unsynced.retain(|(other, before), _| *other != track || *before > id);
                 self.hear_of_the_last(track, checkpoint, answer, now_us);
             }
-            Committed::Durable | Committed::Full | Committed::Failed => self.hear_of_the_last(track, checkpoint, answer, now_us),
+            Committed::Durable | Committed::Full | Committed::Failed => {
+                self.hear_of_the_last(track, checkpoint, answer, now_us)
+            }
             Committed::Fenced => {
                 self.unsynced.retain(|(other, _), _| *other != track);
                 self.hear_of_the_last(track, checkpoint, answer, now_us);
@@ -214,11 +260,20 @@ impl Oracle {
         }
     }
 
-    fn hear_of_the_last(&mut self, track: TrackIdx, checkpoint: Arc<Checkpoint>, answer: Committed, now_us: u64) {
+    fn hear_of_the_last(
+        &mut self,
+        track: TrackIdx,
+        checkpoint: Arc<Checkpoint>,
+        answer: Committed,
+        now_us: u64,
+    ) {
         if answer == Committed::Fenced {
             self.end_ownership(track);
         }
-        let Some(owner) = self.owners.get_mut(&track).filter(|owner| !owner.over && !owner.position_lost) else { return };
+        let Some(owner) = self.owners.get_mut(&track).filter(|owner| !owner.over && !owner.position_lost)
+        else {
+            return;
+        };
         match answer {
             Committed::Durable => {
                 self.tally.committed += 1;
@@ -228,9 +283,11 @@ impl Oracle {
                 }
             }
             Committed::Full | Committed::Failed => {
-                let (n, since_us) = owner.commit_failing.map_or((0, now_us), |failing| (failing.n, failing.since_us));
+                let (n, since_us) =
+                    owner.commit_failing.map_or((0, now_us), |failing| (failing.n, failing.since_us));
                 let pause = Pause::after(now_us, OURS_FIRST_MS, n);
-                owner.commit_failing = Some(CommitFailing { n: n + 1, since_us, is_full: answer == Committed::Full, pause });
+                owner.commit_failing =
+                    Some(CommitFailing { n: n + 1, since_us, is_full: answer == Committed::Full, pause });
             }
             Committed::Written | Committed::Fenced => {}
         }
@@ -293,7 +350,9 @@ impl Oracle {
         held.pause = Pause::of(now_us, 0);
         match verdict {
             Verdict::Done => {}
-            Verdict::Spent | Verdict::Split | Verdict::Rejected => held.failed_us = held.failed_us.or(Some(now_us)),
+            Verdict::Spent | Verdict::Split | Verdict::Rejected => {
+                held.failed_us = held.failed_us.or(Some(now_us))
+            }
             Verdict::Untouched => held.not_reached_us = held.not_reached_us.or(Some(now_us)),
         }
         held.asked_us = asked.own_us;

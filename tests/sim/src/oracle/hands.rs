@@ -28,7 +28,11 @@ impl Oracle {
     }
 
     /// C-2: nothing begins on a track that was closed.
-    pub(crate) fn c2_nothing_begins_on_a_closed_track(&self, track: TrackIdx, what: &str) -> Result<(), Violation> {
+    pub(crate) fn c2_nothing_begins_on_a_closed_track(
+        &self,
+        track: TrackIdx,
+        what: &str,
+    ) -> Result<(), Violation> {
         holds(Rule::C2, !self.is_closed(track), || format!("{what} of {track:?}, which was closed"))
     }
 
@@ -42,7 +46,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// C-2: before its time a closed track is let go only when nothing of it runs and all that it did is durable; whether that is so.
+    /// C-2: before its time a closed track is let go only when nothing of it runs and all that it did is
+    /// durable; whether that is so.
     pub(crate) fn c2_a_track_is_let_go_whole_or_at_its_time(
         &self,
         track: TrackIdx,
@@ -50,14 +55,16 @@ impl Oracle {
         now_us: u64,
     ) -> Result<bool, Violation> {
         let Some(owner) = self.owners.get(&track) else {
-            return holds(Rule::C2, false, || format!("{track:?} is let go, which is not known")).map(|()| false);
+            return holds(Rule::C2, false, || format!("{track:?} is let go, which is not known"))
+                .map(|()| false);
         };
         let until_us = owner.closed_until_us;
         holds(Rule::C2, until_us.is_some(), || format!("{track:?} is let go, and nobody closed it"))?;
         holds(Rule::W5, owner.over || *reaches == owner.heard.watermark, || {
             format!("{track:?} is let go as durable to {reaches:?}, which is {:?}", owner.heard.watermark)
         })?;
-        let is_open = self.commits.values().any(|(other, _)| *other == track) || self.unsynced.keys().any(|(other, _)| *other == track);
+        let is_open = self.commits.values().any(|(other, _)| *other == track)
+            || self.unsynced.keys().any(|(other, _)| *other == track);
         let is_kept = |uid: &u32| {
             let (entry, truth) = (&self.entries[*uid as usize], &self.truths[*uid as usize]);
             !entry.fixed || truth.gone || !truth.wanted || is_finished_in(&owner.heard, &truth.position)
@@ -66,7 +73,10 @@ impl Oracle {
         let is_whole = !self.runs(track) && !is_open && forgotten.is_none();
         let is_gone = owner.over || owner.position_lost;
         holds(Rule::C2, is_whole || is_gone || until_us.is_some_and(|until_us| until_us <= now_us), || {
-            format!("{track:?} is let go before its time: a commit is open {is_open}, it runs {}, forgets {forgotten:?}", self.runs(track))
+            format!(
+                "{track:?} is let go before its time: a commit is open {is_open}, it runs {}, forgets {forgotten:?}",
+                self.runs(track)
+            )
         })?;
         let is_counted = self.r1_a_checkpoint_holds_what_was_tried(track, &owner.heard);
         if is_gone || until_us.is_some_and(|until_us| until_us <= now_us) {
@@ -76,7 +86,11 @@ impl Oracle {
     }
 
     /// W-5: what is told to be durable of a track is so, and lies ahead of what was told before.
-    pub(crate) fn w5_what_is_told_is_durable(&mut self, track: TrackIdx, reaches: Watermark) -> Result<(), Violation> {
+    pub(crate) fn w5_what_is_told_is_durable(
+        &mut self,
+        track: TrackIdx,
+        reaches: Watermark,
+    ) -> Result<(), Violation> {
         self.f1_no_action_after_the_track_is_lost(track, "a durable watermark")?;
         let Some(owner) = self.owners.get_mut(&track) else { return Ok(()) };
         holds(Rule::W5, reaches == owner.heard.watermark, || {
@@ -87,7 +101,9 @@ impl Oracle {
             (Watermark::Origin(_), Watermark::At(_)) => true,
             (_, Watermark::Origin(_)) => false,
         };
-        holds(Rule::W5, goes_on, || format!("{track:?} is told to be durable to {reaches:?} after {:?}", owner.told))?;
+        holds(Rule::W5, goes_on, || {
+            format!("{track:?} is told to be durable to {reaches:?} after {:?}", owner.told)
+        })?;
         owner.told = reaches;
         Ok(())
     }
@@ -96,7 +112,10 @@ impl Oracle {
     pub(crate) fn w5_what_is_durable_is_told(&self) -> Result<(), Violation> {
         for (track, owner) in self.owners.iter().filter(|(_, owner)| !owner.over && !owner.position_lost) {
             holds(Rule::W5, owner.told == owner.heard.watermark, || {
-                format!("{track:?} is durable to {:?}, and nobody was told more than {:?}", owner.heard.watermark, owner.told)
+                format!(
+                    "{track:?} is durable to {:?}, and nobody was told more than {:?}",
+                    owner.heard.watermark, owner.told
+                )
             })?;
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! The oracle: every rule as a function over effects. It sees what function, store, destination and source really did, and what the machine
-//! was told; never what the machine believes.
+//! The oracle: every rule as a function over effects. It sees what function, store, destination and source
+//! really did, and what the machine was told; never what the machine believes.
 
 mod effects;
 mod hands;
@@ -69,7 +69,8 @@ pub(crate) enum Closing {
 pub(crate) struct Oracle {
     /// Records by their number.
     pub(crate) truths: Vec<Truth>,
-    /// Tracks: one per record, at its number, reset with each ownership. Queues: one per receipt, at its handle.
+    /// Tracks: one per record, at its number, reset with each ownership. Queues: one per receipt, at its
+    /// handle.
     pub(crate) entries: Vec<Entry>,
     /// Records of each source track, in order.
     pub(crate) by_track: Vec<Vec<u32>>,
@@ -96,9 +97,11 @@ pub(crate) struct Oracle {
     pub(crate) n_calls: u64,
     pub(crate) taken_order: Vec<u32>,
     pub(crate) mixes_tracks: bool,
-    /// A batch of several tracks may hold records of one that was lost: what the machine holds and counts of it is not known here.
+    /// A batch of several tracks may hold records of one that was lost: what the machine holds and counts of
+    /// it is not known here.
     pub(crate) is_blurred: bool,
-    /// A record was given up for its age in this life: what is left of its batch goes on under that batch's limits.
+    /// A record was given up for its age in this life: what is left of its batch goes on under that batch's
+    /// limits.
     pub(crate) has_expired: bool,
     /// An attempt ended of which nobody knows the limits.
     pub(crate) is_unsure: bool,
@@ -180,7 +183,8 @@ impl Oracle {
         self.slots.clear();
         self.closing = Closing::Open;
         self.tally = Tally::default();
-        (self.is_blurred, self.has_expired, self.is_unsure, self.has_lost, self.plan_changed) = (false, false, false, false, false);
+        (self.is_blurred, self.has_expired, self.is_unsure, self.has_lost, self.plan_changed) =
+            (false, false, false, false, false);
         self.rate = rate::RateBook::default();
         (self.n_receive_failed, self.receive_pause, self.failed_us, self.full_us) = (0, None, None, None);
         for entry in &mut self.entries {

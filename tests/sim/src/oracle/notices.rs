@@ -9,21 +9,41 @@ use super::{Oracle, Violation, holds};
 
 impl Oracle {
     /// W-2: records are given up only when a limit says so.
-    pub(crate) fn w2_only_what_a_limit_gives_up_is_given_up(&self, condition: Condition, slice: &Slice, now: Now) -> Result<(), Violation> {
+    pub(crate) fn w2_only_what_a_limit_gives_up_is_given_up(
+        &self,
+        condition: Condition,
+        slice: &Slice,
+        now: Now,
+    ) -> Result<(), Violation> {
         for record in slice.records() {
             let entry = &self.entries[self.entry_of(record)];
-            holds(Rule::W2, !entry.finished, || format!("record {} is given up after it was finished", entry.uid))?;
-            holds(Rule::W2, !entry.in_flight, || format!("record {} is given up while it is tried", entry.uid))?;
+            holds(Rule::W2, !entry.finished, || {
+                format!("record {} is given up after it was finished", entry.uid)
+            })?;
+            holds(Rule::W2, !entry.in_flight, || {
+                format!("record {} is given up while it is tried", entry.uid)
+            })?;
             let justified = self.is_justified(self.entry_of(record), condition, Some(record), now);
             holds(Rule::W2, justified, || {
-                format!("record {} is given up as {}, after {} failures", entry.uid, condition.as_str(), entry.spent)
+                format!(
+                    "record {} is given up as {}, after {} failures",
+                    entry.uid,
+                    condition.as_str(),
+                    entry.spent
+                )
             })?;
         }
         Ok(())
     }
 
     /// A limit gives this record up: its batch's own, or where nobody can tell one of those that there were.
-    pub(super) fn is_justified(&self, entry: usize, condition: Condition, record: Option<&Record>, now: Now) -> bool {
+    pub(super) fn is_justified(
+        &self,
+        entry: usize,
+        condition: Condition,
+        record: Option<&Record>,
+        now: Now,
+    ) -> bool {
         let (held, truth) = (&self.entries[entry], self.truth_of(entry));
         let plans = || self.plans.iter().map(|plan| &plan.retry);
         held.given_up
@@ -45,13 +65,17 @@ impl Oracle {
                 Condition::PayloadTooLarge => {
                     let section_bytes = record.map_or(12, |record| u64::from(record.section.bytes));
                     let n_bytes = section_bytes + u64::from(truth.n_bytes.max(4));
-                    held.too_large || self.plans.iter().any(|plan| plan.envelope_bytes + n_bytes > plan.batch.bytes_max)
+                    held.too_large
+                        || self.plans.iter().any(|plan| plan.envelope_bytes + n_bytes > plan.batch.bytes_max)
                 }
             }
     }
 
     /// W-2: one notice at a time asks for a record, and only where there is a destination.
-    pub(crate) fn w2_a_notice_goes_to_a_destination_once_at_a_time(&self, notice: &Notice) -> Result<(), Violation> {
+    pub(crate) fn w2_a_notice_goes_to_a_destination_once_at_a_time(
+        &self,
+        notice: &Notice,
+    ) -> Result<(), Violation> {
         holds(Rule::W2, self.plan().has_destination, || "a notice without a destination".to_owned())?;
         for record in notice.slice.records() {
             let entry = &self.entries[self.entry_of(record)];
@@ -79,13 +103,17 @@ impl Oracle {
         Ok(())
     }
 
-    /// at a bounded number of calls: for k poison records among n, k·(2·log2 n + attempts), one for each batch, and what crashes repeat.
+    /// at a bounded number of calls: for k poison records among n, k·(2·log2 n + attempts), one for each
+    /// batch, and what crashes repeat.
     pub(crate) fn r3_poison_costs_a_bounded_number_of_calls(&self, n_extra: u64) -> Result<(), Violation> {
         let n_wanted = self.truths.iter().filter(|truth| truth.wanted).count() as u64;
-        let n_poison = self.truths.iter().filter(|truth| truth.wanted && truth.poison == Poison::Stays).count() as u64;
+        let n_poison =
+            self.truths.iter().filter(|truth| truth.wanted && truth.poison == Poison::Stays).count() as u64;
         let log = u64::from(self.plan().batch.records_max.get().next_power_of_two().ilog2());
         let attempts = u64::from(self.plan().retry.retries_max.unwrap_or(0)) + 1;
         let most = n_wanted + n_poison * (2 * log + attempts) + n_extra;
-        holds(Rule::R3, self.n_calls <= most, || format!("{} calls where {most} do, for {n_poison} poison of {n_wanted}", self.n_calls))
+        holds(Rule::R3, self.n_calls <= most, || {
+            format!("{} calls where {most} do, for {n_poison} poison of {n_wanted}", self.n_calls)
+        })
     }
 }

@@ -19,7 +19,9 @@ impl Oracle {
                 let handed = !self.is_queue && self.entries[uid as usize].handed;
                 let along = entries[..at].iter().any(|other| self.entries[*other].uid == uid);
                 let skipped = !truth.wanted || (truth.gone && !handed);
-                holds(Rule::O1, along || skipped, || format!("record {} overtakes record {uid} of its key", held.uid))?;
+                holds(Rule::O1, along || skipped, || {
+                    format!("record {} overtakes record {uid} of its key", held.uid)
+                })?;
                 if along {
                     break;
                 }
@@ -48,7 +50,8 @@ impl Oracle {
         }
         for record in attempt.slice.records() {
             let Place::Track(track, position) = &record.place else { continue };
-            let lane = (track.0, forebay_batcher::lanes::lane_of(&record.key, position, self.plan().lanes.get()));
+            let lane =
+                (track.0, forebay_batcher::lanes::lane_of(&record.key, position, self.plan().lanes.get()));
             if !lanes.contains(&lane) {
                 lanes.push(lane);
             }
@@ -64,7 +67,11 @@ impl Oracle {
     fn is_done_with(&self, uid: u32) -> bool {
         if self.is_queue {
             let truth = &self.truths[uid as usize];
-            truth.gone || self.entries.iter().any(|entry| entry.uid == uid && entry.finished && entry.life == self.life)
+            truth.gone
+                || self
+                    .entries
+                    .iter()
+                    .any(|entry| entry.uid == uid && entry.finished && entry.life == self.life)
         } else {
             self.entries[uid as usize].finished
         }

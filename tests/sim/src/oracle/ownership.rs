@@ -39,7 +39,8 @@ pub(crate) struct Ownership {
     pub(crate) first_open: usize,
     /// The checkpoint that the machine knows to be durable.
     pub(crate) heard: Arc<Checkpoint>,
-    /// The last place of a slice of a former life: until it was read, reading goes on whatever else holds it back.
+    /// The last place of a slice of a former life: until it was read, reading goes on whatever else holds it
+    /// back.
     pub(crate) restored_last: Option<Position>,
     /// When all slices of a former life were read.
     pub(crate) filled_us: u64,
@@ -65,7 +66,14 @@ pub(crate) struct Ownership {
 
 impl Oracle {
     /// The machine gets a track: the checkpoint is all that it knows.
-    pub(crate) fn assign(&mut self, track: TrackIdx, source: usize, epoch: u64, from: &Arc<Checkpoint>, now: Now) {
+    pub(crate) fn assign(
+        &mut self,
+        track: TrackIdx,
+        source: usize,
+        epoch: u64,
+        from: &Arc<Checkpoint>,
+        now: Now,
+    ) {
         let (partial, actions) = (self.plan().retry.partial_responses, self.plan().retry.item_actions);
         let wait_max_ms = if actions { 900_000 } else { 60_000 };
         for uid in self.by_track[source].clone() {
@@ -99,8 +107,12 @@ impl Oracle {
                     actions,
                 }),
                 pause: slice.filter(|slice| slice.given_up.is_none()).map_or_else(Pause::default, |slice| {
-                    let left_ms = u64::try_from(slice.not_before.0 - now.unix.0).unwrap_or(0).min(wait_max_ms);
-                    Pause { until_us: now.tick.0 + (1000 * left_ms).saturating_sub(1000), due_us: now.tick.0 + 1000 * left_ms }
+                    let left_ms =
+                        u64::try_from(slice.not_before.0 - now.unix.0).unwrap_or(0).min(wait_max_ms);
+                    Pause {
+                        until_us: now.tick.0 + (1000 * left_ms).saturating_sub(1000),
+                        due_us: now.tick.0 + 1000 * left_ms,
+                    }
                 }),
                 ..Entry::default()
             };
@@ -146,26 +158,41 @@ impl Oracle {
         }
     }
 
-    /// F-1: after the machine was told of a newer owner it acts for that track no more. P-1: nor reads on from a place it does not have.
-    pub(crate) fn f1_no_action_after_the_track_is_lost(&self, track: TrackIdx, what: &str) -> Result<(), Violation> {
+    /// F-1: after the machine was told of a newer owner it acts for that track no more. P-1: nor reads on
+    /// from a place it does not have.
+    pub(crate) fn f1_no_action_after_the_track_is_lost(
+        &self,
+        track: TrackIdx,
+        what: &str,
+    ) -> Result<(), Violation> {
         let over = self.owners.get(&track).is_none_or(|owner| owner.over);
         holds(Rule::F1, !over, || format!("{what} for {track:?}, which belongs to another owner"))
     }
 
     /// F-2: while its store fails a track takes no new work.
-    pub(crate) fn f2_a_failing_store_takes_no_new_work(&self, track: TrackIdx, what: &str) -> Result<(), Violation> {
+    pub(crate) fn f2_a_failing_store_takes_no_new_work(
+        &self,
+        track: TrackIdx,
+        what: &str,
+    ) -> Result<(), Violation> {
         let failing = self.owners.get(&track).and_then(|owner| owner.commit_failing);
         holds(Rule::F2, failing.is_none(), || format!("{what} of {track:?}, whose commits fail: {failing:?}"))
     }
 
-    /// F-2: nothing is tried for the first time while the store of its track fails. What is left of a batch after its expired records were
-    /// split off was taken before.
-    pub(crate) fn f2_a_failing_store_begins_nothing(&self, entries: &[usize], owner_of: &[u32]) -> Result<(), Violation> {
+    /// F-2: nothing is tried for the first time while the store of its track fails. What is left of a batch
+    /// after its expired records were split off was taken before.
+    pub(crate) fn f2_a_failing_store_begins_nothing(
+        &self,
+        entries: &[usize],
+        owner_of: &[u32],
+    ) -> Result<(), Violation> {
         if self.plans.iter().any(|plan| plan.retry.record_age_max.is_some()) {
             return Ok(());
         }
         let mut fresh = entries.iter().zip(owner_of).filter(|(entry, _)| !self.entries[**entry].begun);
-        fresh.try_for_each(|(_, owner)| self.f2_a_failing_store_takes_no_new_work(TrackIdx(*owner), "a first attempt"))
+        fresh.try_for_each(|(_, owner)| {
+            self.f2_a_failing_store_takes_no_new_work(TrackIdx(*owner), "a first attempt")
+        })
     }
 
     /// P-1: a track whose position was lost is not read until it is assigned again.
@@ -183,7 +210,8 @@ pub(crate) fn is_finished_in(checkpoint: &Checkpoint, position: &Position) -> bo
 
 /// The order key that the sources render for a key's number.
 pub(crate) fn order_key(key: u32) -> OrderKey {
-    // Decimal texts of mixed length, each the beginning of the next: what cuts keys short or pads them mistakes one for another.
+    // Decimal texts of mixed length, each the beginning of the next: what cuts keys short or pads them
+    // mistakes one for another.
     const DIGITS: &[u8; 32] = b"12345678901234567890123456789012";
     OrderKey::Key(bytes::Bytes::from_static(&DIGITS[..=key as usize % 32]))
 }

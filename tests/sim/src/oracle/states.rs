@@ -4,7 +4,8 @@ use forebay_batcher::{Again, Machine, Rule, TrackIdx, TrackState};
 
 use super::{Closing, Entry, Oracle, Ownership, Violation, holds};
 
-/// How long after its time a message that failed is waited for, and how long a machine may hear nothing meanwhile.
+/// How long after its time a message that failed is waited for, and how long a machine may hear nothing
+/// meanwhile.
 const GRACE_US: u64 = 130_000_000;
 
 impl Oracle {
@@ -15,7 +16,9 @@ impl Oracle {
         }
         if self.is_queue {
             let state = machine.state(TrackIdx(0));
-            let is_so = self.but_for_the_rate(&state, machine, now_us).is_some_and(|state| self.is_so_of_queue(&state, now_us));
+            let is_so = self
+                .but_for_the_rate(&state, machine, now_us)
+                .is_some_and(|state| self.is_so_of_queue(&state, now_us));
             return holds(Rule::N9, is_so, || format!("the queue is said to be {state:?}, and is not"));
         }
         for (track, owner) in &self.owners {
@@ -27,7 +30,14 @@ impl Oracle {
         Ok(())
     }
 
-    fn is_so(&self, track: TrackIdx, owner: &Ownership, state: &TrackState, machine: &Machine, now_us: u64) -> bool {
+    fn is_so(
+        &self,
+        track: TrackIdx,
+        owner: &Ownership,
+        state: &TrackState,
+        machine: &Machine,
+        now_us: u64,
+    ) -> bool {
         let is_alive = !owner.over && !owner.position_lost && !owner.told_ended;
         let open = || self.handed_of(track).map(|uid| &self.entries[uid]).filter(|entry| !entry.finished);
         let flights = || self.flights.values().filter(|flight| flight.owner_of.contains(&track.0));
@@ -35,7 +45,10 @@ impl Oracle {
         // A batch of several tracks is told of on each of them, whichever its first records are of.
         let told = || {
             let tracks = self.owners.keys().filter(move |it| self.mixes_tracks || **it == track);
-            tracks.flat_map(|it| self.handed_of(*it)).map(|uid| &self.entries[uid]).filter(|entry| !entry.finished)
+            tracks
+                .flat_map(|it| self.handed_of(*it))
+                .map(|uid| &self.entries[uid])
+                .filter(|entry| !entry.finished)
         };
         match state {
             TrackState::Unknown => false,
@@ -53,18 +66,30 @@ impl Oracle {
                 };
                 is_alive && is_calm && told().any(is_it)
             }
-            TrackState::NotReached { since, .. } => is_alive && is_calm && told().any(|entry| entry.not_reached_us == Some(since.0)),
+            TrackState::NotReached { since, .. } => {
+                is_alive && is_calm && told().any(|entry| entry.not_reached_us == Some(since.0))
+            }
             TrackState::Retrying { n_failures, since, next, .. } => {
-                let is_it =
-                    |entry: &Entry| entry.begun && !entry.in_flight && entry.spent == *n_failures && entry.failed_us == Some(since.0);
-                is_alive && is_calm && told().any(is_it) && (next.0 == 0 || next.0 <= now_us + self.longest_retry_us())
+                let is_it = |entry: &Entry| {
+                    entry.begun
+                        && !entry.in_flight
+                        && entry.spent == *n_failures
+                        && entry.failed_us == Some(since.0)
+                };
+                is_alive
+                    && is_calm
+                    && told().any(is_it)
+                    && (next.0 == 0 || next.0 <= now_us + self.longest_retry_us())
             }
             TrackState::Invoking { n_attempts, since, again } => {
                 let n = flights().count();
                 let first_us = flights().map(|flight| flight.since_us).min();
                 let most = open().filter(|entry| entry.in_flight).map(|entry| entry.spent).max().unwrap_or(0);
-                let is_again =
-                    |it: &Again| told().any(|entry| entry.in_flight && entry.spent == it.n_failures && entry.failed_us == Some(it.since.0));
+                let is_again = |it: &Again| {
+                    told().any(|entry| {
+                        entry.in_flight && entry.spent == it.n_failures && entry.failed_us == Some(it.since.0)
+                    })
+                };
                 is_alive
                     && is_calm
                     && again.as_ref().is_none_or(is_again)
@@ -91,16 +116,24 @@ impl Oracle {
                     && *n_records > 0
             }
             TrackState::TooFarAhead { n_ahead, .. } => {
-                is_alive && is_calm && *n_ahead as usize == self.n_ahead(track) && *n_ahead >= self.plan().ahead_max
+                is_alive
+                    && is_calm
+                    && *n_ahead as usize == self.n_ahead(track)
+                    && *n_ahead >= self.plan().ahead_max
             }
             TrackState::OutOfRoom { held_bytes } => {
-                is_alive && is_calm && *held_bytes == machine.held_bytes() && *held_bytes >= self.plan().held_bytes_max
+                is_alive
+                    && is_calm
+                    && *held_bytes == machine.held_bytes()
+                    && *held_bytes >= self.plan().held_bytes_max
             }
             TrackState::SourceDown { since, next, .. } => {
                 is_alive
                     && is_calm
                     && owner.read_failed_us == since.0
-                    && owner.read_pause.is_some_and(|pause| pause.until_us <= next.0 && next.0 <= pause.due_us)
+                    && owner
+                        .read_pause
+                        .is_some_and(|pause| pause.until_us <= next.0 && next.0 <= pause.due_us)
             }
             // It was judged by what it waits for.
             TrackState::RateLimited { .. } => false,
@@ -124,12 +157,14 @@ impl Oracle {
         }
     }
 
-    /// When at the latest something of a track began to wait for a slot, if it does: a window or a pause ended, or whatever else than a read
-    /// happened last.
+    /// When at the latest something of a track began to wait for a slot, if it does: a window or a pause
+    /// ended, or whatever else than a read happened last.
     fn waits_since_at_the_latest(&self, track: TrackIdx, owner: &Ownership) -> u64 {
         let firsts = self.firsts_of_lanes(track, owner);
         // What is told of a former life, or is given up, waits for more than a pause.
-        let ripe = firsts.iter().map(|entry| if !entry.begun { entry.handed_us + self.window_us() } else { entry.pause.due_us });
+        let ripe = firsts
+            .iter()
+            .map(|entry| if !entry.begun { entry.handed_us + self.window_us() } else { entry.pause.due_us });
         let is_known = !firsts.is_empty() && firsts.iter().all(|entry| !entry.restored) && !self.has_expired;
         if is_known { ripe.max().unwrap_or(u64::MAX).max(self.stirred_us) } else { u64::MAX }
     }
@@ -142,7 +177,9 @@ impl Oracle {
     /// A record that nothing gave up waits for its batch.
     fn waits_for_a_batch(&self, track: TrackIdx, now_us: u64) -> bool {
         let mut open = self.handed_of(track).filter(|uid| !self.entries[*uid].finished);
-        let is_given_up = |uid: usize| self.entries[uid].begun || self.may_be_given_up(&self.entries[uid], &self.truths[uid], now_us);
+        let is_given_up = |uid: usize| {
+            self.entries[uid].begun || self.may_be_given_up(&self.entries[uid], &self.truths[uid], now_us)
+        };
         open.clone().next().is_some() && !open.any(is_given_up)
     }
 
@@ -152,25 +189,38 @@ impl Oracle {
         match state {
             TrackState::Hidden { n_messages, since, next, .. } => {
                 let hidden = || self.hidden(now_us);
-                let is_it = |entry: &Entry| entry.left_us == Some(since.0) && next.is_none_or(|next| next.0 <= shown_us(entry));
+                let is_it = |entry: &Entry| {
+                    entry.left_us == Some(since.0) && next.is_none_or(|next| next.0 <= shown_us(entry))
+                };
                 is_void || (hidden().any(is_it) && *n_messages as usize <= hidden().count())
             }
             // What a channel that died had on its way is not counted.
-            TrackState::AllFiltered { n_records, since } => is_void || self.filtered == Some((*n_records, since.0)),
-            TrackState::NoRecords { since } => self.none_since_us == since.0 && (is_void || self.filtered.is_none()),
-            TrackState::SourceDown { since, next, .. } => {
-                self.receive_failed_us == since.0 && self.receive_pause.is_some_and(|it| it.until_us <= next.0 && next.0 <= it.due_us)
+            TrackState::AllFiltered { n_records, since } => {
+                is_void || self.filtered == Some((*n_records, since.0))
             }
-            TrackState::NotReached { since, .. } => self.of_life().any(|entry| entry.not_reached_us == Some(since.0)),
+            TrackState::NoRecords { since } => {
+                self.none_since_us == since.0 && (is_void || self.filtered.is_none())
+            }
+            TrackState::SourceDown { since, next, .. } => {
+                self.receive_failed_us == since.0
+                    && self.receive_pause.is_some_and(|it| it.until_us <= next.0 && next.0 <= it.due_us)
+            }
+            TrackState::NotReached { since, .. } => {
+                self.of_life().any(|entry| entry.not_reached_us == Some(since.0))
+            }
             TrackState::DestinationRefuses { n_refused, since, .. } => {
                 self.of_life().any(|entry| entry.n_refused == *n_refused && entry.refused_us == since.0)
             }
             TrackState::Retrying { n_failures, since, .. } => {
                 self.of_life().any(|entry| entry.spent == *n_failures && entry.failed_us == Some(since.0))
             }
-            TrackState::Invoking { since, .. } => self.flights.values().map(|flight| flight.since_us).min() == Some(since.0),
+            TrackState::Invoking { since, .. } => {
+                self.flights.values().map(|flight| flight.since_us).min() == Some(since.0)
+            }
             TrackState::WaitingForSlot { since, .. } => {
-                let is_it = |entry: &Entry| if entry.begun { entry.handed_us <= since.0 } else { entry.handed_us == since.0 };
+                let is_it = |entry: &Entry| {
+                    if entry.begun { entry.handed_us <= since.0 } else { entry.handed_us == since.0 }
+                };
                 since.0 <= now_us && self.of_life().any(|entry| !entry.asked && is_it(entry))
             }
             TrackState::Batching { .. } => self.of_life().any(|entry| !entry.asked),
@@ -190,14 +240,19 @@ impl Oracle {
     fn hidden(&self, now_us: u64) -> impl Iterator<Item = &Entry> {
         let of_life = &self.entries[self.first_of_life..];
         let is_last = move |at: usize, entry: &Entry| {
-            let came = |other: &Entry| other.uid == entry.uid && other.held && Some(other.handed_us) > entry.left_us;
+            let came =
+                |other: &Entry| other.uid == entry.uid && other.held && Some(other.handed_us) > entry.left_us;
             !of_life[at + 1..].iter().any(came)
         };
         let comes_again = move |entry: &Entry| {
             let next_us = if shown_us(entry) == u64::MAX { entry.left_us } else { Some(shown_us(entry)) };
             entry.left_us.is_some() && next_us.is_some_and(|next_us| next_us + GRACE_US >= now_us)
         };
-        of_life.iter().enumerate().filter(move |(at, entry)| comes_again(entry) && is_last(*at, entry)).map(|(_, entry)| entry)
+        of_life
+            .iter()
+            .enumerate()
+            .filter(move |(at, entry)| comes_again(entry) && is_last(*at, entry))
+            .map(|(_, entry)| entry)
     }
 
     fn of_life(&self) -> impl Iterator<Item = &Entry> {
@@ -205,7 +260,8 @@ impl Oracle {
     }
 }
 
-/// When a message that was left is shown again at the latest: when its visibility ends, or when the function asked for it.
+/// When a message that was left is shown again at the latest: when its visibility ends, or when the function
+/// asked for it.
 fn shown_us(entry: &Entry) -> u64 {
     let asked_us = entry.left_us.zip(entry.asked_us).map_or(0, |(left_us, asked_us)| left_us + asked_us);
     if asked_us > 0 { asked_us.max(entry.believed_most_us) } else { entry.believed_most_us }

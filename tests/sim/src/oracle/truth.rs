@@ -97,7 +97,8 @@ pub(crate) struct Entry {
     pub(crate) left: bool,
     /// The machine was told, after its end, that the end did not take effect: the message comes again.
     pub(crate) lost: bool,
-    /// Until when the machine believes that it is hidden at least, from all that it was told and may not have forgotten.
+    /// Until when the machine believes that it is hidden at least, from all that it was told and may not have
+    /// forgotten.
     pub(crate) believed_us: u64,
     /// Until when it can believe so at most.
     pub(crate) believed_most_us: u64,
@@ -123,8 +124,15 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn of(plan: &RetryPlan) -> Self {
-        let age_max_ms = plan.record_age_max.map(|age| u64::try_from(age.as_millis()).expect("ages are short"));
-        Self { retries_max: plan.retries_max, age_max_ms, bisect: plan.bisect, partial: plan.partial_responses, actions: plan.item_actions }
+        let age_max_ms =
+            plan.record_age_max.map(|age| u64::try_from(age.as_millis()).expect("ages are short"));
+        Self {
+            retries_max: plan.retries_max,
+            age_max_ms,
+            bisect: plan.bisect,
+            partial: plan.partial_responses,
+            actions: plan.item_actions,
+        }
     }
 }
 
@@ -136,15 +144,20 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    /// The pause from now on that follows the `n`-th failure in a row, from 0: doubled from `first_ms` to a minute, less a fifth at most.
+    /// The pause from now on that follows the `n`-th failure in a row, from 0: doubled from `first_ms` to a
+    /// minute, less a fifth at most.
     pub(crate) fn after(now_us: u64, first_ms: u64, n: u32) -> Self {
         let full_us = (1000 * first_ms).saturating_mul(1 << n.min(20)).min(60_000_000);
         Self { until_us: now_us + full_us / 5 * 4, due_us: now_us + full_us }
     }
 
-    /// The same, and as long as was asked for: of it itself at least, of all that it is tried again with at most.
+    /// The same, and as long as was asked for: of it itself at least, of all that it is tried again with at
+    /// most.
     pub(crate) fn at_least(self, now_us: u64, asked_us: u64, most_asked_us: u64) -> Self {
-        Self { until_us: self.until_us.max(now_us + asked_us), due_us: self.due_us.max(now_us + most_asked_us) }
+        Self {
+            until_us: self.until_us.max(now_us + asked_us),
+            due_us: self.due_us.max(now_us + most_asked_us),
+        }
     }
 
     /// Exactly this long.
@@ -195,7 +208,8 @@ pub(crate) fn decimal(mut number: u64, buffer: &mut [u8; 40]) -> &[u8] {
     }
 }
 
-/// The name that a function calls a record by: a decimal text, mostly short; every fifth is longer than what is kept in place.
+/// The name that a function calls a record by: a decimal text, mostly short; every fifth is longer than what
+/// is kept in place.
 pub(crate) fn name(number: u64) -> RecordId {
     let mut buffer = [b'0'; 40];
     let n = decimal(number, &mut buffer).len();

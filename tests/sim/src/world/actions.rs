@@ -16,7 +16,9 @@ impl World {
             Action::Read(order) => {
                 self.oracle.c1_nothing_begins_after_a_close("a read")?;
                 let owner = order.track;
-                self.trace.note(&[10, order.id.0, u64::from(order.records_max)], || format!("{:>12}   -> {order:?}", self.now_us));
+                self.trace.note(&[10, order.id.0, u64::from(order.records_max)], || {
+                    format!("{:>12}   -> {order:?}", self.now_us)
+                });
                 match owner {
                     Some(owner) => self.read_track(order, owner),
                     None => self.receive(order),
@@ -30,7 +32,13 @@ impl World {
             Action::Invoke(slot, attempt) => {
                 let n_records = attempt.slice.n_records() as u64;
                 self.trace.note(&[12, slot.0, attempt.id.0, n_records], || {
-                    format!("{:>12}   -> invoke {} {:?} {}", self.now_us, attempt.id.0, attempt.why, words(attempt.slice.records()))
+                    format!(
+                        "{:>12}   -> invoke {} {:?} {}",
+                        self.now_us,
+                        attempt.id.0,
+                        attempt.why,
+                        words(attempt.slice.records())
+                    )
                 });
                 self.invoke(slot, &attempt)
             }
@@ -45,13 +53,24 @@ impl World {
             }
             Action::Deliver(notice) => {
                 self.trace.note(&[14, notice.id.0, notice.slice.n_records() as u64], || {
-                    format!("{:>12}   -> deliver {} {:?} {}", self.now_us, notice.id.0, notice.condition, words(notice.slice.records()))
+                    format!(
+                        "{:>12}   -> deliver {} {:?} {}",
+                        self.now_us,
+                        notice.id.0,
+                        notice.condition,
+                        words(notice.slice.records())
+                    )
                 });
                 self.deliver(&notice)
             }
             Action::Discarded(discard) => {
                 self.trace.note(&[15, discard.slice.n_records() as u64], || {
-                    format!("{:>12}   -> discarded {:?} {}", self.now_us, discard.condition, words(discard.slice.records()))
+                    format!(
+                        "{:>12}   -> discarded {:?} {}",
+                        self.now_us,
+                        discard.condition,
+                        words(discard.slice.records())
+                    )
                 });
                 self.discard(&discard)
             }
@@ -62,8 +81,9 @@ impl World {
                 self.commit(id, owner, checkpoint)
             }
             Action::Settle(id, settlements) => {
-                self.trace
-                    .note(&[17, id.0, settlements.len() as u64], || format!("{:>12}   -> settle {} {settlements:?}", self.now_us, id.0));
+                self.trace.note(&[17, id.0, settlements.len() as u64], || {
+                    format!("{:>12}   -> settle {} {settlements:?}", self.now_us, id.0)
+                });
                 self.settle(id, settlements)
             }
             Action::Extend(id, receipts, span) => {
@@ -73,15 +93,21 @@ impl World {
                 self.extend(id, receipts, span)
             }
             Action::Ended(owner) => {
-                self.trace.note(&[19, u64::from(owner.0)], || format!("{:>12}   -> ended {}", self.now_us, owner.0));
+                self.trace.note(&[19, u64::from(owner.0)], || {
+                    format!("{:>12}   -> ended {}", self.now_us, owner.0)
+                });
                 self.hear_of_an_end(owner)
             }
             Action::Durable(owner, reaches) => {
-                self.trace.note(&[21, u64::from(owner.0)], || format!("{:>12}   -> durable {}: {reaches:?}", self.now_us, owner.0));
+                self.trace.note(&[21, u64::from(owner.0)], || {
+                    format!("{:>12}   -> durable {}: {reaches:?}", self.now_us, owner.0)
+                });
                 self.oracle.w5_what_is_told_is_durable(owner, reaches)
             }
             Action::Drained(owner, reaches) => {
-                self.trace.note(&[22, u64::from(owner.0)], || format!("{:>12}   -> drained {}: {reaches:?}", self.now_us, owner.0));
+                self.trace.note(&[22, u64::from(owner.0)], || {
+                    format!("{:>12}   -> drained {}: {reaches:?}", self.now_us, owner.0)
+                });
                 self.hear_of_a_drain(owner, &reaches)
             }
         }
@@ -92,7 +118,9 @@ impl World {
         if self.machine.is_none() {
             return Ok(());
         }
-        holds(Rule::G1, self.oracle.slots.is_empty(), || format!("slots {:?} are neither used nor returned", self.oracle.slots))?;
+        holds(Rule::G1, self.oracle.slots.is_empty(), || {
+            format!("slots {:?} are neither used nor returned", self.oracle.slots)
+        })?;
         if self.oracle.is_queue {
             self.judge_the_drain()?;
         } else if self.oracle.closing != Closing::Abandoned {
@@ -118,10 +146,16 @@ impl World {
     /// What the machine must have asked of its queue once it has said all.
     fn judge_the_drain(&mut self) -> Result<(), Violation> {
         match self.oracle.closing {
-            Closing::Open if self.reads.is_empty() && !self.queue.is_failing => self.oracle.q6_an_idle_machine_receives(),
+            Closing::Open if self.reads.is_empty() && !self.queue.is_failing => {
+                self.oracle.q6_an_idle_machine_receives()
+            }
             Closing::Open | Closing::Abandoned => Ok(()),
             Closing::Ending => {
-                if self.oracle.q5_a_close_gives_back_what_does_not_run(&self.queue.queue, self.reads.len(), self.now_us)? {
+                if self.oracle.q5_a_close_gives_back_what_does_not_run(
+                    &self.queue.queue,
+                    self.reads.len(),
+                    self.now_us,
+                )? {
                     self.coverage.hit(Point::KeptAtStop);
                 }
                 Ok(())
@@ -138,7 +172,9 @@ fn words(records: &[forebay_batcher::Record]) -> String {
             let uid = u32::from_le_bytes(record.bytes[..4].try_into().expect("bodies begin with a number"));
             match &record.place {
                 Place::Track(track, _) => format!("{}:r{uid}", track.0),
-                Place::Queue { receipt, .. } => format!("r{uid}({})", String::from_utf8_lossy(&receipt.handle)),
+                Place::Queue { receipt, .. } => {
+                    format!("r{uid}({})", String::from_utf8_lossy(&receipt.handle))
+                }
             }
         })
         .collect();
@@ -157,5 +193,8 @@ fn brief(checkpoint: &forebay_batcher::Checkpoint) -> String {
             )
         })
         .collect();
-    format!("{:?} finished {:?} slices {slices:?} ended {}", checkpoint.watermark, checkpoint.finished, checkpoint.ended)
+    format!(
+        "{:?} finished {:?} slices {slices:?} ended {}",
+        checkpoint.watermark, checkpoint.finished, checkpoint.ended
+    )
 }

@@ -23,7 +23,8 @@ impl World {
         self.oracle.n4_a_notice_leaves_after_its_checkpoint(notice)?;
         self.oracle.n6_a_notice_counts_right(notice)?;
         self.hit_condition(notice.condition);
-        let entries: Vec<usize> = notice.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
+        let entries: Vec<usize> =
+            notice.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
         let uids: Vec<u32> = entries.iter().map(|entry| self.oracle.entries[*entry].uid).collect();
         self.oracle.s5_pauses_are_kept(&entries, self.now_us, "told")?;
         if self.oracle.is_queue {
@@ -74,7 +75,8 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
-        let told: Vec<usize> = self.oracle.notices.get(&id).into_iter().flatten().map(|(entry, _)| *entry).collect();
+        let told: Vec<usize> =
+            self.oracle.notices.get(&id).into_iter().flatten().map(|(entry, _)| *entry).collect();
         self.oracle.hear_taken(id, answer == Delivery::Taken, self.now_us);
         if self.oracle.is_queue {
             self.oracle.lose_what_lapsed_meanwhile(&told, self.now_us);
@@ -91,7 +93,8 @@ impl World {
         self.oracle.w2_only_what_a_limit_gives_up_is_given_up(discard.condition, &discard.slice, now)?;
         self.oracle.w2_a_setting_discards(discard)?;
         self.oracle.n6_a_discard_counts_right(discard)?;
-        let entries: Vec<usize> = discard.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
+        let entries: Vec<usize> =
+            discard.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
         self.oracle.hear_of_a_giving_up(&entries, discard.condition, self.now_us);
         self.hit_condition(discard.condition);
         self.coverage.hit(Point::Discarded);

@@ -45,14 +45,18 @@ impl World {
             Event::SlotFree { life } if self.is_alive(life) => self.grant_slot()?,
             Event::GateOpens { life } if self.is_alive(life) => self.pump_gate(),
             Event::SlotFree { .. } | Event::GateOpens { .. } => {}
-            Event::Answer { life, id, slice, outcome, done } => self.answer(life, id, &slice, *outcome, &done),
+            Event::Answer { life, id, slice, outcome, done } => {
+                self.answer(life, id, &slice, *outcome, &done)
+            }
             Event::Delivered { life, id, answer, taken } => self.delivered(life, id, answer, &taken),
             Event::CommitLands { life, landing } => self.land(life, *landing),
             Event::StoreSyncs => self.sync(),
             Event::Committed { life, id, owner, answer } => self.committed(life, id, owner, answer),
             Event::SettleLands { life, id, settlements } => self.settle_lands(life, id, settlements),
             Event::Settled { life, id, answers } => self.settled(life, id, answers),
-            Event::ExtendLands { life, id, receipts, span_us, sent_us } => self.extend_lands(life, id, receipts, span_us, sent_us)?,
+            Event::ExtendLands { life, id, receipts, span_us, sent_us } => {
+                self.extend_lands(life, id, receipts, span_us, sent_us)?
+            }
             Event::Extended { life, id, answers } => self.extended(life, id, answers),
             Event::Stall { seconds, timeouts_first } => self.stall(seconds, timeouts_first),
         }
@@ -96,7 +100,9 @@ impl World {
     /// S-4: where messages came, the rate is what it was.
     pub(super) fn judge_receives(&self, brought: bool) -> Result<(), Violation> {
         match self.machine.as_ref().and_then(forebay_batcher::Machine::receives) {
-            Some(receives) if brought && !self.is_closing() => self.oracle.s4_the_rate_comes_back(receives, self.now_us),
+            Some(receives) if brought && !self.is_closing() => {
+                self.oracle.s4_the_rate_comes_back(receives, self.now_us)
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -126,7 +132,9 @@ impl World {
         self.queue.is_failing = true;
         self.reads.remove(&id);
         let asked_us = match &notice {
-            SourceNotice::Throttled { retry_after } => retry_after.map(|span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
+            SourceNotice::Throttled { retry_after } => {
+                retry_after.map(|span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
+            }
             SourceNotice::Down { .. } | SourceNotice::PositionLost { .. } => None,
         };
         self.oracle.hear_of_a_failed_read(owner, asked_us, self.now_us);
@@ -149,18 +157,20 @@ impl World {
         if !self.is_alive(life) {
             return;
         }
-        self.trace.note(&[5, id.0, read.as_ref().map_or(9999, |read| read.records.len() as u64)], || match &read {
-            Ok(read) => format!(
-                "{:>12} read {} brings {} records, {} filtered, passed {:?}{}{}",
-                self.now_us,
-                id.0,
-                read.records.len(),
-                read.n_filtered,
-                read.passed,
-                if read.ended { ", ended" } else { "" },
-                if read.gap.is_some() { ", a gap" } else { "" }
-            ),
-            Err(notice) => format!("{:>12} read {} fails: {notice:?}", self.now_us, id.0),
+        self.trace.note(&[5, id.0, read.as_ref().map_or(9999, |read| read.records.len() as u64)], || {
+            match &read {
+                Ok(read) => format!(
+                    "{:>12} read {} brings {} records, {} filtered, passed {:?}{}{}",
+                    self.now_us,
+                    id.0,
+                    read.records.len(),
+                    read.n_filtered,
+                    read.passed,
+                    if read.ended { ", ended" } else { "" },
+                    if read.gap.is_some() { ", a gap" } else { "" }
+                ),
+                Err(notice) => format!("{:>12} read {} fails: {notice:?}", self.now_us, id.0),
+            }
         });
         let now = self.now();
         if let Some(machine) = self.machine.as_mut() {
@@ -174,10 +184,14 @@ fn summary(event: &Event) -> String {
     match event {
         Event::Answer { life, id, outcome, done, .. } => {
             let outcome = match &**outcome {
-                forebay_batcher::Outcome::PartlyFailed { failed, asked, .. } => format!("PartlyFailed {failed:?} {asked:?}"),
+                forebay_batcher::Outcome::PartlyFailed { failed, asked, .. } => {
+                    format!("PartlyFailed {failed:?} {asked:?}")
+                }
                 forebay_batcher::Outcome::Succeeded(_) => "Succeeded".to_owned(),
                 forebay_batcher::Outcome::Failed { how, .. } => format!("Failed {how:?}"),
-                forebay_batcher::Outcome::NotReached { why, retry_after, .. } => format!("NotReached {why:?} {retry_after:?}"),
+                forebay_batcher::Outcome::NotReached { why, retry_after, .. } => {
+                    format!("NotReached {why:?} {retry_after:?}")
+                }
                 forebay_batcher::Outcome::TooLarge => "TooLarge".to_owned(),
             };
             format!("outcome {} of life {life}: {outcome}, done {done:?}", id.0)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forebay_batcher::{
-    AttemptId, Checkpoint, CommitId, Committed, Delivery, ExtendId, Extended, NoticeId, Outcome, Read, ReadId, Receipt, SettleId, Settled,
-    Settlement, Slice, SourceNotice, TrackIdx,
+    AttemptId, Checkpoint, CommitId, Committed, Delivery, ExtendId, Extended, NoticeId, Outcome, Read,
+    ReadId, Receipt, SettleId, Settled, Settlement, Slice, SourceNotice, TrackIdx,
 };
 
 /// Something that will happen. What belongs to a machine carries the life of that machine.

@@ -1,9 +1,11 @@
-//! The function: fails by poison and by chance, loses answers, comes late, is throttled; what it did stays done whoever asked.
+//! The function: fails by poison and by chance, loses answers, comes late, is throttled; what it did stays
+//! done whoever asked.
 
 use std::time::Duration;
 
 use forebay_batcher::{
-    Attempt, AttemptId, Failure, ItemAction, ItemActions, NotReached, Outcome, Place, RecordId, Reply, Rule, Slice, SlotId,
+    Attempt, AttemptId, Failure, ItemAction, ItemActions, NotReached, Outcome, Place, RecordId, Reply, Rule,
+    Slice, SlotId,
 };
 
 use super::events::Event;
@@ -29,7 +31,11 @@ impl World {
         }
         let late = reached && self.strikes(self.options.faults.late, Point::LateAnswer);
         let slow = self.strikes(self.options.faults.slow_function, Point::SlowFunction);
-        let at = if slow { self.latency() + (3 * self.visibility_us().unwrap_or(0)).min(SLOW_MOST_US) } else { self.latency() };
+        let at = if slow {
+            self.latency() + (3 * self.visibility_us().unwrap_or(0)).min(SLOW_MOST_US)
+        } else {
+            self.latency()
+        };
         let at = if late { 60_000_000 + at } else { at };
         let (life, id) = (self.life, attempt.id);
         if self.strikes(self.options.faults.doubled, Point::DoubledAnswer) {
@@ -37,7 +43,10 @@ impl World {
             let (slice, outcome) = (attempt.slice.clone(), Box::new(outcome.clone()));
             self.events.push(again, Event::Answer { life, id, slice, outcome, done: Vec::new() });
         }
-        self.events.push(at, Event::Answer { life, id, slice: attempt.slice.clone(), outcome: Box::new(outcome), done });
+        self.events.push(
+            at,
+            Event::Answer { life, id, slice: attempt.slice.clone(), outcome: Box::new(outcome), done },
+        );
         Ok(())
     }
 
@@ -52,12 +61,20 @@ impl World {
         if self.oracle.flights.get(&id).is_some_and(|flight| flight.owner_of.contains(&FORMER)) {
             self.coverage.hit(Point::LateForFormer);
         }
-        let tried = self.oracle.flights.get(&id).filter(|_| self.oracle.is_queue).map_or(Vec::new(), |flight| flight.entries.clone());
+        let tried = self
+            .oracle
+            .flights
+            .get(&id)
+            .filter(|_| self.oracle.is_queue)
+            .map_or(Vec::new(), |flight| flight.entries.clone());
         if self.oracle.hear_outcome(id, slice, &outcome, self.now_us) {
             self.oracle.lose_what_lapsed_meanwhile(&tried, self.now_us);
             match &outcome {
                 Outcome::NotReached { retry_after, .. } => self.gate_hears_of_none(*retry_after),
-                Outcome::Succeeded(_) | Outcome::PartlyFailed { .. } | Outcome::Failed { .. } | Outcome::TooLarge => {
+                Outcome::Succeeded(_)
+                | Outcome::PartlyFailed { .. }
+                | Outcome::Failed { .. }
+                | Outcome::TooLarge => {
                     self.gate_hears_of_an_answer();
                 }
             }
@@ -76,11 +93,13 @@ impl World {
     fn enter_attempt(&mut self, slot: SlotId, attempt: &Attempt) -> Result<Vec<usize>, Violation> {
         let known = self.oracle.slots.iter().position(|granted| *granted == slot);
         let Some(known) = known else {
-            return holds(Rule::G1, false, || format!("an attempt on {slot:?}, never granted")).map(|()| Vec::new());
+            return holds(Rule::G1, false, || format!("an attempt on {slot:?}, never granted"))
+                .map(|()| Vec::new());
         };
         self.oracle.slots.swap_remove(known);
         self.oracle.c1_nothing_begins_after_a_close("an attempt")?;
-        let entries: Vec<usize> = attempt.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
+        let entries: Vec<usize> =
+            attempt.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
         let mut owner_of = Vec::new();
         for record in attempt.slice.records() {
             let owner = match &record.place {
@@ -88,8 +107,10 @@ impl World {
                 Place::Queue { .. } => u32::MAX,
             };
             if owner != u32::MAX && owner_of.last() != Some(&owner) {
-                self.oracle.f1_no_action_after_the_track_is_lost(forebay_batcher::TrackIdx(owner), "an attempt")?;
-                self.oracle.c2_nothing_begins_on_a_closed_track(forebay_batcher::TrackIdx(owner), "an attempt")?;
+                self.oracle
+                    .f1_no_action_after_the_track_is_lost(forebay_batcher::TrackIdx(owner), "an attempt")?;
+                self.oracle
+                    .c2_nothing_begins_on_a_closed_track(forebay_batcher::TrackIdx(owner), "an attempt")?;
             }
             owner_of.push(owner);
         }
@@ -125,13 +146,17 @@ impl World {
             held.in_flight = true;
             held.begun = true;
         }
-        if lanes.len() > 1 && lanes.iter().enumerate().any(|(at, lane)| lanes[..at].iter().any(|other| other.0 == lane.0)) {
+        if lanes.len() > 1
+            && lanes.iter().enumerate().any(|(at, lane)| lanes[..at].iter().any(|other| other.0 == lane.0))
+        {
             self.coverage.hit(Point::MixedLanes);
         }
         if self.oracle.is_queue && self.holds_more_of_a_group(&entries) {
             self.coverage.hit(Point::GroupHeld);
         }
-        self.oracle.flights.insert(attempt.id, Flight { entries: entries.clone(), owner_of, lanes, since_us: self.now_us });
+        self.oracle
+            .flights
+            .insert(attempt.id, Flight { entries: entries.clone(), owner_of, lanes, since_us: self.now_us });
         Ok(entries)
     }
 
@@ -141,7 +166,8 @@ impl World {
         let n = self.oracle.entries.len();
         (n.saturating_sub(20)..n).any(|other| {
             let held = &self.oracle.entries[other];
-            let waits = held.life == self.life && !held.in_flight && !held.finished && !held.settled && !held.void;
+            let waits =
+                held.life == self.life && !held.in_flight && !held.finished && !held.settled && !held.void;
             waits && group(other).is_some() && entries.iter().any(|entry| group(*entry) == group(other))
         })
     }
@@ -159,10 +185,16 @@ impl World {
                 self.coverage.hit(Point::RateRamped);
             }
             let retry_after = asked.then(|| Duration::from_secs(u64::from(self.choices.between(1, 20))));
-            return (Outcome::NotReached { why: NotReached::Throttled, retry_after, error: "429".into() }, Vec::new());
+            return (
+                Outcome::NotReached { why: NotReached::Throttled, retry_after, error: "429".into() },
+                Vec::new(),
+            );
         }
         if self.strikes(faults.platform, Point::Platform) {
-            return (Outcome::NotReached { why: NotReached::Platform, retry_after: None, error: "503".into() }, Vec::new());
+            return (
+                Outcome::NotReached { why: NotReached::Platform, retry_after: None, error: "503".into() },
+                Vec::new(),
+            );
         }
         let n_bytes: u64 = slice.records().iter().map(forebay_batcher::Record::n_bytes).sum();
         if self.options.function_bytes_max.is_some_and(|max| n_bytes > max) {
@@ -209,11 +241,26 @@ impl World {
     }
 
     /// A partial answer: it names these records, and all whose name is the same.
-    fn report(&mut self, attempt: &Attempt, uids: &[u32], is_failed: impl Fn(usize) -> bool) -> (Outcome, Vec<u32>) {
+    fn report(
+        &mut self,
+        attempt: &Attempt,
+        uids: &[u32],
+        is_failed: impl Fn(usize) -> bool,
+    ) -> (Outcome, Vec<u32>) {
         let records = attempt.slice.records();
-        let names: Vec<RecordId> = (0..records.len()).filter(|at| is_failed(*at)).map(|at| records[at].id.clone()).collect();
-        let done = uids.iter().zip(records).filter(|(_, record)| !names.contains(&record.id)).map(|(uid, _)| *uid).collect();
-        let asked = if attempt.item_actions && self.phase == Phase::Safety { self.ask_for_some(&names) } else { ItemActions::new() };
+        let names: Vec<RecordId> =
+            (0..records.len()).filter(|at| is_failed(*at)).map(|at| records[at].id.clone()).collect();
+        let done = uids
+            .iter()
+            .zip(records)
+            .filter(|(_, record)| !names.contains(&record.id))
+            .map(|(uid, _)| *uid)
+            .collect();
+        let asked = if attempt.item_actions && self.phase == Phase::Safety {
+            self.ask_for_some(&names)
+        } else {
+            ItemActions::new()
+        };
         (Outcome::PartlyFailed { failed: names, asked, reply: Reply::default() }, done)
     }
 
@@ -225,8 +272,13 @@ impl World {
                 continue;
             }
             let seconds = self.choices.beyond().pick(&[None, Some(20), Some(0), Some(1), Some(100)]);
-            let action = seconds.map_or(ItemAction::Reject, |it| ItemAction::RetryAfter(Duration::from_secs(it)));
-            self.coverage.hit(if action == ItemAction::Reject { Point::Rejected } else { Point::AskedToWait });
+            let action =
+                seconds.map_or(ItemAction::Reject, |it| ItemAction::RetryAfter(Duration::from_secs(it)));
+            self.coverage.hit(if action == ItemAction::Reject {
+                Point::Rejected
+            } else {
+                Point::AskedToWait
+            });
             asked.insert(name.clone(), action);
         }
         asked
@@ -243,5 +295,8 @@ impl World {
 
 fn failed(how: Failure, error: &str) -> Outcome {
     let function_error = (how == Failure::FunctionError).then(|| "Unhandled".to_owned());
-    Outcome::Failed { how, reply: Reply { status: Some(200), function_error, error: Some(error.to_owned()), ..Reply::default() } }
+    Outcome::Failed {
+        how,
+        reply: Reply { status: Some(200), function_error, error: Some(error.to_owned()), ..Reply::default() },
+    }
 }

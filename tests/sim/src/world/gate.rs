@@ -1,4 +1,5 @@
-//! The gate: slots up to the concurrency; after an attempt that did not reach the function it waits, then lets one probe through.
+//! The gate: slots up to the concurrency; after an attempt that did not reach the function it waits, then
+//! lets one probe through.
 
 use std::time::Duration;
 
@@ -46,7 +47,8 @@ impl World {
     /// What the machine asks for, and whether it would get it.
     pub(super) fn demand(&self, until_us: u64) -> Demand {
         let limit = if self.gate.probing { 1 } else { self.concurrency() };
-        let has_free_slot = self.now_us >= self.gate.shut_until_us && self.gate.n_coming + self.gate.n_out < limit;
+        let has_free_slot =
+            self.now_us >= self.gate.shut_until_us && self.gate.n_coming + self.gate.n_out < limit;
         Demand { now_us: until_us, want: self.gate.want, has_free_slot }
     }
 

@@ -1,4 +1,5 @@
-//! Tracks change hands within one life of the machine: closed with time, given back, and what answers too late.
+//! Tracks change hands within one life of the machine: closed with time, given back, and what answers too
+//! late.
 
 use forebay_batcher::{Close, Rule, Tick, TrackIdx, Watermark};
 
@@ -24,22 +25,37 @@ impl World {
     /// Another process is to have the track: it is closed, how is drawn.
     pub(super) fn revoke(&mut self, track: usize) {
         let Some(owner) = self.owner_of(track).filter(|owner| !self.oracle.is_closed(*owner)) else { return };
-        if self.machine.is_none() || self.is_closing() || self.tracks[track].finished || self.phase != Phase::Safety {
+        if self.machine.is_none()
+            || self.is_closing()
+            || self.tracks[track].finished
+            || self.phase != Phase::Safety
+        {
             return;
         }
         let span_ms = self.choices.hands().pick(&[3000, 100, 400, 20_000]);
         let until = Tick(self.now_us + 1000 * span_ms);
-        let how = self.choices.hands().pick(&[Close::Within(until), Close::Finish, Close::Within(until), Close::Abandon]);
+        let how = self.choices.hands().pick(&[
+            Close::Within(until),
+            Close::Finish,
+            Close::Within(until),
+            Close::Abandon,
+        ]);
         self.coverage.hit(Point::TrackClosed);
         if self.oracle.runs(owner) {
             self.coverage.hit(Point::ClosedInFlight);
         }
-        if self.oracle.handed_of(owner).map(|uid| &self.oracle.entries[uid]).any(|it| it.tried > 0 && !it.finished && !it.in_flight) {
+        if self
+            .oracle
+            .handed_of(owner)
+            .map(|uid| &self.oracle.entries[uid])
+            .any(|it| it.tried > 0 && !it.finished && !it.in_flight)
+        {
             self.coverage.hit(Point::ClosedInRetry);
         }
         // What is let go before it is durable is done again.
         self.n_extra_calls += self.n_wanted();
-        self.trace.note(&[23, u64::from(owner.0)], || format!("{:>12} close {how:?} of {}", self.now_us, owner.0));
+        self.trace
+            .note(&[23, u64::from(owner.0)], || format!("{:>12} close {how:?} of {}", self.now_us, owner.0));
         self.oracle.close_track(
             owner,
             match how {

@@ -12,7 +12,9 @@ impl World {
             return Ok(false);
         }
         let seconds = (self.now_us - self.healed_us) / 1_000_000;
-        holds(Rule::L1, seconds < self.bound_seconds(), || format!("not done {seconds} s after the heal; {}", self.whereabouts()))?;
+        holds(Rule::L1, seconds < self.bound_seconds(), || {
+            format!("not done {seconds} s after the heal; {}", self.whereabouts())
+        })?;
         if !self.is_done() {
             return Ok(false);
         }
@@ -61,7 +63,9 @@ impl World {
         }
         let Some(durable) = &self.store.synced[track] else { return source.log.items().is_empty() };
         let end = match &durable.watermark {
-            Watermark::Origin(origin) => forebay_models::stream::Log::<u32>::origin_idx(origin) >= source.log.items().len(),
+            Watermark::Origin(origin) => {
+                forebay_models::stream::Log::<u32>::origin_idx(origin) >= source.log.items().len()
+            }
             Watermark::At(watermark) => self.is_behind_all(track, watermark),
         };
         end && durable.slices.is_empty() && durable.finished.is_empty()
@@ -75,8 +79,18 @@ impl World {
         let faults = &self.options.faults;
         let receives_get_lost = self.options.n_keys > 0
             || self.life > 1
-            || faults.repeat + faults.extend_failed + faults.settle_failed + faults.settle_unheard + faults.channel_dies > 0
-            || faults.receive_late + faults.receive_unheard + faults.extend_late + faults.extend_unheard + faults.extend_never > 0
+            || faults.repeat
+                + faults.extend_failed
+                + faults.settle_failed
+                + faults.settle_unheard
+                + faults.channel_dies
+                > 0
+            || faults.receive_late
+                + faults.receive_unheard
+                + faults.extend_late
+                + faults.extend_unheard
+                + faults.extend_never
+                > 0
             || faults.left_out + faults.stall + faults.settle_late > 0;
         self.oracle.w2_every_record_is_finished(receives_get_lost)?;
         if self.pure {
@@ -88,7 +102,9 @@ impl World {
         {
             self.oracle.n5_the_counts_add_up(&machine.counts(), true)?;
             let is_sure = !self.oracle.is_queue || !self.oracle.holds_messages();
-            holds(Rule::N1, machine.held_bytes() == 0 || !is_sure, || format!("{} bytes are held, and all is done", machine.held_bytes()))?;
+            holds(Rule::N1, machine.held_bytes() == 0 || !is_sure, || {
+                format!("{} bytes are held, and all is done", machine.held_bytes())
+            })?;
         }
         Ok(())
     }
@@ -101,8 +117,13 @@ impl World {
         let per_record = 30 + 2 * hidden * u64::from(self.options.receives_max.unwrap_or(1));
         let stubborn = if self.options.stubborn == crate::options::Stubborn::Nothing { 0 } else { 10_000 };
         // With ramps and retries a record a second is a hundred of a slow one.
-        let limited = if self.oracle.plans.iter().any(|plan| plan.rate.is_some()) { 100 * n_records } else { 0 };
-        let asked = if self.oracle.plans.iter().any(|plan| plan.retry.item_actions) { 1000 + 100 * n_records } else { 0 };
+        let limited =
+            if self.oracle.plans.iter().any(|plan| plan.rate.is_some()) { 100 * n_records } else { 0 };
+        let asked = if self.oracle.plans.iter().any(|plan| plan.retry.item_actions) {
+            1000 + 100 * n_records
+        } else {
+            0
+        };
         600 + n_records * per_record + stubborn + limited + asked
     }
 
@@ -113,8 +134,10 @@ impl World {
     /// Where the machine says it is, for a run that does not end.
     pub(super) fn whereabouts(&self) -> String {
         let Some(machine) = &self.machine else { return "no machine runs".to_owned() };
-        let owners: Vec<TrackIdx> = if self.oracle.is_queue { vec![TrackIdx(0)] } else { self.owners.keys().copied().collect() };
-        let states: Vec<String> = owners.iter().map(|owner| format!("{}: {:?}", owner.0, machine.state(*owner))).collect();
+        let owners: Vec<TrackIdx> =
+            if self.oracle.is_queue { vec![TrackIdx(0)] } else { self.owners.keys().copied().collect() };
+        let states: Vec<String> =
+            owners.iter().map(|owner| format!("{}: {:?}", owner.0, machine.state(*owner))).collect();
         format!(
             "now {} us, wakes {:?}, quiet {}, {} reads open, {} messages wait, states {states:?}",
             self.now_us,

@@ -1,4 +1,5 @@
-//! A world: one machine, its source, function, gate, destination, store and operator, driven by one stream of choices.
+//! A world: one machine, its source, function, gate, destination, store and operator, driven by one stream of
+//! choices.
 
 mod actions;
 mod destination;
@@ -124,7 +125,9 @@ impl World {
             let timeout = timeout.map(|(tick, why)| (Tick(self.stall.at_the_earliest(tick.0)), why));
             let event = self.events.next_tick();
             let timeout_first = match (timeout, event) {
-                (Some((tick, _)), Some(event)) => tick.0 < event || (tick.0 == event && self.stall.hears_timeouts_first(event)),
+                (Some((tick, _)), Some(event)) => {
+                    tick.0 < event || (tick.0 == event && self.stall.hears_timeouts_first(event))
+                }
                 (Some(_), None) => true,
                 (None, Some(_)) => false,
                 (None, None) => return Err(self.stuck("nothing will ever happen")),
@@ -137,7 +140,8 @@ impl World {
                 if why == Why::Rate {
                     self.coverage.hit(Point::RateLimited);
                 }
-                self.trace.note(&[1, self.now_us, why as u64], || format!("{:>12} timeout {why:?}", self.now_us));
+                self.trace
+                    .note(&[1, self.now_us, why as u64], || format!("{:>12} timeout {why:?}", self.now_us));
                 let now = self.now();
                 if let Some(machine) = self.machine.as_mut() {
                     machine.handle_timeout(now);
@@ -147,9 +151,13 @@ impl World {
                 self.dispatch(event)?;
             }
             n_same_tick = if self.now_us == before { n_same_tick + 1 } else { 0 };
-            holds(Rule::L1, n_same_tick < SAME_TICK_MAX, || format!("time stands still at {} us", self.now_us))?;
+            holds(Rule::L1, n_same_tick < SAME_TICK_MAX, || {
+                format!("time stands still at {} us", self.now_us)
+            })?;
             self.step()?;
-            holds(Rule::L1, self.n_steps < STEPS_MAX, || format!("no end after {STEPS_MAX} steps; {}", self.whereabouts()))?;
+            holds(Rule::L1, self.n_steps < STEPS_MAX, || {
+                format!("no end after {STEPS_MAX} steps; {}", self.whereabouts())
+            })?;
         }
     }
 

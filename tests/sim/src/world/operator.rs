@@ -90,7 +90,8 @@ impl World {
             self.oracle.q5_nothing_stays_hidden_after_a_clean_stop(&self.queue.queue, self.now_us)?;
         }
         let faults = &self.options.faults;
-        let store_works = faults.commit_failed + faults.commit_unheard + faults.store_full + faults.fence == 0;
+        let store_works =
+            faults.commit_failed + faults.commit_unheard + faults.store_full + faults.fence == 0;
         if !self.oracle.is_queue && store_works {
             self.oracle.d2_a_clean_stop_leaves_nothing_to_repeat(&self.store.synced)?;
         }
@@ -146,9 +147,13 @@ impl World {
         let faults = &self.options.faults;
         // One that is stubborn fails from the heal on, which may come while this close waits.
         let is_stubborn = self.options.stubborn == crate::options::Stubborn::Store;
-        let store_works = faults.commit_failed + faults.commit_unheard + faults.store_full == 0 && !is_stubborn;
-        let settles = faults.settle_failed + faults.settle_unheard + faults.extend_failed + faults.left_out == 0;
-        holds(Rule::L1, !store_works || !settles, || format!("a close does not end; {}", self.whereabouts()))?;
+        let store_works =
+            faults.commit_failed + faults.commit_unheard + faults.store_full == 0 && !is_stubborn;
+        let settles =
+            faults.settle_failed + faults.settle_unheard + faults.extend_failed + faults.left_out == 0;
+        holds(Rule::L1, !store_works || !settles, || {
+            format!("a close does not end; {}", self.whereabouts())
+        })?;
         self.stop_now(life);
         Ok(())
     }
@@ -175,7 +180,8 @@ impl World {
     pub(super) fn fence(&mut self, track: usize) {
         if self.phase == Phase::Safety && self.tracks[track].started && !self.tracks[track].finished {
             self.store.epochs[track] += 1;
-            // What the store refuses from here on is done again: by the next life where this one closes before it has the track again.
+            // What the store refuses from here on is done again: by the next life where this one closes
+            // before it has the track again.
             self.n_extra_calls += self.n_wanted();
             let at = self.now_us + 1_000_000 + self.soon(8000) - self.now_us;
             self.events.push(at, Event::Regain { track });
@@ -196,7 +202,11 @@ impl World {
 
     /// The process is told that a track is lost, and gets it again.
     pub(super) fn lose_track(&mut self, track: usize) {
-        if self.machine.is_none() || self.is_closing() || !self.tracks[track].started || self.tracks[track].finished {
+        if self.machine.is_none()
+            || self.is_closing()
+            || !self.tracks[track].started
+            || self.tracks[track].finished
+        {
             return;
         }
         self.coverage.hit(Point::TrackLost);
@@ -263,8 +273,14 @@ impl World {
         self.oracle.f1_no_action_after_the_track_is_lost(owner, "an end")?;
         let Some(source) = self.owners.get(&owner).map(|reader| reader.source) else { return Ok(()) };
         let end = self.tracks[source].log.items().last().map(|item| item.position.clone());
-        self.oracle.t1_an_end_is_told_when_it_is_durable(owner, self.store.synced[source].as_deref(), end.as_ref())?;
-        holds(Rule::T1, self.tracks[source].log.is_ended(), || format!("{owner:?} is told to have ended and has not"))?;
+        self.oracle.t1_an_end_is_told_when_it_is_durable(
+            owner,
+            self.store.synced[source].as_deref(),
+            end.as_ref(),
+        )?;
+        holds(Rule::T1, self.tracks[source].log.is_ended(), || {
+            format!("{owner:?} is told to have ended and has not")
+        })?;
         self.tracks[source].finished = true;
         if let Some(owner) = self.oracle.owners.get_mut(&owner) {
             owner.told_ended = true;
@@ -277,7 +293,8 @@ impl World {
     /// Starts every track whose parents have all ended.
     pub(super) fn start_children(&mut self) {
         for child in 0..self.tracks.len() {
-            let ready = !self.tracks[child].started && self.tracks[child].parents.iter().all(|parent| self.tracks[*parent].finished);
+            let ready = !self.tracks[child].started
+                && self.tracks[child].parents.iter().all(|parent| self.tracks[*parent].finished);
             if ready {
                 self.coverage.hit(Point::ChildStarted);
                 self.assign(child);
@@ -295,7 +312,9 @@ impl World {
         self.changed = true;
         self.begin_stubbornness();
         let endless = match self.plan.retry.redelivery {
-            forebay_batcher::Redelivery::ByUs => self.oracle.plans.iter().any(|plan| plan.retry.retries_max.is_none()),
+            forebay_batcher::Redelivery::ByUs => {
+                self.oracle.plans.iter().any(|plan| plan.retry.retries_max.is_none())
+            }
             forebay_batcher::Redelivery::BySource => self.options.receives_max.is_none(),
         };
         if endless {
@@ -313,6 +332,8 @@ impl World {
     }
 
     pub(super) fn is_in_retry(&self) -> bool {
-        self.oracle.entries.iter().any(|entry| entry.tried > 0 && !entry.finished && !entry.in_flight && !entry.void && !entry.settled)
+        self.oracle.entries.iter().any(|entry| {
+            entry.tried > 0 && !entry.finished && !entry.in_flight && !entry.void && !entry.settled
+        })
     }
 }

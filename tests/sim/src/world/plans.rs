@@ -87,7 +87,8 @@ impl World {
             self.coverage.hit(Point::LimitsChanged);
         }
         let (retry, later) = (&mut plan.retry, self.choices.later());
-        // Where records grow too old the rest of a batch goes on under limits that nobody sees: one of them changes at a time.
+        // Where records grow too old the rest of a batch goes on under limits that nobody sees: one of them
+        // changes at a time.
         let has_age = self.oracle.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
         match later.below(5) {
             0 if has_age => retry.record_age_max = Some(Duration::from_secs(later.pick(&[600, 60, 5]))),

@@ -1,6 +1,9 @@
-//! The queue side: messages sent, settlements, extensions, channels that die. What is received is in `receives`.
+//! The queue side: messages sent, settlements, extensions, channels that die. What is received is in
+//! `receives`.
 
-use forebay_batcher::{ExtendId, Extended, Generation, Lost, Receipt, Settle, SettleId, Settled, Settlement, Tick};
+use forebay_batcher::{
+    ExtendId, Extended, Generation, Lost, Receipt, Settle, SettleId, Settled, Settlement, Tick,
+};
 use forebay_models::queue::{Handle, Queue};
 
 use super::World;
@@ -96,7 +99,8 @@ impl World {
                 }
             };
             // Until it is asked again its message may lapse, as the machine believes or in truth.
-            self.oracle.entries[handle_number(&receipt.handle)].excused |= is_left_out || answer == Settled::Failed;
+            self.oracle.entries[handle_number(&receipt.handle)].excused |=
+                is_left_out || answer == Settled::Failed;
             if !is_left_out {
                 answers.push((receipt, answer));
             }
@@ -141,7 +145,12 @@ impl World {
     }
 
     /// The machine hides messages for longer.
-    pub(super) fn extend(&mut self, id: ExtendId, receipts: Vec<Receipt>, span: std::time::Duration) -> Result<(), Violation> {
+    pub(super) fn extend(
+        &mut self,
+        id: ExtendId,
+        receipts: Vec<Receipt>,
+        span: std::time::Duration,
+    ) -> Result<(), Violation> {
         for receipt in &receipts {
             self.oracle.q1_a_settled_receipt_rests(handle_number(&receipt.handle), "extended")?;
         }
@@ -172,10 +181,12 @@ impl World {
             let entry = handle_number(&receipt.handle);
             let is_left_out = self.strikes(faults.left_out, Point::LeftOut);
             // Until it has lapsed: then the queue says so.
-            let never = self.oracle.entries[entry].never_extended && self.queue.queue.honours(Handle(entry as u64), self.now_us).is_ok();
+            let never = self.oracle.entries[entry].never_extended
+                && self.queue.queue.honours(Handle(entry as u64), self.now_us).is_ok();
             let fails = never || self.strikes(faults.extend_failed, Point::ExtendFailed);
             let answer = if fails { Extended::Failed } else { self.hide(entry, span_us, sent_us)? };
-            let is_unheard = matches!(answer, Extended::Until(_)) && self.strikes(faults.extend_unheard, Point::ExtendUnheard);
+            let is_unheard = matches!(answer, Extended::Until(_))
+                && self.strikes(faults.extend_unheard, Point::ExtendUnheard);
             let answer = if is_unheard { Extended::Failed } else { answer };
             self.oracle.entries[entry].excused |= late || is_left_out || answer == Extended::Failed;
             if !is_left_out {
@@ -194,7 +205,8 @@ impl World {
         self.oracle.q3_what_is_held_stays_hidden(entry, "has lapsed")?;
         self.coverage.hit(Point::Lapsed);
         let mut flights = self.oracle.flights.values().filter(|flight| flight.entries.contains(&entry));
-        let is_honoured = |other: &usize| self.queue.queue.honours(Handle(*other as u64), self.now_us).is_ok();
+        let is_honoured =
+            |other: &usize| self.queue.queue.honours(Handle(*other as u64), self.now_us).is_ok();
         if flights.any(|flight| flight.entries.iter().any(is_honoured)) {
             self.coverage.hit(Point::LapsedAlone);
         }
@@ -271,13 +283,17 @@ impl World {
             Settle::Leave => match self.options.retry_after {
                 Some(after) => {
                     self.coverage.hit(Point::RetryAfterLeft);
-                    queue.hide(handle, self.now_us, u64::try_from(after.as_micros()).expect("a short time")).map(|_| ())
+                    queue
+                        .hide(handle, self.now_us, u64::try_from(after.as_micros()).expect("a short time"))
+                        .map(|_| ())
                 }
                 None => Ok(()),
             },
             Settle::ShowAfter(wait) => {
                 self.coverage.hit(Point::ShownAfter);
-                queue.hide(handle, self.now_us, u64::try_from(wait.as_micros()).expect("a short time")).map(|_| ())
+                queue
+                    .hide(handle, self.now_us, u64::try_from(wait.as_micros()).expect("a short time"))
+                    .map(|_| ())
             }
             Settle::Release | Settle::Nack => queue.hide(handle, self.now_us, 0).map(|_| ()),
         };

@@ -1,7 +1,9 @@
 //! Receives: what a queue hands out is hidden from then on, and arrives at once, late, twice or never.
 
 use bytes::Bytes;
-use forebay_batcher::{Generation, OrderKey, Place, Read, ReadId, ReadOrder, Receipt, Record, Section, SourceNotice, Tick};
+use forebay_batcher::{
+    Generation, OrderKey, Place, Read, ReadId, ReadOrder, Receipt, Record, Section, SourceNotice, Tick,
+};
 use forebay_models::queue::{Handle, Whereabouts};
 
 use super::World;
@@ -16,20 +18,33 @@ impl World {
         self.oracle.q6_an_empty_queue_is_asked_by_few(self.reads.len() + 1, self.queue.n_empty)?;
         self.oracle.g1_receives_keep_their_limits(self.reads.len() + 1, &order)?;
         self.oracle.s5_a_read_waits(None, self.now_us)?;
-        let n_asked = self.reads.values().filter(|read| !read.is_answered).map(|read| u64::from(read.order.records_max)).sum();
+        let n_asked = self
+            .reads
+            .values()
+            .filter(|read| !read.is_answered)
+            .map(|read| u64::from(read.order.records_max))
+            .sum();
         self.oracle.q6_no_more_is_received_than_can_start(n_asked, &order)?;
         let (life, id) = (self.life, order.id);
         // Where the platform fails, its queue does now and then too.
-        if self.is_stubborn_source(None).is_some() || self.strikes(self.options.faults.platform / 4, Point::ReadDown) {
+        if self.is_stubborn_source(None).is_some()
+            || self.strikes(self.options.faults.platform / 4, Point::ReadDown)
+        {
             let at = self.soon(20);
             let notice = SourceNotice::Down { error: "no route".into() };
             self.events.push(at, Event::ReadFails { life, id, notice });
-            self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: false, is_answered: true, former: None });
+            self.reads.insert(
+                id,
+                OpenRead { order, sent_us: self.now_us, parked: false, is_answered: true, former: None },
+            );
             return Ok(());
         }
         let wait_us = u64::try_from(order.wait.as_micros()).unwrap_or(u64::MAX);
         self.events.push(self.now_us + wait_us.max(1000), Event::ReadAnswer { life, id });
-        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: true, is_answered: false, former: None });
+        self.reads.insert(
+            id,
+            OpenRead { order, sent_us: self.now_us, parked: true, is_answered: false, former: None },
+        );
         self.wake_queue();
         Ok(())
     }
@@ -59,7 +74,10 @@ impl World {
         let brings = !read.records.is_empty() || !read.filtered.is_empty();
         if brings && self.strikes(self.options.faults.receive_unheard, Point::ReceiveUnheard) {
             let at = self.soon(20);
-            self.events.push(at, Event::ReadFails { life, id, notice: SourceNotice::Down { error: "no answer".into() } });
+            self.events.push(
+                at,
+                Event::ReadFails { life, id, notice: SourceNotice::Down { error: "no answer".into() } },
+            );
             return Ok(());
         }
         let late = brings && self.strikes(self.options.faults.receive_late, Point::ReceiveLate);
@@ -87,7 +105,8 @@ impl World {
             self.oracle.hold(at, believed_us, believed_us < self.now_us + slack_us);
         }
         let is_empty = read.records.is_empty() && read.filtered.is_empty();
-        self.queue.n_empty = if is_empty && !self.oracle.holds_what_has_not_started() { self.queue.n_empty + 1 } else { 0 };
+        self.queue.n_empty =
+            if is_empty && !self.oracle.holds_what_has_not_started() { self.queue.n_empty + 1 } else { 0 };
         self.queue.is_failing = false;
         self.count_read(&read);
         self.double_read(life, id, &read);
@@ -146,7 +165,12 @@ impl World {
                 let visible_until = visibility.map(|span| Tick(sent_us + span));
                 read.records.push(Record {
                     id: name(truth.name),
-                    place: Place::Queue { receipt, visible_until, receives_left, n_receives: Some(n_receives) },
+                    place: Place::Queue {
+                        receipt,
+                        visible_until,
+                        receives_left,
+                        n_receives: Some(n_receives),
+                    },
                     key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
                     arrival: truth.arrival,
                     bytes: body(uid, truth.n_bytes).into(),

@@ -66,9 +66,17 @@ impl World {
     pub(super) fn add_track(&mut self, parents: Vec<usize>) -> usize {
         let style = if self.options.aggregates { Style::Aggregates } else { Style::Numbers };
         let log = Log::new(style, 100);
-        let last_of_key = parents.iter().flat_map(|parent| self.tracks[*parent].last_of_key.clone()).collect();
+        let last_of_key =
+            parents.iter().flat_map(|parent| self.tracks[*parent].last_of_key.clone()).collect();
         let origin = log.origin_first();
-        self.tracks.push(tracks::SourceTrack { log, origin, parents, started: false, finished: false, last_of_key });
+        self.tracks.push(tracks::SourceTrack {
+            log,
+            origin,
+            parents,
+            started: false,
+            finished: false,
+            last_of_key,
+        });
         self.oracle.by_track.push(Vec::new());
         self.store.add_track();
         self.tracks.len() - 1
@@ -135,15 +143,22 @@ impl World {
         let n_tracks = self.options.n_tracks;
         self.schedule(faults.trim, |choices| Event::Trim { track: choices.below(n_tracks) as usize });
         self.schedule(faults.compact, |choices| Event::Compact { track: choices.below(n_tracks) as usize });
-        self.schedule(faults.end_track, |choices| Event::EndTrack { track: choices.below(n_tracks) as usize });
+        self.schedule(faults.end_track, |choices| Event::EndTrack {
+            track: choices.below(n_tracks) as usize,
+        });
         self.schedule(faults.fence, |choices| Event::Fence { track: choices.below(n_tracks) as usize });
-        self.schedule(faults.lose_track, |choices| Event::LoseTrack { track: choices.below(n_tracks) as usize });
+        self.schedule(faults.lose_track, |choices| Event::LoseTrack {
+            track: choices.below(n_tracks) as usize,
+        });
         self.schedule_revocations(faults.revoke);
         self.schedule(faults.plan_change, |_| Event::ChangePlan);
         self.schedule(faults.close, |_| Event::Close);
         self.schedule(faults.clock_step, |_| Event::StepClock);
         self.schedule(faults.channel_dies, |_| Event::ChannelDies);
-        self.schedule(faults.stall, |choices| Event::Stall { seconds: choices.between(5, 90), timeouts_first: choices.chance(300) });
+        self.schedule(faults.stall, |choices| Event::Stall {
+            seconds: choices.between(5, 90),
+            timeouts_first: choices.chance(300),
+        });
         for _ in 0..3 {
             if self.choices.chance(faults.crash) {
                 let within = self.choices.pick(&[2000, 20, 80, 300]);

@@ -1,4 +1,5 @@
-//! A process that stands still: it hears nothing for a while, and then everything at once. Network, queue and store go on meanwhile.
+//! A process that stands still: it hears nothing for a while, and then everything at once. Network, queue and
+//! store go on meanwhile.
 
 use super::events::Event;
 use super::{Phase, World};
@@ -55,7 +56,8 @@ impl World {
         Some(event)
     }
 
-    /// It stands still, or has not heard all of what came meanwhile, or has only just sent what that asks for.
+    /// It stands still, or has not heard all of what came meanwhile, or has only just sent what that asks
+    /// for.
     pub(super) fn may_be_behind(&self) -> bool {
         self.now_us <= self.stall.until_us + CATCHES_UP_US
     }

@@ -1,5 +1,6 @@
-//! The store: what is written of each track, what of it is synced, and commits in flight; it fails before and after writing and at its sync,
-//! fills up, and fences. A kill leaves what is written, a power cut what is synced and some of the writes after it, in their order.
+//! The store: what is written of each track, what of it is synced, and commits in flight; it fails before and
+//! after writing and at its sync, fills up, and fences. A kill leaves what is written, a power cut what is
+//! synced and some of the writes after it, in their order.
 
 use std::sync::Arc;
 
@@ -63,7 +64,12 @@ impl Store {
 
 impl World {
     /// The machine writes a checkpoint.
-    pub(super) fn commit(&mut self, id: CommitId, owner: TrackIdx, checkpoint: Checkpoint) -> Result<(), Violation> {
+    pub(super) fn commit(
+        &mut self,
+        id: CommitId,
+        owner: TrackIdx,
+        checkpoint: Checkpoint,
+    ) -> Result<(), Violation> {
         self.oracle.f1_no_action_after_the_track_is_lost(owner, "a commit")?;
         let open = self.oracle.commits.values().any(|(other, _)| *other == owner);
         holds(Rule::W1, !open, || format!("two commits of {owner:?} are open"))?;
@@ -116,7 +122,11 @@ impl World {
                 Fate::Full => Committed::Full,
                 Fate::Unheard | Fate::Written => {
                     let is_heard = fate == Fate::Written;
-                    self.write(Unsynced { track, checkpoint: Some(checkpoint), waiting: is_heard.then_some((life, id, owner)) });
+                    self.write(Unsynced {
+                        track,
+                        checkpoint: Some(checkpoint),
+                        waiting: is_heard.then_some((life, id, owner)),
+                    });
                     match self.options.sync_every_ms {
                         _ if !is_heard => Committed::Failed,
                         0 => Committed::Durable,
@@ -179,7 +189,13 @@ impl World {
         }
         for ((life, owner), id) in newest {
             let at = self.now_us + 1000 * u64::from(self.choices.power().between(1, 20));
-            self.answer_commit(at, life, id, owner, if fails { Committed::Failed } else { Committed::Durable });
+            self.answer_commit(
+                at,
+                life,
+                id,
+                owner,
+                if fails { Committed::Failed } else { Committed::Durable },
+            );
         }
     }
 
@@ -189,12 +205,15 @@ impl World {
             return;
         }
         let n_writes = self.store.unsynced.len();
-        let n_left = self.choices.power().below(u32::try_from(n_writes).expect("worlds are small") + 1) as usize;
+        let n_left =
+            self.choices.power().below(u32::try_from(n_writes).expect("worlds are small") + 1) as usize;
         self.coverage.hit(Point::PowerCut);
         if n_left < n_writes {
             self.coverage.hit(Point::UnsyncedLost);
         }
-        self.trace.note(&[20, n_left as u64], || format!("{:>12} POWER CUT, {n_left} of {n_writes} unsynced writes are left", self.now_us));
+        self.trace.note(&[20, n_left as u64], || {
+            format!("{:>12} POWER CUT, {n_left} of {n_writes} unsynced writes are left", self.now_us)
+        });
         self.store.cut_power(n_left, self.life);
         self.changed = true;
     }

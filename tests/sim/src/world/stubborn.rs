@@ -1,4 +1,5 @@
-//! What goes on failing after the heal: a hundred times in a row, while all that it does not hold back must get done.
+//! What goes on failing after the heal: a hundred times in a row, while all that it does not hold back must
+//! get done.
 
 use forebay_batcher::lanes::lane_of;
 use forebay_batcher::{OrderKey, Rule, SourceNotice};
@@ -72,17 +73,21 @@ impl World {
 
     /// The track on which it is.
     fn stubborn_track(&self) -> Option<usize> {
-        (0..self.tracks.len()).find(|track| self.tracks[*track].started && !self.tracks[*track].log.is_ended())
+        (0..self.tracks.len())
+            .find(|track| self.tracks[*track].started && !self.tracks[*track].log.is_ended())
     }
 
     /// A commit of this track fails.
     pub(super) fn is_stubborn_store(&mut self, track: usize) -> bool {
-        self.options.stubborn == Stubborn::Store && self.stubborn_track() == Some(track) && self.fails_again(Point::StubbornStore)
+        self.options.stubborn == Stubborn::Store
+            && self.stubborn_track() == Some(track)
+            && self.fails_again(Point::StubbornStore)
     }
 
     /// A read fails.
     pub(super) fn is_stubborn_source(&mut self, track: Option<usize>) -> Option<SourceNotice> {
-        let is_its = self.options.stubborn == Stubborn::Source && track.is_none_or(|track| self.stubborn_track() == Some(track));
+        let is_its = self.options.stubborn == Stubborn::Source
+            && track.is_none_or(|track| self.stubborn_track() == Some(track));
         let fails = is_its && self.fails_again(Point::StubbornSource);
         fails.then(|| SourceNotice::Down { error: "no route for long".into() })
     }
@@ -130,10 +135,13 @@ impl World {
             return Ok(());
         }
         let Some(stubborn) = self.stubborn_track() else { return Ok(()) };
-        for (track, uids) in self.oracle.by_track.iter().enumerate().filter(|(track, _)| self.tracks[*track].started) {
+        for (track, uids) in
+            self.oracle.by_track.iter().enumerate().filter(|(track, _)| self.tracks[*track].started)
+        {
             for uid in uids {
                 let truth = &self.oracle.truths[*uid as usize];
-                let is_done = truth.n_done + truth.n_taken + truth.n_discarded > 0 || truth.gone || !truth.wanted;
+                let is_done =
+                    truth.n_done + truth.n_taken + truth.n_discarded > 0 || truth.gone || !truth.wanted;
                 holds(Rule::S2, is_done || self.is_held_back(*uid, track, stubborn), || {
                     format!(
                         "record {uid} of track {track} is not done, and {:?} has failed {} times; {}",
@@ -152,10 +160,16 @@ impl World {
         let is_mixed = self.plan.mixes_tracks;
         match self.options.stubborn {
             Stubborn::Nothing => false,
-            // A track whose commits fail takes no new work, and a batch of several tracks waits for all of theirs.
+            // A track whose commits fail takes no new work, and a batch of several tracks waits for all of
+            // theirs.
             Stubborn::Store | Stubborn::Source => track == stubborn || is_mixed,
-            // A partial answer keeps back all of its track behind the record that it names, on whatever lanes of the batch.
-            Stubborn::Record if is_mixed && (!self.plan.retry.bisect || self.plan.retry.partial_responses) => true,
+            // A partial answer keeps back all of its track behind the record that it names, on whatever lanes
+            // of the batch.
+            Stubborn::Record
+                if is_mixed && (!self.plan.retry.bisect || self.plan.retry.partial_responses) =>
+            {
+                true
+            }
             // The memory that one track holds is one for all; what of it others need they get.
             Stubborn::Record if self.options.cramped => is_mixed || track == stubborn,
             Stubborn::Record | Stubborn::Destination => {
@@ -164,10 +178,17 @@ impl World {
                     lane_of(&truth.key.map_or(OrderKey::Free, order_key), &truth.position, n_lanes)
                 };
                 // Their number may not have changed yet, for something is in retry.
-                let is_shared = |other: u32| self.oracle.plans.iter().any(|it| lane(other, it.lanes.get()) == lane(uid, it.lanes.get()));
+                let is_shared = |other: u32| {
+                    self.oracle
+                        .plans
+                        .iter()
+                        .any(|it| lane(other, it.lanes.get()) == lane(uid, it.lanes.get()))
+                };
                 // A destination that takes nothing holds back every lane that gave something up.
                 self.options.stubborn == Stubborn::Destination
-                    && self.oracle.by_track[track].iter().any(|other| is_shared(*other) && self.oracle.is_told(*other))
+                    && self.oracle.by_track[track]
+                        .iter()
+                        .any(|other| is_shared(*other) && self.oracle.is_told(*other))
                     || track == stubborn && self.stubbornness.victim.is_some_and(is_shared)
             }
         }

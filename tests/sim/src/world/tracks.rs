@@ -1,11 +1,14 @@
-//! The stream side: tracks with parents and children, readers with a cursor each, records that come, go and end.
+//! The stream side: tracks with parents and children, readers with a cursor each, records that come, go and
+//! end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{Checkpoint, OrderKey, Origin, Place, Read, ReadId, ReadOrder, Record, Section, SourceNotice, TrackIdx};
+use forebay_batcher::{
+    Checkpoint, OrderKey, Origin, Place, Read, ReadId, ReadOrder, Record, Section, SourceNotice, TrackIdx,
+};
 use forebay_models::stream::{Cursor, Log};
 
 use super::World;
@@ -73,7 +76,12 @@ impl World {
     /// Opens what waits on this track.
     pub(super) fn wake_track(&mut self, track: usize) {
         let waiting = self.reads.iter().find(|(_, read)| {
-            read.parked && read.order.track.and_then(|owner| self.owners.get(&owner)).is_some_and(|reader| reader.source == track)
+            read.parked
+                && read
+                    .order
+                    .track
+                    .and_then(|owner| self.owners.get(&owner))
+                    .is_some_and(|reader| reader.source == track)
         });
         if let Some((id, _)) = waiting {
             let id = *id;
@@ -96,7 +104,9 @@ impl World {
         let track = &mut self.tracks[source];
         track.started = true;
         self.store.grant(source);
-        let from = self.store.written[source].clone().unwrap_or_else(|| Arc::new(Checkpoint::at_origin(track.origin.clone())));
+        let from = self.store.written[source]
+            .clone()
+            .unwrap_or_else(|| Arc::new(Checkpoint::at_origin(track.origin.clone())));
         let owner = self.number_for(source);
         let track = &mut self.tracks[source];
         self.owners.insert(owner, Reader { source, cursor: track.log.open(&from.watermark) });
@@ -109,7 +119,9 @@ impl World {
             }
             let gone = self.oracle.by_track[source].iter().map(|uid| &self.oracle.truths[*uid as usize]);
             let mut gone = gone.filter(|truth| truth.gone && truth.wanted);
-            if gone.any(|truth| from.slices.iter().any(|slice| slice.first <= truth.position && truth.position <= slice.last)) {
+            if gone.any(|truth| {
+                from.slices.iter().any(|slice| slice.first <= truth.position && truth.position <= slice.last)
+            }) {
                 self.coverage.hit(Point::TrimmedInRetry);
             }
         }
@@ -119,7 +131,8 @@ impl World {
         let now = self.now();
         if let Some(machine) = self.machine.as_mut() {
             // What is kept are bytes; the oracle knows what they should say.
-            let kept = Checkpoint::decode(&from.encode()).expect("a checkpoint can be read as it was written");
+            let kept =
+                Checkpoint::decode(&from.encode()).expect("a checkpoint can be read as it was written");
             machine.handle_assigned(owner, kept, now);
         }
     }
@@ -139,7 +152,11 @@ impl World {
         let held_bytes = self.machine.as_ref().map_or(0, forebay_batcher::Machine::held_bytes);
         self.oracle.n1_n2_a_read_has_room(owner, &order, held_bytes)?;
         if held_bytes >= self.plan.held_bytes_max {
-            self.coverage.hit(if self.oracle.is_filling(owner) { Point::SliceBeyondRoom } else { Point::GuestRead });
+            self.coverage.hit(if self.oracle.is_filling(owner) {
+                Point::SliceBeyondRoom
+            } else {
+                Point::GuestRead
+            });
         }
         let (life, id) = (self.life, order.id);
         let faults = self.options.faults.clone();
@@ -151,7 +168,8 @@ impl World {
             Some(SourceNotice::Down { error: "no route".into() })
         } else if self.strikes(faults.read_throttle, Point::ReadThrottled) {
             let asked = self.options.asks && self.choices.later().chance(500);
-            let retry_after = asked.then(|| Duration::from_millis(self.choices.later().pick(&[100, 3000, 40_000])));
+            let retry_after =
+                asked.then(|| Duration::from_millis(self.choices.later().pick(&[100, 3000, 40_000])));
             if asked {
                 self.coverage.hit(Point::ReadAfter);
             }
@@ -161,7 +179,10 @@ impl World {
         } else {
             None
         };
-        let idle = self.owners.get(&owner).is_none_or(|reader| self.tracks[reader.source].log.is_idle(&reader.cursor));
+        let idle = self
+            .owners
+            .get(&owner)
+            .is_none_or(|reader| self.tracks[reader.source].log.is_idle(&reader.cursor));
         let at = self.soon(20);
         match notice {
             Some(notice) => self.events.push(at, Event::ReadFails { life, id, notice }),
@@ -171,13 +192,22 @@ impl World {
             }
             None => self.events.push(at, Event::ReadAnswer { life, id }),
         }
-        self.reads.insert(id, OpenRead { order, sent_us: self.now_us, parked: idle, is_answered: false, former: None });
+        self.reads.insert(
+            id,
+            OpenRead { order, sent_us: self.now_us, parked: idle, is_answered: false, former: None },
+        );
         Ok(())
     }
 
     /// What a read of a track brings.
-    pub(super) fn read_from_track(&mut self, order: &ReadOrder, owner: TrackIdx) -> Result<Read, SourceNotice> {
-        let Some(reader) = self.owners.get_mut(&owner) else { return Err(SourceNotice::Down { error: "the track is gone".into() }) };
+    pub(super) fn read_from_track(
+        &mut self,
+        order: &ReadOrder,
+        owner: TrackIdx,
+    ) -> Result<Read, SourceNotice> {
+        let Some(reader) = self.owners.get_mut(&owner) else {
+            return Err(SourceNotice::Down { error: "the track is gone".into() });
+        };
         let (mut n_records, mut n_bytes) = (0, 0);
         let source = reader.source;
         let log = &self.tracks[source].log;
@@ -187,12 +217,14 @@ impl World {
             if !truth.wanted {
                 return true;
             }
-            let has_room = n_records < order.records_max && (n_records == 0 || n_bytes + u64::from(truth.n_bytes) <= order.bytes_max);
+            let has_room = n_records < order.records_max
+                && (n_records == 0 || n_bytes + u64::from(truth.n_bytes) <= order.bytes_max);
             n_records += 1;
             n_bytes += u64::from(truth.n_bytes);
             has_room
         });
-        let mut read = Read { passed: passage.passed, ended: passage.ended, gap: passage.gap, ..Read::default() };
+        let mut read =
+            Read { passed: passage.passed, ended: passage.ended, gap: passage.gap, ..Read::default() };
         for idx in passage.items {
             let uid = self.tracks[source].log.items()[idx].value;
             if self.oracle.truths[uid as usize].wanted {
@@ -208,18 +240,25 @@ impl World {
         if read.gap.is_some() {
             self.coverage.hit(Point::Gap);
         }
-        if let Some(owner) = self.oracle.owners.get_mut(&owner).filter(|_| self.oracle.closing == Closing::Open) {
+        if let Some(owner) =
+            self.oracle.owners.get_mut(&owner).filter(|_| self.oracle.closing == Closing::Open)
+        {
             owner.passed.clone_from(&read.passed);
             owner.is_at_end |= read.ended;
             note_what_came(&read, self.now_us, &mut owner.none_since_us, &mut owner.filtered);
-            if owner.restored_last.as_ref().is_some_and(|last| read.ended || owner.passed.as_ref().is_some_and(|passed| passed > last)) {
+            if owner
+                .restored_last
+                .as_ref()
+                .is_some_and(|last| read.ended || owner.passed.as_ref().is_some_and(|passed| passed > last))
+            {
                 (owner.restored_last, owner.filled_us) = (None, self.now_us);
             }
         }
         Ok(read)
     }
 
-    /// What a read brings that nobody hears of: that of a former ownership, or of a track that was closed meanwhile.
+    /// What a read brings that nobody hears of: that of a former ownership, or of a track that was closed
+    /// meanwhile.
     pub(super) fn read_in_vain(&self, order: &ReadOrder, owner: TrackIdx, reader: &Reader) -> Read {
         let (mut cursor, mut n_records) = (reader.cursor.clone(), 0);
         let log = &self.tracks[reader.source].log;
@@ -228,14 +267,17 @@ impl World {
             n_records <= order.records_max
         });
         let uids = passage.items.into_iter().map(|idx| log.items()[idx].value);
-        let records = uids.filter(|uid| self.oracle.truths[*uid as usize].wanted).map(|uid| self.render(uid, owner)).collect();
+        let records = uids
+            .filter(|uid| self.oracle.truths[*uid as usize].wanted)
+            .map(|uid| self.render(uid, owner))
+            .collect();
         Read { records, passed: passage.passed, ended: passage.ended, ..Read::default() }
     }
 
     /// A read of the living machine brings this record.
     fn hand_over(&mut self, uid: u32, owner: TrackIdx) {
-        let is_read =
-            self.oracle.closing == Closing::Open && self.oracle.owners.get(&owner).is_some_and(|it| !it.over && !it.position_lost);
+        let is_read = self.oracle.closing == Closing::Open
+            && self.oracle.owners.get(&owner).is_some_and(|it| !it.over && !it.position_lost);
         let entry = &mut self.oracle.entries[uid as usize];
         (entry.handed, entry.handed_us) = (true, self.now_us);
         if is_read {
@@ -257,7 +299,11 @@ impl World {
         } else {
             self.choices.pick(&[20, 40, 90, 200])
         };
-        let age_ms = options.plan.retry.record_age_max.map_or(0, |max| u32::try_from(max.as_millis()).expect("ages are short"));
+        let age_ms = options
+            .plan
+            .retry
+            .record_age_max
+            .map_or(0, |max| u32::try_from(max.as_millis()).expect("ages are short"));
         let old = self.choices.chance(if fresh { 0 } else { options.old_records });
         let age_ms = if old { self.choices.below(age_ms.saturating_mul(2)) } else { 0 };
         let poison = match (poisonous, options.poison_heals) {
@@ -297,7 +343,11 @@ impl World {
     /// The record as the machine gets it.
     fn render(&self, uid: u32, owner: TrackIdx) -> Record {
         let truth = &self.oracle.truths[uid as usize];
-        let section = if self.options.plan.mixes_tracks { Section { idx: truth.track, bytes: 12 } } else { Section::default() };
+        let section = if self.options.plan.mixes_tracks {
+            Section { idx: truth.track, bytes: 12 }
+        } else {
+            Section::default()
+        };
         Record {
             id: name(truth.name * 64 + u64::from(truth.track)),
             place: Place::Track(owner, truth.position.clone()),

@@ -1,4 +1,5 @@
-//! What is judged while the machine waits: that nothing could go on meanwhile, and that what it says of itself is so.
+//! What is judged while the machine waits: that nothing could go on meanwhile, and that what it says of
+//! itself is so.
 
 use forebay_batcher::{Machine, Rule};
 
@@ -11,9 +12,13 @@ const JUDGED_EVERY: u64 = 8;
 const LONG_US: u64 = 200_000;
 
 impl World {
-    /// The machine will do nothing until then: nothing waits meanwhile that could go on. Now and then the sums and states are looked at too.
+    /// The machine will do nothing until then: nothing waits meanwhile that could go on. Now and then the
+    /// sums and states are looked at too.
     pub(super) fn judge_the_wait(&self, until_us: u64) -> Result<(), Violation> {
-        let Some(machine) = self.machine.as_ref().filter(|_| !self.is_closing() && !self.may_be_behind()) else { return Ok(()) };
+        let Some(machine) = self.machine.as_ref().filter(|_| !self.is_closing() && !self.may_be_behind())
+        else {
+            return Ok(());
+        };
         let is_sampled = self.n_steps.is_multiple_of(JUDGED_EVERY);
         if is_sampled || until_us > self.now_us + LONG_US {
             self.oracle.s1_nothing_waits_beside_a_free_slot(self.demand(until_us))?;
@@ -31,8 +36,9 @@ impl World {
         Ok(())
     }
 
-    /// S-1: a track of which the machine has nothing is read when there is something and room for it; one with slices of a former life is read
-    /// to the end of them whatever room there is, for they hold its lanes.
+    /// S-1: a track of which the machine has nothing is read when there is something and room for it; one
+    /// with slices of a former life is read to the end of them whatever room there is, for they hold its
+    /// lanes.
     fn s1_what_is_there_is_read(&self, machine: &Machine) -> Result<(), Violation> {
         if self.oracle.is_queue {
             return Ok(());
@@ -46,7 +52,9 @@ impl World {
             let is_read = || self.reads.values().any(|read| read.order.track == Some(*owner));
             let is_owed = self.oracle.is_filling(*owner) || (has_room && !self.oracle.has_open(*owner));
             holds(Rule::S1, !may_read || !waits || is_read() || !is_owed, || {
-                format!("{owner:?} has records that nobody reads, and the machine has none of it, or slices that lack theirs")
+                format!(
+                    "{owner:?} has records that nobody reads, and the machine has none of it, or slices that lack theirs"
+                )
             })?;
         }
         Ok(())

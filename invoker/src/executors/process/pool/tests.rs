@@ -12,7 +12,9 @@ async fn start(pool: &Arc<Pool>) -> (Lease, Place) {
 }
 
 async fn warm(pool: &Arc<Pool>) -> Lease {
-    let Ok(Seat::Warm(lease)) = pool.take(PATIENCE).await else { panic!("a running environment is expected") };
+    let Ok(Seat::Warm(lease)) = pool.take(PATIENCE).await else {
+        panic!("a running environment is expected")
+    };
     lease
 }
 
