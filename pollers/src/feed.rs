@@ -20,6 +20,8 @@ mod inbox;
 mod listing_tests;
 mod queue;
 mod serve;
+#[cfg(test)]
+mod shards_tests;
 mod shared;
 #[cfg(test)]
 mod shared_tests;

@@ -22,7 +22,9 @@ pub use error::SourceError;
 pub use explorer::{Backlog, Explorer, PlaceError, Stand};
 pub use format::{EventFormat, Renderer, wrap_list};
 pub use queue::{Hidden, Message, Queue, QueueFacts};
-pub use tracks::{Known, Listing, RawRead, RawRecord, Reader, Room, Standing, TrackInfo, TrackName, Tracks};
+pub use tracks::{
+    Known, Listing, RawRead, RawRecord, Reader, Room, Standing, TrackInfo, TrackName, Tracks, TracksFacts,
+};
 
 /// A boxed future, so that the traits stay object-safe without a macro.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

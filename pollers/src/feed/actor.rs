@@ -20,11 +20,11 @@ use super::desk::Desk;
 use super::inbox::{Command, Inbox, SubscriberId};
 use super::queue::Called;
 use super::subscription::NewSeat;
-use super::track::{Start, StretchId, Taste, Track};
+use super::track::{ReadLimits, Start, StretchId, Taste, Track};
 use super::{FeedEvent, FeedLimits};
 use crate::source::{
     BoxFuture, Known, Listing, Queue, RawRead, Reader, Renderer, Room, Source, SourceError, Standing,
-    TrackName, Tracks,
+    TrackInfo, TrackName, Tracks, TracksFacts,
 };
 
 /// How much longer than its wait an order may be open: the read that was started for it answers first where
@@ -33,8 +33,10 @@ const GRACE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// One thing that came back.
 pub(super) enum Row {
-    Read(TrackName, StretchId, Result<(Box<dyn Reader>, RawRead), SourceError>),
+    Read(TrackName, StretchId, Option<Box<dyn Reader>>, Result<RawRead, SourceError>),
     Listed(SubscriberId, Result<Listing, SourceError>),
+    /// What every subscriber is told of.
+    ListedForAll(Result<Listing, SourceError>),
     Room(SubscriberId, Option<mpsc::OwnedPermit<Box<FeedEvent>>>),
     /// The source may have other tracks.
     Changed,
@@ -69,6 +71,10 @@ pub(super) struct Actor {
     pub(super) members: BTreeMap<SubscriberId, Box<Member>>,
     tracks: BTreeMap<TrackName, Box<Track>>,
     alarms: BTreeSet<(Instant, TrackName)>,
+    /// How its tracks are read.
+    facts: TracksFacts,
+    /// A listing for all is under way.
+    lists_for_all: bool,
     /// What the reads that are held take in memory, over all tracks.
     held_bytes: u64,
     pub(super) rows: FuturesUnordered<BoxFuture<'static, Row>>,
@@ -83,6 +89,22 @@ pub(super) struct Actor {
     stops: bool,
 }
 
+impl Member {
+    /// Those of some tracks that it was not told of; it is now. What it read to the end is new again only in a
+    /// listing of its own: such a source names tracks by what it sees (a file that came back).
+    fn take_new(&mut self, found: &[TrackInfo], is_for_all: bool) -> Vec<TrackInfo> {
+        let is_new = |it: &&TrackInfo| match self.known.0.get(&it.name) {
+            // A track may have been opened while the listing ran.
+            Some(Standing::Open) => false,
+            Some(Standing::Ended) => !is_for_all,
+            None => true,
+        };
+        let new: Vec<TrackInfo> = found.iter().filter(is_new).cloned().collect();
+        self.known.0.extend(new.iter().map(|it| (it.name.clone(), Standing::Open)));
+        new
+    }
+}
+
 impl Actor {
     pub(super) fn new(source: Arc<dyn Source>, limits: FeedLimits, inbox: Arc<Inbox>) -> Self {
         Self {
@@ -90,6 +112,8 @@ impl Actor {
             queue: source.queue().map(|queue| Arc::new(Contained(queue)) as _),
             n_calls: 0,
             behind: Behind::default(),
+            facts: source.tracks().map(Tracks::facts).unwrap_or_default(),
+            lists_for_all: false,
             source,
             limits,
             inbox,
@@ -244,8 +268,9 @@ impl Actor {
 
     fn handle_row(&mut self, row: Row) {
         match row {
-            Row::Read(name, stretch, result) => self.handle_read(&name, stretch, result),
+            Row::Read(name, stretch, reader, result) => self.handle_read(&name, stretch, reader, result),
             Row::Listed(who, listing) => self.handle_listing(who, listing),
+            Row::ListedForAll(listing) => self.handle_listing_for_all(listing),
             Row::Room(who, permit) => self.handle_room(who, permit),
             Row::Changed => self.handle_changed(),
             Row::Queue(called) => self.handle_called(called),
@@ -266,18 +291,25 @@ impl Actor {
         &mut self,
         name: &TrackName,
         stretch: StretchId,
-        result: Result<(Box<dyn Reader>, RawRead), SourceError>,
+        reader: Option<Box<dyn Reader>>,
+        result: Result<RawRead, SourceError>,
     ) {
+        if let Ok(read) = &result
+            && !read.children.is_empty()
+        {
+            // Before the end of their parent: a mapping that hears of that knows who comes next.
+            self.discover(&read.children.clone());
+        }
         let Some(track) = self.tracks.get_mut(name) else { return };
         match result {
-            Ok((reader, read)) => {
+            Ok(read) => {
                 track.handle_read(stretch, reader, read);
                 self.serve(name);
                 self.answer_overdue(name, |track| track.overdue_at(stretch, Instant::now()));
             }
             Err(error) => {
                 let notice = error.to_notice();
-                for (who, order) in track.handle_failure(stretch) {
+                for (who, order) in track.handle_failure(stretch, reader) {
                     self.tell(who, FeedEvent::Read(order.id, Err(notice.clone())));
                 }
             }
@@ -290,7 +322,9 @@ impl Actor {
     fn settle_track(&mut self, name: &TrackName) {
         self.serve(name);
         let Some(track) = self.tracks.get_mut(name) else { return };
-        for start in track.start(name, self.limits.raw_bytes_max) {
+        let limits =
+            ReadLimits { raw_bytes_max: self.limits.raw_bytes_max, readers_max: self.facts.readers_max };
+        for start in track.start(name, limits) {
             self.rows.push(read_row(Arc::clone(&self.source), start));
         }
         track.prune();
@@ -371,29 +405,47 @@ impl Actor {
                 self.settle_track(&name);
             }
         }
-        for (who, member) in &mut self.members {
-            if member.list_at.is_some_and(|at| at <= now) {
+        self.list_due(now);
+    }
+
+    fn list_due(&mut self, now: Instant) {
+        let is_due = |member: &Member| member.list_at.is_some_and(|at| at <= now);
+        if !self.facts.lists_for_all {
+            for (who, member) in self.members.iter_mut().filter(|(_, member)| is_due(member)) {
                 member.list_at = None;
                 self.rows.push(list_row(Arc::clone(&self.source), *who, member.known.clone()));
+            }
+        } else if self.members.values().any(|it| is_due(it)) {
+            // One that is under way began before some of them came; they are given what it brings.
+            self.members.values_mut().for_each(|it| it.list_at = None);
+            if !std::mem::replace(&mut self.lists_for_all, true) {
+                self.rows.push(list_for_all_row(Arc::clone(&self.source)));
             }
         }
     }
 
+    fn handle_listing_for_all(&mut self, listing: Result<Listing, SourceError>) {
+        self.lists_for_all = false;
+        let Listing { tracks, trouble } = told(listing);
+        let trouble = trouble.map(|error| error.to_notice());
+        for who in self.members.keys().copied().collect::<Vec<_>>() {
+            self.take_listing(who, &tracks, trouble.clone());
+        }
+    }
+
     fn handle_listing(&mut self, who: SubscriberId, listing: Result<Listing, SourceError>) {
+        let Listing { tracks, trouble } = told(listing);
+        self.take_listing(who, &tracks, trouble.map(|error| error.to_notice()));
+    }
+
+    /// Tells a subscriber what it does not know of a listing.
+    fn take_listing(&mut self, who: SubscriberId, listed: &[TrackInfo], trouble: Option<SourceNotice>) {
         let Some(member) = self.members.get_mut(&who) else { return };
         let is_due = std::mem::take(&mut member.lists_again);
         let pause =
             |tracks: &dyn Tracks| if is_due { std::time::Duration::ZERO } else { tracks.rediscover_every() };
         member.list_at = self.source.tracks().map(|tracks| Instant::now() + pause(tracks));
-        let listing = listing.unwrap_or_else(|error| Listing { tracks: Vec::new(), trouble: Some(error) });
-        // A track may have been opened while the listing ran.
-        let new: Vec<_> = listing
-            .tracks
-            .into_iter()
-            .filter(|it| member.known.0.get(&it.name) != Some(&Standing::Open))
-            .collect();
-        member.known.0.extend(new.iter().map(|it| (it.name.clone(), Standing::Open)));
-        let trouble = listing.trouble.map(|error| error.to_notice());
+        let new = member.take_new(listed, self.facts.lists_for_all);
         let news = (trouble != member.trouble)
             .then(|| trouble.clone().map_or(FeedEvent::Healed, FeedEvent::Trouble));
         member.trouble = trouble;
@@ -402,6 +454,16 @@ impl Actor {
         }
         if let Some(news) = news {
             self.tell(who, news);
+        }
+    }
+
+    /// Tracks that are there, whether a listing told of them or the end of another track.
+    fn discover(&mut self, found: &[TrackInfo]) {
+        for who in self.members.keys().copied().collect::<Vec<_>>() {
+            let new = self.members.get_mut(&who).map(|it| it.take_new(found, true)).unwrap_or_default();
+            if !new.is_empty() {
+                self.tell(who, FeedEvent::Discovered(new));
+            }
         }
     }
 
@@ -468,13 +530,23 @@ fn read_row(source: Arc<dyn Source>, start: Start) -> BoxFuture<'static, Row> {
                 None => tracks_of(&*source)?.open(&track, &from).await?,
             };
             let wait = until.saturating_duration_since(Instant::now());
-            let read = reader.read(Room { records_max, bytes_max, wait }).await?;
+            let read = reader.read(Room { records_max, bytes_max, wait }).await;
             Ok((reader, read))
         };
         // What reads is foreign in part: its panic is an error of this track.
         let result = caught(result).await.unwrap_or_else(|panic| Err(SourceError::died(&track.0, panic)));
-        Row::Read(track, stretch, result)
+        let (reader, result) = match result {
+            // Whoever asks too often has not lost its place.
+            Ok((reader, read @ (Ok(_) | Err(SourceError::Throttled { .. })))) => (Some(reader), read),
+            Ok((_, Err(error))) | Err(error) => (None, Err(error)),
+        };
+        Row::Read(track, stretch, reader, result)
     })
+}
+
+/// A listing; one that failed brings its trouble alone.
+fn told(listing: Result<Listing, SourceError>) -> Listing {
+    listing.unwrap_or_else(|error| Listing { tracks: Vec::new(), trouble: Some(error) })
 }
 
 /// The tracks of a source that is read by tracks.
@@ -491,6 +563,13 @@ fn list_row(source: Arc<dyn Source>, who: SubscriberId, known: Known) -> BoxFutu
     Box::pin(async move {
         let listing = caught(async { tracks_of(&*source)?.list(&known).await }).await;
         Row::Listed(who, listing.unwrap_or_else(|panic| Err(SourceError::died("the list of tracks", panic))))
+    })
+}
+
+fn list_for_all_row(source: Arc<dyn Source>) -> BoxFuture<'static, Row> {
+    Box::pin(async move {
+        let listing = caught(async { tracks_of(&*source)?.list(&Known::default()).await }).await;
+        Row::ListedForAll(listing.unwrap_or_else(|panic| Err(SourceError::died("the list of tracks", panic))))
     })
 }
 

@@ -15,12 +15,13 @@ use tokio::time::Instant;
 
 use super::inbox::SubscriberId;
 use super::serve::Answer;
-use super::track::{Taste, Track};
+use super::track::{ReadLimits, Taste, Track};
 use crate::file::samples;
 use crate::source::{BoxFuture, RawRead, Reader, Room, SourceError, TrackName};
 use crate::sqs::cost_tests;
 
 const TRACK: TrackIdx = TrackIdx(0);
+const LIMITS: ReadLimits = ReadLimits { raw_bytes_max: u64::MAX, readers_max: None };
 
 fn count(n: u32) -> NonZeroU32 {
     NonZeroU32::new(n).unwrap()
@@ -203,13 +204,13 @@ fn what_is_counted_for_a_mapping_that_lags_is_within_a_fifth_of_what_is_kept_for
                 };
                 track.order(fast, order, Instant::now());
                 let start =
-                    track.start(&TrackName("track".to_owned()), u64::MAX).pop().expect("it is read for");
+                    track.start(&TrackName("track".to_owned()), LIMITS).pop().expect("it is read for");
                 let passed =
                     Some(Position::checked_number(((read + 1) * n * (line_bytes + 1)) as u64, *b"abcd"));
                 let records = samples::lines(read * n, n, line_bytes);
                 track.handle_read(
                     start.stretch,
-                    Box::new(Nothing),
+                    Some(Box::new(Nothing)),
                     RawRead { records, passed, ..RawRead::default() },
                 );
                 let (_, served) = track

@@ -11,7 +11,7 @@ use forebay_batcher::{
 use tokio::time::Instant;
 
 use super::inbox::SubscriberId;
-use super::track::{Start, Taste, Track};
+use super::track::{ReadLimits, Start, Taste, Track};
 use super::*;
 use crate::contract::Draw;
 use crate::file::fake::FakeFiles;
@@ -21,6 +21,7 @@ use crate::source::{
 
 const LONG: Duration = Duration::from_secs(3600);
 const NONE: [u64; 0] = [];
+const LIMITS: ReadLimits = ReadLimits { raw_bytes_max: 1 << 20, readers_max: None };
 
 fn order(id: u64, track: u32, records_max: u32, wait: Duration) -> ReadOrder {
     ReadOrder {
@@ -430,7 +431,7 @@ impl Story {
 
     /// Starts what is to be started, and gives each reader the next ten records.
     fn run(&mut self) -> Vec<u64> {
-        let starts = self.track.start(&TrackName("t".into()), 1 << 20);
+        let starts = self.track.start(&TrackName("t".into()), LIMITS);
         let places = starts.iter().map(|it| it.from.clone());
         let places =
             places.map(|it| if let Watermark::At(it) = it { it.as_number().unwrap() } else { 0 }).collect();
@@ -438,7 +439,7 @@ impl Story {
             let Watermark::At(from) = from else { panic!("the story begins at a place") };
             let from = from.as_number().unwrap();
             self.n_reads += 1;
-            self.track.handle_read(stretch, Box::new(NoReader), ten_records(from));
+            self.track.handle_read(stretch, Some(Box::new(NoReader)), ten_records(from));
         }
         self.track.prune();
         places
@@ -465,9 +466,9 @@ fn a_gap_is_told_to_each_who_passes_it_once_in_however_many_parts_it_takes_what_
         story.open(who, 0);
         story.order(who, 4);
     }
-    for Start { stretch, .. } in story.track.start(&TrackName("t".into()), 1 << 20) {
+    for Start { stretch, .. } in story.track.start(&TrackName("t".into()), LIMITS) {
         let gap = Some(Gap { from: None, to: Position::number(0) });
-        story.track.handle_read(stretch, Box::new(NoReader), RawRead { gap, ..ten_records(0) });
+        story.track.handle_read(stretch, Some(Box::new(NoReader)), RawRead { gap, ..ten_records(0) });
     }
     for who in [1, 2] {
         let taste = Taste { renderer: &Plain, filter: None };
@@ -487,9 +488,10 @@ fn a_read_that_several_wait_for_has_the_largest_ones_room_and_its_failure_is_tol
         story.open(who, at);
         story.order(who, records_max);
     }
-    let starts = story.track.start(&TrackName("t".into()), 1 << 20);
+    let starts = story.track.start(&TrackName("t".into()), LIMITS);
     assert_eq!(starts.iter().map(|it| it.records_max).collect::<Vec<_>>(), [10, 4]);
-    let told: Vec<u64> = story.track.handle_failure(starts[0].stretch).iter().map(|(who, _)| who.0).collect();
+    let told: Vec<u64> =
+        story.track.handle_failure(starts[0].stretch, None).iter().map(|(who, _)| who.0).collect();
     assert_eq!(told, [1, 2], "the third waits for a read of its own");
 }
 

@@ -6,6 +6,7 @@
 //! dropped. Nothing here does IO or looks at a clock.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use forebay_batcher::{Gap, Place, Position, Read, ReadOrder, TrackIdx, Watermark};
@@ -31,6 +32,8 @@ struct Stretch {
     to: Watermark,
     reader: ReaderState,
     ended: bool,
+    /// The last read was the so-manieth of the track.
+    turn: u64,
 }
 
 /// Names a stretch of a track.
@@ -62,6 +65,15 @@ pub(super) struct Start {
     pub(super) until: Instant,
 }
 
+/// What raw reads of a track keep to.
+#[derive(Clone, Copy)]
+pub(super) struct ReadLimits {
+    /// The most raw bytes of one.
+    pub(super) raw_bytes_max: u64,
+    /// The most readers that the track may have open.
+    pub(super) readers_max: Option<NonZeroUsize>,
+}
+
 /// What a subscriber's answer is made with.
 #[derive(Clone, Copy)]
 pub(super) struct Taste<'a> {
@@ -75,6 +87,7 @@ pub(super) struct Track {
     pub(super) seats: BTreeMap<SubscriberId, Box<Seat>>,
     stretches: Vec<Stretch>,
     n_stretches: u64,
+    n_reads: u64,
     /// Its part of the feed's sum of held bytes.
     pub(super) counted_bytes: u64,
     /// When the feed looks at it for orders that are overdue.
@@ -168,8 +181,9 @@ impl Track {
         seat.order.take().map(|(order, _)| (order, Ok(read)))
     }
 
-    /// The raw reads to start so that every order is waited for. Their stretches count as reading.
-    pub(super) fn start(&mut self, name: &TrackName, raw_bytes_max: u64) -> Vec<Start> {
+    /// The raw reads to start so that every order is waited for, as far as the track may have readers. Their
+    /// stretches count as reading.
+    pub(super) fn start(&mut self, name: &TrackName, limits: ReadLimits) -> Vec<Start> {
         for seat in self.seats.values().filter(|seat| seat.order.is_some()) {
             if best(&self.stretches, &seat.at).is_none() {
                 self.n_stretches += 1;
@@ -177,7 +191,12 @@ impl Track {
             }
         }
         let mut starts = Vec::new();
-        for idx in 0..self.stretches.len() {
+        let mut in_turn: Vec<usize> = (0..self.stretches.len()).collect();
+        if limits.readers_max.is_some() {
+            // Whoever has waited longest for a reader is next.
+            in_turn.sort_by_key(|idx| self.stretches[*idx].turn);
+        }
+        for idx in in_turn {
             let stretch = &self.stretches[idx];
             if stretch.ended || matches!(stretch.reader, ReaderState::Reading) {
                 continue;
@@ -191,8 +210,13 @@ impl Track {
             let Some(until) = waiting().map(|(_, until)| *until).max() else { continue };
             let records_max = waiting().map(|(order, _)| order.records_max).max().unwrap_or(1).max(1);
             let bytes_max =
-                waiting().map(|(order, _)| order.bytes_max).max().unwrap_or(1).clamp(1, raw_bytes_max);
+                waiting().map(|(order, _)| order.bytes_max).max().unwrap_or(1).clamp(1, limits.raw_bytes_max);
+            if limits.readers_max.is_some_and(|max| !self.has_reader_for(idx, max)) {
+                continue;
+            }
+            self.n_reads += 1;
             let stretch = &mut self.stretches[idx];
+            stretch.turn = self.n_reads;
             let reader = match std::mem::replace(&mut stretch.reader, ReaderState::Reading) {
                 ReaderState::Idle(reader) => Some(reader),
                 ReaderState::Closed | ReaderState::Reading => None,
@@ -203,10 +227,29 @@ impl Track {
         starts
     }
 
+    /// Whether a stretch may read when no more than `max` readers may be open: one that rests is closed for
+    /// it where all are.
+    fn has_reader_for(&mut self, idx: usize, max: NonZeroUsize) -> bool {
+        let is_open = |it: &Stretch| !matches!(it.reader, ReaderState::Closed);
+        if is_open(&self.stretches[idx]) || self.stretches.iter().filter(|it| is_open(it)).count() < max.get()
+        {
+            return true;
+        }
+        let resting = self.stretches.iter_mut().filter(|it| matches!(it.reader, ReaderState::Idle(_)));
+        match resting.min_by_key(|it| it.turn) {
+            Some(stretch) => {
+                stretch.reader = ReaderState::Closed;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// A raw read came back: its records are held for whoever stands before them.
-    pub(super) fn handle_read(&mut self, id: StretchId, reader: Box<dyn Reader>, read: RawRead) {
+    pub(super) fn handle_read(&mut self, id: StretchId, reader: Option<Box<dyn Reader>>, read: RawRead) {
         let Some(stretch) = self.stretches.iter_mut().find(|it| it.id == id) else { return };
-        stretch.reader = if read.ended { ReaderState::Closed } else { ReaderState::Idle(reader) };
+        let reader = reader.filter(|_| !read.ended);
+        stretch.reader = reader.map_or(ReaderState::Closed, ReaderState::Idle);
         stretch.ended = read.ended;
         let from = stretch.to.clone();
         let to = read.passed.clone().map_or_else(|| from.clone(), Watermark::At);
@@ -218,11 +261,15 @@ impl Track {
         }
     }
 
-    /// A raw read failed: everyone who waited for it is told, and the next order opens a reader at the same
-    /// place.
-    pub(super) fn handle_failure(&mut self, id: StretchId) -> Vec<(SubscriberId, ReadOrder)> {
+    /// A raw read failed: everyone who waited for it is told, and the next order reads on with the reader
+    /// where one is left, or opens one at the same place.
+    pub(super) fn handle_failure(
+        &mut self,
+        id: StretchId,
+        reader: Option<Box<dyn Reader>>,
+    ) -> Vec<(SubscriberId, ReadOrder)> {
         let Some(stretch) = self.stretches.iter_mut().find(|it| it.id == id) else { return Vec::new() };
-        stretch.reader = ReaderState::Closed;
+        stretch.reader = reader.map_or(ReaderState::Closed, ReaderState::Idle);
         let to = stretch.to.clone();
         let waiting = self.seats.iter_mut().filter(|(_, seat)| seat.at == to);
         waiting.filter_map(|(who, seat)| seat.order.take().map(|(order, _)| (*who, order))).collect()
@@ -241,17 +288,33 @@ impl Track {
         stretches.retain(|it| needed.contains(&it.id) || matches!(it.reader, ReaderState::Reading));
     }
 
-    /// Bytes of the fullest stretch that holds more than one read.
+    /// Bytes of the fullest stretch that something can be dropped of.
     pub(super) fn evictable_bytes(&self) -> u64 {
-        self.stretches.iter().filter(|it| it.reads.len() > 1).map(Stretch::bytes).max().unwrap_or(0)
+        self.stretches.iter().filter(|it| self.may_shrink(it)).map(Stretch::bytes).max().unwrap_or(0)
     }
 
-    /// Drops the oldest read of that stretch; whoever stood in it reads on its own.
+    /// Drops the oldest read of that stretch; whoever stood in it reads on its own. The only read goes with
+    /// its reader: what was pushed in it is asked for again.
     pub(super) fn evict(&mut self) {
-        let fullest = self.stretches.iter_mut().filter(|it| it.reads.len() > 1).max_by_key(|it| it.bytes());
-        if let Some(stretch) = fullest {
-            stretch.reads.pop_front();
+        let evictable = (0..self.stretches.len()).filter(|idx| self.may_shrink(&self.stretches[*idx]));
+        let Some(fullest) = evictable.max_by_key(|idx| self.stretches[*idx].bytes()) else { return };
+        if self.stretches[fullest].reads.len() > 1 {
+            self.stretches[fullest].reads.pop_front();
+        } else {
+            self.stretches.remove(fullest);
         }
+    }
+
+    /// Something can be dropped of what the stretch holds: it has several reads, or one that nobody waits
+    /// for. A mapping that has no order open, because its function is slow, must not hold the memory of
+    /// others.
+    fn may_shrink(&self, stretch: &Stretch) -> bool {
+        let has_takers = || {
+            let waiting = self.seats.values().filter(|seat| seat.order.is_some());
+            waiting.filter(|seat| stretch.holds(&seat.at)).count() > 0
+        };
+        let is_reading = matches!(stretch.reader, ReaderState::Reading);
+        stretch.reads.len() > 1 || (stretch.reads.len() == 1 && !is_reading && !has_takers())
     }
 
     /// What the reads that are held take in memory.
@@ -283,7 +346,7 @@ impl Seat {
 
 impl Stretch {
     fn new(id: StretchId, at: Watermark) -> Self {
-        Self { id, reads: VecDeque::new(), to: at, reader: ReaderState::Closed, ended: false }
+        Self { id, reads: VecDeque::new(), to: at, reader: ReaderState::Closed, ended: false, turn: 0 }
     }
 
     fn bytes(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,8 +50,24 @@ pub struct Listing {
     pub trouble: Option<SourceError>,
 }
 
+/// How tracks are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TracksFacts {
+    /// The most readers that one track may have at once, over all mappings; `None` for any number. Mappings
+    /// that lag behind the others share what is left of it.
+    pub readers_max: Option<NonZeroUsize>,
+    /// What it lists is the same for every mapping: one listing serves all of them.
+    pub lists_for_all: bool,
+    /// Its readers are pushed to: a read may bring one push whole, whatever there is room for.
+    pub pushes: bool,
+}
+
 /// The tracks of a source.
 pub trait Tracks: Send + Sync {
+    /// How they are read.
+    fn facts(&self) -> TracksFacts {
+        TracksFacts::default()
+    }
     /// Tracks that exist now and that `known` does not hold.
     fn list<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>>;
     /// How often `list` is asked again.
@@ -90,7 +107,7 @@ pub struct Room {
 pub trait Reader: Send {
     /// Reads once. It answers as soon as it has records, has moved its bound or has ended; else when the wait
     /// is over. May be dropped while it waits without losing anything. After an error the reader is not used
-    /// again.
+    /// again, except for [`SourceError::Throttled`], which leaves it where it stood.
     fn read(&mut self, room: Room) -> BoxFuture<'_, Result<RawRead, SourceError>>;
 }
 
@@ -103,6 +120,9 @@ pub struct RawRead {
     pub passed: Option<Position>,
     /// The track has no more.
     pub ended: bool,
+    /// With the end: the tracks that come after this one, where the source tells them there. They name it
+    /// among their parents.
+    pub children: Vec<TrackInfo>,
     /// The source had already dropped what was wanted.
     pub gap: Option<Gap>,
 }

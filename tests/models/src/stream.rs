@@ -82,6 +82,12 @@ impl<T> Log<T> {
         self.next += 1;
     }
 
+    /// The next value gets this number, where it is above all that were given: numbers that several logs share
+    /// go up over all of them.
+    pub fn skip_to(&mut self, number: u64) {
+        self.next = self.next.max(number);
+    }
+
     /// Removes one value, as compaction does. The gap it leaves is not reported.
     pub fn compact(&mut self, idx: usize) {
         self.items[idx].kept = false;

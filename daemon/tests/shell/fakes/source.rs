@@ -378,7 +378,7 @@ impl Reader for FakeReader {
             self.next += records.len() as u64;
             let ended =
                 self.source.0.ended.lock().unwrap().contains(&self.track) && self.next == log.len() as u64;
-            Ok(RawRead { records, passed: Some(Position::number(self.next)), ended, gap: None })
+            Ok(RawRead { records, passed: Some(Position::number(self.next)), ended, ..RawRead::default() })
         })
     }
 }
