@@ -1,6 +1,8 @@
 //! What every source must do, as a suite: run over each kind's fake, and by tests over the real thing. It
 //! panics where a rule is broken.
 
+mod channel;
+mod group;
 mod queue;
 pub mod shapes;
 mod tree;
@@ -12,6 +14,8 @@ use forebay_batcher::{Origin, Place, Position, Record, TrackIdx, Watermark};
 use forebay_config::StartingPosition;
 use serde_json::value::RawValue;
 
+pub use self::channel::{ChannelSubject, check_channel};
+pub use self::group::{GroupSubject, check_group};
 pub use self::queue::{QueueSubject, check_queue};
 pub use self::tree::{TreeSubject, a_throttled_reader_keeps_its_place, check_tree};
 use crate::source::{Known, RawRead, RawRecord, Room, Source, SourceError, Standing, TrackName};

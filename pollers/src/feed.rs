@@ -11,8 +11,13 @@ mod ballot;
 mod behind;
 #[cfg(test)]
 mod behind_tests;
+#[cfg(test)]
+mod channels_tests;
 mod contained;
 mod desk;
+mod groups;
+#[cfg(test)]
+mod groups_tests;
 #[cfg(test)]
 mod held_tests;
 mod inbox;
@@ -31,6 +36,7 @@ mod tests;
 mod track;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use forebay_batcher::{ExtendId, Extended, Lost, Read, ReadId, Receipt, SettleId, Settled, SourceNotice};
 use tokio::task::JoinHandle;
@@ -38,7 +44,7 @@ use tokio::task::JoinHandle;
 use self::actor::Actor;
 use self::inbox::{Command, Inbox};
 pub use self::subscription::{Events, RecordFilter, Subscriber, Subscription, lets_through};
-use crate::source::{Source, TrackInfo};
+use crate::source::{Assignment, Source, TrackInfo, TrackName};
 
 /// Limits of a feed. The default suits all sources.
 #[derive(Debug, Clone)]
@@ -138,7 +144,13 @@ pub enum FeedEvent {
     Settled(SettleId, Vec<(Receipt, Settled)>),
     /// An extension came back.
     Extended(ExtendId, Vec<(Receipt, Extended)>),
-    /// A track or generation is gone.
+    /// The group dealt these tracks to the subscriber.
+    Assigned(Vec<Assignment>),
+    /// The group wants these tracks back: each is answered by [`Subscriber::drained`], before the time is over.
+    Revoking(Vec<TrackName>, Duration),
+    /// The group has given these tracks to another. They are closed; their open reads are answered.
+    Taken(Vec<TrackName>),
+    /// A generation of receipts is void.
     Lost(Lost),
     /// Something that should be there cannot be listed; told once per trouble.
     Trouble(SourceNotice),

@@ -5,6 +5,7 @@
 mod error;
 mod explorer;
 mod format;
+mod group;
 mod queue;
 mod tracks;
 
@@ -21,6 +22,7 @@ use forebay_config::{Finding, Node, SourceProfile};
 pub use error::SourceError;
 pub use explorer::{Backlog, Explorer, PlaceError, Stand};
 pub use format::{EventFormat, Renderer, wrap_list};
+pub use group::{Assignment, Group, GroupEvent, Membership, Start};
 pub use queue::{Hidden, Message, Queue, QueueFacts};
 pub use tracks::{
     Known, Listing, RawRead, RawRecord, Reader, Room, Standing, TrackInfo, TrackName, Tracks, TracksFacts,

@@ -39,8 +39,8 @@ impl Life<'_> {
                 Action::Settle(id, settlements) => self.subscriber.settle(id, settlements),
                 Action::Extend(id, receipts, by) => self.subscriber.extend(id, receipts, by),
                 Action::Ended(track) => self.end_track(track),
-                // No source keeps places of its own yet, and none gives tracks to another process.
-                Action::Durable(..) | Action::Drained(..) => {}
+                Action::Durable(track, at) => self.tell_group(track, at),
+                Action::Drained(track, _) => self.give_back(track),
             }
         }
     }

@@ -5,6 +5,7 @@
 mod act;
 mod alarm;
 mod commits;
+mod groups;
 mod jobs;
 mod news;
 mod queue;

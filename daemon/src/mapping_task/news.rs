@@ -112,6 +112,9 @@ impl Life<'_> {
             }
             FeedEvent::Settled(id, answers) => self.machine.handle_settled(id, answers, now),
             FeedEvent::Extended(id, answers) => self.machine.handle_extended(id, answers, now),
+            FeedEvent::Assigned(dealt) => self.hear_assigned(dealt),
+            FeedEvent::Revoking(tracks, within) => self.hear_revoking(&tracks, within),
+            FeedEvent::Taken(tracks) => self.hear_taken(&tracks),
             FeedEvent::Lost(scope) => {
                 self.reads.retain(|_, track| scope != Lost::Track(*track));
                 self.machine.handle_lost(scope, now);

@@ -76,6 +76,9 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
         None => create(wiring, &lease, &feed).await?,
     };
     let mut tracks = Tracks::new(kept);
+    if feed.source().tracks().is_some_and(|it| it.group().is_some()) {
+        tracks = tracks.dealt_out();
+    }
     // What the store keeps of a track is its name; what people call it and which tracks go before it, the
     // source knows.
     tracks.describe(feed.source().explorer().describe(&tracks.known()).await?);

@@ -416,14 +416,16 @@ impl Life<'_> {
         let status = |(idx, row): (TrackIdx, &super::tracks::Row)| {
             let state = match &row.phase {
                 Phase::Waiting(_) | Phase::Open if self.is_fenced => TrackState::Fenced,
-                Phase::Waiting(_) => TrackState::Unknown,
+                Phase::Waiting(_) | Phase::Away => TrackState::Unknown,
                 Phase::Open => self.machine.state(idx),
                 Phase::Lost(error) => TrackState::PositionLost { error: error.clone() },
                 Phase::Ended => TrackState::Ended,
             };
             TrackStatus::new(&row.name.0, &row.label, &state, &row.durable.watermark, &gate, now)
         };
-        self.tracks.rows().map(status).collect()
+        // What a group has dealt to others is theirs to tell of.
+        let own = self.tracks.rows().filter(|(_, row)| !matches!(row.phase, Phase::Away));
+        own.map(status).collect()
     }
 
     /// Where every track durably stands; none of a queue.
@@ -433,7 +435,7 @@ impl Life<'_> {
             label: row.label.clone(),
             checkpoint: match &row.phase {
                 Phase::Lost(error) => Err(error.clone()),
-                Phase::Waiting(_) | Phase::Open | Phase::Ended => Ok(row.durable.clone()),
+                Phase::Waiting(_) | Phase::Away | Phase::Open | Phase::Ended => Ok(row.durable.clone()),
             },
         };
         self.tracks.rows().map(|(_, row)| place(row)).collect()

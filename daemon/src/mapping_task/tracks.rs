@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use forebay_batcher::{Checkpoint, Origin, ShortBytes, TrackIdx};
-use forebay_pollers::{Known, Standing, TrackInfo, TrackName};
+use forebay_batcher::{Checkpoint, Origin, ShortBytes, TrackIdx, Watermark};
+use forebay_pollers::{Assignment, Known, Standing, Start as Dealt, TrackInfo, TrackName};
 
 /// How many tracks the store is told to forget at once.
 const FORGET_MAX: usize = 1_000;
@@ -24,6 +24,8 @@ pub(crate) enum Kept {
 pub(crate) enum Phase {
     /// Its parents are not finished (T-1).
     Waiting(Box<Checkpoint>),
+    /// A group deals the tracks out, and this one is not dealt to this mapping.
+    Away,
     /// The machine has it.
     Open,
     /// It cannot start; an operator must decide.
@@ -81,13 +83,60 @@ impl Tracks {
                     let durable = Checkpoint::clone(&it);
                     (Phase::Waiting(it), durable)
                 }
-                Kept::Lost(error) => {
-                    (Phase::Lost(error), Checkpoint::at_origin(Origin(ShortBytes::new(&[]))))
-                }
+                Kept::Lost(error) => (Phase::Lost(error), Checkpoint::at_origin(nowhere())),
             };
             tracks.insert(Row { name, label, phase, durable, parents: Vec::new() });
         }
         tracks
+    }
+
+    /// The same where a group deals the tracks out: none starts before it is dealt.
+    pub(crate) fn dealt_out(mut self) -> Self {
+        for row in self.rows.values_mut().filter(|row| matches!(row.phase, Phase::Waiting(_))) {
+            row.phase = Phase::Away;
+        }
+        self
+    }
+
+    /// The group dealt these tracks to the mapping: each starts where it was kept, or where the group stands if
+    /// that is further. One that stopped because its place was lost starts only where the group stands.
+    pub(crate) fn assigned(&mut self, dealt: Vec<Assignment>) {
+        self.may_start = true;
+        for Assignment { track: TrackInfo { name, label, parents }, start, epoch: _ } in dealt {
+            let Some(row) = self.by_name.get(&name).and_then(|idx| self.rows.get_mut(idx)) else {
+                let (Dealt::Committed(watermark) | Dealt::Policy(watermark)) = start;
+                let durable = Checkpoint { watermark, ..Checkpoint::at_origin(nowhere()) };
+                let phase = Phase::Waiting(Box::new(durable.clone()));
+                self.insert(Row { name, label, phase, durable, parents });
+                continue;
+            };
+            (row.label, row.parents) = (label, parents);
+            match (&row.phase, start) {
+                (Phase::Lost(_), Dealt::Committed(watermark)) => {
+                    row.durable = Checkpoint { watermark, ..Checkpoint::at_origin(nowhere()) };
+                }
+                (Phase::Away, Dealt::Committed(at)) => row.durable = raised(row.durable.clone(), at),
+                (Phase::Away, Dealt::Policy(_)) => {}
+                (Phase::Lost(_) | Phase::Waiting(_) | Phase::Open | Phase::Ended, _) => continue,
+            }
+            row.phase = Phase::Waiting(Box::new(row.durable.clone()));
+        }
+    }
+
+    /// A track is not the mapping's any more.
+    pub(crate) fn away(&mut self, idx: TrackIdx) {
+        if let Some(row) = self.rows.get_mut(&idx)
+            && matches!(row.phase, Phase::Open | Phase::Waiting(_))
+        {
+            self.n_open -= u64::from(matches!(row.phase, Phase::Open));
+            row.phase = Phase::Away;
+        }
+    }
+
+    /// The numbers of these tracks, where they are the mapping's.
+    pub(crate) fn held(&self, names: &[TrackName]) -> Vec<TrackIdx> {
+        let is_held = |idx: &&TrackIdx| matches!(self.rows[*idx].phase, Phase::Open | Phase::Waiting(_));
+        names.iter().filter_map(|it| self.by_name.get(it)).filter(is_held).copied().collect()
     }
 
     /// What a feed must know of this mapping: its tracks and which of them were read to their end.
@@ -95,7 +144,7 @@ impl Tracks {
         let standing = |row: &Row| match &row.phase {
             Phase::Ended => Standing::Ended,
             Phase::Waiting(checkpoint) if checkpoint.ended => Standing::Ended,
-            Phase::Waiting(_) | Phase::Open | Phase::Lost(_) => Standing::Open,
+            Phase::Waiting(_) | Phase::Away | Phase::Open | Phase::Lost(_) => Standing::Open,
         };
         Known(self.rows.values().map(|row| (row.name.clone(), standing(row))).collect())
     }
@@ -183,7 +232,7 @@ impl Tracks {
     fn parents_ended(&self, row: &Row) -> bool {
         row.parents.iter().all(|parent| match self.by_name.get(parent).map(|idx| &self.rows[idx].phase) {
             Some(Phase::Ended) => true,
-            Some(Phase::Waiting(_) | Phase::Open | Phase::Lost(_)) => false,
+            Some(Phase::Waiting(_) | Phase::Away | Phase::Open | Phase::Lost(_)) => false,
             None => true,
         })
     }
@@ -234,6 +283,23 @@ impl Tracks {
 pub(crate) fn unlisted(ended: Vec<TrackName>, listed: &[TrackInfo]) -> Vec<TrackName> {
     let listed: BTreeSet<_> = listed.iter().map(|it| &it.name).collect();
     ended.into_iter().filter(|it| !listed.contains(it)).collect()
+}
+
+/// The origin of what has none.
+fn nowhere() -> Origin {
+    Origin(ShortBytes::new(&[]))
+}
+
+/// What was kept of a track whose group stands at `at`: whoever brought it there has finished what lies below.
+/// What was finished or tried above it here still is.
+fn raised(kept: Checkpoint, at: Watermark) -> Checkpoint {
+    let Watermark::At(bound) = &at else { return kept };
+    if matches!(&kept.watermark, Watermark::At(own) if own >= bound) {
+        return kept;
+    }
+    let finished = kept.finished.into_iter().filter(|(first, _)| first >= bound).collect();
+    let slices = kept.slices.into_iter().filter(|it| it.first >= *bound).collect();
+    Checkpoint { watermark: at, finished, slices, ..kept }
 }
 
 /// Nothing of the track is left to do.
@@ -327,6 +393,63 @@ mod tests {
         assert_eq!(names(&tracks.start()), ["parent"]);
         assert_eq!(tracks.label(TrackIdx(0)), "shard 2");
         assert_eq!(tracks.rows().count(), 2, "what is not known comes by discovery alone");
+    }
+
+    fn dealt(name: &str, start: Dealt) -> Vec<Assignment> {
+        vec![Assignment { track: info(name, &[]), start, epoch: 1 }]
+    }
+
+    fn number(position: u64) -> Watermark {
+        Watermark::At(Position::number(position))
+    }
+
+    #[test]
+    fn what_a_group_deals_starts_where_it_was_kept_or_where_the_group_stands_if_that_is_further() {
+        let ahead =
+            vec![(Position::number(8), Position::number(9)), (Position::number(20), Position::number(21))];
+        let checkpoint = Checkpoint { finished: ahead.clone(), ..at(7) };
+        let row = || kept(&[("a", Kept::Checkpoint(Box::new(checkpoint.clone())))]);
+        for (start, expected) in [
+            (Dealt::Policy(number(0)), checkpoint.clone()),
+            (Dealt::Committed(number(5)), checkpoint.clone()),
+            (Dealt::Committed(number(7)), checkpoint.clone()),
+            (Dealt::Committed(number(15)), Checkpoint { finished: ahead[1..].to_vec(), ..at(15) }),
+        ] {
+            let mut tracks = Tracks::new(row()).dealt_out();
+            assert!(tracks.start().is_empty(), "it is not dealt yet");
+            tracks.assigned(dealt("a", start.clone()));
+            assert_eq!(
+                tracks.start().iter().map(|it| it.from.clone()).collect::<Vec<_>>(),
+                [expected],
+                "{start:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_track_that_was_taken_and_comes_back_starts_again_under_its_number() {
+        let mut tracks = Tracks::default().dealt_out();
+        tracks.assigned(dealt("a", Dealt::Policy(number(0))));
+        let [first] = <[Start; 1]>::try_from(tracks.start()).unwrap();
+        assert_eq!(tracks.held(std::slice::from_ref(&first.name)), [first.idx]);
+        tracks.committed(first.idx, at(3));
+        tracks.away(first.idx);
+        assert_eq!(
+            (tracks.held(std::slice::from_ref(&first.name)), tracks.n_open(), tracks.start()),
+            (vec![], 0, vec![])
+        );
+        tracks.assigned(dealt("a", Dealt::Committed(number(3))));
+        assert_eq!(tracks.start(), [Start { from: at(3), ..first }]);
+    }
+
+    #[test]
+    fn a_lost_place_is_found_again_only_where_a_group_stands() {
+        let lost = || Tracks::new(kept(&[("a", Kept::Lost("missing".into()))])).dealt_out();
+        let mut tracks = lost();
+        tracks.assigned(dealt("a", Dealt::Policy(number(0))));
+        assert!(tracks.start().is_empty(), "a policy is no place that was reached");
+        tracks.assigned(dealt("a", Dealt::Committed(number(9))));
+        assert_eq!(tracks.start()[0].from, at(9));
     }
 
     #[test]

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may: its panic is the finding")]
 
 mod admin;
+mod channels;
 #[path = "fakes/crowd.rs"]
 mod crowd;
 mod crowds;
 #[path = "fakes/function.rs"]
 mod function;
+mod groups;
 mod items;
 mod laws;
 mod limits;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use forebay_batcher::{Fault, Read, ReadId, ReadOrder, SourceNotice, TrackIdx, Watermark};
+use forebay_batcher::{Fault, Generation, Read, ReadId, ReadOrder, SourceNotice, TrackIdx, Watermark};
 use forebay_clients::caught::caught;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -17,14 +17,15 @@ use tokio::time::Instant;
 use super::behind::Behind;
 use super::contained::Contained;
 use super::desk::Desk;
+use super::groups::Dealing;
 use super::inbox::{Command, Inbox, SubscriberId};
 use super::queue::Called;
 use super::subscription::NewSeat;
 use super::track::{ReadLimits, Start, StretchId, Taste, Track};
 use super::{FeedEvent, FeedLimits};
 use crate::source::{
-    BoxFuture, Known, Listing, Queue, RawRead, Reader, Renderer, Room, Source, SourceError, Standing,
-    TrackInfo, TrackName, Tracks, TracksFacts,
+    BoxFuture, Known, Listing, Membership, Queue, RawRead, Reader, Renderer, Room, Source, SourceError,
+    Standing, TrackInfo, TrackName, Tracks, TracksFacts,
 };
 
 /// How much longer than its wait an order may be open: the read that was started for it answers first where
@@ -41,18 +42,25 @@ pub(super) enum Row {
     /// The source may have other tracks.
     Changed,
     Queue(Called),
+    Group(Dealing),
+    /// The receipts of a generation are void.
+    GenerationLost(Generation),
 }
 
 pub(super) struct Member {
-    known: Known,
+    /// What the mapping is called.
+    pub(super) name: Arc<str>,
+    /// Its place in the group, where one deals the tracks out and it has joined.
+    pub(super) membership: Option<Arc<dyn Membership>>,
+    pub(super) known: Known,
     pub(super) filter: Option<Arc<dyn super::RecordFilter>>,
     pub(super) zero: Instant,
     pub(super) events: mpsc::Sender<Box<FeedEvent>>,
     pub(super) renderer: Arc<dyn Renderer>,
-    tracks: BTreeMap<TrackIdx, TrackName>,
+    pub(super) tracks: BTreeMap<TrackIdx, TrackName>,
     /// Events for which the channel has no room; a row waits for it when there are any.
     late: VecDeque<Box<FeedEvent>>,
-    trouble: Option<SourceNotice>,
+    pub(super) trouble: Option<SourceNotice>,
     /// `None` while a listing is under way.
     list_at: Option<Instant>,
     /// The source changed while it was under way: it may not hold that yet.
@@ -64,7 +72,7 @@ pub(super) struct Member {
 }
 
 pub(super) struct Actor {
-    source: Arc<dyn Source>,
+    pub(super) source: Arc<dyn Source>,
     limits: FeedLimits,
     inbox: Arc<Inbox>,
     /// In boxes, as all maps of large things here that mostly hold one: a node keeps places for eleven.
@@ -128,6 +136,7 @@ impl Actor {
 
     /// In a box: a future keeps what it was given beside what it made of that.
     pub(super) async fn run(mut self: Box<Self>) {
+        self.watch_generations();
         if self.queue.is_none() {
             self.rows.push(changed_row(Arc::clone(&self.source)));
         }
@@ -161,6 +170,8 @@ impl Actor {
             Command::Open(who, idx, name, from) => self.open(who, idx, name, from),
             Command::Read(who, order) => self.order(who, order),
             Command::Forget(who, idx) => self.forget(who, idx),
+            Command::Committed(who, name, at) => self.tell_group_committed(who, &name, &at),
+            Command::Drained(who, idx, name) => self.give_back(who, idx, &name),
             Command::Rest(who) => self.rest(who),
             Command::Leave(who) => self.leave(who),
             Command::Settle(who, id, settlements) => self.settle(who, id, settlements),
@@ -175,16 +186,22 @@ impl Actor {
     fn stop(&mut self) {
         self.stops = true;
         let all: Vec<SubscriberId> = self.members.keys().copied().collect();
-        all.into_iter().for_each(|who| self.rest(who));
+        for who in all {
+            self.rest(who);
+            self.leave_group(who);
+        }
     }
 
     fn subscribe(&mut self, who: SubscriberId, seat: NewSeat) {
         let NewSeat { voter, known, filter, has_window, zero, events } = seat;
         let renderer = self.source.format().renderer(has_window);
         let (tracks, late) = (BTreeMap::new(), VecDeque::new());
-        let list_at = self.source.tracks().map(|_| Instant::now());
+        let has_group = self.source.tracks().is_some_and(|it| it.group().is_some());
+        let list_at = self.source.tracks().filter(|_| !has_group).map(|_| Instant::now());
         let (receives, is_resting, lists_again) = (BTreeSet::new(), false, false);
         let member = Member {
+            name: Arc::clone(&voter),
+            membership: None,
             known,
             filter,
             zero,
@@ -199,6 +216,9 @@ impl Actor {
             is_resting,
         };
         self.members.insert(who, Box::new(member));
+        if has_group {
+            self.join_group(who);
+        }
         let left = self.desk.as_mut().map(|desk| desk.join(who, voter, Instant::now())).unwrap_or_default();
         self.conclude(left);
     }
@@ -240,7 +260,7 @@ impl Actor {
         self.settle_track(&name);
     }
 
-    fn forget(&mut self, who: SubscriberId, idx: TrackIdx) {
+    pub(super) fn forget(&mut self, who: SubscriberId, idx: TrackIdx) {
         let name = self.members.get_mut(&who).and_then(|member| member.tracks.remove(&idx));
         if let Some(name) = name {
             self.unseat(who, &name);
@@ -259,6 +279,7 @@ impl Actor {
 
     fn leave(&mut self, who: SubscriberId) {
         self.leave_desk(who);
+        self.leave_group(who);
         let Some(member) = self.members.remove(&who) else { return };
         self.leave_behind(member.receives.len());
         for name in member.tracks.values() {
@@ -274,6 +295,8 @@ impl Actor {
             Row::Room(who, permit) => self.handle_room(who, permit),
             Row::Changed => self.handle_changed(),
             Row::Queue(called) => self.handle_called(called),
+            Row::Group(dealing) => self.handle_dealing(dealing),
+            Row::GenerationLost(generation) => self.handle_generation_lost(generation),
         }
     }
 
@@ -446,15 +469,17 @@ impl Actor {
             |tracks: &dyn Tracks| if is_due { std::time::Duration::ZERO } else { tracks.rediscover_every() };
         member.list_at = self.source.tracks().map(|tracks| Instant::now() + pause(tracks));
         let new = member.take_new(listed, self.facts.lists_for_all);
-        let news = (trouble != member.trouble)
-            .then(|| trouble.clone().map_or(FeedEvent::Healed, FeedEvent::Trouble));
-        member.trouble = trouble;
         if !new.is_empty() {
             self.tell(who, FeedEvent::Discovered(new));
         }
-        if let Some(news) = news {
-            self.tell(who, news);
-        }
+        self.tell_trouble(who, trouble);
+    }
+
+    /// Tells a subscriber what is wrong beside its reads, or that nothing is any more; once.
+    pub(super) fn tell_trouble(&mut self, who: SubscriberId, trouble: Option<SourceNotice>) {
+        let Some(member) = self.members.get_mut(&who).filter(|it| it.trouble != trouble) else { return };
+        member.trouble.clone_from(&trouble);
+        self.tell(who, trouble.map_or(FeedEvent::Healed, FeedEvent::Trouble));
     }
 
     /// Tracks that are there, whether a listing told of them or the end of another track.

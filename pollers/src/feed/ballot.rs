@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{Receipt, RecordId, Settle, Settlement};
+use forebay_batcher::{Generation, Receipt, RecordId, Settle, Settlement};
 
 /// A mapping's name, by which its votes are known over its restarts.
 pub(super) type Voter = Arc<str>;
@@ -102,6 +102,11 @@ impl Ballots {
     /// The newest receipt of a message whose round is open.
     pub(super) fn receipt_of(&self, id: &RecordId) -> Option<&Receipt> {
         self.by_id.get(id)?.round.as_ref().map(|round| &round.receipt)
+    }
+
+    /// The receipts of a generation under which messages are out.
+    pub(super) fn receipts_of(&self, generation: Generation) -> Vec<Receipt> {
+        self.by_receipt.keys().filter(|it| it.generation == generation).cloned().collect()
     }
 
     /// A mapping has finished the message in an earlier round.
@@ -239,7 +244,6 @@ impl Ballots {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use forebay_batcher::Generation;
 
     use super::*;
     use crate::contract::Draw;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{Receipt, Settled, Settlement};
+use forebay_batcher::{Generation, Receipt, Settled, Settlement};
 use forebay_clients::caught::caught;
 
 use crate::source::{BoxFuture, Hidden, Message, Queue, QueueFacts, SourceError};
@@ -39,6 +39,16 @@ impl Queue for Contained {
             hidden.unwrap_or_else(|_| receipts.into_iter().map(|it| (it, Hidden::Failed)).collect())
         })
     }
+
+    fn lost(&self) -> BoxFuture<'_, Generation> {
+        Box::pin(async move {
+            match caught(self.0.lost()).await {
+                Ok(generation) => generation,
+                // What is void is found out when it is settled.
+                Err(_) => std::future::pending().await,
+            }
+        })
+    }
 }
 
 #[cfg(test)]
@@ -46,7 +56,7 @@ mod tests {
     use std::num::NonZeroU32;
 
     use bytes::Bytes;
-    use forebay_batcher::{Generation, Settle};
+    use forebay_batcher::Settle;
 
     use super::*;
 

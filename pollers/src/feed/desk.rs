@@ -239,6 +239,15 @@ impl Desk {
         }
     }
 
+    /// All rounds of a generation are over, and what was to be asked again of it is void.
+    pub(super) fn lose_generation(&mut self, generation: Generation) {
+        self.failed.retain(|it| it.receipt.generation != generation);
+        for receipt in self.ballots.receipts_of(generation) {
+            self.end_round(&receipt);
+            self.ballots.lose(&receipt);
+        }
+    }
+
     /// The receipt of a message that is out, if it is.
     pub(super) fn receipt_of(&self, id: &RecordId) -> Option<Receipt> {
         self.ballots.receipt_of(id).cloned()
@@ -302,7 +311,12 @@ impl Desk {
 
 /// The receipt under which mappings know a shared message.
 pub(super) fn shared(receipt: &Receipt) -> Receipt {
-    Receipt { handle: receipt.handle.clone(), generation: Generation(receipt.generation.0 | SHARED) }
+    Receipt { handle: receipt.handle.clone(), generation: shared_generation(receipt.generation) }
+}
+
+/// The generation of such receipts.
+pub(super) fn shared_generation(generation: Generation) -> Generation {
+    Generation(generation.0 | SHARED)
 }
 
 /// The queue's own receipt.

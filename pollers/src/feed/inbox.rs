@@ -25,6 +25,8 @@ pub(super) enum Command {
     Settle(SubscriberId, SettleId, Vec<Settlement>),
     Extend(SubscriberId, ExtendId, Vec<Receipt>, Duration),
     Forget(SubscriberId, TrackIdx),
+    Committed(SubscriberId, TrackName, Watermark),
+    Drained(SubscriberId, TrackIdx, TrackName),
     Rest(SubscriberId),
     Leave(SubscriberId),
     Expect(Voter),

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{
-    ExtendId, Extended, OrderKey, Place, Read, ReadOrder, Receipt, RecordId, SettleId, Settled, Settlement,
-    Tick,
+    ExtendId, Extended, Generation, Lost, OrderKey, Place, Read, ReadOrder, Receipt, RecordId, SettleId,
+    Settled, Settlement, Tick,
 };
 use tokio::time::Instant;
 
@@ -169,6 +169,31 @@ impl Actor {
         let visible_until = visibility.map(|span| tick(member.zero, sent + span));
         let read = read(member, order, messages, visible_until);
         self.tell(who, FeedEvent::Read(order.id, Ok(read)));
+    }
+}
+
+impl Actor {
+    /// Waits for the next generation of receipts that becomes void.
+    pub(super) fn watch_generations(&self) {
+        if let Some(queue) = self.queue.clone() {
+            self.rows.push(Box::pin(async move { Row::GenerationLost(queue.lost().await) }));
+        }
+    }
+
+    /// What a channel brought is nobody's any more: votes that were given stay, for the messages come again.
+    pub(super) fn handle_generation_lost(&mut self, generation: Generation) {
+        let mut generations = vec![generation];
+        if let Some(desk) = self.shared_desk() {
+            let shared = desk::shared_generation(generation);
+            desk.lose_generation(shared);
+            generations.push(shared);
+        }
+        for who in self.members.keys().copied().collect::<Vec<_>>() {
+            for generation in &generations {
+                self.tell(who, FeedEvent::Lost(Lost::Generation(*generation)));
+            }
+        }
+        self.watch_generations();
     }
 }
 

@@ -141,6 +141,7 @@ impl Player {
                 FeedEvent::Extended(_, answers) => {
                     assert!(answers.iter().all(|(_, it)| matches!(it, Extended::Until(_))), "{answers:?}")
                 }
+                FeedEvent::Assigned(_) | FeedEvent::Revoking(..) | FeedEvent::Taken(_) => panic!("a queue"),
                 FeedEvent::Discovered(_) | FeedEvent::Lost(_) | FeedEvent::Trouble(_) | FeedEvent::Healed => {
                 }
             }

@@ -150,6 +150,16 @@ impl Subscriber {
         self.ask(|id| Command::Forget(id, idx));
     }
 
+    /// Tells the group how far a track is durable; nothing where no group deals the tracks out.
+    pub fn committed(&self, name: TrackName, at: Watermark) {
+        self.ask(|id| Command::Committed(id, name, at));
+    }
+
+    /// Gives a track back that the group asked for; it is closed as by [`Subscriber::forget`].
+    pub fn drained(&self, idx: TrackIdx, name: TrackName) {
+        self.ask(|id| Command::Drained(id, idx, name));
+    }
+
     /// No message is wanted any more; what was given is still settled. Open orders of a queue are answered at
     /// once; what their receives bring is shown to others.
     pub fn rest(&self) {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use forebay_batcher::{Receipt, Settled, Settlement};
+use forebay_batcher::{Generation, Receipt, Settled, Settlement};
 
 use super::{BoxFuture, RawRecord, SourceError};
 
@@ -19,6 +19,12 @@ pub trait Queue: Send + Sync {
     fn settle(&self, settlements: Vec<Settlement>) -> BoxFuture<'_, Vec<(Receipt, Settled)>>;
     /// Hides messages for `by` from now, with an answer for each.
     fn extend(&self, receipts: Vec<Receipt>, by: Duration) -> BoxFuture<'_, Vec<(Receipt, Hidden)>>;
+    /// A generation whose receipts are void, each told once: the channel that brought them died, and its
+    /// messages come again. Never for a queue whose receipts outlive a connection. May be dropped while it
+    /// waits without losing anything.
+    fn lost(&self) -> BoxFuture<'_, Generation> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// How a queue is received from.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use forebay_batcher::{Gap, OrderKey, Origin, Position, RecordId, UnixMillis, Watermark};
 
-use super::{BoxFuture, SourceError};
+use super::{BoxFuture, Group, SourceError};
 
 /// The name of a track under which its checkpoint is kept: it holds the source's identity, so that a
 /// recreated one inherits nothing.
@@ -83,6 +83,11 @@ pub trait Tracks: Send + Sync {
     /// what the store kept may be older.
     fn end_of_stretch(&self, kept: Position) -> Position {
         kept
+    }
+    /// The group that deals the tracks out, where one does. Then nothing is discovered by `list`: a mapping
+    /// has the tracks that it is assigned.
+    fn group(&self) -> Option<&dyn Group> {
+        None
     }
     /// Opens a reader at a bound.
     fn open<'a>(

@@ -1,0 +1,74 @@
+//! Tracks that a group deals out to the mapping, wants back, or has taken.
+
+use std::time::Duration;
+
+use forebay_batcher::{Close, Lost, TrackIdx, Watermark};
+use forebay_pollers::{Assignment, TrackName, Tracks};
+use tracing::{info, warn};
+
+use super::Life;
+
+/// Of the time in which a track is to be given back, this part is left for the way of the answer.
+const ANSWER_PART: u32 = 4;
+
+impl Life<'_> {
+    /// They start before anything else is heard.
+    pub(super) fn hear_assigned(&mut self, dealt: Vec<Assignment>) {
+        let labels: Vec<&str> = dealt.iter().map(|it| it.track.label.as_str()).collect();
+        info!(mapping = self.entry.name(), tracks = labels.join(", "), "the group assigned tracks");
+        self.tracks.assigned(dealt);
+    }
+
+    /// Nothing new of them begins; what runs may end, then each is given back.
+    pub(super) fn hear_revoking(&mut self, names: &[TrackName], within: Duration) {
+        let held = self.tracks.held(names);
+        let labels: Vec<&str> = held.iter().map(|it| self.tracks.label(*it)).collect();
+        info!(
+            mapping = self.entry.name(),
+            tracks = labels.join(", "),
+            within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX),
+            "the group wants tracks back"
+        );
+        let now = self.wiring.clock.now();
+        let until = now.tick.after(within - within / ANSWER_PART);
+        for idx in held {
+            self.machine.close_track(idx, Close::Within(until), now);
+        }
+    }
+
+    /// Another member has them: what is not finished, it does again.
+    pub(super) fn hear_taken(&mut self, names: &[TrackName]) {
+        let now = self.wiring.clock.now();
+        for idx in self.tracks.held(names) {
+            warn!(
+                mapping = self.entry.name(),
+                track = self.tracks.label(idx),
+                "the group gave a track to another member; what was under way is done again there"
+            );
+            self.reads.retain(|_, track| *track != idx);
+            self.machine.handle_lost(Lost::Track(idx), now);
+            self.tracks.away(idx);
+        }
+    }
+
+    /// The group hears what is durable here: another member begins there.
+    pub(super) fn tell_group(&self, idx: TrackIdx, at: Watermark) {
+        if let Some(row) = self.tracks.row(idx).filter(|_| self.has_group()) {
+            self.subscriber.committed(row.name.clone(), at);
+        }
+    }
+
+    /// Nothing of the track is under way any more.
+    pub(super) fn give_back(&mut self, idx: TrackIdx) {
+        if let Some(row) = self.tracks.row(idx) {
+            info!(mapping = self.entry.name(), track = row.label, "track given back to the group");
+            self.subscriber.drained(idx, row.name.clone());
+        }
+        self.reads.retain(|_, track| *track != idx);
+        self.tracks.away(idx);
+    }
+
+    fn has_group(&self) -> bool {
+        self.feed.source().tracks().and_then(Tracks::group).is_some()
+    }
+}
