@@ -37,21 +37,21 @@ impl Tracks {
             Some(_) | None => Err(None),
         };
         let window_at = readiness.err().flatten();
+        if unit.window_at != window_at {
+            unit.window_at = window_at;
+            cx.timers.set(Timer::LaneWindow(idx, lane), window_at);
+        }
         match readiness {
             // B-2: the reason is that of the batch as it is, which may have filled up or have another plan by
             // now.
             Ok(why) => match unit.ready {
                 Some((since, _)) => unit.ready = Some((since, why)),
                 None => {
-                    unit.ready = Some((cx.now.tick, why));
-                    cx.former.stand(Ready::Lane(idx, lane));
+                    track.lanes.stand(lane, cx.now.tick, why);
+                    cx.former.stand(Ready::Track(idx));
                 }
             },
-            Err(_) => cx.former.withdraw(unit.ready.take().is_some()),
-        }
-        if unit.window_at != window_at {
-            unit.window_at = window_at;
-            cx.timers.set(Timer::LaneWindow(idx, lane), window_at);
+            Err(_) => cx.former.withdraw(track.lanes.withdraw(lane).is_some()),
         }
     }
 
@@ -90,9 +90,11 @@ impl Tracks {
         track.lanes.told().any(|id| runs.is_in_retry(id))
     }
 
-    /// Takes the next fresh batch of a lane: its chain, holding the lane.
-    pub(crate) fn take_batch(&mut self, idx: TrackIdx, lane: u32, cx: &mut Context) -> Option<Batch> {
-        let (_, why) = self.lane_mut(idx, lane)?.ready.take()?;
+    /// Takes the next fresh batch of a track: that of one of its lanes.
+    pub(crate) fn take_batch(&mut self, idx: TrackIdx, cx: &mut Context) -> Option<Batch> {
+        let lanes = &mut self.by_idx.get_mut(idx)?.lanes;
+        let lane = lanes.first_ready()?;
+        let why = lanes.withdraw(lane)?;
         cx.former.withdraw(true);
         let mut filler = Filler::new(&cx.plan);
         let mut holds = Vec::new();
