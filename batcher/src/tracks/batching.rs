@@ -7,11 +7,25 @@ use crate::former::Waiting;
 impl Tracks {
     /// Looks whether a lane has a batch that is ready, and when it will.
     pub(super) fn touch_lane(&mut self, idx: TrackIdx, lane: u32, runs: &Runs, cx: &mut Context) {
+        self.touch_lanes(std::iter::once((idx, lane)), runs, cx);
+    }
+
+    /// The same for several lanes. Where batches mix tracks all of them are counted before the group is looked at.
+    pub(super) fn touch_lanes(
+        &mut self,
+        lanes: impl Iterator<Item = (TrackIdx, u32)>,
+        runs: &Runs,
+        cx: &mut Context,
+    ) {
         if cx.plan.mixes_tracks {
-            self.count_lane(idx, lane, runs, cx);
+            lanes.for_each(|(idx, lane)| self.count_lane(idx, lane, runs, cx));
             cx.look_at_group();
-            return;
+        } else {
+            lanes.for_each(|(idx, lane)| self.look_at_lane(idx, lane, runs, cx));
         }
+    }
+
+    fn look_at_lane(&mut self, idx: TrackIdx, lane: u32, runs: &Runs, cx: &mut Context) {
         let is_out_of_room = cx.held_bytes >= cx.plan.held_bytes_max;
         let may_start = self.may_start(idx, runs, cx);
         let Some(track) = self.by_idx.get_mut(idx) else { return };

@@ -96,7 +96,7 @@ impl Lanes {
     }
 
     /// The chains that hold any of them, in the order in which they were made.
-    pub(super) fn chains(&self) -> impl Iterator<Item = ChainId> {
+    pub(super) fn chains(&self) -> impl ExactSizeIterator<Item = ChainId> {
         self.holders.iter().map(|it| it.id)
     }
 
@@ -126,6 +126,10 @@ impl Lanes {
         let unit = &mut self.lanes[lane as usize];
         let waiting = unit.waiting.pop_front()?;
         unit.waiting_bytes -= bytes_in_batch(&waiting.record);
+        if unit.waiting.is_empty() {
+            // What comes next stands where the memory is warm, and not behind all that the line ever held.
+            unit.waiting.clear();
+        }
         self.n_idle += u32::from(unit.is_idle());
         self.n_waiting -= 1;
         Some(waiting)
