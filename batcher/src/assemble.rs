@@ -69,6 +69,11 @@ impl Filler {
 
     /// Where the section of a record stands among those that the batch has, or would stand.
     fn section(&self, record: &Record) -> Result<usize, usize> {
+        if let [only] = self.sections.as_slice()
+            && *only == record.section.idx
+        {
+            return Ok(0);
+        }
         self.sections.binary_search(&record.section.idx)
     }
 
@@ -93,8 +98,11 @@ impl Filler {
         if self.is_mixed || self.sections.len() > 1 {
             // N-8: what a partial answer names as failed stands before all that is tried again with it, on
             // whatever lane it is.
-            self.records
-                .sort_by(|a, b| (a.section.idx, reading_order(a)).cmp(&(b.section.idx, reading_order(b))));
+            let place = |it: &Record| (it.section.idx, reading_order(it).map(|(idx, at)| (idx, at.clone())));
+            if !self.records.is_sorted_by_key(|it| (it.section.idx, reading_order(it))) {
+                // Places are sorted, and each record moves once.
+                self.records.sort_by_cached_key(place);
+            }
         }
         crate::rule!(N8, self.records.windows(2).all(|pair| !is_out_of_order(&pair[0], &pair[1])));
         self.records

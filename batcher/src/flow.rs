@@ -13,7 +13,7 @@ mod remains;
 mod restoring;
 mod slices;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::action::*;
 use crate::attempt::{Condition, Limits, Next, NotReached, Outcome, Slice, Then, Told, Tried, n_named, next};
@@ -21,6 +21,7 @@ use crate::backoff::{ask_again_delay, retry_delay};
 use crate::books::Books;
 use crate::former::{Batch, Ready};
 use crate::items::ItemActions;
+use crate::pending::Pending;
 use crate::plan::Redelivery;
 use crate::receipts::Leaving;
 use crate::record::{Place, Position, Record, TrackIdx};
@@ -29,7 +30,7 @@ use crate::timers::Timer;
 use crate::tracks::Effect;
 
 use self::chain::{Chain, Filling, Status, Step, What};
-pub(crate) use self::chain::{ChainId, Hold};
+pub(crate) use self::chain::{ChainId, Hold, lanes_of, tracks_of};
 use self::chains::Chains;
 use self::draining::is_draining;
 pub(crate) use self::slices::Its;
@@ -38,8 +39,8 @@ pub(crate) use self::slices::Its;
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
     chains: Chains,
-    attempts: BTreeMap<AttemptId, ChainId>,
-    notices: BTreeMap<NoticeId, ChainId>,
+    attempts: Pending<AttemptId, ChainId>,
+    notices: Pending<NoticeId, ChainId>,
 }
 
 impl Runs {
@@ -135,10 +136,13 @@ impl Runs {
 
     fn set_status(&mut self, id: ChainId, status: Status, books: &mut Books) {
         let Some(chain) = self.chains.get_mut(id) else { return };
+        if matches!((&chain.status, &status), (Status::New, Status::New)) {
+            return;
+        }
         let was_ready = matches!(chain.status, Status::Ready { .. });
         let is_ready = matches!(status, Status::Ready { .. });
         let (before, now) = (deadlines(&chain.status), deadlines(&status));
-        let is_not_reached = chain.not_reached().is_some();
+        let is_not_reached = is_ready && chain.not_reached().is_some();
         if status == Status::Durable {
             for idx in chain.tracks() {
                 books.tracks.wait_for_commit(idx, id);
@@ -184,12 +188,12 @@ impl Runs {
     }
 
     fn release(&mut self, id: ChainId, holds: Vec<Hold>, books: &mut Books) {
-        for hold in holds {
-            match hold {
-                Hold::Lane(idx, lane) => books.tracks.free_lane(idx, lane, id, self, &mut books.cx),
-                Hold::Group(group) => books.receipts.release_group(&group),
+        for hold in &holds {
+            if let Hold::Group(group) = hold {
+                books.receipts.release_group(group);
             }
         }
+        books.tracks.free_lanes(&holds, id, self, &mut books.cx);
     }
 
     /// Lets go of what no step of a chain needs any more.
@@ -220,9 +224,12 @@ impl Runs {
     fn mark_chain_dirty(&mut self, id: ChainId, books: &mut Books) {
         let Some(chain) = self.chains.get(id) else { return };
         let tracks = chain.tracks();
-        if !chain.steps.is_empty() {
-            self.tell_of(id, books);
+        if chain.steps.is_empty() {
+            // It ends next, and with the end of its holds their tracks go on.
+            tracks.for_each(|idx| books.tracks.note_change(idx));
+            return;
         }
+        self.tell_of(id, books);
         for idx in tracks {
             books.tracks.handle_change(idx, self, &mut books.cx);
         }

@@ -34,8 +34,9 @@ pub(crate) struct Former {
 pub(crate) enum Ready {
     /// A slice that was tried before.
     Chain(ChainId),
-    /// A fresh batch of a lane.
-    Lane(TrackIdx, u32),
+    /// A fresh batch of one lane of a track, which the track chooses: it has as many turns as it has such
+    /// batches.
+    Track(TrackIdx),
 }
 
 /// A record that waits for its batch.

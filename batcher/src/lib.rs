@@ -17,6 +17,7 @@ pub mod lanes;
 mod limiting;
 mod machine;
 mod marks;
+mod pending;
 mod plan;
 mod rate;
 mod receipts;

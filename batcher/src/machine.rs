@@ -92,7 +92,7 @@ impl Machine {
                     }
                     continue;
                 }
-                Some(Ready::Lane(idx, lane)) => tracks.take_batch(idx, lane, cx),
+                Some(Ready::Track(idx)) => tracks.take_batch(idx, cx),
                 None if cx.former.group_ready().is_some() => Some(tracks.take_group_batch(cx)?),
                 None => Some(receipts.take_batch(cx)?),
             };

@@ -1,39 +1,66 @@
-//! Opaque bytes that are mostly short: names and positions of records, kept without an allocation up to 22
+//! Opaque bytes that are mostly short: names and positions of records, kept without an allocation up to 20
 //! bytes.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-const INLINE_MAX: usize = 22;
+const INLINE_MAX: usize = 20;
 
-/// Opaque bytes, compared byte by byte. Kept in place up to 22 bytes, on the heap above.
+/// Opaque bytes, compared byte by byte. Kept in place up to 20 bytes, on the heap above.
 #[derive(Clone)]
 pub struct ShortBytes(Repr);
 
+/// What stands in place is copied as three words: a length that is no length says that the bytes are elsewhere, so
+/// that no tag is written beside them.
 #[derive(Clone)]
 enum Repr {
-    Inline { len: u8, bytes: [u8; INLINE_MAX] },
+    Inline(Inline),
     Heap(Box<[u8]>),
 }
+
+/// Bytes in place; those that are not used are zero.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Inline {
+    bytes: [u8; INLINE_MAX],
+    len: Len,
+}
+
+macro_rules! lengths {
+    ($($name:ident),*) => {
+        /// How many of the bytes in place are used. Four bytes wide, so that what stands beside it is made of whole
+        /// words: three or seven bytes are copied by two overlapping moves, which no load can follow at once.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u32)]
+        enum Len {$($name),*}
+
+        impl Len {
+            const ALL: [Self; INLINE_MAX + 1] = [$(Self::$name),*];
+        }
+    };
+}
+
+lengths!(L0, L1, L2, L3, L4, L5, L6, L7, L8, L9, L10, L11, L12, L13, L14, L15, L16, L17, L18, L19, L20);
+
+const _: () = assert!(size_of::<ShortBytes>() == 24, "a length has room to say that there is none");
 
 impl ShortBytes {
     /// Copies `from`.
     pub fn new(from: &[u8]) -> Self {
-        if from.len() <= INLINE_MAX {
-            let mut bytes = [0; INLINE_MAX];
-            bytes[..from.len()].copy_from_slice(from);
-            let len = u8::try_from(from.len()).expect("22 fits a byte");
-            Self(Repr::Inline { len, bytes })
-        } else {
-            Self(Repr::Heap(from.into()))
+        match Len::ALL.get(from.len()) {
+            Some(len) => {
+                let mut bytes = [0; INLINE_MAX];
+                bytes[..from.len()].copy_from_slice(from);
+                Self(Repr::Inline(Inline { bytes, len: *len }))
+            }
+            None => Self(Repr::Heap(from.into())),
         }
     }
 
     /// What they take beside their own place.
     pub fn heap_bytes(&self) -> u64 {
         match &self.0 {
-            Repr::Inline { .. } => 0,
+            Repr::Inline(_) => 0,
             Repr::Heap(bytes) => bytes.len() as u64,
         }
     }
@@ -41,7 +68,7 @@ impl ShortBytes {
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
-            Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::Inline(it) => &it.bytes[..it.len as usize],
             Repr::Heap(bytes) => bytes,
         }
     }
@@ -51,9 +78,7 @@ impl PartialEq for ShortBytes {
     fn eq(&self, other: &Self) -> bool {
         count();
         match (&self.0, &other.0) {
-            (Repr::Inline { len, bytes }, Repr::Inline { len: other_len, bytes: other }) => {
-                len == other_len && bytes == other
-            }
+            (Repr::Inline(ours), Repr::Inline(theirs)) => ours == theirs,
             _ => self.as_slice() == other.as_slice(),
         }
     }
@@ -74,11 +99,11 @@ impl Ord for ShortBytes {
         match (&self.0, &other.0) {
             // What is not used is zero, so that a shorter one differs from a longer one by its length alone,
             // if at all.
-            (Repr::Inline { len, bytes }, Repr::Inline { len: other_len, bytes: other }) => {
-                let (ours, theirs) = (words(bytes), words(other));
+            (Repr::Inline(one), Repr::Inline(other)) => {
+                let (ours, theirs) = (words(&one.bytes), words(&other.bytes));
                 // Most are decided by their first eight bytes.
                 if ours.0 == theirs.0 {
-                    ours.cmp(&theirs).then(len.cmp(other_len))
+                    ours.cmp(&theirs).then(one.len.cmp(&other.len))
                 } else {
                     ours.0.cmp(&theirs.0)
                 }

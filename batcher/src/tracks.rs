@@ -12,7 +12,7 @@ mod restoring;
 mod room;
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::*;
@@ -21,9 +21,10 @@ use crate::checkpoint::{Checkpoint, OpenSlice, Watermark};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::filtered::Filtered;
-use crate::flow::{ChainId, Hold, Runs};
+use crate::flow::{ChainId, Hold, Runs, lanes_of, tracks_of};
 use crate::former::{Batch, Counted, Ready};
 use crate::lanes::lane_of;
+use crate::pending::Pending;
 use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
 use crate::timers::Timer;
@@ -46,9 +47,9 @@ const READ_BYTES_IDLE: u64 = 64 << 10;
 pub(crate) struct Tracks {
     by_idx: Table,
     /// Reads that are open.
-    reads: BTreeMap<ReadId, TrackIdx>,
+    reads: Pending<ReadId, TrackIdx>,
     /// Commits that are open.
-    commits: BTreeMap<CommitId, TrackIdx>,
+    commits: Pending<CommitId, TrackIdx>,
     /// Tracks that would read but for want of memory.
     room: Room,
     /// Tracks that would read ahead once nothing of what was read could start.
@@ -249,10 +250,15 @@ impl Tracks {
 
     /// What a checkpoint says of a chain has changed.
     pub(crate) fn handle_change(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) {
+        self.note_change(idx);
+        self.pump_track(idx, runs, cx);
+    }
+
+    /// The same; the track goes on later.
+    pub(crate) fn note_change(&mut self, idx: TrackIdx) {
         if let Some(track) = self.by_idx.get_mut(idx) {
             track.is_dirty = true;
         }
-        self.pump_track(idx, runs, cx);
     }
 
     /// A new plan: other limits, other lanes.
@@ -278,9 +284,8 @@ impl Tracks {
 
     /// A track goes on after news of it, when the runs have.
     pub(crate) fn go_on(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) {
-        for lane in std::mem::take(&mut self.touched) {
-            self.touch_lane(idx, lane, runs, cx);
-        }
+        let touched = std::mem::take(&mut self.touched);
+        self.touch_lanes(touched.iter().map(|lane| (idx, *lane)), runs, cx);
         self.pump_track(idx, runs, cx);
     }
 

@@ -14,7 +14,9 @@ impl Checkpoint {
     /// Its bytes: a version byte, then members of fixed order; numbers are big-endian, texts carry their
     /// length, a place carries how much of the place before it begins alike.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Writer(vec![VERSION]);
+        let n_places = 2 * (self.finished.len() + self.slices.len());
+        let mut out = Writer(Vec::with_capacity(64 + 8 * n_places + 16 * self.slices.len()));
+        out.0.push(VERSION);
         let mut before: &[u8] = &[];
         match &self.watermark {
             Watermark::Origin(origin) => out.tagged(0, &origin.0),
@@ -108,17 +110,20 @@ impl Writer {
 
     /// A number in groups of seven bits, the lowest first.
     fn number(&mut self, mut it: u64) {
+        let (mut bytes, mut n) = ([0; 10], 0);
         while it > 0x7f {
-            self.0.push((it & 0x7f) as u8 | 0x80);
+            bytes[n] = (it & 0x7f) as u8 | 0x80;
             it >>= 7;
+            n += 1;
         }
-        self.0.push((it & 0x7f) as u8);
+        bytes[n] = (it & 0x7f) as u8;
+        self.0.extend_from_slice(&bytes[..=n]);
     }
 
     /// A place: how many bytes of the one before it begins with, and what follows them.
     fn place<'a>(&mut self, before: &mut &'a [u8], it: &'a Position) {
         let bytes = it.0.as_slice();
-        let n_same = before.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        let n_same = n_alike(before, bytes);
         let rest = &bytes[n_same..];
         if n_same < 16 && rest.len() < 15 {
             self.0.push((n_same << 4 | rest.len()) as u8);
@@ -161,6 +166,21 @@ impl Writer {
             self.option(text.as_deref(), |out, text| out.bytes(text.as_bytes()));
         }
     }
+}
+
+/// How many bytes both begin with, looked at eight at a time.
+fn n_alike(one: &[u8], other: &[u8]) -> usize {
+    let mut n = 0;
+    while let (Some((ours, _)), Some((theirs, _))) =
+        (one[n..].split_first_chunk(), other[n..].split_first_chunk())
+    {
+        let differing = u64::from_be_bytes(*ours) ^ u64::from_be_bytes(*theirs);
+        if differing != 0 {
+            return n + differing.leading_zeros() as usize / 8;
+        }
+        n += 8;
+    }
+    n + one[n..].iter().zip(&other[n..]).take_while(|(ours, theirs)| ours == theirs).count()
 }
 
 struct Cursor<'a> {
@@ -393,6 +413,17 @@ mod tests {
         let stretch = |n: u64| (Position::number(1 << 40 | (3 * n)), Position::number(1 << 40 | (3 * n + 1)));
         let many = Checkpoint { finished: (0..1_000).map(stretch).collect(), slices: Vec::new(), ..full() };
         assert!(many.encode().len() < 5_100, "{} bytes for 1,000 stretches", many.encode().len());
+    }
+
+    #[test]
+    fn how_much_two_places_begin_alike_is_what_their_bytes_say_one_by_one() {
+        for n in 0..40 {
+            for len in n..40 {
+                let (one, mut other) = (vec![5; 40], vec![5; len]);
+                other.get_mut(n).into_iter().for_each(|byte| *byte = 6);
+                assert_eq!((n_alike(&one, &other), n_alike(&other, &one)), (n, n), "{n} of {len}");
+            }
+        }
     }
 
     #[test]

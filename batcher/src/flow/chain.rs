@@ -98,10 +98,33 @@ pub(crate) enum Hold {
     Group(Bytes),
 }
 
+/// The tracks of which lanes are held, each once.
+pub(crate) fn tracks_of(holds: &[Hold]) -> impl Iterator<Item = TrackIdx> + use<> {
+    let mut tracks = lanes_of(holds).map(|(idx, _)| idx);
+    // Most hold lanes of one track, and need no list.
+    let first = tracks.next();
+    let mut others: Vec<TrackIdx> = tracks.filter(|idx| Some(*idx) != first).collect();
+    if !others.is_empty() {
+        others.extend(first);
+        others.sort_unstable();
+        others.dedup();
+    }
+    first.filter(|_| others.is_empty()).into_iter().chain(others)
+}
+
+/// The lanes that are held.
+pub(crate) fn lanes_of(holds: &[Hold]) -> impl Iterator<Item = (TrackIdx, u32)> {
+    holds.iter().filter_map(|hold| match hold {
+        Hold::Lane(idx, lane) => Some((*idx, *lane)),
+        Hold::Group(_) => None,
+    })
+}
+
 impl Chain {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
-            steps: VecDeque::new(),
+            // Most have one step all their life.
+            steps: VecDeque::with_capacity(1),
             status: Status::New,
             limits,
             holds: Vec::new(),
@@ -120,19 +143,7 @@ impl Chain {
 
     /// The tracks of which it holds lanes, each once.
     pub(super) fn tracks(&self) -> impl Iterator<Item = TrackIdx> + use<> {
-        let mut lanes = self
-            .holds
-            .iter()
-            .filter_map(|hold| if let Hold::Lane(idx, _) = hold { Some(*idx) } else { None });
-        // Most hold one lane, and need no list.
-        let first = lanes.next();
-        let mut others: Vec<TrackIdx> = lanes.collect();
-        if !others.is_empty() {
-            others.extend(first);
-            others.sort_unstable();
-            others.dedup();
-        }
-        first.filter(|_| others.is_empty()).into_iter().chain(others)
+        tracks_of(&self.holds)
     }
 
     /// The records of all its steps.

@@ -56,10 +56,11 @@ impl Runs {
         books.cx.mark += 1;
         let mut chain = Chain::new(Limits::of(&books.cx.plan.retry));
         chain.steps.push_back(Step { what, mark: books.cx.mark });
-        chain.holds.clone_from(&holds);
+        chain.holds = holds;
         let id = self.add_chain(chain, books);
-        books.tracks.hold_batch(id, &holds, is_oversize, self, &mut books.cx);
-        books.receipts.hold_batch(id, &holds);
+        let holds = &self.chains.get(id)?.holds;
+        books.receipts.hold_batch(id, holds);
+        books.tracks.hold_batch(id, holds, is_oversize, self, &mut books.cx);
         self.advance(id, books);
         self.begin(id, books)
     }

@@ -78,7 +78,7 @@ fn open_slices_of(
     let wait = cx.now.tick.until(not_before);
     let not_before =
         UnixMillis(cx.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
-    let parts = parts_of(slice, chain, its, places).into_iter();
+    let parts = parts_of(slice, chain, its, places);
     out.extend(parts.map(|(lane, first, last)| OpenSlice {
         lane,
         first,
@@ -100,12 +100,13 @@ fn parts_of(
     chain: &Chain,
     its: Its,
     places: Option<&BTreeMap<u32, Vec<&Position>>>,
-) -> Vec<(u32, Position, Position)> {
+) -> impl Iterator<Item = (u32, Position, Position)> + use<> {
+    // Most slices are of one lane, and need no list.
     if let (None, true, [Hold::Lane(_, lane)]) = (places, chain.lost.is_empty(), chain.holds.as_slice())
         && let Some(first) = slice.records().first().and_then(Record::position)
         && let Some(last) = slice.records().last().and_then(Record::position)
     {
-        return vec![(*lane, first.clone(), last.clone())];
+        return Some((*lane, first.clone(), last.clone())).into_iter().chain(Vec::new());
     }
     let mut parts: BTreeMap<u32, Vec<(Position, Position)>> = BTreeMap::new();
     for (lane, position) in slice.records().iter().filter_map(|record| lane_on(record, its)) {
@@ -124,5 +125,5 @@ fn parts_of(
     let parts = parts
         .into_iter()
         .flat_map(|(lane, parts)| parts.into_iter().map(move |(first, last)| (lane, first, last)));
-    parts.collect()
+    None.into_iter().chain(parts.collect::<Vec<_>>())
 }

@@ -7,11 +7,25 @@ use crate::former::Waiting;
 impl Tracks {
     /// Looks whether a lane has a batch that is ready, and when it will.
     pub(super) fn touch_lane(&mut self, idx: TrackIdx, lane: u32, runs: &Runs, cx: &mut Context) {
+        self.touch_lanes(std::iter::once((idx, lane)), runs, cx);
+    }
+
+    /// The same for several lanes. Where batches mix tracks all of them are counted before the group is looked at.
+    pub(super) fn touch_lanes(
+        &mut self,
+        lanes: impl Iterator<Item = (TrackIdx, u32)>,
+        runs: &Runs,
+        cx: &mut Context,
+    ) {
         if cx.plan.mixes_tracks {
-            self.count_lane(idx, lane, runs, cx);
+            lanes.for_each(|(idx, lane)| self.count_lane(idx, lane, runs, cx));
             cx.look_at_group();
-            return;
+        } else {
+            lanes.for_each(|(idx, lane)| self.look_at_lane(idx, lane, runs, cx));
         }
+    }
+
+    fn look_at_lane(&mut self, idx: TrackIdx, lane: u32, runs: &Runs, cx: &mut Context) {
         let is_out_of_room = cx.held_bytes >= cx.plan.held_bytes_max;
         let may_start = self.may_start(idx, runs, cx);
         let Some(track) = self.by_idx.get_mut(idx) else { return };
@@ -37,21 +51,21 @@ impl Tracks {
             Some(_) | None => Err(None),
         };
         let window_at = readiness.err().flatten();
+        if unit.window_at != window_at {
+            unit.window_at = window_at;
+            cx.timers.set(Timer::LaneWindow(idx, lane), window_at);
+        }
         match readiness {
             // B-2: the reason is that of the batch as it is, which may have filled up or have another plan by
             // now.
             Ok(why) => match unit.ready {
                 Some((since, _)) => unit.ready = Some((since, why)),
                 None => {
-                    unit.ready = Some((cx.now.tick, why));
-                    cx.former.stand(Ready::Lane(idx, lane));
+                    track.lanes.stand(lane, cx.now.tick, why);
+                    cx.former.stand(Ready::Track(idx));
                 }
             },
-            Err(_) => cx.former.withdraw(unit.ready.take().is_some()),
-        }
-        if unit.window_at != window_at {
-            unit.window_at = window_at;
-            cx.timers.set(Timer::LaneWindow(idx, lane), window_at);
+            Err(_) => cx.former.withdraw(track.lanes.withdraw(lane).is_some()),
         }
     }
 
@@ -90,9 +104,11 @@ impl Tracks {
         track.lanes.told().any(|id| runs.is_in_retry(id))
     }
 
-    /// Takes the next fresh batch of a lane: its chain, holding the lane.
-    pub(crate) fn take_batch(&mut self, idx: TrackIdx, lane: u32, cx: &mut Context) -> Option<Batch> {
-        let (_, why) = self.lane_mut(idx, lane)?.ready.take()?;
+    /// Takes the next fresh batch of a track: that of one of its lanes.
+    pub(crate) fn take_batch(&mut self, idx: TrackIdx, cx: &mut Context) -> Option<Batch> {
+        let lanes = &mut self.by_idx.get_mut(idx)?.lanes;
+        let lane = lanes.first_ready()?;
+        let why = lanes.withdraw(lane)?;
         cx.former.withdraw(true);
         let mut filler = Filler::new(&cx.plan);
         let mut holds = Vec::new();

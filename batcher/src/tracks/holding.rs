@@ -12,12 +12,7 @@ impl Tracks {
         runs: &Runs,
         cx: &mut Context,
     ) {
-        let lanes = || {
-            holds
-                .iter()
-                .filter_map(|hold| if let Hold::Lane(idx, lane) = hold { Some((*idx, *lane)) } else { None })
-        };
-        for (idx, lane) in lanes() {
+        for (idx, lane) in lanes_of(holds) {
             let track = self.by_idx.get_mut(idx).expect("records were taken from it");
             track.lanes.hold(lane, id);
             track.is_dirty |= is_oversize;
@@ -26,10 +21,8 @@ impl Tracks {
             }
         }
         // All lanes are held before any track goes on.
-        for (idx, lane) in lanes() {
-            self.touch_lane(idx, lane, runs, cx);
-            self.pump_track(idx, runs, cx);
-        }
+        self.touch_lanes(lanes_of(holds), runs, cx);
+        tracks_of(holds).for_each(|idx| self.pump_track(idx, runs, cx));
     }
 
     /// A chain of a former life has a lane; its records are to be read again.
@@ -70,13 +63,15 @@ impl Tracks {
         self.by_idx.get(idx).is_none_or(|track| track.committing.durable >= mark)
     }
 
-    /// A chain lets go of a lane.
-    pub(crate) fn free_lane(&mut self, idx: TrackIdx, lane: u32, id: ChainId, runs: &Runs, cx: &mut Context) {
-        if let Some(track) = self.by_idx.get_mut(idx) {
-            track.lanes.free(lane, id);
+    /// A chain lets go of lanes. All of them are free before any track goes on.
+    pub(crate) fn free_lanes(&mut self, holds: &[Hold], id: ChainId, runs: &Runs, cx: &mut Context) {
+        for (idx, lane) in lanes_of(holds) {
+            if let Some(track) = self.by_idx.get_mut(idx) {
+                track.lanes.free(lane, id);
+            }
         }
-        self.pump_track(idx, runs, cx);
-        self.touch_lane(idx, lane, runs, cx);
+        tracks_of(holds).for_each(|idx| self.pump_track(idx, runs, cx));
+        self.touch_lanes(lanes_of(holds), runs, cx);
     }
 
     /// O-2: a lane goes from one chain to the other.

@@ -1,12 +1,13 @@
 //! The lanes of one track: what waits in each, which chain holds it, and the sums that spare a walk over all
 //! of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::action::BatchReason;
 use crate::assemble::bytes_in_batch;
 use crate::flow::ChainId;
 use crate::former::{Counted, Waiting};
+use crate::record::Position;
 use crate::time::Tick;
 
 /// The lanes of one track. What changes a lane goes through here, so that the sums are always those of the
@@ -16,6 +17,8 @@ pub(super) struct Lanes {
     lanes: Vec<Lane>,
     /// The chains that hold any of them, in the order in which they were made.
     holders: Vec<Holder>,
+    /// Lanes with a batch that waits for a slot, by their first records; a track of one lane needs no order.
+    ready: BTreeSet<(Position, u32)>,
     n_waiting: usize,
     n_held: u32,
     /// Lanes in which nothing waits and that no chain holds.
@@ -28,7 +31,7 @@ pub(super) struct Lane {
     waiting: VecDeque<Waiting>,
     waiting_bytes: u64,
     chain: Option<ChainId>,
-    /// Set while a fresh batch of it waits for a slot.
+    /// Set while a fresh batch of it waits for a slot; [`Lanes::stand`] and [`Lanes::withdraw`] begin and end it.
     pub(super) ready: Option<(Tick, BatchReason)>,
     /// The deadline of its batching window, as the timers know it.
     pub(super) window_at: Option<Tick>,
@@ -51,6 +54,7 @@ impl Lanes {
         Self {
             lanes: (0..n_lanes).map(|_| Lane::default()).collect(),
             holders: Vec::new(),
+            ready: BTreeSet::new(),
             n_waiting: 0,
             n_held: 0,
             n_idle: n_lanes,
@@ -92,7 +96,7 @@ impl Lanes {
     }
 
     /// The chains that hold any of them, in the order in which they were made.
-    pub(super) fn chains(&self) -> impl Iterator<Item = ChainId> {
+    pub(super) fn chains(&self) -> impl ExactSizeIterator<Item = ChainId> {
         self.holders.iter().map(|it| it.id)
     }
 
@@ -122,9 +126,38 @@ impl Lanes {
         let unit = &mut self.lanes[lane as usize];
         let waiting = unit.waiting.pop_front()?;
         unit.waiting_bytes -= bytes_in_batch(&waiting.record);
+        if unit.waiting.is_empty() {
+            // What comes next stands where the memory is warm, and not behind all that the line ever held.
+            unit.waiting.clear();
+        }
         self.n_idle += u32::from(unit.is_idle());
         self.n_waiting -= 1;
         Some(waiting)
+    }
+
+    /// A batch of a lane waits for a slot from now on.
+    pub(super) fn stand(&mut self, lane: u32, since: Tick, why: BatchReason) {
+        let is_alone = self.lanes.len() == 1;
+        let unit = &mut self.lanes[lane as usize];
+        unit.ready = Some((since, why));
+        self.ready.extend(unit.place().filter(|_| !is_alone).map(|place| (place, lane)));
+    }
+
+    /// A batch of a lane waits for a slot no more: why it was closed, if it did wait.
+    pub(super) fn withdraw(&mut self, lane: u32) -> Option<BatchReason> {
+        let unit = &mut self.lanes[lane as usize];
+        let (_, why) = unit.ready.take()?;
+        unit.place().map(|place| self.ready.remove(&(place, lane)));
+        Some(why)
+    }
+
+    /// The lane whose batch is the next to have a slot: the one with the first record in reading order, so that
+    /// as little as can be finishes ahead of what is open.
+    pub(super) fn first_ready(&self) -> Option<u32> {
+        match self.lanes.as_slice() {
+            [only] => only.ready.map(|_| 0),
+            _ => self.ready.first().map(|(_, lane)| *lane),
+        }
     }
 
     /// O-2: a chain takes a lane that no other has. Of a track that was stopped there is none.
@@ -176,6 +209,11 @@ impl Lane {
 
     pub(super) fn first(&self) -> Option<&Waiting> {
         self.waiting.front()
+    }
+
+    /// Where its first record stands.
+    fn place(&self) -> Option<Position> {
+        self.first()?.record.position().cloned()
     }
 
     pub(super) fn n_waiting(&self) -> usize {

@@ -83,15 +83,14 @@ impl Tracks {
                 }
                 continue;
             }
-            let position = position.clone();
-            let lane = lane_of(&record.key, &position, n_lanes);
+            let lane = lane_of(&record.key, position, n_lanes);
             track.open.open(position.clone());
             cx.held_bytes += record.held_bytes();
             if touched.last() != Some(&lane) {
                 touched.push(lane);
             }
             let holder = track.lanes.get(lane).and_then(Lane::chain).filter(|_| is_refilling);
-            match holder.filter(|id| runs.waits_for(*id, idx, lane, &position)) {
+            match holder.filter(|id| runs.waits_for(*id, idx, lane, position)) {
                 Some(id) => {
                     cx.counts.restored += 1;
                     refilled.push((id, lane, record));
@@ -137,8 +136,10 @@ impl Tracks {
         }
         let must_read = self.is_filling(track, runs);
         let n_waiting = track.lanes.n_waiting();
-        let is_below =
-            n_waiting < self.n_in_batches(track, cx) || n_waiting <= cx.plan.waiting_min as usize / 2;
+        // A read that could bring a few records only is not worth its order.
+        let n_in_batches = self.n_in_batches(track, cx);
+        let is_below = n_waiting + (n_in_batches / 4).max(1) <= n_in_batches
+            || n_waiting <= cx.plan.waiting_min as usize / 2;
         let starved_since = self.room.forget(idx);
         if !must_read && (!(is_below || track.lanes.is_any_idle()) || self.is_too_far_ahead(track, cx)) {
             return;

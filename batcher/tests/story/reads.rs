@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use forebay_batcher::*;
 
-use crate::script::plan;
+use crate::script::{count, plan};
 
 fn now() -> Now {
     Now { tick: Tick(1), unix: UnixMillis(1_700_000_000_000) }
@@ -40,10 +40,10 @@ fn next_read(machine: &mut Machine, n_invoked: &mut u64) -> Option<ReadOrder> {
     read
 }
 
-#[test]
-fn however_small_the_batches_a_track_is_read_in_stretches_of_fifty_records_at_least() {
-    let batch = BatchPlan { records_max: NonZeroU32::MIN, ..plan().batch };
-    let mut machine = Machine::new(Arc::new(Plan { batch, waiting_min: 100, ..plan() }), 1);
+/// The first four reads of a track that always has more: how many batches were invoked before, and how many records
+/// are asked for.
+fn first_reads(plan: Plan) -> Vec<(u64, u32)> {
+    let mut machine = Machine::new(Arc::new(plan), 1);
     machine.handle_assigned(TrackIdx(0), Checkpoint::at_origin(Origin(ShortBytes::new(b"first"))), now());
     let (mut n_invoked, mut n_read, mut n_slots) = (0, 0, 0);
     let mut orders = Vec::new();
@@ -64,9 +64,19 @@ fn however_small_the_batches_a_track_is_read_in_stretches_of_fifty_records_at_le
         }
         open = next_read(&mut machine, &mut n_invoked);
     }
-    assert_eq!(
-        orders,
-        [(0, 100), (50, 50), (100, 50), (150, 50)],
-        "how many were invoked before, and how many are asked for"
-    );
+    orders
+}
+
+#[test]
+fn however_small_the_batches_a_track_is_read_in_stretches_of_fifty_records_at_least() {
+    let batch = BatchPlan { records_max: NonZeroU32::MIN, ..plan().batch };
+    let orders = first_reads(Plan { batch, waiting_min: 100, ..plan() });
+    assert_eq!(orders, [(0, 100), (50, 50), (100, 50), (150, 50)]);
+}
+
+#[test]
+fn a_track_of_many_lanes_is_read_when_a_quarter_of_what_may_wait_has_begun() {
+    let batch = BatchPlan { records_max: NonZeroU32::MIN, ..plan().batch };
+    let orders = first_reads(Plan { batch, lanes: count(16), ..plan() });
+    assert_eq!(orders, [(0, 32), (8, 8), (16, 8), (24, 8)]);
 }

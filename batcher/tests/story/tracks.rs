@@ -5,7 +5,7 @@ use std::time::Duration;
 use expect_test::expect;
 use forebay_batcher::{BatchPlan, Plan};
 
-use crate::script::{check, plan};
+use crate::script::{check, count, plan};
 
 #[test]
 fn records_are_batched_invoked_and_committed() {
@@ -160,6 +160,39 @@ fn the_lane_count_changes_between_batches() {
               invoke r5 on slot 3 (Window, before 0)
             > slot
               return slot 4
+        "#]],
+    );
+}
+
+#[test]
+fn of_the_lanes_of_a_track_the_one_whose_first_record_was_first_in_reading_order_has_the_slot() {
+    let plan = Plan { lanes: count(4), batch: BatchPlan { records_max: count(1), ..plan().batch }, ..plan() };
+    check(
+        plan,
+        "assign
+         read r1/a r2/a r3/b r4/c
+         slot
+         ok
+         slot
+         slot
+         slot",
+        &expect![[r#"
+            > assign
+              read
+            > read r1/a r2/a r3/b r4/c
+              read
+              want 3
+            > slot
+              invoke r1 on slot 1 (Count, before 0)
+            > ok
+              commit at 2
+              want 3
+            > slot
+              invoke r2 on slot 2 (Count, before 0)
+            > slot
+              invoke r3 on slot 3 (Count, before 0)
+            > slot
+              invoke r4 on slot 4 (Count, before 0)
         "#]],
     );
 }

@@ -14,7 +14,7 @@ use super::{Closing, Oracle, Violation, holds};
 const TRACK_RECORD_BYTES: u64 = 272;
 const MESSAGE_BYTES: u64 = 800;
 /// Names that are longer lie elsewhere.
-const NAME_BYTES_MAX: usize = 22;
+const NAME_BYTES_MAX: usize = 20;
 
 impl Oracle {
     /// N-1: held bytes are the sum of what is held.
