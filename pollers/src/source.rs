@@ -6,6 +6,7 @@ mod error;
 mod explorer;
 mod format;
 mod queue;
+mod text;
 mod tracks;
 
 use std::future::Future;
@@ -22,6 +23,7 @@ pub use error::SourceError;
 pub use explorer::{Backlog, Explorer, PlaceError, Stand};
 pub use format::{EventFormat, Renderer, wrap_list};
 pub use queue::{Hidden, Message, Queue, QueueFacts};
+pub use text::{Digits, write_number, write_text};
 pub use tracks::{Known, Listing, RawRead, RawRecord, Reader, Room, Standing, TrackInfo, TrackName, Tracks};
 
 /// A boxed future, so that the traits stay object-safe without a macro.
