@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A life that panicked is followed by the next one after this.
@@ -13,16 +13,33 @@ const NEXT_LIFE: Duration = Duration::from_millis(100);
 /// Runs `future`; `Err` is the text of its panic. The future is dropped where it stood: what it borrowed must
 /// stay good without it.
 pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| {
+    Caught::new(pin!(future)).await
+}
+
+/// A future whose panic is a value: its text. As [`caught`], for one that lies in a box and stays there.
+#[derive(Debug)]
+#[must_use = "a future does nothing unless it is polled"]
+pub struct Caught<F>(F);
+
+impl<F: Future + Unpin> Caught<F> {
+    /// Contains the panics of `future`, which must not be polled any more once it has ended.
+    pub fn new(future: F) -> Self {
+        Self(future)
+    }
+}
+
+impl<F: Future + Unpin> Future for Caught<F> {
+    type Output = Result<F::Output, String>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = Pin::new(&mut self.get_mut().0);
         // The future is never polled again after a panic, so nothing half changed inside it is ever seen.
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
             Err(panic) => Poll::Ready(Err(text(&*panic))),
         }
-    })
-    .await
+    }
 }
 
 /// Runs a life of `what` to its end. One that panics is told and followed by another.

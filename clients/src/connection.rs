@@ -59,13 +59,12 @@ impl Connection {
         &mut self,
         request: Request<Outgoing>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
-        let answer = self.sender.try_send_request(request);
+        let answer = pin!(self.sender.try_send_request(request));
         self.drive(answer).await
     }
 
     /// Runs what waits for this connection, and the connection with it.
-    pub(crate) async fn drive<T>(&mut self, waiting: impl Future<Output = T>) -> T {
-        let mut waiting = pin!(waiting);
+    pub(crate) async fn drive<T>(&mut self, mut waiting: Pin<&mut impl Future<Output = T>>) -> T {
         poll_fn(|context| {
             self.poll_driver(context);
             waiting.as_mut().poll(context)

@@ -1,7 +1,8 @@
 //! One request and its answer under one deadline, with the proof whether the request can have reached anyone.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -101,21 +102,23 @@ impl HttpClient {
         let sent = request.body().sent();
         // One timer for all of it, and none where the answer is there at once.
         let mut deadline = pin!(sleep(limits.time));
+        let answering = {
+            let sending = pin!(self.pool.send(request.map(Outgoing::Pieces)));
+            before(deadline.as_mut(), sending).await
+        };
         // The connection is gone when `withdraw` is asked, so that nothing takes the request up later.
-        let (mut connection, response) =
-            match before(deadline.as_mut(), self.pool.send(request.map(Outgoing::Pieces))).await {
-                Some(Ok(answering)) => answering,
-                Some(Err(error)) if sent.withdraw() => return Err(ExchangeError::NotSent(error.into())),
-                Some(Err(error)) => return Err(ExchangeError::NoAnswer(error.into())),
-                None if sent.withdraw() => {
-                    return Err(ExchangeError::NotSent(NoConnection(limits.time).into()));
-                }
-                None => return Err(ExchangeError::TimedOut),
-            };
+        let (mut connection, response) = match answering {
+            Some(Ok(answering)) => answering,
+            Some(Err(error)) if sent.withdraw() => return Err(ExchangeError::NotSent(error.into())),
+            Some(Err(error)) => return Err(ExchangeError::NoAnswer(error.into())),
+            None if sent.withdraw() => return Err(ExchangeError::NotSent(NoConnection(limits.time).into())),
+            None => return Err(ExchangeError::TimedOut),
+        };
         let (head, body) = response.into_parts();
-        let body = before(deadline, connection.drive(read(body, limits.answer_bytes)))
-            .await
-            .unwrap_or(Err(BodyError::TimedOut));
+        let body = {
+            let reading = pin!(read(body, limits.answer_bytes));
+            before(deadline, pin!(connection.drive(reading))).await.unwrap_or(Err(BodyError::TimedOut))
+        };
         if body.is_ok() {
             self.pool.keep(connection);
         }
@@ -123,13 +126,16 @@ impl HttpClient {
     }
 }
 
-/// What `future` brings; `None` when the deadline passes before.
-async fn before<T>(deadline: Pin<&mut Sleep>, future: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        it = future => Some(it),
-        () = deadline => None,
-    }
+/// What `future` brings; `None` when the deadline passes before. The future stays where it lies: it is large.
+async fn before<T>(
+    mut deadline: Pin<&mut Sleep>,
+    mut future: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(it) => Poll::Ready(Some(it)),
+        Poll::Pending => deadline.as_mut().poll(context).map(|()| None),
+    })
+    .await
 }
 
 /// Reads a body up to `bytes_max`; one that says that it is longer is not read at all. A body of one frame is

@@ -80,8 +80,9 @@ impl Pool {
                 },
             }
         }
-        let mut connection =
-            Connection::open(self.connector.clone(), origin).await.map_err(SendError::Connect)?;
+        // In a box, so that a request onto a kept connection carries no room for it.
+        let opening = Box::pin(Connection::open(self.connector.clone(), origin));
+        let mut connection = opening.await.map_err(SendError::Connect)?;
         match connection.send(request).await {
             Ok(response) => Ok((connection, response)),
             Err(error) => Err(SendError::Broken(error.into_error())),

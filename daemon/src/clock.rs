@@ -1,6 +1,6 @@
 //! The two clocks of the process as one value; the only place that reads them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use forebay_batcher::{Now, Tick, UnixMillis};
 use tokio::time::Instant;
@@ -34,11 +34,27 @@ impl Clock {
     /// Both clocks at this moment.
     pub fn now(&self) -> Now {
         let elapsed = self.origin.elapsed();
-        let unix = match self.wall {
+        Now { tick: Tick::default().after(elapsed), unix: self.unix_after(elapsed) }
+    }
+
+    /// The monotonic clock alone.
+    pub fn tick(&self) -> Tick {
+        Tick::default().after(self.origin.elapsed())
+    }
+
+    /// The wall clock alone.
+    pub fn unix(&self) -> UnixMillis {
+        match self.wall {
+            Wall::System => unix_now(),
+            Wall::Since(_) => self.unix_after(self.origin.elapsed()),
+        }
+    }
+
+    fn unix_after(&self, elapsed: Duration) -> UnixMillis {
+        match self.wall {
             Wall::System => unix_now(),
             Wall::Since(start) => UnixMillis(start.0.saturating_add(millis(elapsed.as_millis()))),
-        };
-        Now { tick: Tick::default().after(elapsed), unix }
+        }
     }
 
     /// The moment of tick zero, for what counts ticks by itself.
@@ -50,9 +66,7 @@ impl Clock {
     pub fn instant(&self, tick: Tick) -> Instant {
         let span = Tick::default().until(tick);
         // A tick centuries ahead stands for "never": a timer far away serves as well.
-        self.origin
-            .checked_add(span)
-            .unwrap_or_else(|| self.origin + std::time::Duration::from_secs(60 * 60 * 24 * 365))
+        self.origin.checked_add(span).unwrap_or_else(|| self.origin + Duration::from_secs(60 * 60 * 24 * 365))
     }
 }
 
@@ -67,8 +81,6 @@ fn millis(span: u128) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -77,6 +89,7 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1_500)).await;
         let now = clock.now();
         assert_eq!((now.tick, now.unix), (Tick(1_500_000), UnixMillis(2_500)));
+        assert_eq!((clock.tick(), clock.unix()), (now.tick, now.unix));
         assert_eq!(clock.instant(Tick(1_500_000)), Instant::now());
         assert!(clock.instant(Tick(u64::MAX)) > Instant::now());
     }

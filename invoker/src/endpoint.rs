@@ -1,6 +1,7 @@
 //! An HTTP endpoint of the config file, ready to be posted to: URL, headers and client checked once.
 
 use std::fmt;
+use std::future::Future;
 
 use bytes::Bytes;
 use forebay_clients::{Answer, ExchangeError, HttpClient, HttpClients, Limits, Pieces, TlsError};
@@ -46,6 +47,9 @@ impl EndpointError {
     }
 }
 
+/// So many headers of its own a request has, mostly.
+const OWN_HEADERS: usize = 4;
+
 /// An HTTP endpoint, ready to be posted to.
 pub(crate) struct Endpoint {
     client: HttpClient,
@@ -78,12 +82,12 @@ impl Endpoint {
     }
 
     /// Posts once. `own` are headers of this request; those of the settings win over them.
-    pub(crate) async fn post(
+    pub(crate) fn post(
         &self,
         own: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
         pieces: Vec<Bytes>,
         limits: Limits,
-    ) -> Result<Answer, ExchangeError> {
+    ) -> impl Future<Output = Result<Answer, ExchangeError>> {
         let mut request = Request::new(Pieces::new(pieces));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.url.clone();
@@ -92,7 +96,7 @@ impl Endpoint {
         for (name, value) in own {
             headers.entry(name).or_insert(value);
         }
-        self.client.exchange(request, limits).await
+        self.client.exchange(request, limits)
     }
 }
 
@@ -118,6 +122,8 @@ fn headers(settings: &HttpSettings, url: &Uri, label: &str) -> Result<HeaderMap,
         value.set_sensitive(true);
         headers.insert(key, value);
     }
+    // A copy of it has the room, too, and so need not grow with each request.
+    headers.reserve(OWN_HEADERS);
     Ok(headers)
 }
 

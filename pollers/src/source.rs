@@ -7,6 +7,7 @@ mod explorer;
 mod format;
 mod group;
 mod queue;
+mod text;
 mod tracks;
 
 use std::future::Future;
@@ -24,6 +25,7 @@ pub use explorer::{Backlog, Explorer, PlaceError, Stand};
 pub use format::{EventFormat, Renderer, wrap_list};
 pub use group::{Assignment, Group, GroupEvent, Membership, Start};
 pub use queue::{Hidden, Message, Queue, QueueFacts};
+pub use text::{Digits, write_number, write_text};
 pub use tracks::{
     Known, Listing, RawRead, RawRecord, Reader, Room, Standing, TrackInfo, TrackName, Tracks, TracksFacts,
 };

@@ -1,6 +1,7 @@
 //! Our HTTP client as AWS's SDK wants it, so that whatever the SDK does uses the same connections, trust
 //! store and forbidden addresses.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -75,7 +76,7 @@ impl Connector {
         // The SDK reads all of it before it looks at any of it, and it comes while the connection is driven.
         let (head, body) = answer.into_parts();
         let body = connection
-            .drive(body.collect())
+            .drive(pin!(body.collect()))
             .await
             .map_err(|error| ConnectorError::io(error.into()))?
             .to_bytes();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use forebay_batcher::{Action, Attempt, Delivery, Fault, Notice, SlotId, TrackIdx};
 use forebay_checkpoints::TrackKey;
 use forebay_config::Code;
-use forebay_invoker::{Event, Slot, outcome_of};
-use forebay_pollers::{Known, Listing, Source};
+use forebay_invoker::{Event, outcome_of};
+use forebay_pollers::{Known, Listing};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tracing::info;
 
 use super::jobs::{About, Done};
 use super::tracks::{self, Start};
-use super::wiring::Wiring;
 use super::{Life, Work};
 use crate::sentence::chain;
 
@@ -81,8 +81,17 @@ impl Life<'_> {
         let work = Work::of(&attempt.slice);
         self.tell_sent(&attempt, work);
         self.sent.insert(id, work);
-        let job = invoke(Arc::clone(&self.wiring), Arc::clone(self.feed.source()), slot, attempt);
-        self.jobs.start(About::Invoke(id), job);
+        let (wiring, source) = (Arc::clone(&self.wiring), Arc::clone(self.feed.source()));
+        // Gives the slot back with what the invocation told about the function.
+        self.jobs.start(About::Invoke(id), async move {
+            let event = Event { pieces: source.format().wrap(attempt.slice.records()) };
+            let began = Instant::now();
+            let answer = wiring.executor.invoke(event).await;
+            let identify = |reported: &RawValue| source.format().identify(reported);
+            let outcome = outcome_of(answer, attempt.response_types(), &attempt.slice, &identify);
+            slot.settle(&outcome);
+            Done::Invoked { id, outcome, took: Some(began.elapsed()) }
+        });
     }
 
     fn deliver(&mut self, notice: Notice) {
@@ -92,7 +101,7 @@ impl Life<'_> {
         let source = Arc::clone(self.feed.source());
         self.jobs.start(About::Deliver(id), async move {
             let outbox = wiring.outbox.as_ref().expect("a plan without destination makes no notices");
-            let answer = match outbox.deliver(&notice, &*source, wiring.clock.now().unix).await {
+            let answer = match outbox.deliver(&notice, &*source, wiring.clock.unix()).await {
                 Ok(()) => Delivery::Taken,
                 Err(error) => Delivery::Refused {
                     error: Fault::new(Code(error.code), format!("{} ({})", chain(&error), error.code)),
@@ -140,16 +149,4 @@ impl Life<'_> {
         }
         self.start_tracks();
     }
-}
-
-/// Invokes once and gives the slot back with what that told about the function.
-async fn invoke(wiring: Arc<Wiring>, source: Arc<dyn Source>, slot: Slot, attempt: Attempt) -> Done {
-    let event = Event { pieces: source.format().wrap(attempt.slice.records()) };
-    let began = Instant::now();
-    let answer = wiring.executor.invoke(event).await;
-    let outcome = outcome_of(answer, attempt.response_types(), &attempt.slice, &|reported| {
-        source.format().identify(reported)
-    });
-    slot.settle(&outcome);
-    Done::Invoked { id: attempt.id, outcome, took: Some(began.elapsed()) }
 }

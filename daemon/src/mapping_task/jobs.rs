@@ -1,13 +1,15 @@
 //! Work that runs beside a mapping's loop and comes back as values: invocations, deliveries, commits.
 
 use std::future::{Future, pending};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forebay_batcher::{
     AttemptId, Checkpoint, CommitId, Committed, Delivery, Failure, NoticeId, Outcome, Reply, TrackIdx,
 };
 use forebay_checkpoints::WriteNumber;
-use forebay_clients::caught::caught;
+use forebay_clients::caught::Caught;
 use forebay_pollers::TrackName;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -67,16 +69,30 @@ pub(crate) enum About {
 /// attempts of one key never run at once (O-1).
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
-    running: FuturesUnordered<BoxFuture<'static, Done>>,
+    running: FuturesUnordered<Job>,
     n_invocations: u64,
+}
+
+/// One job, in a box that it does not leave: what it holds is large.
+struct Job {
+    about: About,
+    work: Caught<BoxFuture<'static, Done>>,
+}
+
+impl Future for Job {
+    type Output = Done;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Done> {
+        let done = Pin::new(&mut self.work).poll(context);
+        done.map(|done| done.unwrap_or_else(|panic| died(self.about, panic)))
+    }
 }
 
 impl Jobs {
     /// Starts a job, which goes on while [`Jobs::next`] is awaited.
     pub(crate) fn start(&mut self, about: About, job: impl Future<Output = Done> + Send + 'static) {
         self.n_invocations += u64::from(matches!(about, About::Invoke(_)));
-        self.running
-            .push(Box::pin(async move { caught(job).await.unwrap_or_else(|panic| died(about, panic)) }));
+        self.running.push(Job { about, work: Caught::new(Box::pin(job)) });
     }
 
     /// The next answer; waits for ever while no job runs. Can be dropped without losing anything: a job stays

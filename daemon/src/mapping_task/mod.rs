@@ -218,7 +218,7 @@ impl Life<'_> {
                 }
                 return Ok(());
             }
-            let now = self.wiring.clock.now().tick;
+            let now = self.wiring.clock.tick();
             self.publish_if_due(now);
             let news = self.next(now).await;
             self.is_unpublished = true;
@@ -261,7 +261,7 @@ impl Life<'_> {
     fn plan_forgetting(&mut self) {
         let every = self.feed.source().tracks().map(|tracks| tracks.rediscover_every().max(FORGET_EVERY_MIN));
         self.forget_at =
-            every.filter(|_| self.tracks.has_ended()).map(|every| self.wiring.clock.now().tick.after(every));
+            every.filter(|_| self.tracks.has_ended()).map(|every| self.wiring.clock.tick().after(every));
     }
 
     /// Goes on with other limits: new batches take them, batches in retry keep theirs.
@@ -286,7 +286,7 @@ impl Life<'_> {
             None => false,
             Some(Close::Abandon) => true,
             Some(Close::Finish) => self.is_quiet(),
-            Some(Close::Within(until)) => self.is_quiet() || self.wiring.clock.now().tick >= until,
+            Some(Close::Within(until)) => self.is_quiet() || self.wiring.clock.tick() >= until,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Hands news to the machine: one arm for each kind.
 
-use forebay_batcher::{Close, Delivery, Fault, Lost, Outcome, SourceNotice, TrackState};
+use forebay_batcher::{Close, Delivery, Fault, Lost, Now, Outcome, SourceNotice, TrackState};
 use forebay_config::Code;
 use forebay_invoker::Slot;
 use forebay_pollers::{FeedEvent, TrackName};
@@ -25,9 +25,9 @@ impl Life<'_> {
             }
             // Nobody can close the mapping any more: it ends as it would on a close.
             News::Command(None) => self.close(Close::Finish),
-            News::Done(done) => self.hear_done(done),
+            News::Done(done) => self.hear_done(done, now),
             News::Slot(slot) => self.hear_slot(slot),
-            News::Feed(Some(event)) => self.hear_feed(event),
+            News::Feed(Some(event)) => self.hear_feed(event, now),
             News::Feed(None) => return Err(LifeError::FeedEnded),
             News::Synced => self.hear_synced(),
             News::Due(Due::Machine) => self.machine.handle_timeout(now),
@@ -45,8 +45,7 @@ impl Life<'_> {
         self.machine.handle_slot(id, self.wiring.clock.now());
     }
 
-    fn hear_done(&mut self, done: Done) {
-        let now = self.wiring.clock.now();
+    fn hear_done(&mut self, done: Done, now: Now) {
         match done {
             Done::Invoked { id, outcome, took } => {
                 self.tell_outcome(id, &outcome, took);
@@ -93,8 +92,7 @@ impl Life<'_> {
         self.plan_forgetting();
     }
 
-    fn hear_feed(&mut self, event: FeedEvent) {
-        let now = self.wiring.clock.now();
+    fn hear_feed(&mut self, event: FeedEvent, now: Now) {
         match event {
             FeedEvent::Discovered(found) => {
                 self.tell_discovered(&found);

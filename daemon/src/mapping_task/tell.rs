@@ -31,7 +31,7 @@ static NO_FAULT: Fault = Fault { text: String::new(), code: None };
 
 impl Life<'_> {
     fn note(&self, of: ErrorOf, track: Option<TrackIdx>, error: &Fault) {
-        self.entry.note_error(LastError::new(of, self.label(track), error, self.wiring.clock.now().unix));
+        self.entry.note_error(LastError::new(of, self.label(track), error, self.wiring.clock.unix()));
     }
 
     fn label(&self, track: Option<TrackIdx>) -> &str {
@@ -39,9 +39,9 @@ impl Life<'_> {
     }
 
     pub(super) fn tell_sent(&mut self, attempt: &Attempt, work: Work) {
-        let now = self.wiring.clock.now();
         if let Some(last) = attempt.slice.records().last() {
-            self.iterator_age_ms = u64::try_from(last.arrival.age(now.unix).as_millis()).unwrap_or(u64::MAX);
+            let age = last.arrival.age(self.wiring.clock.unix());
+            self.iterator_age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         }
         let n_records = u32::try_from(work.n_records).unwrap_or(u32::MAX);
         self.entry.metrics().batch_records.observe(f64::from(n_records));
@@ -68,7 +68,7 @@ impl Life<'_> {
         if let Some(took) = took {
             self.entry.metrics().invoked(took);
         }
-        let now = self.wiring.clock.now().tick;
+        let now = self.wiring.clock.tick();
         let topic_of = |kind| (kind, work.track.map_or(0, |it| it.0));
         let allowed = match outcome {
             Outcome::Succeeded(_) => Some(0),
@@ -161,7 +161,7 @@ impl Life<'_> {
         if let Delivery::Refused { error } = answer {
             self.note(ErrorOf::Destination, work.track, error);
         }
-        let now = self.wiring.clock.now().tick;
+        let now = self.wiring.clock.tick();
         let topic = (DESTINATION, work.track.map_or(0, |it| it.0));
         let allowed = match answer {
             Delivery::Taken => self.repeats.over(topic).or(Some(0)),
@@ -223,7 +223,7 @@ impl Life<'_> {
             self.note(ErrorOf::Store, Some(track), &error.cloned().unwrap_or_else(|| "".into()));
         }
         let error = error.map(|it| it.text.as_str());
-        let now = self.wiring.clock.now().tick;
+        let now = self.wiring.clock.tick();
         let allowed = match answer {
             Committed::Written => None,
             Committed::Durable => self.repeats.over((STORE, 0)),
@@ -280,7 +280,7 @@ impl Life<'_> {
         if let Some(notice) = trouble {
             self.note(ErrorOf::Source, track, &source_trouble(notice));
         }
-        let now = self.wiring.clock.now().tick;
+        let now = self.wiring.clock.tick();
         let topic = (SOURCE, track.map_or(0, |it| it.0));
         let allowed = match trouble {
             None => self.repeats.over(topic),
@@ -325,7 +325,7 @@ impl Life<'_> {
 
     pub(super) fn tell_trouble(&mut self, error: &Fault) {
         self.note(ErrorOf::Source, None, error);
-        let Some(n_held_back) = self.repeats.allow((LISTING, 0), error, self.wiring.clock.now().tick) else {
+        let Some(n_held_back) = self.repeats.allow((LISTING, 0), error, self.wiring.clock.tick()) else {
             return;
         };
         warn!(

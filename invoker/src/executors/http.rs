@@ -90,7 +90,7 @@ impl HttpExecutor {
         let limits = Limits { time: self.timeout, answer_bytes: ANSWER_BYTES_MAX };
         let invocation = answer::Invocation { function: &self.function, request_id, timeout: self.timeout };
         match self.endpoint.post(headers, event.pieces, limits).await {
-            Ok(answer) => invocation.judge(answer, Timestamp::now()),
+            Ok(answer) => invocation.judge(answer, Timestamp::now),
             Err(ExchangeError::NotSent(cause)) => Err(invocation.not_connected(cause)),
             Err(ExchangeError::NoAnswer(cause)) => Err(invocation.unknown(cause)),
             Err(ExchangeError::TimedOut) => Ok(invocation.timed_out()),

@@ -201,7 +201,9 @@ impl Actor {
 /// more than there is.
 fn read(member: &Member, order: &ReadOrder, messages: Vec<Message>, visible_until: Option<Tick>) -> Read {
     let order = ReadOrder { records_max: u32::MAX, bytes_max: u64::MAX, ..order.clone() };
-    let mut answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
+    let data_bytes = messages.iter().map(|it| it.record.data.len()).sum();
+    let answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
+    let mut answer = answer.expecting(messages.len(), data_bytes);
     let (mut filtered, mut left) = (Vec::new(), Vec::new());
     for Message { record, receipt, receives_left, n_receives } in messages {
         // What came behind one that is left, of its group, would overtake it.

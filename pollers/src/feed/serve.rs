@@ -20,6 +20,9 @@ const CHUNK_BYTES_MIN: usize = 4 << 10;
 /// What a record's JSON is guessed to have beside its data.
 const FRAME_BYTES: usize = 1 << 10;
 
+/// Places for so many records at most are made before they are seen to be wanted.
+const DRAFTS_RESERVED_MAX: usize = 100;
+
 /// How far an answer got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Took {
@@ -40,6 +43,8 @@ pub(super) struct Answer<'a> {
     drafts: Vec<Draft>,
     bytes: u64,
     n_filtered: u32,
+    /// Bytes that a lane's first chunk begins with.
+    first_chunk_bytes: usize,
     /// What a filter is shown.
     scratch: Vec<u8>,
 }
@@ -66,6 +71,7 @@ impl<'a> Answer<'a> {
     ) -> Self {
         let lanes = (0..order.lanes.max(1)).map(|_| Arena::default()).collect();
         Self {
+            first_chunk_bytes: CHUNK_BYTES_MIN,
             order,
             renderer,
             filter,
@@ -75,6 +81,15 @@ impl<'a> Answer<'a> {
             n_filtered: 0,
             scratch: Vec::new(),
         }
+    }
+
+    /// As many records are to come, with so much data together: a lane's first chunk begins with room for its
+    /// share of them.
+    pub(super) fn expecting(mut self, n_records: usize, data_bytes: usize) -> Self {
+        let guess = rendered_guess(data_bytes, n_records) / self.lanes.len();
+        self.first_chunk_bytes = guess.clamp(CHUNK_BYTES_MIN, CHUNK_BYTES);
+        self.drafts.reserve(n_records.min(DRAFTS_RESERVED_MAX));
+        self
     }
 
     /// Reads past one record, or says that there is no room for it.
@@ -91,7 +106,7 @@ impl<'a> Answer<'a> {
         }
         let lane = lane_of(&raw.key, &raw.position, self.order.lanes) as usize;
         let arena = &mut self.lanes[lane];
-        arena.make_room(raw.data.len());
+        arena.make_room(raw.data.len(), self.first_chunk_bytes);
         let start = arena.open.len();
         self.renderer.render(raw, &mut arena.open);
         let n_bytes = (arena.open.len() - start) as u64;
@@ -146,16 +161,15 @@ impl<'a> Answer<'a> {
 
 impl Arena {
     /// Room for a record with so much data.
-    fn make_room(&mut self, data_bytes: usize) {
-        // An eighth more for what is escaped in the data.
-        let guess = data_bytes + data_bytes / 8 + FRAME_BYTES;
+    fn make_room(&mut self, data_bytes: usize, first_bytes: usize) {
+        let guess = rendered_guess(data_bytes, 1);
         if !self.open.is_empty() && self.open.len() + guess > CHUNK_BYTES {
             let full = std::mem::take(&mut self.open);
             self.closed.push(freeze(full));
         }
         if self.open.capacity() == 0 {
             let is_first = self.closed.is_empty();
-            self.open.reserve(guess.max(if is_first { CHUNK_BYTES_MIN } else { CHUNK_BYTES }));
+            self.open.reserve(guess.max(if is_first { first_bytes } else { CHUNK_BYTES }));
         }
     }
 
@@ -163,6 +177,11 @@ impl Arena {
         self.closed.push(freeze(self.open));
         self.closed
     }
+}
+
+/// What so many records are guessed to have as JSON: an eighth more than their data for what is escaped in it.
+const fn rendered_guess(data_bytes: usize, n_records: usize) -> usize {
+    data_bytes + data_bytes / 8 + n_records * FRAME_BYTES
 }
 
 /// What a chunk pins is what it holds: capacity left over by growth is given back.

@@ -14,7 +14,7 @@ use forebay_batcher::{Record, RecordId, UnixMillis};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::source::{EventFormat, RawRecord, Renderer, TrackName};
+use crate::source::{Digits, EventFormat, RawRecord, Renderer, TrackName, write_number, write_text};
 
 const HEAD: &[u8] = b"{\"Records\":[";
 const TAIL: &[u8] = b"]}";
@@ -22,21 +22,21 @@ const TAIL: &[u8] = b"]}";
 /// Bytes of an event around its records and the commas between them.
 pub(super) const ENVELOPE_BYTES: u64 = (HEAD.len() + TAIL.len()) as u64;
 
-/// What the records of one reader have in common.
+/// What the records of one reader have in common, as JSON: what stands before a record's offset, each time.
 #[derive(Debug, Clone)]
 pub(super) struct FileFacts {
-    /// The members before a record's offset, as JSON.
-    before: String,
-    /// The track's name and a colon, then the offset makes the record's id.
-    id: String,
+    /// Up to the offset with which the record's id ends.
+    before_id: String,
+    /// Up to the offset itself.
+    before_offset: String,
 }
 
 impl FileFacts {
     pub(super) fn new(track: &TrackName, path: &str) -> Self {
         let path = serde_json::Value::from(path);
         Self {
-            before: format!(",\"eventSource\":\"forebay:file\",\"path\":{path},\"offset\":\""),
-            id: track.0.clone(),
+            before_id: format!("{{\"eventID\":\"{}:", track.0),
+            before_offset: format!("\",\"eventSource\":\"forebay:file\",\"path\":{path},\"offset\":\""),
         }
     }
 }
@@ -95,18 +95,27 @@ fn render(record: &RawRecord, data: &[u8], out: &mut Vec<u8>) -> std::io::Result
     let file = truncated.map(|it| it.file.as_ref()).or_else(|| facts.downcast_ref::<FileFacts>());
     let file = file.expect("this source's reader made the record");
     let offset = record.position.as_number().expect("this source's positions are offsets");
-    write!(out, "{{\"eventID\":\"{}:{offset}\"{}{offset}\",\"body\":", file.id, file.before)?;
+    let offset = Digits::of(offset);
+    out.extend_from_slice(file.before_id.as_bytes());
+    out.extend_from_slice(offset.as_slice());
+    out.extend_from_slice(file.before_offset.as_bytes());
+    out.extend_from_slice(offset.as_slice());
+    out.extend_from_slice(b"\",\"body\":");
     match std::str::from_utf8(&record.data) {
         Ok(_) if data.is_empty() => out.extend_from_slice(b"\"\""),
-        Ok(body) => serde_json::to_writer(&mut *out, body)?,
+        Ok(body) => write_text(body, out),
         Err(_) => write!(out, "\"{}\",\"bodyEncoding\":\"base64\"", STANDARD.encode(data))?,
     }
     if let Some(Truncated { length, .. }) = truncated {
         write!(out, ",\"truncated\":true,\"length\":{length}")?;
     }
     let UnixMillis(millis) = record.arrival;
-    let millis = millis.max(0);
-    write!(out, ",\"approximateArrivalTimestamp\":{}.{:03}}}", millis / 1000, millis % 1000)
+    let millis = millis.max(0).unsigned_abs();
+    out.extend_from_slice(b",\"approximateArrivalTimestamp\":");
+    write_number(millis / 1000, out);
+    let digit = |place| b'0' + (millis / place % 10) as u8;
+    out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1), b'}']);
+    Ok(())
 }
 
 /// The event of a batch.
@@ -116,7 +125,7 @@ pub(super) fn wrap(batch: &[Record]) -> Vec<Bytes> {
 
 /// The name of the record at an offset.
 pub(super) fn record_id(offset: u64) -> RecordId {
-    RecordId::new(offset.to_string().as_bytes())
+    RecordId::new(Digits::of(offset).as_slice())
 }
 
 /// A record's name: the offset as a JSON string, exactly as it was sent. A number is none.

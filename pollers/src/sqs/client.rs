@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::config::{BehaviorVersion, IdentityCache, Region};
+use aws_sdk_sqs::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
@@ -135,6 +135,9 @@ impl SdkSqs {
             .credentials_provider(credentials)
             // They are kept where all that sign share them.
             .identity_cache(IdentityCache::no_cache())
+            // Each call has its time, and its answer is read whole within it: a timer of the SDK's own for every
+            // call watches over nothing.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .endpoint_url(endpoint)
             .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
             .timeout_config(timeouts);

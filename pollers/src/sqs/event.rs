@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::digest;
 use super::message::Details;
-use crate::source::{EventFormat, RawRecord, Renderer};
+use crate::source::{EventFormat, RawRecord, Renderer, write_text};
 
 const HEAD: &[u8] = b"{\"Records\":[";
 const TAIL: &[u8] = b"]}";
@@ -87,36 +87,36 @@ impl SqsRenderer {
         let Facts { handle, details, arn, region } =
             facts.downcast_ref().expect("this source's reader made the record");
         out.extend_from_slice(b"{\"messageId\":");
-        bytes(out, record.id.0.as_slice())?;
+        write_bytes(record.id.0.as_slice(), out);
         out.extend_from_slice(b",\"receiptHandle\":");
-        bytes(out, handle)?;
+        write_bytes(handle, out);
         out.extend_from_slice(b",\"body\":");
         match data {
-            Data::Whole => bytes(out, &record.data)?,
-            Data::LeftOut => text(out, "")?,
+            Data::Whole => write_bytes(&record.data, out),
+            Data::LeftOut => write_text("", out),
         }
         out.extend_from_slice(b",\"attributes\":{");
         for (idx, (name, value)) in details.system.iter().enumerate() {
             comma(out, idx);
-            text(out, name)?;
+            write_text(name, out);
             out.push(b':');
-            text(out, value)?;
+            write_text(value, out);
         }
         out.extend_from_slice(b"},\"messageAttributes\":{");
         for (idx, (name, it)) in details.attributes.iter().enumerate() {
             comma(out, idx);
-            text(out, name)?;
+            write_text(name, out);
             out.extend_from_slice(b":{");
             if let Some(value) = &it.text {
                 out.extend_from_slice(b"\"stringValue\":");
-                text(out, value)?;
+                write_text(value, out);
                 out.push(b',');
             }
             if let Some(value) = &it.binary {
                 write!(out, "\"binaryValue\":\"{}\",", STANDARD.encode(value))?;
             }
             out.extend_from_slice(b"\"stringListValues\":[],\"binaryListValues\":[],\"dataType\":");
-            text(out, &it.data_type)?;
+            write_text(&it.data_type, out);
             out.push(b'}');
         }
         out.push(b'}');
@@ -133,21 +133,17 @@ impl SqsRenderer {
             None => write!(out, ",\"md5OfBody\":\"{}\"", digest::of_body(&record.data))?,
         }
         out.extend_from_slice(b",\"eventSource\":\"aws:sqs\",\"eventSourceARN\":");
-        text(out, arn)?;
+        write_text(arn, out);
         out.extend_from_slice(b",\"awsRegion\":");
-        text(out, region)?;
+        write_text(region, out);
         out.push(b'}');
         Ok(())
     }
 }
 
-fn text(out: &mut Vec<u8>, text: &str) -> std::io::Result<()> {
-    Ok(serde_json::to_writer(out, text)?)
-}
-
 /// Bytes that came as a text.
-fn bytes(out: &mut Vec<u8>, bytes: &[u8]) -> std::io::Result<()> {
-    text(out, std::str::from_utf8(bytes).expect("this source's reader made it of a text"))
+fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    write_text(std::str::from_utf8(bytes).expect("this source's reader made it of a text"), out);
 }
 
 fn comma(out: &mut Vec<u8>, idx: usize) {

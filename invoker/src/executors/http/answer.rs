@@ -45,7 +45,8 @@ fn verdict(status: StatusCode, headers: &HeaderMap) -> Verdict {
 }
 
 impl Invocation<'_> {
-    pub(super) fn judge(self, answer: Answer, now: Timestamp) -> Result<Reply, InvokeError> {
+    /// `now` is asked where the answer may name a date.
+    pub(super) fn judge(self, answer: Answer, now: impl FnOnce() -> Timestamp) -> Result<Reply, InvokeError> {
         let Answer { head, body } = answer;
         match verdict(head.status, &head.headers) {
             Verdict::Success => match body {
@@ -71,7 +72,7 @@ impl Invocation<'_> {
                 function: self.function.to_owned(),
                 why,
                 code: InvokeError::NOT_REACHED,
-                retry_after: retry_after(&head.headers, now),
+                retry_after: retry_after(&head.headers, now()),
                 cause: Refused::new(
                     head.status,
                     &body.as_ref().map(|it| said_in(&head, it)).unwrap_or_default(),
@@ -141,7 +142,7 @@ mod tests {
         let (head, ()) = response.body(()).unwrap().into_parts();
         let invocation =
             Invocation { function: "resize", request_id: "ours".to_owned(), timeout: Duration::from_secs(3) };
-        match invocation.judge(Answer { head, body }, Timestamp::UNIX_EPOCH) {
+        match invocation.judge(Answer { head, body }, || Timestamp::UNIX_EPOCH) {
             Ok(reply) => format!(
                 "{} {:?} {} {}",
                 reply.request_id,
