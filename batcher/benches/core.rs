@@ -297,6 +297,7 @@ fn plan(row: &Row) -> Plan {
             partial_responses: true,
             item_actions: false,
             redelivery: Redelivery::ByUs,
+            on_exhausted: OnExhausted::GiveUp,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,
         },

@@ -9,6 +9,7 @@ mod groups;
 mod news;
 mod notices;
 mod parting;
+mod pausing;
 mod remains;
 mod restoring;
 mod slices;
@@ -16,7 +17,9 @@ mod slices;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::*;
-use crate::attempt::{Condition, Limits, Next, NotReached, Outcome, Slice, Then, Told, Tried, n_named, next};
+use crate::attempt::{
+    Condition, Limits, Next, NotReached, Outcome, Pause, Slice, Then, Told, Tried, n_named, next,
+};
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::books::Books;
 use crate::former::{Batch, Ready};
@@ -32,6 +35,7 @@ use self::chain::{Chain, Filling, Status, Step, What};
 pub(crate) use self::chain::{ChainId, Hold};
 use self::chains::Chains;
 use self::draining::is_draining;
+use self::pausing::Decided;
 pub(crate) use self::slices::Its;
 
 /// The runs: every chain, with what of it is out at the function or at a destination.
@@ -40,6 +44,10 @@ pub(crate) struct Runs {
     chains: Chains,
     attempts: BTreeMap<AttemptId, ChainId>,
     notices: BTreeMap<NoticeId, ChainId>,
+    /// Decisions that are not durable yet.
+    decided: Vec<Decided>,
+    /// Chains that wait for an operator.
+    n_paused: usize,
 }
 
 impl Runs {
@@ -111,6 +119,7 @@ impl Runs {
                     Status::Retry { until: tried.not_before }
                 }
                 What::Try(_) => Status::Ready { since: books.cx.now.tick },
+                What::Tell(told) if told.paused.is_some() => Status::Paused,
                 What::Tell(told) if !self.has_taker(told, books) => {
                     self.discard_first(id, books);
                     continue;
@@ -128,7 +137,11 @@ impl Runs {
                     return;
                 }
             };
+            let is_paused = status == Status::Paused;
             self.set_status(id, status, books);
+            if is_paused {
+                self.tell_paused(id, books);
+            }
             return;
         }
     }
@@ -144,6 +157,8 @@ impl Runs {
                 books.tracks.wait_for_commit(idx, id);
             }
         }
+        self.n_paused -= usize::from(chain.status == Status::Paused);
+        self.n_paused += usize::from(status == Status::Paused);
         if !(was_ready && is_ready) {
             chain.status = status;
         }
@@ -278,6 +293,7 @@ fn deadlines(status: &Status) -> (Option<Tick>, Option<Tick>) {
         Status::New
         | Status::Filling
         | Status::Durable
+        | Status::Paused
         | Status::Ready { .. }
         | Status::InFlight { .. }
         | Status::Delivering { .. } => (None, None),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_batcher::{Again, BatchReason, NotReached, Tick, TrackState};
+use forebay_batcher::{Again, BatchReason, Condition, NotReached, Position, Tick, TrackState, Watermark};
 use forebay_invoker::GateState;
 pub use forebay_invoker::outcome::chain;
 
@@ -40,6 +40,37 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
             format!(
                 "The data folder has taken no checkpoint {}: no new work is taken until it does.",
                 for_(*since)
+            )
+        }
+        TrackState::Paused {
+            n_batches,
+            lane,
+            n_records,
+            range: (first, last),
+            condition,
+            n_invokes,
+            error,
+            ..
+        } => {
+            let what = match condition {
+                Condition::AgeExceeded => "too old (`maximum_record_age_in_seconds`)".to_owned(),
+                Condition::RetriesExhausted | Condition::PayloadTooLarge | Condition::Rejected => {
+                    format!("out of attempts (`maximum_retry_attempts`), {n_invokes} so far")
+                }
+            };
+            let (first, last) = (place(first), place(last));
+            let place = if first == last { format!("at {first}") } else { format!("from {first} to {last}") };
+            let said = if error.is_empty() { String::new() } else { format!(" ({})", one_line(error)) };
+            let others = match n_batches {
+                0 | 1 => String::new(),
+                2 => "; another batch waits too".to_owned(),
+                n => format!("; {} other batches wait too", n - 1),
+            };
+            format!(
+                "{} {place} in lane {lane} {} {what}{said} and {} for an operator, and what comes after them there waits too{others}.",
+                records(*n_records),
+                if *n_records == 1 { "is" } else { "are" },
+                if *n_records == 1 { "waits" } else { "wait" },
             )
         }
         TrackState::DestinationRefuses { n_refused, since, error, next } => format!(
@@ -198,6 +229,7 @@ pub fn word(state: &TrackState) -> &'static str {
         TrackState::Closed => "Closed",
         TrackState::StoreFailing { full: true, .. } => "StoreFull",
         TrackState::StoreFailing { full: false, .. } => "StoreFailing",
+        TrackState::Paused { .. } => "AwaitsDecision",
         TrackState::DestinationRefuses { .. } => "DestinationRefuses",
         TrackState::NotReached { .. } => "NotReached",
         TrackState::Retrying { .. } => "Retrying",
@@ -246,6 +278,11 @@ fn times(n: u32) -> String {
         2 => "twice".into(),
         n => format!("{n} times"),
     }
+}
+
+/// A place on a track for people.
+fn place(at: &Position) -> String {
+    crate::status::position(&Watermark::At(at.clone())).unwrap_or_default()
 }
 
 fn records(n: u32) -> String {
