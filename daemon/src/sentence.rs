@@ -67,7 +67,7 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
                 n => format!("; {} other batches wait too", n - 1),
             };
             format!(
-                "{} {place} in lane {lane} {} {what}{said} and {} for an operator, and what comes after them there waits too{others}.",
+                "{} {place} in lane {lane} {} {what}{said} and {} for an operator, and what comes after waits too{others}.",
                 records(*n_records),
                 if *n_records == 1 { "is" } else { "are" },
                 if *n_records == 1 { "waits" } else { "wait" },
@@ -310,6 +310,7 @@ fn cut(text: &str, n_chars_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use forebay_batcher::UnixMillis;
     use forebay_invoker::gate::Closed;
 
     use super::*;
@@ -318,6 +319,29 @@ mod tests {
 
     fn check(state: TrackState, expected: &str) {
         assert_eq!(sentence(&state, &Gate::default(), NOW), expected);
+    }
+
+    #[test]
+    fn what_waits_for_an_operator_is_told_with_its_place_and_what_is_used_up() {
+        let at = Position::number;
+        let paused = |n_batches, range, n_records, condition, error: &str| TrackState::Paused {
+            n_batches,
+            lane: 3,
+            n_records,
+            range,
+            condition,
+            n_invokes: 4,
+            since: UnixMillis(0),
+            error: error.into(),
+        };
+        check(
+            paused(1, (at(7), at(7)), 1, Condition::RetriesExhausted, "boom\nat"),
+            "1 record at 7 in lane 3 is out of attempts (`maximum_retry_attempts`), 4 so far (boom at) and waits for an operator, and what comes after waits too.",
+        );
+        check(
+            paused(3, (at(7), at(9)), 2, Condition::AgeExceeded, ""),
+            "2 records from 7 to 9 in lane 3 are too old (`maximum_record_age_in_seconds`) and wait for an operator, and what comes after waits too; 2 other batches wait too.",
+        );
     }
 
     #[test]
