@@ -224,6 +224,8 @@ impl<'a> Bench<'a> {
                 }
                 Action::Deliver(_)
                 | Action::Discarded(_)
+                | Action::Paused(_)
+                | Action::Decided(_)
                 | Action::Settle(..)
                 | Action::Extend(..)
                 | Action::Ended(_)
@@ -297,6 +299,7 @@ fn plan(row: &Row) -> Plan {
             partial_responses: true,
             item_actions: false,
             redelivery: Redelivery::ByUs,
+            on_exhausted: OnExhausted::GiveUp,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,
         },

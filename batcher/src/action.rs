@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::attempt::{Condition, Reply, Slice};
 use crate::checkpoint::Watermark;
+use crate::decision::Paused;
 use crate::fault::Fault;
 use crate::record::{Position, Receipt, Record, TrackIdx};
 use crate::response::ResponseTypes;
@@ -32,10 +33,12 @@ ids! {
     SettleId,
     /// One extension on its way to the queue.
     ExtendId,
+    /// One decision of an operator; the shell gives the numbers.
+    DecisionId,
 }
 
-/// All that the shell ever has to do. Every action but `Want`, `Return`, `Discarded`, `Ended`,
-/// `Durable` and `Drained` comes back as an answer.
+/// All that the shell ever has to do. Every action but `Want`, `Return`, `Discarded`, `Paused`, `Decided`,
+/// `Ended`, `Durable` and `Drained` comes back as an answer.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Read once; answered by `handle_read`.
@@ -53,6 +56,11 @@ pub enum Action {
     /// Records were given up with no destination to take them (or after it refused too often, where a setting
     /// says so).
     Discarded(Discard),
+    /// The attempts or the time of records are used up, and they wait for an operator from here on; told once,
+    /// not again after a restart.
+    Paused(Paused),
+    /// What was decided is durable. Of a track that is lost meanwhile nobody can tell, and nothing is told.
+    Decided(DecisionId),
     /// Write a checkpoint; answered by `handle_committed`.
     Commit(CommitId, TrackIdx, crate::checkpoint::Checkpoint),
     /// Settle messages; answered by `handle_settled`.

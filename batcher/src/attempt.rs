@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::items::{ItemActions, is_rejected, longest_wait};
 use crate::plan::{Redelivery, RetryPlan};
 use crate::record::{OrderKey, Place, Record, RecordId};
-use crate::time::Tick;
+use crate::time::{Tick, UnixMillis};
 
 /// Records that are tried together, in order. Halves share their parent's records.
 #[derive(Debug, Clone)]
@@ -193,12 +193,14 @@ pub(crate) struct Tried {
     pub(crate) not_before: Tick,
     /// How long the function asked it to wait before it is tried again.
     pub(crate) asked_wait: Duration,
+    /// An operator had it tried again: the limit of age does not hold before a retry is spent.
+    pub(crate) is_pardoned: bool,
     /// What the last attempt told; most have none, so it takes no place of its own.
     pub(crate) reply: Option<Box<Reply>>,
 }
 
 impl Tried {
-    fn part(&self, slice: Slice, why: BatchReason) -> Self {
+    pub(crate) fn part(&self, slice: Slice, why: BatchReason) -> Self {
         let (not_before, asked_wait) = (Tick::default(), Duration::ZERO);
         Self {
             slice,
@@ -207,6 +209,7 @@ impl Tried {
             why,
             not_before,
             asked_wait,
+            is_pardoned: self.is_pardoned,
             reply: self.reply.clone(),
         }
     }
@@ -217,19 +220,31 @@ impl Tried {
             condition,
             n_invokes: self.n_invokes,
             reply: self.reply,
+            paused: None,
             n_refused: 0,
             refused_since: None,
         }
     }
 }
 
-/// A slice that was given up and waits until its destination has it.
+/// That a slice waits for an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pause {
+    /// Since when, by the wall clock.
+    pub(crate) since: UnixMillis,
+    /// The shell was told, in this life or in a former one.
+    pub(crate) is_told: bool,
+}
+
+/// A slice that was given up and waits until its destination has it, or until an operator has decided.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) slice: Slice,
     pub(crate) condition: Condition,
     pub(crate) n_invokes: u32,
     pub(crate) reply: Option<Box<Reply>>,
+    /// It waits for an operator: no destination hears of it.
+    pub(crate) paused: Option<Pause>,
     pub(crate) n_refused: u32,
     /// The first refusal.
     pub(crate) refused_since: Option<Tick>,
@@ -319,6 +334,7 @@ fn halves(tried: &Tried) -> Vec<Then> {
 
 fn spend(mut tried: Tried, limits: &Limits) -> Then {
     tried.n_failures += 1;
+    tried.is_pardoned = false;
     tried.why = BatchReason::Retry;
     if limits.is_exhausted(tried.n_failures) {
         Then::GivenUp(tried.give_up(Condition::RetriesExhausted))
@@ -483,6 +499,7 @@ mod tests {
                 why: BatchReason::Count,
                 not_before: Tick(0),
                 asked_wait: Duration::ZERO,
+                is_pardoned: false,
                 reply: None,
             };
             let limits = Limits {
@@ -528,6 +545,7 @@ mod tests {
             why: BatchReason::Count,
             not_before: Tick(0),
             asked_wait: Duration::ZERO,
+            is_pardoned: false,
             reply: None,
         };
         let limits = Limits {

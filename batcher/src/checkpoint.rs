@@ -72,17 +72,28 @@ pub struct OpenSlice {
     pub record_age_max_ms: Option<u64>,
     /// Its own setting.
     pub bisect: bool,
-    /// Set when it was given up and its notice is not yet taken.
+    /// An operator had it tried again: its limit of age does not hold before a retry is spent.
+    pub is_age_pardoned: bool,
+    /// Set when it was given up and its notice is not yet taken, or an operator has not decided yet.
     pub given_up: Option<GivenUp>,
 }
 
-/// What a notice needs when it is sent again after a restart.
+impl OpenSlice {
+    /// An operator is to decide about it, or has had it tried again.
+    fn is_of_operator(&self) -> bool {
+        self.is_age_pardoned || self.given_up.as_ref().is_some_and(|it| it.paused_since.is_some())
+    }
+}
+
+/// What a notice needs when it is sent again after a restart, or an operator when he decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenUp {
     /// Why.
     pub condition: Condition,
     /// What the last attempt told, without its payload.
     pub reply: Option<Reply>,
+    /// It waits for an operator, since then by the wall clock.
+    pub paused_since: Option<UnixMillis>,
 }
 
 /// Bytes that are no checkpoint of ours.

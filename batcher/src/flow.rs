@@ -9,6 +9,7 @@ mod groups;
 mod news;
 mod notices;
 mod parting;
+mod pausing;
 mod remains;
 mod restoring;
 mod slices;
@@ -16,7 +17,9 @@ mod slices;
 use std::collections::BTreeSet;
 
 use crate::action::*;
-use crate::attempt::{Condition, Limits, Next, NotReached, Outcome, Slice, Then, Told, Tried, n_named, next};
+use crate::attempt::{
+    Condition, Limits, Next, NotReached, Outcome, Pause, Slice, Then, Told, Tried, n_named, next,
+};
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::books::Books;
 use crate::former::{Batch, Ready};
@@ -33,6 +36,7 @@ use self::chain::{Chain, Filling, Status, Step, What};
 pub(crate) use self::chain::{ChainId, Hold, lanes_of, tracks_of};
 use self::chains::Chains;
 use self::draining::is_draining;
+use self::pausing::Decided;
 pub(crate) use self::slices::Its;
 
 /// The runs: every chain, with what of it is out at the function or at a destination.
@@ -41,6 +45,10 @@ pub(crate) struct Runs {
     chains: Chains,
     attempts: Pending<AttemptId, ChainId>,
     notices: Pending<NoticeId, ChainId>,
+    /// Decisions that are not durable yet.
+    decided: Vec<Decided>,
+    /// Chains that wait for an operator.
+    n_paused: usize,
 }
 
 impl Runs {
@@ -112,6 +120,7 @@ impl Runs {
                     Status::Retry { until: tried.not_before }
                 }
                 What::Try(_) => Status::Ready { since: books.cx.now.tick },
+                What::Tell(told) if told.paused.is_some() => Status::Paused,
                 What::Tell(told) if !self.has_taker(told, books) => {
                     self.discard_first(id, books);
                     continue;
@@ -129,7 +138,11 @@ impl Runs {
                     return;
                 }
             };
+            let is_paused = status == Status::Paused;
             self.set_status(id, status, books);
+            if is_paused {
+                self.tell_paused(id, books);
+            }
             return;
         }
     }
@@ -148,6 +161,8 @@ impl Runs {
                 books.tracks.wait_for_commit(idx, id);
             }
         }
+        self.n_paused -= usize::from(chain.status == Status::Paused);
+        self.n_paused += usize::from(status == Status::Paused);
         if !(was_ready && is_ready) {
             chain.status = status;
         }
@@ -285,6 +300,7 @@ fn deadlines(status: &Status) -> (Option<Tick>, Option<Tick>) {
         Status::New
         | Status::Filling
         | Status::Durable
+        | Status::Paused
         | Status::Ready { .. }
         | Status::InFlight { .. }
         | Status::Delivering { .. } => (None, None),

@@ -8,6 +8,7 @@ mod backoff;
 mod books;
 pub mod checkpoint;
 mod context;
+mod decision;
 mod fault;
 mod filtered;
 mod flow;
@@ -37,10 +38,13 @@ pub use action::*;
 pub use attempt::*;
 pub use backoff::Backoff;
 pub use checkpoint::{Checkpoint, CheckpointError, GivenUp, OpenSlice, Watermark};
+pub use decision::{Decision, Paused, Undecided};
 pub use fault::Fault;
 pub use items::{ItemAction, ItemActions, RETRY_AFTER_MAX};
 pub use machine::Machine;
-pub use plan::{BatchPlan, Plan, QueuePlan, RatePlan, RateUnit, Redelivery, RetryPlan, WindowPlan};
+pub use plan::{
+    BatchPlan, OnExhausted, Plan, QueuePlan, RatePlan, RateUnit, Redelivery, RetryPlan, WindowPlan,
+};
 pub use rate::Rate;
 pub use record::*;
 pub use rendered::Rendered;

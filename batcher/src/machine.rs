@@ -7,10 +7,11 @@ use crate::action::*;
 use crate::attempt::Outcome;
 use crate::books::Books;
 use crate::checkpoint::Checkpoint;
+use crate::decision::{Decision, Paused, Undecided};
 use crate::flow::Runs;
 use crate::former::Ready;
 use crate::plan::Plan;
-use crate::record::{Receipt, TrackIdx};
+use crate::record::{Position, Receipt, TrackIdx};
 use crate::state::{Counts, Receives, TrackState, Why};
 use crate::time::{Now, Tick};
 use crate::timers::Timer;
@@ -116,6 +117,22 @@ impl Machine {
         self.begin(now);
         self.runs.handle_delivered(id, answer, &mut self.books);
         self.pump_queue();
+    }
+
+    /// An operator decided about records that wait for him; they are named by their track and the first of them,
+    /// as [`Machine::paused`] says. How many records it was. [`Action::Decided`] follows when it is durable.
+    ///
+    /// # Errors
+    /// See [`Undecided`]; nothing was changed then.
+    pub fn handle_decision(
+        &mut self,
+        id: DecisionId,
+        (track, first): (TrackIdx, &Position),
+        decision: Decision,
+        now: Now,
+    ) -> Result<usize, Undecided> {
+        self.begin(now);
+        self.runs.handle_decision(id, (track, first), decision, &mut self.books)
     }
 
     /// The store answered.
@@ -304,6 +321,16 @@ impl Machine {
             tracks.state(track, &self.runs, cx)
         };
         cx.told_with_rate(state)
+    }
+
+    /// What waits for an operator, each with all that one decision is about.
+    pub fn paused(&self) -> Vec<Paused> {
+        self.runs.paused()
+    }
+
+    /// How much that is.
+    pub fn n_paused(&self) -> usize {
+        self.runs.n_paused()
     }
 
     /// The receives of the queue; `None` for tracks.

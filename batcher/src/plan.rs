@@ -68,10 +68,23 @@ pub struct RetryPlan {
     pub item_actions: bool,
     /// Who brings a failed record back.
     pub redelivery: Redelivery,
+    /// What becomes of records whose attempts or whose time are used up.
+    pub on_exhausted: OnExhausted,
     /// Refusals of a destination after which its records are dropped and counted; `None` never drops.
     pub drop_after_destination_failures: Option<NonZeroU32>,
     /// Queues with groups: treat later messages of a group as failed when an earlier one failed.
     pub stop_group_at_first_failure: bool,
+}
+
+/// What becomes of records whose attempts or whose time are used up. Asked when that is so, and not before: a
+/// batch in retry does not keep what it began with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExhausted {
+    /// They are given up: told to the destination, or discarded without one.
+    GiveUp,
+    /// They wait for an operator, and with them what stands behind them on their lanes. Tracks only: a queue
+    /// has a redrive policy of its own.
+    Pause,
 }
 
 /// Who brings a failed record back.
@@ -139,6 +152,7 @@ impl From<&config::RetryPlan> for RetryPlan {
             partial_responses,
             item_actions,
             redelivery,
+            on_exhausted,
             drop_after_destination_failures,
             stop_group_at_first_failure,
         } = plan.clone();
@@ -149,8 +163,18 @@ impl From<&config::RetryPlan> for RetryPlan {
             partial_responses,
             item_actions,
             redelivery: redelivery.into(),
+            on_exhausted: on_exhausted.into(),
             drop_after_destination_failures,
             stop_group_at_first_failure,
+        }
+    }
+}
+
+impl From<config::OnExhausted> for OnExhausted {
+    fn from(it: config::OnExhausted) -> Self {
+        match it {
+            config::OnExhausted::GiveUp => Self::GiveUp,
+            config::OnExhausted::Pause => Self::Pause,
         }
     }
 }

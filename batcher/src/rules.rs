@@ -60,6 +60,10 @@ pub enum Rule {
     C1,
     /// Closing one track.
     C2,
+    /// What waits for an operator.
+    E1,
+    /// What an operator decides.
+    E2,
     /// Liveness.
     L1,
     /// Determinism.
@@ -96,7 +100,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 46] = [
         Self::W1,
         Self::W2,
         Self::W3,
@@ -125,6 +129,8 @@ impl Rule {
         Self::P1,
         Self::C1,
         Self::C2,
+        Self::E1,
+        Self::E2,
         Self::L1,
         Self::D1,
         Self::S1,
@@ -174,6 +180,8 @@ impl Rule {
             Self::P1 => "P-1",
             Self::C1 => "C-1",
             Self::C2 => "C-2",
+            Self::E1 => "E-1",
+            Self::E2 => "E-2",
             Self::L1 => "L-1",
             Self::D1 => "D-1",
             Self::S1 => "S-1",
@@ -198,8 +206,8 @@ impl Rule {
         match self {
             Self::W1 => "no commit passes an open record, and none goes back",
             Self::W2 => {
-                "a record is finished by success, by filter, by delivery, by a setting that discards (counted), or because the source \
-                 dropped it (counted); by nothing else"
+                "a record is finished by success, by filter, by delivery, by a setting that discards (counted), by an operator who skips it \
+                 (counted), or because the source dropped it (counted); by nothing else"
             }
             Self::W3 => "a track without open records stands at `passed`",
             Self::W4 => {
@@ -254,6 +262,13 @@ impl Rule {
             Self::C2 => {
                 "nothing begins on a track that was closed; it is let go when all that ran of it is durable, at its time at the latest, and that \
                  is told once"
+            }
+            Self::E1 => {
+                "what used up its attempts or its time waits where the mapping says so: without a decision nothing of it is tried, told, \
+                 dropped or finished, nothing behind it on its lane begins, and it is on the list, over a restart too"
+            }
+            Self::E2 => {
+                "a decision is carried out once and as it says, is durable when that is told, and changes nothing that does not wait for it"
             }
             Self::L1 => {
                 "when the function recovers or the plan is finite, everything is committed; a fresh record goes through"

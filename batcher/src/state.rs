@@ -1,9 +1,10 @@
 //! Why nothing is happening: the state of a track or queue as an enum that makes a sentence.
 
 use crate::action::BatchReason;
-use crate::attempt::NotReached;
+use crate::attempt::{Condition, NotReached};
 use crate::fault::Fault;
-use crate::time::Tick;
+use crate::record::Position;
+use crate::time::{Tick, UnixMillis};
 
 /// What a track (or a queue) is doing, or what it waits for. The first that applies, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,26 @@ pub enum TrackState {
         full: bool,
         /// Since when.
         since: Tick,
+    },
+    /// Records used up their attempts or their time and wait for an operator; told of are those that wait
+    /// longest.
+    Paused {
+        /// How many batches wait, each for a decision of its own.
+        n_batches: u32,
+        /// The lane of these.
+        lane: u32,
+        /// How many records they are.
+        n_records: u32,
+        /// The first and the last of them.
+        range: (Position, Position),
+        /// What is used up.
+        condition: Condition,
+        /// Attempts that they were part of.
+        n_invokes: u32,
+        /// Since when, by the wall clock, over restarts.
+        since: UnixMillis,
+        /// What was said last; empty when nothing was.
+        error: String,
     },
     /// A destination does not take what was given up.
     DestinationRefuses {
@@ -205,6 +226,14 @@ pub struct Counts {
     pub given_up_uninvoked: u64,
     /// Records discarded by a setting: `DroppedEventCount`.
     pub dropped: u64,
+    /// Records that were paused because their attempts or their time were used up.
+    pub paused: u64,
+    /// Paused records that an operator finished as they are.
+    pub decided_skip: u64,
+    /// Paused records that an operator had tried again.
+    pub decided_retry: u64,
+    /// Paused records that an operator sent to the destination.
+    pub decided_send: u64,
     /// Records taken by a destination: `OnFailureDestinationDeliveredEventCount`.
     pub delivered: u64,
     /// Refused deliveries: `DestinationDeliveryFailures`.

@@ -36,7 +36,7 @@ pub use file::{Added, Config, Settings, mapping_node};
 pub use function::{Executor, Function, FunctionName};
 pub use mapping::{Mapping, MappingName, PollerPlan, SourceRef, StartingPosition};
 pub use pattern::{Filter, FilterRules, Pattern, PatternError};
-pub use plan::{BatchPlan, RatePlan, RateUnit, Redelivery, RetryPlan, WindowPlan};
+pub use plan::{BatchPlan, OnExhausted, RatePlan, RateUnit, Redelivery, RetryPlan, WindowPlan};
 pub use profile::SourceProfile;
 pub use secret_ref::{NoSecretRef, SecretRef};
 pub use source::Sources;

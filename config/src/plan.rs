@@ -33,6 +33,8 @@ pub struct RetryPlan {
     pub item_actions: bool,
     /// Who brings a failed record back.
     pub redelivery: Redelivery,
+    /// What becomes of records whose attempts or whose time are used up.
+    pub on_exhausted: OnExhausted,
     /// Refusals of a destination after which its records are dropped and counted; `None` never drops.
     pub drop_after_destination_failures: Option<NonZeroU32>,
     /// Queues with groups: treat later messages of a group as failed when an earlier one failed.
@@ -58,6 +60,15 @@ pub enum RateUnit {
     Records,
     /// Invocations, whatever they hold.
     Invocations,
+}
+
+/// What becomes of records whose attempts or whose time are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExhausted {
+    /// They go to the destination, or are discarded without one.
+    GiveUp,
+    /// They wait for an operator.
+    Pause,
 }
 
 /// Who brings a failed record back.

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config_files;
 pub mod control;
 pub mod data_dir;
+pub mod decisions;
 mod destinations;
 mod effective;
 pub mod errand;

@@ -50,6 +50,9 @@ pub struct OpenBatch {
     attempts: u32,
     not_before: String,
     given_up: Option<&'static str>,
+    /// It waits for an operator since then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_since: Option<String>,
 }
 
 impl OpenBatch {
@@ -64,6 +67,7 @@ impl OpenBatch {
             attempts: slice.n_invokes,
             not_before: wall_time(slice.not_before),
             given_up: slice.given_up.as_ref().map(|it| it.condition.as_str()),
+            paused_since: slice.given_up.as_ref().and_then(|it| it.paused_since).map(wall_time),
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::clock::unix_now;
+use crate::decisions::{DecideError, PausedBatch, Wish};
 use crate::errand::{Errand, NotStood, Reposition, RepositionError};
 use crate::last_error::LastError;
 use crate::lock::lock;
@@ -37,6 +38,10 @@ pub enum Command {
     State(oneshot::Sender<Vec<TrackStatus>>),
     /// Tell where every track durably stands.
     Places(oneshot::Sender<Vec<KeptPlace>>),
+    /// Tell what waits for an operator.
+    Paused(oneshot::Sender<Vec<PausedBatch>>),
+    /// Carry out what an operator decided; answered with what it was about when that is durable.
+    Decide(Wish, oneshot::Sender<Result<Vec<PausedBatch>, DecideError>>),
 }
 
 /// Where a mapping stands.
@@ -369,6 +374,25 @@ impl Entry {
     /// Where every track durably stands; `None` while no task runs that could tell.
     pub async fn places(&self) -> Option<Vec<KeptPlace>> {
         self.ask(Command::Places).await
+    }
+
+    /// What waits for an operator; `None` while no task runs that could tell.
+    pub async fn paused(&self) -> Option<Vec<PausedBatch>> {
+        self.ask(Command::Paused).await
+    }
+
+    /// Has an operator's decision carried out. Ready when that is durable, with what it was about; it happens
+    /// all the same when this is dropped.
+    ///
+    /// # Errors
+    /// See [`DecideError`].
+    pub async fn decide(&self, wish: Wish) -> Result<Vec<PausedBatch>, DecideError> {
+        if self.lifecycle().is_resting() {
+            return Err(DecideError::Rests);
+        }
+        let (answer, told) = oneshot::channel();
+        self.commands.try_send(Command::Decide(wish, answer)).map_err(|_| DecideError::NotNow)?;
+        told.await.unwrap_or(Err(DecideError::Unknown))
     }
 
     /// The way to whoever keeps the mapping, running or not.

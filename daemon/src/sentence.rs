@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_batcher::{Again, BatchReason, NotReached, Tick, TrackState};
+use forebay_batcher::{Again, BatchReason, Condition, NotReached, Position, Tick, TrackState, Watermark};
 use forebay_invoker::GateState;
 pub use forebay_invoker::outcome::chain;
 
@@ -40,6 +40,37 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
             format!(
                 "The data folder has taken no checkpoint {}: no new work is taken until it does.",
                 for_(*since)
+            )
+        }
+        TrackState::Paused {
+            n_batches,
+            lane,
+            n_records,
+            range: (first, last),
+            condition,
+            n_invokes,
+            error,
+            ..
+        } => {
+            let what = match condition {
+                Condition::AgeExceeded => "too old (`maximum_record_age_in_seconds`)".to_owned(),
+                Condition::RetriesExhausted | Condition::PayloadTooLarge | Condition::Rejected => {
+                    format!("out of attempts (`maximum_retry_attempts`), {n_invokes} so far")
+                }
+            };
+            let (first, last) = (place(first), place(last));
+            let place = if first == last { format!("at {first}") } else { format!("from {first} to {last}") };
+            let said = if error.is_empty() { String::new() } else { format!(" ({})", one_line(error)) };
+            let others = match n_batches {
+                0 | 1 => String::new(),
+                2 => "; another batch waits too".to_owned(),
+                n => format!("; {} other batches wait too", n - 1),
+            };
+            format!(
+                "{} {place} in lane {lane} {} {what}{said} and {} for an operator, and what comes after waits too{others}.",
+                records(*n_records),
+                if *n_records == 1 { "is" } else { "are" },
+                if *n_records == 1 { "waits" } else { "wait" },
             )
         }
         TrackState::DestinationRefuses { n_refused, since, error, next } => format!(
@@ -198,6 +229,7 @@ pub fn word(state: &TrackState) -> &'static str {
         TrackState::Closed => "Closed",
         TrackState::StoreFailing { full: true, .. } => "StoreFull",
         TrackState::StoreFailing { full: false, .. } => "StoreFailing",
+        TrackState::Paused { .. } => "AwaitsDecision",
         TrackState::DestinationRefuses { .. } => "DestinationRefuses",
         TrackState::NotReached { .. } => "NotReached",
         TrackState::Retrying { .. } => "Retrying",
@@ -248,6 +280,11 @@ fn times(n: u32) -> String {
     }
 }
 
+/// A place on a track for people.
+fn place(at: &Position) -> String {
+    crate::status::position(&Watermark::At(at.clone())).unwrap_or_default()
+}
+
 fn records(n: u32) -> String {
     if n == 1 { "1 record".into() } else { format!("{n} records") }
 }
@@ -273,6 +310,7 @@ fn cut(text: &str, n_chars_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use forebay_batcher::UnixMillis;
     use forebay_invoker::gate::Closed;
 
     use super::*;
@@ -281,6 +319,29 @@ mod tests {
 
     fn check(state: TrackState, expected: &str) {
         assert_eq!(sentence(&state, &Gate::default(), NOW), expected);
+    }
+
+    #[test]
+    fn what_waits_for_an_operator_is_told_with_its_place_and_what_is_used_up() {
+        let at = Position::number;
+        let paused = |n_batches, range, n_records, condition, error: &str| TrackState::Paused {
+            n_batches,
+            lane: 3,
+            n_records,
+            range,
+            condition,
+            n_invokes: 4,
+            since: UnixMillis(0),
+            error: error.into(),
+        };
+        check(
+            paused(1, (at(7), at(7)), 1, Condition::RetriesExhausted, "boom\nat"),
+            "1 record at 7 in lane 3 is out of attempts (`maximum_retry_attempts`), 4 so far (boom at) and waits for an operator, and what comes after waits too.",
+        );
+        check(
+            paused(3, (at(7), at(9)), 2, Condition::AgeExceeded, ""),
+            "2 records from 7 to 9 in lane 3 are too old (`maximum_record_age_in_seconds`) and wait for an operator, and what comes after waits too; 2 other batches wait too.",
+        );
     }
 
     #[test]

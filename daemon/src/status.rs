@@ -27,7 +27,8 @@ pub struct TrackStatus {
     /// When something happens next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// Which attempt of a failed batch it is, or which comes next.
+    /// Which attempt of a failed batch it is, or which comes next; of one that waits for an operator, how many
+    /// it was part of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// What was said last about the trouble.
@@ -102,7 +103,7 @@ impl TrackStatus {
             state: sentence::word(state),
             sentence: sentence::sentence(state, gate, now.tick),
             position: position(durable),
-            since: wall(told.since),
+            since: told.since_wall.map(wall_time).or_else(|| wall(told.since)),
             until: wall(told.until),
             attempt: told.attempt,
             error: told.error.map(sentence::one_line),
@@ -127,6 +128,8 @@ impl TrackStatus {
 struct Told<'a> {
     weight: Weight,
     since: Option<Tick>,
+    /// The same by the wall clock, of what outlasts a restart.
+    since_wall: Option<UnixMillis>,
     until: Option<Tick>,
     attempt: Option<u32>,
     error: Option<&'a str>,
@@ -140,6 +143,7 @@ impl<'a> Told<'a> {
         Self {
             weight,
             since: None,
+            since_wall: None,
             until: None,
             attempt: None,
             error: None,
@@ -197,15 +201,27 @@ impl<'a> Told<'a> {
                 Self { since: Some(*since), until: Some(*next), ..trouble(5) }
                     .of_fault(error, Code("FB-0503"))
             }
+            // It goes on by nothing but a person.
+            TrackState::Paused { n_invokes, since, error, .. } => {
+                let error = Some(error.as_str()).filter(|it| !it.is_empty());
+                let since_wall = Some(*since);
+                Self {
+                    since_wall,
+                    attempt: Some(*n_invokes),
+                    error,
+                    code: Some(Code("FB-0528")),
+                    ..trouble(6)
+                }
+            }
             TrackState::StoreFailing { full: true, since } => {
-                Self { since: Some(*since), code: Some(Code("FB-0402")), ..trouble(6) }
+                Self { since: Some(*since), code: Some(Code("FB-0402")), ..trouble(7) }
             }
             TrackState::StoreFailing { full: false, since } => {
-                Self { since: Some(*since), code: Some(Code("FB-0405")), ..trouble(6) }
+                Self { since: Some(*since), code: Some(Code("FB-0405")), ..trouble(7) }
             }
-            TrackState::Fenced => Self { code: Some(Code("FB-0401")), ..trouble(7) },
+            TrackState::Fenced => Self { code: Some(Code("FB-0401")), ..trouble(8) },
             TrackState::PositionLost { error } => {
-                Self { error: Some(error), code: Some(Code("FB-0502")), ..trouble(8) }
+                Self { error: Some(error), code: Some(Code("FB-0502")), ..trouble(9) }
             }
         }
     }
@@ -281,6 +297,28 @@ mod tests {
         assert_eq!(status(failed).code, None);
     }
 
+    fn paused() -> TrackState {
+        TrackState::Paused {
+            n_batches: 1,
+            lane: 0,
+            n_records: 2,
+            range: (Position::number(3), Position::number(5)),
+            condition: forebay_batcher::Condition::RetriesExhausted,
+            n_invokes: 4,
+            since: UnixMillis(1_500),
+            error: "boom".into(),
+        }
+    }
+
+    #[test]
+    fn what_waits_for_an_operator_is_told_since_when_by_the_wall_clock() {
+        let now = Now { tick: Tick(10_000_000), unix: UnixMillis(100_000) };
+        let at = Watermark::At(Position::number(3));
+        let told = TrackStatus::new("t", "t", &paused(), &at, &Gate::default(), now);
+        assert_eq!(told.since.as_deref(), Some("1970-01-01T00:00:01.500Z"));
+        assert_eq!((told.attempt, told.code, told.state), (Some(4), Some(Code("FB-0528")), "AwaitsDecision"));
+    }
+
     #[test]
     fn what_fails_weighs_more_than_what_waits_and_what_waits_more_than_what_works() {
         let at = Tick(0);
@@ -301,6 +339,8 @@ mod tests {
                 error: String::new(),
             },
             TrackState::Retrying { n_failures: 1, since: at, next: at, error: String::new() },
+            TrackState::DestinationRefuses { n_refused: 1, since: at, error: "".into(), next: at },
+            paused(),
             TrackState::StoreFailing { full: true, since: at },
             TrackState::PositionLost { error: String::new() },
         ];

@@ -122,7 +122,7 @@ async fn closed(commands: &mut mpsc::Receiver<Command>) -> Close {
     loop {
         match commands.recv().await {
             Some(Command::Close(how)) => return how,
-            Some(Command::State(_) | Command::Places(_)) => {}
+            Some(Command::State(_) | Command::Places(_) | Command::Paused(_) | Command::Decide(..)) => {}
             None => return Close::Finish,
         }
     }

@@ -158,6 +158,9 @@ fn advice(track: &TrackStatus) -> Option<&'static str> {
         "Fenced" => "See that no other process has this mapping, and restart this one.",
         "StoreFull" => "Make room on the disk of the data folder; it goes on by itself.",
         "StoreFailing" => "Look at the disk of the data folder and its permissions; it goes on by itself.",
+        "AwaitsDecision" => {
+            "Look at the function's error, then decide: `forebay decide NAME` lists what waits and takes `skip`, `retry` or `send`."
+        }
         "DestinationRefuses" => "Mend the destination; the record is offered again by itself.",
         "SourceDown" => "Mend what the error names; it is asked again by itself.",
         "NotReached" => {

@@ -3,8 +3,11 @@
 
 use super::*;
 
-/// The version that this code writes.
-pub(super) const VERSION: u8 = 2;
+/// The newest version that this code reads, and writes where something waits for an operator or is tried again
+/// for one: programs that know nothing of that refuse it by its number.
+pub(super) const VERSION: u8 = 3;
+/// The version that this code writes of anything else, so that the program before it reads it.
+const VERSION_WITHOUT_PAUSES: u8 = 2;
 /// An older one that it reads as well: the same members, places and numbers in full.
 const VERSION_IN_FULL: u8 = 1;
 /// Begins a place of which the lengths do not fit one byte.
@@ -14,9 +17,10 @@ impl Checkpoint {
     /// Its bytes: a version byte, then members of fixed order; numbers are big-endian, texts carry their
     /// length, a place carries how much of the place before it begins alike.
     pub fn encode(&self) -> Vec<u8> {
+        let has_pauses = self.slices.iter().any(OpenSlice::is_of_operator);
         let n_places = 2 * (self.finished.len() + self.slices.len());
         let mut out = Writer(Vec::with_capacity(64 + 8 * n_places + 16 * self.slices.len()));
-        out.0.push(VERSION);
+        out.0.push(if has_pauses { VERSION } else { VERSION_WITHOUT_PAUSES });
         let mut before: &[u8] = &[];
         match &self.watermark {
             Watermark::Origin(origin) => out.tagged(0, &origin.0),
@@ -44,9 +48,10 @@ impl Checkpoint {
     /// When they are not exactly what [`Checkpoint::encode`] wrote, or a newer version wrote them.
     pub fn decode(bytes: &[u8]) -> Result<Self, CheckpointError> {
         let mut from = Cursor { bytes, at: 0 };
-        let is_in_full = match from.u8()? {
-            VERSION => false,
-            VERSION_IN_FULL => true,
+        let (is_in_full, members_max) = match from.u8()? {
+            VERSION => (false, 0x3f),
+            VERSION_WITHOUT_PAUSES => (false, 0x0f),
+            VERSION_IN_FULL => (true, 0),
             newer if newer > VERSION => return Err(CheckpointError::Version(newer)),
             _ => return Err(CheckpointError::Malformed(0)),
         };
@@ -67,7 +72,7 @@ impl Checkpoint {
             )
         } else {
             let finished = from.list(|from| Ok((from.place(&mut before)?, from.place(&mut before)?)))?;
-            (finished, from.list(|from| from.slice(&mut before))?)
+            (finished, from.list(|from| from.slice(&mut before, members_max))?)
         };
         if from.at != bytes.len() || lanes == 0 {
             return Err(from.malformed());
@@ -137,8 +142,15 @@ impl Writer {
     }
 
     fn slice<'a>(&mut self, before: &mut &'a [u8], it: &'a OpenSlice) {
-        let members =
-            [it.bisect, it.retries_max.is_some(), it.record_age_max_ms.is_some(), it.given_up.is_some()];
+        let paused_since = it.given_up.as_ref().and_then(|it| it.paused_since);
+        let members = [
+            it.bisect,
+            it.retries_max.is_some(),
+            it.record_age_max_ms.is_some(),
+            it.given_up.is_some(),
+            paused_since.is_some(),
+            it.is_age_pardoned,
+        ];
         self.0.push((0..).zip(members).map(|(bit, is_so)| u8::from(is_so) << bit).sum());
         self.number(u64::from(it.lane));
         self.place(before, &it.first);
@@ -157,6 +169,7 @@ impl Writer {
             });
             self.option(given_up.reply.as_ref(), Self::reply);
         }
+        paused_since.into_iter().for_each(|it| self.number(it.0.cast_unsigned()));
     }
 
     fn reply(&mut self, it: &Reply) {
@@ -286,13 +299,13 @@ impl<'a> Cursor<'a> {
         Ok(Position::new(before))
     }
 
-    fn slice(&mut self, before: &mut Vec<u8>) -> Result<OpenSlice, CheckpointError> {
+    fn slice(&mut self, before: &mut Vec<u8>, members_max: u8) -> Result<OpenSlice, CheckpointError> {
         let members = self.u8()?;
-        if members > 0x0f {
+        let has = |bit: u8| members & (1 << bit) != 0;
+        if members > members_max || (has(4) && !has(3)) {
             return Err(self.malformed());
         }
-        let has = |bit: u8| members & (1 << bit) != 0;
-        Ok(OpenSlice {
+        let mut slice = OpenSlice {
             lane: self.small_number()?,
             first: self.place(before)?,
             last: self.place(before)?,
@@ -302,8 +315,13 @@ impl<'a> Cursor<'a> {
             retries_max: if has(1) { Some(self.small_number()?) } else { None },
             record_age_max_ms: if has(2) { Some(self.number()?) } else { None },
             bisect: has(0),
+            is_age_pardoned: has(5),
             given_up: if has(3) { Some(self.given_up()?) } else { None },
-        })
+        };
+        if let Some(given_up) = slice.given_up.as_mut().filter(|_| has(4)) {
+            given_up.paused_since = Some(UnixMillis(self.number()?.cast_signed()));
+        }
+        Ok(slice)
     }
 
     fn given_up(&mut self) -> Result<GivenUp, CheckpointError> {
@@ -314,7 +332,7 @@ impl<'a> Cursor<'a> {
             3 => Condition::Rejected,
             _ => return Err(self.malformed()),
         };
-        Ok(GivenUp { condition, reply: self.option(Self::reply)? })
+        Ok(GivenUp { condition, reply: self.option(Self::reply)?, paused_since: None })
     }
 
     fn slice_in_full(&mut self) -> Result<OpenSlice, CheckpointError> {
@@ -328,6 +346,7 @@ impl<'a> Cursor<'a> {
             retries_max: self.option(Self::u32)?,
             record_age_max_ms: self.option(Self::u64)?,
             bisect: self.flag()?,
+            is_age_pardoned: false,
             given_up: self.option(Self::given_up)?,
         })
     }
@@ -432,15 +451,39 @@ mod tests {
     }
 
     #[test]
+    fn only_a_checkpoint_with_something_of_an_operator_is_new_to_older_programs() {
+        assert_eq!(full().encode()[0], VERSION_WITHOUT_PAUSES);
+        let paused = paused();
+        assert_eq!(paused.encode()[0], VERSION);
+        assert_eq!(Checkpoint::decode(&paused.encode()), Ok(paused.clone()));
+        let slices = vec![OpenSlice { given_up: None, is_age_pardoned: true, ..paused.slices[0].clone() }];
+        let pardoned = Checkpoint { slices, ..paused };
+        assert_eq!(pardoned.encode()[0], VERSION);
+        assert_eq!(Checkpoint::decode(&pardoned.encode()), Ok(pardoned));
+    }
+
+    #[test]
     fn any_byte_may_lie_without_harm() {
-        let bytes = full().encode();
+        full_of_lies(&full().encode());
+        full_of_lies(&paused().encode());
+    }
+
+    fn full_of_lies(bytes: &[u8]) {
         for at in 0..bytes.len() {
             for lie in [0, 1, 0x7f, 0xff] {
-                let mut bytes = bytes.clone();
+                let mut bytes = bytes.to_vec();
                 bytes[at] = lie;
                 let _ = Checkpoint::decode(&bytes);
             }
         }
+    }
+
+    fn paused() -> Checkpoint {
+        let mut paused = full();
+        for given_up in paused.slices.iter_mut().filter_map(|it| it.given_up.as_mut()) {
+            given_up.paused_since = Some(UnixMillis(1_700_000_000_123));
+        }
+        paused
     }
 
     fn full() -> Checkpoint {
@@ -460,7 +503,12 @@ mod tests {
             retries_max: None,
             record_age_max_ms: Some(60_000),
             bisect: true,
-            given_up: Some(GivenUp { condition: Condition::AgeExceeded, reply: Some(reply) }),
+            is_age_pardoned: false,
+            given_up: Some(GivenUp {
+                condition: Condition::AgeExceeded,
+                reply: Some(reply),
+                paused_since: None,
+            }),
         };
         Checkpoint {
             watermark: Watermark::At(Position::number(7)),

@@ -1,11 +1,13 @@
 //! A chain's attempts: what is looked at when one starts, and what follows when it ends.
 
+use super::pausing::{pause_exhausted, pauses};
 use super::*;
 
 impl Runs {
     /// Starts the attempt of a chain that has a slot: what is too old or gone is looked at now. `None` when
     /// nothing is left to try.
     pub(super) fn start(&mut self, id: ChainId, books: &mut Books) -> Option<Attempt> {
+        self.forget_failures_before(id);
         self.split_expired(id, books);
         if self.forget_lapsed(id, books) {
             // It was taken out of the line; what is left of it stands in it anew.
@@ -41,6 +43,14 @@ impl Runs {
         Some(attempt)
     }
 
+    /// What failed of a chain stood before its first step: where that was never tried, nothing of it has failed.
+    fn forget_failures_before(&mut self, id: ChainId) {
+        let Some(chain) = self.chains.get_mut(id) else { return };
+        if matches!(chain.steps.front(), Some(Step { what: What::Try(tried), .. }) if tried.n_invokes == 0) {
+            chain.failing_since = None;
+        }
+    }
+
     /// Forgets the messages of a batch about to start whose visibility has lapsed. Whether there were any.
     fn forget_lapsed(&mut self, id: ChainId, books: &mut Books) -> bool {
         let Some(chain) = self.chains.get_mut(id) else { return false };
@@ -58,12 +68,27 @@ impl Runs {
         let Some(age_max) = chain.limits.record_age_max else { return };
         let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return };
         let is_expired = |record: &Record| record.arrival.age(now) > age_max;
-        if !tried.slice.records().iter().any(is_expired) {
+        if tried.is_pardoned || !tried.slice.records().iter().any(is_expired) {
             return;
         }
         let tried = tried.clone();
-        let (expired, fresh): (Vec<Record>, Vec<Record>) =
-            tried.slice.records().iter().cloned().partition(is_expired);
+        let (expired, fresh) = if pauses(Condition::AgeExceeded, books) {
+            // O-1: what is paused may be tried again, so nothing before it is left behind it.
+            let n_fresh = tried.slice.records().iter().take_while(|it| !is_expired(it)).count();
+            if n_fresh > 0 {
+                chain.split_first(n_fresh);
+                // S-1: what needs none of its lanes does not wait for its attempt.
+                if let Some(parted) = self.part(id, books) {
+                    self.advance(parted, books);
+                }
+                return;
+            }
+            let n_expired = tried.slice.records().iter().take_while(|it| is_expired(it)).count();
+            let (expired, rest) = tried.slice.split_at(n_expired);
+            (expired.records().to_vec(), rest.records().to_vec())
+        } else {
+            tried.slice.records().iter().cloned().partition(is_expired)
+        };
         if tried.n_invokes == 0 {
             books.cx.counts.given_up_uninvoked += expired.len() as u64;
         }
@@ -72,6 +97,7 @@ impl Runs {
             n_invokes: tried.n_invokes + 1,
             ..Tried { slice: Slice::new(expired), reply: None, ..tried }.give_up(Condition::AgeExceeded)
         };
+        let told = pause_exhausted(told, books);
         books.cx.mark += 1;
         let mark = books.cx.mark;
         let old = chain.steps.pop_front().expect("it was looked at");
@@ -165,7 +191,7 @@ impl Runs {
                 // It is as durable as it was: nothing about it changed.
                 return Step { what: What::Try(tried), mark: 0 };
             }
-            Then::GivenUp(told) => What::Tell(told),
+            Then::GivenUp(told) => What::Tell(pause_exhausted(told, books)),
         };
         Step { what, mark: books.cx.mark }
     }

@@ -77,6 +77,8 @@ pub(super) enum Status {
     Filling,
     /// For its checkpoint to be durable.
     Durable,
+    /// For an operator.
+    Paused,
     /// For the end of its delay.
     Retry { until: Tick },
     /// For a slot.
@@ -146,6 +148,15 @@ impl Chain {
         tracks_of(&self.holds)
     }
 
+    /// Splits what is tried next: the first so many records go before the others.
+    pub(super) fn split_first(&mut self, n_records: usize) {
+        let Some(Step { what: What::Try(tried), mark }) = self.steps.pop_front() else { return };
+        let (first, rest) = tried.slice.split_at(n_records);
+        for slice in [rest, first] {
+            self.steps.push_front(Step { what: What::Try(Tried { slice, ..tried.clone() }), mark });
+        }
+    }
+
     /// The records of all its steps.
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
         self.steps.iter().flat_map(Step::records)
@@ -205,7 +216,7 @@ impl Chain {
     pub(super) fn is_in_retry(&self) -> bool {
         self.steps.iter().any(|step| match &step.what {
             What::Filling(_) | What::Tell(_) => true,
-            What::Try(tried) => tried.n_failures > 0 || self.failing_since.is_some(),
+            What::Try(tried) => tried.n_failures > 0 || tried.is_pardoned || self.failing_since.is_some(),
         })
     }
 }

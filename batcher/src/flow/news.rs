@@ -23,8 +23,10 @@ impl Runs {
                         self.advance(id, books);
                     }
                 }
+                self.tell_decided(books);
             }
             Effect::Gone(track, chains) => {
+                self.decided.retain(|decided| !decided.is_of(track));
                 for id in chains {
                     self.lose_records(id, track);
                     self.drop_dead_records(id, books);
@@ -46,6 +48,7 @@ impl Runs {
             why,
             not_before: Tick::default(),
             asked_wait: Duration::ZERO,
+            is_pardoned: false,
             reply: None,
         };
         let what = if is_oversize {

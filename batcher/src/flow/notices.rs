@@ -30,6 +30,7 @@ impl Runs {
             self.after_pop(id, books);
             return;
         }
+        crate::rule!(E1, told.paused.is_none());
         books.cx.counts.dropped += told.slice.n_records() as u64;
         let records = told.slice.clone();
         let Told { slice, condition, n_invokes, reply, .. } = told;
@@ -49,7 +50,8 @@ impl Runs {
         let Some(step @ Step { what: What::Tell(told), .. }) = chain.steps.front() else { return };
         // N-4: told only when it is durable that it was given up.
         crate::rule!(N4, self.is_durable(chain, step, books));
-        let Told { slice, condition, n_invokes, reply, n_refused, refused_since: _ } = told.clone();
+        let Told { slice, condition, n_invokes, reply, paused, n_refused, refused_since: _ } = told.clone();
+        crate::rule!(E1, paused.is_none());
         let reply = reply.map(|it| *it);
         books.cx.actions.push_back(Action::Deliver(Notice {
             id: notice_id,

@@ -33,10 +33,15 @@ impl Runs {
                 why: BatchReason::Retry,
                 not_before,
                 asked_wait: Duration::ZERO,
+                is_pardoned: kept.is_age_pardoned,
                 reply,
             };
             step.what = match given_up {
-                Some(it) => What::Tell(Told { n_invokes: kept.n_invokes, ..tried.give_up(it.condition) }),
+                Some(it) => What::Tell(Told {
+                    n_invokes: kept.n_invokes,
+                    paused: it.paused_since.map(|since| Pause { since, is_told: true }),
+                    ..tried.give_up(it.condition)
+                }),
                 None => What::Try(tried),
             };
         }
@@ -100,6 +105,7 @@ impl Runs {
             Status::New
             | Status::Filling
             | Status::Durable
+            | Status::Paused
             | Status::Retry { .. }
             | Status::Ready { .. }
             | Status::Redeliver { .. } => {

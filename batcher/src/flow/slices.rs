@@ -56,14 +56,16 @@ fn open_slices_of(
     cx: &Context,
     out: &mut Vec<OpenSlice>,
 ) {
-    let (slice, n_failures, n_invokes, not_before, given_up) = match &step.what {
+    let (slice, n_failures, n_invokes, not_before, is_age_pardoned, given_up) = match &step.what {
         What::Filling(filling) if filling.track == its.idx => {
             out.push(filling.slice.clone());
             return;
         }
         What::Filling(_) => return,
         What::Try(tried) if tried.n_invokes == 0 => return,
-        What::Try(tried) => (&tried.slice, tried.n_failures, tried.n_invokes, tried.not_before, None),
+        What::Try(tried) => {
+            (&tried.slice, tried.n_failures, tried.n_invokes, tried.not_before, tried.is_pardoned, None)
+        }
         What::Tell(told) => {
             let reply = told.reply.clone().map(|reply| crate::attempt::Reply { payload: None, ..*reply });
             (
@@ -71,7 +73,12 @@ fn open_slices_of(
                 0,
                 told.n_invokes,
                 Tick::default(),
-                Some(GivenUp { condition: told.condition, reply }),
+                false,
+                Some(GivenUp {
+                    condition: told.condition,
+                    reply,
+                    paused_since: told.paused.map(|it| it.since),
+                }),
             )
         }
     };
@@ -90,6 +97,7 @@ fn open_slices_of(
         record_age_max_ms:
             chain.limits.record_age_max.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
         bisect: chain.limits.bisect,
+        is_age_pardoned,
         given_up: given_up.clone(),
     }));
 }

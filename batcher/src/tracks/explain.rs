@@ -1,6 +1,7 @@
 //! Why nothing is happening on a track, for a person.
 
 use super::*;
+use crate::flow::Its;
 use crate::state::TrackState;
 
 impl Tracks {
@@ -12,6 +13,7 @@ impl Tracks {
                 let failing = track.committing.failing?;
                 Some(TrackState::StoreFailing { full: failing.is_full, since: failing.since })
             })
+            .or_else(|| runs.paused_state(Its { idx, n_lanes: track.n_lanes() }, track.lanes.chains()))
             .or_else(|| runs.state_of(track.lanes.chains()))
             .or_else(|| ready_state(track, cx))
             .or_else(|| self.reading_state(track, cx))

@@ -3,6 +3,7 @@
 mod crowds;
 mod lapses;
 mod parts;
+mod pauses;
 mod queues;
 mod reads;
 mod retries;

@@ -3,7 +3,8 @@
 //! A line is one input: `assign`, `open`, `read r1 r2 …` (answers the open read; `r1/k` gives a key, `r1*40`
 //! a size, `r1@-90` an arrival in seconds), `slot`, `ok`, `fail`, `partly r2`, `throttle`, `large`, `taken`,
 //! `refused`, `durable`, `full`, `fenced`, `settled`, `void`, `extended`, `lapsed m1`, `channel-dies`,
-//! `+500ms`, `close`, `revoke`, `revoke 500ms`, `lost`, `crash`. Answers go to the oldest open question of
+//! `+500ms`, `close`, `revoke`, `revoke 500ms`, `lost`, `crash`, `skip r1`,
+//! `retry r1`, `send r1`, `list`. Answers go to the oldest open question of
 //! their kind.
 
 use std::collections::VecDeque;
@@ -26,6 +27,7 @@ pub(crate) fn plan() -> Plan {
             partial_responses: true,
             item_actions: false,
             redelivery: Redelivery::ByUs,
+            on_exhausted: OnExhausted::GiveUp,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,
         },
@@ -88,6 +90,7 @@ struct Stage {
     extends: VecDeque<(ExtendId, Vec<Receipt>)>,
     durable: Checkpoint,
     n_slots: u64,
+    n_decisions: u64,
 }
 
 impl Stage {
@@ -106,6 +109,7 @@ impl Stage {
             extends: VecDeque::new(),
             durable: Checkpoint::at_origin(Origin(ShortBytes::new(b""))),
             n_slots: 0,
+            n_decisions: 0,
         }
     }
 
@@ -192,6 +196,21 @@ impl Stage {
                     now,
                 );
             }
+            "skip" => self.decide(Decision::Skip, rest),
+            "retry" => self.decide(Decision::Retry, rest),
+            "send" => self.decide(Decision::Send, rest),
+            "list" => {
+                for it in self.machine.paused() {
+                    writeln!(
+                        self.log,
+                        "  {} waits since {}: {}",
+                        names(it.slice.records()),
+                        it.since.0,
+                        it.error
+                    )
+                    .expect("writing to a string");
+                }
+            }
             "close" => self.machine.close(Close::Finish, now),
             "revoke" if rest.is_empty() => self.machine.close_track(TrackIdx(0), Close::Finish, now),
             "revoke" => {
@@ -238,6 +257,18 @@ impl Stage {
             }
         }
         self.drain();
+    }
+
+    fn decide(&mut self, decision: Decision, first: &str) {
+        self.n_decisions += 1;
+        let first = Position::number(first[1..].parse().expect("a number"));
+        let place = (TrackIdx(0), &first);
+        let told = self.machine.handle_decision(DecisionId(self.n_decisions), place, decision, self.now);
+        match told {
+            Ok(n_records) => writeln!(self.log, "  taken: {n_records}"),
+            Err(error) => writeln!(self.log, "  refused: {error}"),
+        }
+        .expect("writing to a string");
     }
 
     fn outcome(&mut self, outcome: Outcome) {
@@ -358,6 +389,15 @@ impl Stage {
                     it.n_invokes
                 )
             }
+            Action::Paused(it) => {
+                format!(
+                    "paused {} {} after {} invokes",
+                    names(it.slice.records()),
+                    it.condition.as_str(),
+                    it.n_invokes
+                )
+            }
+            Action::Decided(id) => format!("decided {}", id.0),
             Action::Commit(id, _, checkpoint) => {
                 let line = format!("commit {}", describe_checkpoint(&checkpoint));
                 self.commits.push_back((id, checkpoint));
@@ -408,7 +448,12 @@ fn describe_checkpoint(it: &Checkpoint) -> String {
         write!(line, " done {}..{}", place(first), place(last)).expect("writing to a string");
     }
     for slice in &it.slices {
-        let kind = if slice.given_up.is_some() { "given up" } else { "open" };
+        let kind = match &slice.given_up {
+            Some(it) if it.paused_since.is_some() => "paused",
+            Some(_) => "given up",
+            None if slice.is_age_pardoned => "pardoned",
+            None => "open",
+        };
         let (first, last) = (place(&slice.first), place(&slice.last));
         write!(
             line,

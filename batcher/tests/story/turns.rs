@@ -51,6 +51,7 @@ fn a_slice_below_the_watermark_lacks_no_record_and_its_track_waits_for_memory_as
         retries_max: None,
         record_age_max_ms: None,
         bisect: false,
+        is_age_pardoned: false,
         given_up: None,
     };
     let from = |at: u64| Checkpoint {

@@ -10,7 +10,7 @@ use crate::destination::{DestinationSettings, read_function_name};
 use crate::document::{Node, Value};
 use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item, decimal_millis, suggest, validation, words};
-use crate::plan::{BatchPlan, EVENT_BYTES_MAX, Redelivery, RetryPlan, WindowPlan};
+use crate::plan::{BatchPlan, EVENT_BYTES_MAX, OnExhausted, Redelivery, RetryPlan, WindowPlan};
 use crate::profile::{Setting, SourceProfile, SourceShape};
 use crate::rate::read_rate;
 use crate::settings::{self, Reader, SettingSpec};
@@ -307,9 +307,33 @@ fn read_retry(reader: &mut Reader<'_, '_>) -> Option<RetryPlan> {
         partial_responses,
         item_actions,
         redelivery: if is_queue && !counts_itself { Redelivery::BySource } else { Redelivery::ByUs },
+        on_exhausted: read_on_exhausted(reader, retries == Some(-1) && age == -1),
         drop_after_destination_failures: drop_after,
         stop_group_at_first_failure: stop_group,
     })
+}
+
+/// Whether what is used up waits for an operator; refused where nobody could wait, or nothing is ever used up.
+fn read_on_exhausted(reader: &mut Reader<'_, '_>, is_endless: bool) -> OnExhausted {
+    let known = [("give_up", OnExhausted::GiveUp), ("pause", OnExhausted::Pause)];
+    let written = reader.written(&settings::ON_EXHAUSTED, |it| it.word(&known));
+    let on_exhausted = written.unwrap_or(OnExhausted::GiveUp);
+    if on_exhausted == OnExhausted::GiveUp {
+        return on_exhausted;
+    }
+    if let Some(profile) = reader.profile.filter(|it| it.shape != SourceShape::Tracks) {
+        let message = format!(
+            "a `{}` source has a redrive policy that takes away what always fails: nothing of it waits for an operator",
+            profile.kind
+        );
+        let fix = "remove it, and give the queue a redrive policy".to_owned();
+        note(reader, &settings::ON_EXHAUSTED, Code::UNSUPPORTED, message, fix);
+    } else if is_endless {
+        let message = "records are tried without end, so nothing is ever used up and nothing would pause";
+        let fix = "add `maximum_retry_attempts` or `maximum_record_age_in_seconds`, or remove this setting";
+        conflict(reader, &settings::ON_EXHAUSTED, message.to_owned(), fix.to_owned());
+    }
+    on_exhausted
 }
 
 /// `-1`, or a minute and more: what lies between is refused as AWS does.

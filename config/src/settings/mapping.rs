@@ -316,6 +316,12 @@ pub(crate) static ITEM_ACTIONS: SettingSpec = SettingSpec::new(
     "With `ReportBatchItemFailures`: whether an entry of `batchItemFailures` may say what becomes of its record: `\"retryAfterSeconds\": n` (0 to 900) lets it wait so long before its next try, `\"action\": \"reject\"` gives it up at once. Without this setting such members are ignored, as on AWS. Ours.",
 )
 .needs(Setting::ResponseTypes);
+pub(crate) static ON_EXHAUSTED: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].on_exhausted",
+    Shape::Word(&["give_up", "pause"]),
+    D::Word("give_up"),
+    "What becomes of records whose attempts (`maximum_retry_attempts`) or whose time (`maximum_record_age_in_seconds`) are used up. `give_up`: they go to the destination, or are discarded without one. `pause`: they wait for an operator, also over a restart, and so does what comes after them on their lane; `forebay decide` skips them, has them tried again, or sends them to the destination. Not for queues, whose redrive policy ends what always fails. Ours.",
+);
 pub(crate) static RATE_LIMIT: SettingSpec = SettingSpec::new(
     "event_source_mappings[].rate_limit",
     Shape::Group,
@@ -391,6 +397,7 @@ pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
     &DROP_AFTER,
     &FIFO_STOP,
     &ITEM_ACTIONS,
+    &ON_EXHAUSTED,
     &RATE_LIMIT,
     &RATE_RECORDS,
     &RATE_INVOCATIONS,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::common::{Variables, check, check_all};
 use forebay_config::destination::DestinationTarget;
 use forebay_config::function::{Runtime, Sandbox};
-use forebay_config::{Config, Executor, Mapping, RatePlan, RateUnit, Redelivery, StartingPosition};
+use forebay_config::{
+    Config, Executor, Mapping, OnExhausted, RatePlan, RateUnit, Redelivery, StartingPosition,
+};
 
 const FUNCTIONS: &str = "functions: { f: { executor: { http: { url: 'http://h' } } } }\n";
 
@@ -263,6 +265,13 @@ fn our_own_settings_are_read() {
         mapping("queue", "batch_item_actions: true\nfunction_response_types: [ReportBatchItemFailures]")
             .unwrap();
     assert!(asking.retry.item_actions && !limited.retry.item_actions);
+    let pausing = mapping("stream", "maximum_retry_attempts: 3\non_exhausted: pause").unwrap();
+    assert_eq!(
+        (pausing.retry.on_exhausted, asking.retry.on_exhausted),
+        (OnExhausted::Pause, OnExhausted::GiveUp)
+    );
+    let aging = mapping("stream", "maximum_record_age_in_seconds: 60\non_exhausted: pause").unwrap();
+    assert_eq!(aging.retry.on_exhausted, OnExhausted::Pause);
     let queue = mapping("queue", "scaling_config: { maximum_concurrency: 1 }").unwrap();
     assert_eq!(queue.concurrency_max, NonZeroU32::new(1));
     let pollers =

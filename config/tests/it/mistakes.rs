@@ -115,10 +115,10 @@ fn ten_mistakes_in_one_file_are_all_named() {
 fn findings_are_also_json_and_annotations() {
     let text = "functions: {}\nevent_source_mappings:\n  - { name: a, source: { queue: { name: q } }, function_name: f, colour: 100% }\n";
     let findings = check(text).unwrap_err();
-    expect![[r#"{"findings":[{"code":"FB-0112","path":"event_source_mappings[0].function_name","place":{"file":"forebay.yaml","line":3,"column":63,"span":[99,100]},"message":"Function does not exist: `f`","fix":"add it under `functions:`","also":null},{"code":"FB-0104","path":"event_source_mappings[0].colour","place":{"file":"forebay.yaml","line":3,"column":66,"span":[102,108]},"message":"there is no setting `colour`","fix":"known here: `name`, `source`, `enabled`, `function_name`, `starting_position`, `starting_position_timestamp`, `batch_size`, `maximum_batching_window_in_seconds`, `destination_config`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`, `bisect_batch_on_function_error`, `function_response_types`, `drop_after_destination_failures`, `fifo_stop_at_first_failure`, `batch_item_actions`, `tumbling_window_in_seconds`, `parallelization_factor`, `scaling_config`, `provisioned_poller_config`, `rate_limit`, `filter_criteria`","also":null}]}"#]].assert_eq(&diagnostic::json(&findings));
+    expect![[r#"{"findings":[{"code":"FB-0112","path":"event_source_mappings[0].function_name","place":{"file":"forebay.yaml","line":3,"column":63,"span":[99,100]},"message":"Function does not exist: `f`","fix":"add it under `functions:`","also":null},{"code":"FB-0104","path":"event_source_mappings[0].colour","place":{"file":"forebay.yaml","line":3,"column":66,"span":[102,108]},"message":"there is no setting `colour`","fix":"known here: `name`, `source`, `enabled`, `function_name`, `starting_position`, `starting_position_timestamp`, `batch_size`, `maximum_batching_window_in_seconds`, `destination_config`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`, `bisect_batch_on_function_error`, `function_response_types`, `drop_after_destination_failures`, `fifo_stop_at_first_failure`, `batch_item_actions`, `on_exhausted`, `tumbling_window_in_seconds`, `parallelization_factor`, `scaling_config`, `provisioned_poller_config`, `rate_limit`, `filter_criteria`","also":null}]}"#]].assert_eq(&diagnostic::json(&findings));
     expect![[r#"
         ::error file=forebay.yaml,line=3,col=63,title=FB-0112::event_source_mappings[0].function_name: Function does not exist: `f`; add it under `functions:`
-        ::error file=forebay.yaml,line=3,col=66,title=FB-0104::event_source_mappings[0].colour: there is no setting `colour`; known here: `name`, `source`, `enabled`, `function_name`, `starting_position`, `starting_position_timestamp`, `batch_size`, `maximum_batching_window_in_seconds`, `destination_config`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`, `bisect_batch_on_function_error`, `function_response_types`, `drop_after_destination_failures`, `fifo_stop_at_first_failure`, `batch_item_actions`, `tumbling_window_in_seconds`, `parallelization_factor`, `scaling_config`, `provisioned_poller_config`, `rate_limit`, `filter_criteria`
+        ::error file=forebay.yaml,line=3,col=66,title=FB-0104::event_source_mappings[0].colour: there is no setting `colour`; known here: `name`, `source`, `enabled`, `function_name`, `starting_position`, `starting_position_timestamp`, `batch_size`, `maximum_batching_window_in_seconds`, `destination_config`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`, `bisect_batch_on_function_error`, `function_response_types`, `drop_after_destination_failures`, `fifo_stop_at_first_failure`, `batch_item_actions`, `on_exhausted`, `tumbling_window_in_seconds`, `parallelization_factor`, `scaling_config`, `provisioned_poller_config`, `rate_limit`, `filter_criteria`
     "#]]
     .assert_eq(&diagnostic::github(&findings));
 }
@@ -453,6 +453,27 @@ fn a_listener_that_others_could_reach_is_a_mistake_of_the_config() {
             "{address}"
         );
     }
+}
+
+#[test]
+fn what_is_used_up_pauses_only_where_it_can_be_used_up_and_no_queue_ends_it() {
+    let text = r#"
+functions:
+  f: { executor: { http: { url: "http://127.0.0.1:9" } } }
+event_source_mappings:
+  - { name: a, source: { queue: { name: s } }, function_name: f, maximum_retry_attempts: 3, on_exhausted: pause }
+  - { name: b, source: { fifo: { name: s } }, function_name: f, on_exhausted: pause }
+  - { name: c, source: { stream: { name: s } }, function_name: f, starting_position: LATEST, on_exhausted: pause }
+  - { name: d, source: { stream: { name: s } }, function_name: f, starting_position: LATEST, on_exhausted: wait }
+  - { name: e, source: { queue: { name: s } }, function_name: f, on_exhausted: give_up }
+"#;
+    expect![[r#"
+        forebay.yaml:5:66 FB-0109 event_source_mappings[0].maximum_retry_attempts: Unsupported MaximumRetryAttempts parameter for given event source mapping type. (remove `maximum_retry_attempts`: a `queue` source cannot obey it)
+        forebay.yaml:5:93 FB-0109 event_source_mappings[0].on_exhausted: a `queue` source has a redrive policy that takes away what always fails: nothing of it waits for an operator (remove it, and give the queue a redrive policy)
+        forebay.yaml:6:65 FB-0109 event_source_mappings[1].on_exhausted: a `fifo` source has a redrive policy that takes away what always fails: nothing of it waits for an operator (remove it, and give the queue a redrive policy)
+        forebay.yaml:7:94 FB-0110 event_source_mappings[2].on_exhausted: records are tried without end, so nothing is ever used up and nothing would pause (add `maximum_retry_attempts` or `maximum_record_age_in_seconds`, or remove this setting)
+        forebay.yaml:8:108 FB-0106 event_source_mappings[3].on_exhausted: must be one of `give_up`, `pause`
+    "#]].assert_eq(&lines(&check(text).unwrap_err()));
 }
 
 #[test]

@@ -28,6 +28,9 @@ fn config_with(path: &str, value: &str) -> String {
         root["event_source_mappings"][0]["function_response_types"] =
             serde_json::json!(["ReportBatchItemFailures"]);
     }
+    if path.ends_with("on_exhausted") {
+        root["event_source_mappings"][0]["maximum_retry_attempts"] = serde_json::json!(3);
+    }
     if path.contains("drop_after") {
         root["event_source_mappings"][0]["destination_config"] =
             serde_json::json!({ "on_failure": { "file": { "path": "x" } } });
@@ -296,6 +299,7 @@ fn explain_says_where_every_value_comes_from() {
         filter_criteria.complex_wildcards = refuse  # default
         drop_after_destination_failures = -  # never: a track waits for its destination
         batch_item_actions = false  # default
+        on_exhausted = give_up  # default
         rate_limit = -  # as fast as there are slots
     "#]]
     .assert_eq(&show(&STREAM_PROFILE));

@@ -3,6 +3,7 @@
 
 mod answer;
 mod backlog;
+mod decide;
 mod health;
 mod list;
 mod peek;

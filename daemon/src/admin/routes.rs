@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, get, post, put};
 use forebay_api::auth::Action;
 use forebay_api::server::{Needs, Rule};
 
-use super::{Shown, backlog, health, list, metrics, peek, positions, reload, steer};
+use super::{Shown, backlog, decide, health, list, metrics, peek, positions, reload, steer};
 
 /// One page.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ impl Route {
 }
 
 /// Every page.
-pub static ROUTES: [Route; 15] = [
+pub static ROUTES: [Route; 17] = [
     Route::get("/livez", None, || get(health::livez)),
     Route::get("/readyz", None, || get(health::readyz)),
     Route::get("/startupz", None, || get(health::startupz)),
@@ -46,11 +46,13 @@ pub static ROUTES: [Route; 15] = [
     Route::get("/v1/mappings/{name}/config", Some(Action::Inspect), || get(steer::config)),
     Route::get("/v1/mappings/{name}/backlog", Some(Action::Inspect), || get(backlog::backlog)),
     Route::get("/v1/mappings/{name}/positions", Some(Action::Inspect), || get(positions::show)),
+    Route::get("/v1/mappings/{name}/paused", Some(Action::Inspect), || get(decide::paused)),
     Route::get("/v1/mappings/{name}/peek", Some(Action::Peek), || get(peek::peek)),
     Route::put("/v1/mappings/{name}/positions", Action::Reposition, || put(positions::set)),
     Route::post("/v1/mappings/{name}/replay", Action::Reposition, || post(positions::replay)),
     Route::post("/v1/mappings/{name}/pause", Action::Steer, || post(steer::pause)),
     Route::post("/v1/mappings/{name}/resume", Action::Steer, || post(steer::resume)),
+    Route::post("/v1/mappings/{name}/decide", Action::Steer, || post(decide::decide)),
     Route::post("/v1/reload", Action::Reload, || post(reload::reload)),
 ];
 

@@ -3,6 +3,7 @@
 mod ask;
 mod completions;
 mod config;
+mod decide;
 mod export;
 mod health;
 mod mappings;
@@ -53,6 +54,9 @@ enum Command {
     Health(health::HealthArgs),
     /// Ask a running process why a mapping does nothing, or what it does, and what to do about it.
     Why(why::WhyArgs),
+    /// List what of a mapping waits for an operator (`on_exhausted: pause`), or decide about it: skip it, have it
+    /// tried again, send it to the destination.
+    Decide(decide::DecideArgs),
     /// Have a running process read its config again; exit 0 when it holds, 78 when it was rejected and the
     /// former one stays in use.
     Reload(reload::ReloadArgs),
@@ -124,6 +128,7 @@ impl Cli {
             Command::Pattern(args) => args.execute(),
             Command::Health(args) => args.execute(),
             Command::Why(args) => args.execute(),
+            Command::Decide(args) => args.execute(),
             Command::Reload(args) => args.execute(),
             Command::Mappings(args) => args.execute(),
             Command::Export(args) => args.execute(),

@@ -35,6 +35,8 @@ impl Life<'_> {
                 }
                 Action::Deliver(notice) => self.deliver(notice),
                 Action::Discarded(discard) => self.tell_discarded(&discard),
+                Action::Paused(paused) => self.tell_paused(&paused),
+                Action::Decided(id) => self.hear_decided(id),
                 Action::Commit(id, track, checkpoint) => self.commit(id, track, checkpoint),
                 Action::Settle(id, settlements) => self.subscriber.settle(id, settlements),
                 Action::Extend(id, receipts, by) => self.subscriber.extend(id, receipts, by),

@@ -5,6 +5,7 @@
 mod act;
 mod alarm;
 mod commits;
+mod decisions;
 mod groups;
 mod jobs;
 mod news;
@@ -36,6 +37,7 @@ use crate::logs::Repeats;
 use crate::registry::{Calm, Command, Entry, Lifecycle};
 use alarm::Alarm;
 use commits::Unsynced;
+use decisions::Decisions;
 use jobs::Done;
 use tracks::Tracks;
 
@@ -94,6 +96,7 @@ pub(crate) async fn live(
         noticed: BTreeMap::new(),
         repeats: Repeats::default(),
         unsynced: Vec::new(),
+        decisions: Decisions::default(),
         synced: wiring.store.synced(),
         closing: None,
         forget_at: None,
@@ -119,7 +122,7 @@ async fn closed(commands: &mut mpsc::Receiver<Command>) {
         match command {
             Command::Close(_) => return,
             // Nobody can tell yet: dropping the question says so.
-            Command::State(_) | Command::Places(_) => {}
+            Command::State(_) | Command::Places(_) | Command::Paused(_) | Command::Decide(..) => {}
         }
     }
 }
@@ -147,6 +150,8 @@ struct Life<'a> {
     /// Notices on their way, for the log.
     noticed: BTreeMap<NoticeId, (Work, Condition)>,
     repeats: Repeats,
+    /// What an operator decided that is not durable yet.
+    decisions: Decisions,
     /// Checkpoints that are written and not synced.
     unsynced: Vec<Unsynced>,
     synced: watch::Receiver<Synced>,

@@ -23,6 +23,10 @@ impl Life<'_> {
             News::Command(Some(Command::Places(answer))) => {
                 let _ = answer.send(self.kept());
             }
+            News::Command(Some(Command::Paused(answer))) => {
+                let _ = answer.send(self.paused());
+            }
+            News::Command(Some(Command::Decide(wish, answer))) => self.decide(&wish, answer),
             // Nobody can close the mapping any more: it ends as it would on a close.
             News::Command(None) => self.close(Close::Finish),
             News::Done(done) => self.hear_done(done, now),

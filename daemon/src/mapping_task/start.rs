@@ -169,6 +169,7 @@ mod tests {
             retries_max: None,
             record_age_max_ms: None,
             bisect: false,
+            is_age_pardoned: false,
             given_up: None,
         };
         let kept = |slice_last: Position, last: Position| Checkpoint {

@@ -382,6 +382,7 @@ impl Life<'_> {
             n_in_flight: self.jobs.n_invocations(),
             held_bytes: self.machine.held_bytes(),
             n_tracks: self.tracks.n_open(),
+            n_paused: self.machine.n_paused() as u64,
             iterator_age_ms: self.iterator_age_ms,
             committed_at: self.committed_at,
             store_failing: self.store_failing,

@@ -94,6 +94,8 @@ impl Series {
         self.gauge(to, "in_flight_invokes", "Invocations that run", &|_, it| Some(float(it.n_in_flight)))?;
         self.gauge(to, "held_bytes", "Bytes of records held in memory", &|_, it| Some(float(it.held_bytes)))?;
         self.gauge(to, "tracks", "Tracks that are read", &|_, it| Some(float(it.n_tracks)))?;
+        let help = "Batches that wait for an operator to decide";
+        self.gauge(to, "paused_batches", help, &|_, it| Some(float(it.n_paused)))?;
         let help = "Age of the last record of the batch sent last, when it was sent";
         self.gauge(to, "iterator_age_milliseconds", help, &|_, it| Some(float(it.iterator_age_ms)))?;
         let help = "Time since a checkpoint last became durable";

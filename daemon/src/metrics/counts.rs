@@ -6,7 +6,7 @@ use forebay_batcher::Counts;
 pub type Counter = (&'static str, &'static str, fn(&Counts) -> u64);
 
 /// Every count of the core. AWS's names where AWS has one.
-pub const COUNTERS: [Counter; 21] = [
+pub const COUNTERS: [Counter; 25] = [
     ("polled_event_count", "Records read from the source, filtered ones included", |it| it.polled),
     ("filtered_out_event_count", "Records that matched no filter", |it| it.filtered_out),
     ("skipped_event_count", "Records read again that were already finished", |it| it.skipped),
@@ -25,6 +25,18 @@ pub const COUNTERS: [Counter; 21] = [
         it.given_up_uninvoked
     }),
     ("dropped_event_count", "Records discarded because a setting says so", |it| it.dropped),
+    (
+        "paused_event_count",
+        "Records that came to wait for an operator, their attempts or time used up",
+        |it| it.paused,
+    ),
+    ("decided_skip_event_count", "Records that waited and that an operator skipped", |it| it.decided_skip),
+    ("decided_retry_event_count", "Records that waited and that an operator had tried again", |it| {
+        it.decided_retry
+    }),
+    ("decided_send_event_count", "Records that waited and that an operator sent to the destination", |it| {
+        it.decided_send
+    }),
     ("on_failure_destination_delivered_event_count", "Records that a destination took", |it| it.delivered),
     ("destination_delivery_failures", "Failure records that a destination refused", |it| {
         it.delivery_failures

@@ -18,6 +18,8 @@ pub struct Gauges {
     pub held_bytes: u64,
     /// Tracks that are read.
     pub n_tracks: u64,
+    /// Batches that wait for an operator.
+    pub n_paused: u64,
     /// How old the last record of the batch sent last was when it was sent.
     pub iterator_age_ms: u64,
     /// When a checkpoint last became durable.

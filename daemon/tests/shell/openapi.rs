@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use forebay_batcher::OnExhausted;
 use forebay_config::document::Value as Written;
 use forebay_config::{Document, Format, Node};
 use forebay_daemon::admin::routes::ROUTES;
@@ -200,6 +201,13 @@ async fn real_answers_fit_their_schemas_and_every_good_one_was_heard() {
     let running = world.run(order);
     running.track("b", "Retrying").await;
     running.track("a", "Invoking").await;
+    let failing = world.source();
+    failing.append("c", &["poison"]);
+    let mut order = world.order("p", &failing, &function);
+    order.plan.retry.retries_max = Some(0);
+    order.plan.retry.on_exhausted = OnExhausted::Pause;
+    let waiting = world.run(order);
+    waiting.track("c", "AwaitsDecision").await;
     let keeper = keep(&running.entry);
     let (resting, _) = Entry::new("resting", "fake", "fake".into(), "f".into());
     resting.set_lifecycle(Lifecycle::Paused);
@@ -225,9 +233,18 @@ async fn real_answers_fit_their_schemas_and_every_good_one_was_heard() {
     assert_eq!(it.ask("PUT", &mapping("positions"), "m", "", r#"{"to":"LATEST"}"#).await, 409);
     assert_eq!(it.ask("POST", &mapping("pause"), "m", "", "").await, 200);
     assert_eq!(it.ask("POST", &mapping("resume"), "m", "", "").await, 503);
+    for (name, status) in [("p", 200), ("other", 404), ("resting", 409)] {
+        assert_eq!(it.ask("GET", &mapping("paused"), name, "", "").await, status, "{name}");
+    }
+    let skip = r#"{"decision":"skip","all":true}"#;
+    for (name, status) in [("other", 404), ("resting", 409), ("m", 409), ("p", 200), ("p", 409)] {
+        assert_eq!(it.ask("POST", &mapping("decide"), name, "", skip).await, status, "{name}");
+    }
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let long = format!("{{\"to\":\"{}\"}}", "x".repeat(3 << 20));
-    for (method, page, wrong) in [("PUT", "positions", "positions"), ("POST", "replay", "from")] {
+    for (method, page, wrong) in
+        [("PUT", "positions", "positions"), ("POST", "replay", "from"), ("POST", "decide", "decision")]
+    {
         let nulls = format!("{{\"{wrong}\":null}}");
         let numbers = format!("{{\"{wrong}\":[1,{{}}]}}");
         for body in ["", "null", "\u{1}\u{7f}", "{\"to\":{},\"from\":[]}", &deep, &nulls, &numbers] {
@@ -272,4 +289,5 @@ async fn real_answers_fit_their_schemas_and_every_good_one_was_heard() {
     keeper.abort();
     function.release();
     running.close().await;
+    waiting.close().await;
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{BatchPlan, Close, Plan, Redelivery, RetryPlan, UnixMillis};
+use forebay_batcher::{BatchPlan, Close, OnExhausted, Plan, Redelivery, RetryPlan, UnixMillis};
 use forebay_checkpoints::MappingId;
 use forebay_config::{FunctionName, StartingPosition};
 use forebay_daemon::budget::Budget;
@@ -196,6 +196,7 @@ fn plan() -> Plan {
             partial_responses: true,
             item_actions: false,
             redelivery: Redelivery::ByUs,
+            on_exhausted: OnExhausted::GiveUp,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,
         },

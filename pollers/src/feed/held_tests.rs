@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{
-    Action, Attempt, BatchPlan, Checkpoint, Machine, Now, Origin, Place, Plan, Position, QueuePlan, Read,
-    ReadId, ReadOrder, Redelivery, RetryPlan, ShortBytes, SlotId, TrackIdx, Watermark,
+    Action, Attempt, BatchPlan, Checkpoint, Machine, Now, OnExhausted, Origin, Place, Plan, Position,
+    QueuePlan, Read, ReadId, ReadOrder, Redelivery, RetryPlan, ShortBytes, SlotId, TrackIdx, Watermark,
 };
 
 use tokio::time::Instant;
@@ -38,6 +38,7 @@ fn plan(queue: Option<QueuePlan>) -> Plan {
             partial_responses: true,
             item_actions: false,
             redelivery: if queue.is_some() { Redelivery::BySource } else { Redelivery::ByUs },
+            on_exhausted: OnExhausted::GiveUp,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,
         },

@@ -38,8 +38,8 @@ const LATER: u32 = u32::MAX;
 ///
 /// What a world has learnt to choose since runs were first kept is drawn from [`Choices::later`], what it
 /// learnt after that from [`Choices::latest`], since it knows syncs from [`Choices::power`], what a mapping
-/// may ask for beyond AWS from [`Choices::beyond`], and since tracks come back from [`Choices::hands`]:
-/// streams of their own, so that the runs kept before mean what they meant.
+/// may ask for beyond AWS from [`Choices::beyond`], since tracks come back from [`Choices::hands`], and since
+/// what is used up may wait for an operator from [`Choices::pauses`]: streams of their own, so that the runs kept before mean what they meant.
 #[derive(Debug, Clone)]
 pub struct Choices {
     first: Stream,
@@ -48,6 +48,7 @@ pub struct Choices {
     power: Stream,
     beyond: Stream,
     hands: Stream,
+    pauses: Stream,
 }
 
 /// One stream of choices.
@@ -65,9 +66,11 @@ impl Choices {
         let power = Rng::new(seed.rotate_left(16) ^ 0x0070_6f77_6572).draw();
         let beyond = Rng::new(seed.rotate_left(48) ^ 0x6265_796f_6e64).draw();
         let hands = Rng::new(seed.rotate_left(8) ^ 0x0068_616e_6473).draw();
+        let pauses = Rng::new(seed.rotate_left(24) ^ 0x7061_7573_6573).draw();
         let (later, latest) = (drawn(seeds.draw(), 128), drawn(seeds.draw(), 16));
-        let (power, beyond, hands) = (drawn(power, 64), drawn(beyond, 16), drawn(hands, 32));
-        Self { first: drawn(seed, 2048), later, latest, power, beyond, hands }
+        let (power, beyond) = (drawn(power, 64), drawn(beyond, 16));
+        let (hands, pauses) = (drawn(hands, 32), drawn(pauses, 16));
+        Self { first: drawn(seed, 2048), later, latest, power, beyond, hands, pauses }
     }
 
     /// Choices made before.
@@ -82,10 +85,17 @@ impl Choices {
         let mut latest = rest(&mut later);
         let mut power = rest(&mut latest);
         let mut beyond = rest(&mut power);
-        let hands = rest(&mut beyond);
+        let mut hands = rest(&mut beyond);
+        let pauses = rest(&mut hands);
         let replay = |from| Stream::new(Origin::Replayed { at: 0, from }, 0);
         let (later, latest, power) = (replay(later), replay(latest), replay(power));
-        Self { first: replay(from), later, latest, power, beyond: replay(beyond), hands: replay(hands) }
+        let (beyond, hands, pauses) = (replay(beyond), replay(hands), replay(pauses));
+        Self { first: replay(from), later, latest, power, beyond, hands, pauses }
+    }
+
+    /// The stream of what waits for an operator, and of what he does.
+    pub fn pauses(&mut self) -> &mut Stream {
+        &mut self.pauses
     }
 
     /// The stream of how tracks change hands.
@@ -136,7 +146,7 @@ impl Choices {
     /// What was chosen so far.
     pub fn made(&self) -> Vec<u32> {
         let mut made = self.first.made.clone();
-        let streams = [&self.later, &self.latest, &self.power, &self.beyond, &self.hands];
+        let streams = [&self.later, &self.latest, &self.power, &self.beyond, &self.hands, &self.pauses];
         let n_wild = streams.iter().rposition(|stream| stream.is_wild()).map_or(0, |last| last + 1);
         for stream in &streams[..n_wild] {
             made.push(LATER);
@@ -266,6 +276,11 @@ mod tests {
         let mut replayed =
             Choices::replayed(parse_choices(&format_choices(&last.made())).expect("it was written so"));
         assert_eq!(hands, (0..9).map(|_| replayed.hands().below(9)).collect::<Vec<_>>());
+        let mut last = Choices::seeded(7);
+        let pauses: Vec<u32> = (0..9).map(|_| last.pauses().below(9)).collect();
+        let mut replayed =
+            Choices::replayed(parse_choices(&format_choices(&last.made())).expect("it was written so"));
+        assert_eq!(pauses, (0..9).map(|_| replayed.pauses().below(9)).collect::<Vec<_>>());
     }
 
     #[test]

@@ -127,6 +127,18 @@ points! {
     AskedToWait "record that the function asked to wait",
     ShownAfter "left message shown again when the function asked for it",
     KeptAtStop "closed with a message that an open receive would end",
+    Paused "records that wait for an operator",
+    PausedByAge "records that wait for an operator since they are too old",
+    PausedOverRestart "track assigned with something that waits for an operator",
+    PausedAgain "records that wait once more after an operator had them tried",
+    PausesChanged "plan that lets what is used up wait, or does not any more",
+    Skipped "records that an operator skipped",
+    TriedForOperator "records that an operator had tried again",
+    SentByOperator "records that an operator sent to the destination",
+    SentToNobody "records that an operator sent where there is no destination",
+    DecidedInVain "decision about something that does not wait",
+    DecidedAtClose "decision while its track or mapping is being closed",
+    CrashInPause "crash while something waits for an operator",
 }
 
 /// Counters over many runs.

@@ -3,11 +3,12 @@
 
 mod beyond;
 mod latest;
+mod pauses;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use forebay_batcher::{BatchPlan, Plan, QueuePlan, Redelivery, RetryPlan};
+use forebay_batcher::{BatchPlan, OnExhausted, Plan, QueuePlan, Redelivery, RetryPlan};
 
 use crate::choices::Choices;
 
@@ -123,6 +124,10 @@ pub struct Options {
     pub sync_every_ms: u32,
     /// A track that comes back in one life of the machine has the number that it had.
     pub comes_back: bool,
+    /// How long an operator takes at most to decide about what waits for him.
+    pub decides_max_ms: u32,
+    /// The operator changes his mind about what is to become of what is used up.
+    pub pauses_change: bool,
     pub faults: Faults,
     pub plan: Plan,
 }
@@ -190,6 +195,8 @@ impl Options {
             retry_after: None,
             sync_every_ms: 0,
             comes_back: false,
+            decides_max_ms: 0,
+            pauses_change: false,
             faults,
             plan,
         };
@@ -203,6 +210,7 @@ impl Options {
             options.sync_every_ms = choices.power().pick(&[0, 50, 50, 600, 3000]);
             options.plan.waiting_min = choices.power().pick(&[0, 0, 10, 100]);
             options.draw_hands(choices);
+            options.draw_pauses(choices);
         }
         options
     }
@@ -280,6 +288,7 @@ impl Options {
             && self.plan.retry.bisect
             && !self.plan.retry.partial_responses
             && self.plan.has_destination
+            && self.plan.retry.on_exhausted == OnExhausted::GiveUp
             && self.plan.retry.drop_after_destination_failures.is_none()
     }
 }
@@ -412,6 +421,7 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
             partial_responses: choices.chance(400),
             item_actions: false,
             redelivery,
+            on_exhausted: OnExhausted::GiveUp,
             drop_after_destination_failures: if choices.chance(150) {
                 NonZeroU32::new(choices.between(1, 3))
             } else {

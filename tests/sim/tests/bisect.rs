@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{
-    Action, BatchPlan, Checkpoint, Committed, Condition, Delivery, Failure, Machine, Now, OrderKey, Origin,
-    Outcome, Place, Plan, Position, Read, Record, RecordId, Redelivery, Reply, RetryPlan, Section,
-    ShortBytes, Tick, TrackIdx, UnixMillis, Watermark,
+    Action, BatchPlan, Checkpoint, Committed, Condition, Delivery, Failure, Machine, Now, OnExhausted,
+    OrderKey, Origin, Outcome, Place, Plan, Position, Read, Record, RecordId, Redelivery, Reply, RetryPlan,
+    Section, ShortBytes, Tick, TrackIdx, UnixMillis, Watermark,
 };
 
 const N_RECORDS: u32 = 12;
@@ -125,6 +125,7 @@ fn plan(n: u32, retries_max: u32) -> Plan {
             partial_responses: false,
             item_actions: false,
             redelivery: Redelivery::ByUs,
+            on_exhausted: OnExhausted::GiveUp,
             drop_after_destination_failures: None,
             stop_group_at_first_failure: false,
         },

@@ -20,6 +20,7 @@ mod neighbours;
 mod operator;
 mod output;
 mod overdue;
+mod pauses;
 mod queues;
 mod reload;
 mod reload_queues;

@@ -25,6 +25,10 @@ pub struct Tally {
     pub succeeded: u64,
     pub given_up_uninvoked: u64,
     pub dropped: u64,
+    pub paused: u64,
+    pub decided_skip: u64,
+    pub decided_retry: u64,
+    pub decided_send: u64,
     pub delivered: u64,
     pub delivery_failures: u64,
     pub deleted: u64,
@@ -369,6 +373,7 @@ impl Oracle {
                 }
                 held.tried += 1;
                 held.spent += 1;
+                held.is_pardoned = false;
             }
             Verdict::Split => {
                 held.tried += 1;

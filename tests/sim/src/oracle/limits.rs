@@ -74,6 +74,7 @@ impl Oracle {
             }
             let Some(owner) = self.owners.get(track) else { continue };
             let kept = super::numbers::slice_of(&owner.heard, truth);
+            let kept = kept.filter(|slice| slice.given_up.is_none());
             let kept =
                 kept.is_some_and(|slice| slice.n_failures == held.spent && slice.n_invokes >= held.tried);
             holds(Rule::R1, kept, || {
@@ -117,7 +118,7 @@ impl Oracle {
     pub(crate) fn r2_no_record_is_tried_too_old(&self, entries: &[usize], now: Now) -> Result<(), Violation> {
         let limits = self.plans.iter().map(|plan| plan.retry.record_age_max);
         let most_of_all = limits.reduce(|most, max| Some(most?.max(max?))).flatten();
-        for entry in entries {
+        for entry in entries.iter().filter(|entry| !self.entries[**entry].is_pardoned) {
             let limits = self.entries[*entry].limits;
             let most =
                 limits.map_or(most_of_all, |limits| limits.age_max_ms.map(std::time::Duration::from_millis));

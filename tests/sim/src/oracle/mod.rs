@@ -9,6 +9,7 @@ mod notices;
 mod numbers;
 mod order;
 mod ownership;
+mod pausing;
 mod progress;
 mod rate;
 mod reasons;
@@ -20,7 +21,9 @@ mod truth;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use forebay_batcher::{AttemptId, Checkpoint, CommitId, NoticeId, Plan, Rule, SettleId, SlotId, TrackIdx};
+use forebay_batcher::{
+    AttemptId, Checkpoint, CommitId, DecisionId, NoticeId, Plan, Rule, SettleId, SlotId, TrackIdx,
+};
 
 pub use effects::Tally;
 pub(crate) use hands::FORMER;
@@ -80,6 +83,8 @@ pub(crate) struct Oracle {
     pub(crate) commits: BTreeMap<CommitId, (TrackIdx, Arc<Checkpoint>)>,
     /// Commits of which the machine knows that they are written.
     pub(crate) unsynced: BTreeMap<(TrackIdx, CommitId), Arc<Checkpoint>>,
+    /// Decisions that are carried out and not told to be durable.
+    pub(crate) decisions: BTreeMap<DecisionId, pausing::Pending>,
     /// Tracks of which something was finished that no commit has said.
     pub(crate) unsaid: BTreeSet<TrackIdx>,
     /// Settlements that are open, with their receipts.
@@ -137,6 +142,7 @@ impl Oracle {
             notices: BTreeMap::new(),
             commits: BTreeMap::new(),
             unsynced: BTreeMap::new(),
+            decisions: BTreeMap::new(),
             unsaid: BTreeSet::new(),
             settles: BTreeMap::new(),
             slots: Vec::new(),
@@ -178,6 +184,7 @@ impl Oracle {
         self.notices.clear();
         self.commits.clear();
         self.unsynced.clear();
+        self.decisions.clear();
         self.unsaid.clear();
         self.settles.clear();
         self.slots.clear();

@@ -53,6 +53,7 @@ impl Oracle {
                     None => plans().any(|retry| retry.retries_max.is_some_and(|max| held.spent > max)),
                 },
                 Condition::Rejected => held.rejected,
+                Condition::AgeExceeded if held.is_pardoned => false,
                 Condition::AgeExceeded => {
                     let age = truth.arrival.age(now.unix);
                     let is_over = |max: Option<Duration>| max.is_some_and(|max| age > max);

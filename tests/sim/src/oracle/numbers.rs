@@ -174,6 +174,7 @@ impl Oracle {
         for uid in self.handed_of(track).filter(|uid| !self.entries[*uid].finished) {
             let (entry, truth) = (&self.entries[uid], &self.truths[uid]);
             let Some(slice) = slice_of(checkpoint, truth) else { continue };
+            self.e1_a_checkpoint_says_what_waits(uid, slice)?;
             if let Some(given_up) = &slice.given_up {
                 holds(Rule::W2, self.is_justified(uid, given_up.condition, None, now), || {
                     format!("a checkpoint of {track:?} gives up record {uid}, which no limit does")
@@ -222,7 +223,8 @@ impl Oracle {
             let Some(owner) = self.owners.get(track) else { continue };
             let truth = &self.truths[self.entry_of(record)];
             let is_kept = slice_of(&owner.heard, truth).is_some_and(|slice| {
-                slice.given_up.as_ref().is_some_and(|it| it.condition == notice.condition)
+                let given_up = slice.given_up.as_ref();
+                given_up.is_some_and(|it| it.condition == notice.condition && it.paused_since.is_none())
             });
             holds(Rule::N4, is_kept, || {
                 format!(
@@ -320,7 +322,8 @@ impl Oracle {
     /// The limits of a batch that is tried for the first time; `None` where it may have been cut under an
     /// older plan.
     pub(crate) fn limits_of_a_fresh_batch(&self) -> Option<Limits> {
-        let may_be_older = self.plan_changed && (self.is_queue || self.has_expired);
+        let may_be_older =
+            self.plan_changed && (self.is_queue || self.has_expired || self.is_parted_by_age());
         (!may_be_older).then(|| Limits::of(&self.plan().retry))
     }
 
@@ -352,6 +355,10 @@ impl Oracle {
             ("skipped", counts.skipped, tally.skipped),
             ("restored", counts.restored, tally.restored),
             ("dropped", counts.dropped, tally.dropped),
+            ("paused", counts.paused, tally.paused),
+            ("decided_skip", counts.decided_skip, tally.decided_skip),
+            ("decided_retry", counts.decided_retry, tally.decided_retry),
+            ("decided_send", counts.decided_send, tally.decided_send),
             ("gaps", counts.gaps, tally.gaps),
             ("committed", counts.committed, tally.committed),
             ("deleted", counts.deleted, tally.deleted),

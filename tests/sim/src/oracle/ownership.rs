@@ -89,6 +89,7 @@ impl Oracle {
                     })
                 })
                 .flatten();
+            let given_up = slice.and_then(|slice| slice.given_up.as_ref());
             self.entries[uid as usize] = Entry {
                 uid,
                 finished,
@@ -96,6 +97,11 @@ impl Oracle {
                 spent: slice.map_or(0, |slice| slice.n_failures),
                 tried: slice.map_or(0, |slice| slice.n_invokes),
                 given_up: slice.is_some_and(|slice| slice.given_up.is_some()),
+                paused_since: given_up.and_then(|it| it.paused_since),
+                // Where all that is used up waits only a decision gives it up.
+                is_sent: given_up
+                    .is_some_and(|it| it.paused_since.is_none() && self.is_of_operator(it.condition)),
+                is_pardoned: slice.is_some_and(|slice| slice.is_age_pardoned),
                 begun: slice.is_some(),
                 restored: slice.is_some(),
                 failed_us: slice.map(|_| now.tick.0),
@@ -151,6 +157,7 @@ impl Oracle {
 
     /// The machine was told that the track is not its own any more.
     pub(crate) fn end_ownership(&mut self, track: TrackIdx) {
+        self.forget_decisions(track);
         if let Some(owner) = self.owners.get_mut(&track) {
             self.is_blurred |= !owner.over && self.mixes_tracks;
             owner.over = true;

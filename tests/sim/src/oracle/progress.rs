@@ -135,12 +135,13 @@ impl Oracle {
         Ok(())
     }
 
-    /// W-2: at the end every record is finished by one of the five ways. What a queue's redrive takes away
+    /// W-2: at the end every record is finished by one of the six ways. What a queue's redrive takes away
     /// was tried at least, unless something lost receives on the way.
     pub(crate) fn w2_every_record_is_finished(&self, receives_get_lost: bool) -> Result<(), Violation> {
         for (uid, truth) in self.truths.iter().enumerate().filter(|(_, truth)| truth.wanted) {
             let by_source = truth.gone && (!self.is_queue || receives_get_lost || truth.n_attempts > 0);
-            let finished = truth.n_done + truth.n_taken + truth.n_discarded > 0 || by_source;
+            let finished =
+                truth.n_done + truth.n_taken + truth.n_discarded + truth.n_skipped > 0 || by_source;
             holds(Rule::W2, finished, || format!("record {uid} is finished by nothing: {truth:?}"))?;
         }
         Ok(())

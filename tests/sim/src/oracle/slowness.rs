@@ -117,7 +117,7 @@ impl Oracle {
     }
 
     /// The numbers of lanes that a track may have.
-    fn numbers_of_lanes(&self, owner: &Ownership) -> Vec<u32> {
+    pub(super) fn numbers_of_lanes(&self, owner: &Ownership) -> Vec<u32> {
         let mut numbers = vec![owner.first_lanes];
         for plan in &self.plans[owner.first_plan..] {
             if !numbers.contains(&plan.lanes.get()) {

@@ -25,6 +25,7 @@ impl Oracle {
             let state = machine.state(*track);
             let plain = self.but_for_the_rate(&state, machine, now_us);
             let is_so = plain.is_some_and(|state| self.is_so(*track, owner, &state, machine, now_us));
+            self.n9_what_waits_is_said(*track, owner, &state)?;
             holds(Rule::N9, is_so, || format!("{track:?} is said to be {state:?}, and is not: {owner:?}"))?;
         }
         Ok(())
@@ -66,15 +67,25 @@ impl Oracle {
                 };
                 is_alive && is_calm && told().any(is_it)
             }
+            TrackState::Paused { n_batches, since, n_invokes, range, .. } => {
+                let is_it = |entry: &Entry| entry.paused_since == Some(*since) && entry.tried == *n_invokes;
+                let is_first =
+                    |entry: &Entry| is_it(entry) && self.truths[entry.uid as usize].position == range.0;
+                is_alive && is_calm && *n_batches > 0 && told().any(is_first)
+            }
             TrackState::NotReached { since, .. } => {
-                is_alive && is_calm && told().any(|entry| entry.not_reached_us == Some(since.0))
+                // A part of the same batch may have reached it meanwhile.
+                let is_since = |at: u64| at == since.0 || (self.is_parted_by_age() && at <= since.0);
+                is_alive && is_calm && told().any(|entry| entry.not_reached_us.is_some_and(is_since))
             }
             TrackState::Retrying { n_failures, since, next, .. } => {
+                // Of what an operator had tried again it may be the first failure before or after.
+                let is_since = |entry: &Entry| {
+                    entry.failed_us == Some(since.0)
+                        || entry.retried_us.is_some_and(|at| since.0 <= entry.failed_us.unwrap_or(at).max(at))
+                };
                 let is_it = |entry: &Entry| {
-                    entry.begun
-                        && !entry.in_flight
-                        && entry.spent == *n_failures
-                        && entry.failed_us == Some(since.0)
+                    entry.begun && !entry.in_flight && entry.spent == *n_failures && is_since(entry)
                 };
                 is_alive
                     && is_calm
@@ -87,7 +98,9 @@ impl Oracle {
                 let most = open().filter(|entry| entry.in_flight).map(|entry| entry.spent).max().unwrap_or(0);
                 let is_again = |it: &Again| {
                     told().any(|entry| {
-                        entry.in_flight && entry.spent == it.n_failures && entry.failed_us == Some(it.since.0)
+                        let is_since = entry.failed_us == Some(it.since.0)
+                            || entry.retried_us.is_some_and(|_| it.since.0 <= now_us);
+                        entry.in_flight && entry.spent == it.n_failures && is_since
                     })
                 };
                 is_alive
@@ -165,7 +178,9 @@ impl Oracle {
         let ripe = firsts
             .iter()
             .map(|entry| if !entry.begun { entry.handed_us + self.window_us() } else { entry.pause.due_us });
-        let is_known = !firsts.is_empty() && firsts.iter().all(|entry| !entry.restored) && !self.has_expired;
+        // Where nobody knows the limits of a batch nobody knows its pauses.
+        let is_known = |entry: &&Entry| !entry.restored && (!entry.begun || entry.limits.is_some());
+        let is_known = !firsts.is_empty() && firsts.iter().all(is_known) && !self.has_expired;
         if is_known { ripe.max().unwrap_or(u64::MAX).max(self.stirred_us) } else { u64::MAX }
     }
 
@@ -230,6 +245,7 @@ impl Oracle {
             | TrackState::Ended
             | TrackState::PositionLost { .. }
             | TrackState::StoreFailing { .. }
+            | TrackState::Paused { .. }
             | TrackState::TooFarAhead { .. }
             | TrackState::OutOfRoom { .. }
             | TrackState::RateLimited { .. } => false,

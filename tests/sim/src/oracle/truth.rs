@@ -36,6 +36,8 @@ pub(crate) struct Truth {
     pub(crate) n_attempts: u32,
     pub(crate) n_taken: u32,
     pub(crate) n_discarded: u32,
+    /// Operators who skipped it.
+    pub(crate) n_skipped: u32,
 }
 
 /// A record as the living machine holds it.
@@ -62,6 +64,14 @@ pub(crate) struct Entry {
     pub(crate) asked_us: Option<u64>,
     /// The checkpoint says that it was given up.
     pub(crate) given_up: bool,
+    /// It waits for an operator, since then by the wall clock: as the machine told, or its checkpoint.
+    pub(crate) paused_since: Option<UnixMillis>,
+    /// An operator sent it to the destination.
+    pub(crate) is_sent: bool,
+    /// An operator had it tried again, and no retry was spent since.
+    pub(crate) is_pardoned: bool,
+    /// When that was.
+    pub(crate) retried_us: Option<u64>,
     /// Queues: the life that received it, its channel, its settlements.
     pub(crate) life: u32,
     pub(crate) generation: u32,

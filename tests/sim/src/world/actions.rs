@@ -74,6 +74,21 @@ impl World {
                 });
                 self.discard(&discard)
             }
+            Action::Paused(paused) => {
+                self.trace.note(&[25, paused.slice.n_records() as u64], || {
+                    format!(
+                        "{:>12}   -> paused {:?} {}",
+                        self.now_us,
+                        paused.condition,
+                        words(paused.slice.records())
+                    )
+                });
+                self.pause(&paused)
+            }
+            Action::Decided(id) => {
+                self.trace.note(&[26, id.0], || format!("{:>12}   -> decided {}", self.now_us, id.0));
+                self.oracle.e2_a_decision_is_durable(id, &self.store.synced)
+            }
             Action::Commit(id, owner, checkpoint) => {
                 self.trace.note(&[16, id.0, u64::from(owner.0), checkpoint.slices.len() as u64], || {
                     format!("{:>12}   -> commit {} of {}: {}", self.now_us, id.0, owner.0, brief(&checkpoint))
@@ -186,7 +201,12 @@ fn brief(checkpoint: &forebay_batcher::Checkpoint) -> String {
         .slices
         .iter()
         .map(|slice| {
-            let given_up = slice.given_up.as_ref().map_or("", |_| " given up");
+            let given_up = match &slice.given_up {
+                None if slice.is_age_pardoned => " tried for an operator",
+                None => "",
+                Some(it) if it.paused_since.is_some() => " paused",
+                Some(_) => " given up",
+            };
             format!(
                 "{:?}..={:?} lane {} failures {} invokes {}{given_up}",
                 slice.first, slice.last, slice.lane, slice.n_failures, slice.n_invokes

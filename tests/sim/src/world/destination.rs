@@ -19,6 +19,7 @@ impl World {
             }
         }
         self.oracle.w2_only_what_a_limit_gives_up_is_given_up(notice.condition, &notice.slice, now)?;
+        self.oracle.e1_nothing_is_given_up_without_a_decision(notice.slice.records(), notice.condition)?;
         self.oracle.w2_a_notice_goes_to_a_destination_once_at_a_time(notice)?;
         self.oracle.n4_a_notice_leaves_after_its_checkpoint(notice)?;
         self.oracle.n6_a_notice_counts_right(notice)?;
@@ -91,6 +92,7 @@ impl World {
     pub(super) fn discard(&mut self, discard: &Discard) -> Result<(), Violation> {
         let now = self.now();
         self.oracle.w2_only_what_a_limit_gives_up_is_given_up(discard.condition, &discard.slice, now)?;
+        self.oracle.e1_nothing_is_given_up_without_a_decision(discard.slice.records(), discard.condition)?;
         self.oracle.w2_a_setting_discards(discard)?;
         self.oracle.n6_a_discard_counts_right(discard)?;
         let entries: Vec<usize> =

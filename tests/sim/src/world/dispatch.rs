@@ -37,6 +37,7 @@ impl World {
             Event::Start => self.start(),
             Event::StepClock => self.step_clock(),
             Event::Heal => self.heal(),
+            Event::Decide => self.visit()?,
             Event::ReadAnswer { life, id } if self.oracle.is_queue => self.hand_out(life, id)?,
             Event::ReadAnswer { life, id } => self.answer_read(life, id),
             Event::ReadArrives { life, id, read } => self.arrive(life, id, *read)?,
@@ -219,6 +220,7 @@ fn summary(event: &Event) -> String {
         | Event::Start
         | Event::StepClock
         | Event::Heal
+        | Event::Decide
         | Event::ReadAnswer { .. }
         | Event::ReadFails { .. }
         | Event::SlotFree { .. }

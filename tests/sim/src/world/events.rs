@@ -58,6 +58,8 @@ pub(crate) enum Event {
     Start,
     StepClock,
     Heal,
+    /// An operator looks at what waits for him.
+    Decide,
     ReadAnswer {
         life: u32,
         id: ReadId,

@@ -129,6 +129,7 @@ impl World {
             self.oracle.q2_the_queue_honours_every_receipt(&self.queue.queue, &entries, self.now_us)?;
             self.oracle.q4_nothing_goes_on_behind_a_lost_message(&self.queue.queue, &entries)?;
         } else {
+            self.oracle.e1_nothing_begins_without_a_decision(attempt, &entries)?;
             self.oracle.r1_the_count_is_durable_before_the_next_try(attempt, &entries)?;
             self.oracle.n8_an_attempt_is_in_reading_order(attempt)?;
             self.oracle.f2_a_failing_store_begins_nothing(&entries, &owner_of)?;

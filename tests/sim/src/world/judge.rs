@@ -93,6 +93,7 @@ impl World {
                 > 0
             || faults.left_out + faults.stall + faults.settle_late > 0;
         self.oracle.w2_every_record_is_finished(receives_get_lost)?;
+        self.oracle.e2_every_decision_is_told()?;
         if self.pure {
             self.oracle.r3_the_destination_gets_exactly_the_poison()?;
             self.oracle.r3_poison_costs_a_bounded_number_of_calls(self.n_extra_calls)?;
@@ -124,7 +125,9 @@ impl World {
         } else {
             0
         };
-        600 + n_records * per_record + stubborn + limited + asked
+        // An operator has it tried again now and then, and takes his time each time.
+        let decided = if self.options.decides_max_ms > 0 { 1000 + 100 * n_records } else { 0 };
+        600 + n_records * per_record + stubborn + limited + asked + decided
     }
 
     pub(super) fn stuck(&self, what: &str) -> Violation {

@@ -2,6 +2,7 @@
 //! choices.
 
 mod actions;
+mod decisions;
 mod destination;
 mod dispatch;
 mod events;
@@ -96,6 +97,7 @@ pub(crate) struct World {
     n_extra_calls: u64,
     changed: bool,
     stubbornness: stubborn::Stubbornness,
+    operator: decisions::Operator,
 }
 
 impl World {

@@ -63,6 +63,9 @@ impl World {
         if self.is_in_retry() {
             self.coverage.hit(Point::CrashInRetry);
         }
+        if self.oracle.anything_waits() {
+            self.coverage.hit(Point::CrashInPause);
+        }
         self.trace.note(&[6, self.now_us], || format!("{:>12} CRASH", self.now_us));
         self.n_extra_calls += self.n_wanted();
         self.cut_power();

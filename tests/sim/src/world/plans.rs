@@ -18,7 +18,9 @@ impl World {
         }
         let mut plan = (*self.plan).clone();
         plan.generation += 1;
-        if plan.rate.is_some() && self.choices.beyond().chance(400) {
+        if self.options.pauses_change && self.choices.pauses().chance(500) {
+            self.change_pauses(&mut plan);
+        } else if plan.rate.is_some() && self.choices.beyond().chance(400) {
             plan.rate = Some(draw_rate(self.choices.beyond())).filter(|_| !self.choices.beyond().chance(200));
             self.coverage.hit(Point::RateChanged);
         } else if self.options.lanes_change && self.choices.latest().chance(700) {

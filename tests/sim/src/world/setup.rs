@@ -48,6 +48,7 @@ impl World {
             n_extra_calls: 0,
             changed: false,
             stubbornness: super::stubborn::Stubbornness::default(),
+            operator: super::decisions::Operator::default(),
             choices,
             options,
         };

@@ -78,6 +78,7 @@ impl World {
             | Event::ChangePlan
             | Event::ChangeLanes
             | Event::Close
+            | Event::Decide
             | Event::ReadArrives { .. }
             | Event::ReadFails { .. }
             | Event::ReadAgain { .. }

@@ -117,6 +117,7 @@ impl World {
             if given_up {
                 self.coverage.hit(Point::RestoredGivenUp);
             }
+            self.expect_what_waits(&from);
             let gone = self.oracle.by_track[source].iter().map(|uid| &self.oracle.truths[*uid as usize]);
             let mut gone = gone.filter(|truth| truth.gone && truth.wanted);
             if gone.any(|truth| {
@@ -333,6 +334,7 @@ impl World {
             n_attempts: 0,
             n_taken: 0,
             n_discarded: 0,
+            n_skipped: 0,
         });
         if !self.oracle.is_queue {
             self.oracle.entries.push(Entry { uid, ..Entry::default() });

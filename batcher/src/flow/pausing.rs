@@ -1,0 +1,182 @@
+//! What used up its attempts or its time and waits for an operator, and what he decides.
+
+use std::time::Duration;
+
+use super::draining::is_draining;
+use super::*;
+use crate::decision::{Decision, Paused, Undecided};
+use crate::lanes::lane_of;
+use crate::plan::OnExhausted;
+use crate::state::TrackState;
+
+/// A decision that is carried out and not durable yet.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    id: DecisionId,
+    /// The count of changes that holds it, and the tracks that must have it.
+    mark: u64,
+    tracks: Vec<TrackIdx>,
+}
+
+impl Decided {
+    pub(super) fn is_of(&self, track: TrackIdx) -> bool {
+        self.tracks.contains(&track)
+    }
+}
+
+/// Whether what is given up for this waits for an operator.
+pub(super) fn pauses(condition: Condition, books: &Books) -> bool {
+    let is_exhausted = match condition {
+        Condition::RetriesExhausted | Condition::AgeExceeded => true,
+        // Trying it again changes nothing; and what a function rejects it has decided about itself.
+        Condition::PayloadTooLarge | Condition::Rejected => false,
+    };
+    is_exhausted && books.cx.plan.retry.on_exhausted == OnExhausted::Pause
+}
+
+/// What was given up waits for an operator first, where the plan says so.
+pub(super) fn pause_exhausted(told: Told, books: &Books) -> Told {
+    let paused = pauses(told.condition, books).then_some(Pause { since: books.cx.now.unix, is_told: false });
+    Told { paused, ..told }
+}
+
+impl Runs {
+    /// How many batches wait for an operator.
+    pub(crate) fn n_paused(&self) -> usize {
+        self.n_paused
+    }
+
+    /// What waits for an operator, oldest batches first.
+    pub(crate) fn paused(&self) -> Vec<Paused> {
+        if self.n_paused == 0 {
+            return Vec::new();
+        }
+        self.chains.in_order().into_iter().filter_map(|(_, chain)| paused_of(chain)).collect()
+    }
+
+    /// The shell hears once of what waits from here on.
+    pub(super) fn tell_paused(&mut self, id: ChainId, books: &mut Books) {
+        let Some(chain) = self.chains.get_mut(id) else { return };
+        let Some(Step { what: What::Tell(told), .. }) = chain.steps.front_mut() else { return };
+        let Some(pause) = told.paused.as_mut().filter(|pause| !pause.is_told) else { return };
+        pause.is_told = true;
+        books.cx.counts.paused += told.slice.n_records() as u64;
+        books.cx.actions.extend(paused_of(chain).map(Action::Paused));
+    }
+
+    /// E-2: what an operator decided about a batch that waits for him.
+    pub(crate) fn handle_decision(
+        &mut self,
+        decision_id: DecisionId,
+        (track, first): (TrackIdx, &Position),
+        decision: Decision,
+        books: &mut Books,
+    ) -> Result<usize, Undecided> {
+        let is_it = |chain: &Chain| {
+            let paused = paused_of(chain);
+            paused.is_some_and(|paused| paused.track == track && paused.first == *first)
+        };
+        let mut ids = books.tracks.chains_of(track).into_iter();
+        let id = ids.find(|id| self.chains.get(*id).is_some_and(is_it)).ok_or(Undecided::NotPaused)?;
+        let chain = self.chains.get_mut(id).expect("it was found above");
+        if books.cx.is_closing() || is_draining(chain, books) {
+            return Err(Undecided::Closing);
+        }
+        if decision == Decision::Send && !books.cx.plan.has_destination {
+            return Err(Undecided::NoDestination);
+        }
+        let tracks = chain.tracks().collect();
+        let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else {
+            return Err(Undecided::NotPaused);
+        };
+        books.cx.mark += 1;
+        let mark = books.cx.mark;
+        let n_records = told.slice.n_records();
+        self.decided.push(Decided { id: decision_id, mark, tracks });
+        match decision {
+            Decision::Skip => {
+                books.cx.counts.decided_skip += n_records as u64;
+                self.finish(id, told.slice.records(), books);
+            }
+            Decision::Retry => {
+                books.cx.counts.decided_retry += n_records as u64;
+                chain.steps.push_front(Step { what: What::Try(again(told, books)), mark });
+            }
+            Decision::Send => {
+                books.cx.counts.decided_send += n_records as u64;
+                chain.steps.push_front(Step { what: What::Tell(Told { paused: None, ..told }), mark });
+            }
+        }
+        self.after_pop(id, books);
+        self.advance(id, books);
+        Ok(n_records)
+    }
+
+    /// Says which decisions are durable by now.
+    pub(super) fn tell_decided(&mut self, books: &mut Books) {
+        let is_durable =
+            |decided: &Decided| decided.tracks.iter().all(|idx| books.tracks.is_durable(*idx, decided.mark));
+        let (durable, waiting) = std::mem::take(&mut self.decided).into_iter().partition(is_durable);
+        self.decided = waiting;
+        let durable: Vec<Decided> = durable;
+        books.cx.actions.extend(durable.into_iter().map(|it| Action::Decided(it.id)));
+    }
+
+    /// What of a track waits for an operator; told of is what waits longest.
+    pub(crate) fn paused_state(&self, its: Its, ids: impl Iterator<Item = ChainId>) -> Option<TrackState> {
+        if self.n_paused == 0 {
+            return None;
+        }
+        let waiting: Vec<Paused> = ids.filter_map(|id| paused_of(self.chains.get(id)?)).collect();
+        let n_batches = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+        let Paused { slice, condition, n_invokes, since, error, .. } =
+            waiting.into_iter().min_by_key(|it| it.since)?;
+        let on_track = |record: &&Record| matches!(record.place, Place::Track(idx, _) if idx == its.idx);
+        // Of a batch that mixes tracks what waits may be on others only, and this one waits for those.
+        let mut records: Vec<&Record> = slice.records().iter().filter(on_track).collect();
+        if records.is_empty() {
+            records = slice.records().iter().collect();
+        }
+        let (first, last) = (records.first()?, records.last()?);
+        Some(TrackState::Paused {
+            n_batches,
+            lane: lane_of(&first.key, first.position()?, its.n_lanes),
+            n_records: u32::try_from(slice.n_records()).unwrap_or(u32::MAX),
+            range: (first.position()?.clone(), last.position()?.clone()),
+            condition,
+            n_invokes,
+            since,
+            error,
+        })
+    }
+}
+
+/// a fresh count of attempts. R-2: the time that is over is no hindrance before the next retry.
+fn again(told: Told, books: &Books) -> Tried {
+    Tried {
+        slice: told.slice,
+        n_failures: 0,
+        n_invokes: told.n_invokes,
+        why: BatchReason::Retry,
+        not_before: books.cx.now.tick,
+        asked_wait: Duration::ZERO,
+        is_pardoned: true,
+        reply: told.reply,
+    }
+}
+
+/// What a chain has waiting for an operator: its first step, once that is all read again.
+fn paused_of(chain: &Chain) -> Option<Paused> {
+    let Some(Step { what: What::Tell(told), .. }) = chain.steps.front() else { return None };
+    let pause = told.paused.filter(|_| chain.status == Status::Paused)?;
+    let Place::Track(track, first) = &told.slice.records().first()?.place else { return None };
+    Some(Paused {
+        track: *track,
+        first: first.clone(),
+        slice: told.slice.clone(),
+        condition: told.condition,
+        n_invokes: told.n_invokes,
+        since: pause.since,
+        error: told.reply.as_ref().and_then(|it| it.error.clone()).unwrap_or_default(),
+    })
+}
