@@ -160,9 +160,12 @@ async fn what_was_taken_is_told_before_its_reads_are_answered_and_the_mapping_jo
     one.hear().await;
     assert_eq!(one.answered, []);
     fake.expire("one");
+    fake.group().freeze(true);
     one.hear().await;
     assert_eq!(one.taken, [log(0)]);
     assert_eq!(one.answered, [(ReadId(1), 0)], "an open read of what is gone is answered");
+    fake.group().freeze(false);
+    one.hear().await;
     assert_eq!(names(&one), ["log-0"], "nobody else wants it: it comes back under another number");
     assert_ne!(one.has[&log(0)], idx);
     feed.stop().await;
