@@ -308,6 +308,21 @@ fn cut(text: &str, n_chars_max: usize) -> String {
     line
 }
 
+/// What a track waits for that comes after others.
+pub fn waits_for(parents: &[&str]) -> String {
+    const SHOWN_MAX: usize = 3;
+    let shown = parents.iter().take(SHOWN_MAX).copied().collect::<Vec<_>>().join(", ");
+    let more = match parents.len().saturating_sub(SHOWN_MAX) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let verb = if parents.len() == 1 { "is" } else { "are" };
+    format!(
+        "Waits for {shown}{more}, which come{} before it and {verb} not finished.",
+        if parents.len() == 1 { "s" } else { "" }
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use forebay_batcher::UnixMillis;
@@ -487,5 +502,12 @@ mod tests {
         };
         let said = sentence(&state, &Gate::default(), NOW);
         assert!(said.chars().count() < 300 && !said.chars().any(char::is_control), "{said}");
+    }
+
+    #[test]
+    fn what_waits_for_others_names_a_few_of_them() {
+        assert_eq!(waits_for(&["a.log"]), "Waits for a.log, which comes before it and is not finished.");
+        let said = "Waits for a, b, c and 2 more, which come before it and are not finished.";
+        assert_eq!(waits_for(&["a", "b", "c", "d", "e"]), said);
     }
 }

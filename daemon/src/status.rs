@@ -115,6 +115,19 @@ impl TrackStatus {
         }
     }
 
+    /// The same of a track that waits for those that come before it, by what people call them.
+    pub fn waiting_for(self, parents: &[&str]) -> Self {
+        if parents.is_empty() {
+            return self;
+        }
+        Self {
+            state: "WaitsForParents",
+            sentence: sentence::waits_for(parents),
+            weight: Weight::Waits,
+            ..self
+        }
+    }
+
     /// The same with the receives of its queue.
     pub fn with_receives(self, receives: Option<Receives>) -> Self {
         Self {

@@ -423,6 +423,7 @@ impl Life<'_> {
                 Phase::Ended => TrackState::Ended,
             };
             TrackStatus::new(&row.name.0, &row.label, &state, &row.durable.watermark, &gate, now)
+                .waiting_for(&self.tracks.waits_for(row))
         };
         // What a group has dealt to others is theirs to tell of.
         let own = self.tracks.rows().filter(|(_, row)| !matches!(row.phase, Phase::Away));

@@ -230,11 +230,20 @@ impl Tracks {
     }
 
     fn parents_ended(&self, row: &Row) -> bool {
-        row.parents.iter().all(|parent| match self.by_name.get(parent).map(|idx| &self.rows[idx].phase) {
-            Some(Phase::Ended) => true,
-            Some(Phase::Waiting(_) | Phase::Away | Phase::Open | Phase::Lost(_)) => false,
-            None => true,
-        })
+        self.unfinished_parents(row).next().is_none()
+    }
+
+    fn unfinished_parents<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = &'a Row> {
+        let known = row.parents.iter().filter_map(|it| self.by_name.get(it)).map(|idx| &*self.rows[idx]);
+        known.filter(|parent| !matches!(parent.phase, Phase::Ended))
+    }
+
+    /// What people call the tracks that one waits for; none of one that does not wait.
+    pub(crate) fn waits_for<'a>(&'a self, row: &'a Row) -> Vec<&'a str> {
+        match row.phase {
+            Phase::Waiting(_) => self.unfinished_parents(row).map(|it| it.label.as_str()).collect(),
+            Phase::Away | Phase::Open | Phase::Lost(_) | Phase::Ended => Vec::new(),
+        }
     }
 
     /// The track is finished and that is durable.
@@ -343,6 +352,8 @@ mod tests {
         assert_eq!(names(&tracks.start()), [""; 0], "each start is told once");
         tracks.ended(TrackIdx(0));
         assert!(tracks.start().is_empty(), "one parent is open");
+        let waits_for = |idx: u32| tracks.waits_for(tracks.row(TrackIdx(idx)).unwrap());
+        assert_eq!((waits_for(2), waits_for(1)), (vec!["b"], vec![]));
         tracks.ended(TrackIdx(1));
         assert_eq!(names(&tracks.start()), ["c"]);
     }

@@ -341,7 +341,7 @@ impl Cursor {
     /// Whether the file, read to its end, has had no path of ours and no new bytes for long enough.
     fn is_left_for_good(&mut self) -> Result<bool, Stop> {
         let is_deleted = self.seen.is_some_and(|seen| seen.n_links == 0);
-        let is_away = is_deleted || lock(&self.sightings).has_left(&self.identity.key);
+        let is_away = is_deleted || lock(&self.sightings).has_left(&self.identity);
         if !is_away {
             self.away_since = None;
             self.handle.pin(false);

@@ -83,6 +83,21 @@ impl FakeFiles {
         Ok(Arc::new(FileSource::start(settings, Arc::new(self.clone()))?))
     }
 
+    /// The same with all files of one path in one order.
+    ///
+    /// # Errors
+    /// As [`FakeFiles::source`].
+    pub fn source_by_path(
+        &self,
+        pattern: &str,
+        rotate_wait: Duration,
+    ) -> Result<Arc<dyn Source>, SourceError> {
+        let error = |why: String| SourceError::PositionLost { what: pattern.to_owned(), why };
+        let path = PathPattern::parse(pattern, Path::new("")).map_err(error)?;
+        let settings = FileSettings { rotate_wait, by_path: true, ..FileSettings::for_path(path) };
+        Ok(Arc::new(FileSource::start(settings, Arc::new(self.clone()))?))
+    }
+
     /// The same on threads of its own, which take `hang_max` without an answer for a file system that hangs.
     #[cfg(test)]
     pub(super) fn source_on(&self, io: &super::io::Io, pattern: &str) -> Arc<dyn Source> {

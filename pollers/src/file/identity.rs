@@ -10,6 +10,7 @@
 //! | a file is empty, or holds less than 1 KiB and no whole line | no track yet: there is nothing to read, and nothing to tell it by |
 
 use std::fmt::Write;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -52,13 +53,32 @@ pub(super) struct Identity {
     head_hash: [u8; 16],
     /// Counts how often the file was truncated and written anew under our eyes.
     pub(super) life: u32,
+    /// The path that it was first seen under, where files of one path follow one another in order.
+    pub(super) line: Option<Line>,
+}
+
+/// All files that ever stood under one path, told apart from those of other paths by a hash of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Line(u64);
+
+impl Line {
+    /// The line of a path.
+    pub(super) fn of(path: &Path) -> Self {
+        let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
+        Self(digest.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte)))
+    }
 }
 
 impl Identity {
     /// The identity of a file whose first bytes at first sight are `head`.
     pub(super) fn new(key: FileKey, head: &[u8], life: u32) -> Self {
         let head = &head[..head.len().min(HEAD_MAX)];
-        Self { key, head_len: head.len(), head_hash: hash(head), life }
+        Self { key, head_len: head.len(), head_hash: hash(head), life, line: None }
+    }
+
+    /// The same in a line.
+    pub(super) fn in_line(self, line: Option<Line>) -> Self {
+        Self { line, ..self }
     }
 
     /// Whether a file that begins with `head` may be this one.
@@ -66,7 +86,8 @@ impl Identity {
         head.get(..self.head_len).is_some_and(|head| hash(head) == self.head_hash)
     }
 
-    /// The name of the track: `file-DEVICE-INODE-BIRTH-LENGTH-FINGERPRINT-LIFE`, all in hexadecimal.
+    /// The name of the track: `file-DEVICE-INODE-BIRTH-LENGTH-FINGERPRINT-LIFE`, all in hexadecimal, with `-LINE`
+    /// behind it where there is one.
     pub(super) fn name(&self) -> TrackName {
         let mut name = self.key.prefix();
         write!(name, "{:x}-{:x}-", self.key.birth, self.head_len).expect("a string takes everything");
@@ -74,6 +95,9 @@ impl Identity {
             write!(name, "{byte:02x}").expect("a string takes everything");
         }
         write!(name, "-{:x}", self.life).expect("a string takes everything");
+        if let Some(Line(line)) = self.line {
+            write!(name, "-{line:016x}").expect("a string takes everything");
+        }
         TrackName(name)
     }
 
@@ -89,7 +113,11 @@ impl Identity {
             *byte = u8::from_str_radix(&text[2 * idx..2 * idx + 2], 16).ok()?;
         }
         let life = u32::from_str_radix(parts.next()?, 16).ok()?;
-        parts.next().is_none().then_some(Self { key, head_len, head_hash, life })
+        let line = match parts.next() {
+            Some(line) => Some(Line(u64::from_str_radix(line, 16).ok().filter(|_| line.len() == 16)?)),
+            None => None,
+        };
+        parts.next().is_none().then_some(Self { key, head_len, head_hash, life, line })
     }
 }
 
@@ -108,8 +136,11 @@ mod tests {
     #[test]
     fn a_name_is_read_back_as_it_was_written() {
         for head in [&b"x"[..], b"one line\n", &[7; 4000]] {
+            for line in [None, Some(Line::of(Path::new("/logs/app.log")))] {
+                let identity = Identity::new(KEY, head, 3).in_line(line);
+                assert_eq!(Identity::parse(&identity.name()).as_ref(), Some(&identity));
+            }
             let identity = Identity::new(KEY, head, 3);
-            assert_eq!(Identity::parse(&identity.name()).as_ref(), Some(&identity));
             assert!(identity.name().0.starts_with(&KEY.prefix()));
         }
         for bad in

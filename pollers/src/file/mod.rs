@@ -5,6 +5,7 @@
 //! where the system can (`attention`, `watching`), and those at their end are closed when descriptors are
 //! short (`open_files`).
 
+mod ancestry;
 mod attention;
 mod client;
 mod content;
@@ -146,7 +147,7 @@ impl FileSource {
     }
 
     fn with(settings: FileSettings, files: Arc<dyn FileSystem>, io: Io, open_files: Arc<OpenFiles>) -> Self {
-        let FileSettings { path, exclude, line_bytes_max, rotate_wait } = settings;
+        let FileSettings { path, exclude, line_bytes_max, rotate_wait, by_path } = settings;
         let what = path.to_string();
         let route = Arc::new(Route::of(&path));
         let ears = Ears::new(Arc::clone(&route));
@@ -155,7 +156,8 @@ impl FileSource {
         let is_settled = Arc::new(AtomicBool::new(false));
         let watching = Watching::new(io.clone(), Arc::clone(&ears), files.is_told(), Arc::clone(&is_settled));
         let sightings =
-            Sightings::new(Arc::clone(&files), (open_files, watching), path, exclude, rotate_wait);
+            Sightings::new(Arc::clone(&files), (open_files, watching), path, exclude, rotate_wait)
+                .by_path(by_path);
         Self {
             files,
             sightings: Arc::new(Mutex::new(sightings)),

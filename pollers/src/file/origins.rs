@@ -63,7 +63,7 @@ impl Sightings {
         let mut names: Vec<TrackName> = survey.tracks.into_iter().map(|it| it.name).collect();
         for key in survey.unreadable.into_iter().filter(|key| !is_open_in(known, key)) {
             // Nothing of it can be read, so nothing but its place on the disk tells it apart as yet.
-            let name = Identity::new(key, b"", 0).name();
+            let name = Identity::new(key, b"", 0).in_line(self.line_of_file(&key)).name();
             self.knows(key, &name);
             names.push(name);
         }

@@ -21,7 +21,7 @@ const ROTATE_WAIT: Duration = Duration::from_secs(30);
 const ROTATE_WAIT_LIMIT: Duration = Duration::from_secs(86_400);
 
 /// The same for `explain`, the schema and the manual.
-pub(super) static SPECS: [SettingSpec; 4] = [
+pub(super) static SPECS: [SettingSpec; 5] = [
     SettingSpec::new(
         "event_source_mappings[].source.file.path",
         Shape::Text,
@@ -46,6 +46,12 @@ pub(super) static SPECS: [SettingSpec; 4] = [
         DefaultValue::Millis(ROTATE_WAIT.as_secs() * 1_000),
         "How long a file that was renamed away or deleted must stay at its end before it counts as finished.",
     ),
+    SettingSpec::new(
+        "event_source_mappings[].source.file.order",
+        Shape::Word(&["file", "path"]),
+        DefaultValue::Word("file"),
+        "What keeps its order: with `file` the lines of each file; with `path` all lines that were ever written under one path, so that the file after a rotation waits until the one before it is finished, `rotate_wait` included.",
+    ),
 ];
 
 /// Settings of the file source.
@@ -68,6 +74,10 @@ pub(super) struct FileSettings {
     /// away or deleted must stay at its end before it counts as finished. Raise it when a writer keeps its
     /// old file open for longer after a rotation.
     pub(super) rotate_wait: Duration,
+    /// `order`, `file` or `path`, default `file`: with `path` the file that takes a path begins when those that
+    /// stood there before it are finished, which they are `rotate_wait` after their last line. Otherwise its
+    /// lines may overtake theirs.
+    pub(super) by_path: bool,
 }
 
 /// Which files are read.
@@ -136,7 +146,7 @@ impl FileSettings {
     #[cfg(any(test, feature = "fakes"))]
     pub(super) fn for_path(path: PathPattern) -> Self {
         let line_bytes_max = usize::try_from(LINE_BYTES_MAX).expect("a megabyte fits");
-        Self { path, exclude: Exclude::default(), line_bytes_max, rotate_wait: ROTATE_WAIT }
+        Self { path, exclude: Exclude::default(), line_bytes_max, rotate_wait: ROTATE_WAIT, by_path: false }
     }
 
     /// Reads them, without IO.
@@ -149,6 +159,7 @@ impl FileSettings {
             let line_bytes_max = fields.optional("line_bytes_max", |it| it.integer(1..=LINE_BYTES_LIMIT));
             let rotate_wait =
                 fields.optional("rotate_wait", |it| it.seconds(Duration::ZERO..=ROTATE_WAIT_LIMIT));
+            let by_path = fields.optional("order", |it| it.word(&[("file", false), ("path", true)]));
             let path = match PathPattern::parse(&text?, base) {
                 Ok(path) => path,
                 Err(why) => {
@@ -164,7 +175,8 @@ impl FileSettings {
             };
             let line_bytes_max = usize::try_from(line_bytes_max.unwrap_or(LINE_BYTES_MAX)).ok()?;
             let exclude = exclude.unwrap_or_else(Exclude::default);
-            Some(Self { path, exclude, line_bytes_max, rotate_wait: rotate_wait.unwrap_or(ROTATE_WAIT) })
+            let rotate_wait = rotate_wait.unwrap_or(ROTATE_WAIT);
+            Some(Self { path, exclude, line_bytes_max, rotate_wait, by_path: by_path.unwrap_or_default() })
         })
     }
 }
@@ -186,9 +198,9 @@ fn read_exclude(mut it: Item<'_, '_>, base: &Path) -> Option<ExcludePattern> {
 
 impl SourceSettings for FileSettings {
     fn identity(&self) -> String {
-        let Self { path, exclude, line_bytes_max, rotate_wait } = self;
+        let Self { path, exclude, line_bytes_max, rotate_wait, by_path } = self;
         format!(
-            "file:{path} exclude={exclude} line_bytes_max={line_bytes_max} rotate_wait={}",
+            "file:{path} exclude={exclude} line_bytes_max={line_bytes_max} rotate_wait={} by_path={by_path}",
             rotate_wait.as_secs_f64()
         )
     }

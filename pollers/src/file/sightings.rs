@@ -35,7 +35,7 @@ pub(super) struct Sightings {
     pattern: PathPattern,
     exclude: Exclude,
     /// In boxes: a node of a map keeps places for eleven, and most mappings follow few files.
-    seen: BTreeMap<FileKey, Box<Sighting>>,
+    pub(super) seen: BTreeMap<FileKey, Box<Sighting>>,
     /// The files of the last listing in which every folder could be read.
     listed: Option<BTreeSet<FileKey>>,
     /// Folders in which files were seen: a file that was renamed is looked for there.
@@ -46,6 +46,8 @@ pub(super) struct Sightings {
     hold_for: Duration,
     open_files: Arc<OpenFiles>,
     watching: Watching,
+    /// Files of one path follow one another in order.
+    pub(super) by_path: bool,
     /// Why the last listing was not whole.
     unseen: Option<(Code, String)>,
     /// What a pattern found that is no file: each is told once.
@@ -64,8 +66,8 @@ struct Held {
 
 /// One file.
 #[derive(Default)]
-struct Sighting {
-    path: PathBuf,
+pub(super) struct Sighting {
+    pub(super) path: PathBuf,
     /// What a mapping is told that does not know the file.
     current: Option<Identity>,
     /// Names of this file whose fingerprint was compared.
@@ -146,9 +148,15 @@ impl Sightings {
             hold_for: rotate_wait.max(HOLD_MIN),
             open_files,
             watching,
+            by_path: false,
             unseen: None,
             oddities: BTreeSet::new(),
         }
+    }
+
+    /// Files of one path follow one another in order, or each keeps its own.
+    pub(super) fn by_path(self, by_path: bool) -> Self {
+        Self { by_path, ..self }
     }
 
     /// The tracks that `known` does not hold.
@@ -193,6 +201,7 @@ impl Sightings {
                 }
             }
         }
+        self.tell_parents(&mut survey.tracks, known);
         let is_settled = is_watched && !has_links && survey.trouble.is_none() && self.watch_young();
         self.watching.settle(is_settled);
         survey
@@ -238,7 +247,9 @@ impl Sightings {
             let label = path_of(&Identity::parse(name)?)?.display().to_string();
             Some(TrackInfo { name: name.clone(), label, parents: Vec::new() })
         };
-        known.0.keys().filter_map(info).collect()
+        let mut described: Vec<TrackInfo> = known.0.keys().filter_map(info).collect();
+        self.tell_parents(&mut described, known);
+        described
     }
 
     /// Adds the files that left their path before they had a reader, and lets go of those that nobody came
@@ -428,6 +439,17 @@ impl Sightings {
             return Ok(Sight::Young);
         }
         let head = read_head(self.open(path, stat.key)?.as_ref(), stat.key)?;
+        let line = self.line_of(path);
+        // It was finished when it had left the path whose order it is in, though the pattern names it still.
+        let is_done = |(_, identity, standing): &(&TrackName, Identity, Standing)| {
+            *standing == Standing::Ended
+                && identity.line.is_some()
+                && identity.line != line
+                && identity.fits(&head)
+        };
+        if line.is_some() && mine.iter().any(is_done) {
+            return Ok(Sight::Known);
+        }
         let sighting = self.seen.entry(stat.key).or_default();
         for (name, identity, _) in mine.iter().filter(is_open) {
             if identity.fits(&head) && !sighting.dead.contains(*name) {
@@ -454,7 +476,7 @@ impl Sightings {
             .chain(sighting.current.as_ref().map(|it| it.life));
         let life = lives.max().map_or(0, |life| life + 1);
         // Space that was reserved and is not written yet will hold something else.
-        let identity = Identity::new(stat.key, written(&head), life);
+        let identity = Identity::new(stat.key, written(&head), life).in_line(line);
         let name = identity.name();
         sighting.current = Some(identity);
         sighting.fits.insert(name.clone());
@@ -480,7 +502,13 @@ impl Sightings {
     }
 
     /// Whether the pattern no longer names the file, as far as the last whole listing tells.
-    pub(super) fn has_left(&self, key: &FileKey) -> bool {
+    /// Where files of one path follow one another it has left when another path names it, too.
+    pub(super) fn has_left(&self, identity: &Identity) -> bool {
+        let key = &identity.key;
+        let left_its_line = |line| self.line_of_file(key).is_some_and(|now| now != line);
+        if self.by_path && identity.line.is_some_and(left_its_line) {
+            return true;
+        }
         self.listed.as_ref().is_some_and(|listed| !listed.range(key.births()).any(|it| it.is_same(key)))
     }
 

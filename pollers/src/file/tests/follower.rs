@@ -15,6 +15,7 @@ pub(in crate::file) struct Track {
     pub(in crate::file) records: Vec<RawRecord>,
     pub(in crate::file) ended: bool,
     pub(in crate::file) gap: Option<Gap>,
+    parents: Vec<TrackName>,
     reader: Option<Box<dyn Reader>>,
 }
 
@@ -31,11 +32,20 @@ pub(in crate::file) struct Follower {
     /// In the order of discovery.
     pub(in crate::file) names: Vec<TrackName>,
     pub(in crate::file) trouble: Option<String>,
+    /// All lines in the order in which they were read.
+    pub(in crate::file) sequence: Vec<String>,
 }
 
 impl Follower {
     pub(in crate::file) fn new(source: Arc<dyn Source>) -> Self {
-        Self { source, known: Known::default(), tracks: BTreeMap::new(), names: Vec::new(), trouble: None }
+        Self {
+            source,
+            known: Known::default(),
+            tracks: BTreeMap::new(),
+            names: Vec::new(),
+            trouble: None,
+            sequence: Vec::new(),
+        }
     }
 
     /// Discovers and reads until nothing moves any more.
@@ -54,17 +64,23 @@ impl Follower {
         for track in listing.tracks {
             self.known.0.insert(track.name.clone(), Standing::Open);
             let at = Watermark::Origin(self.source.tracks().expect("it has tracks").first());
-            let (records, label) = (Vec::new(), track.label);
+            let (records, label, parents) = (Vec::new(), track.label, track.parents);
             self.names.push(track.name.clone());
-            self.tracks
-                .insert(track.name, Track { label, at, records, ended: false, gap: None, reader: None });
+            self.tracks.insert(
+                track.name,
+                Track { label, at, records, ended: false, gap: None, parents, reader: None },
+            );
         }
         Ok(has_news)
     }
 
     async fn read_all(&mut self) -> bool {
         let mut has_moved = false;
-        for (name, track) in self.tracks.iter_mut().filter(|(_, track)| !track.ended) {
+        // A child starts after all its parents, as in the shell.
+        let open: Vec<TrackName> =
+            self.tracks.iter().filter(|(_, track)| !track.ended).map(|it| it.0.clone()).collect();
+        let may_read = |track: &Track| !track.ended && !track.parents.iter().any(|it| open.contains(it));
+        for (name, track) in self.tracks.iter_mut().filter(|(_, track)| may_read(track)) {
             if track.reader.is_none() {
                 track.reader = self.source.tracks().expect("it has tracks").open(name, &track.at).await.ok();
             }
@@ -74,6 +90,8 @@ impl Follower {
                 continue;
             };
             has_moved |= !read.records.is_empty() || read.ended;
+            let lines = read.records.iter().map(|it| String::from_utf8_lossy(&it.data).into_owned());
+            self.sequence.extend(lines);
             track.records.extend(read.records);
             track.gap = track.gap.take().or(read.gap);
             track.ended = read.ended;
@@ -98,6 +116,8 @@ impl Follower {
         mut back_to: impl FnMut(usize) -> usize,
     ) {
         self.source = source;
+        // What the old process knew beside names is gone.
+        self.tracks.values_mut().for_each(|track| track.parents.clear());
         for track in self.tracks.values_mut().filter(|track| !track.ended) {
             track.reader = None;
             let kept = back_to(track.records.len());
@@ -105,6 +125,13 @@ impl Follower {
                 track.at = Watermark::At(record.position.clone());
                 track.records.truncate(kept);
             }
+        }
+    }
+
+    /// Asks the source which tracks go before which, as the shell does when it starts.
+    pub(in crate::file) async fn describe(&mut self) {
+        for it in self.source.explorer().describe(&self.known).await.unwrap() {
+            self.tracks.get_mut(&it.name).unwrap().parents = it.parents;
         }
     }
 

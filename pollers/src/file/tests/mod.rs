@@ -1,6 +1,7 @@
 //! Stories of the file source: the contract over both file systems, rotations, hostile files, random scripts
 //! against the model.
 
+mod ancestry;
 mod anew;
 mod contract;
 mod entries;
