@@ -29,8 +29,9 @@ impl Given {
                 let bodies = event["Records"].as_array().into_iter().flatten();
                 let bodies: Vec<String> =
                     bodies.filter_map(|it| it["body"].as_str().map(str::to_owned)).collect();
-                let is_bad = bodies.iter().any(|it| it.starts_with("bad")) && !*is_mended.lock().unwrap();
-                lines.lock().unwrap().extend(bodies);
+                let is_bad = bodies.iter().any(|it| it.starts_with("bad"))
+                    && !*is_mended.lock().expect("nobody dies over it");
+                lines.lock().expect("nobody dies over it").extend(bodies);
                 if is_bad { Answer::Failed } else { Answer::Done("{}".into()) }
             }
         });
@@ -38,14 +39,14 @@ impl Given {
     }
 
     fn n_of(&self, line: &str) -> usize {
-        self.lines.lock().unwrap().iter().filter(|it| *it == line).count()
+        self.lines.lock().expect("nobody dies over it").iter().filter(|it| *it == line).count()
     }
 
     fn await_line(&self, line: &str) {
         wait::until_told(
             &format!("{line:?} given to the function"),
             || (self.n_of(line) > 0).then_some(()),
-            || format!("it was given {:?}", self.lines.lock().unwrap()),
+            || format!("it was given {:?}", self.lines.lock().expect("nobody dies over it")),
         );
     }
 }
@@ -165,7 +166,7 @@ fn what_waits_is_sent_to_the_destination_or_tried_again_when_the_function_is_men
     wait::until("the failure record", || (scene.dead().len() == 1).then_some(()));
     let waiting = await_paused(&daemon, 1);
     assert!(waiting.contains_key("8"), "the next that fails waits: {waiting:?}");
-    *given.is_mended.lock().unwrap() = true;
+    *given.is_mended.lock().expect("nobody dies over it") = true;
     let (status, answer) = decide(&daemon, &json!({ "decision": "retry", "all": true }));
     assert_eq!(status, 200, "{answer}");
     given.await_line("end");

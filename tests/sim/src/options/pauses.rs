@@ -20,9 +20,13 @@ impl Options {
         if self.pauses_change {
             self.faults.plan_change = 1000;
         }
+        if pauses.chance(200) {
+            // Tracks are closed while somebody is to decide about what waits on them.
+            self.faults.revoke = 1000;
+        }
         // Something must be used up, by failures or by time.
-        let retries_max = self.plan.retry.retries_max.or(pauses.pick(&[Some(1), Some(0), Some(2)]));
-        self.plan.retry.retries_max = retries_max;
+        let retries_max = Some(pauses.pick(&[1, 0, 2]));
+        self.plan.retry.retries_max = self.plan.retry.retries_max.or(retries_max);
         self.faults.function_error = self.faults.function_error.max(pauses.pick(&[300, 600, 0]));
         if pauses.chance(250) {
             self.plan.retry.record_age_max = Some(Duration::from_secs(pauses.pick(&[60, 5, 600])));

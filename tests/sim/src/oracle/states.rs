@@ -1,6 +1,6 @@
 //! N-9: what the machine tells people about a track is so.
 
-use forebay_batcher::{Again, Machine, Rule, TrackIdx, TrackState};
+use forebay_batcher::{Again, Machine, Position, Rule, TrackIdx, TrackState};
 
 use super::{Closing, Entry, Oracle, Ownership, Violation, holds};
 
@@ -67,11 +67,20 @@ impl Oracle {
                 };
                 is_alive && is_calm && told().any(is_it)
             }
-            TrackState::Paused { n_batches, since, n_invokes, range, .. } => {
-                let is_it = |entry: &Entry| entry.paused_since == Some(*since) && entry.tried == *n_invokes;
-                let is_first =
-                    |entry: &Entry| is_it(entry) && self.truths[entry.uid as usize].position == range.0;
-                is_alive && is_calm && *n_batches > 0 && told().any(is_first)
+            TrackState::Paused { n_batches, since, n_invokes, range: (first, last), .. } => {
+                let waits_at = |place: &Position| {
+                    told().any(|entry| {
+                        entry.paused_since == Some(*since)
+                            && entry.tried == *n_invokes
+                            && self.truths[entry.uid as usize].position == *place
+                    })
+                };
+                is_alive
+                    && is_calm
+                    && *n_batches > 0
+                    && waits_at(first)
+                    && waits_at(last)
+                    && (self.mixes_tracks || first <= last)
             }
             TrackState::NotReached { since, .. } => {
                 // A part of the same batch may have reached it meanwhile.

@@ -61,6 +61,14 @@ impl World {
         self.events.push(self.now_us + 1000 * u64::from(in_ms), Event::Decide);
     }
 
+    /// A track is being closed: now and then the operator comes just then.
+    pub(super) fn look_now(&mut self) {
+        if self.oracle.anything_waits() && self.choices.pauses().chance(500) {
+            self.operator.comes = true;
+            self.events.push(self.now_us + 1, Event::Decide);
+        }
+    }
+
     /// The operator looks at what waits and decides about one of it.
     pub(super) fn visit(&mut self) -> Result<(), Violation> {
         self.operator.comes = false;

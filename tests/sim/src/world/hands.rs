@@ -68,6 +68,7 @@ impl World {
         if let Some(machine) = self.machine.as_mut() {
             machine.close_track(owner, how, now);
         }
+        self.look_now();
     }
 
     /// The machine lets go of a track, which comes back some time later.
