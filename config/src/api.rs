@@ -112,7 +112,7 @@ impl ApiSettings {
     /// Reads the block; relative paths begin at `base`.
     pub(crate) fn read(it: Item<'_, '_>, base: &Path) -> Option<Self> {
         it.fields(|fields| {
-            let mut reader = Reader { fields, profile: None };
+            let mut reader = Reader { fields };
             let listen = match reader.written(&settings::API_LISTEN, read_listen) {
                 Some(listen) => listen,
                 None => default_listen(),
@@ -195,7 +195,7 @@ fn read_listen(mut it: Item<'_, '_>) -> Option<Option<SocketAddr>> {
 
 fn read_tls(it: Item<'_, '_>, base: &Path) -> Option<TlsFiles> {
     it.fields(|fields| {
-        let mut reader = Reader { fields, profile: None };
+        let mut reader = Reader { fields };
         let cert_file = reader.required(&settings::API_CERT_FILE, |it| it.file_path(base));
         let key_file = reader.required(&settings::API_KEY_FILE, |it| it.file_path(base));
         Some(TlsFiles { cert_file: cert_file?, key_file: key_file? })
@@ -246,7 +246,7 @@ pub(crate) fn read_keys(mut it: Item<'_, '_>, base: &Path) -> Option<Vec<ApiKey>
 
 fn read_key(fields: &mut Fields<'_>, base: &Path) -> Option<ApiKey> {
     let roles = [("reader", KeyRole::Reader), ("operator", KeyRole::Operator), ("admin", KeyRole::Admin)];
-    let mut reader = Reader { fields, profile: None };
+    let mut reader = Reader { fields };
     let role = reader.required(&settings::KEY_ROLE, |it| it.word(&roles));
     let is_token =
         reader.fields.has(settings::KEY_NAME.key()) || reader.fields.has(settings::KEY_TOKEN_SHA256.key());

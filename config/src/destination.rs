@@ -40,12 +40,12 @@ impl DestinationSettings {
     /// Reads what stands under `on_failure`.
     pub(crate) fn read(it: Item<'_, '_>, base: &Path) -> Option<Self> {
         it.fields(|fields| {
-            let mut reader = Reader { fields, profile: None };
+            let mut reader = Reader { fields };
             let include_payload = reader.switch(&settings::INCLUDE_PAYLOAD);
             let file = reader.written(&settings::FAILURE_FILE, |it| {
                 it.fields(|fields| {
-                    let path = Reader { fields, profile: None }
-                        .required(&settings::FAILURE_FILE_PATH, |it| it.file_path(base));
+                    let path =
+                        Reader { fields }.required(&settings::FAILURE_FILE_PATH, |it| it.file_path(base));
                     Some(DestinationTarget::File(path?))
                 })
             });
@@ -55,8 +55,8 @@ impl DestinationSettings {
             });
             let function = reader.written(&settings::FAILURE_FUNCTION, |it| {
                 it.fields(|fields| {
-                    let name = Reader { fields, profile: None }
-                        .required(&settings::FAILURE_FUNCTION_NAME, read_function_name);
+                    let name =
+                        Reader { fields }.required(&settings::FAILURE_FUNCTION_NAME, read_function_name);
                     Some(DestinationTarget::Function(name?))
                 })
             });

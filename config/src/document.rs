@@ -100,6 +100,25 @@ pub struct Node {
 }
 
 impl Node {
+    /// A tree of a request; every value has the same place.
+    pub(crate) fn of_json(value: &serde_json::Value, place: &Place) -> Self {
+        use serde_json::Value as Json;
+        let value = match value {
+            Json::Null => Value::Null,
+            Json::Bool(it) => Value::Bool(*it),
+            Json::Number(it) => Value::Number(it.to_string()),
+            Json::String(it) => Value::String(it.clone()),
+            Json::Array(values) => Value::List(values.iter().map(|it| Self::of_json(it, place)).collect()),
+            Json::Object(members) => {
+                let entry = |(name, value): (&String, &Json)| {
+                    (Key { name: name.clone(), place: place.clone() }, Self::of_json(value, place))
+                };
+                Value::Map(members.iter().map(entry).collect())
+            }
+        };
+        Self { value, place: place.clone() }
+    }
+
     /// Whether the same is written here and there, wherever that is. Keys count in the order written.
     pub fn says_the_same(&self, other: &Self) -> bool {
         match (&self.value, &other.value) {

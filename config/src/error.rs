@@ -66,12 +66,44 @@ pub struct Finding {
     pub fix: Option<String>,
     /// Another place that matters, and what stands there: the first use of a name given twice.
     pub also: Option<(Place, String)>,
+    /// How Lambda's API refuses the same, where it has a sentence of its own.
+    pub aws: Option<AwsRefusal>,
+}
+
+/// How Lambda's API refuses a setting: always with `InvalidParameterValueException`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsRefusal {
+    /// When it looks at it.
+    pub step: AwsStep,
+    /// What it says.
+    pub sentence: String,
+}
+
+/// The steps in which Lambda's API looks at a mapping; what an earlier one refuses is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AwsStep {
+    /// Parameters, and how they go together.
+    Parameters,
+    /// Its function.
+    Function,
+    /// Where it starts.
+    Position,
+    /// Its filters.
+    Filters,
 }
 
 impl Finding {
     /// A finding without a fix; [`Finding::fix`] adds it.
     pub fn new(code: Code, path: impl Into<String>, place: &Place, message: impl Into<String>) -> Self {
-        Self { code, path: path.into(), place: place.clone(), message: message.into(), fix: None, also: None }
+        Self {
+            code,
+            path: path.into(),
+            place: place.clone(),
+            message: message.into(),
+            fix: None,
+            also: None,
+            aws: None,
+        }
     }
 
     /// Says what to do about it.
@@ -85,6 +117,13 @@ impl Finding {
     #[must_use]
     pub fn also(mut self, place: &Place, what: impl Into<String>) -> Self {
         self.also = Some((place.clone(), what.into()));
+        self
+    }
+
+    /// Says how Lambda's API refuses the same.
+    #[must_use]
+    pub fn aws(mut self, step: AwsStep, sentence: impl Into<String>) -> Self {
+        self.aws = Some(AwsRefusal { step, sentence: sentence.into() });
         self
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::api::ApiSettings;
 use crate::aws::AwsSettings;
 use crate::document::{Document, Node, Place, Value};
+use crate::draft::{Draft, Reference};
 use crate::error::{Code, Finding, join};
 use crate::fields::Fields;
 use crate::function::{Function, FunctionName, LambdaName};
@@ -85,23 +86,23 @@ pub struct Added {
 }
 
 impl Added {
-    /// Checks a document that is one mapping, such as one made over the API, against the functions of a
+    /// Checks a mapping that stands in no file, such as one made over the API, against the functions of a
     /// config.
     ///
     /// # Errors
     /// All that is wrong with it.
     pub fn check(
-        document: &Document,
+        draft: &Draft,
         functions: &BTreeMap<FunctionName, Function>,
         aws: &AwsSettings,
         sources: &dyn Sources,
     ) -> Result<Self, Vec<Finding>> {
         let mut check = Check::new(sources);
-        check.mapping(&document.root, String::new(), document);
-        let named: Vec<_> =
-            check.references.iter().filter_map(|(_, node)| LambdaName::parse(text_of(node)?)).collect();
+        check.references.extend(draft.function());
+        check.draft(draft, String::new());
+        let named: Vec<_> = check.references.iter().filter_map(|it| LambdaName::parse(&it.name)).collect();
         let written = named.iter().filter_map(|(name, _)| functions.get(&FunctionName::parse(name.bare())?));
-        let place = &document.root.place;
+        let place = draft.place();
         check.functions =
             written.map(|it| (it.name.as_str().to_owned(), (Some(it.clone()), place))).collect();
         check.check_references(aws);
@@ -132,7 +133,7 @@ struct Check<'d> {
     functions: BTreeMap<String, (Option<Function>, &'d Place)>,
     mappings: Vec<(Mapping, String)>,
     /// Where a function is named, also in mappings with findings.
-    references: Vec<(String, &'d Node)>,
+    references: Vec<Reference>,
     /// Names of mappings, also of those with findings.
     names: BTreeMap<String, &'d Place>,
     n_mappings: usize,
@@ -251,10 +252,14 @@ impl<'d> Check<'d> {
     fn mapping(&mut self, node: &'d Node, path: String, document: &Document) {
         for keys in FUNCTION_REFERENCES {
             if let Some(name) = member(node, keys) {
-                self.references.push((join(&path, &keys.join(".")), name));
+                self.references.extend(reference(join(&path, &keys.join(".")), name));
             }
         }
-        match Mapping::check(node, &path, self.sources, &document.base) {
+        self.draft(&Draft::read(node, &path, self.sources, &document.base), path);
+    }
+
+    fn draft(&mut self, draft: &Draft, path: String) {
+        match draft.check(draft.profile()) {
             Ok(mapping) => self.mappings.push((mapping, path)),
             Err(findings) => self.findings.extend(findings),
         }
@@ -361,6 +366,11 @@ fn text_of(node: &Node) -> Option<&str> {
         Value::String(text) | Value::Expanded(text) => Some(text),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => None,
     }
+}
+
+fn reference(path: String, node: &Node) -> Option<Reference> {
+    let name = text_of(node)?.to_owned();
+    Some(Reference { path, place: node.place.clone(), name, shown: shown(node) })
 }
 
 /// A text for a message; never what a placeholder gave.

@@ -1,12 +1,10 @@
-//! A mapping that has been checked: what the program uses. Only `Mapping::check` makes one.
-
-mod filters;
-mod read;
+//! A mapping that has been checked: what the program uses. Only `Draft::check` makes one.
 
 use std::num::NonZeroU32;
 
 use crate::destination::DestinationSettings;
 use crate::document::{Node, Place};
+use crate::draft::Values;
 use crate::function::FunctionName;
 use crate::pattern::Pattern;
 use crate::plan::{BatchPlan, RatePlan, RetryPlan, WindowPlan};
@@ -100,6 +98,9 @@ pub struct Mapping {
     pub filters: Vec<Pattern>,
     /// Takes what was given up on.
     pub on_failure: Option<DestinationSettings>,
+    /// Its settings by their rows, defaults filled in: what is shown of it. What runs follows from the fields
+    /// above.
+    pub settings: Values,
 }
 
 impl Mapping {
@@ -122,6 +123,7 @@ impl Mapping {
             pollers,
             filters,
             on_failure,
+            settings,
         } = self;
         source.says_the_same(&other.source)
             && (name, enabled, function, function_qualifier, starting_position, batch, retry, window)
@@ -135,7 +137,7 @@ impl Mapping {
                     &other.retry,
                     &other.window,
                 )
-            && (lanes, concurrency_max, rate, pollers, filters, on_failure)
+            && (lanes, concurrency_max, rate, pollers, filters, on_failure, settings)
                 == (
                     &other.lanes,
                     &other.concurrency_max,
@@ -143,6 +145,7 @@ impl Mapping {
                     &other.pollers,
                     &other.filters,
                     &other.on_failure,
+                    &other.settings,
                 )
     }
 }

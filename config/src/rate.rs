@@ -16,7 +16,7 @@ pub(crate) struct RateSpecs {
 
 pub(crate) fn read_rate(it: Item<'_, '_>, specs: &RateSpecs) -> Option<RatePlan> {
     it.fields(|fields| {
-        let mut reader = Reader { fields, profile: None };
+        let mut reader = Reader { fields };
         let records = reader.integer(specs.records);
         let invocations = reader.integer(specs.invocations);
         let ramp = reader.seconds(specs.ramp);

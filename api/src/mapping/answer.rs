@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use forebay_config::aws::words::AwsWords;
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Destination, DestinationConfig, EpochMillis, StartingPosition};
-use super::request::{CreateMapping, Settings, SourceSettings, UpdateMapping};
+use super::parts::{EpochMillis, StartingPosition};
+use super::request::{CreateMapping, SourceSettings, UpdateMapping};
+use super::settings::Settings;
 
 /// EventSourceMappingConfiguration: all that the API shows of a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,73 +162,4 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
 fn defaults(source: &AwsWords, uuid: &str) -> Settings {
     // A kind's words are code: a test reads the defaults of each.
     serde_json::from_value((source.defaults)(uuid)).expect("defaults are settings")
-}
-
-fn no_destination() -> DestinationConfig {
-    DestinationConfig { on_failure: Some(Destination::default()), on_success: None }
-}
-
-impl Settings {
-    /// Puts what is said here over what stands. What is left out stays, what is given empty is cleared.
-    pub(super) fn over(&self, standing: &mut Self) {
-        /// Takes a member where it is given; a value that asks for nothing clears it.
-        fn put<T: Clone>(new: Option<&T>, old: &mut Option<T>, is_empty: impl Fn(&T) -> bool) {
-            if let Some(new) = new {
-                *old = (!is_empty(new)).then(|| new.clone());
-            }
-        }
-        fn take<T: Clone>(new: Option<&T>, old: &mut Option<T>) {
-            put(new, old, |_| false);
-        }
-        let it = self;
-        let to = standing;
-        if let Some(new) = &it.amazon_managed_kafka_event_source_config {
-            let old = to.amazon_managed_kafka_event_source_config.get_or_insert_default();
-            take(new.consumer_group_id.as_ref(), &mut old.consumer_group_id);
-            put(new.schema_registry_config.as_ref(), &mut old.schema_registry_config, |it| {
-                *it == <_>::default()
-            });
-        }
-        if let Some(new) = &it.self_managed_kafka_event_source_config {
-            let old = to.self_managed_kafka_event_source_config.get_or_insert_default();
-            take(new.consumer_group_id.as_ref(), &mut old.consumer_group_id);
-            take(new.consumption_mode.as_ref(), &mut old.consumption_mode);
-            put(new.schema_registry_config.as_ref(), &mut old.schema_registry_config, |it| {
-                *it == <_>::default()
-            });
-        }
-        take(it.batch_size.as_ref(), &mut to.batch_size);
-        take(it.bisect_batch_on_function_error.as_ref(), &mut to.bisect_batch_on_function_error);
-        if let Some(new) = &it.destination_config {
-            let to_failure =
-                new.on_failure.as_ref().and_then(|it| it.destination.clone()).filter(|it| !it.is_empty());
-            let shown = DestinationConfig {
-                on_failure: Some(Destination { destination: to_failure }),
-                on_success: None,
-            };
-            // A source that shows no destination at first shows none again.
-            let has_one = to.destination_config.is_some() || shown != no_destination();
-            to.destination_config = has_one.then_some(shown);
-        }
-        take(it.document_db_event_source_config.as_ref(), &mut to.document_db_event_source_config);
-        put(it.filter_criteria.as_ref(), &mut to.filter_criteria, |it| {
-            it.filters.as_ref().is_none_or(Vec::is_empty)
-        });
-        take(it.function_response_types.as_ref(), &mut to.function_response_types);
-        put(it.kms_key_arn.as_ref(), &mut to.kms_key_arn, String::is_empty);
-        put(it.logging_config.as_ref(), &mut to.logging_config, |it| it.system_log_level.is_none());
-        take(it.maximum_batching_window_in_seconds.as_ref(), &mut to.maximum_batching_window_in_seconds);
-        take(it.maximum_record_age_in_seconds.as_ref(), &mut to.maximum_record_age_in_seconds);
-        take(it.maximum_retry_attempts.as_ref(), &mut to.maximum_retry_attempts);
-        put(it.metrics_config.as_ref(), &mut to.metrics_config, |it| {
-            it.metrics.as_ref().is_none_or(Vec::is_empty)
-        });
-        take(it.parallelization_factor.as_ref(), &mut to.parallelization_factor);
-        put(it.provisioned_poller_config.as_ref(), &mut to.provisioned_poller_config, |it| {
-            *it == <_>::default()
-        });
-        put(it.scaling_config.as_ref(), &mut to.scaling_config, |it| it.maximum_concurrency.is_none());
-        put(it.source_access_configurations.as_ref(), &mut to.source_access_configurations, Vec::is_empty);
-        take(it.tumbling_window_in_seconds.as_ref(), &mut to.tumbling_window_in_seconds);
-    }
 }

@@ -8,16 +8,16 @@
 //! | 5, 6 | the starting position, the filters | [`position_and_filters`], [`filters`] |
 //! | 7, 8 | the source exists, no mapping is there twice | the caller |
 
-use forebay_config::Pattern;
 use forebay_config::aws::words::{AwsLimits, AwsWords};
+use forebay_config::settings::is_nothing;
+use forebay_config::{AwsStep, Draft};
+use serde_json::Value;
 
-use super::parts::{EpochMillis, FilterCriteria, StartingPosition};
-use super::request::{CreateMapping, Settings, UpdateMapping};
-use super::source::{asked, asked_of_create, has_position};
+use super::parts::{EpochMillis, StartingPosition};
+use super::request::{CreateMapping, UpdateMapping};
+use super::settings::Settings;
+use super::source::{asked_of_create, has_position};
 use crate::error::{ApiError, ErrorType};
-
-const FILTERS_MAX: usize = 10;
-const RECORD_AGE_MIN: i32 = 60;
 
 /// The function that a call names is not there.
 pub fn no_function() -> ApiError {
@@ -36,7 +36,7 @@ pub fn parameters_of_create(
     let is_missing = |name: &&&str| match **name {
         "queues" => create.source.queues.is_none(),
         "topics" => create.source.topics.is_none(),
-        "sourceAccessConfigurations" => create.settings.source_access_configurations.is_none(),
+        "sourceAccessConfigurations" => create.settings.get("SourceAccessConfigurations").is_none(),
         _ => false,
     };
     if let Some(name) = source.required.iter().find(is_missing) {
@@ -53,7 +53,7 @@ pub fn parameters_of_update(
     standing: &Settings,
 ) -> Result<(), ApiError> {
     refuse_unknown(&update.unknown)?;
-    refuse_unfit(&asked(&update.settings), source)?;
+    refuse_unfit(&update.settings.asked().collect::<Vec<_>>(), source)?;
     refuse_create_only(&update.settings, standing)?;
     let mut settings = standing.clone();
     update.settings.over(&mut settings);
@@ -75,38 +75,22 @@ pub fn position_and_filters(
         }
         None | Some(_) => {}
     }
-    match (it.starting_position == Some(StartingPosition::AtTimestamp), it.starting_position_timestamp) {
-        (true, None) => {
-            return Err(ApiError::invalid(
-                "StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP.",
-            ));
-        }
-        (true, Some(at)) if at > now => {
-            return Err(ApiError::invalid("StartingPositionTimestamp cannot be in the future."));
-        }
-        (false, Some(_)) => {
-            return Err(ApiError::invalid(
-                "StartingPositionTimestamp goes with StartingPosition AT_TIMESTAMP only.",
-            ));
-        }
-        (true, Some(_)) | (false, None) => {}
+    let is_at_time = it.starting_position == Some(StartingPosition::AtTimestamp);
+    if is_at_time && it.starting_position_timestamp.is_some_and(|at| at > now) {
+        return Err(ApiError::invalid("StartingPositionTimestamp cannot be in the future."));
     }
-    filters(create.settings.filter_criteria.as_ref())
+    refused(&Draft::of_members(&it.and(&create.settings)), AwsStep::Position)?;
+    filters(&create.settings)
 }
 
 /// Checks that every filter can be read.
-pub fn filters(criteria: Option<&FilterCriteria>) -> Result<(), ApiError> {
-    let filters = criteria.and_then(|it| it.filters.as_deref()).unwrap_or_default();
-    if filters.len() > FILTERS_MAX {
-        return Err(ApiError::invalid(format!(
-            "FilterCriteria must have no more than {FILTERS_MAX} filters."
-        )));
-    }
-    let is_valid = |pattern: Option<&str>| pattern.is_some_and(|it| Pattern::parse(it).is_ok());
-    match filters.iter().all(|it| is_valid(it.pattern.as_deref())) {
-        true => Ok(()),
-        false => Err(ApiError::invalid("Invalid filter pattern definition.")),
-    }
+pub fn filters(settings: &Settings) -> Result<(), ApiError> {
+    refused(&settings.draft(), AwsStep::Filters)
+}
+
+/// What the rules of the settings say, whatever the source is.
+fn refused(draft: &Draft, step: AwsStep) -> Result<(), ApiError> {
+    draft.refusal(step).map_or(Ok(()), |sentence| Err(ApiError::invalid(sentence)))
 }
 
 fn no_position() -> ApiError {
@@ -124,30 +108,20 @@ fn refuse_unknown(unknown: &[String]) -> Result<(), ApiError> {
     unknown.first().map_or(Ok(()), |name| Err(unsupported(name)))
 }
 
-fn refuse_unfit(asked: &[&'static str], source: &AwsWords) -> Result<(), ApiError> {
+fn refuse_unfit(asked: &[&str], source: &AwsWords) -> Result<(), ApiError> {
     asked.iter().find(|name| !source.has(name)).map_or(Ok(()), |name| Err(unsupported(name)))
 }
 
 /// Members inside a structure that an update may repeat but not change.
 fn refuse_create_only(update: &Settings, standing: &Settings) -> Result<(), ApiError> {
-    let differs = |new: Option<&String>, old: Option<&String>| new.is_some() && new != old;
-    let managed = |it: &Settings| {
-        it.amazon_managed_kafka_event_source_config.clone().unwrap_or_default().consumer_group_id
-    };
-    let own = |it: &Settings| it.self_managed_kafka_event_source_config.clone().unwrap_or_default();
-    let hosts = |it: &Settings| {
-        let all = it.source_access_configurations.iter().flatten();
-        all.filter(|it| it.access_type.as_deref() == Some("VIRTUAL_HOST"))
-            .map(|it| it.uri.clone())
-            .collect::<Vec<_>>()
-    };
-    let changed = if differs(managed(update).as_ref(), managed(standing).as_ref())
-        || differs(own(update).consumer_group_id.as_ref(), own(standing).consumer_group_id.as_ref())
+    let differs = |path: &str| update.get(path).is_some() && update.get(path) != standing.get(path);
+    let changed = if differs("AmazonManagedKafkaEventSourceConfig.ConsumerGroupId")
+        || differs("SelfManagedKafkaEventSourceConfig.ConsumerGroupId")
     {
         "ConsumerGroupId"
-    } else if differs(own(update).consumption_mode.as_ref(), own(standing).consumption_mode.as_ref()) {
+    } else if differs("SelfManagedKafkaEventSourceConfig.ConsumptionMode") {
         "ConsumptionMode"
-    } else if update.source_access_configurations.is_some() && hosts(update) != hosts(standing) {
+    } else if update.get(ACCESSES).is_some() && hosts(update) != hosts(standing) {
         "VIRTUAL_HOST"
     } else {
         return Ok(());
@@ -155,53 +129,42 @@ fn refuse_create_only(update: &Settings, standing: &Settings) -> Result<(), ApiE
     Err(ApiError::invalid(format!("{changed} cannot be changed after the event source mapping was created.")))
 }
 
+/// The names of virtual hosts by which a broker is reached.
+fn hosts(it: &Settings) -> Vec<Option<&Value>> {
+    let all = it.get(ACCESSES).and_then(Value::as_array).into_iter().flatten();
+    all.filter(|it| it["Type"] == "VIRTUAL_HOST").map(|it| it.get("URI")).collect()
+}
+
+const ACCESSES: &str = "SourceAccessConfigurations";
+
 /// Settings that exclude or need each other.
 fn together(it: &Settings, source: &AwsWords) -> Result<(), ApiError> {
+    let number = |path: &str| it.integer(path).and_then(|it| u32::try_from(it).ok());
     let limits = AwsLimits {
-        batch_size: it.batch_size.unwrap_or(1),
-        window_seconds: it.maximum_batching_window_in_seconds.unwrap_or(0),
+        batch_size: number("BatchSize").unwrap_or(1),
+        window_seconds: number("MaximumBatchingWindowInSeconds").unwrap_or(0),
     };
-    let refuse = |text: &str| Err(ApiError::invalid(text));
     if let Some(text) = (source.limits)(&limits) {
-        return refuse(text);
+        return Err(ApiError::invalid(text));
     }
-    if let Some(age) = it.maximum_record_age_in_seconds.filter(|it| (0..RECORD_AGE_MIN).contains(it)) {
-        return refuse(&format!(
-            "MaximumRecordAgeInSeconds must be -1 or at least {RECORD_AGE_MIN}, not {age}"
-        ));
-    }
-    let has_concurrency = it.scaling_config.as_ref().is_some_and(|it| it.maximum_concurrency.is_some());
-    let pollers = it.provisioned_poller_config.clone().unwrap_or_default();
-    if has_concurrency && pollers != <_>::default() {
-        return refuse("ScalingConfig and ProvisionedPollerConfig cannot be used together.");
-    }
-    if matches!((pollers.minimum_pollers, pollers.maximum_pollers), (Some(min), Some(max)) if min > max) {
-        return refuse("MinimumPollers cannot be greater than MaximumPollers.");
-    }
-    let mut metrics = it.metrics_config.iter().flat_map(|it| it.metrics.iter().flatten());
-    if let Some(metric) = metrics.find(|it| !source.metrics.contains(&it.as_str())) {
+    refused(&it.draft(), AwsStep::Parameters)?;
+    let mut metrics = it.get("MetricsConfig.Metrics").and_then(Value::as_array).into_iter().flatten();
+    let mut metrics = metrics.by_ref().filter_map(Value::as_str);
+    if let Some(metric) = metrics.find(|it| !source.metrics.contains(it)) {
         return Err(unsupported(&format!("MetricsConfig.Metrics {metric}")));
     }
     let of_group = "ProvisionedPollerConfig.PollerGroupName";
-    if pollers.poller_group_name.is_some_and(|it| !it.is_empty()) && !source.has(of_group) {
+    if it.get(of_group).is_some_and(|it| !is_nothing(it)) && !source.has(of_group) {
         return Err(unsupported(of_group));
     }
-    if [pollers.minimum_pollers, pollers.maximum_pollers]
-        .into_iter()
-        .flatten()
-        .any(|it| it < source.pollers_min)
-    {
-        return refuse(&format!(
+    let pollers = ["ProvisionedPollerConfig.MinimumPollers", "ProvisionedPollerConfig.MaximumPollers"];
+    if pollers.into_iter().filter_map(number).any(|it| it < source.pollers_min) {
+        return Err(ApiError::invalid(format!(
             "MinimumPollers and MaximumPollers of a queue must be at least {}.",
             source.pollers_min
-        ));
+        )));
     }
-    let to_success = it
-        .destination_config
-        .as_ref()
-        .and_then(|it| it.on_success.as_ref())
-        .and_then(|it| it.destination.as_ref());
-    match to_success.is_some_and(|it| !it.is_empty()) {
+    match it.get("DestinationConfig.OnSuccess.Destination").is_some_and(|it| !is_nothing(it)) {
         true => Err(unsupported("DestinationConfig.OnSuccess")),
         false => Ok(()),
     }

@@ -6,16 +6,14 @@ pub mod checks;
 mod config;
 mod parts;
 mod request;
+mod settings;
 mod source;
 mod unbuilt;
 
 pub use answer::{FilterCriteriaError, Identity, MappingConfiguration, MappingList, TagList};
 pub use call::{BODY_BYTES_MAX, Call, Operation};
-pub use parts::{
-    Destination, DestinationConfig, DocumentDbConfig, EpochMillis, Filter, FilterCriteria, LoggingConfig,
-    ManagedKafkaConfig, MetricsConfig, ProvisionedPollerConfig, ScalingConfig, SchemaRegistryAccess,
-    SchemaRegistryConfig, SchemaValidation, SelfManagedEventSource, SelfManagedKafkaConfig,
-    SourceAccessConfiguration, StartingPosition,
-};
-pub use request::{CreateMapping, ListMappings, Settings, SourceSettings, UpdateMapping};
+pub use config::Named;
+pub use parts::{EpochMillis, SelfManagedEventSource, StartingPosition};
+pub use request::{CreateMapping, ListMappings, SourceSettings, UpdateMapping};
+pub use settings::Settings;
 pub use unbuilt::known_sources;

@@ -2,59 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use forebay_config::settings::AwsMembers;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::parts::{
-    DestinationConfig, DocumentDbConfig, EpochMillis, FilterCriteria, LoggingConfig, ManagedKafkaConfig,
-    MetricsConfig, ProvisionedPollerConfig, ScalingConfig, SelfManagedEventSource, SelfManagedKafkaConfig,
-    SourceAccessConfiguration, StartingPosition,
-};
-
-/// The settings that a mapping is created with and that an update may change. What an update leaves out
-/// stays; what it gives empty is cleared.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "members are named and documented by AWS")]
-pub struct Settings {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub amazon_managed_kafka_event_source_config: Option<ManagedKafkaConfig>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub batch_size: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bisect_batch_on_function_error: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub destination_config: Option<DestinationConfig>,
-    #[serde(rename = "DocumentDBEventSourceConfig", skip_serializing_if = "Option::is_none")]
-    pub document_db_event_source_config: Option<DocumentDbConfig>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub filter_criteria: Option<FilterCriteria>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub function_response_types: Option<Vec<String>>,
-    #[serde(rename = "KMSKeyArn", skip_serializing_if = "Option::is_none")]
-    pub kms_key_arn: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub logging_config: Option<LoggingConfig>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub maximum_batching_window_in_seconds: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub maximum_record_age_in_seconds: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub maximum_retry_attempts: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metrics_config: Option<MetricsConfig>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parallelization_factor: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scaling_config: Option<ScalingConfig>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaConfig>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tumbling_window_in_seconds: Option<u32>,
-}
+use super::parts::{EpochMillis, SelfManagedEventSource, StartingPosition};
+use super::settings::Settings;
 
 /// What names a source and where it starts; only a create says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +26,18 @@ pub struct SourceSettings {
     pub starting_position_timestamp: Option<EpochMillis>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topics: Option<Vec<String>>,
+}
+
+impl SourceSettings {
+    /// The members of both.
+    pub(super) fn and(&self, settings: &Settings) -> AwsMembers {
+        let mut members = settings.members().clone();
+        // A structure of texts and numbers is a JSON object.
+        if let Ok(Value::Object(source)) = serde_json::to_value(self) {
+            members.extend(source);
+        }
+        members
+    }
 }
 
 /// CreateEventSourceMapping.

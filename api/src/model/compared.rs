@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::members::{CREATE, UPDATE};
 use super::shape::{Member, Shape};
-use super::tables::{ANY, CREATE, LIST, TAG, TAG_KEYS, TAGGABLE, UPDATE, UUID};
+use super::tables::{ANY, LIST, TAG, TAG_KEYS, TAGGABLE, UUID};
 use super::{Checked, check};
 use crate::error::{ApiError, ErrorType};
 use crate::mapping::{
@@ -122,8 +123,8 @@ fn every_member_of_every_request_is_as_in_botocores_model() {
         assert_eq!(ours.action().name(), format!("lambda:{name}"));
         assert_eq!(u64::from(ours.status()), operation["http"]["responseCode"].as_u64().unwrap(), "{name}");
         let table = match ours {
-            Operation::Create => &CREATE,
-            Operation::Update(_) => &UPDATE,
+            Operation::Create => &*CREATE,
+            Operation::Update(_) => &*UPDATE,
             Operation::List => &LIST,
             Operation::Tag(_) => &TAG,
             Operation::Get(_) | Operation::Delete(_) | Operation::ListTags(_) | Operation::Untag(_) => {
@@ -227,8 +228,8 @@ fn the_types_keep_every_member_of_the_tables() {
         serde_json::to_value(serde_json::from_value::<T>(value.clone()).unwrap()).unwrap()
     }
     for (shape, again) in [
-        (&CREATE, again::<CreateMapping> as fn(&Value) -> Value),
-        (&UPDATE, again::<UpdateMapping>),
+        (&*CREATE, again::<CreateMapping> as fn(&Value) -> Value),
+        (&*UPDATE, again::<UpdateMapping>),
         (&LIST, again::<ListMappings>),
     ] {
         let whole = sample(shape);
@@ -262,7 +263,7 @@ fn the_types_keep_every_member_of_the_tables() {
 fn patterns_match_whole_texts_and_every_one_compiles() {
     // `sample` finds a text for each pattern, so each was compiled.
     sample(&CREATE);
-    let Shape::Structure(members) = &CREATE else { panic!("CREATE is a structure") };
+    let Shape::Structure(members) = &*CREATE else { panic!("CREATE is a structure") };
     let of = |name: &str| members.iter().find(|it| it.name == name).unwrap().shape;
     let name = of("FunctionName");
     for text in [

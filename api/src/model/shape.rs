@@ -3,7 +3,7 @@
 use super::pattern::Pattern;
 
 /// What a value may be. Lengths count characters, bounds are inclusive.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
     Text {
         min: usize,
@@ -34,7 +34,7 @@ pub(crate) enum Shape {
 }
 
 /// A member of a structure.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Member {
     pub(crate) name: &'static str,
     pub(crate) shape: &'static Shape,

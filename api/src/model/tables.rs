@@ -1,4 +1,4 @@
-//! The tables: every member of every request of the mapping API.
+//! The tables: what AWS's members may be, but for our settings, whose rows say that.
 
 use super::pattern::Pattern;
 use super::shape::{Member, Shape, may, must};
@@ -31,15 +31,7 @@ static URI: Shape = text(1, 200, &URI_PATTERN);
 /// The id of a mapping.
 pub(crate) static UUID: Shape = Shape::Text { min: 36, max: 36, pattern: None };
 
-static BATCH_SIZE: Shape = Shape::Integer { min: 1, max: 10_000 };
-static WINDOW: Shape = Shape::Integer { min: 0, max: 300 };
-static PARALLELIZATION: Shape = Shape::Integer { min: 1, max: 10 };
-static RECORD_AGE: Shape = Shape::Integer { min: -1, max: 604_800 };
-static RETRIES: Shape = Shape::Integer { min: -1, max: 10_000 };
-static TUMBLING_WINDOW: Shape = Shape::Integer { min: 0, max: 900 };
 static MAX_ITEMS: Shape = Shape::Integer { min: 1, max: 10_000 };
-/// In the order of a recorded error.
-static STARTING_POSITION: Shape = Shape::Enum(&["LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"]);
 
 static ENDPOINT_PATTERN: Pattern = Pattern::new(
     r"(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9])\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\-]*[A-Za-z0-9]):[0-9]{1,5}",
@@ -111,8 +103,6 @@ static DESTINATION_PATTERN: Pattern = Pattern::new(
 );
 static DESTINATION_ARN: Shape = text(0, 350, &DESTINATION_PATTERN);
 static DESTINATION: Shape = Shape::Structure(&[may("Destination", &DESTINATION_ARN)]);
-static DESTINATIONS: Shape =
-    Shape::Structure(&[may("OnFailure", &DESTINATION), may("OnSuccess", &DESTINATION)]);
 
 static DATABASE_PATTERN: Pattern = Pattern::new(r"[^ /\.$\x22]*");
 static DATABASE: Shape = text(1, 63, &DATABASE_PATTERN);
@@ -127,12 +117,6 @@ static DOCUMENTS: Shape = Shape::Structure(&[
 ]);
 
 static FILTER_TEXT: Shape = text(0, 4096, &ANYTHING_PATTERN);
-static FILTER: Shape = Shape::Structure(&[may("Pattern", &FILTER_TEXT)]);
-static FILTERS: Shape = Shape::List { member: &FILTER, min: 0, max: MANY };
-static FILTER_CRITERIA: Shape = Shape::Structure(&[may("Filters", &FILTERS)]);
-
-static RESPONSE_TYPE: Shape = Shape::Enum(&["ReportBatchItemFailures"]);
-static RESPONSE_TYPES: Shape = Shape::List { member: &RESPONSE_TYPE, min: 0, max: 1 };
 
 static METRIC: Shape = Shape::Enum(&["EventCount", "ErrorCount", "KafkaMetrics"]);
 static METRICS: Shape = Shape::List { member: &METRIC, min: 0, max: 3 };
@@ -140,17 +124,8 @@ static METRICS_CONFIG: Shape = Shape::Structure(&[may("Metrics", &METRICS)]);
 static LOG_LEVEL: Shape = Shape::Enum(&["DEBUG", "INFO", "WARN"]);
 static LOGGING: Shape = Shape::Structure(&[may("SystemLogLevel", &LOG_LEVEL)]);
 
-static CONCURRENCY: Shape = Shape::Integer { min: 2, max: 1000 };
-static SCALING: Shape = Shape::Structure(&[may("MaximumConcurrency", &CONCURRENCY)]);
-static POLLERS_MIN: Shape = Shape::Integer { min: 1, max: 200 };
-static POLLERS_MAX: Shape = Shape::Integer { min: 1, max: 10_000 };
 static POLLER_GROUP_PATTERN: Pattern = Pattern::new(r"[a-zA-Z0-9-_]*");
 static POLLER_GROUP: Shape = text(0, 128, &POLLER_GROUP_PATTERN);
-static POLLERS: Shape = Shape::Structure(&[
-    may("MaximumPollers", &POLLERS_MAX),
-    may("MinimumPollers", &POLLERS_MIN),
-    may("PollerGroupName", &POLLER_GROUP),
-]);
 
 static TAG_PATTERN: Pattern = Pattern::new(r"([\p{L}\p{Z}\p{N}_.:/=+\-@]*)");
 static TAG_KEY: Shape = text(1, 128, &TAG_PATTERN);
@@ -166,63 +141,46 @@ static TAGGABLE_PATTERN: Pattern = Pattern::new(
 /// What may have tags.
 pub(crate) static TAGGABLE: Shape = text(1, 10_000, &TAGGABLE_PATTERN);
 
-/// CreateEventSourceMappingRequest.
-pub(crate) static CREATE: Shape = Shape::Structure(&CREATE_MEMBERS);
-static CREATE_MEMBERS: [Member; 28] = [
-    may("AmazonManagedKafkaEventSourceConfig", &MANAGED_KAFKA),
-    may("BatchSize", &BATCH_SIZE),
-    may("BisectBatchOnFunctionError", &Shape::Boolean),
-    may("DestinationConfig", &DESTINATIONS),
-    may("DocumentDBEventSourceConfig", &DOCUMENTS),
-    may("Enabled", &Shape::Boolean),
-    may("EventSourceArn", &ARN),
-    may("FilterCriteria", &FILTER_CRITERIA),
-    must("FunctionName", &FUNCTION_NAME),
-    may("FunctionResponseTypes", &RESPONSE_TYPES),
-    may("KMSKeyArn", &KMS_KEY_ARN),
-    may("LoggingConfig", &LOGGING),
-    may("MaximumBatchingWindowInSeconds", &WINDOW),
-    may("MaximumRecordAgeInSeconds", &RECORD_AGE),
-    may("MaximumRetryAttempts", &RETRIES),
-    may("MetricsConfig", &METRICS_CONFIG),
-    may("ParallelizationFactor", &PARALLELIZATION),
-    may("ProvisionedPollerConfig", &POLLERS),
-    may("Queues", &QUEUES),
-    may("ScalingConfig", &SCALING),
-    may("SelfManagedEventSource", &SELF_MANAGED_EVENT_SOURCE),
-    may("SelfManagedKafkaEventSourceConfig", &SELF_MANAGED_KAFKA),
-    may("SourceAccessConfigurations", &ACCESSES),
-    may("StartingPosition", &STARTING_POSITION),
-    may("StartingPositionTimestamp", &Shape::Timestamp),
-    may("Tags", &TAGS),
-    may("Topics", &TOPICS),
-    may("TumblingWindowInSeconds", &TUMBLING_WINDOW),
+/// A member of create that is no setting of ours, or a part of one that is.
+pub(super) struct Other {
+    /// Inside a structure with that before it.
+    pub(super) path: &'static str,
+    pub(super) shape: Shape,
+    /// Only a create has it.
+    pub(super) is_create_only: bool,
+}
+
+const fn both(path: &'static str, shape: Shape) -> Other {
+    Other { path, shape, is_create_only: false }
+}
+
+const fn of_create(path: &'static str, shape: Shape) -> Other {
+    Other { path, shape, is_create_only: true }
+}
+
+/// The members of create and update beside our settings, whose rows say what they may be.
+pub(super) static OTHERS: &[Other] = &[
+    both("AmazonManagedKafkaEventSourceConfig", MANAGED_KAFKA),
+    both("DestinationConfig.OnSuccess", DESTINATION),
+    both("DocumentDBEventSourceConfig", DOCUMENTS),
+    of_create("EventSourceArn", ARN),
+    both("KMSKeyArn", KMS_KEY_ARN),
+    both("LoggingConfig", LOGGING),
+    both("MetricsConfig", METRICS_CONFIG),
+    both("ProvisionedPollerConfig.PollerGroupName", POLLER_GROUP),
+    of_create("Queues", QUEUES),
+    of_create("SelfManagedEventSource", SELF_MANAGED_EVENT_SOURCE),
+    both("SelfManagedKafkaEventSourceConfig", SELF_MANAGED_KAFKA),
+    both("SourceAccessConfigurations", ACCESSES),
+    of_create("Tags", TAGS),
+    of_create("Topics", TOPICS),
 ];
 
-/// UpdateEventSourceMappingRequest without the id, which stands in the path.
-pub(crate) static UPDATE: Shape = Shape::Structure(&UPDATE_MEMBERS);
-static UPDATE_MEMBERS: [Member; 21] = [
-    may("AmazonManagedKafkaEventSourceConfig", &MANAGED_KAFKA),
-    may("BatchSize", &BATCH_SIZE),
-    may("BisectBatchOnFunctionError", &Shape::Boolean),
-    may("DestinationConfig", &DESTINATIONS),
-    may("DocumentDBEventSourceConfig", &DOCUMENTS),
-    may("Enabled", &Shape::Boolean),
-    may("FilterCriteria", &FILTER_CRITERIA),
-    may("FunctionName", &FUNCTION_NAME),
-    may("FunctionResponseTypes", &RESPONSE_TYPES),
-    may("KMSKeyArn", &KMS_KEY_ARN),
-    may("LoggingConfig", &LOGGING),
-    may("MaximumBatchingWindowInSeconds", &WINDOW),
-    may("MaximumRecordAgeInSeconds", &RECORD_AGE),
-    may("MaximumRetryAttempts", &RETRIES),
-    may("MetricsConfig", &METRICS_CONFIG),
-    may("ParallelizationFactor", &PARALLELIZATION),
-    may("ProvisionedPollerConfig", &POLLERS),
-    may("ScalingConfig", &SCALING),
-    may("SelfManagedKafkaEventSourceConfig", &SELF_MANAGED_KAFKA),
-    may("SourceAccessConfigurations", &ACCESSES),
-    may("TumblingWindowInSeconds", &TUMBLING_WINDOW),
+/// What AWS's texts may be; a text of ours that is not here may be any.
+pub(super) static TEXTS: &[(&str, &Shape)] = &[
+    ("DestinationConfig.OnFailure.Destination", &DESTINATION_ARN),
+    ("FilterCriteria.Filters.Pattern", &FILTER_TEXT),
+    ("FunctionName", &FUNCTION_NAME),
 ];
 
 /// ListEventSourceMappingsRequest; all of it in the query.

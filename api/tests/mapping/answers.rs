@@ -80,8 +80,8 @@ fn an_update_keeps_what_it_leaves_out_and_clears_what_it_gives_empty() {
     let now = EpochMillis(NOW.0 + 1);
     mapping.update(&update(&json!({ "BatchSize": 6, "ScalingConfig": null })).unwrap(), source, None, now);
     assert_eq!(
-        (mapping.settings.batch_size, &mapping.settings.scaling_config),
-        (Some(6), &before.scaling_config)
+        (mapping.settings.integer("BatchSize"), mapping.settings.get("ScalingConfig")),
+        (Some(6), before.get("ScalingConfig"))
     );
     assert_eq!((mapping.state.as_str(), mapping.last_modified), ("Updating", now));
     mapping.update(

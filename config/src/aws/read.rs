@@ -15,7 +15,7 @@ impl AwsSettings {
     /// `base`.
     pub fn read(it: Item<'_, '_>, scope: AwsScope, base: &Path) -> Option<Self> {
         it.fields(|fields| {
-            let mut reader = Reader { fields, profile: None };
+            let mut reader = Reader { fields };
             let region = reader.written(&settings::AWS_REGION, read_region);
             let account_id =
                 if scope.names_account { reader.written(&settings::AWS_ACCOUNT, read_account) } else { None };
@@ -65,7 +65,7 @@ pub(crate) fn agree(
 
 fn read_endpoints(it: Item<'_, '_>, scope: AwsScope) -> Option<BTreeMap<String, String>> {
     it.fields(|fields| {
-        let mut reader = Reader { fields, profile: None };
+        let mut reader = Reader { fields };
         let mut endpoints = BTreeMap::new();
         for spec in settings::AWS_ENDPOINTS_OF.iter().filter(|spec| scope.calls(spec.key())) {
             endpoints.extend(

@@ -42,7 +42,7 @@ pub struct SnsTarget {
 /// Reads what stands under `sqs`.
 pub(super) fn read_sqs(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarget> {
     it.fields(|fields| {
-        let mut reader = Reader { fields, profile: None };
+        let mut reader = Reader { fields };
         let url = reader.required(&settings::FAILURE_QUEUE_URL, read_queue_url);
         let aws: Box<AwsSettings> = reader
             .written(&settings::FAILURE_SQS_AWS, |it| {
@@ -57,7 +57,7 @@ pub(super) fn read_sqs(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarge
 /// Reads what stands under `sns`.
 pub(super) fn read_sns(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarget> {
     it.fields(|fields| {
-        let mut reader = Reader { fields, profile: None };
+        let mut reader = Reader { fields };
         let topic = reader.required(&settings::FAILURE_TOPIC_ARN, |mut it| {
             let text = it.again().text()?;
             let Some(topic) =

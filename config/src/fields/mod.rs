@@ -24,7 +24,7 @@ mod suggest;
 
 pub use item::Item;
 pub(crate) use number::{decimal_millis, integer_of};
-pub(crate) use scalar::validation;
+pub(crate) use scalar::{beyond, validation};
 pub(crate) use suggest::suggest;
 
 use crate::document::{Key, Node, Place, Value};
@@ -176,7 +176,14 @@ impl<'n> Fields<'n> {
     }
 
     /// Ends the map: keys that no taker asked for are unknown settings.
-    pub fn finish(mut self) -> Vec<Finding> {
+    pub fn finish(self) -> Vec<Finding> {
+        self.finish_with_gaps().0
+    }
+
+    /// The same, and the settings that an unknown key stands for: it is no second mistake that they are
+    /// missing.
+    pub(crate) fn finish_with_gaps(mut self) -> (Vec<Finding>, Vec<&'static str>) {
+        let mut gaps = Vec::new();
         let is_unknown =
             |it: &&Key| !self.known.contains(&it.name.as_str()) && !self.refused.contains(&it.name.as_str());
         let unknown: Vec<&Key> = self.entries.iter().map(|(key, _)| key).filter(is_unknown).collect();
@@ -190,6 +197,7 @@ impl<'n> Fields<'n> {
                     // The slip and the gap that it leaves are one mistake.
                     let gap = join(&self.path, known);
                     self.findings.retain(|it| it.code != Code::MISSING || it.path != gap);
+                    gaps.push(known);
                     format!("did you mean `{known}`?")
                 }
                 None => format!("known here: {}", words(&self.known)),
@@ -200,7 +208,7 @@ impl<'n> Fields<'n> {
                     .fix(fix),
             );
         }
-        self.findings
+        (self.findings, gaps)
     }
 }
 

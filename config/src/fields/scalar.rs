@@ -108,8 +108,24 @@ impl Item<'_, '_> {
         self.integer(min..=*range.end()).and_then(NonZeroU32::new)
     }
 
+    /// A whole number, however large.
+    pub(crate) fn any_integer(self) -> Option<i128> {
+        self.integer(i128::MIN..=i128::MAX)
+    }
+
     /// A time in seconds, with fractions down to a millisecond.
     pub fn seconds(mut self, range: RangeInclusive<Duration>) -> Option<Duration> {
+        let millis = self.again().millis()?;
+        let (min, max) = (range.start().as_millis().cast_signed(), range.end().as_millis().cast_signed());
+        if !(min..=max).contains(&millis) {
+            self.out_of_range(millis < min, &as_seconds(*range.start()), &as_seconds(*range.end()));
+            return None;
+        }
+        u64::try_from(millis).ok().map(Duration::from_millis)
+    }
+
+    /// A time in seconds as milliseconds, however long.
+    pub(crate) fn millis(mut self) -> Option<i128> {
         let Some(text) = self.number_text() else {
             self.not("a number of seconds", None);
             return None;
@@ -126,12 +142,7 @@ impl Item<'_, '_> {
             );
             return None;
         };
-        let (min, max) = (range.start().as_millis().cast_signed(), range.end().as_millis().cast_signed());
-        if !(min..=max).contains(&millis) {
-            self.out_of_range(millis < min, &as_seconds(*range.start()), &as_seconds(*range.end()));
-            return None;
-        }
-        u64::try_from(millis).ok().map(Duration::from_millis)
+        Some(millis)
     }
 
     /// One of several words.
@@ -165,7 +176,7 @@ impl Item<'_, '_> {
     }
 
     /// The value for a message; never what a placeholder gave.
-    fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         match &self.node.value {
             Value::Number(text) | Value::String(text) => {
                 text.chars().take(80).flat_map(char::escape_debug).collect()
@@ -192,16 +203,23 @@ impl Item<'_, '_> {
     }
 
     fn out_of_range(mut self, below: bool, min: &str, max: &str) {
-        let message = match &self.aws_name {
-            Some(name) => {
-                let (bound, side) = if below { (min, "greater") } else { (max, "less") };
-                validation(&self.shown(), name, &format!("have value {side} than or equal to {bound}"))
-            }
-            None => format!("must be from {min} to {max}, not {}", self.shown()),
-        };
-        let fix = self.aws_name.is_some().then(|| format!("choose from {min} to {max}"));
+        let (message, fix) = beyond(self.aws_name.as_deref(), &self.shown(), below, min, max);
         self.wrong(Code::NOT_ALLOWED, message, fix);
     }
+}
+
+/// What is said of a value beyond its range, and the fix.
+pub(crate) fn beyond(
+    aws_name: Option<&str>,
+    shown: &str,
+    below: bool,
+    min: &str,
+    max: &str,
+) -> (String, Option<String>) {
+    let Some(name) = aws_name else { return (format!("must be from {min} to {max}, not {shown}"), None) };
+    let (bound, side) = if below { (min, "greater") } else { (max, "less") };
+    let message = validation(shown, name, &format!("have value {side} than or equal to {bound}"));
+    (message, Some(format!("choose from {min} to {max}")))
 }
 
 /// AWS's sentence for a value that breaks a constraint of its model.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, FINDINGS_MAX, shown, text_of};
+use super::{Check, FINDINGS_MAX};
 use crate::aws::AwsSettings;
 use crate::destination::DestinationTarget;
-use crate::error::{Code, Finding};
+use crate::draft::Reference;
+use crate::error::{AwsStep, Code, Finding};
 use crate::fields::{suggest, words};
 use crate::function::{Executor, Function, FunctionName, LambdaName};
 
@@ -13,13 +14,12 @@ impl Check<'_> {
     /// Notes what no function answers to, and versions that the function of the config file does not have.
     pub(super) fn check_references(&mut self, aws: &AwsSettings) {
         let known: Vec<&str> = self.functions.keys().map(String::as_str).collect();
-        for (path, node) in &self.references {
+        for Reference { path, place, name, shown } in &self.references {
             if self.findings.len() >= FINDINGS_MAX {
                 break;
             }
-            let Some(text) = text_of(node) else { continue };
             // What is no name was told when the mapping was read.
-            let Some((named, qualifier)) = LambdaName::parse(text) else { continue };
+            let Some((named, qualifier)) = LambdaName::parse(name) else { continue };
             if self.lists(&named, aws) {
                 let own = self
                     .functions
@@ -30,8 +30,7 @@ impl Check<'_> {
                 {
                     let message = "The derived qualifier from the function name does not match the specified qualifier.";
                     let fix = "write the version or alias under the function, as `qualifier` of its `lambda`";
-                    self.findings
-                        .push(Finding::new(Code::CONFLICT, path.clone(), &node.place, message).fix(fix));
+                    self.findings.push(Finding::new(Code::CONFLICT, path.clone(), place, message).fix(fix));
                 }
                 continue;
             }
@@ -43,9 +42,9 @@ impl Check<'_> {
                 None if known.is_empty() => "add it under `functions:`".to_owned(),
                 None => format!("known functions: {}", words(&known)),
             };
-            let message = format!("Function does not exist: `{}`", shown(node));
-            self.findings
-                .push(Finding::new(Code::UNKNOWN_FUNCTION, path.clone(), &node.place, message).fix(fix));
+            let message = format!("Function does not exist: `{shown}`");
+            let finding = Finding::new(Code::UNKNOWN_FUNCTION, path.clone(), place, message).fix(fix);
+            self.findings.push(finding.aws(AwsStep::Function, "Function does not exist"));
         }
     }
 

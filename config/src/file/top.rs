@@ -18,7 +18,7 @@ impl Check<'_> {
         let admin = self.written.get(settings::ADMIN.key());
         let listen = admin.map_or_else(default_listen, |node| {
             Item::new(node, settings::ADMIN.key(), findings).fields(|fields| {
-                let written = Reader { fields, profile: None }.written(&settings::ADMIN_LISTEN, read_address);
+                let written = Reader { fields }.written(&settings::ADMIN_LISTEN, read_address);
                 if fields.has(settings::ADMIN_LISTEN.key()) { written } else { default_listen() }
             })
         });
@@ -125,7 +125,7 @@ fn one<T>(
     let key = crate::document::Key { name: spec.key().to_owned(), place: node.place.clone() };
     let map = Node { value: Value::Map(vec![(key, node.clone())]), place: node.place.clone() };
     let mut fields = Fields::new(&map, "");
-    let value = read(&mut Reader { fields: &mut fields, profile: None });
+    let value = read(&mut Reader { fields: &mut fields });
     findings.extend(fields.finish());
     value
 }

@@ -18,7 +18,7 @@ pub(crate) fn read_http(
 ) -> Option<HttpSettings> {
     let [url, headers, ca_file] = specs;
     it.fields(|fields| {
-        let mut reader = Reader { fields, profile: None };
+        let mut reader = Reader { fields };
         let url = reader.required(url, read_url);
         let headers = reader.written(headers, read_headers).unwrap_or_default();
         let ca_file = reader.written(ca_file, |it| it.file_path(base));

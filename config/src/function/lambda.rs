@@ -137,7 +137,7 @@ fn is_qualifier(text: &str) -> bool {
 /// Reads what stands under `lambda`.
 pub(super) fn read_lambda(it: Item<'_, '_>, base: &Path) -> Option<LambdaSettings> {
     it.fields(|fields| {
-        let mut reader = Reader { fields, profile: None };
+        let mut reader = Reader { fields };
         let named = reader.required(&settings::LAMBDA_NAME, read_name);
         let qualifier = reader.written(&settings::LAMBDA_QUALIFIER, read_qualifier);
         let aws: Box<AwsSettings> = reader

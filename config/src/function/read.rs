@@ -24,7 +24,7 @@ impl Function {
     /// All that is wrong with it.
     pub fn check(name: FunctionName, node: &Node, path: &str, base: &Path) -> Result<Self, Vec<Finding>> {
         Fields::read(node, path, |fields| {
-            let mut reader = Reader { fields, profile: None };
+            let mut reader = Reader { fields };
             let executor = reader.required(&settings::EXECUTOR, |it| {
                 it.choice(
                     &[settings::PROCESS.key(), settings::HTTP.key(), settings::LAMBDA.key()],
@@ -55,7 +55,7 @@ impl Function {
 
 fn read_process(it: Item<'_, '_>, base: &Path) -> Option<ProcessSettings> {
     it.fields(|fields| {
-        let mut reader = Reader { fields, profile: None };
+        let mut reader = Reader { fields };
         let known =
             [("python3", Runtime::Python3), ("nodejs", Runtime::Nodejs), ("provided", Runtime::Provided)];
         let runtime = reader.required(&settings::RUNTIME, |it| it.word(&known));

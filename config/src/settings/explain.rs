@@ -1,8 +1,7 @@
 //! The effective settings of a mapping, and where each comes from.
 
 use super::{
-    AWS_SECRET, AWS_TOKEN, DefaultValue, FAILURE_HEADERS, SettingSpec, Shape,
-    mapping::{FIFO_STOP, MAPPING_SETTINGS},
+    AWS_SECRET, AWS_TOKEN, DefaultValue, FAILURE_HEADERS, SettingSpec, Shape, mapping::FIFO_STOP, rows,
 };
 use crate::document::{Node, Place, Value};
 use crate::profile::{SourceProfile, SourceShape};
@@ -60,7 +59,7 @@ const PREFIX: &str = "event_source_mappings[].";
 
 fn of_mapping(node: &Node, profile: &'static SourceProfile) -> Vec<Explained> {
     let mut all = Vec::new();
-    for spec in MAPPING_SETTINGS {
+    for spec in rows() {
         let has_groups = profile.shape == SourceShape::GroupQueue;
         if spec.needs.is_some_and(|it| !profile.settings.contains(&it))
             || (spec.key() == FIFO_STOP.key() && !has_groups)

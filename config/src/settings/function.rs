@@ -3,7 +3,7 @@
 use crate::aws::AwsScope;
 use crate::rate::RateSpecs;
 
-use super::{DefaultValue as D, SettingSpec, Shape};
+use super::{AwsMember, DefaultValue as D, SettingSpec, Shape};
 
 pub(crate) static EXECUTOR: SettingSpec = SettingSpec::new(
     "functions.*.executor",
@@ -17,14 +17,14 @@ pub(crate) static TIMEOUT: SettingSpec = SettingSpec::new(
     D::Integer(3),
     "Seconds that one invocation may take; then it is stopped and counts as failed. Some sources allow less than 900.",
 )
-.aws("Timeout");
+.aws(AwsMember::new("Timeout"));
 pub(crate) static RESERVED_CONCURRENCY: SettingSpec = SettingSpec::new(
     "functions.*.reserved_concurrent_executions",
     Shape::Integer { min: -1, max: 10_000 },
     D::Integer(-1),
     "The most invocations of the function at once, all mappings together. `0` stops it from being invoked; `-1` leaves it to the executor.",
 )
-.aws("ReservedConcurrentExecutions");
+.aws(AwsMember::new("ReservedConcurrentExecutions"));
 pub(crate) static PROCESS: SettingSpec = SettingSpec::new(
     "functions.*.executor.process",
     Shape::Group,
@@ -37,14 +37,14 @@ pub(crate) static RUNTIME: SettingSpec = SettingSpec::new(
     D::Required,
     "What starts the code: `python3` or `nodejs` of the machine, or `provided` for a program that speaks the Runtime API itself.",
 )
-.aws("Runtime");
+.aws(AwsMember::new("Runtime"));
 pub(crate) static HANDLER: SettingSpec = SettingSpec::new(
     "functions.*.executor.process.handler",
     Shape::Text,
     D::Absent("`bootstrap` for `provided`, required otherwise"),
     "`file.function` for `python3` and `nodejs`, 128 characters at most. For `provided`, the program, and what it finds in `_HANDLER`.",
 )
-.aws("Handler");
+.aws(AwsMember::new("Handler"));
 pub(crate) static CODE: SettingSpec = SettingSpec::new(
     "functions.*.executor.process.code",
     Shape::Path,
@@ -57,14 +57,14 @@ pub(crate) static ENVIRONMENT: SettingSpec = SettingSpec::new(
     D::Absent("no variables of your own"),
     "Environment variables for the function, 4,096 bytes together. Names that the Runtime API sets are refused; nothing of the daemon's own environment is passed on.",
 )
-.aws("Environment.Variables");
+.aws(AwsMember::new("Environment.Variables"));
 pub(crate) static MEMORY_SIZE: SettingSpec = SettingSpec::new(
     "functions.*.executor.process.memory_size",
     Shape::Integer { min: 128, max: 10_240 },
     D::Integer(128),
     "Megabytes that the function is told it has. Without a sandbox nothing holds it to that.",
 )
-.aws("MemorySize");
+.aws(AwsMember::new("MemorySize"));
 pub(crate) static IDLE_TTL: SettingSpec = SettingSpec::new(
     "functions.*.executor.process.idle_ttl",
     Shape::Seconds { min_ms: 1_000, max_ms: 86_400_000 },
@@ -114,14 +114,14 @@ pub(crate) static LAMBDA_NAME: SettingSpec = SettingSpec::new(
     D::Required,
     "`name`, `account:function:name` or an ARN, each with `:version` or `:alias` if you like.",
 )
-.aws("FunctionName");
+.aws(AwsMember::new("FunctionName"));
 pub(crate) static LAMBDA_QUALIFIER: SettingSpec = SettingSpec::new(
     "functions.*.executor.lambda.qualifier",
     Shape::Text,
     D::Absent("what the name carries, else none"),
     "A version or an alias. Where the name carries one too, both must agree.",
 )
-.aws("Qualifier");
+.aws(AwsMember::new("Qualifier"));
 /// The settings of `aws` that have a meaning for a function.
 pub(crate) const LAMBDA_SCOPE: AwsScope = AwsScope::of("lambda");
 pub(crate) static LAMBDA_AWS: SettingSpec = SettingSpec::new(

@@ -18,8 +18,11 @@ fn section(spec: &SettingSpec, page: &mut String) -> std::fmt::Result {
     writeln!(page, "\n## `{}`\n\n{}\n", spec.path, spec.text)?;
     writeln!(page, "- Value: {}", value_of(spec.shape))?;
     writeln!(page, "- Default: {}", default_of(spec))?;
-    if let Some(name) = spec.aws_name {
+    if let Some(name) = spec.aws_name() {
         writeln!(page, "- AWS's name: `{name}`")?;
+    }
+    if spec.is_live {
+        writeln!(page, "- Changed while the mapping runs: it goes on with the new value")?;
     }
     if spec.needs.is_some() {
         writeln!(page, "- Only for sources that obey it; refused elsewhere")?;

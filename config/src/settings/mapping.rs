@@ -1,6 +1,6 @@
 //! The settings of a mapping, in Terraform's words.
 
-use super::{DefaultValue as D, SettingSpec, Shape};
+use super::{AwsMember, DefaultValue as D, Flag, SettingSpec, Shape};
 use crate::aws::AwsScope;
 use crate::profile::Setting;
 use crate::rate::RateSpecs;
@@ -23,7 +23,7 @@ pub(crate) static ENABLED: SettingSpec = SettingSpec::new(
     D::Switch(true),
     "Whether the mapping runs. A mapping that is switched off keeps its position.",
 )
-.aws("Enabled");
+.aws(AwsMember::new("Enabled").with_every_source().not_shown());
 pub(crate) static SOURCE: SettingSpec = SettingSpec::new(
     "event_source_mappings[].source",
     Shape::Source,
@@ -36,21 +36,24 @@ pub(crate) static FUNCTION_NAME: SettingSpec = SettingSpec::new(
     D::Required,
     "The function that gets the batches: a name under `functions:`, or `account:function:name` or an ARN, each with `:version` or `:alias` if you like. An ARN finds the function of that name under `functions:`, if its region and account are those of `aws` or `aws` names none; else it is called at Lambda, with what stands under `aws`.",
 )
-.aws("FunctionName");
+.aws(AwsMember::new("FunctionName").with_every_source().not_shown().flag(Flag { value: Some("NAME"), ..Flag::DERIVED }));
 pub(crate) static BATCH_SIZE: SettingSpec = SettingSpec::new(
     "event_source_mappings[].batch_size",
     Shape::Integer { min: 1, max: 10_000 },
     D::OfSource(|it| it.batch_size_default as i64),
     "The most records in one batch. Larger batches cost fewer invocations; a failure then concerns more records. A batch never exceeds 6 MB, whatever this says.",
 )
-.aws("BatchSize");
+.live()
+.aws(AwsMember::new("BatchSize").with_every_source())
+.most(|it| i64::from(it.batch_size_max));
 pub(crate) static BATCHING_WINDOW: SettingSpec = SettingSpec::new(
     "event_source_mappings[].maximum_batching_window_in_seconds",
     Shape::Seconds { min_ms: 0, max_ms: 300_000 },
     D::OfSource(|it| it.window_ms_default.cast_signed()),
     "Seconds that a batch may wait for more records, counted from its first one; `0` sends what one read brought. Fractions down to a millisecond are ours; AWS takes whole seconds.",
 )
-.aws("MaximumBatchingWindowInSeconds")
+.live()
+.aws(AwsMember::new("MaximumBatchingWindowInSeconds").with_every_source().zero_for_none())
 .needs(Setting::BatchingWindow);
 pub(crate) static STARTING_POSITION: SettingSpec = SettingSpec::new(
     "event_source_mappings[].starting_position",
@@ -58,7 +61,7 @@ pub(crate) static STARTING_POSITION: SettingSpec = SettingSpec::new(
     D::RequiredWhereAllowed,
     "Where to begin when no position was ever kept: the oldest record, only what comes later, or a time. A kept position always goes first.",
 )
-.aws("StartingPosition")
+.aws(AwsMember::new("StartingPosition").create_only().flag(Flag { value: Some("POSITION"), ..Flag::DERIVED }))
 .needs(Setting::StartingPosition);
 pub(crate) static STARTING_POSITION_TIMESTAMP: SettingSpec = SettingSpec::new(
     "event_source_mappings[].starting_position_timestamp",
@@ -66,7 +69,7 @@ pub(crate) static STARTING_POSITION_TIMESTAMP: SettingSpec = SettingSpec::new(
     D::Absent("required with `AT_TIMESTAMP`, refused without"),
     "The time for `starting_position: AT_TIMESTAMP`, as RFC 3339 text or epoch seconds.",
 )
-.aws("StartingPositionTimestamp")
+.aws(AwsMember::new("StartingPositionTimestamp").create_only())
 .needs(Setting::AtTimestamp);
 pub(crate) static PARALLELIZATION_FACTOR: SettingSpec = SettingSpec::new(
     "event_source_mappings[].parallelization_factor",
@@ -74,7 +77,8 @@ pub(crate) static PARALLELIZATION_FACTOR: SettingSpec = SettingSpec::new(
     D::Integer(1),
     "How many batches of one shard may run at once; records of one key stay in order. More than 10 is ours; AWS stops there.",
 )
-.aws("ParallelizationFactor")
+.live()
+.aws(AwsMember::new("ParallelizationFactor").of_streams().range(1, 10))
 .needs(Setting::ParallelizationFactor);
 pub(crate) static TUMBLING_WINDOW: SettingSpec = SettingSpec::new(
     "event_source_mappings[].tumbling_window_in_seconds",
@@ -82,7 +86,7 @@ pub(crate) static TUMBLING_WINDOW: SettingSpec = SettingSpec::new(
     D::Integer(0),
     "Length of a tumbling window over which the function carries a state; `0` for none.",
 )
-.aws("TumblingWindowInSeconds")
+.aws(AwsMember::new("TumblingWindowInSeconds").of_streams().zero_for_none())
 .needs(Setting::TumblingWindow);
 pub(crate) static RETRY_ATTEMPTS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].maximum_retry_attempts",
@@ -90,7 +94,8 @@ pub(crate) static RETRY_ATTEMPTS: SettingSpec = SettingSpec::new(
     D::Integer(-1),
     "Retries of a failed batch after its first attempt; then it goes to the destination. `-1` retries without end and blocks its track meanwhile.",
 )
-.aws("MaximumRetryAttempts")
+.live()
+.aws(AwsMember::new("MaximumRetryAttempts").of_streams())
 .needs(Setting::RetryAttempts);
 pub(crate) static RECORD_AGE: SettingSpec = SettingSpec::new(
     "event_source_mappings[].maximum_record_age_in_seconds",
@@ -98,7 +103,8 @@ pub(crate) static RECORD_AGE: SettingSpec = SettingSpec::new(
     D::Integer(-1),
     "Records older than this go to the destination without being tried: `-1` for never, or 60 to 604,800.",
 )
-.aws("MaximumRecordAgeInSeconds")
+.live()
+.aws(AwsMember::new("MaximumRecordAgeInSeconds").of_streams())
 .needs(Setting::RecordAge);
 pub(crate) static BISECT: SettingSpec = SettingSpec::new(
     "event_source_mappings[].bisect_batch_on_function_error",
@@ -106,7 +112,8 @@ pub(crate) static BISECT: SettingSpec = SettingSpec::new(
     D::Switch(false),
     "Halves a failed batch before it is retried, until the record that fails stands alone. Halving spends no retry.",
 )
-.aws("BisectBatchOnFunctionError")
+.live()
+.aws(AwsMember::new("BisectBatchOnFunctionError").of_streams())
 .needs(Setting::Bisect);
 pub(crate) static RESPONSE_TYPES: SettingSpec = SettingSpec::new(
     "event_source_mappings[].function_response_types",
@@ -114,7 +121,10 @@ pub(crate) static RESPONSE_TYPES: SettingSpec = SettingSpec::new(
     D::Absent("a batch succeeds or fails as a whole"),
     "With `ReportBatchItemFailures` the function's answer says which records failed.",
 )
-.aws("FunctionResponseTypes")
+.live()
+.aws(
+    AwsMember::new("FunctionResponseTypes").shown_empty().flag(Flag { value: Some("TYPE"), ..Flag::DERIVED }),
+)
 .needs(Setting::ResponseTypes);
 pub(crate) static DESTINATION_CONFIG: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config",
@@ -122,7 +132,7 @@ pub(crate) static DESTINATION_CONFIG: SettingSpec = SettingSpec::new(
     D::Absent("what was given up on is dropped and counted"),
     "Where the mapping sends what it gave up on.",
 )
-.aws("DestinationConfig")
+.aws(AwsMember::new("DestinationConfig"))
 .needs(Setting::OnFailure);
 pub(crate) static ON_FAILURE: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure",
@@ -130,7 +140,7 @@ pub(crate) static ON_FAILURE: SettingSpec = SettingSpec::new(
     D::Required,
     "One of `file`, `http`, `function`, `sqs`, `sns` and `destination_arn`. It gets a failure record for each batch that was given up.",
 )
-.aws("DestinationConfig.OnFailure");
+.aws(AwsMember::new("DestinationConfig.OnFailure"));
 pub(crate) static INCLUDE_PAYLOAD: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.include_payload",
     Shape::Switch,
@@ -231,28 +241,36 @@ pub(crate) static FAILURE_ARN: SettingSpec = SettingSpec::new(
     D::Absent("not named by an ARN"),
     "The ARN of a standard SQS queue or SNS topic: the short form of `sqs` and `sns`.",
 )
-.aws("DestinationConfig.OnFailure.Destination");
+.aws(AwsMember::new("DestinationConfig.OnFailure.Destination").flag(Flag {
+    name: Some("on-failure"),
+    value: Some("ARN"),
+    ..Flag::DERIVED
+}));
 pub(crate) static FILTER_CRITERIA: SettingSpec = SettingSpec::new(
     "event_source_mappings[].filter_criteria",
     Shape::Group,
     D::Absent("every record passes"),
     "Which records the function sees.",
 )
-.aws("FilterCriteria");
+.aws(AwsMember::new("FilterCriteria"));
 pub(crate) static FILTER: SettingSpec = SettingSpec::new(
     "event_source_mappings[].filter_criteria.filter",
     Shape::List,
     D::Absent("every record passes"),
     "Up to 10 filters; a record passes when one of them matches.",
 )
-.aws("FilterCriteria.Filters");
+.aws(AwsMember::new("FilterCriteria.Filters"));
 pub(crate) static FILTER_PATTERN: SettingSpec = SettingSpec::new(
     "event_source_mappings[].filter_criteria.filter[].pattern",
     Shape::Text,
     D::Required,
     "A filter pattern as JSON text, 4,096 characters at most.",
 )
-.aws("FilterCriteria.Filters.Pattern");
+.aws(AwsMember::new("FilterCriteria.Filters.Pattern").flag(Flag {
+    name: Some("filter"),
+    value: Some("PATTERN"),
+    none: Some("no-filters"),
+}));
 pub(crate) static COMPLEX_WILDCARDS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].filter_criteria.complex_wildcards",
     Shape::Word(&["refuse", "allow"]),
@@ -265,7 +283,7 @@ pub(crate) static SCALING_CONFIG: SettingSpec = SettingSpec::new(
     D::Absent("the function's own limit holds"),
     "How far the mapping scales.",
 )
-.aws("ScalingConfig")
+.aws(AwsMember::new("ScalingConfig"))
 .needs(Setting::MaximumConcurrency);
 pub(crate) static MAXIMUM_CONCURRENCY: SettingSpec = SettingSpec::new(
     "event_source_mappings[].scaling_config.maximum_concurrency",
@@ -273,14 +291,18 @@ pub(crate) static MAXIMUM_CONCURRENCY: SettingSpec = SettingSpec::new(
     D::Absent("the function's own limit holds"),
     "The most invocations of this mapping at once. `1` is ours; AWS begins at 2.",
 )
-.aws("ScalingConfig.MaximumConcurrency");
+.aws(
+    AwsMember::new("ScalingConfig.MaximumConcurrency")
+        .range(2, 1000)
+        .flag(Flag { none: Some("no-maximum-concurrency"), ..Flag::DERIVED }),
+);
 pub(crate) static PROVISIONED_POLLERS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].provisioned_poller_config",
     Shape::Group,
     D::Absent("readers are scaled freely"),
     "How many readers are kept, at least and at most.",
 )
-.aws("ProvisionedPollerConfig")
+.aws(AwsMember::new("ProvisionedPollerConfig"))
 .needs(Setting::ProvisionedPollers);
 pub(crate) static MINIMUM_POLLERS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].provisioned_poller_config.minimum_pollers",
@@ -288,26 +310,28 @@ pub(crate) static MINIMUM_POLLERS: SettingSpec = SettingSpec::new(
     D::Integer(1),
     "Readers that are always kept.",
 )
-.aws("ProvisionedPollerConfig.MinimumPollers");
+.aws(AwsMember::new("ProvisionedPollerConfig.MinimumPollers"));
 pub(crate) static MAXIMUM_POLLERS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].provisioned_poller_config.maximum_pollers",
     Shape::Integer { min: 1, max: 10_000 },
     D::Integer(200),
     "The most readers; not fewer than `minimum_pollers`.",
 )
-.aws("ProvisionedPollerConfig.MaximumPollers");
+.aws(AwsMember::new("ProvisionedPollerConfig.MaximumPollers"));
 pub(crate) static DROP_AFTER: SettingSpec = SettingSpec::new(
     "event_source_mappings[].drop_after_destination_failures",
     Shape::Integer { min: 1, max: 1_000_000 },
     D::Absent("never: a track waits for its destination"),
     "After so many refusals of the destination the batch is dropped and counted, so that its track goes on. Ours.",
-);
+)
+.live();
 pub(crate) static FIFO_STOP: SettingSpec = SettingSpec::new(
     "event_source_mappings[].fifo_stop_at_first_failure",
     Shape::Switch,
     D::Switch(false),
     "For queues with ordered groups and `ReportBatchItemFailures`: later messages of a group count as failed when an earlier one failed, so that order holds even when the function forgets to report them. Ours.",
-);
+)
+.live();
 
 pub(crate) static ITEM_ACTIONS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].batch_item_actions",
@@ -315,13 +339,15 @@ pub(crate) static ITEM_ACTIONS: SettingSpec = SettingSpec::new(
     D::Switch(false),
     "With `ReportBatchItemFailures`: whether an entry of `batchItemFailures` may say what becomes of its record: `\"retryAfterSeconds\": n` (0 to 900) lets it wait so long before its next try, `\"action\": \"reject\"` gives it up at once. Without this setting such members are ignored, as on AWS. Ours.",
 )
+.live()
 .needs(Setting::ResponseTypes);
 pub(crate) static ON_EXHAUSTED: SettingSpec = SettingSpec::new(
     "event_source_mappings[].on_exhausted",
     Shape::Word(&["give_up", "pause"]),
     D::Word("give_up"),
     "What becomes of records whose attempts (`maximum_retry_attempts`) or whose time (`maximum_record_age_in_seconds`) are used up. `give_up`: they go to the destination, or are discarded without one. `pause`: they wait for an operator, also over a restart, and so does what comes after them on their lane; `forebay decide` skips them, has them tried again, or sends them to the destination. Not for queues, whose redrive policy ends what always fails. Ours.",
-);
+)
+.live();
 pub(crate) static RATE_LIMIT: SettingSpec = SettingSpec::new(
     "event_source_mappings[].rate_limit",
     Shape::Group,

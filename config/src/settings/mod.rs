@@ -1,7 +1,8 @@
 //! Every setting, once: type, range, default, AWS's name, which sources obey it, and its page in the manual.
 //!
-//! The readers take ranges and defaults from here, and so do `explain`, the JSON schema and the manual. A
-//! test walks the table and holds the readers to it.
+//! The readers take ranges and defaults from here, and so do `explain`, the JSON schema, the manual, what
+//! Lambda's API takes and shows, and the flags of `forebay mappings`. A test walks the table and holds the
+//! readers to it.
 
 mod api;
 mod aws;
@@ -10,11 +11,17 @@ mod explain;
 mod function;
 mod manual;
 mod mapping;
+mod member;
+mod members;
 mod reader;
 mod schema;
+#[cfg(feature = "added-row")]
+pub mod testing;
 
 pub use explain::{Explained, From, explain};
 pub use manual::manual;
+pub use member::{AwsMember, Flag};
+pub use members::{AwsMembers, in_aws_words, in_config_words, is_nothing};
 pub use schema::schema;
 
 pub(crate) use api::*;
@@ -22,7 +29,7 @@ pub(crate) use aws::*;
 pub(crate) use daemon::*;
 pub(crate) use function::*;
 pub(crate) use mapping::*;
-pub(crate) use reader::{Reader, integer_range};
+pub(crate) use reader::{Reader, named};
 
 use crate::aws::AwsScope;
 use crate::profile::{Setting, SourceProfile};
@@ -36,8 +43,12 @@ pub struct SettingSpec {
     pub shape: Shape,
     /// What holds when nothing is written.
     pub default: DefaultValue,
-    /// AWS's name of it: `BatchSize`, `ScalingConfig.MaximumConcurrency`.
-    pub aws_name: Option<&'static str>,
+    /// What Lambda's API says of it, where it has it.
+    pub aws: Option<AwsMember>,
+    /// Where the kind of source ends the range sooner.
+    pub most: Option<fn(&SourceProfile) -> i64>,
+    /// A mapping that runs takes another value over; with any other setting it begins anew.
+    pub is_live: bool,
     /// What a source must be able to do for it; `None` for every source.
     pub needs: Option<Setting>,
     /// The manual: meaning, limits, why one would change it.
@@ -117,11 +128,25 @@ pub enum DefaultValue {
 impl SettingSpec {
     /// A setting without an AWS name that every source obeys.
     pub const fn new(path: &'static str, shape: Shape, default: DefaultValue, text: &'static str) -> Self {
-        Self { path, shape, default, aws_name: None, needs: None, text }
+        Self { path, shape, default, aws: None, most: None, is_live: false, needs: None, text }
     }
 
-    const fn aws(mut self, name: &'static str) -> Self {
-        self.aws_name = Some(name);
+    /// Lambda's API has it too.
+    #[must_use]
+    pub const fn aws(mut self, member: AwsMember) -> Self {
+        self.aws = Some(member);
+        self
+    }
+
+    /// A mapping that runs takes another value over.
+    const fn live(mut self) -> Self {
+        self.is_live = true;
+        self
+    }
+
+    /// The kind of source may end its range sooner.
+    const fn most(mut self, most: fn(&SourceProfile) -> i64) -> Self {
+        self.most = Some(most);
         self
     }
 
@@ -144,12 +169,12 @@ impl SettingSpec {
                 .map(|first| first.to_ascii_lowercase().to_string() + chars.as_str())
                 .unwrap_or_default()
         };
-        self.aws_name.map(|name| name.split('.').map(lower).collect::<Vec<_>>().join("."))
+        self.aws_name().map(|name| name.split('.').map(lower).collect::<Vec<_>>().join("."))
     }
 
-    /// The first part of AWS's name, as `Unsupported … parameter` has it: `ScalingConfig`.
-    pub(crate) fn aws_parameter(&self) -> Option<&'static str> {
-        self.aws_name.map(|name| name.split_once('.').map_or(name, |(first, _)| first))
+    /// AWS's name: `ScalingConfig.MaximumConcurrency`.
+    pub fn aws_name(&self) -> Option<&'static str> {
+        self.aws.map(|it| it.name)
     }
 
     /// The default as it would be written; `None` when there is none.
@@ -173,10 +198,17 @@ impl SettingSpec {
 
 /// All settings but those that stand under a kind of source, in the order of the manual.
 pub fn all() -> impl Iterator<Item = &'static SettingSpec> {
-    [DAEMON_SETTINGS, API_SETTINGS, AWS_SETTINGS, FUNCTION_SETTINGS, MAPPING_SETTINGS]
-        .into_iter()
-        .flatten()
-        .copied()
+    let others = [DAEMON_SETTINGS, API_SETTINGS, AWS_SETTINGS, FUNCTION_SETTINGS];
+    others.into_iter().flatten().copied().chain(rows())
+}
+
+/// The settings of a mapping, in the order of the manual.
+pub fn rows() -> impl Iterator<Item = &'static SettingSpec> {
+    #[cfg(feature = "added-row")]
+    let added = testing::added();
+    #[cfg(not(feature = "added-row"))]
+    let added = None;
+    MAPPING_SETTINGS.iter().copied().chain(added)
 }
 
 /// Milliseconds as seconds, without needless zeros.

@@ -6,6 +6,7 @@ mod api;
 mod aws;
 mod common;
 mod documents;
+mod draft;
 mod mapping;
 mod mistakes;
 mod pages;

@@ -1,15 +1,16 @@
-//! From what the API made to what runs: the words of a config file are the way between, so that one set of
-//! checks serves both owners.
+//! From what the API made to what runs: a draft like that of a config file, so that one set of checks serves
+//! both owners.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use forebay_api::error::ApiError;
+use forebay_api::mapping::Named;
 use forebay_batcher::Fault;
 use forebay_config::error::Code;
 use forebay_config::function::LambdaName;
-use forebay_config::{Added, Document, Finding, Format, Function, FunctionName};
+use forebay_config::{Added, Finding, Function, FunctionName};
 
 use super::note::Definition;
 use crate::blueprint::{Blueprint, MappingBlueprint};
@@ -55,16 +56,15 @@ impl From<Undrawable> for Fault {
 /// # Errors
 /// In AWS's words where it has some.
 pub(super) fn draw(definition: &Definition, file: &Blueprint) -> Result<Drawn, Undrawable> {
-    let config = config(definition, file)?;
-    let name = format!("api:{}", definition.uuid());
+    let it = &definition.configuration;
+    let source = it.source.words(BuiltIn::aws_words())?;
+    let function = function_name(&it.function_arn, file);
+    let draft = it.draft(source, named(definition, &function), &BuiltIn)?;
+    let added = Added::check(&draft, &file.functions, &file.settings.aws, &BuiltIn)
+        .map_err(|findings| refused(&findings))?;
     // No relative path can be asked for over the API.
-    let base = Path::new("/");
-    let document = Document::parse(&name, &config.to_string(), Format::Json, base)
-        .map_err(|findings| refused(&findings))?;
-    let added = Added::check(&document, &file.functions, &file.settings.aws, &BuiltIn)
-        .map_err(|findings| refused(&findings))?;
     let blueprint =
-        MappingBlueprint::draw(added.mapping, base.to_owned()).map_err(|findings| refused(&findings))?;
+        MappingBlueprint::draw(added.mapping, PathBuf::from("/")).map_err(|findings| refused(&findings))?;
     Ok(Drawn { blueprint: Arc::new(blueprint), functions: added.functions })
 }
 
@@ -72,7 +72,11 @@ pub(super) fn draw(definition: &Definition, file: &Blueprint) -> Result<Drawn, U
 pub(super) fn config(definition: &Definition, file: &Blueprint) -> Result<serde_json::Value, ApiError> {
     let it = &definition.configuration;
     let source = it.source.words(BuiltIn::aws_words())?;
-    it.as_config(source, definition.uuid(), definition.enabled, &function_name(&it.function_arn, file))
+    it.as_config(source, named(definition, &function_name(&it.function_arn, file)))
+}
+
+fn named<'a>(definition: &'a Definition, function_name: &'a str) -> Named<'a> {
+    Named { name: definition.uuid(), is_enabled: definition.enabled, function_name }
 }
 
 /// How a config file names a function: by what stands under `functions:`, else by its ARN. `Added::check`
@@ -94,12 +98,9 @@ fn refused(findings: &[Finding]) -> Undrawable {
     let Some(first) = findings.first() else {
         return ApiError::invalid("The event source mapping cannot be run here.").into();
     };
-    let api = if first.path.starts_with("filter_criteria") {
-        ApiError::invalid("Invalid filter pattern definition.")
-    } else if first.code == Code::UNKNOWN_FUNCTION {
-        forebay_api::mapping::checks::no_function()
-    } else {
-        ApiError::invalid(format!("{} ({}, {})", first.message, first.code.0, first.path))
-    };
+    let api = ApiError::invalid(match &first.aws {
+        Some(aws) => aws.sentence.clone(),
+        None => format!("{} ({}, {})", first.message, first.code.0, first.path),
+    });
     Undrawable { api, code: Some(first.code) }
 }

@@ -98,7 +98,7 @@ impl Service {
             Some(name) => Some(resolve::function(name, &around.file, &around.clients).await?),
             None => None,
         };
-        checks::filters(update.settings.filter_criteria.as_ref())?;
+        checks::filters(&update.settings)?;
         let wanted = changed(
             standing.clone(),
             &update,

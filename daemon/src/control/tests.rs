@@ -260,8 +260,7 @@ async fn a_function_that_a_reload_takes_away_makes_its_mapping_unfit_and_its_ret
         .unwrap();
     assert_eq!(world.get(&uuid(1)).await["FunctionArn"], FUNCTION);
     let mut control = world.app.control().lock().await;
-    control.made.get_mut(&uuid(1)).unwrap().definition.configuration.settings.kms_key_arn =
-        Some("key".to_owned());
+    control.made.get_mut(&uuid(1)).unwrap().definition.configuration.settings.put("KMSKeyArn", json!("key"));
     control.change(config("", "f")).await.unwrap();
     drop(control);
     while world.get(&uuid(1)).await["StateTransitionReason"] != "ESM_CONFIG_NOT_VALID" {
@@ -269,7 +268,7 @@ async fn a_function_that_a_reload_takes_away_makes_its_mapping_unfit_and_its_ret
     }
     assert_eq!(world.get(&uuid(1)).await["State"], "Disabled");
     let mut control = world.app.control().lock().await;
-    control.made.get_mut(&uuid(1)).unwrap().definition.configuration.settings.kms_key_arn = None;
+    control.made.get_mut(&uuid(1)).unwrap().definition.configuration.settings.remove("KMSKeyArn");
     control.change(config("", "f")).await.unwrap();
     drop(control);
     while world.get(&uuid(1)).await["State"] == "Disabled" {

@@ -1,12 +1,9 @@
 //! Mappings of both owners as Lambda's API shows them.
 
-use forebay_api::mapping::{
-    Destination, DestinationConfig, EpochMillis, Filter, FilterCriteria, MappingConfiguration,
-    ProvisionedPollerConfig, ScalingConfig, Settings, SourceSettings, StartingPosition,
-};
+use forebay_api::mapping::{EpochMillis, MappingConfiguration, SourceSettings, StartingPosition};
 use forebay_clients::Clients;
-use forebay_config::destination::{DestinationTarget, QueueName};
 use forebay_config::function::LambdaName;
+use forebay_config::settings::in_aws_words;
 use forebay_config::{Mapping, StartingPosition as Start, aws};
 use sha2::{Digest, Sha256};
 
@@ -51,7 +48,7 @@ pub(super) fn of_file(
             },
             ..SourceSettings::default()
         },
-        settings: settings(mapping),
+        settings: in_aws_words(mapping).into(),
         last_modified: read_at,
         last_processing_result: mapping.starting_position.map(|_| "No records processed".to_owned()),
         state: String::new(),
@@ -110,57 +107,4 @@ fn show_state(shown: &mut MappingConfiguration, entry: Option<&Entry>, is_enable
         shown.last_processing_result = Some(entry.last_result().to_owned());
     }
     shown.last_modified = shown.last_modified.max(EpochMillis(entry.changed_at().0));
-}
-
-/// The settings of a mapping of the config file that AWS has members for.
-fn settings(it: &Mapping) -> Settings {
-    let is_stream = it.starting_position.is_some();
-    let of_stream = |value: i32| is_stream.then_some(value);
-    let limit = |value: Option<i64>| i32::try_from(value.unwrap_or(-1)).unwrap_or(i32::MAX);
-    let filters: Vec<_> =
-        it.filters.iter().map(|it| Filter { pattern: Some(it.text().to_owned()) }).collect();
-    let destination = it.on_failure.as_ref().map(|it| destination(&it.target));
-    Settings {
-        batch_size: Some(it.batch.records_max.get()),
-        // AWS has whole seconds; what is begun counts.
-        maximum_batching_window_in_seconds: u32::try_from(it.batch.window.as_millis().div_ceil(1000)).ok(),
-        bisect_batch_on_function_error: is_stream.then_some(it.retry.bisect),
-        destination_config: (is_stream || destination.is_some()).then(|| DestinationConfig {
-            on_failure: Some(Destination { destination: destination.flatten() }),
-            on_success: None,
-        }),
-        filter_criteria: (!filters.is_empty()).then_some(FilterCriteria { filters: Some(filters) }),
-        function_response_types: Some(if it.retry.partial_responses {
-            vec!["ReportBatchItemFailures".to_owned()]
-        } else {
-            Vec::new()
-        }),
-        maximum_record_age_in_seconds: of_stream(limit(
-            it.retry.record_age_max.and_then(|it| i64::try_from(it.as_secs()).ok()),
-        )),
-        maximum_retry_attempts: of_stream(limit(it.retry.retries_max.map(i64::from))),
-        parallelization_factor: is_stream.then(|| it.lanes.get()),
-        tumbling_window_in_seconds: is_stream.then(|| {
-            it.window.as_ref().map_or(0, |it| u32::try_from(it.tumbling.as_secs()).unwrap_or(u32::MAX))
-        }),
-        scaling_config: it.concurrency_max.map(|it| ScalingConfig { maximum_concurrency: Some(it.get()) }),
-        provisioned_poller_config: it.pollers.map(|it| ProvisionedPollerConfig {
-            minimum_pollers: Some(it.min.get()),
-            maximum_pollers: Some(it.max.get()),
-            poller_group_name: None,
-        }),
-        ..Settings::default()
-    }
-}
-
-/// A destination's ARN; `None` for one that has none, such as a file.
-fn destination(target: &DestinationTarget) -> Option<String> {
-    match target {
-        DestinationTarget::Sqs(target) => match &target.queue {
-            QueueName::Arn(arn) => Some(arn.to_string()),
-            QueueName::Url(_) => None,
-        },
-        DestinationTarget::Sns(target) => Some(target.topic.to_string()),
-        DestinationTarget::File(_) | DestinationTarget::Http(_) | DestinationTarget::Function(_) => None,
-    }
 }

@@ -206,6 +206,7 @@ fn runs_like(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
 fn differ_in_plan(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
     let has_window = |it: &MappingBlueprint| !it.mapping.batch.window.is_zero();
     let mut like_new = old.mapping.clone();
+    like_new.settings.take_live(&new.mapping.settings);
     like_new.batch = new.mapping.batch.clone();
     like_new.lanes = new.mapping.lanes;
     like_new.rate = new.mapping.rate;

@@ -3,7 +3,10 @@
 use std::io::Read;
 
 use clap::Args;
+use forebay_config::settings::AwsMembers;
 use serde_json::{Map, Value, json};
+
+use super::flags::SettingFlags;
 
 /// What an update can say, and a create too.
 #[derive(Debug, Default, Args)]
@@ -11,63 +14,8 @@ pub(super) struct SettingsArgs {
     /// AWS's JSON body from a file, `-` for standard input; flags go over it.
     #[arg(long, value_name = "FILE")]
     json: Option<String>,
-    /// The function: a name of the config, or a name, partial or full ARN of Lambda, with version or alias.
-    #[arg(long, value_name = "NAME")]
-    function_name: Option<String>,
-    /// It runs.
-    #[arg(long, overrides_with = "no_enabled")]
-    enabled: bool,
-    /// It does not run before it is enabled.
-    #[arg(long)]
-    no_enabled: bool,
-    /// The most records of a batch.
-    #[arg(long, value_name = "N")]
-    batch_size: Option<u32>,
-    /// How long a batch may fill.
-    #[arg(long, value_name = "SECONDS")]
-    maximum_batching_window_in_seconds: Option<u32>,
-    /// Batches of a shard that run at once.
-    #[arg(long, value_name = "N")]
-    parallelization_factor: Option<u32>,
-    /// Retries of a batch; -1 is without end.
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
-    maximum_retry_attempts: Option<i32>,
-    /// Records older than this are given up; -1 is never.
-    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
-    maximum_record_age_in_seconds: Option<i32>,
-    /// A batch that failed is halved.
-    #[arg(long, overrides_with = "no_bisect_batch_on_function_error")]
-    bisect_batch_on_function_error: bool,
-    /// A batch that failed stays whole.
-    #[arg(long)]
-    no_bisect_batch_on_function_error: bool,
-    /// The length of a tumbling window; 0 is none.
-    #[arg(long, value_name = "SECONDS")]
-    tumbling_window_in_seconds: Option<u32>,
-    /// ReportBatchItemFailures, or an empty word for none.
-    #[arg(long, value_name = "TYPE")]
-    function_response_types: Vec<String>,
-    /// Where records go that were given up: an ARN; an empty word takes it away.
-    #[arg(long, value_name = "ARN")]
-    on_failure: Option<String>,
-    /// A filter pattern; may be given more than once.
-    #[arg(long = "filter", value_name = "PATTERN", conflicts_with = "no_filters")]
-    filters: Vec<String>,
-    /// Takes all filters away.
-    #[arg(long)]
-    no_filters: bool,
-    /// Batches of a queue that run at once.
-    #[arg(long, value_name = "N", conflicts_with = "no_maximum_concurrency")]
-    maximum_concurrency: Option<u32>,
-    /// Takes that limit away.
-    #[arg(long)]
-    no_maximum_concurrency: bool,
-    /// Pollers that always run.
-    #[arg(long, value_name = "N")]
-    minimum_pollers: Option<u32>,
-    /// Pollers that run at most.
-    #[arg(long, value_name = "N")]
-    maximum_pollers: Option<u32>,
+    #[command(flatten)]
+    flags: SettingFlags<false>,
     /// A secret or address by which the source is reached; may be given more than once.
     #[arg(long = "source-access-configuration", value_name = "TYPE=URI", value_parser = pair)]
     source_access_configurations: Vec<(String, String)>,
@@ -88,12 +36,8 @@ pub(super) struct CreateArgs {
     /// The queue of a broker.
     #[arg(long, value_name = "QUEUE")]
     queues: Vec<String>,
-    /// TRIM_HORIZON, LATEST or AT_TIMESTAMP.
-    #[arg(long, value_name = "POSITION")]
-    starting_position: Option<String>,
-    /// With AT_TIMESTAMP: seconds since 1970.
-    #[arg(long, value_name = "SECONDS")]
-    starting_position_timestamp: Option<f64>,
+    #[command(flatten)]
+    flags: SettingFlags<true>,
     /// A tag; may be given more than once.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = pair)]
     tags: Vec<(String, String)>,
@@ -106,38 +50,15 @@ impl SettingsArgs {
     pub(super) fn body(self) -> Result<Value, String> {
         let mut body = self.json.as_deref().map_or_else(|| Ok(Map::new()), read)?;
         let it = self;
-        let mut put =
-            |name: &str, value: Option<Value>| body.extend(value.map(|value| (name.to_owned(), value)));
-        put("FunctionName", it.function_name.map(Value::from));
-        put("Enabled", switch(it.enabled, it.no_enabled));
-        put("BatchSize", it.batch_size.map(Value::from));
-        put("MaximumBatchingWindowInSeconds", it.maximum_batching_window_in_seconds.map(Value::from));
-        put("ParallelizationFactor", it.parallelization_factor.map(Value::from));
-        put("MaximumRetryAttempts", it.maximum_retry_attempts.map(Value::from));
-        put("MaximumRecordAgeInSeconds", it.maximum_record_age_in_seconds.map(Value::from));
-        put(
-            "BisectBatchOnFunctionError",
-            switch(it.bisect_batch_on_function_error, it.no_bisect_batch_on_function_error),
-        );
-        put("TumblingWindowInSeconds", it.tumbling_window_in_seconds.map(Value::from));
-        put("FunctionResponseTypes", listed(&it.function_response_types).map(|it| json!(it)));
-        put("DestinationConfig", it.on_failure.map(|arn| json!({ "OnFailure": { "Destination": arn } })));
-        let patterns: Vec<Value> =
-            it.filters.into_iter().map(|pattern| json!({ "Pattern": pattern })).collect();
-        put("FilterCriteria", (!patterns.is_empty()).then(|| json!({ "Filters": patterns })));
-        put("FilterCriteria", it.no_filters.then(|| json!({})));
-        put("ScalingConfig", it.maximum_concurrency.map(|n| json!({ "MaximumConcurrency": n })));
-        put("ScalingConfig", it.no_maximum_concurrency.then(|| json!({})));
-        let pollers = [("MinimumPollers", it.minimum_pollers), ("MaximumPollers", it.maximum_pollers)];
-        let pollers: Map<_, _> =
-            pollers.into_iter().filter_map(|(name, n)| Some((name.to_owned(), Value::from(n?)))).collect();
-        put("ProvisionedPollerConfig", (!pollers.is_empty()).then_some(Value::Object(pollers)));
+        body.extend(owned(&it.flags.0));
         let access = it
             .source_access_configurations
             .into_iter()
             .map(|(kind, uri)| json!({ "Type": kind, "URI": uri }));
         let access: Vec<Value> = access.collect();
-        put("SourceAccessConfigurations", (!access.is_empty()).then_some(Value::Array(access)));
+        if !access.is_empty() {
+            body.insert("SourceAccessConfigurations".to_owned(), Value::Array(access));
+        }
         match body.is_empty() {
             true => Err("nothing is said: give flags, or AWS's JSON with --json FILE".to_owned()),
             false => Ok(Value::Object(body)),
@@ -160,10 +81,9 @@ impl CreateArgs {
         );
         put("Topics", listed(&it.topics).map(|it| json!(it)));
         put("Queues", listed(&it.queues).map(|it| json!(it)));
-        put("StartingPosition", it.starting_position.map(Value::from));
-        put("StartingPositionTimestamp", it.starting_position_timestamp.map(Value::from));
         let tags: Map<_, _> = it.tags.into_iter().map(|(key, value)| (key, Value::from(value))).collect();
         put("Tags", (!tags.is_empty()).then_some(Value::Object(tags)));
+        body.extend(owned(&it.flags.0));
         // What only a create says is enough to send: the process names what is missing.
         let has_some = !body.is_empty();
         match it.settings.body() {
@@ -188,12 +108,8 @@ fn read(from: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-fn switch(on: bool, off: bool) -> Option<Value> {
-    match (on, off) {
-        (true, false) => Some(json!(true)),
-        (_, true) => Some(json!(false)),
-        (false, false) => None,
-    }
+fn owned(members: &AwsMembers) -> impl Iterator<Item = (String, Value)> + '_ {
+    members.iter().map(|(name, value)| (name.to_owned(), value.clone()))
 }
 
 /// What was listed; one empty word stands for an empty list.

@@ -3,6 +3,7 @@
 
 mod body;
 mod call;
+mod flags;
 mod table;
 
 use clap::{Args, Subcommand, ValueEnum};
