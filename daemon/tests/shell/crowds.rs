@@ -51,8 +51,9 @@ impl Executor for Counter {
 struct Cost {
     /// Reads and allocations of each track in the time of rest.
     rest: [f64; 2],
-    /// Allocations of each record, and records of each batch, in the first round and in the last.
-    rounds: [[f64; 2]; 2],
+    /// Of each record its allocations and the bytes that they asked for, and records of each batch, in the
+    /// first round and in the last.
+    rounds: [[f64; 3]; 2],
     /// Bytes that each track holds after the first round, and after the last.
     held: [f64; 2],
 }
@@ -62,7 +63,7 @@ struct Cost {
 fn cost_of(n_tracks: u32) -> Cost {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let (mut rest, mut rounds, mut held) = ([0.0; 2], [[0.0; 2]; 2], [0.0; 2]);
+    let (mut rest, mut rounds, mut held) = ([0.0; 2], [[0.0; 3]; 2], [0.0; 2]);
     let start = measure(|| {
         let (world, crowd, counter) = (
             runtime.block_on(async { World::with_budget(budget()) }),
@@ -80,9 +81,11 @@ fn cost_of(n_tracks: u32) -> Cost {
             let info = round_of(&runtime, &world, &running, (&crowd, &counter), u64::from(n_tracks));
             grown += info.bytes_current;
             let n_batches = counter.n_batches.swap(0, Ordering::SeqCst);
-            let n_records = counter.n_records.swap(0, Ordering::SeqCst);
+            let n_records = counter.n_records.swap(0, Ordering::SeqCst) as f64;
             let at = usize::from(round > 0);
-            rounds[at] = [info.count_total as f64 / n_records as f64, n_records as f64 / n_batches as f64];
+            let [n_allocations, n_bytes] =
+                [info.count_total, info.bytes_total].map(|it| it as f64 / n_records);
+            rounds[at] = [n_allocations, n_bytes, n_records / n_batches as f64];
             held[at] = grown as f64 / f64::from(n_tracks);
         }
         runtime.block_on(running.close());
@@ -139,7 +142,7 @@ fn among_ten_thousand_tracks_of_ten_lanes_a_record_costs_what_it_costs_among_a_h
     for cost in [&few, &many] {
         let Cost { rest: [n_reads, n_allocations], rounds: [first, last], held } = cost;
         println!(
-            "rest {n_reads:.1} reads, {n_allocations:.1} allocations; {first:.2?}, {last:.2?} allocations, batch; {held:.0?} bytes"
+            "rest {n_reads:.1} reads, {n_allocations:.1} allocations; {first:.2?}, {last:.2?} allocations, bytes, batch; {held:.0?} bytes held"
         );
         assert!(*n_reads <= 40.0, "{n_reads} reads of a track at rest");
         assert!(*n_allocations <= 40.0 * n_reads, "{n_allocations} allocations of a track at rest");
@@ -147,15 +150,15 @@ fn among_ten_thousand_tracks_of_ten_lanes_a_record_costs_what_it_costs_among_a_h
             last[0] <= first[0] * 1.1,
             "a record costs {first:?} in the first round and {last:?} in the last"
         );
-        assert!(held[1] <= held[0] * 1.1 + 16.0, "a track holds {held:?} bytes");
+        // So little that 64 bytes forgotten with each read of a track are seen; a tenth of what it holds would
+        // have hidden them.
+        assert!(held[1] <= held[0] + 32.0, "a track holds {held:?} bytes");
     }
-    let per_record = |cost: &Cost| cost.rounds[1][0];
-    assert!(
-        per_record(&many) <= per_record(&few) * 1.2,
-        "{} and {} allocations a record",
-        per_record(&few),
-        per_record(&many)
-    );
-    assert!(many.rounds[1][1] >= 0.9 * f64::from(BATCH), "batches of {} records", many.rounds[1][1]);
+    // A list of all tracks is one allocation: made with each read it shows in the bytes, five times as many.
+    for (what, at) in [("allocations", 0), ("bytes", 1)] {
+        let [few, many] = [&few, &many].map(|cost| cost.rounds[1][at]);
+        assert!(many <= few * 1.2, "{few} and {many} {what} a record");
+    }
+    assert!(many.rounds[1][2] >= 0.9 * f64::from(BATCH), "batches of {} records", many.rounds[1][2]);
     assert!(many.held[1] <= few.held[1] * 1.2 + 16.0, "{:?} and {:?} bytes a track", few.held, many.held);
 }
