@@ -4,6 +4,8 @@
 //! It stands alone, for what it adds is known to the whole process. The flags of `forebay mappings` follow
 //! from the same rows; their test is beside them.
 
+#![allow(clippy::unwrap_used, reason = "a test may: its panic is the finding")]
+
 use std::path::Path;
 
 use forebay_api::mapping::{
