@@ -201,7 +201,7 @@ fn an_operator_sends_it_to_the_destination_where_there_is_one() {
 #[test]
 fn what_is_too_old_waits_alone_and_is_tried_once_whatever_its_age() {
     let base = pausing();
-    let retry = RetryPlan { record_age_max: Some(Duration::from_secs(60)), ..base.retry.clone() };
+    let retry = RetryPlan { record_age_max: Some(Duration::from_secs(60)), ..base.retry };
     check(
         Plan { retry, ..base },
         "
@@ -256,7 +256,7 @@ fn what_is_too_old_waits_alone_and_is_tried_once_whatever_its_age() {
 #[test]
 fn of_a_halved_batch_only_the_record_that_always_fails_waits() {
     let base = pausing();
-    let retry = RetryPlan { bisect: true, ..base.retry.clone() };
+    let retry = RetryPlan { bisect: true, ..base.retry };
     check(
         Plan { retry, ..base },
         "
