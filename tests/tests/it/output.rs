@@ -26,6 +26,7 @@ const COMMANDS: &[&str] = &[
     "why --data-dir data",
     "why --data-dir data --output json",
     "why --data-dir data lines",
+    "decide lines --data-dir data",
     "reload --data-dir data",
     "mappings list --data-dir data",
     "mappings list --data-dir data --output json",
