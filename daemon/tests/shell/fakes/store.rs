@@ -59,6 +59,14 @@ impl CheckpointStore for SpyStore {
         self.hear("create", &lease.mapping);
         self.inner.create(lease, tracks)
     }
+    fn grant<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: Vec<(TrackKey, Epoch)>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.hear("grant", &lease.mapping);
+        self.inner.grant(lease, tracks)
+    }
     fn commit<'a>(
         &'a self,
         lease: &'a Lease,
