@@ -74,8 +74,11 @@ fn in_a_file() {
     assert_eq!(echoes(&silent), 7);
     assert!(!silent.runs_like(&mapping), "a change of it is one");
     let text = "1 validation error detected: Value '51' at 'echoLimit' failed to satisfy constraint: Member must have value less than or equal to 50";
-    assert_eq!(checked("echo_limit: 51").unwrap_err(), [format!("m.echo_limit: {text}")]);
-    assert_eq!(checked("echo_limit: x").unwrap_err(), ["m.echo_limit: must be a whole number, not text"]);
+    assert_eq!(checked("echo_limit: 51").expect_err("it is refused"), [format!("m.echo_limit: {text}")]);
+    assert_eq!(
+        checked("echo_limit: x").expect_err("it is refused"),
+        ["m.echo_limit: must be a whole number, not text"]
+    );
 }
 
 fn in_what_is_told_of_settings() {
@@ -122,8 +125,8 @@ fn over_the_api() {
             "1 validation error detected: Value '{limit}' at 'echoLimit' failed to satisfy constraint: Member must have value {bound}"
         )
     };
-    assert_eq!(create(json!(0)).unwrap_err(), text(0, "greater than or equal to 1"));
-    assert_eq!(create(json!(51)).unwrap_err(), text(51, "less than or equal to 50"));
+    assert_eq!(create(json!(0)).expect_err("it is refused"), text(0, "greater than or equal to 1"));
+    assert_eq!(create(json!(51)).expect_err("it is refused"), text(51, "less than or equal to 50"));
     let known = known_sources(forebay_pollers::aws_words());
     let create = create(json!(5)).expect("it keeps the model");
     let source = checks::parameters_of_create(&create, &known).expect("it goes with a queue");
