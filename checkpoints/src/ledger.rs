@@ -11,6 +11,7 @@ use crate::store::{Epoch, KeptTrack, Lease, MappingId, StoreError, TrackKey};
 #[derive(Debug)]
 pub(crate) enum Change {
     Create(Vec<(TrackKey, Vec<u8>)>),
+    Grant(Vec<(TrackKey, Epoch)>),
     Commit(TrackKey, Vec<u8>),
     Forget(Vec<TrackKey>),
     Remove,
@@ -33,7 +34,7 @@ pub(crate) fn acquire(
     let epoch = Epoch(stored.0.max(generation.0).max(now_seconds).saturating_add(1));
     let body = kept.map_or_else(|| vec![0], |row| row.body);
     staged.put(&name, &Row { epoch, body });
-    Ok(Lease { mapping: mapping.clone(), epoch })
+    Ok(Lease { mapping: mapping.clone(), epoch, generation: Epoch(0) })
 }
 
 /// The mapping's tracks; a track with a checkpoint counts as listed.
@@ -54,14 +55,27 @@ pub(crate) fn apply(staged: &mut Staged<'_>, lease: &Lease, change: Change) -> R
     let row = authorise(staged, lease)?;
     match change {
         Change::Create(tracks) => create(staged, lease, row, tracks),
-        Change::Commit(track, checkpoint) => {
-            if !is_created(&row) {
-                return Err(StoreError::OutOfTurn {
-                    mapping: lease.mapping.clone(),
-                    why: "is not created yet",
-                });
+        Change::Grant(tracks) => {
+            must_be_created(lease, &row)?;
+            for (track, generation) in &tracks {
+                let (_, granted) = granted(staged, lease, track)?;
+                if granted > *generation {
+                    return Err(overtaken(lease, track, granted, *generation));
+                }
             }
-            if staged.row(&listed(lease, &track))?.is_none() {
+            for (track, generation) in tracks {
+                let body = generation.0.to_be_bytes().to_vec();
+                staged.put(&listed(lease, &track), &Row { epoch: lease.epoch, body });
+            }
+            Ok(())
+        }
+        Change::Commit(track, checkpoint) => {
+            must_be_created(lease, &row)?;
+            let (is_listed, granted) = granted(staged, lease, &track)?;
+            if granted != lease.generation {
+                return Err(overtaken(lease, &track, granted, lease.generation));
+            }
+            if !is_listed {
                 staged.put(&listed(lease, &track), &Row { epoch: lease.epoch, body: Vec::new() });
             }
             staged.put(&kept(lease, &track), &Row { epoch: lease.epoch, body: checkpoint });
@@ -143,6 +157,25 @@ fn create(
     }
     staged.put(&Name::Mapping(lease.mapping.clone()), &Row { epoch: lease.epoch, body: vec![1] });
     Ok(())
+}
+
+fn must_be_created(lease: &Lease, row: &Row) -> Result<(), StoreError> {
+    if is_created(row) {
+        return Ok(());
+    }
+    Err(StoreError::OutOfTurn { mapping: lease.mapping.clone(), why: "is not created yet" })
+}
+
+/// Whether a track is on the list, and the generation that it was granted under last: zero for one that no
+/// source deals out.
+fn granted(staged: &Staged<'_>, lease: &Lease, track: &TrackKey) -> Result<(bool, Epoch), StoreError> {
+    let row = staged.row(&listed(lease, track))?;
+    let generation = row.as_ref().and_then(|row| row.body.as_slice().try_into().ok()).map(u64::from_be_bytes);
+    Ok((row.is_some(), Epoch(generation.unwrap_or(0))))
+}
+
+fn overtaken(lease: &Lease, track: &TrackKey, granted: Epoch, ours: Epoch) -> StoreError {
+    StoreError::Overtaken { mapping: lease.mapping.clone(), track: track.clone(), granted, ours }
 }
 
 /// F-1: nothing is accepted under an epoch that is not the highest granted.

@@ -223,6 +223,14 @@ impl CheckpointStore for MemoryStore {
         self.change(lease, Change::Create(tracks))
     }
 
+    fn grant<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: Vec<(TrackKey, Epoch)>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.change(lease, Change::Grant(tracks))
+    }
+
     fn commit<'a>(
         &'a self,
         lease: &'a Lease,

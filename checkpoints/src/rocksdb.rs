@@ -199,6 +199,14 @@ impl CheckpointStore for RocksStore {
         self.change(lease, Change::Create(tracks))
     }
 
+    fn grant<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: Vec<(TrackKey, Epoch)>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.change(lease, Change::Grant(tracks))
+    }
+
     fn commit<'a>(
         &'a self,
         lease: &'a Lease,

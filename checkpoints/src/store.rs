@@ -31,6 +31,17 @@ pub struct Lease {
     pub mapping: MappingId,
     /// Under which epoch.
     pub epoch: Epoch,
+    /// The generation under which the source itself dealt the tracks that are written ([`Lease::under`]); zero
+    /// where the mapping's epoch is all there is.
+    pub generation: Epoch,
+}
+
+impl Lease {
+    /// The same for tracks that were granted under a generation of the source's own
+    /// ([`CheckpointStore::grant`]).
+    pub fn under(&self, generation: Epoch) -> Self {
+        Self { generation, ..self.clone() }
+    }
 }
 
 /// One track on a mapping's list.
@@ -111,6 +122,17 @@ pub trait CheckpointStore: Send + Sync {
         lease: &'a Lease,
         tracks: Vec<(TrackKey, Vec<u8>)>,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Grants tracks under the generations in which the source dealt them, all in one write. From then on a
+    /// checkpoint of such a track is taken under its generation alone: what a former ownership of it has on its
+    /// way is refused. A generation that was granted already may be granted again.
+    ///
+    /// # Errors
+    /// [`StoreError::Overtaken`] when a track was granted under a higher one; then none is granted.
+    fn grant<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: Vec<(TrackKey, Epoch)>,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Writes a checkpoint and syncs it; a track that is not on the list joins it in the same write.
     /// Concurrent commits share one sync.
     fn commit<'a>(
@@ -165,6 +187,18 @@ pub enum StoreError {
         /// The highest epoch granted.
         granted: Epoch,
         /// The epoch that tried.
+        ours: Epoch,
+    },
+    /// The source dealt the track out anew since.
+    #[error("track {track} of mapping {mapping} is dealt under generation {granted}, not under {ours}", mapping = .mapping.0, track = .track.0, granted = .granted.0, ours = .ours.0)]
+    Overtaken {
+        /// Which mapping.
+        mapping: MappingId,
+        /// Which track.
+        track: TrackKey,
+        /// The generation granted last.
+        granted: Epoch,
+        /// The generation that tried.
         ours: Epoch,
     },
     /// There is no room left; the store goes on by itself when there is.
@@ -232,6 +266,7 @@ impl StoreError {
         match self {
             Self::Full { .. } | Self::Io { .. } => true,
             Self::Fenced { .. }
+            | Self::Overtaken { .. }
             | Self::Damaged { .. }
             | Self::RolledBack { .. }
             | Self::InUse { .. }
@@ -242,7 +277,7 @@ impl StoreError {
     /// The code that an operator looks up; each has a page under `docs/errors/`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Fenced { .. } => "FB-0401",
+            Self::Fenced { .. } | Self::Overtaken { .. } => "FB-0401",
             Self::Full { .. } => "FB-0402",
             Self::Damaged { .. } => "FB-0403",
             Self::InUse { .. } => "FB-0404",

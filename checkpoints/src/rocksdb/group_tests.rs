@@ -91,7 +91,7 @@ fn a_writer_whose_call_is_refused_keeps_nobody_of_its_group_from_being_written()
     let folder = tempfile::tempdir().unwrap();
     let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
     let lease = acquire(&requests, quakes());
-    let stranger = Lease { mapping: quakes(), epoch: Epoch(0) };
+    let stranger = Lease { mapping: quakes(), epoch: Epoch(0), generation: Epoch(0) };
     let fenced = commit(&requests, &stranger, "one");
     let another = acquire(&requests, MappingId("another".to_owned()));
     drop(requests);

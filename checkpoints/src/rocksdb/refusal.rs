@@ -20,9 +20,10 @@ impl Refusal {
             StoreError::Damaged { row, why, .. } => Self::Damaged { row: row.clone(), why: why.clone() },
             StoreError::RolledBack { why, .. } => Self::RolledBack { why: why.clone() },
             StoreError::Io { doing, cause, .. } => Self::Io { doing, cause: cause.to_string() },
-            StoreError::Fenced { .. } | StoreError::InUse { .. } | StoreError::OutOfTurn { .. } => {
-                Self::Io { doing: "written", cause: error.to_string() }
-            }
+            StoreError::Fenced { .. }
+            | StoreError::Overtaken { .. }
+            | StoreError::InUse { .. }
+            | StoreError::OutOfTurn { .. } => Self::Io { doing: "written", cause: error.to_string() },
         }
     }
 

@@ -33,6 +33,8 @@ contract! {
     an_epoch_stands_above_the_sources_own_generation
     an_old_epoch_is_fenced_in_every_call
     nothing_under_an_old_epoch_lands_after_the_grant_of_a_new_one
+    a_track_that_was_dealt_anew_takes_nothing_of_its_former_generation
+    tracks_are_granted_together_or_not_at_all
     forgotten_tracks_leave_the_list
     a_removed_mapping_leaves_nothing_and_its_lease_ends
     a_mapping_made_anew_in_the_same_second_fences_the_old_one
@@ -176,6 +178,43 @@ async fn an_old_epoch_is_fenced_in_every_call(bench: &dyn Bench) {
     assert!(fenced(store.remove(&old).await.unwrap_err()));
     assert!(fenced(store.load(&old).await.unwrap_err()));
     assert_eq!(store.load(&new).await.unwrap(), Some(vec![kept("a", "1")]));
+}
+
+async fn a_track_that_was_dealt_anew_takes_nothing_of_its_former_generation(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let lease = take(&*store, "quakes").await;
+    store.grant(&lease, vec![(track("a"), Epoch(3)), (track("b"), Epoch(4))]).await.unwrap();
+    store.commit(&lease.under(Epoch(3)), &track("a"), b"1".to_vec()).await.unwrap();
+    store.grant(&lease, vec![(track("a"), Epoch(7))]).await.unwrap();
+    // Whatever a former ownership has on its way, and whoever knows of no generation.
+    for late in [lease.under(Epoch(3)), lease.clone(), lease.under(Epoch(8))] {
+        let refused = store.commit(&late, &track("a"), b"0".to_vec()).await.unwrap_err();
+        let StoreError::Overtaken { granted, ours, .. } = refused else { panic!("{refused}") };
+        assert_eq!((granted, ours), (Epoch(7), late.generation));
+    }
+    store.write(&lease.under(Epoch(7)), &track("a"), b"2".to_vec()).await.unwrap();
+    store.commit(&lease.under(Epoch(4)), &track("b"), b"1".to_vec()).await.unwrap();
+    store.commit(&lease, &track("c"), b"no group deals it".to_vec()).await.unwrap();
+    let store = bench.reopen(store).await;
+    let lease = store.acquire(&mapping("quakes")).await.unwrap();
+    let rows = vec![kept("a", "2"), kept("b", "1"), kept("c", "no group deals it")];
+    assert_eq!(store.load(&lease).await.unwrap(), Some(rows));
+    let old = store.commit(&lease.under(Epoch(3)), &track("a"), b"0".to_vec()).await;
+    assert!(matches!(old, Err(StoreError::Overtaken { .. })), "it outlasts the process");
+}
+
+async fn tracks_are_granted_together_or_not_at_all(bench: &dyn Bench) {
+    let store = bench.open().await;
+    let fresh = store.acquire(&mapping("others")).await.unwrap();
+    let early = store.grant(&fresh, vec![(track("a"), Epoch(1))]).await;
+    assert!(matches!(early, Err(StoreError::OutOfTurn { .. })), "a mapping is created first");
+    let lease = take(&*store, "quakes").await;
+    store.grant(&lease, vec![(track("b"), Epoch(5))]).await.unwrap();
+    let mixed = store.grant(&lease, vec![(track("a"), Epoch(6)), (track("b"), Epoch(4))]).await;
+    assert!(matches!(mixed, Err(StoreError::Overtaken { granted: Epoch(5), .. })));
+    let untouched = store.commit(&lease, &track("a"), b"1".to_vec()).await;
+    assert!(untouched.is_ok(), "the other was not granted either");
+    store.grant(&lease, vec![(track("b"), Epoch(5))]).await.unwrap();
 }
 
 async fn nothing_under_an_old_epoch_lands_after_the_grant_of_a_new_one(bench: &dyn Bench) {

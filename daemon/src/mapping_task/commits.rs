@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forebay_batcher::{Checkpoint, CommitId, Committed, Fault, TrackIdx};
-use forebay_checkpoints::{StoreError, TrackKey, WriteNumber};
+use forebay_checkpoints::{Epoch, StoreError, TrackKey, WriteNumber};
 use forebay_config::Code;
 
 use super::Life;
@@ -24,13 +24,15 @@ pub(super) struct Unsynced {
 pub(crate) struct Refused {
     pub(crate) answer: Committed,
     pub(crate) error: Fault,
+    /// Another owner has the whole mapping.
+    pub(crate) takes_mapping: bool,
 }
 
 impl Life<'_> {
     pub(super) fn commit(&mut self, id: CommitId, track: TrackIdx, checkpoint: Checkpoint) {
         let Some(row) = self.tracks.row(track) else { return };
         let key = TrackKey(row.name.0.clone());
-        let (wiring, lease) = (Arc::clone(&self.wiring), self.lease.clone());
+        let (wiring, lease) = (Arc::clone(&self.wiring), self.lease.under(Epoch(row.generation)));
         self.jobs.start(About::Commit(id, track), async move {
             let written = wiring.store.write(&lease, &key, checkpoint.encode()).await;
             Done::Committed {
@@ -61,7 +63,7 @@ impl Life<'_> {
                 }
             }
             (Ok(_), None) => {}
-            (Err(refused), _) => self.answer_commit(id, track, refused.answer, Some(&refused.error)),
+            (Err(refused), _) => self.refuse_commit(id, track, &refused),
         }
     }
 
@@ -80,12 +82,14 @@ impl Life<'_> {
                     self.tracks.committed(track, *checkpoint);
                     self.answer_commit(id, track, Committed::Durable, None);
                 }
-                Err(error) => {
-                    let Refused { answer, error } = Refused::of(&error);
-                    self.answer_commit(id, track, answer, Some(&error));
-                }
+                Err(error) => self.refuse_commit(id, track, &Refused::of(&error)),
             }
         }
+    }
+
+    fn refuse_commit(&mut self, id: CommitId, track: TrackIdx, refused: &Refused) {
+        self.is_fenced |= refused.takes_mapping;
+        self.answer_commit(id, track, refused.answer, Some(&refused.error));
     }
 
     fn answer_commit(&mut self, id: CommitId, track: TrackIdx, answer: Committed, error: Option<&Fault>) {
@@ -98,7 +102,9 @@ impl Life<'_> {
                 self.committed_at = Some(now.unix);
             }
             Committed::Full | Committed::Failed => self.store_failing = true,
-            Committed::Fenced => self.is_fenced = true,
+            Committed::Fenced if self.is_fenced => {}
+            // The group dealt this one out anew; the others stay.
+            Committed::Fenced => self.tracks.away(track),
         }
         if self.store_failing != was_failing {
             // Whether the process is healthy hangs on it.
@@ -106,7 +112,7 @@ impl Life<'_> {
         }
         self.tell_commit(track, answer, error);
         self.machine.handle_committed(id, answer, now);
-        if answer == Committed::Fenced {
+        if self.is_fenced && answer == Committed::Fenced {
             self.fence();
         }
     }
@@ -115,7 +121,7 @@ impl Life<'_> {
 impl Refused {
     fn of(error: &StoreError) -> Self {
         let answer = match error {
-            StoreError::Fenced { .. } => Committed::Fenced,
+            StoreError::Fenced { .. } | StoreError::Overtaken { .. } => Committed::Fenced,
             StoreError::Full { .. } => Committed::Full,
             StoreError::Damaged { .. }
             | StoreError::RolledBack { .. }
@@ -123,6 +129,7 @@ impl Refused {
             | StoreError::Io { .. }
             | StoreError::OutOfTurn { .. } => Committed::Failed,
         };
-        Self { answer, error: Fault::new(Code(error.code()), chain(error)) }
+        let takes_mapping = matches!(error, StoreError::Fenced { .. });
+        Self { answer, error: Fault::new(Code(error.code()), chain(error)), takes_mapping }
     }
 }

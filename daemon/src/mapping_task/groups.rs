@@ -1,26 +1,74 @@
 //! Tracks that a group deals out to the mapping, wants back, or has taken.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{Close, Lost, TrackIdx, Watermark};
+use forebay_checkpoints::{Epoch, StoreError, TrackKey};
 use forebay_pollers::{Assignment, TrackName, Tracks};
 use tracing::{info, warn};
 
 use super::Life;
+use super::jobs::{About, Done};
+use super::start::LifeError;
 
 /// Of the time in which a track is to be given back, this part is left for the way of the answer.
 const ANSWER_PART: u32 = 4;
 
+/// Why tracks were not granted.
+#[derive(Debug)]
+pub(crate) enum GrantError {
+    /// The store refused.
+    Store(StoreError),
+    /// What asked it died; the text of the panic.
+    Died(String),
+}
+
 impl Life<'_> {
-    /// They start before anything else is heard.
+    /// They start when the store has granted them under their generations.
     pub(super) fn hear_assigned(&mut self, dealt: Vec<Assignment>) {
         let labels: Vec<&str> = dealt.iter().map(|it| it.track.label.as_str()).collect();
         info!(mapping = self.entry.name(), tracks = labels.join(", "), "the group assigned tracks");
-        self.tracks.assigned(dealt);
+        self.granting.extend(dealt.iter().map(|it| it.track.name.clone()));
+        let (wiring, lease) = (Arc::clone(&self.wiring), self.lease.clone());
+        self.jobs.start(About::Grant, async move {
+            let grants =
+                dealt.iter().map(|it| (TrackKey(it.track.name.0.clone()), Epoch(it.epoch))).collect();
+            let granted = wiring.store.grant(&lease, grants).await;
+            Done::Granted(dealt, granted.map_err(GrantError::Store))
+        });
+    }
+
+    /// What was asked back meanwhile does not start.
+    pub(super) fn hear_granted(
+        &mut self,
+        mut dealt: Vec<Assignment>,
+        granted: Result<(), GrantError>,
+    ) -> Result<(), LifeError> {
+        dealt.retain(|it| self.granting.remove(&it.track.name));
+        match granted {
+            Ok(()) => self.tracks.assigned(dealt),
+            // Also when one of them was dealt out anew meanwhile: our place in the group is out of date. The next life joins the group again, and is dealt them again.
+            Err(GrantError::Store(error)) => return Err(error.into()),
+            Err(GrantError::Died(panic)) => {
+                warn!(
+                    mapping = self.entry.name(),
+                    error = panic,
+                    "what asked the store to grant tracks died"
+                );
+                return Err(LifeError::FeedEnded);
+            }
+        }
+        Ok(())
     }
 
     /// Nothing new of them begins; what runs may end, then each is given back.
     pub(super) fn hear_revoking(&mut self, names: &[TrackName], within: Duration) {
+        for name in names {
+            if self.granting.remove(name) {
+                self.subscriber.drained(name.clone());
+            }
+        }
         let held = self.tracks.held(names);
         let labels: Vec<&str> = held.iter().map(|it| self.tracks.label(*it)).collect();
         info!(
@@ -39,6 +87,7 @@ impl Life<'_> {
     /// Another member has them: what is not finished, it does again.
     pub(super) fn hear_taken(&mut self, names: &[TrackName]) {
         let now = self.wiring.clock.now();
+        self.granting.retain(|it| !names.contains(it));
         for idx in self.tracks.held(names) {
             warn!(
                 mapping = self.entry.name(),
@@ -62,7 +111,7 @@ impl Life<'_> {
     pub(super) fn give_back(&mut self, idx: TrackIdx) {
         if let Some(row) = self.tracks.row(idx) {
             info!(mapping = self.entry.name(), track = row.label, "track given back to the group");
-            self.subscriber.drained(idx, row.name.clone());
+            self.subscriber.drained(row.name.clone());
         }
         self.reads.retain(|_, track| *track != idx);
         self.tracks.away(idx);

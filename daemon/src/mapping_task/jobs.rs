@@ -10,12 +10,13 @@ use forebay_batcher::{
 };
 use forebay_checkpoints::WriteNumber;
 use forebay_clients::caught::Caught;
-use forebay_pollers::TrackName;
+use forebay_pollers::{Assignment, TrackName};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use super::commits::Refused;
+use super::groups::GrantError;
 
 /// What a job brought back.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub(crate) enum Done {
     },
     /// Ended tracks that the source does not list any more, and that the store has forgotten.
     Forgotten(Vec<TrackName>),
+    /// The store answered to a grant of tracks that a group dealt.
+    Granted(Vec<Assignment>, Result<(), GrantError>),
 }
 
 /// What a job is about, so that one that dies still gets an answer.
@@ -62,6 +65,8 @@ pub(crate) enum About {
     Commit(CommitId, TrackIdx),
     /// Ended tracks to be forgotten.
     Forget,
+    /// Tracks that a group dealt.
+    Grant,
 }
 
 /// All jobs of one mapping, run by whoever asks for the next answer: a job costs no task and no thread's
@@ -130,9 +135,10 @@ fn died(about: About, text: String) -> Done {
             id,
             track,
             checkpoint: None,
-            written: Err(Refused { answer: Committed::Failed, error: text.into() }),
+            written: Err(Refused { answer: Committed::Failed, error: text.into(), takes_mapping: false }),
         },
         About::Forget => Done::Forgotten(Vec::new()),
+        About::Grant => Done::Granted(Vec::new(), Err(GrantError::Died(text))),
     }
 }
 
@@ -147,7 +153,7 @@ mod tests {
         let Done::Committed {
             id: CommitId(3),
             track: TrackIdx(1),
-            written: Err(Refused { answer, error }),
+            written: Err(Refused { answer, error, takes_mapping: false }),
             ..
         } = jobs.next().await
         else {

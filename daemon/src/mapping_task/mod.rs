@@ -15,7 +15,7 @@ mod tell;
 mod tracks;
 mod wiring;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use forebay_batcher::{
 };
 use forebay_checkpoints::{Lease, Synced};
 use forebay_invoker::{GateSeat, Slot};
-use forebay_pollers::{Feed, FeedEvent, Subscriber};
+use forebay_pollers::{Feed, FeedEvent, Subscriber, TrackName};
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use jobs::Jobs;
@@ -91,6 +91,7 @@ pub(crate) async fn live(
         seat,
         jobs,
         slots: BTreeMap::new(),
+        granting: BTreeSet::new(),
         reads: BTreeMap::new(),
         sent: BTreeMap::new(),
         noticed: BTreeMap::new(),
@@ -143,6 +144,8 @@ struct Life<'a> {
     seat: &'a mut GateSeat,
     jobs: &'a mut Jobs,
     slots: BTreeMap<SlotId, Slot>,
+    /// Tracks that a group dealt and that the store has not granted yet.
+    granting: BTreeSet<TrackName>,
     /// Open reads, for the log.
     reads: BTreeMap<ReadId, TrackIdx>,
     /// Attempts in flight, for the log.

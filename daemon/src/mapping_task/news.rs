@@ -29,7 +29,7 @@ impl Life<'_> {
             News::Command(Some(Command::Decide(wish, answer))) => self.decide(&wish, answer),
             // Nobody can close the mapping any more: it ends as it would on a close.
             News::Command(None) => self.close(Close::Finish),
-            News::Done(done) => self.hear_done(done, now),
+            News::Done(done) => self.hear_done(done, now)?,
             News::Slot(slot) => self.hear_slot(slot),
             News::Feed(Some(event)) => self.hear_feed(event, now),
             News::Feed(None) => return Err(LifeError::FeedEnded),
@@ -49,7 +49,7 @@ impl Life<'_> {
         self.machine.handle_slot(id, self.wiring.clock.now());
     }
 
-    fn hear_done(&mut self, done: Done, now: Now) {
+    fn hear_done(&mut self, done: Done, now: Now) -> Result<(), LifeError> {
         match done {
             Done::Invoked { id, outcome, took } => {
                 self.tell_outcome(id, &outcome, took);
@@ -73,7 +73,9 @@ impl Life<'_> {
                 self.hear_written(id, track, checkpoint, written)
             }
             Done::Forgotten(names) => self.hear_forgotten(&names),
+            Done::Granted(dealt, granted) => self.hear_granted(dealt, granted)?,
         }
+        Ok(())
     }
 
     /// Another owner has the mapping, so with one track it has lost them all: none is read or invoked for any

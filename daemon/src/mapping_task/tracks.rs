@@ -45,6 +45,8 @@ pub(crate) struct Row {
     pub(crate) phase: Phase,
     /// What is durable of it.
     pub(crate) durable: Checkpoint,
+    /// The generation under which its group dealt it; zero where none does.
+    pub(crate) generation: u64,
     parents: Vec<TrackName>,
 }
 
@@ -85,7 +87,7 @@ impl Tracks {
                 }
                 Kept::Lost(error) => (Phase::Lost(error), Checkpoint::at_origin(nowhere())),
             };
-            tracks.insert(Row { name, label, phase, durable, parents: Vec::new() });
+            tracks.insert(Row { name, label, phase, durable, generation: 0, parents: Vec::new() });
         }
         tracks
     }
@@ -102,15 +104,15 @@ impl Tracks {
     /// that is further. One that stopped because its place was lost starts only where the group stands.
     pub(crate) fn assigned(&mut self, dealt: Vec<Assignment>) {
         self.may_start = true;
-        for Assignment { track: TrackInfo { name, label, parents }, start, epoch: _ } in dealt {
+        for Assignment { track: TrackInfo { name, label, parents }, start, epoch: generation } in dealt {
             let Some(row) = self.by_name.get(&name).and_then(|idx| self.rows.get_mut(idx)) else {
                 let (Dealt::Committed(watermark) | Dealt::Policy(watermark)) = start;
                 let durable = Checkpoint { watermark, ..Checkpoint::at_origin(nowhere()) };
                 let phase = Phase::Waiting(Box::new(durable.clone()));
-                self.insert(Row { name, label, phase, durable, parents });
+                self.insert(Row { name, label, phase, durable, generation, parents });
                 continue;
             };
-            (row.label, row.parents) = (label, parents);
+            (row.label, row.parents, row.generation) = (label, parents, generation);
             match (&row.phase, start) {
                 (Phase::Lost(_), Dealt::Committed(watermark)) => {
                     row.durable = Checkpoint { watermark, ..Checkpoint::at_origin(nowhere()) };
@@ -170,6 +172,7 @@ impl Tracks {
                     label,
                     phase: Phase::Waiting(Box::new(durable.clone())),
                     durable,
+                    generation: 0,
                     parents,
                 });
             }

@@ -235,3 +235,25 @@ async fn a_member_that_was_missed_goes_on_when_it_is_dealt_the_partitions_again(
     assert!(n_again <= 5 * 16, "{n_again} records were done again");
     one.close().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_asked_back_before_the_store_has_granted_it_is_given_back_and_not_begun() {
+    let log = FakeGroup::new(N_PARTITIONS);
+    let ledger = Ledger::new(Duration::from_millis(40));
+    let (here, there) = (World::new(), World::new());
+    here.store.hold_grants(true);
+    let one = start(&here, "one", &log, &ledger);
+    append(&log, 20);
+    until("it was dealt all of them", || owners(&log).iter().all(|it| *it == log.member_of("one"))).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let other = ledger.beside();
+    let two = start(&there, "two", &log, &other);
+    until("half of them went over", || is_halved(&log)).await;
+    here.store.hold_grants(false);
+    until_all(&ledger, 20).await;
+    assert!(ledger.times().values().all(|n| *n == 1), "each is done by the one that has it");
+    let begun = |by: &Ledger| by.begun.lock().unwrap().iter().map(|it| it % 2).collect::<Vec<_>>();
+    assert!(begun(&ledger).iter().all(|it| *it == 0) && begun(&other).iter().all(|it| *it == 1));
+    one.close().await;
+    two.close().await;
+}

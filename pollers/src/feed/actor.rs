@@ -171,7 +171,7 @@ impl Actor {
             Command::Read(who, order) => self.order(who, order),
             Command::Forget(who, idx) => self.forget(who, idx),
             Command::Committed(who, name, at) => self.tell_group_committed(who, &name, &at),
-            Command::Drained(who, idx, name) => self.give_back(who, idx, &name),
+            Command::Drained(who, name) => self.give_back(who, &name),
             Command::Rest(who) => self.rest(who),
             Command::Leave(who) => self.leave(who),
             Command::Settle(who, id, settlements) => self.settle(who, id, settlements),

@@ -105,11 +105,15 @@ impl Actor {
     }
 
     /// A subscriber is done with a track that the group wants back.
-    pub(super) fn give_back(&mut self, who: SubscriberId, idx: TrackIdx, name: &TrackName) {
-        if let Some(membership) = self.members.get(&who).and_then(|it| it.membership.as_ref()) {
+    pub(super) fn give_back(&mut self, who: SubscriberId, name: &TrackName) {
+        let Some(member) = self.members.get(&who) else { return };
+        if let Some(membership) = &member.membership {
             membership.drained(name);
         }
-        self.forget(who, idx);
+        let open = member.tracks.iter().find(|(_, it)| *it == name).map(|(idx, _)| *idx);
+        if let Some(idx) = open {
+            self.forget(who, idx);
+        }
     }
 
     pub(super) fn leave_group(&mut self, who: SubscriberId) {

@@ -26,7 +26,7 @@ pub(super) enum Command {
     Extend(SubscriberId, ExtendId, Vec<Receipt>, Duration),
     Forget(SubscriberId, TrackIdx),
     Committed(SubscriberId, TrackName, Watermark),
-    Drained(SubscriberId, TrackIdx, TrackName),
+    Drained(SubscriberId, TrackName),
     Rest(SubscriberId),
     Leave(SubscriberId),
     Expect(Voter),

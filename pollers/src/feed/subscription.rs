@@ -156,8 +156,8 @@ impl Subscriber {
     }
 
     /// Gives a track back that the group asked for; it is closed as by [`Subscriber::forget`].
-    pub fn drained(&self, idx: TrackIdx, name: TrackName) {
-        self.ask(|id| Command::Drained(id, idx, name));
+    pub fn drained(&self, name: TrackName) {
+        self.ask(|id| Command::Drained(id, name));
     }
 
     /// No message is wanted any more; what was given is still settled. Open orders of a queue are answered at

@@ -15,16 +15,28 @@ pub(crate) struct SpyStore {
     pub(crate) inner: MemoryStore,
     registry: Arc<Registry>,
     asked: Mutex<Vec<String>>,
+    /// Grants wait while it says so.
+    holds_grants: watch::Sender<bool>,
 }
 
 impl SpyStore {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        Self { inner: MemoryStore::default(), registry, asked: Mutex::default() }
+        Self {
+            inner: MemoryStore::default(),
+            registry,
+            asked: Mutex::default(),
+            holds_grants: watch::Sender::new(false),
+        }
     }
 
     /// What was asked: `create of m while Creating`.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
+    }
+
+    /// Answers to no grant until it may again.
+    pub(crate) fn hold_grants(&self, holds: bool) {
+        self.holds_grants.send_replace(holds);
     }
 
     /// Forgets what was asked.
@@ -58,6 +70,19 @@ impl CheckpointStore for SpyStore {
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.hear("create", &lease.mapping);
         self.inner.create(lease, tracks)
+    }
+    fn grant<'a>(
+        &'a self,
+        lease: &'a Lease,
+        tracks: Vec<(TrackKey, Epoch)>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.hear("grant", &lease.mapping);
+        let mut holds = self.holds_grants.subscribe();
+        Box::pin(async move {
+            // The sender lives as long as this store.
+            let _ = holds.wait_for(|holds| !holds).await;
+            self.inner.grant(lease, tracks).await
+        })
     }
     fn commit<'a>(
         &'a self,
