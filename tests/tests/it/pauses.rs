@@ -91,8 +91,10 @@ fn await_paused(daemon: &Daemon, n: usize) -> BTreeMap<String, Value> {
     list.into_iter().map(|it| (position(&it), it)).collect()
 }
 
-fn counted(daemon: &Daemon, name: &str) -> f64 {
-    http::metric(&daemon.metrics(), &format!("forebay_{name}"), "mapping=\"lines\"")
+/// Counts are published a moment after what they count.
+fn await_count(daemon: &Daemon, name: &str, n: f64) {
+    let metric = || http::metric(&daemon.metrics(), &format!("forebay_{name}"), "mapping=\"lines\"");
+    wait::until(&format!("{name} of {n}"), || (metric() == n).then_some(()));
 }
 
 #[test]
@@ -109,7 +111,7 @@ fn what_always_fails_waits_over_a_kill_and_goes_on_as_an_operator_decides() {
     let since = batch["since"].clone();
     given.await_line("good");
     assert_eq!((given.n_of("bad two"), given.n_of("three")), (2, 0), "what is behind it waits");
-    wait::until("its gauge", || (counted(&daemon, "paused_batches") == 1.0).then_some(()));
+    await_count(&daemon, "paused_batches", 1.0);
     assert!(daemon.log().contains("FB-0528"), "{}", daemon.log());
     daemon.kill();
 
@@ -173,9 +175,9 @@ fn what_waits_is_sent_to_the_destination_or_tried_again_when_the_function_is_men
     assert_eq!((given.n_of("bad one"), given.n_of("bad two")), (2, 3));
     assert_eq!(scene.dead().len(), 1);
     await_paused(&daemon, 0);
-    wait::until("its counts", || (counted(&daemon, "decided_send_event_count_total") == 1.0).then_some(()));
-    assert_eq!(counted(&daemon, "decided_retry_event_count_total"), 1.0);
-    assert_eq!(counted(&daemon, "paused_event_count_total"), 2.0);
+    await_count(&daemon, "decided_send_event_count_total", 1.0);
+    await_count(&daemon, "decided_retry_event_count_total", 1.0);
+    await_count(&daemon, "paused_event_count_total", 2.0);
     let (status, answer) = ask(&daemon, "POST", &format!("{LINES}/pause"), &Value::Null);
     assert_eq!(status, 200, "{answer}");
     let (status, answer) = decide(&daemon, &json!({ "decision": "skip", "all": true }));
