@@ -38,14 +38,6 @@ pub trait Subject: Send {
     fn set_broken(&mut self, is_broken: bool);
 }
 
-/// A source of either shape, for the suite of its shape.
-pub enum AnySubject {
-    /// A source of tracks, for [`check`].
-    Tracks(Box<dyn Subject>),
-    /// A queue, for [`check_queue`].
-    Queue(Box<dyn QueueSubject>),
-}
-
 /// Runs the whole suite, each rule on a subject of its own.
 pub async fn check(subject: impl Fn() -> Box<dyn Subject>) {
     positions_are_in_reading_order(subject()).await;

@@ -55,9 +55,6 @@ pub trait SourceKind: Send + Sync {
     /// All findings at once.
     fn parse(&self, settings: &Node, base: &std::path::Path)
     -> Result<Box<dyn SourceSettings>, Vec<Finding>>;
-    /// Its fake, with a hand in it, for the suite that every source must pass.
-    #[cfg(any(test, feature = "fakes"))]
-    fn subject(&self) -> crate::contract::AnySubject;
 }
 
 /// Settings of a source that have been read.

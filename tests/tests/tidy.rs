@@ -201,6 +201,12 @@ fn every_source_is_one_folder_of_the_same_shape_and_one_feature() {
         for file in ["mod.rs", "settings.rs", "client.rs", "reader.rs", "event.rs", "fake.rs"] {
             assert!(folder.join(file).exists(), "{} has no {file}", shown(&folder));
         }
+        let mut code = String::new();
+        for path in sources().into_iter().filter(|it| it.starts_with(&folder)) {
+            code.push_str(&fs::read_to_string(path).expect("a source file can be read"));
+        }
+        let runs_suite = code.contains("check(|| ") || code.contains("check_queue(|| ");
+        assert!(runs_suite, "no test of {kind} runs the contract suite over its fake");
         assert!(
             manifest.get("features").and_then(|it| it.get(&kind)).is_some(),
             "pollers has no feature {kind}"

@@ -107,11 +107,6 @@ impl SourceKind for FileKind {
     fn parse(&self, settings: &Node, base: &Path) -> Result<Box<dyn SourceSettings>, Vec<Finding>> {
         FileSettings::parse(settings, base).map(|it| Box::new(it) as Box<dyn SourceSettings>)
     }
-
-    #[cfg(any(test, feature = "fakes"))]
-    fn subject(&self) -> crate::contract::AnySubject {
-        crate::contract::AnySubject::Tracks(Box::new(fake::FakeSubject::new()))
-    }
 }
 
 /// How often files are listed whose changes are told: changes of an ancestor of their folder, and what else

@@ -102,11 +102,6 @@ impl SourceKind for SqsKind {
     fn parse(&self, settings: &Node, base: &Path) -> Result<Box<dyn SourceSettings>, Vec<Finding>> {
         SqsSettings::parse(settings, base).map(|it| Box::new(it) as Box<dyn SourceSettings>)
     }
-
-    #[cfg(any(test, feature = "fakes"))]
-    fn subject(&self) -> crate::contract::AnySubject {
-        crate::contract::AnySubject::Queue(Box::new(fake::FakeSubject::new()))
-    }
 }
 
 /// A queue that was found.
