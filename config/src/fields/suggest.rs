@@ -14,32 +14,14 @@ pub(crate) fn suggest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let folded = fold(written);
     let near = known
         .iter()
-        .map(|word| (distance(&folded, &fold(word)), *word))
+        .map(|word| (strsim::osa_distance(&folded, &fold(word)), *word))
         .min_by_key(|(distance, _)| *distance);
     near.filter(|(distance, word)| *distance <= word.chars().count().max(n_chars) / 3).map(|(_, word)| word)
 }
 
 /// Letters and digits only, in lower case: `BatchSize`, `batch-size` and `batch_size` are the same word.
-fn fold(word: &str) -> Vec<char> {
+fn fold(word: &str) -> String {
     word.chars().filter(|it| it.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours that turn one word into the other.
-fn distance(from: &[char], to: &[char]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, b) in to.iter().enumerate() {
-            let mut best = (last[j] + usize::from(a != b)).min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
-                best = best.min(before[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[to.len()]
 }
 
 #[cfg(test)]
