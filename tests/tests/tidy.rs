@@ -25,6 +25,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "forebay-api",
         ],
     ),
+    (
+        "forebay-fake-kind",
+        &["forebay-config", "forebay-batcher", "forebay-clients", "forebay-pollers", "forebay-daemon"],
+    ),
     ("forebay-models", &["forebay-config", "forebay-batcher"]),
     ("forebay-sim", &["forebay-config", "forebay-batcher", "forebay-models"]),
     ("forebay-tests", &["forebay-models"]),
