@@ -37,6 +37,7 @@ const YET: &[&[&str]] = &[
         "daemon/fleet",
         "daemon/functions",
     ],
+    &["daemon/mapping_task/commits", "daemon/mapping_task/groups", "daemon/mapping_task/jobs"],
     &[
         "pollers/contract",
         "pollers/contract/channel",
