@@ -246,7 +246,7 @@ impl Bound {
         service: Arc<dyn MappingService>,
     ) -> Running {
         let tls = Tls::default();
-        let how = Served::of(&prepared);
+        let how = StartedListener::of(&prepared);
         tls.set(prepared.certificate);
         let front = Front::new(guard.clone(), service, prepared.pass_on);
         let router = front.router(pages.clone());
@@ -265,14 +265,14 @@ impl Bound {
 }
 
 /// What is told of a listener when it starts.
-struct Served {
+struct StartedListener {
     tls: bool,
     keys: bool,
     region: String,
     pass_on: String,
 }
 
-impl Served {
+impl StartedListener {
     fn of(prepared: &Prepared) -> Self {
         Self {
             tls: prepared.certificate.is_some(),

@@ -21,17 +21,17 @@ use turnstile::{Ending, SeatId, Ticket, Turnstile};
 /// All slots of a process.
 #[derive(Debug)]
 pub struct Gate {
-    doors: Mutex<BTreeMap<FunctionName, Arc<Door>>>,
+    doors: Mutex<BTreeMap<FunctionName, Arc<FunctionDoor>>>,
     n_slots_ever: AtomicU64,
-    clock: Clock,
+    clock: TickClock,
     seed: u64,
 }
 
 /// One function's turnstile and the bells of those who wait at it.
 #[derive(Debug)]
-struct Door {
+struct FunctionDoor {
     inner: Mutex<Inner>,
-    clock: Clock,
+    clock: TickClock,
 }
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ struct Inner {
 #[derive(Debug)]
 pub struct GateSeat {
     gate: Arc<Gate>,
-    door: Arc<Door>,
+    door: Arc<FunctionDoor>,
     id: SeatId,
     bell: Arc<Notify>,
 }
@@ -54,14 +54,14 @@ pub struct GateSeat {
 pub struct Slot {
     /// Its number, unique in the process.
     pub id: SlotId,
-    door: Arc<Door>,
+    door: Arc<FunctionDoor>,
     ticket: Option<Ticket>,
 }
 
 impl Gate {
     /// A gate without functions. `seed` drives the jitter of its delays.
     pub fn new(seed: u64) -> Arc<Self> {
-        let clock = Clock { origin: Instant::now() };
+        let clock = TickClock { origin: Instant::now() };
         Arc::new(Self { doors: Mutex::default(), n_slots_ever: AtomicU64::new(0), clock, seed })
     }
 
@@ -103,10 +103,10 @@ impl Gate {
         self.door(function).lock().turnstile.state(self.clock.now())
     }
 
-    fn door(&self, function: &FunctionName) -> Arc<Door> {
+    fn door(&self, function: &FunctionName) -> Arc<FunctionDoor> {
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         let seed = self.seed.wrapping_add(doors.len() as u64);
-        let new = || Door {
+        let new = || FunctionDoor {
             inner: Mutex::new(Inner { turnstile: Turnstile::new(seed), bells: BTreeMap::new() }),
             clock: self.clock,
         };
@@ -213,7 +213,7 @@ impl Drop for Slot {
     }
 }
 
-impl Door {
+impl FunctionDoor {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -249,11 +249,11 @@ impl Inner {
 
 /// Tokio's clock as ticks since the gate was made.
 #[derive(Debug, Clone, Copy)]
-struct Clock {
+struct TickClock {
     origin: Instant,
 }
 
-impl Clock {
+impl TickClock {
     fn now(self) -> Tick {
         Tick(0).after(self.origin.elapsed())
     }

@@ -52,7 +52,20 @@ pub fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
 
 /// The same with variables of its own.
 pub fn run_with(folder: &Path, variables: &[(&str, String)], args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(binary());
+    run_to_end(Command::new(binary()), folder, variables, args)
+}
+
+/// The same as [`run`] for a binary that is made of the daemon's crate and more.
+pub fn run_program(program: &Path, folder: &Path, args: &[&str]) -> (i32, String, String) {
+    run_to_end(Command::new(program), folder, &[], args)
+}
+
+fn run_to_end(
+    mut command: Command,
+    folder: &Path,
+    variables: &[(&str, String)],
+    args: &[&str],
+) -> (i32, String, String) {
     command.envs(variables.iter().map(|(name, value)| (name, value))).args(args).current_dir(folder);
     let output = command.stdin(Stdio::null()).output().expect("the binary runs");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -84,6 +97,11 @@ impl Daemon {
             "127.0.0.1:0",
         ];
         Self::spawn_as(folder, &arguments, &[]).ready()
+    }
+
+    /// The same as [`Daemon::start`] for a binary that is made of the daemon's crate and more.
+    pub fn start_program(program: &Path, folder: &Path) -> Self {
+        Self::spawn_by(Command::new(program), folder, &ARGUMENTS, &[]).ready()
     }
 
     /// The same as [`Daemon::start`] for a process that may have this many files open and not one more.

@@ -82,7 +82,7 @@ fn in_a_file() {
 }
 
 fn in_what_is_told_of_settings() {
-    let page = settings::manual();
+    let page = settings::manual(&[]);
     assert!(
         page.contains("## `event_source_mappings[].echo_limit`")
             && page.contains("- AWS's name: `EchoLimit`")

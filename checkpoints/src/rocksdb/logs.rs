@@ -74,17 +74,17 @@ fn endless_in(mut log: impl Read) -> io::Result<Option<u64>> {
         block.clear();
         log.by_ref().take(BLOCK_BYTES as u64).read_to_end(&mut block)?;
         match endless_in_block(&block) {
-            Parts::Endless(at) => return Ok(Some(before + at as u64)),
-            Parts::Over => return Ok(None),
-            Parts::Whole if block.len() < BLOCK_BYTES => return Ok(None),
-            Parts::Whole => {}
+            BlockPart::Endless(at) => return Ok(Some(before + at as u64)),
+            BlockPart::Over => return Ok(None),
+            BlockPart::Whole if block.len() < BLOCK_BYTES => return Ok(None),
+            BlockPart::Whole => {}
         }
     }
     Ok(None)
 }
 
 /// What stands in a block.
-enum Parts {
+enum BlockPart {
     /// Parts of records up to its end, or to the end of the log.
     Whole,
     /// No part from here on: what follows was never written, or RocksDB stops at it by itself.
@@ -93,20 +93,20 @@ enum Parts {
     Endless(usize),
 }
 
-fn endless_in_block(block: &[u8]) -> Parts {
+fn endless_in_block(block: &[u8]) -> BlockPart {
     let mut at = 0;
     while let Some(header) = block.get(at..at + HEADER_BYTES) {
         let n_bytes = usize::from(u16::from_le_bytes([header[4], header[5]]));
         match header[6] {
-            kind if OF_REUSED_LOGS.contains(&kind) => return Parts::Endless(at),
-            0 => return Parts::Over,
+            kind if OF_REUSED_LOGS.contains(&kind) => return BlockPart::Endless(at),
+            0 => return BlockPart::Over,
             _ => at += HEADER_BYTES + n_bytes,
         }
         if at > block.len() {
-            return Parts::Over;
+            return BlockPart::Over;
         }
     }
-    Parts::Whole
+    BlockPart::Whole
 }
 
 #[cfg(test)]

@@ -4,12 +4,16 @@ use std::fmt::Write as _;
 
 use super::{DefaultValue, SettingSpec, Shape, all, seconds};
 
-/// The page: one section a setting, in the order of the table.
-pub fn manual() -> String {
+/// The page: one section a setting, in the order of the table; those of the sources follow the setting that
+/// they stand under.
+pub fn manual(of_sources: &[SettingSpec]) -> String {
     let mut page = "# Settings\n\nMade from the table of settings in `config/src/settings/`.\n".to_owned();
     for spec in all() {
-        // Writing to a string cannot fail.
-        let _infallible = section(spec, &mut page);
+        let below = if matches!(spec.shape, Shape::Source) { of_sources } else { &[] };
+        for it in [spec].into_iter().chain(below) {
+            // Writing to a string cannot fail.
+            let _infallible = section(it, &mut page);
+        }
     }
     page
 }

@@ -2,7 +2,7 @@
 //! explained.
 
 use crate::common::{QUEUE_PROFILE, STREAM_PROFILE, check};
-use expect_test::{expect, expect_file};
+use expect_test::expect;
 use forebay_config::settings::{self, DefaultValue, SettingSpec, Shape};
 use forebay_config::{Document, Format};
 
@@ -226,8 +226,17 @@ fn a_setting_that_must_be_written_is_missed() {
 }
 
 #[test]
-fn the_manual_is_what_the_table_says() {
-    expect_file!["../../../docs/settings.md"].assert_eq(&settings::manual());
+fn the_manual_has_a_section_for_every_setting_and_for_those_of_sources_where_they_stand() {
+    let path = "event_source_mappings[].source.made_up.depth";
+    let shape = Shape::Integer { min: 1, max: 9 };
+    let own = settings::SettingSpec::new(path, shape, DefaultValue::Integer(3), "How deep it goes.");
+    let manual = settings::manual(&[own]);
+    let sections: Vec<&str> = manual.lines().filter_map(|it| it.strip_prefix("## ")).collect();
+    let mut paths: Vec<String> = settings::all().map(|it| format!("`{}`", it.path)).collect();
+    let source = paths.iter().position(|it| it == "`event_source_mappings[].source`").unwrap();
+    paths.insert(source + 1, format!("`{path}`"));
+    assert_eq!(sections, paths);
+    assert!(manual.contains("How deep it goes.\n\n- Value: a whole number from 1 to 9\n- Default: `3`"));
 }
 
 #[test]

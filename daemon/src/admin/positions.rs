@@ -55,7 +55,7 @@ struct Wanted {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Replay {
+struct ReplayRequest {
     from: ReplayFrom,
 }
 
@@ -120,8 +120,8 @@ pub(super) async fn replay(State(shown): State<Shown>, Path(name): Path<String>,
         )
     };
     let target = match serde_json::from_slice(&body) {
-        Ok(Replay { from: ReplayFrom::Place(place) }) => Target::Places(vec![place]),
-        Ok(Replay { from: ReplayFrom::Start(from) }) => match start_of(&from) {
+        Ok(ReplayRequest { from: ReplayFrom::Place(place) }) => Target::Places(vec![place]),
+        Ok(ReplayRequest { from: ReplayFrom::Start(from) }) => match start_of(&from) {
             Some(start @ (StartingPosition::TrimHorizon | StartingPosition::AtTimestamp(_))) => {
                 Target::Start(start)
             }

@@ -1,4 +1,4 @@
-//! What commands that read a config share, and `validate`, `explain`, `schema`, `config defaults`.
+//! What commands that read a config share, and `validate`, `explain`, `schema`, `config defaults`, `config manual`.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -193,6 +193,8 @@ pub(super) struct ConfigCommandArgs {
 enum ConfigCommand {
     /// Print every setting with its default.
     Defaults,
+    /// Print the manual's page of settings, those of every kind of source included.
+    Manual,
 }
 
 impl ConfigCommandArgs {
@@ -205,6 +207,10 @@ impl ConfigCommandArgs {
                 }
                 Exit::Done
             }
+            ConfigCommand::Manual => {
+                output::print(settings::manual(&source_settings()).trim_end());
+                Exit::Done
+            }
         }
     }
 }
@@ -212,6 +218,13 @@ impl ConfigCommandArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(all(feature = "file", feature = "sqs"))]
+    #[test]
+    fn the_manual_is_what_the_tables_say() {
+        let manual = settings::manual(&source_settings());
+        expect_test::expect_file!["../../../docs/settings.md"].assert_eq(&manual);
+    }
 
     #[test]
     fn one_is_not_told_as_many() {

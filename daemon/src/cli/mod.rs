@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use forebay_pollers::{SourceKind, catalog};
 
 use crate::data_dir;
 use crate::exit::Exit;
@@ -100,6 +101,18 @@ impl Folder {
 }
 
 impl Cli {
+    /// The same as [`Cli::run`] with kinds of source beside those that are built in: the whole `main` of a
+    /// binary that brings its own. 1 when they cannot stand beside each other, which is told.
+    pub fn run_with(kinds: &[&'static dyn SourceKind]) -> ExitCode {
+        match catalog::add(kinds) {
+            Ok(()) => Self::run(),
+            Err(error) => {
+                output::complain(None, error);
+                output::settle(Exit::Failed.code()).into()
+            }
+        }
+    }
+
     /// Reads the arguments of the process and does what they ask for. `Failed` when the results could not be
     /// written.
     pub fn run() -> ExitCode {

@@ -33,7 +33,7 @@ use tokio::task::JoinSet;
 pub use self::diff::Changes;
 use self::diff::{Change, Diff, Set, Stale, used_by};
 pub(crate) use self::post::erase;
-use self::post::{Facts, Ground, Order, Post, Wired};
+use self::post::{Ground, MappingFacts, Order, Post, Wired};
 use crate::app::BuildError;
 use crate::blueprint::{Blueprint, MappingBlueprint};
 use crate::budget::{Budget, Division};
@@ -278,7 +278,7 @@ impl Fleet {
         })
     }
 
-    fn facts(&self, it: &MappingBlueprint) -> Facts {
+    fn facts(&self, it: &MappingBlueprint) -> MappingFacts {
         let outlook = Outlook {
             source: Arc::clone(&it.source),
             feeds: Arc::clone(&self.feeds),
@@ -287,7 +287,7 @@ impl Fleet {
             start: it.mapping.starting_position,
             told: tokio::sync::Mutex::default(),
         };
-        Facts {
+        MappingFacts {
             name: it.mapping.name.as_str().to_owned(),
             source_kind: it.profile.kind,
             source: it.source.identity(),

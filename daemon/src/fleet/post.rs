@@ -36,7 +36,7 @@ pub(super) enum Order {
     /// Run like this; what runs otherwise ends in good order first.
     Run(Arc<Wired>),
     /// Be there and do nothing.
-    Rest(Arc<Facts>),
+    Rest(Arc<MappingFacts>),
     /// Be gone; the positions stay in the store unless they are to be erased.
     Gone { erase: bool },
     /// End with the process.
@@ -44,7 +44,7 @@ pub(super) enum Order {
 }
 
 /// What people see of a mapping.
-pub(super) struct Facts {
+pub(super) struct MappingFacts {
     pub(super) name: String,
     pub(super) source_kind: &'static str,
     pub(super) source: String,
@@ -57,7 +57,7 @@ pub(super) struct Facts {
 
 /// A mapping ready to run.
 pub(super) struct Wired {
-    pub(super) facts: Facts,
+    pub(super) facts: MappingFacts,
     pub(super) wiring: Arc<Wiring>,
     pub(super) function: FunctionName,
     pub(super) concurrency_max: Option<NonZeroU32>,
@@ -121,7 +121,7 @@ impl Post {
 }
 
 impl Order {
-    fn facts(&self) -> Option<&Facts> {
+    fn facts(&self) -> Option<&MappingFacts> {
         match self {
             Self::Run(wired) => Some(&wired.facts),
             Self::Rest(facts) => Some(facts),
@@ -153,7 +153,7 @@ type Replay = (Reposition, oneshot::Sender<Result<(), RepositionError>>);
 
 fn register(
     ground: &Ground,
-    facts: &Facts,
+    facts: &MappingFacts,
     errands: &mpsc::Sender<Box<Errand>>,
     former: Option<&Entry>,
 ) -> Registered {

@@ -74,17 +74,17 @@ pub(crate) enum About {
 /// attempts of one key never run at once (O-1).
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
-    running: FuturesUnordered<Job>,
+    running: FuturesUnordered<BoxedJob>,
     n_invocations: u64,
 }
 
 /// One job, in a box that it does not leave: what it holds is large.
-struct Job {
+struct BoxedJob {
     about: About,
     work: Caught<BoxFuture<'static, Done>>,
 }
 
-impl Future for Job {
+impl Future for BoxedJob {
     type Output = Done;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Done> {
@@ -97,7 +97,7 @@ impl Jobs {
     /// Starts a job, which goes on while [`Jobs::next`] is awaited.
     pub(crate) fn start(&mut self, about: About, job: impl Future<Output = Done> + Send + 'static) {
         self.n_invocations += u64::from(matches!(about, About::Invoke(_)));
-        self.running.push(Job { about, work: Caught::new(Box::pin(job)) });
+        self.running.push(BoxedJob { about, work: Caught::new(Box::pin(job)) });
     }
 
     /// The next answer; waits for ever while no job runs. Can be dropped without losing anything: a job stays

@@ -89,7 +89,7 @@ pub struct Reloader {
 }
 
 /// A config that was read again, and what is told when it holds.
-struct Read {
+struct ReadConfig {
     blueprint: Blueprint,
     lines: Vec<Line>,
 }
@@ -138,7 +138,7 @@ impl Reloader {
         outcome
     }
 
-    fn read(&self, watch: &mut Watch) -> Result<Read, Refused> {
+    fn read(&self, watch: &mut Watch) -> Result<ReadConfig, Refused> {
         if self.names.iter().any(|name| name == "-") {
             return Err(Refused::unreadable(
                 "FB-0510",
@@ -152,7 +152,7 @@ impl Reloader {
         let blueprint = drawn.map_err(|findings| Refused::findings(&findings, &loaded.texts))?;
         self.check_fixed(&blueprint)?;
         watch.also(&named_files(&loaded, &blueprint));
-        Ok(Read { lines: effective::lines(&loaded, &blueprint), blueprint })
+        Ok(ReadConfig { lines: effective::lines(&loaded, &blueprint), blueprint })
     }
 
     /// Some settings hold from the start to the end of the process.
@@ -173,7 +173,7 @@ impl Reloader {
         if changed.is_empty() { Ok(()) } else { Err(Refused::needs_restart(&changed)) }
     }
 
-    async fn change(&self, app: &App, front: &Running, settings: &mut Settings, read: Read) -> Outcome {
+    async fn change(&self, app: &App, front: &Running, settings: &mut Settings, read: ReadConfig) -> Outcome {
         let prepared = match Prepared::of(&read.blueprint.settings, self.fixed.api).await {
             Ok(prepared) => prepared,
             Err(error) => return Outcome::Rejected(Refused::front(&error)),
@@ -254,7 +254,7 @@ mod tests {
 
     use super::*;
 
-    fn read(name: &str, folder: &str) -> Result<Read, Refused> {
+    fn read(name: &str, folder: &str) -> Result<ReadConfig, Refused> {
         let admin = "127.0.0.1:9470".parse().unwrap();
         let fixed = Fixed {
             admin_flag: None,

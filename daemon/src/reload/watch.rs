@@ -18,7 +18,7 @@ use crate::config_files::files_in;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// What the files looked like.
-type Look = BTreeMap<PathBuf, Option<Mark>>;
+type FileLook = BTreeMap<PathBuf, Option<Mark>>;
 
 /// Watches the files of a config.
 #[derive(Debug)]
@@ -28,9 +28,9 @@ pub struct Watch {
     also: BTreeSet<PathBuf>,
     is_enabled: bool,
     /// What they looked like when they were last read.
-    read: Look,
+    read: FileLook,
     /// What they looked like last, when that differs from what was read.
-    last: Option<Look>,
+    last: Option<FileLook>,
     next: Instant,
 }
 
@@ -87,7 +87,7 @@ impl Watch {
     }
 
     /// Takes in a look; `true` when what it saw is a change that is over.
-    fn notices(&mut self, look: Look) -> bool {
+    fn notices(&mut self, look: FileLook) -> bool {
         if self.read == look {
             self.last = None;
             return false;
@@ -102,8 +102,8 @@ impl Watch {
     }
 }
 
-fn look(names: &[PathBuf], also: &BTreeSet<PathBuf>) -> Look {
-    let mut look = Look::new();
+fn look(names: &[PathBuf], also: &BTreeSet<PathBuf>) -> FileLook {
+    let mut look = FileLook::new();
     for name in names {
         look.insert(name.clone(), Mark::of(name));
         if name.is_dir() {

@@ -48,11 +48,11 @@ impl FileDestinations {
 #[derive(Debug)]
 pub struct FileDestination {
     path: PathBuf,
-    open: Mutex<Option<OpenFile>>,
+    open: Mutex<Option<AppendedFile>>,
 }
 
 #[derive(Debug)]
-struct OpenFile {
+struct AppendedFile {
     file: File,
     identity: Identity,
 }
@@ -65,7 +65,7 @@ struct Identity {
 
 /// A file did not take a line. What was written of it is closed off before the next.
 #[derive(Debug, thiserror::Error)]
-enum FileError {
+enum AppendError {
     #[error("cannot create the folder {}", .0.display())]
     Folder(PathBuf, #[source] io::Error),
     #[error("cannot open {}", .0.display())]
@@ -75,7 +75,7 @@ enum FileError {
 }
 
 impl FileDestination {
-    async fn append(&self, json: &[u8]) -> Result<(), FileError> {
+    async fn append(&self, json: &[u8]) -> Result<(), AppendError> {
         let mut open = self.open.lock().await;
         // Taken out first: after any failure, and after a drop in the middle, the next record opens the file
         // afresh.
@@ -83,7 +83,7 @@ impl FileDestination {
             Some(current) if self.identity_at_path().await == Some(current.identity) => current,
             Some(_) | None => self.open_file().await?,
         };
-        current.append(json).await.map_err(|error| FileError::Write(self.path.clone(), error))?;
+        current.append(json).await.map_err(|error| AppendError::Write(self.path.clone(), error))?;
         *open = Some(current);
         Ok(())
     }
@@ -92,9 +92,9 @@ impl FileDestination {
         fs::metadata(&self.path).await.ok().map(|metadata| Identity::of(&metadata))
     }
 
-    async fn open_file(&self) -> Result<OpenFile, FileError> {
+    async fn open_file(&self) -> Result<AppendedFile, AppendError> {
         let folder = self.path.parent().unwrap_or(&self.path);
-        fs::create_dir_all(folder).await.map_err(|error| FileError::Folder(folder.to_owned(), error))?;
+        fs::create_dir_all(folder).await.map_err(|error| AppendError::Folder(folder.to_owned(), error))?;
         let open = async {
             let file =
                 OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(&self.path).await?;
@@ -103,13 +103,13 @@ impl FileDestination {
                 // A new file's name is durable only with its folder.
                 File::open(folder).await?.sync_all().await?;
             }
-            Ok(OpenFile { file, identity: Identity::of(&metadata) })
+            Ok(AppendedFile { file, identity: Identity::of(&metadata) })
         };
-        open.await.map_err(|error| FileError::Open(self.path.clone(), error))
+        open.await.map_err(|error| AppendError::Open(self.path.clone(), error))
     }
 }
 
-impl OpenFile {
+impl AppendedFile {
     async fn append(&mut self, json: &[u8]) -> io::Result<()> {
         let metadata = self.file.metadata().await?;
         let mut line = Vec::with_capacity(json.len() + 2);
@@ -142,7 +142,7 @@ impl Destination for FileDestination {
     fn deliver(&self, record: FailureRecord) -> BoxFuture<'_, Result<(), DeliveryError>> {
         let json: Bytes = record.json;
         Box::pin(async move {
-            let refused = |error: FileError| DeliveryError {
+            let refused = |error: AppendError| DeliveryError {
                 destination: self.label(),
                 code: "FB-0340",
                 cause: error.into(),

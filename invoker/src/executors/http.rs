@@ -88,7 +88,8 @@ impl HttpExecutor {
             (FUNCTION_ARN, self.arn_header.clone()),
         ];
         let limits = Limits { time: self.timeout, answer_bytes: ANSWER_BYTES_MAX };
-        let invocation = answer::Invocation { function: &self.function, request_id, timeout: self.timeout };
+        let invocation =
+            answer::HttpInvocation { function: &self.function, request_id, timeout: self.timeout };
         match self.endpoint.post(headers, event.pieces, limits).await {
             Ok(answer) => invocation.judge(answer, Timestamp::now),
             Err(ExchangeError::NotSent(cause)) => Err(invocation.not_connected(cause)),

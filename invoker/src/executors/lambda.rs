@@ -92,7 +92,8 @@ impl LambdaExecutor {
         headers.insert(INVOCATION_TYPE, HeaderValue::from_static("RequestResponse"));
         let limits = Limits { time: self.time, answer_bytes: ANSWER_BYTES_MAX };
         // Lambda makes the id; ours stands in where no answer brings it.
-        let invocation = answer::Invocation { function: &self.function, request_id: request_id::next() };
+        let invocation =
+            answer::LambdaInvocation { function: &self.function, request_id: request_id::next() };
         match self.client.post(&self.path, headers, event.pieces, limits).await {
             Ok(answer) => invocation.judge(answer, Timestamp::now()),
             Err(ExchangeError::NotSent(cause)) => Err(invocation.not_connected(cause)),

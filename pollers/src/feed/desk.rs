@@ -31,7 +31,7 @@ const SHARED: u32 = 1 << 31;
 pub(super) struct Desk {
     pub(super) ballots: Ballots,
     electorate: BTreeSet<Voter>,
-    seats: BTreeMap<SubscriberId, Seat>,
+    seats: BTreeMap<SubscriberId, DeskSeat>,
     /// Bytes of what waits for mappings.
     pending_bytes: u64,
     /// Receives that were sent and are not answered.
@@ -48,9 +48,9 @@ pub(super) struct Desk {
 }
 
 /// One mapping's place.
-struct Seat {
+struct DeskSeat {
     voter: Voter,
-    orders: VecDeque<Order>,
+    orders: VecDeque<OrderedRead>,
     pending: VecDeque<Record>,
     n_filtered: u32,
     /// It takes nothing more and settles what it has.
@@ -58,7 +58,7 @@ struct Seat {
 }
 
 /// A read that a mapping has ordered.
-struct Order {
+struct OrderedRead {
     order: ReadOrder,
     until: Instant,
     /// A receive was sent since; another is worth while only as long as there is time left.
@@ -103,7 +103,7 @@ impl Desk {
         self.expect(Voter::clone(&voter));
         self.seats.insert(
             who,
-            Seat {
+            DeskSeat {
                 voter,
                 orders: VecDeque::new(),
                 pending: VecDeque::new(),
@@ -149,7 +149,7 @@ impl Desk {
 
     /// Who is asked about a message: each mapping that is expected, with its subscriber if it is there.
     pub(super) fn asked(&self) -> Vec<(Voter, Option<SubscriberId>)> {
-        let is_there = |seat: &Seat, voter: &Voter| seat.voter == *voter && !seat.is_resting;
+        let is_there = |seat: &DeskSeat, voter: &Voter| seat.voter == *voter && !seat.is_resting;
         let who =
             |voter: &Voter| self.seats.iter().find(|(_, seat)| is_there(seat, voter)).map(|(who, _)| *who);
         self.electorate.iter().map(|voter| (Voter::clone(voter), who(voter))).collect()
@@ -163,7 +163,7 @@ impl Desk {
     pub(super) fn order(&mut self, who: SubscriberId, order: ReadOrder, now: Instant) {
         if let Some(seat) = self.seats.get_mut(&who) {
             let until = now + order.wait;
-            seat.orders.push_back(Order { order, until, is_tried: false });
+            seat.orders.push_back(OrderedRead { order, until, is_tried: false });
         }
     }
 
@@ -274,7 +274,7 @@ impl Desk {
             while let Some(at) =
                 seat.orders.iter().position(|it| !seat.pending.is_empty() || it.until + GRACE <= now)
             {
-                let Some(Order { order, .. }) = seat.orders.remove(at) else { break };
+                let Some(OrderedRead { order, .. }) = seat.orders.remove(at) else { break };
                 let n = seat.pending.len().min(order.records_max.max(1) as usize);
                 let records: Vec<Record> = seat.pending.drain(..n).collect();
                 self.pending_bytes -= records.iter().map(Record::held_bytes).sum::<u64>();
@@ -292,7 +292,7 @@ impl Desk {
     }
 
     pub(super) fn all_orders(&mut self) -> Vec<(SubscriberId, ReadOrder)> {
-        let orders = |(who, seat): (&SubscriberId, &mut Seat)| {
+        let orders = |(who, seat): (&SubscriberId, &mut DeskSeat)| {
             seat.orders.drain(..).map(|it| (*who, it.order)).collect::<Vec<_>>()
         };
         self.seats.iter_mut().flat_map(orders).collect()

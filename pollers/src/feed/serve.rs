@@ -40,7 +40,7 @@ pub(super) struct Answer<'a> {
     renderer: &'a dyn Renderer,
     filter: Option<&'a Arc<dyn RecordFilter>>,
     lanes: Vec<Arena>,
-    drafts: Vec<Draft>,
+    drafts: Vec<UnsealedRecord>,
     bytes: u64,
     n_filtered: u32,
     /// Bytes that a lane's first chunk begins with.
@@ -50,7 +50,7 @@ pub(super) struct Answer<'a> {
 }
 
 /// A record whose bytes still lie in an open arena.
-struct Draft {
+struct UnsealedRecord {
     record: Record,
     lane: usize,
     chunk: usize,
@@ -123,7 +123,12 @@ impl<'a> Answer<'a> {
             bytes: Rendered::default(),
             section: self.renderer.section(raw),
         };
-        self.drafts.push(Draft { record, lane, chunk: arena.closed.len(), range: start..arena.open.len() });
+        self.drafts.push(UnsealedRecord {
+            record,
+            lane,
+            chunk: arena.closed.len(),
+            range: start..arena.open.len(),
+        });
         // So that it and its neighbour can go out as one piece.
         arena.open.push(b',');
         Took::Record
@@ -150,7 +155,7 @@ impl<'a> Answer<'a> {
     /// The answer: the records as parts of their lanes' arenas.
     pub(super) fn finish(self, passed: Option<Position>, ended: bool) -> Read {
         let chunks: Vec<Vec<Bytes>> = self.lanes.into_iter().map(Arena::finish).collect();
-        let place = |draft: Draft| Record {
+        let place = |draft: UnsealedRecord| Record {
             bytes: Rendered::part(chunks[draft.lane][draft.chunk].clone(), draft.range),
             ..draft.record
         };

@@ -18,7 +18,7 @@ use super::subscription::RecordFilter;
 use crate::source::{RawRead, RawRecord, Reader, Renderer, TrackName};
 
 /// One subscriber on a track.
-pub(super) struct Seat {
+pub(super) struct TrackSeat {
     pub(super) idx: TrackIdx,
     /// The bound that it has read up to.
     at: Watermark,
@@ -84,7 +84,7 @@ pub(super) struct Taste<'a> {
 /// One track within a feed.
 #[derive(Default)]
 pub(super) struct Track {
-    pub(super) seats: BTreeMap<SubscriberId, Box<Seat>>,
+    pub(super) seats: BTreeMap<SubscriberId, Box<TrackSeat>>,
     stretches: Vec<Stretch>,
     n_stretches: u64,
     n_reads: u64,
@@ -97,7 +97,7 @@ pub(super) struct Track {
 impl Track {
     /// Seats a subscriber; it may have been seated before.
     pub(super) fn open(&mut self, who: SubscriberId, idx: TrackIdx, at: Watermark) {
-        self.seats.insert(who, Box::new(Seat { idx, at, order: None }));
+        self.seats.insert(who, Box::new(TrackSeat { idx, at, order: None }));
     }
 
     /// Takes an order.
@@ -128,7 +128,7 @@ impl Track {
         self.give_up_all(|seat| seat.at == to && seat.is_overdue(by))
     }
 
-    fn give_up_all(&mut self, which: impl Fn(&Seat) -> bool) -> Vec<(SubscriberId, ReadOrder, Read)> {
+    fn give_up_all(&mut self, which: impl Fn(&TrackSeat) -> bool) -> Vec<(SubscriberId, ReadOrder, Read)> {
         let who: Vec<_> = self.seats.iter().filter(|(_, seat)| which(seat)).map(|(who, _)| *who).collect();
         who.into_iter().filter_map(|who| self.give_up(who).map(|(order, read)| (who, order, read))).collect()
     }
@@ -338,7 +338,7 @@ impl Track {
     }
 }
 
-impl Seat {
+impl TrackSeat {
     fn is_overdue(&self, now: Instant) -> bool {
         self.order.as_ref().is_some_and(|(_, until)| *until <= now)
     }

@@ -20,11 +20,11 @@ const RESTLESS: Duration = Duration::from_secs(3);
 pub(super) struct Attention {
     io: Io,
     ear: Arc<ReaderEar>,
-    watch: Watching,
+    watch: WatchState,
     restless_until: Option<Instant>,
 }
 
-enum Watching {
+enum WatchState {
     NotYet,
     Watched(#[expect(dead_code, reason = "held for its drop")] Watch),
     Refused,
@@ -45,7 +45,7 @@ impl Attention {
             is_stirred: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
         };
-        Self { io, ear: Arc::new(ear), watch: Watching::NotYet, restless_until: None }
+        Self { io, ear: Arc::new(ear), watch: WatchState::NotYet, restless_until: None }
     }
 
     pub(super) fn key(&self) -> Key {
@@ -56,18 +56,18 @@ impl Attention {
     /// more.
     pub(super) fn begin(&mut self, file: impl FnOnce() -> Option<Arc<dyn OpenFile>>) -> bool {
         if self.ear.is_gone.swap(false, Ordering::Relaxed) {
-            self.watch = Watching::NotYet;
+            self.watch = WatchState::NotYet;
         }
-        if !matches!(self.watch, Watching::NotYet) {
+        if !matches!(self.watch, WatchState::NotYet) {
             return false;
         }
         let Some(file) = file() else { return false };
         let ear: Arc<dyn Hears> = Arc::clone(&self.ear) as _;
         self.watch = match file.descriptor().map(|it| self.io.watches().file(it, &ear)) {
-            Some(Ok(watch)) => Watching::Watched(watch),
-            Some(Err(_)) | None => Watching::Refused,
+            Some(Ok(watch)) => WatchState::Watched(watch),
+            Some(Err(_)) | None => WatchState::Refused,
         };
-        matches!(self.watch, Watching::Watched(_))
+        matches!(self.watch, WatchState::Watched(_))
     }
 
     /// How a file in which nothing was found is tried again.
@@ -78,8 +78,8 @@ impl Attention {
         }
         self.restless_until = self.restless_until.filter(|it| *it > now);
         match self.watch {
-            Watching::Watched(_) if !is_away && self.restless_until.is_none() => Tried::Listen,
-            Watching::Watched(_) | Watching::NotYet | Watching::Refused => Tried::Look,
+            WatchState::Watched(_) if !is_away && self.restless_until.is_none() => Tried::Listen,
+            WatchState::Watched(_) | WatchState::NotYet | WatchState::Refused => Tried::Look,
         }
     }
 }

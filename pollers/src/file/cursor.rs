@@ -18,7 +18,7 @@ use super::event::{FileFacts, Truncated, record_id};
 use super::evidence::Evidence;
 use super::identity::Identity;
 use super::io::{Key, Tried, lock};
-use super::lines::{Body, body, leading_nuls};
+use super::lines::{LineBody, body, leading_nuls};
 use super::long::Long;
 use super::open_files::Handle;
 use super::sightings::Sightings;
@@ -90,11 +90,11 @@ pub(super) struct Cursor {
     seen: Option<Stat>,
     /// Since when the file has neither a path of ours nor new bytes.
     away_since: Option<Instant>,
-    life: Life,
+    life: FileLife,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
+enum FileLife {
     Goes,
     /// It is over: what is in the buffer is the last of it. The file had been seen to be this long.
     Over {
@@ -135,7 +135,7 @@ impl Cursor {
             evidence: None,
             seen: None,
             away_since: None,
-            life: Life::Goes,
+            life: FileLife::Goes,
         }
     }
 
@@ -176,14 +176,14 @@ impl Cursor {
             if !records.is_empty() || self.offset > start {
                 return Ok(Some(RawRead { records, ..self.nothing() }));
             }
-            if self.life != Life::Goes {
+            if self.life != FileLife::Goes {
                 return Ok(Some(self.last()));
             }
             if n_looked >= TURN_BYTES {
                 return Err(Stop::Turn);
             }
             match self.fill()? {
-                0 if self.life == Life::Goes && !self.is_left_for_good()? => {
+                0 if self.life == FileLife::Goes && !self.is_left_for_good()? => {
                     // What was written before the watch began is seen by one look more.
                     if !self.begins_to_listen() {
                         return Ok(None);
@@ -266,9 +266,9 @@ impl Cursor {
             self.offset,
             self.limits.line_bytes_max,
         ) {
-            Body::Empty => return None,
-            Body::Whole(data) => (data, file),
-            Body::Truncated(data, length) => {
+            LineBody::Empty => return None,
+            LineBody::Whole(data) => (data, file),
+            LineBody::Truncated(data, length) => {
                 tracing::warn!(path = %self.path.display(), offset = self.offset, length, "line longer than line_bytes_max was truncated");
                 (data, Arc::new(Truncated { file, length }))
             }
@@ -289,7 +289,7 @@ impl Cursor {
     fn end_life(&mut self, end: u64, why: &'static str) {
         tracing::warn!(path = %self.path.display(), read_to = end, "file ends here, what it holds now is read as a new one: {why}");
         lock(&self.sightings).end_life(&self.identity);
-        self.life = Life::Over {
+        self.life = FileLife::Over {
             lost_to: self.seen.map(|seen| seen.size).filter(|size| *size > end + self.n_reserved),
         };
     }
@@ -318,7 +318,7 @@ impl Cursor {
         }
         let Some((path, _)) = lock(&self.sightings).seek(&self.identity).map_err(Stop::Error)? else {
             tracing::warn!(path = %self.path.display(), offset = self.offset, "file is gone; what was not read of it is lost");
-            self.life = Life::Over { lost_to: None };
+            self.life = FileLife::Over { lost_to: None };
             return Ok(None);
         };
         let file =
@@ -356,7 +356,7 @@ impl Cursor {
         let is_over = since.elapsed() >= self.limits.rotate_wait;
         if is_over {
             tracing::info!(path = %self.path.display(), "file was renamed away or deleted, and is read to its end");
-            self.life = Life::Over { lost_to: None };
+            self.life = FileLife::Over { lost_to: None };
         }
         Ok(is_over)
     }
@@ -369,9 +369,9 @@ impl Cursor {
         let (line, beyond, n_bytes) = Long::join(self.long.take(), rest);
         let records = self.record(&line, beyond).into_iter().collect();
         self.pass(n_bytes);
-        let lost_to = match std::mem::replace(&mut self.life, Life::Over { lost_to: None }) {
-            Life::Over { lost_to } => lost_to,
-            Life::Goes => None,
+        let lost_to = match std::mem::replace(&mut self.life, FileLife::Over { lost_to: None }) {
+            FileLife::Over { lost_to } => lost_to,
+            FileLife::Goes => None,
         };
         let gap = lost_to.map(|to| Gap { from: Some(self.place.clone()), to: Position::number(to) });
         if let Some(to) = lost_to {

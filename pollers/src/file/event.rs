@@ -137,7 +137,7 @@ pub(super) fn identify(reported: &RawValue) -> Option<RecordId> {
 
 /// The members of a rendered record that a failure record repeats.
 #[derive(Deserialize)]
-struct Rendered {
+struct RenderedLine {
     #[serde(rename = "eventID")]
     event_id: String,
     path: String,
@@ -147,7 +147,7 @@ struct Rendered {
 /// `FileBatchInfo` of a failure record.
 pub(super) fn batch_info(records: &[Record]) -> serde_json::Value {
     let rendered = |record: &Record| {
-        serde_json::from_slice::<Rendered>(&record.bytes).expect("this source rendered the record")
+        serde_json::from_slice::<RenderedLine>(&record.bytes).expect("this source rendered the record")
     };
     let (Some(first), Some(last)) = (records.first(), records.last()) else {
         return serde_json::json!({ "batchSize": 0 });

@@ -19,10 +19,10 @@ const NAMES: glob::MatchOptions = glob::MatchOptions {
 
 /// Patterns for what is left out. Cheap to clone: a thousand mappings most often have the same ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Exclude(Arc<[Pattern]>);
+pub(super) struct Exclude(Arc<[ExcludeRule]>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Pattern {
+enum ExcludeRule {
     /// Without a `/`: of a file's name, in whatever folder.
     Name(glob::Pattern),
     /// Of a whole path.
@@ -34,7 +34,7 @@ impl Exclude {
     pub(super) fn default() -> Self {
         static PATTERNS: LazyLock<Exclude> = LazyLock::new(|| {
             let parse = |it: &&str| {
-                Pattern::parse(it, Path::new("")).expect("the defaults are patterns, as a test sees")
+                ExcludeRule::parse(it, Path::new("")).expect("the defaults are patterns, as a test sees")
             };
             Exclude(DEFAULT.iter().map(parse).collect())
         });
@@ -49,11 +49,11 @@ impl Exclude {
     /// Whether a path that a pattern found is left out.
     pub(super) fn leaves_out(&self, path: &Path) -> bool {
         self.0.iter().any(|pattern| match pattern {
-            Pattern::Name(name) => {
+            ExcludeRule::Name(name) => {
                 path.file_name().is_some_and(|it| name.matches_with(&it.to_string_lossy(), NAMES))
             }
-            Pattern::Path(PathPattern::One(one)) => one == path,
-            Pattern::Path(PathPattern::Glob { pattern, .. }) => {
+            ExcludeRule::Path(PathPattern::One(one)) => one == path,
+            ExcludeRule::Path(PathPattern::Glob { pattern, .. }) => {
                 pattern.matches_with(&path.to_string_lossy(), NAMES)
             }
         })
@@ -64,8 +64,8 @@ impl std::fmt::Display for Exclude {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list()
             .entries(self.0.iter().map(|pattern| match pattern {
-                Pattern::Name(name) => name.to_string(),
-                Pattern::Path(path) => path.to_string(),
+                ExcludeRule::Name(name) => name.to_string(),
+                ExcludeRule::Path(path) => path.to_string(),
             }))
             .finish()
     }
@@ -73,16 +73,16 @@ impl std::fmt::Display for Exclude {
 
 /// One pattern that was read.
 #[derive(Debug)]
-pub(super) struct ExcludePattern(Pattern);
+pub(super) struct ExcludePattern(ExcludeRule);
 
 impl ExcludePattern {
     /// A pattern of names, or of paths below `base`.
     pub(super) fn parse(text: &str, base: &Path) -> Result<Self, String> {
-        Pattern::parse(text, base).map(Self)
+        ExcludeRule::parse(text, base).map(Self)
     }
 }
 
-impl Pattern {
+impl ExcludeRule {
     fn parse(text: &str, base: &Path) -> Result<Self, String> {
         if text.contains('/') {
             return PathPattern::parse(text, base).map(Self::Path);

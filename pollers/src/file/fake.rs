@@ -23,18 +23,18 @@ use crate::source::{Source, SourceError};
 #[derive(Clone, Default)]
 pub struct FakeFiles {
     disk: Arc<Mutex<Disk>>,
-    trap: Arc<Trap>,
+    trap: Arc<PathTrap>,
 }
 
 /// What happens to whoever looks at a path.
 #[derive(Default)]
-struct Trap {
+struct PathTrap {
     panics: Mutex<Option<PathBuf>>,
     hangs: Mutex<Option<PathBuf>>,
     freed: Condvar,
 }
 
-impl Trap {
+impl PathTrap {
     fn meet(&self, path: &Path) {
         assert!(
             lock(&self.panics).as_deref() != Some(path),

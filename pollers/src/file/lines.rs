@@ -15,7 +15,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What of a line becomes a record.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Body {
+pub(super) enum LineBody {
     /// Nothing: the line is empty.
     Empty,
     /// All of it.
@@ -26,7 +26,7 @@ pub(super) enum Body {
 
 /// The body of a line that begins at `offset`. `line` is it without `\n`; `beyond` counts further bytes of it
 /// that were not kept.
-pub(super) fn body(line: &Bytes, beyond: u64, offset: u64, line_bytes_max: usize) -> Body {
+pub(super) fn body(line: &Bytes, beyond: u64, offset: u64, line_bytes_max: usize) -> LineBody {
     let mut line = line.clone();
     if offset == 0 && line.starts_with(BYTE_ORDER_MARK) {
         line = line.slice(BYTE_ORDER_MARK.len()..);
@@ -36,9 +36,9 @@ pub(super) fn body(line: &Bytes, beyond: u64, offset: u64, line_bytes_max: usize
     }
     let length = line.len() as u64 + beyond;
     match line.len() {
-        0 => Body::Empty,
-        n if n <= line_bytes_max && beyond == 0 => Body::Whole(line),
-        n => Body::Truncated(whole_characters(line.slice(..n.min(line_bytes_max))), length),
+        0 => LineBody::Empty,
+        n if n <= line_bytes_max && beyond == 0 => LineBody::Whole(line),
+        n => LineBody::Truncated(whole_characters(line.slice(..n.min(line_bytes_max))), length),
     }
 }
 
@@ -61,36 +61,36 @@ fn whole_characters(line: Bytes) -> Bytes {
 mod tests {
     use super::*;
 
-    fn cut(line: &'static [u8], beyond: u64, offset: u64) -> Body {
+    fn cut(line: &'static [u8], beyond: u64, offset: u64) -> LineBody {
         body(&Bytes::from_static(line), beyond, offset, 8)
     }
 
     #[test]
     fn line_ends_and_marks_are_left_out_and_nothing_else() {
-        assert_eq!(cut(b"abc\r", 0, 7), Body::Whole("abc".into()));
-        assert_eq!(cut(b"abc\r\r", 0, 7), Body::Whole("abc\r".into()));
-        assert_eq!(cut(b"\xef\xbb\xbfabc", 0, 0), Body::Whole("abc".into()));
-        assert_eq!(cut(b"\xef\xbb\xbfabc", 0, 7), Body::Whole("\u{feff}abc".into()));
-        assert_eq!(cut(b" \0", 0, 7), Body::Whole(" \0".into()));
+        assert_eq!(cut(b"abc\r", 0, 7), LineBody::Whole("abc".into()));
+        assert_eq!(cut(b"abc\r\r", 0, 7), LineBody::Whole("abc\r".into()));
+        assert_eq!(cut(b"\xef\xbb\xbfabc", 0, 0), LineBody::Whole("abc".into()));
+        assert_eq!(cut(b"\xef\xbb\xbfabc", 0, 7), LineBody::Whole("\u{feff}abc".into()));
+        assert_eq!(cut(b" \0", 0, 7), LineBody::Whole(" \0".into()));
         assert_eq!(
             [cut(b"", 0, 3), cut(b"\r", 0, 3), cut(b"\xef\xbb\xbf\r", 0, 0)],
-            [Body::Empty, Body::Empty, Body::Empty]
+            [LineBody::Empty, LineBody::Empty, LineBody::Empty]
         );
     }
 
     #[test]
     fn a_line_at_the_limit_is_whole_and_one_byte_more_is_truncated() {
-        assert_eq!(cut(b"12345678\r", 0, 7), Body::Whole("12345678".into()));
-        assert_eq!(cut(b"123456789", 0, 7), Body::Truncated("12345678".into(), 9));
-        assert_eq!(cut(b"12345678", 1000, 7), Body::Truncated("12345678".into(), 1008));
+        assert_eq!(cut(b"12345678\r", 0, 7), LineBody::Whole("12345678".into()));
+        assert_eq!(cut(b"123456789", 0, 7), LineBody::Truncated("12345678".into(), 9));
+        assert_eq!(cut(b"12345678", 1000, 7), LineBody::Truncated("12345678".into(), 1008));
     }
 
     #[test]
     fn no_character_is_cut_in_two_but_bytes_that_are_no_text_stay() {
-        assert_eq!(cut("1234567\u{e9}".as_bytes(), 0, 7), Body::Truncated("1234567".into(), 9));
+        assert_eq!(cut("1234567\u{e9}".as_bytes(), 0, 7), LineBody::Truncated("1234567".into(), 9));
         assert_eq!(
             cut(b"\xff234567\xc3\xa9", 0, 7),
-            Body::Truncated(Bytes::from_static(b"\xff234567\xc3"), 9)
+            LineBody::Truncated(Bytes::from_static(b"\xff234567\xc3"), 9)
         );
     }
 }

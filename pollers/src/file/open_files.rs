@@ -31,11 +31,11 @@ struct Uses {
 /// A place for one open file.
 pub(super) struct Handle {
     files: Arc<OpenFiles>,
-    slot: Mutex<Slot>,
+    slot: Mutex<FileSlot>,
 }
 
 #[derive(Default)]
-struct Slot {
+struct FileSlot {
     open: Option<(Arc<dyn OpenFile>, Descriptor)>,
     use_number: u64,
     is_pinned: bool,
@@ -92,7 +92,7 @@ impl OpenFiles {
     }
 }
 
-impl Slot {
+impl FileSlot {
     fn give_up(&mut self) -> Option<(Arc<dyn OpenFile>, Descriptor)> {
         let is_in_use = |(file, _): &mut (Arc<dyn OpenFile>, Descriptor)| Arc::strong_count(file) > 1;
         if self.is_pinned || self.open.as_mut().is_none_or(is_in_use) { None } else { self.open.take() }

@@ -36,11 +36,11 @@ const SLICE_MAX: Duration = Duration::from_millis(20);
 pub(super) struct Route {
     /// Below it everything lies.
     folder: PathBuf,
-    steps: Vec<Step>,
+    steps: Vec<WalkStep>,
 }
 
 #[derive(Debug)]
-enum Step {
+enum WalkStep {
     Name(OsString),
     Match(glob::Pattern),
     Deep,
@@ -89,16 +89,16 @@ impl Route {
                 let name = path.file_name().map_or_else(OsString::new, OsStr::to_owned);
                 Self {
                     folder: path.parent().map_or_else(PathBuf::new, Path::to_owned),
-                    steps: vec![Step::Name(name)],
+                    steps: vec![WalkStep::Name(name)],
                 }
             }
             PathPattern::Glob { text, .. } => {
                 let fixed = &text[..text.find(['*', '?', '[']).unwrap_or(text.len())];
                 let (folder, rest) = text.split_at(fixed.rfind('/').map_or(0, |end| end + 1));
                 let folder = if folder.len() > 1 { folder.trim_end_matches('/') } else { folder };
-                let mut steps: Vec<Step> =
-                    rest.split('/').filter(|it| !it.is_empty()).map(Step::of).collect();
-                steps.dedup_by(|a, b| matches!((a, b), (Step::Deep, Step::Deep)));
+                let mut steps: Vec<WalkStep> =
+                    rest.split('/').filter(|it| !it.is_empty()).map(WalkStep::of).collect();
+                steps.dedup_by(|a, b| matches!((a, b), (WalkStep::Deep, WalkStep::Deep)));
                 Self { folder: PathBuf::from(folder), steps }
             }
         }
@@ -107,7 +107,7 @@ impl Route {
     /// Whether news of an entry concerns a folder that was looked into for a step.
     pub(super) fn concerns(&self, step: usize, name: &OsStr, is_folder: bool) -> bool {
         match self.steps.get(step) {
-            Some(Step::Deep) => {
+            Some(WalkStep::Deep) => {
                 is_folder && !is_hidden(name) || self.steps.get(step + 1).is_some_and(|next| next.fits(name))
             }
             Some(own) => own.fits(name),
@@ -118,12 +118,12 @@ impl Route {
     /// Whether an entry of a folder that was looked into for a step is one of those that are read, by its
     /// name.
     pub(super) fn names(&self, step: usize, name: &OsStr) -> bool {
-        let last = if matches!(self.steps.get(step), Some(Step::Deep)) { step + 1 } else { step };
+        let last = if matches!(self.steps.get(step), Some(WalkStep::Deep)) { step + 1 } else { step };
         last + 1 == self.steps.len() && self.steps[last].fits(name)
     }
 }
 
-impl Step {
+impl WalkStep {
     fn of(part: &str) -> Self {
         if part == "**" {
             return Self::Deep;
@@ -204,12 +204,12 @@ impl Walk {
         let folder = asked(&visit.folder);
         match self.route.steps.get(visit.step) {
             // It need not be there, nor the folder: whoever looks at it says so.
-            Some(Step::Name(name)) if visit.step + 1 == self.route.steps.len() => {
+            Some(WalkStep::Name(name)) if visit.step + 1 == self.route.steps.len() => {
                 let path = visit.folder.join(name);
                 self.listed.folders.entry(folder.to_owned()).or_default().insert(visit.step);
                 return self.find(path);
             }
-            Some(Step::Name(_) | Step::Match(_) | Step::Deep) => {}
+            Some(WalkStep::Name(_) | WalkStep::Match(_) | WalkStep::Deep) => {}
             None => return,
         }
         let stat = match self.files.stat(folder) {
@@ -223,7 +223,7 @@ impl Walk {
             return;
         }
         self.listed.folders.entry(folder.to_owned()).or_default().insert(visit.step);
-        if let Some(Step::Name(name)) = self.route.steps.get(visit.step) {
+        if let Some(WalkStep::Name(name)) = self.route.steps.get(visit.step) {
             let folder = visit.folder.join(name);
             return self.folders.push_back(Visit { folder, step: visit.step + 1, is_link: false });
         }
@@ -237,7 +237,7 @@ impl Walk {
     /// One entry of a folder.
     fn meet(&mut self, visit: &Visit, entry: &Entry) {
         let Entry { name, kind } = entry;
-        let is_deep = matches!(self.route.steps[visit.step], Step::Deep);
+        let is_deep = matches!(self.route.steps[visit.step], WalkStep::Deep);
         if is_deep && !is_hidden(name) {
             self.go_on(visit, entry, visit.step);
         }

@@ -165,7 +165,7 @@ pub(super) fn identify(reported: &RawValue) -> Option<RecordId> {
 
 /// The members of a rendered record that a failure record repeats.
 #[derive(Deserialize)]
-struct Rendered {
+struct RenderedMessage {
     #[serde(rename = "messageId")]
     message_id: String,
     #[serde(rename = "eventSourceARN")]
@@ -175,7 +175,7 @@ struct Rendered {
 /// `SQSBatchInfo` of a failure record: ours, for AWS has no destination for what came from a queue.
 pub(super) fn batch_info(records: &[Record]) -> serde_json::Value {
     let rendered = |record: &Record| {
-        serde_json::from_slice::<Rendered>(&record.bytes).expect("this source rendered the record")
+        serde_json::from_slice::<RenderedMessage>(&record.bytes).expect("this source rendered the record")
     };
     let (Some(first), Some(last)) = (records.first(), records.last()) else {
         return serde_json::json!({ "batchSize": 0 });

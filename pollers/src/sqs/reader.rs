@@ -54,9 +54,9 @@ pub(super) struct SqsQueue {
 /// When failed settlements were told last, for each reason: once a minute is enough, for they are asked again
 /// many times a second.
 #[derive(Default)]
-struct Told(Mutex<Vec<Reason>>);
+struct Told(Mutex<Vec<ReceiveReason>>);
 
-struct Reason {
+struct ReceiveReason {
     why: String,
     told: Instant,
     n_held_back: u64,
@@ -81,7 +81,7 @@ impl Told {
             n_held_back = reasons.remove(at).n_held_back;
         }
         // Those told last stand first.
-        reasons.insert(0, Reason { why: why.to_owned(), told: now, n_held_back: 0 });
+        reasons.insert(0, ReceiveReason { why: why.to_owned(), told: now, n_held_back: 0 });
         Some(n_held_back)
     }
 }

@@ -18,6 +18,7 @@ const COMMANDS: &[&str] = &[
     "explain -c forebay.yaml lines",
     "schema",
     "config defaults",
+    "config manual",
     "state verify --data-dir resting",
     "state show --data-dir resting",
     "state repair --data-dir resting",

@@ -15,7 +15,7 @@ use crate::executors::words::{ONLY_A_HEAD, Refused, has_end, said_in, unreadable
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// One invocation, as far as its answer's meaning depends on it.
-pub(super) struct Invocation<'a> {
+pub(super) struct HttpInvocation<'a> {
     pub(super) function: &'a str,
     pub(super) request_id: String,
     pub(super) timeout: Duration,
@@ -44,7 +44,7 @@ fn verdict(status: StatusCode, headers: &HeaderMap) -> Verdict {
     }
 }
 
-impl Invocation<'_> {
+impl HttpInvocation<'_> {
     /// `now` is asked where the answer may name a date.
     pub(super) fn judge(self, answer: Answer, now: impl FnOnce() -> Timestamp) -> Result<Reply, InvokeError> {
         let Answer { head, body } = answer;
@@ -140,8 +140,11 @@ mod tests {
             response = response.header(*name, *value);
         }
         let (head, ()) = response.body(()).unwrap().into_parts();
-        let invocation =
-            Invocation { function: "resize", request_id: "ours".to_owned(), timeout: Duration::from_secs(3) };
+        let invocation = HttpInvocation {
+            function: "resize",
+            request_id: "ours".to_owned(),
+            timeout: Duration::from_secs(3),
+        };
         match invocation.judge(Answer { head, body }, || Timestamp::UNIX_EPOCH) {
             Ok(reply) => format!(
                 "{} {:?} {} {}",

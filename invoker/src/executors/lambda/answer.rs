@@ -37,7 +37,7 @@ const PLATFORM: [&str; 8] = [
 ];
 
 /// One invocation, as far as its answer's meaning depends on it.
-pub(super) struct Invocation<'a> {
+pub(super) struct LambdaInvocation<'a> {
     pub(super) function: &'a str,
     pub(super) request_id: String,
 }
@@ -53,7 +53,7 @@ struct ErrorBody {
     reason: Option<String>,
 }
 
-impl Invocation<'_> {
+impl LambdaInvocation<'_> {
     pub(super) fn judge(self, answer: Answer, now: Timestamp) -> Result<Reply, InvokeError> {
         let Answer { head, body } = answer;
         if head.status == StatusCode::OK {
@@ -164,7 +164,7 @@ mod tests {
             response = response.header(*name, *value);
         }
         let (head, ()) = response.body(()).unwrap().into_parts();
-        let invocation = Invocation { function: "resize", request_id: "ours".to_owned() };
+        let invocation = LambdaInvocation { function: "resize", request_id: "ours".to_owned() };
         match invocation.judge(Answer { head, body: body.map(Bytes::from) }, Timestamp::UNIX_EPOCH) {
             Ok(reply) => format!("{reply:?}"),
             Err(InvokeError::NotReached { why, retry_after, cause, .. }) => {

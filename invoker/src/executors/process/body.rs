@@ -17,25 +17,25 @@ const DISCARD_BYTES_MAX: usize = 256 << 20;
 
 /// A body of known size that is sent without being copied together.
 #[derive(Debug, Default)]
-pub(super) struct Pieces {
+pub(super) struct SizedBody {
     pieces: VecDeque<Bytes>,
     n_bytes: u64,
 }
 
-impl From<Event> for Pieces {
+impl From<Event> for SizedBody {
     fn from(event: Event) -> Self {
         let n_bytes = event.n_bytes() as u64;
         Self { pieces: event.pieces.into_iter().filter(|it| !it.is_empty()).collect(), n_bytes }
     }
 }
 
-impl From<Bytes> for Pieces {
+impl From<Bytes> for SizedBody {
     fn from(bytes: Bytes) -> Self {
         Event { pieces: vec![bytes] }.into()
     }
 }
 
-impl Body for Pieces {
+impl Body for SizedBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::guard::Guard;
+use super::guard::ProcessGuard;
 use super::launch::{Launch, Spot};
 use super::listener::{Served, serve};
 use super::output::{LogSink, Origin, Stream, read_lines};
@@ -57,7 +57,7 @@ pub(super) struct Ground {
     /// The program.
     pub(super) launch: Launch,
     /// Ends the processes with the daemon.
-    pub(super) guard: Guard,
+    pub(super) guard: ProcessGuard,
     /// Takes the lines they print.
     pub(super) sink: Arc<dyn LogSink>,
     /// All tasks, so that they are joined.

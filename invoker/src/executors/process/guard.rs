@@ -27,7 +27,7 @@ for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
 "#;
 
 /// The guard of one executor's processes.
-pub(super) struct Guard {
+pub(super) struct ProcessGuard {
     inner: Mutex<Inner>,
 }
 
@@ -38,7 +38,7 @@ struct Inner {
     groups: BTreeSet<u32>,
 }
 
-impl Guard {
+impl ProcessGuard {
     /// Starts the shell.
     pub(super) fn start() -> io::Result<Self> {
         let (shell, pipe) = start_shell()?;

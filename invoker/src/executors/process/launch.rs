@@ -37,7 +37,7 @@ pub(super) struct Launch {
     runtime: Runtime,
     handler: String,
     /// What stood there when it was found.
-    marks: Marks,
+    marks: CodeMarks,
 }
 
 /// An interpreter of this machine.
@@ -60,7 +60,7 @@ pub(super) struct Spot {
 
 /// What the paths of a function lead to: it runs something else once they lead elsewhere.
 #[derive(Debug, PartialEq, Eq)]
-struct Marks {
+struct CodeMarks {
     folder: Option<Mark>,
     handler: Option<Mark>,
     interpreter: Option<(Option<Mark>, Option<Mark>)>,
@@ -104,7 +104,7 @@ impl Launch {
             function: function.to_owned(),
             runtime: settings.runtime,
             handler: settings.handler.clone(),
-            marks: Marks { folder: None, handler: None, interpreter: None },
+            marks: CodeMarks { folder: None, handler: None, interpreter: None },
         };
         let folder = launch.folder()?;
         launch.entry(&folder)?;
@@ -145,11 +145,11 @@ impl Launch {
         }
     }
 
-    fn marks(&self) -> Result<Marks, ProcessError> {
+    fn marks(&self) -> Result<CodeMarks, ProcessError> {
         let folder = self.folder()?;
         let handler = self.entry(&folder)?;
         let interpreter = |it: &Found| (Mark::of(&it.by_path), Mark::of(&it.program));
-        Ok(Marks {
+        Ok(CodeMarks {
             folder: Mark::of(&folder),
             handler: Mark::of(&handler),
             interpreter: self.interpreter.as_ref().map(interpreter),
@@ -262,7 +262,7 @@ mod tests {
             function: "f".to_owned(),
             runtime,
             handler: handler.to_owned(),
-            marks: Marks { folder: None, handler: None, interpreter: None },
+            marks: CodeMarks { folder: None, handler: None, interpreter: None },
         };
         if let Ok(marks) = launch.marks() {
             launch.marks = marks;

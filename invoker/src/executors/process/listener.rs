@@ -22,8 +22,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{ANSWER_BYTES_MAX, Answer};
-use super::body::{BodyFault, Pieces, Whole, discard, read_whole};
-use super::peer::{self, Peer};
+use super::body::{BodyFault, SizedBody, Whole, discard, read_whole};
+use super::peer::{self, FarEnd};
 use super::state::{Answering, Call, Refusal, State};
 
 /// The largest head of a request, up to twice as much when it comes in one piece: clients put up to 1 MiB of
@@ -82,15 +82,15 @@ async fn accept(listener: &TcpListener, address: SocketAddr, served: &Arc<Served
             continue;
         }
         match peer::holder(served.process, from, address) {
-            Peer::Family => drop(connections.spawn(converse(stream, Arc::clone(served)))),
-            Peer::Stranger => {
+            FarEnd::Family => drop(connections.spawn(converse(stream, Arc::clone(served)))),
+            FarEnd::Stranger => {
                 if !std::mem::replace(&mut has_warned, true) {
                     let Served { function, environment, .. } = &**served;
                     tracing::warn!(function, environment, %from, code = "FB-0310", "a stranger's connection to a Runtime API was refused");
                 }
                 connections.spawn(refuse_stranger(stream));
             }
-            Peer::Gone => {}
+            FarEnd::Gone => {}
         }
     }
     let last_words = async { while connections.join_next().await.is_some() {} };
@@ -125,7 +125,7 @@ async fn refuse_stranger(stream: TcpStream) {
     drop(tokio::time::timeout(STRANGER_PATIENCE, conversation).await);
 }
 
-async fn route(mut request: Request<Incoming>, state: &Arc<State>) -> Response<Pieces> {
+async fn route(mut request: Request<Incoming>, state: &Arc<State>) -> Response<SizedBody> {
     let path = request.uri().path().to_owned();
     let is_get = request.method() == Method::GET;
     let is_post = request.method() == Method::POST;
@@ -166,7 +166,7 @@ async fn route(mut request: Request<Incoming>, state: &Arc<State>) -> Response<P
     }
 }
 
-async fn next(state: &State) -> Response<Pieces> {
+async fn next(state: &State) -> Response<SizedBody> {
     match state.next().await {
         Ok((head, event)) => {
             let mut response = Response::new(event.into());
@@ -177,7 +177,7 @@ async fn next(state: &State) -> Response<Pieces> {
     }
 }
 
-async fn respond(request: &mut Request<Incoming>, answering: Answering) -> Response<Pieces> {
+async fn respond(request: &mut Request<Incoming>, answering: Answering) -> Response<SizedBody> {
     let mode = request.headers().get("lambda-runtime-function-response-mode").map(HeaderValue::as_bytes);
     if mode.is_some_and(|it| !it.eq_ignore_ascii_case(b"streaming")) {
         discard(request.body_mut()).await;
@@ -199,7 +199,7 @@ async fn respond(request: &mut Request<Incoming>, answering: Answering) -> Respo
     }
 }
 
-async fn report(request: &mut Request<Incoming>, answering: Answering) -> Response<Pieces> {
+async fn report(request: &mut Request<Incoming>, answering: Answering) -> Response<SizedBody> {
     match read_whole(request.body_mut(), ANSWER_BYTES_MAX).await {
         Ok(Whole { bytes, .. }) => {
             answering.complete(Answer::Error(without_cause(request.headers(), bytes)));
@@ -210,7 +210,7 @@ async fn report(request: &mut Request<Incoming>, answering: Answering) -> Respon
     }
 }
 
-async fn init_error(request: &mut Request<Incoming>, state: &State) -> Response<Pieces> {
+async fn init_error(request: &mut Request<Incoming>, state: &State) -> Response<SizedBody> {
     match read_whole(request.body_mut(), ANSWER_BYTES_MAX).await {
         Ok(Whole { bytes, .. }) => match state.init_error(without_cause(request.headers(), bytes)) {
             Ok(()) => accepted(),
@@ -255,19 +255,19 @@ fn without_cause(headers: &HeaderMap, body: Bytes) -> Bytes {
     }
 }
 
-async fn too_large(request: &mut Request<Incoming>, answering: Answering) -> Response<Pieces> {
+async fn too_large(request: &mut Request<Incoming>, answering: Answering) -> Response<SizedBody> {
     answering.settle(Answer::too_large());
     discard(request.body_mut()).await;
     answering.complete(Answer::too_large());
     over_limit()
 }
 
-async fn refuse(request: &mut Request<Incoming>, refusal: &Refusal) -> Response<Pieces> {
+async fn refuse(request: &mut Request<Incoming>, refusal: &Refusal) -> Response<SizedBody> {
     discard(request.body_mut()).await;
     refused(refusal)
 }
 
-fn refused(refusal: &Refusal) -> Response<Pieces> {
+fn refused(refusal: &Refusal) -> Response<SizedBody> {
     match refusal {
         Refusal::InvalidRequestId => {
             problem(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
@@ -282,25 +282,25 @@ fn refused(refusal: &Refusal) -> Response<Pieces> {
     }
 }
 
-fn over_limit() -> Response<Pieces> {
+fn over_limit() -> Response<SizedBody> {
     let text = format!("Exceeded maximum allowed payload size ({ANSWER_BYTES_MAX} bytes).");
     problem(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &text)
 }
 
-fn truncated() -> Response<Pieces> {
+fn truncated() -> Response<SizedBody> {
     problem(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", "HTTP request detected as truncated")
 }
 
-fn accepted() -> Response<Pieces> {
+fn accepted() -> Response<SizedBody> {
     answer(StatusCode::ACCEPTED, Bytes::from_static(b"{\"status\":\"OK\"}\n"))
 }
 
-fn problem(status: StatusCode, kind: &str, text: &str) -> Response<Pieces> {
+fn problem(status: StatusCode, kind: &str, text: &str) -> Response<SizedBody> {
     answer(status, format!("{}\n", json!({ "errorMessage": text, "errorType": kind })).into())
 }
 
-fn answer(status: StatusCode, body: Bytes) -> Response<Pieces> {
-    let mut response = Response::new(Pieces::from(body));
+fn answer(status: StatusCode, body: Bytes) -> Response<SizedBody> {
+    let mut response = Response::new(SizedBody::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -44,7 +44,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use self::environment::{Ground, TERM_PATIENCE};
-use self::guard::Guard;
+use self::guard::ProcessGuard;
 use self::launch::Launch;
 use self::pool::Pool;
 use self::turn::Turns;
@@ -88,7 +88,8 @@ impl ProcessExecutor {
         let name = function.name.as_str().to_owned();
         let launch = Launch::find(&name, settings, &options.base, &options.interpreters).await?;
         close_fds::set_fds_cloexec_threadsafe(3, &[]);
-        let guard = Guard::start().map_err(|cause| ProcessError::Guard { function: name.clone(), cause })?;
+        let guard =
+            ProcessGuard::start().map_err(|cause| ProcessError::Guard { function: name.clone(), cause })?;
         let pool = Pool::new(environments_max(function));
         let ProcessOptions { region, account, log, .. } = options;
         let reaper = reaper(&pool, settings.idle_ttl);

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 /// Who holds the far end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Peer {
+pub(super) enum FarEnd {
     /// The process, one of its group or a descendant.
     Family,
     /// Somebody else, or nobody that can be seen.
@@ -19,17 +19,17 @@ pub(super) enum Peer {
 }
 
 /// Who holds the connection `from` → `to` on this host, seen from `process`.
-pub(super) fn holder(process: u32, from: SocketAddr, to: SocketAddr) -> Peer {
-    let Some(inode) = socket_inode(from, to).filter(|it| *it != 0) else { return Peer::Gone };
+pub(super) fn holder(process: u32, from: SocketAddr, to: SocketAddr) -> FarEnd {
+    let Some(inode) = socket_inode(from, to).filter(|it| *it != 0) else { return FarEnd::Gone };
     let link = format!("socket:[{inode}]");
     if holds(process, &link) {
-        return Peer::Family;
+        return FarEnd::Family;
     }
-    let Ok(entries) = fs::read_dir("/proc") else { return Peer::Stranger };
+    let Ok(entries) = fs::read_dir("/proc") else { return FarEnd::Stranger };
     let mut family = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|it| *it != process && is_family(*it, process));
-    if family.any(|it| holds(it, &link)) { Peer::Family } else { Peer::Stranger }
+    if family.any(|it| holds(it, &link)) { FarEnd::Family } else { FarEnd::Stranger }
 }
 
 fn holds(process: u32, link: &str) -> bool {
@@ -100,10 +100,10 @@ mod tests {
         let from = stream.local_addr().unwrap();
         let mut other =
             std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-        assert_eq!(holder(std::process::id(), from, to), Peer::Family);
-        assert_eq!(holder(other.id(), from, to), Peer::Stranger);
+        assert_eq!(holder(std::process::id(), from, to), FarEnd::Family);
+        assert_eq!(holder(other.id(), from, to), FarEnd::Stranger);
         drop(stream);
-        assert_eq!(holder(std::process::id(), from, to), Peer::Gone);
+        assert_eq!(holder(std::process::id(), from, to), FarEnd::Gone);
         other.kill().unwrap();
         other.wait().unwrap();
     }
@@ -114,7 +114,7 @@ mod tests {
         let to = listener.local_addr().unwrap();
         let stream = TcpStream::connect(("::ffff:127.0.0.1", to.port())).unwrap();
         let (_, from) = listener.accept().unwrap();
-        assert_eq!(holder(std::process::id(), from, to), Peer::Family);
+        assert_eq!(holder(std::process::id(), from, to), FarEnd::Family);
         drop(stream);
     }
 

@@ -78,7 +78,7 @@ pub(super) enum Call {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum EnvironmentPhase {
     Started,
     InitError,
     Ready,
@@ -88,7 +88,7 @@ enum Phase {
     Closed,
 }
 
-impl Phase {
+impl EnvironmentPhase {
     fn name(self) -> &'static str {
         match self {
             Self::Started => "Started",
@@ -108,7 +108,7 @@ impl Phase {
 }
 
 struct Inner {
-    phase: Phase,
+    phase: EnvironmentPhase,
     /// The turn that is not answered yet; its event waits to be fetched in `Started`, `Ready` and `Answered`.
     turn: Option<Turn>,
     /// The id of the turn before, for lines that are read late.
@@ -131,7 +131,13 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(returned: Box<dyn Fn() + Send + Sync>) -> Self {
-        let inner = Inner { phase: Phase::Started, turn: None, last_id: None, n_next: 0, is_leaving: false };
+        let inner = Inner {
+            phase: EnvironmentPhase::Started,
+            turn: None,
+            last_id: None,
+            n_next: 0,
+            is_leaving: false,
+        };
         Self {
             inner: Mutex::new(inner),
             assigned: Notify::new(),
@@ -145,8 +151,12 @@ impl State {
     pub(super) fn assign(&self, turn: Turn) {
         let mut inner = self.lock();
         match inner.phase {
-            Phase::Closed | Phase::InitError => end(turn, TurnEnd::NotTaken),
-            Phase::Started | Phase::Ready | Phase::Running | Phase::Responding(_) | Phase::Answered => {
+            EnvironmentPhase::Closed | EnvironmentPhase::InitError => end(turn, TurnEnd::NotTaken),
+            EnvironmentPhase::Started
+            | EnvironmentPhase::Ready
+            | EnvironmentPhase::Running
+            | EnvironmentPhase::Responding(_)
+            | EnvironmentPhase::Answered => {
                 inner.turn = Some(turn);
                 drop(inner);
                 self.assigned.notify_waiters();
@@ -194,16 +204,25 @@ impl State {
             return Err(before.refuses("Ready"));
         }
         match before {
-            Phase::InitError | Phase::Responding(_) | Phase::Closed => return Err(before.refuses("Ready")),
-            Phase::Started | Phase::Ready | Phase::Running | Phase::Answered => {}
+            EnvironmentPhase::InitError | EnvironmentPhase::Responding(_) | EnvironmentPhase::Closed => {
+                return Err(before.refuses("Ready"));
+            }
+            EnvironmentPhase::Started
+            | EnvironmentPhase::Ready
+            | EnvironmentPhase::Running
+            | EnvironmentPhase::Answered => {}
         }
         let handed_out = inner.turn.as_ref().map(|turn| (turn.head.clone(), turn.event.clone()));
-        inner.phase = if handed_out.is_some() { Phase::Running } else { Phase::Ready };
+        inner.phase = if handed_out.is_some() { EnvironmentPhase::Running } else { EnvironmentPhase::Ready };
         drop(inner);
         match before {
-            Phase::Started => drop(self.start.send_replace(Start::Ready)),
-            Phase::Answered => (self.returned)(),
-            Phase::Ready | Phase::Running | Phase::InitError | Phase::Responding(_) | Phase::Closed => {}
+            EnvironmentPhase::Started => drop(self.start.send_replace(Start::Ready)),
+            EnvironmentPhase::Answered => (self.returned)(),
+            EnvironmentPhase::Ready
+            | EnvironmentPhase::Running
+            | EnvironmentPhase::InitError
+            | EnvironmentPhase::Responding(_)
+            | EnvironmentPhase::Closed => {}
         }
         Ok(handed_out)
     }
@@ -211,33 +230,33 @@ impl State {
     /// `response` or `error` begins: from here on the answer belongs to this call.
     pub(super) fn begin(self: &Arc<Self>, request_id: &str, call: Call) -> Result<Answering, Refusal> {
         let mut inner = self.lock();
-        let to = Phase::Responding(call);
+        let to = EnvironmentPhase::Responding(call);
         let is_current = inner.turn.as_ref().is_some_and(|turn| *turn.request_id == *request_id);
         let is_last = inner.last_id.as_deref() == Some(request_id);
         match inner.phase {
-            Phase::Running if is_current => {
+            EnvironmentPhase::Running if is_current => {
                 inner.phase = to;
                 Ok(Answering { state: Arc::clone(self), request_id: request_id.to_owned(), is_over: false })
             }
-            Phase::Responding(_) if is_current => Err(inner.phase.refuses(to.name())),
-            Phase::Ready if is_last => Err(inner.phase.refuses(to.name())),
-            Phase::Started
-            | Phase::InitError
-            | Phase::Ready
-            | Phase::Running
-            | Phase::Responding(_)
-            | Phase::Answered
-            | Phase::Closed => Err(Refusal::InvalidRequestId),
+            EnvironmentPhase::Responding(_) if is_current => Err(inner.phase.refuses(to.name())),
+            EnvironmentPhase::Ready if is_last => Err(inner.phase.refuses(to.name())),
+            EnvironmentPhase::Started
+            | EnvironmentPhase::InitError
+            | EnvironmentPhase::Ready
+            | EnvironmentPhase::Running
+            | EnvironmentPhase::Responding(_)
+            | EnvironmentPhase::Answered
+            | EnvironmentPhase::Closed => Err(Refusal::InvalidRequestId),
         }
     }
 
     /// `init/error`: legal before the first `next` only.
     pub(super) fn init_error(&self, body: Bytes) -> Result<(), Refusal> {
         let mut inner = self.lock();
-        if inner.phase != Phase::Started {
+        if inner.phase != EnvironmentPhase::Started {
             return Err(inner.phase.refuses("InitError"));
         }
-        inner.phase = Phase::InitError;
+        inner.phase = EnvironmentPhase::InitError;
         inner.end(TurnEnd::Answered(Answer::Error(body)));
         drop(inner);
         self.start.send_replace(Start::Failed);
@@ -258,13 +277,15 @@ impl State {
     /// Nothing more comes: ends the turn that is open, if any.
     pub(super) fn close(&self, over: Over) {
         let mut inner = self.lock();
-        let before = std::mem::replace(&mut inner.phase, Phase::Closed);
+        let before = std::mem::replace(&mut inner.phase, EnvironmentPhase::Closed);
         let end = match (over, before, inner.turn.as_ref()) {
             (Over::Stopped, ..) => TurnEnd::Stopped,
             // A start that fails is tried within the turn, so the turn ends with it.
-            (Over::Exited(status), Phase::Started | Phase::Running | Phase::Responding(_), Some(turn)) => {
-                TurnEnd::Answered(Answer::exited(&turn.request_id, status))
-            }
+            (
+                Over::Exited(status),
+                EnvironmentPhase::Started | EnvironmentPhase::Running | EnvironmentPhase::Responding(_),
+                Some(turn),
+            ) => TurnEnd::Answered(Answer::exited(&turn.request_id, status)),
             (Over::Exited(_), ..) => TurnEnd::NotTaken,
         };
         inner.end(end);
@@ -283,8 +304,8 @@ impl State {
         if inner.turn.as_ref().is_some_and(|turn| *turn.request_id == *request_id) {
             inner.end(TurnEnd::Answered(answer));
         }
-        if over && matches!(inner.phase, Phase::Responding(_)) {
-            inner.phase = Phase::Answered;
+        if over && matches!(inner.phase, EnvironmentPhase::Responding(_)) {
+            inner.phase = EnvironmentPhase::Answered;
         }
     }
 

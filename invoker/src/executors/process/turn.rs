@@ -50,7 +50,7 @@ pub(super) struct Turns {
 
 /// No environment could be started.
 #[derive(Debug, thiserror::Error)]
-enum StartError {
+enum EnvironmentStartError {
     /// The program is not what it was.
     #[error(transparent)]
     Program(#[from] ProcessError),
@@ -65,7 +65,7 @@ enum StartError {
     Closed(#[from] NoSeat),
 }
 
-impl StartError {
+impl EnvironmentStartError {
     /// The page that explains it.
     fn code(&self) -> Code {
         match self {
@@ -164,7 +164,7 @@ impl Turns {
         Ok(tried)
     }
 
-    async fn start(&self, place: &Arc<Place>) -> Result<Lease, StartError> {
+    async fn start(&self, place: &Arc<Place>) -> Result<Lease, EnvironmentStartError> {
         if let Some(next_start) = self.pool.next_start() {
             tokio::select! {
                 () = tokio::time::sleep_until(next_start) => {}
@@ -191,14 +191,15 @@ impl Turns {
         let enter = |environment| self.pool.enter(environment);
         Environment::start(ground, number, state, site, variables, enter, gone).map_err(|error| {
             match error.raw_os_error() {
-                Some(code) if is_of_the_program(code) => StartError::Entrypoint(error),
+                Some(code) if is_of_the_program(code) => EnvironmentStartError::Entrypoint(error),
                 Some(_) | None => self.of_the_system(error),
             }
         })
     }
 
-    fn of_the_system(&self, error: io::Error) -> StartError {
-        ProcessError::short(&self.ground.function, error).map_or_else(StartError::System, StartError::Program)
+    fn of_the_system(&self, error: io::Error) -> EnvironmentStartError {
+        ProcessError::short(&self.ground.function, error)
+            .map_or_else(EnvironmentStartError::System, EnvironmentStartError::Program)
     }
 
     async fn run(&self, lease: Lease, event: &Event, request_id: &str, deadline: Instant) -> Tried {
@@ -248,11 +249,11 @@ impl Turns {
             .collect()
     }
 
-    fn start_failed(&self, error: StartError) -> InvokeError {
+    fn start_failed(&self, error: EnvironmentStartError) -> InvokeError {
         let why = match &error {
-            StartError::Program(it) if it.is_transient() => NotReached::Platform,
-            StartError::Program(_) | StartError::Entrypoint(_) => NotReached::Config,
-            StartError::System(_) | StartError::Closed(_) => NotReached::Platform,
+            EnvironmentStartError::Program(it) if it.is_transient() => NotReached::Platform,
+            EnvironmentStartError::Program(_) | EnvironmentStartError::Entrypoint(_) => NotReached::Config,
+            EnvironmentStartError::System(_) | EnvironmentStartError::Closed(_) => NotReached::Platform,
         };
         self.not_reached_for(why, error.code(), error)
     }

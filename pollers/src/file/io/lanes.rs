@@ -49,12 +49,12 @@ pub(super) struct Job {
 #[derive(Default)]
 struct Lane {
     ready: VecDeque<Job>,
-    running: Option<Running>,
+    running: Option<RunningJob>,
     /// The number of its last turn.
     turn: u64,
 }
 
-struct Running {
+struct RunningJob {
     key: Key,
     since: Instant,
     /// It was woken while it ran: what it did not see is there now.
@@ -96,7 +96,7 @@ impl Lanes {
         let job = lane.ready.pop_front()?;
         self.n_turns += 1;
         lane.turn = self.n_turns;
-        lane.running = Some(Running { key: job.key, since: now, is_rung: false });
+        lane.running = Some(RunningJob { key: job.key, since: now, is_rung: false });
         Some(job)
     }
 
@@ -200,7 +200,8 @@ impl Lanes {
         hang_max: Duration,
         workers_max: usize,
     ) -> Option<Duration> {
-        let hang = |it: &Running| Some(now.saturating_duration_since(it.since)).filter(|it| *it >= hang_max);
+        let hang =
+            |it: &RunningJob| Some(now.saturating_duration_since(it.since)).filter(|it| *it >= hang_max);
         let running = self.lanes.get(lane).and_then(|it| it.running.as_ref());
         match running {
             Some(running) => hang(running),

@@ -49,7 +49,7 @@ struct Shared {
     bell: Condvar,
     watches: Arc<Watches>,
     /// Wakes the thread that waits, when it has to be up earlier than it thinks.
-    alarm: watcher::Alarm,
+    alarm: watcher::ThreadWaker,
     next_key: AtomicU64,
     /// A job that runs for this long hangs.
     hang_max: Duration,
@@ -92,7 +92,7 @@ impl Io {
             lanes: Mutex::default(),
             bell: Condvar::new(),
             watches: Arc::new(Watches::start()),
-            alarm: watcher::Alarm::new()?,
+            alarm: watcher::ThreadWaker::new()?,
             next_key: AtomicU64::new(0),
             hang_max,
         });

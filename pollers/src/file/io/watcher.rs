@@ -15,9 +15,9 @@ use super::Shared;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Wakes the thread.
-pub(super) struct Alarm(OwnedFd);
+pub(super) struct ThreadWaker(OwnedFd);
 
-impl Alarm {
+impl ThreadWaker {
     pub(super) fn new() -> std::io::Result<Self> {
         Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }

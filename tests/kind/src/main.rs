@@ -1,0 +1,11 @@
+//! Forebay with one more kind of source: a folder, and the one line of `main`.
+
+mod numbers;
+
+use std::process::ExitCode;
+
+use forebay_daemon::cli::Cli;
+
+fn main() -> ExitCode {
+    Cli::run_with(&[&numbers::NumbersKind])
+}
