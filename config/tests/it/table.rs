@@ -229,7 +229,7 @@ fn a_setting_that_must_be_written_is_missed() {
 fn the_manual_has_a_section_for_every_setting_and_for_those_of_sources_where_they_stand() {
     let path = "event_source_mappings[].source.made_up.depth";
     let shape = Shape::Integer { min: 1, max: 9 };
-    let own = settings::SettingSpec::new(path, shape, DefaultValue::Integer(3), "How deep it goes.");
+    let own = SettingSpec::new(path, shape, DefaultValue::Integer(3), "How deep it goes.");
     let manual = settings::manual(&[own]);
     let sections: Vec<&str> = manual.lines().filter_map(|it| it.strip_prefix("## ")).collect();
     let mut paths: Vec<String> = settings::all().map(|it| format!("`{}`", it.path)).collect();
