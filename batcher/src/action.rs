@@ -56,8 +56,8 @@ pub enum Action {
     /// Records were given up with no destination to take them (or after it refused too often, where a setting
     /// says so).
     Discarded(Discard),
-    /// The attempts or the time of records are used up, and they wait for an operator from here on; told once,
-    /// not again after a restart.
+    /// The attempts or the time of records are used up, and they wait for an operator from here on; told
+    /// once, not again after a restart.
     Paused(Paused),
     /// What was decided is durable. Of a track that is lost meanwhile nobody can tell, and nothing is told.
     Decided(DecisionId),

@@ -1,8 +1,7 @@
-//! How a chain goes on: from its first step to the next, to a slot, a destination or its end.
+//! How a batch run goes on: from its first step to the next, to a slot, a destination or its end.
 
 mod attempts;
-mod chain;
-mod chains;
+mod batch_runs;
 mod draining;
 mod explain;
 mod groups;
@@ -12,6 +11,7 @@ mod parting;
 mod pausing;
 mod remains;
 mod restoring;
+mod run;
 mod slices;
 
 use std::collections::BTreeSet;
@@ -32,22 +32,22 @@ use crate::time::Tick;
 use crate::timers::Timer;
 use crate::tracks::Effect;
 
-use self::chain::{Chain, Filling, Status, Step, What};
-pub(crate) use self::chain::{ChainId, Hold, lanes_of, tracks_of};
-use self::chains::Chains;
+use self::batch_runs::BatchRuns;
 use self::draining::is_draining;
 use self::pausing::Decided;
+use self::run::{BatchRun, Filling, Status, Step, What};
+pub(crate) use self::run::{BatchRunId, Hold, lanes_of, tracks_of};
 pub(crate) use self::slices::Its;
 
-/// The runs: every chain, with what of it is out at the function or at a destination.
+/// The runs: every batch run, with what of it is out at the function or at a destination.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
-    chains: Chains,
-    attempts: Pending<AttemptId, ChainId>,
-    notices: Pending<NoticeId, ChainId>,
+    batch_runs: BatchRuns,
+    attempts: Pending<AttemptId, BatchRunId>,
+    notices: Pending<NoticeId, BatchRunId>,
     /// Decisions that are not durable yet.
     decided: Vec<Decided>,
-    /// Chains that wait for an operator.
+    /// Batch runs that wait for an operator.
     n_paused: usize,
 }
 
@@ -58,43 +58,44 @@ impl Runs {
     }
 
     /// How many batches are not at their end.
-    pub(crate) fn n_chains(&self) -> usize {
-        self.chains.len()
+    pub(crate) fn n_runs(&self) -> usize {
+        self.batch_runs.len()
     }
 
-    /// Whether anything of a chain was tried or given up.
-    pub(crate) fn is_in_retry(&self, id: ChainId) -> bool {
-        self.chains.get(id).is_some_and(Chain::is_in_retry)
+    /// Whether anything of a batch run was tried or given up.
+    pub(crate) fn is_in_retry(&self, id: BatchRunId) -> bool {
+        self.batch_runs.get(id).is_some_and(BatchRun::is_in_retry)
     }
 
     /// Whether records of a former life are still missing.
-    pub(crate) fn is_filling(&self, id: ChainId) -> bool {
-        self.chains.get(id).is_some_and(Chain::is_filling)
+    pub(crate) fn is_filling(&self, id: BatchRunId) -> bool {
+        self.batch_runs.get(id).is_some_and(BatchRun::is_filling)
     }
 
-    /// The slices of a former life that a chain still has: their tracks and their last records.
-    pub(crate) fn missing(&self, id: ChainId) -> impl Iterator<Item = (TrackIdx, &Position)> {
-        let steps = self.chains.get(id).into_iter().flat_map(|chain| &chain.steps);
+    /// The slices of a former life that a batch run still has: their tracks and their last records.
+    pub(crate) fn missing(&self, id: BatchRunId) -> impl Iterator<Item = (TrackIdx, &Position)> {
+        let steps = self.batch_runs.get(id).into_iter().flat_map(|run| &run.steps);
         steps.filter_map(|step| match &step.what {
             What::Filling(filling) => Some((filling.track, &filling.slice.last)),
             What::Try(_) | What::Tell(_) => None,
         })
     }
 
-    /// Whether a slice of a former life of this chain has this place in it.
-    pub(crate) fn waits_for(&self, id: ChainId, idx: TrackIdx, lane: u32, position: &Position) -> bool {
-        self.chains
+    /// Whether a slice of a former life of this batch run has this place in it.
+    pub(crate) fn waits_for(&self, id: BatchRunId, idx: TrackIdx, lane: u32, position: &Position) -> bool {
+        self.batch_runs
             .get(id)
-            .is_some_and(|chain| chain.steps.iter().any(|step| step.waits_for(idx, lane, position)))
+            .is_some_and(|run| run.steps.iter().any(|step| step.waits_for(idx, lane, position)))
     }
 
-    fn add_chain(&mut self, chain: Chain, books: &mut Books) -> ChainId {
+    fn add_run(&mut self, run: BatchRun, books: &mut Books) -> BatchRunId {
         let number = books.cx.next_id();
-        self.chains.insert(number, chain)
+        self.batch_runs.insert(number, run)
     }
 
-    /// Looks at a chain's first step and puts the chain where it must wait; ends it when nothing is left.
-    fn advance(&mut self, id: ChainId, books: &mut Books) {
+    /// Looks at a batch run's first step and puts the batch run where it must wait; ends it when nothing is
+    /// left.
+    fn advance(&mut self, id: BatchRunId, books: &mut Books) {
         if books.cx.is_closing() {
             self.hand_back(id, books);
         }
@@ -104,16 +105,16 @@ impl Runs {
             if let Some(parted) = self.part(id, books) {
                 self.advance(parted, books);
             }
-            let Some(chain) = self.chains.get(id) else { return };
-            let Some(step) = chain.steps.front() else {
-                self.end_chain(id, books);
+            let Some(run) = self.batch_runs.get(id) else { return };
+            let Some(step) = run.steps.front() else {
+                self.end_run(id, books);
                 return;
             };
             let status = match &step.what {
                 What::Filling(_) => Status::Filling,
                 // C-2: what is left of a track that was closed is its next owner's.
-                What::Try(_) if is_draining(chain, books) => Status::New,
-                What::Try(tried) if tried.n_invokes > 0 && !self.is_durable(chain, step, books) => {
+                What::Try(_) if is_draining(run, books) => Status::New,
+                What::Try(tried) if tried.n_invokes > 0 && !self.is_durable(run, step, books) => {
                     Status::Durable
                 }
                 What::Try(tried) if tried.not_before > books.cx.now.tick => {
@@ -125,14 +126,14 @@ impl Runs {
                     self.discard_first(id, books);
                     continue;
                 }
-                What::Tell(_) if !self.is_durable(chain, step, books) => Status::Durable,
+                What::Tell(_) if !self.is_durable(run, step, books) => Status::Durable,
                 What::Tell(told)
                     if told.n_refused > 0
-                        && matches!(&chain.status, Status::Redeliver { until, .. } if *until > books.cx.now.tick) =>
+                        && matches!(&run.status, Status::Redeliver { until, .. } if *until > books.cx.now.tick) =>
                 {
-                    chain.status.clone()
+                    run.status.clone()
                 }
-                What::Tell(_) if is_draining(chain, books) => Status::New,
+                What::Tell(_) if is_draining(run, books) => Status::New,
                 What::Tell(_) => {
                     self.deliver(id, books);
                     return;
@@ -147,24 +148,24 @@ impl Runs {
         }
     }
 
-    fn set_status(&mut self, id: ChainId, status: Status, books: &mut Books) {
-        let Some(chain) = self.chains.get_mut(id) else { return };
-        if matches!((&chain.status, &status), (Status::New, Status::New)) {
+    fn set_status(&mut self, id: BatchRunId, status: Status, books: &mut Books) {
+        let Some(run) = self.batch_runs.get_mut(id) else { return };
+        if matches!((&run.status, &status), (Status::New, Status::New)) {
             return;
         }
-        let was_ready = matches!(chain.status, Status::Ready { .. });
+        let was_ready = matches!(run.status, Status::Ready { .. });
         let is_ready = matches!(status, Status::Ready { .. });
-        let (before, now) = (deadlines(&chain.status), deadlines(&status));
-        let is_not_reached = is_ready && chain.not_reached().is_some();
+        let (before, now) = (deadlines(&run.status), deadlines(&status));
+        let is_not_reached = is_ready && run.not_reached().is_some();
         if status == Status::Durable {
-            for idx in chain.tracks() {
+            for idx in run.tracks() {
                 books.tracks.wait_for_commit(idx, id);
             }
         }
-        self.n_paused -= usize::from(chain.status == Status::Paused);
+        self.n_paused -= usize::from(run.status == Status::Paused);
         self.n_paused += usize::from(status == Status::Paused);
         if !(was_ready && is_ready) {
-            chain.status = status;
+            run.status = status;
         }
         for (timer, before, now) in
             [(Timer::Retry(id), before.0, now.0), (Timer::Redeliver(id), before.1, now.1)]
@@ -177,9 +178,9 @@ impl Runs {
             (false, true) => {
                 // A slice that did not reach the function keeps its place.
                 if is_not_reached {
-                    books.cx.former.stand_first(Ready::Chain(id))
+                    books.cx.former.stand_first(Ready::BatchRun(id))
                 } else {
-                    books.cx.former.stand(Ready::Chain(id))
+                    books.cx.former.stand(Ready::BatchRun(id))
                 }
             }
             (true, false) => books.cx.former.withdraw(true),
@@ -188,21 +189,21 @@ impl Runs {
     }
 
     /// Whether the step is in a durable checkpoint of every track that it touches.
-    fn is_durable(&self, chain: &Chain, step: &Step, books: &Books) -> bool {
-        chain.holds.iter().all(|hold| match hold {
+    fn is_durable(&self, run: &BatchRun, step: &Step, books: &Books) -> bool {
+        run.holds.iter().all(|hold| match hold {
             Hold::Lane(idx, _) => books.tracks.is_durable(*idx, step.mark),
             Hold::Group(_) => true,
         })
     }
 
-    /// Nothing is left of a chain: its lanes and groups are free.
-    fn end_chain(&mut self, id: ChainId, books: &mut Books) {
+    /// Nothing is left of a batch run: its lanes and groups are free.
+    fn end_run(&mut self, id: BatchRunId, books: &mut Books) {
         self.set_status(id, Status::New, books);
-        let Some(chain) = self.chains.remove(id) else { return };
-        self.release(id, chain.holds, books);
+        let Some(run) = self.batch_runs.remove(id) else { return };
+        self.release(id, run.holds, books);
     }
 
-    fn release(&mut self, id: ChainId, holds: Vec<Hold>, books: &mut Books) {
+    fn release(&mut self, id: BatchRunId, holds: Vec<Hold>, books: &mut Books) {
         for hold in &holds {
             if let Hold::Group(group) = hold {
                 books.receipts.release_group(group);
@@ -211,15 +212,15 @@ impl Runs {
         books.tracks.free_lanes(&holds, id, self, &mut books.cx);
     }
 
-    /// Lets go of what no step of a chain needs any more.
-    pub(crate) fn release_unneeded(&mut self, id: ChainId, books: &mut Books) {
-        let Some(chain) = self.chains.get_mut(id) else { return };
-        if chain.holds.len() < 2 || chain.steps.is_empty() {
+    /// Lets go of what no step of a batch run needs any more.
+    pub(crate) fn release_unneeded(&mut self, id: BatchRunId, books: &mut Books) {
+        let Some(run) = self.batch_runs.get_mut(id) else { return };
+        if run.holds.len() < 2 || run.steps.is_empty() {
             // With the last step all of it ends.
             return;
         }
         let n_lanes = |idx: TrackIdx| books.tracks.n_lanes(idx);
-        let needed: BTreeSet<Hold> = chain
+        let needed: BTreeSet<Hold> = run
             .steps
             .iter()
             .flat_map(|step| step.records())
@@ -230,16 +231,15 @@ impl Runs {
                 Place::Queue { .. } => record.group().cloned().map(Hold::Group),
             })
             .collect();
-        let (kept, free) =
-            std::mem::take(&mut chain.holds).into_iter().partition(|hold| needed.contains(hold));
-        chain.holds = kept;
+        let (kept, free) = std::mem::take(&mut run.holds).into_iter().partition(|hold| needed.contains(hold));
+        run.holds = kept;
         self.release(id, free, books);
     }
 
-    fn mark_chain_dirty(&mut self, id: ChainId, books: &mut Books) {
-        let Some(chain) = self.chains.get(id) else { return };
-        let tracks = chain.tracks();
-        if chain.steps.is_empty() {
+    fn mark_run_dirty(&mut self, id: BatchRunId, books: &mut Books) {
+        let Some(run) = self.batch_runs.get(id) else { return };
+        let tracks = run.tracks();
+        if run.steps.is_empty() {
             // It ends next, and with the end of its holds their tracks go on.
             tracks.for_each(|idx| books.tracks.note_change(idx));
             return;
@@ -250,16 +250,16 @@ impl Runs {
         }
     }
 
-    /// From now on the checkpoints of a chain's tracks speak of it.
-    pub(crate) fn tell_of(&mut self, id: ChainId, books: &mut Books) {
-        let Some(chain) = self.chains.get(id) else { return };
-        for idx in chain.tracks() {
+    /// From now on the checkpoints of a batch run's tracks speak of it.
+    pub(crate) fn tell_of(&mut self, id: BatchRunId, books: &mut Books) {
+        let Some(run) = self.batch_runs.get(id) else { return };
+        for idx in run.tracks() {
             books.tracks.tell(idx, id);
         }
     }
 
     /// W-2: finished by success or by delivery.
-    pub(crate) fn finish(&mut self, id: ChainId, records: &[Record], books: &mut Books) {
+    pub(crate) fn finish(&mut self, id: BatchRunId, records: &[Record], books: &mut Books) {
         let mut rest = records;
         while let Some(first) = rest.first() {
             let Place::Track(idx, _) = first.place else {
@@ -270,7 +270,7 @@ impl Runs {
                 .iter()
                 .take_while(|record| matches!(record.place, Place::Track(it, _) if it == idx))
                 .count();
-            if !self.chains.get(id).is_some_and(|chain| chain.lost.contains(&idx)) {
+            if !self.batch_runs.get(id).is_some_and(|run| run.lost.contains(&idx)) {
                 books.tracks.finish_on_track(idx, &rest[..n]);
             }
             rest = &rest[n..];
@@ -278,21 +278,21 @@ impl Runs {
         books.tracks.give_room(records, self, &mut books.cx);
     }
 
-    fn after_pop(&mut self, id: ChainId, books: &mut Books) {
+    fn after_pop(&mut self, id: BatchRunId, books: &mut Books) {
         self.set_status(id, Status::New, books);
-        self.mark_chain_dirty(id, books);
+        self.mark_run_dirty(id, books);
         self.release_unneeded(id, books);
     }
 
-    /// Looks at a chain anew: what it waited for is over, or its first step is another. S-5: not at one that
-    /// waits after a refusal.
-    pub(crate) fn look_again(&mut self, id: ChainId, books: &mut Books) {
+    /// Looks at a batch run anew: what it waited for is over, or its first step is another. S-5: not at one
+    /// that waits after a refusal.
+    pub(crate) fn look_again(&mut self, id: BatchRunId, books: &mut Books) {
         self.set_status(id, Status::New, books);
         self.advance(id, books);
     }
 }
 
-/// When a chain with this status is tried again, and when it is told of again.
+/// When a batch run with this status is tried again, and when it is told of again.
 fn deadlines(status: &Status) -> (Option<Tick>, Option<Tick>) {
     match status {
         Status::Retry { until } => (Some(*until), None),

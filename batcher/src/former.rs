@@ -1,5 +1,5 @@
 //! The batch former: what could use a slot, in which order, and how many slots that makes. It knows lanes and
-//! chains by their names only.
+//! batch runs by their names only.
 
 mod group;
 
@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use crate::action::BatchReason;
 use crate::context::Context;
-use crate::flow::{ChainId, Hold};
+use crate::flow::{BatchRunId, Hold};
 use crate::plan::Plan;
 use crate::record::{Record, TrackIdx};
 use crate::time::Tick;
@@ -33,7 +33,7 @@ pub(crate) struct Former {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ready {
     /// A slice that was tried before.
-    Chain(ChainId),
+    BatchRun(BatchRunId),
     /// A fresh batch of one lane of a track, which the track chooses: it has as many turns as it has such
     /// batches.
     Track(TrackIdx),

@@ -86,7 +86,7 @@ impl Machine {
         while !self.books.cx.is_closing() && self.books.cx.rate_opens().is_none() {
             let Books { tracks, receipts, cx } = &mut self.books;
             let batch = match cx.former.next() {
-                Some(Ready::Chain(id)) => {
+                Some(Ready::BatchRun(id)) => {
                     let attempt = self.runs.begin(id, &mut self.books);
                     if attempt.is_some() {
                         return attempt;
@@ -119,8 +119,9 @@ impl Machine {
         self.pump_queue();
     }
 
-    /// An operator decided about records that wait for him; they are named by their track and the first of them,
-    /// as [`Machine::paused`] says. How many records it was. [`Action::Decided`] follows when it is durable.
+    /// An operator decided about records that wait for him; they are named by their track and the first of
+    /// them, as [`Machine::paused`] says. How many records it was. [`Action::Decided`] follows when it is
+    /// durable.
     ///
     /// # Errors
     /// See [`Undecided`]; nothing was changed then.

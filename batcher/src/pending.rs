@@ -1,5 +1,5 @@
-//! What is waited for, by ids that only grow: an answer finds it by one search in a line, and who waits makes no
-//! node of a tree.
+//! What is waited for, by ids that only grow: an answer finds it by one search in a line, and who waits makes
+//! no node of a tree.
 
 use std::collections::VecDeque;
 
@@ -48,8 +48,8 @@ impl<K: Ord + Copy, V> Pending<K, V> {
         self.n_open = self.line.len();
     }
 
-    /// What was answered is let go of: at the beginning at once, behind one that waits for long when it is most of
-    /// the line.
+    /// What was answered is let go of: at the beginning at once, behind one that waits for long when it is
+    /// most of the line.
     fn tidy(&mut self) {
         while self.line.front().is_some_and(|(_, value)| value.is_none()) {
             self.line.pop_front();

@@ -20,7 +20,7 @@ use crate::backoff::ask_again_delay;
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::filtered::Filtered;
-use crate::flow::{ChainId, Hold, Runs};
+use crate::flow::{BatchRunId, Hold, Runs};
 use crate::former::{Batch, Waiting};
 use crate::items::{ItemActions, wait_of};
 use crate::plan::{Plan, QueuePlan};
@@ -41,8 +41,8 @@ pub(crate) struct Receipts {
     /// Messages that wait for a batch, in the order they came.
     waiting: BTreeMap<u64, Waiting>,
     waiting_bytes: u64,
-    /// Groups that a chain holds.
-    groups: BTreeMap<Bytes, ChainId>,
+    /// Groups that a batch run holds.
+    groups: BTreeMap<Bytes, BatchRunId>,
     reads: BTreeMap<ReadId, Receive>,
     settles: BTreeMap<SettleId, Vec<Ending>>,
     to_settle: Vec<Ending>,
@@ -72,7 +72,7 @@ struct Held {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Waiting(u64),
-    InChain,
+    InRun,
     Settling,
 }
 
@@ -105,8 +105,8 @@ struct Failing {
 pub(crate) struct LostReceipts {
     /// Messages that waited for a batch.
     pub(crate) waiting: Vec<Record>,
-    /// A chain had one of them.
-    pub(crate) is_in_chain: bool,
+    /// A batch run had one of them.
+    pub(crate) is_in_run: bool,
 }
 
 impl Receipts {
@@ -149,7 +149,7 @@ impl Receipts {
     pub(crate) fn is_hidden(&self, record: &Record, now: Tick) -> bool {
         let Place::Queue { receipt, .. } = &record.place else { return true };
         self.held.get(receipt).is_some_and(|held| {
-            held.stage == Stage::InChain && held.visible_until.is_none_or(|until| until > now)
+            held.stage == Stage::InRun && held.visible_until.is_none_or(|until| until > now)
         })
     }
 

@@ -11,8 +11,8 @@ const INLINE_MAX: usize = 20;
 #[derive(Clone)]
 pub struct ShortBytes(Repr);
 
-/// What stands in place is copied as three words: a length that is no length says that the bytes are elsewhere, so
-/// that no tag is written beside them.
+/// What stands in place is copied as three words: a length that is no length says that the bytes are
+/// elsewhere, so that no tag is written beside them.
 #[derive(Clone)]
 enum Repr {
     Inline(Inline),
@@ -28,8 +28,9 @@ struct Inline {
 
 macro_rules! lengths {
     ($($name:ident),*) => {
-        /// How many of the bytes in place are used. Four bytes wide, so that what stands beside it is made of whole
-        /// words: three or seven bytes are copied by two overlapping moves, which no load can follow at once.
+        /// How many of the bytes in place are used. Four bytes wide, so that what stands beside it is made of
+        /// whole words: three or seven bytes are copied by two overlapping moves, which no load can follow at
+        /// once.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u32)]
         enum Len {$($name),*}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::flow::ChainId;
+use crate::flow::BatchRunId;
 use crate::record::TrackIdx;
 use crate::state::Why;
 use crate::time::Tick;
@@ -16,10 +16,10 @@ pub(crate) enum Timer {
     GroupWindow,
     /// The queue's batching window ends.
     QueueWindow,
-    /// A chain's delay ends.
-    Retry(ChainId),
+    /// A batch run's delay ends.
+    Retry(BatchRunId),
     /// The delay after a refusal ends.
-    Redeliver(ChainId),
+    Redeliver(BatchRunId),
     /// A track may be read again.
     Reread(TrackIdx),
     /// A queue may be received from again.

@@ -21,7 +21,7 @@ use crate::checkpoint::{Checkpoint, OpenSlice, Watermark};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::filtered::Filtered;
-use crate::flow::{ChainId, Hold, Runs, lanes_of, tracks_of};
+use crate::flow::{BatchRunId, Hold, Runs, lanes_of, tracks_of};
 use crate::former::{Batch, Counted, Ready};
 use crate::lanes::lane_of;
 use crate::pending::Pending;
@@ -71,8 +71,8 @@ struct Track {
     /// Finished stretches of a former life that were not read again yet.
     restored: Vec<(Position, Position)>,
     lanes: Lanes,
-    /// Chains of a former life, some of which lack records.
-    refilling: Vec<ChainId>,
+    /// Batch runs of a former life, some of which lack records.
+    refilling: Vec<BatchRunId>,
     reading: Reading,
     /// Failed reads in a row, and the first one's time.
     read_failing: Option<(u32, Tick)>,
@@ -120,8 +120,8 @@ struct Committing {
     reaches: Watermark,
     failing: Option<CommitFailing>,
     last: Option<Position>,
-    /// Chains that go on once a commit is durable.
-    waiting: Vec<ChainId>,
+    /// Batch runs that go on once a commit is durable.
+    waiting: Vec<BatchRunId>,
 }
 
 /// A commit on its way.
@@ -148,15 +148,15 @@ pub(crate) enum Effect {
     None,
     /// Records of a former life came again.
     Refilled {
-        /// Each with the chain that waits for it and its lane.
-        records: Vec<(ChainId, u32, Record)>,
+        /// Each with the batch run that waits for it and its lane.
+        records: Vec<(BatchRunId, u32, Record)>,
         /// All that wait for such records: some may have them all by now.
-        chains: Vec<ChainId>,
+        batch_runs: Vec<BatchRunId>,
     },
     /// What these wait for is in a durable checkpoint.
-    Durable(Vec<ChainId>),
+    Durable(Vec<BatchRunId>),
     /// A track is gone, and with it what these have of it.
-    Gone(TrackIdx, BTreeSet<ChainId>),
+    Gone(TrackIdx, BTreeSet<BatchRunId>),
 }
 
 impl Track {
@@ -216,8 +216,8 @@ impl Track {
         }
     }
 
-    /// A chain goes on once a commit is durable.
-    fn wait_for_commit(&mut self, id: ChainId) {
+    /// A batch run goes on once a commit is durable.
+    fn wait_for_commit(&mut self, id: BatchRunId) {
         if !self.committing.waiting.contains(&id) {
             self.committing.waiting.push(id);
         }
@@ -248,7 +248,7 @@ impl Tracks {
         self.by_idx.get(idx).map_or(1, Track::n_lanes)
     }
 
-    /// What a checkpoint says of a chain has changed.
+    /// What a checkpoint says of a batch run has changed.
     pub(crate) fn handle_change(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) {
         self.note_change(idx);
         self.pump_track(idx, runs, cx);
@@ -316,18 +316,18 @@ impl Tracks {
         track.committing.failing = None;
         cx.timers.set(Timer::Reread(idx), None);
         cx.timers.set(Timer::Recommit(idx), None);
-        let mut chains = BTreeSet::new();
+        let mut batch_runs = BTreeSet::new();
         for (lane, unit) in (0u32..).zip(lanes) {
             cx.former.withdraw(unit.ready.is_some());
             cx.timers.set(Timer::LaneWindow(idx, lane), None);
             cx.former.count((idx, lane), unit.counted, None);
-            chains.extend(unit.chain());
+            batch_runs.extend(unit.run());
             let records: Vec<Record> = unit.into_waiting().into_iter().map(|it| it.record).collect();
             self.give_room(&records, runs, cx);
         }
         self.room.forget(idx);
         cx.look_at_group();
-        Effect::Gone(idx, chains)
+        Effect::Gone(idx, batch_runs)
     }
 }
 

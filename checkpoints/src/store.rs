@@ -31,8 +31,8 @@ pub struct Lease {
     pub mapping: MappingId,
     /// Under which epoch.
     pub epoch: Epoch,
-    /// The generation under which the source itself dealt the tracks that are written ([`Lease::under`]); zero
-    /// where the mapping's epoch is all there is.
+    /// The generation under which the source itself dealt the tracks that are written ([`Lease::under`]);
+    /// zero where the mapping's epoch is all there is.
     pub generation: Epoch,
 }
 
@@ -123,8 +123,8 @@ pub trait CheckpointStore: Send + Sync {
         tracks: Vec<(TrackKey, Vec<u8>)>,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Grants tracks under the generations in which the source dealt them, all in one write. From then on a
-    /// checkpoint of such a track is taken under its generation alone: what a former ownership of it has on its
-    /// way is refused. A generation that was granted already may be granted again.
+    /// checkpoint of such a track is taken under its generation alone: what a former ownership of it has on
+    /// its way is refused. A generation that was granted already may be granted again.
     ///
     /// # Errors
     /// [`StoreError::Overtaken`] when a track was granted under a higher one; then none is granted.

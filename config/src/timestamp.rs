@@ -10,9 +10,9 @@ pub(crate) fn epoch_millis(text: &str) -> Option<i64> {
     Some(whole.as_millisecond() + millis)
 }
 
-/// The time to its second, the digits of its fraction, and its offset; `None` when it is not written as RFC 3339
-/// has it. The parser takes other forms too, which would be read as something that was not meant: a second 60,
-/// an offset without a colon, a year with a sign.
+/// The time to its second, the digits of its fraction, and its offset; `None` when it is not written as RFC
+/// 3339 has it. The parser takes other forms too, which would be read as something that was not meant: a
+/// second 60, an offset without a colon, a year with a sign.
 fn parts(text: &str) -> Option<(&str, &str, &str)> {
     const SHAPE: &[u8] = b"dddd-dd-ddTdd:dd:dd";
     let fits = |(byte, shape): (u8, &u8)| match shape {

@@ -1,4 +1,4 @@
-//! What `validate` accepts, `run` builds: configs drawn from seeds, up to the point where somebody must
+//! What `validate` accepts, `run` builds: configs compiled from seeds, up to the point where somebody must
 //! answer.
 
 use std::pin::pin;
@@ -10,8 +10,8 @@ use forebay_invoker::Gate;
 use forebay_invoker::destinations::file::FileDestinations;
 use serde_json::{Value, json};
 
-use crate::blueprint::{self, Blueprint};
 use crate::budget::Division;
+use crate::compiled::{self, CompiledConfig};
 use crate::config_files::Loaded;
 use crate::destinations::Destinations;
 use crate::functions;
@@ -358,24 +358,24 @@ impl Draw {
     }
 }
 
-fn validated(text: &str) -> Result<Blueprint, Vec<Finding>> {
-    let loaded = Loaded::of_text("drawn.json", text, Format::Json);
-    blueprint::draw(loaded.check()?, &loaded)
+fn validated(text: &str) -> Result<CompiledConfig, Vec<Finding>> {
+    let loaded = Loaded::of_text("compiled.json", text, Format::Json);
+    compiled::compile(loaded.check()?, &loaded)
 }
 
 /// Builds all that `run` builds before it asks anybody: `Err` says what it would not start with, or would ask
 /// in vain for ever.
-async fn built(blueprint: &Blueprint, clients: &mut Clients) -> Result<(), String> {
-    clients.aws = Aws::new(&blueprint.settings.aws, |_| None);
+async fn built(compiled: &CompiledConfig, clients: &mut Clients) -> Result<(), String> {
+    clients.aws = Aws::new(&compiled.settings.aws, |_| None);
     let clients = &*clients;
-    let (budget, share) = (blueprint.settings.memory_budget_bytes, blueprint.settings.memory_share_bytes);
-    Division::new(budget, share, blueprint.mappings.len()).map_err(|error| chain(&error))?;
-    let functions = functions::build(blueprint.functions.values(), clients)
+    let (budget, share) = (compiled.settings.memory_budget_bytes, compiled.settings.memory_share_bytes);
+    Division::new(budget, share, compiled.mappings.len()).map_err(|error| chain(&error))?;
+    let functions = functions::build(compiled.functions.values(), clients)
         .await
         .map_err(|error| format!("{} {error:?}", error.code()))?;
     let (files, gate) = (FileDestinations::new(), Gate::new(1));
     let destinations = Destinations { files: &files, clients, functions: &functions, gate: &gate };
-    for it in &blueprint.mappings {
+    for it in &compiled.mappings {
         if let Some(on_failure) = &it.mapping.on_failure {
             let built = destinations.build(it.mapping.name.as_str(), &on_failure.target).await;
             built.map_err(|error| format!("{} {}", error.code(), chain(&error)))?;
@@ -396,17 +396,17 @@ async fn built(blueprint: &Blueprint, clients: &mut Clients) -> Result<(), Strin
 
 /// What is wrong with what becomes of the config of a seed.
 async fn judged(seed: u64, clients: &mut Clients) -> Result<bool, String> {
-    let mut draw =
+    let mut compile =
         Draw { state: seed, bad_every: [0, 12, 40][usize::try_from(seed % 3).unwrap()], bad: Vec::new() };
-    let config = serde_json::to_string_pretty(&draw.config()).unwrap();
-    let told = |what: String| Err(format!("seed {seed}: {what}\nbad values: {:?}\n{config}", draw.bad));
+    let config = serde_json::to_string_pretty(&compile.config()).unwrap();
+    let told = |what: String| Err(format!("seed {seed}: {what}\nbad values: {:?}\n{config}", compile.bad));
     match validated(&config) {
-        Ok(_) if !draw.bad.is_empty() => told("a bad value was taken".to_owned()),
-        Ok(blueprint) => match built(&blueprint, clients).await {
+        Ok(_) if !compile.bad.is_empty() => told("a bad value was taken".to_owned()),
+        Ok(compiled) => match built(&compiled, clients).await {
             Ok(()) => Ok(true),
             Err(error) => told(format!("accepted by `validate` and not built: {error}")),
         },
-        Err(findings) if draw.bad.is_empty() => told(format!("a good config was refused: {findings:?}")),
+        Err(findings) if compile.bad.is_empty() => told(format!("a good config was refused: {findings:?}")),
         Err(findings) => {
             // What a value must be is its fix.
             let says_how = |it: &Finding| it.fix.is_some() || it.message.starts_with("must be ");

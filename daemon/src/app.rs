@@ -13,9 +13,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
-use crate::blueprint::Blueprint;
 use crate::budget::BudgetTooSmall;
 use crate::clock::Clock;
+use crate::compiled::CompiledConfig;
 use crate::control::{ChangeError, Control, NoteError};
 use crate::fleet::{Changes, Fleet};
 use crate::registry::Registry;
@@ -103,11 +103,11 @@ impl App {
     /// See [`StartError`]; nothing was started then. A mapping of the API that cannot be run any more is no
     /// error: it is shown with its reason.
     pub async fn start(
-        blueprint: Blueprint,
+        compiled: CompiledConfig,
         store: Arc<dyn CheckpointStore>,
         clock: Clock,
     ) -> Result<Arc<Self>, StartError> {
-        let control = Control::start(blueprint, Arc::clone(&store), clock).await?;
+        let control = Control::start(compiled, Arc::clone(&store), clock).await?;
         let registry = Arc::clone(control.registry());
         Ok(Arc::new(Self { control: Mutex::new(control), registry, store, clock }))
     }
@@ -117,8 +117,8 @@ impl App {
     ///
     /// # Errors
     /// See [`BuildError`]; nothing has changed then.
-    pub async fn change(&self, blueprint: Blueprint) -> Result<Changes, BuildError> {
-        self.control.lock().await.change(blueprint).await
+    pub async fn change(&self, compiled: CompiledConfig) -> Result<Changes, BuildError> {
+        self.control.lock().await.change(compiled).await
     }
 
     /// Lets a mapping of either owner finish what runs and take nothing new before it is resumed; durably.

@@ -3,16 +3,16 @@
 use forebay_config::{mapping_node, settings};
 use tracing::info;
 
-use crate::blueprint::Blueprint;
+use crate::compiled::CompiledConfig;
 use crate::config_files::Loaded;
 
 /// The effective settings of a mapping.
 pub(crate) fn rows(
     loaded: &Loaded,
-    blueprint: &Blueprint,
+    compiled: &CompiledConfig,
     mapping: &str,
 ) -> Option<Vec<settings::Explained>> {
-    let profile = blueprint.mappings.iter().find(|it| it.mapping.name.as_str() == mapping)?.profile;
+    let profile = compiled.mappings.iter().find(|it| it.mapping.name.as_str() == mapping)?.profile;
     let of_source = forebay_pollers::kinds()
         .iter()
         .find(|it| it.profile().kind == profile.kind)
@@ -36,9 +36,9 @@ impl Line {
 }
 
 /// The effective settings of every mapping, one line each.
-pub(crate) fn lines(loaded: &Loaded, blueprint: &Blueprint) -> Vec<Line> {
+pub(crate) fn lines(loaded: &Loaded, compiled: &CompiledConfig) -> Vec<Line> {
     let line = |name: &str, source| {
-        let rows = rows(loaded, blueprint, name).unwrap_or_default();
+        let rows = rows(loaded, compiled, name).unwrap_or_default();
         let settings: Vec<_> = rows
             .iter()
             .filter(|it| !it.value.is_empty())
@@ -46,5 +46,5 @@ pub(crate) fn lines(loaded: &Loaded, blueprint: &Blueprint) -> Vec<Line> {
             .collect();
         Line { mapping: name.to_owned(), source, settings: settings.join(" ") }
     };
-    blueprint.mappings.iter().map(|it| line(it.mapping.name.as_str(), it.profile.kind)).collect()
+    compiled.mappings.iter().map(|it| line(it.mapping.name.as_str(), it.profile.kind)).collect()
 }

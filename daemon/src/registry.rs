@@ -12,11 +12,11 @@ use tokio::time::timeout;
 
 use crate::clock::unix_now;
 use crate::decisions::{DecideError, PausedBatch, Wish};
-use crate::errand::{Errand, NotStood, Reposition, RepositionError};
+use crate::inspector::SourceInspector;
 use crate::last_error::LastError;
 use crate::lock::lock;
 use crate::metrics::MappingMetrics;
-use crate::outlook::Outlook;
+use crate::operator_request::{NotStood, OperatorRequest, Reposition, RepositionError};
 use crate::positions::KeptPlace;
 use crate::status::TrackStatus;
 
@@ -181,8 +181,8 @@ pub struct Entry {
     trouble: Mutex<Option<Fault>>,
     farewell: Mutex<Lifecycle>,
     last_error: Mutex<Option<LastError>>,
-    outlook: Mutex<Option<Arc<Outlook>>>,
-    errands: Mutex<Option<mpsc::Sender<Box<Errand>>>>,
+    inspector: Mutex<Option<Arc<SourceInspector>>>,
+    requests: Mutex<Option<mpsc::Sender<Box<OperatorRequest>>>>,
     calm: watch::Sender<Calm>,
     metrics: Arc<MappingMetrics>,
     commands: mpsc::Sender<Command>,
@@ -233,8 +233,8 @@ impl Entry {
             trouble: Mutex::default(),
             farewell: Mutex::new(Lifecycle::Disabling),
             last_error: Mutex::default(),
-            outlook: Mutex::default(),
-            errands: Mutex::default(),
+            inspector: Mutex::default(),
+            requests: Mutex::default(),
             calm: watch::Sender::new(Calm::Busy),
             metrics,
             commands,
@@ -322,13 +322,13 @@ impl Entry {
     }
 
     /// How its source is looked at; `None` where nobody has said.
-    pub fn outlook(&self) -> Option<Arc<Outlook>> {
-        lock(&self.outlook).clone()
+    pub fn inspector(&self) -> Option<Arc<SourceInspector>> {
+        lock(&self.inspector).clone()
     }
 
     /// Says how its source is looked at.
-    pub fn set_outlook(&self, outlook: Arc<Outlook>) {
-        *lock(&self.outlook) = Some(outlook);
+    pub fn set_inspector(&self, inspector: Arc<SourceInspector>) {
+        *lock(&self.inspector) = Some(inspector);
     }
 
     /// Tells its task to end. `false` when the task is gone already.
@@ -396,8 +396,8 @@ impl Entry {
     }
 
     /// The way to whoever keeps the mapping, running or not.
-    pub fn set_errands(&self, errands: mpsc::Sender<Box<Errand>>) {
-        *lock(&self.errands) = Some(errands);
+    pub fn set_errands(&self, requests: mpsc::Sender<Box<OperatorRequest>>) {
+        *lock(&self.requests) = Some(requests);
     }
 
     /// Where every track durably stands, whether the mapping runs or rests; `None` for one that never ran.
@@ -409,7 +409,7 @@ impl Entry {
             return self.places().await.map(Some).ok_or(NotStood::NotNow);
         }
         let (answer, told) = oneshot::channel();
-        self.run_errand(Errand::Stood(answer)).ok_or(NotStood::NotNow)?;
+        self.run_errand(OperatorRequest::Stood(answer)).ok_or(NotStood::NotNow)?;
         told.await.unwrap_or(Err(NotStood::NotNow))
     }
 
@@ -419,12 +419,12 @@ impl Entry {
     /// See [`RepositionError`].
     pub async fn reposition(&self, reposition: Reposition) -> Result<(), RepositionError> {
         let (answer, told) = oneshot::channel();
-        self.run_errand(Errand::Reposition(reposition, answer)).ok_or(RepositionError::NotNow)?;
+        self.run_errand(OperatorRequest::Reposition(reposition, answer)).ok_or(RepositionError::NotNow)?;
         told.await.unwrap_or(Err(RepositionError::NotNow))
     }
 
-    fn run_errand(&self, errand: Errand) -> Option<()> {
-        lock(&self.errands).as_ref()?.try_send(Box::new(errand)).ok()
+    fn run_errand(&self, operator_request: OperatorRequest) -> Option<()> {
+        lock(&self.requests).as_ref()?.try_send(Box::new(operator_request)).ok()
     }
 
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {

@@ -27,8 +27,8 @@ pub struct TrackStatus {
     /// When something happens next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// Which attempt of a failed batch it is, or which comes next; of one that waits for an operator, how many
-    /// it was part of.
+    /// Which attempt of a failed batch it is, or which comes next; of one that waits for an operator, how
+    /// many it was part of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// What was said last about the trouble.

@@ -4,17 +4,16 @@
 //! It decides nothing about batches and keeps no position longer than a subscription: a subscriber says where
 //! it opens a track. A read is shared by all that stand in it; one that lags past the shared reads gets a
 //! reader of its own until the places meet again. Messages of a queue are given to all who want them and
-//! deleted when all have finished (`ballot`, `desk`, `shared`), or competed for (`queue`).
+//! deleted when all have finished (`ack_ledger`, `shared_queue`, `shared`), or competed for (`queue`).
 
+mod ack_ledger;
 mod actor;
-mod ballot;
 mod behind;
 #[cfg(test)]
 mod behind_tests;
 #[cfg(test)]
 mod channels_tests;
 mod contained;
-mod desk;
 mod groups;
 #[cfg(test)]
 mod groups_tests;
@@ -28,6 +27,7 @@ mod serve;
 #[cfg(test)]
 mod shards_tests;
 mod shared;
+mod shared_queue;
 #[cfg(test)]
 mod shared_tests;
 mod subscription;
@@ -101,13 +101,13 @@ impl Feed {
 
     /// A mapping will subscribe under this name. Where mappings share a queue, no message is deleted that it
     /// has not finished, whether it is there or not.
-    pub fn expect(&self, voter: Arc<str>) {
-        self.shared.inbox.push(Command::Expect(voter));
+    pub fn expect(&self, consumer: Arc<str>) {
+        self.shared.inbox.push(Command::Expect(consumer));
     }
 
     /// A mapping will not subscribe any more: messages need not wait for it.
-    pub fn dismiss(&self, voter: Arc<str>) {
-        self.shared.inbox.push(Command::Dismiss(voter));
+    pub fn dismiss(&self, consumer: Arc<str>) {
+        self.shared.inbox.push(Command::Dismiss(consumer));
     }
 
     /// Ends the feed and waits for it: open reads are answered as far as the subscribers' channels have room,
@@ -146,7 +146,8 @@ pub enum FeedEvent {
     Extended(ExtendId, Vec<(Receipt, Extended)>),
     /// The group dealt these tracks to the subscriber.
     Assigned(Vec<Assignment>),
-    /// The group wants these tracks back: each is answered by [`Subscriber::drained`], before the time is over.
+    /// The group wants these tracks back: each is answered by [`Subscriber::drained`], before the time is
+    /// over.
     Revoking(Vec<TrackName>, Duration),
     /// The group has given these tracks to another. They are closed; their open reads are answered.
     Taken(Vec<TrackName>),

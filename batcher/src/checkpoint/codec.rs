@@ -3,8 +3,8 @@
 
 use super::*;
 
-/// The newest version that this code reads, and writes where something waits for an operator or is tried again
-/// for one: programs that know nothing of that refuse it by its number.
+/// The newest version that this code reads, and writes where something waits for an operator or is tried
+/// again for one: programs that know nothing of that refuse it by its number.
 pub(super) const VERSION: u8 = 3;
 /// The version that this code writes of anything else, so that the program before it reads it.
 const VERSION_WITHOUT_PAUSES: u8 = 2;

@@ -1,12 +1,12 @@
-//! A chain's attempts: what is looked at when one starts, and what follows when it ends.
+//! A batch run's attempts: what is looked at when one starts, and what follows when it ends.
 
 use super::pausing::{pause_exhausted, pauses};
 use super::*;
 
 impl Runs {
-    /// Starts the attempt of a chain that has a slot: what is too old or gone is looked at now. `None` when
-    /// nothing is left to try.
-    pub(super) fn start(&mut self, id: ChainId, books: &mut Books) -> Option<Attempt> {
+    /// Starts the attempt of a batch run that has a slot: what is too old or gone is looked at now. `None`
+    /// when nothing is left to try.
+    pub(super) fn start(&mut self, id: BatchRunId, books: &mut Books) -> Option<Attempt> {
         self.forget_failures_before(id);
         self.split_expired(id, books);
         if self.forget_lapsed(id, books) {
@@ -15,12 +15,12 @@ impl Runs {
             self.advance(id, books);
             return None;
         }
-        let chain = self.chains.get_mut(id)?;
-        let Some(Step { what: What::Try(tried), .. }) = chain.steps.front_mut() else {
+        let run = self.batch_runs.get_mut(id)?;
+        let Some(Step { what: What::Try(tried), .. }) = run.steps.front_mut() else {
             self.advance(id, books);
             return None;
         };
-        debug_assert!(tried.slice.n_records() > 0, "what is left of a chain holds records");
+        debug_assert!(tried.slice.n_records() > 0, "what is left of a run holds records");
         crate::rule!(
             Q2,
             tried.slice.records().iter().all(|it| books.receipts.is_hidden(it, books.cx.now.tick))
@@ -32,8 +32,8 @@ impl Runs {
             slice: tried.slice.clone(),
             why: tried.why,
             n_before: tried.n_invokes,
-            partial_responses: chain.limits.partial_responses,
-            item_actions: chain.limits.item_actions,
+            partial_responses: run.limits.partial_responses,
+            item_actions: run.limits.item_actions,
         };
         tried.n_invokes += 1;
         books.cx.take_rate(tried.slice.n_records());
@@ -43,30 +43,31 @@ impl Runs {
         Some(attempt)
     }
 
-    /// What failed of a chain stood before its first step: where that was never tried, nothing of it has failed.
-    fn forget_failures_before(&mut self, id: ChainId) {
-        let Some(chain) = self.chains.get_mut(id) else { return };
-        if matches!(chain.steps.front(), Some(Step { what: What::Try(tried), .. }) if tried.n_invokes == 0) {
-            chain.failing_since = None;
+    /// What failed of a batch run stood before its first step: where that was never tried, nothing of it has
+    /// failed.
+    fn forget_failures_before(&mut self, id: BatchRunId) {
+        let Some(run) = self.batch_runs.get_mut(id) else { return };
+        if matches!(run.steps.front(), Some(Step { what: What::Try(tried), .. }) if tried.n_invokes == 0) {
+            run.failing_since = None;
         }
     }
 
     /// Forgets the messages of a batch about to start whose visibility has lapsed. Whether there were any.
-    fn forget_lapsed(&mut self, id: ChainId, books: &mut Books) -> bool {
-        let Some(chain) = self.chains.get_mut(id) else { return false };
-        let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return false };
+    fn forget_lapsed(&mut self, id: BatchRunId, books: &mut Books) -> bool {
+        let Some(run) = self.batch_runs.get_mut(id) else { return false };
+        let Some(Step { what: What::Try(tried), .. }) = run.steps.front() else { return false };
         let any = books.receipts.forget_lapsed(tried.slice.records(), &mut books.cx);
-        chain.is_hit |= any;
+        run.is_hit |= any;
         any
     }
 
     /// no record older than the limit is tried; the expired ones are given up first, the others keep
     /// their order.
-    pub(super) fn split_expired(&mut self, id: ChainId, books: &mut Books) {
+    pub(super) fn split_expired(&mut self, id: BatchRunId, books: &mut Books) {
         let now = books.cx.now.unix;
-        let Some(chain) = self.chains.get_mut(id) else { return };
-        let Some(age_max) = chain.limits.record_age_max else { return };
-        let Some(Step { what: What::Try(tried), .. }) = chain.steps.front() else { return };
+        let Some(run) = self.batch_runs.get_mut(id) else { return };
+        let Some(age_max) = run.limits.record_age_max else { return };
+        let Some(Step { what: What::Try(tried), .. }) = run.steps.front() else { return };
         let is_expired = |record: &Record| record.arrival.age(now) > age_max;
         if tried.is_pardoned || !tried.slice.records().iter().any(is_expired) {
             return;
@@ -76,7 +77,7 @@ impl Runs {
             // O-1: what is paused may be tried again, so nothing before it is left behind it.
             let n_fresh = tried.slice.records().iter().take_while(|it| !is_expired(it)).count();
             if n_fresh > 0 {
-                chain.split_first(n_fresh);
+                run.split_first(n_fresh);
                 // S-1: what needs none of its lanes does not wait for its attempt.
                 if let Some(parted) = self.part(id, books) {
                     self.advance(parted, books);
@@ -100,37 +101,37 @@ impl Runs {
         let told = pause_exhausted(told, books);
         books.cx.mark += 1;
         let mark = books.cx.mark;
-        let old = chain.steps.pop_front().expect("it was looked at");
+        let old = run.steps.pop_front().expect("it was looked at");
         if !fresh.is_empty() {
-            chain.steps.push_front(Step {
+            run.steps.push_front(Step {
                 what: What::Try(Tried { slice: Slice::new(fresh), ..tried }),
                 mark: old.mark,
             });
         }
-        chain.steps.push_front(Step { what: What::Tell(told), mark });
-        self.mark_chain_dirty(id, books);
+        run.steps.push_front(Step { what: What::Tell(told), mark });
+        self.mark_run_dirty(id, books);
     }
 
     /// An attempt came back.
     pub(crate) fn handle_outcome(&mut self, id: AttemptId, outcome: Outcome, books: &mut Books) {
-        if let Some(chain) = self.attempts.remove(&id) {
-            self.end_attempt(chain, outcome, books);
+        if let Some(run) = self.attempts.remove(&id) {
+            self.end_attempt(run, outcome, books);
         }
     }
 
     /// An attempt ended.
-    fn end_attempt(&mut self, id: ChainId, outcome: Outcome, books: &mut Books) {
-        let Some(chain) = self.chains.get_mut(id) else { return };
-        let Some(Step { what: What::Try(tried), .. }) = chain.steps.pop_front() else { return };
+    fn end_attempt(&mut self, id: BatchRunId, outcome: Outcome, books: &mut Books) {
+        let Some(run) = self.batch_runs.get_mut(id) else { return };
+        let Some(Step { what: What::Try(tried), .. }) = run.steps.pop_front() else { return };
         let now = books.cx.now.tick;
         self.set_status(id, Status::New, books);
-        let Some(chain) = self.chains.get(id) else { return };
-        let bisects = chain.limits.bisect && tried.slice.n_records() > 1;
+        let Some(run) = self.batch_runs.get(id) else { return };
+        let bisects = run.limits.bisect && tried.slice.n_records() > 1;
         self.count_outcome(&tried, &outcome, bisects, books);
-        let chain = self.chains.get_mut(id).expect("it was there above");
-        chain.not_reached = match &outcome {
+        let run = self.batch_runs.get_mut(id).expect("it was there above");
+        run.not_reached = match &outcome {
             Outcome::NotReached { why, error, .. } => {
-                let before = chain.not_reached.as_ref().filter(|_| tried.why == BatchReason::NotReached);
+                let before = run.not_reached.as_ref().filter(|_| tried.why == BatchReason::NotReached);
                 let since = before.map_or(now, |(_, since, _)| *since);
                 Some((*why, since, error.clone()))
             }
@@ -140,11 +141,11 @@ impl Runs {
             | Outcome::TooLarge => None,
         };
         if matches!(outcome, Outcome::Failed { .. } | Outcome::PartlyFailed { .. } | Outcome::TooLarge) {
-            chain.failing_since.get_or_insert(now);
+            run.failing_since.get_or_insert(now);
         }
         let error = said(&outcome);
         let has_changed = !matches!(outcome, Outcome::NotReached { .. });
-        let limits = chain.limits.clone();
+        let limits = run.limits.clone();
         let Next { done, left, asked, then } = next(tried, outcome, &limits);
         let mut lost = BTreeSet::new();
         if let Some(done) = &done {
@@ -156,22 +157,22 @@ impl Runs {
             self.leave(left.records(), id, Leaving { error: &error, asked: &asked }, books);
         }
         let steps: Vec<Step> = then.into_iter().map(|then| self.step_for(then, id, books)).collect();
-        let chain = self.chains.get_mut(id).expect("it was there above");
+        let run = self.batch_runs.get_mut(id).expect("it was there above");
         for step in steps.into_iter().rev() {
-            chain.steps.push_front(step);
+            run.steps.push_front(step);
         }
         lost.append(
-            &mut self.chains.get_mut(id).map(|chain| std::mem::take(&mut chain.stopped)).unwrap_or_default(),
+            &mut self.batch_runs.get_mut(id).map(|run| std::mem::take(&mut run.stopped)).unwrap_or_default(),
         );
         self.stop_groups(id, &lost, books);
         if has_changed {
-            self.mark_chain_dirty(id, books);
+            self.mark_run_dirty(id, books);
         }
         self.release_unneeded(id, books);
         self.advance(id, books);
     }
 
-    pub(super) fn step_for(&mut self, then: Then, id: ChainId, books: &mut Books) -> Step {
+    pub(super) fn step_for(&mut self, then: Then, id: BatchRunId, books: &mut Books) -> Step {
         books.cx.mark += 1;
         let what = match then {
             Then::Again(mut tried) => {

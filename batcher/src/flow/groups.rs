@@ -1,5 +1,5 @@
-//! Messages of a queue whose chains do not go on as they were: left, lost, stopped behind a lost one of their
-//! group, handed back at a close.
+//! Messages of a queue whose batch runs do not go on as they were: left, lost, stopped behind a lost one of
+//! their group, handed back at a close.
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use crate::receipts::LostReceipts;
 impl Runs {
     /// Messages that failed and that their queue brings again; later messages of their groups go back too, so
     /// that none overtakes.
-    pub(super) fn leave(&mut self, left: &[Record], id: ChainId, leaving: Leaving<'_>, books: &mut Books) {
+    pub(super) fn leave(&mut self, left: &[Record], id: BatchRunId, leaving: Leaving<'_>, books: &mut Books) {
         if left.is_empty() {
             return;
         }
@@ -19,18 +19,19 @@ impl Runs {
         books.receipts.send_groups_back(left, &mut books.cx);
     }
 
-    /// sends back what stands behind a lost message of these groups, in this chain and among what waits.
-    pub(super) fn stop_groups(&mut self, id: ChainId, groups: &BTreeSet<Bytes>, books: &mut Books) {
+    /// sends back what stands behind a lost message of these groups, in this batch run and among what
+    /// waits.
+    pub(super) fn stop_groups(&mut self, id: BatchRunId, groups: &BTreeSet<Bytes>, books: &mut Books) {
         if !groups.is_empty() {
             self.take_groups_out(id, groups, books);
             books.receipts.send_waiting_of_groups_back(groups, &mut books.cx);
         }
     }
 
-    fn take_groups_out(&mut self, id: ChainId, groups: &BTreeSet<Bytes>, books: &mut Books) {
-        let Some(chain) = self.chains.get_mut(id).filter(|_| !groups.is_empty()) else { return };
-        let mut n_out = chain.n_out();
-        let back = chain.take_records(|record| {
+    fn take_groups_out(&mut self, id: BatchRunId, groups: &BTreeSet<Bytes>, books: &mut Books) {
+        let Some(run) = self.batch_runs.get_mut(id).filter(|_| !groups.is_empty()) else { return };
+        let mut n_out = run.n_out();
+        let back = run.take_records(|record| {
             let rests = n_out == 0;
             n_out = n_out.saturating_sub(1);
             rests && record.group().is_some_and(|group| groups.contains(group))
@@ -43,15 +44,15 @@ impl Runs {
     /// messages that were finished could not be deleted in time and come again; what is held of their
     /// groups and has not started goes back, so that they are repeated before anything that follows them.
     pub(crate) fn handle_groups_lost(&mut self, groups: &BTreeSet<Bytes>, books: &mut Books) {
-        let chains: BTreeSet<ChainId> =
+        let batch_runs: BTreeSet<BatchRunId> =
             groups.iter().filter_map(|group| books.receipts.holder(group)).collect();
         books.receipts.send_waiting_of_groups_back(groups, &mut books.cx);
-        for id in chains {
+        for id in batch_runs {
             self.take_groups_out(id, groups, books);
-            if let Some(chain) = self.chains.get_mut(id).filter(|chain| chain.is_out()) {
+            if let Some(run) = self.batch_runs.get_mut(id).filter(|run| run.is_out()) {
                 // What is out runs on; if that does not end it, it goes back as well.
-                chain.stopped.extend(groups.iter().cloned());
-            } else if self.chains.get(id).is_some_and(|chain| !chain.waits_after_refusal()) {
+                run.stopped.extend(groups.iter().cloned());
+            } else if self.batch_runs.get(id).is_some_and(|run| !run.waits_after_refusal()) {
                 self.look_again(id, books);
             }
         }
@@ -59,14 +60,14 @@ impl Runs {
 
     /// gives back what is left of a queue's batch; of one whose first step is still out, the steps
     /// behind it.
-    pub(super) fn hand_back(&mut self, id: ChainId, books: &mut Books) {
-        let Some(chain) = self.chains.get_mut(id) else { return };
-        if !chain.records().any(|it| matches!(it.place, Place::Queue { .. })) {
+    pub(super) fn hand_back(&mut self, id: BatchRunId, books: &mut Books) {
+        let Some(run) = self.batch_runs.get_mut(id) else { return };
+        if !run.records().any(|it| matches!(it.place, Place::Queue { .. })) {
             return;
         }
-        let is_out = chain.is_out();
-        let mut n_out = chain.n_out();
-        let records = chain.take_records(|_| {
+        let is_out = run.is_out();
+        let mut n_out = run.n_out();
+        let records = run.take_records(|_| {
             let rests = n_out == 0;
             n_out = n_out.saturating_sub(1);
             rests
@@ -77,23 +78,24 @@ impl Runs {
         }
     }
 
-    /// What was not started of all chains goes back at once; what is out is awaited.
+    /// What was not started of all batch runs goes back at once; what is out is awaited.
     pub(crate) fn handle_close(&mut self, books: &mut Books) {
-        let ids: Vec<ChainId> = self.chains.in_order().into_iter().map(|(id, _)| id).collect();
+        let ids: Vec<BatchRunId> = self.batch_runs.in_order().into_iter().map(|(id, _)| id).collect();
         for id in ids {
             self.hand_back(id, books);
         }
     }
 
-    /// Receipts are void: their chains forget them, and what is held behind them in their groups goes back.
+    /// Receipts are void: their batch runs forget them, and what is held behind them in their groups goes
+    /// back.
     pub(crate) fn handle_receipts_lost(&mut self, lost: LostReceipts, books: &mut Books) {
-        if lost.is_in_chain {
-            let is_hit = |chain: &Chain| chain.records().any(|record| !books.is_alive(record));
-            let hit: Vec<ChainId> = self
-                .chains
+        if lost.is_in_run {
+            let is_hit = |run: &BatchRun| run.records().any(|record| !books.is_alive(record));
+            let hit: Vec<BatchRunId> = self
+                .batch_runs
                 .in_order()
                 .into_iter()
-                .filter(|(_, chain)| is_hit(chain))
+                .filter(|(_, run)| is_hit(run))
                 .map(|(id, _)| id)
                 .collect();
             for id in hit {

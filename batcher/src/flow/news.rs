@@ -1,33 +1,33 @@
-//! What comes to the runs from elsewhere: news of a track, a fresh batch, a slot for a chain.
+//! What comes to the runs from elsewhere: news of a track, a fresh batch, a slot for a batch run.
 
 use std::time::Duration;
 
 use super::*;
 
 impl Runs {
-    /// What news of a track means for its chains.
+    /// What news of a track means for its batch runs.
     pub(crate) fn handle_track(&mut self, effect: Effect, books: &mut Books) {
         match effect {
             Effect::None => {}
-            Effect::Refilled { records, chains } => {
+            Effect::Refilled { records, batch_runs } => {
                 records.into_iter().for_each(|(id, lane, record)| self.refill(id, lane, record));
-                for id in chains {
-                    if self.chains.get(id).is_some_and(|chain| chain.status == Status::Filling) {
+                for id in batch_runs {
+                    if self.batch_runs.get(id).is_some_and(|run| run.status == Status::Filling) {
                         self.advance(id, books);
                     }
                 }
             }
-            Effect::Durable(chains) => {
-                for id in chains {
-                    if self.chains.get(id).is_some_and(|chain| chain.status == Status::Durable) {
+            Effect::Durable(batch_runs) => {
+                for id in batch_runs {
+                    if self.batch_runs.get(id).is_some_and(|run| run.status == Status::Durable) {
                         self.advance(id, books);
                     }
                 }
                 self.tell_decided(books);
             }
-            Effect::Gone(track, chains) => {
+            Effect::Gone(track, batch_runs) => {
                 self.decided.retain(|decided| !decided.is_of(track));
-                for id in chains {
+                for id in batch_runs {
                     self.lose_records(id, track);
                     self.drop_dead_records(id, books);
                 }
@@ -36,7 +36,7 @@ impl Runs {
         }
     }
 
-    /// A fresh batch becomes a chain; its first attempt, when there is something to try now.
+    /// A fresh batch becomes a batch run; its first attempt, when there is something to try now.
     pub(crate) fn handle_batch(&mut self, batch: Batch, books: &mut Books) -> Option<Attempt> {
         let Batch { records, holds, why, is_oversize } = batch;
         books.cx.counts.given_up_uninvoked += u64::from(is_oversize);
@@ -57,20 +57,20 @@ impl Runs {
             What::Try(tried)
         };
         books.cx.mark += 1;
-        let mut chain = Chain::new(Limits::of(&books.cx.plan.retry));
-        chain.steps.push_back(Step { what, mark: books.cx.mark });
-        chain.holds = holds;
-        let id = self.add_chain(chain, books);
-        let holds = &self.chains.get(id)?.holds;
+        let mut run = BatchRun::new(Limits::of(&books.cx.plan.retry));
+        run.steps.push_back(Step { what, mark: books.cx.mark });
+        run.holds = holds;
+        let id = self.add_run(run, books);
+        let holds = &self.batch_runs.get(id)?.holds;
         books.receipts.hold_batch(id, holds);
         books.tracks.hold_batch(id, holds, is_oversize, self, &mut books.cx);
         self.advance(id, books);
         self.begin(id, books)
     }
 
-    /// The attempt of a chain whose turn it is; `None` when it has nothing to try now.
-    pub(crate) fn begin(&mut self, id: ChainId, books: &mut Books) -> Option<Attempt> {
-        let is_ready = self.chains.get(id).is_some_and(|chain| matches!(chain.status, Status::Ready { .. }));
+    /// The attempt of a batch run whose turn it is; `None` when it has nothing to try now.
+    pub(crate) fn begin(&mut self, id: BatchRunId, books: &mut Books) -> Option<Attempt> {
+        let is_ready = self.batch_runs.get(id).is_some_and(|run| matches!(run.status, Status::Ready { .. }));
         if is_ready { self.start(id, books) } else { None }
     }
 }

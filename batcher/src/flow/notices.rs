@@ -16,10 +16,10 @@ impl Runs {
         books.cx.plan.has_destination && !is_dropped
     }
 
-    pub(super) fn discard_first(&mut self, id: ChainId, books: &mut Books) {
-        let Some(chain) = self.chains.get_mut(id) else { return };
-        let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
-        if told.condition == Condition::PayloadTooLarge && chain.limits.redelivery == Redelivery::BySource {
+    pub(super) fn discard_first(&mut self, id: BatchRunId, books: &mut Books) {
+        let Some(run) = self.batch_runs.get_mut(id) else { return };
+        let Some(Step { what: What::Tell(told), .. }) = run.steps.pop_front() else { return };
+        if told.condition == Condition::PayloadTooLarge && run.limits.redelivery == Redelivery::BySource {
             // Nobody asked us to drop it: its queue's own limit of receives decides.
             self.leave(
                 told.slice.records(),
@@ -40,16 +40,16 @@ impl Runs {
         self.after_pop(id, books);
     }
 
-    pub(super) fn deliver(&mut self, id: ChainId, books: &mut Books) {
+    pub(super) fn deliver(&mut self, id: BatchRunId, books: &mut Books) {
         if books.cx.is_closing() {
             self.set_status(id, Status::New, books);
             return;
         }
         let notice_id = NoticeId(books.cx.next_id());
-        let Some(chain) = self.chains.get(id) else { return };
-        let Some(step @ Step { what: What::Tell(told), .. }) = chain.steps.front() else { return };
+        let Some(run) = self.batch_runs.get(id) else { return };
+        let Some(step @ Step { what: What::Tell(told), .. }) = run.steps.front() else { return };
         // N-4: told only when it is durable that it was given up.
-        crate::rule!(N4, self.is_durable(chain, step, books));
+        crate::rule!(N4, self.is_durable(run, step, books));
         let Told { slice, condition, n_invokes, reply, paused, n_refused, refused_since: _ } = told.clone();
         crate::rule!(E1, paused.is_none());
         let reply = reply.map(|it| *it);
@@ -67,19 +67,19 @@ impl Runs {
 
     /// A destination answered.
     pub(crate) fn handle_delivered(&mut self, id: NoticeId, answer: Delivery, books: &mut Books) {
-        if let Some(chain) = self.notices.remove(&id) {
-            self.delivered(chain, answer, books);
+        if let Some(run) = self.notices.remove(&id) {
+            self.delivered(run, answer, books);
         }
     }
 
-    fn delivered(&mut self, id: ChainId, answer: Delivery, books: &mut Books) {
+    fn delivered(&mut self, id: BatchRunId, answer: Delivery, books: &mut Books) {
         let now = books.cx.now.tick;
         let seed = books.cx.seed_of(id.number);
-        let Some(chain) = self.chains.get_mut(id) else { return };
-        let stopped = std::mem::take(&mut chain.stopped);
+        let Some(run) = self.batch_runs.get_mut(id) else { return };
+        let stopped = std::mem::take(&mut run.stopped);
         match answer {
             Delivery::Taken => {
-                let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else { return };
+                let Some(Step { what: What::Tell(told), .. }) = run.steps.pop_front() else { return };
                 books.cx.counts.delivered += told.slice.n_records() as u64;
                 // What stopped meanwhile has gone back, and what came since stands behind the message that
                 // was lost.
@@ -92,7 +92,7 @@ impl Runs {
             }
             Delivery::Refused { error } => {
                 books.cx.counts.delivery_failures += 1;
-                let Some(Step { what: What::Tell(told), .. }) = chain.steps.front_mut() else { return };
+                let Some(Step { what: What::Tell(told), .. }) = run.steps.front_mut() else { return };
                 told.n_refused += 1;
                 let (n_refused, since) = (told.n_refused, *told.refused_since.get_or_insert(now));
                 let until = now.after(ask_again_delay(n_refused.saturating_sub(1), seed));
@@ -103,7 +103,7 @@ impl Runs {
                 self.stop_groups(id, &stopped, books);
                 // What was lost while it was told of is not told of again.
                 self.drop_dead(id, books);
-                let front = self.chains.get(id).and_then(|chain| chain.steps.front());
+                let front = self.batch_runs.get(id).and_then(|run| run.steps.front());
                 if matches!(front, Some(Step { what: What::Tell(told), .. }) if told.n_refused == n_refused) {
                     self.set_status(id, Status::Redeliver { until, since, error }, books);
                 } else {

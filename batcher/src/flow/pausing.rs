@@ -51,17 +51,17 @@ impl Runs {
         if self.n_paused == 0 {
             return Vec::new();
         }
-        self.chains.in_order().into_iter().filter_map(|(_, chain)| paused_of(chain)).collect()
+        self.batch_runs.in_order().into_iter().filter_map(|(_, run)| paused_of(run)).collect()
     }
 
     /// The shell hears once of what waits from here on.
-    pub(super) fn tell_paused(&mut self, id: ChainId, books: &mut Books) {
-        let Some(chain) = self.chains.get_mut(id) else { return };
-        let Some(Step { what: What::Tell(told), .. }) = chain.steps.front_mut() else { return };
+    pub(super) fn tell_paused(&mut self, id: BatchRunId, books: &mut Books) {
+        let Some(run) = self.batch_runs.get_mut(id) else { return };
+        let Some(Step { what: What::Tell(told), .. }) = run.steps.front_mut() else { return };
         let Some(pause) = told.paused.as_mut().filter(|pause| !pause.is_told) else { return };
         pause.is_told = true;
         books.cx.counts.paused += told.slice.n_records() as u64;
-        books.cx.actions.extend(paused_of(chain).map(Action::Paused));
+        books.cx.actions.extend(paused_of(run).map(Action::Paused));
     }
 
     /// E-2: what an operator decided about a batch that waits for him.
@@ -72,21 +72,21 @@ impl Runs {
         decision: Decision,
         books: &mut Books,
     ) -> Result<usize, Undecided> {
-        let is_it = |chain: &Chain| {
-            let paused = paused_of(chain);
+        let is_it = |run: &BatchRun| {
+            let paused = paused_of(run);
             paused.is_some_and(|paused| paused.track == track && paused.first == *first)
         };
-        let mut ids = books.tracks.chains_of(track).into_iter();
-        let id = ids.find(|id| self.chains.get(*id).is_some_and(is_it)).ok_or(Undecided::NotPaused)?;
-        let chain = self.chains.get_mut(id).expect("it was found above");
-        if books.cx.is_closing() || is_draining(chain, books) {
+        let mut ids = books.tracks.runs_of(track).into_iter();
+        let id = ids.find(|id| self.batch_runs.get(*id).is_some_and(is_it)).ok_or(Undecided::NotPaused)?;
+        let run = self.batch_runs.get_mut(id).expect("it was found above");
+        if books.cx.is_closing() || is_draining(run, books) {
             return Err(Undecided::Closing);
         }
         if decision == Decision::Send && !books.cx.plan.has_destination {
             return Err(Undecided::NoDestination);
         }
-        let tracks = chain.tracks().collect();
-        let Some(Step { what: What::Tell(told), .. }) = chain.steps.pop_front() else {
+        let tracks = run.tracks().collect();
+        let Some(Step { what: What::Tell(told), .. }) = run.steps.pop_front() else {
             return Err(Undecided::NotPaused);
         };
         books.cx.mark += 1;
@@ -100,11 +100,11 @@ impl Runs {
             }
             Decision::Retry => {
                 books.cx.counts.decided_retry += n_records as u64;
-                chain.steps.push_front(Step { what: What::Try(again(told, books)), mark });
+                run.steps.push_front(Step { what: What::Try(again(told, books)), mark });
             }
             Decision::Send => {
                 books.cx.counts.decided_send += n_records as u64;
-                chain.steps.push_front(Step { what: What::Tell(Told { paused: None, ..told }), mark });
+                run.steps.push_front(Step { what: What::Tell(Told { paused: None, ..told }), mark });
             }
         }
         self.after_pop(id, books);
@@ -123,11 +123,11 @@ impl Runs {
     }
 
     /// What of a track waits for an operator; told of is what waits longest.
-    pub(crate) fn paused_state(&self, its: Its, ids: impl Iterator<Item = ChainId>) -> Option<TrackState> {
+    pub(crate) fn paused_state(&self, its: Its, ids: impl Iterator<Item = BatchRunId>) -> Option<TrackState> {
         if self.n_paused == 0 {
             return None;
         }
-        let waiting: Vec<Paused> = ids.filter_map(|id| paused_of(self.chains.get(id)?)).collect();
+        let waiting: Vec<Paused> = ids.filter_map(|id| paused_of(self.batch_runs.get(id)?)).collect();
         let n_batches = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
         let Paused { slice, condition, n_invokes, since, error, .. } =
             waiting.into_iter().min_by_key(|it| it.since)?;
@@ -165,10 +165,10 @@ fn again(told: Told, books: &Books) -> Tried {
     }
 }
 
-/// What a chain has waiting for an operator: its first step, once that is all read again.
-fn paused_of(chain: &Chain) -> Option<Paused> {
-    let Some(Step { what: What::Tell(told), .. }) = chain.steps.front() else { return None };
-    let pause = told.paused.filter(|_| chain.status == Status::Paused)?;
+/// What a batch run has waiting for an operator: its first step, once that is all read again.
+fn paused_of(run: &BatchRun) -> Option<Paused> {
+    let Some(Step { what: What::Tell(told), .. }) = run.steps.front() else { return None };
+    let pause = told.paused.filter(|_| run.status == Status::Paused)?;
     let Place::Track(track, first) = &told.slice.records().first()?.place else { return None };
     Some(Paused {
         track: *track,

@@ -1,4 +1,4 @@
-//! What is left of a chain: records that were read again, records whose track or receipt is gone.
+//! What is left of a batch run: records that were read again, records whose track or receipt is gone.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use super::*;
 
 impl Runs {
     /// Turns the first steps whose records are all read again into what they were.
-    pub(super) fn convert_filled(&mut self, id: ChainId, books: &mut Books) {
-        let Some(chain) = self.chains.get(id) else { return };
-        if !chain.is_filling() {
+    pub(super) fn convert_filled(&mut self, id: BatchRunId, books: &mut Books) {
+        let Some(run) = self.batch_runs.get(id) else { return };
+        if !run.is_filling() {
             return;
         }
         let filled: Vec<usize> = (0..)
-            .zip(&chain.steps)
+            .zip(&run.steps)
             .filter(|(_, step)| matches!(&step.what, What::Filling(it) if books.tracks.is_filled(it.track, &it.slice.last)))
             .map(|(at, _)| at)
             .collect();
-        let chain = self.chains.get_mut(id).expect("it was there above");
+        let run = self.batch_runs.get_mut(id).expect("it was there above");
         for at in filled {
-            let step = &mut chain.steps[at];
+            let step = &mut run.steps[at];
             let What::Filling(filling) = &mut step.what else { continue };
             let slice = Slice::new(std::mem::take(&mut filling.records));
             let kept = &filling.slice;
@@ -46,25 +46,25 @@ impl Runs {
             };
         }
         // W-2: what was not there any more when it was read again was dropped by its source or by a filter.
-        let n_before = chain.steps.len();
-        chain.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.records().is_empty());
-        if chain.steps.len() < n_before {
-            self.mark_chain_dirty(id, books);
+        let n_before = run.steps.len();
+        run.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.records().is_empty());
+        if run.steps.len() < n_before {
+            self.mark_run_dirty(id, books);
         }
     }
 
     /// Takes away the first step's records whose track or receipt is gone.
-    pub(super) fn drop_dead(&mut self, id: ChainId, books: &mut Books) {
-        let Some(chain) = self.chains.get(id).filter(|chain| chain.is_hit) else { return };
-        let is_dead = |record: &Record| chain.has_lost(record) || !books.is_alive(record);
-        let Some(at) = chain.steps.iter().position(|step| step.records().iter().any(is_dead)) else { return };
-        if matches!(chain.status, Status::InFlight { .. } | Status::Delivering { .. }) && at == 0 {
+    pub(super) fn drop_dead(&mut self, id: BatchRunId, books: &mut Books) {
+        let Some(run) = self.batch_runs.get(id).filter(|run| run.is_hit) else { return };
+        let is_dead = |record: &Record| run.has_lost(record) || !books.is_alive(record);
+        let Some(at) = run.steps.iter().position(|step| step.records().iter().any(is_dead)) else { return };
+        if matches!(run.status, Status::InFlight { .. } | Status::Delivering { .. }) && at == 0 {
             return;
         }
-        let mut dead = chain.records().map(is_dead).collect::<Vec<bool>>().into_iter();
+        let mut dead = run.records().map(is_dead).collect::<Vec<bool>>().into_iter();
         let mut gone = Vec::new();
-        let chain = self.chains.get_mut(id).expect("it was there above");
-        let taken = chain.take_records(|record| {
+        let run = self.batch_runs.get_mut(id).expect("it was there above");
+        let taken = run.take_records(|record| {
             if dead.next().unwrap_or_default() {
                 gone.push(record.clone());
                 return true;
@@ -74,33 +74,32 @@ impl Runs {
         });
         let tracks = &books.tracks;
         let is_track_gone = |track: &TrackIdx| !tracks.is_active(*track);
-        chain
-            .steps
+        run.steps
             .retain(|step| !matches!(&step.what, What::Filling(filling) if is_track_gone(&filling.track)));
         books.receipts.give_back(taken, &mut books.cx);
         books.tracks.handle_room(self, &mut books.cx);
         books.receipts.send_groups_back(&gone, &mut books.cx);
     }
 
-    /// A track or receipts died: their chains forget them.
-    pub(super) fn drop_dead_records(&mut self, id: ChainId, books: &mut Books) {
-        let Some(chain) = self.chains.get_mut(id) else { return };
-        chain.is_hit = true;
-        let chain = self.chains.get(id).expect("it was there above");
-        match chain.status {
+    /// A track or receipts died: their batch runs forget them.
+    pub(super) fn drop_dead_records(&mut self, id: BatchRunId, books: &mut Books) {
+        let Some(run) = self.batch_runs.get_mut(id) else { return };
+        run.is_hit = true;
+        let run = self.batch_runs.get(id).expect("it was there above");
+        match run.status {
             Status::InFlight { .. } | Status::Delivering { .. }
-                if chain.records().any(|it| !chain.has_lost(it) && books.is_alive(it)) => {}
+                if run.records().any(|it| !run.has_lost(it) && books.is_alive(it)) => {}
             // What comes again of a group waits until the attempt has ended: it runs on, whoever has the
             // message by now.
             Status::InFlight { .. } | Status::Delivering { .. }
-                if chain.records().any(|it| matches!(it.place, Place::Queue { .. })) => {}
+                if run.records().any(|it| matches!(it.place, Place::Queue { .. })) => {}
             Status::InFlight { .. } | Status::Delivering { .. } => {
-                let records: Vec<Record> = chain.records().cloned().collect();
-                self.attempts.retain(|_, chain| *chain != id);
-                self.notices.retain(|_, chain| *chain != id);
+                let records: Vec<Record> = run.records().cloned().collect();
+                self.attempts.retain(|_, run| *run != id);
+                self.notices.retain(|_, run| *run != id);
                 books.tracks.give_room(&records, self, &mut books.cx);
-                self.chains.get_mut(id).expect("it was there above").steps.clear();
-                self.end_chain(id, books);
+                self.batch_runs.get_mut(id).expect("it was there above").steps.clear();
+                self.end_run(id, books);
             }
             Status::New
             | Status::Filling
@@ -109,15 +108,15 @@ impl Runs {
             | Status::Retry { .. }
             | Status::Ready { .. }
             | Status::Redeliver { .. } => {
-                let chain = self.chains.get_mut(id).expect("it was there above");
+                let run = self.batch_runs.get_mut(id).expect("it was there above");
                 let tracks = &books.tracks;
-                chain.steps.retain(|step| match &step.what {
+                run.steps.retain(|step| match &step.what {
                     // One that holds records gives their room back first.
                     What::Filling(it) => !it.records.is_empty() || tracks.is_active(it.track),
                     What::Try(_) | What::Tell(_) => true,
                 });
                 self.drop_dead(id, books);
-                if !self.chains.get(id).is_some_and(Chain::waits_after_refusal) {
+                if !self.batch_runs.get(id).is_some_and(BatchRun::waits_after_refusal) {
                     self.advance(id, books);
                 }
             }

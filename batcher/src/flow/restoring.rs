@@ -1,4 +1,4 @@
-//! What a former life left open of a track: chains whose records must be read again.
+//! What a former life left open of a track: batch runs whose records must be read again.
 
 use std::time::Duration;
 
@@ -15,18 +15,18 @@ impl Runs {
             self.restore_slice(idx, slice, books);
         }
         if books.tracks.is_active(idx) {
-            for id in books.tracks.chains_of(idx) {
+            for id in books.tracks.runs_of(idx) {
                 self.advance(id, books);
             }
         }
     }
 
     /// A record of a former life came again.
-    pub(super) fn refill(&mut self, id: ChainId, lane: u32, record: Record) {
-        let (Some(chain), Place::Track(idx, position)) = (self.chains.get_mut(id), &record.place) else {
+    pub(super) fn refill(&mut self, id: BatchRunId, lane: u32, record: Record) {
+        let (Some(run), Place::Track(idx, position)) = (self.batch_runs.get_mut(id), &record.place) else {
             return;
         };
-        let step = chain.steps.iter_mut().find(|step| step.waits_for(*idx, lane, position));
+        let step = run.steps.iter_mut().find(|step| step.waits_for(*idx, lane, position));
         if let Some(Step { what: What::Filling(filling), .. }) = step {
             filling.records.push(record);
         }
@@ -46,16 +46,16 @@ impl Runs {
         let id = match held {
             Some(id) => id,
             None => {
-                let mut chain = Chain::new(limits);
-                chain.failing_since = Some(books.cx.now.tick);
-                chain.holds.push(Hold::Lane(idx, lane));
-                let id = self.add_chain(chain, books);
+                let mut run = BatchRun::new(limits);
+                run.failing_since = Some(books.cx.now.tick);
+                run.holds.push(Hold::Lane(idx, lane));
+                let id = self.add_run(run, books);
                 books.tracks.refill(idx, lane, id);
                 id
             }
         };
         let what = What::Filling(Box::new(Filling { track: idx, slice, not_before, records: Vec::new() }));
-        self.chains.get_mut(id).expect("a lane's chain exists").steps.push_back(Step { what, mark: 0 });
+        self.batch_runs.get_mut(id).expect("a lane's run exists").steps.push_back(Step { what, mark: 0 });
     }
 }
 

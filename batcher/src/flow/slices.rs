@@ -1,4 +1,4 @@
-//! What a checkpoint says of a chain: the slices of it that are open on one track.
+//! What a checkpoint says of a batch run: the slices of it that are open on one track.
 
 use std::collections::BTreeMap;
 
@@ -17,20 +17,20 @@ pub(crate) struct Its {
 }
 
 impl Runs {
-    /// Adds what a chain leaves open on a track.
-    pub(crate) fn open_slices(&self, id: ChainId, its: Its, cx: &Context, out: &mut Vec<OpenSlice>) {
-        let Some(chain) = self.chains.get(id) else { return };
-        let places = (chain.steps.len() > 1).then(|| places_of(chain, its));
-        for step in &chain.steps {
-            open_slices_of(chain, step, its, places.as_ref(), cx, out);
+    /// Adds what a batch run leaves open on a track.
+    pub(crate) fn open_slices(&self, id: BatchRunId, its: Its, cx: &Context, out: &mut Vec<OpenSlice>) {
+        let Some(run) = self.batch_runs.get(id) else { return };
+        let places = (run.steps.len() > 1).then(|| places_of(run, its));
+        for step in &run.steps {
+            open_slices_of(run, step, its, places.as_ref(), cx, out);
         }
     }
 }
 
-/// Where the records of a chain stand on the lanes of a track, in reading order.
-fn places_of(chain: &Chain, its: Its) -> BTreeMap<u32, Vec<&Position>> {
+/// Where the records of a batch run stand on the lanes of a track, in reading order.
+fn places_of(run: &BatchRun, its: Its) -> BTreeMap<u32, Vec<&Position>> {
     let mut places: BTreeMap<u32, Vec<&Position>> = BTreeMap::new();
-    for record in chain.records() {
+    for record in run.records() {
         if let Some((lane, position)) = lane_on(record, its) {
             places.entry(lane).or_default().push(position);
         }
@@ -49,7 +49,7 @@ fn lane_on(record: &Record, its: Its) -> Option<(u32, &Position)> {
 /// its lane: where records of another step stand between, as with records that were too old among others that
 /// were not, it is written in parts.
 fn open_slices_of(
-    chain: &Chain,
+    run: &BatchRun,
     step: &Step,
     its: Its,
     places: Option<&BTreeMap<u32, Vec<&Position>>>,
@@ -85,7 +85,7 @@ fn open_slices_of(
     let wait = cx.now.tick.until(not_before);
     let not_before =
         UnixMillis(cx.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
-    let parts = parts_of(slice, chain, its, places);
+    let parts = parts_of(slice, run, its, places);
     out.extend(parts.map(|(lane, first, last)| OpenSlice {
         lane,
         first,
@@ -93,10 +93,10 @@ fn open_slices_of(
         n_failures,
         n_invokes,
         not_before,
-        retries_max: chain.limits.retries_max,
+        retries_max: run.limits.retries_max,
         record_age_max_ms:
-            chain.limits.record_age_max.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-        bisect: chain.limits.bisect,
+            run.limits.record_age_max.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        bisect: run.limits.bisect,
         is_age_pardoned,
         given_up: given_up.clone(),
     }));
@@ -105,12 +105,12 @@ fn open_slices_of(
 /// The lanes of a slice on this track, and from where to where it stands on each.
 fn parts_of(
     slice: &Slice,
-    chain: &Chain,
+    run: &BatchRun,
     its: Its,
     places: Option<&BTreeMap<u32, Vec<&Position>>>,
 ) -> impl Iterator<Item = (u32, Position, Position)> + use<> {
     // Most slices are of one lane, and need no list.
-    if let (None, true, [Hold::Lane(_, lane)]) = (places, chain.lost.is_empty(), chain.holds.as_slice())
+    if let (None, true, [Hold::Lane(_, lane)]) = (places, run.lost.is_empty(), run.holds.as_slice())
         && let Some(first) = slice.records().first().and_then(Record::position)
         && let Some(last) = slice.records().last().and_then(Record::position)
     {

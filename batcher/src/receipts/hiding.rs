@@ -56,7 +56,7 @@ impl Receipts {
         self.lose_receipts(lost, cx)
     }
 
-    /// Receipts are void: their messages are forgotten. All are before any chain goes on, so that none
+    /// Receipts are void: their messages are forgotten. All are before any batch run goes on, so that none
     /// settles a receipt that is void as well.
     pub(super) fn lose_receipts(&mut self, receipts: Vec<Receipt>, cx: &mut Context) -> LostReceipts {
         let mut lost = LostReceipts::default();
@@ -65,7 +65,7 @@ impl Receipts {
             cx.counts.receipts_lost += 1;
             match held.stage {
                 Stage::Waiting(seq) => lost.waiting.extend(self.take_waiting(seq).map(|it| it.record)),
-                Stage::InChain => lost.is_in_chain = true,
+                Stage::InRun => lost.is_in_run = true,
                 Stage::Settling => {}
             }
         }

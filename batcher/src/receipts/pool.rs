@@ -85,7 +85,7 @@ impl Receipts {
             if let Place::Queue { receipt, .. } = &record.place
                 && let Some(held) = self.held.get_mut(receipt)
             {
-                held.stage = Stage::InChain;
+                held.stage = Stage::InRun;
             }
             if let Some(group) =
                 record.group().filter(|group| !holds.contains(&Hold::Group((*group).clone())))
@@ -96,8 +96,8 @@ impl Receipts {
         Some(Batch { records, holds, why, is_oversize })
     }
 
-    /// A batch that was taken is a chain from now on, which holds its groups.
-    pub(crate) fn hold_batch(&mut self, id: ChainId, holds: &[Hold]) {
+    /// A batch that was taken is a batch run from now on, which holds its groups.
+    pub(crate) fn hold_batch(&mut self, id: BatchRunId, holds: &[Hold]) {
         for hold in holds {
             if let Hold::Group(group) = hold {
                 let before = self.groups.insert(group.clone(), id);
@@ -107,8 +107,8 @@ impl Receipts {
         }
     }
 
-    /// The chain that holds a group.
-    pub(crate) fn holder(&self, group: &Bytes) -> Option<ChainId> {
+    /// The batch run that holds a group.
+    pub(crate) fn holder(&self, group: &Bytes) -> Option<BatchRunId> {
         self.groups.get(group).copied()
     }
 

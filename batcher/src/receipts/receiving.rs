@@ -100,7 +100,7 @@ impl Receipts {
             let lack = if n_waiting.is_multiple_of(batch) { 0 } else { batch - n_waiting % batch };
             // what runs, what waits with what fills it up, and what is asked for anew, each a batch that
             // must be able to start.
-            let n_batches = runs.n_chains() + (n_waiting + filling).div_ceil(batch) + n_new;
+            let n_batches = runs.n_runs() + (n_waiting + filling).div_ceil(batch) + n_new;
             let left = self.window_end(cx).map(|end| cx.now.tick.until(end)).filter(|left| !left.is_zero());
             let (room, fills, wait) = match left {
                 Some(left) if lack > filling && n_batches <= credits_max => {

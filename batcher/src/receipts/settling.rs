@@ -160,7 +160,7 @@ impl Receipts {
         let Place::Queue { receipt, .. } = &record.place else { return };
         let seq = cx.next_id();
         match self.held.get_mut(receipt) {
-            Some(held) if held.stage == Stage::InChain => held.stage = Stage::Waiting(seq),
+            Some(held) if held.stage == Stage::InRun => held.stage = Stage::Waiting(seq),
             Some(_) | None => return cx.give_room(&[record]),
         }
         self.put_waiting(seq, record, cx);

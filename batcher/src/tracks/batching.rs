@@ -10,7 +10,8 @@ impl Tracks {
         self.touch_lanes(std::iter::once((idx, lane)), runs, cx);
     }
 
-    /// The same for several lanes. Where batches mix tracks all of them are counted before the group is looked at.
+    /// The same for several lanes. Where batches mix tracks all of them are counted before the group is
+    /// looked at.
     pub(super) fn touch_lanes(
         &mut self,
         lanes: impl Iterator<Item = (TrackIdx, u32)>,
@@ -32,7 +33,7 @@ impl Tracks {
         let is_at_end = track.is_at_end;
         let Some(unit) = track.lanes.get_mut(lane) else { return };
         let readiness = match unit.first() {
-            Some(first) if may_start && unit.chain().is_none() => {
+            Some(first) if may_start && unit.run().is_none() => {
                 let closes = first.since.after(cx.plan.batch.window);
                 if unit.n_waiting() >= cx.plan.batch.records_max.get() as usize {
                     Ok(BatchReason::Count)
@@ -85,7 +86,7 @@ impl Tracks {
         let Some(track) = self.by_idx.get_mut(idx) else { return };
         let is_ended = track.is_at_end;
         let Some(unit) = track.lanes.get_mut(lane) else { return };
-        let first = unit.first().filter(|_| may_start && unit.chain().is_none());
+        let first = unit.first().filter(|_| may_start && unit.run().is_none());
         let now = first.map(|first| Counted {
             n_records: unit.n_waiting(),
             bytes: unit.waiting_bytes(),

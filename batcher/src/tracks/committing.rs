@@ -79,7 +79,7 @@ impl Tracks {
 
     /// The whole truth of a track.
     fn checkpoint_of(&self, idx: TrackIdx, track: &Track, runs: &Runs, cx: &Context) -> Checkpoint {
-        let mut slices = Vec::with_capacity(track.lanes.chains().len());
+        let mut slices = Vec::with_capacity(track.lanes.batch_runs().len());
         let its = Its { idx, n_lanes: track.n_lanes() };
         track.lanes.told().for_each(|id| runs.open_slices(id, its, cx, &mut slices));
         slices.sort_by(|a: &OpenSlice, b| a.first.cmp(&b.first));

@@ -22,7 +22,7 @@ impl Tracks {
         let is_done = |idx: &TrackIdx| {
             let Some(track) = self.by_idx.get(*idx) else { return true };
             !track.is_active()
-                || (!runs.is_any_out(track.lanes.chains())
+                || (!runs.is_any_out(track.lanes.batch_runs())
                     && track.committing.is_settled()
                     && !track.has_news())
         };

@@ -13,8 +13,8 @@ impl Tracks {
                 let failing = track.committing.failing?;
                 Some(TrackState::StoreFailing { full: failing.is_full, since: failing.since })
             })
-            .or_else(|| runs.paused_state(Its { idx, n_lanes: track.n_lanes() }, track.lanes.chains()))
-            .or_else(|| runs.state_of(track.lanes.chains()))
+            .or_else(|| runs.paused_state(Its { idx, n_lanes: track.n_lanes() }, track.lanes.batch_runs()))
+            .or_else(|| runs.state_of(track.lanes.batch_runs()))
             .or_else(|| ready_state(track, cx))
             .or_else(|| self.reading_state(track, cx))
             .or_else(|| track.filtered.state())
@@ -31,7 +31,7 @@ impl Tracks {
         if self.is_too_far_ahead(track, cx) {
             let lane = (0u32..)
                 .zip(track.lanes.iter())
-                .find(|(_, lane)| lane.chain().is_some())
+                .find(|(_, lane)| lane.run().is_some())
                 .map_or(0, |(lane, _)| lane);
             let n_ahead = u32::try_from(track.open.n_finished_ahead()).unwrap_or(u32::MAX);
             return Some(TrackState::TooFarAhead { lane, n_ahead });

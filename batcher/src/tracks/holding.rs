@@ -1,12 +1,12 @@
-//! Which chain holds which lane, and which of them a checkpoint speaks of or lets go on.
+//! Which batch run holds which lane, and which of them a checkpoint speaks of or lets go on.
 
 use super::*;
 
 impl Tracks {
-    /// A batch that was taken is a chain from now on, which holds its lanes.
+    /// A batch that was taken is a batch run from now on, which holds its lanes.
     pub(crate) fn hold_batch(
         &mut self,
-        id: ChainId,
+        id: BatchRunId,
         holds: &[Hold],
         is_oversize: bool,
         runs: &Runs,
@@ -25,46 +25,46 @@ impl Tracks {
         tracks_of(holds).for_each(|idx| self.pump_track(idx, runs, cx));
     }
 
-    /// A chain of a former life has a lane; its records are to be read again.
-    pub(crate) fn refill(&mut self, idx: TrackIdx, lane: u32, id: ChainId) {
+    /// A batch run of a former life has a lane; its records are to be read again.
+    pub(crate) fn refill(&mut self, idx: TrackIdx, lane: u32, id: BatchRunId) {
         let track = self.by_idx.get_mut(idx).expect("it was assigned");
         track.lanes.hold(lane, id);
         track.lanes.tell(id);
         track.refilling.push(id);
     }
 
-    /// The chains that hold lanes of a track.
-    pub(crate) fn chains_of(&self, idx: TrackIdx) -> Vec<ChainId> {
-        self.by_idx.get(idx).map_or_else(Vec::new, |track| track.lanes.chains().collect())
+    /// The batch runs that hold lanes of a track.
+    pub(crate) fn runs_of(&self, idx: TrackIdx) -> Vec<BatchRunId> {
+        self.by_idx.get(idx).map_or_else(Vec::new, |track| track.lanes.batch_runs().collect())
     }
 
-    /// The chain that holds a lane; `None` when there is no such lane.
-    pub(crate) fn holder(&self, idx: TrackIdx, lane: u32) -> Option<Option<ChainId>> {
-        Some(self.by_idx.get(idx)?.lanes.get(lane)?.chain())
+    /// The batch run that holds a lane; `None` when there is no such lane.
+    pub(crate) fn holder(&self, idx: TrackIdx, lane: u32) -> Option<Option<BatchRunId>> {
+        Some(self.by_idx.get(idx)?.lanes.get(lane)?.run())
     }
 
-    /// From now on the checkpoints of a track speak of a chain.
-    pub(crate) fn tell(&mut self, idx: TrackIdx, id: ChainId) {
+    /// From now on the checkpoints of a track speak of a batch run.
+    pub(crate) fn tell(&mut self, idx: TrackIdx, id: BatchRunId) {
         if let Some(track) = self.by_idx.get_mut(idx) {
             track.lanes.tell(id);
         }
     }
 
-    /// A chain goes on once a commit of the track is durable.
-    pub(crate) fn wait_for_commit(&mut self, idx: TrackIdx, id: ChainId) {
+    /// A batch run goes on once a commit of the track is durable.
+    pub(crate) fn wait_for_commit(&mut self, idx: TrackIdx, id: BatchRunId) {
         if let Some(track) = self.by_idx.get_mut(idx) {
             track.wait_for_commit(id);
         }
     }
 
     /// Whether a change is in a durable checkpoint. A track that is not ours any more keeps nothing waiting:
-    /// no chain holds a lane of it.
+    /// no batch run holds a lane of it.
     pub(crate) fn is_durable(&self, idx: TrackIdx, mark: u64) -> bool {
         self.by_idx.get(idx).is_none_or(|track| track.committing.durable >= mark)
     }
 
-    /// A chain lets go of lanes. All of them are free before any track goes on.
-    pub(crate) fn free_lanes(&mut self, holds: &[Hold], id: ChainId, runs: &Runs, cx: &mut Context) {
+    /// A batch run lets go of lanes. All of them are free before any track goes on.
+    pub(crate) fn free_lanes(&mut self, holds: &[Hold], id: BatchRunId, runs: &Runs, cx: &mut Context) {
         for (idx, lane) in lanes_of(holds) {
             if let Some(track) = self.by_idx.get_mut(idx) {
                 track.lanes.free(lane, id);
@@ -74,8 +74,8 @@ impl Tracks {
         self.touch_lanes(lanes_of(holds), runs, cx);
     }
 
-    /// O-2: a lane goes from one chain to the other.
-    pub(crate) fn pass_lane(&mut self, idx: TrackIdx, lane: u32, from: ChainId, to: ChainId) {
+    /// O-2: a lane goes from one batch run to the other.
+    pub(crate) fn pass_lane(&mut self, idx: TrackIdx, lane: u32, from: BatchRunId, to: BatchRunId) {
         if let Some(track) = self.by_idx.get_mut(idx) {
             track.lanes.free(lane, from);
             track.lanes.hold(lane, to);

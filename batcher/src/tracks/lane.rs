@@ -1,11 +1,11 @@
-//! The lanes of one track: what waits in each, which chain holds it, and the sums that spare a walk over all
-//! of them.
+//! The lanes of one track: what waits in each, which batch run holds it, and the sums that spare a walk over
+//! all of them.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::action::BatchReason;
 use crate::assemble::bytes_in_batch;
-use crate::flow::ChainId;
+use crate::flow::BatchRunId;
 use crate::former::{Counted, Waiting};
 use crate::record::Position;
 use crate::time::Tick;
@@ -15,13 +15,13 @@ use crate::time::Tick;
 #[derive(Debug)]
 pub(super) struct Lanes {
     lanes: Vec<Lane>,
-    /// The chains that hold any of them, in the order in which they were made.
+    /// The batch runs that hold any of them, in the order in which they were made.
     holders: Vec<Holder>,
     /// Lanes with a batch that waits for a slot, by their first records; a track of one lane needs no order.
     ready: BTreeSet<(Position, u32)>,
     n_waiting: usize,
     n_held: u32,
-    /// Lanes in which nothing waits and that no chain holds.
+    /// Lanes in which nothing waits and that no batch run holds.
     n_idle: u32,
 }
 
@@ -30,8 +30,9 @@ pub(super) struct Lanes {
 pub(super) struct Lane {
     waiting: VecDeque<Waiting>,
     waiting_bytes: u64,
-    chain: Option<ChainId>,
-    /// Set while a fresh batch of it waits for a slot; [`Lanes::stand`] and [`Lanes::withdraw`] begin and end it.
+    run: Option<BatchRunId>,
+    /// Set while a fresh batch of it waits for a slot; [`Lanes::stand`] and [`Lanes::withdraw`] begin and end
+    /// it.
     pub(super) ready: Option<(Tick, BatchReason)>,
     /// The deadline of its batching window, as the timers know it.
     pub(super) window_at: Option<Tick>,
@@ -43,7 +44,7 @@ pub(super) struct Lane {
 
 #[derive(Debug)]
 struct Holder {
-    id: ChainId,
+    id: BatchRunId,
     n_lanes: u32,
     /// A checkpoint has something to say about it: it was tried, or given up.
     is_told: bool,
@@ -95,18 +96,18 @@ impl Lanes {
         self.n_waiting == 0 && self.n_held == 0
     }
 
-    /// The chains that hold any of them, in the order in which they were made.
-    pub(super) fn chains(&self) -> impl ExactSizeIterator<Item = ChainId> {
+    /// The batch runs that hold any of them, in the order in which they were made.
+    pub(super) fn batch_runs(&self) -> impl ExactSizeIterator<Item = BatchRunId> {
         self.holders.iter().map(|it| it.id)
     }
 
     /// Those of which a checkpoint must speak.
-    pub(super) fn told(&self) -> impl Iterator<Item = ChainId> {
+    pub(super) fn told(&self) -> impl Iterator<Item = BatchRunId> {
         self.holders.iter().filter(|it| it.is_told).map(|it| it.id)
     }
 
-    /// From now on a checkpoint must speak of this chain.
-    pub(super) fn tell(&mut self, id: ChainId) {
+    /// From now on a checkpoint must speak of this batch run.
+    pub(super) fn tell(&mut self, id: BatchRunId) {
         if let Ok(at) = self.holder(id) {
             self.holders[at].is_told = true;
         }
@@ -151,8 +152,8 @@ impl Lanes {
         Some(why)
     }
 
-    /// The lane whose batch is the next to have a slot: the one with the first record in reading order, so that
-    /// as little as can be finishes ahead of what is open.
+    /// The lane whose batch is the next to have a slot: the one with the first record in reading order, so
+    /// that as little as can be finishes ahead of what is open.
     pub(super) fn first_ready(&self) -> Option<u32> {
         match self.lanes.as_slice() {
             [only] => only.ready.map(|_| 0),
@@ -160,12 +161,12 @@ impl Lanes {
         }
     }
 
-    /// O-2: a chain takes a lane that no other has. Of a track that was stopped there is none.
-    pub(super) fn hold(&mut self, lane: u32, id: ChainId) {
+    /// O-2: a batch run takes a lane that no other has. Of a track that was stopped there is none.
+    pub(super) fn hold(&mut self, lane: u32, id: BatchRunId) {
         let Some(unit) = self.lanes.get_mut(lane as usize) else { return };
-        crate::rule!(O2, unit.chain.is_none());
+        crate::rule!(O2, unit.run.is_none());
         self.n_idle -= u32::from(unit.is_idle());
-        unit.chain = Some(id);
+        unit.run = Some(id);
         self.n_held += 1;
         match self.holder(id) {
             Ok(at) => self.holders[at].n_lanes += 1,
@@ -173,11 +174,11 @@ impl Lanes {
         }
     }
 
-    /// A chain lets go of a lane.
-    pub(super) fn free(&mut self, lane: u32, id: ChainId) {
+    /// A batch run lets go of a lane.
+    pub(super) fn free(&mut self, lane: u32, id: BatchRunId) {
         let Some(unit) = self.lanes.get_mut(lane as usize) else { return };
-        debug_assert!(unit.chain == Some(id), "a lane is let go of by the chain that holds it");
-        unit.chain = None;
+        debug_assert!(unit.run == Some(id), "a lane is let go of by the run that holds it");
+        unit.run = None;
         self.n_held -= 1;
         self.n_idle += u32::from(unit.is_idle());
         if let Ok(at) = self.holder(id) {
@@ -188,7 +189,7 @@ impl Lanes {
         }
     }
 
-    fn holder(&self, id: ChainId) -> Result<usize, usize> {
+    fn holder(&self, id: BatchRunId) -> Result<usize, usize> {
         self.holders.binary_search_by_key(&id, |it| it.id)
     }
 
@@ -200,11 +201,11 @@ impl Lanes {
 
 impl Lane {
     fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.chain.is_none()
+        self.waiting.is_empty() && self.run.is_none()
     }
 
-    pub(super) fn chain(&self) -> Option<ChainId> {
-        self.chain
+    pub(super) fn run(&self) -> Option<BatchRunId> {
+        self.run
     }
 
     pub(super) fn first(&self) -> Option<&Waiting> {

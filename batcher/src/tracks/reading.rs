@@ -89,7 +89,7 @@ impl Tracks {
             if touched.last() != Some(&lane) {
                 touched.push(lane);
             }
-            let holder = track.lanes.get(lane).and_then(Lane::chain).filter(|_| is_refilling);
+            let holder = track.lanes.get(lane).and_then(Lane::run).filter(|_| is_refilling);
             match holder.filter(|id| runs.waits_for(*id, idx, lane, position)) {
                 Some(id) => {
                     cx.counts.restored += 1;
@@ -116,7 +116,7 @@ impl Tracks {
         touched.dedup();
         self.touched = touched;
         track.refilling.retain(|id| runs.is_filling(*id));
-        Effect::Refilled { records: refilled, chains: track.refilling.clone() }
+        Effect::Refilled { records: refilled, batch_runs: track.refilling.clone() }
     }
 
     /// Whether all records of a slice that ends there were read again.

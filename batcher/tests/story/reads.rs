@@ -40,8 +40,8 @@ fn next_read(machine: &mut Machine, n_invoked: &mut u64) -> Option<ReadOrder> {
     read
 }
 
-/// The first four reads of a track that always has more: how many batches were invoked before, and how many records
-/// are asked for.
+/// The first four reads of a track that always has more: how many batches were invoked before, and how many
+/// records are asked for.
 fn first_reads(plan: Plan) -> Vec<(u64, u32)> {
     let mut machine = Machine::new(Arc::new(plan), 1);
     machine.handle_assigned(TrackIdx(0), Checkpoint::at_origin(Origin(ShortBytes::new(b"first"))), now());

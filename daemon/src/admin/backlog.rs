@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::Shown;
 use super::answer::{json, no_mapping, refused, refused_with};
 use super::place::{down, settled};
-use crate::errand::NotStood;
+use crate::operator_request::NotStood;
 use crate::registry::Entry;
 use crate::sentence::chain;
 
@@ -38,9 +38,9 @@ pub(super) enum NoBacklog {
 
 /// How much waits behind what is durably finished.
 pub(super) async fn ask(entry: &Arc<Entry>) -> Result<Backlog, NoBacklog> {
-    let outlook = entry.outlook().ok_or(NoBacklog::Stood(NotStood::NotNow))?;
+    let inspector = entry.inspector().ok_or(NoBacklog::Stood(NotStood::NotNow))?;
     let places = entry.stood().await.map_err(NoBacklog::Stood)?;
-    outlook.backlog(places.as_deref()).await.map_err(NoBacklog::Source)
+    inspector.backlog(places.as_deref()).await.map_err(NoBacklog::Source)
 }
 
 /// 200 with records where the source counts them, else with bytes; 501 where it counts neither, 503 when it

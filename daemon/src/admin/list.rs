@@ -48,7 +48,7 @@ impl MappingJson {
             state: lifecycle.word(),
             sentence: lifecycle.to_string(),
             why: Why::of(&lifecycle, trouble.as_ref(), tracks)
-                .with_note(entry.outlook().and_then(|it| it.trap(entry.name()))),
+                .with_note(entry.inspector().and_then(|it| it.trap(entry.name()))),
             last_processing_result: entry.last_result(),
             trouble: trouble.map(|it| it.text),
         }

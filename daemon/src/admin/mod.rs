@@ -94,7 +94,7 @@ pub(crate) struct Shown {
 }
 
 /// What there is to see and to steer.
-pub struct Sights {
+pub struct Inspections {
     /// The mappings.
     pub registry: Arc<Registry>,
     /// How the store is.
@@ -159,8 +159,8 @@ impl Bound {
     }
 
     /// Answers from here on.
-    pub fn serve(self, sights: Sights, guard: &Guard) -> Admin {
-        let Sights { registry, store, clock, draining, reloads, steering } = sights;
+    pub fn serve(self, inspections: Inspections, guard: &Guard) -> Admin {
+        let Inspections { registry, store, clock, draining, reloads, steering } = inspections;
         let exporter = Arc::new(Exporter::new(Arc::clone(&registry), Arc::clone(&reloads.status), clock));
         let pages = pages(guard, Shown { registry, store, exporter, draining, reloads, steering, clock });
         let server =

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use super::Shown;
 use super::answer::{json, no_mapping, refused, refused_with};
 use super::place::{down, settled, start_of, stood};
-use crate::errand::NotStood;
-use crate::outlook::{Glimpse, PeekError, PeekFrom, Peeked, RECORDS_MAX};
+use crate::inspector::{Glimpse, PeekError, PeekFrom, Peeked, RECORDS_MAX};
+use crate::operator_request::NotStood;
 use crate::sentence::chain;
 
 const N_DEFAULT: usize = 10;
@@ -48,7 +48,7 @@ pub(super) async fn peek(
         return refused(StatusCode::BAD_REQUEST, &format!("`n` is 1 to {RECORDS_MAX}"));
     }
     let Some(entry) = settled(&shown, &name).await else { return no_mapping() };
-    let Some(outlook) = entry.outlook() else {
+    let Some(inspector) = entry.inspector() else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, &NotStood::NotNow.to_string());
     };
     let places = match stood(&entry).await {
@@ -60,7 +60,7 @@ pub(super) async fn peek(
         Some(told) => start_of(&told).map_or(PeekFrom::Place(told), PeekFrom::Start),
     };
     let glimpse = Glimpse { n, track, from };
-    match timeout(WAIT_MAX, outlook.peek(&places.unwrap_or_default(), &glimpse)).await {
+    match timeout(WAIT_MAX, inspector.peek(&places.unwrap_or_default(), &glimpse)).await {
         Ok(Ok(records)) => json(&PeekJson { records }),
         Ok(Err(error)) => {
             let message = chain(&error);

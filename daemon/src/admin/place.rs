@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep};
 
 use super::Shown;
 use super::answer::{refused, refused_with};
-use crate::errand::NotStood;
-use crate::outlook::known;
+use crate::inspector::known;
+use crate::operator_request::NotStood;
 use crate::positions::KeptPlace;
 use crate::registry::{Entry, Lifecycle};
 use crate::sentence::chain;
@@ -90,9 +90,9 @@ pub(super) async fn stood(entry: &Entry) -> Result<Option<Vec<KeptPlace>>, Respo
             return Err(refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()));
         }
     };
-    Ok(match (places, entry.outlook()) {
-        (Some(places), Some(outlook)) if entry.lifecycle().is_resting() => {
-            Some(outlook.describe(places).await)
+    Ok(match (places, entry.inspector()) {
+        (Some(places), Some(inspector)) if entry.lifecycle().is_resting() => {
+            Some(inspector.describe(places).await)
         }
         (places, _) => places,
     })
@@ -101,8 +101,8 @@ pub(super) async fn stood(entry: &Entry) -> Result<Option<Vec<KeptPlace>>, Respo
 /// What a target means for a mapping now. Nothing was changed when it is refused.
 pub(super) async fn resolve(entry: &Entry, target: &Target) -> Result<Vec<Put>, Response> {
     let unready = || refused(StatusCode::SERVICE_UNAVAILABLE, &NotStood::NotNow.to_string());
-    let outlook = entry.outlook().ok_or_else(unready)?;
-    let source = outlook.source().await.map_err(|error| down(&error))?;
+    let inspector = entry.inspector().ok_or_else(unready)?;
+    let source = inspector.source().await.map_err(|error| down(&error))?;
     if source.queue().is_some() {
         return Err(no_place(PlaceError::queue(), StatusCode::NOT_IMPLEMENTED, "FB-0525"));
     }

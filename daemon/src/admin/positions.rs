@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::Shown;
 use super::answer::{json, no_mapping, refused, refused_with};
 use super::place::{Put, Target, TrackPlace, resolve, settled, start_of, stood};
-use crate::errand::{Reposition, RepositionError};
+use crate::operator_request::{Reposition, RepositionError};
 use crate::positions::TrackPosition;
 use crate::sentence::chain;
 use crate::status::position;

@@ -1,4 +1,5 @@
-//! What commands that read a config share, and `validate`, `explain`, `schema`, `config defaults`, `config manual`.
+//! What commands that read a config share, and `validate`, `explain`, `schema`, `config defaults`, `config
+//! manual`.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -9,8 +10,8 @@ use forebay_config::diagnostic::{self, Style};
 use forebay_config::settings;
 
 use super::output;
-use crate::blueprint::{self, Blueprint};
 use crate::built_in::BuiltIn;
+use crate::compiled::{self, CompiledConfig};
 use crate::config_files::{LoadError, Loaded};
 use crate::effective::rows;
 use crate::exit::Exit;
@@ -36,12 +37,12 @@ impl ConfigArgs {
     }
 
     /// Reads and checks the config; `Err` when that failed and was said.
-    pub(super) fn read(&self) -> Result<(Loaded, Blueprint), Exit> {
+    pub(super) fn read(&self) -> Result<(Loaded, CompiledConfig), Exit> {
         let loaded = Loaded::read(&self.config).map_err(|error| unreadable(&error))?;
         match checked(&loaded) {
-            Ok(blueprint) => Ok((loaded, blueprint)),
+            Ok(compiled) => Ok((loaded, compiled)),
             Err(findings) => {
-                output::remark(drawn(&findings, &loaded));
+                output::remark(compiled(&findings, &loaded));
                 Err(Exit::Config)
             }
         }
@@ -58,15 +59,15 @@ impl ConfigArgs {
         match loaded.check() {
             Ok(config) => Ok(config.settings.data_dir),
             Err(findings) => {
-                output::remark(drawn(&findings, &loaded));
+                output::remark(compiled(&findings, &loaded));
                 Err(Exit::Config)
             }
         }
     }
 }
 
-fn checked(loaded: &Loaded) -> Result<Blueprint, Vec<Finding>> {
-    blueprint::draw(loaded.check()?, loaded)
+fn checked(loaded: &Loaded) -> Result<CompiledConfig, Vec<Finding>> {
+    compiled::compile(loaded.check()?, loaded)
 }
 
 pub(super) fn unreadable(error: &LoadError) -> Exit {
@@ -76,11 +77,11 @@ pub(super) fn unreadable(error: &LoadError) -> Exit {
 
 /// Says what is wrong with a config.
 pub(super) fn wrong(findings: &[Finding], loaded: &Loaded) -> Exit {
-    output::remark(drawn(findings, loaded));
+    output::remark(compiled(findings, loaded));
     Exit::Config
 }
 
-fn drawn(findings: &[Finding], loaded: &Loaded) -> String {
+fn compiled(findings: &[Finding], loaded: &Loaded) -> String {
     let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
     diagnostic::draw(findings, &loaded.texts, style)
 }
@@ -117,7 +118,7 @@ impl ValidateArgs {
         };
         match (self.format, findings.is_empty()) {
             (Format::Text, true) => output::print(praise),
-            (Format::Text, false) => output::print(drawn(&findings, &loaded)),
+            (Format::Text, false) => output::print(compiled(&findings, &loaded)),
             (Format::Json, _) => output::print(diagnostic::json(&findings)),
             (Format::Github, true) => {}
             (Format::Github, false) => output::print(diagnostic::github(&findings).trim_end()),
@@ -141,12 +142,12 @@ pub(super) struct ExplainArgs {
 
 impl ExplainArgs {
     pub(super) fn execute(self) -> Exit {
-        let (loaded, blueprint) = match self.config.read() {
+        let (loaded, compiled) = match self.config.read() {
             Ok(read) => read,
             Err(exit) => return exit,
         };
-        let Some(rows) = rows(&loaded, &blueprint, &self.mapping) else {
-            let names: Vec<_> = blueprint.mappings.iter().map(|it| it.mapping.name.as_str()).collect();
+        let Some(rows) = rows(&loaded, &compiled, &self.mapping) else {
+            let names: Vec<_> = compiled.mappings.iter().map(|it| it.mapping.name.as_str()).collect();
             output::complain(
                 Some("FB-0511"),
                 format!("there is no mapping `{}`; known mappings: {}", self.mapping, names.join(", ")),

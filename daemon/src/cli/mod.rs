@@ -55,8 +55,8 @@ enum Command {
     Health(health::HealthArgs),
     /// Ask a running process why a mapping does nothing, or what it does, and what to do about it.
     Why(why::WhyArgs),
-    /// List what of a mapping waits for an operator (`on_exhausted: pause`), or decide about it: skip it, have it
-    /// tried again, send it to the destination.
+    /// List what of a mapping waits for an operator (`on_exhausted: pause`), or decide about it: skip it,
+    /// have it tried again, send it to the destination.
     Decide(decide::DecideArgs),
     /// Have a running process read its config again; exit 0 when it holds, 78 when it was rejected and the
     /// former one stays in use.

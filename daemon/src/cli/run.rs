@@ -14,10 +14,10 @@ use tracing::{error, info, warn};
 
 use super::config::ConfigArgs;
 use super::{DataDir, output};
-use crate::admin::{Admin, AdminError, Bound, Reloads, Sights};
+use crate::admin::{Admin, AdminError, Bound, Inspections, Reloads};
 use crate::app::{App, BuildError, StartError};
-use crate::blueprint::Blueprint;
 use crate::clock::Clock;
+use crate::compiled::CompiledConfig;
 use crate::config_files::{self, Loaded};
 use crate::control::NoteError;
 use crate::control::Service;
@@ -85,11 +85,11 @@ impl RunArgs {
         // it says so.
         let names = config_files::chosen(self.config.flags()).unwrap_or_default();
         let watch = Watch::new(&names);
-        let (loaded, blueprint) = match self.config.read() {
+        let (loaded, compiled) = match self.config.read() {
             Ok(read) => read,
             Err(exit) => return exit,
         };
-        let Some(folder) = data_dir::choose(self.data.data_dir.clone(), blueprint.settings.data_dir.clone())
+        let Some(folder) = data_dir::choose(self.data.data_dir.clone(), compiled.settings.data_dir.clone())
         else {
             error!(code = "FB-0508", "there is no home folder to keep data in: say --data-dir");
             return Exit::Config;
@@ -98,7 +98,7 @@ impl RunArgs {
         let started =
             runtime.enable_all().thread_name("forebay-work").max_blocking_threads(BLOCKING_MAX).build();
         let started =
-            started.and_then(|runtime| Ok((runtime, Watchdog::start(blueprint.settings.shutdown_grace)?)));
+            started.and_then(|runtime| Ok((runtime, Watchdog::start(compiled.settings.shutdown_grace)?)));
         let (runtime, watchdog) = match started {
             Ok(started) => started,
             Err(error) => {
@@ -108,14 +108,14 @@ impl RunArgs {
         };
         let fixed = Fixed {
             admin_flag: self.admin_listen,
-            admin: self.admin_listen.unwrap_or(blueprint.settings.admin_listen),
+            admin: self.admin_listen.unwrap_or(compiled.settings.admin_listen),
             api_flag: self.api_listen,
-            api: self.api_listen.map_or(blueprint.settings.api.listen, |it| it.0),
+            api: self.api_listen.map_or(compiled.settings.api.listen, |it| it.0),
             data_flag: self.data.data_dir,
             data_dir: Some(folder.clone()),
-            commit_interval: blueprint.settings.commit_interval,
+            commit_interval: compiled.settings.commit_interval,
         };
-        let begun = Begun { loaded, blueprint, names, watch, fixed, folder, watchdog: &watchdog };
+        let begun = Begun { loaded, compiled, names, watch, fixed, folder, watchdog: &watchdog };
         let whole = async {
             match start(begun).await {
                 Ok(running) => running.serve().await,
@@ -205,7 +205,7 @@ struct RunningProcess<'a> {
 struct Begun<'a> {
     watchdog: &'a Watchdog,
     loaded: Loaded,
-    blueprint: Blueprint,
+    compiled: CompiledConfig,
     names: Vec<String>,
     watch: Watch,
     fixed: Fixed,
@@ -213,7 +213,7 @@ struct Begun<'a> {
 }
 
 async fn start(begun: Begun<'_>) -> Result<RunningProcess<'_>, Refusal> {
-    let Begun { watchdog, loaded, blueprint, names, mut watch, fixed, folder } = begun;
+    let Begun { watchdog, loaded, compiled, names, mut watch, fixed, folder } = begun;
     // First of all, so that no signal finds the process half built and ends it as it stands.
     let signals = Signals::listen().map_err(Refusal::Signals)?;
     watchdog.listen().map_err(Refusal::Signals)?;
@@ -221,26 +221,26 @@ async fn start(begun: Begun<'_>) -> Result<RunningProcess<'_>, Refusal> {
     let open_files = open_files::raise();
     let (open_files_max, followed_files_open_max) = (open_files.all, open_files.followed);
     info!(version = env!("CARGO_PKG_VERSION"), data_dir = %folder.display(), open_files_max, followed_files_open_max, "forebay starts");
-    effective::lines(&loaded, &blueprint).iter().for_each(effective::Line::tell);
-    let forebay_config::Settings { shutdown_grace, watch_config, .. } = blueprint.settings;
+    effective::lines(&loaded, &compiled).iter().for_each(effective::Line::tell);
+    let forebay_config::Settings { shutdown_grace, watch_config, .. } = compiled.settings;
     let settings = Settings { shutdown_grace, watch_config };
-    watch.also(&reload::named_files(&loaded, &blueprint));
+    watch.also(&reload::named_files(&loaded, &compiled));
     watch.set_enabled(watch_config);
     let options =
-        RocksOptions { commit_interval: blueprint.settings.commit_interval, ..RocksOptions::new(&folder) };
+        RocksOptions { commit_interval: compiled.settings.commit_interval, ..RocksOptions::new(&folder) };
     let store: Arc<dyn CheckpointStore> = Arc::new(RocksStore::open(options).await?);
     // Before anything is read: a process whose place is taken touches nothing.
     let bound = Bound::bind(fixed.admin, &folder).await?;
-    let prepared = Prepared::of(&blueprint.settings, fixed.api).await?;
+    let prepared = Prepared::of(&compiled.settings, fixed.api).await?;
     let front = front::Bound::bind(fixed.api, &folder).await?;
     let health = store.health();
-    let app = App::start(blueprint, store, clock).await?;
+    let app = App::start(compiled, store, clock).await?;
     let draining = CancellationToken::new();
     let reloader = Reloader::new(names, fixed, clock);
     let (sender, requests) = reload::requests();
     let guard = prepared.guard();
     let reloads = Reloads { requests: sender, status: Arc::clone(reloader.status()) };
-    let sights = Sights {
+    let inspections = Inspections {
         registry: Arc::clone(app.registry()),
         store: health,
         clock,
@@ -248,7 +248,7 @@ async fn start(begun: Begun<'_>) -> Result<RunningProcess<'_>, Refusal> {
         reloads,
         steering: Arc::clone(&app) as _,
     };
-    let admin = bound.serve(sights, &guard);
+    let admin = bound.serve(inspections, &guard);
     let front = front.serve(prepared, guard, admin.pages(), Service::new(Arc::clone(&app)));
     Ok(RunningProcess { watchdog, app, admin, front, signals, draining, settings, reloader, requests, watch })
 }

@@ -2,7 +2,7 @@
 //! one mapping after the other. Each change is durable before it is answered, and the fleet is told the whole
 //! each time.
 
-mod draw;
+mod compile;
 mod list;
 mod note;
 mod resolve;
@@ -22,14 +22,14 @@ use forebay_config::Code;
 use forebay_pollers::Source;
 use tracing::{error, info, warn};
 
-use self::draw::Drawn;
+use self::compile::Drawn;
 pub use self::note::NoteError;
 use self::note::{Definition, Note};
 pub use self::service::Service;
 pub(crate) use self::view::uuid_of;
 use crate::app::{BuildError, StartError};
-use crate::blueprint::{Blueprint, MappingBlueprint, Rest};
 use crate::clock::Clock;
+use crate::compiled::{CompiledConfig, CompiledMapping, Rest};
 use crate::feeds::OtherTerms;
 use crate::fleet::{Changes, Fleet, erase};
 use crate::registry::{Calm, Entry, Lifecycle, Registry};
@@ -42,27 +42,27 @@ const UNFIT_KIND: &str = "api";
 struct Made {
     definition: Definition,
     /// What runs; of one that cannot any more, what ran. `None` when it could not from the start.
-    drawn: Option<Drawn>,
+    compiled: Option<Drawn>,
     /// Why it cannot be run as it is written.
     unfit: Option<Fault>,
 }
 
 impl Made {
     /// Draws a mapping beside a config file; when that fails, what `former` ran stays to be seen.
-    fn draw(definition: Definition, file: &Blueprint, former: Option<Drawn>) -> Self {
-        match draw::draw(&definition, file) {
-            Ok(drawn) => Self { definition, drawn: Some(drawn), unfit: None },
-            Err(error) => Self { definition, drawn: former, unfit: Some(error.into()) },
+    fn compile(definition: Definition, file: &CompiledConfig, former: Option<Drawn>) -> Self {
+        match compile::compile(&definition, file) {
+            Ok(compiled) => Self { definition, compiled: Some(compiled), unfit: None },
+            Err(error) => Self { definition, compiled: former, unfit: Some(error.into()) },
         }
     }
 
-    fn blueprint(&self) -> Option<Arc<MappingBlueprint>> {
-        let drawn = &self.drawn.as_ref()?.blueprint;
+    fn compiled(&self) -> Option<Arc<CompiledMapping>> {
+        let compiled = &self.compiled.as_ref()?.compiled;
         Some(match &self.unfit {
-            None => Arc::clone(drawn),
-            Some(why) => Arc::new(MappingBlueprint {
+            None => Arc::clone(compiled),
+            Some(why) => Arc::new(CompiledMapping {
                 rest: Some(Rest::Unfit(why.clone())),
-                ..MappingBlueprint::clone(drawn)
+                ..CompiledMapping::clone(compiled)
             }),
         })
     }
@@ -73,7 +73,7 @@ pub(crate) struct Control {
     fleet: Fleet,
     store: Arc<dyn CheckpointStore>,
     /// What the config file says.
-    file: Blueprint,
+    file: CompiledConfig,
     /// What the API made, by UUID; also what was deleted and is not gone yet.
     made: BTreeMap<String, Made>,
     /// Mappings of either owner that somebody paused.
@@ -110,7 +110,7 @@ pub enum ChangeError {
 impl Control {
     /// Builds everything and starts what is enabled.
     pub(crate) async fn start(
-        file: Blueprint,
+        file: CompiledConfig,
         store: Arc<dyn CheckpointStore>,
         clock: Clock,
     ) -> Result<Self, StartError> {
@@ -144,7 +144,7 @@ impl Control {
             self.made.insert(uuid.clone(), made);
             let wanted = self.wanted(&self.file, &self.made);
             if let (Err(error), Some(made)) = (self.fleet.apply(wanted).await, self.made.get_mut(&uuid)) {
-                (made.drawn, made.unfit) = (None, Some(Fault::new(Code(error.code()), chain(&error))));
+                (made.compiled, made.unfit) = (None, Some(Fault::new(Code(error.code()), chain(&error))));
             }
         }
         Ok(())
@@ -160,7 +160,7 @@ impl Control {
                     continue;
                 }
                 Some(definition) => {
-                    self.made.insert(id.0.clone(), Made::draw(definition, &self.file, None));
+                    self.made.insert(id.0.clone(), Made::compile(definition, &self.file, None));
                 }
                 None => {}
             }
@@ -176,42 +176,42 @@ impl Control {
 
     /// A name is one mapping's: what is exported may be written into the config file once it is deleted over
     /// the API, and gone.
-    fn check_names(&self, file: &Blueprint) -> Result<(), BuildError> {
+    fn check_names(&self, file: &CompiledConfig) -> Result<(), BuildError> {
         let mut names = file.mappings.iter().map(|it| it.mapping.name.as_str());
         let taken = names.find(|name| self.made.contains_key(*name));
         taken.map_or(Ok(()), |name| Err(BuildError::NameTaken(name.to_owned())))
     }
 
     /// The whole of what is to run.
-    fn wanted(&self, file: &Blueprint, made: &BTreeMap<String, Made>) -> Blueprint {
+    fn wanted(&self, file: &CompiledConfig, made: &BTreeMap<String, Made>) -> CompiledConfig {
         let mut wanted = file.clone();
         for made in made.values() {
             if made.definition.deleting {
                 wanted.erased.insert(made.definition.uuid().to_owned());
                 continue;
             }
-            let functions = made.drawn.iter().flat_map(|it| &it.functions);
+            let functions = made.compiled.iter().flat_map(|it| &it.functions);
             for (name, function) in functions.filter(|_| made.unfit.is_none()) {
                 wanted.functions.entry(name.clone()).or_insert_with(|| function.clone());
             }
-            wanted.mappings.extend(made.blueprint());
+            wanted.mappings.extend(made.compiled());
         }
         for it in wanted
             .mappings
             .iter_mut()
             .filter(|it| it.rest.is_none() && self.paused.contains(it.mapping.name.as_str()))
         {
-            *it = Arc::new(MappingBlueprint { rest: Some(Rest::Paused), ..MappingBlueprint::clone(it) });
+            *it = Arc::new(CompiledMapping { rest: Some(Rest::Paused), ..CompiledMapping::clone(it) });
         }
         wanted
     }
 
-    /// Goes on with another config file. What the API made is drawn anew, for the functions that it names may
-    /// be others now.
-    pub(crate) async fn change(&mut self, file: Blueprint) -> Result<Changes, BuildError> {
+    /// Goes on with another config file. What the API made is compiled anew, for the functions that it names
+    /// may be others now.
+    pub(crate) async fn change(&mut self, file: CompiledConfig) -> Result<Changes, BuildError> {
         self.forget_gone();
         self.check_names(&file)?;
-        let redrawn = |made: &Made| Made::draw(made.definition.clone(), &file, made.drawn.clone());
+        let redrawn = |made: &Made| Made::compile(made.definition.clone(), &file, made.compiled.clone());
         let made: BTreeMap<_, _> = self.made.iter().map(|(uuid, it)| (uuid.clone(), redrawn(it))).collect();
         self.fleet.look_again();
         let changes = self.fleet.apply(self.wanted(&file, &made)).await?;
@@ -233,7 +233,7 @@ impl Control {
                 error = error.text,
                 "a mapping of the API cannot be run as it is written"
             );
-            if made.drawn.is_none() {
+            if made.compiled.is_none() {
                 let source = it.source.event_source_arn.clone().unwrap_or_default();
                 let (entry, _) = Entry::new(mapping, UNFIT_KIND, source, it.function_arn.clone());
                 entry.set_lifecycle(Lifecycle::Unfit { error: error.clone() });
@@ -261,13 +261,14 @@ impl Control {
         }
         self.forget_gone();
         let (uuid, is_deleting) = (definition.uuid().to_owned(), definition.deleting);
-        let drawn = match is_deleting {
+        let compiled = match is_deleting {
             true => None,
             false => Some(
-                draw::draw(&definition, &self.file).map_err(|error| ChangeError::Unfit(error.api.message))?,
+                compile::compile(&definition, &self.file)
+                    .map_err(|error| ChangeError::Unfit(error.api.message))?,
             ),
         };
-        self.hold(&uuid, Some(Made { definition, drawn, unfit: None }), is_paused).await?;
+        self.hold(&uuid, Some(Made { definition, compiled, unfit: None }), is_paused).await?;
         // One that could not be run from the start has no task that would clear away what it left.
         let is_taskless = self.registry().entry(&uuid).is_some_and(|it| it.source_kind() == UNFIT_KIND);
         if is_deleting && is_taskless {
@@ -346,7 +347,7 @@ impl Control {
     /// A mapping in the words of a config file.
     pub(crate) fn exported(&self, uuid: &str) -> Option<serde_json::Value> {
         let definition = &self.made.get(uuid).filter(|it| !it.definition.deleting)?.definition;
-        draw::config(definition, &self.file).ok()
+        compile::config(definition, &self.file).ok()
     }
 
     /// Deleted mappings that are gone altogether are known no more. A pause of a mapping that left the config

@@ -15,8 +15,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::time;
 
-use super::draw::is_listed;
-use crate::blueprint::{Blueprint, MappingBlueprint};
+use super::compile::is_listed;
+use crate::compiled::{CompiledConfig, CompiledMapping};
 use crate::sentence::chain;
 
 /// What Lambda is asked, it answers at once; a longer wait is a fault that the caller should hear of.
@@ -44,7 +44,11 @@ struct FunctionConfiguration {
 }
 
 /// The function that a name means: one of the config file, else one that Lambda knows.
-pub(super) async fn function(name: &str, file: &Blueprint, clients: &Clients) -> Result<Found, ApiError> {
+pub(super) async fn function(
+    name: &str,
+    file: &CompiledConfig,
+    clients: &Clients,
+) -> Result<Found, ApiError> {
     let (named, qualifier) = LambdaName::parse(name).ok_or_else(no_function)?;
     if is_listed(&named, file) {
         let function =
@@ -102,11 +106,11 @@ fn with_qualifier(arn: String, qualifier: Option<&str>) -> String {
 /// now is no error: the mapping waits for it and says so. The source, where it was reached.
 pub(super) async fn source(
     words: &AwsWords,
-    blueprint: &MappingBlueprint,
+    compiled: &CompiledMapping,
     timeout: Duration,
     clients: &Clients,
 ) -> Result<Option<Arc<dyn Source>>, ApiError> {
-    match time::timeout(SOURCE_MAX, blueprint.source.connect(clients)).await {
+    match time::timeout(SOURCE_MAX, compiled.source.connect(clients)).await {
         Ok(Ok(source)) => long_enough(&*source, timeout).map(|()| Some(source)),
         Ok(Err(error)) => refusal(words, &error, timeout).map_or(Ok(None), Err),
         Err(_) => Ok(None),
@@ -115,11 +119,11 @@ pub(super) async fn source(
 
 /// Whether a queue hides its messages for as long as the function may run, where that can be told now.
 pub(super) async fn visibility(
-    blueprint: &MappingBlueprint,
+    compiled: &CompiledMapping,
     timeout: Duration,
     clients: &Clients,
 ) -> Result<(), ApiError> {
-    match time::timeout(SOURCE_MAX, blueprint.source.connect(clients)).await {
+    match time::timeout(SOURCE_MAX, compiled.source.connect(clients)).await {
         Ok(Ok(source)) => long_enough(&*source, timeout),
         Ok(Err(_)) | Err(_) => Ok(()),
     }

@@ -13,10 +13,10 @@ use forebay_clients::Clients;
 use forebay_config::aws::AwsWords;
 
 use super::note::Definition;
-use super::{ChangeError, Control, draw, list, resolve, twice, view};
+use super::{ChangeError, Control, compile, list, resolve, twice, view};
 use crate::app::App;
-use crate::blueprint::{Blueprint, MappingBlueprint};
 use crate::built_in::BuiltIn;
+use crate::compiled::{CompiledConfig, CompiledMapping};
 
 /// As many mappings may be there.
 const MAPPINGS_MAX: usize = 10_000;
@@ -33,7 +33,7 @@ pub struct Service {
 
 /// What the checks of a call look at.
 struct Surroundings {
-    file: Blueprint,
+    file: CompiledConfig,
     clients: Arc<Clients>,
 }
 
@@ -69,8 +69,9 @@ impl Service {
         check_tags(&tags)?;
         let configuration = MappingConfiguration::created(create, source, identity, self.now());
         let definition = Definition { configuration, enabled, tags, deleting: false };
-        let drawn = draw::draw(&definition, &around.file)?;
-        let connected = resolve::source(source, &drawn.blueprint, function.timeout, &around.clients).await?;
+        let compiled = compile::compile(&definition, &around.file)?;
+        let connected =
+            resolve::source(source, &compiled.compiled, function.timeout, &around.clients).await?;
         let mut control = self.app.control().lock().await;
         control.forget_gone();
         check_twice(&control, &definition.configuration)?;
@@ -106,10 +107,10 @@ impl Service {
             function.as_ref().map(|it| it.arn.clone()),
             self.now(),
         );
-        let drawn = draw::draw(&wanted, &around.file)?;
+        let compiled = compile::compile(&wanted, &around.file)?;
         match &function {
             Some(function) => {
-                drop(resolve::source(source, &drawn.blueprint, function.timeout, &around.clients).await?)
+                drop(resolve::source(source, &compiled.compiled, function.timeout, &around.clients).await?)
             }
             // What was there when it was made may be gone by now, which keeps nobody from changing it.
             None if wanted.enabled => {
@@ -117,7 +118,7 @@ impl Service {
                     resolve::function(&standing.configuration.function_arn, &around.file, &around.clients)
                         .await
                 {
-                    resolve::visibility(&drawn.blueprint, function.timeout, &around.clients).await?;
+                    resolve::visibility(&compiled.compiled, function.timeout, &around.clients).await?;
                 }
             }
             None => {}
@@ -204,7 +205,7 @@ impl Service {
 }
 
 /// A mapping of the config file as the API shows it.
-fn show(control: &Control, it: &MappingBlueprint, clients: &Clients) -> MappingConfiguration {
+fn show(control: &Control, it: &CompiledMapping, clients: &Clients) -> MappingConfiguration {
     let entry = control.registry().entry(it.mapping.name.as_str());
     view::of_file(it, entry.as_deref(), clients, EpochMillis(control.read_at.0))
 }
@@ -234,7 +235,7 @@ fn standing(control: &Control, uuid: &str, verb: &str) -> Result<Definition, Api
     }
 }
 
-fn of_file(control: &Control, uuid: &str) -> Option<Arc<MappingBlueprint>> {
+fn of_file(control: &Control, uuid: &str) -> Option<Arc<CompiledMapping>> {
     control.file.mappings.iter().find(|it| view::uuid_of(it.mapping.name.as_str()) == uuid).cloned()
 }
 

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::app::App;
-use crate::blueprint;
 use crate::built_in::BuiltIn;
+use crate::compiled;
 use crate::config_files::Loaded;
 use crate::why::Why;
 
@@ -21,18 +21,18 @@ const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:q";
 const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:f";
 const LINES: &str = "  - { name: lines, source: { file: { path: \"/nowhere/*\" } }, function_name: f, starting_position: LATEST, batch_size: 7 }\n";
 
-fn config(mappings: &str, function: &str) -> Blueprint {
+fn config(mappings: &str, function: &str) -> CompiledConfig {
     let text = format!(
         "aws: {{ region: eu-west-1, account_id: \"123456789012\", endpoint: \"http://127.0.0.1:1\", access_key_id: a, secret_access_key: b }}\n\
          functions:\n  {function}: {{ executor: {{ http: {{ url: \"http://127.0.0.1:1/\" }} }} }}\nevent_source_mappings:{}{mappings}",
         if mappings.is_empty() { " []" } else { "\n" }
     );
     let loaded = Loaded::of_text("c.yaml", &text, Format::Yaml);
-    blueprint::draw(loaded.check().unwrap(), &loaded).unwrap()
+    compiled::compile(loaded.check().unwrap(), &loaded).unwrap()
 }
 
 /// The same with room for so many mappings that run.
-fn roomy(mut file: Blueprint, n_mappings: u64) -> Blueprint {
+fn roomy(mut file: CompiledConfig, n_mappings: u64) -> CompiledConfig {
     (file.settings.memory_budget_bytes, file.settings.memory_share_bytes) = (n_mappings << 20, Some(1 << 20));
     file
 }
@@ -44,17 +44,17 @@ struct World {
 }
 
 impl World {
-    async fn begin(file: Blueprint) -> Self {
+    async fn begin(file: CompiledConfig) -> Self {
         Self::recall(file, Arc::new(MemoryStore::default())).await
     }
 
-    async fn recall(file: Blueprint, store: Arc<dyn CheckpointStore>) -> Self {
+    async fn recall(file: CompiledConfig, store: Arc<dyn CheckpointStore>) -> Self {
         let app = App::start(file, Arc::clone(&store), Clock::start()).await.unwrap();
         Self { service: Service::new(Arc::clone(&app)), app, store }
     }
 
     /// The same after the process was killed: nothing is said to anybody.
-    async fn again(self, file: Blueprint) -> Self {
+    async fn again(self, file: CompiledConfig) -> Self {
         self.app.control().lock().await.ending_fleet().abandon().await;
         Self::recall(file, self.store).await
     }

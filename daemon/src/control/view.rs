@@ -8,7 +8,7 @@ use forebay_config::{Mapping, StartingPosition as Start, aws};
 use sha2::{Digest, Sha256};
 
 use super::note::Definition;
-use crate::blueprint::MappingBlueprint;
+use crate::compiled::CompiledMapping;
 use crate::registry::{Calm, Entry, Lifecycle};
 
 /// A mapping that the API made, as it is now.
@@ -23,7 +23,7 @@ pub(super) fn of_definition(definition: &Definition, entry: Option<&Entry>) -> M
 
 /// A mapping of the config file, as far as AWS has words for it.
 pub(super) fn of_file(
-    it: &MappingBlueprint,
+    it: &CompiledMapping,
     entry: Option<&Entry>,
     clients: &Clients,
     read_at: EpochMillis,

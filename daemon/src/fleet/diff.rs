@@ -7,7 +7,7 @@ use forebay_config::destination::DestinationTarget;
 use forebay_config::{Function, FunctionName, Mapping, RetryPlan};
 use serde::{Deserialize, Serialize};
 
-use crate::blueprint::MappingBlueprint;
+use crate::compiled::CompiledMapping;
 
 /// What becomes of one mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Changes {
 /// A set of mappings and functions, by name.
 pub(crate) struct Set<'a> {
     pub(crate) functions: BTreeMap<&'a FunctionName, &'a Function>,
-    pub(crate) mappings: BTreeMap<&'a str, &'a Arc<MappingBlueprint>>,
+    pub(crate) mappings: BTreeMap<&'a str, &'a Arc<CompiledMapping>>,
 }
 
 /// What is begun anew although its settings do not differ.
@@ -198,13 +198,13 @@ pub(crate) fn used_by(mapping: &Mapping) -> impl Iterator<Item = &FunctionName> 
 }
 
 /// Whether both do the same with what they read, or nothing for the same reason.
-fn runs_like(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
+fn runs_like(old: &CompiledMapping, new: &CompiledMapping) -> bool {
     old.mapping.runs_like(&new.mapping) && old.rest == new.rest
 }
 
 /// Whether nothing differs but limits that a running mapping can take over before its next batch.
-fn differ_in_plan(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
-    let has_window = |it: &MappingBlueprint| !it.mapping.batch.window.is_zero();
+fn differ_in_plan(old: &CompiledMapping, new: &CompiledMapping) -> bool {
+    let has_window = |it: &CompiledMapping| !it.mapping.batch.window.is_zero();
     let mut like_new = old.mapping.clone();
     like_new.settings.take_live(&new.mapping.settings);
     like_new.batch = new.mapping.batch.clone();
@@ -219,7 +219,7 @@ fn differ_in_plan(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
 }
 
 /// Whether both read the same in the same way. Relative paths count from the folder of their file.
-fn reads_like(old: &MappingBlueprint, new: &MappingBlueprint) -> bool {
+fn reads_like(old: &CompiledMapping, new: &CompiledMapping) -> bool {
     old.mapping.source.says_the_same(&new.mapping.source)
         && old.base == new.base
         && old.source.identity() == new.source.identity()

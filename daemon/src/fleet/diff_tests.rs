@@ -1,7 +1,7 @@
 //! What a changed config touches, and what it leaves alone.
 
 use super::*;
-use crate::blueprint::{self, Blueprint};
+use crate::compiled::{self, CompiledConfig};
 use crate::config_files::Loaded;
 
 const FUNCTIONS: &str = "
@@ -18,27 +18,27 @@ fn mapping(name: &str, function: &str, more: &str) -> String {
 }
 
 /// The set of a config whose folder does not matter.
-fn drawn(text: &str) -> Blueprint {
+fn compiled(text: &str) -> CompiledConfig {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.yaml");
     // All of them stand in the same folder as far as their sources can tell.
     std::fs::write(&path, text.replace("path: \"", "path: \"/data/")).unwrap();
     let loaded = Loaded::read(&[path.display().to_string()]).unwrap();
-    let mut drawn = blueprint::draw(loaded.check().unwrap(), &loaded).unwrap();
-    drawn.mappings.iter_mut().for_each(|it| Arc::make_mut(it).base = "/etc/forebay".into());
-    drawn
+    let mut compiled = compiled::compile(loaded.check().unwrap(), &loaded).unwrap();
+    compiled.mappings.iter_mut().for_each(|it| Arc::make_mut(it).base = "/etc/forebay".into());
+    compiled
 }
 
-fn set(blueprint: &Blueprint) -> Set<'_> {
+fn set(compiled: &CompiledConfig) -> Set<'_> {
     Set {
-        functions: blueprint.functions.iter().collect(),
-        mappings: blueprint.mappings.iter().map(|it| (it.mapping.name.as_str(), it)).collect(),
+        functions: compiled.functions.iter().collect(),
+        mappings: compiled.mappings.iter().map(|it| (it.mapping.name.as_str(), it)).collect(),
     }
 }
 
 #[track_caller]
 fn check(old: &str, new: &str, told: &str) {
-    let (old, new) = (drawn(old), drawn(new));
+    let (old, new) = (compiled(old), compiled(new));
     assert_eq!(Diff::between(&set(&old), &set(&new), &Stale::default()).told().sentence(), told);
 }
 
@@ -81,8 +81,10 @@ fn only_what_differs_is_touched() {
 #[test]
 fn limits_are_taken_over_by_a_mapping_that_goes_on_and_all_else_begins_it_anew() {
     let change = |more: &str| {
-        let (old, new) =
-            (drawn(&two()), drawn(&[FUNCTIONS, &mapping("a", "f", more), &mapping("b", "g", "")].concat()));
+        let (old, new) = (
+            compiled(&two()),
+            compiled(&[FUNCTIONS, &mapping("a", "f", more), &mapping("b", "g", "")].concat()),
+        );
         Diff::between(&set(&old), &set(&new), &Stale::default()).mappings["a"]
     };
     for limits in [
@@ -116,7 +118,7 @@ fn a_function_that_goes_is_told_and_touches_nobody_else() {
 
 #[test]
 fn when_what_all_share_has_changed_everything_is_begun_anew() {
-    let (old, new) = (drawn(&two()), drawn(&two()));
+    let (old, new) = (compiled(&two()), compiled(&two()));
     let diff = Diff::between(&set(&old), &set(&new), &Stale { all: true, ..Stale::default() });
     assert_eq!(diff.told().sentence(), "changed: a, b; functions: f, g; unchanged: 0");
     assert_eq!(diff.renewed.len(), 2, "the sources are connected anew");
@@ -124,7 +126,7 @@ fn when_what_all_share_has_changed_everything_is_begun_anew() {
 
 #[test]
 fn a_function_whose_files_are_others_is_begun_anew_with_the_mappings_that_use_it() {
-    let (old, new) = (drawn(&two()), drawn(&two()));
+    let (old, new) = (compiled(&two()), compiled(&two()));
     let stale = Stale { functions: [FunctionName::parse("g").unwrap()].into(), ..Stale::default() };
     assert_eq!(
         Diff::between(&set(&old), &set(&new), &stale).told().sentence(),

@@ -35,15 +35,15 @@ use self::diff::{Change, Diff, Set, Stale, used_by};
 pub(crate) use self::post::erase;
 use self::post::{Ground, MappingFacts, Order, Post, Wired};
 use crate::app::BuildError;
-use crate::blueprint::{Blueprint, MappingBlueprint};
 use crate::budget::{Budget, Division};
 use crate::clock::Clock;
+use crate::compiled::{CompiledConfig, CompiledMapping};
 use crate::destinations::Destinations;
 use crate::feeds::Feeds;
 use crate::functions::{self, Functions, Shelf};
+use crate::inspector::SourceInspector;
 use crate::mapping_task::Wiring;
 use crate::outbox::Outbox;
-use crate::outlook::Outlook;
 use crate::registry::Registry;
 
 /// Finished records that may lie ahead of a track's watermark before its reading stops.
@@ -77,7 +77,7 @@ pub struct Fleet {
     stale: Stale,
     /// How often a set was applied.
     n_applied: u64,
-    running: BTreeMap<String, Arc<MappingBlueprint>>,
+    running: BTreeMap<String, Arc<CompiledMapping>>,
     /// Also of mappings that are gone and still finish what runs.
     posts: BTreeMap<String, Post>,
     tasks: JoinSet<()>,
@@ -138,7 +138,7 @@ impl Fleet {
     ///
     /// # Errors
     /// See [`BuildError`].
-    pub async fn apply(&mut self, wanted: Blueprint) -> Result<Changes, BuildError> {
+    pub async fn apply(&mut self, wanted: CompiledConfig) -> Result<Changes, BuildError> {
         self.posts.retain(|_, post| !post.is_gone());
         while self.tasks.try_join_next().is_some() {}
         let settings = wanted.settings;
@@ -154,7 +154,7 @@ impl Fleet {
                 Arc::new(Clients { http: HttpClients::new(), aws })
             }
         };
-        let mappings: BTreeMap<String, Arc<MappingBlueprint>> =
+        let mappings: BTreeMap<String, Arc<CompiledMapping>> =
             wanted.mappings.into_iter().map(|it| (it.mapping.name.as_str().to_owned(), it)).collect();
         let set = Set {
             functions: wanted.functions.iter().collect(),
@@ -196,7 +196,7 @@ impl Fleet {
     async fn orders(
         &self,
         diff: &Diff,
-        mappings: &BTreeMap<String, Arc<MappingBlueprint>>,
+        mappings: &BTreeMap<String, Arc<CompiledMapping>>,
         erased: &BTreeSet<String>,
         functions: &Shelf,
         clients: &Clients,
@@ -231,7 +231,7 @@ impl Fleet {
 
     async fn wire(
         &self,
-        it: &MappingBlueprint,
+        it: &CompiledMapping,
         functions: &Shelf,
         destinations: &Destinations<'_>,
     ) -> Result<Wired, BuildError> {
@@ -278,8 +278,8 @@ impl Fleet {
         })
     }
 
-    fn facts(&self, it: &MappingBlueprint) -> MappingFacts {
-        let outlook = Outlook {
+    fn facts(&self, it: &CompiledMapping) -> MappingFacts {
+        let inspector = SourceInspector {
             source: Arc::clone(&it.source),
             feeds: Arc::clone(&self.feeds),
             filter: it.filter.clone(),
@@ -293,7 +293,7 @@ impl Fleet {
             source: it.source.identity(),
             function: it.mapping.function.to_string(),
             rest: it.rest.clone(),
-            outlook: Arc::new(outlook),
+            inspector: Arc::new(inspector),
         }
     }
 
@@ -301,13 +301,13 @@ impl Fleet {
     fn command(
         &mut self,
         diff: &Diff,
-        mappings: &BTreeMap<String, Arc<MappingBlueprint>>,
+        mappings: &BTreeMap<String, Arc<CompiledMapping>>,
         told: Vec<(String, Told)>,
     ) {
         for identity in &diff.renewed {
             self.feeds.renew(identity);
         }
-        let reads = |it: &Arc<MappingBlueprint>| it.runs().then(|| it.source.identity());
+        let reads = |it: &Arc<CompiledMapping>| it.runs().then(|| it.source.identity());
         for (name, it) in mappings
             .iter()
             .filter(|(name, _)| !matches!(diff.mappings[*name], Change::Unchanged | Change::Replanned))

@@ -16,11 +16,11 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{error, warn};
 
-use crate::blueprint::Rest;
-use crate::errand::{ERRANDS_MAX, Errand, NotStood, Reposition, RepositionError, Shelf};
+use crate::compiled::Rest;
+use crate::inspector::SourceInspector;
 use crate::logs::Repeats;
 use crate::mapping_task::Wiring;
-use crate::outlook::Outlook;
+use crate::operator_request::{NotStood, OperatorRequest, REQUESTS_MAX, Reposition, RepositionError, Shelf};
 use crate::registry::{Calm, Command, Entry, Lifecycle, Registry};
 use crate::sentence::chain;
 use crate::supervisor::supervise;
@@ -52,7 +52,7 @@ pub(super) struct MappingFacts {
     /// Why it does not run although it is enabled.
     pub(super) rest: Option<Rest>,
     /// How its source is looked at.
-    pub(super) outlook: Arc<Outlook>,
+    pub(super) inspector: Arc<SourceInspector>,
 }
 
 /// A mapping ready to run.
@@ -87,13 +87,13 @@ impl Post {
         ground: &Arc<Ground>,
         order: Order,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (sender, errands) = mpsc::channel(ERRANDS_MAX);
+        let (sender, requests) = mpsc::channel(REQUESTS_MAX);
         let first = order.facts().map(|facts| register(ground, facts, &sender, None));
         let (orders, told) = watch::channel(order);
         let is_gone = Arc::new(AtomicBool::new(false));
         let keeper = Keeper {
             ground: Arc::clone(ground),
-            told: Told { orders: told, errands, sender },
+            told: Told { orders: told, requests, sender },
             first,
             former: None,
         };
@@ -143,9 +143,9 @@ impl Order {
 /// What a keeper hears.
 struct Told {
     orders: watch::Receiver<Order>,
-    errands: mpsc::Receiver<Box<Errand>>,
-    /// What is handed to those who have errands.
-    sender: mpsc::Sender<Box<Errand>>,
+    requests: mpsc::Receiver<Box<OperatorRequest>>,
+    /// What is handed to those who have requests.
+    sender: mpsc::Sender<Box<OperatorRequest>>,
 }
 
 /// A mapping's tracks are to be put elsewhere as soon as what runs has ended.
@@ -154,7 +154,7 @@ type Replay = (Reposition, oneshot::Sender<Result<(), RepositionError>>);
 fn register(
     ground: &Ground,
     facts: &MappingFacts,
-    errands: &mpsc::Sender<Box<Errand>>,
+    requests: &mpsc::Sender<Box<OperatorRequest>>,
     former: Option<&Entry>,
 ) -> Registered {
     let (source, function) = (facts.source.clone(), facts.function.clone());
@@ -165,8 +165,8 @@ fn register(
     if former.is_some() {
         entry.set_lifecycle(Lifecycle::Updating);
     }
-    entry.set_outlook(Arc::clone(&facts.outlook));
-    entry.set_errands(errands.clone());
+    entry.set_inspector(Arc::clone(&facts.inspector));
+    entry.set_errands(requests.clone());
     ground.registry.insert(Arc::clone(&entry));
     (entry, commands)
 }
@@ -261,14 +261,14 @@ async fn keep(keeper: &mut Keeper, is_gone: &AtomicBool) {
     }
 }
 
-/// Runs errands until the next order has come; `false` when nobody can give one any more.
+/// Runs requests until the next order has come; `false` when nobody can give one any more.
 async fn rest(told: &mut Told, shelf: &mut Shelf) -> bool {
     loop {
         tokio::select! {
             biased;
             changed = told.orders.changed() => return changed.is_ok(),
             // It holds a sender itself, so there is always one.
-            Some(errand) = told.errands.recv() => shelf.run(*errand).await,
+            Some(operator_request) = told.requests.recv() => shelf.run(*operator_request).await,
         }
     }
 }
@@ -280,7 +280,7 @@ async fn be_gone(told: &mut Told) -> bool {
             biased;
             changed = told.orders.changed() => return changed.is_ok(),
             // Whoever asked is told by the answer's end.
-            Some(errand) = told.errands.recv() => drop(errand),
+            Some(operator_request) = told.requests.recv() => drop(operator_request),
         }
     }
 }
@@ -307,17 +307,17 @@ async fn run(
                 is_heard = changed.is_ok();
                 if is_heard { told.orders.borrow_and_update().ending() } else { (Close::Finish, Lifecycle::Deleting { erased: false }) }
             }
-            Some(errand) = told.errands.recv() => match *errand {
-                Errand::Reposition(reposition, answer) if reposition.replays && replay.is_none() => {
+            Some(operator_request) = told.requests.recv() => match *operator_request {
+                OperatorRequest::Reposition(reposition, answer) if reposition.replays && replay.is_none() => {
                     replay = Some((reposition, answer));
                     (Close::Finish, Lifecycle::Updating)
                 }
-                Errand::Reposition(reposition, answer) => {
+                OperatorRequest::Reposition(reposition, answer) => {
                     let _ = answer.send(Err(if reposition.replays { RepositionError::NotNow } else { RepositionError::Runs }));
                     continue;
                 }
                 // The life tells it, not its keeper.
-                Errand::Stood(answer) => {
+                OperatorRequest::Stood(answer) => {
                     let _ = answer.send(Err(NotStood::NotNow));
                     continue;
                 }

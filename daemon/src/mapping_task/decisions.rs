@@ -1,4 +1,5 @@
-//! An operator's decisions about what waits for him: carried out by the machine, answered when they are durable.
+//! An operator's decisions about what waits for him: carried out by the machine, answered when they are
+//! durable.
 
 use std::collections::BTreeMap;
 

@@ -48,7 +48,8 @@ impl Life<'_> {
         dealt.retain(|it| self.granting.remove(&it.track.name));
         match granted {
             Ok(()) => self.tracks.assigned(dealt),
-            // Also when one of them was dealt out anew meanwhile: our place in the group is out of date. The next life joins the group again, and is dealt them again.
+            // Also when one of them was dealt out anew meanwhile: our place in the group is out of date. The
+            // next life joins the group again, and is dealt them again.
             Err(GrantError::Store(error)) => return Err(error.into()),
             Err(GrantError::Died(panic)) => {
                 warn!(

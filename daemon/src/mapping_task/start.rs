@@ -83,7 +83,7 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
     // source knows.
     tracks.describe(feed.source().explorer().describe(&tracks.known()).await?);
     let subscription = Subscription {
-        voter: wiring.id.0.as_str().into(),
+        consumer: wiring.id.0.as_str().into(),
         known: tracks.known(),
         filter: wiring.filter.clone(),
         has_window: !wiring.plan.borrow().batch.window.is_zero(),

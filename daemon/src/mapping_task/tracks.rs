@@ -100,8 +100,8 @@ impl Tracks {
         self
     }
 
-    /// The group dealt these tracks to the mapping: each starts where it was kept, or where the group stands if
-    /// that is further. One that stopped because its place was lost starts only where the group stands.
+    /// The group dealt these tracks to the mapping: each starts where it was kept, or where the group stands
+    /// if that is further. One that stopped because its place was lost starts only where the group stands.
     pub(crate) fn assigned(&mut self, dealt: Vec<Assignment>) {
         self.may_start = true;
         for Assignment { track: TrackInfo { name, label, parents }, start, epoch: generation } in dealt {
@@ -302,8 +302,8 @@ fn nowhere() -> Origin {
     Origin(ShortBytes::new(&[]))
 }
 
-/// What was kept of a track whose group stands at `at`: whoever brought it there has finished what lies below.
-/// What was finished or tried above it here still is.
+/// What was kept of a track whose group stands at `at`: whoever brought it there has finished what lies
+/// below. What was finished or tried above it here still is.
 fn raised(kept: Checkpoint, at: Watermark) -> Checkpoint {
     let Watermark::At(bound) = &at else { return kept };
     if matches!(&kept.watermark, Watermark::At(own) if own >= bound) {

@@ -19,8 +19,8 @@ pub use self::outcome::{Outcome, Refused};
 pub use self::status::{Rejection, ReloadStatus};
 pub use self::watch::Watch;
 use crate::app::App;
-use crate::blueprint::{self, Blueprint};
 use crate::clock::Clock;
+use crate::compiled::{self, CompiledConfig};
 use crate::config_files::Loaded;
 use crate::effective::{self, Line};
 use crate::front::{Listen, Prepared, Running};
@@ -90,7 +90,7 @@ pub struct Reloader {
 
 /// A config that was read again, and what is told when it holds.
 struct ReadConfig {
-    blueprint: Blueprint,
+    compiled: CompiledConfig,
     lines: Vec<Line>,
 }
 
@@ -148,16 +148,16 @@ impl Reloader {
         let loaded = block_in_place(|| Loaded::read_named(&self.names));
         let loaded = loaded.map_err(|error| Refused::unreadable(error.code(), error.to_string()))?;
         watch.also(loaded.named_files());
-        let drawn = loaded.check().and_then(|config| blueprint::draw(config, &loaded));
-        let blueprint = drawn.map_err(|findings| Refused::findings(&findings, &loaded.texts))?;
-        self.check_fixed(&blueprint)?;
-        watch.also(&named_files(&loaded, &blueprint));
-        Ok(ReadConfig { lines: effective::lines(&loaded, &blueprint), blueprint })
+        let compiled = loaded.check().and_then(|config| compiled::compile(config, &loaded));
+        let compiled = compiled.map_err(|findings| Refused::findings(&findings, &loaded.texts))?;
+        self.check_fixed(&compiled)?;
+        watch.also(&named_files(&loaded, &compiled));
+        Ok(ReadConfig { lines: effective::lines(&loaded, &compiled), compiled })
     }
 
     /// Some settings hold from the start to the end of the process.
-    fn check_fixed(&self, blueprint: &Blueprint) -> Result<(), Refused> {
-        let settings = &blueprint.settings;
+    fn check_fixed(&self, compiled: &CompiledConfig) -> Result<(), Refused> {
+        let settings = &compiled.settings;
         let admin = self.fixed.admin_flag.unwrap_or(settings.admin_listen);
         let data_dir = crate::data_dir::choose(self.fixed.data_flag.clone(), settings.data_dir.clone());
         let api = self.fixed.api_flag.map_or(settings.api.listen, |it| it.0);
@@ -174,15 +174,15 @@ impl Reloader {
     }
 
     async fn change(&self, app: &App, front: &Running, settings: &mut Settings, read: ReadConfig) -> Outcome {
-        let prepared = match Prepared::of(&read.blueprint.settings, self.fixed.api).await {
+        let prepared = match Prepared::of(&read.compiled.settings, self.fixed.api).await {
             Ok(prepared) => prepared,
             Err(error) => return Outcome::Rejected(Refused::front(&error)),
         };
         let wanted = Settings {
-            shutdown_grace: read.blueprint.settings.shutdown_grace,
-            watch_config: read.blueprint.settings.watch_config,
+            shutdown_grace: read.compiled.settings.shutdown_grace,
+            watch_config: read.compiled.settings.watch_config,
         };
-        match app.change(read.blueprint).await {
+        match app.change(read.compiled).await {
             Ok(changes) => {
                 front.change(prepared);
                 *settings = wanted;
@@ -226,16 +226,16 @@ impl Reloader {
 
 /// The files besides the config's own whose change is one of the config, and the code folders, which may be
 /// links.
-pub fn named_files(loaded: &Loaded, blueprint: &Blueprint) -> BTreeSet<PathBuf> {
+pub fn named_files(loaded: &Loaded, compiled: &CompiledConfig) -> BTreeSet<PathBuf> {
     let of_function = |it: &Function| match &it.executor {
         Executor::Process(settings) => Some(settings.code.clone()),
         Executor::Http(settings) => settings.ca_file.clone(),
         Executor::Lambda(settings) => settings.aws.ca_file.clone(),
     };
-    let files = loaded.named_files().iter().cloned().chain(blueprint.settings.api.files());
+    let files = loaded.named_files().iter().cloned().chain(compiled.settings.api.files());
     files
-        .chain(blueprint.functions.values().filter_map(of_function))
-        .chain(blueprint.settings.aws.ca_file.clone())
+        .chain(compiled.functions.values().filter_map(of_function))
+        .chain(compiled.settings.aws.ca_file.clone())
         .collect()
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use forebay_api::server::{Access, Guard, Hosts, Policy, Rate};
 use forebay_batcher::UnixMillis;
 use forebay_checkpoints::{CheckpointStore, MemoryStore};
-use forebay_daemon::admin::{Admin, AdminError, Bound, Reloads, Sights, Steering};
+use forebay_daemon::admin::{Admin, AdminError, Bound, Inspections, Reloads, Steering};
 use forebay_daemon::clock::Clock;
 use forebay_daemon::control::ChangeError;
 use forebay_daemon::metrics::Gauges;
@@ -77,7 +77,7 @@ pub(crate) async fn listening_behind(registry: Arc<Registry>, guard: &Guard) -> 
     let (requests, asked) = forebay_daemon::reload::requests();
     let status = Arc::new(ReloadStatus::default());
     let reloads = Reloads { requests, status: Arc::clone(&status) };
-    let sights = Sights {
+    let inspections = Inspections {
         registry: Arc::clone(&registry),
         store: store.health(),
         clock: Clock::start_at(UnixMillis(0)),
@@ -85,7 +85,7 @@ pub(crate) async fn listening_behind(registry: Arc<Registry>, guard: &Guard) -> 
         reloads,
         steering: Arc::new(NoSteering),
     };
-    let admin = bound.serve(sights, guard);
+    let admin = bound.serve(inspections, guard);
     Listening { admin, registry, entry, draining, store, folder, asked, status }
 }
 
@@ -200,7 +200,7 @@ async fn an_address_that_others_can_reach_is_refused() {
 async fn a_reload_is_answered_with_what_became_of_it_and_a_rejection_stays_visible() {
     let mut it = listening().await;
     let rejected: Outcome = serde_json::from_value(
-        serde_json::json!({ "outcome": "rejected", "code": "FB-0107", "message": "FB-0107: no", "details": [], "drawn": "" }),
+        serde_json::json!({ "outcome": "rejected", "code": "FB-0107", "message": "FB-0107: no", "details": [], "compiled": "" }),
     )
     .unwrap();
     let mut asked = std::mem::replace(&mut it.asked, tokio::sync::mpsc::channel(1).1);

@@ -150,8 +150,8 @@ fn among_ten_thousand_tracks_of_ten_lanes_a_record_costs_what_it_costs_among_a_h
             last[0] <= first[0] * 1.1,
             "a record costs {first:?} in the first round and {last:?} in the last"
         );
-        // So little that 64 bytes forgotten with each read of a track are seen; a tenth of what it holds would
-        // have hidden them.
+        // So little that 64 bytes forgotten with each read of a track are seen; a tenth of what it holds
+        // would have hidden them.
         assert!(held[1] <= held[0] + 32.0, "a track holds {held:?} bytes");
     }
     // A list of all tracks is one allocation: made with each read it shows in the bytes, five times as many.

@@ -9,7 +9,7 @@ use forebay_batcher::OnExhausted;
 use forebay_config::document::Value as Written;
 use forebay_config::{Document, Format, Node};
 use forebay_daemon::admin::routes::ROUTES;
-use forebay_daemon::errand::{Errand, NotStood, RepositionError};
+use forebay_daemon::operator_request::{NotStood, OperatorRequest, RepositionError};
 use forebay_daemon::registry::{Entry, Lifecycle};
 use forebay_daemon::reload::Outcome;
 use serde_json::{Value, json};
@@ -139,14 +139,16 @@ fn a_schema_refuses_what_does_not_fit() {
 
 /// Keeps a mapping that rests: it has one track and takes what it is told.
 fn keep(entry: &Entry) -> tokio::task::JoinHandle<()> {
-    let (sender, mut errands) = tokio::sync::mpsc::channel(4);
+    let (sender, mut requests) = tokio::sync::mpsc::channel(4);
     entry.set_errands(sender);
     tokio::spawn(async move {
-        while let Some(errand) = errands.recv().await {
-            match *errand {
-                Errand::Stood(answer) => drop(answer.send(Err(NotStood::NotNow))),
-                Errand::Reposition(reposition, answer) if reposition.replays => drop(answer.send(Ok(()))),
-                Errand::Reposition(_, answer) => drop(answer.send(Err(RepositionError::Runs))),
+        while let Some(operator_request) = requests.recv().await {
+            match *operator_request {
+                OperatorRequest::Stood(answer) => drop(answer.send(Err(NotStood::NotNow))),
+                OperatorRequest::Reposition(reposition, answer) if reposition.replays => {
+                    drop(answer.send(Ok(())))
+                }
+                OperatorRequest::Reposition(_, answer) => drop(answer.send(Err(RepositionError::Runs))),
             }
         }
     })
@@ -264,7 +266,7 @@ async fn real_answers_fit_their_schemas_and_every_good_one_was_heard() {
     let answering = tokio::spawn(async move {
         asked.recv().await.unwrap().send(Outcome::Applied(Default::default())).unwrap();
         let detail = json!({ "code": "FB-0107", "place": "f:1:1", "message": "no" });
-        let rejected = json!({ "outcome": "rejected", "code": "FB-0107", "message": "no", "details": [detail], "drawn": "" });
+        let rejected = json!({ "outcome": "rejected", "code": "FB-0107", "message": "no", "details": [detail], "compiled": "" });
         asked.recv().await.unwrap().send(serde_json::from_value(rejected).unwrap()).unwrap();
     });
     assert_eq!(it.ask("POST", "/v1/reload", "", "", "").await, 200);

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use forebay_config::StartingPosition;
+use forebay_daemon::inspector::{Glimpse, PeekError, PeekFrom};
 use forebay_daemon::last_error::ErrorOf;
-use forebay_daemon::outlook::{Glimpse, PeekError, PeekFrom};
 use forebay_daemon::positions::TrackPosition;
 use forebay_daemon::why::{Severity, Why};
 use forebay_pollers::PlaceError;
@@ -132,8 +132,9 @@ async fn peeking_shows_what_comes_next_as_the_function_would_see_it_and_consumes
         function.n_running() == 1 && running.count("checkpoints_committed") >= 2
     })
     .await;
-    let outlook = running.entry.outlook().unwrap();
-    let peek = async |glimpse: Glimpse| outlook.peek(&running.entry.places().await.unwrap(), &glimpse).await;
+    let inspector = running.entry.inspector().unwrap();
+    let peek =
+        async |glimpse: Glimpse| inspector.peek(&running.entry.places().await.unwrap(), &glimpse).await;
     let seen = peek(glimpse(3, Some("a"), PeekFrom::Here)).await.unwrap();
     let told: Vec<_> = seen
         .iter()
@@ -170,9 +171,10 @@ async fn a_peek_ends_at_its_bytes() {
     source.append("a", &[&long, &long, &long, &long]);
     let running = world.run(world.order("m", &source, &function));
     until("all was seen", || function.seen().len() == 4).await;
-    let outlook = running.entry.outlook().unwrap();
+    let inspector = running.entry.inspector().unwrap();
     let from = PeekFrom::Start(StartingPosition::TrimHorizon);
-    let seen = outlook.peek(&running.entry.places().await.unwrap(), &glimpse(100, None, from)).await.unwrap();
+    let seen =
+        inspector.peek(&running.entry.places().await.unwrap(), &glimpse(100, None, from)).await.unwrap();
     assert_eq!(seen.len(), 2, "a third would be more than 1 MB");
     running.close().await;
 }
@@ -189,9 +191,9 @@ async fn the_backlog_is_what_is_not_finished_and_many_who_ask_within_a_second_as
         function.n_running() == 1 && running.count("checkpoints_committed") >= 1
     })
     .await;
-    let outlook = running.entry.outlook().unwrap();
+    let inspector = running.entry.inspector().unwrap();
     let backlog =
-        async || outlook.backlog(running.entry.stood().await.unwrap().as_deref()).await.unwrap().records;
+        async || inspector.backlog(running.entry.stood().await.unwrap().as_deref()).await.unwrap().records;
     for _ in 0..10 {
         assert_eq!(backlog().await, Some(3));
     }
@@ -204,7 +206,7 @@ async fn the_backlog_is_what_is_not_finished_and_many_who_ask_within_a_second_as
     tokio::time::advance(Duration::from_secs(1)).await;
     source.set_down(true);
     for _ in 0..10 {
-        assert!(outlook.backlog(Some(&[])).await.is_err());
+        assert!(inspector.backlog(Some(&[])).await.is_err());
     }
     assert_eq!(source.n_backlogs(), 3, "a source that is down is not asked more often either");
     source.set_down(false);

@@ -10,9 +10,9 @@ use forebay_config::{FunctionName, StartingPosition};
 use forebay_daemon::budget::Budget;
 use forebay_daemon::clock::Clock;
 use forebay_daemon::feeds::Feeds;
+use forebay_daemon::inspector::SourceInspector;
 use forebay_daemon::mapping_task::Wiring;
 use forebay_daemon::outbox::Outbox;
-use forebay_daemon::outlook::Outlook;
 use forebay_daemon::registry::{Entry, Registry};
 use forebay_daemon::status::TrackStatus;
 use forebay_daemon::supervisor::supervise;
@@ -108,7 +108,7 @@ impl World {
         executor: Arc<dyn Executor>,
     ) -> Running {
         let (entry, commands) = Entry::new(order.name, "fake", "fake".into(), order.name.into());
-        entry.set_outlook(Arc::new(Outlook {
+        entry.set_inspector(Arc::new(SourceInspector {
             source: Arc::clone(&source),
             feeds: Arc::clone(&self.feeds),
             filter: order.filter.clone(),

@@ -41,8 +41,8 @@ async fn told(queue: &dyn Queue) -> Vec<Generation> {
     generations
 }
 
-/// Channels die at random, between a receive and its settlements too: in the end every message was deleted, and
-/// what was deleted under a receipt that was good never came again.
+/// Channels die at random, between a receive and its settlements too: in the end every message was deleted,
+/// and what was deleted under a receipt that was good never came again.
 async fn every_message_is_finished_over_channels_that_die(mut subject: Box<dyn ChannelSubject>, seed: u64) {
     let mut draw = Draw(seed);
     let n_messages = 20 + draw.below(30);

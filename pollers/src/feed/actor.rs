@@ -16,10 +16,10 @@ use tokio::time::Instant;
 
 use super::behind::Behind;
 use super::contained::Contained;
-use super::desk::Desk;
 use super::groups::Dealing;
 use super::inbox::{Command, Inbox, SubscriberId};
 use super::queue::Called;
+use super::shared_queue::SharedQueue;
 use super::subscription::NewSeat;
 use super::track::{ReadLimits, Start, StretchId, Taste, Track};
 use super::{FeedEvent, FeedLimits};
@@ -89,7 +89,7 @@ pub(super) struct Actor {
     /// The queue, when the source is one.
     pub(super) queue: Option<Arc<dyn Queue>>,
     /// The books of a queue that several mappings may share.
-    pub(super) desk: Option<Desk>,
+    pub(super) shared_queue: Option<SharedQueue>,
     /// Calls to it that were sent and are not answered.
     pub(super) n_calls: usize,
     /// Receives that go on though nobody waits for them.
@@ -98,8 +98,8 @@ pub(super) struct Actor {
 }
 
 impl Member {
-    /// Those of some tracks that it was not told of; it is now. What it read to the end is new again only in a
-    /// listing of its own: such a source names tracks by what it sees (a file that came back).
+    /// Those of some tracks that it was not told of; it is now. What it read to the end is new again only in
+    /// a listing of its own: such a source names tracks by what it sees (a file that came back).
     fn take_new(&mut self, found: &[TrackInfo], is_for_all: bool) -> Vec<TrackInfo> {
         let is_new = |it: &&TrackInfo| match self.known.0.get(&it.name) {
             // A track may have been opened while the listing ran.
@@ -116,7 +116,10 @@ impl Member {
 impl Actor {
     pub(super) fn new(source: Arc<dyn Source>, limits: FeedLimits, inbox: Arc<Inbox>) -> Self {
         Self {
-            desk: source.queue().filter(|queue| queue.facts().fans_out).map(|_| Desk::new(Instant::now())),
+            shared_queue: source
+                .queue()
+                .filter(|queue| queue.facts().fans_out)
+                .map(|_| SharedQueue::new(Instant::now())),
             queue: source.queue().map(|queue| Arc::new(Contained(queue)) as _),
             n_calls: 0,
             behind: Behind::default(),
@@ -161,7 +164,7 @@ impl Actor {
     fn deadline(&self) -> Option<Instant> {
         let order = self.alarms.first().map(|(at, _)| *at);
         let list = self.members.values().filter_map(|it| it.list_at).min();
-        order.into_iter().chain(list).chain(self.desk_deadline()).min()
+        order.into_iter().chain(list).chain(self.shared_queue_deadline()).min()
     }
 
     fn handle(&mut self, command: Command) {
@@ -176,8 +179,12 @@ impl Actor {
             Command::Leave(who) => self.leave(who),
             Command::Settle(who, id, settlements) => self.settle(who, id, settlements),
             Command::Extend(who, id, receipts, by) => self.extend(who, id, receipts, by),
-            Command::Expect(voter) => _ = self.desk.as_mut().map(|desk| desk.expect(voter)),
-            Command::Dismiss(voter) => _ = self.desk.as_mut().map(|desk| desk.dismiss(&voter)),
+            Command::Expect(consumer) => {
+                _ = self.shared_queue.as_mut().map(|shared_queue| shared_queue.expect(consumer))
+            }
+            Command::Dismiss(consumer) => {
+                _ = self.shared_queue.as_mut().map(|shared_queue| shared_queue.dismiss(&consumer))
+            }
             Command::Stop => self.stop(),
         }
     }
@@ -193,14 +200,14 @@ impl Actor {
     }
 
     fn subscribe(&mut self, who: SubscriberId, seat: NewSeat) {
-        let NewSeat { voter, known, filter, has_window, zero, events } = seat;
+        let NewSeat { consumer, known, filter, has_window, zero, events } = seat;
         let renderer = self.source.format().renderer(has_window);
         let (tracks, late) = (BTreeMap::new(), VecDeque::new());
         let has_group = self.source.tracks().is_some_and(|it| it.group().is_some());
         let list_at = self.source.tracks().filter(|_| !has_group).map(|_| Instant::now());
         let (receives, is_resting, lists_again) = (BTreeSet::new(), false, false);
         let member = Member {
-            name: Arc::clone(&voter),
+            name: Arc::clone(&consumer),
             membership: None,
             known,
             filter,
@@ -219,7 +226,11 @@ impl Actor {
         if has_group {
             self.join_group(who);
         }
-        let left = self.desk.as_mut().map(|desk| desk.join(who, voter, Instant::now())).unwrap_or_default();
+        let left = self
+            .shared_queue
+            .as_mut()
+            .map(|shared_queue| shared_queue.join(who, consumer, Instant::now()))
+            .unwrap_or_default();
         self.conclude(left);
     }
 
@@ -243,7 +254,7 @@ impl Actor {
 
     fn order(&mut self, who: SubscriberId, order: ReadOrder) {
         if order.track.is_none() && self.queue.is_some() {
-            return if self.shared_desk().is_some() {
+            return if self.shared_queue_in_use().is_some() {
                 self.order_shared(who, order)
             } else {
                 self.receive(who, order)
@@ -278,7 +289,7 @@ impl Actor {
     }
 
     fn leave(&mut self, who: SubscriberId) {
-        self.leave_desk(who);
+        self.leave_shared_queue(who);
         self.leave_group(who);
         let Some(member) = self.members.remove(&who) else { return };
         self.leave_behind(member.receives.len());
@@ -419,7 +430,7 @@ impl Actor {
     }
 
     fn handle_deadline(&mut self, now: Instant) {
-        self.handle_desk_deadline(now);
+        self.handle_shared_queue_deadline(now);
         while let Some((at, name)) = self.alarms.first().filter(|(at, _)| *at <= now).cloned() {
             self.alarms.remove(&(at, name.clone()));
             if let Some(track) = self.tracks.get_mut(&name) {
@@ -520,7 +531,7 @@ impl Actor {
 
     /// The end: what is open is answered as far as there is room.
     fn answer_all(&mut self) {
-        for (who, order) in self.desk.as_mut().map(Desk::all_orders).unwrap_or_default() {
+        for (who, order) in self.shared_queue.as_mut().map(SharedQueue::all_orders).unwrap_or_default() {
             self.tell(who, FeedEvent::Read(order.id, Ok(Read::default())));
         }
         for track in std::mem::take(&mut self.tracks).values_mut() {

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::FeedEvent;
 use super::actor::Actor;
-use super::desk;
 use super::inbox::SubscriberId;
 use super::queue::Called;
+use super::shared_queue;
 use crate::source::{Message, SourceError};
 
 /// Of so many messages that are out it is known how often their queue still gives them; the oldest are
@@ -82,7 +82,9 @@ impl Actor {
         self.behind.n_open -= 1;
         // Nobody asks why it failed, and what it might have brought shows itself.
         let messages = result.unwrap_or_default();
-        if !messages.is_empty() && self.shared_desk().is_some_and(|desk| desk.has_takers()) {
+        if !messages.is_empty()
+            && self.shared_queue_in_use().is_some_and(|shared_queue| shared_queue.has_takers())
+        {
             return self.received_shared(sent, Ok(messages));
         }
         self.hand_back(messages);
@@ -116,11 +118,11 @@ impl Actor {
             match self
                 .behind
                 .left
-                .of(&desk::own(&settlement.receipt))
+                .of(&shared_queue::own(&settlement.receipt))
                 .filter(|left| is_shown && !may_be_shown(*left, n_open))
             {
                 Some(left) => {
-                    self.behind.held_back.push((desk::own(&settlement.receipt), left));
+                    self.behind.held_back.push((shared_queue::own(&settlement.receipt), left));
                     held.push(settlement.receipt);
                 }
                 None => go.push(settlement),
@@ -147,7 +149,7 @@ impl Actor {
     pub(super) fn forget_receives_left(&mut self, answers: &[(Receipt, Settled)]) {
         for (receipt, answer) in answers {
             match answer {
-                Settled::Done | Settled::Lost => self.behind.left.remove(&desk::own(receipt)),
+                Settled::Done | Settled::Lost => self.behind.left.remove(&shared_queue::own(receipt)),
                 Settled::Failed => {}
             }
         }
@@ -172,10 +174,10 @@ impl Actor {
     /// Receives that are open and whose messages nobody will start.
     fn n_bouncing(&self) -> usize {
         let shared = self
-            .desk
+            .shared_queue
             .as_ref()
-            .filter(|desk| self.stops() || !desk.has_takers())
-            .map_or(0, |desk| desk.n_receives);
+            .filter(|shared_queue| self.stops() || !shared_queue.has_takers())
+            .map_or(0, |shared_queue| shared_queue.n_receives);
         self.behind.n_open + shared
     }
 

@@ -31,7 +31,7 @@ impl Mapping {
         let zero = Instant::now();
         let known = Known::default();
         let subscription =
-            Subscription { voter: name.into(), known, filter, has_window: false, zero, events_max: 16 };
+            Subscription { consumer: name.into(), known, filter, has_window: false, zero, events_max: 16 };
         Self { subscriber: feed.subscribe(subscription), zero }
     }
 

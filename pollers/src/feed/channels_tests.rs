@@ -22,7 +22,7 @@ struct Mapping {
 impl Mapping {
     fn join(feed: &Feed, name: &str) -> Self {
         let subscriber = feed.subscribe(Subscription {
-            voter: name.into(),
+            consumer: name.into(),
             known: Known::default(),
             filter: None,
             has_window: false,

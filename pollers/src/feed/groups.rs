@@ -1,5 +1,5 @@
-//! Tracks that a group deals out: each subscriber is a member of its own, hears what the coordinator does, and
-//! answers for what it has.
+//! Tracks that a group deals out: each subscriber is a member of its own, hears what the coordinator does,
+//! and answers for what it has.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -25,7 +25,7 @@ struct Member {
 impl Member {
     fn join(feed: &Feed, name: &str) -> Self {
         let subscriber = feed.subscribe(Subscription {
-            voter: name.into(),
+            consumer: name.into(),
             known: Known::default(),
             filter: None,
             has_window: false,

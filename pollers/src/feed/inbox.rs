@@ -9,7 +9,7 @@ use std::time::Duration;
 use forebay_batcher::{ExtendId, ReadOrder, Receipt, SettleId, Settlement, TrackIdx, Watermark};
 use tokio::sync::Notify;
 
-use super::ballot::Voter;
+use super::ack_ledger::Consumer;
 use super::subscription::NewSeat;
 use crate::source::TrackName;
 
@@ -29,8 +29,8 @@ pub(super) enum Command {
     Drained(SubscriberId, TrackName),
     Rest(SubscriberId),
     Leave(SubscriberId),
-    Expect(Voter),
-    Dismiss(Voter),
+    Expect(Consumer),
+    Dismiss(Consumer),
     Stop,
 }
 

@@ -89,7 +89,7 @@ async fn a_change_that_is_told_of_while_the_source_is_listed_is_looked_at_afterw
     let feed = Feed::start(Arc::clone(&slow) as _, FeedLimits::default());
     let known = Known::default();
     let subscription = Subscription {
-        voter: "m".into(),
+        consumer: "m".into(),
         known,
         filter: None,
         has_window: false,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::actor::{Actor, Member, Row};
 use super::inbox::SubscriberId;
 use super::serve::{Answer, Took};
-use super::{FeedEvent, desk};
+use super::{FeedEvent, shared_queue};
 use crate::source::{BoxFuture, Hidden, Message, Queue, SourceError};
 
 /// A call to the queue that came back.
@@ -39,7 +39,7 @@ pub(super) enum Called {
         sent: Instant,
         result: Result<Vec<Message>, SourceError>,
     },
-    /// What the votes on shared messages said was asked of the queue.
+    /// What the acks on shared messages said was asked of the queue.
     Concluded(Vec<Settlement>, Vec<(Receipt, Settled)>),
     /// Shared messages were hidden for longer, for a mapping or because they wait for one.
     ExtendedShared {
@@ -74,7 +74,7 @@ impl Actor {
             return self.tell(who, FeedEvent::Settled(id, answers));
         }
         let (shared, own): (Vec<Settlement>, Vec<Settlement>) =
-            settlements.into_iter().partition(|it| desk::is_shared(&it.receipt));
+            settlements.into_iter().partition(|it| shared_queue::is_shared(&it.receipt));
         if !shared.is_empty() {
             self.settle_shared(who, id, &shared);
         }
@@ -91,7 +91,8 @@ impl Actor {
             let answers = receipts.into_iter().map(|it| (it, Extended::Lost)).collect();
             return self.tell(who, FeedEvent::Extended(id, answers));
         }
-        let (shared, own): (Vec<Receipt>, Vec<Receipt>) = receipts.into_iter().partition(desk::is_shared);
+        let (shared, own): (Vec<Receipt>, Vec<Receipt>) =
+            receipts.into_iter().partition(shared_queue::is_shared);
         if !shared.is_empty() {
             return self.extend_shared(who, id, shared, by);
         }
@@ -127,8 +128,8 @@ impl Actor {
                 self.tell(who, FeedEvent::Extended(id, answers));
             }
             Called::Shared { sent, result } => {
-                if let Some(desk) = &mut self.desk {
-                    desk.n_receives -= 1;
+                if let Some(shared_queue) = &mut self.shared_queue {
+                    shared_queue.n_receives -= 1;
                 }
                 self.received_shared(sent, result);
             }
@@ -148,7 +149,7 @@ impl Actor {
     ) {
         self.note_receives_left(result.as_deref().unwrap_or_default());
         let visibility = self.queue.as_ref().and_then(|queue| queue.facts().visibility);
-        let is_shared = self.shared_desk().is_some();
+        let is_shared = self.shared_queue_in_use().is_some();
         let Some(member) = self.members.get_mut(&who).filter(|member| member.receives.contains(&order.id))
         else {
             return self.received_behind(sent, result);
@@ -180,12 +181,12 @@ impl Actor {
         }
     }
 
-    /// What a channel brought is nobody's any more: votes that were given stay, for the messages come again.
+    /// What a channel brought is nobody's any more: acks that were given stay, for the messages come again.
     pub(super) fn handle_generation_lost(&mut self, generation: Generation) {
         let mut generations = vec![generation];
-        if let Some(desk) = self.shared_desk() {
-            let shared = desk::shared_generation(generation);
-            desk.lose_generation(shared);
+        if let Some(shared_queue) = self.shared_queue_in_use() {
+            let shared = shared_queue::shared_generation(generation);
+            shared_queue.lose_generation(shared);
             generations.push(shared);
         }
         for who in self.members.keys().copied().collect::<Vec<_>>() {

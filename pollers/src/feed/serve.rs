@@ -184,7 +184,8 @@ impl Arena {
     }
 }
 
-/// What so many records are guessed to have as JSON: an eighth more than their data for what is escaped in it.
+/// What so many records are guessed to have as JSON: an eighth more than their data for what is escaped in
+/// it.
 const fn rendered_guess(data_bytes: usize, n_records: usize) -> usize {
     data_bytes + data_bytes / 8 + n_records * FRAME_BYTES
 }

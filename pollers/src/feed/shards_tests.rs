@@ -1,5 +1,5 @@
-//! Stories of a feed over a tree of shards: who hears of children, how many readers a shard has, how often the
-//! stream is listed, what is held of what is pushed.
+//! Stories of a feed over a tree of shards: who hears of children, how many readers a shard has, how often
+//! the stream is listed, what is held of what is pushed.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -28,7 +28,7 @@ struct Mapping {
 impl Mapping {
     fn join(feed: &Feed, name: &str) -> Self {
         let subscriber = feed.subscribe(Subscription {
-            voter: name.into(),
+            consumer: name.into(),
             known: Known::default(),
             filter: None,
             has_window: false,
@@ -38,8 +38,8 @@ impl Mapping {
         Self { subscriber, next_id: 0, discovered: Vec::new() }
     }
 
-    /// The next event; tracks that it tells of are opened from their first record, in the order that they were
-    /// told of.
+    /// The next event; tracks that it tells of are opened from their first record, in the order that they
+    /// were told of.
     async fn event(&mut self) -> FeedEvent {
         let event = self.subscriber.events.recv().await.expect("the feed lives");
         if let FeedEvent::Discovered(found) = &event {

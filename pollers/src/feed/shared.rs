@@ -10,12 +10,12 @@ use forebay_batcher::{
 use tokio::time::Instant;
 
 use super::FeedEvent;
+use super::ack_ledger::{Ack, Consumer, Wish};
 use super::actor::Actor;
-use super::ballot::{Vote, Voter, Wish};
-use super::desk::{self, Desk};
 use super::inbox::SubscriberId;
 use super::queue::{Called, extended, tell_left, tick};
 use super::serve::{Answer, Took};
+use super::shared_queue::{self, SharedQueue};
 use crate::source::{Hidden, Message, SourceError};
 
 /// A deletion that failed is asked again after this long.
@@ -23,36 +23,37 @@ const RETRY: Duration = Duration::from_secs(1);
 
 impl Actor {
     /// The books, when several mappings share the queue.
-    pub(super) fn shared_desk(&mut self) -> Option<&mut Desk> {
-        self.desk.as_mut().filter(|desk| desk.is_shared())
+    pub(super) fn shared_queue_in_use(&mut self) -> Option<&mut SharedQueue> {
+        self.shared_queue.as_mut().filter(|shared_queue| shared_queue.is_shared())
     }
 
     pub(super) fn order_shared(&mut self, who: SubscriberId, order: ReadOrder) {
-        if let Some(desk) = &mut self.desk {
-            desk.order(who, order, Instant::now());
+        if let Some(shared_queue) = &mut self.shared_queue {
+            shared_queue.order(who, order, Instant::now());
         }
-        self.settle_desk();
+        self.settle_shared_queue();
     }
 
-    /// Brings the desk to rest: what waits is given out, receives are sent for the other orders.
-    pub(super) fn settle_desk(&mut self) {
+    /// Brings the shared queue to rest: what waits is given out, receives are sent for the other orders.
+    pub(super) fn settle_shared_queue(&mut self) {
         let now = Instant::now();
-        let Some(desk) = self.shared_desk() else { return };
-        for (who, order, mut read) in desk.answers(now) {
+        let Some(shared_queue) = self.shared_queue_in_use() else { return };
+        for (who, order, mut read) in shared_queue.answers(now) {
             let Some(zero) = self.members.get(&who).map(|member| member.zero) else { continue };
             for record in &mut read.records {
                 if let Place::Queue { receipt, visible_until, .. } = &mut record.place {
                     *visible_until = self
-                        .desk
+                        .shared_queue
                         .as_ref()
-                        .and_then(|desk| desk.hidden_until(receipt))
+                        .and_then(|shared_queue| shared_queue.hidden_until(receipt))
                         .map(|it| tick(zero, it));
                 }
             }
             self.tell(who, FeedEvent::Read(order.id, Ok(read)));
         }
         while !self.stops()
-            && let Some((room, wait)) = self.shared_desk().and_then(|desk| desk.next_receive(now))
+            && let Some((room, wait)) =
+                self.shared_queue_in_use().and_then(|shared_queue| shared_queue.next_receive(now))
         {
             self.call(|queue| {
                 Box::pin(async move {
@@ -77,25 +78,27 @@ impl Actor {
     }
 
     pub(super) fn received_shared(&mut self, sent: Instant, result: Result<Vec<Message>, SourceError>) {
-        let Some(desk) = &mut self.desk else { return };
-        desk.look_at(Instant::now());
-        let is_wanted = desk.has_takers();
+        let Some(shared_queue) = &mut self.shared_queue else { return };
+        shared_queue.look_at(Instant::now());
+        let is_wanted = shared_queue.has_takers();
         self.note_receives_left(result.as_deref().unwrap_or_default());
         let messages = match result {
             Ok(messages) if !is_wanted => return self.hand_back(messages),
             Ok(messages) => messages,
             Err(error) => {
                 let notice = error.to_notice();
-                for (who, order) in self.desk.as_mut().map(Desk::oldest_orders).unwrap_or_default() {
+                for (who, order) in
+                    self.shared_queue.as_mut().map(SharedQueue::oldest_orders).unwrap_or_default()
+                {
                     self.tell(who, FeedEvent::Read(order.id, Err(notice.clone())));
                 }
-                return self.settle_desk();
+                return self.settle_shared_queue();
             }
         };
-        let asked = self.desk.as_ref().map(Desk::asked).unwrap_or_default();
+        let asked = self.shared_queue.as_ref().map(SharedQueue::asked).unwrap_or_default();
         let settlements = messages.into_iter().filter_map(|it| self.distribute(&it, sent, &asked)).collect();
         self.conclude(settlements);
-        self.settle_desk();
+        self.settle_shared_queue();
     }
 
     /// Gives one message to those of the `asked` who want it.
@@ -103,24 +106,24 @@ impl Actor {
         &mut self,
         message: &Message,
         sent: Instant,
-        asked: &[(Voter, Option<SubscriberId>)],
+        asked: &[(Consumer, Option<SubscriberId>)],
     ) -> Option<Settlement> {
         let visibility = self.queue.as_ref()?.facts().visibility;
-        let receipt = desk::shared(&message.receipt);
-        let desk = self.desk.as_mut()?;
+        let receipt = shared_queue::shared(&message.receipt);
+        let shared_queue = self.shared_queue.as_mut()?;
         // It came again before its round was over: what waits of the old one is void.
-        if let Some(old) = desk.receipt_of(&message.record.id) {
-            desk.end_round(&old);
+        if let Some(old) = shared_queue.receipt_of(&message.record.id) {
+            shared_queue.end_round(&old);
         }
         if let Some(visibility) = visibility {
-            desk.hide(&receipt, sent + visibility, Some(visibility));
+            shared_queue.hide(&receipt, sent + visibility, Some(visibility));
         }
         let mut wishes = Vec::new();
-        for (voter, who) in asked {
+        for (consumer, who) in asked {
             let member =
                 who.and_then(|who| Some((who, self.members.get(&who).filter(|it| !it.events.is_closed())?)));
             let wish = match member {
-                _ if desk.ballots.has_finished(&message.record.id, voter) => Wish::Wants,
+                _ if shared_queue.ledger.has_finished(&message.record.id, consumer) => Wish::Wants,
                 None => Wish::Absent,
                 Some((who, member)) => {
                     let Message { receives_left, n_receives, .. } = *message;
@@ -131,7 +134,7 @@ impl Actor {
                         n_receives,
                     };
                     match render(member, message, place) {
-                        Ok(record) => desk.give(who, record),
+                        Ok(record) => shared_queue.give(who, record),
                         // It cannot have it for now: the message waits for it as for one that is not there.
                         Err(panic) => {
                             tell_left(&message.record.id, &panic);
@@ -140,18 +143,18 @@ impl Actor {
                     }
                 }
             };
-            wishes.push((Voter::clone(voter), wish));
+            wishes.push((Consumer::clone(consumer), wish));
         }
-        let settlement = desk.ballots.begin(&message.record.id, receipt.clone(), wishes);
-        tell_forgotten(desk.ballots.n_forgotten());
+        let settlement = shared_queue.ledger.begin(&message.record.id, receipt.clone(), wishes);
+        tell_forgotten(shared_queue.ledger.n_forgotten());
         settlement
     }
 
-    /// Does what the votes say. Leaving a message is nothing to do for some queues, so it is asked all the
+    /// Does what the acks say. Leaving a message is nothing to do for some queues, so it is asked all the
     /// same.
     pub(super) fn conclude(&mut self, settlements: Vec<Settlement>) {
-        if let Some(desk) = &mut self.desk {
-            settlements.iter().for_each(|it| desk.show(&it.receipt));
+        if let Some(shared_queue) = &mut self.shared_queue {
+            settlements.iter().for_each(|it| shared_queue.show(&it.receipt));
         }
         let (settlements, _) = self.hold_back(settlements);
         if settlements.is_empty() {
@@ -161,7 +164,7 @@ impl Actor {
             Box::pin(async move {
                 let own = settlements
                     .iter()
-                    .map(|it| Settlement { receipt: desk::own(&it.receipt), how: it.how })
+                    .map(|it| Settlement { receipt: shared_queue::own(&it.receipt), how: it.how })
                     .collect();
                 let answers = queue.settle(own).await;
                 Called::Concluded(settlements, answers)
@@ -171,34 +174,35 @@ impl Actor {
 
     pub(super) fn concluded(&mut self, settlements: Vec<Settlement>, answers: Vec<(Receipt, Settled)>) {
         self.forget_receives_left(&answers);
-        let Some(desk) = &mut self.desk else { return };
+        let Some(shared_queue) = &mut self.shared_queue else { return };
         let answers: BTreeMap<Receipt, Settled> = answers.into_iter().collect();
         for settlement in settlements.into_iter().filter(|it| it.how == Settle::Delete) {
-            match answers.get(&desk::own(&settlement.receipt)).copied().unwrap_or(Settled::Failed) {
-                Settled::Done => desk.ballots.forget(&settlement.receipt),
-                Settled::Lost => desk.ballots.lose(&settlement.receipt),
+            match answers.get(&shared_queue::own(&settlement.receipt)).copied().unwrap_or(Settled::Failed) {
+                Settled::Done => shared_queue.ledger.forget(&settlement.receipt),
+                Settled::Lost => shared_queue.ledger.lose(&settlement.receipt),
                 Settled::Failed => {
-                    desk.failed.push(settlement);
-                    desk.retry_at.get_or_insert_with(|| Instant::now() + RETRY);
+                    shared_queue.failed.push(settlement);
+                    shared_queue.retry_at.get_or_insert_with(|| Instant::now() + RETRY);
                 }
             }
         }
     }
 
-    /// Votes of a mapping; each is answered when it was counted.
+    /// Acks of a mapping; each is answered when it was counted.
     pub(super) fn settle_shared(&mut self, who: SubscriberId, id: SettleId, settlements: &[Settlement]) {
-        let Some(desk) = &mut self.desk else { return };
-        desk.look_at(Instant::now());
-        let voter = desk.voter(who);
+        let Some(shared_queue) = &mut self.shared_queue else { return };
+        shared_queue.look_at(Instant::now());
+        let consumer = shared_queue.consumer(who);
         let (mut answers, mut last) = (Vec::new(), Vec::new());
         for settlement in settlements {
-            let vote = voter.as_ref().map_or(Vote::Late, |voter| desk.ballots.vote(voter, settlement));
-            let answer = match vote {
-                Vote::Counted(settlement) => {
+            let ack =
+                consumer.as_ref().map_or(Ack::Late, |consumer| shared_queue.ledger.ack(consumer, settlement));
+            let answer = match ack {
+                Ack::Counted(settlement) => {
                     last.extend(settlement);
                     Settled::Done
                 }
-                Vote::Late => Settled::Lost,
+                Ack::Late => Settled::Lost,
             };
             answers.push((settlement.receipt.clone(), answer));
         }
@@ -214,9 +218,9 @@ impl Actor {
         receipts: Vec<Receipt>,
         by: Duration,
     ) {
-        let Some(desk) = &self.desk else { return };
+        let Some(shared_queue) = &self.shared_queue else { return };
         let (out, over): (Vec<Receipt>, Vec<Receipt>) =
-            receipts.into_iter().partition(|it| desk.is_hidden(it));
+            receipts.into_iter().partition(|it| shared_queue.is_hidden(it));
         self.call(|queue| {
             Box::pin(async move {
                 let until = Instant::now() + by;
@@ -233,14 +237,14 @@ impl Actor {
         until: Instant,
         answers: Vec<(Receipt, Hidden)>,
     ) {
-        let Some(desk) = &mut self.desk else { return };
-        for (receipt, hidden) in answers.iter().filter(|(receipt, _)| desk::is_shared(receipt)) {
+        let Some(shared_queue) = &mut self.shared_queue else { return };
+        for (receipt, hidden) in answers.iter().filter(|(receipt, _)| shared_queue::is_shared(receipt)) {
             match hidden {
-                Hidden::Done if desk.is_hidden(receipt) => desk.hide(receipt, until, None),
+                Hidden::Done if shared_queue.is_hidden(receipt) => shared_queue.hide(receipt, until, None),
                 Hidden::Done | Hidden::Failed => {}
                 Hidden::Lost => {
-                    desk.end_round(receipt);
-                    desk.ballots.lose(receipt);
+                    shared_queue.end_round(receipt);
+                    shared_queue.ledger.lose(receipt);
                 }
             }
         }
@@ -252,24 +256,27 @@ impl Actor {
         self.tell(who, FeedEvent::Extended(id, answers));
     }
 
-    pub(super) fn desk_deadline(&self) -> Option<Instant> {
-        self.desk.as_ref().filter(|desk| desk.is_shared()).and_then(|desk| desk.deadline(Instant::now()))
+    pub(super) fn shared_queue_deadline(&self) -> Option<Instant> {
+        self.shared_queue
+            .as_ref()
+            .filter(|shared_queue| shared_queue.is_shared())
+            .and_then(|shared_queue| shared_queue.deadline(Instant::now()))
     }
 
-    /// What is due at the desk: orders whose wait is over, messages to hide for longer, deletions to ask
-    /// again.
-    pub(super) fn handle_desk_deadline(&mut self, now: Instant) {
+    /// What is due at the shared queue: orders whose wait is over, messages to hide for longer, deletions to
+    /// ask again.
+    pub(super) fn handle_shared_queue_deadline(&mut self, now: Instant) {
         let visibility = self.queue.as_ref().and_then(|queue| queue.facts().visibility);
-        let Some(desk) = self.shared_desk() else { return };
-        if desk.retry_at.is_some_and(|at| at <= now) {
-            desk.retry_at = None;
-            let failed = std::mem::take(&mut desk.failed);
+        let Some(shared_queue) = self.shared_queue_in_use() else { return };
+        if shared_queue.retry_at.is_some_and(|at| at <= now) {
+            shared_queue.retry_at = None;
+            let failed = std::mem::take(&mut shared_queue.failed);
             self.conclude(failed);
         }
-        let Some(desk) = self.shared_desk() else { return };
-        if let Some(visibility) = visibility.filter(|_| desk.extend_at.is_some_and(|at| at <= now)) {
-            let due = desk.due(now + visibility * 2 / 3);
-            desk.extend_at = Some(now + visibility / 3).filter(|_| desk.has_pending());
+        let Some(shared_queue) = self.shared_queue_in_use() else { return };
+        if let Some(visibility) = visibility.filter(|_| shared_queue.extend_at.is_some_and(|at| at <= now)) {
+            let due = shared_queue.due(now + visibility * 2 / 3);
+            shared_queue.extend_at = Some(now + visibility / 3).filter(|_| shared_queue.has_pending());
             if !due.is_empty() {
                 self.call(|queue| {
                     Box::pin(async move {
@@ -283,34 +290,38 @@ impl Actor {
                 });
             }
         }
-        self.settle_desk();
+        self.settle_shared_queue();
     }
 
     /// A mapping takes nothing more: all that it has ordered is over, and receives that were sent go on
     /// without it.
     pub(super) fn rest(&mut self, who: SubscriberId) {
         self.rest_receives(who);
-        let Some(desk) = self.shared_desk() else { return };
-        let (orders, settlements) = desk.rest(who, Instant::now());
+        let Some(shared_queue) = self.shared_queue_in_use() else { return };
+        let (orders, settlements) = shared_queue.rest(who, Instant::now());
         for order in orders {
             self.tell(who, FeedEvent::Read(order.id, Ok(Read::default())));
         }
         self.conclude(settlements);
     }
 
-    pub(super) fn leave_desk(&mut self, who: SubscriberId) {
-        let settlements = self.desk.as_mut().map(|desk| desk.leave(who, Instant::now())).unwrap_or_default();
+    pub(super) fn leave_shared_queue(&mut self, who: SubscriberId) {
+        let settlements = self
+            .shared_queue
+            .as_mut()
+            .map(|shared_queue| shared_queue.leave(who, Instant::now()))
+            .unwrap_or_default();
         self.conclude(settlements);
     }
 }
 
-/// A vote that was forgotten makes a repeat: worth a word, not one each.
+/// An ack that was forgotten makes a repeat: worth a word, not one each.
 fn tell_forgotten(n: u64) {
     if n > 0 && n.is_multiple_of(10_000) {
         tracing::warn!(
             code = "FB-0220",
             n_messages = n,
-            "votes on shared messages were forgotten; some are processed again"
+            "acks on shared messages were forgotten; some are processed again"
         );
     }
 }
@@ -322,8 +333,9 @@ async fn hide(
     by: Duration,
 ) -> Vec<(Receipt, Hidden)> {
     let answers: BTreeMap<Receipt, Hidden> =
-        queue.extend(receipts.iter().map(desk::own).collect(), by).await.into_iter().collect();
-    let answer = |receipt: &Receipt| answers.get(&desk::own(receipt)).copied().unwrap_or(Hidden::Failed);
+        queue.extend(receipts.iter().map(shared_queue::own).collect(), by).await.into_iter().collect();
+    let answer =
+        |receipt: &Receipt| answers.get(&shared_queue::own(receipt)).copied().unwrap_or(Hidden::Failed);
     receipts.iter().map(|it| (it.clone(), answer(it))).collect()
 }
 

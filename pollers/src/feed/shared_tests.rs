@@ -62,7 +62,7 @@ impl Player {
     fn with_filter(feed: &Feed, name: &str, filter: Option<Arc<dyn RecordFilter>>) -> Self {
         let known = Known::default();
         let subscription = Subscription {
-            voter: name.into(),
+            consumer: name.into(),
             known,
             filter,
             has_window: false,

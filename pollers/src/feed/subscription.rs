@@ -47,7 +47,7 @@ pub fn lets_through(
 /// What a mapping wants of a feed.
 pub struct Subscription {
     /// The mapping's name: where mappings share a queue, what it finished is known by it over its restarts.
-    pub voter: Arc<str>,
+    pub consumer: Arc<str>,
     /// The mapping's list of tracks.
     pub known: Known,
     /// Which records it wants; `None` for all.
@@ -63,7 +63,7 @@ pub struct Subscription {
 
 /// What the actor needs to serve a subscriber.
 pub(super) struct NewSeat {
-    pub(super) voter: Arc<str>,
+    pub(super) consumer: Arc<str>,
     pub(super) known: Known,
     pub(super) filter: Option<Arc<dyn RecordFilter>>,
     pub(super) has_window: bool,
@@ -76,7 +76,7 @@ impl Subscription {
         let (sender, events) = mpsc::channel(self.events_max.max(1));
         let id = inbox.next_subscriber();
         let seat = NewSeat {
-            voter: self.voter,
+            consumer: self.consumer,
             known: self.known,
             filter: self.filter,
             has_window: self.has_window,

@@ -36,7 +36,7 @@ fn order(id: u64, track: u32, records_max: u32, wait: Duration) -> ReadOrder {
 
 fn subscription(known: Known) -> Subscription {
     Subscription {
-        voter: "mapping".into(),
+        consumer: "mapping".into(),
         known,
         filter: None,
         has_window: false,

@@ -86,8 +86,8 @@ impl Identity {
         head.get(..self.head_len).is_some_and(|head| hash(head) == self.head_hash)
     }
 
-    /// The name of the track: `file-DEVICE-INODE-BIRTH-LENGTH-FINGERPRINT-LIFE`, all in hexadecimal, with `-LINE`
-    /// behind it where there is one.
+    /// The name of the track: `file-DEVICE-INODE-BIRTH-LENGTH-FINGERPRINT-LIFE`, all in hexadecimal, with
+    /// `-LINE` behind it where there is one.
     pub(super) fn name(&self) -> TrackName {
         let mut name = self.key.prefix();
         write!(name, "{:x}-{:x}-", self.key.birth, self.head_len).expect("a string takes everything");

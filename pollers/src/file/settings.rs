@@ -74,9 +74,9 @@ pub(super) struct FileSettings {
     /// away or deleted must stay at its end before it counts as finished. Raise it when a writer keeps its
     /// old file open for longer after a rotation.
     pub(super) rotate_wait: Duration,
-    /// `order`, `file` or `path`, default `file`: with `path` the file that takes a path begins when those that
-    /// stood there before it are finished, which they are `rotate_wait` after their last line. Otherwise its
-    /// lines may overtake theirs.
+    /// `order`, `file` or `path`, default `file`: with `path` the file that takes a path begins when those
+    /// that stood there before it are finished, which they are `rotate_wait` after their last line. Otherwise
+    /// its lines may overtake theirs.
     pub(super) by_path: bool,
 }
 

@@ -1,4 +1,5 @@
-//! What a group of consumers is to the rest: tracks that a coordinator deals out among members and takes back.
+//! What a group of consumers is to the rest: tracks that a coordinator deals out among members and takes
+//! back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,8 @@ pub trait Group: Send + Sync {
     fn join<'a>(&'a self, mapping: &'a str) -> BoxFuture<'a, Result<Arc<dyn Membership>, SourceError>>;
 }
 
-/// One mapping's place in a group. Dropping it without [`Membership::leave`] is what a crash does: others wait
-/// until the coordinator misses it.
+/// One mapping's place in a group. Dropping it without [`Membership::leave`] is what a crash does: others
+/// wait until the coordinator misses it.
 pub trait Membership: Send + Sync {
     /// What the coordinator has done next. May be dropped while it waits without losing anything. After an
     /// error the place in the group is gone, and every track with it: the mapping joins anew.

@@ -135,8 +135,8 @@ impl SdkSqs {
             .credentials_provider(credentials)
             // They are kept where all that sign share them.
             .identity_cache(IdentityCache::no_cache())
-            // Each call has its time, and its answer is read whole within it: a timer of the SDK's own for every
-            // call watches over nothing.
+            // Each call has its time, and its answer is read whole within it: a timer of the SDK's own for
+            // every call watches over nothing.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .endpoint_url(endpoint)
             .retry_config(RetryConfig::standard().with_max_attempts(TRIES))

@@ -76,8 +76,14 @@ pub(crate) fn reads(answers: Vec<Vec<Message>>) -> ((Runtime, Subscriber), Vec<R
         let n = answers.len() as u64;
         let feed = Feed::start(source(answers), FeedLimits::default());
         let (known, zero) = (Known::default(), Instant::now());
-        let subscription =
-            Subscription { voter: "m".into(), known, filter: None, has_window: false, zero, events_max: 16 };
+        let subscription = Subscription {
+            consumer: "m".into(),
+            known,
+            filter: None,
+            has_window: false,
+            zero,
+            events_max: 16,
+        };
         let mut subscriber = feed.subscribe(subscription);
         let mut reads = Vec::new();
         for id in (0..n).map(ReadId) {

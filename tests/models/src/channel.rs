@@ -1,6 +1,6 @@
-//! A queue behind channels, as RabbitMQ keeps it: deliveries are pushed under a prefetch and owed an answer by
-//! their tag; a channel that dies gives all of them back. As strict as the broker: an answer to what is not
-//! owed closes the channel.
+//! A queue behind channels, as RabbitMQ keeps it: deliveries are pushed under a prefetch and owed an answer
+//! by their tag; a channel that dies gives all of them back. As strict as the broker: an answer to what is
+//! not owed closes the channel.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,5 +1,6 @@
-//! A log whose partitions a coordinator deals out among the members of a group, as Kafka's does by cooperative
-//! rebalances: with notice and a time to finish, or without when a member was silent for too long.
+//! A log whose partitions a coordinator deals out among the members of a group, as Kafka's does by
+//! cooperative rebalances: with notice and a time to finish, or without when a member was silent for too
+//! long.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -160,7 +161,8 @@ impl GroupLog {
         self.deal(now_ms);
     }
 
-    /// The coordinator deals nothing out for now, as while it moves; it goes on when it is not frozen any more.
+    /// The coordinator deals nothing out for now, as while it moves; it goes on when it is not frozen any
+    /// more.
     pub fn freeze(&mut self, is_frozen: bool) {
         self.is_frozen = is_frozen;
     }

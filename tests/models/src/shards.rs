@@ -232,8 +232,8 @@ impl ShardTree {
         Ok(batch)
     }
 
-    /// Subscribes a consumer to a shard from a bound on. One subscription may be open for each pair: a new one
-    /// takes the place of an older one.
+    /// Subscribes a consumer to a shard from a bound on. One subscription may be open for each pair: a new
+    /// one takes the place of an older one.
     ///
     /// # Errors
     /// [`Refusal::Subscribed`], [`Refusal::NoShard`].

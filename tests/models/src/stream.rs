@@ -82,8 +82,8 @@ impl<T> Log<T> {
         self.next += 1;
     }
 
-    /// The next value gets this number, where it is above all that were given: numbers that several logs share
-    /// go up over all of them.
+    /// The next value gets this number, where it is above all that were given: numbers that several logs
+    /// share go up over all of them.
     pub fn skip_to(&mut self, number: u64) {
         self.next = self.next.max(number);
     }

@@ -39,7 +39,8 @@ const LATER: u32 = u32::MAX;
 /// What a world has learnt to choose since runs were first kept is drawn from [`Choices::later`], what it
 /// learnt after that from [`Choices::latest`], since it knows syncs from [`Choices::power`], what a mapping
 /// may ask for beyond AWS from [`Choices::beyond`], since tracks come back from [`Choices::hands`], and since
-/// what is used up may wait for an operator from [`Choices::pauses`]: streams of their own, so that the runs kept before mean what they meant.
+/// what is used up may wait for an operator from [`Choices::pauses`]: streams of their own, so that the runs
+/// kept before mean what they meant.
 #[derive(Debug, Clone)]
 pub struct Choices {
     first: Stream,

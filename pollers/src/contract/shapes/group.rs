@@ -1,5 +1,5 @@
-//! The strict log with a group as a source. Time is tokio's; a connection to it is cheap, and each mapping that
-//! joins over it is a member.
+//! The strict log with a group as a source. Time is tokio's; a connection to it is cheap, and each mapping
+//! that joins over it is a member.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};

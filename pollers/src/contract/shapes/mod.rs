@@ -1,5 +1,5 @@
-//! Fakes of the shapes that sources come in beside those of the kinds that are built in: a tree of shards read
-//! by pull and by push, tracks that a group deals out, and a queue behind a channel that dies.
+//! Fakes of the shapes that sources come in beside those of the kinds that are built in: a tree of shards
+//! read by pull and by push, tracks that a group deals out, and a queue behind a channel that dies.
 
 mod channel;
 mod group;

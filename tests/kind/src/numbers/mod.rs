@@ -1,7 +1,7 @@
 //! A source of numbered records over tracks, in memory: the least that a kind of source is.
 //!
-//! Each track counts from 1 to `up_to` and ends. `settings` is what a config says of it, `words` what Lambda's
-//! API says, `tracks` what is read, `explorer` what operators ask, `event` what a function gets.
+//! Each track counts from 1 to `up_to` and ends. `settings` is what a config says of it, `words` what
+//! Lambda's API says, `tracks` what is read, `explorer` what operators ask, `event` what a function gets.
 
 mod event;
 mod explorer;

@@ -1,5 +1,5 @@
-//! What Lambda's API says of it, as if AWS had such a source: `arn:aws:numbers:region:account:series/2x100` is
-//! two tracks that count to 100.
+//! What Lambda's API says of it, as if AWS had such a source: `arn:aws:numbers:region:account:series/2x100`
+//! is two tracks that count to 100.
 
 use forebay_config::Arn;
 use forebay_config::aws::words::{AwsNamed, AwsStarts, AwsWords, no_rule};

@@ -33,7 +33,8 @@ impl Oracle {
             && self.plans.iter().all(|plan| plan.retry.on_exhausted == OnExhausted::Pause)
     }
 
-    /// E-1: what waits for an operator used up what a limit allows, where the plan says so, and is told of once.
+    /// E-1: what waits for an operator used up what a limit allows, where the plan says so, and is told of
+    /// once.
     pub(crate) fn hear_of_a_pause(&mut self, paused: &Paused, now: Now) -> Result<(), Violation> {
         let may_pause = self.plans.iter().any(|plan| plan.retry.on_exhausted == OnExhausted::Pause)
             && matches!(paused.condition, Condition::RetriesExhausted | Condition::AgeExceeded);
@@ -60,8 +61,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// E-1: what waits for an operator is not tried, and neither is what he sent or what stands behind it on its
-    /// lane.
+    /// E-1: what waits for an operator is not tried, and neither is what he sent or what stands behind it on
+    /// its lane.
     pub(crate) fn e1_nothing_begins_without_a_decision(
         &self,
         attempt: &Attempt,
@@ -269,8 +270,8 @@ impl Oracle {
         self.decisions.retain(|_, it| it.records.iter().all(|(_, other)| *other != track));
     }
 
-    /// E-2: at the end every decision was told to be durable, unless its track was lost, or the machine has not
-    /// heard of a commit yet.
+    /// E-2: at the end every decision was told to be durable, unless its track was lost, or the machine has
+    /// not heard of a commit yet.
     pub(crate) fn e2_every_decision_is_told(&self) -> Result<(), Violation> {
         let is_held = |track: &TrackIdx| {
             let is_alive = self.owners.get(track).is_some_and(|owner| !owner.over && !owner.position_lost);

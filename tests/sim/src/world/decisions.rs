@@ -1,5 +1,5 @@
-//! An operator decides about what waits for him, after some time: skips it, has it tried again, sends it to the
-//! destination; now and then about something that does not wait.
+//! An operator decides about what waits for him, after some time: skips it, has it tried again, sends it to
+//! the destination; now and then about something that does not wait.
 
 use forebay_batcher::{
     Checkpoint, Condition, Decision, DecisionId, OnExhausted, Paused, Place, Plan, Rule, Undecided,

@@ -16,13 +16,13 @@ use crate::filter;
 
 /// Everything that the process is to run, checked.
 #[derive(Clone)]
-pub struct Blueprint {
+pub struct CompiledConfig {
     /// What concerns the process as a whole.
     pub settings: Settings,
     /// The functions.
     pub functions: BTreeMap<FunctionName, Function>,
     /// The mappings.
-    pub mappings: Vec<Arc<MappingBlueprint>>,
+    pub mappings: Vec<Arc<CompiledMapping>>,
     /// Mappings that are gone for good: their positions go with them. Those of others stay in the store, to
     /// be found again.
     pub erased: BTreeSet<String>,
@@ -39,7 +39,7 @@ pub enum Rest {
 
 /// One mapping and what its source's folder made of its settings.
 #[derive(Clone)]
-pub struct MappingBlueprint {
+pub struct CompiledMapping {
     /// Why it does not run although it is enabled.
     pub rest: Option<Rest>,
     /// What it says.
@@ -54,13 +54,13 @@ pub struct MappingBlueprint {
     pub filter: Option<Arc<dyn RecordFilter>>,
 }
 
-impl MappingBlueprint {
+impl CompiledMapping {
     /// Reads the source's settings and the filters of a checked mapping. `base` is the folder from which its
     /// relative paths are taken.
     ///
     /// # Errors
     /// What only source and filter together can tell, all at once.
-    pub fn draw(mapping: Mapping, base: PathBuf) -> Result<Self, Vec<Finding>> {
+    pub fn compile(mapping: Mapping, base: PathBuf) -> Result<Self, Vec<Finding>> {
         let kind =
             BuiltIn::kind(&mapping.source.kind).expect("the mapping was checked against the built-in kinds");
         let profile = kind.profile_of(&mapping.source.settings);
@@ -82,18 +82,18 @@ impl MappingBlueprint {
 ///
 /// # Errors
 /// What only source and filter together can tell, all at once.
-pub fn draw(config: Config, loaded: &Loaded) -> Result<Blueprint, Vec<Finding>> {
+pub fn compile(config: Config, loaded: &Loaded) -> Result<CompiledConfig, Vec<Finding>> {
     let mut mappings = Vec::new();
     let mut findings = Vec::new();
     for mapping in config.mappings {
         let base = loaded.base_of(&mapping.place.file).to_owned();
-        match MappingBlueprint::draw(mapping, base) {
+        match CompiledMapping::compile(mapping, base) {
             Ok(it) => mappings.push(Arc::new(it)),
             Err(more) => findings.extend(more),
         }
     }
     if findings.is_empty() {
-        Ok(Blueprint {
+        Ok(CompiledConfig {
             settings: config.settings,
             functions: config.functions,
             mappings,

@@ -11,7 +11,7 @@ use forebay_pollers::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Outlook, known};
+use super::{SourceInspector, known};
 use crate::positions::KeptPlace;
 use crate::status::{position, wall_time};
 
@@ -89,7 +89,7 @@ struct Begin {
     bound: Watermark,
 }
 
-impl Outlook {
+impl SourceInspector {
     /// Records from `places` on, where the mapping stands.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! What is left of one batch: its slices and notices in order. A chain holds its lanes until nothing is left,
-//! so nothing overtakes it.
+//! What is left of one batch: its slices and notices in order. A batch run holds its lanes until nothing is
+//! left, so nothing overtakes it.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -12,16 +12,16 @@ use crate::fault::Fault;
 use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
 
-/// Names a chain; never used twice.
+/// Names a batch run; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ChainId {
+pub(crate) struct BatchRunId {
     pub(super) number: u64,
     pub(super) slot: u32,
 }
 
 /// What is left of one batch.
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(super) struct BatchRun {
     pub(super) steps: VecDeque<Step>,
     pub(super) status: Status,
     pub(super) limits: Limits,
@@ -40,7 +40,7 @@ pub(super) struct Chain {
     pub(super) not_reached: Option<(NotReached, Tick, Fault)>,
 }
 
-/// One thing to do for a chain; the first must be done before the next.
+/// One thing to do for a batch run; the first must be done before the next.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) what: What,
@@ -68,7 +68,7 @@ pub(super) struct Filling {
     pub(super) records: Vec<Record>,
 }
 
-/// What the first step of a chain waits for.
+/// What the first step of a batch run waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Status {
     /// Not looked at yet.
@@ -91,7 +91,7 @@ pub(super) enum Status {
     Redeliver { until: Tick, since: Tick, error: Fault },
 }
 
-/// What only one chain may hold.
+/// What only one batch run may hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Hold {
     /// A lane of a track.
@@ -122,7 +122,7 @@ pub(crate) fn lanes_of(holds: &[Hold]) -> impl Iterator<Item = (TrackIdx, u32)> 
     })
 }
 
-impl Chain {
+impl BatchRun {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             // Most have one step all their life.

@@ -16,12 +16,12 @@ use tracing::info;
 use crate::positions::KeptPlace;
 use crate::status::position;
 
-/// Errands that may wait for a mapping's keeper.
-pub const ERRANDS_MAX: usize = 16;
+/// Requests that may wait for a mapping's keeper.
+pub const REQUESTS_MAX: usize = 16;
 
 /// What a mapping's keeper is asked.
 #[derive(Debug)]
-pub enum Errand {
+pub enum OperatorRequest {
     /// Where the tracks stand; answered while the mapping rests. `None`: it never ran.
     Stood(oneshot::Sender<Result<Option<Vec<KeptPlace>>, NotStood>>),
     /// Put tracks at other places.
@@ -78,13 +78,13 @@ impl Shelf {
         Self { store: Arc::clone(store), id: MappingId(name.to_owned()), kept: None }
     }
 
-    /// Runs an errand. Whoever asked and went away does not mind.
-    pub(crate) async fn run(&mut self, errand: Errand) {
-        match errand {
-            Errand::Stood(answer) => {
+    /// Runs a request. Whoever asked and went away does not mind.
+    pub(crate) async fn run(&mut self, operator_request: OperatorRequest) {
+        match operator_request {
+            OperatorRequest::Stood(answer) => {
                 let _ = answer.send(self.stood().await.map_err(|error| NotStood::Store(Arc::new(error))));
             }
-            Errand::Reposition(reposition, answer) => {
+            OperatorRequest::Reposition(reposition, answer) => {
                 let _ = answer.send(self.put(reposition.places).await);
             }
         }

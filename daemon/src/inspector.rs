@@ -23,7 +23,7 @@ const BACKLOG_FRESH: Duration = Duration::from_secs(1);
 const DESCRIBE_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// What is looked through at one mapping's source.
-pub struct Outlook {
+pub struct SourceInspector {
     /// What it reads.
     pub source: Arc<dyn SourceSettings>,
     /// The feeds of the process: where the source is read, that connection is used.
@@ -46,13 +46,13 @@ pub struct Told {
     backlog: Result<Backlog, Arc<SourceError>>,
 }
 
-impl fmt::Debug for Outlook {
+impl fmt::Debug for SourceInspector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outlook").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("SourceInspector").field("source", &self.source).finish_non_exhaustive()
     }
 }
 
-impl Outlook {
+impl SourceInspector {
     /// The source, connected.
     ///
     /// # Errors

@@ -13,18 +13,18 @@ use forebay_config::function::LambdaName;
 use forebay_config::{Added, Finding, Function, FunctionName};
 
 use super::note::Definition;
-use crate::blueprint::{Blueprint, MappingBlueprint};
 use crate::built_in::BuiltIn;
+use crate::compiled::{CompiledConfig, CompiledMapping};
 
 /// What runs for one mapping of the API.
 #[derive(Clone)]
 pub(super) struct Drawn {
-    pub(super) blueprint: Arc<MappingBlueprint>,
+    pub(super) compiled: Arc<CompiledMapping>,
     /// Functions of Lambda that stand nowhere in the config file.
     pub(super) functions: BTreeMap<FunctionName, Function>,
 }
 
-/// Why a mapping cannot be drawn.
+/// Why a mapping cannot be compiled.
 #[derive(Debug)]
 pub(super) struct Undrawable {
     /// For whoever asks over the API.
@@ -55,7 +55,7 @@ impl From<Undrawable> for Fault {
 ///
 /// # Errors
 /// In AWS's words where it has some.
-pub(super) fn draw(definition: &Definition, file: &Blueprint) -> Result<Drawn, Undrawable> {
+pub(super) fn compile(definition: &Definition, file: &CompiledConfig) -> Result<Drawn, Undrawable> {
     let it = &definition.configuration;
     let source = it.source.words(BuiltIn::aws_words())?;
     let function = function_name(&it.function_arn, file);
@@ -63,13 +63,13 @@ pub(super) fn draw(definition: &Definition, file: &Blueprint) -> Result<Drawn, U
     let added = Added::check(&draft, &file.functions, &file.settings.aws, &BuiltIn)
         .map_err(|findings| refused(&findings))?;
     // No relative path can be asked for over the API.
-    let blueprint =
-        MappingBlueprint::draw(added.mapping, PathBuf::from("/")).map_err(|findings| refused(&findings))?;
-    Ok(Drawn { blueprint: Arc::new(blueprint), functions: added.functions })
+    let compiled =
+        CompiledMapping::compile(added.mapping, PathBuf::from("/")).map_err(|findings| refused(&findings))?;
+    Ok(Drawn { compiled: Arc::new(compiled), functions: added.functions })
 }
 
 /// A mapping in the words of a config file. A function of the config file goes by its name there.
-pub(super) fn config(definition: &Definition, file: &Blueprint) -> Result<serde_json::Value, ApiError> {
+pub(super) fn config(definition: &Definition, file: &CompiledConfig) -> Result<serde_json::Value, ApiError> {
     let it = &definition.configuration;
     let source = it.source.words(BuiltIn::aws_words())?;
     it.as_config(source, named(definition, &function_name(&it.function_arn, file)))
@@ -81,14 +81,14 @@ fn named<'a>(definition: &'a Definition, function_name: &'a str) -> Named<'a> {
 
 /// How a config file names a function: by what stands under `functions:`, else by its ARN. `Added::check`
 /// looks there for an ARN too; a bare name is what a person would write.
-fn function_name(arn: &str, file: &Blueprint) -> String {
+fn function_name(arn: &str, file: &CompiledConfig) -> String {
     let named =
         LambdaName::parse(arn).filter(|(name, qualifier)| qualifier.is_none() && is_listed(name, file));
     named.map_or_else(|| arn.to_owned(), |(name, _)| name.bare().to_owned())
 }
 
 /// Whether a function of the config file answers to a name.
-pub(super) fn is_listed(name: &LambdaName, file: &Blueprint) -> bool {
+pub(super) fn is_listed(name: &LambdaName, file: &CompiledConfig) -> bool {
     name.agrees_with(&file.settings.aws)
         && FunctionName::parse(name.bare()).is_some_and(|it| file.functions.contains_key(&it))
 }

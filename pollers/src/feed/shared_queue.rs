@@ -10,7 +10,7 @@ use std::time::Duration;
 use forebay_batcher::{Generation, Place, Read, ReadOrder, Receipt, Record, RecordId, Settle, Settlement};
 use tokio::time::Instant;
 
-use super::ballot::{BALLOTS_MAX, Ballots, Vote, Voter, Wish};
+use super::ack_ledger::{Ack, AckLedger, Consumer, LEDGER_MAX, Wish};
 use super::inbox::SubscriberId;
 
 /// Messages that may wait for one mapping.
@@ -24,13 +24,13 @@ const OPEN_MAX: usize = 20_000;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How much longer than its wait an order may be open: its receive answers first where it can.
 const GRACE: Duration = Duration::from_millis(50);
-/// The bit of a receipt's generation that says that the message is shared, and its settlement a vote.
+/// The bit of a receipt's generation that says that the message is shared, and its settlement an ack.
 const SHARED: u32 = 1 << 31;
 
 /// The books of a shared queue.
-pub(super) struct Desk {
-    pub(super) ballots: Ballots,
-    electorate: BTreeSet<Voter>,
+pub(super) struct SharedQueue {
+    pub(super) ledger: AckLedger,
+    consumers: BTreeSet<Consumer>,
     seats: BTreeMap<SubscriberId, DeskSeat>,
     /// Bytes of what waits for mappings.
     pending_bytes: u64,
@@ -49,7 +49,7 @@ pub(super) struct Desk {
 
 /// One mapping's place.
 struct DeskSeat {
-    voter: Voter,
+    consumer: Consumer,
     orders: VecDeque<OrderedRead>,
     pending: VecDeque<Record>,
     n_filtered: u32,
@@ -65,11 +65,11 @@ struct OrderedRead {
     is_tried: bool,
 }
 
-impl Desk {
+impl SharedQueue {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            ballots: Ballots::new(BALLOTS_MAX),
-            electorate: BTreeSet::new(),
+            ledger: AckLedger::new(LEDGER_MAX),
+            consumers: BTreeSet::new(),
             seats: BTreeMap::new(),
             pending_bytes: 0,
             n_receives: 0,
@@ -82,29 +82,29 @@ impl Desk {
         }
     }
 
-    /// Whether more than one mapping reads the queue, or did: messages that are out may have votes.
+    /// Whether more than one mapping reads the queue, or did: messages that are out may have acks.
     pub(super) fn is_shared(&self) -> bool {
         self.is_shared
     }
 
-    pub(super) fn expect(&mut self, voter: Voter) {
-        self.electorate.insert(voter);
-        self.is_shared |= self.electorate.len() > 1;
+    pub(super) fn expect(&mut self, consumer: Consumer) {
+        self.consumers.insert(consumer);
+        self.is_shared |= self.consumers.len() > 1;
     }
 
-    pub(super) fn dismiss(&mut self, voter: &Voter) {
-        self.electorate.remove(voter);
+    pub(super) fn dismiss(&mut self, consumer: &Consumer) {
+        self.consumers.remove(consumer);
     }
 
     /// A mapping takes its seat; one that it left behind is cleared.
-    pub(super) fn join(&mut self, who: SubscriberId, voter: Voter, now: Instant) -> Vec<Settlement> {
-        let old = self.seats.iter().find(|(_, seat)| seat.voter == voter).map(|(who, _)| *who);
+    pub(super) fn join(&mut self, who: SubscriberId, consumer: Consumer, now: Instant) -> Vec<Settlement> {
+        let old = self.seats.iter().find(|(_, seat)| seat.consumer == consumer).map(|(who, _)| *who);
         let settlements = old.map(|old| self.leave(old, now)).unwrap_or_default();
-        self.expect(Voter::clone(&voter));
+        self.expect(Consumer::clone(&consumer));
         self.seats.insert(
             who,
             DeskSeat {
-                voter,
+                consumer,
                 orders: VecDeque::new(),
                 pending: VecDeque::new(),
                 n_filtered: 0,
@@ -118,7 +118,7 @@ impl Desk {
     pub(super) fn leave(&mut self, who: SubscriberId, now: Instant) -> Vec<Settlement> {
         let (_, mut settlements) = self.rest(who, now);
         if let Some(seat) = self.seats.remove(&who) {
-            settlements.extend(self.ballots.leave(&seat.voter));
+            settlements.extend(self.ledger.leave(&seat.consumer));
         }
         settlements
     }
@@ -128,14 +128,14 @@ impl Desk {
     pub(super) fn rest(&mut self, who: SubscriberId, now: Instant) -> (Vec<ReadOrder>, Vec<Settlement>) {
         let Some(seat) = self.seats.get_mut(&who) else { return (Vec::new(), Vec::new()) };
         self.patient_until = now + PATIENCE;
-        self.ballots.shows_missed = true;
+        self.ledger.shows_missed = true;
         seat.is_resting = true;
         let mut settlements = Vec::new();
         for record in seat.pending.drain(..) {
             self.pending_bytes -= record.held_bytes();
             let Place::Queue { receipt, .. } = record.place else { continue };
-            if let Vote::Counted(last) =
-                self.ballots.vote(&seat.voter, &Settlement { receipt, how: Settle::Release })
+            if let Ack::Counted(last) =
+                self.ledger.ack(&seat.consumer, &Settlement { receipt, how: Settle::Release })
             {
                 settlements.extend(last);
             }
@@ -143,16 +143,17 @@ impl Desk {
         (seat.orders.drain(..).map(|it| it.order).collect(), settlements)
     }
 
-    pub(super) fn voter(&self, who: SubscriberId) -> Option<Voter> {
-        self.seats.get(&who).map(|seat| Voter::clone(&seat.voter))
+    pub(super) fn consumer(&self, who: SubscriberId) -> Option<Consumer> {
+        self.seats.get(&who).map(|seat| Consumer::clone(&seat.consumer))
     }
 
     /// Who is asked about a message: each mapping that is expected, with its subscriber if it is there.
-    pub(super) fn asked(&self) -> Vec<(Voter, Option<SubscriberId>)> {
-        let is_there = |seat: &DeskSeat, voter: &Voter| seat.voter == *voter && !seat.is_resting;
-        let who =
-            |voter: &Voter| self.seats.iter().find(|(_, seat)| is_there(seat, voter)).map(|(who, _)| *who);
-        self.electorate.iter().map(|voter| (Voter::clone(voter), who(voter))).collect()
+    pub(super) fn asked(&self) -> Vec<(Consumer, Option<SubscriberId>)> {
+        let is_there = |seat: &DeskSeat, consumer: &Consumer| seat.consumer == *consumer && !seat.is_resting;
+        let who = |consumer: &Consumer| {
+            self.seats.iter().find(|(_, seat)| is_there(seat, consumer)).map(|(who, _)| *who)
+        };
+        self.consumers.iter().map(|consumer| (Consumer::clone(consumer), who(consumer))).collect()
     }
 
     /// Somebody takes messages.
@@ -169,13 +170,13 @@ impl Desk {
 
     /// To be called before messages are given out or settled.
     pub(super) fn look_at(&mut self, now: Instant) {
-        self.ballots.shows_missed = now < self.patient_until;
+        self.ledger.shows_missed = now < self.patient_until;
     }
 
     /// The next receive to send: as many run as the mapping with the most open orders has. Its room and its
     /// wait.
     pub(super) fn next_receive(&mut self, now: Instant) -> Option<(u32, Duration)> {
-        let is_full = self.ballots.n_open() >= OPEN_MAX || self.pending_bytes >= 2 * PENDING_BYTES_MAX;
+        let is_full = self.ledger.n_open() >= OPEN_MAX || self.pending_bytes >= 2 * PENDING_BYTES_MAX;
         if is_full || (now < self.patient_until && self.asked().iter().any(|(_, who)| who.is_none())) {
             return None;
         }
@@ -222,12 +223,12 @@ impl Desk {
         self.hidden.contains_key(receipt)
     }
 
-    /// All have voted, so the message waits for nobody: it need not be hidden for longer.
+    /// All have acked, so the message waits for nobody: it need not be hidden for longer.
     pub(super) fn show(&mut self, receipt: &Receipt) {
         self.hidden.remove(receipt);
     }
 
-    /// A round is over before all have voted: what waits under its receipt is nobody's.
+    /// A round is over before all have acked: what waits under its receipt is nobody's.
     pub(super) fn end_round(&mut self, receipt: &Receipt) {
         self.show(receipt);
         for seat in self.seats.values_mut() {
@@ -242,15 +243,15 @@ impl Desk {
     /// All rounds of a generation are over, and what was to be asked again of it is void.
     pub(super) fn lose_generation(&mut self, generation: Generation) {
         self.failed.retain(|it| it.receipt.generation != generation);
-        for receipt in self.ballots.receipts_of(generation) {
+        for receipt in self.ledger.receipts_of(generation) {
             self.end_round(&receipt);
-            self.ballots.lose(&receipt);
+            self.ledger.lose(&receipt);
         }
     }
 
     /// The receipt of a message that is out, if it is.
     pub(super) fn receipt_of(&self, id: &RecordId) -> Option<Receipt> {
-        self.ballots.receipt_of(id).cloned()
+        self.ledger.receipt_of(id).cloned()
     }
 
     /// What waits for mappings and should be hidden for longer.
@@ -355,9 +356,9 @@ mod tests {
         }
     }
 
-    fn order(desk: &mut Desk, who: SubscriberId, now: Instant) {
+    fn order(shared_queue: &mut SharedQueue, who: SubscriberId, now: Instant) {
         let wait = Duration::from_secs(20);
-        desk.order(
+        shared_queue.order(
             who,
             ReadOrder { id: ReadId(1), track: None, records_max: 10, bytes_max: u64::MAX, wait, lanes: 1 },
             now,
@@ -367,35 +368,35 @@ mod tests {
     #[test]
     fn what_waited_for_mappings_that_were_answered_or_rest_does_not_stop_receiving() {
         let now = Instant::now();
-        let mut desk = Desk::new(now);
+        let mut shared_queue = SharedQueue::new(now);
         for n in 0..60 {
             let who = SubscriberId(n);
-            desk.join(who, "m".into(), now);
+            shared_queue.join(who, "m".into(), now);
             let record = message(n, BIG, OrderKey::Free, None);
             let its = receipt(&record);
-            assert_eq!(desk.give(who, Some(record)), Wish::Wants);
+            assert_eq!(shared_queue.give(who, Some(record)), Wish::Wants);
             match n % 3 {
-                0 => order(&mut desk, who, now),
-                1 => desk.end_round(&its),
-                _ => _ = desk.rest(who, now),
+                0 => order(&mut shared_queue, who, now),
+                1 => shared_queue.end_round(&its),
+                _ => _ = shared_queue.rest(who, now),
             }
-            assert_eq!(desk.answers(now).len(), usize::from(n % 3 == 0));
-            assert!(!desk.has_pending());
+            assert_eq!(shared_queue.answers(now).len(), usize::from(n % 3 == 0));
+            assert!(!shared_queue.has_pending());
         }
         let last = SubscriberId(60);
-        desk.join(last, "m".into(), now);
-        order(&mut desk, last, now);
-        assert!(desk.next_receive(now).is_some());
+        shared_queue.join(last, "m".into(), now);
+        order(&mut shared_queue, last, now);
+        assert!(shared_queue.next_receive(now).is_some());
     }
 
     #[test]
     fn what_is_over_the_limit_is_refused_unless_it_could_be_overtaken_or_comes_no_more() {
         let now = Instant::now();
-        let mut desk = Desk::new(now);
+        let mut shared_queue = SharedQueue::new(now);
         let who = SubscriberId(1);
-        desk.join(who, "m".into(), now);
+        shared_queue.join(who, "m".into(), now);
         for n in 0..PENDING_BYTES_MAX / BIG as u64 {
-            assert_eq!(desk.give(who, Some(message(n, BIG, OrderKey::Free, None))), Wish::Wants);
+            assert_eq!(shared_queue.give(who, Some(message(n, BIG, OrderKey::Free, None))), Wish::Wants);
         }
         let group = || OrderKey::Key("group".into());
         for (key, receives_left, wish) in [
@@ -405,7 +406,7 @@ mod tests {
             (group(), None, Wish::Wants),
             (group(), Some(2), Wish::Wants),
         ] {
-            assert_eq!(desk.give(who, Some(message(99, 1, key, receives_left))), wish);
+            assert_eq!(shared_queue.give(who, Some(message(99, 1, key, receives_left))), wish);
         }
     }
 
@@ -413,13 +414,13 @@ mod tests {
     fn after_a_mapping_rests_nothing_is_received_without_it_for_a_while() {
         let began = Instant::now();
         let now = began + 5 * PATIENCE;
-        let mut desk = Desk::new(began);
+        let mut shared_queue = SharedQueue::new(began);
         for (n, name) in [(1, "stays"), (2, "rests")] {
-            desk.join(SubscriberId(n), name.into(), began);
+            shared_queue.join(SubscriberId(n), name.into(), began);
         }
-        desk.rest(SubscriberId(2), now);
-        order(&mut desk, SubscriberId(1), now);
-        assert_eq!(desk.next_receive(now + PATIENCE / 2), None);
-        assert!(desk.next_receive(now + PATIENCE).is_some());
+        shared_queue.rest(SubscriberId(2), now);
+        order(&mut shared_queue, SubscriberId(1), now);
+        assert_eq!(shared_queue.next_receive(now + PATIENCE / 2), None);
+        assert!(shared_queue.next_receive(now + PATIENCE).is_some());
     }
 }
