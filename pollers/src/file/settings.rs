@@ -199,8 +199,9 @@ fn read_exclude(mut it: Item<'_, '_>, base: &Path) -> Option<ExcludePattern> {
 impl SourceSettings for FileSettings {
     fn identity(&self) -> String {
         let Self { path, exclude, line_bytes_max, rotate_wait, by_path } = self;
+        let order = if *by_path { "path" } else { "file" };
         format!(
-            "file:{path} exclude={exclude} line_bytes_max={line_bytes_max} rotate_wait={} by_path={by_path}",
+            "file:{path} exclude={exclude} line_bytes_max={line_bytes_max} rotate_wait={} order={order}",
             rotate_wait.as_secs_f64()
         )
     }
