@@ -80,7 +80,6 @@ struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     /// The next field and its number; `Some(None)` at the end, `None` where it is damaged.
-    #[expect(clippy::type_complexity, reason = "a field is a number and a value; either may be damaged")]
     fn next(&mut self) -> Option<Option<(u64, Value<'a>)>> {
         if self.0.is_empty() {
             return Some(None);

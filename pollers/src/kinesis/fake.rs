@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::KinesisSource;
 use super::client::{Answer, Begin, Description, Kinesis, Page, Received, ShardInfo};
 use super::error::KinesisError;
+use super::pace::Pace;
 use super::stream::{Choice, Stream};
 use crate::contract::{Subject, TreeSubject};
 use crate::source::{BoxFuture, Source, TrackName};
@@ -33,6 +34,8 @@ pub struct FakeKinesis {
 }
 
 struct State {
+    /// It allows any number of calls.
+    is_free: bool,
     tree: ShardTree,
     when_trimmed: WhenTrimmed,
     is_broken: bool,
@@ -46,7 +49,9 @@ impl FakeKinesis {
     /// A stream without shards.
     pub fn new(limits: Limits, when_trimmed: WhenTrimmed) -> Self {
         let tree = ShardTree::new(Style::Aggregates, limits);
-        let state = State { tree, when_trimmed, is_broken: false, n_made: 1, tells_no_children: false };
+        let is_free = limits.calls_per_s == usize::MAX;
+        let state =
+            State { is_free, tree, when_trimmed, is_broken: false, n_made: 1, tells_no_children: false };
         Self { state: Mutex::new(state), zero: Instant::now(), clock_ahead_ms: AtomicI64::new(0) }
     }
 
@@ -246,8 +251,11 @@ impl Default for FakeSubject {
 fn connect(fake: &Arc<FakeKinesis>, choice: &Choice) -> Arc<dyn Source> {
     let description = Description { arn: ARN.to_owned(), created_ms: BEGAN_MS + fake.lock().n_made };
     let (kinesis, what) = (Arc::clone(fake) as Arc<dyn Kinesis>, "stream lambda-stream".to_owned());
-    let stream = Arc::new(Stream::new(kinesis, what, choice.clone(), description));
-    Arc::new(KinesisSource { stream, name: ARN.to_owned() })
+    let mut stream = Stream::new(kinesis, what, choice.clone(), description);
+    if fake.lock().is_free {
+        stream.pace = Pace::every(Duration::ZERO);
+    }
+    Arc::new(KinesisSource { stream: Arc::new(stream), name: ARN.to_owned() })
 }
 
 impl Subject for FakeSubject {

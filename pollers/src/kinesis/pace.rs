@@ -14,25 +14,39 @@ const BYTES_PER_SECOND: f64 = 2_000_000.0;
 const KEPT_MAX: usize = 4_096;
 
 /// When each shard may be read next.
-#[derive(Debug, Default)]
-pub(super) struct Pace(Mutex<BTreeMap<String, Instant>>);
+#[derive(Debug)]
+pub(super) struct Pace {
+    between: Duration,
+    next: Mutex<BTreeMap<String, Instant>>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self::every(BETWEEN)
+    }
+}
 
 impl Pace {
+    /// With so much time between two calls of one shard.
+    pub(super) fn every(between: Duration) -> Self {
+        Self { between, next: Mutex::default() }
+    }
+
     /// Takes the next turn of a shard: when it comes.
     pub(super) fn turn(&self, shard: &str, now: Instant) -> Instant {
-        let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         if next.len() >= KEPT_MAX {
             next.retain(|_, at| *at > now);
         }
         let turn = next.get(shard).map_or(now, |at| now.max(*at));
-        next.insert(shard.to_owned(), turn + BETWEEN);
+        next.insert(shard.to_owned(), turn + self.between);
         turn
     }
 
     /// A shard has answered with so many bytes.
     pub(super) fn answered(&self, shard: &str, n_bytes: usize, now: Instant) {
         let rest = now + Duration::from_secs_f64(n_bytes as f64 / BYTES_PER_SECOND);
-        let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = next.get_mut(shard) {
             *at = rest.max(*at);
         }
@@ -53,6 +67,6 @@ mod tests {
         assert_eq!(pace.turn("b", began), began + Duration::from_secs(5));
         (0..2 * KEPT_MAX)
             .for_each(|it| _ = pace.turn(&format!("shard {it}"), began + BETWEEN * (it as u32 / 100)));
-        assert!(pace.0.lock().unwrap().len() <= KEPT_MAX);
+        assert!(pace.next.lock().unwrap().len() <= KEPT_MAX);
     }
 }

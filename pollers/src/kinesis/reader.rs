@@ -186,8 +186,8 @@ impl ShardReader {
         let n_records = answer.records.len();
         let n_bytes: usize = answer.records.iter().map(|it| it.data.len() + it.key.len()).sum();
         self.stream.pace.answered(&self.shard, n_bytes, Instant::now());
-        if n_records > 0 {
-            self.record_bytes = (n_bytes / n_records).max(1) as u64;
+        if let Some(record_bytes) = n_bytes.checked_div(n_records) {
+            self.record_bytes = record_bytes as u64;
         }
         // All of them or none: a number that cannot be read leaves the reader where it stood.
         let numbers =
