@@ -14,7 +14,7 @@ const RECORDS_MAX: usize = 100_000;
 
 /// A record of an aggregate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct AggregatePart {
     /// Its partition key.
     pub(super) key: Bytes,
     /// Its data.
@@ -22,7 +22,7 @@ pub(super) struct Part {
 }
 
 /// The records of an aggregate; `None` for what is none, or a damaged one. Nothing is copied.
-pub(super) fn split(record: &Bytes) -> Option<Vec<Part>> {
+pub(super) fn split(record: &Bytes) -> Option<Vec<AggregatePart>> {
     let message = record.strip_prefix(&MAGIC)?;
     let n_bytes = message.len().checked_sub(DIGEST_BYTES)?;
     let (message, digest) = message.split_at(n_bytes);
@@ -32,24 +32,24 @@ pub(super) fn split(record: &Bytes) -> Option<Vec<Part>> {
     parts(record, message)
 }
 
-fn parts(record: &Bytes, message: &[u8]) -> Option<Vec<Part>> {
+fn parts(record: &Bytes, message: &[u8]) -> Option<Vec<AggregatePart>> {
     let (mut keys, mut parts) = (Vec::new(), Vec::new());
-    let mut fields = Fields(message);
+    let mut fields = ProtoFields(message);
     while let Some(field) = fields.next()? {
         match field {
-            (1, Value::Bytes(key)) => {
+            (1, ProtoValue::Bytes(key)) => {
                 std::str::from_utf8(key).ok()?;
                 keys.push(key);
             }
-            (3, Value::Bytes(part)) if parts.len() < RECORDS_MAX => parts.push(part_of(part)?),
-            (3, Value::Bytes(_)) => return None,
+            (3, ProtoValue::Bytes(part)) if parts.len() < RECORDS_MAX => parts.push(part_of(part)?),
+            (3, ProtoValue::Bytes(_)) => return None,
             // Explicit hash keys, and what later versions may add.
-            (_, Value::Bytes(_) | Value::Number(_) | Value::Fixed) => {}
+            (_, ProtoValue::Bytes(_) | ProtoValue::Number(_) | ProtoValue::Fixed) => {}
         }
     }
     let whole = |(key, data): (u64, &[u8])| {
         let key = keys.get(usize::try_from(key).ok()?)?;
-        Some(Part { key: record.slice_ref(key), data: record.slice_ref(data) })
+        Some(AggregatePart { key: record.slice_ref(key), data: record.slice_ref(data) })
     };
     parts.into_iter().map(whole).collect()
 }
@@ -57,18 +57,18 @@ fn parts(record: &Bytes, message: &[u8]) -> Option<Vec<Part>> {
 /// The index of a record's partition key, and its data.
 fn part_of(message: &[u8]) -> Option<(u64, &[u8])> {
     let (mut key, mut data) = (None, None);
-    let mut fields = Fields(message);
+    let mut fields = ProtoFields(message);
     while let Some(field) = fields.next()? {
         match field {
-            (1, Value::Number(idx)) => key = Some(idx),
-            (3, Value::Bytes(bytes)) => data = Some(bytes),
-            (_, Value::Bytes(_) | Value::Number(_) | Value::Fixed) => {}
+            (1, ProtoValue::Number(idx)) => key = Some(idx),
+            (3, ProtoValue::Bytes(bytes)) => data = Some(bytes),
+            (_, ProtoValue::Bytes(_) | ProtoValue::Number(_) | ProtoValue::Fixed) => {}
         }
     }
     Some((key?, data?))
 }
 
-enum Value<'a> {
+enum ProtoValue<'a> {
     Number(u64),
     Bytes(&'a [u8]),
     /// Four or eight bytes, which have no meaning here.
@@ -76,23 +76,23 @@ enum Value<'a> {
 }
 
 /// The fields of a message of Protocol Buffers, one after the other.
-struct Fields<'a>(&'a [u8]);
+struct ProtoFields<'a>(&'a [u8]);
 
-impl<'a> Fields<'a> {
+impl<'a> ProtoFields<'a> {
     /// The next field and its number; `Some(None)` at the end, `None` where it is damaged.
-    fn next(&mut self) -> Option<Option<(u64, Value<'a>)>> {
+    fn next(&mut self) -> Option<Option<(u64, ProtoValue<'a>)>> {
         if self.0.is_empty() {
             return Some(None);
         }
         let tag = self.number()?;
         let value = match tag & 7 {
-            0 => Value::Number(self.number()?),
-            1 => self.take(8).map(|_| Value::Fixed)?,
+            0 => ProtoValue::Number(self.number()?),
+            1 => self.take(8).map(|_| ProtoValue::Fixed)?,
             2 => {
                 let n_bytes = usize::try_from(self.number()?).ok()?;
-                Value::Bytes(self.take(n_bytes)?)
+                ProtoValue::Bytes(self.take(n_bytes)?)
             }
-            5 => self.take(4).map(|_| Value::Fixed)?,
+            5 => self.take(4).map(|_| ProtoValue::Fixed)?,
             _ => return None,
         };
         Some(Some((tag >> 3, value)))
@@ -151,8 +151,10 @@ pub(super) mod tests {
         let long = vec![b'x'; 300];
         let whole = aggregate(&[("a", b"1"), ("b", b""), ("a", &long)]);
         let parts = split(&whole).unwrap();
-        let part =
-            |key: &'static str, data: &[u8]| Part { key: key.into(), data: Bytes::copy_from_slice(data) };
+        let part = |key: &'static str, data: &[u8]| AggregatePart {
+            key: key.into(),
+            data: Bytes::copy_from_slice(data),
+        };
         assert_eq!(parts, [part("a", b"1"), part("b", b""), part("a", &long)]);
     }
 

@@ -12,8 +12,8 @@ use aws_sdk_kinesis::types::{EncryptionType, ShardIteratorType};
 use bytes::Bytes;
 use forebay_clients::{AwsAccess, CredentialsError, sdk_client};
 
+use super::choice::WhichStream;
 use super::error::{KinesisError, chain};
-use super::settings::Which;
 use crate::source::BoxFuture;
 
 /// The longest that a call may take; a read may bring 10 MB.
@@ -21,7 +21,7 @@ const CALL_MAX: Duration = Duration::from_secs(30);
 
 /// What a stream says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Description {
+pub(super) struct StreamDescription {
     pub(super) arn: String,
     /// When it was made, in epoch milliseconds: one of the same name that was made anew is another.
     pub(super) created_ms: i64,
@@ -46,7 +46,7 @@ pub(super) struct Page {
 
 /// Where an iterator begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Begin {
+pub(super) enum IteratorAt {
     First,
     /// At the record of this sequence number.
     At(String),
@@ -56,8 +56,8 @@ pub(super) enum Begin {
 
 /// What one read brought.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) records: Vec<Received>,
+pub(super) struct ShardRead {
+    pub(super) records: Vec<ShardRecord>,
     /// What reads on; `None` at the shard's end.
     pub(super) next: Option<String>,
     /// How far behind the newest record of the shard it is; `None` where the server does not say.
@@ -68,7 +68,7 @@ pub(super) struct Answer {
 
 /// A record as its shard gives it.
 #[derive(Debug, Clone)]
-pub(super) struct Received {
+pub(super) struct ShardRecord {
     pub(super) sequence: String,
     pub(super) key: String,
     pub(super) data: Bytes,
@@ -79,11 +79,16 @@ pub(super) struct Received {
 
 /// The calls that we make. None is tried again: who calls paces itself.
 pub(super) trait Kinesis: Send + Sync {
-    fn describe(&self) -> BoxFuture<'_, Result<Description, KinesisError>>;
+    fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, KinesisError>>;
     /// Shards that are listed, from the first on or where the last page ended.
     fn list(&self, after: Option<String>) -> BoxFuture<'_, Result<Page, KinesisError>>;
-    fn iterator<'a>(&'a self, shard: &'a str, begin: Begin) -> BoxFuture<'a, Result<String, KinesisError>>;
-    fn records<'a>(&'a self, iterator: &'a str, n_max: u32) -> BoxFuture<'a, Result<Answer, KinesisError>>;
+    fn iterator<'a>(
+        &'a self,
+        shard: &'a str,
+        begin: IteratorAt,
+    ) -> BoxFuture<'a, Result<String, KinesisError>>;
+    fn records<'a>(&'a self, iterator: &'a str, n_max: u32)
+    -> BoxFuture<'a, Result<ShardRead, KinesisError>>;
     /// The time as this machine has it, in epoch milliseconds.
     fn now_ms(&self) -> i64;
 }
@@ -96,7 +101,7 @@ pub(super) struct SdkKinesis {
 }
 
 impl SdkKinesis {
-    pub(super) fn new(which: &Which, access: AwsAccess) -> Self {
+    pub(super) fn new(which: &WhichStream, access: AwsAccess) -> Self {
         let AwsAccess { http, endpoint, region, credentials } = access;
         let config = aws_sdk_kinesis::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -112,20 +117,23 @@ impl SdkKinesis {
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(CALL_MAX).build());
         let (name, arn) = match which {
-            Which::Name(name) => (Some(name.clone()), None),
-            Which::Arn(arn) => (None, Some(arn.to_string())),
+            WhichStream::Name(name) => (Some(name.clone()), None),
+            WhichStream::Arn(arn) => (None, Some(arn.to_string())),
         };
         Self { client: aws_sdk_kinesis::Client::from_conf(config.build()), name, arn }
     }
 
-    async fn describe(&self) -> Result<Description, KinesisError> {
+    async fn describe(&self) -> Result<StreamDescription, KinesisError> {
         let call = self.client.describe_stream_summary();
         let call = call.set_stream_name(self.name.clone()).set_stream_arn(self.arn.clone());
         let answer = call.send().await.map_err(told)?;
         let told = answer.stream_description_summary;
         let told =
             told.ok_or_else(|| KinesisError::Refused("DescribeStreamSummary told nothing".to_owned()))?;
-        Ok(Description { created_ms: millis(Some(&told.stream_creation_timestamp)), arn: told.stream_arn })
+        Ok(StreamDescription {
+            created_ms: millis(Some(&told.stream_creation_timestamp)),
+            arn: told.stream_arn,
+        })
     }
 
     async fn list(&self, after: Option<String>) -> Result<Page, KinesisError> {
@@ -147,15 +155,15 @@ impl SdkKinesis {
         })
     }
 
-    async fn iterator(&self, shard: &str, begin: Begin) -> Result<String, KinesisError> {
+    async fn iterator(&self, shard: &str, begin: IteratorAt) -> Result<String, KinesisError> {
         let call = self.client.get_shard_iterator().shard_id(shard);
         let call = call.set_stream_name(self.name.clone()).set_stream_arn(self.arn.clone());
         let call = match begin {
-            Begin::First => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
-            Begin::At(number) => {
+            IteratorAt::First => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            IteratorAt::At(number) => {
                 call.shard_iterator_type(ShardIteratorType::AtSequenceNumber).starting_sequence_number(number)
             }
-            Begin::Time(at) => {
+            IteratorAt::Time(at) => {
                 call.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(at))
             }
         };
@@ -163,7 +171,7 @@ impl SdkKinesis {
         iterator.ok_or_else(|| KinesisError::Refused("GetShardIterator gave no iterator".to_owned()))
     }
 
-    async fn records(&self, iterator: &str, n_max: u32) -> Result<Answer, KinesisError> {
+    async fn records(&self, iterator: &str, n_max: u32) -> Result<ShardRead, KinesisError> {
         let call = self.client.get_records().shard_iterator(iterator).set_stream_arn(self.arn.clone());
         let answer = call.limit(i32::try_from(n_max).unwrap_or(i32::MAX)).send().await.map_err(told)?;
         let child = |it: aws_sdk_kinesis::types::ChildShard| ShardInfo {
@@ -171,7 +179,7 @@ impl SdkKinesis {
             parents: it.parent_shards,
             is_closed: false,
         };
-        Ok(Answer {
+        Ok(ShardRead {
             records: answer.records.into_iter().map(received).collect(),
             next: answer.next_shard_iterator,
             behind_ms: answer.millis_behind_latest,
@@ -181,7 +189,7 @@ impl SdkKinesis {
 }
 
 impl Kinesis for SdkKinesis {
-    fn describe(&self) -> BoxFuture<'_, Result<Description, KinesisError>> {
+    fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, KinesisError>> {
         Box::pin(self.describe())
     }
 
@@ -189,11 +197,19 @@ impl Kinesis for SdkKinesis {
         Box::pin(self.list(after))
     }
 
-    fn iterator<'a>(&'a self, shard: &'a str, begin: Begin) -> BoxFuture<'a, Result<String, KinesisError>> {
+    fn iterator<'a>(
+        &'a self,
+        shard: &'a str,
+        begin: IteratorAt,
+    ) -> BoxFuture<'a, Result<String, KinesisError>> {
         Box::pin(self.iterator(shard, begin))
     }
 
-    fn records<'a>(&'a self, iterator: &'a str, n_max: u32) -> BoxFuture<'a, Result<Answer, KinesisError>> {
+    fn records<'a>(
+        &'a self,
+        iterator: &'a str,
+        n_max: u32,
+    ) -> BoxFuture<'a, Result<ShardRead, KinesisError>> {
         Box::pin(self.records(iterator, n_max))
     }
 
@@ -204,13 +220,13 @@ impl Kinesis for SdkKinesis {
 }
 
 /// A client for a stream; nothing is called yet.
-pub(super) fn connect(which: &Which, access: AwsAccess) -> Arc<dyn Kinesis> {
+pub(super) fn connect(which: &WhichStream, access: AwsAccess) -> Arc<dyn Kinesis> {
     Arc::new(SdkKinesis::new(which, access))
 }
 
 /// All texts and bytes are moved, none is copied.
-fn received(record: aws_sdk_kinesis::types::Record) -> Received {
-    Received {
+fn received(record: aws_sdk_kinesis::types::Record) -> ShardRecord {
+    ShardRecord {
         sequence: record.sequence_number,
         key: record.partition_key.unwrap_or_default(),
         arrival_ms: millis(record.approximate_arrival_timestamp.as_ref()),

@@ -12,7 +12,7 @@ use forebay_batcher::{OrderKey, Record, RecordId, UnixMillis};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::stream::Stream;
+use super::stream::KinesisStream;
 use crate::source::{EventFormat, RawRecord, Renderer, write_number, write_text};
 
 const HEAD: &[u8] = b"{\"Records\":[";
@@ -20,15 +20,15 @@ const TAIL: &[u8] = b"]}";
 
 /// What all records of a shard have in common, as it stands in their JSON.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(super) struct ShardFacts {
     /// From behind the time of arrival up to the sequence number in `eventID`.
     before_id: String,
     /// From there to the end.
     after_id: String,
 }
 
-impl Facts {
-    pub(super) fn new(stream: &Stream, shard: &str, is_encrypted: bool) -> Self {
+impl ShardFacts {
+    pub(super) fn new(stream: &KinesisStream, shard: &str, is_encrypted: bool) -> Self {
         let text = |it: &str| serde_json::Value::from(it).to_string();
         let encryption = if is_encrypted { ",\"encryptionType\":\"KMS\"" } else { "" };
         let shard = text(&format!("{shard}:"));
@@ -95,7 +95,8 @@ impl Renderer for KinesisRenderer {
 
 fn write(record: &RawRecord, data: &[u8], out: &mut Vec<u8>) {
     let facts: &(dyn Any + Send + Sync) = record.facts.as_ref();
-    let Facts { before_id, after_id } = facts.downcast_ref().expect("this source's reader made the record");
+    let ShardFacts { before_id, after_id } =
+        facts.downcast_ref().expect("this source's reader made the record");
     let key = match &record.key {
         OrderKey::Key(key) => std::str::from_utf8(key).expect("this source's reader made it of a text"),
         OrderKey::Free => "",
@@ -126,7 +127,7 @@ fn write_base64(data: &[u8], out: &mut Vec<u8>) {
 
 /// The members of a rendered record that a failure record repeats.
 #[derive(Deserialize)]
-struct Rendered {
+struct RenderedRecord {
     #[serde(rename = "eventID")]
     event_id: String,
     #[serde(rename = "eventSourceARN")]
@@ -136,7 +137,7 @@ struct Rendered {
 /// `KinesisBatchInfo` of a failure record.
 fn batch_info(records: &[Record]) -> serde_json::Value {
     let rendered = |record: &Record| {
-        serde_json::from_slice::<Rendered>(&record.bytes).expect("this source rendered the record")
+        serde_json::from_slice::<RenderedRecord>(&record.bytes).expect("this source rendered the record")
     };
     let (Some(first), Some(last)) = (records.first(), records.last()) else {
         return serde_json::json!({ "batchSize": 0 });

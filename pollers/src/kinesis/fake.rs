@@ -11,10 +11,11 @@ use forebay_models::stream::Style;
 use tokio::time::Instant;
 
 use super::KinesisSource;
-use super::client::{Answer, Begin, Description, Kinesis, Page, Received, ShardInfo};
+use super::choice::Choice;
+use super::client::{IteratorAt, Kinesis, Page, ShardInfo, ShardRead, ShardRecord, StreamDescription};
 use super::error::KinesisError;
 use super::pace::Pace;
-use super::stream::{Choice, Stream};
+use super::stream::KinesisStream;
 use crate::contract::{Subject, TreeSubject};
 use crate::source::{BoxFuture, Source, TrackName};
 
@@ -27,13 +28,13 @@ const PAGE: usize = 2;
 
 /// A stream in memory.
 pub struct FakeKinesis {
-    state: Mutex<State>,
+    state: Mutex<FakeState>,
     zero: Instant,
     /// How far this machine's clock is ahead of the server's.
     clock_ahead_ms: AtomicI64,
 }
 
-struct State {
+struct FakeState {
     /// It allows any number of calls.
     is_free: bool,
     tree: ShardTree,
@@ -51,15 +52,15 @@ impl FakeKinesis {
         let tree = ShardTree::new(Style::Aggregates, limits);
         let is_free = limits.calls_per_s == usize::MAX;
         let state =
-            State { is_free, tree, when_trimmed, is_broken: false, n_made: 1, tells_no_children: false };
+            FakeState { is_free, tree, when_trimmed, is_broken: false, n_made: 1, tells_no_children: false };
         Self { state: Mutex::new(state), zero: Instant::now(), clock_ahead_ms: AtomicI64::new(0) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, FakeState> {
         self.state.lock().expect("nothing panics under this lock")
     }
 
-    fn working(&self) -> Result<MutexGuard<'_, State>, KinesisError> {
+    fn working(&self) -> Result<MutexGuard<'_, FakeState>, KinesisError> {
         let state = self.lock();
         match state.is_broken {
             true => Err(KinesisError::Unreachable("it is broken".to_owned())),
@@ -76,21 +77,21 @@ impl FakeKinesis {
         self.lock().tree.put_at(shard, data, now_ms);
     }
 
-    fn begin(&self, shard: &str, begin: Begin) -> Result<String, KinesisError> {
+    fn begin(&self, shard: &str, begin: IteratorAt) -> Result<String, KinesisError> {
         let (mut state, now_ms) = (self.working()?, self.now());
         let when_trimmed = state.when_trimmed;
         let tree = &mut state.tree;
         let shard = number_of(shard, tree.shards().len())?;
         let iterator = match begin {
-            Begin::First => {
+            IteratorAt::First => {
                 let from = Watermark::Origin(tree.shards()[shard].log.origin_first());
                 tree.iterator(shard, &from, now_ms)
             }
-            Begin::Time(at) => {
+            IteratorAt::Time(at) => {
                 let at = u64::try_from(at - BEGAN_MS).unwrap_or_default();
                 tree.iterator_at_time(shard, at, now_ms)
             }
-            Begin::At(text) => {
+            IteratorAt::At(text) => {
                 let number = text.strip_prefix(NUMBER).and_then(|it| it.parse().ok());
                 let number = number.ok_or_else(|| told(Refusal::NoPlace))?;
                 tree.iterator_at_number(shard, number, when_trimmed, now_ms)
@@ -99,7 +100,7 @@ impl FakeKinesis {
         iterator.map(|it| format!("iterator {it}")).map_err(told)
     }
 
-    fn read(&self, iterator: &str, n_max: u32) -> Result<Answer, KinesisError> {
+    fn read(&self, iterator: &str, n_max: u32) -> Result<ShardRead, KinesisError> {
         let (mut state, now_ms) = (self.working()?, self.now());
         let number = iterator.strip_prefix("iterator ").and_then(|it| it.parse().ok());
         let number: u64 = number.ok_or_else(|| told(Refusal::NoPlace))?;
@@ -109,7 +110,7 @@ impl FakeKinesis {
         // An iterator does not say whose it is; its records and its end do.
         let shard = tree.shard_of(number).ok_or_else(|| told(Refusal::IteratorExpired))?;
         let held = &tree.shards()[shard];
-        let record = |idx: usize| Received {
+        let record = |idx: usize| ShardRecord {
             sequence: format!("{NUMBER}{:022}", held.log.items()[idx].name),
             key: format!("key {}", idx % 3),
             data: held.log.items()[idx].value.clone(),
@@ -117,7 +118,7 @@ impl FakeKinesis {
             is_encrypted: false,
         };
         let children = batch.children.unwrap_or_default();
-        Ok(Answer {
+        Ok(ShardRead {
             records: batch.items.into_iter().map(record).collect(),
             next: batch.next.map(|it| format!("iterator {it}")),
             behind_ms: Some(if batch.is_behind { 1_000 } else { 0 }),
@@ -156,10 +157,10 @@ fn told(refusal: Refusal) -> KinesisError {
 }
 
 impl Kinesis for FakeKinesis {
-    fn describe(&self) -> BoxFuture<'_, Result<Description, KinesisError>> {
+    fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, KinesisError>> {
         Box::pin(async {
             let created_ms = BEGAN_MS + self.working()?.n_made;
-            Ok(Description { arn: ARN.to_owned(), created_ms })
+            Ok(StreamDescription { arn: ARN.to_owned(), created_ms })
         })
     }
 
@@ -173,11 +174,19 @@ impl Kinesis for FakeKinesis {
         })
     }
 
-    fn iterator<'a>(&'a self, shard: &'a str, begin: Begin) -> BoxFuture<'a, Result<String, KinesisError>> {
+    fn iterator<'a>(
+        &'a self,
+        shard: &'a str,
+        begin: IteratorAt,
+    ) -> BoxFuture<'a, Result<String, KinesisError>> {
         Box::pin(async move { self.begin(shard, begin) })
     }
 
-    fn records<'a>(&'a self, iterator: &'a str, n_max: u32) -> BoxFuture<'a, Result<Answer, KinesisError>> {
+    fn records<'a>(
+        &'a self,
+        iterator: &'a str,
+        n_max: u32,
+    ) -> BoxFuture<'a, Result<ShardRead, KinesisError>> {
         Box::pin(async move { self.read(iterator, n_max) })
     }
 
@@ -188,13 +197,13 @@ impl Kinesis for FakeKinesis {
 }
 
 /// The fake in the hands of the contract suites.
-pub struct FakeSubject {
+pub struct FakeStreamSubject {
     fake: Arc<FakeKinesis>,
     choice: Choice,
     source: Arc<dyn Source>,
 }
 
-impl FakeSubject {
+impl FakeStreamSubject {
     /// A stream that allows any number of calls, for suites that read anew at once.
     pub fn new() -> Self {
         let limits = Limits { calls_per_s: usize::MAX, ..Limits::default() };
@@ -242,23 +251,23 @@ impl FakeSubject {
     }
 }
 
-impl Default for FakeSubject {
+impl Default for FakeStreamSubject {
     fn default() -> Self {
         Self::new()
     }
 }
 
 fn connect(fake: &Arc<FakeKinesis>, choice: &Choice) -> Arc<dyn Source> {
-    let description = Description { arn: ARN.to_owned(), created_ms: BEGAN_MS + fake.lock().n_made };
+    let description = StreamDescription { arn: ARN.to_owned(), created_ms: BEGAN_MS + fake.lock().n_made };
     let (kinesis, what) = (Arc::clone(fake) as Arc<dyn Kinesis>, "stream lambda-stream".to_owned());
-    let mut stream = Stream::new(kinesis, what, choice.clone(), description);
+    let mut stream = KinesisStream::new(kinesis, what, choice.clone(), description);
     if fake.lock().is_free {
         stream.pace = Pace::every(Duration::ZERO);
     }
     Arc::new(KinesisSource { stream: Arc::new(stream), name: ARN.to_owned() })
 }
 
-impl Subject for FakeSubject {
+impl Subject for FakeStreamSubject {
     fn source(&self) -> Arc<dyn Source> {
         Arc::clone(&self.source)
     }
@@ -292,7 +301,7 @@ impl Subject for FakeSubject {
     }
 }
 
-impl TreeSubject for FakeSubject {
+impl TreeSubject for FakeStreamSubject {
     fn split(&mut self, track: usize) -> [usize; 2] {
         self.fake.lock().tree.split(track)
     }

@@ -4,6 +4,7 @@
 //! knows the SDK; `reader` reads a shard over it; `fake` is a stream in memory.
 
 mod aggregate;
+mod choice;
 mod client;
 mod error;
 mod event;
@@ -29,12 +30,12 @@ use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
 use forebay_config::settings::SettingSpec;
 use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
 
-use self::client::{Begin, Kinesis};
+use self::client::{IteratorAt, Kinesis};
 use self::error::KinesisError;
-use self::place::{Place, Sequence};
+use self::place::{Sequence, ShardPlace};
 use self::reader::ShardReader;
 use self::settings::KinesisSettings;
-use self::stream::Stream;
+use self::stream::KinesisStream;
 use crate::source::{
     Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, PlaceError, Reader, Source,
     SourceError, SourceKind, SourceSettings, Stand, TrackInfo, TrackName, Tracks, TracksFacts,
@@ -94,7 +95,7 @@ impl SourceKind for KinesisKind {
 
 /// A stream that was found.
 pub(crate) struct KinesisSource {
-    stream: Arc<Stream>,
+    stream: Arc<KinesisStream>,
     name: String,
 }
 
@@ -108,7 +109,7 @@ impl KinesisSource {
         // Mappings read the same when they call it by the same ARN at the same place and choose the same.
         let place = settings.aws.endpoint_of("kinesis").unwrap_or("AWS");
         let name = format!("{} at {place} with {:?}", description.arn, settings.choice);
-        let stream = Stream::new(kinesis, what, settings.choice.clone(), description);
+        let stream = KinesisStream::new(kinesis, what, settings.choice.clone(), description);
         Ok(Self { stream: Arc::new(stream), name })
     }
 
@@ -157,7 +158,7 @@ impl Tracks for KinesisSource {
     }
 
     fn first(&self) -> Origin {
-        Place::First.to_origin()
+        ShardPlace::First.to_origin()
     }
 
     fn open<'a>(
@@ -211,7 +212,7 @@ impl Explorer for KinesisSource {
             let Some(sequence) = Sequence::parse(told) else {
                 return Err(PlaceError::None(format!("{told} is no sequence number: write its digits")));
             };
-            match self.stream.kinesis.iterator(&shard, Begin::At(sequence.to_text())).await {
+            match self.stream.kinesis.iterator(&shard, IteratorAt::At(sequence.to_text())).await {
                 Ok(_) => Ok(Watermark::At(sequence.position(None))),
                 Err(KinesisError::Invalid(text) | KinesisError::NotFound(text)) => {
                     Err(PlaceError::None(format!("{shard} has no record {told}: {text}")))

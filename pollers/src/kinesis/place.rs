@@ -96,7 +96,7 @@ pub(super) fn behind(position: &Position) -> Position {
 
 /// Where reading begins or goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ShardPlace {
     /// At the first record that is there.
     First,
     /// At the first record that arrived at this time or later, in epoch milliseconds.
@@ -104,19 +104,19 @@ pub(super) enum Place {
     /// Behind everything: nothing of the shard is wanted.
     End,
     /// At the record of this number, of which so much is done.
-    At(Sequence, Done),
+    At(Sequence, PartsDone),
 }
 
 /// How much of a record is finished, or was handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Done {
+pub(super) enum PartsDone {
     /// Nothing, or so many records of the aggregate that it is.
     Parts(u32),
     /// All of it.
     Whole,
 }
 
-impl Place {
+impl ShardPlace {
     pub(super) fn to_origin(&self) -> Origin {
         let text = match self {
             Self::First => "first".to_owned(),
@@ -136,17 +136,19 @@ impl Place {
                     None if text == "first" => Some(Self::First),
                     None if text == "end" => Some(Self::End),
                     Some(("time", millis)) => millis.parse().ok().map(Self::Time),
-                    Some(("behind", digits)) => Sequence::parse(digits).map(|it| Self::At(it, Done::Whole)),
+                    Some(("behind", digits)) => {
+                        Sequence::parse(digits).map(|it| Self::At(it, PartsDone::Whole))
+                    }
                     None | Some(_) => None,
                 }
             }
             Watermark::At(bound) => {
                 let (sequence, rest) = Sequence::of(bound)?;
                 let done = match *rest {
-                    [] => Done::Parts(0),
-                    [0] => Done::Whole,
-                    [a, b, c, d] => Done::Parts(u32::from_be_bytes([a, b, c, d])),
-                    [a, b, c, d, 0] => Done::Parts(u32::from_be_bytes([a, b, c, d]).saturating_add(1)),
+                    [] => PartsDone::Parts(0),
+                    [0] => PartsDone::Whole,
+                    [a, b, c, d] => PartsDone::Parts(u32::from_be_bytes([a, b, c, d])),
+                    [a, b, c, d, 0] => PartsDone::Parts(u32::from_be_bytes([a, b, c, d]).saturating_add(1)),
                     _ => return None,
                 };
                 Some(Self::At(sequence, done))
@@ -208,19 +210,28 @@ mod tests {
     #[test]
     fn a_place_is_read_as_it_was_written() {
         let one = Sequence::parse(LONG).unwrap();
-        for place in
-            [Place::First, Place::Time(1_700_000_000_123), Place::End, Place::At(one.clone(), Done::Whole)]
-        {
-            assert_eq!(Place::of(&Watermark::Origin(place.to_origin())), Some(place));
+        for place in [
+            ShardPlace::First,
+            ShardPlace::Time(1_700_000_000_123),
+            ShardPlace::End,
+            ShardPlace::At(one.clone(), PartsDone::Whole),
+        ] {
+            assert_eq!(ShardPlace::of(&Watermark::Origin(place.to_origin())), Some(place));
         }
-        let done = |bound: Position| match Place::of(&Watermark::At(bound)) {
-            Some(Place::At(sequence, done)) if sequence == one => done,
+        let done = |bound: Position| match ShardPlace::of(&Watermark::At(bound)) {
+            Some(ShardPlace::At(sequence, done)) if sequence == one => done,
             other => panic!("{other:?}"),
         };
         let bounds = [one.position(None), one.position(Some(0)), one.position(Some(300))];
-        assert_eq!(bounds.clone().map(done), [Done::Parts(0), Done::Parts(0), Done::Parts(300)]);
-        assert_eq!(bounds.map(|it| done(behind(&it))), [Done::Whole, Done::Parts(1), Done::Parts(301)]);
-        assert_eq!(Place::of(&Watermark::At(Position::new(b""))), None);
-        assert_eq!(Place::of(&Watermark::At(Position::new(&[9, 1]))), None);
+        assert_eq!(
+            bounds.clone().map(done),
+            [PartsDone::Parts(0), PartsDone::Parts(0), PartsDone::Parts(300)]
+        );
+        assert_eq!(
+            bounds.map(|it| done(behind(&it))),
+            [PartsDone::Whole, PartsDone::Parts(1), PartsDone::Parts(301)]
+        );
+        assert_eq!(ShardPlace::of(&Watermark::At(Position::new(b""))), None);
+        assert_eq!(ShardPlace::of(&Watermark::At(Position::new(&[9, 1]))), None);
     }
 }

@@ -10,11 +10,11 @@ use forebay_batcher::{Gap, OrderKey, Position, RecordId, UnixMillis, Watermark};
 use tokio::time::{Instant, sleep_until};
 
 use super::aggregate;
-use super::client::{Answer, Begin, Received};
+use super::client::{IteratorAt, ShardRead, ShardRecord};
 use super::error::KinesisError;
-use super::event::Facts;
-use super::place::{Done, Place, Sequence, behind};
-use super::stream::{Stream, children, sequence};
+use super::event::ShardFacts;
+use super::place::{PartsDone, Sequence, ShardPlace, behind};
+use super::stream::{KinesisStream, children, sequence};
 use crate::source::{BoxFuture, RawRead, RawRecord, Reader, Room, SourceError, TrackInfo, TrackName};
 
 /// The most records that one call may ask for.
@@ -26,11 +26,11 @@ const PAUSE_MIN: Duration = Duration::from_millis(250);
 
 /// A reader of one shard.
 pub(super) struct ShardReader {
-    stream: Arc<Stream>,
+    stream: Arc<KinesisStream>,
     track: TrackName,
     shard: String,
     /// Everything below was fetched.
-    place: Place,
+    place: ShardPlace,
     iterator: Option<String>,
     /// The record that was fetched last before the iterator was made: it must come first, or the shard has
     /// dropped it and what came behind it.
@@ -46,18 +46,18 @@ pub(super) struct ShardReader {
     next_at: Instant,
     record_bytes: u64,
     /// Of records that lay open, and of those that lay encrypted.
-    facts: [Arc<Facts>; 2],
+    facts: [Arc<ShardFacts>; 2],
 }
 
 impl ShardReader {
     /// A reader at a bound; nothing is called yet but for what the stream is.
     pub(super) async fn open(
-        stream: &Arc<Stream>,
+        stream: &Arc<KinesisStream>,
         track: &TrackName,
         from: &Watermark,
     ) -> Result<Self, SourceError> {
         let shard = stream.shard(track).await?;
-        let place = Place::of(from).ok_or_else(|| SourceError::PositionLost {
+        let place = ShardPlace::of(from).ok_or_else(|| SourceError::PositionLost {
             what: what(stream, &shard),
             why: "it is no place in a shard".to_owned(),
         })?;
@@ -65,7 +65,7 @@ impl ShardReader {
             Watermark::Origin(_) => None,
             Watermark::At(bound) => Some(bound.clone()),
         };
-        let facts = [false, true].map(|is_encrypted| Arc::new(Facts::new(stream, &shard, is_encrypted)));
+        let facts = [false, true].map(|is_encrypted| Arc::new(ShardFacts::new(stream, &shard, is_encrypted)));
         Ok(Self {
             stream: Arc::clone(stream),
             track: track.clone(),
@@ -150,11 +150,11 @@ impl ShardReader {
         let on = |it: KinesisError| it.on(&what(&stream, &self.shard));
         stream.shard(&self.track).await?;
         let (begin, wanted) = match &self.place {
-            Place::First => (Begin::First, None),
-            Place::Time(at) => (Begin::Time(*at), None),
+            ShardPlace::First => (IteratorAt::First, None),
+            ShardPlace::Time(at) => (IteratorAt::Time(*at), None),
             // At the last record and not behind it: so it shows whether that one is still there.
-            Place::At(sequence, _) => (Begin::At(sequence.to_text()), Some(sequence.clone())),
-            Place::End => {
+            ShardPlace::At(sequence, _) => (IteratorAt::At(sequence.to_text()), Some(sequence.clone())),
+            ShardPlace::End => {
                 self.children = Some(Vec::new());
                 return Ok(None);
             }
@@ -167,7 +167,7 @@ impl ShardReader {
                 return Ok(None);
             }
             if wanted.is_some() {
-                made = stream.kinesis.iterator(&self.shard, Begin::First).await;
+                made = stream.kinesis.iterator(&self.shard, IteratorAt::First).await;
             }
         }
         let made = made.map_err(on)?;
@@ -182,7 +182,7 @@ impl ShardReader {
         u32::try_from(n_max.clamp(1, RECORDS_MAX)).unwrap_or(1)
     }
 
-    fn take(&mut self, answer: Answer) -> Result<(), KinesisError> {
+    fn take(&mut self, answer: ShardRead) -> Result<(), KinesisError> {
         let n_records = answer.records.len();
         let n_bytes: usize = answer.records.iter().map(|it| it.data.len() + it.key.len()).sum();
         self.stream.pace.answered(&self.shard, n_bytes, Instant::now());
@@ -197,7 +197,7 @@ impl ShardReader {
         }
         self.rest(answer.behind_ms.map_or(n_records > 0, |it| it > 0), n_records > 0);
         if answer.next.is_none() {
-            if self.wanted.take().is_some() && matches!(self.place, Place::At(_, Done::Parts(_))) {
+            if self.wanted.take().is_some() && matches!(self.place, ShardPlace::At(_, PartsDone::Parts(_))) {
                 self.miss(None);
             }
             if answer.children.is_empty() {
@@ -222,15 +222,15 @@ impl ShardReader {
     }
 
     /// Takes a record up, but for what of it was done before.
-    fn hold(&mut self, number: Sequence, received: Received) {
+    fn hold(&mut self, number: Sequence, received: ShardRecord) {
         let n_done = match &self.place {
-            Place::At(last, _) if number < *last => return,
-            Place::At(last, Done::Whole) if number == *last => {
+            ShardPlace::At(last, _) if number < *last => return,
+            ShardPlace::At(last, PartsDone::Whole) if number == *last => {
                 self.wanted = None;
                 return;
             }
-            Place::At(last, Done::Parts(n_done)) if number == *last => *n_done,
-            Place::At(..) | Place::First | Place::Time(_) | Place::End => 0,
+            ShardPlace::At(last, PartsDone::Parts(n_done)) if number == *last => *n_done,
+            ShardPlace::At(..) | ShardPlace::First | ShardPlace::Time(_) | ShardPlace::End => 0,
         };
         let n_held = self.held.len();
         // What was begun as an aggregate is finished as one, whatever is chosen since.
@@ -251,10 +251,10 @@ impl ShardReader {
             let first = self.held.get(n_held).map(|it| it.position.clone());
             self.miss(Some(first.unwrap_or_else(|| number.position(None))));
         }
-        self.place = Place::At(number, Done::Whole);
+        self.place = ShardPlace::At(number, PartsDone::Whole);
     }
 
-    fn record(&self, received: &Received, position: Position, key: Bytes, data: Bytes) -> RawRecord {
+    fn record(&self, received: &ShardRecord, position: Position, key: Bytes, data: Bytes) -> RawRecord {
         RawRecord {
             id: RecordId::new(received.sequence.as_bytes()),
             position,
@@ -278,7 +278,7 @@ impl ShardReader {
     }
 }
 
-fn what(stream: &Stream, shard: &str) -> String {
+fn what(stream: &KinesisStream, shard: &str) -> String {
     format!("{shard} of {}", stream.what)
 }
 

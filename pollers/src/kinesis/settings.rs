@@ -8,10 +8,10 @@ use std::time::Duration;
 use forebay_clients::{AwsTarget, Clients};
 use forebay_config::aws::partition_of;
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
-use forebay_config::{Arn, AwsCredentials, AwsScope, AwsSettings, Code, Fields, Finding, Node};
+use forebay_config::{AwsCredentials, AwsScope, AwsSettings, Code, Fields, Finding, Node};
 
+use super::choice::{Choice, WhichStream};
 use super::error::KinesisError;
-use super::stream::Choice;
 use super::{KinesisSource, client};
 use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
 
@@ -19,7 +19,6 @@ use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
 const BAD_STREAM: Code = Code("FB-0244");
 /// The settings of `aws` that have a meaning for a stream.
 const SCOPE: AwsScope = AwsScope::of_named("kinesis");
-const NAME_CHARS_MAX: usize = 128;
 const POLL_MS_MIN: u64 = 250;
 const POLL_MS_MAX: u64 = 60_000;
 /// As AWS polls.
@@ -63,51 +62,11 @@ pub(super) static SPECS: [SettingSpec; 5] = [
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct KinesisSettings {
     /// `stream`: a name or an ARN.
-    pub(super) which: Which,
+    pub(super) which: WhichStream,
     /// `aws`: what it is called with, where that differs.
     pub(super) aws: AwsSettings,
     /// `poll_interval`, `deaggregate`, `invoke_identity_arn`.
     pub(super) choice: Choice,
-}
-
-/// Which stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Which {
-    Name(String),
-    Arn(Arn),
-}
-
-impl fmt::Display for Which {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Arn(arn) => arn.fmt(f),
-        }
-    }
-}
-
-impl Which {
-    fn parse(text: &str) -> Result<Self, (&'static str, &'static str)> {
-        let is_name = |it: &str| {
-            (1..=NAME_CHARS_MAX).contains(&it.len())
-                && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"_.-".contains(&it))
-        };
-        if is_name(text) {
-            return Ok(Self::Name(text.to_owned()));
-        }
-        let arn = Arn::parse(text).filter(|it| it.service == "kinesis");
-        match arn.as_ref().and_then(|it| it.resource.strip_prefix("stream/")) {
-            Some(name) if is_name(name) => arn.map(Self::Arn).ok_or(("is no ARN", "correct it")),
-            Some(rest) if rest.contains("/consumer/") => Err((
-                "names a consumer of enhanced fan-out, which is not built in",
-                "name the stream: its shards are read by polls",
-            )),
-            Some(_) | None => Err((
-                "is no name of a stream",
-                "write 1 to 128 letters, digits, `_`, `.` and `-`, or the stream's ARN: `arn:aws:kinesis:region:account:stream/name`",
-            )),
-        }
-    }
 }
 
 impl fmt::Debug for KinesisSettings {
@@ -126,7 +85,7 @@ impl KinesisSettings {
             let poll_interval = fields.optional("poll_interval", |it| it.seconds(min..=max));
             let deaggregate = fields.optional("deaggregate", |it| it.bool());
             let identity_arn = fields.optional("invoke_identity_arn", |it| it.text());
-            let which = Which::parse(&stream?).map_err(|(message, fix)| {
+            let which = WhichStream::parse(&stream?).map_err(|(message, fix)| {
                 let place =
                     fields.node("stream").map_or_else(|| fields.place().clone(), |it| it.place.clone());
                 let finding = Finding::new(BAD_STREAM, format!("{}.stream", fields.path()), &place, message);
@@ -179,8 +138,8 @@ impl SourceSettings for KinesisSettings {
 
     fn arn(&self, region: &str, account: &str) -> Option<String> {
         let name = match &self.which {
-            Which::Arn(arn) => return Some(arn.to_string()),
-            Which::Name(name) => name,
+            WhichStream::Arn(arn) => return Some(arn.to_string()),
+            WhichStream::Name(name) => name,
         };
         let region = self.aws.region.as_deref().unwrap_or(region);
         Some(format!("arn:{}:kinesis:{region}:{account}:stream/{name}", partition_of(region)))
@@ -190,8 +149,8 @@ impl SourceSettings for KinesisSettings {
         Box::pin(async move {
             let what = format!("stream {}", self.which);
             let region = match &self.which {
-                Which::Arn(arn) => Some(arn.region.as_str()),
-                Which::Name(_) => None,
+                WhichStream::Arn(arn) => Some(arn.region.as_str()),
+                WhichStream::Name(_) => None,
             };
             let target = AwsTarget { service: "kinesis", own: &self.aws, region, endpoint: None };
             let access = clients.aws_access(target).await.map_err(|it| KinesisError::from(it).on(&what))?;

@@ -8,10 +8,11 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{Begin, Description, Kinesis, ShardInfo};
+use super::choice::Choice;
+use super::client::{IteratorAt, Kinesis, ShardInfo, StreamDescription};
 use super::error::KinesisError;
 use super::pace::Pace;
-use super::place::{Done, Place, Sequence};
+use super::place::{PartsDone, Sequence, ShardPlace};
 use crate::source::{SourceError, TrackInfo, TrackName};
 
 /// That a stream is the same is believed for so long.
@@ -28,19 +29,8 @@ const AGO_MS: [i64; 5] = [5_000, 60_000, 600_000, 3_600_000, 86_400_000];
 const READS_MAX: usize = 64;
 const RECORDS_MAX: u32 = 10_000;
 
-/// What an operator chose for a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Choice {
-    /// The longest pause between two reads that bring nothing.
-    pub(super) poll_interval: Duration,
-    /// Aggregates are taken apart.
-    pub(super) deaggregates: bool,
-    /// `invokeIdentityArn` of the events.
-    pub(super) identity_arn: Option<String>,
-}
-
 /// A stream that was found.
-pub(super) struct Stream {
+pub(super) struct KinesisStream {
     pub(super) kinesis: Arc<dyn Kinesis>,
     pub(super) what: String,
     pub(super) arn: String,
@@ -50,11 +40,16 @@ pub(super) struct Stream {
     /// A shard ended and its children were not told there.
     pub(super) ended: Notify,
     /// When it was described last, and what it was.
-    seen: Mutex<(Instant, Description)>,
+    seen: Mutex<(Instant, StreamDescription)>,
 }
 
-impl Stream {
-    pub(super) fn new(kinesis: Arc<dyn Kinesis>, what: String, choice: Choice, it: Description) -> Self {
+impl KinesisStream {
+    pub(super) fn new(
+        kinesis: Arc<dyn Kinesis>,
+        what: String,
+        choice: Choice,
+        it: StreamDescription,
+    ) -> Self {
         let arn = Arn::parse(&it.arn);
         let region = arn.as_ref().map(|it| it.region.clone()).unwrap_or_default();
         let identity = arn.map(|it| format!("arn:{}:iam::{}:role/forebay", it.partition, it.account));
@@ -65,7 +60,7 @@ impl Stream {
     }
 
     /// Asks the stream what it is.
-    pub(super) async fn describe(&self) -> Result<Description, KinesisError> {
+    pub(super) async fn describe(&self) -> Result<StreamDescription, KinesisError> {
         let it = self.kinesis.describe().await?;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), it.clone());
         Ok(it)
@@ -109,7 +104,7 @@ impl Stream {
     pub(super) async fn origins(
         &self,
         start: StartingPosition,
-    ) -> Result<Vec<(TrackName, Place)>, KinesisError> {
+    ) -> Result<Vec<(TrackName, ShardPlace)>, KinesisError> {
         let it = self.describe().await?;
         let shards = self.shards().await?;
         let mut origins = Vec::with_capacity(shards.len());
@@ -122,11 +117,11 @@ impl Stream {
         Ok(origins)
     }
 
-    async fn origin(&self, shard: &ShardInfo, start: StartingPosition) -> Result<Place, KinesisError> {
+    async fn origin(&self, shard: &ShardInfo, start: StartingPosition) -> Result<ShardPlace, KinesisError> {
         match start {
-            StartingPosition::TrimHorizon => Ok(Place::First),
-            StartingPosition::AtTimestamp(at) => Ok(Place::Time(at)),
-            StartingPosition::Latest if shard.is_closed => Ok(Place::End),
+            StartingPosition::TrimHorizon => Ok(ShardPlace::First),
+            StartingPosition::AtTimestamp(at) => Ok(ShardPlace::Time(at)),
+            StartingPosition::Latest if shard.is_closed => Ok(ShardPlace::End),
             StartingPosition::Latest => self.latest(&shard.id).await,
         }
     }
@@ -136,7 +131,7 @@ impl Stream {
     /// to its end: behind the last record that is there lies what is to come, whatever any clock says. Where
     /// nothing is there, the time does: the server refuses one that it has not reached, so that whatever is
     /// written from now on is later.
-    async fn latest(&self, shard: &str) -> Result<Place, KinesisError> {
+    async fn latest(&self, shard: &str) -> Result<ShardPlace, KinesisError> {
         let (at, mut iterator) = self.a_while_ago(shard).await?;
         let mut last = None;
         for _ in 0..READS_MAX {
@@ -152,8 +147,8 @@ impl Stream {
             }
         }
         match last {
-            Some(last) => Ok(Place::At(sequence(&last)?, Done::Whole)),
-            None => Ok(Place::Time(at)),
+            Some(last) => Ok(ShardPlace::At(sequence(&last)?, PartsDone::Whole)),
+            None => Ok(ShardPlace::Time(at)),
         }
     }
 
@@ -163,7 +158,7 @@ impl Stream {
         let mut refused = String::new();
         for ago in AGO_MS {
             let at = now_ms.saturating_sub(ago).max(0);
-            match self.kinesis.iterator(shard, Begin::Time(at)).await {
+            match self.kinesis.iterator(shard, IteratorAt::Time(at)).await {
                 Err(KinesisError::Invalid(text)) => refused = text,
                 other => return other.map(|iterator| (at, iterator)),
             }
@@ -173,7 +168,7 @@ impl Stream {
 }
 
 /// The name of a stream that one made anew does not have.
-fn identity(stream: &Description) -> String {
+fn identity(stream: &StreamDescription) -> String {
     format!("{} made at {}", stream.arn, stream.created_ms)
 }
 
@@ -181,7 +176,7 @@ fn name(stream: &str, shard: &str) -> TrackName {
     TrackName(format!("{stream}/{shard}"))
 }
 
-fn track(stream: &Description, shard: &ShardInfo) -> TrackInfo {
+fn track(stream: &StreamDescription, shard: &ShardInfo) -> TrackInfo {
     beside(&identity(stream), shard)
 }
 
