@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetches the servers that the end-to-end tests run against, from Maven and PyPI, under $HOME/.cache/forebay/servers/<name>-<version>/.
-# Does nothing where they are there. Installs Java, Maven and Python's venv module where they are missing.
+# Fetches the servers that the end-to-end tests run against, from Maven, PyPI and npm, under $HOME/.cache/forebay/servers/<name>-<version>/.
+# Does nothing where they are there. Installs Java, Maven, Node and Python's venv module where they are missing.
 set -eu
 
 servers=$HOME/.cache/forebay/servers
@@ -43,8 +43,23 @@ pypi() {
     doing servers "$n" "$all" "$1 $2 is ready"; progress_end
 }
 
-all=2
+# npm_package NAME VERSION: the package, in node_modules/. It runs no script of its own.
+npm_package() {
+    folder=$servers/$1-$2
+    [ -f "$folder/complete" ] && return 0
+    command -v node >/dev/null && command -v npm >/dev/null || need_packages nodejs npm
+    doing servers "$n" "$all" "fetching $1 $2"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    (cd "$folder" && npm install --ignore-scripts --no-audit --no-fund --no-save "$1@$2" >npm.log 2>&1) || { tail -n 40 "$folder/npm.log" >&2; exit 1; }
+    touch "$folder/complete"
+    doing servers "$n" "$all" "$1 $2 is ready"; progress_end
+}
+
+all=3
 n=1
 maven elasticmq org.elasticmq elasticmq-server_2.13 1.7.1
 n=2
 pypi ministack 1.5.33
+n=3
+npm_package kinesis-local 0.6.2

@@ -35,8 +35,13 @@ const ACCOUNT: &str = "000000000000";
 /// The region of servers of one's own where none is known: it has no meaning there but must be signed for.
 const REGION: &str = "us-east-1";
 /// The services that are called, and how the variables of their endpoints end.
-const SERVICES: [(&str, &str); 4] =
-    [("lambda", "LAMBDA"), ("secretsmanager", "SECRETS_MANAGER"), ("sns", "SNS"), ("sqs", "SQS")];
+const SERVICES: [(&str, &str); 5] = [
+    ("kinesis", "KINESIS"),
+    ("lambda", "LAMBDA"),
+    ("secretsmanager", "SECRETS_MANAGER"),
+    ("sns", "SNS"),
+    ("sqs", "SQS"),
+];
 
 /// The variables that name credentials.
 const CREDENTIALS: [&str; 5] = [
@@ -54,7 +59,7 @@ const SHARED_FILES: [(&str, &str); 2] =
 /// What is called.
 #[derive(Debug, Clone, Copy)]
 pub struct AwsTarget<'a> {
-    /// `lambda`, `secretsmanager`, `sqs` or `sns`.
+    /// `kinesis`, `lambda`, `secretsmanager`, `sqs` or `sns`.
     pub service: &'static str,
     /// What it says itself: goes before all else.
     pub own: &'a AwsSettings,

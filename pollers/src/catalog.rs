@@ -11,6 +11,8 @@ use crate::source::SourceKind;
 const BUILT_IN: &[&dyn SourceKind] = &[
     #[cfg(feature = "file")]
     &crate::file::FileKind,
+    #[cfg(feature = "kinesis")]
+    &crate::kinesis::KinesisKind,
     #[cfg(feature = "sqs")]
     &crate::sqs::SqsKind,
 ];

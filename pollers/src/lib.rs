@@ -7,6 +7,8 @@ pub mod contract;
 pub mod feed;
 #[cfg(feature = "file")]
 pub mod file;
+#[cfg(feature = "kinesis")]
+pub mod kinesis;
 pub mod source;
 #[cfg(feature = "sqs")]
 pub mod sqs;

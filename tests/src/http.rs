@@ -32,13 +32,22 @@ pub fn send(address: &str, method: &str, path: &str, body: &str) -> Option<(u16,
 
 /// Status and body of a call to SQS at `address`, signed in form only; `None` when nobody answers.
 pub fn call_sqs(address: &str, action: &str, body: &str) -> Option<(u16, String)> {
+    call_aws(address, "sqs", "1.0", &format!("AmazonSQS.{action}"), body)
+}
+
+/// Status and body of a call to Kinesis at `address`, signed in form only; `None` when nobody answers.
+pub fn call_kinesis(address: &str, action: &str, body: &str) -> Option<(u16, String)> {
+    call_aws(address, "kinesis", "1.1", &format!("Kinesis_20131202.{action}"), body)
+}
+
+fn call_aws(address: &str, service: &str, version: &str, target: &str, body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
     // In one piece: small ones wait for each other's acknowledgement.
     let request = format!(
-        "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/x-amz-json-1.0\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=x\r\n\
-         X-Amz-Target: AmazonSQS.{action}\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/x-amz-json-{version}\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=x\r\n\
+         X-Amz-Date: 20260101T000000Z\r\nX-Amz-Target: {target}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).ok()?;

@@ -5,6 +5,7 @@ pub mod daemon;
 pub mod elasticmq;
 pub mod function;
 pub mod http;
+pub mod kinesis_local;
 pub mod lambda_api;
 pub mod ministack;
 pub mod seed;

@@ -11,7 +11,7 @@ const STARTS: Option<AwsStarts> = Some(AwsStarts { at_timestamp: true, first_is_
 
 /// What is known of event sources: of those that are built in first, then of these.
 pub fn known_sources(built_in: impl IntoIterator<Item = &'static AwsWords>) -> Vec<&'static AwsWords> {
-    built_in.into_iter().chain([&KINESIS, &DYNAMODB, &MANAGED_KAFKA, &OWN_KAFKA, &MQ, &DOCUMENT_DB]).collect()
+    built_in.into_iter().chain([&DYNAMODB, &MANAGED_KAFKA, &OWN_KAFKA, &MQ, &DOCUMENT_DB]).collect()
 }
 
 /// What the others do not say is as here.
@@ -41,10 +41,12 @@ static DOCUMENT_DB: AwsWords = AwsWords {
     ..MQ
 };
 
-static KINESIS: AwsWords = AwsWords {
-    what: "Kinesis streams",
-    named: AwsNamed::Arn(|arn| arn.service == "kinesis" && arn.resource.starts_with("stream/")),
-    starts: STARTS,
+static DYNAMODB: AwsWords = AwsWords {
+    what: "DynamoDB streams",
+    named: AwsNamed::Arn(|arn| {
+        arn.service == "dynamodb" && arn.resource.starts_with("table/") && arn.resource.contains("/stream/")
+    }),
+    starts: Some(AwsStarts { at_timestamp: false, first_is_default: false }),
     parameters: &[
         "BisectBatchOnFunctionError",
         "DestinationConfig",
@@ -61,15 +63,6 @@ static KINESIS: AwsWords = AwsWords {
     defaults: of_shards,
     user_reason: "User action",
     ..MQ
-};
-
-static DYNAMODB: AwsWords = AwsWords {
-    what: "DynamoDB streams",
-    named: AwsNamed::Arn(|arn| {
-        arn.service == "dynamodb" && arn.resource.starts_with("table/") && arn.resource.contains("/stream/")
-    }),
-    starts: Some(AwsStarts { at_timestamp: false, first_is_default: false }),
-    ..KINESIS
 };
 
 static MANAGED_KAFKA: AwsWords = AwsWords {

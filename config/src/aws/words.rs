@@ -41,7 +41,7 @@ pub struct AwsWords {
     /// new one.
     pub twice: &'static str,
     /// What is said of a source that is not there or may not be read, by the code of our error. `{cause}`
-    /// stands for its text, `{timeout}` for the function's time in seconds.
+    /// stands for its text, `{arn}` for the source's ARN, `{timeout}` for the function's time in seconds.
     pub refusals: &'static [(Code, &'static str)],
     /// What a config file says under `source` for an ARN of it; `None` when no kind that is built in reads
     /// it.
@@ -90,10 +90,11 @@ impl AwsWords {
     }
 
     /// What is said of a source that is not there or may not be read, by the code of our error.
-    pub fn refusal(&self, code: Code, cause: &str, timeout_seconds: u64) -> Option<String> {
+    pub fn refusal(&self, code: Code, arn: &str, cause: &str, timeout_seconds: u64) -> Option<String> {
         let (_, text) = self.refusals.iter().find(|(it, _)| *it == code)?;
         // The cause comes last: it may hold anything.
-        Some(text.replace("{timeout}", &timeout_seconds.to_string()).replace("{cause}", cause))
+        let text = text.replace("{timeout}", &timeout_seconds.to_string()).replace("{arn}", arn);
+        Some(text.replace("{cause}", cause))
     }
 }
 

@@ -32,6 +32,12 @@ pub(crate) static AWS_ENDPOINTS: SettingSpec = SettingSpec::new(
     D::Absent("all services are at `aws.endpoint`"),
     "Servers that speak for one service. They go before `aws.endpoint`; the `endpoint` of a nearer `aws` goes before both.",
 );
+pub(crate) static AWS_ENDPOINT_KINESIS: SettingSpec = SettingSpec::new(
+    "aws.endpoints.kinesis",
+    Shape::Text,
+    D::Absent("`aws.endpoint`, else `AWS_ENDPOINT_URL_KINESIS`"),
+    "`http://host:port` or `https://host:port` of a server that speaks Kinesis in JSON.",
+);
 pub(crate) static AWS_ENDPOINT_LAMBDA: SettingSpec = SettingSpec::new(
     "aws.endpoints.lambda",
     Shape::Text,
@@ -88,8 +94,13 @@ pub(crate) static AWS_CA_FILE: SettingSpec = SettingSpec::new(
 );
 
 /// One for each service that is called; the last part of the path is its name.
-pub(crate) static AWS_ENDPOINTS_OF: &[&SettingSpec] =
-    &[&AWS_ENDPOINT_LAMBDA, &AWS_ENDPOINT_SECRETS, &AWS_ENDPOINT_SNS, &AWS_ENDPOINT_SQS];
+pub(crate) static AWS_ENDPOINTS_OF: &[&SettingSpec] = &[
+    &AWS_ENDPOINT_KINESIS,
+    &AWS_ENDPOINT_LAMBDA,
+    &AWS_ENDPOINT_SECRETS,
+    &AWS_ENDPOINT_SNS,
+    &AWS_ENDPOINT_SQS,
+];
 
 pub(crate) static AWS_SETTINGS: &[&SettingSpec] = &[
     &AWS,
@@ -97,6 +108,7 @@ pub(crate) static AWS_SETTINGS: &[&SettingSpec] = &[
     &AWS_ACCOUNT,
     &AWS_ENDPOINT,
     &AWS_ENDPOINTS,
+    &AWS_ENDPOINT_KINESIS,
     &AWS_ENDPOINT_LAMBDA,
     &AWS_ENDPOINT_SECRETS,
     &AWS_ENDPOINT_SNS,

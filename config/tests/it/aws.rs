@@ -138,7 +138,7 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:1:18 FB-0106 aws.endpoint: an endpoint has no path and no query (write `http://host:port`)
         forebay.yaml:1:18 FB-0106 aws.endpoint: must begin with `http://` or `https://` (write the whole URL)
         forebay.yaml:1:26 FB-0106 aws.endpoints.sqs: must begin with `http://` or `https://` (write the whole URL)
-        forebay.yaml:1:29 FB-0104 aws.endpoints.s3: there is no setting `s3` (known here: `lambda`, `secretsmanager`, `sns`, `sqs`)
+        forebay.yaml:1:29 FB-0104 aws.endpoints.s3: there is no setting `s3` (known here: `kinesis`, `lambda`, `secretsmanager`, `sns`, `sqs`)
         forebay.yaml:1:8 FB-0110 aws.profile: a profile and an access key exclude each other (keep one of them)
         forebay.yaml:3:53 FB-0107 functions.f.executor.lambda.aws.secret_access_key: credentials are whole or not there: `secret_access_key` is missing (add `secret_access_key:`)
         forebay.yaml:3:55 FB-0104 functions.f.executor.lambda.aws.regoin: there is no setting `regoin` (did you mean `region`?)

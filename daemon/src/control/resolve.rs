@@ -112,7 +112,10 @@ pub(super) async fn source(
 ) -> Result<Option<Arc<dyn Source>>, ApiError> {
     match time::timeout(SOURCE_MAX, compiled.source.connect(clients)).await {
         Ok(Ok(source)) => long_enough(&*source, timeout).map(|()| Some(source)),
-        Ok(Err(error)) => refusal(words, &error, timeout).map_or(Ok(None), Err),
+        Ok(Err(error)) => {
+            let arn = compiled.source.arn(clients.aws.region(), clients.aws.common_account());
+            refusal(words, &error, &arn.unwrap_or_default(), timeout).map_or(Ok(None), Err)
+        }
         Err(_) => Ok(None),
     }
 }
@@ -137,8 +140,8 @@ fn long_enough(source: &dyn Source, timeout: Duration) -> Result<(), ApiError> {
 }
 
 /// What AWS says of a source that is not there or may not be read.
-fn refusal(words: &AwsWords, error: &SourceError, timeout: Duration) -> Option<ApiError> {
-    words.refusal(error.code(), &chain(error), timeout.as_secs()).map(ApiError::invalid)
+fn refusal(words: &AwsWords, error: &SourceError, arn: &str, timeout: Duration) -> Option<ApiError> {
+    words.refusal(error.code(), arn, &chain(error), timeout.as_secs()).map(ApiError::invalid)
 }
 
 fn too_short(visibility: Duration, timeout: Duration) -> ApiError {
@@ -156,11 +159,21 @@ mod tests {
     use crate::built_in::BuiltIn;
 
     #[test]
+    fn a_stream_that_is_not_there_is_named_by_its_arn() {
+        let words =
+            BuiltIn::aws_words().iter().find(|it| it.refusals.iter().any(|it| it.0 == Code("FB-0240")));
+        let cause = "FB-0240: there is no such stream".into();
+        let error = SourceError::Down { what: "stream s".to_owned(), code: Code("FB-0240"), cause };
+        let refused = refusal(words.unwrap(), &error, "arn:s", Duration::from_secs(3)).unwrap();
+        assert_eq!(refused.message, "Stream not found: arn:s");
+    }
+
+    #[test]
     fn a_queue_that_is_called_like_a_code_is_not_taken_for_one_that_is_not_there() {
         let words = BuiltIn::aws_words().iter().find(|it| it.is_queue).unwrap();
         let refused = |what: &str, code, cause: &str| {
             let error = SourceError::Down { what: what.to_owned(), code: Code(code), cause: cause.into() };
-            refusal(words, &error, Duration::from_secs(3))
+            refusal(words, &error, "arn:q", Duration::from_secs(3))
         };
         assert_eq!(
             refused("queue FB-0210", "FB-0212", "FB-0212: no answer from the queue: http://FB-0211"),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use forebay_batcher::{Gap, Position, Watermark};
+use forebay_batcher::{Gap, Origin, Position, ShortBytes, Watermark};
 
 use crate::stream::{Cursor, Log, Style};
 
@@ -53,6 +53,17 @@ pub enum Refusal {
     Subscribed,
     /// The subscription has ended: by its time, or because its consumer is gone.
     SubscriptionEnded,
+    /// What was asked for is no place in the shard, or lies in the future.
+    NoPlace,
+}
+
+/// What a tree does when an iterator is asked for at a record that retention took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenTrimmed {
+    /// It refuses.
+    Refuse,
+    /// It begins at the first record that is there.
+    BeginLater,
 }
 
 /// One shard: its place in the tree and what it holds.
@@ -64,6 +75,8 @@ pub struct Shard {
     pub hashes: RangeInclusive<u128>,
     /// What it holds.
     pub log: Log<Bytes>,
+    /// When each record of the log arrived, in milliseconds.
+    pub arrivals_ms: Vec<u64>,
     /// Nobody lists it any more: retention took it.
     pub is_gone: bool,
     calls_ms: VecDeque<u64>,
@@ -82,6 +95,8 @@ pub struct Batch {
     pub children: Option<Vec<usize>>,
     /// The iterator that reads on; `None` at the end. Pushes have none.
     pub next: Option<u64>,
+    /// There are records behind it.
+    pub is_behind: bool,
 }
 
 #[derive(Debug)]
@@ -133,7 +148,8 @@ impl ShardTree {
 
     fn add(&mut self, parents: Vec<usize>, hashes: RangeInclusive<u128>) -> usize {
         let log = Log::new(self.style, self.next_number);
-        self.shards.push(Shard { parents, hashes, log, is_gone: false, calls_ms: VecDeque::new() });
+        let (arrivals_ms, calls_ms) = Default::default();
+        self.shards.push(Shard { parents, hashes, log, arrivals_ms, is_gone: false, calls_ms });
         self.shards.len() - 1
     }
 
@@ -142,6 +158,15 @@ impl ShardTree {
     /// # Panics
     /// When the shard is closed.
     pub fn put(&mut self, shard: usize, data: Bytes) -> usize {
+        self.put_at(shard, data, 0)
+    }
+
+    /// Appends a record to a shard at this time.
+    ///
+    /// # Panics
+    /// When the shard is closed.
+    pub fn put_at(&mut self, shard: usize, data: Bytes, now_ms: u64) -> usize {
+        self.shards[shard].arrivals_ms.push(now_ms);
         // Numbers go up over all shards, as sequence numbers do: a child's are above its parents'.
         let log = &mut self.shards[shard].log;
         log.skip_to(self.next_number);
@@ -212,6 +237,47 @@ impl ShardTree {
         Ok(self.give(Iterator { shard, cursor, made_ms: now_ms }))
     }
 
+    /// An iterator at the record of this number.
+    ///
+    /// # Errors
+    /// [`Refusal::NoPlace`] where the shard never had it, and where retention took it and that is refused;
+    /// [`Refusal::NoShard`].
+    pub fn iterator_at_number(
+        &mut self,
+        shard: usize,
+        number: u64,
+        when_trimmed: WhenTrimmed,
+        now_ms: u64,
+    ) -> Result<u64, Refusal> {
+        let log = &self.listed(shard)?.log;
+        let idx = log.items().iter().position(|it| it.name == number).ok_or(Refusal::NoPlace)?;
+        if when_trimmed == WhenTrimmed::Refuse && !log.is_kept(idx) {
+            return Err(Refusal::NoPlace);
+        }
+        self.iterator_at(shard, idx, now_ms)
+    }
+
+    /// An iterator at the first record that arrived at this time or later.
+    ///
+    /// # Errors
+    /// [`Refusal::NoPlace`] where the time lies in the future, [`Refusal::NoShard`].
+    pub fn iterator_at_time(&mut self, shard: usize, at_ms: u64, now_ms: u64) -> Result<u64, Refusal> {
+        if at_ms > now_ms {
+            return Err(Refusal::NoPlace);
+        }
+        let idx = self.listed(shard)?.arrivals_ms.partition_point(|it| *it < at_ms);
+        self.iterator_at(shard, idx, now_ms)
+    }
+
+    /// An iterator at the first record from this index on that retention has left.
+    fn iterator_at(&mut self, shard: usize, idx: usize, now_ms: u64) -> Result<u64, Refusal> {
+        let log = &self.listed(shard)?.log;
+        let n_items = log.items().len();
+        let idx = (idx..n_items).find(|it| log.is_kept(*it)).unwrap_or(n_items);
+        let from = Watermark::Origin(Origin(ShortBytes::new(format!("end {idx}").as_bytes())));
+        self.iterator(shard, &from, now_ms)
+    }
+
     /// Reads with an iterator, which stays good for its time: a read that is repeated brings the same.
     ///
     /// # Errors
@@ -230,6 +296,11 @@ impl ShardTree {
             batch.next = Some(self.give(Iterator { shard, cursor, made_ms: now_ms }));
         }
         Ok(batch)
+    }
+
+    /// The shard that an iterator reads.
+    pub fn shard_of(&self, iterator: u64) -> Option<usize> {
+        self.iterators.get(&iterator).map(|it| it.shard)
     }
 
     /// Subscribes a consumer to a shard from a bound on. One subscription may be open for each pair: a new
@@ -326,7 +397,15 @@ impl ShardTree {
             has_room
         });
         let children = passage.ended.then(|| self.children(shard));
-        Batch { items: passage.items, passed: passage.passed, gap: passage.gap, children, next: None }
+        let is_behind = self.shards[shard].log.is_behind(cursor);
+        Batch {
+            items: passage.items,
+            passed: passage.passed,
+            gap: passage.gap,
+            children,
+            next: None,
+            is_behind,
+        }
     }
 
     /// Sends what can be sent: a subscriber that takes nothing gets no more than its credits.
@@ -388,6 +467,31 @@ mod tests {
         assert_eq!(tree.read(at, 9, 999), Err(Refusal::Throttled));
         assert_eq!(tree.read(once.next.unwrap(), 9, 1_000).unwrap().items, [4, 5]);
         assert_eq!(tree.read(at, 9, 300_001), Err(Refusal::IteratorExpired));
+    }
+
+    #[test]
+    fn an_iterator_begins_at_a_number_or_a_time_and_what_is_not_there_is_refused() {
+        let (mut tree, root) = tree();
+        (0..3).for_each(|it| _ = tree.put_at(root, Bytes::from_static(b"a"), it * 100));
+        let items = |tree: &mut ShardTree, at: Result<u64, Refusal>| {
+            at.map(|it| tree.read(it, 9, 1_000).unwrap().items)
+        };
+        let at_time = |tree: &mut ShardTree, at_ms| {
+            let at = tree.iterator_at_time(root, at_ms, 1_000);
+            items(tree, at)
+        };
+        assert_eq!(at_time(&mut tree, 100), Ok(vec![1, 2]));
+        assert_eq!(at_time(&mut tree, 1_000), Ok(vec![]));
+        assert_eq!(at_time(&mut tree, 1_001), Err(Refusal::NoPlace));
+        tree.trim(root, 2);
+        let mut at_number = |number, when| {
+            let at = tree.iterator_at_number(root, number, when, 1_000);
+            items(&mut tree, at)
+        };
+        assert_eq!(at_number(3, WhenTrimmed::Refuse), Ok(vec![2]));
+        assert_eq!(at_number(2, WhenTrimmed::Refuse), Err(Refusal::NoPlace));
+        assert_eq!(at_number(2, WhenTrimmed::BeginLater), Ok(vec![2]));
+        assert_eq!(at_number(9, WhenTrimmed::BeginLater), Err(Refusal::NoPlace));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod files_watched;
 mod front;
 mod hostile;
 mod kills;
+mod kinesis;
 mod log;
 mod neighbours;
 mod operator;

@@ -257,9 +257,10 @@ fn refused(refusal: Refusal) -> SourceError {
         Refusal::NoShard => {
             SourceError::PositionLost { what: "the shard".to_owned(), why: "it is gone".to_owned() }
         }
-        it @ (Refusal::IteratorExpired | Refusal::Subscribed | Refusal::SubscriptionEnded) => {
-            down(&format!("{it:?}"))
-        }
+        it @ (Refusal::IteratorExpired
+        | Refusal::Subscribed
+        | Refusal::SubscriptionEnded
+        | Refusal::NoPlace) => down(&format!("{it:?}")),
     }
 }
 

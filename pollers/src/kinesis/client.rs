@@ -1,0 +1,261 @@
+//! The calls to Kinesis that we make, and the one file that knows the SDK.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::primitives::DateTime;
+use aws_sdk_kinesis::types::{EncryptionType, ShardIteratorType};
+use bytes::Bytes;
+use forebay_clients::{AwsAccess, CredentialsError, sdk_client};
+
+use super::choice::WhichStream;
+use super::error::{KinesisError, chain};
+use crate::source::BoxFuture;
+
+/// The longest that a call may take; a read may bring 10 MB.
+const CALL_MAX: Duration = Duration::from_secs(30);
+
+/// What a stream says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StreamDescription {
+    pub(super) arn: String,
+    /// When it was made, in epoch milliseconds: one of the same name that was made anew is another.
+    pub(super) created_ms: i64,
+}
+
+/// A shard as it is listed, or told at its parent's end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ShardInfo {
+    pub(super) id: String,
+    pub(super) parents: Vec<String>,
+    /// It takes no more records.
+    pub(super) is_closed: bool,
+}
+
+/// A page of a listing.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) shards: Vec<ShardInfo>,
+    /// What asks for the next one.
+    pub(super) next: Option<String>,
+}
+
+/// Where an iterator begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum IteratorAt {
+    First,
+    /// At the record of this sequence number.
+    At(String),
+    /// At this time, in epoch milliseconds.
+    Time(i64),
+}
+
+/// What one read brought.
+#[derive(Debug)]
+pub(super) struct ShardRead {
+    pub(super) records: Vec<ShardRecord>,
+    /// What reads on; `None` at the shard's end.
+    pub(super) next: Option<String>,
+    /// How far behind the newest record of the shard it is; `None` where the server does not say.
+    pub(super) behind_ms: Option<i64>,
+    /// At the end, what comes after it.
+    pub(super) children: Vec<ShardInfo>,
+}
+
+/// A record as its shard gives it.
+#[derive(Debug, Clone)]
+pub(super) struct ShardRecord {
+    pub(super) sequence: String,
+    pub(super) key: String,
+    pub(super) data: Bytes,
+    pub(super) arrival_ms: i64,
+    /// It lay encrypted with a key of KMS.
+    pub(super) is_encrypted: bool,
+}
+
+/// The calls that we make. None is tried again: who calls paces itself.
+pub(super) trait Kinesis: Send + Sync {
+    fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, KinesisError>>;
+    /// Shards that are listed, from the first on or where the last page ended.
+    fn list(&self, after: Option<String>) -> BoxFuture<'_, Result<Page, KinesisError>>;
+    fn iterator<'a>(
+        &'a self,
+        shard: &'a str,
+        begin: IteratorAt,
+    ) -> BoxFuture<'a, Result<String, KinesisError>>;
+    fn records<'a>(&'a self, iterator: &'a str, n_max: u32)
+    -> BoxFuture<'a, Result<ShardRead, KinesisError>>;
+    /// The time as this machine has it, in epoch milliseconds.
+    fn now_ms(&self) -> i64;
+}
+
+/// The SDK's client and the stream that it is for.
+pub(super) struct SdkKinesis {
+    client: aws_sdk_kinesis::Client,
+    name: Option<String>,
+    arn: Option<String>,
+}
+
+impl SdkKinesis {
+    pub(super) fn new(which: &WhichStream, access: AwsAccess) -> Self {
+        let AwsAccess { http, endpoint, region, credentials } = access;
+        let config = aws_sdk_kinesis::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .http_client(sdk_client(http))
+            .region(Region::new(region))
+            .credentials_provider(credentials)
+            // They are kept where all that sign share them.
+            .identity_cache(IdentityCache::no_cache())
+            // Each call has its time, and its answer is read whole within it.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .endpoint_url(endpoint)
+            // A shard counts every call: only who reads it may repeat one.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(CALL_MAX).build());
+        let (name, arn) = match which {
+            WhichStream::Name(name) => (Some(name.clone()), None),
+            WhichStream::Arn(arn) => (None, Some(arn.to_string())),
+        };
+        Self { client: aws_sdk_kinesis::Client::from_conf(config.build()), name, arn }
+    }
+
+    async fn describe(&self) -> Result<StreamDescription, KinesisError> {
+        let call = self.client.describe_stream_summary();
+        let call = call.set_stream_name(self.name.clone()).set_stream_arn(self.arn.clone());
+        let answer = call.send().await.map_err(told)?;
+        let told = answer.stream_description_summary;
+        let told =
+            told.ok_or_else(|| KinesisError::Refused("DescribeStreamSummary told nothing".to_owned()))?;
+        Ok(StreamDescription {
+            created_ms: millis(Some(&told.stream_creation_timestamp)),
+            arn: told.stream_arn,
+        })
+    }
+
+    async fn list(&self, after: Option<String>) -> Result<Page, KinesisError> {
+        let call = self.client.list_shards();
+        // A token names the stream itself; with both the call is refused.
+        let call = match after {
+            Some(token) => call.next_token(token),
+            None => call.set_stream_name(self.name.clone()).set_stream_arn(self.arn.clone()),
+        };
+        let answer = call.send().await.map_err(told)?;
+        let shard = |it: aws_sdk_kinesis::types::Shard| ShardInfo {
+            id: it.shard_id,
+            parents: it.parent_shard_id.into_iter().chain(it.adjacent_parent_shard_id).collect(),
+            is_closed: it.sequence_number_range.is_some_and(|it| it.ending_sequence_number.is_some()),
+        };
+        Ok(Page {
+            shards: answer.shards.unwrap_or_default().into_iter().map(shard).collect(),
+            next: answer.next_token,
+        })
+    }
+
+    async fn iterator(&self, shard: &str, begin: IteratorAt) -> Result<String, KinesisError> {
+        let call = self.client.get_shard_iterator().shard_id(shard);
+        let call = call.set_stream_name(self.name.clone()).set_stream_arn(self.arn.clone());
+        let call = match begin {
+            IteratorAt::First => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            IteratorAt::At(number) => {
+                call.shard_iterator_type(ShardIteratorType::AtSequenceNumber).starting_sequence_number(number)
+            }
+            IteratorAt::Time(at) => {
+                call.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(at))
+            }
+        };
+        let iterator = call.send().await.map_err(told)?.shard_iterator;
+        iterator.ok_or_else(|| KinesisError::Refused("GetShardIterator gave no iterator".to_owned()))
+    }
+
+    async fn records(&self, iterator: &str, n_max: u32) -> Result<ShardRead, KinesisError> {
+        let call = self.client.get_records().shard_iterator(iterator).set_stream_arn(self.arn.clone());
+        let answer = call.limit(i32::try_from(n_max).unwrap_or(i32::MAX)).send().await.map_err(told)?;
+        let child = |it: aws_sdk_kinesis::types::ChildShard| ShardInfo {
+            id: it.shard_id,
+            parents: it.parent_shards,
+            is_closed: false,
+        };
+        Ok(ShardRead {
+            records: answer.records.into_iter().map(received).collect(),
+            next: answer.next_shard_iterator,
+            behind_ms: answer.millis_behind_latest,
+            children: answer.child_shards.unwrap_or_default().into_iter().map(child).collect(),
+        })
+    }
+}
+
+impl Kinesis for SdkKinesis {
+    fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, KinesisError>> {
+        Box::pin(self.describe())
+    }
+
+    fn list(&self, after: Option<String>) -> BoxFuture<'_, Result<Page, KinesisError>> {
+        Box::pin(self.list(after))
+    }
+
+    fn iterator<'a>(
+        &'a self,
+        shard: &'a str,
+        begin: IteratorAt,
+    ) -> BoxFuture<'a, Result<String, KinesisError>> {
+        Box::pin(self.iterator(shard, begin))
+    }
+
+    fn records<'a>(
+        &'a self,
+        iterator: &'a str,
+        n_max: u32,
+    ) -> BoxFuture<'a, Result<ShardRead, KinesisError>> {
+        Box::pin(self.records(iterator, n_max))
+    }
+
+    fn now_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// A client for a stream; nothing is called yet.
+pub(super) fn connect(which: &WhichStream, access: AwsAccess) -> Arc<dyn Kinesis> {
+    Arc::new(SdkKinesis::new(which, access))
+}
+
+/// All texts and bytes are moved, none is copied.
+fn received(record: aws_sdk_kinesis::types::Record) -> ShardRecord {
+    ShardRecord {
+        sequence: record.sequence_number,
+        key: record.partition_key.unwrap_or_default(),
+        arrival_ms: millis(record.approximate_arrival_timestamp.as_ref()),
+        data: record.data.into_inner().into(),
+        is_encrypted: matches!(record.encryption_type, Some(EncryptionType::Kms)),
+    }
+}
+
+fn millis(at: Option<&DateTime>) -> i64 {
+    at.and_then(|it| it.to_millis().ok()).unwrap_or_default()
+}
+
+fn told<E, R>(error: SdkError<E, R>) -> KinesisError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let has_no_credentials = || {
+        std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |it| it.source())
+            .any(|it| it.is::<CredentialsError>())
+    };
+    match error.code() {
+        Some(code) => {
+            KinesisError::answered(code, format!("{code}: {}", error.message().unwrap_or("no message")))
+        }
+        None if matches!(error, SdkError::ServiceError(_) | SdkError::ResponseError(_)) => {
+            KinesisError::Refused(chain(&error))
+        }
+        None if has_no_credentials() => KinesisError::NoCredentials(chain(&error)),
+        None => KinesisError::Unreachable(chain(&error)),
+    }
+}

@@ -1,0 +1,159 @@
+//! What may be wrong with a stream, in words that say what to do; each has a page under `docs/errors/`.
+
+use std::time::Duration;
+
+use forebay_clients::AwsError;
+use forebay_config::Code;
+
+use crate::source::SourceError;
+
+/// What is wrong with a stream.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum KinesisError {
+    #[error(
+        "FB-0240: there is no such stream. Create it, or correct `stream`, `aws.region` or `aws.endpoint` ({0})"
+    )]
+    NotFound(String),
+    #[error(
+        "FB-0241: the stream refuses these credentials: correct them, or allow kinesis:DescribeStreamSummary, ListShards, GetShardIterator and GetRecords ({0})"
+    )]
+    Denied(String),
+    #[error("FB-0242: no answer from the stream: check `aws.endpoint`, `aws.region` and the network ({0})")]
+    Unreachable(String),
+    #[error("FB-0243: the stream's answer is of no use: {0}")]
+    Refused(String),
+    #[error("FB-0245: this machine's clock is off: set it by NTP ({0})")]
+    Clock(String),
+    #[error("FB-0360: credentials cannot be fetched anew ({0})")]
+    NoCredentials(String),
+    #[error("{code}: it cannot be called: {why}")]
+    Aws { code: &'static str, why: String },
+    /// The iterator is older than five minutes.
+    #[error("FB-0243: the stream's answer is of no use: an iterator that was given out just now has expired")]
+    Expired,
+    /// What was asked for is no place in the shard, or lies in the future.
+    #[error("FB-0243: the stream's answer is of no use: {0}")]
+    Invalid(String),
+    #[error("it asks to slow down")]
+    Throttled,
+}
+
+impl From<AwsError> for KinesisError {
+    fn from(error: AwsError) -> Self {
+        Self::Aws { code: error.code(), why: chain(&error) }
+    }
+}
+
+impl KinesisError {
+    /// An error that the service answered with.
+    pub(super) fn answered(code: &str, text: String) -> Self {
+        let has = |words: &[&str]| words.iter().any(|it| code.contains(it));
+        let is_of_time = has(&["RequestExpired", "RequestTimeTooSkewed"])
+            || (has(&["Signature"])
+                && ["expired", "not yet current"].iter().any(|it| text.to_lowercase().contains(it)));
+        if has(&["ResourceNotFound"]) {
+            Self::NotFound(text)
+        } else if has(&["ExpiredIterator"]) {
+            Self::Expired
+        } else if has(&["InvalidArgument"]) {
+            Self::Invalid(text)
+        } else if has(&["ThroughputExceeded", "LimitExceeded", "Throttl", "TooManyRequests", "SlowDown"]) {
+            Self::Throttled
+        } else if is_of_time {
+            Self::Clock(text)
+        } else if has(&[
+            "AccessDenied",
+            "ClientToken",
+            "Signature",
+            "UnrecognizedClient",
+            "ExpiredToken",
+            "AccessKey",
+            "AuthenticationToken",
+            "NotAuthorized",
+            "KMS",
+            "OptInRequired",
+        ]) {
+            Self::Denied(text)
+        } else {
+            Self::Refused(text)
+        }
+    }
+
+    /// The page that explains it.
+    pub(super) fn code(&self) -> Code {
+        Code(match self {
+            Self::NotFound(_) => "FB-0240",
+            Self::Denied(_) => "FB-0241",
+            Self::Unreachable(_) => "FB-0242",
+            Self::Refused(_) | Self::Expired | Self::Invalid(_) => "FB-0243",
+            Self::Clock(_) => "FB-0245",
+            Self::NoCredentials(_) => "FB-0360",
+            Self::Aws { code, .. } => code,
+            Self::Throttled => return SourceError::DOWN,
+        })
+    }
+
+    /// The same as the feed is told it.
+    pub(super) fn on(self, what: &str) -> SourceError {
+        match self {
+            Self::Throttled => {
+                SourceError::Throttled { what: what.to_owned(), retry_after: Some(Duration::from_secs(1)) }
+            }
+            other => SourceError::Down { what: what.to_owned(), code: other.code(), cause: Box::new(other) },
+        }
+    }
+}
+
+/// An error with its causes, each said once.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for text in std::iter::successors(Some(error), |it| it.source()).map(ToString::to_string) {
+        if !texts.iter().any(|it| it.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_begins_with_its_code() {
+        let text = || "FB-0301".to_owned();
+        let region = AwsError::Region { service: "kinesis" };
+        for error in [
+            KinesisError::NotFound(text()),
+            KinesisError::Denied(text()),
+            KinesisError::Unreachable(text()),
+            KinesisError::Refused(text()),
+            KinesisError::Clock(text()),
+            KinesisError::NoCredentials(text()),
+            KinesisError::Expired,
+            KinesisError::Invalid(text()),
+            region.into(),
+        ] {
+            assert!(error.to_string().starts_with(&format!("{}: ", error.code())), "{error}");
+            let code = error.code();
+            assert_eq!(error.on("stream FB-0210-x").code(), code);
+        }
+    }
+
+    #[test]
+    fn answers_are_told_apart_by_what_an_operator_has_to_do() {
+        let code = |code: &str, text: &str| KinesisError::answered(code, text.to_owned()).code().to_string();
+        assert_eq!(code("ResourceNotFoundException", "Stream s not found."), "FB-0240");
+        assert_eq!(code("AccessDeniedException", ""), "FB-0241");
+        assert_eq!(code("KMSAccessDeniedException", ""), "FB-0241");
+        assert_eq!(code("ExpiredTokenException", ""), "FB-0241");
+        assert_eq!(code("InvalidSignatureException", "Signature not yet current: 2026"), "FB-0245");
+        assert_eq!(code("InvalidSignatureException", "The signature does not match"), "FB-0241");
+        assert_eq!(code("InternalFailure", ""), "FB-0243");
+        for it in
+            ["ProvisionedThroughputExceededException", "LimitExceededException", "KMSThrottlingException"]
+        {
+            assert!(matches!(KinesisError::answered(it, String::new()), KinesisError::Throttled), "{it}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! From records to the event that Lambda's functions know, byte for byte.
+//!
+//! `docs/sources/kinesis.md` shows an event; a test holds both to the same bytes.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use forebay_batcher::{OrderKey, Record, RecordId, UnixMillis};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::stream::KinesisStream;
+use crate::source::{EventFormat, RawRecord, Renderer, write_number, write_text};
+
+const HEAD: &[u8] = b"{\"Records\":[";
+const TAIL: &[u8] = b"]}";
+
+/// What all records of a shard have in common, as it stands in their JSON.
+#[derive(Debug)]
+pub(super) struct ShardFacts {
+    /// From behind the time of arrival up to the sequence number in `eventID`.
+    before_id: String,
+    /// From there to the end.
+    after_id: String,
+}
+
+impl ShardFacts {
+    pub(super) fn new(stream: &KinesisStream, shard: &str, is_encrypted: bool) -> Self {
+        let text = |it: &str| serde_json::Value::from(it).to_string();
+        let encryption = if is_encrypted { ",\"encryptionType\":\"KMS\"" } else { "" };
+        let shard = text(&format!("{shard}:"));
+        // Its closing quote comes behind the sequence number.
+        let shard = &shard[..shard.len() - 1];
+        let before_id = format!(
+            "{encryption}}},\"eventSource\":\"aws:kinesis\",\"eventVersion\":\"1.0\",\"eventID\":{shard}"
+        );
+        let identity = text(stream.choice.identity_arn.as_deref().unwrap_or_default());
+        let (region, arn) = (text(&stream.region), text(&stream.arn));
+        let after_id = format!(
+            "\",\"eventName\":\"aws:kinesis:record\",\"invokeIdentityArn\":{identity},\"awsRegion\":{region},\"eventSourceARN\":{arn}}}"
+        );
+        Self { before_id, after_id }
+    }
+}
+
+/// The event that Lambda's functions know.
+pub(super) struct KinesisFormat;
+
+impl EventFormat for KinesisFormat {
+    fn renderer(&self, _has_window: bool) -> Arc<dyn Renderer> {
+        Arc::new(KinesisRenderer)
+    }
+
+    fn envelope_bytes(&self) -> u64 {
+        (HEAD.len() + TAIL.len()) as u64
+    }
+
+    fn wrap(&self, batch: &[Record]) -> Vec<Bytes> {
+        crate::source::wrap_list(HEAD, batch, TAIL)
+    }
+
+    /// A record's name: its sequence number, exactly. Records of one aggregate share it.
+    fn identify(&self, reported: &RawValue) -> Option<RecordId> {
+        let text: String = serde_json::from_str(reported.get()).ok()?;
+        let is_number = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+        is_number.then(|| RecordId::new(text.as_bytes()))
+    }
+
+    fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value) {
+        ("KinesisBatchInfo", batch_info(records))
+    }
+
+    fn original_key(&self, record: &Record) -> Option<Bytes> {
+        match &record.key {
+            OrderKey::Key(key) => Some(key.clone()),
+            OrderKey::Free => None,
+        }
+    }
+}
+
+struct KinesisRenderer;
+
+impl Renderer for KinesisRenderer {
+    fn render(&self, record: &RawRecord, out: &mut Vec<u8>) {
+        write(record, &record.data, out);
+    }
+
+    fn render_without_data(&self, record: &RawRecord, out: &mut Vec<u8>) {
+        write(record, &[], out);
+    }
+}
+
+fn write(record: &RawRecord, data: &[u8], out: &mut Vec<u8>) {
+    let facts: &(dyn Any + Send + Sync) = record.facts.as_ref();
+    let ShardFacts { before_id, after_id } =
+        facts.downcast_ref().expect("this source's reader made the record");
+    let key = match &record.key {
+        OrderKey::Key(key) => std::str::from_utf8(key).expect("this source's reader made it of a text"),
+        OrderKey::Free => "",
+    };
+    let number = record.id.0.as_slice();
+    out.extend_from_slice(b"{\"kinesis\":{\"kinesisSchemaVersion\":\"1.0\",\"partitionKey\":");
+    write_text(key, out);
+    out.extend_from_slice(b",\"sequenceNumber\":\"");
+    out.extend_from_slice(number);
+    out.extend_from_slice(b"\",\"data\":\"");
+    write_base64(data, out);
+    out.extend_from_slice(b"\",\"approximateArrivalTimestamp\":");
+    let UnixMillis(millis) = record.arrival;
+    let millis = millis.max(0).unsigned_abs();
+    write_number(millis / 1000, out);
+    let digit = |place| b'0' + (millis / place % 10) as u8;
+    out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
+    out.extend_from_slice(before_id.as_bytes());
+    out.extend_from_slice(number);
+    out.extend_from_slice(after_id.as_bytes());
+}
+
+fn write_base64(data: &[u8], out: &mut Vec<u8>) {
+    let at = out.len();
+    out.resize(at + data.len().div_ceil(3) * 4, 0);
+    STANDARD.encode_slice(data, &mut out[at..]).expect("there is room for all of it");
+}
+
+/// The members of a rendered record that a failure record repeats.
+#[derive(Deserialize)]
+struct RenderedRecord {
+    #[serde(rename = "eventID")]
+    event_id: String,
+    #[serde(rename = "eventSourceARN")]
+    arn: String,
+}
+
+/// `KinesisBatchInfo` of a failure record.
+fn batch_info(records: &[Record]) -> serde_json::Value {
+    let rendered = |record: &Record| {
+        serde_json::from_slice::<RenderedRecord>(&record.bytes).expect("this source rendered the record")
+    };
+    let (Some(first), Some(last)) = (records.first(), records.last()) else {
+        return serde_json::json!({ "batchSize": 0 });
+    };
+    let (start, end) = (rendered(first), rendered(last));
+    let (shard, start_number) = start.event_id.rsplit_once(':').unwrap_or_default();
+    let (_, end_number) = end.event_id.rsplit_once(':').unwrap_or_default();
+    serde_json::json!({
+        "shardId": shard,
+        "startSequenceNumber": start_number,
+        "endSequenceNumber": end_number,
+        "approximateArrivalOfFirstRecord": iso(first.arrival),
+        "approximateArrivalOfLastRecord": iso(last.arrival),
+        "batchSize": records.len(),
+        "streamArn": start.arn,
+    })
+}
+
+fn iso(at: UnixMillis) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    format!("{at:.3}")
+}

@@ -1,0 +1,237 @@
+//! Places in a shard: sequence numbers as positions whose byte order is their order, and where a shard
+//! begins. Pure.
+//!
+//! | Bytes of a position | What it is |
+//! |---|---|
+//! | number | a record |
+//! | number, index (4 bytes) | a record within an aggregate |
+//! | one of these, a zero byte | the bound behind it |
+//!
+//! A number is its length in bytes and its digits to base 256, the highest first and never zero.
+
+use forebay_batcher::{Origin, Position, ShortBytes, Watermark};
+
+/// Digits of the longest sequence number.
+const DIGITS_MAX: usize = 129;
+/// Eight words hold 154 decimal digits.
+const WORDS: usize = 8;
+/// Decimal digits that are worked on at once.
+const STEP: usize = 18;
+const STEP_POWER: u128 = 10_u128.pow(18);
+
+/// A sequence number: a decimal number without a sign.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Sequence(ShortBytes);
+
+impl Sequence {
+    /// Reads its digits; `None` for what is no number of at most 129 digits.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() || text.len() > DIGITS_MAX || !text.bytes().all(|it| it.is_ascii_digit()) {
+            return None;
+        }
+        // The lowest word first.
+        let mut words = [0_u64; WORDS];
+        let (head, steps) = text.split_at(text.len() % STEP);
+        let steps = steps.as_bytes().chunks(STEP).map(|it| std::str::from_utf8(it).unwrap_or_default());
+        for digits in std::iter::once(head).filter(|it| !it.is_empty()).chain(steps) {
+            let power = 10_u128.pow(u32::try_from(digits.len()).unwrap_or_default());
+            let mut carry = u128::from(digits.parse::<u64>().ok()?);
+            for word in &mut words {
+                carry += u128::from(*word) * power;
+                *word = carry as u64;
+                carry >>= 64;
+            }
+        }
+        let mut bytes = [0; WORDS * 8 + 1];
+        for (idx, word) in words.iter().rev().enumerate() {
+            bytes[1 + idx * 8..1 + (idx + 1) * 8].copy_from_slice(&word.to_be_bytes());
+        }
+        let n_zeros = bytes[1..].iter().take_while(|it| **it == 0).count();
+        bytes[n_zeros] = (WORDS * 8 - n_zeros) as u8;
+        Some(Self(ShortBytes::new(&bytes[n_zeros..])))
+    }
+
+    /// Its decimal digits, without zeros before them.
+    pub(super) fn to_text(&self) -> String {
+        let mut words = [0_u64; WORDS];
+        for (idx, byte) in self.0.as_slice()[1..].iter().rev().enumerate() {
+            words[idx / 8] |= u64::from(*byte) << (idx % 8 * 8);
+        }
+        let mut steps = Vec::new();
+        while words.iter().any(|it| *it != 0) {
+            let mut rest = 0_u128;
+            for word in words.iter_mut().rev() {
+                let value = (rest << 64) | u128::from(*word);
+                *word = (value / STEP_POWER) as u64;
+                rest = value % STEP_POWER;
+            }
+            steps.push(rest);
+        }
+        let Some(highest) = steps.pop() else { return "0".to_owned() };
+        steps.iter().rev().fold(highest.to_string(), |text, it| format!("{text}{it:018}"))
+    }
+
+    /// The place of its record, or of one within its aggregate.
+    pub(super) fn position(&self, idx: Option<u32>) -> Position {
+        let number = self.0.as_slice();
+        match idx {
+            None => Position::new(number),
+            Some(idx) => Position::new(&[number, &idx.to_be_bytes()].concat()),
+        }
+    }
+
+    /// The sequence number of a place that this source wrote, and what of an aggregate lies below it.
+    fn of(position: &Position) -> Option<(Self, &[u8])> {
+        let bytes = position.0.as_slice();
+        let n_bytes = usize::from(*bytes.first()?);
+        let (number, rest) = bytes.split_at_checked(1 + n_bytes)?;
+        Some((Self(ShortBytes::new(number)), rest))
+    }
+}
+
+/// The bound behind a record.
+pub(super) fn behind(position: &Position) -> Position {
+    Position::new(&[position.0.as_slice(), &[0]].concat())
+}
+
+/// Where reading begins or goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ShardPlace {
+    /// At the first record that is there.
+    First,
+    /// At the first record that arrived at this time or later, in epoch milliseconds.
+    Time(i64),
+    /// Behind everything: nothing of the shard is wanted.
+    End,
+    /// At the record of this number, of which so much is done.
+    At(Sequence, PartsDone),
+}
+
+/// How much of a record is finished, or was handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PartsDone {
+    /// Nothing, or so many records of the aggregate that it is.
+    Parts(u32),
+    /// All of it.
+    Whole,
+}
+
+impl ShardPlace {
+    pub(super) fn to_origin(&self) -> Origin {
+        let text = match self {
+            Self::First => "first".to_owned(),
+            Self::Time(millis) => format!("time {millis}"),
+            Self::End => "end".to_owned(),
+            Self::At(sequence, _) => format!("behind {}", sequence.to_text()),
+        };
+        Origin(ShortBytes::new(text.as_bytes()))
+    }
+
+    /// What a checkpoint says; `None` for what this source never wrote.
+    pub(super) fn of(watermark: &Watermark) -> Option<Self> {
+        match watermark {
+            Watermark::Origin(origin) => {
+                let text = std::str::from_utf8(origin.0.as_slice()).ok()?;
+                match text.split_once(' ') {
+                    None if text == "first" => Some(Self::First),
+                    None if text == "end" => Some(Self::End),
+                    Some(("time", millis)) => millis.parse().ok().map(Self::Time),
+                    Some(("behind", digits)) => {
+                        Sequence::parse(digits).map(|it| Self::At(it, PartsDone::Whole))
+                    }
+                    None | Some(_) => None,
+                }
+            }
+            Watermark::At(bound) => {
+                let (sequence, rest) = Sequence::of(bound)?;
+                let done = match *rest {
+                    [] => PartsDone::Parts(0),
+                    [0] => PartsDone::Whole,
+                    [a, b, c, d] => PartsDone::Parts(u32::from_be_bytes([a, b, c, d])),
+                    [a, b, c, d, 0] => PartsDone::Parts(u32::from_be_bytes([a, b, c, d]).saturating_add(1)),
+                    _ => return None,
+                };
+                Some(Self::At(sequence, done))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: &str = "49590338271490256608559692538361571095921575989136588898";
+
+    #[test]
+    fn sequence_numbers_keep_their_order_and_their_digits_whatever_their_length() {
+        let longest = "9".repeat(DIGITS_MAX);
+        let ascending = [
+            "0",
+            "1",
+            "9",
+            "10",
+            "255",
+            "256",
+            "18446744073709551615",
+            "18446744073709551616",
+            "999999999999999999999999999999999999",
+            "1000000000000000000000000000000000000",
+            LONG,
+            "49590338271490256608559692538361571095921575989136588899",
+            "149590338271490256608559692538361571095921575989136588898",
+            longest.as_str(),
+        ];
+        let positions = ascending.map(|it| Sequence::parse(it).unwrap().position(None));
+        assert!(positions.is_sorted_by(|a, b| a < b));
+        assert_eq!(ascending.map(|it| Sequence::parse(it).unwrap().to_text()), ascending);
+        for wrong in ["", "-1", "1.0", "abc", &"9".repeat(DIGITS_MAX + 1)] {
+            assert_eq!(Sequence::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_bound_lies_behind_its_record_and_before_the_next() {
+        let [one, two] = [LONG, "49590338271490256608559692538361571095921575989136588899"]
+            .map(|it| Sequence::parse(it).unwrap());
+        let places = [
+            one.position(None),
+            behind(&one.position(None)),
+            one.position(Some(0)),
+            behind(&one.position(Some(0))),
+            one.position(Some(1)),
+            one.position(Some(256)),
+            behind(&one.position(Some(256))),
+            two.position(None),
+        ];
+        assert!(places.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn a_place_is_read_as_it_was_written() {
+        let one = Sequence::parse(LONG).unwrap();
+        for place in [
+            ShardPlace::First,
+            ShardPlace::Time(1_700_000_000_123),
+            ShardPlace::End,
+            ShardPlace::At(one.clone(), PartsDone::Whole),
+        ] {
+            assert_eq!(ShardPlace::of(&Watermark::Origin(place.to_origin())), Some(place));
+        }
+        let done = |bound: Position| match ShardPlace::of(&Watermark::At(bound)) {
+            Some(ShardPlace::At(sequence, done)) if sequence == one => done,
+            other => panic!("{other:?}"),
+        };
+        let bounds = [one.position(None), one.position(Some(0)), one.position(Some(300))];
+        assert_eq!(
+            bounds.clone().map(done),
+            [PartsDone::Parts(0), PartsDone::Parts(0), PartsDone::Parts(300)]
+        );
+        assert_eq!(
+            bounds.map(|it| done(behind(&it))),
+            [PartsDone::Whole, PartsDone::Parts(1), PartsDone::Parts(301)]
+        );
+        assert_eq!(ShardPlace::of(&Watermark::At(Position::new(b""))), None);
+        assert_eq!(ShardPlace::of(&Watermark::At(Position::new(&[9, 1]))), None);
+    }
+}

@@ -1,0 +1,161 @@
+//! What `source: { kinesis: … }` may say. These doc comments are the manual.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_clients::{AwsTarget, Clients};
+use forebay_config::aws::partition_of;
+use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
+use forebay_config::{AwsCredentials, AwsScope, AwsSettings, Code, Fields, Finding, Node};
+
+use super::choice::{Choice, WhichStream};
+use super::error::KinesisError;
+use super::{KinesisSource, client};
+use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
+
+/// The stream is not written as it must be.
+const BAD_STREAM: Code = Code("FB-0244");
+/// The settings of `aws` that have a meaning for a stream.
+const SCOPE: AwsScope = AwsScope::of_named("kinesis");
+const POLL_MS_MIN: u64 = 250;
+const POLL_MS_MAX: u64 = 60_000;
+/// As AWS polls.
+const POLL_MS: u64 = 1_000;
+
+/// The same for `explain`, the schema and the manual.
+pub(super) static SPECS: [SettingSpec; 5] = [
+    SettingSpec::new(
+        "event_source_mappings[].source.kinesis.stream",
+        Shape::Text,
+        DefaultValue::Required,
+        "The stream's name or its ARN, whose region goes before the shared one.",
+    ),
+    SettingSpec::new(
+        "event_source_mappings[].source.kinesis.aws",
+        Shape::Aws(SCOPE),
+        DefaultValue::Absent("what stands under the top level's `aws`"),
+        "What differs from the top level's `aws` for this stream.",
+    ),
+    SettingSpec::new(
+        "event_source_mappings[].source.kinesis.poll_interval",
+        Shape::Seconds { min_ms: POLL_MS_MIN, max_ms: POLL_MS_MAX },
+        DefaultValue::Millis(POLL_MS),
+        "The longest pause in seconds between two reads of a shard that bring nothing. While there is more to read a shard is read five times a second, as often as it allows.",
+    ),
+    SettingSpec::new(
+        "event_source_mappings[].source.kinesis.deaggregate",
+        Shape::Switch,
+        DefaultValue::Switch(false),
+        "Whether a record of the Kinesis Producer Library that holds several is given as those. Without it functions get it whole, as on AWS.",
+    ),
+    SettingSpec::new(
+        "event_source_mappings[].source.kinesis.invoke_identity_arn",
+        Shape::Text,
+        DefaultValue::Absent("the role `forebay` of the stream's account"),
+        "`invokeIdentityArn` of every record in an event: on AWS the ARN of the function's role. Forebay assumes no role.",
+    ),
+];
+
+/// Settings of the Kinesis source.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct KinesisSettings {
+    /// `stream`: a name or an ARN.
+    pub(super) which: WhichStream,
+    /// `aws`: what it is called with, where that differs.
+    pub(super) aws: AwsSettings,
+    /// `poll_interval`, `deaggregate`, `invoke_identity_arn`.
+    pub(super) choice: Choice,
+}
+
+impl fmt::Debug for KinesisSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.identity())
+    }
+}
+
+impl KinesisSettings {
+    /// Reads them, without IO.
+    pub(super) fn parse(settings: &Node, base: &Path) -> Result<Self, Vec<Finding>> {
+        Fields::read(settings, "source.kinesis", |fields| {
+            let stream = fields.required("stream", |it| it.text());
+            let aws = fields.optional("aws", |it| AwsSettings::read(it, SCOPE, base));
+            let [min, max] = [POLL_MS_MIN, POLL_MS_MAX].map(Duration::from_millis);
+            let poll_interval = fields.optional("poll_interval", |it| it.seconds(min..=max));
+            let deaggregate = fields.optional("deaggregate", |it| it.bool());
+            let identity_arn = fields.optional("invoke_identity_arn", |it| it.text());
+            let which = WhichStream::parse(&stream?).map_err(|(message, fix)| {
+                let place =
+                    fields.node("stream").map_or_else(|| fields.place().clone(), |it| it.place.clone());
+                let finding = Finding::new(BAD_STREAM, format!("{}.stream", fields.path()), &place, message);
+                fields.push(finding.fix(fix));
+            });
+            Some(Self {
+                which: which.ok()?,
+                aws: aws.unwrap_or_default(),
+                choice: Choice {
+                    poll_interval: poll_interval.unwrap_or(Duration::from_millis(POLL_MS)),
+                    deaggregates: deaggregate.unwrap_or(false),
+                    identity_arn,
+                },
+            })
+        })
+    }
+}
+
+impl SourceSettings for KinesisSettings {
+    fn identity(&self) -> String {
+        let mut text = format!("kinesis:{}", self.which);
+        let ca_file = self.aws.ca_file.as_ref().map(|it| it.to_string_lossy());
+        for (name, value) in [
+            ("endpoint", self.aws.endpoint_of("kinesis")),
+            ("region", self.aws.region.as_deref()),
+            ("ca_file", ca_file.as_deref()),
+            ("identity", self.choice.identity_arn.as_deref()),
+        ] {
+            if let Some(value) = value {
+                text = format!("{text} {name}={value}");
+            }
+        }
+        match &self.aws.credentials {
+            Some(AwsCredentials::Key(key)) => {
+                use md5::{Digest as _, Md5};
+                let key = format!("{}\n{}", key.access_key_id, key.session_token.is_some());
+                let digest = Md5::digest(key.as_bytes());
+                text = format!(
+                    "{text} credentials={:02x}{:02x}{:02x}{:02x}",
+                    digest[0], digest[1], digest[2], digest[3]
+                );
+            }
+            Some(AwsCredentials::Profile(name)) => text = format!("{text} profile={name}"),
+            None => {}
+        }
+        let Choice { poll_interval, deaggregates, identity_arn: _ } = &self.choice;
+        let deaggregated = if *deaggregates { " deaggregated" } else { "" };
+        format!("{text} poll={}ms{deaggregated}", poll_interval.as_millis())
+    }
+
+    fn arn(&self, region: &str, account: &str) -> Option<String> {
+        let name = match &self.which {
+            WhichStream::Arn(arn) => return Some(arn.to_string()),
+            WhichStream::Name(name) => name,
+        };
+        let region = self.aws.region.as_deref().unwrap_or(region);
+        Some(format!("arn:{}:kinesis:{region}:{account}:stream/{name}", partition_of(region)))
+    }
+
+    fn connect<'a>(&'a self, clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
+        Box::pin(async move {
+            let what = format!("stream {}", self.which);
+            let region = match &self.which {
+                WhichStream::Arn(arn) => Some(arn.region.as_str()),
+                WhichStream::Name(_) => None,
+            };
+            let target = AwsTarget { service: "kinesis", own: &self.aws, region, endpoint: None };
+            let access = clients.aws_access(target).await.map_err(|it| KinesisError::from(it).on(&what))?;
+            let kinesis = client::connect(&self.which, access);
+            Ok(Arc::new(KinesisSource::connect(kinesis, self, what).await?) as Arc<dyn Source>)
+        })
+    }
+}

@@ -1,0 +1,362 @@
+//! Streams over the strict tree of shards, and what settings and events say.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use forebay_batcher::{OrderKey, Place as RecordPlace, Record, Section, TrackIdx, Watermark};
+use forebay_config::document::{Document, Format};
+use forebay_config::{Node, StartingPosition};
+use forebay_models::shards::{Limits, WhenTrimmed};
+use serde_json::json;
+
+use super::KinesisKind;
+use super::aggregate::tests::aggregate;
+use super::fake::FakeStreamSubject;
+use crate::contract::{
+    Subject, TreeSubject, a_throttled_reader_keeps_its_place, check, check_tree, read_rest, room,
+};
+use crate::source::{Known, PlaceError, RawRead, RawRecord, Source, SourceError, SourceKind, SourceSettings};
+
+fn subject(when_trimmed: WhenTrimmed) -> FakeStreamSubject {
+    FakeStreamSubject::with(Limits { calls_per_s: usize::MAX, ..Limits::default() }, when_trimmed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_passes_the_suite_of_tracks_and_that_of_trees_whatever_it_says_of_what_it_dropped() {
+    for when_trimmed in [WhenTrimmed::Refuse, WhenTrimmed::BeginLater] {
+        check(|| Box::new(subject(when_trimmed))).await;
+        check_tree(|| Box::new(subject(when_trimmed))).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_iterator_survives_a_throttle() {
+    let limits = Limits { calls_per_s: 2, ..Limits::default() };
+    a_throttled_reader_keeps_its_place(Box::new(FakeStreamSubject::with(limits, WhenTrimmed::Refuse))).await;
+}
+
+fn first(source: &dyn Source) -> Watermark {
+    Watermark::Origin(source.tracks().unwrap().first())
+}
+
+fn texts(records: &[RawRecord]) -> Vec<String> {
+    records.iter().map(|it| String::from_utf8_lossy(&it.data).into_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_readers_of_a_shard_together_call_no_more_often_than_it_allows() {
+    let mut subject = FakeStreamSubject::with(Limits::default(), WhenTrimmed::Refuse);
+    let track = subject.add_track();
+    subject.append(track, 20);
+    let (source, name) = (subject.source(), subject.name(track));
+    let origin = source.explorer().origins(StartingPosition::Latest);
+    let read = |n| {
+        let (source, name) = (subject.source(), name.clone());
+        async move {
+            let mut reader = source.tracks().unwrap().open(&name, &first(source.as_ref())).await.unwrap();
+            let mut n_read = 0;
+            while n_read < 20 {
+                n_read += reader.read(room(n)).await.expect("it is never throttled").records.len();
+            }
+        }
+    };
+    let (origin, ..) = tokio::join!(origin, read(1), read(2), read(3));
+    origin.expect("it is never throttled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn latest_is_the_end_of_a_shard_whatever_this_machines_clock_says() {
+    let hour = 3_600_000;
+    for ahead_ms in [0, 4_000, 30_000, 2 * hour, -30_000, -2 * hour] {
+        for n_before in [0, 3] {
+            let mut subject = FakeStreamSubject::new();
+            tokio::time::sleep(Duration::from_secs(4 * 3_600)).await;
+            subject.set_clock_ahead(ahead_ms);
+            let track = subject.add_track();
+            subject.append(track, n_before);
+            let origins = subject.source().explorer().origins(StartingPosition::Latest).await.unwrap();
+            subject.append(track, 2);
+            let (name, origin) = origins.into_iter().next().unwrap();
+            let read = read_rest(subject.source().as_ref(), &name, &Watermark::Origin(origin)).await;
+            let written = subject.written(track).split_off(n_before);
+            assert_eq!(read.iter().map(|it| it.data.to_vec()).collect::<Vec<_>>(), written, "{ahead_ms}");
+        }
+    }
+    let mut subject = FakeStreamSubject::new();
+    subject.add_track();
+    subject.set_clock_ahead(48 * hour);
+    let error = subject.source().explorer().origins(StartingPosition::Latest).await.unwrap_err();
+    assert_eq!(error.code().to_string(), "FB-0245");
+}
+
+#[tokio::test(start_paused = true)]
+async fn latest_leaves_out_what_closed_shards_hold_and_reads_their_children_whole() {
+    let mut subject = FakeStreamSubject::new();
+    let root = subject.add_track();
+    subject.append(root, 3);
+    let [low, high] = subject.split(root);
+    let origins = subject.source().explorer().origins(StartingPosition::Latest).await.unwrap();
+    subject.append(low, 2);
+    let source = subject.source();
+    let mut read = Vec::new();
+    for (name, origin) in origins {
+        read.extend(texts(&read_rest(source.as_ref(), &name, &Watermark::Origin(origin)).await));
+    }
+    assert_eq!(read, subject.written(low).iter().map(|it| String::from_utf8_lossy(it)).collect::<Vec<_>>());
+    // One that appears later is read from its first record.
+    let [later, _] = subject.split(high);
+    subject.append(later, 2);
+    let known = Known::default();
+    let listed = source.tracks().unwrap().list(&known).await.unwrap().tracks;
+    let info = listed.iter().find(|it| it.name == subject.name(later)).unwrap();
+    assert_eq!(info.parents, [subject.name(high)]);
+    assert_eq!(read_rest(source.as_ref(), &info.name, &first(source.as_ref())).await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_at_a_time_reads_what_arrived_then_or_later() {
+    let mut subject = FakeStreamSubject::new();
+    let track = subject.add_track();
+    subject.append(track, 2);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    subject.append(track, 3);
+    let start = StartingPosition::AtTimestamp(1_545_084_650_987 + 10_000);
+    let origins = subject.source().explorer().origins(start).await.unwrap();
+    let (name, origin) = origins.into_iter().next().unwrap();
+    let read = read_rest(subject.source().as_ref(), &name, &Watermark::Origin(origin)).await;
+    assert_eq!(read.iter().map(|it| it.data.to_vec()).collect::<Vec<_>>(), subject.written(track)[2..]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_was_made_anew_inherits_nothing() {
+    let mut subject = FakeStreamSubject::new();
+    let track = subject.add_track();
+    subject.append(track, 2);
+    let (source, old) = (subject.source(), subject.name(track));
+    let mut reader = source.tracks().unwrap().open(&old, &first(source.as_ref())).await.unwrap();
+    reader.read(room(1)).await.unwrap();
+    subject.make_anew();
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    let error = reader.read(room(1)).await.unwrap_err();
+    assert!(matches!(error, SourceError::PositionLost { .. }), "{error}");
+    subject.restart();
+    let source = subject.source();
+    let opened = source.tracks().unwrap().open(&old, &first(source.as_ref())).await;
+    assert!(matches!(opened.err(), Some(SourceError::PositionLost { .. })));
+    let listed = source.tracks().unwrap().list(&Known::default()).await.unwrap().tracks;
+    assert_ne!(listed[0].name, old);
+    assert_eq!(read_rest(source.as_ref(), &listed[0].name, &first(source.as_ref())).await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_retention_took_whole_ends_with_a_gap() {
+    let mut subject = FakeStreamSubject::new();
+    let track = subject.add_track();
+    subject.append(track, 4);
+    let (source, name) = (subject.source(), subject.name(track));
+    let tracks = source.tracks().unwrap();
+    let mut reader = tracks.open(&name, &first(source.as_ref())).await.unwrap();
+    let passed = reader.read(room(2)).await.unwrap().passed.unwrap();
+    subject.end(track);
+    subject.forget(track);
+    let bounds = [Watermark::At(passed.clone()), first(source.as_ref())];
+    for bound in bounds {
+        let mut late = tracks.open(&name, &bound).await.unwrap();
+        let end: RawRead = late.read(room(2)).await.unwrap();
+        assert!(end.ended && end.gap.is_some() && end.records.is_empty(), "{end:?}");
+    }
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    let end = reader.read(room(2)).await.unwrap();
+    assert_eq!((end.ended, end.gap.map(|it| it.from)), (true, Some(Some(passed))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_at_the_last_record_tells_no_gap() {
+    let mut subject = FakeStreamSubject::new();
+    let track = subject.add_track();
+    subject.append(track, 4);
+    let name = subject.name(track);
+    let mut at = first(subject.source().as_ref());
+    let mut n_read = 0;
+    for _ in 0..6 {
+        subject.restart();
+        let source = subject.source();
+        let mut reader = source.tracks().unwrap().open(&name, &at).await.unwrap();
+        let read = reader.read(room(1)).await.unwrap();
+        assert_eq!(read.gap, None);
+        n_read += read.records.len();
+        at = Watermark::At(read.passed.unwrap());
+    }
+    assert_eq!(n_read, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_ends_without_telling_its_children_has_them_listed_at_once() {
+    let mut subject = FakeStreamSubject::new();
+    subject.set_tells_no_children(true);
+    let root = subject.add_track();
+    subject.split(root);
+    let source = subject.source();
+    let tracks = source.tracks().unwrap();
+    let mut reader = tracks.open(&subject.name(root), &first(source.as_ref())).await.unwrap();
+    assert!(reader.read(room(1)).await.unwrap().ended);
+    tokio::time::timeout(Duration::from_secs(1), tracks.changed()).await.expect("it says so");
+}
+
+#[tokio::test(start_paused = true)]
+async fn aggregates_are_taken_apart_when_asked_for_and_resumed_within() {
+    let mut subject = FakeStreamSubject::new();
+    let track = subject.add_track();
+    let packed = aggregate(&[("a", b"1"), ("b", b"2"), ("a", b"3")]);
+    let mut damaged = packed.to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    subject.put(track, Bytes::from_static(b"0"));
+    subject.put(track, packed.clone());
+    subject.put(track, damaged.clone().into());
+    let name = subject.name(track);
+    let all = async |subject: &FakeStreamSubject, from: &Watermark| {
+        let read = read_rest(subject.source().as_ref(), &name, from).await;
+        read.into_iter().map(|it| (it.data, it.position)).collect::<Vec<_>>()
+    };
+    let begin = first(subject.source().as_ref());
+    let whole = all(&subject, &begin).await;
+    assert_eq!(
+        whole.iter().map(|it| it.0.clone()).collect::<Vec<_>>(),
+        [Bytes::from("0"), packed, damaged.into()]
+    );
+    subject.set_deaggregates(true);
+    let apart = all(&subject, &begin).await;
+    assert_eq!(apart[..4].iter().map(|it| &it.0[..]).collect::<Vec<_>>(), [b"0", b"1", b"2", b"3"]);
+    assert_eq!((apart.len(), &apart[4].0), (5, &whole[2].0), "a damaged one is one plain record");
+    // Each place is resumed at, also when aggregates are left whole since.
+    for deaggregates in [true, false] {
+        subject.set_deaggregates(deaggregates);
+        for idx in 2..5 {
+            let at = Watermark::At(apart[idx].1.clone());
+            assert_eq!(all(&subject, &at).await, apart[idx..], "{deaggregates} {idx}");
+        }
+    }
+    let source = subject.source();
+    let keys: Vec<_> = read_rest(source.as_ref(), &name, &begin).await.into_iter().map(|it| it.key).collect();
+    assert_eq!(keys.len(), 3);
+    subject.set_deaggregates(true);
+    let read = read_rest(subject.source().as_ref(), &name, &begin).await;
+    let key = |it: &'static str| OrderKey::Key(Bytes::from(it));
+    assert_eq!(read[1..4].iter().map(|it| it.key.clone()).collect::<Vec<_>>(), ["a", "b", "a"].map(key));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_names_a_sequence_number_that_the_shard_has() {
+    let mut subject = FakeStreamSubject::new();
+    let track = subject.add_track();
+    subject.append(track, 3);
+    let (source, name) = (subject.source(), subject.name(track));
+    let read = read_rest(source.as_ref(), &name, &first(source.as_ref())).await;
+    let told = String::from_utf8(read[1].id.0.as_slice().to_vec()).unwrap();
+    let bound = source.explorer().bound(&name, &told).await.unwrap();
+    assert_eq!(read_rest(source.as_ref(), &name, &bound).await.len(), 2);
+    for wrong in ["17", "abc", ""] {
+        assert!(matches!(source.explorer().bound(&name, wrong).await, Err(PlaceError::None(_))), "{wrong}");
+    }
+    let known = Known([(name.clone(), crate::source::Standing::Open)].into());
+    assert_eq!(source.explorer().describe(&known).await.unwrap()[0].label, "shardId-000000000000");
+}
+
+async fn two_records() -> (FakeStreamSubject, Vec<Record>) {
+    let mut subject = FakeStreamSubject::new();
+    let track = subject.add_track();
+    subject.put(track, Bytes::from_static(b"Hello, this is a test."));
+    tokio::time::sleep(Duration::from_millis(2_513)).await;
+    subject.put(track, Bytes::from_static(b"{\"n\":1}"));
+    let source = subject.source();
+    let raws = read_rest(source.as_ref(), &subject.name(track), &first(source.as_ref())).await;
+    let renderer = source.format().renderer(false);
+    let render = |raw: RawRecord| {
+        let mut bytes = Vec::new();
+        renderer.render(&raw, &mut bytes);
+        let place = RecordPlace::Track(TrackIdx(0), raw.position);
+        let (id, key, arrival) = (raw.id, raw.key, raw.arrival);
+        Record { id, place, key, arrival, bytes: bytes.into(), section: Section::default() }
+    };
+    (subject, raws.into_iter().map(render).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_documented_event_is_made_byte_for_byte() {
+    let (subject, records) = two_records().await;
+    let event = String::from_utf8(subject.source().format().wrap(&records).concat()).unwrap();
+    let manual = include_str!("../../../docs/sources/kinesis.md");
+    let example = manual.split("```json\n").nth(1).and_then(|it| it.split("```").next()).unwrap();
+    assert_eq!(event, example.lines().map(str::trim_start).collect::<String>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_record_names_shard_and_sequence_numbers() {
+    let (subject, records) = two_records().await;
+    let number = |n| format!("4959033827149025660855969253836157{n:022}");
+    let (key, info) = subject.source().format().batch_info(&records);
+    let expected = json!({
+        "shardId": "shardId-000000000000",
+        "startSequenceNumber": number(1),
+        "endSequenceNumber": number(2),
+        "approximateArrivalOfFirstRecord": "2018-12-17T22:10:50.987Z",
+        "approximateArrivalOfLastRecord": "2018-12-17T22:10:53.500Z",
+        "batchSize": 2,
+        "streamArn": "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream",
+    });
+    assert_eq!((key, info.to_string()), ("KinesisBatchInfo", expected.to_string()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_sees_all_but_the_data_that_it_is_handed() {
+    let mut subject = FakeStreamSubject::new();
+    let track = subject.add_track();
+    subject.append(track, 1);
+    let source = subject.source();
+    let raw = read_rest(source.as_ref(), &subject.name(track), &first(source.as_ref())).await.remove(0);
+    let renderer = source.format().renderer(false);
+    let (mut whole, mut shown) = (Vec::new(), Vec::new());
+    renderer.render(&raw, &mut whole);
+    renderer.render_without_data(&raw, &mut shown);
+    let mut expected: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+    expected["kinesis"]["data"] = "".into();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&shown).unwrap(), expected);
+    assert_eq!(renderer.data(&raw).as_deref(), Some(&b"{\"shard\":0,\"n\":0}"[..]));
+}
+
+fn node(text: &str) -> Node {
+    Document::parse("test", text, Format::Yaml, Path::new("/")).expect("it is YAML").root
+}
+
+fn parse(text: &str) -> Result<Box<dyn SourceSettings>, Vec<String>> {
+    let parsed = KinesisKind.parse(&node(text), Path::new("/"));
+    parsed.map_err(|findings| findings.iter().map(|it| format!("{} {}", it.code, it.message)).collect())
+}
+
+#[test]
+fn settings_name_one_stream_and_secrets_are_not_shown() {
+    let arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
+    let named = parse("stream: orders\naws: { access_key_id: AKID, secret_access_key: hush }").unwrap();
+    assert!(!format!("{named:?}").contains("hush") && !format!("{named:?}").contains("AKID"), "{named:?}");
+    assert_eq!(named.arn("eu-west-1", "123456789012").as_deref(), Some(arn));
+    assert_eq!(parse(&format!("stream: {arn}")).unwrap().arn("x", "y").as_deref(), Some(arn));
+    let code = |text: &str| parse(text).unwrap_err().iter().map(|it| it[..7].to_owned()).collect::<Vec<_>>();
+    for wrong in
+        ["a b", "arn:aws:sqs:eu-west-1:123456789012:orders", "arn:aws:kinesis:eu-west-1:123456789012:stream/"]
+    {
+        assert_eq!(code(&format!("stream: {wrong:?}")), ["FB-0244"], "{wrong}");
+    }
+    let consumer = parse(&format!("stream: {arn}/consumer/c:1")).unwrap_err();
+    assert!(consumer[0].contains("enhanced fan-out"), "{consumer:?}");
+    assert_eq!(code("{}").len(), 1);
+    assert_eq!(code("stream: orders\npoll_interval: 0.1").len(), 1);
+    assert_eq!(code("stream: orders\nendpoint: http://h"), ["FB-0104"]);
+    let differs = |more: &str| {
+        let identity = |text: &str| parse(text).unwrap().identity();
+        assert_ne!(identity("stream: orders"), identity(&format!("stream: orders\n{more}")));
+    };
+    ["poll_interval: 2", "deaggregate: true", "invoke_identity_arn: me", "aws: { region: eu-west-1 }"]
+        .iter()
+        .for_each(|it| differs(it));
+}

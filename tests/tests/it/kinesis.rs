@@ -1,0 +1,308 @@
+//! Streams of a real server: shards that split and merge under load, the event, LATEST, Lambda's API.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use forebay_tests::daemon::Daemon;
+use forebay_tests::function::{Answer, Function, lambda_of_nothing};
+use forebay_tests::kinesis_local::{ACCOUNT, KinesisLocal};
+use forebay_tests::wait;
+use serde_json::{Value, json};
+
+use crate::api_scene::await_state;
+use crate::scene::Scene;
+
+/// One record that a function was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Given {
+    shard: String,
+    key: String,
+    data: String,
+}
+
+/// A server, a folder, and functions that write down what they are given.
+struct Streams {
+    scene: Scene,
+    server: KinesisLocal,
+}
+
+#[derive(Clone, Default)]
+struct Journal(Arc<Mutex<Vec<Value>>>);
+
+impl Journal {
+    fn function(&self) -> Function {
+        let journal = self.clone();
+        Function::start(move |event| {
+            let mut events = journal.0.lock().expect("nothing panics under this lock");
+            events.push(event.clone());
+            Answer::Done(String::new())
+        })
+    }
+
+    fn events(&self) -> Vec<Value> {
+        self.0.lock().expect("nothing panics under this lock").clone()
+    }
+
+    fn given(&self) -> Vec<Given> {
+        self.events()
+            .iter()
+            .flat_map(|event| event["Records"].as_array().cloned())
+            .flatten()
+            .map(given)
+            .collect()
+    }
+
+    fn await_data(&self, data: &str) {
+        wait::until_told(
+            data,
+            || self.given().iter().any(|it| it.data == data).then_some(()),
+            || format!("{:?}", self.given()),
+        );
+    }
+}
+
+fn given(record: Value) -> Given {
+    let text = |it: &Value| it.as_str().expect("it is a text").to_owned();
+    let (shard, _) = record["eventID"].as_str().and_then(|it| it.split_once(':')).expect("it names a shard");
+    let data = STANDARD.decode(text(&record["kinesis"]["data"])).expect("it is base64");
+    Given {
+        shard: shard.to_owned(),
+        key: text(&record["kinesis"]["partitionKey"]),
+        data: String::from_utf8(data).expect("it is a text"),
+    }
+}
+
+impl Streams {
+    fn new() -> Self {
+        Self { scene: Scene::new(), server: KinesisLocal::start() }
+    }
+
+    fn config(&self, functions: &[(String, &Function)], mappings: &str) {
+        let functions: String = functions
+            .iter()
+            .map(|(name, it)| format!("  {name}: {{ executor: {}, timeout: 10 }}\n", it.executor()))
+            .collect();
+        let (endpoint, lambda) = (self.server.endpoint(), lambda_of_nothing());
+        self.scene.write(
+            "forebay.yaml",
+            &format!(
+                "aws: {{ endpoints: {{ kinesis: \"{endpoint}\", lambda: \"{lambda}\" }}, region: us-east-1, access_key_id: \"{ACCOUNT}\", secret_access_key: x }}\n\
+                 functions:\n{functions}event_source_mappings:{mappings}\n"
+            ),
+        );
+    }
+}
+
+const KEYS: usize = 8;
+
+/// Writes records of eight keys, each with a number of its own that goes up.
+#[derive(Default)]
+struct Writer {
+    n_written: [usize; KEYS],
+}
+
+impl Writer {
+    fn write(&mut self, server: &KinesisLocal, n_rounds: usize) {
+        for _ in 0..n_rounds {
+            for (key, n) in self.n_written.iter_mut().enumerate() {
+                server.put("orders", &format!("key {key}"), &n.to_string());
+                *n += 1;
+            }
+        }
+    }
+
+    /// Waits until all that was written was given.
+    fn await_given(&self, journal: &Journal) {
+        let goal: usize = self.n_written.iter().sum();
+        wait::until_count("records given", goal, || {
+            first_times(&journal.given()).values().map(Vec::len).sum()
+        });
+    }
+}
+
+/// The numbers of each key in the order in which they were given first.
+fn first_times(given: &[Given]) -> BTreeMap<String, Vec<usize>> {
+    let mut by_key: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for it in given {
+        let numbers = by_key.entry(it.key.clone()).or_default();
+        let number = it.data.parse().expect("it is a number");
+        if !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
+    by_key
+}
+
+#[test]
+fn a_stream_that_splits_and_merges_under_load_and_a_kill_loses_nothing_and_keeps_order() {
+    let it = Streams::new();
+    it.server.create("orders", 2);
+    let journal = Journal::default();
+    let function = journal.function();
+    it.config(
+        &[("seen".to_owned(), &function)],
+        "\n- { name: orders, source: { kinesis: { stream: orders, poll_interval: 0.25 } }, function_name: seen, \
+         starting_position: TRIM_HORIZON, parallelization_factor: 4, batch_size: 7 }",
+    );
+    let open = || {
+        let mut open: Vec<_> = it.server.shards("orders").into_iter().filter(|it| it.is_open).collect();
+        open.sort_by_key(|it| it.hash_keys);
+        open
+    };
+    let mut writer = Writer::default();
+    writer.write(&it.server, 5);
+    let daemon = Daemon::start(it.scene.folder());
+    writer.write(&it.server, 5);
+    it.server.split("orders", &open()[0]);
+    writer.write(&it.server, 5);
+    it.server.split("orders", &open()[2]);
+    writer.write(&it.server, 5);
+    writer.await_given(&journal);
+    writer.write(&it.server, 3);
+    // In the middle of it.
+    daemon.kill();
+    it.server.merge("orders", &open()[1], &open()[2]);
+    writer.write(&it.server, 5);
+    let daemon = Daemon::start(it.scene.folder());
+    it.server.merge("orders", &open()[0], &open()[1]);
+    writer.write(&it.server, 5);
+    it.server.split("orders", &open()[0]);
+    writer.write(&it.server, 5);
+    writer.await_given(&journal);
+    let given = journal.given();
+    for (key, numbers) in first_times(&given) {
+        assert!(numbers.iter().copied().eq(0..numbers.len()), "{key} in order: {numbers:?}");
+    }
+    let shards = it.server.shards("orders");
+    assert!(
+        shards.iter().filter(|it| it.parents.len() == 2).count() == 2 && shards.len() == 10,
+        "{shards:?}"
+    );
+    for child in &shards {
+        let began = given.iter().position(|it| it.shard == child.id).unwrap_or(given.len());
+        for parent in &child.parents {
+            let late = given[began..].iter().find(|it| it.shard == *parent);
+            assert_eq!(late, None, "{parent} is finished before {} begins", child.id);
+        }
+    }
+    let log = daemon.log();
+    assert!(!log.contains("records were lost"), "{log}");
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
+#[test]
+fn an_event_of_a_stream_is_lambdas_own_byte_for_byte() {
+    let it = Streams::new();
+    let arn = it.server.create("orders", 1);
+    let journal = Journal::default();
+    let function = journal.function();
+    it.config(
+        &[("seen".to_owned(), &function)],
+        &format!(
+            "\n- {{ name: orders, source: {{ kinesis: {{ stream: \"{arn}\" }} }}, function_name: seen, starting_position: TRIM_HORIZON, \
+             filter_criteria: {{ filter: [{{ pattern: '{{\"data\":{{\"n\":[1]}},\"kinesis\":{{\"partitionKey\":[\"k\"]}}}}' }}] }} }}"
+        ),
+    );
+    it.server.put("orders", "k", "{\"n\":2}");
+    let (shard, number) = it.server.put("orders", "k", "{\"n\":1}");
+    it.server.put("orders", "other", "{\"n\":1}");
+    let _daemon = Daemon::start(it.scene.folder());
+    journal.await_data("{\"n\":1}");
+    let at = json!({ "StreamName": "orders", "ShardId": shard, "ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": number });
+    let iterator = it.server.call("GetShardIterator", &at);
+    let read = it.server.call("GetRecords", &json!({ "ShardIterator": iterator["ShardIterator"] }));
+    let arrival = read["Records"][0]["ApproximateArrivalTimestamp"].as_f64().expect("it has arrived");
+    let event = &journal.events()[0];
+    let told =
+        event["Records"][0]["kinesis"]["approximateArrivalTimestamp"].as_f64().expect("it is a number");
+    assert!((arrival - told).abs() < 0.001, "{arrival} {told}");
+    let expected = json!({ "Records": [{
+        "kinesis": { "kinesisSchemaVersion": "1.0", "partitionKey": "k", "sequenceNumber": number,
+                     "data": STANDARD.encode("{\"n\":1}"), "approximateArrivalTimestamp": told },
+        "eventSource": "aws:kinesis",
+        "eventVersion": "1.0",
+        "eventID": format!("{shard}:{number}"),
+        "eventName": "aws:kinesis:record",
+        "invokeIdentityArn": format!("arn:aws:iam::{ACCOUNT}:role/forebay"),
+        "awsRegion": "us-east-1",
+        "eventSourceARN": arn,
+    }] });
+    assert_eq!(event.to_string(), expected.to_string());
+}
+
+#[test]
+fn a_record_written_right_after_a_mapping_at_latest_is_enabled_is_delivered() {
+    let it = Streams::new();
+    let arn = it.server.create("orders", 1);
+    let journals: Vec<Journal> = (0..20).map(|_| Journal::default()).collect();
+    let functions: Vec<Function> = journals.iter().map(Journal::function).collect();
+    let named: Vec<_> = functions.iter().enumerate().map(|(idx, it)| (format!("f{idx}"), it)).collect();
+    it.config(&named, " []");
+    let daemon = Daemon::start(it.scene.folder());
+    let api = daemon.socket();
+    for (idx, journal) in journals.iter().enumerate() {
+        it.server.put("orders", "k", &format!("before {idx}"));
+        let made = api.create(&json!({ "EventSourceArn": arn, "FunctionName": format!("f{idx}"), "StartingPosition": "LATEST" }));
+        let made = made.expect(202);
+        let uuid = made["UUID"].as_str().expect("a mapping has an id");
+        await_state(&api, uuid, "Enabled");
+        it.server.put("orders", "k", &format!("after {idx}"));
+        journal.await_data(&format!("after {idx}"));
+        assert_eq!(journal.given()[0].data, format!("after {idx}"), "nothing older is given");
+        api.delete(uuid).expect(202);
+    }
+}
+
+#[test]
+fn a_mapping_of_a_stream_is_made_changed_and_refused_over_lambdas_api_in_its_words() {
+    let it = Streams::new();
+    let arn = it.server.create("orders", 1);
+    let journal = Journal::default();
+    let function = journal.function();
+    it.config(&[("seen".to_owned(), &function)], " []");
+    let daemon = Daemon::start(it.scene.folder());
+    let api = daemon.socket();
+    let body = |more: Value| {
+        let mut body =
+            json!({ "EventSourceArn": arn, "FunctionName": "seen", "StartingPosition": "TRIM_HORIZON" });
+        body.as_object_mut().expect("it is a map").extend(more.as_object().cloned().unwrap_or_default());
+        body
+    };
+    let refused = |more: Value| {
+        let (status, kind, message) = api.create(&body(more)).refusal();
+        assert_eq!((status, kind.as_str()), (400, "InvalidParameterValueException"), "{message}");
+        message
+    };
+    let missing = arn.replace("orders", "missing");
+    assert_eq!(refused(json!({ "EventSourceArn": missing })), format!("Stream not found: {missing}"));
+    let window = refused(json!({ "TumblingWindowInSeconds": 10 }));
+    assert!(window.contains("TumblingWindowInSeconds") || window.contains("tumbling"), "{window}");
+    let consumer = refused(json!({ "EventSourceArn": format!("{arn}/consumer/c:1") }));
+    assert!(consumer.contains("enhanced fan-out"), "{consumer}");
+    refused(json!({ "FilterCriteria": { "Filters": [{ "Pattern": "{\"data\":[\"x\"]}" }] } }));
+
+    let asked =
+        json!({ "ParallelizationFactor": 2, "BisectBatchOnFunctionError": true, "MaximumRetryAttempts": 3 });
+    let made = api.create(&body(asked)).expect(202);
+    assert_eq!(
+        (&made["State"], &made["LastProcessingResult"]),
+        (&json!("Creating"), &json!("No records processed"))
+    );
+    let uuid = made["UUID"].as_str().expect("a mapping has an id");
+    await_state(&api, uuid, "Enabled");
+    it.server.put("orders", "k", "first");
+    journal.await_data("first");
+    let (status, kind, message) = api.create(&body(json!({}))).refusal();
+    let twice = format!(
+        "The event source arn (\" {arn} \") and function (\" seen \") provided mapping already exists. Please update or delete the existing mapping with UUID {uuid}"
+    );
+    assert_eq!((status, kind.as_str(), message), (409, "ResourceConflictException", twice));
+    api.update(uuid, &json!({ "BatchSize": 5 })).expect(202);
+    await_state(&api, uuid, "Enabled");
+    it.server.put("orders", "k", "second");
+    journal.await_data("second");
+    assert_eq!(api.get(uuid).expect(200)["BatchSize"], 5);
+    api.delete(uuid).expect(202);
+}
