@@ -149,9 +149,9 @@ fn owed(receipt: &Receipt) -> Option<(ChannelId, u64)> {
     Some((ChannelId(receipt.generation.0), tag))
 }
 
-struct Consumer(Arc<ChannelQueueSource>);
+struct ChannelConsumer(Arc<ChannelQueueSource>);
 
-impl Queue for Consumer {
+impl Queue for ChannelConsumer {
     fn facts(&self) -> QueueFacts {
         QueueFacts {
             receive_max: std::num::NonZeroU32::MIN.saturating_add(9),
@@ -242,7 +242,7 @@ impl Default for ChannelQueueSubject {
             state: Mutex::default(),
             is_lost: Notify::new(),
         });
-        let queue: Arc<dyn Queue> = Arc::new(Consumer(Arc::clone(&inner)));
+        let queue: Arc<dyn Queue> = Arc::new(ChannelConsumer(Arc::clone(&inner)));
         Self { source: Arc::new(FakeChannel { queue, inner: Arc::clone(&inner) }), inner }
     }
 }
