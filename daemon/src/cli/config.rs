@@ -42,7 +42,7 @@ impl ConfigArgs {
         match checked(&loaded) {
             Ok(compiled) => Ok((loaded, compiled)),
             Err(findings) => {
-                output::remark(compiled(&findings, &loaded));
+                output::remark(drawn(&findings, &loaded));
                 Err(Exit::Config)
             }
         }
@@ -59,7 +59,7 @@ impl ConfigArgs {
         match loaded.check() {
             Ok(config) => Ok(config.settings.data_dir),
             Err(findings) => {
-                output::remark(compiled(&findings, &loaded));
+                output::remark(drawn(&findings, &loaded));
                 Err(Exit::Config)
             }
         }
@@ -77,11 +77,11 @@ pub(super) fn unreadable(error: &LoadError) -> Exit {
 
 /// Says what is wrong with a config.
 pub(super) fn wrong(findings: &[Finding], loaded: &Loaded) -> Exit {
-    output::remark(compiled(findings, loaded));
+    output::remark(drawn(findings, loaded));
     Exit::Config
 }
 
-fn compiled(findings: &[Finding], loaded: &Loaded) -> String {
+fn drawn(findings: &[Finding], loaded: &Loaded) -> String {
     let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
     diagnostic::draw(findings, &loaded.texts, style)
 }
@@ -118,7 +118,7 @@ impl ValidateArgs {
         };
         match (self.format, findings.is_empty()) {
             (Format::Text, true) => output::print(praise),
-            (Format::Text, false) => output::print(compiled(&findings, &loaded)),
+            (Format::Text, false) => output::print(drawn(&findings, &loaded)),
             (Format::Json, _) => output::print(diagnostic::json(&findings)),
             (Format::Github, true) => {}
             (Format::Github, false) => output::print(diagnostic::github(&findings).trim_end()),

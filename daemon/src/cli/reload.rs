@@ -47,7 +47,7 @@ fn tell(outcome: Outcome) -> Exit {
             Exit::Done
         }
         Outcome::Rejected(refused) => {
-            output::remark(refused.compiled.trim_end());
+            output::remark(refused.drawn.trim_end());
             output::complain(Some("FB-0514"), "the config was rejected; the former one stays in use");
             Exit::Config
         }

@@ -18,7 +18,7 @@ use crate::compiled::{CompiledConfig, CompiledMapping};
 
 /// What runs for one mapping of the API.
 #[derive(Clone)]
-pub(super) struct Drawn {
+pub(super) struct CompiledDefinition {
     pub(super) compiled: Arc<CompiledMapping>,
     /// Functions of Lambda that stand nowhere in the config file.
     pub(super) functions: BTreeMap<FunctionName, Function>,
@@ -26,27 +26,27 @@ pub(super) struct Drawn {
 
 /// Why a mapping cannot be compiled.
 #[derive(Debug)]
-pub(super) struct Undrawable {
+pub(super) struct CannotCompile {
     /// For whoever asks over the API.
     pub(super) api: ApiError,
     /// The page that explains it, where there is one.
     code: Option<Code>,
 }
 
-impl From<ApiError> for Undrawable {
+impl From<ApiError> for CannotCompile {
     fn from(api: ApiError) -> Self {
         Self { api, code: None }
     }
 }
 
-impl From<Undrawable> for ApiError {
-    fn from(error: Undrawable) -> Self {
+impl From<CannotCompile> for ApiError {
+    fn from(error: CannotCompile) -> Self {
         error.api
     }
 }
 
-impl From<Undrawable> for Fault {
-    fn from(error: Undrawable) -> Self {
+impl From<CannotCompile> for Fault {
+    fn from(error: CannotCompile) -> Self {
         Self { text: error.api.message, code: error.code }
     }
 }
@@ -55,7 +55,10 @@ impl From<Undrawable> for Fault {
 ///
 /// # Errors
 /// In AWS's words where it has some.
-pub(super) fn compile(definition: &Definition, file: &CompiledConfig) -> Result<Drawn, Undrawable> {
+pub(super) fn compile(
+    definition: &Definition,
+    file: &CompiledConfig,
+) -> Result<CompiledDefinition, CannotCompile> {
     let it = &definition.configuration;
     let source = it.source.words(BuiltIn::aws_words())?;
     let function = function_name(&it.function_arn, file);
@@ -65,7 +68,7 @@ pub(super) fn compile(definition: &Definition, file: &CompiledConfig) -> Result<
     // No relative path can be asked for over the API.
     let compiled =
         CompiledMapping::compile(added.mapping, PathBuf::from("/")).map_err(|findings| refused(&findings))?;
-    Ok(Drawn { compiled: Arc::new(compiled), functions: added.functions })
+    Ok(CompiledDefinition { compiled: Arc::new(compiled), functions: added.functions })
 }
 
 /// A mapping in the words of a config file. A function of the config file goes by its name there.
@@ -94,7 +97,7 @@ pub(super) fn is_listed(name: &LambdaName, file: &CompiledConfig) -> bool {
 }
 
 /// The first finding, in AWS's words where it has some.
-fn refused(findings: &[Finding]) -> Undrawable {
+fn refused(findings: &[Finding]) -> CannotCompile {
     let Some(first) = findings.first() else {
         return ApiError::invalid("The event source mapping cannot be run here.").into();
     };
@@ -102,5 +105,5 @@ fn refused(findings: &[Finding]) -> Undrawable {
         Some(aws) => aws.sentence.clone(),
         None => format!("{} ({}, {})", first.message, first.code.0, first.path),
     });
-    Undrawable { api, code: Some(first.code) }
+    CannotCompile { api, code: Some(first.code) }
 }

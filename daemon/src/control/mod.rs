@@ -22,7 +22,7 @@ use forebay_config::Code;
 use forebay_pollers::Source;
 use tracing::{error, info, warn};
 
-use self::compile::Drawn;
+use self::compile::CompiledDefinition;
 pub use self::note::NoteError;
 use self::note::{Definition, Note};
 pub use self::service::Service;
@@ -42,14 +42,14 @@ const UNFIT_KIND: &str = "api";
 struct Made {
     definition: Definition,
     /// What runs; of one that cannot any more, what ran. `None` when it could not from the start.
-    compiled: Option<Drawn>,
+    compiled: Option<CompiledDefinition>,
     /// Why it cannot be run as it is written.
     unfit: Option<Fault>,
 }
 
 impl Made {
     /// Draws a mapping beside a config file; when that fails, what `former` ran stays to be seen.
-    fn compile(definition: Definition, file: &CompiledConfig, former: Option<Drawn>) -> Self {
+    fn compile(definition: Definition, file: &CompiledConfig, former: Option<CompiledDefinition>) -> Self {
         match compile::compile(&definition, file) {
             Ok(compiled) => Self { definition, compiled: Some(compiled), unfit: None },
             Err(error) => Self { definition, compiled: former, unfit: Some(error.into()) },
@@ -211,8 +211,9 @@ impl Control {
     pub(crate) async fn change(&mut self, file: CompiledConfig) -> Result<Changes, BuildError> {
         self.forget_gone();
         self.check_names(&file)?;
-        let redrawn = |made: &Made| Made::compile(made.definition.clone(), &file, made.compiled.clone());
-        let made: BTreeMap<_, _> = self.made.iter().map(|(uuid, it)| (uuid.clone(), redrawn(it))).collect();
+        let recompiled = |made: &Made| Made::compile(made.definition.clone(), &file, made.compiled.clone());
+        let made: BTreeMap<_, _> =
+            self.made.iter().map(|(uuid, it)| (uuid.clone(), recompiled(it))).collect();
         self.fleet.look_again();
         let changes = self.fleet.apply(self.wanted(&file, &made)).await?;
         self.file = file;

@@ -30,8 +30,8 @@ pub struct Refused {
     pub message: String,
     /// Every mistake.
     pub details: Vec<Detail>,
-    /// The mistakes compiled over their lines, as `forebay validate` does.
-    pub compiled: String,
+    /// The mistakes drawn over their lines, as `forebay validate` does.
+    pub drawn: String,
 }
 
 /// One mistake.
@@ -95,7 +95,7 @@ impl Refused {
         )
     }
 
-    fn of(details: Vec<Detail>, compiled: Option<String>) -> Self {
+    fn of(details: Vec<Detail>, drawn: Option<String>) -> Self {
         let one = |it: &Detail| {
             let place = if it.place.is_empty() { String::new() } else { format!("{}: ", it.place) };
             format!("{}: {place}{}", it.code, it.message)
@@ -105,11 +105,11 @@ impl Refused {
             0 | 1 => first,
             n => format!("{first} (and {} more)", n - 1),
         };
-        let compiled = compiled.unwrap_or_else(|| {
+        let drawn = drawn.unwrap_or_else(|| {
             details.iter().map(|it| format!("error[{}]: {}\n", it.code, it.message)).collect()
         });
         let code = details.first().map(|it| it.code.clone()).unwrap_or_default();
-        Self { code, message, details, compiled }
+        Self { code, message, details, drawn }
     }
 }
 
@@ -137,6 +137,6 @@ mod tests {
             "{}",
             refused.message
         );
-        assert_eq!(refused.compiled.lines().count(), 2);
+        assert_eq!(refused.drawn.lines().count(), 2);
     }
 }

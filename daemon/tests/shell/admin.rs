@@ -200,7 +200,7 @@ async fn an_address_that_others_can_reach_is_refused() {
 async fn a_reload_is_answered_with_what_became_of_it_and_a_rejection_stays_visible() {
     let mut it = listening().await;
     let rejected: Outcome = serde_json::from_value(
-        serde_json::json!({ "outcome": "rejected", "code": "FB-0107", "message": "FB-0107: no", "details": [], "compiled": "" }),
+        serde_json::json!({ "outcome": "rejected", "code": "FB-0107", "message": "FB-0107: no", "details": [], "drawn": "" }),
     )
     .unwrap();
     let mut asked = std::mem::replace(&mut it.asked, tokio::sync::mpsc::channel(1).1);

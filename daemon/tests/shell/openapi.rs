@@ -266,7 +266,7 @@ async fn real_answers_fit_their_schemas_and_every_good_one_was_heard() {
     let answering = tokio::spawn(async move {
         asked.recv().await.unwrap().send(Outcome::Applied(Default::default())).unwrap();
         let detail = json!({ "code": "FB-0107", "place": "f:1:1", "message": "no" });
-        let rejected = json!({ "outcome": "rejected", "code": "FB-0107", "message": "no", "details": [detail], "compiled": "" });
+        let rejected = json!({ "outcome": "rejected", "code": "FB-0107", "message": "no", "details": [detail], "drawn": "" });
         asked.recv().await.unwrap().send(serde_json::from_value(rejected).unwrap()).unwrap();
     });
     assert_eq!(it.ask("POST", "/v1/reload", "", "", "").await, 200);
