@@ -12,6 +12,9 @@ use crate::scene::{Scene, by_file, is_long};
 
 const N_FILES: usize = 4;
 const BATCH: usize = 20;
+/// Batches that one file's function can finish between two writes of the store: each takes it a fifth of a
+/// millisecond at the very least.
+const UNWRITTEN_MAX: usize = 25;
 
 #[test]
 fn killed_again_and_again_it_loses_nothing_and_keeps_order() {
@@ -84,9 +87,9 @@ fn judge(scene: &Scene, n_lines: usize, n_kills: usize) {
             next_offset += it.body.len() as u64 + 1;
         }
         assert_eq!(expected.next(), None, "{file} was not read to its end");
-        // P4: per kill at most the batches of this file that were finished and not yet durable, and the one
-        // in flight.
-        assert!(n_back <= n_kills * 4 * BATCH, "{file}: {n_back} repeats after {n_kills} kills");
+        // P4: per kill at most the batches of this file that were finished and not yet written, and the one in
+        // flight. The store writes at most every five milliseconds, and no batch waits for it.
+        assert!(n_back <= n_kills * UNWRITTEN_MAX * BATCH, "{file}: {n_back} repeats after {n_kills} kills");
     }
     eprintln!("kills: {n_kills}, lines: {}, repeated: {n_repeated}", N_FILES * n_lines);
 }
