@@ -5,6 +5,7 @@ mod error;
 mod provider;
 mod relay;
 mod sdk;
+mod sdk_failure;
 mod sign;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub use credentials::KeptCredentials;
 pub use error::AwsError;
 pub use relay::{AwsRelay, RelayError};
 pub use sdk::sdk_client;
+pub use sdk_failure::{SdkFailure, with_causes};
 
 /// The account of ARNs where none is known.
 const ACCOUNT: &str = "000000000000";

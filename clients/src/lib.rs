@@ -15,7 +15,8 @@ pub mod stream;
 pub mod tls;
 
 pub use aws::{
-    Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, KeptCredentials, RelayError, sdk_client,
+    Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, KeptCredentials, RelayError, SdkFailure,
+    sdk_client, with_causes,
 };
 pub use aws_credential_types::provider::error::CredentialsError;
 pub use descriptors::{Descriptor, Descriptors};

@@ -10,10 +10,10 @@ use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{EncryptionType, ShardIteratorType};
 use bytes::Bytes;
-use forebay_clients::{AwsAccess, CredentialsError, sdk_client};
+use forebay_clients::{AwsAccess, SdkFailure, sdk_client};
 
 use super::choice::WhichStream;
-use super::error::{KinesisError, chain};
+use super::error::KinesisError;
 use crate::source::BoxFuture;
 
 /// The longest that a call may take; a read may bring 10 MB.
@@ -244,18 +244,10 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    let has_no_credentials = || {
-        std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |it| it.source())
-            .any(|it| it.is::<CredentialsError>())
-    };
-    match error.code() {
-        Some(code) => {
-            KinesisError::answered(code, format!("{code}: {}", error.message().unwrap_or("no message")))
-        }
-        None if matches!(error, SdkError::ServiceError(_) | SdkError::ResponseError(_)) => {
-            KinesisError::Refused(chain(&error))
-        }
-        None if has_no_credentials() => KinesisError::NoCredentials(chain(&error)),
-        None => KinesisError::Unreachable(chain(&error)),
+    match SdkFailure::of(&error) {
+        SdkFailure::Answered(code, text) => KinesisError::answered(&code, text),
+        SdkFailure::Unusable(text) => KinesisError::Refused(text),
+        SdkFailure::NoCredentials(text) => KinesisError::NoCredentials(text),
+        SdkFailure::Unreachable(text) => KinesisError::Unreachable(text),
     }
 }

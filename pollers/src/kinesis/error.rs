@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_clients::AwsError;
+use forebay_clients::{AwsError, with_causes};
 use forebay_config::Code;
 
 use crate::source::SourceError;
@@ -40,7 +40,7 @@ pub(super) enum KinesisError {
 
 impl From<AwsError> for KinesisError {
     fn from(error: AwsError) -> Self {
-        Self::Aws { code: error.code(), why: chain(&error) }
+        Self::Aws { code: error.code(), why: with_causes(&error) }
     }
 }
 
@@ -102,17 +102,6 @@ impl KinesisError {
             other => SourceError::Down { what: what.to_owned(), code: other.code(), cause: Box::new(other) },
         }
     }
-}
-
-/// An error with its causes, each said once.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    for text in std::iter::successors(Some(error), |it| it.source()).map(ToString::to_string) {
-        if !texts.iter().any(|it| it.contains(&text)) {
-            texts.push(text);
-        }
-    }
-    texts.join(": ")
 }
 
 #[cfg(test)]

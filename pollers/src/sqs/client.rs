@@ -12,7 +12,7 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     MessageSystemAttributeName, QueueAttributeName,
 };
-use forebay_clients::{AwsAccess, CredentialsError, sdk_client};
+use forebay_clients::{AwsAccess, SdkFailure, sdk_client};
 
 use super::error::SqsError;
 use super::message::{Attribute, Details, Received};
@@ -289,17 +289,11 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    match error.code().map(str::to_owned) {
-        Some(code) => {
-            SqsError::answered(&code, format!("{code}: {}", error.message().unwrap_or("no message")))
-        }
-        None if matches!(error, SdkError::ServiceError(_) | SdkError::ResponseError(_)) => {
-            SqsError::Refused(chain(&error))
-        }
-        None if causes(&error).any(|it| it.is::<CredentialsError>()) => {
-            SqsError::NoCredentials(chain(&error))
-        }
-        None => SqsError::Unreachable(chain(&error)),
+    match SdkFailure::of(&error) {
+        SdkFailure::Answered(code, text) => SqsError::answered(&code, text),
+        SdkFailure::Unusable(text) => SqsError::Refused(text),
+        SdkFailure::NoCredentials(text) => SqsError::NoCredentials(text),
+        SdkFailure::Unreachable(text) => SqsError::Unreachable(text),
     }
 }
 
@@ -308,23 +302,6 @@ fn receives_max(policy: &str) -> Option<u32> {
     let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
     let max = policy.get("maxReceiveCount")?;
     max.as_u64().and_then(|it| u32::try_from(it).ok()).or_else(|| max.as_str()?.parse().ok())
-}
-
-fn causes<'e>(
-    error: &'e (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |it| it.source())
-}
-
-/// An error with its causes, each said once.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    for text in causes(error).map(ToString::to_string) {
-        if !texts.iter().any(|it| it.contains(&text)) {
-            texts.push(text);
-        }
-    }
-    texts.join(": ")
 }
 
 fn seconds(value: impl TryInto<i32>) -> i32 {
