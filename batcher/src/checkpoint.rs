@@ -16,6 +16,16 @@ pub enum Watermark {
     At(Position),
 }
 
+impl Watermark {
+    /// Its position; `None` while nothing was read yet.
+    pub fn position(&self) -> Option<&Position> {
+        match self {
+            Self::Origin(_) => None,
+            Self::At(position) => Some(position),
+        }
+    }
+}
+
 /// The whole truth of a track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {

@@ -242,12 +242,8 @@ impl<'a> Told<'a> {
 
 /// A watermark for people: a number where it is one, hexadecimal digits otherwise.
 pub fn position(durable: &Watermark) -> Option<String> {
-    match durable {
-        Watermark::Origin(_) => None,
-        Watermark::At(position) => {
-            Some(position.as_number().map_or_else(|| format!("{:?}", position.0), |it| it.to_string()))
-        }
-    }
+    let position = durable.position()?;
+    Some(position.as_number().map_or_else(|| format!("{:?}", position.0), |it| it.to_string()))
 }
 
 /// When a tick is, or was, by the wall clock.

@@ -125,6 +125,17 @@ fn is_halved(log: &FakeGroup) -> bool {
     owners[0].is_some() && owners[1].is_some() && owners[0] != owners[1] && owners[..2] == owners[2..]
 }
 
+/// Waits until a mapping has heard that it has no partition.
+async fn until_it_has_none(running: &Running) {
+    for _ in 0..1_000 {
+        if running.entry.tracks().await.is_some_and(|it| it.is_empty()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it still has {:?}", running.entry.tracks().await);
+}
+
 async fn until_all(ledger: &Ledger, n: usize) {
     until("all records succeeded", || ledger.times().len() == n * N_PARTITIONS).await;
 }
@@ -204,9 +215,10 @@ async fn nothing_of_a_partition_begins_after_it_was_taken() {
     .await;
     log.expire("one");
     log.group().freeze(true);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    until_it_has_none(&one).await;
     assert!(owners(&log).iter().all(|it| *it == log.member_of("two")), "{:?}", owners(&log));
     ledger.begun.lock().unwrap().clear();
+    // Long enough for twenty batches; the paused clock jumps.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(*ledger.begun.lock().unwrap(), [0; 0], "it has none of them");
     log.group().freeze(false);
@@ -245,7 +257,7 @@ async fn a_partition_that_is_asked_back_before_the_store_has_granted_it_is_given
     let one = start(&here, "one", &log, &ledger);
     append(&log, 20);
     until("it was dealt all of them", || owners(&log).iter().all(|it| *it == log.member_of("one"))).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    until("the store is asked", || here.store.asked().iter().any(|it| it.starts_with("grant of one"))).await;
     let other = ledger.beside();
     let two = start(&there, "two", &log, &other);
     until("half of them went over", || is_halved(&log)).await;

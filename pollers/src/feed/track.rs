@@ -111,7 +111,7 @@ impl Track {
     pub(super) fn give_up(&mut self, who: SubscriberId) -> Option<(ReadOrder, Read)> {
         let seat = self.seats.get_mut(&who)?;
         let (order, _) = seat.order.take()?;
-        let passed = position(&seat.at);
+        let passed = seat.at.position().cloned();
         Some((order, Read { passed, ..Read::default() }))
     }
 
@@ -176,7 +176,7 @@ impl Track {
         if at == seat.at && !ended {
             return None;
         }
-        let read = Read { gap, ..answer.finish(position(&at), ended) };
+        let read = Read { gap, ..answer.finish(at.position().cloned(), ended) };
         seat.at = at;
         seat.order.take().map(|(order, _)| (order, Ok(read)))
     }
@@ -374,23 +374,15 @@ impl Held {
 
 /// The stretch that a bound lies in and that has come furthest.
 fn best<'a>(stretches: &'a [Stretch], at: &Watermark) -> Option<&'a Stretch> {
-    let place = |stretch: &Stretch| position(&stretch.to);
     stretches
         .iter()
         .filter(|it| it.holds(at))
-        .reduce(|best, it| if place(it) > place(best) { it } else { best })
+        .reduce(|best, it| if it.to.position() > best.to.position() { it } else { best })
 }
 
 fn is_at_or_after(position: &Position, bound: &Watermark) -> bool {
     match bound {
         Watermark::Origin(_) => true,
         Watermark::At(at) => position >= at,
-    }
-}
-
-fn position(bound: &Watermark) -> Option<Position> {
-    match bound {
-        Watermark::Origin(_) => None,
-        Watermark::At(at) => Some(at.clone()),
     }
 }

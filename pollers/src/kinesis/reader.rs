@@ -61,10 +61,7 @@ impl ShardReader {
             what: what(stream, &shard),
             why: "it is no place in a shard".to_owned(),
         })?;
-        let passed = match from {
-            Watermark::Origin(_) => None,
-            Watermark::At(bound) => Some(bound.clone()),
-        };
+        let passed = from.position().cloned();
         let facts = [false, true].map(|is_encrypted| Arc::new(ShardFacts::new(stream, &shard, is_encrypted)));
         Ok(Self {
             stream: Arc::clone(stream),

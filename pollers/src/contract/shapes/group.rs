@@ -270,10 +270,7 @@ impl Membership for FakeMember {
     }
 
     fn committed(&self, track: &TrackName, at: &Watermark) {
-        let offset = match at {
-            Watermark::Origin(_) => None,
-            Watermark::At(at) => at.as_number(),
-        };
+        let offset = at.position().and_then(Position::as_number);
         if let (Ok(partition), Some(offset)) = (number(track), offset)
             && let Some(held) = self.held().get_mut(&partition)
         {
@@ -340,10 +337,7 @@ impl PartitionReader {
         if let Some(passed) = &passage.passed {
             self.at = Watermark::At(passed.clone());
         }
-        let passed = match &self.at {
-            Watermark::Origin(_) => None,
-            Watermark::At(at) => Some(at.clone()),
-        };
+        let passed = self.at.position().cloned();
         Ok(RawRead { records, passed, ended: passage.ended, gap: passage.gap, children: Vec::new() })
     }
 }

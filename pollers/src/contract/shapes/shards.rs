@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{Origin, Position, ShortBytes, Watermark};
+use forebay_batcher::{Origin, ShortBytes, Watermark};
 use forebay_config::StartingPosition;
 use forebay_models::shards::{Batch, Limits, Refusal, ShardTree};
 use forebay_models::stream::Style;
@@ -230,19 +230,12 @@ fn raw_read(tree: &ShardTree, shard: usize, batch: Batch) -> RawRead {
     }
 }
 
-fn passed(at: &Watermark) -> Option<Position> {
-    match at {
-        Watermark::Origin(_) => None,
-        Watermark::At(at) => Some(at.clone()),
-    }
-}
-
 /// Moves a reader's place with what it read; `None` when nothing came.
 fn moved(at: &mut Watermark, read: RawRead) -> Option<RawRead> {
     if read.records.is_empty() && !read.ended && read.gap.is_none() {
         return None;
     }
-    let read = RawRead { passed: read.passed.or_else(|| passed(at)), ..read };
+    let read = RawRead { passed: read.passed.or_else(|| at.position().cloned()), ..read };
     if let Some(passed) = &read.passed {
         *at = Watermark::At(passed.clone());
     }
@@ -320,7 +313,7 @@ impl Reader for PullReader {
                     return Ok(read);
                 }
                 if Instant::now() >= until {
-                    return Ok(RawRead { passed: passed(&self.at), ..RawRead::default() });
+                    return Ok(RawRead { passed: self.at.position().cloned(), ..RawRead::default() });
                 }
                 tokio::time::sleep_until(until.min(Instant::now() + POLL)).await;
             }
@@ -367,7 +360,7 @@ impl Reader for PushReader {
                     return Ok(read);
                 }
                 if Instant::now() >= until {
-                    return Ok(RawRead { passed: passed(&self.at), ..RawRead::default() });
+                    return Ok(RawRead { passed: self.at.position().cloned(), ..RawRead::default() });
                 }
                 tokio::time::sleep_until(until.min(Instant::now() + POLL)).await;
             }
