@@ -52,7 +52,7 @@ pub enum ErrorType {
 }
 
 /// How a type's body is written.
-enum Shape {
+enum BodyShape {
     /// `{"Type": "User", "message": …}`
     TypeAndLowerCase,
     /// `{"Type": "User", "Message": …}`
@@ -142,17 +142,17 @@ impl ErrorType {
         }
     }
 
-    fn shape(self) -> Shape {
+    fn shape(self) -> BodyShape {
         match self {
             Self::InvalidParameterValue
             | Self::ResourceConflict
             | Self::TooManyRequests
-            | Self::RequestTooLarge => Shape::TypeAndLowerCase,
+            | Self::RequestTooLarge => BodyShape::TypeAndLowerCase,
             Self::ResourceInUse
             | Self::ResourceNotFound
             | Self::Service
             | Self::BadGateway
-            | Self::Unavailable => Shape::TypeAndCapital,
+            | Self::Unavailable => BodyShape::TypeAndCapital,
             Self::Validation
             | Self::MissingAuthenticationToken
             | Self::IncompleteSignature
@@ -161,8 +161,8 @@ impl ErrorType {
             | Self::Misdirected
             | Self::UriTooLong
             | Self::HeadTooLarge
-            | Self::BadRequest => Shape::LowerCase,
-            Self::Serialization | Self::UnknownOperation | Self::AccessDenied => Shape::Capital,
+            | Self::BadRequest => BodyShape::LowerCase,
+            Self::Serialization | Self::UnknownOperation | Self::AccessDenied => BodyShape::Capital,
         }
     }
 }
@@ -230,10 +230,10 @@ impl ApiError {
     pub fn body(&self) -> Vec<u8> {
         let who = if self.status() >= 500 { "Service" } else { "User" };
         let (with_type, key) = match self.error_type.shape() {
-            Shape::TypeAndLowerCase => (true, "message"),
-            Shape::TypeAndCapital => (true, "Message"),
-            Shape::LowerCase => (false, "message"),
-            Shape::Capital => (false, "Message"),
+            BodyShape::TypeAndLowerCase => (true, "message"),
+            BodyShape::TypeAndCapital => (true, "Message"),
+            BodyShape::LowerCase => (false, "message"),
+            BodyShape::Capital => (false, "Message"),
         };
         let mut body = Map::new();
         if self.error_type == ErrorType::TooManyRequests {

@@ -1,16 +1,12 @@
 //! What the API asks of whoever keeps the mappings: the daemon implements it.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 
 use crate::error::ApiError;
 use crate::mapping::{
     CreateMapping, ListMappings, MappingConfiguration, MappingList, TagList, UpdateMapping,
 };
-
-/// A boxed future, so that the trait stays object-safe without a macro.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use futures_util::future::BoxFuture;
 
 /// Keeps mappings and runs them.
 ///

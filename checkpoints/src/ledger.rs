@@ -9,7 +9,7 @@ use crate::store::{Epoch, KeptTrack, Lease, MappingId, StoreError, TrackKey};
 
 /// A change of one mapping's rows.
 #[derive(Debug)]
-pub(crate) enum Change {
+pub(crate) enum LedgerChange {
     Create(Vec<(TrackKey, Vec<u8>)>),
     Grant(Vec<(TrackKey, Epoch)>),
     Commit(TrackKey, Vec<u8>),
@@ -51,11 +51,11 @@ pub(crate) fn load(staged: &Staged<'_>, lease: &Lease) -> Result<Option<Vec<Kept
 }
 
 /// Stages a change; when it fails, nothing is staged.
-pub(crate) fn apply(staged: &mut Staged<'_>, lease: &Lease, change: Change) -> Result<(), StoreError> {
+pub(crate) fn apply(staged: &mut Staged<'_>, lease: &Lease, change: LedgerChange) -> Result<(), StoreError> {
     let row = authorise(staged, lease)?;
     match change {
-        Change::Create(tracks) => create(staged, lease, row, tracks),
-        Change::Grant(tracks) => {
+        LedgerChange::Create(tracks) => create(staged, lease, row, tracks),
+        LedgerChange::Grant(tracks) => {
             must_be_created(lease, &row)?;
             for (track, generation) in &tracks {
                 let (_, granted) = granted(staged, lease, track)?;
@@ -69,7 +69,7 @@ pub(crate) fn apply(staged: &mut Staged<'_>, lease: &Lease, change: Change) -> R
             }
             Ok(())
         }
-        Change::Commit(track, checkpoint) => {
+        LedgerChange::Commit(track, checkpoint) => {
             must_be_created(lease, &row)?;
             let (is_listed, granted) = granted(staged, lease, &track)?;
             if granted != lease.generation {
@@ -81,14 +81,14 @@ pub(crate) fn apply(staged: &mut Staged<'_>, lease: &Lease, change: Change) -> R
             staged.put(&kept(lease, &track), &Row { epoch: lease.epoch, body: checkpoint });
             Ok(())
         }
-        Change::Forget(tracks) => {
+        LedgerChange::Forget(tracks) => {
             for track in &tracks {
                 staged.delete(&listed(lease, track));
                 staged.delete(&kept(lease, track));
             }
             Ok(())
         }
-        Change::Remove => {
+        LedgerChange::Remove => {
             let floor = epoch_floor(staged)?.max(lease.epoch);
             for track in tracks(staged, &lease.mapping)?.keys() {
                 staged.delete(&listed(lease, track));

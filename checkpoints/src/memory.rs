@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
-use crate::ledger::{self, Change};
+use crate::ledger::{self, LedgerChange};
 use crate::row::Name;
 use crate::staged::{Rows, Staged};
 use crate::store::{
@@ -17,13 +17,13 @@ use crate::store::{
 /// Keeps checkpoints as long as the process lives. Its folder is called `memory`.
 #[derive(Debug)]
 pub struct MemoryStore {
-    inner: Mutex<Inner>,
+    inner: Mutex<MemoryRows>,
     health: watch::Sender<StoreHealth>,
     synced: watch::Sender<Synced>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct MemoryRows {
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
     n_failures: u32,
     n_doubts: u32,
@@ -114,15 +114,15 @@ impl MemoryStore {
         self.lock().rows.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, MemoryRows> {
         // A panic while it was held left the rows as they were before: changes are laid on as the last step.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change<'a>(&'a self, lease: &'a Lease, change: Change) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn change<'a>(&'a self, lease: &'a Lease, change: LedgerChange) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let mut inner = self.lock();
-            let panics = matches!(change, Change::Remove) && std::mem::take(&mut inner.removal_panics);
+            let panics = matches!(change, LedgerChange::Remove) && std::mem::take(&mut inner.removal_panics);
             assert!(!panics, "it was told to panic");
             inner.write(|staged| ledger::apply(staged, lease, change))
         })
@@ -142,7 +142,7 @@ impl MemoryStore {
     }
 }
 
-impl Inner {
+impl MemoryRows {
     fn read<T>(&self, read: impl FnOnce(&Staged<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if self.closed {
             return Err(self.io("read", "the store is closed"));
@@ -185,7 +185,7 @@ impl Inner {
     }
 }
 
-impl Rows for Inner {
+impl Rows for MemoryRows {
     fn folder(&self) -> &str {
         "memory"
     }
@@ -220,7 +220,7 @@ impl CheckpointStore for MemoryStore {
         lease: &'a Lease,
         tracks: Vec<(TrackKey, Vec<u8>)>,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.change(lease, Change::Create(tracks))
+        self.change(lease, LedgerChange::Create(tracks))
     }
 
     fn grant<'a>(
@@ -228,7 +228,7 @@ impl CheckpointStore for MemoryStore {
         lease: &'a Lease,
         tracks: Vec<(TrackKey, Epoch)>,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.change(lease, Change::Grant(tracks))
+        self.change(lease, LedgerChange::Grant(tracks))
     }
 
     fn commit<'a>(
@@ -237,7 +237,7 @@ impl CheckpointStore for MemoryStore {
         track: &'a TrackKey,
         checkpoint: Vec<u8>,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.change(lease, Change::Commit(track.clone(), checkpoint))
+        self.change(lease, LedgerChange::Commit(track.clone(), checkpoint))
     }
 
     fn write<'a>(
@@ -248,7 +248,9 @@ impl CheckpointStore for MemoryStore {
     ) -> BoxFuture<'a, Result<WriteNumber, StoreError>> {
         Box::pin(async move {
             let mut inner = self.lock();
-            inner.write(|staged| ledger::apply(staged, lease, Change::Commit(track.clone(), checkpoint)))?;
+            inner.write(|staged| {
+                ledger::apply(staged, lease, LedgerChange::Commit(track.clone(), checkpoint))
+            })?;
             let number = WriteNumber(inner.n_writes);
             if !inner.holds_syncs {
                 self.synced.send_modify(|synced| synced.upto = number);
@@ -266,11 +268,11 @@ impl CheckpointStore for MemoryStore {
         lease: &'a Lease,
         tracks: &'a [TrackKey],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.change(lease, Change::Forget(tracks.to_vec()))
+        self.change(lease, LedgerChange::Forget(tracks.to_vec()))
     }
 
     fn remove<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.change(lease, Change::Remove)
+        self.change(lease, LedgerChange::Remove)
     }
 
     fn note<'a>(&'a self, mapping: &'a MappingId, note: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {

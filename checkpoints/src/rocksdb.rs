@@ -42,16 +42,16 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::ledger::Change;
+use crate::ledger::LedgerChange;
 use crate::store::{
     BoxFuture, CheckpointStore, Epoch, KeptTrack, Lease, MappingId, StoreError, StoreHealth, Synced,
     TrackKey, WriteNumber,
 };
 
 pub use repair::{Repaired, repair};
-use request::{Request, Write};
-pub use survey::{Fault, KeptMapping, Shown, Verified, show, verify};
-use writer::Writer;
+use request::{StoreRequest, Write};
+pub use survey::{KeptMapping, StoreContents, StoreFault, StoreVerdict, show, verify};
+use writer::StoreWriter;
 
 /// How many calls may wait for the writer; the next caller waits with its call.
 pub const REQUESTS_MAX: usize = 1024;
@@ -87,7 +87,7 @@ impl RocksOptions {
 #[derive(Debug)]
 pub struct RocksStore {
     folder: String,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<StoreRequest>,
     health: watch::Receiver<StoreHealth>,
     synced: watch::Receiver<Synced>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -110,7 +110,7 @@ impl RocksStore {
         let (told, synced) = watch::channel(Synced::default());
         let thread = std::thread::Builder::new()
             .name("checkpoints".to_owned())
-            .spawn(move || match Writer::open(options, inbox, health, told) {
+            .spawn(move || match StoreWriter::open(options, inbox, health, told) {
                 Ok(mut writer) => {
                     if opened.send(Ok(())).is_ok() {
                         writer.keep_running();
@@ -140,7 +140,7 @@ impl RocksStore {
 
     async fn ask<T>(
         &self,
-        request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request,
+        request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> StoreRequest,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let closed = || StoreError::Io {
@@ -152,9 +152,11 @@ impl RocksStore {
         answered.await.map_err(|_| closed())?
     }
 
-    fn change<'a>(&'a self, lease: &'a Lease, change: Change) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn change<'a>(&'a self, lease: &'a Lease, change: LedgerChange) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(
-            self.ask(move |answer| Request::Write(Write::Change { lease: lease.clone(), change, answer })),
+            self.ask(move |answer| {
+                StoreRequest::Write(Write::Change { lease: lease.clone(), change, answer })
+            }),
         )
     }
 
@@ -164,7 +166,9 @@ impl RocksStore {
         note: Option<Vec<u8>>,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(
-            self.ask(move |answer| Request::Write(Write::Note { mapping: mapping.clone(), note, answer })),
+            self.ask(move |answer| {
+                StoreRequest::Write(Write::Note { mapping: mapping.clone(), note, answer })
+            }),
         )
     }
 
@@ -183,12 +187,12 @@ impl CheckpointStore for RocksStore {
         generation: Epoch,
     ) -> BoxFuture<'a, Result<Lease, StoreError>> {
         Box::pin(self.ask(move |answer| {
-            Request::Write(Write::Acquire { mapping: mapping.clone(), generation, answer })
+            StoreRequest::Write(Write::Acquire { mapping: mapping.clone(), generation, answer })
         }))
     }
 
     fn load<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Option<Vec<KeptTrack>>, StoreError>> {
-        Box::pin(self.ask(|answer| Request::Load { lease: lease.clone(), answer }))
+        Box::pin(self.ask(|answer| StoreRequest::Load { lease: lease.clone(), answer }))
     }
 
     fn create<'a>(
@@ -196,7 +200,7 @@ impl CheckpointStore for RocksStore {
         lease: &'a Lease,
         tracks: Vec<(TrackKey, Vec<u8>)>,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.change(lease, Change::Create(tracks))
+        self.change(lease, LedgerChange::Create(tracks))
     }
 
     fn grant<'a>(
@@ -204,7 +208,7 @@ impl CheckpointStore for RocksStore {
         lease: &'a Lease,
         tracks: Vec<(TrackKey, Epoch)>,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.change(lease, Change::Grant(tracks))
+        self.change(lease, LedgerChange::Grant(tracks))
     }
 
     fn commit<'a>(
@@ -213,7 +217,7 @@ impl CheckpointStore for RocksStore {
         track: &'a TrackKey,
         checkpoint: Vec<u8>,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.change(lease, Change::Commit(track.clone(), checkpoint))
+        self.change(lease, LedgerChange::Commit(track.clone(), checkpoint))
     }
 
     fn write<'a>(
@@ -222,12 +226,10 @@ impl CheckpointStore for RocksStore {
         track: &'a TrackKey,
         checkpoint: Vec<u8>,
     ) -> BoxFuture<'a, Result<WriteNumber, StoreError>> {
-        let change = Change::Commit(track.clone(), checkpoint);
-        Box::pin(
-            self.ask(move |answer| {
-                Request::Write(Write::Checkpoint { lease: lease.clone(), change, answer })
-            }),
-        )
+        let change = LedgerChange::Commit(track.clone(), checkpoint);
+        Box::pin(self.ask(move |answer| {
+            StoreRequest::Write(Write::Checkpoint { lease: lease.clone(), change, answer })
+        }))
     }
 
     fn synced(&self) -> watch::Receiver<Synced> {
@@ -239,11 +241,11 @@ impl CheckpointStore for RocksStore {
         lease: &'a Lease,
         tracks: &'a [TrackKey],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.change(lease, Change::Forget(tracks.to_vec()))
+        self.change(lease, LedgerChange::Forget(tracks.to_vec()))
     }
 
     fn remove<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.change(lease, Change::Remove)
+        self.change(lease, LedgerChange::Remove)
     }
 
     fn note<'a>(&'a self, mapping: &'a MappingId, note: Vec<u8>) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -255,11 +257,11 @@ impl CheckpointStore for RocksStore {
     }
 
     fn notes(&self) -> BoxFuture<'_, Result<BTreeMap<MappingId, Vec<u8>>, StoreError>> {
-        Box::pin(self.ask(|answer| Request::Notes { answer }))
+        Box::pin(self.ask(|answer| StoreRequest::Notes { answer }))
     }
 
     fn mappings(&self) -> BoxFuture<'_, Result<Vec<(MappingId, Epoch)>, StoreError>> {
-        Box::pin(self.ask(|answer| Request::Mappings { answer }))
+        Box::pin(self.ask(|answer| StoreRequest::Mappings { answer }))
     }
 
     fn health(&self) -> watch::Receiver<StoreHealth> {
@@ -269,7 +271,7 @@ impl CheckpointStore for RocksStore {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             // Whoever closed it first has the answer; the thread may be gone.
-            if let Ok(()) = self.ask(|answer| Request::Close { answer }).await {
+            if let Ok(()) = self.ask(|answer| StoreRequest::Close { answer }).await {
                 self.join();
             }
         })
@@ -299,7 +301,7 @@ mod tests {
         store.create(&lease, Vec::new()).await.unwrap();
         let mut synced = store.synced();
         let lost = store.write(&lease, &track, b"1".to_vec()).await.unwrap();
-        store.requests.send(Request::Panic).await.unwrap();
+        store.requests.send(StoreRequest::Panic).await.unwrap();
         // With an end: who breaks this sees it fail, not hang.
         let told = synced.wait_for(|it| it.of(lost).is_some());
         tokio::time::timeout(Duration::from_secs(60), told).await.expect("it is told").unwrap();
@@ -324,7 +326,7 @@ mod tests {
         store.create(&lease, vec![(track.clone(), b"1".to_vec())]).await.unwrap();
         let mut health = store.health();
         health.mark_unchanged();
-        store.requests.send(Request::Panic).await.unwrap();
+        store.requests.send(StoreRequest::Panic).await.unwrap();
         let refused = store.commit(&lease, &track, b"2".to_vec()).await.unwrap_err();
         let cause = std::error::Error::source(&refused).map(ToString::to_string).unwrap_or_default();
         assert!(cause.contains("its thread panicked: the test wants"), "{refused:?}");

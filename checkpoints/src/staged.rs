@@ -17,15 +17,15 @@ pub(crate) trait Rows {
 /// Rows with changes laid over them.
 pub(crate) struct Staged<'a> {
     rows: &'a dyn Rows,
-    changes: Changes,
+    changes: StagedRows,
 }
 
 /// Keys with their new values; `None` takes the row away.
-pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub(crate) type StagedRows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 impl<'a> Staged<'a> {
     pub(crate) fn over(rows: &'a dyn Rows) -> Self {
-        Self { rows, changes: Changes::new() }
+        Self { rows, changes: StagedRows::new() }
     }
 
     pub(crate) fn row(&self, name: &Name) -> Result<Option<Row>, StoreError> {
@@ -73,7 +73,7 @@ impl<'a> Staged<'a> {
         self.changes.insert(name.key(), None);
     }
 
-    pub(crate) fn into_changes(self) -> Changes {
+    pub(crate) fn into_changes(self) -> StagedRows {
         self.changes
     }
 }

@@ -1,15 +1,11 @@
 //! What a store of checkpoints owes.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+pub use futures_util::future::BoxFuture;
 use tokio::sync::watch;
-
-/// A boxed future, so that the trait stays object-safe without a macro.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The identity of a mapping in the store: it lives as long as its mapping.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::BoxError;
 pub use forebay_config::address::ForbiddenAddress;
 use forebay_config::address::is_forbidden;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower_service::Service;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The system's resolver, with every answer judged.
 #[derive(Debug, Clone)]

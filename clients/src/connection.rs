@@ -17,19 +17,18 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tower_service::Service as _;
 
+use crate::BoxError;
 use crate::address::JudgingResolver;
 use crate::stream::Outgoing;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Makes streams, with TLS where the URL says so.
 pub(crate) type Connector = HttpsConnector<HttpConnector<JudgingResolver>>;
 /// Scheme, host and port.
-pub(crate) type Origin = (Scheme, Authority);
+pub(crate) type ServerOrigin = (Scheme, Authority);
 
 /// A connection, and the place where requests are put for it.
 pub(crate) struct Connection {
-    pub(crate) origin: Origin,
+    pub(crate) origin: ServerOrigin,
     /// When its last exchange ended.
     pub(crate) idle_since: Instant,
     sender: SendRequest<Outgoing>,
@@ -40,7 +39,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects. In a box: it is handed from place to place, and hyper's part of it is large.
-    pub(crate) async fn open(mut connector: Connector, origin: Origin) -> Result<Box<Self>, BoxError> {
+    pub(crate) async fn open(mut connector: Connector, origin: ServerOrigin) -> Result<Box<Self>, BoxError> {
         let (scheme, authority) = origin.clone();
         let url = Uri::builder()
             .scheme(scheme)

@@ -13,11 +13,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
+use crate::BoxError;
 use crate::http::HttpClient;
 use crate::pieces::Pieces;
 use crate::stream::Outgoing;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What one exchange may take.
 #[derive(Debug, Clone, Copy)]

@@ -29,6 +29,9 @@ pub use secret::{Secret, SecretError};
 pub use stream::{StreamBody, StreamError};
 pub use tls::TlsError;
 
+/// Any error, where nobody asks which.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// All that goes out, shared by sources, functions and destinations.
 #[derive(Debug, Default)]
 pub struct Clients {

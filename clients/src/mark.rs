@@ -11,12 +11,12 @@ pub struct Mark {
     real: PathBuf,
     inode: (u64, u64),
     /// None of a folder, whose entries do not matter.
-    content: Option<Content>,
+    content: Option<MarkContent>,
 }
 
 /// What a write changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Content {
+struct MarkContent {
     n_bytes: u64,
     changed: (i64, i64),
     written: (i64, i64),
@@ -26,7 +26,7 @@ impl Mark {
     /// `None` where there is nothing, or nothing that can be looked at.
     pub fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
-        let content = (!metadata.is_dir()).then(|| Content {
+        let content = (!metadata.is_dir()).then(|| MarkContent {
             n_bytes: metadata.len(),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
             written: (metadata.mtime(), metadata.mtime_nsec()),

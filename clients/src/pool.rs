@@ -12,11 +12,10 @@ use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
+use crate::BoxError;
 use crate::caught::kept_alive;
-use crate::connection::{Connection, Connector, Origin};
+use crate::connection::{Connection, Connector, ServerOrigin};
 use crate::stream::Outgoing;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Idle connections are closed after this: before the 5 s after which the most impatient of the common
 /// servers closes them, so that a request seldom meets a connection that its server is just closing.
@@ -53,7 +52,7 @@ pub(crate) struct Pool {
     reason = "a connection is large, and is handed from here to its user and back for each exchange"
 )]
 struct Idle {
-    connections: HashMap<Origin, Vec<Box<Connection>>>,
+    connections: HashMap<ServerOrigin, Vec<Box<Connection>>>,
     /// A task looks through them; it ends when there are none.
     is_swept: bool,
 }
@@ -89,7 +88,7 @@ impl Pool {
         }
     }
 
-    fn take(&self, origin: &Origin) -> Option<Box<Connection>> {
+    fn take(&self, origin: &ServerOrigin) -> Option<Box<Connection>> {
         let newest = self.lock().connections.get_mut(origin)?.pop()?;
         // Where the newest is too old all are; the next sweep finds them.
         (newest.idle_since.elapsed() < IDLE_MAX).then_some(newest)
@@ -153,7 +152,7 @@ async fn sweep(pool: Weak<Pool>) {
 
 /// Where a request goes, which its head says as a server wants it from there on: the path in its first line,
 /// the host in a header.
-fn address(request: &mut Request<Outgoing>) -> Result<Origin, SendError> {
+fn address(request: &mut Request<Outgoing>) -> Result<ServerOrigin, SendError> {
     let uri = request.uri();
     let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority().cloned()) else {
         return Err(SendError::NoServer);

@@ -8,11 +8,10 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use crate::BoxError;
 use crate::http::HttpClient;
 use crate::pieces::{Pieces, Vectored};
 use crate::pool::SendError;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A body that comes piece by piece; its length may be unknown.
 pub type StreamBody = UnsyncBoxBody<Bytes, BoxError>;

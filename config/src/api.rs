@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use core::net::SocketAddr;
 use core::num::NonZeroU32;
 
-use crate::document::Place;
+use crate::document::SourceSpan;
 use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item};
 use crate::secret_ref::SecretRef;
-use crate::settings::{self, DefaultValue, Reader, SettingSpec};
+use crate::settings::{self, DefaultValue, SettingSpec, SettingsReader};
 
 /// More keys than anybody needs.
 const KEYS_MAX: usize = 10_000;
@@ -112,7 +112,7 @@ impl ApiSettings {
     /// Reads the block; relative paths begin at `base`.
     pub(crate) fn read(it: Item<'_, '_>, base: &Path) -> Option<Self> {
         it.fields(|fields| {
-            let mut reader = Reader { fields };
+            let mut reader = SettingsReader { fields };
             let listen = match reader.written(&settings::API_LISTEN, read_listen) {
                 Some(listen) => listen,
                 None => default_listen(),
@@ -130,7 +130,7 @@ impl ApiSettings {
     }
 
     /// Notes when the block exposes what nobody guards.
-    pub(crate) fn check_exposed(&self, place: &Place) -> Option<Finding> {
+    pub(crate) fn check_exposed(&self, place: &SourceSpan) -> Option<Finding> {
         let listen = self.listen?;
         let missing = self.missing_for(listen)?;
         let path = join(settings::API.key(), settings::API_LISTEN.key());
@@ -195,7 +195,7 @@ fn read_listen(mut it: Item<'_, '_>) -> Option<Option<SocketAddr>> {
 
 fn read_tls(it: Item<'_, '_>, base: &Path) -> Option<TlsFiles> {
     it.fields(|fields| {
-        let mut reader = Reader { fields };
+        let mut reader = SettingsReader { fields };
         let cert_file = reader.required(&settings::API_CERT_FILE, |it| it.file_path(base));
         let key_file = reader.required(&settings::API_KEY_FILE, |it| it.file_path(base));
         Some(TlsFiles { cert_file: cert_file?, key_file: key_file? })
@@ -220,7 +220,7 @@ fn read_host(mut it: Item<'_, '_>) -> Option<String> {
 
 /// Reads the list of keys; relative paths begin at `base`.
 pub(crate) fn read_keys(mut it: Item<'_, '_>, base: &Path) -> Option<Vec<ApiKey>> {
-    let mut known: BTreeMap<(bool, String), Place> = BTreeMap::new();
+    let mut known: BTreeMap<(bool, String), SourceSpan> = BTreeMap::new();
     let mut twice = Vec::new();
     let keys = it.again().list(|it| {
         let (path, place) = (it.path().to_owned(), it.place().clone());
@@ -246,7 +246,7 @@ pub(crate) fn read_keys(mut it: Item<'_, '_>, base: &Path) -> Option<Vec<ApiKey>
 
 fn read_key(fields: &mut Fields<'_>, base: &Path) -> Option<ApiKey> {
     let roles = [("reader", KeyRole::Reader), ("operator", KeyRole::Operator), ("admin", KeyRole::Admin)];
-    let mut reader = Reader { fields };
+    let mut reader = SettingsReader { fields };
     let role = reader.required(&settings::KEY_ROLE, |it| it.word(&roles));
     let is_token =
         reader.fields.has(settings::KEY_NAME.key()) || reader.fields.has(settings::KEY_TOKEN_SHA256.key());

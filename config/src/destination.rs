@@ -8,7 +8,7 @@ use crate::document::Value;
 use crate::error::{Code, Finding};
 use crate::fields::{Fields, Item, validation, words};
 use crate::function::{FUNCTION_NAME_CHARS_MAX, FunctionName, HttpSettings, LambdaName, read_http};
-use crate::settings::{self, Reader};
+use crate::settings::{self, SettingsReader};
 
 pub use aws::{QueueName, SnsTarget, SqsTarget};
 
@@ -40,12 +40,12 @@ impl DestinationSettings {
     /// Reads what stands under `on_failure`.
     pub(crate) fn read(it: Item<'_, '_>, base: &Path) -> Option<Self> {
         it.fields(|fields| {
-            let mut reader = Reader { fields };
+            let mut reader = SettingsReader { fields };
             let include_payload = reader.switch(&settings::INCLUDE_PAYLOAD);
             let file = reader.written(&settings::FAILURE_FILE, |it| {
                 it.fields(|fields| {
-                    let path =
-                        Reader { fields }.required(&settings::FAILURE_FILE_PATH, |it| it.file_path(base));
+                    let path = SettingsReader { fields }
+                        .required(&settings::FAILURE_FILE_PATH, |it| it.file_path(base));
                     Some(DestinationTarget::File(path?))
                 })
             });
@@ -55,8 +55,8 @@ impl DestinationSettings {
             });
             let function = reader.written(&settings::FAILURE_FUNCTION, |it| {
                 it.fields(|fields| {
-                    let name =
-                        Reader { fields }.required(&settings::FAILURE_FUNCTION_NAME, read_function_name);
+                    let name = SettingsReader { fields }
+                        .required(&settings::FAILURE_FUNCTION_NAME, read_function_name);
                     Some(DestinationTarget::Function(name?))
                 })
             });

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::json;
 
-use crate::document::Place;
+use crate::document::SourceSpan;
 use crate::error::Finding;
 
 /// The most findings that are drawn; of more, the rest is counted.
@@ -61,7 +61,7 @@ pub fn draw(findings: &[Finding], texts: &BTreeMap<String, String>, style: Style
 /// Adds the line of a place and what is said about it.
 fn point<'a>(
     group: Group<'a>,
-    place: &'a Place,
+    place: &'a SourceSpan,
     label: &'a str,
     kind: AnnotationKind,
     texts: &'a BTreeMap<String, String>,
@@ -91,7 +91,7 @@ fn may_hold_secret(line: &str, label: &str) -> bool {
 
 /// The line in which a place begins and the byte at which that line begins; `None` when it is too long to
 /// draw.
-fn line_at<'t>(text: &'t str, place: &Place) -> Option<(&'t str, usize)> {
+fn line_at<'t>(text: &'t str, place: &SourceSpan) -> Option<(&'t str, usize)> {
     let before = text.get(..place.span.start)?;
     let from = before.rfind('\n').map_or(0, |at| at + 1);
     let line = text[from..].split(['\n', '\r']).next().unwrap_or_default();
@@ -104,7 +104,7 @@ fn number(it: u32) -> usize {
 
 /// The findings as one JSON document.
 pub fn json(findings: &[Finding]) -> String {
-    let place = |it: &Place| json!({ "file": &*it.file, "line": it.line, "column": it.column, "span": [it.span.start, it.span.end] });
+    let place = |it: &SourceSpan| json!({ "file": &*it.file, "line": it.line, "column": it.column, "span": [it.span.start, it.span.end] });
     let findings: Vec<_> = findings
         .iter()
         .map(|it| {

@@ -21,7 +21,7 @@ pub struct Document {
     /// The folder from which its relative paths are taken.
     pub base: PathBuf,
     /// Values whose placeholders could not be filled.
-    pub(crate) unfilled: Vec<Place>,
+    pub(crate) unfilled: Vec<SourceSpan>,
 }
 
 /// The language of a document.
@@ -79,7 +79,7 @@ impl Document {
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceSpan {
     /// The file, `-` for standard input, `env:NAME` for a variable.
     pub file: Arc<str>,
     /// First line, from 1.
@@ -96,12 +96,12 @@ pub struct Node {
     /// The value.
     pub value: Value,
     /// Its place.
-    pub place: Place,
+    pub place: SourceSpan,
 }
 
 impl Node {
     /// A tree of a request; every value has the same place.
-    pub(crate) fn of_json(value: &serde_json::Value, place: &Place) -> Self {
+    pub(crate) fn of_json(value: &serde_json::Value, place: &SourceSpan) -> Self {
         use serde_json::Value as Json;
         let value = match value {
             Json::Null => Value::Null,
@@ -111,7 +111,7 @@ impl Node {
             Json::Array(values) => Value::List(values.iter().map(|it| Self::of_json(it, place)).collect()),
             Json::Object(members) => {
                 let entry = |(name, value): (&String, &Json)| {
-                    (Key { name: name.clone(), place: place.clone() }, Self::of_json(value, place))
+                    (DocumentKey { name: name.clone(), place: place.clone() }, Self::of_json(value, place))
                 };
                 Value::Map(members.iter().map(entry).collect())
             }
@@ -127,9 +127,10 @@ impl Node {
                     && here.iter().zip(there).all(|(here, there)| here.says_the_same(there))
             }
             (Value::Map(here), Value::Map(there)) => {
-                let is_same = |((key, here), (other, there)): (&(Key, Self), &(Key, Self))| {
-                    key.name == other.name && here.says_the_same(there)
-                };
+                let is_same =
+                    |((key, here), (other, there)): (&(DocumentKey, Self), &(DocumentKey, Self))| {
+                        key.name == other.name && here.says_the_same(there)
+                    };
                 here.len() == there.len() && here.iter().zip(there).all(is_same)
             }
             (here, there) => here == there,
@@ -153,16 +154,16 @@ pub enum Value {
     /// A list.
     List(Vec<Node>),
     /// Keys in the order written, each with its place.
-    Map(Vec<(Key, Node)>),
+    Map(Vec<(DocumentKey, Node)>),
 }
 
 /// A key of a map and its place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Key {
+pub struct DocumentKey {
     /// The key.
     pub name: String,
     /// Its place.
-    pub place: Place,
+    pub place: SourceSpan,
 }
 
 /// What an expansion gave may be a secret and is not shown.
@@ -183,11 +184,11 @@ impl std::fmt::Debug for Value {
 /// Trees without a document, for tests.
 #[cfg(test)]
 pub(crate) mod testing {
-    use super::{Key, Node, Place, Value};
+    use super::{DocumentKey, Node, SourceSpan, Value};
 
     /// A place that does not matter.
-    pub(crate) fn place() -> Place {
-        Place { file: "test".into(), line: 1, column: 1, span: 0..0 }
+    pub(crate) fn place() -> SourceSpan {
+        SourceSpan { file: "test".into(), line: 1, column: 1, span: 0..0 }
     }
 
     pub(crate) fn node(value: Value) -> Node {
@@ -207,8 +208,9 @@ pub(crate) mod testing {
     }
 
     pub(crate) fn map(entries: &[(&str, Node)]) -> Node {
-        let entry =
-            |(name, node): &(&str, Node)| (Key { name: (*name).to_owned(), place: place() }, node.clone());
+        let entry = |(name, node): &(&str, Node)| {
+            (DocumentKey { name: (*name).to_owned(), place: place() }, node.clone())
+        };
         node(Value::Map(entries.iter().map(entry).collect()))
     }
 }

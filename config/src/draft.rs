@@ -12,7 +12,7 @@ mod values;
 
 use std::collections::BTreeMap;
 
-use crate::document::Place;
+use crate::document::SourceSpan;
 use crate::error::Finding;
 use crate::mapping::{MappingName, SourceRef};
 use crate::profile::SourceProfile;
@@ -26,12 +26,12 @@ pub use values::{SettingValue, Values};
 pub struct Draft {
     /// The mapping in findings: `event_source_mappings[2]`.
     path: String,
-    place: Place,
+    place: SourceSpan,
     is_map: bool,
     name: Option<MappingName>,
     source: Option<(SourceRef, &'static SourceProfile)>,
     /// By the path of its row.
-    asked: BTreeMap<&'static str, Asked>,
+    asked: BTreeMap<&'static str, RequestedSetting>,
     /// Keys that are no settings, what must stand there and does not, and what is wrong with name and source.
     findings: Vec<Finding>,
     /// Settings that a key which is none seems to mean.
@@ -40,21 +40,21 @@ pub struct Draft {
 
 /// One setting that is asked for.
 #[derive(Debug, Clone)]
-struct Asked {
-    origin: Origin,
+struct RequestedSetting {
+    origin: SettingOrigin,
     /// What is wrong with it is told when the source obeys it at all.
     value: Result<SettingValue, Vec<Finding>>,
 }
 
 /// Where a setting is asked for.
 #[derive(Debug, Clone)]
-struct Origin {
+struct SettingOrigin {
     /// The setting in findings.
     path: String,
     /// Its key, or the request.
-    key: Place,
+    key: SourceSpan,
     /// Its value, or the request.
-    value: Place,
+    value: SourceSpan,
     /// The value as findings may show it.
     shown: String,
 }
@@ -63,7 +63,7 @@ struct Origin {
 #[derive(Debug, Clone)]
 pub(crate) struct Reference {
     pub(crate) path: String,
-    pub(crate) place: Place,
+    pub(crate) place: SourceSpan,
     pub(crate) name: String,
     /// As a finding may show it.
     pub(crate) shown: String,
@@ -76,7 +76,7 @@ impl Draft {
     }
 
     /// Where it is asked for.
-    pub(crate) fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &SourceSpan {
         &self.place
     }
 
@@ -84,11 +84,11 @@ impl Draft {
     pub(crate) fn function(&self) -> Option<Reference> {
         let asked = self.asked(&settings::FUNCTION_NAME)?;
         let Ok(SettingValue::Function(name)) = &asked.value else { return None };
-        let Origin { path, value: place, shown, .. } = asked.origin.clone();
+        let SettingOrigin { path, value: place, shown, .. } = asked.origin.clone();
         Some(Reference { path, place, name: name.to_string(), shown })
     }
 
-    fn asked(&self, spec: &SettingSpec) -> Option<&Asked> {
+    fn asked(&self, spec: &SettingSpec) -> Option<&RequestedSetting> {
         self.asked.get(spec.path)
     }
 }

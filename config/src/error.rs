@@ -1,6 +1,6 @@
 //! What is wrong with a document: findings with a code, a place and the fix.
 
-use crate::document::Place;
+use crate::document::SourceSpan;
 
 /// The code of a kind of finding, such as `FB-0104`; each has a page under `docs/errors/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -59,13 +59,13 @@ pub struct Finding {
     /// The setting, as a path: `event_source_mappings[2].batch_size`.
     pub path: String,
     /// Where it stands.
-    pub place: Place,
+    pub place: SourceSpan,
     /// What is wrong, in AWS's words where AWS has them; lower case, no full stop, otherwise.
     pub message: String,
     /// What to do about it.
     pub fix: Option<String>,
     /// Another place that matters, and what stands there: the first use of a name given twice.
-    pub also: Option<(Place, String)>,
+    pub also: Option<(SourceSpan, String)>,
     /// How Lambda's API refuses the same, where it has a sentence of its own.
     pub aws: Option<AwsRefusal>,
 }
@@ -94,7 +94,7 @@ pub enum AwsStep {
 
 impl Finding {
     /// A finding without a fix; [`Finding::fix`] adds it.
-    pub fn new(code: Code, path: impl Into<String>, place: &Place, message: impl Into<String>) -> Self {
+    pub fn new(code: Code, path: impl Into<String>, place: &SourceSpan, message: impl Into<String>) -> Self {
         Self {
             code,
             path: path.into(),
@@ -115,7 +115,7 @@ impl Finding {
 
     /// Points at another place that matters.
     #[must_use]
-    pub fn also(mut self, place: &Place, what: impl Into<String>) -> Self {
+    pub fn also(mut self, place: &SourceSpan, what: impl Into<String>) -> Self {
         self.also = Some((place.clone(), what.into()));
         self
     }

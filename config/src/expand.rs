@@ -30,7 +30,7 @@ pub trait Lookup {
 impl Document {
     /// Fills the placeholders of all values.
     pub fn expand(&mut self, lookup: &dyn Lookup) -> Vec<Finding> {
-        let mut walk = Walk { lookup, base: &self.base, findings: Vec::new(), n_bytes: 0 };
+        let mut walk = Expansion { lookup, base: &self.base, findings: Vec::new(), n_bytes: 0 };
         walk.node(&mut self.root, "");
         let findings = walk.findings;
         self.unfilled.extend(findings.iter().map(|it| it.place.clone()));
@@ -38,14 +38,14 @@ impl Document {
     }
 }
 
-struct Walk<'a> {
+struct Expansion<'a> {
     lookup: &'a dyn Lookup,
     base: &'a Path,
     findings: Vec<Finding>,
     n_bytes: usize,
 }
 
-impl Walk<'_> {
+impl Expansion<'_> {
     fn node(&mut self, node: &mut Node, path: &str) {
         match &mut node.value {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Expanded(_) => {}

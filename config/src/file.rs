@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::api::ApiSettings;
 use crate::aws::AwsSettings;
-use crate::document::{Document, Node, Place, Value};
+use crate::document::{Document, Node, SourceSpan, Value};
 use crate::draft::{Draft, Reference};
 use crate::error::{Code, Finding, join};
 use crate::fields::Fields;
@@ -130,12 +130,12 @@ struct Check<'d> {
     written: BTreeMap<&'static str, &'d Node>,
     /// Where relative paths under it begin, by the key.
     bases: BTreeMap<&'static str, PathBuf>,
-    functions: BTreeMap<String, (Option<Function>, &'d Place)>,
+    functions: BTreeMap<String, (Option<Function>, &'d SourceSpan)>,
     mappings: Vec<(Mapping, String)>,
     /// Where a function is named, also in mappings with findings.
     references: Vec<Reference>,
     /// Names of mappings, also of those with findings.
-    names: BTreeMap<String, &'d Place>,
+    names: BTreeMap<String, &'d SourceSpan>,
     n_mappings: usize,
 }
 
@@ -297,7 +297,7 @@ impl<'d> Check<'d> {
         }
         // What a placeholder left unfilled is a finding of the expansion; what follows from it is none of its
         // own.
-        let place_of = |it: &Place| (it.file.clone(), it.span.start);
+        let place_of = |it: &SourceSpan| (it.file.clone(), it.span.start);
         let unfilled: BTreeSet<_> = documents.iter().flat_map(|it| &it.unfilled).map(place_of).collect();
         self.findings.retain(|it| !unfilled.contains(&place_of(&it.place)));
         let order: BTreeMap<_, _> =
@@ -345,7 +345,7 @@ impl<'d> Check<'d> {
 }
 
 fn nothing_to_do(documents: &[Document]) -> Finding {
-    let nowhere = Place { file: "config".into(), line: 1, column: 1, span: 0..0 };
+    let nowhere = SourceSpan { file: "config".into(), line: 1, column: 1, span: 0..0 };
     let place = documents.last().map_or(&nowhere, |it| &it.root.place);
     let message = "no event source mapping is written, so there is nothing to do";
     let fix = "begin with:\nfunctions:\n  hello:\n    executor: { process: { runtime: python3, handler: app.handler, code: ./code } }\nevent_source_mappings:\n  \

@@ -46,7 +46,7 @@ impl Function {
     /// A function of Lambda of which nothing is known but its name. Lambda itself bounds its time, with 900
     /// seconds at most.
     pub(crate) fn of_lambda(name: FunctionName, function: LambdaName, qualifier: Option<String>) -> Self {
-        let executor = Executor::Lambda(LambdaSettings { function, qualifier, aws: Box::default() });
+        let executor = ExecutorSettings::Lambda(LambdaSettings { function, qualifier, aws: Box::default() });
         Self { name, executor, timeout: TIMEOUT_MAX, concurrency: None, rate: None }
     }
 }
@@ -63,7 +63,7 @@ pub struct Function {
     /// Its name.
     pub name: FunctionName,
     /// How it is run.
-    pub executor: Executor,
+    pub executor: ExecutorSettings,
     /// How long one invocation may take: 1 s to 900 s, 3 s when none is written (Lambda's default).
     pub timeout: Duration,
     /// The most invocations at once; `None` for the executor's own default, zero never invokes.
@@ -75,7 +75,7 @@ pub struct Function {
 
 /// How a function is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Executor {
+pub enum ExecutorSettings {
     /// A local process that speaks the Lambda Runtime API.
     Process(ProcessSettings),
     /// An HTTP endpoint that gets the event as a POST.

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use crate::destination::DestinationSettings;
-use crate::document::{Node, Place};
+use crate::document::{Node, SourceSpan};
 use crate::draft::Values;
 use crate::function::FunctionName;
 use crate::pattern::Pattern;
@@ -69,7 +69,7 @@ pub struct Mapping {
     /// Its name.
     pub name: MappingName,
     /// Where it is written.
-    pub place: Place,
+    pub place: SourceSpan,
     /// Whether it runs.
     pub enabled: bool,
     /// Its source.

@@ -62,12 +62,14 @@ pub enum RateUnit {
     Invocations,
 }
 
-/// What becomes of records whose attempts or whose time are used up.
+/// What becomes of records whose attempts or whose time are used up. Asked when that is so, and not before: a
+/// batch in retry does not keep what it began with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnExhausted {
     /// They go to the destination, or are discarded without one.
     GiveUp,
-    /// They wait for an operator.
+    /// They wait for an operator, and with them what stands behind them on their lanes. Tracks only: a queue
+    /// has a redrive policy of its own.
     Pause,
 }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use crate::error::{Code, Finding};
 use crate::fields::Item;
 use crate::plan::{RatePlan, RateUnit};
-use crate::settings::{Reader, SettingSpec};
+use crate::settings::{SettingSpec, SettingsReader};
 
 /// The settings of one rate limit.
 pub(crate) struct RateSpecs {
@@ -16,7 +16,7 @@ pub(crate) struct RateSpecs {
 
 pub(crate) fn read_rate(it: Item<'_, '_>, specs: &RateSpecs) -> Option<RatePlan> {
     it.fields(|fields| {
-        let mut reader = Reader { fields };
+        let mut reader = SettingsReader { fields };
         let records = reader.integer(specs.records);
         let invocations = reader.integer(specs.invocations);
         let ramp = reader.seconds(specs.ramp);

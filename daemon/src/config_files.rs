@@ -146,7 +146,7 @@ impl Loaded {
         let base = base.unwrap_or_else(|_| PathBuf::from("/"));
         match Document::parse(name, &text, format, &base) {
             Ok(mut document) => {
-                let machine = Machine::default();
+                let machine = MachineInputs::default();
                 self.findings.extend(document.expand(&machine));
                 self.named_files.extend(machine.named_files.into_inner());
                 self.documents.push(document);
@@ -224,11 +224,11 @@ fn text_of(from: impl Read) -> Result<String, String> {
 
 /// Placeholders are filled from the variables and files of this machine.
 #[derive(Default)]
-struct Machine {
+struct MachineInputs {
     named_files: RefCell<BTreeSet<PathBuf>>,
 }
 
-impl Lookup for Machine {
+impl Lookup for MachineInputs {
     fn env(&self, name: &str) -> Option<String> {
         env::var(name).ok()
     }

@@ -56,7 +56,7 @@ fn at(place: &Position) -> String {
 /// What an operator asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wish {
+pub struct DecisionWish {
     /// What becomes of it.
     pub decision: Word,
     /// The track of a batch, by its name or label; with `all`, only what waits on it.
@@ -90,7 +90,7 @@ impl From<Word> for Decision {
     }
 }
 
-impl Wish {
+impl DecisionWish {
     /// Why it names nothing; `None` for one that does: all, or one batch by its track and first record.
     pub fn mistake(&self) -> Option<&'static str> {
         match (self.all, &self.track, &self.position) {
@@ -158,7 +158,7 @@ mod tests {
             since: String::new(),
             error: None,
         };
-        let wish = |text: &str| serde_json::from_str::<Wish>(text).unwrap();
+        let wish = |text: &str| serde_json::from_str::<DecisionWish>(text).unwrap();
         let one = wish(r#"{"decision": "skip", "track": "a.log", "position": "7"}"#);
         assert_eq!((one.mistake(), Decision::from(one.decision)), (None, Decision::Skip));
         assert!(one.is_about(&batch("a", "7")));
@@ -171,6 +171,6 @@ mod tests {
             assert!(wish(vague).mistake().is_some(), "{vague}");
         }
         assert!(wish(r#"{"decision": "skip", "all": true, "position": "7"}"#).mistake().is_some());
-        assert!(serde_json::from_str::<Wish>(r#"{"decision": "drop", "all": true}"#).is_err());
+        assert!(serde_json::from_str::<DecisionWish>(r#"{"decision": "drop", "all": true}"#).is_err());
     }
 }

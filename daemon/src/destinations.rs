@@ -11,14 +11,14 @@ use forebay_invoker::destinations::{SnsDestination, SqsDestination};
 use forebay_invoker::{Destination, Gate};
 
 use crate::app::BuildError;
-use crate::functions::Shelf;
+use crate::functions::BuiltFunctions;
 
 /// What destinations are built of.
 pub(crate) struct Destinations<'a> {
     /// Mappings that name one file share it.
     pub(crate) files: &'a FileDestinations,
     pub(crate) clients: &'a Clients,
-    pub(crate) functions: &'a Shelf,
+    pub(crate) functions: &'a BuiltFunctions,
     pub(crate) gate: &'a Arc<Gate>,
 }
 

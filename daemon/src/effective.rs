@@ -21,13 +21,13 @@ pub(crate) fn rows(
 }
 
 /// One mapping's effective settings on one line of the log.
-pub(crate) struct Line {
+pub(crate) struct EffectiveLine {
     pub(crate) mapping: String,
     source: &'static str,
     settings: String,
 }
 
-impl Line {
+impl EffectiveLine {
     /// Writes it.
     pub(crate) fn tell(&self) {
         let Self { mapping, source, settings } = self;
@@ -36,7 +36,7 @@ impl Line {
 }
 
 /// The effective settings of every mapping, one line each.
-pub(crate) fn lines(loaded: &Loaded, compiled: &CompiledConfig) -> Vec<Line> {
+pub(crate) fn lines(loaded: &Loaded, compiled: &CompiledConfig) -> Vec<EffectiveLine> {
     let line = |name: &str, source| {
         let rows = rows(loaded, compiled, name).unwrap_or_default();
         let settings: Vec<_> = rows
@@ -44,7 +44,7 @@ pub(crate) fn lines(loaded: &Loaded, compiled: &CompiledConfig) -> Vec<Line> {
             .filter(|it| !it.value.is_empty())
             .map(|it| format!("{}={}", it.path, it.value))
             .collect();
-        Line { mapping: name.to_owned(), source, settings: settings.join(" ") }
+        EffectiveLine { mapping: name.to_owned(), source, settings: settings.join(" ") }
     };
     compiled.mappings.iter().map(|it| line(it.mapping.name.as_str(), it.profile.kind)).collect()
 }

@@ -18,7 +18,7 @@ use crate::lock::lock;
 /// One feed for each source, however settings name it.
 #[derive(Default)]
 pub struct Feeds {
-    by_identity: std::sync::Mutex<BTreeMap<String, Place>>,
+    by_identity: std::sync::Mutex<BTreeMap<String, KnownSource>>,
     /// Bounds how many sources connect at once.
     connecting: Slots,
     /// Rings when a mapping has left its feed.
@@ -42,7 +42,7 @@ impl Default for Slots {
 
 /// What is known of one source.
 #[derive(Default)]
-struct Place {
+struct KnownSource {
     // Held while the source connects, so that two mappings do not connect twice to it.
     connecting: Arc<Mutex<()>>,
     feed: Option<Feed>,
@@ -282,7 +282,7 @@ impl Feeds {
     }
 }
 
-impl Place {
+impl KnownSource {
     fn enter(&mut self, mapping: &str) -> Option<Feed> {
         let feed = self.feed.clone()?;
         self.joined.insert(mapping.into());
@@ -291,9 +291,9 @@ impl Place {
 }
 
 /// Tells a feed that a mapping will not come any more, unless it is expected under one of the feed's names.
-fn tell_dismissed(places: &BTreeMap<String, Place>, identity: &str, mapping: &str) {
+fn tell_dismissed(places: &BTreeMap<String, KnownSource>, identity: &str, mapping: &str) {
     let Some(feed) = places.get(identity).and_then(|place| place.feed.as_ref()) else { return };
-    let has_feed = |place: &&Place| place.feed.as_ref().is_some_and(|other| other.is(feed));
+    let has_feed = |place: &&KnownSource| place.feed.as_ref().is_some_and(|other| other.is(feed));
     if !places.values().filter(has_feed).any(|place| place.expected.contains_key(mapping)) {
         feed.dismiss(mapping.into());
     }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use forebay_api::auth::{Key, Keys, Role, Rules, Secret, Verifier};
+use forebay_api::auth::{Key, Keys, Role, Rules, SigningSecret, Verifier};
 use forebay_api::server::{
-    Access, Certificate, CertificateError, Front, Guard, Hosts, Listener, PassOn, Policy, Rate, Server,
+    Access, CallerRate, Certificate, CertificateError, Front, Guard, Hosts, Listener, PassOn, Policy, Server,
     Socket, Tls, Token, Via,
 };
 use forebay_api::service::MappingService;
@@ -139,7 +139,10 @@ impl Prepared {
             account: clients.aws.common_account().to_owned(),
             access: access(api, &region, &clients).await?,
             hosts: Hosts::new(api.allowed_hosts.clone()),
-            rate: Rate { requests_per_second: api.requests_per_second, requests_burst: api.requests_burst },
+            rate: CallerRate {
+                requests_per_second: api.requests_per_second,
+                requests_burst: api.requests_burst,
+            },
         };
         let certificate =
             api.tls.as_ref().map(Certificate::read).transpose().map_err(FrontError::Certificate)?;
@@ -186,10 +189,10 @@ async fn looked_up(
     id: &str,
     what: &'static str,
     clients: &Clients,
-) -> Result<Secret, FrontError> {
+) -> Result<SigningSecret, FrontError> {
     let found = secret::look_up(reference, variable, clients).await;
     let found = found.map_err(|cause| FrontError::Secret { id: id.to_owned(), what, cause })?;
-    Ok(Secret::new(found.expose().to_owned()))
+    Ok(SigningSecret::new(found.expose().to_owned()))
 }
 
 fn role_of(role: KeyRole) -> Role {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use forebay_clients::Clients;
 use forebay_config::function::LambdaName;
-use forebay_config::{Executor as Settings, Function, FunctionName};
+use forebay_config::{ExecutorSettings as Settings, Function, FunctionName};
 use forebay_invoker::executors::http::{self, HttpExecutor};
 use forebay_invoker::executors::lambda::{self, LambdaExecutor};
 use forebay_invoker::executors::process::{Interpreters, ProcessExecutor, ProcessOptions, TracingSink};
@@ -42,12 +42,12 @@ impl Built {
 }
 
 /// Functions by name.
-pub(crate) type Shelf = BTreeMap<FunctionName, Arc<Built>>;
+pub(crate) type BuiltFunctions = BTreeMap<FunctionName, Arc<Built>>;
 
 /// All functions of the process.
 #[derive(Default)]
 pub(crate) struct Functions {
-    running: Shelf,
+    running: BuiltFunctions,
     /// One task for each function that was replaced or removed.
     retiring: JoinSet<()>,
     retired: Vec<Weak<dyn Executor>>,
@@ -55,7 +55,7 @@ pub(crate) struct Functions {
 
 impl Functions {
     /// Those that run.
-    pub(crate) fn running(&self) -> &Shelf {
+    pub(crate) fn running(&self) -> &BuiltFunctions {
         &self.running
     }
 
@@ -70,7 +70,7 @@ impl Functions {
 
     /// Puts new ones in the place of former ones of their name and ends those that `names` does not hold. A
     /// former one is stopped when the mappings that use it have let it go.
-    pub(crate) fn install(&mut self, new: Shelf, names: &BTreeSet<FunctionName>, gate: &Gate) {
+    pub(crate) fn install(&mut self, new: BuiltFunctions, names: &BTreeSet<FunctionName>, gate: &Gate) {
         while let Some(retired) = self.retiring.try_join_next() {
             if let Err(error) = retired {
                 error!(code = "FB-0501", %error, "a function that nobody uses any more was not stopped as it should: its processes are killed");
@@ -78,7 +78,7 @@ impl Functions {
         }
         self.retired.retain(|it| it.strong_count() > 0);
         for (name, built) in new {
-            gate.renew(&name, built.n_slots, built.function.rate.as_ref().map(Into::into));
+            gate.renew(&name, built.n_slots, built.function.rate);
             if let Some(former) = self.running.insert(name, built) {
                 self.retire(former);
             }
@@ -140,7 +140,7 @@ pub(crate) async fn stop_all(executors: impl Iterator<Item = Arc<dyn Executor>>,
 pub(crate) async fn build(
     functions: impl Iterator<Item = &Function>,
     clients: &Clients,
-) -> Result<Shelf, BuildError> {
+) -> Result<BuiltFunctions, BuildError> {
     let interpreters = Arc::new(Interpreters::default());
     let mut built = BTreeMap::new();
     let mut refused = Vec::new();
@@ -161,7 +161,7 @@ pub(crate) async fn build(
 }
 
 /// Stops functions that were built and are not to be used.
-pub(crate) async fn scrap(built: &Shelf) {
+pub(crate) async fn scrap(built: &BuiltFunctions) {
     stop_all(built.values().map(|it| Arc::clone(&it.executor)), Duration::ZERO).await;
 }
 

@@ -36,12 +36,12 @@ pub struct SourceInspector {
     pub start: Option<StartingPosition>,
     /// What was told last of the backlog; held while it is asked for, so that many who ask ask once, of a
     /// source that is down too.
-    pub told: Mutex<Option<Told>>,
+    pub told: Mutex<Option<ReportedBacklog>>,
 }
 
 /// A backlog, or why there was none, and when that was told.
 #[derive(Debug)]
-pub struct Told {
+pub struct ReportedBacklog {
     at: Instant,
     backlog: Result<Backlog, Arc<SourceError>>,
 }
@@ -76,7 +76,7 @@ impl SourceInspector {
             return told.backlog.clone();
         }
         let backlog = self.ask_backlog(places).await.map_err(Arc::new);
-        *told = Some(Told { at: Instant::now(), backlog: backlog.clone() });
+        *told = Some(ReportedBacklog { at: Instant::now(), backlog: backlog.clone() });
         backlog
     }
 

@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// How many there may be, and how many of them followed files may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct OpenFiles {
+pub(crate) struct OpenFileLimits {
     /// `None` is no limit.
     pub(crate) all: Option<u64>,
     /// So many stay open while they are followed; of more files those at their end are closed.
@@ -14,12 +14,12 @@ pub(crate) struct OpenFiles {
 }
 
 /// Raises the soft limit to the hard one, and divides what holds then. What cannot be raised stays as it is.
-pub(crate) fn raise() -> OpenFiles {
+pub(crate) fn raise() -> OpenFileLimits {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: maximum, maximum };
     let all =
         if current == maximum || setrlimit(Resource::Nofile, raised).is_err() { current } else { maximum };
-    OpenFiles { all, followed: Descriptors::of_process().divide(all) }
+    OpenFileLimits { all, followed: Descriptors::of_process().divide(all) }
 }
 
 #[cfg(test)]

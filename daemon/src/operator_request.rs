@@ -66,14 +66,14 @@ pub enum RepositionError {
 }
 
 /// The positions of a mapping while nothing of it runs.
-pub(crate) struct Shelf {
+pub(crate) struct StoredPositions {
     store: Arc<dyn CheckpointStore>,
     id: MappingId,
     /// What was read; nobody else writes meanwhile.
     kept: Option<Option<Vec<KeptPlace>>>,
 }
 
-impl Shelf {
+impl StoredPositions {
     pub(crate) fn new(store: &Arc<dyn CheckpointStore>, name: &str) -> Self {
         Self { store: Arc::clone(store), id: MappingId(name.to_owned()), kept: None }
     }

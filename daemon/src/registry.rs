@@ -11,14 +11,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::clock::unix_now;
-use crate::decisions::{DecideError, PausedBatch, Wish};
+use crate::decisions::{DecideError, DecisionWish, PausedBatch};
 use crate::inspector::SourceInspector;
 use crate::last_error::LastError;
 use crate::lock::lock;
 use crate::metrics::MappingMetrics;
 use crate::operator_request::{NotStood, OperatorRequest, Reposition, RepositionError};
 use crate::positions::KeptPlace;
-use crate::status::TrackStatus;
+use crate::status::TrackView;
 
 /// How long a mapping's task may take to tell its state; it never waits for others while it answers.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -35,13 +35,13 @@ pub enum Command {
     /// End, in this way.
     Close(Close),
     /// Tell the state of every track.
-    State(oneshot::Sender<Vec<TrackStatus>>),
+    State(oneshot::Sender<Vec<TrackView>>),
     /// Tell where every track durably stands.
     Places(oneshot::Sender<Vec<KeptPlace>>),
     /// Tell what waits for an operator.
     Paused(oneshot::Sender<Vec<PausedBatch>>),
     /// Carry out what an operator decided; answered with what it was about when that is durable.
-    Decide(Wish, oneshot::Sender<Result<Vec<PausedBatch>, DecideError>>),
+    Decide(DecisionWish, oneshot::Sender<Result<Vec<PausedBatch>, DecideError>>),
 }
 
 /// Where a mapping stands.
@@ -367,7 +367,7 @@ impl Entry {
     }
 
     /// The state of every track; `None` while no task runs that could tell.
-    pub async fn tracks(&self) -> Option<Vec<TrackStatus>> {
+    pub async fn tracks(&self) -> Option<Vec<TrackView>> {
         self.ask(Command::State).await
     }
 
@@ -386,7 +386,7 @@ impl Entry {
     ///
     /// # Errors
     /// See [`DecideError`].
-    pub async fn decide(&self, wish: Wish) -> Result<Vec<PausedBatch>, DecideError> {
+    pub async fn decide(&self, wish: DecisionWish) -> Result<Vec<PausedBatch>, DecideError> {
         if self.lifecycle().is_resting() {
             return Err(DecideError::Rests);
         }

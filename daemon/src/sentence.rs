@@ -8,7 +8,7 @@ pub use forebay_invoker::outcome::chain;
 
 /// The gate of the mapping's function, which the core does not see.
 #[derive(Debug, Clone, Default)]
-pub struct Gate {
+pub struct FunctionGate {
     /// The gate at this moment; `None` where nobody knows.
     pub state: Option<GateState>,
     /// How many of the slots in use are this mapping's.
@@ -16,7 +16,7 @@ pub struct Gate {
 }
 
 /// One sentence about a track, with times counted from `now`.
-pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
+pub fn sentence(state: &TrackState, gate: &FunctionGate, now: Tick) -> String {
     let for_ = |since: Tick| format!("for {}", span(since.until(now)));
     let in_ = |next: Tick| format!("in {}", span(now.until(next)));
     match state {
@@ -185,7 +185,7 @@ pub fn sentence(state: &TrackState, gate: &Gate, now: Tick) -> String {
     }
 }
 
-impl Gate {
+impl FunctionGate {
     fn next_probe(&self) -> String {
         match self.state.as_ref().and_then(|it| it.closed.as_ref()) {
             Some(closed) if !closed.probe_in.is_zero() => {
@@ -333,7 +333,7 @@ mod tests {
     const NOW: Tick = Tick(100_000_000);
 
     fn check(state: TrackState, expected: &str) {
-        assert_eq!(sentence(&state, &Gate::default(), NOW), expected);
+        assert_eq!(sentence(&state, &FunctionGate::default(), NOW), expected);
     }
 
     #[test]
@@ -426,12 +426,12 @@ mod tests {
 
     #[test]
     fn who_has_the_slots_is_told_and_when_a_closed_gate_is_tried() {
-        let gate = |in_use, n_own, closed| Gate {
+        let gate = |in_use, n_own, closed| FunctionGate {
             state: Some(GateState { slots: 4, in_use, waiting: 1, rate_opens_in: None, closed }),
             n_own,
         };
         let waiting = TrackState::WaitingForSlot { since: NOW, why: BatchReason::Count };
-        let told = |gate: &Gate| sentence(&waiting, gate, NOW);
+        let told = |gate: &FunctionGate| sentence(&waiting, gate, NOW);
         assert!(
             told(&gate(4, 1, None)).contains("all 4 of its function are in use, 3 of them by other mappings"),
             "{}",
@@ -444,7 +444,7 @@ mod tests {
         );
         let limited = |in_use, wait_s| {
             let rate_opens_in = Some(Duration::from_secs(wait_s));
-            told(&Gate {
+            told(&FunctionGate {
                 state: Some(GateState { slots: 4, in_use, waiting: 1, rate_opens_in, closed: None }),
                 n_own: 1,
             })
@@ -500,7 +500,7 @@ mod tests {
             since: NOW,
             error: format!("\u{1b}[31m{}", "x".repeat(300)).into(),
         };
-        let said = sentence(&state, &Gate::default(), NOW);
+        let said = sentence(&state, &FunctionGate::default(), NOW);
         assert!(said.chars().count() < 300 && !said.chars().any(char::is_control), "{said}");
     }
 

@@ -5,7 +5,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum SignalWish {
     /// End; the exit code when it has to be now.
     End(u8),
     /// Read the config again.
@@ -41,13 +41,13 @@ impl Signals {
     }
 
     /// The next wish. Can be dropped without losing a signal.
-    pub async fn next(&mut self) -> Wish {
+    pub async fn next(&mut self) -> SignalWish {
         tokio::select! {
             biased;
-            Some(()) = self.terminate.recv() => Wish::End(143),
-            Some(()) = self.interrupt.recv() => Wish::End(130),
-            Some(()) = self.user.recv() => Wish::Dump,
-            Some(()) = self.hangup.recv() => Wish::Reload,
+            Some(()) = self.terminate.recv() => SignalWish::End(143),
+            Some(()) = self.interrupt.recv() => SignalWish::End(130),
+            Some(()) = self.user.recv() => SignalWish::Dump,
+            Some(()) = self.hangup.recv() => SignalWish::Reload,
             // The streams never end while the runtime lives.
             else => std::future::pending().await,
         }

@@ -6,11 +6,11 @@ use forebay_invoker::InvokeError;
 use forebay_pollers::SourceError;
 use serde::Serialize;
 
-use crate::sentence::{self, Gate};
+use crate::sentence::{self, FunctionGate};
 
 /// One track, as `/v1/` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TrackStatus {
+pub struct TrackView {
     /// Its name in the store.
     pub track: String,
     /// What people call it.
@@ -85,17 +85,17 @@ pub enum Weight {
     Trouble(u8),
 }
 
-impl TrackStatus {
+impl TrackView {
     /// The status of a track that the machine answers for.
     pub fn new(
         track: &str,
         label: &str,
         state: &TrackState,
         durable: &Watermark,
-        gate: &Gate,
+        gate: &FunctionGate,
         now: Now,
     ) -> Self {
-        let told = Told::of(state);
+        let told = StateParts::of(state);
         let wall = |tick: Option<Tick>| tick.map(|it| wall_time(wall_of(it, now)));
         Self {
             track: track.to_owned(),
@@ -138,7 +138,7 @@ impl TrackStatus {
 }
 
 /// The parts of a state.
-struct Told<'a> {
+struct StateParts<'a> {
     weight: Weight,
     since: Option<Tick>,
     /// The same by the wall clock, of what outlasts a restart.
@@ -151,7 +151,7 @@ struct Told<'a> {
     filtered: Option<u64>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> StateParts<'a> {
     const fn new(weight: Weight) -> Self {
         Self {
             weight,
@@ -280,7 +280,14 @@ mod tests {
     fn a_trouble_is_told_in_parts_and_with_its_page() {
         let now = Now { tick: Tick(10_000_000), unix: UnixMillis(100_000) };
         let status = |state| {
-            TrackStatus::new("t", "t", &state, &Watermark::At(Position::number(1)), &Gate::default(), now)
+            TrackView::new(
+                "t",
+                "t",
+                &state,
+                &Watermark::At(Position::number(1)),
+                &FunctionGate::default(),
+                now,
+            )
         };
         let retrying = TrackState::Retrying {
             n_failures: 6,
@@ -323,7 +330,7 @@ mod tests {
     fn what_waits_for_an_operator_is_told_since_when_by_the_wall_clock() {
         let now = Now { tick: Tick(10_000_000), unix: UnixMillis(100_000) };
         let at = Watermark::At(Position::number(3));
-        let told = TrackStatus::new("t", "t", &paused(), &at, &Gate::default(), now);
+        let told = TrackView::new("t", "t", &paused(), &at, &FunctionGate::default(), now);
         assert_eq!(told.since.as_deref(), Some("1970-01-01T00:00:01.500Z"));
         assert_eq!((told.attempt, told.code, told.state), (Some(4), Some(Code("FB-0528")), "AwaitsDecision"));
     }
@@ -353,7 +360,7 @@ mod tests {
             TrackState::StoreFailing { full: true, since: at },
             TrackState::PositionLost { error: String::new() },
         ];
-        let weights: Vec<Weight> = states.iter().map(|it| Told::of(it).weight).collect();
+        let weights: Vec<Weight> = states.iter().map(|it| StateParts::of(it).weight).collect();
         assert!(weights.is_sorted(), "{weights:?}");
     }
 }

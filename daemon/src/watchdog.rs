@@ -37,11 +37,11 @@ const END: u8 = b'E';
 #[derive(Debug)]
 pub struct Watchdog {
     bell: UnixStream,
-    shared: Arc<Shared>,
+    shared: Arc<WatchdogState>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct WatchdogState {
     grace: Mutex<Duration>,
     /// What the process chose.
     exit: Mutex<Option<Exit>>,
@@ -56,8 +56,11 @@ impl Watchdog {
     /// The system has no thread or no socket to give.
     pub fn start(grace: Duration) -> io::Result<Self> {
         let (bell, ear) = UnixStream::pair()?;
-        let shared =
-            Arc::new(Shared { grace: Mutex::new(grace), exit: Mutex::default(), signal: Arc::default() });
+        let shared = Arc::new(WatchdogState {
+            grace: Mutex::new(grace),
+            exit: Mutex::default(),
+            signal: Arc::default(),
+        });
         let its = Arc::clone(&shared);
         std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || end(its.watch(ear)))?;
         Ok(Self { bell, shared })
@@ -89,7 +92,7 @@ impl Watchdog {
     }
 }
 
-impl Shared {
+impl WatchdogState {
     /// Waits until the process is overdue; the code it ends with then.
     fn watch(&self, mut ear: UnixStream) -> Exit {
         let mut countdown = Countdown::default();
@@ -208,12 +211,12 @@ mod tests {
 
     #[test]
     fn it_wakes_for_what_the_process_says_and_for_nothing_else() {
-        let watchdog = |shared: &Arc<Shared>| {
+        let watchdog = |shared: &Arc<WatchdogState>| {
             let (bell, ear) = UnixStream::pair().unwrap();
             let its = Arc::clone(shared);
             (bell, std::thread::spawn(move || its.watch(ear)))
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(WatchdogState {
             grace: Mutex::new(Duration::MAX),
             exit: Mutex::default(),
             signal: Arc::default(),

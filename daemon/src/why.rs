@@ -6,7 +6,7 @@ use forebay_pollers::SourceError;
 use serde::Serialize;
 
 use crate::registry::Lifecycle;
-use crate::status::{TrackStatus, Weight};
+use crate::status::{TrackView, Weight};
 
 /// Why a mapping does what it does, or does nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,7 +40,7 @@ pub enum Severity {
 
 impl Why {
     /// From the mapping's life cycle, what hinders it as a whole, and its tracks: the worst speaks.
-    pub fn of(lifecycle: &Lifecycle, trouble: Option<&Fault>, tracks: Option<&[TrackStatus]>) -> Self {
+    pub fn of(lifecycle: &Lifecycle, trouble: Option<&Fault>, tracks: Option<&[TrackView]>) -> Self {
         match lifecycle {
             Lifecycle::Enabled => {}
             Lifecycle::Enabling { error, .. } => {
@@ -92,7 +92,7 @@ impl Why {
             return Self::new("Running; its task has not told more yet.".into(), Severity::None, None, None);
         };
         let worst = tracks.iter().max_by_key(|it| it.weight);
-        let is_worse = |it: &TrackStatus| it.weight > Weight::Waits;
+        let is_worse = |it: &TrackView| it.weight > Weight::Waits;
         if let Some(trouble) = trouble.filter(|_| !worst.is_some_and(is_worse)) {
             let advice = Some("Mend what the error names; it is tried again by itself.");
             return Self::new(
@@ -118,7 +118,7 @@ impl Why {
         Self { note, ..self }
     }
 
-    fn of_tracks(worst: &TrackStatus, tracks: &[TrackStatus]) -> Self {
+    fn of_tracks(worst: &TrackView, tracks: &[TrackView]) -> Self {
         let severity = match worst.weight {
             Weight::Over | Weight::Idle | Weight::Works => Severity::None,
             Weight::Waits => Severity::Waiting,
@@ -144,7 +144,7 @@ impl Why {
 }
 
 /// What to do about a state, where something is to be done.
-fn advice(track: &TrackStatus) -> Option<&'static str> {
+fn advice(track: &TrackView) -> Option<&'static str> {
     if track.state == "AllFiltered" {
         return Some(
             "Nothing, if that is what the filter is for; else try its pattern on a record: `forebay pattern test`.",

@@ -1,15 +1,11 @@
 //! Runs a function on one event.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::{NotReached, Reply};
 use forebay_config::Code;
-
-/// A boxed future, so that the traits stay object-safe without a macro.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use futures_util::future::BoxFuture;
 
 /// One event, as pieces to be sent one after the other.
 #[derive(Debug, Clone, Default)]

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 pub use state::{Closed, GateState};
-use turnstile::{Ending, SeatId, Ticket, Turnstile};
+use turnstile::{SeatId, SlotEnding, Ticket, Turnstile};
 
 /// All slots of a process.
 #[derive(Debug)]
@@ -30,12 +30,12 @@ pub struct Gate {
 /// One function's turnstile and the bells of those who wait at it.
 #[derive(Debug)]
 struct FunctionDoor {
-    inner: Mutex<Inner>,
+    inner: Mutex<GateInner>,
     clock: TickClock,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct GateInner {
     turnstile: Turnstile,
     bells: BTreeMap<SeatId, Arc<Notify>>,
 }
@@ -107,7 +107,7 @@ impl Gate {
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         let seed = self.seed.wrapping_add(doors.len() as u64);
         let new = || FunctionDoor {
-            inner: Mutex::new(Inner { turnstile: Turnstile::new(seed), bells: BTreeMap::new() }),
+            inner: Mutex::new(GateInner { turnstile: Turnstile::new(seed), bells: BTreeMap::new() }),
             clock: self.clock,
         };
         Arc::clone(doors.entry(function.clone()).or_insert_with(|| Arc::new(new())))
@@ -192,15 +192,15 @@ impl Slot {
     /// one at a time, after `retry_after` or a growing delay; the first attempt that reaches it opens them
     /// all.
     pub fn not_reached(mut self, why: NotReached, retry_after: Option<Duration>) {
-        self.finish(Ending::NotReached { why, retry_after });
+        self.finish(SlotEnding::NotReached { why, retry_after });
     }
 
     /// Gives the slot back without having tried anything, which tells nothing about the function.
     pub fn unused(mut self) {
-        self.finish(Ending::Unused);
+        self.finish(SlotEnding::Unused);
     }
 
-    fn finish(&mut self, ending: Ending) {
+    fn finish(&mut self, ending: SlotEnding) {
         if let Some(ticket) = self.ticket.take() {
             self.door.change(|turnstile, now| turnstile.finish(ticket, ending, now));
         }
@@ -209,12 +209,12 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.finish(Ending::Reached);
+        self.finish(SlotEnding::Reached);
     }
 }
 
 impl FunctionDoor {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, GateInner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -237,7 +237,7 @@ impl FunctionDoor {
     }
 }
 
-impl Inner {
+impl GateInner {
     fn turn(&mut self, now: Tick) {
         for id in self.turnstile.turn(now) {
             if let Some(bell) = self.bells.get(&id) {

@@ -12,9 +12,7 @@ use forebay_batcher::{NotReached, Reply};
 use forebay_clients::{Aws, Clients, HttpClients};
 use forebay_config::destination::{QueueName, SnsTarget, SqsTarget};
 use forebay_config::function::{LambdaName, LambdaSettings};
-use forebay_config::{
-    Arn, AwsCredentials, AwsKey, AwsSettings, Executor as ExecutorSettings, Function, FunctionName,
-};
+use forebay_config::{Arn, AwsCredentials, AwsKey, AwsSettings, ExecutorSettings, Function, FunctionName};
 use forebay_invoker::destinations::{SnsDestination, SqsDestination, sns, sqs};
 use forebay_invoker::executors::http::ANSWER_BYTES_MAX;
 use forebay_invoker::executors::lambda::LambdaExecutor;

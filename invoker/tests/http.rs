@@ -10,7 +10,7 @@ use bytes::Bytes;
 use forebay_batcher::{Failure, NotReached, Outcome, Reply, Slice};
 use forebay_clients::HttpClients;
 use forebay_config::function::HttpSettings;
-use forebay_config::{Executor as ExecutorSettings, Function, FunctionName};
+use forebay_config::{ExecutorSettings, Function, FunctionName};
 use forebay_invoker::destinations::HttpDestination;
 use forebay_invoker::executors::http::{ANSWER_BYTES_MAX, HttpExecutor};
 use forebay_invoker::outcome::{chain, outcome_of};

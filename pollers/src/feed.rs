@@ -42,7 +42,7 @@ use forebay_batcher::{ExtendId, Extended, Lost, Read, ReadId, Receipt, SettleId,
 use tokio::task::JoinHandle;
 
 use self::actor::Actor;
-use self::inbox::{Command, Inbox};
+use self::inbox::{FeedCommand, Inbox};
 pub use self::subscription::{Events, RecordFilter, Subscriber, Subscription, lets_through};
 use crate::source::{Assignment, Source, TrackInfo, TrackName};
 
@@ -102,18 +102,18 @@ impl Feed {
     /// A mapping will subscribe under this name. Where mappings share a queue, no message is deleted that it
     /// has not finished, whether it is there or not.
     pub fn expect(&self, consumer: Arc<str>) {
-        self.shared.inbox.push(Command::Expect(consumer));
+        self.shared.inbox.push(FeedCommand::Expect(consumer));
     }
 
     /// A mapping will not subscribe any more: messages need not wait for it.
     pub fn dismiss(&self, consumer: Arc<str>) {
-        self.shared.inbox.push(Command::Dismiss(consumer));
+        self.shared.inbox.push(FeedCommand::Dismiss(consumer));
     }
 
     /// Ends the feed and waits for it: open reads are answered as far as the subscribers' channels have room,
     /// then these close.
     pub async fn stop(&self) {
-        self.shared.inbox.push(Command::Stop);
+        self.shared.inbox.push(FeedCommand::Stop);
         let task = self.shared.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             // A panic of the task stands in the log; its channels are closed, which is what subscribers see.
@@ -129,7 +129,7 @@ impl Feed {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.inbox.push(Command::Stop);
+        self.inbox.push(FeedCommand::Stop);
     }
 }
 

@@ -10,8 +10,6 @@ mod queue;
 mod text;
 mod tracks;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +17,7 @@ use forebay_clients::Clients;
 use forebay_config::aws::AwsWords;
 use forebay_config::settings::SettingSpec;
 use forebay_config::{Finding, Node, SourceProfile};
+pub use futures_util::future::BoxFuture;
 
 pub use error::SourceError;
 pub use explorer::{Backlog, Explorer, PlaceError, Stand};
@@ -29,9 +28,6 @@ pub use text::{Digits, write_number, write_text};
 pub use tracks::{
     Known, Listing, RawRead, RawRecord, Reader, Room, Standing, TrackInfo, TrackName, Tracks, TracksFacts,
 };
-
-/// A boxed future, so that the traits stay object-safe without a macro.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One kind of source.
 pub trait SourceKind: Send + Sync {

@@ -1,7 +1,7 @@
 //! The `Authorization` header of Signature Version 4, taken apart. Every character counts: what no client
 //! sends is refused.
 
-use super::denied::{Denied, Part};
+use super::denied::{Denied, HeaderPart};
 
 /// The one algorithm.
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -12,7 +12,7 @@ const HEADER_BYTES_MAX: usize = 4096;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Authorization<'a> {
     pub(super) key_id: &'a str,
-    pub(super) scope: Scope<'a>,
+    pub(super) scope: CredentialScope<'a>,
     /// In lower case, in order, none twice.
     pub(super) signed_headers: Vec<&'a str>,
     pub(super) signature: [u8; 32],
@@ -20,7 +20,7 @@ pub(super) struct Authorization<'a> {
 
 /// What a signature is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Scope<'a> {
+pub(super) struct CredentialScope<'a> {
     pub(super) date: &'a str,
     pub(super) region: &'a str,
     pub(super) service: &'a str,
@@ -51,9 +51,9 @@ impl<'a> Authorization<'a> {
                 return Err(Denied::Malformed);
             }
         }
-        let credential = credential.ok_or(Denied::Missing(Part::Credential))?;
-        let signature = signature.ok_or(Denied::Missing(Part::Signature))?;
-        let signed_headers = signed_headers.ok_or(Denied::Missing(Part::SignedHeaders))?;
+        let credential = credential.ok_or(Denied::Missing(HeaderPart::Credential))?;
+        let signature = signature.ok_or(Denied::Missing(HeaderPart::Signature))?;
+        let signed_headers = signed_headers.ok_or(Denied::Missing(HeaderPart::SignedHeaders))?;
         let (key_id, scope) = parse_credential(credential)?;
         Ok(Self {
             key_id,
@@ -70,12 +70,12 @@ impl<'a> Authorization<'a> {
 }
 
 /// `key/date/region/service/aws4_request`. No part is empty and none has a slash.
-fn parse_credential(text: &str) -> Result<(&str, Scope<'_>), Denied> {
+fn parse_credential(text: &str) -> Result<(&str, CredentialScope<'_>), Denied> {
     let mut parts = text.split('/');
     let mut next = || parts.next().filter(|it| !it.is_empty()).ok_or(Denied::Credential);
     let (key_id, date, region, service, terminator) = (next()?, next()?, next()?, next()?, next()?);
     match parts.next() {
-        None => Ok((key_id, Scope { date, region, service, terminator })),
+        None => Ok((key_id, CredentialScope { date, region, service, terminator })),
         Some(_) => Err(Denied::Credential),
     }
 }
@@ -138,9 +138,12 @@ mod tests {
             (whole.replace("AWS4-HMAC-SHA256", "aws4-hmac-sha256"), Denied::Algorithm),
             ("Bearer abc".to_owned(), Denied::Algorithm),
             ("AWS4-HMAC-SHA256".to_owned(), Denied::Malformed),
-            (whole.replace(", Signature=", " Signature="), Denied::Missing(Part::Signature)),
-            (whole.replace(&format!("Credential={scope}, "), ""), Denied::Missing(Part::Credential)),
-            (whole.replace("SignedHeaders=host;x-amz-date, ", ""), Denied::Missing(Part::SignedHeaders)),
+            (whole.replace(", Signature=", " Signature="), Denied::Missing(HeaderPart::Signature)),
+            (whole.replace(&format!("Credential={scope}, "), ""), Denied::Missing(HeaderPart::Credential)),
+            (
+                whole.replace("SignedHeaders=host;x-amz-date, ", ""),
+                Denied::Missing(HeaderPart::SignedHeaders),
+            ),
             (whole.replace("Credential", "credential"), Denied::Malformed),
             (twice, Denied::Malformed),
             (header("AKID/20150830/us-east-1/lambda", "host", SIGNATURE), Denied::Credential),

@@ -32,7 +32,7 @@ pub enum Denied {
     Malformed,
     /// A part of the header is missing.
     #[error("Authorization header requires '{}' parameter", .0.name())]
-    Missing(Part),
+    Missing(HeaderPart),
     /// The path does not begin with a slash.
     #[error("The path of the request must begin with '/'")]
     Path,
@@ -117,7 +117,7 @@ pub enum Denied {
 
 /// A part of the `Authorization` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum HeaderPart {
     /// Who signs, and for what.
     Credential,
     /// Which headers are covered.
@@ -126,7 +126,7 @@ pub enum Part {
     Signature,
 }
 
-impl Part {
+impl HeaderPart {
     fn name(self) -> &'static str {
         match self {
             Self::Credential => "Credential",

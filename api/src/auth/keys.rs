@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use super::authorization::Scope;
+use super::authorization::CredentialScope;
 use super::role::Role;
 
 /// A secret that is never shown, written or compared; all it does is sign.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct SigningSecret(String);
 
-impl Secret {
+impl SigningSecret {
     /// A secret that its reference gave.
     pub fn new(secret: String) -> Self {
         Self(secret)
     }
 
     /// The key for one day, region and service; good for nothing else.
-    pub(super) fn signing_key(&self, scope: &Scope<'_>) -> Hmac<Sha256> {
+    pub(super) fn signing_key(&self, scope: &CredentialScope<'_>) -> Hmac<Sha256> {
         let seed = [b"AWS4", self.0.as_bytes()].concat();
         let steps = [scope.date, scope.region, scope.service, scope.terminator];
         steps
@@ -32,7 +32,7 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("a key of any length is a key")
 }
 
-impl std::fmt::Debug for Secret {
+impl std::fmt::Debug for SigningSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(…)")
     }
@@ -44,9 +44,9 @@ pub struct Key {
     /// What it may do.
     pub role: Role,
     /// Signs.
-    pub secret: Secret,
+    pub secret: SigningSecret,
     /// The token that must come with it, for temporary keys.
-    pub session_token: Option<Secret>,
+    pub session_token: Option<SigningSecret>,
 }
 
 impl Key {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let secret = || Secret::new("canary".to_owned());
+        let secret = || SigningSecret::new("canary".to_owned());
         let mut keys = Keys::default();
         assert!(keys.is_empty());
         keys.insert(
@@ -104,8 +104,8 @@ mod tests {
     fn a_token_must_be_that_of_the_key() {
         let key = |token: Option<&str>| Key {
             role: Role::Reader,
-            secret: Secret::new(String::new()),
-            session_token: token.map(|it| Secret::new(it.to_owned())),
+            secret: SigningSecret::new(String::new()),
+            session_token: token.map(|it| SigningSecret::new(it.to_owned())),
         };
         assert!(key(None).has_token(None) && key(Some("a")).has_token(Some(b"a")));
         assert!(

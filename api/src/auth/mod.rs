@@ -14,10 +14,10 @@ mod role;
 mod verifier;
 
 pub use canonical::Paths;
-pub use denied::{Denied, Part};
-pub use keys::{Key, Keys, Secret};
+pub use denied::{Denied, HeaderPart};
+pub use keys::{Key, Keys, SigningSecret};
 pub use replay::{Remembered, Replays};
 pub use request::Head;
-pub use role::{Action, Principal, Role};
+pub use role::{Principal, RequestedAction, Role};
 pub use verifier::{HeadChecked, Rules, Verified, Verifier};
 pub(crate) use verifier::{has_query_signature, hex};

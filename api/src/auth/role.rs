@@ -17,7 +17,7 @@ pub enum Role {
 
 /// What a request asks for. Every route has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Action {
+pub enum RequestedAction {
     /// `lambda:CreateEventSourceMapping`
     CreateMapping,
     /// `lambda:ListEventSourceMappings`
@@ -48,7 +48,7 @@ pub enum Action {
     PassOn,
 }
 
-impl Action {
+impl RequestedAction {
     /// Every action.
     pub const ALL: [Self; 14] = [
         Self::CreateMapping,
@@ -141,7 +141,7 @@ impl Role {
     }
 
     /// Whether it may.
-    pub fn may(self, action: Action) -> bool {
+    pub fn may(self, action: RequestedAction) -> bool {
         self >= action.needs()
     }
 }
@@ -157,7 +157,7 @@ pub struct Principal {
 
 impl Principal {
     /// Lets the action through, or refuses it in AWS's words. `account` is the one that ARNs here carry.
-    pub fn authorise(&self, action: Action, resource: &str, account: &str) -> Result<(), ApiError> {
+    pub fn authorise(&self, action: RequestedAction, resource: &str, account: &str) -> Result<(), ApiError> {
         if self.role.may(action) {
             return Ok(());
         }
@@ -177,9 +177,14 @@ mod tests {
 
     #[test]
     fn each_role_may_what_its_row_says() {
-        let readers = [Action::ListMappings, Action::GetMapping, Action::ListTags, Action::Inspect];
-        let admins = [Action::Reload, Action::PassOn];
-        for action in Action::ALL {
+        let readers = [
+            RequestedAction::ListMappings,
+            RequestedAction::GetMapping,
+            RequestedAction::ListTags,
+            RequestedAction::Inspect,
+        ];
+        let admins = [RequestedAction::Reload, RequestedAction::PassOn];
+        for action in RequestedAction::ALL {
             assert_eq!(Role::Reader.may(action), readers.contains(&action), "{action:?}");
             assert_eq!(Role::Operator.may(action), !admins.contains(&action), "{action:?}");
             assert!(Role::Admin.may(action), "{action:?}");
@@ -194,8 +199,8 @@ mod tests {
     #[test]
     fn a_refusal_names_who_what_and_on_what() {
         let principal = Principal { key_id: "AKID".to_owned(), role: Role::Reader };
-        assert!(principal.authorise(Action::GetMapping, "*", "000000000000").is_ok());
-        let error = principal.authorise(Action::DeleteMapping, "arn:x", "000000000000").unwrap_err();
+        assert!(principal.authorise(RequestedAction::GetMapping, "*", "000000000000").is_ok());
+        let error = principal.authorise(RequestedAction::DeleteMapping, "arn:x", "000000000000").unwrap_err();
         assert_eq!((error.error_type, error.status()), (ErrorType::AccessDenied, 403));
         assert_eq!(
             error.message,

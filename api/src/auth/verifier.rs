@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::authorization::{ALGORITHM, Authorization};
 use super::canonical::{Paths, canonical_request};
 use super::denied::Denied;
-use super::keys::{Key, Keys, Secret};
+use super::keys::{Key, Keys, SigningSecret};
 use super::request::Head;
 use super::role::{Principal, Role};
 
@@ -72,7 +72,8 @@ pub struct Verified {
 impl Verifier {
     /// A verifier of these rules for these keys.
     pub fn new(rules: Rules, keys: Keys) -> Self {
-        let nobody = Key { role: Role::Reader, secret: Secret::new("0".repeat(40)), session_token: None };
+        let nobody =
+            Key { role: Role::Reader, secret: SigningSecret::new("0".repeat(40)), session_token: None };
         Self { rules, keys, nobody }
     }
 

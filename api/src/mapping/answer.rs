@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use forebay_config::aws::words::AwsWords;
 use serde::{Deserialize, Serialize};
 
-use super::parts::{EpochMillis, StartingPosition};
-use super::request::{CreateMapping, SourceSettings, UpdateMapping};
-use super::settings::Settings;
+use super::parts::{EpochMillis, StartingPositionMember};
+use super::request::{CreateMapping, SourceMembers, UpdateMapping};
+use super::settings::MappingSettings;
 
 /// EventSourceMappingConfiguration: all that the API shows of a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +22,10 @@ pub struct MappingConfiguration {
     pub function_arn: String,
     /// Its source.
     #[serde(flatten)]
-    pub source: SourceSettings,
+    pub source: SourceMembers,
     /// Its settings, with the defaults that AWS shows for this kind of source.
     #[serde(flatten)]
-    pub settings: Settings,
+    pub settings: MappingSettings,
     /// When it changed last, its state too.
     pub last_modified: EpochMillis,
     /// How its last batch ended; queues have none.
@@ -71,7 +71,7 @@ pub struct TagList {
 
 /// What the daemon knows of a mapping that is made.
 #[derive(Debug, Clone, Copy)]
-pub struct Identity<'a> {
+pub struct MappingIdentity<'a> {
     /// The id that it gets.
     pub uuid: &'a str,
     /// The ARN that it gets.
@@ -85,14 +85,14 @@ impl MappingConfiguration {
     pub fn created(
         create: CreateMapping,
         source: &AwsWords,
-        identity: Identity<'_>,
+        identity: MappingIdentity<'_>,
         now: EpochMillis,
     ) -> Self {
         let CreateMapping { enabled, source: mut place, settings: asked, .. } = create;
         let mut settings = defaults(source, identity.uuid);
         asked.over(&mut settings);
         if source.starts.is_some_and(|it| it.first_is_default) {
-            place.starting_position = place.starting_position.or(Some(StartingPosition::TrimHorizon));
+            place.starting_position = place.starting_position.or(Some(StartingPositionMember::TrimHorizon));
         }
         // Recorded for queues; streams are Creating first and Disabled then.
         let state = if source.is_queue && enabled == Some(false) { "Disabled" } else { "Creating" };
@@ -159,7 +159,7 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// What AWS shows of a mapping that asks for nothing.
-fn defaults(source: &AwsWords, uuid: &str) -> Settings {
+fn defaults(source: &AwsWords, uuid: &str) -> MappingSettings {
     // A kind's words are code: a test reads the defaults of each.
     serde_json::from_value((source.defaults)(uuid)).expect("defaults are settings")
 }

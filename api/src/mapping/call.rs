@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::request::{CreateMapping, ListMappings, UpdateMapping};
-use crate::auth::Action;
+use crate::auth::RequestedAction;
 use crate::error::{ApiError, ErrorType};
-use crate::model::{self, Checked, Shape, Violations};
+use crate::model::{self, Checked, ModelShape, Violations};
 
 /// Longer bodies are refused.
 pub const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
@@ -114,16 +114,16 @@ impl Operation {
     }
 
     /// What a key must be allowed to do for it.
-    pub fn action(&self) -> Action {
+    pub fn action(&self) -> RequestedAction {
         match self {
-            Self::Create => Action::CreateMapping,
-            Self::List => Action::ListMappings,
-            Self::Get(_) => Action::GetMapping,
-            Self::Update(_) => Action::UpdateMapping,
-            Self::Delete(_) => Action::DeleteMapping,
-            Self::ListTags(_) => Action::ListTags,
-            Self::Tag(_) => Action::TagResource,
-            Self::Untag(_) => Action::UntagResource,
+            Self::Create => RequestedAction::CreateMapping,
+            Self::List => RequestedAction::ListMappings,
+            Self::Get(_) => RequestedAction::GetMapping,
+            Self::Update(_) => RequestedAction::UpdateMapping,
+            Self::Delete(_) => RequestedAction::DeleteMapping,
+            Self::ListTags(_) => RequestedAction::ListTags,
+            Self::Tag(_) => RequestedAction::TagResource,
+            Self::Untag(_) => RequestedAction::UntagResource,
         }
     }
 
@@ -193,7 +193,7 @@ struct Tags {
 
 /// A value that keeps its shape as the type that was made for it, and the members that the shape does not
 /// have.
-fn typed<T: DeserializeOwned>(shape: &Shape, value: Value) -> Result<(T, Vec<String>), ApiError> {
+fn typed<T: DeserializeOwned>(shape: &ModelShape, value: Value) -> Result<(T, Vec<String>), ApiError> {
     let mut checked = Checked::default();
     model::check(shape, &value, "", &mut checked)?;
     checked.violations.into_result()?;

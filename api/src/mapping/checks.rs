@@ -13,9 +13,9 @@ use forebay_config::settings::is_nothing;
 use forebay_config::{AwsStep, Draft};
 use serde_json::Value;
 
-use super::parts::{EpochMillis, StartingPosition};
+use super::parts::{EpochMillis, StartingPositionMember};
 use super::request::{CreateMapping, UpdateMapping};
-use super::settings::Settings;
+use super::settings::MappingSettings;
 use super::source::{asked_of_create, has_position};
 use crate::error::{ApiError, ErrorType};
 
@@ -50,7 +50,7 @@ pub fn parameters_of_create(
 pub fn parameters_of_update(
     update: &UpdateMapping,
     source: &AwsWords,
-    standing: &Settings,
+    standing: &MappingSettings,
 ) -> Result<(), ApiError> {
     refuse_unknown(&update.unknown)?;
     refuse_unfit(&update.settings.asked().collect::<Vec<_>>(), source)?;
@@ -75,7 +75,7 @@ pub fn position_and_filters(
         }
         None | Some(_) => {}
     }
-    let is_at_time = it.starting_position == Some(StartingPosition::AtTimestamp);
+    let is_at_time = it.starting_position == Some(StartingPositionMember::AtTimestamp);
     if is_at_time && it.starting_position_timestamp.is_some_and(|at| at > now) {
         return Err(ApiError::invalid("StartingPositionTimestamp cannot be in the future."));
     }
@@ -84,7 +84,7 @@ pub fn position_and_filters(
 }
 
 /// Checks that every filter can be read.
-pub fn filters(settings: &Settings) -> Result<(), ApiError> {
+pub fn filters(settings: &MappingSettings) -> Result<(), ApiError> {
     refused(&settings.draft(), AwsStep::Filters)
 }
 
@@ -113,7 +113,7 @@ fn refuse_unfit(asked: &[&str], source: &AwsWords) -> Result<(), ApiError> {
 }
 
 /// Members inside a structure that an update may repeat but not change.
-fn refuse_create_only(update: &Settings, standing: &Settings) -> Result<(), ApiError> {
+fn refuse_create_only(update: &MappingSettings, standing: &MappingSettings) -> Result<(), ApiError> {
     let differs = |path: &str| update.get(path).is_some() && update.get(path) != standing.get(path);
     let changed = if differs("AmazonManagedKafkaEventSourceConfig.ConsumerGroupId")
         || differs("SelfManagedKafkaEventSourceConfig.ConsumerGroupId")
@@ -130,7 +130,7 @@ fn refuse_create_only(update: &Settings, standing: &Settings) -> Result<(), ApiE
 }
 
 /// The names of virtual hosts by which a broker is reached.
-fn hosts(it: &Settings) -> Vec<Option<&Value>> {
+fn hosts(it: &MappingSettings) -> Vec<Option<&Value>> {
     let all = it.get(ACCESSES).and_then(Value::as_array).into_iter().flatten();
     all.filter(|it| it["Type"] == "VIRTUAL_HOST").map(|it| it.get("URI")).collect()
 }
@@ -138,7 +138,7 @@ fn hosts(it: &Settings) -> Vec<Option<&Value>> {
 const ACCESSES: &str = "SourceAccessConfigurations";
 
 /// Settings that exclude or need each other.
-fn together(it: &Settings, source: &AwsWords) -> Result<(), ApiError> {
+fn together(it: &MappingSettings, source: &AwsWords) -> Result<(), ApiError> {
     let number = |path: &str| it.integer(path).and_then(|it| u32::try_from(it).ok());
     let limits = AwsLimits {
         batch_size: number("BatchSize").unwrap_or(1),

@@ -10,10 +10,10 @@ mod settings;
 mod source;
 mod unbuilt;
 
-pub use answer::{FilterCriteriaError, Identity, MappingConfiguration, MappingList, TagList};
+pub use answer::{FilterCriteriaError, MappingConfiguration, MappingIdentity, MappingList, TagList};
 pub use call::{BODY_BYTES_MAX, Call, Operation};
 pub use config::Named;
-pub use parts::{EpochMillis, SelfManagedEventSource, StartingPosition};
-pub use request::{CreateMapping, ListMappings, SourceSettings, UpdateMapping};
-pub use settings::Settings;
+pub use parts::{EpochMillis, SelfManagedEventSource, StartingPositionMember};
+pub use request::{CreateMapping, ListMappings, SourceMembers, UpdateMapping};
+pub use settings::MappingSettings;
 pub use unbuilt::known_sources;

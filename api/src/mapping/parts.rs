@@ -25,7 +25,7 @@ impl<'de> Deserialize<'de> for EpochMillis {
 /// Where a new mapping starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum StartingPosition {
+pub enum StartingPositionMember {
     /// At the first record that is there.
     TrimHorizon,
     /// Behind the last.

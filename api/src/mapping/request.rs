@@ -6,14 +6,14 @@ use forebay_config::settings::AwsMembers;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::parts::{EpochMillis, SelfManagedEventSource, StartingPosition};
-use super::settings::Settings;
+use super::parts::{EpochMillis, SelfManagedEventSource, StartingPositionMember};
+use super::settings::MappingSettings;
 
 /// What names a source and where it starts; only a create says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "members are named and documented by AWS")]
-pub struct SourceSettings {
+pub struct SourceMembers {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_source_arn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,16 +21,16 @@ pub struct SourceSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub self_managed_event_source: Option<SelfManagedEventSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub starting_position: Option<StartingPosition>,
+    pub starting_position: Option<StartingPositionMember>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starting_position_timestamp: Option<EpochMillis>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topics: Option<Vec<String>>,
 }
 
-impl SourceSettings {
+impl SourceMembers {
     /// The members of both.
-    pub(super) fn and(&self, settings: &Settings) -> AwsMembers {
+    pub(super) fn and(&self, settings: &MappingSettings) -> AwsMembers {
         let mut members = settings.members().clone();
         // A structure of texts and numbers is a JSON object.
         if let Ok(Value::Object(source)) = serde_json::to_value(self) {
@@ -54,10 +54,10 @@ pub struct CreateMapping {
     pub tags: Option<BTreeMap<String, String>>,
     /// Its source.
     #[serde(flatten)]
-    pub source: SourceSettings,
+    pub source: SourceMembers,
     /// Its settings.
     #[serde(flatten)]
-    pub settings: Settings,
+    pub settings: MappingSettings,
     /// Members that the API does not have; [`checks`](super::checks) refuse them.
     #[serde(skip)]
     pub unknown: Vec<String>,
@@ -75,7 +75,7 @@ pub struct UpdateMapping {
     pub enabled: Option<bool>,
     /// The settings that change.
     #[serde(flatten)]
-    pub settings: Settings,
+    pub settings: MappingSettings,
     /// Members that the API does not have; [`checks`](super::checks) refuse them.
     #[serde(skip)]
     pub unknown: Vec<String>,

@@ -5,12 +5,12 @@ use forebay_config::settings::{self, AwsMembers, is_nothing};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::model::{self, Shape};
+use crate::model::{self, ModelShape};
 
 /// The settings that a mapping is created with and that an update may change, as the model has them. What an
 /// update leaves out stays; what it gives empty is cleared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settings(AwsMembers);
+pub struct MappingSettings(AwsMembers);
 
 /// Members that are asked for even where they are empty.
 const ASKED_EMPTY: [&str; 3] = [
@@ -25,7 +25,7 @@ const CHANGED_IN_PART: [&str; 2] =
 const APART: [&str; 2] = ["Enabled", "FunctionName"];
 const DESTINATIONS: &str = "DestinationConfig";
 
-impl Settings {
+impl MappingSettings {
     /// The members themselves.
     pub fn members(&self) -> &AwsMembers {
         &self.0
@@ -89,7 +89,7 @@ impl Settings {
     }
 }
 
-fn change_in_part(name: &str, value: &Value, standing: &mut Settings) {
+fn change_in_part(name: &str, value: &Value, standing: &mut MappingSettings) {
     let mut whole = standing.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
     for (member, value) in value.as_object().into_iter().flatten() {
         match value.as_object().is_some_and(Map::is_empty) {
@@ -110,7 +110,7 @@ fn is_shown_empty(name: &str) -> bool {
 
 /// Whether the model has the member among the settings.
 fn is_setting(name: &str) -> bool {
-    let Shape::Structure(members) = &*model::UPDATE else { return false };
+    let ModelShape::Structure(members) = &*model::UPDATE else { return false };
     !APART.contains(&name) && members.iter().any(|it| it.name == name)
 }
 
@@ -127,19 +127,19 @@ fn tidy(value: Value) -> Value {
     }
 }
 
-impl From<AwsMembers> for Settings {
+impl From<AwsMembers> for MappingSettings {
     fn from(members: AwsMembers) -> Self {
         Self(members)
     }
 }
 
-impl Serialize for Settings {
+impl Serialize for MappingSettings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter())
     }
 }
 
-impl<'de> Deserialize<'de> for Settings {
+impl<'de> Deserialize<'de> for MappingSettings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let members = Map::deserialize(deserializer)?.into_iter();
         let settings = members.filter(|(name, value)| is_setting(name) && !value.is_null());

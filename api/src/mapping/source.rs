@@ -4,11 +4,11 @@
 use forebay_config::Arn;
 use forebay_config::aws::words::{AwsNamed, AwsWords};
 
-use super::parts::StartingPosition;
-use super::request::{CreateMapping, SourceSettings};
+use super::parts::StartingPositionMember;
+use super::request::{CreateMapping, SourceMembers};
 use crate::error::ApiError;
 
-impl SourceSettings {
+impl SourceMembers {
     /// The words of the source that it names, among those that are known.
     ///
     /// # Errors
@@ -39,9 +39,9 @@ pub(super) fn asked_of_create(create: &CreateMapping) -> Vec<&str> {
 }
 
 /// Whether a starting position goes with a source.
-pub(super) fn has_position(source: &AwsWords, position: StartingPosition) -> bool {
+pub(super) fn has_position(source: &AwsWords, position: StartingPositionMember) -> bool {
     match position {
-        StartingPosition::TrimHorizon | StartingPosition::Latest => source.starts.is_some(),
-        StartingPosition::AtTimestamp => source.starts.is_some_and(|it| it.at_timestamp),
+        StartingPositionMember::TrimHorizon | StartingPositionMember::Latest => source.starts.is_some(),
+        StartingPositionMember::AtTimestamp => source.starts.is_some_and(|it| it.at_timestamp),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::members::{CREATE, UPDATE};
-use super::shape::{Member, Shape};
+use super::shape::{Member, ModelShape};
 use super::tables::{ANY, LIST, TAG, TAG_KEYS, TAGGABLE, UUID};
 use super::{Checked, check};
 use crate::error::{ApiError, ErrorType};
@@ -16,14 +16,14 @@ use crate::mapping::{
 /// Where the recorded text of an error differs from the model of this release: kinds of resource come and go.
 const RECORDED_OTHERWISE: &[&str] = &["TaggableResource"];
 /// Members of a request that stand in the path.
-const IN_PATH: &[(&str, &Shape)] = &[("UUID", &UUID), ("Resource", &TAGGABLE)];
+const IN_PATH: &[(&str, &ModelShape)] = &[("UUID", &UUID), ("Resource", &TAGGABLE)];
 
 fn model() -> Value {
     serde_json::from_str(include_str!("../../tests/data/service-model.json")).unwrap()
 }
 
 /// Compares a shape with the model's one of this name; tells every difference.
-fn compare(model: &Value, name: &str, shape: &Shape, wrong: &mut Vec<String>) {
+fn compare(model: &Value, name: &str, shape: &ModelShape, wrong: &mut Vec<String>) {
     let theirs = &model["shapes"][name];
     let bounds = |min: usize, max: usize| {
         (Some(min as u64).filter(|it| *it > 0), Some(max as u64).filter(|_| max < usize::MAX))
@@ -36,35 +36,35 @@ fn compare(model: &Value, name: &str, shape: &Shape, wrong: &mut Vec<String>) {
         }
     };
     match shape {
-        Shape::Text { min, max, pattern } => {
+        ModelShape::Text { min, max, pattern } => {
             expect("type", theirs["type"] == "string" && theirs.get("enum").is_none());
             expect("length", bounds(*min, *max) == their_bounds);
             let is_same = pattern.map(|it| it.text) == theirs["pattern"].as_str();
             expect("pattern", is_same || RECORDED_OTHERWISE.contains(&name));
         }
-        Shape::Enum(names) => {
+        ModelShape::Enum(names) => {
             let theirs: BTreeSet<&str> =
                 theirs["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             expect("values", theirs == names.iter().copied().collect());
         }
-        Shape::Integer { min, max } => {
+        ModelShape::Integer { min, max } => {
             expect("type", theirs["type"] == "integer");
             expect("range", (theirs["min"].as_i64(), theirs["max"].as_i64()) == (Some(*min), Some(*max)));
         }
-        Shape::Boolean => expect("type", theirs["type"] == "boolean"),
-        Shape::Timestamp => expect("type", theirs["type"] == "timestamp"),
-        Shape::List { member, min, max } => {
+        ModelShape::Boolean => expect("type", theirs["type"] == "boolean"),
+        ModelShape::Timestamp => expect("type", theirs["type"] == "timestamp"),
+        ModelShape::List { member, min, max } => {
             expect("type", theirs["type"] == "list");
             expect("length", bounds(*min, *max) == their_bounds);
             compare(model, inner("member"), member, wrong);
         }
-        Shape::Map { key, value, min, max } => {
+        ModelShape::Map { key, value, min, max } => {
             expect("type", theirs["type"] == "map");
             expect("length", bounds(*min, *max) == their_bounds);
             compare(model, inner("key"), key, wrong);
             compare(model, inner("value"), value, wrong);
         }
-        Shape::Structure(members) => {
+        ModelShape::Structure(members) => {
             expect("type", theirs["type"] == "structure");
             compare_members(model, name, members, wrong);
         }
@@ -106,7 +106,7 @@ fn compare_members(model: &Value, name: &str, members: &[Member], wrong: &mut Ve
 
 #[test]
 fn every_member_of_every_request_is_as_in_botocores_model() {
-    static NOTHING: Shape = Shape::Structure(&[]);
+    static NOTHING: ModelShape = ModelShape::Structure(&[]);
     let model = model();
     let mut wrong = Vec::new();
     let operations = model["operations"].as_object().unwrap();
@@ -178,24 +178,24 @@ const TEXTS: &[&str] = &[
     "a long enough text",
 ];
 
-fn fits(shape: &Shape, text: &str) -> bool {
+fn fits(shape: &ModelShape, text: &str) -> bool {
     let mut checked = Checked::default();
     check(shape, &json!(text), "x", &mut checked).is_ok() && checked.violations.into_result().is_ok()
 }
 
 /// A value with every member that a shape has.
-fn sample(shape: &Shape) -> Value {
+fn sample(shape: &ModelShape) -> Value {
     match shape {
-        Shape::Text { .. } => {
+        ModelShape::Text { .. } => {
             json!(TEXTS.iter().find(|it| fits(shape, it)).unwrap_or_else(|| panic!("no text fits {shape:?}")))
         }
-        Shape::Enum(names) => json!(names[0]),
-        Shape::Integer { max, .. } => json!(max),
-        Shape::Boolean => json!(true),
-        Shape::Timestamp => json!(1_767_225_600.5),
-        Shape::List { member, .. } => json!([sample(member)]),
-        Shape::Map { key, value, .. } => json!({ sample(key).as_str().unwrap(): sample(value) }),
-        Shape::Structure(members) => {
+        ModelShape::Enum(names) => json!(names[0]),
+        ModelShape::Integer { max, .. } => json!(max),
+        ModelShape::Boolean => json!(true),
+        ModelShape::Timestamp => json!(1_767_225_600.5),
+        ModelShape::List { member, .. } => json!([sample(member)]),
+        ModelShape::Map { key, value, .. } => json!({ sample(key).as_str().unwrap(): sample(value) }),
+        ModelShape::Structure(members) => {
             members.iter().map(|it| (it.name.to_owned(), sample(it.shape))).collect()
         }
     }
@@ -263,7 +263,7 @@ fn the_types_keep_every_member_of_the_tables() {
 fn patterns_match_whole_texts_and_every_one_compiles() {
     // `sample` finds a text for each pattern, so each was compiled.
     sample(&CREATE);
-    let Shape::Structure(members) = &*CREATE else { panic!("CREATE is a structure") };
+    let ModelShape::Structure(members) = &*CREATE else { panic!("CREATE is a structure") };
     let of = |name: &str| members.iter().find(|it| it.name == name).unwrap().shape;
     let name = of("FunctionName");
     for text in [
@@ -279,7 +279,7 @@ fn patterns_match_whole_texts_and_every_one_compiles() {
     for text in ["", "f f", "f\n", "f:$OTHER", "arn:aws:sqs:eu-west-1:123456789012:q", "\u{663}:function:f"] {
         assert!(!fits(name, text), "{text}");
     }
-    let Shape::Structure(documents) = of("DocumentDBEventSourceConfig") else { panic!("a structure") };
+    let ModelShape::Structure(documents) = of("DocumentDBEventSourceConfig") else { panic!("a structure") };
     let collection = documents.iter().find(|it| it.name == "CollectionName").unwrap().shape;
     assert!(
         fits(collection, "things")

@@ -13,7 +13,7 @@ mod violation;
 mod walk;
 
 pub(crate) use members::{CREATE, UPDATE};
-pub(crate) use shape::Shape;
+pub(crate) use shape::ModelShape;
 pub(crate) use tables::{LIST, TAG, TAG_KEYS, TAGGABLE, UUID};
 pub(crate) use violation::Violations;
 pub(crate) use walk::{Checked, check};

@@ -6,7 +6,7 @@ use regex::Regex;
 
 /// An expression that a whole text must match.
 #[derive(Debug)]
-pub(crate) struct Pattern {
+pub(crate) struct TextPattern {
     /// As AWS writes it.
     pub(crate) text: &'static str,
     /// What stands for a look-ahead of the text, which our matcher does not have: the same without it, and
@@ -15,7 +15,7 @@ pub(crate) struct Pattern {
     compiled: OnceLock<Regex>,
 }
 
-impl Pattern {
+impl TextPattern {
     pub(super) const fn new(text: &'static str) -> Self {
         Self { text, without_look_ahead: None, compiled: OnceLock::new() }
     }

@@ -1,14 +1,14 @@
 //! What a value may be.
 
-use super::pattern::Pattern;
+use super::pattern::TextPattern;
 
 /// What a value may be. Lengths count characters, bounds are inclusive.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Shape {
+pub(crate) enum ModelShape {
     Text {
         min: usize,
         max: usize,
-        pattern: Option<&'static Pattern>,
+        pattern: Option<&'static TextPattern>,
     },
     /// One of these, in the order in which AWS lists them in an error.
     Enum(&'static [&'static str]),
@@ -37,16 +37,16 @@ pub(crate) enum Shape {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Member {
     pub(crate) name: &'static str,
-    pub(crate) shape: &'static Shape,
+    pub(crate) shape: &'static ModelShape,
     pub(crate) required: bool,
 }
 
 /// A member that may be left out.
-pub(super) const fn may(name: &'static str, shape: &'static Shape) -> Member {
+pub(super) const fn may(name: &'static str, shape: &'static ModelShape) -> Member {
     Member { name, shape, required: false }
 }
 
 /// A member that must be there.
-pub(super) const fn must(name: &'static str, shape: &'static Shape) -> Member {
+pub(super) const fn must(name: &'static str, shape: &'static ModelShape) -> Member {
     Member { name, shape, required: true }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::shape::{Member, Shape};
+use super::shape::{Member, ModelShape};
 use super::violation::Violations;
 use crate::error::{ApiError, ErrorType};
 
@@ -17,19 +17,19 @@ pub(crate) struct Checked {
 
 /// Walks a value; `place` is where it stands, empty for the request itself.
 pub(crate) fn check(
-    shape: &Shape,
+    shape: &ModelShape,
     value: &Value,
     place: &str,
     checked: &mut Checked,
 ) -> Result<(), ApiError> {
     match (shape, value) {
-        (Shape::Text { .. } | Shape::Enum(_), Value::String(text)) => {
+        (ModelShape::Text { .. } | ModelShape::Enum(_), Value::String(text)) => {
             for constraint in text_constraints(shape, text) {
                 checked.violations.add(text, place, &constraint);
             }
             Ok(())
         }
-        (Shape::Integer { min, max }, Value::Number(number)) => {
+        (ModelShape::Integer { min, max }, Value::Number(number)) => {
             let number = whole(number).ok_or_else(|| mismatch("NUMBER_VALUE", "Integer"))?;
             if number < *min {
                 checked.violations.add(
@@ -47,20 +47,22 @@ pub(crate) fn check(
             }
             Ok(())
         }
-        (Shape::Boolean, Value::Bool(_)) | (Shape::Timestamp, Value::Number(_)) => Ok(()),
-        (Shape::List { member, min, max }, Value::Array(values)) => {
+        (ModelShape::Boolean, Value::Bool(_)) | (ModelShape::Timestamp, Value::Number(_)) => Ok(()),
+        (ModelShape::List { member, min, max }, Value::Array(values)) => {
             let shown = || format!("[{}]", values.iter().map(shown).collect::<Vec<_>>().join(", "));
             for constraint in length_constraints(values.len(), *min, *max) {
                 checked.violations.add(&shown(), place, &constraint);
             }
             match member {
-                Shape::Text { .. } | Shape::Enum(_) => check_texts(member, values, place, &shown, checked),
-                Shape::Structure(_)
-                | Shape::Integer { .. }
-                | Shape::Boolean
-                | Shape::Timestamp
-                | Shape::List { .. }
-                | Shape::Map { .. } => {
+                ModelShape::Text { .. } | ModelShape::Enum(_) => {
+                    check_texts(member, values, place, &shown, checked)
+                }
+                ModelShape::Structure(_)
+                | ModelShape::Integer { .. }
+                | ModelShape::Boolean
+                | ModelShape::Timestamp
+                | ModelShape::List { .. }
+                | ModelShape::Map { .. } => {
                     for (idx, value) in values.iter().enumerate() {
                         let place = format!("{place}.{}.member", idx + 1);
                         match value {
@@ -72,7 +74,7 @@ pub(crate) fn check(
                 }
             }
         }
-        (Shape::Map { key, value, min, max }, Value::Object(entries)) => {
+        (ModelShape::Map { key, value, min, max }, Value::Object(entries)) => {
             let shown = format!(
                 "{{{}}}",
                 entries.iter().map(|(key, it)| format!("{key}={}", shown(it))).collect::<Vec<_>>().join(", ")
@@ -83,21 +85,21 @@ pub(crate) fn check(
             check_keys(key, entries.keys(), place, &shown, checked);
             check_values(value, entries, place, &shown, checked)
         }
-        (Shape::Structure(members), Value::Object(entries)) => {
+        (ModelShape::Structure(members), Value::Object(entries)) => {
             check_members(members, entries, place, checked)?;
             let known = |name: &str| members.iter().any(|it| it.name == name);
             checked.unknown.extend(entries.keys().filter(|it| !known(it)).map(|it| unknown_name(place, it)));
             Ok(())
         }
         (
-            Shape::Text { .. }
-            | Shape::Enum(_)
-            | Shape::Integer { .. }
-            | Shape::Boolean
-            | Shape::Timestamp
-            | Shape::List { .. }
-            | Shape::Map { .. }
-            | Shape::Structure(_),
+            ModelShape::Text { .. }
+            | ModelShape::Enum(_)
+            | ModelShape::Integer { .. }
+            | ModelShape::Boolean
+            | ModelShape::Timestamp
+            | ModelShape::List { .. }
+            | ModelShape::Map { .. }
+            | ModelShape::Structure(_),
             value,
         ) => Err(wrong_type(shape, value)),
     }
@@ -127,7 +129,7 @@ fn check_members(
 
 /// The texts of a list: a violation shows the whole list.
 fn check_texts(
-    member: &Shape,
+    member: &ModelShape,
     values: &[Value],
     place: &str,
     shown: &dyn Fn() -> String,
@@ -155,7 +157,7 @@ fn check_texts(
 }
 
 fn check_keys<'a>(
-    shape: &Shape,
+    shape: &ModelShape,
     keys: impl Iterator<Item = &'a String>,
     place: &str,
     shown: &str,
@@ -171,7 +173,7 @@ fn check_keys<'a>(
 }
 
 fn check_values(
-    shape: &Shape,
+    shape: &ModelShape,
     entries: &serde_json::Map<String, Value>,
     place: &str,
     shown: &str,
@@ -181,7 +183,7 @@ fn check_values(
     for (key, value) in entries {
         match (shape, value) {
             (_, Value::Null) => checked.violations.add_null(&format!("{place}.{key}.member")),
-            (Shape::Text { .. } | Shape::Enum(_), Value::String(text)) => {
+            (ModelShape::Text { .. } | ModelShape::Enum(_), Value::String(text)) => {
                 is_violated |= !text_constraints(shape, text).is_empty()
             }
             (_, value) => check(shape, value, &format!("{place}.{key}.member"), checked)?,
@@ -198,39 +200,41 @@ fn check_values(
 }
 
 /// The constraints that a text violates.
-fn text_constraints(shape: &Shape, text: &str) -> Vec<String> {
+fn text_constraints(shape: &ModelShape, text: &str) -> Vec<String> {
     match shape {
-        Shape::Enum(names) if names.contains(&text) => Vec::new(),
-        Shape::Enum(_) => all_constraints(shape),
-        Shape::Text { min, max, pattern } => {
+        ModelShape::Enum(names) if names.contains(&text) => Vec::new(),
+        ModelShape::Enum(_) => all_constraints(shape),
+        ModelShape::Text { min, max, pattern } => {
             let mut violated = length_constraints(text.chars().count(), *min, *max);
             violated.extend(pattern.filter(|it| !it.matches(text)).map(|it| pattern_constraint(it.text)));
             violated
         }
-        Shape::Integer { .. }
-        | Shape::Boolean
-        | Shape::Timestamp
-        | Shape::List { .. }
-        | Shape::Map { .. }
-        | Shape::Structure(_) => Vec::new(),
+        ModelShape::Integer { .. }
+        | ModelShape::Boolean
+        | ModelShape::Timestamp
+        | ModelShape::List { .. }
+        | ModelShape::Map { .. }
+        | ModelShape::Structure(_) => Vec::new(),
     }
 }
 
 /// Every constraint of a text.
-fn all_constraints(shape: &Shape) -> Vec<String> {
+fn all_constraints(shape: &ModelShape) -> Vec<String> {
     match shape {
-        Shape::Enum(names) => vec![format!("Member must satisfy enum value set: [{}]", names.join(", "))],
-        Shape::Text { min, max, pattern } => {
+        ModelShape::Enum(names) => {
+            vec![format!("Member must satisfy enum value set: [{}]", names.join(", "))]
+        }
+        ModelShape::Text { min, max, pattern } => {
             let mut all = vec![longer_than(*max), shorter_than(*min)];
             all.extend(pattern.map(|it| pattern_constraint(it.text)));
             all
         }
-        Shape::Integer { .. }
-        | Shape::Boolean
-        | Shape::Timestamp
-        | Shape::List { .. }
-        | Shape::Map { .. }
-        | Shape::Structure(_) => Vec::new(),
+        ModelShape::Integer { .. }
+        | ModelShape::Boolean
+        | ModelShape::Timestamp
+        | ModelShape::List { .. }
+        | ModelShape::Map { .. }
+        | ModelShape::Structure(_) => Vec::new(),
     }
 }
 
@@ -257,15 +261,15 @@ fn whole(number: &serde_json::Number) -> Option<i64> {
     number.as_i64().or_else(|| number.is_u64().then_some(i64::MAX))
 }
 
-fn wrong_type(shape: &Shape, value: &Value) -> ApiError {
+fn wrong_type(shape: &ModelShape, value: &Value) -> ApiError {
     let wanted = match shape {
-        Shape::Text { .. } | Shape::Enum(_) => "String",
-        Shape::Integer { .. } => "Integer",
-        Shape::Boolean => "Boolean",
-        Shape::Timestamp => "Timestamp",
-        Shape::List { .. } => "List",
-        Shape::Map { .. } => "Map",
-        Shape::Structure(_) => "Structure",
+        ModelShape::Text { .. } | ModelShape::Enum(_) => "String",
+        ModelShape::Integer { .. } => "Integer",
+        ModelShape::Boolean => "Boolean",
+        ModelShape::Timestamp => "Timestamp",
+        ModelShape::List { .. } => "List",
+        ModelShape::Map { .. } => "Map",
+        ModelShape::Structure(_) => "Structure",
     };
     match value {
         Value::Object(_) => serialization("Start of structure or map found where not expected."),

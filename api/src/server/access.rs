@@ -37,7 +37,7 @@ pub enum Via {
 }
 
 /// What the head of a request shows of who sent it.
-pub(super) enum Shown<'a> {
+pub(super) enum ShownCaller<'a> {
     /// It is clear.
     Is(Principal),
     /// It is when the body is known.
@@ -52,8 +52,9 @@ impl Access {
         head: &'a Head<'a>,
         headers: &HeaderMap,
         now: SystemTime,
-    ) -> Result<Shown<'a>, Denied> {
-        let everything = |name: &str| Ok(Shown::Is(Principal { key_id: name.to_owned(), role: Role::Admin }));
+    ) -> Result<ShownCaller<'a>, Denied> {
+        let everything =
+            |name: &str| Ok(ShownCaller::Is(Principal { key_id: name.to_owned(), role: Role::Admin }));
         let (verifier, tokens) = match (via, self) {
             (Via::Socket, _) => return everything("unix socket"),
             (Via::Api | Via::Admin, Self::Open) => return everything("loopback"),
@@ -65,18 +66,18 @@ impl Access {
             Some(_) if values.next().is_some() || has_query_signature(head.query) => {
                 Err(Denied::Repeated("authorization"))
             }
-            Some(token) => tokens::find(tokens, token).map(Shown::Is).ok_or(Denied::Token),
-            None => verifier.check_head(head, now).map(Shown::Signed),
+            Some(token) => tokens::find(tokens, token).map(ShownCaller::Is).ok_or(Denied::Token),
+            None => verifier.check_head(head, now).map(ShownCaller::Signed),
         }
     }
 }
 
 /// Proves a signature when the body is known; the signature is given back, for it counts once where it
 /// changes something.
-pub(super) fn prove(shown: Shown<'_>, body: &[u8]) -> Result<(Principal, Option<[u8; 32]>), Denied> {
+pub(super) fn prove(shown: ShownCaller<'_>, body: &[u8]) -> Result<(Principal, Option<[u8; 32]>), Denied> {
     match shown {
-        Shown::Is(principal) => Ok((principal, None)),
-        Shown::Signed(head) => {
+        ShownCaller::Is(principal) => Ok((principal, None)),
+        ShownCaller::Signed(head) => {
             let Verified { principal, signature } = head.finish(Sha256::digest(body).into())?;
             Ok((principal, Some(signature)))
         }

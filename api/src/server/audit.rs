@@ -4,21 +4,21 @@
 use tracing::info;
 
 use super::request_id::RequestId;
-use crate::auth::{Action, Principal};
+use crate::auth::{Principal, RequestedAction};
 use crate::error::ApiError;
 
 /// Who asked for what.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct AuditedRequest {
     /// `None` while nobody has shown who it is.
     pub(super) principal: Option<String>,
     /// `None` for a call that does not exist.
-    pub(super) action: Option<Action>,
+    pub(super) action: Option<RequestedAction>,
     pub(super) resource: String,
     pub(super) request_id: RequestId,
 }
 
-impl Asked {
+impl AuditedRequest {
     pub(super) fn by(&self, principal: &Principal) -> Self {
         Self { principal: Some(principal.key_id.clone()), ..self.clone() }
     }
@@ -26,7 +26,7 @@ impl Asked {
     /// Writes how it ended.
     pub(super) fn ended(&self, status: u16, result: &str) {
         let principal = self.principal.as_deref().unwrap_or("-");
-        let action = self.action.map_or("-", Action::name);
+        let action = self.action.map_or("-", RequestedAction::name);
         let Self { resource, request_id, .. } = self;
         info!(target: "forebay::audit", principal, action, resource, result, status, %request_id, "{action} {result}");
     }

@@ -9,12 +9,12 @@ use axum::{Router, routing};
 use serde::Serialize;
 
 use super::answer;
-use super::audit::{Asked, plain};
+use super::audit::{AuditedRequest, plain};
 use super::bounds::PASSED_BYTES_MAX;
-use super::guard::{Admitted, BodyRule, Guard, Payload, Refused, caught, internal};
+use super::guard::{Admitted, BodyRule, Guard, Payload, RefusedRequest, caught, internal};
 use super::pass_on::{PassOn, stays_here};
 use super::routes::id_of;
-use crate::auth::Action;
+use crate::auth::RequestedAction;
 use crate::error::{ApiError, ErrorType};
 use crate::mapping::{BODY_BYTES_MAX, Call, Operation};
 use crate::service::MappingService;
@@ -22,9 +22,9 @@ use crate::service::MappingService;
 /// Lambda's API: the calls about mappings are answered by a service, all others passed on. Clones are the
 /// same front.
 #[derive(Clone)]
-pub struct Front(Arc<Inner>);
+pub struct Front(Arc<FrontState>);
 
-struct Inner {
+struct FrontState {
     guard: Guard,
     service: Arc<dyn MappingService>,
     pass_on: RwLock<Arc<PassOn>>,
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Front {
 impl Front {
     /// Puts a service behind a guard.
     pub fn new(guard: Guard, service: Arc<dyn MappingService>, pass_on: PassOn) -> Self {
-        Self(Arc::new(Inner { guard, service, pass_on: RwLock::new(Arc::new(pass_on)) }))
+        Self(Arc::new(FrontState { guard, service, pass_on: RwLock::new(Arc::new(pass_on)) }))
     }
 
     /// Passes calls on to somewhere else from the next request on.
@@ -68,10 +68,10 @@ impl Front {
         };
         let (action, resource) = match &found {
             Ok(Some(operation)) => (Some(operation.action()), self.resource_of(operation)),
-            Ok(None) => (Some(Action::PassOn), format!("{} {}", request.method(), plain(path))),
+            Ok(None) => (Some(RequestedAction::PassOn), format!("{} {}", request.method(), plain(path))),
             Err(_) => (None, plain(path)),
         };
-        let asked = Asked { principal: None, action, resource, request_id };
+        let asked = AuditedRequest { principal: None, action, resource, request_id };
         let answered = match found {
             Ok(Some(operation)) => self.call(request, &asked, operation).await,
             Ok(None) => self.pass(request, &asked).await,
@@ -84,8 +84,13 @@ impl Front {
     }
 
     /// Lets a request in; who is sent away is in the audit.
-    async fn admit(&self, request: Request, asked: &Asked, rule: BodyRule) -> Result<Admitted, ApiError> {
-        self.0.guard.admit(request, asked, rule).await.map_err(|Refused { asked, error }| {
+    async fn admit(
+        &self,
+        request: Request,
+        asked: &AuditedRequest,
+        rule: BodyRule,
+    ) -> Result<Admitted, ApiError> {
+        self.0.guard.admit(request, asked, rule).await.map_err(|RefusedRequest { asked, error }| {
             asked.failed(&error);
             error
         })
@@ -95,7 +100,7 @@ impl Front {
     async fn call(
         &self,
         request: Request,
-        asked: &Asked,
+        asked: &AuditedRequest,
         operation: Operation,
     ) -> Result<Response<Body>, ApiError> {
         let action = operation.action();
@@ -138,7 +143,7 @@ impl Front {
     }
 
     /// Any other call.
-    async fn pass(&self, request: Request, asked: &Asked) -> Result<Response<Body>, ApiError> {
+    async fn pass(&self, request: Request, asked: &AuditedRequest) -> Result<Response<Body>, ApiError> {
         let pass_on = Arc::clone(&self.0.pass_on.read().unwrap_or_else(PoisonError::into_inner));
         let rule = BodyRule { bytes_max: PASSED_BYTES_MAX, streams: true };
         let Admitted { principal, parts, body } = self.admit(request, asked, rule).await?;

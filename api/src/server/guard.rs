@@ -16,11 +16,11 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use super::access::{self, Access, Via};
-use super::audit::Asked;
+use super::audit::AuditedRequest;
 use super::bounds::{self, Bodies, ReadBody};
 use super::hosts::Hosts;
-use super::rate::{Buckets, Peer, Rate};
-use crate::auth::{Action, Denied, Principal, Replays};
+use super::rate::{Buckets, CallerRate, Peer};
+use crate::auth::{Denied, Principal, Replays, RequestedAction};
 use crate::error::{ApiError, ErrorType};
 
 /// How far clients' clocks may be from ours.
@@ -38,20 +38,20 @@ pub struct Policy {
     /// The names by which requests may call the listener for Lambda's API.
     pub hosts: Hosts,
     /// How many requests each key may send, or each address where there are no keys.
-    pub rate: Rate,
+    pub rate: CallerRate,
 }
 
 /// Lets requests in or sends them away. Clones are the same guard.
 #[derive(Debug, Clone)]
-pub struct Guard(Arc<Inner>);
+pub struct Guard(Arc<GuardState>);
 
 #[derive(Debug)]
-struct Inner {
+struct GuardState {
     policy: RwLock<Arc<Policy>>,
     replays: Mutex<Replays>,
     of_keys: Mutex<Buckets<String>>,
     of_peers: Mutex<Buckets<Peer>>,
-    clock: Clock,
+    clock: GuardClock,
     bodies: Bodies,
     /// Whether nothing that changes something is begun any more.
     draining: Mutex<bool>,
@@ -59,9 +59,9 @@ struct Inner {
 }
 
 /// Tells what time it is.
-struct Clock(Box<dyn Fn() -> Instant + Send + Sync>);
+struct GuardClock(Box<dyn Fn() -> Instant + Send + Sync>);
 
-impl std::fmt::Debug for Clock {
+impl std::fmt::Debug for GuardClock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Clock")
     }
@@ -89,8 +89,8 @@ pub(super) struct BodyRule {
 }
 
 /// A request that was sent away: who it was, as far as that is proven, and why.
-pub(super) struct Refused {
-    pub(super) asked: Asked,
+pub(super) struct RefusedRequest {
+    pub(super) asked: AuditedRequest,
     pub(super) error: ApiError,
 }
 
@@ -102,12 +102,12 @@ impl Guard {
 
     /// As [`Guard::new`], with another clock for rates; it never goes back.
     pub fn with_clock(policy: Policy, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(GuardState {
             policy: RwLock::new(Arc::new(policy)),
             replays: Mutex::new(Replays::new(SKEW, REPLAYS_MAX)),
             of_keys: Mutex::new(Buckets::new()),
             of_peers: Mutex::new(Buckets::new()),
-            clock: Clock(Box::new(clock)),
+            clock: GuardClock(Box::new(clock)),
             bodies: Bodies::new(),
             draining: Mutex::new(false),
             writes: TaskTracker::new(),
@@ -169,14 +169,14 @@ impl Guard {
     pub(super) async fn admit(
         &self,
         request: Request,
-        asked: &Asked,
+        asked: &AuditedRequest,
         rule: BodyRule,
-    ) -> Result<Admitted, Refused> {
+    ) -> Result<Admitted, RefusedRequest> {
         let mut asked = asked.clone();
         let (parts, body) = request.into_parts();
         match self.judge(&parts, body, &mut asked, rule).await {
             Ok((principal, body)) => Ok(Admitted { principal, parts, body }),
-            Err(error) => Err(Refused { asked, error }),
+            Err(error) => Err(RefusedRequest { asked, error }),
         }
     }
 
@@ -184,7 +184,7 @@ impl Guard {
         &self,
         parts: &Parts,
         body: Body,
-        asked: &mut Asked,
+        asked: &mut AuditedRequest,
         rule: BodyRule,
     ) -> Result<(Principal, Payload), ApiError> {
         if parts.headers.contains_key(ORIGIN) && changes(asked.action, &parts.method) {
@@ -195,7 +195,7 @@ impl Guard {
         let head = access::head_of(parts);
         let shown = policy.access.look(via(parts), &head, &parts.headers, now);
         let shown = shown.map_err(|denied| self.refuse(denied, parts, &policy))?;
-        if let access::Shown::Is(principal) = &shown {
+        if let access::ShownCaller::Is(principal) = &shown {
             self.count(principal, parts, &policy)?;
             authorise(principal, asked, &policy)?;
             if rule.streams {
@@ -203,14 +203,14 @@ impl Guard {
             }
         }
         let body = self.0.bodies.read(body, rule.bytes_max).await?;
-        let is_counted = matches!(shown, access::Shown::Is(_));
+        let is_counted = matches!(shown, access::ShownCaller::Is(_));
         let proven = access::prove(shown, &body.bytes);
         let (principal, signature) = proven.map_err(|denied| self.refuse(denied, parts, &policy))?;
         if !is_counted {
             self.count(&principal, parts, &policy)?;
         }
         authorise(&principal, asked, &policy)?;
-        if let (Some(signature), true) = (signature, asked.action.is_some_and(Action::is_mutating)) {
+        if let (Some(signature), true) = (signature, asked.action.is_some_and(RequestedAction::is_mutating)) {
             self.0.replays.lock().unwrap_or_else(PoisonError::into_inner).remember(signature, now).admit()?;
         }
         Ok((principal, Payload::Read(body)))
@@ -282,7 +282,7 @@ impl Guard {
 
 /// Runs a handler; a panic in it is an error of ours, and nobody else's concern.
 pub(super) async fn caught<T>(
-    asked: &Asked,
+    asked: &AuditedRequest,
     work: impl Future<Output = Result<T, ApiError>>,
 ) -> Result<T, ApiError> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
@@ -291,7 +291,7 @@ pub(super) async fn caught<T>(
     })
 }
 
-fn authorise(principal: &Principal, asked: &mut Asked, policy: &Policy) -> Result<(), ApiError> {
+fn authorise(principal: &Principal, asked: &mut AuditedRequest, policy: &Policy) -> Result<(), ApiError> {
     *asked = asked.by(principal);
     match asked.action {
         Some(action) => principal.authorise(action, &asked.resource, &policy.account),
@@ -300,9 +300,9 @@ fn authorise(principal: &Principal, asked: &mut Asked, policy: &Policy) -> Resul
 }
 
 /// Whether a request may change something, here or at the endpoint behind.
-fn changes(action: Option<Action>, method: &Method) -> bool {
+fn changes(action: Option<RequestedAction>, method: &Method) -> bool {
     let is_read = *method == Method::GET || *method == Method::HEAD;
-    action.is_some_and(Action::is_mutating) || !is_read
+    action.is_some_and(RequestedAction::is_mutating) || !is_read
 }
 
 /// Which way a request came; one that nobody marked has no rights of its own.

@@ -3,7 +3,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | connections: TCP, TLS, the Unix socket, their bounds | [`Listener`], [`Tls`], [`Socket`] |
-//! | who comes in: bounds, hosts, signatures and tokens, rates, roles, the audit | [`Guard`], [`Policy`], [`Access`], [`Hosts`], [`Rate`] |
+//! | who comes in: bounds, hosts, signatures and tokens, rates, roles, the audit | [`Guard`], [`Policy`], [`Access`], [`Hosts`], [`CallerRate`] |
 //! | the calls about mappings, and the others, which are passed on | [`Front`], [`PassOn`] |
 //!
 //! The order of a request: its size, its host, the web page that sent it, its signature as far as the head
@@ -34,9 +34,9 @@ pub use front::Front;
 pub use guard::{Guard, Policy};
 pub use hosts::Hosts;
 pub use pass_on::PassOn;
-pub use rate::Rate;
+pub use rate::CallerRate;
 pub use request_id::RequestId;
-pub use routes::{Needs, Rule};
+pub use routes::{Needs, RouteRule};
 pub use serve::{CONNECTIONS_MAX, Listener, Server};
 pub use socket::{SOCKET_FILE, Socket};
 pub use tls::{Certificate, CertificateError, Tls};

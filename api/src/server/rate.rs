@@ -15,14 +15,14 @@ const SWEEP_MIN: Duration = Duration::from_secs(1);
 
 /// What one caller may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
+pub struct CallerRate {
     /// In the long run.
     pub requests_per_second: NonZeroU32,
     /// At once, after a rest.
     pub requests_burst: NonZeroU32,
 }
 
-impl Rate {
+impl CallerRate {
     /// The time in which one request is earned.
     fn interval(self) -> Duration {
         Duration::from_secs(1) / self.requests_per_second.get()
@@ -70,7 +70,7 @@ impl<C: Ord + Clone> Buckets<C> {
     }
 
     /// Takes a token, or refuses and says when there will be one.
-    pub(super) fn take(&mut self, caller: &C, rate: Rate, now: Instant) -> Result<(), ApiError> {
+    pub(super) fn take(&mut self, caller: &C, rate: CallerRate, now: Instant) -> Result<(), ApiError> {
         if let Some(full_at) = self.full_at.get_mut(caller) {
             return take(full_at, rate, now);
         }
@@ -87,7 +87,7 @@ impl<C: Ord + Clone> Buckets<C> {
     }
 }
 
-fn take(full_at: &mut Instant, rate: Rate, now: Instant) -> Result<(), ApiError> {
+fn take(full_at: &mut Instant, rate: CallerRate, now: Instant) -> Result<(), ApiError> {
     // A bucket that another rate emptied further is empty, no more.
     let empty = now + rate.span();
     *full_at = (*full_at).clamp(now, empty);
@@ -104,9 +104,12 @@ mod tests {
     use super::*;
     use crate::error::ErrorType;
 
-    fn rate(requests_per_second: u32, requests_burst: u32) -> Rate {
+    fn rate(requests_per_second: u32, requests_burst: u32) -> CallerRate {
         let number = |it| NonZeroU32::new(it).unwrap();
-        Rate { requests_per_second: number(requests_per_second), requests_burst: number(requests_burst) }
+        CallerRate {
+            requests_per_second: number(requests_per_second),
+            requests_burst: number(requests_burst),
+        }
     }
 
     /// How many of `n` requests are let in.
@@ -114,7 +117,7 @@ mod tests {
         buckets: &mut Buckets<C>,
         caller: &C,
         n: u32,
-        rate: Rate,
+        rate: CallerRate,
         now: Instant,
     ) -> usize {
         (0..n).filter(|_| buckets.take(caller, rate, now).is_ok()).count()

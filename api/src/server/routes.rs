@@ -12,10 +12,10 @@ use tracing::error;
 
 use super::access::Via;
 use super::answer;
-use super::audit::{Asked, plain};
+use super::audit::{AuditedRequest, plain};
 use super::guard::{Admitted, BodyRule, Guard, Payload, caught, internal};
 use super::request_id::RequestId;
-use crate::auth::Action;
+use crate::auth::RequestedAction;
 use crate::error::{ApiError, ErrorType};
 use crate::mapping::BODY_BYTES_MAX;
 
@@ -26,22 +26,22 @@ pub enum Needs {
     Nothing,
     /// Nothing on the admin listener, which stands on loopback, so that those who watch processes need no
     /// key; this elsewhere.
-    ButOnAdmin(Action),
+    ButOnAdmin(RequestedAction),
     /// That one may do this.
-    Action(Action),
+    Action(RequestedAction),
 }
 
 /// Method, path as the router has it, and what it needs.
-pub type Rule = (Method, &'static str, Needs);
+pub type RouteRule = (Method, &'static str, Needs);
 
 impl Guard {
     /// Stands before every route of a router. A route without a rule is never run.
     pub fn over<S: Clone + Send + Sync + 'static>(
         &self,
         router: Router<S>,
-        rules: impl IntoIterator<Item = Rule>,
+        rules: impl IntoIterator<Item = RouteRule>,
     ) -> Router<S> {
-        let rules: Arc<[Rule]> = rules.into_iter().collect();
+        let rules: Arc<[RouteRule]> = rules.into_iter().collect();
         router.layer(middleware::from_fn_with_state((self.clone(), rules), check))
     }
 
@@ -70,7 +70,7 @@ pub(super) fn id_of(request: &Request) -> RequestId {
 }
 
 async fn check(
-    State((guard, rules)): State<(Guard, Arc<[Rule]>)>,
+    State((guard, rules)): State<(Guard, Arc<[RouteRule]>)>,
     mut request: Request,
     next: Next,
 ) -> Response<Body> {
@@ -112,7 +112,7 @@ async fn check(
         }
         (Needs::ButOnAdmin(action) | Needs::Action(action), _) => action,
     };
-    let asked = Asked {
+    let asked = AuditedRequest {
         principal: None,
         action: Some(action),
         resource: plain(request.uri().path()),
@@ -128,7 +128,13 @@ async fn check(
     }
 }
 
-async fn run(guard: &Guard, asked: &Asked, action: Action, admitted: Admitted, next: Next) -> Response<Body> {
+async fn run(
+    guard: &Guard,
+    asked: &AuditedRequest,
+    action: RequestedAction,
+    admitted: Admitted,
+    next: Next,
+) -> Response<Body> {
     let Admitted { principal, mut parts, body } = admitted;
     let asked = asked.by(&principal);
     parts.extensions.insert(principal);

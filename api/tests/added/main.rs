@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use forebay_api::mapping::{
-    Call, CreateMapping, EpochMillis, Identity, MappingConfiguration, Named, Operation, UpdateMapping,
+    Call, CreateMapping, EpochMillis, MappingConfiguration, MappingIdentity, Named, Operation, UpdateMapping,
     checks, known_sources,
 };
 use forebay_config::settings::{self, AwsMember, DefaultValue, SettingSpec, Shape, in_aws_words};
@@ -130,8 +130,11 @@ fn over_the_api() {
     let known = known_sources(forebay_pollers::aws_words());
     let create = create(json!(5)).expect("it keeps the model");
     let source = checks::parameters_of_create(&create, &known).expect("it goes with a queue");
-    let identity =
-        Identity { uuid: ID, arn: "arn", function_arn: "arn:aws:lambda:eu-west-1:123456789012:function:f" };
+    let identity = MappingIdentity {
+        uuid: ID,
+        arn: "arn",
+        function_arn: "arn:aws:lambda:eu-west-1:123456789012:function:f",
+    };
     let mut made = MappingConfiguration::created(create, source, identity, NOW);
     let shown = |made: &MappingConfiguration| serde_json::from_slice::<Value>(&made.to_json()).expect("JSON");
     assert_eq!(shown(&made)["EchoLimit"], 5);

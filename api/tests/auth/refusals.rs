@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::one_key::verifier;
 use crate::signed::{self, KEY_ID, Request, sign};
-use forebay_api::auth::{Denied, Key, Keys, Part, Role, Rules, Secret, Verifier};
+use forebay_api::auth::{Denied, HeaderPart, Key, Keys, Role, Rules, SigningSecret, Verifier};
 use forebay_api::error::{ApiError, ErrorType};
 
 const AT: u64 = 1_795_000_000;
@@ -94,7 +94,7 @@ fn another_algorithm_and_a_broken_header_are_refused() {
     check_with(
         ", SignedHeaders=",
         "",
-        Denied::Missing(Part::SignedHeaders),
+        Denied::Missing(HeaderPart::SignedHeaders),
         ErrorType::IncompleteSignature,
         400,
     );
@@ -207,7 +207,7 @@ fn an_unknown_key_and_a_wrong_secret_are_answered_alike() {
         let mut keys = Keys::default();
         keys.insert(
             id.to_owned(),
-            Key { role: Role::Admin, secret: Secret::new(secret.to_owned()), session_token: None },
+            Key { role: Role::Admin, secret: SigningSecret::new(secret.to_owned()), session_token: None },
         );
         request.verify(&Verifier::new(Rules::lambda("eu-west-1"), keys), at(AT)).map_err(ApiError::from)
     };

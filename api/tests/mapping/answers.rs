@@ -1,6 +1,6 @@
 //! What is answered about a mapping: the keys and values that were recorded for each kind of source.
 
-use forebay_api::mapping::{EpochMillis, Identity, MappingConfiguration, MappingList, TagList};
+use forebay_api::mapping::{EpochMillis, MappingConfiguration, MappingIdentity, MappingList, TagList};
 use forebay_config::aws::AwsWords;
 use serde_json::{Value, json};
 
@@ -10,8 +10,8 @@ const ARN: &str =
     "arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:14e0db71-5d35-4eb5-b481-8945cf9d10c2";
 const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:f";
 
-pub(crate) fn identity() -> Identity<'static> {
-    Identity { uuid: ID, arn: ARN, function_arn: FUNCTION }
+pub(crate) fn identity() -> MappingIdentity<'static> {
+    MappingIdentity { uuid: ID, arn: ARN, function_arn: FUNCTION }
 }
 
 fn created(body: &Value) -> (MappingConfiguration, &'static AwsWords) {

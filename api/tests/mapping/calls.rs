@@ -1,6 +1,6 @@
 //! Which call a request is, and what is passed on.
 
-use forebay_api::auth::Action;
+use forebay_api::auth::RequestedAction;
 use forebay_api::error::ErrorType;
 use forebay_api::mapping::{Call, EpochMillis, ListMappings, Operation};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn an_arn_is_one_segment_and_decoded_after_the_path_was_split() {
     for resource in [arn(), encoded(&arn())] {
         let path = format!("/2017-03-31/tags/{resource}");
         assert_eq!(Operation::find("GET", &path), Ok(Some(Operation::ListTags(arn()))));
-        assert_eq!(Operation::find("POST", &path).unwrap().unwrap().action(), Action::TagResource);
+        assert_eq!(Operation::find("POST", &path).unwrap().unwrap().action(), RequestedAction::TagResource);
         let untag = read("DELETE", &format!("{path}?tagKeys=a%20b&tagKeys=c+d%2B"), b"").unwrap();
         assert_eq!(untag, Some(Call::Untag(arn(), vec!["a b".to_owned(), "c+d+".to_owned()])));
     }

@@ -5,18 +5,18 @@ use axum::extract::RawQuery;
 use axum::http::Method;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use forebay_api::auth::{Action, Principal};
-use forebay_api::server::{Access, Guard, Listener, Needs, PassOn, Rule, Tls, Via};
+use forebay_api::auth::{Principal, RequestedAction};
+use forebay_api::server::{Access, Guard, Listener, Needs, PassOn, RouteRule, Tls, Via};
 use tokio::net::TcpListener;
 
 use crate::signed::Request;
 use crate::wire::{TOKEN, World, bytes_of, exchange, keyed, policy, sign, sign_as};
 
-static RULES: &[Rule] = &[
+static RULES: &[RouteRule] = &[
     (Method::GET, "/livez", Needs::Nothing),
-    (Method::GET, "/metrics", Needs::ButOnAdmin(Action::Inspect)),
-    (Method::GET, "/v1/{name}", Needs::Action(Action::Inspect)),
-    (Method::POST, "/v1/{name}", Needs::Action(Action::Steer)),
+    (Method::GET, "/metrics", Needs::ButOnAdmin(RequestedAction::Inspect)),
+    (Method::GET, "/v1/{name}", Needs::Action(RequestedAction::Inspect)),
+    (Method::POST, "/v1/{name}", Needs::Action(RequestedAction::Steer)),
 ];
 
 async fn who(Extension(principal): Extension<Principal>, body: Bytes) -> String {

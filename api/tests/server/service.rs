@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use forebay_api::error::{ApiError, ErrorType};
 use forebay_api::mapping::{
-    CreateMapping, EpochMillis, Identity, ListMappings, MappingConfiguration, MappingList, TagList,
+    CreateMapping, EpochMillis, ListMappings, MappingConfiguration, MappingIdentity, MappingList, TagList,
     UpdateMapping, checks, known_sources,
 };
 use forebay_api::service::{BoxFuture, MappingService};
@@ -58,7 +58,7 @@ impl MappingService for Fake {
             let n = self.n_mappings();
             let uuid = if n == 0 { ID.to_owned() } else { format!("{n:08x}-5d35-4eb5-b481-8945cf9d10c2") };
             let arn = format!("arn:aws:lambda:eu-west-1:000000000000:event-source-mapping:{uuid}");
-            let identity = Identity {
+            let identity = MappingIdentity {
                 uuid: &uuid,
                 arn: &arn,
                 function_arn: "arn:aws:lambda:eu-west-1:000000000000:function:f",

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use forebay_api::auth::{Key, Keys, Role, Rules, Secret, Verifier};
+use forebay_api::auth::{Key, Keys, Role, Rules, SigningSecret, Verifier};
 use forebay_api::server::{
-    Access, Front, Guard, Hosts, Listener, PassOn, Policy, Rate, Server, Tls, Token, Via,
+    Access, CallerRate, Front, Guard, Hosts, Listener, PassOn, Policy, Server, Tls, Token, Via,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -74,16 +74,19 @@ pub(crate) fn policy(access: Access) -> Policy {
     }
 }
 
-pub(crate) fn rate(requests_per_second: u32, requests_burst: u32) -> Rate {
+pub(crate) fn rate(requests_per_second: u32, requests_burst: u32) -> CallerRate {
     let number = |it| NonZeroU32::new(it).unwrap();
-    Rate { requests_per_second: number(requests_per_second), requests_burst: number(requests_burst) }
+    CallerRate { requests_per_second: number(requests_per_second), requests_burst: number(requests_burst) }
 }
 
 /// AWS's key as operator, `READER` and `ADMIN` with the same secret, and a token of a reader.
 pub(crate) fn keyed() -> Access {
     let mut keys = Keys::default();
     for (id, role) in [(signed::KEY_ID, Role::Operator), ("READER", Role::Reader), ("ADMIN", Role::Admin)] {
-        keys.insert(id.to_owned(), Key { role, secret: Secret::new(SECRET.to_owned()), session_token: None });
+        keys.insert(
+            id.to_owned(),
+            Key { role, secret: SigningSecret::new(SECRET.to_owned()), session_token: None },
+        );
     }
     let token = Token { name: "curl".to_owned(), role: Role::Reader, sha256: Sha256::digest(TOKEN).into() };
     Access::Keys { verifier: Verifier::new(Rules::lambda("eu-west-1"), keys), tokens: vec![token] }

@@ -10,13 +10,13 @@ use rocksdb::{
     IteratorMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 
-use super::generation::Generation;
-use super::kept::{KeptRows, Known};
+use super::generation::StoreGeneration;
+use super::kept::{KeptRows, KnownValue};
 use super::room::says_full;
 use super::seal::{Promise, Seal};
 use super::survey;
 use crate::row::Name;
-use crate::staged::{Changes, Rows};
+use crate::staged::{Rows, StagedRows};
 use crate::store::StoreError;
 
 const WRITE_BUFFER_BYTES: usize = 4 << 20;
@@ -28,7 +28,7 @@ const MANIFEST_BYTES_MAX: usize = 1 << 20;
 pub(super) struct Database {
     folder: String,
     db: DB,
-    generation: Generation,
+    generation: StoreGeneration,
     seal: Seal,
     kept: KeptRows,
 }
@@ -56,7 +56,7 @@ impl Database {
         let db = DB::open(&options(), path(folder)).map_err(|error| open_error(folder, error))?;
         let name = folder.display().to_string();
         let kept = db.get(Name::Generation.key()).map_err(|error| rocks_error(&name, "read", error))?;
-        let generation = kept.map(|value| Generation::decode(&name, &value)).transpose()?;
+        let generation = kept.map(|value| StoreGeneration::decode(&name, &value)).transpose()?;
         if generation != found {
             return Err(StoreError::RolledBack {
                 folder: name,
@@ -65,21 +65,21 @@ impl Database {
         }
         let generation = match generation {
             Some(generation) => generation,
-            None => Generation {
+            None => StoreGeneration {
                 born: Seal::read(folder)?.map_or_else(nanoseconds_now, |promise| promise.born),
-                ..Generation::default()
+                ..StoreGeneration::default()
             },
         };
         let kept = KeptRows::read(&name, &db)?;
         let mut database = Self { folder: name, db, generation, seal: Seal::open(folder)?, kept };
         database.generation.opened += 1;
-        database.write(&Changes::new(), SyncWhen::Now)?;
+        database.write(&StagedRows::new(), SyncWhen::Now)?;
         Ok(database)
     }
 
     /// Writes a group, the generation row last. What is synced is noted in the seal, and both are on disk
     /// before anybody is told so.
-    pub(super) fn write(&mut self, changes: &Changes, sync: SyncWhen) -> Result<(), StoreError> {
+    pub(super) fn write(&mut self, changes: &StagedRows, sync: SyncWhen) -> Result<(), StoreError> {
         let mut batch = WriteBatch::default();
         let mut generation = self.generation;
         for (key, changed) in changes {
@@ -131,9 +131,9 @@ impl Rows for Database {
 
     fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.kept.value(key) {
-            Known::Missing => Ok(None),
-            Known::Value(value) => Ok(Some(value.to_vec())),
-            Known::OnDisk => self.db.get(key).map_err(|error| rocks_error(&self.folder, "read", error)),
+            KnownValue::Missing => Ok(None),
+            KnownValue::Value(value) => Ok(Some(value.to_vec())),
+            KnownValue::OnDisk => self.db.get(key).map_err(|error| rocks_error(&self.folder, "read", error)),
         }
     }
 

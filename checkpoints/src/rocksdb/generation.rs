@@ -7,7 +7,7 @@ use crate::store::{Epoch, StoreError};
 
 /// What the generation row says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Generation {
+pub(super) struct StoreGeneration {
     /// When this store was made, in nanoseconds since 1970: its identity.
     pub(super) born: u64,
     /// How often it was opened.
@@ -37,7 +37,7 @@ impl Sum {
     }
 }
 
-impl Generation {
+impl StoreGeneration {
     pub(super) fn encode(&self) -> Vec<u8> {
         let Sum { n_rows, fingerprints } = self.sum;
         let body = [self.born, self.opened, self.n_writes, n_rows, fingerprints]

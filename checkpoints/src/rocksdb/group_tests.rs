@@ -3,21 +3,21 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::RocksOptions;
-use super::request::{Request, Write};
-use super::writer::Writer;
-use crate::ledger::Change;
+use super::request::{StoreRequest, Write};
+use super::writer::StoreWriter;
+use crate::ledger::LedgerChange;
 use crate::store::{Epoch, Lease, MappingId, StoreError, StoreHealth, Synced, TrackKey};
 
-fn writer(options: RocksOptions) -> (Writer, mpsc::Sender<Request>) {
+fn writer(options: RocksOptions) -> (StoreWriter, mpsc::Sender<StoreRequest>) {
     let (requests, inbox) = mpsc::channel(16);
     let (health, _) = watch::channel(StoreHealth::Ok);
     let (synced, _) = watch::channel(Synced::default());
-    (Writer::open(options, inbox, health, synced).unwrap(), requests)
+    (StoreWriter::open(options, inbox, health, synced).unwrap(), requests)
 }
 
 fn send<T>(
-    requests: &mpsc::Sender<Request>,
-    request: impl FnOnce(super::request::Answer<T>) -> Request,
+    requests: &mpsc::Sender<StoreRequest>,
+    request: impl FnOnce(super::request::ReplyTo<T>) -> StoreRequest,
 ) -> Told<T> {
     let (answer, told) = oneshot::channel();
     requests.try_send(request(answer)).unwrap();
@@ -30,16 +30,16 @@ fn quakes() -> MappingId {
     MappingId("quakes".to_owned())
 }
 
-fn acquire(requests: &mpsc::Sender<Request>, mapping: MappingId) -> Told<Lease> {
-    send(requests, |answer| Request::Write(Write::Acquire { mapping, generation: Epoch(0), answer }))
+fn acquire(requests: &mpsc::Sender<StoreRequest>, mapping: MappingId) -> Told<Lease> {
+    send(requests, |answer| StoreRequest::Write(Write::Acquire { mapping, generation: Epoch(0), answer }))
 }
 
-fn change(requests: &mpsc::Sender<Request>, lease: &Lease, change: Change) -> Told<()> {
-    send(requests, |answer| Request::Write(Write::Change { lease: lease.clone(), change, answer }))
+fn change(requests: &mpsc::Sender<StoreRequest>, lease: &Lease, change: LedgerChange) -> Told<()> {
+    send(requests, |answer| StoreRequest::Write(Write::Change { lease: lease.clone(), change, answer }))
 }
 
-fn commit(requests: &mpsc::Sender<Request>, lease: &Lease, track: &str) -> Told<()> {
-    change(requests, lease, Change::Commit(TrackKey(track.to_owned()), b"1".to_vec()))
+fn commit(requests: &mpsc::Sender<StoreRequest>, lease: &Lease, track: &str) -> Told<()> {
+    change(requests, lease, LedgerChange::Commit(TrackKey(track.to_owned()), b"1".to_vec()))
 }
 
 /// What was told: the writer answers all that waits, in one go, and ends.
@@ -62,7 +62,7 @@ fn each_writer_of_a_group_that_fails_hears_of_it_and_nothing_of_it_is_kept() {
     let lease = acquired(folder.path());
     {
         let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
-        let created = change(&requests, &lease, Change::Create(Vec::new()));
+        let created = change(&requests, &lease, LedgerChange::Create(Vec::new()));
         drop(requests);
         writer.run();
         told(created).unwrap();
@@ -72,11 +72,11 @@ fn each_writer_of_a_group_that_fails_hears_of_it_and_nothing_of_it_is_kept() {
         writer(RocksOptions { bytes_max: Some(1), ..RocksOptions::new(folder.path()) });
     let (one, other) = (commit(&requests, &lease, "one"), commit(&requests, &lease, "other"));
     let noted = send(&requests, |answer| {
-        Request::Write(Write::Note { mapping: quakes(), note: Some(b"n".to_vec()), answer })
+        StoreRequest::Write(Write::Note { mapping: quakes(), note: Some(b"n".to_vec()), answer })
     });
     let another = acquire(&requests, MappingId("another".to_owned()));
     let last = commit(&requests, &lease, "last");
-    let kept = send(&requests, |answer| Request::Load { lease: lease.clone(), answer });
+    let kept = send(&requests, |answer| StoreRequest::Load { lease: lease.clone(), answer });
     drop(requests);
     full.run();
     for answer in [one, other, noted, last] {
@@ -105,7 +105,7 @@ fn what_waits_in_front_of_a_close_is_written_before_it_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
     let lease = acquire(&requests, quakes());
-    let closed = send(&requests, |answer| Request::Close { answer });
+    let closed = send(&requests, |answer| StoreRequest::Close { answer });
     writer.run();
     assert!(told(lease).is_ok() && told(closed).is_ok());
 }
@@ -115,8 +115,8 @@ fn a_load_sees_the_writes_that_wait_in_front_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let lease = acquired(folder.path());
     let (mut writer, requests) = writer(RocksOptions::new(folder.path()));
-    let created = change(&requests, &lease, Change::Create(Vec::new()));
-    let kept = send(&requests, |answer| Request::Load { lease: lease.clone(), answer });
+    let created = change(&requests, &lease, LedgerChange::Create(Vec::new()));
+    let kept = send(&requests, |answer| StoreRequest::Load { lease: lease.clone(), answer });
     drop(requests);
     writer.run();
     told(created).unwrap();

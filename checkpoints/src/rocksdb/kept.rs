@@ -13,17 +13,17 @@ use crate::store::StoreError;
 /// All rows but the generation row: about 150 bytes for each track.
 #[derive(Default)]
 pub(super) struct KeptRows {
-    rows: HashMap<Vec<u8>, Kept>,
+    rows: HashMap<Vec<u8>, KeptValues>,
 }
 
-struct Kept {
+struct KeptValues {
     fingerprint: u64,
     /// `None` where it is read from the database.
     value: Option<Vec<u8>>,
 }
 
 /// What is known of a row's value.
-pub(super) enum Known<'a> {
+pub(super) enum KnownValue<'a> {
     Missing,
     Value(&'a [u8]),
     /// It is there, and the database has it.
@@ -43,8 +43,10 @@ impl KeptRows {
     }
 
     pub(super) fn put(&mut self, key: &[u8], value: &[u8]) {
-        let kept =
-            Kept { fingerprint: fingerprint(value), value: (!Name::is_large(key)).then(|| value.to_vec()) };
+        let kept = KeptValues {
+            fingerprint: fingerprint(value),
+            value: (!Name::is_large(key)).then(|| value.to_vec()),
+        };
         match self.rows.get_mut(key) {
             Some(before) => *before = kept,
             None => drop(self.rows.insert(key.to_vec(), kept)),
@@ -59,11 +61,11 @@ impl KeptRows {
         self.rows.get(key).map(|kept| kept.fingerprint)
     }
 
-    pub(super) fn value(&self, key: &[u8]) -> Known<'_> {
+    pub(super) fn value(&self, key: &[u8]) -> KnownValue<'_> {
         match self.rows.get(key) {
-            None => Known::Missing,
-            Some(Kept { value: Some(value), .. }) => Known::Value(value),
-            Some(Kept { value: None, .. }) => Known::OnDisk,
+            None => KnownValue::Missing,
+            Some(KeptValues { value: Some(value), .. }) => KnownValue::Value(value),
+            Some(KeptValues { value: None, .. }) => KnownValue::OnDisk,
         }
     }
 }

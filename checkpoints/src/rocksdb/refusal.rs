@@ -6,14 +6,14 @@ use crate::store::StoreError;
 
 /// Why the store takes no writes.
 #[derive(Debug, Clone)]
-pub(super) enum Refusal {
+pub(super) enum StoreRefusal {
     Full,
     Damaged { row: String, why: String },
     RolledBack { why: String },
     Io { doing: &'static str, cause: String },
 }
 
-impl Refusal {
+impl StoreRefusal {
     pub(super) fn of(error: &StoreError) -> Self {
         match error {
             StoreError::Full { .. } => Self::Full,

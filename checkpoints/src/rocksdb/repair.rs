@@ -7,11 +7,11 @@ use std::path::Path;
 use rocksdb::{DB, WriteBatch, WriteOptions};
 
 use super::database::{exists, nanoseconds_now, open_error, options, path, rocks_error};
-use super::generation::{Generation, Sum};
+use super::generation::{StoreGeneration, Sum};
 use super::lock::FolderLock;
 use super::logs;
 use super::seal::{Promise, Seal};
-use super::survey::{Fault, Survey, judge, survey, survey_rows};
+use super::survey::{StoreFault, Survey, judge, survey, survey_rows};
 use crate::row::{Name, Row};
 use crate::store::{Epoch, MappingId, StoreError, TrackKey};
 
@@ -21,7 +21,7 @@ pub struct Repaired {
     /// Why the store did not open before; `None` when it was whole and nothing was done.
     pub refusal: Option<StoreError>,
     /// What could not be read and was dropped.
-    pub dropped: Vec<Fault>,
+    pub dropped: Vec<StoreFault>,
     /// Tracks that are on a list without a checkpoint: they stop in the state `PositionLost` until an
     /// operator says where to begin.
     pub lost: Vec<(MappingId, TrackKey)>,
@@ -56,7 +56,7 @@ pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
         DB::repair(&options(), path(folder)).map_err(|error| open_error(folder, error))?;
     }
     let db = DB::open(&options(), path(folder)).map_err(|error| open_error(folder, error))?;
-    let mut found = Found::default();
+    let mut found = FoundRows::default();
     let mut survey = Survey::default();
     survey_rows(&db, folder, &mut survey, &mut |name, row| found.note(name, row));
     let (rows, mut repaired) = found.mend();
@@ -72,7 +72,7 @@ pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
         batch.put(name.key(), value);
     }
     let before = survey.generation.unwrap_or_default();
-    let generation = Generation {
+    let generation = StoreGeneration {
         born: nanoseconds_now(),
         opened: before.opened.max(sealed.map_or(0, |promise| promise.opened)) + 1,
         n_writes: before.n_writes.max(sealed.map_or(0, |promise| promise.n_writes)) + 1,
@@ -92,7 +92,7 @@ pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
 
 /// The rows of a damaged store by what they are about; `None` for one that cannot be read.
 #[derive(Default)]
-struct Found {
+struct FoundRows {
     epoch_floor: Option<Row>,
     notes: BTreeMap<MappingId, Row>,
     mappings: BTreeMap<MappingId, Option<Row>>,
@@ -100,7 +100,7 @@ struct Found {
     checkpoints: BTreeMap<(MappingId, TrackKey), Option<Row>>,
 }
 
-impl Found {
+impl FoundRows {
     fn note(&mut self, name: Name, row: Option<Row>) {
         match name {
             Name::Checkpoint(mapping, track) => drop(self.checkpoints.insert((mapping, track), row)),

@@ -6,30 +6,30 @@ use std::path::Path;
 use tokio::sync::oneshot;
 
 use super::database::Database;
-use super::refusal::Refusal;
-use crate::ledger::{self, Change};
+use super::refusal::StoreRefusal;
+use crate::ledger::{self, LedgerChange};
 use crate::memory::seconds_now;
-use crate::staged::{Changes, Staged};
+use crate::staged::{Staged, StagedRows};
 use crate::store::{Epoch, KeptTrack, Lease, MappingId, StoreError, WriteNumber};
 
-pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+pub(super) type ReplyTo<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A call on its way to the thread.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(super) enum StoreRequest {
     Write(Write),
     Load {
         lease: Lease,
-        answer: Answer<Option<Vec<KeptTrack>>>,
+        answer: ReplyTo<Option<Vec<KeptTrack>>>,
     },
     Notes {
-        answer: Answer<BTreeMap<MappingId, Vec<u8>>>,
+        answer: ReplyTo<BTreeMap<MappingId, Vec<u8>>>,
     },
     Mappings {
-        answer: Answer<Vec<(MappingId, Epoch)>>,
+        answer: ReplyTo<Vec<(MappingId, Epoch)>>,
     },
     Close {
-        answer: Answer<()>,
+        answer: ReplyTo<()>,
     },
     #[cfg(test)]
     Panic,
@@ -41,29 +41,29 @@ pub(super) enum Write {
     Acquire {
         mapping: MappingId,
         generation: Epoch,
-        answer: Answer<Lease>,
+        answer: ReplyTo<Lease>,
     },
     Change {
         lease: Lease,
-        change: Change,
-        answer: Answer<()>,
+        change: LedgerChange,
+        answer: ReplyTo<()>,
     },
     /// Answered when it is written.
     Checkpoint {
         lease: Lease,
-        change: Change,
-        answer: Answer<WriteNumber>,
+        change: LedgerChange,
+        answer: ReplyTo<WriteNumber>,
     },
     /// `None` takes the note away.
     Note {
         mapping: MappingId,
         note: Option<Vec<u8>>,
-        answer: Answer<()>,
+        answer: ReplyTo<()>,
     },
 }
 
 impl Write {
-    pub(super) fn refuse(self, why: &Refusal, folder: &Path) {
+    pub(super) fn refuse(self, why: &StoreRefusal, folder: &Path) {
         match self {
             Self::Acquire { answer, .. } => reply(answer, Err(why.error(folder))),
             Self::Checkpoint { answer, .. } => reply(answer, Err(why.error(folder))),
@@ -73,13 +73,13 @@ impl Write {
 }
 
 /// A call whose write is staged.
-pub(super) enum Waiting {
-    Lease(Lease, Answer<Lease>),
-    Done(Answer<()>),
-    Written(Answer<WriteNumber>),
+pub(super) enum StagedCall {
+    Lease(Lease, ReplyTo<Lease>),
+    Done(ReplyTo<()>),
+    Written(ReplyTo<WriteNumber>),
 }
 
-impl Waiting {
+impl StagedCall {
     /// Its answer follows the sync.
     pub(super) fn wants_sync(&self) -> bool {
         match self {
@@ -88,7 +88,7 @@ impl Waiting {
         }
     }
 
-    pub(super) fn settle(self, written: Result<WriteNumber, &Refusal>, folder: &Path) {
+    pub(super) fn settle(self, written: Result<WriteNumber, &StoreRefusal>, folder: &Path) {
         let error = written.err().map(|why| why.error(folder));
         match self {
             Self::Written(answer) => reply(answer, written.map_err(|why| why.error(folder))),
@@ -99,35 +99,35 @@ impl Waiting {
 }
 
 /// Stages a group, each call over those before it; calls that are refused have their answer at once.
-pub(super) fn stage(database: &Database, group: Vec<Write>) -> (Vec<Waiting>, Changes) {
+pub(super) fn stage(database: &Database, group: Vec<Write>) -> (Vec<StagedCall>, StagedRows) {
     let mut staged = Staged::over(database);
     let mut waiting = Vec::new();
     for write in group {
         match write {
             Write::Acquire { mapping, generation, answer } => {
                 match ledger::acquire(&mut staged, &mapping, generation, seconds_now()) {
-                    Ok(lease) => waiting.push(Waiting::Lease(lease, answer)),
+                    Ok(lease) => waiting.push(StagedCall::Lease(lease, answer)),
                     Err(error) => reply(answer, Err(error)),
                 }
             }
             Write::Change { lease, change, answer } => match ledger::apply(&mut staged, &lease, change) {
-                Ok(()) => waiting.push(Waiting::Done(answer)),
+                Ok(()) => waiting.push(StagedCall::Done(answer)),
                 Err(error) => reply(answer, Err(error)),
             },
             Write::Checkpoint { lease, change, answer } => match ledger::apply(&mut staged, &lease, change) {
-                Ok(()) => waiting.push(Waiting::Written(answer)),
+                Ok(()) => waiting.push(StagedCall::Written(answer)),
                 Err(error) => reply(answer, Err(error)),
             },
             Write::Note { mapping, note, answer } => {
                 ledger::note(&mut staged, mapping, note);
-                waiting.push(Waiting::Done(answer));
+                waiting.push(StagedCall::Done(answer));
             }
         }
     }
     (waiting, staged.into_changes())
 }
 
-pub(super) fn reply<T>(answer: Answer<T>, result: Result<T, StoreError>) {
+pub(super) fn reply<T>(answer: ReplyTo<T>, result: Result<T, StoreError>) {
     // Whoever does not wait any more takes nothing back.
     drop(answer.send(result));
 }

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::generation::Generation;
+use super::generation::StoreGeneration;
 use super::room::io_error;
 use crate::store::StoreError;
 
@@ -79,7 +79,7 @@ impl Seal {
 
     /// Notes a write that the database has synced, and syncs the note: only now may the write be
     /// acknowledged.
-    pub(super) fn note(&mut self, generation: &Generation) -> Result<(), StoreError> {
+    pub(super) fn note(&mut self, generation: &StoreGeneration) -> Result<(), StoreError> {
         let promise =
             Promise { n_writes: generation.n_writes, opened: generation.opened, born: generation.born };
         let written = self

@@ -7,7 +7,7 @@ use std::path::Path;
 use rocksdb::{DB, IteratorMode};
 
 use super::database::{exists, open_error, options, path, scan_options};
-use super::generation::{Generation, Sum};
+use super::generation::{StoreGeneration, Sum};
 use super::logs;
 use super::seal::{Promise, Seal};
 use crate::row::{Name, Row};
@@ -20,7 +20,7 @@ const LIVE_TRIES: usize = 5;
 
 /// One thing that is damaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct StoreFault {
     /// Which row, by name.
     pub row: String,
     /// How one can tell.
@@ -29,7 +29,7 @@ pub struct Fault {
 
 /// Whether a store is whole.
 #[derive(Debug)]
-pub struct Verified {
+pub struct StoreVerdict {
     /// How often it was opened.
     pub opened: u64,
     /// How many groups of writes it took.
@@ -37,16 +37,16 @@ pub struct Verified {
     /// How many rows it holds.
     pub n_rows: u64,
     /// All that is damaged, by name.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<StoreFault>,
     /// Why it would not open; `None` when it is whole.
     pub refusal: Option<StoreError>,
 }
 
 /// What is inside a store.
 #[derive(Debug)]
-pub struct Shown {
+pub struct StoreContents {
     /// Whether it is whole.
-    pub verified: Verified,
+    pub verified: StoreVerdict,
     /// Its mappings, in the order of their ids, as far as they can be read.
     pub mappings: Vec<KeptMapping>,
 }
@@ -69,13 +69,13 @@ pub struct KeptMapping {
 
 /// Whether the store in a folder is whole; `None` when there is no store. It works beside a process that uses
 /// the store.
-pub fn verify(folder: &Path) -> Result<Option<Verified>, StoreError> {
+pub fn verify(folder: &Path) -> Result<Option<StoreVerdict>, StoreError> {
     Ok(show(folder)?.map(|shown| shown.verified))
 }
 
 /// What the store in a folder holds; `None` when there is no store. It works beside a process that uses the
 /// store.
-pub fn show(folder: &Path) -> Result<Option<Shown>, StoreError> {
+pub fn show(folder: &Path) -> Result<Option<StoreContents>, StoreError> {
     let mut shown = show_once(folder)?;
     for _ in 1..LIVE_TRIES {
         match &shown {
@@ -86,7 +86,7 @@ pub fn show(folder: &Path) -> Result<Option<Shown>, StoreError> {
     Ok(shown)
 }
 
-fn show_once(folder: &Path) -> Result<Option<Shown>, StoreError> {
+fn show_once(folder: &Path) -> Result<Option<StoreContents>, StoreError> {
     // The seal is read before the database, which may be ahead of it and never behind.
     let (sealed, seal_fault) = match Seal::read(folder) {
         Ok(None) if !exists(folder) => return Ok(None),
@@ -101,22 +101,22 @@ fn show_once(folder: &Path) -> Result<Option<Shown>, StoreError> {
     };
     let refusal = seal_fault.or(unread).or_else(|| judge(folder, sealed, &survey).err());
     let generation = survey.generation.unwrap_or_default();
-    let verified = Verified {
+    let verified = StoreVerdict {
         opened: generation.opened,
         n_writes: generation.n_writes,
         n_rows: survey.sum.n_rows,
         faults: survey.faults,
         refusal,
     };
-    Ok(Some(Shown { verified, mappings: mappings.finish() }))
+    Ok(Some(StoreContents { verified, mappings: mappings.finish() }))
 }
 
 /// What a walk over all rows found.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
-    pub(super) generation: Option<Generation>,
+    pub(super) generation: Option<StoreGeneration>,
     pub(super) sum: Sum,
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Vec<StoreFault>,
     /// The walk did not come to its end.
     pub(super) cut_short: bool,
 }
@@ -146,21 +146,23 @@ pub(super) fn survey_rows(
         let (key, value) = match row {
             Ok(row) => row,
             Err(error) => {
-                survey.faults.push(Fault { row: format!("what follows {last}"), why: error.into_string() });
+                survey
+                    .faults
+                    .push(StoreFault { row: format!("what follows {last}"), why: error.into_string() });
                 survey.cut_short = true;
                 return;
             }
         };
         let Some(name) = Name::parse(&key) else {
-            survey.faults.push(Fault { row: nameless(&key), why: "its key cannot be read".to_owned() });
+            survey.faults.push(StoreFault { row: nameless(&key), why: "its key cannot be read".to_owned() });
             continue;
         };
         last = name.to_string();
         if name == Name::Generation {
-            match Generation::decode(&folder.display().to_string(), &value) {
+            match StoreGeneration::decode(&folder.display().to_string(), &value) {
                 Ok(generation) => survey.generation = Some(generation),
-                Err(StoreError::Damaged { row, why, .. }) => survey.faults.push(Fault { row, why }),
-                Err(error) => survey.faults.push(Fault { row: last.clone(), why: error.to_string() }),
+                Err(StoreError::Damaged { row, why, .. }) => survey.faults.push(StoreFault { row, why }),
+                Err(error) => survey.faults.push(StoreFault { row: last.clone(), why: error.to_string() }),
             }
             continue;
         }
@@ -168,7 +170,7 @@ pub(super) fn survey_rows(
         match Row::decode(&name, &value) {
             Ok(row) => visit(name, Some(row)),
             Err(why) => {
-                survey.faults.push(Fault { row: last.clone(), why });
+                survey.faults.push(StoreFault { row: last.clone(), why });
                 visit(name, None);
             }
         }
@@ -176,7 +178,7 @@ pub(super) fn survey_rows(
 }
 
 /// Surveys a database and compares it with its seal; `None` when it never took a write.
-pub(super) fn judged(folder: &Path, sealed: Option<Promise>) -> Result<Option<Generation>, StoreError> {
+pub(super) fn judged(folder: &Path, sealed: Option<Promise>) -> Result<Option<StoreGeneration>, StoreError> {
     judge(folder, sealed, &survey(folder, &mut |_, _| {})?)
 }
 
@@ -185,7 +187,7 @@ pub(super) fn judge(
     folder: &Path,
     sealed: Option<Promise>,
     survey: &Survey,
-) -> Result<Option<Generation>, StoreError> {
+) -> Result<Option<StoreGeneration>, StoreError> {
     let damaged = |row: &str, why: &str| StoreError::Damaged {
         folder: folder.display().to_string(),
         row: row.to_owned(),

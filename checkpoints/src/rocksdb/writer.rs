@@ -11,11 +11,11 @@ use tokio::time::{sleep_until, timeout_at};
 use super::RocksOptions;
 use super::database::{Database, SyncWhen};
 use super::lock::FolderLock;
-use super::refusal::Refusal;
-use super::request::{Answer, Request, Waiting, Write, reply, stage};
+use super::refusal::StoreRefusal;
+use super::request::{ReplyTo, StagedCall, StoreRequest, Write, reply, stage};
 use super::room::{folder_bytes, io_error, probe};
 use crate::ledger;
-use crate::staged::{Changes, Staged};
+use crate::staged::{Staged, StagedRows};
 use crate::store::{StoreError, StoreHealth, Synced, WriteNumber};
 
 /// A store that is down does not look for room more often than this, whatever it is told.
@@ -30,9 +30,9 @@ const WRITE_PAUSE: Duration = Duration::from_millis(5);
 /// After how many bytes written the folder is measured again.
 const MEASURE_BYTES: u64 = 256 << 10;
 
-pub(super) struct Writer {
+pub(super) struct StoreWriter {
     options: RocksOptions,
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<StoreRequest>,
     health: watch::Sender<StoreHealth>,
     synced: watch::Sender<Synced>,
     /// `None` while the database cannot be opened.
@@ -50,7 +50,7 @@ pub(super) struct Writer {
 
 /// The store takes no writes.
 struct Down {
-    why: Refusal,
+    why: StoreRefusal,
     /// RocksDB keeps an error of its log until it is opened again.
     reopen: bool,
     probe_at: Instant,
@@ -63,11 +63,11 @@ struct Measured {
     since_bytes: u64,
 }
 
-impl Writer {
+impl StoreWriter {
     /// Takes the folder and opens the store; a full disk leaves it down.
     pub(super) fn open(
         options: RocksOptions,
-        requests: mpsc::Receiver<Request>,
+        requests: mpsc::Receiver<StoreRequest>,
         health: watch::Sender<StoreHealth>,
         synced: watch::Sender<Synced>,
     ) -> Result<Self, StoreError> {
@@ -123,10 +123,10 @@ impl Writer {
         let mut closed = None;
         while closed.is_none() {
             match runtime.block_on(self.next()) {
-                Next::Asked(request) => closed = self.answer(request),
-                Next::Due => self.come_back_if_due(),
-                Next::SyncDue => {}
-                Next::Dropped => break,
+                NextWrite::Asked(request) => closed = self.answer(request),
+                NextWrite::Due => self.come_back_if_due(),
+                NextWrite::SyncDue => {}
+                NextWrite::Dropped => break,
             }
             self.sync_if(|at| at <= Instant::now());
         }
@@ -137,13 +137,13 @@ impl Writer {
         }
     }
 
-    async fn next(&mut self) -> Next {
+    async fn next(&mut self) -> NextWrite {
         if let Some(until) = self.rest_until.take() {
             // It listens to nobody meanwhile, so that nobody wakes it.
             sleep_until(until.into()).await;
         }
-        let due = self.down.as_ref().map(|down| (down.probe_at, Next::Due)).into_iter();
-        let due = due.chain(self.sync_at.map(|at| (at, Next::SyncDue))).min_by_key(|(at, _)| *at);
+        let due = self.down.as_ref().map(|down| (down.probe_at, NextWrite::Due)).into_iter();
+        let due = due.chain(self.sync_at.map(|at| (at, NextWrite::SyncDue))).min_by_key(|(at, _)| *at);
         let asked = match due {
             Some((at, next)) => match timeout_at(at.into(), self.requests.recv()).await {
                 Ok(asked) => asked,
@@ -151,7 +151,7 @@ impl Writer {
             },
             None => self.requests.recv().await,
         };
-        asked.map_or(Next::Dropped, Next::Asked)
+        asked.map_or(NextWrite::Dropped, NextWrite::Asked)
     }
 
     /// Syncs what was written when its time has come, and tells.
@@ -174,31 +174,31 @@ impl Writer {
     }
 
     /// Answers a request and those that are waiting behind it, all their writes in one group.
-    fn answer(&mut self, first: Request) -> Option<Answer<()>> {
+    fn answer(&mut self, first: StoreRequest) -> Option<ReplyTo<()>> {
         self.come_back_if_due();
         let mut group = Vec::new();
         let mut next = Some(first);
         while let Some(request) = next.take() {
             match request {
-                Request::Write(write) => group.push(write),
-                Request::Load { lease, answer } => {
+                StoreRequest::Write(write) => group.push(write),
+                StoreRequest::Load { lease, answer } => {
                     self.write(std::mem::take(&mut group));
                     reply(answer, self.read(|staged| ledger::load(staged, &lease)));
                 }
-                Request::Notes { answer } => {
+                StoreRequest::Notes { answer } => {
                     self.write(std::mem::take(&mut group));
                     reply(answer, self.read(ledger::notes));
                 }
-                Request::Mappings { answer } => {
+                StoreRequest::Mappings { answer } => {
                     self.write(std::mem::take(&mut group));
                     reply(answer, self.read(ledger::mappings));
                 }
-                Request::Close { answer } => {
+                StoreRequest::Close { answer } => {
                     self.write(group);
                     return Some(answer);
                 }
                 #[cfg(test)]
-                Request::Panic => panic!("the test wants the store's thread to die"),
+                StoreRequest::Panic => panic!("the test wants the store's thread to die"),
             }
             if group.len() < GROUP_MAX {
                 next = self.requests.try_recv().ok();
@@ -211,7 +211,9 @@ impl Writer {
     fn read<T>(&self, read: impl FnOnce(&Staged<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match (&self.database, &self.down) {
             // A full store still reads.
-            (Some(database), None | Some(Down { why: Refusal::Full, .. })) => read(&Staged::over(database)),
+            (Some(database), None | Some(Down { why: StoreRefusal::Full, .. })) => {
+                read(&Staged::over(database))
+            }
             (_, Some(down)) => Err(down.why.error(&self.options.folder)),
             (None, None) => unreachable!("without a database the store is down"),
         }
@@ -230,7 +232,7 @@ impl Writer {
             }
             (None, None) => unreachable!("without a database the store is down"),
         };
-        let is_synced = self.options.commit_interval.is_zero() || waiting.iter().any(Waiting::wants_sync);
+        let is_synced = self.options.commit_interval.is_zero() || waiting.iter().any(StagedCall::wants_sync);
         let sync = if is_synced { SyncWhen::Now } else { SyncWhen::Later };
         // What changes nothing is as durable as what it found, which may wait for its sync still.
         let written = match (changes.is_empty(), sync, self.sync_at) {
@@ -242,14 +244,14 @@ impl Writer {
             if self.down.is_none() {
                 self.go_down(&error, true);
             }
-            Refusal::of(&error)
+            StoreRefusal::of(&error)
         });
         for waiting in waiting {
             waiting.settle(refusal.as_ref().map_or(Ok(self.n_written), Err), &self.options.folder);
         }
     }
 
-    fn write_changes(&mut self, changes: &Changes, sync: SyncWhen) -> Result<(), StoreError> {
+    fn write_changes(&mut self, changes: &StagedRows, sync: SyncWhen) -> Result<(), StoreError> {
         let group_bytes: usize =
             changes.iter().map(|(key, changed)| key.len() + changed.as_ref().map_or(0, Vec::len)).sum();
         let group_bytes = u64::try_from(group_bytes).unwrap_or(u64::MAX);
@@ -339,18 +341,18 @@ impl Writer {
     /// Nobody knows what of the last writes is on disk.
     fn lose_unsynced(&mut self, error: &StoreError) {
         if self.sync_at.take().is_some() {
-            let error = Arc::new(Refusal::of(error).error(&self.options.folder));
+            let error = Arc::new(StoreRefusal::of(error).error(&self.options.folder));
             self.synced.send_modify(|synced| synced.lost = Some((self.n_written, error)));
         }
     }
 
     fn go_down(&mut self, error: &StoreError, reopen: bool) {
-        let why = Refusal::of(error);
+        let why = StoreRefusal::of(error);
         let folder = self.options.folder.display();
         let before = self.health.borrow().clone();
         let health = match (&why, before) {
-            (Refusal::Full, StoreHealth::Full { since }) => StoreHealth::Full { since },
-            (Refusal::Full, StoreHealth::Ok | StoreHealth::Failing { .. }) => {
+            (StoreRefusal::Full, StoreHealth::Full { since }) => StoreHealth::Full { since },
+            (StoreRefusal::Full, StoreHealth::Ok | StoreHealth::Failing { .. }) => {
                 tracing::warn!(%folder, "there is no room: no checkpoint is written until there is");
                 StoreHealth::Full { since: SystemTime::now() }
             }
@@ -362,8 +364,8 @@ impl Writer {
         };
         let probe_interval = self.options.probe_interval.max(PROBE_INTERVAL_MIN);
         let wait = match why {
-            Refusal::Full | Refusal::Io { .. } => probe_interval,
-            Refusal::Damaged { .. } | Refusal::RolledBack { .. } => probe_interval * DAMAGED_PROBES,
+            StoreRefusal::Full | StoreRefusal::Io { .. } => probe_interval,
+            StoreRefusal::Damaged { .. } | StoreRefusal::RolledBack { .. } => probe_interval * DAMAGED_PROBES,
         };
         self.down = Some(Down { why, reopen, probe_at: Instant::now() + wait });
         self.health.send_if_modified(|kept| std::mem::replace(kept, health.clone()) != health);
@@ -374,8 +376,8 @@ impl Writer {
     }
 }
 
-enum Next {
-    Asked(Request),
+enum NextWrite {
+    Asked(StoreRequest),
     Due,
     SyncDue,
     Dropped,

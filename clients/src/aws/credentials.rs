@@ -19,13 +19,13 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Credentials with the cache in front of whoever gives them; clones share both.
 #[derive(Debug, Clone)]
 pub struct KeptCredentials {
-    shared: Arc<Shared>,
+    shared: Arc<SharedCredentials>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedCredentials {
     provider: SharedCredentialsProvider,
-    kept: Mutex<Option<Kept>>,
+    kept: Mutex<Option<HeldCredentials>>,
     /// Held while they are fetched, so that one fetch serves all.
     fetching: tokio::sync::Mutex<()>,
     /// For people: where they are looked for.
@@ -33,13 +33,13 @@ struct Shared {
 }
 
 #[derive(Debug, Clone)]
-struct Kept {
+struct HeldCredentials {
     credentials: Credentials,
     /// From when on they should be fetched anew; `None` for those that never end.
     refresh_at: Option<SystemTime>,
 }
 
-impl Kept {
+impl HeldCredentials {
     fn new(credentials: Credentials, now: SystemTime) -> Self {
         let refresh_at = credentials.expiry().map(|end| {
             let life = end.duration_since(now).unwrap_or_default();
@@ -62,7 +62,7 @@ impl KeptCredentials {
     pub fn new(provider: impl ProvideCredentials + 'static, tried: String) -> Self {
         let provider = SharedCredentialsProvider::new(provider);
         let (kept, fetching) = (Mutex::new(None), tokio::sync::Mutex::new(()));
-        Self { shared: Arc::new(Shared { provider, kept, fetching, tried }) }
+        Self { shared: Arc::new(SharedCredentials { provider, kept, fetching, tried }) }
     }
 
     /// Where they are looked for, for people.
@@ -96,23 +96,23 @@ impl KeptCredentials {
         let fetched = timeout(FETCH_MAX, self.shared.provider.provide_credentials()).await;
         match (fetched.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(FETCH_MAX))), good) {
             (Ok(credentials), _) => {
-                self.keep(Kept::new(credentials.clone(), now()));
+                self.keep(HeldCredentials::new(credentials.clone(), now()));
                 Ok(credentials)
             }
             (Err(_), Some(kept)) => {
                 let credentials = kept.credentials.clone();
-                self.keep(Kept { refresh_at: Some(now() + RETRY_AFTER), ..kept });
+                self.keep(HeldCredentials { refresh_at: Some(now() + RETRY_AFTER), ..kept });
                 Ok(credentials)
             }
             (Err(error), None) => Err(error),
         }
     }
 
-    fn kept(&self) -> Option<Kept> {
+    fn kept(&self) -> Option<HeldCredentials> {
         self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn keep(&self, kept: Kept) {
+    fn keep(&self, kept: HeldCredentials) {
         *self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
     }
 }

@@ -36,12 +36,12 @@ impl SdkClient for Ours {
     ) -> SharedHttpConnector {
         // Connecting is not told apart from waiting for the head of an answer.
         let time = settings.read_timeout().map(|read| read + settings.connect_timeout().unwrap_or_default());
-        SharedHttpConnector::new(Connector { http: self.0.clone(), time })
+        SharedHttpConnector::new(SdkConnector { http: self.0.clone(), time })
     }
 }
 
 #[derive(Debug, Clone)]
-struct Connector {
+struct SdkConnector {
     http: HttpClient,
     /// For the head of the answer; the SDK bounds the whole.
     time: Option<Duration>,
@@ -51,14 +51,14 @@ struct Connector {
 #[error("no answer within {0:?}")]
 struct NoAnswer(Duration);
 
-impl HttpConnector for Connector {
+impl HttpConnector for SdkConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let connector = self.clone();
         HttpConnectorFuture::new(async move { connector.exchange(request).await })
     }
 }
 
-impl Connector {
+impl SdkConnector {
     async fn exchange(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
         let (head, body) = request.into_parts();

@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use crate::BoxError;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign as signature};
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 use http::Request;
 use sha2::{Digest, Sha256};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a signature is good for.
 pub(super) struct Scope<'a> {

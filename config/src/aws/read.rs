@@ -7,7 +7,7 @@ use super::arn::{is_account, is_region};
 use super::{AwsCredentials, AwsKey, AwsScope, AwsSettings};
 use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item};
-use crate::settings::{self, Reader, SettingSpec};
+use crate::settings::{self, SettingSpec, SettingsReader};
 use crate::url;
 
 impl AwsSettings {
@@ -15,7 +15,7 @@ impl AwsSettings {
     /// `base`.
     pub fn read(it: Item<'_, '_>, scope: AwsScope, base: &Path) -> Option<Self> {
         it.fields(|fields| {
-            let mut reader = Reader { fields };
+            let mut reader = SettingsReader { fields };
             let region = reader.written(&settings::AWS_REGION, read_region);
             let account_id =
                 if scope.names_account { reader.written(&settings::AWS_ACCOUNT, read_account) } else { None };
@@ -32,7 +32,7 @@ impl AwsSettings {
 /// Notes when an `aws:` block says something else than the name beside it. AWS has a sentence of its own for
 /// functions' regions.
 pub(crate) fn agree(
-    reader: &mut Reader<'_, '_>,
+    reader: &mut SettingsReader<'_, '_>,
     spec: &'static SettingSpec,
     own: &AwsSettings,
     region: Option<&str>,
@@ -65,7 +65,7 @@ pub(crate) fn agree(
 
 fn read_endpoints(it: Item<'_, '_>, scope: AwsScope) -> Option<BTreeMap<String, String>> {
     it.fields(|fields| {
-        let mut reader = Reader { fields };
+        let mut reader = SettingsReader { fields };
         let mut endpoints = BTreeMap::new();
         for spec in settings::AWS_ENDPOINTS_OF.iter().filter(|spec| scope.calls(spec.key())) {
             endpoints.extend(
@@ -76,7 +76,7 @@ fn read_endpoints(it: Item<'_, '_>, scope: AwsScope) -> Option<BTreeMap<String, 
     })
 }
 
-fn read_credentials(reader: &mut Reader<'_, '_>) -> Option<AwsCredentials> {
+fn read_credentials(reader: &mut SettingsReader<'_, '_>) -> Option<AwsCredentials> {
     let access_key_id = reader.written(&settings::AWS_KEY_ID, read_word);
     let secret_access_key = reader.written(&settings::AWS_SECRET, read_word);
     let session_token = reader.written(&settings::AWS_TOKEN, read_word);
@@ -101,7 +101,7 @@ fn read_credentials(reader: &mut Reader<'_, '_>) -> Option<AwsCredentials> {
     }
 }
 
-fn exclude(fields: &mut Fields<'_>, written: &crate::document::Key) {
+fn exclude(fields: &mut Fields<'_>, written: &crate::document::DocumentKey) {
     let path = join(fields.path(), settings::AWS_PROFILE.key());
     let message = "a profile and an access key exclude each other";
     fields.push(Finding::new(Code::CONFLICT, path, &written.place, message).fix("keep one of them"));

@@ -6,7 +6,7 @@ use super::DestinationTarget;
 use crate::aws::{Arn, AwsSettings, QUEUE_NAME_CHARS_MAX, QueueUrl, is_resource};
 use crate::error::Code;
 use crate::fields::Item;
-use crate::settings::{self, Reader};
+use crate::settings::{self, SettingsReader};
 
 /// AWS takes the settings of a mapping with such a destination and then fails each delivery; here they are
 /// refused.
@@ -42,7 +42,7 @@ pub struct SnsTarget {
 /// Reads what stands under `sqs`.
 pub(super) fn read_sqs(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarget> {
     it.fields(|fields| {
-        let mut reader = Reader { fields };
+        let mut reader = SettingsReader { fields };
         let url = reader.required(&settings::FAILURE_QUEUE_URL, read_queue_url);
         let aws: Box<AwsSettings> = reader
             .written(&settings::FAILURE_SQS_AWS, |it| {
@@ -57,7 +57,7 @@ pub(super) fn read_sqs(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarge
 /// Reads what stands under `sns`.
 pub(super) fn read_sns(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarget> {
     it.fields(|fields| {
-        let mut reader = Reader { fields };
+        let mut reader = SettingsReader { fields };
         let topic = reader.required(&settings::FAILURE_TOPIC_ARN, |mut it| {
             let text = it.again().text()?;
             let Some(topic) =

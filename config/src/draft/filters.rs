@@ -1,11 +1,11 @@
 //! The filters of a mapping: first their texts, then, when the source is known, patterns.
 
 use super::judge::Judge;
-use crate::document::{Place, Value};
+use crate::document::{SourceSpan, Value};
 use crate::error::{AwsStep, Code, Finding};
 use crate::fields::Item;
 use crate::pattern::{Filter, FilterRules, ParseOptions, Pattern};
-use crate::settings::{self, FILTERS_MAX, Reader};
+use crate::settings::{self, FILTERS_MAX, SettingsReader};
 
 /// AWS's sentence for every pattern that is wrong; the fix says what is wrong with this one.
 const INVALID: &str = "Invalid filter pattern definition.";
@@ -17,7 +17,7 @@ pub struct FilterDraft {
     texts: Vec<PatternText>,
     /// Where the list is.
     path: String,
-    place: Place,
+    place: SourceSpan,
 }
 
 /// A pattern as text.
@@ -25,7 +25,7 @@ pub struct FilterDraft {
 struct PatternText {
     text: String,
     path: String,
-    place: Place,
+    place: SourceSpan,
     /// A placeholder gave it.
     is_secret: bool,
 }
@@ -34,14 +34,16 @@ impl FilterDraft {
     /// Reads the texts.
     pub(super) fn read(it: Item<'_, '_>) -> Option<Self> {
         it.fields(|fields| {
-            let mut reader = Reader { fields };
+            let mut reader = SettingsReader { fields };
             let word = reader
                 .written(&settings::COMPLEX_WILDCARDS, |it| it.word(&[("refuse", false), ("allow", true)]));
             let options = ParseOptions { allow_complex_wildcards: word.unwrap_or(false) };
             let list = reader.written(&settings::FILTER, |it| {
                 let (path, place) = (it.path().to_owned(), it.place().clone());
                 let read = |it: Item<'_, '_>| {
-                    it.fields(|fields| Reader { fields }.required(&settings::FILTER_PATTERN, read_text))
+                    it.fields(|fields| {
+                        SettingsReader { fields }.required(&settings::FILTER_PATTERN, read_text)
+                    })
                 };
                 Some((it.list(read)?, path, place))
             });

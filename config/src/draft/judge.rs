@@ -1,8 +1,8 @@
 //! Judges each setting by its row: whether the source obeys it, its range, its default. Rules between
 //! settings are for [`rules`](super::rules).
 
-use super::{Asked, Draft, Origin, SettingValue, Values, is_whole};
-use crate::document::Place;
+use super::{Draft, RequestedSetting, SettingOrigin, SettingValue, Values, is_whole};
+use crate::document::SourceSpan;
 use crate::error::{AwsStep, Code, Finding, join};
 use crate::fields::{beyond, validation};
 use crate::profile::{SourceProfile, SourceShape};
@@ -46,12 +46,12 @@ impl<'d> Judge<'d> {
         let asked = self.draft.asked(spec);
         let value = match asked {
             Some(asked) if self.refuses(spec, asked) => None,
-            Some(Asked { value: Err(findings), .. }) => {
+            Some(RequestedSetting { value: Err(findings), .. }) => {
                 self.findings.extend(findings.iter().cloned().map(|it| in_aws_words(spec, it)));
                 // What is wrong with its members is told too.
                 matches!(spec.shape, Shape::Group).then_some(SettingValue::Group)
             }
-            Some(Asked { value: Ok(value), origin }) => {
+            Some(RequestedSetting { value: Ok(value), origin }) => {
                 self.keeps_range(spec, value, origin).then(|| value.clone())
             }
             None => {
@@ -70,7 +70,7 @@ impl<'d> Judge<'d> {
     }
 
     /// Whether the source does not obey the setting, which is a finding.
-    fn refuses(&mut self, spec: &SettingSpec, asked: &Asked) -> bool {
+    fn refuses(&mut self, spec: &SettingSpec, asked: &RequestedSetting) -> bool {
         let Some(profile) = self.profile.filter(|_| !self.is_obeyed(spec)) else { return false };
         let is_window_of_groups =
             spec.key() == settings::BATCHING_WINDOW.key() && profile.shape == SourceShape::GroupQueue;
@@ -85,14 +85,14 @@ impl<'d> Judge<'d> {
             format!("Unsupported {name} parameter for given event source mapping type.")
         };
         let fix = format!("remove `{}`: a `{}` source cannot obey it", spec.key(), profile.kind);
-        let Origin { path, key, .. } = &asked.origin;
+        let SettingOrigin { path, key, .. } = &asked.origin;
         self.findings.push(Finding::new(Code::UNSUPPORTED, path.clone(), key, message).fix(fix));
         true
     }
 
     /// Whether a number is within its range, and a list of words no longer than there are words; a finding
     /// where not.
-    fn keeps_range(&mut self, spec: &SettingSpec, value: &SettingValue, origin: &Origin) -> bool {
+    fn keeps_range(&mut self, spec: &SettingSpec, value: &SettingValue, origin: &SettingOrigin) -> bool {
         let aws_name = spec.aws_member();
         let (message, fix) = match (spec.shape, value) {
             (Shape::Integer { min, max }, SettingValue::Integer(number)) => {
@@ -170,7 +170,7 @@ impl<'d> Judge<'d> {
     }
 
     /// Where a setting is asked for, else the mapping, and its path.
-    pub(super) fn spot(&self, spec: &SettingSpec) -> (String, Place) {
+    pub(super) fn spot(&self, spec: &SettingSpec) -> (String, SourceSpan) {
         match self.draft.asked(spec) {
             Some(it) => (it.origin.path.clone(), it.origin.key.clone()),
             None => (join(&self.draft.path, spec.key()), self.draft.place.clone()),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Asked, Draft, Origin, SettingValue, is_whole, leaf, rows_under};
-use crate::document::{Key, Node, Place, Value};
+use super::{Draft, RequestedSetting, SettingOrigin, SettingValue, is_whole, leaf, rows_under};
+use crate::document::{DocumentKey, Node, SourceSpan, Value};
 use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item, suggest, words};
 use crate::mapping::{MappingName, SourceRef};
@@ -50,7 +50,7 @@ fn read_level(
     fields: &mut Fields<'_>,
     parent: &'static str,
     base: &Path,
-    asked: &mut BTreeMap<&'static str, Asked>,
+    asked: &mut BTreeMap<&'static str, RequestedSetting>,
 ) {
     refuse(fields, parent);
     for spec in rows_under(parent) {
@@ -66,9 +66,9 @@ fn read_level(
             read_level(&mut inner, spec.path, base, asked);
             let findings = inner.finish();
             let value = if findings.is_empty() { Ok(SettingValue::Group) } else { Err(findings) };
-            Asked { origin: Origin::of(path, key, node), value }
+            RequestedSetting { origin: SettingOrigin::of(path, key, node), value }
         } else {
-            Asked::read(spec, path, key, node, base)
+            RequestedSetting::read(spec, path, key, node, base)
         };
         asked.insert(spec.path, one);
     }
@@ -93,24 +93,30 @@ fn refuse(fields: &mut Fields<'_>, parent: &str) {
     }
 }
 
-impl Asked {
+impl RequestedSetting {
     /// Reads the value under a key.
-    pub(super) fn read(spec: &SettingSpec, path: String, key: &Key, node: &Node, base: &Path) -> Self {
+    pub(super) fn read(
+        spec: &SettingSpec,
+        path: String,
+        key: &DocumentKey,
+        node: &Node,
+        base: &Path,
+    ) -> Self {
         let mut findings = Vec::new();
-        let origin = Origin::of(path.clone(), key, node);
+        let origin = SettingOrigin::of(path.clone(), key, node);
         let value = leaf::read(spec, named(spec, Item::new(node, path, &mut findings)), base);
         Self { origin, value: value.filter(|_| findings.is_empty()).ok_or(findings) }
     }
 }
 
-impl Origin {
-    fn of(path: String, key: &Key, node: &Node) -> Self {
+impl SettingOrigin {
+    fn of(path: String, key: &DocumentKey, node: &Node) -> Self {
         let shown = Item::new(node, "", &mut Vec::new()).shown();
         Self { path, key: key.place.clone(), value: node.place.clone(), shown }
     }
 
     /// A setting of a request.
-    pub(super) fn of_request(path: &str, place: &Place) -> Self {
+    pub(super) fn of_request(path: &str, place: &SourceSpan) -> Self {
         Self { path: path.to_owned(), key: place.clone(), value: place.clone(), shown: String::new() }
     }
 }

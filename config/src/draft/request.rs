@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::read::{TOP, read_source};
-use super::{Asked, Draft, Origin, SettingValue, is_whole, rows_under};
-use crate::document::{Key, Node, Place};
+use super::{Draft, RequestedSetting, SettingOrigin, SettingValue, is_whole, rows_under};
+use crate::document::{DocumentKey, Node, SourceSpan};
 use crate::error::{Code, Finding};
 use crate::fields::Item;
 use crate::mapping::MappingName;
@@ -37,7 +37,7 @@ impl Draft {
     fn at(place: &str, members: &AwsMembers) -> Self {
         let mut draft = Self {
             path: String::new(),
-            place: Place { file: place.into(), line: 1, column: 1, span: 0..0 },
+            place: SourceSpan { file: place.into(), line: 1, column: 1, span: 0..0 },
             is_map: true,
             name: None,
             source: None,
@@ -58,16 +58,16 @@ impl Draft {
             let value = config.get(spec.key());
             if matches!(spec.shape, Shape::Group) && !is_whole(spec) {
                 if value.is_some() || has_group(spec) {
-                    let origin = Origin::of_request(path, &self.place);
-                    self.asked.insert(spec.path, Asked { origin, value: Ok(SettingValue::Group) });
+                    let origin = SettingOrigin::of_request(path, &self.place);
+                    self.asked.insert(spec.path, RequestedSetting { origin, value: Ok(SettingValue::Group) });
                     self.take_level(spec.path, value.unwrap_or(&Value::Null), has_group);
                 }
                 continue;
             }
             let Some(value) = value else { continue };
             let node = Node::of_json(value, &self.place);
-            let key = Key { name: spec.key().to_owned(), place: self.place.clone() };
-            let asked = Asked::read(spec, path.to_owned(), &key, &node, Path::new("/"));
+            let key = DocumentKey { name: spec.key().to_owned(), place: self.place.clone() };
+            let asked = RequestedSetting::read(spec, path.to_owned(), &key, &node, Path::new("/"));
             self.asked.insert(spec.path, asked);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Fields, suggest, words};
-use crate::document::{Key, Node, Place, Value};
+use crate::document::{DocumentKey, Node, SourceSpan, Value};
 use crate::error::{Code, Finding, join};
 
 /// One value under a key, on its way to a type. Each reader gives `None` and notes a finding when the value
@@ -35,7 +35,7 @@ impl<'n, 'f> Item<'n, 'f> {
     }
 
     /// Its place.
-    pub fn place(&self) -> &'n Place {
+    pub fn place(&self) -> &'n SourceSpan {
         &self.node.place
     }
 
@@ -52,7 +52,13 @@ impl<'n, 'f> Item<'n, 'f> {
     }
 
     /// Notes that a key of this map is wrong.
-    pub fn wrong_key(&mut self, key: &Key, code: Code, message: impl Into<String>, fix: Option<String>) {
+    pub fn wrong_key(
+        &mut self,
+        key: &DocumentKey,
+        code: Code,
+        message: impl Into<String>,
+        fix: Option<String>,
+    ) {
         let mut finding = Finding::new(code, join(&self.path, &key.name), &key.place, message);
         finding.fix = fix;
         self.findings.push(finding);
@@ -117,7 +123,7 @@ impl<'n, 'f> Item<'n, 'f> {
     /// A map with keys of the operator's choice, each value read by `read`.
     pub fn entries<T>(
         self,
-        mut read: impl FnMut(&'n Key, Item<'n, '_>) -> Option<T>,
+        mut read: impl FnMut(&'n DocumentKey, Item<'n, '_>) -> Option<T>,
     ) -> Option<BTreeMap<String, T>> {
         let Value::Map(entries) = &self.node.value else {
             self.not("a map", None);

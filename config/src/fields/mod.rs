@@ -27,7 +27,7 @@ pub(crate) use number::{decimal_millis, integer_of};
 pub(crate) use scalar::{beyond, validation};
 pub(crate) use suggest::suggest;
 
-use crate::document::{Key, Node, Place, Value};
+use crate::document::{DocumentKey, Node, SourceSpan, Value};
 use crate::error::{Code, Finding, join};
 
 /// The most unknown keys of one map that are named one by one.
@@ -40,7 +40,7 @@ const WORDS_MAX: usize = 50;
 pub struct Fields<'n> {
     node: &'n Node,
     path: String,
-    entries: &'n [(Key, Node)],
+    entries: &'n [(DocumentKey, Node)],
     is_map: bool,
     known: Vec<&'static str>,
     refused: Vec<&'static str>,
@@ -99,7 +99,7 @@ impl<'n> Fields<'n> {
     }
 
     /// The place of this map.
-    pub fn place(&self) -> &'n Place {
+    pub fn place(&self) -> &'n SourceSpan {
         &self.node.place
     }
 
@@ -119,18 +119,18 @@ impl<'n> Fields<'n> {
     }
 
     /// The key itself as written, for findings about the setting rather than its value. Makes the key known.
-    pub fn key(&mut self, key: &'static str) -> Option<&'n Key> {
+    pub fn key(&mut self, key: &'static str) -> Option<&'n DocumentKey> {
         self.entry(key).map(|(key, _)| key)
     }
 
     /// The key of a setting that others have and we refuse, with a finding of the caller's own; it is not
     /// named as known.
-    pub fn refused(&mut self, key: &'static str) -> Option<&'n Key> {
+    pub fn refused(&mut self, key: &'static str) -> Option<&'n DocumentKey> {
         self.refused.push(key);
         self.entries.iter().map(|(it, _)| it).find(|it| it.name == key)
     }
 
-    fn entry(&mut self, key: &'static str) -> Option<&'n (Key, Node)> {
+    fn entry(&mut self, key: &'static str) -> Option<&'n (DocumentKey, Node)> {
         self.known.push(key);
         self.entries.iter().find(|(it, node)| it.name == key && node.value != Value::Null)
     }
@@ -184,9 +184,10 @@ impl<'n> Fields<'n> {
     /// missing.
     pub(crate) fn finish_with_gaps(mut self) -> (Vec<Finding>, Vec<&'static str>) {
         let mut gaps = Vec::new();
-        let is_unknown =
-            |it: &&Key| !self.known.contains(&it.name.as_str()) && !self.refused.contains(&it.name.as_str());
-        let unknown: Vec<&Key> = self.entries.iter().map(|(key, _)| key).filter(is_unknown).collect();
+        let is_unknown = |it: &&DocumentKey| {
+            !self.known.contains(&it.name.as_str()) && !self.refused.contains(&it.name.as_str())
+        };
+        let unknown: Vec<&DocumentKey> = self.entries.iter().map(|(key, _)| key).filter(is_unknown).collect();
         if let Some(key) = unknown.get(UNKNOWN_MAX) {
             let message = format!("{} more settings from here on are unknown", unknown.len() - UNKNOWN_MAX);
             self.findings.push(Finding::new(Code::UNKNOWN_SETTING, self.path.clone(), &key.place, message));

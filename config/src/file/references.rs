@@ -8,7 +8,7 @@ use crate::destination::DestinationTarget;
 use crate::draft::Reference;
 use crate::error::{AwsStep, Code, Finding};
 use crate::fields::{suggest, words};
-use crate::function::{Executor, Function, FunctionName, LambdaName};
+use crate::function::{ExecutorSettings, Function, FunctionName, LambdaName};
 
 impl Check<'_> {
     /// Notes what no function answers to, and versions that the function of the config file does not have.
@@ -94,7 +94,7 @@ impl Check<'_> {
 /// For a function at Lambda: the version or alias that is called.
 fn lambda_qualifier(function: &Function) -> Option<Option<String>> {
     match &function.executor {
-        Executor::Lambda(lambda) => Some(lambda.qualifier.clone()),
-        Executor::Process(_) | Executor::Http(_) => None,
+        ExecutorSettings::Lambda(lambda) => Some(lambda.qualifier.clone()),
+        ExecutorSettings::Process(_) | ExecutorSettings::Http(_) => None,
     }
 }

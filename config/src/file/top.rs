@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use super::{Check, Settings};
 use crate::api::{self, ApiSettings};
 use crate::aws::{AwsScope, AwsSettings};
-use crate::document::{Node, Place, Value};
+use crate::document::{Node, SourceSpan, Value};
 use crate::error::{Code, Finding};
 use crate::fields::{Fields, Item};
-use crate::settings::{self, DefaultValue, Reader};
+use crate::settings::{self, DefaultValue, SettingsReader};
 
 impl Check<'_> {
     /// The top level's settings, read as one map whichever document holds them.
@@ -18,7 +18,7 @@ impl Check<'_> {
         let admin = self.written.get(settings::ADMIN.key());
         let listen = admin.map_or_else(default_listen, |node| {
             Item::new(node, settings::ADMIN.key(), findings).fields(|fields| {
-                let written = Reader { fields }.written(&settings::ADMIN_LISTEN, read_address);
+                let written = SettingsReader { fields }.written(&settings::ADMIN_LISTEN, read_address);
                 if fields.has(settings::ADMIN_LISTEN.key()) { written } else { default_listen() }
             })
         });
@@ -117,15 +117,15 @@ fn one<T>(
     spec: &'static settings::SettingSpec,
     node: Option<&Node>,
     findings: &mut Vec<Finding>,
-    read: impl FnOnce(&mut Reader<'_, '_>) -> Option<T>,
+    read: impl FnOnce(&mut SettingsReader<'_, '_>) -> Option<T>,
 ) -> Option<T> {
     let nothing =
-        Node { value: Value::Null, place: Place { file: "".into(), line: 1, column: 1, span: 0..0 } };
+        Node { value: Value::Null, place: SourceSpan { file: "".into(), line: 1, column: 1, span: 0..0 } };
     let node = node.unwrap_or(&nothing);
-    let key = crate::document::Key { name: spec.key().to_owned(), place: node.place.clone() };
+    let key = crate::document::DocumentKey { name: spec.key().to_owned(), place: node.place.clone() };
     let map = Node { value: Value::Map(vec![(key, node.clone())]), place: node.place.clone() };
     let mut fields = Fields::new(&map, "");
-    let value = read(&mut Reader { fields: &mut fields });
+    let value = read(&mut SettingsReader { fields: &mut fields });
     findings.extend(fields.finish());
     value
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::document::{Key, Value};
+use crate::document::{DocumentKey, Value};
 use crate::error::Code;
 use crate::fields::Item;
 
@@ -50,7 +50,7 @@ pub(super) fn read_environment(mut it: Item<'_, '_>) -> Option<BTreeMap<String, 
     Some(variables)
 }
 
-fn check_name(key: &Key, it: &mut Item<'_, '_>) {
+fn check_name(key: &DocumentKey, it: &mut Item<'_, '_>) {
     let name = key.name.as_str();
     let is_name = name.len() >= 2
         && name.starts_with(|it: char| it.is_ascii_alphabetic())

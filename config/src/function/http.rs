@@ -7,7 +7,7 @@ use super::HttpSettings;
 use crate::document::Value;
 use crate::error::Code;
 use crate::fields::Item;
-use crate::settings::{Reader, SettingSpec};
+use crate::settings::{SettingSpec, SettingsReader};
 use crate::{header, url};
 
 /// Reads an endpoint by the specs of its URL, headers and trusted roots.
@@ -18,7 +18,7 @@ pub(crate) fn read_http(
 ) -> Option<HttpSettings> {
     let [url, headers, ca_file] = specs;
     it.fields(|fields| {
-        let mut reader = Reader { fields };
+        let mut reader = SettingsReader { fields };
         let url = reader.required(url, read_url);
         let headers = reader.written(headers, read_headers).unwrap_or_default();
         let ca_file = reader.written(ca_file, |it| it.file_path(base));

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::aws::{Arn, AwsSettings, agree};
 use crate::error::{Code, Finding, join};
 use crate::fields::Item;
-use crate::settings::{self, Reader};
+use crate::settings::{self, SettingsReader};
 
 /// The most characters of a name of a function in any of its forms.
 pub(crate) const NAME_CHARS_MAX: usize = 256;
@@ -137,7 +137,7 @@ fn is_qualifier(text: &str) -> bool {
 /// Reads what stands under `lambda`.
 pub(super) fn read_lambda(it: Item<'_, '_>, base: &Path) -> Option<LambdaSettings> {
     it.fields(|fields| {
-        let mut reader = Reader { fields };
+        let mut reader = SettingsReader { fields };
         let named = reader.required(&settings::LAMBDA_NAME, read_name);
         let qualifier = reader.written(&settings::LAMBDA_QUALIFIER, read_qualifier);
         let aws: Box<AwsSettings> = reader

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::environment::read_environment;
 use super::lambda::read_lambda;
-use super::{Executor, Function, FunctionName, ProcessSettings, Runtime, Sandbox, read_http};
+use super::{ExecutorSettings, Function, FunctionName, ProcessSettings, Runtime, Sandbox, read_http};
 use crate::document::{Node, Value};
 use crate::error::{Code, Finding};
 use crate::fields::{Fields, Item};
 use crate::rate::read_rate;
-use crate::settings::{self, Reader};
+use crate::settings::{self, SettingsReader};
 
 /// The most characters of a handler.
 const HANDLER_CHARS_MAX: usize = 128;
@@ -24,16 +24,16 @@ impl Function {
     /// All that is wrong with it.
     pub fn check(name: FunctionName, node: &Node, path: &str, base: &Path) -> Result<Self, Vec<Finding>> {
         Fields::read(node, path, |fields| {
-            let mut reader = Reader { fields };
+            let mut reader = SettingsReader { fields };
             let executor = reader.required(&settings::EXECUTOR, |it| {
                 it.choice(
                     &[settings::PROCESS.key(), settings::HTTP.key(), settings::LAMBDA.key()],
                     |word, it| match word {
-                        "process" => read_process(it, base).map(Executor::Process),
-                        "lambda" => read_lambda(it, base).map(Executor::Lambda),
+                        "process" => read_process(it, base).map(ExecutorSettings::Process),
+                        "lambda" => read_lambda(it, base).map(ExecutorSettings::Lambda),
                         _ => {
                             let specs = [&settings::URL, &settings::HEADERS, &settings::CA_FILE];
-                            read_http(it, specs, base).map(Executor::Http)
+                            read_http(it, specs, base).map(ExecutorSettings::Http)
                         }
                     },
                 )
@@ -55,7 +55,7 @@ impl Function {
 
 fn read_process(it: Item<'_, '_>, base: &Path) -> Option<ProcessSettings> {
     it.fields(|fields| {
-        let mut reader = Reader { fields };
+        let mut reader = SettingsReader { fields };
         let known =
             [("python3", Runtime::Python3), ("nodejs", Runtime::Nodejs), ("provided", Runtime::Provided)];
         let runtime = reader.required(&settings::RUNTIME, |it| it.word(&known));

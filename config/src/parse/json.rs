@@ -8,18 +8,18 @@ use crate::error::{Code, Finding};
 /// Reads a text as JSON.
 pub(crate) fn parse(lines: &Lines<'_>) -> Result<Node, Vec<Finding>> {
     let at = if lines.text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut reader = Reader { tree: Tree::new(lines), at };
+    let mut reader = JsonReader { tree: Tree::new(lines), at };
     // A stop has left its reason among the findings.
     let _reason_is_noted = reader.document();
     reader.tree.finish()
 }
 
-struct Reader<'l, 't> {
+struct JsonReader<'l, 't> {
     tree: Tree<'l, 't>,
     at: usize,
 }
 
-impl Reader<'_, '_> {
+impl JsonReader<'_, '_> {
     fn document(&mut self) -> Result<(), Stop> {
         if self.peek().is_none() {
             return Ok(());

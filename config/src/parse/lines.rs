@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::document::Place;
+use crate::document::SourceSpan;
 
 /// Bytes between two entries of the table of characters.
 const STRIDE: usize = 256;
@@ -32,17 +32,17 @@ impl<'t> Lines<'t> {
     }
 
     /// The place of some bytes; ends outside the text or inside a character are moved to the boundary before.
-    pub(crate) fn place(&self, span: Range<usize>) -> Place {
+    pub(crate) fn place(&self, span: Range<usize>) -> SourceSpan {
         let start = self.boundary(span.start);
         let end = self.boundary(span.end).max(start);
         let line = self.line_of(start);
         let column = self.char_of(start) - self.char_of(self.line_starts[line]);
         let number = |it: usize| u32::try_from(it + 1).unwrap_or(u32::MAX);
-        Place { file: self.file.clone(), line: number(line), column: number(column), span: start..end }
+        SourceSpan { file: self.file.clone(), line: number(line), column: number(column), span: start..end }
     }
 
     /// The place of a map or list: what stands on its first line.
-    pub(crate) fn first_line(&self, span: Range<usize>) -> Place {
+    pub(crate) fn first_line(&self, span: Range<usize>) -> SourceSpan {
         let end = self
             .text
             .get(span.clone())

@@ -7,13 +7,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Lines, SYNTAX_FINDINGS_MAX};
-use crate::document::{DEPTH_MAX, Key, NODES_MAX, Node, Value};
+use crate::document::{DEPTH_MAX, DocumentKey, NODES_MAX, Node, Value};
 use crate::error::{Code, Finding};
 
 /// Reads a text as TOML.
 pub(crate) fn parse(lines: &Lines<'_>) -> Result<Node, Vec<Finding>> {
     let text = lines.text.strip_prefix('\u{feff}').unwrap_or(lines.text);
-    let mut reader = Reader { lines, skipped: lines.text.len() - text.len(), n_nodes: 0 };
+    let mut reader = TomlReader { lines, skipped: lines.text.len() - text.len(), n_nodes: 0 };
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         return Err(errors.iter().take(SYNTAX_FINDINGS_MAX).map(|error| reader.error(error)).collect());
@@ -22,13 +22,13 @@ pub(crate) fn parse(lines: &Lines<'_>) -> Result<Node, Vec<Finding>> {
     reader.table(table.get_ref(), span, 0).map_err(|finding| vec![*finding])
 }
 
-struct Reader<'l, 't> {
+struct TomlReader<'l, 't> {
     lines: &'l Lines<'t>,
     skipped: usize,
     n_nodes: usize,
 }
 
-impl Reader<'_, '_> {
+impl TomlReader<'_, '_> {
     fn error(&self, error: &toml::de::Error) -> Finding {
         let at = self.moved(error.span().unwrap_or(0..0));
         let (code, message) = match error.message() {
@@ -70,7 +70,7 @@ impl Reader<'_, '_> {
         for (key, value) in written {
             let place = self.lines.place(self.moved(key.span()));
             entries.push((
-                Key { name: key.get_ref().clone().into_owned(), place },
+                DocumentKey { name: key.get_ref().clone().into_owned(), place },
                 self.node(value, depth + 1)?,
             ));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Lines, SYNTAX_FINDINGS_MAX};
-use crate::document::{DEPTH_MAX, Key, NODES_MAX, Node, Place, Value};
+use crate::document::{DEPTH_MAX, DocumentKey, NODES_MAX, Node, SourceSpan, Value};
 use crate::error::{Code, Finding};
 
 /// A tree on its way.
@@ -20,16 +20,16 @@ pub(super) struct Tree<'l, 't> {
 struct Open {
     start: usize,
     anchor: usize,
-    content: Content,
+    content: NodeContent,
 }
 
-enum Content {
+enum NodeContent {
     List(Vec<Node>),
     /// The entries so far, the first place of each key, and the key whose value comes next.
     Map {
-        entries: Vec<(Key, Node)>,
-        first: BTreeMap<String, Place>,
-        key: Option<Key>,
+        entries: Vec<(DocumentKey, Node)>,
+        first: BTreeMap<String, SourceSpan>,
+        key: Option<DocumentKey>,
     },
 }
 
@@ -51,7 +51,7 @@ impl<'l, 't> Tree<'l, 't> {
 
     /// Whether the next value is a key.
     pub(super) fn wants_key(&self) -> bool {
-        matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. }))
+        matches!(self.open.last(), Some(Open { content: NodeContent::Map { key: None, .. }, .. }))
     }
 
     pub(super) fn depth(&self) -> usize {
@@ -76,14 +76,14 @@ impl<'l, 't> Tree<'l, 't> {
     }
 
     pub(super) fn open_list(&mut self, start: usize, anchor: usize) -> Result<(), Stop> {
-        self.open(Open { start, anchor, content: Content::List(Vec::new()) })
+        self.open(Open { start, anchor, content: NodeContent::List(Vec::new()) })
     }
 
     pub(super) fn open_map(&mut self, start: usize, anchor: usize) -> Result<(), Stop> {
         self.open(Open {
             start,
             anchor,
-            content: Content::Map { entries: Vec::new(), first: BTreeMap::new(), key: None },
+            content: NodeContent::Map { entries: Vec::new(), first: BTreeMap::new(), key: None },
         })
     }
 
@@ -104,8 +104,8 @@ impl<'l, 't> Tree<'l, 't> {
     pub(super) fn close(&mut self, end: usize) -> Result<Option<(usize, Node)>, Stop> {
         let Some(Open { start, anchor, content }) = self.open.pop() else { return Ok(None) };
         let value = match content {
-            Content::List(nodes) => Value::List(nodes),
-            Content::Map { entries, .. } => Value::Map(entries),
+            NodeContent::List(nodes) => Value::List(nodes),
+            NodeContent::Map { entries, .. } => Value::Map(entries),
         };
         let node = Node { value, place: self.lines.first_line(start..end) };
         let anchored = (anchor > 0).then(|| (anchor, node.clone()));
@@ -117,12 +117,12 @@ impl<'l, 't> Tree<'l, 't> {
     pub(super) fn key(&mut self, name: String, span: Range<usize>) -> Result<(), Stop> {
         let place = self.lines.place(span);
         let mut twice = None;
-        if let Some(Open { content: Content::Map { first, key, .. }, .. }) = self.open.last_mut() {
+        if let Some(Open { content: NodeContent::Map { first, key, .. }, .. }) = self.open.last_mut() {
             match first.get(&name) {
                 Some(first) => twice = Some((first.clone(), name.escape_debug().to_string())),
                 None => _ = first.insert(name.clone(), place.clone()),
             }
-            *key = Some(Key { name, place: place.clone() });
+            *key = Some(DocumentKey { name, place: place.clone() });
         }
         let Some((first, name)) = twice else { return Ok(()) };
         let message = format!("the key `{name}` is written twice in this map");
@@ -138,8 +138,8 @@ impl<'l, 't> Tree<'l, 't> {
     pub(super) fn value(&mut self, node: Node) -> Result<(), Stop> {
         self.spend(1, node.place.span.clone())?;
         match self.open.last_mut().map(|open| &mut open.content) {
-            Some(Content::List(nodes)) => nodes.push(node),
-            Some(Content::Map { entries, key, .. }) => entries.extend(key.take().map(|key| (key, node))),
+            Some(NodeContent::List(nodes)) => nodes.push(node),
+            Some(NodeContent::Map { entries, key, .. }) => entries.extend(key.take().map(|key| (key, node))),
             None => self.root = Some(node),
         }
         Ok(())

@@ -15,7 +15,7 @@ use crate::error::{Code, Finding};
 
 /// Reads a text as YAML.
 pub(crate) fn parse(lines: &Lines<'_>) -> Result<Node, Vec<Finding>> {
-    let mut reader = Reader {
+    let mut reader = YamlReader {
         tree: Tree::new(lines),
         anchors: BTreeMap::new(),
         n_documents: 0,
@@ -52,7 +52,7 @@ fn body<'t>(lines: &Lines<'t>) -> &'t str {
     lines.text.strip_prefix('\u{feff}').unwrap_or(lines.text)
 }
 
-struct Reader<'l, 't> {
+struct YamlReader<'l, 't> {
     tree: Tree<'l, 't>,
     /// What was anchored: the value, its depth and how many values it holds.
     anchors: BTreeMap<usize, Anchored>,
@@ -67,7 +67,7 @@ struct Anchored {
     n_nodes: usize,
 }
 
-impl Reader<'_, '_> {
+impl YamlReader<'_, '_> {
     fn at(&self, n_char: usize) -> usize {
         self.tree.lines.byte_of(n_char + usize::from(self.skipped > 0))
     }

@@ -26,7 +26,7 @@ pub(super) enum Leaf<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     row: Vec<u64>,
-    glob: glob::Scratch,
+    glob: glob::GlobScratch,
 }
 
 /// All matchers at one path. A row has `width` words of alternatives that are satisfied, then a bit for each
@@ -58,7 +58,7 @@ impl FieldTest {
             .filter_map(|(matcher, row)| matches!(matcher, Matcher::AnythingBut(_)).then_some(*row))
             .collect();
         let row_width = width + excluding.len().div_ceil(64);
-        let mut parts = Parts::new(width, row_width);
+        let mut parts = FieldParts::new(width, row_width);
         let mut anything_but_idx = 0;
         for (matcher, row) in matchers {
             parts.add(matcher, row, &mut anything_but_idx);
@@ -104,7 +104,7 @@ impl FieldTest {
         steps + self.anything_buts.or_run(next, self.n_anything_buts, into)
     }
 
-    fn read(&self, leaf: Leaf<'_>, glob: &mut glob::Scratch, row: &mut [u64]) -> u64 {
+    fn read(&self, leaf: Leaf<'_>, glob: &mut glob::GlobScratch, row: &mut [u64]) -> u64 {
         match leaf {
             Leaf::Null => bits::or(row, &self.null),
             Leaf::Bool(value) => bits::or(row, &self.bools[usize::from(value)]),
@@ -120,7 +120,7 @@ impl FieldTest {
         0
     }
 
-    fn read_text(&self, text: &str, glob: &mut glob::Scratch, row: &mut [u64]) -> u64 {
+    fn read_text(&self, text: &str, glob: &mut glob::GlobScratch, row: &mut [u64]) -> u64 {
         let mut steps = 0;
         if !self.addresses.is_empty()
             && text.len() <= ADDRESS_CHARS_MAX
@@ -156,7 +156,7 @@ impl FieldTest {
 type Intervals<K> = Vec<(Interval<K>, Vec<u64>)>;
 
 /// The matchers sorted by what they look at.
-struct Parts {
+struct FieldParts {
     width: usize,
     row_width: usize,
     null: Vec<u64>,
@@ -169,7 +169,7 @@ struct Parts {
     folded: BTreeMap<Vec<Piece>, Vec<u64>>,
 }
 
-impl Parts {
+impl FieldParts {
     fn new(width: usize, row_width: usize) -> Self {
         let row = || vec![0; width];
         Self {
@@ -196,7 +196,7 @@ impl Parts {
             Matcher::Null => bits::or(&mut self.null, alternatives),
             Matcher::Bool(value) => bits::or(&mut self.bools[usize::from(*value)], alternatives),
             Matcher::Present => bits::or(&mut self.present, alternatives),
-            // Whether a path is absent is known when the whole record has been seen: `Needs` answers it.
+            // Whether a path is absent is known when the whole record has been seen: `LeafNeeds` answers it.
             Matcher::Absent => {}
             Matcher::Number(interval) => self.numbers.push((interval.clone(), row())),
             Matcher::Address(interval) => self.addresses.push((*interval, row())),

@@ -5,7 +5,7 @@ use crate::error::Code;
 use crate::profile::{FilterMismatch, SourceProfile};
 
 use super::program::Program;
-use super::walk::{self, DataPart, Input};
+use super::walk::{self, DataPart, MatchInput};
 use super::{Pattern, part};
 
 /// What a source's filters do, as its profile says.
@@ -132,7 +132,8 @@ impl Filter {
         }
         let Ok(record) = std::str::from_utf8(record) else { return (false, 0) };
         let Some(node) = self.data_node else {
-            return self.run(Input { record, data_key: "", data: DataPart::AsDelivered, met: None }, &[]);
+            return self
+                .run(MatchInput { record, data_key: "", data: DataPart::AsDelivered, met: None }, &[]);
         };
         let (own, below, total) =
             (self.program.needs.own(node), self.program.needs.below(node), self.program.needs.total(node));
@@ -142,15 +143,15 @@ impl Filter {
             (Some(Some(data @ DataPart::Json(_))), _) => (data, own),
             (Some(Some(data)), _) => (data, below),
         };
-        let input = Input { record, data_key: self.rules.data_key.unwrap_or_default(), data, met: None };
+        let input = MatchInput { record, data_key: self.rules.data_key.unwrap_or_default(), data, met: None };
         match self.rules.mismatch {
             FilterMismatch::Drop => self.run(input, mismatched),
-            FilterMismatch::MetadataOnly => self.run(Input { met: Some(mismatched), ..input }, &[]),
+            FilterMismatch::MetadataOnly => self.run(MatchInput { met: Some(mismatched), ..input }, &[]),
         }
     }
 
     /// Runs the program and looks for an alternative that is satisfied and not failed already.
-    fn run(&self, input: Input<'_>, failed: &[u64]) -> (bool, u64) {
+    fn run(&self, input: MatchInput<'_>, failed: &[u64]) -> (bool, u64) {
         let Ok(answer) = walk::run(&self.program, input) else { return (false, 0) };
         let failed = failed.iter().chain(std::iter::repeat(&0));
         let is_match =

@@ -34,7 +34,7 @@ pub(super) struct Globs {
 
 /// What a pass needs, kept from value to value.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(super) struct GlobScratch {
     here: Vec<u64>,
     next: Vec<u64>,
 }
@@ -78,7 +78,7 @@ impl Globs {
     pub(super) fn or_matches(
         &self,
         value: impl Iterator<Item = u8>,
-        scratch: &mut Scratch,
+        scratch: &mut GlobScratch,
         into: &mut [u64],
     ) -> u64 {
         match self.n_words {
@@ -118,8 +118,8 @@ impl Globs {
     /// Places over several words; only the words between the lowest and the highest live place are touched.
     /// `here` and `next` hold one more word in front, always zero, from which the first one borrows its
     /// carry. Between passes, and outside of the live words, both are zero.
-    fn pass_wide(&self, value: impl Iterator<Item = u8>, scratch: &mut Scratch, into: &mut [u64]) -> u64 {
-        let Scratch { here, next } = scratch;
+    fn pass_wide(&self, value: impl Iterator<Item = u8>, scratch: &mut GlobScratch, into: &mut [u64]) -> u64 {
+        let GlobScratch { here, next } = scratch;
         here.resize(here.len().max(self.n_words + 1), 0);
         next.resize(next.len().max(self.n_words + 1), 0);
         let (mut low, mut high) = self.started;
@@ -200,7 +200,7 @@ mod tests {
             let compiled = Globs::new(globs.iter().enumerate().map(|(idx, glob)| (glob.clone(), vec![1 << idx])));
             // A value that one of them matches, besides those drawn blindly.
             let hit: String = pick.get(&globs).iter().map(|piece| if let Piece::Byte(byte) = piece { char::from(*byte) } else { 'b' }).collect();
-            let mut scratch = Scratch::default();
+            let mut scratch = GlobScratch::default();
             for value in values.iter().chain([&hit]) {
                 let expected = globs.iter().enumerate().fold(0, |row, (idx, glob)| row | u64::from(slow(glob, value.as_bytes())) << idx);
                 let mut row = [0];

@@ -3,8 +3,8 @@
 use super::ParseOptions;
 use super::error::{PatternError, Reason};
 use super::matchers::Matchers;
-use super::rule::{Field, Part, Rule};
-use super::tree::{Json, JsonValue, Member};
+use super::rule::{Field, Part, PatternRule};
+use super::tree::{Json, JsonValue, TreeMember};
 
 /// Names in the longest path of a field, dots counted as borders.
 const PATH_MAX: usize = 128;
@@ -36,7 +36,7 @@ const RESERVED_IN_OR: [&str; 22] = [
 ];
 
 /// Checks a whole pattern.
-pub(super) fn check(json: Json, text: &str, options: ParseOptions) -> Result<Rule, PatternError> {
+pub(super) fn check(json: Json, text: &str, options: ParseOptions) -> Result<PatternRule, PatternError> {
     let mut grammar = Grammar { text, matchers: Matchers { text, options }, path: Vec::new() };
     match json.value {
         JsonValue::Object(members) => grammar.object(members, json.offset),
@@ -51,14 +51,14 @@ struct Grammar<'a> {
 }
 
 impl Grammar<'_> {
-    fn object(&mut self, members: Vec<Member>, offset: usize) -> Result<Rule, PatternError> {
+    fn object(&mut self, members: Vec<TreeMember>, offset: usize) -> Result<PatternRule, PatternError> {
         if members.is_empty() {
             return Err(PatternError::new(Reason::EmptyObject, offset, self.text));
         }
-        members.into_iter().map(|member| self.part(member)).collect::<Result<_, _>>().map(Rule)
+        members.into_iter().map(|member| self.part(member)).collect::<Result<_, _>>().map(PatternRule)
     }
 
-    fn part(&mut self, Member { key, offset, value }: Member) -> Result<Part, PatternError> {
+    fn part(&mut self, TreeMember { key, offset, value }: TreeMember) -> Result<Part, PatternError> {
         if key == "$or" && is_or(&value) {
             return self.or(value);
         }

@@ -8,7 +8,7 @@ use super::error::{PatternError, Reason};
 use super::glob::Piece;
 use super::number::Number;
 use super::rule::{Affix, Excluded, Matcher, Text};
-use super::tree::{Json, JsonValue, Member};
+use super::tree::{Json, JsonValue, TreeMember};
 use super::{address, cells::Interval};
 
 /// Stars in one wildcard from which AWS calls a rule too complex.
@@ -45,13 +45,13 @@ impl Matchers<'_> {
     }
 
     /// Nothing may stand behind the one key of a matcher. What is wrong with its value is told first.
-    fn no_more(&self, next: Option<Member>, reason: Reason) -> Result<(), PatternError> {
+    fn no_more(&self, next: Option<TreeMember>, reason: Reason) -> Result<(), PatternError> {
         next.map_or(Ok(()), |second| self.refuse(reason, second.offset))
     }
 
-    fn operator(&self, members: Vec<Member>, offset: usize) -> Result<Matcher, PatternError> {
+    fn operator(&self, members: Vec<TreeMember>, offset: usize) -> Result<Matcher, PatternError> {
         let mut members = members.into_iter();
-        let Some(Member { key, offset, value }) = members.next() else {
+        let Some(TreeMember { key, offset, value }) = members.next() else {
             return self.refuse(Reason::NoMatchType, offset);
         };
         let matcher = match key.as_str() {
@@ -113,12 +113,12 @@ impl Matchers<'_> {
 
     fn affix_ignoring_case(
         &self,
-        members: Vec<Member>,
+        members: Vec<TreeMember>,
         offset: usize,
         affix: Affix,
     ) -> Result<Text, PatternError> {
         let mut members = members.into_iter();
-        let Some(Member { key, offset, value }) = members.next() else {
+        let Some(TreeMember { key, offset, value }) = members.next() else {
             return self.refuse(Reason::NoAffixName(affix.title()), offset);
         };
         if key != "equals-ignore-case" {
@@ -257,9 +257,13 @@ impl Matchers<'_> {
         }
     }
 
-    fn anything_but_operator(&self, members: Vec<Member>, offset: usize) -> Result<Excluded, PatternError> {
+    fn anything_but_operator(
+        &self,
+        members: Vec<TreeMember>,
+        offset: usize,
+    ) -> Result<Excluded, PatternError> {
         let mut members = members.into_iter();
-        let Some(Member { key, offset, value }) = members.next() else {
+        let Some(TreeMember { key, offset, value }) = members.next() else {
             return self.refuse(Reason::NoAnythingButName, offset);
         };
         if !matches!(key.as_str(), "prefix" | "suffix" | "equals-ignore-case" | "wildcard") {

@@ -34,8 +34,8 @@ pub use filter::{Filter, FilterError, FilterRules};
 pub use tree::Warning;
 
 use program::Program;
-use rule::Rule;
-use walk::{DataPart, Input};
+use rule::PatternRule;
+use walk::{DataPart, MatchInput};
 
 /// The longest pattern, in characters.
 pub const PATTERN_CHARS_MAX: usize = 4096;
@@ -55,7 +55,7 @@ pub struct ParseOptions {
 #[derive(Clone)]
 pub struct Pattern {
     text: String,
-    rule: Rule,
+    rule: PatternRule,
     program: Program,
     warnings: Vec<Warning>,
 }
@@ -143,7 +143,7 @@ impl Pattern {
             None => ("", DataPart::AsDelivered),
             Some((key, bytes)) => (key, part(bytes).unwrap_or(DataPart::Nothing)),
         };
-        let input = Input { record, data_key, data, met: None };
+        let input = MatchInput { record, data_key, data, met: None };
         walk::run(&self.program, input)
             .map_or((false, 0), |answer| (answer.satisfied.iter().any(|&word| word != 0), answer.steps))
     }

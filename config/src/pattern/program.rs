@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use super::bits::{self, Unions};
 use super::field::FieldTest;
-use super::rule::{Field, Matcher, Part, Rule};
+use super::rule::{Field, Matcher, Part, PatternRule};
 
 /// The most combinations of `$or` branches in one pattern.
 pub(super) const ALTERNATIVES_MAX: u64 = 1000;
 
 /// How many alternatives a rule expands to.
-pub(super) fn n_alternatives(rule: &Rule) -> u64 {
+pub(super) fn n_alternatives(rule: &PatternRule) -> u64 {
     let of_part = |part: &Part| match part {
         Part::Field(_) => 1,
         Part::Nested(rule) => n_alternatives(rule),
@@ -30,16 +30,16 @@ pub(super) struct Program {
     /// A row with every alternative.
     pub(super) all: Vec<u64>,
     /// Paths in preorder: a node, then all below it. The first is the root.
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<ProgramNode>,
     /// What each alternative needs, when every path is there.
-    pub(super) needs: Needs,
+    pub(super) needs: LeafNeeds,
     /// Whether an alternative asks for a path to be absent.
     pub(super) asks_for_absence: bool,
 }
 
 /// One name on the way to a field.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+pub(super) struct ProgramNode {
     /// Nodes below, by name; in this order they are numbered too.
     pub(super) children: Vec<(Box<str>, usize)>,
     /// The first node that is not below this one.
@@ -53,7 +53,7 @@ pub(super) struct Node {
 }
 
 impl Program {
-    pub(super) fn new<'a>(rules: impl IntoIterator<Item = &'a Rule>) -> Self {
+    pub(super) fn new<'a>(rules: impl IntoIterator<Item = &'a PatternRule>) -> Self {
         let mut fields = Vec::new();
         let mut alternatives = Vec::new();
         for rule in rules {
@@ -74,7 +74,7 @@ impl Program {
         }
         let mut nodes = Vec::new();
         root.number(width, &mut nodes);
-        let needs = Needs::new(&nodes, width, None);
+        let needs = LeafNeeds::new(&nodes, width, None);
         let asks_for_absence = nodes.iter().any(|node| node.absent.iter().any(|&word| word != 0));
         Self { width, all, nodes, needs, asks_for_absence }
     }
@@ -92,7 +92,11 @@ impl Program {
 }
 
 /// Every way through the branches of `$or`, as the fields met on it in the order written.
-fn expand<'a>(rule: &'a Rule, mut ways: Vec<Vec<usize>>, fields: &mut Vec<&'a Field>) -> Vec<Vec<usize>> {
+fn expand<'a>(
+    rule: &'a PatternRule,
+    mut ways: Vec<Vec<usize>>,
+    fields: &mut Vec<&'a Field>,
+) -> Vec<Vec<usize>> {
     for part in &rule.0 {
         match part {
             Part::Field(field) => {
@@ -120,7 +124,7 @@ impl<'a> Sketch<'a> {
         path.iter().fold(self, |node, name| node.children.entry(name).or_default())
     }
 
-    fn number(self, width: usize, nodes: &mut Vec<Node>) -> usize {
+    fn number(self, width: usize, nodes: &mut Vec<ProgramNode>) -> usize {
         let (mut own, mut absent) = (vec![0; width], vec![0; width]);
         let mut matchers: Vec<(&Matcher, &[u64])> = Vec::new();
         for (field, owners) in self.fields {
@@ -134,7 +138,7 @@ impl<'a> Sketch<'a> {
         }
         let test = (!matchers.is_empty()).then(|| FieldTest::new(width, &matchers));
         let node = nodes.len();
-        nodes.push(Node { children: Vec::new(), end: 0, test, own, absent });
+        nodes.push(ProgramNode { children: Vec::new(), end: 0, test, own, absent });
         let children = self
             .children
             .into_iter()
@@ -148,7 +152,7 @@ impl<'a> Sketch<'a> {
 
 /// Which alternatives need a leaf where: a row for each node.
 #[derive(Debug, Clone)]
-pub(super) struct Needs {
+pub(super) struct LeafNeeds {
     width: usize,
     own: Vec<u64>,
     below: Vec<u64>,
@@ -157,10 +161,10 @@ pub(super) struct Needs {
     pub(super) children: Vec<Unions>,
 }
 
-impl Needs {
+impl LeafNeeds {
     /// `seen` tells at which nodes the record has a leaf: where it has none, those that ask for absence need
     /// nothing.
-    pub(super) fn new(nodes: &[Node], width: usize, seen: Option<&[bool]>) -> Self {
+    pub(super) fn new(nodes: &[ProgramNode], width: usize, seen: Option<&[bool]>) -> Self {
         let rows = || vec![0; nodes.len() * width];
         let mut needs = Self {
             width,

@@ -8,7 +8,7 @@ use super::number::Number;
 
 /// One object of a pattern: all its parts must match.
 #[derive(Debug, Clone)]
-pub(super) struct Rule(pub(super) Vec<Part>);
+pub(super) struct PatternRule(pub(super) Vec<Part>);
 
 /// One part of an object.
 #[derive(Debug, Clone)]
@@ -16,9 +16,9 @@ pub(super) enum Part {
     /// A field and its matchers, of which one must match.
     Field(Field),
     /// An object under a name; its fields carry their whole path.
-    Nested(Rule),
+    Nested(PatternRule),
     /// Branches of `$or`, of which one must match.
-    Or(Vec<Rule>),
+    Or(Vec<PatternRule>),
 }
 
 /// A field of a pattern.

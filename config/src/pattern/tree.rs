@@ -23,12 +23,12 @@ pub(super) enum JsonValue {
     Number(String),
     String(String),
     Array(Vec<Json>),
-    Object(Vec<Member>),
+    Object(Vec<TreeMember>),
 }
 
 /// A key, where it starts, and its value.
 #[derive(Debug, Clone)]
-pub(super) struct Member {
+pub(super) struct TreeMember {
     pub(super) key: String,
     pub(super) offset: usize,
     pub(super) value: Json,
@@ -54,20 +54,20 @@ impl Warning {
 /// Reads the whole text.
 pub(super) fn parse(text: &str) -> Result<(Json, Vec<Warning>), PatternError> {
     let mut reader =
-        Reader { scanner: Scanner::new(text), text, warnings: Vec::new(), buffer: String::new() };
+        TreeReader { scanner: Scanner::new(text), text, warnings: Vec::new(), buffer: String::new() };
     let json = reader.value(0)?;
     reader.scanner.finish().map_err(|malformed| reader.malformed(malformed))?;
     Ok((json, reader.warnings))
 }
 
-struct Reader<'a> {
+struct TreeReader<'a> {
     scanner: Scanner<'a>,
     text: &'a str,
     warnings: Vec<Warning>,
     buffer: String,
 }
 
-impl Reader<'_> {
+impl TreeReader<'_> {
     fn malformed(&self, malformed: Malformed) -> PatternError {
         PatternError::new(Reason::Malformed, malformed.0, self.text)
     }
@@ -106,8 +106,8 @@ impl Reader<'_> {
         Ok(elements)
     }
 
-    fn object(&mut self, depth: usize) -> Result<Vec<Member>, PatternError> {
-        let mut members: Vec<Member> = Vec::new();
+    fn object(&mut self, depth: usize) -> Result<Vec<TreeMember>, PatternError> {
+        let mut members: Vec<TreeMember> = Vec::new();
         let mut has_more = self.scanner.open(b'{').map_err(|malformed| self.malformed(malformed))?;
         while has_more {
             self.scanner.peek().map_err(|malformed| self.malformed(malformed))?;
@@ -119,7 +119,7 @@ impl Reader<'_> {
                 let earlier = members.remove(earlier);
                 self.warnings.push(Warning { key: earlier.key, offset: earlier.offset });
             }
-            members.push(Member { key, offset, value });
+            members.push(TreeMember { key, offset, value });
             has_more = self.scanner.has_more(b'{').map_err(|malformed| self.malformed(malformed))?;
         }
         Ok(members)

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use super::field::{self, Leaf};
 use super::json::{Malformed, Scanner};
-use super::program::{Needs, Program};
+use super::program::{LeafNeeds, Program};
 
 /// What stands at the data key.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ pub(super) enum DataPart<'a> {
 
 /// A record as patterns see it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Input<'a> {
+pub(super) struct MatchInput<'a> {
     pub(super) record: &'a str,
     pub(super) data_key: &'a str,
     pub(super) data: DataPart<'a>,
@@ -41,49 +41,49 @@ pub(super) struct Input<'a> {
 
 /// Which alternatives a record satisfies, and the work done.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct MatchResult {
     pub(super) satisfied: Vec<u64>,
     pub(super) steps: u64,
 }
 
 /// Runs a program over a record; `Malformed` when a part is not JSON.
-pub(super) fn run(program: &Program, input: Input<'_>) -> Result<Answer, Malformed> {
+pub(super) fn run(program: &Program, input: MatchInput<'_>) -> Result<MatchResult, Malformed> {
     let mut steps = 0;
     let mut needs = Cow::Borrowed(&program.needs);
     if program.asks_for_absence {
-        let mut look = Walk::new(program, &program.needs, Some(vec![false; program.nodes.len()]));
+        let mut look = PatternWalk::new(program, &program.needs, Some(vec![false; program.nodes.len()]));
         look.input(input)?;
         steps += look.steps + (program.nodes.len() * program.width) as u64;
-        needs = Cow::Owned(Needs::new(&program.nodes, program.width, look.seen.as_deref()));
+        needs = Cow::Owned(LeafNeeds::new(&program.nodes, program.width, look.seen.as_deref()));
     }
-    let mut walk = Walk::new(program, &needs, None);
+    let mut walk = PatternWalk::new(program, &needs, None);
     walk.input(input)?;
     let row = walk.close_scope(0, 0);
-    Ok(Answer { satisfied: walk.rows[row..][..program.width].to_vec(), steps: steps + walk.steps })
+    Ok(MatchResult { satisfied: walk.rows[row..][..program.width].to_vec(), steps: steps + walk.steps })
 }
 
 /// What a scope has found at a node: a row of `rows`.
 #[derive(Debug, Clone, Copy)]
-struct Found {
+struct FoundRow {
     node: usize,
-    what: What,
+    what: StepKind,
     row: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum What {
+enum StepKind {
     /// A leaf: alternatives whose field at the node it satisfies.
     Leaf,
     /// An array, or data that is taken as met: alternatives whose needs at the node and below are met.
     Whole,
 }
 
-struct Walk<'p> {
+struct PatternWalk<'p> {
     program: &'p Program,
-    needs: &'p Needs,
+    needs: &'p LeafNeeds,
     /// When present, the walk only notes where leaves stand.
     seen: Option<Vec<bool>>,
-    found: Vec<Found>,
+    found: Vec<FoundRow>,
     /// A stack of rows.
     rows: Vec<u64>,
     leaf: field::Scratch,
@@ -91,8 +91,8 @@ struct Walk<'p> {
     steps: u64,
 }
 
-impl<'p> Walk<'p> {
-    fn new(program: &'p Program, needs: &'p Needs, seen: Option<Vec<bool>>) -> Self {
+impl<'p> PatternWalk<'p> {
+    fn new(program: &'p Program, needs: &'p LeafNeeds, seen: Option<Vec<bool>>) -> Self {
         let leaf = field::Scratch::default();
         Self {
             program,
@@ -106,7 +106,7 @@ impl<'p> Walk<'p> {
         }
     }
 
-    fn input(&mut self, input: Input<'_>) -> Result<(), Malformed> {
+    fn input(&mut self, input: MatchInput<'_>) -> Result<(), Malformed> {
         let replaced = match input.data {
             DataPart::AsDelivered => None,
             DataPart::Json(_) | DataPart::Text(_) | DataPart::Nothing => Some(input.data_key),
@@ -122,7 +122,7 @@ impl<'p> Walk<'p> {
         if let Some(met) = input.met {
             let row = self.push_row(0);
             self.rows[row..].copy_from_slice(met);
-            self.found.push(Found { node, what: What::Whole, row });
+            self.found.push(FoundRow { node, what: StepKind::Whole, row });
         }
         match input.data {
             DataPart::AsDelivered | DataPart::Nothing => {}
@@ -188,7 +188,7 @@ impl<'p> Walk<'p> {
         }
         let row = self.push_row(0);
         self.test(node, leaf, row);
-        self.found.push(Found { node, what: What::Leaf, row });
+        self.found.push(FoundRow { node, what: StepKind::Leaf, row });
     }
 
     fn test(&mut self, node: usize, leaf: Leaf<'_>, row: usize) {
@@ -222,7 +222,7 @@ impl<'p> Walk<'p> {
         if self.seen.is_some() {
             self.rows.truncate(row);
         } else {
-            self.found.push(Found { node, what: What::Whole, row });
+            self.found.push(FoundRow { node, what: StepKind::Whole, row });
         }
         Ok(())
     }
@@ -289,10 +289,10 @@ impl<'p> Walk<'p> {
         let (own, whole, missing) = (self.push_row(0), self.push_row(0), self.push_row(0));
         let mut at = first;
         while at < end && self.found[at].node == node {
-            let Found { what, row, .. } = self.found[at];
+            let FoundRow { what, row, .. } = self.found[at];
             let into = match what {
-                What::Leaf => own,
-                What::Whole => whole,
+                StepKind::Leaf => own,
+                StepKind::Whole => whole,
             };
             for word in 0..width {
                 self.rows[into + word] |= self.rows[row + word];

@@ -3,7 +3,7 @@
 use super::{
     AWS_SECRET, AWS_TOKEN, DefaultValue, FAILURE_HEADERS, SettingSpec, Shape, mapping::FIFO_STOP, rows,
 };
-use crate::document::{Node, Place, Value};
+use crate::document::{Node, SourceSpan, Value};
 use crate::profile::{SourceProfile, SourceShape};
 
 /// One effective setting.
@@ -21,7 +21,7 @@ pub struct Explained {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum From {
     /// It is written there.
-    Written(Place),
+    Written(SourceSpan),
     /// The source's default.
     Source(&'static str),
     /// Our default.

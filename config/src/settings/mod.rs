@@ -29,7 +29,7 @@ pub(crate) use aws::*;
 pub(crate) use daemon::*;
 pub(crate) use function::*;
 pub(crate) use mapping::*;
-pub(crate) use reader::{Reader, named};
+pub(crate) use reader::{SettingsReader, named};
 
 use crate::aws::AwsScope;
 use crate::profile::{Setting, SourceProfile};

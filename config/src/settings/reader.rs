@@ -7,11 +7,11 @@ use super::{DefaultValue, SettingSpec, Shape};
 use crate::fields::{Fields, Item};
 
 /// Reads the settings of one map by their specs.
-pub(crate) struct Reader<'f, 'n> {
+pub(crate) struct SettingsReader<'f, 'n> {
     pub(crate) fields: &'f mut Fields<'n>,
 }
 
-impl<'n> Reader<'_, 'n> {
+impl<'n> SettingsReader<'_, 'n> {
     /// Reads a setting when it is written.
     pub(crate) fn written<T>(
         &mut self,

@@ -4,7 +4,7 @@ use crate::common::{Variables, check, check_all, lines};
 use expect_test::expect;
 use forebay_config::destination::{DestinationTarget, QueueName};
 use forebay_config::function::LambdaName;
-use forebay_config::{Arn, AwsCredentials, Config, Executor};
+use forebay_config::{Arn, AwsCredentials, Config, ExecutorSettings};
 
 fn config(top: &str, lambda: &str, on_failure: &str) -> String {
     format!(
@@ -38,7 +38,7 @@ fn a_lambda_function_takes_its_place_from_its_own_settings() {
         ("s3cret", Some("token"))
     );
     assert!(!format!("{aws:?}").contains("s3cret") && !format!("{aws:?}").contains("\"token\""), "{aws:?}");
-    let Executor::Lambda(lambda) = &config.functions.values().next().unwrap().executor else {
+    let ExecutorSettings::Lambda(lambda) = &config.functions.values().next().unwrap().executor else {
         panic!("no Lambda")
     };
     assert_eq!(
@@ -200,10 +200,10 @@ fn a_mapping_may_name_a_function_by_its_arn_which_is_one_of_the_file_or_of_lambd
             };
             assert_eq!(*destination, mapping.function);
             let called = match &config.functions[&mapping.function].executor {
-                Executor::Lambda(lambda) => {
+                ExecutorSettings::Lambda(lambda) => {
                     format!("Lambda {} {:?}", lambda.function.wire("REGION"), lambda.qualifier)
                 }
-                Executor::Http(_) | Executor::Process(_) => "here".to_owned(),
+                ExecutorSettings::Http(_) | ExecutorSettings::Process(_) => "here".to_owned(),
             };
             format!("{name} -> {} {:?}: {called}\n", mapping.function, mapping.function_qualifier)
         })

@@ -7,7 +7,7 @@ use crate::common::{Variables, check, check_all};
 use forebay_config::destination::DestinationTarget;
 use forebay_config::function::{Runtime, Sandbox};
 use forebay_config::{
-    Config, Executor, Mapping, OnExhausted, RatePlan, RateUnit, Redelivery, StartingPosition,
+    Config, ExecutorSettings, Mapping, OnExhausted, RatePlan, RateUnit, Redelivery, StartingPosition,
 };
 
 const FUNCTIONS: &str = "functions: { f: { executor: { http: { url: 'http://h' } } } }\n";
@@ -83,7 +83,7 @@ filter_criteria.filter = [ { pattern = '{"data": {"mag": [{"numeric": [">", 5]}]
         let config = check_all(&[(file, text)], &Variables(&[("SIZE", "250")]))
             .unwrap_or_else(|it| panic!("{file}: {it:?}"));
         let function = config.functions.values().next().unwrap();
-        let Executor::Process(process) = &function.executor else { panic!("{function:?}") };
+        let ExecutorSettings::Process(process) = &function.executor else { panic!("{function:?}") };
         assert_eq!(
             (process.runtime, process.handler.as_str(), process.sandbox),
             (Runtime::Python3, "app.handler", Sandbox::None)

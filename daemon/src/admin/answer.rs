@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// Why something was refused.
 #[derive(Debug, Serialize)]
-struct Refusal<'a> {
+struct RefusalBody<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
@@ -21,12 +21,12 @@ pub(super) fn json(value: &impl Serialize) -> Response {
 
 /// A refusal with its reason.
 pub(super) fn refused(status: StatusCode, message: &str) -> Response {
-    (status, json(&Refusal { message, code: None })).into_response()
+    (status, json(&RefusalBody { message, code: None })).into_response()
 }
 
 /// The same with the page of the manual.
 pub(super) fn refused_with(status: StatusCode, code: &str, message: &str) -> Response {
-    (status, json(&Refusal { message, code: Some(code) })).into_response()
+    (status, json(&RefusalBody { message, code: Some(code) })).into_response()
 }
 
 /// There is no such mapping.

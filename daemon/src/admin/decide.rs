@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::Shown;
 use super::answer::{json, no_mapping, refused, refused_with};
 use super::place::settled;
-use crate::decisions::{DecideError, PausedBatch, Wish, Word};
+use crate::decisions::{DecideError, DecisionWish, PausedBatch, Word};
 
 /// A data folder that takes no checkpoint may take longer; then the answer says so.
 const DECIDE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -49,7 +49,7 @@ pub(super) async fn decide(
         Ok(body) => body,
         Err(error) => return refused(error.status(), &error.body_text()),
     };
-    let wish: Wish = match serde_json::from_slice(&body) {
+    let wish: DecisionWish = match serde_json::from_slice(&body) {
         Ok(wish) => wish,
         Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
     };

@@ -16,7 +16,7 @@ use super::answer::{json, no_mapping};
 use crate::last_error::LastError;
 use crate::metrics::COUNTERS;
 use crate::registry::Entry;
-use crate::status::{TrackStatus, wall_time};
+use crate::status::{TrackView, wall_time};
 use crate::why::Why;
 
 /// A source that does not tell its backlog in this time leaves the lag out.
@@ -38,7 +38,7 @@ struct MappingJson {
 }
 
 impl MappingJson {
-    fn of(entry: &Entry, tracks: Option<&[TrackStatus]>) -> Self {
+    fn of(entry: &Entry, tracks: Option<&[TrackView]>) -> Self {
         let (lifecycle, trouble) = (entry.lifecycle(), entry.trouble());
         Self {
             name: entry.name().to_owned(),
@@ -68,7 +68,7 @@ struct StatusJson {
     mapping: MappingJson,
     /// Absent while no task runs that could tell.
     #[serde(skip_serializing_if = "Option::is_none")]
-    tracks: Option<Vec<TrackStatus>>,
+    tracks: Option<Vec<TrackView>>,
     lag: Option<Lag>,
     iterator_age_milliseconds: u64,
     checkpoint_age_seconds: Option<f64>,

@@ -129,13 +129,13 @@ pub struct Admin {
 
 /// A listener that stands and does not answer yet.
 #[derive(Debug)]
-pub struct Bound {
+pub struct BoundListener {
     listener: TcpListener,
     address: SocketAddr,
     address_file: PathBuf,
 }
 
-impl Bound {
+impl BoundListener {
     /// Takes the address; port 0 takes a free one. It is logged and written to `admin.addr` in the data
     /// folder.
     ///

@@ -22,7 +22,7 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct PeekRequest {
     n: Option<usize>,
     track: Option<String>,
     from: Option<String>,
@@ -37,9 +37,9 @@ struct PeekJson {
 pub(super) async fn peek(
     State(shown): State<Shown>,
     Path(name): Path<String>,
-    asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
+    asked: Result<Query<PeekRequest>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
-    let Query(Asked { n, track, from }) = match asked {
+    let Query(PeekRequest { n, track, from }) = match asked {
         Ok(asked) => asked,
         Err(error) => return refused(StatusCode::BAD_REQUEST, &error.body_text()),
     };

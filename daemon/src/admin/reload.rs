@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::Shown;
 use super::answer::{json, refused};
-use crate::reload::Outcome;
+use crate::reload::ReloadOutcome;
 
 /// 200 when the config holds, 422 when it was rejected, both with the outcome as JSON; 503 when the process
 /// drains.
@@ -17,8 +17,8 @@ pub(super) async fn reload(State(shown): State<Shown>) -> Response {
     match told.await {
         Ok(outcome) if is_sent => {
             let status = match &outcome {
-                Outcome::Applied(_) => StatusCode::OK,
-                Outcome::Rejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                ReloadOutcome::Applied(_) => StatusCode::OK,
+                ReloadOutcome::Rejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
             };
             (status, json(&outcome)).into_response()
         }

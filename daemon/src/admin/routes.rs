@@ -4,8 +4,8 @@
 use axum::Router;
 use axum::http::Method;
 use axum::routing::{MethodRouter, get, post, put};
-use forebay_api::auth::Action;
-use forebay_api::server::{Needs, Rule};
+use forebay_api::auth::RequestedAction;
+use forebay_api::server::{Needs, RouteRule};
 
 use super::{Shown, backlog, decide, health, list, metrics, peek, positions, reload, steer};
 
@@ -17,20 +17,24 @@ pub struct Route {
     /// Where it stands; a part in braces is any one part.
     pub path: &'static str,
     /// What whoever asks must be allowed to do; `None` is for everybody.
-    pub action: Option<Action>,
+    pub action: Option<RequestedAction>,
     handler: fn() -> MethodRouter<Shown>,
 }
 
 impl Route {
-    const fn get(path: &'static str, action: Option<Action>, handler: fn() -> MethodRouter<Shown>) -> Self {
+    const fn get(
+        path: &'static str,
+        action: Option<RequestedAction>,
+        handler: fn() -> MethodRouter<Shown>,
+    ) -> Self {
         Self { method: &Method::GET, path, action, handler }
     }
 
-    const fn post(path: &'static str, action: Action, handler: fn() -> MethodRouter<Shown>) -> Self {
+    const fn post(path: &'static str, action: RequestedAction, handler: fn() -> MethodRouter<Shown>) -> Self {
         Self { method: &Method::POST, path, action: Some(action), handler }
     }
 
-    const fn put(path: &'static str, action: Action, handler: fn() -> MethodRouter<Shown>) -> Self {
+    const fn put(path: &'static str, action: RequestedAction, handler: fn() -> MethodRouter<Shown>) -> Self {
         Self { method: &Method::PUT, path, action: Some(action), handler }
     }
 }
@@ -40,20 +44,20 @@ pub static ROUTES: [Route; 17] = [
     Route::get("/livez", None, || get(health::livez)),
     Route::get("/readyz", None, || get(health::readyz)),
     Route::get("/startupz", None, || get(health::startupz)),
-    Route::get("/metrics", Some(Action::Inspect), || get(metrics)),
-    Route::get("/v1/mappings", Some(Action::Inspect), || get(list::all)),
-    Route::get("/v1/mappings/{name}/status", Some(Action::Inspect), || get(list::status)),
-    Route::get("/v1/mappings/{name}/config", Some(Action::Inspect), || get(steer::config)),
-    Route::get("/v1/mappings/{name}/backlog", Some(Action::Inspect), || get(backlog::backlog)),
-    Route::get("/v1/mappings/{name}/positions", Some(Action::Inspect), || get(positions::show)),
-    Route::get("/v1/mappings/{name}/paused", Some(Action::Inspect), || get(decide::paused)),
-    Route::get("/v1/mappings/{name}/peek", Some(Action::Peek), || get(peek::peek)),
-    Route::put("/v1/mappings/{name}/positions", Action::Reposition, || put(positions::set)),
-    Route::post("/v1/mappings/{name}/replay", Action::Reposition, || post(positions::replay)),
-    Route::post("/v1/mappings/{name}/pause", Action::Steer, || post(steer::pause)),
-    Route::post("/v1/mappings/{name}/resume", Action::Steer, || post(steer::resume)),
-    Route::post("/v1/mappings/{name}/decide", Action::Steer, || post(decide::decide)),
-    Route::post("/v1/reload", Action::Reload, || post(reload::reload)),
+    Route::get("/metrics", Some(RequestedAction::Inspect), || get(metrics)),
+    Route::get("/v1/mappings", Some(RequestedAction::Inspect), || get(list::all)),
+    Route::get("/v1/mappings/{name}/status", Some(RequestedAction::Inspect), || get(list::status)),
+    Route::get("/v1/mappings/{name}/config", Some(RequestedAction::Inspect), || get(steer::config)),
+    Route::get("/v1/mappings/{name}/backlog", Some(RequestedAction::Inspect), || get(backlog::backlog)),
+    Route::get("/v1/mappings/{name}/positions", Some(RequestedAction::Inspect), || get(positions::show)),
+    Route::get("/v1/mappings/{name}/paused", Some(RequestedAction::Inspect), || get(decide::paused)),
+    Route::get("/v1/mappings/{name}/peek", Some(RequestedAction::Peek), || get(peek::peek)),
+    Route::put("/v1/mappings/{name}/positions", RequestedAction::Reposition, || put(positions::set)),
+    Route::post("/v1/mappings/{name}/replay", RequestedAction::Reposition, || post(positions::replay)),
+    Route::post("/v1/mappings/{name}/pause", RequestedAction::Steer, || post(steer::pause)),
+    Route::post("/v1/mappings/{name}/resume", RequestedAction::Steer, || post(steer::resume)),
+    Route::post("/v1/mappings/{name}/decide", RequestedAction::Steer, || post(decide::decide)),
+    Route::post("/v1/reload", RequestedAction::Reload, || post(reload::reload)),
 ];
 
 /// All pages of the table.
@@ -62,7 +66,7 @@ pub(super) fn router() -> Router<Shown> {
 }
 
 /// What the guard asks for each. Who collects metrics on loopback needs no key.
-pub(super) fn rules() -> impl Iterator<Item = Rule> {
+pub(super) fn rules() -> impl Iterator<Item = RouteRule> {
     ROUTES.iter().map(|it| {
         let needs = match it.action {
             None => Needs::Nothing,
@@ -86,7 +90,7 @@ mod tests {
                 "{}",
                 route.path
             );
-            let is_mutating = route.action.is_some_and(Action::is_mutating);
+            let is_mutating = route.action.is_some_and(RequestedAction::is_mutating);
             assert_eq!(is_mutating, *route.method != Method::GET, "{} {}", route.method, route.path);
         }
     }

@@ -21,7 +21,7 @@ const ANSWER_MAX: u64 = 64 << 20;
 
 /// Which process.
 #[derive(Debug, Args)]
-pub(super) struct Listener {
+pub(super) struct ProcessListener {
     /// The admin listener. Default: the socket in the data folder, else the address that the process wrote
     /// there, else 127.0.0.1:9470.
     #[arg(long, value_name = "ADDRESS")]
@@ -30,7 +30,7 @@ pub(super) struct Listener {
     pub(super) folder: Folder,
 }
 
-impl Listener {
+impl ProcessListener {
     /// Where it answers; `Err` when that cannot be told and was said.
     pub(super) fn address(&self) -> Result<Address, Exit> {
         match self.admin_listen {

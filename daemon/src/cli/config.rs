@@ -88,7 +88,7 @@ fn drawn(findings: &[Finding], loaded: &Loaded) -> String {
 
 /// How findings are printed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
+enum FindingsFormat {
     /// Drawn for people.
     Text,
     /// One JSON document.
@@ -103,7 +103,7 @@ pub(super) struct ValidateArgs {
     config: ConfigArgs,
     /// How findings are printed.
     #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    format: FindingsFormat,
 }
 
 impl ValidateArgs {
@@ -117,11 +117,11 @@ impl ValidateArgs {
             Err(findings) => (findings, String::new()),
         };
         match (self.format, findings.is_empty()) {
-            (Format::Text, true) => output::print(praise),
-            (Format::Text, false) => output::print(drawn(&findings, &loaded)),
-            (Format::Json, _) => output::print(diagnostic::json(&findings)),
-            (Format::Github, true) => {}
-            (Format::Github, false) => output::print(diagnostic::github(&findings).trim_end()),
+            (FindingsFormat::Text, true) => output::print(praise),
+            (FindingsFormat::Text, false) => output::print(drawn(&findings, &loaded)),
+            (FindingsFormat::Json, _) => output::print(diagnostic::json(&findings)),
+            (FindingsFormat::Github, true) => {}
+            (FindingsFormat::Github, false) => output::print(diagnostic::github(&findings).trim_end()),
         }
         if findings.is_empty() { Exit::Done } else { Exit::Config }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::ask::{Listener, Question, ask, escaped};
+use super::ask::{ProcessListener, Question, ask, escaped};
 use super::output;
 use crate::exit::Exit;
 
@@ -20,7 +20,7 @@ pub(super) struct DecideArgs {
     mapping: String,
     /// What becomes of what waits. Without it, that is listed and nothing is changed.
     #[arg(value_enum, requires = "which")]
-    decision: Option<Decision>,
+    decision: Option<DecisionArg>,
     /// The track of the batch, as the list calls it; with `--all`, only what waits on this track.
     #[arg(long, value_name = "TRACK", requires = "decision")]
     track: Option<String>,
@@ -31,11 +31,11 @@ pub(super) struct DecideArgs {
     #[arg(long, requires = "decision")]
     all: bool,
     #[command(flatten)]
-    listener: Listener,
+    listener: ProcessListener,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Decision {
+enum DecisionArg {
     /// It is finished as it is; no destination is told.
     Skip,
     /// It is tried again, with a fresh count of attempts, whatever its age.
@@ -44,7 +44,7 @@ enum Decision {
     Send,
 }
 
-impl Decision {
+impl DecisionArg {
     fn word(self) -> &'static str {
         match self {
             Self::Skip => "skip",
@@ -88,7 +88,7 @@ impl DecideArgs {
         }
     }
 
-    fn body(&self, decision: Decision) -> String {
+    fn body(&self, decision: DecisionArg) -> String {
         let mut body = json!({ "decision": decision.word(), "all": self.all });
         for (member, value) in [("track", &self.track), ("position", &self.position)] {
             if let Some(value) = value {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::ask::{Listener, Question, ask};
+use super::ask::{ProcessListener, Question, ask};
 use super::output;
 use crate::exit::Exit;
 
@@ -14,7 +14,7 @@ const WAIT_MAX: Duration = Duration::from_secs(3);
 #[derive(Debug, Args)]
 pub(super) struct HealthArgs {
     #[command(flatten)]
-    listener: Listener,
+    listener: ProcessListener,
 }
 
 impl HealthArgs {

@@ -32,11 +32,11 @@ use crate::exit::Exit;
 #[command(name = "forebay", version, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Read sources and invoke functions until told to end.
     Run(run::RunArgs),
     /// Check a config offline: everything that is wrong, at once, with its place and the fix; exit 0 or 78.
@@ -132,20 +132,20 @@ impl Cli {
 
     fn execute(self) -> Exit {
         match self.command {
-            Command::Run(args) => args.execute(),
-            Command::Validate(args) => args.execute(),
-            Command::Explain(args) => args.execute(),
-            Command::Schema(args) => args.execute(),
-            Command::Config(args) => args.execute(),
-            Command::State(args) => args.execute(),
-            Command::Pattern(args) => args.execute(),
-            Command::Health(args) => args.execute(),
-            Command::Why(args) => args.execute(),
-            Command::Decide(args) => args.execute(),
-            Command::Reload(args) => args.execute(),
-            Command::Mappings(args) => args.execute(),
-            Command::Export(args) => args.execute(),
-            Command::Completions(args) => args.execute(),
+            CliCommand::Run(args) => args.execute(),
+            CliCommand::Validate(args) => args.execute(),
+            CliCommand::Explain(args) => args.execute(),
+            CliCommand::Schema(args) => args.execute(),
+            CliCommand::Config(args) => args.execute(),
+            CliCommand::State(args) => args.execute(),
+            CliCommand::Pattern(args) => args.execute(),
+            CliCommand::Health(args) => args.execute(),
+            CliCommand::Why(args) => args.execute(),
+            CliCommand::Decide(args) => args.execute(),
+            CliCommand::Reload(args) => args.execute(),
+            CliCommand::Mappings(args) => args.execute(),
+            CliCommand::Export(args) => args.execute(),
+            CliCommand::Completions(args) => args.execute(),
         }
     }
 }

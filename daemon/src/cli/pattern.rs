@@ -51,7 +51,7 @@ impl PatternArgs {
                 output::print("no match");
                 Exit::Failed
             }
-            Err(Refusal { code, text }) => {
+            Err(PatternRefusal { code, text }) => {
                 output::complain(code.as_deref(), text);
                 Exit::Config
             }
@@ -60,25 +60,31 @@ impl PatternArgs {
 }
 
 /// Why there is no answer.
-struct Refusal {
+struct PatternRefusal {
     code: Option<String>,
     text: String,
 }
 
-impl Refusal {
+impl PatternRefusal {
     fn plain(text: impl Into<String>) -> Self {
         Self { code: None, text: text.into() }
     }
 }
 
-fn test(pattern: &str, event: &str, source: Option<&str>, options: ParseOptions) -> Result<bool, Refusal> {
+fn test(
+    pattern: &str,
+    event: &str,
+    source: Option<&str>,
+    options: ParseOptions,
+) -> Result<bool, PatternRefusal> {
     if pattern == "-" && event == "-" {
-        return Err(Refusal::plain("pattern and event cannot both come from standard input"));
+        return Err(PatternRefusal::plain("pattern and event cannot both come from standard input"));
     }
     let rules = source.map(rules).transpose()?;
     let text = read(pattern)?;
-    let text = String::from_utf8(text).map_err(|_| Refusal::plain(format!("{pattern} is not UTF-8")))?;
-    let parsed = Pattern::parse_with(text.trim(), options).map_err(|error| Refusal {
+    let text =
+        String::from_utf8(text).map_err(|_| PatternRefusal::plain(format!("{pattern} is not UTF-8")))?;
+    let parsed = Pattern::parse_with(text.trim(), options).map_err(|error| PatternRefusal {
         code: Some(error.code().to_string()),
         text: format!("event pattern is not valid: {error} at line {}, column {}", error.line, error.column),
     })?;
@@ -87,24 +93,24 @@ fn test(pattern: &str, event: &str, source: Option<&str>, options: ParseOptions)
     }
     let record = read(event)?;
     let value: Value = serde_json::from_slice(&record)
-        .map_err(|error| Refusal::plain(format!("{event} is not JSON: {error}")))?;
+        .map_err(|error| PatternRefusal::plain(format!("{event} is not JSON: {error}")))?;
     if !value.is_object() {
-        return Err(Refusal::plain(format!("{event} is not a JSON object")));
+        return Err(PatternRefusal::plain(format!("{event} is not a JSON object")));
     }
     let Some(rules) = rules else { return Ok(parsed.matches(&View::new(&record))) };
     let filter = Filter::new(&[parsed], rules)
-        .map_err(|error| Refusal { code: Some(error.code().to_string()), text: error.to_string() })?;
+        .map_err(|error| PatternRefusal { code: Some(error.code().to_string()), text: error.to_string() })?;
     let data = rules.data_key.and_then(|key| value.get(key)).and_then(Value::as_str).map(str::as_bytes);
     Ok(filter.passes(&record, data))
 }
 
-fn rules(kind: &str) -> Result<FilterRules, Refusal> {
+fn rules(kind: &str) -> Result<FilterRules, PatternRefusal> {
     let kinds = forebay_pollers::kinds();
     match kinds.iter().find(|it| it.profile().kind == kind) {
         Some(it) => Ok(FilterRules::from(it.profile())),
         None => {
             let built_in: Vec<_> = kinds.iter().map(|it| it.profile().kind).collect();
-            Err(Refusal::plain(format!(
+            Err(PatternRefusal::plain(format!(
                 "there is no kind of source `{kind}`; built in: {}",
                 built_in.join(", ")
             )))
@@ -112,7 +118,7 @@ fn rules(kind: &str) -> Result<FilterRules, Refusal> {
     }
 }
 
-fn read(path: &str) -> Result<Vec<u8>, Refusal> {
+fn read(path: &str) -> Result<Vec<u8>, PatternRefusal> {
     let mut bytes = Vec::new();
     let take = |from: &mut dyn Read, bytes: &mut Vec<u8>| from.take(EVENT_BYTES_MAX + 1).read_to_end(bytes);
     let read = if path == "-" {
@@ -120,9 +126,9 @@ fn read(path: &str) -> Result<Vec<u8>, Refusal> {
     } else {
         File::open(path).and_then(|mut it| take(&mut it, &mut bytes))
     };
-    read.map_err(|error| Refusal::plain(format!("{path} cannot be read: {error}")))?;
+    read.map_err(|error| PatternRefusal::plain(format!("{path} cannot be read: {error}")))?;
     if bytes.len() as u64 > EVENT_BYTES_MAX {
-        return Err(Refusal::plain(format!("{path} is larger than {EVENT_BYTES_MAX} bytes")));
+        return Err(PatternRefusal::plain(format!("{path} is larger than {EVENT_BYTES_MAX} bytes")));
     }
     Ok(bytes)
 }

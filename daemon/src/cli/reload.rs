@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::ask::{Listener, Question, ask};
+use super::ask::{ProcessListener, Question, ask};
 use super::output;
 use crate::exit::Exit;
-use crate::reload::Outcome;
+use crate::reload::ReloadOutcome;
 
 /// How long it may take: functions are built, and the credentials of AWS are looked for.
 const WAIT_MAX: Duration = Duration::from_secs(120);
@@ -15,7 +15,7 @@ const WAIT_MAX: Duration = Duration::from_secs(120);
 #[derive(Debug, Args)]
 pub(super) struct ReloadArgs {
     #[command(flatten)]
-    listener: Listener,
+    listener: ProcessListener,
 }
 
 impl ReloadArgs {
@@ -40,13 +40,13 @@ impl ReloadArgs {
     }
 }
 
-fn tell(outcome: Outcome) -> Exit {
+fn tell(outcome: ReloadOutcome) -> Exit {
     match outcome {
-        Outcome::Applied(changes) => {
+        ReloadOutcome::Applied(changes) => {
             output::print(changes.sentence());
             Exit::Done
         }
-        Outcome::Rejected(refused) => {
+        ReloadOutcome::Rejected(refused) => {
             output::remark(refused.drawn.trim_end());
             output::complain(Some("FB-0514"), "the config was rejected; the former one stays in use");
             Exit::Config

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use super::config::ConfigArgs;
 use super::{DataDir, output};
-use crate::admin::{Admin, AdminError, Bound, Inspections, Reloads};
+use crate::admin::{Admin, AdminError, BoundListener, Inspections, Reloads};
 use crate::app::{App, BuildError, StartError};
 use crate::clock::Clock;
 use crate::compiled::CompiledConfig;
@@ -27,9 +27,9 @@ use crate::exit::Exit;
 use crate::front::{self, FrontError, Listen, Prepared, Running};
 use crate::logs::{self, LogError, LogFormat};
 use crate::open_files;
-use crate::reload::{self, Cause, Fixed, Outcome, Reloader, Request, Settings, Watch};
+use crate::reload::{self, Cause, ConfigWatch, Fixed, LiveSettings, ReloadOutcome, ReloadRequest, Reloader};
 use crate::sentence::chain;
-use crate::shutdown::{Signals, Wish};
+use crate::shutdown::{SignalWish, Signals};
 use crate::watchdog::Watchdog;
 use forebay_clients::caught::caught;
 
@@ -84,7 +84,7 @@ impl RunArgs {
         // Looked at before it is read, so that no change is missed. Where nobody says what to read, reading
         // it says so.
         let names = config_files::chosen(self.config.flags()).unwrap_or_default();
-        let watch = Watch::new(&names);
+        let watch = ConfigWatch::new(&names);
         let (loaded, compiled) = match self.config.read() {
             Ok(read) => read,
             Err(exit) => return exit,
@@ -135,7 +135,7 @@ impl RunArgs {
 
 /// Why the process does not start.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum StartRefusal {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -150,7 +150,7 @@ enum Refusal {
     Signals(#[source] std::io::Error),
 }
 
-impl From<StartError> for Refusal {
+impl From<StartError> for StartRefusal {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Build(error) => error.into(),
@@ -160,7 +160,7 @@ impl From<StartError> for Refusal {
     }
 }
 
-impl Refusal {
+impl StartRefusal {
     fn tell(self) -> Exit {
         let error = chain(&self);
         let (code, exit) = match &self {
@@ -195,10 +195,10 @@ struct RunningProcess<'a> {
     front: Running,
     signals: Signals,
     draining: CancellationToken,
-    settings: Settings,
+    settings: LiveSettings,
     reloader: Reloader,
-    requests: mpsc::Receiver<Request>,
-    watch: Watch,
+    requests: mpsc::Receiver<ReloadRequest>,
+    watch: ConfigWatch,
 }
 
 /// What the process is started with.
@@ -207,30 +207,30 @@ struct Begun<'a> {
     loaded: Loaded,
     compiled: CompiledConfig,
     names: Vec<String>,
-    watch: Watch,
+    watch: ConfigWatch,
     fixed: Fixed,
     folder: PathBuf,
 }
 
-async fn start(begun: Begun<'_>) -> Result<RunningProcess<'_>, Refusal> {
+async fn start(begun: Begun<'_>) -> Result<RunningProcess<'_>, StartRefusal> {
     let Begun { watchdog, loaded, compiled, names, mut watch, fixed, folder } = begun;
     // First of all, so that no signal finds the process half built and ends it as it stands.
-    let signals = Signals::listen().map_err(Refusal::Signals)?;
-    watchdog.listen().map_err(Refusal::Signals)?;
+    let signals = Signals::listen().map_err(StartRefusal::Signals)?;
+    watchdog.listen().map_err(StartRefusal::Signals)?;
     let clock = Clock::start();
     let open_files = open_files::raise();
     let (open_files_max, followed_files_open_max) = (open_files.all, open_files.followed);
     info!(version = env!("CARGO_PKG_VERSION"), data_dir = %folder.display(), open_files_max, followed_files_open_max, "forebay starts");
-    effective::lines(&loaded, &compiled).iter().for_each(effective::Line::tell);
+    effective::lines(&loaded, &compiled).iter().for_each(effective::EffectiveLine::tell);
     let forebay_config::Settings { shutdown_grace, watch_config, .. } = compiled.settings;
-    let settings = Settings { shutdown_grace, watch_config };
+    let settings = LiveSettings { shutdown_grace, watch_config };
     watch.also(&reload::named_files(&loaded, &compiled));
     watch.set_enabled(watch_config);
     let options =
         RocksOptions { commit_interval: compiled.settings.commit_interval, ..RocksOptions::new(&folder) };
     let store: Arc<dyn CheckpointStore> = Arc::new(RocksStore::open(options).await?);
     // Before anything is read: a process whose place is taken touches nothing.
-    let bound = Bound::bind(fixed.admin, &folder).await?;
+    let bound = BoundListener::bind(fixed.admin, &folder).await?;
     let prepared = Prepared::of(&compiled.settings, fixed.api).await?;
     let front = front::Bound::bind(fixed.api, &folder).await?;
     let health = store.health();
@@ -254,9 +254,9 @@ async fn start(begun: Begun<'_>) -> Result<RunningProcess<'_>, Refusal> {
 }
 
 /// What the process hears while it runs.
-enum News {
-    Wish(Wish),
-    Asked(Request),
+enum ProcessNews {
+    Wish(SignalWish),
+    Asked(ReloadRequest),
     FilesChanged,
 }
 
@@ -267,19 +267,19 @@ impl RunningProcess<'_> {
             // fetched.
             let news = tokio::select! {
                 biased;
-                wish = self.signals.next() => News::Wish(wish),
-                Some(request) = self.requests.recv() => News::Asked(request),
-                () = self.watch.changed() => News::FilesChanged,
+                wish = self.signals.next() => ProcessNews::Wish(wish),
+                Some(request) = self.requests.recv() => ProcessNews::Asked(request),
+                () = self.watch.changed() => ProcessNews::FilesChanged,
             };
             let (cause, asker) = match news {
-                News::Wish(Wish::End(_)) => break,
-                News::Wish(Wish::Dump) => {
+                ProcessNews::Wish(SignalWish::End(_)) => break,
+                ProcessNews::Wish(SignalWish::Dump) => {
                     self.app.dump().await;
                     continue;
                 }
-                News::Wish(Wish::Reload) => (Cause::Signal, None),
-                News::Asked(request) => (Cause::Asked, Some(request)),
-                News::FilesChanged => (Cause::Files, None),
+                ProcessNews::Wish(SignalWish::Reload) => (Cause::Signal, None),
+                ProcessNews::Asked(request) => (Cause::Asked, Some(request)),
+                ProcessNews::FilesChanged => (Cause::Files, None),
             };
             let Some(outcome) = self.reload(cause).await else { break };
             if let Some(asker) = asker {
@@ -291,7 +291,7 @@ impl RunningProcess<'_> {
     }
 
     /// Reads the config again; `None` when a signal to end came meanwhile.
-    async fn reload(&mut self, cause: Cause) -> Option<Outcome> {
+    async fn reload(&mut self, cause: Cause) -> Option<ReloadOutcome> {
         let Self { watchdog, app, front, signals, settings, reloader, watch, .. } = self;
         let outcome = tokio::select! {
             biased;
@@ -332,8 +332,10 @@ impl RunningProcess<'_> {
 async fn ended(signals: &mut Signals) -> u8 {
     loop {
         match signals.next().await {
-            Wish::End(code) => return code,
-            Wish::Dump | Wish::Reload => info!("not now: the process is reading its config or draining"),
+            SignalWish::End(code) => return code,
+            SignalWish::Dump | SignalWish::Reload => {
+                info!("not now: the process is reading its config or draining")
+            }
         }
     }
 }

@@ -84,7 +84,7 @@ fn verify(folder: &Path) -> Result<Exit, StoreError> {
     Ok(if whole { Exit::Done } else { Exit::Failed })
 }
 
-fn checkpoints(shown: &rocksdb::Shown) -> impl Iterator<Item = (&str, &str, Option<&[u8]>)> {
+fn checkpoints(shown: &rocksdb::StoreContents) -> impl Iterator<Item = (&str, &str, Option<&[u8]>)> {
     shown.mappings.iter().flat_map(|mapping| {
         mapping
             .tracks

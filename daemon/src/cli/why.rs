@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::ask::{Address, Listener, Question, ask, escaped};
+use super::ask::{Address, ProcessListener, Question, ask, escaped};
 use super::output;
 use crate::exit::Exit;
 
@@ -20,14 +20,14 @@ pub(super) struct WhyArgs {
     /// The mapping, by its name or UUID. Without it, all that do not simply run.
     mapping: Option<String>,
     /// What is printed: sentences, or what the process answers.
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
-    output: Format,
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = WhyFormat::Text)]
+    output: WhyFormat,
     #[command(flatten)]
-    listener: Listener,
+    listener: ProcessListener,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum WhyFormat {
     Text,
     Json,
 }
@@ -55,11 +55,11 @@ impl WhyArgs {
             }
         };
         match (self.output, &self.mapping) {
-            (Format::Json, _) => {
+            (WhyFormat::Json, _) => {
                 output::print(serde_json::to_string_pretty(&told).expect("it was JSON, written to memory"))
             }
-            (Format::Text, Some(_)) => output::print(one(&told).trim_end()),
-            (Format::Text, None) => output::print(all(&told).trim_end()),
+            (WhyFormat::Text, Some(_)) => output::print(one(&told).trim_end()),
+            (WhyFormat::Text, None) => output::print(all(&told).trim_end()),
         }
         Exit::Done
     }

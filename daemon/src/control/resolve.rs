@@ -28,7 +28,7 @@ const SOURCE_MAX: Duration = Duration::from_secs(10);
 
 /// A function that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundFunction {
     /// Its ARN, with the version or alias that was asked for.
     pub(super) arn: String,
     /// How long it may run.
@@ -48,14 +48,17 @@ pub(super) async fn function(
     name: &str,
     file: &CompiledConfig,
     clients: &Clients,
-) -> Result<Found, ApiError> {
+) -> Result<FoundFunction, ApiError> {
     let (named, qualifier) = LambdaName::parse(name).ok_or_else(no_function)?;
     if is_listed(&named, file) {
         let function =
             file.functions.values().find(|it| it.name.as_str() == named.bare()).ok_or_else(no_function)?;
         let bare = LambdaName::Bare(named.bare().to_owned());
         let arn = bare.arn(clients.aws.region(), clients.aws.common_account());
-        return Ok(Found { arn: with_qualifier(arn, qualifier.as_deref()), timeout: function.timeout });
+        return Ok(FoundFunction {
+            arn: with_qualifier(arn, qualifier.as_deref()),
+            timeout: function.timeout,
+        });
     }
     at_lambda(&named, qualifier.as_deref(), clients).await
 }
@@ -64,7 +67,7 @@ async fn at_lambda(
     named: &LambdaName,
     qualifier: Option<&str>,
     clients: &Clients,
-) -> Result<Found, ApiError> {
+) -> Result<FoundFunction, ApiError> {
     let nothing = AwsSettings::default();
     let target = AwsTarget { service: "lambda", own: &nothing, region: named.region(), endpoint: None };
     // Without region or credentials nobody can have meant a function of Lambda.
@@ -90,7 +93,7 @@ async fn at_lambda(
             let (bare, _) = LambdaName::parse(&found.function_arn)
                 .ok_or_else(|| down("its answer has no ARN".to_owned()))?;
             let arn = with_qualifier(bare.arn("", ""), qualifier);
-            Ok(Found { arn, timeout: Duration::from_secs(found.timeout.unwrap_or(3)) })
+            Ok(FoundFunction { arn, timeout: Duration::from_secs(found.timeout.unwrap_or(3)) })
         }
         // A server that knows no such path, or no such name, knows no such function.
         400 | 404 => Err(no_function()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use forebay_api::error::{ApiError, ErrorType};
 use forebay_api::mapping::{
-    CreateMapping, EpochMillis, Identity, ListMappings, MappingConfiguration, MappingList, TagList,
+    CreateMapping, EpochMillis, ListMappings, MappingConfiguration, MappingIdentity, MappingList, TagList,
     UpdateMapping, checks,
 };
 use forebay_api::service::{BoxFuture, MappingService};
@@ -64,7 +64,7 @@ impl Service {
         checks::position_and_filters(&create, source, self.now())?;
         let uuid = uuid::Uuid::new_v4().to_string();
         let arn = view::arn(around.clients.aws.region(), around.clients.aws.common_account(), &uuid);
-        let identity = Identity { uuid: &uuid, arn: &arn, function_arn: &function.arn };
+        let identity = MappingIdentity { uuid: &uuid, arn: &arn, function_arn: &function.arn };
         let (enabled, tags) = (create.enabled.unwrap_or(true), create.tags.clone().unwrap_or_default());
         check_tags(&tags)?;
         let configuration = MappingConfiguration::created(create, source, identity, self.now());

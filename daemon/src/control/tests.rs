@@ -3,7 +3,7 @@
 
 use forebay_api::error::ErrorType;
 use forebay_api::mapping::{
-    Call, CreateMapping, EpochMillis, Identity, ListMappings, Operation, UpdateMapping,
+    Call, CreateMapping, EpochMillis, ListMappings, MappingIdentity, Operation, UpdateMapping,
 };
 use forebay_api::service::MappingService;
 use forebay_checkpoints::MemoryStore;
@@ -65,7 +65,7 @@ impl World {
         let enabled = create.enabled.unwrap_or(true);
         let tags = create.tags.clone().unwrap_or_default();
         let arn = view::arn("eu-west-1", "123456789012", uuid);
-        let identity = Identity { uuid, arn: &arn, function_arn: FUNCTION };
+        let identity = MappingIdentity { uuid, arn: &arn, function_arn: FUNCTION };
         let words = create.source.words(BuiltIn::aws_words()).unwrap();
         let configuration =
             forebay_api::mapping::MappingConfiguration::created(create, words, identity, EPOCH);

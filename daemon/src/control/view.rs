@@ -1,6 +1,6 @@
 //! Mappings of both owners as Lambda's API shows them.
 
-use forebay_api::mapping::{EpochMillis, MappingConfiguration, SourceSettings, StartingPosition};
+use forebay_api::mapping::{EpochMillis, MappingConfiguration, SourceMembers, StartingPositionMember};
 use forebay_clients::Clients;
 use forebay_config::function::LambdaName;
 use forebay_config::settings::in_aws_words;
@@ -35,18 +35,18 @@ pub(super) fn of_file(
         event_source_mapping_arn: arn(region, account, &uuid),
         uuid,
         function_arn: function_arn(mapping, region, account),
-        source: SourceSettings {
+        source: SourceMembers {
             event_source_arn: it.source.arn(region, account),
             starting_position: mapping.starting_position.map(|it| match it {
-                Start::TrimHorizon => StartingPosition::TrimHorizon,
-                Start::Latest => StartingPosition::Latest,
-                Start::AtTimestamp(_) => StartingPosition::AtTimestamp,
+                Start::TrimHorizon => StartingPositionMember::TrimHorizon,
+                Start::Latest => StartingPositionMember::Latest,
+                Start::AtTimestamp(_) => StartingPositionMember::AtTimestamp,
             }),
             starting_position_timestamp: match mapping.starting_position {
                 Some(Start::AtTimestamp(at)) => Some(EpochMillis(at)),
                 Some(Start::TrimHorizon | Start::Latest) | None => None,
             },
-            ..SourceSettings::default()
+            ..SourceMembers::default()
         },
         settings: in_aws_words(mapping).into(),
         last_modified: read_at,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use forebay_config::Code;
 use forebay_pollers::{Feed, Source};
 
-use super::Place;
+use super::KnownSource;
 
 /// As many others are named.
 const NAMED_MAX: usize = 3;
@@ -47,7 +47,7 @@ impl Company {
     /// | share, on the same terms | the same feed | differs |
     /// | share, on other terms | differs | differs |
     /// | compete | differs | a feed of its own |
-    pub(super) fn of(places: &BTreeMap<String, Place>, source: &Arc<dyn Source>) -> Self {
+    pub(super) fn of(places: &BTreeMap<String, KnownSource>, source: &Arc<dyn Source>) -> Self {
         let mut found = Self::None;
         for (place, feed) in places.values().filter_map(|place| Some((place, place.feed.as_ref()?))) {
             let theirs = feed.source();
@@ -81,14 +81,14 @@ pub struct Trap {
 }
 
 impl Trap {
-    pub(super) fn of(places: &BTreeMap<String, Place>, identity: &str, mapping: &str) -> Option<Self> {
+    pub(super) fn of(places: &BTreeMap<String, KnownSource>, identity: &str, mapping: &str) -> Option<Self> {
         let here = places.get(identity)?;
         let own = here.expected.get(mapping)?;
         let source = here.feed.as_ref()?.source();
         if !source.is_competed_for() {
             return None;
         }
-        let reads_it = |(key, place): &(&String, &Place)| {
+        let reads_it = |(key, place): &(&String, &KnownSource)| {
             *key == identity
                 || place
                     .feed

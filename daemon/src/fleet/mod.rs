@@ -40,7 +40,7 @@ use crate::clock::Clock;
 use crate::compiled::{CompiledConfig, CompiledMapping};
 use crate::destinations::Destinations;
 use crate::feeds::Feeds;
-use crate::functions::{self, Functions, Shelf};
+use crate::functions::{self, BuiltFunctions, Functions};
 use crate::inspector::SourceInspector;
 use crate::mapping_task::Wiring;
 use crate::outbox::Outbox;
@@ -198,7 +198,7 @@ impl Fleet {
         diff: &Diff,
         mappings: &BTreeMap<String, Arc<CompiledMapping>>,
         erased: &BTreeSet<String>,
-        functions: &Shelf,
+        functions: &BuiltFunctions,
         clients: &Clients,
     ) -> Result<Vec<(String, Told)>, BuildError> {
         let destinations = Destinations { files: &self.files, clients, functions, gate: &self.ground.gate };
@@ -232,7 +232,7 @@ impl Fleet {
     async fn wire(
         &self,
         it: &CompiledMapping,
-        functions: &Shelf,
+        functions: &BuiltFunctions,
         destinations: &Destinations<'_>,
     ) -> Result<Wired, BuildError> {
         let mapping = &it.mapping;
@@ -383,15 +383,15 @@ fn plan(
     };
     Plan {
         generation,
-        batch: (&mapping.batch).into(),
-        retry: (&mapping.retry).into(),
-        window: mapping.window.as_ref().map(Into::into),
+        batch: mapping.batch.clone(),
+        retry: mapping.retry.clone(),
+        window: mapping.window.clone(),
         lanes: mapping.lanes,
         // The source's own number comes with its connection.
         envelope_bytes: 0,
         mixes_tracks: profile.mixes_tracks,
         concurrency_max,
-        rate: mapping.rate.as_ref().map(Into::into),
+        rate: mapping.rate,
         has_destination,
         // The mapping's allowance comes with its task.
         held_bytes_max: 0,

@@ -20,7 +20,9 @@ use crate::compiled::Rest;
 use crate::inspector::SourceInspector;
 use crate::logs::Repeats;
 use crate::mapping_task::Wiring;
-use crate::operator_request::{NotStood, OperatorRequest, REQUESTS_MAX, Reposition, RepositionError, Shelf};
+use crate::operator_request::{
+    NotStood, OperatorRequest, REQUESTS_MAX, Reposition, RepositionError, StoredPositions,
+};
 use crate::registry::{Calm, Command, Entry, Lifecycle, Registry};
 use crate::sentence::chain;
 use crate::supervisor::supervise;
@@ -221,7 +223,8 @@ async fn keep(keeper: &mut Keeper, is_gone: &AtomicBool) {
                 // answer's end.
                 let goes_on = told.orders.borrow().facts().is_some();
                 if let Some((reposition, answer)) = replay.filter(|_| goes_on) {
-                    let _ = answer.send(Shelf::new(&ground.store, entry.name()).put(reposition.places).await);
+                    let _ = answer
+                        .send(StoredPositions::new(&ground.store, entry.name()).put(reposition.places).await);
                 }
             }
             (Order::Rest(facts), Some((entry, commands))) => {
@@ -233,7 +236,7 @@ async fn keep(keeper: &mut Keeper, is_gone: &AtomicBool) {
                     Some(Rest::Unfit(error)) => Lifecycle::Unfit { error: error.clone() },
                 });
                 entry.set_calm(Calm::Still);
-                let mut shelf = Shelf::new(&ground.store, entry.name());
+                let mut shelf = StoredPositions::new(&ground.store, entry.name());
                 *former = Some(entry);
                 if !rest(told, &mut shelf).await {
                     return;
@@ -262,7 +265,7 @@ async fn keep(keeper: &mut Keeper, is_gone: &AtomicBool) {
 }
 
 /// Runs requests until the next order has come; `false` when nobody can give one any more.
-async fn rest(told: &mut Told, shelf: &mut Shelf) -> bool {
+async fn rest(told: &mut Told, shelf: &mut StoredPositions) -> bool {
     loop {
         tokio::select! {
             biased;

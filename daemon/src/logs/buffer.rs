@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::notice::Notice;
+use super::notice::LogNotice;
 use crate::lock::lock;
 
 /// The most that waits to be written, in bytes: lines of a minute or two at the usual pace.
@@ -33,7 +33,7 @@ pub(super) enum Voice {
 /// never while anything is written.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    state: Mutex<State>,
+    state: Mutex<BufferState>,
     /// Rings when there are lines.
     filled: Condvar,
     /// Rings when the writer should not rest after a failure any longer.
@@ -45,7 +45,7 @@ pub(super) struct Buffer {
 }
 
 #[derive(Debug)]
-struct State {
+struct BufferState {
     lines: VecDeque<Box<[u8]>>,
     /// What the lines cost, those included that are being written.
     bytes: usize,
@@ -55,7 +55,7 @@ struct State {
     failing: Option<(u64, String)>,
     /// How often a write has failed for good or for a while; only ever grows.
     n_failed: u64,
-    notice: Notice,
+    notice: LogNotice,
 }
 
 /// Lets lines of one voice in. Once shut it opens when a quarter of its room is free, so that one notice
@@ -89,8 +89,8 @@ impl Door {
 }
 
 impl Buffer {
-    pub(super) fn new(notice: Notice) -> Self {
-        let state = State {
+    pub(super) fn new(notice: LogNotice) -> Self {
+        let state = BufferState {
             lines: VecDeque::new(),
             bytes: 0,
             own: Door::new(BUFFER_BYTES_MAX),
@@ -226,11 +226,11 @@ impl Buffer {
     }
 
     /// Nothing under this lock panics but for want of memory, and a half moved line is better than none.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BufferState> {
         lock(&self.state)
     }
 }
 
-fn wait<'a>(bell: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+fn wait<'a>(bell: &Condvar, state: MutexGuard<'a, BufferState>) -> MutexGuard<'a, BufferState> {
     bell.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner)
 }

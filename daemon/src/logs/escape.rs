@@ -9,33 +9,33 @@ use super::buffer::{Buffer, Voice};
 
 /// Where the log's events go: escaped, into the buffer. It never waits and never fails.
 #[derive(Debug)]
-pub(super) struct Lines(pub(super) std::sync::Arc<Buffer>);
+pub(super) struct EscapedLines(pub(super) std::sync::Arc<Buffer>);
 
 /// Takes whole lines: the log writes each event in one call.
 #[derive(Debug)]
-pub(super) struct Line<'a> {
+pub(super) struct LogLine<'a> {
     buffer: &'a Buffer,
     voice: Voice,
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line<'a>;
+impl<'a> MakeWriter<'a> for EscapedLines {
+    type Writer = LogLine<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line { buffer: &self.0, voice: Voice::Own }
+    fn make_writer(&'a self) -> LogLine<'a> {
+        LogLine { buffer: &self.0, voice: Voice::Own }
     }
 
-    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line<'a> {
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> LogLine<'a> {
         let voice = if event.target() == forebay_invoker::executors::process::LOG_TARGET {
             Voice::Function
         } else {
             Voice::Own
         };
-        Line { buffer: &self.0, voice }
+        LogLine { buffer: &self.0, voice }
     }
 }
 
-impl Write for Line<'_> {
+impl Write for LogLine<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.buffer.push(self.voice, escaped(line));
         Ok(line.len())

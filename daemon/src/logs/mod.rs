@@ -67,9 +67,9 @@ pub fn start(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
     let filter = EnvFilter::builder()
         .parse(filter)
         .map_err(|error| LogError::Filter { filter: filter.to_owned(), error: error.to_string() })?;
-    let buffer = Arc::new(Buffer::new(notice::Notice(format)));
+    let buffer = Arc::new(Buffer::new(notice::LogNotice(format)));
     writer::start(&buffer).map_err(LogError::Thread)?;
-    let lines = escape::Lines(Arc::clone(LOG.get_or_init(|| buffer)));
+    let lines = escape::EscapedLines(Arc::clone(LOG.get_or_init(|| buffer)));
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_span_events(FmtSpan::NONE);
     // Nothing else may print on standard error: a print that fails is a panic, and one that blocks is a

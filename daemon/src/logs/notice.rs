@@ -9,12 +9,12 @@ use super::buffer::Voice;
 
 /// Makes lines in the log's own format.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Notice(pub(super) LogFormat);
+pub(super) struct LogNotice(pub(super) LogFormat);
 
 /// The page about all of them.
 const CODE: &str = "FB-0541";
 
-impl Notice {
+impl LogNotice {
     /// Lines are missing at this place.
     pub(super) fn dropped(self, n_lines: u64, voice: Voice) -> Box<[u8]> {
         let what = match voice {

@@ -103,7 +103,7 @@ mod tests {
 
     use super::super::LogFormat;
     use super::super::buffer::{BUFFER_BYTES_MAX, PRINTED_BYTES_MAX, Voice};
-    use super::super::notice::Notice;
+    use super::super::notice::LogNotice;
     use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
@@ -133,7 +133,7 @@ mod tests {
         fn new() -> Self {
             let (answers, asked) = channel();
             let (sender, written) = channel();
-            let buffer = Arc::new(Buffer::new(Notice(LogFormat::Text)));
+            let buffer = Arc::new(Buffer::new(LogNotice(LogFormat::Text)));
             let its = Arc::clone(&buffer);
             thread::spawn(move || keep_writing(&its, Asked(asked, sender)));
             Self { buffer, answers: Some(answers), written }
@@ -259,7 +259,7 @@ mod tests {
             }
         }
         let (sender, written) = channel();
-        let buffer = Arc::new(Buffer::new(Notice(LogFormat::Json)));
+        let buffer = Arc::new(Buffer::new(LogNotice(LogFormat::Json)));
         let its = Arc::clone(&buffer);
         thread::spawn(move || keep_writing(&its, Panics(false, sender)));
         buffer.push(Voice::Own, b"first\n".to_vec().into());

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::jobs::{About, Done};
-use super::tracks::{self, Start};
+use super::tracks::{self, TrackStart};
 use super::{Life, Work};
 use crate::sentence::chain;
 
@@ -51,7 +51,7 @@ impl Life<'_> {
         if self.closing.is_some() || self.is_fenced {
             return;
         }
-        for Start { idx, name, from } in self.tracks.start() {
+        for TrackStart { idx, name, from } in self.tracks.start() {
             let at = crate::status::position(&from.watermark);
             info!(
                 mapping = self.entry.name(),

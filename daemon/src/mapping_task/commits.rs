@@ -21,7 +21,7 @@ pub(super) struct Unsynced {
 
 /// A store's refusal, for the machine and for people.
 #[derive(Debug)]
-pub(crate) struct Refused {
+pub(crate) struct RefusedCommit {
     pub(crate) answer: Committed,
     pub(crate) error: Fault,
     /// Another owner has the whole mapping.
@@ -39,7 +39,7 @@ impl Life<'_> {
                 id,
                 track,
                 checkpoint: Some(Box::new(checkpoint)),
-                written: written.map_err(|error| Refused::of(&error)),
+                written: written.map_err(|error| RefusedCommit::of(&error)),
             }
         });
     }
@@ -50,7 +50,7 @@ impl Life<'_> {
         id: CommitId,
         track: TrackIdx,
         checkpoint: Option<Box<Checkpoint>>,
-        written: Result<WriteNumber, Refused>,
+        written: Result<WriteNumber, RefusedCommit>,
     ) {
         match (written, checkpoint) {
             (Ok(number), Some(checkpoint)) => {
@@ -82,12 +82,12 @@ impl Life<'_> {
                     self.tracks.committed(track, *checkpoint);
                     self.answer_commit(id, track, Committed::Durable, None);
                 }
-                Err(error) => self.refuse_commit(id, track, &Refused::of(&error)),
+                Err(error) => self.refuse_commit(id, track, &RefusedCommit::of(&error)),
             }
         }
     }
 
-    fn refuse_commit(&mut self, id: CommitId, track: TrackIdx, refused: &Refused) {
+    fn refuse_commit(&mut self, id: CommitId, track: TrackIdx, refused: &RefusedCommit) {
         self.is_fenced |= refused.takes_mapping;
         self.answer_commit(id, track, refused.answer, Some(&refused.error));
     }
@@ -118,7 +118,7 @@ impl Life<'_> {
     }
 }
 
-impl Refused {
+impl RefusedCommit {
     fn of(error: &StoreError) -> Self {
         let answer = match error {
             StoreError::Fenced { .. } | StoreError::Overtaken { .. } => Committed::Fenced,

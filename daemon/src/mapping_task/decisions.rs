@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::Life;
-use crate::decisions::{DecideError, PausedBatch, Wish};
+use crate::decisions::{DecideError, DecisionWish, PausedBatch};
 
 /// Who asked, and how many of his decisions are not durable yet.
-struct Asked {
+struct PendingCaller {
     answer: oneshot::Sender<Result<Vec<PausedBatch>, DecideError>>,
     decided: Vec<PausedBatch>,
     n_open: usize,
@@ -21,7 +21,7 @@ struct Asked {
 #[derive(Default)]
 pub(super) struct Decisions {
     next_id: u64,
-    asked: BTreeMap<u64, Asked>,
+    asked: BTreeMap<u64, PendingCaller>,
     /// Each decision with who asked for it.
     by_id: BTreeMap<DecisionId, u64>,
 }
@@ -58,7 +58,7 @@ impl Life<'_> {
     /// Carries out what an operator wants of each batch that he names; the first that refuses ends it.
     pub(super) fn decide(
         &mut self,
-        wish: &Wish,
+        wish: &DecisionWish,
         answer: oneshot::Sender<Result<Vec<PausedBatch>, DecideError>>,
     ) {
         let wanted: Vec<(Paused, PausedBatch)> = self
@@ -71,7 +71,7 @@ impl Life<'_> {
             })
             .filter(|(_, batch)| wish.is_about(batch))
             .collect();
-        let mut asked = Asked { answer, decided: Vec::new(), n_open: 0 };
+        let mut asked = PendingCaller { answer, decided: Vec::new(), n_open: 0 };
         let number = self.decisions.next_id;
         let mut refusal = Some(DecideError::NothingWaits);
         for (paused, batch) in wanted {
@@ -111,7 +111,7 @@ impl Life<'_> {
         }
     }
 
-    fn tell_decision(&self, batch: &PausedBatch, wish: &Wish, n_records: usize) {
+    fn tell_decision(&self, batch: &PausedBatch, wish: &DecisionWish, n_records: usize) {
         let (mapping, source) = (self.entry.name(), self.entry.source_kind());
         info!(
             mapping,

@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use super::commits::Refused;
+use super::commits::RefusedCommit;
 use super::groups::GrantError;
 
 /// What a job brought back.
@@ -46,7 +46,7 @@ pub(crate) enum Done {
         /// What is written when the answer says so.
         checkpoint: Option<Box<Checkpoint>>,
         /// What it said.
-        written: Result<WriteNumber, Refused>,
+        written: Result<WriteNumber, RefusedCommit>,
     },
     /// Ended tracks that the source does not list any more, and that the store has forgotten.
     Forgotten(Vec<TrackName>),
@@ -135,7 +135,11 @@ fn died(about: About, text: String) -> Done {
             id,
             track,
             checkpoint: None,
-            written: Err(Refused { answer: Committed::Failed, error: text.into(), takes_mapping: false }),
+            written: Err(RefusedCommit {
+                answer: Committed::Failed,
+                error: text.into(),
+                takes_mapping: false,
+            }),
         },
         About::Forget => Done::Forgotten(Vec::new()),
         About::Grant => Done::Granted(Vec::new(), Err(GrantError::Died(text))),
@@ -153,7 +157,7 @@ mod tests {
         let Done::Committed {
             id: CommitId(3),
             track: TrackIdx(1),
-            written: Err(Refused { answer, error, takes_mapping: false }),
+            written: Err(RefusedCommit { answer, error, takes_mapping: false }),
             ..
         } = jobs.next().await
         else {

@@ -39,7 +39,7 @@ use alarm::Alarm;
 use commits::Unsynced;
 use decisions::Decisions;
 use jobs::Done;
-use tracks::Tracks;
+use tracks::TaskTracks;
 
 /// How often counts and gauges are published while they change: a scrape in seconds needs no more.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
@@ -73,7 +73,7 @@ pub(crate) async fn live(
     let queue = started.feed.source().queue().map(|queue| queue.facts());
     let mut plans = wiring.plan.subscribe();
     let own = plans.borrow_and_update().clone();
-    let limits = queue::Limits { concurrency_max: own.concurrency_max, pollers: wiring.pollers };
+    let limits = queue::ReceiveLimits { concurrency_max: own.concurrency_max, pollers: wiring.pollers };
     let queue_plan = queue.map(|facts| queue::plan(&facts, wiring.source.wait_max(), limits));
     let plan = Plan { envelope_bytes, held_bytes_max: allowance.bytes(), queue: queue_plan, ..own };
     let mut life = Box::new(Life {
@@ -139,7 +139,7 @@ struct Life<'a> {
     lease: Lease,
     feed: Feed,
     subscriber: Subscriber,
-    tracks: Tracks,
+    tracks: TaskTracks,
     commands: &'a mut mpsc::Receiver<Command>,
     seat: &'a mut GateSeat,
     jobs: &'a mut Jobs,

@@ -26,7 +26,7 @@ const PROVISIONED_BATCHES: NonZeroU32 = NonZeroU32::new(10).expect("ten is not z
 
 /// How the queue is received from: five receives at first, one when it is idle, never more than batches may
 /// run; or as many as the operator says are kept.
-pub(super) fn plan(facts: &QueueFacts, wait_max: Option<Duration>, limits: Limits) -> QueuePlan {
+pub(super) fn plan(facts: &QueueFacts, wait_max: Option<Duration>, limits: ReceiveLimits) -> QueuePlan {
     let (pollers_min, pollers_start, pollers_max, pollers_growth, batches_max) = match limits.pollers {
         Some(PollerPlan { min, max }) => {
             (min, min, max, PROVISIONED_GROWTH, max.saturating_mul(PROVISIONED_BATCHES))
@@ -51,7 +51,7 @@ pub(super) fn plan(facts: &QueueFacts, wait_max: Option<Duration>, limits: Limit
 
 /// What the mapping says about its receives; never both.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Limits {
+pub(super) struct ReceiveLimits {
     pub(super) concurrency_max: Option<NonZeroU32>,
     pub(super) pollers: Option<PollerPlan>,
 }
@@ -95,15 +95,18 @@ mod tests {
             fans_out: false,
         };
         let pollers = |max: Option<u32>| {
-            let plan =
-                plan(&facts, None, Limits { concurrency_max: max.and_then(NonZeroU32::new), pollers: None });
+            let plan = plan(
+                &facts,
+                None,
+                ReceiveLimits { concurrency_max: max.and_then(NonZeroU32::new), pollers: None },
+            );
             (plan.pollers_min.get(), plan.pollers_start.get(), plan.pollers_max.get())
         };
         assert_eq!(pollers(None), (1, 5, 1_250));
         assert_eq!(pollers(Some(1)), (1, 1, 1));
         assert_eq!(pollers(Some(40)), (1, 5, 40));
         let kept = PollerPlan { min: NonZeroU32::new(2).unwrap(), max: NonZeroU32::new(20).unwrap() };
-        let plan = plan(&facts, None, Limits { concurrency_max: None, pollers: Some(kept) });
+        let plan = plan(&facts, None, ReceiveLimits { concurrency_max: None, pollers: Some(kept) });
         assert_eq!(
             (plan.pollers_min.get(), plan.pollers_start.get(), plan.pollers_max.get()),
             (2, 2, 20),

@@ -17,8 +17,8 @@ use crate::last_error::{ErrorOf, LastError};
 use crate::metrics::Gauges;
 use crate::positions::KeptPlace;
 use crate::registry::Calm;
-use crate::sentence::{Gate, reason};
-use crate::status::{TrackStatus, position};
+use crate::sentence::{FunctionGate, reason};
+use crate::status::{TrackView, position};
 
 const SOURCE: &str = "source";
 const LISTING: &str = "listing";
@@ -403,18 +403,18 @@ impl Life<'_> {
     }
 
     /// The state of every track.
-    pub(super) fn statuses(&self, now: Now) -> Vec<TrackStatus> {
+    pub(super) fn statuses(&self, now: Now) -> Vec<TrackView> {
         let n_own = u32::try_from(self.jobs.n_invocations()).unwrap_or(u32::MAX);
-        let gate = Gate { state: Some(self.seat.state()), n_own };
+        let gate = FunctionGate { state: Some(self.seat.state()), n_own };
         if self.plan.queue.is_some() {
             // A machine with a queue answers for it under any number.
             let state = self.machine.state(TrackIdx(0));
             // It keeps no position.
             let nowhere = Watermark::Origin(Origin(ShortBytes::new(b"")));
-            let status = TrackStatus::new("queue", "queue", &state, &nowhere, &gate, now);
+            let status = TrackView::new("queue", "queue", &state, &nowhere, &gate, now);
             return vec![status.with_receives(self.machine.receives())];
         }
-        let status = |(idx, row): (TrackIdx, &super::tracks::Row)| {
+        let status = |(idx, row): (TrackIdx, &super::tracks::TrackRow)| {
             let state = match &row.phase {
                 Phase::Waiting(_) | Phase::Open if self.is_fenced => TrackState::Fenced,
                 Phase::Waiting(_) | Phase::Away => TrackState::Unknown,
@@ -422,7 +422,7 @@ impl Life<'_> {
                 Phase::Lost(error) => TrackState::PositionLost { error: error.clone() },
                 Phase::Ended => TrackState::Ended,
             };
-            TrackStatus::new(&row.name.0, &row.label, &state, &row.durable.watermark, &gate, now)
+            TrackView::new(&row.name.0, &row.label, &state, &row.durable.watermark, &gate, now)
                 .waiting_for(&self.tracks.waits_for(row))
         };
         // What a group has dealt to others is theirs to tell of.
@@ -432,7 +432,7 @@ impl Life<'_> {
 
     /// Where every track durably stands; none of a queue.
     pub(super) fn kept(&self) -> Vec<KeptPlace> {
-        let place = |row: &super::tracks::Row| KeptPlace {
+        let place = |row: &super::tracks::TrackRow| KeptPlace {
             track: row.name.clone(),
             label: row.label.clone(),
             checkpoint: match &row.phase {

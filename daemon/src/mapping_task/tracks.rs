@@ -36,7 +36,7 @@ pub(crate) enum Phase {
 
 /// One track.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub(crate) struct TrackRow {
     /// Its name in the store.
     pub(crate) name: TrackName,
     /// What people call it.
@@ -52,7 +52,7 @@ pub(crate) struct Row {
 
 /// A track that starts now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Start {
+pub(crate) struct TrackStart {
     /// Its number.
     pub(crate) idx: TrackIdx,
     /// Its name.
@@ -63,9 +63,9 @@ pub(crate) struct Start {
 
 /// All tracks of a mapping in this process.
 #[derive(Debug, Default)]
-pub(crate) struct Tracks {
+pub(crate) struct TaskTracks {
     /// In boxes: a node of a map keeps places for eleven, and most mappings have few tracks.
-    rows: BTreeMap<TrackIdx, Box<Row>>,
+    rows: BTreeMap<TrackIdx, Box<TrackRow>>,
     by_name: BTreeMap<TrackName, TrackIdx>,
     next_idx: u32,
     n_open: u64,
@@ -73,7 +73,7 @@ pub(crate) struct Tracks {
     may_start: bool,
 }
 
-impl Tracks {
+impl TaskTracks {
     /// A table of the tracks that the store kept.
     pub(crate) fn new(kept: BTreeMap<TrackName, Kept>) -> Self {
         let mut tracks = Self::default();
@@ -87,7 +87,7 @@ impl Tracks {
                 }
                 Kept::Lost(error) => (Phase::Lost(error), Checkpoint::at_origin(nowhere())),
             };
-            tracks.insert(Row { name, label, phase, durable, generation: 0, parents: Vec::new() });
+            tracks.insert(TrackRow { name, label, phase, durable, generation: 0, parents: Vec::new() });
         }
         tracks
     }
@@ -109,7 +109,7 @@ impl Tracks {
                 let (Dealt::Committed(watermark) | Dealt::Policy(watermark)) = start;
                 let durable = Checkpoint { watermark, ..Checkpoint::at_origin(nowhere()) };
                 let phase = Phase::Waiting(Box::new(durable.clone()));
-                self.insert(Row { name, label, phase, durable, generation, parents });
+                self.insert(TrackRow { name, label, phase, durable, generation, parents });
                 continue;
             };
             (row.label, row.parents, row.generation) = (label, parents, generation);
@@ -143,7 +143,7 @@ impl Tracks {
 
     /// What a feed must know of this mapping: its tracks and which of them were read to their end.
     pub(crate) fn known(&self) -> Known {
-        let standing = |row: &Row| match &row.phase {
+        let standing = |row: &TrackRow| match &row.phase {
             Phase::Ended => Standing::Ended,
             Phase::Waiting(checkpoint) if checkpoint.ended => Standing::Ended,
             Phase::Waiting(_) | Phase::Away | Phase::Open | Phase::Lost(_) => Standing::Open,
@@ -167,7 +167,7 @@ impl Tracks {
         for TrackInfo { name, label, parents } in found {
             if !self.by_name.contains_key(&name) {
                 let durable = Checkpoint::at_origin(first.clone());
-                self.insert(Row {
+                self.insert(TrackRow {
                     name,
                     label,
                     phase: Phase::Waiting(Box::new(durable.clone())),
@@ -201,7 +201,7 @@ impl Tracks {
         }
     }
 
-    fn insert(&mut self, row: Row) {
+    fn insert(&mut self, row: TrackRow) {
         self.may_start = true;
         let idx = TrackIdx(self.next_idx);
         self.next_idx += 1;
@@ -211,7 +211,7 @@ impl Tracks {
 
     /// Tracks that may start now, each told once: a child starts after all its parents ended (T-1). A parent
     /// that neither the source nor the store knows is long gone.
-    pub(crate) fn start(&mut self) -> Vec<Start> {
+    pub(crate) fn start(&mut self) -> Vec<TrackStart> {
         if !std::mem::take(&mut self.may_start) {
             return Vec::new();
         }
@@ -226,23 +226,23 @@ impl Tracks {
             let row = self.rows.get_mut(&idx).expect("ready rows come from the table");
             if let Phase::Waiting(from) = std::mem::replace(&mut row.phase, Phase::Open) {
                 self.n_open += 1;
-                starts.push(Start { idx, name: row.name.clone(), from: *from });
+                starts.push(TrackStart { idx, name: row.name.clone(), from: *from });
             }
         }
         starts
     }
 
-    fn parents_ended(&self, row: &Row) -> bool {
+    fn parents_ended(&self, row: &TrackRow) -> bool {
         self.unfinished_parents(row).next().is_none()
     }
 
-    fn unfinished_parents<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = &'a Row> {
+    fn unfinished_parents<'a>(&'a self, row: &'a TrackRow) -> impl Iterator<Item = &'a TrackRow> {
         let known = row.parents.iter().filter_map(|it| self.by_name.get(it)).map(|idx| &*self.rows[idx]);
         known.filter(|parent| !matches!(parent.phase, Phase::Ended))
     }
 
     /// What people call the tracks that one waits for; none of one that does not wait.
-    pub(crate) fn waits_for<'a>(&'a self, row: &'a Row) -> Vec<&'a str> {
+    pub(crate) fn waits_for<'a>(&'a self, row: &'a TrackRow) -> Vec<&'a str> {
         match row.phase {
             Phase::Waiting(_) => self.unfinished_parents(row).map(|it| it.label.as_str()).collect(),
             Phase::Away | Phase::Open | Phase::Lost(_) | Phase::Ended => Vec::new(),
@@ -276,12 +276,12 @@ impl Tracks {
     }
 
     /// All rows, by number.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (TrackIdx, &Row)> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (TrackIdx, &TrackRow)> {
         self.rows.iter().map(|(idx, row)| (*idx, &**row))
     }
 
     /// One row.
-    pub(crate) fn row(&self, idx: TrackIdx) -> Option<&Row> {
+    pub(crate) fn row(&self, idx: TrackIdx) -> Option<&TrackRow> {
         self.rows.get(&idx).map(|row| &**row)
     }
 
@@ -343,13 +343,13 @@ mod tests {
         rows.iter().map(|(name, kept)| (TrackName((*name).into()), kept.clone())).collect()
     }
 
-    fn names(starts: &[Start]) -> Vec<&str> {
+    fn names(starts: &[TrackStart]) -> Vec<&str> {
         starts.iter().map(|it| it.name.0.as_str()).collect()
     }
 
     #[test]
     fn a_child_starts_when_all_its_parents_ended() {
-        let mut tracks = Tracks::default();
+        let mut tracks = TaskTracks::default();
         tracks.discovered(vec![info("a", &[]), info("b", &["gone"]), info("c", &["a", "b"])], &first());
         assert_eq!(names(&tracks.start()), ["a", "b"]);
         assert_eq!(names(&tracks.start()), [""; 0], "each start is told once");
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_kept_track_goes_on_and_a_new_one_starts_at_its_first_record() {
-        let mut tracks = Tracks::new(kept(&[("old", Kept::Checkpoint(Box::new(at(7))))]));
+        let mut tracks = TaskTracks::new(kept(&[("old", Kept::Checkpoint(Box::new(at(7))))]));
         tracks.discovered(vec![info("old", &[]), info("new", &[])], &first());
         let starts = tracks.start();
         assert_eq!(starts[0].from, at(7));
@@ -372,10 +372,10 @@ mod tests {
 
     #[test]
     fn a_track_without_its_checkpoint_never_starts() {
-        let mut tracks = Tracks::new(kept(&[("lost", Kept::Lost("missing".into()))]));
+        let mut tracks = TaskTracks::new(kept(&[("lost", Kept::Lost("missing".into()))]));
         tracks.discovered(vec![info("lost", &[])], &first());
         assert!(tracks.start().is_empty());
-        assert!(matches!(tracks.rows().next(), Some((_, Row { phase: Phase::Lost(_), .. }))));
+        assert!(matches!(tracks.rows().next(), Some((_, TrackRow { phase: Phase::Lost(_), .. }))));
         assert_eq!(tracks.known().0[&TrackName("lost".into())], Standing::Open);
     }
 
@@ -384,7 +384,7 @@ mod tests {
         let done = Checkpoint { ended: true, ..at(9) };
         let half =
             Checkpoint { ended: true, finished: vec![(Position::number(11), Position::number(12))], ..at(9) };
-        let mut tracks = Tracks::new(kept(&[
+        let mut tracks = TaskTracks::new(kept(&[
             ("done", Kept::Checkpoint(Box::new(done))),
             ("half", Kept::Checkpoint(Box::new(half))),
         ]));
@@ -399,7 +399,7 @@ mod tests {
             ("child", Kept::Checkpoint(Box::new(at(0)))),
             ("parent", Kept::Checkpoint(Box::new(at(3)))),
         ]);
-        let mut tracks = Tracks::new(both);
+        let mut tracks = TaskTracks::new(both);
         tracks.describe(vec![
             TrackInfo { label: "shard 2".into(), ..info("child", &["parent"]) },
             info("unknown", &[]),
@@ -429,7 +429,7 @@ mod tests {
             (Dealt::Committed(number(7)), checkpoint.clone()),
             (Dealt::Committed(number(15)), Checkpoint { finished: ahead[1..].to_vec(), ..at(15) }),
         ] {
-            let mut tracks = Tracks::new(row()).dealt_out();
+            let mut tracks = TaskTracks::new(row()).dealt_out();
             assert!(tracks.start().is_empty(), "it is not dealt yet");
             tracks.assigned(dealt("a", start.clone()));
             assert_eq!(
@@ -442,9 +442,9 @@ mod tests {
 
     #[test]
     fn a_track_that_was_taken_and_comes_back_starts_again_under_its_number() {
-        let mut tracks = Tracks::default().dealt_out();
+        let mut tracks = TaskTracks::default().dealt_out();
         tracks.assigned(dealt("a", Dealt::Policy(number(0))));
-        let [first] = <[Start; 1]>::try_from(tracks.start()).unwrap();
+        let [first] = <[TrackStart; 1]>::try_from(tracks.start()).unwrap();
         assert_eq!(tracks.held(std::slice::from_ref(&first.name)), [first.idx]);
         tracks.committed(first.idx, at(3));
         tracks.away(first.idx);
@@ -453,12 +453,12 @@ mod tests {
             (vec![], 0, vec![])
         );
         tracks.assigned(dealt("a", Dealt::Committed(number(3))));
-        assert_eq!(tracks.start(), [Start { from: at(3), ..first }]);
+        assert_eq!(tracks.start(), [TrackStart { from: at(3), ..first }]);
     }
 
     #[test]
     fn a_lost_place_is_found_again_only_where_a_group_stands() {
-        let lost = || Tracks::new(kept(&[("a", Kept::Lost("missing".into()))])).dealt_out();
+        let lost = || TaskTracks::new(kept(&[("a", Kept::Lost("missing".into()))])).dealt_out();
         let mut tracks = lost();
         tracks.assigned(dealt("a", Dealt::Policy(number(0))));
         assert!(tracks.start().is_empty(), "a policy is no place that was reached");
@@ -468,7 +468,7 @@ mod tests {
 
     #[test]
     fn only_ended_tracks_that_are_not_listed_are_forgotten_and_numbers_are_never_used_twice() {
-        let mut tracks = Tracks::default();
+        let mut tracks = TaskTracks::default();
         tracks.discovered(vec![info("a", &[]), info("b", &[]), info("c", &[])], &first());
         tracks.start();
         tracks.ended(TrackIdx(0));

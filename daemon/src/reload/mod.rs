@@ -10,32 +10,32 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use forebay_config::{Executor, Function};
+use forebay_config::{ExecutorSettings, Function};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
 use tracing::{debug, error, info};
 
-pub use self::outcome::{Outcome, Refused};
+pub use self::outcome::{RefusedConfig, ReloadOutcome};
 pub use self::status::{Rejection, ReloadStatus};
-pub use self::watch::Watch;
+pub use self::watch::ConfigWatch;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::compiled::{self, CompiledConfig};
 use crate::config_files::Loaded;
-use crate::effective::{self, Line};
+use crate::effective::{self, EffectiveLine};
 use crate::front::{Listen, Prepared, Running};
 
 /// Reloads that may wait for their turn.
 const REQUESTS_MAX: usize = 4;
 
 /// Somebody wants the config read again, and to hear what became of it.
-pub type Request = oneshot::Sender<Outcome>;
+pub type ReloadRequest = oneshot::Sender<ReloadOutcome>;
 
 /// A way to ask for a reload.
-pub type Requests = mpsc::Sender<Request>;
+pub type Requests = mpsc::Sender<ReloadRequest>;
 
 /// A way to ask for reloads, and its far end.
-pub fn requests() -> (Requests, mpsc::Receiver<Request>) {
+pub fn requests() -> (Requests, mpsc::Receiver<ReloadRequest>) {
     mpsc::channel(REQUESTS_MAX)
 }
 
@@ -91,7 +91,7 @@ pub struct Reloader {
 /// A config that was read again, and what is told when it holds.
 struct ReadConfig {
     compiled: CompiledConfig,
-    lines: Vec<Line>,
+    lines: Vec<EffectiveLine>,
 }
 
 impl Reloader {
@@ -117,14 +117,14 @@ impl Reloader {
         &self,
         app: &App,
         front: &Running,
-        settings: &mut Settings,
-        watch: &mut Watch,
+        settings: &mut LiveSettings,
+        watch: &mut ConfigWatch,
         cause: Cause,
-    ) -> Outcome {
+    ) -> ReloadOutcome {
         watch.rest();
         let outcome = match self.read(watch) {
             Ok(read) => self.change(app, front, settings, read).await,
-            Err(refused) => Outcome::Rejected(refused),
+            Err(refused) => ReloadOutcome::Rejected(refused),
         };
         watch.set_enabled(settings.watch_config);
         self.tell(&outcome, cause);
@@ -132,31 +132,32 @@ impl Reloader {
     }
 
     /// What became of a reload that panicked.
-    pub fn died(&self, panic: &str, cause: Cause) -> Outcome {
-        let outcome = Outcome::Rejected(Refused::unreadable("FB-0501", format!("reading it {panic}")));
+    pub fn died(&self, panic: &str, cause: Cause) -> ReloadOutcome {
+        let outcome =
+            ReloadOutcome::Rejected(RefusedConfig::unreadable("FB-0501", format!("reading it {panic}")));
         self.tell(&outcome, cause);
         outcome
     }
 
-    fn read(&self, watch: &mut Watch) -> Result<ReadConfig, Refused> {
+    fn read(&self, watch: &mut ConfigWatch) -> Result<ReadConfig, RefusedConfig> {
         if self.names.iter().any(|name| name == "-") {
-            return Err(Refused::unreadable(
+            return Err(RefusedConfig::unreadable(
                 "FB-0510",
                 "standard input cannot be read a second time: give the config as a file",
             ));
         }
         let loaded = block_in_place(|| Loaded::read_named(&self.names));
-        let loaded = loaded.map_err(|error| Refused::unreadable(error.code(), error.to_string()))?;
+        let loaded = loaded.map_err(|error| RefusedConfig::unreadable(error.code(), error.to_string()))?;
         watch.also(loaded.named_files());
         let compiled = loaded.check().and_then(|config| compiled::compile(config, &loaded));
-        let compiled = compiled.map_err(|findings| Refused::findings(&findings, &loaded.texts))?;
+        let compiled = compiled.map_err(|findings| RefusedConfig::findings(&findings, &loaded.texts))?;
         self.check_fixed(&compiled)?;
         watch.also(&named_files(&loaded, &compiled));
         Ok(ReadConfig { lines: effective::lines(&loaded, &compiled), compiled })
     }
 
     /// Some settings hold from the start to the end of the process.
-    fn check_fixed(&self, compiled: &CompiledConfig) -> Result<(), Refused> {
+    fn check_fixed(&self, compiled: &CompiledConfig) -> Result<(), RefusedConfig> {
         let settings = &compiled.settings;
         let admin = self.fixed.admin_flag.unwrap_or(settings.admin_listen);
         let data_dir = crate::data_dir::choose(self.fixed.data_flag.clone(), settings.data_dir.clone());
@@ -170,15 +171,21 @@ impl Reloader {
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
         .collect();
-        if changed.is_empty() { Ok(()) } else { Err(Refused::needs_restart(&changed)) }
+        if changed.is_empty() { Ok(()) } else { Err(RefusedConfig::needs_restart(&changed)) }
     }
 
-    async fn change(&self, app: &App, front: &Running, settings: &mut Settings, read: ReadConfig) -> Outcome {
+    async fn change(
+        &self,
+        app: &App,
+        front: &Running,
+        settings: &mut LiveSettings,
+        read: ReadConfig,
+    ) -> ReloadOutcome {
         let prepared = match Prepared::of(&read.compiled.settings, self.fixed.api).await {
             Ok(prepared) => prepared,
-            Err(error) => return Outcome::Rejected(Refused::front(&error)),
+            Err(error) => return ReloadOutcome::Rejected(RefusedConfig::front(&error)),
         };
-        let wanted = Settings {
+        let wanted = LiveSettings {
             shutdown_grace: read.compiled.settings.shutdown_grace,
             watch_config: read.compiled.settings.watch_config,
         };
@@ -186,28 +193,28 @@ impl Reloader {
             Ok(changes) => {
                 front.change(prepared);
                 *settings = wanted;
-                let is_told = |line: &&Line| {
+                let is_told = |line: &&EffectiveLine| {
                     [&changes.added, &changes.changed, &changes.enabled]
                         .iter()
                         .any(|it| it.contains(&line.mapping))
                 };
-                read.lines.iter().filter(is_told).for_each(Line::tell);
-                Outcome::Applied(changes)
+                read.lines.iter().filter(is_told).for_each(EffectiveLine::tell);
+                ReloadOutcome::Applied(changes)
             }
-            Err(error) => Outcome::Rejected(Refused::build(&error)),
+            Err(error) => ReloadOutcome::Rejected(RefusedConfig::build(&error)),
         }
     }
 
-    fn tell(&self, outcome: &Outcome, cause: Cause) {
+    fn tell(&self, outcome: &ReloadOutcome, cause: Cause) {
         let cause_word = cause.word();
         match outcome {
-            Outcome::Applied(changes) if changes.is_empty() && cause == Cause::Files => {
+            ReloadOutcome::Applied(changes) if changes.is_empty() && cause == Cause::Files => {
                 debug!("config files were touched: nothing differs")
             }
-            Outcome::Applied(changes) => {
+            ReloadOutcome::Applied(changes) => {
                 info!(cause = cause_word, changes = changes.sentence(), "config reloaded")
             }
-            Outcome::Rejected(refused) => {
+            ReloadOutcome::Rejected(refused) => {
                 for it in &refused.details {
                     error!(code = it.code, place = it.place, "{}", it.message);
                 }
@@ -228,9 +235,9 @@ impl Reloader {
 /// links.
 pub fn named_files(loaded: &Loaded, compiled: &CompiledConfig) -> BTreeSet<PathBuf> {
     let of_function = |it: &Function| match &it.executor {
-        Executor::Process(settings) => Some(settings.code.clone()),
-        Executor::Http(settings) => settings.ca_file.clone(),
-        Executor::Lambda(settings) => settings.aws.ca_file.clone(),
+        ExecutorSettings::Process(settings) => Some(settings.code.clone()),
+        ExecutorSettings::Http(settings) => settings.ca_file.clone(),
+        ExecutorSettings::Lambda(settings) => settings.aws.ca_file.clone(),
     };
     let files = loaded.named_files().iter().cloned().chain(compiled.settings.api.files());
     files
@@ -241,7 +248,7 @@ pub fn named_files(loaded: &Loaded, compiled: &CompiledConfig) -> BTreeSet<PathB
 
 /// What concerns the process and may change while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct LiveSettings {
     /// How long running invocations get at the end.
     pub shutdown_grace: std::time::Duration,
     /// Whether changed files are read again by themselves.
@@ -254,7 +261,7 @@ mod tests {
 
     use super::*;
 
-    fn read(name: &str, folder: &str) -> Result<ReadConfig, Refused> {
+    fn read(name: &str, folder: &str) -> Result<ReadConfig, RefusedConfig> {
         let admin = "127.0.0.1:9470".parse().unwrap();
         let fixed = Fixed {
             admin_flag: None,
@@ -266,7 +273,8 @@ mod tests {
             commit_interval: std::time::Duration::from_millis(50),
         };
         let names = vec![name.to_owned()];
-        Reloader::new(names.clone(), fixed, Clock::start_at(UnixMillis(0))).read(&mut Watch::new(&names))
+        Reloader::new(names.clone(), fixed, Clock::start_at(UnixMillis(0)))
+            .read(&mut ConfigWatch::new(&names))
     }
 
     #[tokio::test(flavor = "multi_thread")]

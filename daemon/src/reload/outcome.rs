@@ -14,16 +14,16 @@ use crate::sentence::chain;
 /// What became of a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
-pub enum Outcome {
+pub enum ReloadOutcome {
     /// It holds; this is what differs.
     Applied(Changes),
     /// The former config stays in use.
-    Rejected(Refused),
+    Rejected(RefusedConfig),
 }
 
 /// Why a config was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct RefusedConfig {
     /// The code of the first mistake.
     pub code: String,
     /// All in one line.
@@ -45,7 +45,7 @@ pub struct Detail {
     pub message: String,
 }
 
-impl Refused {
+impl RefusedConfig {
     /// It could not be read at all.
     pub(super) fn unreadable(code: &str, message: impl Into<String>) -> Self {
         Self::of(vec![Detail { code: code.to_owned(), place: String::new(), message: message.into() }], None)
@@ -120,17 +120,17 @@ mod tests {
     #[test]
     fn an_outcome_is_read_back_as_it_was_written() {
         let applied =
-            Outcome::Applied(Changes { added: vec!["a".into()], n_unchanged: 2, ..Changes::default() });
-        let rejected = Outcome::Rejected(Refused::needs_restart(&["admin.listen", "data_dir"]));
+            ReloadOutcome::Applied(Changes { added: vec!["a".into()], n_unchanged: 2, ..Changes::default() });
+        let rejected = ReloadOutcome::Rejected(RefusedConfig::needs_restart(&["admin.listen", "data_dir"]));
         for outcome in [applied, rejected] {
             let text = serde_json::to_string(&outcome).unwrap();
-            assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), outcome, "{text}");
+            assert_eq!(serde_json::from_str::<ReloadOutcome>(&text).unwrap(), outcome, "{text}");
         }
     }
 
     #[test]
     fn one_line_names_the_first_mistake_and_counts_the_others() {
-        let refused = Refused::needs_restart(&["admin.listen", "data_dir"]);
+        let refused = RefusedConfig::needs_restart(&["admin.listen", "data_dir"]);
         assert!(
             refused.message.starts_with("FB-0516: `admin.listen`")
                 && refused.message.ends_with("(and 1 more)"),

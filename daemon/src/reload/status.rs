@@ -4,17 +4,17 @@ use std::sync::Mutex;
 
 use forebay_batcher::UnixMillis;
 
-use super::outcome::Outcome;
+use super::outcome::ReloadOutcome;
 use crate::lock::lock;
 
 /// What became of the reloads since the start.
 #[derive(Debug, Default)]
 pub struct ReloadStatus {
-    inner: Mutex<Inner>,
+    inner: Mutex<ReloadState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct ReloadState {
     n_applied: u64,
     n_rejected: u64,
     rejection: Option<Rejection>,
@@ -31,14 +31,14 @@ pub struct Rejection {
 
 impl ReloadStatus {
     /// Another one has ended.
-    pub fn note(&self, outcome: &Outcome, at: UnixMillis) {
+    pub fn note(&self, outcome: &ReloadOutcome, at: UnixMillis) {
         let mut inner = lock(&self.inner);
         match outcome {
-            Outcome::Applied(_) => {
+            ReloadOutcome::Applied(_) => {
                 inner.n_applied += 1;
                 inner.rejection = None;
             }
-            Outcome::Rejected(refused) => {
+            ReloadOutcome::Rejected(refused) => {
                 inner.n_rejected += 1;
                 inner.rejection = Some(Rejection { at, message: refused.message.clone() });
             }

@@ -22,7 +22,7 @@ type FileLook = BTreeMap<PathBuf, Option<Mark>>;
 
 /// Watches the files of a config.
 #[derive(Debug)]
-pub struct Watch {
+pub struct ConfigWatch {
     names: Vec<PathBuf>,
     /// Files that placeholders name.
     also: BTreeSet<PathBuf>,
@@ -34,7 +34,7 @@ pub struct Watch {
     next: Instant,
 }
 
-impl Watch {
+impl ConfigWatch {
     /// Watches what `names` say, files and folders; made before they are read. Standard input and variables
     /// do not change.
     pub fn new(names: &[String]) -> Self {
@@ -124,7 +124,7 @@ mod tests {
 
     struct Folder {
         folder: tempfile::TempDir,
-        watch: Watch,
+        watch: ConfigWatch,
     }
 
     impl Folder {
@@ -133,7 +133,7 @@ mod tests {
             for name in files {
                 fs::write(folder.path().join(name), "one").unwrap();
             }
-            let watch = Watch::new(&[folder.path().display().to_string()]);
+            let watch = ConfigWatch::new(&[folder.path().display().to_string()]);
             Self { folder, watch }
         }
 
@@ -180,7 +180,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("v1", it.path("..data")).unwrap();
         std::os::unix::fs::symlink("..data/a.yaml", it.path("a.yaml")).unwrap();
-        it.watch = Watch::new(&[it.folder.path().display().to_string()]);
+        it.watch = ConfigWatch::new(&[it.folder.path().display().to_string()]);
         assert!(!it.looks() && !it.looks());
         std::os::unix::fs::symlink("v2", it.path("..data_tmp")).unwrap();
         fs::rename(it.path("..data_tmp"), it.path("..data")).unwrap();

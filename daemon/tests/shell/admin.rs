@@ -4,15 +4,15 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use forebay_api::server::{Access, Guard, Hosts, Policy, Rate};
+use forebay_api::server::{Access, CallerRate, Guard, Hosts, Policy};
 use forebay_batcher::UnixMillis;
 use forebay_checkpoints::{CheckpointStore, MemoryStore};
-use forebay_daemon::admin::{Admin, AdminError, Bound, Inspections, Reloads, Steering};
+use forebay_daemon::admin::{Admin, AdminError, BoundListener, Inspections, Reloads, Steering};
 use forebay_daemon::clock::Clock;
 use forebay_daemon::control::ChangeError;
 use forebay_daemon::metrics::Gauges;
 use forebay_daemon::registry::{Entry, Lifecycle, Registry};
-use forebay_daemon::reload::{Outcome, ReloadStatus, Request};
+use forebay_daemon::reload::{ReloadOutcome, ReloadRequest, ReloadStatus};
 use forebay_pollers::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -26,7 +26,7 @@ pub(crate) struct Listening {
     draining: CancellationToken,
     store: MemoryStore,
     folder: tempfile::TempDir,
-    pub(crate) asked: Receiver<Request>,
+    pub(crate) asked: Receiver<ReloadRequest>,
     status: Arc<ReloadStatus>,
 }
 
@@ -51,7 +51,7 @@ impl Steering for NoSteering {
 
 /// Lets everybody in, as a process without keys does.
 pub(crate) fn open_guard() -> Guard {
-    let rate = Rate { requests_per_second: NonZeroU32::MAX, requests_burst: NonZeroU32::MAX };
+    let rate = CallerRate { requests_per_second: NonZeroU32::MAX, requests_burst: NonZeroU32::MAX };
     Guard::new(Policy { account: "000000000000".into(), access: Access::Open, hosts: Hosts::default(), rate })
 }
 
@@ -73,7 +73,7 @@ pub(crate) async fn listening_behind(registry: Arc<Registry>, guard: &Guard) -> 
     let entry = registry.entry("m").unwrap();
     let draining = CancellationToken::new();
     let store = MemoryStore::default();
-    let bound = Bound::bind("127.0.0.1:0".parse().unwrap(), folder.path()).await.unwrap();
+    let bound = BoundListener::bind("127.0.0.1:0".parse().unwrap(), folder.path()).await.unwrap();
     let (requests, asked) = forebay_daemon::reload::requests();
     let status = Arc::new(ReloadStatus::default());
     let reloads = Reloads { requests, status: Arc::clone(&status) };
@@ -183,7 +183,7 @@ async fn the_address_is_written_down_while_the_listener_stands() {
     let file = it.folder.path().join("admin.addr");
     let written: SocketAddr = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
     assert_eq!(written, it.admin.address());
-    let taken = Bound::bind(written, it.folder.path()).await.unwrap_err();
+    let taken = BoundListener::bind(written, it.folder.path()).await.unwrap_err();
     assert_eq!(taken.code(), "FB-0506");
     it.admin.stop().await;
     assert!(!file.exists());
@@ -191,15 +191,16 @@ async fn the_address_is_written_down_while_the_listener_stands() {
 
 #[tokio::test]
 async fn an_address_that_others_can_reach_is_refused() {
-    let refused =
-        Bound::bind("0.0.0.0:0".parse().unwrap(), std::path::Path::new("/nowhere")).await.unwrap_err();
+    let refused = BoundListener::bind("0.0.0.0:0".parse().unwrap(), std::path::Path::new("/nowhere"))
+        .await
+        .unwrap_err();
     assert!(matches!(refused, AdminError::NotLoopback(_)), "{refused}");
 }
 
 #[tokio::test]
 async fn a_reload_is_answered_with_what_became_of_it_and_a_rejection_stays_visible() {
     let mut it = listening().await;
-    let rejected: Outcome = serde_json::from_value(
+    let rejected: ReloadOutcome = serde_json::from_value(
         serde_json::json!({ "outcome": "rejected", "code": "FB-0107", "message": "FB-0107: no", "details": [], "drawn": "" }),
     )
     .unwrap();
@@ -210,7 +211,7 @@ async fn a_reload_is_answered_with_what_became_of_it_and_a_rejection_stays_visib
         status.note(&rejected, UnixMillis(1_500));
         request.send(rejected).unwrap();
         let request = asked.recv().await.unwrap();
-        let applied = Outcome::Applied(Default::default());
+        let applied = ReloadOutcome::Applied(Default::default());
         status.note(&applied, UnixMillis(2_500));
         request.send(applied).unwrap();
     });

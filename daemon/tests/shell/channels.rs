@@ -29,10 +29,7 @@ impl SourceSettings for Settings {
         "channel".to_owned()
     }
 
-    fn connect<'a>(
-        &'a self,
-        _clients: &'a Clients,
-    ) -> forebay_pollers::BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
+    fn connect<'a>(&'a self, _clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
         Box::pin(async { Ok(Arc::clone(&self.0)) })
     }
 }

@@ -32,10 +32,7 @@ impl SourceSettings for Log {
         "log".to_owned()
     }
 
-    fn connect<'a>(
-        &'a self,
-        _clients: &'a Clients,
-    ) -> forebay_pollers::BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
+    fn connect<'a>(&'a self, _clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
         Box::pin(async { Ok(Arc::new(self.0.clone()) as Arc<dyn Source>) })
     }
 }

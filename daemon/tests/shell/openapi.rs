@@ -11,7 +11,7 @@ use forebay_config::{Document, Format, Node};
 use forebay_daemon::admin::routes::ROUTES;
 use forebay_daemon::operator_request::{NotStood, OperatorRequest, RepositionError};
 use forebay_daemon::registry::{Entry, Lifecycle};
-use forebay_daemon::reload::Outcome;
+use forebay_daemon::reload::ReloadOutcome;
 use serde_json::{Value, json};
 
 use crate::admin::{Listening, listening_to};
@@ -264,7 +264,7 @@ async fn real_answers_fit_their_schemas_and_every_good_one_was_heard() {
     assert_eq!(it.ask("GET", &mapping("status"), "..%2F..%2Fv1", "", "").await, 404);
     let mut asked = std::mem::replace(&mut it.listening.asked, tokio::sync::mpsc::channel(1).1);
     let answering = tokio::spawn(async move {
-        asked.recv().await.unwrap().send(Outcome::Applied(Default::default())).unwrap();
+        asked.recv().await.unwrap().send(ReloadOutcome::Applied(Default::default())).unwrap();
         let detail = json!({ "code": "FB-0107", "place": "f:1:1", "message": "no" });
         let rejected = json!({ "outcome": "rejected", "code": "FB-0107", "message": "no", "details": [detail], "drawn": "" });
         asked.recv().await.unwrap().send(serde_json::from_value(rejected).unwrap()).unwrap();

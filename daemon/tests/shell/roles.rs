@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use forebay_api::auth::{Action, Keys, Role, Rules, Verifier};
+use forebay_api::auth::{Keys, RequestedAction, Role, Rules, Verifier};
 use forebay_api::error::ApiError;
 use forebay_api::mapping::{
     CreateMapping, ListMappings, MappingConfiguration, MappingList, Operation, TagList, UpdateMapping,
 };
-use forebay_api::server::{Access, Front, Guard, Hosts, Listener, PassOn, Policy, Rate, Tls, Token, Via};
+use forebay_api::server::{
+    Access, CallerRate, Front, Guard, Hosts, Listener, PassOn, Policy, Tls, Token, Via,
+};
 use forebay_api::service::{BoxFuture, MappingService};
 use forebay_daemon::admin::routes::ROUTES;
 use forebay_daemon::registry::{Entry, Registry};
@@ -81,15 +83,19 @@ fn guard() -> Guard {
         verifier: Verifier::new(Rules::lambda("eu-west-1"), Keys::default()),
         tokens: tokens.to_vec(),
     };
-    let rate = Rate { requests_per_second: NonZeroU32::MAX, requests_burst: NonZeroU32::MAX };
+    let rate = CallerRate { requests_per_second: NonZeroU32::MAX, requests_burst: NonZeroU32::MAX };
     Guard::new(Policy { account: "000000000000".to_owned(), access, hosts: Hosts::default(), rate })
 }
 
 /// The calls of Lambda's API.
-fn calls() -> Vec<(String, String, Option<Action>)> {
+fn calls() -> Vec<(String, String, Option<RequestedAction>)> {
     let found = |method: &str, path: &str| {
         let operation = Operation::find(method, path).unwrap();
-        (method.to_owned(), path.to_owned(), Some(operation.map_or(Action::PassOn, |it| it.action())))
+        (
+            method.to_owned(),
+            path.to_owned(),
+            Some(operation.map_or(RequestedAction::PassOn, |it| it.action())),
+        )
     };
     vec![
         found("POST", ALL),
@@ -155,5 +161,5 @@ async fn each_role_may_on_each_route_what_the_table_of_roles_says() {
             }
         }
     }
-    assert_eq!(seen, BTreeSet::from(Action::ALL), "every action was asked for");
+    assert_eq!(seen, BTreeSet::from(RequestedAction::ALL), "every action was asked for");
 }

@@ -14,7 +14,7 @@ use forebay_daemon::inspector::SourceInspector;
 use forebay_daemon::mapping_task::Wiring;
 use forebay_daemon::outbox::Outbox;
 use forebay_daemon::registry::{Entry, Registry};
-use forebay_daemon::status::TrackStatus;
+use forebay_daemon::status::TrackView;
 use forebay_daemon::supervisor::supervise;
 use forebay_invoker::{Executor, Gate};
 use forebay_pollers::{RecordFilter, SourceSettings};
@@ -156,7 +156,7 @@ impl Running {
     }
 
     /// Waits until a track is in a state, and returns it.
-    pub(crate) async fn track(&self, label: &str, state: &str) -> TrackStatus {
+    pub(crate) async fn track(&self, label: &str, state: &str) -> TrackView {
         for _ in 0..12_000 {
             let tracks = self.entry.tracks().await.unwrap_or_default();
             if let Some(it) = tracks.iter().find(|it| it.label == label && it.state == state) {

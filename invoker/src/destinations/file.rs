@@ -54,11 +54,11 @@ pub struct FileDestination {
 #[derive(Debug)]
 struct AppendedFile {
     file: File,
-    identity: Identity,
+    identity: OutputIdentity,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
+struct OutputIdentity {
     device: u64,
     inode: u64,
 }
@@ -88,8 +88,8 @@ impl FileDestination {
         Ok(())
     }
 
-    async fn identity_at_path(&self) -> Option<Identity> {
-        fs::metadata(&self.path).await.ok().map(|metadata| Identity::of(&metadata))
+    async fn identity_at_path(&self) -> Option<OutputIdentity> {
+        fs::metadata(&self.path).await.ok().map(|metadata| OutputIdentity::of(&metadata))
     }
 
     async fn open_file(&self) -> Result<AppendedFile, AppendError> {
@@ -103,7 +103,7 @@ impl FileDestination {
                 // A new file's name is durable only with its folder.
                 File::open(folder).await?.sync_all().await?;
             }
-            Ok(AppendedFile { file, identity: Identity::of(&metadata) })
+            Ok(AppendedFile { file, identity: OutputIdentity::of(&metadata) })
         };
         open.await.map_err(|error| AppendError::Open(self.path.clone(), error))
     }
@@ -132,7 +132,7 @@ impl AppendedFile {
     }
 }
 
-impl Identity {
+impl OutputIdentity {
     fn of(metadata: &std::fs::Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }

@@ -24,7 +24,7 @@ pub(crate) struct Ticket {
 
 /// How a slot ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum SlotEnding {
     /// The function was reached, whatever it answered.
     Reached,
     /// Nothing was tried.
@@ -203,30 +203,30 @@ impl Turnstile {
     }
 
     /// A slot comes back.
-    pub(crate) fn finish(&mut self, ticket: Ticket, ending: Ending, now: Tick) {
+    pub(crate) fn finish(&mut self, ticket: Ticket, ending: SlotEnding, now: Tick) {
         self.in_use -= 1;
         if let Some(seat) = self.seats.get_mut(&ticket.seat) {
             seat.in_use -= 1;
         }
         self.not_idle(u32::from(!ticket.is_begun));
-        if let (Some(limiter), Ending::NotReached { why: NotReached::Throttled, .. }) =
+        if let (Some(limiter), SlotEnding::NotReached { why: NotReached::Throttled, .. }) =
             (&mut self.limiter, ending)
         {
             limiter.rate.slow_down(now);
         }
         let is_news = ticket.era == self.era;
         match (&mut self.closed, ending) {
-            (None, Ending::Reached | Ending::Unused) => {}
+            (None, SlotEnding::Reached | SlotEnding::Unused) => {}
             // A function that asked for a pause gets it, whatever became of earlier attempts.
-            (Some(closed), Ending::Reached) if is_news || !closed.asked => self.closed = None,
-            (Some(_), Ending::Reached) => {}
-            (Some(closed), Ending::Unused) => closed.probe_out &= !is_news,
-            (_, Ending::NotReached { why, retry_after }) if is_news => self.close(why, retry_after, now),
-            (Some(closed), Ending::NotReached { retry_after: Some(asked), .. }) => {
+            (Some(closed), SlotEnding::Reached) if is_news || !closed.asked => self.closed = None,
+            (Some(_), SlotEnding::Reached) => {}
+            (Some(closed), SlotEnding::Unused) => closed.probe_out &= !is_news,
+            (_, SlotEnding::NotReached { why, retry_after }) if is_news => self.close(why, retry_after, now),
+            (Some(closed), SlotEnding::NotReached { retry_after: Some(asked), .. }) => {
                 closed.until = closed.until.max(now.after(asked_delay(asked)));
                 closed.asked = true;
             }
-            (Some(_) | None, Ending::NotReached { .. }) => {}
+            (Some(_) | None, SlotEnding::NotReached { .. }) => {}
         }
     }
 

@@ -24,8 +24,8 @@ fn take(turnstile: &mut Turnstile, id: SeatId) -> Ticket {
     turnstile.take(id).expect("a slot is ready")
 }
 
-fn not_reached(retry_after: Option<u64>) -> Ending {
-    Ending::NotReached { why: NotReached::Platform, retry_after: retry_after.map(Duration::from_secs) }
+fn not_reached(retry_after: Option<u64>) -> SlotEnding {
+    SlotEnding::NotReached { why: NotReached::Platform, retry_after: retry_after.map(Duration::from_secs) }
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_mapping_that_asks_for_much_first_does_not_starve_the_one_that_comes_later()
     turnstile.want(ids[1], 100);
     let mut order = Vec::new();
     for _ in 0..6 {
-        turnstile.finish(ticket, Ending::Reached, NOW);
+        turnstile.finish(ticket, SlotEnding::Reached, NOW);
         let granted = turnstile.turn(NOW)[0];
         order.push(granted);
         ticket = take(&mut turnstile, granted);
@@ -73,12 +73,12 @@ fn a_throttle_makes_the_rate_of_a_function_grow_anew() {
     };
     let (first, opens) = start(&mut turnstile, 1);
     assert_eq!(opens, Some(900));
-    turnstile.finish(first, Ending::Reached, Tick(2 * SECOND));
+    turnstile.finish(first, SlotEnding::Reached, Tick(2 * SECOND));
     let (second, opens) = start(&mut turnstile, 20);
     assert_eq!(opens, None, "all of it");
     turnstile.finish(
         second,
-        Ending::NotReached { why: NotReached::Throttled, retry_after: None },
+        SlotEnding::NotReached { why: NotReached::Throttled, retry_after: None },
         Tick(30 * SECOND),
     );
     let (_, opens) = start(&mut turnstile, 32);
@@ -110,7 +110,7 @@ fn a_lower_limit_takes_back_what_was_not_picked_up_and_holds_for_the_rest() {
     let ticket = take(&mut turnstile, ids[0]);
     turnstile.limit(0);
     assert_eq!((turnstile.in_use, turnstile.take(ids[0])), (1, None));
-    turnstile.finish(ticket, Ending::Reached, NOW);
+    turnstile.finish(ticket, SlotEnding::Reached, NOW);
     assert!(turnstile.turn(NOW).is_empty());
     turnstile.limit(2);
     assert_eq!(turnstile.turn(NOW).len(), 2);
@@ -129,7 +129,7 @@ fn one_probe_goes_after_the_pause_and_the_first_that_reaches_the_function_opens_
     assert_eq!(turnstile.turn(later), [ids[0]], "one probe, not four");
     assert_eq!(turnstile.opens_at(later), None);
     let probe = take(&mut turnstile, ids[0]);
-    turnstile.finish(probe, Ending::Reached, later);
+    turnstile.finish(probe, SlotEnding::Reached, later);
     assert_eq!(turnstile.turn(later).len(), 4);
     assert_eq!(turnstile.state(later).closed, None);
 }
@@ -140,7 +140,7 @@ fn the_pause_grows_with_every_probe_that_fails_and_starts_again_after_one_that_d
     turnstile.want(ids[0], 1_000);
     let mut now = NOW;
     let mut pauses = Vec::new();
-    for ending in [not_reached(None); 9].into_iter().chain([Ending::Reached, not_reached(None)]) {
+    for ending in [not_reached(None); 9].into_iter().chain([SlotEnding::Reached, not_reached(None)]) {
         turnstile.turn(now);
         let ticket = take(&mut turnstile, ids[0]);
         turnstile.finish(ticket, ending, now);
@@ -172,7 +172,7 @@ fn an_earlier_attempt_that_ends_well_opens_it_unless_the_platform_asked_for_a_pa
         want(&mut turnstile, ids[0], 2);
         let (first, second) = (take(&mut turnstile, ids[0]), take(&mut turnstile, ids[0]));
         turnstile.finish(first, not_reached(retry_after), NOW);
-        turnstile.finish(second, Ending::Reached, NOW);
+        turnstile.finish(second, SlotEnding::Reached, NOW);
         assert_eq!(turnstile.state(NOW).closed.is_none(), opens);
     }
 }
@@ -182,7 +182,7 @@ fn the_longest_pause_that_an_earlier_attempt_was_asked_for_is_kept() {
     let (mut turnstile, ids) = seats(4, &[0]);
     want(&mut turnstile, ids[0], 4);
     let tickets: Vec<_> = (0..4).map(|_| take(&mut turnstile, ids[0])).collect();
-    let endings = [not_reached(None), not_reached(Some(30)), not_reached(Some(5)), Ending::Reached];
+    let endings = [not_reached(None), not_reached(Some(30)), not_reached(Some(5)), SlotEnding::Reached];
     for (ticket, ending) in tickets.into_iter().zip(endings) {
         turnstile.finish(ticket, ending, NOW);
     }
@@ -200,7 +200,7 @@ fn a_probe_that_nobody_uses_goes_to_the_next_who_wants() {
     turnstile.want(ids[1], 1);
     assert_eq!(turnstile.turn(later), [ids[1]]);
     let probe = take(&mut turnstile, ids[1]);
-    turnstile.finish(probe, Ending::Unused, later);
+    turnstile.finish(probe, SlotEnding::Unused, later);
     assert_eq!(turnstile.turn(later), [ids[0]]);
     turnstile.leave(ids[0]);
     assert!(
@@ -216,14 +216,14 @@ enum Step {
     Leave(usize),
     Want(usize, u32),
     Take(usize),
-    Finish(usize, Ending),
+    Finish(usize, SlotEnding),
     Wait(u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let ending = prop_oneof![
-        4 => Just(Ending::Reached),
-        1 => Just(Ending::Unused),
+        4 => Just(SlotEnding::Reached),
+        1 => Just(SlotEnding::Unused),
         1 => Just(not_reached(None)),
         1 => (0_u64..40).prop_map(|after| not_reached(Some(after))),
     ];
@@ -288,7 +288,7 @@ proptest! {
         }
         // G-1: every slot comes back, and then everyone who wants one gets one.
         for ticket in out.drain(..) {
-            turnstile.finish(ticket, Ending::Reached, now);
+            turnstile.finish(ticket, SlotEnding::Reached, now);
         }
         ids.iter().for_each(|id| turnstile.want(*id, 0));
         prop_assert_eq!(turnstile.in_use, 0);
@@ -300,7 +300,7 @@ proptest! {
             for id in turnstile.turn(now) {
                 served.push(id);
                 let ticket = take(&mut turnstile, id);
-                turnstile.finish(ticket, Ending::Reached, now);
+                turnstile.finish(ticket, SlotEnding::Reached, now);
             }
         }
         served.sort_unstable();
@@ -315,7 +315,7 @@ proptest! {
         let mut out: Vec<Ticket> = order.clone().into_iter().map(|id| take(&mut turnstile, id)).collect();
         for pick in picks {
             let ticket = out.remove(pick % out.len());
-            turnstile.finish(ticket, Ending::Reached, NOW);
+            turnstile.finish(ticket, SlotEnding::Reached, NOW);
             let granted = turnstile.turn(NOW);
             prop_assert_eq!(granted.len(), 1);
             out.push(take(&mut turnstile, granted[0]));

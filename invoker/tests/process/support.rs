@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use forebay_batcher::Reply;
 use forebay_config::FunctionName;
-use forebay_config::function::{Executor as ExecutorSettings, Function, ProcessSettings, Runtime, Sandbox};
+use forebay_config::function::{ExecutorSettings, Function, ProcessSettings, Runtime, Sandbox};
 use forebay_invoker::executors::process::{
     FunctionLine, LogSink, ProcessError, ProcessExecutor, ProcessOptions, Stream,
 };

@@ -29,13 +29,13 @@ pub async fn check_group(subject: impl Fn() -> Box<dyn GroupSubject>) {
 }
 
 /// A member and what it has.
-struct Member {
+struct GroupMember {
     membership: Arc<dyn Membership>,
     has: BTreeMap<TrackName, Assignment>,
     revoking: Vec<TrackName>,
 }
 
-impl Member {
+impl GroupMember {
     async fn join(source: &dyn Source, mapping: &str) -> Self {
         let membership = group(source).join(mapping).await.expect("the group can be joined");
         Self { membership, has: BTreeMap::new(), revoking: Vec::new() }
@@ -85,7 +85,7 @@ fn group(source: &dyn Source) -> &dyn Group {
 
 async fn a_lone_member_has_every_track_once(mut subject: Box<dyn GroupSubject>) {
     let source = subject.source();
-    let mut member = Member::join(source.as_ref(), "m").await;
+    let mut member = GroupMember::join(source.as_ref(), "m").await;
     member.hear().await.expect("the group is well");
     assert_eq!(member.names(), [subject.name(0), subject.name(1)]);
     assert!(member.has.values().all(|it| matches!(it.start, Start::Policy(_))), "nothing was committed");
@@ -99,9 +99,9 @@ async fn a_track_goes_over_when_it_was_given_back_and_starts_where_the_group_sta
 ) {
     (0..2).for_each(|it| subject.append(it, 10));
     let source = subject.source();
-    let mut one = Member::join(source.as_ref(), "one").await;
+    let mut one = GroupMember::join(source.as_ref(), "one").await;
     one.hear().await.expect("the group is well");
-    let mut two = Member::join(source.as_ref(), "two").await;
+    let mut two = GroupMember::join(source.as_ref(), "two").await;
     one.hear().await.expect("the group is well");
     two.hear().await.expect("the group is well");
     let [given] = &one.revoking[..] else { panic!("one of two is asked back: {:?}", one.revoking) };
@@ -123,9 +123,9 @@ async fn a_track_goes_over_when_it_was_given_back_and_starts_where_the_group_sta
 
 async fn a_member_that_does_not_give_back_loses_the_track(subject: Box<dyn GroupSubject>) {
     let source = subject.source();
-    let mut one = Member::join(source.as_ref(), "one").await;
+    let mut one = GroupMember::join(source.as_ref(), "one").await;
     one.hear().await.expect("the group is well");
-    let mut two = Member::join(source.as_ref(), "two").await;
+    let mut two = GroupMember::join(source.as_ref(), "two").await;
     one.hear().await.expect("the group is well");
     let given = one.revoking[0].clone();
     // Longer than any coordinator waits; both are heard of all the time.
@@ -139,7 +139,7 @@ async fn a_member_that_does_not_give_back_loses_the_track(subject: Box<dyn Group
     one.membership.committed(&given, &Watermark::At(forebay_batcher::Position::number(9)));
     one.hear().await.expect("the group is well");
     two.membership.leave().await;
-    let mut three = Member::join(source.as_ref(), "three").await;
+    let mut three = GroupMember::join(source.as_ref(), "three").await;
     one.hear().await.expect("the group is well");
     one.revoking.iter().for_each(|it| one.membership.drained(it));
     three.hear().await.expect("the group is well");
@@ -149,11 +149,11 @@ async fn a_member_that_does_not_give_back_loses_the_track(subject: Box<dyn Group
 
 async fn whoever_leaves_hands_its_tracks_on(subject: Box<dyn GroupSubject>) {
     let source = subject.source();
-    let mut one = Member::join(source.as_ref(), "one").await;
+    let mut one = GroupMember::join(source.as_ref(), "one").await;
     one.hear().await.expect("the group is well");
     let name = subject.name(0);
     one.membership.committed(&name, &Watermark::At(forebay_batcher::Position::number(3)));
-    let mut two = Member::join(source.as_ref(), "two").await;
+    let mut two = GroupMember::join(source.as_ref(), "two").await;
     one.membership.leave().await;
     two.hear().await.expect("the group is well");
     assert_eq!(two.names(), [subject.name(0), subject.name(1)], "at once, not after a silence");
@@ -166,7 +166,7 @@ async fn whoever_leaves_hands_its_tracks_on(subject: Box<dyn GroupSubject>) {
 
 async fn a_member_that_was_missed_loses_all_and_may_join_anew(mut subject: Box<dyn GroupSubject>) {
     let source = subject.source();
-    let mut one = Member::join(source.as_ref(), "one").await;
+    let mut one = GroupMember::join(source.as_ref(), "one").await;
     one.hear().await.expect("the group is well");
     let before = one.epoch(&subject.name(0));
     subject.expire("one");
@@ -174,7 +174,7 @@ async fn a_member_that_was_missed_loses_all_and_may_join_anew(mut subject: Box<d
         Ok(()) => {}
         Err(error) => {
             assert!(error.is_transient(), "it may join anew: {error}");
-            one = Member::join(source.as_ref(), "one").await;
+            one = GroupMember::join(source.as_ref(), "one").await;
             one.hear().await.expect("the group is well");
         }
     }
@@ -183,7 +183,7 @@ async fn a_member_that_was_missed_loses_all_and_may_join_anew(mut subject: Box<d
 
 async fn an_event_is_not_lost_with_a_wait_that_is_dropped(subject: Box<dyn GroupSubject>) {
     let source = subject.source();
-    let mut member = Member::join(source.as_ref(), "m").await;
+    let mut member = GroupMember::join(source.as_ref(), "m").await;
     for wait in [0, 1, 10, 30] {
         // Dropped before or while something comes.
         let waited = tokio::time::timeout(Duration::from_millis(wait), member.membership.next()).await;

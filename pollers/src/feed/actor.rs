@@ -17,11 +17,11 @@ use tokio::time::Instant;
 use super::behind::Behind;
 use super::contained::Contained;
 use super::groups::Dealing;
-use super::inbox::{Command, Inbox, SubscriberId};
+use super::inbox::{FeedCommand, Inbox, SubscriberId};
 use super::queue::Called;
 use super::shared_queue::SharedQueue;
 use super::subscription::NewSeat;
-use super::track::{ReadLimits, Start, StretchId, Taste, Track};
+use super::track::{FeedTrack, ReadLimits, ReadStart, StretchId, Taste};
 use super::{FeedEvent, FeedLimits};
 use crate::source::{
     BoxFuture, Known, Listing, Membership, Queue, RawRead, Reader, Renderer, Room, Source, SourceError,
@@ -33,7 +33,7 @@ use crate::source::{
 const GRACE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// One thing that came back.
-pub(super) enum Row {
+pub(super) enum FeedRow {
     Read(TrackName, StretchId, Option<Box<dyn Reader>>, Result<RawRead, SourceError>),
     Listed(SubscriberId, Result<Listing, SourceError>),
     /// What every subscriber is told of.
@@ -47,7 +47,7 @@ pub(super) enum Row {
     GenerationLost(Generation),
 }
 
-pub(super) struct Member {
+pub(super) struct FeedConsumer {
     /// What the mapping is called.
     pub(super) name: Arc<str>,
     /// Its place in the group, where one deals the tracks out and it has joined.
@@ -76,8 +76,8 @@ pub(super) struct Actor {
     limits: FeedLimits,
     inbox: Arc<Inbox>,
     /// In boxes, as all maps of large things here that mostly hold one: a node keeps places for eleven.
-    pub(super) members: BTreeMap<SubscriberId, Box<Member>>,
-    tracks: BTreeMap<TrackName, Box<Track>>,
+    pub(super) members: BTreeMap<SubscriberId, Box<FeedConsumer>>,
+    tracks: BTreeMap<TrackName, Box<FeedTrack>>,
     alarms: BTreeSet<(Instant, TrackName)>,
     /// How its tracks are read.
     facts: TracksFacts,
@@ -85,7 +85,7 @@ pub(super) struct Actor {
     lists_for_all: bool,
     /// What the reads that are held take in memory, over all tracks.
     held_bytes: u64,
-    pub(super) rows: FuturesUnordered<BoxFuture<'static, Row>>,
+    pub(super) rows: FuturesUnordered<BoxFuture<'static, FeedRow>>,
     /// The queue, when the source is one.
     pub(super) queue: Option<Arc<dyn Queue>>,
     /// The books of a queue that several mappings may share.
@@ -97,7 +97,7 @@ pub(super) struct Actor {
     stops: bool,
 }
 
-impl Member {
+impl FeedConsumer {
     /// Those of some tracks that it was not told of; it is now. What it read to the end is new again only in
     /// a listing of its own: such a source names tracks by what it sees (a file that came back).
     fn take_new(&mut self, found: &[TrackInfo], is_for_all: bool) -> Vec<TrackInfo> {
@@ -167,25 +167,25 @@ impl Actor {
         order.into_iter().chain(list).chain(self.shared_queue_deadline()).min()
     }
 
-    fn handle(&mut self, command: Command) {
+    fn handle(&mut self, command: FeedCommand) {
         match command {
-            Command::Subscribe(who, seat) => self.subscribe(who, seat),
-            Command::Open(who, idx, name, from) => self.open(who, idx, name, from),
-            Command::Read(who, order) => self.order(who, order),
-            Command::Forget(who, idx) => self.forget(who, idx),
-            Command::Committed(who, name, at) => self.tell_group_committed(who, &name, &at),
-            Command::Drained(who, name) => self.give_back(who, &name),
-            Command::Rest(who) => self.rest(who),
-            Command::Leave(who) => self.leave(who),
-            Command::Settle(who, id, settlements) => self.settle(who, id, settlements),
-            Command::Extend(who, id, receipts, by) => self.extend(who, id, receipts, by),
-            Command::Expect(consumer) => {
+            FeedCommand::Subscribe(who, seat) => self.subscribe(who, seat),
+            FeedCommand::Open(who, idx, name, from) => self.open(who, idx, name, from),
+            FeedCommand::Read(who, order) => self.order(who, order),
+            FeedCommand::Forget(who, idx) => self.forget(who, idx),
+            FeedCommand::Committed(who, name, at) => self.tell_group_committed(who, &name, &at),
+            FeedCommand::Drained(who, name) => self.give_back(who, &name),
+            FeedCommand::Rest(who) => self.rest(who),
+            FeedCommand::Leave(who) => self.leave(who),
+            FeedCommand::Settle(who, id, settlements) => self.settle(who, id, settlements),
+            FeedCommand::Extend(who, id, receipts, by) => self.extend(who, id, receipts, by),
+            FeedCommand::Expect(consumer) => {
                 _ = self.shared_queue.as_mut().map(|shared_queue| shared_queue.expect(consumer))
             }
-            Command::Dismiss(consumer) => {
+            FeedCommand::Dismiss(consumer) => {
                 _ = self.shared_queue.as_mut().map(|shared_queue| shared_queue.dismiss(&consumer))
             }
-            Command::Stop => self.stop(),
+            FeedCommand::Stop => self.stop(),
         }
     }
 
@@ -206,7 +206,7 @@ impl Actor {
         let has_group = self.source.tracks().is_some_and(|it| it.group().is_some());
         let list_at = self.source.tracks().filter(|_| !has_group).map(|_| Instant::now());
         let (receives, is_resting, lists_again) = (BTreeSet::new(), false, false);
-        let member = Member {
+        let member = FeedConsumer {
             name: Arc::clone(&consumer),
             membership: None,
             known,
@@ -298,16 +298,16 @@ impl Actor {
         }
     }
 
-    fn handle_row(&mut self, row: Row) {
+    fn handle_row(&mut self, row: FeedRow) {
         match row {
-            Row::Read(name, stretch, reader, result) => self.handle_read(&name, stretch, reader, result),
-            Row::Listed(who, listing) => self.handle_listing(who, listing),
-            Row::ListedForAll(listing) => self.handle_listing_for_all(listing),
-            Row::Room(who, permit) => self.handle_room(who, permit),
-            Row::Changed => self.handle_changed(),
-            Row::Queue(called) => self.handle_called(called),
-            Row::Group(dealing) => self.handle_dealing(dealing),
-            Row::GenerationLost(generation) => self.handle_generation_lost(generation),
+            FeedRow::Read(name, stretch, reader, result) => self.handle_read(&name, stretch, reader, result),
+            FeedRow::Listed(who, listing) => self.handle_listing(who, listing),
+            FeedRow::ListedForAll(listing) => self.handle_listing_for_all(listing),
+            FeedRow::Room(who, permit) => self.handle_room(who, permit),
+            FeedRow::Changed => self.handle_changed(),
+            FeedRow::Queue(called) => self.handle_called(called),
+            FeedRow::Group(dealing) => self.handle_dealing(dealing),
+            FeedRow::GenerationLost(generation) => self.handle_generation_lost(generation),
         }
     }
 
@@ -392,7 +392,7 @@ impl Actor {
     fn answer_overdue(
         &mut self,
         name: &TrackName,
-        overdue: impl FnOnce(&mut Track) -> Vec<(SubscriberId, ReadOrder, Read)>,
+        overdue: impl FnOnce(&mut FeedTrack) -> Vec<(SubscriberId, ReadOrder, Read)>,
     ) {
         for (who, order, read) in self.tracks.get_mut(name).map(|track| overdue(track)).unwrap_or_default() {
             self.tell(who, FeedEvent::Read(order.id, Ok(read)));
@@ -443,7 +443,7 @@ impl Actor {
     }
 
     fn list_due(&mut self, now: Instant) {
-        let is_due = |member: &Member| member.list_at.is_some_and(|at| at <= now);
+        let is_due = |member: &FeedConsumer| member.list_at.is_some_and(|at| at <= now);
         if !self.facts.lists_for_all {
             for (who, member) in self.members.iter_mut().filter(|(_, member)| is_due(member)) {
                 member.list_at = None;
@@ -557,9 +557,9 @@ async fn wait_until(deadline: Option<Instant>) {
     }
 }
 
-fn read_row(source: Arc<dyn Source>, start: Start) -> BoxFuture<'static, Row> {
+fn read_row(source: Arc<dyn Source>, start: ReadStart) -> BoxFuture<'static, FeedRow> {
     Box::pin(async move {
-        let Start { track, stretch, reader, from, records_max, bytes_max, until } = start;
+        let ReadStart { track, stretch, reader, from, records_max, bytes_max, until } = start;
         let result = async {
             let mut reader = match reader {
                 Some(reader) => reader,
@@ -576,7 +576,7 @@ fn read_row(source: Arc<dyn Source>, start: Start) -> BoxFuture<'static, Row> {
             Ok((reader, read @ (Ok(_) | Err(SourceError::Throttled { .. })))) => (Some(reader), read),
             Ok((_, Err(error))) | Err(error) => (None, Err(error)),
         };
-        Row::Read(track, stretch, reader, result)
+        FeedRow::Read(track, stretch, reader, result)
     })
 }
 
@@ -595,30 +595,35 @@ fn tracks_of(source: &dyn Source) -> Result<&dyn Tracks, SourceError> {
     source.tracks().ok_or_else(none)
 }
 
-fn list_row(source: Arc<dyn Source>, who: SubscriberId, known: Known) -> BoxFuture<'static, Row> {
+fn list_row(source: Arc<dyn Source>, who: SubscriberId, known: Known) -> BoxFuture<'static, FeedRow> {
     Box::pin(async move {
         let listing = caught(async { tracks_of(&*source)?.list(&known).await }).await;
-        Row::Listed(who, listing.unwrap_or_else(|panic| Err(SourceError::died("the list of tracks", panic))))
+        FeedRow::Listed(
+            who,
+            listing.unwrap_or_else(|panic| Err(SourceError::died("the list of tracks", panic))),
+        )
     })
 }
 
-fn list_for_all_row(source: Arc<dyn Source>) -> BoxFuture<'static, Row> {
+fn list_for_all_row(source: Arc<dyn Source>) -> BoxFuture<'static, FeedRow> {
     Box::pin(async move {
         let listing = caught(async { tracks_of(&*source)?.list(&Known::default()).await }).await;
-        Row::ListedForAll(listing.unwrap_or_else(|panic| Err(SourceError::died("the list of tracks", panic))))
+        FeedRow::ListedForAll(
+            listing.unwrap_or_else(|panic| Err(SourceError::died("the list of tracks", panic))),
+        )
     })
 }
 
-fn changed_row(source: Arc<dyn Source>) -> BoxFuture<'static, Row> {
+fn changed_row(source: Arc<dyn Source>) -> BoxFuture<'static, FeedRow> {
     Box::pin(async move {
         match source.tracks() {
             Some(tracks) => tracks.changed().await,
             None => std::future::pending().await,
         }
-        Row::Changed
+        FeedRow::Changed
     })
 }
 
-fn room_row(who: SubscriberId, events: mpsc::Sender<Box<FeedEvent>>) -> BoxFuture<'static, Row> {
-    Box::pin(async move { Row::Room(who, events.reserve_owned().await.ok()) })
+fn room_row(who: SubscriberId, events: mpsc::Sender<Box<FeedEvent>>) -> BoxFuture<'static, FeedRow> {
+    Box::pin(async move { FeedRow::Room(who, events.reserve_owned().await.ok()) })
 }

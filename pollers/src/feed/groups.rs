@@ -8,7 +8,7 @@ use forebay_batcher::{TrackIdx, Watermark};
 use forebay_clients::caught::caught;
 
 use super::FeedEvent;
-use super::actor::{Actor, Row};
+use super::actor::{Actor, FeedRow};
 use super::inbox::SubscriberId;
 use crate::source::{BoxFuture, GroupEvent, Membership, Source, SourceError, Standing, TrackName, Tracks};
 
@@ -128,7 +128,7 @@ impl Actor {
         self.rows.push(Box::pin(async move {
             // The place is gone either way; without a word to the group when the source's code panics.
             let _ = caught(membership.leave()).await;
-            Row::Group(Dealing::Left)
+            FeedRow::Group(Dealing::Left)
         }));
     }
 }
@@ -138,7 +138,7 @@ fn join_row(
     who: SubscriberId,
     mapping: Arc<str>,
     wait: Duration,
-) -> BoxFuture<'static, Row> {
+) -> BoxFuture<'static, FeedRow> {
     Box::pin(async move {
         tokio::time::sleep(wait).await;
         let join = async {
@@ -148,14 +148,14 @@ fn join_row(
             }
         };
         let joined = caught(join).await.unwrap_or_else(|panic| Err(SourceError::died("the group", panic)));
-        Row::Group(Dealing::Joined(who, joined))
+        FeedRow::Group(Dealing::Joined(who, joined))
     })
 }
 
-fn next_row(who: SubscriberId, membership: Arc<dyn Membership>) -> BoxFuture<'static, Row> {
+fn next_row(who: SubscriberId, membership: Arc<dyn Membership>) -> BoxFuture<'static, FeedRow> {
     Box::pin(async move {
         let told = caught(membership.next()).await;
-        Row::Group(Dealing::Told(
+        FeedRow::Group(Dealing::Told(
             who,
             told.unwrap_or_else(|panic| Err(SourceError::died("the group", panic))),
         ))

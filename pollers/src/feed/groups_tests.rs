@@ -12,7 +12,7 @@ use crate::contract::shapes::{FakeGroup, GroupLogSubject};
 use crate::contract::{GroupSubject, Subject};
 use crate::source::{Known, Start, TrackName};
 
-struct Member {
+struct FeedConsumer {
     subscriber: Subscriber,
     has: BTreeMap<TrackName, TrackIdx>,
     revoking: Vec<TrackIdx>,
@@ -22,7 +22,7 @@ struct Member {
     next_idx: u32,
 }
 
-impl Member {
+impl FeedConsumer {
     fn join(feed: &Feed, name: &str) -> Self {
         let subscriber = feed.subscribe(Subscription {
             consumer: name.into(),
@@ -95,7 +95,7 @@ fn log(partition: usize) -> TrackName {
     TrackName(format!("log-{partition}"))
 }
 
-fn names(member: &Member) -> Vec<&str> {
+fn names(member: &FeedConsumer) -> Vec<&str> {
     member.has.keys().map(|it| it.0.as_str()).collect()
 }
 
@@ -104,10 +104,10 @@ async fn mappings_are_members_and_a_track_goes_over_with_what_was_committed() {
     let fake = FakeGroup::new(2);
     (0..2).for_each(|it| fake.append(it, 10));
     let feed = feed(&fake);
-    let mut one = Member::join(&feed, "one");
+    let mut one = FeedConsumer::join(&feed, "one");
     one.hear().await;
     assert_eq!(names(&one), ["log-0", "log-1"]);
-    let mut two = Member::join(&feed, "two");
+    let mut two = FeedConsumer::join(&feed, "two");
     one.hear().await;
     assert_eq!((one.revoking.len(), two.has.len()), (1, 0));
     let given = one.revoking[0];
@@ -132,13 +132,13 @@ async fn mappings_are_members_and_a_track_goes_over_with_what_was_committed() {
 async fn who_goes_hands_its_tracks_on_at_once_and_a_feed_that_ends_leaves_for_all() {
     let fake = FakeGroup::new(2);
     let (here, there) = (feed(&fake), feed(&fake));
-    let mut one = Member::join(&here, "one");
+    let mut one = FeedConsumer::join(&here, "one");
     one.hear().await;
-    let mut two = Member::join(&there, "two");
+    let mut two = FeedConsumer::join(&there, "two");
     drop(one);
     two.hear().await;
     assert_eq!(names(&two), ["log-0", "log-1"], "without waiting for a silence");
-    let mut three = Member::join(&here, "three");
+    let mut three = FeedConsumer::join(&here, "three");
     two.hear().await;
     assert_eq!(two.revoking.len(), 1);
     two.subscriber.drained(log(1));
@@ -153,7 +153,7 @@ async fn who_goes_hands_its_tracks_on_at_once_and_a_feed_that_ends_leaves_for_al
 async fn what_was_taken_is_told_before_its_reads_are_answered_and_the_mapping_joins_anew() {
     let fake = FakeGroup::new(1);
     let feed = feed(&fake);
-    let mut one = Member::join(&feed, "one");
+    let mut one = FeedConsumer::join(&feed, "one");
     one.hear().await;
     let idx = one.has[&log(0)];
     one.order(idx, 1, Duration::from_secs(3_600));
@@ -176,7 +176,7 @@ async fn a_group_that_cannot_be_reached_is_told_and_joined_when_it_is_there() {
     let mut subject = GroupLogSubject::new(1);
     subject.set_broken(true);
     let feed = Feed::start(subject.source(), FeedLimits::default());
-    let mut one = Member::join(&feed, "one");
+    let mut one = FeedConsumer::join(&feed, "one");
     one.hear().await;
     assert!(one.trouble.is_some() && one.has.is_empty());
     subject.set_broken(false);

@@ -14,8 +14,8 @@ use forebay_batcher::{
 use tokio::time::Instant;
 
 use super::inbox::SubscriberId;
-use super::serve::Answer;
-use super::track::{ReadLimits, Taste, Track};
+use super::serve::FilledAnswer;
+use super::track::{FeedTrack, ReadLimits, Taste};
 use crate::file::samples;
 use crate::source::{BoxFuture, RawRead, Reader, Room, SourceError, TrackName};
 use crate::sqs::cost_tests;
@@ -137,7 +137,7 @@ fn lines(first: usize, n: usize, line_bytes: usize) -> Read {
         lanes: 1,
     };
     let renderer = samples::renderer();
-    let mut answer = Answer::new(&order, renderer.as_ref(), None);
+    let mut answer = FilledAnswer::new(&order, renderer.as_ref(), None);
     for raw in samples::lines(first, n, line_bytes) {
         answer.take_contained(&raw, || Place::Track(TRACK, raw.position.clone())).unwrap();
     }
@@ -187,7 +187,7 @@ impl Reader for Nothing {
 #[test]
 fn what_is_counted_for_a_mapping_that_lags_is_within_a_fifth_of_what_is_kept_for_it() {
     for (line_bytes, n) in [(100, 400), (100, 1_500), (100_000, 50)] {
-        let mut track = Track::default();
+        let mut track = FeedTrack::default();
         let origin = || Watermark::Origin(Origin(ShortBytes::new(b"")));
         let [fast, slow] = [1, 2].map(SubscriberId);
         [fast, slow].into_iter().for_each(|who| track.open(who, TRACK, origin()));

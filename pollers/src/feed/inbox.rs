@@ -18,7 +18,7 @@ use crate::source::TrackName;
 pub(super) struct SubscriberId(pub(super) u64);
 
 /// What a subscriber or the owner asks for.
-pub(super) enum Command {
+pub(super) enum FeedCommand {
     Subscribe(SubscriberId, NewSeat),
     Open(SubscriberId, TrackIdx, TrackName, Watermark),
     Read(SubscriberId, ReadOrder),
@@ -36,13 +36,13 @@ pub(super) enum Command {
 
 #[derive(Default)]
 pub(super) struct Inbox {
-    state: Mutex<State>,
+    state: Mutex<InboxState>,
     bell: Notify,
 }
 
 #[derive(Default)]
-struct State {
-    commands: Vec<Command>,
+struct InboxState {
+    commands: Vec<FeedCommand>,
     n_subscribers: u64,
     /// Nobody takes commands any more.
     is_closed: bool,
@@ -55,7 +55,7 @@ impl Inbox {
         SubscriberId(state.n_subscribers)
     }
 
-    pub(super) fn push(&self, command: Command) {
+    pub(super) fn push(&self, command: FeedCommand) {
         let mut state = self.lock();
         if !state.is_closed {
             state.commands.push(command);
@@ -76,12 +76,12 @@ impl Inbox {
         self.lock().is_closed
     }
 
-    pub(super) fn take(&self) -> Vec<Command> {
+    pub(super) fn take(&self) -> Vec<FeedCommand> {
         std::mem::take(&mut self.lock().commands)
     }
 
     /// Commands are moved in and out whole.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, InboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

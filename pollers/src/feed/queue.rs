@@ -13,9 +13,9 @@ use forebay_batcher::{
 };
 use tokio::time::Instant;
 
-use super::actor::{Actor, Member, Row};
+use super::actor::{Actor, FeedConsumer, FeedRow};
 use super::inbox::SubscriberId;
-use super::serve::{Answer, Took};
+use super::serve::{FilledAnswer, Took};
 use super::{FeedEvent, shared_queue};
 use crate::source::{BoxFuture, Hidden, Message, Queue, SourceError};
 
@@ -109,7 +109,7 @@ impl Actor {
         let Some(queue) = &self.queue else { return };
         let called = call(Arc::clone(queue));
         self.n_calls += 1;
-        self.rows.push(Box::pin(async move { Row::Queue(called.await) }));
+        self.rows.push(Box::pin(async move { FeedRow::Queue(called.await) }));
     }
 
     pub(super) fn handle_called(&mut self, called: Called) {
@@ -177,7 +177,7 @@ impl Actor {
     /// Waits for the next generation of receipts that becomes void.
     pub(super) fn watch_generations(&self) {
         if let Some(queue) = self.queue.clone() {
-            self.rows.push(Box::pin(async move { Row::GenerationLost(queue.lost().await) }));
+            self.rows.push(Box::pin(async move { FeedRow::GenerationLost(queue.lost().await) }));
         }
     }
 
@@ -200,10 +200,15 @@ impl Actor {
 
 /// What one receive is to one subscriber. Nothing is left out for want of room: the queue was asked for no
 /// more than there is.
-fn read(member: &Member, order: &ReadOrder, messages: Vec<Message>, visible_until: Option<Tick>) -> Read {
+fn read(
+    member: &FeedConsumer,
+    order: &ReadOrder,
+    messages: Vec<Message>,
+    visible_until: Option<Tick>,
+) -> Read {
     let order = ReadOrder { records_max: u32::MAX, bytes_max: u64::MAX, ..order.clone() };
     let data_bytes = messages.iter().map(|it| it.record.data.len()).sum();
-    let answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
+    let answer = FilledAnswer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
     let mut answer = answer.expecting(messages.len(), data_bytes);
     let (mut filtered, mut left) = (Vec::new(), Vec::new());
     for Message { record, receipt, receives_left, n_receives } in messages {

@@ -35,7 +35,7 @@ pub(super) enum Took {
 }
 
 /// An answer that is being filled.
-pub(super) struct Answer<'a> {
+pub(super) struct FilledAnswer<'a> {
     order: &'a ReadOrder,
     renderer: &'a dyn Renderer,
     filter: Option<&'a Arc<dyn RecordFilter>>,
@@ -63,7 +63,7 @@ struct Arena {
     open: Vec<u8>,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> FilledAnswer<'a> {
     pub(super) fn new(
         order: &'a ReadOrder,
         renderer: &'a dyn Renderer,
@@ -134,7 +134,7 @@ impl<'a> Answer<'a> {
         Took::Record
     }
 
-    /// As [`Answer::take`]; a panic of the renderer or the filter, which are foreign in part, is told and
+    /// As [`FilledAnswer::take`]; a panic of the renderer or the filter, which are foreign in part, is told and
     /// leaves the answer as it was.
     pub(super) fn take_contained(
         &mut self,
@@ -263,7 +263,7 @@ mod tests {
             let renderer = Counting::default();
             let filter: Arc<dyn RecordFilter> =
                 Arc::new(One { needs_data, needs_metadata, n_asked: AtomicUsize::new(0) });
-            let mut answer = Answer::new(&order, &renderer, Some(&filter));
+            let mut answer = FilledAnswer::new(&order, &renderer, Some(&filter));
             let raws: Vec<RawRecord> = (0..100).map(raw).collect();
             let took: Vec<Took> = raws
                 .iter()

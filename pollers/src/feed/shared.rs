@@ -14,7 +14,7 @@ use super::ack_ledger::{Ack, Consumer, Wish};
 use super::actor::Actor;
 use super::inbox::SubscriberId;
 use super::queue::{Called, extended, tell_left, tick};
-use super::serve::{Answer, Took};
+use super::serve::{FilledAnswer, Took};
 use super::shared_queue::{self, SharedQueue};
 use crate::source::{Hidden, Message, SourceError};
 
@@ -342,14 +342,14 @@ async fn hide(
 /// The message as one mapping sees it; `None` when its filter does not let it through, the text of the panic
 /// when that cannot be told.
 fn render(
-    member: &super::actor::Member,
+    member: &super::actor::FeedConsumer,
     message: &Message,
     place: impl FnOnce() -> Place,
 ) -> Result<Option<forebay_batcher::Record>, String> {
     let id = forebay_batcher::ReadId(0);
     let order =
         ReadOrder { id, track: None, records_max: 1, bytes_max: u64::MAX, wait: Duration::ZERO, lanes: 1 };
-    let mut answer = Answer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
+    let mut answer = FilledAnswer::new(&order, member.renderer.as_ref(), member.filter.as_ref());
     let took = answer.take_contained(&message.record, place)?;
     debug_assert!(took != Took::NoRoom, "one record always has room");
     Ok(answer.finish(None, false).records.pop())

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::FeedEvent;
-use super::inbox::{Command, Inbox, SubscriberId};
+use super::inbox::{FeedCommand, Inbox, SubscriberId};
 use crate::source::{Known, RawRecord, Renderer, TrackName};
 
 /// Decides which records a mapping wants. Pure.
@@ -83,8 +83,8 @@ impl Subscription {
             zero: self.zero,
             events: sender,
         };
-        inbox.push(Command::Subscribe(id, seat));
-        Subscriber { events: Events(events), handle: Handle { id, inbox: Arc::clone(inbox) } }
+        inbox.push(FeedCommand::Subscribe(id, seat));
+        Subscriber { events: Events(events), handle: SubscriptionHandle { id, inbox: Arc::clone(inbox) } }
     }
 }
 
@@ -92,7 +92,7 @@ impl Subscription {
 pub struct Subscriber {
     /// What the feed tells; it ends when the feed does.
     pub events: Events,
-    handle: Handle,
+    handle: SubscriptionHandle,
 }
 
 /// The receiving end of a subscriber's channel. Events lie in it in boxes: a channel keeps places for 32 of
@@ -111,62 +111,62 @@ impl Events {
     }
 }
 
-struct Handle {
+struct SubscriptionHandle {
     id: SubscriberId,
     inbox: Arc<Inbox>,
 }
 
-impl Drop for Handle {
+impl Drop for SubscriptionHandle {
     fn drop(&mut self) {
-        self.inbox.push(Command::Leave(self.id));
+        self.inbox.push(FeedCommand::Leave(self.id));
     }
 }
 
 impl Subscriber {
     /// Opens a track at a bound under the subscriber's own number. Reads may be ordered at once.
     pub fn open(&self, idx: TrackIdx, name: TrackName, from: Watermark) {
-        self.ask(|id| Command::Open(id, idx, name, from));
+        self.ask(|id| FeedCommand::Open(id, idx, name, from));
     }
 
     /// Orders a read; its answer comes as [`FeedEvent::Read`]. One order may be open per track, and any
     /// number on a queue: each is a receive of the subscriber's own, unless mappings share the queue: then a
     /// receive for one brings messages for all.
     pub fn read(&self, order: ReadOrder) {
-        self.ask(|id| Command::Read(id, order));
+        self.ask(|id| FeedCommand::Read(id, order));
     }
 
     /// Settles messages. A source of tracks has none, and answers that each receipt is void.
     pub fn settle(&self, settle: SettleId, settlements: Vec<Settlement>) {
-        self.ask(|id| Command::Settle(id, settle, settlements));
+        self.ask(|id| FeedCommand::Settle(id, settle, settlements));
     }
 
     /// Hides messages for longer. A source of tracks has none, and answers that each receipt is void.
     pub fn extend(&self, extend: ExtendId, receipts: Vec<Receipt>, by: Duration) {
-        self.ask(|id| Command::Extend(id, extend, receipts, by));
+        self.ask(|id| FeedCommand::Extend(id, extend, receipts, by));
     }
 
     /// Closes a track; a read that is open is answered first.
     pub fn forget(&self, idx: TrackIdx) {
-        self.ask(|id| Command::Forget(id, idx));
+        self.ask(|id| FeedCommand::Forget(id, idx));
     }
 
     /// Tells the group how far a track is durable; nothing where no group deals the tracks out.
     pub fn committed(&self, name: TrackName, at: Watermark) {
-        self.ask(|id| Command::Committed(id, name, at));
+        self.ask(|id| FeedCommand::Committed(id, name, at));
     }
 
     /// Gives a track back that the group asked for; it is closed as by [`Subscriber::forget`].
     pub fn drained(&self, name: TrackName) {
-        self.ask(|id| Command::Drained(id, name));
+        self.ask(|id| FeedCommand::Drained(id, name));
     }
 
     /// No message is wanted any more; what was given is still settled. Open orders of a queue are answered at
     /// once; what their receives bring is shown to others.
     pub fn rest(&self) {
-        self.ask(Command::Rest);
+        self.ask(FeedCommand::Rest);
     }
 
-    fn ask(&self, command: impl FnOnce(SubscriberId) -> Command) {
+    fn ask(&self, command: impl FnOnce(SubscriberId) -> FeedCommand) {
         self.handle.inbox.push(command(self.handle.id));
     }
 }

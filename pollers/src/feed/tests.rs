@@ -11,7 +11,7 @@ use forebay_batcher::{
 use tokio::time::Instant;
 
 use super::inbox::SubscriberId;
-use super::track::{ReadLimits, Start, Taste, Track};
+use super::track::{FeedTrack, ReadLimits, ReadStart, Taste};
 use super::*;
 use crate::contract::Draw;
 use crate::file::fake::FakeFiles;
@@ -402,7 +402,7 @@ impl Renderer for Plain {
 /// One track and its subscribers by number; each line of a story does one thing and says what is started and
 /// held.
 struct Story {
-    track: Track,
+    track: FeedTrack,
     n_reads: u64,
 }
 
@@ -435,7 +435,7 @@ impl Story {
         let places = starts.iter().map(|it| it.from.clone());
         let places =
             places.map(|it| if let Watermark::At(it) = it { it.as_number().unwrap() } else { 0 }).collect();
-        for Start { stretch, from, .. } in starts {
+        for ReadStart { stretch, from, .. } in starts {
             let Watermark::At(from) = from else { panic!("the story begins at a place") };
             let from = from.as_number().unwrap();
             self.n_reads += 1;
@@ -461,12 +461,12 @@ fn ten_records(from: u64) -> RawRead {
 
 #[test]
 fn a_gap_is_told_to_each_who_passes_it_once_in_however_many_parts_it_takes_what_follows() {
-    let mut story = Story { track: Track::default(), n_reads: 0 };
+    let mut story = Story { track: FeedTrack::default(), n_reads: 0 };
     for who in [1, 2] {
         story.open(who, 0);
         story.order(who, 4);
     }
-    for Start { stretch, .. } in story.track.start(&TrackName("t".into()), LIMITS) {
+    for ReadStart { stretch, .. } in story.track.start(&TrackName("t".into()), LIMITS) {
         let gap = Some(Gap { from: None, to: Position::number(0) });
         story.track.handle_read(stretch, Some(Box::new(NoReader)), RawRead { gap, ..ten_records(0) });
     }
@@ -483,7 +483,7 @@ fn a_gap_is_told_to_each_who_passes_it_once_in_however_many_parts_it_takes_what_
 
 #[test]
 fn a_read_that_several_wait_for_has_the_largest_ones_room_and_its_failure_is_told_to_each() {
-    let mut story = Story { track: Track::default(), n_reads: 0 };
+    let mut story = Story { track: FeedTrack::default(), n_reads: 0 };
     for (who, at, records_max) in [(1, 0, 3), (2, 0, 10), (3, 50, 4)] {
         story.open(who, at);
         story.order(who, records_max);
@@ -497,7 +497,7 @@ fn a_read_that_several_wait_for_has_the_largest_ones_room_and_its_failure_is_tol
 
 #[test]
 fn one_raw_read_serves_all_who_stand_in_it_and_who_lags_reads_alone_until_the_places_meet() {
-    let mut story = Story { track: Track::default(), n_reads: 0 };
+    let mut story = Story { track: FeedTrack::default(), n_reads: 0 };
     story.open(1, 0);
     story.open(2, 0);
     assert_eq!((story.order(1, 10), story.order(2, 3)), (vec![], vec![]));

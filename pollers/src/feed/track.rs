@@ -13,7 +13,7 @@ use forebay_batcher::{Gap, Place, Position, Read, ReadOrder, TrackIdx, Watermark
 use tokio::time::Instant;
 
 use super::inbox::SubscriberId;
-use super::serve::{Answer, Took};
+use super::serve::{FilledAnswer, Took};
 use super::subscription::RecordFilter;
 use crate::source::{RawRead, RawRecord, Reader, Renderer, TrackName};
 
@@ -28,7 +28,7 @@ pub(super) struct TrackSeat {
 /// Reads that follow one another, and the reader behind them.
 struct Stretch {
     id: StretchId,
-    reads: VecDeque<Held>,
+    reads: VecDeque<HeldReads>,
     to: Watermark,
     reader: ReaderState,
     ended: bool,
@@ -40,7 +40,7 @@ struct Stretch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StretchId(u64);
 
-struct Held {
+struct HeldReads {
     from: Watermark,
     read: RawRead,
     to: Watermark,
@@ -55,7 +55,7 @@ enum ReaderState {
 }
 
 /// A raw read to start.
-pub(super) struct Start {
+pub(super) struct ReadStart {
     pub(super) track: TrackName,
     pub(super) stretch: StretchId,
     pub(super) reader: Option<Box<dyn Reader>>,
@@ -83,7 +83,7 @@ pub(super) struct Taste<'a> {
 
 /// One track within a feed.
 #[derive(Default)]
-pub(super) struct Track {
+pub(super) struct FeedTrack {
     pub(super) seats: BTreeMap<SubscriberId, Box<TrackSeat>>,
     stretches: Vec<Stretch>,
     n_stretches: u64,
@@ -94,7 +94,7 @@ pub(super) struct Track {
     pub(super) alarm: Option<Instant>,
 }
 
-impl Track {
+impl FeedTrack {
     /// Seats a subscriber; it may have been seated before.
     pub(super) fn open(&mut self, who: SubscriberId, idx: TrackIdx, at: Watermark) {
         self.seats.insert(who, Box::new(TrackSeat { idx, at, order: None }));
@@ -147,7 +147,7 @@ impl Track {
         let seat = self.seats.get_mut(&who)?;
         let (order, _) = seat.order.as_ref()?;
         let stretch = best(&self.stretches, &seat.at)?;
-        let mut answer = Answer::new(order, taste.renderer, taste.filter);
+        let mut answer = FilledAnswer::new(order, taste.renderer, taste.filter);
         let mut at = seat.at.clone();
         let mut gap: Option<Gap> = None;
         let mut is_full = false;
@@ -183,7 +183,7 @@ impl Track {
 
     /// The raw reads to start so that every order is waited for, as far as the track may have readers. Their
     /// stretches count as reading.
-    pub(super) fn start(&mut self, name: &TrackName, limits: ReadLimits) -> Vec<Start> {
+    pub(super) fn start(&mut self, name: &TrackName, limits: ReadLimits) -> Vec<ReadStart> {
         for seat in self.seats.values().filter(|seat| seat.order.is_some()) {
             if best(&self.stretches, &seat.at).is_none() {
                 self.n_stretches += 1;
@@ -222,7 +222,15 @@ impl Track {
                 ReaderState::Closed | ReaderState::Reading => None,
             };
             let (stretch, from) = (stretch.id, stretch.to.clone());
-            starts.push(Start { track: name.clone(), stretch, reader, from, records_max, bytes_max, until });
+            starts.push(ReadStart {
+                track: name.clone(),
+                stretch,
+                reader,
+                from,
+                records_max,
+                bytes_max,
+                until,
+            });
         }
         starts
     }
@@ -256,7 +264,7 @@ impl Track {
         if to != from {
             let places = (read.records.capacity() * size_of::<RawRecord>()) as u64;
             let bytes = places + read.records.iter().map(RawRecord::heap_bytes).sum::<u64>();
-            stretch.reads.push_back(Held { from, read, to: to.clone(), bytes });
+            stretch.reads.push_back(HeldReads { from, read, to: to.clone(), bytes });
             stretch.to = to;
         }
     }
@@ -358,7 +366,7 @@ impl Stretch {
     }
 }
 
-impl Held {
+impl HeldReads {
     /// Whether a bound lies in this read, so that its records from there on are exactly what follows the
     /// bound.
     fn holds(&self, at: &Watermark) -> bool {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::client::OpenFile;
-use super::io::{Hears, Io, Key, News, Tried, Watch};
+use super::io::{Hears, Io, JobKey, JobOutcome, Watch, WatchNews};
 
 /// How long a file is looked at after it was renamed or changed its rights.
 const RESTLESS: Duration = Duration::from_secs(3);
@@ -32,7 +32,7 @@ enum WatchState {
 
 struct ReaderEar {
     io: Io,
-    key: Key,
+    key: JobKey,
     is_stirred: AtomicBool,
     is_gone: AtomicBool,
 }
@@ -48,7 +48,7 @@ impl Attention {
         Self { io, ear: Arc::new(ear), watch: WatchState::NotYet, restless_until: None }
     }
 
-    pub(super) fn key(&self) -> Key {
+    pub(super) fn key(&self) -> JobKey {
         self.ear.key
     }
 
@@ -71,25 +71,25 @@ impl Attention {
     }
 
     /// How a file in which nothing was found is tried again.
-    pub(super) fn pace(&mut self, is_away: bool) -> Tried {
+    pub(super) fn pace(&mut self, is_away: bool) -> JobOutcome {
         let now = Instant::now();
         if self.ear.is_stirred.swap(false, Ordering::Relaxed) {
             self.restless_until = Some(now + RESTLESS);
         }
         self.restless_until = self.restless_until.filter(|it| *it > now);
         match self.watch {
-            WatchState::Watched(_) if !is_away && self.restless_until.is_none() => Tried::Listen,
-            WatchState::Watched(_) | WatchState::NotYet | WatchState::Refused => Tried::Look,
+            WatchState::Watched(_) if !is_away && self.restless_until.is_none() => JobOutcome::Listen,
+            WatchState::Watched(_) | WatchState::NotYet | WatchState::Refused => JobOutcome::Look,
         }
     }
 }
 
 impl Hears for ReaderEar {
-    fn hear(&self, news: &News) {
+    fn hear(&self, news: &WatchNews) {
         match news {
-            News::Written | News::Entry { .. } => {}
-            News::Altered | News::Missed => self.is_stirred.store(true, Ordering::Relaxed),
-            News::Gone => {
+            WatchNews::Written | WatchNews::Entry { .. } => {}
+            WatchNews::Altered | WatchNews::Missed => self.is_stirred.store(true, Ordering::Relaxed),
+            WatchNews::Gone => {
                 self.is_stirred.store(true, Ordering::Relaxed);
                 self.is_gone.store(true, Ordering::Relaxed);
             }

@@ -16,11 +16,11 @@ use super::identity::FileKey;
 use super::io::{LaneName, mount_of};
 
 /// What lies in a folder, one after the other.
-pub(super) type Entries = Box<dyn Iterator<Item = io::Result<Entry>> + Send>;
+pub(super) type Entries = Box<dyn Iterator<Item = io::Result<FolderEntry>> + Send>;
 
 /// One name in a folder.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct FolderEntry {
     pub(super) name: OsString,
     pub(super) kind: EntryKind,
 }
@@ -83,7 +83,7 @@ pub(super) struct LocalFiles;
 
 impl FileSystem for LocalFiles {
     fn folder(&self, folder: &Path) -> io::Result<Entries> {
-        Ok(Box::new(std::fs::read_dir(folder)?.map(|entry| entry.map(|it| Entry::of(&it)))))
+        Ok(Box::new(std::fs::read_dir(folder)?.map(|entry| entry.map(|it| FolderEntry::of(&it)))))
     }
 
     fn lane(&self, folder: &Path) -> (LaneName, bool) {
@@ -120,7 +120,7 @@ impl OpenFile for File {
     }
 }
 
-impl Entry {
+impl FolderEntry {
     fn of(entry: &DirEntry) -> Self {
         let kind = match entry.file_type() {
             Ok(kind) if kind.is_dir() => EntryKind::Folder,

@@ -2,7 +2,7 @@
 
 /// What is told of a file once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Told {
+pub(super) enum ContentNotice {
     /// That it holds no text.
     Content,
     /// That there are NUL bytes before its lines.

@@ -12,12 +12,12 @@ use forebay_batcher::{Gap, OrderKey, Position, UnixMillis};
 
 use super::attention::Attention;
 use super::client::{FileSystem, Kind, OpenFile, Stat};
-use super::content::Told;
+use super::content::ContentNotice;
 use super::error::FileError;
 use super::event::{FileFacts, Truncated, record_id};
 use super::evidence::Evidence;
 use super::identity::Identity;
-use super::io::{Key, Tried, lock};
+use super::io::{JobKey, JobOutcome, lock};
 use super::lines::{LineBody, body, leading_nuls};
 use super::long::Long;
 use super::open_files::Handle;
@@ -34,7 +34,7 @@ const SPARE_BYTES: usize = 4;
 
 /// Where the rest of the limits come from.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct LookLimits {
     pub(super) line_bytes_max: usize,
     pub(super) rotate_wait: Duration,
 }
@@ -43,7 +43,7 @@ pub(super) struct Limits {
 pub(super) enum Looked {
     Found(Result<RawRead, SourceError>),
     /// Nothing: it is tried again so.
-    Nothing(Tried),
+    Nothing(JobOutcome),
 }
 
 /// A file that a cursor is to read.
@@ -55,7 +55,7 @@ pub(super) struct Opened {
 }
 
 /// A place in one file.
-pub(super) struct Cursor {
+pub(super) struct FileCursor {
     system: Arc<dyn FileSystem>,
     handle: Arc<Handle>,
     attention: Attention,
@@ -63,7 +63,7 @@ pub(super) struct Cursor {
     identity: Identity,
     path: PathBuf,
     facts: Arc<FileFacts>,
-    limits: Limits,
+    limits: LookLimits,
     /// The first byte of the next line.
     offset: u64,
     /// The same as it is kept.
@@ -102,12 +102,12 @@ enum FileLife {
     },
 }
 
-impl Cursor {
+impl FileCursor {
     pub(super) fn new(
         opened: Opened,
         sightings: Arc<Mutex<Sightings>>,
         identity: Identity,
-        limits: Limits,
+        limits: LookLimits,
         (offset, check): (u64, Option<[u8; 4]>),
     ) -> Self {
         let Opened { system, handle, path, attention } = opened;
@@ -140,7 +140,7 @@ impl Cursor {
     }
 
     /// The name of its jobs.
-    pub(super) fn key(&self) -> Key {
+    pub(super) fn key(&self) -> JobKey {
         self.attention.key()
     }
 
@@ -163,12 +163,12 @@ impl Cursor {
         match self.advance(room) {
             Ok(Some(read)) => Looked::Found(Ok(read)),
             Ok(None) => Looked::Nothing(self.attention.pace(self.away_since.is_some())),
-            Err(Stop::Turn) => Looked::Nothing(Tried::More),
-            Err(Stop::Error(error)) => Looked::Found(Err(error)),
+            Err(LookEnd::Turn) => Looked::Nothing(JobOutcome::More),
+            Err(LookEnd::Error(error)) => Looked::Found(Err(error)),
         }
     }
 
-    fn advance(&mut self, room: Room) -> Result<Option<RawRead>, Stop> {
+    fn advance(&mut self, room: Room) -> Result<Option<RawRead>, LookEnd> {
         let start = self.offset;
         let mut n_looked = 0;
         loop {
@@ -180,7 +180,7 @@ impl Cursor {
                 return Ok(Some(self.last()));
             }
             if n_looked >= TURN_BYTES {
-                return Err(Stop::Turn);
+                return Err(LookEnd::Turn);
             }
             match self.fill()? {
                 0 if self.life == FileLife::Goes && !self.is_left_for_good()? => {
@@ -223,7 +223,7 @@ impl Cursor {
     fn without_filler(&mut self, line: Bytes) -> Bytes {
         let n_nuls = if self.long.is_none() { leading_nuls(&line) } else { 0 };
         self.n_filler += n_nuls as u64;
-        if self.n_filler > 0 && self.tell_once(Told::Filler) {
+        if self.n_filler > 0 && self.tell_once(ContentNotice::Filler) {
             let n_bytes = self.n_filler;
             tracing::warn!(path = %self.path.display(), offset = self.offset, n_bytes, "NUL bytes before a line are passed over");
         }
@@ -312,21 +312,21 @@ impl Cursor {
 
     /// The file, opened again where it was closed for others; `None` when it is nowhere any more, which ends
     /// its life.
-    fn file(&mut self) -> Result<Option<Arc<dyn OpenFile>>, Stop> {
+    fn file(&mut self) -> Result<Option<Arc<dyn OpenFile>>, LookEnd> {
         if let Some(file) = self.handle.file() {
             return Ok(Some(file));
         }
-        let Some((path, _)) = lock(&self.sightings).seek(&self.identity).map_err(Stop::Error)? else {
+        let Some((path, _)) = lock(&self.sightings).seek(&self.identity).map_err(LookEnd::Error)? else {
             tracing::warn!(path = %self.path.display(), offset = self.offset, "file is gone; what was not read of it is lost");
             self.life = FileLife::Over { lost_to: None };
             return Ok(None);
         };
         let file =
-            self.handle.open(self.system.as_ref(), &path).map_err(|error| Stop::Error(error.on(&path)))?;
+            self.handle.open(self.system.as_ref(), &path).map_err(|error| LookEnd::Error(error.on(&path)))?;
         // Between the look and the opening another may have taken its path.
         if !file.stat().map_err(|error| self.failed(error))?.key.is_same(&self.identity.key) {
             self.handle.close();
-            return Err(Stop::Turn);
+            return Err(LookEnd::Turn);
         }
         self.path = path;
         Ok(Some(file))
@@ -339,7 +339,7 @@ impl Cursor {
     }
 
     /// Whether the file, read to its end, has had no path of ours and no new bytes for long enough.
-    fn is_left_for_good(&mut self) -> Result<bool, Stop> {
+    fn is_left_for_good(&mut self) -> Result<bool, LookEnd> {
         let is_deleted = self.seen.is_some_and(|seen| seen.n_links == 0);
         let is_away = is_deleted || lock(&self.sightings).has_left(&self.identity);
         if !is_away {
@@ -381,17 +381,17 @@ impl Cursor {
     }
 
     /// Whether this is to be told of the file now: each thing is told once.
-    fn tell_once(&self, what: Told) -> bool {
+    fn tell_once(&self, what: ContentNotice) -> bool {
         lock(&self.sightings).tell_once(&self.identity.key, what)
     }
 
-    fn failed(&self, error: std::io::Error) -> Stop {
-        Stop::Error(FileError::of(error).on(&self.path))
+    fn failed(&self, error: std::io::Error) -> LookEnd {
+        LookEnd::Error(FileError::of(error).on(&self.path))
     }
 }
 
 /// Why a look ended early.
-enum Stop {
+enum LookEnd {
     /// Others are to have their turn.
     Turn,
     Error(SourceError),

@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::io::{Hears, News, What, lock};
-use super::walk::Route;
+use super::io::{EntryChange, Hears, WatchNews, lock};
+use super::walk::WalkRoute;
 
 /// Strays and half-told renames that are kept; more than that come only from folders that nobody can follow.
 const KEPT_MAX: usize = 1_000;
 
 /// The ears of one source.
 pub(super) struct Ears {
-    route: Arc<Route>,
+    route: Arc<WalkRoute>,
     heard: Mutex<Heard>,
     bell: Notify,
 }
@@ -46,7 +46,7 @@ pub(super) struct FolderEar {
 }
 
 impl Ears {
-    pub(super) fn new(route: Arc<Route>) -> Arc<Self> {
+    pub(super) fn new(route: Arc<WalkRoute>) -> Arc<Self> {
         Arc::new(Self { route, heard: Mutex::default(), bell: Notify::new() })
     }
 
@@ -89,20 +89,20 @@ impl FolderEar {
 }
 
 impl Hears for FolderEar {
-    fn hear(&self, news: &News) {
+    fn hear(&self, news: &WatchNews) {
         let concerns = match news {
-            News::Entry { name, what, is_folder } => {
+            WatchNews::Entry { name, what, is_folder } => {
                 let is_named = !is_folder && self.steps.iter().any(|step| self.ears.route.names(*step, name));
                 let is_stray =
                     !is_folder && lock(&self.ears.heard).handle(self.folder.join(name), *what, is_named);
                 is_stray || self.steps.iter().any(|step| self.ears.route.concerns(*step, name, *is_folder))
             }
-            News::Gone => {
+            WatchNews::Gone => {
                 self.is_gone.store(true, Ordering::Relaxed);
                 true
             }
-            News::Missed => true,
-            News::Written | News::Altered => false,
+            WatchNews::Missed => true,
+            WatchNews::Written | WatchNews::Altered => false,
         };
         if concerns {
             self.ears.ring();
@@ -112,25 +112,25 @@ impl Hears for FolderEar {
 
 impl Heard {
     /// `true` when a stray has come.
-    fn handle(&mut self, path: PathBuf, what: What, is_named: bool) -> bool {
+    fn handle(&mut self, path: PathBuf, what: EntryChange, is_named: bool) -> bool {
         match what {
-            What::Came if is_named && self.fresh.len() < KEPT_MAX => _ = self.fresh.insert(path),
-            What::Came => {}
-            What::LeftFor(cookie) => {
+            EntryChange::Came if is_named && self.fresh.len() < KEPT_MAX => _ = self.fresh.insert(path),
+            EntryChange::Came => {}
+            EntryChange::LeftFor(cookie) => {
                 self.fresh.remove(&path);
                 let was_stray = self.strays.remove(&path).is_some();
                 if (is_named || was_stray) && self.leaving.len() < KEPT_MAX {
                     self.leaving.insert(cookie);
                 }
             }
-            What::CameFrom(cookie) => {
+            EntryChange::CameFrom(cookie) => {
                 let is_ours = self.leaving.remove(&cookie);
                 if is_ours && !is_named && self.strays.len() < KEPT_MAX {
                     self.strays.insert(path, Instant::now());
                     return true;
                 }
             }
-            What::Left => {
+            EntryChange::Left => {
                 let was_stray = self.strays.remove(&path).is_some();
                 if (self.fresh.remove(&path) || was_stray) && self.lost.len() < KEPT_MAX {
                     self.lost.push(path);
@@ -145,7 +145,7 @@ impl Heard {
 pub(super) struct YoungEar(pub(super) Arc<Ears>);
 
 impl Hears for YoungEar {
-    fn hear(&self, _news: &News) {
+    fn hear(&self, _news: &WatchNews) {
         self.0.ring();
     }
 }
@@ -159,14 +159,14 @@ mod tests {
     use crate::file::settings::PathPattern;
 
     fn ear(pattern: &str) -> (Arc<Ears>, Arc<FolderEar>) {
-        let route = Route::of(&PathPattern::parse(pattern, Path::new("/logs")).unwrap());
+        let route = WalkRoute::of(&PathPattern::parse(pattern, Path::new("/logs")).unwrap());
         let ears = Ears::new(Arc::new(route));
         let ear = FolderEar::new(&ears, "/logs".into(), [0].into());
         (ears, ear)
     }
 
-    fn tell(ear: &FolderEar, name: &str, what: What) {
-        ear.hear(&News::Entry { name: OsString::from(name), what, is_folder: false });
+    fn tell(ear: &FolderEar, name: &str, what: EntryChange) {
+        ear.hear(&WatchNews::Entry { name: OsString::from(name), what, is_folder: false });
     }
 
     const LONG: Duration = Duration::from_secs(60);
@@ -174,14 +174,14 @@ mod tests {
     #[test]
     fn a_file_that_was_rotated_twice_in_one_instant_is_a_stray_where_it_went() {
         let (ears, ear) = ear("app.log");
-        tell(&ear, "app.log", What::LeftFor(1));
-        tell(&ear, "app.log.1", What::CameFrom(1));
-        tell(&ear, "app.log", What::Came);
-        tell(&ear, "app.log.1", What::LeftFor(2));
-        tell(&ear, "app.log.2", What::CameFrom(2));
-        tell(&ear, "app.log", What::LeftFor(3));
-        tell(&ear, "app.log.1", What::CameFrom(3));
-        tell(&ear, "app.log", What::Came);
+        tell(&ear, "app.log", EntryChange::LeftFor(1));
+        tell(&ear, "app.log.1", EntryChange::CameFrom(1));
+        tell(&ear, "app.log", EntryChange::Came);
+        tell(&ear, "app.log.1", EntryChange::LeftFor(2));
+        tell(&ear, "app.log.2", EntryChange::CameFrom(2));
+        tell(&ear, "app.log", EntryChange::LeftFor(3));
+        tell(&ear, "app.log.1", EntryChange::CameFrom(3));
+        tell(&ear, "app.log", EntryChange::Came);
         let strays = ["/logs/app.log.1", "/logs/app.log.2"].map(PathBuf::from).to_vec();
         assert_eq!(ears.take(LONG), (strays, vec![]));
         assert_eq!(ears.take(Duration::ZERO).0, [""; 0].map(PathBuf::from));
@@ -190,27 +190,27 @@ mod tests {
     #[test]
     fn a_file_that_came_and_was_deleted_unseen_is_told_as_lost() {
         let (ears, ear) = ear("*.log");
-        tell(&ear, "a.log", What::Came);
+        tell(&ear, "a.log", EntryChange::Came);
         assert!(ears.take(LONG).1.is_empty());
         ears.saw([PathBuf::from("/logs/a.log")].iter());
-        tell(&ear, "a.log", What::Left);
-        tell(&ear, "other.txt", What::Came);
-        tell(&ear, "other.txt", What::Left);
+        tell(&ear, "a.log", EntryChange::Left);
+        tell(&ear, "other.txt", EntryChange::Came);
+        tell(&ear, "other.txt", EntryChange::Left);
         assert!(ears.take(LONG).1.is_empty(), "one was seen, the other is none of ours");
-        tell(&ear, "b.log", What::Came);
-        tell(&ear, "b.log", What::Left);
+        tell(&ear, "b.log", EntryChange::Came);
+        tell(&ear, "b.log", EntryChange::Left);
         assert_eq!(ears.take(LONG).1, [PathBuf::from("/logs/b.log")]);
     }
 
     #[tokio::test]
     async fn only_news_that_concern_the_pattern_ring() {
         let (ears, ear) = ear("*.log");
-        tell(&ear, "other.txt", What::Came);
+        tell(&ear, "other.txt", EntryChange::Came);
         let is_rung = || async { tokio::time::timeout(Duration::ZERO, ears.rung()).await.is_ok() };
         assert!(!is_rung().await);
-        tell(&ear, "a.log", What::Came);
+        tell(&ear, "a.log", EntryChange::Came);
         assert!(is_rung().await);
-        ear.hear(&News::Gone);
+        ear.hear(&WatchNews::Gone);
         assert!(is_rung().await && !ear.is_good(&[0].into()));
     }
 }

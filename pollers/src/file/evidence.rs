@@ -28,14 +28,14 @@ const WITHIN: u8 = b'<';
 
 /// Where reading begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
+pub(super) enum FileStart {
     /// At an offset, with what lay before it where that is known.
     At { offset: u64, check: Option<[u8; 4]> },
     /// Behind the last whole line of so many first bytes.
     Within(u64),
 }
 
-impl Start {
+impl FileStart {
     /// The start that a bound stands for; `None` when it is none of this source.
     pub(super) fn of(bound: &Watermark) -> Option<Self> {
         let bytes = match bound {
@@ -90,9 +90,9 @@ pub(super) fn place_in(file: &dyn OpenFile, offset: u64) -> io::Result<Position>
 /// The end of a kept stretch: one from before there was evidence still holds the record that begins there,
 /// whatever lies before it.
 pub(super) fn end_of_stretch(kept: Position) -> Position {
-    match Start::of(&Watermark::At(kept.clone())) {
-        Some(Start::At { offset, check: None }) => Position::checked_number(offset, [u8::MAX; 4]),
-        Some(Start::At { .. } | Start::Within(_)) | None => kept,
+    match FileStart::of(&Watermark::At(kept.clone())) {
+        Some(FileStart::At { offset, check: None }) => Position::checked_number(offset, [u8::MAX; 4]),
+        Some(FileStart::At { .. } | FileStart::Within(_)) | None => kept,
     }
 }
 
@@ -150,22 +150,28 @@ impl Evidence {
 mod tests {
     use super::*;
 
-    fn at(offset: u64, check: Option<[u8; 4]>) -> Option<Start> {
-        Some(Start::At { offset, check })
+    fn at(offset: u64, check: Option<[u8; 4]>) -> Option<FileStart> {
+        Some(FileStart::At { offset, check })
     }
 
     #[test]
     fn every_form_of_a_bound_is_read_and_no_other() {
         let origin = |bytes: &[u8]| Watermark::Origin(Origin(ShortBytes::new(bytes)));
-        assert_eq!(Start::of(&origin(b"")), at(0, None));
-        assert_eq!(Start::of(&Watermark::At(Position::number(77))), at(77, None));
-        assert_eq!(Start::of(&Watermark::At(Position::checked_number(77, *b"abcd"))), at(77, Some(*b"abcd")));
-        assert_eq!(Start::of(&Watermark::Origin(Start::within(1 << 40))), Some(Start::Within(1 << 40)));
+        assert_eq!(FileStart::of(&origin(b"")), at(0, None));
+        assert_eq!(FileStart::of(&Watermark::At(Position::number(77))), at(77, None));
+        assert_eq!(
+            FileStart::of(&Watermark::At(Position::checked_number(77, *b"abcd"))),
+            at(77, Some(*b"abcd"))
+        );
+        assert_eq!(
+            FileStart::of(&Watermark::Origin(FileStart::within(1 << 40))),
+            Some(FileStart::Within(1 << 40))
+        );
         for bad in [&b"1"[..], b"123456789", b"1234567890123"] {
-            assert_eq!(Start::of(&Watermark::At(Position::new(bad))), None, "{bad:?}");
+            assert_eq!(FileStart::of(&Watermark::At(Position::new(bad))), None, "{bad:?}");
         }
         assert_eq!(
-            Start::of(&origin(b"<1234567")),
+            FileStart::of(&origin(b"<1234567")),
             at(u64::from_be_bytes(*b"<1234567"), None),
             "an offset may begin with any byte"
         );

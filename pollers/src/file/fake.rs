@@ -12,7 +12,7 @@ use forebay_models::file::{Disk, Fault, Node};
 use rustix::io::Errno;
 
 use super::FileSource;
-use super::client::{Entries, Entry, EntryKind, FileSystem, Kind, OpenFile, Stat};
+use super::client::{Entries, EntryKind, FileSystem, FolderEntry, Kind, OpenFile, Stat};
 use super::identity::FileKey;
 use super::io::{LaneName, lock};
 use super::settings::{FileSettings, PathPattern};
@@ -116,7 +116,8 @@ impl FileSystem for FakeFiles {
     fn folder(&self, folder: &Path) -> io::Result<Entries> {
         let disk = self.disk();
         let paths = disk.folder(text(folder)).map_err(error)?;
-        let entries: Vec<io::Result<Entry>> = paths.into_iter().map(|path| Ok(entry(&disk, &path))).collect();
+        let entries: Vec<io::Result<FolderEntry>> =
+            paths.into_iter().map(|path| Ok(entry(&disk, &path))).collect();
         Ok(Box::new(entries.into_iter()))
     }
 
@@ -209,14 +210,14 @@ fn stat(disk: &Disk, number: u64) -> io::Result<Stat> {
     })
 }
 
-fn entry(disk: &Disk, path: &str) -> Entry {
+fn entry(disk: &Disk, path: &str) -> FolderEntry {
     let kind = match disk.look(path) {
         Ok(Node::Folder) => EntryKind::Folder,
         Ok(Node::File(_)) if disk.number(path).is_none() => EntryKind::Link,
         Err(Fault::LinkLoop) => EntryKind::Link,
         Ok(Node::File(_) | Node::Fifo) | Err(_) => EntryKind::Other,
     };
-    Entry { name: Path::new(path).file_name().unwrap_or_default().to_owned(), kind }
+    FolderEntry { name: Path::new(path).file_name().unwrap_or_default().to_owned(), kind }
 }
 
 fn text(path: &Path) -> &str {
@@ -234,13 +235,13 @@ fn error(fault: Fault) -> io::Error {
 }
 
 /// The fake in the hands of the contract suite: one folder, a file a track.
-pub struct FakeSubject {
+pub struct FileSubject {
     files: FakeFiles,
     source: Arc<dyn Source>,
     written: Vec<Vec<Vec<u8>>>,
 }
 
-impl FakeSubject {
+impl FileSubject {
     /// With no file yet.
     pub fn new() -> Self {
         let files = FakeFiles::new();
@@ -250,7 +251,7 @@ impl FakeSubject {
     }
 }
 
-impl Default for FakeSubject {
+impl Default for FileSubject {
     fn default() -> Self {
         Self::new()
     }
@@ -264,7 +265,7 @@ fn path(track: usize) -> String {
     format!("/logs/{track:04}.log")
 }
 
-impl Subject for FakeSubject {
+impl Subject for FileSubject {
     fn source(&self) -> Arc<dyn Source> {
         Arc::clone(&self.source)
     }

@@ -48,17 +48,17 @@ use tokio::sync::oneshot;
 
 use self::attention::Attention;
 use self::client::FileSystem;
-use self::cursor::{Cursor, Limits, Opened};
+use self::cursor::{FileCursor, LookLimits, Opened};
 use self::ears::Ears;
 use self::error::FileError;
-use self::evidence::Start;
+use self::evidence::FileStart;
 use self::identity::Identity;
-use self::io::{Io, Key, Lane, LaneName, Tried, lock};
+use self::io::{Io, JobKey, JobLane, JobOutcome, LaneName, lock};
 use self::open_files::OpenFiles;
 use self::reader::FileReader;
 use self::settings::FileSettings;
 use self::sightings::{Found, Sightings};
-use self::walk::{Listed, Route, Walk};
+use self::walk::{Listed, Walk, WalkRoute};
 use self::watching::Watching;
 use crate::source::{
     Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, PlaceError, Reader, Source,
@@ -123,11 +123,11 @@ const LIST_PAUSE_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct FileSource {
     files: Arc<dyn FileSystem>,
     sightings: Arc<Mutex<Sightings>>,
-    limits: Limits,
+    limits: LookLimits,
     what: String,
-    route: Arc<Route>,
+    route: Arc<WalkRoute>,
     io: Io,
-    lane: Lane,
+    lane: JobLane,
     ears: Arc<Ears>,
     is_settled: Arc<AtomicBool>,
     /// How long the last listing took.
@@ -144,7 +144,7 @@ impl FileSource {
     fn with(settings: FileSettings, files: Arc<dyn FileSystem>, io: Io, open_files: Arc<OpenFiles>) -> Self {
         let FileSettings { path, exclude, line_bytes_max, rotate_wait, by_path } = settings;
         let what = path.to_string();
-        let route = Arc::new(Route::of(&path));
+        let route = Arc::new(WalkRoute::of(&path));
         let ears = Ears::new(Arc::clone(&route));
         let (shared, is_local) = files.lane(&path.folder());
         let own = is_local.then(|| LaneName(shared.0.join(&what)));
@@ -156,11 +156,11 @@ impl FileSource {
         Self {
             files,
             sightings: Arc::new(Mutex::new(sightings)),
-            limits: Limits { line_bytes_max, rotate_wait },
+            limits: LookLimits { line_bytes_max, rotate_wait },
             what,
             route,
             io,
-            lane: Lane { shared, own },
+            lane: JobLane { shared, own },
             ears,
             is_settled,
             list_micros: Arc::default(),
@@ -180,7 +180,7 @@ impl FileSource {
                 // Whoever asked may be gone.
                 drop(sender.send(job(&mut lock(&sightings))));
             }
-            Tried::Done
+            JobOutcome::Done
         };
         self.asked(self.io.key(), attempt, receiver)
     }
@@ -201,7 +201,7 @@ impl FileSource {
             let walk = walk.get_or_insert_with(|| Walk::new(Arc::clone(&files), Arc::clone(&route)));
             let Some(listed) = walk.advance() else {
                 took += began.elapsed();
-                return Tried::More;
+                return JobOutcome::More;
             };
             if let Some((job, sender)) = work.take() {
                 drop(sender.send(job(&mut lock(&sightings), listed)));
@@ -210,15 +210,15 @@ impl FileSource {
                 u64::try_from((took + began.elapsed()).as_micros()).unwrap_or(u64::MAX),
                 Ordering::Relaxed,
             );
-            Tried::Done
+            JobOutcome::Done
         };
         self.asked(self.io.key(), attempt, receiver)
     }
 
     fn asked<T: Send + 'static>(
         &self,
-        key: Key,
-        attempt: impl FnMut() -> Tried + Send + 'static,
+        key: JobKey,
+        attempt: impl FnMut() -> JobOutcome + Send + 'static,
         receiver: oneshot::Receiver<T>,
     ) -> BoxFuture<'_, Result<T, SourceError>> {
         let asked = self.io.ask(&self.lane, key, Instant::now(), attempt);
@@ -230,7 +230,7 @@ impl FileSource {
     }
 
     /// A cursor in a track's file; `None` when there is no such file.
-    async fn cursor(&self, identity: Identity, start: Start) -> Result<Option<Cursor>, SourceError> {
+    async fn cursor(&self, identity: Identity, start: FileStart) -> Result<Option<FileCursor>, SourceError> {
         let (shared, limits, io, system) =
             (Arc::clone(&self.sightings), self.limits, self.io.clone(), Arc::clone(&self.files));
         let wanted = identity.clone();
@@ -243,7 +243,7 @@ impl FileSource {
                     .map_err(|error| error.on(&path))?;
                 let place = start.find(file.as_ref()).map_err(|error| FileError::of(error).on(&path))?;
                 let opened = Opened { system, handle, path, attention: Attention::new(io) };
-                Ok(Some(Cursor::new(opened, shared, identity, limits, place)))
+                Ok(Some(FileCursor::new(opened, shared, identity, limits, place)))
             }
             Found::Gone => Ok(None),
         };
@@ -307,7 +307,7 @@ impl Tracks for FileSource {
         let lost =
             |why: &str| SourceError::PositionLost { what: format!("track {}", track.0), why: why.to_owned() };
         let identity = Identity::parse(track).ok_or_else(|| lost("its name is none of a file"));
-        let start = Start::of(from).ok_or_else(|| lost("the position is no offset"));
+        let start = FileStart::of(from).ok_or_else(|| lost("the position is no offset"));
         Box::pin(async move {
             let (identity, start) = (identity?, start?);
             let reader: Box<dyn Reader> = match self.cursor(identity, start).await? {

@@ -6,7 +6,7 @@ use forebay_batcher::{Origin, ShortBytes, UnixMillis};
 use forebay_config::StartingPosition;
 
 use super::error::FileError;
-use super::evidence::{Start, place_in};
+use super::evidence::{FileStart, place_in};
 use super::identity::{FileKey, Identity};
 use super::sightings::{Sightings, end_of_lines};
 use super::walk::Listed;
@@ -80,7 +80,9 @@ impl Sightings {
                 Ok(Some(Origin(place.map_err(|error| FileError::of(error).on(&path))?.0)))
             }
             // It cannot be read, but its size tells where its end is now.
-            Err(error) => self.seek(&identity)?.map(|(_, stat)| Some(Start::within(stat.size))).ok_or(error),
+            Err(error) => {
+                self.seek(&identity)?.map(|(_, stat)| Some(FileStart::within(stat.size))).ok_or(error)
+            }
         }
     }
 }

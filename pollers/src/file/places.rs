@@ -5,7 +5,7 @@ use forebay_batcher::{Origin, ShortBytes, UnixMillis, Watermark};
 use forebay_config::StartingPosition;
 
 use super::error::FileError;
-use super::evidence::{Start, place_in};
+use super::evidence::{FileStart, place_in};
 use super::identity::Identity;
 use super::sightings::{Sightings, end_of_lines_before};
 use super::walk::Listed;
@@ -97,7 +97,7 @@ pub(super) fn n_bytes_behind(
     let mut n_bytes = 0;
     let listed = sightings.tracks(listed, &Stand::known(stands), now);
     for stand in stands.iter().filter(|it| it.standing == Standing::Open) {
-        let Some((identity, start)) = Identity::parse(&stand.track).zip(Start::of(&stand.bound)) else {
+        let Some((identity, start)) = Identity::parse(&stand.track).zip(FileStart::of(&stand.bound)) else {
             continue;
         };
         let size = sightings.seek(&identity)?.map_or(0, |(_, stat)| stat.size);

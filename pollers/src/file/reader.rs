@@ -6,26 +6,26 @@ use std::time::Instant;
 
 use forebay_batcher::{Position, Watermark};
 
-use super::cursor::{Cursor, Looked};
-use super::evidence::Start;
-use super::io::{Io, Key, Lane, Tried, lock};
+use super::cursor::{FileCursor, Looked};
+use super::evidence::FileStart;
+use super::io::{Io, JobKey, JobLane, JobOutcome, lock};
 use crate::source::{BoxFuture, RawRead, Reader, Room, SourceError};
 
 /// Reads a file that is open.
 pub(super) struct FileReader {
     /// Locked by whoever looks, for as long as the file system takes.
-    cursor: Arc<Mutex<Cursor>>,
+    cursor: Arc<Mutex<FileCursor>>,
     /// What was found, until a read takes it: a lock that is never held for long.
     tray: Arc<Mutex<Option<Result<RawRead, SourceError>>>>,
     io: Io,
-    lane: Lane,
-    key: Key,
+    lane: JobLane,
+    key: JobKey,
     path: PathBuf,
     passed: Position,
 }
 
 impl FileReader {
-    pub(super) fn new(cursor: Cursor, io: Io, lane: Lane) -> Self {
+    pub(super) fn new(cursor: FileCursor, io: Io, lane: JobLane) -> Self {
         let (key, path, passed) = (cursor.key(), cursor.path().to_owned(), cursor.position());
         Self { cursor: Arc::new(Mutex::new(cursor)), tray: Arc::default(), io, lane, key, path, passed }
     }
@@ -54,15 +54,19 @@ impl Reader for FileReader {
     }
 }
 
-fn attempt(cursor: &Mutex<Cursor>, tray: &Mutex<Option<Result<RawRead, SourceError>>>, room: Room) -> Tried {
+fn attempt(
+    cursor: &Mutex<FileCursor>,
+    tray: &Mutex<Option<Result<RawRead, SourceError>>>,
+    room: Room,
+) -> JobOutcome {
     let mut cursor = lock(cursor);
     if lock(tray).is_some() {
-        return Tried::Done;
+        return JobOutcome::Done;
     }
     match cursor.look(room) {
         Looked::Found(read) => {
             *lock(tray) = Some(read);
-            Tried::Done
+            JobOutcome::Done
         }
         Looked::Nothing(how) => how,
     }
@@ -78,7 +82,7 @@ impl Gone {
     pub(super) fn at(bound: &Watermark) -> Self {
         let passed = match bound {
             Watermark::At(position) => position.clone(),
-            Watermark::Origin(_) => Position::number(Start::of(bound).map_or(0, |it| it.offset())),
+            Watermark::Origin(_) => Position::number(FileStart::of(bound).map_or(0, |it| it.offset())),
         };
         Self { passed }
     }

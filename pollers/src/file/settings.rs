@@ -214,21 +214,21 @@ impl SourceSettings for FileSettings {
 
 #[cfg(test)]
 mod tests {
-    use forebay_config::Place;
-    use forebay_config::document::{Key, Value};
+    use forebay_config::SourceSpan;
+    use forebay_config::document::{DocumentKey, Value};
 
     use super::*;
     use crate::file::FileKind;
     use crate::source::SourceKind;
 
     fn node(value: Value) -> Node {
-        Node { value, place: Place { file: "test".into(), line: 1, column: 1, span: 0..0 } }
+        Node { value, place: SourceSpan { file: "test".into(), line: 1, column: 1, span: 0..0 } }
     }
 
     fn settings(entries: &[(&str, Value)]) -> Result<FileSettings, Vec<String>> {
         let entry = |(name, value): &(&str, Value)| {
             let value = node(value.clone());
-            (Key { name: (*name).to_owned(), place: value.place.clone() }, value)
+            (DocumentKey { name: (*name).to_owned(), place: value.place.clone() }, value)
         };
         let node = node(Value::Map(entries.iter().map(entry).collect()));
         let told = |it: Finding| format!("{} {}: {}", it.code, it.path, it.message);
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn mappings_share_a_feed_only_when_all_their_settings_agree() {
-        let key = |name: &str| Key { name: name.to_owned(), place: node(Value::Null).place };
+        let key = |name: &str| DocumentKey { name: name.to_owned(), place: node(Value::Null).place };
         let identity_of =
             |entries| FileKind.parse(&node(Value::Map(entries)), Path::new("/")).unwrap().identity();
         let identity = |path: &str, wait: &str| {

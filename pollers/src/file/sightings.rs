@@ -11,7 +11,7 @@ use forebay_batcher::UnixMillis;
 use forebay_config::Code;
 
 use super::client::{EntryKind, FileSystem, Kind, OpenFile, Stat};
-use super::content::Told;
+use super::content::ContentNotice;
 use super::error::FileError;
 use super::evidence::written;
 use super::exclude::Exclude;
@@ -42,7 +42,7 @@ pub(super) struct Sightings {
     folders: BTreeSet<PathBuf>,
     /// Files that have no reader yet, kept open so that none is lost when it is renamed or deleted before it
     /// has one.
-    held: BTreeMap<FileKey, Box<Held>>,
+    held: BTreeMap<FileKey, Box<UnreadFile>>,
     hold_for: Duration,
     open_files: Arc<OpenFiles>,
     watching: Watching,
@@ -55,7 +55,7 @@ pub(super) struct Sightings {
 }
 
 /// A file without a reader.
-struct Held {
+struct UnreadFile {
     path: PathBuf,
     handle: Arc<Handle>,
     /// It is no track yet: its first line is waited for.
@@ -75,7 +75,7 @@ pub(super) struct Sighting {
     /// Names of former lives.
     dead: BTreeSet<TrackName>,
     /// What was told of it.
-    told: BTreeSet<Told>,
+    told: BTreeSet<ContentNotice>,
 }
 
 /// Files and troubles of one look.
@@ -97,7 +97,7 @@ pub(super) struct Look {
 }
 
 /// What a mapping is to be told, file by file.
-pub(super) struct Survey {
+pub(super) struct FileSurvey {
     pub(super) tracks: Vec<TrackInfo>,
     pub(super) trouble: Option<SourceError>,
     /// Files that are there and cannot be read.
@@ -161,12 +161,12 @@ impl Sightings {
 
     /// The tracks that `known` does not hold.
     pub(super) fn tracks(&mut self, listed: Listed, known: &Known, now: UnixMillis) -> Listing {
-        let Survey { tracks, trouble, .. } = self.survey(listed, known, now);
+        let FileSurvey { tracks, trouble, .. } = self.survey(listed, known, now);
         Listing { tracks, trouble }
     }
 
     /// The same with what holds it up.
-    pub(super) fn survey(&mut self, listed: Listed, known: &Known, now: UnixMillis) -> Survey {
+    pub(super) fn survey(&mut self, listed: Listed, known: &Known, now: UnixMillis) -> FileSurvey {
         let is_watched = self.watching.watch(&listed);
         let heard = self.watching.heard(self.hold_for);
         let mut look = self.look(listed);
@@ -185,7 +185,7 @@ impl Sightings {
         self.add_strays(&mut look, heard.strays, known);
         self.add_held(&mut look);
         let Look { trouble, is_blind, unseen, has_links, .. } = look;
-        let mut survey = Survey { tracks: Vec::new(), trouble, unreadable: Vec::new(), unseen, is_blind };
+        let mut survey = FileSurvey { tracks: Vec::new(), trouble, unreadable: Vec::new(), unseen, is_blind };
         for (path, stat) in look.files {
             match self.identify(&path, &stat, known, now) {
                 Ok(None) => {}
@@ -287,7 +287,7 @@ impl Sightings {
         };
         let stat = handle.file().map(|it| it.stat()).transpose().map_err(FileError::of)?;
         if stat.is_none_or(|it| it.key == key) {
-            self.held.insert(key, Box::new(Held { path: path.to_owned(), handle, is_young, until }));
+            self.held.insert(key, Box::new(UnreadFile { path: path.to_owned(), handle, is_young, until }));
         }
         Ok(())
     }
@@ -496,7 +496,7 @@ impl Sightings {
     }
 
     /// Whether this is still to be told of a file; it counts as told from now on.
-    pub(super) fn tell_once(&mut self, key: &FileKey, what: Told) -> bool {
+    pub(super) fn tell_once(&mut self, key: &FileKey, what: ContentNotice) -> bool {
         let mut sightings = self.seen.range_mut(key.births()).filter(|(seen, _)| seen.is_same(key));
         sightings.next().is_some_and(|(_, it)| it.told.insert(what))
     }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use super::client::{Entries, Entry, EntryKind, FileSystem, Kind};
+use super::client::{Entries, EntryKind, FileSystem, FolderEntry, Kind};
 use super::settings::PathPattern;
 
 /// Entries that one walk looks at.
@@ -33,7 +33,7 @@ const SLICE_MAX: Duration = Duration::from_millis(20);
 
 /// What is walked, step by step.
 #[derive(Debug)]
-pub(super) struct Route {
+pub(super) struct WalkRoute {
     /// Below it everything lies.
     folder: PathBuf,
     steps: Vec<WalkStep>,
@@ -62,7 +62,7 @@ pub(super) struct Listed {
 /// A walk under way.
 pub(super) struct Walk {
     files: Arc<dyn FileSystem>,
-    route: Arc<Route>,
+    route: Arc<WalkRoute>,
     folders: VecDeque<Visit>,
     links: VecDeque<Visit>,
     open: Option<(Visit, Entries)>,
@@ -82,7 +82,7 @@ struct Visit {
     is_link: bool,
 }
 
-impl Route {
+impl WalkRoute {
     pub(super) fn of(pattern: &PathPattern) -> Self {
         match pattern {
             PathPattern::One(path) => {
@@ -153,7 +153,7 @@ fn asked(folder: &Path) -> &Path {
 }
 
 impl Walk {
-    pub(super) fn new(files: Arc<dyn FileSystem>, route: Arc<Route>) -> Self {
+    pub(super) fn new(files: Arc<dyn FileSystem>, route: Arc<WalkRoute>) -> Self {
         let first = Visit { folder: route.folder.clone(), step: 0, is_link: false };
         Self {
             files,
@@ -235,8 +235,8 @@ impl Walk {
     }
 
     /// One entry of a folder.
-    fn meet(&mut self, visit: &Visit, entry: &Entry) {
-        let Entry { name, kind } = entry;
+    fn meet(&mut self, visit: &Visit, entry: &FolderEntry) {
+        let FolderEntry { name, kind } = entry;
         let is_deep = matches!(self.route.steps[visit.step], WalkStep::Deep);
         if is_deep && !is_hidden(name) {
             self.go_on(visit, entry, visit.step);
@@ -253,7 +253,7 @@ impl Walk {
         }
     }
 
-    fn go_on(&mut self, visit: &Visit, entry: &Entry, step: usize) {
+    fn go_on(&mut self, visit: &Visit, entry: &FolderEntry, step: usize) {
         let folder = visit.folder.join(&entry.name);
         match entry.kind {
             EntryKind::Folder => self.folders.push_back(Visit { folder, step, is_link: false }),
@@ -295,7 +295,7 @@ mod tests {
 
     fn walk(folder: &Path, pattern: &str) -> (Vec<PathBuf>, Listed) {
         let pattern = PathPattern::parse(pattern, folder).unwrap();
-        let mut walk = Walk::new(Arc::new(LocalFiles), Arc::new(Route::of(&pattern)));
+        let mut walk = Walk::new(Arc::new(LocalFiles), Arc::new(WalkRoute::of(&pattern)));
         let listed = std::iter::from_fn(|| Some(walk.advance())).find_map(|it| it).unwrap();
         let found = listed
             .found
@@ -370,7 +370,7 @@ mod tests {
         let files: Vec<String> = (0..50).map(|it| format!("{it:02}.log")).collect();
         let folder = folder(&files.iter().map(String::as_bytes).collect::<Vec<_>>());
         let pattern = PathPattern::parse("*.log", folder.path()).unwrap();
-        let mut walk = Walk::new(Arc::new(LocalFiles), Arc::new(Route::of(&pattern)));
+        let mut walk = Walk::new(Arc::new(LocalFiles), Arc::new(WalkRoute::of(&pattern)));
         walk.entries_max = 11;
         let listed = std::iter::from_fn(|| Some(walk.advance())).find_map(|it| it).unwrap();
         assert_eq!((listed.found.len(), listed.cut_at), (10, Some(11)), "the folder itself counts");
@@ -383,13 +383,13 @@ mod tests {
             std::fs::write(folder.path().join(format!("{it}.log")), "").unwrap();
         }
         let pattern = PathPattern::parse("*.log", folder.path()).unwrap();
-        let mut walk = Walk::new(Arc::new(LocalFiles), Arc::new(Route::of(&pattern)));
+        let mut walk = Walk::new(Arc::new(LocalFiles), Arc::new(WalkRoute::of(&pattern)));
         assert!(walk.advance().is_none());
     }
 
     #[test]
     fn news_concern_what_the_pattern_could_name() {
-        let route = |pattern: &str| Route::of(&PathPattern::parse(pattern, Path::new("/logs")).unwrap());
+        let route = |pattern: &str| WalkRoute::of(&PathPattern::parse(pattern, Path::new("/logs")).unwrap());
         let concerns = |pattern: &str, step, name: &str, is_folder| {
             route(pattern).concerns(step, OsStr::new(name), is_folder)
         };

@@ -35,7 +35,7 @@ pub(super) struct Watching {
 }
 
 /// What was heard since the last listing.
-pub(super) struct Heard {
+pub(super) struct HeardSince {
     /// Where files went that were renamed out of the pattern.
     pub(super) strays: Vec<PathBuf>,
     /// Files that came and were deleted.
@@ -104,9 +104,9 @@ impl Watching {
     }
 
     /// What was heard since the last call.
-    pub(super) fn heard(&self, kept_for: Duration) -> Heard {
+    pub(super) fn heard(&self, kept_for: Duration) -> HeardSince {
         let (strays, lost) = self.ears.take(kept_for);
-        Heard { strays, lost }
+        HeardSince { strays, lost }
     }
 
     /// Says whether all changes will be told from here on.

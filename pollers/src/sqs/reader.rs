@@ -48,13 +48,13 @@ pub(super) struct SqsQueue {
     /// A message that failed is shown again after this long.
     retry_after: Option<Duration>,
     what: String,
-    told: Told,
+    told: LastReports,
 }
 
 /// When failed settlements were told last, for each reason: once a minute is enough, for they are asked again
 /// many times a second.
 #[derive(Default)]
-struct Told(Mutex<Vec<ReceiveReason>>);
+struct LastReports(Mutex<Vec<ReceiveReason>>);
 
 struct ReceiveReason {
     why: String,
@@ -66,7 +66,7 @@ struct ReceiveReason {
 /// ago.
 const REASONS_MAX: usize = 8;
 
-impl Told {
+impl LastReports {
     /// Whether to tell now, and how many were held back since it was told last.
     fn allow(&self, why: &str, now: Instant) -> Option<u64> {
         let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +114,7 @@ impl SqsQueue {
             receives_max: description.receives_max,
             retry_after: choice.retry_after,
             what,
-            told: Told::default(),
+            told: LastReports::default(),
         }
     }
 
@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn each_reason_is_told_once_a_minute_with_its_count_and_their_number_is_bounded() {
-        let (told, began) = (Told::default(), Instant::now());
+        let (told, began) = (LastReports::default(), Instant::now());
         let allow = |why: &str, seconds: u64| told.allow(why, began + Duration::from_secs(seconds));
         assert_eq!(["a", "b", "a", "b", "a"].map(|why| allow(why, 0)), [Some(0), Some(0), None, None, None]);
         assert_eq!([allow("a", 60), allow("b", 61)], [Some(2), Some(1)]);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::{OrderKey, Position, Receipt, RecordId, Settle, Settled, Settlement, UnixMillis};
-use forebay_config::document::{Key, Value};
+use forebay_config::document::{DocumentKey, Value};
 use forebay_config::profile::SourceShape;
-use forebay_config::{Node, Place, StartingPosition};
+use forebay_config::{Node, SourceSpan, StartingPosition};
 use forebay_models::sqs::{Action, Fault};
 
 use super::SqsKind;
@@ -20,7 +20,7 @@ use crate::source::{Backlog, PlaceError};
 use crate::source::{Hidden, Known, Message, RawRecord, Renderer, SourceKind, TrackName};
 
 fn node(entries: &[(&str, &str)]) -> Node {
-    let at = || Place { file: "test".into(), line: 1, column: 1, span: 0..0 };
+    let at = || SourceSpan { file: "test".into(), line: 1, column: 1, span: 0..0 };
     let entry = |(name, value): &(&str, &str)| {
         let quoted = value.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
         let value = if let Some(text) = quoted {
@@ -30,7 +30,7 @@ fn node(entries: &[(&str, &str)]) -> Node {
         } else {
             Value::String((*value).to_owned())
         };
-        (Key { name: (*name).to_owned(), place: at() }, Node { value, place: at() })
+        (DocumentKey { name: (*name).to_owned(), place: at() }, Node { value, place: at() })
     };
     Node { value: Value::Map(entries.iter().map(entry).collect()), place: at() }
 }
@@ -41,7 +41,7 @@ fn parse(entries: &[(&str, &str)]) -> Result<String, Vec<String>> {
     let aws: Vec<_> = aws.iter().map(|(name, value)| (&name[4..], *value)).collect();
     let mut settings = node(&own);
     if let (Value::Map(entries), false) = (&mut settings.value, aws.is_empty()) {
-        entries.push((Key { name: "aws".to_owned(), place: settings.place.clone() }, node(&aws)));
+        entries.push((DocumentKey { name: "aws".to_owned(), place: settings.place.clone() }, node(&aws)));
     }
     let told = |it: forebay_config::Finding| format!("{} {}: {}", it.code, it.path, it.message);
     let parsed = SqsKind.parse(&settings, std::path::Path::new("/etc"));

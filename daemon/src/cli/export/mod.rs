@@ -11,7 +11,7 @@ use clap::Args;
 use forebay_config::{Document, Format, Node, Value};
 
 use self::written::Written;
-use super::ask::{Address, Listener, Question, ask, escaped};
+use super::ask::{Address, ProcessListener, Question, ask, escaped};
 use super::output;
 use crate::exit::Exit;
 
@@ -23,7 +23,7 @@ pub(super) struct ExportArgs {
     /// Names of the config, or UUIDs; all mappings of both when none is given.
     mappings: Vec<String>,
     #[command(flatten)]
-    listener: Listener,
+    listener: ProcessListener,
 }
 
 /// A mapping that is written out, with a remark above it.

@@ -40,7 +40,7 @@ enum MappingsCommand {
 
 /// How answers are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum AnswerFormat {
     /// For people.
     Table,
     /// As the API answers.
@@ -54,7 +54,7 @@ struct Common {
     listener: ApiListener,
     /// How answers are printed.
     #[arg(long, value_enum, default_value = "table")]
-    output: Format,
+    output: AnswerFormat,
 }
 
 #[derive(Debug, Args)]
@@ -111,55 +111,55 @@ impl MappingsArgs {
 }
 
 /// `Err` everywhere: it failed, and that was said.
-type Done = Result<Exit, Exit>;
+type CliResult = Result<Exit, Exit>;
 
-fn list(args: &ListArgs) -> Done {
+fn list(args: &ListArgs) -> CliResult {
     let api = args.common.listener.open()?;
     let mappings = api.list(args.event_source_arn.as_deref(), args.function_name.as_deref())?;
     match args.common.output {
-        Format::Json => output::print(pretty(&json!({ "EventSourceMappings": mappings }))),
-        Format::Table => output::print(table::of_many(&mappings, &api.names())),
+        AnswerFormat::Json => output::print(pretty(&json!({ "EventSourceMappings": mappings }))),
+        AnswerFormat::Table => output::print(table::of_many(&mappings, &api.names())),
     }
     Ok(Exit::Done)
 }
 
-fn get(args: &OneArgs) -> Done {
+fn get(args: &OneArgs) -> CliResult {
     let api = args.common.listener.open()?;
     let mapping = api.get(&args.mapping)?;
     match args.common.output {
-        Format::Json => output::print(pretty(&mapping)),
-        Format::Table => output::print(table::of_one(&mapping, &api.names())),
+        AnswerFormat::Json => output::print(pretty(&mapping)),
+        AnswerFormat::Table => output::print(table::of_one(&mapping, &api.names())),
     }
     Ok(Exit::Done)
 }
 
-fn create(args: CreatingArgs) -> Done {
+fn create(args: CreatingArgs) -> CliResult {
     let body = args.create.body().map_err(say)?;
     let mapping = args.common.listener.open()?.create(&body)?;
     Ok(tell(&mapping, args.common.output))
 }
 
-fn update(args: UpdatingArgs) -> Done {
+fn update(args: UpdatingArgs) -> CliResult {
     let body = args.settings.body().map_err(say)?;
     let mapping = args.common.listener.open()?.update(&args.mapping, &body)?;
     Ok(tell(&mapping, args.common.output))
 }
 
-fn delete(args: &OneArgs) -> Done {
+fn delete(args: &OneArgs) -> CliResult {
     let mapping = args.common.listener.open()?.delete(&args.mapping)?;
     Ok(tell(&mapping, args.common.output))
 }
 
-fn switch(args: &OneArgs, is_on: bool) -> Done {
+fn switch(args: &OneArgs, is_on: bool) -> CliResult {
     let mapping = args.common.listener.open()?.update(&args.mapping, &json!({ "Enabled": is_on }))?;
     Ok(tell(&mapping, args.common.output))
 }
 
 /// What became of one mapping.
-fn tell(mapping: &Value, format: Format) -> Exit {
+fn tell(mapping: &Value, format: AnswerFormat) -> Exit {
     match format {
-        Format::Json => output::print(pretty(mapping)),
-        Format::Table => output::print(table::line_of(mapping)),
+        AnswerFormat::Json => output::print(pretty(mapping)),
+        AnswerFormat::Table => output::print(table::line_of(mapping)),
     }
     Exit::Done
 }

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::{NotReached, Reply};
-use forebay_clients::{Answer, BodyError};
+use forebay_clients::{Answer, BodyError, BoxError};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
 use crate::executor::InvokeError;
 use crate::executors::retry_after::retry_after;
 use crate::executors::words::{ONLY_A_HEAD, Refused, has_end, said_in, unreadable, word};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// One invocation, as far as its answer's meaning depends on it.
 pub(super) struct HttpInvocation<'a> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use forebay_batcher::{NotReached, Reply};
-use forebay_clients::{Answer, BodyError};
+use forebay_clients::{Answer, BodyError, BoxError};
 use http::StatusCode;
 use http::response::Parts;
 use jiff::Timestamp;
@@ -11,8 +11,6 @@ use serde::Deserialize;
 use crate::executor::InvokeError;
 use crate::executors::retry_after::retry_after;
 use crate::executors::words::{ONLY_A_HEAD, Refused, has_end, said, said_in, unreadable, word};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Types of errors that say "later", whatever their status.
 const THROTTLED: [&str; 6] = [

@@ -15,14 +15,14 @@ const ERROR_CHARS_MAX: usize = 300;
 
 /// What an invocation gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum InvocationAnswer {
     /// What the function returned.
     Response(Bytes),
     /// The error that the function, its runtime or the platform reported, as JSON.
     Error(Bytes),
 }
 
-impl Answer {
+impl InvocationAnswer {
     /// An error that the platform makes.
     fn fault(kind: &str, request_id: &str, text: &str) -> Self {
         // In the order that AWS writes, whatever order the JSON library keeps.
@@ -132,9 +132,11 @@ fn signal_name(signal: i32) -> String {
 mod tests {
     use super::*;
 
-    fn text(answer: Answer) -> String {
+    fn text(answer: InvocationAnswer) -> String {
         match answer {
-            Answer::Response(it) | Answer::Error(it) => String::from_utf8(it.to_vec()).unwrap(),
+            InvocationAnswer::Response(it) | InvocationAnswer::Error(it) => {
+                String::from_utf8(it.to_vec()).unwrap()
+            }
         }
     }
 
@@ -149,7 +151,7 @@ mod tests {
         ];
         for (raw, words) in cases {
             assert_eq!(
-                text(Answer::exited("r-1", ExitStatus::from_raw(raw))),
+                text(InvocationAnswer::exited("r-1", ExitStatus::from_raw(raw))),
                 format!(
                     r#"{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: r-1 Error: {words}"}}"#
                 )
@@ -160,7 +162,7 @@ mod tests {
     #[test]
     fn a_timeout_names_its_seconds_with_two_digits() {
         assert_eq!(
-            text(Answer::timed_out("r-1", Duration::from_secs(1))),
+            text(InvocationAnswer::timed_out("r-1", Duration::from_secs(1))),
             r#"{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: r-1 Error: Task timed out after 1.00 seconds"}"#
         );
     }
@@ -181,9 +183,9 @@ mod tests {
 
     #[test]
     fn a_reply_of_a_failure_is_unhandled_and_of_a_success_is_not() {
-        let reply = Answer::Response("null".into()).into_reply("r-1");
+        let reply = InvocationAnswer::Response("null".into()).into_reply("r-1");
         assert_eq!((reply.status, reply.function_error, reply.error), (Some(200), None, None));
-        let reply = Answer::too_large().into_reply("r-1");
+        let reply = InvocationAnswer::too_large().into_reply("r-1");
         assert_eq!((reply.status, reply.function_error.as_deref()), (Some(200), Some("Unhandled")));
         assert_eq!(reply.executed_version.as_deref(), Some("$LATEST"));
     }

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::guard::ProcessGuard;
 use super::launch::{Launch, Spot};
 use super::listener::{Served, serve};
-use super::output::{LogSink, Origin, Stream, read_lines};
+use super::output::{LogSink, OutputOrigin, Stream, read_lines};
 use super::state::{Over, State};
 
 /// How long a process may take to leave after SIGTERM.
@@ -51,7 +51,7 @@ pub(super) struct Environment {
 }
 
 /// What all environments of a function share.
-pub(super) struct Ground {
+pub(super) struct EnvironmentGround {
     /// Which function.
     pub(super) function: String,
     /// The program.
@@ -102,7 +102,7 @@ impl Environment {
     /// Starts the process. `enter` makes it known before its end can be told; `gone` is dropped when nothing
     /// is left of it.
     pub(super) fn start<T>(
-        ground: &Arc<Ground>,
+        ground: &Arc<EnvironmentGround>,
         number: u64,
         state: Arc<State>,
         site: Site,
@@ -125,7 +125,7 @@ impl Environment {
         let over = CancellationToken::new();
         let environment = Arc::new(Self::new(number, state));
         let name = format!("{}-{number}", ground.function);
-        let origin = Arc::new(Origin {
+        let origin = Arc::new(OutputOrigin {
             function: ground.function.clone(),
             environment: name.clone(),
             state: Arc::clone(&environment.state),

@@ -28,10 +28,10 @@ for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
 
 /// The guard of one executor's processes.
 pub(super) struct ProcessGuard {
-    inner: Mutex<Inner>,
+    inner: Mutex<GuardedProcess>,
 }
 
-struct Inner {
+struct GuardedProcess {
     /// `None` once the guard is dismissed, as is the pipe.
     shell: Option<Child>,
     pipe: Option<File>,
@@ -43,7 +43,11 @@ impl ProcessGuard {
     pub(super) fn start() -> io::Result<Self> {
         let (shell, pipe) = start_shell()?;
         Ok(Self {
-            inner: Mutex::new(Inner { shell: Some(shell), pipe: Some(pipe), groups: BTreeSet::new() }),
+            inner: Mutex::new(GuardedProcess {
+                shell: Some(shell),
+                pipe: Some(pipe),
+                groups: BTreeSet::new(),
+            }),
         })
     }
 
@@ -73,12 +77,12 @@ impl ProcessGuard {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, GuardedProcess> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl GuardedProcess {
     /// Writes a line of a few bytes, which a pipe takes at once. A shell that somebody ended is replaced.
     fn tell(&mut self, sign: char, group: u32) {
         let Some(pipe) = &mut self.pipe else { return };

@@ -32,7 +32,7 @@ pub(super) struct Launch {
     /// The code folder as an absolute path, links in it and all.
     code: PathBuf,
     /// What interprets the code; none for a program of one's own.
-    interpreter: Option<Found>,
+    interpreter: Option<FoundInterpreter>,
     function: String,
     runtime: Runtime,
     handler: String,
@@ -42,7 +42,7 @@ pub(super) struct Launch {
 
 /// An interpreter of this machine.
 #[derive(Debug)]
-struct Found {
+struct FoundInterpreter {
     /// Where `PATH` led to, which may be a version manager's shim.
     by_path: PathBuf,
     /// The interpreter itself.
@@ -148,7 +148,7 @@ impl Launch {
     fn marks(&self) -> Result<CodeMarks, ProcessError> {
         let folder = self.folder()?;
         let handler = self.entry(&folder)?;
-        let interpreter = |it: &Found| (Mark::of(&it.by_path), Mark::of(&it.program));
+        let interpreter = |it: &FoundInterpreter| (Mark::of(&it.by_path), Mark::of(&it.program));
         Ok(CodeMarks {
             folder: Mark::of(&folder),
             handler: Mark::of(&handler),
@@ -229,7 +229,8 @@ impl Launch {
         };
         match said.trim().split_once('\n') {
             Some((program, version)) if version_of(version) >= version_of(version_min) => {
-                self.interpreter = Some(Found { program: PathBuf::from(program.trim()), by_path: path });
+                self.interpreter =
+                    Some(FoundInterpreter { program: PathBuf::from(program.trim()), by_path: path });
                 Ok(version.trim().to_owned())
             }
             Some((_, version)) => Err(unfit(format!("it is {}", version.trim()))),
@@ -317,7 +318,7 @@ mod tests {
         fs::write(folder.path().join("app.py"), "").unwrap();
         fs::write(&program, "one").unwrap();
         let mut found = launch(folder.path(), Runtime::Python3, "app.handler");
-        found.interpreter = Some(Found { by_path: program.clone(), program: program.clone() });
+        found.interpreter = Some(FoundInterpreter { by_path: program.clone(), program: program.clone() });
         found.marks = found.marks().unwrap();
         assert!(found.is_current());
         fs::remove_file(&program).unwrap();

@@ -21,10 +21,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{ANSWER_BYTES_MAX, Answer};
+use super::answer::{ANSWER_BYTES_MAX, InvocationAnswer};
 use super::body::{BodyFault, SizedBody, Whole, discard, read_whole};
 use super::peer::{self, FarEnd};
-use super::state::{Answering, Call, Refusal, State};
+use super::state::{AnswerCall, Answering, Refusal, State};
 
 /// The largest head of a request, up to twice as much when it comes in one piece: clients put up to 1 MiB of
 /// stack trace into a header.
@@ -134,16 +134,17 @@ async fn route(mut request: Request<Incoming>, state: &Arc<State>) -> Response<S
         ["ping"] if is_get => Response::new(Bytes::from_static(b"pong").into()),
         ["2018-06-01", "runtime", "invocation", "next"] if is_get => next(state).await,
         ["2018-06-01", "runtime", "invocation", id, "response"] if is_post => {
-            match state.begin(id, Call::Response) {
+            match state.begin(id, AnswerCall::Response) {
                 Ok(answering) => respond(&mut request, answering).await,
                 Err(refusal) => refuse(&mut request, &refusal).await,
             }
         }
-        ["2018-06-01", "runtime", "invocation", id, "error"] if is_post => match state.begin(id, Call::Error)
-        {
-            Ok(answering) => report(&mut request, answering).await,
-            Err(refusal) => refuse(&mut request, &refusal).await,
-        },
+        ["2018-06-01", "runtime", "invocation", id, "error"] if is_post => {
+            match state.begin(id, AnswerCall::Error) {
+                Ok(answering) => report(&mut request, answering).await,
+                Err(refusal) => refuse(&mut request, &refusal).await,
+            }
+        }
         ["2018-06-01", "runtime", "init", "error"] if is_post => init_error(&mut request, state).await,
         ["2018-06-01", "runtime", "restore", "next"] if is_get => {
             refuse(&mut request, &state.restore()).await
@@ -181,7 +182,7 @@ async fn respond(request: &mut Request<Incoming>, answering: Answering) -> Respo
     let mode = request.headers().get("lambda-runtime-function-response-mode").map(HeaderValue::as_bytes);
     if mode.is_some_and(|it| !it.eq_ignore_ascii_case(b"streaming")) {
         discard(request.body_mut()).await;
-        let answer = Answer::unknown_mode(answering.request_id());
+        let answer = InvocationAnswer::unknown_mode(answering.request_id());
         answering.complete(answer);
         return problem(
             StatusCode::BAD_REQUEST,
@@ -191,7 +192,10 @@ async fn respond(request: &mut Request<Incoming>, answering: Answering) -> Respo
     }
     match read_whole(request.body_mut(), ANSWER_BYTES_MAX).await {
         Ok(Whole { bytes, trailers }) => {
-            answering.complete(error_of_trailers(&trailers).map_or(Answer::Response(bytes), Answer::Error));
+            answering.complete(
+                error_of_trailers(&trailers)
+                    .map_or(InvocationAnswer::Response(bytes), InvocationAnswer::Error),
+            );
             accepted()
         }
         Err(BodyFault::TooLarge) => too_large(request, answering).await,
@@ -202,7 +206,7 @@ async fn respond(request: &mut Request<Incoming>, answering: Answering) -> Respo
 async fn report(request: &mut Request<Incoming>, answering: Answering) -> Response<SizedBody> {
     match read_whole(request.body_mut(), ANSWER_BYTES_MAX).await {
         Ok(Whole { bytes, .. }) => {
-            answering.complete(Answer::Error(without_cause(request.headers(), bytes)));
+            answering.complete(InvocationAnswer::Error(without_cause(request.headers(), bytes)));
             accepted()
         }
         Err(BodyFault::TooLarge) => too_large(request, answering).await,
@@ -256,9 +260,9 @@ fn without_cause(headers: &HeaderMap, body: Bytes) -> Bytes {
 }
 
 async fn too_large(request: &mut Request<Incoming>, answering: Answering) -> Response<SizedBody> {
-    answering.settle(Answer::too_large());
+    answering.settle(InvocationAnswer::too_large());
     discard(request.body_mut()).await;
-    answering.complete(Answer::too_large());
+    answering.complete(InvocationAnswer::too_large());
     over_limit()
 }
 

@@ -43,10 +43,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use self::environment::{Ground, TERM_PATIENCE};
+use self::environment::{EnvironmentGround, TERM_PATIENCE};
 use self::guard::ProcessGuard;
 use self::launch::Launch;
-use self::pool::Pool;
+use self::pool::EnvironmentPool;
 use self::turn::Turns;
 use crate::executor::{BoxFuture, Event, Executor, InvokeError};
 
@@ -90,12 +90,18 @@ impl ProcessExecutor {
         close_fds::set_fds_cloexec_threadsafe(3, &[]);
         let guard =
             ProcessGuard::start().map_err(|cause| ProcessError::Guard { function: name.clone(), cause })?;
-        let pool = Pool::new(environments_max(function));
+        let pool = EnvironmentPool::new(environments_max(function));
         let ProcessOptions { region, account, log, .. } = options;
         let reaper = reaper(&pool, settings.idle_ttl);
         let turns = Turns {
             arn: format!("arn:aws:lambda:{region}:{account}:function:{name}"),
-            ground: Arc::new(Ground { function: name, launch, guard, sink: log, tasks: TaskTracker::new() }),
+            ground: Arc::new(EnvironmentGround {
+                function: name,
+                launch,
+                guard,
+                sink: log,
+                tasks: TaskTracker::new(),
+            }),
             settings: settings.clone(),
             timeout: function.timeout,
             region,
@@ -117,12 +123,12 @@ fn environments_max(function: &Function) -> usize {
 }
 
 /// Ends environments that are idle, until the pool is closed.
-fn reaper(pool: &Arc<Pool>, idle_ttl: Duration) -> JoinHandle<()> {
+fn reaper(pool: &Arc<EnvironmentPool>, idle_ttl: Duration) -> JoinHandle<()> {
     let pool = Arc::clone(pool);
     tokio::spawn(async move { kept_alive("the end of idle environments", || reap(&pool, idle_ttl)).await })
 }
 
-async fn reap(pool: &Pool, idle_ttl: Duration) {
+async fn reap(pool: &EnvironmentPool, idle_ttl: Duration) {
     loop {
         let next = pool.reap(idle_ttl);
         tokio::select! {

@@ -74,7 +74,7 @@ impl LogSink for TracingSink {
 }
 
 /// Whose output it is.
-pub(super) struct Origin {
+pub(super) struct OutputOrigin {
     /// Which function.
     pub(super) function: String,
     /// Which environment.
@@ -86,9 +86,13 @@ pub(super) struct Origin {
 }
 
 /// Reads lines until the end; a last line without an end counts.
-pub(super) async fn read_lines(mut output: impl AsyncRead + Unpin, stream: Stream, origin: Arc<Origin>) {
+pub(super) async fn read_lines(
+    mut output: impl AsyncRead + Unpin,
+    stream: Stream,
+    origin: Arc<OutputOrigin>,
+) {
     let mut chunk = vec![0; READ_BYTES];
-    let mut line = Line::default();
+    let mut line = OutputLine::default();
     while let Ok(n_read @ 1..) = output.read(&mut chunk).await {
         let mut rest = &chunk[..n_read];
         while let Some(end) = rest.iter().position(|it| *it == b'\n') {
@@ -104,19 +108,19 @@ pub(super) async fn read_lines(mut output: impl AsyncRead + Unpin, stream: Strea
 }
 
 #[derive(Default)]
-struct Line {
+struct OutputLine {
     bytes: Vec<u8>,
     is_cut: bool,
 }
 
-impl Line {
+impl OutputLine {
     fn push(&mut self, bytes: &[u8]) {
         let room = LINE_BYTES_MAX - self.bytes.len();
         self.is_cut |= bytes.len() > room;
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    fn log(&mut self, stream: Stream, origin: &Origin) {
+    fn log(&mut self, stream: Stream, origin: &OutputOrigin) {
         let bytes = self.bytes.strip_suffix(b"\r").unwrap_or(&self.bytes);
         let request_id = origin.state.request_id();
         let text = printable(bytes);
@@ -169,7 +173,7 @@ mod tests {
 
     async fn lines(output: &[u8]) -> Vec<(String, bool)> {
         let sink = Arc::new(Collected::default());
-        let origin = Origin {
+        let origin = OutputOrigin {
             function: "f".to_owned(),
             environment: "e".to_owned(),
             state: Arc::new(State::new(Box::new(|| {}))),
@@ -196,7 +200,7 @@ mod tests {
             }
         }
         let sink = Arc::new(Panics(Collected::default()));
-        let origin = Origin {
+        let origin = OutputOrigin {
             function: "f".to_owned(),
             environment: "e".to_owned(),
             state: Arc::new(State::new(Box::new(|| {}))),

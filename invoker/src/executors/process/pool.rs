@@ -15,15 +15,15 @@ use super::environment::{Environment, Fate};
 const RETURN_PATIENCE: Duration = Duration::from_millis(50);
 
 /// The environments of one function.
-pub(super) struct Pool {
-    inner: Mutex<Inner>,
+pub(super) struct EnvironmentPool {
+    inner: Mutex<PoolState>,
     changed: Notify,
     environments_max: usize,
 }
 
 #[derive(Default)]
-struct Inner {
-    entries: BTreeMap<u64, Entry>,
+struct PoolState {
+    entries: BTreeMap<u64, PooledEnvironment>,
     /// Places that are taken, environments being started and being ended included.
     n_places: usize,
     /// Free environments, the most recently used one last.
@@ -37,15 +37,15 @@ struct Inner {
     dies_at_reap: bool,
 }
 
-struct Entry {
+struct PooledEnvironment {
     environment: Arc<Environment>,
     /// Counts the turns it was given.
     turn: u64,
-    standing: Standing,
+    standing: EnvironmentStanding,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum EnvironmentStanding {
     /// Works on a turn, or is on its way to the end.
     Busy,
     /// Has answered and is not back for the next event; it has until this instant.
@@ -54,11 +54,11 @@ enum Standing {
 }
 
 /// What a caller gets.
-pub(super) enum Seat {
+pub(super) enum PoolSeat {
     /// A running environment.
-    Warm(Lease),
+    Warm(EnvironmentLease),
     /// The right to start one.
-    New(Place),
+    New(PoolPlace),
 }
 
 /// Nobody gets a seat.
@@ -72,13 +72,13 @@ pub(super) enum NoSeat {
     Closed,
 }
 
-impl Pool {
+impl EnvironmentPool {
     pub(super) fn new(environments_max: usize) -> Arc<Self> {
         Arc::new(Self { inner: Mutex::default(), changed: Notify::new(), environments_max })
     }
 
     /// A free environment, or the right to start one, waiting for it as long as `patience`.
-    pub(super) async fn take(self: &Arc<Self>, patience: Duration) -> Result<Seat, NoSeat> {
+    pub(super) async fn take(self: &Arc<Self>, patience: Duration) -> Result<PoolSeat, NoSeat> {
         let give_up = Instant::now() + patience;
         let prefer_warm = Instant::now() + RETURN_PATIENCE;
         loop {
@@ -93,13 +93,13 @@ impl Pool {
                     return Err(NoSeat::Closed);
                 }
                 if let Some(lease) = self.pop_idle(&mut inner) {
-                    return Ok(Seat::Warm(lease));
+                    return Ok(PoolSeat::Warm(lease));
                 }
                 let returning = inner.end_overdue(now);
                 if inner.n_places < self.environments_max {
                     if returning.is_none() || now >= prefer_warm {
                         inner.n_places += 1;
-                        return Ok(Seat::New(Place { pool: Arc::clone(self) }));
+                        return Ok(PoolSeat::New(PoolPlace { pool: Arc::clone(self) }));
                     }
                     wake = wake.min(prefer_warm);
                 }
@@ -112,12 +112,12 @@ impl Pool {
         }
     }
 
-    fn pop_idle(self: &Arc<Self>, inner: &mut Inner) -> Option<Lease> {
+    fn pop_idle(self: &Arc<Self>, inner: &mut PoolState) -> Option<EnvironmentLease> {
         while let Some((_, number)) = inner.idle.pop() {
             if let Some(entry) = inner.entries.get_mut(&number) {
-                entry.standing = Standing::Busy;
+                entry.standing = EnvironmentStanding::Busy;
                 entry.turn += 1;
-                return Some(Lease {
+                return Some(EnvironmentLease {
                     pool: Arc::clone(self),
                     environment: Arc::clone(&entry.environment),
                     turn: entry.turn,
@@ -141,14 +141,18 @@ impl Pool {
     }
 
     /// Enters an environment that was just started; its starter has it.
-    pub(super) fn enter(self: &Arc<Self>, environment: Arc<Environment>) -> Lease {
+    pub(super) fn enter(self: &Arc<Self>, environment: Arc<Environment>) -> EnvironmentLease {
         let mut inner = self.lock();
         if inner.is_closed {
             environment.end(Fate::Stopped);
         }
-        let entry = Entry { environment: Arc::clone(&environment), turn: 1, standing: Standing::Busy };
+        let entry = PooledEnvironment {
+            environment: Arc::clone(&environment),
+            turn: 1,
+            standing: EnvironmentStanding::Busy,
+        };
         inner.entries.insert(environment.number, entry);
-        Lease { pool: Arc::clone(self), environment, turn: 1, is_over: false }
+        EnvironmentLease { pool: Arc::clone(self), environment, turn: 1, is_over: false }
     }
 
     /// The environment asks for its next event.
@@ -156,7 +160,7 @@ impl Pool {
         let mut inner = self.lock();
         let is_closed = inner.is_closed;
         let Some(entry) = inner.entries.get_mut(&number) else { return };
-        entry.standing = Standing::Idle;
+        entry.standing = EnvironmentStanding::Idle;
         if is_closed {
             entry.environment.end(Fate::Retires);
         } else {
@@ -183,7 +187,7 @@ impl Pool {
         let expired: Vec<_> = inner.idle.drain(..n_expired).collect();
         for (_, number) in expired {
             if let Some(entry) = inner.entries.get_mut(&number) {
-                entry.standing = Standing::Busy;
+                entry.standing = EnvironmentStanding::Busy;
                 entry.environment.end(Fate::Retires);
             }
         }
@@ -224,7 +228,7 @@ impl Pool {
             }
         }
         for entry in inner.entries.values() {
-            if matches!(entry.standing, Standing::Returning(_)) {
+            if matches!(entry.standing, EnvironmentStanding::Returning(_)) {
                 entry.environment.end(Fate::Retires);
             }
         }
@@ -266,20 +270,20 @@ impl Pool {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl PoolState {
     /// Ends environments that answered and did not come back in time; tells when the next one is due, if any
     /// is awaited.
     fn end_overdue(&mut self, now: Instant) -> Option<Instant> {
         let mut next = None;
         for entry in self.entries.values_mut() {
-            let Standing::Returning(until) = entry.standing else { continue };
+            let EnvironmentStanding::Returning(until) = entry.standing else { continue };
             if until <= now {
-                entry.standing = Standing::Busy;
+                entry.standing = EnvironmentStanding::Busy;
                 entry.environment.end(Fate::Killed);
             } else {
                 next = Some(next.map_or(until, |it: Instant| it.min(until)));
@@ -290,11 +294,11 @@ impl Inner {
 }
 
 /// Room for one environment, held until nothing is left of it.
-pub(super) struct Place {
-    pool: Arc<Pool>,
+pub(super) struct PoolPlace {
+    pool: Arc<EnvironmentPool>,
 }
 
-impl Drop for Place {
+impl Drop for PoolPlace {
     fn drop(&mut self) {
         self.pool.lock().n_places -= 1;
         self.pool.changed.notify_waiters();
@@ -302,14 +306,14 @@ impl Drop for Place {
 }
 
 /// An environment for one turn. Dropped before the turn is over, it takes the environment with it.
-pub(super) struct Lease {
-    pool: Arc<Pool>,
+pub(super) struct EnvironmentLease {
+    pool: Arc<EnvironmentPool>,
     environment: Arc<Environment>,
     turn: u64,
     is_over: bool,
 }
 
-impl Lease {
+impl EnvironmentLease {
     /// The environment.
     pub(super) fn environment(&self) -> &Environment {
         &self.environment
@@ -322,9 +326,9 @@ impl Lease {
         let is_closed = inner.is_closed;
         if let Some(entry) = inner.entries.get_mut(&self.environment.number)
             && entry.turn == self.turn
-            && entry.standing == Standing::Busy
+            && entry.standing == EnvironmentStanding::Busy
         {
-            entry.standing = Standing::Returning(until);
+            entry.standing = EnvironmentStanding::Returning(until);
             if is_closed {
                 entry.environment.end(Fate::Retires);
             }
@@ -332,7 +336,7 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for EnvironmentLease {
     fn drop(&mut self) {
         if !self.is_over {
             self.environment.end(Fate::Killed);

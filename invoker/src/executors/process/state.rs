@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::answer::Answer;
+use super::answer::InvocationAnswer;
 use crate::executor::Event;
 
 /// One invocation, as an environment gets it.
@@ -27,7 +27,7 @@ pub(super) struct Turn {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum TurnEnd {
     /// There is an answer, the function's or the platform's.
-    Answered(Answer),
+    Answered(InvocationAnswer),
     /// The process went away before it had fetched the event: another environment can take it.
     NotTaken,
     /// The executor was stopped in the middle of it.
@@ -36,7 +36,7 @@ pub(super) enum TurnEnd {
 
 /// How far the start of a runtime got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
+pub(super) enum RuntimeStart {
     /// It has not asked for an event yet.
     Pending,
     /// It asked for its first event.
@@ -70,7 +70,7 @@ pub(super) enum Refusal {
 
 /// Which of the two calls brings an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum AnswerCall {
     /// `response`
     Response,
     /// `error`
@@ -83,7 +83,7 @@ enum EnvironmentPhase {
     InitError,
     Ready,
     Running,
-    Responding(Call),
+    Responding(AnswerCall),
     Answered,
     Closed,
 }
@@ -95,8 +95,8 @@ impl EnvironmentPhase {
             Self::InitError => "InitError",
             Self::Ready => "Ready",
             Self::Running => "Running",
-            Self::Responding(Call::Response) => "InvocationResponse",
-            Self::Responding(Call::Error) => "InvocationErrorResponse",
+            Self::Responding(AnswerCall::Response) => "InvocationResponse",
+            Self::Responding(AnswerCall::Error) => "InvocationErrorResponse",
             Self::Answered => "RuntimeResponseSent",
             Self::Closed => "Exited",
         }
@@ -107,7 +107,7 @@ impl EnvironmentPhase {
     }
 }
 
-struct Inner {
+struct RuntimeInner {
     phase: EnvironmentPhase,
     /// The turn that is not answered yet; its event waits to be fetched in `Started`, `Ready` and `Answered`.
     turn: Option<Turn>,
@@ -122,16 +122,16 @@ struct Inner {
 
 /// The state of one runtime.
 pub(super) struct State {
-    inner: Mutex<Inner>,
+    inner: Mutex<RuntimeInner>,
     assigned: Notify,
-    start: watch::Sender<Start>,
+    start: watch::Sender<RuntimeStart>,
     /// Told each time the runtime is back for its next event after an answer.
     returned: Box<dyn Fn() + Send + Sync>,
 }
 
 impl State {
     pub(super) fn new(returned: Box<dyn Fn() + Send + Sync>) -> Self {
-        let inner = Inner {
+        let inner = RuntimeInner {
             phase: EnvironmentPhase::Started,
             turn: None,
             last_id: None,
@@ -141,7 +141,7 @@ impl State {
         Self {
             inner: Mutex::new(inner),
             assigned: Notify::new(),
-            start: watch::Sender::new(Start::Pending),
+            start: watch::Sender::new(RuntimeStart::Pending),
             returned,
         }
     }
@@ -165,10 +165,10 @@ impl State {
     }
 
     /// Waits until the start has succeeded or failed. Can be dropped without losing anything.
-    pub(super) async fn started(&self) -> Start {
+    pub(super) async fn started(&self) -> RuntimeStart {
         let mut start = self.start.subscribe();
-        let settled = start.wait_for(|it| *it != Start::Pending).await.map(|it| *it);
-        settled.unwrap_or(Start::Failed)
+        let settled = start.wait_for(|it| *it != RuntimeStart::Pending).await.map(|it| *it);
+        settled.unwrap_or(RuntimeStart::Failed)
     }
 
     /// The id that a line of output belongs to.
@@ -216,7 +216,7 @@ impl State {
         inner.phase = if handed_out.is_some() { EnvironmentPhase::Running } else { EnvironmentPhase::Ready };
         drop(inner);
         match before {
-            EnvironmentPhase::Started => drop(self.start.send_replace(Start::Ready)),
+            EnvironmentPhase::Started => drop(self.start.send_replace(RuntimeStart::Ready)),
             EnvironmentPhase::Answered => (self.returned)(),
             EnvironmentPhase::Ready
             | EnvironmentPhase::Running
@@ -228,7 +228,7 @@ impl State {
     }
 
     /// `response` or `error` begins: from here on the answer belongs to this call.
-    pub(super) fn begin(self: &Arc<Self>, request_id: &str, call: Call) -> Result<Answering, Refusal> {
+    pub(super) fn begin(self: &Arc<Self>, request_id: &str, call: AnswerCall) -> Result<Answering, Refusal> {
         let mut inner = self.lock();
         let to = EnvironmentPhase::Responding(call);
         let is_current = inner.turn.as_ref().is_some_and(|turn| *turn.request_id == *request_id);
@@ -257,9 +257,9 @@ impl State {
             return Err(inner.phase.refuses("InitError"));
         }
         inner.phase = EnvironmentPhase::InitError;
-        inner.end(TurnEnd::Answered(Answer::Error(body)));
+        inner.end(TurnEnd::Answered(InvocationAnswer::Error(body)));
         drop(inner);
-        self.start.send_replace(Start::Failed);
+        self.start.send_replace(RuntimeStart::Failed);
         Ok(())
     }
 
@@ -285,21 +285,21 @@ impl State {
                 Over::Exited(status),
                 EnvironmentPhase::Started | EnvironmentPhase::Running | EnvironmentPhase::Responding(_),
                 Some(turn),
-            ) => TurnEnd::Answered(Answer::exited(&turn.request_id, status)),
+            ) => TurnEnd::Answered(InvocationAnswer::exited(&turn.request_id, status)),
             (Over::Exited(_), ..) => TurnEnd::NotTaken,
         };
         inner.end(end);
         drop(inner);
         self.start.send_if_modified(|it| {
-            *it == Start::Pending && {
-                *it = Start::Failed;
+            *it == RuntimeStart::Pending && {
+                *it = RuntimeStart::Failed;
                 true
             }
         });
         self.assigned.notify_waiters();
     }
 
-    fn finish(&self, request_id: &str, answer: Answer, over: bool) {
+    fn finish(&self, request_id: &str, answer: InvocationAnswer, over: bool) {
         let mut inner = self.lock();
         if inner.turn.as_ref().is_some_and(|turn| *turn.request_id == *request_id) {
             inner.end(TurnEnd::Answered(answer));
@@ -309,12 +309,12 @@ impl State {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, RuntimeInner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl RuntimeInner {
     fn end(&mut self, how: TurnEnd) {
         if let Some(turn) = self.turn.take() {
             self.last_id = Some(Arc::clone(&turn.request_id));
@@ -342,13 +342,13 @@ impl Answering {
     }
 
     /// The answer is complete, and so is the call.
-    pub(super) fn complete(mut self, answer: Answer) {
+    pub(super) fn complete(mut self, answer: InvocationAnswer) {
         self.is_over = true;
         self.state.finish(&self.request_id, answer, true);
     }
 
     /// The answer is known, while the call's body is still being read.
-    pub(super) fn settle(&self, answer: Answer) {
+    pub(super) fn settle(&self, answer: InvocationAnswer) {
         self.state.finish(&self.request_id, answer, false);
     }
 }
@@ -356,7 +356,7 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         if !self.is_over {
-            self.state.finish(&self.request_id, Answer::truncated(&self.request_id), true);
+            self.state.finish(&self.request_id, InvocationAnswer::truncated(&self.request_id), true);
         }
     }
 }

@@ -14,11 +14,11 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::answer::Answer;
-use super::environment::{Environment, Fate, Ground, Site};
+use super::answer::InvocationAnswer;
+use super::environment::{Environment, EnvironmentGround, Fate, Site};
 use super::error::ProcessError;
-use super::pool::{Lease, NoSeat, Place, Pool, Seat};
-use super::state::{Start, State, Turn, TurnEnd};
+use super::pool::{EnvironmentLease, EnvironmentPool, NoSeat, PoolPlace, PoolSeat};
+use super::state::{RuntimeStart, State, Turn, TurnEnd};
 use super::variables::variables;
 use crate::executor::{Event, InvokeError};
 
@@ -37,7 +37,7 @@ pub(super) struct Turns {
     /// What the function is called in records and contexts.
     pub(super) arn: String,
     /// What its environments share.
-    pub(super) ground: Arc<Ground>,
+    pub(super) ground: Arc<EnvironmentGround>,
     /// The operator's settings.
     pub(super) settings: ProcessSettings,
     /// How long an invocation may take.
@@ -45,7 +45,7 @@ pub(super) struct Turns {
     /// The region.
     pub(super) region: String,
     /// The environments.
-    pub(super) pool: Arc<Pool>,
+    pub(super) pool: Arc<EnvironmentPool>,
 }
 
 /// No environment could be started.
@@ -78,9 +78,9 @@ impl EnvironmentStartError {
 }
 
 /// How a turn in one environment went.
-enum Tried {
+enum TurnOutcome {
     /// There is a reply.
-    Answered(Answer),
+    Answered(InvocationAnswer),
     /// The event is still to be fetched by somebody.
     NotTaken,
     /// The executor was stopped.
@@ -102,15 +102,15 @@ impl Turns {
                 Err(NoSeat::Closed) => return Err(self.not_reached(NotReached::Platform, NoSeat::Closed)),
             };
             let tried = match seat {
-                Seat::Warm(lease) => {
+                PoolSeat::Warm(lease) => {
                     self.run(lease, &event, &request_id, Instant::now() + self.timeout).await
                 }
-                Seat::New(place) => self.start_and_run(place, &event, &request_id).await?,
+                PoolSeat::New(place) => self.start_and_run(place, &event, &request_id).await?,
             };
             match tried {
-                Tried::Answered(answer) => return Ok(answer.into_reply(&request_id)),
-                Tried::NotTaken => {}
-                Tried::Stopped => {
+                TurnOutcome::Answered(answer) => return Ok(answer.into_reply(&request_id)),
+                TurnOutcome::NotTaken => {}
+                TurnOutcome::Stopped => {
                     let function = self.ground.function.clone();
                     return Err(InvokeError::Unknown { function, request_id, cause: NoSeat::Closed.into() });
                 }
@@ -126,14 +126,14 @@ impl Turns {
     /// function's.
     async fn start_and_run(
         &self,
-        place: Place,
+        place: PoolPlace,
         event: &Event,
         request_id: &str,
-    ) -> Result<Tried, InvokeError> {
+    ) -> Result<TurnOutcome, InvokeError> {
         let place = Arc::new(place);
         let first = self.start(&place).await.map_err(|error| self.start_failed(error))?;
         let started = tokio::time::timeout(START_PATIENCE, first.environment().state.started()).await;
-        if started == Ok(Start::Ready) {
+        if started == Ok(RuntimeStart::Ready) {
             self.pool.start_succeeded();
             return Ok(self.run(first, event, request_id, Instant::now() + self.timeout).await);
         }
@@ -152,7 +152,7 @@ impl Turns {
             tokio::pin!(running);
             tokio::select! {
                 biased;
-                start = state.started() => (running.await, start == Start::Ready),
+                start = state.started() => (running.await, start == RuntimeStart::Ready),
                 tried = &mut running => (tried, false),
             }
         };
@@ -164,7 +164,7 @@ impl Turns {
         Ok(tried)
     }
 
-    async fn start(&self, place: &Arc<Place>) -> Result<Lease, EnvironmentStartError> {
+    async fn start(&self, place: &Arc<PoolPlace>) -> Result<EnvironmentLease, EnvironmentStartError> {
         if let Some(next_start) = self.pool.next_start() {
             tokio::select! {
                 () = tokio::time::sleep_until(next_start) => {}
@@ -187,7 +187,7 @@ impl Turns {
             format!("{}/[$LATEST]{}", Timestamp::now().strftime("%Y/%m/%d"), Uuid::new_v4().simple());
         let Self { ground, settings, region, .. } = self;
         let variables = variables(&ground.function, settings, &ground.launch, &site, region, &log_stream);
-        let gone = Gone { number, pool: Arc::clone(&self.pool), _place: Arc::clone(place) };
+        let gone = EnvironmentRemoval { number, pool: Arc::clone(&self.pool), _place: Arc::clone(place) };
         let enter = |environment| self.pool.enter(environment);
         Environment::start(ground, number, state, site, variables, enter, gone).map_err(|error| {
             match error.raw_os_error() {
@@ -202,7 +202,13 @@ impl Turns {
             .map_or_else(EnvironmentStartError::System, EnvironmentStartError::Program)
     }
 
-    async fn run(&self, lease: Lease, event: &Event, request_id: &str, deadline: Instant) -> Tried {
+    async fn run(
+        &self,
+        lease: EnvironmentLease,
+        event: &Event,
+        request_id: &str,
+        deadline: Instant,
+    ) -> TurnOutcome {
         let (ended, end) = oneshot::channel();
         let head = self.head(request_id, deadline);
         lease.environment().state.assign(Turn {
@@ -214,13 +220,13 @@ impl Turns {
         match tokio::time::timeout_at(deadline, end).await {
             Ok(Ok(TurnEnd::Answered(answer))) => {
                 lease.answered(deadline.max(Instant::now() + RETURN_MIN));
-                Tried::Answered(answer)
+                TurnOutcome::Answered(answer)
             }
             // A sender that is dropped has told nothing, so the event was not fetched either.
-            Ok(Ok(TurnEnd::NotTaken) | Err(_)) => Tried::NotTaken,
-            Ok(Ok(TurnEnd::Stopped)) => Tried::Stopped,
+            Ok(Ok(TurnEnd::NotTaken) | Err(_)) => TurnOutcome::NotTaken,
+            Ok(Ok(TurnEnd::Stopped)) => TurnOutcome::Stopped,
             // The lease takes the environment with it.
-            Err(_) => Tried::Answered(Answer::timed_out(request_id, self.timeout)),
+            Err(_) => TurnOutcome::Answered(InvocationAnswer::timed_out(request_id, self.timeout)),
         }
     }
 
@@ -301,13 +307,13 @@ fn is_of_the_program(code: i32) -> bool {
 }
 
 /// Takes an environment off the list when nothing is left of it, then frees its place.
-struct Gone {
+struct EnvironmentRemoval {
     number: u64,
-    pool: Arc<Pool>,
-    _place: Arc<Place>,
+    pool: Arc<EnvironmentPool>,
+    _place: Arc<PoolPlace>,
 }
 
-impl Drop for Gone {
+impl Drop for EnvironmentRemoval {
     fn drop(&mut self) {
         self.pool.forget(self.number);
     }

@@ -33,13 +33,13 @@ pub struct FakeChannel {
 struct ChannelQueueSource {
     broker: Mutex<ChannelQueue>,
     zero: Instant,
-    state: Mutex<State>,
+    state: Mutex<ChannelState>,
     is_lost: Notify,
 }
 
 /// What our side of the channel knows.
 #[derive(Default)]
-struct State {
+struct ChannelState {
     open: Option<ChannelId>,
     /// Tags that are owed an answer, with the channel that they are of.
     owed: BTreeMap<(ChannelId, u64), ()>,
@@ -53,7 +53,7 @@ impl ChannelQueueSource {
         self.broker.lock().expect("nothing panics under this lock")
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ChannelState> {
         self.state.lock().expect("nothing panics under this lock")
     }
 
@@ -62,7 +62,7 @@ impl ChannelQueueSource {
     }
 
     /// A channel died: what it brought is void, and whoever waits hears so.
-    fn lose(&self, state: &mut State, channel: ChannelId) {
+    fn lose(&self, state: &mut ChannelState, channel: ChannelId) {
         if state.open == Some(channel) {
             state.open = None;
             state.owed.retain(|(of, _), ()| *of != channel);

@@ -28,10 +28,10 @@ const POLL: Duration = Duration::from_millis(50);
 /// A log in memory whose partitions are dealt out.
 #[derive(Clone)]
 pub struct FakeGroup {
-    shared: Arc<Shared>,
+    shared: Arc<SharedGroup>,
 }
 
-struct Shared {
+struct SharedGroup {
     group: Mutex<GroupLog>,
     zero: Instant,
     is_broken: AtomicBool,
@@ -39,7 +39,7 @@ struct Shared {
     members: Mutex<BTreeMap<String, MemberId>>,
 }
 
-impl Shared {
+impl SharedGroup {
     fn lock(&self) -> Result<MutexGuard<'_, GroupLog>, SourceError> {
         match self.is_broken.load(Ordering::SeqCst) {
             true => Err(down("it is not reached")),
@@ -75,7 +75,7 @@ impl FakeGroup {
         let drain_ms = u64::try_from(DRAIN.as_millis()).expect("it is short");
         let group = Mutex::new(GroupLog::new(n_partitions, drain_ms));
         let (is_broken, members) = (AtomicBool::new(false), Mutex::default());
-        Self { shared: Arc::new(Shared { group, zero: Instant::now(), is_broken, members }) }
+        Self { shared: Arc::new(SharedGroup { group, zero: Instant::now(), is_broken, members }) }
     }
 
     /// The log and its group.
@@ -191,22 +191,22 @@ impl Explorer for FakeGroup {
 
 /// A partition that a member has.
 #[derive(Debug, Clone, Copy)]
-struct Held {
+struct HeldPartition {
     epoch: u64,
     /// The last commit that the group has not heard.
     commit: Option<u64>,
 }
 
 struct FakeMember {
-    shared: Arc<Shared>,
+    shared: Arc<SharedGroup>,
     member: MemberId,
-    held: Mutex<BTreeMap<usize, Held>>,
+    held: Mutex<BTreeMap<usize, HeldPartition>>,
     /// What the coordinator said and nobody has taken yet.
     heard: Mutex<VecDeque<Told>>,
 }
 
 impl FakeMember {
-    fn held(&self) -> MutexGuard<'_, BTreeMap<usize, Held>> {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<usize, HeldPartition>> {
         self.held.lock().expect("nothing panics under this lock")
     }
 
@@ -238,7 +238,7 @@ impl FakeMember {
     fn event(&self, told: Told, now_ms: u64) -> GroupEvent {
         match told {
             Told::Assigned { partition, epoch, committed } => {
-                self.held().insert(partition, Held { epoch, commit: None });
+                self.held().insert(partition, HeldPartition { epoch, commit: None });
                 let start = match committed {
                     Some(offset) => Start::Committed(Watermark::At(Position::number(offset))),
                     None => Start::Policy(Watermark::Origin(Origin(ShortBytes::new(b"first")))),
@@ -300,7 +300,7 @@ impl Membership for FakeMember {
 }
 
 struct PartitionReader {
-    shared: Arc<Shared>,
+    shared: Arc<SharedGroup>,
     partition: usize,
     cursor: Cursor,
     at: Watermark,

@@ -34,12 +34,12 @@ pub enum Way {
 
 /// A stream of shards in memory.
 pub struct FakeShards {
-    shared: Arc<Shared>,
+    shared: Arc<SharedShards>,
     way: Way,
     readers_max: Option<NonZeroUsize>,
 }
 
-struct Shared {
+struct SharedShards {
     tree: Mutex<ShardTree>,
     zero: Instant,
     is_broken: AtomicBool,
@@ -50,7 +50,7 @@ struct Shared {
     n_open_max: AtomicUsize,
 }
 
-impl Shared {
+impl SharedShards {
     fn lock(&self) -> Result<MutexGuard<'_, ShardTree>, SourceError> {
         match self.is_broken.load(Ordering::SeqCst) {
             true => Err(down("it is not reached")),
@@ -91,7 +91,7 @@ impl FakeShards {
     /// `None`.
     pub fn new(way: Way, limits: Limits, readers_max: Option<NonZeroUsize>) -> Self {
         let tree = Mutex::new(ShardTree::new(Style::Aggregates, limits));
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedShards {
             tree,
             zero: Instant::now(),
             is_broken: AtomicBool::new(false),
@@ -258,14 +258,14 @@ fn refused(refusal: Refusal) -> SourceError {
 }
 
 struct PullReader {
-    shared: Arc<Shared>,
+    shared: Arc<SharedShards>,
     shard: usize,
     at: Watermark,
     iterator: Option<u64>,
 }
 
 impl PullReader {
-    fn new(shared: Arc<Shared>, shard: usize, at: Watermark) -> Self {
+    fn new(shared: Arc<SharedShards>, shard: usize, at: Watermark) -> Self {
         let n_open = shared.n_open.fetch_add(1, Ordering::SeqCst) + 1;
         shared.n_open_max.fetch_max(n_open, Ordering::SeqCst);
         shared.n_opened.fetch_add(1, Ordering::SeqCst);
@@ -322,7 +322,7 @@ impl Reader for PullReader {
 }
 
 struct PushReader {
-    shared: Arc<Shared>,
+    shared: Arc<SharedShards>,
     shard: usize,
     at: Watermark,
     subscription: Option<u64>,

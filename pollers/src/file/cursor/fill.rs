@@ -4,19 +4,19 @@
 //! hole is followed by a line in the end. What stands behind them tells which it was: before a line they are
 //! filler, in the middle of one they are data.
 
-use super::super::content::{self, Told};
+use super::super::content::{self, ContentNotice};
 use super::super::evidence::{Evidence, tail_len, written};
 use super::super::identity::HEAD_MAX;
 use super::super::sightings::read_up_to;
-use super::{Cursor, Long, OpenFile, Stat, Stop};
+use super::{FileCursor, Long, LookEnd, OpenFile, Stat};
 
 /// Bytes asked for at once.
 const CHUNK_BYTES: usize = 256 << 10;
 
-impl Cursor {
+impl FileCursor {
     /// Looks at more of the file behind the window: so many bytes. Zero: there is no more, or the file's life
     /// is over.
-    pub(super) fn fill(&mut self) -> Result<u64, Stop> {
+    pub(super) fn fill(&mut self) -> Result<u64, LookEnd> {
         let end = self.end();
         if self.n_reserved == 0 && self.is_still_at(end) {
             return Ok(0);
@@ -65,7 +65,7 @@ impl Cursor {
     }
 
     /// Reads `n` bytes, and before them those that are known already.
-    fn read_at(&self, file: &dyn OpenFile, offset: u64, n: usize) -> Result<(Vec<u8>, usize), Stop> {
+    fn read_at(&self, file: &dyn OpenFile, offset: u64, n: usize) -> Result<(Vec<u8>, usize), LookEnd> {
         let n_known = tail_len(offset);
         let read =
             read_up_to(file, offset - n_known as u64, n_known + n).map_err(|error| self.failed(error))?;
@@ -73,7 +73,7 @@ impl Cursor {
     }
 
     /// Looks for the end of the NUL bytes behind the window.
-    fn look_behind_reserved(&mut self, file: &dyn OpenFile, stat: &Stat) -> Result<u64, Stop> {
+    fn look_behind_reserved(&mut self, file: &dyn OpenFile, stat: &Stat) -> Result<u64, LookEnd> {
         let from = self.end() + self.n_reserved;
         let (read, n_known) = self.read_at(file, from, up_to_chunk(stat.size.saturating_sub(from)))?;
         let new = read.get(n_known..).unwrap_or_default();
@@ -116,7 +116,7 @@ impl Cursor {
         &mut self,
         file: &dyn OpenFile,
         tail: Option<&[u8]>,
-    ) -> Result<Option<&'static str>, Stop> {
+    ) -> Result<Option<&'static str>, LookEnd> {
         const HEAD: &str = "its first bytes have changed";
         const TAIL: &str = "the bytes before the place that was read to have changed";
         let head = read_up_to(file, 0, HEAD_MAX).map_err(|error| self.failed(error))?;
@@ -145,7 +145,8 @@ impl Cursor {
 
     /// Tells, once, of a file that holds no lines of text.
     fn tell_content(&self, head: &[u8]) {
-        let Some(content) = content::of(written(head)).filter(|_| self.tell_once(Told::Content)) else {
+        let Some(content) = content::of(written(head)).filter(|_| self.tell_once(ContentNotice::Content))
+        else {
             return;
         };
         tracing::warn!(code = "FB-0209", path = %self.path.display(), "{content}");

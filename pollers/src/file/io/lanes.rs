@@ -17,11 +17,11 @@ pub(in crate::file) struct LaneName(pub(in crate::file) PathBuf);
 
 /// Names a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::file) struct Key(pub(super) u64);
+pub(in crate::file) struct JobKey(pub(super) u64);
 
 /// How a try ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::file) enum Tried {
+pub(in crate::file) enum JobOutcome {
     /// It is done and has left its result.
     Done,
     /// Nothing to do, and nobody will tell when there is: it is tried again at the next tick.
@@ -38,16 +38,16 @@ pub(super) struct Panicked(pub(super) String);
 
 /// What is tried until it is done.
 pub(super) struct Job {
-    pub(super) key: Key,
+    pub(super) key: JobKey,
     pub(super) lane: LaneName,
-    pub(super) attempt: Box<dyn FnMut() -> Tried + Send>,
+    pub(super) attempt: Box<dyn FnMut() -> JobOutcome + Send>,
     pub(super) until: Instant,
     pub(super) done: oneshot::Sender<Result<(), Panicked>>,
 }
 
 /// One file system.
 #[derive(Default)]
-struct Lane {
+struct DeviceLane {
     ready: VecDeque<Job>,
     running: Option<RunningJob>,
     /// The number of its last turn.
@@ -55,7 +55,7 @@ struct Lane {
 }
 
 struct RunningJob {
-    key: Key,
+    key: JobKey,
     since: Instant,
     /// It was woken while it ran: what it did not see is there now.
     is_rung: bool,
@@ -64,12 +64,12 @@ struct RunningJob {
 /// All jobs. A reader has at most one here, a subscriber at most one listing, so their number is bounded by
 /// them.
 #[derive(Default)]
-pub(super) struct Lanes {
-    lanes: BTreeMap<LaneName, Lane>,
-    waiting: BTreeMap<Key, Job>,
-    by_time: BTreeSet<(Instant, Key)>,
+pub(super) struct JobLanes {
+    lanes: BTreeMap<LaneName, DeviceLane>,
+    waiting: BTreeMap<JobKey, Job>,
+    by_time: BTreeSet<(Instant, JobKey)>,
     /// Those of the waiting that are tried at each tick.
-    ticking: BTreeSet<Key>,
+    ticking: BTreeSet<JobKey>,
     tick: Option<(Instant, Duration)>,
     n_turns: u64,
     /// A job that was looked for at ticks has found something since the last one.
@@ -79,7 +79,7 @@ pub(super) struct Lanes {
     stops: bool,
 }
 
-impl Lanes {
+impl JobLanes {
     /// A job to be tried at once.
     pub(super) fn push(&mut self, job: Job) {
         // One that waits under the same name was given up by whoever asked.
@@ -89,7 +89,7 @@ impl Lanes {
         lane.ready.push_back(job);
     }
 
-    /// The next job to try; its lane is taken until [`Lanes::file`].
+    /// The next job to try; its lane is taken until [`JobLanes::file`].
     pub(super) fn take(&mut self, now: Instant) -> Option<Job> {
         let free = self.lanes.values_mut().filter(|it| it.running.is_none());
         let lane = free.filter(|it| !it.ready.is_empty()).min_by_key(|it| it.turn)?;
@@ -106,7 +106,7 @@ impl Lanes {
     }
 
     /// What became of a job. `true` when whoever waits must be up earlier than it thought.
-    pub(super) fn file(&mut self, job: Job, tried: Result<Tried, Panicked>, now: Instant) -> bool {
+    pub(super) fn file(&mut self, job: Job, tried: Result<JobOutcome, Panicked>, now: Instant) -> bool {
         let is_rung =
             self.lanes.get_mut(&job.lane).and_then(|it| it.running.take()).is_some_and(|it| it.is_rung);
         if job.done.is_closed() {
@@ -114,16 +114,16 @@ impl Lanes {
             return false;
         }
         match tried {
-            Ok(Tried::Done) => {
+            Ok(JobOutcome::Done) => {
                 self.has_found = true;
                 // The caller may have stopped waiting; the result lies where it finds it again.
                 _ = job.done.send(Ok(()));
             }
             Err(panicked) => _ = job.done.send(Err(panicked)),
-            Ok(Tried::More) => return self.again(job),
-            Ok(Tried::Look | Tried::Listen) if is_rung => return self.again(job),
-            Ok(Tried::Look | Tried::Listen) if job.until <= now => _ = job.done.send(Ok(())),
-            Ok(how) => return self.park(job, how == Tried::Look, now),
+            Ok(JobOutcome::More) => return self.again(job),
+            Ok(JobOutcome::Look | JobOutcome::Listen) if is_rung => return self.again(job),
+            Ok(JobOutcome::Look | JobOutcome::Listen) if job.until <= now => _ = job.done.send(Ok(())),
+            Ok(how) => return self.park(job, how == JobOutcome::Look, now),
         }
         false
     }
@@ -146,7 +146,7 @@ impl Lanes {
         first.is_none_or(|first| self.next_due().is_some_and(|it| it < first))
     }
 
-    fn unpark(&mut self, key: Key) -> Option<Job> {
+    fn unpark(&mut self, key: JobKey) -> Option<Job> {
         let job = self.waiting.remove(&key)?;
         self.by_time.remove(&(job.until, key));
         self.ticking.remove(&key);
@@ -154,7 +154,7 @@ impl Lanes {
     }
 
     /// Whoever waits under this name is tried again. `true` when there is a job to try now.
-    pub(super) fn wake(&mut self, key: Key) -> bool {
+    pub(super) fn wake(&mut self, key: JobKey) -> bool {
         if let Some(job) = self.unpark(key) {
             self.again(job);
             return true;
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     fn job(
-        lanes: &mut Lanes,
+        lanes: &mut JobLanes,
         key: u64,
         lane: &str,
         wait: Duration,
@@ -242,9 +242,9 @@ mod tests {
         let (done, receiver) = oneshot::channel();
         let until = Instant::now() + wait;
         lanes.push(Job {
-            key: Key(key),
+            key: JobKey(key),
             lane: LaneName(lane.into()),
-            attempt: Box::new(|| Tried::Look),
+            attempt: Box::new(|| JobOutcome::Look),
             until,
             done,
         });
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_lane_whose_job_hangs_keeps_only_its_own_jobs_waiting() {
-        let mut lanes = Lanes::default();
+        let mut lanes = JobLanes::default();
         let now = Instant::now();
         let _jobs = [
             job(&mut lanes, 1, "/nfs", LONG),
@@ -265,7 +265,7 @@ mod tests {
         let taken = [lanes.take(now).unwrap().key, lanes.take(now).unwrap().key];
         assert_eq!(taken.map(|it| it.0).into_iter().collect::<BTreeSet<_>>(), [1, 3].into());
         assert!(lanes.take(now).is_none() && !lanes.has_ready(), "the second of /nfs waits for the first");
-        let hangs = |lanes: &Lanes, lane: &str, n| {
+        let hangs = |lanes: &JobLanes, lane: &str, n| {
             lanes.hangs_since(&LaneName(lane.into()), now + 2 * LONG, LONG, n).is_some()
         };
         assert!(hangs(&lanes, "/nfs", 8) && !hangs(&lanes, "/home", 8));
@@ -274,32 +274,32 @@ mod tests {
 
     #[test]
     fn what_is_woken_while_it_is_tried_is_tried_again() {
-        let mut lanes = Lanes::default();
+        let mut lanes = JobLanes::default();
         let now = Instant::now();
         let _waits = job(&mut lanes, 1, "/", LONG);
         let taken = lanes.take(now).unwrap();
-        assert!(!lanes.wake(Key(1)), "it is being tried");
-        lanes.file(taken, Ok(Tried::Listen), now);
+        assert!(!lanes.wake(JobKey(1)), "it is being tried");
+        lanes.file(taken, Ok(JobOutcome::Listen), now);
         let taken = lanes.take(now).expect("what it did not see may be there now");
-        lanes.file(taken, Ok(Tried::Listen), now);
+        lanes.file(taken, Ok(JobOutcome::Listen), now);
         assert!(lanes.take(now).is_none());
-        assert!(lanes.wake(Key(1)) && lanes.take(now).is_some());
+        assert!(lanes.wake(JobKey(1)) && lanes.take(now).is_some());
     }
 
     #[test]
     fn who_listens_is_not_looked_for_and_whoever_waits_is_answered_in_time() {
-        let mut lanes = Lanes::default();
+        let mut lanes = JobLanes::default();
         let now = Instant::now();
         let (mut listens, _looks) = (job(&mut lanes, 1, "/", LONG), job(&mut lanes, 2, "/", 2 * LONG));
-        for how in [Tried::Listen, Tried::Look] {
+        for how in [JobOutcome::Listen, JobOutcome::Look] {
             let taken = lanes.take(now).unwrap();
             lanes.file(taken, Ok(how), now);
         }
         assert!(lanes.handle_due(now + TICK_MIN));
         let taken = lanes.take(now).unwrap();
-        assert_eq!(taken.key, Key(2));
+        assert_eq!(taken.key, JobKey(2));
         assert!(lanes.take(now).is_none());
-        lanes.file(taken, Ok(Tried::Look), now);
+        lanes.file(taken, Ok(JobOutcome::Look), now);
         assert!(listens.try_recv().is_err());
         lanes.handle_due(now + LONG + TICK_MIN);
         assert!(matches!(listens.try_recv(), Ok(Ok(()))));
@@ -307,12 +307,12 @@ mod tests {
 
     #[test]
     fn whoever_gave_up_leaves_nothing_behind() {
-        let mut lanes = Lanes::default();
+        let mut lanes = JobLanes::default();
         let now = Instant::now();
         let wait = job(&mut lanes, 1, "/", LONG);
         let taken = lanes.take(now).unwrap();
         drop(wait);
-        lanes.file(taken, Ok(Tried::Listen), now);
+        lanes.file(taken, Ok(JobOutcome::Listen), now);
         assert!(lanes.waiting.is_empty() && lanes.by_time.is_empty() && lanes.lanes.is_empty());
     }
 }

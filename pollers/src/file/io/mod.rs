@@ -24,10 +24,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use self::lanes::{Job, Lanes, Panicked};
-pub(super) use self::lanes::{Key, LaneName, Tried};
+use self::lanes::{Job, JobLanes, Panicked};
+pub(super) use self::lanes::{JobKey, JobOutcome, LaneName};
 pub(super) use self::mounts::mount_of;
-pub(super) use self::watches::{Hears, News, Watch, Watches, What};
+pub(super) use self::watches::{EntryChange, Hears, Watch, WatchNews, Watches};
 use super::error::FileError;
 
 /// Threads that may look at the same time.
@@ -44,7 +44,7 @@ pub(super) struct Io {
 /// What the threads share. They hold it for themselves, so that only [`Owner`] tells that nobody asks any
 /// more.
 struct Shared {
-    lanes: Mutex<Lanes>,
+    lanes: Mutex<JobLanes>,
     /// Rings when a job is ready.
     bell: Condvar,
     watches: Arc<Watches>,
@@ -59,7 +59,7 @@ struct Owner(Arc<Shared>);
 
 /// Where a source's jobs are tried.
 #[derive(Debug, Clone)]
-pub(super) struct Lane {
+pub(super) struct JobLane {
     /// With all others of its file system.
     pub(super) shared: LaneName,
     /// By itself, when the shared one is held by somebody whose link led to a file system that hangs; `None`
@@ -106,12 +106,12 @@ impl Io {
     }
 
     /// A name for jobs that can be woken; one job of a name waits at a time.
-    pub(super) fn key(&self) -> Key {
-        Key(self.owner.0.next_key.fetch_add(1, Ordering::Relaxed))
+    pub(super) fn key(&self) -> JobKey {
+        JobKey(self.owner.0.next_key.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The job of this name, if it waits, is tried again now. It never blocks.
-    pub(super) fn wake(&self, key: Key) {
+    pub(super) fn wake(&self, key: JobKey) {
         let is_ready = self.owner.0.lanes().wake(key);
         if is_ready {
             self.owner.0.ring();
@@ -124,10 +124,10 @@ impl Io {
     /// The lane's file system hangs, or no thread can be started.
     pub(super) fn ask(
         &self,
-        lane: &Lane,
-        key: Key,
+        lane: &JobLane,
+        key: JobKey,
         until: Instant,
-        attempt: impl FnMut() -> Tried + Send + 'static,
+        attempt: impl FnMut() -> JobOutcome + Send + 'static,
     ) -> Result<Asked, FileError> {
         let (sender, done) = oneshot::channel();
         let mut lanes = self.owner.0.lanes();
@@ -180,7 +180,7 @@ impl Asked {
 }
 
 impl Shared {
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+    fn lanes(&self) -> MutexGuard<'_, JobLanes> {
         lock(&self.lanes)
     }
 

@@ -39,9 +39,9 @@ const REMOTE: [u32; 12] = [
 
 /// Something that was heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::file) enum News {
+pub(in crate::file) enum WatchNews {
     /// An entry of the folder.
-    Entry { name: OsString, what: What, is_folder: bool },
+    Entry { name: OsString, what: EntryChange, is_folder: bool },
     /// The file was written to.
     Written,
     /// The file's names or rights have changed.
@@ -54,7 +54,7 @@ pub(in crate::file) enum News {
 
 /// What became of an entry of a folder. Both halves of a rename carry the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::file) enum What {
+pub(in crate::file) enum EntryChange {
     Came,
     CameFrom(u32),
     Left,
@@ -63,7 +63,7 @@ pub(in crate::file) enum What {
 
 /// Whoever wants to hear; it must not block.
 pub(in crate::file) trait Hears: Send + Sync {
-    fn hear(&self, news: &News);
+    fn hear(&self, news: &WatchNews);
 }
 
 /// Why something is not watched: it must be looked at.
@@ -88,7 +88,7 @@ pub(in crate::file) struct Watch {
 pub(in crate::file) struct Watches {
     /// `Err` where the system gives none: everything is looked at.
     inotify: Result<OwnedFd, Errno>,
-    ears: Mutex<Ears>,
+    ears: Mutex<Watchers>,
     has_told: AtomicBool,
 }
 
@@ -96,7 +96,7 @@ pub(in crate::file) struct Watches {
 type Ear = (u64, Weak<dyn Hears>);
 
 #[derive(Default)]
-struct Ears {
+struct Watchers {
     by_wd: BTreeMap<i32, Vec<Ear>>,
     n_ears: u64,
     ended: VecDeque<i32>,
@@ -217,7 +217,7 @@ impl Watches {
                 "more happened to files than the system keeps: all are looked at"
             );
             let all: Vec<i32> = lock(&self.ears).by_wd.keys().copied().collect();
-            return all.into_iter().for_each(|wd| self.tell_ears(wd, &News::Missed));
+            return all.into_iter().for_each(|wd| self.tell_ears(wd, &WatchNews::Missed));
         }
         let Some(news) = news(event) else { return };
         self.tell_ears(event.wd(), &news);
@@ -228,7 +228,7 @@ impl Watches {
         }
     }
 
-    fn tell_ears(&self, wd: i32, news: &News) {
+    fn tell_ears(&self, wd: i32, news: &WatchNews) {
         // Told without the lock: who hears may end a watch.
         let ears: Vec<_> = lock(&self.ears)
             .by_wd
@@ -241,19 +241,19 @@ impl Watches {
     }
 }
 
-fn news(event: &inotify::Event<'_>) -> Option<News> {
+fn news(event: &inotify::Event<'_>) -> Option<WatchNews> {
     let flags = event.events();
     let is = |flag| flags.contains(flag);
     if let Some(name) = event.file_name() {
         let what = match () {
-            () if is(ReadFlags::CREATE) => What::Came,
-            () if is(ReadFlags::MOVED_TO) => What::CameFrom(event.cookie()),
-            () if is(ReadFlags::MOVED_FROM) => What::LeftFor(event.cookie()),
-            () if is(ReadFlags::DELETE) => What::Left,
+            () if is(ReadFlags::CREATE) => EntryChange::Came,
+            () if is(ReadFlags::MOVED_TO) => EntryChange::CameFrom(event.cookie()),
+            () if is(ReadFlags::MOVED_FROM) => EntryChange::LeftFor(event.cookie()),
+            () if is(ReadFlags::DELETE) => EntryChange::Left,
             () => return None,
         };
         let name = OsStr::from_bytes(name.to_bytes()).to_owned();
-        return Some(News::Entry { name, what, is_folder: is(ReadFlags::ISDIR) });
+        return Some(WatchNews::Entry { name, what, is_folder: is(ReadFlags::ISDIR) });
     }
     match () {
         () if is(ReadFlags::IGNORED)
@@ -261,15 +261,15 @@ fn news(event: &inotify::Event<'_>) -> Option<News> {
             || is(ReadFlags::DELETE_SELF)
             || is(ReadFlags::MOVE_SELF) =>
         {
-            Some(News::Gone)
+            Some(WatchNews::Gone)
         }
-        () if is(ReadFlags::MODIFY) => Some(News::Written),
-        () if is(ReadFlags::ATTRIB) => Some(News::Altered),
+        () if is(ReadFlags::MODIFY) => Some(WatchNews::Written),
+        () if is(ReadFlags::ATTRIB) => Some(WatchNews::Altered),
         () => None,
     }
 }
 
-impl Ears {
+impl Watchers {
     fn end(&mut self, wd: i32) {
         if self.ended.len() >= ENDED_MAX {
             self.ended.pop_front();

@@ -49,7 +49,7 @@ fn run(shared: &Arc<Shared>) {
     }
 }
 
-fn file(shared: &Arc<Shared>, job: Job, tried: Result<super::Tried, Panicked>) {
+fn file(shared: &Arc<Shared>, job: Job, tried: Result<super::JobOutcome, Panicked>) {
     let mut lanes = shared.lanes();
     let is_earlier = lanes.file(job, tried, Instant::now());
     // Of the same lane the next one is taken by this thread, another by another.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::contract::{Subject, check};
 use crate::file::FileSource;
 use crate::file::client::LocalFiles;
-use crate::file::fake::FakeSubject;
+use crate::file::fake::FileSubject;
 use crate::file::io::Io;
 use crate::file::open_files::OpenFiles;
 use crate::file::settings::{FileSettings, PathPattern};
@@ -88,7 +88,7 @@ impl Subject for LocalSubject {
 
 #[tokio::test]
 async fn the_fake_passes_the_suite_of_tracks() {
-    check(|| Box::new(FakeSubject::new())).await;
+    check(|| Box::new(FileSubject::new())).await;
 }
 
 #[tokio::test]

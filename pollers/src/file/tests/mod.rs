@@ -18,5 +18,5 @@ pub(super) use follower::Follower;
 
 /// The offset of a bound.
 fn number(bound: &forebay_batcher::Watermark) -> Option<u64> {
-    super::evidence::Start::of(bound).map(|it| it.offset())
+    super::evidence::FileStart::of(bound).map(|it| it.offset())
 }

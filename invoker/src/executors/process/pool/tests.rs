@@ -5,21 +5,21 @@ use crate::executors::process::state::State;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-async fn start(pool: &Arc<Pool>) -> (Lease, Place) {
-    let Ok(Seat::New(place)) = pool.take(PATIENCE).await else { panic!("a new environment is expected") };
+async fn start(pool: &Arc<EnvironmentPool>) -> (EnvironmentLease, PoolPlace) {
+    let Ok(PoolSeat::New(place)) = pool.take(PATIENCE).await else { panic!("a new environment is expected") };
     let environment = Environment::new(pool.number(), Arc::new(State::new(Box::new(|| {}))));
     (pool.enter(Arc::new(environment)), place)
 }
 
-async fn warm(pool: &Arc<Pool>) -> Lease {
-    let Ok(Seat::Warm(lease)) = pool.take(PATIENCE).await else {
+async fn warm(pool: &Arc<EnvironmentPool>) -> EnvironmentLease {
+    let Ok(PoolSeat::Warm(lease)) = pool.take(PATIENCE).await else {
         panic!("a running environment is expected")
     };
     lease
 }
 
 /// Answers, and comes back for the next event.
-fn finish(lease: Lease) -> u64 {
+fn finish(lease: EnvironmentLease) -> u64 {
     let (pool, number) = (Arc::clone(&lease.pool), lease.environment.number);
     lease.answered(Instant::now() + PATIENCE);
     pool.returned(number);
@@ -28,7 +28,7 @@ fn finish(lease: Lease) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn the_most_recently_used_is_handed_out_and_the_least_recently_used_is_ended() {
-    let pool = Pool::new(3);
+    let pool = EnvironmentPool::new(3);
     let (first, _place_1) = start(&pool).await;
     let (second, _place_2) = start(&pool).await;
     let first_environment = Arc::clone(&first.environment);
@@ -49,7 +49,7 @@ async fn the_most_recently_used_is_handed_out_and_the_least_recently_used_is_end
 
 #[tokio::test(start_paused = true)]
 async fn a_reaper_that_panics_ends_idle_environments_all_the_same() {
-    let pool = Pool::new(1);
+    let pool = EnvironmentPool::new(1);
     let ttl = Duration::from_secs(10);
     let reaper = crate::executors::process::reaper(&pool, ttl);
     let (lease, _place) = start(&pool).await;
@@ -66,32 +66,32 @@ async fn a_reaper_that_panics_ends_idle_environments_all_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_is_about_to_return_is_waited_for_before_another_is_started() {
-    let pool = Pool::new(2);
+    let pool = EnvironmentPool::new(2);
     let (lease, _place) = start(&pool).await;
     lease.answered(Instant::now() + PATIENCE);
     let (taken, ()) = tokio::join!(pool.take(PATIENCE), async { pool.returned(1) });
-    let Ok(Seat::Warm(lease)) = taken else { panic!("the first is expected") };
+    let Ok(PoolSeat::Warm(lease)) = taken else { panic!("the first is expected") };
     lease.answered(Instant::now() + PATIENCE);
     let start = Instant::now();
-    assert!(matches!(pool.take(PATIENCE).await, Ok(Seat::New(_))));
+    assert!(matches!(pool.take(PATIENCE).await, Ok(PoolSeat::New(_))));
     assert_eq!(start.elapsed(), RETURN_PATIENCE);
 }
 
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_longer_than_its_patience_and_a_place_that_frees_is_taken() {
-    let pool = Pool::new(1);
+    let pool = EnvironmentPool::new(1);
     let (lease, place) = start(&pool).await;
     let start = Instant::now();
     assert!(matches!(pool.take(PATIENCE).await, Err(NoSeat::Busy)));
     assert_eq!(start.elapsed(), PATIENCE);
     let (taken, ()) = tokio::join!(pool.take(PATIENCE), async { drop(place) });
-    assert!(matches!(taken, Ok(Seat::New(_))));
+    assert!(matches!(taken, Ok(PoolSeat::New(_))));
     drop(lease);
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_that_does_not_return_is_ended_when_its_place_is_wanted() {
-    let pool = Pool::new(1);
+    let pool = EnvironmentPool::new(1);
     let (lease, _place) = start(&pool).await;
     let environment = Arc::clone(&lease.environment);
     lease.answered(Instant::now() + Duration::from_secs(2));
@@ -103,7 +103,7 @@ async fn one_that_does_not_return_is_ended_when_its_place_is_wanted() {
 
 #[tokio::test(start_paused = true)]
 async fn starts_that_fail_wait_longer_and_longer_until_one_succeeds() {
-    let pool = Pool::new(1);
+    let pool = EnvironmentPool::new(1);
     let delay = || pool.next_start().map(|it| it - Instant::now());
     assert_eq!(delay(), None);
     for millis in [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000] {
