@@ -1,6 +1,6 @@
 //! Which waiting records make the next batch: count and exact bytes.
 
-use crate::action::BatchReason;
+use crate::batch_reason::BatchReason;
 use crate::plan::Plan;
 use crate::record::{Place, Position, Record, TrackIdx};
 

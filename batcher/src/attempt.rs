@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::action::BatchReason;
+use crate::batch_reason::BatchReason;
 use crate::fault::Fault;
 use crate::items::{ItemActions, is_rejected, longest_wait};
 use crate::plan::{Redelivery, RetryPlan};

@@ -21,6 +21,7 @@ use crate::attempt::{
     Condition, Limits, Next, NotReached, Outcome, Pause, Slice, Then, Told, Tried, n_named, next,
 };
 use crate::backoff::{ask_again_delay, retry_delay};
+use crate::batch_reason::BatchReason;
 use crate::books::Books;
 use crate::former::{Batch, Ready};
 use crate::items::ItemActions;
@@ -36,8 +37,8 @@ use self::batch_runs::BatchRuns;
 use self::draining::is_draining;
 use self::pausing::Decided;
 use self::run::{BatchRun, Filling, Status, Step, What};
-pub(crate) use self::run::{BatchRunId, Hold, lanes_of, tracks_of};
 pub(crate) use self::slices::Its;
+use crate::hold::{BatchRunId, Hold};
 
 /// The runs: every batch run, with what of it is out at the function or at a destination.
 #[derive(Debug, Default)]

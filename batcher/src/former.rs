@@ -5,9 +5,9 @@ mod group;
 
 use std::collections::VecDeque;
 
-use crate::action::BatchReason;
+use crate::batch_reason::BatchReason;
 use crate::context::Context;
-use crate::flow::{BatchRunId, Hold};
+use crate::hold::{BatchRunId, Hold};
 use crate::plan::Plan;
 use crate::record::{Record, TrackIdx};
 use crate::time::Tick;

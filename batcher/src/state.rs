@@ -1,7 +1,7 @@
 //! Why nothing is happening: the state of a track or queue as an enum that makes a sentence.
 
-use crate::action::BatchReason;
 use crate::attempt::{Condition, NotReached};
+use crate::batch_reason::BatchReason;
 use crate::fault::Fault;
 use crate::record::Position;
 use crate::time::{Tick, UnixMillis};

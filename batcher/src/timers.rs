@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::flow::BatchRunId;
+use crate::hold::BatchRunId;
 use crate::record::TrackIdx;
 use crate::state::Why;
 use crate::time::Tick;

@@ -17,12 +17,14 @@ use std::time::Duration;
 
 use crate::action::*;
 use crate::backoff::ask_again_delay;
+use crate::batch_reason::BatchReason;
 use crate::checkpoint::{Checkpoint, OpenSlice, Watermark};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::filtered::Filtered;
-use crate::flow::{BatchRunId, Hold, Runs, lanes_of, tracks_of};
+use crate::flow::Runs;
 use crate::former::{Batch, Counted, Ready};
+use crate::hold::{BatchRunId, Hold, lanes_of, tracks_of};
 use crate::lanes::lane_of;
 use crate::pending::Pending;
 use crate::record::{Place, Position, Record, TrackIdx};

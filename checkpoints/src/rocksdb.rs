@@ -26,6 +26,7 @@ mod group_tests;
 mod kept;
 mod lock;
 mod logs;
+mod opening;
 mod refusal;
 mod repair;
 mod request;

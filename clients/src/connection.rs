@@ -19,7 +19,7 @@ use tower_service::Service as _;
 
 use crate::BoxError;
 use crate::address::JudgingResolver;
-use crate::stream::Outgoing;
+use crate::outgoing::Outgoing;
 
 /// Makes streams, with TLS where the URL says so.
 pub(crate) type Connector = HttpsConnector<HttpConnector<JudgingResolver>>;

@@ -15,8 +15,8 @@ use tokio::time::{Sleep, sleep};
 
 use crate::BoxError;
 use crate::http::HttpClient;
+use crate::outgoing::Outgoing;
 use crate::pieces::Pieces;
-use crate::stream::Outgoing;
 
 /// What one exchange may take.
 #[derive(Debug, Clone, Copy)]

@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod exchange;
 pub mod http;
 pub mod mark;
+pub mod outgoing;
 pub mod pieces;
 mod pool;
 pub mod secret;
@@ -23,10 +24,11 @@ pub use descriptors::{Descriptor, Descriptors};
 pub use exchange::{Answer, BodyError, ExchangeError, Limits, coding_of, compressed};
 pub use http::{HttpClient, HttpClients};
 pub use mark::Mark;
+pub use outgoing::StreamBody;
 pub use pieces::{Pieces, Sent, Vectored};
 pub use pool::host;
 pub use secret::{Secret, SecretError};
-pub use stream::{StreamBody, StreamError};
+pub use stream::StreamError;
 pub use tls::TlsError;
 
 /// Any error, where nobody asks which.

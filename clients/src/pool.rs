@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::BoxError;
 use crate::caught::kept_alive;
 use crate::connection::{Connection, Connector, ServerOrigin};
-use crate::stream::Outgoing;
+use crate::outgoing::Outgoing;
 
 /// Idle connections are closed after this: before the 5 s after which the most impatient of the common
 /// servers closes them, so that a request seldom meets a connection that its server is just closing.

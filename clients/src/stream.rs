@@ -1,20 +1,12 @@
 //! Requests whose bodies are not in memory, and answers that are not read here: for whoever passes calls on.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::combinators::UnsyncBoxBody;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 
 use crate::BoxError;
 use crate::http::HttpClient;
-use crate::pieces::{Pieces, Vectored};
+use crate::outgoing::{Outgoing, StreamBody};
 use crate::pool::SendError;
-
-/// A body that comes piece by piece; its length may be unknown.
-pub type StreamBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// No answer came.
 #[derive(Debug, thiserror::Error)]
@@ -47,46 +39,6 @@ impl HttpClient {
                 Err(StreamError::NotSent(error.into()))
             }
             Err(error @ SendError::Broken(_)) => Err(StreamError::NoAnswer(error.into())),
-        }
-    }
-}
-
-/// What goes out on a connection.
-#[derive(Debug)]
-pub(crate) enum Outgoing {
-    /// All of it is in memory.
-    Pieces(Pieces),
-    /// It comes from elsewhere.
-    Stream(StreamBody),
-}
-
-impl Body for Outgoing {
-    type Data = Vectored;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Vectored>, BoxError>>> {
-        match self.get_mut() {
-            Self::Pieces(it) => Pin::new(it).poll_frame(context).map_err(Into::into),
-            Self::Stream(it) => Pin::new(it)
-                .poll_frame(context)
-                .map_ok(|frame| frame.map_data(|data| Vectored::new(vec![data]))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Pieces(it) => it.is_end_stream(),
-            Self::Stream(it) => it.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Pieces(it) => it.size_hint(),
-            Self::Stream(it) => it.size_hint(),
         }
     }
 }

@@ -8,13 +8,11 @@
 
 mod ack_ledger;
 mod actor;
-mod behind;
 #[cfg(test)]
 mod behind_tests;
 #[cfg(test)]
 mod channels_tests;
 mod contained;
-mod groups;
 #[cfg(test)]
 mod groups_tests;
 #[cfg(test)]
@@ -22,11 +20,9 @@ mod held_tests;
 mod inbox;
 #[cfg(test)]
 mod listing_tests;
-mod queue;
 mod serve;
 #[cfg(test)]
 mod shards_tests;
-mod shared;
 mod shared_queue;
 #[cfg(test)]
 mod shared_tests;

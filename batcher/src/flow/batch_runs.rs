@@ -1,7 +1,8 @@
 //! All batch runs of a machine, each in a slot that its id names: a look is an index, and an id that is over
 //! is known by its number.
 
-use super::run::{BatchRun, BatchRunId};
+use super::run::BatchRun;
+use crate::hold::BatchRunId;
 
 /// All batch runs of a machine.
 #[derive(Debug, Default)]

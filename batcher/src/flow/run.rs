@@ -5,19 +5,14 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use crate::action::{AttemptId, BatchReason, NoticeId};
+use crate::action::{AttemptId, NoticeId};
 use crate::attempt::{Limits, NotReached, Slice, Told, Tried};
+use crate::batch_reason::BatchReason;
 use crate::checkpoint::OpenSlice;
 use crate::fault::Fault;
+use crate::hold::{Hold, tracks_of};
 use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
-
-/// Names a batch run; never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct BatchRunId {
-    pub(super) number: u64,
-    pub(super) slot: u32,
-}
 
 /// What is left of one batch.
 #[derive(Debug)]
@@ -89,37 +84,6 @@ pub(super) enum Status {
     Delivering { id: NoticeId, since: Tick },
     /// For the end of the delay after a refusal.
     Redeliver { until: Tick, since: Tick, error: Fault },
-}
-
-/// What only one batch run may hold.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Hold {
-    /// A lane of a track.
-    Lane(TrackIdx, u32),
-    /// A group of a queue.
-    Group(Bytes),
-}
-
-/// The tracks of which lanes are held, each once.
-pub(crate) fn tracks_of(holds: &[Hold]) -> impl Iterator<Item = TrackIdx> + use<> {
-    let mut tracks = lanes_of(holds).map(|(idx, _)| idx);
-    // Most hold lanes of one track, and need no list.
-    let first = tracks.next();
-    let mut others: Vec<TrackIdx> = tracks.filter(|idx| Some(*idx) != first).collect();
-    if !others.is_empty() {
-        others.extend(first);
-        others.sort_unstable();
-        others.dedup();
-    }
-    first.filter(|_| others.is_empty()).into_iter().chain(others)
-}
-
-/// The lanes that are held.
-pub(crate) fn lanes_of(holds: &[Hold]) -> impl Iterator<Item = (TrackIdx, u32)> {
-    holds.iter().filter_map(|hold| match hold {
-        Hold::Lane(idx, lane) => Some((*idx, *lane)),
-        Hold::Group(_) => None,
-    })
 }
 
 impl BatchRun {

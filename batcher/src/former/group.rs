@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::action::BatchReason;
+use crate::batch_reason::BatchReason;
 use crate::plan::BatchPlan;
 use crate::record::TrackIdx;
 use crate::time::Tick;

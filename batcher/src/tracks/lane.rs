@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::action::BatchReason;
 use crate::assemble::bytes_in_batch;
-use crate::flow::BatchRunId;
+use crate::batch_reason::BatchReason;
 use crate::former::{Counted, Waiting};
+use crate::hold::BatchRunId;
 use crate::record::Position;
 use crate::time::Tick;
 

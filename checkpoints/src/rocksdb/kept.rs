@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use rocksdb::{DB, IteratorMode};
 
-use super::database::{rocks_error, scan_options};
+use super::opening::{rocks_error, scan_options};
 use crate::row::{Name, fingerprint};
 use crate::store::StoreError;
 

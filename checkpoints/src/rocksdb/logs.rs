@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::database::path;
+use super::opening::path;
 use crate::store::StoreError;
 
 /// A log is made of blocks; no part of a record crosses the end of one.

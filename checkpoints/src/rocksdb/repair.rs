@@ -6,10 +6,11 @@ use std::path::Path;
 
 use rocksdb::{DB, WriteBatch, WriteOptions};
 
-use super::database::{exists, nanoseconds_now, open_error, options, path, rocks_error};
+use super::database::nanoseconds_now;
 use super::generation::{StoreGeneration, Sum};
 use super::lock::FolderLock;
 use super::logs;
+use super::opening::{exists, open_error, options, path, rocks_error};
 use super::seal::{Promise, Seal};
 use super::survey::{StoreFault, Survey, judge, survey, survey_rows};
 use crate::row::{Name, Row};

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use rocksdb::{DB, IteratorMode};
 
-use super::database::{exists, open_error, options, path, scan_options};
 use super::generation::{StoreGeneration, Sum};
 use super::logs;
+use super::opening::{exists, open_error, options, path, scan_options};
 use super::seal::{Promise, Seal};
 use crate::row::{Name, Row};
 use crate::staged::nameless;

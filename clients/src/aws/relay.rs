@@ -9,7 +9,8 @@ use hyper::body::Incoming;
 
 use super::{Aws, AwsAccess, AwsError, AwsTarget, sign};
 use crate::http::HttpClients;
-use crate::stream::{StreamBody, StreamError};
+use crate::outgoing::StreamBody;
+use crate::stream::StreamError;
 use forebay_config::AwsSettings;
 
 /// The headers of a signature.

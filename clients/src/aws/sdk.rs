@@ -17,8 +17,8 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::http::HttpClient;
+use crate::outgoing::Outgoing;
 use crate::pieces::Pieces;
-use crate::stream::Outgoing;
 
 /// Our client, for the SDK.
 pub fn sdk_client(http: HttpClient) -> SharedHttpClient {

@@ -4,6 +4,11 @@
 //! from what is held, raw reads are started for the rest. Nothing waits for an event that was not looked at
 //! before.
 
+mod behind;
+mod groups;
+mod queue;
+mod shared;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -14,11 +19,11 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::behind::Behind;
+use self::behind::Behind;
+use self::groups::Dealing;
+use self::queue::Called;
 use super::contained::Contained;
-use super::groups::Dealing;
 use super::inbox::{FeedCommand, Inbox, SubscriberId};
-use super::queue::Called;
 use super::shared_queue::SharedQueue;
 use super::subscription::NewSeat;
 use super::track::{FeedTrack, ReadLimits, ReadStart, StretchId, Taste};
@@ -33,7 +38,7 @@ use crate::source::{
 const GRACE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// One thing that came back.
-pub(super) enum FeedRow {
+enum FeedRow {
     Read(TrackName, StretchId, Option<Box<dyn Reader>>, Result<RawRead, SourceError>),
     Listed(SubscriberId, Result<Listing, SourceError>),
     /// What every subscriber is told of.
@@ -85,7 +90,7 @@ pub(super) struct Actor {
     lists_for_all: bool,
     /// What the reads that are held take in memory, over all tracks.
     held_bytes: u64,
-    pub(super) rows: FuturesUnordered<BoxFuture<'static, FeedRow>>,
+    rows: FuturesUnordered<BoxFuture<'static, FeedRow>>,
     /// The queue, when the source is one.
     pub(super) queue: Option<Arc<dyn Queue>>,
     /// The books of a queue that several mappings may share.
@@ -93,7 +98,7 @@ pub(super) struct Actor {
     /// Calls to it that were sent and are not answered.
     pub(super) n_calls: usize,
     /// Receives that go on though nobody waits for them.
-    pub(super) behind: Behind,
+    behind: Behind,
     stops: bool,
 }
 

@@ -13,7 +13,7 @@ use std::time::UNIX_EPOCH;
 use forebay_batcher::UnixMillis;
 
 use super::identity::FileKey;
-use super::io::{LaneName, mount_of};
+use super::mounts::{LaneName, mount_of};
 
 /// What lies in a folder, one after the other.
 pub(super) type Entries = Box<dyn Iterator<Item = io::Result<FolderEntry>> + Send>;

@@ -8,7 +8,7 @@ use forebay_config::Code;
 use rustix::io::Errno;
 
 use super::client::Kind;
-use super::io::LaneName;
+use super::mounts::LaneName;
 use crate::source::SourceError;
 
 /// What is wrong with a path.

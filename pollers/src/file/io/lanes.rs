@@ -1,19 +1,16 @@
 //! Which job is tried next and which waits for what: plain values under one lock, no thread and no IO.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+
+use crate::file::mounts::LaneName;
 
 /// Between two looks at what nobody tells of, while something happens there.
 const TICK_MIN: Duration = Duration::from_millis(100);
 /// The same when nothing has happened for a while.
 const TICK_MAX: Duration = Duration::from_millis(500);
-
-/// A file system, by where it is mounted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::file) struct LaneName(pub(in crate::file) PathBuf);
 
 /// Names a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

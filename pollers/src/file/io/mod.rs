@@ -12,7 +12,6 @@
 //! its file system does; they end with the process.
 
 mod lanes;
-mod mounts;
 mod watcher;
 mod watches;
 mod worker;
@@ -25,10 +24,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use self::lanes::{Job, JobLanes, Panicked};
-pub(super) use self::lanes::{JobKey, JobOutcome, LaneName};
-pub(super) use self::mounts::mount_of;
+pub(super) use self::lanes::{JobKey, JobOutcome};
 pub(super) use self::watches::{EntryChange, Hears, Watch, WatchNews, Watches};
 use super::error::FileError;
+use super::mounts::LaneName;
 
 /// Threads that may look at the same time.
 const WORKERS_MAX: usize = 8;

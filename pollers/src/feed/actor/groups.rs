@@ -7,9 +7,9 @@ use std::time::Duration;
 use forebay_batcher::{TrackIdx, Watermark};
 use forebay_clients::caught::caught;
 
-use super::FeedEvent;
-use super::actor::{Actor, FeedRow};
-use super::inbox::SubscriberId;
+use super::{Actor, FeedRow};
+use crate::feed::FeedEvent;
+use crate::feed::inbox::SubscriberId;
 use crate::source::{BoxFuture, GroupEvent, Membership, Source, SourceError, Standing, TrackName, Tracks};
 
 /// A group that could not be joined is asked again after this long.

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use forebay_batcher::{Read, Receipt, Settle, SettleId, Settled, Settlement};
 use tokio::time::Instant;
 
-use super::FeedEvent;
-use super::actor::Actor;
-use super::inbox::SubscriberId;
+use super::Actor;
 use super::queue::Called;
-use super::shared_queue;
+use crate::feed::FeedEvent;
+use crate::feed::inbox::SubscriberId;
+use crate::feed::shared_queue;
 use crate::source::{Message, SourceError};
 
 /// Of so many messages that are out it is known how often their queue still gives them; the oldest are

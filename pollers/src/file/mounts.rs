@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::lanes::LaneName;
+/// A file system, by where it is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LaneName(pub(super) PathBuf);
 
 /// Kinds of file systems of this machine. A link may lead from them to one that hangs, which is then not
 /// their fault.
@@ -14,7 +16,7 @@ const LOCAL: [&str; 10] =
 
 /// Where the file system of a path is mounted, as far as its text tells (links are not followed), and whether
 /// it is one of this machine.
-pub(in crate::file) fn mount_of(path: &Path) -> (LaneName, bool) {
+pub(super) fn mount_of(path: &Path) -> (LaneName, bool) {
     // Where the system does not tell, all is one file system.
     let mounts = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());

@@ -13,10 +13,10 @@ use forebay_batcher::{
 };
 use tokio::time::Instant;
 
-use super::actor::{Actor, FeedConsumer, FeedRow};
-use super::inbox::SubscriberId;
-use super::serve::{FilledAnswer, Took};
-use super::{FeedEvent, shared_queue};
+use super::{Actor, FeedConsumer, FeedRow};
+use crate::feed::inbox::SubscriberId;
+use crate::feed::serve::{FilledAnswer, Took};
+use crate::feed::{FeedEvent, shared_queue};
 use crate::source::{BoxFuture, Hidden, Message, Queue, SourceError};
 
 /// A call to the queue that came back.

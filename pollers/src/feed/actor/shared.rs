@@ -9,13 +9,13 @@ use forebay_batcher::{
 };
 use tokio::time::Instant;
 
-use super::FeedEvent;
-use super::ack_ledger::{Ack, Consumer, Wish};
-use super::actor::Actor;
-use super::inbox::SubscriberId;
+use super::Actor;
 use super::queue::{Called, extended, tell_left, tick};
-use super::serve::{FilledAnswer, Took};
-use super::shared_queue::{self, SharedQueue};
+use crate::feed::FeedEvent;
+use crate::feed::ack_ledger::{Ack, Consumer, Wish};
+use crate::feed::inbox::SubscriberId;
+use crate::feed::serve::{FilledAnswer, Took};
+use crate::feed::shared_queue::{self, SharedQueue};
 use crate::source::{Hidden, Message, SourceError};
 
 /// A deletion that failed is asked again after this long.
@@ -342,7 +342,7 @@ async fn hide(
 /// The message as one mapping sees it; `None` when its filter does not let it through, the text of the panic
 /// when that cannot be told.
 fn render(
-    member: &super::actor::FeedConsumer,
+    member: &super::FeedConsumer,
     message: &Message,
     place: impl FnOnce() -> Place,
 ) -> Result<Option<forebay_batcher::Record>, String> {
