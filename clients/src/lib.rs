@@ -27,7 +27,7 @@ pub use mark::Mark;
 pub use outgoing::StreamBody;
 pub use pieces::{Pieces, Sent, Vectored};
 pub use pool::host;
-pub use secret::{Secret, SecretError};
+pub use secret::SecretError;
 pub use stream::StreamError;
 pub use tls::TlsError;
 

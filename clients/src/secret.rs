@@ -9,6 +9,7 @@ use bytes::Bytes;
 use forebay_config::{Arn, AwsSettings, SecretRef};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, HeaderName};
+use secrecy::SecretString;
 
 use crate::Clients;
 use crate::aws::{AwsError, AwsTarget};
@@ -20,23 +21,6 @@ const SECRET_BYTES_MAX: usize = 64 << 10;
 const OTHERS: u32 = 0o077;
 /// One call of Secrets Manager. What it answers is the secret and a few names, escaped.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), answer_bytes: 8 * SECRET_BYTES_MAX };
-
-/// A secret that was looked up. It cannot be printed; whoever needs it asks for it by [`Secret::expose`].
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The secret itself, for signing or sending; never for a message.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
 
 /// A secret that cannot be had. Nothing here repeats any part of one.
 #[derive(Debug, thiserror::Error)]
@@ -149,11 +133,11 @@ pub async fn look_up(
     reference: &SecretRef,
     variable: impl Fn(&str) -> Option<String>,
     clients: &Clients,
-) -> Result<Secret, SecretError> {
+) -> Result<SecretString, SecretError> {
     match reference {
         SecretRef::Env(name) => variable(name)
             .filter(|it| !it.is_empty())
-            .map(Secret)
+            .map(SecretString::from)
             .ok_or_else(|| SecretError::Variable(name.clone())),
         SecretRef::File(path) => in_file(path),
         SecretRef::SecretsManager(arn) => in_secrets_manager(arn, clients).await,
@@ -176,7 +160,7 @@ fn judge_mode(path: &Path, metadata: &std::fs::Metadata) -> Result<(), SecretErr
 }
 
 /// The text of a file without the line end that editors add.
-fn in_file(path: &Path) -> Result<Secret, SecretError> {
+fn in_file(path: &Path) -> Result<SecretString, SecretError> {
     let wrong = |cause| SecretError::File { path: path.to_owned(), cause };
     let content = |what| SecretError::Content { path: path.to_owned(), what };
     let file = std::fs::File::open(path).map_err(wrong)?;
@@ -194,10 +178,10 @@ fn in_file(path: &Path) -> Result<Secret, SecretError> {
     let text = String::from_utf8(bytes).map_err(|_| content("is not UTF-8"))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() { Err(content("is empty")) } else { Ok(Secret(text.to_owned())) }
+    if text.is_empty() { Err(content("is empty")) } else { Ok(SecretString::from(text)) }
 }
 
-async fn in_secrets_manager(arn: &str, clients: &Clients) -> Result<Secret, SecretError> {
+async fn in_secrets_manager(arn: &str, clients: &Clients) -> Result<SecretString, SecretError> {
     let region = Arn::parse(arn).map(|it| it.region);
     let own = AwsSettings::default();
     let target =
@@ -240,7 +224,7 @@ async fn in_secrets_manager(arn: &str, clients: &Clients) -> Result<Secret, Secr
     }
     match members.get("SecretString").and_then(|it| it.as_str()) {
         Some(secret) if !secret.is_empty() && secret.len() <= SECRET_BYTES_MAX => {
-            Ok(Secret(secret.to_owned()))
+            Ok(SecretString::from(secret))
         }
         Some(_) => Err(SecretError::Answer { arn, endpoint, what: "is empty or too long" }),
         None => Err(SecretError::Answer { arn, endpoint, what: "holds no SecretString" }),
@@ -249,6 +233,8 @@ async fn in_secrets_manager(arn: &str, clients: &Clients) -> Result<Secret, Secr
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -256,7 +242,9 @@ mod tests {
     async fn found(reference: SecretRef) -> Result<String, String> {
         let variable = |name: &str| (name == "KEY").then(|| "hunter2".to_owned());
         let secret = look_up(&reference, variable, &Clients::default()).await;
-        secret.map(|it| it.expose().to_owned()).map_err(|error| format!("{} {error} {error:?}", error.code()))
+        secret
+            .map(|it| it.expose_secret().to_owned())
+            .map_err(|error| format!("{} {error} {error:?}", error.code()))
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use forebay_api::auth::{Key, Keys, Role, Rules, SigningSecret, Verifier};
+use forebay_api::auth::{Key, Keys, Role, Rules, SecretString, Verifier};
 use forebay_api::server::{
     Access, CallerRate, Certificate, CertificateError, Front, Guard, Hosts, Listener, PassOn, Policy, Server,
     Socket, Tls, Token, Via,
@@ -189,10 +189,10 @@ async fn looked_up(
     id: &str,
     what: &'static str,
     clients: &Clients,
-) -> Result<SigningSecret, FrontError> {
+) -> Result<SecretString, FrontError> {
     let found = secret::look_up(reference, variable, clients).await;
     let found = found.map_err(|cause| FrontError::Secret { id: id.to_owned(), what, cause })?;
-    Ok(SigningSecret::new(found.expose().to_owned()))
+    Ok(found)
 }
 
 fn role_of(role: KeyRole) -> Role {

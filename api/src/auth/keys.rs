@@ -3,39 +3,23 @@
 use std::collections::BTreeMap;
 
 use hmac::{Hmac, Mac};
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use sha2::Sha256;
 
 use super::authorization::CredentialScope;
 use super::role::Role;
 
-/// A secret that is never shown, written or compared; all it does is sign.
-#[derive(Clone)]
-pub struct SigningSecret(String);
-
-impl SigningSecret {
-    /// A secret that its reference gave.
-    pub fn new(secret: String) -> Self {
-        Self(secret)
-    }
-
-    /// The key for one day, region and service; good for nothing else.
-    pub(super) fn signing_key(&self, scope: &CredentialScope<'_>) -> Hmac<Sha256> {
-        let seed = [b"AWS4", self.0.as_bytes()].concat();
-        let steps = [scope.date, scope.region, scope.service, scope.terminator];
-        steps
-            .iter()
-            .fold(keyed(&seed), |key, step| keyed(&key.chain_update(step.as_bytes()).finalize().into_bytes()))
-    }
+/// The key for one day, region and service; good for nothing else.
+pub(super) fn signing_key(secret: &SecretString, scope: &CredentialScope<'_>) -> Hmac<Sha256> {
+    let seed = SecretSlice::from([b"AWS4", secret.expose_secret().as_bytes()].concat());
+    let steps = [scope.date, scope.region, scope.service, scope.terminator];
+    steps.iter().fold(keyed(seed.expose_secret()), |key, step| {
+        keyed(&key.chain_update(step.as_bytes()).finalize().into_bytes())
+    })
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("a key of any length is a key")
-}
-
-impl std::fmt::Debug for SigningSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
-    }
 }
 
 /// One key.
@@ -44,9 +28,9 @@ pub struct Key {
     /// What it may do.
     pub role: Role,
     /// Signs.
-    pub secret: SigningSecret,
+    pub secret: SecretString,
     /// The token that must come with it, for temporary keys.
-    pub session_token: Option<SigningSecret>,
+    pub session_token: Option<SecretString>,
 }
 
 impl Key {
@@ -56,7 +40,9 @@ impl Key {
             (None, None) => true,
             (Some(wanted), Some(token)) => {
                 let digest = |bytes: &[u8]| keyed(b"session token").chain_update(bytes);
-                digest(wanted.0.as_bytes()).verify_slice(&digest(token).finalize().into_bytes()).is_ok()
+                digest(wanted.expose_secret().as_bytes())
+                    .verify_slice(&digest(token).finalize().into_bytes())
+                    .is_ok()
             }
             (Some(_), None) | (None, Some(_)) => false,
         }
@@ -89,7 +75,7 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let secret = || SigningSecret::new("canary".to_owned());
+        let secret = || SecretString::from("canary".to_owned());
         let mut keys = Keys::default();
         assert!(keys.is_empty());
         keys.insert(
@@ -104,8 +90,8 @@ mod tests {
     fn a_token_must_be_that_of_the_key() {
         let key = |token: Option<&str>| Key {
             role: Role::Reader,
-            secret: SigningSecret::new(String::new()),
-            session_token: token.map(|it| SigningSecret::new(it.to_owned())),
+            secret: SecretString::from(String::new()),
+            session_token: token.map(|it| SecretString::from(it.to_owned())),
         };
         assert!(key(None).has_token(None) && key(Some("a")).has_token(Some(b"a")));
         assert!(

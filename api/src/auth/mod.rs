@@ -15,9 +15,10 @@ mod verifier;
 
 pub use canonical::Paths;
 pub use denied::{Denied, HeaderPart};
-pub use keys::{Key, Keys, SigningSecret};
+pub use keys::{Key, Keys};
 pub use replay::{Remembered, Replays};
 pub use request::Head;
 pub use role::{Principal, RequestedAction, Role};
+pub use secrecy::SecretString;
+pub(crate) use verifier::has_query_signature;
 pub use verifier::{HeadChecked, Rules, Verified, Verifier};
-pub(crate) use verifier::{has_query_signature, hex};

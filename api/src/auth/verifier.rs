@@ -6,12 +6,13 @@ use hmac::Mac;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
 use super::authorization::{ALGORITHM, Authorization};
 use super::canonical::{Paths, canonical_request};
 use super::denied::Denied;
-use super::keys::{Key, Keys, SigningSecret};
+use super::keys::{Key, Keys, signing_key};
 use super::request::Head;
 use super::role::{Principal, Role};
 
@@ -73,7 +74,7 @@ impl Verifier {
     /// A verifier of these rules for these keys.
     pub fn new(rules: Rules, keys: Keys) -> Self {
         let nobody =
-            Key { role: Role::Reader, secret: SigningSecret::new("0".repeat(40)), session_token: None };
+            Key { role: Role::Reader, secret: SecretString::from("0".repeat(40)), session_token: None };
         Self { rules, keys, nobody }
     }
 
@@ -178,19 +179,20 @@ impl Verifier {
 impl HeadChecked<'_> {
     /// Proves the signature over the head and the body with this hash, and says who made it.
     pub fn finish(self, body_hash: [u8; 32]) -> Result<Verified, Denied> {
-        let body_hash = hex(&body_hash);
+        let body_hash = hex::encode(body_hash);
         if self.payload.is_some_and(|it| it != body_hash.as_bytes()) {
             return Err(Denied::PayloadHash);
         }
         let Authorization { key_id, scope, signed_headers, signature } = &self.authorization;
         let request = canonical_request(self.head, signed_headers, self.verifier.rules.paths, &body_hash);
         let scope_text = format!("{}/{}/{}/{}", scope.date, scope.region, scope.service, scope.terminator);
-        let text = format!("{ALGORITHM}\n{}\n{scope_text}\n{}", self.date, hex(&Sha256::digest(&request)));
+        let text =
+            format!("{ALGORITHM}\n{}\n{scope_text}\n{}", self.date, hex::encode(Sha256::digest(&request)));
         let found = self.verifier.keys.find(key_id);
         let key = found.map_or(&self.verifier.nobody, |(_, key)| key);
         // Compares in constant time, for a key that is there and for one that is not.
         let is_right =
-            key.secret.signing_key(scope).chain_update(text.as_bytes()).verify_slice(signature).is_ok();
+            signing_key(&key.secret, scope).chain_update(text.as_bytes()).verify_slice(signature).is_ok();
         match found {
             Some((id, key)) if is_right => {
                 if !key.has_token(self.token) {
@@ -245,13 +247,4 @@ fn parse_date(text: &str) -> Option<Timestamp> {
 fn show_date(seconds: i64) -> String {
     Timestamp::from_second(seconds)
         .map_or_else(|_| seconds.to_string(), |it| it.strftime("%Y%m%dT%H%M%SZ").to_string())
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
-        .map(char::from)
-        .collect()
 }

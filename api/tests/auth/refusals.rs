@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::one_key::verifier;
 use crate::signed::{self, KEY_ID, Request, sign};
-use forebay_api::auth::{Denied, HeaderPart, Key, Keys, Role, Rules, SigningSecret, Verifier};
+use forebay_api::auth::{Denied, HeaderPart, Key, Keys, Role, Rules, SecretString, Verifier};
 use forebay_api::error::{ApiError, ErrorType};
 
 const AT: u64 = 1_795_000_000;
@@ -207,7 +207,7 @@ fn an_unknown_key_and_a_wrong_secret_are_answered_alike() {
         let mut keys = Keys::default();
         keys.insert(
             id.to_owned(),
-            Key { role: Role::Admin, secret: SigningSecret::new(secret.to_owned()), session_token: None },
+            Key { role: Role::Admin, secret: SecretString::from(secret.to_owned()), session_token: None },
         );
         request.verify(&Verifier::new(Rules::lambda("eu-west-1"), keys), at(AT)).map_err(ApiError::from)
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
-use forebay_api::auth::{Key, Keys, Role, Rules, SigningSecret, Verifier};
+use forebay_api::auth::{Key, Keys, Role, Rules, SecretString, Verifier};
 use forebay_api::server::{Access, PassOn};
 use forebay_clients::{Aws, HttpClients};
 use forebay_config::{AwsCredentials, AwsKey, AwsSettings};
@@ -163,7 +163,7 @@ async fn a_call_is_signed_anew_and_verifies_behind() {
     let (head, body) = seen.split_once("\r\n\r\n").unwrap();
     let as_sent = Request::parse(&format!("{}\n\n{body}", head.replace("\r\n", "\n")));
     let mut keys = Keys::default();
-    let secret = SigningSecret::new(key().secret_access_key);
+    let secret = SecretString::from(key().secret_access_key);
     keys.insert("BEHIND".to_owned(), Key { role: Role::Admin, secret, session_token: None });
     let verified =
         as_sent.verify(&Verifier::new(Rules::lambda("eu-west-1"), keys), std::time::SystemTime::now());

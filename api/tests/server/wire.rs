@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use forebay_api::auth::{Key, Keys, Role, Rules, SigningSecret, Verifier};
+use forebay_api::auth::{Key, Keys, Role, Rules, SecretString, Verifier};
 use forebay_api::server::{
     Access, CallerRate, Front, Guard, Hosts, Listener, PassOn, Policy, Server, Tls, Token, Via,
 };
@@ -85,7 +85,7 @@ pub(crate) fn keyed() -> Access {
     for (id, role) in [(signed::KEY_ID, Role::Operator), ("READER", Role::Reader), ("ADMIN", Role::Admin)] {
         keys.insert(
             id.to_owned(),
-            Key { role, secret: SigningSecret::new(SECRET.to_owned()), session_token: None },
+            Key { role, secret: SecretString::from(SECRET.to_owned()), session_token: None },
         );
     }
     let token = Token { name: "curl".to_owned(), role: Role::Reader, sha256: Sha256::digest(TOKEN).into() };

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forebay_batcher::{Checkpoint, CommitId, Committed, Fault, TrackIdx};
-use forebay_checkpoints::{Epoch, StoreError, TrackKey, WriteNumber};
-use forebay_config::Code;
+use forebay_checkpoints::{Epoch, TrackKey, WriteNumber};
 
 use super::Life;
 use super::jobs::{About, Done};
-use crate::sentence::chain;
+use super::refusals::RefusedCommit;
 
 /// A checkpoint that is written and waits for its sync.
 pub(super) struct Unsynced {
@@ -17,15 +16,6 @@ pub(super) struct Unsynced {
     id: CommitId,
     track: TrackIdx,
     checkpoint: Box<Checkpoint>,
-}
-
-/// A store's refusal, for the machine and for people.
-#[derive(Debug)]
-pub(crate) struct RefusedCommit {
-    pub(crate) answer: Committed,
-    pub(crate) error: Fault,
-    /// Another owner has the whole mapping.
-    pub(crate) takes_mapping: bool,
 }
 
 impl Life<'_> {
@@ -115,21 +105,5 @@ impl Life<'_> {
         if self.is_fenced && answer == Committed::Fenced {
             self.fence();
         }
-    }
-}
-
-impl RefusedCommit {
-    fn of(error: &StoreError) -> Self {
-        let answer = match error {
-            StoreError::Fenced { .. } | StoreError::Overtaken { .. } => Committed::Fenced,
-            StoreError::Full { .. } => Committed::Full,
-            StoreError::Damaged { .. }
-            | StoreError::RolledBack { .. }
-            | StoreError::InUse { .. }
-            | StoreError::Io { .. }
-            | StoreError::OutOfTurn { .. } => Committed::Failed,
-        };
-        let takes_mapping = matches!(error, StoreError::Fenced { .. });
-        Self { answer, error: Fault::new(Code(error.code()), chain(error)), takes_mapping }
     }
 }

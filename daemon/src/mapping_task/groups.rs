@@ -4,25 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{Close, Lost, TrackIdx, Watermark};
-use forebay_checkpoints::{Epoch, StoreError, TrackKey};
+use forebay_checkpoints::{Epoch, TrackKey};
 use forebay_pollers::{Assignment, TrackName, Tracks};
 use tracing::{info, warn};
 
 use super::Life;
 use super::jobs::{About, Done};
+use super::refusals::GrantError;
 use super::start::LifeError;
 
 /// Of the time in which a track is to be given back, this part is left for the way of the answer.
 const ANSWER_PART: u32 = 4;
-
-/// Why tracks were not granted.
-#[derive(Debug)]
-pub(crate) enum GrantError {
-    /// The store refused.
-    Store(StoreError),
-    /// What asked it died; the text of the panic.
-    Died(String),
-}
 
 impl Life<'_> {
     /// They start when the store has granted them under their generations.

@@ -15,8 +15,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use super::commits::RefusedCommit;
-use super::groups::GrantError;
+use super::refusals::{GrantError, RefusedCommit};
 
 /// What a job brought back.
 #[derive(Debug)]

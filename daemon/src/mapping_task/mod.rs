@@ -10,8 +10,9 @@ mod groups;
 mod jobs;
 mod news;
 mod queue;
+mod refusals;
 mod start;
-mod tell;
+mod telemetry;
 mod tracks;
 mod wiring;
 

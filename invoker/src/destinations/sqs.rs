@@ -81,7 +81,7 @@ impl Destination for SqsDestination {
 }
 
 fn md5(text: &str) -> String {
-    Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Md5::digest(text.as_bytes()))
 }
 
 /// The type and the message of an error, else the whole answer.

@@ -91,9 +91,7 @@ impl Identity {
     pub(super) fn name(&self) -> TrackName {
         let mut name = self.key.prefix();
         write!(name, "{:x}-{:x}-", self.key.birth, self.head_len).expect("a string takes everything");
-        for byte in self.head_hash {
-            write!(name, "{byte:02x}").expect("a string takes everything");
-        }
+        name.push_str(&hex::encode(self.head_hash));
         write!(name, "-{:x}", self.life).expect("a string takes everything");
         if let Some(Line(line)) = self.line {
             write!(name, "-{line:016x}").expect("a string takes everything");
@@ -107,11 +105,8 @@ impl Identity {
         let mut number = || u64::from_str_radix(parts.next()?, 16).ok();
         let key = FileKey { device: number()?, inode: number()?, birth: number()? };
         let head_len = usize::try_from(number()?).ok().filter(|len| *len <= HEAD_MAX)?;
-        let text = parts.next().filter(|it| it.len() == 32 && it.is_ascii())?;
         let mut head_hash = [0; 16];
-        for (idx, byte) in head_hash.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * idx..2 * idx + 2], 16).ok()?;
-        }
+        hex::decode_to_slice(parts.next()?, &mut head_hash).ok()?;
         let life = u32::from_str_radix(parts.next()?, 16).ok()?;
         let line = match parts.next() {
             Some(line) => Some(Line(u64::from_str_radix(line, 16).ok().filter(|_| line.len() == 16)?)),

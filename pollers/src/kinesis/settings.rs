@@ -123,10 +123,7 @@ impl SourceSettings for KinesisSettings {
                 use md5::{Digest as _, Md5};
                 let key = format!("{}\n{}", key.access_key_id, key.session_token.is_some());
                 let digest = Md5::digest(key.as_bytes());
-                text = format!(
-                    "{text} credentials={:02x}{:02x}{:02x}{:02x}",
-                    digest[0], digest[1], digest[2], digest[3]
-                );
+                text = format!("{text} credentials={}", hex::encode(&digest[..4]));
             }
             Some(AwsCredentials::Profile(name)) => text = format!("{text} profile={name}"),
             None => {}

@@ -1,7 +1,6 @@
 //! AWS JSON to calls of the model and back, as the SDKs speak it; long polls wait here.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -372,7 +371,7 @@ fn note(call: &mut Call, answer: &Value) {
 }
 
 fn of_body(body: &str) -> String {
-    hex(&Md5::digest(body.as_bytes()))
+    hex::encode(Md5::digest(body.as_bytes()))
 }
 
 /// Names in order; of each its name, its type, how its value travels and the value, all with their lengths.
@@ -391,12 +390,5 @@ fn of_attributes(attributes: &BTreeMap<String, Attribute>) -> Option<String> {
             None => push(Some(1), text.as_deref().unwrap_or_default().as_bytes()),
         }
     }
-    (!attributes.is_empty()).then(|| hex(&Md5::digest(&bytes)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        write!(out, "{byte:02x}").expect("a text takes everything");
-        out
-    })
+    (!attributes.is_empty()).then(|| hex::encode(Md5::digest(&bytes)))
 }

@@ -1,31 +1,14 @@
 //! A tree of values as YAML that is read back as the same tree.
 
 use forebay_config::{Node, Value};
+use saphyr::{Mapping, Scalar, ScalarStyle, Yaml, YamlEmitter};
 
-/// Words that YAML's readers take for something else than text, in any case.
-const RESERVED: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
-
-/// The lines of a value that stands alone, or under a key or a dash at this depth.
+/// The lines of a value that stands alone.
 pub(super) fn lines(node: &Node) -> Vec<String> {
-    match &node.value {
-        Value::List(nodes) if !nodes.is_empty() => nodes.iter().flat_map(|it| dashed(lines(it))).collect(),
-        Value::Map(entries) if !entries.is_empty() => {
-            let mut lines = Vec::new();
-            for (key, node) in entries {
-                lines.extend(member(&text(&key.name), node));
-            }
-            lines
-        }
-        Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::String(_)
-        | Value::Expanded(_)
-        | Value::List(_)
-        | Value::Map(_) => {
-            vec![scalar(&node.value)]
-        }
-    }
+    let mut text = String::new();
+    YamlEmitter::new(&mut text).dump(&yaml(node)).expect("a string takes everything");
+    // It begins as a document of its own, and here it is a part of one.
+    text.lines().skip(1).map(str::to_owned).collect()
 }
 
 /// An item of a list.
@@ -36,57 +19,21 @@ pub(super) fn dashed(lines: Vec<String>) -> impl Iterator<Item = String> {
         .map(|(idx, line)| if idx == 0 { format!("- {line}") } else { format!("  {line}") })
 }
 
-fn member(key: &str, node: &Node) -> Vec<String> {
-    let is_block = match &node.value {
-        Value::List(nodes) => !nodes.is_empty(),
-        Value::Map(entries) => !entries.is_empty(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Expanded(_) => false,
-    };
-    match is_block {
-        true => std::iter::once(format!("{key}:"))
-            .chain(lines(node).into_iter().map(|line| format!("  {line}")))
-            .collect(),
-        false => vec![format!("{key}: {}", scalar(&node.value))],
-    }
-}
-
-fn scalar(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(it) => it.to_string(),
-        Value::Number(text) => text.clone(),
-        Value::String(it) | Value::Expanded(it) => text(it),
-        Value::List(_) => "[]".to_owned(),
-        Value::Map(_) => "{}".to_owned(),
-    }
-}
-
-/// A text, in quotes unless it can only be read as text. What JSON writes in quotes YAML reads.
-fn text(text: &str) -> String {
-    let begins_as_word = text.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_' || it == '/');
-    let is_word =
-        text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-' | b'.' | b'/'));
-    if begins_as_word && is_word && !RESERVED.iter().any(|it| it.eq_ignore_ascii_case(text)) {
-        return text.to_owned();
-    }
-    let mut quoted = String::from('"');
-    for it in text.chars() {
-        match it {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            // What breaks a line, orders text otherwise or is not printable is written by its number.
-            it if it.is_control()
-                || matches!(it, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
-            {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(it)));
-            }
-            it => quoted.push(it),
+fn yaml(node: &Node) -> Yaml<'_> {
+    match &node.value {
+        Value::Null => Yaml::Value(Scalar::Null),
+        Value::Bool(it) => Yaml::Value(Scalar::Boolean(*it)),
+        // As it was written: a number that went through a type could come back as another text.
+        Value::Number(text) => Yaml::Representation(text.into(), ScalarStyle::Plain, None),
+        Value::String(text) | Value::Expanded(text) => Yaml::Value(Scalar::String(text.into())),
+        Value::List(nodes) => Yaml::Sequence(nodes.iter().map(yaml).collect()),
+        Value::Map(entries) => {
+            let key = |name: &'_ str| Yaml::Value(Scalar::String(name.to_owned().into()));
+            Yaml::Mapping(
+                entries.iter().map(|(it, node)| (key(&it.name), yaml(node))).collect::<Mapping<'_>>(),
+            )
         }
     }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]
