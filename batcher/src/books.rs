@@ -32,7 +32,7 @@ impl Books {
     pub(crate) fn is_alive(&self, record: &Record) -> bool {
         match &record.place {
             Place::Track(idx, _) => self.tracks.is_active(*idx),
-            Place::Queue { receipt, .. } => self.receipts.is_held(receipt),
+            Place::Queue(place) => self.receipts.is_held(&place.receipt),
         }
     }
 }

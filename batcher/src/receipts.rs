@@ -149,7 +149,7 @@ impl Receipts {
 
     /// Whether a message is ours and hidden as far as we know; what stands on a track always is.
     pub(crate) fn is_hidden(&self, record: &Record, now: Tick) -> bool {
-        let Place::Queue { receipt, .. } = &record.place else { return true };
+        let Some(receipt) = record.receipt() else { return true };
         self.held.get(receipt).is_some_and(|held| {
             held.stage == Stage::InRun && held.visible_until.is_none_or(|until| until > now)
         })

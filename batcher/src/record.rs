@@ -91,20 +91,25 @@ pub struct Receipt {
 pub enum Place {
     /// On a track: finished when the checkpoint may pass it.
     Track(TrackIdx, Position),
-    /// In a queue: finished when its receipt is settled. `visible_until` is counted from before the receive
-    /// was sent; `None` for receipts that do not lapse by time.
-    Queue {
-        /// What settles it.
-        receipt: Receipt,
-        /// When the queue shows it to others again.
-        visible_until: Option<Tick>,
-        /// How often the queue still gives the message out before it takes it away to its dead letters;
-        /// `None` where it never does.
-        receives_left: Option<u32>,
-        /// How often the queue has given the message out, this time included, as it says; `None` where it
-        /// does not.
-        n_receives: Option<u32>,
-    },
+    /// In a queue: finished when its receipt is settled. Boxed, so that records of tracks, which move far
+    /// more often, are no larger for it.
+    Queue(Box<QueuePlace>),
+}
+
+/// The place of a message in its queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuePlace {
+    /// What settles it.
+    pub receipt: Receipt,
+    /// When the queue shows it to others again, counted from before the receive was sent; `None` for receipts
+    /// that do not lapse by time.
+    pub visible_until: Option<Tick>,
+    /// How often the queue still gives the message out before it takes it away to its dead letters; `None`
+    /// where it never does.
+    pub receives_left: Option<u32>,
+    /// How often the queue has given the message out, this time included, as it says; `None` where it does
+    /// not.
+    pub n_receives: Option<u32>,
 }
 
 /// A part of the event that records are kept under, such as Kafka's `topic-0`; `Section::default()` where
@@ -119,7 +124,7 @@ pub struct Section {
 
 /// What a record on a track takes beside its bytes: itself, and its place among those that are open, with the
 /// room that lists grow by.
-const TRACK_RECORD_BYTES: u64 = 272;
+const TRACK_RECORD_BYTES: u64 = 232;
 /// What a message takes beside its bytes: itself, and its receipt in the books of what is held and when it
 /// lapses. A node of a map is half empty when keys come in order.
 const MESSAGE_BYTES: u64 = 800;
@@ -155,6 +160,14 @@ impl Record {
         }
     }
 
+    /// What settles it; `None` on a track.
+    pub fn receipt(&self) -> Option<&Receipt> {
+        match &self.place {
+            Place::Queue(place) => Some(&place.receipt),
+            Place::Track(..) => None,
+        }
+    }
+
     /// The group that orders a message; `None` for one that nothing orders, and on a track.
     pub(crate) fn group(&self) -> Option<&Bytes> {
         match (&self.place, &self.key) {
@@ -172,7 +185,7 @@ impl Record {
         };
         let place = match &self.place {
             Place::Track(_, position) => TRACK_RECORD_BYTES + 2 * position.0.heap_bytes(),
-            Place::Queue { receipt, .. } => MESSAGE_BYTES + receipt.handle.len() as u64,
+            Place::Queue(place) => MESSAGE_BYTES + place.receipt.handle.len() as u64,
         };
         self.n_bytes() + self.id.0.heap_bytes() + key + place
     }

@@ -65,13 +65,13 @@ impl Receipts {
         let now = cx.now.tick;
         let retry_after = cx.plan.queue.as_ref().and_then(|queue| queue.retry_after);
         for record in left {
-            let Place::Queue { receipt, visible_until, n_receives, .. } = &record.place else { continue };
+            let Place::Queue(place) = &record.place else { continue };
             // It was hidden for longer since it came.
-            let until = self.held.get(receipt).map_or(*visible_until, |held| held.visible_until);
+            let until = self.held.get(&place.receipt).map_or(place.visible_until, |held| held.visible_until);
             let next = wait_of(leaving.asked, record).or(retry_after).map(|it| now.after(it)).or(until);
             self.left.note(
                 &record.id,
-                Failed { since: now, next, n_receives: *n_receives, error: leaving.error.to_owned() },
+                Failed { since: now, next, n_receives: place.n_receives, error: leaving.error.to_owned() },
             );
         }
     }

@@ -82,7 +82,7 @@ impl Receipts {
         let records = filler.into_records();
         let mut holds = Vec::new();
         for record in &records {
-            if let Place::Queue { receipt, .. } = &record.place
+            if let Some(receipt) = record.receipt()
                 && let Some(held) = self.held.get_mut(receipt)
             {
                 held.stage = Stage::InRun;
@@ -122,7 +122,7 @@ impl Receipts {
         let now = cx.now.tick;
         let mut any = false;
         for record in records {
-            let Place::Queue { receipt, .. } = &record.place else { continue };
+            let Some(receipt) = record.receipt() else { continue };
             let is_lapsed = self
                 .held
                 .get(receipt)

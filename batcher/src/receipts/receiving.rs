@@ -50,8 +50,7 @@ impl Receipts {
         if let Some(dead) = self.dead {
             // what a dead channel had on its way comes again by another.
             let n_arrived = read.records.len() + read.filtered.len();
-            read.records
-                .retain(|it| matches!(&it.place, Place::Queue { receipt, .. } if receipt.generation > dead));
+            read.records.retain(|it| it.receipt().is_some_and(|receipt| receipt.generation > dead));
             read.filtered.retain(|receipt| receipt.generation > dead);
             cx.counts.receipts_lost += (n_arrived - read.records.len() - read.filtered.len()) as u64;
         }
@@ -66,9 +65,9 @@ impl Receipts {
             self.to_settle.push(Ending { receipt, how: Settle::Delete, group: None });
         }
         for record in read.records {
-            let Place::Queue { receipt, visible_until, .. } = &record.place else { continue };
+            let Place::Queue(place) = &record.place else { continue };
             self.left.forget(&record.id);
-            let (receipt, visible_until) = (receipt.clone(), *visible_until);
+            let (receipt, visible_until) = (place.receipt.clone(), place.visible_until);
             let seq = cx.next_id();
             self.held.insert(
                 receipt.clone(),

@@ -15,7 +15,7 @@ impl Receipts {
     /// Settles messages, those whose receipt is still ours.
     pub(crate) fn settle_all(&mut self, records: &[Record], how: Settle) {
         for record in records {
-            let Place::Queue { receipt, .. } = &record.place else { continue };
+            let Some(receipt) = record.receipt() else { continue };
             let Some(held) = self.held.get_mut(receipt) else {
                 continue;
             };
@@ -50,11 +50,10 @@ impl Receipts {
     /// again, so they come again, and what stands behind them must not overtake them.
     pub(crate) fn lost_groups(&self, records: &[Record], cx: &Context) -> BTreeSet<Bytes> {
         let now = cx.now.tick;
-        let is_lost = |record: &&Record| match &record.place {
-            Place::Queue { receipt, .. } => {
+        let is_lost = |record: &&Record| {
+            record.receipt().is_some_and(|receipt| {
                 self.held.get(receipt).is_none_or(|held| held.visible_until.is_some_and(|until| until <= now))
-            }
-            Place::Track(..) => false,
+            })
         };
         records.iter().filter(is_lost).filter_map(Record::group).cloned().collect()
     }
@@ -139,10 +138,11 @@ impl Receipts {
     pub(crate) fn send_waiting_back(&mut self, cx: &mut Context) {
         let n_open = self.reads.len();
         let may_go = |record: &Record| match &record.place {
-            Place::Queue { receives_left: Some(left), .. } => {
-                usize::try_from(*left).unwrap_or(usize::MAX) > n_open
-            }
-            Place::Queue { receives_left: None, .. } | Place::Track(..) => true,
+            Place::Queue(place) => match place.receives_left {
+                Some(left) => usize::try_from(left).unwrap_or(usize::MAX) > n_open,
+                None => true,
+            },
+            Place::Track(..) => true,
         };
         let seqs: Vec<u64> = self
             .waiting
@@ -157,7 +157,7 @@ impl Receipts {
 
     /// A message of a batch that will not go on waits as if it had just come.
     fn wait_again(&mut self, record: Record, cx: &mut Context) {
-        let Place::Queue { receipt, .. } = &record.place else { return };
+        let Some(receipt) = record.receipt() else { return };
         let seq = cx.next_id();
         match self.held.get_mut(receipt) {
             Some(held) if held.stage == Stage::InRun => held.stage = Stage::Waiting(seq),

@@ -317,7 +317,7 @@ impl Stage {
         let (name, key) = word.split_once('/').map_or((word, None), |(name, key)| (name, Some(key)));
         let place = match track {
             Some(track) => Place::Track(track, Position::number(name[1..].parse().expect("a number"))),
-            None => Place::Queue {
+            None => Place::Queue(Box::new(QueuePlace {
                 receipt: Receipt {
                     handle: Bytes::copy_from_slice(format!("h{name}").as_bytes()),
                     generation: Generation(0),
@@ -325,7 +325,7 @@ impl Stage {
                 visible_until: Some(self.now.tick.after(Duration::from_secs(30))),
                 receives_left: None,
                 n_receives: None,
-            },
+            })),
         };
         let key = match (key, track) {
             (Some(key), _) => OrderKey::Key(Bytes::copy_from_slice(key.as_bytes())),

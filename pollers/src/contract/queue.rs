@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{OrderKey, Place, Receipt, Record, Settle, Settled, Settlement};
+use forebay_batcher::{OrderKey, Place, QueuePlace, Receipt, Record, Settle, Settled, Settlement};
 use serde_json::value::RawValue;
 
 use super::Draw;
@@ -235,12 +235,12 @@ async fn the_event_of_messages_has_exactly_the_promised_bytes(mut subject: Box<d
             let mut bytes = b"before".to_vec();
             renderer.render(record, &mut bytes);
             assert!(bytes.starts_with(b"before"), "rendering appends");
-            let place = Place::Queue {
+            let place = Place::Queue(Box::new(QueuePlace {
                 receipt: receipt.clone(),
                 visible_until: None,
                 receives_left: None,
                 n_receives: None,
-            };
+            }));
             let (id, key, arrival) = (record.id.clone(), record.key.clone(), record.arrival);
             Record {
                 id,

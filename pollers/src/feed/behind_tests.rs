@@ -80,16 +80,13 @@ impl Mapping {
 }
 
 fn receipts(read: &Read) -> Vec<Receipt> {
-    let receipt = |it: &forebay_batcher::Record| match &it.place {
-        Place::Queue { receipt, .. } => receipt.clone(),
-        Place::Track(..) => panic!("a queue"),
-    };
+    let receipt = |it: &forebay_batcher::Record| it.receipt().expect("a queue").clone();
     read.records.iter().map(receipt).collect()
 }
 
 fn visible_until(read: &Read) -> Option<Tick> {
     match read.records.first().map(|it| &it.place) {
-        Some(Place::Queue { visible_until, .. }) => *visible_until,
+        Some(Place::Queue(place)) => place.visible_until,
         _ => panic!("a message"),
     }
 }

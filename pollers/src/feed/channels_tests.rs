@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use forebay_batcher::{Lost, Place, ReadId, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement};
+use forebay_batcher::{Lost, ReadId, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement};
 use tokio::time::Instant;
 
 use super::*;
@@ -57,7 +57,7 @@ impl Mapping {
                 FeedEvent::Read(_, read) => {
                     for it in read.map(|it| it.records).unwrap_or_default() {
                         let name = String::from_utf8(it.id.0.as_slice().to_vec()).expect("it is a number");
-                        let Place::Queue { receipt, .. } = it.place else { panic!("it is a queue") };
+                        let receipt = it.receipt().expect("it is a queue").clone();
                         came.push(name.clone());
                         self.held.push((name, receipt));
                     }

@@ -133,7 +133,8 @@ impl SharedQueue {
         let mut settlements = Vec::new();
         for record in seat.pending.drain(..) {
             self.pending_bytes -= record.held_bytes();
-            let Place::Queue { receipt, .. } = record.place else { continue };
+            let Place::Queue(place) = record.place else { continue };
+            let receipt = place.receipt;
             if let Ack::Counted(last) =
                 self.ledger.ack(&seat.consumer, &Settlement { receipt, how: Settle::Release })
             {
@@ -199,7 +200,7 @@ impl SharedQueue {
             return Wish::Filters;
         };
         let may_wait = match &record.place {
-            Place::Queue { receives_left, .. } => receives_left.is_none_or(|left| left > 1),
+            Place::Queue(place) => place.receives_left.is_none_or(|left| left > 1),
             Place::Track(..) => false,
         };
         // A message of a group is always kept: the next of its group could overtake it.
@@ -233,7 +234,7 @@ impl SharedQueue {
         self.show(receipt);
         for seat in self.seats.values_mut() {
             seat.pending.retain(|it| {
-                let is_over = matches!(&it.place, Place::Queue { receipt: its, .. } if its == receipt);
+                let is_over = it.receipt() == Some(receipt);
                 self.pending_bytes -= if is_over { it.held_bytes() } else { 0 };
                 !is_over
             });
@@ -257,8 +258,7 @@ impl SharedQueue {
     /// What waits for mappings and should be hidden for longer.
     pub(super) fn due(&self, soon: Instant) -> Vec<Receipt> {
         let waiting = self.seats.values().flat_map(|seat| &seat.pending);
-        let receipts = waiting
-            .filter_map(|it| if let Place::Queue { receipt, .. } = &it.place { Some(receipt) } else { None });
+        let receipts = waiting.filter_map(Record::receipt);
         let due: BTreeSet<&Receipt> =
             receipts.filter(|it| self.hidden.get(*it).is_some_and(|until| *until <= soon)).collect();
         due.into_iter().cloned().collect()
@@ -331,7 +331,7 @@ pub(super) fn is_shared(receipt: &Receipt) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use forebay_batcher::{OrderKey, ReadId, Section, UnixMillis};
+    use forebay_batcher::{OrderKey, QueuePlace, ReadId, Section, UnixMillis};
 
     use super::*;
 
@@ -341,7 +341,12 @@ mod tests {
         let receipt = Receipt { handle: n.to_string().into(), generation: Generation(0) };
         Record {
             id: RecordId::new(&n.to_be_bytes()),
-            place: Place::Queue { receipt, visible_until: None, receives_left, n_receives: None },
+            place: Place::Queue(Box::new(QueuePlace {
+                receipt,
+                visible_until: None,
+                receives_left,
+                n_receives: None,
+            })),
             key,
             arrival: UnixMillis(0),
             bytes: vec![b'x'; n_bytes].into(),
@@ -350,10 +355,7 @@ mod tests {
     }
 
     fn receipt(record: &Record) -> Receipt {
-        match &record.place {
-            Place::Queue { receipt, .. } => receipt.clone(),
-            Place::Track(..) => panic!("it is a message"),
-        }
+        record.receipt().expect("it is a message").clone()
     }
 
     fn order(shared_queue: &mut SharedQueue, who: SubscriberId, now: Instant) {

@@ -122,12 +122,10 @@ impl Player {
                             !self.finished.contains_key(&body),
                             "{body} came again after it was finished"
                         );
-                        let Place::Queue { receipt, visible_until, .. } = record.place else {
-                            panic!("a queue")
-                        };
-                        assert!(visible_until.is_some());
+                        let Place::Queue(place) = record.place else { panic!("a queue") };
+                        assert!(place.visible_until.is_some());
                         self.held.retain(|(held, _)| *held != body);
-                        self.held.push((body, receipt));
+                        self.held.push((body, place.receipt));
                     }
                 }
                 FeedEvent::Settled(SettleId(id), answers) => {

@@ -265,12 +265,12 @@ fn the_documented_event_is_made_byte_for_byte() {
         let mut bytes = Vec::new();
         SqsRenderer { has_window: false }.render(&raw, &mut bytes);
         let receipt = Receipt { handle: Bytes::new(), generation: forebay_batcher::Generation(0) };
-        let place = forebay_batcher::Place::Queue {
+        let place = forebay_batcher::Place::Queue(Box::new(forebay_batcher::QueuePlace {
             receipt,
             visible_until: None,
             receives_left: None,
             n_receives: None,
-        };
+        }));
         let section = forebay_batcher::Section::default();
         forebay_batcher::Record {
             id: raw.id,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{
-    ExtendId, Extended, Generation, Lost, OrderKey, Place, Read, ReadOrder, Receipt, RecordId, SettleId,
-    Settled, Settlement, Tick,
+    ExtendId, Extended, Generation, Lost, OrderKey, Place, QueuePlace, Read, ReadOrder, Receipt, RecordId,
+    SettleId, Settled, Settlement, Tick,
 };
 use tokio::time::Instant;
 
@@ -216,7 +216,10 @@ fn read(
         if left.contains(&record.key) {
             continue;
         }
-        let place = || Place::Queue { receipt: receipt.clone(), visible_until, receives_left, n_receives };
+        let place = || {
+            let receipt = receipt.clone();
+            Place::Queue(Box::new(QueuePlace { receipt, visible_until, receives_left, n_receives }))
+        };
         match answer.take_contained(&record, place) {
             Ok(Took::Filtered) => filtered.push(receipt),
             Ok(Took::Record | Took::NoRoom) => {}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forebay_batcher::{
-    ExtendId, Extended, Place, Read, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement,
+    ExtendId, Extended, Place, QueuePlace, Read, ReadOrder, Receipt, Settle, SettleId, Settled, Settlement,
 };
 use tokio::time::Instant;
 
@@ -41,11 +41,11 @@ impl Actor {
         for (who, order, mut read) in shared_queue.answers(now) {
             let Some(zero) = self.members.get(&who).map(|member| member.zero) else { continue };
             for record in &mut read.records {
-                if let Place::Queue { receipt, visible_until, .. } = &mut record.place {
-                    *visible_until = self
+                if let Place::Queue(place) = &mut record.place {
+                    place.visible_until = self
                         .shared_queue
                         .as_ref()
-                        .and_then(|shared_queue| shared_queue.hidden_until(receipt))
+                        .and_then(|shared_queue| shared_queue.hidden_until(&place.receipt))
                         .map(|it| tick(zero, it));
                 }
             }
@@ -127,11 +127,14 @@ impl Actor {
                 None => Wish::Absent,
                 Some((who, member)) => {
                     let Message { receives_left, n_receives, .. } = *message;
-                    let place = || Place::Queue {
-                        receipt: receipt.clone(),
-                        visible_until: None,
-                        receives_left,
-                        n_receives,
+                    let place = || {
+                        let (receipt, visible_until) = (receipt.clone(), None);
+                        Place::Queue(Box::new(QueuePlace {
+                            receipt,
+                            visible_until,
+                            receives_left,
+                            n_receives,
+                        }))
                     };
                     match render(member, message, place) {
                         Ok(record) => shared_queue.give(who, record),

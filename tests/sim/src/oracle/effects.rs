@@ -221,11 +221,15 @@ impl Oracle {
                 (Place::Track(track, position), Place::Track(its, place)) => {
                     *is_named && track == its && position <= place
                 }
-                (Place::Queue { receipt, .. }, Place::Queue { receipt: its, .. }) => {
+                (Place::Queue(place), Place::Queue(its)) => {
                     let group = |receipt: &forebay_batcher::Receipt| {
                         self.truth_of(handle_number(&receipt.handle)).key
                     };
-                    *is_named && guards && other < at && group(its).is_some() && group(receipt) == group(its)
+                    *is_named
+                        && guards
+                        && other < at
+                        && group(&its.receipt).is_some()
+                        && group(&place.receipt) == group(&its.receipt)
                 }
                 _ => false,
             }

@@ -11,7 +11,7 @@ use super::truth::{Limits, Truth, name};
 use super::{Closing, Oracle, Violation, holds};
 
 /// What a record of a track and a message cost beside their bytes, names and receipts.
-const TRACK_RECORD_BYTES: u64 = 272;
+const TRACK_RECORD_BYTES: u64 = 232;
 const MESSAGE_BYTES: u64 = 800;
 /// Names that are longer lie elsewhere.
 const NAME_BYTES_MAX: usize = 20;

@@ -185,7 +185,7 @@ impl Oracle {
     pub(crate) fn entry_of(&self, record: &Record) -> usize {
         match &record.place {
             Place::Track(..) => uid_of(&record.bytes) as usize,
-            Place::Queue { receipt, .. } => handle_number(&receipt.handle),
+            Place::Queue(place) => handle_number(&place.receipt.handle),
         }
     }
 

@@ -187,8 +187,8 @@ fn words(records: &[forebay_batcher::Record]) -> String {
             let uid = u32::from_le_bytes(record.bytes[..4].try_into().expect("bodies begin with a number"));
             match &record.place {
                 Place::Track(track, _) => format!("{}:r{uid}", track.0),
-                Place::Queue { receipt, .. } => {
-                    format!("r{uid}({})", String::from_utf8_lossy(&receipt.handle))
+                Place::Queue(place) => {
+                    format!("r{uid}({})", String::from_utf8_lossy(&place.receipt.handle))
                 }
             }
         })

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use forebay_batcher::{
-    Generation, OrderKey, Place, Read, ReadId, ReadOrder, Receipt, Record, Section, SourceNotice, Tick,
+    Generation, OrderKey, Place, QueuePlace, Read, ReadId, ReadOrder, Receipt, Record, Section, SourceNotice,
+    Tick,
 };
 use forebay_models::queue::{Handle, Whereabouts};
 
@@ -99,7 +100,7 @@ impl World {
         let Some(open) = self.reads.remove(&id) else { return Ok(()) };
         let believed_us = self.visibility_us().map_or(u64::MAX, |span| open.sent_us + span);
         let slack_us = self.visibility_us().map_or(0, |span| span / 10 + CALL_US);
-        for receipt in read.records.iter().filter_map(receipt_of).chain(&read.filtered) {
+        for receipt in read.records.iter().filter_map(Record::receipt).chain(&read.filtered) {
             let at = handle_number(&receipt.handle);
             (self.oracle.entries[at].handed, self.oracle.entries[at].handed_us) = (true, self.now_us);
             self.oracle.hold(at, believed_us, believed_us < self.now_us + slack_us);
@@ -165,12 +166,12 @@ impl World {
                 let visible_until = visibility.map(|span| Tick(sent_us + span));
                 read.records.push(Record {
                     id: name(truth.name),
-                    place: Place::Queue {
+                    place: Place::Queue(Box::new(QueuePlace {
                         receipt,
                         visible_until,
                         receives_left,
                         n_receives: Some(n_receives),
-                    },
+                    })),
                     key: truth.key.map_or(OrderKey::Free, crate::oracle::order_key),
                     arrival: truth.arrival,
                     bytes: body(uid, truth.n_bytes).into(),
@@ -211,11 +212,4 @@ impl World {
 /// A receipt handle as the queue writes it.
 fn handle_text(handle: Handle) -> Bytes {
     Bytes::copy_from_slice(decimal(handle.0, &mut [0; 40]))
-}
-
-fn receipt_of(record: &Record) -> Option<&Receipt> {
-    match &record.place {
-        Place::Queue { receipt, .. } => Some(receipt),
-        Place::Track(..) => None,
-    }
 }
