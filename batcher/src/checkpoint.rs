@@ -85,7 +85,7 @@ pub struct OpenSlice {
     /// An operator had it tried again: its limit of age does not hold before a retry is spent.
     pub is_age_pardoned: bool,
     /// Set when it was given up and its notice is not yet taken, or an operator has not decided yet.
-    pub given_up: Option<GivenUp>,
+    pub given_up: Option<Box<GivenUp>>,
 }
 
 impl OpenSlice {

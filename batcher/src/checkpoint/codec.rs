@@ -115,6 +115,10 @@ impl Writer {
 
     /// A number in groups of seven bits, the lowest first.
     fn number(&mut self, mut it: u64) {
+        if it <= 0x7f {
+            // Most are.
+            return self.0.push(it as u8);
+        }
         let (mut bytes, mut n) = ([0; 10], 0);
         while it > 0x7f {
             bytes[n] = (it & 0x7f) as u8 | 0x80;
@@ -316,7 +320,7 @@ impl<'a> Cursor<'a> {
             record_age_max_ms: if has(2) { Some(self.number()?) } else { None },
             bisect: has(0),
             is_age_pardoned: has(5),
-            given_up: if has(3) { Some(self.given_up()?) } else { None },
+            given_up: if has(3) { Some(Box::new(self.given_up()?)) } else { None },
         };
         if let Some(given_up) = slice.given_up.as_mut().filter(|_| has(4)) {
             given_up.paused_since = Some(UnixMillis(self.number()?.cast_signed()));
@@ -347,7 +351,7 @@ impl<'a> Cursor<'a> {
             record_age_max_ms: self.option(Self::u64)?,
             bisect: self.flag()?,
             is_age_pardoned: false,
-            given_up: self.option(Self::given_up)?,
+            given_up: self.option(Self::given_up)?.map(Box::new),
         })
     }
 
@@ -504,11 +508,11 @@ mod tests {
             record_age_max_ms: Some(60_000),
             bisect: true,
             is_age_pardoned: false,
-            given_up: Some(GivenUp {
+            given_up: Some(Box::new(GivenUp {
                 condition: Condition::AgeExceeded,
                 reply: Some(reply),
                 paused_since: None,
-            }),
+            })),
         };
         Checkpoint {
             watermark: Watermark::At(Position::number(7)),

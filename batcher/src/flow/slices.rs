@@ -74,19 +74,18 @@ fn open_slices_of(
                 told.n_invokes,
                 Tick::default(),
                 false,
-                Some(GivenUp {
+                Some(Box::new(GivenUp {
                     condition: told.condition,
                     reply,
                     paused_since: told.paused.map(|it| it.since),
-                }),
+                })),
             )
         }
     };
     let wait = cx.now.tick.until(not_before);
     let not_before =
         UnixMillis(cx.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
-    let parts = parts_of(slice, run, its, places);
-    out.extend(parts.map(|(lane, first, last)| OpenSlice {
+    let open_slice = |(lane, first, last): (u32, Position, Position)| OpenSlice {
         lane,
         first,
         last,
@@ -94,28 +93,39 @@ fn open_slices_of(
         n_invokes,
         not_before,
         retries_max: run.limits.retries_max,
-        record_age_max_ms:
-            run.limits.record_age_max.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        record_age_max_ms: run
+            .limits
+            .record_age_max
+            .map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
         bisect: run.limits.bisect,
         is_age_pardoned,
         given_up: given_up.clone(),
-    }));
+    };
+    match only_part(slice, run, places) {
+        Some(part) => out.push(open_slice(part)),
+        None => out.extend(parts_of(slice, its, places).into_iter().map(open_slice)),
+    }
+}
+
+/// The lane of a slice that is of one only, as most are, and from where to where it stands on it.
+fn only_part(
+    slice: &Slice,
+    run: &BatchRun,
+    places: Option<&BTreeMap<u32, Vec<&Position>>>,
+) -> Option<(u32, Position, Position)> {
+    let (None, true, [Hold::Lane(_, lane)]) = (places, run.lost.is_empty(), run.holds.as_slice()) else {
+        return None;
+    };
+    let (first, last) = (slice.records().first()?, slice.records().last()?);
+    Some((*lane, first.position()?.clone(), last.position()?.clone()))
 }
 
 /// The lanes of a slice on this track, and from where to where it stands on each.
 fn parts_of(
     slice: &Slice,
-    run: &BatchRun,
     its: Its,
     places: Option<&BTreeMap<u32, Vec<&Position>>>,
-) -> impl Iterator<Item = (u32, Position, Position)> + use<> {
-    // Most slices are of one lane, and need no list.
-    if let (None, true, [Hold::Lane(_, lane)]) = (places, run.lost.is_empty(), run.holds.as_slice())
-        && let Some(first) = slice.records().first().and_then(Record::position)
-        && let Some(last) = slice.records().last().and_then(Record::position)
-    {
-        return Some((*lane, first.clone(), last.clone())).into_iter().chain(Vec::new());
-    }
+) -> Vec<(u32, Position, Position)> {
     let mut parts: BTreeMap<u32, Vec<(Position, Position)>> = BTreeMap::new();
     for (lane, position) in slice.records().iter().filter_map(|record| lane_on(record, its)) {
         let is_next = |last: &Position| {
@@ -130,8 +140,8 @@ fn parts_of(
             Some(_) | None => parts.push((position.clone(), position.clone())),
         }
     }
-    let parts = parts
+    parts
         .into_iter()
-        .flat_map(|(lane, parts)| parts.into_iter().map(move |(first, last)| (lane, first, last)));
-    None.into_iter().chain(parts.collect::<Vec<_>>())
+        .flat_map(|(lane, parts)| parts.into_iter().map(move |(first, last)| (lane, first, last)))
+        .collect()
 }
