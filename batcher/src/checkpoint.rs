@@ -89,9 +89,9 @@ pub struct OpenSlice {
 }
 
 impl OpenSlice {
-    /// An operator is to decide about it, or has had it tried again.
-    fn is_of_operator(&self) -> bool {
-        self.is_age_pardoned || self.given_up.as_ref().is_some_and(|it| it.paused_since.is_some())
+    /// Its first record is its last.
+    fn is_one_record(&self) -> bool {
+        self.first == self.last
     }
 }
 

@@ -82,9 +82,7 @@ fn open_slices_of(
             )
         }
     };
-    let wait = cx.now.tick.until(not_before);
-    let not_before =
-        UnixMillis(cx.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
+    let not_before = by_the_wall_clock(not_before, cx);
     let open_slice = |(lane, first, last): (u32, Position, Position)| OpenSlice {
         lane,
         first,
@@ -105,6 +103,15 @@ fn open_slices_of(
         Some(part) => out.push(open_slice(part)),
         None => out.extend(parts_of(slice, its, places).into_iter().map(open_slice)),
     }
+}
+
+/// When a slice may be tried again; now, where it need not wait.
+fn by_the_wall_clock(not_before: Tick, cx: &Context) -> UnixMillis {
+    if not_before <= cx.now.tick {
+        return cx.now.unix;
+    }
+    let wait = cx.now.tick.until(not_before);
+    UnixMillis(cx.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
 }
 
 /// The lane of a slice that is of one only, as most are, and from where to where it stands on it.
