@@ -7,22 +7,15 @@
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
+use crate::shards::Part;
+
 const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 const DIGEST_BYTES: usize = 16;
 /// An aggregate of more records is left whole: each takes memory beside its data.
 const RECORDS_MAX: usize = 100_000;
 
-/// A record of an aggregate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct AggregatePart {
-    /// Its partition key.
-    pub(super) key: Bytes,
-    /// Its data.
-    pub(super) data: Bytes,
-}
-
 /// The records of an aggregate; `None` for what is none, or a damaged one. Nothing is copied.
-pub(super) fn split(record: &Bytes) -> Option<Vec<AggregatePart>> {
+pub(super) fn split(record: &Bytes) -> Option<Vec<Part>> {
     let message = record.strip_prefix(&MAGIC)?;
     let n_bytes = message.len().checked_sub(DIGEST_BYTES)?;
     let (message, digest) = message.split_at(n_bytes);
@@ -32,7 +25,7 @@ pub(super) fn split(record: &Bytes) -> Option<Vec<AggregatePart>> {
     parts(record, message)
 }
 
-fn parts(record: &Bytes, message: &[u8]) -> Option<Vec<AggregatePart>> {
+fn parts(record: &Bytes, message: &[u8]) -> Option<Vec<Part>> {
     let (mut keys, mut parts) = (Vec::new(), Vec::new());
     let mut fields = ProtoFields(message);
     while let Some(field) = fields.next()? {
@@ -49,7 +42,7 @@ fn parts(record: &Bytes, message: &[u8]) -> Option<Vec<AggregatePart>> {
     }
     let whole = |(key, data): (u64, &[u8])| {
         let key = keys.get(usize::try_from(key).ok()?)?;
-        Some(AggregatePart { key: record.slice_ref(key), data: record.slice_ref(data) })
+        Some(Part { key: record.slice_ref(key), data: record.slice_ref(data) })
     };
     parts.into_iter().map(whole).collect()
 }
@@ -151,10 +144,8 @@ pub(super) mod tests {
         let long = vec![b'x'; 300];
         let whole = aggregate(&[("a", b"1"), ("b", b""), ("a", &long)]);
         let parts = split(&whole).unwrap();
-        let part = |key: &'static str, data: &[u8]| AggregatePart {
-            key: key.into(),
-            data: Bytes::copy_from_slice(data),
-        };
+        let part =
+            |key: &'static str, data: &[u8]| Part { key: key.into(), data: Bytes::copy_from_slice(data) };
         assert_eq!(parts, [part("a", b"1"), part("b", b""), part("a", &long)]);
     }
 

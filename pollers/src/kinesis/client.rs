@@ -9,89 +9,17 @@ use aws_sdk_kinesis::config::{BehaviorVersion, IdentityCache, Region, StalledStr
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{EncryptionType, ShardIteratorType};
-use bytes::Bytes;
 use forebay_clients::{AwsAccess, SdkFailure, sdk_client};
 
 use super::choice::WhichStream;
 use super::error::KinesisError;
+use crate::shards::{
+    IteratorAt, Page, ShardCalls, ShardError, ShardInfo, ShardRead, ShardRecord, StreamDescription,
+};
 use crate::source::BoxFuture;
 
 /// The longest that a call may take; a read may bring 10 MB.
 const CALL_MAX: Duration = Duration::from_secs(30);
-
-/// What a stream says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StreamDescription {
-    pub(super) arn: String,
-    /// When it was made, in epoch milliseconds: one of the same name that was made anew is another.
-    pub(super) created_ms: i64,
-}
-
-/// A shard as it is listed, or told at its parent's end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ShardInfo {
-    pub(super) id: String,
-    pub(super) parents: Vec<String>,
-    /// It takes no more records.
-    pub(super) is_closed: bool,
-}
-
-/// A page of a listing.
-#[derive(Debug)]
-pub(super) struct Page {
-    pub(super) shards: Vec<ShardInfo>,
-    /// What asks for the next one.
-    pub(super) next: Option<String>,
-}
-
-/// Where an iterator begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum IteratorAt {
-    First,
-    /// At the record of this sequence number.
-    At(String),
-    /// At this time, in epoch milliseconds.
-    Time(i64),
-}
-
-/// What one read brought.
-#[derive(Debug)]
-pub(super) struct ShardRead {
-    pub(super) records: Vec<ShardRecord>,
-    /// What reads on; `None` at the shard's end.
-    pub(super) next: Option<String>,
-    /// How far behind the newest record of the shard it is; `None` where the server does not say.
-    pub(super) behind_ms: Option<i64>,
-    /// At the end, what comes after it.
-    pub(super) children: Vec<ShardInfo>,
-}
-
-/// A record as its shard gives it.
-#[derive(Debug, Clone)]
-pub(super) struct ShardRecord {
-    pub(super) sequence: String,
-    pub(super) key: String,
-    pub(super) data: Bytes,
-    pub(super) arrival_ms: i64,
-    /// It lay encrypted with a key of KMS.
-    pub(super) is_encrypted: bool,
-}
-
-/// The calls that we make. None is tried again: who calls paces itself.
-pub(super) trait Kinesis: Send + Sync {
-    fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, KinesisError>>;
-    /// Shards that are listed, from the first on or where the last page ended.
-    fn list(&self, after: Option<String>) -> BoxFuture<'_, Result<Page, KinesisError>>;
-    fn iterator<'a>(
-        &'a self,
-        shard: &'a str,
-        begin: IteratorAt,
-    ) -> BoxFuture<'a, Result<String, KinesisError>>;
-    fn records<'a>(&'a self, iterator: &'a str, n_max: u32)
-    -> BoxFuture<'a, Result<ShardRead, KinesisError>>;
-    /// The time as this machine has it, in epoch milliseconds.
-    fn now_ms(&self) -> i64;
-}
 
 /// The SDK's client and the stream that it is for.
 pub(super) struct SdkKinesis {
@@ -130,10 +58,7 @@ impl SdkKinesis {
         let told = answer.stream_description_summary;
         let told =
             told.ok_or_else(|| KinesisError::Refused("DescribeStreamSummary told nothing".to_owned()))?;
-        Ok(StreamDescription {
-            created_ms: millis(Some(&told.stream_creation_timestamp)),
-            arn: told.stream_arn,
-        })
+        Ok(description(told.stream_arn, millis(Some(&told.stream_creation_timestamp))))
     }
 
     async fn list(&self, after: Option<String>) -> Result<Page, KinesisError> {
@@ -188,29 +113,25 @@ impl SdkKinesis {
     }
 }
 
-impl Kinesis for SdkKinesis {
-    fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, KinesisError>> {
-        Box::pin(self.describe())
+impl ShardCalls for SdkKinesis {
+    fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, ShardError>> {
+        Box::pin(async { Ok(self.describe().await?) })
     }
 
-    fn list(&self, after: Option<String>) -> BoxFuture<'_, Result<Page, KinesisError>> {
-        Box::pin(self.list(after))
+    fn list(&self, after: Option<String>) -> BoxFuture<'_, Result<Page, ShardError>> {
+        Box::pin(async { Ok(self.list(after).await?) })
     }
 
     fn iterator<'a>(
         &'a self,
         shard: &'a str,
         begin: IteratorAt,
-    ) -> BoxFuture<'a, Result<String, KinesisError>> {
-        Box::pin(self.iterator(shard, begin))
+    ) -> BoxFuture<'a, Result<String, ShardError>> {
+        Box::pin(async { Ok(self.iterator(shard, begin).await?) })
     }
 
-    fn records<'a>(
-        &'a self,
-        iterator: &'a str,
-        n_max: u32,
-    ) -> BoxFuture<'a, Result<ShardRead, KinesisError>> {
-        Box::pin(self.records(iterator, n_max))
+    fn records<'a>(&'a self, iterator: &'a str, n_max: u32) -> BoxFuture<'a, Result<ShardRead, ShardError>> {
+        Box::pin(async move { Ok(self.records(iterator, n_max).await?) })
     }
 
     fn now_ms(&self) -> i64 {
@@ -220,18 +141,23 @@ impl Kinesis for SdkKinesis {
 }
 
 /// A client for a stream; nothing is called yet.
-pub(super) fn connect(which: &WhichStream, access: AwsAccess) -> Arc<dyn Kinesis> {
+pub(super) fn connect(which: &WhichStream, access: AwsAccess) -> Arc<dyn ShardCalls> {
     Arc::new(SdkKinesis::new(which, access))
+}
+
+/// A stream that is made anew under its name has the same ARN: the time when it was made tells it apart.
+pub(super) fn description(arn: String, created_ms: i64) -> StreamDescription {
+    StreamDescription { identity: format!("{arn} made at {created_ms}"), arn }
 }
 
 /// All texts and bytes are moved, none is copied.
 fn received(record: aws_sdk_kinesis::types::Record) -> ShardRecord {
     ShardRecord {
         sequence: record.sequence_number,
-        key: record.partition_key.unwrap_or_default(),
+        key: record.partition_key.unwrap_or_default().into(),
         arrival_ms: millis(record.approximate_arrival_timestamp.as_ref()),
         data: record.data.into_inner().into(),
-        is_encrypted: matches!(record.encryption_type, Some(EncryptionType::Kms)),
+        facts_idx: usize::from(matches!(record.encryption_type, Some(EncryptionType::Kms))),
     }
 }
 

@@ -1,10 +1,9 @@
 //! What may be wrong with a stream, in words that say what to do; each has a page under `docs/errors/`.
 
-use std::time::Duration;
-
 use forebay_clients::{AwsError, with_causes};
 use forebay_config::Code;
 
+use crate::shards::{Refusal, ShardError};
 use crate::source::SourceError;
 
 /// What is wrong with a stream.
@@ -93,14 +92,27 @@ impl KinesisError {
         })
     }
 
-    /// The same as the feed is told it.
-    pub(super) fn on(self, what: &str) -> SourceError {
+    /// What a reader makes of it, and what the server said.
+    fn refusal(&self) -> (Refusal, String) {
         match self {
-            Self::Throttled => {
-                SourceError::Throttled { what: what.to_owned(), retry_after: Some(Duration::from_secs(1)) }
-            }
-            other => SourceError::Down { what: what.to_owned(), code: other.code(), cause: Box::new(other) },
+            Self::NotFound(said) => (Refusal::NotFound, said.clone()),
+            Self::Invalid(said) => (Refusal::NoPlace, said.clone()),
+            Self::Expired => (Refusal::Expired, String::new()),
+            Self::Throttled => (Refusal::Throttled, String::new()),
+            Self::Denied(said)
+            | Self::Unreachable(said)
+            | Self::Refused(said)
+            | Self::Clock(said)
+            | Self::NoCredentials(said)
+            | Self::Aws { why: said, .. } => (Refusal::Other, said.clone()),
         }
+    }
+}
+
+impl From<KinesisError> for ShardError {
+    fn from(error: KinesisError) -> Self {
+        let (refusal, said) = error.refusal();
+        Self::new(refusal, error.code(), said, error)
     }
 }
 
@@ -125,7 +137,7 @@ mod tests {
         ] {
             assert!(error.to_string().starts_with(&format!("{}: ", error.code())), "{error}");
             let code = error.code();
-            assert_eq!(error.on("stream FB-0210-x").code(), code);
+            assert_eq!(ShardError::from(error).on("stream FB-0210-x").code(), code);
         }
     }
 

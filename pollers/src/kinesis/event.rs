@@ -9,10 +9,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use forebay_batcher::{OrderKey, Record, RecordId, UnixMillis};
+use forebay_config::Arn;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::stream::KinesisStream;
 use crate::source::{EventFormat, RawRecord, Renderer, write_number, write_text};
 
 const HEAD: &[u8] = b"{\"Records\":[";
@@ -28,7 +28,8 @@ pub(super) struct ShardFacts {
 }
 
 impl ShardFacts {
-    pub(super) fn new(stream: &KinesisStream, shard: &str, is_encrypted: bool) -> Self {
+    /// Of a shard of the stream of this ARN.
+    pub(super) fn new(arn: &str, identity_arn: Option<&str>, shard: &str, is_encrypted: bool) -> Self {
         let text = |it: &str| serde_json::Value::from(it).to_string();
         let encryption = if is_encrypted { ",\"encryptionType\":\"KMS\"" } else { "" };
         let shard = text(&format!("{shard}:"));
@@ -37,8 +38,11 @@ impl ShardFacts {
         let before_id = format!(
             "{encryption}}},\"eventSource\":\"aws:kinesis\",\"eventVersion\":\"1.0\",\"eventID\":{shard}"
         );
-        let identity = text(stream.choice.identity_arn.as_deref().unwrap_or_default());
-        let (region, arn) = (text(&stream.region), text(&stream.arn));
+        let parsed = Arn::parse(arn);
+        let role = parsed.as_ref().map(|it| format!("arn:{}:iam::{}:role/forebay", it.partition, it.account));
+        let identity = text(identity_arn.or(role.as_deref()).unwrap_or_default());
+        let region = text(parsed.as_ref().map_or("", |it| &it.region));
+        let arn = text(arn);
         let after_id = format!(
             "\",\"eventName\":\"aws:kinesis:record\",\"invokeIdentityArn\":{identity},\"awsRegion\":{region},\"eventSourceARN\":{arn}}}"
         );

@@ -5,14 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_clients::{AwsTarget, Clients};
+use forebay_clients::{AwsError, AwsTarget, Clients};
 use forebay_config::aws::partition_of;
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
 use forebay_config::{AwsCredentials, AwsScope, AwsSettings, Code, Fields, Finding, Node};
 
 use super::choice::{Choice, WhichStream};
+use super::client;
 use super::error::KinesisError;
-use super::{KinesisSource, client};
+use super::reader::{KinesisTraits, facts};
+use crate::shards::{ShardError, ShardSource};
 use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
 
 /// The stream is not written as it must be.
@@ -150,9 +152,14 @@ impl SourceSettings for KinesisSettings {
                 WhichStream::Name(_) => None,
             };
             let target = AwsTarget { service: "kinesis", own: &self.aws, region, endpoint: None };
-            let access = clients.aws_access(target).await.map_err(|it| KinesisError::from(it).on(&what))?;
-            let kinesis = client::connect(&self.which, access);
-            Ok(Arc::new(KinesisSource::connect(kinesis, self, what).await?) as Arc<dyn Source>)
+            let told = |it: AwsError| ShardError::from(KinesisError::from(it)).on(&what);
+            let access = clients.aws_access(target).await.map_err(told)?;
+            let calls = client::connect(&self.which, access);
+            // Mappings read the same when they call it by the same ARN at the same place and choose the same.
+            let place = self.aws.endpoint_of("kinesis").unwrap_or("AWS");
+            let terms = format!("at {place} with {:?}", self.choice);
+            let (traits, facts) = (Box::new(KinesisTraits(self.choice.clone())), facts(what, &self.choice));
+            Ok(Arc::new(ShardSource::connect(calls, traits, facts, &terms).await?) as Arc<dyn Source>)
         })
     }
 }

@@ -1,6 +1,8 @@
 //! Streams over the strict tree of shards, and what settings and events say.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,14 +14,24 @@ use serde_json::json;
 
 use super::KinesisKind;
 use super::aggregate::tests::aggregate;
-use super::fake::FakeStreamSubject;
+use super::fake::{KinesisAccent, stream};
 use crate::contract::{
     Subject, TreeSubject, a_throttled_reader_keeps_its_place, check, check_tree, read_rest, room,
 };
+use crate::shards::fake::FakeStreamSubject;
 use crate::source::{Known, PlaceError, RawRead, RawRecord, Source, SourceError, SourceKind, SourceSettings};
 
+/// Any number of calls, for suites that read anew at once.
+fn free() -> Limits {
+    Limits { calls_per_s: usize::MAX, ..Limits::default() }
+}
+
 fn subject(when_trimmed: WhenTrimmed) -> FakeStreamSubject {
-    FakeStreamSubject::with(Limits { calls_per_s: usize::MAX, ..Limits::default() }, when_trimmed)
+    stream(free(), when_trimmed)
+}
+
+fn free_stream() -> FakeStreamSubject {
+    subject(WhenTrimmed::Refuse)
 }
 
 #[tokio::test(start_paused = true)]
@@ -33,7 +45,7 @@ async fn a_stream_passes_the_suite_of_tracks_and_that_of_trees_whatever_it_says_
 #[tokio::test(start_paused = true)]
 async fn an_iterator_survives_a_throttle() {
     let limits = Limits { calls_per_s: 2, ..Limits::default() };
-    a_throttled_reader_keeps_its_place(Box::new(FakeStreamSubject::with(limits, WhenTrimmed::Refuse))).await;
+    a_throttled_reader_keeps_its_place(Box::new(stream(limits, WhenTrimmed::Refuse))).await;
 }
 
 fn first(source: &dyn Source) -> Watermark {
@@ -46,7 +58,7 @@ fn texts(records: &[RawRecord]) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn all_readers_of_a_shard_together_call_no_more_often_than_it_allows() {
-    let mut subject = FakeStreamSubject::with(Limits::default(), WhenTrimmed::Refuse);
+    let mut subject = stream(Limits::default(), WhenTrimmed::Refuse);
     let track = subject.add_track();
     subject.append(track, 20);
     let (source, name) = (subject.source(), subject.name(track));
@@ -70,7 +82,7 @@ async fn latest_is_the_end_of_a_shard_whatever_this_machines_clock_says() {
     let hour = 3_600_000;
     for ahead_ms in [0, 4_000, 30_000, 2 * hour, -30_000, -2 * hour] {
         for n_before in [0, 3] {
-            let mut subject = FakeStreamSubject::new();
+            let mut subject = free_stream();
             tokio::time::sleep(Duration::from_secs(4 * 3_600)).await;
             subject.set_clock_ahead(ahead_ms);
             let track = subject.add_track();
@@ -83,7 +95,7 @@ async fn latest_is_the_end_of_a_shard_whatever_this_machines_clock_says() {
             assert_eq!(read.iter().map(|it| it.data.to_vec()).collect::<Vec<_>>(), written, "{ahead_ms}");
         }
     }
-    let mut subject = FakeStreamSubject::new();
+    let mut subject = free_stream();
     subject.add_track();
     subject.set_clock_ahead(48 * hour);
     let error = subject.source().explorer().origins(StartingPosition::Latest).await.unwrap_err();
@@ -92,7 +104,7 @@ async fn latest_is_the_end_of_a_shard_whatever_this_machines_clock_says() {
 
 #[tokio::test(start_paused = true)]
 async fn latest_leaves_out_what_closed_shards_hold_and_reads_their_children_whole() {
-    let mut subject = FakeStreamSubject::new();
+    let mut subject = free_stream();
     let root = subject.add_track();
     subject.append(root, 3);
     let [low, high] = subject.split(root);
@@ -116,7 +128,7 @@ async fn latest_leaves_out_what_closed_shards_hold_and_reads_their_children_whol
 
 #[tokio::test(start_paused = true)]
 async fn a_start_at_a_time_reads_what_arrived_then_or_later() {
-    let mut subject = FakeStreamSubject::new();
+    let mut subject = free_stream();
     let track = subject.add_track();
     subject.append(track, 2);
     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -130,7 +142,7 @@ async fn a_start_at_a_time_reads_what_arrived_then_or_later() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_was_made_anew_inherits_nothing() {
-    let mut subject = FakeStreamSubject::new();
+    let mut subject = free_stream();
     let track = subject.add_track();
     subject.append(track, 2);
     let (source, old) = (subject.source(), subject.name(track));
@@ -151,7 +163,7 @@ async fn a_stream_that_was_made_anew_inherits_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shard_that_retention_took_whole_ends_with_a_gap() {
-    let mut subject = FakeStreamSubject::new();
+    let mut subject = free_stream();
     let track = subject.add_track();
     subject.append(track, 4);
     let (source, name) = (subject.source(), subject.name(track));
@@ -173,7 +185,7 @@ async fn a_shard_that_retention_took_whole_ends_with_a_gap() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_at_the_last_record_tells_no_gap() {
-    let mut subject = FakeStreamSubject::new();
+    let mut subject = free_stream();
     let track = subject.add_track();
     subject.append(track, 4);
     let name = subject.name(track);
@@ -193,7 +205,7 @@ async fn a_restart_at_the_last_record_tells_no_gap() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shard_that_ends_without_telling_its_children_has_them_listed_at_once() {
-    let mut subject = FakeStreamSubject::new();
+    let mut subject = free_stream();
     subject.set_tells_no_children(true);
     let root = subject.add_track();
     subject.split(root);
@@ -206,7 +218,12 @@ async fn a_shard_that_ends_without_telling_its_children_has_them_listed_at_once(
 
 #[tokio::test(start_paused = true)]
 async fn aggregates_are_taken_apart_when_asked_for_and_resumed_within() {
-    let mut subject = FakeStreamSubject::new();
+    let accent = Arc::new(KinesisAccent::default());
+    let mut subject = FakeStreamSubject::new(Arc::clone(&accent) as _, free(), WhenTrimmed::Refuse);
+    let set_deaggregates = |subject: &mut FakeStreamSubject, deaggregates| {
+        accent.0.store(deaggregates, Ordering::SeqCst);
+        subject.restart();
+    };
     let track = subject.add_track();
     let packed = aggregate(&[("a", b"1"), ("b", b"2"), ("a", b"3")]);
     let mut damaged = packed.to_vec();
@@ -225,13 +242,13 @@ async fn aggregates_are_taken_apart_when_asked_for_and_resumed_within() {
         whole.iter().map(|it| it.0.clone()).collect::<Vec<_>>(),
         [Bytes::from("0"), packed, damaged.into()]
     );
-    subject.set_deaggregates(true);
+    set_deaggregates(&mut subject, true);
     let apart = all(&subject, &begin).await;
     assert_eq!(apart[..4].iter().map(|it| &it.0[..]).collect::<Vec<_>>(), [b"0", b"1", b"2", b"3"]);
     assert_eq!((apart.len(), &apart[4].0), (5, &whole[2].0), "a damaged one is one plain record");
     // Each place is resumed at, also when aggregates are left whole since.
     for deaggregates in [true, false] {
-        subject.set_deaggregates(deaggregates);
+        set_deaggregates(&mut subject, deaggregates);
         for idx in 2..5 {
             let at = Watermark::At(apart[idx].1.clone());
             assert_eq!(all(&subject, &at).await, apart[idx..], "{deaggregates} {idx}");
@@ -240,7 +257,7 @@ async fn aggregates_are_taken_apart_when_asked_for_and_resumed_within() {
     let source = subject.source();
     let keys: Vec<_> = read_rest(source.as_ref(), &name, &begin).await.into_iter().map(|it| it.key).collect();
     assert_eq!(keys.len(), 3);
-    subject.set_deaggregates(true);
+    set_deaggregates(&mut subject, true);
     let read = read_rest(subject.source().as_ref(), &name, &begin).await;
     let key = |it: &'static str| OrderKey::Key(Bytes::from(it));
     assert_eq!(read[1..4].iter().map(|it| it.key.clone()).collect::<Vec<_>>(), ["a", "b", "a"].map(key));
@@ -248,7 +265,7 @@ async fn aggregates_are_taken_apart_when_asked_for_and_resumed_within() {
 
 #[tokio::test(start_paused = true)]
 async fn an_operator_names_a_sequence_number_that_the_shard_has() {
-    let mut subject = FakeStreamSubject::new();
+    let mut subject = free_stream();
     let track = subject.add_track();
     subject.append(track, 3);
     let (source, name) = (subject.source(), subject.name(track));
@@ -264,7 +281,7 @@ async fn an_operator_names_a_sequence_number_that_the_shard_has() {
 }
 
 async fn two_records() -> (FakeStreamSubject, Vec<Record>) {
-    let mut subject = FakeStreamSubject::new();
+    let mut subject = free_stream();
     let track = subject.add_track();
     subject.put(track, Bytes::from_static(b"Hello, this is a test."));
     tokio::time::sleep(Duration::from_millis(2_513)).await;
@@ -310,7 +327,7 @@ async fn a_failure_record_names_shard_and_sequence_numbers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_filter_sees_all_but_the_data_that_it_is_handed() {
-    let mut subject = FakeStreamSubject::new();
+    let mut subject = free_stream();
     let track = subject.add_track();
     subject.append(track, 1);
     let source = subject.source();

@@ -21,7 +21,7 @@ const STEP_POWER: u128 = 10_u128.pow(18);
 
 /// A sequence number: a decimal number without a sign.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Sequence(ShortBytes);
+pub(crate) struct Sequence(ShortBytes);
 
 impl Sequence {
     /// Reads its digits; `None` for what is no number of at most 129 digits.
@@ -96,7 +96,7 @@ pub(super) fn behind(position: &Position) -> Position {
 
 /// Where reading begins or goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ShardPlace {
+pub(crate) enum ShardPlace {
     /// At the first record that is there.
     First,
     /// At the first record that arrived at this time or later, in epoch milliseconds.
@@ -109,7 +109,7 @@ pub(super) enum ShardPlace {
 
 /// How much of a record is finished, or was handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PartsDone {
+pub(crate) enum PartsDone {
     /// Nothing, or so many records of the aggregate that it is.
     Parts(u32),
     /// All of it.

@@ -1,0 +1,116 @@
+//! What a kind brings along: the calls that its shards are read by, and what is its own about records and
+//! about the end of a shard.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::error::ShardError;
+use super::place::ShardPlace;
+use super::stream::ShardStream;
+use crate::source::{BoxFuture, EventFormat};
+
+/// What a stream says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StreamDescription {
+    pub(crate) arn: String,
+    /// What it is called here: one of the same name that was made anew is called otherwise.
+    pub(crate) identity: String,
+}
+
+/// A shard as it is listed, or told at its parent's end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShardInfo {
+    pub(crate) id: String,
+    pub(crate) parents: Vec<String>,
+    /// It takes no more records.
+    pub(crate) is_closed: bool,
+}
+
+/// A page of a listing.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) shards: Vec<ShardInfo>,
+    /// What asks for the next one.
+    pub(crate) next: Option<String>,
+}
+
+/// Where an iterator begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum IteratorAt {
+    First,
+    /// At the record of this sequence number.
+    At(String),
+    /// At this time, in epoch milliseconds.
+    Time(i64),
+}
+
+/// What one read brought.
+#[derive(Debug)]
+pub(crate) struct ShardRead {
+    pub(crate) records: Vec<ShardRecord>,
+    /// What reads on; `None` at the shard's end.
+    pub(crate) next: Option<String>,
+    /// How far behind the newest record of the shard it is; `None` where the server does not say.
+    pub(crate) behind_ms: Option<i64>,
+    /// At the end, what comes after it; empty where the server does not say.
+    pub(crate) children: Vec<ShardInfo>,
+}
+
+/// A record as its shard gives it.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardRecord {
+    pub(crate) sequence: String,
+    /// What orders it.
+    pub(crate) key: Bytes,
+    pub(crate) data: Bytes,
+    pub(crate) arrival_ms: i64,
+    /// Which of [`ShardTraits::facts`] is true of it.
+    pub(crate) facts_idx: usize,
+}
+
+/// A record that lies within another with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) key: Bytes,
+    pub(crate) data: Bytes,
+}
+
+/// The calls that a reader makes. None is tried again: who calls paces itself.
+pub(crate) trait ShardCalls: Send + Sync {
+    fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, ShardError>>;
+    /// Shards that are listed, from the first on or where the last page ended.
+    fn list(&self, after: Option<String>) -> BoxFuture<'_, Result<Page, ShardError>>;
+    fn iterator<'a>(&'a self, shard: &'a str, begin: IteratorAt)
+    -> BoxFuture<'a, Result<String, ShardError>>;
+    fn records<'a>(&'a self, iterator: &'a str, n_max: u32) -> BoxFuture<'a, Result<ShardRead, ShardError>>;
+    /// What comes after a shard that was read to its end and did not tell; empty where only a listing says.
+    fn children<'a>(&'a self, _shard: &'a str) -> BoxFuture<'a, Result<Vec<ShardInfo>, ShardError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    /// The time as this machine, or the server, has it, in epoch milliseconds.
+    fn now_ms(&self) -> i64;
+}
+
+/// What is a kind's own about its records and about the end of a shard.
+pub(crate) trait ShardTraits: Send + Sync {
+    /// How records become an event.
+    fn format(&self) -> &'static dyn EventFormat;
+    /// What records of a shard have in common; each says which of these is true of it.
+    fn facts(&self, stream: &StreamDescription, shard: &str) -> Vec<Arc<dyn Any + Send + Sync>>;
+    /// The records that a record holds when it is to be taken apart. One that `is_begun` was taken apart
+    /// before.
+    fn parts(&self, _record: &ShardRecord, _is_begun: bool) -> Option<Vec<Part>> {
+        None
+    }
+    /// Where an open shard begins at LATEST: a place that lasts, whatever is written from the answer on lies
+    /// behind it.
+    fn latest<'a>(
+        &'a self,
+        stream: &'a ShardStream,
+        shard: &'a str,
+    ) -> BoxFuture<'a, Result<ShardPlace, ShardError>>;
+    /// An answer that cannot be used.
+    fn unusable(&self, why: String) -> ShardError;
+}

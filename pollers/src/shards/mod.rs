@@ -1,0 +1,24 @@
+//! Streams that are trees of shards and are read by polls: what the kinds that have them share.
+//!
+//! A track is a shard of one stream, a position a sequence number (`place`). A kind brings its calls
+//! (`ShardCalls`) and what is its own about records and about the end of a shard (`ShardTraits`); `reader`
+//! reads a shard over both. `fake` is a stream in memory.
+
+mod calls;
+mod error;
+#[cfg(test)]
+pub(crate) mod fake;
+mod pace;
+mod place;
+mod reader;
+mod source;
+mod stream;
+
+pub(crate) use calls::{
+    IteratorAt, Page, Part, ShardCalls, ShardInfo, ShardRead, ShardRecord, ShardTraits, StreamDescription,
+};
+pub(crate) use error::{Refusal, ShardError};
+pub(crate) use pace::Rate;
+pub(crate) use place::{PartsDone, ShardPlace};
+pub(crate) use source::ShardSource;
+pub(crate) use stream::{ShardStream, StreamFacts};

@@ -1,0 +1,294 @@
+//! Reads a shard: iterators that end and are made anew, records that are held until there is room, the end
+//! with what comes after it.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use forebay_batcher::{Gap, OrderKey, Position, RecordId, UnixMillis, Watermark};
+use tokio::time::{Instant, sleep_until};
+
+use super::calls::{IteratorAt, ShardRead, ShardRecord};
+use super::error::{Refusal, ShardError};
+use super::place::{PartsDone, Sequence, ShardPlace, behind};
+use super::stream::{ShardStream, children};
+use crate::source::{BoxFuture, RawRead, RawRecord, Reader, Room, SourceError, TrackInfo, TrackName};
+
+/// What a record is taken to have before one was seen.
+const RECORD_BYTES: u64 = 1_024;
+/// The first pause after a read that brought nothing.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+
+/// A reader of one shard.
+pub(super) struct ShardReader {
+    stream: Arc<ShardStream>,
+    track: TrackName,
+    shard: String,
+    /// Everything below was fetched.
+    place: ShardPlace,
+    iterator: Option<String>,
+    /// The record that was fetched last before the iterator was made: it must come first, or the shard has
+    /// dropped it and what came behind it.
+    wanted: Option<Sequence>,
+    /// Fetched, and not given out.
+    held: VecDeque<RawRecord>,
+    /// Everything below was given out.
+    passed: Option<Position>,
+    gap: Option<Gap>,
+    /// It was fetched to its end, and these come after it.
+    children: Option<Vec<TrackInfo>>,
+    pause: Duration,
+    next_at: Instant,
+    record_bytes: u64,
+    /// What its records have in common.
+    facts: Vec<Arc<dyn Any + Send + Sync>>,
+}
+
+impl ShardReader {
+    /// A reader at a bound; nothing is called yet but for what the stream is.
+    pub(super) async fn open(
+        stream: &Arc<ShardStream>,
+        track: &TrackName,
+        from: &Watermark,
+    ) -> Result<Self, SourceError> {
+        let shard = stream.shard(track).await?;
+        let place = ShardPlace::of(from).ok_or_else(|| SourceError::PositionLost {
+            what: what(stream, &shard),
+            why: "it is no place in a shard".to_owned(),
+        })?;
+        let passed = from.position().cloned();
+        let facts = stream.traits.facts(&stream.description(), &shard);
+        Ok(Self {
+            stream: Arc::clone(stream),
+            track: track.clone(),
+            shard,
+            place,
+            iterator: None,
+            wanted: None,
+            held: VecDeque::new(),
+            passed,
+            gap: None,
+            children: None,
+            pause: Duration::ZERO,
+            next_at: Instant::now(),
+            record_bytes: RECORD_BYTES,
+            facts,
+        })
+    }
+
+    async fn read(&mut self, room: Room) -> Result<RawRead, SourceError> {
+        let until = Instant::now() + room.wait;
+        loop {
+            if let Some(read) = self.give(room) {
+                return Ok(read);
+            }
+            if self.next_at > until {
+                sleep_until(until).await;
+                return Ok(RawRead { passed: self.passed.clone(), ..RawRead::default() });
+            }
+            sleep_until(self.next_at).await;
+            self.fetch(room).await?;
+        }
+    }
+
+    /// What was fetched, as much as there is room for; `None` when there is nothing to tell.
+    fn give(&mut self, room: Room) -> Option<RawRead> {
+        if self.held.is_empty() && self.children.is_none() && self.gap.is_none() {
+            return None;
+        }
+        let (mut records, mut n_bytes) = (Vec::new(), 0);
+        while records.len() < room.records_max as usize
+            && let Some(record) =
+                self.held.pop_front_if(|it| n_bytes == 0 || n_bytes + it.data.len() as u64 <= room.bytes_max)
+        {
+            // One without data takes room too.
+            n_bytes += (record.data.len() as u64).max(1);
+            records.push(record);
+        }
+        self.passed = records.last().map(|it| behind(&it.position)).or_else(|| self.passed.take());
+        let children = self.children.clone().filter(|_| self.held.is_empty());
+        Some(RawRead {
+            records,
+            passed: self.passed.clone(),
+            ended: children.is_some(),
+            children: children.unwrap_or_default(),
+            gap: self.gap.take(),
+        })
+    }
+
+    /// Calls once. May be dropped at any time: nothing has changed before the answer is here.
+    async fn fetch(&mut self, room: Room) -> Result<(), SourceError> {
+        let mut is_renewed = false;
+        loop {
+            let Some(iterator) = self.iterator().await? else { return Ok(()) };
+            match self.stream.read(&self.shard, &iterator, self.n_max(room)).await {
+                Ok(answer) => return self.follow(answer).await.map_err(|it| it.on(&self.what())),
+                // Which of the two is gone, the shard or its stream, shows when the iterator is made anew.
+                Err(error)
+                    if !is_renewed && matches!(error.refusal, Refusal::Expired | Refusal::NotFound) =>
+                {
+                    (self.iterator, is_renewed) = (None, true);
+                }
+                Err(error) => return Err(error.on(&self.what())),
+            }
+        }
+    }
+
+    /// The iterator that reads on, made anew where there is none; `None` when there is nothing to read.
+    async fn iterator(&mut self) -> Result<Option<String>, SourceError> {
+        if let Some(iterator) = &self.iterator {
+            return Ok(Some(iterator.clone()));
+        }
+        let stream = Arc::clone(&self.stream);
+        let on = |it: ShardError| it.on(&what(&stream, &self.shard));
+        stream.shard(&self.track).await?;
+        let (begin, wanted) = match &self.place {
+            ShardPlace::First => (IteratorAt::First, None),
+            ShardPlace::Time(at) => (IteratorAt::Time(*at), None),
+            // At the last record and not behind it: so it shows whether that one is still there.
+            ShardPlace::At(sequence, _) => (IteratorAt::At(sequence.to_text()), Some(sequence.clone())),
+            ShardPlace::End => {
+                self.children = Some(Vec::new());
+                return Ok(None);
+            }
+        };
+        let mut made = stream.calls.iterator(&self.shard, begin).await;
+        if made.as_ref().is_err_and(|it| matches!(it.refusal, Refusal::NoPlace | Refusal::NotFound)) {
+            if !stream.shards().await.map_err(on)?.iter().any(|it| it.id == self.shard) {
+                self.miss(None);
+                self.children = Some(Vec::new());
+                return Ok(None);
+            }
+            if wanted.is_some() {
+                made = stream.calls.iterator(&self.shard, IteratorAt::First).await;
+            }
+        }
+        let made = made.map_err(on)?;
+        self.wanted = wanted;
+        Ok(Some(self.iterator.insert(made).clone()))
+    }
+
+    /// How many records to ask for. One that was fetched before comes once more.
+    fn n_max(&self, room: Room) -> u32 {
+        let records_max = self.stream.facts.records_max;
+        let n_fit = (room.bytes_max / self.record_bytes.max(1)).clamp(1, records_max.into());
+        let n_max = u64::from(room.records_max).min(n_fit) + u64::from(self.wanted.is_some());
+        u32::try_from(n_max).unwrap_or(u32::MAX).clamp(1, records_max)
+    }
+
+    /// Takes an answer up. Children that the end of the shard did not tell are asked for first.
+    async fn follow(&mut self, mut answer: ShardRead) -> Result<(), ShardError> {
+        if answer.next.is_none() && answer.children.is_empty() {
+            answer.children = self.stream.calls.children(&self.shard).await?;
+        }
+        self.take(answer)
+    }
+
+    fn take(&mut self, answer: ShardRead) -> Result<(), ShardError> {
+        let n_records = answer.records.len();
+        let n_bytes: usize = answer.records.iter().map(|it| it.data.len() + it.key.len()).sum();
+        if let Some(record_bytes) = n_bytes.checked_div(n_records) {
+            self.record_bytes = record_bytes as u64;
+        }
+        // All of them or none: a number that cannot be read leaves the reader where it stood.
+        let numbers = answer
+            .records
+            .iter()
+            .map(|it| self.stream.sequence(&it.sequence))
+            .collect::<Result<Vec<_>, _>>()?;
+        for (number, record) in numbers.into_iter().zip(answer.records) {
+            self.hold(number, record);
+        }
+        self.rest(answer.behind_ms.map_or(n_records > 0, |it| it > 0), n_records > 0);
+        if answer.next.is_none() {
+            if self.wanted.take().is_some() && matches!(self.place, ShardPlace::At(_, PartsDone::Parts(_))) {
+                self.miss(None);
+            }
+            if answer.children.is_empty() {
+                self.stream.ended.notify_one();
+            }
+            self.children = Some(children(&self.track, &answer.children));
+        }
+        self.iterator = answer.next;
+        Ok(())
+    }
+
+    /// At once while it is behind, then ever more seldom while nothing comes.
+    fn rest(&mut self, is_behind: bool, has_records: bool) {
+        let pause_max = self.stream.facts.poll_interval;
+        self.pause = match (is_behind, has_records) {
+            (true, _) => Duration::ZERO,
+            (false, true) => PAUSE_MIN,
+            (false, false) => (self.pause * 2).max(PAUSE_MIN),
+        };
+        self.pause = self.pause.min(pause_max);
+        self.next_at = Instant::now() + self.pause;
+    }
+
+    /// Takes a record up, but for what of it was done before.
+    fn hold(&mut self, number: Sequence, received: ShardRecord) {
+        let n_done = match &self.place {
+            ShardPlace::At(last, _) if number < *last => return,
+            ShardPlace::At(last, PartsDone::Whole) if number == *last => {
+                self.wanted = None;
+                return;
+            }
+            ShardPlace::At(last, PartsDone::Parts(n_done)) if number == *last => *n_done,
+            ShardPlace::At(..) | ShardPlace::First | ShardPlace::Time(_) | ShardPlace::End => 0,
+        };
+        let n_held = self.held.len();
+        // What was begun in parts is finished in parts, whatever is chosen since.
+        match self.stream.traits.parts(&received, n_done > 0) {
+            Some(parts) => {
+                for (idx, part) in (0_u32..).zip(parts).skip(n_done as usize) {
+                    let position = number.position(Some(idx));
+                    self.held.push_back(self.record(&received, position, part.key, part.data));
+                }
+            }
+            None => {
+                let (key, data) = (received.key.clone(), received.data.clone());
+                self.held.push_back(self.record(&received, number.position(None), key, data));
+            }
+        }
+        if self.wanted.take().is_some_and(|wanted| number > wanted) {
+            let first = self.held.get(n_held).map(|it| it.position.clone());
+            self.miss(Some(first.unwrap_or_else(|| number.position(None))));
+        }
+        self.place = ShardPlace::At(number, PartsDone::Whole);
+    }
+
+    fn record(&self, received: &ShardRecord, position: Position, key: Bytes, data: Bytes) -> RawRecord {
+        RawRecord {
+            id: RecordId::new(received.sequence.as_bytes()),
+            position,
+            key: OrderKey::Key(key),
+            arrival: UnixMillis(received.arrival_ms),
+            data,
+            facts: Arc::clone(&self.facts[received.facts_idx]),
+        }
+    }
+
+    /// The shard has dropped what was wanted, up to here, or all that it had.
+    fn miss(&mut self, to: Option<Position>) {
+        let from = self.passed.clone();
+        let none = || Sequence::parse("0").expect("it is a number").position(None);
+        let to = to.or_else(|| from.clone()).unwrap_or_else(none);
+        self.gap = Some(Gap { from, to });
+    }
+
+    fn what(&self) -> String {
+        what(&self.stream, &self.shard)
+    }
+}
+
+fn what(stream: &ShardStream, shard: &str) -> String {
+    format!("{shard} of {}", stream.what())
+}
+
+impl Reader for ShardReader {
+    fn read(&mut self, room: Room) -> BoxFuture<'_, Result<RawRead, SourceError>> {
+        Box::pin(self.read(room))
+    }
+}

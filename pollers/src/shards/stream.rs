@@ -1,0 +1,184 @@
+//! A stream: which one it is, its shards, and where they begin.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use forebay_config::StartingPosition;
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::calls::{ShardCalls, ShardInfo, ShardRead, ShardTraits, StreamDescription};
+use super::error::ShardError;
+use super::pace::{Pace, Rate};
+use super::place::{Sequence, ShardPlace};
+use crate::source::{SourceError, TrackInfo, TrackName};
+
+/// That a stream is the same is believed for so long.
+const SAME_FOR: Duration = Duration::from_secs(5);
+/// A stream has 20,000 shards at most and a page of theirs at least 100, unless it is asked for less: more
+/// pages are a server that goes in circles.
+const PAGES_MAX: usize = 1_000;
+/// Shards whose end is looked for at once.
+const SHARDS_AT_ONCE: usize = 32;
+
+/// How a stream is read.
+#[derive(Debug, Clone)]
+pub(crate) struct StreamFacts {
+    /// What people call it.
+    pub(crate) what: String,
+    /// Readers of one shard that do not wait for one another for long.
+    pub(crate) readers_max: NonZeroUsize,
+    /// The most records that one call may ask for.
+    pub(crate) records_max: u32,
+    /// How often a shard may be read.
+    pub(crate) rate: Rate,
+    /// The longest pause between two reads that bring nothing.
+    pub(crate) poll_interval: Duration,
+}
+
+/// A stream that was found.
+pub(crate) struct ShardStream {
+    pub(crate) calls: Arc<dyn ShardCalls>,
+    pub(super) traits: Box<dyn ShardTraits>,
+    pub(super) facts: StreamFacts,
+    pub(super) pace: Pace,
+    /// A shard ended and its children were not told there.
+    pub(super) ended: Notify,
+    /// When it was described last, and what it was.
+    seen: Mutex<(Instant, StreamDescription)>,
+}
+
+impl ShardStream {
+    pub(super) fn new(
+        calls: Arc<dyn ShardCalls>,
+        traits: Box<dyn ShardTraits>,
+        facts: StreamFacts,
+        it: StreamDescription,
+    ) -> Self {
+        let (pace, ended, seen) = (Pace::new(facts.rate), Notify::new(), Mutex::new((Instant::now(), it)));
+        Self { calls, traits, facts, pace, ended, seen }
+    }
+
+    /// What people call it.
+    pub(super) fn what(&self) -> &str {
+        &self.facts.what
+    }
+
+    /// What it was when it was described last.
+    pub(super) fn description(&self) -> StreamDescription {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    /// Reads a shard when its turn has come.
+    pub(crate) async fn read(
+        &self,
+        shard: &str,
+        iterator: &str,
+        n_max: u32,
+    ) -> Result<ShardRead, ShardError> {
+        sleep_until(self.pace.turn(shard, Instant::now())).await;
+        let answer = self.calls.records(iterator, n_max).await?;
+        let n_bytes = answer.records.iter().map(|it| it.data.len() + it.key.len()).sum();
+        self.pace.answered(shard, n_bytes, Instant::now());
+        Ok(answer)
+    }
+
+    /// The number of a record.
+    pub(crate) fn sequence(&self, text: &str) -> Result<Sequence, ShardError> {
+        let wrong = || self.traits.unusable(format!("{text:?} is no sequence number"));
+        Sequence::parse(text).ok_or_else(wrong)
+    }
+
+    /// Asks the stream what it is.
+    pub(super) async fn describe(&self) -> Result<StreamDescription, ShardError> {
+        let it = self.calls.describe().await?;
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), it.clone());
+        Ok(it)
+    }
+
+    /// The shard that a track is. One of a stream that was deleted and made anew is none of this stream's.
+    pub(super) async fn shard(&self, track: &TrackName) -> Result<String, SourceError> {
+        let lost =
+            |why: &str| SourceError::PositionLost { what: self.facts.what.clone(), why: why.to_owned() };
+        let (at, seen) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_fresh = at.elapsed() < SAME_FOR;
+        let it = if is_fresh { seen } else { self.describe().await.map_err(|it| it.on(self.what()))? };
+        let (stream, shard) = track.0.rsplit_once('/').ok_or_else(|| lost("it names no shard"))?;
+        if stream != it.identity {
+            return Err(lost("the stream was deleted and made anew since"));
+        }
+        Ok(shard.to_owned())
+    }
+
+    /// All shards that are listed.
+    pub(super) async fn shards(&self) -> Result<Vec<ShardInfo>, ShardError> {
+        let (mut shards, mut after) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let page = self.calls.list(after).await?;
+            shards.extend(page.shards);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(shards),
+            }
+        }
+        Err(self.traits.unusable(format!("its shards have more than {PAGES_MAX} pages")))
+    }
+
+    /// All shards that are listed, as tracks.
+    pub(super) async fn tracks(&self) -> Result<Vec<TrackInfo>, ShardError> {
+        // Before it is listed: one made anew in between has other names with the next listing.
+        let it = self.describe().await?;
+        Ok(self.shards().await?.iter().map(|shard| track(&it, shard)).collect())
+    }
+
+    /// Where each shard that is listed begins. A shard that is closed has nothing that is to come.
+    pub(super) async fn origins(
+        &self,
+        start: StartingPosition,
+    ) -> Result<Vec<(TrackName, ShardPlace)>, ShardError> {
+        let it = self.describe().await?;
+        let shards = self.shards().await?;
+        let mut origins = Vec::with_capacity(shards.len());
+        for some in shards.chunks(SHARDS_AT_ONCE) {
+            let places = join_all(some.iter().map(|shard| self.origin(shard, start))).await;
+            for (shard, place) in some.iter().zip(places) {
+                origins.push((track(&it, shard).name, place?));
+            }
+        }
+        Ok(origins)
+    }
+
+    async fn origin(&self, shard: &ShardInfo, start: StartingPosition) -> Result<ShardPlace, ShardError> {
+        match start {
+            StartingPosition::TrimHorizon => Ok(ShardPlace::First),
+            StartingPosition::AtTimestamp(at) => Ok(ShardPlace::Time(at)),
+            StartingPosition::Latest if shard.is_closed => Ok(ShardPlace::End),
+            StartingPosition::Latest => self.traits.latest(self, &shard.id).await,
+        }
+    }
+}
+
+fn name(stream: &str, shard: &str) -> TrackName {
+    TrackName(format!("{stream}/{shard}"))
+}
+
+fn track(stream: &StreamDescription, shard: &ShardInfo) -> TrackInfo {
+    beside(&stream.identity, shard)
+}
+
+/// A shard as a track of the stream of this identity.
+fn beside(stream: &str, shard: &ShardInfo) -> TrackInfo {
+    TrackInfo {
+        name: name(stream, &shard.id),
+        label: shard.id.clone(),
+        parents: shard.parents.iter().map(|it| name(stream, it)).collect(),
+    }
+}
+
+/// Shards that come after a track, as tracks of its stream.
+pub(super) fn children(track: &TrackName, shards: &[ShardInfo]) -> Vec<TrackInfo> {
+    let stream = track.0.rsplit_once('/').map_or("", |(stream, _)| stream);
+    shards.iter().map(|it| beside(stream, it)).collect()
+}
