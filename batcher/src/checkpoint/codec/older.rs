@@ -182,7 +182,7 @@ mod tests {
         let full = full();
         let number = |it: u32| it.to_be_bytes().to_vec();
         let text = |it: &[u8]| [number(u32::try_from(it.len()).expect("short")), it.to_vec()].concat();
-        let option = |it: Option<Vec<u8>>| it.map_or(vec![0], |it| [vec![1], it].concat());
+        let option = |it: Option<Vec<u8>>| it.map_or_else(|| vec![0], |it| [vec![1], it].concat());
         let mut bytes = [vec![IN_FULL, 1], text(&7_u64.to_be_bytes()), vec![0], number(full.lanes)].concat();
         bytes.extend(full.plan_generation.to_be_bytes());
         bytes.extend([option(full.window.as_deref().map(text)), number(1)].concat());
