@@ -33,6 +33,8 @@ mod short;
 pub mod state;
 mod time;
 mod timers;
+mod track_name;
+mod track_table;
 mod tracks;
 mod watermark;
 
@@ -55,3 +57,5 @@ pub use rules::Rule;
 pub use short::ShortBytes;
 pub use state::*;
 pub use time::{Now, Tick, UnixMillis};
+pub use track_name::*;
+pub use track_table::{Kept, Revoking, TrackPhase, TrackRow, TrackStart, TrackTable, unlisted};

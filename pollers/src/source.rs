@@ -21,13 +21,12 @@ pub use futures_util::future::BoxFuture;
 
 pub use error::SourceError;
 pub use explorer::{Backlog, Explorer, PlaceError, Stand};
+pub use forebay_batcher::{Assignment, Known, Standing, Start, TrackInfo, TrackName};
 pub use format::{EventFormat, Renderer, wrap_list};
-pub use group::{Assignment, Group, GroupEvent, Membership, Start};
+pub use group::{Group, GroupEvent, Membership};
 pub use queue::{Hidden, Message, Queue, QueueFacts};
 pub use text::{Digits, write_number, write_text};
-pub use tracks::{
-    Known, Listing, RawRead, RawRecord, Reader, Room, Standing, TrackInfo, TrackName, Tracks, TracksFacts,
-};
+pub use tracks::{Listing, RawRead, RawRecord, Reader, Room, Tracks, TracksFacts};
 
 /// One kind of source.
 pub trait SourceKind: Send + Sync {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forebay_batcher::{Action, Attempt, Delivery, Fault, Notice, SlotId, TrackIdx};
+use forebay_batcher::{Action, Attempt, Delivery, Fault, Notice, SlotId, TrackIdx, TrackStart, unlisted};
 use forebay_checkpoints::TrackKey;
 use forebay_config::Code;
 use forebay_invoker::{Event, outcome_of};
@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::jobs::{About, Done};
-use super::tracks::{self, TrackStart};
 use super::{Life, Work};
 use crate::sentence::chain;
 
@@ -127,7 +126,7 @@ impl Life<'_> {
             };
             let gone = match listing {
                 // What cannot be seen may still be there.
-                Ok(Listing { tracks, trouble: None }) => tracks::unlisted(ended, &tracks),
+                Ok(Listing { tracks, trouble: None }) => unlisted(ended, &tracks),
                 Ok(Listing { trouble: Some(_), .. }) | Err(_) => Vec::new(),
             };
             let keys: Vec<_> = gone.iter().map(|it| TrackKey(it.0.clone())).collect();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{Close, Lost, TrackIdx, Watermark};
+use forebay_batcher::{Assignment, Close, Lost, Revoking, TrackIdx, TrackName, Watermark};
 use forebay_checkpoints::{Epoch, TrackKey};
-use forebay_pollers::{Assignment, TrackName, Tracks};
+use forebay_pollers::Tracks;
 use tracing::{info, warn};
 
 use super::Life;
@@ -21,7 +21,7 @@ impl Life<'_> {
     pub(super) fn hear_assigned(&mut self, dealt: Vec<Assignment>) {
         let labels: Vec<&str> = dealt.iter().map(|it| it.track.label.as_str()).collect();
         info!(mapping = self.entry.name(), tracks = labels.join(", "), "the group assigned tracks");
-        self.granting.extend(dealt.iter().map(|it| it.track.name.clone()));
+        self.tracks.dealt(&dealt);
         let (wiring, lease) = (Arc::clone(&self.wiring), self.lease.clone());
         self.jobs.start(About::Grant, async move {
             let grants =
@@ -34,12 +34,11 @@ impl Life<'_> {
     /// What was asked back meanwhile does not start.
     pub(super) fn hear_granted(
         &mut self,
-        mut dealt: Vec<Assignment>,
+        dealt: Vec<Assignment>,
         granted: Result<(), GrantError>,
     ) -> Result<(), LifeError> {
-        dealt.retain(|it| self.granting.remove(&it.track.name));
         match granted {
-            Ok(()) => self.tracks.assigned(dealt),
+            Ok(()) => self.tracks.granted(dealt),
             // Also when one of them was dealt out anew meanwhile: our place in the group is out of date. The
             // next life joins the group again, and is dealt them again.
             Err(GrantError::Store(error)) => return Err(error.into()),
@@ -57,12 +56,8 @@ impl Life<'_> {
 
     /// Nothing new of them begins; what runs may end, then each is given back.
     pub(super) fn hear_revoking(&mut self, names: &[TrackName], within: Duration) {
-        for name in names {
-            if self.granting.remove(name) {
-                self.subscriber.drained(name.clone());
-            }
-        }
-        let held = self.tracks.held(names);
+        let Revoking { unstarted, held } = self.tracks.revoking(names);
+        unstarted.into_iter().for_each(|it| self.subscriber.drained(it));
         let labels: Vec<&str> = held.iter().map(|it| self.tracks.label(*it)).collect();
         info!(
             mapping = self.entry.name(),
@@ -80,8 +75,7 @@ impl Life<'_> {
     /// Another member has them: what is not finished, it does again.
     pub(super) fn hear_taken(&mut self, names: &[TrackName]) {
         let now = self.wiring.clock.now();
-        self.granting.retain(|it| !names.contains(it));
-        for idx in self.tracks.held(names) {
+        for idx in self.tracks.taken(names) {
             warn!(
                 mapping = self.entry.name(),
                 track = self.tracks.label(idx),
@@ -89,7 +83,6 @@ impl Life<'_> {
             );
             self.reads.retain(|_, track| *track != idx);
             self.machine.handle_lost(Lost::Track(idx), now);
-            self.tracks.away(idx);
         }
     }
 

@@ -13,20 +13,19 @@ mod queue;
 mod refusals;
 mod start;
 mod telemetry;
-mod tracks;
 mod wiring;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{
     AttemptId, Close, Condition, Machine, NoticeId, Place, Plan, ReadId, Slice, SlotId, Tick, TrackIdx,
-    UnixMillis,
+    TrackTable, UnixMillis,
 };
 use forebay_checkpoints::{Lease, Synced};
 use forebay_invoker::{GateSeat, Slot};
-use forebay_pollers::{Feed, FeedEvent, Subscriber, TrackName};
+use forebay_pollers::{Feed, FeedEvent, Subscriber};
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use jobs::Jobs;
@@ -40,7 +39,6 @@ use alarm::Alarm;
 use commits::Unsynced;
 use decisions::Decisions;
 use jobs::Done;
-use tracks::TaskTracks;
 
 /// How often counts and gauges are published while they change: a scrape in seconds needs no more.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
@@ -92,7 +90,6 @@ pub(crate) async fn live(
         seat,
         jobs,
         slots: BTreeMap::new(),
-        granting: BTreeSet::new(),
         reads: BTreeMap::new(),
         sent: BTreeMap::new(),
         noticed: BTreeMap::new(),
@@ -140,13 +137,11 @@ struct Life<'a> {
     lease: Lease,
     feed: Feed,
     subscriber: Subscriber,
-    tracks: TaskTracks,
+    tracks: TrackTable,
     commands: &'a mut mpsc::Receiver<Command>,
     seat: &'a mut GateSeat,
     jobs: &'a mut Jobs,
     slots: BTreeMap<SlotId, Slot>,
-    /// Tracks that a group dealt and that the store has not granted yet.
-    granting: BTreeSet<TrackName>,
     /// Open reads, for the log.
     reads: BTreeMap<ReadId, TrackIdx>,
     /// Attempts in flight, for the log.

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use forebay_batcher::{Checkpoint, Position};
+use forebay_batcher::{Checkpoint, Kept, Position, TrackTable};
 use forebay_checkpoints::{KeptTrack, Lease, StoreError, TrackKey};
 use forebay_config::Code;
 use forebay_pollers::{Feed, Source, SourceError, Subscriber, Subscription, TrackName};
 use tracing::{error, info};
 
-use super::tracks::{Kept, TaskTracks};
 use super::wiring::Wiring;
 
 /// Events that may wait for a mapping's loop; what has no room waits in the feed.
@@ -61,7 +60,7 @@ pub(super) struct Started {
     pub(super) lease: Lease,
     pub(super) feed: Feed,
     pub(super) subscriber: Subscriber,
-    pub(super) tracks: TaskTracks,
+    pub(super) tracks: TrackTable,
 }
 
 /// Takes the mapping over and finds out where its tracks stand. A mapping that was never created here is
@@ -75,7 +74,7 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
         Some(rows) => rows.into_iter().map(|row| resume(wiring, feed.source().as_ref(), row)).collect(),
         None => create(wiring, &lease, &feed).await?,
     };
-    let mut tracks = TaskTracks::new(kept);
+    let mut tracks = TrackTable::new(kept);
     if feed.source().tracks().is_some_and(|it| it.group().is_some()) {
         tracks = tracks.dealt_out();
     }

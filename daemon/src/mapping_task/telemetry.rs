@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use forebay_batcher::{
     Attempt, AttemptId, Committed, Delivery, Discard, Fault, Gap, NoticeId, Now, Origin, Outcome, Position,
-    ShortBytes, SourceNotice, Tick, TrackIdx, TrackState, Watermark,
+    ShortBytes, SourceNotice, Tick, TrackIdx, TrackPhase, TrackRow, TrackState, Watermark,
 };
 use forebay_pollers::TrackInfo;
 use tracing::{debug, error, info, warn};
 
 use super::news::source_trouble;
-use super::tracks::Phase;
 use super::{Life, PUBLISH_EVERY, Work};
 use crate::last_error::{ErrorOf, LastError};
 use crate::metrics::Gauges;
@@ -414,30 +413,32 @@ impl Life<'_> {
             let status = TrackView::new("queue", "queue", &state, &nowhere, &gate, now);
             return vec![status.with_receives(self.machine.receives())];
         }
-        let status = |(idx, row): (TrackIdx, &super::tracks::TrackRow)| {
+        let status = |(idx, row): (TrackIdx, &TrackRow)| {
             let state = match &row.phase {
-                Phase::Waiting(_) | Phase::Open if self.is_fenced => TrackState::Fenced,
-                Phase::Waiting(_) | Phase::Away => TrackState::Unknown,
-                Phase::Open => self.machine.state(idx),
-                Phase::Lost(error) => TrackState::PositionLost { error: error.clone() },
-                Phase::Ended => TrackState::Ended,
+                TrackPhase::Waiting(_) | TrackPhase::Open if self.is_fenced => TrackState::Fenced,
+                TrackPhase::Waiting(_) | TrackPhase::Away => TrackState::Unknown,
+                TrackPhase::Open => self.machine.state(idx),
+                TrackPhase::Lost(error) => TrackState::PositionLost { error: error.clone() },
+                TrackPhase::Ended => TrackState::Ended,
             };
             TrackView::new(&row.name.0, &row.label, &state, &row.durable.watermark, &gate, now)
                 .waiting_for(&self.tracks.waits_for(row))
         };
         // What a group has dealt to others is theirs to tell of.
-        let own = self.tracks.rows().filter(|(_, row)| !matches!(row.phase, Phase::Away));
+        let own = self.tracks.rows().filter(|(_, row)| !matches!(row.phase, TrackPhase::Away));
         own.map(status).collect()
     }
 
     /// Where every track durably stands; none of a queue.
     pub(super) fn kept(&self) -> Vec<KeptPlace> {
-        let place = |row: &super::tracks::TrackRow| KeptPlace {
+        let place = |row: &TrackRow| KeptPlace {
             track: row.name.clone(),
             label: row.label.clone(),
             checkpoint: match &row.phase {
-                Phase::Lost(error) => Err(error.clone()),
-                Phase::Waiting(_) | Phase::Away | Phase::Open | Phase::Ended => Ok(row.durable.clone()),
+                TrackPhase::Lost(error) => Err(error.clone()),
+                TrackPhase::Waiting(_) | TrackPhase::Away | TrackPhase::Open | TrackPhase::Ended => {
+                    Ok(row.durable.clone())
+                }
             },
         };
         self.tracks.rows().map(|(_, row)| place(row)).collect()

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::Watermark;
+use forebay_batcher::{Assignment, TrackName, Watermark};
 
-use super::{BoxFuture, SourceError, TrackInfo, TrackName};
+use super::{BoxFuture, SourceError};
 
 /// A source whose coordinator deals its tracks out among the members of a group, such as a Kafka topic. Each
 /// mapping is a member; it has the tracks that it is assigned and no other, whatever the source lists.
@@ -47,25 +47,4 @@ pub enum GroupEvent {
     },
     /// Tracks are another's already: nothing more of them is committed or told.
     Lost(Vec<TrackName>),
-}
-
-/// A track that a member was dealt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assignment {
-    /// The track.
-    pub track: TrackInfo,
-    /// Where it begins.
-    pub start: Start,
-    /// The generation of this ownership: higher each time that the track is dealt out.
-    pub epoch: u64,
-}
-
-/// Where a track that was dealt begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Start {
-    /// Where the group stands. Another member may have brought it there, so it outranks a place below it that
-    /// was kept here.
-    Committed(Watermark),
-    /// The group has never committed the track: where the source's policy says, unless a place was kept.
-    Policy(Watermark),
 }

@@ -1,45 +1,16 @@
 //! What a source of tracks is to the rest: tracks that come and end, and readers at a bound.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{Gap, OrderKey, Origin, Position, RecordId, UnixMillis, Watermark};
+use forebay_batcher::{
+    Gap, Known, OrderKey, Origin, Position, RecordId, TrackInfo, TrackName, UnixMillis, Watermark,
+};
 
 use super::{BoxFuture, Group, SourceError};
-
-/// The name of a track under which its checkpoint is kept: it holds the source's identity, so that a
-/// recreated one inherits nothing.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TrackName(pub String);
-
-/// What a mapping knows of a track that it was told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It is read, or waits to be read.
-    Open,
-    /// It was read to its end.
-    Ended,
-}
-
-/// The tracks that a mapping was told of: its list of tracks in the store, and what was discovered since. A
-/// source that names a track by what it saw first (a file) finds its own names in it again.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known(pub BTreeMap<TrackName, Standing>);
-
-/// A track that the source has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrackInfo {
-    /// Its name in the store.
-    pub name: TrackName,
-    /// What people call it: a path, a shard id.
-    pub label: String,
-    /// Tracks that must be finished before this one starts (T-1).
-    pub parents: Vec<TrackName>,
-}
 
 /// What a source has that a mapping was not told of.
 #[derive(Debug, Default)]

@@ -3,15 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use forebay_batcher::{Checkpoint, Origin, ShortBytes, TrackIdx, Watermark};
-use forebay_pollers::{Assignment, Known, Standing, Start as Dealt, TrackInfo, TrackName};
+use crate::checkpoint::{Checkpoint, Watermark};
+use crate::record::{Origin, TrackIdx};
+use crate::short::ShortBytes;
+use crate::track_name::{Assignment, Known, Standing, Start, TrackInfo, TrackName};
 
 /// How many tracks the store is told to forget at once.
 const FORGET_MAX: usize = 1_000;
 
 /// What the store had for a track when this life of the mapping began.
 #[derive(Debug, Clone)]
-pub(crate) enum Kept {
+pub enum Kept {
     /// A checkpoint.
     Checkpoint(Box<Checkpoint>),
     /// The track is on the list and its checkpoint is missing or cannot be read: it stops in a named state
@@ -21,7 +23,7 @@ pub(crate) enum Kept {
 
 /// Where a track stands in this process.
 #[derive(Debug, Clone)]
-pub(crate) enum Phase {
+pub enum TrackPhase {
     /// Its parents are not finished (T-1).
     Waiting(Box<Checkpoint>),
     /// A group deals the tracks out, and this one is not dealt to this mapping.
@@ -36,56 +38,67 @@ pub(crate) enum Phase {
 
 /// One track.
 #[derive(Debug)]
-pub(crate) struct TrackRow {
+pub struct TrackRow {
     /// Its name in the store.
-    pub(crate) name: TrackName,
+    pub name: TrackName,
     /// What people call it.
-    pub(crate) label: String,
+    pub label: String,
     /// Where it stands.
-    pub(crate) phase: Phase,
+    pub phase: TrackPhase,
     /// What is durable of it.
-    pub(crate) durable: Checkpoint,
+    pub durable: Checkpoint,
     /// The generation under which its group dealt it; zero where none does.
-    pub(crate) generation: u64,
+    pub generation: u64,
     parents: Vec<TrackName>,
 }
 
 /// A track that starts now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TrackStart {
+pub struct TrackStart {
     /// Its number.
-    pub(crate) idx: TrackIdx,
+    pub idx: TrackIdx,
     /// Its name.
-    pub(crate) name: TrackName,
+    pub name: TrackName,
     /// Where it starts.
-    pub(crate) from: Checkpoint,
+    pub from: Checkpoint,
+}
+
+/// Tracks that a group wants back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Revoking {
+    /// Nothing of them has started.
+    pub unstarted: Vec<TrackName>,
+    /// The machine has them.
+    pub held: Vec<TrackIdx>,
 }
 
 /// All tracks of a mapping in this process.
 #[derive(Debug, Default)]
-pub(crate) struct TaskTracks {
+pub struct TrackTable {
     /// In boxes: a node of a map keeps places for eleven, and most mappings have few tracks.
     rows: BTreeMap<TrackIdx, Box<TrackRow>>,
     by_name: BTreeMap<TrackName, TrackIdx>,
     next_idx: u32,
     n_open: u64,
+    /// Tracks that the group dealt and that the store has not granted yet.
+    granting: BTreeSet<TrackName>,
     /// Something changed that may let a track start.
     may_start: bool,
 }
 
-impl TaskTracks {
+impl TrackTable {
     /// A table of the tracks that the store kept.
-    pub(crate) fn new(kept: BTreeMap<TrackName, Kept>) -> Self {
+    pub fn new(kept: BTreeMap<TrackName, Kept>) -> Self {
         let mut tracks = Self::default();
         for (name, kept) in kept {
             let label = name.0.clone();
             let (phase, durable) = match kept {
-                Kept::Checkpoint(it) if is_done(&it) => (Phase::Ended, *it),
+                Kept::Checkpoint(it) if is_done(&it) => (TrackPhase::Ended, *it),
                 Kept::Checkpoint(it) => {
                     let durable = Checkpoint::clone(&it);
-                    (Phase::Waiting(it), durable)
+                    (TrackPhase::Waiting(it), durable)
                 }
-                Kept::Lost(error) => (Phase::Lost(error), Checkpoint::at_origin(nowhere())),
+                Kept::Lost(error) => (TrackPhase::Lost(error), Checkpoint::at_origin(nowhere())),
             };
             tracks.insert(TrackRow { name, label, phase, durable, generation: 0, parents: Vec::new() });
         }
@@ -93,67 +106,100 @@ impl TaskTracks {
     }
 
     /// The same where a group deals the tracks out: none starts before it is dealt.
-    pub(crate) fn dealt_out(mut self) -> Self {
-        for row in self.rows.values_mut().filter(|row| matches!(row.phase, Phase::Waiting(_))) {
-            row.phase = Phase::Away;
+    pub fn dealt_out(mut self) -> Self {
+        for row in self.rows.values_mut().filter(|row| matches!(row.phase, TrackPhase::Waiting(_))) {
+            row.phase = TrackPhase::Away;
         }
         self
     }
 
-    /// The group dealt these tracks to the mapping: each starts where it was kept, or where the group stands
+    /// The group dealt these tracks to the mapping; they start when the store has granted them under their
+    /// generations ([`TrackTable::granted`]).
+    pub fn dealt(&mut self, dealt: &[Assignment]) {
+        self.granting.extend(dealt.iter().map(|it| it.track.name.clone()));
+    }
+
+    /// The store granted these tracks. What was asked back or taken meanwhile does not start.
+    pub fn granted(&mut self, mut dealt: Vec<Assignment>) {
+        dealt.retain(|it| self.granting.remove(&it.track.name));
+        self.assigned(dealt);
+    }
+
+    /// The group wants these tracks back: those that have not started may be given back at once, of the
+    /// others the machine must be done first.
+    pub fn revoking(&mut self, names: &[TrackName]) -> Revoking {
+        let unstarted = names.iter().filter(|it| self.granting.remove(*it)).cloned().collect();
+        Revoking { unstarted, held: self.held(names) }
+    }
+
+    /// The group gave these tracks to another member. The numbers of those that the mapping had: the machine
+    /// has lost them.
+    pub fn taken(&mut self, names: &[TrackName]) -> Vec<TrackIdx> {
+        self.granting.retain(|it| !names.contains(it));
+        let held = self.held(names);
+        held.iter().for_each(|idx| self.away(*idx));
+        held
+    }
+
+    /// Each starts where it was kept, or where the group stands
     /// if that is further. One that stopped because its place was lost starts only where the group stands.
-    pub(crate) fn assigned(&mut self, dealt: Vec<Assignment>) {
+    fn assigned(&mut self, dealt: Vec<Assignment>) {
         self.may_start = true;
         for Assignment { track: TrackInfo { name, label, parents }, start, epoch: generation } in dealt {
             let Some(row) = self.by_name.get(&name).and_then(|idx| self.rows.get_mut(idx)) else {
-                let (Dealt::Committed(watermark) | Dealt::Policy(watermark)) = start;
+                let (Start::Committed(watermark) | Start::Policy(watermark)) = start;
                 let durable = Checkpoint { watermark, ..Checkpoint::at_origin(nowhere()) };
-                let phase = Phase::Waiting(Box::new(durable.clone()));
+                let phase = TrackPhase::Waiting(Box::new(durable.clone()));
                 self.insert(TrackRow { name, label, phase, durable, generation, parents });
                 continue;
             };
             (row.label, row.parents, row.generation) = (label, parents, generation);
             match (&row.phase, start) {
-                (Phase::Lost(_), Dealt::Committed(watermark)) => {
+                (TrackPhase::Lost(_), Start::Committed(watermark)) => {
                     row.durable = Checkpoint { watermark, ..Checkpoint::at_origin(nowhere()) };
                 }
-                (Phase::Away, Dealt::Committed(at)) => row.durable = raised(row.durable.clone(), at),
-                (Phase::Away, Dealt::Policy(_)) => {}
-                (Phase::Lost(_) | Phase::Waiting(_) | Phase::Open | Phase::Ended, _) => continue,
+                (TrackPhase::Away, Start::Committed(at)) => row.durable = raised(row.durable.clone(), at),
+                (TrackPhase::Away, Start::Policy(_)) => {}
+                (TrackPhase::Lost(_) | TrackPhase::Waiting(_) | TrackPhase::Open | TrackPhase::Ended, _) => {
+                    continue;
+                }
             }
-            row.phase = Phase::Waiting(Box::new(row.durable.clone()));
+            row.phase = TrackPhase::Waiting(Box::new(row.durable.clone()));
         }
     }
 
     /// A track is not the mapping's any more.
-    pub(crate) fn away(&mut self, idx: TrackIdx) {
+    pub fn away(&mut self, idx: TrackIdx) {
         if let Some(row) = self.rows.get_mut(&idx)
-            && matches!(row.phase, Phase::Open | Phase::Waiting(_))
+            && matches!(row.phase, TrackPhase::Open | TrackPhase::Waiting(_))
         {
-            self.n_open -= u64::from(matches!(row.phase, Phase::Open));
-            row.phase = Phase::Away;
+            self.n_open -= u64::from(matches!(row.phase, TrackPhase::Open));
+            row.phase = TrackPhase::Away;
         }
     }
 
     /// The numbers of these tracks, where they are the mapping's.
-    pub(crate) fn held(&self, names: &[TrackName]) -> Vec<TrackIdx> {
-        let is_held = |idx: &&TrackIdx| matches!(self.rows[*idx].phase, Phase::Open | Phase::Waiting(_));
+    fn held(&self, names: &[TrackName]) -> Vec<TrackIdx> {
+        let is_held =
+            |idx: &&TrackIdx| matches!(self.rows[*idx].phase, TrackPhase::Open | TrackPhase::Waiting(_));
         names.iter().filter_map(|it| self.by_name.get(it)).filter(is_held).copied().collect()
     }
 
     /// What a feed must know of this mapping: its tracks and which of them were read to their end.
-    pub(crate) fn known(&self) -> Known {
+    pub fn known(&self) -> Known {
         let standing = |row: &TrackRow| match &row.phase {
-            Phase::Ended => Standing::Ended,
-            Phase::Waiting(checkpoint) if checkpoint.ended => Standing::Ended,
-            Phase::Waiting(_) | Phase::Away | Phase::Open | Phase::Lost(_) => Standing::Open,
+            TrackPhase::Ended => Standing::Ended,
+            TrackPhase::Waiting(checkpoint) if checkpoint.ended => Standing::Ended,
+            TrackPhase::Waiting(_) | TrackPhase::Away | TrackPhase::Open | TrackPhase::Lost(_) => {
+                Standing::Open
+            }
         };
         Known(self.rows.values().map(|row| (row.name.clone(), standing(row))).collect())
     }
 
     /// The source lists these tracks: what is known of them gets its label and its parents; others are not
     /// taken in.
-    pub(crate) fn describe(&mut self, listed: Vec<TrackInfo>) {
+    pub fn describe(&mut self, listed: Vec<TrackInfo>) {
         self.may_start = true;
         for TrackInfo { name, label, parents } in listed {
             if let Some(row) = self.by_name.get(&name).and_then(|idx| self.rows.get_mut(idx)) {
@@ -163,14 +209,14 @@ impl TaskTracks {
     }
 
     /// The source has these tracks. One that was not known starts at `first`, its first record.
-    pub(crate) fn discovered(&mut self, found: Vec<TrackInfo>, first: &Origin) {
+    pub fn discovered(&mut self, found: Vec<TrackInfo>, first: &Origin) {
         for TrackInfo { name, label, parents } in found {
             if !self.by_name.contains_key(&name) {
                 let durable = Checkpoint::at_origin(first.clone());
                 self.insert(TrackRow {
                     name,
                     label,
-                    phase: Phase::Waiting(Box::new(durable.clone())),
+                    phase: TrackPhase::Waiting(Box::new(durable.clone())),
                     durable,
                     generation: 0,
                     parents,
@@ -180,23 +226,23 @@ impl TaskTracks {
     }
 
     /// Whether any track has ended: only then is it worth asking which the source still lists.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.rows.values().any(|row| matches!(row.phase, Phase::Ended))
+    pub fn has_ended(&self) -> bool {
+        self.rows.values().any(|row| matches!(row.phase, TrackPhase::Ended))
     }
 
-    /// Tracks that have ended, a bounded number of them.
-    pub(crate) fn ended_names(&self) -> Vec<TrackName> {
-        let ended = self.rows.values().filter(|row| matches!(row.phase, Phase::Ended));
+    /// TrackTable that have ended, a bounded number of them.
+    pub fn ended_names(&self) -> Vec<TrackName> {
+        let ended = self.rows.values().filter(|row| matches!(row.phase, TrackPhase::Ended));
         ended.map(|row| row.name.clone()).take(FORGET_MAX).collect()
     }
 
     /// The store has forgotten these.
-    pub(crate) fn forgotten(&mut self, names: &[TrackName]) {
+    pub fn forgotten(&mut self, names: &[TrackName]) {
         self.may_start = true;
         for name in names {
             if let Some(idx) = self.by_name.remove(name) {
                 let row = self.rows.remove(&idx);
-                self.n_open -= u64::from(row.is_some_and(|row| matches!(row.phase, Phase::Open)));
+                self.n_open -= u64::from(row.is_some_and(|row| matches!(row.phase, TrackPhase::Open)));
             }
         }
     }
@@ -209,22 +255,22 @@ impl TaskTracks {
         self.rows.insert(idx, Box::new(row));
     }
 
-    /// Tracks that may start now, each told once: a child starts after all its parents ended (T-1). A parent
+    /// TrackTable that may start now, each told once: a child starts after all its parents ended (T-1). A parent
     /// that neither the source nor the store knows is long gone.
-    pub(crate) fn start(&mut self) -> Vec<TrackStart> {
+    pub fn start(&mut self) -> Vec<TrackStart> {
         if !std::mem::take(&mut self.may_start) {
             return Vec::new();
         }
         let ready: Vec<_> = self
             .rows
             .iter()
-            .filter(|(_, row)| matches!(row.phase, Phase::Waiting(_)) && self.parents_ended(row))
+            .filter(|(_, row)| matches!(row.phase, TrackPhase::Waiting(_)) && self.parents_ended(row))
             .map(|it| *it.0)
             .collect();
         let mut starts = Vec::new();
         for idx in ready {
             let row = self.rows.get_mut(&idx).expect("ready rows come from the table");
-            if let Phase::Waiting(from) = std::mem::replace(&mut row.phase, Phase::Open) {
+            if let TrackPhase::Waiting(from) = std::mem::replace(&mut row.phase, TrackPhase::Open) {
                 self.n_open += 1;
                 starts.push(TrackStart { idx, name: row.name.clone(), from: *from });
             }
@@ -238,61 +284,61 @@ impl TaskTracks {
 
     fn unfinished_parents<'a>(&'a self, row: &'a TrackRow) -> impl Iterator<Item = &'a TrackRow> {
         let known = row.parents.iter().filter_map(|it| self.by_name.get(it)).map(|idx| &*self.rows[idx]);
-        known.filter(|parent| !matches!(parent.phase, Phase::Ended))
+        known.filter(|parent| !matches!(parent.phase, TrackPhase::Ended))
     }
 
     /// What people call the tracks that one waits for; none of one that does not wait.
-    pub(crate) fn waits_for<'a>(&'a self, row: &'a TrackRow) -> Vec<&'a str> {
+    pub fn waits_for<'a>(&'a self, row: &'a TrackRow) -> Vec<&'a str> {
         match row.phase {
-            Phase::Waiting(_) => self.unfinished_parents(row).map(|it| it.label.as_str()).collect(),
-            Phase::Away | Phase::Open | Phase::Lost(_) | Phase::Ended => Vec::new(),
+            TrackPhase::Waiting(_) => self.unfinished_parents(row).map(|it| it.label.as_str()).collect(),
+            TrackPhase::Away | TrackPhase::Open | TrackPhase::Lost(_) | TrackPhase::Ended => Vec::new(),
         }
     }
 
     /// The track is finished and that is durable.
-    pub(crate) fn ended(&mut self, idx: TrackIdx) {
+    pub fn ended(&mut self, idx: TrackIdx) {
         if let Some(row) = self.rows.get_mut(&idx) {
-            self.n_open -= u64::from(matches!(row.phase, Phase::Open));
-            row.phase = Phase::Ended;
+            self.n_open -= u64::from(matches!(row.phase, TrackPhase::Open));
+            row.phase = TrackPhase::Ended;
             self.may_start = true;
         }
     }
 
     /// This is durable of the track.
-    pub(crate) fn committed(&mut self, idx: TrackIdx, durable: Checkpoint) {
+    pub fn committed(&mut self, idx: TrackIdx, durable: Checkpoint) {
         if let Some(row) = self.rows.get_mut(&idx) {
             row.durable = durable;
         }
     }
 
     /// Numbers of the tracks that the machine has.
-    pub(crate) fn open(&self) -> Vec<TrackIdx> {
-        self.rows.iter().filter(|(_, row)| matches!(row.phase, Phase::Open)).map(|it| *it.0).collect()
+    pub fn open(&self) -> Vec<TrackIdx> {
+        self.rows.iter().filter(|(_, row)| matches!(row.phase, TrackPhase::Open)).map(|it| *it.0).collect()
     }
 
     /// How many of them there are.
-    pub(crate) fn n_open(&self) -> u64 {
+    pub fn n_open(&self) -> u64 {
         self.n_open
     }
 
     /// All rows, by number.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (TrackIdx, &TrackRow)> {
+    pub fn rows(&self) -> impl Iterator<Item = (TrackIdx, &TrackRow)> {
         self.rows.iter().map(|(idx, row)| (*idx, &**row))
     }
 
     /// One row.
-    pub(crate) fn row(&self, idx: TrackIdx) -> Option<&TrackRow> {
+    pub fn row(&self, idx: TrackIdx) -> Option<&TrackRow> {
         self.rows.get(&idx).map(|row| &**row)
     }
 
     /// What people call a track.
-    pub(crate) fn label(&self, idx: TrackIdx) -> &str {
+    pub fn label(&self, idx: TrackIdx) -> &str {
         self.rows.get(&idx).map_or("?", |row| &row.label)
     }
 }
 
 /// Those of `ended` that the source does not list any more: the store may forget them.
-pub(crate) fn unlisted(ended: Vec<TrackName>, listed: &[TrackInfo]) -> Vec<TrackName> {
+pub fn unlisted(ended: Vec<TrackName>, listed: &[TrackInfo]) -> Vec<TrackName> {
     let listed: BTreeSet<_> = listed.iter().map(|it| &it.name).collect();
     ended.into_iter().filter(|it| !listed.contains(it)).collect()
 }
@@ -321,7 +367,7 @@ fn is_done(checkpoint: &Checkpoint) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use forebay_batcher::{Position, Watermark};
+    use crate::record::Position;
 
     use super::*;
 
@@ -349,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_child_starts_when_all_its_parents_ended() {
-        let mut tracks = TaskTracks::default();
+        let mut tracks = TrackTable::default();
         tracks.discovered(vec![info("a", &[]), info("b", &["gone"]), info("c", &["a", "b"])], &first());
         assert_eq!(names(&tracks.start()), ["a", "b"]);
         assert_eq!(names(&tracks.start()), [""; 0], "each start is told once");
@@ -363,7 +409,7 @@ mod tests {
 
     #[test]
     fn a_kept_track_goes_on_and_a_new_one_starts_at_its_first_record() {
-        let mut tracks = TaskTracks::new(kept(&[("old", Kept::Checkpoint(Box::new(at(7))))]));
+        let mut tracks = TrackTable::new(kept(&[("old", Kept::Checkpoint(Box::new(at(7))))]));
         tracks.discovered(vec![info("old", &[]), info("new", &[])], &first());
         let starts = tracks.start();
         assert_eq!(starts[0].from, at(7));
@@ -372,10 +418,10 @@ mod tests {
 
     #[test]
     fn a_track_without_its_checkpoint_never_starts() {
-        let mut tracks = TaskTracks::new(kept(&[("lost", Kept::Lost("missing".into()))]));
+        let mut tracks = TrackTable::new(kept(&[("lost", Kept::Lost("missing".into()))]));
         tracks.discovered(vec![info("lost", &[])], &first());
         assert!(tracks.start().is_empty());
-        assert!(matches!(tracks.rows().next(), Some((_, TrackRow { phase: Phase::Lost(_), .. }))));
+        assert!(matches!(tracks.rows().next(), Some((_, TrackRow { phase: TrackPhase::Lost(_), .. }))));
         assert_eq!(tracks.known().0[&TrackName("lost".into())], Standing::Open);
     }
 
@@ -384,7 +430,7 @@ mod tests {
         let done = Checkpoint { ended: true, ..at(9) };
         let half =
             Checkpoint { ended: true, finished: vec![(Position::number(11), Position::number(12))], ..at(9) };
-        let mut tracks = TaskTracks::new(kept(&[
+        let mut tracks = TrackTable::new(kept(&[
             ("done", Kept::Checkpoint(Box::new(done))),
             ("half", Kept::Checkpoint(Box::new(half))),
         ]));
@@ -399,7 +445,7 @@ mod tests {
             ("child", Kept::Checkpoint(Box::new(at(0)))),
             ("parent", Kept::Checkpoint(Box::new(at(3)))),
         ]);
-        let mut tracks = TaskTracks::new(both);
+        let mut tracks = TrackTable::new(both);
         tracks.describe(vec![
             TrackInfo { label: "shard 2".into(), ..info("child", &["parent"]) },
             info("unknown", &[]),
@@ -409,7 +455,7 @@ mod tests {
         assert_eq!(tracks.rows().count(), 2, "what is not known comes by discovery alone");
     }
 
-    fn dealt(name: &str, start: Dealt) -> Vec<Assignment> {
+    fn dealt(name: &str, start: Start) -> Vec<Assignment> {
         vec![Assignment { track: info(name, &[]), start, epoch: 1 }]
     }
 
@@ -424,12 +470,12 @@ mod tests {
         let checkpoint = Checkpoint { finished: ahead.clone(), ..at(7) };
         let row = || kept(&[("a", Kept::Checkpoint(Box::new(checkpoint.clone())))]);
         for (start, expected) in [
-            (Dealt::Policy(number(0)), checkpoint.clone()),
-            (Dealt::Committed(number(5)), checkpoint.clone()),
-            (Dealt::Committed(number(7)), checkpoint.clone()),
-            (Dealt::Committed(number(15)), Checkpoint { finished: ahead[1..].to_vec(), ..at(15) }),
+            (Start::Policy(number(0)), checkpoint.clone()),
+            (Start::Committed(number(5)), checkpoint.clone()),
+            (Start::Committed(number(7)), checkpoint.clone()),
+            (Start::Committed(number(15)), Checkpoint { finished: ahead[1..].to_vec(), ..at(15) }),
         ] {
-            let mut tracks = TaskTracks::new(row()).dealt_out();
+            let mut tracks = TrackTable::new(row()).dealt_out();
             assert!(tracks.start().is_empty(), "it is not dealt yet");
             tracks.assigned(dealt("a", start.clone()));
             assert_eq!(
@@ -442,8 +488,8 @@ mod tests {
 
     #[test]
     fn a_track_that_was_taken_and_comes_back_starts_again_under_its_number() {
-        let mut tracks = TaskTracks::default().dealt_out();
-        tracks.assigned(dealt("a", Dealt::Policy(number(0))));
+        let mut tracks = TrackTable::default().dealt_out();
+        tracks.assigned(dealt("a", Start::Policy(number(0))));
         let [first] = <[TrackStart; 1]>::try_from(tracks.start()).unwrap();
         assert_eq!(tracks.held(std::slice::from_ref(&first.name)), [first.idx]);
         tracks.committed(first.idx, at(3));
@@ -452,23 +498,23 @@ mod tests {
             (tracks.held(std::slice::from_ref(&first.name)), tracks.n_open(), tracks.start()),
             (vec![], 0, vec![])
         );
-        tracks.assigned(dealt("a", Dealt::Committed(number(3))));
+        tracks.assigned(dealt("a", Start::Committed(number(3))));
         assert_eq!(tracks.start(), [TrackStart { from: at(3), ..first }]);
     }
 
     #[test]
     fn a_lost_place_is_found_again_only_where_a_group_stands() {
-        let lost = || TaskTracks::new(kept(&[("a", Kept::Lost("missing".into()))])).dealt_out();
+        let lost = || TrackTable::new(kept(&[("a", Kept::Lost("missing".into()))])).dealt_out();
         let mut tracks = lost();
-        tracks.assigned(dealt("a", Dealt::Policy(number(0))));
+        tracks.assigned(dealt("a", Start::Policy(number(0))));
         assert!(tracks.start().is_empty(), "a policy is no place that was reached");
-        tracks.assigned(dealt("a", Dealt::Committed(number(9))));
+        tracks.assigned(dealt("a", Start::Committed(number(9))));
         assert_eq!(tracks.start()[0].from, at(9));
     }
 
     #[test]
     fn only_ended_tracks_that_are_not_listed_are_forgotten_and_numbers_are_never_used_twice() {
-        let mut tracks = TaskTracks::default();
+        let mut tracks = TrackTable::default();
         tracks.discovered(vec![info("a", &[]), info("b", &[]), info("c", &[])], &first());
         tracks.start();
         tracks.ended(TrackIdx(0));

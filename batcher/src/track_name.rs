@@ -1,0 +1,57 @@
+//! Tracks by name: what a source and the store call them, which go before which, and where a group that deals
+//! them out has one begin.
+
+use std::collections::BTreeMap;
+
+use crate::checkpoint::Watermark;
+
+/// The name of a track under which its checkpoint is kept: it holds the source's identity, so that a
+/// recreated one inherits nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackName(pub String);
+
+/// What a mapping knows of a track that it was told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is read, or waits to be read.
+    Open,
+    /// It was read to its end.
+    Ended,
+}
+
+/// The tracks that a mapping was told of: its list of tracks in the store, and what was discovered since. A
+/// source that names a track by what it saw first (a file) finds its own names in it again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known(pub BTreeMap<TrackName, Standing>);
+
+/// A track that the source has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackInfo {
+    /// Its name in the store.
+    pub name: TrackName,
+    /// What people call it: a path, a shard id.
+    pub label: String,
+    /// Tracks that must be finished before this one starts (T-1).
+    pub parents: Vec<TrackName>,
+}
+
+/// A track that a member was dealt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The track.
+    pub track: TrackInfo,
+    /// Where it begins.
+    pub start: Start,
+    /// The generation of this ownership: higher each time that the track is dealt out.
+    pub epoch: u64,
+}
+
+/// Where a track that was dealt begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// Where the group stands. Another member may have brought it there, so it outranks a place below it that
+    /// was kept here.
+    Committed(Watermark),
+    /// The group has never committed the track: where the source's policy says, unless a place was kept.
+    Policy(Watermark),
+}
