@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 const INLINE_MAX: usize = 20;
 
@@ -16,7 +17,8 @@ pub struct ShortBytes(Repr);
 #[derive(Clone)]
 enum Repr {
     Inline(Inline),
-    Heap(Box<[u8]>),
+    /// Shared, so that a copy takes no allocation: a name goes from what was read to its record.
+    Heap(Arc<[u8]>),
 }
 
 /// Bytes in place; those that are not used are zero.
