@@ -2,6 +2,7 @@
 
 mod credentials;
 mod error;
+mod identity;
 mod provider;
 mod relay;
 mod sdk;
@@ -9,11 +10,13 @@ mod sdk_failure;
 mod sign;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use aws_credential_types::provider::error::CredentialsError;
 use bytes::Bytes;
+use forebay_config::aws::AwsService;
 use forebay_config::url::{self, UrlMistake};
 use forebay_config::{AwsCredentials, AwsSettings};
 use http::header::{HeaderValue, USER_AGENT};
@@ -28,6 +31,7 @@ use crate::pieces::Pieces;
 
 pub use credentials::KeptCredentials;
 pub use error::AwsError;
+pub use identity::aws_identity;
 pub use relay::{AwsRelay, RelayError};
 pub use sdk::sdk_client;
 pub use sdk_failure::{SdkFailure, with_causes};
@@ -36,14 +40,6 @@ pub use sdk_failure::{SdkFailure, with_causes};
 const ACCOUNT: &str = "000000000000";
 /// The region of servers of one's own where none is known: it has no meaning there but must be signed for.
 const REGION: &str = "us-east-1";
-/// The services that are called, and how the variables of their endpoints end.
-const SERVICES: [(&str, &str); 5] = [
-    ("kinesis", "KINESIS"),
-    ("lambda", "LAMBDA"),
-    ("secretsmanager", "SECRETS_MANAGER"),
-    ("sns", "SNS"),
-    ("sqs", "SQS"),
-];
 
 /// The variables that name credentials.
 const CREDENTIALS: [&str; 5] = [
@@ -61,8 +57,8 @@ const SHARED_FILES: [(&str, &str); 2] =
 /// What is called.
 #[derive(Debug, Clone, Copy)]
 pub struct AwsTarget<'a> {
-    /// `kinesis`, `lambda`, `secretsmanager`, `sqs` or `sns`.
-    pub service: &'static str,
+    /// The service.
+    pub service: &'static AwsService,
     /// What it says itself: goes before all else.
     pub own: &'a AwsSettings,
     /// The region that its name holds: goes before what all share.
@@ -85,8 +81,41 @@ pub struct AwsAccess {
 }
 
 impl AwsAccess {
-    fn without_credentials(&self, service: &'static str, cause: CredentialsError) -> AwsError {
-        AwsError::Credentials { service, tried: self.credentials.tried().to_owned(), cause: cause.into() }
+    fn without_credentials(&self, service: &AwsService, cause: CredentialsError) -> AwsError {
+        AwsError::Credentials {
+            service: service.name,
+            tried: self.credentials.tried().to_owned(),
+            cause: cause.into(),
+        }
+    }
+}
+
+/// Looks variables up.
+#[derive(Clone)]
+struct Variables(Arc<dyn LookUp>);
+
+/// A closure that looks a variable up.
+trait LookUp: Fn(&str) -> Option<String> + Send + Sync {}
+
+impl<F: Fn(&str) -> Option<String> + Send + Sync> LookUp for F {}
+
+impl Variables {
+    /// An empty variable counts as not set.
+    fn variable(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+}
+
+/// None is set.
+impl Default for Variables {
+    fn default() -> Self {
+        Self(Arc::new(|_: &str| None))
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Variables")
     }
 }
 
@@ -97,6 +126,10 @@ type Provider = ((Option<AwsCredentials>, Option<PathBuf>), KeptCredentials);
 #[derive(Debug, Clone, Default)]
 pub struct Aws {
     common: AwsSettings,
+    /// Where the endpoint of a service is looked up when it is called.
+    variables: Variables,
+    /// Whether the settings name an endpoint of all services: it goes before those of the environment.
+    is_endpoint_written: bool,
     /// Whether the environment names credentials.
     has_ambient: bool,
     /// AWS's shared files of credentials and settings.
@@ -108,17 +141,19 @@ pub struct Aws {
 
 impl Aws {
     /// Fills what the settings leave out. `variable` looks a variable of the environment up; an empty one
-    /// counts as not set. Credentials are looked for when something is called.
-    pub fn new(settings: &AwsSettings, variable: impl Fn(&str) -> Option<String>) -> Self {
-        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let of_service = |(service, end): &(&str, &str)| {
-            Some(((*service).to_owned(), variable(&format!("AWS_ENDPOINT_URL_{end}"))?))
-        };
-        let environment = AwsSettings {
+    /// counts as not set. Endpoints of single services and credentials are looked for when something is
+    /// called.
+    pub fn new(
+        settings: &AwsSettings,
+        variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let variables = Variables(Arc::new(variable));
+        let variable = |name: &str| variables.variable(name);
+        let surroundings = AwsSettings {
             region: variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")),
             account_id: None,
             endpoint: variable("AWS_ENDPOINT_URL"),
-            endpoints: SERVICES.iter().filter_map(of_service).collect::<BTreeMap<_, _>>(),
+            endpoints: BTreeMap::new(),
             credentials: None,
             ca_file: variable("AWS_CA_BUNDLE").map(PathBuf::from),
         };
@@ -127,7 +162,25 @@ impl Aws {
         let shared_files = SHARED_FILES
             .map(|(name, path)| variable(name).map_or_else(|| home.join(path), PathBuf::from))
             .into();
-        Self { common: settings.over(&environment), has_ambient, shared_files, ..Self::default() }
+        let common = settings.over(&surroundings);
+        Self {
+            common,
+            is_endpoint_written: settings.endpoint.is_some(),
+            variables,
+            has_ambient,
+            shared_files,
+            ..Self::default()
+        }
+    }
+
+    /// What all share who call a service.
+    fn common_of(&self, service: &AwsService) -> AwsSettings {
+        let mut common = self.common.clone();
+        if !self.is_endpoint_written && !common.endpoints.contains_key(service.name) {
+            let named = self.variables.variable(service.variable);
+            common.endpoints.extend(named.map(|it| (service.name.to_owned(), it)));
+        }
+        common
     }
 
     /// AWS's shared files, where credentials were looked for in them, and what they were then.
@@ -179,7 +232,7 @@ impl Aws {
                 let tried = access.credentials.tried();
                 warn!(
                     code = "FB-0360",
-                    service,
+                    service = service.name,
                     tried,
                     error = chain(&error),
                     "no credentials yet; they are asked for again"
@@ -193,7 +246,7 @@ impl Aws {
     /// Reads the CA file and AWS's shared files.
     async fn prepare(&self, target: AwsTarget<'_>, clients: &HttpClients) -> Result<AwsAccess, AwsError> {
         let service = target.service;
-        let settings = target.own.over(&self.common);
+        let settings = target.own.over(&self.common_of(service));
         let written = settings.endpoint_of(service).or(target.endpoint);
         let region = target
             .own
@@ -206,8 +259,9 @@ impl Aws {
             Some(region) => Some(region),
             None => provider::region_of_profile(settings.credentials.as_ref()).await,
         };
-        let region =
-            region.or_else(|| written.map(|_| REGION.to_owned())).ok_or(AwsError::Region { service })?;
+        let region = region
+            .or_else(|| written.map(|_| REGION.to_owned()))
+            .ok_or(AwsError::Region { service: service.name })?;
         let endpoint = written.map_or_else(|| own_endpoint(service, &region), str::to_owned);
         let url = judged(service, &endpoint)?;
         let http = clients.client(&url, settings.ca_file.as_deref());
@@ -236,7 +290,8 @@ impl Aws {
 }
 
 /// Scheme, host and port of a server that may be called.
-fn judged(service: &'static str, endpoint: &str) -> Result<Uri, AwsError> {
+fn judged(service: &AwsService, endpoint: &str) -> Result<Uri, AwsError> {
+    let service = service.name;
     let (url, _) = url::endpoint(endpoint).map_err(|mistake| match mistake {
         UrlMistake::Forbidden(cause) => AwsError::Address { service, cause },
         cause => AwsError::Endpoint { service, cause },
@@ -244,9 +299,9 @@ fn judged(service: &'static str, endpoint: &str) -> Result<Uri, AwsError> {
     Ok(url)
 }
 
-fn own_endpoint(service: &str, region: &str) -> String {
+fn own_endpoint(service: &AwsService, region: &str) -> String {
     let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    format!("https://{service}.{region}.{domain}")
+    format!("https://{}.{region}.{domain}", service.host)
 }
 
 /// An error with its causes.
@@ -259,7 +314,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[derive(Debug, Clone)]
 pub struct AwsClient {
     access: AwsAccess,
-    service: &'static str,
+    service: &'static AwsService,
 }
 
 impl AwsClient {
@@ -309,7 +364,7 @@ impl AwsClient {
             .parse()
             .map_err(|error: http::uri::InvalidUri| ExchangeError::NotSent(error.into()))?;
         *request.headers_mut() = headers;
-        let scope = sign::Scope { service: self.service, region, identity: &identity.into() };
+        let scope = sign::Scope { service: self.service.signed_for, region, identity: &identity.into() };
         sign::sign(&mut request, hash, &scope, std::time::SystemTime::now())
             .map_err(ExchangeError::NotSent)?;
         // After the signature, which does not cover it: proxies change it.
@@ -323,6 +378,7 @@ impl AwsClient {
 #[cfg(test)]
 mod tests {
     use forebay_config::AwsKey;
+    use forebay_config::destination::{SNS, SQS};
 
     use super::*;
 
@@ -341,14 +397,14 @@ mod tests {
     }
 
     async fn access(aws: &Aws, own: &AwsSettings, home: Option<&str>) -> Result<AwsAccess, AwsError> {
-        aws.access(AwsTarget { service: "sqs", own, region: None, endpoint: home }, &HttpClients::new()).await
+        aws.access(AwsTarget { service: &SQS, own, region: None, endpoint: home }, &HttpClients::new()).await
     }
 
     fn aws(settings: AwsSettings) -> Aws {
         Aws::new(&settings, |_| None)
     }
 
-    fn variables(set: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+    fn variables(set: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> + Copy {
         |name| set.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
     }
 
@@ -367,18 +423,18 @@ mod tests {
             ("AWS_ENDPOINT_URL_SQS", "http://queues:1"),
             ("AWS_REGION", ""),
         ]);
-        assert_eq!(endpoint(&Aws::new(&settings(), &environment), &nothing).await, "http://queues:1");
+        assert_eq!(endpoint(&Aws::new(&settings(), environment), &nothing).await, "http://queues:1");
         let common = AwsSettings { endpoint: Some("http://common:1".into()), ..settings() };
-        assert_eq!(endpoint(&Aws::new(&common, &environment), &nothing).await, "http://common:1");
-        assert_eq!(own_endpoint("sqs", "eu-west-1"), "https://sqs.eu-west-1.amazonaws.com");
-        assert_eq!(own_endpoint("sns", "cn-north-1"), "https://sns.cn-north-1.amazonaws.com.cn");
+        assert_eq!(endpoint(&Aws::new(&common, environment), &nothing).await, "http://common:1");
+        assert_eq!(own_endpoint(&SQS, "eu-west-1"), "https://sqs.eu-west-1.amazonaws.com");
+        assert_eq!(own_endpoint(&SNS, "cn-north-1"), "https://sns.cn-north-1.amazonaws.com.cn");
     }
 
     #[tokio::test]
     async fn the_region_is_its_own_then_the_names_then_what_all_share() {
         let region = async |aws: &Aws, own: Option<&str>, named: Option<&str>| {
             let own = AwsSettings { region: own.map(str::to_owned), ..at("http://h") };
-            let target = AwsTarget { service: "sqs", own: &own, region: named, endpoint: None };
+            let target = AwsTarget { service: &SQS, own: &own, region: named, endpoint: None };
             aws.access(target, &HttpClients::new()).await.unwrap().region
         };
         let common = aws(settings());
@@ -427,9 +483,10 @@ mod tests {
     async fn shared_files_are_marked_once_credentials_are_looked_for_in_them() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("credentials");
-        let variable = |name: &str| match name {
-            "AWS_SHARED_CREDENTIALS_FILE" => Some(path.display().to_string()),
-            "HOME" => Some(folder.path().display().to_string()),
+        let (file, home) = (path.display().to_string(), folder.path().display().to_string());
+        let variable = move |name: &str| match name {
+            "AWS_SHARED_CREDENTIALS_FILE" => Some(file.clone()),
+            "HOME" => Some(home.clone()),
             _ => None,
         };
         let profile = AwsSettings {
@@ -438,7 +495,7 @@ mod tests {
         };
         let aws = Aws::new(&settings(), variable);
         aws.prepare(
-            AwsTarget { service: "sqs", own: &at("http://h"), region: None, endpoint: None },
+            AwsTarget { service: &SQS, own: &at("http://h"), region: None, endpoint: None },
             &HttpClients::new(),
         )
         .await
@@ -446,7 +503,7 @@ mod tests {
         assert!(aws.file_marks().is_empty(), "a key that is written needs no file");
         let own = AwsSettings { endpoint: Some("http://h".into()), ..profile };
         aws.prepare(
-            AwsTarget { service: "sqs", own: &own, region: None, endpoint: None },
+            AwsTarget { service: &SQS, own: &own, region: None, endpoint: None },
             &HttpClients::new(),
         )
         .await

@@ -17,7 +17,7 @@ pub mod tls;
 
 pub use aws::{
     Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, KeptCredentials, RelayError, SdkFailure,
-    sdk_client, with_causes,
+    aws_identity, sdk_client, with_causes,
 };
 pub use aws_credential_types::provider::error::CredentialsError;
 pub use descriptors::{Descriptor, Descriptors};

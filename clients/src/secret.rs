@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use forebay_config::secret_ref::SECRETS_MANAGER;
 use forebay_config::{Arn, AwsSettings, SecretRef};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, HeaderName};
@@ -185,7 +186,7 @@ async fn in_secrets_manager(arn: &str, clients: &Clients) -> Result<SecretString
     let region = Arn::parse(arn).map(|it| it.region);
     let own = AwsSettings::default();
     let target =
-        AwsTarget { service: "secretsmanager", own: &own, region: region.as_deref(), endpoint: None };
+        AwsTarget { service: &SECRETS_MANAGER, own: &own, region: region.as_deref(), endpoint: None };
     let client = clients
         .aws_client(target)
         .await

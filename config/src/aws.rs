@@ -4,6 +4,7 @@
 mod arn;
 mod queue;
 mod read;
+mod service;
 pub mod words;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ pub(crate) use arn::is_resource;
 pub use arn::{Arn, is_region, partition_of};
 pub use queue::{QUEUE_NAME_CHARS_MAX, QueueUrl, QueueUrlMistake, is_queue_name};
 pub(crate) use read::agree;
+pub use service::AwsService;
 pub use words::AwsWords;
 
 /// An `aws:` block: that of the top level holds for every call, that of a source, a function or a destination
@@ -35,30 +37,11 @@ pub struct AwsSettings {
 
 /// Where an `aws:` block stands, and so which of its settings have a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AwsScope {
-    /// The one service that is called; `None` for all.
-    pub service: Option<&'static str>,
-    /// Whether what is called may be named without its account.
+pub struct AwsScope<'a> {
+    /// The services that are called.
+    pub services: &'a [&'static AwsService],
+    /// Whether what is called may be named without its account, as it may at the top level.
     pub names_account: bool,
-}
-
-impl AwsScope {
-    /// The top level.
-    pub const TOP: Self = Self { service: None, names_account: true };
-
-    /// One thing that is called, whose account may be left out of its name.
-    pub const fn of(service: &'static str) -> Self {
-        Self { service: Some(service), names_account: true }
-    }
-
-    /// One thing that is called by a name which holds its account.
-    pub const fn of_named(service: &'static str) -> Self {
-        Self { service: Some(service), names_account: false }
-    }
-
-    pub(crate) fn calls(self, service: &str) -> bool {
-        self.service.is_none_or(|it| it == service)
-    }
 }
 
 /// Where credentials come from.
@@ -99,8 +82,8 @@ impl AwsSettings {
     }
 
     /// The endpoint of a service, if one is written.
-    pub fn endpoint_of(&self, service: &str) -> Option<&str> {
-        self.endpoints.get(service).or(self.endpoint.as_ref()).map(String::as_str)
+    pub fn endpoint_of(&self, service: &AwsService) -> Option<&str> {
+        self.endpoints.get(service.name).or(self.endpoint.as_ref()).map(String::as_str)
     }
 }
 
@@ -114,6 +97,8 @@ impl std::fmt::Debug for AwsKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::destination::{SNS, SQS};
+    use crate::function::LAMBDA;
 
     fn endpoints(all: &[(&str, &str)]) -> BTreeMap<String, String> {
         all.iter().map(|(service, endpoint)| ((*service).to_owned(), (*endpoint).to_owned())).collect()
@@ -143,7 +128,7 @@ mod tests {
         );
         assert_eq!((both.credentials, both.ca_file), (own.credentials.clone(), common.ca_file.clone()));
         let of = |settings: &AwsSettings| {
-            ["sqs", "sns", "lambda"].map(|it| settings.endpoint_of(it).map(str::to_owned))
+            [&SQS, &SNS, &LAMBDA].map(|it| settings.endpoint_of(it).map(str::to_owned))
         };
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(

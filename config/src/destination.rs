@@ -10,7 +10,8 @@ use crate::fields::{Fields, Item, validation, words};
 use crate::function::{FUNCTION_NAME_CHARS_MAX, FunctionName, HttpSettings, LambdaName, read_http};
 use crate::settings::{self, SettingsReader};
 
-pub use aws::{QueueName, SnsTarget, SqsTarget};
+pub(crate) use aws::DESTINATION_SERVICES;
+pub use aws::{QueueName, SNS, SQS, SnsTarget, SqsTarget};
 
 /// Where a mapping sends what it gave up on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub(crate) use http::read_http;
 pub(crate) use lambda::NAME_CHARS_MAX as FUNCTION_NAME_CHARS_MAX;
-pub use lambda::{LambdaName, LambdaSettings};
+pub use lambda::{LAMBDA, LambdaName, LambdaSettings};
 
 use crate::plan::RatePlan;
 

@@ -2,9 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::aws::Arn;
+use crate::aws::{Arn, AwsService};
 use crate::error::Code;
 use crate::fields::Item;
+
+/// What is asked for secrets that an ARN names.
+pub static SECRETS_MANAGER: AwsService = crate::aws_service!(
+    "secretsmanager",
+    "SECRETS_MANAGER",
+    "Secrets Manager, for secrets that are named by an ARN"
+);
 
 /// Where a secret is. It is looked up when it is needed; what stands in the config tells nobody anything.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use forebay_api::mapping::known_sources;
-use forebay_config::aws::AwsWords;
+use forebay_config::aws::{AwsService, AwsWords};
 use forebay_config::{Finding, Node, SourceProfile, Sources};
 use forebay_pollers::SourceKind;
 
@@ -35,6 +35,10 @@ impl Sources for BuiltIn {
 
     fn profile(&self, kind: &str, settings: &Node) -> Option<&'static SourceProfile> {
         Self::kind(kind).map(|it| it.profile_of(settings))
+    }
+
+    fn services(&self) -> Vec<&'static AwsService> {
+        forebay_pollers::services()
     }
 
     fn check(&self, kind: &str, settings: &Node, base: &Path) -> Vec<Finding> {

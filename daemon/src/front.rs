@@ -15,6 +15,7 @@ use forebay_api::server::{
 };
 use forebay_api::service::MappingService;
 use forebay_clients::{Aws, AwsError, Clients, HttpClients, SecretError, secret};
+use forebay_config::function::LAMBDA;
 use forebay_config::{ApiSettings, KeyProof, KeyRole, SecretRef, Settings};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
@@ -146,7 +147,7 @@ impl Prepared {
         };
         let certificate =
             api.tls.as_ref().map(Certificate::read).transpose().map_err(FrontError::Certificate)?;
-        let relay = clients.aws.relay("lambda", &clients.http).await.map_err(FrontError::PassOn)?;
+        let relay = clients.aws.relay(&LAMBDA, &clients.http).await.map_err(FrontError::PassOn)?;
         Ok(Self { policy, certificate, pass_on: PassOn::new(relay), region })
     }
 

@@ -3,7 +3,8 @@
 
 use std::sync::OnceLock;
 
-use forebay_config::aws::AwsWords;
+use forebay_config::aws::{AwsService, AwsWords};
+use forebay_config::settings::{SettingSpec, own_services};
 
 use crate::source::SourceKind;
 
@@ -24,7 +25,8 @@ static KINDS: OnceLock<Vec<&'static dyn SourceKind>> = OnceLock::new();
 /// Adds kinds of one's own to those that are built in: once, before anything else runs.
 ///
 /// # Errors
-/// A word stands twice, a setting stands elsewhere than under its kind, or the kinds are known already.
+/// A word stands twice, a setting stands elsewhere than under its kind, a service of AWS's is declared twice,
+/// or the kinds are known already.
 /// Nothing is added then.
 pub fn add(kinds: &[&'static dyn SourceKind]) -> Result<(), AddError> {
     let all = with(BUILT_IN, kinds)?;
@@ -41,6 +43,23 @@ pub fn aws_words() -> impl Iterator<Item = &'static AwsWords> {
     kinds().iter().flat_map(|it| it.aws_words()).copied()
 }
 
+/// The services of AWS's that they call.
+pub fn services() -> Vec<&'static AwsService> {
+    kinds().iter().flat_map(|it| services_of(*it)).collect()
+}
+
+/// The settings that they bring along: those under each, and the endpoints of services that only they call.
+pub fn settings() -> Vec<SettingSpec> {
+    let services = forebay_config::settings::services(services()).into_iter().skip(own_services().count());
+    let own = kinds().iter().flat_map(|it| it.settings());
+    own.chain(services.map(|it| &it.endpoint)).cloned().collect()
+}
+
+/// A kind calls the services whose settings it has.
+fn services_of(kind: &dyn SourceKind) -> impl Iterator<Item = &'static AwsService> {
+    kind.settings().iter().flat_map(SettingSpec::services).copied()
+}
+
 /// Why kinds cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddError {
@@ -52,6 +71,16 @@ pub enum AddError {
     /// Two kinds have one word.
     #[error("two kinds of source are called `{0}`: give one of them another `kind` in its profile")]
     Twice(&'static str),
+    /// What a service is called with would depend on who calls it.
+    #[error(
+        "the kind of source `{kind}` declares the service `{service}`, which is declared already: let it call that one, or name its own otherwise"
+    )]
+    Service {
+        /// The kind.
+        kind: &'static str,
+        /// The service's name.
+        service: &'static str,
+    },
     /// A setting would be shown, but not under its kind.
     #[error(
         "the kind of source `{kind}` has a setting `{path}`: its path must begin with `event_source_mappings[].source.{kind}.`"
@@ -79,6 +108,12 @@ fn with(
         if let Some(spec) = it.settings().iter().find(|spec| !spec.path.starts_with(&place)) {
             return Err(AddError::Elsewhere { kind, path: spec.path });
         }
+        let known = || own_services().chain(all.iter().flat_map(|it| services_of(*it)));
+        let is_other =
+            |service: &&AwsService| known().any(|it| it == *service && !std::ptr::eq(it, *service));
+        if let Some(service) = services_of(*it).find(is_other) {
+            return Err(AddError::Service { kind, service: service.name });
+        }
         all.push(*it);
     }
     Ok(all)
@@ -88,9 +123,10 @@ fn with(
 mod tests {
     use std::path::Path;
 
+    use forebay_config::function::LAMBDA;
     use forebay_config::profile::{FilterMismatch, SourceShape};
     use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
-    use forebay_config::{Finding, Node, SourceProfile};
+    use forebay_config::{AwsScope, Finding, Node, SourceProfile, aws_service};
 
     use super::*;
     use crate::source::SourceSettings;
@@ -161,6 +197,26 @@ mod tests {
             let refused = with(BUILT_IN, &[named("one", path)]).err();
             assert_eq!(refused, Some(AddError::Elsewhere { kind: "one", path }));
         }
+    }
+
+    #[test]
+    fn a_service_that_is_declared_anew_is_refused_and_one_that_is_shared_is_not() {
+        static ANEW: AwsService = aws_service!("lambda", "OTHER", "another Lambda");
+        let calling = |kind: &'static str,
+                       path: &'static str,
+                       service: &'static AwsService|
+         -> &'static dyn SourceKind {
+            let profile = named(kind, "").profile().clone();
+            let services: &'static [_] = Box::leak(Box::new([service]));
+            let shape = Shape::Aws(AwsScope { services, names_account: false });
+            let spec = SettingSpec::new(path, shape, DefaultValue::Absent(""), "");
+            Box::leak(Box::new(Named(profile, Box::leak(Box::new([spec])))))
+        };
+        let anew = calling("one", "event_source_mappings[].source.one.aws", &ANEW);
+        let refused = with(BUILT_IN, &[anew]).err();
+        assert_eq!(refused, Some(AddError::Service { kind: "one", service: "lambda" }));
+        let shared = calling("one", "event_source_mappings[].source.one.aws", &LAMBDA);
+        assert_eq!(with(BUILT_IN, &[shared]).err(), None);
     }
 
     #[test]

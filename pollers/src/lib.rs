@@ -15,6 +15,6 @@ pub mod source;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 
-pub use catalog::{AddError, aws_words, kinds};
+pub use catalog::{AddError, aws_words, kinds, services, settings};
 pub use feed::{Events, Feed, FeedEvent, FeedLimits, RecordFilter, Subscriber, Subscription, lets_through};
 pub use source::*;

@@ -101,7 +101,12 @@ impl Daemon {
 
     /// The same as [`Daemon::start`] for a binary that is made of the daemon's crate and more.
     pub fn start_program(program: &Path, folder: &Path) -> Self {
-        Self::spawn_by(Command::new(program), folder, &ARGUMENTS, &[]).ready()
+        Self::start_program_with(program, folder, &[])
+    }
+
+    /// The same with variables of its own.
+    pub fn start_program_with(program: &Path, folder: &Path, variables: &[(&str, String)]) -> Self {
+        Self::spawn_by(Command::new(program), folder, &ARGUMENTS, variables).ready()
     }
 
     /// The same as [`Daemon::start`] for a process that may have this many files open and not one more.

@@ -12,6 +12,7 @@ use forebay_api::mapping::{
     Call, CreateMapping, EpochMillis, MappingConfiguration, MappingIdentity, Named, Operation, UpdateMapping,
     checks, known_sources,
 };
+use forebay_config::aws::AwsService;
 use forebay_config::settings::{self, AwsMember, DefaultValue, SettingSpec, Shape, in_aws_words};
 use forebay_config::{Document, Draft, Finding, Format, Mapping, Node, SourceProfile, Sources};
 use serde_json::{Value, json};
@@ -44,6 +45,10 @@ impl Sources for BuiltIn {
 
     fn profile(&self, kind: &str, settings: &Node) -> Option<&'static SourceProfile> {
         forebay_pollers::kinds().iter().find(|it| it.profile().kind == kind).map(|it| it.profile_of(settings))
+    }
+
+    fn services(&self) -> Vec<&'static AwsService> {
+        forebay_pollers::services()
     }
 
     fn check(&self, _: &str, _: &Node, _: &Path) -> Vec<Finding> {

@@ -9,6 +9,7 @@ use axum::Router;
 use forebay_api::auth::{Key, Keys, Role, Rules, SecretString, Verifier};
 use forebay_api::server::{Access, PassOn};
 use forebay_clients::{Aws, HttpClients};
+use forebay_config::function::LAMBDA;
 use forebay_config::{AwsCredentials, AwsKey, AwsSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -79,7 +80,7 @@ async fn to(address: SocketAddr, credentials: Option<AwsKey>) -> PassOn {
         credentials: credentials.map(AwsCredentials::Key),
         ..AwsSettings::default()
     };
-    PassOn::new(Aws::new(&settings, |_| None).relay("lambda", &HttpClients::new()).await.unwrap())
+    PassOn::new(Aws::new(&settings, |_| None).relay(&LAMBDA, &HttpClients::new()).await.unwrap())
 }
 
 fn key() -> AwsKey {

@@ -12,6 +12,7 @@ use crate::http::HttpClients;
 use crate::outgoing::StreamBody;
 use crate::stream::StreamError;
 use forebay_config::AwsSettings;
+use forebay_config::aws::AwsService;
 
 /// The headers of a signature.
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
@@ -21,7 +22,7 @@ const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 #[derive(Debug, Clone)]
 pub struct AwsRelay {
     access: AwsAccess,
-    service: &'static str,
+    service: &'static AwsService,
     signs: bool,
 }
 
@@ -48,10 +49,10 @@ impl Aws {
     /// What cannot be used.
     pub async fn relay(
         &self,
-        service: &'static str,
+        service: &'static AwsService,
         clients: &HttpClients,
     ) -> Result<Option<AwsRelay>, AwsError> {
-        if self.common.endpoint_of(service).is_none() {
+        if self.common_of(service).endpoint_of(service).is_none() {
             return Ok(None);
         }
         let own = AwsSettings::default();
@@ -118,8 +119,11 @@ impl AwsRelay {
             .collect();
         let mut signed = Request::builder().method(request.method()).uri(request.uri()).body(())?;
         *signed.headers_mut() = covered;
-        let scope =
-            sign::Scope { service: self.service, region: &self.access.region, identity: &credentials.into() };
+        let scope = sign::Scope {
+            service: self.service.signed_for,
+            region: &self.access.region,
+            identity: &credentials.into(),
+        };
         sign::sign(&mut signed, hash, &scope, now)?;
         for name in [AUTHORIZATION, DATE, TOKEN] {
             if let Some(value) = signed.headers_mut().remove(&name) {
@@ -134,14 +138,19 @@ impl AwsRelay {
 mod tests {
     use std::time::Duration;
 
+    use forebay_config::function::LAMBDA;
     use forebay_config::{AwsCredentials, AwsKey};
 
     use super::*;
 
-    async fn relay(settings: &AwsSettings, variables: &[(&str, &str)]) -> Option<AwsRelay> {
-        let variable =
-            |name: &str| variables.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned());
-        Aws::new(settings, variable).relay("lambda", &HttpClients::new()).await.unwrap()
+    async fn relay(
+        settings: &AwsSettings,
+        variables: &'static [(&'static str, &'static str)],
+    ) -> Option<AwsRelay> {
+        let variable = move |name: &str| {
+            variables.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
+        };
+        Aws::new(settings, variable).relay(&LAMBDA, &HttpClients::new()).await.unwrap()
     }
 
     #[tokio::test]
@@ -154,8 +163,8 @@ mod tests {
         let named =
             relay(&AwsSettings::default(), &[("AWS_ENDPOINT_URL_LAMBDA", "http://h:1")]).await.unwrap();
         assert_eq!((named.endpoint(), named.signs()), ("http://h:1", false));
-        let key = [("AWS_ENDPOINT_URL", "http://h:1/"), ("AWS_ACCESS_KEY_ID", "a")];
-        assert!(relay(&AwsSettings::default(), &key).await.unwrap().signs());
+        let key = &[("AWS_ENDPOINT_URL", "http://h:1/"), ("AWS_ACCESS_KEY_ID", "a")];
+        assert!(relay(&AwsSettings::default(), key).await.unwrap().signs());
     }
 
     #[tokio::test]

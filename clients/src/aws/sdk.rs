@@ -1,9 +1,15 @@
-//! Our HTTP client as AWS's SDK wants it, so that whatever the SDK does uses the same connections, trust
-//! store and forbidden addresses.
+//! Our HTTP client and credentials as AWS's SDKs want them, so that whatever they do uses the same
+//! connections, trust store and forbidden addresses.
 
 use std::pin::pin;
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::{
     HttpClient as SdkClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -16,9 +22,32 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
+use super::AwsAccess;
 use crate::http::HttpClient;
 use crate::outgoing::Outgoing;
 use crate::pieces::Pieces;
+
+impl AwsAccess {
+    /// What the SDK of any service is made of. A call may take `call_max`, and is tried up to `tries` times
+    /// where it may be repeated.
+    pub fn to_sdk(self, call_max: Duration, tries: u32) -> SdkConfig {
+        let Self { http, endpoint, region, credentials } = self;
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .http_client(sdk_client(http))
+            .region(Region::new(region))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            // They are kept where all that sign share them.
+            .identity_cache(IdentityCache::no_cache())
+            // Each call has its time, and its answer is read whole within it: a timer of the SDK's own for
+            // every call watches over nothing.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .endpoint_url(endpoint)
+            .retry_config(RetryConfig::standard().with_max_attempts(tries))
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(call_max).build())
+            .build()
+    }
+}
 
 /// Our client, for the SDK.
 pub fn sdk_client(http: HttpClient) -> SharedHttpClient {

@@ -13,7 +13,7 @@ use crate::url;
 impl AwsSettings {
     /// Reads an `aws:` block, as far as its settings have a meaning where it stands. Relative paths begin at
     /// `base`.
-    pub fn read(it: Item<'_, '_>, scope: AwsScope, base: &Path) -> Option<Self> {
+    pub fn read(it: Item<'_, '_>, scope: AwsScope<'_>, base: &Path) -> Option<Self> {
         it.fields(|fields| {
             let mut reader = SettingsReader { fields };
             let region = reader.written(&settings::AWS_REGION, read_region);
@@ -63,14 +63,13 @@ pub(crate) fn agree(
     (!region_differs && !account_differs).then_some(())
 }
 
-fn read_endpoints(it: Item<'_, '_>, scope: AwsScope) -> Option<BTreeMap<String, String>> {
+fn read_endpoints(it: Item<'_, '_>, scope: AwsScope<'_>) -> Option<BTreeMap<String, String>> {
     it.fields(|fields| {
         let mut reader = SettingsReader { fields };
         let mut endpoints = BTreeMap::new();
-        for spec in settings::AWS_ENDPOINTS_OF.iter().filter(|spec| scope.calls(spec.key())) {
-            endpoints.extend(
-                reader.written(spec, read_endpoint).map(|endpoint| (spec.key().to_owned(), endpoint)),
-            );
+        for service in scope.services {
+            let endpoint = reader.written(&service.endpoint, read_endpoint);
+            endpoints.extend(endpoint.map(|it| (service.name.to_owned(), it)));
         }
         Some(endpoints)
     })

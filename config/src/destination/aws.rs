@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::DestinationTarget;
-use crate::aws::{Arn, AwsSettings, QUEUE_NAME_CHARS_MAX, QueueUrl, is_resource};
+use crate::aws::{Arn, AwsService, AwsSettings, QUEUE_NAME_CHARS_MAX, QueueUrl, is_resource};
 use crate::error::Code;
 use crate::fields::Item;
 use crate::settings::{self, SettingsReader};
@@ -11,6 +11,13 @@ use crate::settings::{self, SettingsReader};
 /// AWS takes the settings of a mapping with such a destination and then fails each delivery; here they are
 /// refused.
 const FIFO: &str = "FIFO queues and topics take no failure records";
+
+/// The service of queues, as destinations and wherever else one is called.
+pub static SQS: AwsService = crate::aws_service!("sqs", "SQS", "SQS in JSON");
+/// The service of topics.
+pub static SNS: AwsService = crate::aws_service!("sns", "SNS", "SNS");
+/// The services that destinations call.
+pub(crate) static DESTINATION_SERVICES: [&AwsService; 2] = [&SNS, &SQS];
 
 /// A queue that gets each failure record as a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,11 +29,12 @@ impl Check<'_> {
             Item::new(node, settings::DATA_DIR.key(), findings).file_path(base(settings::DATA_DIR.key()))
         });
         let aws = match self.written.get(settings::AWS.key()) {
-            Some(node) => AwsSettings::read(
-                Item::new(node, settings::AWS.key(), findings),
-                AwsScope::TOP,
-                base(settings::AWS.key()),
-            ),
+            Some(node) => {
+                let services = settings::services(self.sources.services());
+                let item = Item::new(node, settings::AWS.key(), findings);
+                let scope = AwsScope { services: &services, names_account: true };
+                AwsSettings::read(item, scope, base(settings::AWS.key()))
+            }
             None => Some(AwsSettings::default()),
         };
         let api = self.written.get(settings::API.key());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::aws::{Arn, AwsSettings, agree};
+use crate::aws::{Arn, AwsService, AwsSettings, agree};
 use crate::error::{Code, Finding, join};
 use crate::fields::Item;
 use crate::settings::{self, SettingsReader};
@@ -13,6 +13,13 @@ pub(crate) const NAME_CHARS_MAX: usize = 256;
 const BARE_NAME_CHARS_MAX: usize = 64;
 /// The most characters of a version or an alias.
 const QUALIFIER_CHARS_MAX: usize = 128;
+
+/// What invokes functions of Lambda.
+pub static LAMBDA: AwsService = crate::aws_service!(
+    "lambda",
+    "LAMBDA",
+    "Lambda: functions are invoked there, and the calls of Lambda's API that are not about mappings are passed on to it"
+);
 
 /// A function of Lambda, or of a server that speaks its Invoke.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,10 @@
 //! The settings of calls to AWS's services.
 
 use super::{DefaultValue as D, SettingSpec, Shape};
+use crate::aws::AwsService;
+use crate::destination::DESTINATION_SERVICES;
+use crate::function::LAMBDA;
+use crate::secret_ref::SECRETS_MANAGER;
 
 pub(crate) static AWS: SettingSpec = SettingSpec::new(
     "aws",
@@ -31,36 +35,6 @@ pub(crate) static AWS_ENDPOINTS: SettingSpec = SettingSpec::new(
     Shape::Group,
     D::Absent("all services are at `aws.endpoint`"),
     "Servers that speak for one service. They go before `aws.endpoint`; the `endpoint` of a nearer `aws` goes before both.",
-);
-pub(crate) static AWS_ENDPOINT_KINESIS: SettingSpec = SettingSpec::new(
-    "aws.endpoints.kinesis",
-    Shape::Text,
-    D::Absent("`aws.endpoint`, else `AWS_ENDPOINT_URL_KINESIS`"),
-    "`http://host:port` or `https://host:port` of a server that speaks Kinesis in JSON.",
-);
-pub(crate) static AWS_ENDPOINT_LAMBDA: SettingSpec = SettingSpec::new(
-    "aws.endpoints.lambda",
-    Shape::Text,
-    D::Absent("`aws.endpoint`, else `AWS_ENDPOINT_URL_LAMBDA`"),
-    "`http://host:port` or `https://host:port` of a server that speaks Lambda: functions are invoked there, and the calls of Lambda's API that are not about mappings are passed on to it.",
-);
-pub(crate) static AWS_ENDPOINT_SECRETS: SettingSpec = SettingSpec::new(
-    "aws.endpoints.secretsmanager",
-    Shape::Text,
-    D::Absent("`aws.endpoint`, else `AWS_ENDPOINT_URL_SECRETS_MANAGER`"),
-    "`http://host:port` or `https://host:port` of a server that speaks Secrets Manager, for secrets that are named by an ARN.",
-);
-pub(crate) static AWS_ENDPOINT_SNS: SettingSpec = SettingSpec::new(
-    "aws.endpoints.sns",
-    Shape::Text,
-    D::Absent("`aws.endpoint`, else `AWS_ENDPOINT_URL_SNS`"),
-    "`http://host:port` or `https://host:port` of a server that speaks SNS.",
-);
-pub(crate) static AWS_ENDPOINT_SQS: SettingSpec = SettingSpec::new(
-    "aws.endpoints.sqs",
-    Shape::Text,
-    D::Absent("`aws.endpoint`, else `AWS_ENDPOINT_URL_SQS`"),
-    "`http://host:port` or `https://host:port` of a server that speaks SQS in JSON.",
 );
 pub(crate) static AWS_KEY_ID: SettingSpec = SettingSpec::new(
     "aws.access_key_id",
@@ -93,29 +67,31 @@ pub(crate) static AWS_CA_FILE: SettingSpec = SettingSpec::new(
     "A PEM file with roots to trust besides those of the machine.",
 );
 
-/// One for each service that is called; the last part of the path is its name.
-pub(crate) static AWS_ENDPOINTS_OF: &[&SettingSpec] = &[
-    &AWS_ENDPOINT_KINESIS,
-    &AWS_ENDPOINT_LAMBDA,
-    &AWS_ENDPOINT_SECRETS,
-    &AWS_ENDPOINT_SNS,
-    &AWS_ENDPOINT_SQS,
-];
-
 pub(crate) static AWS_SETTINGS: &[&SettingSpec] = &[
     &AWS,
     &AWS_REGION,
     &AWS_ACCOUNT,
     &AWS_ENDPOINT,
     &AWS_ENDPOINTS,
-    &AWS_ENDPOINT_KINESIS,
-    &AWS_ENDPOINT_LAMBDA,
-    &AWS_ENDPOINT_SECRETS,
-    &AWS_ENDPOINT_SNS,
-    &AWS_ENDPOINT_SQS,
     &AWS_KEY_ID,
     &AWS_SECRET,
     &AWS_TOKEN,
     &AWS_PROFILE,
     &AWS_CA_FILE,
 ];
+
+/// The services that are called whatever kinds of source there are, each declared by who calls it.
+pub fn own_services() -> impl Iterator<Item = &'static AwsService> {
+    [&LAMBDA, &SECRETS_MANAGER].into_iter().chain(DESTINATION_SERVICES)
+}
+
+/// All services that are called: those of the house, then what kinds of source call besides.
+pub fn services(of_sources: impl IntoIterator<Item = &'static AwsService>) -> Vec<&'static AwsService> {
+    let mut all: Vec<_> = own_services().collect();
+    for service in of_sources {
+        if !all.contains(&service) {
+            all.push(service);
+        }
+    }
+    all
+}

@@ -123,7 +123,8 @@ pub(crate) static LAMBDA_QUALIFIER: SettingSpec = SettingSpec::new(
 )
 .aws(AwsMember::new("Qualifier"));
 /// The settings of `aws` that have a meaning for a function.
-pub(crate) const LAMBDA_SCOPE: AwsScope = AwsScope::of("lambda");
+pub(crate) const LAMBDA_SCOPE: AwsScope<'static> =
+    AwsScope { services: &[&crate::function::LAMBDA], names_account: true };
 pub(crate) static LAMBDA_AWS: SettingSpec = SettingSpec::new(
     "functions.*.executor.lambda.aws",
     Shape::Aws(LAMBDA_SCOPE),

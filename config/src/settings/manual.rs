@@ -2,20 +2,28 @@
 
 use std::fmt::Write as _;
 
-use super::{DefaultValue, SettingSpec, Shape, all, seconds};
+use super::{AWS_ENDPOINTS, DefaultValue, SettingSpec, Shape, all, seconds};
 
-/// The page: one section a setting, in the order of the table; those of the sources follow the setting that
-/// they stand under.
+/// The page: one section a setting, in the order of the table; what the kinds of source bring along
+/// (`of_sources`) follows the setting that it stands under.
 pub fn manual(of_sources: &[SettingSpec]) -> String {
     let mut page = "# Settings\n\nMade from the table of settings in `config/src/settings/`.\n".to_owned();
     for spec in all() {
-        let below = if matches!(spec.shape, Shape::Source) { of_sources } else { &[] };
-        for it in [spec].into_iter().chain(below) {
+        let is_below = |it: &&SettingSpec| {
+            let rest = it.path.strip_prefix(spec.path);
+            has_more(spec) && rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        for it in [spec].into_iter().chain(of_sources.iter().filter(is_below)) {
             // Writing to a string cannot fail.
             let _infallible = section(it, &mut page);
         }
     }
     page
+}
+
+/// Whether kinds of source bring settings along that stand under this one.
+fn has_more(spec: &SettingSpec) -> bool {
+    matches!(spec.shape, Shape::Source) || spec.path == AWS_ENDPOINTS.path
 }
 
 fn section(spec: &SettingSpec, page: &mut String) -> std::fmt::Result {

@@ -2,6 +2,7 @@
 
 use super::{AwsMember, DefaultValue as D, Flag, SettingSpec, Shape};
 use crate::aws::AwsScope;
+use crate::destination::{SNS, SQS};
 use crate::profile::Setting;
 use crate::rate::RateSpecs;
 
@@ -208,7 +209,7 @@ pub(crate) static FAILURE_QUEUE_URL: SettingSpec = SettingSpec::new(
     "The URL of the queue. FIFO queues are refused.",
 );
 /// The settings of `aws` that have a meaning for a queue that a URL names.
-pub(crate) const FAILURE_SQS_SCOPE: AwsScope = AwsScope::of_named("sqs");
+pub(crate) const FAILURE_SQS_SCOPE: AwsScope<'static> = AwsScope { services: &[&SQS], names_account: false };
 pub(crate) static FAILURE_SQS_AWS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.sqs.aws",
     Shape::Aws(FAILURE_SQS_SCOPE),
@@ -228,7 +229,7 @@ pub(crate) static FAILURE_TOPIC_ARN: SettingSpec = SettingSpec::new(
     "The ARN of the topic. FIFO topics are refused.",
 );
 /// The settings of `aws` that have a meaning for a topic.
-pub(crate) const FAILURE_SNS_SCOPE: AwsScope = AwsScope::of_named("sns");
+pub(crate) const FAILURE_SNS_SCOPE: AwsScope<'static> = AwsScope { services: &[&SNS], names_account: false };
 pub(crate) static FAILURE_SNS_AWS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.sns.aws",
     Shape::Aws(FAILURE_SNS_SCOPE),

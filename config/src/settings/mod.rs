@@ -18,6 +18,7 @@ mod schema;
 #[cfg(feature = "added-row")]
 pub mod testing;
 
+pub use aws::{own_services, services};
 pub use explain::{Explained, From, explain};
 pub use manual::manual;
 pub use member::{AwsMember, Flag};
@@ -31,7 +32,7 @@ pub(crate) use function::*;
 pub(crate) use mapping::*;
 pub(crate) use reader::{SettingsReader, named};
 
-use crate::aws::AwsScope;
+use crate::aws::{AwsScope, AwsService};
 use crate::profile::{Setting, SourceProfile};
 
 /// One setting.
@@ -91,7 +92,7 @@ pub enum Shape {
     /// A map whose members are settings of their own.
     Group,
     /// An `aws:` block within a setting: those of the top level's settings that have a meaning there.
-    Aws(AwsScope),
+    Aws(AwsScope<'static>),
     /// A map with exactly one of its members.
     Choice,
     /// A list of maps.
@@ -160,6 +161,11 @@ impl SettingSpec {
         self.path.rsplit_once('.').map_or(self.path, |(_, key)| key)
     }
 
+    /// The services of AWS's that are called with it.
+    pub fn services(&self) -> &'static [&'static AwsService] {
+        if let Shape::Aws(scope) = self.shape { scope.services } else { &[] }
+    }
+
     /// AWS's name as its validation errors have it: `batchSize`.
     pub(crate) fn aws_member(&self) -> Option<String> {
         let lower = |part: &str| {
@@ -196,10 +202,16 @@ impl SettingSpec {
     }
 }
 
-/// All settings but those that stand under a kind of source, in the order of the manual.
+/// All settings but those that kinds of source bring along, in the order of the manual.
 pub fn all() -> impl Iterator<Item = &'static SettingSpec> {
     let others = [DAEMON_SETTINGS, API_SETTINGS, AWS_SETTINGS, FUNCTION_SETTINGS];
-    others.into_iter().flatten().copied().chain(rows())
+    others.into_iter().flatten().copied().flat_map(with_endpoints).chain(rows())
+}
+
+/// A setting; the group of endpoints with those of the services that the house calls.
+fn with_endpoints(spec: &'static SettingSpec) -> impl Iterator<Item = &'static SettingSpec> {
+    let services = (spec.path == AWS_ENDPOINTS.path).then(own_services).into_iter().flatten();
+    std::iter::once(spec).chain(services.map(|it| &it.endpoint))
 }
 
 /// The settings of a mapping, in the order of the manual.

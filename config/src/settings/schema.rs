@@ -3,10 +3,10 @@
 use crate::aws::AwsScope;
 use serde_json::{Map, Value, json};
 
-use super::{AWS_ACCOUNT, AWS_ENDPOINTS_OF, AWS_SETTINGS, DefaultValue, SettingSpec, Shape, all, seconds};
+use super::{AWS_ACCOUNT, AWS_SETTINGS, DefaultValue, SettingSpec, Shape, all, seconds};
 
-/// The schema. `kinds` are the sources that are built in; `of_sources` are the settings that stand under
-/// them.
+/// The schema. `kinds` are the sources that are built in; `of_sources` are the settings that they bring
+/// along.
 pub fn schema(kinds: &[&str], of_sources: &[SettingSpec]) -> Value {
     let mut root = map_schema("A Forebay config file.");
     root["$schema"] = json!("http://json-schema.org/draft-07/schema#");
@@ -92,18 +92,12 @@ fn of(spec: &SettingSpec, kinds: &[&str]) -> Value {
 }
 
 /// The map under the top level's `aws`, as far as it has a meaning in a scope.
-fn aws_block(scope: AwsScope) -> Value {
+fn aws_block(scope: AwsScope<'_>) -> Value {
     let mut root = map_schema("");
-    let is_endpoint = |spec: &SettingSpec| AWS_ENDPOINTS_OF.iter().any(|it| it.path == spec.path);
-    for spec in AWS_SETTINGS {
-        let has_meaning = if is_endpoint(spec) {
-            scope.calls(spec.key())
-        } else {
-            scope.names_account || spec.path != AWS_ACCOUNT.path
-        };
-        if has_meaning {
-            insert(&mut root, &spec.path.split('.').collect::<Vec<_>>(), spec, &[]);
-        }
+    let has_meaning = |it: &&SettingSpec| scope.names_account || it.path != AWS_ACCOUNT.path;
+    let endpoints = scope.services.iter().map(|it| &it.endpoint);
+    for spec in AWS_SETTINGS.iter().copied().filter(has_meaning).chain(endpoints) {
+        insert(&mut root, &spec.path.split('.').collect::<Vec<_>>(), spec, &[]);
     }
     root["properties"]["aws"].take()
 }

@@ -1,9 +1,9 @@
 //! Functions of Lambda, queues and topics as destinations, and what they are called with.
 
-use crate::common::{Variables, check, check_all, lines};
+use crate::common::{STREAMS, Variables, check, check_all, lines};
 use expect_test::expect;
-use forebay_config::destination::{DestinationTarget, QueueName};
-use forebay_config::function::LambdaName;
+use forebay_config::destination::{DestinationTarget, QueueName, SNS, SQS};
+use forebay_config::function::{LAMBDA, LambdaName};
 use forebay_config::{Arn, AwsCredentials, Config, ExecutorSettings};
 
 fn config(top: &str, lambda: &str, on_failure: &str) -> String {
@@ -29,7 +29,7 @@ fn a_lambda_function_takes_its_place_from_its_own_settings() {
     assert_eq!(aws.endpoint.as_deref(), Some("http://127.0.0.1:4566"));
     assert_eq!(aws.ca_file.as_deref(), Some(std::path::Path::new("/base/roots.pem")));
     assert_eq!(
-        (aws.endpoint_of("sqs"), aws.endpoint_of("sns")),
+        (aws.endpoint_of(&SQS), aws.endpoint_of(&SNS)),
         (Some("http://127.0.0.1:9324"), Some("http://127.0.0.1:4566"))
     );
     let Some(AwsCredentials::Key(credentials)) = &aws.credentials else { panic!("no key") };
@@ -46,10 +46,7 @@ fn a_lambda_function_takes_its_place_from_its_own_settings() {
         (&LambdaName::Bare("f".to_owned()), Some("live"))
     );
     let both = lambda.aws.over(aws);
-    assert_eq!(
-        (both.region.as_deref(), both.endpoint_of("lambda")),
-        (Some("eu-west-2"), Some("https://h:1"))
-    );
+    assert_eq!((both.region.as_deref(), both.endpoint_of(&LAMBDA)), (Some("eu-west-2"), Some("https://h:1")));
     assert_eq!(
         (both.credentials, both.account_id.as_deref()),
         (Some(AwsCredentials::Profile("p".to_owned())), Some("123456789012"))
@@ -138,7 +135,7 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:1:18 FB-0106 aws.endpoint: an endpoint has no path and no query (write `http://host:port`)
         forebay.yaml:1:18 FB-0106 aws.endpoint: must begin with `http://` or `https://` (write the whole URL)
         forebay.yaml:1:26 FB-0106 aws.endpoints.sqs: must begin with `http://` or `https://` (write the whole URL)
-        forebay.yaml:1:29 FB-0104 aws.endpoints.s3: there is no setting `s3` (known here: `kinesis`, `lambda`, `secretsmanager`, `sns`, `sqs`)
+        forebay.yaml:1:29 FB-0104 aws.endpoints.s3: there is no setting `s3` (known here: `lambda`, `secretsmanager`, `sns`, `sqs`, `streams`)
         forebay.yaml:1:8 FB-0110 aws.profile: a profile and an access key exclude each other (keep one of them)
         forebay.yaml:3:53 FB-0107 functions.f.executor.lambda.aws.secret_access_key: credentials are whole or not there: `secret_access_key` is missing (add `secret_access_key:`)
         forebay.yaml:3:55 FB-0104 functions.f.executor.lambda.aws.regoin: there is no setting `regoin` (did you mean `region`?)
@@ -171,6 +168,18 @@ fn naming(top: &str, mapping: &str, destination: &str) -> String {
          event_source_mappings:\n  - name: m\n    source: {{ stream: {{ name: x }} }}\n    function_name: \"{mapping}\"\n    starting_position: LATEST\n    \
          destination_config: {{ on_failure: {{ function: {{ function_name: \"{destination}\" }} }} }}\n"
     )
+}
+
+#[test]
+fn a_service_that_only_a_source_calls_has_its_endpoint_at_the_top_level_and_under_that_source_alone() {
+    let endpoint = |service: &str| format!("{{ {service}: \"http://127.0.0.1:1/\" }}");
+    let top = format!("aws: {{ endpoints: {} }}", endpoint("streams"));
+    let file = "{ file: { path: x } }";
+    let read = check(&config(&top, "{ function_name: f }", file)).unwrap();
+    assert_eq!(read.settings.aws.endpoint_of(&STREAMS), Some("http://127.0.0.1:1"));
+    let lambda = format!("{{ function_name: f, aws: {{ endpoints: {} }} }}", endpoint("streams"));
+    let found = lines(&check(&config("", &lambda, file)).unwrap_err());
+    assert!(found.contains("there is no setting `streams` (known here: `lambda`)"), "{found}");
 }
 
 #[test]

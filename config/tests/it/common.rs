@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use forebay_config::aws::AwsService;
+use forebay_config::destination::SQS;
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
 use forebay_config::{
-    Config, Document, Fields, Finding, Format, Lookup, Node, SourceProfile, Sources, diagnostic,
+    Config, Document, Fields, Finding, Format, Lookup, Node, SourceProfile, Sources, aws_service, diagnostic,
 };
 
 const STREAM: &[Setting] = &[
@@ -72,6 +74,9 @@ pub(crate) static BROKER_PROFILE: SourceProfile = SourceProfile {
     ..BASE
 };
 
+/// What the kind `stream` calls.
+pub(crate) static STREAMS: AwsService = aws_service!("streams", "STREAMS", "Streams in JSON");
+
 pub(crate) struct Fakes;
 
 impl Sources for Fakes {
@@ -82,6 +87,9 @@ impl Sources for Fakes {
         [&STREAM_PROFILE, &QUEUE_PROFILE, &FIFO_PROFILE, &BROKER_PROFILE]
             .into_iter()
             .find(|it| it.kind == kind)
+    }
+    fn services(&self) -> Vec<&'static AwsService> {
+        vec![&SQS, &STREAMS]
     }
     fn check(&self, kind: &str, settings: &Node, _base: &Path) -> Vec<Finding> {
         Fields::read(settings, kind, |fields| fields.required("name", |it| it.text()))

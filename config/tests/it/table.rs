@@ -1,7 +1,7 @@
 //! The table of settings is true: each is documented, obeyed at its edges, in the schema, in the manual, and
 //! explained.
 
-use crate::common::{QUEUE_PROFILE, STREAM_PROFILE, check};
+use crate::common::{QUEUE_PROFILE, STREAM_PROFILE, STREAMS, check};
 use expect_test::expect;
 use forebay_config::settings::{self, DefaultValue, SettingSpec, Shape};
 use forebay_config::{Document, Format};
@@ -230,11 +230,13 @@ fn the_manual_has_a_section_for_every_setting_and_for_those_of_sources_where_the
     let path = "event_source_mappings[].source.made_up.depth";
     let shape = Shape::Integer { min: 1, max: 9 };
     let own = SettingSpec::new(path, shape, DefaultValue::Integer(3), "How deep it goes.");
-    let manual = settings::manual(&[own]);
+    let manual = settings::manual(&[own, STREAMS.endpoint.clone()]);
     let sections: Vec<&str> = manual.lines().filter_map(|it| it.strip_prefix("## ")).collect();
     let mut paths: Vec<String> = settings::all().map(|it| format!("`{}`", it.path)).collect();
     let source = paths.iter().position(|it| it == "`event_source_mappings[].source`").unwrap();
     paths.insert(source + 1, format!("`{path}`"));
+    let endpoints = paths.iter().position(|it| it == "`aws.endpoints`").unwrap();
+    paths.insert(endpoints + 1, "`aws.endpoints.streams`".to_owned());
     assert_eq!(sections, paths);
     assert!(manual.contains("How deep it goes.\n\n- Value: a whole number from 1 to 9\n- Default: `3`"));
 }

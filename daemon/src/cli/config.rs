@@ -164,11 +164,6 @@ impl ExplainArgs {
     }
 }
 
-/// The settings under every kind of source.
-fn source_settings() -> Vec<settings::SettingSpec> {
-    forebay_pollers::kinds().iter().flat_map(|it| it.settings()).cloned().collect()
-}
-
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {}
 
@@ -176,7 +171,7 @@ impl SchemaArgs {
     pub(super) fn execute(self) -> Exit {
         let Self {} = self;
         let kinds = forebay_config::Sources::kinds(&BuiltIn);
-        let schema = settings::schema(&kinds, &source_settings());
+        let schema = settings::schema(&kinds, &forebay_pollers::settings());
         output::print(
             serde_json::to_string_pretty(&schema).expect("strings and numbers only, written to memory"),
         );
@@ -202,14 +197,14 @@ impl ConfigCommandArgs {
     pub(super) fn execute(self) -> Exit {
         match self.command {
             ConfigCommand::Defaults => {
-                for spec in settings::all().cloned().chain(source_settings()) {
+                for spec in settings::all().cloned().chain(forebay_pollers::settings()) {
                     let default = spec.default_written(None);
                     output::print(format!("{}: {}", spec.path, default.as_deref().unwrap_or("(none)")));
                 }
                 Exit::Done
             }
             ConfigCommand::Manual => {
-                output::print(settings::manual(&source_settings()).trim_end());
+                output::print(settings::manual(&forebay_pollers::settings()).trim_end());
                 Exit::Done
             }
         }
@@ -223,7 +218,7 @@ mod tests {
     #[cfg(all(feature = "file", feature = "sqs"))]
     #[test]
     fn the_manual_is_what_the_tables_say() {
-        let manual = settings::manual(&source_settings());
+        let manual = settings::manual(&forebay_pollers::settings());
         expect_test::expect_file!["../../../docs/settings.md"].assert_eq(&manual);
     }
 

@@ -9,7 +9,7 @@ use forebay_api::mapping::checks::no_function;
 use forebay_clients::{AwsTarget, Clients, Limits};
 use forebay_config::AwsSettings;
 use forebay_config::aws::AwsWords;
-use forebay_config::function::LambdaName;
+use forebay_config::function::{LAMBDA, LambdaName};
 use forebay_pollers::{Source, SourceError};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -69,7 +69,7 @@ async fn at_lambda(
     clients: &Clients,
 ) -> Result<FoundFunction, ApiError> {
     let nothing = AwsSettings::default();
-    let target = AwsTarget { service: "lambda", own: &nothing, region: named.region(), endpoint: None };
+    let target = AwsTarget { service: &LAMBDA, own: &nothing, region: named.region(), endpoint: None };
     // Without region or credentials nobody can have meant a function of Lambda.
     let client = clients.aws.client(target, &clients.http).await.map_err(|_| no_function())?;
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();

@@ -1,7 +1,7 @@
 //! A queue of SQS that gets each failure record as a message.
 
 use forebay_clients::{AwsClient, AwsError, AwsTarget, Clients};
-use forebay_config::destination::{QueueName, SqsTarget};
+use forebay_config::destination::{QueueName, SQS, SqsTarget};
 use http::{HeaderMap, HeaderValue};
 use md5::{Digest, Md5};
 use serde::Deserialize;
@@ -29,7 +29,7 @@ impl SqsDestination {
             QueueName::Arn(arn) => (None, Some(arn.region.as_str())),
         };
         let client =
-            clients.aws_client(AwsTarget { service: "sqs", own: &target.aws, region, endpoint }).await?;
+            clients.aws_client(AwsTarget { service: &SQS, own: &target.aws, region, endpoint }).await?;
         let queue_url = match &target.queue {
             QueueName::Url(url) => url.to_string(),
             QueueName::Arn(arn) => format!("{}/{}/{}", client.endpoint(), arn.account, arn.resource),

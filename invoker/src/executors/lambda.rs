@@ -27,7 +27,7 @@ use std::time::Duration;
 use forebay_batcher::Reply;
 use forebay_clients::{AwsClient, AwsError, AwsTarget, Clients, ExchangeError, Limits};
 use forebay_config::Function;
-use forebay_config::function::LambdaSettings;
+use forebay_config::function::{LAMBDA, LambdaSettings};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -66,7 +66,7 @@ impl LambdaExecutor {
     ) -> Result<Self, AwsError> {
         let region = settings.function.region();
         let client = clients
-            .aws_client(AwsTarget { service: "lambda", own: &settings.aws, region, endpoint: None })
+            .aws_client(AwsTarget { service: &LAMBDA, own: &settings.aws, region, endpoint: None })
             .await?;
         let mut function_arn = settings.function.arn(client.region(), clients.aws.account(&settings.aws));
         let mut path = format!(

@@ -3,13 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_sdk_kinesis::config::retry::RetryConfig;
-use aws_sdk_kinesis::config::timeout::TimeoutConfig;
-use aws_sdk_kinesis::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{EncryptionType, ShardIteratorType};
-use forebay_clients::{AwsAccess, SdkFailure, sdk_client};
+use forebay_clients::{AwsAccess, SdkFailure};
 
 use super::choice::WhichStream;
 use super::error::KinesisError;
@@ -20,6 +17,8 @@ use crate::source::BoxFuture;
 
 /// The longest that a call may take; a read may bring 10 MB.
 const CALL_MAX: Duration = Duration::from_secs(30);
+/// A shard counts every call: only who reads it may repeat one.
+const TRIES: u32 = 1;
 
 /// The SDK's client and the stream that it is for.
 pub(super) struct SdkKinesis {
@@ -30,25 +29,12 @@ pub(super) struct SdkKinesis {
 
 impl SdkKinesis {
     pub(super) fn new(which: &WhichStream, access: AwsAccess) -> Self {
-        let AwsAccess { http, endpoint, region, credentials } = access;
-        let config = aws_sdk_kinesis::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .http_client(sdk_client(http))
-            .region(Region::new(region))
-            .credentials_provider(credentials)
-            // They are kept where all that sign share them.
-            .identity_cache(IdentityCache::no_cache())
-            // Each call has its time, and its answer is read whole within it.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .endpoint_url(endpoint)
-            // A shard counts every call: only who reads it may repeat one.
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(CALL_MAX).build());
+        let config = aws_sdk_kinesis::Config::from(&access.to_sdk(CALL_MAX, TRIES));
         let (name, arn) = match which {
             WhichStream::Name(name) => (Some(name.clone()), None),
             WhichStream::Arn(arn) => (None, Some(arn.to_string())),
         };
-        Self { client: aws_sdk_kinesis::Client::from_conf(config.build()), name, arn }
+        Self { client: aws_sdk_kinesis::Client::from_conf(config), name, arn }
     }
 
     async fn describe(&self) -> Result<StreamDescription, KinesisError> {

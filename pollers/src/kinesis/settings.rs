@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_clients::{AwsError, AwsTarget, Clients};
-use forebay_config::aws::partition_of;
+use forebay_clients::{AwsError, AwsTarget, Clients, aws_identity};
+use forebay_config::aws::{AwsService, partition_of};
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
-use forebay_config::{AwsCredentials, AwsScope, AwsSettings, Code, Fields, Finding, Node};
+use forebay_config::{AwsScope, AwsSettings, Code, Fields, Finding, Node, aws_service};
 
 use super::choice::{Choice, WhichStream};
 use super::client;
@@ -17,10 +17,12 @@ use super::reader::{KinesisTraits, facts};
 use crate::shards::{ShardError, ShardSource};
 use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
 
+/// The service of streams.
+pub(super) static KINESIS: AwsService = aws_service!("kinesis", "KINESIS", "Kinesis in JSON");
 /// The stream is not written as it must be.
 const BAD_STREAM: Code = Code("FB-0244");
 /// The settings of `aws` that have a meaning for a stream.
-const SCOPE: AwsScope = AwsScope::of_named("kinesis");
+const SCOPE: AwsScope<'static> = AwsScope { services: &[&KINESIS], names_account: false };
 const POLL_MS_MIN: u64 = 250;
 const POLL_MS_MAX: u64 = 60_000;
 /// As AWS polls.
@@ -108,31 +110,12 @@ impl KinesisSettings {
 
 impl SourceSettings for KinesisSettings {
     fn identity(&self) -> String {
-        let mut text = format!("kinesis:{}", self.which);
-        let ca_file = self.aws.ca_file.as_ref().map(|it| it.to_string_lossy());
-        for (name, value) in [
-            ("endpoint", self.aws.endpoint_of("kinesis")),
-            ("region", self.aws.region.as_deref()),
-            ("ca_file", ca_file.as_deref()),
-            ("identity", self.choice.identity_arn.as_deref()),
-        ] {
-            if let Some(value) = value {
-                text = format!("{text} {name}={value}");
-            }
-        }
-        match &self.aws.credentials {
-            Some(AwsCredentials::Key(key)) => {
-                use md5::{Digest as _, Md5};
-                let key = format!("{}\n{}", key.access_key_id, key.session_token.is_some());
-                let digest = Md5::digest(key.as_bytes());
-                text = format!("{text} credentials={}", hex::encode(&digest[..4]));
-            }
-            Some(AwsCredentials::Profile(name)) => text = format!("{text} profile={name}"),
-            None => {}
-        }
-        let Choice { poll_interval, deaggregates, identity_arn: _ } = &self.choice;
+        let Choice { poll_interval, deaggregates, identity_arn } = &self.choice;
+        let aws = aws_identity(&self.aws, &KINESIS);
+        let identity = identity_arn.as_ref().map(|it| format!(" identity={it}")).unwrap_or_default();
         let deaggregated = if *deaggregates { " deaggregated" } else { "" };
-        format!("{text} poll={}ms{deaggregated}", poll_interval.as_millis())
+        let poll_ms = poll_interval.as_millis();
+        format!("kinesis:{}{aws}{identity} poll={poll_ms}ms{deaggregated}", self.which)
     }
 
     fn arn(&self, region: &str, account: &str) -> Option<String> {
@@ -151,12 +134,12 @@ impl SourceSettings for KinesisSettings {
                 WhichStream::Arn(arn) => Some(arn.region.as_str()),
                 WhichStream::Name(_) => None,
             };
-            let target = AwsTarget { service: "kinesis", own: &self.aws, region, endpoint: None };
+            let target = AwsTarget { service: &KINESIS, own: &self.aws, region, endpoint: None };
             let told = |it: AwsError| ShardError::from(KinesisError::from(it)).on(&what);
             let access = clients.aws_access(target).await.map_err(told)?;
             let calls = client::connect(&self.which, access);
             // Mappings read the same when they call it by the same ARN at the same place and choose the same.
-            let place = self.aws.endpoint_of("kinesis").unwrap_or("AWS");
+            let place = self.aws.endpoint_of(&KINESIS).unwrap_or("AWS");
             let terms = format!("at {place} with {:?}", self.choice);
             let (traits, facts) = (Box::new(KinesisTraits(self.choice.clone())), facts(what, &self.choice));
             Ok(Arc::new(ShardSource::connect(calls, traits, facts, &terms).await?) as Arc<dyn Source>)

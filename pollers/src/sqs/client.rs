@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     MessageSystemAttributeName, QueueAttributeName,
 };
-use forebay_clients::{AwsAccess, SdkFailure, sdk_client};
+use forebay_clients::{AwsAccess, SdkFailure};
 
 use super::error::SqsError;
 use super::message::{Attribute, Details, Received};
@@ -126,22 +125,7 @@ impl SdkSqs {
         owner: Option<&str>,
         access: AwsAccess,
     ) -> Result<Self, SqsError> {
-        let AwsAccess { http, endpoint, region, credentials } = access;
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(CALL_MAX).build();
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .http_client(sdk_client(http))
-            .region(Region::new(region))
-            .credentials_provider(credentials)
-            // They are kept where all that sign share them.
-            .identity_cache(IdentityCache::no_cache())
-            // Each call has its time, and its answer is read whole within it: a timer of the SDK's own for
-            // every call watches over nothing.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .endpoint_url(endpoint)
-            .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
-            .timeout_config(timeouts);
-        let config = config.build();
+        let config = aws_sdk_sqs::Config::from(&access.to_sdk(CALL_MAX, TRIES));
         let client = aws_sdk_sqs::Client::from_conf(config.clone());
         let url = match which {
             Which::Url(url) => url.to_string(),

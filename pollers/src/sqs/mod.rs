@@ -22,6 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use forebay_config::aws::AwsWords;
+use forebay_config::destination::SQS;
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
 use forebay_config::settings::SettingSpec;
 use forebay_config::{Finding, Node, SourceProfile};
@@ -123,7 +124,7 @@ impl SqsSource {
             return Err(SqsError::NoVisibility.on(&what));
         }
         // Mappings read the same when they call it by the same ARN at the same place.
-        let place = settings.aws.endpoint_of("sqs").unwrap_or("AWS");
+        let place = settings.aws.endpoint_of(&SQS).unwrap_or("AWS");
         let name = format!("{} at {place}", description.arn);
         let terms = settings.terms();
         let choice = QueueChoice { fans_out: settings.fans_out, retry_after: settings.retry_after };

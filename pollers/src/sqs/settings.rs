@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_clients::{AwsTarget, Clients};
+use forebay_clients::{AwsTarget, Clients, aws_identity};
 use forebay_config::aws::{is_queue_name, partition_of};
+use forebay_config::destination::SQS;
 use forebay_config::document::Value;
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
-use forebay_config::{AwsCredentials, AwsScope, AwsSettings, Code, Fields, Finding, Node, QueueUrl};
+use forebay_config::{AwsScope, AwsSettings, Code, Fields, Finding, Node, QueueUrl};
 
 use super::error::SqsError;
 use super::{SqsSource, client};
@@ -18,7 +19,7 @@ use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
 /// The queue, the endpoint or the region is not written as it must be.
 const BAD_QUEUE: Code = Code("FB-0217");
 /// The settings of `aws` that have a meaning for a queue.
-const SCOPE: AwsScope = AwsScope::of("sqs");
+const SCOPE: AwsScope<'static> = AwsScope { services: &[&SQS], names_account: true };
 const WAIT_SECONDS_MAX: u64 = 20;
 /// The longest that SQS hides a message.
 const RETRY_AFTER_SECONDS_MAX: u64 = 12 * 60 * 60;
@@ -195,29 +196,7 @@ fn wrong(fields: &mut Fields<'_>, key: &'static str, message: &str, fix: &str) {
 
 impl SourceSettings for SqsSettings {
     fn identity(&self) -> String {
-        let mut text = format!("sqs:{}", self.which.text());
-        let endpoint = self.aws.endpoint_of("sqs");
-        let ca_file = self.aws.ca_file.as_ref().map(|it| it.to_string_lossy());
-        for (name, value) in [
-            ("endpoint", endpoint),
-            ("region", self.aws.region.as_deref()),
-            ("ca_file", ca_file.as_deref()),
-            ("account_id", self.aws.account_id.as_deref()),
-        ] {
-            if let Some(value) = value {
-                text = format!("{text} {name}={value}");
-            }
-        }
-        match &self.aws.credentials {
-            Some(AwsCredentials::Key(key)) => {
-                let digest = super::digest::of_body(
-                    format!("{}\n{}", key.access_key_id, key.session_token.is_some()).as_bytes(),
-                );
-                text = format!("{text} credentials={}", &digest.to_string()[..8]);
-            }
-            Some(AwsCredentials::Profile(name)) => text = format!("{text} profile={name}"),
-            None => {}
-        }
+        let mut text = format!("sqs:{}{}", self.which.text(), aws_identity(&self.aws, &SQS));
         if let Some(retry_after) = self.retry_after {
             text = format!("{text} retry_after={}", retry_after.as_secs());
         }
@@ -248,7 +227,7 @@ impl SourceSettings for SqsSettings {
                 Which::Url(url) => (url.region(), Some(url.origin())),
                 Which::Name(_) => (None, None),
             };
-            let target = AwsTarget { service: "sqs", own: &self.aws, region, endpoint };
+            let target = AwsTarget { service: &SQS, own: &self.aws, region, endpoint };
             let sqs = async {
                 client::connect(
                     &self.which,

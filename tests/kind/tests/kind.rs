@@ -116,6 +116,46 @@ fn the_schema_the_defaults_and_the_manual_have_its_settings() {
     assert!(manual.contains(section), "{manual}");
 }
 
+/// A service of numbers that answers with this one.
+fn service_of(number: u64) -> Function {
+    Function::start(move |_| Answer::Done(number.to_string()))
+}
+
+#[test]
+fn the_service_that_it_calls_is_in_the_schema_the_manual_and_the_top_level_and_in_no_other_block() {
+    let scene = Scene::new().config("event_source_mappings: []\n");
+    let schema = scene.json("schema");
+    let endpoints = |of: &Value| of["properties"]["aws"]["properties"]["endpoints"]["properties"].clone();
+    assert!(endpoints(&schema)["numbers"].is_object(), "{}", endpoints(&schema));
+    let sources =
+        &schema["properties"]["event_source_mappings"]["items"]["properties"]["source"]["properties"];
+    let of_kind = endpoints(&sources["numbers"]);
+    assert_eq!(of_kind.as_object().map(serde_json::Map::len), Some(1), "{of_kind}");
+    assert!(of_kind["numbers"].is_object(), "{of_kind}");
+    assert!(endpoints(&sources["sqs"])["numbers"].is_null());
+    let manual = scene.printed("config manual");
+    let default = "- Default: `aws.endpoint`, else `AWS_ENDPOINT_URL_NUMBERS`\n";
+    let section = manual.split("## `aws.endpoints.numbers`").nth(1).expect("it has a section");
+    assert!(section.split("\n## ").next().is_some_and(|it| it.contains(default)), "{section}");
+}
+
+#[test]
+fn the_service_that_it_calls_is_called_where_the_config_or_the_environment_says() {
+    let key = "access_key_id: a, secret_access_key: b";
+    let near = service_of(7);
+    let own = format!("{{ up_to: 30, aws: {{ {key}, endpoints: {{ numbers: \"{}\" }} }} }}", near.url());
+    let scene = Scene::new().config(&mapping(&own, ""));
+    let daemon = scene.start();
+    scene.await_all(1, 7);
+    assert!(daemon.stop().success());
+
+    let far = service_of(9);
+    let scene = Scene::new().config(&mapping(&format!("{{ up_to: 30, aws: {{ {key} }} }}"), ""));
+    let variables = [("AWS_ENDPOINT_URL_NUMBERS", far.url())];
+    let _daemon = Daemon::start_program_with(Path::new(PROGRAM), scene.path(), &variables);
+    scene.await_all(1, 9);
+}
+
 #[test]
 fn validate_takes_it_and_refuses_its_mistakes_at_their_place() {
     let scene = Scene::new().config(&mapping("{ tracks: 2, up_to: 30 }", ""));

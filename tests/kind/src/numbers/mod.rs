@@ -1,10 +1,12 @@
 //! A source of numbered records over tracks, in memory: the least that a kind of source is.
 //!
 //! Each track counts from 1 to `up_to` and ends. `settings` is what a config says of it, `words` what
-//! Lambda's API says, `tracks` what is read, `explorer` what operators ask, `event` what a function gets.
+//! Lambda's API says, `tracks` what is read, `explorer` what operators ask, `event` what a function gets, `service` a
+//! service of AWS's manner that it may ask.
 
 mod event;
 mod explorer;
+mod service;
 mod settings;
 mod tracks;
 mod words;
@@ -59,8 +61,8 @@ impl SourceKind for NumbersKind {
         &words::ALL
     }
 
-    fn parse(&self, settings: &Node, _base: &Path) -> Result<Box<dyn SourceSettings>, Vec<Finding>> {
-        NumbersSettings::parse(settings).map(|it| Box::new(it) as Box<dyn SourceSettings>)
+    fn parse(&self, settings: &Node, base: &Path) -> Result<Box<dyn SourceSettings>, Vec<Finding>> {
+        NumbersSettings::parse(settings, base).map(|it| Box::new(it) as Box<dyn SourceSettings>)
     }
 }
 
