@@ -24,6 +24,16 @@ pub enum Standing {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known(pub BTreeMap<TrackName, Standing>);
 
+impl Known {
+    /// Whether every track that goes before this one was told of. A listing shows parents with their
+    /// children, and what it does not show is gone. The end of one parent tells of a child alone: another
+    /// parent of it may be there and not listed yet, so only the next listing says what has to be waited for
+    /// (T-1).
+    pub fn has_parents_of(&self, track: &TrackInfo) -> bool {
+        track.parents.iter().all(|it| self.0.contains_key(it))
+    }
+}
+
 /// A track that the source has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackInfo {

@@ -80,8 +80,8 @@ pub struct TrackTable {
     by_name: BTreeMap<TrackName, TrackIdx>,
     next_idx: u32,
     n_open: u64,
-    /// Tracks that the group dealt and that the store has not granted yet.
-    granting: BTreeSet<TrackName>,
+    /// Tracks that the group dealt and that the store has not granted yet, with the generation that counts.
+    granting: BTreeMap<TrackName, u64>,
     /// Something changed that may let a track start.
     may_start: bool,
 }
@@ -116,26 +116,29 @@ impl TrackTable {
     /// The group dealt these tracks to the mapping; they start when the store has granted them under their
     /// generations ([`TrackTable::granted`]).
     pub fn dealt(&mut self, dealt: &[Assignment]) {
-        self.granting.extend(dealt.iter().map(|it| it.track.name.clone()));
+        self.granting.extend(dealt.iter().map(|it| (it.track.name.clone(), it.epoch)));
     }
 
-    /// The store granted these tracks. What was asked back or taken meanwhile does not start.
+    /// The store granted these tracks. What was asked back, taken or dealt out anew meanwhile does not start.
     pub fn granted(&mut self, mut dealt: Vec<Assignment>) {
-        dealt.retain(|it| self.granting.remove(&it.track.name));
+        dealt.retain(|it| {
+            let counts = self.granting.get(&it.track.name) == Some(&it.epoch);
+            counts && self.granting.remove(&it.track.name).is_some()
+        });
         self.assigned(dealt);
     }
 
     /// The group wants these tracks back: those that have not started may be given back at once, of the
     /// others the machine must be done first.
     pub fn revoking(&mut self, names: &[TrackName]) -> Revoking {
-        let unstarted = names.iter().filter(|it| self.granting.remove(*it)).cloned().collect();
+        let unstarted = names.iter().filter(|it| self.granting.remove(*it).is_some()).cloned().collect();
         Revoking { unstarted, held: self.held(names) }
     }
 
     /// The group gave these tracks to another member. The numbers of those that the mapping had: the machine
     /// has lost them.
     pub fn taken(&mut self, names: &[TrackName]) -> Vec<TrackIdx> {
-        self.granting.retain(|it| !names.contains(it));
+        self.granting.retain(|it, _| !names.contains(it));
         let held = self.held(names);
         held.iter().for_each(|idx| self.away(*idx));
         held
@@ -165,6 +168,14 @@ impl TrackTable {
                 }
             }
             row.phase = TrackPhase::Waiting(Box::new(row.durable.clone()));
+        }
+    }
+
+    /// The store refused a commit of this generation: the track was granted under a later one since. Where
+    /// that one is the mapping's too, the track stays: what was refused is of its former ownership.
+    pub fn fenced(&mut self, idx: TrackIdx, generation: u64) {
+        if self.rows.get(&idx).is_some_and(|row| row.generation == generation) {
+            self.away(idx);
         }
     }
 
@@ -355,8 +366,10 @@ fn raised(kept: Checkpoint, at: Watermark) -> Checkpoint {
     if matches!(&kept.watermark, Watermark::At(own) if own >= bound) {
         return kept;
     }
-    let finished = kept.finished.into_iter().filter(|(first, _)| first >= bound).collect();
-    let slices = kept.slices.into_iter().filter(|it| it.first >= *bound).collect();
+    // A stretch or a slice may begin below and reach above.
+    let above = kept.finished.into_iter().filter(|(_, last)| last >= bound);
+    let finished = above.map(|(first, last)| (first.max(bound.clone()), last)).collect();
+    let slices = kept.slices.into_iter().filter(|it| it.last >= *bound).collect();
     Checkpoint { watermark: at, finished, slices, ..kept }
 }
 

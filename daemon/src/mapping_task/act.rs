@@ -60,6 +60,8 @@ impl Life<'_> {
                 "track started"
             );
             self.subscriber.open(idx, name, from.watermark.clone());
+            // Its group may stand behind what was kept here: a former life ended before it told.
+            self.tell_group(idx, from.watermark.clone());
             self.machine.handle_assigned(idx, from, self.wiring.clock.now());
         }
     }

@@ -79,6 +79,9 @@ impl Life<'_> {
 
     fn refuse_commit(&mut self, id: CommitId, track: TrackIdx, refused: &RefusedCommit) {
         self.is_fenced |= refused.takes_mapping;
+        if let Some(generation) = refused.overtaken {
+            self.tracks.fenced(track, generation.0);
+        }
         self.answer_commit(id, track, refused.answer, Some(&refused.error));
     }
 
@@ -86,24 +89,23 @@ impl Life<'_> {
         let now = self.wiring.clock.now();
         let was_failing = self.store_failing;
         match answer {
-            Committed::Written => {}
+            // What a refusal means for tracks is done by now.
+            Committed::Written | Committed::Fenced => {}
             Committed::Durable => {
                 self.store_failing = false;
                 self.committed_at = Some(now.unix);
             }
             Committed::Full | Committed::Failed => self.store_failing = true,
-            Committed::Fenced if self.is_fenced => {}
-            // The group dealt this one out anew; the others stay.
-            Committed::Fenced => self.tracks.away(track),
         }
         if self.store_failing != was_failing {
             // Whether the process is healthy hangs on it.
             self.publish_at = now.tick;
         }
         self.tell_commit(track, answer, error);
-        self.machine.handle_committed(id, answer, now);
+        // All tracks go before the machine goes on with any: what it would begin is another owner's.
         if self.is_fenced && answer == Committed::Fenced {
             self.fence();
         }
+        self.machine.handle_committed(id, answer, now);
     }
 }

@@ -138,6 +138,7 @@ fn died(about: About, text: String) -> Done {
                 answer: Committed::Failed,
                 error: text.into(),
                 takes_mapping: false,
+                overtaken: None,
             }),
         },
         About::Forget => Done::Forgotten(Vec::new()),
@@ -156,7 +157,7 @@ mod tests {
         let Done::Committed {
             id: CommitId(3),
             track: TrackIdx(1),
-            written: Err(RefusedCommit { answer, error, takes_mapping: false }),
+            written: Err(RefusedCommit { answer, error, takes_mapping: false, .. }),
             ..
         } = jobs.next().await
         else {

@@ -1,7 +1,7 @@
 //! What the store refused, or who died asking it.
 
 use forebay_batcher::{Committed, Fault};
-use forebay_checkpoints::StoreError;
+use forebay_checkpoints::{Epoch, StoreError};
 use forebay_config::Code;
 
 use crate::sentence::chain;
@@ -22,6 +22,8 @@ pub(crate) struct RefusedCommit {
     pub(crate) error: Fault,
     /// Another owner has the whole mapping.
     pub(crate) takes_mapping: bool,
+    /// The generation that was overtaken: the source dealt the track out anew since.
+    pub(crate) overtaken: Option<Epoch>,
 }
 
 impl RefusedCommit {
@@ -36,6 +38,16 @@ impl RefusedCommit {
             | StoreError::OutOfTurn { .. } => Committed::Failed,
         };
         let takes_mapping = matches!(error, StoreError::Fenced { .. });
-        Self { answer, error: Fault::new(Code(error.code()), chain(error)), takes_mapping }
+        let overtaken = match error {
+            StoreError::Overtaken { ours, .. } => Some(*ours),
+            StoreError::Fenced { .. }
+            | StoreError::Full { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::RolledBack { .. }
+            | StoreError::InUse { .. }
+            | StoreError::Io { .. }
+            | StoreError::OutOfTurn { .. } => None,
+        };
+        Self { answer, error: Fault::new(Code(error.code()), chain(error)), takes_mapping, overtaken }
     }
 }

@@ -116,6 +116,14 @@ impl FeedConsumer {
         self.known.0.extend(new.iter().map(|it| (it.name.clone(), Standing::Open)));
         new
     }
+
+    /// A listing is due at once, or again once the one that is under way is here.
+    fn list_soon(&mut self) {
+        match &mut self.list_at {
+            Some(at) => *at = Instant::now(),
+            None => self.lists_again = true,
+        }
+    }
 }
 
 impl Actor {
@@ -317,12 +325,7 @@ impl Actor {
     }
 
     fn handle_changed(&mut self) {
-        for member in self.members.values_mut() {
-            match &mut member.list_at {
-                Some(at) => *at = Instant::now(),
-                None => member.lists_again = true,
-            }
-        }
+        self.members.values_mut().for_each(|it| it.list_soon());
         self.rows.push(changed_row(Arc::clone(&self.source)));
     }
 
@@ -498,10 +501,17 @@ impl Actor {
         self.tell(who, trouble.map_or(FeedEvent::Healed, FeedEvent::Trouble));
     }
 
-    /// Tracks that are there, whether a listing told of them or the end of another track.
+    /// The end of a track told what comes after it. Where it cannot tell whether something else goes before
+    /// that, a listing does (T-1).
     fn discover(&mut self, found: &[TrackInfo]) {
         for who in self.members.keys().copied().collect::<Vec<_>>() {
-            let new = self.members.get_mut(&who).map(|it| it.take_new(found, true)).unwrap_or_default();
+            let Some(member) = self.members.get_mut(&who) else { continue };
+            let (sure, unsure): (Vec<TrackInfo>, Vec<TrackInfo>) =
+                found.iter().cloned().partition(|it| member.known.has_parents_of(it));
+            if !unsure.is_empty() {
+                member.list_soon();
+            }
+            let new = member.take_new(&sure, true);
             if !new.is_empty() {
                 self.tell(who, FeedEvent::Discovered(new));
             }

@@ -129,6 +129,11 @@ impl GroupLog {
         self.partitions[partition].owner.map(|it| it.member)
     }
 
+    /// The generation of the present ownership of a partition.
+    pub fn epoch(&self, partition: usize) -> Option<u64> {
+        self.partitions[partition].owner.map(|it| it.epoch)
+    }
+
     /// A new member; partitions are dealt out anew.
     pub fn join(&mut self, now_ms: u64) -> MemberId {
         let member = MemberId(self.next_member);

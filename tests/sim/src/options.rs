@@ -11,6 +11,7 @@ use std::time::Duration;
 use forebay_batcher::{BatchPlan, OnExhausted, Plan, QueuePlan, Redelivery, RetryPlan};
 
 use crate::choices::Choices;
+pub use crate::shapes::ShapeOptions;
 
 pub(crate) use beyond::draw_rate;
 
@@ -88,6 +89,15 @@ pub enum Stubborn {
     Store,
     /// One track, or the queue, cannot be read.
     Source,
+}
+
+/// What was drawn for a run.
+#[derive(Debug, Clone)]
+pub enum Drawn {
+    /// A world of one machine over tracks or a queue.
+    Plain(Box<Options>),
+    /// A world of another shape.
+    Shape(Box<ShapeOptions>),
 }
 
 /// A world in numbers.

@@ -28,7 +28,7 @@ use forebay_batcher::{
 pub use effects::Tally;
 pub(crate) use hands::FORMER;
 pub(crate) use hidden::CALL_US;
-pub(crate) use ownership::{Ownership, order_key};
+pub(crate) use ownership::{Ownership, is_finished_in, order_key};
 pub(crate) use slowness::{Demand, note_what_came};
 pub(crate) use truth::{Entry, Pause, Poison, Truth, decimal, handle_number, name};
 

@@ -28,7 +28,7 @@ use forebay_batcher::{Machine, Now, Plan, Rule, Tick, TrackIdx, UnixMillis, Why}
 
 use crate::choices::Choices;
 use crate::coverage::{Coverage, Point};
-use crate::options::Options;
+use crate::options::{Drawn, Options};
 use crate::oracle::{Closing, Oracle, UNIX_START_MS, Violation, holds};
 use crate::trace::{Keep, Trace};
 use events::Events;
@@ -55,7 +55,7 @@ pub struct Report {
     /// Its choices.
     pub choices: Vec<u32>,
     /// Its options, in full.
-    pub options: Options,
+    pub options: Drawn,
     /// Its trace's hash.
     pub hash: u64,
     /// Its trace, when it was asked for.
@@ -108,7 +108,7 @@ impl World {
         Report {
             violation,
             choices: world.choices.made(),
-            options: world.options,
+            options: Drawn::Plain(Box::new(world.options)),
             hash: world.trace.hash(),
             lines: world.trace.into_lines(),
             coverage: world.coverage,
