@@ -9,13 +9,15 @@ A list is a text file of entries; the old text must stand exactly once in the fi
     what it does, in one line
     file: batcher/src/lanes.rs
     check: cargo test -p forebay-pollers a_test
+    shape: tree
     <<<<
     old text
     ====
     new text
     >>>>
 
-A fault of the core has no `check`: the copy is built and runs the kept seeds and N fresh ones; a rule must break. A fault of the shell names the test
+A fault of the core has no `check`: the copy is built and runs the kept seeds and N fresh ones; a rule must break. One of a `shape` must be found by
+worlds of that shape, one of 16 seeds each, so it runs as many times more. A fault of the shell names the test
 that must fail; those run in a copy of the whole tree, only where `--list` names their list, for they take long.
 """
 
@@ -43,6 +45,7 @@ class Fault:
     words: str
     file: str
     check: str
+    shape: str
     old: str
     new: str
     place: str
@@ -79,7 +82,7 @@ def read_list(path):
         named = dict(it.split(": ", 1) for it in head[1:] if ": " in it)
         if not head or "file" not in named:
             raise WrongList(f"{place}: an entry says what it does and names its file")
-        faults.append(Fault(line[3:].strip(), head[0], named["file"], named.get("check", ""), until("===="), until(">>>>"), place))
+        faults.append(Fault(line[3:].strip(), head[0], named["file"], named.get("check", ""), named.get("shape", ""), until("===="), until(">>>>"), place))
     return faults
 
 
@@ -162,7 +165,8 @@ def hunt_core(folder, target, fault, seeds):
     """How it was found, or None."""
     must_compile(["build", "-p", "forebay-sim"], folder, target, fault)
     simulator = target / "debug/forebay-sim"
-    code, said = run([str(simulator), "hunt", "--seeds", str(seeds)], folder, target, 600)
+    only = ["--shape", fault.shape] if fault.shape else []
+    code, said = run([str(simulator), "hunt", "--seeds", str(seeds * (16 if only else 1)), *only], folder, target, 600)
     # Only a rule counts: neither a run without an end nor a crash of the simulator itself.
     found = said.strip().split("\n")[0]
     return found[:140] if code and " breaks " in found else None
@@ -188,7 +192,7 @@ def hunt_shell(folder, target, fault):
 
 def main():
     words = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    words.add_argument("--seeds", type=int, default=10_000, help="fresh seeds for each fault of the core")
+    words.add_argument("--seeds", type=int, default=13_500, help="fresh seeds for each fault of the core")
     words.add_argument("--list", help="one list only, such as `queue`")
     words.add_argument("--only", help="one fault only")
     words.add_argument("--sample", type=int, help="so many of the faults, evenly taken and always the same")

@@ -144,8 +144,7 @@ impl TrackTable {
         held
     }
 
-    /// Each starts where it was kept, or where the group stands
-    /// if that is further. One that stopped because its place was lost starts only where the group stands.
+    /// Each starts where it was kept, or where the group stands if that is further. One that stopped because its place was lost starts only where the group stands.
     fn assigned(&mut self, dealt: Vec<Assignment>) {
         self.may_start = true;
         for Assignment { track: TrackInfo { name, label, parents }, start, epoch: generation } in dealt {
@@ -241,7 +240,7 @@ impl TrackTable {
         self.rows.values().any(|row| matches!(row.phase, TrackPhase::Ended))
     }
 
-    /// TrackTable that have ended, a bounded number of them.
+    /// Tracks that have ended, a bounded number of them.
     pub fn ended_names(&self) -> Vec<TrackName> {
         let ended = self.rows.values().filter(|row| matches!(row.phase, TrackPhase::Ended));
         ended.map(|row| row.name.clone()).take(FORGET_MAX).collect()

@@ -141,6 +141,7 @@ points! {
     CrashInPause "crash while something waits for an operator",
     EngineKilled "engine of several killed",
     EngineTookOver "mapping taken over by another engine",
+    CommitSlow "commit that took seconds",
     LeaseTaken "commit of a lease that was taken",
     ZombieFenced "fenced engine that heard of it",
     ShardSplit "shard split",

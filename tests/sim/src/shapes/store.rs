@@ -104,7 +104,8 @@ impl Rig {
         } else {
             Fate::Written
         };
-        let tick = self.soon(20);
+        let is_slow = self.strikes(faults.commit_slow, Point::CommitSlow);
+        let tick = self.soon(if is_slow { 3000 } else { 20 });
         let writing = Writing { store, at, life, id, idx, name, lease, generation, checkpoint, fate };
         self.at(tick, Event::Lands { writing: Box::new(writing) });
         Ok(())
