@@ -515,6 +515,62 @@ mod tests {
     }
 
     #[test]
+    fn a_stretch_and_a_slice_that_the_groups_offset_lies_in_are_kept_above_it() {
+        let number = Position::number;
+        let slice = crate::checkpoint::OpenSlice {
+            lane: 0,
+            first: number(8),
+            last: number(12),
+            n_failures: 2,
+            n_invokes: 3,
+            not_before: crate::time::UnixMillis(0),
+            retries_max: None,
+            record_age_max_ms: None,
+            bisect: false,
+            is_age_pardoned: false,
+            given_up: None,
+        };
+        let before = Checkpoint {
+            finished: vec![(number(7), number(9)), (number(10), number(14))],
+            slices: vec![slice.clone()],
+            ..at(5)
+        };
+        let expected = Checkpoint {
+            finished: vec![(number(11), number(14))],
+            slices: vec![slice],
+            ..at(11)
+        };
+        let mut tracks = TrackTable::new(kept(&[("a", Kept::Checkpoint(Box::new(before)))])).dealt_out();
+        tracks.assigned(dealt("a", Start::Committed(Watermark::At(number(11)))));
+        assert_eq!(tracks.start()[0].from, expected);
+    }
+
+    #[test]
+    fn a_grant_counts_for_the_generation_that_was_dealt_last_and_a_refusal_for_its_own() {
+        let of = |epoch: u64| {
+            let start = Start::Policy(number(0));
+            vec![Assignment { track: info("a", &[]), start, epoch }]
+        };
+        let names = [TrackName("a".into())];
+        let mut tracks = TrackTable::default().dealt_out();
+        tracks.dealt(&of(1));
+        assert_eq!(tracks.taken(&names), []);
+        tracks.dealt(&of(2));
+        tracks.granted(of(1));
+        assert!(tracks.start().is_empty(), "the first was taken before the store had granted it");
+        tracks.granted(of(2));
+        let [start] = <[TrackStart; 1]>::try_from(tracks.start()).unwrap();
+        tracks.fenced(start.idx, 1);
+        assert_eq!(tracks.revoking(&names), Revoking { unstarted: vec![], held: vec![start.idx] });
+        tracks.fenced(start.idx, 2);
+        assert_eq!(tracks.revoking(&names), Revoking::default());
+        tracks.dealt(&of(3));
+        assert_eq!(tracks.revoking(&names).unstarted, names);
+        tracks.granted(of(3));
+        assert!(tracks.start().is_empty(), "it was given back before the store had granted it");
+    }
+
+    #[test]
     fn a_lost_place_is_found_again_only_where_a_group_stands() {
         let lost = || TrackTable::new(kept(&[("a", Kept::Lost("missing".into()))])).dealt_out();
         let mut tracks = lost();

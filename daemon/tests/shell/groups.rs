@@ -266,3 +266,24 @@ async fn a_partition_that_is_asked_back_before_the_store_has_granted_it_is_given
     one.close().await;
     two.close().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_stands_behind_what_was_kept_hears_of_it_though_nothing_new_comes() {
+    let log = FakeGroup::new(N_PARTITIONS);
+    let ledger = Ledger::new(Duration::from_millis(40));
+    let here = World::new();
+    let one = start(&here, "one", &log, &ledger);
+    append(&log, 8);
+    until_all(&ledger, 8).await;
+    one.close().await;
+    // The same records, and a group that has forgotten where it stood.
+    let again = FakeGroup::new(N_PARTITIONS);
+    append(&again, 8);
+    let one = start(&here, "one", &again, &ledger);
+    until("the group stands where this process does", || {
+        (0..N_PARTITIONS).all(|it| again.group().committed(it) == Some(8))
+    })
+    .await;
+    assert!(ledger.times().values().all(|n| *n == 1), "nothing is done again");
+    one.close().await;
+}

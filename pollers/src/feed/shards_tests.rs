@@ -113,6 +113,26 @@ async fn children_are_told_before_the_end_of_their_parent_and_without_a_listing(
     }
 }
 
+/// Of a merge one parent may be a shard that was split off since the last listing.
+#[tokio::test(start_paused = true)]
+async fn a_child_is_told_of_after_all_that_goes_before_it_though_the_end_of_one_parent_comes_first() {
+    for way in [Way::Pull, Way::Push] {
+        let fake = FakeShards::new(way, unlimited(), None);
+        let (one, other) = (fake.tree().add_root(0..=9), fake.tree().add_root(10..=19));
+        let feed = Feed::start(fake.reconnect(), FeedLimits::default());
+        let mut mapping = Mapping::join(&feed, "m");
+        mapping.discover(2).await;
+        let [beside, _] = fake.tree().split(other);
+        fake.tree().merge(one, beside);
+        while !mapping.read(0, 1).await.ended {}
+        mapping.discover(5).await;
+        let label = |n: usize| format!("shard-{n:012}");
+        assert_eq!(mapping.discovered, [0, 1, 2, 3, 4].map(label), "{way:?}");
+        assert_eq!(fake.n_listings(), 2, "it is listed at once, not when the next listing is due");
+        feed.stop().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stream_is_listed_once_for_all_who_read_it_and_each_hears_of_what_it_does_not_know() {
     let fake = FakeShards::new(Way::Pull, unlimited(), None);

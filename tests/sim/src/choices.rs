@@ -32,6 +32,8 @@ enum Origin {
 
 /// Stands between the streams in the list of a run; far above any number that a world chooses.
 const LATER: u32 = u32::MAX;
+/// Stands before the stream of a world of another shape, whatever streams come before.
+const SHAPES: u32 = u32::MAX - 1;
 
 /// The choices of one run. All that a world leaves to chance goes through here, so the list of numbers is the
 /// run.
@@ -85,13 +87,14 @@ impl Choices {
                 .map(|at| from.split_off(at).split_off(1))
                 .unwrap_or_default()
         };
+        let shapes = from.iter().position(|value| *value == SHAPES).map(|at| from.split_off(at).split_off(1));
+        let shapes = shapes.unwrap_or_default();
         let mut later = rest(&mut from);
         let mut latest = rest(&mut later);
         let mut power = rest(&mut latest);
         let mut beyond = rest(&mut power);
         let mut hands = rest(&mut beyond);
-        let mut pauses = rest(&mut hands);
-        let shapes = rest(&mut pauses);
+        let pauses = rest(&mut hands);
         let replay = |from| Stream::new(Origin::Replayed { at: 0, from }, 0);
         let (later, latest, power) = (replay(later), replay(latest), replay(power));
         let (beyond, hands, pauses) = (replay(beyond), replay(hands), replay(pauses));
@@ -156,12 +159,15 @@ impl Choices {
     /// What was chosen so far.
     pub fn made(&self) -> Vec<u32> {
         let mut made = self.first.made.clone();
-        let streams =
-            [&self.later, &self.latest, &self.power, &self.beyond, &self.hands, &self.pauses, &self.shapes];
+        let streams = [&self.later, &self.latest, &self.power, &self.beyond, &self.hands, &self.pauses];
         let n_wild = streams.iter().rposition(|stream| stream.is_wild()).map_or(0, |last| last + 1);
         for stream in &streams[..n_wild] {
             made.push(LATER);
             made.extend(&stream.made);
+        }
+        if self.shapes.is_wild() {
+            made.push(SHAPES);
+            made.extend(&self.shapes.made);
         }
         made
     }
@@ -217,8 +223,11 @@ impl Stream {
 }
 
 /// The choices as one word: numbers with commas, `n*m` for m times n, without the zeros at the end; the later
-/// ones each after a `/`.
+/// ones each after a `/`, those of a world of another shape after a `|`.
 pub fn format_choices(choices: &[u32]) -> String {
+    if let Some(at) = choices.iter().position(|value| *value == SHAPES) {
+        return format!("{}|{}", format_choices(&choices[..at]), format_choices(&choices[at + 1..]));
+    }
     if let Some(at) = choices.iter().position(|value| *value == LATER) {
         return format!("{}/{}", format_choices(&choices[..at]), format_choices(&choices[at + 1..]));
     }
@@ -235,6 +244,9 @@ pub fn format_choices(choices: &[u32]) -> String {
 
 /// The choices of such a word; `None` when it is none.
 pub fn parse_choices(text: &str) -> Option<Vec<u32>> {
+    if let Some((first, shapes)) = text.split_once('|') {
+        return Some([parse_choices(first)?, vec![SHAPES], parse_choices(shapes)?].concat());
+    }
     if let Some((first, later)) = text.split_once('/') {
         return Some([parse_choices(first)?, vec![LATER], parse_choices(later)?].concat());
     }
@@ -292,6 +304,11 @@ mod tests {
         let mut replayed =
             Choices::replayed(parse_choices(&format_choices(&last.made())).expect("it was written so"));
         assert_eq!(pauses, (0..9).map(|_| replayed.pauses().below(9)).collect::<Vec<_>>());
+        let mut last = Choices::seeded(7);
+        let shapes: Vec<u32> = (0..9).map(|_| last.shapes().below(9)).collect();
+        let mut replayed =
+            Choices::replayed(parse_choices(&format_choices(&last.made())).expect("it was written so"));
+        assert_eq!(shapes, (0..9).map(|_| replayed.shapes().below(9)).collect::<Vec<_>>());
     }
 
     #[test]

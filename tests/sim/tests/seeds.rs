@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forebay_sim::trace::Keep;
-use forebay_sim::{report, run_choices, run_seed, seeds};
+use forebay_sim::{Shape, report, run_choices, run_seed, seeds, shape_of_seed};
 
 /// Fixed seeds, so that a failure here is a change in the code. `forebay-sim run` draws fresh ones.
 const BASE: u64 = 20_000_000;
@@ -24,6 +24,24 @@ fn no_rule_breaks_in_two_thousand_worlds() {
             "{}",
             report::tell(&report, seed, Duration::from_secs(20)).unwrap_or_default()
         );
+    }
+}
+
+#[test]
+fn each_shape_of_source_has_its_worlds_and_no_rule_breaks_in_three_hundred_of_each() {
+    for shape in Shape::ALL {
+        let seeds = (BASE + 2000..BASE + 12_000).filter(|seed| shape_of_seed(*seed) == Some(shape));
+        let mut n = 0;
+        for seed in seeds.take(300) {
+            n += 1;
+            let report = run_seed(seed, Keep::Hash);
+            assert!(
+                report.violation.is_none(),
+                "{}",
+                report::tell(&report, seed, Duration::from_secs(20)).unwrap_or_default()
+            );
+        }
+        assert_eq!(n, 300, "{shape:?}");
     }
 }
 
