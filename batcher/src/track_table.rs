@@ -535,11 +535,7 @@ mod tests {
             slices: vec![slice.clone()],
             ..at(5)
         };
-        let expected = Checkpoint {
-            finished: vec![(number(11), number(14))],
-            slices: vec![slice],
-            ..at(11)
-        };
+        let expected = Checkpoint { finished: vec![(number(11), number(14))], slices: vec![slice], ..at(11) };
         let mut tracks = TrackTable::new(kept(&[("a", Kept::Checkpoint(Box::new(before)))])).dealt_out();
         tracks.assigned(dealt("a", Start::Committed(Watermark::At(number(11)))));
         assert_eq!(tracks.start()[0].from, expected);

@@ -187,11 +187,7 @@ impl Rig {
         if !self.is_alive(at, life) {
             return;
         }
-        let receipts = read.records.iter().filter_map(|it| match &it.place {
-            Place::Queue(it) => Some(&it.receipt),
-            Place::Track(..) => None,
-        });
-        for receipt in receipts.chain(&read.filtered) {
+        for receipt in read.records.iter().filter_map(Record::receipt).chain(&read.filtered) {
             self.engines[at].slips[handle_number(&receipt.handle)].is_handed = true;
         }
         self.give(at, id, Ok(read));

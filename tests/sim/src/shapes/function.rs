@@ -60,7 +60,7 @@ impl Rig {
             Place::Track(idx, _) => {
                 Whose::Track(*idx, self.engines[at].holdings.get(idx).map_or(0, |it| it.generation))
             }
-            Place::Queue(it) => Whose::Receipt(handle_number(&it.receipt.handle)),
+            Place::Queue(place) => Whose::Receipt(handle_number(&place.receipt.handle)),
         }
     }
 
