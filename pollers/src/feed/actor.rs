@@ -325,7 +325,7 @@ impl Actor {
     }
 
     fn handle_changed(&mut self) {
-        self.members.values_mut().for_each(Member::list_soon);
+        self.members.values_mut().for_each(|it| it.list_soon());
         self.rows.push(changed_row(Arc::clone(&self.source)));
     }
 

@@ -254,7 +254,7 @@ impl Rig {
                 format!("track {source} starts from {from:?} and forgets {kept} retries of record {uid}")
             })?;
         }
-        for uid in all.to_vec() {
+        for uid in all.iter().copied() {
             let fact = &mut self.book.facts[uid as usize];
             fact.n_excuses += u32::from(fact.n_done > 0 && !is_finished_in(from, &fact.position));
         }

@@ -115,7 +115,7 @@ impl Rig {
         if let Ok(Some(Fetched { items, passed, gap, children })) = fetched {
             reader.rest.extend(items);
             (reader.gap, reader.children) = (gap, children);
-            reader.passed = passed.or(reader.passed.take());
+            reader.passed = passed.or_else(|| reader.passed.take());
         } else if let Err(notice) = fetched {
             self.engines[at].readers.insert(idx, reader);
             return Err(notice);
