@@ -101,7 +101,7 @@ const RECORD_BYTES: usize = 1_400;
 
 /// Makes records: their bytes are parts of one arena, as a reader's are.
 struct Maker {
-    arena: Bytes,
+    arena: Arc<Bytes>,
     keys: Vec<Bytes>,
     n_made: u64,
 }
@@ -109,7 +109,7 @@ struct Maker {
 impl Maker {
     fn new() -> Self {
         let keys = (0..1_000).map(|i| Bytes::from(format!("key-{i:016}"))).collect();
-        Self { arena: Bytes::from(vec![b'x'; 64 * RECORD_BYTES]), keys, n_made: 0 }
+        Self { arena: Arc::new(Bytes::from(vec![b'x'; 64 * RECORD_BYTES])), keys, n_made: 0 }
     }
 
     fn make(&mut self, track: TrackIdx, from: u64, n: u64) -> Vec<Record> {
@@ -136,7 +136,7 @@ impl Maker {
             place: Place::Track(track, Position::number(i)),
             key: OrderKey::Key(self.keys[key].clone()),
             arrival: UnixMillis(1_700_000_000_000),
-            bytes: self.arena.slice(at..at + RECORD_BYTES).into(),
+            bytes: Rendered::part(Arc::clone(&self.arena), at..at + RECORD_BYTES),
             section: Section { idx: track.0, bytes: 20 },
         }
     }

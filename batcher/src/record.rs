@@ -149,7 +149,7 @@ pub struct Record {
 impl Record {
     /// Its rendered size in bytes.
     pub fn n_bytes(&self) -> u64 {
-        self.bytes.len() as u64
+        self.bytes.n_bytes()
     }
 
     /// Its place on its track; `None` for a message of a queue.

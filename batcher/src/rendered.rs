@@ -2,13 +2,18 @@
 
 use std::fmt;
 use std::ops::{Deref, Range};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+static NOTHING: Bytes = Bytes::from_static(&[]);
+
 /// A part of a chunk of bytes. Clones share the chunk.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Rendered {
-    chunk: Bytes,
+    /// Behind one word, for records are moved often and their chunk is looked at once; `None` where they are
+    /// part of nothing.
+    chunk: Option<Arc<Bytes>>,
     /// Four bytes each, for there are many of them: a chunk is far below 4 GiB.
     start: u32,
     end: u32,
@@ -19,15 +24,15 @@ impl Rendered {
     ///
     /// # Panics
     /// When the chunk has no such range.
-    pub fn part(chunk: Bytes, range: Range<usize>) -> Self {
+    pub fn part(chunk: Arc<Bytes>, range: Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= chunk.len(), "{range:?} of {} bytes", chunk.len());
         let place = |at: usize| u32::try_from(at).expect("a chunk is far below 4 GiB");
-        Self { start: place(range.start), end: place(range.end), chunk }
+        Self { start: place(range.start), end: place(range.end), chunk: Some(chunk) }
     }
 
     /// What it is a part of.
     pub fn chunk(&self) -> &Bytes {
-        &self.chunk
+        self.chunk.as_deref().unwrap_or(&NOTHING)
     }
 
     /// Which part.
@@ -35,9 +40,14 @@ impl Rendered {
         self.start as usize..self.end as usize
     }
 
+    /// How many bytes it has; their chunk is not looked at.
+    pub fn n_bytes(&self) -> u64 {
+        u64::from(self.end - self.start)
+    }
+
     /// Whether both are parts of one chunk.
     pub fn is_beside(&self, other: &Self) -> bool {
-        self.chunk.as_ptr() == other.chunk.as_ptr() && self.chunk.len() == other.chunk.len()
+        self.chunk.as_ref().map(Arc::as_ptr) == other.chunk.as_ref().map(Arc::as_ptr)
     }
 }
 
@@ -45,20 +55,14 @@ impl Deref for Rendered {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.chunk[self.range()]
-    }
-}
-
-impl Default for Rendered {
-    fn default() -> Self {
-        Bytes::new().into()
+        &self.chunk()[self.range()]
     }
 }
 
 impl From<Bytes> for Rendered {
     fn from(bytes: Bytes) -> Self {
         let n_bytes = bytes.len();
-        Self::part(bytes, 0..n_bytes)
+        Self::part(Arc::new(bytes), 0..n_bytes)
     }
 }
 
@@ -79,6 +83,6 @@ impl Eq for Rendered {}
 
 impl fmt::Debug for Rendered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.chunk.slice(self.range()).fmt(f)
+        self.chunk().slice(self.range()).fmt(f)
     }
 }

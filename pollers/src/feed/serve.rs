@@ -59,7 +59,7 @@ struct UnsealedRecord {
 
 #[derive(Default)]
 struct Arena {
-    closed: Vec<Bytes>,
+    closed: Vec<Arc<Bytes>>,
     open: Vec<u8>,
 }
 
@@ -154,9 +154,9 @@ impl<'a> FilledAnswer<'a> {
 
     /// The answer: the records as parts of their lanes' arenas.
     pub(super) fn finish(self, passed: Option<Position>, ended: bool) -> Read {
-        let chunks: Vec<Vec<Bytes>> = self.lanes.into_iter().map(Arena::finish).collect();
+        let chunks: Vec<Vec<Arc<Bytes>>> = self.lanes.into_iter().map(Arena::finish).collect();
         let place = |draft: UnsealedRecord| Record {
-            bytes: Rendered::part(chunks[draft.lane][draft.chunk].clone(), draft.range),
+            bytes: Rendered::part(Arc::clone(&chunks[draft.lane][draft.chunk]), draft.range),
             ..draft.record
         };
         let records = self.drafts.into_iter().map(place).collect();
@@ -178,7 +178,7 @@ impl Arena {
         }
     }
 
-    fn finish(mut self) -> Vec<Bytes> {
+    fn finish(mut self) -> Vec<Arc<Bytes>> {
         self.closed.push(freeze(self.open));
         self.closed
     }
@@ -191,9 +191,9 @@ const fn rendered_guess(data_bytes: usize, n_records: usize) -> usize {
 }
 
 /// What a chunk pins is what it holds: capacity left over by growth is given back.
-fn freeze(mut bytes: Vec<u8>) -> Bytes {
+fn freeze(mut bytes: Vec<u8>) -> Arc<Bytes> {
     bytes.shrink_to_fit();
-    bytes.into()
+    Arc::new(bytes.into())
 }
 
 #[cfg(test)]

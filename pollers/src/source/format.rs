@@ -93,12 +93,12 @@ mod tests {
 
     /// Records of `texts` as they lie in one chunk with commas between them.
     fn rendered(texts: &[&str]) -> Vec<Record> {
-        let chunk = Bytes::from(texts.join(","));
+        let chunk = Arc::new(Bytes::from(texts.join(",")));
         let mut at = 0;
         let place = |text: &&str| {
             let range = at..at + text.len();
             at = range.end + 1;
-            Record { bytes: Rendered::part(chunk.clone(), range), ..record(0) }
+            Record { bytes: Rendered::part(Arc::clone(&chunk), range), ..record(0) }
         };
         texts.iter().map(place).collect()
     }
@@ -121,8 +121,9 @@ mod tests {
         );
         assert_eq!(texts(&pick(&[&a[0], &a[0]])), ["[", "1,", "1", "]"]);
         assert_eq!(texts(&[]), ["[", "]"]);
-        let beside = Record { bytes: Rendered::part(Bytes::from("7;8"), 0..1), ..record(0) };
-        let other = Record { bytes: Rendered::part(beside.bytes.chunk().clone(), 2..3), ..record(0) };
+        let chunk = Arc::new(Bytes::from("7;8"));
+        let beside = Record { bytes: Rendered::part(Arc::clone(&chunk), 0..1), ..record(0) };
+        let other = Record { bytes: Rendered::part(chunk, 2..3), ..record(0) };
         assert_eq!(texts(&[beside, other]), ["[", "7", ",", "8", "]"], "what lies between them is no comma");
     }
 }
