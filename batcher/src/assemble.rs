@@ -9,7 +9,8 @@ use crate::record::{Place, Position, Record, TrackIdx};
 #[derive(Debug)]
 pub(crate) struct Filler {
     records: Vec<Record>,
-    /// The sections that it has, in order.
+    /// The first section that it has, and all that it has, in order, once there is another.
+    only_section: Option<u32>,
     sections: Vec<u32>,
     event_bytes: u64,
     records_max: usize,
@@ -23,6 +24,7 @@ impl Filler {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             records: Vec::new(),
+            only_section: None,
             sections: Vec::new(),
             event_bytes: plan.envelope_bytes,
             records_max: plan.batch.records_max.get() as usize,
@@ -56,8 +58,14 @@ impl Filler {
 
     pub(crate) fn add(&mut self, record: Record) {
         self.event_bytes += self.bytes_of(&record);
-        if let Err(at) = self.section(&record) {
-            self.sections.insert(at, record.section.idx);
+        match (self.only_section, self.section(&record)) {
+            (None, _) => self.only_section = Some(record.section.idx),
+            (Some(only), Err(_)) if self.sections.is_empty() => {
+                self.sections.extend([only, record.section.idx]);
+                self.sections.sort_unstable();
+            }
+            (Some(_), Err(at)) => self.sections.insert(at, record.section.idx),
+            (Some(_), Ok(_)) => {}
         }
         self.records.push(record);
     }
@@ -69,9 +77,8 @@ impl Filler {
 
     /// Where the section of a record stands among those that the batch has, or would stand.
     fn section(&self, record: &Record) -> Result<usize, usize> {
-        if let [only] = self.sections.as_slice()
-            && *only == record.section.idx
-        {
+        // Most have one, and need no list.
+        if self.sections.is_empty() && self.only_section == Some(record.section.idx) {
             return Ok(0);
         }
         self.sections.binary_search(&record.section.idx)

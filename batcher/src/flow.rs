@@ -97,15 +97,21 @@ impl Runs {
     /// Looks at a batch run's first step and puts the batch run where it must wait; ends it when nothing is
     /// left.
     fn advance(&mut self, id: BatchRunId, books: &mut Books) {
+        let mut parted = Vec::new();
+        self.advance_whole(id, &mut parted, books);
+        // What was parted from it stood behind it.
+        parted.into_iter().for_each(|it| self.advance(it, books));
+    }
+
+    /// The same, with what is parted from it left to the caller.
+    fn advance_whole(&mut self, id: BatchRunId, parted: &mut Vec<BatchRunId>, books: &mut Books) {
         if books.cx.is_closing() {
             self.hand_back(id, books);
         }
         loop {
             self.convert_filled(id, books);
             self.drop_dead(id, books);
-            if let Some(parted) = self.part(id, books) {
-                self.advance(parted, books);
-            }
+            parted.extend(self.part(id, books));
             let Some(run) = self.batch_runs.get(id) else { return };
             let Some(step) = run.steps.front() else {
                 self.end_run(id, books);
@@ -140,7 +146,7 @@ impl Runs {
                     return;
                 }
             };
-            let is_paused = status == Status::Paused;
+            let is_paused = matches!(status, Status::Paused);
             self.set_status(id, status, books);
             if is_paused {
                 self.tell_paused(id, books);
@@ -158,13 +164,13 @@ impl Runs {
         let is_ready = matches!(status, Status::Ready { .. });
         let (before, now) = (deadlines(&run.status), deadlines(&status));
         let is_not_reached = is_ready && run.not_reached().is_some();
-        if status == Status::Durable {
+        if matches!(status, Status::Durable) {
             for idx in run.tracks() {
                 books.tracks.wait_for_commit(idx, id);
             }
         }
-        self.n_paused -= usize::from(run.status == Status::Paused);
-        self.n_paused += usize::from(status == Status::Paused);
+        self.n_paused -= usize::from(matches!(run.status, Status::Paused));
+        self.n_paused += usize::from(matches!(status, Status::Paused));
         if !(was_ready && is_ready) {
             run.status = status;
         }

@@ -1,5 +1,5 @@
-//! All batch runs of a machine, each in a slot that its id names: a look is an index, and an id that is over
-//! is known by its number.
+//! All batch runs of a machine, each in a slot that its id names: a look is an index, an id that is over is
+//! known by its number, and what a slot stands in serves the next that has it.
 
 use super::run::BatchRun;
 use crate::hold::BatchRunId;
@@ -7,7 +7,7 @@ use crate::hold::BatchRunId;
 /// All batch runs of a machine.
 #[derive(Debug, Default)]
 pub(super) struct BatchRuns {
-    slots: Vec<Option<Box<(BatchRunId, BatchRun)>>>,
+    slots: Vec<Box<Option<(BatchRunId, BatchRun)>>>,
     free: Vec<u32>,
 }
 
@@ -15,27 +15,27 @@ impl BatchRuns {
     /// `number` is never used twice and grows.
     pub(super) fn insert(&mut self, number: u64, run: BatchRun) -> BatchRunId {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
+            self.slots.push(Box::new(None));
             u32::try_from(self.slots.len() - 1).expect("fewer batch_runs than memory has room for")
         });
         let id = BatchRunId { number, slot };
-        self.slots[slot as usize] = Some(Box::new((id, run)));
+        *self.slots[slot as usize] = Some((id, run));
         id
     }
 
     pub(super) fn get(&self, id: BatchRunId) -> Option<&BatchRun> {
-        let (its, run) = self.slots.get(id.slot as usize)?.as_deref()?;
+        let (its, run) = self.slots.get(id.slot as usize)?.as_ref().as_ref()?;
         (*its == id).then_some(run)
     }
 
     pub(super) fn get_mut(&mut self, id: BatchRunId) -> Option<&mut BatchRun> {
-        let (its, run) = self.slots.get_mut(id.slot as usize)?.as_deref_mut()?;
+        let (its, run) = self.slots.get_mut(id.slot as usize)?.as_mut().as_mut()?;
         (*its == id).then_some(run)
     }
 
     pub(super) fn remove(&mut self, id: BatchRunId) -> Option<BatchRun> {
         self.get(id)?;
-        let (_, run) = *self.slots[id.slot as usize].take()?;
+        let (_, run) = self.slots[id.slot as usize].take()?;
         self.free.push(id.slot);
         Some(run)
     }
@@ -47,7 +47,7 @@ impl BatchRuns {
     /// All of them, in the order in which they were made.
     pub(super) fn in_order(&self) -> Vec<(BatchRunId, &BatchRun)> {
         let mut all: Vec<(BatchRunId, &BatchRun)> =
-            self.slots.iter().flatten().map(|it| (it.0, &it.1)).collect();
+            self.slots.iter().filter_map(|it| it.as_ref().as_ref()).map(|it| (it.0, &it.1)).collect();
         all.sort_unstable_by_key(|(id, _)| *id);
         all
     }

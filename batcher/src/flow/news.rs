@@ -64,8 +64,12 @@ impl Runs {
         let holds = &self.batch_runs.get(id)?.holds;
         books.receipts.hold_batch(id, holds);
         books.tracks.hold_batch(id, holds, is_oversize, self, &mut books.cx);
-        self.advance(id, books);
-        self.begin(id, books)
+        if is_oversize {
+            self.advance(id, books);
+            return None;
+        }
+        // Its slot is there: it need not stand in the line first.
+        self.start(id, books)
     }
 
     /// The attempt of a batch run whose turn it is; `None` when it has nothing to try now.
