@@ -22,6 +22,9 @@ pub(crate) enum Hold {
 
 /// The tracks of which lanes are held, each once.
 pub(crate) fn tracks_of(holds: &[Hold]) -> impl Iterator<Item = TrackIdx> + use<> {
+    if let [Hold::Lane(idx, _)] = holds {
+        return Some(*idx).into_iter().chain(Vec::new());
+    }
     let mut tracks = lanes_of(holds).map(|(idx, _)| idx);
     // Most hold lanes of one track, and need no list.
     let first = tracks.next();

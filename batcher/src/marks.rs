@@ -54,7 +54,9 @@ impl Marks {
     pub(crate) fn forget(&mut self, n: usize) {
         let n = n + self.n_forgotten;
         let n_words = (n / BITS).min(self.words.len());
-        self.words.drain(..n_words);
+        if n_words > 0 {
+            self.words.drain(..n_words);
+        }
         self.n_forgotten = if self.words.is_empty() { 0 } else { n - n_words * BITS };
     }
 }

@@ -56,38 +56,45 @@ fn open_slices_of(
     cx: &Context,
     out: &mut Vec<OpenSlice>,
 ) {
-    let (slice, n_failures, n_invokes, not_before, is_age_pardoned, given_up) = match &step.what {
-        What::Filling(filling) if filling.track == its.idx => {
-            out.push(filling.slice.clone());
-            return;
-        }
-        What::Filling(_) => return,
-        What::Try(tried) if tried.n_invokes == 0 => return,
+    match &step.what {
+        What::Filling(filling) if filling.track == its.idx => out.push(filling.slice.clone()),
+        What::Filling(_) => {}
+        What::Try(tried) if tried.n_invokes == 0 => {}
         What::Try(tried) => {
-            (&tried.slice, tried.n_failures, tried.n_invokes, tried.not_before, tried.is_pardoned, None)
+            let not_before = by_the_wall_clock(tried.not_before, cx);
+            for_each_part(&tried.slice, run, its, places, |part| {
+                let slice = open_slice(run, part, tried.n_invokes, not_before);
+                let (n_failures, is_age_pardoned) = (tried.n_failures, tried.is_pardoned);
+                out.push(OpenSlice { n_failures, is_age_pardoned, ..slice });
+            });
         }
         What::Tell(told) => {
             let reply = told.reply.clone().map(|reply| crate::attempt::Reply { payload: None, ..*reply });
-            (
-                &told.slice,
-                0,
-                told.n_invokes,
-                Tick::default(),
-                false,
-                Some(Box::new(GivenUp {
-                    condition: told.condition,
-                    reply,
-                    paused_since: told.paused.map(|it| it.since),
-                })),
-            )
+            let given_up = Some(Box::new(GivenUp {
+                condition: told.condition,
+                reply,
+                paused_since: told.paused.map(|it| it.since),
+            }));
+            for_each_part(&told.slice, run, its, places, |part| {
+                let slice = open_slice(run, part, told.n_invokes, cx.now.unix);
+                out.push(OpenSlice { given_up: given_up.clone(), ..slice });
+            });
         }
-    };
-    let not_before = by_the_wall_clock(not_before, cx);
-    let open_slice = |(lane, first, last): (u32, Position, Position)| OpenSlice {
+    }
+}
+
+/// A part of a slice of this batch run that was not given up and has failed nothing.
+fn open_slice(
+    run: &BatchRun,
+    (lane, first, last): (u32, Position, Position),
+    n_invokes: u32,
+    not_before: UnixMillis,
+) -> OpenSlice {
+    OpenSlice {
         lane,
         first,
         last,
-        n_failures,
+        n_failures: 0,
         n_invokes,
         not_before,
         retries_max: run.limits.retries_max,
@@ -96,12 +103,23 @@ fn open_slices_of(
             .record_age_max
             .map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
         bisect: run.limits.bisect,
-        is_age_pardoned,
-        given_up: given_up.clone(),
-    };
+        is_age_pardoned: false,
+        given_up: None,
+    }
+}
+
+/// Each part of a slice on this track: its lane, and from where to where it stands on it.
+#[inline]
+fn for_each_part(
+    slice: &Slice,
+    run: &BatchRun,
+    its: Its,
+    places: Option<&BTreeMap<u32, Vec<&Position>>>,
+    tell: impl FnMut((u32, Position, Position)),
+) {
     match only_part(slice, run, places) {
-        Some(part) => out.push(open_slice(part)),
-        None => out.extend(parts_of(slice, its, places).into_iter().map(open_slice)),
+        Some(part) => Some(part).into_iter().for_each(tell),
+        None => parts_of(slice, its, places).into_iter().for_each(tell),
     }
 }
 
