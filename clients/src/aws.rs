@@ -3,6 +3,7 @@
 mod credentials;
 mod error;
 mod identity;
+mod json;
 mod provider;
 mod relay;
 mod sdk;
@@ -32,6 +33,7 @@ use crate::pieces::Pieces;
 pub use credentials::KeptCredentials;
 pub use error::AwsError;
 pub use identity::aws_identity;
+pub use json::{JsonCall, JsonClient, JsonDialect, Transport};
 pub use relay::{AwsRelay, RelayError};
 pub use sdk::sdk_client;
 pub use sdk_failure::{SdkFailure, with_causes};

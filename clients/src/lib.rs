@@ -16,8 +16,8 @@ pub mod stream;
 pub mod tls;
 
 pub use aws::{
-    Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, KeptCredentials, RelayError, SdkFailure,
-    aws_identity, sdk_client, with_causes,
+    Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, JsonCall, JsonClient, JsonDialect,
+    KeptCredentials, RelayError, SdkFailure, Transport, aws_identity, sdk_client, with_causes,
 };
 pub use aws_credential_types::provider::error::CredentialsError;
 pub use descriptors::{Descriptor, Descriptors};
