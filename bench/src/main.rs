@@ -1,5 +1,5 @@
-//! What Forebay costs beside the least that the same work can cost, in CPU time: a queue beside a loop of
-//! receive, POST, delete through the same SDK, a file beside a program that reads, renders and POSTs. Each
+//! What Forebay costs beside the least that the same work can cost, in CPU time: a queue beside loops of
+//! receive, POST, delete, through AWS's SDK and without it, a file beside a program that reads, renders and POSTs. Each
 //! side is a process of its own, against one server and one function.
 
 mod cpu;
@@ -25,7 +25,9 @@ fn main() -> ExitCode {
         },
         // What the contests start.
         #[cfg(feature = "sqs")]
-        ["loop", endpoint, queue, function] => sqs::plain_loop(endpoint, queue, function),
+        ["sdk-loop", endpoint, queue, function] => sqs::sdk_loop(endpoint, queue, function),
+        #[cfg(feature = "sqs")]
+        ["http-loop", endpoint, queue, function] => sqs::http_loop(endpoint, queue, function),
         ["post", path, address, batch] => {
             file::post(path, address, batch.parse().expect("a batch is a number"))
         }

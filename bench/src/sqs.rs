@@ -1,7 +1,9 @@
 //! Fills a queue, lets one side empty it into the function, and takes the CPU time of that side's process; in
 //! turn, several rounds.
 
-mod plain_loop;
+mod event;
+mod http_loop;
+mod sdk_loop;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -17,9 +19,15 @@ use serde_json::{Value, json};
 
 use crate::cpu;
 
-pub(crate) use plain_loop::run as plain_loop;
+pub(crate) use http_loop::run as http_loop;
+pub(crate) use sdk_loop::run as sdk_loop;
 
 const ROUNDS: usize = 3;
+/// Receives that a loop has open, as many as Forebay has at first.
+const N_TASKS: usize = 5;
+/// The loops that Forebay is measured beside, by what starts them: one through AWS's SDK, one that writes and
+/// reads the JSON itself and signs nothing.
+const LOOPS: [&str; 2] = ["sdk-loop", "http-loop"];
 const BODY_BYTES: usize = 256;
 /// Enough for the messages of one round.
 const HEAP_MB: u32 = 512;
@@ -45,7 +53,7 @@ struct Arena {
     n: usize,
 }
 
-/// Prints a line for each side and round, and the ratio of the medians.
+/// Prints a line for each side and round, and the ratios of the medians.
 pub(crate) fn run(n: usize) {
     let seen = Arc::new(Seen::default());
     let function = Function::start({
@@ -60,16 +68,20 @@ pub(crate) fn run(n: usize) {
     eprintln!(
         "{n} messages of {BODY_BYTES} bytes a round; CPU is user and system time of the side's own process"
     );
-    let (mut forebay, mut plain) = (Vec::new(), Vec::new());
+    let mut forebay = Vec::new();
+    let mut loops = LOOPS.map(|_| Vec::new());
     for round in 0..ROUNDS {
         forebay.push(arena.tell("forebay", arena.forebay(&format!("forebay-{round}"))));
-        plain.push(arena.tell("loop", arena.plain_loop(&format!("loop-{round}"))));
+        for (name, figures) in LOOPS.iter().zip(&mut loops) {
+            figures.push(arena.tell(name, arena.plain_loop(name, &format!("{name}-{round}"))));
+        }
     }
-    let (forebay, plain) = (median(forebay), median(plain));
-    eprintln!(
-        "medians: forebay {forebay:.1}, loop {plain:.1} CPU seconds per million messages; ratio {:.2}",
-        forebay / plain
-    );
+    let forebay = median(forebay);
+    eprintln!("medians: forebay {forebay:.1} CPU seconds per million messages");
+    for (name, figures) in LOOPS.iter().zip(loops) {
+        let figure = median(figures);
+        eprintln!("{name} {figure:.1}: forebay has {:.2} times that", forebay / figure);
+    }
 }
 
 impl Arena {
@@ -95,11 +107,11 @@ impl Arena {
         figures
     }
 
-    fn plain_loop(&self, queue: &str) -> Figures {
+    fn plain_loop(&self, name: &str, queue: &str) -> Figures {
         let url = self.fill(queue);
         let me = std::env::current_exe().expect("a program knows its own path");
         let start = Instant::now();
-        let mut side = start_loop(&me, &[&self.server.endpoint(), &url, &self.function.url()]);
+        let mut side = start_loop(&me, &[name, &self.server.endpoint(), &url, &self.function.url()]);
         let figures = self.empty(&url, side.id(), start);
         side.kill().expect("it can be killed");
         side.wait().expect("it can be waited for");
@@ -128,13 +140,13 @@ impl Arena {
         let Figures { cpu, took, n_batches } = figures;
         let per_million = cpu.as_secs_f64() * 1e6 / self.n as f64;
         let rate = self.n as f64 / took.as_secs_f64();
-        eprintln!("{side:8} {per_million:7.1} CPU s per million; {rate:6.0} messages/s, {n_batches} batches");
+        eprintln!("{side:9} {per_million:7.1} CPU s per million; {rate:6.0} messages/s, {n_batches} batches");
         per_million
     }
 }
 
 fn start_loop(me: &Path, args: &[&str]) -> Child {
-    Command::new(me).arg("loop").args(args).stdin(Stdio::null()).spawn().expect("it starts")
+    Command::new(me).args(args).stdin(Stdio::null()).spawn().expect("it starts")
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {

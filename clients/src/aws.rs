@@ -33,7 +33,7 @@ use crate::pieces::Pieces;
 pub use credentials::KeptCredentials;
 pub use error::AwsError;
 pub use identity::aws_identity;
-pub use json::{JsonCall, JsonClient, JsonDialect, Transport};
+pub use json::{AnswerText, JsonCall, JsonClient, JsonDialect, Transport, WireText, read_answer};
 pub use relay::{AwsRelay, RelayError};
 pub use sdk::sdk_client;
 pub use sdk_failure::{SdkFailure, with_causes};

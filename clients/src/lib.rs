@@ -16,8 +16,9 @@ pub mod stream;
 pub mod tls;
 
 pub use aws::{
-    Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, JsonCall, JsonClient, JsonDialect,
-    KeptCredentials, RelayError, SdkFailure, Transport, aws_identity, sdk_client, with_causes,
+    AnswerText, Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, JsonCall, JsonClient, JsonDialect,
+    KeptCredentials, RelayError, SdkFailure, Transport, WireText, aws_identity, read_answer, sdk_client,
+    with_causes,
 };
 pub use aws_credential_types::provider::error::CredentialsError;
 pub use descriptors::{Descriptor, Descriptors};

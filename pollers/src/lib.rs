@@ -9,6 +9,8 @@ pub mod feed;
 pub mod file;
 #[cfg(feature = "kinesis")]
 pub mod kinesis;
+#[cfg(test)]
+mod played;
 #[cfg(feature = "kinesis")]
 mod shards;
 pub mod source;

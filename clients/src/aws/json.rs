@@ -8,6 +8,7 @@ mod skew;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::time::SystemTime;
 
@@ -23,6 +24,7 @@ use self::retry::RetryBudget;
 use self::signer::JsonSigner;
 use self::skew::ClockSkew;
 use self::stamp::Stamp;
+pub use self::text::{AnswerText, WireText, read_answer};
 use super::{AwsAccess, AwsError, KeptCredentials, SdkFailure, judged, sign, with_causes};
 use crate::exchange::{Answer, Limits};
 use crate::http::HttpClient;
@@ -116,20 +118,18 @@ impl JsonClient {
     /// # Errors
     /// The failure of the last try.
     pub async fn call(&self, call: JsonCall) -> Result<Bytes, SdkFailure> {
-        let mut paid = None;
         let mut n_tries = 0;
         loop {
             let failed = match self.once(&call).await {
                 Ok(body) => {
-                    self.budget.worked(paid);
+                    self.budget.worked();
                     return Ok(body);
                 }
                 Err(failed) => failed,
             };
             n_tries += 1;
-            match failed.retry_cost().filter(|cost| n_tries < call.tries && self.budget.take(*cost)) {
-                Some(cost) => paid = Some(cost),
-                None => return Err(failed.failure),
+            if !failed.retry_cost().is_some_and(|cost| n_tries < call.tries && self.budget.take(cost)) {
+                return Err(failed.failure);
             }
             sleep(retry::pause(n_tries, failed.retry_after, fastrand::f64())).await;
         }
@@ -152,7 +152,7 @@ impl JsonClient {
         let Answer { head, body } =
             self.http.exchange(request, limits).await.map_err(|error| Failed::lost(&error))?;
         let skew = self.skew.learn(&head.headers, sent, SystemTime::now());
-        failed::judged(head, body, self.dialect.has_query_codes, skew)
+        failed::judged(head, body, skew)
     }
 
     /// The signed request. The error is for people: credentials that no header can hold.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_clients::AwsError;
+use forebay_clients::{AwsError, SdkFailure};
 use forebay_config::Code;
 
 use crate::source::SourceError;
@@ -33,6 +33,17 @@ pub(super) enum SqsError {
     NoVisibility,
     #[error("it asks to slow down")]
     Throttled,
+}
+
+impl From<SdkFailure> for SqsError {
+    fn from(failure: SdkFailure) -> Self {
+        match failure {
+            SdkFailure::Answered(code, text) => Self::answered(&code, text),
+            SdkFailure::Unusable(text) => Self::Refused(text),
+            SdkFailure::NoCredentials(text) => Self::NoCredentials(text),
+            SdkFailure::Unreachable(text) => Self::Unreachable(text),
+        }
+    }
 }
 
 impl SqsError {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use bytes::Bytes;
 use forebay_models::sqs::{Action, Answered, Attributes, Fault, Refusal, Sent, Service};
 use tokio::time::Instant;
 
@@ -72,11 +73,11 @@ impl FakeQueue {
             };
             let attributes = damaged.attributes.into_iter().map(|(name, it)| (name, attribute(it))).collect();
             Received {
-                id: it.id,
-                handle: it.handle,
-                body: damaged.body,
+                id: it.id.into(),
+                handle: it.handle.into(),
+                body: damaged.body.into(),
                 details: Details {
-                    md5_of_body: Some(digest::of_body(it.body.as_bytes()).to_string()),
+                    md5_of_body: Some(digest::of_body(it.body.as_bytes()).to_string().into()),
                     md5_of_attributes: None,
                     system: it.system.into_iter().collect(),
                     attributes,
@@ -116,7 +117,7 @@ impl Sqs for FakeQueue {
         })
     }
 
-    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Answers, SqsError>> {
+    fn delete(&self, handles: Vec<Bytes>) -> BoxFuture<'_, Result<Answers, SqsError>> {
         let (mut service, now) = (self.lock(), self.now());
         let struck = service.faults.strike(Action::DeleteMessageBatch);
         let answers = match &struck.refuse {
@@ -126,7 +127,7 @@ impl Sqs for FakeQueue {
         Box::pin(async { heard(answers) })
     }
 
-    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Answers, SqsError>> {
+    fn hide(&self, handles: Vec<Bytes>, by: Duration) -> BoxFuture<'_, Result<Answers, SqsError>> {
         let (mut service, now) = (self.lock(), self.now());
         let struck = service.faults.strike(Action::ChangeMessageVisibilityBatch);
         let entries =
@@ -142,8 +143,9 @@ impl Sqs for FakeQueue {
     }
 }
 
-fn numbered(handles: Vec<String>) -> Vec<(String, String)> {
-    handles.into_iter().enumerate().map(|(idx, it)| (idx.to_string(), it)).collect()
+fn numbered(handles: Vec<Bytes>) -> Vec<(String, String)> {
+    let text = |it: Bytes| String::from_utf8(it.into()).expect("a handle is a text");
+    handles.into_iter().enumerate().map(|(idx, it)| (idx.to_string(), text(it))).collect()
 }
 
 fn told(refusal: &Refusal) -> SqsError {

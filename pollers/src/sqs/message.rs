@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+use forebay_clients::AnswerText;
+
 /// System attributes in Lambda's order; others follow by name.
-const SYSTEM: &[&str] = &[
+pub(super) const SYSTEM: [&str; 9] = [
     "ApproximateReceiveCount",
     "AWSTraceHeader",
     "SentTimestamp",
@@ -18,26 +21,32 @@ const SYSTEM: &[&str] = &[
 /// A message as the queue gives it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Received {
-    pub(super) id: String,
-    pub(super) handle: String,
-    pub(super) body: String,
+    pub(super) id: AnswerText,
+    /// A text. It lives longer than the rest, and keeps nothing of that.
+    pub(super) handle: Bytes,
+    pub(super) body: AnswerText,
     pub(super) details: Details,
 }
 
 /// What it says beside its body.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Details {
-    pub(super) md5_of_body: Option<String>,
-    pub(super) md5_of_attributes: Option<String>,
+    pub(super) md5_of_body: Option<AnswerText>,
+    pub(super) md5_of_attributes: Option<AnswerText>,
     pub(super) system: System,
     pub(super) attributes: Attributes,
 }
 
 /// System attributes in Lambda's order.
 #[derive(Debug, Clone, Default)]
-pub(super) struct System(Box<[(Cow<'static, str>, String)]>);
+pub(super) struct System(Box<[(Cow<'static, str>, AnswerText)]>);
 
 impl System {
+    /// Attributes that stand in Lambda's order already.
+    pub(super) fn in_order(all: impl Iterator<Item = (Cow<'static, str>, AnswerText)>) -> Self {
+        Self(all.collect())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
     }
@@ -47,9 +56,10 @@ impl System {
     }
 }
 
-impl<N: AsRef<str>> FromIterator<(N, String)> for System {
-    fn from_iter<T: IntoIterator<Item = (N, String)>>(all: T) -> Self {
-        let mut all: Box<[_]> = all.into_iter().map(|(name, value)| (known(name.as_ref()), value)).collect();
+impl<N: AsRef<str>, V: Into<AnswerText>> FromIterator<(N, V)> for System {
+    fn from_iter<T: IntoIterator<Item = (N, V)>>(all: T) -> Self {
+        let mut all: Box<[_]> =
+            all.into_iter().map(|(name, value)| (known(name.as_ref()), value.into())).collect();
         all.sort_unstable_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
         Self(all)
     }

@@ -1,7 +1,7 @@
 //! SQS queues, standard and FIFO. `docs/sources/sqs.md` is the manual.
 //!
-//! `client` is the only file that knows the SDK; `reader` receives, settles and extends over it; `fake` is a
-//! queue in memory.
+//! `client` says which calls are made; `plain` makes them, or `sdk`, the only file that knows AWS's SDK;
+//! `reader` receives, settles and extends over them; `fake` is a queue in memory.
 
 mod client;
 #[cfg(test)]
@@ -12,10 +12,14 @@ mod event;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fake;
 mod message;
+mod plain;
 mod reader;
+mod sdk;
 mod settings;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transport_tests;
 mod words;
 
 use std::path::Path;

@@ -139,7 +139,7 @@ impl SqsQueue {
         for it in received {
             let key = self.key(&it);
             if let Err(why) = check(&it) {
-                let (queue, message_id) = (&self.what, &it.id);
+                let (queue, message_id) = (&self.what, it.id.as_str());
                 tracing::warn!(
                     code = "FB-0216",
                     queue,
@@ -171,7 +171,7 @@ impl SqsQueue {
         let n_receives: Option<u32> =
             details.system.get("ApproximateReceiveCount").and_then(|it| it.parse().ok());
         let receives_left = self.receives_max.map(|max| max.saturating_sub(n_receives.unwrap_or(1)));
-        let receipt = Receipt { handle: handle.into(), generation: Generation(0) };
+        let receipt = Receipt { handle, generation: Generation(0) };
         let facts = Facts {
             handle: receipt.handle.clone(),
             details,
@@ -183,7 +183,7 @@ impl SqsQueue {
             position: Position::new(b""),
             key,
             arrival,
-            data: body.into(),
+            data: body.into_bytes(),
             facts: Arc::new(facts),
         };
         Message { record, receipt, receives_left, n_receives }
@@ -306,8 +306,8 @@ fn check(received: &Received) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn handles(receipts: &[Receipt]) -> Vec<String> {
-    receipts.iter().map(|it| String::from_utf8_lossy(&it.handle).into_owned()).collect()
+fn handles(receipts: &[Receipt]) -> Vec<Bytes> {
+    receipts.iter().map(|it| it.handle.clone()).collect()
 }
 
 fn tens(receipts: Vec<Receipt>) -> Vec<Vec<Receipt>> {

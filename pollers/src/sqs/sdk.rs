@@ -1,7 +1,7 @@
-//! The calls to SQS that we make, and the one file that knows the SDK.
+//! The calls by AWS's SDK: the one file that knows it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::config::retry::RetryConfig;
@@ -11,79 +11,14 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     MessageSystemAttributeName, QueueAttributeName,
 };
+use bytes::Bytes;
 use forebay_clients::{AwsAccess, SdkFailure};
 
+use super::client::{Answers, Ask, CALL_MAX, Description, RECEIVE_SLACK, Sqs, TRIES, n_visible, queue_url};
 use super::error::SqsError;
 use super::message::{Attribute, Details, Received};
 use super::settings::Which;
 use crate::source::BoxFuture;
-
-/// The longest that a call other than a receive may take.
-const CALL_MAX: Duration = Duration::from_secs(10);
-/// How much longer than its long poll a receive may take.
-const RECEIVE_SLACK: Duration = Duration::from_secs(10);
-/// Tries of a call that may be repeated.
-const TRIES: u32 = 3;
-
-/// What one receive asks for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ask {
-    pub(super) records_max: u32,
-    /// In whole seconds.
-    pub(super) wait: Duration,
-    pub(super) visibility: Duration,
-}
-
-/// What a queue says of itself.
-#[derive(Debug, Clone)]
-pub(super) struct Description {
-    pub(super) arn: String,
-    pub(super) visibility: Duration,
-    /// `maxReceiveCount` of its redrive policy.
-    pub(super) receives_max: Option<u32>,
-}
-
-/// What became of one entry of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum EntryAnswer {
-    Done,
-    Void,
-    Failed,
-}
-
-/// What became of the entries of a batch, in the order of the question.
-#[derive(Debug)]
-pub(super) struct Answers {
-    pub(super) entries: Vec<EntryAnswer>,
-    /// What was said of the first that failed.
-    pub(super) failure: Option<String>,
-}
-
-impl Answers {
-    /// All the same; `failure` says why when they failed.
-    pub(super) fn all(n: usize, answer: EntryAnswer, failure: Option<String>) -> Self {
-        Self { entries: vec![answer; n], failure }
-    }
-
-    /// Notes what an entry was refused with.
-    pub(super) fn refuse(&mut self, idx: usize, code: &str, message: &str) {
-        let Some(entry) = self.entries.get_mut(idx) else { return };
-        *entry = if is_void(code, message) { EntryAnswer::Void } else { EntryAnswer::Failed };
-        if *entry == EntryAnswer::Failed {
-            self.failure.get_or_insert_with(|| format!("{code}: {message}"));
-        }
-    }
-}
-
-/// The calls that we make. Lists have ten entries at most; answers stand in the order of the question.
-pub(super) trait Sqs: Send + Sync {
-    fn describe(&self) -> BoxFuture<'_, Result<Description, SqsError>>;
-    /// How many messages may be received now, as the queue guesses.
-    fn n_visible(&self) -> BoxFuture<'_, Result<u64, SqsError>>;
-    fn receive(&self, ask: Ask) -> BoxFuture<'_, Result<Vec<Received>, SqsError>>;
-    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Answers, SqsError>>;
-    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Answers, SqsError>>;
-}
 
 /// The SDK's client and the queue that it is for.
 pub(super) struct SdkSqs {
@@ -104,8 +39,7 @@ impl Receivers {
         Self { config, by_wait: Mutex::default() }
     }
 
-    /// A receive is never tried again by the SDK: an answer that was lost has hidden its messages, and the
-    /// caller paces itself.
+    /// A receive is never tried again by the SDK.
     fn of(&self, wait: Duration) -> aws_sdk_sqs::Client {
         let new = || {
             let timeouts = TimeoutConfig::builder().operation_attempt_timeout(wait + RECEIVE_SLACK).build();
@@ -137,7 +71,7 @@ impl SdkSqs {
                     .send()
                     .await
                     .map_err(told)?;
-                answer.queue_url.ok_or_else(|| SqsError::Refused("GetQueueUrl gave no URL".to_owned()))?
+                queue_url(answer.queue_url)?
             }
         };
         Ok(Self { client, receivers: Receivers::new(config), url })
@@ -152,28 +86,14 @@ impl SdkSqs {
         let call =
             self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
         let attributes = call.send().await.map_err(told)?.attributes.unwrap_or_default();
-        let arn = attributes.get(&QueueAttributeName::QueueArn).cloned();
-        let visibility =
-            attributes.get(&QueueAttributeName::VisibilityTimeout).and_then(|it| it.parse().ok());
-        let receives_max = attributes.get(&QueueAttributeName::RedrivePolicy).and_then(|it| receives_max(it));
-        match (arn, visibility) {
-            (Some(arn), Some(seconds)) => {
-                Ok(Description { arn, visibility: Duration::from_secs(seconds), receives_max })
-            }
-            (_, _) => Err(SqsError::Refused(
-                "GetQueueAttributes tells no QueueArn or no VisibilityTimeout".to_owned(),
-            )),
-        }
+        Description::of(|name| attributes.get(&QueueAttributeName::from(name)).map(String::as_str))
     }
 
     async fn n_visible(&self) -> Result<u64, SqsError> {
         let name = QueueAttributeName::ApproximateNumberOfMessages;
         let call = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone());
         let attributes = call.send().await.map_err(told)?.attributes.unwrap_or_default();
-        let n = attributes.get(&name).and_then(|it| it.parse().ok());
-        n.ok_or_else(|| {
-            SqsError::Refused("GetQueueAttributes tells no ApproximateNumberOfMessages".to_owned())
-        })
+        n_visible(attributes.get(&name).map(String::as_str))
     }
 
     async fn receive(&self, ask: Ask) -> Result<Vec<Received>, SqsError> {
@@ -189,25 +109,27 @@ impl SdkSqs {
         Ok(answer.messages.unwrap_or_default().into_iter().map(received).collect())
     }
 
-    async fn delete(&self, handles: Vec<String>) -> Result<Answers, SqsError> {
+    async fn delete(&self, handles: Vec<Bytes>) -> Result<Answers, SqsError> {
         let n = handles.len();
         let mut call = self.client.delete_message_batch().queue_url(&self.url);
         for (idx, handle) in handles.into_iter().enumerate() {
-            let entry =
-                DeleteMessageBatchRequestEntry::builder().id(idx.to_string()).receipt_handle(handle).build();
+            let entry = DeleteMessageBatchRequestEntry::builder()
+                .id(idx.to_string())
+                .receipt_handle(text(&handle))
+                .build();
             call = call.entries(entry.map_err(|error| SqsError::Refused(error.to_string()))?);
         }
         let answer = call.send().await.map_err(told)?;
         Ok(answers(n, answer.successful.iter().map(|it| it.id.as_str()), &answer.failed))
     }
 
-    async fn hide(&self, handles: Vec<String>, by: Duration) -> Result<Answers, SqsError> {
+    async fn hide(&self, handles: Vec<Bytes>, by: Duration) -> Result<Answers, SqsError> {
         let n = handles.len();
         let mut call = self.client.change_message_visibility_batch().queue_url(&self.url);
         for (idx, handle) in handles.into_iter().enumerate() {
             let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
                 .id(idx.to_string())
-                .receipt_handle(handle);
+                .receipt_handle(text(&handle));
             let entry = entry.visibility_timeout(seconds(by.as_secs())).build();
             call = call.entries(entry.map_err(|error| SqsError::Refused(error.to_string()))?);
         }
@@ -229,43 +151,22 @@ impl Sqs for SdkSqs {
         Box::pin(self.receive(ask))
     }
 
-    fn delete(&self, handles: Vec<String>) -> BoxFuture<'_, Result<Answers, SqsError>> {
+    fn delete(&self, handles: Vec<Bytes>) -> BoxFuture<'_, Result<Answers, SqsError>> {
         Box::pin(self.delete(handles))
     }
 
-    fn hide(&self, handles: Vec<String>, by: Duration) -> BoxFuture<'_, Result<Answers, SqsError>> {
+    fn hide(&self, handles: Vec<Bytes>, by: Duration) -> BoxFuture<'_, Result<Answers, SqsError>> {
         Box::pin(self.hide(handles, by))
     }
 }
 
-/// Connects to a queue.
-pub(super) async fn connect(
-    which: &Which,
-    owner: Option<&str>,
-    access: AwsAccess,
-) -> Result<Arc<dyn Sqs>, SqsError> {
-    Ok(Arc::new(SdkSqs::connect(which, owner, access).await?))
-}
-
-/// What is not said to have worked is taken for not done.
 fn answers<'a>(n: usize, done: impl Iterator<Item = &'a str>, failed: &[BatchResultErrorEntry]) -> Answers {
-    let mut answers = Answers::all(n, EntryAnswer::Failed, None);
-    for idx in done.filter_map(|id| id.parse::<usize>().ok()) {
-        if let Some(entry) = answers.entries.get_mut(idx) {
-            *entry = EntryAnswer::Done;
-        }
-    }
+    let mut answers = Answers::none_done(n);
+    done.for_each(|id| answers.done(id));
     for (idx, it) in failed.iter().filter_map(|it| Some((it.id.parse().ok()?, it))) {
         answers.refuse(idx, &it.code, it.message.as_deref().unwrap_or_default());
     }
     answers
-}
-
-/// The receipt has lapsed, or its message is gone.
-fn is_void(code: &str, message: &str) -> bool {
-    ["ReceiptHandle", "NotInflight"].iter().any(|it| code.contains(it))
-        || (code.contains("InvalidParameterValue")
-            && (message.contains("receipt") || message.contains("ReceiptHandle")))
 }
 
 fn told<E, R>(error: SdkError<E, R>) -> SqsError
@@ -273,19 +174,11 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    match SdkFailure::of(&error) {
-        SdkFailure::Answered(code, text) => SqsError::answered(&code, text),
-        SdkFailure::Unusable(text) => SqsError::Refused(text),
-        SdkFailure::NoCredentials(text) => SqsError::NoCredentials(text),
-        SdkFailure::Unreachable(text) => SqsError::Unreachable(text),
-    }
+    SdkFailure::of(&error).into()
 }
 
-/// `maxReceiveCount` of a redrive policy, which some tools write as a string.
-fn receives_max(policy: &str) -> Option<u32> {
-    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
-    let max = policy.get("maxReceiveCount")?;
-    max.as_u64().and_then(|it| u32::try_from(it).ok()).or_else(|| max.as_str()?.parse().ok())
+fn text(handle: &[u8]) -> String {
+    String::from_utf8_lossy(handle).into_owned()
 }
 
 fn seconds(value: impl TryInto<i32>) -> i32 {
@@ -302,12 +195,12 @@ pub(super) fn received(message: aws_sdk_sqs::types::Message) -> Received {
     let system = message.attributes.into_iter().flatten();
     let attributes = message.message_attributes.into_iter().flatten();
     Received {
-        id: message.message_id.unwrap_or_default(),
-        handle: message.receipt_handle.unwrap_or_default(),
-        body: message.body.unwrap_or_default(),
+        id: message.message_id.unwrap_or_default().into(),
+        handle: message.receipt_handle.unwrap_or_default().into(),
+        body: message.body.unwrap_or_default().into(),
         details: Details {
-            md5_of_body: message.md5_of_body,
-            md5_of_attributes: message.md5_of_message_attributes,
+            md5_of_body: message.md5_of_body.map(Into::into),
+            md5_of_attributes: message.md5_of_message_attributes.map(Into::into),
             system: system.collect(),
             attributes: attributes.map(|(name, it)| (name, attribute(it))).collect(),
         },

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_clients::{AwsTarget, Clients, aws_identity};
+use forebay_clients::{AwsTarget, Clients, Transport, aws_identity};
 use forebay_config::aws::{is_queue_name, partition_of};
 use forebay_config::destination::SQS;
 use forebay_config::document::Value;
@@ -26,7 +26,7 @@ const RETRY_AFTER_SECONDS_MAX: u64 = 12 * 60 * 60;
 const WAIT_MAX: Duration = Duration::from_secs(WAIT_SECONDS_MAX);
 
 /// The same for `explain`, the schema and the manual.
-pub(super) static SPECS: [SettingSpec; 6] = [
+pub(super) static SPECS: [SettingSpec; 7] = [
     SettingSpec::new(
         "event_source_mappings[].source.sqs.queue_url",
         Shape::Text,
@@ -63,6 +63,12 @@ pub(super) static SPECS: [SettingSpec; 6] = [
         DefaultValue::Word("compete"),
         "Where several mappings read the queue: with `compete` each message is for one of them, as on AWS; `fan_out` gives each every message, which is deleted when all have finished it.",
     ),
+    SettingSpec::new(
+        "event_source_mappings[].source.sqs.transport",
+        Shape::Word(&Transport::WORDS),
+        DefaultValue::Word(Transport::WORDS[0]),
+        "Who makes the calls: `plain`, our own code, or `sdk`, AWS's SDK, at several times the cost. Both do the same.",
+    ),
 ];
 
 /// Settings of the SQS source.
@@ -82,6 +88,8 @@ pub(super) struct SqsSettings {
     /// `retry_after`, whole seconds, 1 to 43,200: when a message that failed is shown again. Without it, when
     /// its visibility is over.
     pub(super) retry_after: Option<Duration>,
+    /// `transport`, `plain` or `sdk`, default `plain`: who makes the calls.
+    pub(super) transport: Transport,
 }
 
 /// Which queue.
@@ -127,6 +135,7 @@ impl SqsSettings {
             let wait = fields.optional("wait_time", |it| it.integer(1..=WAIT_SECONDS_MAX));
             let retry_after = fields.optional("retry_after", |it| it.integer(1..=RETRY_AFTER_SECONDS_MAX));
             let share = fields.optional("share", |it| it.word(&[("fan_out", true), ("compete", false)]));
+            let transport = fields.optional("transport", |it| it.word(&Transport::ALL));
             let which = read_which(fields, url, name);
             if let (Some(Which::Url(_)), Some(_)) =
                 (&which, aws.as_ref().and_then(|it| it.account_id.as_ref()))
@@ -145,6 +154,7 @@ impl SqsSettings {
                 wait: wait.map_or(WAIT_MAX, Duration::from_secs),
                 fans_out: share.unwrap_or(false),
                 retry_after: retry_after.map(Duration::from_secs),
+                transport: transport.unwrap_or_default(),
             })
         })
     }
@@ -152,9 +162,13 @@ impl SqsSettings {
     /// What all must agree on who share the queue.
     pub(super) fn terms(&self) -> String {
         let share = if self.fans_out { "fan_out" } else { "compete" };
+        let transport = match self.transport {
+            Transport::Plain => "",
+            Transport::Sdk => ", transport: sdk",
+        };
         match self.retry_after {
-            Some(it) => format!("`share: {share}, retry_after: {}`", it.as_secs()),
-            None => format!("`share: {share}` without `retry_after`"),
+            Some(it) => format!("`share: {share}, retry_after: {}{transport}`", it.as_secs()),
+            None => format!("`share: {share}{transport}` without `retry_after`"),
         }
     }
 }
@@ -203,6 +217,9 @@ impl SourceSettings for SqsSettings {
         if self.fans_out {
             text.push_str(" share=fan_out");
         }
+        if self.transport == Transport::Sdk {
+            text.push_str(" transport=sdk");
+        }
         text
     }
 
@@ -233,6 +250,7 @@ impl SourceSettings for SqsSettings {
                     &self.which,
                     self.aws.account_id.as_deref(),
                     clients.aws_access(target).await?,
+                    self.transport,
                 )
                 .await
             };

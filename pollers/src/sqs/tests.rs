@@ -196,9 +196,9 @@ fn raw(received: Received) -> RawRecord {
         position: Position::new(b""),
         key: OrderKey::Free,
         arrival: UnixMillis(1_545_082_649_183),
-        data: received.body.into(),
+        data: received.body.into_bytes(),
         facts: Arc::new(Facts {
-            handle: received.handle.into(),
+            handle: received.handle,
             details: received.details,
             arn: "arn:aws:sqs:us-east-2:123456789012:my-queue".into(),
             region: "us-east-2".into(),
@@ -214,11 +214,11 @@ fn message(id: &str, body: &str) -> Received {
         ("ApproximateFirstReceiveTimestamp", "1545082649185"),
     ];
     Received {
-        id: id.to_owned(),
-        handle: "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a".to_owned(),
-        body: body.to_owned(),
+        id: id.to_owned().into(),
+        handle: "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a".into(),
+        body: body.to_owned().into(),
         details: Details {
-            md5_of_body: Some(super::digest::of_body(body.as_bytes()).to_string()),
+            md5_of_body: Some(super::digest::of_body(body.as_bytes()).to_string().into()),
             system: system.map(|(name, value)| (name, value.to_owned())).into_iter().collect(),
             ..Details::default()
         },
@@ -258,7 +258,7 @@ fn the_documented_event_is_made_byte_for_byte() {
     .into_iter()
     .collect();
     second.details.md5_of_attributes =
-        Some(super::digest::of_attributes(&second.details.attributes).to_string());
+        Some(super::digest::of_attributes(&second.details.attributes).to_string().into());
     let first = message("059f36b4-87a3-44ab-83d2-661975830a7d", "Test message.");
     let record = |received: Received| {
         let raw = raw(received);

@@ -44,3 +44,4 @@ mod sqs_whole;
 mod sqs_world;
 mod steering;
 mod stops;
+mod transports;

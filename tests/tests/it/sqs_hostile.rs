@@ -11,6 +11,28 @@ use forebay_tests::wait;
 
 use crate::scene::is_long;
 use crate::sqs_world::World;
+use crate::transports::with_both;
+
+with_both! {
+    a_wrong_queue_url_is_told_with_what_to_do_and_taken_once_the_queue_is_there,
+    a_queue_that_is_asked_for_by_name_and_refused_is_told_and_taken_once_it_is_allowed,
+    permissions_taken_away_while_it_runs_are_told_and_what_was_finished_is_deleted_once_they_are_back,
+    a_queue_that_is_gone_does_not_hold_a_stop_back,
+    wrong_keys_are_told_as_such,
+    a_queue_deleted_while_it_runs_is_told_and_read_again_when_it_is_made_again,
+    an_endpoint_that_is_down_for_a_while_loses_and_repeats_nothing_but_what_visibility_explains,
+    an_endpoint_that_is_down_at_the_start_is_told_and_taken_once_it_answers,
+    a_group_whose_receipts_lapse_while_it_runs_keeps_its_order_and_never_runs_twice_at_once,
+    a_message_of_a_mebibyte_arrives_whole_and_a_batch_over_six_megabytes_is_split,
+    a_damaged_message_is_told_left_to_the_queue_and_taken_when_it_comes_whole,
+    entries_that_were_not_deleted_are_deleted_later_and_no_message_comes_twice,
+    many_deletes_refused_at_once_are_made_soon_after_they_are_allowed,
+    answers_that_are_lost_are_asked_for_again_and_messages_of_a_lost_receive_come_again,
+    receipts_that_are_lost_while_the_function_runs_cost_one_repeat_each_and_are_told,
+    a_queue_that_asks_to_slow_down_is_obeyed_and_everything_arrives_once,
+    a_message_that_the_queue_hands_out_twice_is_deleted_in_the_end,
+    what_a_stop_gives_back_is_visible_at_once_and_counted_once,
+}
 
 /// Lambda's limit to an event.
 const EVENT_BYTES_MAX: usize = 6 << 20;
@@ -19,7 +41,6 @@ fn visible_again_after(visibility_s: u64) -> Attributes {
     Attributes { visibility_s, ..Attributes::default() }
 }
 
-#[test]
 fn a_wrong_queue_url_is_told_with_what_to_do_and_taken_once_the_queue_is_there() {
     let world = World::without_queue(StrictSqs::start(), "missing", "");
     let daemon = Daemon::start(world.scene.folder());
@@ -32,7 +53,6 @@ fn a_wrong_queue_url_is_told_with_what_to_do_and_taken_once_the_queue_is_there()
     world.ends_with_each_once(daemon, 10);
 }
 
-#[test]
 fn a_queue_that_is_asked_for_by_name_and_refused_is_told_and_taken_once_it_is_allowed() {
     let world = World::new("orders", Attributes::default(), "");
     world.config("queue: orders, wait_time: 1", "");
@@ -49,7 +69,6 @@ fn a_queue_that_is_asked_for_by_name_and_refused_is_told_and_taken_once_it_is_al
     world.ends_with_each_once(daemon, 10);
 }
 
-#[test]
 fn permissions_taken_away_while_it_runs_are_told_and_what_was_finished_is_deleted_once_they_are_back() {
     let world = World::new("orders", Attributes::default(), "");
     world.hold();
@@ -69,7 +88,6 @@ fn permissions_taken_away_while_it_runs_are_told_and_what_was_finished_is_delete
     world.ends_with_each_once(daemon, 10);
 }
 
-#[test]
 fn a_queue_that_is_gone_does_not_hold_a_stop_back() {
     let world = World::new("orders", Attributes::default(), "");
     world.hold();
@@ -90,7 +108,6 @@ fn a_queue_that_is_gone_does_not_hold_a_stop_back() {
     );
 }
 
-#[test]
 fn wrong_keys_are_told_as_such() {
     let world = World::new("orders", Attributes::default(), "");
     world.server.plant(None, Fault::Refuse(Refusal::bad_signature()), None);
@@ -100,7 +117,6 @@ fn wrong_keys_are_told_as_such() {
     assert!(daemon.stop().success());
 }
 
-#[test]
 fn a_queue_deleted_while_it_runs_is_told_and_read_again_when_it_is_made_again() {
     let world = World::new("orders", Attributes::default(), "");
     world.hold();
@@ -124,7 +140,6 @@ fn a_queue_deleted_while_it_runs_is_told_and_read_again_when_it_is_made_again() 
     assert!(world.times().values().all(|it| *it == 1), "{:?}", world.times());
 }
 
-#[test]
 fn an_endpoint_that_is_down_for_a_while_loses_and_repeats_nothing_but_what_visibility_explains() {
     let mut world = World::new("orders", Attributes::default(), "");
     world.hold();
@@ -157,7 +172,6 @@ fn an_endpoint_that_is_down_for_a_while_loses_and_repeats_nothing_but_what_visib
     }
 }
 
-#[test]
 fn an_endpoint_that_is_down_at_the_start_is_told_and_taken_once_it_answers() {
     let mut world = World::new("orders", Attributes::default(), "");
     world.send(10);
@@ -170,7 +184,6 @@ fn an_endpoint_that_is_down_at_the_start_is_told_and_taken_once_it_answers() {
     world.ends_with_each_once(daemon, 10);
 }
 
-#[test]
 fn a_group_whose_receipts_lapse_while_it_runs_keeps_its_order_and_never_runs_twice_at_once() {
     let world = World::new("orders.fifo", visible_again_after(3), "");
     world.server.plant(Action::ChangeMessageVisibilityBatch, Fault::FailEvery(1), None);
@@ -215,7 +228,6 @@ fn a_group_whose_receipts_lapse_while_it_runs_keeps_its_order_and_never_runs_twi
     }
 }
 
-#[test]
 fn a_message_of_a_mebibyte_arrives_whole_and_a_batch_over_six_megabytes_is_split() {
     let world = World::new(
         "orders",
@@ -239,7 +251,6 @@ fn a_message_of_a_mebibyte_arrives_whole_and_a_batch_over_six_megabytes_is_split
     );
 }
 
-#[test]
 fn a_damaged_message_is_told_left_to_the_queue_and_taken_when_it_comes_whole() {
     for fault in [Fault::DamageBody, Fault::DamageAttributes] {
         // One receive at a time: the first brings the message, and damaged.
@@ -261,7 +272,6 @@ fn a_damaged_message_is_told_left_to_the_queue_and_taken_when_it_comes_whole() {
     }
 }
 
-#[test]
 fn entries_that_were_not_deleted_are_deleted_later_and_no_message_comes_twice() {
     let world = World::new("orders", Attributes::default(), "");
     world.server.plant(Action::DeleteMessageBatch, Fault::FailEvery(2), Some(6));
@@ -273,7 +283,6 @@ fn entries_that_were_not_deleted_are_deleted_later_and_no_message_comes_twice() 
     assert!(world.log().contains("FB-0219") && world.log().contains("InternalError"), "{}", world.log());
 }
 
-#[test]
 fn many_deletes_refused_at_once_are_made_soon_after_they_are_allowed() {
     let world = World::new("orders", Attributes::default(), "");
     world.server.plant(
@@ -291,7 +300,6 @@ fn many_deletes_refused_at_once_are_made_soon_after_they_are_allowed() {
     world.ends_with_each_once(daemon, 1_000);
 }
 
-#[test]
 fn answers_that_are_lost_are_asked_for_again_and_messages_of_a_lost_receive_come_again() {
     let world = World::new("orders", visible_again_after(5), "");
     world.server.plant(Action::ReceiveMessage, Fault::Unheard, Some(2));
@@ -306,7 +314,6 @@ fn answers_that_are_lost_are_asked_for_again_and_messages_of_a_lost_receive_come
     assert_eq!(twice, 20, "what the two lost receives hid came again, and nothing else");
 }
 
-#[test]
 fn receipts_that_are_lost_while_the_function_runs_cost_one_repeat_each_and_are_told() {
     let world = World::new("orders", visible_again_after(3), "");
     world.server.plant(Action::ChangeMessageVisibilityBatch, Fault::FailEvery(1), None);
@@ -332,7 +339,6 @@ fn receipts_that_are_lost_while_the_function_runs_cost_one_repeat_each_and_are_t
     }
 }
 
-#[test]
 fn a_queue_that_asks_to_slow_down_is_obeyed_and_everything_arrives_once() {
     for refusal in [Refusal::throttled(), Refusal::over_limit(), Refusal::internal()] {
         let world = World::new("orders", Attributes::default(), "");
@@ -345,7 +351,6 @@ fn a_queue_that_asks_to_slow_down_is_obeyed_and_everything_arrives_once() {
     }
 }
 
-#[test]
 fn a_message_that_the_queue_hands_out_twice_is_deleted_in_the_end() {
     let world = World::new("orders", visible_again_after(5), "");
     world.server.plant(Action::ReceiveMessage, Fault::Repeat, None);
@@ -359,7 +364,6 @@ fn a_message_that_the_queue_hands_out_twice_is_deleted_in_the_end() {
     }
 }
 
-#[test]
 fn what_a_stop_gives_back_is_visible_at_once_and_counted_once() {
     let world = World::new(
         "orders",

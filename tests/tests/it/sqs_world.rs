@@ -9,6 +9,7 @@ use forebay_tests::strict_sqs::StrictSqs;
 use forebay_tests::{http, wait};
 
 use crate::scene::Scene;
+use crate::transports::transport;
 
 /// Writes down every message of a batch, then does what the bodies ask for; while there is a file `hold` it
 /// waits.
@@ -73,11 +74,12 @@ impl World {
     pub(crate) fn config(&self, source: &str, settings: &str) {
         let settings: String = settings.lines().map(|line| format!("    {}\n", line.trim())).collect();
         let endpoint = self.server.endpoint();
+        let transport = transport().map(|it| format!("transport: {it}, ")).unwrap_or_default();
         self.scene.write(
             "forebay.yaml",
             &format!(
                 "functions:\n  seen:\n    executor: {{ process: {{ runtime: python3, handler: app.handler, code: ./code }} }}\n    timeout: 25\n\
-                 event_source_mappings:\n  - name: messages\n    source: {{ sqs: {{ {source}, aws: {{ endpoint: \"{endpoint}\", access_key_id: x, \
+                 event_source_mappings:\n  - name: messages\n    source: {{ sqs: {{ {source}, {transport}aws: {{ endpoint: \"{endpoint}\", access_key_id: x, \
                  secret_access_key: x }} }} }}\n    function_name: seen\n{settings}"
             ),
         );

@@ -78,7 +78,6 @@ impl Failed {
 pub(super) fn judged(
     head: Parts,
     body: Result<Bytes, BodyError>,
-    has_query_codes: bool,
     skew: Option<i64>,
 ) -> Result<Bytes, Failed> {
     let body = match body {
@@ -96,7 +95,7 @@ pub(super) fn judged(
     if head.status.is_success() {
         return Ok(body);
     }
-    let told = told(&head.headers, &body, has_query_codes);
+    let told = told(&head.headers, &body);
     let (code, failure) = match told {
         Some((Some(code), message)) => {
             let text = format!("{code}: {}", message.as_deref().unwrap_or("no message"));
@@ -146,12 +145,12 @@ struct ErrorBody<'a> {
 
 /// Code and message; `None` when the body is not what a service says. A code stands in a header, or in the
 /// body behind a namespace or before an address.
-fn told(headers: &HeaderMap, body: &[u8], has_query_codes: bool) -> Option<(Option<String>, Option<String>)> {
+fn told(headers: &HeaderMap, body: &[u8]) -> Option<(Option<String>, Option<String>)> {
     // Without a body the header says it all.
     let body: ErrorBody<'_> = serde_json::from_slice(if body.is_empty() { b"{}" } else { body }).ok()?;
     let text = |it: Option<&RawValue>| serde_json::from_str::<String>(it?.get()).ok();
     let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
-    let query = header("x-amzn-query-error").filter(|_| has_query_codes).and_then(|it| it.split_once(';'));
+    let query = header("x-amzn-query-error").and_then(|it| it.split_once(';'));
     let code = match (query, header("x-amzn-errortype")) {
         (Some((code, _)), _) => Some(Cow::Borrowed(code)),
         (None, Some(kind)) => Some(Cow::Borrowed(bare(kind))),

@@ -27,29 +27,37 @@ impl RetryCost {
     }
 }
 
-/// What is left for retries. A call that works gives back what its last retry took, or one token.
+/// What is left for retries. A call that works gives back what the last retry took, or else one token.
 #[derive(Debug)]
-pub(super) struct RetryBudget(AtomicU32);
+pub(super) struct RetryBudget {
+    left: AtomicU32,
+    /// What the last retry took, until a call works.
+    last: AtomicU32,
+}
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self(AtomicU32::new(TOKENS_MAX))
+        Self { left: AtomicU32::new(TOKENS_MAX), last: AtomicU32::new(0) }
     }
 }
 
 impl RetryBudget {
     /// Whether there is enough for a retry, which is taken then.
     pub(super) fn take(&self, cost: RetryCost) -> bool {
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost.tokens()))
-            .is_ok()
+        let tokens = cost.tokens();
+        let taken =
+            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(tokens));
+        if taken.is_ok() {
+            self.last.store(tokens, Ordering::Relaxed);
+        }
+        taken.is_ok()
     }
 
-    /// A call worked, after a retry of this cost or at once.
-    pub(super) fn worked(&self, paid: Option<RetryCost>) {
-        let tokens = paid.map_or(1, RetryCost::tokens);
+    /// A call worked.
+    pub(super) fn worked(&self) {
+        let tokens = self.last.swap(0, Ordering::Relaxed).max(1);
         // Always some, so always taken.
-        let _left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+        let _left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             Some(left.saturating_add(tokens).min(TOKENS_MAX))
         });
     }
@@ -71,13 +79,13 @@ mod tests {
         let budget = RetryBudget::default();
         assert_eq!((0..100).filter(|_| budget.take(RetryCost::Lost)).count(), 50);
         assert!(!budget.take(RetryCost::Asked));
-        (0..4).for_each(|_| budget.worked(None));
-        assert!(!budget.take(RetryCost::Asked));
-        budget.worked(None);
-        assert!(budget.take(RetryCost::Asked));
-        budget.worked(Some(RetryCost::Lost));
-        assert!(budget.take(RetryCost::Lost) && !budget.take(RetryCost::Asked));
-        (0..1_000).for_each(|_| budget.worked(Some(RetryCost::Lost)));
+        budget.worked();
+        assert!(budget.take(RetryCost::Asked) && budget.take(RetryCost::Asked), "ten came back");
+        budget.worked();
+        assert!(budget.take(RetryCost::Asked) && !budget.take(RetryCost::Asked), "five came back");
+        (0..5).for_each(|_| budget.worked());
+        assert!(budget.take(RetryCost::Asked) && !budget.take(RetryCost::Lost), "nine came back");
+        (0..1_000).for_each(|_| budget.worked());
         assert_eq!((0..200).filter(|_| budget.take(RetryCost::Asked)).count(), 100);
     }
 

@@ -1,5 +1,5 @@
-//! The least that the work can cost: receive ten, POST them as one event, delete them, in as many tasks as
-//! Forebay has receives at first.
+//! The least that the work can cost with AWS's SDK: receive ten, POST them as one event, delete them, in as
+//! many tasks as Forebay has receives at first.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
@@ -11,9 +11,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-type Http = hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>;
+use super::N_TASKS;
+use super::event::{Shown, event};
 
-const N_TASKS: usize = 5;
+type Http = hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>;
 
 /// Runs until it is killed.
 pub(crate) fn run(endpoint: &str, queue: &str, function: &str) {
@@ -68,33 +69,12 @@ async fn one(sqs: Client, http: Http, queue: String, function: String) {
     }
 }
 
-/// Lambda's event, written straight into bytes.
-fn event(messages: &[Message]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1024 * messages.len());
-    for (idx, it) in messages.iter().enumerate() {
-        out.extend_from_slice(if idx == 0 { br#"{"Records":[{"messageId":"# } else { br#",{"messageId":"# });
-        text(&mut out, it.message_id.as_deref());
-        out.extend_from_slice(br#","receiptHandle":"#);
-        text(&mut out, it.receipt_handle.as_deref());
-        out.extend_from_slice(br#","body":"#);
-        text(&mut out, it.body.as_deref());
-        out.extend_from_slice(br#","attributes":{"#);
-        for (idx, (name, value)) in it.attributes.iter().flatten().enumerate() {
-            out.extend_from_slice(if idx == 0 { b"" } else { b"," });
-            text(&mut out, Some(name.as_str()));
-            out.push(b':');
-            text(&mut out, Some(value));
-        }
-        out.extend_from_slice(br#"},"messageAttributes":{},"md5OfBody":"#);
-        text(&mut out, it.md5_of_body.as_deref());
-        out.extend_from_slice(
-            br#","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:000000000000:bench","awsRegion":"us-east-1"}"#,
-        );
+impl Shown for Message {
+    fn texts(&self) -> [Option<&str>; 4] {
+        [self.message_id(), self.receipt_handle(), self.body(), self.md5_of_body()]
     }
-    out.extend_from_slice(b"]}");
-    out
-}
 
-fn text(out: &mut Vec<u8>, text: Option<&str>) {
-    serde_json::to_writer(out, &text).expect("a text can be written");
+    fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.attributes.iter().flatten().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
 }
