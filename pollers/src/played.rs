@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use forebay_clients::{Aws, AwsAccess, AwsTarget, HttpClients};
+use forebay_config::aws::AwsService;
 use forebay_config::{AwsCredentials, AwsKey, AwsSettings};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -27,7 +28,7 @@ impl Played {
     }
 
     /// What calls of a service need to come here.
-    pub(crate) async fn access(service: &'static str, origin: &str, region: &str) -> AwsAccess {
+    pub(crate) async fn access(service: &'static AwsService, origin: &str, region: &str) -> AwsAccess {
         let key = AwsKey {
             access_key_id: "a".into(),
             secret_access_key: "s".into(),

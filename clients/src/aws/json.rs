@@ -14,6 +14,7 @@ use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use bytes::Bytes;
+use forebay_config::aws::AwsService;
 use forebay_config::url::UrlMistake;
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request, Uri};
@@ -61,8 +62,8 @@ impl Transport {
 /// How a service that speaks AWS JSON is called.
 #[derive(Debug, Clone, Copy)]
 pub struct JsonDialect {
-    /// Its name in signatures.
-    pub service: &'static str,
+    /// The service.
+    pub service: &'static AwsService,
     /// `application/x-amz-json-1.0` or `-1.1`.
     pub content_type: &'static str,
     /// It spoke another protocol before, and is asked for the error codes of that one.
@@ -104,9 +105,9 @@ impl JsonClient {
     pub fn new(access: AwsAccess, dialect: JsonDialect) -> Result<Self, AwsError> {
         let AwsAccess { http, endpoint, region, credentials } = access;
         let url = judged(dialect.service, &endpoint)?;
-        let host =
-            host(&url).ok_or(AwsError::Endpoint { service: dialect.service, cause: UrlMistake::NoHost })?;
-        let signer = JsonSigner::new(dialect.service, region);
+        let host = host(&url)
+            .ok_or(AwsError::Endpoint { service: dialect.service.name, cause: UrlMistake::NoHost })?;
+        let signer = JsonSigner::new(dialect.service.signed_for, region);
         let (skew, budget) = (ClockSkew::default(), RetryBudget::default());
         Ok(Self { http, credentials, dialect, url, host, signer, skew, budget })
     }

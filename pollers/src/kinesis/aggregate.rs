@@ -9,7 +9,8 @@ use md5::{Digest as _, Md5};
 
 use crate::shards::Part;
 
-const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
+/// What an aggregate begins with.
+pub(super) const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 const DIGEST_BYTES: usize = 16;
 /// An aggregate of more records is left whole: each takes memory beside its data.
 const RECORDS_MAX: usize = 100_000;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use forebay_clients::Transport;
 use forebay_config::Arn;
 
 const NAME_CHARS_MAX: usize = 128;
@@ -16,6 +17,8 @@ pub(super) struct Choice {
     pub(super) deaggregates: bool,
     /// `invokeIdentityArn` of the events.
     pub(super) identity_arn: Option<String>,
+    /// Who makes the calls.
+    pub(super) transport: Transport,
 }
 
 /// Which stream.

@@ -1,6 +1,6 @@
 //! What may be wrong with a stream, in words that say what to do; each has a page under `docs/errors/`.
 
-use forebay_clients::{AwsError, with_causes};
+use forebay_clients::{AwsError, SdkFailure, with_causes};
 use forebay_config::Code;
 
 use crate::shards::{Refusal, ShardError};
@@ -40,6 +40,17 @@ pub(super) enum KinesisError {
 impl From<AwsError> for KinesisError {
     fn from(error: AwsError) -> Self {
         Self::Aws { code: error.code(), why: with_causes(&error) }
+    }
+}
+
+impl From<SdkFailure> for KinesisError {
+    fn from(failure: SdkFailure) -> Self {
+        match failure {
+            SdkFailure::Answered(code, text) => Self::answered(&code, text),
+            SdkFailure::Unusable(text) => Self::Refused(text),
+            SdkFailure::NoCredentials(text) => Self::NoCredentials(text),
+            SdkFailure::Unreachable(text) => Self::Unreachable(text),
+        }
     }
 }
 

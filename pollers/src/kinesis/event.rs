@@ -3,6 +3,7 @@
 //! `docs/sources/kinesis.md` shows an event; a test holds both to the same bytes.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -13,6 +14,7 @@ use forebay_config::Arn;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::data::{BASE64, ENCRYPTED, decoded};
 use crate::source::{EventFormat, RawRecord, Renderer, write_number, write_text};
 
 const HEAD: &[u8] = b"{\"Records\":[";
@@ -25,13 +27,15 @@ pub(super) struct ShardFacts {
     before_id: String,
     /// From there to the end.
     after_id: String,
+    /// Their data is Base64 already, as it stands in their JSON.
+    is_base64: bool,
 }
 
 impl ShardFacts {
     /// Of a shard of the stream of this ARN.
-    pub(super) fn new(arn: &str, identity_arn: Option<&str>, shard: &str, is_encrypted: bool) -> Self {
+    pub(super) fn new(arn: &str, identity_arn: Option<&str>, shard: &str, facts_idx: usize) -> Self {
         let text = |it: &str| serde_json::Value::from(it).to_string();
-        let encryption = if is_encrypted { ",\"encryptionType\":\"KMS\"" } else { "" };
+        let encryption = if facts_idx & ENCRYPTED > 0 { ",\"encryptionType\":\"KMS\"" } else { "" };
         let shard = text(&format!("{shard}:"));
         // Its closing quote comes behind the sequence number.
         let shard = &shard[..shard.len() - 1];
@@ -46,7 +50,7 @@ impl ShardFacts {
         let after_id = format!(
             "\",\"eventName\":\"aws:kinesis:record\",\"invokeIdentityArn\":{identity},\"awsRegion\":{region},\"eventSourceARN\":{arn}}}"
         );
-        Self { before_id, after_id }
+        Self { before_id, after_id, is_base64: facts_idx & BASE64 > 0 }
     }
 }
 
@@ -95,12 +99,19 @@ impl Renderer for KinesisRenderer {
     fn render_without_data(&self, record: &RawRecord, out: &mut Vec<u8>) {
         write(record, &[], out);
     }
+
+    fn data<'a>(&self, record: &'a RawRecord) -> Option<Cow<'a, [u8]>> {
+        if facts(record).is_base64 { decoded(&record.data) } else { Some(Cow::Borrowed(&record.data)) }
+    }
+}
+
+fn facts(record: &RawRecord) -> &ShardFacts {
+    let facts: &(dyn Any + Send + Sync) = record.facts.as_ref();
+    facts.downcast_ref().expect("this source's reader made the record")
 }
 
 fn write(record: &RawRecord, data: &[u8], out: &mut Vec<u8>) {
-    let facts: &(dyn Any + Send + Sync) = record.facts.as_ref();
-    let ShardFacts { before_id, after_id } =
-        facts.downcast_ref().expect("this source's reader made the record");
+    let ShardFacts { before_id, after_id, is_base64 } = facts(record);
     let key = match &record.key {
         OrderKey::Key(key) => std::str::from_utf8(key).expect("this source's reader made it of a text"),
         OrderKey::Free => "",
@@ -111,7 +122,11 @@ fn write(record: &RawRecord, data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"sequenceNumber\":\"");
     out.extend_from_slice(number);
     out.extend_from_slice(b"\",\"data\":\"");
-    write_base64(data, out);
+    if *is_base64 {
+        out.extend_from_slice(data);
+    } else {
+        write_base64(data, out);
+    }
     out.extend_from_slice(b"\",\"approximateArrivalTimestamp\":");
     let UnixMillis(millis) = record.arrival;
     let millis = millis.max(0).unsigned_abs();

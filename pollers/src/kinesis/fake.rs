@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use forebay_clients::Transport;
 use forebay_models::shards::{Limits, Refusal, WhenTrimmed};
 
 use super::choice::Choice;
 use super::client;
+use super::data::BASE64;
 use super::error::KinesisError;
 use super::reader::{KinesisTraits, facts};
 use crate::shards::fake::{Accent, BEGAN_MS, FakeStreamSubject};
@@ -18,9 +22,9 @@ const ARN: &str = "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream";
 /// Sequence numbers as AWS has them: 56 digits, of which the last 22 count.
 const NUMBER: &str = "4959033827149025660855969253836157";
 
-/// Kinesis, and whether aggregates are taken apart by who connects.
+/// Kinesis, whether aggregates are taken apart by who connects, and whether data is given as Base64.
 #[derive(Default)]
-pub(super) struct KinesisAccent(pub(super) AtomicBool);
+pub(super) struct KinesisAccent(pub(super) AtomicBool, pub(super) AtomicBool);
 
 impl Accent for KinesisAccent {
     fn description(&self, n_made: i64) -> StreamDescription {
@@ -48,6 +52,10 @@ impl Accent for KinesisAccent {
 
     fn record(&self, idx: usize, sequence: String, value: &Bytes, arrival_ms: i64) -> ShardRecord {
         let key = format!("key {}", idx % 3).into();
+        if self.1.load(Ordering::SeqCst) {
+            let data = STANDARD.encode(value).into();
+            return ShardRecord { sequence, key, data, arrival_ms, facts_idx: BASE64 };
+        }
         ShardRecord { sequence, key, data: value.clone(), arrival_ms, facts_idx: 0 }
     }
 
@@ -57,7 +65,12 @@ impl Accent for KinesisAccent {
 
     fn reading(&self) -> (Box<dyn ShardTraits>, StreamFacts) {
         let deaggregates = self.0.load(Ordering::SeqCst);
-        let choice = Choice { poll_interval: Duration::from_secs(1), deaggregates, identity_arn: None };
+        let choice = Choice {
+            poll_interval: Duration::from_secs(1),
+            deaggregates,
+            identity_arn: None,
+            transport: Transport::Plain,
+        };
         let facts = facts("stream lambda-stream".to_owned(), &choice);
         (Box::new(KinesisTraits(choice)), facts)
     }

@@ -1,19 +1,24 @@
 //! Kinesis streams, read by polls. `docs/sources/kinesis.md` is the manual.
 //!
-//! Shards are read as those of every kind are (`crate::shards`). `client` is the only file that knows the
-//! SDK; `reader` is what differs; `fake` is a stream in memory.
+//! Shards are read as those of every kind are (`crate::shards`). `plain` makes the calls, or `sdk`, the
+//! only file that knows AWS's SDK; `reader` is what differs; `fake` is a stream in memory.
 
 mod aggregate;
 mod choice;
 mod client;
+mod data;
 mod error;
 mod event;
 #[cfg(test)]
 mod fake;
+mod plain;
 mod reader;
+mod sdk;
 mod settings;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transport_tests;
 mod words;
 
 use std::path::Path;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::aggregate;
 use super::choice::Choice;
+use super::data::{self, BASE64, ENCRYPTED};
 use super::error::KinesisError;
 use super::event::{KinesisFormat, ShardFacts};
 use crate::shards::{
@@ -41,15 +42,28 @@ impl ShardTraits for KinesisTraits {
         &KinesisFormat
     }
 
-    /// Of records that lay open, and of those that lay encrypted.
+    /// By what is set in a record's index.
     fn facts(&self, stream: &StreamDescription, shard: &str) -> Vec<Arc<dyn Any + Send + Sync>> {
         let identity_arn = self.0.identity_arn.as_deref();
-        let facts = |is_encrypted| ShardFacts::new(&stream.arn, identity_arn, shard, is_encrypted);
-        [false, true].map(|it| Arc::new(facts(it)) as _).into()
+        let facts = |idx| ShardFacts::new(&stream.arn, identity_arn, shard, idx);
+        (0..=(ENCRYPTED | BASE64)).map(|idx| Arc::new(facts(idx)) as _).collect()
     }
 
     fn parts(&self, record: &ShardRecord, is_begun: bool) -> Option<Vec<Part>> {
-        if self.0.deaggregates || is_begun { aggregate::split(&record.data) } else { None }
+        if self.0.deaggregates || is_begun {
+            aggregate::split(&data::beginning_with(record, &aggregate::MAGIC)?)
+        } else {
+            None
+        }
+    }
+
+    fn n_bytes(&self, record: &ShardRecord) -> usize {
+        data::n_bytes(record) + record.key.len()
+    }
+
+    /// Data of an aggregate's records was put as it is.
+    fn part_facts(&self, facts_idx: usize) -> usize {
+        facts_idx & !BASE64
     }
 
     fn latest<'a>(

@@ -1,7 +1,4 @@
-//! The calls to Kinesis that we make, and the one file that knows the SDK.
-
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+//! The calls by AWS's SDK: the one file that knows it.
 
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime;
@@ -9,16 +6,13 @@ use aws_sdk_kinesis::types::{EncryptionType, ShardIteratorType};
 use forebay_clients::{AwsAccess, SdkFailure};
 
 use super::choice::WhichStream;
+use super::client::{CALL_MAX, TRIES, described, now_ms};
+use super::data::ENCRYPTED;
 use super::error::KinesisError;
 use crate::shards::{
     IteratorAt, Page, ShardCalls, ShardError, ShardInfo, ShardRead, ShardRecord, StreamDescription,
 };
 use crate::source::BoxFuture;
-
-/// The longest that a call may take; a read may bring 10 MB.
-const CALL_MAX: Duration = Duration::from_secs(30);
-/// A shard counts every call: only who reads it may repeat one.
-const TRIES: u32 = 1;
 
 /// The SDK's client and the stream that it is for.
 pub(super) struct SdkKinesis {
@@ -42,9 +36,9 @@ impl SdkKinesis {
         let call = call.set_stream_name(self.name.clone()).set_stream_arn(self.arn.clone());
         let answer = call.send().await.map_err(told)?;
         let told = answer.stream_description_summary;
-        let told =
-            told.ok_or_else(|| KinesisError::Refused("DescribeStreamSummary told nothing".to_owned()))?;
-        Ok(description(told.stream_arn, millis(Some(&told.stream_creation_timestamp))))
+        let told = told.map(|it| (it.stream_arn, millis(Some(&it.stream_creation_timestamp))));
+        let (arn, created_ms) = told.unwrap_or_default();
+        described(arn, created_ms)
     }
 
     async fn list(&self, after: Option<String>) -> Result<Page, KinesisError> {
@@ -121,19 +115,8 @@ impl ShardCalls for SdkKinesis {
     }
 
     fn now_ms(&self) -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        now_ms()
     }
-}
-
-/// A client for a stream; nothing is called yet.
-pub(super) fn connect(which: &WhichStream, access: AwsAccess) -> Arc<dyn ShardCalls> {
-    Arc::new(SdkKinesis::new(which, access))
-}
-
-/// A stream that is made anew under its name has the same ARN: the time when it was made tells it apart.
-pub(super) fn description(arn: String, created_ms: i64) -> StreamDescription {
-    StreamDescription { identity: format!("{arn} made at {created_ms}"), arn }
 }
 
 /// All texts and bytes are moved, none is copied.
@@ -143,12 +126,16 @@ fn received(record: aws_sdk_kinesis::types::Record) -> ShardRecord {
         key: record.partition_key.unwrap_or_default().into(),
         arrival_ms: millis(record.approximate_arrival_timestamp.as_ref()),
         data: record.data.into_inner().into(),
-        facts_idx: usize::from(matches!(record.encryption_type, Some(EncryptionType::Kms))),
+        facts_idx: if matches!(record.encryption_type, Some(EncryptionType::Kms)) { ENCRYPTED } else { 0 },
     }
 }
 
+/// To the nearest: what is written `.987` comes as 986 milliseconds and nearly a million nanoseconds.
 fn millis(at: Option<&DateTime>) -> i64 {
-    at.and_then(|it| it.to_millis().ok()).unwrap_or_default()
+    let millis = |it: &DateTime| {
+        it.secs().saturating_mul(1_000).saturating_add((i64::from(it.subsec_nanos()) + 500_000) / 1_000_000)
+    };
+    at.map_or(0, millis)
 }
 
 fn told<E, R>(error: SdkError<E, R>) -> KinesisError
@@ -156,10 +143,5 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    match SdkFailure::of(&error) {
-        SdkFailure::Answered(code, text) => KinesisError::answered(&code, text),
-        SdkFailure::Unusable(text) => KinesisError::Refused(text),
-        SdkFailure::NoCredentials(text) => KinesisError::NoCredentials(text),
-        SdkFailure::Unreachable(text) => KinesisError::Unreachable(text),
-    }
+    SdkFailure::of(&error).into()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_clients::{AwsError, AwsTarget, Clients, aws_identity};
+use forebay_clients::{AwsTarget, Clients, Transport, aws_identity};
 use forebay_config::aws::{AwsService, partition_of};
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
 use forebay_config::{AwsScope, AwsSettings, Code, Fields, Finding, Node, aws_service};
@@ -29,7 +29,7 @@ const POLL_MS_MAX: u64 = 60_000;
 const POLL_MS: u64 = 1_000;
 
 /// The same for `explain`, the schema and the manual.
-pub(super) static SPECS: [SettingSpec; 5] = [
+pub(super) static SPECS: [SettingSpec; 6] = [
     SettingSpec::new(
         "event_source_mappings[].source.kinesis.stream",
         Shape::Text,
@@ -60,6 +60,12 @@ pub(super) static SPECS: [SettingSpec; 5] = [
         DefaultValue::Absent("the role `forebay` of the stream's account"),
         "`invokeIdentityArn` of every record in an event: on AWS the ARN of the function's role. Forebay assumes no role.",
     ),
+    SettingSpec::new(
+        "event_source_mappings[].source.kinesis.transport",
+        Shape::Word(&Transport::WORDS),
+        DefaultValue::Word(Transport::WORDS[0]),
+        "Who makes the calls: `plain`, our own code, or `sdk`, AWS's SDK, at several times the cost. Both do the same.",
+    ),
 ];
 
 /// Settings of the Kinesis source.
@@ -69,7 +75,7 @@ pub(super) struct KinesisSettings {
     pub(super) which: WhichStream,
     /// `aws`: what it is called with, where that differs.
     pub(super) aws: AwsSettings,
-    /// `poll_interval`, `deaggregate`, `invoke_identity_arn`.
+    /// `poll_interval`, `deaggregate`, `invoke_identity_arn`, `transport`.
     pub(super) choice: Choice,
 }
 
@@ -89,6 +95,7 @@ impl KinesisSettings {
             let poll_interval = fields.optional("poll_interval", |it| it.seconds(min..=max));
             let deaggregate = fields.optional("deaggregate", |it| it.bool());
             let identity_arn = fields.optional("invoke_identity_arn", |it| it.text());
+            let transport = fields.optional("transport", |it| it.word(&Transport::ALL));
             let which = WhichStream::parse(&stream?).map_err(|(message, fix)| {
                 let place =
                     fields.node("stream").map_or_else(|| fields.place().clone(), |it| it.place.clone());
@@ -102,6 +109,7 @@ impl KinesisSettings {
                     poll_interval: poll_interval.unwrap_or(Duration::from_millis(POLL_MS)),
                     deaggregates: deaggregate.unwrap_or(false),
                     identity_arn,
+                    transport: transport.unwrap_or_default(),
                 },
             })
         })
@@ -110,12 +118,13 @@ impl KinesisSettings {
 
 impl SourceSettings for KinesisSettings {
     fn identity(&self) -> String {
-        let Choice { poll_interval, deaggregates, identity_arn } = &self.choice;
+        let Choice { poll_interval, deaggregates, identity_arn, transport } = &self.choice;
         let aws = aws_identity(&self.aws, &KINESIS);
         let identity = identity_arn.as_ref().map(|it| format!(" identity={it}")).unwrap_or_default();
         let deaggregated = if *deaggregates { " deaggregated" } else { "" };
+        let by_sdk = if *transport == Transport::Sdk { " transport=sdk" } else { "" };
         let poll_ms = poll_interval.as_millis();
-        format!("kinesis:{}{aws}{identity} poll={poll_ms}ms{deaggregated}", self.which)
+        format!("kinesis:{}{aws}{identity} poll={poll_ms}ms{deaggregated}{by_sdk}", self.which)
     }
 
     fn arn(&self, region: &str, account: &str) -> Option<String> {
@@ -135,9 +144,9 @@ impl SourceSettings for KinesisSettings {
                 WhichStream::Name(_) => None,
             };
             let target = AwsTarget { service: &KINESIS, own: &self.aws, region, endpoint: None };
-            let told = |it: AwsError| ShardError::from(KinesisError::from(it)).on(&what);
-            let access = clients.aws_access(target).await.map_err(told)?;
-            let calls = client::connect(&self.which, access);
+            let told = |it: KinesisError| ShardError::from(it).on(&what);
+            let access = clients.aws_access(target).await.map_err(|it| told(it.into()))?;
+            let calls = client::connect(&self.which, access, self.choice.transport).map_err(told)?;
             // Mappings read the same when they call it by the same ARN at the same place and choose the same.
             let place = self.aws.endpoint_of(&KINESIS).unwrap_or("AWS");
             let terms = format!("at {place} with {:?}", self.choice);

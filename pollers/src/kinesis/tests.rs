@@ -204,6 +204,36 @@ async fn a_restart_at_the_last_record_tells_no_gap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn data_that_came_as_base64_is_the_same_to_functions_and_filters() {
+    let accent = Arc::new(KinesisAccent::default());
+    let mut subject = FakeStreamSubject::new(Arc::clone(&accent) as _, free(), WhenTrimmed::Refuse);
+    let track = subject.add_track();
+    let packed = aggregate(&[("a", b"1"), ("b", b"22"), ("a", b"")]);
+    let data = [Bytes::new(), "{}".into(), vec![0xf3, 0x89, 0x9a].into(), packed, vec![0xff; 1_000].into()];
+    data.into_iter().for_each(|it| subject.put(track, it));
+    let name = subject.name(track);
+    for deaggregates in [false, true] {
+        accent.0.store(deaggregates, Ordering::SeqCst);
+        subject.restart();
+        let source = subject.source();
+        let renderer = source.format().renderer(false);
+        let mut seen = Vec::new();
+        for gives_base64 in [false, true] {
+            accent.1.store(gives_base64, Ordering::SeqCst);
+            let records = read_rest(source.as_ref(), &name, &first(source.as_ref())).await;
+            let shown = records.iter().map(|it| {
+                let mut rendered = Vec::new();
+                renderer.render(it, &mut rendered);
+                (String::from_utf8(rendered).unwrap(), renderer.data(it).unwrap().into_owned())
+            });
+            seen.push(shown.collect::<Vec<_>>());
+        }
+        assert_eq!(seen[0], seen[1]);
+        assert_eq!(seen[0].len(), if deaggregates { 7 } else { 5 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shard_that_ends_without_telling_its_children_has_them_listed_at_once() {
     let mut subject = free_stream();
     subject.set_tells_no_children(true);

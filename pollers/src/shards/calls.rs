@@ -104,6 +104,14 @@ pub(crate) trait ShardTraits: Send + Sync {
     fn parts(&self, _record: &ShardRecord, _is_begun: bool) -> Option<Vec<Part>> {
         None
     }
+    /// How many bytes of a record its shard counts.
+    fn n_bytes(&self, record: &ShardRecord) -> usize {
+        record.data.len() + record.key.len()
+    }
+    /// Which facts are true of the records that one of these holds.
+    fn part_facts(&self, facts_idx: usize) -> usize {
+        facts_idx
+    }
     /// Where an open shard begins at LATEST: a place that lasts, whatever is written from the answer on lies
     /// behind it.
     fn latest<'a>(

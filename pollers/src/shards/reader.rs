@@ -242,9 +242,12 @@ impl ShardReader {
         // What was begun in parts is finished in parts, whatever is chosen since.
         match self.stream.traits.parts(&received, n_done > 0) {
             Some(parts) => {
+                let facts_idx = self.stream.traits.part_facts(received.facts_idx);
                 for (idx, part) in (0_u32..).zip(parts).skip(n_done as usize) {
                     let position = number.position(Some(idx));
-                    self.held.push_back(self.record(&received, position, part.key, part.data));
+                    let record = self.record(&received, position, part.key, part.data);
+                    let facts = Arc::clone(&self.facts[facts_idx]);
+                    self.held.push_back(RawRecord { facts, ..record });
                 }
             }
             None => {

@@ -80,7 +80,7 @@ impl ShardStream {
     ) -> Result<ShardRead, ShardError> {
         sleep_until(self.pace.turn(shard, Instant::now())).await;
         let answer = self.calls.records(iterator, n_max).await?;
-        let n_bytes = answer.records.iter().map(|it| it.data.len() + it.key.len()).sum();
+        let n_bytes = answer.records.iter().map(|it| self.traits.n_bytes(it)).sum();
         self.pace.answered(shard, n_bytes, Instant::now());
         Ok(answer)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_clients::{AwsAccess, JsonCall, JsonClient, JsonDialect, Limits};
+use forebay_config::destination::SQS;
 
 use self::read::AttributesAnswer;
 use super::client::{Answers, Ask, CALL_MAX, Description, RECEIVE_SLACK, Sqs, TRIES, n_visible, queue_url};
@@ -14,8 +15,8 @@ use super::message::Received;
 use super::settings::Which;
 use crate::source::{BoxFuture, write_number, write_text};
 
-const DIALECT: JsonDialect =
-    JsonDialect { service: "sqs", content_type: "application/x-amz-json-1.0", has_query_codes: true };
+static DIALECT: JsonDialect =
+    JsonDialect { service: &SQS, content_type: "application/x-amz-json-1.0", has_query_codes: true };
 /// Ten messages of a mebibyte each, were every character of them escaped with six.
 const RECEIVED_BYTES_MAX: usize = 64 << 20;
 /// No other answer is as long as this.

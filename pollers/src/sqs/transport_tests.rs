@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use forebay_clients::Transport;
 use forebay_config::QueueUrl;
+use forebay_config::destination::SQS;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ impl Both {
         let (played, origin) = Played::start().await;
         let which = Which::Url(QueueUrl::parse(&format!("{origin}/000000000000/q")).unwrap());
         let client = async |transport| {
-            let access = Played::access("sqs", &origin, region).await;
+            let access = Played::access(&SQS, &origin, region).await;
             connect(&which, None, access, transport).await.unwrap()
         };
         let clients = [client(Transport::Plain).await, client(Transport::Sdk).await];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
-use forebay_config::AwsSettings;
+use forebay_config::{AwsSettings, aws_service};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -13,8 +13,9 @@ use super::*;
 use crate::aws::{Aws, AwsTarget};
 use crate::http::HttpClients;
 
-const DIALECT: JsonDialect =
-    JsonDialect { service: "queues", content_type: "application/x-amz-json-1.0", has_query_codes: true };
+static QUEUES: AwsService = aws_service!("queues", "QUEUES", "Queues in JSON");
+static DIALECT: JsonDialect =
+    JsonDialect { service: &QUEUES, content_type: "application/x-amz-json-1.0", has_query_codes: true };
 /// So that no test waits.
 const AT_ONCE: &str = "x-amz-retry-after: 0\r\n";
 
@@ -38,7 +39,7 @@ impl Script {
         });
         let settings = AwsSettings { endpoint: Some(endpoint), ..AwsSettings::default() };
         let variable = |name: &str| (name == "AWS_REGION").then(|| "r".to_owned());
-        let target = AwsTarget { service: "queues", own: &settings, region: None, endpoint: None };
+        let target = AwsTarget { service: &QUEUES, own: &settings, region: None, endpoint: None };
         let mut access =
             Aws::new(&AwsSettings::default(), variable).prepare(target, &HttpClients::new()).await.unwrap();
         let key = Credentials::new("AKID", "secret", Some("token".into()), None, "test");

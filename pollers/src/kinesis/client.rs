@@ -1,0 +1,48 @@
+//! What calls to Kinesis need whoever makes them: `plain` or `sdk`.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use forebay_clients::{AwsAccess, Transport};
+
+use super::choice::WhichStream;
+use super::error::KinesisError;
+use super::plain::PlainKinesis;
+use super::sdk::SdkKinesis;
+use crate::shards::{ShardCalls, StreamDescription};
+
+/// The longest that a call may take; a read may bring 10 MB.
+pub(super) const CALL_MAX: Duration = Duration::from_secs(30);
+/// A shard counts every call: only who reads it may repeat one.
+pub(super) const TRIES: u32 = 1;
+
+/// A client for a stream; nothing is called yet.
+pub(super) fn connect(
+    which: &WhichStream,
+    access: AwsAccess,
+    transport: Transport,
+) -> Result<Arc<dyn ShardCalls>, KinesisError> {
+    Ok(match transport {
+        Transport::Plain => Arc::new(PlainKinesis::new(which, access)?),
+        Transport::Sdk => Arc::new(SdkKinesis::new(which, access)),
+    })
+}
+
+/// A stream that is made anew under its name has the same ARN: the time when it was made tells it apart.
+pub(super) fn description(arn: String, created_ms: i64) -> StreamDescription {
+    StreamDescription { identity: format!("{arn} made at {created_ms}"), arn }
+}
+
+/// The same of what a server said, which may be nothing.
+pub(super) fn described(arn: String, created_ms: i64) -> Result<StreamDescription, KinesisError> {
+    if arn.is_empty() {
+        return Err(KinesisError::Refused("DescribeStreamSummary told no StreamARN".to_owned()));
+    }
+    Ok(description(arn, created_ms))
+}
+
+/// The time as this machine has it, in epoch milliseconds.
+pub(super) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
