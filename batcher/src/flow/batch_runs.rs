@@ -7,6 +7,7 @@ use crate::hold::BatchRunId;
 /// All batch runs of a machine.
 #[derive(Debug, Default)]
 pub(super) struct BatchRuns {
+    #[expect(clippy::vec_box, reason = "a list that grows would move each run, and runs are large")]
     slots: Vec<Box<Option<(BatchRunId, BatchRun)>>>,
     free: Vec<u32>,
 }

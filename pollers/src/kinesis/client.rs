@@ -1,32 +1,19 @@
 //! What calls to Kinesis need whoever makes them: `plain` or `sdk`.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use forebay_clients::{AwsAccess, Transport};
+use forebay_config::aws::AwsService;
+use forebay_config::aws_service;
 
-use super::choice::WhichStream;
 use super::error::KinesisError;
-use super::plain::PlainKinesis;
-use super::sdk::SdkKinesis;
-use crate::shards::{ShardCalls, StreamDescription};
+use crate::shards::StreamDescription;
 
+/// The service of streams.
+pub(super) static KINESIS: AwsService = aws_service!("kinesis", "KINESIS", "Kinesis in JSON");
 /// The longest that a call may take; a read may bring 10 MB.
 pub(super) const CALL_MAX: Duration = Duration::from_secs(30);
 /// A shard counts every call: only who reads it may repeat one.
 pub(super) const TRIES: u32 = 1;
-
-/// A client for a stream; nothing is called yet.
-pub(super) fn connect(
-    which: &WhichStream,
-    access: AwsAccess,
-    transport: Transport,
-) -> Result<Arc<dyn ShardCalls>, KinesisError> {
-    Ok(match transport {
-        Transport::Plain => Arc::new(PlainKinesis::new(which, access)?),
-        Transport::Sdk => Arc::new(SdkKinesis::new(which, access)),
-    })
-}
 
 /// A stream that is made anew under its name has the same ARN: the time when it was made tells it apart.
 pub(super) fn description(arn: String, created_ms: i64) -> StreamDescription {

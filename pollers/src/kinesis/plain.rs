@@ -6,9 +6,8 @@ use bytes::Bytes;
 use forebay_clients::{AwsAccess, JsonCall, JsonClient, JsonDialect, Limits};
 
 use super::choice::WhichStream;
-use super::client::{CALL_MAX, TRIES, now_ms};
+use super::client::{CALL_MAX, KINESIS, TRIES, now_ms};
 use super::error::KinesisError;
-use super::settings::KINESIS;
 use crate::shards::{IteratorAt, Page, ShardCalls, ShardError, ShardRead, StreamDescription};
 use crate::source::{BoxFuture, write_number, write_text};
 

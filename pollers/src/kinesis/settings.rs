@@ -6,19 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_clients::{AwsTarget, Clients, Transport, aws_identity};
-use forebay_config::aws::{AwsService, partition_of};
+use forebay_config::aws::partition_of;
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
-use forebay_config::{AwsScope, AwsSettings, Code, Fields, Finding, Node, aws_service};
+use forebay_config::{AwsScope, AwsSettings, Code, Fields, Finding, Node};
 
 use super::choice::{Choice, WhichStream};
-use super::client;
+use super::client::KINESIS;
 use super::error::KinesisError;
 use super::reader::{KinesisTraits, facts};
+use super::transport;
 use crate::shards::{ShardError, ShardSource};
 use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
 
-/// The service of streams.
-pub(super) static KINESIS: AwsService = aws_service!("kinesis", "KINESIS", "Kinesis in JSON");
 /// The stream is not written as it must be.
 const BAD_STREAM: Code = Code("FB-0244");
 /// The settings of `aws` that have a meaning for a stream.
@@ -146,7 +145,7 @@ impl SourceSettings for KinesisSettings {
             let target = AwsTarget { service: &KINESIS, own: &self.aws, region, endpoint: None };
             let told = |it: KinesisError| ShardError::from(it).on(&what);
             let access = clients.aws_access(target).await.map_err(|it| told(it.into()))?;
-            let calls = client::connect(&self.which, access, self.choice.transport).map_err(told)?;
+            let calls = transport::connect(&self.which, access, self.choice.transport).map_err(told)?;
             // Mappings read the same when they call it by the same ARN at the same place and choose the same.
             let place = self.aws.endpoint_of(&KINESIS).unwrap_or("AWS");
             let terms = format!("at {place} with {:?}", self.choice);

@@ -10,9 +10,9 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::choice::WhichStream;
-use super::client::connect;
+use super::client::KINESIS;
 use super::data::{self, ENCRYPTED};
-use super::settings::KINESIS;
+use super::transport::connect;
 use crate::played::{self, Dice, Played, assert_none};
 use crate::shards::{IteratorAt, ShardCalls, ShardError, ShardRead, ShardRecord};
 
@@ -75,7 +75,7 @@ async fn outcome(kinesis: &dyn ShardCalls, call: &str) -> String {
                 "at" => IteratorAt::At("4951".to_owned()),
                 _ => IteratorAt::Time(1_545_084_650_070),
             };
-            kinesis.iterator("shardId-000000000001", begin).await.map_or_else(told, |it| it)
+            kinesis.iterator("shardId-000000000001", begin).await.unwrap_or_else(told)
         }
     }
 }

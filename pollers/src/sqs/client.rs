@@ -1,16 +1,11 @@
 //! The calls to SQS that we make, and what they bring; `plain` and `sdk` make them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_clients::{AwsAccess, Transport};
 
 use super::error::SqsError;
 use super::message::Received;
-use super::plain::PlainSqs;
-use super::sdk::SdkSqs;
-use super::settings::Which;
 use crate::source::BoxFuture;
 
 /// The longest that a call other than a receive may take.
@@ -120,19 +115,6 @@ pub(super) trait Sqs: Send + Sync {
     /// Handles are texts.
     fn delete(&self, handles: Vec<Bytes>) -> BoxFuture<'_, Result<Answers, SqsError>>;
     fn hide(&self, handles: Vec<Bytes>, by: Duration) -> BoxFuture<'_, Result<Answers, SqsError>>;
-}
-
-/// Connects to a queue.
-pub(super) async fn connect(
-    which: &Which,
-    owner: Option<&str>,
-    access: AwsAccess,
-    transport: Transport,
-) -> Result<Arc<dyn Sqs>, SqsError> {
-    Ok(match transport {
-        Transport::Plain => Arc::new(PlainSqs::connect(which, owner, access).await?),
-        Transport::Sdk => Arc::new(SdkSqs::connect(which, owner, access).await?),
-    })
 }
 
 /// The receipt has lapsed, or its message is gone.

@@ -18,6 +18,7 @@ mod sdk;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod transport;
 #[cfg(test)]
 mod transport_tests;
 mod words;

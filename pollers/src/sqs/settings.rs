@@ -13,7 +13,7 @@ use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
 use forebay_config::{AwsScope, AwsSettings, Code, Fields, Finding, Node, QueueUrl};
 
 use super::error::SqsError;
-use super::{SqsSource, client};
+use super::{SqsSource, transport};
 use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
 
 /// The queue, the endpoint or the region is not written as it must be.
@@ -246,7 +246,7 @@ impl SourceSettings for SqsSettings {
             };
             let target = AwsTarget { service: &SQS, own: &self.aws, region, endpoint };
             let sqs = async {
-                client::connect(
+                transport::connect(
                     &self.which,
                     self.aws.account_id.as_deref(),
                     clients.aws_access(target).await?,

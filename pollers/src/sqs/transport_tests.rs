@@ -10,9 +10,10 @@ use forebay_config::destination::SQS;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::client::{Ask, Sqs, connect};
+use super::client::{Ask, Sqs};
 use super::error::SqsError;
 use super::settings::Which;
+use super::transport::connect;
 use crate::played::{self, Dice, Played, assert_none};
 
 struct Both {
