@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_batcher::{
-    Action, Attempt, BatchPlan, Checkpoint, Machine, Now, OnExhausted, Origin, Place, Plan, Position,
+    Action, Attempt, BatchPlan, Checkpoint, Gap, Machine, Now, OnExhausted, Origin, Place, Plan, Position,
     QueuePlan, Read, ReadId, ReadOrder, Redelivery, RetryPlan, ShortBytes, SlotId, TrackIdx, Watermark,
 };
 
@@ -226,4 +226,47 @@ fn what_is_counted_for_a_mapping_that_lags_is_within_a_fifth_of_what_is_kept_for
             (u64::try_from(info.bytes_current).unwrap(), track.held_bytes()),
         );
     }
+}
+
+/// What a subscriber is told of a track whose raw reads are these.
+fn told(reads: Vec<RawRead>) -> Vec<(usize, bool, bool)> {
+    let mut track = FeedTrack::default();
+    let who = SubscriberId(1);
+    track.open(who, TRACK, Watermark::Origin(Origin(ShortBytes::new(b""))));
+    let renderer = samples::renderer();
+    let taste = || Taste { renderer: renderer.as_ref(), filter: None };
+    let (mut told, mut reads) = (Vec::new(), reads.into_iter());
+    loop {
+        let wait = Duration::ZERO;
+        let order =
+            ReadOrder { id: ReadId(0), track: Some(TRACK), records_max: 9, bytes_max: 9_999, wait, lanes: 1 };
+        track.order(who, order, Instant::now());
+        let served = loop {
+            if let Some((_, read)) = track.serve(who, taste()) {
+                break read.expect("nothing panics");
+            }
+            let Some(read) = reads.next() else { return told };
+            let start = track.start(&TrackName("track".to_owned()), LIMITS).pop().expect("it is read for");
+            track.handle_read(start.stretch, Some(Box::new(Nothing)), read);
+        };
+        let ended = served.passed.is_none() || served.ended;
+        told.push((served.records.len(), served.gap.is_some(), served.ended));
+        if ended {
+            return told;
+        }
+    }
+}
+
+#[test]
+fn a_gap_is_told_also_where_nothing_comes_before_the_end_or_before_the_next_record() {
+    let at = |n: u64| Position::checked_number(n, *b"abcd");
+    let gap = || Some(Gap { from: None, to: at(0) });
+    let empty = || RawRead { gap: gap(), ..RawRead::default() };
+    let end = || RawRead { ended: true, ..RawRead::default() };
+    let lines = || RawRead { records: samples::lines(0, 2, 10), passed: Some(at(22)), ..RawRead::default() };
+    assert_eq!(told(vec![RawRead { ended: true, ..empty() }]), [(0, true, true)]);
+    assert_eq!(told(vec![empty(), end()]), [(0, true, true)]);
+    assert_eq!(told(vec![empty(), lines()]), [(2, true, false)]);
+    let behind = RawRead { passed: Some(at(22)), gap: gap(), ended: true, ..RawRead::default() };
+    assert_eq!(told(vec![lines(), behind]), [(2, false, false), (0, true, true)]);
 }

@@ -32,6 +32,8 @@ struct Stretch {
     to: Watermark,
     reader: ReaderState,
     ended: bool,
+    /// A gap of a read that brought nothing and passed nothing: told with what comes next, or with the end.
+    untold: Option<Gap>,
     /// The last read was the so-manieth of the track.
     turn: u64,
 }
@@ -168,6 +170,9 @@ impl FeedTrack {
             at = held.to.clone();
         }
         let ended = !is_full && at == stretch.to && stretch.ended;
+        if ended {
+            gap = gap.or_else(|| stretch.untold.clone());
+        }
         // What came before it is answered first; then it is the first and an error of this track for this
         // subscriber.
         if let Some(panic) = died.filter(|_| at == seat.at) {
@@ -254,14 +259,17 @@ impl FeedTrack {
     }
 
     /// A raw read came back: its records are held for whoever stands before them.
-    pub(super) fn handle_read(&mut self, id: StretchId, reader: Option<Box<dyn Reader>>, read: RawRead) {
+    pub(super) fn handle_read(&mut self, id: StretchId, reader: Option<Box<dyn Reader>>, mut read: RawRead) {
         let Some(stretch) = self.stretches.iter_mut().find(|it| it.id == id) else { return };
         let reader = reader.filter(|_| !read.ended);
         stretch.reader = reader.map_or(ReaderState::Closed, ReaderState::Idle);
         stretch.ended = read.ended;
         let from = stretch.to.clone();
         let to = read.passed.clone().map_or_else(|| from.clone(), Watermark::At);
-        if to != from {
+        read.gap = stretch.untold.take().or(read.gap);
+        if to == from {
+            stretch.untold = read.gap;
+        } else {
             let places = (read.records.capacity() * size_of::<RawRecord>()) as u64;
             let bytes = places + read.records.iter().map(RawRecord::heap_bytes).sum::<u64>();
             stretch.reads.push_back(HeldReads { from, read, to: to.clone(), bytes });
@@ -354,7 +362,15 @@ impl TrackSeat {
 
 impl Stretch {
     fn new(id: StretchId, at: Watermark) -> Self {
-        Self { id, reads: VecDeque::new(), to: at, reader: ReaderState::Closed, ended: false, turn: 0 }
+        Self {
+            id,
+            reads: VecDeque::new(),
+            to: at,
+            reader: ReaderState::Closed,
+            ended: false,
+            untold: None,
+            turn: 0,
+        }
     }
 
     fn bytes(&self) -> u64 {
