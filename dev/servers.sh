@@ -56,10 +56,24 @@ npm_package() {
     doing servers "$n" "$all" "$1 $2 is ready"; progress_end
 }
 
-all=3
+# on_loopback FOLDER SOURCE: a starter of ours for a server that would listen on every interface, in classes/.
+on_loopback() {
+    folder=$servers/$1
+    [ -d "$folder/classes" ] && [ ! "$2" -nt "$folder/classes" ] && return 0
+    command -v javac >/dev/null || need_packages default-jdk-headless
+    rm -rf "$folder/classes.new"
+    javac -encoding UTF-8 -cp "$folder/lib/*" -d "$folder/classes.new" "$2" >"$folder/javac.log" 2>&1 || { cat "$folder/javac.log" >&2; exit 1; }
+    rm -rf "$folder/classes"
+    mv "$folder/classes.new" "$folder/classes"
+}
+
+all=4
 n=1
 maven elasticmq org.elasticmq elasticmq-server_2.13 1.7.1
 n=2
 pypi ministack 1.5.33
 n=3
 npm_package kinesis-local 0.6.2
+n=4
+maven dynamodb-local com.amazonaws DynamoDBLocal 2.6.1
+on_loopback dynamodb-local-2.6.1 "$(dirname "$0")/../tests/servers/DynamoDbOnLoopback.java"

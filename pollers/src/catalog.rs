@@ -10,6 +10,8 @@ use crate::source::SourceKind;
 
 /// The kinds that are built in.
 const BUILT_IN: &[&dyn SourceKind] = &[
+    #[cfg(feature = "dynamodb")]
+    &crate::dynamodb::DynamoKind,
     #[cfg(feature = "file")]
     &crate::file::FileKind,
     #[cfg(feature = "kinesis")]

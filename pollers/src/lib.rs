@@ -4,6 +4,8 @@
 pub mod catalog;
 #[cfg(any(test, feature = "fakes"))]
 pub mod contract;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 pub mod feed;
 #[cfg(feature = "file")]
 pub mod file;
@@ -11,7 +13,7 @@ pub mod file;
 pub mod kinesis;
 #[cfg(test)]
 mod played;
-#[cfg(feature = "kinesis")]
+#[cfg(any(feature = "dynamodb", feature = "kinesis"))]
 mod shards;
 pub mod source;
 #[cfg(feature = "sqs")]

@@ -1,26 +1,18 @@
 //! ElasticMQ on a free loopback port, and the few calls to SQS that a test makes by itself: nothing is shared
 //! with the code under test.
 
-use std::fs::File;
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::java_server::{JavaServer, fetched, free_port};
 use crate::{sqs_calls, wait};
-
-/// Starts the server and ends it as soon as this shell's own input ends: with its owner, however that ends.
-const GUARD: &str = r#""$@" </dev/null & cat >/dev/null; kill -9 $!"#;
 
 /// A running server, ended with the test.
 #[derive(Debug)]
 pub struct ElasticMq {
-    guard: Child,
+    server: JavaServer,
     port: u16,
-    folder: TempDir,
 }
 
 /// A message as the queue gives it.
@@ -54,15 +46,8 @@ impl ElasticMq {
     /// # Panics
     /// When it was not fetched, naming the command.
     pub fn start_with_heap(heap_mb: u32) -> Self {
-        let home = PathBuf::from(std::env::var_os("HOME").expect("a user has a home"));
-        let lib = home.join(".cache/forebay/servers/elasticmq-1.7.1/lib");
-        assert!(lib.exists(), "{} is missing: dev/servers.sh", lib.display());
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .expect("a port is free")
-            .local_addr()
-            .expect("it has an address")
-            .port();
+        let lib = fetched("elasticmq-1.7.1").join("lib");
+        let port = free_port();
         let config = format!(
             "include classpath(\"application.conf\")\n\
              node-address {{ protocol = http, host = \"127.0.0.1\", port = {port}, context-path = \"\" }}\n\
@@ -73,27 +58,17 @@ impl ElasticMq {
              pekko.http.server.request-timeout = 25 s\n\
              queues {{ }}\n"
         );
-        let path = folder.path().join("elasticmq.conf");
-        std::fs::write(&path, config).expect("a file can be written");
-        let log = File::create(folder.path().join("log")).expect("a file can be made");
-        let guard = Command::new("sh")
-            .args([
-                "-c",
-                GUARD,
-                "guard",
-                "java",
-                &format!("-Xmx{heap_mb}m"),
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
-            ])
-            .arg(format!("-Dconfig.file={}", path.display()))
-            .args(["-cp", &format!("{}/*", lib.display()), "org.elasticmq.server.Main"])
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().expect("a file handle can be doubled"))
-            .stderr(log)
-            .spawn()
-            .expect("java starts");
-        let server = Self { guard, port, folder };
+        let server = JavaServer::start(heap_mb, |folder| {
+            let path = folder.join("elasticmq.conf");
+            std::fs::write(&path, config).expect("a file can be written");
+            vec![
+                format!("-Dconfig.file={}", path.display()),
+                "-cp".to_owned(),
+                format!("{}/*", lib.display()),
+                "org.elasticmq.server.Main".to_owned(),
+            ]
+        });
+        let server = Self { server, port };
         wait::until("ElasticMQ", || {
             server.try_call("ListQueues", &json!({})).filter(|(status, _)| *status == 200)
         });
@@ -161,13 +136,6 @@ impl ElasticMq {
 
     /// What it has logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-}
-
-impl Drop for ElasticMq {
-    fn drop(&mut self) {
-        drop(self.guard.stdin.take());
-        let _ = self.guard.wait();
+        self.server.log()
     }
 }

@@ -40,6 +40,14 @@ pub fn call_kinesis(address: &str, action: &str, body: &str) -> Option<(u16, Str
     call_aws(address, "kinesis", "1.1", &format!("Kinesis_20131202.{action}"), body)
 }
 
+/// Status and body of a call to DynamoDB or its streams at `address`, signed in form only; `None` when nobody
+/// answers.
+pub fn call_dynamodb(address: &str, action: &str, body: &str) -> Option<(u16, String)> {
+    let is_of_streams = ["DescribeStream", "GetShardIterator", "GetRecords"].contains(&action);
+    let api = if is_of_streams { "DynamoDBStreams" } else { "DynamoDB" };
+    call_aws(address, "dynamodb", "1.0", &format!("{api}_20120810.{action}"), body)
+}
+
 fn call_aws(address: &str, service: &str, version: &str, target: &str, body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;

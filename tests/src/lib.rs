@@ -2,9 +2,11 @@
 
 pub mod aws_tools;
 pub mod daemon;
+pub mod dynamodb_local;
 pub mod elasticmq;
 pub mod function;
 pub mod http;
+pub mod java_server;
 pub mod kinesis_local;
 pub mod lambda_api;
 pub mod ministack;

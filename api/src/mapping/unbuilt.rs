@@ -11,7 +11,7 @@ const STARTS: Option<AwsStarts> = Some(AwsStarts { at_timestamp: true, first_is_
 
 /// What is known of event sources: of those that are built in first, then of these.
 pub fn known_sources(built_in: impl IntoIterator<Item = &'static AwsWords>) -> Vec<&'static AwsWords> {
-    built_in.into_iter().chain([&DYNAMODB, &MANAGED_KAFKA, &OWN_KAFKA, &MQ, &DOCUMENT_DB]).collect()
+    built_in.into_iter().chain([&MANAGED_KAFKA, &OWN_KAFKA, &MQ, &DOCUMENT_DB]).collect()
 }
 
 /// What the others do not say is as here.
@@ -38,30 +38,6 @@ static DOCUMENT_DB: AwsWords = AwsWords {
     starts: STARTS,
     parameters: &["DocumentDBEventSourceConfig", "SourceAccessConfigurations"],
     required: &[],
-    ..MQ
-};
-
-static DYNAMODB: AwsWords = AwsWords {
-    what: "DynamoDB streams",
-    named: AwsNamed::Arn(|arn| {
-        arn.service == "dynamodb" && arn.resource.starts_with("table/") && arn.resource.contains("/stream/")
-    }),
-    starts: Some(AwsStarts { at_timestamp: false, first_is_default: false }),
-    parameters: &[
-        "BisectBatchOnFunctionError",
-        "DestinationConfig",
-        "FilterCriteria",
-        "FunctionResponseTypes",
-        "KMSKeyArn",
-        "MaximumRecordAgeInSeconds",
-        "MaximumRetryAttempts",
-        "MetricsConfig",
-        "ParallelizationFactor",
-        "TumblingWindowInSeconds",
-    ],
-    required: &[],
-    defaults: of_shards,
-    user_reason: "User action",
     ..MQ
 };
 
@@ -117,17 +93,3 @@ static OWN_KAFKA: AwsWords = AwsWords {
     twice: "An event source mapping with event source (\"{servers}\"), function (\"{function_arn}\"), topics (\"{topics}\")",
     ..MANAGED_KAFKA
 };
-
-fn of_shards(_uuid: &str) -> Value {
-    json!({
-        "BatchSize": 100,
-        "BisectBatchOnFunctionError": false,
-        "DestinationConfig": { "OnFailure": {} },
-        "FunctionResponseTypes": [],
-        "MaximumBatchingWindowInSeconds": 0,
-        "MaximumRecordAgeInSeconds": -1,
-        "MaximumRetryAttempts": -1,
-        "ParallelizationFactor": 1,
-        "TumblingWindowInSeconds": 0,
-    })
-}

@@ -17,7 +17,7 @@ pub(super) const TRIES: u32 = 1;
 
 /// A stream that is made anew under its name has the same ARN: the time when it was made tells it apart.
 pub(super) fn description(arn: String, created_ms: i64) -> StreamDescription {
-    StreamDescription { identity: format!("{arn} made at {created_ms}"), arn }
+    StreamDescription { identity: format!("{arn} made at {created_ms}"), arn, is_disabled: false }
 }
 
 /// The same of what a server said, which may be nothing.

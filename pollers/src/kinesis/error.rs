@@ -3,7 +3,7 @@
 use forebay_clients::{AwsError, SdkFailure, with_causes};
 use forebay_config::Code;
 
-use crate::shards::{Refusal, ShardError};
+use crate::shards::{Complaint, Refusal, ShardError};
 use crate::source::SourceError;
 
 /// What is wrong with a stream.
@@ -57,35 +57,14 @@ impl From<SdkFailure> for KinesisError {
 impl KinesisError {
     /// An error that the service answered with.
     pub(super) fn answered(code: &str, text: String) -> Self {
-        let has = |words: &[&str]| words.iter().any(|it| code.contains(it));
-        let is_of_time = has(&["RequestExpired", "RequestTimeTooSkewed"])
-            || (has(&["Signature"])
-                && ["expired", "not yet current"].iter().any(|it| text.to_lowercase().contains(it)));
-        if has(&["ResourceNotFound"]) {
-            Self::NotFound(text)
-        } else if has(&["ExpiredIterator"]) {
-            Self::Expired
-        } else if has(&["InvalidArgument"]) {
-            Self::Invalid(text)
-        } else if has(&["ThroughputExceeded", "LimitExceeded", "Throttl", "TooManyRequests", "SlowDown"]) {
-            Self::Throttled
-        } else if is_of_time {
-            Self::Clock(text)
-        } else if has(&[
-            "AccessDenied",
-            "ClientToken",
-            "Signature",
-            "UnrecognizedClient",
-            "ExpiredToken",
-            "AccessKey",
-            "AuthenticationToken",
-            "NotAuthorized",
-            "KMS",
-            "OptInRequired",
-        ]) {
-            Self::Denied(text)
-        } else {
-            Self::Refused(text)
+        match Complaint::of(code, &text) {
+            Complaint::NotFound => Self::NotFound(text),
+            Complaint::Expired => Self::Expired,
+            Complaint::NoPlace => Self::Invalid(text),
+            Complaint::Throttled => Self::Throttled,
+            Complaint::Clock => Self::Clock(text),
+            Complaint::Denied => Self::Denied(text),
+            Complaint::Trimmed | Complaint::Other => Self::Refused(text),
         }
     }
 

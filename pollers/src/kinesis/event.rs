@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::data::{BASE64, ENCRYPTED, decoded};
+use crate::shards::{self, reported_record};
 use crate::source::{EventFormat, RawRecord, Renderer, write_number, write_text};
 
 const HEAD: &[u8] = b"{\"Records\":[";
@@ -70,11 +71,8 @@ impl EventFormat for KinesisFormat {
         crate::source::wrap_list(HEAD, batch, TAIL)
     }
 
-    /// A record's name: its sequence number, exactly. Records of one aggregate share it.
     fn identify(&self, reported: &RawValue) -> Option<RecordId> {
-        let text: String = serde_json::from_str(reported.get()).ok()?;
-        let is_number = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
-        is_number.then(|| RecordId::new(text.as_bytes()))
+        reported_record(reported)
     }
 
     fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value) {
@@ -155,27 +153,15 @@ struct RenderedRecord {
 
 /// `KinesisBatchInfo` of a failure record.
 fn batch_info(records: &[Record]) -> serde_json::Value {
-    let rendered = |record: &Record| {
-        serde_json::from_slice::<RenderedRecord>(&record.bytes).expect("this source rendered the record")
-    };
-    let (Some(first), Some(last)) = (records.first(), records.last()) else {
-        return serde_json::json!({ "batchSize": 0 });
-    };
-    let (start, end) = (rendered(first), rendered(last));
-    let (shard, start_number) = start.event_id.rsplit_once(':').unwrap_or_default();
-    let (_, end_number) = end.event_id.rsplit_once(':').unwrap_or_default();
-    serde_json::json!({
-        "shardId": shard,
-        "startSequenceNumber": start_number,
-        "endSequenceNumber": end_number,
-        "approximateArrivalOfFirstRecord": iso(first.arrival),
-        "approximateArrivalOfLastRecord": iso(last.arrival),
-        "batchSize": records.len(),
-        "streamArn": start.arn,
-    })
+    let Some(first) = records.first() else { return shards::batch_info(records, "", "", iso) };
+    let RenderedRecord { event_id, arn } =
+        serde_json::from_slice(&first.bytes).expect("this source rendered the record");
+    let (shard, _) = event_id.rsplit_once(':').unwrap_or_default();
+    shards::batch_info(records, &arn, shard, iso)
 }
 
-fn iso(at: UnixMillis) -> String {
-    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+fn iso(record: &Record) -> String {
+    let UnixMillis(at) = record.arrival;
+    let at = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     format!("{at:.3}")
 }

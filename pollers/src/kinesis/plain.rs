@@ -107,6 +107,7 @@ impl PlainKinesis {
         let parameters = self.of_stream().text("ShardId", shard);
         let parameters = match begin {
             IteratorAt::First => parameters.text("ShardIteratorType", "TRIM_HORIZON"),
+            IteratorAt::Latest => parameters.text("ShardIteratorType", "LATEST"),
             IteratorAt::At(number) => parameters
                 .text("ShardIteratorType", "AT_SEQUENCE_NUMBER")
                 .text("StartingSequenceNumber", &number),

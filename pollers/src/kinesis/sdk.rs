@@ -53,6 +53,7 @@ impl SdkKinesis {
             id: it.shard_id,
             parents: it.parent_shard_id.into_iter().chain(it.adjacent_parent_shard_id).collect(),
             is_closed: it.sequence_number_range.is_some_and(|it| it.ending_sequence_number.is_some()),
+            last: None,
         };
         Ok(Page {
             shards: answer.shards.unwrap_or_default().into_iter().map(shard).collect(),
@@ -65,6 +66,7 @@ impl SdkKinesis {
         let call = call.set_stream_name(self.name.clone()).set_stream_arn(self.arn.clone());
         let call = match begin {
             IteratorAt::First => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            IteratorAt::Latest => call.shard_iterator_type(ShardIteratorType::Latest),
             IteratorAt::At(number) => {
                 call.shard_iterator_type(ShardIteratorType::AtSequenceNumber).starting_sequence_number(number)
             }
@@ -83,6 +85,7 @@ impl SdkKinesis {
             id: it.shard_id,
             parents: it.parent_shards,
             is_closed: false,
+            last: None,
         };
         Ok(ShardRead {
             records: answer.records.into_iter().map(received).collect(),

@@ -16,10 +16,13 @@ use super::KinesisKind;
 use super::aggregate::tests::aggregate;
 use super::fake::{KinesisAccent, stream};
 use crate::contract::{
-    Subject, TreeSubject, a_throttled_reader_keeps_its_place, check, check_tree, read_rest, room,
+    Subject, TreeSubject, a_throttled_reader_keeps_its_place, check, check_tree, read_rest,
 };
 use crate::shards::fake::FakeStreamSubject;
-use crate::source::{Known, PlaceError, RawRead, RawRecord, Source, SourceError, SourceKind, SourceSettings};
+use crate::shards::suite::{
+    all_readers_of_a_shard_together_call_no_more_often_than_it_allows, check_stream, first,
+};
+use crate::source::{RawRecord, SourceKind, SourceSettings};
 
 /// Any number of calls, for suites that read anew at once.
 fn free() -> Limits {
@@ -48,33 +51,14 @@ async fn an_iterator_survives_a_throttle() {
     a_throttled_reader_keeps_its_place(Box::new(stream(limits, WhenTrimmed::Refuse))).await;
 }
 
-fn first(source: &dyn Source) -> Watermark {
-    Watermark::Origin(source.tracks().unwrap().first())
-}
-
-fn texts(records: &[RawRecord]) -> Vec<String> {
-    records.iter().map(|it| String::from_utf8_lossy(&it.data).into_owned()).collect()
-}
-
 #[tokio::test(start_paused = true)]
-async fn all_readers_of_a_shard_together_call_no_more_often_than_it_allows() {
-    let mut subject = stream(Limits::default(), WhenTrimmed::Refuse);
-    let track = subject.add_track();
-    subject.append(track, 20);
-    let (source, name) = (subject.source(), subject.name(track));
-    let origin = source.explorer().origins(StartingPosition::Latest);
-    let read = |n| {
-        let (source, name) = (subject.source(), name.clone());
-        async move {
-            let mut reader = source.tracks().unwrap().open(&name, &first(source.as_ref())).await.unwrap();
-            let mut n_read = 0;
-            while n_read < 20 {
-                n_read += reader.read(room(n)).await.expect("it is never throttled").records.len();
-            }
-        }
-    };
-    let (origin, ..) = tokio::join!(origin, read(1), read(2), read(3));
-    origin.expect("it is never throttled");
+async fn a_stream_is_read_as_every_tree_of_shards_is() {
+    check_stream(free_stream).await;
+    all_readers_of_a_shard_together_call_no_more_often_than_it_allows(stream(
+        Limits::default(),
+        WhenTrimmed::Refuse,
+    ))
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,30 +87,6 @@ async fn latest_is_the_end_of_a_shard_whatever_this_machines_clock_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn latest_leaves_out_what_closed_shards_hold_and_reads_their_children_whole() {
-    let mut subject = free_stream();
-    let root = subject.add_track();
-    subject.append(root, 3);
-    let [low, high] = subject.split(root);
-    let origins = subject.source().explorer().origins(StartingPosition::Latest).await.unwrap();
-    subject.append(low, 2);
-    let source = subject.source();
-    let mut read = Vec::new();
-    for (name, origin) in origins {
-        read.extend(texts(&read_rest(source.as_ref(), &name, &Watermark::Origin(origin)).await));
-    }
-    assert_eq!(read, subject.written(low).iter().map(|it| String::from_utf8_lossy(it)).collect::<Vec<_>>());
-    // One that appears later is read from its first record.
-    let [later, _] = subject.split(high);
-    subject.append(later, 2);
-    let known = Known::default();
-    let listed = source.tracks().unwrap().list(&known).await.unwrap().tracks;
-    let info = listed.iter().find(|it| it.name == subject.name(later)).unwrap();
-    assert_eq!(info.parents, [subject.name(high)]);
-    assert_eq!(read_rest(source.as_ref(), &info.name, &first(source.as_ref())).await.len(), 2);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_start_at_a_time_reads_what_arrived_then_or_later() {
     let mut subject = free_stream();
     let track = subject.add_track();
@@ -138,69 +98,6 @@ async fn a_start_at_a_time_reads_what_arrived_then_or_later() {
     let (name, origin) = origins.into_iter().next().unwrap();
     let read = read_rest(subject.source().as_ref(), &name, &Watermark::Origin(origin)).await;
     assert_eq!(read.iter().map(|it| it.data.to_vec()).collect::<Vec<_>>(), subject.written(track)[2..]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stream_that_was_made_anew_inherits_nothing() {
-    let mut subject = free_stream();
-    let track = subject.add_track();
-    subject.append(track, 2);
-    let (source, old) = (subject.source(), subject.name(track));
-    let mut reader = source.tracks().unwrap().open(&old, &first(source.as_ref())).await.unwrap();
-    reader.read(room(1)).await.unwrap();
-    subject.make_anew();
-    tokio::time::sleep(Duration::from_secs(301)).await;
-    let error = reader.read(room(1)).await.unwrap_err();
-    assert!(matches!(error, SourceError::PositionLost { .. }), "{error}");
-    subject.restart();
-    let source = subject.source();
-    let opened = source.tracks().unwrap().open(&old, &first(source.as_ref())).await;
-    assert!(matches!(opened.err(), Some(SourceError::PositionLost { .. })));
-    let listed = source.tracks().unwrap().list(&Known::default()).await.unwrap().tracks;
-    assert_ne!(listed[0].name, old);
-    assert_eq!(read_rest(source.as_ref(), &listed[0].name, &first(source.as_ref())).await.len(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_shard_that_retention_took_whole_ends_with_a_gap() {
-    let mut subject = free_stream();
-    let track = subject.add_track();
-    subject.append(track, 4);
-    let (source, name) = (subject.source(), subject.name(track));
-    let tracks = source.tracks().unwrap();
-    let mut reader = tracks.open(&name, &first(source.as_ref())).await.unwrap();
-    let passed = reader.read(room(2)).await.unwrap().passed.unwrap();
-    subject.end(track);
-    subject.forget(track);
-    let bounds = [Watermark::At(passed.clone()), first(source.as_ref())];
-    for bound in bounds {
-        let mut late = tracks.open(&name, &bound).await.unwrap();
-        let end: RawRead = late.read(room(2)).await.unwrap();
-        assert!(end.ended && end.gap.is_some() && end.records.is_empty(), "{end:?}");
-    }
-    tokio::time::sleep(Duration::from_secs(301)).await;
-    let end = reader.read(room(2)).await.unwrap();
-    assert_eq!((end.ended, end.gap.map(|it| it.from)), (true, Some(Some(passed))));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_restart_at_the_last_record_tells_no_gap() {
-    let mut subject = free_stream();
-    let track = subject.add_track();
-    subject.append(track, 4);
-    let name = subject.name(track);
-    let mut at = first(subject.source().as_ref());
-    let mut n_read = 0;
-    for _ in 0..6 {
-        subject.restart();
-        let source = subject.source();
-        let mut reader = source.tracks().unwrap().open(&name, &at).await.unwrap();
-        let read = reader.read(room(1)).await.unwrap();
-        assert_eq!(read.gap, None);
-        n_read += read.records.len();
-        at = Watermark::At(read.passed.unwrap());
-    }
-    assert_eq!(n_read, 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,19 +128,6 @@ async fn data_that_came_as_base64_is_the_same_to_functions_and_filters() {
         assert_eq!(seen[0], seen[1]);
         assert_eq!(seen[0].len(), if deaggregates { 7 } else { 5 });
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_shard_that_ends_without_telling_its_children_has_them_listed_at_once() {
-    let mut subject = free_stream();
-    subject.set_tells_no_children(true);
-    let root = subject.add_track();
-    subject.split(root);
-    let source = subject.source();
-    let tracks = source.tracks().unwrap();
-    let mut reader = tracks.open(&subject.name(root), &first(source.as_ref())).await.unwrap();
-    assert!(reader.read(room(1)).await.unwrap().ended);
-    tokio::time::timeout(Duration::from_secs(1), tracks.changed()).await.expect("it says so");
 }
 
 #[tokio::test(start_paused = true)]
@@ -291,23 +175,6 @@ async fn aggregates_are_taken_apart_when_asked_for_and_resumed_within() {
     let read = read_rest(subject.source().as_ref(), &name, &begin).await;
     let key = |it: &'static str| OrderKey::Key(Bytes::from(it));
     assert_eq!(read[1..4].iter().map(|it| it.key.clone()).collect::<Vec<_>>(), ["a", "b", "a"].map(key));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_operator_names_a_sequence_number_that_the_shard_has() {
-    let mut subject = free_stream();
-    let track = subject.add_track();
-    subject.append(track, 3);
-    let (source, name) = (subject.source(), subject.name(track));
-    let read = read_rest(source.as_ref(), &name, &first(source.as_ref())).await;
-    let told = String::from_utf8(read[1].id.0.as_slice().to_vec()).unwrap();
-    let bound = source.explorer().bound(&name, &told).await.unwrap();
-    assert_eq!(read_rest(source.as_ref(), &name, &bound).await.len(), 2);
-    for wrong in ["17", "abc", ""] {
-        assert!(matches!(source.explorer().bound(&name, wrong).await, Err(PlaceError::None(_))), "{wrong}");
-    }
-    let known = Known([(name.clone(), crate::source::Standing::Open)].into());
-    assert_eq!(source.explorer().describe(&known).await.unwrap()[0].label, "shardId-000000000000");
 }
 
 async fn two_records() -> (FakeStreamSubject, Vec<Record>) {

@@ -17,6 +17,8 @@ pub(crate) struct StreamDescription {
     pub(crate) arn: String,
     /// What it is called here: one of the same name that was made anew is called otherwise.
     pub(crate) identity: String,
+    /// It was switched off: what it holds can be read for a while, and nothing new comes.
+    pub(crate) is_disabled: bool,
 }
 
 /// A shard as it is listed, or told at its parent's end.
@@ -26,6 +28,8 @@ pub(crate) struct ShardInfo {
     pub(crate) parents: Vec<String>,
     /// It takes no more records.
     pub(crate) is_closed: bool,
+    /// The number of its last record, where the server says that of a shard that is closed.
+    pub(crate) last: Option<String>,
 }
 
 /// A page of a listing.
@@ -40,6 +44,8 @@ pub(crate) struct Page {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum IteratorAt {
     First,
+    /// Behind the last record.
+    Latest,
     /// At the record of this sequence number.
     At(String),
     /// At this time, in epoch milliseconds.
@@ -89,7 +95,7 @@ pub(crate) trait ShardCalls: Send + Sync {
     fn children<'a>(&'a self, _shard: &'a str) -> BoxFuture<'a, Result<Vec<ShardInfo>, ShardError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
-    /// The time as this machine, or the server, has it, in epoch milliseconds.
+    /// The time in epoch milliseconds: the server's where its answers say it, else this machine's.
     fn now_ms(&self) -> i64;
 }
 
@@ -99,6 +105,10 @@ pub(crate) trait ShardTraits: Send + Sync {
     fn format(&self) -> &'static dyn EventFormat;
     /// What records of a shard have in common; each says which of these is true of it.
     fn facts(&self, stream: &StreamDescription, shard: &str) -> Vec<Arc<dyn Any + Send + Sync>>;
+    /// What orders a record within its shard.
+    fn key(&self, _shard: &str, key: Bytes) -> Bytes {
+        key
+    }
     /// The records that a record holds when it is to be taken apart. One that `is_begun` was taken apart
     /// before.
     fn parts(&self, _record: &ShardRecord, _is_begun: bool) -> Option<Vec<Part>> {
@@ -119,6 +129,10 @@ pub(crate) trait ShardTraits: Send + Sync {
         stream: &'a ShardStream,
         shard: &'a str,
     ) -> BoxFuture<'a, Result<ShardPlace, ShardError>>;
+    /// What is told of a stream that was switched off.
+    fn disabled(&self) -> Option<ShardError> {
+        None
+    }
     /// An answer that cannot be used.
     fn unusable(&self, why: String) -> ShardError;
 }

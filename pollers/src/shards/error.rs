@@ -15,12 +15,65 @@ pub(crate) enum Refusal {
     NotFound,
     /// The iterator is too old.
     Expired,
-    /// What was asked for is no place in the shard, or lies in the future; or retention took it.
+    /// What was asked for is no place in the shard, or lies in the future; or retention took it, where the
+    /// server does not tell these apart.
     NoPlace,
+    /// Retention took what was asked for.
+    Trimmed,
     /// It asks to slow down.
     Throttled,
     /// Nothing that a reader could do about it.
     Other,
+}
+
+/// What a service complains of, by the code of its error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Complaint {
+    NotFound,
+    Expired,
+    NoPlace,
+    Trimmed,
+    Throttled,
+    /// This machine's clock is off.
+    Clock,
+    Denied,
+    Other,
+}
+
+impl Complaint {
+    /// What an error says.
+    pub(crate) fn of(code: &str, text: &str) -> Self {
+        const DENIED: &[&str] = &[
+            "AccessDenied",
+            "ClientToken",
+            "Signature",
+            "UnrecognizedClient",
+            "ExpiredToken",
+            "AccessKey",
+            "AuthenticationToken",
+            "NotAuthorized",
+            "KMS",
+            "OptInRequired",
+        ];
+        const THROTTLED: &[&str] =
+            &["ThroughputExceeded", "LimitExceeded", "Throttl", "TooManyRequests", "SlowDown"];
+        let has = |words: &[&str]| words.iter().any(|it| code.contains(it));
+        let is_of_time = || {
+            let text = text.to_lowercase();
+            has(&["RequestExpired", "RequestTimeTooSkewed"])
+                || (has(&["Signature"]) && ["expired", "not yet current"].iter().any(|it| text.contains(it)))
+        };
+        match code {
+            _ if has(&["ResourceNotFound"]) => Self::NotFound,
+            _ if has(&["ExpiredIterator"]) => Self::Expired,
+            _ if has(&["TrimmedDataAccess"]) => Self::Trimmed,
+            _ if has(&["InvalidArgument"]) => Self::NoPlace,
+            _ if has(THROTTLED) => Self::Throttled,
+            _ if is_of_time() => Self::Clock,
+            _ if has(DENIED) => Self::Denied,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// A call failed.
@@ -50,13 +103,18 @@ impl ShardError {
         Self { refusal, code, said, cause: Box::new(cause) }
     }
 
+    /// Nothing can be read at the place that was asked for.
+    pub(super) fn is_of_place(&self) -> bool {
+        matches!(self.refusal, Refusal::NotFound | Refusal::NoPlace | Refusal::Trimmed)
+    }
+
     /// The same as the feed is told it.
     pub(crate) fn on(self, what: &str) -> SourceError {
         match self.refusal {
             Refusal::Throttled => {
                 SourceError::Throttled { what: what.to_owned(), retry_after: Some(Duration::from_secs(1)) }
             }
-            Refusal::NotFound | Refusal::Expired | Refusal::NoPlace | Refusal::Other => {
+            Refusal::NotFound | Refusal::Expired | Refusal::NoPlace | Refusal::Trimmed | Refusal::Other => {
                 SourceError::Down { what: what.to_owned(), code: self.code, cause: self.cause }
             }
         }

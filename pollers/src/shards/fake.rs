@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::Watermark;
-use forebay_models::shards::{Limits, Refusal, ShardTree, WhenTrimmed};
+use forebay_models::shards::{Limits, Refusal, Shard, ShardTree, WhenTrimmed};
 use forebay_models::stream::Style;
 use tokio::time::Instant;
 
@@ -60,6 +60,9 @@ struct FakeState {
     n_made: i64,
     /// Ends of shards tell no children.
     tells_no_children: bool,
+    is_disabled: bool,
+    /// Nothing can be read of a shard that has no records left.
+    is_horizon_refused: bool,
 }
 
 impl FakeStream {
@@ -92,6 +95,24 @@ impl FakeStream {
         self.lock().tree.put_at(shard, data, now_ms);
     }
 
+    fn record(&self, shard: &Shard, idx: usize) -> ShardRecord {
+        let item = &shard.log.items()[idx];
+        let arrival_ms = BEGAN_MS + i64::try_from(shard.arrivals_ms[idx]).unwrap_or(i64::MAX);
+        self.accent.record(idx, self.accent.sequence(item.name), &item.value, arrival_ms)
+    }
+
+    fn info(&self, tree: &ShardTree, shard: usize) -> ShardInfo {
+        let it = &tree.shards()[shard];
+        let is_closed = it.log.is_ended();
+        let last = it.log.items().last().filter(|_| is_closed && !self.accent.tells_all());
+        ShardInfo {
+            id: id(shard),
+            parents: it.parents.iter().map(|it| id(*it)).collect(),
+            is_closed,
+            last: last.map(|it| self.accent.sequence(it.name)),
+        }
+    }
+
     fn begin(&self, shard: &str, begin: IteratorAt) -> Result<String, ShardError> {
         let (mut state, now_ms) = (self.working()?, self.now());
         let when_trimmed = state.when_trimmed;
@@ -99,8 +120,10 @@ impl FakeStream {
         let shard = number_of(shard, tree.shards().len()).ok_or_else(|| self.told(Refusal::NoShard))?;
         let log = &tree.shards()[shard].log;
         let iterator = match begin {
-            IteratorAt::First => {
-                let from = Watermark::Origin(log.origin_first());
+            // At the first that retention has left.
+            IteratorAt::First => tree.iterator_at_time(shard, 0, now_ms),
+            IteratorAt::Latest => {
+                let from = Watermark::Origin(log.origin_latest());
                 tree.iterator(shard, &from, now_ms)
             }
             IteratorAt::Time(at) => {
@@ -120,22 +143,25 @@ impl FakeStream {
         let number = iterator.strip_prefix("iterator:").and_then(|it| it.parse().ok());
         let number: u64 = number.ok_or_else(|| self.told(Refusal::NoPlace))?;
         let tells_children = self.accent.tells_all() && !state.tells_no_children;
+        let is_horizon_refused = state.is_horizon_refused;
         let tree = &mut state.tree;
         let batch = tree.read(number, n_max as usize, now_ms).map_err(|it| self.told(it))?;
+        // Who tells a gap by refusing refuses here, too.
+        if is_horizon_refused && batch.items.is_empty() {
+            return Err(self.told(Refusal::NoPlace));
+        }
+        if batch.gap.is_some() && !self.accent.tells_all() {
+            return Err(self.told(Refusal::NoPlace));
+        }
         // An iterator does not say whose it is; its records and its end do.
         let shard = tree.shard_of(number).ok_or_else(|| self.told(Refusal::IteratorExpired))?;
         let held = &tree.shards()[shard];
-        let record = |idx: usize| {
-            let item = &held.log.items()[idx];
-            let arrival_ms = BEGAN_MS + i64::try_from(held.arrivals_ms[idx]).unwrap_or(i64::MAX);
-            self.accent.record(idx, self.accent.sequence(item.name), &item.value, arrival_ms)
-        };
         let children = batch.children.filter(|_| tells_children).unwrap_or_default();
         Ok(ShardRead {
-            records: batch.items.into_iter().map(record).collect(),
+            records: batch.items.into_iter().map(|it| self.record(held, it)).collect(),
             next: batch.next.map(|it| format!("iterator:{it}")),
             behind_ms: self.accent.tells_all().then_some(if batch.is_behind { 1_000 } else { 0 }),
-            children: children.iter().map(|it| info(tree, *it)).collect(),
+            children: children.iter().map(|it| self.info(tree, *it)).collect(),
         })
     }
 }
@@ -149,18 +175,13 @@ fn number_of(id: &str, n_shards: usize) -> Option<usize> {
     number.filter(|it| *it < n_shards)
 }
 
-fn info(tree: &ShardTree, shard: usize) -> ShardInfo {
-    let it = &tree.shards()[shard];
-    ShardInfo {
-        id: id(shard),
-        parents: it.parents.iter().map(|it| id(*it)).collect(),
-        is_closed: it.log.is_ended(),
-    }
-}
-
 impl ShardCalls for FakeStream {
     fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, ShardError>> {
-        Box::pin(async { Ok(self.accent.description(self.working()?.n_made)) })
+        Box::pin(async {
+            let state = self.working()?;
+            let description = self.accent.description(state.n_made);
+            Ok(StreamDescription { is_disabled: state.is_disabled, ..description })
+        })
     }
 
     fn list(&self, after: Option<String>) -> BoxFuture<'_, Result<Page, ShardError>> {
@@ -169,7 +190,7 @@ impl ShardCalls for FakeStream {
             let after = after.and_then(|it| it.parse().ok());
             let (page, has_more) = state.tree.list(after, PAGE);
             let next = page.last().filter(|_| has_more).map(ToString::to_string);
-            Ok(Page { shards: page.into_iter().map(|it| info(&state.tree, it)).collect(), next })
+            Ok(Page { shards: page.into_iter().map(|it| self.info(&state.tree, it)).collect(), next })
         })
     }
 
@@ -191,7 +212,7 @@ impl ShardCalls for FakeStream {
             let is_asked = !self.accent.tells_all() && !state.tells_no_children;
             let shard = number_of(shard, state.tree.shards().len()).filter(|_| is_asked);
             let children = shard.map(|it| state.tree.children(it)).unwrap_or_default();
-            Ok(children.into_iter().map(|it| info(&state.tree, it)).collect())
+            Ok(children.into_iter().map(|it| self.info(&state.tree, it)).collect())
         })
     }
 
@@ -213,7 +234,15 @@ impl FakeStreamSubject {
     /// A stream without shards, with these limits.
     pub(crate) fn new(accent: Arc<dyn Accent>, limits: Limits, when_trimmed: WhenTrimmed) -> Self {
         let tree = ShardTree::new(Style::Aggregates, limits);
-        let state = FakeState { tree, when_trimmed, is_broken: false, n_made: 1, tells_no_children: false };
+        let state = FakeState {
+            tree,
+            when_trimmed,
+            is_broken: false,
+            n_made: 1,
+            tells_no_children: false,
+            is_disabled: false,
+            is_horizon_refused: false,
+        };
         let (state, zero) = (Mutex::new(state), Instant::now());
         let fake = Arc::new(FakeStream { accent, state, zero, clock_ahead_ms: AtomicI64::new(0) });
         let is_free = limits.calls_per_s == usize::MAX;
@@ -228,6 +257,19 @@ impl FakeStreamSubject {
     /// Ends of shards tell their children, or do not.
     pub(crate) fn set_tells_no_children(&self, tells_no_children: bool) {
         self.fake.lock().tells_no_children = tells_no_children;
+    }
+
+    /// Retention takes all records of a closed shard, which is still listed.
+    pub(crate) fn empty(&mut self, track: usize) {
+        let mut state = self.fake.lock();
+        let n_records = state.tree.shards()[track].log.items().len();
+        state.tree.trim(track, n_records);
+        state.is_horizon_refused = true;
+    }
+
+    /// The stream is switched off.
+    pub(crate) fn disable(&mut self) {
+        self.fake.lock().is_disabled = true;
     }
 
     /// Appends one record.
@@ -279,7 +321,8 @@ impl Subject for FakeStreamSubject {
 
     fn written(&self, track: usize) -> Vec<Vec<u8>> {
         let state = self.fake.lock();
-        state.tree.shards()[track].log.items().iter().map(|it| it.value.to_vec()).collect()
+        let shard = &state.tree.shards()[track];
+        (0..shard.log.items().len()).map(|it| self.fake.record(shard, it).data.to_vec()).collect()
     }
 
     fn end(&mut self, track: usize) {

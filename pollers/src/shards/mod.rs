@@ -13,12 +13,18 @@ mod place;
 mod reader;
 mod source;
 mod stream;
+#[cfg(test)]
+pub(crate) mod suite;
+mod told;
 
 pub(crate) use calls::{
     IteratorAt, Page, Part, ShardCalls, ShardInfo, ShardRead, ShardRecord, ShardTraits, StreamDescription,
 };
-pub(crate) use error::{Refusal, ShardError};
+pub(crate) use error::{Complaint, Refusal, ShardError};
 pub(crate) use pace::Rate;
+#[cfg(test)]
+pub(crate) use place::behind as bound_behind;
 pub(crate) use place::{PartsDone, ShardPlace};
 pub(crate) use source::ShardSource;
 pub(crate) use stream::{ShardStream, StreamFacts};
+pub(crate) use told::{batch_info, reported_record};

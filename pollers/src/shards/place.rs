@@ -51,6 +51,11 @@ impl Sequence {
         Some(Self(ShortBytes::new(&bytes[n_zeros..])))
     }
 
+    /// Below every record.
+    pub(super) fn zero() -> Self {
+        Self(ShortBytes::new(&[0]))
+    }
+
     /// Its decimal digits, without zeros before them.
     pub(super) fn to_text(&self) -> String {
         let mut words = [0_u64; WORDS];
@@ -90,7 +95,7 @@ impl Sequence {
 }
 
 /// The bound behind a record.
-pub(super) fn behind(position: &Position) -> Position {
+pub(crate) fn behind(position: &Position) -> Position {
     Position::new(&[position.0.as_slice(), &[0]].concat())
 }
 
@@ -101,6 +106,9 @@ pub(crate) enum ShardPlace {
     First,
     /// At the first record that arrived at this time or later, in epoch milliseconds.
     Time(i64),
+    /// Where this iterator stands; when it has expired, at the first record that arrived at this time or
+    /// later, in epoch milliseconds.
+    Since(i64, String),
     /// Behind everything: nothing of the shard is wanted.
     End,
     /// At the record of this number, of which so much is done.
@@ -121,6 +129,7 @@ impl ShardPlace {
         let text = match self {
             Self::First => "first".to_owned(),
             Self::Time(millis) => format!("time {millis}"),
+            Self::Since(millis, iterator) => format!("since {millis} {iterator}"),
             Self::End => "end".to_owned(),
             Self::At(sequence, _) => format!("behind {}", sequence.to_text()),
         };
@@ -136,6 +145,10 @@ impl ShardPlace {
                     None if text == "first" => Some(Self::First),
                     None if text == "end" => Some(Self::End),
                     Some(("time", millis)) => millis.parse().ok().map(Self::Time),
+                    Some(("since", rest)) => {
+                        let (millis, iterator) = rest.split_once(' ')?;
+                        Some(Self::Since(millis.parse().ok()?, iterator.to_owned()))
+                    }
                     Some(("behind", digits)) => {
                         Sequence::parse(digits).map(|it| Self::At(it, PartsDone::Whole))
                     }
@@ -213,6 +226,7 @@ mod tests {
         for place in [
             ShardPlace::First,
             ShardPlace::Time(1_700_000_000_123),
+            ShardPlace::Since(1_700_000_000_123, "arn:aws:dynamodb:r:1:table/t/stream/l|1|AA==".to_owned()),
             ShardPlace::End,
             ShardPlace::At(one.clone(), PartsDone::Whole),
         ] {

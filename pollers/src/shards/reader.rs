@@ -10,7 +10,7 @@ use bytes::Bytes;
 use forebay_batcher::{Gap, OrderKey, Position, RecordId, UnixMillis, Watermark};
 use tokio::time::{Instant, sleep_until};
 
-use super::calls::{IteratorAt, ShardRead, ShardRecord};
+use super::calls::{IteratorAt, ShardInfo, ShardRead, ShardRecord};
 use super::error::{Refusal, ShardError};
 use super::place::{PartsDone, Sequence, ShardPlace, behind};
 use super::stream::{ShardStream, children};
@@ -37,6 +37,12 @@ pub(super) struct ShardReader {
     /// Everything below was given out.
     passed: Option<Position>,
     gap: Option<Gap>,
+    /// An iterator at the first record is for those that arrived at this time or later, in epoch milliseconds.
+    since: Option<i64>,
+    /// Such an iterator was made: what arrived before this time is left out.
+    left_out_before: Option<i64>,
+    /// Retention took what the first iterator stood at.
+    is_trimmed: bool,
     /// It was fetched to its end, and these come after it.
     children: Option<Vec<TrackInfo>>,
     pause: Duration,
@@ -59,17 +65,24 @@ impl ShardReader {
             why: "it is no place in a shard".to_owned(),
         })?;
         let passed = from.position().cloned();
+        let (place, iterator, since) = match place {
+            ShardPlace::Since(at, iterator) => (ShardPlace::First, Some(iterator), Some(at)),
+            other => (other, None, None),
+        };
         let facts = stream.traits.facts(&stream.description(), &shard);
         Ok(Self {
             stream: Arc::clone(stream),
             track: track.clone(),
             shard,
             place,
-            iterator: None,
+            iterator,
             wanted: None,
             held: VecDeque::new(),
             passed,
             gap: None,
+            since,
+            left_out_before: None,
+            is_trimmed: false,
             children: None,
             pause: Duration::ZERO,
             next_at: Instant::now(),
@@ -127,13 +140,66 @@ impl ShardReader {
                 Ok(answer) => return self.follow(answer).await.map_err(|it| it.on(&self.what())),
                 // Which of the two is gone, the shard or its stream, shows when the iterator is made anew.
                 Err(error)
-                    if !is_renewed && matches!(error.refusal, Refusal::Expired | Refusal::NotFound) =>
+                    if !is_renewed
+                        && matches!(
+                            error.refusal,
+                            Refusal::Expired | Refusal::NotFound | Refusal::Trimmed
+                        ) =>
                 {
+                    self.is_trimmed |= error.refusal == Refusal::Trimmed;
                     (self.iterator, is_renewed) = (None, true);
                 }
+                Err(error) if error.is_of_place() && self.is_gone().await? => return Ok(()),
                 Err(error) => return Err(error.on(&self.what())),
             }
         }
+    }
+
+    /// Whether nothing of the shard can be read any more: it is not listed, or is closed and its last record
+    /// cannot be read. Its end is told then, with a gap where not all of it was read.
+    async fn is_gone(&mut self) -> Result<bool, SourceError> {
+        let stream = Arc::clone(&self.stream);
+        let on = |it: ShardError| it.on(&what(&stream, &self.shard));
+        let shards = stream.shards().await.map_err(on)?;
+        let listed = shards.iter().find(|it| it.id == self.shard);
+        let last = match listed.map(|it| it.last.as_ref()) {
+            None => None,
+            Some(None) => return Ok(false),
+            Some(Some(last)) => {
+                if self.can_be_read_at(last).await.map_err(on)? {
+                    return Ok(false);
+                }
+                Some(stream.sequence(last).map_err(on)?)
+            }
+        };
+        // A stream that was made anew has other shards.
+        stream.shard_anew(&self.track).await?;
+        let children = stream.calls.children(&self.shard).await.map_err(on)?;
+        if !matches!((&self.place, last), (ShardPlace::At(at, PartsDone::Whole), Some(last)) if *at == last) {
+            self.miss(None);
+        }
+        self.end(&children);
+        Ok(true)
+    }
+
+    async fn can_be_read_at(&self, number: &str) -> Result<bool, ShardError> {
+        let at = self.stream.calls.iterator(&self.shard, IteratorAt::At(number.to_owned())).await;
+        let read = match at {
+            Ok(iterator) => self.stream.read(&self.shard, &iterator, 1).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_of_place() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn end(&mut self, children_told: &[ShardInfo]) {
+        if children_told.is_empty() {
+            self.stream.ended.notify_one();
+        }
+        self.children = Some(children(&self.track, children_told));
     }
 
     /// The iterator that reads on, made anew where there is none; `None` when there is nothing to read.
@@ -145,7 +211,10 @@ impl ShardReader {
         let on = |it: ShardError| it.on(&what(&stream, &self.shard));
         stream.shard(&self.track).await?;
         let (begin, wanted) = match &self.place {
-            ShardPlace::First => (IteratorAt::First, None),
+            ShardPlace::First | ShardPlace::Since(..) => {
+                self.left_out_before = self.since;
+                (IteratorAt::First, self.is_trimmed.then(Sequence::zero))
+            }
             ShardPlace::Time(at) => (IteratorAt::Time(*at), None),
             // At the last record and not behind it: so it shows whether that one is still there.
             ShardPlace::At(sequence, _) => (IteratorAt::At(sequence.to_text()), Some(sequence.clone())),
@@ -155,10 +224,12 @@ impl ShardReader {
             }
         };
         let mut made = stream.calls.iterator(&self.shard, begin).await;
-        if made.as_ref().is_err_and(|it| matches!(it.refusal, Refusal::NoPlace | Refusal::NotFound)) {
+        if made.as_ref().is_err_and(ShardError::is_of_place) {
             if !stream.shards().await.map_err(on)?.iter().any(|it| it.id == self.shard) {
+                // A stream that was made anew has other shards.
+                stream.shard_anew(&self.track).await?;
                 self.miss(None);
-                self.children = Some(Vec::new());
+                self.end(&[]);
                 return Ok(None);
             }
             if wanted.is_some() {
@@ -206,10 +277,7 @@ impl ShardReader {
             if self.wanted.take().is_some() && matches!(self.place, ShardPlace::At(_, PartsDone::Parts(_))) {
                 self.miss(None);
             }
-            if answer.children.is_empty() {
-                self.stream.ended.notify_one();
-            }
-            self.children = Some(children(&self.track, &answer.children));
+            self.end(&answer.children);
         }
         self.iterator = answer.next;
         Ok(())
@@ -236,11 +304,16 @@ impl ShardReader {
                 return;
             }
             ShardPlace::At(last, PartsDone::Parts(n_done)) if number == *last => *n_done,
-            ShardPlace::At(..) | ShardPlace::First | ShardPlace::Time(_) | ShardPlace::End => 0,
+            ShardPlace::At(..)
+            | ShardPlace::First
+            | ShardPlace::Since(..)
+            | ShardPlace::Time(_)
+            | ShardPlace::End => 0,
         };
         let n_held = self.held.len();
         // What was begun in parts is finished in parts, whatever is chosen since.
         match self.stream.traits.parts(&received, n_done > 0) {
+            _ if self.left_out_before.is_some_and(|it| received.arrival_ms < it) => {}
             Some(parts) => {
                 let facts_idx = self.stream.traits.part_facts(received.facts_idx);
                 for (idx, part) in (0_u32..).zip(parts).skip(n_done as usize) {
@@ -266,7 +339,7 @@ impl ShardReader {
         RawRecord {
             id: RecordId::new(received.sequence.as_bytes()),
             position,
-            key: OrderKey::Key(key),
+            key: OrderKey::Key(self.stream.traits.key(&self.shard, key)),
             arrival: UnixMillis(received.arrival_ms),
             data,
             facts: Arc::clone(&self.facts[received.facts_idx]),
@@ -276,7 +349,7 @@ impl ShardReader {
     /// The shard has dropped what was wanted, up to here, or all that it had.
     fn miss(&mut self, to: Option<Position>) {
         let from = self.passed.clone();
-        let none = || Sequence::parse("0").expect("it is a number").position(None);
+        let none = || Sequence::zero().position(None);
         let to = to.or_else(|| from.clone()).unwrap_or_else(none);
         self.gap = Some(Gap { from, to });
     }

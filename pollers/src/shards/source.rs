@@ -7,7 +7,7 @@ use forebay_batcher::{Origin, Watermark};
 use forebay_config::StartingPosition;
 
 use super::calls::{IteratorAt, ShardCalls, ShardTraits};
-use super::error::{Refusal, ShardError};
+use super::error::ShardError;
 use super::place::{Sequence, ShardPlace};
 use super::reader::ShardReader;
 use super::stream::{ShardStream, StreamFacts};
@@ -77,7 +77,9 @@ impl Tracks for ShardSource {
         Box::pin(async {
             let mut tracks = self.stream.tracks().await.map_err(self.told())?;
             tracks.retain(|it| !known.0.contains_key(&it.name));
-            Ok(Listing { tracks, trouble: None })
+            let is_disabled = self.stream.description().is_disabled;
+            let trouble = if is_disabled { self.stream.traits.disabled() } else { None };
+            Ok(Listing { tracks, trouble: trouble.map(self.told()) })
         })
     }
 
@@ -146,7 +148,7 @@ impl Explorer for ShardSource {
             };
             match self.stream.calls.iterator(&shard, IteratorAt::At(sequence.to_text())).await {
                 Ok(_) => Ok(Watermark::At(sequence.position(None))),
-                Err(error) if matches!(error.refusal, Refusal::NoPlace | Refusal::NotFound) => {
+                Err(error) if error.is_of_place() => {
                     Err(PlaceError::None(format!("{shard} has no record {told}: {}", error.said)))
                 }
                 Err(error) => Err(self.told()(error).into()),

@@ -100,11 +100,19 @@ impl ShardStream {
 
     /// The shard that a track is. One of a stream that was deleted and made anew is none of this stream's.
     pub(super) async fn shard(&self, track: &TrackName) -> Result<String, SourceError> {
+        let (at, seen) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if at.elapsed() < SAME_FOR { self.shard_of(&seen, track) } else { self.shard_anew(track).await }
+    }
+
+    /// The same, after the stream was asked what it is.
+    pub(super) async fn shard_anew(&self, track: &TrackName) -> Result<String, SourceError> {
+        let it = self.describe().await.map_err(|it| it.on(self.what()))?;
+        self.shard_of(&it, track)
+    }
+
+    fn shard_of(&self, it: &StreamDescription, track: &TrackName) -> Result<String, SourceError> {
         let lost =
             |why: &str| SourceError::PositionLost { what: self.facts.what.clone(), why: why.to_owned() };
-        let (at, seen) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let is_fresh = at.elapsed() < SAME_FOR;
-        let it = if is_fresh { seen } else { self.describe().await.map_err(|it| it.on(self.what()))? };
         let (stream, shard) = track.0.rsplit_once('/').ok_or_else(|| lost("it names no shard"))?;
         if stream != it.identity {
             return Err(lost("the stream was deleted and made anew since"));

@@ -296,7 +296,6 @@ fn a_source_that_is_not_built_in() {
     let cluster = "arn:aws:kafka:us-east-1:000000000000:cluster/c/12345678-1234-1234-1234-123456789012-1";
     let horizon = json!({ "StartingPosition": "TRIM_HORIZON" });
     for (asked, what) in [
-        (over(json!({ "EventSourceArn": DYNAMODB }), horizon.clone()), "DynamoDB streams"),
         (over(json!({ "EventSourceArn": cluster, "Topics": ["clicks"] }), horizon), "Kafka topics"),
         (json!({ "EventSourceArn": broker, "Queues": ["orders"] }), "Amazon MQ queues"),
     ] {

@@ -1,17 +1,17 @@
 //! Streams of a real server: shards that split and merge under load, the event, LATEST, Lambda's API.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use forebay_tests::daemon::Daemon;
-use forebay_tests::function::{Answer, Function, lambda_of_nothing};
+use forebay_tests::function::{Function, lambda_of_nothing};
 use forebay_tests::kinesis_local::{ACCOUNT, KinesisLocal};
 use forebay_tests::wait;
 use serde_json::{Value, json};
 
 use crate::api_scene::await_state;
+use crate::journal::{Journal, first_times_of};
 use crate::scene::Scene;
 
 /// One record that a function was given.
@@ -28,38 +28,18 @@ struct Streams {
     server: KinesisLocal,
 }
 
-#[derive(Clone, Default)]
-struct Journal(Arc<Mutex<Vec<Value>>>);
+trait Gives {
+    fn given(&self) -> Vec<Given>;
+    fn await_data(&self, data: &str);
+}
 
-impl Journal {
-    fn function(&self) -> Function {
-        let journal = self.clone();
-        Function::start(move |event| {
-            let mut events = journal.0.lock().expect("nothing panics under this lock");
-            events.push(event.clone());
-            Answer::Done(String::new())
-        })
-    }
-
-    fn events(&self) -> Vec<Value> {
-        self.0.lock().expect("nothing panics under this lock").clone()
-    }
-
+impl Gives for Journal {
     fn given(&self) -> Vec<Given> {
-        self.events()
-            .iter()
-            .flat_map(|event| event["Records"].as_array().cloned())
-            .flatten()
-            .map(given)
-            .collect()
+        self.records().into_iter().map(given).collect()
     }
 
     fn await_data(&self, data: &str) {
-        wait::until_told(
-            data,
-            || self.given().iter().any(|it| it.data == data).then_some(()),
-            || format!("{:?}", self.given()),
-        );
+        self.await_record(data, |it| given(it.clone()).data == data);
     }
 }
 
@@ -124,15 +104,7 @@ impl Writer {
 
 /// The numbers of each key in the order in which they were given first.
 fn first_times(given: &[Given]) -> BTreeMap<String, Vec<usize>> {
-    let mut by_key: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for it in given {
-        let numbers = by_key.entry(it.key.clone()).or_default();
-        let number = it.data.parse().expect("it is a number");
-        if !numbers.contains(&number) {
-            numbers.push(number);
-        }
-    }
-    by_key
+    first_times_of(given.iter().map(|it| (it.key.clone(), it.data.parse().expect("it is a number"))))
 }
 
 #[test]

@@ -10,10 +10,13 @@ mod api_stack;
 mod aws;
 mod aws_credentials;
 mod demo;
+mod dynamodb;
 mod files;
 mod files_watched;
 mod front;
 mod hostile;
+
+mod journal;
 mod kills;
 mod kinesis;
 mod log;

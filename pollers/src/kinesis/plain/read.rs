@@ -70,6 +70,8 @@ pub(super) fn page(answer: &Bytes) -> Result<Page, KinesisError> {
         id: it.shard_id.unwrap_or_default(),
         parents: it.parent_shard_id.into_iter().chain(it.adjacent_parent_shard_id).collect(),
         is_closed: it.sequence_number_range.is_some_and(|it| it.ending_sequence_number.is_some()),
+        // What it says there is no record's number.
+        last: None,
     };
     let shards = answer.shards.into_iter().flatten().map(shard).collect();
     Ok(Page { shards, next: answer.next_token })
@@ -126,6 +128,7 @@ pub(super) fn records(answer: &Bytes) -> Result<ShardRead, KinesisError> {
         id: it.shard_id.unwrap_or_default(),
         parents: it.parent_shards.unwrap_or_default(),
         is_closed: false,
+        last: None,
     };
     let wire = read.records.unwrap_or_default();
     let mut records = Vec::with_capacity(wire.len());
