@@ -105,6 +105,7 @@ impl Gate {
 
     fn door(&self, function: &FunctionName) -> Arc<FunctionDoor> {
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each function has a jitter of its own, so that those behind one platform are not probed in step.
         let seed = self.seed.wrapping_add(doors.len() as u64);
         let new = || FunctionDoor {
             inner: Mutex::new(GateInner { turnstile: Turnstile::new(seed), bells: BTreeMap::new() }),
@@ -134,6 +135,7 @@ impl GateSeat {
                 Err(opens_at) => opens_at,
             };
             match opens_at {
+                // A slot that is granted rings; the end of a pause rings nobody, so it is waited for here.
                 Some(at) => tokio::select! {
                     () = self.bell.notified() => {}
                     () = sleep_until(at) => {}
@@ -152,6 +154,7 @@ impl GateSeat {
     fn take(&self) -> Result<Slot, Option<Instant>> {
         let now = self.door.clock.now();
         let mut inner = self.door.lock();
+        // A pause may have ended since the last change, and nothing else turns it then.
         inner.turn(now);
         let Some(ticket) = inner.turnstile.take(self.id) else {
             return Err(inner.turnstile.waits(self.id, now).map(|at| self.door.clock.instant(at)));
@@ -164,6 +167,7 @@ impl GateSeat {
 
 impl Drop for GateSeat {
     fn drop(&mut self) {
+        // Granted a slot between these two steps, it gives that back as it leaves.
         self.door.lock().bells.remove(&self.id);
         self.door.change(|turnstile, _| turnstile.leave(self.id));
     }
@@ -201,6 +205,7 @@ impl Slot {
     }
 
     fn finish(&mut self, ending: SlotEnding) {
+        // Taken out, so that the drop that follows has nothing left to give back.
         if let Some(ticket) = self.ticket.take() {
             self.door.change(|turnstile, now| turnstile.finish(ticket, ending, now));
         }
@@ -223,6 +228,8 @@ impl FunctionDoor {
     fn change(&self, change: impl FnOnce(&mut Turnstile, Tick)) {
         let now = self.clock.now();
         let mut inner = self.lock();
+        // Who waits has seen this: only where it changes are they woken, for a thousand mappings may wait
+        // here.
         let before = inner.turnstile.outlook(now);
         change(&mut inner.turnstile, now);
         inner.turn(now);
@@ -240,6 +247,7 @@ impl FunctionDoor {
 impl GateInner {
     fn turn(&mut self, now: Tick) {
         for id in self.turnstile.turn(now) {
+            // One that is leaving has no bell: see the drop of its seat.
             if let Some(bell) = self.bells.get(&id) {
                 bell.notify_one();
             }

@@ -37,6 +37,7 @@ pub(super) fn message(json: &Bytes, n_bytes_max: usize) -> Result<String, AwsDel
     }
     let bare = match serde_json::from_str::<Value>(&text) {
         Ok(Value::Object(mut record)) => {
+            // Not `remove`, which would move the last member into the gap.
             record.shift_remove("payload");
             Value::Object(record).to_string()
         }
@@ -62,6 +63,7 @@ pub(super) async fn call(
     let answer =
         client.post("/", headers, vec![body.into()], limits).await.map_err(AwsDeliveryError::NoAnswer)?;
     let Answer { head, body } = answer;
+    // A success without its body has no message id, and so is refused by who looks for it.
     let body = body.unwrap_or_default();
     let coding = coding_of(&head).filter(|_| std::str::from_utf8(&body).is_err());
     if let Some(coding) = coding {

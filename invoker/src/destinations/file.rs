@@ -33,6 +33,7 @@ impl FileDestinations {
         if let Some(destination) = by_path.get(&path).and_then(Weak::upgrade) {
             return destination;
         }
+        // What no mapping names any more would else stay for the life of the process.
         by_path.retain(|_, destination| destination.strong_count() > 0);
         let destination = Arc::new(FileDestination { path: path.clone(), open: Mutex::new(None) });
         by_path.insert(path, Arc::downgrade(&destination));
@@ -96,6 +97,7 @@ impl FileDestination {
         let folder = self.path.parent().unwrap_or(&self.path);
         fs::create_dir_all(folder).await.map_err(|error| AppendError::Folder(folder.to_owned(), error))?;
         let open = async {
+            // Read as well: for the last byte, and because a named pipe opened so waits for no reader.
             let file =
                 OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(&self.path).await?;
             let metadata = file.metadata().await?;
@@ -119,8 +121,10 @@ impl AppendedFile {
         // Between the tokens of JSON a newline is a space like any other.
         line.extend(json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
         line.push(b'\n');
+        // However long the line, it is one write: others may append to the same file.
         self.file.set_max_buf_size(line.len());
         self.file.write_all(&line).await?;
+        // tokio writes behind the caller's back; without this the sync could come before the write.
         self.file.flush().await?;
         // Pipes and devices have nothing to sync.
         if metadata.is_file() { self.file.sync_data().await } else { Ok(()) }

@@ -46,6 +46,7 @@ impl FunctionDestination {
             }
             Err(error) => {
                 if let InvokeError::NotReached { why, retry_after, .. } = &error {
+                    // Every other ending has reached the function, which the slot's drop tells the gate.
                     slot.not_reached(*why, *retry_after);
                 }
                 Err(FunctionError::Invoke(error))

@@ -11,7 +11,9 @@ use jiff::fmt::rfc2822::DateTimeParser;
 /// date that has passed is now.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    // `parse` would take a sign as well.
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than fit are as good as for ever; the gate bounds what is asked for.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let until = DateTimeParser::new().parse_timestamp(value).ok()?;

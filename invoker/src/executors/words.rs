@@ -27,6 +27,7 @@ pub(super) const ONLY_A_HEAD: &str = "the connection ended behind the head of th
 pub(super) fn has_end(head: &Parts) -> bool {
     let says_close =
         || head.headers.get_all(CONNECTION).iter().any(|it| it.as_bytes().eq_ignore_ascii_case(b"close"));
+    // HTTP/1.0 has no other end of a body than the connection's.
     head.version < Version::HTTP_11
         || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT)
         || [CONTENT_LENGTH, TRANSFER_ENCODING].into_iter().any(|it| head.headers.contains_key(it))
@@ -42,6 +43,7 @@ pub(super) fn word(headers: &HeaderMap, name: &str) -> Option<String> {
 /// What the answer of a function or a platform says went wrong.
 pub(super) fn said_in(head: &Parts, body: &Bytes) -> String {
     match coding_of(head) {
+        // A coding that is named but was not used leaves text that can be read.
         Some(coding) if std::str::from_utf8(body).is_err() => compressed(coding),
         Some(_) | None => said(body),
     }
@@ -71,6 +73,7 @@ pub(super) fn said(body: &Bytes) -> String {
 /// The first line of what a function said, short enough for a log.
 fn first_line(body: &Bytes) -> String {
     const CHARS_MAX: usize = 256;
+    // Cut before it is looked at, for a body may have megabytes; a character has four bytes at the most.
     let text = String::from_utf8_lossy(&body[..body.len().min(4 * CHARS_MAX)]);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     line.chars().filter(|char| !char.is_control()).take(CHARS_MAX).collect()

@@ -108,6 +108,7 @@ impl Turnstile {
     /// it.
     pub(crate) fn limit(&mut self, slots: u32) {
         self.slots = slots;
+        // What runs cannot be taken back; what nobody has picked up can.
         self.take_back(self.in_use.saturating_sub(slots));
     }
 
@@ -121,6 +122,7 @@ impl Turnstile {
     pub(crate) fn begin(&mut self, ticket: &mut Ticket, n_records: usize, now: Tick) {
         ticket.is_begun = true;
         if let Some(limiter) = &mut self.limiter {
+            // A slot that was picked up before the limit was set is not among those counted.
             limiter.n_idle = limiter.n_idle.saturating_sub(1);
             limiter.rate.take(&limiter.plan, n_records, now);
         }
@@ -145,6 +147,7 @@ impl Turnstile {
     /// Replaces what a mapping wants; slots granted and not yet picked up are part of it.
     pub(crate) fn want(&mut self, id: SeatId, n: u32) {
         let Some(seat) = self.seats.get_mut(&id) else { return };
+        // What was granted beyond the new wish goes to the others: nobody would pick it up.
         let n_surplus = seat.ready.saturating_sub(n);
         seat.ready -= n_surplus;
         seat.in_use -= n_surplus;
@@ -172,6 +175,7 @@ impl Turnstile {
                 self.hungry.remove(&id);
             }
             seat.ready += 1;
+            // In use from here on, picked up or not: else it would be granted to the next one, too.
             seat.in_use += 1;
             self.in_use += 1;
             self.last = id;
@@ -188,6 +192,7 @@ impl Turnstile {
 
     /// The first seat after the last one served that wants a slot and may have it.
     fn whose_turn(&self) -> Option<SeatId> {
+        // From the seat behind the one served last, once around: who wants much waits for who wants little.
         let after = self.hungry.range((Bound::Excluded(self.last), Bound::Unbounded));
         let up_to = self.hungry.range(..=self.last);
         let may =
@@ -205,10 +210,13 @@ impl Turnstile {
     /// A slot comes back.
     pub(crate) fn finish(&mut self, ticket: Ticket, ending: SlotEnding, now: Tick) {
         self.in_use -= 1;
+        // The mapping may have left while its slot was out.
         if let Some(seat) = self.seats.get_mut(&ticket.seat) {
             seat.in_use -= 1;
         }
+        // One that never began takes nothing of the rate, and must not keep the others waiting for it.
         self.not_idle(u32::from(!ticket.is_begun));
+        // A throttle says that the rate itself was too high, so it grows anew.
         if let (Some(limiter), SlotEnding::NotReached { why: NotReached::Throttled, .. }) =
             (&mut self.limiter, ending)
         {
@@ -220,8 +228,11 @@ impl Turnstile {
             // A function that asked for a pause gets it, whatever became of earlier attempts.
             (Some(closed), SlotEnding::Reached) if is_news || !closed.asked => self.closed = None,
             (Some(_), SlotEnding::Reached) => {}
+            // Only a slot of this era is the probe: another goes in its place.
             (Some(closed), SlotEnding::Unused) => closed.probe_out &= !is_news,
             (_, SlotEnding::NotReached { why, retry_after }) if is_news => self.close(why, retry_after, now),
+            // An attempt from before it closed failed for the same reason and lengthens no backoff; but
+            // what the platform asks for holds, whoever was told.
             (Some(closed), SlotEnding::NotReached { retry_after: Some(asked), .. }) => {
                 closed.until = closed.until.max(now.after(asked_delay(asked)));
                 closed.asked = true;
@@ -231,8 +242,10 @@ impl Turnstile {
     }
 
     fn close(&mut self, why: NotReached, retry_after: Option<Duration>, now: Tick) {
+        // Nothing that was granted before may pass the closed gate.
         self.take_back(u32::MAX);
         let n_failures = self.closed.as_ref().map_or(0, |closed| closed.n_failures);
+        // The era makes the jitter of each closing another one.
         let delay = retry_after.map_or_else(|| probe_delay(n_failures, self.seed ^ self.era), asked_delay);
         self.era += 1;
         let n_failures = n_failures.saturating_add(1);
@@ -284,9 +297,11 @@ impl Turnstile {
             .as_ref()
             .filter(|closed| !closed.probe_out && closed.until > now)
             .map(|closed| closed.until);
+        // While a probe is out its ending decides, not the time.
         if self.closed.as_ref().is_some_and(|closed| closed.probe_out) {
             None
         } else {
+            // Both must let it go, so the later one counts.
             probe.max(self.rate_opens_at(now))
         }
     }

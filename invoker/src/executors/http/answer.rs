@@ -57,6 +57,7 @@ impl HttpInvocation<'_> {
                 Err(error @ BodyError::Broken(_)) => Err(self.unknown(error.into())),
             },
             Verdict::FunctionError => {
+                // The status alone says that it failed: a body that broke off takes only the text along.
                 let body = body.ok();
                 let error = body
                     .as_ref()

@@ -60,6 +60,7 @@ impl LambdaInvocation<'_> {
         if head.status.is_success() {
             return Err(self.unknown(Refused::new(head.status, "Lambda answers an Invoke with 200").into()));
         }
+        // Status and header judge it without the body, which only adds words.
         let body = body.unwrap_or_default();
         let error: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
         let kind = word(&head.headers, "x-amzn-errortype").or_else(|| error.kind.clone()).unwrap_or_default();

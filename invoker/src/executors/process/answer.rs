@@ -79,6 +79,7 @@ impl InvocationAnswer {
         };
         Reply {
             request_id: request_id.to_owned(),
+            // Lambda answers a failed function with 200 as well.
             status: Some(200),
             executed_version: Some("$LATEST".to_owned()),
             function_error,

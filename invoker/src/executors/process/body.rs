@@ -81,6 +81,7 @@ pub(super) async fn read_whole(body: &mut Incoming, bytes_max: usize) -> Result<
     if announced > bytes_max {
         return Err(BodyFault::TooLarge);
     }
+    // The limit was checked above: a length that is only announced takes no more than that.
     let mut bytes = BytesMut::with_capacity(announced);
     let mut trailers = HeaderMap::new();
     while let Some(frame) = body.frame().await {

@@ -116,10 +116,12 @@ impl Environment {
             .current_dir(&site.spot.folder)
             .env_clear()
             .envs(variables)
+            // Its own group, so that what it starts ends with it.
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let process = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
+        // Before all else: whatever becomes of the daemon from here on, the process ends with it.
         ground.guard.add(process);
 
         let over = CancellationToken::new();
@@ -162,6 +164,7 @@ impl Environment {
             // What was sent before the end still counts.
             drop(serving.await);
             keeper.state.close(if keeper.fate() == Fate::Stopped { Over::Stopped } else { Over::Exited(status) });
+            // Its last lines are in the log before its place is free.
             outputs.wait().await;
             tracing::debug!(function = ground.function, environment = name, process, %status, "environment ended");
             drop(gone);
@@ -190,6 +193,7 @@ impl Environment {
             signal(process, Signal::TERM);
             tokio::select! {
                 status = child.wait() => return settled(status),
+                // A harder fate in the meantime ends the patience.
                 _ = fate.wait_for(|it| *it > Fate::Retires) => {}
                 () = tokio::time::sleep(TERM_PATIENCE) => {}
             }

@@ -69,6 +69,7 @@ impl ProcessGuard {
     pub(super) async fn dismiss(&self) {
         let shell = {
             let mut inner = self.lock();
+            // The end of its pipe is what ends the shell.
             inner.pipe = None;
             inner.shell.take()
         };
@@ -91,6 +92,7 @@ impl GuardedProcess {
         }
         match start_shell() {
             Ok((shell, mut pipe)) => {
+                // A new shell knows no group; what this line says is part of `groups` already.
                 let known: String = self.groups.iter().map(|it| format!("+ {it}\n")).collect();
                 if let Err(error) = pipe.write_all(known.as_bytes()) {
                     tracing::error!(%error, code = "FB-0306", "the guard of the functions' processes does not listen");
@@ -108,10 +110,12 @@ fn start_shell() -> io::Result<(Child, File)> {
     let mut shell = Command::new("/bin/sh")
         .args(["-c", SCRIPT, "forebay-guard"])
         .env_clear()
+        // So that it keeps no folder in use.
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        // What is sent to the daemon's group must not end the guard with it.
         .process_group(0)
         .spawn()?;
     let pipe = shell.stdin.take().ok_or_else(|| io::Error::other("the shell has no standard input"))?;

@@ -20,6 +20,7 @@ pub(super) fn of_python(folder: &Path, handler: &str) -> Option<Result<PathBuf, 
     let stem = folder.join(module.replace('.', "/"));
     let name = stem.file_name()?.to_str()?;
     let package = stem.join("__init__");
+    // A package goes before a module of the same name, as Python's own finder has it.
     let found = match python_module(&package, "__init__") {
         Ok(None) => python_module(&stem, name),
         found => found,

@@ -30,6 +30,7 @@ impl Interpreters {
         folder: &Path,
         probe: [&str; 2],
     ) -> Result<String, Unsaid> {
+        // Held while it is asked: of many functions that are built at once only the first one asks.
         let mut answers = self.answers.lock().await;
         let asked = (program.to_owned(), folder.to_owned());
         if let Some(answer) = answers.get(&asked) {

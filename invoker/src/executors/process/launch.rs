@@ -123,6 +123,7 @@ impl Launch {
             }
             Runtime::Provided => {}
         }
+        // Last, for the interpreter is one of them.
         launch.marks = launch.marks()?;
         Ok(launch)
     }
@@ -158,6 +159,7 @@ impl Launch {
 
     /// Where the code folder is now.
     fn folder(&self) -> Result<PathBuf, ProcessError> {
+        // What a path leads to may still be a file, or a folder that must not be read.
         fs::canonicalize(&self.code)
             .and_then(|it| fs::read_dir(&it).map(|_| it))
             .map_err(|cause| self.unseen(self.code.clone(), cause))
@@ -191,6 +193,7 @@ impl Launch {
     /// `bootstrap` in the code folder, or the handler as a program.
     fn find_bootstrap(&self, folder: &Path) -> Result<PathBuf, ProcessError> {
         let mut tried = vec![folder.join("bootstrap")];
+        // An empty handler would name the folder itself.
         if !["", "bootstrap"].contains(&self.handler.as_str()) {
             tried.push(folder.join(&self.handler));
         }
@@ -227,6 +230,7 @@ impl Launch {
                     .unwrap_or_else(|cause| unfit(cause.to_string())));
             }
         };
+        // The probes print two lines: the path behind any shim, and the version.
         match said.trim().split_once('\n') {
             Some((program, version)) if version_of(version) >= version_of(version_min) => {
                 self.interpreter =
@@ -240,6 +244,7 @@ impl Launch {
 }
 
 fn version_of(text: &str) -> Vec<u32> {
+    // What is no number ends it, so that garbage is older than any version.
     text.trim().split('.').map_while(|it| it.parse().ok()).take(2).collect()
 }
 

@@ -67,6 +67,7 @@ async fn accept(listener: &TcpListener, address: SocketAddr, served: &Arc<Served
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            // Those that ended are taken out, so that the bound below counts those that are open.
             Some(_) = connections.join_next() => continue,
             () = over.cancelled() => break,
         };
@@ -79,11 +80,13 @@ async fn accept(listener: &TcpListener, address: SocketAddr, served: &Arc<Served
             }
         };
         if connections.len() >= CONNECTIONS_MAX {
+            // Closed without a word: a refusal would take a place as well.
             continue;
         }
         match peer::holder(served.process, from, address) {
             FarEnd::Family => drop(connections.spawn(converse(stream, Arc::clone(served)))),
             FarEnd::Stranger => {
+                // Once, or whoever knocks fills the log.
                 if !std::mem::replace(&mut has_warned, true) {
                     let Served { function, environment, .. } = &**served;
                     tracing::warn!(function, environment, %from, code = "FB-0310", "a stranger's connection to a Runtime API was refused");
@@ -180,6 +183,7 @@ async fn next(state: &State) -> Response<SizedBody> {
 
 async fn respond(request: &mut Request<Incoming>, answering: Answering) -> Response<SizedBody> {
     let mode = request.headers().get("lambda-runtime-function-response-mode").map(HeaderValue::as_bytes);
+    // Streamed or not, the answer is read as a whole; another mode than that is refused as AWS does.
     if mode.is_some_and(|it| !it.eq_ignore_ascii_case(b"streaming")) {
         discard(request.body_mut()).await;
         let answer = InvocationAnswer::unknown_mode(answering.request_id());
@@ -260,6 +264,7 @@ fn without_cause(headers: &HeaderMap, body: Bytes) -> Bytes {
 }
 
 async fn too_large(request: &mut Request<Incoming>, answering: Answering) -> Response<SizedBody> {
+    // First of all: reading the rest may take long, and the caller need not wait for it.
     answering.settle(InvocationAnswer::too_large());
     discard(request.body_mut()).await;
     answering.complete(InvocationAnswer::too_large());

@@ -88,6 +88,7 @@ impl ProcessExecutor {
         let name = function.name.as_str().to_owned();
         let launch = Launch::find(&name, settings, &options.base, &options.interpreters).await?;
         close_fds::set_fds_cloexec_threadsafe(3, &[]);
+        // Behind that, so that the guard's shell gets none of the daemon's descriptors either.
         let guard =
             ProcessGuard::start().map_err(|cause| ProcessError::Guard { function: name.clone(), cause })?;
         let pool = EnvironmentPool::new(environments_max(function));
@@ -154,6 +155,8 @@ impl Executor for ProcessExecutor {
     fn stop(&self, grace: Duration) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let Turns { pool, ground, .. } = &self.turns;
+            // The end of the grace is for the killing; but what is free gets its time to leave, as far as
+            // the grace goes.
             let kill_at = Instant::now() + grace.saturating_sub(TERM_PATIENCE).max(TERM_PATIENCE.min(grace));
             pool.close();
             if tokio::time::timeout_at(kill_at, pool.emptied()).await.is_err() {
@@ -161,6 +164,7 @@ impl Executor for ProcessExecutor {
             }
             ground.tasks.close();
             ground.tasks.wait().await;
+            // Behind all processes: should the daemon die before, the guard is what ends them.
             ground.guard.dismiss().await;
             let reaper = self.reaper.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(reaper) = reaper {

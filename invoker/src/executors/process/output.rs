@@ -117,6 +117,7 @@ impl OutputLine {
     fn push(&mut self, bytes: &[u8]) {
         let room = LINE_BYTES_MAX - self.bytes.len();
         self.is_cut |= bytes.len() > room;
+        // What does not fit is dropped as it comes: a line without an end must not fill the memory.
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 

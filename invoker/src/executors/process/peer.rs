@@ -20,8 +20,10 @@ pub(super) enum FarEnd {
 
 /// Who holds the connection `from` → `to` on this host, seen from `process`.
 pub(super) fn holder(process: u32, from: SocketAddr, to: SocketAddr) -> FarEnd {
+    // The kernel lists a socket that nobody holds with inode 0.
     let Some(inode) = socket_inode(from, to).filter(|it| *it != 0) else { return FarEnd::Gone };
     let link = format!("socket:[{inode}]");
+    // Mostly it is the process itself: one folder to read in place of all of `/proc`.
     if holds(process, &link) {
         return FarEnd::Family;
     }
@@ -74,6 +76,7 @@ fn find_socket(table: &str, from: &str, to: &str) -> Option<u64> {
     let table = fs::read_to_string(table).ok()?;
     table.lines().skip(1).find_map(|line| {
         let mut fields = line.split_ascii_whitespace().skip(1);
+        // Behind the addresses: state, queues, timer, retransmits, user, timeout, then the inode.
         (fields.next()? == from && fields.next()? == to).then(|| fields.nth(6)?.parse().ok()).flatten()
     })
 }

@@ -82,6 +82,7 @@ impl EnvironmentPool {
         let give_up = Instant::now() + patience;
         let prefer_warm = Instant::now() + RETURN_PATIENCE;
         loop {
+            // Heard from here on: what changes after the look below still wakes it.
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
@@ -95,16 +96,21 @@ impl EnvironmentPool {
                 if let Some(lease) = self.pop_idle(&mut inner) {
                     return Ok(PoolSeat::Warm(lease));
                 }
+                // Nobody else looks for the overdue: one that hangs after its answer is ended by who needs
+                // its place.
                 let returning = inner.end_overdue(now);
                 if inner.n_places < self.environments_max {
+                    // One that has just answered is mostly back sooner than another has started.
                     if returning.is_none() || now >= prefer_warm {
                         inner.n_places += 1;
                         return Ok(PoolSeat::New(PoolPlace { pool: Arc::clone(self) }));
                     }
                     wake = wake.min(prefer_warm);
                 }
+                // Then one is overdue, and the next round ends it.
                 wake = returning.map_or(wake, |it| wake.min(it));
             }
+            // With no place at all there is nothing to wait for.
             if now >= give_up || self.environments_max == 0 {
                 return Err(NoSeat::Busy);
             }
@@ -116,6 +122,7 @@ impl EnvironmentPool {
         while let Some((_, number)) = inner.idle.pop() {
             if let Some(entry) = inner.entries.get_mut(&number) {
                 entry.standing = EnvironmentStanding::Busy;
+                // Tells this lease from the former ones, whose end may be told late: see `answered`.
                 entry.turn += 1;
                 return Some(EnvironmentLease {
                     pool: Arc::clone(self),
@@ -143,6 +150,7 @@ impl EnvironmentPool {
     /// Enters an environment that was just started; its starter has it.
     pub(super) fn enter(self: &Arc<Self>, environment: Arc<Environment>) -> EnvironmentLease {
         let mut inner = self.lock();
+        // It was started while the pool was closed, which ended only what it knew of.
         if inner.is_closed {
             environment.end(Fate::Stopped);
         }
@@ -161,6 +169,7 @@ impl EnvironmentPool {
         let is_closed = inner.is_closed;
         let Some(entry) = inner.entries.get_mut(&number) else { return };
         entry.standing = EnvironmentStanding::Idle;
+        // Nobody takes it any more, and the reaper has ended.
         if is_closed {
             entry.environment.end(Fate::Retires);
         } else {
@@ -183,6 +192,7 @@ impl EnvironmentPool {
         let mut inner = self.lock();
         #[cfg(test)]
         assert!(!std::mem::take(&mut inner.dies_at_reap), "the test wants the reaper to die");
+        // In the order of their return, so the oldest stand in front.
         let n_expired = inner.idle.iter().take_while(|(since, _)| *since + ttl <= now).count();
         let expired: Vec<_> = inner.idle.drain(..n_expired).collect();
         for (_, number) in expired {
@@ -191,6 +201,7 @@ impl EnvironmentPool {
                 entry.environment.end(Fate::Retires);
             }
         }
+        // What is not idle by now cannot have been so for `ttl` before that.
         inner.idle.first().map_or(now, |(since, _)| *since) + ttl
     }
 
@@ -227,6 +238,7 @@ impl EnvironmentPool {
                 entry.environment.end(Fate::Retires);
             }
         }
+        // Those on their way back would wait for an event that nobody sends.
         for entry in inner.entries.values() {
             if matches!(entry.standing, EnvironmentStanding::Returning(_)) {
                 entry.environment.end(Fate::Retires);
@@ -248,6 +260,7 @@ impl EnvironmentPool {
     pub(super) async fn emptied(&self) {
         loop {
             let changed = self.changed.notified();
+            // Heard before the look, so that a place freed in between wakes it.
             tokio::pin!(changed);
             changed.as_mut().enable();
             if self.lock().n_places == 0 {
@@ -261,6 +274,7 @@ impl EnvironmentPool {
     pub(super) async fn closed(&self) {
         loop {
             let changed = self.changed.notified();
+            // Heard before the look, so that a close in between wakes it.
             tokio::pin!(changed);
             changed.as_mut().enable();
             if self.is_closed() {
@@ -283,6 +297,7 @@ impl PoolState {
         for entry in self.entries.values_mut() {
             let EnvironmentStanding::Returning(until) = entry.standing else { continue };
             if until <= now {
+                // On its way to the end: from here on nobody waits for it, and nobody ends it again.
                 entry.standing = EnvironmentStanding::Busy;
                 entry.environment.end(Fate::Killed);
             } else {
@@ -324,6 +339,7 @@ impl EnvironmentLease {
         self.is_over = true;
         let mut inner = self.pool.lock();
         let is_closed = inner.is_closed;
+        // It may be back, and at work on another turn, before who waited for its answer gets here.
         if let Some(entry) = inner.entries.get_mut(&self.environment.number)
             && entry.turn == self.turn
             && entry.standing == EnvironmentStanding::Busy

@@ -185,10 +185,12 @@ impl State {
             inner.n_next += 1;
             inner.n_next
         };
+        // Wakes a former call that still waits: it finds itself overtaken and is refused.
         self.assigned.notify_waiters();
         loop {
             let assigned = self.assigned.notified();
             tokio::pin!(assigned);
+            // Heard before the look, so that an event assigned in between wakes it.
             assigned.as_mut().enable();
             if let Some(handed_out) = self.poll_next(call)? {
                 return Ok(handed_out);
@@ -204,6 +206,7 @@ impl State {
             return Err(before.refuses("Ready"));
         }
         match before {
+            // An answer that is being read may still fill the turn: its event must not be given out again.
             EnvironmentPhase::InitError | EnvironmentPhase::Responding(_) | EnvironmentPhase::Closed => {
                 return Err(before.refuses("Ready"));
             }
@@ -212,6 +215,7 @@ impl State {
             | EnvironmentPhase::Running
             | EnvironmentPhase::Answered => {}
         }
+        // Lent, not taken: a runtime whose connection broke asks again and gets the same event.
         let handed_out = inner.turn.as_ref().map(|turn| (turn.head.clone(), turn.event.clone()));
         inner.phase = if handed_out.is_some() { EnvironmentPhase::Running } else { EnvironmentPhase::Ready };
         drop(inner);
@@ -239,6 +243,7 @@ impl State {
                 Ok(Answering { state: Arc::clone(self), request_id: request_id.to_owned(), is_over: false })
             }
             EnvironmentPhase::Responding(_) if is_current => Err(inner.phase.refuses(to.name())),
+            // A second answer to the last event is out of turn; any other id is unknown.
             EnvironmentPhase::Ready if is_last => Err(inner.phase.refuses(to.name())),
             EnvironmentPhase::Started
             | EnvironmentPhase::InitError
@@ -257,6 +262,7 @@ impl State {
             return Err(inner.phase.refuses("InitError"));
         }
         inner.phase = EnvironmentPhase::InitError;
+        // A turn waits here only where a first start had failed: this error is its answer.
         inner.end(TurnEnd::Answered(InvocationAnswer::Error(body)));
         drop(inner);
         self.start.send_replace(RuntimeStart::Failed);
@@ -286,10 +292,12 @@ impl State {
                 EnvironmentPhase::Started | EnvironmentPhase::Running | EnvironmentPhase::Responding(_),
                 Some(turn),
             ) => TurnEnd::Answered(InvocationAnswer::exited(&turn.request_id, status)),
+            // In `Ready` and `Answered` the event was not fetched yet, so it may go to another environment.
             (Over::Exited(_), ..) => TurnEnd::NotTaken,
         };
         inner.end(end);
         drop(inner);
+        // Who waits for the start learns of the end; a start that had succeeded stays one.
         self.start.send_if_modified(|it| {
             *it == RuntimeStart::Pending && {
                 *it = RuntimeStart::Failed;
@@ -301,9 +309,11 @@ impl State {
 
     fn finish(&self, request_id: &str, answer: InvocationAnswer, over: bool) {
         let mut inner = self.lock();
+        // The turn may be over already: with the answer that was too large, or with the process.
         if inner.turn.as_ref().is_some_and(|turn| *turn.request_id == *request_id) {
             inner.end(TurnEnd::Answered(answer));
         }
+        // `Closed` is the last phase, also for an answer that is read to its end behind it.
         if over && matches!(inner.phase, EnvironmentPhase::Responding(_)) {
             inner.phase = EnvironmentPhase::Answered;
         }

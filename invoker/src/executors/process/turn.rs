@@ -94,7 +94,10 @@ impl Turns {
         if event.n_bytes() as u64 > EVENT_BYTES_MAX {
             return Err(InvokeError::TooLarge { function: self.ground.function.clone() });
         }
+        // One id, whichever environment takes the event in the end: it is one invocation.
         let request_id = Uuid::new_v4().to_string();
+        // An environment that dies before it fetches the event costs the event nothing, so the next one
+        // gets it; the bound is for a program whose every process does so.
         for _ in 0..DYING_MAX {
             let seat = match self.pool.take(self.timeout + SEAT_SLACK).await {
                 Ok(seat) => seat,
@@ -103,6 +106,8 @@ impl Turns {
             };
             let tried = match seat {
                 PoolSeat::Warm(lease) => {
+                    // The function's time begins with its environment: the wait for a seat is not its
+                    // doing.
                     self.run(lease, &event, &request_id, Instant::now() + self.timeout).await
                 }
                 PoolSeat::New(place) => self.start_and_run(place, &event, &request_id).await?,
@@ -130,6 +135,7 @@ impl Turns {
         event: &Event,
         request_id: &str,
     ) -> Result<TurnOutcome, InvokeError> {
+        // Both starts have the one place, which is free when nothing is left of either.
         let place = Arc::new(place);
         let first = self.start(&place).await.map_err(|error| self.start_failed(error))?;
         let started = tokio::time::timeout(START_PATIENCE, first.environment().state.started()).await;
@@ -150,6 +156,7 @@ impl Turns {
         let (tried, is_ready) = {
             let running = self.run(second, event, request_id, deadline);
             tokio::pin!(running);
+            // The start is asked first: a function that answers at once has started as well.
             tokio::select! {
                 biased;
                 start = state.started() => (running.await, start == RuntimeStart::Ready),
@@ -177,6 +184,7 @@ impl Turns {
         let spot = self.ground.launch.spot()?;
         let site = Site::open(spot).await.map_err(|error| self.of_the_system(error))?;
         let number = self.pool.number();
+        // Weak: the pool holds the environment, and that this state.
         let pool = Arc::downgrade(&self.pool);
         let state = Arc::new(State::new(Box::new(move || {
             if let Some(pool) = pool.upgrade() {
@@ -219,6 +227,7 @@ impl Turns {
         });
         match tokio::time::timeout_at(deadline, end).await {
             Ok(Ok(TurnEnd::Answered(answer))) => {
+                // What it still does behind its answer has the rest of its time, and a second at least.
                 lease.answered(deadline.max(Instant::now() + RETURN_MIN));
                 TurnOutcome::Answered(answer)
             }
