@@ -29,8 +29,10 @@ pub(crate) fn acquire(
     let kept = staged.row(&name)?;
     let stored = match &kept {
         Some(row) => row.epoch,
+        // One that was removed may come again: whoever held its former life must stay fenced.
         None => epoch_floor(staged)?,
     };
+    // Above the wall clock, epochs grow even where the whole folder was brought back from a copy.
     let epoch = Epoch(stored.0.max(generation.0).max(now_seconds).saturating_add(1));
     let body = kept.map_or_else(|| vec![0], |row| row.body);
     staged.put(&name, &Row { epoch, body });
@@ -57,6 +59,7 @@ pub(crate) fn apply(staged: &mut Staged<'_>, lease: &Lease, change: LedgerChange
         LedgerChange::Create(tracks) => create(staged, lease, row, tracks),
         LedgerChange::Grant(tracks) => {
             must_be_created(lease, &row)?;
+            // All are looked at before the first is staged: they are granted together or not at all.
             for (track, generation) in &tracks {
                 let (_, granted) = granted(staged, lease, track)?;
                 if granted > *generation {
@@ -72,9 +75,11 @@ pub(crate) fn apply(staged: &mut Staged<'_>, lease: &Lease, change: LedgerChange
         LedgerChange::Commit(track, checkpoint) => {
             must_be_created(lease, &row)?;
             let (is_listed, granted) = granted(staged, lease, &track)?;
+            // A higher one is refused as well: what was not granted yet writes nothing.
             if granted != lease.generation {
                 return Err(overtaken(lease, &track, granted, lease.generation));
             }
+            // In the same write: a checkpoint of a track that is not listed could be lost without a trace.
             if !is_listed {
                 staged.put(&listed(lease, &track), &Row { epoch: lease.epoch, body: Vec::new() });
             }
@@ -89,6 +94,7 @@ pub(crate) fn apply(staged: &mut Staged<'_>, lease: &Lease, change: LedgerChange
             Ok(())
         }
         LedgerChange::Remove => {
+            // Where the mapping comes again, its epochs begin above this one.
             let floor = epoch_floor(staged)?.max(lease.epoch);
             for track in tracks(staged, &lease.mapping)?.keys() {
                 staged.delete(&listed(lease, track));
@@ -141,6 +147,7 @@ fn create(
     new: Vec<(TrackKey, Vec<u8>)>,
 ) -> Result<(), StoreError> {
     if is_created(&row) {
+        // The answer to the first try may have been lost: the same again is no mistake.
         let new: BTreeMap<_, _> =
             new.into_iter().map(|(track, checkpoint)| (track, Some(checkpoint))).collect();
         if tracks(staged, &lease.mapping)? == new {
@@ -170,6 +177,7 @@ fn must_be_created(lease: &Lease, row: &Row) -> Result<(), StoreError> {
 /// source deals out.
 fn granted(staged: &Staged<'_>, lease: &Lease, track: &TrackKey) -> Result<(bool, Epoch), StoreError> {
     let row = staged.row(&listed(lease, track))?;
+    // The row of a track that nobody deals out has no body, and so no generation.
     let generation = row.as_ref().and_then(|row| row.body.as_slice().try_into().ok()).map(u64::from_be_bytes);
     Ok((row.is_some(), Epoch(generation.unwrap_or(0))))
 }

@@ -166,6 +166,7 @@ impl MemoryRows {
         }
         let mut staged = Staged::over(self);
         let answer = stage(&mut staged)?;
+        // Laid on when all of it is staged: what is refused half-way has changed nothing.
         for (key, changed) in staged.into_changes() {
             match changed {
                 Some(value) => self.rows.insert(key, value),

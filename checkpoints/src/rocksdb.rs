@@ -113,6 +113,7 @@ impl RocksStore {
             .name("checkpoints".to_owned())
             .spawn(move || match StoreWriter::open(options, inbox, health, told) {
                 Ok(mut writer) => {
+                    // Whoever opened it may have gone meanwhile: then nobody will ever ask.
                     if opened.send(Ok(())).is_ok() {
                         writer.keep_running();
                     }

@@ -6,7 +6,7 @@
 //! | `d` mapping | a note of the mapping, opaque; it may stand without a row `m` |
 //! | `e` | the epoch below which no removed mapping was granted one |
 //! | `m` mapping | one byte: 1 when the mapping was created, 0 when it was only acquired |
-//! | `t` mapping track | nothing: the track is on the mapping's list |
+//! | `t` mapping track | the generation under which the source dealt the track, eight bytes, or nothing: it is on the mapping's list |
 //! | `z` | the generation row; it sorts last and is written last |
 //!
 //! In a key a mapping's id follows its length (four bytes, big-endian), so that no id is a prefix of another.
@@ -169,6 +169,7 @@ impl Row {
         let Some((content, kept)) = value.split_last_chunk::<4>() else {
             return Err(format!("it has {} bytes, too few for its checksum", value.len()));
         };
+        // Before anything is taken out of it: lengths in damaged bytes lead anywhere.
         if checksum(&name.key(), content) != u32::from_be_bytes(*kept) {
             return Err("its checksum does not match its key and content".to_owned());
         }
@@ -203,6 +204,7 @@ fn checksum(key: &[u8], content: &[u8]) -> u32 {
 /// checksum, spread over 64 bits.
 pub(crate) fn fingerprint(value: &[u8]) -> u64 {
     let checksum = value.last_chunk::<4>().map_or(0, |kept| u32::from_be_bytes(*kept));
+    // Plain checksums could make up for one another in a sum; spread by splitmix64 they do not by chance.
     let mut it = u64::from(checksum).wrapping_add(0x9e37_79b9_7f4a_7c15);
     it = (it ^ (it >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     it = (it ^ (it >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

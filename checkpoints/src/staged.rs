@@ -45,6 +45,7 @@ impl<'a> Staged<'a> {
         for (key, changed) in
             self.changes.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix))
         {
+            // What an earlier call of the group took away is gone for the later ones.
             match changed {
                 Some(value) => values.insert(key.clone(), value.clone()),
                 None => values.remove(key),

@@ -87,6 +87,7 @@ impl Synced {
     /// after its sync, never of a sync that was none.
     pub fn of(&self, write: WriteNumber) -> Option<Result<(), Arc<StoreError>>> {
         match &self.lost {
+            // Asked first: a later sync takes `upto` past the writes that were lost.
             Some((lost, error)) if write <= *lost => Some(Err(Arc::clone(error))),
             Some(_) | None => (write <= self.upto).then_some(Ok(())),
         }

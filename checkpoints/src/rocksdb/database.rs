@@ -39,6 +39,8 @@ impl Database {
     /// before anything is changed.
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
         let found = match Seal::read(folder)? {
+            // Sealed before there is a database: cut off in between, it opens as one that never took a
+            // write.
             None if !exists(folder) => {
                 Seal::replace(folder, Promise { n_writes: 0, opened: 0, born: nanoseconds_now() })?;
                 None
@@ -49,6 +51,7 @@ impl Database {
         let name = folder.display().to_string();
         let kept = db.get(Name::Generation.key()).map_err(|error| rocks_error(&name, "read", error))?;
         let generation = kept.map(|value| StoreGeneration::decode(&name, &value)).transpose()?;
+        // What RocksDB changes on its way in would be vouched for by the sum of the next write.
         if generation != found {
             return Err(StoreError::RolledBack {
                 folder: name,
@@ -57,6 +60,7 @@ impl Database {
         }
         let generation = match generation {
             Some(generation) => generation,
+            // It was made and never written to: only the seal knows when.
             None => StoreGeneration {
                 born: Seal::read(folder)?.map_or_else(nanoseconds_now, |promise| promise.born),
                 ..StoreGeneration::default()
@@ -73,6 +77,7 @@ impl Database {
     /// before anybody is told so.
     pub(super) fn write(&mut self, changes: &StagedRows, sync: SyncWhen) -> Result<(), StoreError> {
         let mut batch = WriteBatch::default();
+        // A copy: a write that fails must leave the sum of what is on disk.
         let mut generation = self.generation;
         for (key, changed) in changes {
             if let Some(old) = self.kept.fingerprint(key) {
@@ -92,6 +97,7 @@ impl Database {
         how.set_sync(sync == SyncWhen::Now);
         self.db.write_opt(batch, &how).map_err(|error| rocks_error(&self.folder, "written", error))?;
         self.generation = generation;
+        // Behind the write: what is known without asking must not run ahead of it.
         for (key, changed) in changes {
             match changed {
                 Some(new) => self.kept.put(key, new),
@@ -100,6 +106,7 @@ impl Database {
         }
         match sync {
             SyncWhen::Now => self.seal.note(&generation),
+            // The seal counts what is on disk: ahead of it, a power cut would make the store refuse itself.
             SyncWhen::Later => Ok(()),
         }
     }

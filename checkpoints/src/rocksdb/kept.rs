@@ -35,6 +35,7 @@ impl KeptRows {
         let mut kept = Self::default();
         for row in db.iterator_opt(IteratorMode::Start, scan_options()) {
             let (key, value) = row.map_err(|error| rocks_error(folder, "read", error))?;
+            // It holds the sum and is no part of it.
             if *key != *Name::Generation.key() {
                 kept.put(&key, &value);
             }
@@ -47,6 +48,7 @@ impl KeptRows {
             fingerprint: fingerprint(value),
             value: (!Name::is_large(key)).then(|| value.to_vec()),
         };
+        // Mostly it is there already, and its key need not be copied for each commit.
         match self.rows.get_mut(key) {
             Some(before) => *before = kept,
             None => drop(self.rows.insert(key.to_vec(), kept)),

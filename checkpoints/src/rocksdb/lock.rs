@@ -38,6 +38,7 @@ impl FolderLock {
             .read(true)
             .write(true)
             .create(true)
+            // What stands in it is the id of the holder until the lock is ours.
             .truncate(false)
             .mode(0o600)
             .open(path)

@@ -33,6 +33,7 @@ pub(super) fn check(folder: &Path) -> Result<(), StoreError> {
 pub(super) fn cut(folder: &Path) -> Result<(), StoreError> {
     let cut = || -> io::Result<()> {
         while let Some((log, at)) = first_endless(folder)? {
+            // One at a time: each cut takes away all that stands behind it in its log.
             OpenOptions::new().write(true).open(log)?.set_len(at)?;
         }
         Ok(())
@@ -53,6 +54,7 @@ fn first_endless(folder: &Path) -> io::Result<Option<(PathBuf, u64)>> {
     };
     let mut logs: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     logs.retain(|path| path.extension().is_some_and(|it| it == "log"));
+    // In the order of their numbers, as RocksDB reads them.
     logs.sort();
     for log in logs {
         let file = match File::open(&log) {
@@ -95,6 +97,7 @@ enum BlockPart {
 
 fn endless_in_block(block: &[u8]) -> BlockPart {
     let mut at = 0;
+    // What is too short for a header at the end of a block is filling.
     while let Some(header) = block.get(at..at + HEADER_BYTES) {
         let n_bytes = usize::from(u16::from_le_bytes([header[4], header[5]]));
         match header[6] {

@@ -35,6 +35,7 @@ pub(super) fn options() -> Options {
     // written since the last sync, whose pages reach the disk in any order; where it is an earlier one, the
     // database holds less than the seal says, and is refused.
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    // In a log that is used again one flipped bit can be read without end: see `logs.rs`.
     options.set_recycle_log_file_num(0);
     options.set_paranoid_checks(true);
     options.set_block_based_table_factory(&table);
@@ -66,6 +67,7 @@ pub(super) fn scan_options() -> ReadOptions {
 
 /// An error of an open database.
 pub(super) fn rocks_error(folder: &str, doing: &'static str, error: rocksdb::Error) -> StoreError {
+    // By its words: the kind of an error does not tell a full disk from a broken one.
     if says_full(error.as_ref()) {
         return StoreError::Full { folder: folder.to_owned() };
     }

@@ -20,6 +20,8 @@ impl StoreRefusal {
             StoreError::Damaged { row, why, .. } => Self::Damaged { row: row.clone(), why: why.clone() },
             StoreError::RolledBack { why, .. } => Self::RolledBack { why: why.clone() },
             StoreError::Io { doing, cause, .. } => Self::Io { doing, cause: cause.to_string() },
+            // These are answers to one caller and take no store down; should one come here, it is told as
+            // it is.
             StoreError::Fenced { .. }
             | StoreError::Overtaken { .. }
             | StoreError::InUse { .. }

@@ -52,6 +52,7 @@ pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
         Err(error) => (false, Some(error)),
     };
     let Some(refusal) = refusal else { return Ok(Repaired::default()) };
+    // Rows that are damaged by themselves are dropped one by one; only files that cannot be read need this.
     if !readable {
         logs::cut(folder)?;
         DB::repair(&options(), path(folder)).map_err(|error| open_error(folder, error))?;
@@ -66,6 +67,7 @@ pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
 
     let mut sum = Sum::default();
     let mut batch = WriteBatch::default();
+    // In one write all goes and what could be read comes back: cut off, it is the old store or the new.
     batch.delete_range(&[0_u8][..], &[u8::MAX][..]);
     for (name, row) in &rows {
         let value = row.encode(name);
@@ -74,8 +76,10 @@ pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
     }
     let before = survey.generation.unwrap_or_default();
     let generation = StoreGeneration {
+        // Another store from here on: no copy of the former database or seal fits beside it.
         born: nanoseconds_now(),
         opened: before.opened.max(sealed.map_or(0, |promise| promise.opened)) + 1,
+        // Above both, so that neither of them looks newer than what stands here.
         n_writes: before.n_writes.max(sealed.map_or(0, |promise| promise.n_writes)) + 1,
         sum,
     };
@@ -83,6 +87,7 @@ pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
     let mut how = WriteOptions::default();
     how.set_sync(true);
     db.write_opt(batch, &how).map_err(|error| rocks_error(&name, "mended", error))?;
+    // The seal comes last: it promises what is on disk already.
     drop(db);
     Seal::replace(
         folder,
@@ -124,6 +129,8 @@ impl FoundRows {
         }
         for ((mapping, track), row) in self.listed.iter().chain(&self.checkpoints) {
             let epoch = epochs.entry(mapping.clone()).or_insert(Epoch(0));
+            // Where the mapping's own row is damaged, those of its tracks tell which epoch was granted
+            // last.
             *epoch = (*epoch).max(row.as_ref().map_or(Epoch(0), |row| row.epoch));
             tracks.insert((mapping.clone(), track.clone()));
         }
@@ -134,6 +141,8 @@ impl FoundRows {
                 .mappings
                 .get(&mapping)
                 .is_some_and(|row| row.as_ref().is_some_and(|row| row.body == [0]));
+            // In doubt it was created: taken for a new one it would begin at its starting position and pass
+            // records over.
             let body = vec![u8::from(with_tracks.contains(&mapping) || !only_acquired)];
             rows.push((Name::Mapping(mapping), Row { epoch, body }));
         }

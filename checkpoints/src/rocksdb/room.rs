@@ -53,6 +53,7 @@ pub(super) fn probe(folder: &Path) -> Result<(), StoreError> {
         file.sync_all()
     };
     let written = write();
+    // However the write went: what is left of it takes room itself.
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(folder, "written", error)),
         Ok(()) | Err(_) => written.map_err(|error| io_error(folder, "written", error)),

@@ -63,6 +63,7 @@ impl Seal {
             file.write_all(&bytes)?;
             file.sync_all()?;
             fs::rename(&made, path(folder))?;
+            // The new name is durable only with its folder.
             File::open(folder)?.sync_all()
         };
         make().map_err(|error| io_error(folder, "sealed", error))
@@ -87,6 +88,7 @@ impl Seal {
             .write_all_at(&encode(promise), SLOT_OFFSETS[self.next_slot])
             .and_then(|()| self.file.sync_data());
         written.map_err(|error| io_error(&self.folder, "sealed", error))?;
+        // Only behind a success: a slot that may be torn is written once more, and the other stays good.
         self.next_slot = 1 - self.next_slot;
         Ok(())
     }
@@ -112,6 +114,7 @@ fn slots(bytes: &[u8]) -> [Option<Promise>; 2] {
         let slot = bytes.get(usize::try_from(offset).ok()?..)?.first_chunk::<SLOT_BYTES>()?;
         let number = |at: usize| slot[at..].first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
         let promise = Promise { n_writes: number(8)?, opened: number(16)?, born: number(24)? };
+        // Made anew it must be the same, magic and checksum included.
         (encode(promise) == *slot).then_some(promise)
     })
 }

@@ -77,6 +77,7 @@ pub fn verify(folder: &Path) -> Result<Option<StoreVerdict>, StoreError> {
 /// store.
 pub fn show(folder: &Path) -> Result<Option<StoreContents>, StoreError> {
     let mut shown = show_once(folder)?;
+    // Only what looks broken is looked at again: a whole one cannot be so by chance.
     for _ in 1..LIVE_TRIES {
         match &shown {
             Some(it) if it.verified.refusal.is_some() => shown = show_once(folder)?,
@@ -125,6 +126,7 @@ pub(super) struct Survey {
 /// its content.
 pub(super) fn survey(folder: &Path, visit: &mut dyn FnMut(Name, Option<Row>)) -> Result<Survey, StoreError> {
     let mut survey = Survey::default();
+    // No database was made here to its end; whether one should be is for the seal to say.
     if !path(folder).join("CURRENT").exists() {
         return Ok(survey);
     }
@@ -149,6 +151,7 @@ pub(super) fn survey_rows(
                 survey
                     .faults
                     .push(StoreFault { row: format!("what follows {last}"), why: error.into_string() });
+                // What lies behind a block that cannot be read is not reached.
                 survey.cut_short = true;
                 return;
             }
@@ -166,6 +169,7 @@ pub(super) fn survey_rows(
             }
             continue;
         }
+        // Damaged or not: the sum is that of the rows as they stand.
         survey.sum.add(&value);
         match Row::decode(&name, &value) {
             Ok(row) => visit(name, Some(row)),
@@ -194,6 +198,7 @@ pub(super) fn judge(
         why: why.to_owned(),
     };
     let rolled_back = |why: String| Err(StoreError::RolledBack { folder: folder.display().to_string(), why });
+    // A damaged row is named first, for the sum says only that there is one.
     if let Some(fault) = survey.faults.first() {
         return Err(damaged(&fault.row, &fault.why));
     }
@@ -212,6 +217,7 @@ pub(super) fn judge(
     if generation.born != sealed.born {
         return rolled_back("the database and the file `seal` are of two different stores".to_owned());
     }
+    // More than sealed is well: the last write was synced, and its seal was cut off.
     if generation.n_writes < sealed.n_writes {
         return rolled_back(format!(
             "the database holds {} writes, and {} were acknowledged",
@@ -245,10 +251,12 @@ impl Mappings {
             Name::Checkpoint(mapping, track) => {
                 drop(self.of(mapping).tracks.insert(track, row.map(|row| row.body)))
             }
+            // Keys of checkpoints sort before those of lists, so one that is there already stays.
             Name::Listed(mapping, track) => drop(self.of(mapping).tracks.entry(track).or_insert(None)),
             Name::Mapping(mapping) => {
                 let it = self.of(mapping);
                 it.epoch = row.as_ref().map(|row| row.epoch);
+                // One that cannot be read counts as created, as it does when it is mended.
                 it.created = row.is_none_or(|row| row.body == [1]);
             }
             Name::Note(mapping) => self.of(mapping).note = row.map(|row| row.body),

@@ -115,6 +115,7 @@ impl StoreWriter {
     }
 
     pub(super) fn run(&mut self) {
+        // One of its own, for its waits: the thread blocks in the database, which no other task may feel.
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
             Ok(runtime) => runtime,
             // Its health is the last that is heard of it.
@@ -128,9 +129,11 @@ impl StoreWriter {
                 NextWrite::SyncDue => {}
                 NextWrite::Dropped => break,
             }
+            // After each answer: calls that come without a pause must not put the sync off.
             self.sync_if(|at| at <= Instant::now());
         }
         self.sync_if(|_| true);
+        // Closed before it is told to be, for whoever hears that may open the folder.
         self.database = None;
         if let Some(answer) = closed {
             reply(answer, Ok(()));
@@ -175,12 +178,14 @@ impl StoreWriter {
 
     /// Answers a request and those that are waiting behind it, all their writes in one group.
     fn answer(&mut self, first: StoreRequest) -> Option<ReplyTo<()>> {
+        // Calls may come so close that no wait for them ends by its time: a probe is due here as well.
         self.come_back_if_due();
         let mut group = Vec::new();
         let mut next = Some(first);
         while let Some(request) = next.take() {
             match request {
                 StoreRequest::Write(write) => group.push(write),
+                // Here and below: what was asked before a read is written before it.
                 StoreRequest::Load { lease, answer } => {
                     self.write(std::mem::take(&mut group));
                     reply(answer, self.read(|staged| ledger::load(staged, &lease)));
@@ -255,6 +260,7 @@ impl StoreWriter {
         let group_bytes: usize =
             changes.iter().map(|(key, changed)| key.len() + changed.as_ref().map_or(0, Vec::len)).sum();
         let group_bytes = u64::try_from(group_bytes).unwrap_or(u64::MAX);
+        // Asked first: RocksDB's own error for want of room would cost opening it anew.
         if !self.has_room(group_bytes)? {
             let full = StoreError::Full { folder: self.options.folder.display().to_string() };
             self.go_down(&full, false);
@@ -267,6 +273,7 @@ impl StoreWriter {
             SyncWhen::Now => self.tell_synced(),
             SyncWhen::Later => {
                 let now = Instant::now();
+                // The first that waits sets the time; those behind it do not put it off.
                 self.sync_at.get_or_insert(now + self.options.commit_interval);
                 self.rest_until = Some(now + WRITE_PAUSE);
             }
@@ -281,6 +288,7 @@ impl StoreWriter {
         let fits = |folder_bytes: u64, since_bytes: u64| {
             folder_bytes.saturating_add(since_bytes).saturating_add(group_bytes) <= bytes_max
         };
+        // Mostly the last measure will do: to walk the folder for each write costs more than the write.
         if let Some(known) = self.measured.folder_bytes
             && self.measured.since_bytes < MEASURE_BYTES
             && fits(known, self.measured.since_bytes)
@@ -315,6 +323,7 @@ impl StoreWriter {
                 self.health.send_replace(StoreHealth::Ok);
             }
             Err(error) => {
+                // Whatever the probe failed for, a handle that was spent stays so.
                 let reopen = self.down.as_ref().is_some_and(|down| down.reopen);
                 self.go_down(&error, reopen);
             }
@@ -327,6 +336,7 @@ impl StoreWriter {
         {
             // Until the disk takes a write the old handle stays: it can still be read.
             probe(&self.options.folder)?;
+            // RocksDB locks its folder, so the old handle goes before the new one comes.
             self.database = None;
             self.database = Some(Database::open(&self.options.folder)?);
             down.reopen = false;
@@ -351,6 +361,7 @@ impl StoreWriter {
         let folder = self.options.folder.display();
         let before = self.health.borrow().clone();
         let health = match (&why, before) {
+            // A probe that fails as the one before is no news: since when stays, and nothing is logged.
             (StoreRefusal::Full, StoreHealth::Full { since }) => StoreHealth::Full { since },
             (StoreRefusal::Full, StoreHealth::Ok | StoreHealth::Failing { .. }) => {
                 tracing::warn!(%folder, "there is no room: no checkpoint is written until there is");
