@@ -38,6 +38,7 @@ fn is_forbidden_v4(address: Ipv4Addr) -> bool {
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let from = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
+        // Mapped, compatible, NAT64 and 6to4: what they reach is the IPv4 address inside.
         [0, 0, 0, 0, 0, 0xffff | 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
             Some(from(high, low))
         }

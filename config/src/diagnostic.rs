@@ -137,5 +137,6 @@ fn escape(text: &str) -> String {
 }
 
 fn property(text: &str) -> String {
+    // Unlike in a message these two end a property.
     escape(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -86,6 +86,7 @@ impl Expansion<'_> {
                 ));
             };
             let value = self.placeholder(&rest[at + 2..at + end])?;
+            // Over the whole document, which may name one large file many times.
             self.n_bytes += value.len();
             if self.n_bytes > DOCUMENT_BYTES_MAX {
                 let message =
@@ -97,6 +98,7 @@ impl Expansion<'_> {
             rest = &rest[at + end + 1..];
         }
         filled.push_str(rest);
+        // Text that only had escapes is the document's own and may be shown.
         Ok(if is_filled { Value::Expanded(filled) } else { Value::String(filled) })
     }
 
@@ -124,6 +126,7 @@ impl Expansion<'_> {
             let fix = "write `${NAME}`, `${NAME:-default}` or `${file:path}`, or `$${` for the characters themselves";
             return Err((format!("`${{{shown}}}` is no placeholder"), fix.to_owned()));
         }
+        // The first brace would end the outer one in the middle of it.
         if default.is_some_and(|it| it.contains("${")) {
             return Err((
                 format!("`${{{shown}}}`: a default holds no placeholder"),
@@ -131,6 +134,7 @@ impl Expansion<'_> {
             ));
         }
         match (self.lookup.env(name), default) {
+            // Set and empty is a value; only who gives a default wants another for it.
             (Some(value), None) => Ok(value),
             (Some(value), Some(_)) if !value.is_empty() => Ok(value),
             (Some(_) | None, Some(default)) => Ok(default.to_owned()),

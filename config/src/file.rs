@@ -227,6 +227,7 @@ impl<'d> Check<'d> {
             }
             let function = Function::check(name, node, &path, &document.base)
                 .map_err(|findings| self.findings.extend(findings));
+            // Also with findings: a mapping that names it is not wrong for that.
             self.functions.insert(key.name.clone(), (function.ok(), &key.place));
         }
     }

@@ -47,6 +47,7 @@ impl Function {
     /// seconds at most.
     pub(crate) fn of_lambda(name: FunctionName, function: LambdaName, qualifier: Option<String>) -> Self {
         let executor = ExecutorSettings::Lambda(LambdaSettings { function, qualifier, aws: Box::default() });
+        // Its own timeout is known to Lambda alone, so it gets the longest that there is.
         Self { name, executor, timeout: TIMEOUT_MAX, concurrency: None, rate: None }
     }
 }

@@ -21,6 +21,7 @@ fn parts(text: &str) -> Option<(&str, &str, &str)> {
         other => byte == *other,
     };
     let (seconds, rest) = text.split_at_checked(SHAPE.len())?;
+    // Leap seconds have no place among epoch milliseconds.
     if !seconds.bytes().zip(SHAPE).all(fits) || seconds.ends_with("60") {
         return None;
     }
@@ -35,6 +36,7 @@ fn parts(text: &str) -> Option<(&str, &str, &str)> {
         }
         _ => false,
     };
+    // A point needs digits behind it.
     (is_offset && (rest == offset || !fraction.is_empty())).then_some((seconds, fraction, offset))
 }
 

@@ -68,6 +68,7 @@ pub fn parse(text: &str) -> Result<Uri, UrlMistake> {
     if rest.contains('#') {
         return Err(UrlMistake::Fragment);
     }
+    // Some take a backslash for a slash: what stands before it must be judged as the host.
     let authority = rest.split(['/', '?', '\\']).next().unwrap_or_default();
     if authority.contains('@') {
         return Err(UrlMistake::Credentials);

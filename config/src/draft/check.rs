@@ -26,6 +26,7 @@ impl Draft {
         let destination = judge.values.take(&settings::ON_FAILURE);
         let function = judge.values.take(&settings::FUNCTION_NAME);
         let rate = judge.values.take(&settings::RATE_LIMIT);
+        // Where a part of it is missing, that has its finding by now.
         let wanted = || {
             let SettingValue::Function(function) = function? else { return None };
             let (values, (source, _)) = (&judge.values, self.source.clone()?);

@@ -59,6 +59,7 @@ impl<'d> Judge<'d> {
                 None
             }
         };
+        // Where it is wrong its default stands in, so that the rules between settings can still be judged.
         if let Some(value) = value.or_else(|| self.default_of(spec)) {
             self.values.put(spec, value);
         }

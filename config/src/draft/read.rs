@@ -105,6 +105,7 @@ impl RequestedSetting {
         let mut findings = Vec::new();
         let origin = SettingOrigin::of(path.clone(), key, node);
         let value = leaf::read(spec, named(spec, Item::new(node, path, &mut findings)), base);
+        // What was read of a value with findings is not used.
         Self { origin, value: value.filter(|_| findings.is_empty()).ok_or(findings) }
     }
 }

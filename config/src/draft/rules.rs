@@ -63,6 +63,7 @@ impl Judge<'_> {
         let most = self.profile.and_then(|it| it.batch_size_without_window_max);
         if let (Some(size), Some(window), Some(max)) = (size, window, most)
             && size > i64::from(max)
+            // In whole seconds, as AWS counts: half a second is no window to it.
             && window.as_secs() < 1
         {
             let message = format!(

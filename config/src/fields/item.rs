@@ -103,6 +103,7 @@ impl<'n, 'f> Item<'n, 'f> {
             self.not("a list", Some("write it as `[…]` or as lines that start with `-`"));
             return None;
         };
+        // All are read before the first that fails ends it, so that each has its findings.
         let mut values = Vec::with_capacity(nodes.len());
         for (idx, node) in nodes.iter().enumerate() {
             values.push(read(Item {
@@ -129,6 +130,7 @@ impl<'n, 'f> Item<'n, 'f> {
             self.not("a map", None);
             return None;
         };
+        // All are read before the first that fails ends it, so that each has its findings.
         let mut values = Vec::with_capacity(entries.len());
         for (key, node) in entries {
             let item = Item {
@@ -145,6 +147,7 @@ impl<'n, 'f> Item<'n, 'f> {
     /// A map of texts. A number is taken as it is written.
     pub fn text_map(self) -> Option<BTreeMap<String, String>> {
         self.entries(|_, it| match &it.node.value {
+            // Ports and versions are mostly written without quotes; as text they are what was written.
             Value::Number(number) => Some(number.clone()),
             Value::Null
             | Value::Bool(_)

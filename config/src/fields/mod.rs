@@ -54,6 +54,7 @@ impl<'n> Fields<'n> {
         let path = path.into();
         let (entries, is_map): (&[_], _) = match &node.value {
             Value::Map(entries) => (entries, true),
+            // A key whose settings are all commented out has nothing behind it.
             Value::Null => (&[], true),
             Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Expanded(_) | Value::List(_) => {
                 (&[], false)
@@ -151,6 +152,7 @@ impl<'n> Fields<'n> {
         key: &'static str,
         read: impl FnOnce(Item<'n, '_>) -> Option<T>,
     ) -> Option<T> {
+        // What is no map has its own finding; that it lacks each key would only repeat it.
         if !self.has(key) && self.is_map {
             self.missing(key, format!("`{key}` is missing"));
             return None;

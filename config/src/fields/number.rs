@@ -12,6 +12,7 @@ pub(crate) fn integer_of(text: &str) -> Option<i128> {
         Some("0b") => (2, &digits[2..]),
         Some(_) | None => (10, digits),
     };
+    // `from_str_radix` would take another sign here.
     if !digits.starts_with(|it: char| it.is_digit(radix)) {
         return None;
     }
@@ -41,12 +42,14 @@ pub(crate) fn decimal_millis(text: &str) -> Option<Result<i128, TooFine>> {
     if digits.is_empty() || !digits.bytes().all(|it| it.is_ascii_digit()) {
         return None;
     }
+    // Zeros at the end are no finer time: `1.5000` has one decimal.
     let trimmed = digits.trim_end_matches('0');
     if trimmed.is_empty() {
         return Some(Ok(0));
     }
     let dropped = i32::try_from(digits.len() - trimmed.len()).ok()?;
     let decimals = i32::try_from(fraction.chars().filter(|it| *it != '_').count()).ok()?;
+    // Three, for milliseconds.
     let power = exponent.checked_add(3)?.checked_add(dropped)?.checked_sub(decimals)?;
     let Ok(power) = u32::try_from(power) else { return Some(Err(TooFine)) };
     let value = trimmed.parse::<i128>().ok()?.checked_mul(10i128.checked_pow(power)?)?;

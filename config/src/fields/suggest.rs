@@ -16,6 +16,7 @@ pub(crate) fn suggest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
         .iter()
         .map(|word| (strsim::osa_distance(&folded, &fold(word)), *word))
         .min_by_key(|(distance, _)| *distance);
+    // A third of the letters wrong is a slip; more is another word.
     near.filter(|(distance, word)| *distance <= word.chars().count().max(n_chars) / 3).map(|(_, word)| word)
 }
 

@@ -34,6 +34,7 @@ impl Check<'_> {
                 }
                 continue;
             }
+            // Every other form of a name may mean a function at Lambda, which stands in no file.
             if !matches!(named, LambdaName::Bare(_)) {
                 continue;
             }

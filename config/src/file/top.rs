@@ -19,6 +19,7 @@ impl Check<'_> {
         let listen = admin.map_or_else(default_listen, |node| {
             Item::new(node, settings::ADMIN.key(), findings).fields(|fields| {
                 let written = SettingsReader { fields }.written(&settings::ADMIN_LISTEN, read_address);
+                // What is written wrong gets no default in its place.
                 if fields.has(settings::ADMIN_LISTEN.key()) { written } else { default_listen() }
             })
         });
@@ -89,6 +90,7 @@ impl Check<'_> {
             memory_share_bytes: share.map(|it| it << 20),
             watch_config: watch_config?,
             aws: aws?,
+            // Keys that could not be read must not pass for none, which lets everybody in.
             api: api.filter(|_| are_keys_read)?,
         })
     }
@@ -124,6 +126,7 @@ fn one<T>(
         Node { value: Value::Null, place: SourceSpan { file: "".into(), line: 1, column: 1, span: 0..0 } };
     let node = node.unwrap_or(&nothing);
     let key = crate::document::DocumentKey { name: spec.key().to_owned(), place: node.place.clone() };
+    // As if it stood in a map of its own, so that what is wrong with it is told under its key.
     let map = Node { value: Value::Map(vec![(key, node.clone())]), place: node.place.clone() };
     let mut fields = Fields::new(&map, "");
     let value = read(&mut SettingsReader { fields: &mut fields });

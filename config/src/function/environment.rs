@@ -19,6 +19,7 @@ const RESERVED_PREFIX: &str = "AWS_LAMBDA_";
 
 pub(super) fn read_environment(mut it: Item<'_, '_>) -> Option<BTreeMap<String, String>> {
     if let Value::Map(entries) = &it.node().value {
+        // So AWS's templates nest them.
         if let [(key, node)] = entries.as_slice()
             && key.name == "variables"
             && matches!(node.value, Value::Map(_))

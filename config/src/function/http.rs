@@ -46,6 +46,8 @@ fn read_headers(mut it: Item<'_, '_>) -> Option<BTreeMap<String, String>> {
                 Err(mistake) => {
                     it.wrong_key(key, Code::NOT_ALLOWED, mistake.to_string(), Some(mistake.fix().to_owned()))
                 }
+                // Case does not count in names, so the document's own look for keys that stand twice misses
+                // it.
                 Ok(name) if seen.contains(&name) => {
                     let message = format!("the header `{name}` is written twice");
                     it.wrong_key(key, Code::DUPLICATE_KEY, message, Some("keep one of them".to_owned()));

@@ -96,6 +96,7 @@ impl LambdaName {
 
     /// Whether the region and the account that the name holds are those of `aws`, where both say one.
     pub fn agrees_with(&self, aws: &AwsSettings) -> bool {
+        // Where one of the two is silent there is nothing to contradict.
         let agrees =
             |named: Option<&str>, ours: Option<&str>| named.is_none() || ours.is_none() || named == ours;
         agrees(self.region(), aws.region.as_deref()) && agrees(self.account(), aws.account_id.as_deref())

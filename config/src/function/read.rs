@@ -72,6 +72,7 @@ fn read_process(it: Item<'_, '_>, base: &Path) -> Option<ProcessSettings> {
         let environment = reader.written(&settings::ENVIRONMENT, read_environment).unwrap_or_default();
         let memory_size = reader.integer(&settings::MEMORY_SIZE);
         let idle_ttl = reader.seconds(&settings::IDLE_TTL);
+        // There is one sandbox only, so nothing of it need be kept.
         reader.written(&settings::SANDBOX, read_sandbox);
         Some(ProcessSettings {
             runtime: runtime?,

@@ -122,6 +122,7 @@ impl JsonReader<'_, '_> {
     fn string(&mut self) -> Result<String, Stop> {
         let rest = &self.tree.lines.text[self.at..];
         let mut is_escaped = false;
+        // Only its end is looked for: what stands inside is for serde_json to judge.
         let end = rest.bytes().skip(1).position(|it| {
             let ends = it == b'"' && !is_escaped;
             is_escaped = it == b'\\' && !is_escaped;
@@ -142,6 +143,7 @@ impl JsonReader<'_, '_> {
                 } else {
                     "a control character or an escape that JSON does not know"
                 };
+                // To the end of the line: where a quote is missing the text would be half of the document.
                 let span = self.at..self.at + quoted.find('\n').unwrap_or(quoted.len());
                 Err(self.tree.stop(Code::SYNTAX, span, format!("this text is no JSON: {reason}")))
             }

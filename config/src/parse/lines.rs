@@ -53,6 +53,7 @@ impl<'t> Lines<'t> {
 
     /// The byte at which the n-th character begins.
     pub(crate) fn byte_of(&self, n: usize) -> usize {
+        // The first mark is that of the beginning, so there is always one before.
         let (at, n_chars) = self.marks[self.marks.partition_point(|(_, n_chars)| *n_chars <= n) - 1];
         self.text[at..].char_indices().nth(n - n_chars).map_or(self.text.len(), |(offset, _)| at + offset)
     }

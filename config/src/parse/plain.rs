@@ -14,6 +14,7 @@ pub(crate) fn resolve(text: &str) -> Value {
 }
 
 fn is_number(text: &str) -> bool {
+    // These take no sign in the core schema, and neither does `.nan`; decimals and `.inf` do.
     if let Some(digits) = text.strip_prefix("0x") {
         return !digits.is_empty() && digits.bytes().all(|it| it.is_ascii_hexdigit());
     }

@@ -31,6 +31,7 @@ struct TomlReader<'l, 't> {
 impl TomlReader<'_, '_> {
     fn error(&self, error: &toml::de::Error) -> Finding {
         let at = self.moved(error.span().unwrap_or(0..0));
+        // The parser tells these apart by its words only.
         let (code, message) = match error.message() {
             "duplicate key" => (Code::DUPLICATE_KEY, "this key is written twice in its table".to_owned()),
             it if it.contains("recurs") => {
@@ -65,6 +66,7 @@ impl TomlReader<'_, '_> {
     fn table(&mut self, table: &DeTable<'_>, span: Range<usize>, depth: usize) -> Result<Node, Box<Finding>> {
         self.open(&span, depth)?;
         let mut written: Vec<(&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)> = table.iter().collect();
+        // The parser sorts by name; mappings run, and findings come, in the order written.
         written.sort_by_key(|(key, _)| key.span().start);
         let mut entries = Vec::with_capacity(written.len());
         for (key, value) in written {

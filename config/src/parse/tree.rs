@@ -122,6 +122,7 @@ impl<'l, 't> Tree<'l, 't> {
                 Some(first) => twice = Some((first.clone(), name.escape_debug().to_string())),
                 None => _ = first.insert(name.clone(), place.clone()),
             }
+            // Also when it stands twice: its value needs a place, and what follows is still looked at.
             *key = Some(DocumentKey { name, place: place.clone() });
         }
         let Some((first, name)) = twice else { return Ok(()) };

@@ -30,6 +30,7 @@ pub(crate) fn parse(lines: &Lines<'_>) -> Result<Node, Vec<Finding>> {
             }
             Err(error) => {
                 let at = reader.at(error.marker().index());
+                // The parser has a limit of its own and tells of it in these words only.
                 Err(match error.info() {
                     "recursion limit exceeded" => {
                         let message =
@@ -69,6 +70,7 @@ struct Anchored {
 
 impl YamlReader<'_, '_> {
     fn at(&self, n_char: usize) -> usize {
+        // The parser counts without the mark, which is one character.
         self.tree.lines.byte_of(n_char + usize::from(self.skipped > 0))
     }
 
@@ -104,6 +106,7 @@ impl YamlReader<'_, '_> {
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some((anchor, node)) = self.tree.close(span.end)? {
+                    // Measured once: each alias is weighed by it before anything is copied.
                     let (depth, n_nodes) = measure(&node);
                     self.anchors.insert(anchor, Anchored { node, depth, n_nodes });
                 }
@@ -122,6 +125,7 @@ impl YamlReader<'_, '_> {
     ) -> Result<(), Stop> {
         let is_plain = style == ScalarStyle::Plain;
         if self.tree.wants_key() {
+            // In quotes it is a key like any other.
             if is_plain && text == "<<" {
                 self.tree.note(
                     Code::SYNTAX,
@@ -156,6 +160,7 @@ impl YamlReader<'_, '_> {
                 Ok(plain)
             }
             _ => {
+                // It is read on as what the text says, to find what else is wrong.
                 self.tree.note(Code::SYNTAX, span, format!("the tag `{}` does not fit here", shown(tag)))?;
                 Ok(plain)
             }
@@ -176,6 +181,7 @@ impl YamlReader<'_, '_> {
         if self.tree.wants_key() {
             return Err(self.tree.stop(Code::SYNTAX, span, "a key must be text, not an alias"));
         }
+        // It is known from its end on; a name that nobody anchored the parser refuses.
         let Some(anchored) = self.anchors.get(&anchor) else {
             return Err(self.tree.stop(
                 Code::SYNTAX,
@@ -184,6 +190,7 @@ impl YamlReader<'_, '_> {
             ));
         };
         let (depth, n_nodes) = (anchored.depth, anchored.n_nodes);
+        // Both limits stand before the copy: aliases of aliases can ask for more than memory holds.
         if self.tree.depth() + depth > DEPTH_MAX {
             let message =
                 format!("with this alias more than {DEPTH_MAX} maps and lists stand inside one another");

@@ -11,6 +11,7 @@ pub(super) fn range(cidr: &str) -> Result<Interval<IpAddr>, Reason> {
     let Some((address, mask)) = cidr.split_once('/').filter(|(_, mask)| !mask.contains('/')) else {
         return Err(Reason::CidrSlash);
     };
+    // Signed, so that a negative one is refused for what it is.
     let mask: i64 = mask.parse().map_err(|_| Reason::CidrMaskNotAnInteger)?;
     if mask < 0 {
         return Err(Reason::CidrMaskNegative);
@@ -24,6 +25,7 @@ pub(super) fn range(cidr: &str) -> Result<Interval<IpAddr>, Reason> {
         return Err(Reason::CidrMaskTooLarge { family, max });
     }
     let n_free = u32::from(max) - mask as u32;
+    // Where no bit is free the shift is by all of them, which `checked_shr` answers with none.
     let free = u128::MAX.checked_shr(128 - n_free).unwrap_or(0);
     let (first, last): (IpAddr, IpAddr) = match address {
         IpAddr::V4(address) => {

@@ -37,6 +37,8 @@ pub(super) struct Unions {
 impl Unions {
     pub(super) fn new<'a>(width: usize, rows: impl ExactSizeIterator<Item = &'a [u64]>) -> Self {
         let n_rows = rows.len();
+        // As in a heap: the rows are the leaves, from `n_rows` on, and node `n` is the union of `2n` and
+        // `2n + 1`.
         let mut tree = vec![0; 2 * n_rows * width];
         for (row_idx, row) in rows.enumerate() {
             tree[(n_rows + row_idx) * width..][..width].copy_from_slice(row);
@@ -58,6 +60,7 @@ impl Unions {
             or(into, &self.tree[node * self.width..][..self.width]);
             steps += self.width as u64;
         };
+        // From both ends inwards: whom its parent would bring beyond the run is taken by itself.
         while low < high {
             if low % 2 == 1 {
                 take(low);

@@ -85,6 +85,7 @@ impl FieldTest {
     pub(super) fn or_matches(&self, leaf: Leaf<'_>, scratch: &mut Scratch, into: &mut [u64]) -> u64 {
         let Scratch { row, glob } = scratch;
         bits::or(into, &self.present);
+        // Nothing can be taken back, so the answer may be written where it belongs.
         if self.n_anything_buts == 0 {
             return self.width as u64 + self.read(leaf, glob, into);
         }
@@ -93,6 +94,7 @@ impl FieldTest {
         let mut steps = self.row_width as u64 + self.read(leaf, glob, row);
         let (satisfied, met) = row.split_at(self.width);
         bits::or(into, satisfied);
+        // Every `anything-but` is satisfied but those whose values were met: the runs between them.
         let mut next = 0;
         for anything_but_idx in bits::ones(met) {
             steps += 1;
@@ -139,6 +141,7 @@ impl FieldTest {
         if self.folded.is_empty() {
             return steps;
         }
+        // Byte by byte, for beyond ASCII a letter and its small one may differ in length.
         if text.is_ascii() {
             return steps
                 + self.folded.or_matches(text.bytes().map(|byte| byte.to_ascii_lowercase()), glob, row);
@@ -205,6 +208,8 @@ impl FieldParts {
                 self.add_text(text, &row);
             }
             Matcher::AnythingBut(excluded) => {
+                // A value that is met speaks against its alternatives, so it sets a bit of its own and none
+                // of theirs.
                 let mut row = vec![0; self.row_width];
                 bits::set(&mut row[self.width..], *anything_but_idx);
                 *anything_but_idx += 1;

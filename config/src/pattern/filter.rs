@@ -137,6 +137,8 @@ impl Filter {
         };
         let (own, below, total) =
             (self.program.needs.own(node), self.program.needs.below(node), self.program.needs.total(node));
+        // JSON has no answer for those that ask for text at the key itself, text none for those that ask
+        // for members below it.
         let (data, mismatched) = match (data.map(part), self.rules.mismatch) {
             (None, FilterMismatch::Drop) => (DataPart::AsDelivered, &[][..]),
             (None, FilterMismatch::MetadataOnly) | (Some(None), _) => (DataPart::Nothing, total),
@@ -146,6 +148,7 @@ impl Filter {
         let input = MatchInput { record, data_key: self.rules.data_key.unwrap_or_default(), data, met: None };
         match self.rules.mismatch {
             FilterMismatch::Drop => self.run(input, mismatched),
+            // What the data cannot answer is left to the other members.
             FilterMismatch::MetadataOnly => self.run(MatchInput { met: Some(mismatched), ..input }, &[]),
         }
     }

@@ -43,6 +43,7 @@ impl Globs {
     pub(super) fn new(globs: impl IntoIterator<Item = (Vec<Piece>, Vec<u64>)>) -> Self {
         let globs: Vec<_> = globs.into_iter().collect();
         let n_bytes = |glob: &[Piece]| glob.iter().filter(|piece| matches!(piece, Piece::Byte(_))).count();
+        // A place before each byte, and one behind the last.
         let n_places: usize = globs.iter().map(|(glob, _)| n_bytes(glob) + 1).sum();
         let n_words = n_places.div_ceil(64);
         let row = || vec![0; n_words];
@@ -58,10 +59,12 @@ impl Globs {
                         place += 1;
                         bits::set(&mut reached[usize::from(byte) * n_words..][..n_words], place);
                     }
+                    // A star leads nowhere: any byte may pass at its place.
                     Piece::Star => bits::set(&mut stays, place),
                 }
             }
             bits::set(&mut ends, place);
+            // Places grow, so `or_ended` can search for them.
             rows.push((place, given.into()));
             place += 1;
         }
@@ -106,6 +109,8 @@ impl Globs {
         let (mut here, stays) = (self.starts[0], self.stays[0]);
         let mut steps = 1;
         for byte in value {
+            // Each place goes on by its byte or stays at a star. The shift may leave one text for the next
+            // one's start, but no byte reaches a start.
             here = (here << 1) & self.reached[usize::from(byte)] | here & stays;
             steps += 1;
             if here == 0 {
@@ -120,6 +125,7 @@ impl Globs {
     /// carry. Between passes, and outside of the live words, both are zero.
     fn pass_wide(&self, value: impl Iterator<Item = u8>, scratch: &mut GlobScratch, into: &mut [u64]) -> u64 {
         let GlobScratch { here, next } = scratch;
+        // Never shorter: the two rows are lent to fields of all sizes and are zero beyond what is live.
         here.resize(here.len().max(self.n_words + 1), 0);
         next.resize(next.len().max(self.n_words + 1), 0);
         let (mut low, mut high) = self.started;
@@ -138,6 +144,7 @@ impl Globs {
             }
             steps += (high - low) as u64;
             std::mem::swap(here, next);
+            // Dead words are cleared in the other row as well: it has the places of the byte before.
             while high > low && here[high] == 0 {
                 next[high] = 0;
                 high -= 1;
@@ -152,6 +159,7 @@ impl Globs {
         }
         for word_idx in low..high {
             steps += self.or_ended(word_idx, here[word_idx + 1], into);
+            // Given back as they were found: zero.
             here[word_idx + 1] = 0;
             next[word_idx + 1] = 0;
         }

@@ -26,6 +26,7 @@ impl<'a> RawString<'a> {
         let mut rest = self.body;
         while let Some(at) = rest.find('\\') {
             buffer.push_str(&rest[..at]);
+            // The scanner saw each escape to its end, so no index leads past the text.
             let escape = rest.as_bytes()[at + 1];
             rest = &rest[at + 2..];
             buffer.push(match escape {
@@ -165,6 +166,7 @@ impl<'a> Scanner<'a> {
         let bytes = self.text.as_bytes();
         let start = self.pos;
         self.pos += usize::from(bytes.get(self.pos) == Some(&b'-'));
+        // A zero in front stands alone: `01` is two tokens, and so is refused behind this one.
         if bytes.get(self.pos) == Some(&b'0') {
             self.pos += 1;
         } else {
@@ -237,6 +239,7 @@ impl<'a> Scanner<'a> {
 
     /// Only white space may be left.
     pub(super) fn finish(&mut self) -> Result<(), Malformed> {
+        // It fails at the end of the text only.
         match self.peek() {
             Ok(_) => Err(self.malformed()),
             Err(_) => Ok(()),
@@ -257,6 +260,7 @@ fn closer(opener: u8) -> u8 {
 fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
+    // The high bit of a byte is set where the byte is zero, and above that perhaps where it is not.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
     let mut at = 0;
     for chunk in bytes.chunks_exact(8) {

@@ -66,6 +66,7 @@ impl Matchers<'_> {
             "numeric" => Matcher::Number(self.numeric(value)?),
             "cidr" => {
                 let offset = value.offset;
+                // Event Ruler's own sentence speaks of a prefix here.
                 let text = self.string(value, Reason::NotAString("prefix"))?;
                 address::range(&text).map(Matcher::Address).or_else(|reason| self.refuse(reason, offset))?
             }
@@ -168,6 +169,7 @@ impl Matchers<'_> {
             Some(other) => return self.refuse(Reason::BadNumericMember(self.written(&other)), other.offset),
             None => return self.refuse(Reason::BadNumericMember("]".to_owned()), value.offset),
         };
+        // As AWS's sentences call it.
         let name = match operator.as_str() {
             "=" => "equals",
             "<" => "<",

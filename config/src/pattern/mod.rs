@@ -98,6 +98,7 @@ impl Pattern {
         }
         let (json, warnings) = tree::parse(text)?;
         let rule = grammar::check(json, text, options)?;
+        // Counted before they are expanded: a short text can name more than memory holds.
         let n = program::n_alternatives(&rule);
         if n > program::ALTERNATIVES_MAX {
             return Err(PatternError::new(

@@ -61,6 +61,7 @@ impl Index {
     /// As `binary_search` among the numbers that the index was made of.
     pub(super) fn find(&self, sorted: &[Number], value: NumberRef<'_>) -> Result<usize, usize> {
         let first = self.0.partition_point(|&approx| approx < value.approx);
+        // Those that `f64` does not tell apart stand side by side.
         let n_equal = self.0[first..].iter().take_while(|&&approx| approx == value.approx).count();
         let found = sorted[first..first + n_equal].binary_search_by(|number| number.as_ref().order(value));
         found.map(|idx| first + idx).map_err(|idx| first + idx)
@@ -89,6 +90,7 @@ impl Ord for Number {
 
 /// Short integers without the detour through the general parser; every JSON number is one of Rust's too.
 fn approximate(text: &str) -> f64 {
+    // Nine digits fit 32 bits.
     if text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return f64::from(text.bytes().fold(0_u32, |value, byte| value * 10 + u32::from(byte - b'0')));
     }
@@ -111,9 +113,11 @@ impl Decimal {
         let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
         let n_leading = digits.iter().take_while(|&&digit| digit == b'0').count();
         let n_kept = digits.iter().rposition(|&digit| digit != b'0').map_or(n_leading, |last| last + 1);
+        // Zero has no sign and no exponent: `-0` and `0e9` equal `0`.
         if n_leading == digits.len() {
             return Self { is_negative: false, exponent: 0, digits: Vec::new() };
         }
+        // One too long for 64 bits still tells its side; half the range leaves room for the point.
         let exponent = exponent
             .parse()
             .unwrap_or_else(|_| if exponent.starts_with('-') { i64::MIN / 2 } else { i64::MAX / 2 });
@@ -135,6 +139,7 @@ impl Decimal {
     }
 
     fn cmp(&self, other: &Self) -> Ordering {
+        // Without zeros in front, exponents and then digits stand in the order of the numbers.
         let magnitude = || self.exponent.cmp(&other.exponent).then_with(|| self.digits.cmp(&other.digits));
         self.sign()
             .cmp(&other.sign())

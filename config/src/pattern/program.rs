@@ -65,6 +65,7 @@ impl Program {
         let mut owners: Vec<Vec<u64>> = vec![vec![0; width]; fields.len()];
         for (alternative_idx, alternative) in alternatives.iter().enumerate() {
             bits::set(&mut all, alternative_idx);
+            // Collected in the order written, so that of equal paths the last one stays.
             let obeyed: BTreeMap<&[String], usize> =
                 alternative.iter().map(|&field| (fields[field].path.as_slice(), field)).collect();
             obeyed.into_values().for_each(|field| bits::set(&mut owners[field], alternative_idx));
@@ -137,6 +138,7 @@ impl<'a> Sketch<'a> {
             }
         }
         let test = (!matchers.is_empty()).then(|| FieldTest::new(width, &matchers));
+        // It takes its number before its children take theirs: preorder.
         let node = nodes.len();
         nodes.push(ProgramNode { children: Vec::new(), end: 0, test, own, absent });
         let children = self

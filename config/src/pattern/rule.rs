@@ -112,6 +112,7 @@ impl Text {
     }
 
     pub(super) fn affix_ignoring_case(text: &str, affix: Affix) -> Self {
+        // Letter by letter, as the texts of records are made small when they are tested.
         let lower: String = text.chars().flat_map(char::to_lowercase).collect();
         Self { ignores_case: true, ..Self::affix(&lower, affix) }
     }

@@ -50,6 +50,7 @@ pub(super) struct MatchResult {
 pub(super) fn run(program: &Program, input: MatchInput<'_>) -> Result<MatchResult, Malformed> {
     let mut steps = 0;
     let mut needs = Cow::Borrowed(&program.needs);
+    // What is absent is known when all was seen, so the record is walked once before.
     if program.asks_for_absence {
         let mut look = PatternWalk::new(program, &program.needs, Some(vec![false; program.nodes.len()]));
         look.input(input)?;
@@ -107,6 +108,7 @@ impl<'p> PatternWalk<'p> {
     }
 
     fn input(&mut self, input: MatchInput<'_>) -> Result<(), Malformed> {
+        // Where the data comes beside the record, what the record itself has there is passed over.
         let replaced = match input.data {
             DataPart::AsDelivered => None,
             DataPart::Json(_) | DataPart::Text(_) | DataPart::Nothing => Some(input.data_key),
@@ -119,6 +121,7 @@ impl<'p> PatternWalk<'p> {
         else {
             return Ok(());
         };
+        // As a whole, so that no leaf of the data can fail what is taken as met.
         if let Some(met) = input.met {
             let row = self.push_row(0);
             self.rows[row..].copy_from_slice(met);
@@ -165,10 +168,12 @@ impl<'p> PatternWalk<'p> {
 
     fn value(&mut self, node: usize, scanner: &mut Scanner<'_>) -> Result<(), Malformed> {
         match scanner.peek()? {
+            // Nothing below is asked for, and an object itself is no leaf.
             b'{' if self.program.nodes[node].children.is_empty() => scanner.skip(),
             b'{' => self.object(node, scanner, None),
             b'[' => self.array(node, scanner),
             _ => {
+                // The leaf borrows it, so it is taken out for that long, and made once for the whole walk.
                 let mut buffer = std::mem::take(&mut self.buffer);
                 let leaf = read_leaf(scanner, &mut buffer).map(|leaf| self.note_leaf(node, leaf));
                 self.buffer = buffer;
@@ -179,6 +184,7 @@ impl<'p> PatternWalk<'p> {
 
     /// A leaf of the scope itself.
     fn note_leaf(&mut self, node: usize, leaf: Leaf<'_>) {
+        // Patterns lead through this path and ask for nothing at it.
         if self.program.nodes[node].test.is_none() {
             return;
         }
@@ -219,6 +225,7 @@ impl<'p> PatternWalk<'p> {
                 break;
             }
         }
+        // The look for absence notes where leaves stand and keeps no rows.
         if self.seen.is_some() {
             self.rows.truncate(row);
         } else {
@@ -275,6 +282,7 @@ impl<'p> PatternWalk<'p> {
     /// Puts together what a scope found at and below its node, from `found[first..]`: a row of alternatives
     /// whose needs are met.
     fn close_scope(&mut self, node: usize, first: usize) -> usize {
+        // Members that come in the order of their names need no sorting.
         if !self.found[first..].is_sorted_by_key(|found| found.node) {
             self.found[first..].sort_by_key(|found| found.node);
         }
@@ -285,6 +293,7 @@ impl<'p> PatternWalk<'p> {
     fn combine(&mut self, node: usize, first: usize, end: usize) -> usize {
         let (program, needs) = (self.program, self.needs);
         let width = program.width;
+        // All ones: every child takes away what it does not meet.
         let met = self.push_row(!0);
         let (own, whole, missing) = (self.push_row(0), self.push_row(0), self.push_row(0));
         let mut at = first;
@@ -303,6 +312,7 @@ impl<'p> PatternWalk<'p> {
         let mut slot = 0;
         while at < end {
             let reached = children.partition_point(|(_, child)| *child <= self.found[at].node) - 1;
+            // Nothing was found in the children between: whoever needs something in them misses it.
             self.steps += needs.children[node].or_run(slot, reached, &mut self.rows[missing..][..width]);
             slot = reached + 1;
             let child = children[reached].1;
@@ -312,10 +322,13 @@ impl<'p> PatternWalk<'p> {
             for word in 0..width {
                 self.rows[met + word] &= self.rows[row + word];
             }
+            // The child's rows are done with, so the stack grows with depth only.
             self.rows.truncate(row);
             at = stop;
         }
         self.steps += needs.children[node].or_run(slot, children.len(), &mut self.rows[missing..][..width]);
+        // Met are those whose children are, who miss nothing and whose own field, where they have one, is
+        // satisfied; and those of whom one element of an array met all.
         for (word, needed) in needs.own(node).iter().enumerate() {
             let is_met =
                 self.rows[met + word] & !self.rows[missing + word] & (self.rows[own + word] | !needed);

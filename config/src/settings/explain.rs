@@ -62,6 +62,7 @@ fn of_mapping(node: &Node, profile: &'static SourceProfile) -> Vec<Explained> {
     for spec in rows() {
         let has_groups = profile.shape == SourceShape::GroupQueue;
         if spec.needs.is_some_and(|it| !profile.settings.contains(&it))
+            // Its row names no need, for the shape of a queue decides and not its kind.
             || (spec.key() == FIFO_STOP.key() && !has_groups)
         {
             continue;
@@ -78,6 +79,7 @@ fn of_mapping(node: &Node, profile: &'static SourceProfile) -> Vec<Explained> {
             }
             continue;
         }
+        // Inside of a group defaults are shown where the group itself is written, and once.
         let is_top = !path.contains('.')
             || find(node, path.rsplit_once('.').map_or("", |(parent, _)| parent)).len() == 1;
         let is_untaken_choice = path.contains('.') && matches!(spec.shape, Shape::Group | Shape::Aws(_));

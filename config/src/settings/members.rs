@@ -86,6 +86,7 @@ pub fn in_config_words(members: &AwsMembers) -> Value {
     let mut config = Value::Object(Map::new());
     for spec in rows().filter(|it| !matches!(it.shape, Shape::Group)) {
         let (Some(member), Some(path)) = (spec.aws, spec.path.strip_prefix(PREFIX)) else { continue };
+        // What stands in items of a list comes with the list.
         let Some(value) = members.get(member.name).filter(|it| !is_nothing(it) && !path.contains("[]"))
         else {
             continue;
