@@ -236,6 +236,7 @@ impl ApiError {
             BodyShape::Capital => (false, "Message"),
         };
         let mut body = Map::new();
+        // Of all types AWS's model has a reason in this one's body only.
         if self.error_type == ErrorType::TooManyRequests {
             body.insert("Reason".to_owned(), Value::from("CallerRateLimitExceeded"));
         }

@@ -47,6 +47,7 @@ impl<'a> Authorization<'a> {
                 "Signature" => &mut signature,
                 _ => return Err(Denied::Malformed),
             };
+            // Of two that differ each side could take another one.
             if slot.replace(value).is_some() {
                 return Err(Denied::Malformed);
             }
@@ -96,6 +97,7 @@ fn parse_signature(text: &str) -> Result<[u8; 32], Denied> {
         _ => Err(Denied::Mismatch),
     };
     let mut signature = [0; 32];
+    // Whatever is wrong with its form, a stranger learns no more than that it does not match.
     if text.len() != 64 {
         return Err(Denied::Mismatch);
     }

@@ -83,6 +83,7 @@ fn canonical_query(query: Option<&str>) -> String {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(name, value)| (again(name), again(value)))
         .collect();
+    // By their encoded form, which is what both sides compare.
     pairs.sort();
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }

@@ -53,6 +53,7 @@ impl Replays {
         if self.seen.contains_key(&signature) {
             return Remembered::Again;
         }
+        // To forget one early would let it in again.
         if self.seen.len() >= self.seen_max {
             return Remembered::Full;
         }

@@ -97,6 +97,7 @@ impl Verifier {
             .and_then(|it| std::str::from_utf8(it.trim_ascii()).ok())
             .ok_or(Denied::Date)?;
         let signed_at = parse_date(date).ok_or(Denied::Date)?.as_second();
+        // Of two hosts another one could be signed than is read.
         one(head, "host")?;
         // A path that is none could be cleaned into one that is.
         if !head.path.starts_with('/') {
@@ -195,6 +196,7 @@ impl HeadChecked<'_> {
             signing_key(&key.secret, scope).chain_update(text.as_bytes()).verify_slice(signature).is_ok();
         match found {
             Some((id, key)) if is_right => {
+                // Only who has proven to have the key is told that the token is wrong.
                 if !key.has_token(self.token) {
                     return Err(Denied::Token);
                 }

@@ -82,6 +82,7 @@ impl Operation {
         let mut checked = Checked::default();
         model::check(&model::TAGGABLE, &Value::from(arn.as_str()), "resource", &mut checked)?;
         checked.violations.into_result()?;
+        // Functions have tags, too, which are Lambda's to answer for.
         if arn.split(':').nth(5) != Some("event-source-mapping") {
             return Ok(None);
         }
@@ -207,6 +208,7 @@ fn typed<T: DeserializeOwned>(shape: &ModelShape, value: Value) -> Result<(T, Ve
 /// A body that is a JSON object, not too deep. No body at all is an object without members.
 fn parse_body(body: &[u8]) -> Result<Value, ApiError> {
     let refuse = |message: &str| Err(ApiError::new(ErrorType::Serialization, message));
+    // As a request without members: what is missing is then told by name.
     if body.trim_ascii().is_empty() {
         return Ok(Value::Object(Map::new()));
     }

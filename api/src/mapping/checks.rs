@@ -55,6 +55,7 @@ pub fn parameters_of_update(
     refuse_unknown(&update.unknown)?;
     refuse_unfit(&update.settings.asked().collect::<Vec<_>>(), source)?;
     refuse_create_only(&update.settings, standing)?;
+    // Judged as it will stand: what is asked may not go with what is left as it was.
     let mut settings = standing.clone();
     update.settings.over(&mut settings);
     together(&settings, source)
@@ -114,6 +115,7 @@ fn refuse_unfit(asked: &[&str], source: &AwsWords) -> Result<(), ApiError> {
 
 /// Members inside a structure that an update may repeat but not change.
 fn refuse_create_only(update: &MappingSettings, standing: &MappingSettings) -> Result<(), ApiError> {
+    // The same again changes nothing, and tools send all that they know.
     let differs = |path: &str| update.get(path).is_some() && update.get(path) != standing.get(path);
     let changed = if differs("AmazonManagedKafkaEventSourceConfig.ConsumerGroupId")
         || differs("SelfManagedKafkaEventSourceConfig.ConsumerGroupId")

@@ -56,6 +56,7 @@ fn of_row(row: &SettingSpec) -> MemberKind {
         Ours::List => return MemberKind::List,
         Ours::Switch => ModelShape::Boolean,
         Ours::Integer { min, max } => ModelShape::Integer { min, max },
+        // AWS counts whole seconds: those within our range.
         Ours::Seconds { min_ms, max_ms } => ModelShape::Integer {
             min: min_ms.div_ceil(1000).cast_signed(),
             max: (max_ms / 1000).cast_signed(),

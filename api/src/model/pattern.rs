@@ -29,7 +29,8 @@ impl TextPattern {
             Some((rest, prefix)) => (rest, Some(prefix)),
             None => (self.text, None),
         };
-        // A digit is an ASCII digit for AWS.
+        // A digit is an ASCII digit for AWS, and the whole text must match: without brackets the ends would
+        // belong to the outer alternatives only.
         let regex = self.compiled.get_or_init(|| {
             Regex::new(&format!("^(?:{})$", expression.replace(r"\d", "[0-9]")))
                 .expect("a test compiles every expression of the tables")

@@ -258,6 +258,7 @@ fn pattern_constraint(text: &str) -> String {
 
 /// A number without a fraction.
 fn whole(number: &serde_json::Number) -> Option<i64> {
+    // What is beyond the type is beyond every range, and is told so.
     number.as_i64().or_else(|| number.is_u64().then_some(i64::MAX))
 }
 

@@ -63,6 +63,7 @@ impl Access {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let token = values.next().and_then(|it| tokens::of_header(it.as_bytes()));
         match token {
+            // Of two ways to say who it is only one would be looked at.
             Some(_) if values.next().is_some() || has_query_signature(head.query) => {
                 Err(Denied::Repeated("authorization"))
             }

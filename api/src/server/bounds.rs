@@ -95,6 +95,8 @@ impl Bodies {
         let deadline = Instant::now() + BODY_MAX;
         let (mut bytes, mut memory) = (BytesMut::new(), None::<OwnedSemaphorePermit>);
         loop {
+            // Each piece has its time and so have all together: a client that only drips holds memory as
+            // well.
             let next = timeout_at(deadline, timeout(PIECE_MAX, body.frame())).await;
             let broken = |message: &str| ApiError::new(ErrorType::BadRequest, message);
             let Ok(Ok(frame)) = next else {
@@ -108,6 +110,7 @@ impl Bodies {
                 return Err(too_large());
             }
             let n_units = u32::try_from(data.len().div_ceil(UNIT)).map_err(|_| too_large())?;
+            // Not waited for: bodies that are half read could wait for one another without end.
             let taken = Arc::clone(&self.0).try_acquire_many_owned(n_units);
             let taken = taken.map_err(|_| ApiError::throttled("Rate exceeded", Duration::from_secs(1)))?;
             match &mut memory {

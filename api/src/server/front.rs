@@ -75,6 +75,7 @@ impl Front {
         let answered = match found {
             Ok(Some(operation)) => self.call(request, &asked, operation).await,
             Ok(None) => self.pass(request, &asked).await,
+            // Who may not come in does not even learn which calls there are.
             Err(error) => {
                 let rule = BodyRule { bytes_max: BODY_BYTES_MAX, streams: false };
                 self.admit(request, &asked, rule).await.and(Err(error))
@@ -107,6 +108,7 @@ impl Front {
         let rule = BodyRule { bytes_max: BODY_BYTES_MAX, streams: false };
         let Admitted { principal, parts, body } = self.admit(request, asked, rule).await?;
         let asked = asked.by(&principal);
+        // Only a rule that streams leaves a body unread.
         let Payload::Read(body) = body else { return Err(internal()) };
         let status = operation.status();
         let service = Arc::clone(&self.0.service);
@@ -115,6 +117,7 @@ impl Front {
             async move {
                 let answered = caught(&asked, async {
                     let call = operation.read(parts.uri.query(), &body.bytes)?;
+                    // What was read of it has its own memory: its share of that for bodies is free again.
                     drop(body);
                     perform(&*service, call).await
                 });

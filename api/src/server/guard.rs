@@ -155,6 +155,7 @@ impl Guard {
             Via::Admin => Hosts::default().allow(host),
             Via::Api => self.policy().hosts.allow(host),
         };
+        // A request line may name a host as well, and some would go by that.
         let is_called =
             host.is_some_and(is_allowed) && parts.uri.authority().is_none_or(|it| is_allowed(it.as_str()));
         if is_called || via(parts) == Via::Socket {
@@ -187,6 +188,7 @@ impl Guard {
         asked: &mut AuditedRequest,
         rule: BodyRule,
     ) -> Result<(Principal, Payload), ApiError> {
+        // Browsers send it for pages, and where nobody needs a key nothing else would keep a page out.
         if parts.headers.contains_key(ORIGIN) && changes(asked.action, &parts.method) {
             return Err(ApiError::new(ErrorType::AccessDenied, "A web page may not change anything here"));
         }
@@ -195,6 +197,7 @@ impl Guard {
         let head = access::head_of(parts);
         let shown = policy.access.look(via(parts), &head, &parts.headers, now);
         let shown = shown.map_err(|denied| self.refuse(denied, parts, &policy))?;
+        // Clear from the head alone: whoever may not is sent away before a body is read.
         if let access::ShownCaller::Is(principal) = &shown {
             self.count(principal, parts, &policy)?;
             authorise(principal, asked, &policy)?;
@@ -210,6 +213,7 @@ impl Guard {
             self.count(&principal, parts, &policy)?;
         }
         authorise(&principal, asked, &policy)?;
+        // Last: a request that is refused has used nothing up.
         if let (Some(signature), true) = (signature, asked.action.is_some_and(RequestedAction::is_mutating)) {
             self.0.replays.lock().unwrap_or_else(PoisonError::into_inner).remember(signature, now).admit()?;
         }
@@ -234,6 +238,7 @@ impl Guard {
     /// Counts a request of one who did not show who it is. That is never counted to the key it names, which
     /// is another's.
     fn refuse(&self, denied: Denied, parts: &Parts, policy: &Policy) -> ApiError {
+        // Who guesses too often is told to wait, and not whether the last guess was wrong.
         self.count_peer(&parts.extensions, policy, |_| false).err().unwrap_or_else(|| denied.into())
     }
 

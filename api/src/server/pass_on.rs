@@ -70,6 +70,7 @@ impl PassOn {
             );
             return Err(ApiError::new(ErrorType::BadGateway, message));
         }
+        // A signature covers the hash of the body: where the client brings none, the body is read for it.
         let (hash, body, memory) = match body {
             Payload::Unread(body) if relay.signs() => match sent_hash(&parts.headers) {
                 Some(hash) => (Some(hash), body, None),
@@ -85,6 +86,7 @@ impl PassOn {
         };
         let request = self.request(parts, body);
         let sent = relay.send(request, hash).await;
+        // The body went out with the request, and the answer is not kept.
         drop(memory);
         let (mut parts, body) = sent.map_err(|error| refusal(relay.endpoint(), &error))?.into_parts();
         remove_hops(&mut parts.headers);
@@ -100,6 +102,7 @@ impl PassOn {
         *request.uri_mut() = parts.uri;
         let mut headers = parts.headers;
         remove_hops(&mut headers);
+        // The host is another one now, and whether to send the body was asked of us.
         for name in [HOST, EXPECT] {
             headers.remove(name);
         }
@@ -125,6 +128,7 @@ fn process_id() -> Uuid {
 }
 
 fn remove_hops(headers: &mut HeaderMap) {
+    // Before `connection` goes itself, which names them.
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()

@@ -41,6 +41,7 @@ pub(super) struct Peer(IpAddr);
 impl Peer {
     /// One host has a whole /64 of IPv6: it is one caller.
     pub(super) fn new(address: IpAddr) -> Self {
+        // A mapped IPv4 address is that address and no part of a /64.
         Self(match address.to_canonical() {
             IpAddr::V6(address) if !address.is_loopback() => {
                 IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
@@ -78,6 +79,7 @@ impl<C: Ord + Clone> Buckets<C> {
             && self.swept.is_none_or(|it| now.saturating_duration_since(it) >= SWEEP_MIN)
         {
             self.swept = Some(now);
+            // A full bucket says nothing that a new one would not.
             self.full_at.retain(|_, full_at| *full_at > now);
         }
         if self.full_at.len() >= self.buckets_max {

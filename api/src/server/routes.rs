@@ -78,6 +78,7 @@ async fn check(
         // No route is here: the fallback says so.
         return next.run(request).await;
     };
+    // The router gives HEAD to the handler of GET, so the same rule holds.
     let method = if *request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
     let needs = match rules.iter().find(|(it, of, _)| *it == method && *of == path) {
         Some((_, _, needs)) => *needs,
@@ -146,6 +147,7 @@ async fn run(
     let answered = {
         let asked = asked.clone();
         async move {
+            // The body is in memory as long as the handler may hold it.
             let _memory = memory;
             let answered = caught(&asked, async { Ok(next.run(request).await) }).await;
             if action.is_mutating() {
@@ -163,6 +165,7 @@ async fn run(
     let answered =
         if action.is_mutating() { guard.carry_out(answered).await.and_then(|it| it) } else { answered.await };
     answered.unwrap_or_else(|error| {
+        // It was never begun, so nothing else has told of it.
         if error.error_type == ErrorType::Unavailable {
             asked.failed(&error);
         }

@@ -125,6 +125,7 @@ impl Serving {
             if self.room.available_permits() == 0 && !std::mem::replace(&mut was_full, true) {
                 warn!(code = "FB-0521", "the listener has as many connections as it may: others wait");
             }
+            // Before one is accepted: those beyond wait where they cost this process nothing.
             let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
             was_full &= self.room.available_permits() == 0;
             match listener {
@@ -133,9 +134,11 @@ impl Serving {
                         let peer = Some(Peer::new(address.ip()));
                         // Small answers go out at once; where that cannot be set they go out a little later.
                         let _ = stream.set_nodelay(true);
+                        // Asked for each connection, so that a new certificate holds from the next one on.
                         match tls.current() {
                             None => self.spawn(permit, peer, async move { Some(stream) }),
                             Some(certificate) => self.spawn(permit, peer, async move {
+                                // Within the connection's own task: who is slow holds up nobody else.
                                 let handshake = TlsAcceptor::from(certificate.0).accept(stream);
                                 timeout(HANDSHAKE_MAX, handshake).await.ok()?.ok()
                             }),

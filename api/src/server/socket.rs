@@ -41,6 +41,7 @@ impl Socket {
             Err(error) => return Err(error),
         }
         let cradle = folder.join(CRADLE);
+        // It is left where a process was killed before it had taken it away.
         match fs::remove_dir_all(&cradle) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -56,6 +57,7 @@ impl Socket {
     fn bind_in(cradle: &Path, path: &Path) -> io::Result<Self> {
         let born = cradle.join("s");
         let listener = UnixListener::bind(&born)?;
+        // Until here the folder keeps others out, from here on the socket's own rights.
         fs::set_permissions(&born, Permissions::from_mode(0o600))?;
         fs::rename(&born, path)?;
         Ok(Self { listener, path: path.to_owned() })

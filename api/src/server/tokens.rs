@@ -31,6 +31,7 @@ pub(super) fn find(tokens: &[Token], presented: &[u8]) -> Option<Principal> {
     let presented: [u8; 32] = Sha256::digest(presented).into();
     let matching =
         tokens.iter().fold(None, |found, it| if is_equal(&it.sha256, &presented) { Some(it) } else { found });
+    // Looked at last, so that what is no token takes as long as one that is wrong.
     matching
         .filter(|_| has_prefix)
         .map(|it| Principal { key_id: format!("token:{}", it.name), role: it.role })
