@@ -234,6 +234,7 @@ pub(crate) fn read_keys(mut it: Item<'_, '_>, base: &Path) -> Option<Vec<ApiKey>
                 Finding::new(Code::DUPLICATE_NAME, path, &place, format!("a second key is named `{name}`"));
             twice.push(finding.fix("rename or remove one of them").also(first, "first written here"));
         }
+        // The first one stays, for a third to be compared with.
         known.entry((is_token, name)).or_insert(place);
         Some(key)
     });
@@ -248,6 +249,7 @@ fn read_key(fields: &mut Fields<'_>, base: &Path) -> Option<ApiKey> {
     let roles = [("reader", KeyRole::Reader), ("operator", KeyRole::Operator), ("admin", KeyRole::Admin)];
     let mut reader = SettingsReader { fields };
     let role = reader.required(&settings::KEY_ROLE, |it| it.word(&roles));
+    // Either of the two says which kind of key is meant; what it lacks is told then.
     let is_token =
         reader.fields.has(settings::KEY_NAME.key()) || reader.fields.has(settings::KEY_TOKEN_SHA256.key());
     let signs = [&settings::KEY_ID, &settings::KEY_SECRET, &settings::KEY_SESSION_TOKEN];

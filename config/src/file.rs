@@ -301,6 +301,7 @@ impl<'d> Check<'d> {
         let place_of = |it: &SourceSpan| (it.file.clone(), it.span.start);
         let unfilled: BTreeSet<_> = documents.iter().flat_map(|it| &it.unfilled).map(place_of).collect();
         self.findings.retain(|it| !unfilled.contains(&place_of(&it.place)));
+        // They come as one reads the files, in whichever order they were found.
         let order: BTreeMap<_, _> =
             documents.iter().enumerate().map(|(idx, it)| (it.root.place.file.clone(), idx)).collect();
         self.findings.sort_by_key(|it| (order.get(&it.place.file).copied(), it.place.span.start));

@@ -78,6 +78,7 @@ impl Budget {
     pub fn divide(&self, division: Division) {
         let former = std::mem::replace(&mut *lock(&self.division), division);
         self.share.store(division.share, Ordering::Relaxed);
+        // By the difference: what is lent stays counted as lent.
         self.rest.fetch_add(signed(division.rest) - signed(former.rest), Ordering::Relaxed);
     }
 
@@ -114,6 +115,7 @@ impl Allowance {
             self.borrowed -= STEP;
             rest.fetch_add(STEP_LENT, Ordering::Relaxed);
         } else if free < (STEP / 2).min(share.div_ceil(2)) {
+            // Looked at and taken in one step, or two mappings could both have the last one.
             let lend = |rest: i64| (rest >= STEP_LENT).then(|| rest - STEP_LENT);
             let took = rest.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lend).is_ok();
             self.borrowed += if took { STEP } else { 0 };

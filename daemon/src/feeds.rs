@@ -94,7 +94,9 @@ impl Feeds {
     /// who hold the feed have left it, so that the votes on a shared queue are never split.
     pub fn renew(&self, identity: &str) {
         if let Some(place) = lock(&self.by_identity).get_mut(identity) {
+            // Where nobody has a feed there is nobody to wait for.
             place.is_stale = place.feed.is_some();
+            // Whoever connects just now has the former settings: by this he sees it.
             place.n_renewed += 1;
         }
         self.end_unread(identity);
@@ -163,6 +165,7 @@ impl Feeds {
             }
         };
         let place = places.entry(identity.to_owned()).or_default();
+        // The feed may have been started just now and has heard of nobody yet.
         for mapping in place.expected.keys() {
             feed.expect(Arc::clone(mapping));
         }
@@ -225,6 +228,7 @@ impl Feeds {
             .get_mut(&settings.identity())
             .and_then(|place| place.feed.take_if(|feed| feed.has_ended()));
         let Some(gone) = gone else { return };
+        // It may stand under another name of the source as well.
         for place in places.values_mut() {
             place.feed.take_if(|feed| feed.is(&gone));
         }
@@ -275,6 +279,7 @@ impl Feeds {
         if let Some(feed) = feed
             .filter(|feed| !places.values().any(|it| it.feed.as_ref().is_some_and(|other| other.is(feed))))
         {
+            // Its end waits for calls that were sent, which nobody may do under the lock.
             self.ending.spawn(async move { feed.stop().await });
         }
         drop(places);

@@ -71,6 +71,7 @@ impl Functions {
     /// Puts new ones in the place of former ones of their name and ends those that `names` does not hold. A
     /// former one is stopped when the mappings that use it have let it go.
     pub(crate) fn install(&mut self, new: BuiltFunctions, names: &BTreeSet<FunctionName>, gate: &Gate) {
+        // Those that have ended are taken out here: nobody else waits for them.
         while let Some(retired) = self.retiring.try_join_next() {
             if let Err(error) = retired {
                 error!(code = "FB-0501", %error, "a function that nobody uses any more was not stopped as it should: its processes are killed");
@@ -156,6 +157,7 @@ pub(crate) async fn build(
     if refused.is_empty() {
         return Ok(built);
     }
+    // What was built by then has begun something already: a local function its guard.
     scrap(&built).await;
     Err(BuildError::Functions(refused))
 }

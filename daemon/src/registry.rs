@@ -275,6 +275,7 @@ impl Entry {
     /// Says where it stands now.
     pub fn set_lifecycle(&self, lifecycle: Lifecycle) {
         let mut standing = lock(&self.lifecycle);
+        // Another reason for the same state is no change of it.
         if standing.word() != lifecycle.word() {
             self.changed_at.store(unix_now().0, Ordering::Relaxed);
         }

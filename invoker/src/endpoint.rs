@@ -119,6 +119,7 @@ fn headers(settings: &HttpSettings, url: &Uri, label: &str) -> Result<HeaderMap,
         let refused = || EndpointError::Header { endpoint: label.to_owned(), name: name.clone() };
         let key = header::name(name).map_err(|_| refused())?;
         let mut value = header::value(value).map_err(|_| refused())?;
+        // It may be a key: whoever prints the headers does not print it.
         value.set_sensitive(true);
         headers.insert(key, value);
     }

@@ -34,6 +34,7 @@ pub(super) fn canonical_request(
     for name in signed_headers {
         text.extend_from_slice(name.as_bytes());
         text.push(b':');
+        // A header that repeats is signed as one list, in the order sent.
         for (idx, value) in head.values(name).enumerate() {
             if idx > 0 {
                 text.push(b',');

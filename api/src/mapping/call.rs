@@ -227,6 +227,7 @@ fn parse_body(body: &[u8]) -> Result<Value, ApiError> {
 
 /// How deep brackets stand in each other, those of texts left out.
 fn depth(body: &[u8]) -> usize {
+    // Texts are followed through their escapes: a bracket inside of one opens nothing.
     let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
     for byte in body {
         match byte {

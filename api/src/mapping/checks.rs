@@ -142,6 +142,7 @@ const ACCESSES: &str = "SourceAccessConfigurations";
 /// Settings that exclude or need each other.
 fn together(it: &MappingSettings, source: &AwsWords) -> Result<(), ApiError> {
     let number = |path: &str| it.integer(path).and_then(|it| u32::try_from(it).ok());
+    // What is not said breaks no limit.
     let limits = AwsLimits {
         batch_size: number("BatchSize").unwrap_or(1),
         window_seconds: number("MaximumBatchingWindowInSeconds").unwrap_or(0),
@@ -156,6 +157,7 @@ fn together(it: &MappingSettings, source: &AwsWords) -> Result<(), ApiError> {
         return Err(unsupported(&format!("MetricsConfig.Metrics {metric}")));
     }
     let of_group = "ProvisionedPollerConfig.PollerGroupName";
+    // What does not go with a source is refused by structures; of this one a single member does not.
     if it.get(of_group).is_some_and(|it| !is_nothing(it)) && !source.has(of_group) {
         return Err(unsupported(of_group));
     }

@@ -142,6 +142,7 @@ impl Serialize for MappingSettings {
 impl<'de> Deserialize<'de> for MappingSettings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let members = Map::deserialize(deserializer)?.into_iter();
+        // Flattened into a request it is handed all members that others leave: only settings are its own.
         let settings = members.filter(|(name, value)| is_setting(name) && !value.is_null());
         Ok(Self(settings.map(|(name, value)| (name, tidy(value))).collect()))
     }

@@ -140,6 +140,7 @@ fn check_texts(
         match value {
             Value::Null => constraints.push("Member must not be null".to_owned()),
             Value::String(text) if text_constraints(member, text).is_empty() => {}
+            // Of a list's texts AWS tells every constraint, those too that are kept.
             Value::String(_) => constraints = all_constraints(member),
             Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 return Err(wrong_type(member, value));
@@ -308,6 +309,7 @@ fn decapitalised(name: &str) -> String {
 
 /// The way to an unknown member, in the words of the request.
 fn unknown_name(place: &str, name: &str) -> String {
+    // Numbers and `member` belong to the places of violations, not to the request.
     let parents =
         place.split('.').filter(|it| !it.is_empty() && *it != "member" && it.parse::<usize>().is_err());
     let capitalised =

@@ -119,6 +119,7 @@ pub(super) fn stage(database: &Database, group: Vec<Write>) -> (Vec<StagedCall>,
                 Err(error) => reply(answer, Err(error)),
             },
             Write::Note { mapping, note, answer } => {
+                // It needs no lease, so nothing can refuse it.
                 ledger::note(&mut staged, mapping, note);
                 waiting.push(StagedCall::Done(answer));
             }

@@ -82,6 +82,7 @@ fn read_credentials(reader: &mut SettingsReader<'_, '_>) -> Option<AwsCredential
     let profile = reader.written(&settings::AWS_PROFILE, |it| it.text());
     let keys = [&settings::AWS_KEY_ID, &settings::AWS_SECRET].map(|spec| spec.key());
     let is_written = keys.map(|key| reader.fields.has(key));
+    // With a part left out another identity would be taken without a word.
     if reader.fields.has(settings::AWS_TOKEN.key()) || is_written[0] != is_written[1] {
         for (key, _) in keys.into_iter().zip(is_written).filter(|(_, is_written)| !is_written) {
             reader.fields.missing(key, format!("credentials are whole or not there: `{key}` is missing"));

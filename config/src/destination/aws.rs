@@ -91,6 +91,7 @@ pub(super) fn read_sns(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarge
 /// Reads `destination_arn`.
 pub(super) fn read_arn(mut it: Item<'_, '_>) -> Option<DestinationTarget> {
     let text = it.again().text()?;
+    // AWS takes these: they are told apart from what is no destination at all.
     if text.starts_with("kafka://") || text.split(':').nth(2) == Some("s3") {
         let fix = "write the ARN of a queue or a topic, or one of the other destinations";
         it.wrong(

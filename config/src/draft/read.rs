@@ -176,6 +176,7 @@ pub(super) fn read_source(
     };
     let parent = it.path().to_owned();
     let findings = sources.check(&key.name, settings, base);
+    // A kind of source tells paths from itself on.
     it.extend(findings.into_iter().map(|finding| finding.under(&parent)));
     Some((SourceRef { kind: key.name.clone(), settings: settings.clone() }, profile))
 }

@@ -190,6 +190,7 @@ impl<'n> Fields<'n> {
             !self.known.contains(&it.name.as_str()) && !self.refused.contains(&it.name.as_str())
         };
         let unknown: Vec<&DocumentKey> = self.entries.iter().map(|(key, _)| key).filter(is_unknown).collect();
+        // The file of another program may have thousands of them.
         if let Some(key) = unknown.get(UNKNOWN_MAX) {
             let message = format!("{} more settings from here on are unknown", unknown.len() - UNKNOWN_MAX);
             self.findings.push(Finding::new(Code::UNKNOWN_SETTING, self.path.clone(), &key.place, message));

@@ -15,6 +15,7 @@ impl Item<'_, '_> {
     pub fn string(self) -> Option<String> {
         match &self.node.value {
             Value::String(text) | Value::Expanded(text) => Some(text.clone()),
+            // What has no quotes has a type, and as text it may read otherwise than it is meant: `1.0`, `0x10`.
             Value::Bool(_) | Value::Number(_) => {
                 self.not("text", Some("write it in quotes"));
                 None
@@ -61,6 +62,7 @@ impl Item<'_, '_> {
     pub fn bool(self) -> Option<bool> {
         match &self.node.value {
             Value::Bool(value) => Some(*value),
+            // A placeholder gives text, whatever the setting is.
             Value::Expanded(text) if text == "true" => Some(true),
             Value::Expanded(text) if text == "false" => Some(false),
             Value::String(text) if matches!(text.as_str(), "true" | "false") => {

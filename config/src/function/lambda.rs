@@ -57,6 +57,7 @@ impl LambdaName {
         if text.starts_with("arn:") {
             let mut arn = Arn::parse(text).filter(|arn| arn.service == "lambda")?;
             let (name, qualifier) = bare(arn.resource.strip_prefix("function:")?)?;
+            // The qualifier is told apart, so that the ARN names the function alone.
             arn.resource = format!("function:{name}");
             return Some((Self::Arn(arn), qualifier));
         }

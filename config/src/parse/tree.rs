@@ -140,6 +140,7 @@ impl<'l, 't> Tree<'l, 't> {
         self.spend(1, node.place.span.clone())?;
         match self.open.last_mut().map(|open| &mut open.content) {
             Some(NodeContent::List(nodes)) => nodes.push(node),
+            // Readers ask `wants_key` first, so here a key waits for its value.
             Some(NodeContent::Map { entries, key, .. }) => entries.extend(key.take().map(|key| (key, node))),
             None => self.root = Some(node),
         }

@@ -156,6 +156,7 @@ impl Filter {
     /// Runs the program and looks for an alternative that is satisfied and not failed already.
     fn run(&self, input: MatchInput<'_>, failed: &[u64]) -> (bool, u64) {
         let Ok(answer) = walk::run(&self.program, input) else { return (false, 0) };
+        // Where nothing can have failed no row is given.
         let failed = failed.iter().chain(std::iter::repeat(&0));
         let is_match =
             answer.satisfied.iter().zip(failed).any(|(satisfied, failed)| satisfied & !failed != 0);

@@ -77,6 +77,7 @@ impl Grammar<'_> {
                 return Err(PatternError::new(Reason::NotObjectOrArray(key), value.offset, self.text));
             }
         };
+        // A name with dots has put several in.
         self.path.truncate(depth);
         Ok(part)
     }

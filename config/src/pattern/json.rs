@@ -38,6 +38,7 @@ impl<'a> RawString<'a> {
                 b'u' => {
                     let mut unit = hex4(rest);
                     rest = &rest[4..];
+                    // Half of a pair needs the other half right behind it; alone it is no character.
                     if (0xd800..0xdc00).contains(&unit)
                         && rest.starts_with("\\u")
                         && (0xdc00..0xe000).contains(&hex4(&rest[2..]))

@@ -189,6 +189,7 @@ impl Matchers<'_> {
                 _ => (Bound::Included(first), Bound::Unbounded),
             });
         };
+        // An upper bound goes behind a lower one only, as at AWS.
         if !is_lower {
             return self.refuse(Reason::TooManyNumericElements, second.offset);
         }
@@ -299,6 +300,7 @@ impl Matchers<'_> {
     fn excluded_affix(&self, value: Json, affix: Affix) -> Result<Text, PatternError> {
         let offset = value.offset;
         let text = self.string(value, Reason::BadAffixValue)?;
+        // Every text begins and ends with nothing, so it would leave out all of them.
         if text.is_empty() {
             return self.refuse(Reason::EmptyAffix, offset);
         }

@@ -142,6 +142,7 @@ impl Pattern {
         let Ok(record) = std::str::from_utf8(view.record) else { return (false, 0) };
         let (data_key, data) = match view.data {
             None => ("", DataPart::AsDelivered),
+            // Data that is no UTF-8 is none to a pattern.
             Some((key, bytes)) => (key, part(bytes).unwrap_or(DataPart::Nothing)),
         };
         let input = MatchInput { record, data_key, data, met: None };

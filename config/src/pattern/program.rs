@@ -59,6 +59,7 @@ impl Program {
         for rule in rules {
             alternatives.extend(expand(rule, vec![Vec::new()], &mut fields));
         }
+        // One word at least: also without any pattern there is a row to look at.
         let width = alternatives.len().div_ceil(64).max(1);
         let mut all = vec![0; width];
         let mut root = Sketch::default();
@@ -105,6 +106,7 @@ fn expand<'a>(
                 fields.push(field);
             }
             Part::Nested(rule) => ways = expand(rule, ways, fields),
+            // Each branch goes on from every way so far.
             Part::Or(branches) => {
                 ways = branches.iter().flat_map(|branch| expand(branch, ways.clone(), fields)).collect()
             }

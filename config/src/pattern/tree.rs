@@ -111,6 +111,7 @@ impl TreeReader<'_> {
         let mut has_more = self.scanner.open(b'{').map_err(|malformed| self.malformed(malformed))?;
         while has_more {
             self.scanner.peek().map_err(|malformed| self.malformed(malformed))?;
+            // Behind the white space, so that the place is the key's own.
             let offset = self.scanner.pos;
             let raw = self.scanner.key().map_err(|malformed| self.malformed(malformed))?;
             let key = raw.unescape(&mut self.buffer).to_owned();

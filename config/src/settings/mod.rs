@@ -216,6 +216,7 @@ fn with_endpoints(spec: &'static SettingSpec) -> impl Iterator<Item = &'static S
 
 /// The settings of a mapping, in the order of the manual.
 pub fn rows() -> impl Iterator<Item = &'static SettingSpec> {
+    // A test adds a row, to see that a setting costs no more than that and one use.
     #[cfg(feature = "added-row")]
     let added = testing::added();
     #[cfg(not(feature = "added-row"))]

@@ -60,6 +60,7 @@ impl Company {
             if theirs.terms() == source.terms() {
                 found = Self::Same(feed.clone());
             } else if place.is_stale || place.expected.is_empty() {
+                // Nobody is expected there any more: the feed ends with those who still hold it.
                 found = Self::Leaving;
             } else {
                 return Self::Differs(OtherTerms {

@@ -59,6 +59,7 @@ impl Life<'_> {
                 at,
                 "track started"
             );
+            // The feed knows of the track before the machine can ask it to read there.
             self.subscriber.open(idx, name, from.watermark.clone());
             // Its group may stand behind what was kept here: a former life ended before it told.
             self.tell_group(idx, from.watermark.clone());
@@ -79,6 +80,7 @@ impl Life<'_> {
 
     fn invoke(&mut self, slot: SlotId, attempt: Attempt) {
         let mut slot = self.slots.remove(&slot).expect("the machine was granted the slots that it uses");
+        // From here on the rate limit counts it; until then it grants no other slot.
         slot.begin(attempt.slice.n_records());
         let id = attempt.id;
         let work = Work::of(&attempt.slice);
@@ -132,6 +134,7 @@ impl Life<'_> {
                 Ok(Listing { trouble: Some(_), .. }) | Err(_) => Vec::new(),
             };
             let keys: Vec<_> = gone.iter().map(|it| TrackKey(it.0.clone())).collect();
+            // Refused, they stay on the list and are looked for again.
             let done = gone.is_empty() || wiring.store.forget(&lease, &keys).await.is_ok();
             Done::Forgotten(if done { gone } else { Vec::new() })
         });
@@ -150,6 +153,7 @@ impl Life<'_> {
         if self.forget_at.is_none() {
             self.plan_forgetting();
         }
+        // Its children may wait for nothing but that.
         self.start_tracks();
     }
 }

@@ -52,6 +52,7 @@ impl Life<'_> {
                     self.answer_commit(id, track, Committed::Written, None);
                 }
             }
+            // Only a job that died brings no checkpoint, and that is an error.
             (Ok(_), None) => {}
             (Err(refused), _) => self.refuse_commit(id, track, &refused),
         }
@@ -65,6 +66,7 @@ impl Life<'_> {
             std::mem::take(&mut self.unsynced).into_iter().partition(|it| synced.of(it.number).is_some());
         self.unsynced = waiting;
         let told: Vec<Unsynced> = told;
+        // Collected in the order written, so the newest of each track stays.
         let newest: BTreeMap<TrackIdx, Unsynced> = told.into_iter().map(|it| (it.track, it)).collect();
         for (track, Unsynced { number, id, checkpoint, .. }) in newest {
             match synced.of(number).expect("it was told apart above") {

@@ -21,6 +21,7 @@ impl Life<'_> {
     pub(super) fn hear_assigned(&mut self, dealt: Vec<Assignment>) {
         let labels: Vec<&str> = dealt.iter().map(|it| it.track.label.as_str()).collect();
         info!(mapping = self.entry.name(), tracks = labels.join(", "), "the group assigned tracks");
+        // Before the store answers: what is asked back meanwhile must be known by then.
         self.tracks.dealt(&dealt);
         let (wiring, lease) = (Arc::clone(&self.wiring), self.lease.clone());
         self.jobs.start(About::Grant, async move {
@@ -57,6 +58,7 @@ impl Life<'_> {
     /// Nothing new of them begins; what runs may end, then each is given back.
     pub(super) fn hear_revoking(&mut self, names: &[TrackName], within: Duration) {
         let Revoking { unstarted, held } = self.tracks.revoking(names);
+        // Nothing of these was ever begun, so they can go at once.
         unstarted.into_iter().for_each(|it| self.subscriber.drained(it));
         let labels: Vec<&str> = held.iter().map(|it| self.tracks.label(*it)).collect();
         info!(

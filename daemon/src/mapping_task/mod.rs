@@ -213,6 +213,7 @@ impl Life<'_> {
     async fn run(mut self: Box<Self>) -> Result<(), LifeError> {
         self.plan_forgetting();
         loop {
+            // First what the machine wants: it is not quiet before that is done.
             self.act();
             self.fit_allowance();
             self.tell_calm();
@@ -256,6 +257,7 @@ impl Life<'_> {
     /// What is due next, and when.
     fn next_due(&self) -> Option<(Tick, Due)> {
         let machine = self.machine.poll_timeout().map(|(tick, _why)| (tick, Due::Machine));
+        // A life that closes begins nothing for its own sake.
         let forget = self.forget_at.filter(|_| self.closing.is_none()).map(|tick| (tick, Due::Forget));
         let publish = self.is_unpublished.then_some((self.publish_at, Due::Publish));
         machine.into_iter().chain(forget).chain(publish).min()
@@ -271,6 +273,7 @@ impl Life<'_> {
     /// Goes on with other limits: new batches take them, batches in retry keep theirs.
     fn replan(&mut self) {
         let own = self.plans.borrow_and_update().clone();
+        // These three are set by the source and the budget, whatever the operator changes.
         let Plan { envelope_bytes, held_bytes_max, ref queue, .. } = self.plan;
         self.plan = Plan { envelope_bytes, held_bytes_max, queue: queue.clone(), ..own };
         self.machine.handle_plan(Arc::new(self.plan.clone()), self.wiring.clock.now());
@@ -281,6 +284,7 @@ impl Life<'_> {
         if self.allowance.fit(self.machine.held_bytes()) {
             self.plan.held_bytes_max = self.allowance.bytes();
             self.machine.handle_plan(Arc::new(self.plan.clone()), self.wiring.clock.now());
+            // With more room reads may go at once.
             self.act();
         }
     }

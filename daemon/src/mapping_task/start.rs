@@ -67,6 +67,7 @@ pub(super) struct Started {
 /// created, durably, before this returns (P-1); one that was goes on from what was kept, whatever its
 /// starting position says.
 pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
+    // First of all: whatever a former life still has on its way is refused from here on.
     let lease = wiring.store.acquire(&wiring.id).await?;
     let kept = wiring.store.load(&lease).await?;
     let feed = wiring.feeds.join(&*wiring.source, &wiring.id.0).await?;
@@ -96,6 +97,7 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
 async fn create(wiring: &Wiring, lease: &Lease, feed: &Feed) -> Result<BTreeMap<TrackName, Kept>, LifeError> {
     let origins = match wiring.start {
         Some(start) => feed.source().explorer().origins(start).await?,
+        // A source without positions has no track to write down.
         None => Vec::new(),
     };
     let checkpoints: BTreeMap<_, _> =

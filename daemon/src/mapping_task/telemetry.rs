@@ -38,6 +38,7 @@ impl Life<'_> {
     }
 
     pub(super) fn tell_sent(&mut self, attempt: &Attempt, work: Work) {
+        // AWS's IteratorAge is that of a batch's last record.
         if let Some(last) = attempt.slice.records().last() {
             let age = last.arrival.age(self.wiring.clock.unix());
             self.iterator_age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
@@ -163,6 +164,7 @@ impl Life<'_> {
         let now = self.wiring.clock.tick();
         let topic = (DESTINATION, work.track.map_or(0, |it| it.0));
         let allowed = match answer {
+            // Told each time: it is the last that is heard of these records.
             Delivery::Taken => self.repeats.over(topic).or(Some(0)),
             Delivery::Refused { error } => self.repeats.allow(topic, error, now),
         };
@@ -226,6 +228,7 @@ impl Life<'_> {
         let allowed = match answer {
             Committed::Written => None,
             Committed::Durable => self.repeats.over((STORE, 0)),
+            // All tracks share the folder: one line speaks for them.
             Committed::Full => self.repeats.allow((STORE, 0), &"full".into(), now),
             Committed::Failed => self.repeats.allow((STORE, 0), &error.unwrap_or_default().into(), now),
             Committed::Fenced => Some(0),

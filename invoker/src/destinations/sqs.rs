@@ -55,6 +55,7 @@ impl SqsDestination {
         if sent.message_id.is_empty() {
             return Err(AwsDeliveryError::NoMessageId);
         }
+        // Who took another text than was sent does not have the record.
         if sent.md5.eq_ignore_ascii_case(&ours) {
             Ok(())
         } else {

@@ -89,6 +89,7 @@ impl LambdaExecutor {
     async fn send(&self, event: Event) -> Result<Reply, InvokeError> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // An event that Lambda only queues would count as done before its function ran.
         headers.insert(INVOCATION_TYPE, HeaderValue::from_static("RequestResponse"));
         let limits = Limits { time: self.time, answer_bytes: ANSWER_BYTES_MAX };
         // Lambda makes the id; ours stands in where no answer brings it.

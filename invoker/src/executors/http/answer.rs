@@ -30,6 +30,7 @@ enum Verdict {
 
 fn verdict(status: StatusCode, headers: &HeaderMap) -> Verdict {
     match status.as_u16() {
+        // So Lambda says that the function itself failed.
         200..=299 if headers.contains_key("x-amz-function-error") => Verdict::FunctionError,
         200..=299 => Verdict::Success,
         401 | 403 | 404 | 405 | 407 | 409 | 410 => Verdict::NotReached(NotReached::Config),
@@ -48,6 +49,7 @@ impl HttpInvocation<'_> {
         let Answer { head, body } = answer;
         match verdict(head.status, &head.headers) {
             Verdict::Success => match body {
+                // Of a connection that broke off behind the head nobody may make an empty success.
                 Ok(body) if body.is_empty() && !has_end(&head) => Err(self.unknown(ONLY_A_HEAD.into())),
                 Ok(body) => Ok(self.reply(&head, body)),
                 Err(BodyError::TimedOut) => Ok(self.timed_out()),

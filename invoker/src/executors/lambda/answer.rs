@@ -90,6 +90,7 @@ impl LambdaInvocation<'_> {
     fn ran(self, head: &Parts, body: Result<Bytes, BodyError>) -> Result<Reply, InvokeError> {
         let failed = word(&head.headers, "x-amz-function-error");
         let (function_error, error, payload) = match (failed, body) {
+            // Of a connection that broke off behind the head nobody may make an empty success.
             (None, Ok(body)) if body.is_empty() && !has_end(head) => {
                 return Err(self.unknown(ONLY_A_HEAD.into()));
             }

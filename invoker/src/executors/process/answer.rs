@@ -33,6 +33,7 @@ impl InvocationAnswer {
     /// The process is gone without an answer.
     pub(super) fn exited(request_id: &str, status: ExitStatus) -> Self {
         let text = match (status.code(), status.signal()) {
+            // A runtime that ends well has not answered either.
             (Some(0), _) => "Runtime exited without providing a reason".to_owned(),
             (Some(code), _) => format!("Runtime exited with error: exit status {code}"),
             (None, signal) => {

@@ -53,6 +53,7 @@ impl Body for SizedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        // So the answer goes out with its length, and not in chunks.
         SizeHint::with_exact(self.n_bytes)
     }
 }

@@ -150,7 +150,7 @@ impl EnvironmentPool {
     /// Enters an environment that was just started; its starter has it.
     pub(super) fn enter(self: &Arc<Self>, environment: Arc<Environment>) -> EnvironmentLease {
         let mut inner = self.lock();
-        // It was started while the pool was closed, which ended only what it knew of.
+        // The pool was closed while it was being started, and has ended only what it knew of.
         if inner.is_closed {
             environment.end(Fate::Stopped);
         }
