@@ -73,6 +73,7 @@ impl Door {
     }
 
     fn admits(&mut self, held_bytes: usize, cost: usize) -> bool {
+        // It stays shut until much was read: a few gaps that are told, and not one behind every other line.
         self.is_shut |= held_bytes + cost > self.bytes_max;
         self.n_dropped += u64::from(self.is_shut);
         !self.is_shut
@@ -125,6 +126,7 @@ impl Buffer {
         state.bytes += cost;
         state.lines.push_back(line);
         drop(state);
+        // Behind the lock, so that who wakes need not wait for it.
         self.filled.notify_one();
     }
 
@@ -156,6 +158,7 @@ impl Buffer {
             state.own.reopen(bytes).map(|n| state.notice.dropped(n, Voice::Own)),
             state.printed.reopen(bytes).map(|n| state.notice.dropped(n, Voice::Function)),
         ];
+        // Here is the gap that they tell of: in front of what comes next, whatever the bound.
         for line in notices.into_iter().flatten() {
             state.bytes += line.len() + LINE_COST;
             state.lines.push_back(line);
@@ -188,7 +191,9 @@ impl Buffer {
         let until = Instant::now() + within;
         let mut state = self.lock();
         let n_failed = state.n_failed;
+        // A writer that rests behind a failure tries at once.
         self.again.notify_all();
+        // Another failure ends the wait: what cannot be written is not written in time either.
         while state.bytes > 0 && state.n_failed == n_failed {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {

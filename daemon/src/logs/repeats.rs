@@ -68,6 +68,7 @@ impl Reasons {
                 self.n_others += 1;
                 return None;
             }
+            // The oldest makes room; what it held back is told with the next.
             self.n_others += self.seen.remove(0).n_held_back;
         }
         self.seen.push(Seen { reason, logged: now, n_held_back: 0 });

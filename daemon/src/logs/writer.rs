@@ -30,6 +30,7 @@ pub(super) fn start(buffer: &Arc<Buffer>) -> io::Result<()> {
 
 /// Writes for ever. A panic is a line of the log itself, and the next life of the loop writes it.
 fn keep_writing(buffer: &Buffer, mut out: impl Write) {
+    // Outside of what may panic: what was taken is written by the next life.
     let mut chunk = Chunk::default();
     loop {
         let life = catch_unwind(AssertUnwindSafe(|| write_all(buffer, &mut chunk, &mut out)));
@@ -66,6 +67,7 @@ fn write(buffer: &Buffer, chunk: &mut Chunk, out: &mut impl Write) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => error,
         };
+        // Who has read the first half of the line is gone, and the next reader gets it whole.
         if error.kind() == ErrorKind::BrokenPipe {
             chunk.rewind();
         }
