@@ -214,6 +214,7 @@ pub(crate) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn text_of(from: impl Read) -> Result<String, String> {
     let mut bytes = Vec::new();
+    // One byte more tells what is too large from what just fits, and ends a device that never does.
     from.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > BYTES_MAX {
         return Err(format!("it is larger than {BYTES_MAX} bytes"));

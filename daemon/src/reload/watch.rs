@@ -88,6 +88,7 @@ impl ConfigWatch {
 
     /// Takes in a look; `true` when what it saw is a change that is over.
     fn notices(&mut self, look: FileLook) -> bool {
+        // A change that was taken back is none.
         if self.read == look {
             self.last = None;
             return false;
