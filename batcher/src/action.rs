@@ -8,8 +8,9 @@ use crate::checkpoint::Watermark;
 use crate::decision::Paused;
 use crate::fault::Fault;
 use crate::record::{Position, Receipt, Record, TrackIdx};
-use crate::response::ResponseTypes;
-use crate::time::Tick;
+use crate::response::{Expected, ResponseTypes};
+use crate::time::{Tick, UnixMillis};
+use crate::tumbling::TumblingWindow;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
@@ -107,6 +108,9 @@ pub struct Read {
     /// Tracks: a bound above all that was read, filtered and control records too, and not above what is to
     /// come; `None` when nothing was ever read.
     pub passed: Option<Position>,
+    /// Tracks: when the newest of what was read reached the source, where something that did not pass the
+    /// filter is newer than all records: it moves the time of tumbling windows.
+    pub newest_arrival: Option<UnixMillis>,
     /// The track has no more.
     pub ended: bool,
     /// The source had already dropped what was wanted.
@@ -160,16 +164,19 @@ pub struct Attempt {
     pub partial_responses: bool,
     /// Whether it may also ask for something for what failed (`batch_item_actions`).
     pub item_actions: bool,
+    /// The tumbling window of its records, whose state its answer must give back.
+    pub window: Option<Box<TumblingWindow>>,
 }
 
 impl Attempt {
-    /// How much of the function's answer is read.
-    pub fn response_types(&self) -> ResponseTypes {
-        match (self.partial_responses, self.item_actions) {
+    /// What of the function's answer is read.
+    pub fn expected(&self) -> Expected {
+        let types = match (self.partial_responses, self.item_actions) {
             (false, _) => ResponseTypes::Nothing,
             (true, false) => ResponseTypes::ItemFailures,
             (true, true) => ResponseTypes::ItemActions,
-        }
+        };
+        Expected { types, state_bytes_max: self.window.as_ref().map(|it| it.state_bytes_max) }
     }
 }
 
@@ -188,6 +195,9 @@ pub struct Notice {
     pub reply: Option<Reply>,
     /// Refusals of this notice so far.
     pub n_refused: u32,
+    /// The tumbling window of the records, with its state as it is now; without records it is the window
+    /// itself that was given up.
+    pub window: Option<Box<TumblingWindow>>,
 }
 
 /// What became of a notice.
@@ -213,6 +223,8 @@ pub struct Discard {
     pub n_invokes: u32,
     /// What the last attempt told.
     pub reply: Option<Reply>,
+    /// Without records: the tumbling window that was given up, with its state.
+    pub window: Option<Box<TumblingWindow>>,
 }
 
 /// What the store answered to a commit.

@@ -21,12 +21,13 @@ pub(crate) struct Filler {
 }
 
 impl Filler {
-    pub(crate) fn new(plan: &Plan) -> Self {
+    /// `state_bytes`: of the event, what the state of a tumbling window takes.
+    pub(crate) fn new(plan: &Plan, state_bytes: u64) -> Self {
         Self {
             records: Vec::new(),
             only_section: None,
             sections: Vec::new(),
-            event_bytes: plan.envelope_bytes,
+            event_bytes: plan.envelope_bytes + state_bytes,
             records_max: plan.batch.records_max.get() as usize,
             bytes_max: plan.batch.bytes_max,
             is_mixed: plan.mixes_tracks,

@@ -12,6 +12,7 @@ use crate::items::{ItemActions, is_rejected, longest_wait};
 use crate::plan::{Redelivery, RetryPlan};
 use crate::record::{OrderKey, Place, Record, RecordId};
 use crate::time::{Tick, UnixMillis};
+use crate::tumbling::Finale;
 
 /// Records that are tried together, in order. Halves share their parent's records.
 #[derive(Debug, Clone)]
@@ -59,8 +60,10 @@ pub struct Reply {
     /// The first line of what went wrong, for people; of an answer without a `function_error`, why it cannot
     /// be read.
     pub error: Option<String>,
-    /// The function's answer, kept where a window state or a destination on success needs it.
+    /// The function's answer.
     pub payload: Option<Bytes>,
+    /// What it gave back to be carried over its tumbling window, where one was asked for.
+    pub state: Option<Bytes>,
 }
 
 /// How an attempt ended.
@@ -197,6 +200,8 @@ pub(crate) struct Tried {
     pub(crate) is_pardoned: bool,
     /// What the last attempt told; most have none, so it takes no place of its own.
     pub(crate) reply: Option<Box<Reply>>,
+    /// It has no records: it ends the tumbling window of its lane.
+    pub(crate) finale: Option<Finale>,
 }
 
 impl Tried {
@@ -211,6 +216,7 @@ impl Tried {
             asked_wait,
             is_pardoned: self.is_pardoned,
             reply: self.reply.clone(),
+            finale: self.finale,
         }
     }
 
@@ -223,6 +229,7 @@ impl Tried {
             paused: None,
             n_refused: 0,
             refused_since: None,
+            finale: self.finale,
         }
     }
 }
@@ -248,6 +255,8 @@ pub(crate) struct Told {
     pub(crate) n_refused: u32,
     /// The first refusal.
     pub(crate) refused_since: Option<Tick>,
+    /// It has no records: it ends the tumbling window of its lane.
+    pub(crate) finale: Option<Finale>,
 }
 
 /// What follows an outcome.
@@ -501,6 +510,7 @@ mod tests {
                 asked_wait: Duration::ZERO,
                 is_pardoned: false,
                 reply: None,
+                finale: None,
             };
             let limits = Limits {
                 retries_max: Some(retries_max),
@@ -547,6 +557,7 @@ mod tests {
             asked_wait: Duration::ZERO,
             is_pardoned: false,
             reply: None,
+            finale: None,
         };
         let limits = Limits {
             retries_max: Some(2),

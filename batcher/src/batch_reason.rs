@@ -19,4 +19,6 @@ pub enum BatchReason {
     Source,
     /// The track ended.
     Ended,
+    /// Its tumbling window is over, or the state of it is too large.
+    TumblingWindow,
 }

@@ -2,10 +2,13 @@
 
 mod codec;
 
+use bytes::Bytes;
+
 use crate::attempt::{Condition, Reply};
 use crate::record::{Origin, Position};
 use crate::short::ShortBytes;
 use crate::time::UnixMillis;
+use crate::tumbling::{Finale, WindowSpan};
 
 /// The bound of a track: everything strictly below it is finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +44,8 @@ pub struct Checkpoint {
     pub lanes: u32,
     /// The plan it was written under.
     pub plan_generation: u64,
-    /// The carried state of a tumbling window: opaque here, none so far.
-    pub window: Option<Vec<u8>>,
+    /// Its tumbling windows; `None` where there never was one.
+    pub windows: Option<Box<Windows>>,
 }
 
 impl Checkpoint {
@@ -55,7 +58,7 @@ impl Checkpoint {
             ended: false,
             lanes: 1,
             plan_generation: 0,
-            window: None,
+            windows: None,
         }
     }
 }
@@ -86,6 +89,8 @@ pub struct OpenSlice {
     pub is_age_pardoned: bool,
     /// Set when it was given up and its notice is not yet taken, or an operator has not decided yet.
     pub given_up: Option<Box<GivenUp>>,
+    /// It has no records, and its places are empty: it ends the tumbling window of its lane.
+    pub finale: Option<Finale>,
 }
 
 impl OpenSlice {
@@ -93,6 +98,37 @@ impl OpenSlice {
     fn is_one_record(&self) -> bool {
         self.first == self.last
     }
+}
+
+/// The tumbling windows of a track, kept with what of it is finished: a state speaks of exactly that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Windows {
+    /// When the newest that was read of the track reached its source: windows that end before are over.
+    pub time: UnixMillis,
+    /// Those of its lanes that have or had any, in order.
+    pub lanes: Vec<KeptWindow>,
+}
+
+/// The tumbling window of one lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptWindow {
+    /// Which lane.
+    pub lane: u32,
+    /// The end of the last window that is over.
+    pub floor: Option<UnixMillis>,
+    /// The one that has begun.
+    pub open: Option<OpenWindow>,
+}
+
+/// A tumbling window that has begun and is not over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenWindow {
+    /// From when to when.
+    pub span: WindowSpan,
+    /// What the function carries: it speaks of the records of this window that are finished.
+    pub state: Bytes,
+    /// The state is too large: it is terminated early before anything else of this lane is tried.
+    pub is_full: bool,
 }
 
 /// What a notice needs when it is sent again after a restart, or an operator when he decides.

@@ -13,6 +13,7 @@ mod remains;
 mod restoring;
 mod run;
 mod slices;
+mod windows;
 
 use std::collections::BTreeSet;
 
@@ -32,6 +33,7 @@ use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
 use crate::timers::Timer;
 use crate::tracks::Effect;
+use crate::tumbling::{Finale, TumblingWindow};
 
 use self::batch_runs::BatchRuns;
 use self::draining::is_draining;

@@ -12,6 +12,7 @@ use crate::plan::Plan;
 use crate::record::{Record, TrackIdx};
 use crate::time::Tick;
 use crate::timers::Timer;
+use crate::tumbling::Finale;
 
 pub(crate) use self::group::Counted;
 use self::group::Group;
@@ -56,6 +57,8 @@ pub(crate) struct Batch {
     pub(crate) why: BatchReason,
     /// It is a single record that is larger than an event may be.
     pub(crate) is_oversize: bool,
+    /// It has no records: it ends the tumbling window of its lane.
+    pub(crate) finale: Option<Finale>,
 }
 
 impl Former {

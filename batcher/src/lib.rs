@@ -36,13 +36,16 @@ mod timers;
 mod track_name;
 mod track_table;
 mod tracks;
+mod tumbling;
 mod watermark;
 
 pub use action::*;
 pub use attempt::*;
 pub use backoff::Backoff;
 pub use batch_reason::BatchReason;
-pub use checkpoint::{Checkpoint, CheckpointError, GivenUp, OpenSlice, Watermark};
+pub use checkpoint::{
+    Checkpoint, CheckpointError, GivenUp, KeptWindow, OpenSlice, OpenWindow, Watermark, Windows,
+};
 pub use decision::{Decision, Paused, Undecided};
 pub use fault::Fault;
 pub use items::{ItemAction, ItemActions, RETRY_AFTER_MAX};
@@ -59,3 +62,4 @@ pub use state::*;
 pub use time::{Now, Tick, UnixMillis};
 pub use track_name::*;
 pub use track_table::{Kept, Revoking, TrackPhase, TrackRow, TrackStart, TrackTable, unlisted};
+pub use tumbling::{Finale, TumblingWindow, WindowSpan};

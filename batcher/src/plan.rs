@@ -17,7 +17,7 @@ pub struct Plan {
     pub batch: BatchPlan,
     /// What follows a failure.
     pub retry: RetryPlan,
-    /// Tumbling windows; refused by `Mapping::check` until a source offers them.
+    /// Tumbling windows. Batches do not mix tracks where there are any.
     pub window: Option<WindowPlan>,
     /// Batches of one track that may run at once.
     pub lanes: NonZeroU32,

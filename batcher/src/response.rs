@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::attempt::{Failure, Outcome, Reply, Slice};
@@ -19,39 +20,86 @@ pub enum ResponseTypes {
     ItemActions,
 }
 
-/// Reads the answer of a function that was reached, as far as `types` says; `identify` is the source's way to
-/// turn what stands under `itemIdentifier` into a record's name. After AWS's guides on reporting batch item
-/// failures.
+/// What of a function's answer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// What failed.
+    pub types: ResponseTypes,
+    /// The state of a tumbling window, which every answer within one must hold: so many bytes of it can be
+    /// handed back. `None`: nothing is carried.
+    pub state_bytes_max: Option<u64>,
+}
+
+impl From<ResponseTypes> for Expected {
+    fn from(types: ResponseTypes) -> Self {
+        Self { types, state_bytes_max: None }
+    }
+}
+
+/// Reads the answer of a function that was reached, as far as is `expected`; `identify` is the source's way
+/// to turn what stands under `itemIdentifier` into a record's name. After AWS's guides on reporting batch
+/// item failures and on tumbling windows.
 ///
 /// | answer | outcome |
 /// |---|---|
 /// | function error | `Failed(FunctionError)`, whatever the body says |
 /// | nothing of it is read | `Succeeded` |
+/// | within a window: not an object, or `state` is missing, no object or too large | `Failed(InvalidResponse)` |
 /// | no body, `""`, `[]`, `null`, `{}`, other scalars and lists, an object without `batchItemFailures` | `Succeeded` |
 /// | `batchItemFailures` null or empty | `Succeeded` |
 /// | names, each of this slice, repeated or not | `PartlyFailed` |
 /// | an unknown, empty, null or missing name; not a list; not JSON | `Failed(InvalidResponse)` |
 /// | with `ItemActions`: a `retryAfterSeconds` or an `action` that is none, both in one entry, a name with one and then another | `Failed(InvalidResponse)` |
 pub fn read_reply(
-    reply: Reply,
-    types: ResponseTypes,
+    mut reply: Reply,
+    expected: impl Into<Expected>,
     slice: &Slice,
     identify: &dyn Fn(&RawValue) -> Option<RecordId>,
 ) -> Outcome {
+    let Expected { types, state_bytes_max } = expected.into();
     if reply.function_error.is_some() {
         return Outcome::Failed { how: Failure::FunctionError, reply };
     }
+    let invalid = |why, reply| Outcome::Failed {
+        how: Failure::InvalidResponse,
+        reply: Reply { error: Some(why), state: None, ..reply },
+    };
     let payload = reply.payload.clone().unwrap_or_default();
+    if let Some(bytes_max) = state_bytes_max {
+        match state_of(&payload, bytes_max) {
+            Ok(state) => reply.state = Some(state),
+            Err(why) => return invalid(why, reply),
+        }
+    }
     if types == ResponseTypes::Nothing || payload.iter().all(u8::is_ascii_whitespace) {
         return Outcome::Succeeded(reply);
     }
     match failed_names(&payload, types, slice, identify) {
         Ok((failed, _)) if failed.is_empty() => Outcome::Succeeded(reply),
         Ok((failed, asked)) => Outcome::PartlyFailed { failed, asked, reply },
-        Err(why) => {
-            Outcome::Failed { how: Failure::InvalidResponse, reply: Reply { error: Some(why), ..reply } }
-        }
+        Err(why) => invalid(why, reply),
     }
+}
+
+/// The state that an answer gives back, as it stands there.
+fn state_of(payload: &Bytes, bytes_max: u64) -> Result<Bytes, String> {
+    const MISSING: &str =
+        "the answer has no `state`: within a tumbling window every answer must give one back";
+    let answer: &RawValue =
+        serde_json::from_slice(payload).map_err(|error| format!("{MISSING} ({error})"))?;
+    let members: BTreeMap<String, &RawValue> =
+        serde_json::from_str(answer.get()).map_err(|_| MISSING.to_owned())?;
+    let state = members.get("state").ok_or_else(|| MISSING.to_owned())?.get();
+    if !state.starts_with('{') {
+        return Err("the `state` in the answer is not an object".to_owned());
+    }
+    if state.len() as u64 > bytes_max {
+        let n_bytes = state.len();
+        return Err(format!(
+            "the `state` in the answer has {n_bytes} bytes, of which {bytes_max} can be handed back"
+        ));
+    }
+    Ok(Bytes::copy_from_slice(state.as_bytes()))
 }
 
 /// What an answer reports, entry by entry, each name once: an answer may say one of them as often as six
@@ -109,8 +157,6 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::items::ItemAction;
     use crate::record::{OrderKey, Place, Position, Record, Section, TrackIdx};
@@ -171,6 +217,41 @@ mod tests {
         ] {
             check(answer, "invalid");
         }
+    }
+
+    #[test]
+    fn within_a_window_an_answer_without_a_state_has_failed_and_one_with_a_state_gives_it_byte_for_byte() {
+        let check = |answer: &str, want: Result<&str, &str>| {
+            let reply = Reply { payload: Some(answer.to_owned().into()), ..Reply::default() };
+            let expected = Expected { types: ResponseTypes::ItemFailures, state_bytes_max: Some(12) };
+            let identify = |raw: &RawValue| Some(RecordId::new(raw.get().trim_matches('"').as_bytes()));
+            let (state, error) = match read_reply(reply, expected, &slice(), &identify) {
+                Outcome::Succeeded(reply) | Outcome::PartlyFailed { reply, .. } => (reply.state, reply.error),
+                Outcome::Failed { how: Failure::InvalidResponse, reply } => (reply.state, reply.error),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(
+                (state.as_deref(), error.as_deref()),
+                (want.ok().map(str::as_bytes), want.err()),
+                "{answer}"
+            );
+        };
+        check(r#"{"state":{}}"#, Ok("{}"));
+        check(r#" {"state": {"a" : 1.0}, "x": 1}"#, Ok(r#"{"a" : 1.0}"#));
+        check(r#"{"state":{"n":12345}}"#, Ok(r#"{"n":12345}"#));
+        check(r#"{"batchItemFailures":[{"itemIdentifier":"2"}],"state":{}}"#, Ok("{}"));
+        let missing = "the answer has no `state`: within a tumbling window every answer must give one back";
+        for answer in ["{}", "[]", "null", "1", r#"{"batchItemFailures":[]}"#] {
+            check(answer, Err(missing));
+        }
+        check("", Err(&format!("{missing} (EOF while parsing a value at line 1 column 0)")));
+        for answer in [r#"{"state":null}"#, r#"{"state":1}"#, r#"{"state":[]}"#, r#"{"state":"{}"}"#] {
+            check(answer, Err("the `state` in the answer is not an object"));
+        }
+        check(
+            r#"{"state":{"n":1234567}}"#,
+            Err("the `state` in the answer has 13 bytes, of which 12 can be handed back"),
+        );
     }
 
     /// Compared, not timed: a name is looked for once an entry, in the batch and among those told.

@@ -64,6 +64,14 @@ pub enum Rule {
     E1,
     /// What an operator decides.
     E2,
+    /// Windows of an attempt.
+    A1,
+    /// The end of a window.
+    A2,
+    /// What a state speaks of.
+    A3,
+    /// Windows that stay open.
+    A4,
     /// Liveness.
     L1,
     /// Determinism.
@@ -100,7 +108,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 50] = [
         Self::W1,
         Self::W2,
         Self::W3,
@@ -131,6 +139,10 @@ impl Rule {
         Self::C2,
         Self::E1,
         Self::E2,
+        Self::A1,
+        Self::A2,
+        Self::A3,
+        Self::A4,
         Self::L1,
         Self::D1,
         Self::S1,
@@ -182,6 +194,10 @@ impl Rule {
             Self::C2 => "C-2",
             Self::E1 => "E-1",
             Self::E2 => "E-2",
+            Self::A1 => "A-1",
+            Self::A2 => "A-2",
+            Self::A3 => "A-3",
+            Self::A4 => "A-4",
             Self::L1 => "L-1",
             Self::D1 => "D-1",
             Self::S1 => "S-1",
@@ -270,6 +286,19 @@ impl Rule {
             Self::E2 => {
                 "a decision is carried out once and as it says, is durable when that is told, and changes nothing that does not wait for it"
             }
+            Self::A1 => {
+                "an attempt holds records of one tumbling window of its lane, late ones of the window before included, and carries what the \
+                 finished records of that window left, or nothing before the first"
+            }
+            Self::A2 => {
+                "a window ends once, with all that it carries, when everything tried of it is finished, nothing of it waits and time has passed \
+                 its end or its track has; one whose state is too large ends early, before anything else of its lane is tried"
+            }
+            Self::A3 => {
+                "a state speaks of exactly the finished records of its window, in a checkpoint too: over restarts no record counts twice and none \
+                 is missing"
+            }
+            Self::A4 => "every window that began ends",
             Self::L1 => {
                 "when the function recovers or the plan is finite, everything is committed; a fresh record goes through"
             }

@@ -5,6 +5,7 @@ use crate::batch_reason::BatchReason;
 use crate::fault::Fault;
 use crate::record::Position;
 use crate::time::{Tick, UnixMillis};
+use crate::tumbling::WindowSpan;
 
 /// What a track (or a queue) is doing, or what it waits for. The first that applies, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +145,15 @@ pub enum TrackState {
         /// What was said of it.
         error: String,
     },
+    /// Tumbling windows are open and wait for what comes or for their end; told of is the one that ends first.
+    WindowOpen {
+        /// On how many lanes.
+        n_lanes: u32,
+        /// From when to when it is.
+        span: WindowSpan,
+        /// When it is over, if nothing comes.
+        over_at: Tick,
+    },
     /// A read is open and the source has nothing; what was read last was all dropped by the filter.
     AllFiltered {
         /// How many in a row.
@@ -256,4 +266,10 @@ pub struct Counts {
     pub rate_limited: u64,
     /// Checkpoints that became durable.
     pub committed: u64,
+    /// Tumbling windows whose last invocation succeeded.
+    pub windows_ended: u64,
+    /// Tumbling windows that were terminated early, for their state was too large.
+    pub windows_terminated_early: u64,
+    /// Last invocations of tumbling windows that were given up.
+    pub windows_given_up: u64,
 }

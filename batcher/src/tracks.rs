@@ -11,6 +11,8 @@ mod reading;
 mod restoring;
 mod room;
 mod table;
+mod tumbling;
+mod windows;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,16 +30,19 @@ use crate::hold::{BatchRunId, Hold, lanes_of, tracks_of};
 use crate::lanes::lane_of;
 use crate::pending::Pending;
 use crate::record::{Place, Position, Record, TrackIdx};
-use crate::time::Tick;
+use crate::time::{Now, Tick, UnixMillis};
 use crate::timers::Timer;
 use crate::watermark::{OpenRecords, join};
 
 use self::lane::{Lane, Lanes};
 use self::room::Room;
 use self::table::Table;
+use self::tumbling::Progress;
 
 /// The longest that a read of a track may wait for records.
 const READ_WAIT_MAX: Duration = Duration::from_secs(60);
+/// The shortest that one waits where a tumbling window is to end.
+const READ_WAIT_MIN: Duration = Duration::from_secs(1);
 /// The most records that one read is asked for.
 const READ_RECORDS_MAX: u32 = 10_000;
 /// The most bytes that one read is asked for, and what a track is asked for that had nothing the last time.
@@ -90,6 +95,10 @@ struct Track {
     /// When a read last brought records, or the track came.
     none_since: Tick,
     filtered: Filtered,
+    /// When the newest that was read reached the source, filtered records included, and when it was read.
+    time: Option<(UnixMillis, Tick)>,
+    /// When the source last said that it has nothing, if nothing has come since.
+    quiet_at: Option<Now>,
 }
 
 /// Whether a track may act.
@@ -181,6 +190,8 @@ impl Track {
             is_idle: false,
             none_since: now,
             filtered: Filtered::default(),
+            time: from.windows.as_ref().map(|it| (it.time, now)),
+            quiet_at: None,
         }
     }
 
@@ -227,7 +238,10 @@ impl Track {
 
     /// Everything that was read is finished.
     fn is_finished(&self) -> bool {
-        self.is_at_end && self.open.first().is_none() && !self.lanes.is_any_held()
+        self.is_at_end
+            && self.open.first().is_none()
+            && !self.lanes.is_any_held()
+            && !self.lanes.is_any_window_open()
     }
 }
 

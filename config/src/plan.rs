@@ -85,6 +85,23 @@ pub enum Redelivery {
 /// Tumbling windows with a state that the function carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowPlan {
-    /// Length of one window.
+    /// Length of one window, in whole seconds.
     pub tumbling: Duration,
+    /// How long after its end a window is over although nothing came, once the source says that it has
+    /// nothing.
+    pub quiet: Duration,
+    /// With a state of more bytes a window is terminated early.
+    pub state_bytes_max: u64,
+}
+
+impl WindowPlan {
+    /// Lambda's two minutes.
+    pub const QUIET: Duration = Duration::from_secs(120);
+    /// Lambda's one megabyte.
+    pub const STATE_BYTES_MAX: u64 = 1 << 20;
+
+    /// Windows of this length, ended as Lambda's are.
+    pub fn of(tumbling: Duration) -> Self {
+        Self { tumbling, quiet: Self::QUIET, state_bytes_max: Self::STATE_BYTES_MAX }
+    }
 }

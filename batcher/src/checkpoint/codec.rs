@@ -15,17 +15,19 @@ impl Checkpoint {
     /// it needs, a text carries its length, a place is told by the place before it.
     pub fn encode(&self) -> Vec<u8> {
         let n_places = 2 * self.finished.len() + self.slices.len();
-        let mut out = Writer(Vec::with_capacity(96 + 4 * n_places));
+        let window_bytes: usize =
+            self.windows.iter().flat_map(|it| &it.lanes).map(KeptWindow::n_bytes_max).sum();
+        let mut out = Writer(Vec::with_capacity(96 + 4 * n_places + window_bytes));
         let (is_at, bound) = match &self.watermark {
             Watermark::Origin(origin) => (false, &origin.0),
             Watermark::At(position) => (true, &position.0),
         };
         out.0.push(VERSION);
-        out.members([is_at, self.ended, self.window.is_some()]);
+        out.members([is_at, self.ended, self.windows.is_some()]);
         out.text(bound.as_slice());
         out.number(u64::from(self.lanes));
         out.number(self.plan_generation);
-        self.window.iter().for_each(|it| out.text(it));
+        self.windows.iter().for_each(|it| out.windows(it));
         let mut before = bound.as_slice();
         out.number(self.finished.len() as u64);
         for (first, last) in &self.finished {
@@ -154,6 +156,34 @@ impl Writer {
                 let mut first = it.first.0.as_slice();
                 self.place(&mut first, &it.last);
             }
+            if it.first.0.as_slice().is_empty() {
+                self.finale(it.finale);
+            }
+        }
+    }
+
+    /// What a slice without a place is.
+    fn finale(&mut self, it: Option<Finale>) {
+        self.0.push(match it {
+            None => 0,
+            Some(Finale::Ended) => 1,
+            Some(Finale::TerminatedEarly) => 2,
+        });
+    }
+
+    fn windows(&mut self, it: &Windows) {
+        self.number(it.time.0.cast_unsigned());
+        self.number(it.lanes.len() as u64);
+        for it in &it.lanes {
+            let is_full = it.open.as_ref().is_some_and(|it| it.is_full);
+            self.number(u64::from(it.lane));
+            self.members([it.floor.is_some(), it.open.is_some(), is_full]);
+            it.floor.into_iter().for_each(|it| self.number(it.0.cast_unsigned()));
+            if let Some(OpenWindow { span, state, .. }) = &it.open {
+                self.number(span.start.0.cast_unsigned());
+                self.number(span.end.0.cast_unsigned());
+                self.text(state);
+            }
         }
     }
 
@@ -173,6 +203,13 @@ impl Writer {
         for text in [&it.executed_version, &it.function_error, &it.error] {
             self.option(text.as_deref(), |out, text| out.text(text.as_bytes()));
         }
+    }
+}
+
+impl KeptWindow {
+    /// As many bytes it takes at most.
+    fn n_bytes_max(&self) -> usize {
+        48 + self.open.as_ref().map_or(0, |it| it.state.len())
     }
 }
 
@@ -278,7 +315,7 @@ impl<'a> Cursor<'a> {
         let bound = self.bytes_of_text()?;
         let lanes = self.small_number()?;
         let plan_generation = self.number()?;
-        let window = if has(2) { Some(self.bytes_of_text()?.to_vec()) } else { None };
+        let windows = if has(2) { Some(Box::new(self.windows()?)) } else { None };
         let mut before = bound.to_vec();
         let n_finished = self.number()?;
         let finished = (0..n_finished)
@@ -292,7 +329,7 @@ impl<'a> Cursor<'a> {
         let bound = ShortBytes::new(bound);
         let watermark =
             if has(0) { Watermark::At(Position(bound)) } else { Watermark::Origin(Origin(bound)) };
-        Ok(Checkpoint { watermark, finished, slices, ended: has(1), lanes, plan_generation, window })
+        Ok(Checkpoint { watermark, finished, slices, ended: has(1), lanes, plan_generation, windows })
     }
 
     fn place(&mut self, before: &mut Vec<u8>) -> Result<Position, CheckpointError> {
@@ -337,6 +374,7 @@ impl<'a> Cursor<'a> {
             bisect: has(0),
             is_age_pardoned: has(5),
             given_up: if has(3) { Some(Box::new(self.given_up(Self::reply)?)) } else { None },
+            finale: None,
         };
         if let Some(given_up) = alike.given_up.as_mut().filter(|_| has(4)) {
             given_up.paused_since = Some(UnixMillis(self.number()?.cast_signed()));
@@ -345,9 +383,46 @@ impl<'a> Cursor<'a> {
             let lane = self.small_number()?;
             let first = self.place(before)?;
             let last = if has(6) { first.clone() } else { self.place(&mut before.clone())? };
-            out.push(OpenSlice { lane, first, last, ..alike.clone() });
+            let finale = if first.0.as_slice().is_empty() { self.finale()? } else { None };
+            out.push(OpenSlice { lane, first, last, finale, ..alike.clone() });
         }
         Ok(())
+    }
+
+    fn finale(&mut self) -> Result<Option<Finale>, CheckpointError> {
+        match self.u8()? {
+            0 => Ok(None),
+            1 => Ok(Some(Finale::Ended)),
+            2 => Ok(Some(Finale::TerminatedEarly)),
+            _ => Err(self.malformed()),
+        }
+    }
+
+    fn windows(&mut self) -> Result<Windows, CheckpointError> {
+        let time = self.moment()?;
+        let n_lanes = self.small_number()?;
+        let lanes = (0..n_lanes).map(|_| self.window()).collect::<Result<Vec<KeptWindow>, _>>()?;
+        Ok(Windows { time, lanes })
+    }
+
+    fn window(&mut self) -> Result<KeptWindow, CheckpointError> {
+        let lane = self.small_number()?;
+        let has = self.members(0x07)?;
+        if has(2) && !has(1) {
+            return Err(self.malformed());
+        }
+        let floor = if has(0) { Some(self.moment()?) } else { None };
+        let open = if has(1) {
+            let span = WindowSpan { start: self.moment()?, end: self.moment()? };
+            Some(OpenWindow { span, state: Bytes::copy_from_slice(self.bytes_of_text()?), is_full: has(2) })
+        } else {
+            None
+        };
+        Ok(KeptWindow { lane, floor, open })
+    }
+
+    fn moment(&mut self) -> Result<UnixMillis, CheckpointError> {
+        Ok(UnixMillis(self.number()?.cast_signed()))
     }
 
     fn given_up(
@@ -376,6 +451,7 @@ impl<'a> Cursor<'a> {
             function_error: self.option(Self::text)?,
             error: self.option(Self::text)?,
             payload: None,
+            state: None,
         })
     }
 }
@@ -388,17 +464,20 @@ mod tests {
     fn what_is_written_is_read_again() {
         let full = full();
         assert_eq!(Checkpoint::decode(&full.encode()), Ok(full));
+        let tumbling = tumbling();
+        assert_eq!(Checkpoint::decode(&tumbling.encode()), Ok(tumbling));
         let empty = Checkpoint::at_origin(Origin(ShortBytes::new(b"")));
         assert_eq!(Checkpoint::decode(&empty.encode()), Ok(empty));
     }
 
     #[test]
     fn a_checkpoint_cut_short_or_prolonged_is_refused_everywhere() {
-        let bytes = full().encode();
-        for n in 0..bytes.len() {
-            assert!(Checkpoint::decode(&bytes[..n]).is_err(), "cut at {n}");
+        for bytes in [full().encode(), tumbling().encode()] {
+            for n in 0..bytes.len() {
+                assert!(Checkpoint::decode(&bytes[..n]).is_err(), "cut at {n}");
+            }
+            assert!(Checkpoint::decode(&[bytes.as_slice(), b"x"].concat()).is_err());
         }
-        assert!(Checkpoint::decode(&[bytes.as_slice(), b"x"].concat()).is_err());
     }
 
     #[test]
@@ -483,6 +562,7 @@ mod tests {
     fn any_byte_may_lie_without_harm() {
         full_of_lies(&full().encode());
         full_of_lies(&paused().encode());
+        full_of_lies(&tumbling().encode());
     }
 
     pub(super) fn full_of_lies(bytes: &[u8]) {
@@ -493,6 +573,32 @@ mod tests {
                 let _ = Checkpoint::decode(&bytes);
             }
         }
+    }
+
+    fn tumbling() -> Checkpoint {
+        let full = full();
+        let span = WindowSpan { start: UnixMillis(-60_000), end: UnixMillis(60_000) };
+        let open = OpenWindow { span, state: Bytes::from_static(b"{\"n\":1}"), is_full: true };
+        let nowhere = Position::new(&[]);
+        let finale = |finale| OpenSlice {
+            first: nowhere.clone(),
+            last: nowhere.clone(),
+            finale: Some(finale),
+            ..full.slices[1].clone()
+        };
+        let mut slices = vec![finale(Finale::Ended), finale(Finale::TerminatedEarly)];
+        slices.extend(full.slices.clone());
+        let lanes = vec![
+            KeptWindow { lane: 0, floor: None, open: Some(open.clone()) },
+            KeptWindow { lane: 2, floor: Some(UnixMillis(60_000)), open: None },
+            KeptWindow {
+                lane: 300,
+                floor: Some(UnixMillis(0)),
+                open: Some(OpenWindow { state: Bytes::new(), is_full: false, ..open }),
+            },
+        ];
+        let windows = Some(Box::new(Windows { time: UnixMillis(61_000), lanes }));
+        Checkpoint { slices, windows, ..full }
     }
 
     pub(super) fn paused() -> Checkpoint {
@@ -526,6 +632,7 @@ mod tests {
                 reply: Some(reply),
                 paused_since: None,
             })),
+            finale: None,
         };
         Checkpoint {
             watermark: Watermark::At(Position::number(7)),
@@ -534,7 +641,7 @@ mod tests {
             ended: false,
             lanes: 4,
             plan_generation: 17,
-            window: Some(b"{}".to_vec()),
+            windows: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::pausing::{pause_exhausted, pauses};
 use super::*;
+use crate::plan::OnExhausted;
 
 impl Runs {
     /// Starts the attempt of a batch run that has a slot: what is too old or gone is looked at now. `None`
@@ -16,17 +17,25 @@ impl Runs {
             return None;
         }
         let run = self.batch_runs.get_mut(id)?;
+        let lane = run.lane();
         let Some(Step { what: What::Try(tried), .. }) = run.steps.front_mut() else {
             self.advance(id, books);
             return None;
         };
-        debug_assert!(tried.slice.n_records() > 0, "what is left of a run holds records");
+        debug_assert!(
+            tried.slice.n_records() > 0 || tried.finale.is_some(),
+            "what is left of a run holds records, or ends a window"
+        );
         crate::rule!(
             Q2,
             tried.slice.records().iter().all(|it| books.receipts.is_hidden(it, books.cx.now.tick))
         );
         let attempt_id = AttemptId(books.cx.next_id);
         books.cx.next_id += 1;
+        if let Some(lane) = lane {
+            books.tracks.begin_window(lane, tried.slice.records(), &books.cx);
+        }
+        let window = lane.and_then(|lane| books.tracks.tumbling_window(lane, tried.finale, &books.cx));
         let attempt = Attempt {
             id: attempt_id,
             slice: tried.slice.clone(),
@@ -34,6 +43,7 @@ impl Runs {
             n_before: tried.n_invokes,
             partial_responses: run.limits.partial_responses,
             item_actions: run.limits.item_actions,
+            window,
         };
         tried.n_invokes += 1;
         books.cx.take_rate(tried.slice.n_records());
@@ -47,7 +57,11 @@ impl Runs {
     /// failed.
     fn forget_failures_before(&mut self, id: BatchRunId) {
         let Some(run) = self.batch_runs.get_mut(id) else { return };
-        if matches!(run.steps.front(), Some(Step { what: What::Try(tried), .. }) if tried.n_invokes == 0) {
+        // The end of a window within a batch run stands between what has failed and is tried again.
+        let is_between = run.steps.len() > 1 && run.steps.front().is_some_and(|step| step.finale().is_some());
+        let is_fresh =
+            matches!(run.steps.front(), Some(Step { what: What::Try(tried), .. }) if tried.n_invokes == 0);
+        if is_fresh && !is_between {
             run.failing_since = None;
         }
     }
@@ -145,10 +159,13 @@ impl Runs {
         }
         let error = said(&outcome);
         let has_changed = !matches!(outcome, Outcome::NotReached { .. });
-        let limits = run.limits.clone();
+        let limits = limits_of(run, tried.finale, books);
+        let (finale, state) = (tried.finale, state_of(&outcome));
         let Next { done, left, asked, then } = next(tried, outcome, &limits);
         let mut lost = BTreeSet::new();
         if let Some(done) = &done {
+            // before anything of it can be written.
+            self.carry(id, finale, state, books);
             books.cx.counts.succeeded += done.n_records() as u64;
             lost = books.receipts.lost_groups(done.records(), &books.cx);
             self.finish(id, done.records(), books);
@@ -161,6 +178,7 @@ impl Runs {
         for step in steps.into_iter().rev() {
             run.steps.push_front(step);
         }
+        self.terminate_early(id, books);
         lost.append(
             &mut self.batch_runs.get_mut(id).map(|run| std::mem::take(&mut run.stopped)).unwrap_or_default(),
         );
@@ -234,5 +252,23 @@ fn said(outcome: &Outcome) -> String {
         Outcome::Failed { reply, .. } => reply.error.clone().unwrap_or_default(),
         Outcome::PartlyFailed { .. } => "the function named it in batchItemFailures".to_owned(),
         Outcome::Succeeded(_) | Outcome::NotReached { .. } | Outcome::TooLarge => String::new(),
+    }
+}
+
+/// What an answer gave back to be carried over its tumbling window.
+fn state_of(outcome: &Outcome) -> Option<bytes::Bytes> {
+    match outcome {
+        Outcome::Succeeded(reply) | Outcome::PartlyFailed { reply, .. } => reply.state.clone(),
+        Outcome::Failed { .. } | Outcome::NotReached { .. } | Outcome::TooLarge => None,
+    }
+}
+
+/// The limits of an attempt that ended. No operator can decide about the end of a window, which has no
+/// records: where one is to decide about what is used up it is tried until it succeeds.
+fn limits_of(run: &BatchRun, finale: Option<Finale>, books: &Books) -> Limits {
+    let limits = run.limits.clone();
+    match books.cx.plan.retry.on_exhausted {
+        OnExhausted::Pause if finale.is_some() => Limits { retries_max: None, ..limits },
+        OnExhausted::Pause | OnExhausted::GiveUp => limits,
     }
 }

@@ -38,7 +38,7 @@ impl Runs {
 
     /// A fresh batch becomes a batch run; its first attempt, when there is something to try now.
     pub(crate) fn handle_batch(&mut self, batch: Batch, books: &mut Books) -> Option<Attempt> {
-        let Batch { records, holds, why, is_oversize } = batch;
+        let Batch { records, holds, why, is_oversize, finale } = batch;
         books.cx.counts.given_up_uninvoked += u64::from(is_oversize);
         let slice = Slice::new(records);
         let tried = Tried {
@@ -50,6 +50,7 @@ impl Runs {
             asked_wait: Duration::ZERO,
             is_pardoned: false,
             reply: None,
+            finale,
         };
         let what = if is_oversize {
             What::Tell(tried.give_up(Condition::PayloadTooLarge))

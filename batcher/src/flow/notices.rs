@@ -33,9 +33,11 @@ impl Runs {
         crate::rule!(E1, told.paused.is_none());
         books.cx.counts.dropped += told.slice.n_records() as u64;
         let records = told.slice.clone();
-        let Told { slice, condition, n_invokes, reply, .. } = told;
+        let Told { slice, condition, n_invokes, reply, finale, .. } = told;
         let reply = reply.map(|it| *it);
-        books.cx.actions.push_back(Action::Discarded(Discard { condition, slice, n_invokes, reply }));
+        let window = finale.and_then(|_| self.window_of(id, finale, books));
+        books.cx.actions.push_back(Action::Discarded(Discard { condition, slice, n_invokes, reply, window }));
+        self.give_up_window(id, finale, books);
         self.finish(id, records.records(), books);
         self.after_pop(id, books);
     }
@@ -46,11 +48,14 @@ impl Runs {
             return;
         }
         let notice_id = NoticeId(books.cx.next_id());
+        let finale = self.batch_runs.get(id).and_then(|run| run.steps.front()?.finale());
+        let window = self.window_of(id, finale, books);
         let Some(run) = self.batch_runs.get(id) else { return };
         let Some(step @ Step { what: What::Tell(told), .. }) = run.steps.front() else { return };
         // N-4: told only when it is durable that it was given up.
         crate::rule!(N4, self.is_durable(run, step, books));
-        let Told { slice, condition, n_invokes, reply, paused, n_refused, refused_since: _ } = told.clone();
+        let Told { slice, condition, n_invokes, reply, paused, n_refused, refused_since: _, finale: _ } =
+            told.clone();
         crate::rule!(E1, paused.is_none());
         let reply = reply.map(|it| *it);
         books.cx.actions.push_back(Action::Deliver(Notice {
@@ -60,6 +65,7 @@ impl Runs {
             n_invokes,
             reply,
             n_refused,
+            window,
         }));
         self.notices.insert(notice_id, id);
         self.set_status(id, Status::Delivering { id: notice_id, since: books.cx.now.tick }, books);
@@ -81,6 +87,7 @@ impl Runs {
             Delivery::Taken => {
                 let Some(Step { what: What::Tell(told), .. }) = run.steps.pop_front() else { return };
                 books.cx.counts.delivered += told.slice.n_records() as u64;
+                self.give_up_window(id, told.finale, books);
                 // What stopped meanwhile has gone back, and what came since stands behind the message that
                 // was lost.
                 let lost = books.receipts.lost_groups(told.slice.records(), &books.cx);

@@ -24,7 +24,7 @@ impl Runs {
         if steps.is_empty() {
             return None;
         }
-        run.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.records().is_empty());
+        run.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.is_empty());
         let needed: BTreeSet<Hold> = steps.iter().flat_map(Step::records).filter_map(lane).collect();
         let (holds, kept) =
             std::mem::take(&mut run.holds).into_iter().partition(|hold| needed.contains(hold));

@@ -36,7 +36,8 @@ pub(super) fn pauses(condition: Condition, books: &Books) -> bool {
 
 /// What was given up waits for an operator first, where the plan says so.
 pub(super) fn pause_exhausted(told: Told, books: &Books) -> Told {
-    let paused = pauses(told.condition, books).then_some(Pause { since: books.cx.now.unix, is_told: false });
+    let is_asked = told.finale.is_none() && pauses(told.condition, books);
+    let paused = is_asked.then_some(Pause { since: books.cx.now.unix, is_told: false });
     Told { paused, ..told }
 }
 
@@ -162,6 +163,7 @@ fn again(told: Told, books: &Books) -> Tried {
         asked_wait: Duration::ZERO,
         is_pardoned: true,
         reply: told.reply,
+        finale: told.finale,
     }
 }
 

@@ -35,6 +35,7 @@ impl Runs {
                 asked_wait: Duration::ZERO,
                 is_pardoned: kept.is_age_pardoned,
                 reply,
+                finale: kept.finale,
             };
             step.what = match given_up {
                 Some(it) => What::Tell(Told {
@@ -47,7 +48,7 @@ impl Runs {
         }
         // W-2: what was not there any more when it was read again was dropped by its source or by a filter.
         let n_before = run.steps.len();
-        run.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.records().is_empty());
+        run.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.is_empty());
         if run.steps.len() < n_before {
             self.mark_run_dirty(id, books);
         }
@@ -113,7 +114,8 @@ impl Runs {
                 run.steps.retain(|step| match &step.what {
                     // One that holds records gives their room back first.
                     What::Filling(it) => !it.records.is_empty() || tracks.is_active(it.track),
-                    What::Try(_) | What::Tell(_) => true,
+                    // The end of a window has none.
+                    What::Try(_) | What::Tell(_) => step.finale().is_none() || !run.holds.is_empty(),
                 });
                 self.drop_dead(id, books);
                 if !self.batch_runs.get(id).is_some_and(BatchRun::waits_after_refusal) {

@@ -16,6 +16,7 @@ impl Runs {
         }
         if books.tracks.is_active(idx) {
             for id in books.tracks.runs_of(idx) {
+                self.terminate_early(id, books);
                 self.advance(id, books);
             }
         }

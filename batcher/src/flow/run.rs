@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::hold::{Hold, tracks_of};
 use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
+use crate::tumbling::Finale;
 
 /// What is left of one batch.
 #[derive(Debug)]
@@ -112,6 +113,14 @@ impl BatchRun {
         tracks_of(&self.holds)
     }
 
+    /// The lane of a batch run that holds one, as all do whose batches do not mix tracks.
+    pub(super) fn lane(&self) -> Option<(TrackIdx, u32)> {
+        match self.holds[..] {
+            [Hold::Lane(idx, lane)] => Some((idx, lane)),
+            _ => None,
+        }
+    }
+
     /// Splits what is tried next: the first so many records go before the others.
     pub(super) fn split_first(&mut self, n_records: usize) {
         let Some(Step { what: What::Try(tried), mark }) = self.steps.pop_front() else { return };
@@ -142,7 +151,7 @@ impl BatchRun {
                 What::Tell(told) => told.slice = Slice::new(kept),
             }
         }
-        self.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.records().is_empty());
+        self.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.is_empty());
         taken
     }
 
@@ -217,6 +226,20 @@ impl Step {
                     && *position <= it.slice.last
             }
             What::Try(_) | What::Tell(_) => false,
+        }
+    }
+
+    /// Nothing is left of it to be done.
+    pub(super) fn is_empty(&self) -> bool {
+        self.records().is_empty() && self.finale().is_none()
+    }
+
+    /// How it ends the tumbling window of its lane, if that is what it does.
+    pub(super) fn finale(&self) -> Option<Finale> {
+        match &self.what {
+            What::Filling(filling) => filling.slice.finale,
+            What::Try(tried) => tried.finale,
+            What::Tell(told) => told.finale,
         }
     }
 

@@ -56,28 +56,29 @@ fn open_slices_of(
     cx: &Context,
     out: &mut Vec<OpenSlice>,
 ) {
+    let finale = step.finale();
     match &step.what {
         What::Filling(filling) if filling.track == its.idx => out.push(filling.slice.clone()),
         What::Filling(_) => {}
         What::Try(tried) if tried.n_invokes == 0 => {}
         What::Try(tried) => {
             let not_before = by_the_wall_clock(tried.not_before, cx);
-            for_each_part(&tried.slice, run, its, places, |part| {
+            for_each_part(&tried.slice, finale, run, its, places, |part| {
                 let slice = open_slice(run, part, tried.n_invokes, not_before);
                 let (n_failures, is_age_pardoned) = (tried.n_failures, tried.is_pardoned);
-                out.push(OpenSlice { n_failures, is_age_pardoned, ..slice });
+                out.push(OpenSlice { n_failures, is_age_pardoned, finale, ..slice });
             });
         }
         What::Tell(told) => {
-            let reply = told.reply.clone().map(|reply| crate::attempt::Reply { payload: None, ..*reply });
+            let reply = told.reply.clone().map(|reply| crate::attempt::Reply { payload: None, state: None, ..*reply });
             let given_up = Some(Box::new(GivenUp {
                 condition: told.condition,
                 reply,
                 paused_since: told.paused.map(|it| it.since),
             }));
-            for_each_part(&told.slice, run, its, places, |part| {
+            for_each_part(&told.slice, finale, run, its, places, |part| {
                 let slice = open_slice(run, part, told.n_invokes, cx.now.unix);
-                out.push(OpenSlice { given_up: given_up.clone(), ..slice });
+                out.push(OpenSlice { given_up: given_up.clone(), finale, ..slice });
             });
         }
     }
@@ -105,6 +106,7 @@ fn open_slice(
         bisect: run.limits.bisect,
         is_age_pardoned: false,
         given_up: None,
+        finale: None,
     }
 }
 
@@ -112,11 +114,16 @@ fn open_slice(
 #[inline]
 fn for_each_part(
     slice: &Slice,
+    finale: Option<Finale>,
     run: &BatchRun,
     its: Its,
     places: Option<&BTreeMap<u32, Vec<&Position>>>,
-    tell: impl FnMut((u32, Position, Position)),
+    mut tell: impl FnMut((u32, Position, Position)),
 ) {
+    if let (Some(_), Some((_, lane))) = (finale, run.lane()) {
+        // The end of a window has no place.
+        return tell((lane, Position::new(&[]), Position::new(&[])));
+    }
     match only_part(slice, run, places) {
         Some(part) => Some(part).into_iter().for_each(tell),
         None => parts_of(slice, its, places).into_iter().for_each(tell),

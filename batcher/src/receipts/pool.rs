@@ -53,7 +53,7 @@ impl Receipts {
             return None;
         }
         self.lose_lapsed_waiting(cx);
-        let mut filler = Filler::new(&cx.plan);
+        let mut filler = Filler::new(&cx.plan, 0);
         let (mut taken, mut why) = (Vec::new(), BatchReason::Window);
         for (seq, it) in &self.waiting {
             if self.is_group_held(&it.record) {
@@ -93,7 +93,7 @@ impl Receipts {
                 holds.push(Hold::Group(group.clone()));
             }
         }
-        Some(Batch { records, holds, why, is_oversize })
+        Some(Batch { records, holds, why, is_oversize, finale: None })
     }
 
     /// A batch that was taken is a batch run from now on, which holds its groups.

@@ -3,6 +3,10 @@
 use super::*;
 use crate::assemble::Filler;
 use crate::former::Waiting;
+use crate::plan::Plan;
+use crate::tumbling::Finale;
+
+use super::tumbling::{Ends, LaneWindow, Progress};
 
 impl Tracks {
     /// Looks whether a lane has a batch that is ready, and when it will.
@@ -27,27 +31,22 @@ impl Tracks {
     }
 
     fn look_at_lane(&mut self, idx: TrackIdx, lane: u32, runs: &Runs, cx: &mut Context) {
-        let is_out_of_room = cx.held_bytes >= cx.plan.held_bytes_max;
         let may_start = self.may_start(idx, runs, cx);
+        let may_act = may_start || self.may_act(idx, cx);
         let Some(track) = self.by_idx.get_mut(idx) else { return };
-        let is_at_end = track.is_at_end;
+        let progress = track.progress();
         let Some(unit) = track.lanes.get_mut(lane) else { return };
-        let readiness = match unit.first() {
-            Some(first) if may_start && unit.run().is_none() => {
-                let closes = first.since.after(cx.plan.batch.window);
-                if unit.n_waiting() >= cx.plan.batch.records_max.get() as usize {
-                    Ok(BatchReason::Count)
-                } else if cx.plan.envelope_bytes + unit.waiting_bytes() > cx.plan.batch.bytes_max
-                    || is_out_of_room
-                {
-                    Ok(BatchReason::Bytes)
-                } else if is_at_end {
-                    Ok(BatchReason::Ended)
-                } else if closes <= cx.now.tick {
-                    Ok(BatchReason::Window)
-                } else {
-                    Err(Some(closes))
-                }
+        let is_held = unit.run().is_some();
+        if !is_held {
+            unit.choose_window(cx.plan.window.as_ref());
+        }
+        let readiness = match unit.window_mut() {
+            _ if is_held => Err(None),
+            _ if may_start => readiness_of(unit, progress, cx),
+            // Lanes that are to be others let go of what they carry.
+            Some(window) if may_act && window.is_begun() => {
+                window.set_finale(Some(Finale::TerminatedEarly));
+                Ok(BatchReason::TumblingWindow)
             }
             Some(_) | None => Err(None),
         };
@@ -72,12 +71,13 @@ impl Tracks {
 
     /// Whether a fresh batch may begin with records of this track.
     fn may_start(&self, idx: TrackIdx, runs: &Runs, cx: &Context) -> bool {
+        self.may_act(idx, cx) && (self.n_lanes(idx) == cx.plan.lanes.get() || self.is_any_in_retry(idx, runs))
+    }
+
+    /// Whether anything new may begin on this track.
+    fn may_act(&self, idx: TrackIdx, cx: &Context) -> bool {
         let Some(track) = self.by_idx.get(idx) else { return false };
-        track.is_active()
-            && !track.is_draining
-            && !cx.is_closing()
-            && track.committing.failing.is_none()
-            && (track.n_lanes() == cx.plan.lanes.get() || self.is_any_in_retry(idx, runs))
+        track.is_active() && !track.is_draining && !cx.is_closing() && track.committing.failing.is_none()
     }
 
     /// Counts in the group what of a lane could start now.
@@ -111,7 +111,13 @@ impl Tracks {
         let lane = lanes.first_ready()?;
         let why = lanes.withdraw(lane)?;
         cx.former.withdraw(true);
-        let mut filler = Filler::new(&cx.plan);
+        let window = lanes.get_mut(lane).and_then(Lane::window_mut);
+        let state_bytes = window.as_ref().map_or(0, |it| it.state_bytes());
+        if let Some(finale) = window.and_then(LaneWindow::take_finale) {
+            let holds = vec![Hold::Lane(idx, lane)];
+            return Some(Batch { records: Vec::new(), holds, why, is_oversize: false, finale: Some(finale) });
+        }
+        let mut filler = Filler::new(&cx.plan, state_bytes);
         let mut holds = Vec::new();
         self.fill_from(idx, lane, &mut filler, &mut holds);
         batch_of(filler, holds, why)
@@ -120,7 +126,7 @@ impl Tracks {
     /// Takes the next fresh batch of all lanes together, in the order in which they came to have something.
     pub(crate) fn take_group_batch(&mut self, cx: &mut Context) -> Option<Batch> {
         let (_, why) = cx.former.group_ready()?;
-        let mut filler = Filler::new(&cx.plan);
+        let mut filler = Filler::new(&cx.plan, 0);
         let mut holds = Vec::new();
         while let Some((idx, lane)) = cx.former.next_lane() {
             let Some(unit) = self.lane_mut(idx, lane) else { continue };
@@ -155,8 +161,11 @@ impl Tracks {
         let Some(track) = self.by_idx.get_mut(idx) else { return false };
         let mut is_any = false;
         filler.expect(track.lanes.get(lane).map_or(0, Lane::n_waiting));
-        while let Some(first) = track.lanes.get(lane).and_then(Lane::first) {
-            if filler.closes_before(&first.record) {
+        while let Some(unit) = track.lanes.get(lane)
+            && let Some(first) = unit.first()
+        {
+            // a batch crosses no end of a window.
+            if unit.is_cut_here() || filler.closes_before(&first.record) {
                 break;
             }
             let Waiting { record, .. } = track.lanes.pop(lane).expect("it was looked at");
@@ -185,7 +194,8 @@ impl Tracks {
     pub(super) fn change_lanes(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) {
         let n_lanes = cx.plan.lanes.get();
         let Some(track) = self.by_idx.get_mut(idx) else { return };
-        if track.n_lanes() == n_lanes || !track.is_active() || track.lanes.is_any_held() {
+        let is_in_use = track.lanes.is_any_held() || track.lanes.is_any_window_open();
+        if track.n_lanes() == n_lanes || !track.is_active() || is_in_use {
             return;
         }
         let mut waiting: Vec<Waiting> = Vec::with_capacity(track.lanes.n_waiting());
@@ -209,5 +219,59 @@ impl Tracks {
 
 fn batch_of(filler: Filler, holds: Vec<Hold>, why: BatchReason) -> Option<Batch> {
     let is_oversize = filler.is_oversize();
-    (!filler.is_empty()).then(|| Batch { records: filler.into_records(), holds, why, is_oversize })
+    (!filler.is_empty()).then(|| Batch {
+        records: filler.into_records(),
+        holds,
+        why,
+        is_oversize,
+        finale: None,
+    })
+}
+
+/// Whether a lane that nothing holds has a batch now and why, or when it will.
+fn readiness_of(unit: &mut Lane, progress: Progress, cx: &Context) -> Result<BatchReason, Option<Tick>> {
+    let plan = &cx.plan;
+    let is_crowded = is_crowded_out(unit, plan);
+    let ends = match unit.ends(progress, plan.window.as_ref(), cx.now) {
+        Ends::At(_) | Ends::Later if is_crowded => Ends::Now(Finale::TerminatedEarly),
+        ends => ends,
+    };
+    if let Some(window) = unit.window_mut() {
+        window.set_finale(if let Ends::Now(finale) = ends { Some(finale) } else { None });
+    }
+    let inside = unit.inside(progress);
+    let first = unit.first().filter(|_| inside.n_records > 0);
+    match (ends, first) {
+        (Ends::Now(_), _) => Ok(BatchReason::TumblingWindow),
+        (Ends::At(at), None) => Err(Some(at)),
+        (Ends::Later, None) => Err(None),
+        (Ends::At(_) | Ends::Later, Some(first)) => {
+            let closes = first.since.after(plan.batch.window);
+            if inside.n_records >= plan.batch.records_max.get() as usize {
+                Ok(BatchReason::Count)
+            } else if plan.envelope_bytes + inside.bytes > plan.batch.bytes_max
+                || cx.held_bytes >= plan.held_bytes_max
+            {
+                Ok(BatchReason::Bytes)
+            } else if progress.is_at_end {
+                Ok(BatchReason::Ended)
+            } else if inside.is_passed {
+                Ok(BatchReason::TumblingWindow)
+            } else if closes <= cx.now.tick {
+                Ok(BatchReason::Window)
+            } else {
+                Err(Some(closes))
+            }
+        }
+    }
+}
+
+/// What waits first would fit an event by itself, and does not beside the state of its window.
+fn is_crowded_out(unit: &Lane, plan: &Plan) -> bool {
+    let state_bytes = unit.window().filter(|it| !it.is_used_up()).map_or(0, LaneWindow::state_bytes);
+    let fits = |record: &Record, state_bytes: u64| {
+        plan.envelope_bytes + record.n_bytes() + state_bytes <= plan.batch.bytes_max
+    };
+    let first = unit.first().filter(|_| state_bytes > 0).map(|it| &it.record);
+    first.is_some_and(|first| fits(first, 0) && !fits(first, state_bytes))
 }

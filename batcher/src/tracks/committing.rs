@@ -90,7 +90,7 @@ impl Tracks {
             ended: track.is_finished(),
             lanes: track.n_lanes(),
             plan_generation: cx.plan.generation,
-            window: None,
+            windows: track.kept_windows(),
         }
     }
 

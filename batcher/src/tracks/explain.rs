@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::flow::Its;
+use crate::plan::WindowPlan;
 use crate::state::TrackState;
 
 impl Tracks {
@@ -17,6 +18,7 @@ impl Tracks {
             .or_else(|| runs.state_of(track.lanes.batch_runs()))
             .or_else(|| ready_state(track, cx))
             .or_else(|| self.reading_state(track, cx))
+            .or_else(|| window_state(track, cx))
             .or_else(|| track.filtered.state())
             .unwrap_or(TrackState::NoRecords { since: track.none_since })
     }
@@ -53,6 +55,21 @@ fn ready_state(track: &Track, cx: &Context) -> Option<TrackState> {
     let group = cx.former.group_ready().filter(|_| track.lanes.iter().any(|lane| lane.counted.is_some()));
     let (since, why) = track.lanes.iter().find_map(|lane| lane.ready).or(group)?;
     Some(TrackState::WaitingForSlot { since, why })
+}
+
+fn window_state(track: &Track, cx: &Context) -> Option<TrackState> {
+    if !track.lanes.is_any_window_open() {
+        return None;
+    }
+    let (quiet, progress) =
+        (cx.plan.window.as_ref().map_or(WindowPlan::QUIET, |it| it.quiet), track.progress());
+    let open = || {
+        let windows = track.lanes.iter().filter_map(Lane::window);
+        windows.filter_map(|it| Some((it.over_in(progress, quiet, cx.now)?, it.open_span()?)))
+    };
+    let n_lanes = u32::try_from(open().count()).unwrap_or(u32::MAX);
+    let (over_in, span) = open().min()?;
+    Some(TrackState::WindowOpen { n_lanes, span, over_at: cx.now.tick.after(over_in) })
 }
 
 fn ended_state(track: &Track, cx: &Context) -> Option<TrackState> {

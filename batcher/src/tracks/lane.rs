@@ -5,10 +5,15 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::assemble::bytes_in_batch;
 use crate::batch_reason::BatchReason;
+use crate::checkpoint::KeptWindow;
 use crate::former::{Counted, Waiting};
 use crate::hold::BatchRunId;
-use crate::record::Position;
-use crate::time::Tick;
+use crate::plan::WindowPlan;
+use crate::record::{Position, Record};
+use crate::time::{Now, Tick};
+use crate::tumbling::Finale;
+
+use super::tumbling::{Ends, Inside, LaneWindow, Progress};
 
 /// The lanes of one track. What changes a lane goes through here, so that the sums are always those of the
 /// lanes.
@@ -23,6 +28,8 @@ pub(super) struct Lanes {
     n_held: u32,
     /// Lanes in which nothing waits and that no batch run holds.
     n_idle: u32,
+    /// Tumbling windows that have begun.
+    n_windows: u32,
 }
 
 /// One lane: records of some keys, strictly in order.
@@ -40,6 +47,8 @@ pub(super) struct Lane {
     pub(super) counted: Option<Counted>,
     /// It stands in the group's line.
     pub(super) is_in_line: bool,
+    /// Its tumbling window, where there are any.
+    window: Option<Box<LaneWindow>>,
 }
 
 #[derive(Debug)]
@@ -59,6 +68,7 @@ impl Lanes {
             n_waiting: 0,
             n_held: 0,
             n_idle: n_lanes,
+            n_windows: 0,
         }
     }
 
@@ -118,6 +128,15 @@ impl Lanes {
         let unit = &mut self.lanes[lane as usize];
         self.n_idle -= u32::from(unit.is_idle());
         unit.waiting_bytes += bytes_in_batch(&waiting.record);
+        if let Some(window) = &mut unit.window {
+            window.note(&waiting.record);
+            if unit.waiting.is_empty() && unit.ready.is_some() {
+                // The end of a window stands where its lane has no record, and moves to its first.
+                if self.ready.remove(&(lowest(), lane)) {
+                    self.ready.extend(waiting.record.position().map(|place| (place.clone(), lane)));
+                }
+            }
+        }
         unit.waiting.push_back(waiting);
         self.n_waiting += 1;
     }
@@ -127,6 +146,9 @@ impl Lanes {
         let unit = &mut self.lanes[lane as usize];
         let waiting = unit.waiting.pop_front()?;
         unit.waiting_bytes -= bytes_in_batch(&waiting.record);
+        if let Some(window) = &mut unit.window {
+            window.forget(&waiting.record);
+        }
         if unit.waiting.is_empty() {
             // What comes next stands where the memory is warm, and not behind all that the line ever held.
             unit.waiting.clear();
@@ -141,14 +163,18 @@ impl Lanes {
         let is_alone = self.lanes.len() == 1;
         let unit = &mut self.lanes[lane as usize];
         unit.ready = Some((since, why));
-        self.ready.extend(unit.place().filter(|_| !is_alone).map(|place| (place, lane)));
+        if !is_alone {
+            self.ready.insert((unit.place(), lane));
+        }
     }
 
     /// A batch of a lane waits for a slot no more: why it was closed, if it did wait.
     pub(super) fn withdraw(&mut self, lane: u32) -> Option<BatchReason> {
         let unit = &mut self.lanes[lane as usize];
         let (_, why) = unit.ready.take()?;
-        unit.place().map(|place| self.ready.remove(&(place, lane)));
+        if !self.ready.is_empty() {
+            self.ready.remove(&(unit.place(), lane));
+        }
         Some(why)
     }
 
@@ -193,6 +219,39 @@ impl Lanes {
         self.holders.binary_search_by_key(&id, |it| it.id)
     }
 
+    /// Whether a tumbling window of any of them has begun.
+    pub(super) fn is_any_window_open(&self) -> bool {
+        self.n_windows > 0
+    }
+
+    /// A tumbling window of a former life.
+    pub(super) fn restore_window(&mut self, kept: KeptWindow) {
+        let Some(unit) = self.lanes.get_mut(kept.lane as usize) else { return };
+        self.n_windows += u32::from(kept.open.is_some());
+        unit.window = Some(Box::new(LaneWindow::restored(kept)));
+    }
+
+    /// What a checkpoint says of their tumbling windows.
+    pub(super) fn windows(&self) -> Vec<KeptWindow> {
+        (0..).zip(&self.lanes).filter_map(|(lane, unit)| unit.window.as_ref()?.kept(lane)).collect()
+    }
+
+    /// An attempt on a lane starts, and its tumbling window with it, where there is one.
+    pub(super) fn begin_window(&mut self, lane: u32, records: &[Record], plan: Option<&WindowPlan>) {
+        let Some(unit) = self.lanes.get_mut(lane as usize) else { return };
+        if let Some(plan) = plan {
+            unit.window.get_or_insert_default().choose_for(plan, records, unit.waiting.iter());
+        }
+        self.n_windows += u32::from(unit.window_mut().is_some_and(LaneWindow::begin));
+    }
+
+    /// The last invocation of a lane's tumbling window is over.
+    pub(super) fn end_window(&mut self, lane: u32, finale: Finale) {
+        let Some(window) = self.lanes.get_mut(lane as usize).and_then(Lane::window_mut) else { return };
+        self.n_windows -= u32::from(window.is_begun());
+        window.end(finale);
+    }
+
     /// All that waits, lane by lane; the lanes are as new, as many as are wanted now.
     pub(super) fn replace(&mut self, n_lanes: u32) -> Vec<Lane> {
         std::mem::replace(self, Self::new(n_lanes)).lanes
@@ -212,9 +271,48 @@ impl Lane {
         self.waiting.front()
     }
 
-    /// Where its first record stands.
-    fn place(&self) -> Option<Position> {
-        self.first()?.record.position().cloned()
+    /// Where its first record stands; before all others when none waits.
+    fn place(&self) -> Position {
+        self.first().and_then(|it| it.record.position()).map_or_else(lowest, Position::clone)
+    }
+
+    /// Its tumbling window, where there are any.
+    pub(super) fn window(&self) -> Option<&LaneWindow> {
+        self.window.as_deref()
+    }
+
+    /// The same.
+    pub(super) fn window_mut(&mut self) -> Option<&mut LaneWindow> {
+        self.window.as_deref_mut()
+    }
+
+    /// A lane that nothing holds is looked at: which tumbling window is what waits in, if there are any?
+    pub(super) fn choose_window(&mut self, plan: Option<&WindowPlan>) {
+        match plan {
+            Some(plan) => {
+                self.window.get_or_insert_default().choose(plan, self.waiting.iter());
+            }
+            None if self.window.as_ref().is_some_and(|it| !it.is_begun()) => self.window = None,
+            None => {}
+        }
+    }
+
+    /// What waits first is not in the tumbling window of the next batch.
+    pub(super) fn is_cut_here(&self) -> bool {
+        self.window.as_ref().is_some_and(|window| window.is_used_up())
+    }
+
+    /// What of it the next batch may take.
+    pub(super) fn inside(&self, progress: Progress) -> Inside {
+        match &self.window {
+            Some(window) => window.inside(progress),
+            None => Inside { n_records: self.n_waiting(), bytes: self.waiting_bytes, is_passed: false },
+        }
+    }
+
+    /// Whether its tumbling window ends now.
+    pub(super) fn ends(&self, progress: Progress, plan: Option<&WindowPlan>, now: Now) -> Ends {
+        self.window.as_ref().map_or(Ends::Later, |window| window.ends(progress, plan, now))
     }
 
     pub(super) fn n_waiting(&self) -> usize {
@@ -228,4 +326,9 @@ impl Lane {
     pub(super) fn into_waiting(self) -> VecDeque<Waiting> {
         self.waiting
     }
+}
+
+/// Where nothing stands: before every place.
+fn lowest() -> Position {
+    Position::new(&[])
 }

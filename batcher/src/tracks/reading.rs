@@ -67,6 +67,7 @@ impl Tracks {
         track.none_since = if track.is_idle { track.none_since } else { now };
         track.filtered.note(&read, now);
         track.read_failing = None;
+        let in_windows = track.note_time(&read, cx);
         let before = track.passed.clone();
         let n_lanes = track.n_lanes();
         let is_refilling = !track.refilling.is_empty();
@@ -126,6 +127,7 @@ impl Tracks {
         if track.is_at_end {
             touched.extend(0..n_lanes);
         }
+        touched.extend(in_windows);
         touched.sort_unstable();
         touched.dedup();
         self.touched = touched;
@@ -133,10 +135,12 @@ impl Tracks {
         Effect::Refilled { records: refilled, batch_runs: track.refilling.clone() }
     }
 
-    /// Whether all records of a slice that ends there were read again.
+    /// Whether all records of a slice that ends there were read again; one without records ends nowhere.
     pub(crate) fn is_filled(&self, idx: TrackIdx, last: &Position) -> bool {
         self.by_idx.get(idx).is_some_and(|track| {
-            track.is_at_end || track.passed.as_ref().is_some_and(|passed| *passed > *last)
+            last.0.as_slice().is_empty()
+                || track.is_at_end
+                || track.passed.as_ref().is_some_and(|passed| *passed > *last)
         })
     }
 
@@ -169,7 +173,8 @@ impl Tracks {
             self.wait_for_room(idx, starved_since.unwrap_or(cx.now.tick), runs, cx);
             return;
         }
-        self.send_read(idx, READ_WAIT_MAX, cx);
+        let wait = track.read_wait(cx);
+        self.send_read(idx, wait, cx);
     }
 
     /// Too many finished records lie ahead of the watermark, or they take too much of a checkpoint.

@@ -47,7 +47,7 @@ impl Draft {
                     window: values.duration(&settings::BATCHING_WINDOW)?,
                 },
                 retry: self.retry(values, profile?),
-                window: tumbling.map(|it| WindowPlan { tumbling: Duration::from_secs(u64::from(it.get())) }),
+                window: tumbling.map(|it| WindowPlan::of(Duration::from_secs(u64::from(it.get())))),
                 lanes: whole(&settings::PARALLELIZATION_FACTOR)?,
                 concurrency_max: whole(&settings::MAXIMUM_CONCURRENCY),
                 rate: if let Some(SettingValue::Rate(rate)) = rate { Some(rate) } else { None },

@@ -41,9 +41,9 @@ const SHAPES: u32 = u32::MAX - 1;
 /// What a world has learnt to choose since runs were first kept is drawn from [`Choices::later`], what it
 /// learnt after that from [`Choices::latest`], since it knows syncs from [`Choices::power`], what a mapping
 /// may ask for beyond AWS from [`Choices::beyond`], since tracks come back from [`Choices::hands`], since what
-/// is used up may wait for an operator from [`Choices::pauses`], and whether it is a world of another shape,
-/// and all of such a world, from [`Choices::shapes`]: streams of their own, so that the runs kept before mean
-/// what they meant.
+/// is used up may wait for an operator from [`Choices::pauses`], what there is of tumbling windows from
+/// [`Choices::windows`], and whether it is a world of another shape, and all of such a world, from
+/// [`Choices::shapes`]: streams of their own, so that the runs kept before mean what they meant.
 #[derive(Debug, Clone)]
 pub struct Choices {
     first: Stream,
@@ -53,6 +53,7 @@ pub struct Choices {
     beyond: Stream,
     hands: Stream,
     pauses: Stream,
+    windows: Stream,
     shapes: Stream,
 }
 
@@ -72,11 +73,13 @@ impl Choices {
         let beyond = Rng::new(seed.rotate_left(48) ^ 0x6265_796f_6e64).draw();
         let hands = Rng::new(seed.rotate_left(8) ^ 0x0068_616e_6473).draw();
         let pauses = Rng::new(seed.rotate_left(24) ^ 0x7061_7573_6573).draw();
+        let windows = Rng::new(seed.rotate_left(40) ^ 0x0077_696e_646f_7773).draw();
         let shapes = Rng::new(seed.rotate_left(40) ^ 0x7368_6170_6573).draw();
         let (later, latest) = (drawn(seeds.draw(), 128), drawn(seeds.draw(), 16));
         let (power, beyond) = (drawn(power, 64), drawn(beyond, 16));
-        let (hands, pauses, shapes) = (drawn(hands, 32), drawn(pauses, 16), drawn(shapes, 4));
-        Self { first: drawn(seed, 2048), later, latest, power, beyond, hands, pauses, shapes }
+        let (hands, pauses) = (drawn(hands, 32), drawn(pauses, 16));
+        let (windows, shapes) = (drawn(windows, 16), drawn(shapes, 4));
+        Self { first: drawn(seed, 2048), later, latest, power, beyond, hands, pauses, windows, shapes }
     }
 
     /// Choices made before.
@@ -94,16 +97,23 @@ impl Choices {
         let mut power = rest(&mut latest);
         let mut beyond = rest(&mut power);
         let mut hands = rest(&mut beyond);
-        let pauses = rest(&mut hands);
+        let mut pauses = rest(&mut hands);
+        let windows = rest(&mut pauses);
         let replay = |from| Stream::new(Origin::Replayed { at: 0, from }, 0);
         let (later, latest, power) = (replay(later), replay(latest), replay(power));
         let (beyond, hands, pauses) = (replay(beyond), replay(hands), replay(pauses));
-        Self { first: replay(from), later, latest, power, beyond, hands, pauses, shapes: replay(shapes) }
+        let (windows, shapes) = (replay(windows), replay(shapes));
+        Self { first: replay(from), later, latest, power, beyond, hands, pauses, windows, shapes }
     }
 
     /// The stream of which shape the source has, and of all that happens in a world of such a shape.
     pub fn shapes(&mut self) -> &mut Stream {
         &mut self.shapes
+    }
+
+    /// The stream of tumbling windows.
+    pub fn windows(&mut self) -> &mut Stream {
+        &mut self.windows
     }
 
     /// The stream of what waits for an operator, and of what he does.
@@ -159,7 +169,8 @@ impl Choices {
     /// What was chosen so far.
     pub fn made(&self) -> Vec<u32> {
         let mut made = self.first.made.clone();
-        let streams = [&self.later, &self.latest, &self.power, &self.beyond, &self.hands, &self.pauses];
+        let streams =
+            [&self.later, &self.latest, &self.power, &self.beyond, &self.hands, &self.pauses, &self.windows];
         let n_wild = streams.iter().rposition(|stream| stream.is_wild()).map_or(0, |last| last + 1);
         for stream in &streams[..n_wild] {
             made.push(LATER);

@@ -4,6 +4,7 @@
 mod beyond;
 mod latest;
 mod pauses;
+mod windows;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::choices::Choices;
 pub use crate::shapes::ShapeOptions;
 
 pub(crate) use beyond::draw_rate;
+pub(crate) use windows::draw_length;
 
 /// Marks the length of a slow world: those drawn without it keep their meaning in kept lines.
 const SLOW: u32 = 1_000_000;
@@ -221,6 +223,7 @@ impl Options {
             options.plan.waiting_min = choices.power().pick(&[0, 0, 10, 100]);
             options.draw_hands(choices);
             options.draw_pauses(choices);
+            options.draw_windows(choices);
         }
         options
     }

@@ -23,7 +23,10 @@ impl<'a> Cursor<'a> {
         let ended = self.flag()?;
         let lanes = self.u32()?;
         let plan_generation = self.u64()?;
-        let window = self.option(|from| Ok(from.bytes()?.to_vec()))?;
+        // They knew of no windows.
+        if self.flag()? {
+            return Err(self.malformed());
+        }
         let mut before = Vec::new();
         let (finished, slices) = if version == IN_FULL {
             (
@@ -36,7 +39,7 @@ impl<'a> Cursor<'a> {
                 self.list(|from| Ok((from.older_place(&mut before)?, from.older_place(&mut before)?)))?;
             (finished, self.list(|from| from.older_slice(&mut before, members_max))?)
         };
-        Ok(Checkpoint { watermark, finished, slices, ended, lanes, plan_generation, window })
+        Ok(Checkpoint { watermark, finished, slices, ended, lanes, plan_generation, windows: None })
     }
 
     fn u32(&mut self) -> Result<u32, CheckpointError> {
@@ -108,6 +111,7 @@ impl<'a> Cursor<'a> {
             bisect: has(0),
             is_age_pardoned: has(5),
             given_up: if has(3) { Some(Box::new(self.given_up(Self::older_reply)?)) } else { None },
+            finale: None,
         };
         if let Some(given_up) = slice.given_up.as_mut().filter(|_| has(4)) {
             given_up.paused_since = Some(UnixMillis(self.number()?.cast_signed()));
@@ -128,6 +132,7 @@ impl<'a> Cursor<'a> {
             bisect: self.flag()?,
             is_age_pardoned: false,
             given_up: self.option(|from| from.given_up(Self::older_reply))?.map(Box::new),
+            finale: None,
         })
     }
 
@@ -136,7 +141,7 @@ impl<'a> Cursor<'a> {
         let status = self.option(Self::u32)?.map(u16::try_from).transpose().map_err(|_| self.malformed())?;
         let [executed_version, function_error, error] =
             [self.option(Self::older_text)?, self.option(Self::older_text)?, self.option(Self::older_text)?];
-        Ok(Reply { request_id, status, executed_version, function_error, error, payload: None })
+        Ok(Reply { request_id, status, executed_version, function_error, error, payload: None, state: None })
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Tally {
     pub retried: u64,
     pub not_reached: u64,
     pub committed: u64,
+    pub windows_ended: u64,
+    pub windows_terminated_early: u64,
+    pub windows_given_up: u64,
 }
 
 /// How an outcome's records are treated next.
@@ -80,6 +83,7 @@ impl Oracle {
         now_us: u64,
     ) -> bool {
         let Some(flight) = self.flights.remove(&id) else { return false };
+        self.hear_of_a_window(&flight, outcome, now_us);
         let alive: Vec<bool> = flight
             .entries
             .iter()

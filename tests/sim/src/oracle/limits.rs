@@ -10,7 +10,7 @@ impl Oracle {
     pub(crate) fn b1_a_batch_keeps_its_limits(&self, attempt: &Attempt) -> Result<(), Violation> {
         let records = attempt.slice.records();
         holds(Rule::B1, !records.is_empty(), || "an attempt without records".to_owned())?;
-        let n_bytes = self.event_bytes(records);
+        let n_bytes = self.event_bytes(records) + state_bytes(attempt);
         let n_records = records.len() as u64;
         let fits = |max: u64, bytes_max: u64| n_records == 1 || (n_records <= max && n_bytes <= bytes_max);
         let old =
@@ -21,7 +21,8 @@ impl Oracle {
             | BatchReason::Count
             | BatchReason::Bytes
             | BatchReason::Source
-            | BatchReason::Ended => true,
+            | BatchReason::Ended
+            | BatchReason::TumblingWindow => true,
             BatchReason::Retry | BatchReason::Half | BatchReason::NotReached => false,
         };
         let new = fits(u64::from(self.plan().batch.records_max.get()), self.plan().batch.bytes_max);
@@ -167,4 +168,9 @@ impl Oracle {
     pub(crate) fn c1_nothing_happens_after_abandon(&self, what: &str) -> Result<(), Violation> {
         holds(Rule::C1, self.closing != Closing::Abandoned, || format!("{what} after an abandon"))
     }
+}
+
+/// The bytes that the state of its tumbling window takes of an attempt's event.
+pub(super) fn state_bytes(attempt: &Attempt) -> u64 {
+    attempt.window.as_ref().map_or(0, |it| it.state.len() as u64)
 }

@@ -17,6 +17,7 @@ mod receipts;
 mod slowness;
 mod states;
 mod truth;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub(crate) use hidden::CALL_US;
 pub(crate) use ownership::{Ownership, is_finished_in, order_key};
 pub(crate) use slowness::{Demand, note_what_came};
 pub(crate) use truth::{Entry, Pause, Poison, Truth, decimal, handle_number, name};
+pub(crate) use windows::{InWindow, state_of};
 
 /// The wall clock at the beginning of every world.
 pub(crate) const UNIX_START_MS: i64 = 1_700_000_000_000;
@@ -57,6 +59,8 @@ pub(crate) struct Flight {
     pub(crate) owner_of: Vec<u32>,
     pub(crate) lanes: Vec<(u32, u32)>,
     pub(crate) since_us: u64,
+    /// The tumbling window that it is in.
+    pub(crate) window: Option<InWindow>,
 }
 
 /// What the machine was told about closing.
@@ -127,6 +131,12 @@ pub(crate) struct Oracle {
     /// When an attempt last ended otherwise than well.
     pub(crate) failed_us: Option<u64>,
     rate: rate::RateBook,
+    /// What the windows of a track carried when a checkpoint was made.
+    kept_books: Vec<(Arc<Checkpoint>, windows::Book)>,
+    /// What those of tracks that have ended came to.
+    pub(crate) ended_books: BTreeMap<usize, windows::Book>,
+    /// Ends of windows that a destination is told of.
+    pub(crate) window_notices: BTreeMap<NoticeId, InWindow>,
     /// When the machine last heard of anything but what its source has, or gave something up.
     pub(crate) stirred_us: u64,
 }
@@ -170,6 +180,9 @@ impl Oracle {
             receive_pause: None,
             failed_us: None,
             rate: rate::RateBook::default(),
+            kept_books: Vec::new(),
+            ended_books: BTreeMap::new(),
+            window_notices: BTreeMap::new(),
             stirred_us: 0,
         }
     }
@@ -182,6 +195,7 @@ impl Oracle {
         self.owners.clear();
         self.flights.clear();
         self.notices.clear();
+        self.window_notices.clear();
         self.commits.clear();
         self.unsynced.clear();
         self.decisions.clear();

@@ -363,6 +363,9 @@ impl Oracle {
             ("committed", counts.committed, tally.committed),
             ("deleted", counts.deleted, tally.deleted),
             ("handed_back", counts.handed_back, tally.handed_back),
+            ("windows_ended", counts.windows_ended, tally.windows_ended),
+            ("windows_terminated_early", counts.windows_terminated_early, tally.windows_terminated_early),
+            ("windows_given_up", counts.windows_given_up, tally.windows_given_up),
         ];
         for (name, machine, world) in exact {
             holds(Rule::N5, machine == world, || {

@@ -62,6 +62,12 @@ pub(crate) struct Ownership {
     pub(crate) first_plan: usize,
     /// The machine told that it has ended.
     pub(crate) told_ended: bool,
+    /// Its tumbling windows.
+    pub(super) book: super::windows::Book,
+    /// When the newest that was handed over reached the source, and when it was handed over.
+    pub(crate) time: Option<(i64, u64)>,
+    /// When a read last brought nothing at all, if nothing has come since.
+    pub(crate) quiet: Option<Now>,
 }
 
 impl Oracle {
@@ -112,17 +118,13 @@ impl Oracle {
                     partial,
                     actions,
                 }),
-                pause: slice.filter(|slice| slice.given_up.is_none()).map_or_else(Pause::default, |slice| {
-                    let left_ms =
-                        u64::try_from(slice.not_before.0 - now.unix.0).unwrap_or(0).min(wait_max_ms);
-                    Pause {
-                        until_us: now.tick.0 + (1000 * left_ms).saturating_sub(1000),
-                        due_us: now.tick.0 + 1000 * left_ms,
-                    }
-                }),
+                pause: slice
+                    .filter(|slice| slice.given_up.is_none())
+                    .map_or_else(Pause::default, |slice| Pause::restored(slice, now, wait_max_ms)),
                 ..Entry::default()
             };
         }
+        let has_open = from.windows.iter().flat_map(|it| &it.lanes).any(|it| it.open.is_some());
         let passed = match &from.watermark {
             Watermark::At(position) => Some(position.clone()),
             Watermark::Origin(_) => None,
@@ -138,7 +140,12 @@ impl Oracle {
             committed: from.watermark.clone(),
             first_open: 0,
             heard: Arc::clone(from),
-            restored_last: from.slices.iter().map(|slice| slice.last.clone()).max(),
+            restored_last: from
+                .slices
+                .iter()
+                .filter(|slice| slice.finale.is_none())
+                .map(|slice| slice.last.clone())
+                .max(),
             filled_us: now.tick.0,
             commit_failing: None,
             commits_us: now.tick.0,
@@ -148,9 +155,16 @@ impl Oracle {
             none_since_us: now.tick.0,
             filtered: None,
             is_at_end: from.ended,
-            first_lanes: if from.slices.is_empty() { self.plan().lanes.get() } else { from.lanes },
+            first_lanes: if from.slices.is_empty() && !has_open {
+                self.plan().lanes.get()
+            } else {
+                from.lanes
+            },
             first_plan: self.plans.len() - 1,
             told_ended: false,
+            book: self.book_of(from, now),
+            time: from.windows.as_ref().map(|it| (it.time.0, now.tick.0)),
+            quiet: None,
         };
         self.owners.insert(track, ownership);
     }

@@ -20,7 +20,8 @@ impl Oracle {
             return Ok(());
         }
         let batch = &self.plan().batch;
-        let (n_records, n_bytes) = (entries.len(), self.event_bytes(attempt.slice.records()));
+        let n_bytes = self.event_bytes(attempt.slice.records()) + super::limits::state_bytes(attempt);
+        let n_records = entries.len();
         let is_fresh = entries.iter().all(|entry| !self.entries[*entry].begun);
         let first_us = entries.iter().map(|entry| self.entries[*entry].handed_us).min().unwrap_or(0);
         // The next record may be of a section that the batch does not have yet.
@@ -48,6 +49,7 @@ impl Oracle {
             BatchReason::Ended => {
                 is_fresh && self.owners_of(entries).any(|track| self.owners[&track].is_at_end)
             }
+            BatchReason::TumblingWindow => is_fresh && self.is_cut_by_a_window(attempt, entries),
             BatchReason::Source => false,
             BatchReason::Retry | BatchReason::Half | BatchReason::NotReached => !is_fresh,
         };
@@ -58,6 +60,15 @@ impl Oracle {
                 attempt.why
             )
         })
+    }
+
+    /// The window of an attempt can get no more: time has passed its end, or its lane goes on with another.
+    fn is_cut_by_a_window(&self, attempt: &Attempt, entries: &[usize]) -> bool {
+        let Some(window) = &attempt.window else { return false };
+        let Some(owner) = self.owners.get(&window.track) else { return true };
+        let end = window.span.end.0;
+        let is_later = |uid: usize| !entries.contains(&uid) && self.truths[uid].arrival.0 >= end;
+        owner.time.is_some_and(|(time, _)| time >= end) || self.handed_of(window.track).any(is_later)
     }
 
     /// The bytes of the event that these records make.

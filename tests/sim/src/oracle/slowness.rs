@@ -59,6 +59,8 @@ impl Oracle {
                 self.due_of_track(*track, owner, demand.now_us)
                     .into_iter()
                     .for_each(|(due_us, uid)| count(due_us, uid));
+                let ends = self.ends_due(*track, owner, demand.now_us);
+                ends.into_iter().for_each(|due_us| count(due_us, u32::MAX));
             }
         }
         // What is left of a mixed batch takes one slot for all of its lanes; within a rate limit one starts
@@ -100,6 +102,10 @@ impl Oracle {
     /// that it may have the one counts by which least is due.
     fn due_of_track(&self, track: TrackIdx, owner: &Ownership, now_us: u64) -> Vec<(u64, u32)> {
         let numbers = self.numbers_of_lanes(owner);
+        if numbers.len() > 1 && self.plan().window.is_some() {
+            // A window that has begun goes on, and what waits behind its end waits for the other lanes, too.
+            return Vec::new();
+        }
         let since_us = owner.commits_us.max(owner.filled_us);
         let Some(since_us) = (if numbers.len() == 1 {
             Some(since_us)
@@ -114,6 +120,15 @@ impl Oracle {
             due
         };
         numbers.iter().map(due).min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    /// The ends of windows that nothing holds back, and when they should have been tried.
+    fn ends_due(&self, track: TrackIdx, owner: &Ownership, now_us: u64) -> Vec<u64> {
+        let numbers = self.numbers_of_lanes(owner);
+        if numbers.len() > 1 || self.is_filling(track) {
+            return Vec::new();
+        }
+        self.due_windows((track, owner), owner.commits_us.max(owner.filled_us), now_us)
     }
 
     /// The numbers of lanes that a track may have.
@@ -180,9 +195,11 @@ impl Oracle {
                 continue;
             }
             let key = truth.key.map_or(OrderKey::Free, order_key);
-            let lane = &mut lanes[lane_of(&key, &truth.position, n_lanes) as usize % LANES_MAX];
+            let number = lane_of(&key, &truth.position, n_lanes);
+            let lane = &mut lanes[number as usize % LANES_MAX];
             // What is given up goes to a destination first.
-            let is_busy = self.may_be_given_up(entry, truth, now_us)
+            let is_busy = self.waits_for_a_window(owner, number, truth)
+                || self.may_be_given_up(entry, truth, now_us)
                 || is_missing
                 || entry.in_flight
                 || entry.noticing
@@ -204,7 +221,7 @@ impl Oracle {
     }
 
     /// A checkpoint of it is written and not synced.
-    fn waits_for_sync(&self, track: TrackIdx) -> bool {
+    pub(super) fn waits_for_sync(&self, track: TrackIdx) -> bool {
         self.unsynced.range((track, CommitId(0))..).next().is_some_and(|((other, _), _)| *other == track)
     }
 

@@ -1,6 +1,6 @@
 //! What is true about one record, and about one holding of it by the machine.
 
-use forebay_batcher::{Place, Position, Record, RecordId, RetryPlan, UnixMillis};
+use forebay_batcher::{Now, OpenSlice, Place, Position, Record, RecordId, RetryPlan, UnixMillis};
 
 use super::Oracle;
 
@@ -167,6 +167,15 @@ impl Pause {
         Self {
             until_us: self.until_us.max(now_us + asked_us),
             due_us: self.due_us.max(now_us + most_asked_us),
+        }
+    }
+
+    /// What is left of the pause that a checkpoint says.
+    pub(crate) fn restored(slice: &OpenSlice, now: Now, wait_max_ms: u64) -> Self {
+        let left_ms = u64::try_from(slice.not_before.0 - now.unix.0).unwrap_or(0).min(wait_max_ms);
+        Self {
+            until_us: now.tick.0 + (1000 * left_ms).saturating_sub(1000),
+            due_us: now.tick.0 + 1000 * left_ms,
         }
     }
 

@@ -1,16 +1,19 @@
 //! The destination: takes, refuses, takes and is not heard, is dead until the heal.
 
-use forebay_batcher::{Delivery, Discard, Notice, NoticeId};
+use forebay_batcher::{Delivery, Discard, Notice, NoticeId, Rule, TumblingWindow};
 
 use super::World;
 use super::events::Event;
 use crate::coverage::Point;
-use crate::oracle::Violation;
+use crate::oracle::{Violation, holds};
 
 impl World {
     /// The machine hands over what it gave up.
     pub(super) fn deliver(&mut self, notice: &Notice) -> Result<(), Violation> {
         self.oracle.c1_nothing_begins_after_a_close("a notice")?;
+        if let Some(window) = notice.window.as_ref().filter(|_| notice.slice.n_records() == 0) {
+            return self.deliver_a_window(notice, window);
+        }
         let now = self.now();
         for record in notice.slice.records() {
             if let forebay_batcher::Place::Track(track, _) = &record.place {
@@ -67,6 +70,23 @@ impl World {
         Ok(())
     }
 
+    /// The machine hands over the end of a window that it gave up.
+    fn deliver_a_window(&mut self, notice: &Notice, window: &TumblingWindow) -> Result<(), Violation> {
+        self.oracle.f1_no_action_after_the_track_is_lost(window.track, "a notice")?;
+        self.oracle.c2_nothing_begins_on_a_closed_track(window.track, "a notice")?;
+        self.oracle.w2_a_window_is_given_up_by_a_limit(window, notice.condition)?;
+        self.oracle.w2_a_notice_goes_to_a_destination_once_at_a_time(notice)?;
+        self.oracle.n4_the_end_of_a_window_is_durable(window)?;
+        self.coverage.hit(Point::WindowGivenUp);
+        let in_window = self.oracle.tell_of_a_window(window, self.now_us);
+        self.oracle.window_notices.extend(in_window.map(|it| (notice.id, it)));
+        let is_refused = self.destination_dead || self.strikes(self.options.faults.refuse, Point::Refused);
+        let answer = if is_refused { Delivery::Refused { error: "refused".into() } } else { Delivery::Taken };
+        let (life, id, at) = (self.life, notice.id, self.latency());
+        self.events.push(at, Event::Delivered { life, id, answer, taken: Vec::new() });
+        Ok(())
+    }
+
     /// The destination answered.
     pub(super) fn delivered(&mut self, life: u32, id: NoticeId, answer: Delivery, taken: &[u32]) {
         for uid in taken {
@@ -78,6 +98,13 @@ impl World {
         }
         let told: Vec<usize> =
             self.oracle.notices.get(&id).into_iter().flatten().map(|(entry, _)| *entry).collect();
+        if let Some(window) = self.oracle.window_notices.remove(&id) {
+            if answer == Delivery::Taken {
+                self.oracle.give_up_a_window(window);
+            } else {
+                self.oracle.refuse_a_window(window, self.now_us);
+            }
+        }
         self.oracle.hear_taken(id, answer == Delivery::Taken, self.now_us);
         if self.oracle.is_queue {
             self.oracle.lose_what_lapsed_meanwhile(&told, self.now_us);
@@ -90,6 +117,13 @@ impl World {
 
     /// The machine says that a setting discards records.
     pub(super) fn discard(&mut self, discard: &Discard) -> Result<(), Violation> {
+        if let Some(window) = &discard.window {
+            self.oracle.w2_a_window_is_given_up_by_a_limit(window, discard.condition)?;
+            self.coverage.hit(Point::WindowGivenUp);
+            let in_window = self.oracle.tell_of_a_window(window, self.now_us);
+            let is_known = in_window.is_some_and(|it| self.oracle.give_up_a_window(it));
+            return holds(Rule::A2, is_known, || "a window is discarded that is not open".to_owned());
+        }
         let now = self.now();
         self.oracle.w2_only_what_a_limit_gives_up_is_given_up(discard.condition, &discard.slice, now)?;
         self.oracle.e1_nothing_is_given_up_without_a_decision(discard.slice.records(), discard.condition)?;

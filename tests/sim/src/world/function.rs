@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use forebay_batcher::{
     Attempt, AttemptId, Failure, ItemAction, ItemActions, NotReached, Outcome, Place, RecordId, Reply, Rule,
-    Slice, SlotId,
+    Slice, SlotId, TumblingWindow,
 };
 
 use super::events::Event;
 use super::{Phase, World};
 use crate::coverage::Point;
-use crate::oracle::{FORMER, Flight, Poison, Violation, holds};
+use crate::oracle::{FORMER, Flight, Poison, Violation, holds, state_of};
 
 /// A slow function outlasts a visibility, and a close still awaits it.
 const SLOW_MOST_US: u64 = 150_000_000;
@@ -21,10 +21,12 @@ impl World {
     pub(super) fn invoke(&mut self, slot: SlotId, attempt: &Attempt) -> Result<(), Violation> {
         let entries = self.enter_attempt(slot, attempt)?;
         let uids: Vec<u32> = entries.iter().map(|entry| self.oracle.entries[*entry].uid).collect();
-        let (outcome, done) = self.decide(attempt, &uids);
+        let is_finale = attempt.window.as_ref().is_some_and(|it| it.finale.is_some());
+        let (mut outcome, done) = if is_finale { self.end_window() } else { self.decide(attempt, &uids) };
+        carry(attempt, &uids, &mut outcome);
         let reached = !matches!(outcome, Outcome::NotReached { .. } | Outcome::TooLarge);
         if reached {
-            self.oracle.n_calls += 1;
+            self.oracle.n_calls += u64::from(!is_finale);
             for uid in &uids {
                 self.oracle.truths[*uid as usize].n_attempts += 1;
             }
@@ -98,6 +100,9 @@ impl World {
         };
         self.oracle.slots.swap_remove(known);
         self.oracle.c1_nothing_begins_after_a_close("an attempt")?;
+        if let Some(window) = attempt.window.as_ref().filter(|it| it.finale.is_some()) {
+            return self.enter_the_end_of_a_window(attempt, window);
+        }
         let entries: Vec<usize> =
             attempt.slice.records().iter().map(|record| self.oracle.entry_of(record)).collect();
         let mut owner_of = Vec::new();
@@ -137,6 +142,7 @@ impl World {
         self.oracle.b2_a_batch_is_what_its_reason_says(attempt, &entries, self.now_us)?;
         self.oracle.n6_n7_an_attempt_is_what_it_says(attempt, &entries)?;
         self.oracle.g2_an_attempt_keeps_to_the_rate(entries.len(), self.now_us)?;
+        let window = self.oracle.a1_an_attempt_carries_the_state_of_its_window(attempt, &entries, now)?;
         self.oracle.s5_pauses_are_kept(&entries, self.now_us, "tried")?;
         let limits = self.oracle.limits_of_a_fresh_batch();
         for entry in &entries {
@@ -155,10 +161,53 @@ impl World {
         if self.oracle.is_queue && self.holds_more_of_a_group(&entries) {
             self.coverage.hit(Point::GroupHeld);
         }
+        self.oracle.flights.insert(
+            attempt.id,
+            Flight { entries: entries.clone(), owner_of, lanes, since_us: self.now_us, window },
+        );
+        Ok(entries)
+    }
+
+    /// Checks an attempt that ends a window, which holds no record.
+    fn enter_the_end_of_a_window(
+        &mut self,
+        attempt: &Attempt,
+        window: &TumblingWindow,
+    ) -> Result<Vec<usize>, Violation> {
+        holds(Rule::A2, attempt.slice.n_records() == 0, || {
+            format!("the end of a window holds {} records", attempt.slice.n_records())
+        })?;
+        self.oracle.f1_no_action_after_the_track_is_lost(window.track, "the end of a window")?;
+        self.oracle.c2_nothing_begins_on_a_closed_track(window.track, "the end of a window")?;
+        let lanes = vec![(window.track.0, window.lane)];
+        let is_held = self.oracle.flights.values().any(|flight| flight.lanes.contains(&lanes[0]));
+        holds(Rule::O2, !is_held || self.oracle.lanes_vary, || format!("lane {lanes:?} is held twice"))?;
+        self.oracle.g2_an_attempt_keeps_to_the_rate(0, self.now_us)?;
+        let now = self.now();
+        let in_window = self.oracle.a1_an_attempt_carries_the_state_of_its_window(attempt, &[], now)?;
+        let (entries, owner_of, since_us) = (Vec::new(), Vec::new(), self.now_us);
         self.oracle
             .flights
-            .insert(attempt.id, Flight { entries: entries.clone(), owner_of, lanes, since_us: self.now_us });
-        Ok(entries)
+            .insert(attempt.id, Flight { entries, owner_of, lanes, since_us, window: in_window });
+        Ok(Vec::new())
+    }
+
+    /// How an attempt that ends a window goes.
+    fn end_window(&mut self) -> (Outcome, Vec<u32>) {
+        let faults = self.options.faults.clone();
+        let not_reached = |why| Outcome::NotReached { why, retry_after: None, error: "503".into() };
+        let outcome = if self.strikes(faults.throttle, Point::Throttled) {
+            not_reached(NotReached::Throttled)
+        } else if self.strikes(faults.platform, Point::Platform) {
+            not_reached(NotReached::Platform)
+        } else if self.strikes(faults.lost_answer, Point::LostAnswer) {
+            failed(Failure::Unknown, "no answer")
+        } else if self.strikes(faults.function_error, Point::WindowEndFailed) {
+            failed(Failure::FunctionError, "raised")
+        } else {
+            Outcome::Succeeded(Reply::default())
+        };
+        (outcome, Vec::new())
     }
 
     /// Messages of one of these groups are held and not in flight; only the latest receipts are looked at.
@@ -299,5 +348,24 @@ fn failed(how: Failure, error: &str) -> Outcome {
     Outcome::Failed {
         how,
         reply: Reply { status: Some(200), function_error, error: Some(error.to_owned()), ..Reply::default() },
+    }
+}
+
+/// What the function gives back to be carried over its window: what it was told, and the records before the
+/// first that it says has failed.
+fn carry(attempt: &Attempt, uids: &[u32], outcome: &mut Outcome) {
+    let Some(window) = &attempt.window else { return };
+    match outcome {
+        Outcome::Succeeded(reply) => reply.state = Some(state_of(&window.state, uids.iter().copied())),
+        Outcome::PartlyFailed { failed, asked, reply } => {
+            let records = attempt.slice.records();
+            let is_named = |at: &usize| failed.contains(&records[*at].id);
+            let is_rejected = |at: &usize| asked.get(&records[*at].id) == Some(&ItemAction::Reject);
+            let n_before =
+                (0..records.len()).find(|at| is_named(at) && !is_rejected(at)).unwrap_or(records.len());
+            let done = (0..n_before).filter(|at| !is_named(at)).map(|at| uids[at]);
+            reply.state = Some(state_of(&window.state, done));
+        }
+        Outcome::Failed { .. } | Outcome::NotReached { .. } | Outcome::TooLarge => {}
     }
 }

@@ -68,7 +68,8 @@ impl World {
             }
             Watermark::At(watermark) => self.is_behind_all(track, watermark),
         };
-        end && durable.slices.is_empty() && durable.finished.is_empty()
+        let is_any_open = durable.windows.iter().flat_map(|it| &it.lanes).any(|it| it.open.is_some());
+        end && durable.slices.is_empty() && durable.finished.is_empty() && !is_any_open
     }
 
     fn is_behind_all(&self, track: usize, watermark: &Position) -> bool {
@@ -94,6 +95,7 @@ impl World {
             || faults.left_out + faults.stall + faults.settle_late > 0;
         self.oracle.w2_every_record_is_finished(receives_get_lost)?;
         self.oracle.e2_every_decision_is_told()?;
+        self.oracle.a3_windows_sum_up_to_what_was_finished()?;
         if self.pure {
             self.oracle.r3_the_destination_gets_exactly_the_poison()?;
             self.oracle.r3_poison_costs_a_bounded_number_of_calls(self.n_extra_calls)?;
@@ -127,7 +129,10 @@ impl World {
         };
         // An operator has it tried again now and then, and takes his time each time.
         let decided = if self.options.decides_max_ms > 0 { 1000 + 100 * n_records } else { 0 };
-        600 + n_records * per_record + stubborn + limited + asked + decided
+        let windows = self.oracle.plans.iter().filter_map(|plan| plan.window.as_ref());
+        // Lanes that change, and tracks that end, wait for one after the other.
+        let windows = windows.map(|it| 10 * (it.tumbling + it.quiet).as_secs() + 600).max().unwrap_or(0);
+        600 + windows + n_records * per_record + stubborn + limited + asked + decided
     }
 
     pub(super) fn stuck(&self, what: &str) -> Violation {

@@ -66,6 +66,9 @@ impl World {
         if self.oracle.anything_waits() {
             self.coverage.hit(Point::CrashInPause);
         }
+        if self.oracle.carries_anything() {
+            self.coverage.hit(Point::CrashInWindow);
+        }
         self.trace.note(&[6, self.now_us], || format!("{:>12} CRASH", self.now_us));
         self.n_extra_calls += self.n_wanted();
         self.cut_power();
@@ -288,6 +291,7 @@ impl World {
         if let Some(owner) = self.oracle.owners.get_mut(&owner) {
             owner.told_ended = true;
         }
+        self.oracle.close_the_book(owner, source);
         self.changed = true;
         self.start_children();
         Ok(())

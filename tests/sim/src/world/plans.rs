@@ -8,7 +8,7 @@ use forebay_batcher::{Machine, Plan};
 
 use super::{Phase, World};
 use crate::coverage::Point;
-use crate::options::draw_rate;
+use crate::options::{draw_length, draw_rate};
 
 impl World {
     /// A new plan.
@@ -18,7 +18,10 @@ impl World {
         }
         let mut plan = (*self.plan).clone();
         plan.generation += 1;
-        if self.options.pauses_change && self.choices.pauses().chance(500) {
+        if let Some(window) = plan.window.as_mut().filter(|_| self.choices.windows().chance(300)) {
+            window.tumbling = draw_length(self.choices.windows());
+            self.coverage.hit(Point::WindowLengthChanged);
+        } else if self.options.pauses_change && self.choices.pauses().chance(500) {
             self.change_pauses(&mut plan);
         } else if plan.rate.is_some() && self.choices.beyond().chance(400) {
             plan.rate = Some(draw_rate(self.choices.beyond())).filter(|_| !self.choices.beyond().chance(200));

@@ -54,6 +54,9 @@ impl World {
         };
         world.oracle.lanes_vary = world.options.faults.plan_change > 0 || world.options.lanes_change;
         world.oracle.clock_steps = world.options.faults.clock_step > 0;
+        if world.plan.window.is_some() {
+            world.coverage.hit(Point::Windows);
+        }
         world.make_source();
         world.schedule_records();
         world.schedule_faults();

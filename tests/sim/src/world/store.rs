@@ -80,6 +80,7 @@ impl World {
         self.oracle.n6_n7_slices_say_what_is_true(owner, &checkpoint, self.now())?;
         self.oracle.s5_a_commit_waits(owner, self.now_us)?;
         let checkpoint = Arc::new(checkpoint);
+        self.oracle.a3_a_checkpoint_keeps_what_is_carried(owner, &checkpoint)?;
         self.oracle.commits.insert(id, (owner, Arc::clone(&checkpoint)));
         self.oracle.unsaid.remove(&owner);
         let (source, epoch) = self.oracle.owners.get(&owner).map_or((0, 0), |it| (it.source, it.epoch));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use forebay_batcher::{
     Checkpoint, OrderKey, Origin, Place, Read, ReadId, ReadOrder, Record, Section, SourceNotice, TrackIdx,
+    UnixMillis,
 };
 use forebay_models::stream::{Cursor, Log};
 
@@ -111,6 +112,9 @@ impl World {
         let track = &mut self.tracks[source];
         self.owners.insert(owner, Reader { source, cursor: track.log.open(&from.watermark) });
         self.oracle.assign(owner, source, self.store.epochs[source], &from, self.now());
+        if from.windows.iter().flat_map(|it| &it.lanes).any(|it| it.open.is_some()) {
+            self.coverage.hit(Point::RestoredWindow);
+        }
         if !from.slices.is_empty() {
             self.coverage.hit(Point::RestoredSlice);
             let given_up = from.slices.iter().any(|slice| slice.given_up.is_some());
@@ -226,8 +230,10 @@ impl World {
         });
         let mut read =
             Read { passed: passage.passed, ended: passage.ended, gap: passage.gap, ..Read::default() };
+        let mut newest: Option<UnixMillis> = None;
         for idx in passage.items {
             let uid = self.tracks[source].log.items()[idx].value;
+            newest = newest.max(Some(self.oracle.truths[uid as usize].arrival));
             if self.oracle.truths[uid as usize].wanted {
                 self.hand_over(uid, owner);
                 read.records.push(self.render(uid, owner));
@@ -236,8 +242,10 @@ impl World {
             }
         }
         if read.n_filtered > 0 {
+            read.newest_arrival = newest;
             self.coverage.hit(Point::FilteredStretch);
         }
+        let now = self.now();
         if read.gap.is_some() {
             self.coverage.hit(Point::Gap);
         }
@@ -246,6 +254,7 @@ impl World {
         {
             owner.passed.clone_from(&read.passed);
             owner.is_at_end |= read.ended;
+            owner.note_time(&read, newest, now);
             note_what_came(&read, self.now_us, &mut owner.none_since_us, &mut owner.filtered);
             if owner
                 .restored_last
@@ -291,6 +300,7 @@ impl World {
     pub(super) fn new_record(&mut self, track: usize) -> u32 {
         let uid = u32::try_from(self.oracle.truths.len()).expect("worlds are small");
         let fresh = self.phase != super::Phase::Safety;
+        let late_ms = self.lateness();
         let options = &self.options;
         let key = if options.n_keys == 0 { None } else { Some(self.choices.below(options.n_keys)) };
         let wanted = !self.choices.chance(if fresh { 0 } else { options.filtered });
@@ -312,7 +322,7 @@ impl World {
             (true, false) => Poison::Stays,
             (true, true) => Poison::Heals,
         };
-        let arrival = forebay_batcher::UnixMillis(self.unix().0 - i64::from(age_ms));
+        let arrival = UnixMillis(self.unix().0 - i64::from(age_ms) - i64::from(late_ms));
         let position = forebay_batcher::Position::number(u64::from(uid));
         let before = key.and_then(|key| self.tracks[track].last_of_key.insert(key, uid));
         let idx = uid as usize;
@@ -340,6 +350,17 @@ impl World {
             self.oracle.entries.push(Entry { uid, ..Entry::default() });
         }
         uid
+    }
+
+    /// How long before it is written a record reached its source: behind others, where there are windows.
+    fn lateness(&mut self) -> u32 {
+        let length = self.options.plan.window.as_ref().map(|it| it.tumbling);
+        let Some(length) = length.filter(|_| self.phase == super::Phase::Safety) else { return 0 };
+        if !self.choices.windows().chance(100) {
+            return 0;
+        }
+        self.coverage.hit(Point::LateForItsWindow);
+        self.choices.windows().below(2 * u32::try_from(length.as_millis()).expect("windows are short"))
     }
 
     /// The record as the machine gets it.

@@ -1,0 +1,32 @@
+//! Worlds with tumbling windows.
+
+use std::time::Duration;
+
+use forebay_batcher::WindowPlan;
+
+use super::{Options, Stubborn};
+use crate::choices::{Choices, Stream};
+
+impl Options {
+    /// A world whose function carries a state over windows.
+    pub(super) fn draw_windows(&mut self, choices: &mut Choices) {
+        let windows = choices.windows();
+        if self.plan.mixes_tracks || self.stubborn != Stubborn::Nothing || !windows.chance(150) {
+            return;
+        }
+        self.plan.window = Some(WindowPlan {
+            tumbling: draw_length(windows),
+            quiet: Duration::from_secs(windows.pick(&[5, 1, 120])),
+            state_bytes_max: windows.pick(&[1 << 20, 1 << 20, 16, 48]),
+        });
+        if windows.chance(300) {
+            // An end that fails is given up, or tried until it is well.
+            self.faults.function_error = self.faults.function_error.max(300);
+        }
+    }
+}
+
+/// The length of windows, such as an operator may set or change.
+pub(crate) fn draw_length(windows: &mut Stream) -> Duration {
+    Duration::from_secs(windows.pick(&[5, 1, 2, 30]))
+}
