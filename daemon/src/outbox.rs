@@ -5,7 +5,9 @@ use std::sync::Arc;
 use forebay_batcher::{Notice, UnixMillis};
 use forebay_invoker::notice::{self, NoticeContext};
 use forebay_invoker::{DeliveryError, Destination, FailureRecord};
-use forebay_pollers::Source;
+use forebay_pollers::{Source, iso_seconds};
+
+use crate::mapping_task::InWindow;
 
 /// A mapping's way to its destination.
 #[derive(Clone)]
@@ -33,12 +35,23 @@ impl Outbox {
     pub async fn deliver(
         &self,
         notice: &Notice,
+        in_window: Option<&InWindow>,
         source: &dyn Source,
         now: UnixMillis,
     ) -> Result<(), DeliveryError> {
         let records = notice.slice.records();
-        let (key, info) = source.format().batch_info(records);
-        let payload = self.include_payload.then(|| source.format().wrap(records).concat());
+        let (key, mut info) = source.format().batch_info(records);
+        if let Some(it) = in_window.filter(|_| records.is_empty()) {
+            describe_window(it, &mut info);
+        }
+        let event = || {
+            let event = source.format().wrap(records);
+            match in_window {
+                Some(window) => window.add_to(event).concat(),
+                None => event.concat(),
+            }
+        };
+        let payload = self.include_payload.then(event);
         let context = NoticeContext {
             function_arn: &self.function_arn,
             batch_info: (key, &info),
@@ -49,4 +62,12 @@ impl Outbox {
         let original_key = records.first().and_then(|record| source.format().original_key(record));
         self.destination.deliver(FailureRecord { json, original_key }).await
     }
+}
+
+/// What a failure record says of a window that was given up: it has no records that could tell.
+fn describe_window(it: &InWindow, info: &mut serde_json::Value) {
+    let span = it.window.span;
+    info["shardId"] = it.facts.shard_id.clone().into();
+    info["streamArn"] = it.facts.event_source_arn.clone().into();
+    info["window"] = serde_json::json!({ "start": iso_seconds(span.start), "end": iso_seconds(span.end) });
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use forebay_batcher::{Again, BatchReason, Condition, NotReached, Position, Tick, TrackState, Watermark};
 use forebay_invoker::GateState;
 pub use forebay_invoker::outcome::chain;
+use forebay_pollers::iso_seconds;
 
 /// The gate of the mapping's function, which the core does not see.
 #[derive(Debug, Clone, Default)]
@@ -167,6 +168,18 @@ pub fn sentence(state: &TrackState, gate: &FunctionGate, now: Tick) -> String {
                 ),
             }
         }
+        TrackState::WindowOpen { n_lanes, span, over_at } => {
+            let others = match n_lanes {
+                0 | 1 => String::new(),
+                n => format!(", one of {n} that are open,"),
+            };
+            format!(
+                "Waiting for records; the tumbling window from {} to {}{others} ends with the first record behind it, or {} if none comes.",
+                iso_seconds(span.start),
+                iso_seconds(span.end),
+                in_(*over_at)
+            )
+        }
         TrackState::AllFiltered { n_records: 1, since } => {
             format!(
                 "Waiting for records; the last one that was read was dropped by the filter {} ago.",
@@ -241,6 +254,7 @@ pub fn word(state: &TrackState) -> &'static str {
         TrackState::OutOfRoom { .. } => "OutOfRoom",
         TrackState::SourceDown { .. } => "SourceDown",
         TrackState::Hidden { .. } => "Hidden",
+        TrackState::WindowOpen { .. } => "WindowOpen",
         TrackState::AllFiltered { .. } => "AllFiltered",
         TrackState::NoRecords { .. } => "NoRecords",
     }
@@ -257,6 +271,7 @@ pub fn reason(why: BatchReason) -> &'static str {
         BatchReason::NotReached => "the function was not reached before",
         BatchReason::Source => "its source could not wait",
         BatchReason::Ended => "its track ended",
+        BatchReason::TumblingWindow => "its tumbling window is over",
     }
 }
 

@@ -184,6 +184,9 @@ impl<'a> StateParts<'a> {
                 let hidden = Some(HiddenStatus { messages: *n_messages, receives: *n_receives });
                 Self { since: Some(*since), until: *next, error: Some(error), hidden, ..trouble(1) }
             }
+            TrackState::WindowOpen { over_at, .. } => {
+                Self { until: Some(*over_at), ..Self::new(Weight::Idle) }
+            }
             TrackState::Batching { until, .. } => Self { until: Some(*until), ..Self::new(Weight::Works) },
             TrackState::Invoking { since, again: None, .. } => {
                 Self { since: Some(*since), ..Self::new(Weight::Works) }

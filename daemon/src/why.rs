@@ -177,6 +177,9 @@ fn advice(track: &TrackView) -> Option<&'static str> {
             "Raise `reserved_concurrent_executions` or `maximum_concurrency`, or make the function faster."
         }
         "RateLimited" => "Nothing, if that is what the limit is for; else raise `rate_limit` of the mapping.",
+        "WindowOpen" => {
+            "Nothing: its last invocation comes when a later record has arrived, or two minutes after its end."
+        }
         "OutOfRoom" => "Wait for the function, or raise `memory_budget_mb`.",
         "TooFarAhead" => "Look at what holds the lane: what is ahead of it is finished and waits.",
         _ => return None,

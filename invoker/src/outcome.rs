@@ -2,17 +2,17 @@
 
 use std::error::Error;
 
-use forebay_batcher::response::{ResponseTypes, read_reply};
+use forebay_batcher::response::{Expected, read_reply};
 use forebay_batcher::{Failure, Fault, Outcome, RecordId, Reply, Slice};
 use serde_json::value::RawValue;
 
 use crate::executor::InvokeError;
 
-/// What an invocation means for its slice. `types` says how much of the answer is read; `identify` is the
+/// What an invocation means for its slice. `expected` says what of the answer is read; `identify` is the
 /// source's way to turn what stands under `itemIdentifier` into a record's name.
 pub fn outcome_of(
     result: Result<Reply, InvokeError>,
-    types: ResponseTypes,
+    expected: impl Into<Expected>,
     slice: &Slice,
     identify: &dyn Fn(&RawValue) -> Option<RecordId>,
 ) -> Outcome {
@@ -20,7 +20,7 @@ pub fn outcome_of(
         Ok(mut reply) => {
             // Of a success it tells why its answer cannot be read, if somebody wants to.
             let unreadable = reply.function_error.is_none().then(|| reply.error.take()).flatten();
-            match (read_reply(reply, types, slice, identify), unreadable) {
+            match (read_reply(reply, expected, slice, identify), unreadable) {
                 (Outcome::Failed { how: Failure::InvalidResponse, reply }, Some(why)) => Outcome::Failed {
                     how: Failure::InvalidResponse,
                     reply: Reply { error: Some(why), ..reply },

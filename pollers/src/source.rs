@@ -9,6 +9,7 @@ mod group;
 mod queue;
 mod text;
 mod tracks;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub use group::{Group, GroupEvent, Membership};
 pub use queue::{Hidden, Message, Queue, QueueFacts};
 pub use text::{Digits, write_number, write_text};
 pub use tracks::{Listing, RawRead, RawRecord, Reader, Room, Tracks, TracksFacts};
+pub use window::{WindowFacts, iso_seconds};
 
 /// One kind of source.
 pub trait SourceKind: Send + Sync {

@@ -53,6 +53,7 @@ fn a_slice_below_the_watermark_lacks_no_record_and_its_track_waits_for_memory_as
         bisect: false,
         is_age_pardoned: false,
         given_up: None,
+        finale: None,
     };
     let from = |at: u64| Checkpoint {
         watermark: Watermark::At(Position::number(10)),

@@ -83,17 +83,23 @@ impl Life<'_> {
         // From here on the rate limit counts it; until then it grants no other slot.
         slot.begin(attempt.slice.n_records());
         let id = attempt.id;
-        let work = Work::of(&attempt.slice);
+        let work = Work::of(&attempt.slice, attempt.window.as_deref());
+        let in_window = self.in_window(attempt.window.as_deref());
         self.tell_sent(&attempt, work);
         self.sent.insert(id, work);
         let (wiring, source) = (Arc::clone(&self.wiring), Arc::clone(self.feed.source()));
         // Gives the slot back with what the invocation told about the function.
         self.jobs.start(About::Invoke(id), async move {
-            let event = Event { pieces: source.format().wrap(attempt.slice.records()) };
+            let pieces = source.format().wrap(attempt.slice.records());
+            let pieces = match in_window {
+                Some(window) => window.add_to(pieces),
+                None => pieces,
+            };
+            let event = Event { pieces };
             let began = Instant::now();
             let answer = wiring.executor.invoke(event).await;
             let identify = |reported: &RawValue| source.format().identify(reported);
-            let outcome = outcome_of(answer, attempt.response_types(), &attempt.slice, &identify);
+            let outcome = outcome_of(answer, attempt.expected(), &attempt.slice, &identify);
             slot.settle(&outcome);
             Done::Invoked { id, outcome, took: Some(began.elapsed()) }
         });
@@ -101,17 +107,19 @@ impl Life<'_> {
 
     fn deliver(&mut self, notice: Notice) {
         let id = notice.id;
-        self.noticed.insert(id, (Work::of(&notice.slice), notice.condition));
+        self.noticed.insert(id, (Work::of(&notice.slice, notice.window.as_deref()), notice.condition));
+        let in_window = self.in_window(notice.window.as_deref());
         let wiring = Arc::clone(&self.wiring);
         let source = Arc::clone(self.feed.source());
         self.jobs.start(About::Deliver(id), async move {
             let outbox = wiring.outbox.as_ref().expect("a plan without destination makes no notices");
-            let answer = match outbox.deliver(&notice, &*source, wiring.clock.unix()).await {
-                Ok(()) => Delivery::Taken,
-                Err(error) => Delivery::Refused {
-                    error: Fault::new(Code(error.code), format!("{} ({})", chain(&error), error.code)),
-                },
-            };
+            let answer =
+                match outbox.deliver(&notice, in_window.as_ref(), &*source, wiring.clock.unix()).await {
+                    Ok(()) => Delivery::Taken,
+                    Err(error) => Delivery::Refused {
+                        error: Fault::new(Code(error.code), format!("{} ({})", chain(&error), error.code)),
+                    },
+                };
             Done::Delivered { id, answer }
         });
     }

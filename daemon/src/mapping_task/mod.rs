@@ -13,6 +13,7 @@ mod queue;
 mod refusals;
 mod start;
 mod telemetry;
+mod windows;
 mod wiring;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use forebay_batcher::{
     AttemptId, Close, Condition, Machine, NoticeId, Place, Plan, ReadId, Slice, SlotId, Tick, TrackIdx,
-    TrackTable, UnixMillis,
+    TrackTable, TumblingWindow, UnixMillis,
 };
 use forebay_checkpoints::{Lease, Synced};
 use forebay_invoker::{GateSeat, Slot};
@@ -39,6 +40,7 @@ use alarm::Alarm;
 use commits::Unsynced;
 use decisions::Decisions;
 use jobs::Done;
+pub(crate) use windows::InWindow;
 
 /// How often counts and gauges are published while they change: a scrape in seconds needs no more.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
@@ -68,12 +70,12 @@ pub(crate) async fn live(
     entry.set_lifecycle(Lifecycle::Enabled);
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let allowance = wiring.budget.allowance();
-    let envelope_bytes = started.feed.source().format().envelope_bytes();
     let queue = started.feed.source().queue().map(|queue| queue.facts());
     let mut plans = wiring.plan.subscribe();
     let own = plans.borrow_and_update().clone();
     let limits = queue::ReceiveLimits { concurrency_max: own.concurrency_max, pollers: wiring.pollers };
     let queue_plan = queue.map(|facts| queue::plan(&facts, wiring.source.wait_max(), limits));
+    let envelope_bytes = windows::envelope_bytes(&own, &**started.feed.source());
     let plan = Plan { envelope_bytes, held_bytes_max: allowance.bytes(), queue: queue_plan, ..own };
     let mut life = Box::new(Life {
         machine: Machine::new(Arc::new(plan.clone()), seed),
@@ -180,12 +182,13 @@ struct Work {
 }
 
 impl Work {
-    fn of(slice: &Slice) -> Self {
+    fn of(slice: &Slice, window: Option<&TumblingWindow>) -> Self {
         let track = slice.records().first().and_then(|record| match record.place {
             Place::Track(idx, _) => Some(idx),
             Place::Queue { .. } => None,
         });
-        Self { track, n_records: slice.n_records() }
+        // The end of a window has no record.
+        Self { track: track.or(window.map(|it| it.track)), n_records: slice.n_records() }
     }
 }
 
@@ -273,8 +276,9 @@ impl Life<'_> {
     /// Goes on with other limits: new batches take them, batches in retry keep theirs.
     fn replan(&mut self) {
         let own = self.plans.borrow_and_update().clone();
-        // These three are set by the source and the budget, whatever the operator changes.
-        let Plan { envelope_bytes, held_bytes_max, ref queue, .. } = self.plan;
+        // What the source and the budget set stays, whatever the operator changes.
+        let envelope_bytes = windows::envelope_bytes(&own, &**self.feed.source());
+        let Plan { held_bytes_max, ref queue, .. } = self.plan;
         self.plan = Plan { envelope_bytes, held_bytes_max, queue: queue.clone(), ..own };
         self.machine.handle_plan(Arc::new(self.plan.clone()), self.wiring.clock.now());
     }

@@ -202,7 +202,7 @@ impl Life<'_> {
     }
 
     pub(super) fn tell_discarded(&self, discard: &Discard) {
-        let work = Work::of(&discard.slice);
+        let work = Work::of(&discard.slice, discard.window.as_deref());
         let (mapping, source, track, n_records) =
             (self.entry.name(), self.entry.source_kind(), self.label(work.track), work.n_records);
         let request_id = discard.reply.as_ref().map(|it| it.request_id.as_str());

@@ -6,7 +6,7 @@ use forebay_batcher::Counts;
 pub type Counter = (&'static str, &'static str, fn(&Counts) -> u64);
 
 /// Every count of the core. AWS's names where AWS has one.
-pub const COUNTERS: [Counter; 25] = [
+pub const COUNTERS: [Counter; 28] = [
     ("polled_event_count", "Records read from the source, filtered ones included", |it| it.polled),
     ("filtered_out_event_count", "Records that matched no filter", |it| it.filtered_out),
     ("skipped_event_count", "Records read again that were already finished", |it| it.skipped),
@@ -52,6 +52,11 @@ pub const COUNTERS: [Counter; 25] = [
         it.rate_limited
     }),
     ("checkpoints_committed", "Checkpoints that became durable", |it| it.committed),
+    ("windows_ended", "Tumbling windows whose last invocation succeeded", |it| it.windows_ended),
+    ("windows_terminated_early", "Tumbling windows ended early: their state was too large", |it| {
+        it.windows_terminated_early
+    }),
+    ("windows_given_up", "Last invocations of tumbling windows that were given up", |it| it.windows_given_up),
 ];
 
 /// Counts of all lives of a mapping's task: counters never go back when a machine starts anew.
@@ -86,7 +91,7 @@ mod tests {
     #[test]
     fn a_new_life_adds_to_the_former_ones() {
         let mut totals = Totals::default();
-        totals.set(Counts { polled: 7, committed: 1, ..Counts::default() });
+        totals.set(Counts { polled: 7, windows_given_up: 1, ..Counts::default() });
         totals.end_life();
         totals.set(Counts { polled: 2, ..Counts::default() });
         let values = totals.values();

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use forebay_batcher::{Place, Position, Read, ReadOrder, Record, Rendered, lanes::lane_of};
+use forebay_batcher::{Place, Position, Read, ReadOrder, Record, Rendered, UnixMillis, lanes::lane_of};
 
 use forebay_clients::caught;
 
@@ -43,6 +43,8 @@ pub(super) struct FilledAnswer<'a> {
     drafts: Vec<UnsealedRecord>,
     bytes: u64,
     n_filtered: u32,
+    /// When the newest of these reached the source.
+    newest_filtered: Option<UnixMillis>,
     /// Bytes that a lane's first chunk begins with.
     first_chunk_bytes: usize,
     /// What a filter is shown.
@@ -79,6 +81,7 @@ impl<'a> FilledAnswer<'a> {
             drafts: Vec::new(),
             bytes: 0,
             n_filtered: 0,
+            newest_filtered: None,
             scratch: Vec::new(),
         }
     }
@@ -102,6 +105,7 @@ impl<'a> FilledAnswer<'a> {
             .is_some_and(|filter| !lets_through(filter.as_ref(), self.renderer, raw, &mut self.scratch))
         {
             self.n_filtered = self.n_filtered.saturating_add(1);
+            self.newest_filtered = self.newest_filtered.max(Some(raw.arrival));
             return Took::Filtered;
         }
         let lane = lane_of(&raw.key, &raw.position, self.order.lanes) as usize;
@@ -160,7 +164,8 @@ impl<'a> FilledAnswer<'a> {
             ..draft.record
         };
         let records = self.drafts.into_iter().map(place).collect();
-        Read { records, filtered: Vec::new(), n_filtered: self.n_filtered, passed, ended, gap: None }
+        let (n_filtered, newest_arrival) = (self.n_filtered, self.newest_filtered);
+        Read { records, filtered: Vec::new(), n_filtered, newest_arrival, passed, ended, gap: None }
     }
 }
 

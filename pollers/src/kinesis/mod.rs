@@ -48,6 +48,7 @@ static PROFILE: SourceProfile = SourceProfile {
         Setting::StartingPosition,
         Setting::AtTimestamp,
         Setting::ParallelizationFactor,
+        Setting::TumblingWindow,
         Setting::RetryAttempts,
         Setting::RecordAge,
         Setting::Bisect,

@@ -13,7 +13,7 @@ use super::reader::ShardReader;
 use super::stream::{ShardStream, StreamFacts};
 use crate::source::{
     Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, PlaceError, Reader, Source,
-    SourceError, Stand, TrackInfo, TrackName, Tracks, TracksFacts,
+    SourceError, Stand, TrackInfo, TrackName, Tracks, TracksFacts, WindowFacts,
 };
 
 /// Shards are listed anew this often; children are told at the end of their parent besides.
@@ -93,6 +93,11 @@ impl Tracks for ShardSource {
 
     fn first(&self) -> Origin {
         ShardPlace::First.to_origin()
+    }
+
+    fn window_facts(&self, track: &TrackName) -> Option<WindowFacts> {
+        let shard_id = track.0.rsplit_once('/').map_or("", |(_, shard)| shard).to_owned();
+        Some(WindowFacts { shard_id, event_source_arn: self.stream.description().arn })
     }
 
     fn open<'a>(

@@ -10,7 +10,7 @@ use forebay_batcher::{
     Gap, Known, OrderKey, Origin, Position, RecordId, TrackInfo, TrackName, UnixMillis, Watermark,
 };
 
-use super::{BoxFuture, Group, SourceError};
+use super::{BoxFuture, Group, SourceError, WindowFacts};
 
 /// What a source has that a mapping was not told of.
 #[derive(Debug, Default)]
@@ -58,6 +58,10 @@ pub trait Tracks: Send + Sync {
     /// The group that deals the tracks out, where one does. Then nothing is discovered by `list`: a mapping
     /// has the tracks that it is assigned.
     fn group(&self) -> Option<&dyn Group> {
+        None
+    }
+    /// What the event of a tumbling window says of a track; `None` for a source whose profile has no windows.
+    fn window_facts(&self, _track: &TrackName) -> Option<WindowFacts> {
         None
     }
     /// Opens a reader at a bound.

@@ -94,6 +94,7 @@ impl HttpInvocation<'_> {
             function_error: Some("Unhandled".to_owned()),
             error: Some(error),
             payload: None,
+            state: None,
         }
     }
 
@@ -125,6 +126,7 @@ impl HttpInvocation<'_> {
             function_error: None,
             error: unreadable(head, &body),
             payload: Some(body),
+            state: None,
         }
     }
 }

@@ -112,6 +112,7 @@ impl LambdaInvocation<'_> {
             function_error,
             error,
             payload,
+            state: None,
         })
     }
 }

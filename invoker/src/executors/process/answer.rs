@@ -86,6 +86,7 @@ impl InvocationAnswer {
             function_error,
             error,
             payload: Some(payload),
+            state: None,
         }
     }
 }

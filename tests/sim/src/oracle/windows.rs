@@ -209,7 +209,7 @@ impl Oracle {
                     let begin = |at: i64| at.div_euclid(length_ms) * length_ms;
                     // Other lanes begin anew.
                     let floors = [book.floor, None];
-                    firsts[..=usize::from(self.plan_changed)].iter().any(|first| {
+                    firsts[..=usize::from(self.plans.len() > 1)].iter().any(|first| {
                         floors[..=usize::from(self.lanes_vary)].iter().any(|floor| {
                             let start = floor.map_or(begin(*first), |floor| begin(*first).max(floor));
                             span == (start, begin(start) + length_ms)

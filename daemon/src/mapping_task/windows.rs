@@ -1,0 +1,38 @@
+//! Tumbling windows: what an event says of one, and the room that it takes.
+
+use bytes::Bytes;
+use forebay_batcher::{Plan, TrackName, TumblingWindow};
+use forebay_pollers::{Source, WindowFacts};
+
+use super::Life;
+
+/// A tumbling window, and what its event says of its track.
+pub(crate) struct InWindow {
+    pub(crate) window: TumblingWindow,
+    pub(crate) facts: WindowFacts,
+}
+
+impl InWindow {
+    /// The event of a batch within it.
+    pub(crate) fn add_to(&self, event: Vec<Bytes>) -> Vec<Bytes> {
+        self.facts.add_window(event, &self.window)
+    }
+}
+
+impl Life<'_> {
+    /// The window of an attempt or a notice, with what its event says of its track.
+    pub(super) fn in_window(&self, window: Option<&TumblingWindow>) -> Option<InWindow> {
+        let window = window?;
+        let name = &self.tracks.row(window.track)?.name;
+        let facts = self.feed.source().tracks()?.window_facts(name)?;
+        Some(InWindow { window: window.clone(), facts })
+    }
+}
+
+/// Bytes of an event around its records, with those of a tumbling window where the plan has some.
+pub(super) fn envelope_bytes(plan: &Plan, source: &dyn Source) -> u64 {
+    let nobody = TrackName(String::new());
+    let facts = plan.window.as_ref().and_then(|_| source.tracks()?.window_facts(&nobody));
+    let window_bytes = facts.map_or(0, |it| WindowFacts::n_bytes_max(&it.event_source_arn));
+    source.format().envelope_bytes() + window_bytes
+}
