@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 
 use forebay_config::aws::{AwsService, AwsWords};
+use forebay_config::profile::Setting;
 use forebay_config::settings::{SettingSpec, own_services};
 
 use crate::source::SourceKind;
@@ -93,6 +94,11 @@ pub enum AddError {
         /// The path of its setting.
         path: &'static str,
     },
+    /// A window is a lane's, and a batch that mixes tracks is of several.
+    #[error(
+        "the kind of source `{0}` offers tumbling windows and mixes tracks in a batch: let its profile say one of both"
+    )]
+    Windows(&'static str),
 }
 
 /// The kinds of both, when they can stand beside each other.
@@ -109,6 +115,9 @@ fn with(
         let place = format!("event_source_mappings[].source.{kind}.");
         if let Some(spec) = it.settings().iter().find(|spec| !spec.path.starts_with(&place)) {
             return Err(AddError::Elsewhere { kind, path: spec.path });
+        }
+        if it.profile().mixes_tracks && it.profile().settings.contains(&Setting::TumblingWindow) {
+            return Err(AddError::Windows(kind));
         }
         let known = || own_services().chain(all.iter().flat_map(|it| services_of(*it)));
         let is_other =
@@ -191,6 +200,18 @@ mod tests {
                 Some(AddError::Twice(built_in.profile().kind))
             );
         }
+    }
+
+    #[test]
+    fn windows_over_batches_of_several_tracks_are_refused() {
+        let one = named("one", "event_source_mappings[].source.one.a");
+        let mixing = |mixes_tracks| -> &'static dyn SourceKind {
+            let settings: &[Setting] = &[Setting::TumblingWindow];
+            let profile = SourceProfile { settings, mixes_tracks, ..one.profile().clone() };
+            Box::leak(Box::new(Named(profile, &[])))
+        };
+        assert_eq!(with(BUILT_IN, &[mixing(true)]).err(), Some(AddError::Windows("one")));
+        assert!(with(BUILT_IN, &[mixing(false)]).is_ok());
     }
 
     #[test]

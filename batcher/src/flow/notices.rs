@@ -54,8 +54,7 @@ impl Runs {
         let Some(step @ Step { what: What::Tell(told), .. }) = run.steps.front() else { return };
         // N-4: told only when it is durable that it was given up.
         crate::rule!(N4, self.is_durable(run, step, books));
-        let Told { slice, condition, n_invokes, reply, paused, n_refused, refused_since: _, finale: _ } =
-            told.clone();
+        let Told { slice, condition, n_invokes, reply, paused, n_refused, .. } = told.clone();
         crate::rule!(E1, paused.is_none());
         let reply = reply.map(|it| *it);
         books.cx.actions.push_back(Action::Deliver(Notice {

@@ -48,8 +48,8 @@ impl Runs {
         }
     }
 
-    /// a window whose state is too large, by itself or beside what is next, is terminated before anything else of its lane is tried: what
-    /// is left of a batch waits for that.
+    /// a window whose state is too large, by itself or beside what is next, is terminated before anything
+    /// else of its lane is tried: what is left of a batch waits for that.
     pub(super) fn terminate_early(&mut self, id: BatchRunId, books: &mut Books) {
         let Some(run) = self.batch_runs.get_mut(id) else { return };
         let Some(front) = run.steps.front().filter(|step| step.finale().is_none()) else { return };

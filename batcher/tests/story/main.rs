@@ -12,3 +12,4 @@ mod script;
 mod stops;
 mod tracks;
 mod turns;
+mod windows;

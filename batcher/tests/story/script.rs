@@ -4,7 +4,7 @@
 //! a size, `r1@-90` an arrival in seconds), `slot`, `ok`, `fail`, `partly r2`, `throttle`, `large`, `taken`,
 //! `refused`, `durable`, `full`, `fenced`, `settled`, `void`, `extended`, `lapsed m1`, `channel-dies`,
 //! `+500ms`, `close`, `revoke`, `revoke 500ms`, `lost`, `crash`, `skip r1`,
-//! `retry r1`, `send r1`, `list`. Answers go to the oldest open question of
+//! `retry r1`, `send r1`, `list`, `gives S` (succeeds and gives back the state `S`). Answers go to the oldest open question of
 //! their kind.
 
 use std::collections::VecDeque;
@@ -130,6 +130,10 @@ impl Stage {
                 self.machine.handle_slot(SlotId(self.n_slots), now);
             }
             "ok" => self.outcome(Outcome::Succeeded(Reply::default())),
+            "gives" => {
+                let state = Some(Bytes::copy_from_slice(rest.as_bytes()));
+                self.outcome(Outcome::Succeeded(Reply { state, ..Reply::default() }));
+            }
             "fail" => self.outcome(Outcome::Failed {
                 how: Failure::FunctionError,
                 reply: Reply { error: Some("boom".into()), ..Reply::default() },
@@ -363,8 +367,9 @@ impl Stage {
             Action::Invoke(slot, attempt) => {
                 self.attempts.push_back(attempt.id);
                 let how = if attempt.partial_responses { "" } else { ", whole" };
+                let window = attempt.window.as_deref().map_or_else(String::new, told_window);
                 format!(
-                    "invoke {} on slot {} ({:?}, before {}{how})",
+                    "invoke {} on slot {} ({:?}, before {}{how}){window}",
                     names(attempt.slice.records()),
                     slot.0,
                     attempt.why,
@@ -466,4 +471,15 @@ fn describe_checkpoint(it: &Checkpoint) -> String {
         line.push_str(" ended");
     }
     line
+}
+
+/// A tumbling window: its seconds, how it ends, what is carried.
+fn told_window(it: &TumblingWindow) -> String {
+    let end = match it.finale {
+        None => "",
+        Some(Finale::Ended) => " ends",
+        Some(Finale::TerminatedEarly) => " ends early",
+    };
+    let state = String::from_utf8_lossy(&it.state);
+    format!(" within {}..{}{end} with `{state}`", it.span.start.0 / 1000, it.span.end.0 / 1000)
 }

@@ -85,7 +85,8 @@ pub(crate) static TUMBLING_WINDOW: SettingSpec = SettingSpec::new(
     "event_source_mappings[].tumbling_window_in_seconds",
     Shape::Integer { min: 0, max: 900 },
     D::Integer(0),
-    "Length of a tumbling window over which the function carries a state; `0` for none.",
+    "Length in seconds of a tumbling window over which the function carries a state; `0` for none. Each answer must hold `state`, an object: the next \
+     invocation of the window gets it, and the last one, without records, ends the window.",
 )
 .aws(AwsMember::new("TumblingWindowInSeconds").of_streams().zero_for_none())
 .needs(Setting::TumblingWindow);

@@ -40,7 +40,7 @@ use alarm::Alarm;
 use commits::Unsynced;
 use decisions::Decisions;
 use jobs::Done;
-pub(crate) use windows::InWindow;
+pub use windows::InWindow;
 
 /// How often counts and gauges are published while they change: a scrape in seconds needs no more.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);

@@ -6,15 +6,17 @@ use forebay_pollers::{Source, WindowFacts};
 
 use super::Life;
 
-/// A tumbling window, and what its event says of its track.
-pub(crate) struct InWindow {
-    pub(crate) window: TumblingWindow,
-    pub(crate) facts: WindowFacts,
+/// A tumbling window of a track.
+pub struct InWindow {
+    /// Which, with its state.
+    pub window: TumblingWindow,
+    /// What its event says of its track.
+    pub facts: WindowFacts,
 }
 
 impl InWindow {
     /// The event of a batch within it.
-    pub(crate) fn add_to(&self, event: Vec<Bytes>) -> Vec<Bytes> {
+    pub fn add_to(&self, event: Vec<Bytes>) -> Vec<Bytes> {
         self.facts.add_window(event, &self.window)
     }
 }

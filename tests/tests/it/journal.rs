@@ -14,11 +14,19 @@ pub(crate) struct Journal(Arc<Mutex<Vec<Value>>>);
 impl Journal {
     /// A function that writes down what it is given.
     pub(crate) fn function(&self) -> Function {
+        self.function_that(|_| Answer::Done(String::new()))
+    }
+
+    /// A function that does, and answers so.
+    pub(crate) fn function_that(
+        &self,
+        answer: impl Fn(&Value) -> Answer + Send + Sync + 'static,
+    ) -> Function {
         let journal = self.clone();
         Function::start(move |event| {
             let mut events = journal.0.lock().expect("nothing panics under this lock");
             events.push(event.clone());
-            Answer::Done(String::new())
+            answer(event)
         })
     }
 

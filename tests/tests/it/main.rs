@@ -19,6 +19,7 @@ mod hostile;
 mod journal;
 mod kills;
 mod kinesis;
+mod kinesis_windows;
 mod log;
 mod neighbours;
 mod operator;
