@@ -35,6 +35,7 @@ fn a_state_goes_on_with_what_is_finished_and_a_window_ends_once_time_has_passed_
         slot
         fail
         durable
+        durable
         +500ms
         slot
         gives B
@@ -42,7 +43,50 @@ fn a_state_goes_on_with_what_is_finished_and_a_window_ends_once_time_has_passed_
         gives C
         durable
         ",
-        &expect![[""]],
+        &expect![[r#"
+            > assign
+              read
+            > read r1 r2
+              read
+              want 1
+            > slot
+              invoke r1+r2 on slot 1 (Window, before 0) within 1000..1010 with ``
+            > fail
+              commit at 1 open 1..2#0 failures 1 invokes 1
+            > durable
+              durable at 1
+            > state
+              Retrying { n_failures: 1, since: Tick(1000000), next: Tick(1400500), error: "boom" }
+            > +500ms
+              want 1
+            > slot
+              invoke r1+r2 on slot 2 (Retry, before 1) within 1000..1010 with ``
+            > gives A
+              commit at 3
+            > +12000ms
+            > read r3
+              read
+              want 1
+            > slot
+              invoke  on slot 3 (TumblingWindow, before 0) within 1000..1010 ends with `A`
+            > fail
+            > durable
+              durable at 3
+              commit at 3 open Position()..Position()#0 failures 1 invokes 1
+            > durable
+            > +500ms
+              want 1
+            > slot
+              invoke  on slot 4 (Retry, before 1) within 1000..1010 ends with `A`
+            > gives B
+              commit at 3
+              want 1
+            > slot
+              invoke r3 on slot 5 (Window, before 0) within 1010..1020 with ``
+            > gives C
+            > durable
+              commit at 4
+        "#]],
     );
 }
 
