@@ -50,7 +50,8 @@ impl WindowSpan {
     pub fn of(arrival: UnixMillis, length: Duration, floor: Option<UnixMillis>) -> Self {
         let length_ms = i64::try_from(length.as_millis()).unwrap_or(i64::MAX).max(1);
         let begin = |at: i64| at.saturating_sub(at.rem_euclid(length_ms));
-        let start = floor.map_or(begin(arrival.0), |floor| begin(arrival.0).max(floor.0));
+        let own = begin(arrival.0);
+        let start = floor.map_or(own, |floor| own.max(floor.0));
         Self { start: UnixMillis(start), end: UnixMillis(begin(start).saturating_add(length_ms)) }
     }
 

@@ -4,7 +4,7 @@
 //! Whoever builds a kind moves its words into the kind's folder and gives them a `source`.
 
 use forebay_config::aws::words::{AwsNamed, AwsStarts, AwsWords, no_rule};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const OF_KAFKA: &[&str] = &["EventCount", "ErrorCount", "KafkaMetrics"];
 const STARTS: Option<AwsStarts> = Some(AwsStarts { at_timestamp: true, first_is_default: false });

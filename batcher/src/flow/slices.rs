@@ -70,7 +70,11 @@ fn open_slices_of(
             });
         }
         What::Tell(told) => {
-            let reply = told.reply.clone().map(|reply| crate::attempt::Reply { payload: None, state: None, ..*reply });
+            let reply = told.reply.clone().map(|reply| crate::attempt::Reply {
+                payload: None,
+                state: None,
+                ..*reply
+            });
             let given_up = Some(Box::new(GivenUp {
                 condition: told.condition,
                 reply,

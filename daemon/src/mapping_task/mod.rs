@@ -188,7 +188,7 @@ impl Work {
             Place::Queue { .. } => None,
         });
         // The end of a window has no record.
-        Self { track: track.or(window.map(|it| it.track)), n_records: slice.n_records() }
+        Self { track: track.or_else(|| window.map(|it| it.track)), n_records: slice.n_records() }
     }
 }
 

@@ -172,6 +172,7 @@ mod tests {
             bisect: false,
             is_age_pardoned: false,
             given_up: None,
+            finale: None,
         };
         let kept = |slice_last: Position, last: Position| Checkpoint {
             slices: vec![OpenSlice { last: slice_last, ..slice.clone() }],
