@@ -529,6 +529,7 @@ mod tests {
             bisect: false,
             is_age_pardoned: false,
             given_up: None,
+            finale: None,
         };
         let before = Checkpoint {
             finished: vec![(number(7), number(9)), (number(10), number(14))],

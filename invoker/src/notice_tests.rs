@@ -14,6 +14,7 @@ fn reply() -> Reply {
         function_error: Some("Unhandled".into()),
         error: Some("ValueError".into()),
         payload: None,
+        state: None,
     }
 }
 
@@ -24,8 +25,15 @@ fn check(
     payload: Option<&[u8]>,
     expected: Expect,
 ) {
-    let notice =
-        Notice { id: NoticeId(1), condition, slice: Slice::new(Vec::new()), n_invokes, reply, n_refused: 0 };
+    let notice = Notice {
+        id: NoticeId(1),
+        condition,
+        slice: Slice::new(Vec::new()),
+        n_invokes,
+        reply,
+        n_refused: 0,
+        window: None,
+    };
     let info = json!({ "path": "/var/log/a.ndjson", "startOffset": "0", "endOffset": "90", "batchSize": 3 });
     let context = NoticeContext {
         function_arn: "arn:aws:lambda:us-east-1:000000000000:function:resize",
@@ -138,6 +146,7 @@ fn a_notice_made_again_has_the_same_request_id_and_another_has_another() {
         n_invokes: 1,
         reply: None,
         n_refused: 0,
+        window: None,
     };
     let id = |condition, now, offset: u64| {
         let info = json!({ "startOffset": offset });

@@ -60,6 +60,7 @@ mod tests {
     use std::time::Duration;
 
     use forebay_batcher::NotReached;
+    use forebay_batcher::response::ResponseTypes;
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use forebay_tests::daemon::Daemon;
-use forebay_tests::function::{Function, lambda_of_nothing};
+use forebay_tests::function::{Answer, Function, lambda_of_nothing};
 use forebay_tests::kinesis_local::{ACCOUNT, KinesisLocal};
 use forebay_tests::wait;
 use serde_json::{Value, json};
