@@ -311,10 +311,10 @@ mod tests {
             judged(503, &[], Err(BodyError::Broken("gone".into()))),
         ];
         expect![[r#"
-            Reply { request_id: "theirs", status: Some(200), executed_version: Some("7"), function_error: None, error: None, payload: Some(b"{}") }
-            Reply { request_id: "ours", status: Some(200), executed_version: None, function_error: Some("Unhandled"), error: Some("KeyError: a"), payload: Some(b"{\"errorType\":\"KeyError\",\"errorMessage\":\"a\"}") }
-            Reply { request_id: "ours", status: Some(200), executed_version: None, function_error: Some("Handled"), error: Some("the answer was not complete in time"), payload: None }
-            Reply { request_id: "ours", status: Some(200), executed_version: None, function_error: Some("Unhandled"), error: Some("Function.ResponseSizeTooLarge: the answer has more than 3 bytes"), payload: None }
+            Reply { request_id: "theirs", status: Some(200), executed_version: Some("7"), function_error: None, error: None, payload: Some(b"{}"), state: None }
+            Reply { request_id: "ours", status: Some(200), executed_version: None, function_error: Some("Unhandled"), error: Some("KeyError: a"), payload: Some(b"{\"errorType\":\"KeyError\",\"errorMessage\":\"a\"}"), state: None }
+            Reply { request_id: "ours", status: Some(200), executed_version: None, function_error: Some("Handled"), error: Some("the answer was not complete in time"), payload: None, state: None }
+            Reply { request_id: "ours", status: Some(200), executed_version: None, function_error: Some("Unhandled"), error: Some("Function.ResponseSizeTooLarge: the answer has more than 3 bytes"), payload: None, state: None }
             function resize took the event and gave no answer: the answer was not complete in time
             function resize took the event and gave no answer: the answer broke off: gone
             function resize took the event and gave no answer: status 202 Accepted: Lambda answers an Invoke with 200
