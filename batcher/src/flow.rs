@@ -92,8 +92,9 @@ impl Runs {
     }
 
     fn add_run(&mut self, run: BatchRun, books: &mut Books) -> BatchRunId {
-        let number = books.cx.next_id();
-        self.batch_runs.insert(number, run)
+        let (id, slot) = self.batch_runs.begin(books.cx.next_id(), run.limits.clone());
+        *slot = run;
+        id
     }
 
     /// Looks at a batch run's first step and puts the batch run where it must wait; ends it when nothing is
@@ -208,8 +209,8 @@ impl Runs {
     /// Nothing is left of a batch run: its lanes and groups are free.
     fn end_run(&mut self, id: BatchRunId, books: &mut Books) {
         self.set_status(id, Status::New, books);
-        let Some(run) = self.batch_runs.remove(id) else { return };
-        self.release(id, run.holds, books);
+        let Some(holds) = self.batch_runs.remove(id) else { return };
+        self.release(id, holds, books);
     }
 
     fn release(&mut self, id: BatchRunId, holds: Vec<Hold>, books: &mut Books) {

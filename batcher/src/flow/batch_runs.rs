@@ -2,43 +2,60 @@
 //! known by its number, and what a slot stands in serves the next that has it.
 
 use super::run::BatchRun;
-use crate::hold::BatchRunId;
+use crate::attempt::Limits;
+use crate::hold::{BatchRunId, Hold};
 
 /// All batch runs of a machine.
 #[derive(Debug, Default)]
 pub(super) struct BatchRuns {
     #[expect(clippy::vec_box, reason = "a list that grows would move each run, and runs are large")]
-    slots: Vec<Box<Option<(BatchRunId, BatchRun)>>>,
+    slots: Vec<Box<Slot>>,
     free: Vec<u32>,
 }
 
+#[derive(Debug)]
+struct Slot {
+    /// Whose it is; `None` while it is free.
+    id: Option<BatchRunId>,
+    /// As new while it is free.
+    run: BatchRun,
+}
+
 impl BatchRuns {
-    /// `number` is never used twice and grows.
-    pub(super) fn insert(&mut self, number: u64, run: BatchRun) -> BatchRunId {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Box::new(None));
-            u32::try_from(self.slots.len() - 1).expect("fewer batch_runs than memory has room for")
-        });
+    /// A batch run with nothing to do yet. `number` is never used twice and grows.
+    pub(super) fn begin(&mut self, number: u64, limits: Limits) -> (BatchRunId, &mut BatchRun) {
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize].run.limits = limits;
+                slot
+            }
+            None => {
+                self.slots.push(Box::new(Slot { id: None, run: BatchRun::new(limits) }));
+                u32::try_from(self.slots.len() - 1).expect("fewer batch_runs than memory has room for")
+            }
+        };
         let id = BatchRunId { number, slot };
-        *self.slots[slot as usize] = Some((id, run));
-        id
+        let its = &mut self.slots[slot as usize];
+        its.id = Some(id);
+        (id, &mut its.run)
     }
 
     pub(super) fn get(&self, id: BatchRunId) -> Option<&BatchRun> {
-        let (its, run) = self.slots.get(id.slot as usize)?.as_ref().as_ref()?;
-        (*its == id).then_some(run)
+        let slot = self.slots.get(id.slot as usize)?;
+        (slot.id == Some(id)).then_some(&slot.run)
     }
 
     pub(super) fn get_mut(&mut self, id: BatchRunId) -> Option<&mut BatchRun> {
-        let (its, run) = self.slots.get_mut(id.slot as usize)?.as_mut().as_mut()?;
-        (*its == id).then_some(run)
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        (slot.id == Some(id)).then_some(&mut slot.run)
     }
 
-    pub(super) fn remove(&mut self, id: BatchRunId) -> Option<BatchRun> {
-        self.get(id)?;
-        let (_, run) = self.slots[id.slot as usize].take()?;
+    /// A batch run is over: what it held.
+    pub(super) fn remove(&mut self, id: BatchRunId) -> Option<Vec<Hold>> {
+        let holds = self.get_mut(id)?.clear();
+        self.slots[id.slot as usize].id = None;
         self.free.push(id.slot);
-        Some(run)
+        Some(holds)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -48,7 +65,7 @@ impl BatchRuns {
     /// All of them, in the order in which they were made.
     pub(super) fn in_order(&self) -> Vec<(BatchRunId, &BatchRun)> {
         let mut all: Vec<(BatchRunId, &BatchRun)> =
-            self.slots.iter().filter_map(|it| it.as_ref().as_ref()).map(|it| (it.0, &it.1)).collect();
+            self.slots.iter().filter_map(|slot| Some((slot.id?, &slot.run))).collect();
         all.sort_unstable_by_key(|(id, _)| *id);
         all
     }
@@ -57,14 +74,16 @@ impl BatchRuns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::run::Status;
+    use crate::record::TrackIdx;
 
     #[test]
     fn an_id_that_is_over_finds_nothing_though_its_slot_is_used_again() {
         let mut batch_runs = BatchRuns::default();
-        let first = batch_runs.insert(7, run());
-        let other = batch_runs.insert(8, run());
+        let (first, _) = batch_runs.begin(7, limits());
+        let (other, _) = batch_runs.begin(8, limits());
         assert!(batch_runs.remove(first).is_some());
-        let next = batch_runs.insert(9, run());
+        let (next, _) = batch_runs.begin(9, limits());
         assert_eq!(next.slot, first.slot);
         assert!(
             batch_runs.get(first).is_none()
@@ -75,8 +94,26 @@ mod tests {
         assert_eq!(batch_runs.len(), 2);
     }
 
-    fn run() -> BatchRun {
-        BatchRun::new(crate::attempt::Limits {
+    #[test]
+    fn nothing_of_one_that_is_over_is_in_the_next_of_its_slot() {
+        let mut batch_runs = BatchRuns::default();
+        let (first, run) = batch_runs.begin(7, limits());
+        run.holds.push(Hold::Lane(TrackIdx(1), 2));
+        run.status = Status::Paused;
+        run.is_hit = true;
+        run.lost.insert(TrackIdx(1));
+        run.stopped.insert(bytes::Bytes::from_static(b"g"));
+        run.failing_since = Some(crate::time::Tick(3));
+        run.not_reached =
+            Some((crate::attempt::NotReached::Config, crate::time::Tick(3), "it is gone".into()));
+        assert_eq!(batch_runs.remove(first), Some(vec![Hold::Lane(TrackIdx(1), 2)]));
+        let (_, run) = batch_runs.begin(8, Limits { bisect: true, ..limits() });
+        let new = BatchRun::new(Limits { bisect: true, ..limits() });
+        assert_eq!(format!("{run:?}"), format!("{new:?}"));
+    }
+
+    fn limits() -> Limits {
+        Limits {
             retries_max: None,
             record_age_max: None,
             bisect: false,
@@ -84,6 +121,6 @@ mod tests {
             item_actions: false,
             redelivery: crate::plan::Redelivery::ByUs,
             stop_group_at_first_failure: false,
-        })
+        }
     }
 }

@@ -58,10 +58,10 @@ impl Runs {
             What::Try(tried)
         };
         books.cx.mark += 1;
-        let mut run = BatchRun::new(Limits::of(&books.cx.plan.retry));
+        let limits = Limits::of(&books.cx.plan.retry);
+        let (id, run) = self.batch_runs.begin(books.cx.next_id(), limits);
         run.steps.push_back(Step { what, mark: books.cx.mark });
         run.holds = holds;
-        let id = self.add_run(run, books);
         let holds = &self.batch_runs.get(id)?.holds;
         books.receipts.hold_batch(id, holds);
         books.tracks.hold_batch(id, holds, is_oversize, self, &mut books.cx);

@@ -15,6 +15,9 @@ use crate::record::{Place, Position, Record, TrackIdx};
 use crate::time::Tick;
 use crate::tumbling::Finale;
 
+/// Room for as many steps is kept for the next batch run of a slot; most have one all their life.
+const STEPS_KEPT_MAX: usize = 4;
+
 /// What is left of one batch.
 #[derive(Debug)]
 pub(super) struct BatchRun {
@@ -90,7 +93,6 @@ pub(super) enum Status {
 impl BatchRun {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
-            // Most have one step all their life.
             steps: VecDeque::with_capacity(1),
             status: Status::New,
             limits,
@@ -101,6 +103,19 @@ impl BatchRun {
             failing_since: None,
             not_reached: None,
         }
+    }
+
+    /// Makes it as new, but for its limits and the room that its steps have: what it held.
+    pub(super) fn clear(&mut self) -> Vec<Hold> {
+        let Self { steps, status, limits: _, holds, is_hit, lost, stopped, failing_since, not_reached } =
+            self;
+        steps.clear();
+        steps.shrink_to(STEPS_KEPT_MAX);
+        (*status, *is_hit, *failing_since, *not_reached) = (Status::New, false, None, None);
+        if !lost.is_empty() || !stopped.is_empty() {
+            (*lost, *stopped) = (BTreeSet::new(), BTreeSet::new());
+        }
+        std::mem::take(holds)
     }
 
     /// Whether records of a former life are still missing.
