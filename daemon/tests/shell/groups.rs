@@ -18,8 +18,8 @@ use crate::world::{Running, World, until};
 
 const N_PARTITIONS: usize = 4;
 
-/// The log as settings that connect to it.
-struct Log(FakeGroup);
+/// The log as settings that connect to it, and what it is called: those of one name share a feed.
+struct Log(FakeGroup, &'static str);
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -29,7 +29,7 @@ impl std::fmt::Debug for Log {
 
 impl SourceSettings for Log {
     fn identity(&self) -> String {
-        "log".to_owned()
+        self.1.to_owned()
     }
 
     fn connect<'a>(&'a self, _clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
@@ -104,7 +104,7 @@ impl Executor for Ledger {
 fn start(world: &World, name: &'static str, log: &FakeGroup, ledger: &Ledger) -> Running {
     let (source, function) = (world.source(), function());
     let order = world.order(name, &source, &function);
-    world.run_with(order, Arc::new(Log(log.clone())), Arc::new(ledger.clone()))
+    world.run_with(order, Arc::new(Log(log.clone(), "log")), Arc::new(ledger.clone()))
 }
 
 fn append(log: &FakeGroup, n: usize) {
@@ -279,7 +279,9 @@ async fn a_group_that_stands_behind_what_was_kept_hears_of_it_though_nothing_new
     // The same records, and a group that has forgotten where it stood.
     let again = FakeGroup::new(N_PARTITIONS);
     append(&again, 8);
-    let one = start(&here, "one", &again, &ledger);
+    let (source, function) = (here.source(), function());
+    let order = here.order("one", &source, &function);
+    let one = here.run_with(order, Arc::new(Log(again.clone(), "again")), Arc::new(ledger.clone()));
     until("the group stands where this process does", || {
         (0..N_PARTITIONS).all(|it| again.group().committed(it) == Some(8))
     })
