@@ -118,7 +118,8 @@ async fn children_are_told_before_the_end_of_their_parent_and_without_a_listing(
 async fn a_child_is_told_of_after_all_that_goes_before_it_though_the_end_of_one_parent_comes_first() {
     for way in [Way::Pull, Way::Push] {
         let fake = FakeShards::new(way, unlimited(), None);
-        let (one, other) = (fake.tree().add_root(0..=9), fake.tree().add_root(10..=19));
+        let one = fake.tree().add_root(0..=9);
+        let other = fake.tree().add_root(10..=19);
         let feed = Feed::start(fake.reconnect(), FeedLimits::default());
         let mut mapping = Mapping::join(&feed, "m");
         mapping.discover(2).await;
