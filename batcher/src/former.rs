@@ -40,6 +40,8 @@ pub(crate) enum Ready {
     Track(TrackIdx),
 }
 
+const _: () = assert!(size_of::<Waiting>() <= 128, "what is larger is moved by a call, not in registers");
+
 /// A record that waits for its batch.
 #[derive(Debug)]
 pub(crate) struct Waiting {
