@@ -318,6 +318,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_waited_for_a_sync_that_failed_stays_in_doubt_when_the_next_one_is_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let options =
+            RocksOptions { commit_interval: Duration::from_millis(20), ..RocksOptions::new(folder.path()) };
+        let store = RocksStore::open(options).await.unwrap();
+        let (mapping, track) = (MappingId("m".into()), TrackKey("t".into()));
+        let lease = store.acquire(&mapping).await.unwrap();
+        store.create(&lease, Vec::new()).await.unwrap();
+        store.requests.send(StoreRequest::BreakSeal).await.unwrap();
+        let mut health = store.health();
+        let lost = store.write(&lease, &track, b"1".to_vec()).await.unwrap();
+        health.wait_for(|it| *it != StoreHealth::Ok).await.unwrap();
+        health.wait_for(|it| *it == StoreHealth::Ok).await.unwrap();
+        store.write(&lease, &track, b"2".to_vec()).await.unwrap();
+        store.close().await;
+        let synced = store.synced();
+        assert!(matches!(synced.borrow().of(lost), Some(Err(_))), "{:?}", synced.borrow());
+    }
+
+    #[tokio::test]
     async fn a_thread_that_panics_is_seen_and_the_store_comes_back_by_itself() {
         let folder = tempfile::tempdir().unwrap();
         let options =

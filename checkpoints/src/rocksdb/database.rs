@@ -117,6 +117,12 @@ impl Database {
         self.seal.note(&self.generation)
     }
 
+    /// From now on no sync can be noted.
+    #[cfg(test)]
+    pub(super) fn break_seal(&mut self) {
+        self.seal.break_file();
+    }
+
     /// Turns the log into tables, which keep one version of each row.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
         self.db.flush().map_err(|error| rocks_error(&self.folder, "written", error))

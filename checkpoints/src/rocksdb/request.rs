@@ -32,6 +32,8 @@ pub(super) enum StoreRequest {
         answer: ReplyTo<()>,
     },
     #[cfg(test)]
+    BreakSeal,
+    #[cfg(test)]
     Panic,
 }
 

@@ -78,6 +78,12 @@ impl Seal {
         Ok(Self { folder: folder.to_owned(), file, next_slot })
     }
 
+    /// The file takes no writes any more.
+    #[cfg(test)]
+    pub(super) fn break_file(&mut self) {
+        self.file = File::open(path(&self.folder)).expect("the seal is there");
+    }
+
     /// Notes a write that the database has synced, and syncs the note: only now may the write be
     /// acknowledged.
     pub(super) fn note(&mut self, generation: &StoreGeneration) -> Result<(), StoreError> {

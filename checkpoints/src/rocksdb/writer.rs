@@ -162,7 +162,7 @@ impl StoreWriter {
         if !self.sync_at.is_some_and(is_due) {
             return;
         }
-        self.sync_at = None;
+        // It stays due until it is told how it ended: a failure must find what waited for it.
         match self.database.as_mut().map_or(Ok(()), Database::sync) {
             Ok(()) => self.tell_synced(),
             Err(error) => self.go_down(&error, true),
@@ -202,6 +202,8 @@ impl StoreWriter {
                     self.write(group);
                     return Some(answer);
                 }
+                #[cfg(test)]
+                StoreRequest::BreakSeal => _ = self.database.as_mut().map(Database::break_seal),
                 #[cfg(test)]
                 StoreRequest::Panic => panic!("the test wants the store's thread to die"),
             }

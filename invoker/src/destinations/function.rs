@@ -38,7 +38,9 @@ impl FunctionDestination {
     async fn invoke(&self, record: FailureRecord) -> Result<(), FunctionError> {
         let mut seat = self.gate.join(&self.function, None);
         seat.want(1);
-        let slot = timeout(DELIVERY_TIME_MAX, seat.granted()).await.map_err(|_| FunctionError::NoSlot)?;
+        let mut slot = timeout(DELIVERY_TIME_MAX, seat.granted()).await.map_err(|_| FunctionError::NoSlot)?;
+        // Until it is known how much the slot takes, a limited function gives none to others.
+        slot.begin(1);
         match self.executor.invoke(Event { pieces: vec![record.json] }).await {
             Ok(Reply { function_error: None, .. }) => Ok(()),
             Ok(Reply { function_error: Some(kind), error, .. }) => {

@@ -1,10 +1,11 @@
 //! The function destination with an executor that answers by script.
 
+use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::NotReached;
+use forebay_batcher::{NotReached, RatePlan, RateUnit};
 
 use super::*;
 
@@ -56,6 +57,19 @@ async fn a_function_that_ends_well_has_the_record() {
     assert_eq!(deliver(&destination).await, Ok(()));
     assert_eq!(*executor.events.lock().unwrap(), ["{}"]);
     assert_eq!(gate.state(&name()).in_use, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_counts_for_the_functions_rate_and_keeps_nobody_waiting_while_it_is_delivered() {
+    let (destination, gate, _) = destination(2, vec![Ok(Reply::default()), Ok(Reply::default())]);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let rate =
+        RatePlan { unit: RateUnit::Records, per_second: NonZeroU32::new(2).unwrap(), ramp: Duration::ZERO };
+    gate.renew(&name(), 2, Some(rate));
+    for _ in 0..2 {
+        assert_eq!(deliver(&destination).await, Ok(()));
+    }
+    assert_ne!(gate.state(&name()).rate_opens_in, None, "two records are what a second has");
 }
 
 #[tokio::test(start_paused = true)]
