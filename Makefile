@@ -80,6 +80,7 @@ sim: fetch
 faults: fetch
 	dev/faults.py
 	dev/faults.py --list shell
+	dev/faults.py --list life
 
 # Nothing after this asks a registry.
 fetch:

@@ -28,6 +28,18 @@ pub struct CompiledConfig {
     pub erased: BTreeSet<String>,
 }
 
+impl CompiledConfig {
+    /// The names of its mappings.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.mappings.iter().map(|it| it.mapping.name.as_str().to_owned()).collect()
+    }
+
+    /// The mapping of this name.
+    pub fn mapping(&self, name: &str) -> Option<&Arc<CompiledMapping>> {
+        self.mappings.iter().find(|it| it.mapping.name.as_str() == name)
+    }
+}
+
 /// Why a mapping that is enabled does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rest {

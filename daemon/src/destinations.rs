@@ -10,7 +10,7 @@ use forebay_invoker::destinations::http::HttpDestination;
 use forebay_invoker::destinations::{SnsDestination, SqsDestination};
 use forebay_invoker::{Destination, Gate};
 
-use crate::app::BuildError;
+use crate::build_error::BuildError;
 use crate::functions::BuiltFunctions;
 
 /// What destinations are built of.

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{error, info};
 
-use crate::app::BuildError;
+use crate::build_error::BuildError;
 
 /// How long a function that nobody uses any more gets to stop.
 const RETIRE_MAX: Duration = Duration::from_secs(5);
@@ -71,6 +71,13 @@ impl Functions {
     /// Puts new ones in the place of former ones of their name and ends those that `names` does not hold. A
     /// former one is stopped when the mappings that use it have let it go.
     pub(crate) fn install(&mut self, new: BuiltFunctions, names: &BTreeSet<FunctionName>, gate: &Gate) {
+        self.put(new, gate);
+        let gone: Vec<_> = self.running.keys().filter(|name| !names.contains(*name)).cloned().collect();
+        self.end(&gone, gate);
+    }
+
+    /// Puts new ones in the place of former ones of their name.
+    pub(crate) fn put(&mut self, new: BuiltFunctions, gate: &Gate) {
         // Those that have ended are taken out here: nobody else waits for them.
         while let Some(retired) = self.retiring.try_join_next() {
             if let Err(error) = retired {
@@ -84,10 +91,13 @@ impl Functions {
                 self.retire(former);
             }
         }
-        let gone: Vec<_> = self.running.keys().filter(|name| !names.contains(*name)).cloned().collect();
+    }
+
+    /// Ends these when the mappings that use them have let them go.
+    pub(crate) fn end(&mut self, gone: &[FunctionName], gate: &Gate) {
         for name in gone {
-            gate.forget(&name);
-            if let Some(former) = self.running.remove(&name) {
+            gate.forget(name);
+            if let Some(former) = self.running.remove(name) {
                 self.retire(former);
             }
         }

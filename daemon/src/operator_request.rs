@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use forebay_batcher::{Checkpoint, Watermark};
 use forebay_checkpoints::{CheckpointStore, KeptTrack, MappingId, StoreError, TrackKey};
+use forebay_lifecycle::{OperatorAsk, RequestRefusal};
 use forebay_pollers::TrackName;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -26,6 +27,32 @@ pub enum OperatorRequest {
     Stood(oneshot::Sender<Result<Option<Vec<KeptPlace>>, NotStood>>),
     /// Put tracks at other places.
     Reposition(Reposition, oneshot::Sender<Result<(), RepositionError>>),
+}
+
+impl OperatorRequest {
+    /// What is asked for, as the mapping's life tells such things apart.
+    pub(crate) fn asked(&self) -> OperatorAsk {
+        match self {
+            Self::Stood(_) => OperatorAsk::Stood,
+            Self::Reposition(reposition, _) if reposition.replays => OperatorAsk::Replay,
+            Self::Reposition(..) => OperatorAsk::Put,
+        }
+    }
+
+    /// Answers that it is not served. Whoever asked and went away does not mind.
+    pub(crate) fn refuse(self, why: RequestRefusal) {
+        match (self, why) {
+            (Self::Stood(answer), RequestRefusal::Runs | RequestRefusal::NotNow) => {
+                let _ = answer.send(Err(NotStood::NotNow));
+            }
+            (Self::Reposition(_, answer), RequestRefusal::Runs) => {
+                let _ = answer.send(Err(RepositionError::Runs));
+            }
+            (Self::Reposition(_, answer), RequestRefusal::NotNow) => {
+                let _ = answer.send(Err(RepositionError::NotNow));
+            }
+        }
+    }
 }
 
 /// Tracks and where they are put.
@@ -102,7 +129,7 @@ impl StoredPositions {
     }
 
     /// Puts tracks at bounds; what was in retry or finished above is forgotten with the former places.
-    pub(crate) async fn put(&mut self, places: Vec<(TrackName, Watermark)>) -> Result<(), RepositionError> {
+    async fn put(&mut self, places: Vec<(TrackName, Watermark)>) -> Result<(), RepositionError> {
         self.kept = None;
         let lease = self.store.acquire(&self.id).await?;
         if self.store.load(&lease).await?.is_none() {

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("forebay-config", &[]),
     ("forebay-batcher", &["forebay-config"]),
     ("forebay-clients", &["forebay-config"]),
+    ("forebay-lifecycle", &[]),
     ("forebay-pollers", &["forebay-config", "forebay-batcher", "forebay-clients", "forebay-models"]),
     ("forebay-invoker", &["forebay-config", "forebay-batcher", "forebay-clients"]),
     ("forebay-checkpoints", &["forebay-config", "forebay-clients"]),
@@ -28,6 +29,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "forebay-invoker",
             "forebay-checkpoints",
             "forebay-api",
+            "forebay-lifecycle",
         ],
     ),
     (
@@ -40,7 +42,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("forebay-bench", &["forebay-clients", "forebay-tests"]),
 ];
 
-/// What the two pure crates may import beside the house: no runtime, no file, no socket, no clock, no
+/// What the pure crates may import beside the house: no runtime, no file, no socket, no clock, no
 /// randomness, no logging.
 const PURE: &[(&str, &[&str])] = &[
     (
@@ -59,6 +61,7 @@ const PURE: &[(&str, &[&str])] = &[
         ],
     ),
     ("forebay-batcher", &["bytes", "serde", "serde_json", "thiserror"]),
+    ("forebay-lifecycle", &[]),
 ];
 
 #[test]
@@ -104,9 +107,10 @@ fn the_pure_crates_name_no_clock_file_socket_or_thread() {
         "std::process",
     ];
     let mut wrong = Vec::new();
-    for path in sources().into_iter().filter(|path| {
-        path.starts_with(root().join("config/src")) || path.starts_with(root().join("batcher/src"))
-    }) {
+    let is_pure = |path: &PathBuf| {
+        ["config/src", "batcher/src", "lifecycle/src"].iter().any(|it| path.starts_with(root().join(it)))
+    };
+    for path in sources().into_iter().filter(is_pure) {
         let text = code_of(&fs::read_to_string(&path).expect("a source file can be read"));
         wrong.extend(
             BANNED
@@ -397,7 +401,7 @@ fn sources() -> Vec<PathBuf> {
 /// Those of what is shipped, without tests.
 fn product_sources() -> Vec<PathBuf> {
     const CRATES: &[&str] =
-        &["config", "batcher", "pollers", "invoker", "checkpoints", "api", "clients", "daemon"];
+        &["config", "batcher", "pollers", "invoker", "checkpoints", "api", "clients", "lifecycle", "daemon"];
     let is_product = |path: &PathBuf| {
         let shown = shown(path);
         CRATES.iter().any(|it| shown.starts_with(&format!("{it}/src/")))

@@ -1,6 +1,6 @@
 //! What is to run, from both owners: the config file says its part whole, the API makes, changes and deletes
-//! one mapping after the other. Each change is durable before it is answered, and the fleet is told the whole
-//! each time.
+//! one mapping after the other. Each change is durable before it is answered, and the fleet is told what
+//! differs. The order of these steps is decided in `forebay_lifecycle`; here they are done.
 
 mod compile;
 mod list;
@@ -15,10 +15,14 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use forebay_api::mapping::EpochMillis;
 use forebay_batcher::{Fault, UnixMillis};
 use forebay_checkpoints::{CheckpointStore, MappingId, StoreError};
 use forebay_clients::Clients;
-use forebay_config::Code;
+use forebay_config::{Code, Function, FunctionName};
+use forebay_lifecycle::{
+    ChangeLedger, ChangeRefusal, ChangeStep, KeptNote, MappingChange, NameTaken, StandingMapping,
+};
 use forebay_pollers::Source;
 use tracing::{error, info, warn};
 
@@ -26,12 +30,14 @@ use self::compile::CompiledDefinition;
 pub use self::note::NoteError;
 use self::note::{Definition, Note};
 pub use self::service::Service;
+use self::twice::FunctionUses;
 pub(crate) use self::view::uuid_of;
-use crate::app::{BuildError, StartError};
+use crate::app::StartError;
+use crate::build_error::BuildError;
 use crate::clock::Clock;
 use crate::compiled::{CompiledConfig, CompiledMapping, Rest};
 use crate::feeds::OtherTerms;
-use crate::fleet::{Changes, Fleet, erase};
+use crate::fleet::{Changes, Fleet, WantedMapping, erase};
 use crate::registry::{Calm, Entry, Lifecycle, Registry};
 use crate::sentence::chain;
 
@@ -39,6 +45,7 @@ use crate::sentence::chain;
 const UNFIT_KIND: &str = "api";
 
 /// A mapping that the API made.
+#[derive(Clone)]
 struct Made {
     definition: Definition,
     /// What runs; of one that cannot any more, what ran. `None` when it could not from the start.
@@ -54,6 +61,11 @@ impl Made {
             Ok(compiled) => Self { definition, compiled: Some(compiled), unfit: None },
             Err(error) => Self { definition, compiled: former, unfit: Some(error.into()) },
         }
+    }
+
+    /// Functions of Lambda that it names and that stand nowhere in the config file.
+    fn functions(&self) -> impl Iterator<Item = (&FunctionName, &Function)> {
+        self.compiled.iter().filter(|_| self.unfit.is_none()).flat_map(|it| &it.functions)
     }
 
     fn compiled(&self) -> Option<Arc<CompiledMapping>> {
@@ -73,18 +85,16 @@ pub(crate) struct Control {
     fleet: Fleet,
     store: Arc<dyn CheckpointStore>,
     /// What the config file says.
-    file: CompiledConfig,
-    /// What the API made, by UUID; also what was deleted and is not gone yet.
-    made: BTreeMap<String, Made>,
-    /// Mappings of either owner that somebody paused.
-    paused: BTreeSet<String>,
-    /// Mappings of which the store may keep another note than what stands: a write that failed may be on disk
-    /// all the same.
-    doubtful: BTreeSet<String>,
+    file: Arc<CompiledConfig>,
+    /// What stands of both owners, and the change that is under way.
+    ledger: ChangeLedger<Arc<Made>>,
+    /// Mappings that were deleted and are not gone yet.
+    deleted: BTreeSet<String>,
+    /// Which source goes to which function, of what the API made and of the config file.
+    uses: FunctionUses,
     clock: Clock,
     /// When the config file was read last.
     read_at: UnixMillis,
-    is_ending: bool,
 }
 
 /// A change of one mapping that was not made.
@@ -114,62 +124,39 @@ impl Control {
         store: Arc<dyn CheckpointStore>,
         clock: Clock,
     ) -> Result<Self, StartError> {
+        let file = Arc::new(file);
+        let kept = recall(&*store, &file).await?;
         let mut control = Self {
             fleet: Fleet::new(Arc::default(), Arc::clone(&store), clock),
             store,
+            ledger: ChangeLedger::new(file.names(), kept),
+            deleted: BTreeSet::new(),
+            uses: FunctionUses::default(),
             file,
-            made: BTreeMap::new(),
-            paused: BTreeSet::new(),
-            doubtful: BTreeSet::new(),
             clock,
             read_at: clock.now().unix,
-            is_ending: false,
         };
-        control.recall().await?;
         control.check_names(&control.file)?;
-        let whole = control.wanted(&control.file, &control.made);
+        let whole = control.wanted(&control.file, control.made());
         if control.fleet.apply(whole).await.is_err() {
             control.apply_one_by_one().await?;
         }
         control.show_unfit();
+        control.note_uses();
         Ok(control)
     }
 
     /// What the API made keeps neither the config file from running nor one another.
     async fn apply_one_by_one(&mut self) -> Result<(), BuildError> {
-        let all = std::mem::take(&mut self.made);
-        let file_alone = self.wanted(&self.file, &self.made);
+        let file_alone = self.wanted(&self.file, []);
         self.fleet.apply(file_alone).await?;
-        for (uuid, made) in all {
-            self.made.insert(uuid.clone(), made);
-            let wanted = self.wanted(&self.file, &self.made);
-            if let (Err(error), Some(made)) = (self.fleet.apply(wanted).await, self.made.get_mut(&uuid)) {
-                (made.compiled, made.unfit) = (None, Some(Fault::new(Code(error.code()), chain(&error))));
+        let names: Vec<String> = self.ledger.made().keys().cloned().collect();
+        for name in names {
+            if let (Err(error), Some(made)) = (self.apply(&name).await, self.ledger.standing_mut(&name)) {
+                let unfit = Some(Fault::new(Code(error.code()), chain(&error)));
+                let definition = made.definition.clone();
+                *made = Arc::new(Made { definition, compiled: None, unfit });
             }
-        }
-        Ok(())
-    }
-
-    /// Reads what the store kept, and ends deletions that were begun.
-    async fn recall(&mut self) -> Result<(), StartError> {
-        for (id, bytes) in self.store.notes().await? {
-            let note = Note::decode(&id, &bytes)?;
-            match note.definition {
-                Some(definition) if definition.deleting => {
-                    erase_or_leave(&*self.store, &id).await;
-                    continue;
-                }
-                Some(definition) => {
-                    self.made.insert(id.0.clone(), Made::compile(definition, &self.file, None));
-                }
-                None => {}
-            }
-            if note.paused {
-                self.paused.insert(id.0);
-            }
-        }
-        if !self.made.is_empty() {
-            info!(n_mappings = self.made.len(), "mappings that were made over the API go on");
         }
         Ok(())
     }
@@ -177,55 +164,93 @@ impl Control {
     /// A name is one mapping's: what is exported may be written into the config file once it is deleted over
     /// the API, and gone.
     fn check_names(&self, file: &CompiledConfig) -> Result<(), BuildError> {
-        let mut names = file.mappings.iter().map(|it| it.mapping.name.as_str());
-        let taken = names.find(|name| self.made.contains_key(*name));
-        taken.map_or(Ok(()), |name| Err(BuildError::NameTaken(name.to_owned())))
+        let names = file.mappings.iter().map(|it| it.mapping.name.as_str());
+        self.ledger.check_file(names).map_err(|NameTaken(name)| BuildError::NameTaken(name))
+    }
+
+    /// What the API made and nobody deleted, by name.
+    fn made(&self) -> impl Iterator<Item = (&str, &Arc<Made>)> {
+        let standing = self.ledger.made().iter().filter(|(_, it)| !it.is_deleted);
+        standing.map(|(name, it)| (name.as_str(), &it.made))
+    }
+
+    /// What the API made under this name; also what was deleted and is not gone yet.
+    fn standing(&self, name: &str) -> Option<&StandingMapping<Arc<Made>>> {
+        self.ledger.standing(name)
     }
 
     /// The whole of what is to run.
-    fn wanted(&self, file: &CompiledConfig, made: &BTreeMap<String, Made>) -> CompiledConfig {
+    fn wanted<'a>(
+        &self,
+        file: &CompiledConfig,
+        made: impl IntoIterator<Item = (&'a str, &'a Arc<Made>)>,
+    ) -> CompiledConfig {
         let mut wanted = file.clone();
-        for made in made.values() {
-            if made.definition.deleting {
-                wanted.erased.insert(made.definition.uuid().to_owned());
-                continue;
-            }
-            let functions = made.compiled.iter().flat_map(|it| &it.functions);
-            for (name, function) in functions.filter(|_| made.unfit.is_none()) {
+        wanted.erased.extend(self.deleted.iter().cloned());
+        for (_, made) in made {
+            for (name, function) in made.functions() {
                 wanted.functions.entry(name.clone()).or_insert_with(|| function.clone());
             }
             wanted.mappings.extend(made.compiled());
         }
-        for it in wanted
-            .mappings
-            .iter_mut()
-            .filter(|it| it.rest.is_none() && self.paused.contains(it.mapping.name.as_str()))
-        {
-            *it = Arc::new(CompiledMapping { rest: Some(Rest::Paused), ..CompiledMapping::clone(it) });
+        for it in &mut wanted.mappings {
+            self.pause(it);
         }
         wanted
+    }
+
+    /// A paused mapping rests, unless it does for another reason.
+    fn pause(&self, it: &mut Arc<CompiledMapping>) {
+        if it.rest.is_none() && self.ledger.is_paused(it.mapping.name.as_str()) {
+            *it = Arc::new(CompiledMapping { rest: Some(Rest::Paused), ..CompiledMapping::clone(it) });
+        }
+    }
+
+    /// Makes what runs of one mapping what stands of it.
+    async fn apply(&mut self, name: &str) -> Result<(), BuildError> {
+        let standing = self.ledger.standing(name);
+        let is_erased = standing.is_some_and(|it| it.is_deleted);
+        let made = standing.filter(|it| !it.is_deleted).map(|it| &it.made);
+        let mut mapping = match made {
+            Some(made) => made.compiled(),
+            None => self.file.mapping(name).filter(|_| !is_erased).cloned(),
+        };
+        mapping.iter_mut().for_each(|it| self.pause(it));
+        let functions = made.into_iter().flat_map(|it| it.functions());
+        let functions = functions.map(|(name, it)| (name.clone(), it.clone())).collect();
+        let wanted = WantedMapping { mapping, is_erased, functions };
+        self.fleet.apply_one(name, wanted, &self.file).await
     }
 
     /// Goes on with another config file. What the API made is compiled anew, for the functions that it names
     /// may be others now.
     pub(crate) async fn change(&mut self, file: CompiledConfig) -> Result<Changes, BuildError> {
         self.forget_gone();
+        self.ledger.take_back();
         self.check_names(&file)?;
-        let recompiled = |made: &Made| Made::compile(made.definition.clone(), &file, made.compiled.clone());
-        let made: BTreeMap<_, _> =
-            self.made.iter().map(|(uuid, it)| (uuid.clone(), recompiled(it))).collect();
+        let recompiled =
+            |it: &Arc<Made>| Arc::new(Made::compile(it.definition.clone(), &file, it.compiled.clone()));
+        let made: BTreeMap<String, _> =
+            self.made().map(|(name, it)| (name.to_owned(), recompiled(it))).collect();
         self.fleet.look_again();
-        let changes = self.fleet.apply(self.wanted(&file, &made)).await?;
-        self.file = file;
+        let wanted = self.wanted(&file, made.iter().map(|(name, it)| (name.as_str(), it)));
+        let changes = self.fleet.apply(wanted).await?;
+        self.file = Arc::new(file);
         self.read_at = self.clock.now().unix;
-        self.made = made;
+        for (name, made) in made {
+            if let Some(standing) = self.ledger.standing_mut(&name) {
+                *standing = made;
+            }
+        }
+        self.ledger.take_file(self.file.names());
         self.show_unfit();
+        self.note_uses();
         Ok(changes)
     }
 
     /// Mappings that could not be run from the start have no task; they are shown all the same.
     fn show_unfit(&self) {
-        for made in self.made.values().filter(|it| !it.definition.deleting) {
+        for (_, made) in self.made() {
             let Some(error) = &made.unfit else { continue };
             let (mapping, it) = (made.definition.uuid(), &made.definition.configuration);
             error!(
@@ -249,105 +274,102 @@ impl Control {
         self.fleet.feeds().check(source)
     }
 
-    /// Makes a mapping or puts another in its place, paused or not as it was.
+    /// Makes a mapping or puts another in its place, paused or not as it was; or deletes it.
     async fn put(&mut self, definition: Definition) -> Result<(), ChangeError> {
-        let is_paused = self.paused.contains(definition.uuid());
-        self.put_paused(definition, is_paused).await
+        self.put_paused(definition, None).await
     }
 
-    /// Makes a mapping or puts another in its place, and says whether it is paused.
-    async fn put_paused(&mut self, definition: Definition, is_paused: bool) -> Result<(), ChangeError> {
-        if self.is_ending {
-            return Err(ChangeError::Ending);
+    /// The same, and says whether it is paused.
+    async fn put_paused(
+        &mut self,
+        definition: Definition,
+        is_paused: Option<bool>,
+    ) -> Result<(), ChangeError> {
+        let uuid = definition.uuid().to_owned();
+        if definition.deleting {
+            return self.delete(&uuid, definition).await;
         }
-        self.forget_gone();
-        let (uuid, is_deleting) = (definition.uuid().to_owned(), definition.deleting);
-        let compiled = match is_deleting {
-            true => None,
-            false => Some(
-                compile::compile(&definition, &self.file)
-                    .map_err(|error| ChangeError::Unfit(error.api.message))?,
-            ),
-        };
-        self.hold(&uuid, Some(Made { definition, compiled, unfit: None }), is_paused).await?;
+        let compiled = compile::compile(&definition, &self.file)
+            .map_err(|error| ChangeError::Unfit(error.api.message))?;
+        let made = Made { definition, compiled: Some(compiled), unfit: None };
+        self.make(&uuid, MappingChange::Put(Arc::new(made), is_paused)).await
+    }
+
+    async fn delete(&mut self, uuid: &str, definition: Definition) -> Result<(), ChangeError> {
+        let made = Made { definition, compiled: None, unfit: None };
+        self.make(uuid, MappingChange::Delete(Arc::new(made))).await?;
+        self.deleted.insert(uuid.to_owned());
         // One that could not be run from the start has no task that would clear away what it left.
-        let is_taskless = self.registry().entry(&uuid).is_some_and(|it| it.source_kind() == UNFIT_KIND);
-        if is_deleting && is_taskless {
-            erase_or_leave(&*self.store, &MappingId(uuid.clone())).await;
-            self.registry().remove(&uuid);
+        if self.registry().entry(uuid).is_some_and(|it| it.source_kind() == UNFIT_KIND) {
+            erase_or_leave(&*self.store, &MappingId(uuid.to_owned())).await;
+            self.registry().remove(uuid);
         }
         Ok(())
     }
 
     /// Pauses a mapping of either owner, or lets it go on; durably.
     pub(crate) async fn set_paused(&mut self, name: &str, is_paused: bool) -> Result<(), ChangeError> {
-        if self.is_ending {
-            return Err(ChangeError::Ending);
-        }
-        let is_made = self.made.get(name).is_some_and(|it| !it.definition.deleting);
-        if !is_made && !self.file.mappings.iter().any(|it| it.mapping.name.as_str() == name) {
-            return Err(ChangeError::Unknown);
-        }
-        if self.paused.contains(name) == is_paused {
-            return Ok(());
-        }
-        self.hold(name, None, is_paused).await
+        self.make(name, MappingChange::Pause(is_paused)).await
     }
 
-    /// Makes this hold of one mapping, which stays as it was made where `made` is `None`: durable first, then
-    /// running. What cannot run is taken back from both.
-    async fn hold(&mut self, name: &str, made: Option<Made>, is_paused: bool) -> Result<(), ChangeError> {
-        // What is not known of a change that failed must not outlive this one.
-        self.settle_doubts().await?;
-        let definition = made.as_ref().or_else(|| self.made.get(name)).map(|it| it.definition.clone());
-        self.doubtful.insert(name.to_owned());
-        self.keep(name, &Note::new(is_paused, definition)).await?;
-        let (former, was_paused) =
-            (made.map(|made| self.made.insert(name.to_owned(), made)), self.paused.contains(name));
-        self.pause_is(name, is_paused);
-        let wanted = self.wanted(&self.file, &self.made);
-        if let Err(error) = self.fleet.apply(wanted).await {
-            match former {
-                Some(Some(former)) => drop(self.made.insert(name.to_owned(), former)),
-                Some(None) => drop(self.made.remove(name)),
-                None => {}
-            }
-            self.pause_is(name, was_paused);
-            self.settle_doubts().await?;
-            return Err(error.into());
-        }
-        self.doubtful.remove(name);
-        Ok(())
-    }
-
-    /// Has the store keep what stands, where a write that failed may be kept instead.
-    async fn settle_doubts(&mut self) -> Result<(), StoreError> {
-        while let Some(name) = self.doubtful.first() {
-            let definition = self.made.get(name).map(|it| it.definition.clone());
-            self.keep(name, &Note::new(self.paused.contains(name), definition)).await?;
-            self.doubtful.pop_first();
-        }
-        Ok(())
-    }
-
-    async fn keep(&self, name: &str, note: &Note) -> Result<(), StoreError> {
-        let id = MappingId(name.to_owned());
-        match note.is_empty() {
-            true => self.store.unnote(&id).await,
-            false => self.store.note(&id, note.encode()).await,
-        }
-    }
-
-    fn pause_is(&mut self, name: &str, is_paused: bool) {
-        match is_paused {
-            true => self.paused.insert(name.to_owned()),
-            false => self.paused.remove(name),
+    /// Makes one change: does its steps until one says that it is over. May be dropped; then it was not made.
+    async fn make(&mut self, name: &str, change: MappingChange<Arc<Made>>) -> Result<(), ChangeError> {
+        self.forget_gone();
+        let mut cause = None;
+        let mut step = self.ledger.begin(name, change);
+        let made = loop {
+            step = match step {
+                ChangeStep::Keep(name, kept) => {
+                    let answer = self.keep(&name, kept).await.map_err(|error| cause = Some(error.into()));
+                    self.ledger.handle_kept(answer.is_ok())
+                }
+                ChangeStep::Apply(name) => {
+                    let answer = self.apply(&name).await.map_err(|error| cause = Some(error.into()));
+                    self.ledger.handle_applied(answer.is_ok())
+                }
+                ChangeStep::Made => break Ok(()),
+                ChangeStep::Refused(ChangeRefusal::Unknown) => break Err(ChangeError::Unknown),
+                ChangeStep::Refused(ChangeRefusal::Ending) => break Err(ChangeError::Ending),
+                ChangeStep::Refused(ChangeRefusal::NotKept | ChangeRefusal::NotApplied) => {
+                    break Err(cause.take().unwrap_or(ChangeError::Ending));
+                }
+            };
         };
+        self.note_use(name);
+        made
+    }
+
+    async fn keep(&self, name: &str, kept: Option<KeptNote<Arc<Made>>>) -> Result<(), StoreError> {
+        let id = MappingId(name.to_owned());
+        match kept {
+            None => self.store.unnote(&id).await,
+            Some(kept) => {
+                let definition = kept.standing.map(|it| it.made.definition.clone());
+                self.store.note(&id, Note::new(kept.is_paused, definition).encode()).await
+            }
+        }
+    }
+
+    /// Which source goes to which function, of all.
+    fn note_uses(&mut self) {
+        let clients = self.clients();
+        let of_file = self.file.mappings.iter().map(|it| view::of_file(it, None, &clients, EpochMillis(0)));
+        let mut uses = FunctionUses::of_file(of_file);
+        for (name, made) in self.made() {
+            uses.note(name, Some(&made.definition.configuration));
+        }
+        self.uses = uses;
+    }
+
+    /// The same of one mapping that the API made, changed or deleted.
+    fn note_use(&mut self, name: &str) {
+        let standing = self.ledger.standing(name).filter(|it| !it.is_deleted);
+        self.uses.note(name, standing.map(|it| &it.made.definition.configuration));
     }
 
     /// A mapping in the words of a config file.
     pub(crate) fn exported(&self, uuid: &str) -> Option<serde_json::Value> {
-        let definition = &self.made.get(uuid).filter(|it| !it.definition.deleting)?.definition;
+        let definition = &self.standing(uuid).filter(|it| !it.is_deleted)?.made.definition;
         compile::config(definition, &self.file).ok()
     }
 
@@ -355,11 +377,11 @@ impl Control {
     /// file stays, as its note does: it may come back.
     fn forget_gone(&mut self) {
         let registry = Arc::clone(self.registry());
-        let Self { made, paused, .. } = self;
-        made.retain(|uuid, it| {
-            let stays = !it.definition.deleting || registry.entry(uuid).is_some();
+        let Self { deleted, ledger, .. } = self;
+        deleted.retain(|uuid| {
+            let stays = registry.entry(uuid).is_some();
             if !stays {
-                paused.remove(uuid);
+                ledger.forget(uuid);
             }
             stays
         });
@@ -377,9 +399,33 @@ impl Control {
 
     /// All that runs, to end it. Nothing is changed from here on.
     pub(crate) fn ending_fleet(&mut self) -> &mut Fleet {
-        self.is_ending = true;
+        self.ledger.end();
         &mut self.fleet
     }
+}
+
+/// Reads what the store kept, and ends deletions that were begun.
+async fn recall(
+    store: &dyn CheckpointStore,
+    file: &CompiledConfig,
+) -> Result<Vec<(String, KeptNote<Arc<Made>>)>, StartError> {
+    let mut all = Vec::new();
+    let mut n_made = 0;
+    for (id, bytes) in store.notes().await? {
+        let Note { paused, definition, .. } = Note::decode(&id, &bytes)?;
+        if definition.as_ref().is_some_and(|it| it.deleting) {
+            erase_or_leave(store, &id).await;
+            continue;
+        }
+        let made = definition.map(|it| Arc::new(Made::compile(it, file, None)));
+        n_made += usize::from(made.is_some());
+        let standing = made.map(|made| StandingMapping { made, is_deleted: false });
+        all.push((id.0, KeptNote { is_paused: paused, standing }));
+    }
+    if n_made > 0 {
+        info!(n_mappings = n_made, "mappings that were made over the API go on");
+    }
+    Ok(all)
 }
 
 /// Ends a deletion that has no task. What the store refuses is ended by the next start, which reads in the

@@ -57,11 +57,6 @@ impl Note {
         Self { version: VERSION, paused, definition }
     }
 
-    /// It says nothing that would hold without it.
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.paused && self.definition.is_none()
-    }
-
     pub(crate) fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("texts and numbers can be written as JSON")
     }
@@ -90,7 +85,6 @@ mod tests {
         let id = MappingId("m".to_owned());
         let note = Note::new(true, None);
         assert_eq!(Note::decode(&id, &note.encode()).unwrap(), note);
-        assert!(!note.is_empty() && Note::new(false, None).is_empty());
         let later = Note { version: 2, ..note };
         let error = Note::decode(&id, &later.encode()).unwrap_err().to_string();
         assert_eq!(

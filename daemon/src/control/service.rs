@@ -33,13 +33,13 @@ pub struct Service {
 
 /// What the checks of a call look at.
 struct Surroundings {
-    file: CompiledConfig,
+    file: Arc<CompiledConfig>,
     clients: Arc<Clients>,
 }
 
 impl Surroundings {
     fn of(control: &Control) -> Self {
-        Self { file: control.file.clone(), clients: control.clients() }
+        Self { file: Arc::clone(&control.file), clients: control.clients() }
     }
 }
 
@@ -78,7 +78,7 @@ impl Service {
         if let Some(connected) = connected {
             control.check_company(&connected).map_err(|error| ApiError::invalid(error.to_string()))?;
         }
-        if control.made.len() + control.file.mappings.len() >= MAPPINGS_MAX {
+        if control.ledger.n_mappings() >= MAPPINGS_MAX {
             return Err(ApiError::invalid(format!(
                 "There are {MAPPINGS_MAX} event source mappings already, which is the most."
             )));
@@ -135,7 +135,7 @@ impl Service {
             check_twice(&control, &wanted.configuration)?;
         }
         // Whoever enables a mapping wants it to run.
-        let is_paused = control.paused.contains(uuid) && update.enabled != Some(true);
+        let is_paused = (update.enabled == Some(true)).then_some(false);
         let is_disabled = was_enabled && !wanted.enabled;
         let answer = wanted.configuration.clone();
         control.put_paused(wanted, is_paused).await.map_err(refused)?;
@@ -172,9 +172,10 @@ impl Service {
         let clients = control.clients();
         let registry = control.registry();
         let made = control
-            .made
-            .values()
-            .map(|it| view::of_definition(&it.definition, registry.entry(it.definition.uuid()).as_deref()));
+            .ledger
+            .made()
+            .iter()
+            .map(|(uuid, it)| view::of_definition(&it.made.definition, registry.entry(uuid).as_deref()));
         let of_file = control.file.mappings.iter().map(|it| show(&control, it, &clients));
         made.chain(of_file).map(|it| (it.uuid.clone(), it)).collect()
     }
@@ -182,8 +183,8 @@ impl Service {
     async fn one(&self, uuid: &str) -> Result<MappingConfiguration, ApiError> {
         let mut control = self.app.control().lock().await;
         control.forget_gone();
-        if let Some(made) = control.made.get(uuid) {
-            return Ok(view::of_definition(&made.definition, control.registry().entry(uuid).as_deref()));
+        if let Some(it) = control.standing(uuid) {
+            return Ok(view::of_definition(&it.made.definition, control.registry().entry(uuid).as_deref()));
         }
         let of_file = of_file(&control, uuid).ok_or_else(ApiError::no_mapping)?;
         Ok(show(&control, &of_file, &control.clients()))
@@ -213,12 +214,12 @@ fn show(control: &Control, it: &CompiledMapping, clients: &Clients) -> MappingCo
 /// The mapping of the API with this id, if it can be changed. `verb` is what is asked for, for AWS's sentence
 /// about one that is being deleted.
 fn standing(control: &Control, uuid: &str, verb: &str) -> Result<Definition, ApiError> {
-    match control.made.get(uuid) {
-        Some(made) if made.definition.deleting => Err(ApiError::in_use(verb)),
-        Some(made) => {
-            let mut definition = made.definition.clone();
+    match control.standing(uuid) {
+        Some(it) if it.is_deleted => Err(ApiError::in_use(verb)),
+        Some(it) => {
+            let mut definition = it.made.definition.clone();
             // What an update answers follows from what it was told last, not from what it is doing.
-            let runs = definition.enabled && !control.paused.contains(uuid);
+            let runs = definition.enabled && !control.ledger.is_paused(uuid);
             definition.configuration.state = if runs { "Enabled" } else { "Disabled" }.to_owned();
             Ok(definition)
         }
@@ -241,11 +242,10 @@ fn of_file(control: &Control, uuid: &str) -> Option<Arc<CompiledMapping>> {
 
 /// No source goes to one function twice, whoever owns the mappings.
 fn check_twice(control: &Control, new: &MappingConfiguration) -> Result<(), ApiError> {
-    let mut made = control.made.values().filter(|it| !it.definition.deleting);
-    let conflict = made.find_map(|it| twice::conflict(new, &it.definition.configuration));
-    let clients = control.clients();
-    let of_file =
-        || control.file.mappings.iter().find_map(|it| twice::conflict(new, &show(control, it, &clients)));
+    let made = control.uses.made_beside(new).filter_map(|it| control.standing(it));
+    let mut made = made.map(|it| &it.made.definition.configuration);
+    let conflict = made.find_map(|it| twice::conflict(new, it));
+    let of_file = || control.uses.of_file_beside(new).find_map(|it| twice::conflict(new, it));
     conflict.or_else(of_file).map_or(Ok(()), Err)
 }
 
@@ -267,9 +267,9 @@ fn tagged(control: &Control, arn: &str) -> Result<String, ApiError> {
     let unknown =
         || ApiError::new(ErrorType::ResourceNotFound, format!("Event source mapping not found: {arn}"));
     let uuid = arn.rsplit(':').next().unwrap_or_default();
-    let is_made = control.made.get(uuid).is_some_and(|it| {
-        !it.definition.deleting && it.definition.configuration.event_source_mapping_arn == arn
-    });
+    let is_made = control
+        .standing(uuid)
+        .is_some_and(|it| !it.is_deleted && it.made.definition.configuration.event_source_mapping_arn == arn);
     let clients = control.clients();
     let is_of_file = || {
         view::arn(clients.aws.region(), clients.aws.common_account(), uuid) == arn
@@ -335,7 +335,7 @@ impl MappingService for Service {
         Box::pin(async move {
             let control = self.app.control().lock().await;
             let uuid = tagged(&control, arn)?;
-            let tags = control.made.get(&uuid).map(|it| it.definition.tags.clone()).unwrap_or_default();
+            let tags = control.standing(&uuid).map(|it| it.made.definition.tags.clone()).unwrap_or_default();
             Ok(TagList { tags })
         })
     }

@@ -181,7 +181,7 @@ async fn a_deleted_mapping_leaves_nothing_behind() {
 async fn a_deletion_that_a_kill_cut_off_is_ended_by_the_next_start() {
     let world = World::begin(config("", "f")).await;
     world.make(&uuid(1), json!({})).await;
-    let mut definition = world.app.control().lock().await.made[&uuid(1)].definition.clone();
+    let mut definition = world.app.control().lock().await.standing(&uuid(1)).unwrap().made.definition.clone();
     world.app.control().lock().await.ending_fleet().abandon().await;
     definition.deleting = true;
     world.store.note(&MappingId(uuid(1)), Note::new(false, Some(definition)).encode()).await.unwrap();
@@ -260,7 +260,8 @@ async fn a_function_that_a_reload_takes_away_makes_its_mapping_unfit_and_its_ret
         .unwrap();
     assert_eq!(world.get(&uuid(1)).await["FunctionArn"], FUNCTION);
     let mut control = world.app.control().lock().await;
-    control.made.get_mut(&uuid(1)).unwrap().definition.configuration.settings.put("KMSKeyArn", json!("key"));
+    let made = Arc::make_mut(control.ledger.standing_mut(&uuid(1)).unwrap());
+    made.definition.configuration.settings.put("KMSKeyArn", json!("key"));
     control.change(config("", "f")).await.unwrap();
     drop(control);
     while world.get(&uuid(1)).await["StateTransitionReason"] != "ESM_CONFIG_NOT_VALID" {
@@ -268,7 +269,8 @@ async fn a_function_that_a_reload_takes_away_makes_its_mapping_unfit_and_its_ret
     }
     assert_eq!(world.get(&uuid(1)).await["State"], "Disabled");
     let mut control = world.app.control().lock().await;
-    control.made.get_mut(&uuid(1)).unwrap().definition.configuration.settings.remove("KMSKeyArn");
+    let made = Arc::make_mut(control.ledger.standing_mut(&uuid(1)).unwrap());
+    made.definition.configuration.settings.remove("KMSKeyArn");
     control.change(config("", "f")).await.unwrap();
     drop(control);
     while world.get(&uuid(1)).await["State"] == "Disabled" {
@@ -298,7 +300,9 @@ async fn a_pause_outlives_the_process_for_both_owners_and_enabling_ends_it() {
     assert_eq!(world.update(&uuid(1), json!({ "Enabled": true })).await.unwrap()["State"], "Enabling");
     world.app.resume("lines").await.unwrap();
     let world = world.again(config(LINES, "f")).await;
-    assert!(world.app.control().lock().await.paused.is_empty());
+    let control = world.app.control().lock().await;
+    assert!(!control.ledger.is_paused("lines") && !control.ledger.is_paused(&uuid(1)));
+    drop(control);
     assert_eq!(
         world.store.notes().await.unwrap().len(),
         1,
@@ -351,13 +355,13 @@ async fn a_pause_that_cannot_be_ended_holds_after_a_kill_too() {
     world.make(&uuid(1), json!({})).await;
     assert!(matches!(world.app.resume("lines").await, Err(ChangeError::Build(BuildError::Memory(_)))));
     let world = world.again(file()).await;
-    assert!(world.app.control().lock().await.paused.contains("lines"));
+    assert!(world.app.control().lock().await.ledger.is_paused("lines"));
     world.app.pause(&uuid(1)).await.unwrap();
     world.app.resume("lines").await.unwrap();
     let refused = world.update(&uuid(1), json!({ "Enabled": true, "BatchSize": 3 })).await.unwrap_err();
     assert!(refused.contains("FB-0515"), "{refused}");
     let world = world.again(file()).await;
-    assert!(world.app.control().lock().await.paused.contains(&uuid(1)));
+    assert!(world.app.control().lock().await.ledger.is_paused(&uuid(1)));
     assert_eq!(world.get(&uuid(1)).await["BatchSize"], 10, "the update was taken back with it");
 }
 
@@ -423,7 +427,7 @@ async fn a_deletion_that_the_store_refuses_holds_up_no_start_and_frees_no_name()
     let world = World::recall(config("", "f"), Arc::clone(&store) as _).await;
     world.make(&uuid(1), json!({})).await;
     let mut control = world.app.control().lock().await;
-    let mut definition = control.made[&uuid(1)].definition.clone();
+    let mut definition = control.standing(&uuid(1)).unwrap().made.definition.clone();
     definition.deleting = true;
     control.put(definition).await.unwrap();
     store.fill();
@@ -464,7 +468,7 @@ async fn a_mapping_that_is_being_deleted_is_in_use_in_the_words_of_aws() {
     let world = World::recall(config("", "f"), Arc::clone(&store) as _).await;
     world.make(&uuid(1), json!({})).await;
     let mut control = world.app.control().lock().await;
-    let mut definition = control.made[&uuid(1)].definition.clone();
+    let mut definition = control.standing(&uuid(1)).unwrap().made.definition.clone();
     definition.deleting = true;
     control.put(definition).await.unwrap();
     // It cannot be forgotten while the store takes nothing.
@@ -510,7 +514,7 @@ async fn what_was_refused_is_not_there_after_a_kill_once_another_change_was_take
     assert!(world.update(&uuid(1), json!({ "BatchSize": 7 })).await.is_err(), "the doubt is settled first");
     world.update(&uuid(1), json!({ "BatchSize": 7 })).await.unwrap();
     let world = world.again(config(LINES, "f")).await;
-    assert!(world.app.control().lock().await.paused.contains("lines"));
+    assert!(world.app.control().lock().await.ledger.is_paused("lines"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,69 @@
 //! No source goes to one function twice: what AWS says when it would.
 
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
+
 use forebay_api::error::{ApiError, ErrorType};
 use forebay_api::mapping::MappingConfiguration;
 use forebay_config::aws::words::AwsNamed;
 
 use crate::built_in::BuiltIn;
+
+/// What can go to one function twice: the function's ARN and, for what has one, the source's.
+type Use = (String, Option<String>);
+
+/// Which mappings bring which source to which function, so that a new one is compared with those alone.
+#[derive(Debug, Default)]
+pub(super) struct FunctionUses {
+    made: BTreeMap<Use, BTreeSet<String>>,
+    /// What each of them brings.
+    of_made: BTreeMap<String, Use>,
+    of_file: BTreeMap<Use, Vec<MappingConfiguration>>,
+}
+
+impl FunctionUses {
+    /// Those of a config file.
+    pub(super) fn of_file(shown: impl Iterator<Item = MappingConfiguration>) -> Self {
+        let mut of_file: BTreeMap<Use, Vec<_>> = BTreeMap::new();
+        for it in shown {
+            of_file.entry(use_of(&it)).or_default().push(it);
+        }
+        Self { of_file, ..Self::default() }
+    }
+
+    /// What a mapping that the API made brings from here on; `None` when it is there no more.
+    pub(super) fn note(&mut self, name: &str, configuration: Option<&MappingConfiguration>) {
+        if let Some(former) = self.of_made.remove(name)
+            && let Entry::Occupied(mut names) = self.made.entry(former)
+        {
+            names.get_mut().remove(name);
+            if names.get().is_empty() {
+                names.remove();
+            }
+        }
+        if let Some(it) = configuration.map(use_of) {
+            self.made.entry(it.clone()).or_default().insert(name.to_owned());
+            self.of_made.insert(name.to_owned(), it);
+        }
+    }
+
+    /// Names of those that the API made and that may stand against a new mapping.
+    pub(super) fn made_beside(&self, new: &MappingConfiguration) -> impl Iterator<Item = &str> {
+        self.made.get(&use_of(new)).into_iter().flatten().map(String::as_str)
+    }
+
+    /// Those of the config file that may.
+    pub(super) fn of_file_beside(
+        &self,
+        new: &MappingConfiguration,
+    ) -> impl Iterator<Item = &MappingConfiguration> {
+        self.of_file.get(&use_of(new)).into_iter().flatten()
+    }
+}
+
+fn use_of(it: &MappingConfiguration) -> Use {
+    (it.function_arn.clone(), it.source.event_source_arn.clone())
+}
 
 /// What stands against a mapping beside another one; `None` when both may be there.
 pub(super) fn conflict(new: &MappingConfiguration, other: &MappingConfiguration) -> Option<ApiError> {

@@ -13,7 +13,9 @@
 //! cut with.
 
 mod diff;
-mod post;
+mod handle;
+mod keeper;
+mod wired;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -24,18 +26,20 @@ use std::time::Duration;
 use forebay_batcher::{Close, Plan};
 use forebay_checkpoints::{CheckpointStore, MappingId};
 use forebay_clients::{Aws, Clients, HttpClients, Mark};
-use forebay_config::{AwsSettings, Mapping, SourceProfile};
+use forebay_config::{AwsSettings, Function, FunctionName, Mapping, SourceProfile};
 use forebay_invoker::Gate;
 use forebay_invoker::destinations::file::FileDestinations;
+use forebay_lifecycle::Order;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use self::diff::Changes;
 use self::diff::{Change, Diff, Set, Stale, used_by};
-pub(crate) use self::post::erase;
-use self::post::{Ground, MappingFacts, Order, Post, Wired};
-use crate::app::BuildError;
+pub use self::handle::MappingHandle;
+pub(crate) use self::keeper::erase;
+pub use self::wired::{CommonGround, How, MappingFacts, Wired};
 use crate::budget::{Budget, Division};
+use crate::build_error::BuildError;
 use crate::clock::Clock;
 use crate::compiled::{CompiledConfig, CompiledMapping};
 use crate::destinations::Destinations;
@@ -55,14 +59,24 @@ const WAITING_MIN: u32 = 400;
 /// What one mapping is told.
 enum Told {
     /// An order in place of the one before.
-    Anew(Order),
+    Anew(Order<How>),
     /// Other limits for what it does.
     Limits(Box<Plan>),
 }
 
+/// What is wanted of one mapping.
+pub struct WantedMapping {
+    /// What it is; `None` when it is to be gone.
+    pub mapping: Option<Arc<CompiledMapping>>,
+    /// What the store kept of it goes, too.
+    pub is_erased: bool,
+    /// Functions that it uses and that may stand nowhere in the config file.
+    pub functions: BTreeMap<FunctionName, Function>,
+}
+
 /// All mappings and functions that run.
 pub struct Fleet {
-    ground: Arc<Ground>,
+    ground: Arc<CommonGround>,
     feeds: Arc<Feeds>,
     budget: Arc<Budget>,
     store: Arc<dyn CheckpointStore>,
@@ -78,8 +92,12 @@ pub struct Fleet {
     /// How often a set was applied.
     n_applied: u64,
     running: BTreeMap<String, Arc<CompiledMapping>>,
+    /// How many of them are to run.
+    n_enabled: usize,
+    /// How many of them use each function.
+    n_users: BTreeMap<FunctionName, usize>,
     /// Also of mappings that are gone and still finish what runs.
-    posts: BTreeMap<String, Post>,
+    handles: BTreeMap<String, MappingHandle>,
     tasks: JoinSet<()>,
 }
 
@@ -88,7 +106,7 @@ impl Fleet {
     pub fn new(registry: Arc<Registry>, store: Arc<dyn CheckpointStore>, clock: Clock) -> Self {
         let gate = Gate::new(uuid::Uuid::new_v4().as_u64_pair().0);
         Self {
-            ground: Arc::new(Ground { registry, gate, store: Arc::clone(&store) }),
+            ground: CommonGround::new(registry, gate, Arc::clone(&store)),
             feeds: Arc::default(),
             budget: Arc::default(),
             store,
@@ -100,7 +118,9 @@ impl Fleet {
             stale: Stale::default(),
             n_applied: 0,
             running: BTreeMap::new(),
-            posts: BTreeMap::new(),
+            n_enabled: 0,
+            n_users: BTreeMap::new(),
+            handles: BTreeMap::new(),
             tasks: JoinSet::new(),
         }
     }
@@ -139,8 +159,7 @@ impl Fleet {
     /// # Errors
     /// See [`BuildError`].
     pub async fn apply(&mut self, wanted: CompiledConfig) -> Result<Changes, BuildError> {
-        self.posts.retain(|_, post| !post.is_gone());
-        while self.tasks.try_join_next().is_some() {}
+        self.forget_vanished();
         let settings = wanted.settings;
         let n_enabled = wanted.mappings.iter().filter(|it| it.runs()).count();
         let division = Division::new(settings.memory_budget_bytes, settings.memory_share_bytes, n_enabled)?;
@@ -181,8 +200,114 @@ impl Fleet {
         self.feeds.set_clients(clients);
         self.functions.install(new, &wanted.functions.keys().cloned().collect(), &self.ground.gate);
         self.command(&diff, &mappings, orders);
+        self.n_enabled = n_enabled;
+        self.n_users.clear();
+        mappings.values().for_each(|it| self.count_users(it));
         self.running = mappings;
         Ok(diff.told())
+    }
+
+    /// Makes what runs of one mapping what is wanted of it, beside a config file that was applied. It costs
+    /// the same however many mappings there are. Errors and dropping are as with [`Self::apply`].
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub async fn apply_one(
+        &mut self,
+        name: &str,
+        wanted: WantedMapping,
+        file: &CompiledConfig,
+    ) -> Result<(), BuildError> {
+        self.forget_vanished();
+        let WantedMapping { mapping, is_erased, functions: own } = wanted;
+        let former = self.running.get(name).cloned();
+        let runs = |it: Option<&Arc<CompiledMapping>>| usize::from(it.is_some_and(|it| it.runs()));
+        let n_enabled = self.n_enabled - runs(former.as_ref()) + runs(mapping.as_ref());
+        let settings = &file.settings;
+        let division = Division::new(settings.memory_budget_bytes, settings.memory_share_bytes, n_enabled)?;
+        let clients = self.clients().unwrap_or_default();
+        let names: BTreeSet<FunctionName> =
+            mapping.iter().chain(&former).flat_map(|it| used_by(&it.mapping)).cloned().collect();
+        // What the config file says goes first, then what runs already.
+        let running = self.functions.running();
+        let functions: BTreeMap<FunctionName, Function> = names
+            .iter()
+            .filter_map(|it| {
+                let said = file.functions.get(it).or_else(|| running.get(it).map(|it| &it.function));
+                Some((it.clone(), said.or_else(|| own.get(it))?.clone()))
+            })
+            .collect();
+        let shelf: BuiltFunctions =
+            names.iter().filter_map(|it| Some((it.clone(), Arc::clone(running.get(it)?)))).collect();
+        let mappings: BTreeMap<String, Arc<CompiledMapping>> =
+            mapping.into_iter().map(|it| (name.to_owned(), it)).collect();
+        let diff = Diff::between(
+            &Set {
+                functions: shelf.iter().map(|(name, it)| (name, &it.function)).collect(),
+                mappings: former.iter().map(|it| (name, it)).collect(),
+            },
+            &Set {
+                functions: functions.iter().collect(),
+                mappings: mappings.values().map(|it| (name, it)).collect(),
+            },
+            &Stale::default(),
+        );
+        let new = functions::build(diff.rebuilt.iter().map(|name| &functions[name]), &clients).await?;
+        let mut shelf = shelf;
+        shelf.extend(new.iter().map(|(name, it)| (name.clone(), Arc::clone(it))));
+        let erased = is_erased.then(|| name.to_owned()).into_iter().collect();
+        let orders = match self.orders(&diff, &mappings, &erased, &shelf, &clients).await {
+            Ok(orders) => orders,
+            Err(error) => {
+                functions::scrap(&new).await;
+                return Err(error);
+            }
+        };
+        // From here on nothing fails and nothing waits.
+        self.n_applied += 1;
+        self.budget.divide(division);
+        self.functions.put(new, &self.ground.gate);
+        self.command(&diff, &mappings, orders);
+        self.n_enabled = n_enabled;
+        mappings.values().for_each(|it| self.count_users(it));
+        let gone = former.map(|it| self.discount_users(&it)).unwrap_or_default();
+        let gone: Vec<_> = gone.into_iter().filter(|it| !file.functions.contains_key(it)).collect();
+        self.functions.end(&gone, &self.ground.gate);
+        match mappings.into_values().next() {
+            Some(it) => drop(self.running.insert(name.to_owned(), it)),
+            None => drop(self.running.remove(name)),
+        }
+        Ok(())
+    }
+
+    fn count_users(&mut self, mapping: &CompiledMapping) {
+        for name in used_by(&mapping.mapping) {
+            *self.n_users.entry(name.clone()).or_default() += 1;
+        }
+    }
+
+    /// A mapping is there no more, or is another; the functions that nobody uses any more.
+    fn discount_users(&mut self, mapping: &CompiledMapping) -> Vec<FunctionName> {
+        let mut gone = Vec::new();
+        for name in used_by(&mapping.mapping) {
+            let n = self.n_users.entry(name.clone()).or_default();
+            *n = n.saturating_sub(1);
+            if *n == 0 {
+                self.n_users.remove(name);
+                gone.push(name.clone());
+            }
+        }
+        gone
+    }
+
+    /// Of a mapping that is gone nothing stays.
+    fn forget_vanished(&mut self) {
+        for name in self.ground.take_vanished() {
+            if self.handles.get(&name).is_some_and(MappingHandle::is_gone) {
+                self.handles.remove(&name);
+            }
+        }
+        while self.tasks.try_join_next().is_some() {}
     }
 
     fn running_set(&self) -> Set<'_> {
@@ -218,10 +343,10 @@ impl Fleet {
                 (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it))
                     if it.runs() =>
                 {
-                    Order::Run(Arc::new(self.wire(it, functions, &destinations).await?))
+                    How::Run(Arc::new(self.wire(it, functions, &destinations).await?)).order()
                 }
                 (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it)) => {
-                    Order::Rest(Arc::new(self.facts(it)))
+                    How::Rest(Arc::new(self.facts(it))).order()
                 }
             };
             told.push((name.clone(), Told::Anew(order)));
@@ -274,7 +399,7 @@ impl Fleet {
             wiring: Arc::new(wiring),
             function: mapping.function.clone(),
             concurrency_max: mapping.concurrency_max,
-            _uses: used_by(mapping).map(|it| functions[it].token()).collect(),
+            uses: used_by(mapping).map(|it| functions[it].token()).collect(),
         })
     }
 
@@ -318,14 +443,14 @@ impl Fleet {
             }
         }
         for (name, told) in told {
-            match (told, self.posts.get(&name)) {
-                (Told::Limits(plan), Some(post)) => post.replan(*plan),
+            match (told, self.handles.get(&name)) {
+                (Told::Limits(plan), Some(handle)) => handle.replan(*plan),
                 (Told::Limits(_), None) => {}
-                (Told::Anew(order), Some(post)) => post.tell(order),
+                (Told::Anew(order), Some(handle)) => handle.tell(order),
                 (Told::Anew(order), None) => {
-                    let (post, run) = Post::new(&self.ground, order);
-                    self.tasks.spawn(run);
-                    self.posts.insert(name.clone(), post);
+                    let (handle, keep) = MappingHandle::new(&self.ground, &name, order);
+                    self.tasks.spawn(keep);
+                    self.handles.insert(name.clone(), handle);
                 }
             }
             let former = self.running.get(&name).and_then(reads);
@@ -338,9 +463,7 @@ impl Fleet {
 
     /// Tells all mappings to end.
     pub fn end(&self, how: Close) {
-        for post in self.posts.values() {
-            post.tell(Order::End(how));
-        }
+        self.handles.values().for_each(|handle| handle.end(how));
     }
 
     /// Waits until all have ended. May be dropped.

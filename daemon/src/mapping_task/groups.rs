@@ -43,14 +43,7 @@ impl Life<'_> {
             // Also when one of them was dealt out anew meanwhile: our place in the group is out of date. The
             // next life joins the group again, and is dealt them again.
             Err(GrantError::Store(error)) => return Err(error.into()),
-            Err(GrantError::Died(panic)) => {
-                warn!(
-                    mapping = self.entry.name(),
-                    error = panic,
-                    "what asked the store to grant tracks died"
-                );
-                return Err(LifeError::FeedEnded);
-            }
+            Err(GrantError::Died(panic)) => return Err(LifeError::GrantDied(panic)),
         }
         Ok(())
     }

@@ -26,6 +26,9 @@ pub enum LifeError {
     /// The feed that it shares has ended.
     #[error("the feed of its source ended")]
     FeedEnded,
+    /// What asked the store for tracks that the group dealt panicked; the text of the panic.
+    #[error("what asks the store for tracks that the group assigned {0}")]
+    GrantDied(String),
 }
 
 impl LifeError {
@@ -33,7 +36,7 @@ impl LifeError {
     pub fn is_death(&self) -> bool {
         match self {
             Self::Source(_) | Self::Store(_) => false,
-            Self::FeedEnded => true,
+            Self::FeedEnded | Self::GrantDied(_) => true,
         }
     }
 
@@ -42,7 +45,7 @@ impl LifeError {
         match self {
             Self::Source(cause) => Some(cause.code()),
             Self::Store(cause) => Some(Code(cause.code())),
-            Self::FeedEnded => None,
+            Self::FeedEnded | Self::GrantDied(_) => None,
         }
     }
 
@@ -50,7 +53,7 @@ impl LifeError {
     pub fn is_source(&self) -> bool {
         match self {
             Self::Source(_) | Self::FeedEnded => true,
-            Self::Store(_) => false,
+            Self::Store(_) | Self::GrantDied(_) => false,
         }
     }
 }

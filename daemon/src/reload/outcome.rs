@@ -6,7 +6,7 @@ use forebay_config::Finding;
 use forebay_config::diagnostic::{self, Style};
 use serde::{Deserialize, Serialize};
 
-use crate::app::BuildError;
+use crate::build_error::BuildError;
 use crate::fleet::Changes;
 use crate::front::FrontError;
 use crate::sentence::chain;

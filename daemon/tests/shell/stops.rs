@@ -17,7 +17,7 @@ async fn a_drain_waits_for_what_runs_commits_it_and_takes_nothing_new() {
     source.append("a", &["hang", "1", "2", "3", "4", "5", "6", "7"]);
     let running = world.run(world.order("m", &source, &function));
     until("the first batch runs", || function.n_running() == 1).await;
-    running.entry.close(Close::Within(world.clock.now().tick.after(Duration::from_secs(20)))).await;
+    running.handle.end(Close::Within(world.clock.now().tick.after(Duration::from_secs(20))));
     until("it is closing", || running.entry.lifecycle().word() == "Disabling").await;
     let n_reads = source.n_reads();
     source.append("a", &["8"]);
@@ -71,7 +71,7 @@ async fn a_drain_ends_at_its_time_even_when_a_function_hangs() {
     let running = world.run(world.order("m", &source, &function));
     until("it hangs", || function.n_running() == 1).await;
     let began = Instant::now();
-    running.entry.close(Close::Within(world.clock.now().tick.after(Duration::from_secs(20)))).await;
+    running.handle.end(Close::Within(world.clock.now().tick.after(Duration::from_secs(20))));
     running.task.await.unwrap();
     assert_eq!(began.elapsed().as_secs(), 20);
     let running = world.run(world.order("m", &source, &function));

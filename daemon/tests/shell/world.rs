@@ -10,12 +10,12 @@ use forebay_config::{FunctionName, StartingPosition};
 use forebay_daemon::budget::Budget;
 use forebay_daemon::clock::Clock;
 use forebay_daemon::feeds::Feeds;
+use forebay_daemon::fleet::{CommonGround, How, MappingFacts, MappingHandle, Wired};
 use forebay_daemon::inspector::SourceInspector;
 use forebay_daemon::mapping_task::Wiring;
 use forebay_daemon::outbox::Outbox;
 use forebay_daemon::registry::{Entry, Registry};
 use forebay_daemon::status::TrackView;
-use forebay_daemon::supervisor::supervise;
 use forebay_invoker::{Executor, Gate};
 use forebay_pollers::{RecordFilter, SourceSettings};
 use tokio::sync::watch;
@@ -54,6 +54,7 @@ pub(crate) struct Running {
     pub(crate) task: JoinHandle<()>,
     /// What it is wired to.
     pub(crate) wiring: Arc<Wiring>,
+    pub(crate) handle: MappingHandle,
 }
 
 impl World {
@@ -107,19 +108,16 @@ impl World {
         source: Arc<dyn SourceSettings>,
         executor: Arc<dyn Executor>,
     ) -> Running {
-        let (entry, commands) = Entry::new(order.name, "fake", "fake".into(), order.name.into());
-        entry.set_inspector(Arc::new(SourceInspector {
+        let inspector = Arc::new(SourceInspector {
             source: Arc::clone(&source),
             feeds: Arc::clone(&self.feeds),
             filter: order.filter.clone(),
             has_window: !order.plan.batch.window.is_zero(),
             start: Some(order.start),
             told: tokio::sync::Mutex::default(),
-        }));
-        self.registry.insert(Arc::clone(&entry));
+        });
         let function = FunctionName::parse(order.name).unwrap();
         self.gate.limit(&function, 2);
-        let seat = self.gate.join(&function, None);
         let arn = executor.function_arn().to_owned();
         let wiring = Arc::new(Wiring {
             id: MappingId(order.name.into()),
@@ -136,15 +134,31 @@ impl World {
             store: Arc::clone(&self.store) as _,
             clock: self.clock,
         });
-        let task = tokio::spawn(supervise(Arc::clone(&wiring), Arc::clone(&entry), commands, seat));
-        Running { entry, task, wiring }
+        let facts = MappingFacts {
+            name: order.name.into(),
+            source_kind: "fake",
+            source: "fake".into(),
+            function: order.name.into(),
+            rest: None,
+            inspector,
+        };
+        let wired =
+            Wired { facts, wiring: Arc::clone(&wiring), function, concurrency_max: None, uses: Vec::new() };
+        let ground = CommonGround::new(
+            Arc::clone(&self.registry),
+            Arc::clone(&self.gate),
+            Arc::clone(&self.store) as _,
+        );
+        let (handle, keep) = MappingHandle::new(&ground, order.name, How::Run(Arc::new(wired)).order());
+        let entry = self.registry.entry(order.name).expect("it is seen from here on");
+        Running { entry, task: tokio::spawn(keep), wiring, handle }
     }
 }
 
 impl Running {
     /// Ends it in good order.
     pub(crate) async fn close(self) {
-        assert!(self.entry.close(Close::Finish).await, "it runs");
+        self.handle.end(Close::Finish);
         self.task.await.unwrap();
     }
 
