@@ -1,9 +1,7 @@
 //! How a batch run goes on: from its first step to the next, to a slot, a destination or its end.
 
 mod attempts;
-mod batch_runs;
 mod draining;
-mod explain;
 mod groups;
 mod news;
 mod notices;
@@ -11,8 +9,6 @@ mod parting;
 mod pausing;
 mod remains;
 mod restoring;
-mod run;
-mod slices;
 mod windows;
 
 use std::collections::BTreeSet;
@@ -26,7 +22,6 @@ use crate::batch_reason::BatchReason;
 use crate::books::Books;
 use crate::former::{Batch, Ready};
 use crate::items::ItemActions;
-use crate::pending::Pending;
 use crate::plan::Redelivery;
 use crate::receipts::Leaving;
 use crate::record::{Place, Position, Record, TrackIdx};
@@ -35,62 +30,12 @@ use crate::timers::Timer;
 use crate::tracks::Effect;
 use crate::tumbling::{Finale, TumblingWindow};
 
-use self::batch_runs::BatchRuns;
 use self::draining::is_draining;
-use self::pausing::Decided;
-use self::run::{BatchRun, Filling, Status, Step, What};
-pub(crate) use self::slices::Its;
 use crate::hold::{BatchRunId, Hold};
-
-/// The runs: every batch run, with what of it is out at the function or at a destination.
-#[derive(Debug, Default)]
-pub(crate) struct Runs {
-    batch_runs: BatchRuns,
-    attempts: Pending<AttemptId, BatchRunId>,
-    notices: Pending<NoticeId, BatchRunId>,
-    /// Decisions that are not durable yet.
-    decided: Vec<Decided>,
-    /// Batch runs that wait for an operator.
-    n_paused: usize,
-}
+use crate::runs::run::{BatchRun, Filling, Status, Step, What};
+use crate::runs::{Decided, Runs};
 
 impl Runs {
-    /// No attempt and no notice is out.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.attempts.is_empty() && self.notices.is_empty()
-    }
-
-    /// How many batches are not at their end.
-    pub(crate) fn n_runs(&self) -> usize {
-        self.batch_runs.len()
-    }
-
-    /// Whether anything of a batch run was tried or given up.
-    pub(crate) fn is_in_retry(&self, id: BatchRunId) -> bool {
-        self.batch_runs.get(id).is_some_and(BatchRun::is_in_retry)
-    }
-
-    /// Whether records of a former life are still missing.
-    pub(crate) fn is_filling(&self, id: BatchRunId) -> bool {
-        self.batch_runs.get(id).is_some_and(BatchRun::is_filling)
-    }
-
-    /// The slices of a former life that a batch run still has: their tracks and their last records.
-    pub(crate) fn missing(&self, id: BatchRunId) -> impl Iterator<Item = (TrackIdx, &Position)> {
-        let steps = self.batch_runs.get(id).into_iter().flat_map(|run| &run.steps);
-        steps.filter_map(|step| match &step.what {
-            What::Filling(filling) => Some((filling.track, &filling.slice.last)),
-            What::Try(_) | What::Tell(_) => None,
-        })
-    }
-
-    /// Whether a slice of a former life of this batch run has this place in it.
-    pub(crate) fn waits_for(&self, id: BatchRunId, idx: TrackIdx, lane: u32, position: &Position) -> bool {
-        self.batch_runs
-            .get(id)
-            .is_some_and(|run| run.steps.iter().any(|step| step.waits_for(idx, lane, position)))
-    }
-
     fn add_run(&mut self, run: BatchRun, books: &mut Books) -> BatchRunId {
         let (id, slot) = self.batch_runs.begin(books.cx.next_id(), run.limits.clone());
         *slot = run;

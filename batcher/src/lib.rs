@@ -28,6 +28,7 @@ mod record;
 mod rendered;
 pub mod response;
 pub mod rules;
+mod runs;
 mod scale;
 mod short;
 pub mod state;

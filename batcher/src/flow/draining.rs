@@ -13,11 +13,6 @@ impl Runs {
         }
     }
 
-    /// Whether anything of these batch runs is with the function or a destination.
-    pub(crate) fn is_any_out(&self, mut ids: impl Iterator<Item = BatchRunId>) -> bool {
-        ids.any(|id| self.batch_runs.get(id).is_some_and(BatchRun::is_out))
-    }
-
     /// A track is lost: its lanes are not this batch run's any more, nor are its records.
     pub(super) fn lose_records(&mut self, id: BatchRunId, idx: TrackIdx) {
         let Some(run) = self.batch_runs.get_mut(id) else { return };

@@ -5,24 +5,8 @@ use std::time::Duration;
 use super::draining::is_draining;
 use super::*;
 use crate::decision::{Decision, Paused, Undecided};
-use crate::lanes::lane_of;
 use crate::plan::OnExhausted;
-use crate::state::TrackState;
-
-/// A decision that is carried out and not durable yet.
-#[derive(Debug)]
-pub(crate) struct Decided {
-    id: DecisionId,
-    /// The count of changes that holds it, and the tracks that must have it.
-    mark: u64,
-    tracks: Vec<TrackIdx>,
-}
-
-impl Decided {
-    pub(super) fn is_of(&self, track: TrackIdx) -> bool {
-        self.tracks.contains(&track)
-    }
-}
+use crate::runs::paused_of;
 
 /// Whether what is given up for this waits for an operator.
 pub(super) fn pauses(condition: Condition, books: &Books) -> bool {
@@ -122,34 +106,6 @@ impl Runs {
         let durable: Vec<Decided> = durable;
         books.cx.actions.extend(durable.into_iter().map(|it| Action::Decided(it.id)));
     }
-
-    /// What of a track waits for an operator; told of is what waits longest.
-    pub(crate) fn paused_state(&self, its: Its, ids: impl Iterator<Item = BatchRunId>) -> Option<TrackState> {
-        if self.n_paused == 0 {
-            return None;
-        }
-        let waiting: Vec<Paused> = ids.filter_map(|id| paused_of(self.batch_runs.get(id)?)).collect();
-        let n_batches = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
-        let Paused { slice, condition, n_invokes, since, error, .. } =
-            waiting.into_iter().min_by_key(|it| it.since)?;
-        let on_track = |record: &&Record| matches!(record.place, Place::Track(idx, _) if idx == its.idx);
-        // Of a batch that mixes tracks what waits may be on others only, and this one waits for those.
-        let mut records: Vec<&Record> = slice.records().iter().filter(on_track).collect();
-        if records.is_empty() {
-            records = slice.records().iter().collect();
-        }
-        let (first, last) = (records.first()?, records.last()?);
-        Some(TrackState::Paused {
-            n_batches,
-            lane: lane_of(&first.key, first.position()?, its.n_lanes),
-            n_records: u32::try_from(slice.n_records()).unwrap_or(u32::MAX),
-            range: (first.position()?.clone(), last.position()?.clone()),
-            condition,
-            n_invokes,
-            since,
-            error,
-        })
-    }
 }
 
 /// a fresh count of attempts. R-2: the time that is over is no hindrance before the next retry.
@@ -165,20 +121,4 @@ fn again(told: Told, books: &Books) -> Tried {
         reply: told.reply,
         finale: told.finale,
     }
-}
-
-/// What a batch run has waiting for an operator: its first step, once that is all read again.
-fn paused_of(run: &BatchRun) -> Option<Paused> {
-    let Some(Step { what: What::Tell(told), .. }) = run.steps.front() else { return None };
-    let pause = told.paused.filter(|_| run.status == Status::Paused)?;
-    let Place::Track(track, first) = &told.slice.records().first()?.place else { return None };
-    Some(Paused {
-        track: *track,
-        first: first.clone(),
-        slice: told.slice.clone(),
-        condition: told.condition,
-        n_invokes: told.n_invokes,
-        since: pause.since,
-        error: told.reply.as_ref().and_then(|it| it.error.clone()).unwrap_or_default(),
-    })
 }

@@ -1,7 +1,7 @@
 //! What a checkpoint says, when it is written, and what follows the store's answer.
 
 use super::*;
-use crate::flow::Its;
+use crate::runs::Its;
 
 impl Committing {
     pub(super) fn new(reaches: Watermark) -> Self {

@@ -1,8 +1,8 @@
 //! Why nothing is happening on a track, for a person.
 
 use super::*;
-use crate::flow::Its;
 use crate::plan::WindowPlan;
+use crate::runs::Its;
 use crate::state::TrackState;
 
 impl Tracks {

@@ -7,7 +7,7 @@ use crate::hold::{BatchRunId, Hold};
 
 /// All batch runs of a machine.
 #[derive(Debug, Default)]
-pub(super) struct BatchRuns {
+pub(crate) struct BatchRuns {
     #[expect(clippy::vec_box, reason = "a list that grows would move each run, and runs are large")]
     slots: Vec<Box<Slot>>,
     free: Vec<u32>,
@@ -23,7 +23,7 @@ struct Slot {
 
 impl BatchRuns {
     /// A batch run with nothing to do yet. `number` is never used twice and grows.
-    pub(super) fn begin(&mut self, number: u64, limits: Limits) -> (BatchRunId, &mut BatchRun) {
+    pub(crate) fn begin(&mut self, number: u64, limits: Limits) -> (BatchRunId, &mut BatchRun) {
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot as usize].run.limits = limits;
@@ -40,30 +40,30 @@ impl BatchRuns {
         (id, &mut its.run)
     }
 
-    pub(super) fn get(&self, id: BatchRunId) -> Option<&BatchRun> {
+    pub(crate) fn get(&self, id: BatchRunId) -> Option<&BatchRun> {
         let slot = self.slots.get(id.slot as usize)?;
         (slot.id == Some(id)).then_some(&slot.run)
     }
 
-    pub(super) fn get_mut(&mut self, id: BatchRunId) -> Option<&mut BatchRun> {
+    pub(crate) fn get_mut(&mut self, id: BatchRunId) -> Option<&mut BatchRun> {
         let slot = self.slots.get_mut(id.slot as usize)?;
         (slot.id == Some(id)).then_some(&mut slot.run)
     }
 
     /// A batch run is over: what it held.
-    pub(super) fn remove(&mut self, id: BatchRunId) -> Option<Vec<Hold>> {
+    pub(crate) fn remove(&mut self, id: BatchRunId) -> Option<Vec<Hold>> {
         let holds = self.get_mut(id)?.clear();
         self.slots[id.slot as usize].id = None;
         self.free.push(id.slot);
         Some(holds)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
     /// All of them, in the order in which they were made.
-    pub(super) fn in_order(&self) -> Vec<(BatchRunId, &BatchRun)> {
+    pub(crate) fn in_order(&self) -> Vec<(BatchRunId, &BatchRun)> {
         let mut all: Vec<(BatchRunId, &BatchRun)> =
             self.slots.iter().filter_map(|slot| Some((slot.id?, &slot.run))).collect();
         all.sort_unstable_by_key(|(id, _)| *id);
@@ -74,8 +74,8 @@ impl BatchRuns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::run::Status;
     use crate::record::TrackIdx;
+    use crate::runs::run::Status;
 
     #[test]
     fn an_id_that_is_over_finds_nothing_though_its_slot_is_used_again() {

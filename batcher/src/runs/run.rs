@@ -20,36 +20,36 @@ const STEPS_KEPT_MAX: usize = 4;
 
 /// What is left of one batch.
 #[derive(Debug)]
-pub(super) struct BatchRun {
-    pub(super) steps: VecDeque<Step>,
-    pub(super) status: Status,
-    pub(super) limits: Limits,
-    pub(super) holds: Vec<Hold>,
+pub(crate) struct BatchRun {
+    pub(crate) steps: VecDeque<Step>,
+    pub(crate) status: Status,
+    pub(crate) limits: Limits,
+    pub(crate) holds: Vec<Hold>,
     /// A track or a receipt of it was lost: what it has of them must be looked for.
-    pub(super) is_hit: bool,
+    pub(crate) is_hit: bool,
     /// Tracks that were lost while it was out; what it has of them is not theirs any more, even where they
     /// came back.
-    pub(super) lost: BTreeSet<TrackIdx>,
+    pub(crate) lost: BTreeSet<TrackIdx>,
     /// Groups of which a message was lost while the first step was out: unless that step ends them, they go
     /// back.
-    pub(super) stopped: BTreeSet<Bytes>,
+    pub(crate) stopped: BTreeSet<Bytes>,
     /// Its first failure, for people.
-    pub(super) failing_since: Option<Tick>,
+    pub(crate) failing_since: Option<Tick>,
     /// The function was not reached by its last attempt; so for people while a step of that attempt is left.
-    pub(super) not_reached: Option<(NotReached, Tick, Fault)>,
+    pub(crate) not_reached: Option<(NotReached, Tick, Fault)>,
 }
 
 /// One thing to do for a batch run; the first must be done before the next.
 #[derive(Debug)]
-pub(super) struct Step {
-    pub(super) what: What,
+pub(crate) struct Step {
+    pub(crate) what: What,
     /// The machine's count of changes when this step came to be: it may go on when a checkpoint with this
     /// count is durable.
-    pub(super) mark: u64,
+    pub(crate) mark: u64,
 }
 
 #[derive(Debug)]
-pub(super) enum What {
+pub(crate) enum What {
     /// A slice of a former life whose records are being read again.
     Filling(Box<Filling>),
     /// To be tried.
@@ -60,16 +60,16 @@ pub(super) enum What {
 
 /// A slice of a former life whose records are being read again.
 #[derive(Debug)]
-pub(super) struct Filling {
-    pub(super) track: TrackIdx,
-    pub(super) slice: OpenSlice,
-    pub(super) not_before: Tick,
-    pub(super) records: Vec<Record>,
+pub(crate) struct Filling {
+    pub(crate) track: TrackIdx,
+    pub(crate) slice: OpenSlice,
+    pub(crate) not_before: Tick,
+    pub(crate) records: Vec<Record>,
 }
 
 /// What the first step of a batch run waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Status {
+pub(crate) enum Status {
     /// Not looked at yet.
     New,
     /// For the records of a former life.
@@ -91,7 +91,7 @@ pub(super) enum Status {
 }
 
 impl BatchRun {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             steps: VecDeque::with_capacity(1),
             status: Status::New,
@@ -106,7 +106,7 @@ impl BatchRun {
     }
 
     /// Makes it as new, but for its limits and the room that its steps have: what it held.
-    pub(super) fn clear(&mut self) -> Vec<Hold> {
+    pub(crate) fn clear(&mut self) -> Vec<Hold> {
         let Self { steps, status, limits: _, holds, is_hit, lost, stopped, failing_since, not_reached } =
             self;
         steps.clear();
@@ -119,17 +119,17 @@ impl BatchRun {
     }
 
     /// Whether records of a former life are still missing.
-    pub(super) fn is_filling(&self) -> bool {
+    pub(crate) fn is_filling(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.what, What::Filling(_)))
     }
 
     /// The tracks of which it holds lanes, each once.
-    pub(super) fn tracks(&self) -> impl Iterator<Item = TrackIdx> + use<> {
+    pub(crate) fn tracks(&self) -> impl Iterator<Item = TrackIdx> + use<> {
         tracks_of(&self.holds)
     }
 
     /// The lane of a batch run that holds one, as all do whose batches do not mix tracks.
-    pub(super) fn lane(&self) -> Option<(TrackIdx, u32)> {
+    pub(crate) fn lane(&self) -> Option<(TrackIdx, u32)> {
         match self.holds[..] {
             [Hold::Lane(idx, lane)] => Some((idx, lane)),
             _ => None,
@@ -137,7 +137,7 @@ impl BatchRun {
     }
 
     /// Splits what is tried next: the first so many records go before the others.
-    pub(super) fn split_first(&mut self, n_records: usize) {
+    pub(crate) fn split_first(&mut self, n_records: usize) {
         let Some(Step { what: What::Try(tried), mark }) = self.steps.pop_front() else { return };
         let (first, rest) = tried.slice.split_at(n_records);
         for slice in [rest, first] {
@@ -146,12 +146,12 @@ impl BatchRun {
     }
 
     /// The records of all its steps.
-    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         self.steps.iter().flat_map(Step::records)
     }
 
     /// Takes the records that match out of its steps, in order; a step that has none left is gone.
-    pub(super) fn take_records(&mut self, mut matches: impl FnMut(&Record) -> bool) -> Vec<Record> {
+    pub(crate) fn take_records(&mut self, mut matches: impl FnMut(&Record) -> bool) -> Vec<Record> {
         let mut taken = Vec::new();
         for step in &mut self.steps {
             let (out, kept): (Vec<Record>, Vec<Record>) =
@@ -171,37 +171,37 @@ impl BatchRun {
     }
 
     /// Whether a record of it is of a track that was lost.
-    pub(super) fn has_lost(&self, record: &Record) -> bool {
+    pub(crate) fn has_lost(&self, record: &Record) -> bool {
         matches!(record.place, Place::Track(idx, _) if self.lost.contains(&idx))
     }
 
     /// Whether its first step is with the function or the destination.
-    pub(super) fn is_out(&self) -> bool {
+    pub(crate) fn is_out(&self) -> bool {
         matches!(self.status, Status::InFlight { .. } | Status::Delivering { .. })
     }
 
     /// How many of its records, the first ones, are with the function or the destination.
-    pub(super) fn n_out(&self) -> usize {
+    pub(crate) fn n_out(&self) -> usize {
         self.steps.front().filter(|_| self.is_out()).map_or(0, |step| step.records().len())
     }
 
     /// Whether its first step was refused and waits to be told of again, whatever became of the other
     /// records.
-    pub(super) fn waits_after_refusal(&self) -> bool {
+    pub(crate) fn waits_after_refusal(&self) -> bool {
         let is_refused =
             matches!(self.steps.front(), Some(Step { what: What::Tell(told), .. }) if told.n_refused > 0);
         is_refused && matches!(self.status, Status::Redeliver { .. })
     }
 
     /// Why and since when the function is not reached; `None` once nothing is left that was to reach it.
-    pub(super) fn not_reached(&self) -> Option<&(NotReached, Tick, Fault)> {
+    pub(crate) fn not_reached(&self) -> Option<&(NotReached, Tick, Fault)> {
         let is_it =
             |step: &Step| matches!(&step.what, What::Try(tried) if tried.why == BatchReason::NotReached);
         self.not_reached.as_ref().filter(|_| self.steps.iter().any(is_it))
     }
 
     /// Whether anything of it was tried or given up, so that order on its lanes depends on a memory of it.
-    pub(super) fn is_in_retry(&self) -> bool {
+    pub(crate) fn is_in_retry(&self) -> bool {
         self.steps.iter().any(|step| match &step.what {
             What::Filling(_) | What::Tell(_) => true,
             What::Try(tried) => tried.n_failures > 0 || tried.is_pardoned || self.failing_since.is_some(),
@@ -212,7 +212,7 @@ impl BatchRun {
 impl Step {
     /// Takes the records that match out of this step, as a step of the same kind and counts; `None` when
     /// there are none.
-    pub(super) fn take_part(&mut self, matches: impl Fn(&Record) -> bool) -> Option<Self> {
+    pub(crate) fn take_part(&mut self, matches: impl Fn(&Record) -> bool) -> Option<Self> {
         let (out, kept): (Vec<Record>, Vec<Record>) = self.records().iter().cloned().partition(matches);
         if out.is_empty() {
             return None;
@@ -232,7 +232,7 @@ impl Step {
     }
 
     /// Whether it is a slice of a former life with this place in it.
-    pub(super) fn waits_for(&self, idx: TrackIdx, lane: u32, position: &Position) -> bool {
+    pub(crate) fn waits_for(&self, idx: TrackIdx, lane: u32, position: &Position) -> bool {
         match &self.what {
             What::Filling(it) => {
                 it.track == idx
@@ -245,12 +245,12 @@ impl Step {
     }
 
     /// Nothing is left of it to be done.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.records().is_empty() && self.finale().is_none()
     }
 
     /// How it ends the tumbling window of its lane, if that is what it does.
-    pub(super) fn finale(&self) -> Option<Finale> {
+    pub(crate) fn finale(&self) -> Option<Finale> {
         match &self.what {
             What::Filling(filling) => filling.slice.finale,
             What::Try(tried) => tried.finale,
@@ -258,7 +258,7 @@ impl Step {
         }
     }
 
-    pub(super) fn records(&self) -> &[Record] {
+    pub(crate) fn records(&self) -> &[Record] {
         match &self.what {
             What::Filling(filling) => &filling.records,
             What::Try(tried) => tried.slice.records(),

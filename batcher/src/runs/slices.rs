@@ -2,12 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::*;
+use super::Runs;
+use super::run::{BatchRun, Step, What};
+use crate::attempt::Slice;
 use crate::checkpoint::{GivenUp, OpenSlice};
 use crate::context::Context;
+use crate::hold::{BatchRunId, Hold};
 use crate::lanes::lane_of;
 use crate::record::Position;
+use crate::record::{Place, Record, TrackIdx};
+use crate::time::Tick;
 use crate::time::UnixMillis;
+use crate::tumbling::Finale;
 
 /// The track that a checkpoint is of.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,14 @@
 //! What batch runs wait for, for a person.
 
-use super::*;
+use super::Runs;
+use super::run::{BatchRun, Status, Step, What};
+use super::slices::Its;
+use crate::attempt::Tried;
+use crate::batch_reason::BatchReason;
+use crate::decision::Paused;
+use crate::hold::BatchRunId;
+use crate::lanes::lane_of;
+use crate::record::{Place, Record};
 use crate::state::{Again, TrackState};
 
 impl Runs {
@@ -14,6 +22,34 @@ impl Runs {
     pub(crate) fn state_of(&self, ids: impl Iterator<Item = BatchRunId>) -> Option<TrackState> {
         let batch_runs: Vec<&BatchRun> = ids.filter_map(|id| self.batch_runs.get(id)).collect();
         run_states(&batch_runs)
+    }
+
+    /// What of a track waits for an operator; told of is what waits longest.
+    pub(crate) fn paused_state(&self, its: Its, ids: impl Iterator<Item = BatchRunId>) -> Option<TrackState> {
+        if self.n_paused == 0 {
+            return None;
+        }
+        let waiting: Vec<Paused> = ids.filter_map(|id| paused_of(self.batch_runs.get(id)?)).collect();
+        let n_batches = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+        let Paused { slice, condition, n_invokes, since, error, .. } =
+            waiting.into_iter().min_by_key(|it| it.since)?;
+        let on_track = |record: &&Record| matches!(record.place, Place::Track(idx, _) if idx == its.idx);
+        // Of a batch that mixes tracks what waits may be on others only, and this one waits for those.
+        let mut records: Vec<&Record> = slice.records().iter().filter(on_track).collect();
+        if records.is_empty() {
+            records = slice.records().iter().collect();
+        }
+        let (first, last) = (records.first()?, records.last()?);
+        Some(TrackState::Paused {
+            n_batches,
+            lane: lane_of(&first.key, first.position()?, its.n_lanes),
+            n_records: u32::try_from(slice.n_records()).unwrap_or(u32::MAX),
+            range: (first.position()?.clone(), last.position()?.clone()),
+            condition,
+            n_invokes,
+            since,
+            error,
+        })
     }
 }
 
@@ -86,4 +122,20 @@ fn n_refused(run: &BatchRun) -> u32 {
         Some(What::Tell(told)) => told.n_refused,
         Some(What::Filling(_) | What::Try(_)) | None => 0,
     }
+}
+
+/// What a batch run has waiting for an operator: its first step, once that is all read again.
+pub(crate) fn paused_of(run: &BatchRun) -> Option<Paused> {
+    let Some(Step { what: What::Tell(told), .. }) = run.steps.front() else { return None };
+    let pause = told.paused.filter(|_| run.status == Status::Paused)?;
+    let Place::Track(track, first) = &told.slice.records().first()?.place else { return None };
+    Some(Paused {
+        track: *track,
+        first: first.clone(),
+        slice: told.slice.clone(),
+        condition: told.condition,
+        n_invokes: told.n_invokes,
+        since: pause.since,
+        error: told.reply.as_ref().and_then(|it| it.error.clone()).unwrap_or_default(),
+    })
 }
