@@ -1,5 +1,6 @@
 //! Calls of AWS's services and of servers that speak like them: where to, with which credentials, signed.
 
+mod call_failure;
 mod credentials;
 mod error;
 mod identity;
@@ -7,7 +8,6 @@ mod json;
 mod provider;
 mod relay;
 mod sdk;
-mod sdk_failure;
 mod sign;
 
 use std::collections::BTreeMap;
@@ -30,13 +30,13 @@ use crate::http::{HttpClient, HttpClients};
 use crate::mark::Mark;
 use crate::pieces::Pieces;
 
+pub use call_failure::{CallFailure, with_causes};
 pub use credentials::KeptCredentials;
 pub use error::AwsError;
 pub use identity::aws_identity;
 pub use json::{AnswerText, JsonCall, JsonClient, JsonDialect, Transport, WireText, read_answer};
 pub use relay::{AwsRelay, RelayError};
 pub use sdk::sdk_client;
-pub use sdk_failure::{SdkFailure, with_causes};
 
 /// The account of ARNs where none is known.
 const ACCOUNT: &str = "000000000000";

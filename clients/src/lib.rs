@@ -16,8 +16,8 @@ pub mod stream;
 pub mod tls;
 
 pub use aws::{
-    AnswerText, Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, JsonCall, JsonClient, JsonDialect,
-    KeptCredentials, RelayError, SdkFailure, Transport, WireText, aws_identity, read_answer, sdk_client,
+    AnswerText, Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, CallFailure, JsonCall, JsonClient,
+    JsonDialect, KeptCredentials, RelayError, Transport, WireText, aws_identity, read_answer, sdk_client,
     with_causes,
 };
 pub use aws_credential_types::provider::error::CredentialsError;

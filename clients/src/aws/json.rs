@@ -26,7 +26,7 @@ use self::signer::JsonSigner;
 use self::skew::ClockSkew;
 use self::stamp::Stamp;
 pub use self::text::{AnswerText, WireText, read_answer};
-use super::{AwsAccess, AwsError, KeptCredentials, SdkFailure, judged, sign, with_causes};
+use super::{AwsAccess, AwsError, CallFailure, KeptCredentials, judged, sign, with_causes};
 use crate::exchange::{Answer, Limits};
 use crate::http::HttpClient;
 use crate::pieces::Pieces;
@@ -118,7 +118,7 @@ impl JsonClient {
     ///
     /// # Errors
     /// The failure of the last try.
-    pub async fn call(&self, call: JsonCall) -> Result<Bytes, SdkFailure> {
+    pub async fn call(&self, call: JsonCall) -> Result<Bytes, CallFailure> {
         let mut n_tries = 0;
         loop {
             let failed = match self.once(&call).await {
@@ -140,15 +140,15 @@ impl JsonClient {
         let until = Instant::now() + call.limits.time;
         let credentials = match timeout_at(until, self.credentials.get()).await {
             Ok(Ok(it)) => it,
-            Ok(Err(error)) => return Err(Failed::final_one(SdkFailure::NoCredentials(with_causes(&error)))),
+            Ok(Err(error)) => return Err(Failed::final_one(CallFailure::NoCredentials(with_causes(&error)))),
             Err(_) => {
                 let text = format!("none within {:?}; tried: {}", call.limits.time, self.credentials.tried());
-                return Err(Failed::final_one(SdkFailure::NoCredentials(text)));
+                return Err(Failed::final_one(CallFailure::NoCredentials(text)));
             }
         };
         let sent = SystemTime::now();
         let request = self.request(call, &credentials, self.skew.correct(sent));
-        let request = request.map_err(|text| Failed::final_one(SdkFailure::NoCredentials(text)))?;
+        let request = request.map_err(|text| Failed::final_one(CallFailure::NoCredentials(text)))?;
         let limits = Limits { time: until - Instant::now(), ..call.limits };
         let Answer { head, body } =
             self.http.exchange(request, limits).await.map_err(|error| Failed::lost(&error))?;

@@ -1,6 +1,6 @@
 //! What may be wrong with a stream, in words that say what to do; each has a page under `docs/errors/`.
 
-use forebay_clients::{AwsError, SdkFailure, with_causes};
+use forebay_clients::{AwsError, CallFailure, with_causes};
 use forebay_config::Code;
 
 use crate::shards::{Complaint, Refusal, ShardError};
@@ -43,13 +43,13 @@ impl From<AwsError> for KinesisError {
     }
 }
 
-impl From<SdkFailure> for KinesisError {
-    fn from(failure: SdkFailure) -> Self {
+impl From<CallFailure> for KinesisError {
+    fn from(failure: CallFailure) -> Self {
         match failure {
-            SdkFailure::Answered(code, text) => Self::answered(&code, text),
-            SdkFailure::Unusable(text) => Self::Refused(text),
-            SdkFailure::NoCredentials(text) => Self::NoCredentials(text),
-            SdkFailure::Unreachable(text) => Self::Unreachable(text),
+            CallFailure::Answered(code, text) => Self::answered(&code, text),
+            CallFailure::Unusable(text) => Self::Refused(text),
+            CallFailure::NoCredentials(text) => Self::NoCredentials(text),
+            CallFailure::Unreachable(text) => Self::Unreachable(text),
         }
     }
 }

@@ -3,7 +3,7 @@
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{EncryptionType, ShardIteratorType};
-use forebay_clients::{AwsAccess, SdkFailure};
+use forebay_clients::{AwsAccess, CallFailure};
 
 use super::choice::WhichStream;
 use super::client::{CALL_MAX, TRIES, described, now_ms};
@@ -146,5 +146,5 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    SdkFailure::of(&error).into()
+    CallFailure::of(&error).into()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_clients::{AwsError, SdkFailure};
+use forebay_clients::{AwsError, CallFailure};
 use forebay_config::Code;
 
 use crate::source::SourceError;
@@ -35,13 +35,13 @@ pub(super) enum SqsError {
     Throttled,
 }
 
-impl From<SdkFailure> for SqsError {
-    fn from(failure: SdkFailure) -> Self {
+impl From<CallFailure> for SqsError {
+    fn from(failure: CallFailure) -> Self {
         match failure {
-            SdkFailure::Answered(code, text) => Self::answered(&code, text),
-            SdkFailure::Unusable(text) => Self::Refused(text),
-            SdkFailure::NoCredentials(text) => Self::NoCredentials(text),
-            SdkFailure::Unreachable(text) => Self::Unreachable(text),
+            CallFailure::Answered(code, text) => Self::answered(&code, text),
+            CallFailure::Unusable(text) => Self::Refused(text),
+            CallFailure::NoCredentials(text) => Self::NoCredentials(text),
+            CallFailure::Unreachable(text) => Self::Unreachable(text),
         }
     }
 }

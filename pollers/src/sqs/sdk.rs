@@ -12,7 +12,7 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName,
 };
 use bytes::Bytes;
-use forebay_clients::{AwsAccess, SdkFailure};
+use forebay_clients::{AwsAccess, CallFailure};
 
 use super::client::{Answers, Ask, CALL_MAX, Description, RECEIVE_SLACK, Sqs, TRIES, n_visible, queue_url};
 use super::error::SqsError;
@@ -174,7 +174,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    SdkFailure::of(&error).into()
+    CallFailure::of(&error).into()
 }
 
 fn text(handle: &[u8]) -> String {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::retry::RetryCost;
 use super::skew::TELLING_MS;
-use crate::aws::{SdkFailure, with_causes};
+use crate::aws::{CallFailure, with_causes};
 use crate::exchange::{BodyError, ExchangeError, coding_of, compressed};
 
 /// Codes that ask to slow down.
@@ -47,7 +47,7 @@ const SHOWN_CHARS: usize = 80;
 /// A try that failed.
 #[derive(Debug)]
 pub(super) struct Failed {
-    pub(super) failure: SdkFailure,
+    pub(super) failure: CallFailure,
     /// How long the service asks to wait.
     pub(super) retry_after: Option<Duration>,
     cost: Option<RetryCost>,
@@ -55,7 +55,7 @@ pub(super) struct Failed {
 
 impl Failed {
     /// Trying again would not help.
-    pub(super) fn final_one(failure: SdkFailure) -> Self {
+    pub(super) fn final_one(failure: CallFailure) -> Self {
         Self { failure, retry_after: None, cost: None }
     }
 
@@ -65,7 +65,7 @@ impl Failed {
     }
 
     fn without_answer(text: String) -> Self {
-        Self { failure: SdkFailure::Unreachable(text), retry_after: None, cost: Some(RetryCost::Lost) }
+        Self { failure: CallFailure::Unreachable(text), retry_after: None, cost: Some(RetryCost::Lost) }
     }
 
     /// What a retry costs; `None` where it would not help.
@@ -83,14 +83,14 @@ pub(super) fn judged(
     let body = match body {
         Ok(body) => body,
         Err(error @ BodyError::TooLarge { .. }) => {
-            return Err(Failed::final_one(SdkFailure::Unusable(with_causes(&error))));
+            return Err(Failed::final_one(CallFailure::Unusable(with_causes(&error))));
         }
         Err(error @ (BodyError::Broken(_) | BodyError::TimedOut)) => {
             return Err(Failed::without_answer(with_causes(&error)));
         }
     };
     if let Some(coding) = coding_of(&head) {
-        return Err(of_answer(&head, skew, None, SdkFailure::Unusable(compressed(coding))));
+        return Err(of_answer(&head, skew, None, CallFailure::Unusable(compressed(coding))));
     }
     if head.status.is_success() {
         return Ok(body);
@@ -99,18 +99,18 @@ pub(super) fn judged(
     let (code, failure) = match told {
         Some((Some(code), message)) => {
             let text = format!("{code}: {}", message.as_deref().unwrap_or("no message"));
-            (Some(code.clone()), SdkFailure::Answered(code, text))
+            (Some(code.clone()), CallFailure::Answered(code, text))
         }
         Some((None, message)) => {
             let message = message.as_deref().unwrap_or("no message");
-            (None, SdkFailure::Unusable(format!("the answer is {} without a code: {message}", head.status)))
+            (None, CallFailure::Unusable(format!("the answer is {} without a code: {message}", head.status)))
         }
-        None => (None, SdkFailure::Unusable(not_understood(head.status, &body))),
+        None => (None, CallFailure::Unusable(not_understood(head.status, &body))),
     };
     Err(of_answer(&head, skew, code.as_deref(), failure))
 }
 
-fn of_answer(head: &Parts, skew: Option<i64>, code: Option<&str>, failure: SdkFailure) -> Failed {
+fn of_answer(head: &Parts, skew: Option<i64>, code: Option<&str>, failure: CallFailure) -> Failed {
     let is = |codes: &[&str]| code.is_some_and(|it| codes.contains(&it));
     let is_transient = matches!(
         head.status,

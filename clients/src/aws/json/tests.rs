@@ -47,7 +47,7 @@ impl Script {
         Self { client: JsonClient::new(access, DIALECT).unwrap(), requests }
     }
 
-    async fn call(&self, tries: u32) -> Result<Bytes, SdkFailure> {
+    async fn call(&self, tries: u32) -> Result<Bytes, CallFailure> {
         let limits = Limits { time: Duration::from_secs(20), answer_bytes: 1_000 };
         let body = Bytes::from_static(b"{\"a\":1}");
         self.client.call(JsonCall { target: "Queues.Ask", body, limits, tries }).await
@@ -87,14 +87,14 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
 }
 
 /// What a call with three tries gives when each has this answer, and how many were sent.
-async fn outcome(answer: String) -> (Result<Bytes, SdkFailure>, usize) {
+async fn outcome(answer: String) -> (Result<Bytes, CallFailure>, usize) {
     let script = Script::start(vec![answer]).await;
     let result = script.call(3).await;
     (result, script.requests().len())
 }
 
-fn answered(code: &str, text: &str) -> Result<Bytes, SdkFailure> {
-    Err(SdkFailure::Answered(code.to_owned(), format!("{code}: {text}")))
+fn answered(code: &str, text: &str) -> Result<Bytes, CallFailure> {
+    Err(CallFailure::Answered(code.to_owned(), format!("{code}: {text}")))
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn an_error_has_its_code_wherever_it_stands() {
 async fn what_is_no_answer_of_a_service_is_told_with_its_beginning() {
     let html = "<html>\u{1b}[31m".to_owned() + &"é".repeat(200);
     let (result, n) = outcome(answer("403 Forbidden", "", &html)).await;
-    let Err(SdkFailure::Unusable(text)) = result else { panic!("{result:?}") };
+    let Err(CallFailure::Unusable(text)) = result else { panic!("{result:?}") };
     assert!(
         text.starts_with("the answer is 403 Forbidden and no error of the service: \"<html>\\u{1b}[31mé"),
         "{text}"
@@ -165,7 +165,7 @@ async fn what_is_no_answer_of_a_service_is_told_with_its_beginning() {
         (answer("400 Bad Request", "", "{}"), "without a code"),
     ] {
         let (result, n) = outcome(answer).await;
-        assert!(matches!(&result, Err(SdkFailure::Unusable(text)) if text.contains(words)), "{result:?}");
+        assert!(matches!(&result, Err(CallFailure::Unusable(text)) if text.contains(words)), "{result:?}");
         assert_eq!(n, 1, "{words}");
     }
 }
@@ -176,7 +176,7 @@ async fn what_may_pass_is_tried_again() {
     assert_eq!(outcome(throttled.clone()).await, (answered("ThrottlingException", "no message"), 3));
     for status in ["500 x", "502 x", "503 x", "504 x"] {
         let (result, n) = outcome(answer(status, AT_ONCE, "<html>")).await;
-        assert!(matches!(result, Err(SdkFailure::Unusable(_))), "{result:?}");
+        assert!(matches!(result, Err(CallFailure::Unusable(_))), "{result:?}");
         assert_eq!(n, 3, "{status}");
     }
     let script = Script::start(vec![throttled.clone(), throttled, answer("200 OK", "", "{}")]).await;
@@ -194,7 +194,7 @@ async fn an_answer_that_does_not_come_or_breaks_off_is_tried_again() {
         assert_eq!(script.requests().len(), 2);
         let script = Script::start(vec![lost]).await;
         let result = script.call(1).await;
-        assert!(matches!(result, Err(SdkFailure::Unreachable(_))), "{result:?}");
+        assert!(matches!(result, Err(CallFailure::Unreachable(_))), "{result:?}");
         assert_eq!(script.requests().len(), 1, "a call with one try is never sent twice");
     }
 }
@@ -238,7 +238,7 @@ async fn a_server_that_says_nothing_is_left_after_the_time_of_a_try() {
     let limits = Limits { time: Duration::from_millis(50), answer_bytes: 1_000 };
     let call = JsonCall { target: "Queues.Ask", body: Bytes::from_static(b"{}"), limits, tries: 1 };
     let result = script.client.call(call).await;
-    assert!(matches!(result, Err(SdkFailure::Unreachable(_))), "{result:?}");
+    assert!(matches!(result, Err(CallFailure::Unreachable(_))), "{result:?}");
 }
 
 #[derive(Debug)]
@@ -258,9 +258,12 @@ async fn without_credentials_nothing_is_sent() {
     let mut script = Script::start(vec![answer("200 OK", "", "{}")]).await;
     script.client.credentials = KeptCredentials::new(Nobody, "nobody".to_owned());
     let result = script.call(3).await;
-    assert!(matches!(&result, Err(SdkFailure::NoCredentials(text)) if text.contains("nobody")), "{result:?}");
+    assert!(
+        matches!(&result, Err(CallFailure::NoCredentials(text)) if text.contains("nobody")),
+        "{result:?}"
+    );
     assert_eq!(script.requests().len(), 0);
     let odd = Credentials::new("a\nb", "secret", None, None, "test");
     script.client.credentials = KeptCredentials::new(odd, "the test".to_owned());
-    assert!(matches!(script.call(3).await, Err(SdkFailure::NoCredentials(_))));
+    assert!(matches!(script.call(3).await, Err(CallFailure::NoCredentials(_))));
 }

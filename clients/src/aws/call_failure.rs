@@ -1,5 +1,5 @@
-//! Why a call through AWS's SDK failed, told apart by what an operator has to do; each kind of source gives it
-//! its own words.
+//! Why a call of AWS's failed, whoever made it, told apart by what an operator has to do; each kind of source
+//! gives it its own words.
 
 use std::error::Error;
 
@@ -10,7 +10,7 @@ use super::CredentialsError;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SdkFailure {
+pub enum CallFailure {
     /// The service answered with an error: its code, and the code with its message.
     Answered(String, String),
     /// What came is no answer of the service.
@@ -21,7 +21,7 @@ pub enum SdkFailure {
     Unreachable(String),
 }
 
-impl SdkFailure {
+impl CallFailure {
     /// What an error of the SDK says.
     pub fn of<E, R>(error: &SdkError<E, R>) -> Self
     where
