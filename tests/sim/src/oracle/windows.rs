@@ -27,8 +27,10 @@ pub(crate) struct Book {
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct LaneBook {
-    /// The end of the last window that is over.
+    /// The latest end of a window that is over.
     floor: Option<i64>,
+    /// The end of the window that was over last: all that a lane knows which began anew since the latest.
+    last_end: Option<i64>,
     pub(super) open: Option<OpenBook>,
 }
 
@@ -82,7 +84,8 @@ impl Book {
         let Some(it) = self.lanes.get_mut(&lane) else { return };
         let Some(open) = it.open.take() else { return };
         self.ended.extend(open.carried.into_iter().map(|uid| (uid, open.span)));
-        it.floor = it.floor.max(Some(if finale == Finale::Ended { open.span.1 } else { open.span.0 }));
+        it.last_end = Some(if finale == Finale::Ended { open.span.1 } else { open.span.0 });
+        it.floor = it.floor.max(it.last_end);
     }
 }
 
@@ -208,9 +211,9 @@ impl Oracle {
                 let is_its = |length_ms: i64| {
                     let begin = |at: i64| at.div_euclid(length_ms) * length_ms;
                     // Other lanes begin anew.
-                    let floors = [book.floor, None];
+                    let floors = [book.floor, None, book.last_end];
                     firsts[..=usize::from(self.plans.len() > 1)].iter().any(|first| {
-                        floors[..=usize::from(self.lanes_vary)].iter().any(|floor| {
+                        floors[..=2 * usize::from(self.lanes_vary)].iter().any(|floor| {
                             let start = floor.map_or(begin(*first), |floor| begin(*first).max(floor));
                             span == (start, begin(start) + length_ms)
                         })
