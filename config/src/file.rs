@@ -13,7 +13,7 @@ use crate::aws::AwsSettings;
 use crate::document::{Document, Node, SourceSpan, Value};
 use crate::draft::{Draft, Reference};
 use crate::error::{Code, Finding, join};
-use crate::fields::Fields;
+use crate::fields::{Fields, Item};
 use crate::function::{Function, FunctionName, LambdaName};
 use crate::mapping::Mapping;
 use crate::settings;
@@ -386,5 +386,8 @@ fn shown(node: &Node) -> String {
 
 /// A mapping that does not run needs no memory.
 fn is_switched_off(node: &Node) -> bool {
-    member(node, &[settings::ENABLED.key()]).is_some_and(|it| it.value == Value::Bool(false))
+    member(node, &[settings::ENABLED.key()])
+        // What is wrong with it is found where the mapping is read.
+        .and_then(|it| Item::new(it, settings::ENABLED.key(), &mut Vec::new()).bool())
+        .is_some_and(|is_enabled| !is_enabled)
 }

@@ -193,6 +193,24 @@ event_source_mappings:
 }
 
 #[test]
+fn a_mapping_that_a_placeholder_switches_off_needs_no_memory() {
+    let text = r#"
+functions:
+  f: { executor: { http: { url: "http://127.0.0.1:9" } } }
+event_source_mappings:
+  - { name: a, source: { queue: { name: s } }, function_name: f }
+  - { name: b, source: { queue: { name: s } }, function_name: f, enabled: "${RUNS}" }
+memory_budget_mb: 64
+memory_share_mb: 40
+"#;
+    let checked = |variables| check_all(&[("forebay.yaml", text)], &variables);
+    assert_eq!(checked(Variables(&[("RUNS", "false")])).unwrap().mappings.len(), 2);
+    expect![[r#"
+        forebay.yaml:7:19 FB-0110 memory_budget_mb: 2 mappings with 40 MB each need more memory than the budget of 64 MB (write `memory_budget_mb: 80` or more)
+    "#]].assert_eq(&lines(&checked(Variables(&[("RUNS", "true")])).unwrap_err()));
+}
+
+#[test]
 fn settings_that_contradict_each_other_are_named() {
     let text = r#"
 functions:
