@@ -159,7 +159,8 @@ impl<'n, 'f> Item<'n, 'f> {
     }
 
     /// An externally tagged choice, `{ file: {…} }`: exactly one of `known` is written, and `read` gets the
-    /// word and what stands under it.
+    /// word and what stands under it. A word with null beside another one is not written; one that stands
+    /// alone is chosen, with no settings.
     pub fn choice<T>(
         mut self,
         known: &[&'static str],
@@ -170,13 +171,20 @@ impl<'n, 'f> Item<'n, 'f> {
             self.not(&format!("a map with {one_of}"), None);
             return None;
         };
-        if let Some((second, _)) = entries.get(1) {
+        let is_written = |(key, node): &&(DocumentKey, Node)| {
+            node.value != Value::Null || !known.contains(&key.name.as_str())
+        };
+        let mut written: Vec<_> = entries.iter().filter(is_written).collect();
+        if written.is_empty() {
+            written.extend(entries);
+        }
+        if let Some((second, _)) = written.get(1).copied() {
             let finding =
                 Finding::new(Code::ONE_OF, self.path.clone(), &second.place, format!("must hold {one_of}"));
             self.findings.push(finding.fix("keep one of them"));
             return None;
         }
-        let Some((key, node)) = entries.first() else {
+        let Some((key, node)) = written.first().copied() else {
             self.wrong(Code::ONE_OF, format!("must hold {one_of}"), None);
             return None;
         };
@@ -258,6 +266,33 @@ mod tests {
             choose(&map(&[("file", number("1"))])).unwrap_err(),
             ["it.file: must be text, not a number (write it in quotes)"]
         );
+    }
+
+    #[test]
+    fn a_null_beside_the_chosen_word_is_not_written() {
+        let choose = |node: &Node| {
+            read(node, |it| it.choice(&["file", "http"], |word, it| Some((word, it.node().value.clone()))))
+        };
+        let null = || node(Value::Null);
+        let x = || text("x");
+        let chosen = Ok(("file", x().value));
+        assert_eq!(choose(&map(&[("file", x()), ("http", null())])), chosen);
+        assert_eq!(choose(&map(&[("http", null()), ("file", x())])), chosen);
+        assert_eq!(
+            choose(&map(&[("file", null())])),
+            Ok(("file", Value::Null)),
+            "a word alone is chosen, its settings commented out"
+        );
+        assert_eq!(
+            choose(&map(&[("file", null()), ("http", null())])).unwrap_err(),
+            ["it: must hold exactly one of `file`, `http` (keep one of them)"]
+        );
+        assert_eq!(
+            choose(&map(&[("file", null()), ("htp", null())])).unwrap_err(),
+            ["it.htp: there is no `htp` here (did you mean `http`?)"],
+            "a slip is not passed over"
+        );
+        assert!(choose(&map(&[("file", x()), ("htp", null())])).is_err());
     }
 
     #[test]
