@@ -111,11 +111,6 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), rule, program, warnings })
     }
 
-    /// The pattern as written.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
     /// What was accepted but is hardly meant: keys that stand twice.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
