@@ -16,8 +16,17 @@ pub(crate) fn integer_of(text: &str) -> Option<i128> {
     if !digits.starts_with(|it: char| it.is_digit(radix)) {
         return None;
     }
-    let value = i128::from_str_radix(&digits.replace('_', ""), radix).ok()?;
+    let value = i128::from_str_radix(&ungrouped(digits, radix)?, radix).ok()?;
     Some(if negative { -value } else { value })
+}
+
+/// Digits without the underscores that group them; `None` where one does not stand between two digits.
+fn ungrouped(digits: &str, radix: u32) -> Option<String> {
+    let is_digit = |it: Option<char>| it.is_some_and(|it| it.is_digit(radix));
+    let is_grouping = |(at, _): (usize, &str)| {
+        is_digit(digits[..at].chars().next_back()) && is_digit(digits[at + 1..].chars().next())
+    };
+    digits.match_indices('_').all(is_grouping).then(|| digits.replace('_', ""))
 }
 
 /// A finer time than we keep.
@@ -38,7 +47,8 @@ pub(crate) fn decimal_millis(text: &str) -> Option<Result<i128, TooFine>> {
         None => (text, 0),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits: String = whole.chars().chain(fraction.chars()).filter(|it| *it != '_').collect();
+    let (whole, fraction) = (ungrouped(whole, 10)?, ungrouped(fraction, 10)?);
+    let digits = whole + &fraction;
     if digits.is_empty() || !digits.bytes().all(|it| it.is_ascii_digit()) {
         return None;
     }
@@ -48,7 +58,7 @@ pub(crate) fn decimal_millis(text: &str) -> Option<Result<i128, TooFine>> {
         return Some(Ok(0));
     }
     let dropped = i32::try_from(digits.len() - trimmed.len()).ok()?;
-    let decimals = i32::try_from(fraction.chars().filter(|it| *it != '_').count()).ok()?;
+    let decimals = i32::try_from(fraction.len()).ok()?;
     // Three, for milliseconds.
     let power = exponent.checked_add(3)?.checked_add(dropped)?.checked_sub(decimals)?;
     let Ok(power) = u32::try_from(power) else { return Some(Err(TooFine)) };
@@ -74,7 +84,10 @@ mod tests {
         ] {
             assert_eq!(integer_of(text), Some(value), "{text}");
         }
-        for text in ["", "-", "+", "--1", "+-1", "1.0", "1e3", "0x", "x", "_1", "٣", "0x-1", ".inf"] {
+        for text in [
+            "", "-", "+", "--1", "+-1", "1.0", "1e3", "0x", "x", "_1", "٣", "0x-1", ".inf", "1_", "1__0",
+            "1__0_", "0x1f_",
+        ] {
             assert_eq!(integer_of(text), None, "{text}");
         }
     }
@@ -89,6 +102,7 @@ mod tests {
             ("1.5E2", 150_000),
             ("0.1000", 100),
             ("0e99999", 0),
+            ("1_0.2_5", 10_250),
             ("-0.001", -1),
         ];
         for (text, millis) in cases {
@@ -96,7 +110,25 @@ mod tests {
         }
         assert_eq!(decimal_millis("0.0005"), Some(Err(TooFine)));
         assert_eq!(decimal_millis("1e-9"), Some(Err(TooFine)));
-        for text in ["", ".", "e5", "1e", "nan", ".inf", "1e999999999999", "1e400", "1.2.3", "1e2147483647"] {
+        for text in [
+            "",
+            ".",
+            "e5",
+            "1e",
+            "nan",
+            ".inf",
+            "1e999999999999",
+            "1e400",
+            "1.2.3",
+            "1e2147483647",
+            "1_.5",
+            "1._5",
+            "1__0.5",
+            "1.5_",
+            "_.5",
+            "_1.5",
+            "1__0_",
+        ] {
             assert_eq!(decimal_millis(text), None, "{text}");
         }
     }
