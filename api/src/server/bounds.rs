@@ -109,9 +109,13 @@ impl Bodies {
             if bytes.len() + data.len() > bytes_max {
                 return Err(too_large());
             }
-            let n_units = u32::try_from(data.len().div_ceil(UNIT)).map_err(|_| too_large())?;
+            // By the sum of the pieces: each rounded up for itself, a body in pieces of one byte would take a
+            // thousand times its size.
+            let n_held = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+            let n_more = (bytes.len() + data.len()).div_ceil(UNIT) - n_held;
+            let n_more = u32::try_from(n_more).map_err(|_| too_large())?;
             // Not waited for: bodies that are half read could wait for one another without end.
-            let taken = Arc::clone(&self.0).try_acquire_many_owned(n_units);
+            let taken = Arc::clone(&self.0).try_acquire_many_owned(n_more);
             let taken = taken.map_err(|_| ApiError::throttled("Rate exceeded", Duration::from_secs(1)))?;
             match &mut memory {
                 Some(memory) => memory.merge(taken),
@@ -144,5 +148,22 @@ mod tests {
         assert_eq!(read(4 * UNIT + 1).await.unwrap_err().error_type, ErrorType::TooManyRequests);
         assert_eq!(read(10 * UNIT + 1).await.unwrap_err().error_type, ErrorType::RequestTooLarge);
         assert!(read(4 * UNIT).await.is_ok(), "what was refused holds nothing");
+    }
+
+    #[tokio::test]
+    async fn a_body_in_many_small_pieces_counts_as_much_as_one_in_a_single_piece() {
+        let bodies = Bodies::of(2 * UNIT);
+        let read = async |n_bytes: usize| {
+            let pieces = (0..n_bytes).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"x")));
+            bodies.read(Body::from_stream(futures_util::stream::iter(pieces)), 10 * UNIT).await
+        };
+        let whole = read(2 * UNIT).await.unwrap();
+        assert_eq!(whole.bytes.len(), 2 * UNIT);
+        assert_eq!(read(1).await.unwrap_err().error_type, ErrorType::TooManyRequests);
+        drop(whole);
+        assert_eq!(read(2 * UNIT + 1).await.unwrap_err().error_type, ErrorType::TooManyRequests);
+        let (first, second) = (read(1).await.unwrap(), read(UNIT).await.unwrap());
+        assert_eq!(read(1).await.unwrap_err().error_type, ErrorType::TooManyRequests, "each takes a unit");
+        drop((first, second));
     }
 }
