@@ -135,18 +135,19 @@ fn check_texts(
     shown: &dyn Fn() -> String,
     checked: &mut Checked,
 ) -> Result<(), ApiError> {
-    let mut constraints = Vec::new();
+    let (mut has_null, mut has_wrong_text) = (false, false);
     for value in values {
         match value {
-            Value::Null => constraints.push("Member must not be null".to_owned()),
-            Value::String(text) if text_constraints(member, text).is_empty() => {}
-            // Of a list's texts AWS tells every constraint, those too that are kept.
-            Value::String(_) => constraints = all_constraints(member),
+            Value::Null => has_null = true,
+            Value::String(text) => has_wrong_text |= !text_constraints(member, text).is_empty(),
             Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 return Err(wrong_type(member, value));
             }
         }
     }
+    // Of a list's texts AWS tells every constraint, those too that are kept.
+    let mut constraints = if has_wrong_text { all_constraints(member) } else { Vec::new() };
+    constraints.extend(has_null.then(|| "Member must not be null".to_owned()));
     if !constraints.is_empty() {
         checked.violations.add(
             &shown(),

@@ -177,6 +177,18 @@ fn ranges_are_told_with_their_bound() {
 }
 
 #[test]
+fn a_null_and_a_wrong_text_in_one_list_are_both_told_in_either_order() {
+    for (list, shown) in [(json!([null, "x"]), "[null, x]"), (json!(["x", null, null]), "[x, null, null]")] {
+        let wanted = format!(
+            "Value '{shown}' at 'functionResponseTypes' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy \
+             enum value set: [ReportBatchItemFailures], Member must not be null]"
+        );
+        let error = create(&body(QUEUE, json!({ "FunctionResponseTypes": list }))).unwrap_err();
+        assert!(error.message.ends_with(&wanted), "{error}");
+    }
+}
+
+#[test]
 fn several_violations_are_told_at_once() {
     let error = create(&json!({ "EventSourceArn": QUEUE, "BatchSize": 0, "Topics": [] })).unwrap_err();
     assert_eq!(
