@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use rocksdb::{DB, WriteBatch, WriteOptions};
+use rocksdb::{DB, IteratorMode, WriteBatch, WriteOptions};
 
 use super::database::nanoseconds_now;
 use super::generation::{StoreGeneration, Sum};
 use super::lock::FolderLock;
 use super::logs;
-use super::opening::{exists, open_error, options, path, rocks_error};
+use super::opening::{exists, open_error, options, path, rocks_error, scan_options};
 use super::seal::{Promise, Seal};
 use super::survey::{StoreFault, Survey, judge, survey, survey_rows};
 use crate::row::{Name, Row};
@@ -68,7 +68,7 @@ pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
     let mut sum = Sum::default();
     let mut batch = WriteBatch::default();
     // In one write all goes and what could be read comes back: cut off, it is the old store or the new.
-    batch.delete_range(&[0_u8][..], &[u8::MAX][..]);
+    batch.delete_range(Vec::new(), behind_last(&db));
     for (name, row) in &rows {
         let value = row.encode(name);
         sum.add(&value);
@@ -94,6 +94,17 @@ pub fn repair(folder: &Path) -> Result<Repaired, StoreError> {
         Promise { n_writes: generation.n_writes, opened: generation.opened, born: generation.born },
     )?;
     Ok(repaired)
+}
+
+/// The first key behind all that a database has; damage makes keys that no row has, and they may sort last.
+fn behind_last(db: &DB) -> Vec<u8> {
+    // Where the end cannot be read, this is behind all keys that a row can have.
+    let Some(Ok((last, _))) = db.iterator_opt(IteratorMode::End, scan_options()).next() else {
+        return vec![u8::MAX];
+    };
+    let mut key = last.into_vec();
+    key.push(0);
+    key
 }
 
 /// The rows of a damaged store by what they are about; `None` for one that cannot be read.
@@ -158,5 +169,33 @@ impl FoundRows {
         rows.extend(self.notes.into_iter().map(|(mapping, row)| (Name::Note(mapping), row)));
         rows.extend(self.epoch_floor.map(|row| (Name::EpochFloor, row)));
         (rows, repaired)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{RocksOptions, RocksStore};
+    use super::*;
+    use crate::store::CheckpointStore;
+
+    async fn open(folder: &Path) -> Result<RocksStore, StoreError> {
+        RocksStore::open(RocksOptions::new(folder)).await
+    }
+
+    #[tokio::test]
+    async fn a_key_that_no_row_has_is_dropped_wherever_it_sorts() {
+        for key in [&b""[..], b"\x00", b"c", b"zz", b"\xff", b"\xff\xff\xff"] {
+            let folder = tempfile::tempdir().unwrap();
+            open(folder.path()).await.unwrap().close().await;
+            let db = DB::open(&options(), path(folder.path())).unwrap();
+            db.put(key, b"damaged").unwrap();
+            drop(db);
+            let refused = open(folder.path()).await.map(drop);
+            assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{key:?}: {refused:?}");
+            assert_eq!(repair(folder.path()).unwrap().dropped.len(), 1, "{key:?}");
+            let mended =
+                open(folder.path()).await.unwrap_or_else(|error| panic!("{key:?}, mended: {error:?}"));
+            mended.close().await;
+        }
     }
 }
