@@ -14,6 +14,9 @@ use tokio::sync::Mutex;
 use crate::destination::{DeliveryError, Destination, FailureRecord};
 use crate::executor::BoxFuture;
 
+/// Held while folders are made.
+static MAKING_FOLDERS: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// The file destinations of a process: one for each path, so that mappings that share a file take turns.
 #[derive(Debug, Default)]
 pub struct FileDestinations {
@@ -95,7 +98,13 @@ impl FileDestination {
 
     async fn open_file(&self) -> Result<AppendedFile, AppendError> {
         let folder = self.path.parent().unwrap_or(&self.path);
-        fs::create_dir_all(folder).await.map_err(|error| AppendError::Folder(folder.to_owned(), error))?;
+        let made = tokio::task::spawn_blocking({
+            let folder = folder.to_owned();
+            move || make_folders(&folder, &mut |it| std::fs::File::open(it)?.sync_all())
+        });
+        made.await
+            .unwrap_or_else(|died| Err(io::Error::other(died)))
+            .map_err(|error| AppendError::Folder(folder.to_owned(), error))?;
         let open = async {
             // Read as well: for the last byte, and because a named pipe opened so waits for no reader.
             let file =
@@ -109,6 +118,29 @@ impl FileDestination {
         };
         open.await.map_err(|error| AppendError::Open(self.path.clone(), error))
     }
+}
+
+/// Makes a folder and those that lead to it. `sync` gets the parent of each, for the name of a new folder is
+/// durable only with its parent; one whose name is not is taken away again, so that the next try makes it.
+fn make_folders(folder: &Path, sync: &mut dyn FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+    // One at a time: whoever finds a folder takes it for durable.
+    let _alone = MAKING_FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let missing: Vec<&Path> = folder.ancestors().take_while(|it| !it.is_dir()).collect();
+    for folder in missing.into_iter().rev() {
+        match std::fs::create_dir(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => {
+                return Err(error);
+            }
+            // Somebody else may make it just now.
+            Ok(()) | Err(_) => {}
+        }
+        if let Err(error) = folder.parent().map_or(Ok(()), &mut *sync) {
+            // What else is in it already stays, and so does the folder.
+            let _ = std::fs::remove_dir(folder);
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 impl AppendedFile {

@@ -39,6 +39,32 @@ async fn the_folder_is_made_and_each_record_is_one_line() {
     assert_eq!(folder.content(), "{\"a\":1}\n{ \"a\": 2  }\n");
 }
 
+#[test]
+fn the_parent_of_every_new_folder_is_synced_and_one_that_is_not_synced_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let wanted = root.join("a/b/c");
+    let mut synced = Vec::new();
+    let full = make_folders(&wanted, &mut |it| {
+        synced.push(it.to_owned());
+        if it == root.join("a") { Err(io::Error::other("the disk is gone")) } else { Ok(()) }
+    });
+    assert_eq!(full.unwrap_err().to_string(), "the disk is gone");
+    assert_eq!(synced, [root.to_owned(), root.join("a")]);
+    let mut make = || {
+        let mut synced = Vec::new();
+        let mut sync = |it: &Path| {
+            synced.push(it.to_owned());
+            Ok(())
+        };
+        make_folders(&wanted, &mut sync).unwrap();
+        synced
+    };
+    assert_eq!(make(), [root.join("a"), root.join("a/b")]);
+    assert!(wanted.is_dir());
+    assert!(make().is_empty(), "what was there is durable");
+}
+
 #[tokio::test]
 async fn a_line_that_was_cut_short_is_closed_before_the_next() {
     let folder = Folder::new();
