@@ -89,7 +89,7 @@ enum TurnOutcome {
 
 impl Turns {
     /// Invokes once. It ends with the function's timeout; waiting for a seat (5 s more than the timeout), for
-    /// a start (10 s) and between failing starts (10 s) comes on top.
+    /// a start (10 s) and, while starts fail, before each of two (10 s) comes on top.
     pub(super) async fn invoke(&self, event: Event) -> Result<Reply, InvokeError> {
         if event.n_bytes() as u64 > EVENT_BYTES_MAX {
             return Err(InvokeError::TooLarge { function: self.ground.function.clone() });
@@ -137,6 +137,7 @@ impl Turns {
     ) -> Result<TurnOutcome, InvokeError> {
         // Both starts have the one place, which is free when nothing is left of either.
         let place = Arc::new(place);
+        self.await_next_start().await.map_err(|error| self.start_failed(error))?;
         let first = self.start(&place).await.map_err(|error| self.start_failed(error))?;
         let started = tokio::time::timeout(START_PATIENCE, first.environment().state.started()).await;
         if started == Ok(RuntimeStart::Ready) {
@@ -150,6 +151,8 @@ impl Turns {
         );
         first.environment().end(Fate::Killed);
         drop(first);
+        // Starts of other turns may have failed meanwhile; that wait is no time of the function either.
+        self.await_next_start().await.map_err(|error| self.start_failed(error))?;
         let deadline = Instant::now() + self.timeout;
         let second = self.start(&place).await.map_err(|error| self.start_failed(error))?;
         let state = Arc::clone(&second.environment().state);
@@ -171,13 +174,16 @@ impl Turns {
         Ok(tried)
     }
 
-    async fn start(&self, place: &Arc<PoolPlace>) -> Result<EnvironmentLease, EnvironmentStartError> {
-        if let Some(next_start) = self.pool.next_start() {
-            tokio::select! {
-                () = tokio::time::sleep_until(next_start) => {}
-                () = self.pool.closed() => return Err(NoSeat::Closed.into()),
-            }
+    /// Waits while starts fail, until the next one may come.
+    async fn await_next_start(&self) -> Result<(), EnvironmentStartError> {
+        let Some(next_start) = self.pool.next_start() else { return Ok(()) };
+        tokio::select! {
+            () = tokio::time::sleep_until(next_start) => Ok(()),
+            () = self.pool.closed() => Err(NoSeat::Closed.into()),
         }
+    }
+
+    async fn start(&self, place: &Arc<PoolPlace>) -> Result<EnvironmentLease, EnvironmentStartError> {
         if self.pool.is_closed() {
             return Err(NoSeat::Closed.into());
         }
@@ -327,3 +333,7 @@ impl Drop for EnvironmentRemoval {
         self.pool.forget(self.number);
     }
 }
+
+#[cfg(test)]
+#[path = "turn_tests.rs"]
+mod tests;
