@@ -98,6 +98,7 @@ impl FileDestination {
 
     async fn open_file(&self) -> Result<AppendedFile, AppendError> {
         let folder = self.path.parent().unwrap_or(&self.path);
+        #[expect(clippy::disallowed_methods, reason = "it is waited for right here")]
         let made = tokio::task::spawn_blocking({
             let folder = folder.to_owned();
             move || make_folders(&folder, &mut |it| std::fs::File::open(it)?.sync_all())

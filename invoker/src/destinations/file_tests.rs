@@ -51,7 +51,7 @@ fn the_parent_of_every_new_folder_is_synced_and_one_that_is_not_synced_is_made_a
     });
     assert_eq!(full.unwrap_err().to_string(), "the disk is gone");
     assert_eq!(synced, [root.to_owned(), root.join("a")]);
-    let mut make = || {
+    let make = || {
         let mut synced = Vec::new();
         let mut sync = |it: &Path| {
             synced.push(it.to_owned());
