@@ -1,12 +1,13 @@
 //! Finds and reads config files: files, folders, standard input, variables.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use forebay_clients::Mark;
 use forebay_config::{Config, Document, Finding, Format, Lookup};
 
 use crate::built_in::BuiltIn;
@@ -41,8 +42,8 @@ pub struct Loaded {
     pub texts: BTreeMap<String, String>,
     /// What is wrong with their syntax and placeholders.
     findings: Vec<Finding>,
-    /// The files that their placeholders name.
-    named_files: BTreeSet<PathBuf>,
+    /// The files that their placeholders name, with their marks before they were read.
+    named_files: BTreeMap<PathBuf, Option<Mark>>,
 }
 
 /// A config that cannot be read.
@@ -94,8 +95,8 @@ impl Loaded {
         Ok(loaded)
     }
 
-    /// The files that placeholders name, whether they could be read or not.
-    pub fn named_files(&self) -> &BTreeSet<PathBuf> {
+    /// The files that placeholders name, whether they could be read or not, with their marks before that.
+    pub fn named_files(&self) -> &BTreeMap<PathBuf, Option<Mark>> {
         &self.named_files
     }
 
@@ -148,7 +149,9 @@ impl Loaded {
             Ok(mut document) => {
                 let machine = MachineInputs::default();
                 self.findings.extend(document.expand(&machine));
-                self.named_files.extend(machine.named_files.into_inner());
+                for (file, mark) in machine.named_files.into_inner() {
+                    self.named_files.entry(file).or_insert(mark);
+                }
                 self.documents.push(document);
             }
             Err(findings) => self.findings.extend(findings),
@@ -226,7 +229,7 @@ fn text_of(from: impl Read) -> Result<String, String> {
 /// Placeholders are filled from the variables and files of this machine.
 #[derive(Default)]
 struct MachineInputs {
-    named_files: RefCell<BTreeSet<PathBuf>>,
+    named_files: RefCell<BTreeMap<PathBuf, Option<Mark>>>,
 }
 
 impl Lookup for MachineInputs {
@@ -235,7 +238,8 @@ impl Lookup for MachineInputs {
     }
 
     fn file(&self, path: &Path) -> Result<String, String> {
-        self.named_files.borrow_mut().insert(path.to_owned());
+        // Before it is read, and the first time counts: a change in between is found by whoever watches it.
+        self.named_files.borrow_mut().entry(path.to_owned()).or_insert_with(|| Mark::of(path));
         fs::File::open(path).map_err(|error| error.to_string()).and_then(text_of)
     }
 }

@@ -5,11 +5,12 @@ mod outcome;
 mod status;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use forebay_clients::Mark;
 use forebay_config::{ExecutorSettings, Function};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
@@ -232,18 +233,23 @@ impl Reloader {
 }
 
 /// The files besides the config's own whose change is one of the config, and the code folders, which may be
-/// links.
-pub fn named_files(loaded: &Loaded, compiled: &CompiledConfig) -> BTreeSet<PathBuf> {
+/// links; with the marks that those of placeholders had before they were read, and the others have now, before
+/// they are.
+pub fn named_files(loaded: &Loaded, compiled: &CompiledConfig) -> BTreeMap<PathBuf, Option<Mark>> {
     let of_function = |it: &Function| match &it.executor {
         ExecutorSettings::Process(settings) => Some(settings.code.clone()),
         ExecutorSettings::Http(settings) => settings.ca_file.clone(),
         ExecutorSettings::Lambda(settings) => settings.aws.ca_file.clone(),
     };
-    let files = loaded.named_files().iter().cloned().chain(compiled.settings.api.files());
-    files
+    let mut files = loaded.named_files().clone();
+    let others = compiled.settings.api.files().into_iter();
+    let others = others
         .chain(compiled.functions.values().filter_map(of_function))
-        .chain(compiled.settings.aws.ca_file.clone())
-        .collect()
+        .chain(compiled.settings.aws.ca_file.clone());
+    for file in others {
+        files.entry(file).or_insert_with_key(|it| Mark::of(it));
+    }
+    files
 }
 
 /// What concerns the process and may change while it runs.

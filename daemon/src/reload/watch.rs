@@ -56,13 +56,14 @@ impl ConfigWatch {
         self.is_enabled = is_enabled;
     }
 
-    /// Placeholders, keys and certificates name these files.
-    pub fn also(&mut self, files: &BTreeSet<PathBuf>) {
-        for gone in self.also.difference(files) {
+    /// Placeholders, keys and certificates name these files, which had these marks before they were read: one
+    /// that has changed since is a change.
+    pub fn also(&mut self, files: &BTreeMap<PathBuf, Option<Mark>>) {
+        for gone in self.also.iter().filter(|it| !files.contains_key(*it)) {
             self.read.remove(gone);
         }
-        self.also.clone_from(files);
-        self.read.extend(files.iter().map(|file| (file.clone(), Mark::of(file))));
+        self.also = files.keys().cloned().collect();
+        self.read.extend(files.iter().map(|(file, mark)| (file.clone(), mark.clone())));
     }
 
     /// The files are read now: what they look like is what they looked like when they were read.
@@ -121,7 +122,10 @@ fn look(names: &[PathBuf], also: &BTreeSet<PathBuf>) -> FileLook {
 mod tests {
     use std::fs;
 
+    use forebay_config::Format;
+
     use super::*;
+    use crate::config_files::Loaded;
 
     struct Folder {
         folder: tempfile::TempDir,
@@ -192,9 +196,22 @@ mod tests {
     fn a_file_that_a_placeholder_names_is_watched_too() {
         let mut it = Folder::new(&["a.yaml", "secret"]);
         let secret = it.path("secret");
-        it.watch.also(&BTreeSet::from([secret.clone()]));
+        it.watch.also(&BTreeMap::from([(secret.clone(), Mark::of(&secret))]));
         assert!(!it.looks());
         fs::write(&secret, "another").unwrap();
         assert!(!it.looks() && it.looks());
+    }
+
+    #[test]
+    fn a_file_that_changes_between_its_reading_and_the_watch_is_a_change() {
+        let mut it = Folder::new(&["secret"]);
+        let secret = it.path("secret");
+        let text = format!("data_dir: ${{file:{}}}\n", secret.display());
+        let loaded = Loaded::of_text("a.yaml", &text, Format::Yaml);
+        fs::write(&secret, "another").unwrap();
+        it.watch.also(loaded.named_files());
+        assert!(!it.looks() && it.looks());
+        it.watch.also(Loaded::of_text("a.yaml", &text, Format::Yaml).named_files());
+        assert!(!it.looks() && !it.looks());
     }
 }
