@@ -102,6 +102,10 @@ impl SourceInspector {
         let n_max = glimpse.n.min(RECORDS_MAX);
         let (mut seen, mut n_bytes) = (Vec::new(), 0);
         for begin in begins {
+            // A source may have thousands of tracks, each with a reader that costs a call.
+            if seen.len() == n_max || n_bytes >= BYTES_MAX {
+                break;
+            }
             let mut reader = tracks.open(&begin.track, &begin.bound).await?;
             let mut n_empty = 0;
             while seen.len() < n_max && n_bytes < BYTES_MAX && n_empty < EMPTY_READS_MAX {

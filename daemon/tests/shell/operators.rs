@@ -180,6 +180,33 @@ async fn a_peek_ends_at_its_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peek_that_has_its_records_or_bytes_opens_no_further_track() {
+    let world = World::new();
+    let (source, function) = (world.source(), function());
+    let long = "x".repeat(400_000);
+    let tracks: [(&str, &[&str]); 4] =
+        [("a", &["1"]), ("b", &["2", "3"]), ("c", &[&long, &long, &long]), ("d", &["4"])];
+    for (track, records) in tracks {
+        source.append(track, records);
+    }
+    let running = world.run(world.order("m", &source, &function));
+    until("all was seen", || function.seen().len() == 7).await;
+    let inspector = running.entry.inspector().unwrap();
+    let places = running.entry.places().await.unwrap();
+    for (n, n_seen, n_wanted) in [(1, 1, 1), (2, 2, 2), (3, 3, 2), (100, 5, 3)] {
+        let before = source.n_opened();
+        let from = PeekFrom::Start(StartingPosition::TrimHorizon);
+        let seen = inspector.peek(&places, &glimpse(n, None, from)).await.unwrap();
+        assert_eq!((seen.len(), source.n_opened() - before), (n_seen, n_wanted), "{n} wanted");
+    }
+    let before = source.n_opened();
+    let from = PeekFrom::Start(StartingPosition::TrimHorizon);
+    assert_eq!(inspector.peek(&places, &glimpse(1, Some("c"), from)).await.unwrap().len(), 1);
+    assert_eq!(source.n_opened() - before, 1);
+    running.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_backlog_is_what_is_not_finished_and_many_who_ask_within_a_second_ask_the_source_once() {
     let world = World::new();
     let (source, function) = (world.source(), function());

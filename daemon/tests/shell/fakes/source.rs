@@ -40,6 +40,7 @@ struct Inner {
     panics_over: Mutex<Option<String>>,
     n_panics_in_rediscovery: AtomicU32,
     n_reads: AtomicU32,
+    n_opened: AtomicU32,
     n_backlogs: AtomicU32,
 }
 
@@ -58,6 +59,7 @@ impl FakeSource {
             panics_over: Mutex::default(),
             n_panics_in_rediscovery: AtomicU32::new(0),
             n_reads: AtomicU32::new(0),
+            n_opened: AtomicU32::new(0),
             n_backlogs: AtomicU32::new(0),
         }))
     }
@@ -128,6 +130,11 @@ impl FakeSource {
     /// How often readers were asked.
     pub(crate) fn n_reads(&self) -> u32 {
         self.0.n_reads.load(Ordering::SeqCst)
+    }
+
+    /// How many readers were opened.
+    pub(crate) fn n_opened(&self) -> u32 {
+        self.0.n_opened.load(Ordering::SeqCst)
     }
 
     /// How often the backlog was asked for.
@@ -227,6 +234,7 @@ impl Tracks for FakeSource {
     ) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
         Box::pin(async move {
             self.check()?;
+            self.0.n_opened.fetch_add(1, Ordering::SeqCst);
             Ok(Box::new(FakeReader { source: self.clone(), track: track.0.clone(), next: index(from) })
                 as Box<dyn Reader>)
         })
