@@ -397,7 +397,7 @@ impl Entry {
     }
 
     /// The way to whoever keeps the mapping, running or not.
-    pub fn set_errands(&self, requests: mpsc::Sender<Box<OperatorRequest>>) {
+    pub fn set_requests(&self, requests: mpsc::Sender<Box<OperatorRequest>>) {
         *lock(&self.requests) = Some(requests);
     }
 
@@ -410,7 +410,7 @@ impl Entry {
             return self.places().await.map(Some).ok_or(NotStood::NotNow);
         }
         let (answer, told) = oneshot::channel();
-        self.run_errand(OperatorRequest::Stood(answer)).ok_or(NotStood::NotNow)?;
+        self.request(OperatorRequest::Stood(answer)).ok_or(NotStood::NotNow)?;
         told.await.unwrap_or(Err(NotStood::NotNow))
     }
 
@@ -420,11 +420,11 @@ impl Entry {
     /// See [`RepositionError`].
     pub async fn reposition(&self, reposition: Reposition) -> Result<(), RepositionError> {
         let (answer, told) = oneshot::channel();
-        self.run_errand(OperatorRequest::Reposition(reposition, answer)).ok_or(RepositionError::NotNow)?;
+        self.request(OperatorRequest::Reposition(reposition, answer)).ok_or(RepositionError::NotNow)?;
         told.await.unwrap_or(Err(RepositionError::NotNow))
     }
 
-    fn run_errand(&self, operator_request: OperatorRequest) -> Option<()> {
+    fn request(&self, operator_request: OperatorRequest) -> Option<()> {
         lock(&self.requests).as_ref()?.try_send(Box::new(operator_request)).ok()
     }
 

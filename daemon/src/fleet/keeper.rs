@@ -85,7 +85,7 @@ impl Keeper {
             entry.set_lifecycle(Lifecycle::Updating);
         }
         entry.set_inspector(Arc::clone(&facts.inspector));
-        entry.set_errands(self.sender.clone());
+        entry.set_requests(self.sender.clone());
         self.ground.registry.insert(Arc::clone(&entry));
         (entry, commands)
     }

@@ -140,7 +140,7 @@ fn a_schema_refuses_what_does_not_fit() {
 /// Keeps a mapping that rests: it has one track and takes what it is told.
 fn keep(entry: &Entry) -> tokio::task::JoinHandle<()> {
     let (sender, mut requests) = tokio::sync::mpsc::channel(4);
-    entry.set_errands(sender);
+    entry.set_requests(sender);
     tokio::spawn(async move {
         while let Some(operator_request) = requests.recv().await {
             match *operator_request {
