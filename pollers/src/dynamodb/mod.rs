@@ -46,6 +46,7 @@ static PROFILE: SourceProfile = SourceProfile {
         Setting::Bisect,
         Setting::ResponseTypes,
         Setting::OnFailure,
+        Setting::TumblingWindow,
     ],
     // It stands in the record as JSON and is matched as it stands.
     data_key: Some("dynamodb"),

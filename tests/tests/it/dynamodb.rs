@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use forebay_tests::daemon::Daemon;
 use forebay_tests::dynamodb_local::{DynamoDbCalls, DynamoDbLocal, TableShard};
-use forebay_tests::function::{Function, lambda_of_nothing};
+use forebay_tests::function::{Answer, Function, lambda_of_nothing};
 use forebay_tests::ministack::MiniStack;
 use forebay_tests::wait;
 use serde_json::{Value, json};
@@ -245,6 +245,49 @@ fn events_of_a_table_are_lambdas_own_byte_for_byte() {
 }
 
 #[test]
+fn a_function_carries_a_state_over_tumbling_windows_of_a_table() {
+    let it = Tables::new();
+    let stream = it.server.create("orders");
+    let journal = Journal::default();
+    let function = journal.function_that(|event| {
+        let before = event["state"]["n"].as_u64().unwrap_or(0);
+        let n = before + event["Records"].as_array().map_or(0, Vec::len) as u64;
+        Answer::Done(json!({ "state": { "n": n } }).to_string())
+    });
+    it.config(
+        &[("count".to_owned(), &function)],
+        &format!(
+            "\n- {{ name: orders, source: {{ dynamodb: {{ table: \"{stream}\", poll_interval: 0.25 }} }}, function_name: count, \
+             starting_position: TRIM_HORIZON, tumbling_window_in_seconds: 900 }}"
+        ),
+    );
+    let _daemon = Daemon::start(it.scene.folder());
+    let ends = || journal.events().into_iter().filter(|it| it["isFinalInvokeForWindow"] == json!(true));
+    for n in 1..=2 {
+        for number in 0..3 {
+            it.server.put("orders", "k", number, n);
+        }
+        wait::until("all is given", || (journal.records().len() == 3 * n).then_some(()));
+        // With its shard a window ends. This server's records have the time of their minute.
+        it.server.roll_over();
+        wait::until("the window is over", || (ends().count() == n).then_some(()));
+    }
+    let shards: Vec<String> = it.server.shards(&stream).into_iter().map(|it| it.id).collect();
+    let mut counted: BTreeMap<String, u64> = BTreeMap::new();
+    for event in journal.events() {
+        let shard = event["shardId"].as_str().expect("it is a name").to_owned();
+        assert!(shards.contains(&shard) && event["eventSourceARN"] == json!(stream), "{event}");
+        let n = counted.entry(shard).or_default();
+        assert_eq!(event["state"]["n"].as_u64().unwrap_or(0), *n, "the last answer's state comes: {event}");
+        *n += event["Records"].as_array().map_or(0, Vec::len) as u64;
+    }
+    assert_eq!(counted.into_values().collect::<Vec<_>>(), [3, 3]);
+    for end in ends() {
+        assert_eq!((&end["Records"], &end["state"]), (&json!([]), &json!({ "n": 3 })));
+    }
+}
+
+#[test]
 fn a_change_written_right_after_a_mapping_at_latest_is_enabled_is_delivered() {
     let it = Tables::with_arns_of_aws();
     let stream = it.server.create("orders");
@@ -350,8 +393,6 @@ fn a_mapping_of_a_table_is_made_changed_and_refused_over_lambdas_api_in_its_word
     assert_eq!(refused(json!({ "EventSourceArn": table })), "Unrecognized event source.");
     let at_time = json!({ "StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1_700_000_000 });
     assert_eq!(refused(at_time), format!("Unsupported starting position for arn type: {stream}"));
-    let window = refused(json!({ "TumblingWindowInSeconds": 10 }));
-    assert!(window.contains("TumblingWindowInSeconds") || window.contains("tumbling"), "{window}");
     let plain = json!({ "FilterCriteria": { "Filters": [{ "Pattern": "{\"dynamodb\":[\"x\"]}" }] } });
     assert_eq!(refused(plain), "Invalid filter pattern definition.");
 
