@@ -2,7 +2,9 @@
 
 use forebay_config::Code;
 use forebay_config::aws::words::{AwsNamed, AwsStarts, AwsWords, no_rule};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::shards::words::{PARAMETERS, TWICE, defaults};
 
 pub(super) static ALL: [&AwsWords; 1] = [&STREAM];
 
@@ -13,25 +15,14 @@ static STREAM: AwsWords = AwsWords {
     }),
     is_queue: false,
     starts: Some(AwsStarts { at_timestamp: false, first_is_default: false }),
-    parameters: &[
-        "BisectBatchOnFunctionError",
-        "DestinationConfig",
-        "FilterCriteria",
-        "FunctionResponseTypes",
-        "KMSKeyArn",
-        "MaximumRecordAgeInSeconds",
-        "MaximumRetryAttempts",
-        "MetricsConfig",
-        "ParallelizationFactor",
-        "TumblingWindowInSeconds",
-    ],
+    parameters: PARAMETERS,
     metrics: &["EventCount"],
     required: &[],
     limits: no_rule,
     pollers_min: 1,
     defaults,
     user_reason: "User action",
-    twice: "The event source arn (\" {arn} \") and function (\" {function} \") provided mapping",
+    twice: TWICE,
     refusals: &[
         (Code("FB-0250"), "Stream not found: {arn}"),
         (
@@ -41,17 +32,3 @@ static STREAM: AwsWords = AwsWords {
     ],
     source: Some(|arn| json!({ "dynamodb": { "table": arn.to_string() } })),
 };
-
-fn defaults(_uuid: &str) -> Value {
-    json!({
-        "BatchSize": 100,
-        "BisectBatchOnFunctionError": false,
-        "DestinationConfig": { "OnFailure": {} },
-        "FunctionResponseTypes": [],
-        "MaximumBatchingWindowInSeconds": 0,
-        "MaximumRecordAgeInSeconds": -1,
-        "MaximumRetryAttempts": -1,
-        "ParallelizationFactor": 1,
-        "TumblingWindowInSeconds": 0,
-    })
-}

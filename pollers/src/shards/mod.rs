@@ -16,6 +16,7 @@ mod stream;
 #[cfg(test)]
 pub(crate) mod suite;
 mod told;
+pub(crate) mod words;
 
 pub(crate) use calls::{
     IteratorAt, Page, Part, ShardCalls, ShardInfo, ShardRead, ShardRecord, ShardTraits, StreamDescription,
