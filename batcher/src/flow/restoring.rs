@@ -34,7 +34,10 @@ impl Runs {
     }
 
     fn restore_slice(&mut self, idx: TrackIdx, slice: OpenSlice, books: &mut Books) {
-        let delay_max = if books.cx.plan.retry.item_actions { RETRY_AFTER_MAX } else { DELAY_MAX };
+        // Only records can ask for a long wait: the end of a window has none, and a clock that was set back
+        // keeps it no longer than our own delays.
+        let asks = books.cx.plan.retry.item_actions && slice.finale.is_none();
+        let delay_max = if asks { RETRY_AFTER_MAX } else { DELAY_MAX };
         let not_before = books.cx.now.tick.after(delay_until(slice.not_before, books.cx.now).min(delay_max));
         let lane = slice.lane;
         let limits = Limits {

@@ -249,6 +249,10 @@ impl Stage {
             "quiet" => {
                 writeln!(self.log, "  quiet: {}", self.machine.is_quiet()).expect("writing to a string")
             }
+            _ if word.starts_with("wall-") => {
+                let millis: i64 = word["wall-".len()..].trim_end_matches("ms").parse().expect("a time");
+                self.now.unix.0 -= millis;
+            }
             _ => {
                 let millis: u64 = word
                     .trim_start_matches('+')

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use expect_test::expect;
-use forebay_batcher::{Plan, WindowPlan};
+use forebay_batcher::{Plan, RetryPlan, WindowPlan};
 
 use crate::script::{check, count, plan};
 
@@ -161,6 +161,67 @@ fn a_kill_in_the_middle_of_a_window_leaves_the_state_of_what_was_kept() {
             > gives done
               commit at 3
             > durable
+        "#]],
+    );
+}
+
+#[test]
+fn a_wall_clock_that_was_set_back_keeps_the_end_of_a_window_no_longer_than_a_delay_of_ours() {
+    // Items may ask for a quarter of an hour; an end has none.
+    let plan = Plan { retry: RetryPlan { item_actions: true, ..tumbling().retry }, ..tumbling() };
+    check(
+        plan,
+        "
+        assign
+        read r1
+        slot
+        gives A
+        durable
+        +16000ms
+        read
+        slot
+        fail
+        durable
+        wall-600000ms
+        crash
+        assign
+        +59000ms
+        +1000ms
+        slot
+        gives done
+        ",
+        &expect![[r#"
+            > assign
+              read
+            > read r1
+              read
+              want 1
+            > slot
+              invoke r1 on slot 1 (Window, before 0) within 1000..1010 with ``
+            > gives A
+              commit at 2
+            > durable
+              durable at 2
+            > +16000ms
+            > read
+              read
+              want 1
+            > slot
+              invoke  on slot 2 (TumblingWindow, before 0) within 1000..1010 ends with `A`
+            > fail
+              commit at 2 open Position()..Position()#0 failures 1 invokes 1
+            > durable
+            > wall-600000ms
+            > crash
+            > assign
+              read
+            > +59000ms
+            > +1000ms
+              want 1
+            > slot
+              invoke  on slot 3 (Retry, before 1) within 1000..1010 ends with `A`
+            > gives done
+              commit at 2
         "#]],
     );
 }
