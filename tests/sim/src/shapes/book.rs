@@ -247,7 +247,12 @@ impl Rig {
                 let of = |slice: &&forebay_batcher::OpenSlice| {
                     slice.lane == lane && slice.first <= fact.position && fact.position <= slice.last
                 };
-                it.slices.iter().find(of).map_or(0, |it| it.n_failures)
+                // What is given up is only told of: nothing of it is tried, whatever its count.
+                let count = |it: &forebay_batcher::OpenSlice| match &it.given_up {
+                    Some(_) => u32::MAX,
+                    None => it.n_failures,
+                };
+                it.slices.iter().find(of).map_or(0, count)
             };
             let kept = known.filter(|_| !is_finished && fact.wanted).map_or(0, |it| failures(it));
             holds(Rule::R1, kept <= failures(from), || {

@@ -152,7 +152,14 @@ impl Rig {
             // What came first is taken first.
             let is_next =
                 |tree: &ShardTree| tree.shards()[shard].parents.iter().all(|it| tree.shards()[*it].is_gone);
-            if !self.tree().is_some_and(is_next) || !self.draw().chance(500) {
+            // Retention is a day and more, a listing is minutes apart: an engine that lives has heard of a shard
+            // before it goes. Of one that it never heard of it could not know what came before that.
+            let is_known = self
+                .engines
+                .iter()
+                .filter(|it| it.machine.is_some())
+                .all(|it| it.table.knows(&name_of(shard)));
+            if !self.tree().is_some_and(is_next) || !is_known || !self.draw().chance(500) {
                 continue;
             }
             self.coverage.hit(Point::ShardForgotten);
