@@ -185,6 +185,9 @@ def hunt_shell(folder, target, fault):
     if "could not compile" in said:
         raise WrongList(f"{fault.place}: with `{fault.id}` it does not compile:\n{said[-1500:]}")
     if code == 0:
+        # A filter that names no test finds nothing, whatever is planted.
+        if not re.search(r"^running [1-9]", said, re.M):
+            raise WrongList(f"{fault.place}: the check of `{fault.id}` runs no test; mend the name in `{fault.check}`")
         return None
     failed = re.search(r"^(?:test|----) (\S+) (?:\.\.\. FAILED|stdout ----)$", said, re.M)
     return failed[1] if failed else said.strip().split("\n")[-1]

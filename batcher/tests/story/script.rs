@@ -3,7 +3,7 @@
 //! A line is one input: `assign`, `open`, `read r1 r2 …` (answers the open read; `r1/k` gives a key, `r1*40`
 //! a size, `r1@-90` an arrival in seconds), `slot`, `ok`, `fail`, `partly r2`, `throttle`, `large`, `taken`,
 //! `refused`, `durable`, `full`, `fenced`, `settled`, `void`, `extended`, `lapsed m1`, `channel-dies`,
-//! `+500ms`, `close`, `revoke`, `revoke 500ms`, `lost`, `crash`, `skip r1`,
+//! `+500ms`, `wall-500ms` (the wall clock alone is set back), `close`, `revoke`, `revoke 500ms`, `lost`, `crash`, `skip r1`,
 //! `retry r1`, `send r1`, `list`, `gives S` (succeeds and gives back the state `S`). Answers go to the oldest open question of
 //! their kind.
 
