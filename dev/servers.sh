@@ -74,6 +74,7 @@ n=2
 pypi ministack 1.5.33
 n=3
 npm_package kinesis-local 0.6.2
+cp "$(dirname "$0")/../tests/servers/loopback.js" "$servers/kinesis-local-0.6.2/loopback.js"
 n=4
 maven dynamodb-local com.amazonaws DynamoDBLocal 2.6.1
 on_loopback dynamodb-local-2.6.1 "$(dirname "$0")/../tests/servers/DynamoDbOnLoopback.java"

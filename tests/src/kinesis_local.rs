@@ -17,19 +17,7 @@ use tempfile::TempDir;
 use crate::{http, wait};
 
 /// It would listen on every interface: this makes every listener one of loopback before its program begins.
-const LOOPBACK_JS: &str = r"
-const net = require('node:net');
-const listen = net.Server.prototype.listen;
-net.Server.prototype.listen = function (...args) {
-  if (typeof args[0] === 'object' && args[0] !== null && 'port' in args[0]) {
-    args[0] = { ...args[0], host: '127.0.0.1' };
-  } else if (/^\d+$/.test(String(args[0]))) {
-    if (typeof args[1] === 'string') args[1] = '127.0.0.1';
-    else args.splice(1, 0, '127.0.0.1');
-  }
-  return listen.apply(this, args);
-};
-";
+const LOOPBACK_JS: &str = include_str!("../servers/loopback.js");
 
 /// What it does slowly by default, as AWS does.
 const QUICK: [&str; 5] = [

@@ -40,6 +40,22 @@ fn the_example_with_a_queue_ships_all_orders_that_have_an_address() {
 }
 
 #[test]
+fn the_example_with_a_stream_keeps_each_customer_in_order_and_sums_up_what_was_shipped() {
+    let folder = example("kinesis");
+    let told = run(folder.path());
+    for words in [
+        "400 orders of 20 customers written to 2 shards",
+        "399 orders shipped, four batches of a shard at once, and each customer's in order",
+        "halved until it was alone; 1 failure record",
+        "\"batchSize\": 1",
+        "are those of all orders: 10952.76",
+        "exit code 0",
+    ] {
+        assert!(told.contains(words), "{words:?} is not in:\n{told}");
+    }
+}
+
+#[test]
 fn the_example_of_the_replacement_ships_by_a_mapping_that_boto3_made() {
     let folder = example("replacement-esm");
     let told = run(folder.path());
