@@ -11,7 +11,7 @@ LONG_MINUTES := 150
 # and `make long` draw theirs by the clock.
 SEED_BASE = $(shell find batcher/src config/src tests/models/src tests/sim/src -name '*.rs' | LC_ALL=C sort | xargs cat | cksum | cut -d' ' -f1)
 
-.PHONY: demo demo-sqs demo-kinesis demo-esm bench bench-core file test long check sim faults fetch setup clients
+.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-esm bench bench-core file test long check sim faults fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -31,6 +31,13 @@ demo-kinesis:
 	@dev/servers.sh
 	@dev/build.sh -p forebay-daemon --no-default-features --features kinesis
 	@python3 examples/kinesis/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
+
+# The same with a table of DynamoDB Local.
+demo-dynamodb:
+	@dev/setup.sh
+	@dev/servers.sh
+	@dev/build.sh -p forebay-daemon --no-default-features --features dynamodb
+	@python3 examples/dynamodb/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
 
 # The same with mappings that boto3 makes over Lambda's API, and MiniStack's queues and functions.
 demo-esm:

@@ -56,6 +56,21 @@ fn the_example_with_a_stream_keeps_each_customer_in_order_and_sums_up_what_was_s
 }
 
 #[test]
+fn the_example_with_a_table_makes_a_copy_of_it_by_its_changes_alone() {
+    let folder = example("dynamodb");
+    let told = run(folder.path());
+    for words in [
+        "175 changes: 40 INSERT, 125 MODIFY, 10 REMOVE; each began where the last of its item ended",
+        "the copy made of them is the table: 30 articles",
+        "5 were deleted by time to live",
+        "the filter let 40 changes through",
+        "exit code 0",
+    ] {
+        assert!(told.contains(words), "{words:?} is not in:\n{told}");
+    }
+}
+
+#[test]
 fn the_example_of_the_replacement_ships_by_a_mapping_that_boto3_made() {
     let folder = example("replacement-esm");
     let told = run(folder.path());
