@@ -4,6 +4,7 @@ mod crowds;
 mod lapses;
 mod parts;
 mod pauses;
+mod poison;
 mod queues;
 mod reads;
 mod retries;
