@@ -45,6 +45,7 @@ pub(crate) struct Page {
 pub(crate) enum IteratorAt {
     First,
     /// Behind the last record.
+    #[allow(dead_code, reason = "not every kind of source asks for it")]
     Latest,
     /// At the record of this sequence number.
     At(String),

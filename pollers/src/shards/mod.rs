@@ -18,8 +18,10 @@ pub(crate) mod suite;
 mod told;
 pub(crate) mod words;
 
+#[allow(unused_imports, reason = "not every kind of source has records in parts")]
+pub(crate) use calls::Part;
 pub(crate) use calls::{
-    IteratorAt, Page, Part, ShardCalls, ShardInfo, ShardRead, ShardRecord, ShardTraits, StreamDescription,
+    IteratorAt, Page, ShardCalls, ShardInfo, ShardRead, ShardRecord, ShardTraits, StreamDescription,
 };
 pub(crate) use error::{Complaint, Refusal, ShardError};
 pub(crate) use pace::Rate;
