@@ -296,6 +296,7 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
             tried.why = BatchReason::NotReached;
             Next { then: vec![Then::NotReached(tried)], ..nothing() }
         }
+        // With or without bisect: as a whole it can never succeed, and the function has not failed.
         Outcome::TooLarge if tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
         Outcome::TooLarge => {
             Next { then: vec![Then::GivenUp(tried.give_up(Condition::PayloadTooLarge))], ..nothing() }
@@ -303,6 +304,8 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
         Outcome::Failed { reply, .. } => {
             tried.reply = Some(Box::new(reply));
             match limits.redelivery {
+                // The queue counts receives and has a redrive policy; a retry of ours would be one that it
+                // does not count.
                 Redelivery::BySource => Next { left: Some(tried.slice), ..nothing() },
                 Redelivery::ByUs if limits.bisect && tried.slice.n_records() > 1 => {
                     Next { then: halves(&tried), ..nothing() }
@@ -343,6 +346,7 @@ fn halves(tried: &Tried) -> Vec<Then> {
 
 fn spend(mut tried: Tried, limits: &Limits) -> Then {
     tried.n_failures += 1;
+    // the pardon was for one attempt.
     tried.is_pardoned = false;
     tried.why = BatchReason::Retry;
     if limits.is_exhausted(tried.n_failures) {
@@ -416,6 +420,8 @@ fn split_partial(slice: &Slice, failed: &BTreeSet<&RecordId>, asked: &ItemAction
             (Place::Queue { .. }, _) => None,
         };
         let is_stopped = unit.is_some_and(|unit| stopped.contains(&unit));
+        // The guard holds for a queue's groups: nothing of one is finished, not even by rejection, before
+        // what failed ahead of it.
         if is_rejected(asked, record) && (!is_stopped || track(record).is_some()) {
             rejected.push(record.clone());
         } else if failed.contains(&record.id) || is_stopped {

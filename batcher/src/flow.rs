@@ -54,9 +54,12 @@ impl Runs {
     /// The same, with what is parted from it left to the caller.
     fn advance_whole(&mut self, id: BatchRunId, parted: &mut Vec<BatchRunId>, books: &mut Books) {
         if books.cx.is_closing() {
+            // what comes free after a close goes back as what was free at the close did.
             self.hand_back(id, books);
         }
         loop {
+            // Only a step with records can have dead ones, and what is dead must not become a part of its
+            // own.
             self.convert_filled(id, books);
             self.drop_dead(id, books);
             parted.extend(self.part(id, books));
@@ -69,6 +72,8 @@ impl Runs {
                 What::Filling(_) => Status::Filling,
                 // C-2: what is left of a track that was closed is its next owner's.
                 What::Try(_) if is_draining(run, books) => Status::New,
+                // a crash after an attempt that no checkpoint knows would give the next life that retry
+                // anew. A first attempt has nothing to lose yet.
                 What::Try(tried) if tried.n_invokes > 0 && !self.is_durable(run, step, books) => {
                     Status::Durable
                 }
@@ -77,6 +82,8 @@ impl Runs {
                 }
                 What::Try(_) => Status::Ready { since: books.cx.now.tick },
                 What::Tell(told) if told.paused.is_some() => Status::Paused,
+                // N-4 asks for durability before a notice leaves. Nothing leaves here, so nothing is waited
+                // for.
                 What::Tell(told) if !self.has_taker(told, books) => {
                     self.discard_first(id, books);
                     continue;
@@ -97,6 +104,7 @@ impl Runs {
             let is_paused = matches!(status, Status::Paused);
             self.set_status(id, status, books);
             if is_paused {
+                // After the status, by which whoever hears of it finds the batch.
                 self.tell_paused(id, books);
             }
             return;
@@ -119,12 +127,14 @@ impl Runs {
         }
         self.n_paused -= usize::from(matches!(run.status, Status::Paused));
         self.n_paused += usize::from(matches!(status, Status::Paused));
+        // One that stays ready keeps since when it waits for its slot.
         if !(was_ready && is_ready) {
             run.status = status;
         }
         for (timer, before, now) in
             [(Timer::Retry(id), before.0, now.0), (Timer::Redeliver(id), before.1, now.1)]
         {
+            // Nearly every change is between statuses without a deadline, and the timers are two trees.
             if before.is_some() || now.is_some() {
                 books.cx.timers.set(timer, now);
             }
@@ -138,6 +148,7 @@ impl Runs {
                     books.cx.former.stand(Ready::BatchRun(id))
                 }
             }
+            // Its entry stays in the line, where taking it out would be a search, and is skipped at its turn.
             (true, false) => books.cx.former.withdraw(true),
             (true, true) | (false, false) => {}
         }
@@ -225,6 +236,8 @@ impl Runs {
                 .iter()
                 .take_while(|record| matches!(record.place, Place::Track(it, _) if it == idx))
                 .count();
+            // A track that was lost while this ran may be ours again, in a life that has not read these
+            // records yet.
             if !self.batch_runs.get(id).is_some_and(|run| run.lost.contains(&idx)) {
                 books.tracks.finish_on_track(idx, &rest[..n]);
             }

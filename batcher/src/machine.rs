@@ -49,10 +49,13 @@ impl Machine {
     /// closed, or that ended in any other way, begins anew, and late answers to its former life are ignored.
     pub fn handle_assigned(&mut self, track: TrackIdx, from: Checkpoint, now: Now) {
         self.begin(now);
+        // An assignment that is told twice must not take back what was read since the first.
         if self.books.cx.is_closing() || self.books.tracks.is_active(track) {
             return;
         }
         let slices = self.books.tracks.handle_assigned(track, from, &mut self.books.cx);
+        // O-1: what a former life left open takes its lanes before the track reads. The other way round a
+        // fresh batch could start in front of older records of its keys.
         self.runs.restore(track, slices, &mut self.books);
         self.books.tracks.start(track, &self.runs, &mut self.books.cx);
     }
@@ -91,9 +94,12 @@ impl Machine {
                     if attempt.is_some() {
                         return attempt;
                     }
+                    // The line keeps entries whose turn is over; the slot is still there for the next one.
                     continue;
                 }
                 Some(Ready::Track(idx)) => tracks.take_batch(idx, cx),
+                // Neither a group nor a queue's pool stands in the line: their batches are cut when a slot is
+                // there, so that they hold all that came until then.
                 None if cx.former.group_ready().is_some() => Some(tracks.take_group_batch(cx)?),
                 None => Some(receipts.take_batch(cx)?),
             };
@@ -209,6 +215,7 @@ impl Machine {
             Timer::Guest => tracks.look_at_room(&self.runs, cx),
             Timer::Visibility => receipts.extend_due(cx),
             Timer::Resettle => receipts.resettle(),
+            // These only wake: the pump and the want that follow every call look at the time by themselves.
             Timer::QueueWindow | Timer::Rereceive | Timer::Rate => {}
             Timer::Close => self.abandon(),
             Timer::CloseTrack(track) => self.let_go(track),
@@ -230,6 +237,8 @@ impl Machine {
             Close::Finish => None,
             Close::Within(at) => Some(at),
         };
+        // The track first, for the runs ask it whether they may go on; its pump last, for the checkpoint that
+        // it writes says what became of them.
         tracks.handle_drain(track, until, &self.runs, cx);
         self.runs.handle_drain(track, &mut self.books);
         self.books.tracks.pump_track(track, &self.runs, &mut self.books.cx);
@@ -249,6 +258,8 @@ impl Machine {
             Close::Finish => self.close_all(),
             Close::Within(at) => {
                 self.close_all();
+                // Closed already or not, the time holds: an operator who stops gently may be in a hurry
+                // later.
                 self.books.cx.timers.set(Timer::Close, Some(at));
             }
         }
@@ -276,7 +287,10 @@ impl Machine {
         if let Some(action) = cx.actions.pop_front() {
             return Some(action);
         }
+        // Only when nothing else is left to do: until then a lane may become ready and make reading ahead
+        // needless.
         tracks.feed_hungry(&self.runs, cx);
+        // A drain ends by an outcome, a commit or a loss; whichever it was, a poll follows it.
         while let Some(track) = self.books.tracks.drained(&self.runs) {
             self.let_go(track);
         }
@@ -284,6 +298,7 @@ impl Machine {
         if let Some(action) = cx.actions.pop_front() {
             return Some(action);
         }
+        // Last, and once for all that a call changed: the gate hears no number that lasts for a step only.
         let n_pool = receipts.n_batches(cx);
         cx.want(n_pool).map(Action::Want)
     }

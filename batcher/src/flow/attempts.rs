@@ -9,6 +9,7 @@ impl Runs {
     /// when nothing is left to try.
     pub(super) fn start(&mut self, id: BatchRunId, books: &mut Books) -> Option<Attempt> {
         self.forget_failures_before(id);
+        // With the slot at hand, not when it joined the line: it may have grown old there.
         self.split_expired(id, books);
         if self.forget_lapsed(id, books) {
             // It was taken out of the line; what is left of it stands in it anew.
@@ -45,9 +46,12 @@ impl Runs {
             item_actions: run.limits.item_actions,
             window,
         };
+        // Counted as it starts: one whose answer never comes was an attempt as well.
         tried.n_invokes += 1;
         books.cx.take_rate(tried.slice.n_records());
         self.attempts.insert(attempt_id, id);
+        // From its first attempt on a checkpoint names it, so that the next life tries the same records
+        // together and knows how often they failed.
         self.tell_of(id, books);
         self.set_status(id, Status::InFlight { id: attempt_id, since: books.cx.now.tick }, books);
         Some(attempt)
@@ -102,6 +106,7 @@ impl Runs {
             let (expired, rest) = tried.slice.split_at(n_expired);
             (expired.records().to_vec(), rest.records().to_vec())
         } else {
+            // Whatever is given up is not tried again, so the younger may pass it.
             tried.slice.records().iter().cloned().partition(is_expired)
         };
         if tried.n_invokes == 0 {
@@ -145,6 +150,8 @@ impl Runs {
         let run = self.batch_runs.get_mut(id).expect("it was there above");
         run.not_reached = match &outcome {
             Outcome::NotReached { why, error, .. } => {
+                // Refusals in a row are one outage, for whoever asks since when; a retry after a failure
+                // begins another.
                 let before = run.not_reached.as_ref().filter(|_| tried.why == BatchReason::NotReached);
                 let since = before.map_or(now, |(_, since, _)| *since);
                 Some((*why, since, error.clone()))
@@ -179,10 +186,12 @@ impl Runs {
             run.steps.push_front(step);
         }
         self.terminate_early(id, books);
+        // Groups that were stopped while it was out could not be taken out of it then.
         lost.append(
             &mut self.batch_runs.get_mut(id).map(|run| std::mem::take(&mut run.stopped)).unwrap_or_default(),
         );
         self.stop_groups(id, &lost, books);
+        // A function that is down is asked again and again. A checkpoint each time would say the same.
         if has_changed {
             self.mark_run_dirty(id, books);
         }
@@ -236,7 +245,10 @@ impl Runs {
             }
             Outcome::NotReached { why, .. } => {
                 books.cx.counts.not_reached += 1;
+                // Whatever is received for a function that cannot be reached is only hidden from other
+                // readers.
                 books.receipts.slow_down(&mut books.cx);
+                // Only a throttle tells that the rate is too high; an outage tells nothing about it.
                 if *why == NotReached::Throttled {
                     books.cx.rate.slow_down(books.cx.now.tick);
                 }

@@ -19,6 +19,7 @@ impl Runs {
             }
             Effect::Durable(batch_runs) => {
                 for id in batch_runs {
+                    // One that was looked at since for another reason waits for another commit, or for none.
                     if self.batch_runs.get(id).is_some_and(|run| run.status == Status::Durable) {
                         self.advance(id, books);
                     }
@@ -26,6 +27,8 @@ impl Runs {
                 self.tell_decided(books);
             }
             Effect::Gone(track, batch_runs) => {
+                // Nobody writes for a track that is gone, so such a decision never becomes durable; its next
+                // owner asks anew.
                 self.decided.retain(|decided| !decided.is_of(track));
                 for id in batch_runs {
                     self.lose_records(id, track);

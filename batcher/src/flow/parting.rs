@@ -43,6 +43,8 @@ impl Runs {
                 books.tracks.pass_lane(idx, lane, id, parted);
             }
         }
+        // A checkpoint that named the whole must name its parts, or what is parted would be forgotten by the
+        // next one.
         self.tell_of(parted, books);
         Some(parted)
     }

@@ -70,6 +70,7 @@ impl Runs {
         if decision == Decision::Send && !books.cx.plan.has_destination {
             return Err(Undecided::NoDestination);
         }
+        // Every check is before this line: a decision that is refused has changed nothing.
         let tracks = run.tracks().collect();
         let Some(Step { what: What::Tell(told), .. }) = run.steps.pop_front() else {
             return Err(Undecided::NotPaused);
@@ -77,6 +78,8 @@ impl Runs {
         books.cx.mark += 1;
         let mark = books.cx.mark;
         let n_records = told.slice.n_records();
+        // Answered when durable: told earlier, a crash would bring the batch back to an operator who has
+        // dealt with it.
         self.decided.push(Decided { id: decision_id, mark, tracks });
         match decision {
             Decision::Skip => {

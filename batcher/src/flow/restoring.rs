@@ -47,10 +47,13 @@ impl Runs {
             ..Limits::of(&books.cx.plan.retry)
         };
         let Some(held) = books.tracks.holder(idx, lane) else { return };
+        // Several slices of a lane are steps of one batch run: its order is theirs, and the lane has one
+        // holder.
         let id = match held {
             Some(id) => id,
             None => {
                 let mut run = BatchRun::new(limits);
+                // Ticks of the former life mean nothing here, so for people it fails since this one began.
                 run.failing_since = Some(books.cx.now.tick);
                 run.holds.push(Hold::Lane(idx, lane));
                 let id = self.add_run(run, books);
