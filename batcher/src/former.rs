@@ -118,6 +118,7 @@ impl Former {
 
     /// The gate granted a slot.
     pub(crate) fn handle_slot(&mut self) {
+        // The gate counts off what it hands out: told the same number again, it would hand out one slot more.
         self.told_want = self.told_want.saturating_sub(1);
     }
 

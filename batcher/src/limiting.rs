@@ -25,6 +25,7 @@ impl Context {
         self.timers.set(Timer::Rate, opens);
         match (opens, &self.plan.rate) {
             (Some(_), _) => 0,
+            // What one costs is known when it starts; two granted at once could both be large.
             (None, Some(_)) => n_wanted.min(1),
             (None, None) => n_wanted,
         }

@@ -54,6 +54,8 @@ impl<K: Ord + Copy, V> Pending<K, V> {
         while self.line.front().is_some_and(|(_, value)| value.is_none()) {
             self.line.pop_front();
         }
+        // At most as many are kept in vain as are open, so a search stays short and the sweep costs little
+        // each.
         if self.line.len() > 2 * self.n_open + 16 {
             self.line.retain(|(_, value)| value.is_some());
         }

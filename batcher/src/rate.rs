@@ -33,6 +33,7 @@ impl Rate {
             RateUnit::Records => n_records as u128,
             RateUnit::Invocations => 1,
         };
+        // Rounded up, so that what many small batches lose by it never adds up to more than the limit.
         let cost_us = (n_units * 1_000_000_000).div_ceil(per_thousand_seconds(plan, since.until(now)));
         let earliest =
             Tick(now.0.saturating_sub(u64::try_from(CAUGHT_UP.as_micros()).expect("a tenth of a second")));

@@ -181,6 +181,7 @@ impl Receipts {
         if let Some(before) = std::mem::replace(&mut held.visible_until, until) {
             self.lapses.remove(&(before, receipt.clone()));
         }
+        // What is being settled need not stay hidden: nobody acts on it any more.
         if let Some(until) = until.filter(|_| held.stage != Stage::Settling) {
             self.lapses.insert((until, receipt.clone()));
         }
@@ -218,6 +219,7 @@ impl Receipts {
             let mut lapses = self.lapses.iter();
             let next =
                 lapses.find(|(_, receipt)| self.held.get(receipt).is_some_and(|held| !held.is_extending))?;
+            // Half of the time is left then for a call that fails to be made again.
             let early =
                 Tick(next.0.0.saturating_sub(u64::try_from(visibility.as_micros() / 2).unwrap_or(u64::MAX)));
             Some(early.max(self.no_extension_until))

@@ -65,6 +65,7 @@ pub fn read_reply(
         reply: Reply { error: Some(why), state: None, ..reply },
     };
     let payload = reply.payload.clone().unwrap_or_default();
+    // Before the shortcut for an empty body: within a window also that answer must have a state.
     if let Some(bytes_max) = state_bytes_max {
         match state_of(&payload, bytes_max) {
             Ok(state) => reply.state = Some(state),
@@ -143,6 +144,8 @@ fn failed_names(
                     ));
                 }
             }
+            // AWS takes such an answer for a failure of the whole batch: by a name that is unknown nobody can
+            // tell what was meant.
             None => return Err(format!("itemIdentifier {} is not in the batch", shortened(name.get()))),
         }
     }

@@ -34,10 +34,14 @@ impl Scale {
 
     /// A receive brought messages.
     pub(crate) fn brought(&mut self, plan: &QueuePlan, now: Tick) {
+        // A queue that was quiet for long has earned no leap by that: it grows as if it had begun a second
+        // ago.
         let elapsed = now.0.saturating_sub(self.grown.0).min(SECOND);
         self.grown = now;
         let start = u64::from(plan.pollers_start.get().min(plan.pollers_max.get())) * ONE;
         let grown = self.level + u64::from(plan.pollers_growth.get()) * ONE * elapsed / MINUTE;
+        // Receives that were open when the function failed still bring messages, and must not undo the
+        // decrease.
         let is_resting = self.decreased.is_some_and(|at| now.0.saturating_sub(at.0) < SECOND);
         self.level = if is_resting {
             self.level

@@ -205,6 +205,7 @@ impl Track {
             && !self.is_draining
             && self.reading == Reading::Idle
             && !self.is_at_end
+            // While the store refuses nothing becomes durable: what is read then would only fill the memory.
             && self.committing.failing.is_none()
     }
 
@@ -313,6 +314,8 @@ impl Tracks {
 
     /// Reads, writes and ends a track where that is due.
     pub(crate) fn pump_track(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) {
+        // Lanes first, for a read orders by their number; the commit last, for it says what the others
+        // changed.
         self.change_lanes(idx, runs, cx);
         self.wake_old_lanes(idx, runs, cx);
         self.order_read(idx, runs, cx);
@@ -326,6 +329,7 @@ impl Tracks {
         let lanes = track.lanes.replace(0);
         track.open = OpenRecords::default();
         track.is_dirty = false;
+        // Their answers are for a life that is over: a late one must not speak for the next.
         for sent in track.committing.open.take().into_iter().chain(track.committing.unsynced.drain(..)) {
             self.commits.remove(&sent.id);
         }

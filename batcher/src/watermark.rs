@@ -28,6 +28,7 @@ impl OpenRecords {
 
     /// A record was read that was finished in a former life.
     pub(crate) fn pass(&mut self, position: Position) {
+        // With nothing open before it the watermark stands at `passed`, and that moves over it anyway.
         if !self.positions.is_empty() {
             self.positions.push_back(position);
             self.finish_ahead(self.positions.len() - 1);

@@ -95,6 +95,7 @@ impl Group {
             Some(BatchReason::Count)
         } else if envelope_bytes + self.bytes > plan.bytes_max || is_out_of_room {
             Some(BatchReason::Bytes)
+        // A track that has no more need not wait for a batch of others: its children wait for its end.
         } else if self.n_ended > 0 {
             Some(BatchReason::Ended)
         } else {

@@ -42,6 +42,7 @@ impl Receipts {
             if let Some(held) = self.held.get_mut(&receipt) {
                 held.is_extending = false;
             }
+            // A queue answers entry by entry; one that it does not mention was not extended.
             match answers.get(&receipt).copied().unwrap_or(Extended::Failed) {
                 Extended::Until(until) => self.set_visible(&receipt, Some(until)),
                 Extended::Failed => has_failed = true,
@@ -51,6 +52,7 @@ impl Receipts {
         if let Some(visibility) =
             cx.plan.queue.as_ref().and_then(|queue| queue.visibility).filter(|_| has_failed)
         {
+            // Ten tries fit into the half that is left, and a queue that fails is not asked in a circle.
             self.no_extension_until = cx.now.tick.after(visibility / 20);
         }
         self.lose_receipts(lost, cx)
@@ -81,6 +83,8 @@ impl Receipts {
         self.dead = self.dead.max(Some(generation));
         let gone: Vec<Receipt> =
             self.held.keys().filter(|receipt| receipt.generation == generation).cloned().collect();
+        // A channel's receipts die with it; another channel would close on an ack of one that it does not
+        // know.
         self.to_settle.retain(|it| it.receipt.generation != generation);
         self.failed.retain(|it| it.receipt.generation != generation);
         self.lose_receipts(gone, cx)

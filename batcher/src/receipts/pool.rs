@@ -21,6 +21,7 @@ impl Receipts {
             return 0;
         }
         let records_max = cx.plan.batch.records_max.get() as usize;
+        // An estimate, by whichever limit closes more batches: a slot too many is returned.
         let n_full = (n_free / records_max)
             .max(usize::try_from(self.waiting_bytes / cx.plan.batch.bytes_max.max(1)).unwrap_or(0));
         let has_part = !n_free.is_multiple_of(records_max) && self.is_window_over(cx);
@@ -52,6 +53,7 @@ impl Receipts {
         if self.n_batches(cx) == 0 {
             return None;
         }
+        // before the batch is filled, for a message that lapsed while it waited may run elsewhere.
         self.lose_lapsed_waiting(cx);
         let mut filler = Filler::new(&cx.plan, 0);
         let (mut taken, mut why) = (Vec::new(), BatchReason::Window);
@@ -65,6 +67,7 @@ impl Receipts {
             }
             filler.add(it.record.clone());
             taken.push(*seq);
+            // What no event can hold is told of alone; filled on, others would share its fate.
             if filler.is_oversize() {
                 break;
             }

@@ -21,6 +21,8 @@ impl Receipts {
                 if let Some(scale) = &mut self.scale {
                     match (is_empty, receive.fills) {
                         (true, false) => scale.was_empty(&queue),
+                        // It asked for what a batch lacked, for as long as its window lasted: that says
+                        // nothing about the queue.
                         (true, true) => {}
                         (false, _) => scale.brought(&queue, now),
                     }

@@ -109,6 +109,8 @@ impl Receipts {
                             has_failed = true;
                             self.failed.push(settlement);
                         }
+                        // Its receipt was lost while the call was out: whatever of its group waits goes back
+                        // behind it.
                         None => lost.extend(settlement.group),
                     }
                 }

@@ -66,6 +66,8 @@ impl BatchRuns {
     pub(crate) fn in_order(&self) -> Vec<(BatchRunId, &BatchRun)> {
         let mut all: Vec<(BatchRunId, &BatchRun)> =
             self.slots.iter().filter_map(|slot| Some((slot.id?, &slot.run))).collect();
+        // Slots are used again, so their order is not that of the batches; whoever acts on all does it oldest
+        // first.
         all.sort_unstable_by_key(|(id, _)| *id);
         all
     }

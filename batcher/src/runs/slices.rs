@@ -66,6 +66,7 @@ fn open_slices_of(
     match &step.what {
         What::Filling(filling) if filling.track == its.idx => out.push(filling.slice.clone()),
         What::Filling(_) => {}
+        // An untried slice is a plain part of what is read again, under whatever limits hold by then.
         What::Try(tried) if tried.n_invokes == 0 => {}
         What::Try(tried) => {
             let not_before = by_the_wall_clock(tried.not_before, cx);
@@ -76,6 +77,8 @@ fn open_slices_of(
             });
         }
         What::Tell(told) => {
+            // A payload may have six megabytes; a checkpoint is rewritten with every change and keeps the
+            // reason only.
             let reply = told.reply.clone().map(|reply| crate::attempt::Reply {
                 payload: None,
                 state: None,
@@ -145,6 +148,7 @@ fn by_the_wall_clock(not_before: Tick, cx: &Context) -> UnixMillis {
     if not_before <= cx.now.tick {
         return cx.now.unix;
     }
+    // Ticks end with the process: the next life knows the delay by the wall clock only.
     let wait = cx.now.tick.until(not_before);
     UnixMillis(cx.now.unix.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
 }

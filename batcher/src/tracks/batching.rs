@@ -51,6 +51,7 @@ impl Tracks {
             Some(_) | None => Err(None),
         };
         let window_at = readiness.err().flatten();
+        // Lanes are looked at far more often than their deadline moves, and the timers are two trees.
         if unit.window_at != window_at {
             unit.window_at = window_at;
             cx.timers.set(Timer::LaneWindow(idx, lane), window_at);
@@ -86,6 +87,8 @@ impl Tracks {
         let Some(track) = self.by_idx.get_mut(idx) else { return };
         let is_ended = track.is_at_end;
         let Some(unit) = track.lanes.get_mut(lane) else { return };
+        // O-1: what a batch run holds counts for nothing, or the group would promise slots that it cannot
+        // use.
         let first = unit.first().filter(|_| may_start && unit.run().is_none());
         let now = first.map(|first| Counted {
             n_records: unit.n_waiting(),
@@ -94,6 +97,7 @@ impl Tracks {
             is_ended,
         });
         let before = std::mem::replace(&mut unit.counted, now);
+        // Once in the line, however often it is counted: two turns would be twice another lane's share.
         if now.is_some() && !std::mem::replace(&mut unit.is_in_line, true) {
             cx.former.stand_in_line((idx, lane));
         }
@@ -113,6 +117,7 @@ impl Tracks {
         cx.former.withdraw(true);
         let window = lanes.get_mut(lane).and_then(Lane::window_mut);
         let state_bytes = window.as_ref().map_or(0, |it| it.state_bytes());
+        // The end of a window is an invocation of its own: what waits is of the next one.
         if let Some(finale) = window.and_then(LaneWindow::take_finale) {
             let holds = vec![Hold::Lane(idx, lane)];
             return Some(Batch { records: Vec::new(), holds, why, is_oversize: false, finale: Some(finale) });
@@ -131,11 +136,13 @@ impl Tracks {
         while let Some((idx, lane)) = cx.former.next_lane() {
             let Some(unit) = self.lane_mut(idx, lane) else { continue };
             unit.is_in_line = false;
+            // It was held or closed since it stood in the line.
             if unit.counted.is_none() {
                 continue;
             }
             let is_any = self.fill_from(idx, lane, &mut filler, &mut holds);
             if filler.closed().is_some() || filler.is_oversize() {
+                // Nothing of it went in, so its turn is not used; one that gave some is held by this batch.
                 if !is_any && let Some(unit) = self.lane_mut(idx, lane) {
                     unit.is_in_line = true;
                     cx.former.keeps_turn((idx, lane));
@@ -175,6 +182,7 @@ impl Tracks {
                 break;
             }
         }
+        // O-2: a batch holds the lanes that it has records of, and no other, which would wait for nothing.
         if is_any {
             holds.push(Hold::Lane(idx, lane));
         }
@@ -206,6 +214,7 @@ impl Tracks {
             cx.former.count((idx, lane), unit.counted, None);
             waiting.extend(unit.into_waiting());
         }
+        // A new lane takes from several old ones, and gives its records in reading order.
         waiting.sort_by(|a, b| a.record.position().cmp(&b.record.position()));
         for it in waiting {
             let lane = it.record.position().map_or(0, |position| lane_of(&it.record.key, position, n_lanes));
@@ -250,6 +259,7 @@ fn readiness_of(unit: &mut Lane, progress: Progress, cx: &Context) -> Result<Bat
             if inside.n_records >= plan.batch.records_max.get() as usize {
                 Ok(BatchReason::Count)
             } else if plan.envelope_bytes + inside.bytes > plan.batch.bytes_max
+                // Nothing more is read while the memory is full, so no more would come to wait for.
                 || cx.held_bytes >= plan.held_bytes_max
             {
                 Ok(BatchReason::Bytes)

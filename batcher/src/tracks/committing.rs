@@ -57,12 +57,15 @@ impl Tracks {
 
     pub(super) fn commit_if_due(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) {
         let Some(track) = self.by_idx.get(idx) else { return };
+        // One at a time until it is written: changes that come meanwhile share the next one.
         let is_due = track.has_news() && track.committing.open.is_none();
         if !is_due || track.committing.failing.is_some_and(|failing| failing.until > cx.now.tick) {
             return;
         }
         let checkpoint = self.checkpoint_of(idx, track, runs, cx);
         let id = CommitId(cx.next_id());
+        // Before the answer is known: whatever changes from here on has a higher mark and waits for another
+        // commit.
         let mark = cx.mark;
         let track = self.by_idx.get_mut(idx).expect("it was there above");
         if let Watermark::At(position) = &checkpoint.watermark {
@@ -82,6 +85,7 @@ impl Tracks {
         let mut slices = Vec::with_capacity(track.lanes.batch_runs().len());
         let its = Its { idx, n_lanes: track.n_lanes() };
         track.lanes.told().for_each(|id| runs.open_slices(id, its, cx, &mut slices));
+        // A next life takes them up in reading order, whichever batch run each is of.
         slices.sort_by(|a: &OpenSlice, b| a.first.cmp(&b.first));
         Checkpoint {
             watermark: track.watermark(),
@@ -146,6 +150,7 @@ impl Tracks {
                 }
                 Effect::Durable(waiting)
             }
+            // Another owner writes for it by now: anything more of ours would be done twice.
             Committed::Fenced => self.stop_track(idx, TrackStatus::Fenced, runs, cx),
             Committed::Full | Committed::Failed => {
                 let (n, since) =

@@ -6,6 +6,7 @@ impl Tracks {
     /// C-2: nothing new of a track begins from now on; it is let go at this time at the latest.
     pub(crate) fn handle_drain(&mut self, idx: TrackIdx, until: Option<Tick>, runs: &Runs, cx: &mut Context) {
         let Some(track) = self.by_idx.get_mut(idx) else { return };
+        // Even one that acts no more: whoever closed it waits to be told that it is let go.
         self.draining.insert(idx);
         if !track.is_active() {
             return;
@@ -33,6 +34,7 @@ impl Tracks {
     pub(crate) fn let_go(&mut self, idx: TrackIdx, runs: &Runs, cx: &mut Context) -> Effect {
         self.forget_drain(idx, cx);
         let Some(track) = self.by_idx.get(idx) else { return Effect::None };
+        // The next owner is told how far our checkpoints are durable, not how far we came.
         let reaches = track.committing.reaches.clone();
         let effect = if track.is_active() {
             self.stop_track(idx, TrackStatus::Closed, runs, cx)

@@ -26,6 +26,7 @@ impl Tracks {
         let is_closing = cx.is_closing();
         let track = self.by_idx.get_mut(idx)?;
         track.reading = Reading::Idle;
+        // Its answer closes the read all the same: a track that comes again must find none open.
         if !track.is_active() {
             return None;
         }
@@ -39,6 +40,8 @@ impl Tracks {
             Err(notice) => {
                 let (n, since) = track.read_failing.map_or((0, now.tick), |(n, since)| (n + 1, since));
                 let (error, asked) = describe(notice);
+                // Who throttles knows best when it will not; the delay of our own is for those who do not
+                // say.
                 let until = now.tick.after(asked.unwrap_or_else(|| ask_again_delay(n, seed)));
                 track.read_failing = Some((n, since));
                 track.reading = Reading::Backoff { until, since, error };
@@ -78,11 +81,14 @@ impl Tracks {
         for (at, slot) in (0u32..).zip(&mut records) {
             let Some(record) = &*slot else { continue };
             let Place::Track(_, position) = &record.place else { continue };
+            // A source may give again what it gave, after an iterator was renewed or a file looked at anew.
             let is_repeated = before.as_ref().is_some_and(|passed| position < passed);
             let stretch = track.restored.partition_point(|(_, last)| last < position);
             let is_finished = track.restored.get(stretch).is_some_and(|(first, _)| first <= position);
             if is_repeated || is_finished {
                 cx.counts.skipped += 1;
+                // What a former life finished ahead of its watermark is passed like a filtered record, so
+                // that the watermark moves over it.
                 if !is_repeated {
                     track.open.pass(position.clone());
                 }
@@ -91,6 +97,7 @@ impl Tracks {
             let lane = lane_of(&record.key, position, n_lanes);
             track.open.open(position.clone());
             cx.held_bytes += record.held_bytes();
+            // Only while slices are refilled is the question asked: it costs a search for each record.
             let holder = track.lanes.get(lane).and_then(Lane::run).filter(|_| is_refilling);
             match holder.filter(|id| runs.waits_for(*id, idx, lane, position)) {
                 Some(id) => {
@@ -124,6 +131,7 @@ impl Tracks {
         track.is_at_end |= read.ended;
         // W-3: a track without open records stands at `passed`.
         track.is_dirty |= track.open.first().is_none() && track.passed != before;
+        // No further record fills a batch, so no lane need wait for one.
         if track.is_at_end {
             touched.extend(0..n_lanes);
         }
@@ -139,6 +147,7 @@ impl Tracks {
     pub(crate) fn is_filled(&self, idx: TrackIdx, last: &Position) -> bool {
         self.by_idx.get(idx).is_some_and(|track| {
             last.0.as_slice().is_empty()
+                // What has not come by the end of its track was dropped by the source.
                 || track.is_at_end
                 || track.passed.as_ref().is_some_and(|passed| *passed > *last)
         })
@@ -159,6 +168,8 @@ impl Tracks {
         let is_below = n_waiting + (n_in_batches / 4).max(1) <= n_in_batches
             || n_waiting <= cx.plan.waiting_min as usize / 2;
         let starved_since = self.room.forget(idx);
+        // Slices of a former life are read for regardless of all limits: their lanes stand still until they
+        // have their records.
         if !must_read && (!(is_below || track.lanes.is_any_idle()) || self.is_too_far_ahead(track, cx)) {
             return;
         }
@@ -168,6 +179,7 @@ impl Tracks {
             self.hungry.insert(idx);
             return;
         }
+        // One record may be larger than all of the memory: what holds nothing may always read.
         let is_out_of_room = cx.held_bytes >= cx.plan.held_bytes_max && cx.held_bytes > 0;
         if is_out_of_room && !must_read {
             self.wait_for_room(idx, starved_since.unwrap_or(cx.now.tick), runs, cx);
@@ -203,6 +215,7 @@ impl Tracks {
         let room = n_waiting_max
             .saturating_sub(track.lanes.n_waiting())
             .max(cx.plan.batch.records_max.get() as usize);
+        // Thousands of quiet tracks each with a read open would otherwise be promised a megabyte apiece.
         let bytes_max = if track.is_idle { READ_BYTES_IDLE } else { READ_BYTES_MAX };
         let id = ReadId(cx.next_id());
         let track = self.by_idx.get_mut(idx).expect("it was there above");

@@ -18,11 +18,14 @@ impl Tracks {
         }
         let is_any_open = from.windows.iter().flat_map(|it| &it.lanes).any(|it| it.open.is_some());
         let is_free = from.slices.is_empty() && !is_any_open;
+        // O-1: an open slice belongs to a lane of the old number; under another its keys would be spread over
+        // lanes that it does not hold.
         let n_lanes = if is_free { cx.plan.lanes.get() } else { from.lanes };
         let mut track = Track::new(&from, n_lanes, cx.now.tick);
         if n_lanes == from.lanes {
             track.restore_windows(from.windows.take());
         }
+        // What the checkpoint says is durable already: a restored slice waits for no commit.
         track.committing.durable = cx.mark;
         // What was read for a former life is not for this one.
         if let Some(Reading::Open(read)) = self.by_idx.get(idx).map(|former| &former.reading) {

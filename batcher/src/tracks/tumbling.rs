@@ -102,6 +102,8 @@ impl LaneWindow {
         plan: &WindowPlan,
         waiting: impl Iterator<Item = &'a Waiting> + Clone,
     ) {
+        // A window that has begun carries a state: what waits joins it or waits behind its end, and never
+        // moves it.
         if self.is_begun() {
             return;
         }
@@ -179,6 +181,8 @@ impl LaneWindow {
         if current.is_full {
             return Ends::Now(Finale::TerminatedEarly);
         }
+        // What waits within it is invoked first; its answer carries the state that the last invocation hands
+        // over.
         if self.inside.n_records > 0 {
             return Ends::Later;
         }
@@ -237,6 +241,7 @@ impl LaneWindow {
     pub(super) fn carry(&mut self, state: Bytes, plan: Option<&WindowPlan>) {
         let bytes_max = plan.map_or(WindowPlan::STATE_BYTES_MAX, |it| it.state_bytes_max);
         if let Some(current) = &mut self.current {
+            // Kept although it is too large: the invocation that ends the window early hands it over.
             current.is_full = state.len() as u64 > bytes_max;
             current.state = state;
         }

@@ -38,6 +38,7 @@ impl Track {
     /// A read moves the time of a track, by what the filter drops of it too, or says that there is nothing.
     /// Which lanes are to be looked at for that.
     pub(super) fn note_time(&mut self, read: &Read, cx: &Context) -> Vec<u32> {
+        // Windows of a plan that had some are ended, also when the plan has none any more.
         if cx.plan.window.is_none() && !self.lanes.is_any_window_open() {
             return Vec::new();
         }
@@ -46,6 +47,7 @@ impl Track {
         if let Some(newest) = newest.filter(is_newer) {
             self.time = Some((newest, cx.now.tick));
         }
+        // A read of filtered records only is not quiet: behind them there may be more.
         let is_quiet = read.records.is_empty() && read.n_filtered == 0;
         self.quiet_at = is_quiet.then_some(cx.now);
         self.lanes_in_windows()
