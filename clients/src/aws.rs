@@ -178,6 +178,7 @@ impl Aws {
     /// What all share who call a service.
     fn common_of(&self, service: &AwsService) -> AwsSettings {
         let mut common = self.common.clone();
+        // The SDKs' order: what the settings say of one service, what they say of all, then the environment.
         if !self.is_endpoint_written && !common.endpoints.contains_key(service.name) {
             let named = self.variables.variable(service.variable);
             common.endpoints.extend(named.map(|it| (service.name.to_owned(), it)));
@@ -262,6 +263,8 @@ impl Aws {
             None => provider::region_of_profile(settings.credentials.as_ref()).await,
         };
         let region = region
+            // A server of one's own cares for no region; AWS does, and a guess would read another region's
+            // queue.
             .or_else(|| written.map(|_| REGION.to_owned()))
             .ok_or(AwsError::Region { service: service.name })?;
         let endpoint = written.map_or_else(|| own_endpoint(service, &region), str::to_owned);
@@ -276,9 +279,13 @@ impl Aws {
     async fn credentials(&self, settings: &AwsSettings, region: &str, http: &HttpClient) -> KeptCredentials {
         let key = (settings.credentials.clone(), settings.ca_file.clone());
         let mut providers = self.providers.lock().await;
+        // The lock is held while they are made: many sources that start at once ask the metadata service
+        // once.
         if let Some((_, known)) = providers.iter().find(|(it, _)| *it == key) {
             return known.clone();
         }
+        // A key in the config is looked up in no file, so a change of those files concerns nobody who has
+        // one.
         if !matches!(settings.credentials, Some(AwsCredentials::Key(_))) {
             let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
             for path in &self.shared_files {
@@ -302,6 +309,7 @@ fn judged(service: &AwsService, endpoint: &str) -> Result<Uri, AwsError> {
 }
 
 fn own_endpoint(service: &AwsService, region: &str) -> String {
+    // AWS's partition of China has a domain of its own; all other public regions share this one.
     let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     format!("https://{}.{region}.{domain}", service.host)
 }

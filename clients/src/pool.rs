@@ -74,6 +74,7 @@ impl Pool {
             match connection.send(request).await {
                 Ok(response) => return Ok((connection, response)),
                 Err(mut error) => match error.take_message() {
+                    // hyper gives back what it has not begun to send, so sending it again cannot do it twice.
                     Some(taken_back) => request = taken_back,
                     None => return Err(SendError::Broken(error.into_error())),
                 },
@@ -96,6 +97,7 @@ impl Pool {
 
     /// An exchange is over: the connection waits for the next one, if it can serve one.
     pub(crate) fn keep(self: &Arc<Self>, mut connection: Box<Connection>) {
+        // An answer that was not read to its end would stand in front of the next one.
         if !connection.is_idle() {
             return;
         }
@@ -137,6 +139,7 @@ impl fmt::Debug for Pool {
 async fn sweep(pool: Weak<Pool>) {
     loop {
         sleep(SWEEP_EVERY).await;
+        // Whoever had the client dropped it: the task must not keep its connections open.
         let Some(pool) = pool.upgrade() else { return };
         let mut idle = pool.lock();
         idle.connections.retain(|_, connections| {
@@ -144,6 +147,7 @@ async fn sweep(pool: Weak<Pool>) {
             !connections.is_empty()
         });
         if idle.connections.is_empty() {
+            // Under the lock of the look: a connection that is kept from here on starts the next task.
             idle.is_swept = false;
             return;
         }
@@ -158,6 +162,7 @@ fn address(request: &mut Request<Outgoing>) -> Result<ServerOrigin, SendError> {
         return Err(SendError::NoServer);
     };
     let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    // A signature covers the host that the caller wrote.
     if !request.headers().contains_key(HOST) {
         let host = host(uri).ok_or(SendError::NoServer)?;
         request.headers_mut().insert(HOST, host);

@@ -88,6 +88,7 @@ impl ApiSettings {
     /// What must be written before the API may stand on an address; `None` when it may.
     pub fn missing_for(&self, address: SocketAddr) -> Option<&'static str> {
         match (address.ip().is_loopback(), self.keys.is_empty(), self.tls.is_none()) {
+            // Whoever is on this machine could read the data folder as well, so loopback asks for nothing.
             (true, _, _) | (false, false, false) => None,
             (false, true, true) => Some("`keys` and `api.tls`"),
             (false, true, false) => Some("`keys`"),
@@ -100,6 +101,7 @@ impl ApiSettings {
         let of_tls = self.tls.iter().flat_map(|it| [it.cert_file.clone(), it.key_file.clone()]);
         let secrets = self.keys.iter().flat_map(|it| match &it.proof {
             KeyProof::Signature { secret, session_token, .. } => vec![Some(secret), session_token.as_ref()],
+            // A token stands in the config as its hash: there is no file that could change.
             KeyProof::Token { .. } => Vec::new(),
         });
         let of_secrets = secrets.flatten().filter_map(|it| match it {
@@ -225,6 +227,7 @@ pub(crate) fn read_keys(mut it: Item<'_, '_>, base: &Path) -> Option<Vec<ApiKey>
     let keys = it.again().list(|it| {
         let (path, place) = (it.path().to_owned(), it.place().clone());
         let key = it.fields(|fields| read_key(fields, base))?;
+        // A token may bear the name of an access key: a request shows one or the other, never both.
         let (is_token, name) = match &key.proof {
             KeyProof::Signature { id, .. } => (false, id.clone()),
             KeyProof::Token { name, .. } => (true, name.clone()),

@@ -101,6 +101,8 @@ impl Added {
         check.references.extend(draft.function());
         check.draft(draft, String::new());
         let named: Vec<_> = check.references.iter().filter_map(|it| LambdaName::parse(&it.name)).collect();
+        // Only the functions that it can mean are copied: a config may have thousands, and each call over the
+        // API comes here.
         let written = named.iter().filter_map(|(name, _)| functions.get(&FunctionName::parse(name.bare())?));
         let place = draft.place();
         check.functions =
@@ -244,6 +246,7 @@ impl<'d> Check<'d> {
                 break;
             }
             let path = format!("{path}[{idx}]");
+            // Counted from the text, so that shares of memory can be judged although some mappings are wrong.
             self.n_mappings += usize::from(!is_switched_off(node));
             self.name(node, &path);
             self.mapping(node, path, document);
@@ -251,6 +254,8 @@ impl<'d> Check<'d> {
     }
 
     fn mapping(&mut self, node: &'d Node, path: String, document: &Document) {
+        // From the text as it is: a name that is unknown is told beside whatever else is wrong with the
+        // mapping.
         for keys in FUNCTION_REFERENCES {
             if let Some(name) = member(node, keys) {
                 self.references.extend(reference(join(&path, &keys.join(".")), name));
@@ -379,6 +384,7 @@ fn reference(path: String, node: &Node) -> Option<Reference> {
 fn shown(node: &Node) -> String {
     match &node.value {
         Value::String(text) => text.chars().take(80).flat_map(char::escape_debug).collect(),
+        // A placeholder may have filled in a secret, and findings go to logs.
         Value::Expanded(_) => "(expanded)".to_owned(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => String::new(),
     }

@@ -236,6 +236,8 @@ impl<S: Clone> MappingLife<S> {
         self.is_news = true;
         match self.state {
             LifeState::Running => self.close(self.parting()),
+            // Jobs of a life that failed still hold its tracks: nothing else may begin before they have
+            // ended.
             LifeState::Settling => self.is_closing = true,
             LifeState::Waiting => self.stop_waiting(),
             LifeState::EraseWaiting => {
@@ -259,6 +261,7 @@ impl<S: Clone> MappingLife<S> {
             {
                 self.replay = Some(id);
                 if self.state == LifeState::Running {
+                    // It goes on afterwards, so its life ends as for a change and not as for a rest.
                     self.close(Parting::Change);
                 } else if self.state == LifeState::Waiting {
                     self.stop_waiting();
@@ -276,6 +279,8 @@ impl<S: Clone> MappingLife<S> {
         match end {
             LifeEnd::Closed => self.leave(),
             LifeEnd::Failed { was_good } => {
+                // A life that went on for long did not fail for the reason of those before it: the delay
+                // begins small again.
                 self.n_failures = if was_good { 1 } else { self.n_failures.saturating_add(1) };
                 self.state = LifeState::Settling;
                 self.effects.push_back(LifeEffect::AwaitJobs { n_failures: self.n_failures });
@@ -334,6 +339,7 @@ impl<S: Clone> MappingLife<S> {
 
     /// Nothing is under way: follows the last order.
     fn go_on(&mut self) {
+        // An order is somebody's will: what it starts need not sit out the delay of failures before it.
         (self.is_closing, self.n_failures) = (false, 0);
         match self.order.clone() {
             Order::Run(_) | Order::Rest(_) if self.replay.is_some() => {
@@ -355,6 +361,7 @@ impl<S: Clone> MappingLife<S> {
             Order::Gone { erase } => {
                 self.drop_replay();
                 match (self.is_seen, erase) {
+                    // What nobody has seen has written nothing, so there is nothing to erase.
                     (true, true) => self.erase(),
                     (true, false) | (false, _) => self.vanish(),
                 }

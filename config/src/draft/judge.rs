@@ -118,6 +118,7 @@ impl<'d> Judge<'d> {
                 let message = validation(&format!("[{}]", words.join(", ")), &name, &must);
                 (message, Some("write it once".to_owned()))
             }
+            // Only these shapes have a range; whatever else was read was judged by being read.
             (_, _) => return true,
         };
         let mut finding = Finding::new(Code::NOT_ALLOWED, origin.path.clone(), &origin.value, message);
@@ -160,6 +161,8 @@ impl<'d> Judge<'d> {
         match spec.default {
             DefaultValue::Integer(value) => Some(number(value)),
             DefaultValue::Millis(millis) => Some(number(millis.cast_signed())),
+            // Without a known kind there is none, and rules that need the value are not judged: one mistake,
+            // one finding.
             DefaultValue::OfSource(of) => self.profile.map(|it| number(of(it))),
             DefaultValue::Switch(is_on) => Some(SettingValue::Switch(is_on)),
             DefaultValue::Word(word) => Some(SettingValue::Word(word)),

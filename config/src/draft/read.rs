@@ -52,9 +52,11 @@ fn read_level(
     base: &Path,
     asked: &mut BTreeMap<&'static str, RequestedSetting>,
 ) {
+    // What nobody has read at the end is told as an unknown word; for these there is a better answer.
     refuse(fields, parent);
     for spec in rows_under(parent) {
         let (Some(key), Some(node)) = (fields.key(spec.key()), fields.node(spec.key())) else {
+            // Where the node is no map that is told already, and every setting would seem to be missing.
             if matches!(spec.default, DefaultValue::Required) && fields.is_map() {
                 fields.missing(spec.key(), format!("`{}` is missing", spec.key()));
             }

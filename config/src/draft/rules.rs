@@ -78,6 +78,7 @@ impl Judge<'_> {
 
     /// `-1`, or a minute and more.
     pub(super) fn ages(&mut self) {
+        // The row's range begins at -1 for no limit; AWS leaves out what lies between it and a minute.
         let age = self.values.integer(&settings::RECORD_AGE);
         let Some(age) = age.filter(|it| (0..RECORD_AGE_MIN).contains(it)) else { return };
         let Some(asked) = self.draft.asked(&settings::RECORD_AGE) else { return };
