@@ -29,6 +29,7 @@ impl fmt::Display for WhichTable {
 impl WhichTable {
     /// Reads a table's name, its ARN or a stream's ARN; else what is wrong with it, and what to do.
     pub(super) fn parse(text: &str) -> Result<Self, (&'static str, &'static str)> {
+        // First, for a name holds no colon and so is never an ARN.
         if is_name(text) {
             return Ok(Self::Name(text.to_owned()));
         }

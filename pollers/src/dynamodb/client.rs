@@ -112,6 +112,7 @@ impl DynamoClient {
         let arn = self.latest().await?;
         let told: StreamTold =
             self.ask_json(STREAMS, "DescribeStream", &json!({ "StreamArn": arn, "Limit": 1 })).await?;
+        // A stream that is being switched off takes nothing more either.
         let is_disabled = told.stream_description.stream_status.starts_with("DISABL");
         *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = Some(arn.clone());
         // A stream's label is the time when it was made: its ARN is no other stream's.
@@ -125,6 +126,8 @@ impl DynamoClient {
             WhichTable::Table(arn) => arn.to_string(),
             WhichTable::Name(name) => name.clone(),
         };
+        // By the table each time: a stream that is switched off and on again is another one, and must be
+        // seen.
         let told: TableTold = self.ask_json(TABLES, "DescribeTable", &json!({ "TableName": table })).await?;
         told.table.latest_stream_arn.filter(|it| !it.is_empty()).ok_or(DynamoError::NoStream)
     }
@@ -201,9 +204,12 @@ impl DynamoClient {
         headers.insert("x-amz-target", target);
         let answer = client.post("/", headers, vec![body.to_string().into()], LIMITS).await;
         let answer = answer.map_err(|error| not_answered(&error))?;
+        // Refusals have a date as well, so the clock is known before anything was read.
         if let Some(at) = answer.head.headers.get(DATE).and_then(server_time) {
             self.answered_ms.store(at, Ordering::Relaxed);
         }
+        // Nothing that is compressed was asked for: a proxy between did it, and its bytes would look like
+        // damage.
         if let Some(coding) = coding_of(&answer.head) {
             return Err(DynamoError::Refused(compressed(coding)));
         }
@@ -259,6 +265,7 @@ impl ShardCalls for DynamoClient {
 
     fn now_ms(&self) -> i64 {
         let answered_ms = self.answered_ms.load(Ordering::Relaxed);
+        // The server's time goes first: records are compared with it that the same server has dated.
         if answered_ms != 0 {
             return answered_ms;
         }

@@ -65,12 +65,15 @@ impl ShardTraits for DynamoTraits {
     ) -> BoxFuture<'a, Result<ShardPlace, ShardError>> {
         Box::pin(async move {
             let iterator = stream.calls.iterator(shard, IteratorAt::Latest).await?;
+            // The time of its answer, earlier by what times are cut: once it has expired, nothing behind it
+            // may be left out.
             let at = stream.calls.now_ms() - TIMES_ARE_EARLY_BY_MS;
             // What is read now was written before the mapping is Enabled.
             let read = stream.read(shard, &iterator, RECORDS_MAX).await?;
             match (read.records.last(), read.next) {
                 (Some(last), _) => Ok(ShardPlace::At(stream.sequence(&last.sequence)?, PartsDone::Whole)),
                 (None, Some(next)) => Ok(ShardPlace::Since(at, next)),
+                // It was closed while this was asked; what comes is its children's.
                 (None, None) => Ok(ShardPlace::End),
             }
         })

@@ -124,6 +124,8 @@ fn write_change(change: &ChangeTold<'_>, out: &mut Vec<u8>) {
         (b",\"OldImage\":", change.old_image),
     ];
     for (name, value) in images {
+        // An image that the stream's view leaves out is no member, and not null: functions ask whether it is
+        // there.
         if let Some(value) = value {
             out.extend_from_slice(name);
             out.extend_from_slice(value.get().as_bytes());
@@ -157,6 +159,7 @@ pub(super) fn refusal(status: StatusCode, body: &[u8]) -> DynamoError {
     }
     match serde_json::from_slice(body) {
         Ok(Told { kind, message }) => {
+            // The code stands behind the name of the service's model, where that is told.
             let code = kind.rsplit('#').next().unwrap_or_default();
             DynamoError::answered(code, format!("{code}: {message}"))
         }

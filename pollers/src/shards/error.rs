@@ -69,6 +69,8 @@ impl Complaint {
             _ if has(&["TrimmedDataAccess"]) => Self::Trimmed,
             _ if has(&["InvalidArgument"]) => Self::NoPlace,
             _ if has(THROTTLED) => Self::Throttled,
+            // Before what is denied: a signature that is out of date is refused as a signature, and the clock
+            // is what to mend.
             _ if is_of_time() => Self::Clock,
             _ if has(DENIED) => Self::Denied,
             _ => Self::Other,
@@ -112,6 +114,7 @@ impl ShardError {
     pub(crate) fn on(self, what: &str) -> SourceError {
         match self.refusal {
             Refusal::Throttled => {
+                // A shard's limits are counted by the second.
                 SourceError::Throttled { what: what.to_owned(), retry_after: Some(Duration::from_secs(1)) }
             }
             Refusal::NotFound | Refusal::Expired | Refusal::NoPlace | Refusal::Trimmed | Refusal::Other => {

@@ -34,9 +34,11 @@ impl Pace {
     /// Takes the next turn of a shard: when it comes.
     pub(super) fn turn(&self, shard: &str, now: Instant) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        // Shards end and are never heard of again: a name that needs no pause may go.
         if next.len() >= KEPT_MAX {
             next.retain(|_, at| *at > now);
         }
+        // Taken at once and awaited later, so that readers who come together stand one behind the other.
         let turn = next.get(shard).map_or(now, |at| now.max(*at));
         next.insert(shard.to_owned(), turn + self.rate.between);
         turn

@@ -34,6 +34,7 @@ impl Sequence {
         let (head, steps) = text.split_at(text.len() % STEP);
         let steps = steps.as_bytes().chunks(STEP).map(|it| std::str::from_utf8(it).unwrap_or_default());
         for digits in std::iter::once(head).filter(|it| !it.is_empty()).chain(steps) {
+            // No more digits at a time than let a word times their power, and a carry, fit into 128 bits.
             let power = 10_u128.pow(u32::try_from(digits.len()).unwrap_or_default());
             let mut carry = u128::from(digits.parse::<u64>().ok()?);
             for word in &mut words {
@@ -47,6 +48,8 @@ impl Sequence {
             bytes[1 + idx * 8..1 + (idx + 1) * 8].copy_from_slice(&word.to_be_bytes());
         }
         let n_zeros = bytes[1..].iter().take_while(|it| **it == 0).count();
+        // The length goes first: of two numbers without leading zeros the longer is the larger, in byte order
+        // as well.
         bytes[n_zeros] = (WORDS * 8 - n_zeros) as u8;
         Some(Self(ShortBytes::new(&bytes[n_zeros..])))
     }
@@ -161,6 +164,8 @@ impl ShardPlace {
                     [] => PartsDone::Parts(0),
                     [0] => PartsDone::Whole,
                     [a, b, c, d] => PartsDone::Parts(u32::from_be_bytes([a, b, c, d])),
+                    // The bound behind a part; how many parts its aggregate has shows only when it is read
+                    // again.
                     [a, b, c, d, 0] => PartsDone::Parts(u32::from_be_bytes([a, b, c, d]).saturating_add(1)),
                     _ => return None,
                 };

@@ -66,6 +66,8 @@ impl ShardReader {
         })?;
         let passed = from.position().cloned();
         let (place, iterator, since) = match place {
+            // The iterator loses nothing and lives for minutes. Once it has expired the time decides, which
+            // may bring a few records that are older than the start.
             ShardPlace::Since(at, iterator) => (ShardPlace::First, Some(iterator), Some(at)),
             other => (other, None, None),
         };
@@ -97,6 +99,7 @@ impl ShardReader {
             if let Some(read) = self.give(room) {
                 return Ok(read);
             }
+            // The pause may be longer than this read may wait; the next read goes on with what is left of it.
             if self.next_at > until {
                 sleep_until(until).await;
                 return Ok(RawRead { passed: self.passed.clone(), ..RawRead::default() });
@@ -121,6 +124,7 @@ impl ShardReader {
             records.push(record);
         }
         self.passed = records.last().map(|it| behind(&it.position)).or_else(|| self.passed.take());
+        // The end is told with the last records and not before, or the children would overtake them.
         let children = self.children.clone().filter(|_| self.held.is_empty());
         Some(RawRead {
             records,
@@ -209,6 +213,8 @@ impl ShardReader {
         }
         let stream = Arc::clone(&self.stream);
         let on = |it: ShardError| it.on(&what(&stream, &self.shard));
+        // Where an iterator is made anew the stream may have been as well, and its shards have the names of
+        // the old ones.
         stream.shard(&self.track).await?;
         let (begin, wanted) = match &self.place {
             ShardPlace::First | ShardPlace::Since(..) => {
@@ -232,6 +238,8 @@ impl ShardReader {
                 self.end(&[]);
                 return Ok(None);
             }
+            // What was read last was taken by retention: what is left begins behind it, and its first record
+            // shows the gap.
             if wanted.is_some() {
                 made = stream.calls.iterator(&self.shard, IteratorAt::First).await;
             }
@@ -274,6 +282,7 @@ impl ShardReader {
         }
         self.rest(answer.behind_ms.map_or(n_records > 0, |it| it > 0), n_records > 0);
         if answer.next.is_none() {
+            // The end came and the record that was begun did not: the rest of its parts is lost.
             if self.wanted.take().is_some() && matches!(self.place, ShardPlace::At(_, PartsDone::Parts(_))) {
                 self.miss(None);
             }
@@ -299,6 +308,7 @@ impl ShardReader {
     fn hold(&mut self, number: Sequence, received: ShardRecord) {
         let n_done = match &self.place {
             ShardPlace::At(last, _) if number < *last => return,
+            // It was asked for to see that it is still there, and is done.
             ShardPlace::At(last, PartsDone::Whole) if number == *last => {
                 self.wanted = None;
                 return;

@@ -152,6 +152,8 @@ impl Explorer for ShardSource {
                 return Err(PlaceError::None(format!("{told} is no sequence number: write its digits")));
             };
             match self.stream.calls.iterator(&shard, IteratorAt::At(sequence.to_text())).await {
+                // The server took the number without reading: whether there is such a record shows when the
+                // shard is read.
                 Ok(_) => Ok(Watermark::At(sequence.position(None))),
                 Err(error) if error.is_of_place() => {
                     Err(PlaceError::None(format!("{shard} has no record {told}: {}", error.said)))

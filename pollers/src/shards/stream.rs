@@ -101,6 +101,8 @@ impl ShardStream {
     /// The shard that a track is. One of a stream that was deleted and made anew is none of this stream's.
     pub(super) async fn shard(&self, track: &TrackName) -> Result<String, SourceError> {
         let (at, seen) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // A stream allows some ten descriptions a second, and hundreds of shards may make their iterators at
+        // once.
         if at.elapsed() < SAME_FOR { self.shard_of(&seen, track) } else { self.shard_anew(track).await }
     }
 
@@ -162,6 +164,8 @@ impl ShardStream {
         match start {
             StartingPosition::TrimHorizon => Ok(ShardPlace::First),
             StartingPosition::AtTimestamp(at) => Ok(ShardPlace::Time(at)),
+            // Its children are listed as well and begin at their own latest, so nothing that is to come is
+            // left out.
             StartingPosition::Latest if shard.is_closed => Ok(ShardPlace::End),
             StartingPosition::Latest => self.traits.latest(self, &shard.id).await,
         }
