@@ -179,6 +179,7 @@ impl FileCursor {
             if self.life != FileLife::Goes {
                 return Ok(Some(self.last()));
             }
+            // A line without an end would otherwise hold the thread of its file system for gigabytes.
             if n_looked >= TURN_BYTES {
                 return Err(LookEnd::Turn);
             }
@@ -201,9 +202,12 @@ impl FileCursor {
         while let Some(found) = memchr::memchr(b'\n', &self.window.rest()[self.n_scanned..]) {
             let end = self.n_scanned + found;
             let line_bytes = self.long.as_ref().map_or(end, |long| long.kept.len()) as u64;
+            // One line is always given, however small the room: a line that is larger would stop its file for
+            // good.
             let fits = records.is_empty()
                 || (records.len() < room.records_max as usize && n_bytes + line_bytes <= room.bytes_max);
             if !fits {
+                // The end of this line was found; it is not looked for again from its beginning.
                 self.n_scanned = end;
                 return records;
             }
@@ -242,6 +246,7 @@ impl FileCursor {
     fn set_aside(&mut self) {
         let keep_max = self.limits.line_bytes_max + SPARE_BYTES;
         if self.long.is_none() {
+            // A hole of gigabytes is passed over piece by piece and never held.
             let n_nuls = leading_nuls(self.window.rest());
             self.n_filler += self.window.take(n_nuls).len() as u64;
         }
@@ -375,6 +380,7 @@ impl FileCursor {
         };
         let gap = lost_to.map(|to| Gap { from: Some(self.place.clone()), to: Position::number(to) });
         if let Some(to) = lost_to {
+            // Behind the gap, or the end of this life would stand before what is told as lost.
             (self.offset, self.place) = (to, Position::number(to));
         }
         RawRead { records, ended: true, gap, ..self.nothing() }

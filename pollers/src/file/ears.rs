@@ -124,6 +124,8 @@ impl Heard {
                 }
             }
             EntryChange::CameFrom(cookie) => {
+                // Both halves carry one number: by it the second is known for that of a file which left the
+                // pattern.
                 let is_ours = self.leaving.remove(&cookie);
                 if is_ours && !is_named && self.strays.len() < KEPT_MAX {
                     self.strays.insert(path, Instant::now());

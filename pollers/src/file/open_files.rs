@@ -77,6 +77,7 @@ impl OpenFiles {
 
     /// Closes the file whose turn was longest ago; `false` when none can be closed.
     fn close_one(&self) -> bool {
+        // Taken out of the lock: whoever drops the last of a handle takes it, too.
         let handles: Vec<Arc<Handle>> = lock(&self.uses).handles.values().filter_map(Weak::upgrade).collect();
         // What is closed is dropped behind its lock.
         handles.iter().any(|it| lock(&it.slot).give_up().is_some())
@@ -94,6 +95,7 @@ impl OpenFiles {
 
 impl FileSlot {
     fn give_up(&mut self) -> Option<(Arc<dyn OpenFile>, Descriptor)> {
+        // Somebody reads it at this moment: to let go of the slot would free no descriptor.
         let is_in_use = |(file, _): &mut (Arc<dyn OpenFile>, Descriptor)| Arc::strong_count(file) > 1;
         if self.is_pinned || self.open.as_mut().is_none_or(is_in_use) { None } else { self.open.take() }
     }
@@ -115,6 +117,7 @@ impl Handle {
 
     /// Closes it.
     pub(super) fn close(&self) {
+        // Closing may take long on a network's file system, so it happens after the lock.
         let open = lock(&self.slot).open.take();
         drop(open);
     }

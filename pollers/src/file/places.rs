@@ -78,6 +78,7 @@ pub(super) fn bound(
         return none(format!("{} has {n_bytes} bytes only", path.display()));
     }
     let line = end_of_lines_before(&*file, at).map_err(failed)?;
+    // An offset within a line would make a record of its rest, which no writer ever wrote.
     if line != at {
         return none(format!(
             "no line of {} begins at byte {at}; the one that holds it begins at {line}",

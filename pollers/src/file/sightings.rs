@@ -167,6 +167,7 @@ impl Sightings {
 
     /// The same with what holds it up.
     pub(super) fn survey(&mut self, listed: Listed, known: &Known, now: UnixMillis) -> FileSurvey {
+        // The watch goes first: what comes while this listing is taken in is heard, and listed again.
         let is_watched = self.watching.watch(&listed);
         let heard = self.watching.heard(self.hold_for);
         let mut look = self.look(listed);
@@ -194,6 +195,8 @@ impl Sightings {
                     label: path.display().to_string(),
                     parents: Vec::new(),
                 }),
+                // It went between the listing and the look, or another took its place, which the next listing
+                // sees.
                 Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     survey.trouble = survey.trouble.or_else(|| Some(error.on(&path)));
@@ -258,6 +261,7 @@ impl Sightings {
         let now = Instant::now();
         let listed: BTreeSet<FileKey> = look.files.iter().map(|(_, stat)| stat.key).collect();
         for (key, held) in &mut self.held {
+            // A listing with gaps proves nothing: a file in a folder that could not be read has not left.
             if !look.is_partial && !listed.contains(key) {
                 held.until.get_or_insert(now + self.hold_for);
                 let file = held.handle.file();
@@ -286,6 +290,7 @@ impl Sightings {
             None => self.open_files.open(self.files.as_ref(), path)?,
         };
         let stat = handle.file().map(|it| it.stat()).transpose().map_err(FileError::of)?;
+        // Another file may have taken the path since the listing; that one is held by its own key.
         if stat.is_none_or(|it| it.key == key) {
             self.held.insert(key, Box::new(UnreadFile { path: path.to_owned(), handle, is_young, until }));
         }
@@ -435,9 +440,11 @@ impl Sightings {
         if self.seen.get(&stat.key).is_some_and(|it| is_seen(it)) {
             return Ok(Sight::Known);
         }
+        // No fingerprint tells an empty file from the next one that gets its inode.
         if stat.size == 0 {
             return Ok(Sight::Young);
         }
+        // Only where names do not decide: a listing of thousands of known files opens none of them.
         let head = read_head(self.open(path, stat.key)?.as_ref(), stat.key)?;
         let line = self.line_of(path);
         // It was finished when it had left the path whose order it is in, though the pattern names it still.
@@ -456,9 +463,12 @@ impl Sightings {
                 sighting.fits.insert((*name).clone());
                 return Ok(Sight::Known);
             }
+            // The name's file was written anew or its inode given away; once dead it stays so, even if the
+            // bytes fit again.
             sighting.dead.insert((*name).clone());
         }
         let is_known = |name: &TrackName| known.0.contains_key(name);
+        // Several mappings see one file: all who do not know it are told the same name.
         if let Some(current) = &sighting.current {
             let name = current.name();
             if current.fits(&head) && !sighting.dead.contains(&name) && !is_known(&name) {
@@ -474,6 +484,7 @@ impl Sightings {
             .iter()
             .map(|(_, identity, _)| identity.life)
             .chain(sighting.current.as_ref().map(|it| it.life));
+        // Above every life that a mapping knows, for a name that was finished is never a track again.
         let life = lives.max().map_or(0, |life| life + 1);
         // Space that was reserved and is not written yet will hold something else.
         let identity = Identity::new(stat.key, written(&head), life).in_line(line);
@@ -566,6 +577,7 @@ impl Sightings {
         if let Some(found) = self.seen_at(identity) {
             return Ok(Some(found));
         }
+        // A rotation renames within the folder, mostly: a look for the inode there is cheap and finds it.
         for folder in &self.folders {
             let Ok(entries) = self.files.folder(folder) else { continue };
             let mut paths = entries
@@ -578,6 +590,7 @@ impl Sightings {
                 return Ok(Some(found));
             }
         }
+        // Not found and not everything seen: it may be there still, and to call it gone would end its track.
         match &self.unseen {
             Some((code, why)) => Err(SourceError::Down {
                 what: self.pattern.to_string(),

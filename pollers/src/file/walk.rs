@@ -98,6 +98,7 @@ impl WalkRoute {
                 let folder = if folder.len() > 1 { folder.trim_end_matches('/') } else { folder };
                 let mut steps: Vec<WalkStep> =
                     rest.split('/').filter(|it| !it.is_empty()).map(WalkStep::of).collect();
+                // Two of them name the same files as one, and would be walked for each pair of depths.
                 steps.dedup_by(|a, b| matches!((a, b), (WalkStep::Deep, WalkStep::Deep)));
                 Self { folder: PathBuf::from(folder), steps }
             }
@@ -219,6 +220,8 @@ impl Walk {
             Err(error) if is_absence(&error) => return,
             Err(error) => return self.fail(visit.folder, error),
         };
+        // By device and inode, which no loop of links escapes; by step too, for `**` comes to a folder for
+        // several.
         if !self.visited.insert((stat.key.device, stat.key.inode, visit.step)) {
             return;
         }
@@ -263,6 +266,7 @@ impl Walk {
     }
 
     fn find(&mut self, path: PathBuf) {
+        // Found by its own path first, a file keeps it, whichever links lead there.
         let list = if self.is_through_links { &mut self.through_links } else { &mut self.listed.found };
         list.push(Ok(path));
     }

@@ -126,6 +126,7 @@ impl Watching {
     ) -> Vec<SourceError> {
         let (PathPattern::One(path), [(_, now)]) = (pattern, found) else { return Vec::new() };
         let last = self.last.replace(now.key);
+        // Not every file system tells a birth; without one nothing can be said of what was between.
         let Some(last) = last.filter(|last| last.birth > 0 && last.birth < now.key.birth) else {
             return Vec::new();
         };

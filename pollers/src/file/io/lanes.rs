@@ -89,6 +89,8 @@ impl JobLanes {
     /// The next job to try; its lane is taken until [`JobLanes::file`].
     pub(super) fn take(&mut self, now: Instant) -> Option<Job> {
         let free = self.lanes.values_mut().filter(|it| it.running.is_none());
+        // One job of a file system at a time, the one that waited longest: a mount that hangs holds its own
+        // lane only.
         let lane = free.filter(|it| !it.ready.is_empty()).min_by_key(|it| it.turn)?;
         let job = lane.ready.pop_front()?;
         self.n_turns += 1;
@@ -118,6 +120,7 @@ impl JobLanes {
             }
             Err(panicked) => _ = job.done.send(Err(panicked)),
             Ok(JobOutcome::More) => return self.again(job),
+            // It was told while it looked, perhaps behind the place where it looked.
             Ok(JobOutcome::Look | JobOutcome::Listen) if is_rung => return self.again(job),
             Ok(JobOutcome::Look | JobOutcome::Listen) if job.until <= now => _ = job.done.send(Ok(())),
             Ok(how) => return self.park(job, how == JobOutcome::Look, now),

@@ -162,6 +162,7 @@ impl Watches {
         let inotify =
             self.inotify.as_ref().map_err(|error| self.tell(WatchError::Refused((*error).into())))?;
         loop {
+            // Added to, not replaced: another source may have this folder watched for other changes.
             let wd = match inotify::add_watch(inotify, path, flags | WatchFlags::MASK_ADD) {
                 Ok(wd) => wd,
                 Err(Errno::NOSPC) => return Err(self.tell(WatchError::NoMore)),
@@ -198,6 +199,7 @@ impl Watches {
         let mut buffer = vec![MaybeUninit::uninit(); EVENTS_BYTES];
         let mut reader = Reader::new(inotify, &mut buffer);
         let mut n_heard = 0;
+        // A bound on one visit, for a busy folder may bring events faster than they are told.
         while n_heard < 4 * EVENTS_BYTES / 16 {
             match reader.next() {
                 Ok(event) => self.handle(&event),
