@@ -167,6 +167,7 @@ impl ChannelQueue {
     pub fn close(&mut self, id: ChannelId, why: Closed, now_ms: u64) {
         let Some(channel) = self.channels.get_mut(&id).filter(|it| it.closed.is_none()) else { return };
         channel.closed = Some(why);
+        // What was pushed and not taken is among what is owed, and comes again with it.
         channel.pushed.clear();
         let back = std::mem::take(&mut channel.owed).into_values().map(|it| it.message).collect();
         self.give_back(back);
@@ -213,6 +214,8 @@ impl ChannelQueue {
             return Err(closed);
         }
         if !channel.owed.contains_key(&tag) {
+            // RabbitMQ closes the whole channel for it, so a client that answers twice loses all that it
+            // holds.
             self.close(id, Closed::UnknownTag, now_ms);
             return Err(Closed::UnknownTag);
         }
@@ -250,6 +253,7 @@ impl ChannelQueue {
         loop {
             let mut is_pushed = false;
             for channel in self.channels.values_mut().filter(|it| it.closed.is_none()) {
+                // Owed and not only pushed: the prefetch bounds what has no answer yet, taken or not.
                 if channel.prefetch > 0 && channel.owed.len() >= channel.prefetch {
                     continue;
                 }

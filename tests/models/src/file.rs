@@ -162,6 +162,7 @@ impl Disk {
     /// The first thing that is wrong on the way.
     pub fn look(&self, path: &str) -> Result<Node, Fault> {
         let mut path = path;
+        // Linux follows as many links before it calls them a loop.
         for _ in 0..40 {
             self.check_folders(path)?;
             match self.entries.get(path) {
@@ -177,6 +178,8 @@ impl Disk {
 
     fn check_folders(&self, path: &str) -> Result<(), Fault> {
         let parents = path.match_indices('/').map(|(end, _)| &path[..end]);
+        // A folder that may not be entered hides what lies below it; the folder itself can still be looked
+        // at.
         match parents.into_iter().any(|it| self.denied.contains(it)) {
             _ if self.is_broken => Err(Fault::Broken),
             true => Err(Fault::Denied),

@@ -161,6 +161,7 @@ impl GroupLog {
             }
         }
         if let Some(it) = self.members.get_mut(&member) {
+            // It gets nothing more until it asks again, or partitions would lie with a member that is dead.
             it.is_heard = false;
         }
         self.deal(now_ms);
@@ -207,6 +208,8 @@ impl GroupLog {
         offset: u64,
     ) -> Result<(), Refused> {
         let it = &mut self.partitions[partition];
+        // By the epoch too: a member that lost the partition and got it back must not commit for its former
+        // ownership.
         let owner = it.owner.filter(|it| it.member == member && it.epoch == epoch);
         owner.ok_or(Refused::Fenced)?;
         it.committed = Some(offset);
@@ -235,6 +238,8 @@ impl GroupLog {
                     self.tell(owner.member, Told::Lost { partition });
                     self.assign(partition, wanted);
                 }
+                // Asked back already, even when it is wanted here again by now: what was told is not taken
+                // back.
                 Some(Owner { until_ms: Some(_), .. }) => {}
                 Some(owner) => {
                     let until_ms = now_ms + self.drain_ms;

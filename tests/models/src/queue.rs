@@ -148,6 +148,7 @@ impl<T> Queue<T> {
     /// Messages that are visible, that are in flight, and that wait for their delay.
     pub fn counts(&mut self, now: u64) -> (usize, usize, usize) {
         self.advance(now);
+        // Hidden without ever having been received: it waits for the delay that it was sent with.
         let n_delayed = self.hidden.iter().filter(|(_, idx)| self.messages[*idx].latest.is_none()).count();
         (self.ready.len(), self.hidden.len() - n_delayed, n_delayed)
     }
@@ -167,6 +168,8 @@ impl<T> Queue<T> {
                 // A hidden message locks its group; one that this receive takes does not.
                 continue;
             }
+            // As SQS does it: taken away when it would be received once more, and not when the last receive
+            // lapses.
             if self.rules.receives_max.is_some_and(|max| *n_receives >= max) {
                 dead.push(*idx);
             } else {
@@ -184,6 +187,7 @@ impl<T> Queue<T> {
     /// newest receipt counts.
     pub fn repeat(&mut self, idx: usize, now: u64, visibility: Option<u64>) -> Option<Handle> {
         let Message { group, whereabouts, .. } = &self.messages[idx];
+        // FIFO queues promise that no message is received while it is hidden.
         let may = group.is_none() && matches!(whereabouts, Whereabouts::Queued { .. });
         may.then(|| self.hand_out(idx, now, visibility.map_or(u64::MAX, |span| now + span)))
     }
@@ -216,6 +220,7 @@ impl<T> Queue<T> {
         }
         self.locks.clear();
         for idx in &self.ready {
+            // The receipt is void though its number is known: whoever settles by it must hear so.
             self.messages[*idx].latest = None;
         }
     }
@@ -304,6 +309,7 @@ impl<T> Queue<T> {
         else {
             return;
         };
+        // Only what was hidden had a part in its group's lock; what was ready had none to give back.
         if self.hidden.remove(&(*visible_at, idx))
             && let Some(group) = group
             && let Some(n_hidden) = self.locks.get_mut(group)
@@ -341,6 +347,8 @@ impl<T> Queue<T> {
             Err(Void::Gone)
         } else if *latest != Some(handle) {
             Err(Void::Superseded)
+        // A standard queue still takes a receipt that has lapsed, as long as nobody received the message
+        // since.
         } else if group.is_some() && self.ready.contains(&idx) {
             Err(Void::Lapsed)
         } else {

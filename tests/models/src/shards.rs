@@ -217,6 +217,7 @@ impl ShardTree {
     /// Shards that are listed, after the one that the last page ended with, and whether there are more.
     pub fn list(&self, after: Option<usize>, page_max: usize) -> (Vec<usize>, bool) {
         let listed = (after.map_or(0, |it| it + 1)..self.shards.len()).filter(|it| !self.shards[*it].is_gone);
+        // One more than the page holds, which tells whether there are more.
         let mut page: Vec<usize> = listed.take(page_max.max(1) + 1).collect();
         let has_more = page.len() > page_max.max(1);
         page.truncate(page_max.max(1));
@@ -287,8 +288,10 @@ impl ShardTree {
         if now_ms.saturating_sub(it.made_ms) > self.limits.iterator_ms {
             return Err(Refusal::IteratorExpired);
         }
+        // A copy: the same iterator must bring the same again, for an answer may be lost on its way.
         let (shard, mut cursor) = (it.shard, it.cursor.clone());
         self.listed(shard)?;
+        // Counted although it may bring nothing: the limit is on calls.
         self.count_call(shard, now_ms)?;
         let n_max = records_max.min(self.limits.records_max);
         let mut batch = self.pass(shard, &mut cursor, n_max);
@@ -321,6 +324,7 @@ impl ShardTree {
         if self.subscriptions.values().any(|it| is_same(it) && !it.is_over && is_young(it)) {
             return Err(Refusal::Subscribed);
         }
+        // A reader that died without a word must not keep its successor out for minutes.
         self.subscriptions.retain(|_, it| !is_same(it));
         self.next += 1;
         let subscription = Subscription {
@@ -344,6 +348,7 @@ impl ShardTree {
     pub fn take_push(&mut self, subscription: u64, now_ms: u64) -> Result<Option<Batch>, Refusal> {
         let it = self.subscriptions.get_mut(&subscription).ok_or(Refusal::SubscriptionEnded)?;
         let push = it.under_way.pop_front();
+        // What was on its way when the time was over still arrives.
         if push.is_none() && (it.is_over || now_ms >= it.ends_ms) {
             self.subscriptions.remove(&subscription);
             return Err(Refusal::SubscriptionEnded);

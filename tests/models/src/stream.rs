@@ -133,6 +133,7 @@ impl<T> Log<T> {
         match from {
             Watermark::Origin(origin) => Cursor { next: Self::origin_idx(origin), from: None, passed: None },
             Watermark::At(position) => {
+                // A bound stands between records: the record at it, when there is one, has not been passed.
                 let next = self.items.partition_point(|item| item.position < *position);
                 Cursor { next, from: Some(position.clone()), passed: Some(position.clone()) }
             }
@@ -158,6 +159,7 @@ impl<T> Log<T> {
     /// Reads values that are there as long as `has_room` says so of the next one, skipping those that are
     /// gone.
     pub fn read(&self, cursor: &mut Cursor, mut has_room: impl FnMut(&T) -> bool) -> Passage {
+        // Before the values: a reader hears of what it lost no later than of what comes behind it.
         let gap = self.gap(cursor);
         let mut items = Vec::new();
         while cursor.next < self.items.len() {
@@ -168,6 +170,8 @@ impl<T> Log<T> {
                 }
                 items.push(idx);
             }
+            // Also over what is gone: a reader that kept to the records it saw would ask for compacted ones
+            // for ever.
             cursor.passed = Some(self.bound_after(idx));
             cursor.next += 1;
         }

@@ -200,12 +200,14 @@ impl Service {
         let visibility = Some(ask.visibility_s.unwrap_or(held.attributes.visibility_s) * SECOND);
         let n_max = usize::try_from(ask.n_max).unwrap_or(TEN).min(room);
         let mut got = held.queue.receive(now, n_max, visibility);
+        // At-least-once: a copy that another server had not heard the receive of comes beside the first.
         if let Some((first, _)) = got.first().copied().filter(|_| struck.repeat)
             && let Some(handle) = held.queue.repeat(first, now, visibility)
         {
             got.push((first, handle));
         }
         let received = got.into_iter().map(|(idx, handle)| held.received(idx, handle, epoch_ms)).collect();
+        // After the receive, which is what finds that a message came too often.
         self.redrive(name, now);
         Ok(received)
     }
@@ -222,6 +224,8 @@ impl Service {
         let number = held.number(handle)?;
         match held.queue.delete(number, now) {
             Ok(_) | Err(Void::Gone) => Ok(()),
+            // SQS says so of an old receipt, and whether the message is deleted then is left open. The strict
+            // answer: it is not.
             Err(Void::Superseded) if !held.is_fifo => Ok(()),
             Err(Void::Superseded | Void::Lapsed) => {
                 Err(Refusal::invalid(handle, "ReceiptHandle", "The receipt handle has expired."))
@@ -321,6 +325,7 @@ impl Held {
         }
         match &sent.deduplication {
             Some(id) => Ok(Some(id.clone())),
+            // SQS takes the body's hash, and leaves the attributes out of it as well.
             None if self.attributes.content_deduplication => Ok(Some(format!("content of {}", sent.body))),
             None => {
                 let message = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly";
