@@ -178,7 +178,8 @@ impl ShardTree {
 
     /// Closes a shard; its children each take a part of its hashes.
     pub fn split(&mut self, shard: usize) -> [usize; 2] {
-        self.close(shard);
+        // Nothing is pushed before the children are there, for the end of a shard tells them.
+        self.shards[shard].log.end();
         let (low, high) = self.shards[shard].hashes.clone().into_inner();
         let middle = low + (high - low) / 2;
         let children =
@@ -189,8 +190,7 @@ impl ShardTree {
 
     /// Closes two shards whose hashes lie beside one another, for one child.
     pub fn merge(&mut self, a: usize, b: usize) -> usize {
-        self.close(a);
-        self.close(b);
+        [a, b].into_iter().for_each(|it| self.shards[it].log.end());
         let [(a_low, a_high), (b_low, b_high)] = [a, b].map(|it| self.shards[it].hashes.clone().into_inner());
         let child = self.add(vec![a, b], a_low.min(b_low)..=a_high.max(b_high));
         self.push_on();
@@ -458,6 +458,19 @@ mod tests {
         assert_eq!(tree.shards()[child].parents, [low, high]);
         assert!(tree.shards()[child].log.items()[0].position > tree.shards()[root].log.items()[0].position);
         assert_eq!(tree.shards()[high].hashes, u128::MAX / 2 + 1..=u128::MAX);
+    }
+
+    #[test]
+    fn a_subscriber_that_waits_at_the_end_hears_of_the_children_of_a_split_and_of_a_merge() {
+        let (mut tree, root) = tree();
+        let ends_with = |tree: &mut ShardTree, shard: usize, split: &dyn Fn(&mut ShardTree) -> Vec<usize>| {
+            let from = Watermark::Origin(tree.shards()[shard].log.origin_first());
+            let subscription = tree.subscribe("us", shard, &from, 0).unwrap();
+            let children = split(tree);
+            assert_eq!(tree.take_push(subscription, 0).unwrap().unwrap().children, Some(children));
+        };
+        ends_with(&mut tree, root, &|tree| tree.split(root).into());
+        ends_with(&mut tree, 2, &|tree| vec![tree.merge(1, 2)]);
     }
 
     #[test]
