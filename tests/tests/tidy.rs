@@ -152,6 +152,36 @@ fn every_file_opens_with_a_sentence() {
 }
 
 #[test]
+fn every_file_is_named_by_a_module() {
+    let texts: BTreeMap<PathBuf, String> =
+        sources().into_iter().map(|path| (path.clone(), fs::read_to_string(&path).unwrap())).collect();
+    let is_root = |path: &Path| {
+        let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+        let stem = path.file_stem().unwrap_or_default();
+        // What cargo finds by itself.
+        ["tests", "benches", "examples", "bin"].iter().any(|it| folder == *it)
+            || ["lib", "main", "build"].iter().any(|it| stem == *it)
+    };
+    for path in texts.keys().filter(|it| !is_root(it)) {
+        let is_folders_own = path.ends_with("mod.rs");
+        let module = if is_folders_own { path.parent().unwrap() } else { path };
+        let (name, folder) = (module.file_stem().unwrap().to_str().unwrap(), module.parent().unwrap());
+        let word = format!("mod {name};");
+        // Beside it, or above in the file that has the folder's name.
+        let is_declared = texts.iter().any(|(it, text)| {
+            (it.parent() == Some(folder) || *it == folder.with_extension("rs")) && text.contains(&word)
+        });
+        let file = module.file_name().unwrap().to_str().unwrap();
+        let at_path = ["\"", "/"].map(|before| format!("{before}{file}\"]"));
+        let is_named = is_declared
+            || texts
+                .values()
+                .any(|text| text.contains("#[path") && at_path.iter().any(|it| text.contains(it.as_str())));
+        assert!(is_named, "{}: no module names it, so nothing compiles it", shown(path));
+    }
+}
+
+#[test]
 fn nothing_is_left_to_do() {
     // Put together here, so that this file does not name them.
     let words = [
