@@ -235,11 +235,6 @@ impl TrackTable {
         }
     }
 
-    /// Whether it was told of this track and has not forgotten it.
-    pub fn knows(&self, name: &TrackName) -> bool {
-        self.by_name.contains_key(name)
-    }
-
     /// Whether any track has ended: only then is it worth asking which the source still lists.
     pub fn has_ended(&self) -> bool {
         self.rows.values().any(|row| matches!(row.phase, TrackPhase::Ended))

@@ -152,14 +152,7 @@ impl Rig {
             // What came first is taken first.
             let is_next =
                 |tree: &ShardTree| tree.shards()[shard].parents.iter().all(|it| tree.shards()[*it].is_gone);
-            // Retention is a day and more, a listing is minutes apart: an engine that lives has heard of a shard
-            // before it goes. Of one that it never heard of it could not know what came before that.
-            let is_known = self
-                .engines
-                .iter()
-                .filter(|it| it.machine.is_some())
-                .all(|it| it.table.knows(&name_of(shard)));
-            if !self.tree().is_some_and(is_next) || !is_known || !self.draw().chance(500) {
+            if !self.tree().is_some_and(is_next) || !self.is_heard_of(shard) || !self.draw().chance(500) {
                 continue;
             }
             self.coverage.hit(Point::ShardForgotten);
@@ -172,6 +165,14 @@ impl Rig {
             self.wake(Some(shard));
         }
         self.book.changed = true;
+    }
+
+    /// Whether every living engine was told of a shard. Retention is a day and more, a listing is minutes
+    /// apart: one that lives has heard of a shard before it goes. Of one that it never heard of it could not
+    /// know what came before that.
+    fn is_heard_of(&self, shard: usize) -> bool {
+        let mut living = self.engines.iter().filter(|it| it.machine.is_some());
+        living.all(|it| it.table.known().0.contains_key(&name_of(shard)))
     }
 
     fn info(&self, shard: usize) -> TrackInfo {
