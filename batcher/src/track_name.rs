@@ -1,7 +1,7 @@
 //! Tracks by name: what a source and the store call them, which go before which, and where a group that deals
 //! them out has one begin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkpoint::Watermark;
 
@@ -31,6 +31,22 @@ impl Known {
     /// (T-1).
     pub fn has_parents_of(&self, track: &TrackInfo) -> bool {
         track.parents.iter().all(|it| self.0.contains_key(it))
+    }
+
+    /// Has tracks wait whose parents nobody was told of. Such a parent began, ended and was taken by retention
+    /// between two listings, and what came before it, which may still be tried, cannot be seen. It was taken
+    /// earlier: so whatever is known and not listed any more goes before the track (T-1). `listed` is the
+    /// whole listing that showed `tracks`.
+    pub fn order_behind_unlisted(&self, tracks: &mut [TrackInfo], listed: &[TrackInfo]) {
+        let listed: BTreeSet<&TrackName> = listed.iter().map(|it| &it.name).collect();
+        for track in tracks {
+            // A listing shows parents with their children: one that it shows is not unknown for long.
+            let is_there = |it: &TrackName| self.0.contains_key(it) || listed.contains(it);
+            if !track.parents.iter().all(is_there) {
+                let unlisted = self.0.keys().filter(|it| !listed.contains(it));
+                track.parents.extend(unlisted.cloned());
+            }
+        }
     }
 }
 

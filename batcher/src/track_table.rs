@@ -211,7 +211,10 @@ impl TrackTable {
     /// taken in.
     pub fn describe(&mut self, listed: Vec<TrackInfo>) {
         self.may_start = true;
-        for TrackInfo { name, label, parents } in listed {
+        let mut described = listed.clone();
+        // What was kept of them does not say what came before a parent that is gone.
+        self.known().order_behind_unlisted(&mut described, &listed);
+        for TrackInfo { name, label, parents } in described {
             if let Some(row) = self.by_name.get(&name).and_then(|idx| self.rows.get_mut(idx)) {
                 (row.label, row.parents) = (label, parents);
             }
@@ -265,8 +268,9 @@ impl TrackTable {
         self.rows.insert(idx, Box::new(row));
     }
 
-    /// TrackTable that may start now, each told once: a child starts after all its parents ended (T-1). A parent
-    /// that neither the source nor the store knows is long gone.
+    /// Tracks that may start now, each told once: a child starts after all its parents ended (T-1). A parent
+    /// that neither the source nor the store knows is long gone; whoever lists the source has what came
+    /// before it take its place ([`Known::order_behind_unlisted`]).
     pub fn start(&mut self) -> Vec<TrackStart> {
         if !std::mem::take(&mut self.may_start) {
             return Vec::new();
@@ -465,6 +469,32 @@ mod tests {
         assert_eq!(names(&tracks.start()), ["parent"]);
         assert_eq!(tracks.label(TrackIdx(0)), "shard 2");
         assert_eq!(tracks.rows().count(), 2, "what is not known comes by discovery alone");
+    }
+
+    #[test]
+    fn a_child_of_a_parent_that_nobody_knows_waits_for_what_is_not_listed_any_more() {
+        let open = |names: &[&str]| {
+            kept(&names.iter().map(|it| (*it, Kept::Checkpoint(Box::new(at(3))))).collect::<Vec<_>>())
+        };
+        // As it lives: the ancestor is tried, what lay between came and went, another shard has no part in it.
+        let mut tracks = TrackTable::new(open(&["ancestor", "other"]));
+        tracks.describe(vec![info("ancestor", &[]), info("other", &[])]);
+        assert_eq!(names(&tracks.start()), ["ancestor", "other"]);
+        let listed = [info("other", &[]), info("child", &["between"]), info("grandchild", &["child"])];
+        let mut found = listed[1..].to_vec();
+        tracks.known().order_behind_unlisted(&mut found, &listed);
+        tracks.discovered(found, &first());
+        assert!(tracks.start().is_empty());
+        assert_eq!(tracks.waits_for(tracks.row(TrackIdx(2)).unwrap()), ["ancestor"]);
+        tracks.ended(TrackIdx(0));
+        assert_eq!(names(&tracks.start()), ["child"]);
+
+        // As it starts again, before the child was tried.
+        let mut tracks = TrackTable::new(open(&["ancestor", "child", "other"]));
+        tracks.describe(vec![info("child", &["between"]), info("other", &[])]);
+        assert_eq!(names(&tracks.start()), ["ancestor", "other"]);
+        tracks.ended(TrackIdx(0));
+        assert_eq!(names(&tracks.start()), ["child"]);
     }
 
     fn dealt(name: &str, start: Start) -> Vec<Assignment> {

@@ -157,9 +157,10 @@ impl Receipts {
         self.send_back(&back, cx);
     }
 
-    /// A message of a batch that will not go on waits as if it had just come.
+    /// A message of a batch that will not go on waits as if it had just come. What is not ours any more, a
+    /// record of a track that was let go among it, gives its room back.
     fn wait_again(&mut self, record: Record, cx: &mut Context) {
-        let Some(receipt) = record.receipt() else { return };
+        let Some(receipt) = record.receipt() else { return cx.give_room(&[record]) };
         let seq = cx.next_id();
         match self.held.get_mut(receipt) {
             Some(held) if held.stage == Stage::InRun => held.stage = Stage::Waiting(seq),

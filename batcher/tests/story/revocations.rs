@@ -251,3 +251,36 @@ fn a_fenced_track_that_was_closed_is_let_go_without_another_commit() {
         "#]],
     );
 }
+
+#[test]
+fn what_waited_for_its_retry_takes_no_memory_once_its_track_is_let_go_after_a_close() {
+    check(
+        plan(),
+        "assign
+         read r1 r2 r3
+         slot
+         close
+         revoke
+         fail
+         durable
+         held",
+        &expect![[r#"
+            > assign
+              read
+            > read r1 r2 r3
+              read
+              want 1
+            > slot
+              invoke r1+r2+r3 on slot 1 (Count, before 0)
+            > close
+            > revoke
+            > fail
+              commit at 1 open 1..3#0 failures 1 invokes 1
+            > durable
+              durable at 1
+              drained at 1
+            > held
+              held: 0 bytes
+        "#]],
+    );
+}

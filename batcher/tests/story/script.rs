@@ -249,6 +249,8 @@ impl Stage {
             "quiet" => {
                 writeln!(self.log, "  quiet: {}", self.machine.is_quiet()).expect("writing to a string")
             }
+            "held" => writeln!(self.log, "  held: {} bytes", self.machine.held_bytes())
+                .expect("writing to a string"),
             _ if word.starts_with("wall-") => {
                 let millis: i64 = word["wall-".len()..].trim_end_matches("ms").parse().expect("a time");
                 self.now.unix.0 -= millis;

@@ -487,7 +487,8 @@ impl Actor {
         let pause =
             |tracks: &dyn Tracks| if is_due { std::time::Duration::ZERO } else { tracks.rediscover_every() };
         member.list_at = self.source.tracks().map(|tracks| Instant::now() + pause(tracks));
-        let new = member.take_new(listed, self.facts.lists_for_all);
+        let mut new = member.take_new(listed, self.facts.lists_for_all);
+        member.known.order_behind_unlisted(&mut new, listed);
         if !new.is_empty() {
             self.tell(who, FeedEvent::Discovered(new));
         }

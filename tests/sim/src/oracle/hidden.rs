@@ -50,13 +50,14 @@ impl Oracle {
         queue: &Queue<u32>,
         entries: &[usize],
     ) -> Result<(), Violation> {
-        self.each_earlier(entries, |uid, earlier| {
+        self.each_earlier(entries, |entry, earlier| {
             // Messages are numbered as they are sent.
             let latest = queue.latest(earlier as usize).map(|handle| &self.entries[handle.0 as usize]);
             let is_done =
                 latest.is_some_and(|latest| latest.life == self.life && latest.finished && !latest.lost);
             let group = self.truths[earlier as usize].key;
             holds(Rule::Q4, is_done, || {
+                let uid = self.entries[entry].uid;
                 format!("record {uid} of group {group:?} goes on behind record {earlier}: {latest:?}")
             })
         })
@@ -67,7 +68,7 @@ impl Oracle {
     fn each_earlier(
         &self,
         entries: &[usize],
-        judge: impl Fn(u32, u32) -> Result<(), Violation>,
+        judge: impl Fn(usize, u32) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
         for (at, entry) in entries.iter().enumerate() {
             let uid = self.entries[*entry].uid;
@@ -81,22 +82,27 @@ impl Oracle {
                 if entries[..at].iter().any(|other| self.entries[*other].uid == earlier) {
                     break;
                 }
-                judge(uid, earlier)?;
+                judge(*entry, earlier)?;
             }
         }
         Ok(())
     }
 
     /// nor is anything told to a destination behind a message of its group whose end, as the machine was
-    /// told, did not take effect. What was tried before anybody said so runs on.
+    /// told, did not take effect. What was tried before anybody said so runs on, and what came again behind
+    /// that message, which came again too, is in order.
     pub(crate) fn q4_nothing_is_told_behind_a_lost_message(
         &self,
         entries: &[usize],
     ) -> Result<(), Violation> {
-        let of_life = &self.entries[self.first_of_life..];
-        self.each_earlier(entries, |uid, earlier| {
-            let last = of_life.iter().rfind(|held| held.uid == earlier && held.finished);
-            let is_lost = last.is_some_and(|last| last.lost);
+        self.each_earlier(entries, |entry, earlier| {
+            let mut of_life = (self.first_of_life..self.entries.len()).rev();
+            let ended = of_life.find(|at| self.entries[*at].uid == earlier && self.entries[*at].finished);
+            let came_again = |ended: usize| {
+                (ended + 1..entry).any(|at| self.entries[at].uid == earlier && self.entries[at].handed)
+            };
+            let is_lost = ended.is_some_and(|ended| self.entries[ended].lost && !came_again(ended));
+            let (uid, last) = (self.entries[entry].uid, ended.map(|ended| &self.entries[ended]));
             let group = self.truths[earlier as usize].key;
             holds(Rule::Q4, !is_lost, || {
                 format!("record {uid} of group {group:?} is told of behind record {earlier}: {last:?}")

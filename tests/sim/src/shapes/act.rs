@@ -207,7 +207,9 @@ impl Rig {
             })?;
         }
         let kept = self.stores[self.engines[at].store].rows.get(&super::setup::name_of(source));
-        let is_kept = kept.is_some_and(|it| it.written.is_some());
+        // An engine that does not know yet that another took over may start what that one has forgotten.
+        let was_kept = self.engines[at].known.contains_key(&source);
+        let is_kept = was_kept || kept.is_some_and(|it| it.written.is_some());
         let is_first = from.watermark == Watermark::Origin(self.first());
         holds(Rule::P1, is_kept || is_first, || {
             format!("shard {source} was never read and starts at {:?}", from.watermark)

@@ -180,8 +180,10 @@ impl Rig {
         outcome: Box<Outcome>,
         done: Vec<u32>,
     ) -> Result<(), Violation> {
-        for uid in &done {
-            self.do_once(at, life, id, *uid)?;
+        for (n, uid) in done.iter().enumerate() {
+            // A queue may hand a message out again beside a copy that is in the same batch.
+            let n_before = done[..n].iter().filter(|it| *it == uid).count();
+            self.do_once((at, life), id, *uid, n_before)?;
         }
         if !self.is_alive(at, life) {
             return Ok(());
@@ -215,11 +217,20 @@ impl Rig {
     }
 
     /// D-2: what is done once more has a cause: its answer was lost or told of a failure, or whoever did it
-    /// before ended before that was durable.
-    fn do_once(&mut self, at: usize, life: u32, id: AttemptId, uid: u32) -> Result<(), Violation> {
+    /// before ended before that was durable. It is the copy behind `n_before` others of the attempt.
+    fn do_once(
+        &mut self,
+        (at, life): (usize, u32),
+        id: AttemptId,
+        uid: u32,
+        n_before: usize,
+    ) -> Result<(), Violation> {
         let source = self.book.facts[uid as usize].source;
         let flight = self.engines[at].flights.get(&id).filter(|_| self.engines[at].life == life);
-        let whose = flight.and_then(|it| it.uids.iter().position(|of| *of == uid).map(|n| it.of[n]));
+        let whose = flight.and_then(|it| {
+            let copies = it.uids.iter().zip(&it.of).filter(|(of, _)| **of == uid);
+            copies.map(|(_, whose)| *whose).nth(n_before)
+        });
         let is_ours =
             self.is_alive(at, life) && whose.is_some_and(|it| self.has(at, it)) && self.is_owner(at, source);
         self.book.changed = true;

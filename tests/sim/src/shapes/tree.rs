@@ -152,7 +152,7 @@ impl Rig {
             // What came first is taken first.
             let is_next =
                 |tree: &ShardTree| tree.shards()[shard].parents.iter().all(|it| tree.shards()[*it].is_gone);
-            if !self.tree().is_some_and(is_next) || !self.is_heard_of(shard) || !self.draw().chance(500) {
+            if !self.tree().is_some_and(is_next) || !self.draw().chance(500) {
                 continue;
             }
             self.coverage.hit(Point::ShardForgotten);
@@ -165,14 +165,6 @@ impl Rig {
             self.wake(Some(shard));
         }
         self.book.changed = true;
-    }
-
-    /// Whether every living engine was told of a shard. Retention is a day and more, a listing is minutes
-    /// apart: one that lives has heard of a shard before it goes. Of one that it never heard of it could not
-    /// know what came before that.
-    fn is_heard_of(&self, shard: usize) -> bool {
-        let mut living = self.engines.iter().filter(|it| it.machine.is_some());
-        living.all(|it| it.table.known().0.contains_key(&name_of(shard)))
     }
 
     fn info(&self, shard: usize) -> TrackInfo {
@@ -202,8 +194,12 @@ impl Rig {
         if !self.is_alive(at, life) || self.engines[at].is_closing {
             return;
         }
-        let found = self.listed();
+        let listed = self.listed();
         let first = self.first();
+        let known = self.engines[at].table.known();
+        let mut found = listed.clone();
+        found.retain(|it| !known.0.contains_key(&it.name));
+        known.order_behind_unlisted(&mut found, &listed);
         self.engines[at].table.discovered(found, &first);
         let tick = self.now_us + 1000 * u64::from(self.options.list_every_ms);
         self.at(tick, Event::List { at, life });
