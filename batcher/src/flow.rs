@@ -72,6 +72,10 @@ impl Runs {
                 What::Filling(_) => Status::Filling,
                 // C-2: what is left of a track that was closed is its next owner's.
                 What::Try(_) if is_draining(run, books) => Status::New,
+                What::Try(tried) if self.is_behind_window(run, tried, books) => {
+                    self.end_window_first(id, Finale::Ended, books);
+                    continue;
+                }
                 // a crash after an attempt that no checkpoint knows would give the next life that retry
                 // anew. A first attempt has nothing to lose yet.
                 What::Try(tried) if tried.n_invokes > 0 && !self.is_durable(run, step, books) => {

@@ -59,6 +59,19 @@ impl Runs {
         {
             return;
         }
+        self.end_window_first(id, Finale::TerminatedEarly, books);
+    }
+
+    /// whether what is next of a batch run reached its source after the end of the window that its lane is
+    /// in. It was cut in one that was longer, before the plan changed.
+    pub(super) fn is_behind_window(&self, run: &BatchRun, tried: &Tried, books: &Books) -> bool {
+        tried.finale.is_none()
+            && run.lane().is_some_and(|lane| books.tracks.is_window_passed(lane, tried.slice.records()))
+    }
+
+    /// A window ends before anything else of a batch run is tried.
+    pub(super) fn end_window_first(&mut self, id: BatchRunId, finale: Finale, books: &mut Books) {
+        let Some(run) = self.batch_runs.get_mut(id) else { return };
         books.cx.mark += 1;
         let tried = Tried {
             slice: Slice::new(Vec::new()),
@@ -69,7 +82,7 @@ impl Runs {
             asked_wait: Duration::ZERO,
             is_pardoned: false,
             reply: None,
-            finale: Some(Finale::TerminatedEarly),
+            finale: Some(finale),
         };
         run.steps.push_front(Step { what: What::Try(tried), mark: books.cx.mark });
     }

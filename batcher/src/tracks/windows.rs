@@ -90,6 +90,15 @@ impl Tracks {
         lane.and_then(Lane::window).is_some_and(LaneWindow::is_full)
     }
 
+    /// Whether a window of a lane has begun and these records are not in it, but behind its end.
+    pub(crate) fn is_window_passed(&self, (idx, lane): (TrackIdx, u32), records: &[Record]) -> bool {
+        let Some(track) = self.by_idx.get(idx).filter(|track| track.lanes.is_any_window_open()) else {
+            return false;
+        };
+        let open = track.lanes.get(lane).and_then(Lane::window).and_then(LaneWindow::open_span);
+        open.is_some_and(|span| records.iter().any(|it| !span.takes(it.arrival)))
+    }
+
     /// These records were cut to fit an event beside the state of their window, and do not any more.
     pub(crate) fn is_crowded_out(
         &self,

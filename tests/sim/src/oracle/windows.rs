@@ -281,7 +281,8 @@ impl Oracle {
             let open_records = self.handed_of(track).filter(|uid| !self.entries[*uid].finished);
             for uid in open_records.filter(|uid| self.lane_of(*uid, n_lanes) == lane) {
                 let arrival = self.truths[uid].arrival.0;
-                let is_left = self.entries[uid].begun || arrival < open.span.1;
+                // One that was tried in a window of another length may be behind the end of this one.
+                let is_left = arrival < open.span.1;
                 // What stands behind a record of the next window is late for that.
                 let is_first = self.firsts_of_lanes(track, owner).iter().any(|it| it.uid as usize == uid);
                 holds(Rule::A2, !(is_left && is_first), || {

@@ -148,7 +148,7 @@ impl Rig {
         let engine = &mut self.engines[at];
         for uid in uids {
             let finished = is_finished_in(&from, &self.book.facts[uid as usize].position);
-            *engine.belief(uid) = Belief { finished, ..Belief::default() };
+            *engine.belief(uid) = Belief { finished, was_kept: finished, ..Belief::default() };
         }
         engine.end_former(idx);
         engine.known.insert(source, Arc::new(from.clone()));

@@ -89,6 +89,8 @@ pub(super) struct Trying {
 pub(super) struct Belief {
     pub(super) handed: bool,
     pub(super) finished: bool,
+    /// It was finished by a former life, as the store knew when this one began.
+    pub(super) was_kept: bool,
     pub(super) is_flying: bool,
     pub(super) is_noticed: bool,
 }

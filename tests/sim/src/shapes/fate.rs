@@ -223,8 +223,10 @@ impl Rig {
                 let fact = &self.book.facts[*uid as usize];
                 let is_kept =
                     synced.as_ref().is_some_and(|it| crate::oracle::is_finished_in(it, &fact.position));
-                let is_held =
-                    engine.finished(*uid) && engine.belief_of(*uid).handed && fact.wanted && !fact.gone;
+                // What a former life wrote its store syncs in its own time.
+                let belief = engine.belief_of(*uid);
+                let is_own = belief.finished && belief.handed && !belief.was_kept;
+                let is_held = is_own && fact.wanted && !fact.gone;
                 holds(Rule::D2, !is_held || is_kept, || {
                     format!("engine {at}: record {uid} is finished and a clean stop forgot it")
                 })?;
