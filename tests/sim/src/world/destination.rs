@@ -122,6 +122,8 @@ impl World {
             self.coverage.hit(Point::WindowGivenUp);
             let in_window = self.oracle.tell_of_a_window(window, self.now_us);
             let is_known = in_window.is_some_and(|it| self.oracle.give_up_a_window(it));
+            // What stood behind the end waits for its slot from now on.
+            self.oracle.stirred_us = self.oracle.stirred_us.max(self.now_us);
             return holds(Rule::A2, is_known, || "a window is discarded that is not open".to_owned());
         }
         let now = self.now();
