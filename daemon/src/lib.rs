@@ -4,7 +4,6 @@
 #[cfg(test)]
 mod accepted_tests;
 pub mod admin;
-pub mod app;
 pub mod budget;
 pub mod build_error;
 pub mod built_in;
@@ -16,6 +15,7 @@ pub mod control;
 pub mod data_dir;
 pub mod decisions;
 mod destinations;
+pub mod dump;
 mod effective;
 pub mod exit;
 pub mod feeds;
@@ -37,6 +37,7 @@ pub mod registry;
 pub mod reload;
 pub mod sentence;
 pub mod shutdown;
+pub mod signals;
 pub mod status;
 pub mod watchdog;
 pub mod why;

@@ -9,8 +9,7 @@ use super::Shown;
 use super::answer::{json, no_mapping, refused, refused_with};
 use super::list::one;
 use super::place::awaited;
-use crate::app::App;
-use crate::control::ChangeError;
+use crate::control::{ChangeError, ControlHandle};
 use crate::registry::Lifecycle;
 use crate::sentence::chain;
 
@@ -24,7 +23,7 @@ pub trait Steering: Send + Sync {
     fn exported<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<serde_json::Value>>;
 }
 
-impl Steering for App {
+impl Steering for ControlHandle {
     fn pause<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ChangeError>> {
         Box::pin(Self::pause(self, name))
     }

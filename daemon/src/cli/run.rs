@@ -15,22 +15,23 @@ use tracing::{error, info, warn};
 use super::config::ConfigArgs;
 use super::{DataDir, output};
 use crate::admin::{Admin, AdminError, BoundListener, Inspections, Reloads};
-use crate::app::{App, StartError};
 use crate::build_error::BuildError;
 use crate::clock::Clock;
 use crate::compiled::CompiledConfig;
 use crate::config_files::{self, Loaded};
-use crate::control::NoteError;
-use crate::control::Service;
+use crate::control::{ControlHandle, NoteError, Service, StartError};
 use crate::data_dir;
+use crate::dump::dump;
 use crate::effective;
 use crate::exit::Exit;
 use crate::front::{self, FrontError, Listen, Prepared, Running};
 use crate::logs::{self, LogError, LogFormat};
 use crate::open_files;
+use crate::registry::Registry;
 use crate::reload::{self, Cause, ConfigWatch, Fixed, LiveSettings, ReloadOutcome, ReloadRequest, Reloader};
 use crate::sentence::chain;
-use crate::shutdown::{SignalWish, Signals};
+use crate::shutdown;
+use crate::signals::{SignalWish, Signals};
 use crate::watchdog::Watchdog;
 use forebay_clients::caught::caught;
 
@@ -191,7 +192,10 @@ impl StartRefusal {
 
 struct RunningProcess<'a> {
     watchdog: &'a Watchdog,
-    app: Arc<App>,
+    control: ControlHandle,
+    registry: Arc<Registry>,
+    store: Arc<dyn CheckpointStore>,
+    clock: Clock,
     admin: Admin,
     front: Running,
     signals: Signals,
@@ -235,23 +239,38 @@ async fn start(begun: Begun<'_>) -> Result<RunningProcess<'_>, StartRefusal> {
     let prepared = Prepared::of(&compiled.settings, fixed.api).await?;
     let front = front::Bound::bind(fixed.api, &folder).await?;
     let health = store.health();
-    let app = App::start(compiled, store, clock).await?;
+    let registry = Arc::<Registry>::default();
+    let control = ControlHandle::start(compiled, Arc::clone(&registry), Arc::clone(&store), clock).await?;
     let draining = CancellationToken::new();
     let reloader = Reloader::new(names, fixed, clock);
     let (sender, requests) = reload::requests();
     let guard = prepared.guard();
     let reloads = Reloads { requests: sender, status: Arc::clone(reloader.status()) };
     let inspections = Inspections {
-        registry: Arc::clone(app.registry()),
+        registry: Arc::clone(&registry),
         store: health,
         clock,
         draining: draining.clone(),
         reloads,
-        steering: Arc::clone(&app) as _,
+        steering: Arc::new(control.clone()),
     };
     let admin = bound.serve(inspections, &guard);
-    let front = front.serve(prepared, guard, admin.pages(), Service::new(Arc::clone(&app)));
-    Ok(RunningProcess { watchdog, app, admin, front, signals, draining, settings, reloader, requests, watch })
+    let front = front.serve(prepared, guard, admin.pages(), Service::new(control.clone(), clock));
+    Ok(RunningProcess {
+        watchdog,
+        control,
+        registry,
+        store,
+        clock,
+        admin,
+        front,
+        signals,
+        draining,
+        settings,
+        reloader,
+        requests,
+        watch,
+    })
 }
 
 /// What the process hears while it runs.
@@ -275,7 +294,7 @@ impl RunningProcess<'_> {
             let (cause, asker) = match news {
                 ProcessNews::Wish(SignalWish::End(_)) => break,
                 ProcessNews::Wish(SignalWish::Dump) => {
-                    self.app.dump().await;
+                    dump(&self.registry).await;
                     continue;
                 }
                 ProcessNews::Wish(SignalWish::Reload) => (Cause::Signal, None),
@@ -293,11 +312,11 @@ impl RunningProcess<'_> {
 
     /// Reads the config again; `None` when a signal to end came meanwhile.
     async fn reload(&mut self, cause: Cause) -> Option<ReloadOutcome> {
-        let Self { watchdog, app, front, signals, settings, reloader, watch, .. } = self;
+        let Self { watchdog, control, front, signals, settings, reloader, watch, .. } = self;
         let outcome = tokio::select! {
             biased;
             _ = ended(signals) => return None,
-            outcome = caught(reloader.reload(app, front, settings, watch, cause)) => outcome,
+            outcome = caught(reloader.reload(control, front, settings, watch, cause)) => outcome,
         };
         watchdog.set_grace(settings.shutdown_grace);
         // What reads a config is not all ours: a text that it panics over is a config that is not taken.
@@ -315,14 +334,14 @@ impl RunningProcess<'_> {
         let code = tokio::select! {
             biased;
             code = ended(&mut self.signals) => Some(code),
-            () = self.app.drain(grace) => None,
+            () = shutdown::drain(&self.control, &*self.store, self.clock, grace) => None,
         };
         let Some(code) = code else {
             tokio::join!(self.front.stop(), self.admin.stop());
             return Exit::Done;
         };
         warn!("second signal: ending now");
-        if timeout(KILL_MAX, self.app.kill()).await.is_err() {
+        if timeout(KILL_MAX, shutdown::kill(&self.control)).await.is_err() {
             error!("functions could not all be killed in time");
         }
         Exit::Signal(code)

@@ -3,6 +3,7 @@
 //! differs. The order of these steps is decided in `forebay_lifecycle`; here they are done.
 
 mod compile;
+mod handle;
 mod list;
 mod note;
 mod resolve;
@@ -27,12 +28,12 @@ use forebay_pollers::Source;
 use tracing::{error, info, warn};
 
 use self::compile::CompiledDefinition;
+pub use self::handle::{ControlHandle, StartError};
 pub use self::note::NoteError;
 use self::note::{Definition, Note};
 pub use self::service::Service;
 use self::twice::FunctionUses;
 pub(crate) use self::view::uuid_of;
-use crate::app::StartError;
 use crate::build_error::BuildError;
 use crate::clock::Clock;
 use crate::compiled::{CompiledConfig, CompiledMapping, Rest};
@@ -121,13 +122,14 @@ impl Control {
     /// Builds everything and starts what is enabled.
     pub(crate) async fn start(
         file: CompiledConfig,
+        registry: Arc<Registry>,
         store: Arc<dyn CheckpointStore>,
         clock: Clock,
     ) -> Result<Self, StartError> {
         let file = Arc::new(file);
         let kept = recall(&*store, &file).await?;
         let mut control = Self {
-            fleet: Fleet::new(Arc::default(), Arc::clone(&store), clock),
+            fleet: Fleet::new(registry, Arc::clone(&store), clock),
             store,
             ledger: ChangeLedger::new(file.names(), kept),
             deleted: BTreeSet::new(),

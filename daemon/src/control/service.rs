@@ -13,9 +13,9 @@ use forebay_clients::Clients;
 use forebay_config::aws::AwsWords;
 
 use super::note::Definition;
-use super::{ChangeError, Control, compile, list, resolve, twice, view};
-use crate::app::App;
+use super::{ChangeError, Control, ControlHandle, compile, list, resolve, twice, view};
 use crate::built_in::BuiltIn;
+use crate::clock::Clock;
 use crate::compiled::{CompiledConfig, CompiledMapping};
 
 /// As many mappings may be there.
@@ -28,7 +28,8 @@ const UPDATE: &str = "update";
 
 /// The mapping API of a process.
 pub struct Service {
-    app: Arc<App>,
+    control: ControlHandle,
+    clock: Clock,
 }
 
 /// What the checks of a call look at.
@@ -45,16 +46,16 @@ impl Surroundings {
 
 impl Service {
     /// The mapping API of what runs.
-    pub fn new(app: Arc<App>) -> Arc<Self> {
-        Arc::new(Self { app })
+    pub fn new(control: ControlHandle, clock: Clock) -> Arc<Self> {
+        Arc::new(Self { control, clock })
     }
 
     fn now(&self) -> EpochMillis {
-        EpochMillis(self.app.clock().now().unix.0)
+        EpochMillis(self.clock.now().unix.0)
     }
 
     async fn surroundings(&self) -> Surroundings {
-        Surroundings::of(&*self.app.control().lock().await)
+        Surroundings::of(&*self.control.lock().await)
     }
 
     async fn make(&self, create: CreateMapping) -> Result<MappingConfiguration, ApiError> {
@@ -72,7 +73,7 @@ impl Service {
         let compiled = compile::compile(&definition, &around.file)?;
         let connected =
             resolve::source(source, &compiled.compiled, function.timeout, &around.clients).await?;
-        let mut control = self.app.control().lock().await;
+        let mut control = self.control.lock().await;
         control.forget_gone();
         check_twice(&control, &definition.configuration)?;
         if let Some(connected) = connected {
@@ -90,7 +91,7 @@ impl Service {
 
     async fn change(&self, uuid: &str, update: UpdateMapping) -> Result<MappingConfiguration, ApiError> {
         let (around, standing) = {
-            let control = self.app.control().lock().await;
+            let control = self.control.lock().await;
             (Surroundings::of(&control), standing(&control, uuid, UPDATE)?)
         };
         let source = standing.configuration.source.words(BuiltIn::aws_words())?;
@@ -123,7 +124,7 @@ impl Service {
             }
             None => {}
         }
-        let mut control = self.app.control().lock().await;
+        let mut control = self.control.lock().await;
         // Another change may have come meanwhile: this one is made to what stands now.
         let standing = self::standing(&control, uuid, UPDATE)?;
         checks::parameters_of_update(&update, source, &standing.configuration.settings)?;
@@ -149,7 +150,7 @@ impl Service {
     }
 
     async fn end(&self, uuid: &str) -> Result<MappingConfiguration, ApiError> {
-        let mut control = self.app.control().lock().await;
+        let mut control = self.control.lock().await;
         let mut standing = standing(&control, uuid, "delete")?;
         standing.deleting = true;
         standing.configuration.state = "Deleting".to_owned();
@@ -167,7 +168,7 @@ impl Service {
 
     /// Every mapping as the API shows it, by UUID.
     async fn all(&self) -> BTreeMap<String, MappingConfiguration> {
-        let mut control = self.app.control().lock().await;
+        let mut control = self.control.lock().await;
         control.forget_gone();
         let clients = control.clients();
         let registry = control.registry();
@@ -181,7 +182,7 @@ impl Service {
     }
 
     async fn one(&self, uuid: &str) -> Result<MappingConfiguration, ApiError> {
-        let mut control = self.app.control().lock().await;
+        let mut control = self.control.lock().await;
         control.forget_gone();
         if let Some(it) = control.standing(uuid) {
             return Ok(view::of_definition(&it.made.definition, control.registry().entry(uuid).as_deref()));
@@ -196,7 +197,7 @@ impl Service {
         arn: &str,
         change: impl FnOnce(&mut BTreeMap<String, String>) + Send,
     ) -> Result<(), ApiError> {
-        let mut control = self.app.control().lock().await;
+        let mut control = self.control.lock().await;
         let uuid = tagged(&control, arn)?;
         let mut definition = standing(&control, &uuid, UPDATE)?;
         change(&mut definition.tags);
@@ -333,7 +334,7 @@ impl MappingService for Service {
 
     fn tags<'a>(&'a self, arn: &'a str) -> BoxFuture<'a, Result<TagList, ApiError>> {
         Box::pin(async move {
-            let control = self.app.control().lock().await;
+            let control = self.control.lock().await;
             let uuid = tagged(&control, arn)?;
             let tags = control.standing(&uuid).map(|it| it.made.definition.tags.clone()).unwrap_or_default();
             Ok(TagList { tags })

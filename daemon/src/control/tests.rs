@@ -11,7 +11,6 @@ use forebay_config::Format;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::app::App;
 use crate::built_in::BuiltIn;
 use crate::compiled;
 use crate::config_files::Loaded;
@@ -38,7 +37,9 @@ fn roomy(mut file: CompiledConfig, n_mappings: u64) -> CompiledConfig {
 }
 
 struct World {
-    app: Arc<App>,
+    control: ControlHandle,
+    registry: Arc<Registry>,
+    clock: Clock,
     service: Arc<Service>,
     store: Arc<dyn CheckpointStore>,
 }
@@ -49,13 +50,15 @@ impl World {
     }
 
     async fn recall(file: CompiledConfig, store: Arc<dyn CheckpointStore>) -> Self {
-        let app = App::start(file, Arc::clone(&store), Clock::start()).await.unwrap();
-        Self { service: Service::new(Arc::clone(&app)), app, store }
+        let (registry, clock) = (Arc::<Registry>::default(), Clock::start());
+        let control = ControlHandle::start(file, Arc::clone(&registry), Arc::clone(&store), clock);
+        let control = control.await.unwrap();
+        Self { service: Service::new(control.clone(), clock), control, registry, clock, store }
     }
 
     /// The same after the process was killed: nothing is said to anybody.
     async fn again(self, file: CompiledConfig) -> Self {
-        self.app.control().lock().await.ending_fleet().abandon().await;
+        self.control.lock().await.ending_fleet().abandon().await;
         Self::recall(file, self.store).await
     }
 
@@ -70,7 +73,7 @@ impl World {
         let configuration =
             forebay_api::mapping::MappingConfiguration::created(create, words, identity, EPOCH);
         let definition = Definition { configuration, enabled, tags, deleting: false };
-        self.app.control().lock().await.put(definition).await.unwrap();
+        self.control.lock().await.put(definition).await.unwrap();
     }
 
     async fn get(&self, uuid: &str) -> Value {
@@ -136,7 +139,7 @@ async fn a_mapping_is_kept_with_all_that_was_asked_and_is_there_again_after_a_ki
     );
     let tags = world.service.tags(shown["EventSourceMappingArn"].as_str().unwrap()).await.unwrap().tags;
     assert_eq!(tags, [("a".to_owned(), "b".to_owned())].into());
-    let exported = world.app.exported(&uuid(1)).await.unwrap();
+    let exported = world.control.exported(&uuid(1)).await.unwrap();
     assert_eq!(
         (&exported["function_name"], &exported["source"]["sqs"]["queue"], &exported["enabled"]),
         (&json!("f"), &json!("q"), &json!(false))
@@ -181,8 +184,8 @@ async fn a_deleted_mapping_leaves_nothing_behind() {
 async fn a_deletion_that_a_kill_cut_off_is_ended_by_the_next_start() {
     let world = World::begin(config("", "f")).await;
     world.make(&uuid(1), json!({})).await;
-    let mut definition = world.app.control().lock().await.standing(&uuid(1)).unwrap().made.definition.clone();
-    world.app.control().lock().await.ending_fleet().abandon().await;
+    let mut definition = world.control.lock().await.standing(&uuid(1)).unwrap().made.definition.clone();
+    world.control.lock().await.ending_fleet().abandon().await;
     definition.deleting = true;
     world.store.note(&MappingId(uuid(1)), Note::new(false, Some(definition)).encode()).await.unwrap();
     let world = World::recall(config("", "f"), world.store).await;
@@ -254,12 +257,12 @@ async fn a_function_that_a_reload_takes_away_makes_its_mapping_unfit_and_its_ret
     // Without credentials of Lambda's the ARN means nothing; here it means a function of Lambda, so the
     // mapping goes on with that.
     world
-        .app
+        .control
         .change(config(LINES.replace("function_name: f", "function_name: g").as_str(), "g"))
         .await
         .unwrap();
     assert_eq!(world.get(&uuid(1)).await["FunctionArn"], FUNCTION);
-    let mut control = world.app.control().lock().await;
+    let mut control = world.control.lock().await;
     let made = Arc::make_mut(control.ledger.standing_mut(&uuid(1)).unwrap());
     made.definition.configuration.settings.put("KMSKeyArn", json!("key"));
     control.change(config("", "f")).await.unwrap();
@@ -268,7 +271,7 @@ async fn a_function_that_a_reload_takes_away_makes_its_mapping_unfit_and_its_ret
         tokio::task::yield_now().await;
     }
     assert_eq!(world.get(&uuid(1)).await["State"], "Disabled");
-    let mut control = world.app.control().lock().await;
+    let mut control = world.control.lock().await;
     let made = Arc::make_mut(control.ledger.standing_mut(&uuid(1)).unwrap());
     made.definition.configuration.settings.remove("KMSKeyArn");
     control.change(config("", "f")).await.unwrap();
@@ -284,12 +287,12 @@ async fn a_pause_outlives_the_process_for_both_owners_and_enabling_ends_it() {
     let world = World::begin(config(LINES, "f")).await;
     world.make(&uuid(1), json!({})).await;
     for name in ["lines", &uuid(1)] {
-        world.app.pause(name).await.unwrap();
+        world.control.pause(name).await.unwrap();
     }
-    assert!(matches!(world.app.pause("other").await, Err(ChangeError::Unknown)));
+    assert!(matches!(world.control.pause("other").await, Err(ChangeError::Unknown)));
     let world = world.again(config(LINES, "f")).await;
     for name in ["lines", &uuid(1)] {
-        let entry = world.app.registry().entry(name).unwrap();
+        let entry = world.registry.entry(name).unwrap();
         while entry.lifecycle() != Lifecycle::Paused {
             tokio::task::yield_now().await;
         }
@@ -298,9 +301,9 @@ async fn a_pause_outlives_the_process_for_both_owners_and_enabling_ends_it() {
     assert_eq!(shown["State"], "Disabled");
     assert!(shown["StateTransitionReason"].as_str().unwrap().starts_with("Paused"), "{shown}");
     assert_eq!(world.update(&uuid(1), json!({ "Enabled": true })).await.unwrap()["State"], "Enabling");
-    world.app.resume("lines").await.unwrap();
+    world.control.resume("lines").await.unwrap();
     let world = world.again(config(LINES, "f")).await;
-    let control = world.app.control().lock().await;
+    let control = world.control.lock().await;
     assert!(!control.ledger.is_paused("lines") && !control.ledger.is_paused(&uuid(1)));
     drop(control);
     assert_eq!(
@@ -315,21 +318,21 @@ async fn a_mapping_of_the_file_cannot_take_the_name_of_one_of_the_api() {
     let world = World::begin(config("", "f")).await;
     world.make(&uuid(1), json!({})).await;
     let taken = LINES.replace("name: lines", &format!("name: {}", uuid(1)));
-    let error = world.app.change(config(&taken, "f")).await.unwrap_err();
+    let error = world.control.change(config(&taken, "f")).await.unwrap_err();
     assert_eq!(error.code(), "FB-0535");
     world.service.delete(&uuid(1)).await.unwrap();
     world.await_gone(&uuid(1)).await;
-    world.app.change(config(&taken, "f")).await.unwrap();
+    world.control.change(config(&taken, "f")).await.unwrap();
 }
 
 #[tokio::test]
 async fn connections_are_shared_until_the_config_is_read_again() {
     let world = World::begin(config("", "f")).await;
-    let clients = async || world.app.control().lock().await.clients();
+    let clients = async || world.control.lock().await.clients();
     let first = clients().await;
     world.make(&uuid(1), json!({})).await;
     assert!(Arc::ptr_eq(&first, &clients().await), "a mapping more is no reason to read certificates again");
-    world.app.change(config(LINES, "f")).await.unwrap();
+    world.control.change(config(LINES, "f")).await.unwrap();
     assert!(!Arc::ptr_eq(&first, &clients().await), "certificates may have changed with the config");
 }
 
@@ -351,28 +354,28 @@ async fn one_queue_goes_to_one_function_once() {
 async fn a_pause_that_cannot_be_ended_holds_after_a_kill_too() {
     let file = || roomy(config(LINES, "f"), 1);
     let world = World::begin(file()).await;
-    world.app.pause("lines").await.unwrap();
+    world.control.pause("lines").await.unwrap();
     world.make(&uuid(1), json!({})).await;
-    assert!(matches!(world.app.resume("lines").await, Err(ChangeError::Build(BuildError::Memory(_)))));
+    assert!(matches!(world.control.resume("lines").await, Err(ChangeError::Build(BuildError::Memory(_)))));
     let world = world.again(file()).await;
-    assert!(world.app.control().lock().await.ledger.is_paused("lines"));
-    world.app.pause(&uuid(1)).await.unwrap();
-    world.app.resume("lines").await.unwrap();
+    assert!(world.control.lock().await.ledger.is_paused("lines"));
+    world.control.pause(&uuid(1)).await.unwrap();
+    world.control.resume("lines").await.unwrap();
     let refused = world.update(&uuid(1), json!({ "Enabled": true, "BatchSize": 3 })).await.unwrap_err();
     assert!(refused.contains("FB-0515"), "{refused}");
     let world = world.again(file()).await;
-    assert!(world.app.control().lock().await.ledger.is_paused(&uuid(1)));
+    assert!(world.control.lock().await.ledger.is_paused(&uuid(1)));
     assert_eq!(world.get(&uuid(1)).await["BatchSize"], 10, "the update was taken back with it");
 }
 
 #[tokio::test]
 async fn a_pause_stays_while_its_mapping_is_away_from_the_config_file() {
     let world = World::begin(config(LINES, "f")).await;
-    world.app.pause("lines").await.unwrap();
-    world.app.change(config("", "f")).await.unwrap();
+    world.control.pause("lines").await.unwrap();
+    world.control.change(config("", "f")).await.unwrap();
     assert_eq!(world.listed(ListMappings::default()).await.0, [""; 0]);
-    world.app.change(config(LINES, "f")).await.unwrap();
-    let entry = world.app.registry().entry("lines").unwrap();
+    world.control.change(config(LINES, "f")).await.unwrap();
+    let entry = world.registry.entry("lines").unwrap();
     while !entry.lifecycle().is_resting() {
         tokio::task::yield_now().await;
         assert_ne!(entry.lifecycle(), Lifecycle::Enabled);
@@ -400,8 +403,8 @@ async fn a_mapping_of_the_config_file_was_modified_when_the_file_was_read() {
     while world.get(&uuid_of("lines")).await["State"] != "Enabled" {
         tokio::task::yield_now().await;
     }
-    let (first, began) = (world.get(&uuid_of("lines")).await, world.app.clock().now().unix.0);
-    while world.app.clock().now().unix.0 <= began + 1 {
+    let (first, began) = (world.get(&uuid_of("lines")).await, world.clock.now().unix.0);
+    while world.clock.now().unix.0 <= began + 1 {
         tokio::task::yield_now().await;
     }
     assert_eq!(world.get(&uuid_of("lines")).await["LastModified"], first["LastModified"]);
@@ -412,7 +415,7 @@ async fn a_later_mapping_of_the_file_keeps_nobody_from_disabling_the_one_of_the_
     let world = World::begin(config("", "f")).await;
     world.make(&uuid(1), json!({})).await;
     world
-        .app
+        .control
         .change(config("  - { name: same, source: { sqs: { queue: q } }, function_name: f }\n", "f"))
         .await
         .unwrap();
@@ -426,14 +429,14 @@ async fn a_deletion_that_the_store_refuses_holds_up_no_start_and_frees_no_name()
     let store = Arc::new(MemoryStore::default());
     let world = World::recall(config("", "f"), Arc::clone(&store) as _).await;
     world.make(&uuid(1), json!({})).await;
-    let mut control = world.app.control().lock().await;
+    let mut control = world.control.lock().await;
     let mut definition = control.standing(&uuid(1)).unwrap().made.definition.clone();
     definition.deleting = true;
     control.put(definition).await.unwrap();
     store.fill();
     drop(control);
     let taken = config(&LINES.replace("name: lines", &format!("name: {}", uuid(1))), "f");
-    assert_eq!(world.app.change(taken).await.unwrap_err().code(), "FB-0535");
+    assert_eq!(world.control.change(taken).await.unwrap_err().code(), "FB-0535");
     let world = world.again(config("", "f")).await;
     assert!(world.get(&uuid(1)).await.as_str().unwrap().contains("ResourceNotFound"));
     store.empty();
@@ -448,7 +451,7 @@ async fn what_a_queue_or_a_folder_is_called_chooses_no_page() {
                     - { name: file, source: { file: { path: \"/nowhere/FB-0301/*.log\" } }, function_name: f, starting_position: LATEST }\n";
     let world = World::begin(config(mappings, "f")).await;
     let code = async |name: &str| loop {
-        let entry = world.app.registry().entry(name).unwrap();
+        let entry = world.registry.entry(name).unwrap();
         let tracks = entry.tracks().await;
         let why = Why::of(&entry.lifecycle(), entry.trouble().as_ref(), tracks.as_deref());
         if let Some(code) = why.code {
@@ -467,7 +470,7 @@ async fn a_mapping_that_is_being_deleted_is_in_use_in_the_words_of_aws() {
     let store = Arc::new(MemoryStore::default());
     let world = World::recall(config("", "f"), Arc::clone(&store) as _).await;
     world.make(&uuid(1), json!({})).await;
-    let mut control = world.app.control().lock().await;
+    let mut control = world.control.lock().await;
     let mut definition = control.standing(&uuid(1)).unwrap().made.definition.clone();
     definition.deleting = true;
     control.put(definition).await.unwrap();
@@ -505,16 +508,16 @@ async fn what_was_refused_is_not_there_after_a_kill_once_another_change_was_take
     store.doubt_next(1);
     world.update(&uuid(1), json!({ "BatchSize": 6 })).await.unwrap_err();
     assert_eq!(world.get(&uuid(1)).await["BatchSize"], 5);
-    world.app.pause("lines").await.unwrap();
+    world.control.pause("lines").await.unwrap();
     let world = world.again(config(LINES, "f")).await;
     assert_eq!(world.get(&uuid(1)).await["BatchSize"], 5);
     store.doubt_next(1);
-    world.app.resume("lines").await.unwrap_err();
+    world.control.resume("lines").await.unwrap_err();
     store.fail_next(1);
     assert!(world.update(&uuid(1), json!({ "BatchSize": 7 })).await.is_err(), "the doubt is settled first");
     world.update(&uuid(1), json!({ "BatchSize": 7 })).await.unwrap();
     let world = world.again(config(LINES, "f")).await;
-    assert!(world.app.control().lock().await.ledger.is_paused("lines"));
+    assert!(world.control.lock().await.ledger.is_paused("lines"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,10 +19,10 @@ use tracing::{debug, error, info};
 pub use self::outcome::{RefusedConfig, ReloadOutcome};
 pub use self::status::{Rejection, ReloadStatus};
 pub use self::watch::ConfigWatch;
-use crate::app::App;
 use crate::clock::Clock;
 use crate::compiled::{self, CompiledConfig};
 use crate::config_files::Loaded;
+use crate::control::ControlHandle;
 use crate::effective::{self, EffectiveLine};
 use crate::front::{Listen, Prepared, Running};
 
@@ -116,7 +116,7 @@ impl Reloader {
     /// nobody is told.
     pub async fn reload(
         &self,
-        app: &App,
+        control: &ControlHandle,
         front: &Running,
         settings: &mut LiveSettings,
         watch: &mut ConfigWatch,
@@ -124,7 +124,7 @@ impl Reloader {
     ) -> ReloadOutcome {
         watch.rest();
         let outcome = match self.read(watch) {
-            Ok(read) => self.change(app, front, settings, read).await,
+            Ok(read) => self.change(control, front, settings, read).await,
             Err(refused) => ReloadOutcome::Rejected(refused),
         };
         watch.set_enabled(settings.watch_config);
@@ -177,7 +177,7 @@ impl Reloader {
 
     async fn change(
         &self,
-        app: &App,
+        control: &ControlHandle,
         front: &Running,
         settings: &mut LiveSettings,
         read: ReadConfig,
@@ -190,7 +190,7 @@ impl Reloader {
             shutdown_grace: read.compiled.settings.shutdown_grace,
             watch_config: read.compiled.settings.watch_config,
         };
-        match app.change(read.compiled).await {
+        match control.change(read.compiled).await {
             Ok(changes) => {
                 front.change(prepared);
                 *settings = wanted;

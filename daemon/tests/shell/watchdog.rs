@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use forebay_daemon::exit::Exit;
-use forebay_daemon::shutdown::Signals;
+use forebay_daemon::signals::Signals;
 use forebay_daemon::watchdog::Watchdog;
 
 const VARIABLE: &str = "FOREBAY_TEST_HANGS";
