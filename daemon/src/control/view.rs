@@ -108,3 +108,80 @@ fn show_state(shown: &mut MappingConfiguration, entry: Option<&Entry>, is_enable
     }
     shown.last_modified = shown.last_modified.max(EpochMillis(entry.changed_at().0));
 }
+
+#[cfg(test)]
+mod tests {
+    use forebay_batcher::UnixMillis;
+    use serde_json::json;
+
+    use super::*;
+
+    /// State and reason of one that stands like this, whose last change was switching it on.
+    fn shown(lifecycle: Lifecycle, calm: Calm) -> (String, String) {
+        let shown = of_definition(&definition(true), Some(&standing(lifecycle, calm)));
+        (shown.state, shown.state_transition_reason)
+    }
+
+    fn definition(enabled: bool) -> Definition {
+        let configuration = serde_json::from_value(json!({
+            "UUID": "u", "EventSourceMappingArn": "a", "FunctionArn": "f", "EventSourceArn": "s", "LastModified": 0.0,
+            "LastProcessingResult": "No records processed", "State": "Creating", "StateTransitionReason": "USER_INITIATED",
+        }));
+        Definition {
+            configuration: configuration.unwrap(),
+            enabled,
+            tags: Default::default(),
+            deleting: false,
+        }
+    }
+
+    fn standing(lifecycle: Lifecycle, calm: Calm) -> std::sync::Arc<Entry> {
+        let (entry, _) = Entry::new("m", "fake", "fake:there".into(), "f".into());
+        entry.set_lifecycle(lifecycle);
+        entry.set_calm(calm);
+        entry
+    }
+
+    #[test]
+    fn a_mapping_stands_in_lambdas_words_and_where_it_has_none_rests() {
+        let error = || "no route".into();
+        let own = "USER_INITIATED";
+        for (lifecycle, state, reason) in [
+            (Lifecycle::Creating, "Creating", own),
+            (Lifecycle::Enabling { error: error(), n_failures: 1 }, "Enabling", own),
+            (Lifecycle::Enabled, "Enabled", own),
+            (Lifecycle::Restarting { error: String::new() }, "Enabling", own),
+            (Lifecycle::Disabled, "Disabled", own),
+            (Lifecycle::Disabling, "Disabling", own),
+            (Lifecycle::Updating, "Updating", own),
+            (Lifecycle::Deleting { erased: true }, "Deleting", own),
+            (Lifecycle::Paused, "Disabled", "Paused over /v1/; resume it there, or set Enabled"),
+            (Lifecycle::Unfit { error: error() }, "Disabled", "ESM_CONFIG_NOT_VALID"),
+        ] {
+            assert_eq!(shown(lifecycle, Calm::Closing), (state.to_owned(), reason.to_owned()));
+        }
+    }
+
+    #[test]
+    fn one_that_was_switched_off_is_shown_so_once_none_of_its_invocations_runs() {
+        assert_eq!(shown(Lifecycle::Disabling, Calm::Still).0, "Disabled");
+        let never_on = of_definition(&definition(false), Some(&standing(Lifecycle::Creating, Calm::Busy)));
+        assert_eq!(never_on.state, "Disabled");
+    }
+
+    #[test]
+    fn the_last_result_and_change_of_what_runs_are_shown_and_those_of_the_definition_without_it() {
+        let entry = standing(Lifecycle::Enabled, Calm::Busy);
+        entry.set_last_result("OK");
+        let told = of_definition(&definition(true), Some(&entry));
+        assert_eq!(told.last_processing_result.as_deref(), Some("OK"));
+        let UnixMillis(changed_at) = entry.changed_at();
+        assert!(changed_at > 0 && told.last_modified == EpochMillis(changed_at));
+        let mut of_queue = definition(true);
+        of_queue.configuration.last_processing_result = None;
+        assert_eq!(of_definition(&of_queue, Some(&entry)).last_processing_result, None);
+        assert_eq!(of_definition(&definition(true), None), definition(true).configuration);
+        let deleted = Definition { deleting: true, ..definition(true) };
+        assert_eq!(of_definition(&deleted, Some(&entry)).state, "Deleting");
+    }
+}

@@ -90,7 +90,7 @@ pub(crate) async fn listening_behind(registry: Arc<Registry>, guard: &Guard) -> 
 }
 
 impl Listening {
-    async fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         self.get_as(path, &self.admin.address().to_string()).await
     }
 

@@ -13,7 +13,11 @@ impl Log {
     pub(crate) fn listen(&self) -> DefaultGuard {
         let log = self.clone();
         tracing::subscriber::set_default(
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish(),
+            tracing_subscriber::fmt()
+                .with_ansi(false)
+                .with_target(false)
+                .with_writer(move || log.clone())
+                .finish(),
         )
     }
 
@@ -21,6 +25,14 @@ impl Log {
     pub(crate) fn n_lines(&self, text: &str) -> usize {
         let log = self.0.lock().unwrap();
         String::from_utf8_lossy(&log).lines().filter(|it| it.contains(text)).count()
+    }
+
+    /// What was logged, each line without its time.
+    pub(crate) fn untimed(&self) -> String {
+        let log = self.0.lock().unwrap();
+        let untimed =
+            |line: &str| line.split_once("  ").map_or_else(|| line.to_owned(), |(_, it)| it.to_owned());
+        String::from_utf8_lossy(&log).lines().map(untimed).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -17,6 +17,7 @@ mod limits;
 mod log;
 mod openapi;
 mod operators;
+mod pages;
 mod roles;
 mod schema;
 #[path = "fakes/source.rs"]
