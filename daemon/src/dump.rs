@@ -2,24 +2,21 @@
 
 use tracing::info;
 
+use crate::mapping_status::MappingStatus;
 use crate::registry::Registry;
 
 /// Writes the state of every track to the log.
 pub async fn dump(registry: &Registry) {
     for entry in registry.entries() {
-        let lifecycle = entry.lifecycle();
-        let (mapping, source) = (entry.name(), entry.source_kind());
-        info!(mapping, source, state = lifecycle.word(), "{lifecycle}");
-        for track in entry.tracks().await.unwrap_or_default() {
-            info!(
-                mapping,
-                source,
-                track = track.label,
-                state = track.state,
-                position = track.position,
-                "{}",
-                track.sentence
-            );
-        }
+        tell(&entry.whole_status().await);
+    }
+}
+
+fn tell(status: &MappingStatus) {
+    let (mapping, source, lifecycle) = (&*status.name, status.source_kind, &status.lifecycle);
+    info!(mapping, source, state = lifecycle.word(), "{lifecycle}");
+    for track in status.told_tracks() {
+        let (label, state, position) = (&track.label, track.state, &track.position);
+        info!(mapping, source, track = label, state, position, "{}", track.sentence);
     }
 }

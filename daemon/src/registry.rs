@@ -1,7 +1,6 @@
 //! The mappings of this process: their life cycle, what they measure, and a way to talk to their tasks.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +13,9 @@ use crate::clock::unix_now;
 use crate::decisions::{DecideError, DecisionWish, PausedBatch};
 use crate::inspector::SourceInspector;
 use crate::last_error::LastError;
+use crate::lifecycle::{Calm, Lifecycle};
 use crate::lock::lock;
+use crate::mapping_status::MappingStatus;
 use crate::metrics::MappingMetrics;
 use crate::operator_request::{NotStood, OperatorRequest, Reposition, RepositionError};
 use crate::positions::KeptPlace;
@@ -42,129 +43,6 @@ pub enum Command {
     Paused(oneshot::Sender<Vec<PausedBatch>>),
     /// Carry out what an operator decided; answered with what it was about when that is durable.
     Decide(DecisionWish, oneshot::Sender<Result<Vec<PausedBatch>, DecideError>>),
-}
-
-/// Where a mapping stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lifecycle {
-    /// It has not been tried yet.
-    Creating,
-    /// Its start failed and is tried again.
-    Enabling {
-        /// Why it failed.
-        error: Fault,
-        /// How often in a row.
-        n_failures: u32,
-    },
-    /// It runs.
-    Enabled,
-    /// Its task died and is started again.
-    Restarting {
-        /// What it died of.
-        error: String,
-    },
-    /// `enabled: false`
-    Disabled,
-    /// It finishes what runs and takes nothing new.
-    Disabling,
-    /// It finishes what runs and goes on with changed settings.
-    Updating,
-    /// It finishes what runs and is gone then.
-    Deleting {
-        /// Its positions go with it.
-        erased: bool,
-    },
-    /// It does not run before somebody resumes it.
-    Paused,
-    /// It cannot be run as it is written, since what it needs has changed.
-    Unfit {
-        /// What is wrong.
-        error: Fault,
-    },
-}
-
-impl Lifecycle {
-    /// Nothing of it runs and nothing begins by itself.
-    pub fn is_resting(&self) -> bool {
-        match self {
-            Self::Disabled | Self::Paused | Self::Unfit { .. } => true,
-            Self::Creating
-            | Self::Enabling { .. }
-            | Self::Enabled
-            | Self::Restarting { .. }
-            | Self::Disabling
-            | Self::Updating
-            | Self::Deleting { .. } => false,
-        }
-    }
-
-    /// It is on its way to another state by itself, soon where nothing hangs.
-    pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Creating | Self::Disabling | Self::Updating | Self::Deleting { .. } => true,
-            Self::Enabling { .. }
-            | Self::Enabled
-            | Self::Restarting { .. }
-            | Self::Disabled
-            | Self::Paused
-            | Self::Unfit { .. } => false,
-        }
-    }
-
-    /// A word that programs may compare: Lambda's, where it has one.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Creating => "Creating",
-            Self::Enabling { .. } | Self::Restarting { .. } => "Enabling",
-            Self::Enabled => "Enabled",
-            Self::Disabled => "Disabled",
-            Self::Disabling => "Disabling",
-            Self::Updating => "Updating",
-            Self::Deleting { .. } => "Deleting",
-            Self::Paused => "Paused",
-            Self::Unfit { .. } => "Unfit",
-        }
-    }
-}
-
-impl fmt::Display for Lifecycle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Creating => f.write_str("Being started."),
-            Self::Enabling { error, n_failures: 1 } => {
-                write!(f, "Could not be started ({error}); tried again.")
-            }
-            Self::Enabling { error, n_failures } => {
-                write!(f, "Could not be started {n_failures} times in a row ({error}); tried again.")
-            }
-            Self::Enabled => f.write_str("Running."),
-            Self::Restarting { error } => write!(f, "Its task died ({error}) and is being started again."),
-            Self::Disabled => f.write_str("Disabled: nothing is read."),
-            Self::Disabling => f.write_str("Finishing what runs; nothing new is taken."),
-            Self::Updating => f.write_str("Finishing what runs; it goes on with changed settings then."),
-            Self::Deleting { erased: false } => {
-                f.write_str("Finishing what runs; it is gone then. Its positions are kept.")
-            }
-            Self::Deleting { erased: true } => {
-                f.write_str("Finishing what runs; it is gone then, and its positions with it.")
-            }
-            Self::Paused => f.write_str("Paused: nothing is read before it is resumed."),
-            Self::Unfit { error } => {
-                write!(f, "It cannot be run as it is written ({error}). Change it, or what it needs.")
-            }
-        }
-    }
-}
-
-/// How far a mapping's life is from its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Calm {
-    /// It invokes whenever there is something.
-    Busy,
-    /// It asks for no more invocations; some run yet.
-    Closing,
-    /// No invocation runs and none begins.
-    Still,
 }
 
 /// One mapping.
@@ -287,11 +165,6 @@ impl Entry {
         UnixMillis(self.changed_at.load(Ordering::Relaxed))
     }
 
-    /// Whether it reads its source.
-    pub fn is_enabled(&self) -> bool {
-        matches!(*lock(&self.lifecycle), Lifecycle::Enabled)
-    }
-
     /// Lambda's `LastProcessingResult`.
     pub fn last_result(&self) -> &'static str {
         *lock(&self.last_result)
@@ -365,6 +238,36 @@ impl Entry {
         // client that waits.
         let _ = timeout(HEARD_MAX, calm.wait_for(|it| *it >= Calm::Closing)).await;
         let _ = timeout(STILL_MAX, calm.wait_for(|it| *it >= Calm::Still)).await;
+    }
+
+    /// All that is known of it without asking anybody: its tracks and its note are left out.
+    pub fn status(&self) -> MappingStatus {
+        MappingStatus {
+            name: Arc::clone(&self.name),
+            source_kind: self.source_kind,
+            source: self.source.clone(),
+            function: self.function.clone(),
+            lifecycle: self.lifecycle(),
+            calm: self.calm(),
+            changed_at: self.changed_at(),
+            last_result: self.last_result(),
+            trouble: self.trouble(),
+            note: None,
+            last_error: self.last_error(),
+            gauges: self.metrics.gauges(),
+            counts: self.metrics.values(),
+            n_restarts: self.metrics.n_restarts(),
+            tracks: None,
+        }
+    }
+
+    /// The same with its tracks, as its task tells of them, and its note. It takes as long as the task may
+    /// take to answer, and longer the more mappings read the source.
+    pub async fn whole_status(&self) -> MappingStatus {
+        // Its task first: one that dies meanwhile is shown as what became of it, and never as running.
+        let tracks = self.tracks().await;
+        let note = self.inspector().and_then(|it| it.trap(&self.name));
+        MappingStatus { tracks, note, ..self.status() }
     }
 
     /// The state of every track; `None` while no task runs that could tell.

@@ -115,6 +115,14 @@ impl TrackView {
         }
     }
 
+    /// One that has nothing to do.
+    #[cfg(test)]
+    pub(crate) fn named(label: &str) -> Self {
+        let state = TrackState::NoRecords { since: Tick(0) };
+        let nowhere = Watermark::Origin(forebay_batcher::Origin(forebay_batcher::ShortBytes::new(b"")));
+        Self::new(label, label, &state, &nowhere, &FunctionGate::default(), Now::default())
+    }
+
     /// The same of a track that waits for those that come before it, by what people call them.
     pub fn waiting_for(self, parents: &[&str]) -> Self {
         if parents.is_empty() {

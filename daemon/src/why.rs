@@ -1,11 +1,11 @@
 //! Why a mapping as a whole does what it does, or does nothing: one sentence, how bad it is, and what to do.
 
-use forebay_batcher::Fault;
 use forebay_config::Code;
 use forebay_pollers::SourceError;
 use serde::Serialize;
 
-use crate::registry::Lifecycle;
+use crate::lifecycle::Lifecycle;
+use crate::mapping_status::MappingStatus;
 use crate::status::{TrackView, Weight};
 
 /// Why a mapping does what it does, or does nothing.
@@ -40,7 +40,12 @@ pub enum Severity {
 
 impl Why {
     /// From the mapping's life cycle, what hinders it as a whole, and its tracks: the worst speaks.
-    pub fn of(lifecycle: &Lifecycle, trouble: Option<&Fault>, tracks: Option<&[TrackView]>) -> Self {
+    pub fn of(status: &MappingStatus) -> Self {
+        Self { note: status.note.clone(), ..Self::of_state(status) }
+    }
+
+    fn of_state(status: &MappingStatus) -> Self {
+        let lifecycle = &status.lifecycle;
         match lifecycle {
             Lifecycle::Enabled => {}
             Lifecycle::Enabling { error, .. } => {
@@ -88,12 +93,12 @@ impl Why {
                 return Self::new(lifecycle.to_string(), Severity::Waiting, None, None);
             }
         }
-        let Some(tracks) = tracks else {
+        let Some(tracks) = &status.tracks else {
             return Self::new("Running; its task has not told more yet.".into(), Severity::None, None, None);
         };
         let worst = tracks.iter().max_by_key(|it| it.weight);
         let is_worse = |it: &TrackView| it.weight > Weight::Waits;
-        if let Some(trouble) = trouble.filter(|_| !worst.is_some_and(is_worse)) {
+        if let Some(trouble) = status.trouble.as_ref().filter(|_| !worst.is_some_and(is_worse)) {
             let advice = Some("Mend what the error names; it is tried again by itself.");
             return Self::new(
                 format!("Its tracks cannot be listed: {trouble}."),
@@ -111,11 +116,6 @@ impl Why {
                 None,
             ),
         }
-    }
-
-    /// The same with what to know besides.
-    pub fn with_note(self, note: Option<String>) -> Self {
-        Self { note, ..self }
     }
 
     fn of_tracks(worst: &TrackView, tracks: &[TrackView]) -> Self {
@@ -184,4 +184,65 @@ fn advice(track: &TrackView) -> Option<&'static str> {
         "TooFarAhead" => "Look at what holds the lane: what is ahead of it is finished and waits.",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running(tracks: Vec<TrackView>) -> MappingStatus {
+        MappingStatus { lifecycle: Lifecycle::Enabled, tracks: Some(tracks), ..MappingStatus::fresh() }
+    }
+
+    fn track(label: &str, state: &'static str, weight: Weight) -> TrackView {
+        let sentence = format!("It is {state}.");
+        TrackView { sentence, state, weight, ..TrackView::named(label) }
+    }
+
+    #[test]
+    fn a_track_that_fails_speaks_before_one_that_works_and_counts_those_like_it() {
+        let failing = |label| track(label, "Retrying", Weight::Trouble(2));
+        let works = track("a", "Invoking", Weight::Works);
+        let alone = Why::of(&running(vec![failing("b")]));
+        assert_eq!((alone.why.as_str(), alone.severity), ("It is Retrying.", Severity::Trouble));
+        let said = |tracks| Why::of(&running(tracks)).why;
+        assert_eq!(said(vec![works.clone(), failing("b")]), "b: It is Retrying.");
+        assert_eq!(
+            said(vec![failing("b"), works.clone(), failing("c")]),
+            "c (1 other track says the same): It is Retrying."
+        );
+        assert_eq!(
+            said(vec![failing("b"), failing("c"), failing("d")]),
+            "d (2 other tracks say the same): It is Retrying."
+        );
+        assert_eq!(Why::of(&running(vec![works])).severity, Severity::None);
+    }
+
+    #[test]
+    fn tracks_that_cannot_be_listed_speak_before_what_waits_and_behind_what_fails() {
+        let said = |weight| {
+            let tracks = running(vec![track("a", "OutOfRoom", weight)]);
+            let why = Why::of(&MappingStatus { trouble: Some("no route".into()), ..tracks });
+            (why.why, why.code.map(|it| it.0))
+        };
+        let listing = ("Its tracks cannot be listed: no route.".to_owned(), Some("FB-0504"));
+        assert_eq!(said(Weight::Waits), listing);
+        assert_eq!(said(Weight::Trouble(0)), ("It is OutOfRoom.".to_owned(), None));
+    }
+
+    #[test]
+    fn what_does_not_run_speaks_for_itself_whatever_its_tracks_were() {
+        let failing = vec![track("a", "Retrying", Weight::Trouble(2))];
+        let paused = Why::of(&MappingStatus { lifecycle: Lifecycle::Paused, ..running(failing) });
+        assert_eq!(paused.why, "Paused: nothing is read before it is resumed.");
+    }
+
+    #[test]
+    fn what_is_to_be_known_besides_is_told_in_each_state() {
+        for lifecycle in [Lifecycle::Enabled, Lifecycle::Disabled] {
+            let note = Some("Beware of b.".to_owned());
+            let status = MappingStatus { lifecycle, note: note.clone(), ..MappingStatus::fresh() };
+            assert_eq!(Why::of(&status).note, note);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use forebay_checkpoints::StoreHealth;
 
 use super::Shown;
+use crate::mapping_status::MappingStatus;
 use crate::status::wall_time;
 
 /// 200 while the process answers at all.
@@ -47,18 +48,24 @@ pub(super) async fn readyz(State(shown): State<Shown>, RawQuery(query): RawQuery
             text.push_str(&format!("log [Failing] FB-0541: {trouble}\n"));
         }
         for entry in shown.registry.entries() {
-            let lifecycle = entry.lifecycle();
-            text.push_str(&format!("{} [{}] {lifecycle}", entry.name(), lifecycle.word()));
-            if let Some(trouble) = entry.trouble() {
-                text.push_str(&format!(" Its tracks cannot be listed: {trouble}."));
-            }
-            text.push('\n');
-            for track in entry.tracks().await.unwrap_or_default() {
-                text.push_str(&format!("  {}: {}\n", track.label, track.sentence));
-            }
+            text.push_str(&lines(&entry.whole_status().await));
         }
     }
     (status, text)
+}
+
+/// A mapping and its tracks, each on a line.
+fn lines(status: &MappingStatus) -> String {
+    let MappingStatus { name, lifecycle, .. } = status;
+    let mut text = format!("{name} [{}] {lifecycle}", lifecycle.word());
+    if let Some(trouble) = &status.trouble {
+        text.push_str(&format!(" Its tracks cannot be listed: {trouble}."));
+    }
+    text.push('\n');
+    for track in status.told_tracks() {
+        text.push_str(&format!("  {}: {}\n", track.label, track.sentence));
+    }
+    text
 }
 
 /// Why the data folder takes no checkpoints: as the store says, or as a mapping found.
@@ -83,4 +90,27 @@ fn no_checkpoints(shown: &Shown) -> Option<String> {
 
 fn is_verbose(query: Option<&str>) -> bool {
     query.is_some_and(|it| it.split('&').any(|it| it == "verbose" || it.starts_with("verbose=")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::Lifecycle;
+    use crate::status::TrackView;
+
+    #[test]
+    fn a_mapping_is_a_line_with_what_hinders_it_and_each_track_one_below() {
+        let status = MappingStatus { lifecycle: Lifecycle::Paused, ..MappingStatus::fresh() };
+        assert_eq!(lines(&status), "m [Paused] Paused: nothing is read before it is resumed.\n");
+        let track = TrackView { sentence: "Nothing came.".into(), ..TrackView::named("a") };
+        let tracks = Some(vec![track.clone(), TrackView { label: "b".into(), ..track }]);
+        let status = MappingStatus {
+            lifecycle: Lifecycle::Enabled,
+            trouble: Some("no route".into()),
+            tracks,
+            ..MappingStatus::fresh()
+        };
+        let expected = "m [Enabled] Running. Its tracks cannot be listed: no route.\n  a: Nothing came.\n  b: Nothing came.\n";
+        assert_eq!(lines(&status), expected);
+    }
 }

@@ -6,6 +6,7 @@ mod backlog;
 mod decide;
 mod health;
 mod list;
+mod mapping_json;
 mod peek;
 mod place;
 mod positions;

@@ -14,9 +14,10 @@ use tokio::time::{Instant, sleep};
 use super::Shown;
 use super::answer::{refused, refused_with};
 use crate::inspector::known;
+use crate::lifecycle::Lifecycle;
 use crate::operator_request::NotStood;
 use crate::positions::KeptPlace;
-use crate::registry::{Entry, Lifecycle};
+use crate::registry::Entry;
 use crate::sentence::chain;
 
 /// How long a change of state is waited for, and how often it is looked at.

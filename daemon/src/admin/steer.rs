@@ -10,7 +10,7 @@ use super::answer::{json, no_mapping, refused, refused_with};
 use super::list::one;
 use super::place::awaited;
 use crate::control::{ChangeError, ControlHandle};
-use crate::registry::Lifecycle;
+use crate::lifecycle::Lifecycle;
 use crate::sentence::chain;
 
 /// What is known of mappings beside what runs: whether they are paused, durably, and what the API made.

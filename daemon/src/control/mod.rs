@@ -39,7 +39,8 @@ use crate::clock::Clock;
 use crate::compiled::{CompiledConfig, CompiledMapping, Rest};
 use crate::feeds::OtherTerms;
 use crate::fleet::{Changes, Fleet, WantedMapping, erase};
-use crate::registry::{Calm, Entry, Lifecycle, Registry};
+use crate::lifecycle::{Calm, Lifecycle};
+use crate::registry::{Entry, Registry};
 use crate::sentence::chain;
 
 /// The kind of source of a mapping of which not even that can be told.

@@ -17,6 +17,7 @@ use super::{ChangeError, Control, ControlHandle, compile, list, resolve, twice, 
 use crate::built_in::BuiltIn;
 use crate::clock::Clock;
 use crate::compiled::{CompiledConfig, CompiledMapping};
+use crate::mapping_status::MappingStatus;
 
 /// As many mappings may be there.
 const MAPPINGS_MAX: usize = 10_000;
@@ -171,12 +172,10 @@ impl Service {
         let mut control = self.control.lock().await;
         control.forget_gone();
         let clients = control.clients();
-        let registry = control.registry();
-        let made = control
-            .ledger
-            .made()
-            .iter()
-            .map(|(uuid, it)| view::of_definition(&it.made.definition, registry.entry(uuid).as_deref()));
+        let made =
+            control.ledger.made().iter().map(|(uuid, it)| {
+                view::of_definition(&it.made.definition, status_of(&control, uuid).as_ref())
+            });
         let of_file = control.file.mappings.iter().map(|it| show(&control, it, &clients));
         made.chain(of_file).map(|it| (it.uuid.clone(), it)).collect()
     }
@@ -185,7 +184,7 @@ impl Service {
         let mut control = self.control.lock().await;
         control.forget_gone();
         if let Some(it) = control.standing(uuid) {
-            return Ok(view::of_definition(&it.made.definition, control.registry().entry(uuid).as_deref()));
+            return Ok(view::of_definition(&it.made.definition, status_of(&control, uuid).as_ref()));
         }
         let of_file = of_file(&control, uuid).ok_or_else(ApiError::no_mapping)?;
         Ok(show(&control, &of_file, &control.clients()))
@@ -208,8 +207,12 @@ impl Service {
 
 /// A mapping of the config file as the API shows it.
 fn show(control: &Control, it: &CompiledMapping, clients: &Clients) -> MappingConfiguration {
-    let entry = control.registry().entry(it.mapping.name.as_str());
-    view::of_file(it, entry.as_deref(), clients, EpochMillis(control.read_at.0))
+    let status = status_of(control, it.mapping.name.as_str());
+    view::of_file(it, status.as_ref(), clients, EpochMillis(control.read_at.0))
+}
+
+fn status_of(control: &Control, name: &str) -> Option<MappingStatus> {
+    Some(control.registry().entry(name)?.status())
 }
 
 /// The mapping of the API with this id, if it can be changed. `verb` is what is asked for, for AWS's sentence

@@ -452,8 +452,7 @@ async fn what_a_queue_or_a_folder_is_called_chooses_no_page() {
     let world = World::begin(config(mappings, "f")).await;
     let code = async |name: &str| loop {
         let entry = world.registry.entry(name).unwrap();
-        let tracks = entry.tracks().await;
-        let why = Why::of(&entry.lifecycle(), entry.trouble().as_ref(), tracks.as_deref());
+        let why = Why::of(&entry.whole_status().await);
         if let Some(code) = why.code {
             break (code.0, why.why);
         }

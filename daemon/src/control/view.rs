@@ -9,12 +9,13 @@ use sha2::{Digest, Sha256};
 
 use super::note::Definition;
 use crate::compiled::CompiledMapping;
-use crate::registry::{Calm, Entry, Lifecycle};
+use crate::lifecycle::{Calm, Lifecycle};
+use crate::mapping_status::MappingStatus;
 
 /// A mapping that the API made, as it is now.
-pub(super) fn of_definition(definition: &Definition, entry: Option<&Entry>) -> MappingConfiguration {
+pub(super) fn of_definition(definition: &Definition, status: Option<&MappingStatus>) -> MappingConfiguration {
     let mut shown = definition.configuration.clone();
-    show_state(&mut shown, entry, definition.enabled);
+    show_state(&mut shown, status, definition.enabled);
     if definition.deleting {
         "Deleting".clone_into(&mut shown.state);
     }
@@ -24,7 +25,7 @@ pub(super) fn of_definition(definition: &Definition, entry: Option<&Entry>) -> M
 /// A mapping of the config file, as far as AWS has words for it.
 pub(super) fn of_file(
     it: &CompiledMapping,
-    entry: Option<&Entry>,
+    status: Option<&MappingStatus>,
     clients: &Clients,
     read_at: EpochMillis,
 ) -> MappingConfiguration {
@@ -55,7 +56,7 @@ pub(super) fn of_file(
         state_transition_reason: "USER_INITIATED".to_owned(),
         filter_criteria_error: None,
     };
-    show_state(&mut shown, entry, mapping.enabled);
+    show_state(&mut shown, status, mapping.enabled);
     shown
 }
 
@@ -81,13 +82,13 @@ fn function_arn(mapping: &Mapping, region: &str, account: &str) -> String {
 }
 
 /// State, reason and last result as they are now.
-fn show_state(shown: &mut MappingConfiguration, entry: Option<&Entry>, is_enabled: bool) {
-    let Some(entry) = entry else { return };
-    let lifecycle = entry.lifecycle();
-    let (state, reason) = match &lifecycle {
+fn show_state(shown: &mut MappingConfiguration, status: Option<&MappingStatus>, is_enabled: bool) {
+    let Some(status) = status else { return };
+    let lifecycle = &status.lifecycle;
+    let (state, reason) = match lifecycle {
         Lifecycle::Creating if !is_enabled => ("Disabled", None),
         // What is left is to hand back what it had not begun with.
-        Lifecycle::Disabling if entry.calm() == Calm::Still => ("Disabled", None),
+        Lifecycle::Disabling if status.calm == Calm::Still => ("Disabled", None),
         Lifecycle::Paused => ("Disabled", Some("Paused over /v1/; resume it there, or set Enabled")),
         Lifecycle::Unfit { .. } => ("Disabled", Some("ESM_CONFIG_NOT_VALID")),
         Lifecycle::Creating
@@ -104,9 +105,9 @@ fn show_state(shown: &mut MappingConfiguration, entry: Option<&Entry>, is_enable
         reason.clone_into(&mut shown.state_transition_reason);
     }
     if shown.last_processing_result.is_some() {
-        shown.last_processing_result = Some(entry.last_result().to_owned());
+        shown.last_processing_result = Some(status.last_result.to_owned());
     }
-    shown.last_modified = shown.last_modified.max(EpochMillis(entry.changed_at().0));
+    shown.last_modified = shown.last_modified.max(EpochMillis(status.changed_at.0));
 }
 
 #[cfg(test)]
@@ -135,11 +136,8 @@ mod tests {
         }
     }
 
-    fn standing(lifecycle: Lifecycle, calm: Calm) -> std::sync::Arc<Entry> {
-        let (entry, _) = Entry::new("m", "fake", "fake:there".into(), "f".into());
-        entry.set_lifecycle(lifecycle);
-        entry.set_calm(calm);
-        entry
+    fn standing(lifecycle: Lifecycle, calm: Calm) -> MappingStatus {
+        MappingStatus { lifecycle, calm, ..MappingStatus::fresh() }
     }
 
     #[test]
@@ -171,17 +169,19 @@ mod tests {
 
     #[test]
     fn the_last_result_and_change_of_what_runs_are_shown_and_those_of_the_definition_without_it() {
-        let entry = standing(Lifecycle::Enabled, Calm::Busy);
-        entry.set_last_result("OK");
-        let told = of_definition(&definition(true), Some(&entry));
+        let status = MappingStatus {
+            last_result: "OK",
+            changed_at: UnixMillis(1_500),
+            ..standing(Lifecycle::Enabled, Calm::Busy)
+        };
+        let told = of_definition(&definition(true), Some(&status));
         assert_eq!(told.last_processing_result.as_deref(), Some("OK"));
-        let UnixMillis(changed_at) = entry.changed_at();
-        assert!(changed_at > 0 && told.last_modified == EpochMillis(changed_at));
+        assert_eq!(told.last_modified, EpochMillis(1_500));
         let mut of_queue = definition(true);
         of_queue.configuration.last_processing_result = None;
-        assert_eq!(of_definition(&of_queue, Some(&entry)).last_processing_result, None);
+        assert_eq!(of_definition(&of_queue, Some(&status)).last_processing_result, None);
         assert_eq!(of_definition(&definition(true), None), definition(true).configuration);
         let deleted = Definition { deleting: true, ..definition(true) };
-        assert_eq!(of_definition(&deleted, Some(&entry)).state, "Deleting");
+        assert_eq!(of_definition(&deleted, Some(&status)).state, "Deleting");
     }
 }

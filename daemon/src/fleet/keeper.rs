@@ -21,10 +21,11 @@ use self::work::{Came, Hands, UnderWay};
 use super::wired::{CommonGround, How, LastOrder, MappingFacts, Wired};
 use crate::compiled::Rest;
 use crate::last_error::{ErrorOf, LastError};
+use crate::lifecycle::{Calm, Lifecycle};
 use crate::logs::Repeats;
 use crate::mapping_task::{Jobs, LifeError};
 use crate::operator_request::{OperatorRequest, REQUESTS_MAX, StoredPositions};
-use crate::registry::{Calm, Command, Entry, Lifecycle};
+use crate::registry::{Command, Entry};
 use crate::sentence::chain;
 
 /// After a panic the last order begins anew after this.

@@ -34,8 +34,9 @@ pub use start::LifeError;
 pub use wiring::Wiring;
 
 use crate::budget::Allowance;
+use crate::lifecycle::{Calm, Lifecycle};
 use crate::logs::Repeats;
-use crate::registry::{Calm, Command, Entry, Lifecycle};
+use crate::registry::{Command, Entry};
 use alarm::Alarm;
 use commits::Unsynced;
 use decisions::Decisions;

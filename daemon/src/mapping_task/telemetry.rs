@@ -13,9 +13,9 @@ use tracing::{debug, error, info, warn};
 use super::news::source_trouble;
 use super::{Life, PUBLISH_EVERY, Work};
 use crate::last_error::{ErrorOf, LastError};
+use crate::lifecycle::Calm;
 use crate::metrics::Gauges;
 use crate::positions::KeptPlace;
-use crate::registry::Calm;
 use crate::sentence::{FunctionGate, reason};
 use crate::status::{TrackView, position};
 

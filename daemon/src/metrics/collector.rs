@@ -10,10 +10,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::runtime::Handle;
 
-use super::counts::COUNTERS;
-use super::mapping::{Gauges, MappingMetrics};
+use super::series::{MappingSeries, float};
 use crate::clock::Clock;
-use crate::registry::{Entry, Registry};
+use crate::registry::Registry;
 use crate::reload::ReloadStatus;
 
 /// Every series of the process.
@@ -44,67 +43,6 @@ struct Series {
     registry: Arc<Registry>,
     reloads: Arc<ReloadStatus>,
     clock: Clock,
-}
-
-type Labels = [(&'static str, String); 2];
-
-impl Series {
-    fn each(&self, write: &mut dyn FnMut(&Labels, &Entry) -> fmt::Result) -> fmt::Result {
-        for entry in self.registry.entries() {
-            write(
-                &[("mapping", entry.name().to_owned()), ("source", entry.source_kind().to_owned())],
-                &entry,
-            )?;
-        }
-        Ok(())
-    }
-
-    fn counter(
-        &self,
-        to: &mut DescriptorEncoder<'_>,
-        name: &str,
-        help: &str,
-        value: &dyn Fn(&MappingMetrics) -> u64,
-    ) -> fmt::Result {
-        let mut series = to.encode_descriptor(name, help, None, MetricType::Counter)?;
-        self.each(&mut |labels, entry| {
-            ConstCounter::new(value(entry.metrics())).encode(series.encode_family(labels)?)
-        })
-    }
-
-    fn gauge(
-        &self,
-        to: &mut DescriptorEncoder<'_>,
-        name: &str,
-        help: &str,
-        value: &dyn Fn(&Entry, Gauges) -> Option<f64>,
-    ) -> fmt::Result {
-        let mut series = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        self.each(&mut |labels, entry| match value(entry, entry.metrics().gauges()) {
-            Some(value) => ConstGauge::new(value).encode(series.encode_family(labels)?),
-            None => Ok(()),
-        })
-    }
-
-    fn gauges(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let now = self.clock.now().unix;
-        self.gauge(to, "enabled", "1 while the mapping reads its source", &|entry, _| {
-            Some(f64::from(u8::from(entry.is_enabled())))
-        })?;
-        self.gauge(to, "in_flight_invokes", "Invocations that run", &|_, it| Some(float(it.n_in_flight)))?;
-        self.gauge(to, "held_bytes", "Bytes of records held in memory", &|_, it| Some(float(it.held_bytes)))?;
-        self.gauge(to, "tracks", "Tracks that are read", &|_, it| Some(float(it.n_tracks)))?;
-        let help = "Batches that wait for an operator to decide";
-        self.gauge(to, "paused_batches", help, &|_, it| Some(float(it.n_paused)))?;
-        let help = "Age of the last record of the batch sent last, when it was sent";
-        self.gauge(to, "iterator_age_milliseconds", help, &|_, it| Some(float(it.iterator_age_ms)))?;
-        let help = "Time since a checkpoint last became durable";
-        self.gauge(to, "checkpoint_age_seconds", help, &|_, it| {
-            it.committed_at.map(|at| at.age(now).as_secs_f64())
-        })?;
-        let help = "1 while the data folder takes no checkpoints";
-        self.gauge(to, "store_failing", help, &|_, it| Some(f64::from(u8::from(it.store_failing))))
-    }
 }
 
 impl Series {
@@ -164,34 +102,9 @@ impl Collector for Series {
         self.reloads(&mut encoder)?;
         runtime_tasks(&mut encoder)?;
         log(&mut encoder)?;
-        for (at, (name, help, _)) in COUNTERS.iter().enumerate() {
-            self.counter(&mut encoder, name, help, &|it| it.values()[at])?;
-        }
-        self.counter(
-            &mut encoder,
-            "task_restarts",
-            "Times the mapping's task died and was started again",
-            &MappingMetrics::n_restarts,
-        )?;
-        self.gauges(&mut encoder)?;
-        let mut series = encoder.encode_descriptor(
-            "batch_records",
-            "Records in each batch sent",
-            None,
-            MetricType::Histogram,
-        )?;
-        self.each(&mut |labels, entry| entry.metrics().batch_records.encode(series.encode_family(labels)?))?;
-        let help = "How long invocations took, in seconds";
-        let mut series =
-            encoder.encode_descriptor("invoke_duration_seconds", help, None, MetricType::Histogram)?;
-        self.each(&mut |labels, entry| entry.metrics().invoke_seconds.encode(series.encode_family(labels)?))
+        let entries = self.registry.entries();
+        MappingSeries::of(entries.iter().map(|it| &**it), self.clock.now().unix).write(&mut encoder)
     }
-}
-
-/// Gauges are floats on the wire; beyond 2^53 the last digits do not matter.
-#[allow(clippy::cast_precision_loss, reason = "a gauge is a float on the wire")]
-fn float(value: u64) -> f64 {
-    value as f64
 }
 
 #[cfg(test)]
@@ -200,6 +113,7 @@ mod tests {
 
     use forebay_batcher::UnixMillis;
 
+    use super::super::counts::COUNTERS;
     use super::*;
 
     #[test]

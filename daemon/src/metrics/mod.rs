@@ -4,6 +4,7 @@
 mod collector;
 mod counts;
 mod mapping;
+mod series;
 
 pub use collector::Exporter;
 pub use counts::{COUNTERS, Counter};

@@ -9,8 +9,9 @@ use forebay_batcher::OnExhausted;
 use forebay_config::document::Value as Written;
 use forebay_config::{Document, Format, Node};
 use forebay_daemon::admin::routes::ROUTES;
+use forebay_daemon::lifecycle::Lifecycle;
 use forebay_daemon::operator_request::{NotStood, OperatorRequest, RepositionError};
-use forebay_daemon::registry::{Entry, Lifecycle};
+use forebay_daemon::registry::Entry;
 use forebay_daemon::reload::ReloadOutcome;
 use serde_json::{Value, json};
 

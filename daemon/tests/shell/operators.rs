@@ -16,8 +16,7 @@ use crate::world::{Order, Running, World, until};
 
 impl Running {
     async fn why(&self) -> Why {
-        let tracks = self.entry.tracks().await;
-        Why::of(&self.entry.lifecycle(), self.entry.trouble().as_ref(), tracks.as_deref())
+        Why::of(&self.entry.whole_status().await)
     }
 }
 

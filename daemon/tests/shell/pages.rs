@@ -8,8 +8,9 @@ use forebay_batcher::{Counts, Fault, UnixMillis};
 use forebay_config::Code;
 use forebay_daemon::dump::dump;
 use forebay_daemon::last_error::{ErrorOf, LastError};
+use forebay_daemon::lifecycle::Lifecycle;
 use forebay_daemon::metrics::Gauges;
-use forebay_daemon::registry::{Command, Entry, Lifecycle, Registry};
+use forebay_daemon::registry::{Command, Entry, Registry};
 use forebay_daemon::status::{HiddenStatus, ReceivesStatus, TrackView, Weight};
 use tokio::sync::mpsc::Receiver;
 

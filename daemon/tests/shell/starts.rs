@@ -2,7 +2,7 @@
 
 use forebay_checkpoints::{MappingId, TrackKey};
 use forebay_config::StartingPosition;
-use forebay_daemon::registry::Lifecycle;
+use forebay_daemon::lifecycle::Lifecycle;
 
 use crate::function::function;
 use crate::world::{World, until};
@@ -30,7 +30,7 @@ async fn latest_is_where_the_source_stood_when_the_mapping_was_created_and_stays
     let order =
         || crate::world::Order { start: StartingPosition::Latest, ..world.order("m", &source, &function) };
     let running = world.run(order());
-    until("it is enabled", || running.entry.is_enabled()).await;
+    until("it is enabled", || running.entry.lifecycle() == Lifecycle::Enabled).await;
     running.close().await;
     source.append("a", &["while it was away"]);
     source.append("b", &["a track that appeared later, from its start"]);

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use forebay_batcher::Close;
-use forebay_daemon::registry::Lifecycle;
+use forebay_daemon::lifecycle::Lifecycle;
 use tokio::time::Instant;
 
 use crate::function::function;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use forebay_checkpoints::MappingId;
 use forebay_daemon::budget::Budget;
-use forebay_daemon::registry::Lifecycle;
+use forebay_daemon::lifecycle::Lifecycle;
 use forebay_daemon::why::{Severity, Why};
 
 use crate::function::{FakeDestination, function};
@@ -131,7 +131,7 @@ async fn a_loop_that_dies_is_started_again_after_its_invocations_ended() {
     until("another mapping never noticed", || other_function.seen() == ["x1"]).await;
     assert_eq!(function.batches().len(), 2, "the next life waits for the invocation of the former (O-1)");
     function.release();
-    until("it runs again", || running.entry.is_enabled()).await;
+    until("it runs again", || running.entry.lifecycle() == Lifecycle::Enabled).await;
     until("the batch was tried again and the new track read", || function.seen().len() == 4).await;
     let mut seen = function.seen();
     seen.sort();
@@ -310,7 +310,7 @@ async fn a_running_mapping_that_is_fenced_stops_with_all_its_tracks_and_says_so(
         function.seen()
     );
     assert_eq!(log.n_lines("another owner has the mapping"), 1);
-    let why = Why::of(&running.entry.lifecycle(), None, running.entry.tracks().await.as_deref());
+    let why = Why::of(&running.entry.whole_status().await);
     assert_eq!((why.severity, why.code.map(|it| it.0)), (Severity::Trouble, Some("FB-0401")));
     running.close().await;
     // Whoever takes it over again goes on from what was durable: only what was refused is repeated.
