@@ -83,7 +83,7 @@ async fn accept(listener: &TcpListener, address: SocketAddr, served: &Arc<Served
             // Closed without a word: a refusal would take a place as well.
             continue;
         }
-        match peer::holder(served.process, from, address) {
+        match peer::far_end(served.process, from, address).await {
             FarEnd::Family => drop(connections.spawn(converse(stream, Arc::clone(served)))),
             FarEnd::Stranger => {
                 // Once, or whoever knocks fills the log.

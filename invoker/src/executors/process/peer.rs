@@ -7,6 +7,8 @@
 use std::fs;
 use std::net::SocketAddr;
 
+use tokio::task::spawn_blocking;
+
 /// Who holds the far end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FarEnd {
@@ -18,8 +20,17 @@ pub(super) enum FarEnd {
     Gone,
 }
 
-/// Who holds the connection `from` → `to` on this host, seen from `process`.
-pub(super) fn holder(process: u32, from: SocketAddr, to: SocketAddr) -> FarEnd {
+/// Who holds the connection `from` → `to` on this host, seen from `process`. What cannot be found out is a
+/// stranger's.
+pub(super) async fn far_end(process: u32, from: SocketAddr, to: SocketAddr) -> FarEnd {
+    // The kernel walks its table of sockets for each who reads it, and `/proc` is as long as the host has
+    // processes: milliseconds, for which a thread of the runtime is not held up.
+    #[expect(clippy::disallowed_methods, reason = "it is waited for right here")]
+    let found = spawn_blocking(move || holder(process, from, to));
+    found.await.unwrap_or(FarEnd::Stranger)
+}
+
+fn holder(process: u32, from: SocketAddr, to: SocketAddr) -> FarEnd {
     // The kernel lists a socket that nobody holds with inode 0.
     let Some(inode) = socket_inode(from, to).filter(|it| *it != 0) else { return FarEnd::Gone };
     let link = format!("socket:[{inode}]");
@@ -106,9 +117,36 @@ mod tests {
         assert_eq!(holder(std::process::id(), from, to), FarEnd::Family);
         assert_eq!(holder(other.id(), from, to), FarEnd::Stranger);
         drop(stream);
-        assert_eq!(holder(std::process::id(), from, to), FarEnd::Gone);
+        // A child that another test has just forked holds it too, until that child runs its program.
+        while holder(std::process::id(), from, to) != FarEnd::Gone {
+            std::thread::yield_now();
+        }
         other.kill().unwrap();
         other.wait().unwrap();
+    }
+
+    #[test]
+    fn whoever_asks_holds_up_no_thread_of_the_runtime() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(to).unwrap();
+        let from = stream.local_addr().unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        // The only thread for what blocks is taken, so the answer can come from nowhere else.
+        let taken = runtime.spawn_blocking(move || held.recv());
+        let mut asked = std::pin::pin!(far_end(std::process::id(), from, to));
+        let is_answered = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = &mut asked => true,
+                () = tokio::task::yield_now() => false,
+            }
+        });
+        assert!(!is_answered);
+        release.send(()).unwrap();
+        assert_eq!(runtime.block_on(asked), FarEnd::Family);
+        runtime.block_on(taken).unwrap().unwrap();
     }
 
     #[test]
