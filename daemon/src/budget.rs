@@ -110,6 +110,7 @@ impl Allowance {
         let rest = &self.budget.rest;
         let share = self.budget.share.load(Ordering::Relaxed);
         let free = (share + self.borrowed).saturating_sub(held_bytes);
+        // A new division had less to lend than is out: whoever can gives back, before anybody borrows.
         let is_overdrawn = rest.load(Ordering::Relaxed) < 0;
         if self.borrowed > 0 && (free >= 3 * STEP || held_bytes == 0 || is_overdrawn) {
             self.borrowed -= STEP;

@@ -75,6 +75,7 @@ impl CompiledMapping {
     pub fn compile(mapping: Mapping, base: PathBuf) -> Result<Self, Vec<Finding>> {
         let kind =
             BuiltIn::kind(&mapping.source.kind).expect("the mapping was checked against the built-in kinds");
+        // Of these settings: one kind may be read in more than one way, and not each obeys the same settings.
         let profile = kind.profile_of(&mapping.source.settings);
         let source = Arc::from(kind.parse(&mapping.source.settings, &base)?);
         let filter = filter::of(&mapping.filters, profile).map_err(|error| {

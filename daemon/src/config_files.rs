@@ -150,6 +150,7 @@ impl Loaded {
                 let machine = MachineInputs::default();
                 self.findings.extend(document.expand(&machine));
                 for (file, mark) in machine.named_files.into_inner() {
+                    // Another document may have named it first, and the mark before the first reading counts.
                     self.named_files.entry(file).or_insert(mark);
                 }
                 self.documents.push(document);
@@ -192,6 +193,7 @@ pub fn chosen(flags: &[String]) -> Result<Vec<String>, LoadError> {
     if let Some(name) = env::var(VARIABLE).ok().filter(|it| !it.is_empty()) {
         return Ok(vec![name]);
     }
+    // The first that is there, readable or not: one that cannot be read is not passed over in silence.
     let usual = DEFAULT_PATHS.iter().find(|it| Path::new(it).exists()).ok_or(LoadError::Nowhere)?;
     Ok(vec![(*usual).to_owned()])
 }
@@ -211,6 +213,8 @@ pub(crate) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
             files.push(path);
         }
     }
+    // The order of a folder is the file system's; which of two files comes first must not change between
+    // machines.
     files.sort();
     Ok(files)
 }

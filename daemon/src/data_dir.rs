@@ -16,6 +16,7 @@ fn variable(name: &str) -> Option<PathBuf> {
 }
 
 fn default_of(is_root: bool, state: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
+    // A service has no home; its folder is where the system looks for state.
     if is_root {
         return Some(PathBuf::from("/var/lib/forebay"));
     }

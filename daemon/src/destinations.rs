@@ -30,6 +30,7 @@ impl Destinations<'_> {
         target: &DestinationTarget,
     ) -> Result<Arc<dyn Destination>, BuildError> {
         Ok(match target {
+            // Not made anew: two writers of one file would tear each other's lines.
             DestinationTarget::File(path) => self.files.destination(path),
             DestinationTarget::Http(settings) => {
                 let built = HttpDestination::new(settings, &self.clients.http);

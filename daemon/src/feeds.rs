@@ -110,12 +110,14 @@ impl Feeds {
     pub async fn join(&self, settings: &dyn SourceSettings, mapping: &str) -> Result<Feed, SourceError> {
         let identity = settings.identity();
         self.await_fresh(&identity).await;
+        // Before the feed is looked for: whoever waits behind one that connects finds what that one made.
         let connecting = Arc::clone(&lock(&self.by_identity).entry(identity.clone()).or_default().connecting);
         let _alone = connecting.lock().await;
         if let Some(feed) = lock(&self.by_identity).get_mut(&identity).and_then(|place| place.enter(mapping))
         {
             return Ok(feed);
         }
+        // Before it connects: settings that change meanwhile show by another number.
         let n_renewed = self.n_renewed(&identity);
         let source = {
             // Nobody closes it.
@@ -145,6 +147,7 @@ impl Feeds {
         n_renewed: u64,
     ) -> Result<Option<Feed>, SourceError> {
         let mut places = lock(&self.by_identity);
+        // What was connected has former settings; the next life connects anew.
         if places.get(identity).map_or(0, |place| place.n_renewed) != n_renewed {
             return Err(SourceError::Down {
                 what: identity.to_owned(),

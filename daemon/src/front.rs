@@ -134,6 +134,7 @@ impl Prepared {
         if let Some((address, missing)) = listen.and_then(|it| Some((it, api.missing_for(it)?))) {
             return Err(FrontError::Exposed { address, missing });
         }
+        // Its own, made anew at each reload: what they look up is not what was looked up before.
         let clients = Clients { http: HttpClients::new(), aws: Aws::new(&settings.aws, variable) };
         let region = clients.aws.region().to_owned();
         let policy = Policy {
@@ -162,6 +163,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 async fn access(api: &ApiSettings, region: &str, clients: &Clients) -> Result<Access, FrontError> {
+    // Whoever calls this has seen that it stands on loopback then.
     if api.keys.is_empty() {
         return Ok(Access::Open);
     }
@@ -225,6 +227,7 @@ impl Bound {
             Some(address) => {
                 let bind = async {
                     let listener = TcpListener::bind(address).await?;
+                    // Port 0 has become another.
                     let address = listener.local_addr()?;
                     io::Result::Ok((listener, address))
                 };
@@ -234,6 +237,7 @@ impl Bound {
                 Some((listener, address))
             }
         };
+        // No reason not to start: only commands that name no address miss it.
         let socket = Socket::bind(data_dir).inspect_err(|error| {
             let path = data_dir.join(forebay_api::server::SOCKET_FILE);
             warn!(code = "FB-0522", path = %path.display(), %error, "the socket cannot be made: commands need a listener's address");
@@ -314,6 +318,7 @@ impl Running {
 
     /// Ends the listeners; open requests get a moment.
     pub async fn stop(self) {
+        // Side by side, or the moments of all would add up.
         let stops: Vec<_> = self.servers.into_iter().map(|it| tokio::spawn(it.stop(CLOSE_MAX))).collect();
         for stop in stops {
             if let Err(error) = stop.await {

@@ -86,6 +86,7 @@ impl Functions {
         }
         self.retired.retain(|it| it.strong_count() > 0);
         for (name, built) in new {
+            // Its mappings are told after this, and ask for slots at once.
             gate.renew(&name, built.n_slots, built.function.rate);
             if let Some(former) = self.running.insert(name, built) {
                 self.retire(former);
@@ -104,8 +105,10 @@ impl Functions {
     }
 
     fn retire(&mut self, former: Arc<Built>) {
+        // Weak: at the end of the process those that still run are stopped, and nothing is kept for that.
         self.retired.push(Arc::downgrade(&former.executor));
         self.retiring.spawn(async move {
+            // Without a close the wait would not end when the last of them has gone.
             former.users.close();
             former.users.wait().await;
             former.executor.stop(RETIRE_MAX).await;

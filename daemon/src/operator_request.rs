@@ -132,6 +132,7 @@ impl StoredPositions {
     async fn put(&mut self, places: Vec<(TrackName, Watermark)>) -> Result<(), RepositionError> {
         self.kept = None;
         let lease = self.store.acquire(&self.id).await?;
+        // A row would pass for a mapping that was created, and its starting position would be forgotten.
         if self.store.load(&lease).await?.is_none() {
             return Err(RepositionError::NeverRan);
         }
@@ -153,6 +154,7 @@ impl StoredPositions {
 fn at(bound: Watermark) -> Checkpoint {
     match bound {
         Watermark::Origin(origin) => Checkpoint::at_origin(origin),
+        // Any origin does: the position takes its place.
         Watermark::At(position) => {
             let origin = forebay_batcher::Origin(forebay_batcher::ShortBytes::new(b""));
             Checkpoint { watermark: Watermark::At(position), ..Checkpoint::at_origin(origin) }

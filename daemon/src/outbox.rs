@@ -41,6 +41,7 @@ impl Outbox {
     ) -> Result<(), DeliveryError> {
         let records = notice.slice.records();
         let (key, mut info) = source.format().batch_info(records);
+        // Records say themselves where they lie; only the last invocation of a window has none.
         if let Some(it) = in_window.filter(|_| records.is_empty()) {
             describe_window(it, &mut info);
         }
@@ -51,6 +52,7 @@ impl Outbox {
                 None => event.concat(),
             }
         };
+        // Rendered only where it is sent: it may have megabytes.
         let payload = self.include_payload.then(event);
         let context = NoticeContext {
             function_arn: &self.function_arn,

@@ -20,6 +20,7 @@ pub struct KeptPlace {
 impl KeptPlace {
     /// The same as a source is asked with it; `None` for a track whose place is lost.
     pub fn stand(&self) -> Option<Stand> {
+        // Nothing is guessed of a place that is lost: its backlog is left out.
         let checkpoint = self.checkpoint.as_ref().ok()?;
         let standing = if checkpoint.ended { Standing::Ended } else { Standing::Open };
         Some(Stand { track: self.track.clone(), bound: checkpoint.watermark.clone(), standing })

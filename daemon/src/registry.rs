@@ -85,8 +85,10 @@ impl Entry {
         function: String,
     ) -> (Arc<Self>, mpsc::Receiver<Command>) {
         let metrics =
+            // A series goes by its labels: under another kind it is another one and begins at zero.
             if source_kind == self.source_kind { Arc::clone(&self.metrics) } else { Arc::default() };
         let (entry, receiver) = Self::make(&self.name, source_kind, source, function, metrics);
+        // What went wrong with it is not over because its settings are others.
         entry.set_last_result(self.last_result());
         (*lock(&entry.last_error)).clone_from(&self.last_error());
         (entry, receiver)
@@ -295,6 +297,7 @@ impl Entry {
             return Err(DecideError::Rests);
         }
         let (answer, told) = oneshot::channel();
+        // Not waited for: a task that does not take commands would keep an operator for as long.
         self.commands.try_send(Command::Decide(wish, answer)).map_err(|_| DecideError::NotNow)?;
         told.await.unwrap_or(Err(DecideError::Unknown))
     }
@@ -333,6 +336,7 @@ impl Entry {
 
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (answer, told) = oneshot::channel();
+        // A task that is behind with its commands would not answer in time either.
         self.commands.try_send(question(answer)).ok()?;
         timeout(ANSWER_MAX, told).await.ok()?.ok()
     }
@@ -368,6 +372,7 @@ impl Registry {
 
     /// Every mapping that the process began with has been tried once, successfully or not.
     pub fn is_started(&self) -> bool {
+        // Once and for all: a mapping that is made later does not make the process one that starts.
         let is_started = self.was_started.load(Ordering::Relaxed)
             || self.entries().iter().all(|it| it.lifecycle() != Lifecycle::Creating);
         if is_started {

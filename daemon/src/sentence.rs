@@ -55,6 +55,7 @@ pub fn sentence(state: &TrackState, gate: &FunctionGate, now: Tick) -> String {
         } => {
             let what = match condition {
                 Condition::AgeExceeded => "too old (`maximum_record_age_in_seconds`)".to_owned(),
+                // Only the first of these waits for an operator; the others are given up at once.
                 Condition::RetriesExhausted | Condition::PayloadTooLarge | Condition::Rejected => {
                     format!("out of attempts (`maximum_retry_attempts`), {n_invokes} so far")
                 }
@@ -103,6 +104,7 @@ pub fn sentence(state: &TrackState, gate: &FunctionGate, now: Tick) -> String {
             let works = format!("The function works on {batches}, the oldest {}", for_(*since));
             match again {
                 None => format!("{works}."),
+                // Beside those that go well, a batch that never does would not be heard of.
                 Some(Again { n_failures, since, error }) => {
                     let attempt = n_failures.saturating_add(1);
                     format!(
@@ -152,6 +154,7 @@ pub fn sentence(state: &TrackState, gate: &FunctionGate, now: Tick) -> String {
             let came = n_receives.map_or(String::new(), |n| format!(", after it had come {}", times(n)));
             let again = match next {
                 Some(next) if *next > now => format!("comes again {}", in_(*next)),
+                // Its time is over and no receive has brought it yet: the queue counts by its own clock.
                 Some(_) => "comes again now".to_owned(),
                 None => "comes again when its queue shows it".to_owned(),
             };
@@ -212,12 +215,14 @@ impl FunctionGate {
     fn who_has_the_slots(&self) -> String {
         const LIMITS: &str = "`reserved_concurrent_executions` of its function and `maximum_concurrency` of the mapping say how many there are";
         match &self.state {
+            // The rate holds it only while a slot is free; without one it would wait in any case.
             Some(GateState { rate_opens_in: Some(wait), slots, in_use, .. }) if in_use < slots => {
                 format!(
                     "`rate_limit` of its function lets the next invocation start in {}, in turn with those of other mappings",
                     span(*wait)
                 )
             }
+            // More may be in use than there are, after a config with fewer.
             Some(GateState { slots, in_use, .. }) if in_use >= slots && *in_use > self.n_own => {
                 let n_others = in_use - self.n_own;
                 format!(
@@ -280,6 +285,7 @@ pub fn span(it: Duration) -> String {
     let seconds = it.as_secs();
     match seconds {
         0 => format!("{} ms", it.as_millis()),
+        // Cut and not rounded: 9.96 s would be `10.0 s`, where 10 s is `10 s`.
         1..=9 => format!("{seconds}.{} s", it.subsec_millis() / 100),
         10..=59 => format!("{seconds} s"),
         60..=3599 => format!("{} min {} s", seconds / 60, seconds % 60),
@@ -315,6 +321,7 @@ fn advice(text: &str) -> String {
 }
 
 fn cut(text: &str, n_chars_max: usize) -> String {
+    // By characters, for a cut within one would panic; and no text from outside moves a terminal's cursor.
     let mut line: String =
         text.chars().take(n_chars_max).map(|it| if it.is_control() { ' ' } else { it }).collect();
     if text.chars().nth(n_chars_max).is_some() {

@@ -96,6 +96,8 @@ impl TrackView {
         now: Now,
     ) -> Self {
         let told = StateParts::of(state);
+        // Ticks mean nothing outside of the process; the wall clock may have jumped since, which only shifts
+        // what is shown.
         let wall = |tick: Option<Tick>| tick.map(|it| wall_time(wall_of(it, now)));
         Self {
             track: track.to_owned(),
@@ -206,6 +208,7 @@ impl<'a> StateParts<'a> {
                 Self { since: Some(*since), ..Self::new(Weight::Waits) }
             }
             TrackState::OutOfRoom { .. } | TrackState::TooFarAhead { .. } => Self::new(Weight::Waits),
+            // Trouble although it works: nothing says that this attempt goes better.
             TrackState::Invoking { again: Some(again), .. } => {
                 let attempt = Some(again.n_failures.saturating_add(1));
                 Self { since: Some(again.since), attempt, error: Some(&again.error), ..trouble(1) }

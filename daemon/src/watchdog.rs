@@ -55,6 +55,7 @@ impl Watchdog {
     /// # Errors
     /// The system has no thread or no socket to give.
     pub fn start(grace: Duration) -> io::Result<Self> {
+        // A socket and no channel: a handler of signals may write to it, and may do little else.
         let (bell, ear) = UnixStream::pair()?;
         let shared = Arc::new(WatchdogState {
             grace: Mutex::new(grace),

@@ -96,6 +96,7 @@ impl Why {
         let Some(tracks) = &status.tracks else {
             return Self::new("Running; its task has not told more yet.".into(), Severity::None, None, None);
         };
+        // Of several as bad any would do; the last one speaks, and counts the others.
         let worst = tracks.iter().max_by_key(|it| it.weight);
         let is_worse = |it: &TrackView| it.weight > Weight::Waits;
         if let Some(trouble) = status.trouble.as_ref().filter(|_| !worst.is_some_and(is_worse)) {
@@ -130,6 +131,7 @@ impl Why {
             1 => " (1 other track says the same)".to_owned(),
             n => format!(" ({n} other tracks say the same)"),
         };
+        // The one track of a queue or of a file has no name that a reader would miss.
         let sentence = if tracks.len() == 1 {
             worst.sentence.clone()
         } else {

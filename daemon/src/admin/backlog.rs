@@ -39,6 +39,7 @@ pub(super) enum NoBacklog {
 /// How much waits behind what is durably finished.
 pub(super) async fn ask(entry: &Arc<Entry>) -> Result<Backlog, NoBacklog> {
     let inspector = entry.inspector().ok_or(NoBacklog::Stood(NotStood::NotNow))?;
+    // Behind what is durable and not behind what was read: what is held here is not done.
     let places = entry.stood().await.map_err(NoBacklog::Stood)?;
     inspector.backlog(places.as_deref()).await.map_err(NoBacklog::Source)
 }
@@ -48,6 +49,7 @@ pub(super) async fn ask(entry: &Arc<Entry>) -> Result<Backlog, NoBacklog> {
 pub(super) async fn backlog(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
     let Some(entry) = settled(&shown, &name).await else { return no_mapping() };
     match timeout(WAIT_MAX, ask(&entry)).await {
+        // Records where both are known: whoever scales by the number thinks in those.
         Ok(Ok(Backlog { records: Some(n), bytes })) => {
             json(&BacklogJson { backlog: n, unit: "records", records: Some(n), bytes })
         }

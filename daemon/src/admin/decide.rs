@@ -68,6 +68,7 @@ pub(super) async fn decide(
         Ok(Ok(decided)) => json(&DecidedJson { decided, sentence }),
         Ok(Err(error)) => failed(&error),
         Err(_) => {
+            // The task has the wish, and dropping the question takes nothing back.
             let sentence = "It is carried out; the data folder has not kept it yet.";
             (StatusCode::ACCEPTED, json(&DecidedJson { decided: Vec::new(), sentence })).into_response()
         }

@@ -57,6 +57,7 @@ pub(super) async fn peek(
     };
     let from = match from {
         None => PeekFrom::Here,
+        // What is neither a word nor a time is a position, which only the source can judge.
         Some(told) => start_of(&told).map_or(PeekFrom::Place(told), PeekFrom::Start),
     };
     let glimpse = Glimpse { n, track, from };

@@ -92,6 +92,7 @@ pub(super) async fn stood(entry: &Entry) -> Result<Option<Vec<KeptPlace>>, Respo
         }
     };
     Ok(match (places, entry.inspector()) {
+        // One that runs was told its labels by the source; the store keeps names only.
         (Some(places), Some(inspector)) if entry.lifecycle().is_resting() => {
             Some(inspector.describe(places).await)
         }
@@ -123,6 +124,7 @@ pub(super) async fn resolve(entry: &Entry, target: &Target) -> Result<Vec<Put>, 
         Target::Places(wanted) => {
             let mut puts = Vec::new();
             for TrackPlace { track: name, position } in wanted {
+                // People write what they were shown, programs what the store calls it.
                 let Some(place) = places.iter().find(|it| it.label == *name || it.track.0 == *name) else {
                     return Err(refused(
                         StatusCode::NOT_FOUND,

@@ -84,6 +84,7 @@ pub(super) async fn set(State(shown): State<Shown>, Path(name): Path<String>, bo
         Err(error) => return unread(&error),
     };
     let target = match serde_json::from_slice(&body) {
+        // An empty list would change nothing and call it a success.
         Ok(Wanted { positions: Some(places), to: None }) if !places.is_empty() => Target::Places(places),
         Ok(Wanted { positions: None, to: Some(to) }) => match start_of(&to) {
             Some(start) => Target::Start(start),
@@ -99,6 +100,8 @@ pub(super) async fn set(State(shown): State<Shown>, Path(name): Path<String>, bo
         }
         Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
     };
+    // Its keeper decides that again; asked here, what cannot be is refused before the source is asked for
+    // places.
     let is_resting = settled(&shown, &name).await.map(|it| it.lifecycle().is_resting());
     match is_resting {
         Some(true) => reposition(&shown, &name, &target, false).await,
@@ -125,6 +128,7 @@ pub(super) async fn replay(State(shown): State<Shown>, Path(name): Path<String>,
             Some(start @ (StartingPosition::TrimHorizon | StartingPosition::AtTimestamp(_))) => {
                 Target::Start(start)
             }
+            // From the latest on nothing is played again; it would pass over what waits.
             Some(StartingPosition::Latest) | None => return wrong(),
         },
         Err(_) => return wrong(),
@@ -151,6 +155,7 @@ async fn reposition(shown: &Shown, name: &str, target: &Target, replays: bool) -
         };
         (status, json(&PutJson { positions: puts.iter().map(shown).collect(), sentence })).into_response()
     };
+    // Its keeper carries it out, whether this waits for it or not.
     match timeout(REPLAY_WAIT_MAX, entry.reposition(Reposition { places, replays })).await {
         Ok(Ok(())) if replays => told(StatusCode::OK, "The mapping goes on from these places."),
         Ok(Ok(())) => told(StatusCode::OK, "The mapping goes on from these places when it runs again."),

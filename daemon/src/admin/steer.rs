@@ -53,6 +53,7 @@ pub(super) async fn resume(State(shown): State<Shown>, Path(name): Path<String>)
     if let Err(error) = shown.steering.resume(&name).await {
         return failed(&error);
     }
+    // A start that failed is an answer as well: it is tried again for as long as it takes.
     awaited(&shown, &name, |it| *it != Lifecycle::Paused && !it.is_passing()).await;
     one(&shown, &name).await
 }

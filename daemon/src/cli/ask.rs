@@ -96,6 +96,7 @@ pub(super) fn ask(address: &Address, question: Question<'_>) -> io::Result<(u16,
                 stream.set_write_timeout(Some(question.wait_max))?;
                 return converse(stream, question);
             }
+            // Left behind by a process that was killed; another may listen at the address.
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {}
             Err(error) => return Err(error),
@@ -121,6 +122,7 @@ fn converse(mut stream: impl Read + Write, question: Question<'_>) -> io::Result
     );
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
+    // To the end of the connection, which closes behind the answer.
     stream.take(ANSWER_MAX).read_to_string(&mut answer)?;
     parse(&answer).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))
 }

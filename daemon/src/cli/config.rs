@@ -53,6 +53,7 @@ impl ConfigArgs {
     pub(super) fn data_dir(&self) -> Result<Option<PathBuf>, Exit> {
         let loaded = match Loaded::read(&self.config) {
             Ok(loaded) => loaded,
+            // Commands that look into a folder need no config where a flag or a default names it.
             Err(LoadError::Nowhere) => return Ok(None),
             Err(error @ LoadError::Unreadable { .. }) => return Err(unreadable(&error)),
         };
@@ -156,6 +157,7 @@ impl ExplainArgs {
         };
         let width = |of: fn(&settings::Explained) -> usize| rows.iter().map(of).max().unwrap_or(0);
         let (path, value) =
+            // One long value would push every remark out of sight.
             (width(|it| it.path.chars().count()), width(|it| it.value.chars().count()).min(60));
         for it in &rows {
             output::print(format!("{:path$}  {:value$}  # {}", it.path, it.value, it.from));

@@ -77,6 +77,7 @@ impl DecideArgs {
         match status {
             200 | 202 => {
                 output::print(text(&told, &self.mapping).trim_end());
+                // Carried out and not kept yet: after a crash it would have to be decided again.
                 if status == 200 { Exit::Done } else { Exit::Temporary }
             }
             404 => no_answer("there is no such mapping: `forebay mappings list` lists them".to_owned()),

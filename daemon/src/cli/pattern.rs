@@ -77,6 +77,7 @@ fn test(
     source: Option<&str>,
     options: ParseOptions,
 ) -> Result<bool, PatternRefusal> {
+    // The first would read the other's part as well.
     if pattern == "-" && event == "-" {
         return Err(PatternRefusal::plain("pattern and event cannot both come from standard input"));
     }
@@ -92,6 +93,7 @@ fn test(
         output::remark(format!("warning: {warning}"));
     }
     let record = read(event)?;
+    // Only a look: what matches are the bytes as they stand, as of a record.
     let value: Value = serde_json::from_slice(&record)
         .map_err(|error| PatternRefusal::plain(format!("{event} is not JSON: {error}")))?;
     if !value.is_object() {
@@ -100,6 +102,7 @@ fn test(
     let Some(rules) = rules else { return Ok(parsed.matches(&View::new(&record))) };
     let filter = Filter::new(&[parsed], rules)
         .map_err(|error| PatternRefusal { code: Some(error.code().to_string()), text: error.to_string() })?;
+    // A source hands the filter the data as it read them, before they were written into the event.
     let data = rules.data_key.and_then(|key| value.get(key)).and_then(Value::as_str).map(str::as_bytes);
     Ok(filter.passes(&record, data))
 }

@@ -26,6 +26,7 @@ impl ReloadArgs {
         };
         let question = Question { method: "POST", path: "/v1/reload", body: None, wait_max: WAIT_MAX };
         match ask(&address, question) {
+            // A rejection is an answer, too, and says all mistakes.
             Ok((200 | 422, body)) => match serde_json::from_str(&body) {
                 Ok(outcome) => tell(outcome),
                 Err(error) => no_answer(format!("{address} answers something else: {error}")),

@@ -78,6 +78,7 @@ impl RunArgs {
             }
         }
         let exit = self.run();
+        // The runtime is down by now: these are the last lines.
         logs::flush(LOG_END_MAX);
         exit
     }
@@ -173,6 +174,7 @@ impl StartRefusal {
             Self::Note(_) => ("FB-0536", Exit::Failed),
             Self::Admin(it @ AdminError::NotLoopback(_)) => (it.code(), Exit::Config),
             Self::Admin(it) => (it.code(), Exit::Failed),
+            // A secret that its keeper could not give just now.
             Self::Front(it) if it.is_transient() => (it.code(), Exit::Temporary),
             Self::Front(it @ (FrontError::Bind { .. } | FrontError::AddressFile { .. })) => {
                 (it.code(), Exit::Failed)
@@ -180,6 +182,7 @@ impl StartRefusal {
             Self::Front(it) => (it.code(), Exit::Config),
             Self::Signals(_) => ("FB-0513", Exit::Failed),
         };
+        // Each with its page, so that all are mended before the next try.
         if let Self::Build(BuildError::Functions(all)) = &self {
             for it in all {
                 error!(code = it.code(), error = chain(it), "a function cannot be run");
@@ -237,6 +240,8 @@ async fn start(begun: Begun<'_>) -> Result<RunningProcess<'_>, StartRefusal> {
     // Before anything is read: a process whose place is taken touches nothing.
     let bound = BoundListener::bind(fixed.admin, &folder).await?;
     let prepared = Prepared::of(&compiled.settings, fixed.api).await?;
+    // All listeners stand before a mapping begins and answer after that: a taken port stops nothing half way,
+    // and nobody is answered by half a process.
     let front = front::Bound::bind(fixed.api, &folder).await?;
     let health = store.health();
     let registry = Arc::<Registry>::default();
@@ -318,6 +323,7 @@ impl RunningProcess<'_> {
             _ = ended(signals) => return None,
             outcome = caught(reloader.reload(control, front, settings, watch, cause)) => outcome,
         };
+        // Whatever came of it: after a rejection the settings are the former ones.
         watchdog.set_grace(settings.shutdown_grace);
         // What reads a config is not all ours: a text that it panics over is a config that is not taken.
         Some(outcome.unwrap_or_else(|panic| reloader.died(&panic, cause)))
@@ -326,6 +332,7 @@ impl RunningProcess<'_> {
     async fn drain(mut self) -> Exit {
         let grace = self.settings.shutdown_grace;
         info!(grace_s = grace.as_secs_f64(), "draining: no new work is taken; a second signal ends at once");
+        // Not ready first: whoever sends work looks elsewhere while what runs is finished.
         self.draining.cancel();
         self.front.drain();
         self.requests.close();
@@ -337,6 +344,7 @@ impl RunningProcess<'_> {
             () = shutdown::drain(&self.control, &*self.store, self.clock, grace) => None,
         };
         let Some(code) = code else {
+            // Last of all: whoever watches sees the drain to its end.
             tokio::join!(self.front.stop(), self.admin.stop());
             return Exit::Done;
         };

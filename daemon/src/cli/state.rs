@@ -70,6 +70,7 @@ fn verify(folder: &Path) -> Result<Exit, StoreError> {
         output::print(fault);
     }
     let verified = &shown.verified;
+    // Beside the report: the store may refuse to open though each of its rows is whole.
     if let Some(refusal) = &verified.refusal {
         output::complain(Some(refusal.code()), chain(refusal));
     }

@@ -42,6 +42,8 @@ impl WhyArgs {
             Some(mapping) => get(&address, &format!("/v1/mappings/{}/status", escaped(mapping))),
             None => get(&address, "/v1/mappings").map(|mut all| {
                 if let Some(mappings) = all["mappings"].as_array_mut() {
+                    // One that runs is left out unless there is something to know of it, such as that another
+                    // takes its messages.
                     mappings.retain(|it| it["severity"] != "none" || it["note"].is_string());
                 }
                 all

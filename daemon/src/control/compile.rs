@@ -92,12 +92,14 @@ fn function_name(arn: &str, file: &CompiledConfig) -> String {
 
 /// Whether a function of the config file answers to a name.
 pub(super) fn is_listed(name: &LambdaName, file: &CompiledConfig) -> bool {
+    // An ARN of another region or account means another function of that name.
     name.agrees_with(&file.settings.aws)
         && FunctionName::parse(name.bare()).is_some_and(|it| file.functions.contains_key(&it))
 }
 
 /// The first finding, in AWS's words where it has some.
 fn refused(findings: &[Finding]) -> CannotCompile {
+    // AWS answers with one mistake at a time.
     let Some(first) = findings.first() else {
         return ApiError::invalid("The event source mapping cannot be run here.").into();
     };

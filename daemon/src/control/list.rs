@@ -25,8 +25,10 @@ pub(super) fn page(
         asked.event_source_arn.as_ref().is_none_or(|arn| it.source.event_source_arn.as_ref() == Some(arn))
             && asked.function_name.as_ref().is_none_or(|name| is_called(&it.function_arn, name))
     };
+    // From an id on and not from a number: what comes and goes between two pages shifts nothing.
     let mut rest = all.values().filter(|it| after.as_ref().is_none_or(|after| it.uuid > *after)).filter(fits);
     let event_source_mappings: Vec<_> = rest.by_ref().take(asked.page_size()).cloned().collect();
+    // A marker only where something follows: clients ask on for as long as they get one.
     let last = event_source_mappings.last().filter(|_| rest.next().is_some());
     Ok(MappingList { next_marker: last.map(|it| write(&it.uuid, asked)), event_source_mappings })
 }
@@ -60,6 +62,7 @@ fn read(marker: &str, asked: &ListMappings) -> Result<String, ApiError> {
     let bytes = URL_SAFE_NO_PAD.decode(marker).map_err(|_| wrong())?;
     let (mark_of, uuid) = bytes.split_at_checked(MARK_BYTES).ok_or_else(wrong)?;
     let uuid = String::from_utf8(uuid.to_vec()).ok().filter(|it| uuid::Uuid::parse_str(it).is_ok());
+    // Within another list the id would pass over mappings that were never shown.
     uuid.filter(|_| mark_of == mark(asked)).ok_or_else(wrong)
 }
 

@@ -65,6 +65,7 @@ impl Note {
         let wrong = |why: String| NoteError { mapping: mapping.clone(), why };
         let value: serde_json::Value =
             serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+        // Before anything else: a later version may have other members, and this is what says so.
         match value.get("version").and_then(serde_json::Value::as_u64) {
             Some(version) if version == u64::from(VERSION) => {}
             version => {

@@ -50,6 +50,7 @@ pub(super) async fn function(
     clients: &Clients,
 ) -> Result<FoundFunction, ApiError> {
     let (named, qualifier) = LambdaName::parse(name).ok_or_else(no_function)?;
+    // The config file says what runs here, so Lambda is not asked about it.
     if is_listed(&named, file) {
         let function =
             file.functions.values().find(|it| it.name.as_str() == named.bare()).ok_or_else(no_function)?;
@@ -93,6 +94,7 @@ async fn at_lambda(
             let (bare, _) = LambdaName::parse(&found.function_arn)
                 .ok_or_else(|| down("its answer has no ARN".to_owned()))?;
             let arn = with_qualifier(bare.arn("", ""), qualifier);
+            // Lambda's default; a server that imitates it may leave the member out.
             Ok(FoundFunction { arn, timeout: Duration::from_secs(found.timeout.unwrap_or(3)) })
         }
         // A server that knows no such path, or no such name, knows no such function.

@@ -74,6 +74,7 @@ impl Service {
         let compiled = compile::compile(&definition, &around.file)?;
         let connected =
             resolve::source(source, &compiled.compiled, function.timeout, &around.clients).await?;
+        // Not before: the function and the source were asked meanwhile, which may take seconds each.
         let mut control = self.control.lock().await;
         control.forget_gone();
         check_twice(&control, &definition.configuration)?;
@@ -157,6 +158,7 @@ impl Service {
         standing.configuration.state = "Deleting".to_owned();
         standing.configuration.last_modified = self.now();
         let answer = standing.configuration.clone();
+        // That it is being deleted is kept first: after a crash the next start ends what was begun.
         control.put(standing).await.map_err(refused)?;
         // Looked up now: a life that ended before this may have been followed by another.
         let entry = control.registry().entry(uuid);
@@ -241,6 +243,7 @@ fn standing(control: &Control, uuid: &str, verb: &str) -> Result<Definition, Api
 }
 
 fn of_file(control: &Control, uuid: &str) -> Option<Arc<CompiledMapping>> {
+    // Their ids follow from their names, so that none has to be kept.
     control.file.mappings.iter().find(|it| view::uuid_of(it.mapping.name.as_str()) == uuid).cloned()
 }
 
@@ -271,10 +274,12 @@ fn tagged(control: &Control, arn: &str) -> Result<String, ApiError> {
     let unknown =
         || ApiError::new(ErrorType::ResourceNotFound, format!("Event source mapping not found: {arn}"));
     let uuid = arn.rsplit(':').next().unwrap_or_default();
+    // The whole ARN must be its own: the same id under another account names nothing here.
     let is_made = control
         .standing(uuid)
         .is_some_and(|it| !it.is_deleted && it.made.definition.configuration.event_source_mapping_arn == arn);
     let clients = control.clients();
+    // Those of the config file have no tags, which is an answer as well.
     let is_of_file = || {
         view::arn(clients.aws.region(), clients.aws.common_account(), uuid) == arn
             && of_file(control, uuid).is_some()

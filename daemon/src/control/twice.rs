@@ -37,6 +37,7 @@ impl FunctionUses {
             && let Entry::Occupied(mut names) = self.made.entry(former)
         {
             names.get_mut().remove(name);
+            // Or what comes and goes leaves its key behind for ever.
             if names.get().is_empty() {
                 names.remove();
             }
@@ -81,11 +82,13 @@ pub(super) fn conflict(new: &MappingConfiguration, other: &MappingConfiguration)
             (arn.as_str(), String::new(), String::new())
         }
         AwsNamed::Servers => {
+            // Of one cluster, different topics are different sources.
             let topics =
                 new.source.topics.as_ref().filter(|topics| other.source.topics.as_ref() == Some(topics))?;
             ("", overlap(new, other)?, topics.join(","))
         }
     };
+    // AWS's sentence names the function by what stands behind `function:`.
     let function = new.function_arn.split(':').skip(6).collect::<Vec<_>>().join(":");
     let told = [
         ("{function_arn}", new.function_arn.as_str()),
@@ -114,5 +117,6 @@ fn overlap(new: &MappingConfiguration, other: &MappingConfiguration) -> Option<S
         endpoints.into_values().flatten().collect::<Vec<_>>()
     };
     let (new, other) = (servers(new), servers(other));
+    // Any bootstrap server leads to the whole cluster, so one in common is enough.
     new.iter().any(|it| other.contains(it)).then(|| new.join(","))
 }

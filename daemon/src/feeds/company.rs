@@ -86,6 +86,7 @@ impl Trap {
         let here = places.get(identity)?;
         let own = here.expected.get(mapping)?;
         let source = here.feed.as_ref()?.source();
+        // Where each mapping gets every record, nobody takes anything away.
         if !source.is_competed_for() {
             return None;
         }

@@ -125,6 +125,7 @@ impl Diff {
             .collect();
         let mut renewed = BTreeSet::new();
         for (name, new) in &wanted.mappings {
+            // Under another identity it joins another feed, and the former one ends with its readers.
             let same =
                 running.mappings.get(name).filter(|old| old.source.identity() == new.source.identity());
             if same.is_some_and(|old| stale.all || !(Arc::ptr_eq(old, new) || reads_like(old, new))) {
@@ -135,6 +136,7 @@ impl Diff {
         for (name, new) in &wanted.mappings {
             let change = match running.mappings.get(name) {
                 None => Change::Added,
+                // Before all other differences: to people this is what happened to it.
                 Some(old) if old.runs() != new.runs() => {
                     if new.runs() {
                         Change::Enabled
@@ -148,6 +150,7 @@ impl Diff {
                     let is_same = Arc::ptr_eq(old, new) || (runs_like(old, new) && reads_like(old, new));
                     match (is_same, new.runs() && is_touched) {
                         (true, false) => Change::Unchanged,
+                        // What rests has no batches that limits could hold for; it is shown anew.
                         (false, false) if new.runs() && differ_in_plan(old, new) => Change::Replanned,
                         (true | false, _) => Change::Changed,
                     }
@@ -169,6 +172,7 @@ impl Diff {
                 .map(|(name, _)| name.clone())
                 .collect::<Vec<_>>()
         };
+        // To whoever wrote the config both are changed; only the fleet cares whether it goes on meanwhile.
         let mut changed = [of(Change::Changed), of(Change::Replanned)].concat();
         changed.sort();
         let names = |functions: &BTreeSet<FunctionName>| functions.iter().map(ToString::to_string).collect();
@@ -205,6 +209,7 @@ fn runs_like(old: &CompiledMapping, new: &CompiledMapping) -> bool {
 /// Whether nothing differs but limits that a running mapping can take over before its next batch.
 fn differ_in_plan(old: &CompiledMapping, new: &CompiledMapping) -> bool {
     let has_window = |it: &CompiledMapping| !it.mapping.batch.window.is_zero();
+    // What a running mapping can take over is made equal: where the two still differ, it cannot.
     let mut like_new = old.mapping.clone();
     like_new.settings.take_live(&new.mapping.settings);
     like_new.batch = new.mapping.batch.clone();

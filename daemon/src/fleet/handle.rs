@@ -43,6 +43,7 @@ impl MappingHandle {
 
     /// Changes the limits of what it was told to run.
     pub(super) fn replan(&self, plan: Plan) {
+        // No order: its number stays, and the life that runs hears of it by the plan's own channel.
         if let Order::Run(How::Run(wired)) = &self.told.borrow().order {
             wired.wiring.plan.send_replace(plan);
         }

@@ -71,6 +71,8 @@ impl Keeper {
         };
         let order = keeper.told.borrow().order.clone();
         if let Order::Run(how) | Order::Rest(how) = order {
+            // Not first in the task: whoever made the mapping finds it in the registry when its call is
+            // answered.
             keeper.first = Some(keeper.register(how.facts()));
         }
         keeper
@@ -82,6 +84,7 @@ impl Keeper {
             Some(former) => former.after(facts.source_kind, source, function),
             None => Entry::new(&facts.name, facts.source_kind, source, function),
         };
+        // It is no new one, and `Creating` would say so to whoever waits for the change.
         if self.entry.is_some() {
             entry.set_lifecycle(Lifecycle::Updating);
         }
@@ -216,6 +219,7 @@ impl<'k> Keeping<'k> {
         let Keeper { told, requests, entry, .. } = &mut **keeper;
         tokio::select! {
             biased;
+            // First what has ended, or a task that is no more would be told to end.
             came = under_way(work) => KeeperNews::Came(came),
             // The task goes on beside this, so there is always somebody who takes the command.
             () = part(entry.as_deref(), farewell.clone()), if farewell.is_some() => KeeperNews::Parted,
@@ -238,6 +242,7 @@ impl<'k> Keeping<'k> {
                 LifeNews::Told(told.order)
             }
             KeeperNews::Told(None) => {
+                // A closed channel would be ready at every turn.
                 self.is_heard = false;
                 LifeNews::Told(Order::End)
             }
@@ -311,6 +316,7 @@ impl<'k> Keeping<'k> {
             }
             LifeEffect::Wait { n_failures } => {
                 let failed_at = self.failure.as_ref().map_or_else(Instant::now, |(_, at)| *at);
+                // From the failure on: the time that its jobs took to end is part of the delay.
                 let until = failed_at + Backoff::LIFE.delay(n_failures.saturating_sub(1), 0);
                 self.work = self.hands.take().map(|hands| work::delay(hands, until));
             }
@@ -333,6 +339,7 @@ impl<'k> Keeping<'k> {
                 self.keeper.ground.registry.remove(&self.keeper.name);
             }
             LifeEffect::Vanished => {
+                // By number: an order that came since is not carried out by this.
                 self.keeper.vanished.send_replace(self.n_told);
                 self.keeper.ground.vanish(&self.keeper.name);
             }
@@ -345,6 +352,7 @@ impl<'k> Keeping<'k> {
         let registered = self.keeper.first.take();
         let (entry, commands) = registered.unwrap_or_else(|| self.keeper.register(how.facts()));
         self.keeper.entry = Some(entry);
+        // A life may have written positions since they were read for an operator.
         (self.commands, self.places, self.shown) = (Some(commands), None, Some(how));
     }
 
@@ -400,12 +408,14 @@ impl<'k> Keeping<'k> {
 
     fn serve(&mut self, id: OperatorRequestId) {
         let Keeper { ground, name, .. } = &*self.keeper;
+        // While it rests nobody writes them, so what one request has read serves the next.
         let places = self.places.take().unwrap_or_else(|| StoredPositions::new(&ground.store, name));
         self.work = self.asked.remove(&id).map(|request| work::request(places, *request));
     }
 
     fn erase(&mut self) {
         if let Some(entry) = &self.keeper.entry {
+            // One that rested had no life that could show it.
             entry.set_lifecycle(Lifecycle::Deleting { erased: true });
         }
         let Keeper { ground, name, .. } = &*self.keeper;
@@ -455,6 +465,7 @@ fn tell_not_started(wired: &Wired, entry: &Entry, reason: &LifeError, n_failures
     let of = if reason.is_source() { ErrorOf::Source } else { ErrorOf::Store };
     entry.note_error(LastError::new(of, "", &error, wired.wiring.clock.now().unix));
     if reason.is_source() {
+        // AWS's sentence to the letter: tools look for it.
         entry.set_last_result(
             "PROBLEM: Connection error. Please check your event source connection configuration.",
         );

@@ -136,6 +136,8 @@ impl Fleet {
     pub fn look_again(&mut self) {
         let Some((_, clients)) = &mut self.clients else { return };
         for (path, mark) in clients.http.ca_marks().into_iter().chain(clients.aws.file_marks()) {
+            // The first mark stays: it is what connections were made with, and a file that changed since must
+            // differ from it.
             self.marks.entry(path).or_insert(mark);
         }
         *clients = Arc::new(Clients { http: HttpClients::new(), aws: clients.aws.clone() });
@@ -180,6 +182,7 @@ impl Fleet {
             mappings: mappings.iter().map(|(name, it)| (name.as_str(), it)).collect(),
         };
         let diff = Diff::between(&self.running_set(), &set, &stale);
+        // Beside those that run: a mapping is handed a new function only when the whole set could be built.
         let new = functions::build(diff.rebuilt.iter().map(|name| &wanted.functions[name]), &clients).await?;
         let mut shelf = self.functions.running().clone();
         shelf.extend(new.iter().map(|(name, it)| (name.clone(), Arc::clone(it))));
@@ -269,8 +272,10 @@ impl Fleet {
         self.functions.put(new, &self.ground.gate);
         self.command(&diff, &mappings, orders);
         self.n_enabled = n_enabled;
+        // Counted before the former one is discounted: a function that both use never comes to have no user.
         mappings.values().for_each(|it| self.count_users(it));
         let gone = former.map(|it| self.discount_users(&it)).unwrap_or_default();
+        // What the config file names stays, used or not: only a reload takes it away.
         let gone: Vec<_> = gone.into_iter().filter(|it| !file.functions.contains_key(it)).collect();
         self.functions.end(&gone, &self.ground.gate);
         match mappings.into_values().next() {
@@ -303,10 +308,12 @@ impl Fleet {
     /// Of a mapping that is gone nothing stays.
     fn forget_vanished(&mut self) {
         for name in self.ground.take_vanished() {
+            // One that was made again under its name since has a handle that follows a later order.
             if self.handles.get(&name).is_some_and(MappingHandle::is_gone) {
                 self.handles.remove(&name);
             }
         }
+        // Or the set keeps each keeper that ever ended.
         while self.tasks.try_join_next().is_some() {}
     }
 
@@ -336,6 +343,8 @@ impl Fleet {
                     let function = &functions[&it.mapping.function];
                     let has_outbox = it.mapping.on_failure.is_some();
                     let plan =
+                        // The number that this set has once it is applied: orders are made before that, for
+                        // they may fail.
                         plan(&it.mapping, it.profile, function.n_slots, has_outbox, self.n_applied + 1);
                     told.push((name.clone(), Told::Limits(Box::new(plan))));
                     continue;
@@ -429,6 +438,7 @@ impl Fleet {
         mappings: &BTreeMap<String, Arc<CompiledMapping>>,
         told: Vec<(String, Told)>,
     ) {
+        // Before anybody is expected or begins: nobody joins a feed with the former settings in between.
         for identity in &diff.renewed {
             self.feeds.renew(identity);
         }
@@ -445,6 +455,7 @@ impl Fleet {
         for (name, told) in told {
             match (told, self.handles.get(&name)) {
                 (Told::Limits(plan), Some(handle)) => handle.replan(*plan),
+                // Limits change only of what runs, and that has a handle.
                 (Told::Limits(_), None) => {}
                 (Told::Anew(order), Some(handle)) => handle.tell(order),
                 (Told::Anew(order), None) => {
@@ -500,6 +511,7 @@ fn plan(
     generation: u64,
 ) -> Plan {
     let function = NonZeroU32::new(n_slots);
+    // Of a queue nothing is received that the function has no slot for: it would be hidden and wait here.
     let concurrency_max = match (mapping.concurrency_max, function) {
         (Some(own), Some(function)) => Some(own.min(function)),
         (own, function) => own.or(function),

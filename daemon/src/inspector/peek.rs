@@ -113,6 +113,8 @@ impl SourceInspector {
                 let read = reader
                     .read(Room { records_max, bytes_max: BYTES_MAX - n_bytes, wait: Duration::ZERO })
                     .await?;
+                // A page of a source may be empty with more behind it, so one that brings nothing is not the
+                // end.
                 n_empty = if read.records.is_empty() { n_empty + 1 } else { 0 };
                 for record in read.records.iter().take(n_max - seen.len()) {
                     n_bytes += record.data.len() as u64;
@@ -158,6 +160,8 @@ async fn begins(
 ) -> Result<Vec<Begin>, PeekError> {
     let known = known(places);
     let listed = tracks.list(&known).await?.tracks;
+    // Behind the mapping's own: a track that it has not met begins with its first record, as it will for the
+    // mapping.
     let new = listed.into_iter().map(|it| Begin {
         track: it.name,
         label: it.label,
@@ -179,6 +183,7 @@ async fn begins(
             let mut starts: std::collections::BTreeMap<_, _> =
                 source.explorer().places(&known, *start).await?.into_iter().collect();
             begins.retain_mut(|it| {
+                // The source has this track no more.
                 starts.remove(&it.track).map(|origin| it.bound = Watermark::Origin(origin)).is_some()
             });
         }

@@ -140,6 +140,7 @@ impl Buffer {
         while let Some(line) = state.lines.pop_front() {
             chunk.extend_from_slice(&line);
             cost += line.len() + LINE_COST;
+            // Behind the first line in any case: one that is longer than a chunk is written, too.
             if chunk.len() + state.lines.front().map_or(0, |it| it.len()) > CHUNK_BYTES {
                 break;
             }
@@ -153,6 +154,7 @@ impl Buffer {
         let mut state = self.lock();
         state.bytes = state.bytes.saturating_sub(cost);
         let bytes = state.bytes;
+        // Why there was a gap stands before how large it was.
         let notices = [
             state.failing.take().map(|(n, error)| state.notice.unwritable(n, &error)),
             state.own.reopen(bytes).map(|n| state.notice.dropped(n, Voice::Own)),

@@ -52,6 +52,7 @@ fn escaped(line: &[u8]) -> Box<[u8]> {
         [body @ .., b'\n'] => (body, "\n"),
         body => (body, ""),
     };
+    // Nearly every line has none, and this look spares it the decoding.
     if !body.iter().any(|byte| is_suspect(*byte)) {
         return line.into();
     }

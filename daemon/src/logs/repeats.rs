@@ -61,6 +61,7 @@ impl Reasons {
                 self.seen[at].n_held_back += 1;
                 return None;
             }
+            // Taken out and put at the end: the order is that of the last line, and the first makes room.
             n_held_back = self.seen.remove(at).n_held_back;
         } else if self.seen.len() >= REASONS_MAX {
             // The first is the one that was logged longest ago.
@@ -84,6 +85,7 @@ fn essence(reason: &Fault) -> Fault {
     let mut essence = String::with_capacity(text.len());
     for piece in text.split_inclusive(|it| !is_of_word(it)) {
         let word = piece.trim_end_matches(|it| !is_of_word(it));
+        // One mark for any of them: `10` and `9` must not differ by their length either.
         essence.push_str(if word.contains(|it: char| it.is_ascii_digit()) { "#" } else { word });
         essence.push_str(&piece[word.len()..]);
     }

@@ -96,6 +96,7 @@ impl Life<'_> {
                 None => pieces,
             };
             let event = Event { pieces };
+            // Behind the rendering, which is no time of the function's.
             let began = Instant::now();
             let answer = wiring.executor.invoke(event).await;
             let identify = |reported: &RawValue| source.format().identify(reported);
@@ -131,6 +132,7 @@ impl Life<'_> {
         let source = Arc::clone(self.feed.source());
         let ended = self.tracks.ended_names();
         self.jobs.start(About::Forget, async move {
+            // Told of no track, the source lists all that it has.
             let known = Known::default();
             let listing = match source.tracks() {
                 Some(tracks) => tracks.list(&known).await,

@@ -22,6 +22,8 @@ impl Alarm {
 
     /// Sets it for this tick, or for nothing.
     pub(super) fn set(&mut self, at: Option<Tick>) {
+        // Most turns of the loop leave the deadline where it was, and setting a timer takes the runtime's
+        // lock.
         if let Some(tick) = at.filter(|_| at != self.at) {
             self.timer.as_mut().reset(self.clock.instant(tick));
         }

@@ -22,6 +22,8 @@ impl Life<'_> {
     pub(super) fn commit(&mut self, id: CommitId, track: TrackIdx, checkpoint: Checkpoint) {
         let Some(row) = self.tracks.row(track) else { return };
         let key = TrackKey(row.name.0.clone());
+        // Under the generation that the track was dealt out with: the store refuses it once another member
+        // has it.
         let (wiring, lease) = (Arc::clone(&self.wiring), self.lease.under(Epoch(row.generation)));
         self.jobs.start(About::Commit(id, track), async move {
             let written = wiring.store.write(&lease, &key, checkpoint.encode()).await;

@@ -72,7 +72,10 @@ impl Life<'_> {
             .filter(|(_, batch)| wish.is_about(batch))
             .collect();
         let mut asked = PendingCaller { answer, decided: Vec::new(), n_open: 0 };
+        // Whoever is kept had at least one decision, which drew a number, so no two share one.
         let number = self.decisions.next_id;
+        // Holds until something is carried out: what was decided cannot be taken back, so from then on the
+        // answer tells it.
         let mut refusal = Some(DecideError::NothingWaits);
         for (paused, batch) in wanted {
             self.decisions.next_id += 1;
@@ -104,6 +107,7 @@ impl Life<'_> {
         let Some(number) = self.decisions.by_id.remove(&id) else { return };
         let Some(asked) = self.decisions.asked.get_mut(&number) else { return };
         asked.n_open -= 1;
+        // His batches may lie on several tracks, each with a commit of its own.
         if asked.n_open == 0
             && let Some(asked) = self.decisions.asked.remove(&number)
         {

@@ -95,6 +95,7 @@ impl Future for BoxedJob {
 impl Jobs {
     /// Starts a job, which goes on while [`Jobs::next`] is awaited.
     pub(crate) fn start(&mut self, about: About, job: impl Future<Output = Done> + Send + 'static) {
+        // Counted beside the set: each turn of the loop asks for it, and the set may hold a thousand.
         self.n_invocations += u64::from(matches!(about, About::Invoke(_)));
         self.running.push(BoxedJob { about, work: Caught::new(Box::pin(job)) });
     }
@@ -126,10 +127,13 @@ impl Jobs {
 fn died(about: About, text: String) -> Done {
     match about {
         About::Invoke(id) => {
+            // The function may have had it, so a retry is spent, as for an answer that was lost.
             let reply = Reply { error: Some(text), ..Reply::default() };
             Done::Invoked { id, outcome: Outcome::Failed { how: Failure::Unknown, reply }, took: None }
         }
+        // It is offered again: a destination has it twice rather than never.
         About::Deliver(id) => Done::Delivered { id, answer: Delivery::Refused { error: text.into() } },
+        // It may be written all the same; the next one says the whole of the track again.
         About::Commit(id, track) => Done::Committed {
             id,
             track,
@@ -141,6 +145,7 @@ fn died(about: About, text: String) -> Done {
                 overtaken: None,
             }),
         },
+        // They stay on the list, and the next look asks for them again.
         About::Forget => Done::Forgotten(Vec::new()),
         About::Grant => Done::Granted(Vec::new(), Err(GrantError::Died(text))),
     }

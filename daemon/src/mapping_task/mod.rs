@@ -69,10 +69,12 @@ pub(crate) async fn live(
         started = Box::pin(start::start(wiring)) => started?,
     };
     entry.set_lifecycle(Lifecycle::Enabled);
+    // Another one for each life: engines that failed together must not come again together.
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let allowance = wiring.budget.allowance();
     let queue = started.feed.source().queue().map(|queue| queue.facts());
     let mut plans = wiring.plan.subscribe();
+    // Marked as seen: what it begins with is no change.
     let own = plans.borrow_and_update().clone();
     let limits = queue::ReceiveLimits { concurrency_max: own.concurrency_max, pollers: wiring.pollers };
     let queue_plan = queue.map(|facts| queue::plan(&facts, wiring.source.wait_max(), limits));

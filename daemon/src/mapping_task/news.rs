@@ -64,6 +64,7 @@ impl Life<'_> {
             }
             Done::Delivered { id, answer } => {
                 self.tell_delivery(id, &answer);
+                // What a close leaves is offered again by the next life, so it is no result yet.
                 if let (Delivery::Refused { .. }, None) = (&answer, &self.closing) {
                     self.entry.set_last_result("PROBLEM: Destination did not take a failure record");
                 }
@@ -83,6 +84,7 @@ impl Life<'_> {
     pub(super) fn fence(&mut self) {
         let now = self.wiring.clock.now();
         for idx in self.tracks.open() {
+            // A refusal may have taken it before the mapping was known to be lost.
             if self.machine.state(idx) != TrackState::Fenced {
                 self.machine.handle_lost(Lost::Track(idx), now);
             }
@@ -103,6 +105,8 @@ impl Life<'_> {
             FeedEvent::Discovered(found) => {
                 self.tell_discovered(&found);
                 if let Some(tracks) = self.feed.source().tracks() {
+                    // A track that comes up later begins with its first record, whatever the starting position
+                    // says.
                     self.tracks.discovered(found, &tracks.first());
                 }
             }
@@ -120,6 +124,7 @@ impl Life<'_> {
             FeedEvent::Revoking(tracks, within) => self.hear_revoking(&tracks, within),
             FeedEvent::Taken(tracks) => self.hear_taken(&tracks),
             FeedEvent::Lost(scope) => {
+                // Nobody answers a read that was open there.
                 self.reads.retain(|_, track| scope != Lost::Track(*track));
                 self.machine.handle_lost(scope, now);
             }

@@ -29,15 +29,19 @@ const PROVISIONED_BATCHES: NonZeroU32 = NonZeroU32::new(10).expect("ten is not z
 pub(super) fn plan(facts: &QueueFacts, wait_max: Option<Duration>, limits: ReceiveLimits) -> QueuePlan {
     let (pollers_min, pollers_start, pollers_max, pollers_growth, batches_max) = match limits.pollers {
         Some(PollerPlan { min, max }) => {
+            // What is provisioned is there before the first message.
             (min, min, max, PROVISIONED_GROWTH, max.saturating_mul(PROVISIONED_BATCHES))
         }
         None => {
+            // A receive beyond the batches that may run would only hide its messages from whoever else reads
+            // the queue.
             let max = limits.concurrency_max.map_or(POLLERS_MAX, |it| it.min(POLLERS_MAX));
             (NonZeroU32::MIN, POLLERS_START.min(max), max, GROWTH, max)
         }
     };
     QueuePlan {
         receive_max: facts.receive_max,
+        // A server refuses a wait that is longer than its own.
         wait_max: wait_max.map_or(facts.wait_max, |it| it.min(facts.wait_max)),
         visibility: facts.visibility,
         retry_after: facts.retry_after,

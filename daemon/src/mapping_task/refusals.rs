@@ -37,6 +37,7 @@ impl RefusedCommit {
             | StoreError::Io { .. }
             | StoreError::OutOfTurn { .. } => Committed::Failed,
         };
+        // A lease is the whole mapping's, a generation one track's.
         let takes_mapping = matches!(error, StoreError::Fenced { .. });
         let overtaken = match error {
             StoreError::Overtaken { ours, .. } => Some(*ours),

@@ -109,6 +109,7 @@ async fn create(wiring: &Wiring, lease: &Lease, feed: &Feed) -> Result<BTreeMap<
         .iter()
         .map(|(name, checkpoint)| (TrackKey(name.0.clone()), checkpoint.encode()))
         .collect();
+    // All in one write: after a crash in between, the tracks that are missing would pass for new ones.
     wiring.store.create(lease, rows).await?;
     info!(mapping = wiring.id.0, n_tracks = checkpoints.len(), "mapping created");
     Ok(checkpoints

@@ -80,6 +80,7 @@ impl Life<'_> {
                 self.repeats.allow((REACH, 0), error.as_ref().unwrap_or(&NO_FAULT), now)
             }
         };
+        // Any answer, a failure too, says that the function is there.
         let reached_again = match outcome {
             Outcome::NotReached { .. } => None,
             Outcome::Succeeded(_)
@@ -399,6 +400,7 @@ impl Life<'_> {
             (Some(_), 0) => Calm::Still,
             (Some(_), _) => Calm::Closing,
         };
+        // The loop comes by at each turn, and the entry is shared with whoever waits.
         if self.calm.replace(calm) != Some(calm) {
             self.entry.set_calm(calm);
         }
@@ -418,6 +420,7 @@ impl Life<'_> {
         }
         let status = |(idx, row): (TrackIdx, &TrackRow)| {
             let state = match &row.phase {
+                // What has not begun never will: the other owner has it as well.
                 TrackPhase::Waiting(_) | TrackPhase::Open if self.is_fenced => TrackState::Fenced,
                 TrackPhase::Waiting(_) | TrackPhase::Away => TrackState::Unknown,
                 TrackPhase::Open => self.machine.state(idx),

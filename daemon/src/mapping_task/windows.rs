@@ -34,6 +34,7 @@ impl Life<'_> {
 /// Bytes of an event around its records, with those of a tumbling window where the plan has some.
 pub(super) fn envelope_bytes(plan: &Plan, source: &dyn Source) -> u64 {
     let nobody = TrackName(String::new());
+    // Any name does: the rest of what an event says of its window has a bound, but not the source's ARN.
     let facts = plan.window.as_ref().and_then(|_| source.tracks()?.window_facts(&nobody));
     let window_bytes = facts.map_or(0, |it| WindowFacts::n_bytes_max(&it.event_source_arn));
     source.format().envelope_bytes() + window_bytes

@@ -74,6 +74,8 @@ impl Totals {
 
     /// The running machine is gone; the next one counts from zero.
     pub(crate) fn end_life(&mut self) {
+        // With those of the lives before: a counter that goes back looks like a restart to whoever takes its
+        // rate.
         self.former = self.values();
         self.current = Counts::default();
     }

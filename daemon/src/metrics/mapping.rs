@@ -77,6 +77,7 @@ impl MappingMetrics {
     /// The machine is gone: its counts are kept, its gauges are not.
     pub fn end_life(&self) {
         lock(&self.totals).end_life();
+        // When a checkpoint became durable stays true without a life; its age is what an alarm watches.
         let committed_at = lock(&self.gauges).committed_at;
         *lock(&self.gauges) = Gauges { committed_at, ..Gauges::default() };
     }

@@ -149,6 +149,7 @@ impl Reloader {
         }
         let loaded = block_in_place(|| Loaded::read_named(&self.names));
         let loaded = loaded.map_err(|error| RefusedConfig::unreadable(error.code(), error.to_string()))?;
+        // Also of a config that is then refused: whoever mends such a file wants it read again.
         watch.also(loaded.named_files());
         let compiled = loaded.check().and_then(|config| compiled::compile(config, &loaded));
         let compiled = compiled.map_err(|findings| RefusedConfig::findings(&findings, &loaded.texts))?;
@@ -160,6 +161,7 @@ impl Reloader {
     /// Some settings hold from the start to the end of the process.
     fn check_fixed(&self, compiled: &CompiledConfig) -> Result<(), RefusedConfig> {
         let settings = &compiled.settings;
+        // A flag goes before the config, so what the config says of it may change.
         let admin = self.fixed.admin_flag.unwrap_or(settings.admin_listen);
         let data_dir = crate::data_dir::choose(self.fixed.data_flag.clone(), settings.data_dir.clone());
         let api = self.fixed.api_flag.map_or(settings.api.listen, |it| it.0);
@@ -182,6 +184,8 @@ impl Reloader {
         settings: &mut LiveSettings,
         read: ReadConfig,
     ) -> ReloadOutcome {
+        // Looked up before the mappings change, put in place once they have: a secret that cannot be had changes
+        // nothing.
         let prepared = match Prepared::of(&read.compiled.settings, self.fixed.api).await {
             Ok(prepared) => prepared,
             Err(error) => return ReloadOutcome::Rejected(RefusedConfig::front(&error)),
@@ -209,6 +213,7 @@ impl Reloader {
     fn tell(&self, outcome: &ReloadOutcome, cause: Cause) {
         let cause_word = cause.word();
         match outcome {
+            // Nobody asked, so nobody waits for a word.
             ReloadOutcome::Applied(changes) if changes.is_empty() && cause == Cause::Files => {
                 debug!("config files were touched: nothing differs")
             }
@@ -216,6 +221,7 @@ impl Reloader {
                 info!(cause = cause_word, changes = changes.sentence(), "config reloaded")
             }
             ReloadOutcome::Rejected(refused) => {
+                // A line each: the place of a mistake is a field of its own.
                 for it in &refused.details {
                     error!(code = it.code, place = it.place, "{}", it.message);
                 }

@@ -81,6 +81,7 @@ impl RefusedConfig {
         let detail =
             |it: &BuildError| Detail { code: it.code().to_owned(), place: String::new(), message: chain(it) };
         let details = match error {
+            // One by one, so that all are mended before the next try.
             BuildError::Functions(all) => all.iter().map(detail).collect(),
             other => vec![detail(other)],
         };
@@ -105,6 +106,7 @@ impl RefusedConfig {
             0 | 1 => first,
             n => format!("{first} (and {} more)", n - 1),
         };
+        // What stands in no file has no line to be drawn over.
         let drawn = drawn.unwrap_or_else(|| {
             details.iter().map(|it| format!("error[{}]: {}\n", it.code, it.message)).collect()
         });

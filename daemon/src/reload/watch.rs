@@ -59,6 +59,7 @@ impl ConfigWatch {
     /// Placeholders, keys and certificates name these files, which had these marks before they were read: one
     /// that has changed since is a change.
     pub fn also(&mut self, files: &BTreeMap<PathBuf, Option<Mark>>) {
+        // Looked at no more, they would differ from what was read at every look.
         for gone in self.also.iter().filter(|it| !files.contains_key(*it)) {
             self.read.remove(gone);
         }
@@ -80,6 +81,7 @@ impl ConfigWatch {
             }
             sleep_until(self.next).await;
             let look = block_in_place(|| look(&self.names, &self.also));
+            // From the end of the look on, so that a slow file system has its pause, too.
             self.next = Instant::now() + EVERY;
             if self.notices(look) {
                 return;
@@ -108,6 +110,7 @@ fn look(names: &[PathBuf], also: &BTreeSet<PathBuf>) -> FileLook {
     let mut look = FileLook::new();
     for name in names {
         look.insert(name.clone(), Mark::of(name));
+        // A folder's own mark does not tell when a file in it is written over.
         if name.is_dir() {
             look.extend(
                 files_in(name).unwrap_or_default().into_iter().map(|file| (file.clone(), Mark::of(&file))),

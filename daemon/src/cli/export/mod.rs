@@ -55,6 +55,7 @@ impl ExportArgs {
             return self.mappings.iter().map(one).collect();
         }
         let address = self.listener.address()?;
+        // The config file goes first: what it says has placeholders and remarks of its own.
         let known: BTreeSet<&str> = written.iter().map(|it| it.name.as_str()).collect();
         let others = names(&address)?.into_iter().filter(|it| !known.contains(it.as_str()));
         let others: Vec<Exported> = others.map(|it| from_process(&address, &it)).collect::<Result<_, _>>()?;

@@ -40,6 +40,7 @@ pub(super) fn read(config: &ConfigArgs) -> Result<Vec<Written>, Exit> {
 fn of_document(document: &Document, loaded: &Loaded) -> Vec<Written> {
     let filled = loaded.documents.iter().find(|it| it.root.place.file == document.root.place.file);
     let Some(filled) = filled else { return Vec::new() };
+    // Filling changes no list, so both have the same mappings in the same order.
     let pairs = mappings(&document.root).into_iter().zip(mappings(&filled.root));
     let named = |(mapping, filled): (&Node, &Node)| {
         let name = member(filled, "name").and_then(text)?.to_owned();

@@ -57,6 +57,7 @@ impl Api {
         let filters = [("EventSourceArn", source), ("FunctionName", function)];
         let filters =
             filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped((*value)?))));
+        // A marker belongs to its list, so the filters go with each page.
         let filters: Vec<String> = filters.collect();
         let mut mappings = Vec::new();
         let mut marker: Option<String> = None;

@@ -61,15 +61,18 @@ impl SettingFlag {
     /// What clap is told of it.
     fn add_to(&'static self, command: Command) -> Command {
         let text = self.spec.text;
+        // The short help has a line for each flag; the manual's first sentence is written to stand alone.
         let sentence = text.split_once(". ").map_or_else(|| text.trim_end_matches('.'), |(first, _)| first);
         let arg = Arg::new(self.name.as_str()).long(self.name.as_str()).help(sentence).long_help(text);
         if matches!(self.spec.shape, Shape::Switch) {
             let off = Arg::new(self.off.as_str()).long(self.off.as_str()).action(ArgAction::SetTrue);
+            // The later of the two counts, so that a script can append to what it was given.
             let off = off.help(format!("The opposite of --{}", self.name)).overrides_with(self.name.as_str());
             return command.arg(arg.action(ArgAction::SetTrue)).arg(off);
         }
         let mut arg = arg.value_name(self.value);
         arg = match self.spec.shape {
+            // -1 means without end, and clap would take it for a flag.
             Shape::Integer { min, .. } if min < 0 => arg
                 .allow_hyphen_values(true)
                 .value_parser(value_parser!(i64).range(i64::from(i32::MIN)..=i64::from(i32::MAX))),

@@ -30,6 +30,7 @@ pub(super) fn of_many(mappings: &[Value], names: &Names) -> String {
             text(it, "LastProcessingResult"),
         ]
     }));
+    // Kinds of source differ in what they have, and a line should fit a terminal.
     let is_told = |column: usize| rows.iter().skip(1).any(|row| row[column] != NOTHING);
     let columns: Vec<usize> = (0..rows[0].len()).filter(|column| is_told(*column)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

@@ -46,6 +46,7 @@ pub(super) fn life(wired: Arc<Wired>, entry: Arc<Entry>, mut hands: Hands) -> Un
         let Hands { commands, seat, jobs } = &mut hands;
         // In a box: a future that is handed on is kept once for each hand, and this one is large.
         let ended = caught(Box::pin(mapping_task::live(&wired.wiring, &entry, commands, seat, jobs))).await;
+        // A slot that is granted to nobody would be missing to other mappings.
         hands.seat.want(0);
         Came::Ended(hands, ended)
     })
@@ -58,6 +59,8 @@ pub(super) fn jobs(mut hands: Hands) -> UnderWay {
         while hands.jobs.n_running() > 0 {
             tokio::select! {
                 biased;
+                // A function that hangs may take its whole timeout; whoever asks meanwhile is answered at
+                // once.
                 () = turn_away(&mut hands.commands) => {}
                 done = hands.jobs.next() => drop(done),
             }
@@ -109,6 +112,8 @@ pub(super) fn erase_delay() -> UnderWay {
 
 /// Takes all that the store kept of a mapping away, its note too.
 pub(crate) async fn erase(store: &dyn CheckpointStore, id: &MappingId) -> Result<(), StoreError> {
+    // A lease of its own: a write that a former life still has on its way is refused, and does not come
+    // behind the removal.
     let lease = store.acquire(id).await?;
     store.remove(&lease).await
 }
