@@ -267,7 +267,7 @@ impl Actor {
 
     fn order(&mut self, who: SubscriberId, order: ReadOrder) {
         if order.track.is_none() && self.queue.is_some() {
-            return if self.shared_queue_in_use().is_some() {
+            return if self.shared_queue.is_some() {
                 self.order_shared(who, order)
             } else {
                 self.receive(who, order)

@@ -17,6 +17,7 @@ struct Mapping {
     /// The receipts that it holds, with what their messages are called.
     held: Vec<(String, Receipt)>,
     n_lost: usize,
+    n_generations_lost: usize,
 }
 
 impl Mapping {
@@ -29,7 +30,7 @@ impl Mapping {
             zero: Instant::now(),
             events_max: 64,
         });
-        Self { subscriber, next_id: 0, held: Vec::new(), n_lost: 0 }
+        Self { subscriber, next_id: 0, held: Vec::new(), n_lost: 0, n_generations_lost: 0 }
     }
 
     /// Orders once and hears what comes within a second; what is void is held no more.
@@ -65,6 +66,7 @@ impl Mapping {
                 FeedEvent::Lost(Lost::Generation(dead)) => {
                     let before = self.held.len();
                     self.held.retain(|(_, receipt)| receipt.generation != dead);
+                    self.n_generations_lost += 1;
                     self.n_lost += before - self.held.len();
                 }
                 FeedEvent::Settled(_, answers) => {
@@ -88,7 +90,10 @@ impl Mapping {
 }
 
 fn subject(n: usize) -> (ChannelQueueSubject, Feed) {
-    let mut subject = ChannelQueueSubject::default();
+    fed(ChannelQueueSubject::default(), n)
+}
+
+fn fed(mut subject: ChannelQueueSubject, n: usize) -> (ChannelQueueSubject, Feed) {
     (0..n).for_each(|it| subject.send(&it.to_string(), None));
     let feed = Feed::start(subject.source(), FeedLimits::default());
     (subject, feed)
@@ -96,16 +101,18 @@ fn subject(n: usize) -> (ChannelQueueSubject, Feed) {
 
 #[tokio::test(start_paused = true)]
 async fn a_mapping_hears_that_its_receipts_are_void_and_the_messages_come_again() {
-    let (mut subject, feed) = subject(4);
-    let mut one = Mapping::join(&feed, "one");
-    assert_eq!(one.receive().await, ["1", "2", "3", "4"]);
-    one.finish(&["2"]).await;
-    subject.kill();
-    assert_eq!(one.receive().await, ["1", "3", "4"]);
-    assert_eq!((one.n_lost, one.held.len()), (3, 3));
-    one.finish(&["1", "3", "4"]).await;
-    assert_eq!(subject.n_left(), 0);
-    feed.stop().await;
+    for subject in [ChannelQueueSubject::competed_for(), ChannelQueueSubject::default()] {
+        let (mut subject, feed) = fed(subject, 4);
+        let mut one = Mapping::join(&feed, "one");
+        assert_eq!(one.receive().await, ["1", "2", "3", "4"]);
+        one.finish(&["2"]).await;
+        subject.kill();
+        assert_eq!(one.receive().await, ["1", "3", "4"]);
+        assert_eq!((one.n_generations_lost, one.n_lost, one.held.len()), (1, 3, 3), "told once");
+        one.finish(&["1", "3", "4"]).await;
+        assert_eq!(subject.n_left(), 0);
+        feed.stop().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,6 +137,7 @@ async fn a_message_that_mappings_share_comes_again_only_for_those_who_have_not_f
     }
     assert_eq!(again.map(|it| it.into_iter().collect::<Vec<_>>()), [vec!["3"], vec!["2", "3"]]);
     assert_eq!((one.n_lost, two.n_lost), (1, 2));
+    assert_eq!((one.n_generations_lost, two.n_generations_lost), (1, 1), "each is told once");
     one.finish(&["3"]).await;
     two.finish(&["2", "3"]).await;
     assert_eq!(subject.n_left(), 0);

@@ -24,8 +24,6 @@ const OPEN_MAX: usize = 20_000;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How much longer than its wait an order may be open: its receive answers first where it can.
 const GRACE: Duration = Duration::from_millis(50);
-/// The bit of a receipt's generation that says that the message is shared, and its settlement an ack.
-const SHARED: u32 = 1 << 31;
 
 /// The books of a shared queue.
 pub(super) struct SharedQueue {
@@ -44,7 +42,6 @@ pub(super) struct SharedQueue {
     /// Deletions that failed, and when they are asked again.
     pub(super) failed: Vec<Settlement>,
     pub(super) retry_at: Option<Instant>,
-    is_shared: bool,
 }
 
 /// One mapping's place.
@@ -78,18 +75,11 @@ impl SharedQueue {
             extend_at: None,
             failed: Vec::new(),
             retry_at: None,
-            is_shared: false,
         }
-    }
-
-    /// Whether more than one mapping reads the queue, or did: messages that are out may have acks.
-    pub(super) fn is_shared(&self) -> bool {
-        self.is_shared
     }
 
     pub(super) fn expect(&mut self, consumer: Consumer) {
         self.consumers.insert(consumer);
-        self.is_shared |= self.consumers.len() > 1;
     }
 
     pub(super) fn dismiss(&mut self, consumer: &Consumer) {
@@ -308,25 +298,6 @@ impl SharedQueue {
         let patience = Some(self.patient_until).filter(|it| *it > now && orders.is_some());
         [orders, patience, self.extend_at, self.retry_at].into_iter().flatten().min()
     }
-}
-
-/// The receipt under which mappings know a shared message.
-pub(super) fn shared(receipt: &Receipt) -> Receipt {
-    Receipt { handle: receipt.handle.clone(), generation: shared_generation(receipt.generation) }
-}
-
-/// The generation of such receipts.
-pub(super) fn shared_generation(generation: Generation) -> Generation {
-    Generation(generation.0 | SHARED)
-}
-
-/// The queue's own receipt.
-pub(super) fn own(receipt: &Receipt) -> Receipt {
-    Receipt { handle: receipt.handle.clone(), generation: Generation(receipt.generation.0 & !SHARED) }
-}
-
-pub(super) fn is_shared(receipt: &Receipt) -> bool {
-    receipt.generation.0 & SHARED != 0
 }
 
 #[cfg(test)]

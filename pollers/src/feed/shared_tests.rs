@@ -148,7 +148,10 @@ impl Player {
 }
 
 fn world(n: usize) -> (FakeSubject, Feed) {
-    let mut subject = FakeSubject::new();
+    world_of(FakeSubject::new(), n)
+}
+
+fn world_of(mut subject: FakeSubject, n: usize) -> (FakeSubject, Feed) {
     for it in 0..n {
         subject.send(&format!("message {it} {}", if it % 3 == 0 { "third" } else { "other" }), None);
     }
@@ -196,8 +199,12 @@ async fn play_until(players: &mut [&mut Player], subject: &FakeSubject, n_left: 
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_over_a_message_leaves_it_to_the_queue_and_holds_up_no_other() {
-    for names in [&["one"][..], &["one", "two"][..]] {
-        let (subject, feed) = world(9);
+    for (subject, names) in [
+        (FakeSubject::competed_for(None), &["one"][..]),
+        (FakeSubject::new(), &["one"][..]),
+        (FakeSubject::new(), &["one", "two"][..]),
+    ] {
+        let (subject, feed) = world_of(subject, 9);
         for name in names {
             feed.expect((*name).into());
         }

@@ -50,6 +50,7 @@ fn parse(entries: &[(&str, &str)]) -> Result<String, Vec<String>> {
 
 #[tokio::test(start_paused = true)]
 async fn the_fake_passes_the_suite_of_queues() {
+    check_queue(|| Box::new(FakeSubject::competed_for(None))).await;
     check_queue(|| Box::new(FakeSubject::new())).await;
 }
 

@@ -149,7 +149,10 @@ fn owed(receipt: &Receipt) -> Option<(ChannelId, u64)> {
     Some((ChannelId(receipt.generation.0), tag))
 }
 
-struct ChannelConsumer(Arc<ChannelQueueSource>);
+struct ChannelConsumer {
+    source: Arc<ChannelQueueSource>,
+    fans_out: bool,
+}
 
 impl Queue for ChannelConsumer {
     fn facts(&self) -> QueueFacts {
@@ -159,7 +162,7 @@ impl Queue for ChannelConsumer {
             visibility: None,
             visibility_set: None,
             retry_after: None,
-            fans_out: true,
+            fans_out: self.fans_out,
         }
     }
 
@@ -167,7 +170,7 @@ impl Queue for ChannelConsumer {
         Box::pin(async move {
             let until = Instant::now() + wait;
             loop {
-                let messages = self.0.take(records_max)?;
+                let messages = self.source.take(records_max)?;
                 if !messages.is_empty() || Instant::now() >= until {
                     return Ok(messages);
                 }
@@ -177,14 +180,16 @@ impl Queue for ChannelConsumer {
     }
 
     fn settle(&self, settlements: Vec<Settlement>) -> BoxFuture<'_, Vec<(Receipt, Settled)>> {
-        let answers =
-            settlements.into_iter().map(|it| (it.receipt.clone(), self.0.answer(&it))).collect::<Vec<_>>();
+        let answers = settlements
+            .into_iter()
+            .map(|it| (it.receipt.clone(), self.source.answer(&it)))
+            .collect::<Vec<_>>();
         Box::pin(async move { answers })
     }
 
     /// A receipt does not lapse by time.
     fn extend(&self, receipts: Vec<Receipt>, _by: Duration) -> BoxFuture<'_, Vec<(Receipt, Hidden)>> {
-        let state = self.0.state();
+        let state = self.source.state();
         let hidden = |receipt: &Receipt| match owed(receipt) {
             _ if state.is_broken => Hidden::Failed,
             Some(it) if state.owed.contains_key(&it) => Hidden::Done,
@@ -197,11 +202,11 @@ impl Queue for ChannelConsumer {
     fn lost(&self) -> BoxFuture<'_, Generation> {
         Box::pin(async move {
             loop {
-                let lost = self.0.state().lost.pop_front();
+                let lost = self.source.state().lost.pop_front();
                 if let Some(channel) = lost {
                     return Generation(channel.0);
                 }
-                self.0.is_lost.notified().await;
+                self.source.is_lost.notified().await;
             }
         })
     }
@@ -234,16 +239,28 @@ pub struct ChannelQueueSubject {
     inner: Arc<ChannelQueueSource>,
 }
 
-impl Default for ChannelQueueSubject {
-    fn default() -> Self {
+impl ChannelQueueSubject {
+    /// An empty queue that mappings compete for.
+    pub fn competed_for() -> Self {
+        Self::of(false)
+    }
+
+    fn of(fans_out: bool) -> Self {
         let inner = Arc::new(ChannelQueueSource {
             broker: Mutex::new(ChannelQueue::new(ACK_TIMEOUT_MS, None)),
             zero: Instant::now(),
             state: Mutex::default(),
             is_lost: Notify::new(),
         });
-        let queue: Arc<dyn Queue> = Arc::new(ChannelConsumer(Arc::clone(&inner)));
+        let queue: Arc<dyn Queue> = Arc::new(ChannelConsumer { source: Arc::clone(&inner), fans_out });
         Self { source: Arc::new(FakeChannel { queue, inner: Arc::clone(&inner) }), inner }
+    }
+}
+
+/// An empty queue whose messages all mappings get.
+impl Default for ChannelQueueSubject {
+    fn default() -> Self {
+        Self::of(true)
     }
 }
 

@@ -7,13 +7,11 @@
 use std::collections::BTreeMap;
 
 use forebay_batcher::{Read, Receipt, Settle, SettleId, Settled, Settlement};
-use tokio::time::Instant;
 
 use super::Actor;
 use super::queue::Called;
 use crate::feed::FeedEvent;
 use crate::feed::inbox::SubscriberId;
-use crate::feed::shared_queue;
 use crate::source::{Message, SourceError};
 
 /// Of so many messages that are out it is known how often their queue still gives them; the oldest are
@@ -78,16 +76,10 @@ impl Actor {
     }
 
     /// A receive of a subscriber that wants nothing more, or is gone, has come back.
-    pub(super) fn received_behind(&mut self, sent: Instant, result: Result<Vec<Message>, SourceError>) {
+    pub(super) fn received_behind(&mut self, result: Result<Vec<Message>, SourceError>) {
         self.behind.n_open -= 1;
         // Nobody asks why it failed, and what it might have brought shows itself.
-        let messages = result.unwrap_or_default();
-        if !messages.is_empty()
-            && self.shared_queue_in_use().is_some_and(|shared_queue| shared_queue.has_takers())
-        {
-            return self.received_shared(sent, Ok(messages));
-        }
-        self.hand_back(messages);
+        self.hand_back(result.unwrap_or_default());
     }
 
     /// A subscriber wants nothing more: its receives are answered for and go on without it.
@@ -118,11 +110,11 @@ impl Actor {
             match self
                 .behind
                 .left
-                .of(&shared_queue::own(&settlement.receipt))
+                .of(&settlement.receipt)
                 .filter(|left| is_shown && !may_be_shown(*left, n_open))
             {
                 Some(left) => {
-                    self.behind.held_back.push((shared_queue::own(&settlement.receipt), left));
+                    self.behind.held_back.push((settlement.receipt.clone(), left));
                     held.push(settlement.receipt);
                 }
                 None => go.push(settlement),
@@ -149,7 +141,7 @@ impl Actor {
     pub(super) fn forget_receives_left(&mut self, answers: &[(Receipt, Settled)]) {
         for (receipt, answer) in answers {
             match answer {
-                Settled::Done | Settled::Lost => self.behind.left.remove(&shared_queue::own(receipt)),
+                Settled::Done | Settled::Lost => self.behind.left.remove(receipt),
                 Settled::Failed => {}
             }
         }

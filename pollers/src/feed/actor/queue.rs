@@ -14,9 +14,9 @@ use forebay_batcher::{
 use tokio::time::Instant;
 
 use super::{Actor, FeedConsumer, FeedRow};
+use crate::feed::FeedEvent;
 use crate::feed::inbox::SubscriberId;
 use crate::feed::serve::{FilledAnswer, Took};
-use crate::feed::{FeedEvent, shared_queue};
 use crate::source::{BoxFuture, Hidden, Message, Queue, SourceError};
 
 /// A call to the queue that came back.
@@ -73,17 +73,10 @@ impl Actor {
             let answers = settlements.into_iter().map(|it| (it.receipt, Settled::Lost)).collect();
             return self.tell(who, FeedEvent::Settled(id, answers));
         }
-        let (shared, own): (Vec<Settlement>, Vec<Settlement>) =
-            settlements.into_iter().partition(|it| shared_queue::is_shared(&it.receipt));
-        if !shared.is_empty() {
-            self.settle_shared(who, id, &shared);
+        if self.shared_queue.is_some() {
+            return self.settle_shared(who, id, &settlements);
         }
-        // Both kinds in one call there are only while a second mapping joins; what is not answered is asked
-        // again.
-        if own.is_empty() || !shared.is_empty() {
-            return;
-        }
-        self.settle_own(who, id, own);
+        self.settle_own(who, id, settlements);
     }
 
     pub(super) fn extend(&mut self, who: SubscriberId, id: ExtendId, receipts: Vec<Receipt>, by: Duration) {
@@ -91,12 +84,9 @@ impl Actor {
             let answers = receipts.into_iter().map(|it| (it, Extended::Lost)).collect();
             return self.tell(who, FeedEvent::Extended(id, answers));
         }
-        let (shared, own): (Vec<Receipt>, Vec<Receipt>) =
-            receipts.into_iter().partition(shared_queue::is_shared);
-        if !shared.is_empty() {
-            return self.extend_shared(who, id, shared, by);
+        if self.shared_queue.is_some() {
+            return self.extend_shared(who, id, receipts, by);
         }
-        let receipts = own;
         self.call(|queue| {
             Box::pin(async move {
                 let until = Instant::now() + by;
@@ -149,10 +139,9 @@ impl Actor {
     ) {
         self.note_receives_left(result.as_deref().unwrap_or_default());
         let visibility = self.queue.as_ref().and_then(|queue| queue.facts().visibility);
-        let is_shared = self.shared_queue_in_use().is_some();
         let Some(member) = self.members.get_mut(&who).filter(|member| member.receives.contains(&order.id))
         else {
-            return self.received_behind(sent, result);
+            return self.received_behind(result);
         };
         member.receives.remove(&order.id);
         let messages = match result {
@@ -161,11 +150,6 @@ impl Actor {
         };
         if member.events.is_closed() {
             return self.hand_back(messages);
-        }
-        // Another mapping has come to share the queue since the receive was sent: what it brought is for
-        // both.
-        if is_shared && !messages.is_empty() {
-            return self.share_received(who, order, sent, messages);
         }
         let visible_until = visibility.map(|span| tick(member.zero, sent + span));
         let read = read(member, order, messages, visible_until);
@@ -183,16 +167,11 @@ impl Actor {
 
     /// What a channel brought is nobody's any more: acks that were given stay, for the messages come again.
     pub(super) fn handle_generation_lost(&mut self, generation: Generation) {
-        let mut generations = vec![generation];
-        if let Some(shared_queue) = self.shared_queue_in_use() {
-            let shared = shared_queue::shared_generation(generation);
-            shared_queue.lose_generation(shared);
-            generations.push(shared);
+        if let Some(shared_queue) = &mut self.shared_queue {
+            shared_queue.lose_generation(generation);
         }
         for who in self.members.keys().copied().collect::<Vec<_>>() {
-            for generation in &generations {
-                self.tell(who, FeedEvent::Lost(Lost::Generation(*generation)));
-            }
+            self.tell(who, FeedEvent::Lost(Lost::Generation(generation)));
         }
         self.watch_generations();
     }

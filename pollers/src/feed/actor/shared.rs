@@ -15,18 +15,13 @@ use crate::feed::FeedEvent;
 use crate::feed::ack_ledger::{Ack, Consumer, Wish};
 use crate::feed::inbox::SubscriberId;
 use crate::feed::serve::{FilledAnswer, Took};
-use crate::feed::shared_queue::{self, SharedQueue};
+use crate::feed::shared_queue::SharedQueue;
 use crate::source::{Hidden, Message, SourceError};
 
 /// A deletion that failed is asked again after this long.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Actor {
-    /// The books, when several mappings share the queue.
-    pub(super) fn shared_queue_in_use(&mut self) -> Option<&mut SharedQueue> {
-        self.shared_queue.as_mut().filter(|shared_queue| shared_queue.is_shared())
-    }
-
     pub(super) fn order_shared(&mut self, who: SubscriberId, order: ReadOrder) {
         if let Some(shared_queue) = &mut self.shared_queue {
             shared_queue.order(who, order, Instant::now());
@@ -37,7 +32,7 @@ impl Actor {
     /// Brings the shared queue to rest: what waits is given out, receives are sent for the other orders.
     pub(super) fn settle_shared_queue(&mut self) {
         let now = Instant::now();
-        let Some(shared_queue) = self.shared_queue_in_use() else { return };
+        let Some(shared_queue) = &mut self.shared_queue else { return };
         for (who, order, mut read) in shared_queue.answers(now) {
             let Some(zero) = self.members.get(&who).map(|member| member.zero) else { continue };
             for record in &mut read.records {
@@ -53,7 +48,7 @@ impl Actor {
         }
         while !self.stops()
             && let Some((room, wait)) =
-                self.shared_queue_in_use().and_then(|shared_queue| shared_queue.next_receive(now))
+                self.shared_queue.as_mut().and_then(|shared_queue| shared_queue.next_receive(now))
         {
             self.call(|queue| {
                 Box::pin(async move {
@@ -62,19 +57,6 @@ impl Actor {
                 })
             });
         }
-    }
-
-    /// What one mapping's own receive brought is given to all; it gets its part with its next order, unless
-    /// it takes nothing more.
-    pub(super) fn share_received(
-        &mut self,
-        who: SubscriberId,
-        order: &ReadOrder,
-        sent: Instant,
-        messages: Vec<Message>,
-    ) {
-        self.tell(who, FeedEvent::Read(order.id, Ok(Read::default())));
-        self.received_shared(sent, Ok(messages));
     }
 
     pub(super) fn received_shared(&mut self, sent: Instant, result: Result<Vec<Message>, SourceError>) {
@@ -109,7 +91,7 @@ impl Actor {
         asked: &[(Consumer, Option<SubscriberId>)],
     ) -> Option<Settlement> {
         let visibility = self.queue.as_ref()?.facts().visibility;
-        let receipt = shared_queue::shared(&message.receipt);
+        let receipt = message.receipt.clone();
         let shared_queue = self.shared_queue.as_mut()?;
         // It came again before its round was over: what waits of the old one is void.
         if let Some(old) = shared_queue.receipt_of(&message.record.id) {
@@ -165,11 +147,7 @@ impl Actor {
         }
         self.call(|queue| {
             Box::pin(async move {
-                let own = settlements
-                    .iter()
-                    .map(|it| Settlement { receipt: shared_queue::own(&it.receipt), how: it.how })
-                    .collect();
-                let answers = queue.settle(own).await;
+                let answers = queue.settle(settlements.clone()).await;
                 Called::Concluded(settlements, answers)
             })
         });
@@ -180,7 +158,7 @@ impl Actor {
         let Some(shared_queue) = &mut self.shared_queue else { return };
         let answers: BTreeMap<Receipt, Settled> = answers.into_iter().collect();
         for settlement in settlements.into_iter().filter(|it| it.how == Settle::Delete) {
-            match answers.get(&shared_queue::own(&settlement.receipt)).copied().unwrap_or(Settled::Failed) {
+            match answers.get(&settlement.receipt).copied().unwrap_or(Settled::Failed) {
                 Settled::Done => shared_queue.ledger.forget(&settlement.receipt),
                 Settled::Lost => shared_queue.ledger.lose(&settlement.receipt),
                 Settled::Failed => {
@@ -227,7 +205,7 @@ impl Actor {
         self.call(|queue| {
             Box::pin(async move {
                 let until = Instant::now() + by;
-                let mut answers = hide(queue.as_ref(), out, by).await;
+                let mut answers = queue.extend(out, by).await;
                 answers.extend(over.into_iter().map(|it| (it, Hidden::Lost)));
                 Called::ExtendedShared { asked: Some((who, id)), until, answers }
             })
@@ -241,7 +219,7 @@ impl Actor {
         answers: Vec<(Receipt, Hidden)>,
     ) {
         let Some(shared_queue) = &mut self.shared_queue else { return };
-        for (receipt, hidden) in answers.iter().filter(|(receipt, _)| shared_queue::is_shared(receipt)) {
+        for (receipt, hidden) in &answers {
             match hidden {
                 Hidden::Done if shared_queue.is_hidden(receipt) => shared_queue.hide(receipt, until, None),
                 Hidden::Done | Hidden::Failed => {}
@@ -260,23 +238,20 @@ impl Actor {
     }
 
     pub(super) fn shared_queue_deadline(&self) -> Option<Instant> {
-        self.shared_queue
-            .as_ref()
-            .filter(|shared_queue| shared_queue.is_shared())
-            .and_then(|shared_queue| shared_queue.deadline(Instant::now()))
+        self.shared_queue.as_ref().and_then(|shared_queue| shared_queue.deadline(Instant::now()))
     }
 
     /// What is due at the shared queue: orders whose wait is over, messages to hide for longer, deletions to
     /// ask again.
     pub(super) fn handle_shared_queue_deadline(&mut self, now: Instant) {
         let visibility = self.queue.as_ref().and_then(|queue| queue.facts().visibility);
-        let Some(shared_queue) = self.shared_queue_in_use() else { return };
+        let Some(shared_queue) = &mut self.shared_queue else { return };
         if shared_queue.retry_at.is_some_and(|at| at <= now) {
             shared_queue.retry_at = None;
             let failed = std::mem::take(&mut shared_queue.failed);
             self.conclude(failed);
         }
-        let Some(shared_queue) = self.shared_queue_in_use() else { return };
+        let Some(shared_queue) = &mut self.shared_queue else { return };
         if let Some(visibility) = visibility.filter(|_| shared_queue.extend_at.is_some_and(|at| at <= now)) {
             let due = shared_queue.due(now + visibility * 2 / 3);
             shared_queue.extend_at = Some(now + visibility / 3).filter(|_| shared_queue.has_pending());
@@ -287,7 +262,7 @@ impl Actor {
                         Called::ExtendedShared {
                             asked: None,
                             until,
-                            answers: hide(queue.as_ref(), due, visibility).await,
+                            answers: queue.extend(due, visibility).await,
                         }
                     })
                 });
@@ -300,7 +275,7 @@ impl Actor {
     /// without it.
     pub(super) fn rest(&mut self, who: SubscriberId) {
         self.rest_receives(who);
-        let Some(shared_queue) = self.shared_queue_in_use() else { return };
+        let Some(shared_queue) = &mut self.shared_queue else { return };
         let (orders, settlements) = shared_queue.rest(who, Instant::now());
         for order in orders {
             self.tell(who, FeedEvent::Read(order.id, Ok(Read::default())));
@@ -327,19 +302,6 @@ fn tell_forgotten(n: u64) {
             "acks on shared messages were forgotten; some are processed again"
         );
     }
-}
-
-/// Hides messages under the receipts that mappings know them by.
-async fn hide(
-    queue: &dyn crate::source::Queue,
-    receipts: Vec<Receipt>,
-    by: Duration,
-) -> Vec<(Receipt, Hidden)> {
-    let answers: BTreeMap<Receipt, Hidden> =
-        queue.extend(receipts.iter().map(shared_queue::own).collect(), by).await.into_iter().collect();
-    let answer =
-        |receipt: &Receipt| answers.get(&shared_queue::own(receipt)).copied().unwrap_or(Hidden::Failed);
-    receipts.iter().map(|it| (it.clone(), answer(it))).collect()
 }
 
 /// The message as one mapping sees it; `None` when its filter does not let it through, the text of the panic
