@@ -4,15 +4,18 @@
 //! It decides nothing about batches and keeps no position longer than a subscription: a subscriber says where
 //! it opens a track. A read is shared by all that stand in it; one that lags past the shared reads gets a
 //! reader of its own until the places meet again. Messages of a queue are given to all who want them and
-//! deleted when all have finished (`ack_ledger`, `shared_queue`, `shared`), or competed for (`queue`).
+//! deleted when all have finished (`fan_out`), or competed for (`compete`).
 
-mod ack_ledger;
 mod actor;
 #[cfg(test)]
 mod behind_tests;
 #[cfg(test)]
 mod channels_tests;
+mod compete;
+mod consumer;
 mod contained;
+mod context;
+mod fan_out;
 #[cfg(test)]
 mod groups_tests;
 #[cfg(test)]
@@ -21,9 +24,9 @@ mod inbox;
 #[cfg(test)]
 mod listing_tests;
 mod serve;
+mod session;
 #[cfg(test)]
 mod shards_tests;
-mod shared_queue;
 #[cfg(test)]
 mod shared_tests;
 mod subscription;

@@ -3,15 +3,17 @@
 //! It needs no bound of its own: a subscriber has at most one order open per track or as many as its machine
 //! has receives on a queue, and opens and forgets a track once.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use forebay_batcher::{ExtendId, ReadOrder, Receipt, SettleId, Settlement, TrackIdx, Watermark};
 use tokio::sync::Notify;
 
-use super::ack_ledger::Consumer;
 use super::subscription::NewSeat;
 use crate::source::TrackName;
+
+/// A mapping's name, by which it is known over its restarts.
+pub(super) type Consumer = Arc<str>;
 
 /// A subscriber's number within its feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

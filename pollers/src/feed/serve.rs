@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use forebay_batcher::{Place, Position, Read, ReadOrder, Record, Rendered, UnixMillis, lanes::lane_of};
+use forebay_batcher::{
+    Place, Position, Read, ReadOrder, Record, RecordId, Rendered, UnixMillis, lanes::lane_of,
+};
 
 use forebay_clients::caught;
 
@@ -189,6 +191,12 @@ impl Arena {
     }
 }
 
+/// What renders or filters a message panicked: it shows itself when its visibility is over, and its queue's
+/// own rules end that.
+pub(super) fn tell_left(message: &RecordId, panic: &str) {
+    tracing::warn!(code = "FB-0501", message_id = %String::from_utf8_lossy(message.0.as_slice()), error = panic, "a message could not be rendered; it is left to its queue");
+}
+
 /// What so many records are guessed to have as JSON: an eighth more than their data for what is escaped in
 /// it.
 const fn rendered_guess(data_bytes: usize, n_records: usize) -> usize {
@@ -205,7 +213,7 @@ fn freeze(mut bytes: Vec<u8>) -> Arc<Bytes> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use forebay_batcher::{OrderKey, ReadId, RecordId, TrackIdx, UnixMillis};
+    use forebay_batcher::{OrderKey, ReadId, TrackIdx};
 
     use super::*;
 

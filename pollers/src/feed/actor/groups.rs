@@ -28,7 +28,7 @@ impl Actor {
     }
 
     fn join_after(&mut self, who: SubscriberId, wait: Duration) {
-        if let Some(member) = self.members.get(&who).filter(|_| !self.stops()) {
+        if let Some(member) = self.feed.members.get(&who).filter(|_| !self.feed.stops) {
             self.rows.push(join_row(Arc::clone(&self.source), who, Arc::clone(&member.name), wait));
         }
     }
@@ -38,17 +38,17 @@ impl Actor {
             Dealing::Joined(who, Ok(membership)) => self.handle_joined(who, membership),
             Dealing::Joined(who, Err(error)) => self.handle_outside(who, &error),
             Dealing::Told(who, told) => self.handle_told(who, told),
-            Dealing::Left => self.n_calls -= 1,
+            Dealing::Left => self.n_leaves -= 1,
         }
     }
 
     fn handle_joined(&mut self, who: SubscriberId, membership: Arc<dyn Membership>) {
-        let stops = self.stops();
-        match self.members.get_mut(&who).filter(|_| !stops) {
+        let stops = self.feed.stops;
+        match self.feed.members.get_mut(&who).filter(|_| !stops) {
             Some(member) => {
                 member.membership = Some(Arc::clone(&membership));
                 self.rows.push(next_row(who, membership));
-                self.tell_trouble(who, None);
+                self.feed.tell_trouble(who, None);
             }
             // It went while the group was being joined.
             None => self.send_leave(membership),
@@ -57,7 +57,7 @@ impl Actor {
 
     /// It is not in the group: it tries again, and its mapping hears why nothing comes.
     fn handle_outside(&mut self, who: SubscriberId, error: &SourceError) {
-        self.tell_trouble(who, Some(error.to_notice()));
+        self.feed.tell_trouble(who, Some(error.to_notice()));
         let wait = match error {
             SourceError::Throttled { retry_after: Some(wait), .. } => *wait,
             SourceError::Throttled { .. } | SourceError::Down { .. } | SourceError::PositionLost { .. } => {
@@ -68,15 +68,15 @@ impl Actor {
     }
 
     fn handle_told(&mut self, who: SubscriberId, told: Result<GroupEvent, SourceError>) {
-        let Some(member) = self.members.get_mut(&who) else { return };
+        let Some(member) = self.feed.members.get_mut(&who) else { return };
         let Some(membership) = member.membership.clone() else { return };
         match told {
             Ok(GroupEvent::Assigned(dealt)) => {
                 member.known.0.extend(dealt.iter().map(|it| (it.track.name.clone(), Standing::Open)));
-                self.tell(who, FeedEvent::Assigned(dealt));
+                self.feed.tell(who, FeedEvent::Assigned(dealt));
             }
             Ok(GroupEvent::Revoking { tracks, within }) => {
-                self.tell(who, FeedEvent::Revoking(tracks, within));
+                self.feed.tell(who, FeedEvent::Revoking(tracks, within));
             }
             Ok(GroupEvent::Lost(tracks)) => self.take_away(who, tracks),
             Err(error) => {
@@ -91,22 +91,22 @@ impl Actor {
 
     /// Told before the open reads are answered: what they bring is nobody's.
     fn take_away(&mut self, who: SubscriberId, tracks: Vec<TrackName>) {
-        let Some(member) = self.members.get(&who) else { return };
+        let Some(member) = self.feed.members.get(&who) else { return };
         let open = member.tracks.iter().filter(|(_, name)| tracks.contains(name));
         let open: Vec<TrackIdx> = open.map(|(idx, _)| *idx).collect();
-        self.tell(who, FeedEvent::Taken(tracks));
+        self.feed.tell(who, FeedEvent::Taken(tracks));
         open.into_iter().for_each(|idx| self.forget(who, idx));
     }
 
     pub(super) fn tell_group_committed(&self, who: SubscriberId, name: &TrackName, at: &Watermark) {
-        if let Some(membership) = self.members.get(&who).and_then(|it| it.membership.as_ref()) {
+        if let Some(membership) = self.feed.members.get(&who).and_then(|it| it.membership.as_ref()) {
             membership.committed(name, at);
         }
     }
 
     /// A subscriber is done with a track that the group wants back.
     pub(super) fn give_back(&mut self, who: SubscriberId, name: &TrackName) {
-        let Some(member) = self.members.get(&who) else { return };
+        let Some(member) = self.feed.members.get(&who) else { return };
         if let Some(membership) = &member.membership {
             membership.drained(name);
         }
@@ -117,14 +117,14 @@ impl Actor {
     }
 
     pub(super) fn leave_group(&mut self, who: SubscriberId) {
-        if let Some(membership) = self.members.get_mut(&who).and_then(|it| it.membership.take()) {
+        if let Some(membership) = self.feed.members.get_mut(&who).and_then(|it| it.membership.take()) {
             self.send_leave(membership);
         }
     }
 
     /// The feed waits for it before it ends: others would wait longer for the tracks.
     fn send_leave(&mut self, membership: Arc<dyn Membership>) {
-        self.n_calls += 1;
+        self.n_leaves += 1;
         self.rows.push(Box::pin(async move {
             // The place is gone either way; without a word to the group when the source's code panics.
             let _ = caught(membership.leave()).await;
