@@ -159,18 +159,21 @@ impl RecordFilter for DiesOver {
 
 #[tokio::test(start_paused = true)]
 async fn what_stands_behind_a_message_of_its_group_that_could_not_be_rendered_does_not_overtake_it() {
-    let mut subject = FakeSubject::competed_for(None);
-    [("poison", 1), ("behind", 1), ("other", 2)]
-        .into_iter()
-        .for_each(|(body, group)| subject.send(body, Some(group)));
-    let feed = Feed::start(subject.source(), FeedLimits::default());
-    let mut mapping = Mapping::join_with(&feed, "m", Some(Arc::new(DiesOver("poison"))));
-    mapping.order(1);
-    let read = mapping.read().await;
-    let bodies: Vec<serde_json::Value> =
-        read.records.iter().map(|it| serde_json::from_slice(&it.bytes).unwrap()).collect();
-    assert_eq!(bodies.iter().map(|it| it["body"].as_str()).collect::<Vec<_>>(), [Some("other")]);
-    feed.stop().await;
+    for mut subject in [FakeSubject::competed_for(None), FakeSubject::new()] {
+        [("poison", 1), ("behind", 1), ("other", 2)]
+            .into_iter()
+            .for_each(|(body, group)| subject.send(body, Some(group)));
+        let feed = Feed::start(subject.source(), FeedLimits::default());
+        let mut mapping = Mapping::join_with(&feed, "m", Some(Arc::new(DiesOver("poison"))));
+        mapping.order(1);
+        let read = mapping.read().await;
+        let bodies: Vec<serde_json::Value> =
+            read.records.iter().map(|it| serde_json::from_slice(&it.bytes).unwrap()).collect();
+        assert_eq!(bodies.iter().map(|it| it["body"].as_str()).collect::<Vec<_>>(), [Some("other")]);
+        settle_down().await;
+        assert_eq!(subject.n_visible(), 0, "both are left until their visibility is over, not tried at once");
+        feed.stop().await;
+    }
 }
 
 /// A message that its queue gives out so often: a mapping has it, with one of these used up, and rests while

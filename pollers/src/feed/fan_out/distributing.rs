@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_batcher::{Place, QueuePlace, ReadId, ReadOrder, Receipt, Record, Settlement};
+use forebay_batcher::{OrderKey, Place, QueuePlace, ReadId, ReadOrder, Receipt, Record, Settlement};
 use tokio::time::Instant;
 
 use super::FanOut;
@@ -13,11 +13,16 @@ use crate::feed::inbox::{Consumer, SubscriberId};
 use crate::feed::serve::{FilledAnswer, Took, tell_left};
 use crate::source::Message;
 
+/// Groups of which a mapping could not be given a message of this receive.
+type LeftGroups = Vec<(SubscriberId, OrderKey)>;
+
 impl FanOut {
     /// Gives messages to all who are expected; those that nobody is given are settled.
     pub(super) fn distribute_all(&mut self, feed: &FeedContext, sent: Instant, messages: &[Message]) {
         let asked = self.shared.asked();
-        let settlements = messages.iter().filter_map(|it| self.distribute(feed, it, sent, &asked)).collect();
+        let mut left = LeftGroups::new();
+        let settlements =
+            messages.iter().filter_map(|it| self.distribute(feed, it, sent, &asked, &mut left)).collect();
         self.conclude(feed, settlements);
     }
 
@@ -27,6 +32,7 @@ impl FanOut {
         message: &Message,
         sent: Instant,
         asked: &[(Consumer, Option<SubscriberId>)],
+        left: &mut LeftGroups,
     ) -> Option<Settlement> {
         let Message { record, receipt, .. } = message;
         // It came again before its round was over: what waits of the old one is void.
@@ -36,10 +42,16 @@ impl FanOut {
         if let Some(visibility) = self.calls.queue().facts().visibility {
             self.shared.hidden.hide_received(receipt, sent + visibility, visibility);
         }
-        let wishes: Vec<(Consumer, Wish)> = asked
-            .iter()
-            .map(|(consumer, who)| (Consumer::clone(consumer), self.offer(feed, message, consumer, *who)))
-            .collect();
+        let mut wishes = Vec::with_capacity(asked.len());
+        for (consumer, who) in asked {
+            // The ledger leaves out who has finished it, so it is not rendered for nobody.
+            let wish = match who {
+                _ if self.shared.ledger.has_finished(&record.id, consumer) => Wish::Wants,
+                Some(who) => self.offer(feed, message, *who, left),
+                None => Wish::Absent,
+            };
+            wishes.push((Consumer::clone(consumer), wish));
+        }
         let settlement = self.shared.ledger.begin(&record.id, receipt.clone(), wishes);
         tell_forgotten(self.shared.ledger.n_forgotten());
         settlement
@@ -50,23 +62,23 @@ impl FanOut {
         &mut self,
         feed: &FeedContext,
         message: &Message,
-        consumer: &Consumer,
-        who: Option<SubscriberId>,
+        who: SubscriberId,
+        left: &mut LeftGroups,
     ) -> Wish {
-        // The ledger leaves out who has finished it, so it is not rendered for nobody.
-        if self.shared.ledger.has_finished(&message.record.id, consumer) {
-            return Wish::Wants;
-        }
-        let member = who.and_then(|who| Some((who, feed.members.get(&who)?)));
-        let Some((who, member)) = member.filter(|(_, it)| !it.events.is_closed()) else {
+        let Some(member) = feed.members.get(&who).filter(|it| !it.events.is_closed()) else {
             return Wish::Absent;
         };
+        let group = (who, message.record.key.clone());
+        // What came behind one that is left, of its group, would overtake it.
+        if left.contains(&group) {
+            return Wish::Left;
+        }
         match render(member, message) {
             Ok(record) => self.shared.seats.give(who, record),
-            // It cannot have it for now: the message waits for it as for one that is not there.
             Err(panic) => {
                 tell_left(&message.record.id, &panic);
-                Wish::Absent
+                left.extend(Some(group).filter(|(_, key)| *key != OrderKey::Free));
+                Wish::Left
             }
         }
     }

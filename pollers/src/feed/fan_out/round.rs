@@ -26,6 +26,8 @@ pub(super) enum Wish {
     Filters,
     /// It cannot be given the message now, and must not miss it.
     Absent,
+    /// It could not be told what the message says: its queue keeps the message for it, as one that failed.
+    Left,
 }
 
 #[derive(Debug)]
@@ -59,6 +61,8 @@ impl Round {
                 Wish::Wants => {}
                 Wish::Filters => _ = done.insert(consumer),
                 Wish::Absent => round.is_missed |= !done.contains(&consumer),
+                // Shown at once, it would fail again and again until the queue takes it away.
+                Wish::Left => round.is_left |= !done.contains(&consumer),
             }
         }
         round
