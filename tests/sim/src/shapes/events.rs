@@ -56,6 +56,8 @@ impl Event {
         match self {
             Self::List { at, .. }
             | Self::Sweep { at, .. }
+            // Whoever stands still hears that it is to end when it goes on.
+            | Self::Close { at }
             | Self::Poll { at, .. }
             | Self::Granted { at, .. }
             | Self::Look { at, .. }
@@ -79,7 +81,6 @@ impl Event {
             | Self::Kill { .. }
             | Self::Stall { .. }
             | Self::Takeover
-            | Self::Close { .. }
             | Self::StopNow { .. }
             | Self::Start { .. }
             | Self::Heal
