@@ -186,7 +186,7 @@ impl Limits {
 
 /// A slice on its way through attempts.
 #[derive(Debug, Clone)]
-pub(crate) struct Tried {
+pub(crate) struct AttemptedSlice {
     pub(crate) slice: Slice,
     /// Retries spent, the failed attempt that is to be retried included.
     pub(crate) n_failures: u32,
@@ -204,7 +204,7 @@ pub(crate) struct Tried {
     pub(crate) finale: Option<Finale>,
 }
 
-impl Tried {
+impl AttemptedSlice {
     pub(crate) fn part(&self, slice: Slice, why: BatchReason) -> Self {
         let (not_before, asked_wait) = (Tick::default(), Duration::ZERO);
         Self {
@@ -220,8 +220,8 @@ impl Tried {
         }
     }
 
-    pub(crate) fn give_up(self, condition: Condition) -> Told {
-        Told {
+    pub(crate) fn give_up(self, condition: Condition) -> GivenUpSlice {
+        GivenUpSlice {
             slice: self.slice,
             condition,
             n_invokes: self.n_invokes,
@@ -245,7 +245,7 @@ pub(crate) struct Pause {
 
 /// A slice that was given up and waits until its destination has it, or until an operator has decided.
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
+pub(crate) struct GivenUpSlice {
     pub(crate) slice: Slice,
     pub(crate) condition: Condition,
     pub(crate) n_invokes: u32,
@@ -275,63 +275,67 @@ pub(crate) struct Next {
 #[derive(Debug)]
 pub(crate) enum Then {
     /// Tried again after a delay; a retry was spent.
-    Again(Tried),
+    Again(AttemptedSlice),
     /// Tried again at once; none was spent.
-    Half(Tried),
+    Half(AttemptedSlice),
     /// Tried again as soon as the function can be reached.
-    NotReached(Tried),
+    NotReached(AttemptedSlice),
     /// Given up.
-    GivenUp(Told),
+    GivenUp(GivenUpSlice),
 }
 
 /// Decides what follows. With bisect a failed slice of more than one record is halved (the first half is the
 /// smaller) and no retry is spent; partial answers split exactly at the failed record.
-pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next {
+pub(crate) fn next(mut attempted: AttemptedSlice, outcome: Outcome, limits: &Limits) -> Next {
     let nothing = || Next { done: None, left: None, asked: ItemActions::new(), then: Vec::new() };
     match outcome {
-        Outcome::Succeeded(_) => Next { done: Some(tried.slice), ..nothing() },
+        Outcome::Succeeded(_) => Next { done: Some(attempted.slice), ..nothing() },
         Outcome::NotReached { .. } => {
             // not reaching the function spends nothing, and it is no attempt.
-            tried.n_invokes -= 1;
-            tried.why = BatchReason::NotReached;
-            Next { then: vec![Then::NotReached(tried)], ..nothing() }
+            attempted.n_invokes -= 1;
+            attempted.why = BatchReason::NotReached;
+            Next { then: vec![Then::NotReached(attempted)], ..nothing() }
         }
         // With or without bisect: as a whole it can never succeed, and the function has not failed.
-        Outcome::TooLarge if tried.slice.n_records() > 1 => Next { then: halves(&tried), ..nothing() },
+        Outcome::TooLarge if attempted.slice.n_records() > 1 => {
+            Next { then: halves(&attempted), ..nothing() }
+        }
         Outcome::TooLarge => {
-            Next { then: vec![Then::GivenUp(tried.give_up(Condition::PayloadTooLarge))], ..nothing() }
+            Next { then: vec![Then::GivenUp(attempted.give_up(Condition::PayloadTooLarge))], ..nothing() }
         }
         Outcome::Failed { reply, .. } => {
-            tried.reply = Some(Box::new(reply));
+            attempted.reply = Some(Box::new(reply));
             match limits.redelivery {
                 // The queue counts receives and has a redrive policy; a retry of ours would be one that it
                 // does not count.
-                Redelivery::BySource => Next { left: Some(tried.slice), ..nothing() },
-                Redelivery::ByUs if limits.bisect && tried.slice.n_records() > 1 => {
-                    Next { then: halves(&tried), ..nothing() }
+                Redelivery::BySource => Next { left: Some(attempted.slice), ..nothing() },
+                Redelivery::ByUs if limits.bisect && attempted.slice.n_records() > 1 => {
+                    Next { then: halves(&attempted), ..nothing() }
                 }
-                Redelivery::ByUs => Next { then: vec![spend(tried, limits)], ..nothing() },
+                Redelivery::ByUs => Next { then: vec![spend(attempted, limits)], ..nothing() },
             }
         }
         Outcome::PartlyFailed { failed, asked, reply } => {
-            tried.reply = Some(Box::new(reply));
+            attempted.reply = Some(Box::new(reply));
             let failed: BTreeSet<&RecordId> = failed.iter().collect();
-            let Parts { done, rejected, rest } = split_partial(&tried.slice, &failed, &asked, limits);
+            let Parts { done, rejected, rest } = split_partial(&attempted.slice, &failed, &asked, limits);
             let done = Some(done).filter(|done| done.n_records() > 0);
             let rejected = Some(rejected).filter(|rejected| rejected.n_records() > 0);
             let given_up = rejected.map(|slice| {
-                Then::GivenUp(tried.part(slice, BatchReason::Half).give_up(Condition::Rejected))
+                Then::GivenUp(attempted.part(slice, BatchReason::Half).give_up(Condition::Rejected))
             });
             match limits.redelivery {
                 Redelivery::BySource => {
                     Next { done, left: Some(rest), asked, then: given_up.into_iter().collect() }
                 }
                 Redelivery::ByUs => {
-                    tried.slice = rest;
+                    attempted.slice = rest;
                     // What was rejected is told of first: nothing of the rest need wait for its retries to
                     // end.
-                    let then =
-                        given_up.into_iter().chain(after_partial(tried, &failed, &asked, limits)).collect();
+                    let then = given_up
+                        .into_iter()
+                        .chain(after_partial(attempted, &failed, &asked, limits))
+                        .collect();
                     Next { done, then, ..nothing() }
                 }
             }
@@ -339,20 +343,20 @@ pub(crate) fn next(mut tried: Tried, outcome: Outcome, limits: &Limits) -> Next 
     }
 }
 
-fn halves(tried: &Tried) -> Vec<Then> {
-    let (first, second) = tried.slice.split_at(tried.slice.n_records() / 2);
-    [first, second].map(|half| Then::Half(tried.part(half, BatchReason::Half))).into()
+fn halves(attempted: &AttemptedSlice) -> Vec<Then> {
+    let (first, second) = attempted.slice.split_at(attempted.slice.n_records() / 2);
+    [first, second].map(|half| Then::Half(attempted.part(half, BatchReason::Half))).into()
 }
 
-fn spend(mut tried: Tried, limits: &Limits) -> Then {
-    tried.n_failures += 1;
+fn spend(mut attempted: AttemptedSlice, limits: &Limits) -> Then {
+    attempted.n_failures += 1;
     // the pardon was for one attempt.
-    tried.is_pardoned = false;
-    tried.why = BatchReason::Retry;
-    if limits.is_exhausted(tried.n_failures) {
-        Then::GivenUp(tried.give_up(Condition::RetriesExhausted))
+    attempted.is_pardoned = false;
+    attempted.why = BatchReason::Retry;
+    if limits.is_exhausted(attempted.n_failures) {
+        Then::GivenUp(attempted.give_up(Condition::RetriesExhausted))
     } else {
-        Then::Again(tried)
+        Then::Again(attempted)
     }
 }
 
@@ -360,29 +364,29 @@ fn spend(mut tried: Tried, limits: &Limits) -> Then {
 /// and tries the others once more, as a half: healthy neighbours are not discarded with it (P10 of the
 /// promises).
 fn after_partial(
-    mut tried: Tried,
+    mut attempted: AttemptedSlice,
     failed: &BTreeSet<&RecordId>,
     asked: &ItemActions,
     limits: &Limits,
 ) -> Vec<Then> {
-    if tried.slice.n_records() == 0 {
+    if attempted.slice.n_records() == 0 {
         return Vec::new();
     }
-    tried.asked_wait = longest_wait(asked, tried.slice.records());
-    let is_last_try = limits.is_exhausted(tried.n_failures + 1);
-    let on_track = tried.slice.records().iter().all(|record| matches!(record.place, Place::Track(..)));
-    if !(is_last_try && on_track && limits.bisect && tried.slice.n_records() > 1) {
-        return vec![spend(tried, limits)];
+    attempted.asked_wait = longest_wait(asked, attempted.slice.records());
+    let is_last_try = limits.is_exhausted(attempted.n_failures + 1);
+    let on_track = attempted.slice.records().iter().all(|record| matches!(record.place, Place::Track(..)));
+    if !(is_last_try && on_track && limits.bisect && attempted.slice.n_records() > 1) {
+        return vec![spend(attempted, limits)];
     }
-    let named = tried.slice.records().iter().position(|record| failed.contains(&record.id)).unwrap_or(0);
-    let (before, from_named) = tried.slice.split_at(named);
+    let named = attempted.slice.records().iter().position(|record| failed.contains(&record.id)).unwrap_or(0);
+    let (before, from_named) = attempted.slice.split_at(named);
     let (named, after) = from_named.split_at(1);
     let parts =
         [(before, false), (named, true), (after, false)].into_iter().filter(|(part, _)| part.n_records() > 0);
     parts
         .map(|(part, is_named)| {
             let asked_wait = longest_wait(asked, part.records());
-            let part = Tried { asked_wait, ..tried.part(part, BatchReason::Half) };
+            let part = AttemptedSlice { asked_wait, ..attempted.part(part, BatchReason::Half) };
             if is_named { Then::GivenUp(part.give_up(Condition::RetriesExhausted)) } else { Then::Half(part) }
         })
         .collect()
@@ -507,7 +511,7 @@ mod tests {
         for (redelivery, bisect, retries_max) in
             [(Redelivery::ByUs, true, 0), (Redelivery::ByUs, false, 9), (Redelivery::BySource, false, 0)]
         {
-            let tried = Tried {
+            let attempted = AttemptedSlice {
                 slice: slice.clone(),
                 n_failures: 0,
                 n_invokes: 1,
@@ -530,7 +534,7 @@ mod tests {
             let before = crate::short::n_compared();
             assert_eq!(n_named(&slice, &failed), n_records);
             next(
-                tried,
+                attempted,
                 Outcome::PartlyFailed {
                     failed: failed.clone(),
                     asked: ItemActions::new(),
@@ -554,7 +558,7 @@ mod tests {
         };
         let n_failures = if settings.contains("last") { 2 } else { 0 };
         let slice = Slice::new(records.chars().map(record).collect());
-        let tried = Tried {
+        let attempted = AttemptedSlice {
             slice,
             n_failures,
             n_invokes: 3,
@@ -599,14 +603,14 @@ mod tests {
                 Outcome::PartlyFailed { failed, asked, reply }
             }
         };
-        let next = next(tried, outcome, &limits);
+        let next = next(attempted, outcome, &limits);
         let names = |records: &[Record]| {
             records
                 .iter()
                 .map(|it| String::from_utf8_lossy(it.id.0.as_slice()).into_owned())
                 .collect::<String>()
         };
-        let after = |it: &Tried| {
+        let after = |it: &AttemptedSlice| {
             if it.asked_wait.is_zero() {
                 String::new()
             } else {

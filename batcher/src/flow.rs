@@ -15,7 +15,8 @@ use std::collections::BTreeSet;
 
 use crate::action::*;
 use crate::attempt::{
-    Condition, Limits, Next, NotReached, Outcome, Pause, Slice, Then, Told, Tried, n_named, next,
+    AttemptedSlice, Condition, GivenUpSlice, Limits, Next, NotReached, Outcome, Pause, Slice, Then, n_named,
+    next,
 };
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::batch_reason::BatchReason;
@@ -71,36 +72,36 @@ impl Runs {
             let status = match &step.what {
                 What::Filling(_) => Status::Filling,
                 // C-2: what is left of a track that was closed is its next owner's.
-                What::Try(_) if is_draining(run, books) => Status::New,
-                What::Try(tried) if self.is_behind_window(run, tried, books) => {
+                What::Attempt(_) if is_draining(run, books) => Status::New,
+                What::Attempt(attempted) if self.is_behind_window(run, attempted, books) => {
                     self.end_window_first(id, Finale::Ended, books);
                     continue;
                 }
                 // a crash after an attempt that no checkpoint knows would give the next life that retry
                 // anew. A first attempt has nothing to lose yet.
-                What::Try(tried) if tried.n_invokes > 0 && !self.is_durable(run, step, books) => {
+                What::Attempt(attempted) if attempted.n_invokes > 0 && !self.is_durable(run, step, books) => {
                     Status::Durable
                 }
-                What::Try(tried) if tried.not_before > books.cx.now.tick => {
-                    Status::Retry { until: tried.not_before }
+                What::Attempt(attempted) if attempted.not_before > books.cx.now.tick => {
+                    Status::Retry { until: attempted.not_before }
                 }
-                What::Try(_) => Status::Ready { since: books.cx.now.tick },
-                What::Tell(told) if told.paused.is_some() => Status::Paused,
+                What::Attempt(_) => Status::Ready { since: books.cx.now.tick },
+                What::GivenUp(given_up) if given_up.paused.is_some() => Status::Paused,
                 // N-4 asks for durability before a notice leaves. Nothing leaves here, so nothing is waited
                 // for.
-                What::Tell(told) if !self.has_taker(told, books) => {
+                What::GivenUp(given_up) if !self.has_taker(given_up, books) => {
                     self.discard_first(id, books);
                     continue;
                 }
-                What::Tell(_) if !self.is_durable(run, step, books) => Status::Durable,
-                What::Tell(told)
-                    if told.n_refused > 0
+                What::GivenUp(_) if !self.is_durable(run, step, books) => Status::Durable,
+                What::GivenUp(given_up)
+                    if given_up.n_refused > 0
                         && matches!(&run.status, Status::Redeliver { until, .. } if *until > books.cx.now.tick) =>
                 {
                     run.status.clone()
                 }
-                What::Tell(_) if is_draining(run, books) => Status::New,
-                What::Tell(_) => {
+                What::GivenUp(_) if is_draining(run, books) => Status::New,
+                What::GivenUp(_) => {
                     self.deliver(id, books);
                     return;
                 }

@@ -54,7 +54,7 @@ impl Runs {
         let steps = self.batch_runs.get(id).into_iter().flat_map(|run| &run.steps);
         steps.filter_map(|step| match &step.what {
             What::Filling(filling) => Some((filling.track, &filling.slice.last)),
-            What::Try(_) | What::Tell(_) => None,
+            What::Attempt(_) | What::GivenUp(_) => None,
         })
     }
 

@@ -61,7 +61,7 @@ pub enum LifeEnd {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LifeNews<S> {
     /// It is told something else.
-    Told(Order<S>),
+    Ordered(Order<S>),
     /// An operator asks for something.
     Asked(OperatorRequestId, OperatorAsk),
     /// What [`LifeEffect::Start`] began has ended.
@@ -213,7 +213,7 @@ impl<S: Clone> MappingLife<S> {
     /// Takes a piece of news. News of what is not under way is none.
     pub fn handle(&mut self, news: LifeNews<S>) {
         match news {
-            LifeNews::Told(order) => self.handle_order(order),
+            LifeNews::Ordered(order) => self.handle_order(order),
             LifeNews::Asked(id, asked) => self.handle_request(id, asked),
             LifeNews::Ended(end) if self.state == LifeState::Running => self.handle_end(end),
             LifeNews::JobsDone if self.state == LifeState::Settling => self.handle_jobs_done(),

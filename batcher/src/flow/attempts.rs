@@ -19,36 +19,36 @@ impl Runs {
         }
         let run = self.batch_runs.get_mut(id)?;
         let lane = run.lane();
-        let Some(Step { what: What::Try(tried), .. }) = run.steps.front_mut() else {
+        let Some(Step { what: What::Attempt(attempted), .. }) = run.steps.front_mut() else {
             self.advance(id, books);
             return None;
         };
         debug_assert!(
-            tried.slice.n_records() > 0 || tried.finale.is_some(),
+            attempted.slice.n_records() > 0 || attempted.finale.is_some(),
             "what is left of a run holds records, or ends a window"
         );
         crate::rule!(
             Q2,
-            tried.slice.records().iter().all(|it| books.receipts.is_hidden(it, books.cx.now.tick))
+            attempted.slice.records().iter().all(|it| books.receipts.is_hidden(it, books.cx.now.tick))
         );
         let attempt_id = AttemptId(books.cx.next_id);
         books.cx.next_id += 1;
         if let Some(lane) = lane {
-            books.tracks.begin_window(lane, tried.slice.records(), &books.cx);
+            books.tracks.begin_window(lane, attempted.slice.records(), &books.cx);
         }
-        let window = lane.and_then(|lane| books.tracks.tumbling_window(lane, tried.finale, &books.cx));
+        let window = lane.and_then(|lane| books.tracks.tumbling_window(lane, attempted.finale, &books.cx));
         let attempt = Attempt {
             id: attempt_id,
-            slice: tried.slice.clone(),
-            why: tried.why,
-            n_before: tried.n_invokes,
+            slice: attempted.slice.clone(),
+            why: attempted.why,
+            n_before: attempted.n_invokes,
             partial_responses: run.limits.partial_responses,
             item_actions: run.limits.item_actions,
             window,
         };
         // Counted as it starts: one whose answer never comes was an attempt as well.
-        tried.n_invokes += 1;
-        books.cx.take_rate(tried.slice.n_records());
+        attempted.n_invokes += 1;
+        books.cx.take_rate(attempted.slice.n_records());
         self.attempts.insert(attempt_id, id);
         // From its first attempt on a checkpoint names it, so that the next life tries the same records
         // together and knows how often they failed.
@@ -63,8 +63,7 @@ impl Runs {
         let Some(run) = self.batch_runs.get_mut(id) else { return };
         // The end of a window within a batch run stands between what has failed and is tried again.
         let is_between = run.steps.len() > 1 && run.steps.front().is_some_and(|step| step.finale().is_some());
-        let is_fresh =
-            matches!(run.steps.front(), Some(Step { what: What::Try(tried), .. }) if tried.n_invokes == 0);
+        let is_fresh = matches!(run.steps.front(), Some(Step { what: What::Attempt(attempted), .. }) if attempted.n_invokes == 0);
         if is_fresh && !is_between {
             run.failing_since = None;
         }
@@ -73,8 +72,8 @@ impl Runs {
     /// Forgets the messages of a batch about to start whose visibility has lapsed. Whether there were any.
     fn forget_lapsed(&mut self, id: BatchRunId, books: &mut Books) -> bool {
         let Some(run) = self.batch_runs.get_mut(id) else { return false };
-        let Some(Step { what: What::Try(tried), .. }) = run.steps.front() else { return false };
-        let any = books.receipts.forget_lapsed(tried.slice.records(), &mut books.cx);
+        let Some(Step { what: What::Attempt(attempted), .. }) = run.steps.front() else { return false };
+        let any = books.receipts.forget_lapsed(attempted.slice.records(), &mut books.cx);
         run.is_hit |= any;
         any
     }
@@ -85,15 +84,15 @@ impl Runs {
         let now = books.cx.now.unix;
         let Some(run) = self.batch_runs.get_mut(id) else { return };
         let Some(age_max) = run.limits.record_age_max else { return };
-        let Some(Step { what: What::Try(tried), .. }) = run.steps.front() else { return };
+        let Some(Step { what: What::Attempt(attempted), .. }) = run.steps.front() else { return };
         let is_expired = |record: &Record| record.arrival.age(now) > age_max;
-        if tried.is_pardoned || !tried.slice.records().iter().any(is_expired) {
+        if attempted.is_pardoned || !attempted.slice.records().iter().any(is_expired) {
             return;
         }
-        let tried = tried.clone();
+        let attempted = attempted.clone();
         let (expired, fresh) = if pauses(Condition::AgeExceeded, books) {
             // O-1: what is paused may be tried again, so nothing before it is left behind it.
-            let n_fresh = tried.slice.records().iter().take_while(|it| !is_expired(it)).count();
+            let n_fresh = attempted.slice.records().iter().take_while(|it| !is_expired(it)).count();
             if n_fresh > 0 {
                 run.split_first(n_fresh);
                 // S-1: what needs none of its lanes does not wait for its attempt.
@@ -102,32 +101,33 @@ impl Runs {
                 }
                 return;
             }
-            let n_expired = tried.slice.records().iter().take_while(|it| is_expired(it)).count();
-            let (expired, rest) = tried.slice.split_at(n_expired);
+            let n_expired = attempted.slice.records().iter().take_while(|it| is_expired(it)).count();
+            let (expired, rest) = attempted.slice.split_at(n_expired);
             (expired.records().to_vec(), rest.records().to_vec())
         } else {
             // Whatever is given up is not tried again, so the younger may pass it.
-            tried.slice.records().iter().cloned().partition(is_expired)
+            attempted.slice.records().iter().cloned().partition(is_expired)
         };
-        if tried.n_invokes == 0 {
+        if attempted.n_invokes == 0 {
             books.cx.counts.given_up_uninvoked += expired.len() as u64;
         }
         // The attempt that was refused for age counts: so AWS was recorded to do.
-        let told = Told {
-            n_invokes: tried.n_invokes + 1,
-            ..Tried { slice: Slice::new(expired), reply: None, ..tried }.give_up(Condition::AgeExceeded)
+        let given_up = GivenUpSlice {
+            n_invokes: attempted.n_invokes + 1,
+            ..AttemptedSlice { slice: Slice::new(expired), reply: None, ..attempted }
+                .give_up(Condition::AgeExceeded)
         };
-        let told = pause_exhausted(told, books);
+        let given_up = pause_exhausted(given_up, books);
         books.cx.mark += 1;
         let mark = books.cx.mark;
         let old = run.steps.pop_front().expect("it was looked at");
         if !fresh.is_empty() {
             run.steps.push_front(Step {
-                what: What::Try(Tried { slice: Slice::new(fresh), ..tried }),
+                what: What::Attempt(AttemptedSlice { slice: Slice::new(fresh), ..attempted }),
                 mark: old.mark,
             });
         }
-        run.steps.push_front(Step { what: What::Tell(told), mark });
+        run.steps.push_front(Step { what: What::GivenUp(given_up), mark });
         self.mark_run_dirty(id, books);
     }
 
@@ -141,18 +141,18 @@ impl Runs {
     /// An attempt ended.
     fn end_attempt(&mut self, id: BatchRunId, outcome: Outcome, books: &mut Books) {
         let Some(run) = self.batch_runs.get_mut(id) else { return };
-        let Some(Step { what: What::Try(tried), .. }) = run.steps.pop_front() else { return };
+        let Some(Step { what: What::Attempt(attempted), .. }) = run.steps.pop_front() else { return };
         let now = books.cx.now.tick;
         self.set_status(id, Status::New, books);
         let Some(run) = self.batch_runs.get(id) else { return };
-        let bisects = run.limits.bisect && tried.slice.n_records() > 1;
-        self.count_outcome(&tried, &outcome, bisects, books);
+        let bisects = run.limits.bisect && attempted.slice.n_records() > 1;
+        self.count_outcome(&attempted, &outcome, bisects, books);
         let run = self.batch_runs.get_mut(id).expect("it was there above");
         run.not_reached = match &outcome {
             Outcome::NotReached { why, error, .. } => {
                 // Refusals in a row are one outage, for whoever asks since when; a retry after a failure
                 // begins another.
-                let before = run.not_reached.as_ref().filter(|_| tried.why == BatchReason::NotReached);
+                let before = run.not_reached.as_ref().filter(|_| attempted.why == BatchReason::NotReached);
                 let since = before.map_or(now, |(_, since, _)| *since);
                 Some((*why, since, error.clone()))
             }
@@ -166,9 +166,9 @@ impl Runs {
         }
         let error = said(&outcome);
         let has_changed = !matches!(outcome, Outcome::NotReached { .. });
-        let limits = limits_of(run, tried.finale, books);
-        let (finale, state) = (tried.finale, state_of(&outcome));
-        let Next { done, left, asked, then } = next(tried, outcome, &limits);
+        let limits = limits_of(run, attempted.finale, books);
+        let (finale, state) = (attempted.finale, state_of(&outcome));
+        let Next { done, left, asked, then } = next(attempted, outcome, &limits);
         let mut lost = BTreeSet::new();
         if let Some(done) = &done {
             // before anything of it can be written.
@@ -202,43 +202,45 @@ impl Runs {
     pub(super) fn step_for(&mut self, then: Then, id: BatchRunId, books: &mut Books) -> Step {
         books.cx.mark += 1;
         let what = match then {
-            Then::Again(mut tried) => {
+            Then::Again(mut attempted) => {
                 books.cx.counts.retried += 1;
-                let delay = retry_delay(tried.n_failures.saturating_sub(1), books.cx.seed_of(id.number))
-                    .max(std::mem::take(&mut tried.asked_wait));
-                tried.not_before = books.cx.now.tick.after(delay);
-                What::Try(tried)
+                let delay = retry_delay(attempted.n_failures.saturating_sub(1), books.cx.seed_of(id.number))
+                    .max(std::mem::take(&mut attempted.asked_wait));
+                attempted.not_before = books.cx.now.tick.after(delay);
+                What::Attempt(attempted)
             }
-            Then::Half(mut tried) => {
-                let wait = std::mem::take(&mut tried.asked_wait);
-                tried.not_before =
-                    if wait.is_zero() { tried.not_before } else { books.cx.now.tick.after(wait) };
-                What::Try(tried)
+            Then::Half(mut attempted) => {
+                let wait = std::mem::take(&mut attempted.asked_wait);
+                attempted.not_before =
+                    if wait.is_zero() { attempted.not_before } else { books.cx.now.tick.after(wait) };
+                What::Attempt(attempted)
             }
-            Then::NotReached(tried) => {
+            Then::NotReached(attempted) => {
                 // It is as durable as it was: nothing about it changed.
-                return Step { what: What::Try(tried), mark: 0 };
+                return Step { what: What::Attempt(attempted), mark: 0 };
             }
-            Then::GivenUp(told) => What::Tell(pause_exhausted(told, books)),
+            Then::GivenUp(given_up) => What::GivenUp(pause_exhausted(given_up, books)),
         };
         Step { what, mark: books.cx.mark }
     }
 
     pub(super) fn count_outcome(
         &mut self,
-        tried: &Tried,
+        attempted: &AttemptedSlice,
         outcome: &Outcome,
         bisects: bool,
         books: &mut Books,
     ) {
-        let n_records = tried.slice.n_records() as u64;
+        let n_records = attempted.slice.n_records() as u64;
         if !matches!(outcome, Outcome::NotReached { .. }) {
             books.cx.counts.invoked += n_records;
-            books.cx.counts.invoked_first += if tried.n_invokes == 1 { n_records } else { 0 };
+            books.cx.counts.invoked_first += if attempted.n_invokes == 1 { n_records } else { 0 };
         }
         match outcome {
             Outcome::Succeeded(_) => {}
-            Outcome::PartlyFailed { failed, .. } => books.cx.counts.failed += n_named(&tried.slice, failed),
+            Outcome::PartlyFailed { failed, .. } => {
+                books.cx.counts.failed += n_named(&attempted.slice, failed)
+            }
             Outcome::Failed { .. } => {
                 books.cx.counts.failed += n_records;
                 books.cx.counts.halved += u64::from(bisects);
@@ -253,7 +255,7 @@ impl Runs {
                     books.cx.rate.slow_down(books.cx.now.tick);
                 }
             }
-            Outcome::TooLarge => books.cx.counts.halved += u64::from(tried.slice.n_records() > 1),
+            Outcome::TooLarge => books.cx.counts.halved += u64::from(attempted.slice.n_records() > 1),
         }
     }
 }

@@ -44,7 +44,7 @@ impl Runs {
         let Batch { records, holds, why, is_oversize, finale } = batch;
         books.cx.counts.given_up_uninvoked += u64::from(is_oversize);
         let slice = Slice::new(records);
-        let tried = Tried {
+        let attempted = AttemptedSlice {
             slice,
             n_failures: 0,
             n_invokes: 0,
@@ -56,9 +56,9 @@ impl Runs {
             finale,
         };
         let what = if is_oversize {
-            What::Tell(tried.give_up(Condition::PayloadTooLarge))
+            What::GivenUp(attempted.give_up(Condition::PayloadTooLarge))
         } else {
-            What::Try(tried)
+            What::Attempt(attempted)
         };
         books.cx.mark += 1;
         let limits = Limits::of(&books.cx.plan.retry);

@@ -19,10 +19,10 @@ pub(super) fn pauses(condition: Condition, books: &Books) -> bool {
 }
 
 /// What was given up waits for an operator first, where the plan says so.
-pub(super) fn pause_exhausted(told: Told, books: &Books) -> Told {
-    let is_asked = told.finale.is_none() && pauses(told.condition, books);
+pub(super) fn pause_exhausted(given_up: GivenUpSlice, books: &Books) -> GivenUpSlice {
+    let is_asked = given_up.finale.is_none() && pauses(given_up.condition, books);
     let paused = is_asked.then_some(Pause { since: books.cx.now.unix, is_told: false });
-    Told { paused, ..told }
+    GivenUpSlice { paused, ..given_up }
 }
 
 impl Runs {
@@ -42,10 +42,10 @@ impl Runs {
     /// The shell hears once of what waits from here on.
     pub(super) fn tell_paused(&mut self, id: BatchRunId, books: &mut Books) {
         let Some(run) = self.batch_runs.get_mut(id) else { return };
-        let Some(Step { what: What::Tell(told), .. }) = run.steps.front_mut() else { return };
-        let Some(pause) = told.paused.as_mut().filter(|pause| !pause.is_told) else { return };
+        let Some(Step { what: What::GivenUp(given_up), .. }) = run.steps.front_mut() else { return };
+        let Some(pause) = given_up.paused.as_mut().filter(|pause| !pause.is_told) else { return };
         pause.is_told = true;
-        books.cx.counts.paused += told.slice.n_records() as u64;
+        books.cx.counts.paused += given_up.slice.n_records() as u64;
         books.cx.actions.extend(paused_of(run).map(Action::Paused));
     }
 
@@ -72,27 +72,30 @@ impl Runs {
         }
         // Every check is before this line: a decision that is refused has changed nothing.
         let tracks = run.tracks().collect();
-        let Some(Step { what: What::Tell(told), .. }) = run.steps.pop_front() else {
+        let Some(Step { what: What::GivenUp(given_up), .. }) = run.steps.pop_front() else {
             return Err(Undecided::NotPaused);
         };
         books.cx.mark += 1;
         let mark = books.cx.mark;
-        let n_records = told.slice.n_records();
+        let n_records = given_up.slice.n_records();
         // Answered when durable: told earlier, a crash would bring the batch back to an operator who has
         // dealt with it.
         self.decided.push(Decided { id: decision_id, mark, tracks });
         match decision {
             Decision::Skip => {
                 books.cx.counts.decided_skip += n_records as u64;
-                self.finish(id, told.slice.records(), books);
+                self.finish(id, given_up.slice.records(), books);
             }
             Decision::Retry => {
                 books.cx.counts.decided_retry += n_records as u64;
-                run.steps.push_front(Step { what: What::Try(again(told, books)), mark });
+                run.steps.push_front(Step { what: What::Attempt(again(given_up, books)), mark });
             }
             Decision::Send => {
                 books.cx.counts.decided_send += n_records as u64;
-                run.steps.push_front(Step { what: What::Tell(Told { paused: None, ..told }), mark });
+                run.steps.push_front(Step {
+                    what: What::GivenUp(GivenUpSlice { paused: None, ..given_up }),
+                    mark,
+                });
             }
         }
         self.after_pop(id, books);
@@ -112,16 +115,16 @@ impl Runs {
 }
 
 /// a fresh count of attempts. R-2: the time that is over is no hindrance before the next retry.
-fn again(told: Told, books: &Books) -> Tried {
-    Tried {
-        slice: told.slice,
+fn again(given_up: GivenUpSlice, books: &Books) -> AttemptedSlice {
+    AttemptedSlice {
+        slice: given_up.slice,
         n_failures: 0,
-        n_invokes: told.n_invokes,
+        n_invokes: given_up.n_invokes,
         why: BatchReason::Retry,
         not_before: books.cx.now.tick,
         asked_wait: Duration::ZERO,
         is_pardoned: true,
-        reply: told.reply,
-        finale: told.finale,
+        reply: given_up.reply,
+        finale: given_up.finale,
     }
 }

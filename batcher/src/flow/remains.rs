@@ -26,7 +26,7 @@ impl Runs {
             let reply = given_up.as_ref().and_then(|it| it.reply.clone()).map(Box::new);
             let (n_failures, n_invokes, not_before) =
                 (kept.n_failures, kept.n_invokes.max(1), filling.not_before);
-            let tried = Tried {
+            let attempted = AttemptedSlice {
                 slice,
                 n_failures,
                 n_invokes,
@@ -38,12 +38,12 @@ impl Runs {
                 finale: kept.finale,
             };
             step.what = match given_up {
-                Some(it) => What::Tell(Told {
+                Some(it) => What::GivenUp(GivenUpSlice {
                     n_invokes: kept.n_invokes,
                     paused: it.paused_since.map(|since| Pause { since, is_told: true }),
-                    ..tried.give_up(it.condition)
+                    ..attempted.give_up(it.condition)
                 }),
-                None => What::Try(tried),
+                None => What::Attempt(attempted),
             };
         }
         // W-2: what was not there any more when it was read again was dropped by its source or by a filter.
@@ -115,7 +115,7 @@ impl Runs {
                     // One that holds records gives their room back first.
                     What::Filling(it) => !it.records.is_empty() || tracks.is_active(it.track),
                     // The end of a window has none.
-                    What::Try(_) | What::Tell(_) => step.finale().is_none() || !run.holds.is_empty(),
+                    What::Attempt(_) | What::GivenUp(_) => step.finale().is_none() || !run.holds.is_empty(),
                 });
                 self.drop_dead(id, books);
                 if !self.batch_runs.get(id).is_some_and(BatchRun::waits_after_refusal) {

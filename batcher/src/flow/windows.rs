@@ -64,16 +64,16 @@ impl Runs {
 
     /// whether what is next of a batch run reached its source after the end of the window that its lane is
     /// in. It was cut in one that was longer, before the plan changed.
-    pub(super) fn is_behind_window(&self, run: &BatchRun, tried: &Tried, books: &Books) -> bool {
-        tried.finale.is_none()
-            && run.lane().is_some_and(|lane| books.tracks.is_window_passed(lane, tried.slice.records()))
+    pub(super) fn is_behind_window(&self, run: &BatchRun, attempted: &AttemptedSlice, books: &Books) -> bool {
+        attempted.finale.is_none()
+            && run.lane().is_some_and(|lane| books.tracks.is_window_passed(lane, attempted.slice.records()))
     }
 
     /// A window ends before anything else of a batch run is tried.
     pub(super) fn end_window_first(&mut self, id: BatchRunId, finale: Finale, books: &mut Books) {
         let Some(run) = self.batch_runs.get_mut(id) else { return };
         books.cx.mark += 1;
-        let tried = Tried {
+        let attempted = AttemptedSlice {
             slice: Slice::new(Vec::new()),
             n_failures: 0,
             n_invokes: 0,
@@ -84,6 +84,6 @@ impl Runs {
             reply: None,
             finale: Some(finale),
         };
-        run.steps.push_front(Step { what: What::Try(tried), mark: books.cx.mark });
+        run.steps.push_front(Step { what: What::Attempt(attempted), mark: books.cx.mark });
     }
 }

@@ -3,7 +3,7 @@
 use super::Runs;
 use super::run::{BatchRun, Status, Step, What};
 use super::slices::Its;
-use crate::attempt::Tried;
+use crate::attempt::AttemptedSlice;
 use crate::batch_reason::BatchReason;
 use crate::decision::Paused;
 use crate::hold::BatchRunId;
@@ -70,10 +70,15 @@ fn run_states(batch_runs: &[&BatchRun]) -> Option<TrackState> {
     };
     let retrying = || {
         batch_runs.iter().find_map(|run| {
-            let tried =
-                tried(run).filter(|_| matches!(run.status, Status::Retry { .. } | Status::Durable))?;
-            let (next, since) = (tried.not_before, run.failing_since.unwrap_or(tried.not_before));
-            Some(TrackState::Retrying { n_failures: tried.n_failures, since, next, error: error_of(tried) })
+            let attempted =
+                attempted(run).filter(|_| matches!(run.status, Status::Retry { .. } | Status::Durable))?;
+            let (next, since) = (attempted.not_before, run.failing_since.unwrap_or(attempted.not_before));
+            Some(TrackState::Retrying {
+                n_failures: attempted.n_failures,
+                since,
+                next,
+                error: error_of(attempted),
+            })
         })
     };
     let invoking = || {
@@ -89,7 +94,7 @@ fn run_states(batch_runs: &[&BatchRun]) -> Option<TrackState> {
         batch_runs.iter().find_map(|run| match run.status {
             Status::Ready { since } => Some(TrackState::WaitingForSlot {
                 since,
-                why: tried(run).map_or(BatchReason::Retry, |tried| tried.why),
+                why: attempted(run).map_or(BatchReason::Retry, |attempted| attempted.why),
             }),
             _ => None,
         })
@@ -97,45 +102,45 @@ fn run_states(batch_runs: &[&BatchRun]) -> Option<TrackState> {
     refused.or_else(not_reached).or_else(retrying).or_else(invoking).or_else(waiting)
 }
 
-fn tried(run: &BatchRun) -> Option<&Tried> {
+fn attempted(run: &BatchRun) -> Option<&AttemptedSlice> {
     match &run.steps.front()?.what {
-        What::Try(tried) => Some(tried),
-        What::Filling(_) | What::Tell(_) => None,
+        What::Attempt(attempted) => Some(attempted),
+        What::Filling(_) | What::GivenUp(_) => None,
     }
 }
 
-fn error_of(tried: &Tried) -> String {
-    tried.reply.as_ref().and_then(|reply| reply.error.clone()).unwrap_or_default()
+fn error_of(attempted: &AttemptedSlice) -> String {
+    attempted.reply.as_ref().and_then(|reply| reply.error.clone()).unwrap_or_default()
 }
 
 fn again(run: &BatchRun) -> Option<Again> {
-    let tried = tried(run).filter(|it| it.n_failures > 0)?;
+    let attempted = attempted(run).filter(|it| it.n_failures > 0)?;
     Some(Again {
-        n_failures: tried.n_failures,
-        since: run.failing_since.unwrap_or(tried.not_before),
-        error: error_of(tried),
+        n_failures: attempted.n_failures,
+        since: run.failing_since.unwrap_or(attempted.not_before),
+        error: error_of(attempted),
     })
 }
 
 fn n_refused(run: &BatchRun) -> u32 {
     match run.steps.front().map(|step| &step.what) {
-        Some(What::Tell(told)) => told.n_refused,
-        Some(What::Filling(_) | What::Try(_)) | None => 0,
+        Some(What::GivenUp(given_up)) => given_up.n_refused,
+        Some(What::Filling(_) | What::Attempt(_)) | None => 0,
     }
 }
 
 /// What a batch run has waiting for an operator: its first step, once that is all read again.
 pub(crate) fn paused_of(run: &BatchRun) -> Option<Paused> {
-    let Some(Step { what: What::Tell(told), .. }) = run.steps.front() else { return None };
-    let pause = told.paused.filter(|_| run.status == Status::Paused)?;
-    let Place::Track(track, first) = &told.slice.records().first()?.place else { return None };
+    let Some(Step { what: What::GivenUp(given_up), .. }) = run.steps.front() else { return None };
+    let pause = given_up.paused.filter(|_| run.status == Status::Paused)?;
+    let Place::Track(track, first) = &given_up.slice.records().first()?.place else { return None };
     Some(Paused {
         track: *track,
         first: first.clone(),
-        slice: told.slice.clone(),
-        condition: told.condition,
-        n_invokes: told.n_invokes,
+        slice: given_up.slice.clone(),
+        condition: given_up.condition,
+        n_invokes: given_up.n_invokes,
         since: pause.since,
-        error: told.reply.as_ref().and_then(|it| it.error.clone()).unwrap_or_default(),
+        error: given_up.reply.as_ref().and_then(|it| it.error.clone()).unwrap_or_default(),
     })
 }

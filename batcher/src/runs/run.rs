@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use crate::action::{AttemptId, NoticeId};
-use crate::attempt::{Limits, NotReached, Slice, Told, Tried};
+use crate::attempt::{AttemptedSlice, GivenUpSlice, Limits, NotReached, Slice};
 use crate::batch_reason::BatchReason;
 use crate::checkpoint::OpenSlice;
 use crate::fault::Fault;
@@ -53,9 +53,9 @@ pub(crate) enum What {
     /// A slice of a former life whose records are being read again.
     Filling(Box<Filling>),
     /// To be tried.
-    Try(Tried),
+    Attempt(AttemptedSlice),
     /// Given up; its destination must have it first.
-    Tell(Told),
+    GivenUp(GivenUpSlice),
 }
 
 /// A slice of a former life whose records are being read again.
@@ -138,10 +138,13 @@ impl BatchRun {
 
     /// Splits what is tried next: the first so many records go before the others.
     pub(crate) fn split_first(&mut self, n_records: usize) {
-        let Some(Step { what: What::Try(tried), mark }) = self.steps.pop_front() else { return };
-        let (first, rest) = tried.slice.split_at(n_records);
+        let Some(Step { what: What::Attempt(attempted), mark }) = self.steps.pop_front() else { return };
+        let (first, rest) = attempted.slice.split_at(n_records);
         for slice in [rest, first] {
-            self.steps.push_front(Step { what: What::Try(Tried { slice, ..tried.clone() }), mark });
+            self.steps.push_front(Step {
+                what: What::Attempt(AttemptedSlice { slice, ..attempted.clone() }),
+                mark,
+            });
         }
     }
 
@@ -162,8 +165,8 @@ impl BatchRun {
             taken.extend(out);
             match &mut step.what {
                 What::Filling(filling) => filling.records = kept,
-                What::Try(tried) => tried.slice = Slice::new(kept),
-                What::Tell(told) => told.slice = Slice::new(kept),
+                What::Attempt(attempted) => attempted.slice = Slice::new(kept),
+                What::GivenUp(given_up) => given_up.slice = Slice::new(kept),
             }
         }
         self.steps.retain(|step| matches!(step.what, What::Filling(_)) || !step.is_empty());
@@ -188,23 +191,23 @@ impl BatchRun {
     /// Whether its first step was refused and waits to be told of again, whatever became of the other
     /// records.
     pub(crate) fn waits_after_refusal(&self) -> bool {
-        let is_refused =
-            matches!(self.steps.front(), Some(Step { what: What::Tell(told), .. }) if told.n_refused > 0);
+        let is_refused = matches!(self.steps.front(), Some(Step { what: What::GivenUp(given_up), .. }) if given_up.n_refused > 0);
         is_refused && matches!(self.status, Status::Redeliver { .. })
     }
 
     /// Why and since when the function is not reached; `None` once nothing is left that was to reach it.
     pub(crate) fn not_reached(&self) -> Option<&(NotReached, Tick, Fault)> {
-        let is_it =
-            |step: &Step| matches!(&step.what, What::Try(tried) if tried.why == BatchReason::NotReached);
+        let is_it = |step: &Step| matches!(&step.what, What::Attempt(attempted) if attempted.why == BatchReason::NotReached);
         self.not_reached.as_ref().filter(|_| self.steps.iter().any(is_it))
     }
 
     /// Whether anything of it was tried or given up, so that order on its lanes depends on a memory of it.
     pub(crate) fn is_in_retry(&self) -> bool {
         self.steps.iter().any(|step| match &step.what {
-            What::Filling(_) | What::Tell(_) => true,
-            What::Try(tried) => tried.n_failures > 0 || tried.is_pardoned || self.failing_since.is_some(),
+            What::Filling(_) | What::GivenUp(_) => true,
+            What::Attempt(attempted) => {
+                attempted.n_failures > 0 || attempted.is_pardoned || self.failing_since.is_some()
+            }
         })
     }
 }
@@ -219,13 +222,13 @@ impl Step {
         }
         let what = match &mut self.what {
             What::Filling(_) => return None,
-            What::Try(tried) => {
-                tried.slice = Slice::new(kept);
-                What::Try(Tried { slice: Slice::new(out), ..tried.clone() })
+            What::Attempt(attempted) => {
+                attempted.slice = Slice::new(kept);
+                What::Attempt(AttemptedSlice { slice: Slice::new(out), ..attempted.clone() })
             }
-            What::Tell(told) => {
-                told.slice = Slice::new(kept);
-                What::Tell(Told { slice: Slice::new(out), ..told.clone() })
+            What::GivenUp(given_up) => {
+                given_up.slice = Slice::new(kept);
+                What::GivenUp(GivenUpSlice { slice: Slice::new(out), ..given_up.clone() })
             }
         };
         Some(Self { what, mark: self.mark })
@@ -240,7 +243,7 @@ impl Step {
                     && it.slice.first <= *position
                     && *position <= it.slice.last
             }
-            What::Try(_) | What::Tell(_) => false,
+            What::Attempt(_) | What::GivenUp(_) => false,
         }
     }
 
@@ -253,16 +256,16 @@ impl Step {
     pub(crate) fn finale(&self) -> Option<Finale> {
         match &self.what {
             What::Filling(filling) => filling.slice.finale,
-            What::Try(tried) => tried.finale,
-            What::Tell(told) => told.finale,
+            What::Attempt(attempted) => attempted.finale,
+            What::GivenUp(given_up) => given_up.finale,
         }
     }
 
     pub(crate) fn records(&self) -> &[Record] {
         match &self.what {
             What::Filling(filling) => &filling.records,
-            What::Try(tried) => tried.slice.records(),
-            What::Tell(told) => told.slice.records(),
+            What::Attempt(attempted) => attempted.slice.records(),
+            What::GivenUp(given_up) => given_up.slice.records(),
         }
     }
 }

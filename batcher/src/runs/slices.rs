@@ -67,31 +67,31 @@ fn open_slices_of(
         What::Filling(filling) if filling.track == its.idx => out.push(filling.slice.clone()),
         What::Filling(_) => {}
         // An untried slice is a plain part of what is read again, under whatever limits hold by then.
-        What::Try(tried) if tried.n_invokes == 0 => {}
-        What::Try(tried) => {
-            let not_before = by_the_wall_clock(tried.not_before, cx);
-            for_each_part(&tried.slice, finale, run, its, places, |part| {
-                let slice = open_slice(run, part, tried.n_invokes, not_before);
-                let (n_failures, is_age_pardoned) = (tried.n_failures, tried.is_pardoned);
+        What::Attempt(attempted) if attempted.n_invokes == 0 => {}
+        What::Attempt(attempted) => {
+            let not_before = by_the_wall_clock(attempted.not_before, cx);
+            for_each_part(&attempted.slice, finale, run, its, places, |part| {
+                let slice = open_slice(run, part, attempted.n_invokes, not_before);
+                let (n_failures, is_age_pardoned) = (attempted.n_failures, attempted.is_pardoned);
                 out.push(OpenSlice { n_failures, is_age_pardoned, finale, ..slice });
             });
         }
-        What::Tell(told) => {
+        What::GivenUp(given_up) => {
             // A payload may have six megabytes; a checkpoint is rewritten with every change and keeps the
             // reason only.
-            let reply = told.reply.clone().map(|reply| crate::attempt::Reply {
+            let reply = given_up.reply.clone().map(|reply| crate::attempt::Reply {
                 payload: None,
                 state: None,
                 ..*reply
             });
-            let given_up = Some(Box::new(GivenUp {
-                condition: told.condition,
+            let kept = Some(Box::new(GivenUp {
+                condition: given_up.condition,
                 reply,
-                paused_since: told.paused.map(|it| it.since),
+                paused_since: given_up.paused.map(|it| it.since),
             }));
-            for_each_part(&told.slice, finale, run, its, places, |part| {
-                let slice = open_slice(run, part, told.n_invokes, cx.now.unix);
-                out.push(OpenSlice { given_up: given_up.clone(), finale, ..slice });
+            for_each_part(&given_up.slice, finale, run, its, places, |part| {
+                let slice = open_slice(run, part, given_up.n_invokes, cx.now.unix);
+                out.push(OpenSlice { given_up: kept.clone(), finale, ..slice });
             });
         }
     }

@@ -18,32 +18,32 @@ fn writer(options: RocksOptions) -> (StoreWriter, mpsc::Sender<StoreRequest>) {
 fn send<T>(
     requests: &mpsc::Sender<StoreRequest>,
     request: impl FnOnce(super::request::ReplyTo<T>) -> StoreRequest,
-) -> Told<T> {
+) -> Answer<T> {
     let (answer, told) = oneshot::channel();
     requests.try_send(request(answer)).unwrap();
     told
 }
 
-type Told<T> = oneshot::Receiver<Result<T, StoreError>>;
+type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
 
 fn quakes() -> MappingId {
     MappingId("quakes".to_owned())
 }
 
-fn acquire(requests: &mpsc::Sender<StoreRequest>, mapping: MappingId) -> Told<Lease> {
+fn acquire(requests: &mpsc::Sender<StoreRequest>, mapping: MappingId) -> Answer<Lease> {
     send(requests, |answer| StoreRequest::Write(Write::Acquire { mapping, generation: Epoch(0), answer }))
 }
 
-fn change(requests: &mpsc::Sender<StoreRequest>, lease: &Lease, change: LedgerChange) -> Told<()> {
+fn change(requests: &mpsc::Sender<StoreRequest>, lease: &Lease, change: LedgerChange) -> Answer<()> {
     send(requests, |answer| StoreRequest::Write(Write::Change { lease: lease.clone(), change, answer }))
 }
 
-fn commit(requests: &mpsc::Sender<StoreRequest>, lease: &Lease, track: &str) -> Told<()> {
+fn commit(requests: &mpsc::Sender<StoreRequest>, lease: &Lease, track: &str) -> Answer<()> {
     change(requests, lease, LedgerChange::Commit(TrackKey(track.to_owned()), b"1".to_vec()))
 }
 
 /// What was told: the writer answers all that waits, in one go, and ends.
-fn told<T>(mut answer: Told<T>) -> Result<T, StoreError> {
+fn told<T>(mut answer: Answer<T>) -> Result<T, StoreError> {
     answer.try_recv().expect("it is answered")
 }
 

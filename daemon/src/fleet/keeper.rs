@@ -162,7 +162,7 @@ struct Erasing {
 enum KeeperNews {
     Came(Came),
     /// Another order; `None` when nobody can give one any more.
-    Told(Option<LastOrder>),
+    Ordered(Option<LastOrder>),
     Asked(Box<OperatorRequest>),
     /// The task was told to end.
     Parted,
@@ -224,7 +224,7 @@ impl<'k> Keeping<'k> {
             // The task goes on beside this, so there is always somebody who takes the command.
             () = part(entry.as_deref(), farewell.clone()), if farewell.is_some() => KeeperNews::Parted,
             changed = told.changed(), if *is_heard => {
-                KeeperNews::Told(changed.is_ok().then(|| told.borrow_and_update().clone()))
+                KeeperNews::Ordered(changed.is_ok().then(|| told.borrow_and_update().clone()))
             }
             // It holds a sender itself, so there is always one.
             Some(request) = requests.recv(), if life.takes_requests() => KeeperNews::Asked(request),
@@ -237,14 +237,14 @@ impl<'k> Keeping<'k> {
                 self.work = None;
                 self.hear_came(came)
             }
-            KeeperNews::Told(Some(told)) => {
+            KeeperNews::Ordered(Some(told)) => {
                 (self.n_told, self.end) = (told.n_told, told.end);
-                LifeNews::Told(told.order)
+                LifeNews::Ordered(told.order)
             }
-            KeeperNews::Told(None) => {
+            KeeperNews::Ordered(None) => {
                 // A closed channel would be ready at every turn.
                 self.is_heard = false;
-                LifeNews::Told(Order::End)
+                LifeNews::Ordered(Order::End)
             }
             KeeperNews::Asked(request) => {
                 let (id, asked) = (OperatorRequestId(self.n_asked), request.asked());

@@ -56,8 +56,8 @@ const AHEAD_MAX: u32 = 100_000;
 /// at files and back, costs as much as fifty records do. How much may be held in all is the budget's to say.
 const WAITING_MIN: u32 = 400;
 
-/// What one mapping is told.
-enum Told {
+/// What changes for one mapping.
+enum MappingChange {
     /// An order in place of the one before.
     Anew(Order<How>),
     /// Other limits for what it does.
@@ -332,7 +332,7 @@ impl Fleet {
         erased: &BTreeSet<String>,
         functions: &BuiltFunctions,
         clients: &Clients,
-    ) -> Result<Vec<(String, Told)>, BuildError> {
+    ) -> Result<Vec<(String, MappingChange)>, BuildError> {
         let destinations = Destinations { files: &self.files, clients, functions, gate: &self.ground.gate };
         let mut told = Vec::new();
         for (name, change) in &diff.mappings {
@@ -346,7 +346,7 @@ impl Fleet {
                         // The number that this set has once it is applied: orders are made before that, for
                         // they may fail.
                         plan(&it.mapping, it.profile, function.n_slots, has_outbox, self.n_applied + 1);
-                    told.push((name.clone(), Told::Limits(Box::new(plan))));
+                    told.push((name.clone(), MappingChange::Limits(Box::new(plan))));
                     continue;
                 }
                 (Change::Added | Change::Changed | Change::Enabled | Change::Disabled, Some(it))
@@ -358,7 +358,7 @@ impl Fleet {
                     How::Rest(Arc::new(self.facts(it))).order()
                 }
             };
-            told.push((name.clone(), Told::Anew(order)));
+            told.push((name.clone(), MappingChange::Anew(order)));
         }
         Ok(told)
     }
@@ -436,7 +436,7 @@ impl Fleet {
         &mut self,
         diff: &Diff,
         mappings: &BTreeMap<String, Arc<CompiledMapping>>,
-        told: Vec<(String, Told)>,
+        told: Vec<(String, MappingChange)>,
     ) {
         // Before anybody is expected or begins: nobody joins a feed with the former settings in between.
         for identity in &diff.renewed {
@@ -454,11 +454,11 @@ impl Fleet {
         }
         for (name, told) in told {
             match (told, self.handles.get(&name)) {
-                (Told::Limits(plan), Some(handle)) => handle.replan(*plan),
+                (MappingChange::Limits(plan), Some(handle)) => handle.replan(*plan),
                 // Limits change only of what runs, and that has a handle.
-                (Told::Limits(_), None) => {}
-                (Told::Anew(order), Some(handle)) => handle.tell(order),
-                (Told::Anew(order), None) => {
+                (MappingChange::Limits(_), None) => {}
+                (MappingChange::Anew(order), Some(handle)) => handle.tell(order),
+                (MappingChange::Anew(order), None) => {
                     let (handle, keep) = MappingHandle::new(&self.ground, &name, order);
                     self.tasks.spawn(keep);
                     self.handles.insert(name.clone(), handle);

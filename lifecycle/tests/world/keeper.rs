@@ -47,7 +47,7 @@ impl Keeper {
     pub(crate) fn tell(&mut self, order: Order<Spec>) {
         self.order = order.clone();
         self.has_vanished = false;
-        self.life.handle(LifeNews::Told(order));
+        self.life.handle(LifeNews::Ordered(order));
     }
 
     pub(crate) fn poll(&mut self) -> Option<LifeEffect<Spec>> {

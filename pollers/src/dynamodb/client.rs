@@ -43,7 +43,7 @@ pub(super) struct DynamoClient {
 /// What `DescribeStream` says.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct StreamTold {
+struct StreamJson {
     stream_description: StreamTells,
 }
 
@@ -53,27 +53,27 @@ struct StreamTells {
     #[serde(default)]
     stream_status: String,
     #[serde(default)]
-    shards: Vec<ShardTold>,
+    shards: Vec<ShardJson>,
     last_evaluated_shard_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct ShardTold {
+struct ShardJson {
     shard_id: String,
     parent_shard_id: Option<String>,
-    sequence_number_range: Option<RangeTold>,
+    sequence_number_range: Option<RangeJson>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct RangeTold {
+struct RangeJson {
     ending_sequence_number: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct TableTold {
+struct TableJson {
     table: TableTells,
 }
 
@@ -85,12 +85,12 @@ struct TableTells {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct IteratorTold {
+struct IteratorJson {
     shard_iterator: String,
 }
 
-impl From<ShardTold> for ShardInfo {
-    fn from(it: ShardTold) -> Self {
+impl From<ShardJson> for ShardInfo {
+    fn from(it: ShardJson) -> Self {
         let last = it.sequence_number_range.and_then(|it| it.ending_sequence_number);
         Self {
             id: it.shard_id,
@@ -110,7 +110,7 @@ impl DynamoClient {
 
     async fn describe(&self) -> Result<StreamDescription, DynamoError> {
         let arn = self.latest().await?;
-        let told: StreamTold =
+        let told: StreamJson =
             self.ask_json(STREAMS, "DescribeStream", &json!({ "StreamArn": arn, "Limit": 1 })).await?;
         // A stream that is being switched off takes nothing more either.
         let is_disabled = told.stream_description.stream_status.starts_with("DISABL");
@@ -128,7 +128,7 @@ impl DynamoClient {
         };
         // By the table each time: a stream that is switched off and on again is another one, and must be
         // seen.
-        let told: TableTold = self.ask_json(TABLES, "DescribeTable", &json!({ "TableName": table })).await?;
+        let told: TableJson = self.ask_json(TABLES, "DescribeTable", &json!({ "TableName": table })).await?;
         told.table.latest_stream_arn.filter(|it| !it.is_empty()).ok_or(DynamoError::NoStream)
     }
 
@@ -141,7 +141,7 @@ impl DynamoClient {
     }
 
     async fn list(&self, ask: Value) -> Result<Page, DynamoError> {
-        let told: StreamTold = self.ask_json(STREAMS, "DescribeStream", &ask).await?;
+        let told: StreamJson = self.ask_json(STREAMS, "DescribeStream", &ask).await?;
         let StreamTells { shards, last_evaluated_shard_id, .. } = told.stream_description;
         Ok(Page { shards: shards.into_iter().map(ShardInfo::from).collect(), next: last_evaluated_shard_id })
     }
@@ -175,7 +175,7 @@ impl DynamoClient {
             }
         };
         ask["ShardIteratorType"] = kind.into();
-        let told: IteratorTold = self.ask_json(STREAMS, "GetShardIterator", &ask).await?;
+        let told: IteratorJson = self.ask_json(STREAMS, "GetShardIterator", &ask).await?;
         Ok(told.shard_iterator)
     }
 

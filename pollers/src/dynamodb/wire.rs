@@ -16,14 +16,14 @@ use crate::source::{write_number, write_text};
 /// is what the table's stream says.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct RecordsTold<'a> {
+struct RecordsJson<'a> {
     #[serde(borrow, default)]
-    records: Vec<RecordTold<'a>>,
+    records: Vec<RecordJson<'a>>,
     next_shard_iterator: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct RecordTold<'a> {
+struct RecordJson<'a> {
     #[serde(rename = "eventID", borrow)]
     id: Cow<'a, str>,
     #[serde(rename = "eventName", borrow)]
@@ -33,14 +33,14 @@ struct RecordTold<'a> {
     #[serde(rename = "awsRegion", borrow)]
     region: Cow<'a, str>,
     #[serde(borrow)]
-    dynamodb: ChangeTold<'a>,
+    dynamodb: ChangeJson<'a>,
     #[serde(rename = "userIdentity", borrow)]
-    identity: Option<IdentityTold<'a>>,
+    identity: Option<IdentityJson<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct ChangeTold<'a> {
+struct ChangeJson<'a> {
     approximate_creation_date_time: f64,
     #[serde(borrow)]
     keys: &'a RawValue,
@@ -57,7 +57,7 @@ struct ChangeTold<'a> {
 }
 
 #[derive(Deserialize)]
-struct IdentityTold<'a> {
+struct IdentityJson<'a> {
     #[serde(rename = "Type", alias = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(rename = "PrincipalId", alias = "principalId", borrow)]
@@ -66,7 +66,7 @@ struct IdentityTold<'a> {
 
 /// Reads an answer of `GetRecords`.
 pub(super) fn read(answer: &[u8]) -> Result<ShardRead, serde_json::Error> {
-    let told: RecordsTold<'_> = serde_json::from_slice(answer)?;
+    let told: RecordsJson<'_> = serde_json::from_slice(answer)?;
     Ok(ShardRead {
         records: told.records.iter().map(received).collect::<Result<_, _>>()?,
         next: told.next_shard_iterator,
@@ -76,7 +76,7 @@ pub(super) fn read(answer: &[u8]) -> Result<ShardRead, serde_json::Error> {
     })
 }
 
-fn received(told: &RecordTold<'_>) -> Result<ShardRecord, serde_json::Error> {
+fn received(told: &RecordJson<'_>) -> Result<ShardRecord, serde_json::Error> {
     let change = &told.dynamodb;
     let mut data = Vec::with_capacity(
         512 + change.keys.get().len()
@@ -93,7 +93,7 @@ fn received(told: &RecordTold<'_>) -> Result<ShardRecord, serde_json::Error> {
 }
 
 /// The record as it stands in an event, up to the ARN of its stream.
-fn write(told: &RecordTold<'_>, out: &mut Vec<u8>) {
+fn write(told: &RecordJson<'_>, out: &mut Vec<u8>) {
     for (name, value) in [
         (&b"{\"eventID\":"[..], &told.id),
         (b",\"eventName\":", &told.name),
@@ -105,7 +105,7 @@ fn write(told: &RecordTold<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"eventSource\":\"aws:dynamodb\",\"awsRegion\":");
     write_text(&told.region, out);
     write_change(&told.dynamodb, out);
-    if let Some(IdentityTold { kind, principal }) = &told.identity {
+    if let Some(IdentityJson { kind, principal }) = &told.identity {
         out.extend_from_slice(b",\"userIdentity\":{\"type\":");
         write_text(kind, out);
         out.extend_from_slice(b",\"principalId\":");
@@ -114,7 +114,7 @@ fn write(told: &RecordTold<'_>, out: &mut Vec<u8>) {
     }
 }
 
-fn write_change(change: &ChangeTold<'_>, out: &mut Vec<u8>) {
+fn write_change(change: &ChangeJson<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"dynamodb\":{\"ApproximateCreationDateTime\":");
     // Seconds as a number with a fraction, as AWS's events have them.
     out.extend_from_slice(format!("{:?}", change.approximate_creation_date_time).as_bytes());
@@ -151,14 +151,14 @@ fn item_key(keys: &RawValue) -> Result<Bytes, serde_json::Error> {
 /// A refusal by its status and its body.
 pub(super) fn refusal(status: StatusCode, body: &[u8]) -> DynamoError {
     #[derive(Deserialize)]
-    struct Told {
+    struct ErrorJson {
         #[serde(rename = "__type")]
         kind: String,
         #[serde(default, alias = "Message")]
         message: String,
     }
     match serde_json::from_slice(body) {
-        Ok(Told { kind, message }) => {
+        Ok(ErrorJson { kind, message }) => {
             // The code stands behind the name of the service's model, where that is told.
             let code = kind.rsplit('#').next().unwrap_or_default();
             DynamoError::answered(code, format!("{code}: {message}"))

@@ -14,7 +14,7 @@ pub struct MemberId(pub u64);
 
 /// What the coordinator tells a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum GroupNews {
     /// A partition is the member's from now on.
     Assigned {
         /// Which.
@@ -58,7 +58,7 @@ struct Owner {
 #[derive(Debug)]
 struct Member {
     /// What it has not heard.
-    told: VecDeque<Told>,
+    told: VecDeque<GroupNews>,
     /// It was not silent for too long.
     is_heard: bool,
 }
@@ -157,7 +157,7 @@ impl GroupLog {
         for partition in 0..self.partitions.len() {
             if self.owner(partition) == Some(member) {
                 self.partitions[partition].owner = None;
-                self.tell(member, Told::Lost { partition });
+                self.tell(member, GroupNews::Lost { partition });
             }
         }
         if let Some(it) = self.members.get_mut(&member) {
@@ -177,7 +177,7 @@ impl GroupLog {
     ///
     /// # Errors
     /// [`Refused::UnknownMember`].
-    pub fn poll(&mut self, member: MemberId, now_ms: u64) -> Result<Option<Told>, Refused> {
+    pub fn poll(&mut self, member: MemberId, now_ms: u64) -> Result<Option<GroupNews>, Refused> {
         self.members.get_mut(&member).ok_or(Refused::UnknownMember)?.is_heard = true;
         self.deal(now_ms);
         Ok(self.members.get_mut(&member).and_then(|it| it.told.pop_front()))
@@ -216,7 +216,7 @@ impl GroupLog {
         Ok(())
     }
 
-    fn tell(&mut self, member: MemberId, told: Told) {
+    fn tell(&mut self, member: MemberId, told: GroupNews) {
         if let Some(it) = self.members.get_mut(&member) {
             it.told.push_back(told);
         }
@@ -235,7 +235,7 @@ impl GroupLog {
                 Some(owner) if Some(owner.member) == wanted && owner.until_ms.is_none() => {}
                 Some(owner) if owner.until_ms.is_some_and(|until| until <= now_ms) => {
                     self.partitions[partition].owner = None;
-                    self.tell(owner.member, Told::Lost { partition });
+                    self.tell(owner.member, GroupNews::Lost { partition });
                     self.assign(partition, wanted);
                 }
                 // Asked back already, even when it is wanted here again by now: what was told is not taken
@@ -244,7 +244,7 @@ impl GroupLog {
                 Some(owner) => {
                     let until_ms = now_ms + self.drain_ms;
                     self.partitions[partition].owner = Some(Owner { until_ms: Some(until_ms), ..owner });
-                    self.tell(owner.member, Told::Revoking { partition, until_ms });
+                    self.tell(owner.member, GroupNews::Revoking { partition, until_ms });
                 }
                 None => self.assign(partition, wanted),
             }
@@ -257,7 +257,7 @@ impl GroupLog {
         let epoch = self.epoch;
         self.partitions[partition].owner = Some(Owner { member, epoch, until_ms: None });
         let committed = self.partitions[partition].committed;
-        self.tell(member, Told::Assigned { partition, epoch, committed });
+        self.tell(member, GroupNews::Assigned { partition, epoch, committed });
     }
 }
 
@@ -265,7 +265,7 @@ impl GroupLog {
 mod tests {
     use super::*;
 
-    fn all(group: &mut GroupLog, member: MemberId, now_ms: u64) -> Vec<Told> {
+    fn all(group: &mut GroupLog, member: MemberId, now_ms: u64) -> Vec<GroupNews> {
         std::iter::from_fn(|| group.poll(member, now_ms).unwrap()).collect()
     }
 
@@ -276,16 +276,19 @@ mod tests {
         assert_eq!(
             all(&mut group, a, 0),
             [
-                Told::Assigned { partition: 0, epoch: 1, committed: None },
-                Told::Assigned { partition: 1, epoch: 2, committed: None }
+                GroupNews::Assigned { partition: 0, epoch: 1, committed: None },
+                GroupNews::Assigned { partition: 1, epoch: 2, committed: None }
             ]
         );
         let b = group.join(0);
-        assert_eq!(all(&mut group, a, 0), [Told::Revoking { partition: 1, until_ms: 1_000 }]);
+        assert_eq!(all(&mut group, a, 0), [GroupNews::Revoking { partition: 1, until_ms: 1_000 }]);
         assert_eq!(all(&mut group, b, 0), [], "it is not given back yet");
         group.commit(a, 1, 2, 7).unwrap();
         group.drained(a, 1, 500).unwrap();
-        assert_eq!(all(&mut group, b, 500), [Told::Assigned { partition: 1, epoch: 3, committed: Some(7) }]);
+        assert_eq!(
+            all(&mut group, b, 500),
+            [GroupNews::Assigned { partition: 1, epoch: 3, committed: Some(7) }]
+        );
         assert_eq!(group.commit(a, 1, 2, 9), Err(Refused::Fenced));
         assert_eq!(group.drained(a, 0, 500), Err(Refused::Fenced), "nobody asked for it");
     }
@@ -301,14 +304,17 @@ mod tests {
         assert_eq!((group.owner(0), all(&mut group, c, 1)), (Some(b), vec![]), "there are members enough");
         group.expire(b, 2);
         assert_eq!(group.owner(0), Some(c));
-        assert_eq!(all(&mut group, b, 2)[0], Told::Lost { partition: 0 });
+        assert_eq!(all(&mut group, b, 2)[0], GroupNews::Lost { partition: 0 });
         assert_eq!(group.poll(a, 2), Err(Refused::UnknownMember));
         // The one that was silent is first in turn: it is asked back, and taken when the time is over.
         assert!(matches!(
             all(&mut group, c, 3)[..],
-            [Told::Assigned { .. }, Told::Revoking { until_ms: 1_002, .. }]
+            [GroupNews::Assigned { .. }, GroupNews::Revoking { until_ms: 1_002, .. }]
         ));
-        assert_eq!(all(&mut group, b, 1_002), [Told::Assigned { partition: 0, epoch: 4, committed: None }]);
-        assert_eq!(all(&mut group, c, 1_002), [Told::Lost { partition: 0 }]);
+        assert_eq!(
+            all(&mut group, b, 1_002),
+            [GroupNews::Assigned { partition: 0, epoch: 4, committed: None }]
+        );
+        assert_eq!(all(&mut group, c, 1_002), [GroupNews::Lost { partition: 0 }]);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use forebay_batcher::{Origin, Position, ShortBytes, Watermark};
 use forebay_config::StartingPosition;
-use forebay_models::group::{GroupLog, MemberId, Refused, Told};
+use forebay_models::group::{GroupLog, GroupNews, MemberId, Refused};
 use forebay_models::stream::Cursor;
 use tokio::time::Instant;
 
@@ -202,7 +202,7 @@ struct FakeMember {
     member: MemberId,
     held: Mutex<BTreeMap<usize, HeldPartition>>,
     /// What the coordinator said and nobody has taken yet.
-    heard: Mutex<VecDeque<Told>>,
+    heard: Mutex<VecDeque<GroupNews>>,
 }
 
 impl FakeMember {
@@ -235,9 +235,9 @@ impl FakeMember {
         Ok(heard.pop_front().map(|it| self.event(it, now_ms)))
     }
 
-    fn event(&self, told: Told, now_ms: u64) -> GroupEvent {
+    fn event(&self, told: GroupNews, now_ms: u64) -> GroupEvent {
         match told {
-            Told::Assigned { partition, epoch, committed } => {
+            GroupNews::Assigned { partition, epoch, committed } => {
                 self.held().insert(partition, HeldPartition { epoch, commit: None });
                 let start = match committed {
                     Some(offset) => Start::Committed(Watermark::At(Position::number(offset))),
@@ -245,11 +245,11 @@ impl FakeMember {
                 };
                 GroupEvent::Assigned(vec![Assignment { track: info(partition), start, epoch }])
             }
-            Told::Revoking { partition, until_ms } => GroupEvent::Revoking {
+            GroupNews::Revoking { partition, until_ms } => GroupEvent::Revoking {
                 tracks: vec![name(partition)],
                 within: Duration::from_millis(until_ms.saturating_sub(now_ms)),
             },
-            Told::Lost { partition } => {
+            GroupNews::Lost { partition } => {
                 self.held().remove(&partition);
                 GroupEvent::Lost(vec![name(partition)])
             }

@@ -18,7 +18,7 @@ const JOIN_AGAIN: Duration = Duration::from_secs(1);
 /// What came of a place in a group.
 pub(super) enum Dealing {
     Joined(SubscriberId, Result<Arc<dyn Membership>, SourceError>),
-    Told(SubscriberId, Result<GroupEvent, SourceError>),
+    News(SubscriberId, Result<GroupEvent, SourceError>),
     Left,
 }
 
@@ -37,7 +37,7 @@ impl Actor {
         match dealing {
             Dealing::Joined(who, Ok(membership)) => self.handle_joined(who, membership),
             Dealing::Joined(who, Err(error)) => self.handle_outside(who, &error),
-            Dealing::Told(who, told) => self.handle_told(who, told),
+            Dealing::News(who, told) => self.handle_told(who, told),
             Dealing::Left => self.n_leaves -= 1,
         }
     }
@@ -155,7 +155,7 @@ fn join_row(
 fn next_row(who: SubscriberId, membership: Arc<dyn Membership>) -> BoxFuture<'static, FeedRow> {
     Box::pin(async move {
         let told = caught(membership.next()).await;
-        FeedRow::Group(Dealing::Told(
+        FeedRow::Group(Dealing::News(
             who,
             told.unwrap_or_else(|panic| Err(SourceError::died("the group", panic))),
         ))

@@ -5,7 +5,7 @@ use forebay_batcher::{
     Assignment, Close, Position, Revoking, Rule, Start, Tick, TrackIdx, TrackInfo, TrackName, TrackPhase,
     Watermark,
 };
-use forebay_models::group::{GroupLog, Told};
+use forebay_models::group::{GroupLog, GroupNews};
 
 use super::events::Event;
 use super::setup::{name_of, number_of};
@@ -68,9 +68,9 @@ impl Rig {
         Ok(())
     }
 
-    fn hear_the_group(&mut self, at: usize, told: Told) -> Result<(), Violation> {
+    fn hear_the_group(&mut self, at: usize, told: GroupNews) -> Result<(), Violation> {
         match told {
-            Told::Assigned { partition, epoch, committed } => {
+            GroupNews::Assigned { partition, epoch, committed } => {
                 self.coverage.hit(Point::Rebalanced);
                 let start = match committed {
                     Some(offset) => Start::Committed(Watermark::At(Position::number(offset))),
@@ -90,8 +90,8 @@ impl Rig {
                 let tick = if is_slow { self.soon(3000) } else { self.soon(5) };
                 self.at(tick, Event::Granted { at, life, partition });
             }
-            Told::Revoking { partition, until_ms } => self.hear_a_revocation(at, partition, until_ms)?,
-            Told::Lost { partition } => {
+            GroupNews::Revoking { partition, until_ms } => self.hear_a_revocation(at, partition, until_ms)?,
+            GroupNews::Lost { partition } => {
                 self.coverage.hit(Point::TakenAway);
                 let engine = &mut self.engines[at];
                 (_, _) = (engine.dealt.remove(&partition), engine.offsets.remove(&partition));
