@@ -230,12 +230,12 @@ impl FunctionDoor {
         let mut inner = self.lock();
         // Who waits has seen this: only where it changes are they woken, for a thousand mappings may wait
         // here.
-        let before = inner.turnstile.outlook(now);
+        let before = inner.turnstile.next_opening(now);
         change(&mut inner.turnstile, now);
         inner.turn(now);
-        let outlook = inner.turnstile.outlook(now);
-        match outlook {
-            _ if outlook == before => {}
+        let opening = inner.turnstile.next_opening(now);
+        match opening {
+            _ if opening == before => {}
             (_, Some(next)) if !inner.turnstile.is_closed(now) => {
                 inner.bells.get(&next).into_iter().for_each(|bell| bell.notify_one())
             }

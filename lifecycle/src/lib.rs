@@ -12,6 +12,6 @@ pub use changes::{
     ChangeLedger, ChangeRefusal, ChangeStep, KeptNote, MappingChange, NameTaken, StandingMapping,
 };
 pub use life::{
-    LifeEffect, LifeEnd, LifeNews, MappingLife, OperatorAsk, OperatorRequestId, Order, Parting,
+    DesiredState, LifeEffect, LifeEnd, LifeNews, MappingLife, OperatorAsk, OperatorRequestId, Parting,
     RequestRefusal,
 };

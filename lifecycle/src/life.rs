@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 
 /// What a mapping is told; `S` says how it is to run or to rest. Only the last order counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Order<S> {
+pub enum DesiredState<S> {
     /// Run like this; what runs otherwise ends in good order first.
     Run(S),
     /// Be there and do nothing.
@@ -61,7 +61,7 @@ pub enum LifeEnd {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LifeNews<S> {
     /// It is told something else.
-    Ordered(Order<S>),
+    Desired(DesiredState<S>),
     /// An operator asks for something.
     Asked(OperatorRequestId, OperatorAsk),
     /// What [`LifeEffect::Start`] began has ended.
@@ -160,7 +160,7 @@ enum LifeState {
 /// One mapping's life.
 #[derive(Debug)]
 pub struct MappingLife<S> {
-    order: Order<S>,
+    order: DesiredState<S>,
     state: LifeState,
     /// Others see it.
     is_seen: bool,
@@ -176,16 +176,16 @@ pub struct MappingLife<S> {
 
 impl<S: Clone> MappingLife<S> {
     /// One that nobody has seen yet.
-    pub fn new(order: Order<S>) -> Self {
+    pub fn new(order: DesiredState<S>) -> Self {
         Self::begin(order, false)
     }
 
     /// One that is kept anew, after whoever kept it died: others see it already.
-    pub fn again(order: Order<S>) -> Self {
+    pub fn again(order: DesiredState<S>) -> Self {
         Self::begin(order, true)
     }
 
-    fn begin(order: Order<S>, is_seen: bool) -> Self {
+    fn begin(order: DesiredState<S>, is_seen: bool) -> Self {
         let mut life = Self {
             order,
             state: LifeState::Absent,
@@ -213,7 +213,7 @@ impl<S: Clone> MappingLife<S> {
     /// Takes a piece of news. News of what is not under way is none.
     pub fn handle(&mut self, news: LifeNews<S>) {
         match news {
-            LifeNews::Ordered(order) => self.handle_order(order),
+            LifeNews::Desired(order) => self.handle_order(order),
             LifeNews::Asked(id, asked) => self.handle_request(id, asked),
             LifeNews::Ended(end) if self.state == LifeState::Running => self.handle_end(end),
             LifeNews::JobsDone if self.state == LifeState::Settling => self.handle_jobs_done(),
@@ -231,7 +231,7 @@ impl<S: Clone> MappingLife<S> {
         }
     }
 
-    fn handle_order(&mut self, order: Order<S>) {
+    fn handle_order(&mut self, order: DesiredState<S>) {
         self.order = order;
         self.is_news = true;
         match self.state {
@@ -307,17 +307,20 @@ impl<S: Clone> MappingLife<S> {
     fn handle_not_erased(&mut self) {
         self.state = LifeState::EraseWaiting;
         match self.order {
-            Order::Gone { erase: true } => self.effects.push_back(LifeEffect::EraseLater),
-            Order::Gone { erase: false } | Order::Run(_) | Order::Rest(_) | Order::End => self.go_on(),
+            DesiredState::Gone { erase: true } => self.effects.push_back(LifeEffect::EraseLater),
+            DesiredState::Gone { erase: false }
+            | DesiredState::Run(_)
+            | DesiredState::Rest(_)
+            | DesiredState::End => self.go_on(),
         }
     }
 
     fn parting(&self) -> Parting {
         match self.order {
-            Order::Run(_) => Parting::Change,
-            Order::Rest(_) => Parting::Rest,
-            Order::Gone { erase } => Parting::Gone { erase },
-            Order::End => Parting::End,
+            DesiredState::Run(_) => Parting::Change,
+            DesiredState::Rest(_) => Parting::Rest,
+            DesiredState::Gone { erase } => Parting::Gone { erase },
+            DesiredState::End => Parting::End,
         }
     }
 
@@ -342,23 +345,23 @@ impl<S: Clone> MappingLife<S> {
         // An order is somebody's will: what it starts need not sit out the delay of failures before it.
         (self.is_closing, self.n_failures) = (false, 0);
         match self.order.clone() {
-            Order::Run(_) | Order::Rest(_) if self.replay.is_some() => {
+            DesiredState::Run(_) | DesiredState::Rest(_) if self.replay.is_some() => {
                 // What was shown has lost its task.
                 self.is_news = true;
                 if let Some(id) = self.replay.take() {
                     self.serve(id);
                 }
             }
-            Order::Run(how) => {
+            DesiredState::Run(how) => {
                 self.show(how);
                 self.start();
             }
-            Order::Rest(how) => {
+            DesiredState::Rest(how) => {
                 self.show(how);
                 self.state = LifeState::Resting;
                 self.effects.push_back(LifeEffect::Rest);
             }
-            Order::Gone { erase } => {
+            DesiredState::Gone { erase } => {
                 self.drop_replay();
                 match (self.is_seen, erase) {
                     // What nobody has seen has written nothing, so there is nothing to erase.
@@ -366,7 +369,7 @@ impl<S: Clone> MappingLife<S> {
                     (true, false) | (false, _) => self.vanish(),
                 }
             }
-            Order::End => {
+            DesiredState::End => {
                 self.drop_replay();
                 self.state = LifeState::Over;
                 self.effects.push_back(LifeEffect::Over);
@@ -411,8 +414,8 @@ impl<S: Clone> MappingLife<S> {
         }
         self.state = LifeState::Absent;
         match self.order {
-            Order::Gone { .. } => self.effects.push_back(LifeEffect::Vanished),
-            Order::Run(_) | Order::Rest(_) | Order::End => self.go_on(),
+            DesiredState::Gone { .. } => self.effects.push_back(LifeEffect::Vanished),
+            DesiredState::Run(_) | DesiredState::Rest(_) | DesiredState::End => self.go_on(),
         }
     }
 }

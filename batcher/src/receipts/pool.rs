@@ -169,11 +169,11 @@ impl Receipts {
             self.waiting.iter().filter(|(_, it)| is_stopped(it)).map(|(seq, _)| *seq).collect();
         let back: Vec<Record> =
             seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
-        self.send_back(&back, cx);
+        self.requeue(&back, cx);
     }
 
     /// Messages that were not tried are shown to their queue's readers at once.
-    pub(crate) fn send_back(&mut self, records: &[Record], cx: &mut Context) {
+    pub(crate) fn requeue(&mut self, records: &[Record], cx: &mut Context) {
         self.settle_all(records, Settle::Release);
         cx.give_room(records);
     }

@@ -62,7 +62,7 @@ impl Receipts {
     /// must wait for its receives.
     pub(crate) fn give_back(&mut self, records: Vec<Record>, cx: &mut Context) {
         if !cx.is_closing() {
-            return self.send_back(&records, cx);
+            return self.requeue(&records, cx);
         }
         for record in records {
             self.wait_again(record, cx);
@@ -154,7 +154,7 @@ impl Receipts {
             .collect();
         let back: Vec<Record> =
             seqs.into_iter().filter_map(|seq| self.take_waiting(seq)).map(|it| it.record).collect();
-        self.send_back(&back, cx);
+        self.requeue(&back, cx);
     }
 
     /// A message of a batch that will not go on waits as if it had just come. What is not ours any more, a

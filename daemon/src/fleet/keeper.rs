@@ -11,14 +11,16 @@ use std::time::Duration;
 use forebay_batcher::{Backoff, Close, Fault, Tick};
 use forebay_checkpoints::{MappingId, StoreError};
 use forebay_clients::caught::caught;
-use forebay_lifecycle::{LifeEffect, LifeEnd, LifeNews, MappingLife, OperatorRequestId, Order, Parting};
+use forebay_lifecycle::{
+    DesiredState, LifeEffect, LifeEnd, LifeNews, MappingLife, OperatorRequestId, Parting,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 pub(crate) use self::work::erase;
 use self::work::{Came, Hands, UnderWay};
-use super::wired::{CommonGround, How, LastOrder, MappingFacts, Wired};
+use super::wired::{CommonGround, How, LastDesired, MappingFacts, Wired};
 use crate::compiled::Rest;
 use crate::last_error::{ErrorOf, LastError};
 use crate::lifecycle::{Calm, Lifecycle};
@@ -40,7 +42,7 @@ type Registered = (Arc<Entry>, mpsc::Receiver<Command>);
 pub(super) struct Keeper {
     name: String,
     ground: Arc<CommonGround>,
-    told: watch::Receiver<LastOrder>,
+    told: watch::Receiver<LastDesired>,
     requests: mpsc::Receiver<Box<OperatorRequest>>,
     /// What is handed to those who have requests.
     sender: mpsc::Sender<Box<OperatorRequest>>,
@@ -55,7 +57,7 @@ impl Keeper {
     pub(super) fn new(
         ground: &Arc<CommonGround>,
         name: &str,
-        told: watch::Receiver<LastOrder>,
+        told: watch::Receiver<LastDesired>,
         vanished: watch::Sender<u64>,
     ) -> Self {
         let (sender, requests) = mpsc::channel(REQUESTS_MAX);
@@ -70,7 +72,7 @@ impl Keeper {
             vanished,
         };
         let order = keeper.told.borrow().order.clone();
-        if let Order::Run(how) | Order::Rest(how) = order {
+        if let DesiredState::Run(how) | DesiredState::Rest(how) = order {
             // Not first in the task: whoever made the mapping finds it in the registry when its call is
             // answered.
             keeper.first = Some(keeper.register(how.facts()));
@@ -162,7 +164,7 @@ struct Erasing {
 enum KeeperNews {
     Came(Came),
     /// Another order; `None` when nobody can give one any more.
-    Ordered(Option<LastOrder>),
+    Desired(Option<LastDesired>),
     Asked(Box<OperatorRequest>),
     /// The task was told to end.
     Parted,
@@ -171,7 +173,7 @@ enum KeeperNews {
 impl<'k> Keeping<'k> {
     fn new(keeper: &'k mut Keeper) -> Self {
         let told = keeper.told.borrow_and_update().clone();
-        if matches!(told.order, Order::Gone { .. } | Order::End) {
+        if matches!(told.order, DesiredState::Gone { .. } | DesiredState::End) {
             // Told to go before it began: others see it all the same.
             keeper.entry = keeper.first.take().map(|(entry, _)| entry).or_else(|| keeper.entry.take());
         }
@@ -224,7 +226,7 @@ impl<'k> Keeping<'k> {
             // The task goes on beside this, so there is always somebody who takes the command.
             () = part(entry.as_deref(), farewell.clone()), if farewell.is_some() => KeeperNews::Parted,
             changed = told.changed(), if *is_heard => {
-                KeeperNews::Ordered(changed.is_ok().then(|| told.borrow_and_update().clone()))
+                KeeperNews::Desired(changed.is_ok().then(|| told.borrow_and_update().clone()))
             }
             // It holds a sender itself, so there is always one.
             Some(request) = requests.recv(), if life.takes_requests() => KeeperNews::Asked(request),
@@ -237,14 +239,14 @@ impl<'k> Keeping<'k> {
                 self.work = None;
                 self.hear_came(came)
             }
-            KeeperNews::Ordered(Some(told)) => {
+            KeeperNews::Desired(Some(told)) => {
                 (self.n_told, self.end) = (told.n_told, told.end);
-                LifeNews::Ordered(told.order)
+                LifeNews::Desired(told.order)
             }
-            KeeperNews::Ordered(None) => {
+            KeeperNews::Desired(None) => {
                 // A closed channel would be ready at every turn.
                 self.is_heard = false;
-                LifeNews::Ordered(Order::End)
+                LifeNews::Desired(DesiredState::End)
             }
             KeeperNews::Asked(request) => {
                 let (id, asked) = (OperatorRequestId(self.n_asked), request.asked());

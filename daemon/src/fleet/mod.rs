@@ -29,7 +29,7 @@ use forebay_clients::{Aws, Clients, HttpClients, Mark};
 use forebay_config::{AwsSettings, Function, FunctionName, Mapping, SourceProfile};
 use forebay_invoker::Gate;
 use forebay_invoker::destinations::file::FileDestinations;
-use forebay_lifecycle::Order;
+use forebay_lifecycle::DesiredState;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -59,7 +59,7 @@ const WAITING_MIN: u32 = 400;
 /// What changes for one mapping.
 enum MappingChange {
     /// An order in place of the one before.
-    Anew(Order<How>),
+    Anew(DesiredState<How>),
     /// Other limits for what it does.
     Limits(Box<Plan>),
 }
@@ -338,7 +338,7 @@ impl Fleet {
         for (name, change) in &diff.mappings {
             let order = match (change, mappings.get(name)) {
                 (Change::Unchanged, _) => continue,
-                (Change::Removed, _) | (_, None) => Order::Gone { erase: erased.contains(name) },
+                (Change::Removed, _) | (_, None) => DesiredState::Gone { erase: erased.contains(name) },
                 (Change::Replanned, Some(it)) => {
                     let function = &functions[&it.mapping.function];
                     let has_outbox = it.mapping.on_failure.is_some();

@@ -8,7 +8,7 @@ use forebay_batcher::Close;
 use forebay_checkpoints::CheckpointStore;
 use forebay_config::FunctionName;
 use forebay_invoker::Gate;
-use forebay_lifecycle::Order;
+use forebay_lifecycle::DesiredState;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::compiled::Rest;
@@ -65,10 +65,10 @@ impl How {
     }
 
     /// The order to be there like this.
-    pub fn order(self) -> Order<Self> {
+    pub fn order(self) -> DesiredState<Self> {
         match &self {
-            Self::Run(_) => Order::Run(self),
-            Self::Rest(_) => Order::Rest(self),
+            Self::Run(_) => DesiredState::Run(self),
+            Self::Rest(_) => DesiredState::Rest(self),
         }
     }
 }
@@ -100,8 +100,8 @@ impl CommonGround {
 
 /// What a keeper follows: only the last order counts.
 #[derive(Clone)]
-pub(super) struct LastOrder {
-    pub(super) order: Order<How>,
+pub(super) struct LastDesired {
+    pub(super) order: DesiredState<How>,
     /// How it ends with the process.
     pub(super) end: Close,
     /// How often it was told something.

@@ -324,7 +324,7 @@ impl Turnstile {
 
     /// What those who wait must know of: when the next slot may go, and whose turn it is where that alone
     /// matters.
-    pub(crate) fn outlook(&self, now: Tick) -> (Option<Tick>, Option<SeatId>) {
+    pub(crate) fn next_opening(&self, now: Tick) -> (Option<Tick>, Option<SeatId>) {
         (self.opens_at(now), self.limiter.as_ref().and_then(|_| self.whose_turn()))
     }
 

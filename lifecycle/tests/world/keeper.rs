@@ -1,6 +1,6 @@
 //! One mapping's shell in the world: does what its life asks for, and knows what is under way.
 
-use forebay_lifecycle::{LifeEffect, LifeNews, MappingLife, OperatorRequestId, Order};
+use forebay_lifecycle::{DesiredState, LifeEffect, LifeNews, MappingLife, OperatorRequestId};
 
 use crate::disk::Spec;
 
@@ -19,7 +19,7 @@ pub(crate) enum Work {
 pub(crate) struct Keeper {
     pub(crate) life: MappingLife<Spec>,
     /// What it was told last.
-    pub(crate) order: Order<Spec>,
+    pub(crate) order: DesiredState<Spec>,
     pub(crate) work: Option<Work>,
     pub(crate) shown: Option<Spec>,
     pub(crate) is_resting: bool,
@@ -30,7 +30,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(order: Order<Spec>) -> Self {
+    pub(crate) fn new(order: DesiredState<Spec>) -> Self {
         Self {
             life: MappingLife::new(order.clone()),
             order,
@@ -44,10 +44,10 @@ impl Keeper {
     }
 
     /// Tells it something else.
-    pub(crate) fn tell(&mut self, order: Order<Spec>) {
+    pub(crate) fn tell(&mut self, order: DesiredState<Spec>) {
         self.order = order.clone();
         self.has_vanished = false;
-        self.life.handle(LifeNews::Ordered(order));
+        self.life.handle(LifeNews::Desired(order));
     }
 
     pub(crate) fn poll(&mut self) -> Option<LifeEffect<Spec>> {

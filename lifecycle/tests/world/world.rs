@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use forebay_lifecycle::{
-    ChangeLedger, ChangeRefusal, ChangeStep, LifeEffect, LifeEnd, LifeNews, MappingChange, OperatorAsk,
-    OperatorRequestId, Order, Parting,
+    ChangeLedger, ChangeRefusal, ChangeStep, DesiredState, LifeEffect, LifeEnd, LifeNews, MappingChange,
+    OperatorAsk, OperatorRequestId, Parting,
 };
 
 use crate::disk::{Disk, Spec};
@@ -195,7 +195,7 @@ impl World {
             }
             ChangeStep::Apply(name) => {
                 let order = self.order_of(&name);
-                let is_bad = matches!(&order, Order::Run(spec) if !spec.is_good);
+                let is_bad = matches!(&order, DesiredState::Run(spec) if !spec.is_good);
                 if is_bad {
                     self.see("a change that cannot run");
                 } else {
@@ -241,30 +241,34 @@ impl World {
     }
 
     /// What a mapping is told by what stands.
-    fn order_of(&self, name: &str) -> Order<Spec> {
+    fn order_of(&self, name: &str) -> DesiredState<Spec> {
         let spec = match self.ledger.standing(name) {
-            Some(it) if it.is_deleted => return Order::Gone { erase: true },
+            Some(it) if it.is_deleted => return DesiredState::Gone { erase: true },
             Some(it) => it.made,
             None => match self.disk.file.get(name) {
                 Some(spec) => *spec,
-                None => return Order::Gone { erase: false },
+                None => return DesiredState::Gone { erase: false },
             },
         };
-        if spec.is_enabled && !self.ledger.is_paused(name) { Order::Run(spec) } else { Order::Rest(spec) }
+        if spec.is_enabled && !self.ledger.is_paused(name) {
+            DesiredState::Run(spec)
+        } else {
+            DesiredState::Rest(spec)
+        }
     }
 
     /// Gives an order, where it differs from the one before.
-    fn give(&mut self, name: &str, order: Order<Spec>) -> Result<(), Broken> {
+    fn give(&mut self, name: &str, order: DesiredState<Spec>) -> Result<(), Broken> {
         match self.keepers.get_mut(name) {
             Some(keeper) if keeper.order == order => {}
             Some(_) => self.tell_one(name, order),
-            None if matches!(order, Order::Gone { .. }) => {}
+            None if matches!(order, DesiredState::Gone { .. }) => {}
             None => drop(self.keepers.insert(name.to_owned(), Keeper::new(order))),
         }
         self.act(name)
     }
 
-    fn tell_one(&mut self, name: &str, order: Order<Spec>) {
+    fn tell_one(&mut self, name: &str, order: DesiredState<Spec>) {
         let Some(keeper) = self.keepers.get_mut(name) else { return };
         match keeper.work {
             Some(Work::Erase) => *self.seen.entry("an order while it is erased").or_default() += 1,
@@ -402,7 +406,8 @@ impl World {
                     return broken("who is told to end runs", format!("{name} {parting:?}"));
                 };
                 *is_told = true;
-                if let (Parting::Gone { erase }, Order::Gone { erase: wanted }) = (parting, &keeper.order)
+                if let (Parting::Gone { erase }, DesiredState::Gone { erase: wanted }) =
+                    (parting, &keeper.order)
                     && erase != *wanted
                 {
                     return broken("positions go only where they are to", name);
@@ -466,7 +471,8 @@ impl World {
     /// What must hold at every step.
     fn judge(&self) -> Result<(), Broken> {
         for (name, keeper) in &self.keepers {
-            let runs_as_told = matches!(&keeper.order, Order::Run(spec) if Some(*spec) == keeper.shown);
+            let runs_as_told =
+                matches!(&keeper.order, DesiredState::Run(spec) if Some(*spec) == keeper.shown);
             if keeper.work == Some(Work::Task { is_told: false }) && !runs_as_told {
                 return broken("an order is heard at once", format!("{name} runs on: {:?}", keeper.order));
             }
@@ -494,7 +500,7 @@ impl World {
         self.ledger.end();
         let names: Vec<String> = self.keepers.keys().cloned().collect();
         for name in names {
-            self.tell_one(&name, Order::End);
+            self.tell_one(&name, DesiredState::End);
             self.act(&name)?;
         }
         Ok(())
