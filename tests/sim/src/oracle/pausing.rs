@@ -10,7 +10,7 @@ use forebay_batcher::{
 
 use super::numbers::slice_of;
 use super::ownership::{is_finished_in, order_key};
-use super::{Oracle, Ownership, Violation, holds};
+use super::{Entry, Oracle, Ownership, Violation, holds};
 
 /// A decision that is not told to be durable yet.
 #[derive(Debug)]
@@ -165,11 +165,15 @@ impl Oracle {
         Ok(())
     }
 
-    /// A record that stands first on its lane and waits for an operator, as far as that can be told.
+    /// A record that stands first on its lane and waits for an operator, as far as that can be told. Before it
+    /// may stand the end of its window, which holds no record.
     fn first_of_a_lane_that_waits(&self, track: TrackIdx, owner: &Ownership) -> Option<usize> {
         let is_known = !owner.over && !owner.position_lost && !self.mixes_tracks && !self.is_filling(track);
         let firsts = if is_known { self.firsts_of_lanes(track, owner) } else { Vec::new() };
-        firsts.into_iter().find(|entry| entry.paused_since.is_some()).map(|entry| entry.uid as usize)
+        let waits = |entry: &&&Entry| {
+            entry.paused_since.is_some() && !self.stands_behind_an_end(owner, entry.uid as usize)
+        };
+        firsts.iter().find(waits).map(|entry| entry.uid as usize)
     }
 
     /// N-9: where something waits for an operator, that is what is said.

@@ -100,6 +100,12 @@ impl Oracle {
             && owner.book.lanes.values().any(|it| it.open.as_ref().is_some_and(|it| it.is_ending))
     }
 
+    /// The end of the window of a record's lane was tried and is not over.
+    pub(super) fn stands_behind_an_end(&self, owner: &Ownership, uid: usize) -> bool {
+        let lane = self.lane_of(uid, self.plan().lanes.get());
+        owner.book.lanes.get(&lane).is_some_and(|it| it.open.as_ref().is_some_and(|it| it.is_ending))
+    }
+
     /// What stands first on a lane waits for the end of the window before its own, or of one whose state is
     /// too large.
     pub(super) fn waits_for_a_window(&self, owner: &Ownership, lane: u32, truth: &super::Truth) -> bool {
