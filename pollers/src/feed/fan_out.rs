@@ -12,6 +12,7 @@ mod hiding;
 mod ledger;
 #[cfg(test)]
 mod ledger_tests;
+mod offers;
 mod receiving;
 mod retries;
 mod round;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use bytes::Bytes;
-use forebay_batcher::{Read, ReadId, ReadOrder};
+use forebay_batcher::{Read, ReadId, ReadOrder, Settle, SettleId, Settlement};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use super::client::{Answers, Ask, Description, Sqs};
+use super::client::{Answers, Ask, Description, EntryAnswer, Sqs};
 use super::error::SqsError;
 use super::message::Received;
 use super::plain::read;
@@ -36,7 +36,7 @@ impl CostAnswer {
     }
 }
 
-/// Answers that were not asked for yet; only receives are asked for here.
+/// Answers that were not asked for yet; receives and deletions are asked for here.
 struct Answered(Mutex<Vec<CostAnswer>>);
 
 impl Sqs for Answered {
@@ -50,8 +50,8 @@ impl Sqs for Answered {
         let answer = self.0.lock().unwrap().pop();
         Box::pin(async move { answer.map_or_else(|| Ok(Vec::new()), CostAnswer::received) })
     }
-    fn delete(&self, _: Vec<Bytes>) -> BoxFuture<'_, Result<Answers, SqsError>> {
-        unreachable!("nothing is finished")
+    fn delete(&self, handles: Vec<Bytes>) -> BoxFuture<'_, Result<Answers, SqsError>> {
+        Box::pin(async move { Ok(Answers::all(handles.len(), EntryAnswer::Done, None)) })
     }
     fn hide(&self, _: Vec<Bytes>, _: Duration) -> BoxFuture<'_, Result<Answers, SqsError>> {
         unreachable!("nothing is hidden for longer")
@@ -75,12 +75,14 @@ pub(crate) fn message(number: usize, body_bytes: usize) -> Message {
         .build()
 }
 
-fn source(answers: Vec<CostAnswer>) -> Arc<SqsSource> {
+const COMPETE: QueueChoice = QueueChoice { fans_out: false, retry_after: None };
+const FAN_OUT: QueueChoice = QueueChoice { fans_out: true, retry_after: None };
+
+fn source(answers: Vec<CostAnswer>, choice: QueueChoice) -> Arc<SqsSource> {
     let arn = "arn:aws:sqs:eu-north-1:123456789012:queue";
     let description =
         Description { arn: arn.to_owned(), visibility: Duration::from_secs(30), receives_max: Some(3) };
     let sqs: Arc<dyn Sqs> = Arc::new(Answered(Mutex::new(answers)));
-    let choice = QueueChoice { fans_out: false, retry_after: None };
     let queue = Arc::new(SqsQueue::new(Arc::clone(&sqs), &description, choice, "queue".to_owned()));
     Arc::new(SqsSource { sqs, what: "queue".to_owned(), queue, name: arn.to_owned(), terms: String::new() })
 }
@@ -115,36 +117,70 @@ pub(crate) fn reads(answers: Vec<CostAnswer>) -> ((Runtime, Subscriber), Vec<Rea
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (subscriber, reads) = runtime.block_on(async {
         let n = answers.len() as u64;
-        let feed = Feed::start(source(answers), FeedLimits::default());
-        let (known, zero) = (Known::default(), Instant::now());
-        let subscription = Subscription {
-            consumer: "m".into(),
-            known,
-            filter: None,
-            has_window: false,
-            zero,
-            events_max: 16,
-        };
-        let mut subscriber = feed.subscribe(subscription);
+        let feed = Feed::start(source(answers, COMPETE), FeedLimits::default());
+        let mut subscriber = subscribe(&feed);
         let mut reads = Vec::new();
-        for id in (0..n).map(ReadId) {
-            let wait = Duration::from_secs(1);
-            subscriber.read(ReadOrder {
-                id,
-                track: None,
-                records_max: 10,
-                bytes_max: u64::MAX,
-                wait,
-                lanes: 1,
-            });
-            match subscriber.events.recv().await {
-                Some(FeedEvent::Read(_, Ok(read))) => reads.push(read),
-                other => panic!("{other:?} instead of a read"),
-            }
+        for id in 0..n {
+            reads.push(read_next(&mut subscriber, id).await);
         }
         (subscriber, reads)
     });
     ((runtime, subscriber), reads)
+}
+
+fn subscribe(feed: &Feed) -> Subscriber {
+    let (known, zero) = (Known::default(), Instant::now());
+    feed.subscribe(Subscription {
+        consumer: "m".into(),
+        known,
+        filter: None,
+        has_window: false,
+        zero,
+        events_max: 16,
+    })
+}
+
+async fn read_next(subscriber: &mut Subscriber, id: u64) -> Read {
+    let (id, wait) = (ReadId(id), Duration::from_secs(1));
+    subscriber.read(ReadOrder { id, track: None, records_max: 10, bytes_max: u64::MAX, wait, lanes: 1 });
+    match subscriber.events.recv().await {
+        Some(FeedEvent::Read(_, Ok(read))) => read,
+        other => panic!("{other:?} instead of a read"),
+    }
+}
+
+/// A mapping that is alone takes what these answers bring and finishes all of it.
+fn finish_all(answers: Vec<CostAnswer>, choice: QueueChoice) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let n = answers.len() as u64;
+        let feed = Feed::start(source(answers, choice), FeedLimits::default());
+        let mut subscriber = subscribe(&feed);
+        for id in 0..n {
+            let read = read_next(&mut subscriber, id).await;
+            let receipts = read.records.iter().map(|it| it.receipt().unwrap().clone());
+            let delete = |receipt| Settlement { receipt, how: Settle::Delete };
+            subscriber.settle(SettleId(id), receipts.map(delete).collect());
+            match subscriber.events.recv().await {
+                Some(FeedEvent::Settled(_, answers)) => assert_eq!(answers.len(), 10),
+                other => panic!("{other:?} instead of a settlement"),
+            }
+        }
+        feed.stop().await;
+    });
+}
+
+#[test]
+fn a_ledger_costs_a_mapping_that_is_alone_four_allocations_a_message_at_most() {
+    let each = |choice: QueueChoice| {
+        let count = |n| {
+            let answers = plain_answers(n, 100);
+            allocation_counter::measure(|| finish_all(answers, choice)).count_total
+        };
+        (count(101) - count(1)) as f64 / 1_000.0
+    };
+    let (competes, fans_out) = (each(COMPETE), each(FAN_OUT));
+    assert!(fans_out - competes <= 4.0, "{fans_out} allocations a message instead of {competes}");
 }
 
 #[test]
