@@ -43,6 +43,7 @@ pub(super) fn of_attributes(attributes: &Attributes) -> Digest {
         push(&mut md5, data_type.as_bytes());
         match binary {
             Some(binary) => {
+                // How SQS marks what travels as bytes; 1 is a text.
                 md5.update([2]);
                 push(&mut md5, binary);
             }

@@ -49,6 +49,8 @@ impl From<CallFailure> for SqsError {
 impl SqsError {
     /// An error that the service answered with.
     pub(super) fn answered(code: &str, text: String) -> Self {
+        // By parts of words: the query protocol writes `AWS.SimpleQueueService.NonExistentQueue`, the JSON one
+        // `QueueDoesNotExist`, and servers other than AWS mix them.
         let has = |words: &[&str]| words.iter().any(|it| code.contains(it));
         if has(&["NonExistentQueue", "QueueDoesNotExist"]) {
             Self::NoQueue(text)
@@ -90,6 +92,7 @@ impl SqsError {
     pub(super) fn on(self, what: &str) -> SourceError {
         match self {
             Self::Throttled => {
+                // SQS names no time, so we do.
                 SourceError::Throttled { what: what.to_owned(), retry_after: Some(Duration::from_secs(1)) }
             }
             other => SourceError::Down { what: what.to_owned(), code: other.code(), cause: Box::new(other) },

@@ -83,6 +83,7 @@ enum Data {
 
 impl SqsRenderer {
     fn write(&self, record: &RawRecord, data: Data, out: &mut Vec<u8>) -> std::io::Result<()> {
+        // The feed carries them between two parts of this source without knowing what they are.
         let facts: &(dyn Any + Send + Sync) = record.facts.as_ref();
         let Facts { handle, details, arn, region } =
             facts.downcast_ref().expect("this source's reader made the record");
@@ -115,11 +116,13 @@ impl SqsRenderer {
             if let Some(value) = &it.binary {
                 write!(out, "\"binaryValue\":\"{}\",", STANDARD.encode(value))?;
             }
+            // SQS has no lists yet; the members are there all the same.
             out.extend_from_slice(b"\"stringListValues\":[],\"binaryListValues\":[],\"dataType\":");
             write_text(&it.data_type, out);
             out.push(b'}');
         }
         out.push(b'}');
+        // What the queue told is passed on; a server that leaves it out is no reason for an event without it.
         match (&details.md5_of_attributes, details.attributes.is_empty()) {
             (Some(md5), false) => write!(out, ",\"md5OfMessageAttributes\":\"{md5}\"")?,
             (None, false) => {
@@ -160,6 +163,7 @@ pub(super) fn wrap(batch: &[Record]) -> Vec<Bytes> {
 /// A message's name: its `messageId`, exactly.
 pub(super) fn identify(reported: &RawValue) -> Option<RecordId> {
     let text: String = serde_json::from_str(reported.get()).ok()?;
+    // An empty name is a mistake of the function, which AWS takes for a failure of the whole batch.
     (!text.is_empty()).then(|| RecordId::new(text.as_bytes()))
 }
 

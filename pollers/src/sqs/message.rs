@@ -99,6 +99,7 @@ impl Attributes {
 impl FromIterator<(String, Attribute)> for Attributes {
     fn from_iter<T: IntoIterator<Item = (String, Attribute)>>(all: T) -> Self {
         let mut all: Box<[_]> = all.into_iter().collect();
+        // The digest is over attributes by name, and Lambda writes them so.
         all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         Self(all)
     }

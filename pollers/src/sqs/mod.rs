@@ -125,6 +125,7 @@ impl SqsSource {
             Ok(it) => it,
             Err(error) => return Err(error.on(&what)),
         };
+        // AWS refuses such a queue, whatever a receive asks for.
         if description.visibility.is_zero() {
             return Err(SqsError::NoVisibility.on(&what));
         }

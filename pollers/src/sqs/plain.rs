@@ -40,9 +40,11 @@ impl PlainSqs {
     ) -> Result<Self, SqsError> {
         let client = JsonClient::new(access, DIALECT)?;
         let url = match which {
+            // A call less, and a right less to be granted.
             Which::Url(url) => url.to_string(),
             Which::Name(name) => url_of(&client, name, owner).await?,
         };
+        // Escaped once, not with each call.
         let mut head = b"{\"QueueUrl\":".to_vec();
         write_text(&url, &mut head);
         Ok(Self { client, head })
@@ -77,6 +79,7 @@ impl PlainSqs {
 
     async fn receive(&self, ask: Ask) -> Result<Vec<Received>, SqsError> {
         let body = self.body(192, |out| {
+            // The wait and the visibility stand in each call: the queue's own attributes may be changed meanwhile.
             let numbers = [
                 ("MaxNumberOfMessages", u64::from(ask.records_max)),
                 ("WaitTimeSeconds", ask.wait.as_secs()),
@@ -87,6 +90,7 @@ impl PlainSqs {
                 b",\"MessageSystemAttributeNames\":[\"All\"],\"MessageAttributeNames\":[\"All\"]",
             );
         });
+        // The long poll is part of its time.
         let limits = Limits { time: ask.wait + RECEIVE_SLACK, answer_bytes: RECEIVED_BYTES_MAX };
         let call = JsonCall { target: "AmazonSQS.ReceiveMessage", body, limits, tries: 1 };
         read::messages(&self.client.call(call).await?)
@@ -107,6 +111,7 @@ impl PlainSqs {
         handles: &[Bytes],
         visibility: Option<Duration>,
     ) -> Result<Answers, SqsError> {
+        // So much a handle's entry takes around it; a guess that is short costs one growth.
         let n_bytes = handles.iter().map(|it| it.len() + 72).sum::<usize>() + 16;
         let body = self.body(n_bytes, |out| {
             out.extend_from_slice(b",\"Entries\":[");
@@ -114,6 +119,7 @@ impl PlainSqs {
                 out.extend_from_slice(if idx == 0 { b"{\"Id\":\"" } else { b",{\"Id\":\"" });
                 write_number(idx as u64, out);
                 out.extend_from_slice(b"\",\"ReceiptHandle\":");
+                // It came as a text and goes back as one; the feed keeps it as bytes.
                 write_text(&String::from_utf8_lossy(handle), out);
                 if let Some(by) = visibility {
                     write_member("VisibilityTimeout", by.as_secs(), out);
@@ -129,6 +135,7 @@ impl PlainSqs {
 async fn url_of(client: &JsonClient, name: &str, owner: Option<&str>) -> Result<String, SqsError> {
     let mut body = b"{\"QueueName\":".to_vec();
     write_text(name, &mut body);
+    // Without it SQS looks in the caller's own account.
     if let Some(owner) = owner {
         body.extend_from_slice(b",\"QueueOwnerAWSAccountId\":");
         write_text(owner, &mut body);
@@ -148,6 +155,7 @@ fn write_member(name: &str, value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
+    // SQS refuses a number that its type does not hold with the whole call.
     write_number(value.min(SECONDS_MAX), out);
 }
 

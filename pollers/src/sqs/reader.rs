@@ -69,11 +69,13 @@ const REASONS_MAX: usize = 8;
 impl LastReports {
     /// Whether to tell now, and how many were held back since it was told last.
     fn allow(&self, why: &str, now: Instant) -> Option<u64> {
+        // Reasons are moved in and out whole: what a panic left is still a list of them.
         let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_full = reasons.len() >= REASONS_MAX;
         let at = reasons.iter().position(|it| it.why == why).or_else(|| is_full.then_some(REASONS_MAX - 1));
         let mut n_held_back = 0;
         if let Some(at) = at {
+            // It keeps its place: one that is held back must not push out one that was told.
             if now < reasons[at].told + TOLD_EVERY {
                 reasons[at].n_held_back += 1;
                 return None;
@@ -105,6 +107,7 @@ impl SqsQueue {
             retry_after: choice.retry_after,
             fans_out: choice.fans_out,
         };
+        // Lambda writes the queue's own region, which need not be the caller's.
         let region = description.arn.split(':').nth(3).unwrap_or_default().into();
         Self {
             sqs,
@@ -124,6 +127,7 @@ impl SqsQueue {
         let until = Instant::now() + wait;
         let records_max = records_max.clamp(1, 10);
         let visibility = self.facts.visibility.unwrap_or(VISIBILITY_MIN);
+        // Rounded down: a receive that outlasts its order keeps a message from others for nothing.
         let ask = Ask { records_max, wait: Duration::from_secs(wait.as_secs().min(20)), visibility };
         let received = self.sqs.receive(ask).await.map_err(|error| error.on(&self.what))?;
         if received.is_empty() {
@@ -147,6 +151,7 @@ impl SqsQueue {
                     why,
                     "message damaged on its way; left to the queue"
                 );
+                // `Free` lands here too and is never looked for: nothing overtakes where nothing has an order.
                 left.push(key);
             } else if key == OrderKey::Free || !left.contains(&key) {
                 messages.push(self.message(it, key));
@@ -157,6 +162,7 @@ impl SqsQueue {
 
     /// The group of a message, where groups have an order.
     fn key(&self, received: &Received) -> OrderKey {
+        // A standard queue takes a group as well, for its fairness; it keeps no order by it.
         match received.details.system.get("MessageGroupId").filter(|_| self.arn.ends_with(".fifo")) {
             Some(group) => OrderKey::Key(Bytes::copy_from_slice(group.as_bytes())),
             None => OrderKey::Free,
@@ -170,7 +176,9 @@ impl SqsQueue {
         );
         let n_receives: Option<u32> =
             details.system.get("ApproximateReceiveCount").and_then(|it| it.parse().ok());
+        // This receive is one of them; where SQS does not say how many there were it is the first.
         let receives_left = self.receives_max.map(|max| max.saturating_sub(n_receives.unwrap_or(1)));
+        // Handles outlive connections, so all are of one generation.
         let receipt = Receipt { handle, generation: Generation(0) };
         let facts = Facts {
             handle: receipt.handle.clone(),
@@ -211,6 +219,7 @@ impl SqsQueue {
                 if matches!(error, SqsError::NoQueue(_)) { EntryAnswer::Void } else { EntryAnswer::Failed };
             Answers::all(receipts.len(), answer, Some(error.to_string()))
         });
+        // Once for the call: its entries mostly fail for one reason.
         if let Some(why) = answers.failure
             && let Some(n_held_back) = self.told.allow(&why, Instant::now())
         {
@@ -222,6 +231,7 @@ impl SqsQueue {
                 "messages could not be deleted, shown or hidden for longer; asked again"
             );
         }
+        // An entry that the answer leaves out is asked again: that does no harm, and taking it for done would.
         receipts
             .into_iter()
             .zip(answers.entries.into_iter().chain(std::iter::repeat(EntryAnswer::Failed)))
@@ -244,6 +254,7 @@ impl SqsQueue {
                 },
             }
         }
+        // Deletions first: they are what keeps a finished message from coming again.
         for calls in tens(delete).chunks(CALLS_MAX) {
             let done = join_all(calls.iter().map(|it| self.delete(it.clone()))).await;
             answers.extend(done.into_iter().flatten().map(settled));
@@ -289,9 +300,11 @@ impl Queue for SqsQueue {
 }
 
 fn check(received: &Received) -> Result<(), &'static str> {
+    // It could never be settled, and would run again after each visibility.
     if received.handle.is_empty() {
         return Err("it has no receipt handle");
     }
+    // Servers other than AWS leave digests out; what is there has to be right.
     let details = &received.details;
     if details.md5_of_body.as_deref().is_some_and(|it| !digest::of_body(received.body.as_bytes()).is(it)) {
         return Err("the MD5 of its body is another");

@@ -42,11 +42,13 @@ impl Receivers {
     /// A receive is never tried again by the SDK.
     fn of(&self, wait: Duration) -> aws_sdk_sqs::Client {
         let new = || {
+            // A long poll is not a call that hangs: its time is its wait and a little more.
             let timeouts = TimeoutConfig::builder().operation_attempt_timeout(wait + RECEIVE_SLACK).build();
             let config =
                 self.config.to_builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts);
             aws_sdk_sqs::Client::from_conf(config.build())
         };
+        // Clients are made whole before they are put in, so one that a panic left is a client.
         self.by_wait.lock().unwrap_or_else(PoisonError::into_inner).entry(wait).or_insert_with(new).clone()
     }
 }
@@ -182,6 +184,7 @@ fn text(handle: &[u8]) -> String {
 }
 
 fn seconds(value: impl TryInto<i32>) -> i32 {
+    // The SDK's type; a wait that does not fit it is one without an end.
     value.try_into().unwrap_or(i32::MAX)
 }
 

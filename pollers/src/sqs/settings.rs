@@ -116,6 +116,7 @@ impl Which {
 
 /// Whether the settings name a FIFO queue, as far as they can be read.
 pub(super) fn names_fifo(settings: &Node) -> bool {
+    // Before anything is checked: what cannot be read is told by `parse`, not here.
     let Value::Map(entries) = &settings.value else { return false };
     entries.iter().filter(|(key, _)| key.name == "queue_url" || key.name == "queue").any(|(_, node)| {
         match &node.value {
@@ -137,6 +138,7 @@ impl SqsSettings {
             let share = fields.optional("share", |it| it.word(&[("fan_out", true), ("compete", false)]));
             let transport = fields.optional("transport", |it| it.word(&Transport::ALL));
             let which = read_which(fields, url, name);
+            // Two accounts that differ would read one queue and tell the ARN of another.
             if let (Some(Which::Url(_)), Some(_)) =
                 (&which, aws.as_ref().and_then(|it| it.account_id.as_ref()))
             {
@@ -211,6 +213,7 @@ fn wrong(fields: &mut Fields<'_>, key: &'static str, message: &str, fix: &str) {
 impl SourceSettings for SqsSettings {
     fn identity(&self) -> String {
         let mut text = format!("sqs:{}{}", self.which.text(), aws_identity(&self.aws, &SQS));
+        // What is at its default is left out, so that the identity of a mapping stays when a setting is added.
         if let Some(retry_after) = self.retry_after {
             text = format!("{text} retry_after={}", retry_after.as_secs());
         }
@@ -228,6 +231,7 @@ impl SourceSettings for SqsSettings {
             Which::Url(url) => (url.region(), url.account(), url.name()),
             Which::Name(name) => (None, None, name.as_str()),
         };
+        // What is written goes before what the URL tells, and that before where we run.
         let region = self.aws.region.as_deref().or(of_url).unwrap_or(region);
         let account = self.aws.account_id.as_deref().or(in_path).unwrap_or(account);
         Some(format!("arn:{}:sqs:{region}:{account}:{name}", partition_of(region)))

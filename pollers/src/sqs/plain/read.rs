@@ -73,6 +73,7 @@ impl<'de> Visitor<'de> for SystemVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireSystem<'de>, A::Error> {
         let mut system = WireSystem::default();
         while let Some((WireText(name), value)) = map.next_entry()? {
+            // By place, so that most messages are in Lambda's order without being sorted.
             match SYSTEM.iter().position(|it| *it == name) {
                 Some(idx) => system.known[idx] = Some(value),
                 None => _ = system.others.insert(name, value),
@@ -85,6 +86,7 @@ impl<'de> Visitor<'de> for SystemVisitor {
 impl WireSystem<'_> {
     fn into_system(self, answer: &Bytes) -> System {
         let text = |it: WireText<'_>| AnswerText::of(answer, it);
+        // Lambda's order first, then by name: as the map has them.
         let known = SYSTEM.into_iter().zip(self.known);
         let known = known.filter_map(|(name, it)| Some((Cow::Borrowed(name), text(it?))));
         let others = self.others.into_iter().map(|(name, it)| (Cow::Owned(name.into_owned()), text(it)));
@@ -199,6 +201,7 @@ pub(super) fn answers(body: &Bytes, n: usize) -> Result<Answers, SqsError> {
         answers.done(&it.id.unwrap_or_default().0);
     }
     for it in answer.failed.into_iter().flatten() {
+        // An entry that we did not name is nobody's.
         if let Ok(idx) = it.id.unwrap_or_default().0.parse() {
             answers.refuse(idx, &it.code.unwrap_or_default().0, &it.message.unwrap_or_default().0);
         }
