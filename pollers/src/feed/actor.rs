@@ -199,6 +199,7 @@ impl Actor {
 
     fn order(&mut self, who: SubscriberId, order: ReadOrder) {
         match &mut self.session {
+            // One that names a track is refused like a track that is not open: a queue has none.
             Some(session) if order.track.is_none() => session.order(&mut self.feed, who, order),
             Some(_) | None => self.read_track(who, order),
         }

@@ -70,6 +70,7 @@ impl Inbox {
         let mut state = self.lock();
         state.is_closed = true;
         let left = std::mem::take(&mut state.commands);
+        // Not under the lock: what is dropped is foreign in part, and may ask for something as it goes.
         drop(state);
         drop(left);
     }

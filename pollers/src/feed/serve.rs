@@ -99,6 +99,7 @@ impl<'a> FilledAnswer<'a> {
 
     /// Reads past one record, or says that there is no room for it.
     pub(super) fn take(&mut self, raw: &RawRecord, place: impl FnOnce() -> Place) -> Took {
+        // Before the filter: it is asked again when there is room.
         if self.drafts.len() >= self.order.records_max.max(1) as usize {
             return Took::NoRoom;
         }
@@ -116,6 +117,7 @@ impl<'a> FilledAnswer<'a> {
         let start = arena.open.len();
         self.renderer.render(raw, &mut arena.open);
         let n_bytes = (arena.open.len() - start) as u64;
+        // The first always has room: a record larger than all orders would stop its track for ever.
         if !self.drafts.is_empty() && self.bytes + n_bytes > self.order.bytes_max {
             arena.open.truncate(start);
             return Took::NoRoom;

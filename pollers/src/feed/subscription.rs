@@ -73,6 +73,7 @@ pub(super) struct NewSeat {
 
 impl Subscription {
     pub(super) fn start(self, inbox: &Arc<Inbox>) -> Subscriber {
+        // A channel without a place cannot be made.
         let (sender, events) = mpsc::channel(self.events_max.max(1));
         let id = inbox.next_subscriber();
         let seat = NewSeat {

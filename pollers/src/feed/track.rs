@@ -155,6 +155,7 @@ impl FeedTrack {
         let mut is_full = false;
         let mut died = None;
         'reads: for held in stretch.reads.iter().skip_while(|held| !held.holds(&seat.at)) {
+            // A gap lies before its read: whoever stands inside of that has been told.
             if held.from == at {
                 gap = gap.or_else(|| held.read.gap.clone());
             }
@@ -178,6 +179,7 @@ impl FeedTrack {
         if let Some(panic) = died.filter(|_| at == seat.at) {
             return seat.order.take().map(|(order, _)| (order, Err(panic)));
         }
+        // An answer that passes nothing would only be ordered again.
         if at == seat.at && !ended {
             return None;
         }
@@ -190,6 +192,7 @@ impl FeedTrack {
     /// stretches count as reading.
     pub(super) fn start(&mut self, name: &TrackName, limits: ReadLimits) -> Vec<ReadStart> {
         for seat in self.seats.values().filter(|seat| seat.order.is_some()) {
+            // What it needs next is not held any more: it reads on its own from where it stands.
             if best(&self.stretches, &seat.at).is_none() {
                 self.n_stretches += 1;
                 self.stretches.push(Stretch::new(StretchId(self.n_stretches), seat.at.clone()));
@@ -212,6 +215,7 @@ impl FeedTrack {
                     here.filter(|seat| best(&self.stretches, &seat.at).is_some_and(|it| it.id == stretch.id));
                 here.filter_map(|seat| seat.order.as_ref())
             };
+            // For whoever waits longest; the others are answered when their own wait is over.
             let Some(until) = waiting().map(|(_, until)| *until).max() else { continue };
             let records_max = waiting().map(|(order, _)| order.records_max).max().unwrap_or(1).max(1);
             let bytes_max =
@@ -248,6 +252,7 @@ impl FeedTrack {
         {
             return true;
         }
+        // One that is reading cannot be taken its reader; one that rests opens again at its place.
         let resting = self.stretches.iter_mut().filter(|it| matches!(it.reader, ReaderState::Idle(_)));
         match resting.min_by_key(|it| it.turn) {
             Some(stretch) => {
@@ -261,6 +266,7 @@ impl FeedTrack {
     /// A raw read came back: its records are held for whoever stands before them.
     pub(super) fn handle_read(&mut self, id: StretchId, reader: Option<Box<dyn Reader>>, mut read: RawRead) {
         let Some(stretch) = self.stretches.iter_mut().find(|it| it.id == id) else { return };
+        // Nothing comes behind an end: what is held is all that the last ones need.
         let reader = reader.filter(|_| !read.ended);
         stretch.reader = reader.map_or(ReaderState::Closed, ReaderState::Idle);
         stretch.ended = read.ended;
@@ -299,6 +305,7 @@ impl FeedTrack {
                 stretch.reads.pop_front();
             }
         }
+        // One that is reading is kept: its read would come back to nobody, and its reader with it.
         let needed: Vec<StretchId> =
             seats.values().filter_map(|seat| best(stretches, &seat.at).map(|it| it.id)).collect();
         stretches.retain(|it| needed.contains(&it.id) || matches!(it.reader, ReaderState::Reading));

@@ -80,6 +80,7 @@ impl Actor {
             }
             Ok(GroupEvent::Lost(tracks)) => self.take_away(who, tracks),
             Err(error) => {
+                // Whoever is outside has nothing: the group deals its tracks to others.
                 member.membership = None;
                 let all = member.tracks.values().cloned().collect();
                 self.take_away(who, all);

@@ -54,6 +54,7 @@ impl Actor {
     fn take_listing(&mut self, who: SubscriberId, listed: &[TrackInfo], trouble: Option<SourceNotice>) {
         let Some(member) = self.feed.members.get_mut(&who) else { return };
         let is_due = std::mem::take(&mut member.lists_again);
+        // The source changed while this listing ran: it may stand in it or not.
         let pause = |tracks: &dyn Tracks| if is_due { Duration::ZERO } else { tracks.rediscover_every() };
         member.list_at = self.source.tracks().map(|tracks| Instant::now() + pause(tracks));
         let mut new = member.take_new(listed, self.facts.lists_for_all);

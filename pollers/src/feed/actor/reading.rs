@@ -24,10 +24,12 @@ impl Actor {
     pub(super) fn open(&mut self, who: SubscriberId, idx: TrackIdx, name: TrackName, from: Watermark) {
         let Some(member) = self.feed.members.get_mut(&who) else { return };
         member.known.0.insert(name.clone(), Standing::Open);
+        // The number names another track from here on.
         if let Some(old) = member.tracks.insert(idx, name.clone()).filter(|old| *old != name) {
             self.unseat(who, &old);
         }
         let track = self.tracks.entry(name).or_default();
+        // An order of the old place is over: its answer would be read as one of the new place.
         let answer = track.give_up(who);
         track.open(who, idx, from);
         if let Some((order, read)) = answer {
@@ -105,6 +107,7 @@ impl Actor {
             self.rows.push(read_row(Arc::clone(&self.source), start));
         }
         track.prune();
+        // One alarm is enough, the earliest: what it does not serve sets the next.
         if let Some(alarm) =
             track.first_overdue().map(|at| at + GRACE).filter(|at| track.alarm.is_none_or(|old| *at < old))
         {
@@ -124,6 +127,7 @@ impl Actor {
             answers.extend(track.serve(who, taste).map(|(order, read)| (who, order, read)));
         }
         for (who, order, read) in answers {
+            // From here on the track may be listed anew, as another that goes by its name.
             if read.as_ref().is_ok_and(|read| read.ended) {
                 self.end(who, name);
             }

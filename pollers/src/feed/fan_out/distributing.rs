@@ -14,6 +14,7 @@ impl FanOut {
     pub(super) fn distribute_all(&mut self, feed: &FeedContext, sent: Instant, messages: &[Message]) {
         let offers = |(consumer, who): (Consumer, Option<SubscriberId>)| {
             let member = who.and_then(|who| Some((who, &**feed.members.get(&who)?)));
+            // Its leave is on the way: what it were given would come back with that, a moment later.
             let member = member.filter(|(_, it)| !it.events.is_closed());
             Offers::of(messages, &self.shared.ledger, &consumer, member)
         };

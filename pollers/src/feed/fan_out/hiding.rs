@@ -15,6 +15,8 @@ use crate::source::Hidden;
 impl FanOut {
     /// A mapping needs longer; messages whose round is over are lost to it.
     pub(super) fn hide_for(&mut self, who: SubscriberId, id: ExtendId, receipts: Vec<Receipt>, by: Duration) {
+        // The queue may still take the receipt of a round that is over, and would hide the message from those of
+        // the next.
         let (out, over): (Vec<Receipt>, Vec<Receipt>) =
             receipts.into_iter().partition(|it| self.shared.hidden.contains(it));
         self.calls.send(move |queue| async move {
@@ -49,6 +51,7 @@ impl FanOut {
                 Hidden::Done => self.shared.hidden.hide_longer(receipt, until),
                 Hidden::Failed => {}
                 Hidden::Lost => {
+                    // It shows itself or is gone: nobody is given it under this receipt any more.
                     self.shared.end_round(receipt);
                     self.shared.ledger.lose(receipt);
                 }

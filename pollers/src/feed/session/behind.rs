@@ -42,6 +42,7 @@ impl Behind {
     ) -> (Vec<Settlement>, Vec<Receipt>) {
         let (mut go, mut held) = (Vec::new(), Vec::new());
         for settlement in settlements {
+            // What is left comes when its visibility is over: by then these receives are in.
             let is_shown = matches!(settlement.how, Settle::Release | Settle::Nack);
             match self.left.of(&settlement.receipt).filter(|left| is_shown && !may_be_shown(*left, n_open)) {
                 Some(left) => {
