@@ -34,7 +34,7 @@ pub use call_failure::{CallFailure, with_causes};
 pub use credentials::KeptCredentials;
 pub use error::AwsError;
 pub use identity::aws_identity;
-pub use json::{AnswerText, JsonCall, JsonClient, JsonDialect, Transport, WireText, read_answer};
+pub use json::{AnswerText, JsonCall, JsonClient, JsonDialect, JsonStream, Transport, WireText, read_answer};
 pub use relay::{AwsRelay, RelayError};
 pub use sdk::sdk_client;
 

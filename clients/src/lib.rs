@@ -17,8 +17,8 @@ pub mod tls;
 
 pub use aws::{
     AnswerText, Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, CallFailure, JsonCall, JsonClient,
-    JsonDialect, KeptCredentials, RelayError, Transport, WireText, aws_identity, read_answer, sdk_client,
-    with_causes,
+    JsonDialect, JsonStream, KeptCredentials, RelayError, Transport, WireText, aws_identity, read_answer,
+    sdk_client, with_causes,
 };
 pub use aws_credential_types::provider::error::CredentialsError;
 pub use descriptors::{Descriptor, Descriptors};

@@ -6,6 +6,7 @@ mod retry;
 mod signer;
 mod skew;
 mod stamp;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -25,6 +26,7 @@ use self::retry::RetryBudget;
 use self::signer::JsonSigner;
 use self::skew::ClockSkew;
 use self::stamp::Stamp;
+pub use self::stream::JsonStream;
 pub use self::text::{AnswerText, WireText, read_answer};
 use super::{AwsAccess, AwsError, CallFailure, KeptCredentials, judged, sign, with_causes};
 use crate::exchange::{Answer, Limits};
@@ -138,6 +140,16 @@ impl JsonClient {
 
     async fn once(&self, call: &JsonCall) -> Result<Bytes, Failed> {
         let until = Instant::now() + call.limits.time;
+        let (request, sent) = self.signed(call, until).await?;
+        let limits = Limits { time: until - Instant::now(), ..call.limits };
+        let Answer { head, body } =
+            self.http.exchange(request, limits).await.map_err(|error| Failed::lost(&error))?;
+        let skew = self.skew.learn(&head.headers, sent, SystemTime::now());
+        failed::judged(head, body, skew)
+    }
+
+    /// The signed request, and when it was signed.
+    async fn signed(&self, call: &JsonCall, until: Instant) -> Result<(Request<Pieces>, SystemTime), Failed> {
         let credentials = match timeout_at(until, self.credentials.get()).await {
             Ok(Ok(it)) => it,
             Ok(Err(error)) => return Err(Failed::final_one(CallFailure::NoCredentials(with_causes(&error)))),
@@ -149,11 +161,7 @@ impl JsonClient {
         let sent = SystemTime::now();
         let request = self.request(call, &credentials, self.skew.correct(sent));
         let request = request.map_err(|text| Failed::final_one(CallFailure::NoCredentials(text)))?;
-        let limits = Limits { time: until - Instant::now(), ..call.limits };
-        let Answer { head, body } =
-            self.http.exchange(request, limits).await.map_err(|error| Failed::lost(&error))?;
-        let skew = self.skew.learn(&head.headers, sent, SystemTime::now());
-        failed::judged(head, body, skew)
+        Ok((request, sent))
     }
 
     /// The signed request. The error is for people: credentials that no header can hold.

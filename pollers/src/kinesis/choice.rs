@@ -21,6 +21,15 @@ pub(super) struct Choice {
     pub(super) transport: Transport,
 }
 
+/// Which consumer of enhanced fan-out reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum WhichConsumer {
+    /// One that is there, for the mapping names it as its source.
+    Arn(Arn),
+    /// It is registered if it is not there.
+    Name(String),
+}
+
 /// Which stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WhichStream {
@@ -38,26 +47,39 @@ impl fmt::Display for WhichStream {
 }
 
 impl WhichStream {
-    /// Reads a name or an ARN; else what is wrong with it, and what to do.
-    pub(super) fn parse(text: &str) -> Result<Self, (&'static str, &'static str)> {
-        let is_name = |it: &str| {
-            (1..=NAME_CHARS_MAX).contains(&it.len())
-                && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"_.-".contains(&it))
-        };
+    /// Reads a name or an ARN, which may be a consumer's; else what is wrong with it, and what to do.
+    pub(super) fn parse(text: &str) -> Result<(Self, Option<WhichConsumer>), (&'static str, &'static str)> {
         if is_name(text) {
-            return Ok(Self::Name(text.to_owned()));
+            return Ok((Self::Name(text.to_owned()), None));
         }
         let arn = Arn::parse(text).filter(|it| it.service == "kinesis");
-        match arn.as_ref().and_then(|it| it.resource.strip_prefix("stream/")) {
-            Some(name) if is_name(name) => arn.map(Self::Arn).ok_or(("is no ARN", "correct it")),
-            Some(rest) if rest.contains("/consumer/") => Err((
-                "names a consumer of enhanced fan-out, which is not built in",
-                "name the stream: its shards are read by polls",
+        let of_stream = arn.as_ref().and_then(|it| it.resource.strip_prefix("stream/"));
+        match (arn.as_ref(), of_stream.map(|it| it.split_once("/consumer/").unwrap_or((it, "")))) {
+            (Some(arn), Some((name, ""))) if is_name(name) => Ok((Self::Arn(arn.clone()), None)),
+            (Some(arn), Some((name, consumer))) if is_name(name) && is_consumer(consumer) => {
+                let stream = Arn { resource: format!("stream/{name}"), ..arn.clone() };
+                Ok((Self::Arn(stream), Some(WhichConsumer::Arn(arn.clone()))))
+            }
+            _ if text.contains("/consumer/") => Err((
+                "is no ARN of a consumer of enhanced fan-out",
+                "write `arn:aws:kinesis:region:account:stream/name/consumer/name:time`, as DescribeStreamConsumer tells it",
             )),
-            Some(_) | None => Err((
+            _ => Err((
                 "is no name of a stream",
                 "write 1 to 128 letters, digits, `_`, `.` and `-`, or the stream's ARN: `arn:aws:kinesis:region:account:stream/name`",
             )),
         }
     }
+}
+
+/// Whether a stream or a consumer may be called so.
+pub(super) fn is_name(text: &str) -> bool {
+    (1..=NAME_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"_.-".contains(&it))
+}
+
+/// A name and the time in epoch seconds when it was registered.
+fn is_consumer(text: &str) -> bool {
+    let is_time = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
+    text.split_once(':').is_some_and(|(name, time)| is_name(name) && is_time(time))
 }

@@ -14,7 +14,7 @@ pub(super) enum KinesisError {
     )]
     NotFound(String),
     #[error(
-        "FB-0241: the stream refuses these credentials: correct them, or allow kinesis:DescribeStreamSummary, ListShards, GetShardIterator and GetRecords ({0})"
+        "FB-0241: the stream refuses these credentials: correct them, or allow kinesis:DescribeStreamSummary, ListShards, GetShardIterator and GetRecords, for enhanced fan-out DescribeStreamConsumer, RegisterStreamConsumer and SubscribeToShard besides ({0})"
     )]
     Denied(String),
     #[error("FB-0242: no answer from the stream: check `aws.endpoint`, `aws.region` and the network ({0})")]
@@ -23,6 +23,14 @@ pub(super) enum KinesisError {
     Refused(String),
     #[error("FB-0245: this machine's clock is off: set it by NTP ({0})")]
     Clock(String),
+    #[error(
+        "FB-0246: another program is subscribed to the shard as this consumer: give each its own consumer ({0})"
+    )]
+    InUse(String),
+    #[error(
+        "FB-0247: the consumer of enhanced fan-out cannot be subscribed to: register it, or correct the consumer that the mapping names ({0})"
+    )]
+    NoConsumer(String),
     #[error("FB-0360: credentials cannot be fetched anew ({0})")]
     NoCredentials(String),
     #[error("{code}: it cannot be called: {why}")]
@@ -57,6 +65,9 @@ impl From<CallFailure> for KinesisError {
 impl KinesisError {
     /// An error that the service answered with.
     pub(super) fn answered(code: &str, text: String) -> Self {
+        if code == "ResourceInUseException" {
+            return Self::InUse(text);
+        }
         match Complaint::of(code, &text) {
             Complaint::NotFound => Self::NotFound(text),
             Complaint::Expired => Self::Expired,
@@ -68,6 +79,14 @@ impl KinesisError {
         }
     }
 
+    /// An error that a subscription ended with. A failure of the server alone ends no more than it.
+    pub(super) fn pushed(code: &str, text: String) -> Self {
+        match Self::answered(code, text) {
+            Self::Refused(_) if code.contains("InternalFailure") => Self::Expired,
+            other => other,
+        }
+    }
+
     /// The page that explains it.
     pub(super) fn code(&self) -> Code {
         Code(match self {
@@ -76,6 +95,8 @@ impl KinesisError {
             Self::Unreachable(_) => "FB-0242",
             Self::Refused(_) | Self::Expired | Self::Invalid(_) => "FB-0243",
             Self::Clock(_) => "FB-0245",
+            Self::InUse(_) => "FB-0246",
+            Self::NoConsumer(_) => "FB-0247",
             Self::NoCredentials(_) => "FB-0360",
             Self::Aws { code, .. } => code,
             Self::Throttled => return SourceError::DOWN,
@@ -93,6 +114,8 @@ impl KinesisError {
             | Self::Unreachable(said)
             | Self::Refused(said)
             | Self::Clock(said)
+            | Self::InUse(said)
+            | Self::NoConsumer(said)
             | Self::NoCredentials(said)
             | Self::Aws { why: said, .. } => (Refusal::Other, said.clone()),
         }
@@ -120,6 +143,8 @@ mod tests {
             KinesisError::Unreachable(text()),
             KinesisError::Refused(text()),
             KinesisError::Clock(text()),
+            KinesisError::InUse(text()),
+            KinesisError::NoConsumer(text()),
             KinesisError::NoCredentials(text()),
             KinesisError::Expired,
             KinesisError::Invalid(text()),

@@ -11,6 +11,7 @@ mod error;
 mod event;
 #[cfg(test)]
 mod fake;
+mod fan_out;
 mod plain;
 mod reader;
 mod sdk;

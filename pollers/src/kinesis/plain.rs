@@ -1,6 +1,6 @@
 //! The calls by our own code: AWS JSON written and read straight, over the connections that all share.
 
-mod read;
+pub(super) mod read;
 
 use bytes::Bytes;
 use forebay_clients::{AwsAccess, JsonCall, JsonClient, JsonDialect, Limits};
@@ -11,11 +11,11 @@ use super::error::KinesisError;
 use crate::shards::{IteratorAt, Page, ShardCalls, ShardError, ShardRead, StreamDescription};
 use crate::source::{BoxFuture, write_number, write_text};
 
-static DIALECT: JsonDialect =
+pub(super) static DIALECT: JsonDialect =
     JsonDialect { service: &KINESIS, content_type: "application/x-amz-json-1.1", has_query_codes: false };
 /// A read brings 10 MB of data, a third more as text, and ten thousand records with keys of 256 characters,
 /// each of which may be escaped with six.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
+pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// The service and the stream.
 pub(super) struct PlainKinesis {
@@ -28,10 +28,10 @@ pub(super) struct PlainKinesis {
 
 /// Parameters of a call, as they are written.
 #[derive(Default)]
-struct Parameters(Vec<u8>);
+pub(super) struct Parameters(Vec<u8>);
 
 impl Parameters {
-    fn text(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn text(mut self, name: &str, value: &str) -> Self {
         self.name(name);
         write_text(value, &mut self.0);
         self
@@ -43,8 +43,15 @@ impl Parameters {
         self
     }
 
+    /// An object within it.
+    pub(super) fn object(mut self, name: &str, value: Self) -> Self {
+        self.name(name);
+        self.0.extend_from_slice(&value.body());
+        self
+    }
+
     /// Epoch seconds with the fraction that milliseconds are.
-    fn time(mut self, name: &str, millis: i64) -> Self {
+    pub(super) fn time(mut self, name: &str, millis: i64) -> Self {
         self.name(name);
         let millis = millis.max(0).unsigned_abs();
         write_number(millis / 1_000, &mut self.0);
@@ -60,7 +67,7 @@ impl Parameters {
     }
 
     /// An object: the first comma becomes its beginning.
-    fn body(mut self) -> Bytes {
+    pub(super) fn body(mut self) -> Bytes {
         match self.0.first_mut() {
             Some(comma) => *comma = b'{',
             None => self.0.push(b'{'),

@@ -261,8 +261,15 @@ fn settings_name_one_stream_and_secrets_are_not_shown() {
     {
         assert_eq!(code(&format!("stream: {wrong:?}")), ["FB-0244"], "{wrong}");
     }
-    let consumer = parse(&format!("stream: {arn}/consumer/c:1")).unwrap_err();
-    assert!(consumer[0].contains("enhanced fan-out"), "{consumer:?}");
+    let consumer = format!("{arn}/consumer/c:1");
+    assert_eq!(parse(&format!("stream: {consumer}")).unwrap().arn("x", "y"), Some(consumer.clone()));
+    for wrong in ["c", "c:", ":1", "a b:1", "c:x"] {
+        assert_eq!(code(&format!("stream: \"{arn}/consumer/{wrong}\"")), ["FB-0244"], "{wrong}");
+    }
+    let fan_out = "fan_out: { consumer_name: c }";
+    assert_eq!(code(&format!("stream: {consumer}\n{fan_out}")), ["FB-0244"]);
+    assert_eq!(code(&format!("stream: orders\n{fan_out}\npoll_interval: 1")), ["FB-0244"]);
+    assert_eq!(code("stream: orders\nfan_out: { consumer_name: a b }"), ["FB-0244"]);
     assert_eq!(code("{}").len(), 1);
     assert_eq!(code("stream: orders\npoll_interval: 0.1").len(), 1);
     assert_eq!(code("stream: orders\nendpoint: http://h"), ["FB-0104"]);
@@ -270,7 +277,13 @@ fn settings_name_one_stream_and_secrets_are_not_shown() {
         let identity = |text: &str| parse(text).unwrap().identity();
         assert_ne!(identity("stream: orders"), identity(&format!("stream: orders\n{more}")));
     };
-    ["poll_interval: 2", "deaggregate: true", "invoke_identity_arn: me", "aws: { region: eu-west-1 }"]
-        .iter()
-        .for_each(|it| differs(it));
+    [
+        "fan_out: { consumer_name: c }",
+        "poll_interval: 2",
+        "deaggregate: true",
+        "invoke_identity_arn: me",
+        "aws: { region: eu-west-1 }",
+    ]
+    .iter()
+    .for_each(|it| differs(it));
 }

@@ -26,7 +26,7 @@ impl Both {
         let (played, origin) = Played::start().await;
         let which = WhichStream::parse(stream).unwrap();
         let client = async |transport| {
-            connect(&which, Played::access(&KINESIS, &origin, "r").await, transport).unwrap()
+            connect(&which.0, Played::access(&KINESIS, &origin, "r").await, transport).unwrap()
         };
         let clients = [client(Transport::Plain).await, client(Transport::Sdk).await];
         Self { played, clients }

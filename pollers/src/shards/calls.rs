@@ -96,8 +96,30 @@ pub(crate) trait ShardCalls: Send + Sync {
     fn children<'a>(&'a self, _shard: &'a str) -> BoxFuture<'a, Result<Vec<ShardInfo>, ShardError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
+    /// Who pushes the records of a shard, where they are not polled.
+    fn subscriptions(&self) -> Option<&dyn Subscriptions> {
+        None
+    }
     /// The time in epoch milliseconds: the server's where its answers say it, else this machine's.
     fn now_ms(&self) -> i64;
+}
+
+/// Pushes shards to whoever subscribes to them.
+pub(crate) trait Subscriptions: Send + Sync {
+    /// A subscription that begins there; it may take as long as a call.
+    fn subscribe<'a>(
+        &'a self,
+        shard: &'a str,
+        begin: IteratorAt,
+    ) -> BoxFuture<'a, Result<Box<dyn Pushes>, ShardError>>;
+}
+
+/// What is pushed of one shard. Nothing is taken from the server that is not asked for, but for what a
+/// connection holds. Dropping it ends the subscription.
+pub(crate) trait Pushes: Send + Sync {
+    /// The next push: `next` says only whether there is more. May be dropped while it waits without losing
+    /// anything. A subscription that is over is [`super::Refusal::Expired`], and another one is to be made.
+    fn next(&mut self) -> BoxFuture<'_, Result<ShardRead, ShardError>>;
 }
 
 /// What is a kind's own about its records and about the end of a shard.

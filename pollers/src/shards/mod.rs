@@ -21,10 +21,11 @@ pub(crate) mod words;
 #[allow(unused_imports, reason = "not every kind of source has records in parts")]
 pub(crate) use calls::Part;
 pub(crate) use calls::{
-    IteratorAt, Page, ShardCalls, ShardInfo, ShardRead, ShardRecord, ShardTraits, StreamDescription,
+    IteratorAt, Page, Pushes, ShardCalls, ShardInfo, ShardRead, ShardRecord, ShardTraits, StreamDescription,
+    Subscriptions,
 };
 pub(crate) use error::{Complaint, Refusal, ShardError};
-pub(crate) use pace::Rate;
+pub(crate) use pace::{Pace as ShardPace, Rate};
 #[cfg(test)]
 pub(crate) use place::behind as bound_behind;
 pub(crate) use place::{PartsDone, ShardPlace};

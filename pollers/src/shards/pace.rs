@@ -21,18 +21,18 @@ pub(crate) struct Rate {
 
 /// When each shard may be read next.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     rate: Rate,
     next: Mutex<BTreeMap<String, Instant>>,
 }
 
 impl Pace {
-    pub(super) fn new(rate: Rate) -> Self {
+    pub(crate) fn new(rate: Rate) -> Self {
         Self { rate, next: Mutex::default() }
     }
 
     /// Takes the next turn of a shard: when it comes.
-    pub(super) fn turn(&self, shard: &str, now: Instant) -> Instant {
+    pub(crate) fn turn(&self, shard: &str, now: Instant) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         // Shards end and are never heard of again: a name that needs no pause may go.
         if next.len() >= KEPT_MAX {

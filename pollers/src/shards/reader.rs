@@ -1,4 +1,4 @@
-//! Reads a shard: iterators that end and are made anew, records that are held until there is room, the end
+//! Reads a shard: iterators and subscriptions that end and are made anew, records that are held until there is room, the end
 //! with what comes after it.
 
 use std::any::Any;
@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_batcher::{Gap, OrderKey, Position, RecordId, UnixMillis, Watermark};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::calls::{IteratorAt, ShardInfo, ShardRead, ShardRecord};
+use super::calls::{IteratorAt, Pushes, ShardInfo, ShardRead, ShardRecord};
 use super::error::{Refusal, ShardError};
 use super::place::{PartsDone, Sequence, ShardPlace, behind};
 use super::stream::{ShardStream, children};
@@ -21,6 +21,12 @@ const RECORD_BYTES: u64 = 1_024;
 /// The first pause after a read that brought nothing.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 
+/// What reads on.
+enum Cursor {
+    Iterator(String),
+    Pushes(Box<dyn Pushes>),
+}
+
 /// A reader of one shard.
 pub(super) struct ShardReader {
     stream: Arc<ShardStream>,
@@ -28,8 +34,8 @@ pub(super) struct ShardReader {
     shard: String,
     /// Everything below was fetched.
     place: ShardPlace,
-    iterator: Option<String>,
-    /// The record that was fetched last before the iterator was made: it must come first, or the shard has
+    cursor: Option<Cursor>,
+    /// The record that was fetched last before the cursor was made: it must come first, or the shard has
     /// dropped it and what came behind it.
     wanted: Option<Sequence>,
     /// Fetched, and not given out.
@@ -65,10 +71,12 @@ impl ShardReader {
             why: "it is no place in a shard".to_owned(),
         })?;
         let passed = from.position().cloned();
-        let (place, iterator, since) = match place {
+        let (place, cursor, since) = match place {
             // The iterator loses nothing and lives for minutes. Once it has expired the time decides, which
             // may bring a few records that are older than the start.
-            ShardPlace::Since(at, iterator) => (ShardPlace::First, Some(iterator), Some(at)),
+            ShardPlace::Since(at, iterator) => {
+                (ShardPlace::First, Some(Cursor::Iterator(iterator)), Some(at))
+            }
             other => (other, None, None),
         };
         let facts = stream.traits.facts(&stream.description(), &shard);
@@ -77,7 +85,7 @@ impl ShardReader {
             track: track.clone(),
             shard,
             place,
-            iterator,
+            cursor,
             wanted: None,
             held: VecDeque::new(),
             passed,
@@ -102,11 +110,17 @@ impl ShardReader {
             // The pause may be longer than this read may wait; the next read goes on with what is left of it.
             if self.next_at > until {
                 sleep_until(until).await;
-                return Ok(RawRead { passed: self.passed.clone(), ..RawRead::default() });
+                return Ok(self.nothing());
             }
             sleep_until(self.next_at).await;
-            self.fetch(room).await?;
+            if !self.fetch(room, until).await? {
+                return Ok(self.nothing());
+            }
         }
+    }
+
+    fn nothing(&self) -> RawRead {
+        RawRead { passed: self.passed.clone(), ..RawRead::default() }
     }
 
     /// What was fetched, as much as there is room for; `None` when there is nothing to tell.
@@ -135,13 +149,27 @@ impl ShardReader {
         })
     }
 
-    /// Calls once. May be dropped at any time: nothing has changed before the answer is here.
-    async fn fetch(&mut self, room: Room) -> Result<(), SourceError> {
+    /// Calls once, or waits for a push; false when none came in time. May be dropped at any time: nothing has changed before the answer is here.
+    async fn fetch(&mut self, room: Room, until: Instant) -> Result<bool, SourceError> {
         let mut is_renewed = false;
         loop {
-            let Some(iterator) = self.iterator().await? else { return Ok(()) };
-            match self.stream.read(&self.shard, &iterator, self.n_max(room)).await {
-                Ok(answer) => return self.follow(answer).await.map_err(|it| it.on(&self.what())),
+            if !self.has_cursor().await? {
+                return Ok(true);
+            }
+            let n_max = self.n_max(room);
+            let answer = match self.cursor.as_mut() {
+                None => return Ok(true),
+                Some(Cursor::Iterator(iterator)) => self.stream.read(&self.shard, iterator, n_max).await,
+                Some(Cursor::Pushes(pushes)) => match timeout_at(until, pushes.next()).await {
+                    Ok(answer) => answer,
+                    Err(_) => return Ok(false),
+                },
+            };
+            match answer {
+                Ok(answer) => {
+                    self.follow(answer).await.map_err(|it| it.on(&self.what()))?;
+                    return Ok(true);
+                }
                 // Which of the two is gone, the shard or its stream, shows when the iterator is made anew.
                 Err(error)
                     if !is_renewed
@@ -151,9 +179,9 @@ impl ShardReader {
                         ) =>
                 {
                     self.is_trimmed |= error.refusal == Refusal::Trimmed;
-                    (self.iterator, is_renewed) = (None, true);
+                    (self.cursor, is_renewed) = (None, true);
                 }
-                Err(error) if error.is_of_place() && self.is_gone().await? => return Ok(()),
+                Err(error) if error.is_of_place() && self.is_gone().await? => return Ok(true),
                 Err(error) => return Err(error.on(&self.what())),
             }
         }
@@ -206,10 +234,10 @@ impl ShardReader {
         self.children = Some(children(&self.track, children_told));
     }
 
-    /// The iterator that reads on, made anew where there is none; `None` when there is nothing to read.
-    async fn iterator(&mut self) -> Result<Option<String>, SourceError> {
-        if let Some(iterator) = &self.iterator {
-            return Ok(Some(iterator.clone()));
+    /// Sees to what reads on, made anew where there is none; false when there is nothing to read.
+    async fn has_cursor(&mut self) -> Result<bool, SourceError> {
+        if self.cursor.is_some() {
+            return Ok(true);
         }
         let stream = Arc::clone(&self.stream);
         let on = |it: ShardError| it.on(&what(&stream, &self.shard));
@@ -226,27 +254,36 @@ impl ShardReader {
             ShardPlace::At(sequence, _) => (IteratorAt::At(sequence.to_text()), Some(sequence.clone())),
             ShardPlace::End => {
                 self.children = Some(Vec::new());
-                return Ok(None);
+                return Ok(false);
             }
         };
-        let mut made = stream.calls.iterator(&self.shard, begin).await;
+        let mut made = self.cursor_at(begin).await;
         if made.as_ref().is_err_and(ShardError::is_of_place) {
             if !stream.shards().await.map_err(on)?.iter().any(|it| it.id == self.shard) {
                 // A stream that was made anew has other shards.
                 stream.shard_anew(&self.track).await?;
                 self.miss(None);
                 self.end(&[]);
-                return Ok(None);
+                return Ok(false);
             }
             // What was read last was taken by retention: what is left begins behind it, and its first record
             // shows the gap.
             if wanted.is_some() {
-                made = stream.calls.iterator(&self.shard, IteratorAt::First).await;
+                made = self.cursor_at(IteratorAt::First).await;
             }
         }
         let made = made.map_err(on)?;
         self.wanted = wanted;
-        Ok(Some(self.iterator.insert(made).clone()))
+        self.cursor = Some(made);
+        Ok(true)
+    }
+
+    async fn cursor_at(&self, begin: IteratorAt) -> Result<Cursor, ShardError> {
+        let calls = &self.stream.calls;
+        match calls.subscriptions() {
+            None => calls.iterator(&self.shard, begin).await.map(Cursor::Iterator),
+            Some(subscriptions) => subscriptions.subscribe(&self.shard, begin).await.map(Cursor::Pushes),
+        }
     }
 
     /// How many records to ask for. One that was fetched before comes once more.
@@ -288,14 +325,19 @@ impl ShardReader {
             }
             self.end(&answer.children);
         }
-        self.iterator = answer.next;
+        self.cursor = match (self.cursor.take(), answer.next) {
+            (Some(Cursor::Pushes(pushes)), Some(_)) => Some(Cursor::Pushes(pushes)),
+            (Some(Cursor::Iterator(_)) | None, Some(next)) => Some(Cursor::Iterator(next)),
+            (_, None) => None,
+        };
         Ok(())
     }
 
-    /// At once while it is behind, then ever more seldom while nothing comes.
+    /// At once while it is behind or pushed to, then ever more seldom while nothing comes.
     fn rest(&mut self, is_behind: bool, has_records: bool) {
         let pause_max = self.stream.facts.poll_interval;
-        self.pause = match (is_behind, has_records) {
+        let is_pushed = matches!(self.cursor, Some(Cursor::Pushes(_)));
+        self.pause = match (is_behind || is_pushed, has_records) {
             (true, _) => Duration::ZERO,
             (false, true) => PAUSE_MIN,
             (false, false) => (self.pause * 2).max(PAUSE_MIN),

@@ -10,7 +10,7 @@ use crate::kinesis::data::{BASE64, ENCRYPTED, is_base64};
 use crate::kinesis::error::KinesisError;
 use crate::shards::{Page, ShardInfo, ShardRead, ShardRecord, StreamDescription};
 
-fn parsed<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, KinesisError> {
+pub(in crate::kinesis) fn parsed<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, KinesisError> {
     read_answer(answer).map_err(|why| KinesisError::Refused(format!("it cannot be read: {why}")))
 }
 
@@ -95,6 +95,7 @@ struct RecordsAnswer<'a> {
     #[serde(borrow)]
     records: Option<Vec<WireRecord<'a>>>,
     next_shard_iterator: Option<String>,
+    continuation_sequence_number: Option<String>,
     millis_behind_latest: Option<i64>,
     child_shards: Option<Vec<WireChild>>,
 }
@@ -124,23 +125,43 @@ struct WireChild {
 /// Keys stay with the records, and keep nothing of the answer.
 pub(super) fn records(answer: &Bytes) -> Result<ShardRead, KinesisError> {
     let read: RecordsAnswer<'_> = parsed(answer)?;
-    let child = |it: WireChild| ShardInfo {
-        id: it.shard_id.unwrap_or_default(),
-        parents: it.parent_shards.unwrap_or_default(),
-        is_closed: false,
-        last: None,
-    };
-    let wire = read.records.unwrap_or_default();
-    let mut records = Vec::with_capacity(wire.len());
-    for it in wire {
-        records.push(record(answer, it)?);
-    }
-    Ok(ShardRead {
-        records,
-        next: read.next_shard_iterator,
-        behind_ms: read.millis_behind_latest,
-        children: read.child_shards.into_iter().flatten().map(child).collect(),
+    read.told(answer, |it| it.next_shard_iterator.take())
+}
+
+/// What a push brought. The last one of a shard tells no place to go on at, or what comes after it.
+pub(in crate::kinesis) fn pushed(event: &Bytes) -> Result<ShardRead, KinesisError> {
+    let read: RecordsAnswer<'_> = parsed(event)?;
+    read.told(event, |it| {
+        let has_children = it.child_shards.as_ref().is_some_and(|it| !it.is_empty());
+        it.continuation_sequence_number.take().filter(|_| !has_children)
     })
+}
+
+impl RecordsAnswer<'_> {
+    fn told(
+        mut self,
+        answer: &Bytes,
+        next: impl FnOnce(&mut Self) -> Option<String>,
+    ) -> Result<ShardRead, KinesisError> {
+        let (next, read) = (next(&mut self), self);
+        let child = |it: WireChild| ShardInfo {
+            id: it.shard_id.unwrap_or_default(),
+            parents: it.parent_shards.unwrap_or_default(),
+            is_closed: false,
+            last: None,
+        };
+        let wire = read.records.unwrap_or_default();
+        let mut records = Vec::with_capacity(wire.len());
+        for it in wire {
+            records.push(record(answer, it)?);
+        }
+        Ok(ShardRead {
+            records,
+            next,
+            behind_ms: read.millis_behind_latest,
+            children: read.child_shards.into_iter().flatten().map(child).collect(),
+        })
+    }
 }
 
 fn record(answer: &Bytes, it: WireRecord<'_>) -> Result<ShardRecord, KinesisError> {
